@@ -1,0 +1,2 @@
+noinst_LIBRARIES += libpool.a
+libpool_a_SOURCES =

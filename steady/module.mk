@@ -1,0 +1,2 @@
+noinst_LIBRARIES += libsteady.a
+libsteady_a_SOURCES =

@@ -1,0 +1,2 @@
+noinst_LIBRARIES += libtls.a
+libtls_a_SOURCES =
