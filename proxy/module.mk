@@ -1,9 +1,10 @@
 noinst_LIBRARIES += libproxy.a
 libproxy_a_SOURCES =
 
+program_libs = $(LIBEVENT_LIBS) $(OPENSSL_LIBS) $(LIBCONFIG_LIBS)
+
 if HAVE_MAIN
 sbin_PROGRAMS += evenkeel
 evenkeel_SOURCES = %D%/main.c
-evenkeel_LDADD = libproxy.a libpool.a libtls.a libconf.a libsteady.a \
-	$(LIBEVENT_LIBS) $(OPENSSL_LIBS) $(LIBCONFIG_LIBS)
+evenkeel_LDADD = libproxy.a libpool.a libtls.a libconf.a libsteady.a $(program_libs)
 endif

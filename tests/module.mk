@@ -1,1 +1,19 @@
+# Tests speak TAP. Adding one is one line in the list of its kind.
+
+LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+TEST_EXTENSIONS = .py
+PY_LOG_DRIVER = $(LOG_DRIVER)
+PY_LOG_COMPILER = $(PYTHON3)
+# What every test may use: the program, both trees, and the tools configure chose.
+AM_TESTS_ENVIRONMENT = \
+	EVENKEEL='$(abs_top_builddir)/evenkeel'; export EVENKEEL; \
+	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
+	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	PYTHON3='$(PYTHON3)'; export PYTHON3; \
+	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE; \
+	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
+
 include %D%/unit/module.mk
+include %D%/fuzz/module.mk
+include %D%/scenario/module.mk
+include %D%/bench/module.mk

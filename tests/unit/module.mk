@@ -1,0 +1,38 @@
+# Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
+# in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
+
+steady_tests =
+
+conf_tests =
+
+breaker_tests =
+
+tls_tests =
+
+pool_tests =
+
+proxy_tests =
+
+unit_tests = $(steady_tests) $(conf_tests) $(breaker_tests) $(tls_tests) $(pool_tests) $(proxy_tests)
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+
+steady_archives = libsteady.a
+conf_archives = libconf.a $(steady_archives)
+breaker_archives = $(conf_archives)
+tls_archives = libtls.a $(conf_archives)
+pool_archives = libpool.a $(tls_archives)
+proxy_archives = libproxy.a $(pool_archives)
+
+$(steady_tests): $(steady_archives)
+$(steady_tests): LDADD = $(steady_archives) $(CMOCKA_LIBS)
+$(conf_tests): $(conf_archives)
+$(conf_tests): LDADD = $(conf_archives) $(LIBCONFIG_LIBS) $(CMOCKA_LIBS)
+$(breaker_tests): $(breaker_archives)
+$(breaker_tests): LDADD = $(breaker_archives) $(LIBCONFIG_LIBS) $(CMOCKA_LIBS)
+$(tls_tests): $(tls_archives)
+$(tls_tests): LDADD = $(tls_archives) $(OPENSSL_LIBS) $(LIBCONFIG_LIBS) $(CMOCKA_LIBS)
+$(pool_tests): $(pool_archives)
+$(pool_tests): LDADD = $(pool_archives) $(program_libs) $(CMOCKA_LIBS)
+$(proxy_tests): $(proxy_archives)
+$(proxy_tests): LDADD = $(proxy_archives) $(program_libs) $(CMOCKA_LIBS)

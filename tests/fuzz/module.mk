@@ -1,0 +1,33 @@
+# Fuzz targets: a C file with LLVMFuzzerTestOneInput and its corpus in tests/fuzz/corpus/<name of the file>/. One
+# line per target. Ordinary builds link them with replay.c and replay the corpus in `make check`; --enable-fuzzing links
+# them with the fuzzer's engine instead.
+
+fuzz_targets =
+
+check_PROGRAMS += $(fuzz_targets)
+EXTRA_DIST += %D%/run
+
+if ENABLE_FUZZING
+fuzz_engine = $(FUZZ_LDFLAGS)
+else
+fuzz_engine = %D%/libreplay.a
+TESTS += $(fuzz_targets)
+endif
+EXTRA_LIBRARIES = %D%/libreplay.a
+%C%_libreplay_a_SOURCES = %D%/replay.c
+
+$(fuzz_targets): %D%/libreplay.a $(proxy_archives)
+$(fuzz_targets): LDADD = $(fuzz_engine) $(proxy_archives) $(program_libs)
+
+# FUZZ_SECONDS for each target. A build without --enable-fuzzing makes one that has it, with clang, in fuzz-build/.
+fuzz: $(fuzz_targets)
+if ENABLE_FUZZING
+	$(AM_TESTS_ENVIRONMENT) $(SHELL) $(top_srcdir)/tests/fuzz/run $(fuzz_targets)
+else
+	$(MKDIR_P) fuzz-build
+	test -f fuzz-build/Makefile || (cd fuzz-build && \
+	  $(abs_top_srcdir)/configure CC=$(FUZZ_CC) --enable-fuzzing --enable-sanitizers=address,undefined)
+	$(MAKE) -C fuzz-build fuzz
+endif
+FUZZ_CC = clang
+.PHONY: fuzz
