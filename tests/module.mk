@@ -9,9 +9,13 @@ AM_TESTS_ENVIRONMENT = \
 	EVENKEEL='$(abs_top_builddir)/evenkeel'; export EVENKEEL; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
+	instrumented='$(SANITIZE_FLAGS)'; export instrumented; \
 	PYTHON3='$(PYTHON3)'; export PYTHON3; \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
+
+dist_check_SCRIPTS = %D%/check-layers
+TESTS += $(dist_check_SCRIPTS)
 
 include %D%/unit/module.mk
 include %D%/fuzz/module.mk
