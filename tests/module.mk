@@ -15,7 +15,13 @@ AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 
 dist_check_SCRIPTS = %D%/check-layers
-TESTS += $(dist_check_SCRIPTS)
+TESTS += %D%/check-layers
+
+# Needs the generator of the reference.
+EXTRA_DIST += %D%/check-docs %D%/lint
+if HAVE_GENDOC
+TESTS += %D%/check-docs
+endif
 
 include %D%/unit/module.mk
 include %D%/fuzz/module.mk

@@ -1,0 +1,15 @@
+EXTRA_DIST += %D%/evenkeel.service.in
+CLEANFILES += %D%/evenkeel.service
+
+if HAVE_SYSTEMD_UNIT
+systemdsystemunit_DATA = %D%/evenkeel.service
+endif
+
+%D%/evenkeel.service: %D%/evenkeel.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) %D% && \
+	  sed -e 's|@sbindir[@]|$(sbindir)|' -e 's|@sysconfdir[@]|$(sysconfdir)|' $(srcdir)/%D%/evenkeel.service.in >$@
+
+if HAVE_GENDOC
+sampledir = $(sysconfdir)/evenkeel
+dist_sample_DATA = %D%/evenkeel.conf.sample
+endif
