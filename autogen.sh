@@ -93,7 +93,7 @@ for package; do
     haproxy | prometheus) service=$package ;;
     *) continue ;;
     esac
-    ! command -v systemctl >/dev/null || systemctl --quiet disable $service >/dev/null 2>&1 || true
+    update-rc.d $service disable
 done
 END_OF_ROOT
 }
