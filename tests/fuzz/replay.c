@@ -5,27 +5,29 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);
 
-/* The file in a buffer of exactly its size, so that a sanitizer sees the first byte read past it. */
+/* A file in a buffer of exactly its size, so that a sanitizer sees the first byte read past it; NULL if it is none. */
 static uint8_t *read_whole(const char *path, size_t *ret_length_bytes)
 {
+    uint8_t *bytes = NULL;
+    struct stat status;
     FILE *file = fopen(path, "rb");
     if (!file)
         return NULL;
-    long size_bytes = -1;
-    if (fseek(file, 0, SEEK_END) == 0)
-        size_bytes = ftell(file);
-    rewind(file);
-    uint8_t *bytes = size_bytes >= 0 ? malloc((size_t)size_bytes) : NULL;
-    if (bytes && fread(bytes, 1, (size_t)size_bytes, file) != (size_t)size_bytes) {
-        free(bytes);
-        bytes = NULL;
+    if (fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode)) {
+        size_t size_bytes = (size_t)status.st_size;
+        bytes = malloc(size_bytes);
+        if (bytes && fread(bytes, 1, size_bytes, file) == size_bytes) {
+            *ret_length_bytes = size_bytes;
+        } else {
+            free(bytes);
+            bytes = NULL;
+        }
     }
     fclose(file);
-    if (bytes)
-        *ret_length_bytes = (size_t)size_bytes;
     return bytes;
 }
 
