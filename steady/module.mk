@@ -1,2 +1,13 @@
 noinst_LIBRARIES += libsteady.a
-libsteady_a_SOURCES =
+libsteady_a_SOURCES = \
+	%D%/address.c %D%/address.h \
+	%D%/bound.c %D%/bound.h \
+	%D%/buf.c %D%/buf.h \
+	%D%/check.c %D%/check.h \
+	%D%/deadline.h \
+	%D%/fault.c %D%/fault.h \
+	%D%/histogram.c %D%/histogram.h \
+	%D%/mailbox.c %D%/mailbox.h \
+	%D%/rng.c %D%/rng.h \
+	%D%/slab.c %D%/slab.h \
+	%D%/wheel.c %D%/wheel.h

@@ -1,0 +1,114 @@
+/* A lock-free stack of messages, taken whole by the receiver and turned round. */
+#include "steady/mailbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "steady/check.h"
+#include "steady/fault.h"
+
+struct mailbox {
+    struct message *newest; /* linked to the older ones */
+    int fd;
+};
+
+const char *mailbox_result_name(enum mailbox_result result)
+{
+    switch (result) {
+    case MAILBOX_OK: return "ok";
+    case MAILBOX_NO_FD: return "no file descriptor";
+    case MAILBOX_NO_MEMORY: return "no memory";
+    }
+    return "unknown";
+}
+
+enum mailbox_result mailbox_create(struct mailbox **ret_mailbox)
+{
+    struct mailbox *mailbox = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*mailbox));
+    if (mailbox == NULL)
+        return MAILBOX_NO_MEMORY;
+    mailbox->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (mailbox->fd < 0) {
+        enum mailbox_result result = errno == ENOMEM ? MAILBOX_NO_MEMORY : MAILBOX_NO_FD;
+        free(mailbox);
+        return result;
+    }
+    *ret_mailbox = mailbox;
+    return MAILBOX_OK;
+}
+
+void mailbox_free(struct mailbox *mailbox)
+{
+    if (mailbox == NULL)
+        return;
+    CHECK(mailbox->newest == NULL);
+    close(mailbox->fd);
+    free(mailbox);
+}
+
+int mailbox_fd(const struct mailbox *mailbox)
+{
+    return mailbox->fd;
+}
+
+/* A message that nobody is told of would wait for ever. */
+static void ring(int fd)
+{
+    int failed;
+    do {
+        errno = EINTR;
+        failed = fault_hits(FAULT_WRITE) ? -1 : eventfd_write(fd, 1);
+    } while (failed && errno == EINTR);
+    CHECK(!failed);
+}
+
+void mailbox_post(struct mailbox *mailbox, struct message *message, message_fn *deliver)
+{
+    bool was_posted = __atomic_exchange_n(&message->posted, true, __ATOMIC_ACQUIRE);
+    CHECK(!was_posted);
+    message->deliver = deliver;
+    struct message *older = __atomic_load_n(&mailbox->newest, __ATOMIC_RELAXED);
+    do {
+        message->link.stqe_next = older;
+    } while (!__atomic_compare_exchange_n(&mailbox->newest, &older, message, true, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED));
+    /* Already delivered, perhaps freed: the message is no longer ours. Nor may the box be, if its receiver frees it
+       once the last message came: who does so must know that the senders returned. */
+    if (older == NULL)
+        ring(mailbox->fd);
+}
+
+bool message_posted(const struct message *message)
+{
+    return __atomic_load_n(&message->posted, __ATOMIC_ACQUIRE);
+}
+
+/* The bell is silenced before the box is emptied: what comes between rings again, for nothing, but is never missed. */
+uint64_t mailbox_drain(struct mailbox *mailbox, void *receiver)
+{
+    eventfd_t rings;
+    if (!fault_hits(FAULT_READ))
+        (void)!eventfd_read(mailbox->fd, &rings);
+
+    struct message *newest = __atomic_exchange_n(&mailbox->newest, NULL, __ATOMIC_ACQUIRE);
+    struct message *oldest = NULL;
+    while (newest != NULL) {
+        struct message *older = newest->link.stqe_next;
+        newest->link.stqe_next = oldest;
+        oldest = newest;
+        newest = older;
+    }
+
+    uint64_t delivered_count = 0;
+    while (oldest != NULL) {
+        struct message *message = oldest;
+        oldest = message->link.stqe_next;
+        message_fn *deliver = message->deliver;
+        __atomic_store_n(&message->posted, false, __ATOMIC_RELEASE);
+        deliver(message, receiver);
+        delivered_count++;
+    }
+    return delivered_count;
+}
