@@ -4,8 +4,9 @@ LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver
 TEST_EXTENSIONS = .py
 PY_LOG_DRIVER = $(LOG_DRIVER)
 PY_LOG_COMPILER = $(PYTHON3)
-# What every test may use: the program, both trees, and the tools configure chose.
+# What every test may use: the program, both trees, the tools configure chose, and servers that live in sbin.
 AM_TESTS_ENVIRONMENT = \
+	PATH="$$PATH:/usr/sbin:/sbin"; export PATH; \
 	EVENKEEL='$(abs_top_builddir)/evenkeel'; export EVENKEEL; \
 	top_srcdir='$(abs_top_srcdir)'; export top_srcdir; \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
