@@ -2,20 +2,22 @@
  * What this process may use: memory from its cgroup (v2 at its own path, v1, else RAM), file descriptors from its
  * rlimit (soft raised to hard), processors from its affinity and cgroup quota.
  *
- * Owns nothing. Thread: start-up. `root` is "" but in tests, where it is a folder laid out like / .
+ * Owns nothing. Thread: control thread; reads files of /proc and /sys. Errors: what cannot be read does not limit.
+ * `root` is "" but in tests, where it is a folder laid out like / . Spec: cgroups(7), Linux cgroup-v2.rst.
  */
 #ifndef EVENKEEL_STEADY_BUDGET_H
 #define EVENKEEL_STEADY_BUDGET_H
 
 #include <stdint.h>
 
-/* 90% of the tightest limit that applies, in bytes. *ret_source (may be NULL): "cgroup2", "cgroup1" or "ram". */
+/* 90% of the tightest limit that applies (of the process's own cgroup, of those above it, and RAM; memory.high counts,
+   as beyond it the process is throttled), in bytes. *ret_source (may be NULL): "cgroup2", "cgroup1" or "ram". */
 uint64_t budget_memory_bytes(const char *root, const char **ret_source);
 /* Resident bytes of this process; 0 when unknown. */
 uint64_t budget_resident_bytes(const char *root);
-/* Raises the soft limit to the hard one and returns it. */
+/* Raises the soft limit to the hard one and returns what now applies. */
 uint64_t budget_raise_fds(void);
-/* File descriptors open now. */
+/* File descriptors open now; 0 when unknown. */
 uint64_t budget_open_fds(const char *root);
 /* One per processor this process may use (affinity, then cgroup quota rounded up), at least 1. */
 unsigned budget_processors(const char *root);

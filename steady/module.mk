@@ -2,11 +2,14 @@ noinst_LIBRARIES += libsteady.a
 libsteady_a_SOURCES = \
 	%D%/address.c %D%/address.h \
 	%D%/bound.c %D%/bound.h \
+	%D%/budget.c %D%/budget.h \
 	%D%/buf.c %D%/buf.h \
 	%D%/check.c %D%/check.h \
 	%D%/deadline.h \
 	%D%/fault.c %D%/fault.h \
+	%D%/hash.c %D%/hash.h \
 	%D%/histogram.c %D%/histogram.h \
+	%D%/lru.c %D%/lru.h \
 	%D%/mailbox.c %D%/mailbox.h \
 	%D%/rng.c %D%/rng.h \
 	%D%/slab.c %D%/slab.h \
