@@ -1,7 +1,42 @@
 # Scenarios: a running proxy and real programs around it, in Python. One line per scenario in scenario_tests;
 # the modules they share go to EXTRA_DIST.
 
-scenario_tests =
+scenario_tests = \
+	%D%/admin.py \
+	%D%/bounds.py \
+	%D%/cli.py \
+	%D%/drain.py \
+	%D%/failures.py \
+	%D%/forwarding.py \
+	%D%/framing.py \
+	%D%/hostile.py \
+	%D%/load.py \
+	%D%/logs.py \
+	%D%/pool.py \
+	%D%/reload.py \
+	%D%/smuggling.py \
+	%D%/streaming.py \
+	%D%/websocket.py
 
+# Without the program there is nothing to run them against.
+if HAVE_MAIN
 TESTS += $(scenario_tests)
-EXTRA_DIST += $(scenario_tests)
+endif
+
+EXTRA_DIST += $(scenario_tests) \
+	%D%/harness/__init__.py \
+	%D%/harness/bystander.py \
+	%D%/harness/client.py \
+	%D%/harness/commands.py \
+	%D%/harness/origin.py \
+	%D%/harness/peers.py \
+	%D%/harness/ports.py \
+	%D%/harness/probe.py \
+	%D%/harness/process.py \
+	%D%/harness/proxy.py \
+	%D%/harness/settings.py \
+	%D%/harness/tap.py \
+	%D%/harness/verdict.py \
+	%D%/harness/wire.py \
+	%D%/node/echo-client.js \
+	%D%/node/echo-server.js

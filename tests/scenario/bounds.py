@@ -1,0 +1,137 @@
+"""Limits on clients and fds: beyond them the proxy refuses politely or pauses, and never spins or falls over."""
+
+import contextlib
+import time
+
+from harness import (Interrupted, NginxOrigin, RawOrigin, check, check_equal, eventually, patient, run, scenario,
+                     start_proxy)
+
+
+def served(proxy):
+    """Whether a new client is served right now."""
+    try:
+        return proxy.get("/hello").status == 200
+    except (Interrupted, OSError):
+        return False
+
+
+@scenario("a client beyond limits.clients is taken, cut without a word, or shuts out the ones inside")
+def clients_limit(s):
+    origin = RawOrigin(s)
+    origin.on("/hello", status=200, body=b"hello")
+    proxy = start_proxy(s, origin, {"workers": 2, "limits": {"clients": 20}})
+    inside = [proxy.client() for _ in range(20)]
+    for client in inside:
+        check_equal(client.request("GET", "/hello").status, 200, "status inside the limit")
+    with s.case("the next ones get 503 and are closed"):
+        for _ in range(10):
+            with proxy.client() as client:
+                client.send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
+                response = client.response()
+                check_equal(response.status, 503, "status")
+                check(response.closes and response.complete, "the refusal does not announce the close")
+                check("error=" in (response.get("Proxy-Status") or ""), f"Proxy-Status: {response.get('Proxy-Status')}")
+                check(client.ending() in ("eof", "reset"), "the connection stays open")
+    with s.case("the ones inside are served on"):
+        for client in inside:
+            check_equal(client.request("GET", "/hello").status, 200, "status inside the limit")
+    with s.case("the bound says so: used and peak never above the limit"):
+        bound = proxy.bound("clients")
+        check_equal(bound["limit"], 20, "limit")
+        check(bound["used"] <= 20 and bound["peak"] <= 20, f"bound: {bound}")
+    with s.case("a place that gets free is given to the next"):
+        inside.pop().close()
+        eventually(lambda: served(proxy), "a new client is served")
+    with s.case("a burst of refused clients leaves nothing behind"):
+        fds = proxy.open_fds()
+        for _ in range(300):
+            client = proxy.client()
+            client.reset() if _ % 2 else client.close()
+        eventually(lambda: proxy.open_fds() <= fds, "the fds return")
+    for client in inside:
+        client.close()
+    eventually(lambda: proxy.bound("clients")["used"] == 0, "no client is counted any more")
+
+
+@scenario("running out of fds makes the proxy spin, crash or deaf")
+def fd_exhaustion(s):
+    origin = NginxOrigin(s)
+    # Far more clients than fds: the proxy must live on what it has.
+    proxy = start_proxy(s, origin, {"workers": 2, "limits": {"clients": 1000}}, limits=["--nofile=100:100"])
+    check(served(proxy), "it does not serve at all")
+    crowd = [proxy.client() for _ in range(400)]
+    try:
+        eventually(lambda: len(proxy.sockets()) > 40, "the connections are taken")
+        with s.case("it waits without burning the processor"):
+            # Let the accepts settle, then watch for a while.
+            time.sleep(0.3)
+            cpu, started = proxy.cpu_seconds(), time.monotonic()
+            time.sleep(1.5)
+            share = (proxy.cpu_seconds() - cpu) / (time.monotonic() - started)
+            check(share < 0.10, f"it uses {share:.0%} of a core while there is nothing to do")
+        with s.case("its logs are not flooded"):
+            lines = len(proxy.log().splitlines())
+            check(lines < 2000, f"{lines} lines in the log")
+        with s.case("admin still answers"):
+            check_equal(proxy.admin("/livez")[0], 200, "status of /livez")
+        with s.case("clients that were taken are served"):
+            answers = []
+            for client in crowd[:20]:
+                client.send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
+                client.socket.settimeout(patient(2))
+                with contextlib.suppress(Interrupted):
+                    answers.append(client.response().status)
+            check(answers.count(200) >= 10, f"answers: {answers}")
+            check(set(answers) <= {200, 503}, f"answers: {answers}")
+    finally:
+        for client in crowd:
+            client.close()
+    with s.case("it recovers as soon as there are fds again"):
+        eventually(lambda: served(proxy), "a new client is served", 5)
+        eventually(lambda: proxy.bound("clients")["used"] <= 1, "the clients are gone", 5)
+        for _ in range(50):
+            check(served(proxy), "a new client is not served")
+
+
+@scenario("limits.clients above what the fds allow is promised all the same")
+def fd_budget(s):
+    origin = NginxOrigin(s)
+    proxy = start_proxy(s, origin, {"limits": {"clients": 5000}}, limits=["--nofile=256:256"])
+    check(proxy.bound("fds")["limit"] <= 256, f"fds: {proxy.bound('fds')}")
+    crowd = [proxy.client() for _ in range(600)]
+    eventually(lambda: proxy.open_fds() > 100, "connections are taken")
+    check(proxy.open_fds() <= 256, f"{proxy.open_fds()} fds")
+    with s.case("what is in use is counted"):
+        used = proxy.bound("fds")["used"]
+        check(abs(used - proxy.open_fds()) <= 40, f"{used} fds counted, {proxy.open_fds()} open")
+    # A reserve is kept: the log can be reopened and the settings reloaded.
+    with s.case("a reload works although clients hold every fd they may"):
+        check(proxy.reload({"drain": {"grace": "7s"}}), "the reload was rejected")
+    for client in crowd:
+        client.close()
+    eventually(lambda: served(proxy), "a new client is served")
+
+
+@scenario("a bound is exceeded, or its use does not return to nothing")
+def registry(s):
+    origin = NginxOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 2})
+    clients = [proxy.client() for _ in range(30)]
+    for client in clients:
+        check_equal(client.request("GET", "/hello").status, 200, "status")
+    # Workers may hold a few places in advance, so more may be shown than are in use.
+    check(proxy.bound("clients")["used"] >= 30, f"clients in use: {proxy.bound('clients')}")
+    for client in clients:
+        client.close()
+    eventually(lambda: proxy.bound("clients")["used"] == 0, "no client is left")
+    for bound in proxy.bounds():
+        with s.case(f"bound {bound['name']} {bound.get('detail') or ''}".rstrip()):
+            check(0 <= bound["used"] <= bound["peak"], f"{bound}")
+            check(bound["limit"] > 0 and bound["peak"] <= bound["limit"], f"{bound}")
+    for name, detail in (("clients", None), ("exchanges", None), ("fds", None), ("generations", None), ("queue", "app")):
+        with s.case(f"there is a bound named {name}"):
+            check(proxy.bound(name, detail), "none")
+    check(proxy.bound("clients")["peak"] >= 30, f"peak of clients: {proxy.bound('clients')}")
+
+
+run()

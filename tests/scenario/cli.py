@@ -1,0 +1,236 @@
+"""The command line: -t, -T, -V, -h and --demo do and say what the manual promises."""
+
+import os
+import re
+import signal
+import socket
+
+from harness import (Address, Client, Process, RawOrigin, Skipped, check, check_equal, curl, eventually, program, render,
+                     run, run_program, scenario, start_proxy)
+
+GOOD = """
+listeners = { web = { listen = "127.0.0.1:8080"; }; };
+upstreams = { app = { endpoints = [ "127.0.0.1:8000" ]; }; };
+routes = ( { name = "all"; upstream = "app"; } );
+"""
+
+
+def expect_errors(s, text, *expected, name="bad.conf"):
+    """-t refuses the file, and says each of (line, words...) in one run."""
+    s.write(name, text)
+    done = run_program(s, "-t", "-c", name)
+    said = done.stdout + done.stderr
+    check_equal(done.returncode, 1, f"exit code, after\n{said}")
+    for line, *words in expected:
+        rows = [row for row in said.splitlines() if f"{name}:{line}:" in row]
+        check(any(all(word in row for word in words) for row in rows), f"no {words} at {name}:{line} in\n{said}")
+
+
+@scenario("-t accepts what is wrong, or refuses what is right")
+def test_mode(s):
+    with s.case("a good file: exit 0"):
+        s.write("good.conf", GOOD)
+        done = run_program(s, "-t", "-c", "good.conf")
+        check_equal(done.returncode, 0, f"exit code, after\n{done.stdout}{done.stderr}")
+        check(done.stdout.strip(), "nothing is said about the file")
+    with s.case("an unknown key names the nearest known one"):
+        expect_errors(s, GOOD + 'trusted_peer = [ "127.0.0.1/32" ];\n', (5, "trusted_peer", "trusted_peers"))
+    with s.case("an unknown key deep inside, too"):
+        expect_errors(s, GOOD.replace('endpoints =', 'pool = { max_request = 5; };\n endpoints ='),
+                      (3, "max_request", "max_requests"))
+    with s.case("a duplicate key"):
+        expect_errors(s, GOOD + 'workers = 1;\nworkers = 2;\n', (6, "workers"))
+    with s.case("a bare number where a duration belongs"):
+        expect_errors(s, GOOD + "drain = { grace = 25; };\n", (5, "drain.grace"))
+    with s.case("a duration without a unit, of zero, or infinite"):
+        for value in ('"25"', '"0s"', '"infinite"', '"-1s"', '"1 fortnight"'):
+            expect_errors(s, GOOD + f"drain = {{ grace = {value}; }};\n", (5, "drain.grace"))
+    with s.case("a size of the wrong unit"):
+        expect_errors(s, GOOD + 'limits = { body = "64s"; };\n', (5, "limits.body"))
+    with s.case("a wrong type"):
+        expect_errors(s, GOOD + 'workers = "many";\n', (5, "workers"))
+    with s.case("a value outside its choices"):
+        expect_errors(s, GOOD + 'log = { level = "loud"; };\n', (5, "log.level", "info"))
+    with s.case("a route to an upstream that does not exist names the nearest"):
+        expect_errors(s, GOOD.replace('upstream = "app"', 'upstream = "apps"'), (4, "apps"))
+    with s.case("no listeners, upstreams or routes"):
+        for key in ("listeners", "upstreams", "routes"):
+            text = "\n".join(row for row in GOOD.splitlines() if not row.startswith(key))
+            s.write("missing.conf", text)
+            done = run_program(s, "-t", "-c", "missing.conf")
+            check_equal(done.returncode, 1, f"exit code without {key}")
+            check(key in done.stdout + done.stderr, f"{key} is not named:\n{done.stdout}{done.stderr}")
+    with s.case("a bad address, port or endpoint"):
+        expect_errors(s, GOOD.replace("127.0.0.1:8080", "127.0.0.1"), (2, "listen"))
+        expect_errors(s, GOOD.replace("127.0.0.1:8080", "127.0.0.1:99999"), (2, "listen"))
+        expect_errors(s, GOOD.replace("127.0.0.1:8000", "127.0.0.1:http"), (3, "endpoints"))
+    with s.case("all errors of a file in one run"):
+        expect_errors(s, "workers = -1;\nno_such_key = 1;\n" + GOOD + "drain = { grace = 25; };\nlog = { level = 3; };\n",
+                      (1, "workers"), (2, "no_such_key"), (7, "drain.grace"), (8, "log.level"))
+    with s.case("a syntax error has its line"):
+        expect_errors(s, GOOD + "drain = { grace = ;\n", (5,))
+    with s.case("a file that does not exist"):
+        done = run_program(s, "-t", "-c", "nowhere.conf")
+        check(done.returncode in (1, 2) and "nowhere.conf" in done.stderr + done.stdout, "it is not named")
+    with s.case("binary rubbish and an empty file"):
+        s.write("rubbish.conf", bytes(range(256)) * 20)
+        check_equal(run_program(s, "-t", "-c", "rubbish.conf").returncode, 1, "exit code")
+        s.write("empty.conf", "")
+        check_equal(run_program(s, "-t", "-c", "empty.conf").returncode, 1, "exit code")
+
+
+@scenario("@include is not followed, or errors in an included file are misplaced")
+def includes(s):
+    s.write("upstreams.inc", 'upstreams = { app = { endpoints = [ "127.0.0.1:8000" ]; }; };\n')
+    main = 'listeners = { web = { listen = "127.0.0.1:8080"; }; };\n@include "upstreams.inc"\n' \
+           'routes = ( { name = "all"; upstream = "app"; } );\n'
+    s.write("main.conf", main)
+    with s.case("an included file counts"):
+        done = run_program(s, "-t", "-c", "main.conf")
+        check_equal(done.returncode, 0, f"exit code, after\n{done.stdout}{done.stderr}")
+    with s.case("relative to the including file, not to the working directory"):
+        done = run_program(s, "-t", "-c", s.path("main.conf"))
+        check_equal(done.returncode, 0, f"exit code, after\n{done.stdout}{done.stderr}")
+    with s.case("an error names the included file and its line"):
+        s.write("upstreams.inc", '\n\nupstreams = { app = { endpoint = [ "127.0.0.1:8000" ]; }; };\n')
+        done = run_program(s, "-t", "-c", "main.conf")
+        check_equal(done.returncode, 1, "exit code")
+        check("upstreams.inc:3:" in done.stdout + done.stderr, f"said\n{done.stdout}{done.stderr}")
+    with s.case("a missing included file is an error"):
+        s.write("main.conf", main.replace("upstreams.inc", "missing.inc"))
+        done = run_program(s, "-t", "-c", "main.conf")
+        check_equal(done.returncode, 1, "exit code")
+
+
+@scenario("-T does not print the effective configuration, or prints one that is not accepted")
+def dump(s):
+    s.write("good.conf", GOOD)
+    done = run_program(s, "-T", "-c", "good.conf")
+    check_equal(done.returncode, 0, f"exit code, after\n{done.stderr}")
+    for row in ("grace", "25s", "max_requests", "10000", "127.0.0.1:8000"):
+        check(row in done.stdout, f"{row} is missing in\n{done.stdout}")
+    s.write("dumped.conf", done.stdout)
+    with s.case("the dump is a configuration, and dumps as itself"):
+        again = run_program(s, "-T", "-c", "dumped.conf")
+        check_equal((again.returncode, again.stdout), (0, done.stdout), "the dump of the dump")
+    with s.case("a bad file is not dumped"):
+        s.write("bad.conf", GOOD + "nonsense = 1;\n")
+        check_equal(run_program(s, "-T", "-c", "bad.conf").returncode, 1, "exit code")
+
+
+@scenario("-V, -h or a wrong command line do not answer as they should")
+def options(s):
+    with s.case("-V prints the version"):
+        done = run_program(s, "-V")
+        check_equal(done.returncode, 0, "exit code")
+        check(re.search(r"evenkeel \d+\.\d+\.\d+", done.stdout), f"said {done.stdout!r}")
+    with s.case("-h prints the options"):
+        done = run_program(s, "-h")
+        check_equal(done.returncode, 0, "exit code")
+        for option in ("-c", "-t", "-T", "-V", "-h", "--demo"):
+            check(option in done.stdout, f"{option} is missing in\n{done.stdout}")
+    for arguments in ([], ["-x"], ["-c"], ["-c", "a", "b"], ["--no-such-option"], ["-t"]):
+        with s.case(f"the command line {arguments} is refused with 2 and a word on stderr"):
+            done = run_program(s, *arguments)
+            check_equal((done.returncode, bool(done.stderr.strip())), (2, True), f"exit code, after {done.stderr!r}")
+    with s.case("a bad file at the start: exit 1 with file:line"):
+        s.write("bad.conf", GOOD + "nonsense = 1;\n")
+        done = run_program(s, "-c", "bad.conf")
+        check_equal(done.returncode, 1, "exit code")
+        check("bad.conf:5:" in done.stderr, f"said {done.stderr!r}")
+    with s.case("an address in use: exit 1, and it says which"):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            s.write("taken.conf", GOOD.replace("127.0.0.1:8080", address) + 'admin = { listen = "unix:admin.sock"; };\n')
+            done = run_program(s, "-c", "taken.conf")
+            check_equal(done.returncode, 1, f"exit code, after\n{done.stderr}")
+            check(address in done.stderr, f"said {done.stderr!r}")
+
+
+@scenario("the pid file is missing, wrong, or left behind")
+def pid_file(s):
+    origin = RawOrigin(s)
+    path = s.path("evenkeel.pid")
+    proxy = start_proxy(s, origin, {"pid_file": path})
+    with open(path) as file:
+        check_equal(int(file.read()), proxy.pid, "pid in the file")
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_clean_exit(5)
+    check(not os.path.exists(path), "the pid file is left behind")
+
+
+@scenario("a stale admin socket keeps the program from starting")
+def stale_socket(s):
+    origin = RawOrigin(s)
+    first = start_proxy(s, origin)
+    first.signal(signal.SIGKILL)
+    first.wait(5)
+    s.running.remove(first)
+    first._stopped = True  # pylint: disable=protected-access
+    second = start_proxy(s, origin, name="evenkeel-again")
+    check_equal(second.admin("/livez")[0], 200, "status of /livez")
+
+
+def _free(port):
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
+
+
+@scenario("the demo does not work, or does not say what to try")
+def demo(s):
+    if not (_free(8080) and _free(9901)):
+        raise Skipped("127.0.0.1:8080 or :9901 is in use on this machine")
+    demo_ = Process(s, "demo", [program(), "--demo"])
+
+    def up():
+        check(demo_.exit_code is None, f"it exited:\n{demo_.log()}")
+        try:
+            return Client(("127.0.0.1", 8080)).request("GET", "/").status == 200
+        except OSError:
+            return False
+
+    eventually(up, "the demo serves", 10)
+    said = demo_.log()
+    tries = re.findall(r"curl[^\n]*", said)
+    with s.case("the terminal says what to try"):
+        check(len(tries) >= 3, f"it says\n{said}")
+    with s.case("both backends answer with who they are"):
+        seen = {curl("http://127.0.0.1:8080/").text for _ in range(20)}
+        check(len(seen) >= 2, f"answers: {seen}")
+    with s.case("curl -i shows a response through the proxy"):
+        done = curl("-i", "http://127.0.0.1:8080/")
+        check(done.out.startswith(b"HTTP/1.1 200"), f"it shows {done.text}")
+    with s.case("there is a slow path and a failing path"):
+        for path, sign in (("/slow", lambda d: d.text.endswith("200")), ("/fail", lambda d: d.text[-3:] >= "500")):
+            check(path in said, f"{path} is not among what to try:\n{said}")
+            done = curl("-w", "%{http_code}", f"http://127.0.0.1:8080{path}", within=30)
+            check(sign(done), f"{path} gives {done.text!r}")
+    with s.case("admin answers on 9901"):
+        check_equal(curl("-f", "http://127.0.0.1:9901/livez").code, 0, "exit code of curl")
+        check(b"evenkeel_" in curl("http://127.0.0.1:9901/metrics").out, "no metrics")
+    with s.case("it ends on SIGINT"):
+        demo_.signal(signal.SIGINT)
+        check_equal(demo_.wait(10), 0, "exit code")
+
+
+@scenario("an included default differs from what the program does: an empty group changes something")
+def empty_groups(s):
+    origin = RawOrigin(s)
+    address = Address(f"127.0.0.1:{s.port()}")
+    text = render({"listeners": {"web": {"listen": address}}, "upstreams": {"app": {"endpoints": [origin.address]}},
+                   "routes": [{"name": "all", "upstream": "app"}]})
+    s.write("plain.conf", text)
+    s.write("groups.conf", text + "limits = { };\nlog = { access = { }; };\nresolver = { };\ndrain = { };\n")
+    plain, groups = run_program(s, "-T", "-c", "plain.conf"), run_program(s, "-T", "-c", "groups.conf")
+    check_equal((plain.returncode, groups.returncode), (0, 0), f"exit codes, after\n{plain.stderr}{groups.stderr}")
+    check_equal(groups.stdout, plain.stdout, "the dump with empty groups")
+
+
+run()

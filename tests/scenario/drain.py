@@ -1,0 +1,171 @@
+"""SIGTERM: what is in flight is finished, nothing new is begun, and the process ends in time."""
+
+import signal
+import threading
+import time
+
+from harness import (Broken, Interrupted, RawOrigin, check, check_equal, eventually, patient, run, scenario,
+                     start_proxy)
+
+
+def holding_origin(s):
+    """An origin whose /hold answers when released."""
+    origin = RawOrigin(s)
+    release = threading.Event()
+    origin.on("/hold", lambda connection, _: release.wait(patient(30)) and connection.respond(200, b"held"))
+    return origin, release
+
+
+def hold(proxy, origin, target="/hold"):
+    client = proxy.client(within=30)
+    client.send(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")
+    origin.request_for(target)
+    return client
+
+
+def refuses(proxy):
+    try:
+        proxy.client().close()
+        return False
+    except OSError:
+        return True
+
+
+@scenario("a drain cuts what is in flight, or waits for what is idle")
+def graceful(s):
+    origin, release = holding_origin(s)
+    proxy = start_proxy(s, origin, {"drain": {"grace": "10s"}})
+    idle, fresh = proxy.client(), proxy.client()
+    check_equal(idle.request("GET", "/").status, 200, "status")
+    busy = hold(proxy, origin)
+    proxy.signal(signal.SIGTERM)
+    with s.case("idle clients are closed at once, in an orderly way"):
+        check_equal(idle.ending(), "eof", "the end of an idle client")
+    with s.case("a client that has not asked yet is closed, too"):
+        check_equal(fresh.ending(), "eof", "the end of a fresh client")
+    with s.case("no more connections are taken"):
+        eventually(lambda: refuses(proxy), "connections are refused")
+    with s.case("the exchange in flight is finished and its client told to go"):
+        check(proxy.exit_code is None, "it has exited already")
+        release.set()
+        response = busy.response()
+        check_equal((response.status, bytes(response.body)), (200, b"held"), "answer")
+        check(response.closes, "the response does not announce the close")
+        check_equal(busy.ending(), "eof", "the end")
+    with s.case("then it exits, long before the grace is over"):
+        started = time.monotonic()
+        check_equal(proxy.wait(3), 0, "exit code")
+        check(time.monotonic() - started < patient(3), "it waited for the grace")
+
+
+@scenario("a drain outlasts its grace")
+def grace_is_over(s):
+    origin, _ = holding_origin(s)
+    proxy = start_proxy(s, origin, {"drain": {"grace": "1500ms"}})
+    client = hold(proxy, origin)
+    started = time.monotonic()
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_clean_exit(5)
+    took = time.monotonic() - started
+    check(took <= patient(1.5) + 0.3, f"it took {took:.2f} s")
+    check(took > 0.5, f"it gave up after {took:.2f} s already")
+    try:
+        response = client.response()
+        check(response.status in (503, 504), f"answered {response.status}")
+    except Interrupted:
+        pass
+
+
+@scenario("a second signal does not end the process at once")
+def second_signal(s):
+    for first, second in ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGINT)):
+        with s.case(f"{first.name} and {second.name}"):
+            origin, _ = holding_origin(s)
+            proxy = start_proxy(s, origin, {"drain": {"grace": "20s"}}, name=f"evenkeel-{first.name}")
+            hold(proxy, origin)
+            proxy.signal(first)
+            eventually(lambda p=proxy: refuses(p), "the drain has begun")
+            check(proxy.exit_code is None, "the first signal ended it")
+            started = time.monotonic()
+            proxy.signal(second)
+            proxy.expect_clean_exit(2, codes=(0, 1, 128 + second, -second))
+            check(time.monotonic() - started < patient(1), "it took too long")
+
+
+@scenario("a drain waits for a tunnel until the grace is over, or for longer")
+def tunnels(s):
+    origin = RawOrigin(s)
+    origin.on("/tunnel", lambda connection, _: connection.send(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        and connection.wait_for_end(30) and False)
+    proxy = start_proxy(s, origin, {"drain": {"grace": "1s"}})
+    client = proxy.client()
+    client.send("GET /tunnel HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+    check_equal(client.response().status, 101, "status")
+    started = time.monotonic()
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_clean_exit(4)
+    check(time.monotonic() - started <= patient(1) + 0.3, "it outlasted the grace")
+    check(client.ending() in ("eof", "reset"), "the tunnel is still open")
+
+
+@scenario("a drain under load shows a client half a response")
+def under_load(s):
+    origin = RawOrigin(s)
+    origin.on("/", status=200, body=b"x" * 20000)
+    proxy = start_proxy(s, origin, {"drain": {"grace": "5s"}})
+    faults, served = [], []
+
+    def client():
+        connection = proxy.client()
+        while True:
+            try:
+                connection.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+                response = connection.response()
+            except Interrupted as end:
+                # Closed while idle: the usual race, and nothing of a response was sent.
+                if isinstance(end.__context__, Broken) and end.__context__.seen:
+                    faults.append(end)
+                return
+            if response.status != 200 or not response.complete:
+                faults.append(response)
+            served.append(1)
+            if response.closes:
+                return
+
+    threads = [threading.Thread(target=client, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(served) > 200, "requests are served")
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_clean_exit(5)
+    for thread in threads:
+        thread.join(patient(10))
+    check(not faults, f"faults: {faults[:3]}")
+
+
+@scenario("a drain loses an upload in flight")
+def upload(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"drain": {"grace": "10s"}})
+    with proxy.client() as client:
+        client.send("POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nfirst")
+        request = origin.request_for("/up")
+        proxy.signal(signal.SIGTERM)
+        eventually(lambda: refuses(proxy), "the drain has begun")
+        client.send("later")
+        response = client.response()
+        check_equal((response.status, bytes(request.body)), (200, b"firstlater"), "status and body")
+    proxy.expect_clean_exit(3)
+
+
+@scenario("SIGTERM right after the start leaves something behind")
+def immediate(s):
+    origin = RawOrigin(s)
+    for number in range(5):
+        proxy = start_proxy(s, origin, {"drain": {"grace": "1s"}}, name=f"evenkeel-{number}")
+        proxy.signal(signal.SIGTERM)
+        proxy.expect_clean_exit(2)
+
+
+run()

@@ -1,0 +1,23 @@
+"""What a scenario needs: a running proxy, real peers around it, and a verdict in TAP.
+
+A scenario file is a program: it declares scenarios, each named after the failure it guards
+against, and ends with run(). Environment:
+
+  EVENKEEL           the program under test (default ./evenkeel)
+  EVENKEEL_PROXY     "evenkeel" or "nginx": who plays the proxy (nginx judges the scenarios themselves)
+  EVENKEEL_SCALE     "full" for the full figures; anything else is scaled down, asserting the same
+  EVENKEEL_PATIENCE  factor on every deadline (default 1; a sanitizer build chooses its own)
+  EVENKEEL_KEEP      keep the temporary directories
+"""
+
+from .bystander import Bystander
+from .client import Client, Interrupted, get, head
+from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
+from .origin import Arrived, RawOrigin, describe, reads_body
+from .peers import HaproxyOrigin, NginxOrigin, NodeServer, node_modules, node_program
+from .process import MemoryWatch, Process
+from .proxy import SANITIZED, THE_PROXY, program, run_program, start_proxy
+from .settings import Address, merge, render
+from .tap import run, scenario
+from .verdict import Failed, Skipped, check, check_equal, eventually, full_scale, patient, scaled
+from .wire import Broken, Reader, Request, Response

@@ -1,0 +1,233 @@
+"""An origin on raw sockets: it records exactly what arrives and can misbehave in every way."""
+
+import contextlib
+import hashlib
+import json
+import socket
+import struct
+import threading
+
+from . import ports
+from .verdict import Failed, eventually, patient
+from .wire import Broken, Reader, Request
+
+_ESTABLISHED = 1
+
+
+class OriginConnection:
+    """One connection from the proxy, served by a thread of its own."""
+
+    def __init__(self, sock, number):
+        self.socket = sock
+        self.number = number
+        self.reader = Reader(sock, record=True)
+        self.requests = []
+        self.ended = None          # how the proxy ended it: "eof", "reset"; None while it is open
+
+    @property
+    def raw(self):
+        return bytes(self.reader.raw)
+
+    def read_head(self):
+        """The head of the next request; None when the proxy closes instead."""
+        try:
+            request = Request(self.reader.through(b"\r\n\r\n"))
+        except Broken as broken:
+            self.ended = broken.how
+            return None
+        self.requests.append(request)
+        return request
+
+    def read_request(self, sink=None):
+        request = self.read_head()
+        if request:
+            request.read_body(self.reader, sink)
+        return request
+
+    def send(self, data):
+        """Send; False once the proxy has gone."""
+        try:
+            self.socket.sendall(data.encode("latin-1") if isinstance(data, str) else data)
+            return True
+        except OSError:
+            return False
+
+    def respond(self, status=200, body=b"", fields=(), reason="Fine"):
+        lines = [f"HTTP/1.1 {status} {reason}"]
+        lines += [f"{name}: {value}" for name, value in fields]
+        if status not in (204, 304):
+            lines.append(f"Content-Length: {len(body)}")
+        return self.send("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
+
+    def wait_for_end(self, within=10.0):
+        """Read until the proxy ends the connection; returns how ("timeout": it did not)."""
+        self.socket.settimeout(patient(within))
+        try:
+            while True:
+                self.reader.fill()
+                self.reader.buffer.clear()
+        except Broken as broken:
+            self.ended = broken.how
+            return broken.how
+
+    def reset(self):
+        with contextlib.suppress(OSError):
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    def close(self):
+        # The shutdown wakes a thread that sits in recv(); close() alone would not.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+    def established(self):
+        """Whether the kernel still holds it open in both directions."""
+        try:
+            info = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+            return info[0] == _ESTABLISHED
+        except OSError:
+            return False
+
+
+def describe(connection, request):
+    """The default answer: what arrived, as JSON."""
+    return connection.respond(200, json.dumps({
+        "method": request.method, "target": request.target, "version": request.version,
+        "fields": request.fields, "trailers": request.trailers,
+        "bytes": len(request.body), "sha256": hashlib.sha256(request.body).hexdigest(),
+        "connection": connection.number,
+    }).encode(), [("Content-Type", "application/json")])
+
+
+class Arrived:
+    """The description of describe(), read back from the response (or its body) at the client."""
+
+    def __init__(self, response):
+        body = response if isinstance(response, bytes) else bytes(response.body)
+        status = 200 if isinstance(response, bytes) else response.status
+        if status != 200:
+            raise Failed(f"answered {response.start_line}: {body[:200]!r}")
+        said = json.loads(body)
+        self.method, self.target, self.version = said["method"], said["target"], said["version"]
+        self.fields = [tuple(field) for field in said["fields"]]
+        self.trailers = [tuple(field) for field in said["trailers"]]
+        self.bytes, self.sha256, self.connection = said["bytes"], said["sha256"], said["connection"]
+
+    def all(self, name):
+        return [value for key, value in self.fields if key.lower() == name.lower()]
+
+
+class RawOrigin:
+    """An origin whose answers are functions.
+
+    on(prefix, answer) chooses answer(connection, request) by the longest prefix of the target; an answer
+    that returns False ends the connection. `serve(connection)` replaces the whole dialogue.
+    """
+
+    def __init__(self, scenario, name="origin", serve=None, backlog=1024, receive_buffer=None):
+        self.name = name
+        self.connections = []
+        self.peak_established = 0
+        self._live = []
+        self._answers = {"": describe}
+        self._serve = serve or self._dialogue
+        self._lock = threading.Lock()
+        self._notes = []
+        self._reservation = ports.reserve()
+        self.port = self._reservation.port
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if receive_buffer:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._listener.bind(("127.0.0.1", self.port))
+        self._backlog = backlog
+        self._stopping = False
+        self.listen()
+        scenario.add(self)
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def requests(self):
+        """All requests of all connections, in the order of the connections."""
+        return [request for connection in list(self.connections) for request in connection.requests]
+
+    def on(self, prefix, answer=None, **respond):
+        """Answer targets that start with `prefix`; keywords are those of respond()."""
+        self._answers[prefix] = answer or (lambda connection, _: connection.respond(**respond))
+        return self
+
+    def request_for(self, target, within=5.0):
+        """The (only awaited) request for exactly this target."""
+        return eventually(lambda: next((r for r in self.requests if r.target == target), None),
+                          f"{self.name} receives {target}", within)
+
+    def open_connections(self):
+        with self._lock:
+            self._live = [connection for connection in self._live if connection.established()]
+            return list(self._live)
+
+    def listen(self):
+        self._listener.listen(self._backlog)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self):
+        self._stopping = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._reservation.release()
+        for connection in list(self.connections):
+            connection.close()
+
+    def log_tail(self, lines):
+        rows = [f"{len(self.connections)} connections, at most {self.peak_established} at once"]
+        for connection in list(self.connections)[-lines:]:
+            got = ", ".join(f"{r.method} {r.target[:60]} ({len(r.body)} bytes)" for r in connection.requests[-5:])
+            rows.append(f"connection {connection.number}: {got or connection.raw[:200]!r} -> {connection.ended}")
+        return rows + self._notes[-lines:]
+
+    def _accept(self):
+        while not self._stopping:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = OriginConnection(sock, len(self.connections))
+            self.connections.append(connection)
+            with self._lock:
+                self._live.append(connection)
+            self.peak_established = max(self.peak_established, len(self.open_connections()))
+            threading.Thread(target=self._run, args=[connection], daemon=True).start()
+
+    def _run(self, connection):
+        try:
+            self._serve(connection)
+        except Exception as fault:  # pylint: disable=broad-except
+            if not self._stopping:
+                self._notes.append(f"connection {connection.number}: {type(fault).__name__}: {fault}")
+        finally:
+            connection.close()
+
+    def _dialogue(self, connection):
+        while request := connection.read_head():
+            prefix = max((p for p in self._answers if request.target.startswith(p)), key=len)
+            answer = self._answers[prefix]
+            if not getattr(answer, "reads_body", False):
+                request.read_body(connection.reader)
+                if not request.complete:
+                    connection.ended = request.ended
+                    return
+            if answer(connection, request) is False:
+                return
+
+
+def reads_body(answer):
+    """Mark an answer that wants the request before its body is read."""
+    answer.reads_body = True
+    return answer

@@ -1,0 +1,135 @@
+"""A child process: started, watched, measured, and stopped by its pid only."""
+
+import os
+import signal
+import subprocess
+import time
+
+from .verdict import Failed, eventually, patient
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Process:
+    """A program running with its output in a file of the scenario's directory.
+
+    It dies with the harness (setpriv sets the parent-death signal), and nothing else is ever killed.
+    """
+
+    def __init__(self, scenario, name, argv, env=None, stop_signal=signal.SIGTERM, limits=()):
+        self.name = name
+        self.argv = argv
+        self._stop_signal = stop_signal
+        self._log_path = scenario.path(f"{name}.log")
+        self._stopped = False
+        wrapper = ["setpriv", "--pdeathsig", "KILL", "--"]
+        for limit in limits:
+            wrapper += ["prlimit", limit, "--"]
+        with open(self._log_path, "ab") as log:
+            self._child = subprocess.Popen(  # pylint: disable=consider-using-with
+                wrapper + argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=scenario.directory, env={**os.environ, **(env or {})})
+        self.pid = self._child.pid
+        scenario.add(self)
+
+    def signal(self, number):
+        self._child.send_signal(number)
+
+    @property
+    def exit_code(self):
+        """None while it runs."""
+        return self._child.poll()
+
+    def wait(self, within=10.0):
+        """The exit code; fails if it does not exit in time."""
+        try:
+            return self._child.wait(patient(within))
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.name} did not exit within {patient(within):g} s") from None
+
+    def stop(self):
+        if self._stopped:
+            return
+        self._stopped = True
+        if self.exit_code is None:
+            self.signal(self._stop_signal)
+            try:
+                self._child.wait(patient(10))
+            except subprocess.TimeoutExpired:
+                self._child.kill()
+                self._child.wait()
+
+    def log(self):
+        with open(self._log_path, errors="replace") as log:
+            return log.read()
+
+    def log_tail(self, lines):
+        return self.log().splitlines()[-lines:]
+
+    def wait_for_log(self, text, within=5.0):
+        eventually(lambda: text in self.log(), f"{self.name} logs {text!r}", within)
+
+    def open_fds(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def memory_kib(self, row="RssAnon"):
+        """A row of /proc/PID/status or smaps_rollup in KiB: RssAnon, VmRSS, Pss, ..."""
+        for table in ("status", "smaps_rollup"):
+            with open(f"/proc/{self.pid}/{table}") as lines:
+                for line in lines:
+                    if line.startswith(f"{row}:"):
+                        return int(line.split()[1])
+        raise KeyError(row)
+
+    def sockets(self):
+        """(local, remote, state) of each TCP socket this process holds."""
+        inodes = set()
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            try:
+                target = os.readlink(f"/proc/{self.pid}/fd/{fd}")
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+        held = []
+        with open(f"/proc/{self.pid}/net/tcp") as table:
+            next(table)
+            for row in table:
+                fields = row.split()
+                if fields[9] in inodes:
+                    held.append((_address(fields[1]), _address(fields[2]), int(fields[3], 16)))
+        return held
+
+
+class MemoryWatch:
+    """The highest memory row seen while some work goes on: poll() it from that work."""
+
+    def __init__(self, process, row="RssAnon"):
+        self._process = process
+        self._row = row
+        self._next = 0.0
+        self.start_kib = self.peak_kib = process.memory_kib(row)
+
+    def poll(self):
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + 0.02
+            self.peak_kib = max(self.peak_kib, self._process.memory_kib(self._row))
+
+    @property
+    def growth_kib(self):
+        return self.peak_kib - self.start_kib
+
+
+def _address(text):
+    host, port = text.split(":")
+    octets = bytes.fromhex(host)[::-1]
+    return f"{'.'.join(str(octet) for octet in octets)}:{int(port, 16)}"

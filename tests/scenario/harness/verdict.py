@@ -1,0 +1,65 @@
+"""Verdicts and waits: a condition is awaited with a deadline, never slept for."""
+
+import os
+import time
+
+PATIENCE = float(os.environ.get("EVENKEEL_PATIENCE", "1"))
+
+
+class Failed(AssertionError):
+    """What the scenario guards against has happened."""
+
+
+class Skipped(Exception):
+    """The scenario says nothing here, and why."""
+
+
+def full_scale():
+    return os.environ.get("EVENKEEL_SCALE") == "full"
+
+
+def scaled(small, full):
+    """The figure to use: `small` by default, `full` when EVENKEEL_SCALE=full."""
+    return full if full_scale() else small
+
+
+def patient(seconds):
+    """A deadline in seconds, stretched for slow builds and machines."""
+    return seconds * PATIENCE
+
+
+def be_patient(factor):
+    """Stretch every deadline by at least `factor`; a value given in the environment stands."""
+    global PATIENCE
+    if "EVENKEEL_PATIENCE" not in os.environ:
+        PATIENCE = max(PATIENCE, factor)
+
+
+def check(truth, otherwise):
+    if not truth:
+        raise Failed(otherwise)
+
+
+def check_equal(seen, expected, what):
+    if seen != expected:
+        raise Failed(f"{what}: expected {_short(expected)}, saw {_short(seen)}")
+
+
+def eventually(condition, what, within=5.0):
+    """The first true value of condition(); fails when there is none within the deadline."""
+    limit = patient(within)
+    deadline = time.monotonic() + limit
+    pause = 0.001
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            raise Failed(f"not within {limit:g} s: {what}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.02)
+
+
+def _short(value, limit=600):
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"

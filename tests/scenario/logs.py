@@ -1,0 +1,177 @@
+"""The access log: one line per exchange that parses, is true, and survives rotation."""
+
+import json
+import os
+import re
+import signal
+import threading
+
+from harness import (Interrupted, RawOrigin, check, check_equal, eventually, h2load, NginxOrigin, patient, run,
+                     scenario, start_proxy)
+
+COMBINED = re.compile(r'^(\S+) - (\S+) \[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" '
+                      r'"((?:[^"\\]|\\.)*)"')
+
+
+def access(s, **settings):
+    return {"log": {"access": {"path": s.path("access.log"), **settings}}}
+
+
+def lines(s, count, within=5):
+    """The lines of the access log, once there are `count`."""
+    path = s.path("access.log")
+
+    def read():
+        if not os.path.exists(path):
+            return None
+        with open(path, errors="replace") as log:
+            text = log.read()
+        rows = text.splitlines()
+        return rows if len(rows) >= count and text.endswith("\n") else None
+
+    return eventually(read, f"{count} lines in the access log", within)
+
+
+@scenario("a JSON access line does not parse, or does not say what happened")
+def json_lines(s):
+    origin = RawOrigin(s)
+    origin.on("/cut", lambda connection, _: connection.send("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx") and False)
+    origin.on("/hold", lambda connection, _: connection.wait_for_end() and False)
+    proxy = start_proxy(s, origin, access(s, format="json"))
+    proxy.get("/plain?q=1", [("User-Agent", "tester/1"), ("Referer", "http://r.example/")])
+    row = json.loads(lines(s, 1)[0])
+    s.note(f"keys: {sorted(row)}")
+    with s.case("an ordinary exchange"):
+        check_equal((row["method"], row["target"], row["status"]), ("GET", "/plain?q=1", 200), "method, target, status")
+        check_equal((row["host"], row["client"].rpartition(":")[0] or row["client"]), ("shop.example", "127.0.0.1"),
+                    "host and client")
+        check_equal((row["route"], row["upstream"]), ("all", "app"), "route and upstream")
+        check(row["endpoint"].endswith(f":{origin.port}"), f"endpoint: {row['endpoint']}")
+        check(row["bytes_out"] > 0 and 0 <= row["duration_ms"] < 5000, f"bytes and duration: {row}")
+        check_equal(row["request_id"], origin.requests[0].get("X-Request-Id"), "request id")
+        check_equal(row["user_agent"], "tester/1", "user agent")
+    with s.case("bodies are counted"):
+        proxy.get("/body", method="POST", body=b"x" * 12345)
+        row = json.loads(lines(s, 2)[1])
+        check(row["bytes_in"] >= 12345, f"bytes_in: {row['bytes_in']}")
+    with s.case("what a client sends cannot break the line"):
+        evil = 'a"b\\c\x80\xff\t</script>{"x":1}'
+        proxy.get("/evil%22\"'<>{}\\", [("User-Agent", evil), ("Referer", evil)])
+        row = json.loads(lines(s, 3)[2])
+        check_equal(row["status"], 200, "status")
+    with s.case("our own refusals are logged with their reason"):
+        with proxy.client() as client:
+            client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
+            check_equal(client.response().status, 400, "status")
+        row = json.loads(lines(s, 4)[3])
+        check_equal(row["status"], 400, "status")
+        check(row["reason"], f"reason: {row}")
+    with s.case("a broken response is logged as broken"):
+        check(not proxy.get("/cut").complete, "the response is whole")
+        row = json.loads(lines(s, 5)[4])
+        check_equal(row["status"], 200, "status")
+        check(row["reason"] not in ("", "ok", "done", "complete"), f"reason: {row}")
+    with s.case("an aborted request is logged as aborted"):
+        client = proxy.client()
+        client.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
+        origin.request_for("/hold")
+        client.reset()
+        row = json.loads(lines(s, 6)[5])
+        check("client" in row["reason"], f"reason: {row}")
+
+
+@scenario("a combined access line does not parse")
+def combined_lines(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, access(s, format="combined"))
+    proxy.get("/plain", [("User-Agent", "tester/1"), ("Referer", "http://r.example/")])
+    proxy.get("/evil\"x\\", [("User-Agent", 'quote " and \\ and \x80'), ("Referer", "-")])
+    with proxy.client() as client:
+        client.send("\x01\x02\x03 nonsense \"\r\n\r\n")
+        check_equal(client.response().status, 400, "status")
+    rows = lines(s, 3)
+    matches = [COMBINED.match(row) for row in rows]
+    check(all(matches), f"lines that do not parse: {[r for r, m in zip(rows, matches) if not m]}")
+    check_equal((matches[0][1], matches[0][4], matches[0][5]), ("127.0.0.1", "GET /plain HTTP/1.1", "200"), "first line")
+    check_equal((matches[0][7], matches[0][8]), ("http://r.example/", "tester/1"), "referer and user agent")
+    check_equal(matches[2][5], "400", "status of the refusal")
+
+
+@scenario("a log line is lost, torn or repeated under load")
+def complete_lines(s):
+    origin = NginxOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 4, **access(s, format="json")})
+    h2load(f"{proxy.url}/hello", 10000, 32).expect_clean()
+    rows = [json.loads(row) for row in lines(s, 10000)]
+    check_equal(len(rows), 10000, "lines")
+    check_equal(len({row["request_id"] for row in rows}), 10000, "distinct request ids")
+
+
+@scenario("SIGUSR1 does not reopen the logs, or loses lines on the way")
+def reopen(s):
+    origin = RawOrigin(s)
+    origin.on("/", status=200, body=b"ok")
+    error_log = s.path("error.log")
+    settings = access(s, format="json")
+    settings["log"].update(path=error_log, level="info")
+    proxy = start_proxy(s, origin, settings)
+    stop, asked = threading.Event(), []
+
+    def traffic():
+        with proxy.client() as client:
+            while not stop.is_set():
+                check_equal(client.request("GET", f"/{len(asked)}").status, 200, "status")
+                asked.append(1)
+
+    thread = threading.Thread(target=traffic, daemon=True)
+    thread.start()
+    for number in range(5):
+        before = len(asked)
+        eventually(lambda before=before: len(asked) > before + 20, "traffic flows")
+        os.rename(s.path("access.log"), s.path(f"access.log.{number}"))
+        os.rename(error_log, f"{error_log}.{number}")
+        proxy.signal(signal.SIGUSR1)
+        eventually(lambda: os.path.exists(s.path("access.log")), "the access log is back")
+        eventually(lambda: os.path.exists(error_log), "the error log is back")
+    stop.set()
+    thread.join(patient(5))
+
+    def targets():
+        found = []
+        for name in [f"access.log.{number}" for number in range(5)] + ["access.log"]:
+            with open(s.path(name)) as log:
+                found += [json.loads(row)["target"] for row in log]
+        return found
+
+    eventually(lambda: len(targets()) >= len(asked), "each request has its line", 3)
+    check_equal(targets(), [f"/{number}" for number in range(len(asked))], "targets in their order")
+    fds = [os.readlink(f"/proc/{proxy.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{proxy.pid}/fd")]
+    check(not [fd for fd in fds if re.search(r"\.log\.\d", fd)], f"a rotated file is still open: {fds}")
+
+
+@scenario("a log that cannot be written stops the service")
+def unwritable(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"log": {"access": {"path": "/dev/full", "format": "json"}}})
+    for _ in range(50):
+        check_equal(proxy.get("/").status, 200, "status")
+    lost = proxy.metric("evenkeel_log_lines_lost_total")
+    check(lost is not None and lost > 0, "no metric counts the lines lost")
+
+
+@scenario("access log off still writes")
+def off(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"log": {"level": "error", "access": {"path": "off"}}})
+    for _ in range(10):
+        check_equal(proxy.get("/").status, 200, "status")
+    check_equal([row for row in proxy.log().splitlines() if "GET" in row], [], "lines about requests")
+    try:
+        with proxy.client() as client:
+            client.send("nonsense\r\n\r\n")
+            client.response()
+    except Interrupted:
+        pass
+
+
+run()

@@ -1,0 +1,300 @@
+"""The keep-alive pool: connections are reused, exactly bounded, and never handed out dead."""
+
+import threading
+import time
+
+from harness import (Arrived, Client, NginxOrigin, RawOrigin, check, check_equal, eventually, full_scale, h2load, patient,
+                     run, scaled, scenario, start_proxy)
+
+BOTH = ("evenkeel", "nginx")
+
+
+def pool(limits=None, **settings):
+    """Settings of upstream `app` with nothing kept warm, so that only traffic dials."""
+    return {"upstreams": {"app": {"pool": {"warm_min": 0, **settings}, "limits": limits or {}}}}
+
+
+def in_parallel(count, work):
+    """Run work(number) in `count` threads; the first fault is raised here."""
+    faults = []
+
+    def one(number):
+        try:
+            work(number)
+        except Exception as fault:  # pylint: disable=broad-except
+            faults.append(fault)
+
+    threads = [threading.Thread(target=one, args=[number], daemon=True) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(patient(40))
+    if faults:
+        raise faults[0]
+
+
+@scenario("requests dial anew although a connection is idle", proxies=BOTH)
+def reuse(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 1, **pool()})
+    with s.case("one client, 200 requests, one upstream connection"):
+        with proxy.client() as client:
+            for number in range(200):
+                check_equal(Arrived(client.request("GET", f"/{number}")).target, f"/{number}", "target")
+        check_equal(len(origin.connections), 1, "upstream connections")
+    with s.case("200 clients one after the other share it"):
+        for _ in range(200):
+            check_equal(proxy.get("/").status, 200, "status")
+        check_equal(len(origin.connections), 1, "upstream connections")
+    with s.case("bodies, chunked responses, HEAD and 304 leave it usable"):
+        origin.on("/chunked", lambda connection, _: connection.send(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n"))
+        origin.on("/304", status=304, reason="Not Modified")
+        origin.on("/head", lambda connection, _: connection.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"))
+        for method, target, body in (("POST", "/", b"x" * 100000), ("GET", "/chunked", b""), ("HEAD", "/head", b""),
+                                     ("GET", "/304", b""), ("GET", "/", b"")) * 5:
+            check(proxy.get(target, method=method, body=body).status in (200, 304), "status")
+        check_equal(len(origin.connections), 1, "upstream connections")
+    with s.case("a response that says close, or is of HTTP/1.0, ends its connection"):
+        origin.on("/close", lambda connection, _: connection.respond(200, b"x", [("Connection", "close")]))
+        origin.on("/old", lambda connection, _: connection.send("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"))
+        for target in ("/close", "/old"):
+            used = len(origin.connections)
+            check_equal(bytes(proxy.get(target).body), b"x", "body")
+            last = origin.connections[-1]
+            eventually(lambda last=last: last.ended or not last.established(), "the connection is closed")
+            check_equal(proxy.get("/").status, 200, "status")
+            check_equal(len(origin.connections), used + 1, "upstream connections")
+
+
+@scenario("workers keep their idle connections from each other: reuse falls with their number")
+def reuse_across_workers(s):
+    origin = NginxOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 4, **pool(max=64)})
+    requests = scaled(20000, 200000)
+    h2load(f"{proxy.url}/hello", requests, 32).expect_clean()
+    dialled = proxy.metric("evenkeel_upstream_dials_total", upstream="app")
+    check(dialled is not None, "no metric counts the dials")
+    check(dialled <= requests * 0.005, f"{dialled:.0f} dials for {requests} requests")
+    # New clients land on other workers; what is idle serves them all the same.
+    before = dialled
+    for _ in range(100):
+        check_equal(proxy.get("/hello").status, 200, "status")
+    after = proxy.metric("evenkeel_upstream_dials_total", upstream="app")
+    check(after - before <= 4, f"{after - before:.0f} dials for 100 single requests")
+
+
+@scenario("an endpoint gets more connections than max")
+def exact_max(s):
+    maximum = 8
+
+    def slow(connection, _):
+        time.sleep(0.002)
+        return connection.respond(200, b"ok")
+
+    origin = RawOrigin(s)
+    origin.on("/", slow)
+    # Some answers end their connection, so that dials go on all the time.
+    origin.on("/close", lambda connection, request: slow(connection, request) and connection.number % 2 == 0)
+    patience = {"in_flight": 1024, "queue": 1024, "queue_wait": "10s"}
+    proxy = start_proxy(s, origin, {"workers": 4, **pool(patience, max=maximum)})
+    rounds = scaled(25, 200)
+
+    def client(number):
+        with Client(proxy.address) as connection:
+            for turn in range(rounds):
+                target = "/close" if (turn + number) % 5 == 0 else "/"
+                response = connection.request("GET", target)
+                check(response.status in (200, 502), f"answered {response.start_line}")
+                if response.closes:
+                    return
+
+    in_parallel(64, client)
+    check(origin.peak_established <= maximum, f"{origin.peak_established} connections at once, {maximum} allowed")
+    check(origin.peak_established >= maximum - 1, f"only {origin.peak_established} of {maximum} were ever used")
+
+
+@scenario("an idle connection is kept past its idle limit")
+def idle_limit(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, pool(idle="700ms", jitter=0.0))
+    check_equal(proxy.get("/").status, 200, "status")
+    started = time.monotonic()
+    (connection,) = origin.connections
+    check(connection.established(), "it was not kept at all")
+    eventually(lambda: connection.ended, "the idle connection is closed", 3)
+    took = time.monotonic() - started
+    check(took > 0.3, f"it was closed after {took:.1f} s already")
+    check_equal(connection.ended, "eof", "how it was closed")
+    check_equal(proxy.get("/").status, 200, "status afterwards")
+
+
+@scenario("a connection serves more requests than max_requests")
+def request_limit(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 1, **pool(max_requests=10, jitter=0.0)})
+    with proxy.client() as client:
+        for _ in range(50):
+            check_equal(client.request("GET", "/").status, 200, "status")
+    counts = [len(connection.requests) for connection in origin.connections]
+    check(max(counts) <= 10, f"requests per connection: {counts}")
+    check(len(counts) <= 8, f"it was closed too early: {counts}")
+
+
+@scenario("a connection that died idle waits in the pool for its victim")
+def idle_death(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 2, **pool()})
+    for how in ("close", "reset", "stray bytes"):
+        with s.case(f"{how} by the origin is noticed at once, without traffic"):
+            barrier = threading.Barrier(4)
+            origin.on("/together", lambda connection, _, b=barrier: b.wait(patient(5)) is not None
+                      and connection.respond(200, b"ok"))
+            in_parallel(4, lambda _: check_equal(proxy.get("/together").status, 200, "status"))
+            idle = origin.open_connections()
+            check(len(idle) >= 4, f"{len(idle)} connections are idle")
+
+            def held():
+                return [row for row in proxy.sockets() if row[1] == origin.address and row[2] == 1]
+
+            check(len(held()) >= 4, "the proxy holds no idle connections")
+            for connection in idle:
+                if how == "stray bytes":
+                    connection.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                else:
+                    connection.reset() if how == "reset" else connection.close()
+            eventually(lambda: not held(), "the proxy has closed its side", 2)
+            check_equal(proxy.get("/").status, 200, "status of the next request")
+
+
+@scenario("a client pays for a reused connection that dies before the first byte")
+def stale_reuse(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 1, **pool()})
+
+    def dies_when_reused(connection, request):
+        if len(connection.requests) > 1:
+            connection.reset() if request.target.endswith("reset") else connection.close()
+            return False
+        return connection.respond(200, b"ok")
+
+    origin.on("/dies", dies_when_reused)
+    for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS"):
+        for how in ("close", "reset"):
+            with s.case(f"{method} is sent once more on a fresh connection ({how})"):
+                target = f"/dies/{method}/{how}"
+                body = b"body" if method == "PUT" else b""
+                with proxy.client() as client:
+                    check_equal(client.request("GET", "/prepare").status, 200, "status before")
+                    response = client.request(method, target, body=body)
+                check_equal(response.status, 200, f"status of {method}")
+                tries = [r for r in origin.requests if r.target == target]
+                check_equal(len(tries), 2, "tries at the origin")
+                check_equal([bytes(each.body) for each in tries], [body, body], "bodies of the tries")
+    with s.case("a POST that was sent is not repeated"):
+        with proxy.client() as client:
+            check_equal(client.request("GET", "/prepare").status, 200, "status before")
+            response = client.request("POST", "/dies/POST/close", body=b"pay once")
+        check_equal(response.status, 502, "status")
+        check_equal(len([r for r in origin.requests if r.target == "/dies/POST/close"]), 1, "tries at the origin")
+    with s.case("a fresh connection that dies is not redialled without end"):
+        origin.on("/always", lambda connection, _: False)
+        check_equal(proxy.get("/always").status, 502, "status")
+        tries = len([r for r in origin.requests if r.target == "/always"])
+        check(tries <= 3, f"{tries} tries at the origin")
+
+
+@scenario("a connection that idles out just when it is used costs a request", within=60)
+def keepalive_race(s):
+    # The origin closes idle connections after 50 ms; the clients pause for about as long.
+    origin = NginxOrigin(s, rows="keepalive_timeout 50ms;")
+    proxy = start_proxy(s, origin, {"workers": 2, **pool()})
+    rounds = scaled(40, 400)
+
+    def client(number):
+        with Client(proxy.address) as connection:
+            for turn in range(rounds):
+                response = connection.request("GET", "/hello")
+                check_equal(response.status, 200, f"status of request {turn}")
+                time.sleep(0.045 + ((turn + number) % 11) * 0.001)
+
+    in_parallel(8, client)
+
+
+@scenario("a request waits in the queue without bound, or is refused although there is room")
+def queue_bounds(s):
+    origin = RawOrigin(s)
+    release = threading.Event()
+    origin.on("/hold", lambda connection, _: release.wait(patient(20)) and connection.respond(200, b"held"))
+    proxy = start_proxy(s, origin, {"workers": 2, **pool({"in_flight": 2, "queue": 2, "queue_wait": "800ms"})})
+
+    def hold():
+        client = proxy.client(within=15)
+        client.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
+        return client
+
+    def at_origin():
+        return len([r for r in origin.requests if r.target == "/hold"])
+
+    with s.case("two are in flight, the third waits and is refused with 503 after queue_wait"):
+        flying = [hold(), hold()]
+        eventually(lambda: at_origin() == 2, "two requests are in flight")
+        waiting = hold()
+        started = time.monotonic()
+        response = waiting.response()
+        took = time.monotonic() - started
+        check_equal(response.status, 503, "status")
+        check("error=" in (response.get("Proxy-Status") or ""), f"Proxy-Status: {response.get('Proxy-Status')}")
+        check(response.get("Retry-After"), "no Retry-After")
+        check(0.5 <= took < patient(3), f"it waited {took:.1f} s")
+        check_equal(at_origin(), 2, "requests at the origin")
+    with s.case("a request beyond the queue is refused at once"):
+        queued = [hold(), hold()]
+        # One connection each: wait until the proxy holds both before the next one comes.
+        eventually(lambda: proxy.bound("queue", "app")["used"] == 2, "two requests are queued")
+        started = time.monotonic()
+        with hold() as beyond:
+            check_equal(beyond.response().status, 503, "status")
+        took = time.monotonic() - started
+        check(took < patient(0.5), f"it waited {took:.1f} s")
+    with s.case("a place that gets free goes to a waiting request"):
+        for client in queued:
+            check_equal(client.response().status, 503, "status of the queued")
+        again = [hold(), hold()]
+        eventually(lambda: proxy.bound("queue", "app")["used"] == 2, "two requests are queued")
+        release.set()
+        for client in flying + again:
+            check_equal(client.response().status, 200, "status")
+    with s.case("a client that leaves frees its place in the queue"):
+        release.clear()
+        flying = [hold(), hold()]
+        eventually(lambda: at_origin() >= 6, "two requests are in flight")
+        leaving = [hold(), hold()]
+        eventually(lambda: proxy.bound("queue", "app")["used"] == 2, "two requests are queued")
+        for client in leaving:
+            client.reset()
+        eventually(lambda: proxy.bound("queue", "app")["used"] == 0, "the queue is empty", 0.7)
+        release.set()
+        for client in flying:
+            check_equal(client.response().status, 200, "status")
+        check(at_origin() <= 6, "a request whose client had left was sent")
+
+
+@scenario("requests beyond max fail instead of waiting for a connection")
+def waits_for_connection(s):
+    origin = RawOrigin(s)
+
+    def slow(connection, _):
+        time.sleep(0.05)
+        return connection.respond(200, b"ok")
+
+    origin.on("/", slow)
+    patience = {"in_flight": 64, "queue": 64, "queue_wait": "5s"}
+    proxy = start_proxy(s, origin, {"workers": 4, **pool(patience, max=2)})
+    in_parallel(32, lambda _: check_equal(proxy.get("/").status, 200, "status"))
+    check(origin.peak_established <= 2, f"{origin.peak_established} connections at once, 2 allowed")
+    if full_scale():
+        s.note(f"{len(origin.connections)} connections for 32 requests")
+
+
+run()

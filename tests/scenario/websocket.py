@@ -1,0 +1,190 @@
+"""WebSocket tunnels: the real client and server of the npm package `ws`, and raw sockets for the rude ones."""
+
+import os
+import time
+
+from harness import (Arrived, NodeServer, RawOrigin, check, check_equal, eventually, node_modules, node_program, patient,
+                     run, scaled, scenario, start_proxy)
+
+BOTH = ("evenkeel", "nginx")
+NODE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node")
+UPGRADE = ("GET {} HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+SWITCHING = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+
+
+@scenario("a WebSocket conversation loses, reorders or delays messages", within=90, proxies=BOTH)
+def conversation(s):
+    modules = node_modules("ws", "8")
+    server = NodeServer(s, "ws-server", os.path.join(NODE, "echo-server.js"), modules)
+    proxy = start_proxy(s, server)
+    url = "ws://{}:{}".format(*proxy.address)
+
+    def client(test, *arguments):
+        node_program(os.path.join(NODE, "echo-client.js"), [url, test, *arguments], modules)
+
+    with s.case("1,000 messages each way, sent without waiting"):
+        client("echo", 1000)
+    with s.case("1,000 messages each way, one at a time"):
+        client("pingpong", 1000)
+    with s.case("binary messages of up to 8 MiB"):
+        client("binary")
+    with s.case("ping and pong"):
+        client("control")
+        server.wait_for_log("ping are you there")
+    with s.case("close codes and reasons pass both ways, and a cut is a cut"):
+        client("closecodes")
+        for told in ("closed 3001 mine", "closed 4000 mine"):
+            server.wait_for_log(told)
+    with s.case("path, subprotocol and a message right behind the handshake"):
+        client("handshake")
+    with s.case("many sockets at once"):
+        client("many", scaled(100, 500))
+    if proxy.kind == "evenkeel":
+        with s.case("closed tunnels leave no connection behind"):
+            eventually(lambda: not [row for row in proxy.sockets() if row[1].endswith(f":{server.port}")],
+                       "no socket to the server is left")
+
+
+@scenario("something other than a WebSocket gets a tunnel")
+def no_tunnel(s):
+    origin = RawOrigin(s)
+    origin.on("/switch", lambda connection, _: connection.send(SWITCHING) and connection.wait_for_end(1) and False)
+    origin.on("/refuse", status=403, body=b"no", reason="Forbidden")
+    proxy = start_proxy(s, origin)
+    with s.case("the handshake reaches the origin whole"):
+        with proxy.client() as client:
+            client.send(UPGRADE.format("/ask"))
+            arrived = Arrived(client.response())
+            check_equal([value.lower() for value in arrived.all("Upgrade")], ["websocket"], "Upgrade")
+            check("upgrade" in arrived.all("Connection")[0].lower(), "Connection lacks upgrade")
+            check_equal(arrived.all("Sec-WebSocket-Key"), ["dGhlIHNhbXBsZSBub25jZQ=="], "Sec-WebSocket-Key")
+            check_equal(Arrived(client.request("GET", "/next")).target, "/next", "the next exchange")
+    with s.case("a refused handshake is an ordinary response"):
+        with proxy.client() as client:
+            client.send(UPGRADE.format("/refuse"))
+            response = client.response()
+            check_equal((response.status, bytes(response.body)), (403, b"no"), "answer")
+    for protocol in ("h2c", "TLS/1.0", "IRC/6.9"):
+        with s.case(f"Upgrade: {protocol} is not passed on"):
+            with proxy.client() as client:
+                client.send(UPGRADE.replace("websocket", protocol).format("/ask"))
+                arrived = Arrived(client.response())
+                check_equal(arrived.all("Upgrade"), [], "Upgrade at the origin")
+    with s.case("101 to a request without Upgrade becomes a 502"):
+        check_equal(proxy.get("/switch").status, 502, "status")
+    with s.case("Upgrade without Connection: upgrade gets no tunnel"):
+        with proxy.client() as client:
+            client.send(UPGRADE.replace("Connection: Upgrade\r\n", "").format("/switch"))
+            check_equal(client.response().status, 502, "status")
+    with s.case("an HTTP/1.0 request cannot upgrade"):
+        with proxy.client() as client:
+            client.send(UPGRADE.replace("HTTP/1.1", "HTTP/1.0").format("/switch"))
+            check_equal(client.response().status, 502, "status")
+    with s.case("CONNECT is refused with 501"):
+        with proxy.client() as client:
+            client.send("CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n")
+            check_equal(client.response().status, 501, "status")
+
+
+@scenario("a tunnel swallows bytes at its beginning or its end", proxies=BOTH)
+def tunnel_edges(s):
+    def echo(connection, _):
+        connection.send(SWITCHING + "first")
+        while True:
+            if connection.reader.buffer:
+                data = bytes(connection.reader.buffer)
+                connection.reader.buffer.clear()
+                connection.send(data)
+                if b"bye" in data:
+                    connection.send("last")
+                    return False
+            connection.reader.fill()
+
+    origin = RawOrigin(s)
+    origin.on("/", echo)
+    origin.on("/end", lambda connection, _: connection.send(SWITCHING + "x" * 300000) and False)
+    proxy = start_proxy(s, origin)
+
+    def receive(client, count):
+        while len(client.reader.buffer) < count:
+            client.reader.fill()
+        data = bytes(client.reader.buffer)
+        client.reader.buffer.clear()
+        return data
+
+    with s.case("bytes behind the 101 and behind the request arrive"):
+        with proxy.client() as client:
+            client.send(UPGRADE.format("/") + "early")
+            check_equal(client.response().status, 101, "status")
+            check_equal(receive(client, 10), b"firstearly", "bytes")
+            client.send("bye")
+            check_equal(receive(client, 7), b"byelast", "last bytes")
+            check_equal(client.ending(), "eof", "the end")
+    with s.case("what the origin sends before it closes arrives whole"):
+        for _ in range(20):
+            with proxy.client() as client:
+                client.send(UPGRADE.format("/end"))
+                check_equal(client.response().status, 101, "status")
+                check_equal(len(receive(client, 300000)), 300000, "bytes")
+                check_equal(client.ending(), "eof", "the end")
+    with s.case("a client that goes away takes the tunnel with it"):
+        client = proxy.client()
+        client.send(UPGRADE.format("/gone"))
+        check_equal(client.response().status, 101, "status")
+        used = next(c for c in origin.connections if any(r.target == "/gone" for r in c.requests))
+        client.reset()
+        eventually(lambda: not used.established(), "the origin's side is closed")
+    with s.case("a tunnel to a reader that does not read is held back, not buffered"):
+        with proxy.client(receive_buffer=4096) as client:
+            client.send(UPGRADE.format("/slow"))
+            check_equal(client.response().status, 101, "status")
+            client.socket.settimeout(patient(1))
+            before = proxy.memory_kib()
+            sent = 0
+            try:
+                while sent < 64 << 20:
+                    sent += client.socket.send(b"x" * 65536)
+            except OSError:
+                pass
+            check(sent < 64 << 20, "64 MiB went into a tunnel that nobody empties")
+            growth = proxy.memory_kib() - before
+            check(growth < 4096, f"memory grew by {growth} KiB")
+
+
+@scenario("an idle tunnel stays for ever")
+def tunnel_limits(s):
+    origin = RawOrigin(s)
+
+    def chatter(connection, _):
+        connection.send(SWITCHING)
+        while connection.send("tick"):
+            time.sleep(0.1)
+        connection.ended = "gone"
+        return False
+
+    origin.on("/silent", lambda connection, _: connection.send(SWITCHING) and connection.wait_for_end() and False)
+    origin.on("/chatter", chatter)
+    proxy = start_proxy(s, origin, {"upstreams": {"app": {
+        "timeouts": {"tunnel_idle": "600ms", "tunnel_total": "2s"}}}})
+
+    def lasts(target):
+        with proxy.client() as client:
+            client.send(UPGRADE.format(target))
+            check_equal(client.response().status, 101, "status")
+            started = time.monotonic()
+            while client.socket.recv(65536):
+                pass
+            return time.monotonic() - started
+
+    with s.case("a silent tunnel ends after tunnel_idle, on both sides"):
+        took = lasts("/silent")
+        check(0.4 <= took < patient(1.8), f"it took {took:.1f} s")
+        used = next(c for c in origin.connections if any(r.target == "/silent" for r in c.requests))
+        eventually(lambda: used.ended, "the origin sees the end")
+    with s.case("a busy tunnel outlives tunnel_idle and ends after tunnel_total"):
+        took = lasts("/chatter")
+        check(1.5 <= took < patient(4), f"it took {took:.1f} s")
+
+
+run()
