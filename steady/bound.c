@@ -98,21 +98,33 @@ uint64_t bound_refused(const struct bound *bound)
     return __atomic_load_n(&bound->refused, __ATOMIC_RELAXED);
 }
 
-void bound_share_init(struct bound_share *share, struct bound *bound)
+void bound_share_init(struct bound_share *share, struct bound *bound, uint64_t step)
 {
-    *share = (struct bound_share){.bound = bound};
+    CHECK(step > 0);
+    *share = (struct bound_share){.bound = bound, .step = step};
     if (bound == NULL)
         share->held = share->keep = UINT64_MAX;
 }
 
-/* Fills what is in hand to half of what may be kept, so that neither a take nor a give comes back here at once. */
+/* What to keep in hand at most, by the limit of now. */
+static void renew_keep(struct bound_share *share)
+{
+    share->keep = bound_limit(share->bound) / BOUND_SHARE_PART / share->step * share->step;
+}
+
+/* Half of that: neither a take nor a give then comes back here at once. */
+static uint64_t half_keep(const struct bound_share *share)
+{
+    return share->keep / 2 / share->step * share->step;
+}
+
 bool bound_share_grow(struct bound_share *share, uint64_t n)
 {
     if (share->bound == NULL)
         return false;
-    share->keep = bound_limit(share->bound) / BOUND_SHARE_PART;
+    renew_keep(share);
     uint64_t least = n - (share->held - share->used);
-    uint64_t most = least + share->keep / 2;
+    uint64_t most = least + half_keep(share);
     uint64_t taken = bound_take_some(share->bound, least, most < least ? least : most);
     share->held += taken;
     return taken > 0;
@@ -122,9 +134,9 @@ void bound_share_shrink(struct bound_share *share)
 {
     if (share->bound == NULL)
         return;
-    share->keep = bound_limit(share->bound) / BOUND_SHARE_PART;
+    renew_keep(share);
     uint64_t in_hand = share->held - share->used;
-    uint64_t rest = share->used == 0 ? 0 : share->keep / 2;
+    uint64_t rest = share->used == 0 ? 0 : half_keep(share);
     if (in_hand <= rest)
         return;
     share->held -= in_hand - rest;

@@ -61,7 +61,7 @@ uint64_t bound_refused(const struct bound *bound);
 /*
  * One thread's share of a bound that several threads use: it takes from the bound a little ahead and gives back a
  * little late, so that most takes and gives touch nothing shared. What it keeps in hand is at most
- * limit / BOUND_SHARE_PART (nothing for limits below that: then every take and give goes to the bound), and nothing
+ * limit / BOUND_SHARE_PART, in whole steps (so small bounds are exact: every take and give goes to them), and nothing
  * when it lends nothing. So the limit is never exceeded, a refusal may come that much early for each other share, and
  * the bound's `used` may show that much too much for each share.
  */
@@ -70,11 +70,13 @@ struct bound_share {
     uint64_t used;       /* units lent by this share */
     uint64_t held;       /* units this share has of the bound; >= used */
     uint64_t keep;       /* units to keep in hand at most */
+    uint64_t step;       /* all amounts taken, and so `keep`, are multiples of it */
 };
 
 #define BOUND_SHARE_PART 512
 
-void bound_share_init(struct bound_share *share, struct bound *bound);
+/* `step` is the greatest common divisor of all amounts that are taken. */
+void bound_share_init(struct bound_share *share, struct bound *bound, uint64_t step);
 
 /* Slow paths of take and give: the bound is asked. */
 __attribute__((warn_unused_result)) bool bound_share_grow(struct bound_share *share, uint64_t n);

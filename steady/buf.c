@@ -64,7 +64,7 @@ struct buf_pool *buf_pool_create(struct bound *bytes)
     struct buf_pool *pool = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*pool));
     if (pool == NULL)
         return NULL;
-    bound_share_init(&pool->share, bytes);
+    bound_share_init(&pool->share, bytes, classes[0].counted_bytes);
     for (int i = 0; i < SMALL_CLASSES; i++) {
         pool->small[i] = slab_create(classes[i].bytes, NULL);
         if (pool->small[i] == NULL) {

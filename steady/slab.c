@@ -56,7 +56,7 @@ struct slab *slab_create(size_t object_bytes, struct bound *bound)
     LIST_INIT(&slab->partial);
     slab->object_bytes = (object_bytes + SLAB_ALIGNMENT - 1) & ~(size_t)(SLAB_ALIGNMENT - 1);
     slab->chunk_objects = (uint32_t)(SLAB_CHUNK_OBJECTS_BYTES / slab->object_bytes);
-    bound_share_init(&slab->share, bound);
+    bound_share_init(&slab->share, bound, 1);
     return slab;
 }
 

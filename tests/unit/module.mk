@@ -1,7 +1,14 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-steady_tests =
+EXTRA_DIST += %D%/unit.h
+
+steady_tests = \
+	%D%/test_bound \
+	%D%/test_buf \
+	%D%/test_check \
+	%D%/test_deadline \
+	%D%/test_slab
 
 conf_tests =
 
