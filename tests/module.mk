@@ -19,7 +19,7 @@ dist_check_SCRIPTS = %D%/check-layers
 TESTS += %D%/check-layers
 
 # Needs the generator of the reference.
-EXTRA_DIST += %D%/check-docs %D%/lint
+EXTRA_DIST += %D%/check-docs %D%/lint %D%/.clang-tidy
 if HAVE_GENDOC
 TESTS += %D%/check-docs
 endif
