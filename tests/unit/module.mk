@@ -4,11 +4,19 @@
 EXTRA_DIST += %D%/unit.h
 
 steady_tests = \
+	%D%/test_address \
 	%D%/test_bound \
+	%D%/test_budget \
 	%D%/test_buf \
 	%D%/test_check \
 	%D%/test_deadline \
-	%D%/test_slab
+	%D%/test_hash \
+	%D%/test_histogram \
+	%D%/test_lru \
+	%D%/test_mailbox \
+	%D%/test_rng \
+	%D%/test_slab \
+	%D%/test_wheel
 
 conf_tests =
 

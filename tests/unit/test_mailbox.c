@@ -1,0 +1,320 @@
+/* Messages arrive once, in order, from any thread, and the receiver is always woken. */
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "steady/fault.h"
+#include "steady/mailbox.h"
+
+struct letter {
+    struct message message;
+    struct mailbox *again; /* where to post itself when delivered */
+    int number;
+    int delivered_count;
+};
+
+struct receiver {
+    int order[16];
+    int count;
+};
+
+static void deliver(struct message *message, void *receiver)
+{
+    struct letter *letter = (struct letter *)message;
+    struct receiver *self = receiver;
+    assert_false(message_posted(message));
+    letter->delivered_count++;
+    if (self->count < 16)
+        self->order[self->count] = letter->number;
+    self->count++;
+    if (letter->again != NULL)
+        mailbox_post(letter->again, message, deliver);
+}
+
+static bool readable(const struct mailbox *mailbox)
+{
+    struct pollfd poll_fd = {.fd = mailbox_fd(mailbox), .events = POLLIN};
+    return poll(&poll_fd, 1, 0) == 1;
+}
+
+static struct mailbox *create(void)
+{
+    struct mailbox *mailbox = NULL;
+    assert_int_equal(mailbox_create(&mailbox), MAILBOX_OK);
+    return mailbox;
+}
+
+static void messages_arrive_once_and_in_order(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = create();
+    struct letter letters[10];
+    struct receiver receiver = {.count = 0};
+    memset(letters, 0, sizeof(letters));
+    for (int i = 0; i < 10; i++) {
+        letters[i].number = i;
+        mailbox_post(mailbox, &letters[i].message, deliver);
+        assert_true(message_posted(&letters[i].message));
+    }
+    assert_int_equal(mailbox_drain(mailbox, &receiver), 10);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(receiver.order[i], i);
+        assert_int_equal(letters[i].delivered_count, 1);
+    }
+    assert_int_equal(mailbox_drain(mailbox, &receiver), 0);
+    mailbox_free(mailbox);
+}
+
+static void the_descriptor_is_readable_while_messages_wait(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = create();
+    struct letter letters[2];
+    struct receiver receiver = {.count = 0};
+    memset(letters, 0, sizeof(letters));
+    assert_false(readable(mailbox));
+    for (int round = 0; round < 3; round++) {
+        mailbox_post(mailbox, &letters[0].message, deliver);
+        mailbox_post(mailbox, &letters[1].message, deliver);
+        assert_true(readable(mailbox));
+        assert_int_equal(mailbox_drain(mailbox, &receiver), 2);
+        assert_false(readable(mailbox));
+    }
+    mailbox_free(mailbox);
+}
+
+static void the_descriptor_is_written_only_when_the_box_was_empty(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = create();
+    struct letter letters[5];
+    struct receiver receiver = {.count = 0};
+    memset(letters, 0, sizeof(letters));
+    for (int i = 0; i < 5; i++)
+        mailbox_post(mailbox, &letters[i].message, deliver);
+    uint64_t rings = 0;
+    assert_int_equal(read(mailbox_fd(mailbox), &rings, sizeof(rings)), sizeof(rings));
+    assert_int_equal(rings, 1);
+    assert_int_equal(mailbox_drain(mailbox, &receiver), 5);
+    mailbox_free(mailbox);
+}
+
+static void the_descriptor_neither_blocks_nor_is_inherited(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = create();
+    assert_true(fcntl(mailbox_fd(mailbox), F_GETFL) & O_NONBLOCK);
+    assert_true(fcntl(mailbox_fd(mailbox), F_GETFD) & FD_CLOEXEC);
+    mailbox_free(mailbox);
+}
+
+static void what_is_posted_during_delivery_waits_for_the_next_drain(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = create();
+    struct letter letter;
+    struct receiver receiver = {.count = 0};
+    memset(&letter, 0, sizeof(letter));
+    letter.again = mailbox;
+    mailbox_post(mailbox, &letter.message, deliver);
+    for (int i = 1; i <= 3; i++) {
+        assert_int_equal(mailbox_drain(mailbox, &receiver), 1);
+        assert_int_equal(letter.delivered_count, i);
+        assert_true(readable(mailbox));
+    }
+    letter.again = NULL;
+    assert_int_equal(mailbox_drain(mailbox, &receiver), 1);
+    assert_false(readable(mailbox));
+    mailbox_free(mailbox);
+}
+
+static void deliver_and_free(struct message *message, void *receiver)
+{
+    (void)receiver;
+    free(message);
+}
+
+static void a_message_may_be_freed_by_its_delivery(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = create();
+    for (int i = 0; i < 10; i++)
+        mailbox_post(mailbox, calloc(1, sizeof(struct message)), deliver_and_free);
+    assert_int_equal(mailbox_drain(mailbox, NULL), 10);
+    mailbox_free(mailbox);
+}
+
+static void post_again(void *argument)
+{
+    struct mailbox *other = create();
+    mailbox_post(other, argument, deliver);
+}
+
+static void free_the_box(void *argument)
+{
+    mailbox_free(argument);
+}
+
+static void misuse_is_fatal(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = create();
+    struct letter letter;
+    struct receiver receiver = {.count = 0};
+    memset(&letter, 0, sizeof(letter));
+    mailbox_post(mailbox, &letter.message, deliver);
+    assert_aborts(post_again, &letter.message, "steady/mailbox.c:");
+    assert_aborts(free_the_box, mailbox, "steady/mailbox.c:");
+    assert_int_equal(mailbox_drain(mailbox, &receiver), 1);
+    mailbox_free(mailbox);
+    mailbox_free(NULL);
+}
+
+static void without_a_descriptor_nothing_is_created(void **state)
+{
+    (void)state;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    struct mailbox *mailbox = NULL;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum mailbox_result result = mailbox_create(&mailbox);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(result, MAILBOX_NO_FD);
+    assert_null(mailbox);
+}
+
+static void every_result_has_a_name_of_its_own(void **state)
+{
+    (void)state;
+    static const enum mailbox_result results[] = {MAILBOX_OK, MAILBOX_NO_FD, MAILBOX_NO_MEMORY};
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < i; k++)
+            assert_string_not_equal(mailbox_result_name(results[i]),
+                                    mailbox_result_name(results[k]));
+    assert_string_equal(mailbox_result_name((enum mailbox_result)99), "unknown");
+}
+
+/* Senders post their messages round and round; each one is told by `acknowledged` that the last one arrived. */
+enum { SENDERS = 3, LETTERS = 8, ROUNDS = 5000 };
+
+struct parcel {
+    struct message message;
+    struct sender *sender;
+    uint64_t number; /* plain: the mailbox itself has to order the accesses */
+};
+
+struct sender {
+    pthread_t thread;
+    struct mailbox *mailbox;
+    struct parcel parcels[LETTERS];
+    uint64_t expected;
+    uint64_t acknowledged;
+};
+
+static void take_parcel(struct message *message, void *receiver)
+{
+    struct parcel *parcel = (struct parcel *)message;
+    uint64_t *total = receiver;
+    assert_int_equal(parcel->number, parcel->sender->expected);
+    parcel->sender->expected++;
+    ++*total;
+    __atomic_store_n(&parcel->sender->acknowledged, parcel->sender->expected, __ATOMIC_RELEASE);
+}
+
+static void *send_parcels(void *argument)
+{
+    struct sender *self = argument;
+    for (uint64_t i = 0; i < (uint64_t)LETTERS * ROUNDS; i++) {
+        while (i - __atomic_load_n(&self->acknowledged, __ATOMIC_ACQUIRE) >= LETTERS)
+            sched_yield();
+        struct parcel *parcel = &self->parcels[i % LETTERS];
+        parcel->sender = self;
+        parcel->number = i;
+        mailbox_post(self->mailbox, &parcel->message, take_parcel);
+    }
+    return NULL;
+}
+
+static void threads_lose_nothing_and_each_keeps_its_order(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = create();
+    struct sender *senders = calloc(SENDERS, sizeof(*senders));
+    for (int i = 0; i < SENDERS; i++) {
+        senders[i].mailbox = mailbox;
+        assert_int_equal(pthread_create(&senders[i].thread, NULL, send_parcels, &senders[i]), 0);
+    }
+    uint64_t total = 0;
+    while (total < (uint64_t)SENDERS * LETTERS * ROUNDS) {
+        /* A wake-up that were lost would end here. */
+        struct pollfd poll_fd = {.fd = mailbox_fd(mailbox), .events = POLLIN};
+        assert_int_equal(poll(&poll_fd, 1, 20000), 1);
+        mailbox_drain(mailbox, &total);
+    }
+    for (int i = 0; i < SENDERS; i++) {
+        assert_int_equal(pthread_join(senders[i].thread, NULL), 0);
+        assert_int_equal(senders[i].expected, LETTERS * ROUNDS);
+    }
+    mailbox_drain(mailbox, &total);
+    assert_int_equal(total, (uint64_t)SENDERS * LETTERS * ROUNDS);
+    mailbox_free(mailbox);
+    free(senders);
+}
+
+#ifdef EVENKEEL_FAULT_INJECTION
+
+static void without_memory_nothing_is_created(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = NULL;
+    fault_arm(FAULT_ALLOC, 1);
+    assert_int_equal(mailbox_create(&mailbox), MAILBOX_NO_MEMORY);
+    assert_true(fault_disarm(FAULT_ALLOC));
+    assert_null(mailbox);
+}
+
+static void an_interrupted_write_or_read_loses_no_message(void **state)
+{
+    (void)state;
+    struct mailbox *mailbox = create();
+    struct letter letter;
+    struct receiver receiver = {.count = 0};
+    memset(&letter, 0, sizeof(letter));
+    fault_arm(FAULT_WRITE, 1);
+    mailbox_post(mailbox, &letter.message, deliver);
+    assert_true(fault_disarm(FAULT_WRITE));
+    assert_true(readable(mailbox));
+    fault_arm(FAULT_READ, 1);
+    assert_int_equal(mailbox_drain(mailbox, &receiver), 1);
+    assert_true(fault_disarm(FAULT_READ));
+    assert_int_equal(mailbox_drain(mailbox, &receiver), 0);
+    assert_false(readable(mailbox));
+    mailbox_free(mailbox);
+}
+
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_arrive_once_and_in_order),
+        cmocka_unit_test(the_descriptor_is_readable_while_messages_wait),
+        cmocka_unit_test(the_descriptor_is_written_only_when_the_box_was_empty),
+        cmocka_unit_test(the_descriptor_neither_blocks_nor_is_inherited),
+        cmocka_unit_test(what_is_posted_during_delivery_waits_for_the_next_drain),
+        cmocka_unit_test(a_message_may_be_freed_by_its_delivery),
+        cmocka_unit_test(misuse_is_fatal),
+        cmocka_unit_test(without_a_descriptor_nothing_is_created),
+        cmocka_unit_test(every_result_has_a_name_of_its_own),
+        cmocka_unit_test(threads_lose_nothing_and_each_keeps_its_order),
+#ifdef EVENKEEL_FAULT_INJECTION
+        cmocka_unit_test(without_memory_nothing_is_created),
+        cmocka_unit_test(an_interrupted_write_or_read_loses_no_message),
+#endif
+    };
+    return cmocka_run_group_tests_name("mailbox", tests, NULL, NULL);
+}
