@@ -36,7 +36,7 @@ static void insert(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_
     timer->due_ms = due_ms;
     uint64_t tick = tick_of(due_ms);
     if (tick <= wheel->tick) {
-        timer->slot_ms = due_ms;
+        timer->slot_ms = NEVER;
         LIST_INSERT_HEAD(&wheel->past, timer, link);
         return;
     }

@@ -24,8 +24,9 @@ typedef void wheel_fire_fn(struct wheel_timer *timer, uint64_t now_ms);
 
 struct wheel_timer {
     LIST_ENTRY(wheel_timer) link;
-    uint64_t due_ms;  /* when to fire; 0: disarmed */
-    uint64_t slot_ms; /* the earliest due time its slot serves; 0 < slot_ms <= due_ms while armed */
+    uint64_t due_ms; /* when to fire; 0: disarmed */
+    uint64_t
+        slot_ms; /* armed: the earliest due time its slot serves, 0 < slot_ms <= due_ms; past: UINT64_MAX */
     wheel_fire_fn *fire;
 };
 
@@ -35,7 +36,7 @@ LIST_HEAD(wheel_slot, wheel_timer);
    tick t - 1 and up to t, or later: those are put on then. */
 struct wheel {
     struct wheel_slot slots[WHEEL_SLOTS];
-    struct wheel_slot past;              /* armed for a tick that was handled already */
+    struct wheel_slot past; /* armed for a tick that was handled already; these move at once */
     uint64_t occupied[WHEEL_SLOTS / 64]; /* a bit per slot that holds timers */
     uint64_t tick;                       /* the last tick that was handled */
     uint64_t armed_count;
