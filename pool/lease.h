@@ -1,0 +1,159 @@
+/*
+ * Leases: upstream connections lent to attempts, from a keep-alive pool per endpoint.
+ *
+ * Owns: every upstream connection. Idle ones are kept per worker, newest first; the cap (pool.max) is per endpoint over the whole
+ * process and exact: a place is reserved before a dial. The pool owns the dials, attempts wait in line: whichever
+ * connection is ready first, dialled, returned or handed over by a sibling worker, serves the request that waits longest.
+ * Thread: a struct pool_worker and everything taken from it belongs to one worker. Time base: the loop clock, ms.
+ * A lease is returned or closed exactly once, and the pointer is nulled.
+ */
+#ifndef EVENKEEL_POOL_LEASE_H
+#define EVENKEEL_POOL_LEASE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pool/upstream.h"
+#include "steady/graveyard.h"
+#include "steady/loop_clock.h"
+#include "steady/mailbox.h"
+#include "steady/slab.h"
+#include "steady/wheel.h"
+#include "tls/stream.h"
+
+struct pool_worker;
+struct lease;
+
+/* Events on a lent connection: EV_READ, EV_WRITE, EV_CLOSED (edge-triggered; all that hold at once). */
+typedef void lease_event_fn(struct lease *lease, short what);
+
+/*
+ * The lent view of an upstream connection. The borrower sets on_event and owner as soon as it gets the lease; everything else is
+ * read-only to it. Readiness is edge-triggered and may be told twice or late, never too little: what was readable when the lease
+ * was given comes as an event unless a recv met it first.
+ *
+ * A lease may be returned only if all of this holds, else it is closed:
+ * - the response was read to its end and not a byte beyond it;
+ * - the last recv came up short of the room it was offered, or blocked: the kernel's buffer was empty then;
+ * - EV_CLOSED was not seen.
+ * What arrives later makes a new edge, which the pool sees (or the next borrower, when it is faster).
+ */
+struct lease {
+    struct stream stream;
+    struct endpoint *endpoint;
+    lease_event_fn *on_event;
+    void *owner;
+    uint32_t exchanges_count; /* served before this one */
+    bool reused;              /* exchanges_count > 0 or it has been idle */
+};
+
+enum lease_close_reason {
+    LEASE_CLOSED_DONE,       /* the protocol says so: Connection: close, close-delimited body, upgrade over */
+    LEASE_CLOSED_BROKEN,     /* reset, end or garbage while lent */
+    LEASE_CLOSED_ABANDONED,  /* the attempt was cancelled half way */
+    LEASE_CLOSED_IDLE,       /* idle limit */
+    LEASE_CLOSED_DIED_IDLE,  /* the other side closed it while idle, or sent stray bytes */
+    LEASE_CLOSED_REQUESTS,   /* max_requests */
+    LEASE_CLOSED_RETIRED,    /* its endpoint has gone from the settings, or the process drains */
+    LEASE_CLOSED_SURPLUS,    /* nobody may keep it */
+};
+const char *lease_close_reason_name(enum lease_close_reason reason);
+
+enum lease_result {
+    LEASE_READY,   /* *ret_lease is set */
+    LEASE_PENDING, /* on_ready or on_failed will be called, never from within the call that asked */
+    LEASE_FULL,    /* pool.max connections exist and none can be had: queue, or try another endpoint */
+    LEASE_NO_FD,   /* the process's budget of descriptors is spent */
+};
+const char *lease_result_name(enum lease_result result);
+
+enum dial_result {
+    DIAL_OK,
+    DIAL_REFUSED,
+    DIAL_UNREACHABLE,
+    DIAL_RESET,
+    DIAL_TIMEOUT,
+    DIAL_NO_FD,
+    DIAL_NO_ADDRESS_PORT, /* EADDRNOTAVAIL: local ports are used up */
+    DIAL_RETIRED,         /* it failed, but the endpoint has gone from the settings meanwhile: says nothing of the upstream, try another */
+    DIAL_FULL,            /* the connection hoped for went elsewhere, pool.max exist: as LEASE_FULL */
+    DIAL_ERROR,
+};
+const char *dial_result_name(enum dial_result result);
+
+/* The token of a pending lease; embedded in the attempt. The deadline is the caller's: cancel when it passes. */
+struct lease_request {
+    TAILQ_ENTRY(lease_request) link;
+    struct endpoint *endpoint; /* NULL: not pending */
+    void (*on_ready)(struct lease_request *request, struct lease *lease);
+    void (*on_failed)(struct lease_request *request, enum dial_result result);
+    bool fresh_only; /* never a connection that was used before (the free redial) */
+};
+
+struct pool_worker_env {
+    unsigned index;
+    struct event_base *base;
+    struct wheel *wheel;
+    struct loop_clock *clock;
+    struct graveyard *graveyard; /* emptied by the loop with the pool_worker's env.owner as owner */
+    struct mailbox *mailbox;     /* drained by the loop with env.owner as receiver */
+    struct rng *rng;
+    void *owner;                 /* the worker */
+};
+
+/* NULL when memory is exhausted. */
+struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_worker_env *env);
+/* Closes every idle connection and dial; leases must be back. Workers speak to each other by their mailboxes to the last, so: end
+   and join all loops, then drain all mailboxes until none holds anything, then free the pool workers (before their bases).
+   Empties the graveyard. NULL is fine. */
+void pool_worker_free(struct pool_worker **worker);
+
+/* From now on this worker uses these views: idle connections of endpoints that are gone are closed. */
+void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *set);
+/* The process drains: idle connections are closed, returned ones too. */
+void pool_worker_drain(struct pool_worker *worker);
+/* Leases out, idle connections, dials and pending requests of this worker. */
+uint64_t pool_worker_busy_count(const struct pool_worker *worker);
+
+/* Takes the newest idle connection, else asks a sibling that has one, else dials. request's callbacks must be set; with
+   LEASE_FULL and LEASE_NO_FD it is not pending. The endpoint must be of this worker's present view of its upstream. */
+__attribute__((warn_unused_result)) enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoint,
+                                                                 struct lease_request *request, struct lease **ret_lease);
+/* Cancelling a request that is not pending is fine. Its dial goes on for others or for the pool. */
+void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request);
+
+/* Back to the pool: the next in line gets it, or it is kept idle. `stream` must be between exchanges. Nulls *lease. */
+void lease_return(struct pool_worker *worker, struct lease **lease);
+void lease_close(struct pool_worker *worker, struct lease **lease, enum lease_close_reason reason);
+
+/* ---- the queue of an upstream: waiting for capacity ---- */
+
+struct queue_slot {
+    TAILQ_ENTRY(queue_slot) link;
+    struct upstream *upstream; /* NULL: not queued */
+    void (*on_turn)(struct queue_slot *slot); /* out of the queue; capacity may be there: try again */
+    uint64_t since_ms;
+};
+
+enum admit_result {
+    ADMIT_OK,         /* one of limits.in_flight is taken: upstream_leave() gives it back */
+    ADMIT_QUEUED,     /* on_turn will be called; try upstream_admit() again then */
+    ADMIT_QUEUE_FULL,
+};
+
+/* Admits an exchange to the upstream. Those who queued come before newcomers: pass `turn` = true when called from on_turn. */
+__attribute__((warn_unused_result)) enum admit_result upstream_admit(struct pool_worker *worker, struct upstream *upstream,
+                                                                     struct queue_slot *slot, bool turn);
+/* Queues an admitted exchange whose attempt found every endpoint LEASE_FULL; on_turn when a connection may be had.
+   ADMIT_QUEUED or ADMIT_QUEUE_FULL. `turn`: it was queued before; it goes to the front. */
+__attribute__((warn_unused_result)) enum admit_result upstream_wait(struct pool_worker *worker, struct upstream *upstream,
+                                                                    struct queue_slot *slot, bool turn);
+/* Leaves the queue (deadline, client gone). Not being queued is fine. */
+void queue_cancel(struct pool_worker *worker, struct queue_slot *slot);
+/* The exchange is over: gives its place back and calls the next, on whichever worker it waits. With its last exchange an upstream
+   that has gone from the settings may vanish, name and all: this comes last. */
+void upstream_leave(struct pool_worker *worker, struct upstream *upstream);
+
+#endif

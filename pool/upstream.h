@@ -1,0 +1,100 @@
+/*
+ * Upstreams and endpoints at run time: what is shared by all workers and outlives a reload.
+ *
+ * Owns: struct upstream (one per configured name, kept over reloads), struct endpoint (one per upstream, hostname and
+ * address, kept over reloads while tls settings stay the same), and per generation a set of views.
+ * Thread: sets are built, retired and collected on the control thread; a worker reads the views it has adopted; counters are
+ * atomics. Errors: enum upstream_result plus words for the log.
+ *
+ * Life of a set: upstream_set_build() -> every worker calls pool_worker_adopt() -> upstream_set_retire(previous).
+ * A retired set is freed by pools_collect() once no upstream that is gone from the present set has anything in flight.
+ *
+ * What a worker may hold: an upstream from the present view, or as long as an exchange of the worker is admitted to it or
+ * queued (views[worker] is not NULL then); its view only within a pass, as adopting replaces it; an endpoint from the present
+ * view, or as long as a lease or a pending request is at it. An endpoint to avoid is only compared.
+ */
+#ifndef EVENKEEL_POOL_UPSTREAM_H
+#define EVENKEEL_POOL_UPSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "steady/address.h"
+#include "steady/bound.h"
+#include "steady/rng.h"
+
+#define POOL_MAX_WORKERS 128
+
+struct endpoint; /* pool/endpoint.h, private to pool/ but for the accessors here */
+
+/* An upstream as one generation sees it. */
+struct upstream_view {
+    const struct upstream_settings *settings; /* lives as long as the view */
+    struct upstream *upstream;
+    struct endpoint **endpoints;
+    size_t endpoint_count;
+    uint32_t *weight_ends; /* running sums of the endpoints' weights */
+};
+
+/* Persistent by name. */
+struct upstream {
+    const char *name;
+    struct upstream_view *views[POOL_MAX_WORKERS]; /* [worker index]: the view that worker has adopted, the last one it was in
+                                                      while exchanges of it are left, else NULL; written by that worker */
+    struct bound in_flight; /* exchanges admitted; limit from limits.in_flight */
+    struct bound queued;    /* queue slots taken; limit from limits.queue */
+    uint64_t turn;          /* round robin (atomic) */
+    struct upstream_private *own; /* pool/'s own state */
+};
+
+struct upstream_set {
+    struct upstream_view *views; /* same order as settings->upstreams */
+    size_t count;
+    struct settings *settings;   /* a reference */
+};
+
+struct pools; /* process-wide state of pool/ */
+
+enum upstream_result { UPSTREAM_OK, UPSTREAM_UNRESOLVED, UPSTREAM_NO_MEMORY };
+const char *upstream_result_name(enum upstream_result result);
+
+/* fds: the process's bound on file descriptors; taken before every socket. Registers the bounds of pool/ (dials_in_flight,
+   idle_connections, upstream_connections, ...) in the registry. */
+struct pools *pools_create(unsigned worker_count, struct bound_registry *registry, struct bound *fds);
+/* After every worker's pool has been freed. */
+void pools_free(struct pools **pools);
+
+/* Builds the views of a generation; keeps upstreams and endpoints that are already known. Names are resolved here, blocking
+   (bounded by timeouts.resolve), only for endpoints not known yet. On failure `why` (>= 256 bytes) says which name failed and how. */
+__attribute__((warn_unused_result)) enum upstream_result upstream_set_build(struct pools *pools, struct settings *settings,
+                                                                            struct upstream_set **ret_set, char *why, size_t why_bytes);
+/* The set is no longer adopted by any worker. */
+void upstream_set_retire(struct pools *pools, struct upstream_set **set);
+/* Frees what is retired and unused; returns the number of retired sets still alive. */
+size_t pools_collect(struct pools *pools);
+
+/* Chooses an endpoint by the upstream's method; `avoid` (may be NULL) is taken only if there is no other; endpoints for
+   which pool_endpoint_full() holds are passed over. NULL: every endpoint is full. */
+struct endpoint *upstream_pick(const struct upstream_view *view, struct rng *rng, const struct endpoint *avoid);
+
+const char *endpoint_text(const struct endpoint *endpoint);      /* "app-a.internal:8080", as configured */
+const char *endpoint_address_text(const struct endpoint *endpoint); /* "10.0.0.7:8080" */
+const char *endpoint_hostname(const struct endpoint *endpoint);
+bool endpoint_retired(const struct endpoint *endpoint);
+
+/* Figures for metrics and /status, summed over workers. */
+struct endpoint_figures {
+    const char *upstream, *text, *address;
+    uint64_t open, idle, in_flight, dialling;
+    uint64_t dials, dial_failures, reused, fresh, handed_over;
+    uint64_t closed[8]; /* by enum lease_close_reason */
+};
+/* Calls back for every endpoint of every upstream (control thread). */
+typedef void endpoint_figures_fn(const struct endpoint_figures *figures, void *owner);
+void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *owner);
+typedef void upstream_each_fn(const struct upstream *upstream, void *owner);
+void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owner);
+
+#endif
