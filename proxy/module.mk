@@ -1,5 +1,25 @@
 noinst_LIBRARIES += libproxy.a
-libproxy_a_SOURCES =
+libproxy_a_SOURCES = \
+	%D%/field_names.c \
+	%D%/field_names.h \
+	%D%/h1_body.c \
+	%D%/h1_body.h \
+	%D%/h1_fields.c \
+	%D%/h1_fields.h \
+	%D%/h1_input.c \
+	%D%/h1_input.h \
+	%D%/h1_parse.c \
+	%D%/h1_parse.h \
+	%D%/h1_rules.c \
+	%D%/h1_rules.h \
+	%D%/h1_scan.c \
+	%D%/h1_scan.h \
+	%D%/h1_target.c \
+	%D%/h1_target.h \
+	%D%/h1_write.c \
+	%D%/h1_write.h \
+	%D%/http_head.c \
+	%D%/http_head.h
 
 program_libs = $(LIBEVENT_LIBS) $(OPENSSL_LIBS) $(LIBCONFIG_LIBS)
 

@@ -1,0 +1,125 @@
+/* Target forms by first byte and method; reg-names by character, IPv6 literals by the C library. */
+
+#include "proxy/h1_target.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <strings.h>
+
+#include "proxy/h1_scan.h"
+
+#define PORT_MAX 65535
+
+/* Where the host at `at` ends, or NULL. */
+static const char *ip_literal_end(const char *at, const char *end);
+static const char *reg_name_end(const char *at, const char *end);
+/* Whether [at, end) is ":" and a port; the port may be empty (RFC 3986 3.2.3) if may_be_empty. */
+static bool port_valid(const char *at, const char *end, bool may_be_empty);
+static enum h1_result absolute_form(const char *at, const char *end, const char *begin,
+                                    struct http_head *head);
+
+static struct span span_of(const char *begin, const char *at, const char *end)
+{
+    return (struct span){.at = (uint32_t)(at - begin), .bytes = (uint32_t)(end - at)};
+}
+
+enum h1_result h1_parse_target(const char *at, const char *end, const char *begin,
+                               struct http_head *head)
+{
+    if (at == end)
+        return H1_BAD_START_LINE;
+    head->target = span_of(begin, at, end);
+    if (head->method ==
+        METHOD_CONNECT) { /* RFC 9112 3.2.3: authority-form, with a port (RFC 9110 9.3.6) */
+        const char *host_end = *at == '[' ? ip_literal_end(at, end) : reg_name_end(at, end);
+        return host_end && host_end > at && port_valid(host_end, end, false) ? H1_OK
+                                                                             : H1_BAD_TARGET;
+    }
+    if (*at == '/') /* RFC 9112 3.2.1: origin-form */
+        return H1_OK;
+    if (*at == '*' && end - at == 1) { /* RFC 9112 3.2.4: asterisk-form */
+        head->facts |= FACT_ASTERISK;
+        return head->method == METHOD_OPTIONS ? H1_OK : H1_BAD_TARGET;
+    }
+    return absolute_form(at, end, begin, head);
+}
+
+bool h1_authority_valid(const char *at, const char *end)
+{
+    if (at == end)
+        return false;
+    const char *host_end = *at == '[' ? ip_literal_end(at, end) : reg_name_end(at, end);
+    return host_end && host_end > at && port_valid(host_end, end, true);
+}
+
+/* RFC 9112 3.2.2: http and https only; userinfo is refused (RFC 9110 4.2.4), as is an empty host (RFC 9110 4.2.1). An
+   empty path becomes "/", for OPTIONS "*" (RFC 9112 3.2.4); with a query behind it there is no "/" in the bytes that the
+   span could show, and nobody sends that: refused. */
+static enum h1_result absolute_form(const char *at, const char *end, const char *begin,
+                                    struct http_head *head)
+{
+    size_t scheme_bytes;
+    if (end - at > 7 && strncasecmp(at, "http://", 7) == 0)
+        scheme_bytes = 7;
+    else if (end - at > 8 && strncasecmp(at, "https://", 8) == 0)
+        scheme_bytes = 8;
+    else
+        return H1_BAD_TARGET;
+    const char *authority = at + scheme_bytes;
+    const char *path = authority;
+    while (path < end && *path != '/' && *path != '?')
+        path++;
+    if (!h1_authority_valid(authority, path))
+        return H1_BAD_TARGET;
+    head->facts |= FACT_ABSOLUTE_FORM;
+    head->host = span_of(begin, authority, path);
+    head->target = span_of(begin, path, end);
+    if (path == end) {
+        head->target = span_of(begin, authority - 1, authority);
+        if (head->method == METHOD_OPTIONS)
+            head->facts |= FACT_ASTERISK;
+    } else if (*path == '?') {
+        return H1_BAD_TARGET;
+    }
+    return H1_OK;
+}
+
+/* "[" IPv6address "]" (RFC 3986 3.2.2). IPvFuture and zones address nothing we could name: refused. */
+static const char *ip_literal_end(const char *at, const char *end)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    const char *bracket = memchr(at, ']', (size_t)(end - at));
+    if (!bracket || (size_t)(bracket - at) > sizeof text)
+        return NULL;
+    size_t text_bytes = (size_t)(bracket - at) - 1;
+    memcpy(text, at + 1, text_bytes);
+    text[text_bytes] = '\0';
+    return inet_pton(AF_INET6, text, &address) == 1 ? bracket + 1 : NULL;
+}
+
+/* RFC 3986 3.2.2, without "%": names beyond ASCII travel as IDNA, so it could only disguise a character; and without
+   ",": it is what two Host fields look like once joined (RFC 9110 5.3). */
+static const char *reg_name_end(const char *at, const char *end)
+{
+    return h1_scan_portable(at, end, H1_CHAR_HOST);
+}
+
+static bool port_valid(const char *at, const char *end, bool may_be_empty)
+{
+    if (at == end)
+        return may_be_empty;
+    if (*at++ != ':')
+        return false;
+    if (at == end)
+        return may_be_empty;
+    unsigned port = 0;
+    for (; at < end; at++) {
+        if (*at < '0' || *at > '9')
+            return false;
+        port = port * 10 + (unsigned)(*at - '0');
+        if (port > PORT_MAX)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,21 @@
+/*
+ * The four forms of a request target, and the authority inside it or in Host.
+ *
+ * Owns nothing. Thread: any. Errors: enum h1_result. Spec: RFC 9112 3.2, RFC 9110 4.2, 7.2, RFC 3986 3.2.
+ */
+#ifndef EVENKEEL_PROXY_H1_TARGET_H
+#define EVENKEEL_PROXY_H1_TARGET_H
+
+#include <stdbool.h>
+
+#include "proxy/h1_parse.h"
+
+/* Judges the target [at, end), which holds visible ASCII without "#", by the head's method; sets target, host and facts. */
+__attribute__((warn_unused_result)) enum h1_result h1_parse_target(const char *at, const char *end,
+                                                                   const char *begin,
+                                                                   struct http_head *head);
+
+/* Whether [at, end) is uri-host [ ":" port ] with a host that is not empty. */
+bool h1_authority_valid(const char *at, const char *end);
+
+#endif
