@@ -8,15 +8,8 @@
 
 #include "steady/check.h"
 #include "steady/fault.h"
+#include "steady/sanitize.h"
 #include "steady/slab.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define BUF_SINGLE_ALLOCATIONS
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define BUF_SINGLE_ALLOCATIONS
-#endif
-#endif
 
 #define CLASSES 5
 #define SMALL_CLASSES 3
@@ -161,7 +154,7 @@ static void *system_take(size_t bytes)
 {
     if (fault_hits(FAULT_ALLOC))
         return NULL;
-#ifdef BUF_SINGLE_ALLOCATIONS
+#if SANITIZE_ADDRESS
     return malloc(bytes);
 #else
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -171,7 +164,7 @@ static void *system_take(size_t bytes)
 
 static void system_give(void *memory, size_t bytes)
 {
-#ifdef BUF_SINGLE_ALLOCATIONS
+#if SANITIZE_ADDRESS
     (void)bytes;
     free(memory);
 #else
@@ -198,7 +191,7 @@ static void large_give(struct large *large, void *memory, size_t bytes)
 {
     CHECK(large->used_count > 0);
     large->used_count--;
-#ifdef BUF_SINGLE_ALLOCATIONS
+#if SANITIZE_ADDRESS
     /* None is kept, so that use after free is seen. */
     system_give(memory, bytes);
 #else

@@ -12,5 +12,6 @@ libsteady_a_SOURCES = \
 	%D%/lru.c %D%/lru.h \
 	%D%/mailbox.c %D%/mailbox.h \
 	%D%/rng.c %D%/rng.h \
+	%D%/sanitize.h \
 	%D%/slab.c %D%/slab.h \
 	%D%/wheel.c %D%/wheel.h

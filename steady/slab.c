@@ -9,14 +9,7 @@
 
 #include "steady/check.h"
 #include "steady/fault.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SLAB_SINGLE_OBJECTS
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SLAB_SINGLE_OBJECTS
-#endif
-#endif
+#include "steady/sanitize.h"
 
 struct free_object {
     struct free_object *next;
@@ -107,7 +100,7 @@ uint64_t slab_held_bytes(const struct slab *slab)
     return slab->held_bytes;
 }
 
-#ifdef SLAB_SINGLE_OBJECTS
+#if SANITIZE_ADDRESS
 
 static void *take_object(struct slab *slab)
 {

@@ -137,6 +137,8 @@ static void split_finds_host_and_port_of_names_too(void **state)
     assert_memory_equal(host, "fe80::1", 7);
     assert_int_equal(port, 1);
     assert_false(address_split("a:b:80", &host, &host_bytes, &port));
+    assert_false(address_split(":80", &host, &host_bytes, &port));
+    assert_false(address_split("[]:80", &host, &host_bytes, &port));
     assert_false(address_split("name", &host, &host_bytes, &port));
     assert_false(address_split("[name]:80", &host, &host_bytes, &port));
     assert_int_equal(port, 1);

@@ -71,6 +71,7 @@ static void huge_amounts_do_not_wrap(void **state)
     assert_false(bound_share_take(&share, UINT64_MAX));
     bound_set_limit(&bound, UINT64_MAX);
     assert_true(bound_share_take(&share, UINT64_MAX));
+    assert_true(bound_used(&bound) == UINT64_MAX);
     bound_share_give(&share, UINT64_MAX);
     assert_int_equal(bound_used(&bound), 0);
 }

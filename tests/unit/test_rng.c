@@ -57,20 +57,22 @@ static void every_value_below_a_limit_is_as_likely(void **state)
     }
 }
 
-/* A limit of 3/4 of the range: a modulus would draw the lower third twice as often. */
+/* A limit of 3/4 of the range: a modulus would draw the lower third twice as often, scaling every third value. */
 static void a_huge_limit_is_not_biased(void **state)
 {
     (void)state;
     enum { DRAWS = 30000 };
     struct rng rng;
     rng_init(&rng, 42);
-    uint64_t limit = UINT64_C(3) << 62, lower_third = 0;
+    uint64_t limit = UINT64_C(3) << 62, lower_third = 0, every_third = 0;
     for (int i = 0; i < DRAWS; i++) {
         uint64_t n = rng_below(&rng, limit);
         assert_true(n < limit);
         lower_third += n < limit / 3;
+        every_third += n % 3 == 0;
     }
     assert_in_range(lower_third, DRAWS / 3 - 500, DRAWS / 3 + 500);
+    assert_in_range(every_third, DRAWS / 3 - 500, DRAWS / 3 + 500);
     for (int i = 0; i < 100; i++)
         assert_true(rng_below(&rng, UINT64_MAX) < UINT64_MAX);
 }

@@ -20,6 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "steady/sanitize.h"
+
 /* A new seed each run, told in the output; EVENKEEL_SEED repeats a run. */
 static inline uint64_t unit_seed(void)
 {
