@@ -7,8 +7,10 @@ libsteady_a_SOURCES = \
 	%D%/check.c %D%/check.h \
 	%D%/deadline.h \
 	%D%/fault.c %D%/fault.h \
+	%D%/graveyard.h \
 	%D%/hash.c %D%/hash.h \
 	%D%/histogram.c %D%/histogram.h \
+	%D%/loop_clock.h \
 	%D%/lru.c %D%/lru.h \
 	%D%/mailbox.c %D%/mailbox.h \
 	%D%/rng.c %D%/rng.h \

@@ -10,8 +10,10 @@ steady_tests = \
 	%D%/test_buf \
 	%D%/test_check \
 	%D%/test_deadline \
+	%D%/test_graveyard \
 	%D%/test_hash \
 	%D%/test_histogram \
+	%D%/test_loop_clock \
 	%D%/test_lru \
 	%D%/test_mailbox \
 	%D%/test_rng \
