@@ -1,0 +1,308 @@
+/*
+ * Settings: one immutable, validated configuration (a generation).
+ *
+ * Owns: everything it points to; one reference count over the whole. Thread: built on one thread, then read by
+ * all; settings_get/put from any. Units are in the names; every duration is finite and above zero unless its line
+ * says otherwise. Spec: docs/configuration.md, generated from conf/schema.
+ */
+#ifndef EVENKEEL_CONF_SETTINGS_H
+#define EVENKEEL_CONF_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "steady/address.h"
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum access_format { ACCESS_FORMAT_JSON, ACCESS_FORMAT_COMBINED };
+enum forwarded_style { FORWARDED_X, FORWARDED_RFC7239, FORWARDED_BOTH, FORWARDED_NONE };
+enum balance_method {
+    BALANCE_P2C,
+    BALANCE_ROUND_ROBIN,
+    BALANCE_LEAST_IN_FLIGHT,
+    BALANCE_HASH_HEADER,
+    BALANCE_HASH_COOKIE,
+    BALANCE_HASH_CLIENT,
+};
+enum key_source { KEY_HOST, KEY_HEADER, KEY_CLIENT };
+enum readiness_then { READINESS_READY_COLD, READINESS_NOT_READY };
+enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
+
+/* Bits of retry.on. */
+enum retry_condition {
+    RETRY_CONNECT_FAILURE = 1 << 0,
+    RETRY_RESET = 1 << 1,
+    RETRY_502 = 1 << 2,
+    RETRY_503 = 1 << 3,
+    RETRY_504 = 1 << 4,
+    RETRY_OTHER_HOP = 1 << 5,
+};
+
+struct admin_settings {
+    struct address listen;
+    const char *listen_text;
+};
+
+struct access_log_settings {
+    const char *path; /* NULL: off; "stdout", "stderr" or a file */
+    enum access_format format;
+    uint64_t rotate_size_bytes;
+    uint64_t rotate_age_ms;
+    uint64_t keep_count;
+};
+
+struct log_settings {
+    enum log_level level;
+    const char *path; /* "stderr", "stdout" or a file */
+    struct access_log_settings access;
+};
+
+struct limit_settings {
+    uint64_t clients_count;
+    uint64_t memory_bytes; /* 0: "auto", from the cgroup */
+    uint64_t head_bytes;
+    uint64_t fields_count;
+    uint64_t body_bytes;
+};
+
+struct header_settings {
+    enum forwarded_style forwarded; /* what is added for the upstream */
+    bool request_id;
+    bool traceparent;
+    bool via;
+};
+
+struct certificate_settings {
+    const char *cert;
+    const char *key;
+};
+
+struct listener_tls_settings {
+    bool enabled;
+    struct certificate_settings *certificates;
+    size_t certificate_count;
+    enum tls_version min_version;
+    const char *client_ca; /* "" is none */
+    bool tickets;
+};
+
+struct listener_timeout_settings {
+    uint64_t head_ms; /* from the first byte of a head to its end */
+    uint64_t idle_ms; /* keep-alive, between requests */
+    uint64_t body_ms; /* without a byte of an awaited request body */
+    uint64_t send_ms; /* without the client taking a byte */
+};
+
+struct listener_settings {
+    const char *name;
+    const char *listen_text;
+    struct address listen;
+    bool proxy_protocol;
+    struct listener_tls_settings tls;
+    struct listener_timeout_settings timeouts;
+};
+
+struct endpoint_settings {
+    const char *text; /* as written, the label of metrics */
+    const char *host; /* a name or a literal address without brackets */
+    uint16_t port;
+    uint16_t weight; /* 1..100 */
+    bool literal;    /* host is an address: no resolution */
+};
+
+struct upstream_tls_settings {
+    bool enabled;
+    const char *server_name; /* "": the endpoint's hostname */
+    bool verify;
+    const char *ca, *cert, *key; /* "" is none / the system's */
+};
+
+struct pool_settings {
+    uint64_t warm_min_count;
+    uint64_t max_count;
+    uint64_t idle_ms;
+    uint64_t lifetime_ms;
+    double jitter_share;
+    uint64_t max_requests_count;
+};
+
+struct timeout_settings {
+    uint64_t resolve_ms, connect_ms, tls_ms;
+    uint64_t first_byte_ms; /* request sent to first byte of the response */
+    uint64_t idle_ms;       /* without a byte of the response while one is awaited */
+    uint64_t per_try_ms;    /* an attempt, from its start to the end of the response's head */
+    uint64_t total_ms;      /* the exchange, all attempts and the response */
+    uint64_t tunnel_idle_ms, tunnel_total_ms; /* upgraded connections, instead of idle and total */
+};
+
+struct retry_settings {
+    uint64_t attempts_count; /* all attempts, the first included: 1..3 */
+    unsigned on;             /* enum retry_condition bits */
+    uint64_t backoff_base_ms, backoff_max_ms;
+    double budget_ratio;
+    double budget_per_second;
+    uint64_t budget_per_minute_count; /* 0: no such cap */
+};
+
+struct breaker_settings {
+    bool enabled;
+    uint64_t window_ms;
+    uint64_t min_requests_count;
+    double failure_rate, slow_rate;
+    uint64_t slow_after_ms;
+    uint64_t consecutive_count;
+    double open_share;
+    uint64_t open_min_ms, open_max_ms;
+    uint64_t probes_count;
+    uint64_t ramp_ms;
+};
+
+struct upstream_limit_settings {
+    uint64_t in_flight_count;
+    uint64_t queue_count;
+    uint64_t queue_wait_ms;
+};
+
+struct health_settings {
+    const char *path; /* "": no active probes */
+    uint64_t interval_ms, timeout_ms;
+    uint64_t fall_count, rise_count;
+};
+
+struct upstream_settings {
+    const char *name;
+    struct endpoint_settings *endpoints;
+    size_t endpoint_count;
+    enum balance_method balance;
+    const char *balance_key; /* header or cookie name; NULL when the method takes none */
+    struct upstream_tls_settings tls;
+    struct pool_settings pool;
+    struct timeout_settings timeouts;
+    struct retry_settings retry;
+    struct breaker_settings breaker;
+    struct upstream_limit_settings limits;
+    struct health_settings health;
+    bool required;
+};
+
+struct rate_settings {
+    double per_second; /* 0: no limit */
+    double burst;
+    double retry_reserve;
+};
+
+struct shard_settings {
+    uint64_t count; /* 0: no shards */
+    enum key_source key;
+    const char *key_name; /* header name, else NULL */
+    uint64_t in_flight_count;
+    uint64_t queue_count;
+};
+
+struct route_settings {
+    const char *name;     /* unique; "route-1"... when not given */
+    const char *listener; /* NULL: any */
+    const char *host; /* NULL: any; lower case; "*.suffix" kept as ".suffix" with host_is_suffix */
+    bool host_is_suffix;
+    const char *path_prefix;    /* NULL: any */
+    const char *const *methods; /* NULL: any; case-sensitive (RFC 9110 9.1) */
+    size_t method_count;
+    const char *header_name;  /* NULL: none; lower case */
+    const char *header_value; /* NULL: presence is enough */
+    const char *upstream;
+    size_t upstream_index; /* into settings.upstreams */
+    uint64_t deadline_ms;  /* 0: the upstream's total only */
+    struct rate_settings rate;
+    struct shard_settings shards;
+};
+
+struct resolver_settings {
+    struct address *servers;
+    size_t server_count; /* 0: the system's */
+    uint64_t min_ttl_ms, max_ttl_ms, stale_ms;
+};
+
+struct tls_session_settings {
+    uint64_t entries_count;
+    uint64_t per_name_count;
+    uint64_t ttl_ms;
+};
+
+struct readiness_settings {
+    double sessions_share, pools_share;
+    uint64_t give_up_after_ms;
+    enum readiness_then then;
+    const char *listener_path; /* "": only the admin listener */
+};
+
+struct warm_state_settings {
+    const char *path; /* "": off */
+    uint64_t interval_ms, max_age_ms;
+};
+
+struct drain_settings {
+    uint64_t grace_ms;
+};
+
+struct settings {
+    unsigned worker_count; /* resolved: at least 1 */
+    const char *user;      /* "": stay */
+    const char *pid_file;  /* "": none */
+    struct address_prefix *trusted_peers;
+    size_t trusted_peer_count;
+    struct admin_settings admin;
+    struct log_settings log;
+    struct limit_settings limits;
+    struct header_settings headers;
+    struct listener_settings *listeners;
+    size_t listener_count;
+    struct upstream_settings *upstreams;
+    size_t upstream_count;
+    struct route_settings *routes;
+    size_t route_count;
+    struct resolver_settings resolver;
+    struct tls_session_settings tls_sessions;
+    struct readiness_settings readiness;
+    struct warm_state_settings warm_state;
+    struct drain_settings drain;
+    uint64_t fingerprint; /* equal texts of effective settings have equal fingerprints */
+};
+
+enum settings_result { SETTINGS_OK, SETTINGS_INVALID, SETTINGS_UNREADABLE, SETTINGS_NO_MEMORY };
+const char *settings_result_name(enum settings_result result);
+
+/* One message about a configuration: "site.conf:14: upstreams.app.pool.max: expected ..., got ...". */
+struct settings_message {
+    enum { SETTINGS_ERROR, SETTINGS_WARNING, SETTINGS_NOTICE } severity;
+    const char *text; /* no newline */
+};
+
+/* All messages of one load, in order of the file; freed with settings_messages_free(). */
+struct settings_messages {
+    struct settings_message *items;
+    size_t count;
+    size_t error_count;
+};
+
+/* Reads, checks and builds settings from a file. Reports every error of the file in one run. On SETTINGS_OK the messages
+   may hold warnings and notices ("... is not active yet"). *ret_messages is always set. */
+__attribute__((warn_unused_result)) enum settings_result settings_load(
+    const char *path, struct settings **ret_settings, struct settings_messages *ret_messages);
+/* The same from a text (the demo, tests); `name` stands for the file in messages. */
+__attribute__((warn_unused_result)) enum settings_result settings_parse(
+    const char *text, const char *name, struct settings **ret_settings,
+    struct settings_messages *ret_messages);
+
+void settings_messages_free(struct settings_messages *messages);
+
+struct settings *settings_get(struct settings *settings);
+void settings_put(struct settings **settings);
+
+/* True when both upstreams are alike in everything (settings_upstream_equal) or in what a pooled connection depends on
+   (settings_upstream_same_pool: tls; endpoints are matched one by one by their text). */
+bool settings_upstream_equal(const struct upstream_settings *a, const struct upstream_settings *b);
+bool settings_upstream_same_pool(const struct upstream_settings *a,
+                                 const struct upstream_settings *b);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * The admin listener: evhttp on the control thread's base, so that no scrape touches a worker.
+ *
+ * Owns: its sockets and connections (bounded in number, size and time). Thread: control.
+ * Paths: /livez /metrics /status /resources (GET, HEAD); POST /drain.
+ */
+#ifndef EVENKEEL_PROXY_ADMIN_H
+#define EVENKEEL_PROXY_ADMIN_H
+
+#include <event2/event.h>
+
+#include "proxy/overview.h"
+
+struct admin;
+
+struct admin_env {
+    struct event_base *base;
+    /* Fills the overview as of now. */
+    void (*overview)(struct overview *ret_overview, void *owner);
+    void (*drain)(void *owner); /* POST /drain */
+    void *owner;
+};
+
+enum admin_result { ADMIN_OK, ADMIN_CANNOT_BIND, ADMIN_NO_MEMORY };
+const char *admin_result_name(enum admin_result result);
+
+/* On ADMIN_CANNOT_BIND errno says why. A stale unix socket file is removed, one in use is not. */
+__attribute__((warn_unused_result)) enum admin_result admin_create(const struct admin_settings *settings, const struct admin_env *env,
+                                                                   struct admin **ret_admin);
+void admin_free(struct admin **admin);
+
+#endif

@@ -1,0 +1,703 @@
+/* HTTP/1.1 towards an endpoint: the request out, the response in, the connection back to the pool if it is clean. */
+#include "proxy/attempt.h"
+
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "proxy/exchange.h"
+#include "proxy/h1_parse.h"
+#include "proxy/h1_write.h"
+#include "proxy/splice.h"
+#include "steady/check.h"
+
+/* Pieces of payload handled at once. */
+#define ATTEMPT_PIECES 64
+
+static void attempt_on_ready(struct lease_request *request, struct lease *lease);
+static void attempt_on_failed(struct lease_request *request, enum dial_result result);
+static void attempt_on_event(struct lease *lease, short what);
+static void attempt_on_again(struct again *again);
+static void attempt_leased(struct exchange *exchange, struct lease *lease);
+static void attempt_read(struct exchange *exchange);
+static bool attempt_feed(struct exchange *exchange, const char *bytes, size_t length);
+
+static struct exchange *exchange_of(struct attempt *attempt)
+{
+    return (struct exchange *)((char *)attempt - offsetof(struct exchange, attempt));
+}
+
+void attempt_init(struct attempt *attempt)
+{
+    attempt->request.on_ready = attempt_on_ready;
+    attempt->request.on_failed = attempt_on_failed;
+    attempt->again.run = attempt_on_again;
+}
+
+enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endpoint,
+                                bool fresh_only)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct worker *worker = exchange->worker;
+    struct lease *lease = NULL;
+    CHECK(attempt->state == ATTEMPT_NONE);
+    attempt->endpoint = endpoint;
+    attempt->request.fresh_only = fresh_only;
+    attempt->started_ms = worker_now_ms(worker);
+    enum lease_result result = pool_lease(worker->pool, endpoint, &attempt->request, &lease);
+    if (result == LEASE_READY || result == LEASE_PENDING) {
+        exchange->attempts_count++;
+        stat_add(&worker->stats.attempts, 1);
+    }
+    if (result == LEASE_READY) {
+        attempt_leased(exchange, lease);
+    } else if (result == LEASE_PENDING) {
+        attempt->state = ATTEMPT_LEASING;
+    }
+    return result;
+}
+
+static void attempt_on_ready(struct lease_request *request, struct lease *lease)
+{
+    struct attempt *attempt =
+        (struct attempt *)((char *)request - offsetof(struct attempt, request));
+    attempt_leased(exchange_of(attempt), lease);
+}
+
+static void attempt_on_failed(struct lease_request *request, enum dial_result result)
+{
+    struct attempt *attempt =
+        (struct attempt *)((char *)request - offsetof(struct attempt, request));
+    attempt->state = ATTEMPT_NONE;
+    exchange_on_dial_failed(exchange_of(attempt), result);
+}
+
+static void attempt_on_again(struct again *again)
+{
+    struct attempt *attempt = (struct attempt *)((char *)again - offsetof(struct attempt, again));
+    attempt_read(exchange_of(attempt));
+}
+
+/* ---- the request ---- */
+
+static size_t pieces_bytes(const struct iovec *pieces, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        total += pieces[i].iov_len;
+    }
+    return total;
+}
+
+static bool attempt_keep_out(struct exchange *exchange, const struct iovec *pieces, size_t count,
+                             size_t sent)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct buf_pool *bufs = exchange->worker->bufs;
+    size_t left = pieces_bytes(pieces, count) - sent;
+    if (attempt->out == NULL || buf_room(attempt->out) + attempt->out->begin < left) {
+        size_t before = attempt->out != NULL ? buf_length(attempt->out) : 0;
+        struct buf *larger = buf_take(bufs, before + left);
+        if (larger == NULL) {
+            return false;
+        }
+        if (attempt->out != NULL) {
+            CHECK(buf_append(larger, attempt->out->bytes + attempt->out->begin, before));
+            buf_give(bufs, &attempt->out);
+        }
+        attempt->out = larger;
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t skip = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
+        sent -= skip;
+        CHECK(buf_append(attempt->out, (const char *)pieces[i].iov_base + skip,
+                         pieces[i].iov_len - skip));
+    }
+    return true;
+}
+
+/* The socket takes no more of the request. What it sent back before, if anything, decides what becomes of the exchange. */
+static enum sink attempt_send_broke(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    attempt->send_broken = true;
+    buf_give(exchange->worker->bufs, &attempt->out);
+    worker_again(exchange->worker, &attempt->again);
+    return SINK_FULL;
+}
+
+static enum sink attempt_write(struct exchange *exchange, const struct iovec *pieces, size_t count)
+{
+    struct attempt *attempt = &exchange->attempt;
+    size_t sent = 0;
+    if (attempt->send_broken) {
+        return SINK_FULL;
+    }
+    if (attempt->out == NULL) {
+        enum stream_result result = stream_send(&attempt->lease->stream, pieces, count, &sent);
+        if (result == STREAM_OK) {
+            attempt->touched = true;
+            stat_add(&exchange->worker->stats.upstream_bytes_out, sent);
+            if (sent == pieces_bytes(pieces, count)) {
+                return SINK_OPEN;
+            }
+        } else if (result != STREAM_BLOCKED) {
+            return attempt_send_broke(exchange);
+        }
+    }
+    if (!attempt_keep_out(exchange, pieces, count, sent)) {
+        exchange_fail(exchange, REASON_NO_MEMORY, NULL);
+        return SINK_BROKEN;
+    }
+    return SINK_FULL;
+}
+
+/* The payload in its frame, behind what out[] holds already. Returns the new count. */
+static size_t attempt_frame(const struct attempt *attempt, const struct payload *payload,
+                            char chunk_head[H1_CHUNK_HEAD_BYTES], struct h1_writer *writer,
+                            struct iovec *out, size_t count)
+{
+    size_t bytes = pieces_bytes(payload->pieces, payload->count);
+    if (attempt->chunked && bytes > 0) {
+        out[count++] = (struct iovec){chunk_head, h1_chunk_head(chunk_head, bytes)};
+    }
+    for (size_t i = 0; i < payload->count; i++) {
+        out[count++] = payload->pieces[i];
+    }
+    if (attempt->chunked) {
+        char *begin = writer->at;
+        if (bytes > 0) {
+            h1_write_bytes(writer, "\r\n", 2);
+        }
+        if (payload->last) {
+            h1_write_bytes(writer, "0\r\n", 3);
+            if (payload->trailers != NULL) {
+                h1_write_fields(writer, payload->trailers);
+            }
+            h1_write_bytes(writer, "\r\n", 2);
+        }
+        if (writer->at > begin) {
+            out[count++] = (struct iovec){begin, (size_t)(writer->at - begin)};
+        }
+    }
+    return count;
+}
+
+static void attempt_leased(struct exchange *exchange, struct lease *lease)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct h1_writer writer;
+    struct iovec piece, out[ATTEMPT_PIECES + 5];
+    char chunk_head[H1_CHUNK_HEAD_BYTES];
+    attempt->lease = lease;
+    lease->owner = exchange;
+    lease->on_event = attempt_on_event;
+    attempt->state = ATTEMPT_HEAD;
+    attempt->chunked = exchange->request.framing == FRAMING_CHUNKED;
+    attempt->drained = true;
+    exchange_on_leased(exchange);
+    h1_writer_init(&writer, exchange->worker->write_scratch, WORKER_WRITE_BYTES);
+    forward_write_request(exchange, &writer);
+    struct payload payload = exchange_first_payload(exchange, &piece);
+    out[0] = (struct iovec){writer.begin, h1_writer_length(&writer)};
+    size_t count = attempt_frame(attempt, &payload, chunk_head, &writer, out, 1);
+    if (!h1_writer_ok(&writer)) {
+        exchange_fail(exchange, REASON_HEAD_TOO_LARGE, NULL);
+        return;
+    }
+    attempt->request_whole = payload.last;
+    enum sink sink = attempt_write(exchange, out, count);
+    if (sink == SINK_BROKEN || attempt->send_broken) {
+        if (!exchange->finished) {
+            exchange_on_request_stage(exchange);
+        }
+        return;
+    }
+    if (payload.last && sink == SINK_OPEN) {
+        exchange_on_request_sent(exchange);
+    } else {
+        exchange_on_request_stage(exchange);
+    }
+    exchange_first_payload_taken(exchange, sink == SINK_FULL);
+}
+
+enum sink attempt_send(struct exchange *exchange, const struct payload *payload)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct h1_writer writer;
+    struct iovec out[ATTEMPT_PIECES + 4];
+    char chunk_head[H1_CHUNK_HEAD_BYTES];
+    h1_writer_init(&writer, exchange->worker->write_scratch, WORKER_WRITE_BYTES);
+    size_t count = attempt_frame(attempt, payload, chunk_head, &writer, out, 0);
+    attempt->request_whole = payload->last;
+    enum sink sink = count > 0 ? attempt_write(exchange, out, count) : SINK_OPEN;
+    if (sink == SINK_OPEN && payload->last && attempt->out == NULL) {
+        exchange_on_request_sent(exchange);
+    }
+    return sink;
+}
+
+enum sink attempt_send_raw(struct exchange *exchange, const struct iovec *pieces, size_t count)
+{
+    return attempt_write(exchange, pieces, count);
+}
+
+void attempt_end_raw(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    attempt->end_wanted = true;
+    if (attempt->out == NULL) {
+        stream_end(&attempt->lease->stream);
+    }
+}
+
+static void attempt_flush(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct iovec piece = {attempt->out->bytes + attempt->out->begin, buf_length(attempt->out)};
+    size_t sent = 0;
+    enum stream_result result = stream_send(&attempt->lease->stream, &piece, 1, &sent);
+    if (result == STREAM_BLOCKED) {
+        return;
+    }
+    if (result != STREAM_OK) {
+        attempt_send_broke(exchange);
+        return;
+    }
+    attempt->touched = true;
+    exchange->request_moved_ms = worker_now_ms(exchange->worker);
+    stat_add(&exchange->worker->stats.upstream_bytes_out, sent);
+    buf_consume(attempt->out, sent);
+    if (buf_length(attempt->out) > 0) {
+        return;
+    }
+    buf_give(exchange->worker->bufs, &attempt->out);
+    if (attempt->end_wanted) {
+        stream_end(&attempt->lease->stream);
+        exchange_on_raw_flushed(exchange);
+    } else if (attempt->state == ATTEMPT_RAW) {
+        exchange_on_upstream_drained(exchange);
+    } else if (attempt->request_whole) {
+        exchange_on_request_sent(exchange);
+    } else {
+        exchange_on_upstream_drained(exchange);
+    }
+}
+
+/* ---- the response ---- */
+
+static void attempt_on_event(struct lease *lease, short what)
+{
+    struct exchange *exchange = lease->owner;
+    struct attempt *attempt = &exchange->attempt;
+    if (what & EV_CLOSED) {
+        attempt->saw_end = true;
+    }
+    if (what & (EV_READ | EV_CLOSED)) {
+        attempt->drained = false;
+        attempt_read(exchange);
+    }
+    if (!exchange->finished && attempt->lease == lease && attempt->out != NULL &&
+        (what & EV_WRITE)) {
+        attempt_flush(exchange);
+    }
+}
+
+void attempt_read_on(struct exchange *exchange)
+{
+    exchange->attempt.paused = false;
+    attempt_read(exchange);
+}
+
+/* Nothing more will come from the endpoint. `clean`: an orderly end. */
+static void attempt_ended(struct exchange *exchange, bool clean)
+{
+    struct attempt *attempt = &exchange->attempt;
+    attempt->saw_end = true;
+    attempt->keep = false;
+    switch ((enum attempt_state)attempt->state) {
+    case ATTEMPT_HEAD:
+        if (!attempt->answered) {
+            exchange_on_dead_connection(exchange);
+        } else {
+            exchange_fail(exchange, REASON_UPSTREAM_INCOMPLETE, NULL);
+        }
+        break;
+    case ATTEMPT_BODY:
+        if (clean && attempt->body.state == H1_BODY_CLOSE) {
+            attempt->body.state = H1_BODY_DONE;
+            exchange_on_payload(exchange, &(struct payload){NULL, 0, true, NULL});
+        } else {
+            exchange_fail(exchange, REASON_UPSTREAM_INCOMPLETE, NULL);
+        }
+        break;
+    case ATTEMPT_RAW:
+        attempt->raw_ended = true;
+        if (clean) {
+            exchange_on_raw_end(exchange);
+        } else {
+            exchange_finish(exchange, REASON_UPSTREAM_RESET);
+        }
+        break;
+    case ATTEMPT_NONE:
+    case ATTEMPT_LEASING: break;
+    }
+}
+
+static bool attempt_keep_in(struct exchange *exchange, const char *bytes, size_t length)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct buf_pool *bufs = exchange->worker->bufs;
+    bool own = attempt->in != NULL && bytes >= attempt->in->bytes &&
+               bytes < attempt->in->bytes + attempt->in->capacity;
+    if (own) {
+        buf_consume(attempt->in, (size_t)(bytes - (attempt->in->bytes + attempt->in->begin)));
+        return true;
+    }
+    CHECK(attempt->in == NULL);
+    attempt->in = buf_take(bufs, length + 1024);
+    return attempt->in != NULL && buf_append(attempt->in, bytes, length);
+}
+
+/* Where the next read goes: behind a partial head, else the scratch. NULL: no memory. */
+static char *attempt_room(struct exchange *exchange, size_t *ret_room_bytes)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct buf_pool *bufs = exchange->worker->bufs;
+    if (attempt->in == NULL) {
+        *ret_room_bytes = WORKER_READ_BYTES;
+        return exchange->worker->read_scratch;
+    }
+    if (buf_room(attempt->in) < 512) {
+        struct buf *larger = buf_take(bufs, buf_length(attempt->in) * 2 + 1024);
+        if (larger == NULL) {
+            return NULL;
+        }
+        CHECK(buf_append(larger, attempt->in->bytes + attempt->in->begin, buf_length(attempt->in)));
+        buf_give(bufs, &attempt->in);
+        attempt->in = larger;
+    }
+    *ret_room_bytes = buf_room(attempt->in);
+    return attempt->in->bytes + attempt->in->end;
+}
+
+/* True when the payload is large and plain enough to be moved past user space. */
+static bool attempt_splices(struct exchange *exchange, int *ret_sink_fd)
+{
+    struct attempt *attempt = &exchange->attempt;
+    if (attempt->state != ATTEMPT_BODY || attempt->in != NULL ||
+        !stream_spliceable(&attempt->lease->stream)) {
+        return false;
+    }
+    bool large =
+        attempt->body.state == H1_BODY_CLOSE ||
+        (attempt->body.state == H1_BODY_LENGTH && attempt->body.left_bytes >= SPLICE_MIN_BYTES);
+    if (!large && attempt->pipe == NULL) {
+        return false;
+    }
+    *ret_sink_fd = exchange->downstream->splice_fd(exchange);
+    if (*ret_sink_fd >= 0 && attempt->pipe == NULL) {
+        attempt->pipe = splice_pipe_take(exchange->worker);
+    }
+    return *ret_sink_fd >= 0 && attempt->pipe != NULL;
+}
+
+/* After a step of splicing: what it means. True: go on reading. */
+static bool attempt_spliced(struct exchange *exchange, enum splice_result result)
+{
+    struct attempt *attempt = &exchange->attempt;
+    if (attempt->pipe->held_bytes == 0 && h1_body_done(&attempt->body)) {
+        splice_pipe_give(exchange->worker, &attempt->pipe);
+        exchange_on_payload(exchange, &(struct payload){NULL, 0, true, NULL});
+        return false;
+    }
+    switch (result) {
+    case SPLICE_MOVED: return true;
+    case SPLICE_SINK_BLOCKED: attempt->paused = true; return false;
+    case SPLICE_SOURCE_BLOCKED:
+        attempt->drained = true;
+        splice_pipe_give(exchange->worker, &attempt->pipe);
+        return false;
+    case SPLICE_SOURCE_END:
+    case SPLICE_SOURCE_BROKEN:
+        splice_pipe_give(exchange->worker, &attempt->pipe);
+        attempt_ended(exchange, result == SPLICE_SOURCE_END);
+        return false;
+    case SPLICE_SINK_BROKEN: exchange_finish(exchange, REASON_CLIENT_ABORT); return false;
+    }
+    return false;
+}
+
+static bool attempt_splice(struct exchange *exchange, int sink_fd)
+{
+    struct attempt *attempt = &exchange->attempt;
+    size_t in = 0, out = 0;
+    enum splice_result result;
+    if (attempt->pipe->held_bytes > 0) {
+        result = splice_flush(attempt->pipe, sink_fd, &out);
+    } else {
+        uint64_t left =
+            attempt->body.state == H1_BODY_LENGTH ? attempt->body.left_bytes : UINT64_MAX;
+        result = splice_move(attempt->pipe, attempt->lease->stream.fd, sink_fd, left, &in, &out);
+        attempt->body.total_bytes += in;
+        stat_add(&exchange->worker->stats.upstream_bytes_in, in);
+        if (attempt->body.state == H1_BODY_LENGTH) {
+            attempt->body.left_bytes -= in;
+            if (attempt->body.left_bytes == 0) {
+                attempt->body.state = H1_BODY_DONE;
+            }
+        }
+    }
+    if (in + out > 0 || result == SPLICE_SINK_BLOCKED) {
+        exchange_on_spliced(exchange, out, result == SPLICE_SINK_BLOCKED);
+    }
+    return attempt_spliced(exchange, result);
+}
+
+/* One read and what follows from it. True: there may be more. */
+static bool attempt_read_once(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    size_t room_bytes, got;
+    int sink_fd;
+    if (attempt_splices(exchange, &sink_fd)) {
+        return attempt_splice(exchange, sink_fd);
+    }
+    char *room = attempt_room(exchange, &room_bytes);
+    if (room == NULL) {
+        exchange_fail(exchange, REASON_NO_MEMORY, NULL);
+        return false;
+    }
+    enum stream_result result = stream_recv(&attempt->lease->stream, room, room_bytes, &got);
+    if (result == STREAM_BLOCKED) {
+        attempt->drained = true;
+        return false;
+    }
+    if (result != STREAM_OK) {
+        attempt_ended(exchange, result == STREAM_END);
+        return false;
+    }
+    /* a short read emptied the socket; the next edge will tell, unless the end is already known to follow */
+    attempt->drained = got < room_bytes && !attempt->saw_end;
+    attempt->answered = true;
+    stat_add(&exchange->worker->stats.upstream_bytes_in, got);
+    if (attempt->in != NULL) {
+        attempt->in->end += (uint32_t)got;
+        room = attempt->in->bytes + attempt->in->begin;
+        got = buf_length(attempt->in);
+    }
+    return attempt_feed(exchange, room, got) && !attempt->drained;
+}
+
+static void attempt_read(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    for (unsigned reads = 0; reads < WORKER_TURN_READS; reads++) {
+        if (exchange->finished || attempt->lease == NULL || attempt->paused ||
+            !attempt_read_once(exchange)) {
+            return;
+        }
+    }
+    worker_again(exchange->worker, &attempt->again);
+}
+
+static struct h1_limits attempt_limits(const struct exchange *exchange)
+{
+    const struct limit_settings *limits = &exchange->worker->generation->settings->limits;
+    return (struct h1_limits){(uint32_t)limits->head_bytes, (uint32_t)limits->fields_count};
+}
+
+/* Body bytes, from the final head on. `head` is set on the first call: it goes out with the first payload. */
+static bool attempt_feed_body(struct exchange *exchange, const struct http_head *head,
+                              const char *bytes, size_t length)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct iovec pieces[ATTEMPT_PIECES];
+    struct http_head trailers = {.fields = exchange->worker->trailer_fields,
+                                 .field_limit = WORKER_FIELDS_COUNT};
+    enum sink sink;
+    do {
+        struct payload payload = {pieces, 0, false, NULL};
+        size_t consumed = 0;
+        enum h1_result result = h1_body_take(&attempt->body, bytes, length, pieces, ATTEMPT_PIECES,
+                                             &payload.count, &consumed);
+        bytes += consumed;
+        length -= consumed;
+        bool waits = false;
+        if (result == H1_OK && attempt->body.state == H1_BODY_TRAILERS) {
+            const struct h1_limits limits = attempt_limits(exchange);
+            result = h1_body_trailers(&attempt->body, bytes, length, &limits, &trailers, &consumed);
+            waits = result == H1_INCOMPLETE;
+            if (result == H1_OK) {
+                bytes += consumed;
+                length -= consumed;
+                payload.trailers = trailers.field_count > 0 ? &trailers : NULL;
+            }
+        }
+        if (result != H1_OK && !waits) {
+            exchange_fail(exchange, REASON_UPSTREAM_INVALID, h1_result_name(result));
+            return false;
+        }
+        payload.last = h1_body_done(&attempt->body);
+        if (payload.last && length > 0) {
+            attempt->keep = false; /* nobody asked for what follows */
+        }
+        sink = head != NULL                        ? exchange_on_response(exchange, head, &payload)
+               : payload.count > 0 || payload.last ? exchange_on_payload(exchange, &payload)
+                                                   : SINK_OPEN;
+        head = NULL;
+        if (sink == SINK_BROKEN) {
+            return false;
+        }
+        attempt->paused = attempt->paused || sink == SINK_FULL;
+        if (waits) {
+            break;
+        }
+    } while (length > 0);
+    if (length > 0) {
+        if (!attempt_keep_in(exchange, bytes, length)) {
+            exchange_fail(exchange, REASON_NO_MEMORY, NULL);
+            return false;
+        }
+    } else {
+        buf_give(exchange->worker->bufs, &attempt->in);
+    }
+    return true;
+}
+
+/* A final head. */
+static bool attempt_take_final(struct exchange *exchange, const struct http_head *head,
+                               const char *bytes, size_t length)
+{
+    struct attempt *attempt = &exchange->attempt;
+    attempt->state = ATTEMPT_BODY;
+    attempt->keep = !(head->facts & FACT_CLOSE) && head->framing != FRAMING_CLOSE;
+    h1_body_init(&attempt->body, head->framing, head->content_length);
+    return attempt_feed_body(exchange, head, bytes, length);
+}
+
+static bool attempt_take_upgrade(struct exchange *exchange, const struct http_head *head,
+                                 const char *bytes, size_t length)
+{
+    struct attempt *attempt = &exchange->attempt;
+    bool asked = (exchange->request.facts & FACT_UPGRADE_WEBSOCKET) &&
+                 exchange->request.framing == FRAMING_NONE;
+    if (!asked || !head_has(head, FIELD_UPGRADE)) {
+        exchange_fail(exchange, REASON_UPGRADE_FAILED, NULL);
+        return false;
+    }
+    attempt->state = ATTEMPT_RAW;
+    attempt->keep = false;
+    enum sink sink = exchange_on_upgrade(exchange, head);
+    if (sink == SINK_BROKEN) {
+        return false;
+    }
+    attempt->paused = sink == SINK_FULL;
+    if (length > 0) {
+        return attempt_feed(exchange, bytes, length);
+    }
+    buf_give(exchange->worker->bufs, &attempt->in);
+    return true;
+}
+
+/* Received bytes, by what is awaited. False: stop reading. */
+static bool attempt_feed(struct exchange *exchange, const char *bytes, size_t length)
+{
+    struct attempt *attempt = &exchange->attempt;
+    const struct h1_limits limits = attempt_limits(exchange);
+    while (attempt->state == ATTEMPT_HEAD) {
+        struct http_head head = {.fields = exchange->worker->fields,
+                                 .field_limit = WORKER_FIELDS_COUNT};
+        enum h1_result result = h1_parse_response(bytes, length, &limits, exchange->request.method,
+                                                  &attempt->scanned, &head);
+        if (result == H1_INCOMPLETE) {
+            if (!attempt_keep_in(exchange, bytes, length)) {
+                exchange_fail(exchange, REASON_NO_MEMORY, NULL);
+                return false;
+            }
+            return true;
+        }
+        if (result != H1_OK) {
+            bool large = result == H1_HEAD_TOO_LARGE || result == H1_TOO_MANY_FIELDS;
+            exchange_fail(exchange,
+                          large ? REASON_UPSTREAM_HEAD_TOO_LARGE : REASON_UPSTREAM_INVALID,
+                          h1_result_name(result));
+            return false;
+        }
+        attempt->scanned = 0;
+        bytes += head.head_bytes;
+        length -= head.head_bytes;
+        if (head.status == 101) {
+            return attempt_take_upgrade(exchange, &head, bytes, length);
+        }
+        if (head.status >= 200) {
+            return attempt_take_final(exchange, &head, bytes, length);
+        }
+        exchange_on_interim(exchange, &head);
+        if (exchange->finished) {
+            return false;
+        }
+        if (length == 0) {
+            buf_give(exchange->worker->bufs, &attempt->in);
+            return true;
+        }
+    }
+    if (attempt->state == ATTEMPT_BODY) {
+        return attempt_feed_body(exchange, NULL, bytes, length);
+    }
+    struct iovec piece = {(void *)(uintptr_t)bytes, length};
+    enum sink sink = exchange_on_raw(exchange, &piece, 1);
+    if (sink == SINK_BROKEN) {
+        return false;
+    }
+    attempt->paused = sink == SINK_FULL;
+    buf_give(exchange->worker->bufs, &attempt->in);
+    return true;
+}
+
+/* ---- the end ---- */
+
+/* Asks the socket when the last read does not tell: bytes that nobody asked for must not be read as the next response. */
+static bool attempt_is_drained(const struct attempt *attempt)
+{
+    char byte;
+    size_t got;
+    if (attempt->drained) {
+        return true;
+    }
+    return stream_recv(&attempt->lease->stream, &byte, 1, &got) == STREAM_BLOCKED;
+}
+
+void attempt_end(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct worker *worker = exchange->worker;
+    worker_again_cancel(worker, &attempt->again);
+    if (attempt->state == ATTEMPT_LEASING) {
+        pool_lease_cancel(worker->pool, &attempt->request);
+    }
+    if (attempt->lease != NULL) {
+        bool over = attempt->state == ATTEMPT_BODY && h1_body_done(&attempt->body);
+        bool clean = over && attempt->keep && attempt->request_whole && attempt->out == NULL &&
+                     !attempt->saw_end && !attempt->send_broken &&
+                     (attempt->pipe == NULL || attempt->pipe->held_bytes == 0) &&
+                     attempt_is_drained(attempt);
+        if (clean) {
+            lease_return(worker->pool, &attempt->lease);
+        } else {
+            bool done = over || attempt->raw_ended;
+            bool broken = attempt->saw_end || attempt->send_broken;
+            lease_close(worker->pool, &attempt->lease,
+                        done     ? LEASE_CLOSED_DONE
+                        : broken ? LEASE_CLOSED_BROKEN
+                                 : LEASE_CLOSED_ABANDONED);
+        }
+    }
+    buf_give(worker->bufs, &attempt->out);
+    buf_give(worker->bufs, &attempt->in);
+    splice_pipe_give(worker, &attempt->pipe);
+    attempt->state = ATTEMPT_NONE;
+    attempt->scanned = 0;
+    attempt->answered = attempt->touched = attempt->saw_end = attempt->send_broken = false;
+    attempt->paused = attempt->keep = attempt->request_whole = false;
+}

@@ -1,0 +1,421 @@
+/* Start, signals, drain and end of the process. */
+#include "proxy/control.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/control_state.h"
+#include "proxy/reload.h"
+#include "steady/budget.h"
+#include "steady/check.h"
+
+/* Descriptors kept back for what is not counted: epoll, eventfds, logs, the admin's connections, resolving. Per worker three more. */
+#define FD_RESERVE 64
+#define FD_RESERVE_PER_WORKER 4
+/* Clients beyond limits.clients that are being told so. */
+#define REFUSALS_LIMIT 256
+/* Share of the memory budget that buffers may take. */
+#define BUFFERS_MEMORY_SHARE 0.5
+#define PIPES_PER_WORKER 256
+#define HOUSEKEEPING_MS 250
+/* What is left of the grace when exchanges are cut, for the cut itself. */
+#define CUT_MARGIN_MS 1000
+
+static void control_on_signal(evutil_socket_t number, short what, void *arg);
+static void control_on_mail(evutil_socket_t fd, short what, void *arg);
+static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg);
+static void control_on_grace(evutil_socket_t fd, short what, void *arg);
+static void control_on_closed(struct message *message, void *receiver);
+static void control_on_drained(struct message *message, void *receiver);
+static void control_drain(struct control *control, const char *why);
+
+static const int control_signals[CONTROL_SIGNALS] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1};
+
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t control_wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- start ---- */
+
+static void control_init_bounds(struct control *control)
+{
+    struct settings *settings = control->settings;
+    struct shared_bounds *bounds = &control->bounds;
+    uint64_t fds = budget_raise_fds();
+    uint64_t reserve = FD_RESERVE + (uint64_t)settings->worker_count * FD_RESERVE_PER_WORKER;
+    uint64_t usable = fds > reserve * 2 ? fds - reserve : fds / 2;
+    control->memory_budget_bytes = settings->limits.memory_bytes != 0
+                                       ? settings->limits.memory_bytes
+                                       : budget_memory_bytes("", NULL);
+    bound_init(&bounds->clients, "clients", NULL, settings->limits.clients_count);
+    bound_init(&bounds->refusals, "refusals", NULL, REFUSALS_LIMIT);
+    bound_init(&bounds->exchanges, "exchanges", NULL,
+               settings->limits.clients_count + REFUSALS_LIMIT);
+    bound_init(&bounds->buffers_bytes, "buffers_bytes", NULL,
+               (uint64_t)((double)control->memory_budget_bytes * BUFFERS_MEMORY_SHARE));
+    bound_init(&bounds->fds, "fds", NULL, usable);
+    bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
+    bound_init(&control->generations, "generations", NULL, 2);
+    bound_registry_init(&control->registry);
+    struct bound *const all[] = {&bounds->clients,       &bounds->refusals, &bounds->exchanges,
+                                 &bounds->buffers_bytes, &bounds->fds,      &bounds->pipes,
+                                 &control->generations};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        bound_register(&control->registry, all[i]);
+    }
+}
+
+static bool control_start_log(struct control *control)
+{
+    enum log_result result = log_create(&control->settings->log, control->settings->worker_count,
+                                        &control->registry, &control->log);
+    if (result != LOG_OK) {
+        fprintf(stderr, "evenkeel: log: %s: %s\n", log_result_name(result), strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool control_start_workers(struct control *control)
+{
+    control->worker_count = control->settings->worker_count;
+    control->workers = calloc(control->worker_count, sizeof *control->workers);
+    control->worker_stats = calloc(control->worker_count, sizeof *control->worker_stats);
+    control->pools = pools_create(control->worker_count, &control->registry, &control->bounds.fds);
+    if (control->workers == NULL || control->worker_stats == NULL || control->pools == NULL) {
+        log_error(control->log, "start: no memory");
+        return false;
+    }
+    for (unsigned i = 0; i < control->worker_count; i++) {
+        const struct worker_env env = {i, control->log, &control->bounds, control->pools,
+                                       control->mailbox};
+        enum worker_result result = worker_create(&env, &control->workers[i]);
+        if (result != WORKER_OK) {
+            log_error(control->log, "start: worker %u: %s", i, worker_result_name(result));
+            return false;
+        }
+        control->worker_stats[i] = &control->workers[i]->stats;
+    }
+    return true;
+}
+
+static void control_overview(struct overview *ret_overview, void *owner)
+{
+    struct control *control = owner;
+    *ret_overview = (struct overview){
+        .version = PACKAGE_VERSION,
+        .started_wall_ms = control->started_wall_ms,
+        .started_ms = control->started_ms,
+        .config_path = control->config_path,
+        .settings = control->settings,
+        .generation = control->generation != NULL ? control->generation->number : 0,
+        .generations_alive = bound_used(&control->generations),
+        .reloads_ok = control->reloads_ok,
+        .reloads_failed = control->reloads_failed,
+        .last_reload_wall_ms = control->last_reload_wall_ms,
+        .last_reload_ok = control->last_reload_ok,
+        .last_reload_error = control->last_reload_error,
+        .draining = control->draining,
+        .worker_count = control->worker_count,
+        .workers = control->worker_stats,
+        .routes = control->routes.items,
+        .route_count = control->routes.count,
+        .registry = &control->registry,
+        .pools = control->pools,
+        .log = control->log,
+        .memory_budget_bytes = control->memory_budget_bytes,
+    };
+}
+
+static void control_admin_drain(void *owner)
+{
+    control_drain(owner, "asked by POST /drain");
+}
+
+static bool control_start_admin(struct control *control)
+{
+    const struct admin_env env = {control->base, control_overview, control_admin_drain, control};
+    enum admin_result result = admin_create(&control->settings->admin, &env, &control->admin);
+    if (result != ADMIN_OK) {
+        log_error(control->log, "admin listener %s: %s: %s", control->settings->admin.listen_text,
+                  admin_result_name(result), strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool control_write_pid(struct control *control)
+{
+    const char *path = control->settings->pid_file;
+    if (path[0] == '\0') {
+        return true;
+    }
+    FILE *file = fopen(path, "we");
+    if (file == NULL || fprintf(file, "%ld\n", (long)getpid()) < 0 || fclose(file) != 0) {
+        log_error(control->log, "pid_file %s: %s", path, strerror(errno));
+        return false;
+    }
+    control->pid_written = true;
+    return true;
+}
+
+static bool control_drop_user(struct control *control)
+{
+    const char *name = control->settings->user;
+    if (name[0] == '\0') {
+        return true;
+    }
+    errno = 0;
+    const struct passwd *user = getpwnam(name);
+    if (user == NULL) {
+        log_error(control->log, "user %s: %s", name, errno != 0 ? strerror(errno) : "no such user");
+        return false;
+    }
+    if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+        setuid(user->pw_uid) != 0) {
+        log_error(control->log, "user %s: %s", name, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool control_start_loop(struct control *control)
+{
+    control->base = event_base_new();
+    if (control->base == NULL || mailbox_create(&control->mailbox) != MAILBOX_OK) {
+        fprintf(stderr, "evenkeel: no descriptors to start with\n");
+        return false;
+    }
+    control->mail_event = event_new(control->base, mailbox_fd(control->mailbox),
+                                    EV_READ | EV_PERSIST, control_on_mail, control);
+    control->housekeeping =
+        event_new(control->base, -1, EV_PERSIST, control_on_housekeeping, control);
+    control->grace = event_new(control->base, -1, 0, control_on_grace, control);
+    const struct timeval period = {HOUSEKEEPING_MS / 1000, HOUSEKEEPING_MS % 1000 * 1000};
+    if (control->mail_event == NULL || control->housekeeping == NULL || control->grace == NULL ||
+        event_add(control->mail_event, NULL) != 0 ||
+        event_add(control->housekeeping, &period) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
+        control->signals[i] =
+            evsignal_new(control->base, control_signals[i], control_on_signal, control);
+        if (control->signals[i] == NULL || event_add(control->signals[i], NULL) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Signals go to the control thread only: every other thread is started with all of them blocked. */
+static bool control_start_threads(struct control *control)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    bool started = true;
+    for (unsigned i = 0; i < control->worker_count && started; i++) {
+        started = worker_start(control->workers[i]) == WORKER_OK;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!started) {
+        log_error(control->log, "start: cannot start a thread: %s", strerror(errno));
+    }
+    return started;
+}
+
+static bool control_start_everything(struct control *control)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    bool logging = control_start_log(control);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return logging && control_start_loop(control) && control_start_workers(control) &&
+           control_start_admin(control) && reload_first(control) && control_write_pid(control) &&
+           control_drop_user(control) && control_start_threads(control);
+}
+
+/* ---- end ---- */
+
+static void control_stop(struct control *control)
+{
+    for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
+        if (control->workers[i] != NULL && control->workers[i]->started) {
+            worker_post_stop(control->workers[i]);
+            worker_join(control->workers[i]);
+        }
+    }
+    /* answers that were still under way */
+    if (control->mailbox != NULL) {
+        mailbox_drain(control->mailbox, control);
+    }
+    for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
+        worker_free(&control->workers[i]);
+    }
+    admin_free(&control->admin);
+    reload_free(control);
+    pools_free(&control->pools);
+    if (control->pid_written) {
+        unlink(control->settings->pid_file);
+    }
+    log_free(&control->log);
+    settings_put(&control->settings);
+    for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
+        if (control->signals[i] != NULL) {
+            event_free(control->signals[i]);
+        }
+    }
+    struct event *const events[] = {control->mail_event, control->housekeeping, control->grace};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (events[i] != NULL) {
+            event_free(events[i]);
+        }
+    }
+    mailbox_free(control->mailbox);
+    if (control->base != NULL) {
+        event_base_free(control->base);
+    }
+    free(control->workers);
+    free(control->worker_stats);
+}
+
+int control_run(const struct control_start *start)
+{
+    struct control control = {
+        .config_path = start->config_path,
+        .settings = start->settings,
+        .started_ms = monotonic_ms(),
+        .started_wall_ms = control_wall_ms(),
+        .last_reload_error = "",
+    };
+    signal(SIGPIPE, SIG_IGN);
+    TAILQ_INIT(&control.listeners);
+    control_init_bounds(&control);
+    bool started = control_start_everything(&control);
+    if (started) {
+        log_info(control.log, "evenkeel %s: %u workers, generation 1, %zu listeners, %zu upstreams",
+                 PACKAGE_VERSION, control.worker_count, control.settings->listener_count,
+                 control.settings->upstream_count);
+        if (start->on_ready != NULL) {
+            start->on_ready(start->owner);
+        }
+        event_base_loop(control.base, 0);
+    }
+    int status = !started ? 1 : control.cut ? 2 : 0;
+    control_stop(&control);
+    return status;
+}
+
+/* ---- while it runs ---- */
+
+static void control_on_mail(evutil_socket_t fd, short what, void *arg)
+{
+    struct control *control = arg;
+    (void)fd;
+    (void)what;
+    mailbox_drain(control->mailbox, control);
+}
+
+static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    reload_housekeeping(arg);
+}
+
+static void control_on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct control *control = arg;
+    (void)what;
+    switch (number) {
+    case SIGHUP: reload_request(control); break;
+    case SIGUSR1:
+        log_reopen(control->log);
+        log_info(control->log, "logs reopened");
+        break;
+    default:
+        if (control->draining) {
+            log_warn(control->log, "second %s: ending at once", strsignal((int)number));
+            control->cut = true;
+            event_base_loopbreak(control->base);
+        } else {
+            control_drain(control, strsignal((int)number));
+        }
+        break;
+    }
+}
+
+static void control_drain(struct control *control, const char *why)
+{
+    if (control->draining) {
+        return;
+    }
+    control->draining = true;
+    uint64_t grace_ms = control->settings->drain.grace_ms;
+    uint64_t wait_ms = grace_ms > CUT_MARGIN_MS * 2 ? grace_ms - CUT_MARGIN_MS : grace_ms / 2;
+    log_info(control->log, "draining: %s; exchanges in flight have %llu ms", why,
+             (unsigned long long)wait_ms);
+    const struct timeval wait = {(time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000) * 1000};
+    event_add(control->grace, &wait);
+    control->undrained_count = control->listening_count = control->worker_count;
+    for (unsigned i = 0; i < control->worker_count; i++) {
+        worker_post_drain(control->workers[i], control_on_closed, control_on_drained);
+    }
+}
+
+/* The sockets are closed when no worker's event is on them any more. */
+static void control_on_closed(struct message *message, void *receiver)
+{
+    struct control *control = receiver;
+    (void)message;
+    control->listening_count--;
+    if (control->listening_count == 0) {
+        reload_close_listeners(control);
+    }
+}
+
+static void control_on_drained(struct message *message, void *receiver)
+{
+    struct control *control = receiver;
+    (void)message;
+    control->undrained_count--;
+    if (control->undrained_count == 0) {
+        log_info(control->log, "drained");
+        event_base_loopbreak(control->base);
+    }
+}
+
+static void control_on_grace(evutil_socket_t fd, short what, void *arg)
+{
+    struct control *control = arg;
+    (void)fd;
+    (void)what;
+    uint64_t open = 0;
+    for (unsigned i = 0; i < control->worker_count; i++) {
+        open += stat_read(&control->worker_stats[i]->clients_open);
+    }
+    log_warn(control->log, "the grace is over with %llu clients left: they are cut off",
+             (unsigned long long)open);
+    control->cut = true;
+    event_base_loopbreak(control->base);
+}

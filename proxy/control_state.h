@@ -1,0 +1,65 @@
+/*
+ * The control thread's state, shared by control.c (start, signals, drain) and reload.c (generations).
+ *
+ * Thread: main only.
+ */
+#ifndef EVENKEEL_PROXY_CONTROL_STATE_H
+#define EVENKEEL_PROXY_CONTROL_STATE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proxy/admin.h"
+#include "proxy/control.h"
+#include "proxy/generation.h"
+#include "proxy/listener.h"
+#include "proxy/log.h"
+#include "proxy/overview.h"
+#include "proxy/worker.h"
+#include "steady/mailbox.h"
+
+#define CONTROL_SIGNALS 4
+
+/* Routes ever named, with their counters: kept over reloads so that counters go on, bounded by the largest configuration. */
+struct route_book {
+    struct route_figures *items;
+    size_t count;
+};
+
+struct control {
+    struct event_base *base;
+    struct mailbox *mailbox;
+    struct event *mail_event, *housekeeping, *grace;
+    struct event *signals[CONTROL_SIGNALS];
+    struct settings *settings; /* of the present generation */
+    struct log *log;
+    struct admin *admin;
+    struct pools *pools;
+    struct worker **workers;
+    const struct worker_stats **worker_stats;
+    unsigned worker_count;
+    struct bound_registry registry;
+    struct shared_bounds bounds;
+    struct bound generations;
+    struct generation *generation; /* the present one */
+    struct generation *leaving; /* the one before, until every worker has adopted the present one */
+    struct listener_list listeners;
+    struct route_book routes;
+    const char *config_path;
+    uint64_t memory_budget_bytes;
+    uint64_t started_ms, started_wall_ms;
+    uint64_t reloads_ok, reloads_failed, last_reload_wall_ms;
+    const char *last_reload_error; /* "" or heap */
+    bool last_reload_ok;
+    bool reload_wanted;
+    bool draining;
+    bool cut;
+    bool pid_written;
+    unsigned listening_count; /* workers that still listen while draining */
+    unsigned undrained_count; /* workers that still have clients while draining */
+};
+
+uint64_t control_wall_ms(void);
+
+#endif

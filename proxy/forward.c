@@ -1,0 +1,211 @@
+/* Request fields for the upstream. */
+#include "proxy/forward.h"
+
+#include <string.h>
+
+#include "proxy/exchange.h"
+#include "proxy/h1_write.h"
+
+/* Longer or stranger identifiers are replaced, even a trusted client's. */
+#define REQUEST_ID_MAX_BYTES 128
+#define TRACEPARENT_BYTES 55
+
+static const char hex[] = "0123456789abcdef";
+
+static void hex_of(char *room, uint64_t value)
+{
+    for (int i = 15; i >= 0; i--) {
+        room[i] = hex[value & 15];
+        value >>= 4;
+    }
+}
+
+static bool request_id_valid(const char *text, size_t bytes)
+{
+    if (bytes == 0 || bytes > REQUEST_ID_MAX_BYTES) {
+        return false;
+    }
+    for (size_t i = 0; i < bytes; i++) {
+        char c = text[i];
+        bool fine = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || c == '-' ||
+                    c == '_' || c == '.' || c == ':' || c == '/' || c == '+' || c == '=';
+        if (!fine) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* version "-" trace-id "-" parent-id "-" flags, all lower-case hex, ids not all zero (W3C Trace Context 3.2.2). */
+static bool traceparent_valid(const char *text, size_t bytes)
+{
+    static const char form[] = "xx-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-xx";
+    if (bytes < TRACEPARENT_BYTES || memcmp(text, "ff", 2) == 0) {
+        return false;
+    }
+    bool trace = false, parent = false;
+    for (size_t i = 0; i < TRACEPARENT_BYTES; i++) {
+        bool is_hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
+        if (form[i] == '-' ? text[i] != '-' : !is_hex) {
+            return false;
+        }
+        trace = trace || (i >= 3 && i < 35 && text[i] != '0');
+        parent = parent || (i >= 36 && i < 52 && text[i] != '0');
+    }
+    /* version 00 has exactly this length; later versions may go on after a dash */
+    bool ends = bytes == TRACEPARENT_BYTES ||
+                (memcmp(text, "00", 2) != 0 && text[TRACEPARENT_BYTES] == '-');
+    return trace && parent && ends;
+}
+
+static const struct http_field *only_field(const struct http_head *head, enum field_id id)
+{
+    return head_has(head, id) ? head_find(head, id) : NULL;
+}
+
+void forward_prepare(struct exchange *exchange, const struct header_settings *settings)
+{
+    struct http_head *head = &exchange->request;
+    exchange->rules = (struct forward_rules){(uint8_t)settings->forwarded, settings->request_id,
+                                             settings->traceparent, settings->via};
+    const struct http_field *id = exchange->trusted ? only_field(head, FIELD_X_REQUEST_ID) : NULL;
+    if (id != NULL && !request_id_valid(head->base + id->value_at, id->value_bytes)) {
+        id = NULL;
+    }
+    const struct http_field *trace = only_field(head, FIELD_TRACEPARENT);
+    exchange->trace_kept =
+        trace != NULL && traceparent_valid(head->base + trace->value_at, trace->value_bytes);
+    exchange->request_id_kept = id != NULL;
+    if (id == NULL) {
+        hex_of(exchange->request_id, rng_next(&exchange->worker->rng));
+        hex_of(exchange->request_id + 16, rng_next(&exchange->worker->rng));
+    }
+    /* written anew, from what was there if it may be believed; what is not written is passed on only from trusted ones */
+    bool writes_x = settings->forwarded == FORWARDED_X || settings->forwarded == FORWARDED_BOTH;
+    bool writes_rfc =
+        settings->forwarded == FORWARDED_RFC7239 || settings->forwarded == FORWARDED_BOTH;
+    for (size_t i = 0; i < head->field_count; i++) {
+        struct http_field *field = &head->fields[i];
+        switch (field->id) {
+        case FIELD_X_FORWARDED_FOR:
+        case FIELD_X_FORWARDED_PROTO:
+        case FIELD_X_FORWARDED_HOST: field->drop = writes_x || !exchange->trusted; break;
+        case FIELD_FORWARDED: field->drop = writes_rfc || !exchange->trusted; break;
+        case FIELD_X_REQUEST_ID: field->drop = field != id && exchange->rules.request_id; break;
+        case FIELD_TRACEPARENT:
+            field->drop = !exchange->trace_kept && exchange->rules.traceparent;
+            break;
+        case FIELD_VIA: field->drop = exchange->rules.via; break;
+        default: break;
+        }
+    }
+}
+
+/* The values of a field that may occur several times, joined; then `more`. */
+static void write_joined(struct h1_writer *writer, const struct exchange *exchange,
+                         enum field_id id, bool keep)
+{
+    const struct http_head *head = &exchange->request;
+    if (!keep || !head_has(head, id)) {
+        return;
+    }
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        if (field->id == id && field->value_bytes > 0) {
+            h1_write_bytes(writer, head->base + field->value_at, field->value_bytes);
+            h1_write_bytes(writer, ", ", 2);
+        }
+    }
+}
+
+/* A single value: the trusted client's own, else ours. */
+static void write_kept_or(struct h1_writer *writer, const struct exchange *exchange,
+                          enum field_id id, const char *name, size_t name_bytes, const char *value,
+                          size_t value_bytes)
+{
+    const struct http_field *kept = exchange->trusted ? only_field(&exchange->request, id) : NULL;
+    if (kept != NULL) {
+        value = exchange->request.base + kept->value_at;
+        value_bytes = kept->value_bytes;
+    }
+    h1_write_field(writer, name, name_bytes, value, value_bytes);
+}
+
+static void write_forwarded(const struct exchange *exchange, struct h1_writer *writer)
+{
+    const struct http_head *head = &exchange->request;
+    const char *host = head_text(head, head->host);
+    char ip[ADDRESS_TEXT_BYTES];
+    size_t ip_bytes = address_format_ip(exchange->client_address, ip);
+    enum forwarded_style style = exchange->rules.forwarded;
+    if (style == FORWARDED_X || style == FORWARDED_BOTH) {
+        h1_write_bytes(writer, "X-Forwarded-For: ", 17);
+        write_joined(writer, exchange, FIELD_X_FORWARDED_FOR, exchange->trusted);
+        h1_write_bytes(writer, ip, ip_bytes);
+        h1_write_bytes(writer, "\r\n", 2);
+        write_kept_or(writer, exchange, FIELD_X_FORWARDED_PROTO, "X-Forwarded-Proto", 17, "http",
+                      4);
+        write_kept_or(writer, exchange, FIELD_X_FORWARDED_HOST, "X-Forwarded-Host", 16, host,
+                      head->host.bytes);
+    }
+    if (style == FORWARDED_RFC7239 || style == FORWARDED_BOTH) {
+        bool v6 = memchr(ip, ':', ip_bytes) != NULL;
+        h1_write_bytes(writer, "Forwarded: ", 11);
+        write_joined(writer, exchange, FIELD_FORWARDED, exchange->trusted);
+        h1_write_bytes(writer, v6 ? "for=\"[" : "for=", v6 ? 6 : 4);
+        h1_write_bytes(writer, ip, ip_bytes);
+        h1_write_bytes(writer, v6 ? "]\"" : "", v6 ? 2 : 0);
+        if (head->host.bytes > 0) {
+            h1_write_bytes(writer, ";host=\"", 7);
+            h1_write_bytes(writer, host, head->host.bytes);
+            h1_write_bytes(writer, "\"", 1);
+        }
+        h1_write_bytes(writer, ";proto=http\r\n", 13);
+    }
+}
+
+static void write_traceparent(const struct exchange *exchange, struct h1_writer *writer)
+{
+    char text[TRACEPARENT_BYTES];
+    memcpy(text, "00-", 3);
+    /* the request's id doubles as the trace's, so that logs and traces meet */
+    if (!exchange->request_id_kept) {
+        memcpy(text + 3, exchange->request_id, 32);
+    } else {
+        hex_of(text + 3, rng_next(&exchange->worker->rng));
+        hex_of(text + 19, rng_next(&exchange->worker->rng));
+    }
+    text[35] = '-';
+    hex_of(text + 36, rng_next(&exchange->worker->rng));
+    memcpy(text + 52, "-01", 3);
+    h1_write_field(writer, "traceparent", 11, text, sizeof text);
+}
+
+void forward_write_request(const struct exchange *exchange, struct h1_writer *writer)
+{
+    const struct http_head *head = &exchange->request;
+    h1_write_request_line(writer, head);
+    h1_write_fields(writer, head);
+    write_forwarded(exchange, writer);
+    if (exchange->rules.request_id && !exchange->request_id_kept) {
+        h1_write_field(writer, "X-Request-Id", 12, exchange->request_id, 32);
+    }
+    if (exchange->rules.traceparent && !exchange->trace_kept) {
+        write_traceparent(exchange, writer);
+    }
+    if (exchange->rules.via) {
+        h1_write_bytes(writer, "Via: ", 5);
+        write_joined(writer, exchange, FIELD_VIA, true);
+        h1_write_bytes(writer,
+                       head->facts & FACT_HTTP_1_0 ? "1.0 evenkeel\r\n" : "1.1 evenkeel\r\n", 14);
+    }
+    if ((head->facts & FACT_UPGRADE_WEBSOCKET) && head->framing == FRAMING_NONE) {
+        h1_write_field_literal(writer, "Connection", "Upgrade");
+        h1_write_field_literal(writer, "Upgrade", "websocket");
+    } else if (head->facts & FACT_TE_TRAILERS) {
+        h1_write_field_literal(writer, "Connection", "TE");
+        h1_write_field_literal(writer, "TE", "trailers");
+    }
+    h1_write_framing(writer, head->framing, head->content_length);
+    h1_write_end(writer);
+}

@@ -1,0 +1,49 @@
+/*
+ * A generation: one configuration made live, what workers need of it in the form they need it.
+ *
+ * Owns: a reference on the settings, the upstreams' views, the route table. Immutable once built. Thread: built and freed on the
+ * control thread; a worker uses it between adopting it and adopting the next, and keeps no pointer into it longer.
+ */
+#ifndef EVENKEEL_PROXY_GENERATION_H
+#define EVENKEEL_PROXY_GENERATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "pool/upstream.h"
+#include "proxy/http_head.h"
+#include "proxy/overview.h"
+
+struct listener;
+
+struct route {
+    const struct route_settings *settings;
+    const struct route_figures *figures; /* outlives the generation */
+    size_t host_bytes;
+    size_t path_prefix_bytes;
+    size_t header_name_bytes;
+};
+
+struct generation {
+    uint64_t number;
+    struct settings *settings;
+    struct upstream_set *upstreams;
+    struct route *routes;
+    struct listener **listeners; /* same order as settings->listeners */
+    unsigned waiting_count;      /* workers that have not adopted it yet (control thread) */
+};
+
+/* The first route that matches, or NULL. */
+const struct route *generation_route(const struct generation *generation, const char *listener_name,
+                                     const struct http_head *head);
+
+/* True when the host (with or without port, any case, with or without a trailing dot) is what the route asks for. */
+bool route_host_matches(const struct route_settings *route, size_t route_host_bytes,
+                        const char *host, size_t host_bytes);
+
+/* Whether the address belongs to trusted_peers. */
+bool generation_trusts(const struct generation *generation, const struct sockaddr *address);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * What the control thread knows of the whole process: the one input of metrics, /status and /resources.
+ *
+ * Owns nothing; filled by proxy/control. Thread: control.
+ */
+#ifndef EVENKEEL_PROXY_OVERVIEW_H
+#define EVENKEEL_PROXY_OVERVIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "pool/upstream.h"
+#include "proxy/log.h"
+#include "proxy/stats.h"
+#include "steady/bound.h"
+
+/* A route's counters: one struct route_stats per worker, kept by name over reloads (bounded: at most ROUTE_STATS_MAX names). */
+struct route_figures {
+    const char *name;
+    struct route_stats *by_worker; /* [worker_count] */
+};
+
+struct overview {
+    const char *version;
+    uint64_t started_wall_ms; /* CLOCK_REALTIME */
+    uint64_t started_ms;      /* CLOCK_MONOTONIC */
+    const char *config_path;  /* NULL: the demo */
+    const struct settings *settings;
+    uint64_t generation; /* 1 is the first */
+    uint64_t generations_alive;
+    uint64_t reloads_ok, reloads_failed;
+    uint64_t last_reload_wall_ms; /* 0: never */
+    bool last_reload_ok;
+    const char *last_reload_error; /* "" */
+    bool draining;
+    unsigned worker_count;
+    const struct worker_stats *const *workers;
+    const struct route_figures *routes;
+    size_t route_count;
+    struct bound_registry *registry;
+    struct pools *pools;
+    struct log *log;
+    uint64_t memory_budget_bytes;
+};
+
+#endif

@@ -1,0 +1,370 @@
+/* Builds generations aside and swaps them. */
+#include "proxy/reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/control_state.h"
+#include "steady/check.h"
+
+/* Routes with counters of their own; beyond it the oldest unused names are given up. */
+#define ROUTE_BOOK_MAX 4096
+
+static void reload_on_adopted(struct message *message, void *receiver);
+static void generation_free(struct control *control, struct generation **generation);
+
+/* ---- parts of a generation ---- */
+
+static struct route_figures *route_book_find(const struct route_book *book, const char *name)
+{
+    for (size_t i = 0; i < book->count; i++) {
+        if (strcmp(book->items[i].name, name) == 0) {
+            return &book->items[i];
+        }
+    }
+    return NULL;
+}
+
+static bool route_book_add(struct control *control, const char *name)
+{
+    struct route_book *book = &control->routes;
+    if (book->count == ROUTE_BOOK_MAX) {
+        log_error(control->log, "reload: more than %d route names since the start", ROUTE_BOOK_MAX);
+        return false;
+    }
+    char *copy = strdup(name);
+    struct route_stats *by_worker = calloc(control->worker_count, sizeof *by_worker);
+    if (copy == NULL || by_worker == NULL) {
+        free(copy);
+        free(by_worker);
+        return false;
+    }
+    book->items[book->count++] = (struct route_figures){copy, by_worker};
+    return true;
+}
+
+/* The book is as long as it may ever get: workers keep pointers to its rows. */
+static bool route_book_open(struct control *control)
+{
+    if (control->routes.items == NULL) {
+        control->routes.items = calloc(ROUTE_BOOK_MAX, sizeof *control->routes.items);
+    }
+    return control->routes.items != NULL;
+}
+
+static bool generation_add_routes(struct control *control, struct generation *generation)
+{
+    const struct settings *settings = generation->settings;
+    generation->routes = calloc(settings->route_count + 1, sizeof *generation->routes);
+    if (generation->routes == NULL || !route_book_open(control)) {
+        return false;
+    }
+    for (size_t i = 0; i < settings->route_count; i++) {
+        const struct route_settings *route = &settings->routes[i];
+        if (route_book_find(&control->routes, route->name) == NULL &&
+            !route_book_add(control, route->name)) {
+            return false;
+        }
+        generation->routes[i] = (struct route){
+            .settings = route,
+            .figures = route_book_find(&control->routes, route->name),
+            .host_bytes = route->host != NULL ? strlen(route->host) : 0,
+            .path_prefix_bytes = route->path_prefix != NULL ? strlen(route->path_prefix) : 0,
+            .header_name_bytes = route->header_name != NULL ? strlen(route->header_name) : 0,
+        };
+    }
+    return true;
+}
+
+static struct listener *listener_find(struct control *control, const struct address *address)
+{
+    struct listener *listener;
+    TAILQ_FOREACH (listener, &control->listeners, link) {
+        if (address_equal(&listener->address, address)) {
+            return listener;
+        }
+    }
+    return NULL;
+}
+
+/* Closes the listeners no generation uses: those opened for one that failed, or that the present one left out. */
+static void listeners_sweep(struct control *control, const struct generation *keep)
+{
+    struct listener *listener, *next;
+    TAILQ_FOREACH (listener, &control->listeners, link) {
+        listener->wanted = false;
+    }
+    for (size_t i = 0; keep != NULL && i < keep->settings->listener_count; i++) {
+        keep->listeners[i]->wanted = true;
+    }
+    for (listener = TAILQ_FIRST(&control->listeners); listener != NULL; listener = next) {
+        next = TAILQ_NEXT(listener, link);
+        if (!listener->wanted) {
+            TAILQ_REMOVE(&control->listeners, listener, link);
+            bound_give(&control->bounds.fds, listener->fd_count);
+            listener_close(&listener);
+        }
+    }
+}
+
+static bool generation_add_listeners(struct control *control, struct generation *generation,
+                                     char *why, size_t why_bytes)
+{
+    const struct settings *settings = generation->settings;
+    generation->listeners = calloc(settings->listener_count + 1, sizeof(struct listener *));
+    if (generation->listeners == NULL) {
+        snprintf(why, why_bytes, "no memory");
+        return false;
+    }
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_settings *wanted = &settings->listeners[i];
+        struct listener *listener = listener_find(control, &wanted->listen);
+        if (listener == NULL) {
+            if (!bound_take(&control->bounds.fds, control->worker_count)) {
+                snprintf(why, why_bytes, "listener %s: no descriptors left", wanted->name);
+                return false;
+            }
+            enum listener_result result =
+                listener_open(&wanted->listen, control->worker_count, &listener);
+            if (result != LISTENER_OK) {
+                snprintf(why, why_bytes, "listener %s: %s: %s: %s", wanted->name,
+                         wanted->listen_text, listener_result_name(result), strerror(errno));
+                bound_give(&control->bounds.fds, control->worker_count);
+                return false;
+            }
+            TAILQ_INSERT_TAIL(&control->listeners, listener, link);
+        }
+        generation->listeners[i] = listener;
+    }
+    return true;
+}
+
+static struct generation *generation_build(struct control *control, struct settings *settings,
+                                           char *why, size_t why_bytes)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+    if (generation == NULL || !bound_take(&control->generations, 1)) {
+        snprintf(why, why_bytes,
+                 generation == NULL ? "no memory" : "two generations are alive already");
+        free(generation);
+        return NULL;
+    }
+    generation->number = control->generation != NULL ? control->generation->number + 1 : 1;
+    generation->settings = settings_get(settings);
+    bool built = generation_add_routes(control, generation);
+    if (!built) {
+        snprintf(why, why_bytes, "no memory for the routes");
+    }
+    built = built && generation_add_listeners(control, generation, why, why_bytes);
+    built = built && upstream_set_build(control->pools, settings, &generation->upstreams, why,
+                                        why_bytes) == UPSTREAM_OK;
+    if (!built) {
+        generation_free(control, &generation);
+        listeners_sweep(control, control->generation);
+        return NULL;
+    }
+    return generation;
+}
+
+static void generation_free(struct control *control, struct generation **generation_pointer)
+{
+    struct generation *generation = *generation_pointer;
+    if (generation == NULL) {
+        return;
+    }
+    if (generation->upstreams != NULL) {
+        upstream_set_retire(control->pools, &generation->upstreams);
+    }
+    settings_put(&generation->settings);
+    free(generation->listeners);
+    free(generation->routes);
+    free(generation);
+    bound_give(&control->generations, 1);
+    *generation_pointer = NULL;
+}
+
+/* ---- the swap ---- */
+
+static void reload_post(struct control *control)
+{
+    control->generation->waiting_count = control->worker_count;
+    for (unsigned i = 0; i < control->worker_count; i++) {
+        worker_post_adopt(control->workers[i], control->generation, reload_on_adopted);
+    }
+}
+
+static void reload_on_adopted(struct message *message, void *receiver)
+{
+    struct control *control = receiver;
+    (void)message;
+    CHECK(control->generation->waiting_count > 0);
+    control->generation->waiting_count--;
+    if (control->generation->waiting_count > 0) {
+        return;
+    }
+    generation_free(control, &control->leaving);
+    listeners_sweep(control, control->generation);
+    pools_collect(control->pools);
+}
+
+static void reload_failed(struct control *control, const char *why)
+{
+    control->reloads_failed++;
+    control->last_reload_ok = false;
+    if (control->last_reload_error[0] != '\0') {
+        free((char *)(uintptr_t)control->last_reload_error);
+    }
+    char *copy = strdup(why);
+    control->last_reload_error = copy != NULL ? copy : "";
+    log_error(control->log, "reload rejected, generation %llu goes on: %s",
+              (unsigned long long)control->generation->number, why);
+}
+
+/* Keys that are read once, at the start. */
+static void reload_warn_fixed(struct control *control, const struct settings *settings)
+{
+    const struct settings *now = control->settings;
+    if (settings->worker_count != now->worker_count) {
+        log_warn(control->log, "reload: workers stays %u until a restart", now->worker_count);
+    }
+    if (strcmp(settings->admin.listen_text, now->admin.listen_text) != 0) {
+        log_warn(control->log, "reload: admin.listen stays %s until a restart",
+                 now->admin.listen_text);
+    }
+    if (strcmp(settings->user, now->user) != 0 || strcmp(settings->pid_file, now->pid_file) != 0) {
+        log_warn(control->log, "reload: user and pid_file stay as they are until a restart");
+    }
+}
+
+static void reload_log_messages(struct control *control, const struct settings_messages *messages)
+{
+    for (size_t i = 0; i < messages->count; i++) {
+        const struct settings_message *message = &messages->items[i];
+        log_write(control->log,
+                  message->severity == SETTINGS_ERROR     ? LOG_LEVEL_ERROR
+                  : message->severity == SETTINGS_WARNING ? LOG_LEVEL_WARN
+                                                          : LOG_LEVEL_DEBUG,
+                  "%s", message->text);
+    }
+}
+
+/* Takes over the settings' reference when it succeeds. */
+static void reload_to(struct control *control, struct settings *settings)
+{
+    char why[512] = "";
+    struct generation *generation = generation_build(control, settings, why, sizeof why);
+    if (generation == NULL) {
+        reload_failed(control, why);
+        settings_put(&settings);
+        return;
+    }
+    enum log_result logged = log_apply(control->log, &settings->log);
+    if (logged != LOG_OK) {
+        snprintf(why, sizeof why, "log: %s: %s", log_result_name(logged), strerror(errno));
+        generation_free(control, &generation);
+        listeners_sweep(control, control->generation);
+        reload_failed(control, why);
+        settings_put(&settings);
+        return;
+    }
+    reload_warn_fixed(control, settings);
+    bound_set_limit(&control->bounds.clients, settings->limits.clients_count);
+    bound_set_limit(&control->bounds.exchanges,
+                    settings->limits.clients_count + bound_limit(&control->bounds.refusals));
+    control->leaving = control->generation;
+    control->generation = generation;
+    settings_put(&control->settings);
+    control->settings = settings;
+    control->reloads_ok++;
+    control->last_reload_ok = true;
+    log_info(control->log, "generation %llu: %zu listeners, %zu upstreams, %zu routes",
+             (unsigned long long)generation->number, settings->listener_count,
+             settings->upstream_count, settings->route_count);
+    reload_post(control);
+}
+
+static void reload_now(struct control *control)
+{
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    control->reload_wanted = false;
+    control->last_reload_wall_ms = control_wall_ms();
+    enum settings_result result = settings_load(control->config_path, &settings, &messages);
+    reload_log_messages(control, &messages);
+    if (result != SETTINGS_OK) {
+        reload_failed(control,
+                      messages.count > 0 ? messages.items[0].text : settings_result_name(result));
+    } else {
+        reload_to(control, settings);
+    }
+    settings_messages_free(&messages);
+}
+
+/* One swap at a time, and no third generation while something of the one before the last still drains. */
+static bool reload_possible(struct control *control)
+{
+    return control->leaving == NULL && pools_collect(control->pools) == 0;
+}
+
+void reload_request(struct control *control)
+{
+    if (control->config_path == NULL) {
+        log_warn(control->log, "the demo has no file to reload");
+        return;
+    }
+    if (control->draining) {
+        log_warn(control->log, "reload ignored: draining");
+        return;
+    }
+    control->reload_wanted = true;
+    if (reload_possible(control)) {
+        reload_now(control);
+    } else {
+        log_info(control->log, "reload waits until the last one is over");
+    }
+}
+
+void reload_housekeeping(struct control *control)
+{
+    bool possible = reload_possible(control);
+    if (possible && control->reload_wanted && !control->draining) {
+        reload_now(control);
+    }
+}
+
+bool reload_first(struct control *control)
+{
+    char why[512] = "";
+    control->generation = generation_build(control, control->settings, why, sizeof why);
+    if (control->generation == NULL) {
+        log_error(control->log, "start: %s", why);
+        return false;
+    }
+    reload_post(control);
+    return true;
+}
+
+void reload_close_listeners(struct control *control)
+{
+    listeners_sweep(control, NULL);
+}
+
+void reload_free(struct control *control)
+{
+    generation_free(control, &control->leaving);
+    generation_free(control, &control->generation);
+    listeners_sweep(control, NULL);
+    if (control->pools != NULL) {
+        pools_collect(control->pools);
+    }
+    for (size_t i = 0; i < control->routes.count; i++) {
+        free((char *)(uintptr_t)control->routes.items[i].name);
+        free(control->routes.items[i].by_worker);
+    }
+    free(control->routes.items);
+    if (control->last_reload_error[0] != '\0') {
+        free((char *)(uintptr_t)control->last_reload_error);
+    }
+}

@@ -1,0 +1,25 @@
+/*
+ * Reload: from a file to a live generation, or nothing at all.
+ *
+ * Thread: control. Steps: read and check the file; open what listens on new addresses; resolve new names; then hand the generation
+ * to every worker; when all have adopted it, free the one before. Any step up to the last can fail, and then nothing has changed.
+ */
+#ifndef EVENKEEL_PROXY_RELOAD_H
+#define EVENKEEL_PROXY_RELOAD_H
+
+#include <stdbool.h>
+
+struct control;
+
+/* The first generation, from control->settings; before the workers run. */
+__attribute__((warn_unused_result)) bool reload_first(struct control *control);
+/* SIGHUP: now, or as soon as the last one is over. */
+void reload_request(struct control *control);
+/* Called a few times a second: frees what has drained, takes up a reload that waits. */
+void reload_housekeeping(struct control *control);
+/* The process drains and no worker listens any more: closes the sockets, so that clients go elsewhere. */
+void reload_close_listeners(struct control *control);
+/* After the workers are gone. */
+void reload_free(struct control *control);
+
+#endif

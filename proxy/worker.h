@@ -1,0 +1,146 @@
+/*
+ * A worker: one thread, one event base, and everything that serves requests on it.
+ *
+ * Owns: its clients, exchanges, listeners' events, buffers, scratch memory and its side of the pools. Nobody else touches them;
+ * other threads reach a worker through its mailbox. Thread: its own, after worker_start().
+ */
+#ifndef EVENKEEL_PROXY_WORKER_H
+#define EVENKEEL_PROXY_WORKER_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pool/lease.h"
+#include "proxy/generation.h"
+#include "proxy/http_head.h"
+#include "proxy/log.h"
+#include "proxy/stats.h"
+#include "steady/bound.h"
+#include "steady/buf.h"
+#include "steady/graveyard.h"
+#include "steady/loop_clock.h"
+#include "steady/mailbox.h"
+#include "steady/rng.h"
+#include "steady/slab.h"
+#include "steady/wheel.h"
+
+struct client;
+struct splice_pipe;
+
+/* One read's worth; what a direction may hold back at most when the far side is slow. */
+#define WORKER_READ_BYTES (64u * 1024)
+/* Room for a head at its limit with everything the proxy adds. */
+#define WORKER_WRITE_BYTES (256u * 1024)
+#define WORKER_FIELDS_COUNT 1024u
+/* Reads one connection may do in one pass before others get their turn. */
+#define WORKER_TURN_READS 16u
+
+/* Work to be taken up after this pass, without waiting: how a busy connection lets others go first. */
+struct again {
+    TAILQ_ENTRY(again) link;
+    void (*run)(struct again *again);
+    bool queued;
+};
+TAILQ_HEAD(again_list, again);
+TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(worker_listener_list, worker_listener);
+SLIST_HEAD(splice_pipe_list, splice_pipe);
+
+/* Bounds that all workers share. */
+struct shared_bounds {
+    struct bound clients;
+    struct bound refusals; /* clients told 503 that are still listening */
+    struct bound exchanges;
+    struct bound buffers_bytes;
+    struct bound fds;
+    struct bound pipes;
+};
+
+struct worker_env {
+    unsigned index;
+    struct log *log;
+    struct shared_bounds *bounds;
+    struct pools *pools;
+    struct mailbox *control; /* where answers go */
+};
+
+struct worker {
+    struct event_base *base;
+    struct loop_clock clock;
+    struct wheel wheel;
+    struct rng rng;
+    struct graveyard graveyard;
+    struct again_list again;
+    struct pool_worker *pool;
+    struct generation *generation; /* what new requests are served by */
+    struct slab *clients;
+    struct slab *exchanges;
+    struct buf_pool *bufs;
+    struct access_ring *access;
+    char *read_scratch;                /* WORKER_READ_BYTES */
+    char *write_scratch;               /* WORKER_WRITE_BYTES */
+    struct http_field *fields;         /* WORKER_FIELDS_COUNT, of the head being parsed */
+    struct http_field *trailer_fields; /* likewise, of trailers */
+    struct worker_stats stats;
+    struct client_list open; /* every client */
+    struct worker_listener_list listeners;
+    struct splice_pipe_list pipes; /* empty pipes kept for the next large body */
+    unsigned pipe_count;
+    uint64_t wall_offset_ms; /* CLOCK_REALTIME minus CLOCK_MONOTONIC, refreshed with the date */
+    uint64_t date_s;         /* the second date_text stands for */
+    char date_text[32];      /* IMF-fixdate (RFC 9110 5.6.7) */
+    bool draining;
+    bool stopping;
+    bool drained_told;
+    struct worker_env env;
+    struct mailbox *mailbox;
+    struct event mail_event;
+    struct event wheel_event;
+    uint64_t wheel_armed_ms;
+    pthread_t thread;
+    bool started;
+    /* messages from the control thread, each in flight at most once */
+    struct message adopt, drain, cut, stop;
+    struct generation *adopt_generation;
+    /* answers to it */
+    struct message adopted, closed, drained;
+};
+
+enum worker_result { WORKER_OK, WORKER_NO_MEMORY, WORKER_NO_FD, WORKER_NO_THREAD };
+const char *worker_result_name(enum worker_result result);
+
+__attribute__((warn_unused_result)) enum worker_result worker_create(const struct worker_env *env,
+                                                                     struct worker **ret_worker);
+/* Starts the thread. */
+__attribute__((warn_unused_result)) enum worker_result worker_start(struct worker *worker);
+/* After the thread has ended (worker_join). NULL is fine. */
+void worker_free(struct worker **worker);
+
+/* From the control thread. adopt: the worker answers with `adopted` to env.control; drain: with `closed` once it no
+   longer listens, and with `drained` once no client is left. */
+void worker_post_adopt(struct worker *worker, struct generation *generation,
+                       message_fn *on_adopted);
+void worker_post_drain(struct worker *worker, message_fn *on_closed, message_fn *on_drained);
+/* The grace is over: every exchange ends now. */
+void worker_post_cut(struct worker *worker);
+void worker_post_stop(struct worker *worker);
+void worker_join(struct worker *worker);
+
+/* On the worker's thread. */
+static inline uint64_t worker_now_ms(struct worker *worker)
+{
+    return loop_clock_ms(&worker->clock);
+}
+void worker_again(struct worker *worker, struct again *again);
+void worker_again_cancel(struct worker *worker, struct again *again);
+/* The Date of now; refreshed once a second. */
+const char *worker_date(struct worker *worker);
+uint64_t worker_wall_ms(struct worker *worker);
+/* A client has gone: tells control when that was the last one of a drain; resumes paused listeners. */
+void worker_client_gone(struct worker *worker);
+
+#endif
