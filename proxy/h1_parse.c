@@ -197,7 +197,7 @@ static enum h1_result parse_request_line(struct h1_input *input, struct http_hea
         return input->at_end;
     if (*target_end == '\n')
         return H1_BAD_LINE_END;
-    if (*target_end == '\r')
+    if (*target_end == '\r' || (*target_end == ' ' && target_end == target))
         return H1_BAD_START_LINE;
     if (*target_end != ' ')
         return H1_BAD_TARGET;

@@ -26,8 +26,6 @@ static struct span span_of(const char *begin, const char *at, const char *end)
 enum h1_result h1_parse_target(const char *at, const char *end, const char *begin,
                                struct http_head *head)
 {
-    if (at == end)
-        return H1_BAD_START_LINE;
     head->target = span_of(begin, at, end);
     if (head->method ==
         METHOD_CONNECT) { /* RFC 9112 3.2.3: authority-form, with a port (RFC 9110 9.3.6) */

@@ -10,7 +10,7 @@
 
 #include "proxy/h1_parse.h"
 
-/* Judges the target [at, end), which holds visible ASCII without "#", by the head's method; sets target, host and facts. */
+/* Judges the target [at, end), which is visible ASCII without "#" and not empty, by the head's method; sets target, host and facts. */
 __attribute__((warn_unused_result)) enum h1_result h1_parse_target(const char *at, const char *end,
                                                                    const char *begin,
                                                                    struct http_head *head);

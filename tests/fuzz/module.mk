@@ -5,7 +5,7 @@
 fuzz_targets =
 
 check_PROGRAMS += $(fuzz_targets)
-EXTRA_DIST += %D%/run
+EXTRA_DIST += %D%/run %D%/h1_oracle.h
 
 if ENABLE_FUZZING
 fuzz_engine = $(FUZZ_LDFLAGS)

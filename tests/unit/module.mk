@@ -2,6 +2,7 @@
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
 EXTRA_DIST += %D%/unit.h
+EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 
 steady_tests = \
 	%D%/test_address \
@@ -28,7 +29,8 @@ tls_tests =
 
 pool_tests =
 
-proxy_tests =
+proxy_tests = \
+	%D%/test_h1_corpus
 
 unit_tests = $(steady_tests) $(conf_tests) $(breaker_tests) $(tls_tests) $(pool_tests) $(proxy_tests)
 check_PROGRAMS += $(unit_tests)
