@@ -1,5 +1,6 @@
 dist_man_MANS = %D%/man/evenkeel.8
 EXTRA_DIST += %D%/internals/build.md
+EXTRA_DIST += %D%/internals/steady.md
 
 # The reference, its man page and the sample are committed where readers look for them; tests/check-docs holds them
 # against the schema, and this writes them anew.
