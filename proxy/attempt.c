@@ -11,9 +11,6 @@
 #include "proxy/splice.h"
 #include "steady/check.h"
 
-/* Pieces of payload handled at once. */
-#define ATTEMPT_PIECES 64
-
 static void attempt_on_ready(struct lease_request *request, struct lease *lease);
 static void attempt_on_failed(struct lease_request *request, enum dial_result result);
 static void attempt_on_event(struct lease *lease, short what);
@@ -80,42 +77,6 @@ static void attempt_on_again(struct again *again)
 
 /* ---- the request ---- */
 
-static size_t pieces_bytes(const struct iovec *pieces, size_t count)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < count; i++) {
-        total += pieces[i].iov_len;
-    }
-    return total;
-}
-
-static bool attempt_keep_out(struct exchange *exchange, const struct iovec *pieces, size_t count,
-                             size_t sent)
-{
-    struct attempt *attempt = &exchange->attempt;
-    struct buf_pool *bufs = exchange->worker->bufs;
-    size_t left = pieces_bytes(pieces, count) - sent;
-    if (attempt->out == NULL || buf_room(attempt->out) + attempt->out->begin < left) {
-        size_t before = attempt->out != NULL ? buf_length(attempt->out) : 0;
-        struct buf *larger = buf_take(bufs, before + left);
-        if (larger == NULL) {
-            return false;
-        }
-        if (attempt->out != NULL) {
-            CHECK(buf_append(larger, attempt->out->bytes + attempt->out->begin, before));
-            buf_give(bufs, &attempt->out);
-        }
-        attempt->out = larger;
-    }
-    for (size_t i = 0; i < count; i++) {
-        size_t skip = sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
-        sent -= skip;
-        CHECK(buf_append(attempt->out, (const char *)pieces[i].iov_base + skip,
-                         pieces[i].iov_len - skip));
-    }
-    return true;
-}
-
 /* The socket takes no more of the request. What it sent back before, if anything, decides what becomes of the exchange. */
 static enum sink attempt_send_broke(struct exchange *exchange)
 {
@@ -145,49 +106,18 @@ static enum sink attempt_write(struct exchange *exchange, const struct iovec *pi
             return attempt_send_broke(exchange);
         }
     }
-    if (!attempt_keep_out(exchange, pieces, count, sent)) {
+    if (!pieces_keep(exchange->worker->bufs, &attempt->out, pieces, count, sent)) {
         exchange_fail(exchange, REASON_NO_MEMORY, NULL);
         return SINK_BROKEN;
     }
     return SINK_FULL;
 }
 
-/* The payload in its frame, behind what out[] holds already. Returns the new count. */
-static size_t attempt_frame(const struct attempt *attempt, const struct payload *payload,
-                            char chunk_head[H1_CHUNK_HEAD_BYTES], struct h1_writer *writer,
-                            struct iovec *out, size_t count)
-{
-    size_t bytes = pieces_bytes(payload->pieces, payload->count);
-    if (attempt->chunked && bytes > 0) {
-        out[count++] = (struct iovec){chunk_head, h1_chunk_head(chunk_head, bytes)};
-    }
-    for (size_t i = 0; i < payload->count; i++) {
-        out[count++] = payload->pieces[i];
-    }
-    if (attempt->chunked) {
-        char *begin = writer->at;
-        if (bytes > 0) {
-            h1_write_bytes(writer, "\r\n", 2);
-        }
-        if (payload->last) {
-            h1_write_bytes(writer, "0\r\n", 3);
-            if (payload->trailers != NULL) {
-                h1_write_fields(writer, payload->trailers);
-            }
-            h1_write_bytes(writer, "\r\n", 2);
-        }
-        if (writer->at > begin) {
-            out[count++] = (struct iovec){begin, (size_t)(writer->at - begin)};
-        }
-    }
-    return count;
-}
-
 static void attempt_leased(struct exchange *exchange, struct lease *lease)
 {
     struct attempt *attempt = &exchange->attempt;
     struct h1_writer writer;
-    struct iovec piece, out[ATTEMPT_PIECES + 5];
+    struct iovec piece, out[PAYLOAD_PIECES + FRAME_PIECES + 1];
     char chunk_head[H1_CHUNK_HEAD_BYTES];
     attempt->lease = lease;
     lease->owner = exchange;
@@ -200,7 +130,7 @@ static void attempt_leased(struct exchange *exchange, struct lease *lease)
     forward_write_request(exchange, &writer);
     struct payload payload = exchange_first_payload(exchange, &piece);
     out[0] = (struct iovec){writer.begin, h1_writer_length(&writer)};
-    size_t count = attempt_frame(attempt, &payload, chunk_head, &writer, out, 1);
+    size_t count = 1 + payload_frame(&payload, attempt->chunked, chunk_head, &writer, out + 1);
     if (!h1_writer_ok(&writer)) {
         exchange_fail(exchange, REASON_HEAD_TOO_LARGE, NULL);
         return;
@@ -225,10 +155,10 @@ enum sink attempt_send(struct exchange *exchange, const struct payload *payload)
 {
     struct attempt *attempt = &exchange->attempt;
     struct h1_writer writer;
-    struct iovec out[ATTEMPT_PIECES + 4];
+    struct iovec out[PAYLOAD_PIECES + FRAME_PIECES];
     char chunk_head[H1_CHUNK_HEAD_BYTES];
     h1_writer_init(&writer, exchange->worker->write_scratch, WORKER_WRITE_BYTES);
-    size_t count = attempt_frame(attempt, payload, chunk_head, &writer, out, 0);
+    size_t count = payload_frame(payload, attempt->chunked, chunk_head, &writer, out);
     attempt->request_whole = payload->last;
     enum sink sink = count > 0 ? attempt_write(exchange, out, count) : SINK_OPEN;
     if (sink == SINK_OPEN && payload->last && attempt->out == NULL) {
@@ -368,14 +298,9 @@ static char *attempt_room(struct exchange *exchange, size_t *ret_room_bytes)
         *ret_room_bytes = WORKER_READ_BYTES;
         return exchange->worker->read_scratch;
     }
-    if (buf_room(attempt->in) < 512) {
-        struct buf *larger = buf_take(bufs, buf_length(attempt->in) * 2 + 1024);
-        if (larger == NULL) {
-            return NULL;
-        }
-        CHECK(buf_append(larger, attempt->in->bytes + attempt->in->begin, buf_length(attempt->in)));
-        buf_give(bufs, &attempt->in);
-        attempt->in = larger;
+    if (buf_room(attempt->in) < 512 &&
+        !buf_widen(bufs, &attempt->in, buf_length(attempt->in) + 1024)) {
+        return NULL;
     }
     *ret_room_bytes = buf_room(attempt->in);
     return attempt->in->bytes + attempt->in->end;
@@ -512,14 +437,14 @@ static bool attempt_feed_body(struct exchange *exchange, const struct http_head 
                               const char *bytes, size_t length)
 {
     struct attempt *attempt = &exchange->attempt;
-    struct iovec pieces[ATTEMPT_PIECES];
+    struct iovec pieces[PAYLOAD_PIECES];
     struct http_head trailers = {.fields = exchange->worker->trailer_fields,
                                  .field_limit = WORKER_FIELDS_COUNT};
     enum sink sink;
     do {
         struct payload payload = {pieces, 0, false, NULL};
         size_t consumed = 0;
-        enum h1_result result = h1_body_take(&attempt->body, bytes, length, pieces, ATTEMPT_PIECES,
+        enum h1_result result = h1_body_take(&attempt->body, bytes, length, pieces, PAYLOAD_PIECES,
                                              &payload.count, &consumed);
         bytes += consumed;
         length -= consumed;

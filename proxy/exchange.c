@@ -17,15 +17,6 @@ static void exchange_enter(struct exchange *exchange, enum exchange_stage stage)
 static bool exchange_hold(struct exchange *exchange, const struct payload *payload);
 static void exchange_route(struct exchange *exchange, const struct http_head *head);
 
-static size_t payload_bytes(const struct payload *payload)
-{
-    size_t total = 0;
-    for (size_t i = 0; i < payload->count; i++) {
-        total += payload->pieces[i].iov_len;
-    }
-    return total;
-}
-
 static uint64_t exchange_now_ms(const struct exchange *exchange)
 {
     return worker_now_ms(exchange->worker);

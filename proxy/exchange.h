@@ -19,6 +19,7 @@
 #include "proxy/attempt.h"
 #include "proxy/forward.h"
 #include "proxy/http_head.h"
+#include "proxy/pieces.h"
 #include "proxy/reasons.h"
 #include "proxy/stats.h"
 #include "proxy/worker.h"
@@ -29,14 +30,6 @@ enum sink {
     SINK_OPEN,   /* taken; more may come */
     SINK_FULL,   /* taken; the next only after the sink has drained */
     SINK_BROKEN, /* the exchange is over: touch nothing, return */
-};
-
-/* Payload in pieces; the last one of a message says so. */
-struct payload {
-    const struct iovec *pieces;
-    size_t count;
-    bool last;
-    const struct http_head *trailers; /* with last; NULL: none */
 };
 
 /* What a client's protocol does for an exchange. */

@@ -1,5 +1,39 @@
 noinst_LIBRARIES += libproxy.a
 libproxy_a_SOURCES = \
+	%D%/admin.h \
+	%D%/attempt.c \
+	%D%/attempt.h \
+	%D%/client.c \
+	%D%/client.h \
+	%D%/client_in.c \
+	%D%/client_out.c \
+	%D%/client_state.h \
+	%D%/control.c \
+	%D%/control.h \
+	%D%/control_state.h \
+	%D%/demo.h \
+	%D%/exchange.c \
+	%D%/exchange.h \
+	%D%/forward.c \
+	%D%/forward.h \
+	%D%/generation.c \
+	%D%/generation.h \
+	%D%/listener.c \
+	%D%/listener.h \
+	%D%/log.h \
+	%D%/overview.h \
+	%D%/pieces.c \
+	%D%/pieces.h \
+	%D%/reasons.h \
+	%D%/reload.c \
+	%D%/reload.h \
+	%D%/respond.c \
+	%D%/respond.h \
+	%D%/splice.c \
+	%D%/splice.h \
+	%D%/stats.h \
+	%D%/worker.c \
+	%D%/worker.h \
 	%D%/field_names.c \
 	%D%/field_names.h \
 	%D%/h1_body.c \
