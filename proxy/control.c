@@ -1,4 +1,6 @@
 /* Start, signals, drain and end of the process. */
+#include "config.h"
+
 #include "proxy/control.h"
 
 #include <errno.h>
