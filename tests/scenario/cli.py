@@ -5,7 +5,7 @@ import re
 import signal
 import socket
 
-from harness import (Address, Client, Process, RawOrigin, Skipped, check, check_equal, curl, eventually, program, render,
+from harness import (Address, Client, Process, RawOrigin, check, check_equal, curl, eventually, program, render,
                      run, run_program, scenario, start_proxy)
 
 GOOD = """
@@ -173,26 +173,16 @@ def stale_socket(s):
     check_equal(second.admin("/livez")[0], 200, "status of /livez")
 
 
-def _free(port):
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            sock.bind(("127.0.0.1", port))
-            return True
-        except OSError:
-            return False
-
-
 @scenario("the demo does not work, or does not say what to try")
 def demo(s):
-    if not (_free(8080) and _free(9901)):
-        raise Skipped("127.0.0.1:8080 or :9901 is in use on this machine")
-    demo_ = Process(s, "demo", [program(), "--demo"])
+    # The usual ports may be taken on this machine; others can be asked for.
+    web, admin = s.port(), s.port()
+    demo_ = Process(s, "demo", [program(), "--demo", str(web), str(admin)])
 
     def up():
         check(demo_.exit_code is None, f"it exited:\n{demo_.log()}")
         try:
-            return Client(("127.0.0.1", 8080)).request("GET", "/").status == 200
+            return Client(("127.0.0.1", web)).request("GET", "/").status == 200
         except OSError:
             return False
 
@@ -202,19 +192,19 @@ def demo(s):
     with s.case("the terminal says what to try"):
         check(len(tries) >= 3, f"it says\n{said}")
     with s.case("both backends answer with who they are"):
-        seen = {curl("http://127.0.0.1:8080/").text for _ in range(20)}
+        seen = {curl(f"http://127.0.0.1:{web}/").text for _ in range(20)}
         check(len(seen) >= 2, f"answers: {seen}")
     with s.case("curl -i shows a response through the proxy"):
-        done = curl("-i", "http://127.0.0.1:8080/")
+        done = curl("-i", f"http://127.0.0.1:{web}/")
         check(done.out.startswith(b"HTTP/1.1 200"), f"it shows {done.text}")
     with s.case("there is a slow path and a failing path"):
         for path, sign in (("/slow", lambda d: d.text.endswith("200")), ("/fail", lambda d: d.text[-3:] >= "500")):
             check(path in said, f"{path} is not among what to try:\n{said}")
-            done = curl("-w", "%{http_code}", f"http://127.0.0.1:8080{path}", within=30)
+            done = curl("-w", "%{http_code}", f"http://127.0.0.1:{web}{path}", within=30)
             check(sign(done), f"{path} gives {done.text!r}")
-    with s.case("admin answers on 9901"):
-        check_equal(curl("-f", "http://127.0.0.1:9901/livez").code, 0, "exit code of curl")
-        check(b"evenkeel_" in curl("http://127.0.0.1:9901/metrics").out, "no metrics")
+    with s.case("admin answers"):
+        check_equal(curl("-f", f"http://127.0.0.1:{admin}/livez").code, 0, "exit code of curl")
+        check(b"evenkeel_" in curl(f"http://127.0.0.1:{admin}/metrics").out, "no metrics")
     with s.case("it ends on SIGINT"):
         demo_.signal(signal.SIGINT)
         check_equal(demo_.wait(10), 0, "exit code")

@@ -61,14 +61,14 @@ def graceful(s):
 @scenario("a drain outlasts its grace")
 def grace_is_over(s):
     origin, _ = holding_origin(s)
-    proxy = start_proxy(s, origin, {"drain": {"grace": "1500ms"}})
+    proxy = start_proxy(s, origin, {"drain": {"grace": "3s"}})
     client = hold(proxy, origin)
     started = time.monotonic()
     proxy.signal(signal.SIGTERM)
     proxy.expect_clean_exit(5)
     took = time.monotonic() - started
-    check(took <= patient(1.5) + 0.3, f"it took {took:.2f} s")
-    check(took > 0.5, f"it gave up after {took:.2f} s already")
+    check(took <= 3, f"it took {took:.2f} s")
+    check(took > 1, f"it gave up after {took:.2f} s already")
     try:
         response = client.response()
         check(response.status in (503, 504), f"answered {response.status}")
@@ -98,14 +98,14 @@ def tunnels(s):
     origin.on("/tunnel", lambda connection, _: connection.send(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
         and connection.wait_for_end(30) and False)
-    proxy = start_proxy(s, origin, {"drain": {"grace": "1s"}})
+    proxy = start_proxy(s, origin, {"drain": {"grace": "2s"}})
     client = proxy.client()
     client.send("GET /tunnel HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
     check_equal(client.response().status, 101, "status")
     started = time.monotonic()
     proxy.signal(signal.SIGTERM)
     proxy.expect_clean_exit(4)
-    check(time.monotonic() - started <= patient(1) + 0.3, "it outlasted the grace")
+    check(time.monotonic() - started <= 2, "it outlasted the grace")
     check(client.ending() in ("eof", "reset"), "the tunnel is still open")
 
 

@@ -1,5 +1,6 @@
 """What goes wrong at the origin or at the client is told, never hidden, and harms nobody else."""
 
+import contextlib
 import socket
 import threading
 import time
@@ -159,7 +160,8 @@ def one_dead_endpoint(s):
     origin = RawOrigin(s)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        proxy = start_proxy(s, ["127.0.0.1:{}".format(unused.getsockname()[1]), origin])
+        proxy = start_proxy(s, ["127.0.0.1:{}".format(unused.getsockname()[1]), origin],
+                            {"workers": 1, "upstreams": {"app": {"balance": "round_robin"}}})
         statuses = [proxy.get("/").status for _ in range(20)]
         served = statuses.count(200)
         check(served >= 10 and set(statuses) <= {200, 502, 503}, f"statuses: {statuses}")
@@ -265,6 +267,59 @@ def stalled(s):
                 check(0.5 <= took < patient(3), f"it took {took:.1f} s")
 
 
+@scenario("a stall is overlooked because something else was waited for before it")
+def stalled_later(s):
+    origin = RawOrigin(s)
+    # More than a slow client's socket takes at once, and then nothing.
+    origin.on("/burst", lambda connection, _: connection.send(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n400000\r\n" + b"x" * 0x400000 + b"\r\n")
+        and connection.wait_for_end(20) and False)
+    proxy = start_proxy(s, origin, {
+        "listeners": {"web": {"timeouts": {"body": "700ms", "send": "20s"}}},
+        "upstreams": {"app": {"pool": {"warm_min": 0}, "timeouts": {
+            "first_byte": "20s", "idle": "700ms", "per_try": "20s", "total": "20s"}}}})
+    with s.case("the origin stalls after the client had been slow"):
+        with proxy.client(receive_buffer=8192) as client:
+            client.send("GET /burst HTTP/1.1\r\nHost: h\r\n\r\n")
+            origin.request_for("/burst")
+            time.sleep(0.2)
+            started = time.monotonic()
+            response = client.response()
+            check(not response.complete and len(response.body) == 0x400000, f"{len(response.body)} bytes came")
+            took = time.monotonic() - started
+            check(took < patient(5), f"it took {took:.1f} s")
+    with s.case("the client stalls in a body that had to wait for the connection"):
+        with proxy.client() as client:
+            started = time.monotonic()
+            client.send("POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nbegin")
+            with contextlib.suppress(Interrupted):
+                check_equal(client.response().status, 408, "status")
+            took = time.monotonic() - started
+            check(took < patient(5), f"it took {took:.1f} s")
+    with s.case("the client stalls in a body that the origin had been slow to take"):
+        hesitant = threading.Event()
+
+        @reads_body
+        def hesitates(connection, request):
+            hesitant.wait(patient(10))
+            request.read_body(connection.reader)
+
+        origin.on("/hesitates", hesitates)
+        with proxy.client() as client:
+            client.send(b"POST /hesitates HTTP/1.1\r\nHost: h\r\nContent-Length: 30000000\r\n\r\n")
+            client.socket.settimeout(0.3)
+            with contextlib.suppress(OSError):
+                while True:
+                    client.socket.send(b"x" * 65536)
+            hesitant.set()
+            client.socket.settimeout(patient(10))
+            started = time.monotonic()
+            with contextlib.suppress(Interrupted):
+                check(client.response().status in (408, 504), "status")
+            took = time.monotonic() - started
+            check(took < patient(5), f"it took {took:.1f} s")
+
+
 @scenario("an exchange goes on for ever in small steps, past its total deadline")
 def total_deadline(s):
     origin = RawOrigin(s)
@@ -284,6 +339,19 @@ def total_deadline(s):
         took = time.monotonic() - started
         check(not response.complete and response.ended in ("eof", "reset"), f"ended by {response.ended}")
         check(0.5 <= took < patient(4), f"it took {took:.1f} s")
+
+
+@scenario("a route's deadline does not shorten the upstream's")
+def route_deadline(s):
+    origin = RawOrigin(s)
+    origin.on("/wait", lambda connection, _: connection.wait_for_end() and False)
+    proxy = start_proxy(s, origin, {"routes": [{"name": "short", "path_prefix": "/wait", "upstream": "app",
+                                                "deadline": "600ms"}]})
+    started = time.monotonic()
+    response = proxy.get("/wait")
+    took = time.monotonic() - started
+    expect_proxy_error(response, (504,), ("http_response_timeout",))
+    check(0.4 <= took < patient(3), f"it took {took:.1f} s")
 
 
 @scenario("an aborted request goes on at the origin", proxies=BOTH)

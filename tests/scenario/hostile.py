@@ -267,6 +267,30 @@ def pipelines_unread(s):
             check(growth < 2048, f"memory grew by {growth} KiB")
 
 
+@scenario("an origin that sends interim responses without end makes the proxy buffer")
+def endless_interim(s):
+    origin = RawOrigin(s)
+
+    def flood(connection, _):
+        hint = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n" * 500
+        connection.socket.settimeout(patient(1))
+        sent = 0
+        while sent < 64 << 20 and connection.send(hint):
+            sent += len(hint)
+        connection.sent = sent
+        return False
+
+    origin.on("/flood", flood).on("/hello", status=200, body=b"hello")
+    proxy = start_proxy(s, origin)
+    asks(proxy)
+    before = proxy.memory_kib()
+    with proxy.client(receive_buffer=4096) as client:
+        client.send("GET /flood HTTP/1.1\r\nHost: h\r\n\r\n")
+        used = eventually(lambda: next((c for c in origin.connections if hasattr(c, "sent")), None), "the flood ends", 10)
+        growth = proxy.memory_kib() - before
+    check(growth < 2048, f"memory grew by {growth} KiB, {used.sent} bytes were sent")
+
+
 @scenario("connections that come and go leave something behind", proxies=BOTH)
 def churn(s):
     origin = NginxOrigin(s)
