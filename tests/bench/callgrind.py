@@ -1,0 +1,84 @@
+"""User instructions per exchange, by callgrind: the difference of two run lengths, so start-up and end cancel out."""
+
+import re
+import signal
+
+import load
+import rows
+from proxies import Running
+from stage import Failed
+
+_STARTS_WITHIN = 60.0
+
+
+class Profile:
+    """One callgrind output: the sum over all threads, and per function its own and its callees' instructions."""
+
+    def __init__(self, lines):
+        self.total = 0
+        self.own = {}
+        self.called = {}
+        self._read(lines)
+
+    def minus(self, other):
+        """{(object, function): (own, with callees)}, each the difference to another profile."""
+        names = set(self.own) | set(other.own) | set(self.called) | set(other.called)
+        difference = {}
+        for name in names:
+            own = self.own.get(name, 0) - other.own.get(name, 0)
+            called = self.called.get(name, 0) - other.called.get(name, 0)
+            difference[name] = (own, own + called)
+        return difference
+
+    def _read(self, lines):
+        where = function = None
+        after_call = False
+        for line in lines:
+            key, equals, value = line.rstrip("\n").partition("=")
+            if equals:
+                if key == "ob":
+                    where = value
+                elif key == "fn":
+                    function = (where, value)
+                after_call = after_call or key == "calls"
+            elif line[:1].isdigit():
+                cost = int(line.split()[1])
+                into = self.called if after_call else self.own
+                into[function] = into.get(function, 0) + cost
+                if not after_call:
+                    self.total += cost
+                after_call = False
+
+
+def instructions_between(stage, adapter, origin, row, lengths):
+    """(user instructions per exchange, shorter run's profile, longer run's profile)."""
+    shorter, longer = (_run(stage, adapter, origin, row, exchanges) for exchanges in lengths)
+    return (longer.total - shorter.total) / (lengths[1] - lengths[0]), shorter, longer
+
+
+def _run(stage, adapter, origin, row, exchanges):
+    name = f"{adapter.name}-callgrind-{exchanges}"
+    out = stage.path(f"{name}.out")
+    wrapper = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", "--compress-strings=no",
+               "--compress-pos=no"]
+    running = Running(stage, adapter, origin, name, wrapper, _STARTS_WITHIN)
+    with load.Crowd(running.port, row) as crowd:
+        crowd.exchange(rows.CONNECTIONS, exchanges // rows.CONNECTIONS, within=120)
+        running.expect_alive()
+    running.process.signal(signal.SIGTERM)
+    running.process.wait(60)
+    stage.stop(running.process)
+    try:
+        with open(out) as lines:
+            return Profile(lines)
+    except OSError:
+        raise Failed(f"callgrind left nothing:\n{running.process.log()}") from None
+
+
+def breakdown(shorter, longer, exchanges, least=0.5):
+    """[(own per exchange, with callees per exchange, function, object)], greatest own first."""
+    table = []
+    for (where, function), (own, inclusive) in longer.minus(shorter).items():
+        if own >= least * exchanges:
+            table.append((own / exchanges, inclusive / exchanges, re.sub(r"'\d+$", "", function), where or "?"))
+    return sorted(table, reverse=True)

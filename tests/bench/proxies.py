@@ -1,0 +1,158 @@
+"""The candidates: one small adapter each, tuned alike. docs/internals/benchmark.md says why each value.
+
+An adapter names its program, tells its version, and writes a configuration that listens on one port of 127.0.0.1 and
+forwards everything to another, with one worker, connections to the origin kept for good, and no access log.
+"""
+
+import os
+
+import machine
+from stage import FOREVER, SANITIZED, Failed, nginx_argv, nginx_file, program, render, wait_until_up
+
+POOL = 256
+
+
+class Nginx:
+    name = "nginx"
+    is_peer = True
+    needs = "nginx"
+
+    @staticmethod
+    def version():
+        return machine.says("nginx", "-v")
+
+    @staticmethod
+    def config(stage, name, listen, origin):
+        return nginx_file(stage, name, stage.most_clients + POOL, f"""
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_buffer_size 64k;
+    proxy_buffers 8 64k;
+    proxy_busy_buffers_size 256k;
+    proxy_max_temp_file_size 0;
+    upstream origin {{
+        server 127.0.0.1:{origin};
+        keepalive {POOL};
+        keepalive_requests {FOREVER};
+        keepalive_timeout 1h;
+    }}
+    server {{
+        listen 127.0.0.1:{listen} reuseport backlog=4096;
+        location / {{ proxy_pass http://origin; }}
+    }}""")
+
+    @staticmethod
+    def argv(stage, name, config):
+        return nginx_argv(stage, name, config)
+
+
+class Haproxy:
+    name = "haproxy"
+    is_peer = True
+    needs = "haproxy"
+
+    @staticmethod
+    def version():
+        return machine.says("haproxy", "-v")
+
+    @staticmethod
+    def config(stage, name, listen, origin):
+        del name
+        return f"""global
+    nbthread 1
+    maxconn {stage.most_clients}
+    maxpipes {POOL // 2}
+    tune.pipesize 262144
+    hard-stop-after 1s
+
+defaults
+    mode http
+    option splice-response
+    option splice-request
+    http-reuse always
+    timeout connect 1s
+    timeout client 1h
+    timeout server 1h
+    timeout http-keep-alive 1h
+
+frontend web
+    bind 127.0.0.1:{listen} backlog 4096
+    default_backend origin
+
+backend origin
+    server origin 127.0.0.1:{origin} pool-max-conn {POOL} pool-purge-delay 1h
+"""
+
+    @staticmethod
+    def argv(stage, name, config):
+        return ["haproxy", "-q", "-db", "-f", stage.write(f"{name}.cfg", config)]
+
+
+class Evenkeel:
+    name = "evenkeel"
+    is_peer = False
+    needs = program()
+
+    @staticmethod
+    def version():
+        if SANITIZED:
+            raise Failed(f"{program()} carries a sanitizer ({SANITIZED}): its figures mean nothing")
+        return machine.says(program(), "-V")
+
+    @staticmethod
+    def config(stage, name, listen, origin):
+        return render({
+            "workers": 1,
+            "admin": {"listen": f"unix:{stage.path(name)}.sock"},
+            "log": {"level": "warn"},
+            "limits": {"clients": stage.most_clients},
+            "listeners": {"web": {"listen": f"127.0.0.1:{listen}", "timeouts": {"idle": "1h"}}},
+            "upstreams": {"origin": {
+                "endpoints": [f"127.0.0.1:{origin}"],
+                "pool": {"max": POOL, "idle": "1h", "lifetime": "1h", "max_requests": FOREVER},
+            }},
+            "routes": [{"name": "all", "upstream": "origin"}],
+            "drain": {"grace": "2s"},
+        })
+
+    @staticmethod
+    def argv(stage, name, config):
+        return [program(), "-c", stage.write(f"{name}.conf", config)]
+
+
+CANDIDATES = {adapter.name: adapter for adapter in (Nginx, Haproxy, Evenkeel)}
+
+
+class Running:
+    """A candidate at work on the proxy's core, in front of the origin."""
+
+    def __init__(self, stage, adapter, origin, name, wrapper=(), within=10.0):
+        self.adapter = adapter
+        self.port = stage.port()
+        self.config = adapter.config(stage, name, self.port, origin.port)
+        self.process = stage.start(name, adapter.argv(stage, name, self.config), [stage.proxy_core], wrapper)
+        wait_until_up(self.process, self.port, within)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def expect_alive(self):
+        if self.process.exit_code is not None:
+            tail = "\n".join(self.process.log_tail(20))
+            raise Failed(f"{self.adapter.name} exited with {self.process.exit_code}:\n{tail}")
+
+    def cpu(self):
+        self.expect_alive()
+        return machine.CpuReading(self.pid)
+
+
+def missing(names):
+    """Programs that these candidates need and that are not there."""
+    return [CANDIDATES[name].needs for name in names if not _found(CANDIDATES[name].needs)]
+
+
+def _found(needs):
+    if os.sep in needs:
+        return os.access(needs, os.X_OK)
+    return any(os.access(os.path.join(place, needs), os.X_OK) for place in os.environ["PATH"].split(os.pathsep))
