@@ -1,4 +1,5 @@
 dist_man_MANS = %D%/man/evenkeel.8
+EXTRA_DIST += %D%/internals/benchmark.md
 EXTRA_DIST += %D%/internals/build.md
 EXTRA_DIST += %D%/internals/steady.md
 
