@@ -1,2 +1,3 @@
 noinst_LIBRARIES += libtls.a
-libtls_a_SOURCES =
+libtls_a_SOURCES = \
+	%D%/stream.c %D%/stream.h

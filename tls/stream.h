@@ -20,15 +20,23 @@ enum stream_result {
     STREAM_OK,      /* at least one byte moved */
     STREAM_BLOCKED, /* nothing moved: wait for the next edge */
     STREAM_END,     /* orderly end of the other side (recv only) */
-    STREAM_RESET,   /* ECONNRESET, EPIPE */
+    STREAM_RESET,   /* the other side has broken it: ECONNRESET, EPIPE */
     STREAM_ERROR,   /* anything else; errno says what */
 };
 const char *stream_result_name(enum stream_result result);
 
 void stream_init(struct stream *stream, int fd);
-__attribute__((warn_unused_result)) enum stream_result stream_recv(struct stream *stream, void *room, size_t room_bytes, size_t *ret_bytes);
-__attribute__((warn_unused_result)) enum stream_result stream_send(struct stream *stream, const struct iovec *pieces, size_t piece_count,
+/* Up to room_bytes (> 0) into room. */
+__attribute__((warn_unused_result)) enum stream_result stream_recv(struct stream *stream,
+                                                                   void *room, size_t room_bytes,
                                                                    size_t *ret_bytes);
+/* As much of the pieces (together at least a byte; at most IOV_MAX pieces at once) as fits. Raises no SIGPIPE. */
+__attribute__((warn_unused_result)) enum stream_result stream_send(struct stream *stream,
+                                                                   const struct iovec *pieces,
+                                                                   size_t piece_count,
+                                                                   size_t *ret_bytes);
+/* Whether anything came, without taking it: STREAM_BLOCKED is no; STREAM_OK is yes. */
+__attribute__((warn_unused_result)) enum stream_result stream_probe(struct stream *stream);
 /* Ends our direction (shutdown(SHUT_WR), later close_notify before it). */
 void stream_end(struct stream *stream);
 /* Closes the descriptor; closing a closed stream is fine. `reset`: discard unsent bytes and send RST, so that the other side sees a break. */
