@@ -50,22 +50,22 @@ struct lease {
 };
 
 enum lease_close_reason {
-    LEASE_CLOSED_DONE,       /* the protocol says so: Connection: close, close-delimited body, upgrade over */
-    LEASE_CLOSED_BROKEN,     /* reset, end or garbage while lent */
-    LEASE_CLOSED_ABANDONED,  /* the attempt was cancelled half way */
-    LEASE_CLOSED_IDLE,       /* idle limit */
-    LEASE_CLOSED_DIED_IDLE,  /* the other side closed it while idle, or sent stray bytes */
-    LEASE_CLOSED_REQUESTS,   /* max_requests */
-    LEASE_CLOSED_RETIRED,    /* its endpoint has gone from the settings, or the process drains */
-    LEASE_CLOSED_SURPLUS,    /* nobody may keep it */
+    LEASE_CLOSED_DONE, /* the protocol says so: Connection: close, close-delimited body, upgrade over */
+    LEASE_CLOSED_BROKEN,    /* reset, end or garbage while lent */
+    LEASE_CLOSED_ABANDONED, /* the attempt was cancelled half way */
+    LEASE_CLOSED_IDLE,      /* idle limit */
+    LEASE_CLOSED_DIED_IDLE, /* the other side closed it while idle, or sent stray bytes */
+    LEASE_CLOSED_REQUESTS,  /* max_requests */
+    LEASE_CLOSED_RETIRED,   /* its endpoint has gone from the settings, or the process drains */
+    LEASE_CLOSED_SURPLUS,   /* nobody may keep it */
 };
 const char *lease_close_reason_name(enum lease_close_reason reason);
 
 enum lease_result {
     LEASE_READY,   /* *ret_lease is set */
     LEASE_PENDING, /* on_ready or on_failed will be called, never from within the call that asked */
-    LEASE_FULL,    /* pool.max connections exist and none can be had: queue, or try another endpoint */
-    LEASE_NO_FD,   /* the process's budget of descriptors is spent */
+    LEASE_FULL, /* pool.max connections exist and none can be had: queue, or try another endpoint */
+    LEASE_NO_FD, /* the process's budget of descriptors is spent */
 };
 const char *lease_result_name(enum lease_result result);
 
@@ -77,8 +77,8 @@ enum dial_result {
     DIAL_TIMEOUT,
     DIAL_NO_FD,
     DIAL_NO_ADDRESS_PORT, /* EADDRNOTAVAIL: local ports are used up */
-    DIAL_RETIRED,         /* it failed, but the endpoint has gone from the settings meanwhile: says nothing of the upstream, try another */
-    DIAL_FULL,            /* the connection hoped for went elsewhere, pool.max exist: as LEASE_FULL */
+    DIAL_RETIRED, /* it failed, but the endpoint has gone from the settings meanwhile: says nothing of the upstream, try another */
+    DIAL_FULL,    /* the connection hoped for went elsewhere, pool.max exist: as LEASE_FULL */
     DIAL_ERROR,
 };
 const char *dial_result_name(enum dial_result result);
@@ -100,7 +100,7 @@ struct pool_worker_env {
     struct graveyard *graveyard; /* emptied by the loop with the pool_worker's env.owner as owner */
     struct mailbox *mailbox;     /* drained by the loop with env.owner as receiver */
     struct rng *rng;
-    void *owner;                 /* the worker */
+    void *owner; /* the worker */
 };
 
 /* NULL when memory is exhausted. */
@@ -119,8 +119,10 @@ uint64_t pool_worker_busy_count(const struct pool_worker *worker);
 
 /* Takes the newest idle connection, else asks a sibling that has one, else dials. request's callbacks must be set; with
    LEASE_FULL and LEASE_NO_FD it is not pending. The endpoint must be of this worker's present view of its upstream. */
-__attribute__((warn_unused_result)) enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoint,
-                                                                 struct lease_request *request, struct lease **ret_lease);
+__attribute__((warn_unused_result)) enum lease_result pool_lease(struct pool_worker *worker,
+                                                                 struct endpoint *endpoint,
+                                                                 struct lease_request *request,
+                                                                 struct lease **ret_lease);
 /* Cancelling a request that is not pending is fine. Its dial goes on for others or for the pool. */
 void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request);
 
@@ -133,23 +135,30 @@ void lease_close(struct pool_worker *worker, struct lease **lease, enum lease_cl
 struct queue_slot {
     TAILQ_ENTRY(queue_slot) link;
     struct upstream *upstream; /* NULL: not queued */
-    void (*on_turn)(struct queue_slot *slot); /* out of the queue; capacity may be there: try again */
-    uint64_t since_ms;
+    void (*on_turn)(
+        struct queue_slot
+            *slot);    /* out of the queue; capacity may be there: try again, within this call */
+    uint64_t since_ms; /* when it was queued first */
+    bool admitted;     /* queued by upstream_wait() */
 };
 
 enum admit_result {
-    ADMIT_OK,         /* one of limits.in_flight is taken: upstream_leave() gives it back */
-    ADMIT_QUEUED,     /* on_turn will be called; try upstream_admit() again then */
+    ADMIT_OK,     /* one of limits.in_flight is taken: upstream_leave() gives it back */
+    ADMIT_QUEUED, /* on_turn will be called; try upstream_admit() again then */
     ADMIT_QUEUE_FULL,
 };
 
 /* Admits an exchange to the upstream. Those who queued come before newcomers: pass `turn` = true when called from on_turn. */
-__attribute__((warn_unused_result)) enum admit_result upstream_admit(struct pool_worker *worker, struct upstream *upstream,
-                                                                     struct queue_slot *slot, bool turn);
+__attribute__((warn_unused_result)) enum admit_result upstream_admit(struct pool_worker *worker,
+                                                                     struct upstream *upstream,
+                                                                     struct queue_slot *slot,
+                                                                     bool turn);
 /* Queues an admitted exchange whose attempt found every endpoint LEASE_FULL; on_turn when a connection may be had.
    ADMIT_QUEUED or ADMIT_QUEUE_FULL. `turn`: it was queued before; it goes to the front. */
-__attribute__((warn_unused_result)) enum admit_result upstream_wait(struct pool_worker *worker, struct upstream *upstream,
-                                                                    struct queue_slot *slot, bool turn);
+__attribute__((warn_unused_result)) enum admit_result upstream_wait(struct pool_worker *worker,
+                                                                    struct upstream *upstream,
+                                                                    struct queue_slot *slot,
+                                                                    bool turn);
 /* Leaves the queue (deadline, client gone). Not being queued is fine. */
 void queue_cancel(struct pool_worker *worker, struct queue_slot *slot);
 /* The exchange is over: gives its place back and calls the next, on whichever worker it waits. With its last exchange an upstream

@@ -1,2 +1,15 @@
 noinst_LIBRARIES += libpool.a
-libpool_a_SOURCES =
+libpool_a_SOURCES = \
+	%D%/balance.c \
+	%D%/connection.c %D%/connection.h \
+	%D%/dial.c %D%/dial.h \
+	%D%/endpoint.c %D%/endpoint.h \
+	%D%/handover.c %D%/handover.h \
+	%D%/lease.c %D%/lease.h \
+	%D%/line.c %D%/line.h \
+	%D%/pools.h \
+	%D%/queue.c %D%/queue.h \
+	%D%/resolve.c %D%/resolve.h \
+	%D%/sets.c %D%/sets.h \
+	%D%/upstream.c %D%/upstream.h \
+	%D%/worker.c

@@ -41,18 +41,19 @@ struct upstream_view {
 /* Persistent by name. */
 struct upstream {
     const char *name;
-    struct upstream_view *views[POOL_MAX_WORKERS]; /* [worker index]: the view that worker has adopted, the last one it was in
+    struct upstream_view *views
+        [POOL_MAX_WORKERS]; /* [worker index]: the view that worker has adopted, the last one it was in
                                                       while exchanges of it are left, else NULL; written by that worker */
-    struct bound in_flight; /* exchanges admitted; limit from limits.in_flight */
-    struct bound queued;    /* queue slots taken; limit from limits.queue */
-    uint64_t turn;          /* round robin (atomic) */
+    struct bound in_flight;       /* exchanges admitted; limit from limits.in_flight */
+    struct bound queued;          /* queue slots taken; limit from limits.queue */
+    uint64_t turn;                /* round robin (atomic) */
     struct upstream_private *own; /* pool/'s own state */
 };
 
 struct upstream_set {
     struct upstream_view *views; /* same order as settings->upstreams */
     size_t count;
-    struct settings *settings;   /* a reference */
+    struct settings *settings; /* a reference */
 };
 
 struct pools; /* process-wide state of pool/ */
@@ -62,14 +63,17 @@ const char *upstream_result_name(enum upstream_result result);
 
 /* fds: the process's bound on file descriptors; taken before every socket. Registers the bounds of pool/ (dials_in_flight,
    idle_connections, upstream_connections, ...) in the registry. */
-struct pools *pools_create(unsigned worker_count, struct bound_registry *registry, struct bound *fds);
+/* NULL when memory is exhausted. */
+struct pools *pools_create(unsigned worker_count, struct bound_registry *registry,
+                           struct bound *fds);
 /* After every worker's pool has been freed. */
 void pools_free(struct pools **pools);
 
 /* Builds the views of a generation; keeps upstreams and endpoints that are already known. Names are resolved here, blocking
    (bounded by timeouts.resolve), only for endpoints not known yet. On failure `why` (>= 256 bytes) says which name failed and how. */
-__attribute__((warn_unused_result)) enum upstream_result upstream_set_build(struct pools *pools, struct settings *settings,
-                                                                            struct upstream_set **ret_set, char *why, size_t why_bytes);
+__attribute__((warn_unused_result)) enum upstream_result upstream_set_build(
+    struct pools *pools, struct settings *settings, struct upstream_set **ret_set, char *why,
+    size_t why_bytes);
 /* The set is no longer adopted by any worker. */
 void upstream_set_retire(struct pools *pools, struct upstream_set **set);
 /* Frees what is retired and unused; returns the number of retired sets still alive. */
@@ -77,9 +81,11 @@ size_t pools_collect(struct pools *pools);
 
 /* Chooses an endpoint by the upstream's method; `avoid` (may be NULL) is taken only if there is no other; endpoints for
    which pool_endpoint_full() holds are passed over. NULL: every endpoint is full. */
-struct endpoint *upstream_pick(const struct upstream_view *view, struct rng *rng, const struct endpoint *avoid);
+struct endpoint *upstream_pick(const struct upstream_view *view, struct rng *rng,
+                               const struct endpoint *avoid);
 
-const char *endpoint_text(const struct endpoint *endpoint);      /* "app-a.internal:8080", as configured */
+const char *endpoint_text(
+    const struct endpoint *endpoint); /* "app-a.internal:8080", as configured */
 const char *endpoint_address_text(const struct endpoint *endpoint); /* "10.0.0.7:8080" */
 const char *endpoint_hostname(const struct endpoint *endpoint);
 bool endpoint_retired(const struct endpoint *endpoint);
@@ -91,7 +97,9 @@ struct endpoint_figures {
     uint64_t dials, dial_failures, reused, fresh, handed_over;
     uint64_t closed[8]; /* by enum lease_close_reason */
 };
-/* Calls back for every endpoint of every upstream (control thread). */
+/* Brings the bounds whose use workers count (idle_connections) up to date, before the registry is read (control thread). */
+void pools_publish(struct pools *pools);
+/* Calls back for every endpoint of the newest settings (control thread). Publishes, too. */
 typedef void endpoint_figures_fn(const struct endpoint_figures *figures, void *owner);
 void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *owner);
 typedef void upstream_each_fn(const struct upstream *upstream, void *owner);

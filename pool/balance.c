@@ -1,0 +1,120 @@
+/* Which endpoint is next: round robin, least in flight, or the better of two. */
+#include "pool/endpoint.h"
+#include "pool/queue.h"
+#include "steady/check.h"
+
+bool pool_endpoint_full(const struct endpoint *endpoint)
+{
+    if (bound_used(&endpoint->connections) < bound_limit(&endpoint->connections))
+        return false;
+    for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
+        if (slot_spare_count(&endpoint->slots[i]) > 0)
+            return false;
+    return true;
+}
+
+static uint64_t weight_of(const struct upstream_view *view, size_t i)
+{
+    return view->weight_ends[i] - (i > 0 ? view->weight_ends[i - 1] : 0);
+}
+
+/* Whose share of the weights the position is in. */
+static size_t at(const struct upstream_view *view, uint64_t position)
+{
+    size_t i = 0;
+    while (position >= view->weight_ends[i])
+        i++;
+    return i;
+}
+
+/* With one exchange more, is a loaded less than b for its weight? */
+static bool lighter(const struct upstream_view *view, size_t a, size_t b)
+{
+    uint64_t load_a = __atomic_load_n(&view->endpoints[a]->in_flight, __ATOMIC_RELAXED) + 1;
+    uint64_t load_b = __atomic_load_n(&view->endpoints[b]->in_flight, __ATOMIC_RELAXED) + 1;
+    return load_a * weight_of(view, b) < load_b * weight_of(view, a);
+}
+
+static bool usable(const struct upstream_view *view, size_t i, const struct endpoint *avoid)
+{
+    return view->endpoints[i] != avoid && !pool_endpoint_full(view->endpoints[i]);
+}
+
+/* From `first` on, so that equals take turns. */
+static struct endpoint *least_in_flight(const struct upstream_view *view, size_t first,
+                                        const struct endpoint *avoid)
+{
+    size_t count = view->endpoint_count, best = count;
+    for (size_t n = 0; n < count; n++) {
+        size_t i = (first + n) % count;
+        if (usable(view, i, avoid) && (best == count || lighter(view, i, best)))
+            best = i;
+    }
+    return best == count ? NULL : view->endpoints[best];
+}
+
+/* A step that has no divisor in common with the total visits every position once a round, and one near the golden section
+   spreads each endpoint's positions over the round. */
+static uint64_t step_of(uint64_t total)
+{
+    uint64_t step = total * 618 / 1000;
+    for (; step > 1; step--) {
+        uint64_t a = total, b = step;
+        while (b != 0) {
+            uint64_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a == 1)
+            return step;
+    }
+    return 1;
+}
+
+static size_t next_in_turn(const struct upstream_view *view)
+{
+    uint64_t total = view->weight_ends[view->endpoint_count - 1];
+    uint64_t turn = __atomic_fetch_add(&view->upstream->turn, 1, __ATOMIC_RELAXED);
+    if (total == view->endpoint_count)
+        return turn % total;
+    return at(view, turn % total * step_of(total) % total);
+}
+
+/* The first by its share, the second by its share of the rest; the first if both carry the same. */
+static size_t better_of_two(const struct upstream_view *view, struct rng *rng)
+{
+    uint64_t total = view->weight_ends[view->endpoint_count - 1];
+    size_t a = at(view, rng_below(rng, total));
+    uint64_t weight = weight_of(view, a);
+    uint64_t position = rng_below(rng, total - weight);
+    if (position >= view->weight_ends[a] - weight)
+        position += weight;
+    size_t b = at(view, position);
+    return lighter(view, b, a) ? b : a;
+}
+
+static size_t choose(const struct upstream_view *view, struct rng *rng)
+{
+    switch (view->settings->balance) {
+    case BALANCE_ROUND_ROBIN: return next_in_turn(view);
+    case BALANCE_LEAST_IN_FLIGHT: return rng_below(rng, view->endpoint_count);
+    case BALANCE_P2C:
+    case BALANCE_HASH_HEADER:
+    case BALANCE_HASH_COOKIE:
+    case BALANCE_HASH_CLIENT: break;
+    }
+    return better_of_two(view, rng);
+}
+
+struct endpoint *upstream_pick(const struct upstream_view *view, struct rng *rng,
+                               const struct endpoint *avoid)
+{
+    struct endpoint *found;
+    if (view->endpoint_count == 1)
+        return pool_endpoint_full(view->endpoints[0]) ? NULL : view->endpoints[0];
+    size_t i = choose(view, rng);
+    if (view->settings->balance != BALANCE_LEAST_IN_FLIGHT && usable(view, i, avoid))
+        return view->endpoints[i];
+    found = least_in_flight(view, i, avoid);
+    return found == NULL && avoid != NULL ? least_in_flight(view, i, NULL) : found;
+}

@@ -1,0 +1,152 @@
+/* The life of an upstream connection. */
+#include "pool/connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pool/dial.h"
+#include "pool/handover.h"
+#include "pool/queue.h"
+#include "steady/check.h"
+
+static struct connection *connection_of_timer(struct wheel_timer *timer)
+{
+    return (struct connection *)((char *)timer - offsetof(struct connection, timer));
+}
+
+static struct connection *connection_of_corpse(struct corpse *corpse)
+{
+    return (struct connection *)((char *)corpse - offsetof(struct connection, corpse));
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    connection_event(arg, what);
+}
+
+/* What it means depends on the state; a lent connection's limits are its borrower's. */
+static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct connection *connection = connection_of_timer(timer);
+    (void)now_ms;
+    switch (connection->state) {
+    case CONNECTION_ASKING: handover_late(connection); break;
+    case CONNECTION_DIALLING: dial_fail(connection, DIAL_TIMEOUT); break;
+    case CONNECTION_IDLE: connection_close_idle(connection, LEASE_CLOSED_IDLE); break;
+    case CONNECTION_LENT:
+    case CONNECTION_CLOSED: break;
+    }
+}
+
+struct connection *connection_create(struct endpoint_slot *slot, enum connection_state state)
+{
+    struct pool_worker *worker = slot->worker;
+    struct connection *connection = slab_take(worker->slab);
+    if (connection == NULL)
+        return NULL;
+    *connection = (struct connection){
+        .lease = {.endpoint = slot->endpoint},
+        .state = CONNECTION_CLOSED,
+        .handed_fd = -1,
+        .slot = slot,
+    };
+    stream_init(&connection->lease.stream, -1);
+    wheel_timer_init(&connection->timer, on_timer);
+    (void)event_assign(&connection->event, worker->env.base, -1, 0, on_event, connection);
+    TAILQ_INSERT_TAIL(&worker->connections, connection, link);
+    worker->connection_count++;
+    slot_use(slot);
+    connection_enter(connection, state);
+    return connection;
+}
+
+bool connection_watch(struct connection *connection, int fd)
+{
+    (void)event_assign(&connection->event, connection->slot->worker->env.base, fd,
+                       EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event, connection);
+    if (event_add(&connection->event, NULL) != 0)
+        return false;
+    stream_init(&connection->lease.stream, fd);
+    return true;
+}
+
+/* An event may be older than the lease it meets: told twice is told enough, and an idle connection looks for itself. */
+void connection_event(struct connection *connection, short what)
+{
+    switch (connection->state) {
+    case CONNECTION_DIALLING: dial_event(connection, what); break;
+    case CONNECTION_LENT:
+        if (connection->lease.on_event != NULL)
+            connection->lease.on_event(&connection->lease, what);
+        break;
+    case CONNECTION_IDLE:
+        if ((what & EV_CLOSED) != 0 ||
+            ((what & EV_READ) != 0 && stream_probe(&connection->lease.stream) != STREAM_BLOCKED))
+            connection_close_idle(connection, LEASE_CLOSED_DIED_IDLE);
+        break;
+    case CONNECTION_ASKING:
+    case CONNECTION_CLOSED: break;
+    }
+}
+
+static void free_connection(struct corpse *corpse, void *owner)
+{
+    struct connection *connection = connection_of_corpse(corpse);
+    struct endpoint_slot *slot = connection->slot;
+    (void)owner;
+    slab_give(slot->worker->slab, &connection);
+    slot_leave(slot);
+}
+
+/* Takes it out of everything; what it holds has been given back. */
+static void bury(struct connection *connection)
+{
+    struct pool_worker *worker = connection->slot->worker;
+    if (connection->state == CONNECTION_IDLE)
+        TAILQ_REMOVE(&connection->slot->idle, connection, idle_link);
+    connection_enter(connection, CONNECTION_CLOSED);
+    wheel_disarm(worker->env.wheel, &connection->timer);
+    TAILQ_REMOVE(&worker->connections, connection, link);
+    worker->connection_count--;
+    graveyard_bury(worker->env.graveyard, &connection->corpse, free_connection);
+}
+
+void connection_drop(struct connection *connection, bool reset)
+{
+    struct endpoint_slot *slot = connection->slot;
+    struct pool_worker *worker = slot->worker;
+    CHECK(connection->state != CONNECTION_CLOSED);
+    (void)event_del(&connection->event);
+    if (connection->lease.stream.fd >= 0) {
+        stream_close(&connection->lease.stream, reset);
+        bound_give(&worker->pools->upstream_connections, 1);
+        bound_give(worker->pools->fds, 1);
+    }
+    bool had_place = connection->has_place;
+    if (had_place)
+        bound_give(&slot->endpoint->connections, 1);
+    connection->has_place = false;
+    bury(connection);
+    if (had_place)
+        queue_capacity_freed(worker, slot->endpoint);
+}
+
+int connection_hand_over(struct connection *connection)
+{
+    CHECK(connection->state == CONNECTION_IDLE);
+    (void)event_del(&connection->event);
+    int fd = connection->lease.stream.fd;
+    stream_init(&connection->lease.stream, -1);
+    connection->has_place = false;
+    count_add(&connection->slot->stats.handed_over, 1);
+    bury(connection);
+    return fd;
+}
+
+void connection_close_idle(struct connection *connection, enum lease_close_reason reason)
+{
+    CHECK(connection->state == CONNECTION_IDLE);
+    count_add(&connection->slot->stats.closed[reason], 1);
+    connection_drop(connection, false);
+}

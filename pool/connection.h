@@ -1,0 +1,102 @@
+/*
+ * Upstream connections: from the dial (or the ask at a sibling) to the close.
+ *
+ * Owns: the stream, its event, its place of pool.max and its descriptor's unit of the fd bound. Private to pool/. Thread: its
+ * worker's. Time base: the loop clock. A connection's memory goes through the graveyard.
+ *
+ *     ASKING ──► IDLE ◄──► LENT      ASKING: a sibling was asked to hand one over; no descriptor, no place yet
+ *    DIALLING ──► │         │
+ *        └────────┴─────────┴──► CLOSED
+ */
+#ifndef EVENKEEL_POOL_CONNECTION_H
+#define EVENKEEL_POOL_CONNECTION_H
+
+#include <event2/event_struct.h>
+
+#include "pool/endpoint.h"
+#include "pool/lease.h"
+#include "pool/pools.h"
+
+enum connection_state {
+    CONNECTION_ASKING,
+    CONNECTION_DIALLING,
+    CONNECTION_IDLE,
+    CONNECTION_LENT,
+    CONNECTION_CLOSED,
+};
+
+struct connection {
+    struct lease lease; /* first: a lease is its connection */
+    enum connection_state state;
+    bool has_place;   /* of endpoint->connections */
+    bool late;        /* ASKING: nobody counts on the answer any more */
+    bool for_fresh;   /* ASKING: only for the sake of its place */
+    int dial_errno;   /* DIALLING: failed already, to be told in its event */
+    unsigned sibling; /* ASKING: the worker that was asked */
+    int handed_fd;    /* the answer; -1: none */
+    struct endpoint_slot *slot;
+    uint64_t idle_since_ms;
+    struct wheel_timer
+        timer; /* connect timeout, ask timeout, idle limit; may fire in vain while lent */
+    TAILQ_ENTRY(connection) idle_link;
+    TAILQ_ENTRY(connection) link; /* in worker->connections */
+    struct event event;
+    struct message message; /* ask and answer */
+    struct corpse corpse;
+};
+
+/* A new one at this slot, ASKING or DIALLING, without a descriptor; NULL: no memory. */
+struct connection *connection_create(struct endpoint_slot *slot, enum connection_state state);
+/* Takes the descriptor and watches it; false (the descriptor stays the caller's): epoll has no room. */
+__attribute__((warn_unused_result)) bool connection_watch(struct connection *connection, int fd);
+/* The next edge, as if it came from the loop. */
+void connection_event(struct connection *connection, short what);
+/* Closes what it has, gives back descriptor and place; tells those who wait for capacity. Counts no reason. */
+void connection_drop(struct connection *connection, bool reset);
+/* Gives up the descriptor and the place without closing, for a sibling; the memory is buried. */
+int connection_hand_over(struct connection *connection);
+/* An idle connection ends. */
+void connection_close_idle(struct connection *connection, enum lease_close_reason reason);
+
+/* The only writer of `state`, where the slot's counts follow. */
+static inline void connection_enter(struct connection *connection, enum connection_state state)
+{
+    struct endpoint_slot *slot = connection->slot;
+    if (connection->state == CONNECTION_IDLE)
+        count_add(&slot->idle_count, (uint64_t)-1);
+    else if (connection->state == CONNECTION_LENT)
+        count_add(&slot->lent_count, (uint64_t)-1);
+    else if (connection->state == CONNECTION_DIALLING)
+        count_add(&slot->dialling_count, (uint64_t)-1);
+    if (state == CONNECTION_IDLE)
+        count_add(&slot->idle_count, 1);
+    else if (state == CONNECTION_LENT)
+        count_add(&slot->lent_count, 1);
+    else if (state == CONNECTION_DIALLING)
+        count_add(&slot->dialling_count, 1);
+    connection->state = state;
+}
+
+static inline void connection_rest(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    struct pool_worker *worker = slot->worker;
+    connection_enter(connection, CONNECTION_IDLE);
+    TAILQ_INSERT_HEAD(&slot->idle, connection, idle_link);
+    connection->idle_since_ms = loop_clock_ms(worker->env.clock);
+    wheel_arm(worker->env.wheel, &connection->timer, connection->idle_since_ms + slot->idle_ms);
+}
+
+static inline struct lease *connection_lend(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    if (connection->state == CONNECTION_IDLE) {
+        TAILQ_REMOVE(&slot->idle, connection, idle_link);
+        connection->lease.reused = true;
+    }
+    connection_enter(connection, CONNECTION_LENT);
+    count_add(connection->lease.reused ? &slot->stats.reused : &slot->stats.fresh, 1);
+    return &connection->lease;
+}
+
+#endif

@@ -1,0 +1,244 @@
+/* Non-blocking connects, and errno by table. */
+#include "pool/dial.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pool/line.h"
+#include "steady/check.h"
+
+/* A dead other side of a resting connection is found within KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_EACH_S. */
+#define KEEPALIVE_IDLE_S 15
+#define KEEPALIVE_EACH_S 5
+#define KEEPALIVE_COUNT 3
+
+const char *dial_result_name(enum dial_result result)
+{
+    switch (result) {
+    case DIAL_OK: return "ok";
+    case DIAL_REFUSED: return "refused";
+    case DIAL_UNREACHABLE: return "unreachable";
+    case DIAL_RESET: return "reset";
+    case DIAL_TIMEOUT: return "timeout";
+    case DIAL_NO_FD: return "no_fd";
+    case DIAL_NO_ADDRESS_PORT: return "no_address_port";
+    case DIAL_RETIRED: return "retired";
+    case DIAL_FULL: return "full";
+    case DIAL_ERROR: return "error";
+    }
+    return "unknown";
+}
+
+enum dial_result dial_result_of_errno(int error)
+{
+    static const struct {
+        int error;
+        enum dial_result result;
+    } rows[] = {
+        {0, DIAL_OK},
+        {ECONNREFUSED, DIAL_REFUSED},
+        {ENETUNREACH, DIAL_UNREACHABLE},
+        {EHOSTUNREACH, DIAL_UNREACHABLE},
+        {ENETDOWN, DIAL_UNREACHABLE},
+        {EHOSTDOWN, DIAL_UNREACHABLE},
+        {EAFNOSUPPORT, DIAL_UNREACHABLE},
+        {EACCES, DIAL_UNREACHABLE},
+        {EPERM, DIAL_UNREACHABLE},
+        {ECONNRESET, DIAL_RESET},
+        {ECONNABORTED, DIAL_RESET},
+        {EPIPE, DIAL_RESET},
+        {ETIMEDOUT, DIAL_TIMEOUT},
+        {EMFILE, DIAL_NO_FD},
+        {ENFILE, DIAL_NO_FD},
+        {ENOBUFS, DIAL_NO_FD},
+        {ENOMEM, DIAL_NO_FD},
+        {ENOSPC, DIAL_NO_FD},
+        {EADDRNOTAVAIL, DIAL_NO_ADDRESS_PORT},
+        {EADDRINUSE, DIAL_NO_ADDRESS_PORT},
+        {EAGAIN, DIAL_NO_ADDRESS_PORT},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (rows[i].error == error)
+            return rows[i].result;
+    return DIAL_ERROR;
+}
+
+static void set_option(int fd, int level, int name, int value)
+{
+    (void)setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static void set_options(int fd, uint64_t unacked_ms)
+{
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EACH_S);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+               unacked_ms < INT32_MAX ? (int)unacked_ms : INT32_MAX);
+}
+
+/* Another endpoint's oldest idle connection gives its descriptor for this dial. */
+static bool free_descriptor(struct pool_worker *worker)
+{
+    struct connection *connection, *oldest = NULL;
+    TAILQ_FOREACH (connection, &worker->connections, link) {
+        if (connection->state == CONNECTION_IDLE &&
+            (oldest == NULL || connection->idle_since_ms < oldest->idle_since_ms))
+            oldest = connection;
+    }
+    if (oldest == NULL)
+        return false;
+    connection_close_idle(oldest, LEASE_CLOSED_SURPLUS);
+    return true;
+}
+
+static bool take_descriptor(struct pool_worker *worker)
+{
+    struct pools *pools = worker->pools;
+    while (!bound_take(pools->fds, 1))
+        if (!free_descriptor(worker))
+            return false;
+    if (bound_take(&pools->upstream_connections, 1))
+        return true;
+    bound_give(pools->fds, 1);
+    return false;
+}
+
+static void give_descriptor(struct pool_worker *worker)
+{
+    bound_give(&worker->pools->upstream_connections, 1);
+    bound_give(worker->pools->fds, 1);
+}
+
+/* The socket, connecting; -1 with errno. */
+static int open_socket(const struct endpoint_slot *slot)
+{
+    const struct address *address = &slot->endpoint->address;
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    set_options(fd, slot->unacked_ms);
+    int failed;
+    do
+        failed = connect(fd, &address->any, address->length);
+    while (failed != 0 && errno == EINTR);
+    if (failed == 0 || errno == EINPROGRESS || errno == EALREADY)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+/* Opens and watches; what fails is told later, in the connection's event, but for want of descriptors. */
+static bool begin(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    int fd = open_socket(slot);
+    if (fd >= 0 && connection_watch(connection, fd))
+        return true;
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    give_descriptor(slot->worker);
+    if (dial_result_of_errno(error) == DIAL_NO_FD)
+        return false;
+    connection->dial_errno = error;
+    event_active(&connection->event, EV_WRITE, 1);
+    return true;
+}
+
+bool dial_start(struct endpoint_slot *slot)
+{
+    struct pool_worker *worker = slot->worker;
+    if (!take_descriptor(worker))
+        return false;
+    struct connection *connection = connection_create(slot, CONNECTION_DIALLING);
+    if (connection == NULL) {
+        give_descriptor(worker);
+        return false;
+    }
+    if (!begin(connection)) {
+        connection_drop(connection, false);
+        return false;
+    }
+    connection->has_place = true;
+    bool taken = bound_take(&worker->pools->dials_in_flight, 1);
+    CHECK(taken); /* its limit is that of all workers */
+    worker->dialling_count++;
+    slot->coming_count++;
+    slot->fresh_coming_count++;
+    count_add(&slot->stats.dials, 1);
+    wheel_arm(worker->env.wheel, &connection->timer,
+              loop_clock_ms(worker->env.clock) + slot->connect_ms);
+    return true;
+}
+
+/* It no longer counts as a dial, whatever becomes of it. */
+static void end_dial(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    CHECK(connection->state == CONNECTION_DIALLING && slot->coming_count > 0);
+    slot->coming_count--;
+    slot->fresh_coming_count--;
+    slot->worker->dialling_count--;
+    bound_give(&slot->worker->pools->dials_in_flight, 1);
+    pool_worker_dial_ended(slot->worker);
+}
+
+void dial_abandon(struct connection *connection)
+{
+    end_dial(connection);
+    connection_drop(connection, true);
+}
+
+void dial_fail(struct connection *connection, enum dial_result result)
+{
+    struct endpoint_slot *slot = connection->slot;
+    end_dial(connection);
+    count_add(&slot->stats.dial_failures, 1);
+    connection_drop(connection, true);
+    if (slot->line_count > 0)
+        pool_worker_schedule_slot(slot->worker, slot);
+    line_fail_first(slot, endpoint_retired(slot->endpoint) ? DIAL_RETIRED : result);
+}
+
+/* With nobody listening, a dial to a local port may be given that very port as its own and reach itself. */
+static bool reached_itself(const struct connection *connection)
+{
+    struct address own = {.length = sizeof(own.v6)};
+    return getsockname(connection->lease.stream.fd, &own.any, &own.length) == 0 &&
+           address_equal(&own, &connection->slot->endpoint->address);
+}
+
+static int outcome(const struct connection *connection)
+{
+    if (connection->dial_errno != 0)
+        return connection->dial_errno;
+    int error = 0;
+    socklen_t length = sizeof(error);
+    if (getsockopt(connection->lease.stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+        return errno;
+    return error == 0 && reached_itself(connection) ? ECONNREFUSED : error;
+}
+
+void dial_event(struct connection *connection, short what)
+{
+    if ((what & EV_WRITE) == 0)
+        return;
+    int error = outcome(connection);
+    if (error != 0) {
+        dial_fail(connection, dial_result_of_errno(error));
+        return;
+    }
+    end_dial(connection);
+    line_offer(connection->slot, connection);
+    /* What came with the connection is the borrower's, or the resting connection's, to see. */
+    if ((what & ~EV_WRITE) != 0)
+        connection_event(connection, what & ~EV_WRITE);
+}

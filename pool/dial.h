@@ -1,0 +1,22 @@
+/*
+ * Dials: a non-blocking connect with its limits, and what became of it.
+ *
+ * Owns: the socket until it is connected. Private to pool/. Thread: its worker's. Spec: connect(2), tcp(7).
+ */
+#ifndef EVENKEEL_POOL_DIAL_H
+#define EVENKEEL_POOL_DIAL_H
+
+#include "pool/connection.h"
+#include "pool/lease.h"
+
+/* Begins a dial; a place of endpoint->connections was taken and passes to it. False: no descriptor or no memory, the place is
+   still the caller's. What fails later, fails in the connection's event. */
+__attribute__((warn_unused_result)) bool dial_start(struct endpoint_slot *slot);
+/* An event of a DIALLING connection. */
+void dial_event(struct connection *connection, short what);
+/* Ends it without telling anyone. */
+void dial_abandon(struct connection *connection);
+void dial_fail(struct connection *connection, enum dial_result result);
+enum dial_result dial_result_of_errno(int error);
+
+#endif

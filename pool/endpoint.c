@@ -1,0 +1,188 @@
+/* Upstreams and endpoints as objects: made when a set first needs them, freed when nobody does. */
+#include "pool/endpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool/queue.h"
+#include "pool/sets.h"
+#include "steady/fault.h"
+
+/* Zeroed, cache-line aligned, with `count` parts after the head. */
+static void *allocate(size_t head_bytes, size_t part_bytes, size_t count)
+{
+    size_t bytes = head_bytes + part_bytes * count;
+    bytes = (bytes + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES * CACHE_LINE_BYTES;
+    void *object = fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(CACHE_LINE_BYTES, bytes);
+    if (object != NULL)
+        memset(object, 0, bytes);
+    return object;
+}
+
+static char *copy_text(const char *text)
+{
+    return fault_hits(FAULT_ALLOC) ? NULL : strdup(text);
+}
+
+/* ---- upstreams ---- */
+
+static void free_upstream(struct upstream_private *own)
+{
+    free((char *)(uintptr_t)own->upstream.name);
+    free(own);
+}
+
+static struct upstream_private *create_upstream(struct pools *pools, const char *name)
+{
+    struct upstream_private *own =
+        allocate(sizeof(struct upstream_private), sizeof(struct seat), pools->worker_count);
+    if (own == NULL)
+        return NULL;
+    own->upstream.own = own;
+    own->upstream.name = copy_text(name);
+    if (own->upstream.name == NULL) {
+        free_upstream(own);
+        return NULL;
+    }
+    own->pools = pools;
+    TAILQ_INIT(&own->endpoints);
+    for (unsigned i = 0; i < pools->worker_count; i++)
+        seat_init(&own->seats[i], &own->upstream);
+    /* The limits come with the first adoption. */
+    bound_init(&own->upstream.in_flight, "upstream_in_flight", own->upstream.name, 0);
+    bound_init(&own->upstream.queued, "upstream_queued", own->upstream.name, 0);
+    return own;
+}
+
+struct upstream_private *upstream_obtain(struct pools *pools, const char *name)
+{
+    struct upstream_private *own;
+    TAILQ_FOREACH (own, &pools->known, link)
+        if (strcmp(own->upstream.name, name) == 0)
+            return own;
+    if (!bound_take(&pools->upstreams, 1))
+        return NULL;
+    own = create_upstream(pools, name);
+    if (own == NULL) {
+        bound_give(&pools->upstreams, 1);
+        return NULL;
+    }
+    bound_register(pools->registry, &own->upstream.in_flight);
+    bound_register(pools->registry, &own->upstream.queued);
+    TAILQ_INSERT_TAIL(&pools->known, own, link);
+    return own;
+}
+
+/* ---- endpoints ---- */
+
+static void free_endpoint(struct endpoint *endpoint)
+{
+    free((char *)(uintptr_t)endpoint->text);
+    free((char *)(uintptr_t)endpoint->hostname);
+    free((char *)(uintptr_t)endpoint->address_text);
+    free((char *)(uintptr_t)endpoint->label);
+    free(endpoint);
+}
+
+/* One name per endpoint: "app/10.0.0.7:8080", "app/app-a.internal:8080/10.0.0.7:8080". */
+static char *make_label(const char *upstream, const struct endpoint_settings *settings,
+                        const char *address)
+{
+    char *label;
+    if (fault_hits(FAULT_ALLOC) ||
+        asprintf(&label, "%s/%s%s%s", upstream, settings->text, settings->literal ? "" : "/",
+                 settings->literal ? "" : address) < 0)
+        return NULL;
+    return label;
+}
+
+static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_settings *settings)
+{
+    char address_text[ADDRESS_TEXT_BYTES];
+    address_format(&endpoint->address.any, address_text);
+    endpoint->text = copy_text(settings->text);
+    endpoint->hostname = copy_text(settings->host);
+    endpoint->address_text = copy_text(address_text);
+    endpoint->label = make_label(endpoint->upstream->name, settings, address_text);
+    return endpoint->text != NULL && endpoint->hostname != NULL && endpoint->address_text != NULL &&
+           endpoint->label != NULL;
+}
+
+static void init_slot(struct endpoint_slot *slot, struct endpoint *endpoint)
+{
+    TAILQ_INIT(&slot->idle);
+    TAILQ_INIT(&slot->line);
+    slot->endpoint = endpoint;
+}
+
+struct endpoint *endpoint_create(struct upstream_private *own,
+                                 const struct endpoint_settings *settings,
+                                 const struct address *address)
+{
+    struct pools *pools = own->pools;
+    if (!bound_take(&pools->endpoints, 1))
+        return NULL;
+    struct endpoint *endpoint =
+        allocate(sizeof(struct endpoint), sizeof(struct endpoint_slot), pools->worker_count);
+    if (endpoint != NULL) {
+        endpoint->upstream = &own->upstream;
+        endpoint->pools = pools;
+        endpoint->address = *address;
+        endpoint->port = settings->port;
+    }
+    if (endpoint == NULL || !name_endpoint(endpoint, settings)) {
+        if (endpoint != NULL)
+            free_endpoint(endpoint);
+        bound_give(&pools->endpoints, 1);
+        return NULL;
+    }
+    for (unsigned i = 0; i < pools->worker_count; i++)
+        init_slot(&endpoint->slots[i], endpoint);
+    bound_init(&endpoint->connections, "endpoint_connections", endpoint->label, 0);
+    TAILQ_INSERT_TAIL(&own->endpoints, endpoint, link);
+    return endpoint;
+}
+
+/* ---- the end ---- */
+
+static bool endpoint_used(const struct endpoint *endpoint)
+{
+    if (endpoint->sets_count > 0)
+        return true;
+    for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
+        if (__atomic_load_n(&endpoint->slots[i].uses, __ATOMIC_ACQUIRE) > 0)
+            return true;
+    return false;
+}
+
+static void sweep_endpoints(struct upstream_private *own)
+{
+    struct endpoint *endpoint, *next;
+    for (endpoint = TAILQ_FIRST(&own->endpoints); endpoint != NULL; endpoint = next) {
+        next = TAILQ_NEXT(endpoint, link);
+        if (endpoint_used(endpoint))
+            continue;
+        TAILQ_REMOVE(&own->endpoints, endpoint, link);
+        free_endpoint(endpoint);
+        bound_give(&own->pools->endpoints, 1);
+    }
+}
+
+/* Calls on the way are looked at last: whoever made one had a use that was looked at before. */
+void sets_sweep(struct pools *pools)
+{
+    struct upstream_private *own, *next;
+    for (own = TAILQ_FIRST(&pools->known); own != NULL; own = next) {
+        next = TAILQ_NEXT(own, link);
+        sweep_endpoints(own);
+        if (own->sets_count > 0 || !TAILQ_EMPTY(&own->endpoints) ||
+            __atomic_load_n(&own->calls_count, __ATOMIC_ACQUIRE) > 0)
+            continue;
+        TAILQ_REMOVE(&pools->known, own, link);
+        bound_remove(pools->registry, &own->upstream.in_flight);
+        bound_remove(pools->registry, &own->upstream.queued);
+        free_upstream(own);
+        bound_give(&pools->upstreams, 1);
+    }
+}

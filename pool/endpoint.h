@@ -1,0 +1,111 @@
+/*
+ * Endpoints: one address of an upstream, what all workers share of it, and each worker's own part.
+ *
+ * Owns: the count of connections (exact over the process), the load, and per worker the idle connections and the line of
+ * requests. Private to pool/. Thread: the shared part by atomics; slots[w] is written by worker w only, its counters are
+ * read by any; the links and sets_count belong to the control thread.
+ */
+#ifndef EVENKEEL_POOL_ENDPOINT_H
+#define EVENKEEL_POOL_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pool/lease.h"
+#include "pool/upstream.h"
+#include "steady/address.h"
+#include "steady/bound.h"
+
+#define CACHE_LINE_BYTES 64
+#define LEASE_CLOSE_REASONS 8
+
+TAILQ_HEAD(connection_list, connection);
+TAILQ_HEAD(lease_request_list, lease_request);
+
+/* What a worker counts at an endpoint; one writer. */
+struct slot_stats {
+    uint64_t dials, dial_failures;
+    uint64_t reused, fresh; /* leases given of each kind */
+    uint64_t handed_over;   /* to siblings */
+    uint64_t closed[LEASE_CLOSE_REASONS];
+};
+
+/* A worker's part of an endpoint. */
+struct endpoint_slot {
+    struct connection_list idle;    /* newest first */
+    struct lease_request_list line; /* who asked first stands first */
+    uint64_t idle_count, lent_count, dialling_count;
+    uint32_t line_count;
+    uint32_t fresh_only_count; /* of those in line */
+    bool kept; /* connections may stay: in the adopted view, and the process does not drain */
+    uint64_t idle_ms, max_requests_count, connect_ms, unacked_ms; /* of the adopted view */
+    struct slot_stats stats;
+    uint64_t
+        uses; /* connections, requests in line, being scheduled: what keeps the endpoint in memory */
+    uint32_t coming_count;       /* dials and asks that a request may count on */
+    uint32_t fresh_coming_count; /* of those, the ones that end in a connection never used before */
+    uint32_t
+        asked_count; /* written by siblings: idle connections they have asked for and not been answered on */
+    uint64_t stamp; /* the worker's adoption that saw it last */
+    bool scheduled, starved;
+    TAILQ_ENTRY(endpoint_slot) schedule; /* in one of the worker's lists of slots */
+    struct pool_worker *worker;          /* NULL until that worker adopts a view with it */
+    struct endpoint *endpoint;
+} __attribute__((aligned(CACHE_LINE_BYTES)));
+
+struct endpoint {
+    struct upstream *upstream;
+    struct pools *pools;
+    const char *text, *hostname, *address_text;
+    const char *label; /* of its bound */
+    struct address address;
+    uint16_t port;
+    bool shown;          /* in the newest live set: its bound is registered */
+    uint32_t sets_count; /* sets in memory that have it */
+    uint32_t live_count; /* of those, not retired; read by any */
+    TAILQ_ENTRY(endpoint) link;
+    /* Leases out and requests in line, over all workers. Changing it orders "capacity was freed, does anyone wait?" against
+       "I wait, is there capacity?", see queue.h. */
+    uint64_t in_flight __attribute__((aligned(CACHE_LINE_BYTES)));
+    struct bound connections __attribute__((
+        aligned(CACHE_LINE_BYTES))); /* limit: pool.max; a place is taken before a dial */
+    struct endpoint_slot slots[];
+};
+
+TAILQ_HEAD(endpoint_list, endpoint);
+
+/* A counter with one writer that others read. */
+static inline void count_add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t count_read(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* As long as a slot is used its endpoint stays; giving up the last use is the last thing a worker does with it. */
+static inline void slot_use(struct endpoint_slot *slot)
+{
+    __atomic_store_n(&slot->uses, slot->uses + 1, __ATOMIC_RELAXED);
+}
+
+static inline void slot_leave(struct endpoint_slot *slot)
+{
+    __atomic_store_n(&slot->uses, slot->uses - 1, __ATOMIC_RELEASE);
+}
+
+/* Idle connections of a worker that no sibling has asked for yet. */
+static inline uint64_t slot_spare_count(const struct endpoint_slot *slot)
+{
+    uint64_t idle_count = count_read(&slot->idle_count);
+    uint32_t asked_count = __atomic_load_n(&slot->asked_count, __ATOMIC_RELAXED);
+    return idle_count > asked_count ? idle_count - asked_count : 0;
+}
+
+/* No connection exists beyond those in use, and none may be dialled. */
+bool pool_endpoint_full(const struct endpoint *endpoint);
+
+#endif

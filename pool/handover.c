@@ -1,0 +1,108 @@
+/* Asking, giving, and the answer, which may be late. */
+#include "pool/handover.h"
+
+#include <unistd.h>
+
+#include "pool/line.h"
+#include "steady/check.h"
+
+static struct connection *connection_of(struct message *message)
+{
+    return (struct connection *)((char *)message - offsetof(struct connection, message));
+}
+
+static bool find_richest(const struct endpoint_slot *slot, unsigned *ret_index)
+{
+    const struct endpoint *endpoint = slot->endpoint;
+    const struct pools *pools = endpoint->pools;
+    uint64_t most = 0;
+    for (unsigned i = 0; i < pools->worker_count; i++) {
+        if (i == slot->worker->env.index || pools_worker(pools, i) == NULL)
+            continue;
+        uint64_t count = slot_spare_count(&endpoint->slots[i]);
+        if (count > most) {
+            most = count;
+            *ret_index = i;
+        }
+    }
+    return most > 0;
+}
+
+static void no_longer_coming(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    CHECK(slot->coming_count > 0);
+    slot->coming_count--;
+    slot->fresh_coming_count -= connection->for_fresh;
+}
+
+/* Back at the one who asked. */
+static void on_answer(struct message *message, void *receiver)
+{
+    struct connection *connection = connection_of(message);
+    struct endpoint_slot *slot = connection->slot;
+    int fd = connection->handed_fd;
+    (void)receiver;
+    if (!connection->late)
+        no_longer_coming(connection);
+    if (fd >= 0 && !connection_watch(connection, fd)) {
+        struct stream stream;
+        stream_init(&stream, fd);
+        stream_close(&stream, false);
+        bound_give(&slot->worker->pools->upstream_connections, 1);
+        bound_give(slot->worker->pools->fds, 1);
+        fd = -1;
+    }
+    /* In vain, or wanted only for its place: then it goes and a dial takes that. */
+    bool use = fd >= 0 && (!connection->for_fresh || slot->line_count > slot->fresh_only_count);
+    if (use)
+        line_offer(slot, connection);
+    else
+        connection_drop(connection, false);
+    line_bring(slot, true);
+}
+
+/* At the sibling. What its own line waits for it does not give away. */
+static void on_ask(struct message *message, void *receiver)
+{
+    struct connection *asking = connection_of(message);
+    struct endpoint_slot *slot = &asking->slot->endpoint->slots[asking->sibling];
+    (void)receiver;
+    __atomic_fetch_sub(&slot->asked_count, 1, __ATOMIC_RELAXED);
+    struct connection *given = TAILQ_FIRST(&slot->idle);
+    if (given != NULL && slot->line_count == slot->fresh_only_count) {
+        asking->lease.exchanges_count = given->lease.exchanges_count;
+        asking->has_place = true;
+        asking->handed_fd = connection_hand_over(given);
+        asking->lease.reused = true;
+    }
+    mailbox_post(asking->slot->worker->env.mailbox, message, on_answer);
+}
+
+bool handover_ask(struct endpoint_slot *slot, bool for_fresh)
+{
+    unsigned sibling;
+    if (!find_richest(slot, &sibling))
+        return false;
+    struct connection *connection = connection_create(slot, CONNECTION_ASKING);
+    if (connection == NULL)
+        return false;
+    connection->sibling = sibling;
+    connection->for_fresh = for_fresh;
+    slot->coming_count++;
+    slot->fresh_coming_count += for_fresh;
+    struct pool_worker *worker = slot->worker;
+    wheel_arm(worker->env.wheel, &connection->timer,
+              loop_clock_ms(worker->env.clock) + POOL_ASK_MS);
+    __atomic_fetch_add(&slot->endpoint->slots[sibling].asked_count, 1, __ATOMIC_RELAXED);
+    mailbox_post(pools_worker(worker->pools, sibling)->env.mailbox, &connection->message, on_ask);
+    return true;
+}
+
+void handover_late(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    no_longer_coming(connection);
+    connection->late = true;
+    line_bring(slot, true);
+}

@@ -1,0 +1,101 @@
+/* The fast path of the pool: an idle connection to its borrower and back. */
+#include "pool/lease.h"
+
+#include "pool/connection.h"
+#include "pool/line.h"
+#include "pool/queue.h"
+#include "steady/check.h"
+
+const char *lease_close_reason_name(enum lease_close_reason reason)
+{
+    switch (reason) {
+    case LEASE_CLOSED_DONE: return "done";
+    case LEASE_CLOSED_BROKEN: return "broken";
+    case LEASE_CLOSED_ABANDONED: return "abandoned";
+    case LEASE_CLOSED_IDLE: return "idle";
+    case LEASE_CLOSED_DIED_IDLE: return "died_idle";
+    case LEASE_CLOSED_REQUESTS: return "requests";
+    case LEASE_CLOSED_RETIRED: return "retired";
+    case LEASE_CLOSED_SURPLUS: return "surplus";
+    }
+    return "unknown";
+}
+
+_Static_assert(LEASE_CLOSED_SURPLUS + 1 == LEASE_CLOSE_REASONS, "each reason has its count");
+
+const char *lease_result_name(enum lease_result result)
+{
+    switch (result) {
+    case LEASE_READY: return "ready";
+    case LEASE_PENDING: return "pending";
+    case LEASE_FULL: return "full";
+    case LEASE_NO_FD: return "no_fd";
+    }
+    return "unknown";
+}
+
+enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoint,
+                             struct lease_request *request, struct lease **ret_lease)
+{
+    struct endpoint_slot *slot = &endpoint->slots[worker->env.index];
+    struct connection *connection = TAILQ_FIRST(&slot->idle);
+    if (connection == NULL || slot->line_count > 0 || request->fresh_only)
+        return line_join(slot, request, ret_lease);
+    __atomic_fetch_add(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
+    *ret_lease = connection_lend(connection);
+    return LEASE_READY;
+}
+
+void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request)
+{
+    if (request->endpoint == NULL)
+        return;
+    struct endpoint *endpoint = request->endpoint;
+    struct endpoint_slot *slot = &endpoint->slots[worker->env.index];
+    __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
+    line_leave(slot, request);
+}
+
+static struct connection *take_back(struct pool_worker *worker, struct lease **lease)
+{
+    struct connection *connection = (struct connection *)*lease;
+    CHECK(connection->state == CONNECTION_LENT && connection->slot->worker == worker);
+    *lease = NULL;
+    connection->lease.on_event = NULL;
+    return connection;
+}
+
+/* Ends a lease whose connection is not kept. */
+static void end_lease(struct connection *connection, enum lease_close_reason reason)
+{
+    struct endpoint *endpoint = connection->slot->endpoint;
+    count_add(&connection->slot->stats.closed[reason], 1);
+    __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
+    connection_drop(connection, reason == LEASE_CLOSED_ABANDONED || reason == LEASE_CLOSED_BROKEN);
+}
+
+void lease_return(struct pool_worker *worker, struct lease **lease)
+{
+    struct connection *connection = take_back(worker, lease);
+    struct endpoint_slot *slot = connection->slot;
+    struct endpoint *endpoint = slot->endpoint;
+    if (++connection->lease.exchanges_count >= slot->max_requests_count)
+        end_lease(connection, slot->kept ? LEASE_CLOSED_REQUESTS : LEASE_CLOSED_RETIRED);
+    else if (!slot->kept)
+        end_lease(connection, LEASE_CLOSED_RETIRED);
+    else if (bound_used(&endpoint->connections) > bound_limit(&endpoint->connections))
+        end_lease(connection, LEASE_CLOSED_SURPLUS);
+    else {
+        connection_rest(connection);
+        __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_ACQ_REL);
+        if (__builtin_expect(slot->line_count > slot->fresh_only_count, 0))
+            pool_worker_schedule_slot(worker, slot);
+        else if (__builtin_expect(queue_waits(endpoint->upstream), 0))
+            queue_offer(worker, endpoint->upstream);
+    }
+}
+
+void lease_close(struct pool_worker *worker, struct lease **lease, enum lease_close_reason reason)
+{
+    end_lease(take_back(worker, lease), reason);
+}

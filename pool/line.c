@@ -1,0 +1,180 @@
+/* First come, first served, by whichever connection is ready first. */
+#include "pool/line.h"
+
+#include "pool/dial.h"
+#include "pool/handover.h"
+#include "pool/queue.h"
+#include "steady/check.h"
+
+enum bring_result { BRING_STARTED, BRING_LATER, BRING_FULL, BRING_NO_FD };
+
+static struct lease_request *first_servable(const struct endpoint_slot *slot, bool reused)
+{
+    struct lease_request *request;
+    TAILQ_FOREACH (request, &slot->line, link) {
+        if (!reused || !request->fresh_only)
+            break;
+    }
+    return request;
+}
+
+static void enqueue(struct endpoint_slot *slot, struct lease_request *request)
+{
+    request->endpoint = slot->endpoint;
+    TAILQ_INSERT_TAIL(&slot->line, request, link);
+    slot->line_count++;
+    slot->fresh_only_count += request->fresh_only;
+    slot->worker->request_count++;
+    slot_use(slot);
+}
+
+static void dequeue(struct endpoint_slot *slot, struct lease_request *request)
+{
+    TAILQ_REMOVE(&slot->line, request, link);
+    slot->line_count--;
+    slot->fresh_only_count -= request->fresh_only;
+    slot->worker->request_count--;
+    request->endpoint = NULL;
+}
+
+void line_leave(struct endpoint_slot *slot, struct lease_request *request)
+{
+    dequeue(slot, request);
+    slot_leave(slot);
+}
+
+/* The request's load stays: it is the lease's from now on. */
+static void serve(struct endpoint_slot *slot, struct lease_request *request,
+                  struct connection *connection)
+{
+    dequeue(slot, request);
+    struct lease *lease = connection_lend(connection);
+    slot_leave(slot);
+    request->on_ready(request, lease);
+}
+
+static void fail(struct endpoint_slot *slot, struct lease_request *request, enum dial_result result)
+{
+    dequeue(slot, request);
+    __atomic_fetch_sub(&slot->endpoint->in_flight, 1, __ATOMIC_RELAXED);
+    slot_leave(slot);
+    request->on_failed(request, result);
+}
+
+static bool misses_fresh(const struct endpoint_slot *slot)
+{
+    return slot->fresh_only_count > slot->fresh_coming_count;
+}
+
+static bool misses_any(const struct endpoint_slot *slot)
+{
+    return slot->line_count > slot->coming_count || misses_fresh(slot);
+}
+
+/* A place of pool.max for a dial. For a connection that has to be fresh a resting one makes room. */
+static bool take_place(struct endpoint_slot *slot, bool fresh)
+{
+    struct bound *connections = &slot->endpoint->connections;
+    if (bound_take(connections, 1))
+        return true;
+    if (!fresh || TAILQ_EMPTY(&slot->idle))
+        return false;
+    connection_close_idle(TAILQ_LAST(&slot->idle, connection_list), LEASE_CLOSED_SURPLUS);
+    return bound_take(connections, 1);
+}
+
+/* Starts one dial or ask. */
+static enum bring_result bring_one(struct endpoint_slot *slot, bool rather_dial)
+{
+    struct pool_worker *worker = slot->worker;
+    bool fresh = misses_fresh(slot);
+    if (!fresh && !rather_dial && handover_ask(slot, false))
+        return BRING_STARTED;
+    if (slot->dialling_count >= POOL_SLOT_DIALS || worker->dialling_count >= POOL_WORKER_DIALS)
+        return BRING_LATER;
+    if (!take_place(slot, fresh))
+        return (fresh || rather_dial) && handover_ask(slot, fresh) ? BRING_STARTED : BRING_FULL;
+    if (dial_start(slot))
+        return BRING_STARTED;
+    bound_give(&slot->endpoint->connections, 1);
+    queue_capacity_freed(worker, slot->endpoint);
+    return BRING_NO_FD;
+}
+
+enum lease_result line_join(struct endpoint_slot *slot, struct lease_request *request,
+                            struct lease **ret_lease)
+{
+    CHECK(request->endpoint == NULL && request->on_ready != NULL && request->on_failed != NULL);
+    __atomic_fetch_add(&slot->endpoint->in_flight, 1, __ATOMIC_RELAXED);
+    struct connection *idle = TAILQ_FIRST(&slot->idle);
+    if (idle != NULL && !request->fresh_only && slot->line_count == slot->fresh_only_count) {
+        *ret_lease = connection_lend(idle);
+        return LEASE_READY;
+    }
+    enqueue(slot, request);
+    if (!misses_any(slot))
+        return LEASE_PENDING;
+    switch (bring_one(slot, false)) {
+    case BRING_STARTED: return LEASE_PENDING;
+    case BRING_LATER: pool_worker_starve_slot(slot->worker, slot); return LEASE_PENDING;
+    case BRING_FULL: break;
+    case BRING_NO_FD: pool_lease_cancel(slot->worker, request); return LEASE_NO_FD;
+    }
+    pool_lease_cancel(slot->worker, request);
+    return LEASE_FULL;
+}
+
+/* Who came last has the worst claim to what is coming. */
+static struct lease_request *last_missing(const struct endpoint_slot *slot)
+{
+    bool fresh = misses_fresh(slot);
+    struct lease_request *request;
+    TAILQ_FOREACH_REVERSE (request, &slot->line, lease_request_list, link) {
+        if (!fresh || request->fresh_only)
+            break;
+    }
+    return request;
+}
+
+void line_bring(struct endpoint_slot *slot, bool rather_dial)
+{
+    while (misses_any(slot)) {
+        switch (bring_one(slot, rather_dial)) {
+        case BRING_STARTED: break;
+        case BRING_LATER: pool_worker_starve_slot(slot->worker, slot); return;
+        case BRING_FULL: fail(slot, last_missing(slot), DIAL_FULL); break;
+        case BRING_NO_FD: fail(slot, last_missing(slot), DIAL_NO_FD); break;
+        }
+    }
+}
+
+void line_serve(struct endpoint_slot *slot)
+{
+    struct lease_request *request;
+    while (!TAILQ_EMPTY(&slot->idle) && (request = first_servable(slot, true)) != NULL)
+        serve(slot, request, TAILQ_FIRST(&slot->idle));
+    line_bring(slot, false);
+}
+
+void line_offer(struct endpoint_slot *slot, struct connection *connection)
+{
+    struct lease_request *request = first_servable(slot, connection->lease.reused);
+    if (request != NULL) {
+        serve(slot, request, connection);
+        return;
+    }
+    if (!slot->kept) {
+        count_add(&slot->stats.closed[LEASE_CLOSED_RETIRED], 1);
+        connection_drop(connection, false);
+        return;
+    }
+    connection_rest(connection);
+    queue_capacity_freed(slot->worker, slot->endpoint);
+}
+
+void line_fail_first(struct endpoint_slot *slot, enum dial_result result)
+{
+    struct lease_request *request = TAILQ_FIRST(&slot->line);
+    if (request != NULL)
+        fail(slot, request, result);
+}

@@ -1,0 +1,87 @@
+/*
+ * What the files of pool/ share: the process-wide state and a worker's.
+ *
+ * Owns: struct pools: the lists of upstreams and sets (control thread), the bounds (any thread), the table of workers (each
+ * writes its own entry). struct pool_worker: its worker's alone, but for env, which siblings read.
+ */
+#ifndef EVENKEEL_POOL_POOLS_H
+#define EVENKEEL_POOL_POOLS_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pool/endpoint.h"
+#include "pool/lease.h"
+#include "pool/resolve.h"
+#include "pool/upstream.h"
+#include "steady/bound.h"
+
+/* Dials in flight at most: of a worker, and of a worker at one endpoint. A burst beyond waits in line: handshakes collapse rather
+   than pile up. */
+#define POOL_WORKER_DIALS 128
+#define POOL_SLOT_DIALS 32
+/* A sibling that does not answer an ask for so long is not waited for. */
+#define POOL_ASK_MS 50
+/* Addresses of a name that become endpoints, and endpoints of the whole process. */
+#define POOL_NAME_ADDRESSES 64
+#define POOL_ENDPOINTS 16384
+#define POOL_UPSTREAMS 4096
+#define POOL_RECHECK_MS 100
+
+struct seat;
+
+TAILQ_HEAD(slot_list, endpoint_slot);
+TAILQ_HEAD(seat_list, seat);
+TAILQ_HEAD(upstream_list, upstream_private);
+TAILQ_HEAD(upstream_set_list, upstream_set_record);
+
+struct pools {
+    unsigned worker_count;
+    struct bound_registry *registry;
+    struct bound *fds;
+    struct bound upstreams, endpoints;
+    struct bound upstream_connections; /* any state with a descriptor */
+    struct bound idle_connections;     /* counted by workers, published with the figures */
+    struct bound dials_in_flight;
+    struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
+    struct upstream_list known;
+    struct upstream_set_list sets; /* newest first, retired ones too */
+    /* Changed by tests only. */
+    resolve_lookup_fn *lookup;
+    uint64_t
+        recheck_ms; /* while anyone waits a seat looks for capacity so often, though nobody called it */
+};
+
+struct pool_worker {
+    struct pool_worker_env env;
+    struct pools *pools;
+    const struct upstream_set *set; /* adopted */
+    uint64_t stamp;                 /* adoptions */
+    bool draining;
+    uint64_t dialling_count;
+    uint64_t connection_count, request_count;
+    struct slab *slab;
+    struct connection_list connections; /* all */
+    /* Work put off to a frame of its own, so that nobody's callback runs inside another's call. */
+    struct event schedule;
+    struct slot_list scheduled_slots;
+    struct seat_list scheduled_seats;
+    struct slot_list starved; /* slots whose line waits for a dial to end */
+};
+
+/* Serves the slot's line soon. */
+void pool_worker_schedule_slot(struct pool_worker *worker, struct endpoint_slot *slot);
+void pool_worker_schedule_seat(struct pool_worker *worker, struct seat *seat);
+/* Serves it when a dial of this worker has ended. */
+void pool_worker_starve_slot(struct pool_worker *worker, struct endpoint_slot *slot);
+/* A dial has ended: lines that wait for that go on. */
+void pool_worker_dial_ended(struct pool_worker *worker);
+
+static inline struct pool_worker *pools_worker(const struct pools *pools, unsigned index)
+{
+    return __atomic_load_n(&pools->workers[index], __ATOMIC_ACQUIRE);
+}
+
+#endif

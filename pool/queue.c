@@ -1,0 +1,337 @@
+/* Who waits for an upstream, and whose turn it is. */
+#include "pool/queue.h"
+
+#include "steady/check.h"
+
+static struct seat *seat_of(struct upstream *upstream, const struct pool_worker *worker)
+{
+    return &upstream->own->seats[worker->env.index];
+}
+
+static void on_call(struct message *message, void *receiver);
+static void on_recheck(struct wheel_timer *timer, uint64_t now_ms);
+
+void seat_init(struct seat *seat, struct upstream *upstream)
+{
+    TAILQ_INIT(&seat->admitted);
+    TAILQ_INIT(&seat->newcomers);
+    seat->admitted_ms = seat->newcomers_ms = NOBODY_MS;
+    seat->upstream = upstream;
+    wheel_timer_init(&seat->recheck, on_recheck);
+}
+
+static bool seat_waits(const struct seat *seat)
+{
+    return !TAILQ_EMPTY(&seat->admitted) || !TAILQ_EMPTY(&seat->newcomers);
+}
+
+static struct upstream_view *view_of(const struct seat *seat)
+{
+    return seat->upstream->views[seat->worker->env.index];
+}
+
+void seat_leave(struct seat *seat)
+{
+    CHECK(seat->busy > 0);
+    if (--seat->busy == 0 && __builtin_expect(seat->gone, 0))
+        __atomic_store_n(&seat->upstream->views[seat->worker->env.index], NULL, __ATOMIC_RELEASE);
+}
+
+void seat_keep(struct seat *seat, struct pool_worker *worker, struct upstream_view *view)
+{
+    seat->worker = worker;
+    seat->gone = false;
+    __atomic_store_n(&seat->upstream->views[worker->env.index], view, __ATOMIC_RELEASE);
+    if (seat_waits(seat))
+        pool_worker_schedule_seat(worker, seat);
+}
+
+void seat_let_go(struct seat *seat)
+{
+    seat_use(seat);
+    seat->gone = true;
+    seat_leave(seat);
+}
+
+/* ---- what is there, and who may have it ---- */
+
+/* A connection may be had at some endpoint. Without a view of its own the worker cannot tell. */
+static bool connection_to_be_had(const struct upstream_view *view)
+{
+    if (view == NULL)
+        return true;
+    for (size_t i = 0; i < view->endpoint_count; i++)
+        if (!pool_endpoint_full(view->endpoints[i]))
+            return true;
+    return false;
+}
+
+static bool place_to_be_had(const struct upstream *upstream)
+{
+    return bound_used(&upstream->in_flight) < bound_limit(&upstream->in_flight);
+}
+
+/* Since when the first of the seat waits who could use what is there. */
+static uint64_t waits_since(const struct seat *seat, bool place)
+{
+    uint64_t since_ms = __atomic_load_n(&seat->admitted_ms, __ATOMIC_ACQUIRE);
+    uint64_t newcomers_ms =
+        place ? __atomic_load_n(&seat->newcomers_ms, __ATOMIC_ACQUIRE) : NOBODY_MS;
+    return newcomers_ms < since_ms ? newcomers_ms : since_ms;
+}
+
+/* Seats by age, then by index. */
+struct rank {
+    uint64_t since_ms;
+    unsigned index;
+};
+
+static bool ranks_before(const struct rank *a, const struct rank *b)
+{
+    return a->since_ms != b->since_ms ? a->since_ms < b->since_ms : a->index < b->index;
+}
+
+/* The first seat that could use what is there, behind `after` (NULL: of all), other than `not_this`. */
+static bool find_first(struct upstream *upstream, const struct rank *after, unsigned not_this,
+                       struct rank *ret_rank)
+{
+    bool place = place_to_be_had(upstream);
+    bool found = false;
+    for (unsigned i = 0; i < upstream->own->pools->worker_count; i++) {
+        struct rank rank = {waits_since(&upstream->own->seats[i], place), i};
+        if (rank.since_ms == NOBODY_MS || i == not_this ||
+            (after != NULL && !ranks_before(after, &rank)))
+            continue;
+        if (found && !ranks_before(&rank, ret_rank))
+            continue;
+        *ret_rank = rank;
+        found = true;
+    }
+    return found;
+}
+
+/* While `called` is set the message is on its way, and its receiver will see what was freed before. */
+static void call(struct pool_worker *worker, struct seat *seat, unsigned index)
+{
+    if (index == worker->env.index) {
+        pool_worker_schedule_seat(worker, seat);
+    } else if (!__atomic_exchange_n(&seat->called, true, __ATOMIC_ACQ_REL)) {
+        __atomic_fetch_add(&seat->upstream->own->calls_count, 1, __ATOMIC_RELAXED);
+        mailbox_post(pools_worker(worker->pools, index)->env.mailbox, &seat->call, on_call);
+    }
+}
+
+void queue_offer(struct pool_worker *worker, struct upstream *upstream)
+{
+    unsigned own = worker->env.index;
+    struct rank first;
+    if (!connection_to_be_had(upstream->views[own]) ||
+        !find_first(upstream, NULL, UINT32_MAX, &first))
+        return;
+    struct rank ours = {waits_since(&upstream->own->seats[own], place_to_be_had(upstream)), own};
+    if (ours.since_ms != NOBODY_MS && ours.since_ms - first.since_ms <= QUEUE_LOCAL_MS)
+        first = ours;
+    call(worker, &upstream->own->seats[first.index], first.index);
+}
+
+/* What this seat leaves goes to another: from the first on, or when it was called itself to those behind it, so that an offer
+   nobody can use ends. */
+static void pass_on(struct seat *seat, bool was_called)
+{
+    struct upstream *upstream = seat->upstream;
+    unsigned own = seat->worker->env.index;
+    if (!queue_waits(upstream) || !connection_to_be_had(view_of(seat)))
+        return;
+    struct rank ours = {waits_since(seat, place_to_be_had(upstream)), own}, next;
+    bool from_ours = was_called && ours.since_ms != NOBODY_MS;
+    if (find_first(upstream, from_ours ? &ours : NULL, own, &next))
+        call(seat->worker, &upstream->own->seats[next.index], next.index);
+}
+
+/* ---- lines ---- */
+
+static uint64_t since(const struct queue_line *line)
+{
+    return TAILQ_EMPTY(line) ? NOBODY_MS : TAILQ_FIRST(line)->since_ms;
+}
+
+static void publish(struct seat *seat)
+{
+    __atomic_store_n(&seat->admitted_ms, since(&seat->admitted), __ATOMIC_RELEASE);
+    __atomic_store_n(&seat->newcomers_ms, since(&seat->newcomers), __ATOMIC_RELEASE);
+    if (!seat_waits(seat))
+        wheel_disarm(seat->worker->env.wheel, &seat->recheck);
+}
+
+static void insert(struct seat *seat, struct queue_slot *slot, bool admitted, bool first)
+{
+    struct queue_line *line = admitted ? &seat->admitted : &seat->newcomers;
+    struct pool_worker *worker = seat->worker;
+    slot->upstream = seat->upstream;
+    slot->admitted = admitted;
+    if (first)
+        TAILQ_INSERT_HEAD(line, slot, link);
+    else
+        TAILQ_INSERT_TAIL(line, slot, link);
+    publish(seat);
+    if (!wheel_timer_armed(&seat->recheck))
+        wheel_arm(worker->env.wheel, &seat->recheck,
+                  loop_clock_ms(worker->env.clock) + worker->pools->recheck_ms);
+}
+
+static void take_out(struct seat *seat, struct queue_slot *slot)
+{
+    TAILQ_REMOVE(slot->admitted ? &seat->admitted : &seat->newcomers, slot, link);
+    slot->upstream = NULL;
+}
+
+/* One slot less is queued. */
+static void count_out(struct seat *seat)
+{
+    publish(seat);
+    __atomic_fetch_sub(&seat->upstream->own->waiting_count, 1, __ATOMIC_RELAXED);
+    bound_give(&seat->upstream->queued, 1);
+}
+
+/* The other half of the rendezvous: what was freed before is seen now, what is freed from now on sees us. */
+static void meet(const struct seat *seat)
+{
+    struct upstream *upstream = seat->upstream;
+    const struct upstream_view *view = view_of(seat);
+    __atomic_fetch_add(&upstream->own->waiting_count, 1, __ATOMIC_ACQ_REL);
+    __atomic_fetch_add(&upstream->in_flight.used, 0, __ATOMIC_ACQ_REL);
+    for (size_t i = 0; i < view->endpoint_count; i++)
+        __atomic_fetch_add(&view->endpoints[i]->in_flight, 0, __ATOMIC_ACQ_REL);
+}
+
+static enum admit_result enter(struct pool_worker *worker, struct upstream *upstream,
+                               struct queue_slot *slot, bool admitted, bool turn)
+{
+    struct seat *seat = seat_of(upstream, worker);
+    CHECK(slot->upstream == NULL && slot->on_turn != NULL);
+    if (turn && seat->turn == slot) {
+        /* It has never left: its counts go with it, and whatever was freed since has called this seat. */
+        seat->turn = NULL;
+        insert(seat, slot, admitted, true);
+        return ADMIT_QUEUED;
+    }
+    if (!bound_take(&upstream->queued, 1))
+        return ADMIT_QUEUE_FULL;
+    if (!turn)
+        slot->since_ms = loop_clock_ms(worker->env.clock);
+    seat_use(seat);
+    insert(seat, slot, admitted, turn);
+    meet(seat);
+    queue_offer(worker, upstream);
+    return ADMIT_QUEUED;
+}
+
+enum admit_result upstream_admit(struct pool_worker *worker, struct upstream *upstream,
+                                 struct queue_slot *slot, bool turn)
+{
+    struct seat *seat = seat_of(upstream, worker);
+    if (__builtin_expect(turn && seat->turn == slot && seat->place_in_hand, 0))
+        seat->place_in_hand = false;
+    else if ((queue_waits(upstream) && !turn) || !bound_take(&upstream->in_flight, 1))
+        return enter(worker, upstream, slot, false, turn);
+    seat_use(seat);
+    return ADMIT_OK;
+}
+
+enum admit_result upstream_wait(struct pool_worker *worker, struct upstream *upstream,
+                                struct queue_slot *slot, bool turn)
+{
+    return enter(worker, upstream, slot, true, turn);
+}
+
+/* What this slot was called for is passed on by the call itself. */
+void queue_cancel(struct pool_worker *worker, struct queue_slot *slot)
+{
+    if (slot->upstream == NULL)
+        return;
+    struct seat *seat = seat_of(slot->upstream, worker);
+    take_out(seat, slot);
+    count_out(seat);
+    seat_leave(seat);
+}
+
+/* bound_give() with the order that the rendezvous needs. */
+static void give_place(struct upstream *upstream)
+{
+    uint64_t before = __atomic_fetch_sub(&upstream->in_flight.used, 1, __ATOMIC_ACQ_REL);
+    CHECK(before > 0);
+}
+
+void upstream_leave(struct pool_worker *worker, struct upstream *upstream)
+{
+    give_place(upstream);
+    if (__builtin_expect(queue_waits(upstream), 0))
+        queue_offer(worker, upstream);
+    seat_leave(seat_of(upstream, worker));
+}
+
+/* ---- turns ---- */
+
+/* False: nobody left, nothing left, or the first could not use it. */
+static bool give_turn(struct seat *seat)
+{
+    struct upstream *upstream = seat->upstream;
+    struct queue_slot *slot = TAILQ_FIRST(&seat->admitted);
+    bool newcomer = slot == NULL;
+    if (newcomer)
+        slot = TAILQ_FIRST(&seat->newcomers);
+    if (slot == NULL || !connection_to_be_had(view_of(seat)))
+        return false;
+    if (newcomer && (!place_to_be_had(upstream) || !bound_take(&upstream->in_flight, 1)))
+        return false;
+    take_out(seat, slot);
+    seat->turn = slot;
+    seat->place_in_hand = newcomer;
+    slot->on_turn(slot);
+    if (seat->place_in_hand) {
+        seat->place_in_hand = false;
+        give_place(upstream);
+    }
+    if (seat->turn == NULL)
+        return false;
+    seat->turn = NULL;
+    count_out(seat);
+    seat->busy--; /* not the last: seat_serve() has one */
+    return true;
+}
+
+static void serve(struct seat *seat, bool was_called)
+{
+    CHECK(seat->turn == NULL);
+    seat_use(seat);
+    while (give_turn(seat)) {
+    }
+    pass_on(seat, was_called);
+    seat_leave(seat);
+}
+
+void seat_serve(struct seat *seat)
+{
+    serve(seat, false);
+}
+
+/* The flag falls before anything is looked at: what is freed from now on calls again. */
+static void on_call(struct message *message, void *receiver)
+{
+    struct seat *seat = (struct seat *)((char *)message - offsetof(struct seat, call));
+    struct upstream_private *own = seat->upstream->own;
+    (void)receiver;
+    (void)__atomic_exchange_n(&seat->called, false, __ATOMIC_ACQ_REL);
+    serve(seat, true);
+    __atomic_fetch_sub(&own->calls_count, 1, __ATOMIC_RELEASE);
+}
+
+static void on_recheck(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct seat *seat = (struct seat *)((char *)timer - offsetof(struct seat, recheck));
+    wheel_arm(seat->worker->env.wheel, timer, now_ms + seat->worker->pools->recheck_ms);
+    seat_use(seat);
+    serve(seat, false);
+    publish(seat);
+    seat_leave(seat);
+}

@@ -1,0 +1,87 @@
+/*
+ * The queue of an upstream: exchanges that wait for a place or for a connection, over all workers.
+ *
+ * Owns: per worker a seat with two lines, of those admitted (they wait for a connection) and of newcomers (for a place in
+ * flight); over all the count of who waits. Private to pool/. Thread: a seat belongs to its worker; the fields that say so are
+ * atomic. Time base: the loop clock.
+ *
+ * No wake-up is lost. Who frees capacity first frees it, then changes the rendezvous (endpoint->in_flight, or in_flight.used of
+ * the upstream), then reads waiting_count. Who begins to wait first raises waiting_count, then changes every rendezvous (by
+ * nothing), then looks for capacity. Both change the same variable, so one of them is first, and what it did before is seen by
+ * the other: either the waiter finds the capacity or the freer finds the waiter.
+ * Capacity is offered to one seat, the one that waits longest; it uses what it can and offers the rest to the next.
+ */
+#ifndef EVENKEEL_POOL_QUEUE_H
+#define EVENKEEL_POOL_QUEUE_H
+
+#include "pool/endpoint.h"
+#include "pool/lease.h"
+#include "pool/pools.h"
+#include "pool/upstream.h"
+
+/* How much longer another worker's exchange must have waited than this worker's own to go first: crossing threads costs. */
+#define QUEUE_LOCAL_MS 5
+#define NOBODY_MS UINT64_MAX
+
+TAILQ_HEAD(queue_line, queue_slot);
+
+struct seat {
+    struct queue_line admitted, newcomers; /* oldest first */
+    uint64_t busy; /* exchanges admitted, slots queued, being scheduled: what keeps the view */
+    bool gone;     /* the upstream is not in the adopted set */
+    bool scheduled;
+    bool place_in_hand;      /* a place in flight was taken for `turn` */
+    struct queue_slot *turn; /* whose on_turn runs, still counted as waiting; only compared */
+    uint64_t admitted_ms,
+        newcomers_ms; /* shared: since when the first of the line waits, or NOBODY_MS */
+    bool called;      /* shared: its message is on the way */
+    TAILQ_ENTRY(seat) schedule;
+    struct message call;
+    struct wheel_timer recheck;
+    struct pool_worker *worker; /* NULL until it adopts a view */
+    struct upstream *upstream;
+} __attribute__((aligned(CACHE_LINE_BYTES)));
+
+struct upstream_private {
+    struct upstream upstream;
+    struct pools *pools;
+    TAILQ_ENTRY(upstream_private) link;
+    struct endpoint_list endpoints; /* control */
+    uint32_t sets_count;            /* control: sets in memory that have it */
+    uint64_t waiting_count
+        __attribute__((aligned(CACHE_LINE_BYTES))); /* slots queued, or in their turn */
+    uint64_t calls_count; /* messages to seats on the way: they keep the upstream in memory */
+    struct seat seats[];
+};
+
+void seat_init(struct seat *seat, struct upstream *upstream);
+/* Gives turns while there is capacity. From a frame of its own. */
+void seat_serve(struct seat *seat);
+/* The upstream is in the set that the worker adopts. */
+void seat_keep(struct seat *seat, struct pool_worker *worker, struct upstream_view *view);
+/* It is not any more. */
+void seat_let_go(struct seat *seat);
+static inline void seat_use(struct seat *seat)
+{
+    seat->busy++;
+}
+/* With the last use the view of an upstream that has gone is let go, and the upstream may vanish. */
+void seat_leave(struct seat *seat);
+
+/* Offers capacity that was freed. */
+void queue_offer(struct pool_worker *worker, struct upstream *upstream);
+
+static inline bool queue_waits(const struct upstream *upstream)
+{
+    return __atomic_load_n(&upstream->own->waiting_count, __ATOMIC_RELAXED) > 0;
+}
+
+/* The endpoint has a place or a resting connection more. */
+static inline void queue_capacity_freed(struct pool_worker *worker, struct endpoint *endpoint)
+{
+    __atomic_fetch_add(&endpoint->in_flight, 0, __ATOMIC_ACQ_REL);
+    if (queue_waits(endpoint->upstream))
+        queue_offer(worker, endpoint->upstream);
+}
+
+#endif

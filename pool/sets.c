@@ -1,0 +1,329 @@
+/* Building, retiring and collecting sets. */
+#include "pool/sets.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "pool/queue.h"
+#include "steady/check.h"
+#include "steady/fault.h"
+
+/* What is being built, and where to say why it cannot be. */
+struct building {
+    struct pools *pools;
+    struct upstream_view *view;
+    const struct upstream_view *previous; /* its endpoints may be kept; NULL: none */
+    char *why;
+    size_t why_bytes;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct building *building, const char *format,
+                                                      ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(building->why, building->why_bytes, format, arguments);
+    va_end(arguments);
+}
+
+static enum upstream_result no_room(struct building *building,
+                                    const struct endpoint_settings *settings)
+{
+    say(building,
+        "upstream \"%s\": no memory for endpoint \"%s\", or more than %d endpoints in all",
+        building->view->upstream->name, settings->text, POOL_ENDPOINTS);
+    return UPSTREAM_NO_MEMORY;
+}
+
+/* ---- endpoints of a view ---- */
+
+static bool same_name(const struct endpoint *endpoint, const struct endpoint_settings *settings)
+{
+    return endpoint->port == settings->port && strcasecmp(endpoint->hostname, settings->host) == 0;
+}
+
+static bool make_room(struct upstream_view *view)
+{
+    size_t count = view->endpoint_count;
+    if ((count & (count - 1)) != 0)
+        return true;
+    size_t room = count == 0 ? 1 : 2 * count;
+    struct endpoint **endpoints =
+        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->endpoints, room * sizeof(*endpoints));
+    if (endpoints == NULL)
+        return false;
+    view->endpoints = endpoints;
+    uint32_t *weight_ends =
+        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->weight_ends, room * sizeof(*weight_ends));
+    if (weight_ends == NULL)
+        return false;
+    view->weight_ends = weight_ends;
+    return true;
+}
+
+/* An endpoint named twice counts once, with both weights. weight_ends holds plain weights until the view is whole. */
+static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, uint16_t weight)
+{
+    for (size_t i = 0; i < view->endpoint_count; i++) {
+        if (view->endpoints[i] == endpoint) {
+            view->weight_ends[i] += weight;
+            return true;
+        }
+    }
+    if (!make_room(view))
+        return false;
+    view->endpoints[view->endpoint_count] = endpoint;
+    view->weight_ends[view->endpoint_count++] = weight;
+    endpoint->sets_count++;
+    return true;
+}
+
+static struct endpoint *find_address(const struct upstream_view *view,
+                                     const struct endpoint_settings *settings,
+                                     const struct address *address)
+{
+    for (size_t i = 0; i < view->endpoint_count; i++)
+        if (same_name(view->endpoints[i], settings) &&
+            address_equal(&view->endpoints[i]->address, address))
+            return view->endpoints[i];
+    return NULL;
+}
+
+/* Those of the previous view that the entry stands for; *ret_found: any. */
+static bool keep_known(struct building *building, const struct endpoint_settings *settings,
+                       bool *ret_found)
+{
+    const struct upstream_view *previous = building->previous;
+    for (size_t i = 0; previous != NULL && i < previous->endpoint_count; i++) {
+        if (!same_name(previous->endpoints[i], settings))
+            continue;
+        if (!add_endpoint(building->view, previous->endpoints[i], settings->weight))
+            return false;
+        *ret_found = true;
+    }
+    return true;
+}
+
+static enum upstream_result find_addresses(struct building *building,
+                                           const struct endpoint_settings *settings,
+                                           struct address *addresses, size_t *ret_count)
+{
+    const struct upstream_settings *upstream = building->view->settings;
+    if (settings->literal) {
+        *ret_count = 1;
+        if (address_from_host(settings->host, strlen(settings->host), settings->port, addresses))
+            return UPSTREAM_OK;
+        say(building, "upstream \"%s\": \"%s\" is not an address", upstream->name, settings->text);
+        return UPSTREAM_UNRESOLVED;
+    }
+    enum resolve_result result =
+        resolve_name(building->pools->lookup, settings->host, settings->port,
+                     upstream->timeouts.resolve_ms, addresses, POOL_NAME_ADDRESSES, ret_count);
+    if (result == RESOLVE_OK)
+        return UPSTREAM_OK;
+    say(building, "upstream \"%s\": endpoint \"%s\": %s", upstream->name, settings->text,
+        resolve_result_name(result));
+    return result == RESOLVE_NO_MEMORY ? UPSTREAM_NO_MEMORY : UPSTREAM_UNRESOLVED;
+}
+
+static enum upstream_result add_entry(struct building *building,
+                                      const struct endpoint_settings *settings)
+{
+    bool found = false;
+    if (!keep_known(building, settings, &found))
+        return no_room(building, settings);
+    if (found)
+        return UPSTREAM_OK;
+    struct address addresses[POOL_NAME_ADDRESSES];
+    size_t count;
+    enum upstream_result result = find_addresses(building, settings, addresses, &count);
+    for (size_t i = 0; result == UPSTREAM_OK && i < count; i++) {
+        struct endpoint *endpoint = find_address(building->view, settings, &addresses[i]);
+        if (endpoint == NULL)
+            endpoint = endpoint_create(building->view->upstream->own, settings, &addresses[i]);
+        if (endpoint == NULL || !add_endpoint(building->view, endpoint, settings->weight))
+            result = no_room(building, settings);
+    }
+    return result;
+}
+
+static void sum_weights(struct upstream_view *view)
+{
+    for (size_t i = 1; i < view->endpoint_count; i++)
+        view->weight_ends[i] += view->weight_ends[i - 1];
+}
+
+/* The upstream of that name in the newest live set that has it, if its connections would serve these settings too. */
+static const struct upstream_view *find_previous(const struct pools *pools,
+                                                 const struct upstream_settings *settings)
+{
+    const struct upstream_set_record *record;
+    TAILQ_FOREACH (record, &pools->sets, link) {
+        for (size_t i = 0; !record->retired && i < record->set.count; i++) {
+            const struct upstream_view *view = &record->set.views[i];
+            if (strcmp(view->settings->name, settings->name) == 0)
+                return settings_upstream_same_pool(view->settings, settings) ? view : NULL;
+        }
+    }
+    return NULL;
+}
+
+static enum upstream_result build_view(struct building *building,
+                                       const struct upstream_settings *settings)
+{
+    struct upstream_private *own = upstream_obtain(building->pools, settings->name);
+    if (own == NULL) {
+        say(building, "upstream \"%s\": no memory, or more than %d upstreams", settings->name,
+            POOL_UPSTREAMS);
+        return UPSTREAM_NO_MEMORY;
+    }
+    own->sets_count++;
+    building->view->settings = settings;
+    building->view->upstream = &own->upstream;
+    building->previous = find_previous(building->pools, settings);
+    for (size_t i = 0; i < settings->endpoint_count; i++) {
+        enum upstream_result result = add_entry(building, &settings->endpoints[i]);
+        if (result != UPSTREAM_OK)
+            return result;
+    }
+    CHECK(building->view->endpoint_count > 0);
+    sum_weights(building->view);
+    return UPSTREAM_OK;
+}
+
+/* ---- sets ---- */
+
+static struct upstream_set_record *create_record(struct settings *settings)
+{
+    struct upstream_set_record *record =
+        fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*record));
+    if (record == NULL)
+        return NULL;
+    record->set.views = fault_hits(FAULT_ALLOC)
+                            ? NULL
+                            : calloc(settings->upstream_count + 1, sizeof(*record->set.views));
+    if (record->set.views == NULL) {
+        free(record);
+        return NULL;
+    }
+    record->set.settings = settings_get(settings);
+    return record;
+}
+
+/* What it had alone goes with the next sweep. */
+static void free_record(struct upstream_set_record *record)
+{
+    for (size_t v = 0; v < record->set.count; v++) {
+        struct upstream_view *view = &record->set.views[v];
+        for (size_t e = 0; e < view->endpoint_count; e++)
+            view->endpoints[e]->sets_count--;
+        if (view->upstream != NULL)
+            view->upstream->own->sets_count--;
+        free(view->endpoints);
+        free(view->weight_ends);
+    }
+    free(record->set.views);
+    settings_put(&record->set.settings);
+    free(record);
+}
+
+static void count_live(const struct upstream_set *set, uint32_t change)
+{
+    for (size_t v = 0; v < set->count; v++)
+        for (size_t e = 0; e < set->views[v].endpoint_count; e++)
+            __atomic_fetch_add(&set->views[v].endpoints[e]->live_count, change, __ATOMIC_RELAXED);
+}
+
+enum upstream_result upstream_set_build(struct pools *pools, struct settings *settings,
+                                        struct upstream_set **ret_set, char *why, size_t why_bytes)
+{
+    struct building building = {.pools = pools, .why = why, .why_bytes = why_bytes};
+    struct upstream_set_record *record = create_record(settings);
+    if (record == NULL) {
+        say(&building, "no memory for the upstreams");
+        return UPSTREAM_NO_MEMORY;
+    }
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        building.view = &record->set.views[record->set.count++];
+        enum upstream_result result = build_view(&building, &settings->upstreams[i]);
+        if (result != UPSTREAM_OK) {
+            free_record(record);
+            sets_sweep(pools);
+            return result;
+        }
+    }
+    TAILQ_INSERT_HEAD(&pools->sets, record, link);
+    count_live(&record->set, 1);
+    sets_show_newest(pools);
+    *ret_set = &record->set;
+    return UPSTREAM_OK;
+}
+
+void upstream_set_retire(struct pools *pools, struct upstream_set **set)
+{
+    struct upstream_set_record *record = (struct upstream_set_record *)*set;
+    if (record == NULL)
+        return;
+    *set = NULL;
+    CHECK(!record->retired);
+    record->retired = true;
+    count_live(&record->set, (uint32_t)-1);
+    sets_show_newest(pools);
+}
+
+/* A view is in use while a worker has it, as the present one or as the last one of an upstream that has gone. */
+static bool in_use(const struct pools *pools, const struct upstream_set *set)
+{
+    for (size_t v = 0; v < set->count; v++)
+        for (unsigned w = 0; w < pools->worker_count; w++)
+            if (__atomic_load_n(&set->views[v].upstream->views[w], __ATOMIC_ACQUIRE) ==
+                &set->views[v])
+                return true;
+    return false;
+}
+
+size_t pools_collect(struct pools *pools)
+{
+    struct upstream_set_record *record, *next;
+    size_t alive_count = 0;
+    for (record = TAILQ_FIRST(&pools->sets); record != NULL; record = next) {
+        next = TAILQ_NEXT(record, link);
+        if (!record->retired)
+            continue;
+        if (in_use(pools, &record->set)) {
+            alive_count++;
+            continue;
+        }
+        TAILQ_REMOVE(&pools->sets, record, link);
+        free_record(record);
+    }
+    sets_sweep(pools);
+    return alive_count;
+}
+
+void sets_show_newest(struct pools *pools)
+{
+    struct upstream_set_record *newest;
+    TAILQ_FOREACH (newest, &pools->sets, link) {
+        if (!newest->retired)
+            break;
+    }
+    struct upstream_private *own;
+    struct endpoint *endpoint;
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+            if (endpoint->shown) {
+                bound_remove(pools->registry, &endpoint->connections);
+                endpoint->shown = false;
+            }
+    }
+    for (size_t v = 0; newest != NULL && v < newest->set.count; v++)
+        for (size_t e = 0; e < newest->set.views[v].endpoint_count; e++) {
+            endpoint = newest->set.views[v].endpoints[e];
+            bound_register(pools->registry, &endpoint->connections);
+            endpoint->shown = true;
+        }
+}

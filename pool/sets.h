@@ -1,0 +1,29 @@
+/*
+ * Sets in memory: who has what, and when nobody has it any more.
+ *
+ * Owns: sets, upstreams and endpoints, from their building to their collection. Private to pool/. Thread: control.
+ */
+#ifndef EVENKEEL_POOL_SETS_H
+#define EVENKEEL_POOL_SETS_H
+
+#include "pool/pools.h"
+#include "pool/upstream.h"
+
+struct upstream_set_record {
+    struct upstream_set set; /* first */
+    TAILQ_ENTRY(upstream_set_record) link;
+    bool retired;
+};
+
+/* An upstream by its name, known before or new; NULL: no memory or too many. */
+struct upstream_private *upstream_obtain(struct pools *pools, const char *name);
+/* A new endpoint of the upstream; NULL: no memory or too many. */
+struct endpoint *endpoint_create(struct upstream_private *own,
+                                 const struct endpoint_settings *settings,
+                                 const struct address *address);
+/* Frees upstreams and endpoints that no set has and no worker uses. */
+void sets_sweep(struct pools *pools);
+/* The endpoints of the newest live set are those whose bounds are seen. */
+void sets_show_newest(struct pools *pools);
+
+#endif

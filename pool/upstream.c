@@ -1,0 +1,165 @@
+/* Sets of views, generation by generation, and what outlives them. */
+#include "pool/upstream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool/endpoint.h"
+#include "pool/pools.h"
+#include "pool/queue.h"
+#include "pool/resolve.h"
+#include "pool/sets.h"
+#include "steady/check.h"
+#include "steady/fault.h"
+
+const char *upstream_result_name(enum upstream_result result)
+{
+    switch (result) {
+    case UPSTREAM_OK: return "ok";
+    case UPSTREAM_UNRESOLVED: return "unresolved";
+    case UPSTREAM_NO_MEMORY: return "no memory";
+    }
+    return "unknown";
+}
+
+/* The bounds that are one for the process. */
+static void name_bounds(struct pools *pools)
+{
+    uint64_t fds = bound_limit(pools->fds);
+    bound_init(&pools->upstreams, "upstreams", NULL, POOL_UPSTREAMS);
+    bound_init(&pools->endpoints, "endpoints", NULL, POOL_ENDPOINTS);
+    bound_init(&pools->upstream_connections, "upstream_connections", NULL, fds);
+    bound_init(&pools->idle_connections, "idle_connections", NULL, fds);
+    bound_init(&pools->dials_in_flight, "dials_in_flight", NULL,
+               (uint64_t)pools->worker_count * POOL_WORKER_DIALS);
+}
+
+#define POOLS_BOUNDS(pools)                                                       \
+    {                                                                             \
+        &(pools)->upstreams, &(pools)->endpoints, &(pools)->upstream_connections, \
+            &(pools)->idle_connections, &(pools)->dials_in_flight                 \
+    }
+
+struct pools *pools_create(unsigned worker_count, struct bound_registry *registry,
+                           struct bound *fds)
+{
+    CHECK(worker_count > 0 && worker_count <= POOL_MAX_WORKERS);
+    struct pools *pools = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*pools));
+    if (pools == NULL)
+        return NULL;
+    pools->worker_count = worker_count;
+    pools->registry = registry;
+    pools->fds = fds;
+    pools->lookup = getaddrinfo;
+    pools->recheck_ms = POOL_RECHECK_MS;
+    TAILQ_INIT(&pools->known);
+    TAILQ_INIT(&pools->sets);
+    name_bounds(pools);
+    struct bound *bounds[] = POOLS_BOUNDS(pools);
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+        bound_register(registry, bounds[i]);
+    return pools;
+}
+
+void pools_free(struct pools **pools_pointer)
+{
+    struct pools *pools = *pools_pointer;
+    if (pools == NULL)
+        return;
+    *pools_pointer = NULL;
+    for (unsigned i = 0; i < pools->worker_count; i++)
+        CHECK(pools_worker(pools, i) == NULL);
+    struct upstream_set_record *record, *next;
+    for (record = TAILQ_FIRST(&pools->sets); record != NULL; record = next) {
+        next = TAILQ_NEXT(record, link);
+        struct upstream_set *set = &record->set;
+        if (!record->retired)
+            upstream_set_retire(pools, &set);
+    }
+    CHECK(pools_collect(pools) == 0 && TAILQ_EMPTY(&pools->known));
+    struct bound *bounds[] = POOLS_BOUNDS(pools);
+    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+        bound_remove(pools->registry, bounds[i]);
+    free(pools);
+}
+
+const char *endpoint_text(const struct endpoint *endpoint)
+{
+    return endpoint->text;
+}
+
+const char *endpoint_address_text(const struct endpoint *endpoint)
+{
+    return endpoint->address_text;
+}
+
+const char *endpoint_hostname(const struct endpoint *endpoint)
+{
+    return endpoint->hostname;
+}
+
+bool endpoint_retired(const struct endpoint *endpoint)
+{
+    return __atomic_load_n(&endpoint->live_count, __ATOMIC_RELAXED) == 0;
+}
+
+static void add_slot(struct endpoint_figures *figures, const struct endpoint_slot *slot)
+{
+    figures->idle += count_read(&slot->idle_count);
+    figures->dialling += count_read(&slot->dialling_count);
+    figures->dials += count_read(&slot->stats.dials);
+    figures->dial_failures += count_read(&slot->stats.dial_failures);
+    figures->reused += count_read(&slot->stats.reused);
+    figures->fresh += count_read(&slot->stats.fresh);
+    figures->handed_over += count_read(&slot->stats.handed_over);
+    for (size_t i = 0; i < LEASE_CLOSE_REASONS; i++)
+        figures->closed[i] += count_read(&slot->stats.closed[i]);
+}
+
+static struct endpoint_figures figures_of(const struct endpoint *endpoint)
+{
+    struct endpoint_figures figures = {
+        .upstream = endpoint->upstream->name,
+        .text = endpoint->text,
+        .address = endpoint->address_text,
+        .open = bound_used(&endpoint->connections),
+        .in_flight = __atomic_load_n(&endpoint->in_flight, __ATOMIC_RELAXED),
+    };
+    for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
+        add_slot(&figures, &endpoint->slots[i]);
+    return figures;
+}
+
+void pools_publish(struct pools *pools)
+{
+    struct upstream_private *own;
+    struct endpoint *endpoint;
+    uint64_t idle_count = 0;
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+            idle_count += figures_of(endpoint).idle;
+    }
+    bound_set_used(&pools->idle_connections, idle_count);
+}
+
+void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *owner)
+{
+    struct upstream_private *own;
+    struct endpoint *endpoint;
+    pools_publish(pools);
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+            struct endpoint_figures figures = figures_of(endpoint);
+            if (endpoint->shown)
+                each(&figures, owner);
+        }
+    }
+}
+
+void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owner)
+{
+    struct upstream_private *own;
+    TAILQ_FOREACH (own, &pools->known, link)
+        each(&own->upstream, owner);
+}

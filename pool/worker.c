@@ -1,0 +1,245 @@
+/* A worker's side of the pools: what it adopts, what it puts off, and its end. */
+#include <stdlib.h>
+
+#include "pool/connection.h"
+#include "pool/dial.h"
+#include "pool/line.h"
+#include "pool/pools.h"
+#include "pool/queue.h"
+#include "steady/check.h"
+#include "steady/fault.h"
+
+/* Put-off work may put off more; each piece needs progress of its own, so this ends. */
+static void on_schedule(evutil_socket_t fd, short what, void *arg)
+{
+    struct pool_worker *worker = arg;
+    struct endpoint_slot *slot;
+    struct seat *seat;
+    (void)fd;
+    (void)what;
+    while ((slot = TAILQ_FIRST(&worker->scheduled_slots)) != NULL) {
+        TAILQ_REMOVE(&worker->scheduled_slots, slot, schedule);
+        slot->scheduled = false;
+        line_serve(slot);
+        slot_leave(slot);
+    }
+    while ((seat = TAILQ_FIRST(&worker->scheduled_seats)) != NULL) {
+        TAILQ_REMOVE(&worker->scheduled_seats, seat, schedule);
+        seat->scheduled = false;
+        seat_serve(seat);
+        seat_leave(seat);
+    }
+}
+
+void pool_worker_schedule_slot(struct pool_worker *worker, struct endpoint_slot *slot)
+{
+    if (slot->scheduled)
+        return;
+    if (slot->starved)
+        TAILQ_REMOVE(&worker->starved, slot, schedule);
+    else
+        slot_use(slot);
+    slot->starved = false;
+    slot->scheduled = true;
+    TAILQ_INSERT_TAIL(&worker->scheduled_slots, slot, schedule);
+    event_active(&worker->schedule, EV_TIMEOUT, 1);
+}
+
+void pool_worker_schedule_seat(struct pool_worker *worker, struct seat *seat)
+{
+    if (seat->scheduled)
+        return;
+    seat->scheduled = true;
+    seat_use(seat);
+    TAILQ_INSERT_TAIL(&worker->scheduled_seats, seat, schedule);
+    event_active(&worker->schedule, EV_TIMEOUT, 1);
+}
+
+void pool_worker_starve_slot(struct pool_worker *worker, struct endpoint_slot *slot)
+{
+    if (slot->starved || slot->scheduled)
+        return;
+    slot->starved = true;
+    slot_use(slot);
+    TAILQ_INSERT_TAIL(&worker->starved, slot, schedule);
+}
+
+void pool_worker_dial_ended(struct pool_worker *worker)
+{
+    struct endpoint_slot *slot;
+    while ((slot = TAILQ_FIRST(&worker->starved)) != NULL)
+        pool_worker_schedule_slot(worker, slot);
+}
+
+struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_worker_env *env)
+{
+    CHECK(env->index < pools->worker_count && pools_worker(pools, env->index) == NULL);
+    struct pool_worker *worker = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*worker));
+    if (worker == NULL)
+        return NULL;
+    worker->slab = slab_create(sizeof(struct connection), NULL);
+    if (worker->slab == NULL) {
+        free(worker);
+        return NULL;
+    }
+    worker->env = *env;
+    worker->pools = pools;
+    TAILQ_INIT(&worker->connections);
+    TAILQ_INIT(&worker->scheduled_slots);
+    TAILQ_INIT(&worker->scheduled_seats);
+    TAILQ_INIT(&worker->starved);
+    (void)event_assign(&worker->schedule, env->base, -1, 0, on_schedule, worker);
+    __atomic_store_n(&pools->workers[env->index], worker, __ATOMIC_RELEASE);
+    return worker;
+}
+
+static struct endpoint_slot *slot_of(const struct pool_worker *worker, struct endpoint *endpoint)
+{
+    return &endpoint->slots[worker->env.index];
+}
+
+static void close_all_idle(struct endpoint_slot *slot)
+{
+    while (!TAILQ_EMPTY(&slot->idle))
+        connection_close_idle(TAILQ_LAST(&slot->idle, connection_list), LEASE_CLOSED_RETIRED);
+}
+
+typedef void slot_fn(struct endpoint_slot *slot, const struct upstream_settings *settings);
+
+static void each_slot(struct pool_worker *worker, const struct upstream_set *set, slot_fn *each)
+{
+    for (size_t v = 0; set != NULL && v < set->count; v++)
+        for (size_t e = 0; e < set->views[v].endpoint_count; e++)
+            each(slot_of(worker, set->views[v].endpoints[e]), set->views[v].settings);
+}
+
+/* Takes over the settings. Limits of the process are set by each worker in its turn: the last one to adopt has the last word,
+   and all that adopt a set say the same. */
+static void adopt_settings(struct endpoint_slot *slot, const struct upstream_settings *settings)
+{
+    struct pool_worker *worker = slot->worker;
+    slot->stamp = worker->stamp;
+    slot->kept = !worker->draining;
+    slot->idle_ms = settings->pool.idle_ms;
+    slot->max_requests_count = settings->pool.max_requests_count;
+    slot->connect_ms = settings->timeouts.connect_ms;
+    slot->unacked_ms = settings->timeouts.idle_ms;
+    bound_set_limit(&slot->endpoint->connections, settings->pool.max_count);
+}
+
+/* Lower limits hold for what rests already. */
+static void trim(struct endpoint_slot *slot, const struct upstream_settings *settings)
+{
+    const struct bound *connections = &slot->endpoint->connections;
+    struct connection *connection;
+    (void)settings;
+    while (bound_used(connections) > bound_limit(connections) && !TAILQ_EMPTY(&slot->idle))
+        connection_close_idle(TAILQ_LAST(&slot->idle, connection_list), LEASE_CLOSED_SURPLUS);
+    TAILQ_FOREACH (connection, &slot->idle, idle_link)
+        wheel_arm(slot->worker->env.wheel, &connection->timer,
+                  connection->idle_since_ms + slot->idle_ms);
+}
+
+static void retire_unseen(struct endpoint_slot *slot, const struct upstream_settings *settings)
+{
+    (void)settings;
+    if (slot->stamp == slot->worker->stamp)
+        return;
+    slot->kept = false;
+    close_all_idle(slot);
+}
+
+static void adopt_view(struct pool_worker *worker, struct upstream_view *view)
+{
+    struct upstream *upstream = view->upstream;
+    bound_set_limit(&upstream->in_flight, view->settings->limits.in_flight_count);
+    bound_set_limit(&upstream->queued, view->settings->limits.queue_count);
+    for (size_t i = 0; i < view->endpoint_count; i++)
+        slot_of(worker, view->endpoints[i])->worker = worker;
+    seat_keep(&upstream->own->seats[worker->env.index], worker, view);
+}
+
+void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *set)
+{
+    const struct upstream_set *previous = worker->set;
+    worker->stamp++;
+    for (size_t i = 0; i < set->count; i++)
+        adopt_view(worker, &set->views[i]);
+    each_slot(worker, set, adopt_settings);
+    each_slot(worker, previous, retire_unseen);
+    each_slot(worker, set, trim);
+    for (size_t i = 0; previous != NULL && i < previous->count; i++) {
+        struct upstream *upstream = previous->views[i].upstream;
+        if (upstream->views[worker->env.index] == &previous->views[i])
+            seat_let_go(&upstream->own->seats[worker->env.index]);
+    }
+    worker->set = set;
+}
+
+static void drain_slot(struct endpoint_slot *slot, const struct upstream_settings *settings)
+{
+    (void)settings;
+    slot->kept = false;
+    close_all_idle(slot);
+}
+
+void pool_worker_drain(struct pool_worker *worker)
+{
+    worker->draining = true;
+    each_slot(worker, worker->set, drain_slot);
+}
+
+uint64_t pool_worker_busy_count(const struct pool_worker *worker)
+{
+    return worker->connection_count + worker->request_count;
+}
+
+static void unschedule(struct pool_worker *worker)
+{
+    struct endpoint_slot *slot;
+    struct seat *seat;
+    event_del(&worker->schedule);
+    pool_worker_dial_ended(worker);
+    while ((slot = TAILQ_FIRST(&worker->scheduled_slots)) != NULL) {
+        TAILQ_REMOVE(&worker->scheduled_slots, slot, schedule);
+        slot->scheduled = false;
+        slot_leave(slot);
+    }
+    while ((seat = TAILQ_FIRST(&worker->scheduled_seats)) != NULL) {
+        TAILQ_REMOVE(&worker->scheduled_seats, seat, schedule);
+        seat->scheduled = false;
+        seat_leave(seat);
+    }
+}
+
+static void end_connections(struct pool_worker *worker)
+{
+    struct connection *connection;
+    while ((connection = TAILQ_FIRST(&worker->connections)) != NULL) {
+        CHECK(connection->state == CONNECTION_IDLE || connection->state == CONNECTION_DIALLING);
+        if (connection->state == CONNECTION_IDLE)
+            connection_close_idle(connection, LEASE_CLOSED_RETIRED);
+        else
+            dial_abandon(connection);
+    }
+}
+
+void pool_worker_free(struct pool_worker **worker_pointer)
+{
+    struct pool_worker *worker = *worker_pointer;
+    if (worker == NULL)
+        return;
+    *worker_pointer = NULL;
+    CHECK(worker->request_count == 0);
+    end_connections(worker);
+    unschedule(worker);
+    event_del(&worker->schedule);
+    graveyard_empty(worker->env.graveyard, worker->env.owner);
+    for (size_t i = 0; worker->set != NULL && i < worker->set->count; i++) {
+        struct upstream *upstream = worker->set->views[i].upstream;
+        seat_let_go(&upstream->own->seats[worker->env.index]);
+    }
+    slab_free(worker->slab);
+    __atomic_store_n(&worker->pools->workers[worker->env.index], NULL, __ATOMIC_RELEASE);
+    free(worker);
+}
