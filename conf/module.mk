@@ -1,5 +1,6 @@
 noinst_LIBRARIES += libconf.a
-libconf_a_SOURCES =
+libconf_a_SOURCES = \
+	%D%/settings.h
 
 # Writes the reference documentation from the schema: see docs/module.mk.
 if HAVE_GENDOC
