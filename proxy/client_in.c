@@ -136,7 +136,9 @@ static bool client_decode(struct client *client, const char *bytes, size_t lengt
 
 static bool client_keeps_alive(const struct client *client, const struct http_head *head)
 {
-    return !(head->facts & FACT_CLOSE) && !client->worker->draining;
+    /* after a refused CONNECT the client may go on as if it had a tunnel */
+    return !(head->facts & FACT_CLOSE) && head->method != METHOD_CONNECT &&
+           !client->worker->draining;
 }
 
 /* A whole head: starts the exchange with what came with it. */
