@@ -13,7 +13,7 @@ class Plan:
     """How much is done: `rounds` and `seconds` of the timed rows, and the sizes of the others."""
 
     def __init__(self, quick, rounds=None, seconds=None):
-        self.rounds = rounds or (2 if quick else 15)
+        self.rounds = rounds or (2 if quick else 20)
         self.seconds = seconds or 1
         self.memory_rounds = 1 if quick else 2
         self.idle_clients = 2000 if quick else 8000
