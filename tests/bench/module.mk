@@ -4,6 +4,7 @@ bench: all
 .PHONY: bench
 
 TESTS += %D%/selfcheck.py
+CLEANFILES += bench.json
 
 EXTRA_DIST += \
 	%D%/callgrind.py \
