@@ -8,47 +8,62 @@ const struct field_name field_names[FIELD_ID_COUNT] = {[FIELD_OTHER] = {"", 0, 0
 #undef X
 };
 
-const uint32_t field_slot_multiplier = 0xd9ee50e3;
+const char field_texts[FIELD_ID_COUNT][FIELD_TEXT_BYTES] __attribute__((aligned(32))) = {
+#define X(id, name, request, response) [FIELD_##id] = name,
+    FIELD_NAMES(X)
+#undef X
+};
 
-const uint8_t field_slots[1 << FIELD_SLOT_BITS] = {
-    [1] = FIELD_CACHE_CONTROL,
-    [2] = FIELD_IDEMPOTENCY_KEY,
-    [4] = FIELD_X_FORWARDED_PROTO,
-    [6] = FIELD_KEEP_ALIVE,
-    [11] = FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS,
-    [16] = FIELD_PROXY_AUTHORIZATION,
-    [26] = FIELD_MAX_FORWARDS,
-    [29] = FIELD_CONTENT_TYPE,
-    [33] = FIELD_CONTENT_ENCODING,
-    [34] = FIELD_AUTHORIZATION,
-    [37] = FIELD_X_FORWARDED_FOR,
-    [38] = FIELD_GRPC_TIMEOUT,
-    [43] = FIELD_CONNECTION,
-    [50] = FIELD_X_ENVOY_ATTEMPT_COUNT,
-    [63] = FIELD_FORWARDED,
-    [67] = FIELD_EXPECT,
-    [71] = FIELD_PROXY_STATUS,
-    [73] = FIELD_PROXY_CONNECTION,
-    [74] = FIELD_X_REQUEST_ID,
-    [77] = FIELD_RETRY_AFTER,
-    [78] = FIELD_LOCATION,
-    [79] = FIELD_TRANSFER_ENCODING,
-    [80] = FIELD_COOKIE,
-    [81] = FIELD_REFERER,
-    [83] = FIELD_HOST,
-    [86] = FIELD_HTTP2_SETTINGS,
-    [87] = FIELD_TE,
-    [89] = FIELD_TRACESTATE,
-    [92] = FIELD_SERVER,
-    [98] = FIELD_TRAILER,
-    [99] = FIELD_SET_COOKIE,
-    [100] = FIELD_X_FORWARDED_HOST,
-    [102] = FIELD_USER_AGENT,
-    [105] = FIELD_CONTENT_RANGE,
-    [108] = FIELD_VIA,
-    [120] = FIELD_UPGRADE,
-    [122] = FIELD_PROXY_AUTHENTICATE,
-    [123] = FIELD_DATE,
-    [124] = FIELD_TRACEPARENT,
-    [127] = FIELD_CONTENT_LENGTH,
+enum field_bytes {
+#define X(id, name, request, response) FIELD_BYTES_##id = sizeof(name) - 1,
+    FIELD_NAMES(X)
+#undef X
+};
+
+#define SLOT(id)                     \
+    {                                \
+        FIELD_##id, FIELD_BYTES_##id \
+    }
+
+const struct field_slot field_slots[1 << FIELD_SLOT_BITS] = {
+    [2] = SLOT(PROXY_STATUS),
+    [3] = SLOT(SET_COOKIE),
+    [8] = SLOT(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS),
+    [12] = SLOT(USER_AGENT),
+    [13] = SLOT(CONTENT_TYPE),
+    [17] = SLOT(TRACESTATE),
+    [18] = SLOT(X_FORWARDED_FOR),
+    [20] = SLOT(AUTHORIZATION),
+    [21] = SLOT(FORWARDED),
+    [22] = SLOT(PROXY_AUTHORIZATION),
+    [27] = SLOT(GRPC_TIMEOUT),
+    [33] = SLOT(X_ENVOY_ATTEMPT_COUNT),
+    [35] = SLOT(DATE),
+    [37] = SLOT(X_REQUEST_ID),
+    [38] = SLOT(VIA),
+    [43] = SLOT(MAX_FORWARDS),
+    [44] = SLOT(CONTENT_ENCODING),
+    [47] = SLOT(HOST),
+    [50] = SLOT(TE),
+    [53] = SLOT(CONTENT_RANGE),
+    [58] = SLOT(X_FORWARDED_HOST),
+    [60] = SLOT(LOCATION),
+    [62] = SLOT(RETRY_AFTER),
+    [71] = SLOT(TRACEPARENT),
+    [74] = SLOT(REFERER),
+    [79] = SLOT(IDEMPOTENCY_KEY),
+    [81] = SLOT(TRAILER),
+    [83] = SLOT(CONNECTION),
+    [91] = SLOT(COOKIE),
+    [93] = SLOT(CONTENT_LENGTH),
+    [95] = SLOT(TRANSFER_ENCODING),
+    [97] = SLOT(CACHE_CONTROL),
+    [98] = SLOT(X_FORWARDED_PROTO),
+    [101] = SLOT(HTTP2_SETTINGS),
+    [103] = SLOT(PROXY_CONNECTION),
+    [106] = SLOT(KEEP_ALIVE),
+    [110] = SLOT(PROXY_AUTHENTICATE),
+    [113] = SLOT(UPGRADE),
+    [116] = SLOT(EXPECT),
+    [120] = SLOT(SERVER),
 };

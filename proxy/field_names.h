@@ -88,19 +88,35 @@ struct field_name {
 /* Indexed by enum field_id; row 0 is FIELD_OTHER. */
 extern const struct field_name field_names[FIELD_ID_COUNT];
 
-/* Perfect hash: every name of the table has a slot of its own. */
-#define FIELD_SLOT_BITS 7
-extern const uint32_t field_slot_multiplier;
-extern const uint8_t field_slots[1 << FIELD_SLOT_BITS]; /* enum field_id */
+/* The names again, padded with NUL, to be compared by vector. */
+#define FIELD_TEXT_BYTES 32
+extern const char field_texts[FIELD_ID_COUNT][FIELD_TEXT_BYTES];
 
-/* Set where token characters differ from their lower case; no other token character becomes a letter, digit or "-". */
+/* Perfect hash: every name of the table has a slot of its own, found from its key, which is its first eight bytes in
+   lower case plus its length. */
+struct field_slot {
+    uint8_t id; /* enum field_id; the only one that a name with this hash can have */
+    uint8_t name_bytes;
+};
+
+#define FIELD_SLOT_BITS 7
+#define FIELD_SLOT_MULTIPLIER 0x4fd3e758082a2f4dU
+extern const struct field_slot field_slots[1 << FIELD_SLOT_BITS];
+
+static inline const struct field_slot *field_slot_of(uint64_t key)
+{
+    return &field_slots[key * FIELD_SLOT_MULTIPLIER >> (64 - FIELD_SLOT_BITS)];
+}
+
+/* Sets the bit in which letters differ from their lower case. It makes no letter, digit or "-" of any other byte but a
+   control. */
 #define FIELD_LOWER_CASE 0x2020202020202020U
 
 static inline uint64_t field_word(const char *name)
 {
     uint64_t word;
     memcpy(&word, name, sizeof word);
-    return word | FIELD_LOWER_CASE;
+    return le64toh(word) | FIELD_LOWER_CASE;
 }
 
 static inline uint32_t field_half_word(const char *name)
@@ -110,30 +126,28 @@ static inline uint32_t field_half_word(const char *name)
     return le32toh(word) | (uint32_t)FIELD_LOWER_CASE;
 }
 
-/* First and last four bytes and the length in one word; of shorter names every byte. */
-static inline uint32_t field_key(const char *name, size_t name_bytes)
+/* The first eight bytes in lower case, or as many as there are. */
+static inline uint64_t field_first_word(const char *name, size_t name_bytes)
 {
+    if (name_bytes >= 8)
+        return field_word(name);
     if (name_bytes >= 4)
-        return field_half_word(name) * 3 + field_half_word(name + name_bytes - 4) +
-               (uint32_t)name_bytes;
-    if (name_bytes == 0)
-        return 0;
-    return ((uint32_t)(unsigned char)name[0] | (uint32_t)(unsigned char)name[name_bytes / 2] << 8 |
-            (uint32_t)(unsigned char)name[name_bytes - 1] << 16) |
-           0x202020;
+        return field_half_word(name) | (uint64_t)field_half_word(name + name_bytes - 4)
+                                           << 8 * (name_bytes - 4);
+    uint64_t word = 0;
+    for (size_t i = 0; i < name_bytes; i++)
+        word |= (uint64_t)((unsigned char)name[i] | 0x20) << 8 * i;
+    return word;
 }
 
-/* Whether two names of this length are the same but for case; both must be tokens. */
+/* Whether two names of this length are the same but for case. */
 static inline bool field_name_equal(const char *name, const char *other, size_t name_bytes)
 {
-    if (name_bytes < 4)
-        return field_key(name, name_bytes) == field_key(other, name_bytes);
     if (name_bytes < 8)
-        return field_half_word(name) == field_half_word(other) &&
-               field_half_word(name + name_bytes - 4) == field_half_word(other + name_bytes - 4);
+        return field_first_word(name, name_bytes) == field_first_word(other, name_bytes);
     for (size_t i = 0; i + 8 < name_bytes; i += 8) {
         if (field_word(name + i) != field_word(other + i))
-            return 0;
+            return false;
     }
     return field_word(name + name_bytes - 8) == field_word(other + name_bytes - 8);
 }
@@ -141,12 +155,11 @@ static inline bool field_name_equal(const char *name, const char *other, size_t 
 /* The id of a name in any case; FIELD_OTHER when not in the table. The name must be a token (RFC 9110 5.6.2). */
 static inline enum field_id field_id_of(const char *name, size_t name_bytes)
 {
-    uint32_t hash = field_key(name, name_bytes) * field_slot_multiplier;
-    enum field_id id = (enum field_id)field_slots[hash >> (32 - FIELD_SLOT_BITS)];
-    const struct field_name *row = &field_names[id];
-    if (row->name_bytes != name_bytes || id == FIELD_OTHER)
+    const struct field_slot *slot = field_slot_of(field_first_word(name, name_bytes) + name_bytes);
+    if (slot->name_bytes != name_bytes || name_bytes == 0)
         return FIELD_OTHER;
-    return field_name_equal(name, row->name, name_bytes) ? id : FIELD_OTHER;
+    return field_name_equal(name, field_texts[slot->id], name_bytes) ? (enum field_id)slot->id
+                                                                     : FIELD_OTHER;
 }
 
 #endif

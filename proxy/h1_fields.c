@@ -1,15 +1,15 @@
-/* One pass over the field lines: name, colon, value, line end; each byte is looked at once. */
+/* One pass over the field lines: name, colon, value, line end. Here are the exceptions; the loop is in its own file. */
 
 #include "proxy/h1_fields.h"
 
 #include "proxy/h1_scan.h"
 
-/* RFC 9112 5 and 5.1: why a line is not a field, by the byte that ended its name. */
-static enum h1_result bad_name(const struct h1_input *input, const char *at)
+#define LIKELY(condition) __builtin_expect((condition), 1)
+
+/* RFC 9112 5 and 5.1: why a line is not a field, by the byte at which its name ends. */
+static enum h1_result bad_name(char byte)
 {
-    if (at == input->end)
-        return input->at_end;
-    switch (*at) {
+    switch (byte) {
     case ' ':
     case '\t': return H1_SPACE_BEFORE_COLON;
     case '\n': return H1_BAD_LINE_END;
@@ -17,97 +17,113 @@ static enum h1_result bad_name(const struct h1_input *input, const char *at)
     }
 }
 
-/* RFC 9112 2.2 and RFC 9110 5.5: why a value does not end in CRLF, by the byte that ended it. */
-static enum h1_result bad_value(const struct h1_input *input, const char *at)
+/* Why a line that is not empty begins with no name. RFC 9112 5.2: obs-fold is refused in requests and responses alike;
+   2.2: so is white space before the first field. */
+static enum h1_result no_name(const struct h1_input *input, uint32_t at, bool first)
 {
-    if (at == input->end || (*at == '\r' && at + 1 == input->end))
-        return input->at_end;
-    return *at == '\r' || *at == '\n' ? H1_BAD_LINE_END : H1_BAD_FIELD_VALUE;
-}
-
-/* A line that begins with no name: the end of the fields, or nothing good. RFC 9112 5.2: obs-fold is refused in
-   requests and responses alike; 2.2: so is white space before the first field. */
-static enum h1_result no_name(struct h1_input *input, struct http_head *head)
-{
-    const char *at = input->at;
-    switch (*at) {
-    case '\r':
-        if (at + 1 == input->end)
-            return input->at_end;
-        if (at[1] != '\n')
-            return H1_BAD_LINE_END;
-        input->at = at + 2;
-        head->head_bytes = h1_input_offset(input, input->at);
-        return H1_OK;
+    switch (input->bytes[at]) {
+    case '\r': return at + 1 == input->end ? input->at_end : H1_BAD_LINE_END;
     case '\n': return H1_BAD_LINE_END;
     case ' ':
-    case '\t': return head->field_count ? H1_OBS_FOLD : H1_BAD_FIELD_NAME;
+    case '\t': return first ? H1_BAD_FIELD_NAME : H1_OBS_FOLD;
     default: return H1_BAD_FIELD_NAME;
     }
 }
 
-/* The name at input->at, up to its colon. */
-static enum h1_result parse_name(struct h1_input *input, struct http_field *field)
+/* A line that is not empty and that a step did not take for a field. OK: it is one, and its name is that long. */
+static enum h1_result judge_odd_line(const struct h1_input *input, uint32_t at, bool first,
+                                     uint32_t *ret_name_bytes)
 {
-    const char *name = input->at;
-    const char *at = h1_scan_plain(name, input->end);
-    if (at < input->end && *at != ':')
-        at = h1_scan_token(at, input->end);
-    if (at - name > UINT16_MAX)
+    const char *name = input->bytes + at;
+    const char *end = input->bytes + input->end;
+    size_t name_bytes = (size_t)(h1_scan(name, end, H1_CHAR_TOKEN) - name);
+    if (name_bytes > UINT16_MAX)
         return H1_HEAD_TOO_LARGE;
-    if (at == input->end || *at != ':')
-        return bad_name(input, at);
-    field->name_at = h1_input_offset(input, name);
-    field->name_bytes = (uint16_t)(at - name);
-    field->id = (uint8_t)field_id_of(name, field->name_bytes);
-    input->at = at + 1;
+    if (at + name_bytes == input->end)
+        return input->at_end;
+    if (name_bytes == 0)
+        return no_name(input, at, first);
+    if (name[name_bytes] != ':')
+        return bad_name(name[name_bytes]);
+    *ret_name_bytes = (uint32_t)name_bytes;
     return H1_OK;
 }
 
-/* The value at input->at without the white space around it, and its line end. */
-static enum h1_result parse_value(struct h1_input *input, struct http_field *field)
+/* RFC 9112 2.2 and RFC 9110 5.5: why a value does not end in CRLF, by the byte at which it ends. */
+static enum h1_result bad_value(const struct h1_input *input, uint32_t end)
 {
-    const char *value = input->at;
-    while (value < input->end && (*value == ' ' || *value == '\t'))
-        value++;
-    const char *at = h1_scan_value(value, input->end);
-    if (input->end - at < 2 || at[0] != '\r' || at[1] != '\n')
-        return bad_value(input, at);
-    input->at = at + 2;
-    while (at > value && (at[-1] == ' ' || at[-1] == '\t'))
-        at--;
-    field->value_at = h1_input_offset(input, value);
-    field->value_bytes = (uint32_t)(at - value);
-    return H1_OK;
+    if (end == input->end)
+        return input->at_end;
+    char byte = input->bytes[end];
+    if (byte == '\r' && end + 1 == input->end)
+        return input->at_end;
+    return byte == '\r' || byte == '\n' ? H1_BAD_LINE_END : H1_BAD_FIELD_VALUE;
 }
+
+/* Where the value begins behind more than one byte of white space (RFC 9110 5.5). */
+static const char *skip_space(struct h1_input *input, const char *at)
+{
+    at = h1_input_ahead(input, at);
+    while (*at == ' ' || *at == '\t')
+        at = h1_input_ahead(input, at + 1);
+    return at;
+}
+
+/* Where it ends before white space. */
+static uint32_t trim(const struct h1_input *input, uint32_t value, uint32_t end)
+{
+    while (end > value && (input->bytes[end - 1] == ' ' || input->bytes[end - 1] == '\t'))
+        end--;
+    return end;
+}
+
+static inline bool is_line_end(const char *at)
+{
+    return memcmp(at, "\r\n", 2) == 0;
+}
+
+static inline enum h1_result known_field(struct h1_rules *rules, struct http_head *head,
+                                         struct http_field *field, enum field_id id)
+{
+    uint8_t kinds = rules->role->kinds[id];
+    field->id = (uint8_t)id;
+    field->drop = kinds & H1_KIND_DROPPED;
+    head->seen[FIELD_ID_COUNT > 64 ? id / 64 : 0] |= (uint64_t)1 << id % 64;
+    return kinds & H1_KIND_TELLING ? h1_rules_field(rules, head, field) : H1_OK;
+}
+
+#define H1_JOIN(name, kind) name##_##kind
+#define H1_NAMED(name, kind) H1_JOIN(name, kind)
+#define H1_USE(name) H1_NAMED(name, H1_FOR)
+#define H1_TARGET(kind) H1_NAMED(H1_TARGET, kind)
+
+#define H1_TARGET_portable __attribute__((noinline, unused))
+#define H1_FOR portable
+#include "proxy/h1_fields_loop.h"
+#undef H1_FOR
+
+#ifdef __x86_64__
+#define H1_TARGET_sse2 __attribute__((noinline))
+#define H1_FOR sse2
+#include "proxy/h1_fields_loop.h"
+#undef H1_FOR
+
+#define H1_TARGET_avx2 __attribute__((noinline)) H1_AVX2
+#define H1_FOR avx2
+#include "proxy/h1_fields_loop.h"
+#undef H1_FOR
+#endif
 
 enum h1_result h1_parse_fields(struct h1_input *input, struct h1_rules *rules,
                                uint32_t fields_limit, struct http_head *head)
 {
-    const struct h1_role *role = rules->role;
-    if (fields_limit > head->field_limit)
-        fields_limit = head->field_limit;
-    for (;;) {
-        if (input->at == input->end)
-            return input->at_end;
-        if (!h1_char_is(*input->at, H1_CHAR_TOKEN))
-            return no_name(input, head);
-        if (head->field_count >= fields_limit)
-            return H1_TOO_MANY_FIELDS;
-        struct http_field *field = &head->fields[head->field_count];
-        enum h1_result result = parse_name(input, field);
-        if (result != H1_OK)
-            return result;
-        result = parse_value(input, field);
-        if (result != H1_OK)
-            return result;
-        head->field_count++;
-        head->seen[field->id / 64] |= (uint64_t)1 << field->id % 64;
-        field->drop = role->dropped_ids >> field->id & 1;
-        if (role->telling_ids >> field->id & 1) {
-            result = h1_rules_field(rules, head, field);
-            if (result != H1_OK)
-                return result;
-        }
-    }
+    const struct http_field *limit =
+        head->fields + (fields_limit < head->field_limit ? fields_limit : head->field_limit);
+#ifdef __x86_64__
+    if (h1_has_avx2())
+        return parse_fields_avx2(input, rules, limit, head);
+    return parse_fields_sse2(input, rules, limit, head);
+#else
+    return parse_fields_portable(input, rules, limit, head);
+#endif
 }

@@ -1,25 +1,32 @@
-/* Looking for the end of a head that arrives in pieces, without parsing it again for each. */
+/* The copy of the last bytes, and how a head that arrives byte by byte is not parsed for each. */
 
 #include "proxy/h1_input.h"
 
+const char *h1_input_pad(struct h1_input *input, const char *at)
+{
+    uint32_t offset = h1_input_offset(input, at);
+    char *middle = input->copy + H1_PAD_BYTES;
+    static const char nothing[H1_AHEAD_BYTES];
+    if (input->base == input->bytes) {
+        if (input->end >= H1_PAD_BYTES)
+            memcpy(input->copy, input->bytes + input->end - H1_PAD_BYTES, H1_PAD_BYTES);
+        else if (input->end)
+            memcpy(middle - input->end, input->bytes, input->end);
+        memcpy(middle, nothing, H1_AHEAD_BYTES);
+        input->base = (const char *)((uintptr_t)middle - input->end);
+        input->safe = (const char *)UINTPTR_MAX;
+    }
+    return (const char *)((uintptr_t)input->base + offset);
+}
+
 bool h1_input_grown(const char *bytes, size_t length, uint32_t limit_bytes, size_t *scanned)
 {
-    if (*scanned == 0 || *scanned > length || length >= limit_bytes || length < H1_SCAN_STEP_BYTES)
+    if (*scanned == 0 || *scanned > length || length >= limit_bytes)
         return true;
     const char *end = bytes + length;
-    const char *at = bytes + *scanned;
-    for (;;) {
-        at = h1_scan_value(at, end);
-        if (end - at < 2)
-            break; /* nothing but text, or a CR whose LF is yet to come */
-        if (at[0] != '\r' || at[1] != '\n')
-            return true;
-        if (at - bytes >= 2 && at[-2] == '\r' && at[-1] == '\n')
-            return true;
-        at += 2;
-    }
-    if (at < end && *at != '\r')
+    const char *stop = h1_scan(bytes + *scanned, end, H1_CHAR_VALUE);
+    if (stop < end && (*stop != '\r' || end - stop > 1))
         return true;
-    *scanned = (size_t)(at - bytes);
+    *scanned = (size_t)(stop - bytes);
     return false;
 }

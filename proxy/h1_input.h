@@ -1,12 +1,17 @@
 /*
- * The bytes a parser looks at: a cursor with an end, made safe for scans that read 16 bytes at once.
+ * The bytes a parser looks at, safe to be read in steps of 32 bytes up to their very end.
  *
  * Owns nothing. Thread: any. Errors: running out of bytes is `at_end`: too large where a limit cut the input, else
  * incomplete, so that more bytes never change a verdict once given.
+ *
+ * What lies ahead is read by pointer. It ends in NUL, which no part of a head may hold, so that nobody has to ask for the
+ * end before he has met one. Near the end the pointers move over into a padded copy of the last bytes; so what lies behind
+ * is read from `bytes`, by offset.
  */
 #ifndef EVENKEEL_PROXY_H1_INPUT_H
 #define EVENKEEL_PROXY_H1_INPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,38 +19,53 @@
 #include "proxy/h1_parse.h"
 #include "proxy/h1_scan.h"
 
+#define H1_AHEAD_BYTES 80 /* that may be read from a pointer that h1_input_ahead() gave */
+#define H1_PAD_BYTES 96   /* of the end of the input in the copy */
+
 struct h1_input {
-    const char *begin;
+    const char *bytes;
     const char *at;
-    const char *end;
+    const char *base; /* where offset 0 would be, for `at`: bytes, or before the copy */
+    const char *
+        safe; /* from here on, reading ahead needs the copy; beyond every pointer once there is one */
+    uint32_t end; /* offset */
     enum h1_result at_end;
-    char short_input[2 * H1_SCAN_STEP_BYTES];
+    char copy[H1_PAD_BYTES + H1_AHEAD_BYTES];
 };
 
-/* The first limit_bytes of the input at most. An input shorter than a scan's step is copied: it holds no whole head. */
 static inline void h1_input_init(struct h1_input *input, const char *bytes, size_t length,
                                  uint32_t limit_bytes)
 {
-    size_t window = length < limit_bytes ? length : limit_bytes;
-    input->at_end = length < limit_bytes ? H1_INCOMPLETE : H1_HEAD_TOO_LARGE;
-    input->begin = bytes;
-    if (window < H1_SCAN_STEP_BYTES) {
-        memset(input->short_input, 0, sizeof input->short_input);
-        if (window)
-            memcpy(input->short_input + H1_SCAN_STEP_BYTES, bytes, window);
-        input->begin = input->short_input + H1_SCAN_STEP_BYTES;
-    }
-    input->at = input->begin;
-    input->end = input->begin + window;
+    bool cut = length >= limit_bytes;
+    input->bytes = bytes;
+    input->at = bytes;
+    input->base = bytes;
+    input->end = cut ? limit_bytes : (uint32_t)length;
+    input->safe = bytes + (input->end < H1_PAD_BYTES ? 0 : input->end - H1_AHEAD_BYTES);
+    input->at_end = cut ? H1_HEAD_TOO_LARGE : H1_INCOMPLETE;
+}
+
+/* Makes the copy, if there is none; returns where `at` is in it. */
+const char *h1_input_pad(struct h1_input *input, const char *at);
+
+/* From what is returned, H1_AHEAD_BYTES may be read. `at` is not beyond the input's end. */
+static inline const char *h1_input_ahead(struct h1_input *input, const char *at)
+{
+    return __builtin_expect(at >= input->safe, 0) ? h1_input_pad(input, at) : at;
 }
 
 static inline uint32_t h1_input_offset(const struct h1_input *input, const char *at)
 {
-    return (uint32_t)(at - input->begin);
+    return (uint32_t)((uintptr_t)at - (uintptr_t)input->base);
 }
 
-/* Whether what came since *scanned can have ended the head or spoiled it; moves *scanned on if not. Every other byte is
-   for the parser to judge once the head is whole. */
+static inline bool h1_input_is_end(const struct h1_input *input, const char *at)
+{
+    return h1_input_offset(input, at) == input->end;
+}
+
+/* Whether what came since *scanned ends a line, or spoils one; moves *scanned on if not. So a head is parsed at most once
+   for each of its lines, however it arrives, and a line is judged when it is whole. */
 bool h1_input_grown(const char *bytes, size_t length, uint32_t limit_bytes, size_t *scanned);
 
 /* Where the next call may go on looking: before a CR whose LF is yet to come. */

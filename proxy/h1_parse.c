@@ -103,45 +103,31 @@ size_t h1_skip_empty_lines(const char *bytes, size_t length)
     return skipped;
 }
 
+/* All but the fields, their limit, and what only an accepted head has. */
 static void clear(struct http_head *head, const char *bytes)
 {
-    *head = (struct http_head){
-        .base = bytes,
-        .fields = head->fields,
-        .field_limit = head->field_limit,
-    };
+    const size_t first = offsetof(struct http_head, head_bytes);
+    head->base = bytes;
+    memset((char *)head + first, 0, offsetof(struct http_head, fields) - first);
+    memset(head->seen, 0, sizeof head->seen);
 }
 
-static struct span span_of(const struct h1_input *input, const char *at, const char *end)
+/* Why there is no line end at `at`. */
+static enum h1_result bad_line_end(const struct h1_input *input, const char *at)
 {
-    return (struct span){h1_input_offset(input, at), (uint32_t)(end - at)};
+    bool begun = *at == '\r' && h1_input_is_end(input, at + 1);
+    return begun || h1_input_is_end(input, at) ? input->at_end : H1_BAD_LINE_END;
 }
 
-/* CRLF at `at`, else why not. */
-static enum h1_result parse_line_end(struct h1_input *input, const char *at)
+/* A version that is not "HTTP/1.1". Another minor version of 1 is served as 1.1, the highest we know (RFC 9110 2.5);
+   another major one cannot be. */
+static enum h1_result parse_other_version(const struct h1_input *input, const char *at,
+                                          struct http_head *head)
 {
-    if (at == input->end || (*at == '\r' && at + 1 == input->end))
-        return input->at_end;
-    if (at[0] != '\r' || at[1] != '\n')
-        return H1_BAD_LINE_END;
-    input->at = at + 2;
-    return H1_OK;
-}
-
-/* "HTTP/1.1" or "HTTP/1.0" at input->at. Another minor version of 1 is served as 1.1, the highest we know (RFC 9110
-   2.5); another major one cannot be. */
-static enum h1_result parse_version(struct h1_input *input, struct http_head *head)
-{
-    const char *at = input->at;
-    size_t there = (size_t)(input->end - at);
-    if (there >= VERSION_BYTES && memcmp(at, "HTTP/1.1", VERSION_BYTES) == 0) {
-        input->at = at + VERSION_BYTES;
-        return H1_OK;
-    }
     static const char shape[VERSION_BYTES] = "HTTP/1.1";
-    for (size_t i = 0; i < VERSION_BYTES; i++) {
+    for (unsigned i = 0; i < VERSION_BYTES; i++) {
         bool digit = i == 5 || i == 7;
-        if (i == there)
+        if (h1_input_is_end(input, at + i))
             return input->at_end;
         if (digit ? at[i] < '0' || at[i] > '9' : at[i] != shape[i])
             return H1_BAD_VERSION;
@@ -150,7 +136,6 @@ static enum h1_result parse_version(struct h1_input *input, struct http_head *he
         return H1_VERSION_NOT_SUPPORTED;
     if (at[7] == '0')
         head->facts |= FACT_HTTP_1_0;
-    input->at = at + VERSION_BYTES;
     return H1_OK;
 }
 
@@ -158,16 +143,16 @@ static enum h1_result parse_version(struct h1_input *input, struct http_head *he
 static enum h1_result parse_method(struct h1_input *input, struct http_head *head)
 {
     const char *begin = input->at;
-    const char *end = h1_scan_token(begin, input->end);
+    const char *end = h1_scan(begin, begin + METHOD_MAX_BYTES + 1, H1_CHAR_TOKEN);
     size_t bytes = (size_t)(end - begin);
     if (bytes > METHOD_MAX_BYTES)
         return H1_BAD_METHOD;
-    if (end == input->end)
+    if (h1_input_is_end(input, end))
         return input->at_end;
+    if (bytes == 0 && *end == '\r' && h1_input_is_end(input, end + 1))
+        return input->at_end; /* it may begin an empty line, for the caller to skip */
     if (*end == '\n')
         return H1_BAD_LINE_END;
-    if (*end == '\r' && end + 1 == input->end)
-        return input->at_end; /* maybe an empty line, for the caller to skip */
     if (bytes == 0 || *end == '\r')
         return H1_BAD_START_LINE;
     if (*end != ' ')
@@ -176,72 +161,130 @@ static enum h1_result parse_method(struct h1_input *input, struct http_head *hea
         if (methods[i].name_bytes == bytes && memcmp(methods[i].name, begin, bytes) == 0)
             head->method = methods[i].method;
     }
-    head->method_text = span_of(input, begin, end);
+    head->method_text.bytes = (uint32_t)bytes;
     input->at = end + 1;
     return H1_OK;
 }
 
-/* RFC 9112 3: method SP request-target SP HTTP-version CRLF. What ends in the middle of the target because the head may
-   not be longer is a target too long. */
+/* Why no space ends a target, or what is wrong with an empty one. */
+static enum h1_result bad_target(const struct h1_input *input, const char *end)
+{
+    if (h1_input_is_end(input, end))
+        return input->at_end;
+    switch (*end) {
+    case '\n': return H1_BAD_LINE_END;
+    case '\r':
+    case ' ': return H1_BAD_START_LINE;
+    default: return H1_BAD_TARGET;
+    }
+}
+
+/* Target, version and line end: the rest of a request line behind the method. */
+static enum h1_result parse_target_and_version(struct h1_input *input, struct http_head *head)
+{
+    const char *end = input->at;
+    uint32_t target_at = h1_input_offset(input, end);
+    unsigned step;
+    while ((step = h1_target_step_any(end)) == H1_STEP_BYTES_any)
+        end = h1_input_ahead(input, end + step);
+    end += step;
+    uint32_t target_bytes = h1_input_offset(input, end) - target_at;
+    if (*end != ' ' || target_bytes == 0)
+        return bad_target(input, end);
+    const char *version = h1_input_ahead(input, end + 1);
+    if (memcmp(version, "HTTP/1.1\r\n", VERSION_BYTES + 2) != 0) {
+        enum h1_result result = parse_other_version(input, version, head);
+        if (result != H1_OK)
+            return result;
+        if (memcmp(version + VERSION_BYTES, "\r\n", 2) != 0)
+            return bad_line_end(input, version + VERSION_BYTES);
+    }
+    input->at = version + VERSION_BYTES + 2;
+    head->target = (struct span){target_at, target_bytes};
+    if (head->method != METHOD_CONNECT && input->bytes[target_at] == '/')
+        return H1_OK; /* RFC 9112 3.2.1: origin-form, what nearly all are */
+    return h1_parse_target(head->target, head);
+}
+
+/* RFC 9112 3: method SP request-target SP HTTP-version CRLF. What ends behind the method because the head may not be
+   longer is a target too long. */
 static enum h1_result parse_request_line(struct h1_input *input, struct http_head *head)
 {
-    enum h1_result too_large = input->at_end;
-    enum h1_result result = parse_method(input, head);
+    enum h1_result result = H1_OK;
+    enum h1_result at_end = input->at_end;
+    input->at = h1_input_ahead(input, input->at);
+    if (memcmp(input->at, "GET ", 4) == 0) {
+        head->method = METHOD_GET;
+        head->method_text.bytes = 3;
+        input->at += 4;
+    } else {
+        result = parse_method(input, head);
+    }
     if (result != H1_OK)
         return result;
-    if (input->at_end == H1_HEAD_TOO_LARGE)
+    if (at_end == H1_HEAD_TOO_LARGE)
         input->at_end = H1_TARGET_TOO_LONG;
-    const char *target = input->at;
-    const char *target_end = h1_scan_target(target, input->end);
-    if (target_end == input->end)
-        return input->at_end;
-    if (*target_end == '\n')
-        return H1_BAD_LINE_END;
-    if (*target_end == '\r' || (*target_end == ' ' && target_end == target))
-        return H1_BAD_START_LINE;
-    if (*target_end != ' ')
-        return H1_BAD_TARGET;
-    input->at = target_end + 1;
-    result = parse_version(input, head);
-    if (result == H1_OK)
-        result = parse_line_end(input, input->at);
-    if (result != H1_OK)
-        return result;
-    input->at_end = too_large;
-    return h1_parse_target(target, target_end, input->begin, head);
+    result = parse_target_and_version(input, head);
+    input->at_end = at_end;
+    return result;
+}
+
+/* RFC 9110 15: three digits, 100 to 599. */
+static enum h1_result parse_status(const struct h1_input *input, const char *at,
+                                   struct http_head *head)
+{
+    unsigned status = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        if (at[i] < '0' || at[i] > '9')
+            return h1_input_is_end(input, at + i) ? input->at_end : H1_BAD_STATUS;
+        status = status * 10 + (unsigned)(at[i] - '0');
+    }
+    head->status = (uint16_t)status;
+    return status < 100 || status > 599 ? H1_BAD_STATUS : H1_OK;
+}
+
+/* The first byte from `at` on that no reason may hold. */
+static const char *reason_end(struct h1_input *input, const char *at)
+{
+    for (;;) {
+        uint32_t stops;
+        while ((stops = h1_text_stops_any(at)) == 0)
+            at = h1_input_ahead(input, at + H1_STEP_BYTES_any);
+        at += __builtin_ctz(stops);
+        if (*at != '\t')
+            return at;
+        at = h1_input_ahead(input, at + 1);
+    }
 }
 
 /* RFC 9112 4: HTTP-version SP 3DIGIT SP [ reason-phrase ] CRLF. The second space may be missing together with the
    reason: servers that leave it out are common, and nothing can be mistaken. */
 static enum h1_result parse_status_line(struct h1_input *input, struct http_head *head)
 {
-    enum h1_result result = parse_version(input, head);
+    const char *at = h1_input_ahead(input, input->at);
+    if (memcmp(at, "HTTP/1.1 ", VERSION_BYTES + 1) != 0) {
+        enum h1_result result = parse_other_version(input, at, head);
+        if (result != H1_OK)
+            return result;
+        if (at[VERSION_BYTES] != ' ')
+            return h1_input_is_end(input, at + VERSION_BYTES) ? input->at_end : H1_BAD_VERSION;
+    }
+    at += VERSION_BYTES + 1;
+    enum h1_result result = parse_status(input, at, head);
     if (result != H1_OK)
         return result;
-    const char *at = input->at;
-    unsigned status = 0;
-    for (size_t i = 0; i < 4; i++) {
-        if (at + i == input->end)
-            return input->at_end;
-        if (i == 0 ? at[i] != ' ' : at[i] < '0' || at[i] > '9')
-            return i == 0 ? H1_BAD_VERSION : H1_BAD_STATUS;
-        if (i > 0)
-            status = status * 10 + (unsigned)(at[i] - '0');
-    }
-    if (status < 100 || status > 599)
-        return H1_BAD_STATUS;
-    head->status = (uint16_t)status;
-    at += 4;
-    if (at == input->end)
-        return input->at_end;
+    at += 3;
     if (*at == ' ') {
-        const char *reason_end = h1_scan_value(at + 1, input->end);
-        head->reason = span_of(input, at + 1, reason_end);
-        at = reason_end;
-    } else if (*at != '\r' && *at != '\n') {
+        uint32_t reason_at = h1_input_offset(input, ++at);
+        at = reason_end(input, at);
+        head->reason = (struct span){reason_at, h1_input_offset(input, at) - reason_at};
+        if (*at != '\r' && *at != '\n' && !h1_input_is_end(input, at))
+            return H1_BAD_START_LINE;
+    } else if (*at != '\r' && *at != '\n' && !h1_input_is_end(input, at)) {
         return H1_BAD_STATUS;
     }
-    if (at < input->end && *at != '\r' && *at != '\n')
-        return H1_BAD_START_LINE;
-    return parse_line_end(input, at);
+    if (memcmp(at, "\r\n", 2) != 0)
+        return bad_line_end(input, at);
+    input->at = at + 2;
+    return H1_OK;
 }

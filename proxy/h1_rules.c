@@ -8,37 +8,40 @@
 #include "proxy/h1_scan.h"
 #include "proxy/h1_target.h"
 
-_Static_assert(FIELD_ID_COUNT <= 64, "sets of field ids are one word");
+#define DROPPED(flags, wanted) (((flags) & (wanted)) ? H1_KIND_DROPPED : 0)
 
-#define ID(id) ((uint64_t)1 << FIELD_##id)
-#define FLAGGED(id, flags, wanted) ((uint64_t)(((flags) & (wanted)) != 0) << FIELD_##id)
+/* What the rules listen to in requests, and in responses. */
+#define TELLING_REQUEST(id)                                                                 \
+    ((id) == FIELD_HOST || (id) == FIELD_EXPECT || (id) == FIELD_TE || TELLING_RESPONSE(id) \
+         ? H1_KIND_TELLING                                                                  \
+         : 0)
+#define TELLING_RESPONSE(id)                                            \
+    ((id) == FIELD_CONTENT_LENGTH || (id) == FIELD_TRANSFER_ENCODING || \
+             (id) == FIELD_CONNECTION || (id) == FIELD_UPGRADE          \
+         ? H1_KIND_TELLING                                              \
+         : 0)
 
-const struct h1_role h1_request_role = {
-    .dropped_ids = 0
-#define X(id, name, request, response) | FLAGGED(id, request, FIELD_HOP | FIELD_FRAMING)
-    FIELD_NAMES(X),
+const struct h1_role h1_request_role = {{
+#define X(id, name, request, response) \
+    [FIELD_##id] = DROPPED(request, FIELD_HOP | FIELD_FRAMING) | TELLING_REQUEST(FIELD_##id),
+    FIELD_NAMES(X)
 #undef X
-    .telling_ids = ID(HOST) | ID(CONTENT_LENGTH) | ID(TRANSFER_ENCODING) | ID(CONNECTION) |
-                   ID(EXPECT) | ID(TE) | ID(UPGRADE),
-};
+}};
 
-const struct h1_role h1_response_role = {
-    .dropped_ids = 0
-#define X(id, name, request, response) | FLAGGED(id, response, FIELD_HOP | FIELD_FRAMING)
-    FIELD_NAMES(X),
+const struct h1_role h1_response_role = {{
+#define X(id, name, request, response) \
+    [FIELD_##id] = DROPPED(response, FIELD_HOP | FIELD_FRAMING) | TELLING_RESPONSE(FIELD_##id),
+    FIELD_NAMES(X)
 #undef X
-    .telling_ids = ID(CONTENT_LENGTH) | ID(TRANSFER_ENCODING) | ID(CONNECTION) | ID(UPGRADE),
-};
+}};
 
 /* Trailers do not say which way they go: what neither way may carry is dropped (RFC 9110 6.5.1). */
-const struct h1_role h1_trailer_role = {
-    .dropped_ids = 0
+const struct h1_role h1_trailer_role = {{
 #define X(id, name, request, response) \
-    | FLAGGED(id, (request) | (response), FIELD_HOP | FIELD_FRAMING | FIELD_NO_TRAILER)
-    FIELD_NAMES(X),
+    [FIELD_##id] = DROPPED((request) | (response), FIELD_HOP | FIELD_FRAMING | FIELD_NO_TRAILER),
+    FIELD_NAMES(X)
 #undef X
-    .telling_ids = 0,
-};
+}};
 
 struct element {
     const char *at;
@@ -76,17 +79,24 @@ static bool element_is(const struct element *element, const char *word, size_t w
 
 #define ELEMENT_IS(element, word) element_is((element), (word), sizeof(word) - 1)
 
+/* Whether it is this word in any case. A value holds no control that would become a "-" or a digit in lower case. */
+static inline bool is_word(const char *at, const char *end, const char *word, size_t word_bytes)
+{
+    return (size_t)(end - at) == word_bytes && field_name_equal(at, word, word_bytes);
+}
+
 static bool is_token(const struct element *element)
 {
     const char *end = element->at + element->bytes;
-    return element->bytes && h1_scan_token(element->at, end) == end;
+    return element->bytes && h1_scan(element->at, end, H1_CHAR_TOKEN) == end;
 }
 
 /* RFC 9112 3.2: exactly one, whatever the target says; an empty one names nobody, and http has no URI without a host
    (RFC 9110 4.2.1). The authority of an absolute-form target wins (RFC 9112 3.2.2). */
-static enum h1_result note_host(struct http_head *head, const char *at, const char *end)
+static enum h1_result note_host(const struct h1_rules *rules, struct http_head *head,
+                                const char *at, const char *end)
 {
-    if (!h1_authority_valid(at, end))
+    if (!h1_authority_valid(at, end, rules->host_plain_bytes))
         return H1_BAD_HOST;
     if (!(head->facts & FACT_ABSOLUTE_FORM))
         head->host = (struct span){(uint32_t)(at - head->base), (uint32_t)(end - at)};
@@ -98,16 +108,17 @@ static enum h1_result note_host(struct http_head *head, const char *at, const ch
 static enum h1_result note_content_length(struct h1_rules *rules, bool again, const char *at,
                                           const char *end)
 {
-    const uint64_t most = INT64_MAX;
     uint64_t length = 0;
     if (at == end)
         return H1_BAD_CONTENT_LENGTH;
     for (; at < end; at++) {
         unsigned digit = (unsigned char)*at - (unsigned)'0';
-        if (digit > 9 || length > (most - digit) / 10)
+        if (digit > 9 || length > INT64_MAX / 10)
             return H1_BAD_CONTENT_LENGTH;
-        length = length * 10 + digit;
+        length = length * 10 + digit; /* below 2^63 + 2 */
     }
+    if (length > INT64_MAX)
+        return H1_BAD_CONTENT_LENGTH;
     if (again)
         return length == rules->content_length ? H1_BAD_CONTENT_LENGTH
                                                : H1_DIFFERING_CONTENT_LENGTHS;
@@ -116,7 +127,8 @@ static enum h1_result note_content_length(struct h1_rules *rules, bool again, co
 }
 
 /* RFC 9112 6.1, 7: codings over all Transfer-Encoding fields in order; judged once they are all known. */
-static void note_codings(struct h1_rules *rules, const char *at, const char *end)
+static __attribute__((noinline)) enum h1_result note_codings(struct h1_rules *rules, const char *at,
+                                                             const char *end)
 {
     struct element coding;
     while (next_element(&at, end, &coding)) {
@@ -128,11 +140,13 @@ static void note_codings(struct h1_rules *rules, const char *at, const char *end
         else
             rules->bad_coding = true;
     }
+    return H1_OK;
 }
 
 /* RFC 9110 7.6.1. What is no token names no field: it is skipped. */
-static enum h1_result note_options(struct h1_rules *rules, struct http_head *head, const char *at,
-                                   const char *end)
+static __attribute__((noinline)) enum h1_result note_option_list(struct h1_rules *rules,
+                                                                 struct http_head *head,
+                                                                 const char *at, const char *end)
 {
     struct element option;
     while (next_element(&at, end, &option)) {
@@ -150,10 +164,20 @@ static enum h1_result note_options(struct h1_rules *rules, struct http_head *hea
     return H1_OK;
 }
 
+static enum h1_result note_options(struct h1_rules *rules, struct http_head *head, const char *at,
+                                   const char *end)
+{
+    if (!is_word(at, end, "keep-alive", 10)) /* what nearly all say */
+        return note_option_list(rules, head, at, end);
+    head->facts |= FACT_KEEP_ALIVE;
+    return H1_OK;
+}
+
 /* RFC 9110 10.1.1: 100-continue is the only expectation there is; HTTP/1.0 has none, and it must not seem so to the
    next hop. */
-static enum h1_result note_expectations(struct http_head *head, struct http_field *field,
-                                        const char *at, const char *end)
+static __attribute__((noinline)) enum h1_result note_expectations(struct http_head *head,
+                                                                  struct http_field *field,
+                                                                  const char *at, const char *end)
 {
     struct element expectation;
     if (head->facts & FACT_HTTP_1_0) {
@@ -169,23 +193,27 @@ static enum h1_result note_expectations(struct http_head *head, struct http_fiel
 }
 
 /* RFC 9110 10.1.4. */
-static void note_te(struct http_head *head, const char *at, const char *end)
+static __attribute__((noinline)) enum h1_result note_te(struct http_head *head, const char *at,
+                                                        const char *end)
 {
     struct element coding;
     while (next_element(&at, end, &coding)) {
         if (ELEMENT_IS(&coding, "trailers"))
             head->facts |= FACT_TE_TRAILERS;
     }
+    return H1_OK;
 }
 
 /* RFC 9110 7.8. */
-static void note_protocols(struct http_head *head, const char *at, const char *end)
+static __attribute__((noinline)) enum h1_result note_protocols(struct http_head *head,
+                                                               const char *at, const char *end)
 {
     struct element protocol;
     while (next_element(&at, end, &protocol)) {
         if (ELEMENT_IS(&protocol, "websocket"))
             head->facts |= FACT_UPGRADE_WEBSOCKET;
     }
+    return H1_OK;
 }
 
 enum h1_result h1_rules_field(struct h1_rules *rules, struct http_head *head,
@@ -193,24 +221,19 @@ enum h1_result h1_rules_field(struct h1_rules *rules, struct http_head *head,
 {
     const char *at = head->base + field->value_at;
     const char *end = at + field->value_bytes;
-    enum field_id id = (enum field_id)field->id;
-    bool again = rules->noted_ids >> id & 1;
-    rules->noted_ids |= (uint64_t)1 << id;
-    if (id == FIELD_HOST)
-        return again ? H1_SEVERAL_HOSTS : note_host(head, at, end);
-    if (id == FIELD_CONTENT_LENGTH)
-        return note_content_length(rules, again, at, end);
-    if (id == FIELD_CONNECTION)
-        return note_options(rules, head, at, end);
-    if (id == FIELD_EXPECT)
-        return note_expectations(head, field, at, end);
-    if (id == FIELD_TRANSFER_ENCODING)
-        note_codings(rules, at, end);
-    else if (id == FIELD_TE)
-        note_te(head, at, end);
-    else if (id == FIELD_UPGRADE)
-        note_protocols(head, at, end);
-    return H1_OK;
+    uint64_t bit = (uint64_t)1 << field->id;
+    bool again = rules->noted_ids & bit;
+    rules->noted_ids |= bit;
+    switch (field->id) {
+    case FIELD_HOST: return again ? H1_SEVERAL_HOSTS : note_host(rules, head, at, end);
+    case FIELD_CONNECTION: return note_options(rules, head, at, end);
+    case FIELD_CONTENT_LENGTH: return note_content_length(rules, again, at, end);
+    case FIELD_TRANSFER_ENCODING: return note_codings(rules, at, end);
+    case FIELD_EXPECT: return note_expectations(head, field, at, end);
+    case FIELD_TE: return note_te(head, at, end);
+    case FIELD_UPGRADE: return note_protocols(head, at, end);
+    default: return H1_OK;
+    }
 }
 
 /* RFC 9112 6.1-6.3: chunked once and last, or nobody knows where the message ends; another coding before it we could

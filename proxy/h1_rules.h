@@ -12,10 +12,14 @@
 
 #include "proxy/h1_parse.h"
 
-/* Sets of enum field_id, a bit each. */
+/* What a field is to the parser. */
+enum h1_kind {
+    H1_KIND_DROPPED = 1, /* not forwarded: the value of http_field.drop */
+    H1_KIND_TELLING = 2, /* h1_rules_field() wants it */
+};
+
 struct h1_role {
-    uint64_t dropped_ids; /* not forwarded */
-    uint64_t telling_ids; /* h1_rules_field() wants them */
+    uint8_t kinds[FIELD_ID_COUNT]; /* enum h1_kind bits by enum field_id */
 };
 
 extern const struct h1_role h1_request_role;
@@ -31,6 +35,7 @@ struct h1_rules {
     uint32_t
         chunked_count; /* transfer codings so far: chunked, others, and whether the last one was chunked */
     uint32_t other_count;
+    uint32_t host_plain_bytes; /* so many first bytes of Host are letters, digits, "-" and "." */
     bool chunked_last;
     bool bad_coding;
     bool nominates; /* Connection names something besides close, keep-alive, upgrade and te */

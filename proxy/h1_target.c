@@ -9,43 +9,49 @@
 #include "proxy/h1_scan.h"
 
 #define PORT_MAX 65535
+#define PORT_MAX_DIGITS 5
 
 /* Where the host at `at` ends, or NULL. */
 static const char *ip_literal_end(const char *at, const char *end);
 static const char *reg_name_end(const char *at, const char *end);
 /* Whether [at, end) is ":" and a port; the port may be empty (RFC 3986 3.2.3) if may_be_empty. */
 static bool port_valid(const char *at, const char *end, bool may_be_empty);
-static enum h1_result absolute_form(const char *at, const char *end, const char *begin,
-                                    struct http_head *head);
+static enum h1_result absolute_form(const char *at, const char *end, struct http_head *head);
 
-static struct span span_of(const char *begin, const char *at, const char *end)
+static struct span span_of(const struct http_head *head, const char *at, const char *end)
 {
-    return (struct span){.at = (uint32_t)(at - begin), .bytes = (uint32_t)(end - at)};
+    return (struct span){.at = (uint32_t)(at - head->base), .bytes = (uint32_t)(end - at)};
 }
 
-enum h1_result h1_parse_target(const char *at, const char *end, const char *begin,
-                               struct http_head *head)
+enum h1_result h1_parse_target(struct span target, struct http_head *head)
 {
-    head->target = span_of(begin, at, end);
+    const char *at = head_text(head, target);
+    const char *end = at + target.bytes;
+    head->target = target;
+    if (*at == '/' && head->method != METHOD_CONNECT) /* RFC 9112 3.2.1: origin-form */
+        return H1_OK;
     if (head->method ==
         METHOD_CONNECT) { /* RFC 9112 3.2.3: authority-form, with a port (RFC 9110 9.3.6) */
         const char *host_end = *at == '[' ? ip_literal_end(at, end) : reg_name_end(at, end);
         return host_end && host_end > at && port_valid(host_end, end, false) ? H1_OK
                                                                              : H1_BAD_TARGET;
     }
-    if (*at == '/') /* RFC 9112 3.2.1: origin-form */
-        return H1_OK;
-    if (*at == '*' && end - at == 1) { /* RFC 9112 3.2.4: asterisk-form */
+    if (*at == '*' && target.bytes == 1) { /* RFC 9112 3.2.4: asterisk-form */
         head->facts |= FACT_ASTERISK;
         return head->method == METHOD_OPTIONS ? H1_OK : H1_BAD_TARGET;
     }
-    return absolute_form(at, end, begin, head);
+    return absolute_form(at, end, head);
 }
 
-bool h1_authority_valid(const char *at, const char *end)
+bool h1_authority_valid(const char *at, const char *end, size_t plain_bytes)
 {
-    if (at == end)
+    size_t bytes = (size_t)(end - at);
+    if (bytes == 0)
         return false;
+    if (plain_bytes >= bytes)
+        return true;
+    if (plain_bytes && at[plain_bytes] == ':')
+        return port_valid(at + plain_bytes, end, true);
     const char *host_end = *at == '[' ? ip_literal_end(at, end) : reg_name_end(at, end);
     return host_end && host_end > at && port_valid(host_end, end, true);
 }
@@ -53,8 +59,7 @@ bool h1_authority_valid(const char *at, const char *end)
 /* RFC 9112 3.2.2: http and https only; userinfo is refused (RFC 9110 4.2.4), as is an empty host (RFC 9110 4.2.1). An
    empty path becomes "/", for OPTIONS "*" (RFC 9112 3.2.4); with a query behind it there is no "/" in the bytes that the
    span could show, and nobody sends that: refused. */
-static enum h1_result absolute_form(const char *at, const char *end, const char *begin,
-                                    struct http_head *head)
+static enum h1_result absolute_form(const char *at, const char *end, struct http_head *head)
 {
     size_t scheme_bytes;
     if (end - at > 7 && strncasecmp(at, "http://", 7) == 0)
@@ -67,13 +72,13 @@ static enum h1_result absolute_form(const char *at, const char *end, const char 
     const char *path = authority;
     while (path < end && *path != '/' && *path != '?')
         path++;
-    if (!h1_authority_valid(authority, path))
+    if (!h1_authority_valid(authority, path, 0))
         return H1_BAD_TARGET;
     head->facts |= FACT_ABSOLUTE_FORM;
-    head->host = span_of(begin, authority, path);
-    head->target = span_of(begin, path, end);
+    head->host = span_of(head, authority, path);
+    head->target = span_of(head, path, end);
     if (path == end) {
-        head->target = span_of(begin, authority - 1, authority);
+        head->target = span_of(head, authority - 1, authority);
         if (head->method == METHOD_OPTIONS)
             head->facts |= FACT_ASTERISK;
     } else if (*path == '?') {
@@ -100,7 +105,7 @@ static const char *ip_literal_end(const char *at, const char *end)
    ",": it is what two Host fields look like once joined (RFC 9110 5.3). */
 static const char *reg_name_end(const char *at, const char *end)
 {
-    return h1_scan_portable(at, end, H1_CHAR_HOST);
+    return h1_scan(at, end, H1_CHAR_HOST);
 }
 
 static bool port_valid(const char *at, const char *end, bool may_be_empty)
@@ -111,13 +116,14 @@ static bool port_valid(const char *at, const char *end, bool may_be_empty)
         return false;
     if (at == end)
         return may_be_empty;
+    if (end - at > PORT_MAX_DIGITS)
+        return false;
     unsigned port = 0;
-    for (; at < end; at++) {
-        if (*at < '0' || *at > '9')
+    do {
+        unsigned digit = (unsigned char)*at - (unsigned)'0';
+        if (digit > 9)
             return false;
-        port = port * 10 + (unsigned)(*at - '0');
-        if (port > PORT_MAX)
-            return false;
-    }
-    return true;
+        port = port * 10 + digit;
+    } while (++at < end);
+    return port <= PORT_MAX;
 }

@@ -7,15 +7,16 @@
 #define EVENKEEL_PROXY_H1_TARGET_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "proxy/h1_parse.h"
 
-/* Judges the target [at, end), which is visible ASCII without "#" and not empty, by the head's method; sets target, host and facts. */
-__attribute__((warn_unused_result)) enum h1_result h1_parse_target(const char *at, const char *end,
-                                                                   const char *begin,
+/* Judges the target, which is visible ASCII without "#" and not empty, by the head's method; sets target, host and facts. */
+__attribute__((warn_unused_result)) enum h1_result h1_parse_target(struct span target,
                                                                    struct http_head *head);
 
-/* Whether [at, end) is uri-host [ ":" port ] with a host that is not empty. */
-bool h1_authority_valid(const char *at, const char *end);
+/* Whether [at, end) is uri-host [ ":" port ] with a host that is not empty. The first plain_bytes are known to be
+   letters, digits, "-" or "."; 0 is always right. */
+bool h1_authority_valid(const char *at, const char *end, size_t plain_bytes);
 
 #endif

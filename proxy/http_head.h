@@ -78,7 +78,7 @@ struct http_head {
     struct span reason; /* responses */
     struct http_field *fields;
     uint32_t field_limit; /* room in fields[] */
-    uint64_t seen[2];     /* a bit per enum field_id that occurs */
+    uint64_t seen[2];     /* a bit per enum field_id that occurs, but FIELD_OTHER */
 };
 
 static inline const char *head_text(const struct http_head *head, struct span span)

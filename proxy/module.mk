@@ -40,6 +40,7 @@ libproxy_a_SOURCES = \
 	%D%/h1_body.h \
 	%D%/h1_fields.c \
 	%D%/h1_fields.h \
+	%D%/h1_fields_loop.h \
 	%D%/h1_input.c \
 	%D%/h1_input.h \
 	%D%/h1_parse.c \
