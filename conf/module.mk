@@ -1,6 +1,23 @@
 noinst_LIBRARIES += libconf.a
 libconf_a_SOURCES = \
-	%D%/settings.h
+	%D%/arena.c \
+	%D%/arena.h \
+	%D%/check.c \
+	%D%/check.h \
+	%D%/checklist.c \
+	%D%/checklist.h \
+	%D%/dump.c \
+	%D%/dump.h \
+	%D%/load.c \
+	%D%/load.h \
+	%D%/schema.c \
+	%D%/schema.h \
+	%D%/schema_types.c \
+	%D%/schema_types.h \
+	%D%/settings.c \
+	%D%/settings.h \
+	%D%/value.c \
+	%D%/value.h
 
 # Writes the reference documentation from the schema: see docs/module.mk.
 if HAVE_GENDOC

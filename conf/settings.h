@@ -246,9 +246,10 @@ struct drain_settings {
 };
 
 struct settings {
-    unsigned worker_count; /* resolved: at least 1 */
-    const char *user;      /* "": stay */
-    const char *pid_file;  /* "": none */
+    uint64_t worker_setting_count; /* as configured: 0 is one per processor */
+    unsigned worker_count;         /* resolved: at least 1 */
+    const char *user;              /* "": stay */
+    const char *pid_file;          /* "": none */
     struct address_prefix *trusted_peers;
     size_t trusted_peer_count;
     struct admin_settings admin;

@@ -1,5 +1,13 @@
 noinst_LIBRARIES += libproxy.a
 libproxy_a_SOURCES = \
+	%D%/reasons.c \
+	%D%/log_ring.h \
+	%D%/log_ring.c \
+	%D%/log_file.h \
+	%D%/log_file.c \
+	%D%/log.c \
+	%D%/access_log.h \
+	%D%/access_log.c \
 	%D%/admin.h \
 	%D%/attempt.c \
 	%D%/attempt.h \

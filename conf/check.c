@@ -1,0 +1,223 @@
+/* Checks between keys, one function each. */
+#include "conf/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/load.h"
+#include "conf/value.h"
+
+static void check_names(struct loading *loading)
+{
+    struct settings *settings = loading->settings;
+    for (size_t i = 0; i < settings->route_count; i++) {
+        struct route_settings *route = &settings->routes[i];
+        if (route->name == NULL) {
+            route->name = arena_printf(&loading->arena, "route-%zu", i + 1);
+        }
+        for (size_t j = 0; j < i && route->name != NULL; j++) {
+            if (strcmp(settings->routes[j].name, route->name) == 0) {
+                char path[64];
+                snprintf(path, sizeof path, "routes.[%zu].name", i);
+                loading_say(loading, SETTINGS_ERROR, path, "\"%s\" is the name of another route",
+                            route->name);
+            }
+        }
+    }
+}
+
+/* The existing name nearest to one that does not exist. */
+static const char *nearest(const char *name, const void *items, size_t count, size_t item_bytes)
+{
+    const char *best = NULL;
+    size_t best_distance = 4;
+    for (size_t i = 0; i < count; i++) {
+        const char *known = *(const char *const *)((const char *)items + i * item_bytes);
+        size_t distance = value_distance(known, name);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = known;
+        }
+    }
+    return best;
+}
+
+static void say_unknown_name(struct loading *loading, size_t route, const char *key,
+                             const char *name, const char *near)
+{
+    char path[64];
+    snprintf(path, sizeof path, "routes.[%zu].%s", route, key);
+    if (near != NULL) {
+        loading_say(loading, SETTINGS_ERROR, path, "there is no %s \"%s\"; the nearest is \"%s\"",
+                    key, name, near);
+    } else {
+        loading_say(loading, SETTINGS_ERROR, path, "there is no %s \"%s\"", key, name);
+    }
+}
+
+static void check_references(struct loading *loading)
+{
+    struct settings *settings = loading->settings;
+    for (size_t i = 0; i < settings->route_count; i++) {
+        struct route_settings *route = &settings->routes[i];
+        bool found = false;
+        char path[64];
+        snprintf(path, sizeof path, "routes.[%zu]", i);
+        if (route->upstream == NULL) {
+            loading_say(loading, SETTINGS_ERROR, path, "expected an upstream");
+            continue;
+        }
+        for (size_t j = 0; j < settings->upstream_count; j++) {
+            if (strcmp(settings->upstreams[j].name, route->upstream) == 0) {
+                route->upstream_index = j;
+                found = true;
+            }
+        }
+        if (!found) {
+            say_unknown_name(loading, i, "upstream", route->upstream,
+                             nearest(route->upstream, settings->upstreams, settings->upstream_count,
+                                     sizeof *settings->upstreams));
+        }
+        found = route->listener == NULL;
+        for (size_t j = 0; j < settings->listener_count && !found; j++) {
+            found = strcmp(settings->listeners[j].name, route->listener) == 0;
+        }
+        if (!found) {
+            say_unknown_name(loading, i, "listener", route->listener,
+                             nearest(route->listener, settings->listeners, settings->listener_count,
+                                     sizeof *settings->listeners));
+        }
+    }
+}
+
+static bool route_takes_all(const struct route_settings *route)
+{
+    return route->listener == NULL && route->host == NULL && route->method_count == 0 &&
+           route->header_name == NULL &&
+           (route->path_prefix == NULL || strcmp(route->path_prefix, "/") == 0);
+}
+
+static void check_shadows(struct loading *loading)
+{
+    const struct settings *settings = loading->settings;
+    for (size_t i = 0; i + 1 < settings->route_count; i++) {
+        if (route_takes_all(&settings->routes[i])) {
+            char path[64];
+            snprintf(path, sizeof path, "routes.[%zu]", i + 1);
+            loading_say(loading, SETTINGS_WARNING, path,
+                        "never used: route \"%s\" before it takes every request",
+                        settings->routes[i].name);
+            return;
+        }
+    }
+}
+
+static void check_listeners(struct loading *loading)
+{
+    const struct settings *settings = loading->settings;
+    char path[128];
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_settings *listener = &settings->listeners[i];
+        snprintf(path, sizeof path, "listeners.%s", listener->name);
+        if (listener->listen_text == NULL) {
+            loading_say(loading, SETTINGS_ERROR, path, "expected listen = \"ADDRESS:PORT\"");
+            continue;
+        }
+        if (listener->listen.any.sa_family == AF_UNIX) {
+            loading_say(loading, SETTINGS_ERROR, path,
+                        "listen: expected an IP address and port, got \"%s\"",
+                        listener->listen_text);
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (settings->listeners[j].listen_text != NULL &&
+                address_equal(&settings->listeners[j].listen, &listener->listen)) {
+                loading_say(loading, SETTINGS_ERROR, path, "listens on the address of \"%s\"",
+                            settings->listeners[j].name);
+            }
+        }
+        /* to serve plain text where TLS was asked for would be worse than not to start */
+        if (listener->tls.enabled) {
+            loading_say(loading, SETTINGS_ERROR, path,
+                        "tls is not active in this version: refusing to serve it in the clear");
+        }
+        if (listener->proxy_protocol) {
+            loading_say(loading, SETTINGS_ERROR, path,
+                        "proxy_protocol is not active in this version");
+        }
+    }
+}
+
+static void check_upstream(struct loading *loading, const struct upstream_settings *upstream)
+{
+    char path[128];
+    const struct timeout_settings *timeouts = &upstream->timeouts;
+    snprintf(path, sizeof path, "upstreams.%s", upstream->name);
+    if (upstream->endpoint_count == 0) {
+        loading_say(loading, SETTINGS_ERROR, path,
+                    "expected at least one of endpoints = [ \"HOST:PORT\" ]");
+    }
+    for (size_t i = 0; i < upstream->endpoint_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(upstream->endpoints[i].host, upstream->endpoints[j].host) == 0 &&
+                upstream->endpoints[i].port == upstream->endpoints[j].port) {
+                loading_say(loading, SETTINGS_ERROR, path,
+                            "endpoint \"%s\" stands here twice; weights say how much it takes",
+                            upstream->endpoints[i].text);
+            }
+        }
+    }
+    if (upstream->tls.enabled) {
+        loading_say(loading, SETTINGS_ERROR, path,
+                    "tls is not active in this version: refusing to speak in the clear");
+    }
+    if (upstream->breaker.open_min_ms > upstream->breaker.open_max_ms) {
+        loading_say(loading, SETTINGS_ERROR, path,
+                    "breaker.open_min is longer than breaker.open_max");
+    }
+    if (upstream->retry.backoff_base_ms > upstream->retry.backoff_max_ms) {
+        loading_say(loading, SETTINGS_ERROR, path,
+                    "retry.backoff_base is longer than retry.backoff_max");
+    }
+    if (upstream->pool.warm_min_count > upstream->pool.max_count) {
+        loading_say(loading, SETTINGS_ERROR, path, "pool.warm_min is larger than pool.max");
+    }
+    const struct {
+        const char *name;
+        uint64_t ms;
+    } parts[] = {{"timeouts.connect", timeouts->connect_ms},
+                 {"timeouts.first_byte", timeouts->first_byte_ms},
+                 {"timeouts.per_try", timeouts->per_try_ms},
+                 {"limits.queue_wait", upstream->limits.queue_wait_ms}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (parts[i].ms > timeouts->total_ms) {
+            loading_say(loading, SETTINGS_WARNING, path,
+                        "%s is longer than timeouts.total, which ends the exchange before",
+                        parts[i].name);
+        }
+    }
+}
+
+static void check_resolver(struct loading *loading)
+{
+    const struct settings *settings = loading->settings;
+    if (settings->resolver.min_ttl_ms > settings->resolver.max_ttl_ms) {
+        loading_say(loading, SETTINGS_ERROR, "resolver.min_ttl", "is longer than resolver.max_ttl");
+    }
+}
+
+static void check_upstreams(struct loading *loading)
+{
+    for (size_t i = 0; i < loading->settings->upstream_count; i++) {
+        check_upstream(loading, &loading->settings->upstreams[i]);
+    }
+}
+
+void check_settings(struct loading *loading)
+{
+    static void (*const checks[])(struct loading *) = {check_listeners, check_upstreams,
+                                                       check_names,     check_references,
+                                                       check_shadows,   check_resolver};
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0] && !loading->arena.failed; i++) {
+        checks[i](loading);
+    }
+}

@@ -1,0 +1,13 @@
+/*
+ * What no single key can know: names that must exist, values that must fit each other.
+ *
+ * Adds messages to the loading and completes what depends on several keys (names of routes, indices of upstreams).
+ */
+#ifndef EVENKEEL_CONF_CHECK_H
+#define EVENKEEL_CONF_CHECK_H
+
+struct loading;
+
+void check_settings(struct loading *loading);
+
+#endif

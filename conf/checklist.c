@@ -1,0 +1,182 @@
+/* The checks, one function each, and the table that runs them. */
+#include "conf/checklist.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+struct checking {
+    const struct settings *settings;
+    checklist_line_fn *say;
+    void *owner;
+    size_t warning_count;
+};
+
+const char *checklist_verdict_name(enum checklist_verdict verdict)
+{
+    switch (verdict) {
+    case CHECKLIST_OK: return "ok";
+    case CHECKLIST_ADVICE: return "advice";
+    case CHECKLIST_WARNING: return "warning";
+    }
+    return "unknown";
+}
+
+__attribute__((format(printf, 3, 4))) static void say(struct checking *checking,
+                                                      enum checklist_verdict verdict,
+                                                      const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    checking->warning_count += verdict == CHECKLIST_WARNING;
+    checking->say(&(struct checklist_line){verdict, text}, checking->owner);
+}
+
+static void check_descriptors(struct checking *checking)
+{
+    const struct settings *settings = checking->settings;
+    struct rlimit limit;
+    uint64_t upstream = 0;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return;
+    }
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        uint64_t connections =
+            settings->upstreams[i].pool.max_count * settings->upstreams[i].endpoint_count;
+        uint64_t in_flight = settings->upstreams[i].limits.in_flight_count;
+        upstream += connections < in_flight ? connections : in_flight;
+    }
+    uint64_t wanted = settings->limits.clients_count + upstream + 128;
+    if (wanted > limit.rlim_max) {
+        say(checking, CHECKLIST_WARNING,
+            "descriptors: limits.clients (%" PRIu64 ") and the upstreams' connections (%" PRIu64
+            ") may need %" PRIu64 ", the hard limit is %" PRIu64
+            ": accepting will pause before limits.clients is reached",
+            settings->limits.clients_count, upstream, wanted, (uint64_t)limit.rlim_max);
+    } else {
+        say(checking, CHECKLIST_OK, "descriptors: at most %" PRIu64 " of %" PRIu64, wanted,
+            (uint64_t)limit.rlim_max);
+    }
+}
+
+static void check_admin(struct checking *checking)
+{
+    const struct address *listen = &checking->settings->admin.listen;
+    struct address_prefix loopback4, loopback6;
+    bool local = listen->any.sa_family == AF_UNIX;
+    if (address_prefix_parse("127.0.0.0/8", &loopback4) &&
+        address_prefix_parse("::1/128", &loopback6)) {
+        local = local || address_in_prefix(&listen->any, &loopback4) ||
+                address_in_prefix(&listen->any, &loopback6);
+    }
+    say(checking, local ? CHECKLIST_OK : CHECKLIST_WARNING,
+        local ? "admin: %s is local"
+              : "admin: %s is not local: anyone who reaches it can drain this process",
+        checking->settings->admin.listen_text);
+}
+
+static void check_user(struct checking *checking)
+{
+    if (checking->settings->user[0] == '\0' && geteuid() == 0) {
+        say(checking, CHECKLIST_WARNING, "user: started as root and stays root; set user");
+    } else {
+        say(checking, CHECKLIST_OK, "user: not root");
+    }
+}
+
+static void check_access_log(struct checking *checking)
+{
+    if (checking->settings->log.access.path == NULL) {
+        say(checking, CHECKLIST_ADVICE,
+            "log.access.path: off: nothing will tell which requests failed");
+    } else {
+        say(checking, CHECKLIST_OK, "log.access.path: %s", checking->settings->log.access.path);
+    }
+}
+
+static void check_endpoints(struct checking *checking)
+{
+    const struct settings *settings = checking->settings;
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        const struct upstream_settings *upstream = &settings->upstreams[i];
+        if (upstream->endpoint_count == 1 && upstream->endpoints[0].literal) {
+            say(checking, CHECKLIST_ADVICE,
+                "upstreams.%s: one endpoint: when it is down, so is the upstream", upstream->name);
+        } else {
+            say(checking, CHECKLIST_OK, "upstreams.%s: %zu endpoints by name or address",
+                upstream->name, upstream->endpoint_count);
+        }
+        if (upstream->limits.in_flight_count >
+            upstream->pool.max_count * upstream->endpoint_count) {
+            say(checking, CHECKLIST_ADVICE,
+                "upstreams.%s: limits.in_flight (%" PRIu64
+                ") is more than all its connections (%" PRIu64
+                "): exchanges will queue for connections",
+                upstream->name, upstream->limits.in_flight_count,
+                upstream->pool.max_count * upstream->endpoint_count);
+        }
+    }
+}
+
+static void check_drain(struct checking *checking)
+{
+    const struct settings *settings = checking->settings;
+    uint64_t longest_ms = 0;
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        uint64_t total_ms = settings->upstreams[i].timeouts.total_ms;
+        longest_ms = total_ms > longest_ms ? total_ms : longest_ms;
+    }
+    if (settings->drain.grace_ms < longest_ms) {
+        say(checking, CHECKLIST_ADVICE,
+            "drain.grace: %" PRIu64 " ms is shorter than the longest timeouts.total (%" PRIu64
+            " ms): an exchange may be cut at a restart",
+            settings->drain.grace_ms, longest_ms);
+    } else {
+        say(checking, CHECKLIST_OK, "drain.grace: every exchange can finish within it");
+    }
+}
+
+static void check_last_route(struct checking *checking)
+{
+    const struct settings *settings = checking->settings;
+    const struct route_settings *last = &settings->routes[settings->route_count - 1];
+    bool all = last->listener == NULL && last->host == NULL && last->path_prefix == NULL &&
+               last->method_count == 0 && last->header_name == NULL;
+    say(checking, all ? CHECKLIST_OK : CHECKLIST_ADVICE,
+        all ? "routes: \"%s\" takes what no other route takes"
+            : "routes: the last one, \"%s\", is not for everything: requests that match none are 404",
+        last->name);
+}
+
+static void check_trust(struct checking *checking)
+{
+    const struct settings *settings = checking->settings;
+    for (size_t i = 0; i < settings->trusted_peer_count; i++) {
+        if (settings->trusted_peers[i].bits == 0 ||
+            (settings->trusted_peers[i].bits == 96 &&
+             settings->trusted_peers[i].bytes[11] == 0xff)) {
+            say(checking, CHECKLIST_WARNING,
+                "trusted_peers: trusts everyone: any client can forge X-Forwarded-For");
+            return;
+        }
+    }
+    say(checking, CHECKLIST_OK, "trusted_peers: %zu prefixes", settings->trusted_peer_count);
+}
+
+size_t checklist_run(const struct settings *settings, checklist_line_fn *line_fn, void *owner)
+{
+    static void (*const checks[])(struct checking *) = {
+        check_descriptors, check_user,      check_admin,      check_trust,
+        check_access_log,  check_endpoints, check_last_route, check_drain};
+    struct checking checking = {settings, line_fn, owner, 0};
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+        checks[i](&checking);
+    }
+    return checking.warning_count;
+}

@@ -1,0 +1,24 @@
+/*
+ * The production checklist: what `-t` says of a valid configuration that an operator may regret.
+ *
+ * Pure but for the limits of this process, which it reads.
+ */
+#ifndef EVENKEEL_CONF_CHECKLIST_H
+#define EVENKEEL_CONF_CHECKLIST_H
+
+#include "conf/settings.h"
+
+enum checklist_verdict { CHECKLIST_OK, CHECKLIST_ADVICE, CHECKLIST_WARNING };
+const char *checklist_verdict_name(enum checklist_verdict verdict);
+
+struct checklist_line {
+    enum checklist_verdict verdict;
+    const char *text; /* lives until the callback returns */
+};
+
+typedef void checklist_line_fn(const struct checklist_line *line, void *owner);
+
+/* Every check says exactly one line or more; returns how many were warnings. */
+size_t checklist_run(const struct settings *settings, checklist_line_fn *say, void *owner);
+
+#endif

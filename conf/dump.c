@@ -1,0 +1,131 @@
+/* Prints settings row by row; rows of one group stand together in the schema. */
+#include "conf/dump.h"
+
+#include <string.h>
+
+#include "conf/schema.h"
+#include "conf/schema_types.h"
+
+/* Rows that have no value are left out: optional keys, empty lists that have no default. */
+static bool row_is_set(const struct schema_row *row, const void *element)
+{
+    const char *field = (const char *)element + row->at;
+    if (row->type->list && row->words == NULL) {
+        return row->preset != NULL || ((const struct schema_list *)(const void *)field)->count > 0;
+    }
+    if (row->preset != NULL || row->type->list) {
+        return true;
+    }
+    if (row->type == &type_duration) {
+        return *(const uint64_t *)(const void *)field != 0;
+    }
+    return *(const char *const *)(const void *)field != NULL;
+}
+
+static void dump_row(const struct schema_row *row, const void *element, FILE *out)
+{
+    bool brackets = row->type->list && row->type != &type_certificate_list;
+    const char *dot = strrchr(row->path, '.');
+    fprintf(out, "%s = %s", dot != NULL ? dot + 1 : row->path, brackets ? "[ " : "");
+    row->type->print(row, element, out);
+    fputs(brackets ? " ];\n" : ";\n", out);
+}
+
+static void indent(FILE *out, size_t depth)
+{
+    fprintf(out, "%*s", (int)depth * 2, "");
+}
+
+/* Prints the rows below `prefix` and returns the first that is not. */
+static const struct schema_row *dump_group(const struct schema_row *row, const char *prefix,
+                                           const void *element, FILE *out, size_t depth)
+{
+    size_t prefix_bytes = strlen(prefix);
+    while (row->path != NULL && strncmp(row->path, prefix, prefix_bytes) == 0) {
+        const char *rest = row->path + prefix_bytes;
+        const char *dot = strchr(rest, '.');
+        if (dot == NULL) {
+            if (row_is_set(row, element)) {
+                indent(out, depth);
+                dump_row(row, element, out);
+            }
+            row++;
+            continue;
+        }
+        char deeper[128];
+        snprintf(deeper, sizeof deeper, "%.*s", (int)(dot + 1 - row->path), row->path);
+        indent(out, depth);
+        fprintf(out, "%.*s = {\n", (int)(dot - rest), rest);
+        row = dump_group(row, deeper, element, out, depth + 1);
+        indent(out, depth);
+        fputs("};\n", out);
+    }
+    return row;
+}
+
+/* A listener without TLS has no tls group: writing one would turn it on. */
+static bool skips_tls(const struct schema_section *section, const void *element)
+{
+    return strcmp(section->name, "listeners") == 0 &&
+           !((const struct listener_settings *)element)->tls.enabled;
+}
+
+static void dump_element(const struct schema_section *section, const void *element, FILE *out,
+                         size_t depth)
+{
+    const struct schema_row *row = section->rows;
+    while (row->path != NULL) {
+        if (strncmp(row->path, "tls.", 4) == 0 && skips_tls(section, element)) {
+            row++;
+            continue;
+        }
+        /* one group or key at a time */
+        const char *dot = strchr(row->path, '.');
+        if (dot == NULL) {
+            if (row_is_set(row, element)) {
+                indent(out, depth);
+                dump_row(row, element, out);
+            }
+            row++;
+            continue;
+        }
+        char prefix[128];
+        snprintf(prefix, sizeof prefix, "%.*s", (int)(dot + 1 - row->path), row->path);
+        indent(out, depth);
+        fprintf(out, "%.*s = {\n", (int)(dot - row->path), row->path);
+        row = dump_group(row, prefix, element, out, depth + 1);
+        indent(out, depth);
+        fputs("};\n", out);
+    }
+}
+
+static void dump_items(const struct settings *settings, const struct schema_section *section,
+                       FILE *out)
+{
+    const struct schema_list *list = (const void *)((const char *)settings + section->items_at);
+    bool named = section->shape == SCHEMA_NAMED;
+    fprintf(out, "\n%s = %s\n", section->name, named ? "{" : "(");
+    for (size_t i = 0; i < list->count; i++) {
+        const char *element = (const char *)list->items + i * section->element_bytes;
+        if (named) {
+            fprintf(out, "  %s = {\n", *(const char *const *)(const void *)element);
+        } else {
+            fputs("  {\n", out);
+        }
+        dump_element(section, element, out, 2);
+        fputs(named ? "  };\n" : i + 1 < list->count ? "  },\n" : "  }\n", out);
+    }
+    fputs(named ? "};\n" : ");\n", out);
+}
+
+bool settings_dump(const struct settings *settings, FILE *out)
+{
+    for (const struct schema_section *section = schema_sections; section->name != NULL; section++) {
+        if (section->shape == SCHEMA_SINGLE) {
+            dump_element(section, settings, out, 0);
+        } else {
+            dump_items(settings, section, out);
+        }
+    }
+    return fflush(out) == 0 && !ferror(out);
+}

@@ -1,0 +1,593 @@
+/* From a file to settings: walks the parsed file by the schema and reports everything that is wrong with it. */
+#include "conf/load.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <libconfig.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "conf/check.h"
+#include "conf/value.h"
+#include "steady/budget.h"
+#include "steady/hash.h"
+
+#define FILE_MAX_BYTES (16 * 1024 * 1024)
+#define ITEMS_MAX 1024
+#define PATH_TEXT_BYTES 256
+/* A suggestion further away than this helps nobody. */
+#define SUGGEST_DISTANCE 3
+
+static void walk(struct loading *loading, const config_setting_t *group,
+                 const struct schema_section *section, const char *inner, const char *label,
+                 void *element);
+
+/* ---- messages ---- */
+
+static void add_message(struct loading *loading, int severity, const char *file, unsigned line,
+                        const char *text)
+{
+    struct settings_messages *messages = loading->messages;
+    struct settings_message *grown =
+        realloc(messages->items, (messages->count + 1) * sizeof *grown);
+    if (grown == NULL) {
+        loading->arena.failed = true;
+        return;
+    }
+    messages->items = grown;
+    char *full = NULL;
+    int length = line > 0 ? asprintf(&full, "%s:%u: %s", file, line, text)
+                          : asprintf(&full, "%s: %s", file, text);
+    if (length < 0) {
+        loading->arena.failed = true;
+        return;
+    }
+    struct settings_message *message = &grown[messages->count++];
+    message->severity = severity;
+    message->text = full;
+    messages->error_count += severity == SETTINGS_ERROR;
+}
+
+void loading_say(struct loading *loading, int severity, const char *path, const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const config_setting_t *at = NULL;
+    char shorter[PATH_TEXT_BYTES];
+    snprintf(shorter, sizeof shorter, "%s", path);
+    /* the line of the key itself, or of the nearest group around it that is in the file */
+    while (at == NULL && shorter[0] != '\0') {
+        at = config_lookup(loading->config, shorter);
+        char *dot = strrchr(shorter, '.');
+        *(dot != NULL ? dot : shorter) = '\0';
+    }
+    const char *file = at != NULL ? config_setting_source_file(at) : NULL;
+    char full[1400];
+    snprintf(full, sizeof full, "%s: %s", path, text);
+    add_message(loading, severity, file != NULL ? file : loading->name,
+                at != NULL ? config_setting_source_line(at) : 0, full);
+}
+
+static void say_at(struct loading *loading, int severity, const config_setting_t *at,
+                   const char *path, const char *format, ...)
+{
+    char text[1024], full[1400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    const char *file = config_setting_source_file(at);
+    snprintf(full, sizeof full, "%s: %s", path, text);
+    add_message(loading, severity, file != NULL ? file : loading->name,
+                config_setting_source_line(at), full);
+}
+
+/* ---- values ---- */
+
+static void range_text(const struct schema_row *row, char *text, size_t bytes)
+{
+    char low[VALUE_TEXT_BYTES], high[VALUE_TEXT_BYTES];
+    text[0] = '\0';
+    if (row->words != NULL) {
+        size_t used = 0;
+        for (size_t i = 0; row->words[i] != NULL && used < bytes; i++) {
+            used += (size_t)snprintf(text + used, bytes - used, "%s\"%s\"", i > 0 ? ", " : " ",
+                                     row->words[i]);
+        }
+        return;
+    }
+    if (row->min == 0 && row->max == 0) {
+        return;
+    }
+    char unit = row->preset != NULL && row->type->quoted ? 'q' : 'n';
+    if (strcmp(row->type->name, "duration") == 0) {
+        value_print_duration((uint64_t)row->min, low);
+        value_print_duration((uint64_t)row->max, high);
+    } else if (unit == 'q' || strncmp(row->type->name, "size", 4) == 0) {
+        value_print_size((uint64_t)row->min, low);
+        value_print_size((uint64_t)row->max, high);
+    } else {
+        snprintf(low, sizeof low, "%.15g", row->min);
+        snprintf(high, sizeof high, "%.15g", row->max);
+    }
+    snprintf(text, bytes, " from %s to %s", low, high);
+}
+
+/* What stands in the file, as text; NULL for a group or list. */
+static const char *scalar_text(const config_setting_t *setting, char room[64])
+{
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_INT:
+    case CONFIG_TYPE_INT64:
+        snprintf(room, 64, "%lld", config_setting_get_int64(setting));
+        return room;
+    case CONFIG_TYPE_FLOAT:
+        snprintf(room, 64, "%.15g", config_setting_get_float(setting));
+        return room;
+    case CONFIG_TYPE_BOOL: return config_setting_get_bool(setting) ? "true" : "false";
+    case CONFIG_TYPE_STRING: return config_setting_get_string(setting);
+    default: return NULL;
+    }
+}
+
+static void take_scalar(struct loading *loading, const config_setting_t *setting,
+                        const struct schema_row *row, const char *path, void *element)
+{
+    char room[64], range[256];
+    const char *text = scalar_text(setting, room);
+    bool is_text = config_setting_type(setting) == CONFIG_TYPE_STRING;
+    bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;
+    range_text(row, range, sizeof range);
+    if (text == NULL) {
+        say_at(loading, SETTINGS_ERROR, setting, path, "expected %s%s, got a group or list",
+               row->type->expected, range);
+        return;
+    }
+    bool number_type = row->type == loading->bool_type ? is_bool : !is_text && !is_bool;
+    if (row->type->quoted && !is_text) {
+        bool timed = strcmp(row->type->name, "duration") == 0;
+        bool sized = strncmp(row->type->name, "size", 4) == 0;
+        say_at(loading, SETTINGS_ERROR, setting, path,
+               timed || sized ? "expected %s, got %s without a unit: write \"%s%s\""
+                              : "expected %s, got %s%s%s",
+               row->type->expected, text, timed || sized ? text : "",
+               timed   ? "s"
+               : sized ? "B"
+                       : "");
+        return;
+    }
+    if ((!row->type->quoted && !number_type) ||
+        !row->type->take(&loading->arena, row, element, text)) {
+        say_at(loading, SETTINGS_ERROR, setting, path, "expected %s%s, got %s%s%s",
+               row->type->expected, range, is_text ? "\"" : "", text, is_text ? "\"" : "");
+    }
+}
+
+static void take_list(struct loading *loading, const config_setting_t *setting,
+                      const struct schema_row *row, const char *path, void *element)
+{
+    int type = config_setting_type(setting);
+    if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST) {
+        say_at(loading, SETTINGS_ERROR, setting, path, "expected a list [ ... ] of %s",
+               row->type->expected);
+        return;
+    }
+    /* what the file says replaces the default */
+    memset((char *)element + row->at, 0,
+           row->words != NULL ? sizeof(unsigned) : sizeof(struct schema_list));
+    int count = config_setting_length(setting);
+    for (int i = 0; i < count && i < ITEMS_MAX; i++) {
+        take_scalar(loading, config_setting_get_elem(setting, (unsigned)i), row, path, element);
+    }
+    if (count > ITEMS_MAX) {
+        say_at(loading, SETTINGS_ERROR, setting, path, "expected at most %d elements, got %d",
+               ITEMS_MAX, count);
+    }
+}
+
+static void take_certificates(struct loading *loading, const config_setting_t *setting,
+                              const struct schema_row *row, const char *path, void *element)
+{
+    if (config_setting_type(setting) != CONFIG_TYPE_LIST) {
+        say_at(loading, SETTINGS_ERROR, setting, path,
+               "expected a list ( { cert = ...; key = ...; }, ... )");
+        return;
+    }
+    for (int i = 0; i < config_setting_length(setting) && i < ITEMS_MAX; i++) {
+        config_setting_t *one = config_setting_get_elem(setting, (unsigned)i);
+        const char *cert = NULL, *key = NULL;
+        if (config_setting_type(one) != CONFIG_TYPE_GROUP || config_setting_length(one) != 2 ||
+            !config_setting_lookup_string(one, "cert", &cert) ||
+            !config_setting_lookup_string(one, "key", &key)) {
+            say_at(loading, SETTINGS_ERROR, one, path,
+                   "expected { cert = \"FILE\"; key = \"FILE\"; }");
+            continue;
+        }
+        struct certificate_settings *added =
+            schema_list_add(&loading->arena, (void *)((char *)element + row->at), sizeof *added);
+        if (added != NULL) {
+            added->cert = arena_text(&loading->arena, cert, strlen(cert));
+            added->key = arena_text(&loading->arena, key, strlen(key));
+        }
+    }
+}
+
+static void take_row(struct loading *loading, const config_setting_t *setting,
+                     const struct schema_row *row, const char *path, void *element)
+{
+    if (row->type->take == NULL) {
+        take_certificates(loading, setting, row, path, element);
+    } else if (row->type->list) {
+        take_list(loading, setting, row, path, element);
+    } else {
+        take_scalar(loading, setting, row, path, element);
+    }
+    if (row->later) {
+        say_at(loading, SETTINGS_NOTICE, setting, path,
+               "checked, but not active yet in this version");
+    }
+}
+
+/* ---- keys ---- */
+
+static const struct schema_row *find_row(const struct schema_section *section, const char *path)
+{
+    for (const struct schema_row *row = section->rows; row->path != NULL; row++) {
+        if (strcmp(row->path, path) == 0) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static bool is_group(const struct schema_section *section, const char *path)
+{
+    size_t bytes = strlen(path);
+    for (const struct schema_row *row = section->rows; row->path != NULL; row++) {
+        if (strncmp(row->path, path, bytes) == 0 && row->path[bytes] == '.') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *last_name(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot != NULL ? dot + 1 : path;
+}
+
+/* The known key that was probably meant, within this group, then anywhere; false when none is near. */
+static bool suggest(const struct schema_section *section, const char *inner, const char *name,
+                    char *text, size_t bytes)
+{
+    size_t best = SUGGEST_DISTANCE + 1;
+    size_t inner_bytes = strlen(inner);
+    for (const struct schema_row *row = section->rows; row->path != NULL; row++) {
+        if (strncmp(row->path, inner, inner_bytes) != 0) {
+            continue;
+        }
+        char next[PATH_TEXT_BYTES];
+        snprintf(next, sizeof next, "%s", row->path + inner_bytes);
+        next[strcspn(next, ".")] = '\0';
+        size_t distance = value_distance(next, name);
+        if (distance < best && distance < strlen(name)) {
+            best = distance;
+            snprintf(text, bytes, "the nearest known key here is \"%s\"", next);
+        }
+    }
+    for (const struct schema_section *other = schema_sections;
+         other->name != NULL && inner_bytes == 0 && section->name[0] == '\0'; other++) {
+        size_t distance = value_distance(other->name, name);
+        if (other->name[0] != '\0' && distance < best && distance < strlen(name)) {
+            best = distance;
+            snprintf(text, bytes, "the nearest known key here is \"%s\"", other->name);
+        }
+    }
+    if (best <= SUGGEST_DISTANCE) {
+        return true;
+    }
+    for (const struct schema_section *other = schema_sections; other->name != NULL; other++) {
+        for (const struct schema_row *row = other->rows; row->path != NULL; row++) {
+            size_t distance = value_distance(last_name(row->path), name);
+            if (distance < best && distance < 2) {
+                best = distance;
+                snprintf(text, bytes, "there is \"%s%s%s\"", other->name,
+                         other->shape == SCHEMA_NAMED ? ".NAME."
+                         : other->name[0] != '\0'     ? "."
+                                                      : "",
+                         row->path);
+            }
+        }
+    }
+    return best <= SUGGEST_DISTANCE;
+}
+
+static void unknown_key(struct loading *loading, const config_setting_t *setting,
+                        const struct schema_section *section, const char *inner, const char *path)
+{
+    char hint[512];
+    const char *name = config_setting_name(setting);
+    if (suggest(section, inner, name, hint, sizeof hint)) {
+        say_at(loading, SETTINGS_ERROR, setting, path, "unknown key; %s", hint);
+    } else {
+        say_at(loading, SETTINGS_ERROR, setting, path, "unknown key");
+    }
+}
+
+/* The keys of a group of the file. inner: the group's path within the section, with a dot at its end; label: its full path. */
+static void walk(struct loading *loading, const config_setting_t *group,
+                 const struct schema_section *section, const char *inner, const char *label,
+                 void *element)
+{
+    for (int i = 0; i < config_setting_length(group); i++) {
+        const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
+        const char *name = config_setting_name(setting);
+        char path[PATH_TEXT_BYTES], full[PATH_TEXT_BYTES * 2];
+        snprintf(path, sizeof path, "%s%s", inner, name);
+        snprintf(full, sizeof full, "%s%s%s", label, label[0] != '\0' ? "." : "", name);
+        const struct schema_row *row = find_row(section, path);
+        if (row != NULL) {
+            take_row(loading, setting, row, full, element);
+        } else if (is_group(section, path) && config_setting_type(setting) == CONFIG_TYPE_GROUP) {
+            char deeper[PATH_TEXT_BYTES + 1];
+            snprintf(deeper, sizeof deeper, "%s.", path);
+            walk(loading, setting, section, deeper, full, element);
+        } else if (is_group(section, path)) {
+            say_at(loading, SETTINGS_ERROR, setting, full, "expected a group { ... }");
+        } else if (section->name[0] != '\0' || !loading_is_section(name)) {
+            unknown_key(loading, setting, section, inner, full);
+        }
+    }
+}
+
+bool loading_is_section(const char *name)
+{
+    for (const struct schema_section *section = schema_sections; section->name != NULL; section++) {
+        if (section->name[0] != '\0' && strcmp(section->name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- sections ---- */
+
+static void take_presets(struct loading *loading, const struct schema_section *section,
+                         void *element)
+{
+    for (const struct schema_row *row = section->rows; row->path != NULL; row++) {
+        if (row->preset == NULL || row->type->take == NULL) {
+            continue;
+        }
+        char preset[PATH_TEXT_BYTES];
+        snprintf(preset, sizeof preset, "%s", row->preset);
+        char *rest = preset;
+        for (char *one = row->type->list ? strsep(&rest, ",") : preset; one != NULL;
+             one = row->type->list ? strsep(&rest, ",") : NULL) {
+            if (!row->type->take(&loading->arena, row, element, one) && !loading->arena.failed) {
+                loading_say(loading, SETTINGS_ERROR, row->path, "the default %s is not valid",
+                            row->preset);
+            }
+        }
+    }
+}
+
+static bool name_valid(const char *name)
+{
+    size_t bytes = strlen(name);
+    return bytes > 0 && bytes <= 64 &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")] ==
+               '\0';
+}
+
+static void take_item(struct loading *loading, const struct schema_section *section,
+                      const config_setting_t *item, size_t index)
+{
+    struct schema_list *list = (void *)((char *)loading->settings + section->items_at);
+    char label[PATH_TEXT_BYTES];
+    if (section->shape == SCHEMA_NAMED) {
+        snprintf(label, sizeof label, "%s.%s", section->name, config_setting_name(item));
+    } else {
+        snprintf(label, sizeof label, "%s.[%zu]", section->name, index);
+    }
+    void *element = schema_list_add(&loading->arena, list, section->element_bytes);
+    if (element == NULL) {
+        return;
+    }
+    take_presets(loading, section, element);
+    if (section->shape == SCHEMA_NAMED) {
+        const char *name = config_setting_name(item);
+        /* every named element begins with its name */
+        *(const char **)element = arena_text(&loading->arena, name, strlen(name));
+        if (!name_valid(name)) {
+            say_at(loading, SETTINGS_ERROR, item, label,
+                   "expected a name of 1 to 64 letters, digits, \"_\" and \"-\"");
+        }
+    }
+    if (config_setting_type(item) != CONFIG_TYPE_GROUP) {
+        say_at(loading, SETTINGS_ERROR, item, label, "expected a group { ... }");
+        return;
+    }
+    walk(loading, item, section, "", label, element);
+    if (strcmp(section->name, "listeners") == 0) {
+        ((struct listener_settings *)element)->tls.enabled =
+            config_setting_get_member(item, "tls") != NULL;
+    }
+}
+
+static void take_section(struct loading *loading, const struct schema_section *section)
+{
+    const config_setting_t *setting = config_lookup(loading->config, section->name);
+    int wanted = section->shape == SCHEMA_NAMED ? CONFIG_TYPE_GROUP : CONFIG_TYPE_LIST;
+    if (setting == NULL) {
+        if (section->required) {
+            add_message(
+                loading, SETTINGS_ERROR, loading->name, 0,
+                arena_printf(&loading->arena,
+                             "%s: missing; a configuration needs listeners, upstreams and routes",
+                             section->name));
+        }
+        return;
+    }
+    int count = config_setting_length(setting);
+    if (config_setting_type(setting) != wanted) {
+        say_at(loading, SETTINGS_ERROR, setting, section->name, "expected %s",
+               section->shape == SCHEMA_NAMED ? "a group { name = { ... }; ... }"
+                                              : "a list ( { ... }, ... )");
+    } else if (count == 0 || count > ITEMS_MAX) {
+        say_at(loading, SETTINGS_ERROR, setting, section->name, "expected from 1 to %d, got %d",
+               ITEMS_MAX, count);
+    } else {
+        for (int i = 0; i < count; i++) {
+            take_item(loading, section, config_setting_get_elem(setting, (unsigned)i), (size_t)i);
+        }
+    }
+}
+
+static void take_everything(struct loading *loading)
+{
+    for (const struct schema_section *section = schema_sections; section->name != NULL; section++) {
+        if (section->shape == SCHEMA_SINGLE) {
+            take_presets(loading, section, loading->settings);
+            walk(loading, config_root_setting(loading->config), section, "", "", loading->settings);
+        } else {
+            take_section(loading, section);
+        }
+    }
+    uint64_t workers = loading->settings->worker_setting_count;
+    loading->settings->worker_count = workers > 0 ? (unsigned)workers : budget_processors("");
+    check_settings(loading);
+}
+
+/* ---- files ---- */
+
+static enum settings_result finish(struct loading *loading, struct settings **ret_settings)
+{
+    if (loading->arena.failed) {
+        arena_release(&loading->arena);
+        return SETTINGS_NO_MEMORY;
+    }
+    if (loading->messages->error_count > 0) {
+        arena_release(&loading->arena);
+        return SETTINGS_INVALID;
+    }
+    *ret_settings = settings_adopt(loading->settings, &loading->arena);
+    return *ret_settings != NULL ? SETTINGS_OK : SETTINGS_NO_MEMORY;
+}
+
+static void say_parse_error(struct loading *loading)
+{
+    const char *file = config_error_file(loading->config);
+    const char *text = config_error_text(loading->config);
+    char full[1024];
+    if (strcmp(text, "duplicate setting name") == 0) {
+        text = "this key stands here a second time";
+    }
+    snprintf(full, sizeof full, "%s%s", text,
+             strcmp(text, "syntax error") == 0
+                 ? ": something is missing or misplaced here or just before"
+                 : "");
+    add_message(loading, SETTINGS_ERROR, file != NULL ? file : loading->name,
+                (unsigned)config_error_line(loading->config), full);
+}
+
+static bool file_readable(struct loading *loading, const char *path)
+{
+    struct stat info;
+    const char *why = NULL;
+    FILE *file = fopen(path, "re");
+    if (file == NULL || fstat(fileno(file), &info) != 0) {
+        why = strerror(errno);
+    } else if (!S_ISREG(info.st_mode)) {
+        why = "not a regular file";
+    } else if (info.st_size > FILE_MAX_BYTES) {
+        why = "larger than 16 MiB";
+    } else {
+        int c;
+        while ((c = getc(file)) != EOF && c != 0) {
+        }
+        why = c == 0 ? "holds a NUL byte: not a text file" : NULL;
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    if (why != NULL) {
+        add_message(loading, SETTINGS_ERROR, path, 0, why);
+    }
+    return why == NULL;
+}
+
+static bool loading_begin(struct loading *loading, config_t *config, const char *name,
+                          struct settings_messages *messages)
+{
+    *messages = (struct settings_messages){0};
+    *loading = (struct loading){
+        .config = config, .name = name, .messages = messages, .bool_type = &type_bool};
+    loading->settings = arena_take(&loading->arena, sizeof(struct settings));
+    config_init(config);
+    return loading->settings != NULL;
+}
+
+enum settings_result settings_load(const char *path, struct settings **ret_settings,
+                                   struct settings_messages *ret_messages)
+{
+    struct loading loading;
+    config_t config;
+    enum settings_result result = SETTINGS_NO_MEMORY;
+    char folder[PATH_MAX];
+    if (!loading_begin(&loading, &config, path, ret_messages)) {
+        return result;
+    }
+    snprintf(folder, sizeof folder, "%s", path);
+    config_set_include_dir(&config, dirname(folder));
+    if (!file_readable(&loading, path)) {
+        result = SETTINGS_UNREADABLE;
+        arena_release(&loading.arena);
+    } else {
+        if (config_read_file(&config, path) != CONFIG_TRUE) {
+            say_parse_error(&loading);
+        } else {
+            take_everything(&loading);
+        }
+        result = finish(&loading, ret_settings);
+    }
+    config_destroy(&config);
+    return result;
+}
+
+enum settings_result settings_parse(const char *text, const char *name,
+                                    struct settings **ret_settings,
+                                    struct settings_messages *ret_messages)
+{
+    struct loading loading;
+    config_t config;
+    if (!loading_begin(&loading, &config, name, ret_messages)) {
+        return SETTINGS_NO_MEMORY;
+    }
+    if (config_read_string(&config, text) != CONFIG_TRUE) {
+        say_parse_error(&loading);
+    } else {
+        take_everything(&loading);
+    }
+    enum settings_result result = finish(&loading, ret_settings);
+    config_destroy(&config);
+    return result;
+}
+
+void settings_messages_free(struct settings_messages *messages)
+{
+    for (size_t i = 0; i < messages->count; i++) {
+        free((char *)(uintptr_t)messages->items[i].text);
+    }
+    free(messages->items);
+    *messages = (struct settings_messages){0};
+}

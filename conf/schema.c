@@ -1,0 +1,310 @@
+/* Every key of the configuration: one row each. */
+#include "conf/schema.h"
+
+#include "conf/schema_types.h"
+
+#define MS 1.0
+#define SECOND 1000.0
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define KIB 1024.0
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+
+static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
+static const char *const access_formats[] = {"json", "combined", NULL};
+static const char *const forwarded_styles[] = {"x_forwarded", "forwarded", "both", "none", NULL};
+static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const then_words[] = {"ready_cold", "not_ready", NULL};
+static const char *const retry_words[] = {"connect_failure", "reset", "502", "503", "504",
+                                          "other_hop",       NULL};
+
+#define AT(field) .at = offsetof(struct settings, field)
+static const struct schema_row top_rows[] = {
+    {"workers", &type_count, "0", AT(worker_setting_count), .min = 0, .max = 128, .fixed = true,
+     .help = "worker threads; 0: one per processor this process may use"},
+    {"user", &type_text, "", AT(user), .fixed = true,
+     .help = "user to become after binding; \"\": stay"},
+    {"pid_file", &type_text, "", AT(pid_file), .fixed = true,
+     .help = "file that holds the process id while it runs; \"\": none"},
+    {"trusted_peers", &type_prefix_list, "127.0.0.0/8,::1/128", AT(trusted_peers),
+     .help = "clients whose X-Forwarded-*, Forwarded and X-Request-Id are believed"},
+
+    {"admin.listen", &type_address, "127.0.0.1:9901", AT(admin.listen_text),
+     .also_at = offsetof(struct settings, admin.listen), .fixed = true,
+     .help = "address of /livez, /metrics, /status and /resources"},
+
+    {"log.level", &type_word, "info", AT(log.level), .words = log_levels,
+     .help = "least severe line that is written"},
+    {"log.path", &type_optional_text, "stderr", AT(log.path),
+     .help = "\"stderr\", \"stdout\" or a file"},
+    {"log.access.path", &type_path_or_off, "off", AT(log.access.path),
+     .help = "\"off\", \"stdout\", \"stderr\" or a file; one line for each exchange"},
+    {"log.access.format", &type_word, "json", AT(log.access.format), .words = access_formats,
+     .help = "one JSON object a line, or the combined format of nginx and Apache"},
+    {"log.access.rotate_size", &type_size, "100MiB", AT(log.access.rotate_size_bytes),
+     .min = 64 * KIB, .max = 1024 * GIB, .help = "a file that has grown to this is rotated"},
+    {"log.access.rotate_age", &type_duration, "24h", AT(log.access.rotate_age_ms), .min = MINUTE,
+     .max = 366 * DAY, .help = "a file that is this old is rotated"},
+    {"log.access.keep", &type_count, "7", AT(log.access.keep_count), .min = 1, .max = 1000,
+     .help = "rotated files kept"},
+
+    {"limits.clients", &type_count, "20000", AT(limits.clients_count), .min = 1, .max = 1000000,
+     .help = "client connections; one more is answered 503 and closed"},
+    {"limits.memory", &type_size_or_auto, "auto", AT(limits.memory_bytes), .min = 16 * MIB,
+     .max = 1024 * GIB, .fixed = true,
+     .help =
+         "memory budget; auto: 90% of the cgroup's limit, else of RAM. Half of it may be buffers"},
+    {"limits.head", &type_size, "32KiB", AT(limits.head_bytes), .min = 1 * KIB, .max = 128 * KIB,
+     .help = "start line and fields of a request (414, 431) or response (502)"},
+    {"limits.fields", &type_count, "128", AT(limits.fields_count), .min = 8, .max = 1000,
+     .help = "fields of a head; more are 431 or 502"},
+    {"limits.body", &type_size, "64MiB", AT(limits.body_bytes), .min = 1, .max = 1024 * 1024 * GIB,
+     .help = "payload of a request; more is 413"},
+
+    {"headers.forwarded", &type_word, "x_forwarded", AT(headers.forwarded),
+     .words = forwarded_styles,
+     .help =
+         "what upstreams are told of the client: X-Forwarded-For, -Proto and -Host, Forwarded (RFC 7239), both or none"},
+    {"headers.request_id", &type_bool, "true", AT(headers.request_id),
+     .help =
+         "add X-Request-Id to requests that come without one, or from clients that are not trusted"},
+    {"headers.traceparent", &type_bool, "true", AT(headers.traceparent),
+     .help = "start a W3C trace for requests that carry none"},
+    {"headers.via", &type_bool, "false", AT(headers.via),
+     .help =
+         "add Via to requests (RFC 9110 7.6.3); some servers stop compressing when they see it"},
+
+    {"resolver.servers", &type_server_list, NULL, AT(resolver.servers), .later = true,
+     .help = "DNS servers; none: the system's"},
+    {"resolver.min_ttl", &type_duration, "5s", AT(resolver.min_ttl_ms), .min = MS, .max = DAY,
+     .later = true, .help = "shortest time an answer is used"},
+    {"resolver.max_ttl", &type_duration, "5m", AT(resolver.max_ttl_ms), .min = MS, .max = DAY,
+     .later = true, .help = "longest time an answer is used without asking again"},
+    {"resolver.stale", &type_duration, "1h", AT(resolver.stale_ms), .min = MS, .max = 30 * DAY,
+     .later = true, .help = "how long an old answer is used while no new one can be had"},
+
+    {"tls_sessions.entries", &type_count, "10240", AT(tls_sessions.entries_count), .min = 1,
+     .max = 1000000, .later = true, .help = "upstream TLS sessions kept in all"},
+    {"tls_sessions.per_name", &type_count, "4", AT(tls_sessions.per_name_count), .min = 1,
+     .max = 64, .later = true, .help = "upstream TLS sessions kept per server name"},
+    {"tls_sessions.ttl", &type_duration, "24h", AT(tls_sessions.ttl_ms), .min = SECOND,
+     .max = 7 * DAY, .later = true, .help = "longest life of a session"},
+
+    {"readiness.sessions", &type_number, "0.5", AT(readiness.sessions_share), .min = 0, .max = 1,
+     .later = true, .help = "share of the steady-state TLS sessions that makes ready"},
+    {"readiness.pools", &type_number, "0.8", AT(readiness.pools_share), .min = 0, .max = 1,
+     .later = true, .help = "share of the warm level of connections that makes ready"},
+    {"readiness.give_up_after", &type_duration, "30s", AT(readiness.give_up_after_ms), .min = MS,
+     .max = DAY, .later = true, .help = "how long readiness waits for warmth"},
+    {"readiness.then", &type_word, "ready_cold", AT(readiness.then), .words = then_words,
+     .later = true, .help = "what becomes of readiness after that"},
+    {"readiness.listener_path", &type_text, "", AT(readiness.listener_path), .later = true,
+     .help = "path that answers readiness on ordinary listeners; \"\": none"},
+
+    {"warm_state.path", &type_text, "", AT(warm_state.path), .later = true,
+     .help = "file or folder that keeps what makes a process warm; \"\": off"},
+    {"warm_state.interval", &type_duration, "30s", AT(warm_state.interval_ms), .min = SECOND,
+     .max = DAY, .later = true, .help = "how often it is saved"},
+    {"warm_state.max_age", &type_duration, "1h", AT(warm_state.max_age_ms), .min = SECOND,
+     .max = 30 * DAY, .later = true, .help = "older state is not restored"},
+
+    {"drain.grace", &type_duration, "25s", AT(drain.grace_ms), .min = 100 * MS, .max = DAY,
+     .help = "after TERM the process ends within this, whatever is still in flight"},
+    {0},
+};
+#undef AT
+
+#define AT(field) .at = offsetof(struct listener_settings, field)
+static const struct schema_row listener_rows[] = {
+    {"listen", &type_address, NULL, AT(listen_text),
+     .also_at = offsetof(struct listener_settings, listen),
+     .help = "address and port to accept clients on"},
+    {"proxy_protocol", &type_bool, "false", AT(proxy_protocol), .later = true,
+     .help = "expect a PROXY protocol header from trusted_peers"},
+    {"timeouts.head", &type_duration, "10s", AT(timeouts.head_ms), .min = MS, .max = DAY,
+     .help = "from the first byte of a request's head to its end (408)"},
+    {"timeouts.idle", &type_duration, "60s", AT(timeouts.idle_ms), .min = MS, .max = DAY,
+     .help = "between requests on a kept connection"},
+    {"timeouts.body", &type_duration, "30s", AT(timeouts.body_ms), .min = MS, .max = DAY,
+     .help = "without a byte of an awaited request body (408)"},
+    {"timeouts.send", &type_duration, "30s", AT(timeouts.send_ms), .min = MS, .max = DAY,
+     .help = "without the client taking a byte of what waits for it"},
+    {"tls.certificates", &type_certificate_list, NULL, AT(tls.certificates), .later = true,
+     .help = "certificate chains and keys (PEM), chosen by server name"},
+    {"tls.min_version", &type_word, "1.2", AT(tls.min_version), .words = tls_versions,
+     .later = true, .help = "oldest protocol version that is accepted"},
+    {"tls.client_ca", &type_text, "", AT(tls.client_ca), .later = true,
+     .help = "CA that client certificates must come from; \"\": none is asked for"},
+    {"tls.tickets", &type_bool, "true", AT(tls.tickets), .later = true,
+     .help = "stateless session tickets"},
+    {0},
+};
+#undef AT
+
+#define AT(field) .at = offsetof(struct upstream_settings, field)
+static const struct schema_row upstream_rows[] = {
+    {"endpoints", &type_endpoint_list, NULL, AT(endpoints),
+     .help =
+         "\"host:port\" each, with \" weight=N\" (1..100) if they differ; every address of a name is one endpoint"},
+    {"balance", &type_balance, "p2c", AT(balance),
+     .also_at = offsetof(struct upstream_settings, balance_key),
+     .help =
+         "how an endpoint is chosen: p2c (the less loaded of two), round_robin, least_in_flight, hash:..."},
+    {"tls.enabled", &type_bool, "false", AT(tls.enabled), .later = true,
+     .help = "speak TLS to the endpoints"},
+    {"tls.server_name", &type_text, "", AT(tls.server_name), .later = true,
+     .help = "name that is asked for and checked; \"\": the endpoint's hostname"},
+    {"tls.verify", &type_bool, "true", AT(tls.verify), .later = true,
+     .help = "check certificate and name"},
+    {"tls.ca", &type_text, "", AT(tls.ca), .later = true, .help = "CA file; \"\": the system's"},
+    {"tls.cert", &type_text, "", AT(tls.cert), .later = true,
+     .help = "our certificate; \"\": none"},
+    {"tls.key", &type_text, "", AT(tls.key), .later = true, .help = "its key"},
+
+    {"pool.warm_min", &type_count, "2", AT(pool.warm_min_count), .min = 0, .max = 10000,
+     .later = true, .help = "connections kept ready per endpoint, without traffic too"},
+    {"pool.max", &type_count, "256", AT(pool.max_count), .min = 1, .max = 100000,
+     .help = "connections per endpoint, over all workers, exact"},
+    {"pool.idle", &type_duration, "50s", AT(pool.idle_ms), .min = MS, .max = DAY,
+     .help = "an idle connection is closed after this"},
+    {"pool.lifetime", &type_duration, "15m", AT(pool.lifetime_ms), .min = SECOND, .max = 30 * DAY,
+     .later = true, .help = "a connection is replaced after this"},
+    {"pool.jitter", &type_number, "0.2", AT(pool.jitter_share), .min = 0, .max = 1, .later = true,
+     .help = "share by which lifetimes differ, so that they do not end together"},
+    {"pool.max_requests", &type_count, "10000", AT(pool.max_requests_count), .min = 1, .max = 1e12,
+     .help = "requests a connection serves before it is closed"},
+
+    {"timeouts.resolve", &type_duration, "5s", AT(timeouts.resolve_ms), .min = MS, .max = HOUR,
+     .help = "for resolving a hostname"},
+    {"timeouts.connect", &type_duration, "1s", AT(timeouts.connect_ms), .min = MS, .max = HOUR,
+     .help = "for a TCP connection (504)"},
+    {"timeouts.tls", &type_duration, "2s", AT(timeouts.tls_ms), .min = MS, .max = HOUR,
+     .later = true, .help = "for a TLS handshake"},
+    {"timeouts.first_byte", &type_duration, "15s", AT(timeouts.first_byte_ms), .min = MS,
+     .max = 30 * DAY, .help = "from the request's last byte to the response's first (504)"},
+    {"timeouts.idle", &type_duration, "30s", AT(timeouts.idle_ms), .min = MS, .max = 30 * DAY,
+     .help =
+         "without a byte from the upstream, or taken by it, while one is awaited (504, or a visible break)"},
+    {"timeouts.per_try", &type_duration, "20s", AT(timeouts.per_try_ms), .min = MS, .max = 30 * DAY,
+     .help =
+         "an attempt, from its start to the end of the response's head; a client's upload is not counted (504)"},
+    {"timeouts.total", &type_duration, "60s", AT(timeouts.total_ms), .min = MS, .max = 30 * DAY,
+     .help =
+         "the exchange: queue, all attempts and the whole response; raise it for large downloads (504, or a visible break)"},
+    {"timeouts.tunnel_idle", &type_duration, "5m", AT(timeouts.tunnel_idle_ms), .min = MS,
+     .max = 30 * DAY, .help = "an upgraded connection without a byte in either direction"},
+    {"timeouts.tunnel_total", &type_duration, "12h", AT(timeouts.tunnel_total_ms), .min = MS,
+     .max = 366 * DAY, .help = "an upgraded connection, instead of timeouts.total"},
+
+    {"retry.attempts", &type_count, "3", AT(retry.attempts_count), .min = 1, .max = 3,
+     .later = true, .help = "attempts in all, the first included"},
+    {"retry.on", &type_condition_list, "connect_failure,reset", AT(retry.on), .words = retry_words,
+     .later = true, .help = "what is tried again"},
+    {"retry.backoff_base", &type_duration, "25ms", AT(retry.backoff_base_ms), .min = MS,
+     .max = MINUTE, .later = true, .help = "first wait before a retry, at most"},
+    {"retry.backoff_max", &type_duration, "250ms", AT(retry.backoff_max_ms), .min = MS,
+     .max = MINUTE, .later = true, .help = "longest wait before a retry"},
+    {"retry.budget.ratio", &type_number, "0.1", AT(retry.budget_ratio), .min = 0, .max = 1,
+     .later = true, .help = "retries per request, over 10 s"},
+    {"retry.budget.per_second", &type_number, "3.0", AT(retry.budget_per_second), .min = 0,
+     .max = 1e6, .later = true, .help = "retries a second beyond that"},
+    {"retry.budget.per_minute", &type_count, "0", AT(retry.budget_per_minute_count), .min = 0,
+     .max = 1e9, .later = true, .help = "cap on retries a minute; 0: none"},
+
+    {"breaker.enabled", &type_bool, "true", AT(breaker.enabled), .later = true,
+     .help = "whether there is a breaker"},
+    {"breaker.window", &type_duration, "10s", AT(breaker.window_ms), .min = 100 * MS, .max = HOUR,
+     .later = true, .help = "time over which calls are judged"},
+    {"breaker.min_requests", &type_count, "20", AT(breaker.min_requests_count), .min = 1,
+     .max = 1e6, .later = true, .help = "fewer calls in the window are not judged"},
+    {"breaker.failure_rate", &type_number, "0.5", AT(breaker.failure_rate), .min = 0.01, .max = 1,
+     .later = true, .help = "share of failures that opens"},
+    {"breaker.slow_rate", &type_number, "0.8", AT(breaker.slow_rate), .min = 0.01, .max = 1,
+     .later = true, .help = "share of slow calls that opens"},
+    {"breaker.slow_after", &type_duration, "10s", AT(breaker.slow_after_ms), .min = MS, .max = HOUR,
+     .later = true, .help = "a call that takes longer is slow"},
+    {"breaker.consecutive", &type_count, "10", AT(breaker.consecutive_count), .min = 1, .max = 1e6,
+     .later = true, .help = "failures in a row that open"},
+    {"breaker.open_share", &type_number, "0.1", AT(breaker.open_share), .min = 0.001, .max = 1,
+     .later = true, .help = "stays open for this share of the time since it opened"},
+    {"breaker.open_min", &type_duration, "250ms", AT(breaker.open_min_ms), .min = MS, .max = HOUR,
+     .later = true, .help = "at least"},
+    {"breaker.open_max", &type_duration, "5s", AT(breaker.open_max_ms), .min = MS, .max = HOUR,
+     .later = true, .help = "at most"},
+    {"breaker.probes", &type_count, "3", AT(breaker.probes_count), .min = 1, .max = 1000,
+     .later = true, .help = "requests let through at a time to see whether it is over"},
+    {"breaker.ramp", &type_duration, "1s", AT(breaker.ramp_ms), .min = MS, .max = HOUR,
+     .later = true, .help = "time over which load returns"},
+
+    {"limits.in_flight", &type_count, "1024", AT(limits.in_flight_count), .min = 1, .max = 1e6,
+     .help = "exchanges at the upstream, over all workers, exact; more wait"},
+    {"limits.queue", &type_count, "256", AT(limits.queue_count), .min = 0, .max = 1e6,
+     .help = "exchanges that may wait; more are 503"},
+    {"limits.queue_wait", &type_duration, "1s", AT(limits.queue_wait_ms), .min = MS, .max = HOUR,
+     .help = "how long they wait before 503"},
+
+    {"health.path", &type_text, "", AT(health.path), .later = true,
+     .help = "path to probe; \"\": no probes"},
+    {"health.interval", &type_duration, "5s", AT(health.interval_ms), .min = MS, .max = DAY,
+     .later = true, .help = "between probes"},
+    {"health.timeout", &type_duration, "1s", AT(health.timeout_ms), .min = MS, .max = HOUR,
+     .later = true, .help = "of a probe"},
+    {"health.fall", &type_count, "3", AT(health.fall_count), .min = 1, .max = 1000, .later = true,
+     .help = "failed probes in a row that take an endpoint out"},
+    {"health.rise", &type_count, "2", AT(health.rise_count), .min = 1, .max = 1000, .later = true,
+     .help = "good probes in a row that bring it back"},
+    {"required", &type_bool, "true", AT(required), .later = true,
+     .help = "readiness waits for this upstream"},
+    {0},
+};
+#undef AT
+
+#define AT(field) .at = offsetof(struct route_settings, field)
+static const struct schema_row route_rows[] = {
+    {"name", &type_optional_text, NULL, AT(name),
+     .help = "label in metrics and logs; route-1, route-2, ... when not given"},
+    {"listener", &type_optional_text, NULL, AT(listener),
+     .help = "only requests that came in there"},
+    {"host", &type_host, NULL, AT(host), .also_at = offsetof(struct route_settings, host_is_suffix),
+     .help = "only this host, or with *. every host under it"},
+    {"path_prefix", &type_optional_text, NULL, AT(path_prefix),
+     .help = "only targets that begin with this text, byte for byte"},
+    {"methods", &type_method_list, NULL, AT(methods), .help = "only these methods"},
+    {"header", &type_header, NULL, AT(header_name),
+     .also_at = offsetof(struct route_settings, header_value),
+     .help = "only requests with this field, and this value if one is given"},
+    {"upstream", &type_optional_text, NULL, AT(upstream), .help = "where the requests go"},
+    {"deadline", &type_duration, NULL, AT(deadline_ms), .min = MS, .max = 30 * DAY,
+     .help = "of the exchange, when shorter than the upstream's timeouts.total"},
+    {"rate.per_second", &type_number, "0.0", AT(rate.per_second), .min = 0, .max = 1e9,
+     .later = true, .help = "requests a second; 0: no limit"},
+    {"rate.burst", &type_number, "0.0", AT(rate.burst), .min = 0, .max = 1e9, .later = true,
+     .help = "requests at once above that"},
+    {"rate.retry_reserve", &type_number, "0.25", AT(rate.retry_reserve), .min = 0, .max = 1,
+     .later = true, .help = "share of the burst that retries may not use"},
+    {"shards.count", &type_count, "0", AT(shards.count), .min = 0, .max = 1024, .later = true,
+     .help = "shards by key; 0: none"},
+    {"shards.key", &type_key, "header:X-Tenant", AT(shards.key),
+     .also_at = offsetof(struct route_settings, shards.key_name), .later = true,
+     .help = "what decides: \"host\", \"client\" or \"header:NAME\""},
+    {"shards.in_flight", &type_count, "64", AT(shards.in_flight_count), .min = 1, .max = 1e6,
+     .later = true, .help = "exchanges of a shard in flight"},
+    {"shards.queue", &type_count, "16", AT(shards.queue_count), .min = 0, .max = 1e6, .later = true,
+     .help = "exchanges of a shard that may wait"},
+    {0},
+};
+#undef AT
+
+const struct schema_section schema_sections[] = {
+    {"", SCHEMA_SINGLE, top_rows, sizeof(struct settings), 0, false, "The process"},
+    {"listeners", SCHEMA_NAMED, listener_rows, sizeof(struct listener_settings),
+     offsetof(struct settings, listeners), true, "Where clients connect"},
+    {"upstreams", SCHEMA_NAMED, upstream_rows, sizeof(struct upstream_settings),
+     offsetof(struct settings, upstreams), true, "What stands behind"},
+    {"routes", SCHEMA_LIST, route_rows, sizeof(struct route_settings),
+     offsetof(struct settings, routes), true,
+     "Which request goes where: the first route that matches"},
+    {0},
+};

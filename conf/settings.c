@@ -1,0 +1,117 @@
+/* Settings as a counted object, and comparing upstreams by the schema. */
+#include "conf/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/dump.h"
+#include "conf/load.h"
+#include "steady/hash.h"
+
+/* The settings live in their own arena; this stands before them. */
+struct counted {
+    struct settings settings; /* first: a pointer to it is a pointer to this */
+    struct arena arena;
+    unsigned references;
+};
+
+const char *settings_result_name(enum settings_result result)
+{
+    switch (result) {
+    case SETTINGS_OK: return "ok";
+    case SETTINGS_INVALID: return "invalid";
+    case SETTINGS_UNREADABLE: return "unreadable";
+    case SETTINGS_NO_MEMORY: return "no memory";
+    }
+    return "unknown";
+}
+
+static uint64_t fingerprint(const struct settings *settings)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    uint64_t hash = 0;
+    if (out != NULL && settings_dump(settings, out) && fclose(out) == 0) {
+        hash = hash_bytes(0, text, bytes);
+    }
+    free(text);
+    return hash;
+}
+
+struct settings *settings_adopt(struct settings *settings, struct arena *arena)
+{
+    struct counted *counted = calloc(1, sizeof *counted);
+    if (counted == NULL) {
+        arena_release(arena);
+        return NULL;
+    }
+    counted->settings = *settings;
+    counted->arena = *arena;
+    counted->references = 1;
+    counted->settings.fingerprint = fingerprint(&counted->settings);
+    return &counted->settings;
+}
+
+struct settings *settings_get(struct settings *settings)
+{
+    struct counted *counted = (struct counted *)settings;
+    __atomic_add_fetch(&counted->references, 1, __ATOMIC_RELAXED);
+    return settings;
+}
+
+void settings_put(struct settings **settings)
+{
+    struct counted *counted = (struct counted *)*settings;
+    *settings = NULL;
+    if (counted == NULL || __atomic_sub_fetch(&counted->references, 1, __ATOMIC_ACQ_REL) > 0) {
+        return;
+    }
+    arena_release(&counted->arena);
+    free(counted);
+}
+
+static char *row_text(const struct schema_row *row, const void *element)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (out == NULL) {
+        return NULL;
+    }
+    row->type->print(row, element, out);
+    fclose(out);
+    return text;
+}
+
+/* Equal in every row whose path begins with `prefix`: what is printed alike is alike. */
+static bool upstream_rows_equal(const struct upstream_settings *a,
+                                const struct upstream_settings *b, const char *prefix)
+{
+    const struct schema_section *section = schema_sections;
+    while (strcmp(section->name, "upstreams") != 0) {
+        section++;
+    }
+    bool equal = true;
+    for (const struct schema_row *row = section->rows; row->path != NULL && equal; row++) {
+        if (strncmp(row->path, prefix, strlen(prefix)) != 0) {
+            continue;
+        }
+        char *one = row_text(row, a), *other = row_text(row, b);
+        equal = one != NULL && other != NULL && strcmp(one, other) == 0;
+        free(one);
+        free(other);
+    }
+    return equal;
+}
+
+bool settings_upstream_equal(const struct upstream_settings *a, const struct upstream_settings *b)
+{
+    return upstream_rows_equal(a, b, "");
+}
+
+bool settings_upstream_same_pool(const struct upstream_settings *a,
+                                 const struct upstream_settings *b)
+{
+    return upstream_rows_equal(a, b, "tls.");
+}
