@@ -27,11 +27,11 @@ static size_t at(const struct upstream_view *view, uint64_t position)
     return i;
 }
 
-/* With one exchange more, is a loaded less than b for its weight? */
+/* Is a loaded less than b, each for its weight? */
 static bool lighter(const struct upstream_view *view, size_t a, size_t b)
 {
-    uint64_t load_a = __atomic_load_n(&view->endpoints[a]->in_flight, __ATOMIC_RELAXED) + 1;
-    uint64_t load_b = __atomic_load_n(&view->endpoints[b]->in_flight, __ATOMIC_RELAXED) + 1;
+    uint64_t load_a = __atomic_load_n(&view->endpoints[a]->in_flight, __ATOMIC_RELAXED);
+    uint64_t load_b = __atomic_load_n(&view->endpoints[b]->in_flight, __ATOMIC_RELAXED);
     return load_a * weight_of(view, b) < load_b * weight_of(view, a);
 }
 
@@ -40,7 +40,7 @@ static bool usable(const struct upstream_view *view, size_t i, const struct endp
     return view->endpoints[i] != avoid && !pool_endpoint_full(view->endpoints[i]);
 }
 
-/* From `first` on, so that equals take turns. */
+/* Of equals the first from `first` on, which was drawn by share. */
 static struct endpoint *least_in_flight(const struct upstream_view *view, size_t first,
                                         const struct endpoint *avoid)
 {
@@ -80,11 +80,16 @@ static size_t next_in_turn(const struct upstream_view *view)
     return at(view, turn % total * step_of(total) % total);
 }
 
+static size_t by_share(const struct upstream_view *view, struct rng *rng)
+{
+    return at(view, rng_below(rng, view->weight_ends[view->endpoint_count - 1]));
+}
+
 /* The first by its share, the second by its share of the rest; the first if both carry the same. */
 static size_t better_of_two(const struct upstream_view *view, struct rng *rng)
 {
     uint64_t total = view->weight_ends[view->endpoint_count - 1];
-    size_t a = at(view, rng_below(rng, total));
+    size_t a = by_share(view, rng);
     uint64_t weight = weight_of(view, a);
     uint64_t position = rng_below(rng, total - weight);
     if (position >= view->weight_ends[a] - weight)
@@ -97,7 +102,7 @@ static size_t choose(const struct upstream_view *view, struct rng *rng)
 {
     switch (view->settings->balance) {
     case BALANCE_ROUND_ROBIN: return next_in_turn(view);
-    case BALANCE_LEAST_IN_FLIGHT: return rng_below(rng, view->endpoint_count);
+    case BALANCE_LEAST_IN_FLIGHT: return by_share(view, rng);
     case BALANCE_P2C:
     case BALANCE_HASH_HEADER:
     case BALANCE_HASH_COOKIE:

@@ -57,7 +57,7 @@ struct connection *connection_create(struct endpoint_slot *slot, enum connection
     TAILQ_INSERT_TAIL(&worker->connections, connection, link);
     worker->connection_count++;
     slot_use(slot);
-    connection_enter(connection, state);
+    connection_enter(connection, CONNECTION_CLOSED, state);
     return connection;
 }
 
@@ -103,9 +103,7 @@ static void free_connection(struct corpse *corpse, void *owner)
 static void bury(struct connection *connection)
 {
     struct pool_worker *worker = connection->slot->worker;
-    if (connection->state == CONNECTION_IDLE)
-        TAILQ_REMOVE(&connection->slot->idle, connection, idle_link);
-    connection_enter(connection, CONNECTION_CLOSED);
+    connection_enter(connection, connection->state, CONNECTION_CLOSED);
     wheel_disarm(worker->env.wheel, &connection->timer);
     TAILQ_REMOVE(&worker->connections, connection, link);
     worker->connection_count--;

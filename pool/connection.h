@@ -16,6 +16,7 @@
 #include "pool/endpoint.h"
 #include "pool/lease.h"
 #include "pool/pools.h"
+#include "steady/check.h"
 
 enum connection_state {
     CONNECTION_ASKING,
@@ -58,44 +59,45 @@ int connection_hand_over(struct connection *connection);
 /* An idle connection ends. */
 void connection_close_idle(struct connection *connection, enum lease_close_reason reason);
 
-/* The only writer of `state`, where the slot's counts follow. */
-static inline void connection_enter(struct connection *connection, enum connection_state state)
+/* The only writer of `state`, where the slot's counts and its list of idle ones follow. `from` is what it is now: where that is
+   known to the compiler, little remains of this. */
+static inline void connection_enter(struct connection *connection, enum connection_state from,
+                                    enum connection_state to)
 {
     struct endpoint_slot *slot = connection->slot;
-    if (connection->state == CONNECTION_IDLE)
-        count_add(&slot->idle_count, (uint64_t)-1);
-    else if (connection->state == CONNECTION_LENT)
-        count_add(&slot->lent_count, (uint64_t)-1);
-    else if (connection->state == CONNECTION_DIALLING)
-        count_add(&slot->dialling_count, (uint64_t)-1);
-    if (state == CONNECTION_IDLE)
-        count_add(&slot->idle_count, 1);
-    else if (state == CONNECTION_LENT)
-        count_add(&slot->lent_count, 1);
-    else if (state == CONNECTION_DIALLING)
-        count_add(&slot->dialling_count, 1);
-    connection->state = state;
-}
-
-static inline void connection_rest(struct connection *connection)
-{
-    struct endpoint_slot *slot = connection->slot;
-    struct pool_worker *worker = slot->worker;
-    connection_enter(connection, CONNECTION_IDLE);
-    TAILQ_INSERT_HEAD(&slot->idle, connection, idle_link);
-    connection->idle_since_ms = loop_clock_ms(worker->env.clock);
-    wheel_arm(worker->env.wheel, &connection->timer, connection->idle_since_ms + slot->idle_ms);
-}
-
-static inline struct lease *connection_lend(struct connection *connection)
-{
-    struct endpoint_slot *slot = connection->slot;
-    if (connection->state == CONNECTION_IDLE) {
+    CHECK(connection->state == from);
+    if (from == CONNECTION_IDLE) {
         TAILQ_REMOVE(&slot->idle, connection, idle_link);
-        connection->lease.reused = true;
+        count_add(&slot->idle_count, (uint64_t)-1);
+    } else if (from == CONNECTION_DIALLING) {
+        count_add(&slot->dialling_count, (uint64_t)-1);
     }
-    connection_enter(connection, CONNECTION_LENT);
-    count_add(connection->lease.reused ? &slot->stats.reused : &slot->stats.fresh, 1);
+    if (to == CONNECTION_IDLE) {
+        TAILQ_INSERT_HEAD(&slot->idle, connection, idle_link);
+        count_add(&slot->idle_count, 1);
+    } else if (to == CONNECTION_DIALLING) {
+        count_add(&slot->dialling_count, 1);
+    }
+    connection->state = to;
+}
+
+/* Between exchanges, or dialled for nobody. */
+static inline void connection_rest(struct connection *connection, enum connection_state from)
+{
+    struct pool_worker *worker = connection->slot->worker;
+    connection_enter(connection, from, CONNECTION_IDLE);
+    connection->lease.reused = true;
+    connection->idle_since_ms = loop_clock_ms(worker->env.clock);
+    wheel_arm(worker->env.wheel, &connection->timer,
+              connection->idle_since_ms + connection->slot->idle_ms);
+}
+
+static inline struct lease *connection_lend(struct connection *connection,
+                                            enum connection_state from)
+{
+    struct slot_stats *stats = &connection->slot->stats;
+    connection_enter(connection, from, CONNECTION_LENT);
+    count_add(connection->lease.reused ? &stats->reused : &stats->fresh, 1);
     return &connection->lease;
 }
 

@@ -35,7 +35,7 @@ struct slot_stats {
 struct endpoint_slot {
     struct connection_list idle;    /* newest first */
     struct lease_request_list line; /* who asked first stands first */
-    uint64_t idle_count, lent_count, dialling_count;
+    uint64_t idle_count, dialling_count;
     uint32_t line_count;
     uint32_t fresh_only_count; /* of those in line */
     bool kept; /* connections may stay: in the adopted view, and the process does not drain */

@@ -42,7 +42,7 @@ enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoi
     if (connection == NULL || slot->line_count > 0 || request->fresh_only)
         return line_join(slot, request, ret_lease);
     __atomic_fetch_add(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
-    *ret_lease = connection_lend(connection);
+    *ret_lease = connection_lend(connection, CONNECTION_IDLE);
     return LEASE_READY;
 }
 
@@ -86,7 +86,7 @@ void lease_return(struct pool_worker *worker, struct lease **lease)
     else if (bound_used(&endpoint->connections) > bound_limit(&endpoint->connections))
         end_lease(connection, LEASE_CLOSED_SURPLUS);
     else {
-        connection_rest(connection);
+        connection_rest(connection, CONNECTION_LENT);
         __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_ACQ_REL);
         if (__builtin_expect(slot->line_count > slot->fresh_only_count, 0))
             pool_worker_schedule_slot(worker, slot);

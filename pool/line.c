@@ -48,7 +48,7 @@ static void serve(struct endpoint_slot *slot, struct lease_request *request,
                   struct connection *connection)
 {
     dequeue(slot, request);
-    struct lease *lease = connection_lend(connection);
+    struct lease *lease = connection_lend(connection, connection->state);
     slot_leave(slot);
     request->on_ready(request, lease);
 }
@@ -108,7 +108,7 @@ enum lease_result line_join(struct endpoint_slot *slot, struct lease_request *re
     __atomic_fetch_add(&slot->endpoint->in_flight, 1, __ATOMIC_RELAXED);
     struct connection *idle = TAILQ_FIRST(&slot->idle);
     if (idle != NULL && !request->fresh_only && slot->line_count == slot->fresh_only_count) {
-        *ret_lease = connection_lend(idle);
+        *ret_lease = connection_lend(idle, CONNECTION_IDLE);
         return LEASE_READY;
     }
     enqueue(slot, request);
@@ -168,7 +168,7 @@ void line_offer(struct endpoint_slot *slot, struct connection *connection)
         connection_drop(connection, false);
         return;
     }
-    connection_rest(connection);
+    connection_rest(connection, connection->state);
     queue_capacity_freed(slot->worker, slot->endpoint);
 }
 

@@ -154,8 +154,11 @@ static void adopt_view(struct pool_worker *worker, struct upstream_view *view)
     struct upstream *upstream = view->upstream;
     bound_set_limit(&upstream->in_flight, view->settings->limits.in_flight_count);
     bound_set_limit(&upstream->queued, view->settings->limits.queue_count);
-    for (size_t i = 0; i < view->endpoint_count; i++)
-        slot_of(worker, view->endpoints[i])->worker = worker;
+    for (size_t i = 0; i < view->endpoint_count; i++) {
+        struct endpoint_slot *slot = slot_of(worker, view->endpoints[i]);
+        if (slot->worker == NULL) /* a sibling that was asked may be reading it */
+            slot->worker = worker;
+    }
     seat_keep(&upstream->own->seats[worker->env.index], worker, view);
 }
 
