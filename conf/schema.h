@@ -64,6 +64,9 @@ struct schema_list {
     size_t count;
 };
 
+/* Whether the row's value is the same in both elements: what is printed alike is alike. */
+bool schema_row_equal(const struct schema_row *row, const void *a, const void *b);
+
 /* Appends one zeroed element; NULL: no memory. */
 void *schema_list_add(struct arena *arena, struct schema_list *list, size_t element_bytes);
 

@@ -39,6 +39,28 @@ void *schema_list_add(struct arena *arena, struct schema_list *list, size_t elem
     return grown + element_bytes * list->count++;
 }
 
+static char *row_text(const struct schema_row *row, const void *element)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (out == NULL) {
+        return NULL;
+    }
+    row->type->print(row, element, out);
+    fclose(out);
+    return text;
+}
+
+bool schema_row_equal(const struct schema_row *row, const void *a, const void *b)
+{
+    char *one = row_text(row, a), *other = row_text(row, b);
+    bool equal = one != NULL && other != NULL && strcmp(one, other) == 0;
+    free(one);
+    free(other);
+    return equal;
+}
+
 static void print_quoted(const char *text, FILE *out)
 {
     fputc('"', out);

@@ -71,19 +71,6 @@ void settings_put(struct settings **settings)
     free(counted);
 }
 
-static char *row_text(const struct schema_row *row, const void *element)
-{
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    if (out == NULL) {
-        return NULL;
-    }
-    row->type->print(row, element, out);
-    fclose(out);
-    return text;
-}
-
 /* Equal in every row whose path begins with `prefix`: what is printed alike is alike. */
 static bool upstream_rows_equal(const struct upstream_settings *a,
                                 const struct upstream_settings *b, const char *prefix)
@@ -97,10 +84,7 @@ static bool upstream_rows_equal(const struct upstream_settings *a,
         if (strncmp(row->path, prefix, strlen(prefix)) != 0) {
             continue;
         }
-        char *one = row_text(row, a), *other = row_text(row, b);
-        equal = one != NULL && other != NULL && strcmp(one, other) == 0;
-        free(one);
-        free(other);
+        equal = schema_row_equal(row, a, b);
     }
     return equal;
 }
