@@ -35,36 +35,46 @@ static int hex_digit(char byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-/* The byte after the digits of a chunk size, or after the white space that may stand before an extension (RFC 9112
+/* The byte behind the digits of a chunk size, or behind the white space that may stand before an extension (RFC 9112
    7.1, 7.1.1). */
 static bool end_chunk_size(struct h1_body *body, char byte)
 {
     if (body->digits == 0)
         return false;
-    if (byte == ';')
+    if (byte == '\r' && body->state == H1_BODY_CHUNK_SIZE)
+        body->state = H1_BODY_CHUNK_SIZE_LF;
+    else if (byte == ';')
         body->state = H1_BODY_CHUNK_EXTENSION;
     else if (byte == ' ' || byte == '\t')
         body->state = H1_BODY_CHUNK_SPACE;
-    else if (byte == '\r' && body->state == H1_BODY_CHUNK_SIZE)
-        body->state = H1_BODY_CHUNK_SIZE_LF;
     else
         return false;
     return body->left_bytes <= BODY_MAX_BYTES - body->total_bytes;
 }
 
-/* Takes one byte of the line that begins a chunk, or of the line end behind its payload. False: malformed. */
+/* Takes the digits of a chunk size, and the byte behind them if it is there. */
+static bool take_chunk_size(struct h1_body *body, const char **at, const char *end)
+{
+    const char *next = *at;
+    uint64_t size = body->left_bytes;
+    unsigned digits = body->digits;
+    int digit = 0;
+    for (; next < end && (digit = hex_digit(*next)) >= 0; next++) {
+        if (digits++ == CHUNK_SIZE_MAX_DIGITS)
+            return false;
+        size = size << 4 | (unsigned)digit;
+    }
+    body->left_bytes = size;
+    body->digits = (uint8_t)digits;
+    body->line_bytes = digits;
+    *at = next < end ? next + 1 : next;
+    return next == end || end_chunk_size(body, *next);
+}
+
+/* Takes one byte of the rest of the line that begins a chunk, or of the line end behind its payload. */
 static bool take_chunk_byte(struct h1_body *body, char byte)
 {
-    int digit;
-    switch ((enum h1_body_state)body->state) {
-    case H1_BODY_CHUNK_SIZE:
-        digit = hex_digit(byte);
-        if (digit < 0)
-            return end_chunk_size(body, byte);
-        if (body->digits++ == CHUNK_SIZE_MAX_DIGITS)
-            return false;
-        body->left_bytes = body->left_bytes << 4 | (unsigned)digit;
-        return true;
+    switch (body->state) {
     case H1_BODY_CHUNK_SPACE: return end_chunk_size(body, byte);
     case H1_BODY_CHUNK_EXTENSION:
         if (byte == '\r')
@@ -78,22 +88,21 @@ static bool take_chunk_byte(struct h1_body *body, char byte)
     case H1_BODY_CHUNK_LF:
         body->state = H1_BODY_CHUNK_SIZE;
         body->digits = 0;
-        body->line_bytes = 0;
         return byte == '\n';
-    case H1_BODY_DONE:
-    case H1_BODY_LENGTH:
-    case H1_BODY_CLOSE:
-    case H1_BODY_CHUNK_PAYLOAD:
-    case H1_BODY_TRAILERS: break;
+    default: return false;
     }
-    return false;
 }
 
-/* Takes framing bytes until payload or trailers are next, or there are none left. False: malformed. */
+/* Takes framing until payload or trailers are next, or nothing is left. False: malformed. */
 static bool take_chunk_line(struct h1_body *body, const char **at, const char *end)
 {
     while (*at < end && body->state != H1_BODY_CHUNK_PAYLOAD && body->state != H1_BODY_TRAILERS) {
-        if (++body->line_bytes > CHUNK_LINE_MAX_BYTES || !take_chunk_byte(body, *(*at)++))
+        bool good;
+        if (body->state == H1_BODY_CHUNK_SIZE)
+            good = take_chunk_size(body, at, end);
+        else
+            good = ++body->line_bytes <= CHUNK_LINE_MAX_BYTES && take_chunk_byte(body, *(*at)++);
+        if (!good)
             return false;
     }
     return true;

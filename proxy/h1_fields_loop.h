@@ -11,6 +11,7 @@ static enum h1_result H1_USE(parse_fields)(struct h1_input *input, struct h1_rul
     struct http_field *field = head->fields;
     const char *at = input->at;
     enum h1_result result;
+    uint16_t facts = FACT_CANONICAL;
     for (;;) {
         at = h1_input_ahead(input, at);
         uint32_t name_at = h1_input_offset(input, at);
@@ -37,8 +38,10 @@ static enum h1_result H1_USE(parse_fields)(struct h1_input *input, struct h1_rul
         }
 
         value++;
-        if (!LIKELY(value[-1] == ' ' && (unsigned char)*value > ' '))
+        if (!LIKELY(value[-1] == ' ' && (unsigned char)*value > ' ')) {
             value = skip_space(input, value - 1);
+            facts = 0;
+        }
         uint32_t value_at = h1_input_offset(input, value);
         const char *end = value;
         uint32_t stops;
@@ -55,8 +58,10 @@ static enum h1_result H1_USE(parse_fields)(struct h1_input *input, struct h1_rul
             break;
         }
         uint32_t end_at = h1_input_offset(input, end);
-        if (!LIKELY((unsigned char)end[-1] > ' '))
+        if (!LIKELY((unsigned char)end[-1] > ' ')) {
             end_at = trim(input, value_at, end_at);
+            facts = 0;
+        }
         at = end + 2;
 
         field->name_at = name_at;
@@ -74,6 +79,7 @@ static enum h1_result H1_USE(parse_fields)(struct h1_input *input, struct h1_rul
         }
         field++;
     }
+    head->facts |= facts;
     head->field_count = (uint16_t)(field - head->fields);
     head->head_bytes = h1_input_offset(input, at) + 2;
     return result;

@@ -23,7 +23,8 @@
 
 const struct h1_role h1_request_role = {{
 #define X(id, name, request, response) \
-    [FIELD_##id] = DROPPED(request, FIELD_HOP | FIELD_FRAMING) | TELLING_REQUEST(FIELD_##id),
+    [FIELD_##id] =                     \
+        DROPPED(request, FIELD_HOP | FIELD_FRAMING | FIELD_ROUTING) | TELLING_REQUEST(FIELD_##id),
     FIELD_NAMES(X)
 #undef X
 }};

@@ -36,7 +36,8 @@ void h1_write_uint(struct h1_writer *writer, uint64_t value);
 void h1_write_request_line(struct h1_writer *writer, const struct http_head *head);
 /* "HTTP/1.1 200 OK\r\n"; the reason is the head's, or the registered phrase when it has none. */
 void h1_write_status_line(struct h1_writer *writer, const struct http_head *head);
-/* Every field whose drop is 0 and whose id is not HOST, as "name: value\r\n"; runs of untouched canonical lines are copied whole. */
+/* Every field whose drop is 0, as "name: value\r\n"; runs of canonical lines are copied whole. The parser drops the Host of
+   requests: it is written with the request line. */
 void h1_write_fields(struct h1_writer *writer, const struct http_head *head);
 /* "name: value\r\n"; name is a literal with its exact case. */
 void h1_write_field(struct h1_writer *writer, const char *name, size_t name_bytes,

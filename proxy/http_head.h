@@ -23,8 +23,9 @@ struct http_field {
     uint32_t value_at; /* value without surrounding white space (RFC 9110 5.5) */
     uint32_t value_bytes;
     uint16_t name_bytes;
-    uint8_t id;   /* enum field_id; FIELD_OTHER when not in the table */
-    uint8_t drop; /* 1: not forwarded (hop-by-hop, nominated by Connection, or replaced) */
+    uint8_t id; /* enum field_id; FIELD_OTHER when not in the table */
+    uint8_t
+        drop; /* 1: not forwarded (hop-by-hop, nominated by Connection, or written anew: framing, Host) */
 };
 
 enum http_method {
@@ -58,8 +59,11 @@ enum http_fact {
     FACT_HTTP_1_0 = 1 << 5,
     FACT_ABSOLUTE_FORM = 1 << 6, /* target came as scheme://authority/path; host is from there */
     FACT_UPGRADE_WEBSOCKET = 1 << 7, /* the Upgrade field names websocket */
-    FACT_ASTERISK =
-        1 << 8, /* OPTIONS for the server as a whole: the request line is written with "*" */
+    FACT_ASTERISK = 1 << 8, /* OPTIONS for the server as a whole: written with "*" as the target */
+    FACT_CANONICAL =
+        1
+        << 9, /* the field lines stand in the bytes as they would be written, one behind the other; who
+                                changes more of a field than its drop takes this back */
 };
 
 struct http_head {

@@ -170,7 +170,7 @@ static struct text told_fields(const struct http_head *head, bool trailers, char
     for (unsigned i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         bool brackets = trailers && field->drop;
-        if (trailers || field->drop)
+        if (trailers || (field->drop && field->id != FIELD_HOST))
             append_word(&told, brackets ? "(" : "", head->base + field->name_at, field->name_bytes,
                         brackets ? ")" : "");
     }
