@@ -128,7 +128,7 @@ def registry(s):
         with s.case(f"bound {bound['name']} {bound.get('detail') or ''}".rstrip()):
             check(0 <= bound["used"] <= bound["peak"], f"{bound}")
             check(bound["limit"] > 0 and bound["peak"] <= bound["limit"], f"{bound}")
-    for name, detail in (("clients", None), ("exchanges", None), ("fds", None), ("generations", None), ("queue", "app")):
+    for name, detail in (("clients", None), ("exchanges", None), ("fds", None), ("generations", None), ("upstream_queued", "app")):
         with s.case(f"there is a bound named {name}"):
             check(proxy.bound(name, detail), "none")
     check(proxy.bound("clients")["peak"] >= 30, f"peak of clients: {proxy.bound('clients')}")

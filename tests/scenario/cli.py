@@ -164,12 +164,10 @@ def pid_file(s):
 @scenario("a stale admin socket keeps the program from starting")
 def stale_socket(s):
     origin = RawOrigin(s)
-    first = start_proxy(s, origin)
-    first.signal(signal.SIGKILL)
-    first.wait(5)
-    s.running.remove(first)
-    first._stopped = True  # pylint: disable=protected-access
-    second = start_proxy(s, origin, name="evenkeel-again")
+    socket_path = f"unix:{s.path('admin.sock')}"
+    first = start_proxy(s, origin, {"admin": {"listen": socket_path}})
+    first.kill()
+    second = start_proxy(s, origin, {"admin": {"listen": socket_path}}, name="evenkeel-again")
     check_equal(second.admin("/livez")[0], 200, "status of /livez")
 
 

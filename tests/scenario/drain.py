@@ -1,11 +1,16 @@
 """SIGTERM: what is in flight is finished, nothing new is begun, and the process ends in time."""
 
+import contextlib
 import signal
 import threading
 import time
 
 from harness import (Broken, Interrupted, RawOrigin, check, check_equal, eventually, patient, run, scenario,
                      start_proxy)
+
+
+# The exit code that says: the grace was over before the last client was.
+CUT = 2
 
 
 def holding_origin(s):
@@ -65,7 +70,7 @@ def grace_is_over(s):
     client = hold(proxy, origin)
     started = time.monotonic()
     proxy.signal(signal.SIGTERM)
-    proxy.expect_clean_exit(5)
+    proxy.expect_clean_exit(5, codes=(CUT,))
     took = time.monotonic() - started
     check(took <= 3, f"it took {took:.2f} s")
     check(took > 1, f"it gave up after {took:.2f} s already")
@@ -82,14 +87,17 @@ def second_signal(s):
         with s.case(f"{first.name} and {second.name}"):
             origin, _ = holding_origin(s)
             proxy = start_proxy(s, origin, {"drain": {"grace": "20s"}}, name=f"evenkeel-{first.name}")
-            hold(proxy, origin)
+            client = hold(proxy, origin)
             proxy.signal(first)
             eventually(lambda p=proxy: refuses(p), "the drain has begun")
             check(proxy.exit_code is None, "the first signal ended it")
             started = time.monotonic()
             proxy.signal(second)
-            proxy.expect_clean_exit(2, codes=(0, 1, 128 + second, -second))
+            proxy.expect_clean_exit(2, codes=(CUT, 128 + second, -second))
             check(time.monotonic() - started < patient(1), "it took too long")
+            with contextlib.suppress(Interrupted):
+                check_equal(client.response().status, 503, "status of the exchange that was cut")
+            check(client.ending() in ("eof", "reset"), "the client is still connected")
 
 
 @scenario("a drain waits for a tunnel until the grace is over, or for longer")
@@ -104,7 +112,7 @@ def tunnels(s):
     check_equal(client.response().status, 101, "status")
     started = time.monotonic()
     proxy.signal(signal.SIGTERM)
-    proxy.expect_clean_exit(4)
+    proxy.expect_clean_exit(4, codes=(CUT,))
     check(time.monotonic() - started <= 2, "it outlasted the grace")
     check(client.ending() in ("eof", "reset"), "the tunnel is still open")
 

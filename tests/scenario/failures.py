@@ -225,7 +225,7 @@ def cut_responses(s):
             for version in ("HTTP/1.1", "HTTP/1.0"):
                 for when in ("", "/late"):
                     with s.case(f"{name} ended by {how}{when} looks broken to a client of {version}"):
-                        if proxy.kind == "nginx" and (version == "HTTP/1.0" or name in ("bad-chunk", "bad-end", "close")):
+                        if proxy.kind == "nginx" and (version == "HTTP/1.0" or name in ("bad-chunk", "bad-end")):
                             raise Skipped("nginx ends it like a whole one")
                         with proxy.client() as client:
                             try:
@@ -274,15 +274,18 @@ def stalled_later(s):
     origin.on("/burst", lambda connection, _: connection.send(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n400000\r\n" + b"x" * 0x400000 + b"\r\n")
         and connection.wait_for_end(20) and False)
+    timeouts = {"first_byte": "20s", "idle": "20s", "per_try": "20s", "total": "20s"}
     proxy = start_proxy(s, origin, {
         "listeners": {"web": {"timeouts": {"body": "700ms", "send": "20s"}}},
-        "upstreams": {"app": {"pool": {"warm_min": 0}, "timeouts": {
-            "first_byte": "20s", "idle": "700ms", "per_try": "20s", "total": "20s"}}}})
+        "upstreams": {"app": {"timeouts": timeouts},
+                      "brisk": {"endpoints": [origin.address], "timeouts": {**timeouts, "idle": "700ms"}}},
+        "routes": [{"name": "brisk", "path_prefix": "/burst", "upstream": "brisk"}, {"name": "all", "upstream": "app"}]})
     with s.case("the origin stalls after the client had been slow"):
         with proxy.client(receive_buffer=8192) as client:
             client.send("GET /burst HTTP/1.1\r\nHost: h\r\n\r\n")
             origin.request_for("/burst")
-            time.sleep(0.2)
+            # Longer than the idle timeout: a timer that looked at it meanwhile must not have forgotten it.
+            time.sleep(1.5)
             started = time.monotonic()
             response = client.response()
             check(not response.complete and len(response.body) == 0x400000, f"{len(response.body)} bytes came")
@@ -440,8 +443,9 @@ def early_response(s):
                 client.send(head.format(target, 200 << 20))
 
                 def pour(client=client):
-                    for _ in range(200):
-                        client.send(b"x" * (1 << 20))
+                    with contextlib.suppress(OSError):
+                        for _ in range(200):
+                            client.socket.sendall(b"x" * (1 << 20))
 
                 sender = threading.Thread(target=pour, daemon=True)
                 sender.start()
@@ -467,7 +471,10 @@ def early_response(s):
             client.send("x" * 10)
             response = client.response()
             check_equal((response.complete, bytes(response.body)), (True, b"earlylate"), "answer")
-            check_equal(Arrived(client.request("GET", "/next")).target, "/next", "the next exchange")
+            if response.closes:
+                check_equal(client.ending(), "eof", "the end")
+            else:
+                check_equal(Arrived(client.request("GET", "/next")).target, "/next", "the next exchange")
 
 
 @scenario("a failing exchange spoils the exchanges beside it", proxies=BOTH)

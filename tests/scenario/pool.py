@@ -255,7 +255,7 @@ def queue_bounds(s):
     with s.case("a request beyond the queue is refused at once"):
         queued = [hold(), hold()]
         # One connection each: wait until the proxy holds both before the next one comes.
-        eventually(lambda: proxy.bound("queue", "app")["used"] == 2, "two requests are queued")
+        eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 2, "two requests are queued")
         started = time.monotonic()
         with hold() as beyond:
             check_equal(beyond.response().status, 503, "status")
@@ -265,7 +265,7 @@ def queue_bounds(s):
         for client in queued:
             check_equal(client.response().status, 503, "status of the queued")
         again = [hold(), hold()]
-        eventually(lambda: proxy.bound("queue", "app")["used"] == 2, "two requests are queued")
+        eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 2, "two requests are queued")
         release.set()
         for client in flying + again:
             check_equal(client.response().status, 200, "status")
@@ -274,10 +274,10 @@ def queue_bounds(s):
         flying = [hold(), hold()]
         eventually(lambda: at_origin() >= 6, "two requests are in flight")
         leaving = [hold(), hold()]
-        eventually(lambda: proxy.bound("queue", "app")["used"] == 2, "two requests are queued")
+        eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 2, "two requests are queued")
         for client in leaving:
             client.reset()
-        eventually(lambda: proxy.bound("queue", "app")["used"] == 0, "the queue is empty", 0.7)
+        eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 0, "the queue is empty", 0.7)
         release.set()
         for client in flying:
             check_equal(client.response().status, 200, "status")

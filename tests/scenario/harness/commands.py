@@ -30,7 +30,7 @@ def _run(argv, within, feed=None):
 
 def curl(*arguments, within=20, feed=None):
     """Run curl silently; the caller judges .code, .out and .error."""
-    return _run(["curl", "--silent", "--show-error", "--noproxy", "*", *map(str, arguments)], within, feed)
+    return _run(["curl", "--silent", "--show-error", *map(str, arguments)], within, feed)
 
 
 class WrkReport:

@@ -1,6 +1,7 @@
 """An origin on raw sockets: it records exactly what arrives and can misbehave in every way."""
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import socket
@@ -12,6 +13,7 @@ from .verdict import Failed, eventually, patient
 from .wire import Broken, Reader, Request
 
 _ESTABLISHED = 1
+_libc = ctypes.CDLL(None)
 
 
 class OriginConnection:
@@ -71,8 +73,10 @@ class OriginConnection:
             return broken.how
 
     def reset(self):
-        with contextlib.suppress(OSError):
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        """Send a reset at once, even if the connection's own thread sits in recv()."""
+        # Dissolving the association is what makes the kernel reset, whoever else holds the socket.
+        unspecified = ctypes.create_string_buffer(struct.pack("H14x", socket.AF_UNSPEC))
+        _libc.connect(self.socket.fileno(), unspecified, 16)
         self.close()
 
     def close(self):
@@ -186,7 +190,7 @@ class RawOrigin:
 
     def log_tail(self, lines):
         rows = [f"{len(self.connections)} connections, at most {self.peak_established} at once"]
-        for connection in list(self.connections)[-lines:]:
+        for connection in list(self.connections)[-(lines // 2):]:
             got = ", ".join(f"{r.method} {r.target[:60]} ({len(r.body)} bytes)" for r in connection.requests[-5:])
             rows.append(f"connection {connection.number}: {got or connection.raw[:200]!r} -> {connection.ended}")
         return rows + self._notes[-lines:]

@@ -47,6 +47,12 @@ class Process:
         except subprocess.TimeoutExpired:
             raise Failed(f"{self.name} did not exit within {patient(within):g} s") from None
 
+    def kill(self):
+        """End it without a chance to clean up; nothing more is asked of it."""
+        self._stopped = True
+        self._child.kill()
+        self._child.wait()
+
     def stop(self):
         if self._stopped:
             return

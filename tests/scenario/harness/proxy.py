@@ -57,7 +57,7 @@ class _Proxy(Process):
 
     def __init__(self, scenario, settings, name):
         self._scenario = scenario
-        self.settings = merge(self._defaults(scenario), settings)
+        self.settings = merge(self._defaults(scenario, name), settings)
         self.config_path = scenario.path(f"{name}.conf")
         self.listeners = {key: Address(each["listen"]) for key, each in self.settings["listeners"].items()}
         self.write_config(self.text())
@@ -101,7 +101,7 @@ class _Proxy(Process):
         self.start_fds = self.open_fds()
 
     @staticmethod
-    def _defaults(scenario):
+    def _defaults(scenario, _name):
         return {
             "workers": 2,
             "listeners": {"web": {"listen": f"127.0.0.1:{scenario.port()}"}},
@@ -116,7 +116,7 @@ class EvenkeelProxy(_Proxy):
 
     def __init__(self, scenario, settings, name="evenkeel", limits=(), env=None, arguments=()):
         super().__init__(scenario, settings, name)
-        self.admin_path = scenario.path(f"{name}-admin.sock")
+        self._admin_path = self.settings["admin"]["listen"].removeprefix("unix:")
         environment = {
             "ASAN_OPTIONS": "detect_leaks=1:quarantine_size_mb=8",
             "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1",
@@ -130,16 +130,16 @@ class EvenkeelProxy(_Proxy):
         return render(self.settings)
 
     @staticmethod
-    def _defaults(scenario):
-        return merge(_Proxy._defaults(scenario), {
-            "admin": {"listen": f"unix:{scenario.path('evenkeel-admin.sock')}"},
+    def _defaults(scenario, name):
+        return merge(_Proxy._defaults(scenario, name), {
+            "admin": {"listen": f"unix:{scenario.path(f'{name}.sock')}"},
             "log": {"level": "debug", "path": "stderr"},
             "drain": {"grace": "5s"},
         })
 
     def admin(self, path, method="GET"):
         """(status, body) of an admin page."""
-        connection = UnixHttpConnection(self.admin_path, patient(5))
+        connection = UnixHttpConnection(self._admin_path, patient(5))
         try:
             connection.request(method, path)
             response = connection.getresponse()

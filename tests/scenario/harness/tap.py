@@ -15,7 +15,7 @@ from . import ports
 from .verdict import Failed, Skipped, patient
 
 _scenarios = []
-_LOG_LINES_SHOWN = 40
+_LOG_LINES_SHOWN = 30
 
 
 class _Overdue(Failed):
@@ -143,7 +143,7 @@ def scenario(name, within=60, proxies=("evenkeel",)):
 
 def run():
     """Run what the file declares; exits 0 only if nothing failed."""
-    from .proxy import THE_PROXY
+    from .proxy import THE_PROXY, program
 
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("-k", metavar="TEXT", default="", help="only scenarios whose name has TEXT")
@@ -153,6 +153,9 @@ def run():
     if options.l:
         print("\n".join(row[0] for row in chosen))
         return
+    if THE_PROXY == "evenkeel" and not os.access(program(), os.X_OK):
+        print(f"Bail out! There is no program at {program()}")
+        sys.exit(1)
     signal.signal(signal.SIGALRM, _overdue)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tap = _Tap(sys.stdout)
