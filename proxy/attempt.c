@@ -11,6 +11,9 @@
 #include "proxy/splice.h"
 #include "steady/check.h"
 
+/* The first read of a response: a head and a small body, no more. */
+#define ATTEMPT_HEAD_READ_BYTES (16u * 1024)
+
 static void attempt_on_ready(struct lease_request *request, struct lease *lease);
 static void attempt_on_failed(struct lease_request *request, enum dial_result result);
 static void attempt_on_event(struct lease *lease, short what);
@@ -295,7 +298,8 @@ static char *attempt_room(struct exchange *exchange, size_t *ret_room_bytes)
     struct attempt *attempt = &exchange->attempt;
     struct buf_pool *bufs = exchange->worker->bufs;
     if (attempt->in == NULL) {
-        *ret_room_bytes = WORKER_READ_BYTES;
+        /* what follows a head may be spliced if it is not taken with the head */
+        *ret_room_bytes = attempt->state == ATTEMPT_HEAD ? ATTEMPT_HEAD_READ_BYTES : WORKER_READ_BYTES;
         return exchange->worker->read_scratch;
     }
     if (buf_room(attempt->in) < 512 &&
