@@ -97,18 +97,18 @@ static inline enum h1_result known_field(struct h1_rules *rules, struct http_hea
 #define H1_USE(name) H1_NAMED(name, H1_FOR)
 #define H1_TARGET(kind) H1_NAMED(H1_TARGET, kind)
 
-#define H1_TARGET_portable __attribute__((noinline, unused))
+#define H1_TARGET_portable
 #define H1_FOR portable
 #include "proxy/h1_fields_loop.h"
 #undef H1_FOR
 
 #ifdef __x86_64__
-#define H1_TARGET_sse2 __attribute__((noinline))
+#define H1_TARGET_sse2
 #define H1_FOR sse2
 #include "proxy/h1_fields_loop.h"
 #undef H1_FOR
 
-#define H1_TARGET_avx2 __attribute__((noinline)) H1_AVX2
+#define H1_TARGET_avx2 H1_AVX2
 #define H1_FOR avx2
 #include "proxy/h1_fields_loop.h"
 #undef H1_FOR
@@ -121,9 +121,9 @@ enum h1_result h1_parse_fields(struct h1_input *input, struct h1_rules *rules,
         head->fields + (fields_limit < head->field_limit ? fields_limit : head->field_limit);
 #ifdef __x86_64__
     if (h1_has_avx2())
-        return parse_fields_avx2(input, rules, limit, head);
-    return parse_fields_sse2(input, rules, limit, head);
+        return h1_parse_fields_avx2(input, rules, limit, head);
+    return h1_parse_fields_sse2(input, rules, limit, head);
 #else
-    return parse_fields_portable(input, rules, limit, head);
+    return h1_parse_fields_portable(input, rules, limit, head);
 #endif
 }

@@ -16,4 +16,14 @@ __attribute__((warn_unused_result)) enum h1_result h1_parse_fields(struct h1_inp
                                                                    uint32_t fields_limit,
                                                                    struct http_head *head);
 
+/* The same for one kind of processor each: h1_parse_fields() takes the best that there is, tests take them all. */
+typedef enum h1_result h1_parse_fields_fn(struct h1_input *input, struct h1_rules *rules,
+                                          const struct http_field *limit, struct http_head *head);
+
+h1_parse_fields_fn h1_parse_fields_portable;
+#ifdef __x86_64__
+h1_parse_fields_fn h1_parse_fields_sse2;
+h1_parse_fields_fn h1_parse_fields_avx2; /* only if h1_has_avx2() */
+#endif
+
 #endif

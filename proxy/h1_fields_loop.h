@@ -5,8 +5,8 @@
  */
 
 H1_TARGET(H1_FOR)
-static enum h1_result H1_USE(parse_fields)(struct h1_input *input, struct h1_rules *rules,
-                                           const struct http_field *limit, struct http_head *head)
+enum h1_result H1_USE(h1_parse_fields)(struct h1_input *input, struct h1_rules *rules,
+                                       const struct http_field *limit, struct http_head *head)
 {
     struct http_field *field = head->fields;
     const char *at = input->at;
@@ -81,6 +81,6 @@ static enum h1_result H1_USE(parse_fields)(struct h1_input *input, struct h1_rul
     }
     head->facts |= facts;
     head->field_count = (uint16_t)(field - head->fields);
-    head->head_bytes = h1_input_offset(input, at) + 2;
+    head->head_bytes = result == H1_OK ? h1_input_offset(input, at) + 2 : 0;
     return result;
 }
