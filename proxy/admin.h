@@ -1,7 +1,7 @@
 /*
  * The admin listener: evhttp on the control thread's base, so that no scrape touches a worker.
  *
- * Owns: its sockets and connections (bounded in number, size and time). Thread: control.
+ * Owns: its sockets and connections (bounded in size and time; keep the listener where only operators reach it). Thread: control.
  * Paths: /livez /metrics /status /resources (GET, HEAD); POST /drain.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_H
@@ -25,8 +25,8 @@ enum admin_result { ADMIN_OK, ADMIN_CANNOT_BIND, ADMIN_NO_MEMORY };
 const char *admin_result_name(enum admin_result result);
 
 /* On ADMIN_CANNOT_BIND errno says why. A stale unix socket file is removed, one in use is not. */
-__attribute__((warn_unused_result)) enum admin_result admin_create(const struct admin_settings *settings, const struct admin_env *env,
-                                                                   struct admin **ret_admin);
+__attribute__((warn_unused_result)) enum admin_result admin_create(
+    const struct admin_settings *settings, const struct admin_env *env, struct admin **ret_admin);
 void admin_free(struct admin **admin);
 
 #endif

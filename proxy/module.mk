@@ -1,5 +1,13 @@
 noinst_LIBRARIES += libproxy.a
 libproxy_a_SOURCES = \
+	%D%/status.h \
+	%D%/status.c \
+	%D%/metrics.h \
+	%D%/metrics.c \
+	%D%/json.h \
+	%D%/json.c \
+	%D%/demo.c \
+	%D%/admin.c \
 	%D%/reasons.c \
 	%D%/log_ring.h \
 	%D%/log_ring.c \

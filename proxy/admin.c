@@ -1,0 +1,235 @@
+/* The admin listener. */
+#include "proxy/admin.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/http.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/metrics.h"
+#include "proxy/status.h"
+
+#define ADMIN_TIMEOUT_S 10
+#define ADMIN_HEAD_BYTES 8192
+#define ADMIN_BODY_BYTES 1024
+#define ADMIN_BACKLOG 64
+
+struct admin {
+    struct admin_env env;
+    struct evhttp *http;
+    char socket_path[sizeof((struct sockaddr_un *)0)->sun_path]; /* "" for TCP */
+};
+
+const char *admin_result_name(enum admin_result result)
+{
+    switch (result) {
+    case ADMIN_OK: return "ok";
+    case ADMIN_CANNOT_BIND: return "cannot bind";
+    case ADMIN_NO_MEMORY: return "no memory";
+    }
+    return "unknown";
+}
+
+/* ---- pages ---- */
+
+typedef void page_fn(struct evbuffer *out, const struct overview *overview);
+
+static void write_livez(struct evbuffer *out, const struct overview *overview)
+{
+    (void)overview;
+    evbuffer_add_printf(out, "ok\n");
+}
+
+static const struct {
+    const char *path;
+    const char *content_type;
+    page_fn *write;
+} pages[] = {
+    {"/livez", "text/plain; charset=utf-8", write_livez},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_write},
+    {"/status", "application/json", status_write},
+    {"/resources", "application/json", resources_write},
+};
+
+static void admin_reply(struct evhttp_request *request, int status, const char *reason,
+                        const char *type, struct evbuffer *body)
+{
+    struct evkeyvalq *fields = evhttp_request_get_output_headers(request);
+    evhttp_add_header(fields, "Content-Type", type);
+    evhttp_add_header(fields, "Cache-Control", "no-store");
+    if (body != NULL && evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+        char length[24];
+        snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
+        evhttp_add_header(fields, "Content-Length", length);
+        evbuffer_drain(body, evbuffer_get_length(body));
+    }
+    evhttp_send_reply(request, status, reason, body);
+}
+
+static void admin_refuse(struct evhttp_request *request, int status, const char *reason,
+                         const char *allow)
+{
+    struct evbuffer *body = evbuffer_new();
+    if (body != NULL) {
+        evbuffer_add_printf(body, "%d %s\n", status, reason);
+    }
+    if (allow != NULL) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allow);
+    }
+    admin_reply(request, status, reason, "text/plain; charset=utf-8", body);
+    if (body != NULL) {
+        evbuffer_free(body);
+    }
+}
+
+static void admin_page(struct admin *admin, struct evhttp_request *request, size_t page)
+{
+    struct evbuffer *body = evbuffer_new();
+    struct overview overview;
+    if (body == NULL) {
+        admin_refuse(request, 503, "Service Unavailable", NULL);
+        return;
+    }
+    admin->env.overview(&overview, admin->env.owner);
+    pages[page].write(body, &overview);
+    admin_reply(request, 200, "OK", pages[page].content_type, body);
+    evbuffer_free(body);
+}
+
+static void admin_drain(struct admin *admin, struct evhttp_request *request)
+{
+    struct evbuffer *body = evbuffer_new();
+    if (body != NULL) {
+        evbuffer_add_printf(body, "draining\n");
+    }
+    admin_reply(request, 202, "Accepted", "text/plain; charset=utf-8", body);
+    if (body != NULL) {
+        evbuffer_free(body);
+    }
+    admin->env.drain(admin->env.owner);
+}
+
+static void admin_on_request(struct evhttp_request *request, void *arg)
+{
+    struct admin *admin = arg;
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+    enum evhttp_cmd_type method = evhttp_request_get_command(request);
+    bool reads = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    if (path == NULL) {
+        admin_refuse(request, 400, "Bad Request", NULL);
+        return;
+    }
+    if (strcmp(path, "/drain") == 0) {
+        if (method == EVHTTP_REQ_POST) {
+            admin_drain(admin, request);
+        } else {
+            admin_refuse(request, 405, "Method Not Allowed", "POST");
+        }
+        return;
+    }
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        if (strcmp(path, pages[i].path) == 0) {
+            if (reads) {
+                admin_page(admin, request, i);
+            } else {
+                admin_refuse(request, 405, "Method Not Allowed", "GET, HEAD");
+            }
+            return;
+        }
+    }
+    admin_refuse(request, 404, "Not Found", NULL);
+}
+
+/* ---- the socket ---- */
+
+static bool answers(const struct address *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool answered =
+        fd >= 0 && (connect(fd, &address->any, address->length) == 0 || errno == EAGAIN);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return answered;
+}
+
+static int admin_listen(const struct address *address)
+{
+    bool local = address->any.sa_family == AF_UNIX;
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    if (fd < 0) {
+        return -1;
+    }
+    if (!local) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    } else if (!answers(address)) {
+        /* left behind by a process that has gone */
+        unlink(address->local.sun_path);
+    }
+    mode_t before = umask(0117);
+    bool listens = bind(fd, &address->any, address->length) == 0 && listen(fd, ADMIN_BACKLOG) == 0;
+    umask(before);
+    if (!listens) {
+        int why = errno;
+        close(fd);
+        errno = why;
+        return -1;
+    }
+    return fd;
+}
+
+enum admin_result admin_create(const struct admin_settings *settings, const struct admin_env *env,
+                               struct admin **ret_admin)
+{
+    struct admin *admin = calloc(1, sizeof *admin);
+    if (admin == NULL) {
+        return ADMIN_NO_MEMORY;
+    }
+    admin->env = *env;
+    admin->http = evhttp_new(env->base);
+    int fd = admin->http != NULL ? admin_listen(&settings->listen) : -1;
+    if (fd < 0 || evhttp_accept_socket(admin->http, fd) != 0) {
+        int why = errno;
+        enum admin_result result = admin->http == NULL ? ADMIN_NO_MEMORY : ADMIN_CANNOT_BIND;
+        if (fd >= 0) {
+            close(fd);
+        }
+        admin_free(&admin);
+        errno = why;
+        return result;
+    }
+    if (settings->listen.any.sa_family == AF_UNIX) {
+        memcpy(admin->socket_path, settings->listen.local.sun_path, sizeof admin->socket_path);
+    }
+    evhttp_set_timeout(admin->http, ADMIN_TIMEOUT_S);
+    evhttp_set_max_headers_size(admin->http, ADMIN_HEAD_BYTES);
+    evhttp_set_max_body_size(admin->http, ADMIN_BODY_BYTES);
+    evhttp_set_allowed_methods(admin->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+                                                EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+                                                EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
+    evhttp_set_gencb(admin->http, admin_on_request, admin);
+    *ret_admin = admin;
+    return ADMIN_OK;
+}
+
+void admin_free(struct admin **admin_pointer)
+{
+    struct admin *admin = *admin_pointer;
+    if (admin == NULL) {
+        return;
+    }
+    if (admin->http != NULL) {
+        evhttp_free(admin->http);
+    }
+    if (admin->socket_path[0] != '\0') {
+        unlink(admin->socket_path);
+    }
+    free(admin);
+    *admin_pointer = NULL;
+}

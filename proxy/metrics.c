@@ -1,0 +1,372 @@
+/* Every figure of the process as a metric. */
+#include "proxy/metrics.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pool/lease.h"
+#include "steady/budget.h"
+
+/* Upper edges of the latency histograms, in microseconds; each is moved to the end of the bucket it falls into. */
+static const uint64_t latency_edges_us[] = {500,     1000,     2500,     5000,    10000,   25000,
+                                            50000,   100000,   250000,   500000,  1000000, 2500000,
+                                            5000000, 10000000, 30000000, 60000000};
+
+struct scrape {
+    struct evbuffer *out;
+    const struct overview *overview;
+    uint64_t series, dropped;
+};
+
+/* Labels are written as name="value" pairs by the caller's format; values from outside go through here. */
+struct label {
+    char text[256];
+};
+
+static struct label label(const char *value)
+{
+    struct label escaped;
+    size_t used = 0;
+    for (; value != NULL && *value != '\0' && used + 2 < sizeof escaped.text; value++) {
+        if (*value == '"' || *value == '\\') {
+            escaped.text[used++] = '\\';
+        }
+        escaped.text[used++] = (unsigned char)*value < 0x20 ? ' ' : *value;
+    }
+    escaped.text[used] = '\0';
+    return escaped;
+}
+
+static void head(struct scrape *scrape, const char *name, const char *kind, const char *help)
+{
+    evbuffer_add_printf(scrape->out, "# HELP evenkeel_%s %s\n# TYPE evenkeel_%s %s\n", name, help,
+                        name, kind);
+}
+
+static bool series_fits(struct scrape *scrape)
+{
+    if (scrape->series >= METRICS_SERIES_MAX) {
+        scrape->dropped++;
+        return false;
+    }
+    scrape->series++;
+    return true;
+}
+
+__attribute__((format(printf, 4, 5))) static void sample(struct scrape *scrape, const char *name,
+                                                         double value, const char *labels, ...)
+{
+    char text[1024];
+    va_list args;
+    if (!series_fits(scrape)) {
+        return;
+    }
+    va_start(args, labels);
+    vsnprintf(text, sizeof text, labels, args);
+    va_end(args);
+    evbuffer_add_printf(scrape->out,
+                        text[0] != '\0' ? "evenkeel_%s{%s} %.15g\n" : "evenkeel_%s%s %.15g\n", name,
+                        text, value);
+}
+
+static void single(struct scrape *scrape, const char *name, const char *kind, const char *help,
+                   double value)
+{
+    head(scrape, name, kind, help);
+    sample(scrape, name, value, "%s", "");
+}
+
+/* ---- workers ---- */
+
+static void write_counters(struct scrape *scrape)
+{
+    const struct overview *overview = scrape->overview;
+    static const struct {
+        size_t at;
+        const char *name, *help;
+    } rows[] = {
+#define X(id, name, help) {offsetof(struct worker_stats, id), name, help},
+        WORKER_COUNTERS(X)
+#undef X
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t sum = 0;
+        for (unsigned w = 0; w < overview->worker_count; w++) {
+            sum += stat_read(
+                (const uint64_t *)(const void *)((const char *)overview->workers[w] + rows[i].at));
+        }
+        single(scrape, rows[i].name, "counter", rows[i].help, (double)sum);
+    }
+}
+
+static void write_gauges(struct scrape *scrape)
+{
+    const struct overview *overview = scrape->overview;
+    uint64_t open = 0, idle = 0, tunnels = 0;
+    for (unsigned w = 0; w < overview->worker_count; w++) {
+        open += stat_read(&overview->workers[w]->clients_open);
+        idle += stat_read(&overview->workers[w]->clients_idle);
+        tunnels += stat_read(&overview->workers[w]->tunnels_open);
+    }
+    single(scrape, "clients_open", "gauge", "Client connections open", (double)open);
+    single(scrape, "clients_idle", "gauge", "Client connections between requests", (double)idle);
+    single(scrape, "tunnels_open", "gauge", "Upgraded connections open", (double)tunnels);
+    single(scrape, "workers", "gauge", "Worker threads", (double)overview->worker_count);
+}
+
+/* ---- routes ---- */
+
+/* All routes and, as route="", what was refused before one was found. */
+static size_t route_count(const struct scrape *scrape)
+{
+    return scrape->overview->route_count + 1;
+}
+
+static const char *route_name(const struct scrape *scrape, size_t route)
+{
+    return route == 0 ? "" : scrape->overview->routes[route - 1].name;
+}
+
+static const struct route_stats *route_stats(const struct scrape *scrape, size_t route,
+                                             unsigned worker)
+{
+    const struct overview *overview = scrape->overview;
+    return route == 0 ? &overview->workers[worker]->no_route
+                      : &overview->routes[route - 1].by_worker[worker];
+}
+
+static void write_responses(struct scrape *scrape)
+{
+    static const char *const classes[6] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    head(scrape, "responses_total", "counter", "Exchanges by route and class of the status sent");
+    for (size_t route = 0; route < route_count(scrape); route++) {
+        for (size_t class = 0; class < 6; class ++) {
+            uint64_t sum = 0;
+            for (unsigned w = 0; w < scrape->overview->worker_count; w++) {
+                sum += stat_read(&route_stats(scrape, route, w)->by_class[class]);
+            }
+            sample(scrape, "responses_total", (double)sum, "route=\"%s\",class=\"%s\"",
+                   route_name(scrape, route), classes[class]);
+        }
+    }
+}
+
+static void write_reasons(struct scrape *scrape)
+{
+    head(scrape, "exchanges_by_reason_total", "counter", "Exchanges by route and how they ended");
+    for (size_t route = 0; route < route_count(scrape); route++) {
+        for (size_t reason = 0; reason < REASON_COUNT; reason++) {
+            uint64_t sum = 0;
+            for (unsigned w = 0; w < scrape->overview->worker_count; w++) {
+                sum += stat_read(&route_stats(scrape, route, w)->by_reason[reason]);
+            }
+            /* reasons that have not occurred would be most of the page */
+            if (sum > 0) {
+                sample(scrape, "exchanges_by_reason_total", (double)sum,
+                       "route=\"%s\",reason=\"%s\"", route_name(scrape, route),
+                       reason_rows[reason].name);
+            }
+        }
+    }
+}
+
+static void write_histogram(struct scrape *scrape, const char *name, const char *help, size_t at)
+{
+    head(scrape, name, "histogram", help);
+    for (size_t route = 1; route < route_count(scrape); route++) {
+        struct histogram sum = {0};
+        char series[128];
+        for (unsigned w = 0; w < scrape->overview->worker_count; w++) {
+            const char *stats = (const char *)route_stats(scrape, route, w);
+            histogram_add(&sum, (const struct histogram *)(const void *)(stats + at));
+        }
+        snprintf(series, sizeof series, "%s_bucket", name);
+        for (size_t i = 0; i < sizeof latency_edges_us / sizeof latency_edges_us[0]; i++) {
+            sample(scrape, series, (double)histogram_count_upto(&sum, latency_edges_us[i]),
+                   "route=\"%s\",le=\"%.15g\"", route_name(scrape, route),
+                   (double)latency_edges_us[i] / 1e6);
+        }
+        sample(scrape, series, (double)histogram_count(&sum), "route=\"%s\",le=\"+Inf\"",
+               route_name(scrape, route));
+        snprintf(series, sizeof series, "%s_sum", name);
+        sample(scrape, series, (double)sum.sum / 1e6, "route=\"%s\"", route_name(scrape, route));
+        snprintf(series, sizeof series, "%s_count", name);
+        sample(scrape, series, (double)histogram_count(&sum), "route=\"%s\"",
+               route_name(scrape, route));
+    }
+}
+
+/* ---- upstreams ---- */
+
+/* One metric of every endpoint: pools_each_endpoint() is walked once for each. */
+struct endpoint_row {
+    const char *name, *kind, *help;
+    const char *state; /* label state="...", or NULL */
+    size_t at;
+};
+
+struct endpoint_walk {
+    struct scrape *scrape;
+    const struct endpoint_row *row;
+};
+
+#define AT(field) offsetof(struct endpoint_figures, field)
+static const struct endpoint_row endpoint_rows[] = {
+    {"endpoint_connections", "gauge", "Connections of an endpoint by state", "open", AT(open)},
+    {"endpoint_connections", NULL, NULL, "idle", AT(idle)},
+    {"endpoint_connections", NULL, NULL, "in_flight", AT(in_flight)},
+    {"endpoint_connections", NULL, NULL, "dialling", AT(dialling)},
+    {"endpoint_dials_total", "counter", "Connections dialled", NULL, AT(dials)},
+    {"endpoint_dial_failures_total", "counter", "Dials that failed", NULL, AT(dial_failures)},
+    {"endpoint_leases_total", "counter", "Connections lent, by whether they had been used before",
+     "reused", AT(reused)},
+    {"endpoint_leases_total", NULL, NULL, "fresh", AT(fresh)},
+    {"endpoint_handed_over_total", "counter", "Idle connections passed between workers", NULL,
+     AT(handed_over)},
+};
+#undef AT
+
+static void write_endpoint(const struct endpoint_figures *figures, void *owner)
+{
+    const struct endpoint_walk *walk = owner;
+    const struct endpoint_row *row = walk->row;
+    double value = (double)*(const uint64_t *)(const void *)((const char *)figures + row->at);
+    struct label upstream = label(figures->upstream), endpoint = label(figures->text),
+                 address = label(figures->address);
+    sample(walk->scrape, row->name, value,
+           row->state != NULL ? "upstream=\"%s\",endpoint=\"%s\",address=\"%s\",state=\"%s\""
+                              : "upstream=\"%s\",endpoint=\"%s\",address=\"%s\"%s",
+           upstream.text, endpoint.text, address.text, row->state != NULL ? row->state : "");
+}
+
+static void write_closes(const struct endpoint_figures *figures, void *owner)
+{
+    const struct endpoint_walk *walk = owner;
+    struct label upstream = label(figures->upstream), endpoint = label(figures->text),
+                 address = label(figures->address);
+    for (size_t i = 0; i < sizeof figures->closed / sizeof figures->closed[0]; i++) {
+        if (figures->closed[i] > 0) {
+            sample(walk->scrape, walk->row->name, (double)figures->closed[i],
+                   "upstream=\"%s\",endpoint=\"%s\",address=\"%s\",reason=\"%s\"", upstream.text,
+                   endpoint.text, address.text,
+                   lease_close_reason_name((enum lease_close_reason)i));
+        }
+    }
+}
+
+static void write_endpoints(struct scrape *scrape)
+{
+    static const struct endpoint_row closes = {"endpoint_closes_total", "counter",
+                                               "Connections closed, by reason", NULL, 0};
+    for (size_t i = 0; i < sizeof endpoint_rows / sizeof endpoint_rows[0]; i++) {
+        struct endpoint_walk walk = {scrape, &endpoint_rows[i]};
+        if (walk.row->kind != NULL) {
+            head(scrape, walk.row->name, walk.row->kind, walk.row->help);
+        }
+        pools_each_endpoint(scrape->overview->pools, write_endpoint, &walk);
+    }
+    struct endpoint_walk walk = {scrape, &closes};
+    head(scrape, closes.name, closes.kind, closes.help);
+    pools_each_endpoint(scrape->overview->pools, write_closes, &walk);
+}
+
+/* ---- bounds, process ---- */
+
+static void write_bounds(struct scrape *scrape)
+{
+    static const struct {
+        const char *name, *kind, *help;
+        uint64_t (*read)(const struct bound *bound);
+    } rows[] = {
+        {"bound_used", "gauge", "Use of a bounded resource", bound_used},
+        {"bound_limit", "gauge", "Its limit", bound_limit},
+        {"bound_peak", "gauge", "Its highest use so far", bound_peak},
+        {"bound_refused_total", "counter", "Times the limit refused", bound_refused},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct bound *bound;
+        head(scrape, rows[i].name, rows[i].kind, rows[i].help);
+        TAILQ_FOREACH (bound, &scrape->overview->registry->bounds, link) {
+            struct label detail = label(bound->detail);
+            sample(scrape, rows[i].name, (double)rows[i].read(bound), "name=\"%s\",detail=\"%s\"",
+                   bound->name, detail.text);
+        }
+    }
+}
+
+static void write_process(struct scrape *scrape)
+{
+    const struct overview *overview = scrape->overview;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    head(scrape, "build_info", "gauge", "Always 1");
+    sample(scrape, "build_info", 1, "version=\"%s\"", overview->version);
+    single(scrape, "start_time_seconds", "gauge", "When the process started, Unix time",
+           (double)overview->started_wall_ms / 1000);
+    single(scrape, "generation", "gauge", "Number of the present configuration",
+           (double)overview->generation);
+    single(scrape, "draining", "gauge", "1 while the process drains", overview->draining ? 1 : 0);
+    single(scrape, "reloads_total", "counter", "Reloads that took effect",
+           (double)overview->reloads_ok);
+    single(scrape, "reload_failures_total", "counter", "Reloads that were rejected",
+           (double)overview->reloads_failed);
+    single(scrape, "last_reload_time_seconds", "gauge", "Last reload, Unix time; 0: never",
+           (double)overview->last_reload_wall_ms / 1000);
+    single(scrape, "last_reload_successful", "gauge", "0 after a rejected reload",
+           overview->last_reload_ok || overview->last_reload_wall_ms == 0 ? 1 : 0);
+    single(scrape, "cpu_user_seconds_total", "counter", "User time of the process",
+           (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6);
+    single(scrape, "cpu_system_seconds_total", "counter", "System time of the process",
+           (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6);
+    single(scrape, "resident_memory_bytes", "gauge", "Resident memory",
+           (double)budget_resident_bytes(""));
+    single(scrape, "memory_budget_bytes", "gauge", "What it may use",
+           (double)overview->memory_budget_bytes);
+    single(scrape, "open_fds", "gauge", "Open file descriptors", (double)budget_open_fds(""));
+    single(scrape, "max_fds", "gauge", "Limit on file descriptors", (double)sysconf(_SC_OPEN_MAX));
+}
+
+static void write_log(struct scrape *scrape)
+{
+    struct log_figures figures;
+    log_figures(scrape->overview->log, &figures);
+    single(scrape, "log_lines_total", "counter", "Lines handed to the log thread",
+           (double)figures.lines);
+    single(scrape, "log_dropped_total", "counter", "Lines dropped because a ring was full",
+           (double)figures.dropped);
+    single(scrape, "log_write_errors_total", "counter", "Failed writes, opens and rotations",
+           (double)figures.write_errors);
+    single(scrape, "log_written_bytes_total", "counter", "Bytes written", (double)figures.bytes);
+    single(scrape, "log_rotations_total", "counter", "Files rotated", (double)figures.rotations);
+}
+
+void metrics_write(struct evbuffer *out, const struct overview *overview)
+{
+    struct scrape scrape = {out, overview, 0, 0};
+    struct timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    write_process(&scrape);
+    write_counters(&scrape);
+    write_gauges(&scrape);
+    write_responses(&scrape);
+    write_reasons(&scrape);
+    write_histogram(&scrape, "exchange_duration_seconds",
+                    "Time from a request's head to the end of its response",
+                    offsetof(struct route_stats, duration_us));
+    write_histogram(&scrape, "first_byte_seconds",
+                    "Time from a request's head to the head of the upstream's response",
+                    offsetof(struct route_stats, first_byte_us));
+    write_endpoints(&scrape);
+    write_bounds(&scrape);
+    write_log(&scrape);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    single(&scrape, "metric_series_dropped", "gauge", "Series left out because there are too many",
+           (double)scrape.dropped);
+    single(&scrape, "scrape_duration_seconds", "gauge", "Time it took to write this page",
+           (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
+    single(&scrape, "metric_series", "gauge", "Series on this page, this one included",
+           (double)scrape.series + 1);
+}

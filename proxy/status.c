@@ -1,0 +1,178 @@
+/* The process in JSON. */
+#include "proxy/status.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pool/lease.h"
+#include "proxy/json.h"
+#include "steady/budget.h"
+
+/* Bound to the endpoints of one upstream while pools_each_endpoint() goes over all. */
+struct endpoint_walk {
+    struct json *json;
+    const char *upstream;
+};
+
+struct upstream_walk {
+    struct json *json;
+    struct pools *pools;
+};
+
+static uint64_t now_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void json_time(struct json *json, const char *key, uint64_t wall_ms)
+{
+    char text[32];
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm parts;
+    gmtime_r(&seconds, &parts);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    json_text(json, key, wall_ms != 0 ? text : NULL);
+}
+
+static void write_workers(struct json *json, const struct overview *overview)
+{
+    json_open(json, "workers", '[');
+    for (unsigned i = 0; i < overview->worker_count; i++) {
+        const struct worker_stats *stats = overview->workers[i];
+        json_open(json, NULL, '{');
+        json_uint(json, "clients", stat_read(&stats->clients_open));
+        json_uint(json, "idle", stat_read(&stats->clients_idle));
+        json_uint(json, "tunnels", stat_read(&stats->tunnels_open));
+        json_uint(json, "exchanges", stat_read(&stats->exchanges_finished));
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void write_route(struct json *json, const struct overview *overview,
+                        const struct route_figures *route)
+{
+    static const char *const classes[6] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    uint64_t by_class[6] = {0};
+    struct histogram duration = {0};
+    for (unsigned i = 0; i < overview->worker_count; i++) {
+        for (size_t class = 0; class < 6; class ++) {
+            by_class[class] += stat_read(&route->by_worker[i].by_class[class]);
+        }
+        histogram_add(&duration, &route->by_worker[i].duration_us);
+    }
+    json_open(json, NULL, '{');
+    json_text(json, "name", route->name);
+    json_open(json, "responses", '{');
+    for (size_t class = 0; class < 6; class ++) {
+        json_uint(json, classes[class], by_class[class]);
+    }
+    json_close(json, '}');
+    json_number(json, "p50_ms", (double)histogram_quantile(&duration, 0.5) / 1000);
+    json_number(json, "p90_ms", (double)histogram_quantile(&duration, 0.9) / 1000);
+    json_number(json, "p99_ms", (double)histogram_quantile(&duration, 0.99) / 1000);
+    json_close(json, '}');
+}
+
+static void write_endpoint(const struct endpoint_figures *figures, void *owner)
+{
+    const struct endpoint_walk *walk = owner;
+    struct json *json = walk->json;
+    if (strcmp(figures->upstream, walk->upstream) != 0) {
+        return;
+    }
+    json_open(json, NULL, '{');
+    json_text(json, "endpoint", figures->text);
+    json_text(json, "address", figures->address);
+    json_uint(json, "open", figures->open);
+    json_uint(json, "idle", figures->idle);
+    json_uint(json, "in_flight", figures->in_flight);
+    json_uint(json, "dialling", figures->dialling);
+    json_uint(json, "dials", figures->dials);
+    json_uint(json, "dial_failures", figures->dial_failures);
+    json_uint(json, "reused", figures->reused);
+    json_uint(json, "fresh", figures->fresh);
+    json_uint(json, "handed_over", figures->handed_over);
+    json_close(json, '}');
+}
+
+static void write_upstream(const struct upstream *upstream, void *owner)
+{
+    struct upstream_walk *walk = owner;
+    struct endpoint_walk endpoints = {walk->json, upstream->name};
+    json_open(walk->json, NULL, '{');
+    json_text(walk->json, "name", upstream->name);
+    json_uint(walk->json, "in_flight", bound_used(&upstream->in_flight));
+    json_uint(walk->json, "queued", bound_used(&upstream->queued));
+    json_open(walk->json, "endpoints", '[');
+    pools_each_endpoint(walk->pools, write_endpoint, &endpoints);
+    json_close(walk->json, ']');
+    json_close(walk->json, '}');
+}
+
+void status_write(struct evbuffer *out, const struct overview *overview)
+{
+    struct json json = {out, false};
+    struct upstream_walk upstreams = {&json, overview->pools};
+    json_open(&json, NULL, '{');
+    json_text(&json, "version", overview->version);
+    json_uint(&json, "pid", (uint64_t)getpid());
+    json_time(&json, "started", overview->started_wall_ms);
+    json_number(&json, "uptime_s", (double)(now_ms(CLOCK_MONOTONIC) - overview->started_ms) / 1000);
+    json_text(&json, "configuration", overview->config_path);
+    json_uint(&json, "generation", overview->generation);
+    json_uint(&json, "generations_alive", overview->generations_alive);
+    json_bool(&json, "draining", overview->draining);
+    json_open(&json, "reloads", '{');
+    json_uint(&json, "ok", overview->reloads_ok);
+    json_uint(&json, "failed", overview->reloads_failed);
+    json_time(&json, "last", overview->last_reload_wall_ms);
+    json_bool(&json, "last_ok", overview->last_reload_ok);
+    json_text(&json, "last_error", overview->last_reload_error);
+    json_close(&json, '}');
+    write_workers(&json, overview);
+    json_open(&json, "routes", '[');
+    for (size_t i = 0; i < overview->route_count; i++) {
+        write_route(&json, overview, &overview->routes[i]);
+    }
+    json_close(&json, ']');
+    json_open(&json, "upstreams", '[');
+    pools_each_upstream(overview->pools, write_upstream, &upstreams);
+    json_close(&json, ']');
+    json_close(&json, '}');
+    evbuffer_add(out, "\n", 1);
+}
+
+void resources_write(struct evbuffer *out, const struct overview *overview)
+{
+    struct json json = {out, false};
+    const struct bound *bound;
+    json_open(&json, NULL, '{');
+    json_open(&json, "bounds", '[');
+    TAILQ_FOREACH (bound, &overview->registry->bounds, link) {
+        uint64_t limit = bound_limit(bound), used = bound_used(bound);
+        json_open(&json, NULL, '{');
+        json_text(&json, "name", bound->name);
+        json_text(&json, "detail", bound->detail);
+        json_uint(&json, "limit", limit);
+        json_uint(&json, "used", used);
+        json_uint(&json, "peak", bound_peak(bound));
+        json_uint(&json, "refused", bound_refused(bound));
+        json_number(&json, "share", limit > 0 ? (double)used / (double)limit : 0);
+        json_close(&json, '}');
+    }
+    json_close(&json, ']');
+    json_open(&json, "memory", '{');
+    json_uint(&json, "resident_bytes", budget_resident_bytes(""));
+    json_uint(&json, "budget_bytes", overview->memory_budget_bytes);
+    json_close(&json, '}');
+    json_open(&json, "descriptors", '{');
+    json_uint(&json, "open", budget_open_fds(""));
+    json_uint(&json, "limit", (uint64_t)sysconf(_SC_OPEN_MAX));
+    json_close(&json, '}');
+    json_close(&json, '}');
+    evbuffer_add(out, "\n", 1);
+}
