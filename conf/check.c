@@ -16,7 +16,8 @@ static void check_names(struct loading *loading)
             route->name = arena_printf(&loading->arena, "route-%zu", i + 1);
         }
         for (size_t j = 0; j < i && route->name != NULL; j++) {
-            if (strcmp(settings->routes[j].name, route->name) == 0) {
+            const char *earlier = settings->routes[j].name;
+            if (earlier != NULL && strcmp(earlier, route->name) == 0) {
                 char path[64];
                 snprintf(path, sizeof path, "routes.[%zu].name", i);
                 loading_say(loading, SETTINGS_ERROR, path, "\"%s\" is the name of another route",

@@ -19,6 +19,6 @@ struct checklist_line {
 typedef void checklist_line_fn(const struct checklist_line *line, void *owner);
 
 /* Every check says exactly one line or more; returns how many were warnings. */
-size_t checklist_run(const struct settings *settings, checklist_line_fn *say, void *owner);
+size_t checklist_run(const struct settings *settings, checklist_line_fn *line_fn, void *owner);
 
 #endif

@@ -76,8 +76,9 @@ void loading_say(struct loading *loading, int severity, const char *path, const 
                 at != NULL ? config_setting_source_line(at) : 0, full);
 }
 
-static void say_at(struct loading *loading, int severity, const config_setting_t *at,
-                   const char *path, const char *format, ...)
+__attribute__((format(printf, 5, 6))) static void say_at(struct loading *loading, int severity,
+                                                         const config_setting_t *at,
+                                                         const char *path, const char *format, ...)
 {
     char text[1024], full[1400];
     va_list args;
