@@ -1,6 +1,7 @@
 dist_man_MANS = %D%/man/evenkeel.8
 EXTRA_DIST += %D%/internals/benchmark.md
 EXTRA_DIST += %D%/internals/build.md
+EXTRA_DIST += %D%/internals/engine.md
 EXTRA_DIST += %D%/internals/steady.md
 
 # The reference, its man page and the sample are committed where readers look for them; tests/check-docs holds them
