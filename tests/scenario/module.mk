@@ -18,11 +18,7 @@ scenario_tests = \
 	%D%/streaming.py \
 	%D%/websocket.py
 
-# Without the program there is nothing to run them against.
-if HAVE_MAIN
 TESTS += $(scenario_tests)
-endif
-
 EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/__init__.py \
 	%D%/harness/bystander.py \
