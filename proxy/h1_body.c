@@ -67,8 +67,12 @@ static bool take_chunk_size(struct h1_body *body, const char **at, const char *e
     body->left_bytes = size;
     body->digits = (uint8_t)digits;
     body->line_bytes = digits;
-    *at = next < end ? next + 1 : next;
-    return next == end || end_chunk_size(body, *next);
+    *at = next;
+    if (next == end)
+        return true;
+    body->line_bytes++;
+    *at = next + 1;
+    return end_chunk_size(body, *next);
 }
 
 /* Takes one byte of the rest of the line that begins a chunk, or of the line end behind its payload. */

@@ -19,3 +19,12 @@ EXTRA_DIST += \
 	%D%/selfcheck.py \
 	%D%/stage.py \
 	%D%/wrk.lua
+
+# The HTTP/1.x codec alone, in instructions per call.
+bench-h1: %D%/h1_cost
+	$(SHELL) $(top_srcdir)/%D%/h1_cost.sh %D%/h1_cost
+.PHONY: bench-h1
+
+check_PROGRAMS += %D%/h1_cost
+%C%_h1_cost_LDADD = libproxy.a libsteady.a
+EXTRA_DIST += %D%/h1_cost.sh

@@ -1,7 +1,7 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-EXTRA_DIST += %D%/unit.h
+EXTRA_DIST += %D%/pool_rig.h %D%/unit.h
 EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 
 steady_tests = \
@@ -25,12 +25,24 @@ conf_tests =
 
 breaker_tests =
 
-tls_tests =
+tls_tests = \
+	%D%/test_stream
 
-pool_tests =
+pool_tests = \
+	%D%/test_pool_balance \
+	%D%/test_pool_handover \
+	%D%/test_pool_lease \
+	%D%/test_pool_queue \
+	%D%/test_pool_upstream \
+	%D%/test_pool_workers
 
 proxy_tests = \
-	%D%/test_h1_corpus
+	%D%/test_h1_body \
+	%D%/test_h1_corpus \
+	%D%/test_h1_parse \
+	%D%/test_h1_scan \
+	%D%/test_h1_write \
+	%D%/test_http_head
 
 unit_tests = $(steady_tests) $(conf_tests) $(breaker_tests) $(tls_tests) $(pool_tests) $(proxy_tests)
 check_PROGRAMS += $(unit_tests)
