@@ -1,5 +1,6 @@
 """The admin pages tell the truth, and promtool accepts the metrics."""
 
+import contextlib
 import json
 import re
 import threading
@@ -44,13 +45,12 @@ def metrics(s):
         check(base <= typed, f"without TYPE: {sorted(base - typed)}")
         helped = set(re.findall(r"^# HELP (\S+)", text.decode(), re.M))
         check(base <= helped, f"without HELP: {sorted(base - helped)}")
-        check(all(name.startswith(("evenkeel_", "process_")) for name in names), f"foreign names in {sorted(names)}")
-    with s.case("the requests are counted by their status class"):
-        ok = sum(v for k, v in proxy.metrics().items() if k.startswith("evenkeel_requests_total{") and "2xx" in k)
-        bad = sum(v for k, v in proxy.metrics().items() if k.startswith("evenkeel_requests_total{") and "4xx" in k)
-        gateway = sum(v for k, v in proxy.metrics().items() if k.startswith("evenkeel_requests_total{") and "5xx" in k)
-        check_equal((ok, gateway), (30, 3), "2xx and 5xx")
-        check(bad in (5, 6), f"4xx: {bad}")
+        check(all(name.startswith("evenkeel_") for name in names), f"foreign names in {sorted(names)}")
+    with s.case("the exchanges are counted by their status class"):
+        counted = {kind: proxy.metric("evenkeel_responses_total", **{"class": kind}) for kind in ("2xx", "4xx", "5xx")}
+        check_equal(counted, {"2xx": 30, "4xx": 6, "5xx": 3}, "exchanges by class")
+        check_equal(proxy.metric("evenkeel_exchanges_by_reason_total", reason="request_invalid"), 1, "refused requests")
+        check_equal(proxy.metric("evenkeel_exchanges_by_reason_total", route="all", reason="complete"), 35, "complete")
     with s.case("no label comes from traffic: series do not grow with it"):
         before = len(proxy.metrics())
         for number in range(200):
@@ -58,15 +58,21 @@ def metrics(s):
         with proxy.client() as client:
             client.request("BREW", "/coffee")
         check_equal(len(proxy.metrics()), before, "series")
-    with s.case("latency is a histogram that counts each request"):
-        found = [name for name in proxy.metrics() if name.startswith("evenkeel_request_seconds_count")
-                 or name.startswith("evenkeel_request_duration_seconds_count")]
-        check(found, "no histogram of request latency")
+    with s.case("latency is a histogram that counts each exchange of a route"):
+        found = proxy.metrics()
+        whole = found['evenkeel_exchange_duration_seconds_count{route="all"}']
+        check_equal(whole, proxy.metric("evenkeel_responses_total", route="all"), "count of the histogram")
+        check_equal(whole, found['evenkeel_exchange_duration_seconds_bucket{route="all",le="+Inf"}'], "last bucket")
+        buckets = [value for series, value in found.items() if series.startswith(
+            'evenkeel_exchange_duration_seconds_bucket{route="all"')]
+        check_equal(buckets, sorted(buckets), "buckets in their order")
+        check(0 < found['evenkeel_exchange_duration_seconds_sum{route="all"}'] < whole, "the sum is out of place")
     with s.case("every bound is exposed"):
         exposed = proxy.metrics()
-        for name in proxy.bounds():
+        for bound in proxy.bounds():
             for figure in ("limit", "used", "peak"):
-                check(f'evenkeel_bound_{figure}{{bound="{name}"}}' in exposed, f"{figure} of {name} is missing")
+                series = f'evenkeel_bound_{figure}{{name="{bound["name"]}",detail="{bound.get("detail") or ""}"}}'
+                check(series in exposed, f"{series} is missing")
 
 
 @scenario("counts get lost between the workers")
@@ -75,10 +81,8 @@ def exact_counts(s):
     proxy = start_proxy(s, origin, {"workers": 4})
     h2load(f"{proxy.url}/hello", 20000, 64).expect_clean()
 
-    def counted():
-        return sum(v for k, v in proxy.metrics().items() if k.startswith("evenkeel_requests_total{"))
-
-    eventually(lambda: counted() == 20000, "20,000 requests are counted", 3)
+    eventually(lambda: proxy.metric("evenkeel_responses_total", **{"class": "2xx"}) == 20000,
+               "20,000 exchanges are counted", 3)
     eventually(lambda: proxy.bound("clients")["used"] == 0, "no client is left", 3)
     check_equal(proxy.bound("exchanges")["used"], 0, "exchanges in flight")
 
@@ -88,16 +92,44 @@ def pages(s):
     origin = RawOrigin(s)
     proxy = start_proxy(s, origin)
     check_equal(proxy.get("/").status, 200, "status")
-    with s.case("/status says version, generation, age and state"):
+    with s.case("/status says who, since when, with which settings"):
         status = proxy.admin_json("/status")
-        for key in ("version", "generation", "uptime_seconds", "state", "workers"):
-            check(key in status, f"{key} is missing in {sorted(status)}")
+        check_equal((status["pid"], status["generation"], status["draining"], len(status["workers"])),
+                    (proxy.pid, 1, False, 2), "pid, generation, draining, workers")
+        check_equal(status["configuration"], proxy.config_path, "configuration")
+        check(0 <= status["uptime_s"] < 60 and re.match(r"\d+\.\d+\.\d+", status["version"]), f"{status}")
+    with s.case("/status says what routes and endpoints do"):
+        (route,), (upstream,) = status["routes"], status["upstreams"]
+        check_equal((route["name"], route["responses"]["2xx"]), ("all", 1), "route")
+        check(0 < route["p50_ms"] <= route["p99_ms"] < 5000, f"route: {route}")
+        (endpoint,) = upstream["endpoints"]
+        check_equal((endpoint["endpoint"], endpoint["open"], endpoint["idle"], endpoint["dials"]),
+                    (origin.address, 1, 1, 1), "endpoint")
+    with s.case("/status tells of reloads, taken and rejected"):
+        check(not proxy.reload(text="nonsense"), "nonsense was taken")
+        check(proxy.reload({}), "the good file was rejected")
+        status = proxy.admin_json("/status")
+        check_equal((status["generation"], status["reloads"]["ok"], status["reloads"]["failed"]), (2, 1, 1), "reloads")
     with s.case("/resources lists the bounds with limit, used and peak"):
         for row in proxy.admin_json("/resources")["bounds"]:
             check({"name", "limit", "used", "peak"} <= set(row), f"{row}")
+    with s.case("what a client sends does not break the JSON"):
+        with proxy.client() as client:
+            client.request("GET", "/%22\"\\\xff", host="quote\"d")
+        for page in ("/status", "/resources"):
+            proxy.admin_json(page)
     with s.case("a page that does not exist is 404, a wrong method 405"):
         check_equal(proxy.admin("/nothing")[0], 404, "status")
         check_equal(proxy.admin("/metrics", "DELETE")[0], 405, "status")
+
+
+@scenario("POST /drain does not drain")
+def drain_page(s):
+    proxy = start_proxy(s, RawOrigin(s))
+    check_equal(proxy.admin("/drain")[0], 405, "status of GET /drain")
+    check(proxy.exit_code is None, "GET drains")
+    check_equal(proxy.admin("/drain", "POST")[0], 202, "status of POST /drain")
+    proxy.expect_clean_exit(5)
 
 
 @scenario("the admin listener cannot be reached by TCP, or an attacker talks to it in riddles")
@@ -135,6 +167,13 @@ def over_tcp(s):
         check_equal(curl("-f", f"{url}/livez").code, 0, "exit code of curl")
         for client in silent:
             client.close()
+    with s.case("more connections than anybody needs are not taken, and leave a place for the next"):
+        before = proxy.open_fds()
+        with contextlib.ExitStack() as many:
+            for _ in range(300):
+                many.enter_context(Client(("127.0.0.1", port)))
+            check(proxy.open_fds() - before < 200, f"{proxy.open_fds() - before} connections are held")
+        eventually(lambda: curl("-f", "-m", "2", f"{url}/livez").code == 0, "curl gets through")
     with s.case("a scraper that does not read holds nobody up"):
         with Client(("127.0.0.1", port), receive_buffer=2048) as client:
             client.send("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n" * 200)

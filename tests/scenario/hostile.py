@@ -299,7 +299,9 @@ def endless_interim(s):
         client.send("GET /flood HTTP/1.1\r\nHost: h\r\n\r\n")
         used = eventually(lambda: next((c for c in origin.connections if hasattr(c, "sent")), None), "the flood ends", 10)
         growth = proxy.memory_kib() - before
-    check(growth < 2048, f"memory grew by {growth} KiB, {used.sent} bytes were sent")
+    s.note(f"memory grew by {growth} KiB, {used.sent >> 10} KiB were sent")
+    if not SANITIZED:
+        check(growth < 2048, f"memory grew by {growth} KiB, {used.sent >> 10} KiB were sent")
 
 
 @scenario("connections that come and go leave something behind", proxies=BOTH)

@@ -73,14 +73,14 @@ def reuse_across_workers(s):
     proxy = start_proxy(s, origin, {"workers": 4, **pool(max=64)})
     requests = scaled(20000, 200000)
     h2load(f"{proxy.url}/hello", requests, 32).expect_clean()
-    dialled = proxy.metric("evenkeel_upstream_dials_total", upstream="app")
+    dialled = proxy.metric("evenkeel_endpoint_dials_total", upstream="app")
     check(dialled is not None, "no metric counts the dials")
     check(dialled <= requests * 0.005, f"{dialled:.0f} dials for {requests} requests")
     # New clients land on other workers; what is idle serves them all the same.
     before = dialled
     for _ in range(100):
         check_equal(proxy.get("/hello").status, 200, "status")
-    after = proxy.metric("evenkeel_upstream_dials_total", upstream="app")
+    after = proxy.metric("evenkeel_endpoint_dials_total", upstream="app")
     check(after - before <= 4, f"{after - before:.0f} dials for 100 single requests")
 
 
@@ -269,19 +269,35 @@ def queue_bounds(s):
         release.set()
         for client in flying + again:
             check_equal(client.response().status, 200, "status")
-    with s.case("a client that leaves frees its place in the queue"):
-        release.clear()
-        flying = [hold(), hold()]
-        eventually(lambda: at_origin() >= 6, "two requests are in flight")
-        leaving = [hold(), hold()]
-        eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 2, "two requests are queued")
-        for client in leaving:
-            client.reset()
-        eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 0, "the queue is empty", 0.7)
-        release.set()
-        for client in flying:
-            check_equal(client.response().status, 200, "status")
-        check(at_origin() <= 6, "a request whose client had left was sent")
+
+
+@scenario("a client that has left keeps its place in the queue, and its request is sent for nobody")
+def leaves_queue(s):
+    origin = RawOrigin(s)
+    release = threading.Event()
+    origin.on("/hold", lambda connection, _: release.wait(patient(20)) and connection.respond(200, b"held"))
+    proxy = start_proxy(s, origin, pool({"in_flight": 1, "queue": 4, "queue_wait": "20s"}))
+
+    def ask(target):
+        client = proxy.client()
+        client.send(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")
+        return client
+
+    def queued():
+        return proxy.bound("upstream_queued", "app")["used"]
+
+    flying = ask("/hold")
+    origin.request_for("/hold")
+    for how in ("close", "reset"):
+        with s.case(f"{how} frees the place at once"):
+            leaving = [ask(f"/{how}/{number}") for number in range(3)]
+            eventually(lambda: queued() == 3, "three requests are queued")
+            for client in leaving:
+                client.reset() if how == "reset" else client.close()
+            eventually(lambda: queued() == 0, "the queue is empty", 3)
+    release.set()
+    check_equal(flying.response().status, 200, "status of the one in flight")
+    check_equal([r.target for r in origin.requests], ["/hold"], "requests at the origin")
 
 
 @scenario("requests beyond max fail instead of waiting for a connection")

@@ -195,8 +195,7 @@ class EvenkeelProxy(_Proxy):
     def reloads(self):
         """(taken, rejected) so far."""
         metrics = self.metrics()
-        return tuple(metrics.get(f'evenkeel_reloads_total{{result="{result}"}}', 0)
-                     for result in ("ok", "rejected"))
+        return metrics["evenkeel_reloads_total"], metrics["evenkeel_reload_failures_total"]
 
     def stop(self):
         if self._stopped:
