@@ -1,6 +1,7 @@
 /* Upstreams and endpoints as objects: made when a set first needs them, freed when nobody does. */
 #include "pool/endpoint.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,18 @@ static void *allocate(size_t head_bytes, size_t part_bytes, size_t count)
 static char *copy_text(const char *text)
 {
     return fault_hits(FAULT_ALLOC) ? NULL : strdup(text);
+}
+
+__attribute__((format(printf, 1, 2))) static char *make_text(const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    if (fault_hits(FAULT_ALLOC))
+        return NULL;
+    va_start(arguments, format);
+    int length = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    return length < 0 ? NULL : text;
 }
 
 /* ---- upstreams ---- */
@@ -85,28 +98,32 @@ static void free_endpoint(struct endpoint *endpoint)
     free(endpoint);
 }
 
-/* One name per endpoint: "app/10.0.0.7:8080", "app/app-a.internal:8080/10.0.0.7:8080". */
-static char *make_label(const char *upstream, const struct endpoint_settings *settings,
-                        const char *address)
+/* As configured, but without the weight, which may change while the endpoint stays. */
+static char *make_name(const struct endpoint_settings *settings)
 {
-    char *label;
-    if (fault_hits(FAULT_ALLOC) ||
-        asprintf(&label, "%s/%s%s%s", upstream, settings->text, settings->literal ? "" : "/",
-                 settings->literal ? "" : address) < 0)
-        return NULL;
-    return label;
+    bool brackets = strchr(settings->host, ':') != NULL;
+    return make_text("%s%s%s:%u", brackets ? "[" : "", settings->host, brackets ? "]" : "",
+                     (unsigned)settings->port);
+}
+
+/* What tells it from all others: "app/10.0.0.7:8080", "app/app-a.internal:8080/10.0.0.7:8080". */
+static char *make_label(const struct endpoint *endpoint, bool literal)
+{
+    return make_text("%s/%s%s%s", endpoint->upstream->name, endpoint->text, literal ? "" : "/",
+                     literal ? "" : endpoint->address_text);
 }
 
 static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_settings *settings)
 {
     char address_text[ADDRESS_TEXT_BYTES];
     address_format(&endpoint->address.any, address_text);
-    endpoint->text = copy_text(settings->text);
     endpoint->hostname = copy_text(settings->host);
     endpoint->address_text = copy_text(address_text);
-    endpoint->label = make_label(endpoint->upstream->name, settings, address_text);
-    return endpoint->text != NULL && endpoint->hostname != NULL && endpoint->address_text != NULL &&
-           endpoint->label != NULL;
+    endpoint->text = make_name(settings);
+    if (endpoint->hostname == NULL || endpoint->address_text == NULL || endpoint->text == NULL)
+        return false;
+    endpoint->label = make_label(endpoint, settings->literal);
+    return endpoint->label != NULL;
 }
 
 static void init_slot(struct endpoint_slot *slot, struct endpoint *endpoint)

@@ -1,0 +1,407 @@
+/* Generations of upstreams: what is unchanged is kept, what has gone is freed, names become all their addresses. */
+#include "tests/unit/pool_rig.h"
+
+#include <strings.h>
+
+#include "steady/fault.h"
+
+static struct settings *one_endpoint(const char *endpoint, const char *more)
+{
+    return rig_settings("upstreams = { app = { endpoints = [ \"%s\" ]; %s }; };", endpoint, more);
+}
+
+/* ---- lookups of the test's own ---- */
+
+/* Appends what the literal stands for. */
+static void append(struct addrinfo **list, const char *literal, const char *service)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    while (*list != NULL)
+        list = &(*list)->ai_next;
+    assert_int_equal(getaddrinfo(literal, service, &hints, list), 0);
+}
+
+/* "three": 127.0.0.1, 127.0.0.2, ::1, and the first once more; "many": a hundred; "none": no such name; "slow": answers after
+   the wait is over; "ill": the resolver fails. */
+static int lookup(const char *host, const char *service, const struct addrinfo *hints,
+                  struct addrinfo **ret_list)
+{
+    char literal[32];
+    (void)hints;
+    if (strcasecmp(host, "none") == 0)
+        return EAI_NONAME;
+    if (strcasecmp(host, "ill") == 0)
+        return EAI_FAIL;
+    *ret_list = NULL;
+    if (strcasecmp(host, "slow") == 0) {
+        poll(NULL, 0, 400);
+        append(ret_list, "127.0.0.1", service);
+    }
+    for (int i = 1; strcasecmp(host, "many") == 0 && i <= 100; i++) {
+        snprintf(literal, sizeof(literal), "127.0.1.%d", i);
+        append(ret_list, literal, service);
+    }
+    if (strcasecmp(host, "three") == 0) {
+        append(ret_list, "127.0.0.1", service);
+        append(ret_list, "127.0.0.2", service);
+        append(ret_list, "::1", service);
+        append(ret_list, "127.0.0.1", service);
+    }
+    return 0;
+}
+
+static int lookup_never(const char *host, const char *service, const struct addrinfo *hints,
+                        struct addrinfo **ret_list)
+{
+    (void)host;
+    (void)service;
+    (void)hints;
+    (void)ret_list;
+    abort();
+}
+
+/* ---- names ---- */
+
+static void every_address_of_a_name_is_an_endpoint_once(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig.pools->lookup = lookup;
+    rig_adopt(&rig, one_endpoint("three:80", ""));
+    assert_int_equal(rig.set->views[0].endpoint_count, 3);
+    static const char *const addresses[] = {"127.0.0.1:80", "127.0.0.2:80", "[::1]:80"};
+    for (size_t i = 0; i < 3; i++) {
+        struct endpoint *endpoint = rig_endpoint(&rig, 0, i);
+        assert_string_equal(endpoint_text(endpoint), "three:80");
+        assert_string_equal(endpoint_hostname(endpoint), "three");
+        assert_string_equal(endpoint_address_text(endpoint), addresses[i]);
+    }
+    rig_end(&rig);
+}
+
+static void a_name_with_too_many_addresses_is_cut(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig.pools->lookup = lookup;
+    rig_adopt(&rig, one_endpoint("many:80", ""));
+    assert_int_equal(rig.set->views[0].endpoint_count, POOL_NAME_ADDRESSES);
+    rig_end(&rig);
+}
+
+static void a_literal_address_is_not_looked_up(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig.pools->lookup = lookup_never;
+    rig_adopt(&rig,
+              rig_settings(
+                  "upstreams = { app = { endpoints = [ \"127.0.0.1:80\", \"[::1]:80\" ]; }; };"));
+    assert_string_equal(endpoint_address_text(rig_endpoint(&rig, 0, 1)), "[::1]:80");
+    rig_end(&rig);
+}
+
+static void expect_failure(struct rig *rig, const char *host, const char *more, const char *word)
+{
+    struct upstream_set *set = NULL;
+    char why[256] = "";
+    char endpoint[64];
+    snprintf(endpoint, sizeof(endpoint), "%s:80", host);
+    struct settings *settings = one_endpoint(endpoint, more);
+    assert_int_equal(upstream_set_build(rig->pools, settings, &set, why, sizeof(why)),
+                     UPSTREAM_UNRESOLVED);
+    settings_put(&settings);
+    assert_null(set);
+    if (strstr(why, endpoint) == NULL || strstr(why, word) == NULL ||
+        strstr(why, "\"app\"") == NULL)
+        fail_msg("%s", why);
+    assert_int_equal(bound_used(&rig->pools->endpoints), rig->set == NULL ? 0 : 1);
+}
+
+static void a_name_that_cannot_be_resolved_fails_the_build_and_changes_nothing(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig.pools->lookup = lookup;
+    expect_failure(&rig, "none", "", "no such name");
+    expect_failure(&rig, "ill", "", "resolver failed");
+    expect_failure(&rig, "empty", "", "no such name");
+    rig_adopt(&rig, one_endpoint("127.0.0.1:80", ""));
+    struct endpoint *endpoint = rig_endpoint(&rig, 0, 0);
+    expect_failure(&rig, "none", "", "no such name");
+    assert_false(endpoint_retired(endpoint));
+    assert_int_equal(pools_collect(rig.pools), 0);
+    rig_end(&rig);
+}
+
+static void a_lookup_that_takes_too_long_is_left_behind(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig.pools->lookup = lookup;
+    uint64_t since_ms = rig_now_ms();
+    expect_failure(&rig, "slow", "timeouts = { resolve = \"100ms\"; };", "in time");
+    assert_in_range(rig_now_ms() - since_ms, 99, 350);
+    rig_end(&rig);
+    /* The thread ends on its own, with what it found. */
+    poll(NULL, 0, 600);
+}
+
+/* ---- generations ---- */
+
+static void an_unchanged_endpoint_is_kept_without_a_lookup(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 2, 10);
+    rig.pools->lookup = lookup;
+    rig_adopt(&rig, one_endpoint("three:80", ""));
+    struct upstream *upstream = rig.set->views[0].upstream;
+    struct endpoint *second = rig_endpoint(&rig, 0, 1);
+    rig.pools->lookup = lookup_never;
+    rig_adopt(
+        &rig,
+        rig_settings(
+            "upstreams = { b = { endpoints = [ \"127.0.0.1:1\" ]; }; "
+            "app = { endpoints = [ \"127.0.0.1:2\", \"three:80\" ]; pool = { warm_min = 0; max = 3; }; }; };"));
+    assert_int_equal(pools_collect(rig.pools), 0);
+    assert_ptr_equal(rig.set->views[1].upstream, upstream);
+    assert_int_equal(rig.set->views[1].endpoint_count, 4);
+    assert_ptr_equal(rig_endpoint(&rig, 1, 2), second);
+    assert_false(endpoint_retired(second));
+    rig_end(&rig);
+}
+
+static void other_tls_settings_make_other_endpoints(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig_adopt(&rig, one_endpoint("127.0.0.1:80", ""));
+    struct endpoint *plain = rig_endpoint(&rig, 0, 0);
+    rig_adopt(&rig, one_endpoint("127.0.0.1:80", "tls = { server_name = \"other\"; };"));
+    assert_ptr_not_equal(rig_endpoint(&rig, 0, 0), plain);
+    assert_true(endpoint_retired(plain));
+    rig_end(&rig);
+}
+
+static void a_built_set_that_is_never_adopted_leaves_nothing(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig_adopt(&rig, one_endpoint("127.0.0.1:80", ""));
+    struct endpoint *endpoint = rig_endpoint(&rig, 0, 0);
+    uint64_t registered_count = rig.registry.count;
+    struct upstream_set *set =
+        rig_build(&rig, rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:81\" ]; }; "
+                                     "b = { endpoints = [ \"127.0.0.1:82\" ]; }; };"));
+    upstream_set_retire(rig.pools, &set);
+    assert_null(set);
+    assert_int_equal(pools_collect(rig.pools), 0);
+    assert_int_equal(rig.registry.count, registered_count);
+    assert_false(endpoint_retired(endpoint));
+    assert_int_equal(rig_figures(&rig, endpoint).open, 0);
+    rig_end(&rig);
+}
+
+static void an_endpoint_named_twice_has_both_weights(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig.pools->lookup = lookup;
+    rig_adopt(
+        &rig,
+        rig_settings(
+            "upstreams = { app = { endpoints = [ \"three:80\", \"THREE:80 weight=4\" ]; }; };"));
+    const struct upstream_view *view = &rig.set->views[0];
+    assert_int_equal(view->endpoint_count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(view->weight_ends[i], 5 * (i + 1));
+    rig_end(&rig);
+}
+
+static void another_weight_leaves_an_endpoint_and_its_name_alone(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig_adopt(&rig, one_endpoint("[::1]:80 weight=2", ""));
+    struct endpoint *endpoint = rig_endpoint(&rig, 0, 0);
+    rig_adopt(&rig, one_endpoint("[::1]:80 weight=3", ""));
+    assert_ptr_equal(rig_endpoint(&rig, 0, 0), endpoint);
+    assert_string_equal(endpoint_text(endpoint), "[::1]:80");
+    assert_int_equal(rig.set->views[0].weight_ends[0], 3);
+    rig_end(&rig);
+}
+
+static void take_name(const struct upstream *upstream, void *owner)
+{
+    snprintf(owner, 64, "%s", upstream->name);
+}
+
+static void figures_are_told_of_the_present_endpoints_only(void **state)
+{
+    struct rig rig;
+    char name[64] = "";
+    (void)state;
+    rig_init(&rig, 1, 10);
+    uint16_t port;
+    int listener = rig_listen(8, &port);
+    char text[32];
+    snprintf(text, sizeof(text), "127.0.0.1:%u", port);
+    rig_adopt(&rig, one_endpoint(text, ""));
+    struct endpoint *endpoint = rig_endpoint(&rig, 0, 0);
+    struct lease *lease = rig_leased(&rig, 0, endpoint);
+    struct endpoint_figures figures = rig_figures(&rig, endpoint);
+    assert_string_equal(figures.upstream, "app");
+    assert_string_equal(figures.text, text);
+    assert_string_equal(figures.address, text);
+    assert_int_equal(figures.in_flight, 1);
+    pools_each_upstream(rig.pools, take_name, name);
+    assert_string_equal(name, "app");
+    lease_return(rig.workers[0].pool, &lease);
+    pools_publish(rig.pools);
+    assert_int_equal(bound_used(&rig.pools->idle_connections), 1);
+    lease = rig_leased(&rig, 0, endpoint);
+    rig_adopt(&rig, one_endpoint("127.0.0.1:1", ""));
+    struct rig_wanted wanted = {.text = text};
+    pools_each_endpoint(rig.pools, rig_take_figures, &wanted);
+    assert_null(wanted.figures.text);
+    lease_return(rig.workers[0].pool, &lease);
+    rig_end(&rig);
+    close(listener);
+}
+
+static void limits_come_with_the_adoption_not_with_the_build(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig_adopt(
+        &rig,
+        one_endpoint("127.0.0.1:1",
+                     "limits = { in_flight = 5; queue = 6; }; pool = { warm_min = 0; max = 7; };"));
+    struct upstream_set *set = rig_build(
+        &rig,
+        one_endpoint("127.0.0.1:1",
+                     "limits = { in_flight = 1; queue = 1; }; pool = { warm_min = 0; max = 1; };"));
+    struct upstream *upstream = rig.set->views[0].upstream;
+    struct endpoint *endpoint = rig_endpoint(&rig, 0, 0);
+    assert_int_equal(bound_limit(&upstream->in_flight), 5);
+    assert_int_equal(bound_limit(&upstream->queued), 6);
+    assert_int_equal(bound_limit(&endpoint->connections), 7);
+    upstream_set_retire(rig.pools, &set);
+    rig_end(&rig);
+}
+
+static void hundreds_of_reloads_leave_nothing_behind(void **state)
+{
+    struct rig rig;
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, unit_seed());
+    rig_init(&rig, 3, 10);
+    for (int i = 0; i < 300; i++) {
+        rig_adopt(
+            &rig,
+            rig_settings(
+                "upstreams = { u%u = { endpoints = [ \"127.0.0.1:%u\", \"127.0.0.1:%u\" ]; "
+                "tls = { server_name = \"s%u\"; }; }; fixed = { endpoints = [ \"127.0.0.1:9\" ]; }; };",
+                (unsigned)rng_below(&rng, 5), 1 + (unsigned)rng_below(&rng, 5),
+                6 + (unsigned)rng_below(&rng, 5), (unsigned)rng_below(&rng, 2)));
+        assert_int_equal(pools_collect(rig.pools), 0);
+        assert_int_equal(bound_used(&rig.pools->upstreams), 2);
+        assert_true(bound_used(&rig.pools->endpoints) <= 3);
+        /* two of each upstream, one of each endpoint, five of the process */
+        assert_int_equal(rig.registry.count, 4 + bound_used(&rig.pools->endpoints) + 5);
+    }
+    rig_end(&rig);
+}
+
+#ifdef EVENKEEL_FAULT_INJECTION
+static void each_failing_allocation_fails_the_build_and_leaves_nothing(void **state)
+{
+    bool struck = true;
+    uint64_t failures = 0;
+    (void)state;
+    struct rig rig;
+    rig_init(&rig, 2, 10);
+    rig.pools->lookup = lookup;
+    struct settings *settings =
+        rig_settings("upstreams = { app = { endpoints = [ \"three:80\", \"127.0.0.1:1\" ]; }; "
+                     "b = { endpoints = [ \"127.0.0.1:2\" ]; }; };");
+    for (uint64_t n = 1; struck; n++) {
+        struct upstream_set *set = NULL;
+        char why[256] = "";
+        fault_arm(FAULT_ALLOC, n);
+        enum upstream_result result =
+            upstream_set_build(rig.pools, settings, &set, why, sizeof(why));
+        struck = fault_disarm(FAULT_ALLOC);
+        failures += struck;
+        assert_int_equal(result, struck ? UPSTREAM_NO_MEMORY : UPSTREAM_OK);
+        assert_true(!struck || strlen(why) > 0);
+        upstream_set_retire(rig.pools, &set);
+        assert_int_equal(pools_collect(rig.pools), 0);
+        assert_int_equal(bound_used(&rig.pools->upstreams), 0);
+        assert_int_equal(bound_used(&rig.pools->endpoints), 0);
+    }
+    assert_true(failures > 20);
+    settings_put(&settings);
+    rig_end(&rig);
+}
+
+static void a_failing_allocation_creates_no_pools_and_no_worker(void **state)
+{
+    struct bound_registry registry;
+    struct bound fds;
+    (void)state;
+    bound_registry_init(&registry);
+    bound_init(&fds, "fds", NULL, 10);
+    fault_arm(FAULT_ALLOC, 1);
+    assert_null(pools_create(1, &registry, &fds));
+    assert_true(fault_disarm(FAULT_ALLOC));
+    struct pools *pools = pools_create(1, &registry, &fds);
+    struct pool_worker_env env = {.index = 0};
+    for (uint64_t n = 1; n <= 2; n++) {
+        fault_arm(FAULT_ALLOC, n);
+        assert_null(pool_worker_create(pools, &env));
+        assert_true(fault_disarm(FAULT_ALLOC));
+    }
+    pools_free(&pools);
+    pools_free(&pools);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_address_of_a_name_is_an_endpoint_once),
+        cmocka_unit_test(a_name_with_too_many_addresses_is_cut),
+        cmocka_unit_test(a_literal_address_is_not_looked_up),
+        cmocka_unit_test(a_name_that_cannot_be_resolved_fails_the_build_and_changes_nothing),
+        cmocka_unit_test(a_lookup_that_takes_too_long_is_left_behind),
+        cmocka_unit_test(an_unchanged_endpoint_is_kept_without_a_lookup),
+        cmocka_unit_test(other_tls_settings_make_other_endpoints),
+        cmocka_unit_test(a_built_set_that_is_never_adopted_leaves_nothing),
+        cmocka_unit_test(an_endpoint_named_twice_has_both_weights),
+        cmocka_unit_test(another_weight_leaves_an_endpoint_and_its_name_alone),
+        cmocka_unit_test(figures_are_told_of_the_present_endpoints_only),
+        cmocka_unit_test(limits_come_with_the_adoption_not_with_the_build),
+        cmocka_unit_test(hundreds_of_reloads_leave_nothing_behind),
+#ifdef EVENKEEL_FAULT_INJECTION
+        cmocka_unit_test(each_failing_allocation_fails_the_build_and_leaves_nothing),
+#endif
+#ifdef EVENKEEL_FAULT_INJECTION
+        cmocka_unit_test(a_failing_allocation_creates_no_pools_and_no_worker),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

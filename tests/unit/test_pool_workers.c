@@ -1,0 +1,670 @@
+/* Many exchanges on several threads: limits are exact, nobody who waits is forgotten, everything comes back. */
+#include "tests/unit/pool_rig.h"
+
+#include <sys/epoll.h>
+
+#include "pool/queue.h"
+
+enum { WORKERS = 4 };
+
+/* ---- an origin: echoes each byte, on a thread ---- */
+
+struct origin {
+    pthread_t thread;
+    int listener, epoll;
+    uint16_t port;
+    bool stop;             /* atomic */
+    unsigned close_one_in; /* instead of an echo; 0: never */
+    struct rng rng;
+};
+
+static void origin_accept(struct origin *origin)
+{
+    int fd;
+    while ((fd = accept4(origin->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+        struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+        assert_int_equal(epoll_ctl(origin->epoll, EPOLL_CTL_ADD, fd, &event), 0);
+    }
+}
+
+static void origin_echo(struct origin *origin, int fd)
+{
+    char room[64];
+    ssize_t n = read(fd, room, sizeof(room));
+    if (n < 0 && errno == EAGAIN)
+        return;
+    bool ends = origin->close_one_in > 0 && rng_below(&origin->rng, origin->close_one_in) == 0;
+    if (n <= 0 || ends || send(fd, room, (size_t)n, MSG_NOSIGNAL) != n)
+        close(fd);
+}
+
+static void *origin_main(void *arg)
+{
+    struct origin *origin = arg;
+    struct epoll_event events[64];
+    while (!__atomic_load_n(&origin->stop, __ATOMIC_ACQUIRE)) {
+        int count = epoll_wait(origin->epoll, events, 64, 10);
+        for (int i = 0; i < count; i++) {
+            if (events[i].data.fd == origin->listener)
+                origin_accept(origin);
+            else
+                origin_echo(origin, events[i].data.fd);
+        }
+    }
+    return NULL;
+}
+
+static void origin_start(struct origin *origin, uint64_t seed, unsigned close_one_in)
+{
+    *origin = (struct origin){.close_one_in = close_one_in};
+    rng_init(&origin->rng, seed);
+    origin->listener = rig_listen(1024, &origin->port);
+    fcntl(origin->listener, F_SETFL, O_NONBLOCK);
+    origin->epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = origin->listener};
+    epoll_ctl(origin->epoll, EPOLL_CTL_ADD, origin->listener, &event);
+    assert_int_equal(pthread_create(&origin->thread, NULL, origin_main, origin), 0);
+}
+
+/* Its own ends of connections are found by asking all descriptors: those of the pool are closed by then. */
+static void origin_stop(struct origin *origin)
+{
+    __atomic_store_n(&origin->stop, true, __ATOMIC_RELEASE);
+    pthread_join(origin->thread, NULL);
+    close(origin->listener);
+    for (int fd = 3; fd < 4096; fd++) {
+        struct sockaddr_in own;
+        socklen_t length = sizeof(own);
+        if (getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
+            ntohs(own.sin_port) == origin->port)
+            close(fd);
+    }
+    close(origin->epoll);
+}
+
+/* ---- exchanges ---- */
+
+/* What may never be exceeded, counted by the test itself. */
+struct gauge {
+    uint64_t now, peak;
+};
+
+static void gauge_up(struct gauge *gauge)
+{
+    uint64_t now = __atomic_add_fetch(&gauge->now, 1, __ATOMIC_SEQ_CST);
+    uint64_t peak = __atomic_load_n(&gauge->peak, __ATOMIC_SEQ_CST);
+    while (now > peak && !__atomic_compare_exchange_n(&gauge->peak, &peak, now, false,
+                                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    }
+}
+
+static void gauge_down(struct gauge *gauge)
+{
+    __atomic_sub_fetch(&gauge->now, 1, __ATOMIC_SEQ_CST);
+}
+
+struct storm {
+    struct rig rig;
+    struct origin origin;
+    struct upstream *upstream; /* all exchanges are its */
+    struct gauge admitted, leased;
+    uint64_t left;                                     /* exchanges still to be started, atomic */
+    uint64_t active;                                   /* drivers that have not finished, atomic */
+    uint64_t done, failed, refused, cancelled, queued; /* atomic */
+    unsigned cancel_one_in, close_one_in, fresh_one_in;
+    uint64_t hold_ms; /* a lease is kept up to so long */
+    bool places_only; /* an exchange holds its place for a pass and leases nothing */
+};
+
+enum stage { STAGE_REST, STAGE_QUEUED, STAGE_WAITING, STAGE_PENDING, STAGE_ECHO, STAGE_HOLD };
+
+/* Does one exchange after the other. */
+struct driver {
+    struct lease_request request; /* first */
+    struct queue_slot slot;
+    struct wheel_timer timer, cancel;
+    struct message soon; /* to itself, for the next pass: places_only */
+    struct storm *storm;
+    struct rig_worker *worker;
+    struct lease *lease;
+    enum stage stage;
+    bool finished;
+};
+
+static void driver_next(struct driver *driver);
+static void driver_connect(struct driver *driver, bool turn);
+static void driver_go_on(struct message *message, void *receiver);
+
+static struct driver *driver_of_slot(struct queue_slot *slot)
+{
+    return (struct driver *)((char *)slot - offsetof(struct driver, slot));
+}
+
+static void count(uint64_t *counter)
+{
+    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static uint64_t driver_now_ms(struct driver *driver)
+{
+    return loop_clock_ms(&driver->worker->clock);
+}
+
+static bool one_in(struct driver *driver, unsigned n)
+{
+    return n > 0 && rng_below(&driver->worker->rng, n) == 0;
+}
+
+static void driver_rest(struct driver *driver, uint64_t rest_ms)
+{
+    driver->stage = STAGE_REST;
+    wheel_disarm(&driver->worker->wheel, &driver->cancel);
+    if (driver->storm->places_only)
+        mailbox_post(driver->worker->mailbox, &driver->soon, driver_go_on);
+    else
+        wheel_arm(&driver->worker->wheel, &driver->timer, driver_now_ms(driver) + rest_ms);
+}
+
+static void driver_leave(struct driver *driver, uint64_t *counter)
+{
+    count(counter);
+    gauge_down(&driver->storm->admitted);
+    upstream_leave(driver->worker->pool, driver->storm->upstream);
+    driver_rest(driver, rng_below(&driver->worker->rng, 3));
+}
+
+static void driver_end_lease(struct driver *driver)
+{
+    gauge_down(&driver->storm->leased);
+    if (one_in(driver, driver->storm->close_one_in))
+        lease_close(driver->worker->pool, &driver->lease, LEASE_CLOSED_DONE);
+    else
+        lease_return(driver->worker->pool, &driver->lease);
+    driver_leave(driver, &driver->storm->done);
+}
+
+static void driver_break_lease(struct driver *driver, uint64_t *counter)
+{
+    gauge_down(&driver->storm->leased);
+    lease_close(driver->worker->pool, &driver->lease, LEASE_CLOSED_BROKEN);
+    driver_leave(driver, counter);
+}
+
+static void driver_on_event(struct lease *lease, short what)
+{
+    struct driver *driver = lease->owner;
+    char room[8];
+    size_t n = 0;
+    if (driver->stage == STAGE_ECHO && (what & EV_READ) != 0) {
+        enum stream_result result = stream_recv(&lease->stream, room, sizeof(room), &n);
+        if (result == STREAM_OK && n == 1 && (what & EV_CLOSED) == 0) {
+            driver->stage = STAGE_HOLD;
+            if (driver->storm->hold_ms == 0)
+                driver_end_lease(driver);
+            else
+                wheel_arm(&driver->worker->wheel, &driver->timer,
+                          driver_now_ms(driver) +
+                              rng_below(&driver->worker->rng, driver->storm->hold_ms));
+            return;
+        }
+        assert_true(result == STREAM_BLOCKED || result == STREAM_END || result == STREAM_RESET ||
+                    n == 1);
+        if (result == STREAM_BLOCKED)
+            return;
+    }
+    if ((what & (EV_CLOSED | EV_READ)) != 0)
+        driver_break_lease(driver, &driver->storm->failed);
+}
+
+static void driver_use(struct driver *driver, struct lease *lease)
+{
+    struct iovec byte = {.iov_base = "x", .iov_len = 1};
+    size_t n;
+    driver->lease = lease;
+    driver->stage = STAGE_ECHO;
+    lease->owner = driver;
+    lease->on_event = driver_on_event;
+    gauge_up(&driver->storm->leased);
+    if (stream_send(&lease->stream, &byte, 1, &n) != STREAM_OK)
+        driver_break_lease(driver, &driver->storm->failed);
+}
+
+static void driver_wait(struct driver *driver, bool turn)
+{
+    driver->stage = STAGE_WAITING;
+    if (upstream_wait(driver->worker->pool, driver->storm->upstream, &driver->slot, turn) ==
+        ADMIT_QUEUE_FULL)
+        driver_leave(driver, &driver->storm->refused);
+    else
+        count(&driver->storm->queued);
+}
+
+static void driver_connect(struct driver *driver, bool turn)
+{
+    const struct upstream_view *view =
+        driver->storm->upstream->views[driver->worker->pool->env.index];
+    struct endpoint *endpoint = upstream_pick(view, &driver->worker->rng, NULL);
+    struct lease *lease = NULL;
+    enum lease_result result = LEASE_FULL;
+    driver->stage = STAGE_PENDING;
+    driver->request.fresh_only = one_in(driver, driver->storm->fresh_one_in);
+    if (endpoint != NULL)
+        result = pool_lease(driver->worker->pool, endpoint, &driver->request, &lease);
+    switch (result) {
+    case LEASE_READY: driver_use(driver, lease); break;
+    case LEASE_PENDING: break;
+    case LEASE_FULL: driver_wait(driver, turn); break;
+    case LEASE_NO_FD: driver_leave(driver, &driver->storm->failed); break;
+    }
+}
+
+static void driver_on_ready(struct lease_request *request, struct lease *lease)
+{
+    struct driver *driver = (struct driver *)request;
+    assert_true(driver->stage == STAGE_PENDING);
+    driver_use(driver, lease);
+}
+
+static void driver_on_failed(struct lease_request *request, enum dial_result result)
+{
+    struct driver *driver = (struct driver *)request;
+    assert_true(driver->stage == STAGE_PENDING);
+    if (result == DIAL_FULL)
+        driver_wait(driver, true);
+    else
+        driver_leave(driver, &driver->storm->failed);
+}
+
+static void driver_admit(struct driver *driver, bool turn)
+{
+    switch (upstream_admit(driver->worker->pool, driver->storm->upstream, &driver->slot, turn)) {
+    case ADMIT_OK:
+        gauge_up(&driver->storm->admitted);
+        if (!driver->storm->places_only) {
+            driver_connect(driver, turn);
+            break;
+        }
+        driver->stage = STAGE_HOLD;
+        mailbox_post(driver->worker->mailbox, &driver->soon, driver_go_on);
+        break;
+    case ADMIT_QUEUED:
+        driver->stage = STAGE_QUEUED;
+        count(&driver->storm->queued);
+        break;
+    case ADMIT_QUEUE_FULL:
+        count(&driver->storm->refused);
+        driver_rest(driver, 1 + rng_below(&driver->worker->rng, 20));
+        break;
+    }
+}
+
+static void driver_on_turn(struct queue_slot *slot)
+{
+    struct driver *driver = driver_of_slot(slot);
+    assert_null(slot->upstream);
+    if (driver->stage == STAGE_QUEUED)
+        driver_admit(driver, true);
+    else
+        driver_connect(driver, true);
+}
+
+static void driver_next(struct driver *driver)
+{
+    uint64_t left = __atomic_load_n(&driver->storm->left, __ATOMIC_RELAXED);
+    while (left > 0 && !__atomic_compare_exchange_n(&driver->storm->left, &left, left - 1, true,
+                                                    __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+    if (left == 0) {
+        driver->finished = true;
+        __atomic_fetch_sub(&driver->storm->active, 1, __ATOMIC_RELEASE);
+        return;
+    }
+    if (one_in(driver, driver->storm->cancel_one_in))
+        wheel_arm(&driver->worker->wheel, &driver->cancel,
+                  driver_now_ms(driver) + rng_below(&driver->worker->rng, 30));
+    driver_admit(driver, false);
+}
+
+static void driver_on_timer(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct driver *driver = (struct driver *)((char *)timer - offsetof(struct driver, timer));
+    (void)now_ms;
+    if (driver->stage == STAGE_REST)
+        driver_next(driver);
+    else if (driver->stage == STAGE_HOLD)
+        driver_end_lease(driver);
+}
+
+static void driver_go_on(struct message *message, void *receiver)
+{
+    struct driver *driver = (struct driver *)((char *)message - offsetof(struct driver, soon));
+    (void)receiver;
+    if (driver->stage == STAGE_HOLD)
+        driver_leave(driver, &driver->storm->done);
+    else
+        driver_next(driver);
+}
+
+/* The client has gone, whatever stage its exchange is in. */
+static void driver_on_cancel(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct driver *driver = (struct driver *)((char *)timer - offsetof(struct driver, cancel));
+    (void)now_ms;
+    switch (driver->stage) {
+    case STAGE_REST: break;
+    case STAGE_QUEUED:
+        queue_cancel(driver->worker->pool, &driver->slot);
+        count(&driver->storm->cancelled);
+        driver_rest(driver, 0);
+        break;
+    case STAGE_WAITING:
+        queue_cancel(driver->worker->pool, &driver->slot);
+        driver_leave(driver, &driver->storm->cancelled);
+        break;
+    case STAGE_PENDING:
+        pool_lease_cancel(driver->worker->pool, &driver->request);
+        driver_leave(driver, &driver->storm->cancelled);
+        break;
+    case STAGE_ECHO:
+    case STAGE_HOLD:
+        if (driver->lease != NULL)
+            driver_break_lease(driver, &driver->storm->cancelled);
+        break;
+    }
+}
+
+/* ---- workers on threads ---- */
+
+static void *worker_main(void *arg)
+{
+    struct rig_worker *worker = arg;
+    while (!__atomic_load_n(&worker->stop, __ATOMIC_ACQUIRE))
+        rig_pass(worker, true);
+    return NULL;
+}
+
+/* Something to be done on a worker's thread. */
+struct errand {
+    struct message message;
+    struct storm *storm;
+    struct upstream_set *set; /* to adopt; NULL: to drain */
+    uint64_t *done_count;
+};
+
+static void run_errand(struct message *message, void *receiver)
+{
+    struct errand *errand = (struct errand *)message;
+    struct rig_worker *worker = receiver;
+    uint64_t *done_count = errand->done_count;
+    if (errand->set != NULL)
+        pool_worker_adopt(worker->pool, errand->set);
+    else
+        pool_worker_drain(worker->pool);
+    __atomic_fetch_add(done_count, 1, __ATOMIC_RELEASE);
+}
+
+static void await_count(const uint64_t *counter, uint64_t wanted, const char *what)
+{
+    uint64_t until_ms = rig_now_ms() + 6 * RIG_PATIENCE_MS;
+    while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != wanted) {
+        if (rig_now_ms() > until_ms)
+            fail_msg("waited in vain: %s", what);
+        poll(NULL, 0, 1);
+    }
+}
+
+static void send_errands(struct storm *storm, struct upstream_set *set)
+{
+    struct errand errands[WORKERS];
+    uint64_t done_count = 0;
+    for (unsigned i = 0; i < WORKERS; i++) {
+        errands[i] = (struct errand){.storm = storm, .set = set, .done_count = &done_count};
+        mailbox_post(storm->rig.workers[i].mailbox, &errands[i].message, run_errand);
+    }
+    await_count(&done_count, WORKERS, "workers to run an errand");
+}
+
+static void storm_adopt(struct storm *storm, struct settings *settings)
+{
+    struct upstream_set *previous = storm->rig.set;
+    storm->rig.set = rig_build(&storm->rig, settings);
+    send_errands(storm, storm->rig.set);
+    upstream_set_retire(storm->rig.pools, &previous);
+    pools_collect(storm->rig.pools);
+}
+
+static struct driver *storm_start(struct storm *storm, unsigned per_worker, uint64_t seed)
+{
+    struct driver *drivers = calloc((size_t)WORKERS * per_worker, sizeof(*drivers));
+    storm->active = (uint64_t)WORKERS * per_worker;
+    for (unsigned i = 0; i < WORKERS * per_worker; i++) {
+        struct driver *driver = &drivers[i];
+        struct rig_worker *worker = &storm->rig.workers[i % WORKERS];
+        *driver =
+            (struct driver){.request = {.on_ready = driver_on_ready, .on_failed = driver_on_failed},
+                            .slot = {.on_turn = driver_on_turn},
+                            .storm = storm,
+                            .worker = worker};
+        wheel_timer_init(&driver->timer, driver_on_timer);
+        wheel_timer_init(&driver->cancel, driver_on_cancel);
+        driver_rest(driver, i % 5);
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        rng_init(&storm->rig.workers[i].rng, seed + i);
+        assert_int_equal(pthread_create(&storm->rig.workers[i].thread, NULL, worker_main,
+                                        &storm->rig.workers[i]),
+                         0);
+    }
+    return drivers;
+}
+
+static void storm_stop(struct storm *storm, struct driver *drivers)
+{
+    for (unsigned i = 0; i < WORKERS; i++)
+        __atomic_store_n(&storm->rig.workers[i].stop, true, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < WORKERS; i++)
+        pthread_join(storm->rig.workers[i].thread, NULL);
+    free(drivers);
+}
+
+static void storm_init(struct storm *storm, uint64_t seed, unsigned origin_closes_one_in)
+{
+    memset(storm, 0, sizeof(*storm));
+    origin_start(&storm->origin, seed, origin_closes_one_in);
+    rig_init(&storm->rig, WORKERS, 1000);
+    /* No re-check: a wake-up that is lost is waited for in vain. */
+    storm->rig.pools->recheck_ms = 3600000;
+}
+
+static void storm_first(struct storm *storm, struct settings *settings)
+{
+    rig_adopt(&storm->rig, settings);
+    storm->upstream = storm->rig.set->views[0].upstream;
+}
+
+static void storm_end(struct storm *storm)
+{
+    assert_int_equal(storm->admitted.now, 0);
+    assert_int_equal(storm->leased.now, 0);
+    assert_int_equal(bound_used(&storm->upstream->in_flight), 0);
+    assert_int_equal(bound_used(&storm->upstream->queued), 0);
+    assert_false(queue_waits(storm->upstream));
+    printf("# done %" PRIu64 " failed %" PRIu64 " refused %" PRIu64 " cancelled %" PRIu64
+           " queued %" PRIu64 "\n",
+           storm->done, storm->failed, storm->refused, storm->cancelled, storm->queued);
+    rig_end(&storm->rig);
+    origin_stop(&storm->origin);
+}
+
+/* ---- tests ---- */
+
+/* Marks the local ports of sockets that are connected to the port, or about to be. The table is not read in one go: what it
+   shows may never have been true at one time. */
+static void look_for_sockets(uint16_t port, bool seen[65536])
+{
+    char line[256];
+    FILE *table = fopen("/proc/self/net/tcp", "r");
+    assert_non_null(table);
+    memset(seen, 0, 65536);
+    while (fgets(line, sizeof(line), table) != NULL) {
+        unsigned near, far, state;
+        if (sscanf(line, " %*d: %*[^:]:%x %*[^:]:%x %x", &near, &far, &state) == 3 && far == port &&
+            (state == 1 || state == 2 || state == 8))
+            seen[near & 0xffff] = true;
+    }
+    fclose(table);
+}
+
+/* Sockets that two looks have in common existed between them, all at once. */
+static unsigned sockets_to(uint16_t port)
+{
+    static bool first[65536], second[65536];
+    unsigned common_count = 0;
+    look_for_sockets(port, first);
+    look_for_sockets(port, second);
+    for (size_t i = 0; i < 65536; i++)
+        common_count += first[i] && second[i];
+    return common_count;
+}
+
+static void max_is_never_exceeded_by_four_workers(void **state)
+{
+    enum { MAX = 7 };
+    struct storm *storm = malloc(sizeof(*storm));
+    uint64_t seed = unit_seed();
+    (void)state;
+    storm_init(storm, seed, 0);
+    storm_first(storm, rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; "
+                                    "pool = { warm_min = 0; max = %d; max_requests = 50; }; "
+                                    "limits = { in_flight = 1000; queue = 1000; }; }; };",
+                                    storm->origin.port, MAX));
+    struct endpoint *endpoint = rig_endpoint(&storm->rig, 0, 0);
+    storm->left = 6000;
+    storm->close_one_in = 10;
+    struct driver *drivers = storm_start(storm, 10, seed);
+    unsigned most = 0;
+    uint64_t until_ms = rig_now_ms() + 6 * RIG_PATIENCE_MS;
+    while (__atomic_load_n(&storm->active, __ATOMIC_ACQUIRE) > 0) {
+        unsigned now = sockets_to(storm->origin.port);
+        most = now > most ? now : most;
+        if (rig_now_ms() > until_ms)
+            fail_msg("%" PRIu64 " exchanges hang", storm->active);
+    }
+    storm_stop(storm, drivers);
+    printf("# at most %u sockets seen, %" PRIu64 " leases\n", most, storm->leased.peak);
+    assert_true(most <= MAX);
+    assert_int_equal(storm->leased.peak, MAX);
+    assert_int_equal(bound_peak(&endpoint->connections), MAX);
+    assert_int_equal(storm->failed, 0);
+    assert_int_equal(storm->refused, 0);
+    assert_int_equal(storm->done, 6000);
+    storm_end(storm);
+    free(storm);
+}
+
+static void no_one_who_waits_is_forgotten(void **state)
+{
+    enum { IN_FLIGHT = 12, QUEUE = 20 };
+    struct storm *storm = malloc(sizeof(*storm));
+    uint64_t seed = unit_seed();
+    (void)state;
+    storm_init(storm, seed, 50);
+    storm_first(
+        storm,
+        rig_settings(
+            "upstreams = { app = { endpoints = [ \"127.0.0.1:%u\", \"localhost:%u\" ]; "
+            "balance = \"round_robin\"; pool = { warm_min = 0; max = 3; max_requests = 20; idle = \"100ms\"; }; "
+            "limits = { in_flight = %d; queue = %d; }; }; };",
+            storm->origin.port, storm->origin.port, IN_FLIGHT, QUEUE));
+    storm->left = 12000;
+    storm->close_one_in = 10;
+    storm->cancel_one_in = 8;
+    storm->fresh_one_in = 20;
+    storm->hold_ms = 3;
+    struct driver *drivers = storm_start(storm, 10, seed);
+    await_count(&storm->active, 0, "all exchanges to end");
+    storm_stop(storm, drivers);
+    assert_true(storm->admitted.peak <= IN_FLIGHT);
+    assert_true(bound_peak(&storm->upstream->in_flight) <= IN_FLIGHT);
+    assert_true(bound_peak(&storm->upstream->queued) <= QUEUE);
+    assert_true(storm->queued > 0);
+    storm_end(storm);
+    free(storm);
+}
+
+/* Nothing but places: as many messages between the workers as there can be. */
+static void a_single_place_passed_round_is_never_lost(void **state)
+{
+    struct storm *storm = malloc(sizeof(*storm));
+    uint64_t seed = unit_seed();
+    (void)state;
+    for (unsigned places = 1; places <= 2; places++) {
+        storm_init(storm, seed, 0);
+        storm_first(storm, rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; "
+                                        "limits = { in_flight = %u; queue = 1000; }; }; };",
+                                        storm->origin.port, places));
+        storm->left = 40000;
+        storm->places_only = true;
+        storm->cancel_one_in = 100;
+        struct driver *drivers = storm_start(storm, 2, seed);
+        await_count(&storm->active, 0, "all exchanges to end");
+        storm_stop(storm, drivers);
+        assert_int_equal(storm->admitted.peak, places);
+        storm_end(storm);
+    }
+    free(storm);
+}
+
+static void reloads_under_load_lose_nothing(void **state)
+{
+    struct storm *storm = malloc(sizeof(*storm));
+    uint64_t seed = unit_seed();
+    struct origin second;
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, seed);
+    origin_start(&second, seed, 0);
+    storm_init(storm, seed, 0);
+    storm_first(storm, rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; }; };",
+                                    storm->origin.port));
+    storm->left = UINT64_MAX;
+    storm->hold_ms = 3;
+    storm->cancel_one_in = 50;
+    struct driver *drivers = storm_start(storm, 10, seed);
+    for (int i = 0; i < 60; i++) {
+        uint16_t ports[2] = {storm->origin.port, second.port};
+        unsigned first = (unsigned)rng_below(&rng, 2);
+        char other[64] = "";
+        if (rng_below(&rng, 2) == 0)
+            snprintf(other, sizeof(other), ", \"127.0.0.1:%u\"", ports[1 - first]);
+        storm_adopt(storm, rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\"%s ]; "
+                                        "pool = { warm_min = 0; max = %u; }; "
+                                        "limits = { in_flight = %u; queue = %u; }; }; "
+                                        "other%u = { endpoints = [ \"127.0.0.1:%u\" ]; }; };",
+                                        ports[first], other, 1 + (unsigned)rng_below(&rng, 10),
+                                        1 + (unsigned)rng_below(&rng, 40),
+                                        1 + (unsigned)rng_below(&rng, 40),
+                                        (unsigned)rng_below(&rng, 3), ports[first]));
+        poll(NULL, 0, 10);
+    }
+    __atomic_store_n(&storm->left, 0, __ATOMIC_RELAXED);
+    await_count(&storm->active, 0, "all exchanges to end");
+    send_errands(storm, NULL);
+    storm_stop(storm, drivers);
+    assert_int_equal(storm->failed, 0);
+    assert_true(storm->done > 100);
+    storm_end(storm);
+    origin_stop(&second);
+    free(storm);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(max_is_never_exceeded_by_four_workers),
+        cmocka_unit_test(no_one_who_waits_is_forgotten),
+        cmocka_unit_test(a_single_place_passed_round_is_never_lost),
+        cmocka_unit_test(reloads_under_load_lose_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
