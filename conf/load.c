@@ -491,13 +491,39 @@ static enum settings_result finish(struct loading *loading, struct settings **re
     return *ret_settings != NULL ? SETTINGS_OK : SETTINGS_NO_MEMORY;
 }
 
+/* The text of a line of a file without the space around it; false when it cannot be read. */
+static bool file_line(const char *path, int number, char *line, size_t line_bytes)
+{
+    FILE *file = fopen(path, "re");
+    bool found = false;
+    if (file == NULL) {
+        return false;
+    }
+    while (number > 0 && (found = fgets(line, (int)line_bytes, file) != NULL)) {
+        /* a line longer than the room comes in parts: only its end counts */
+        number -= strchr(line, '\n') != NULL;
+    }
+    fclose(file);
+    line[strcspn(line, "\r\n")] = '\0';
+    memmove(line, line + strspn(line, " \t"), strlen(line + strspn(line, " \t")) + 1);
+    return found;
+}
+
 static void say_parse_error(struct loading *loading)
 {
     const char *file = config_error_file(loading->config);
     const char *text = config_error_text(loading->config);
     char full[1024];
+    char line[160];
     if (strcmp(text, "duplicate setting name") == 0) {
-        text = "this key stands here a second time";
+        text = "a key stands in this group a second time";
+        if (file_line(file != NULL ? file : loading->name, config_error_line(loading->config), line,
+                      sizeof line)) {
+            snprintf(full, sizeof full, "%s: %s", text, line);
+            add_message(loading, SETTINGS_ERROR, file != NULL ? file : loading->name,
+                        (unsigned)config_error_line(loading->config), full);
+            return;
+        }
     }
     snprintf(full, sizeof full, "%s%s", text,
              strcmp(text, "syntax error") == 0

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,9 +19,16 @@
 #define ADMIN_HEAD_BYTES 8192
 #define ADMIN_BODY_BYTES 1024
 #define ADMIN_BACKLOG 64
+/* Connections at a time; more wait in the kernel's queue, looked after this often. */
+#define ADMIN_CONNECTIONS 64
+#define ADMIN_SWEEP_MS 100
 
 struct admin {
     struct admin_env env;
+    struct evconnlistener *listener;
+    struct event *sweep; /* runs while the listener rests */
+    struct bufferevent
+        *connections[ADMIN_CONNECTIONS]; /* each with a reference of ours; NULL: free */
     struct evhttp *http;
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path]; /* "" for TCP */
 };
@@ -145,6 +154,75 @@ static void admin_on_request(struct evhttp_request *request, void *arg)
     admin_refuse(request, 404, "Not Found", NULL);
 }
 
+/* ---- connections ---- */
+
+/* evhttp of libevent 2.1 neither limits connections nor tells when one ends. So each one's bufferevent is kept by a reference of
+   ours: when its connection is gone, evhttp has taken its callbacks away. */
+static bool connection_gone(struct bufferevent *connection)
+{
+    bufferevent_data_cb on_read, on_write;
+    bufferevent_event_cb on_event;
+    void *owner;
+    bufferevent_getcb(connection, &on_read, &on_write, &on_event, &owner);
+    return on_read == NULL && on_write == NULL && on_event == NULL;
+}
+
+/* Lets go of what has ended. Returns a free place, ADMIN_CONNECTIONS when there is none. */
+static size_t admin_sweep(struct admin *admin)
+{
+    size_t place = ADMIN_CONNECTIONS;
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        if (admin->connections[i] != NULL && connection_gone(admin->connections[i])) {
+            bufferevent_decref(admin->connections[i]);
+            admin->connections[i] = NULL;
+        }
+        if (admin->connections[i] == NULL) {
+            place = i;
+        }
+    }
+    return place;
+}
+
+static void admin_rest(struct admin *admin)
+{
+    const struct timeval soon = {0, ADMIN_SWEEP_MS * 1000};
+    evconnlistener_disable(admin->listener);
+    event_add(admin->sweep, &soon);
+}
+
+static void admin_on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct admin *admin = arg;
+    (void)fd;
+    (void)what;
+    if (admin_sweep(admin) < ADMIN_CONNECTIONS) {
+        evconnlistener_enable(admin->listener);
+    } else {
+        admin_rest(admin);
+    }
+}
+
+/* evhttp closes the descriptor by itself: no BEV_OPT_CLOSE_ON_FREE, or our reference would keep it open. */
+static struct bufferevent *admin_on_connection(struct event_base *base, void *arg)
+{
+    struct admin *admin = arg;
+    struct bufferevent *connection = bufferevent_socket_new(base, -1, 0);
+    size_t place = admin_sweep(admin);
+    if (connection != NULL && place < ADMIN_CONNECTIONS) {
+        bufferevent_incref(connection);
+        admin->connections[place] = connection;
+    }
+    /* the one just placed has no callbacks yet: count it as taken without sweeping again */
+    bool full = true;
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        full = full && admin->connections[i] != NULL;
+    }
+    if (full) {
+        admin_rest(admin);
+    }
+    return connection;
+}
+
 /* ---- the socket ---- */
 
 static bool answers(const struct address *address)
@@ -194,10 +272,13 @@ enum admin_result admin_create(const struct admin_settings *settings, const stru
     admin->env = *env;
     admin->http = evhttp_new(env->base);
     int fd = admin->http != NULL ? admin_listen(&settings->listen) : -1;
-    if (fd < 0 || evhttp_accept_socket(admin->http, fd) != 0) {
+    struct evhttp_bound_socket *bound =
+        fd >= 0 ? evhttp_accept_socket_with_handle(admin->http, fd) : NULL;
+    admin->sweep = evtimer_new(env->base, admin_on_sweep, admin);
+    if (bound == NULL || admin->sweep == NULL) {
         int why = errno;
         enum admin_result result = admin->http == NULL ? ADMIN_NO_MEMORY : ADMIN_CANNOT_BIND;
-        if (fd >= 0) {
+        if (fd >= 0 && bound == NULL) {
             close(fd);
         }
         admin_free(&admin);
@@ -213,6 +294,8 @@ enum admin_result admin_create(const struct admin_settings *settings, const stru
     evhttp_set_allowed_methods(admin->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
                                                 EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
                                                 EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
+    admin->listener = evhttp_bound_socket_get_listener(bound);
+    evhttp_set_bevcb(admin->http, admin_on_connection, admin);
     evhttp_set_gencb(admin->http, admin_on_request, admin);
     *ret_admin = admin;
     return ADMIN_OK;
@@ -226,6 +309,14 @@ void admin_free(struct admin **admin_pointer)
     }
     if (admin->http != NULL) {
         evhttp_free(admin->http);
+    }
+    if (admin->sweep != NULL) {
+        event_free(admin->sweep);
+    }
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        if (admin->connections[i] != NULL) {
+            bufferevent_decref(admin->connections[i]);
+        }
     }
     if (admin->socket_path[0] != '\0') {
         unlink(admin->socket_path);

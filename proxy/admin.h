@@ -1,7 +1,7 @@
 /*
  * The admin listener: evhttp on the control thread's base, so that no scrape touches a worker.
  *
- * Owns: its sockets and connections (bounded in size and time; keep the listener where only operators reach it). Thread: control.
+ * Owns: its sockets and connections (bounded in number, size and time). Thread: control.
  * Paths: /livez /metrics /status /resources (GET, HEAD); POST /drain.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_H

@@ -73,7 +73,7 @@ void clients_close_idle(struct worker *worker)
     struct client *client, *next;
     for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
         next = TAILQ_NEXT(client, link);
-        if (client->state != CLIENT_IDLE || client->out != NULL) {
+        if (client->state != CLIENT_IDLE || client->out != NULL || !client_leaves(client)) {
             continue;
         }
         /* a request that is in the socket already is served */
@@ -118,7 +118,7 @@ static uint64_t client_due_ms(const struct client *client)
     case CLIENT_LINGER: return deadline_after(client->since_ms, CLIENT_LINGER_MS);
     case CLIENT_CLOSING: return deadline_after(client->since_ms, timeouts->send_ms);
     case CLIENT_IDLE:
-        if (client->worker->draining) {
+        if (client_leaves(client)) {
             return deadline_after(client->since_ms, CLIENT_DRAIN_MS);
         }
         break;

@@ -15,7 +15,7 @@ size_t client_object_bytes(void);
 /* Takes over an accepted socket, for which a descriptor of the bound has been taken. Beyond limits.clients it is told 503. */
 void client_accept(struct worker_listener *listener, int fd, const struct ip_address *address);
 
-/* The process drains: clients between requests are closed, the others after their exchange. */
+/* The process drains, or a listener has gone: its clients between requests are closed, the others after their exchange. */
 void clients_close_idle(struct worker *worker);
 /* The grace is over: exchanges that have not answered yet say 503, the others break visibly; all are closed. */
 void clients_cut(struct worker *worker);

@@ -137,8 +137,7 @@ static bool client_decode(struct client *client, const char *bytes, size_t lengt
 static bool client_keeps_alive(const struct client *client, const struct http_head *head)
 {
     /* after a refused CONNECT the client may go on as if it had a tunnel */
-    return !(head->facts & FACT_CLOSE) && head->method != METHOD_CONNECT &&
-           !client->worker->draining;
+    return !(head->facts & FACT_CLOSE) && head->method != METHOD_CONNECT && !client_leaves(client);
 }
 
 /* A whole head: starts the exchange with what came with it. */
@@ -245,6 +244,17 @@ static bool client_take_head(struct client *client)
     return client->readable;
 }
 
+/* A reset comes as readiness alone, without the mark of an end: look, but leave the bytes of the next request where they are. */
+static bool client_is_gone(struct client *client)
+{
+    if (!client->readable) {
+        return false;
+    }
+    enum stream_result result = stream_probe(&client->stream);
+    client->readable = result == STREAM_OK;
+    return result != STREAM_OK && result != STREAM_BLOCKED;
+}
+
 /* A step of the request's payload in EXCHANGE. */
 static bool client_take_payload(struct client *client)
 {
@@ -257,7 +267,7 @@ static bool client_take_payload(struct client *client)
     const char *detail;
     if (h1_body_done(&client->body)) {
         /* whatever comes now belongs to the next request; but a client that leaves takes its exchange with it */
-        if (client->saw_end) {
+        if (client->saw_end || client_is_gone(client)) {
             client_lost(client, REASON_CLIENT_ABORT);
         }
         return false;

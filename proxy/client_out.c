@@ -113,8 +113,8 @@ static void client_write_head(struct client *client, const struct exchange *exch
         }
     }
     /* a request that is not whole yet would be taken for the next one */
-    client->keep = client->keep && !client->out_close && h1_body_done(&client->body) &&
-                   !client->worker->draining;
+    client->keep =
+        client->keep && !client->out_close && h1_body_done(&client->body) && !client_leaves(client);
     if (!client->keep) {
         h1_write_field_literal(writer, "Connection", "close");
     } else if (client->http_1_0) {
@@ -232,7 +232,7 @@ static void client_finished(struct exchange *exchange, bool intact)
         client_close(client, client->out_close);
         return;
     }
-    if (client->keep && h1_body_done(&client->body) && !client->worker->draining) {
+    if (client->keep && h1_body_done(&client->body) && !client_leaves(client)) {
         client->starved = false;
         client_enter(client, CLIENT_IDLE);
         client_run(client);

@@ -63,6 +63,12 @@ static inline struct client *client_of(const struct exchange *exchange)
     return exchange->owner;
 }
 
+/* Its listener takes no more clients: this request is the last. */
+static inline bool client_leaves(const struct client *client)
+{
+    return client->worker->draining || client->listener->listener == NULL;
+}
+
 void client_enter(struct client *client, enum client_state state);
 /* Arms the timer for what the client waits for now. */
 void client_arm(struct client *client);

@@ -323,7 +323,7 @@ int control_run(const struct control_start *start)
         }
         event_base_loop(control.base, 0);
     }
-    int status = !started ? 1 : control.cut ? 2 : 0;
+    int status = !started ? 1 : control.cut ? 3 : 0;
     control_stop(&control);
     return status;
 }

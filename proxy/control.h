@@ -22,7 +22,7 @@ struct control_start {
     void *owner;
 };
 
-/* Runs until the process is to end. Returns the exit status: 0 after a clean drain, 1 when it could not start, 2 when the grace cut
+/* Runs until the process is to end. Returns the exit status: 0 after a clean drain, 1 when it could not start, 3 when the grace cut
    something short. */
 int control_run(const struct control_start *start);
 

@@ -14,6 +14,7 @@ static void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms);
 static void exchange_admit(struct exchange *exchange, bool turn);
 static void exchange_try(struct exchange *exchange, bool turn);
 static void exchange_enter(struct exchange *exchange, enum exchange_stage stage);
+static void exchange_rearm(struct exchange *exchange);
 static bool exchange_hold(struct exchange *exchange, const struct payload *payload);
 static void exchange_route(struct exchange *exchange, const struct http_head *head);
 
@@ -314,6 +315,9 @@ void exchange_first_payload_taken(struct exchange *exchange, bool full)
     exchange->arrived = NULL;
     buf_give(exchange->worker->bufs, &exchange->held);
     exchange->request_full = full;
+    if (!exchange->request_whole) {
+        exchange_rearm(exchange);
+    }
     if (told_full && !full && !exchange->request_whole) {
         exchange->downstream->read_on(exchange);
     }
@@ -324,7 +328,10 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
     exchange->request_payload_bytes += payload_bytes(payload);
     exchange->request_moved_ms = exchange_now_ms(exchange);
     exchange->request_whole = payload->last;
-    exchange->continue_awaited = false;
+    if (exchange->continue_awaited) {
+        exchange->continue_awaited = false;
+        exchange_rearm(exchange);
+    }
     if (exchange->attempt.lease == NULL) {
         if (!exchange_hold(exchange, payload)) {
             exchange_fail(exchange, REASON_NO_MEMORY, NULL);
@@ -335,6 +342,7 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
     enum sink sink = attempt_send(exchange, payload);
     if (sink == SINK_FULL) {
         exchange->request_full = true;
+        exchange_rearm(exchange);
     }
     return sink;
 }
@@ -356,6 +364,7 @@ void exchange_on_upstream_drained(struct exchange *exchange)
 {
     exchange->request_moved_ms = exchange_now_ms(exchange);
     exchange->request_full = false;
+    exchange_rearm(exchange);
     exchange->downstream->read_on(exchange);
 }
 
@@ -369,6 +378,7 @@ void exchange_on_interim(struct exchange *exchange, const struct http_head *head
         }
         exchange->continue_awaited = false;
         exchange->request_moved_ms = exchange_now_ms(exchange);
+        exchange_rearm(exchange);
     }
     exchange->downstream->send_interim(exchange, head);
 }
@@ -417,7 +427,10 @@ void exchange_on_spliced(struct exchange *exchange, size_t bytes, bool blocked)
     struct worker_stats *stats = &exchange->worker->stats;
     exchange->response_moved_ms = exchange_now_ms(exchange);
     exchange->response_payload_bytes += bytes;
-    exchange->response_full = blocked;
+    if (exchange->response_full != blocked) {
+        exchange->response_full = blocked;
+        exchange_rearm(exchange);
+    }
     stat_add(&stats->spliced_bytes, bytes);
     stat_add(&stats->client_bytes_out, bytes);
 }
@@ -426,6 +439,7 @@ void exchange_client_drained(struct exchange *exchange)
 {
     exchange->response_full = false;
     exchange->response_moved_ms = exchange_now_ms(exchange);
+    exchange_rearm(exchange);
     attempt_read_on(exchange);
 }
 
@@ -573,12 +587,18 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
     return due_ms;
 }
 
+/* What is awaited has changed, and may be due earlier than what was. */
+static void exchange_rearm(struct exchange *exchange)
+{
+    enum exchange_reason reason;
+    wheel_arm(&exchange->worker->wheel, &exchange->timer, exchange_due_ms(exchange, &reason));
+}
+
 /* The only writer of `stage` but for exchange_on_leased(), which is followed by a call of this at once. */
 static void exchange_enter(struct exchange *exchange, enum exchange_stage stage)
 {
-    enum exchange_reason reason;
     exchange->stage = (uint8_t)stage;
-    wheel_arm(&exchange->worker->wheel, &exchange->timer, exchange_due_ms(exchange, &reason));
+    exchange_rearm(exchange);
 }
 
 static void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)

@@ -164,6 +164,7 @@ void listeners_adopt(struct worker *worker)
         snprintf(own->name, sizeof own->name, "%s", settings->name);
     }
     struct worker_listener *own, *next;
+    bool gone = false;
     for (own = TAILQ_FIRST(&worker->listeners); own != NULL; own = next) {
         next = TAILQ_NEXT(own, link);
         bool kept = false;
@@ -172,7 +173,11 @@ void listeners_adopt(struct worker *worker)
         }
         if (!kept && own->listener != NULL) {
             listener_forget(own);
+            gone = true;
         }
+    }
+    if (gone) {
+        clients_close_idle(worker);
     }
 }
 

@@ -187,7 +187,7 @@ int main(int argc, char **argv)
     struct options options;
     if (!parse_options(argc, argv, &options)) {
         fputs(usage, stderr);
-        return 1;
+        return 2;
     }
     switch (options.action) {
     case ACTION_RUN: return run_file(options.config_path);
