@@ -205,7 +205,7 @@ void dial_fail(struct connection *connection, enum dial_result result)
     connection_drop(connection, true);
     if (slot->line_count > 0)
         pool_worker_schedule_slot(slot->worker, slot);
-    line_fail_first(slot, endpoint_retired(slot->endpoint) ? DIAL_RETIRED : result);
+    line_dial_failed(slot, endpoint_retired(slot->endpoint) ? DIAL_RETIRED : result);
 }
 
 /* With nobody listening, a dial to a local port may be given that very port as its own and reach itself. */

@@ -38,6 +38,7 @@ struct endpoint_slot {
     uint64_t idle_count, dialling_count;
     uint32_t line_count;
     uint32_t fresh_only_count; /* of those in line */
+    uint64_t joined_count;     /* requests that ever stood in line */
     bool kept; /* connections may stay: in the adopted view, and the process does not drain */
     uint64_t idle_ms, max_requests_count, connect_ms, unacked_ms; /* of the adopted view */
     struct slot_stats stats;

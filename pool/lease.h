@@ -90,6 +90,7 @@ struct lease_request {
     void (*on_ready)(struct lease_request *request, struct lease *lease);
     void (*on_failed)(struct lease_request *request, enum dial_result result);
     bool fresh_only; /* never a connection that was used before (the free redial) */
+    uint64_t number; /* the pool's: among all that ever stood in this line */
 };
 
 struct pool_worker_env {
@@ -118,7 +119,8 @@ void pool_worker_drain(struct pool_worker *worker);
 uint64_t pool_worker_busy_count(const struct pool_worker *worker);
 
 /* Takes the newest idle connection, else asks a sibling that has one, else dials. request's callbacks must be set; with
-   LEASE_FULL and LEASE_NO_FD it is not pending. The endpoint must be of this worker's present view of its upstream. */
+   LEASE_FULL and LEASE_NO_FD it is not pending. The endpoint must be of this worker's present view of its upstream, or one
+   whose lease was closed in this pass. */
 __attribute__((warn_unused_result)) enum lease_result pool_lease(struct pool_worker *worker,
                                                                  struct endpoint *endpoint,
                                                                  struct lease_request *request,

@@ -21,6 +21,7 @@ static struct lease_request *first_servable(const struct endpoint_slot *slot, bo
 static void enqueue(struct endpoint_slot *slot, struct lease_request *request)
 {
     request->endpoint = slot->endpoint;
+    request->number = ++slot->joined_count;
     TAILQ_INSERT_TAIL(&slot->line, request, link);
     slot->line_count++;
     slot->fresh_only_count += request->fresh_only;
@@ -172,9 +173,23 @@ void line_offer(struct endpoint_slot *slot, struct connection *connection)
     queue_capacity_freed(slot->worker, slot->endpoint);
 }
 
-void line_fail_first(struct endpoint_slot *slot, enum dial_result result)
+/* Whoever fails may ask again at once, and has then another dial to wait for. */
+static struct lease_request *last_up_to(const struct endpoint_slot *slot, uint64_t number)
 {
+    struct lease_request *request;
+    TAILQ_FOREACH_REVERSE (request, &slot->line, lease_request_list, link) {
+        if (request->number <= number)
+            break;
+    }
+    return request;
+}
+
+void line_dial_failed(struct endpoint_slot *slot, enum dial_result result)
+{
+    uint64_t joined_count = slot->joined_count;
     struct lease_request *request = TAILQ_FIRST(&slot->line);
-    if (request != NULL)
+    while (request != NULL) {
         fail(slot, request, result);
+        request = slot->line_count > slot->coming_count ? last_up_to(slot, joined_count) : NULL;
+    }
 }

@@ -17,8 +17,9 @@ enum lease_result line_join(struct endpoint_slot *slot, struct lease_request *re
 void line_leave(struct endpoint_slot *slot, struct lease_request *request);
 /* A connection is ready (dialled, handed over): the first who may have it gets it, else it rests. */
 void line_offer(struct endpoint_slot *slot, struct connection *connection);
-/* A dial has failed: so has the request that waits longest. */
-void line_fail_first(struct endpoint_slot *slot, enum dial_result result);
+/* A dial has failed: so has the request that waits longest, and all that no other dial or ask is under way for. Else a line
+   would wait for one connect timeout after the other at an endpoint that does not answer. */
+void line_dial_failed(struct endpoint_slot *slot, enum dial_result result);
 /* Gives idle connections to those in line and starts what is missing. From a frame of its own. */
 void line_serve(struct endpoint_slot *slot);
 /* Starts what those in line miss; after a vain ask rather by dialling. */

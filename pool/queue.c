@@ -208,7 +208,7 @@ static enum admit_result enter(struct pool_worker *worker, struct upstream *upst
                                struct queue_slot *slot, bool admitted, bool turn)
 {
     struct seat *seat = seat_of(upstream, worker);
-    CHECK(slot->upstream == NULL && slot->on_turn != NULL);
+    CHECK(slot->upstream == NULL && slot->on_turn != NULL && view_of(seat) != NULL);
     if (turn && seat->turn == slot) {
         /* It has never left: its counts go with it, and whatever was freed since has called this seat. */
         seat->turn = NULL;

@@ -561,22 +561,80 @@ static void dials_in_flight_are_bounded_and_the_rest_wait_for_them(void **state)
     enum { COUNT = POOL_SLOT_DIALS + 8 };
     struct one one;
     (void)state;
-    one_init(&one, "timeouts = { connect = \"300ms\"; }");
-    struct lease *lease;
-    hang_further_dials(&one, &lease);
+    one_init(&one, "");
     struct rig_attempt attempts[COUNT] = {0};
-    unsigned counter = 0;
     for (int i = 0; i < COUNT; i++) {
-        attempts[i].counter = &counter;
         assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &attempts[i]), LEASE_PENDING);
         assert_true(rig_figures(&one.rig, one.endpoint).dialling <= POOL_SLOT_DIALS);
     }
     assert_int_equal(bound_used(&one.rig.pools->dials_in_flight), POOL_SLOT_DIALS);
     for (int i = 0; i < COUNT; i++)
-        rig_await(&one.rig, attempts[i].failed);
-    assert_int_equal(rig_figures(&one.rig, one.endpoint).dials, COUNT + 1);
+        rig_await(&one.rig, attempts[i].lease != NULL);
+    assert_int_equal(rig_figures(&one.rig, one.endpoint).dials, COUNT);
     assert_int_equal(bound_peak(&one.rig.pools->dials_in_flight), POOL_SLOT_DIALS);
+    for (int i = 0; i < COUNT; i++)
+        lease_return(pool_of(&one), &attempts[i].lease);
+    one_end(&one);
+}
+
+/* One connect timeout is enough to wait, however long the line. */
+static void those_beyond_the_dials_in_flight_fail_with_the_first_dial_that_fails(void **state)
+{
+    enum { COUNT = POOL_SLOT_DIALS + 8 };
+    struct one one;
+    (void)state;
+    one_init(&one, "timeouts = { connect = \"300ms\"; }");
+    struct lease *lease;
+    hang_further_dials(&one, &lease);
+    struct rig_attempt attempts[COUNT] = {0};
+    for (int i = 0; i < COUNT; i++)
+        assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &attempts[i]), LEASE_PENDING);
+    for (int i = 0; i < COUNT; i++) {
+        rig_await(&one.rig, attempts[i].failed);
+        assert_int_equal(attempts[i].failure, DIAL_TIMEOUT);
+    }
+    assert_int_equal(rig_figures(&one.rig, one.endpoint).dials, POOL_SLOT_DIALS + 1);
     lease_return(pool_of(&one), &lease);
+    one_end(&one);
+}
+
+struct stubborn {
+    struct lease_request request; /* first */
+    struct pool_worker *pool;
+    struct endpoint *endpoint;
+    unsigned failed_count;
+};
+
+static void ask_again(struct lease_request *request, enum dial_result result)
+{
+    struct stubborn *stubborn = (struct stubborn *)request;
+    struct lease *none = NULL;
+    assert_int_equal(result, DIAL_REFUSED);
+    if (++stubborn->failed_count < 3)
+        assert_int_equal(pool_lease(stubborn->pool, stubborn->endpoint, request, &none),
+                         LEASE_PENDING);
+}
+
+static void who_asks_again_when_it_fails_waits_for_another_dial(void **state)
+{
+    enum { COUNT = POOL_SLOT_DIALS + 8 };
+    struct one one;
+    (void)state;
+    one_init(&one, "");
+    close(one.listener);
+    struct stubborn all[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        struct lease *none = NULL;
+        all[i] = (struct stubborn){.request = {.on_ready = rig_on_ready, .on_failed = ask_again},
+                                   .pool = pool_of(&one),
+                                   .endpoint = one.endpoint};
+        assert_int_equal(pool_lease(pool_of(&one), one.endpoint, &all[i].request, &none),
+                         LEASE_PENDING);
+    }
+    for (int i = 0; i < COUNT; i++)
+        rig_await(&one.rig, all[i].failed_count == 3);
+    assert_true(rig_figures(&one.rig, one.endpoint).dials > POOL_SLOT_DIALS);
+    one.listener = -1;
     one_end(&one);
 }
 
@@ -1011,6 +1069,8 @@ int main(void)
         cmocka_unit_test(a_used_connection_passes_by_one_who_needs_a_fresh_one),
         cmocka_unit_test(at_max_a_resting_connection_makes_room_for_a_fresh_one),
         cmocka_unit_test(dials_in_flight_are_bounded_and_the_rest_wait_for_them),
+        cmocka_unit_test(those_beyond_the_dials_in_flight_fail_with_the_first_dial_that_fails),
+        cmocka_unit_test(who_asks_again_when_it_fails_waits_for_another_dial),
         cmocka_unit_test(dials_of_a_worker_are_bounded_over_all_its_endpoints),
         cmocka_unit_test(a_lease_of_a_retired_endpoint_is_closed_when_it_returns),
         cmocka_unit_test(a_request_in_line_outlives_its_endpoint_s_retirement),
