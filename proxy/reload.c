@@ -206,7 +206,7 @@ static void reload_on_adopted(struct message *message, void *receiver)
     }
     generation_free(control, &control->leaving);
     listeners_sweep(control, control->generation);
-    pools_collect(control->pools);
+    reload_housekeeping(control);
 }
 
 static void reload_failed(struct control *control, const char *why)
@@ -305,7 +305,8 @@ static void reload_now(struct control *control)
 /* One swap at a time, and no third generation while something of the one before the last still drains. */
 static bool reload_possible(struct control *control)
 {
-    return control->leaving == NULL && pools_collect(control->pools) == 0;
+    return control->generation->waiting_count == 0 && control->leaving == NULL &&
+           pools_collect(control->pools) == 0;
 }
 
 void reload_request(struct control *control)
