@@ -10,7 +10,7 @@ from harness import (Broken, Interrupted, RawOrigin, check, check_equal, eventua
 
 
 # The exit code that says: the grace was over before the last client was.
-CUT = 2
+CUT = 3
 
 
 def holding_origin(s):

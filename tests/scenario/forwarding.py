@@ -141,7 +141,8 @@ def target_forms(s):
         check_equal(len(other.requests), 2, "requests at the origin of that authority")
     with s.case("absolute-form without a path asks for /"):
         check_equal(Arrived(proxy.get("http://shop.example")).target, "/", "target")
-        check_equal(Arrived(proxy.get("http://shop.example?q=1")).target, "/?q=1", "target with a query")
+    with s.case("absolute-form with a query but no path is refused, not guessed"):
+        check_equal(proxy.get("http://shop.example?q=1").status, 400, "status")
     with s.case("OPTIONS * stays OPTIONS *"):
         arrived = Arrived(proxy.get("*", method="OPTIONS"))
         check_equal((arrived.method, arrived.target), ("OPTIONS", "*"), "request line")
