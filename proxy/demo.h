@@ -20,7 +20,8 @@ void demo_free(struct demo **demo);
 
 /* The configuration that puts the proxy in front of the backends, listening on 127.0.0.1:web_port with admin on admin_port;
    written into text (terminated). Returns the length needed. */
-size_t demo_configuration(const struct demo *demo, uint16_t web_port, uint16_t admin_port, char *text, size_t text_bytes);
+size_t demo_configuration(const struct demo *demo, uint16_t web_port, uint16_t admin_port,
+                          char *text, size_t text_bytes);
 /* What to try, printed on the terminal. */
 void demo_print_welcome(uint16_t web_port, uint16_t admin_port);
 
