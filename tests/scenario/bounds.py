@@ -46,10 +46,13 @@ def clients_limit(s):
         eventually(lambda: served(proxy), "a new client is served")
     with s.case("a burst of refused clients leaves nothing behind"):
         fds = proxy.open_fds()
-        for _ in range(300):
+        full = proxy.client()
+        for number in range(400):
             client = proxy.client()
-            client.reset() if _ % 2 else client.close()
+            client.reset() if number % 2 else client.close()
+        full.close()
         eventually(lambda: proxy.open_fds() <= fds, "the fds return")
+        eventually(lambda: proxy.bound("refusals")["used"] == 0, "nobody is counted as being refused")
     for client in inside:
         client.close()
     eventually(lambda: proxy.bound("clients")["used"] == 0, "no client is counted any more")

@@ -201,6 +201,11 @@ def stale_reuse(s):
             response = client.request("POST", "/dies/POST/close", body=b"pay once")
         check_equal(response.status, 502, "status")
         check_equal(len([r for r in origin.requests if r.target == "/dies/POST/close"]), 1, "tries at the origin")
+    with s.case("a POST without a body is not repeated either"):
+        with proxy.client() as client:
+            check_equal(client.request("GET", "/prepare").status, 200, "status before")
+            check_equal(client.request("POST", "/dies/POST/empty").status, 502, "status")
+        check_equal(len([r for r in origin.requests if r.target == "/dies/POST/empty"]), 1, "tries at the origin")
     with s.case("a fresh connection that dies is not redialled without end"):
         origin.on("/always", lambda connection, _: False)
         check_equal(proxy.get("/always").status, 502, "status")
