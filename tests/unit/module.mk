@@ -55,6 +55,12 @@ tls_archives = libtls.a $(conf_archives)
 pool_archives = libpool.a $(tls_archives)
 proxy_archives = libproxy.a $(pool_archives)
 
+# What our parser and others make of the same messages.
+check_PROGRAMS += %D%/h1_tell
+TESTS += %D%/h1_differential.py
+%C%_h1_tell_LDADD = libproxy.a libsteady.a
+EXTRA_DIST += %D%/h1_differential.py %D%/h1_llhttp.js
+
 $(steady_tests): $(steady_archives)
 $(steady_tests): LDADD = $(steady_archives) $(CMOCKA_LIBS)
 $(conf_tests): $(conf_archives)
