@@ -20,8 +20,6 @@ libconf_a_SOURCES = \
 	%D%/value.h
 
 # Writes the reference documentation from the schema: see docs/module.mk.
-if HAVE_GENDOC
-noinst_PROGRAMS += conf/gendoc
-conf_gendoc_SOURCES = %D%/gendoc.c
-conf_gendoc_LDADD = libconf.a libsteady.a $(LIBCONFIG_LIBS)
-endif
+noinst_PROGRAMS += %D%/gendoc
+%C%_gendoc_SOURCES = %D%/gendoc.c
+%C%_gendoc_LDADD = libconf.a libsteady.a $(LIBCONFIG_LIBS)

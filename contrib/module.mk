@@ -9,7 +9,6 @@ endif
 	$(AM_V_GEN)$(MKDIR_P) %D% && \
 	  sed -e 's|@sbindir[@]|$(sbindir)|' -e 's|@sysconfdir[@]|$(sysconfdir)|' $(srcdir)/%D%/evenkeel.service.in >$@
 
-if HAVE_GENDOC
+# Next to where the unit expects the configuration.
 sampledir = $(sysconfdir)/evenkeel
 dist_sample_DATA = %D%/evenkeel.conf.sample
-endif

@@ -1,4 +1,8 @@
-dist_man_MANS = %D%/man/evenkeel.8
+dist_man_MANS = \
+	%D%/man/evenkeel.8 \
+	%D%/man/evenkeel.conf.5
+
+EXTRA_DIST += %D%/configuration.md
 EXTRA_DIST += %D%/internals/benchmark.md
 EXTRA_DIST += %D%/internals/build.md
 EXTRA_DIST += %D%/internals/engine.md
@@ -6,13 +10,6 @@ EXTRA_DIST += %D%/internals/steady.md
 
 # The reference, its man page and the sample are committed where readers look for them; tests/check-docs holds them
 # against the schema, and this writes them anew.
-reference = %D%/configuration.md %D%/man/evenkeel.conf.5 contrib/evenkeel.conf.sample
-
-if HAVE_GENDOC
-dist_man_MANS += %D%/man/evenkeel.conf.5
-EXTRA_DIST += %D%/configuration.md
-endif
-
 docs: conf/gendoc
 	./conf/gendoc --markdown >$(top_srcdir)/%D%/configuration.md
 	./conf/gendoc --man >$(top_srcdir)/%D%/man/evenkeel.conf.5

@@ -15,14 +15,9 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 
-dist_check_SCRIPTS = %D%/check-layers
-TESTS += %D%/check-layers
-
-# Needs the generator of the reference.
-EXTRA_DIST += %D%/check-docs %D%/lint %D%/.clang-tidy
-if HAVE_GENDOC
-TESTS += %D%/check-docs
-endif
+dist_check_SCRIPTS = %D%/check-docs %D%/check-layers
+TESTS += $(dist_check_SCRIPTS)
+EXTRA_DIST += %D%/lint %D%/.clang-tidy
 
 include %D%/unit/module.mk
 include %D%/fuzz/module.mk
