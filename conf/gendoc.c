@@ -73,7 +73,8 @@ static const char *preset_of(const struct schema_row *row)
     snprintf(copy, sizeof copy, "%s", row->preset);
     snprintf(text, sizeof text, "[ ");
     char *rest = copy;
-    for (char *one = strsep(&rest, ","); one != NULL; one = strsep(&rest, ",")) {
+    while (rest != NULL) {
+        const char *one = strsep(&rest, ",");
         size_t used = strlen(text);
         snprintf(text + used, sizeof text - used, "\"%s\"%s", one, rest != NULL ? ", " : " ]");
     }

@@ -137,7 +137,7 @@ static bool demo_backend_open(struct demo *demo, struct demo_backend *backend, c
     }
     struct evhttp_bound_socket *bound =
         evhttp_bind_socket_with_handle(backend->http, "127.0.0.1", 0);
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t length = sizeof address;
     if (bound == NULL ||
         getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &length) != 0) {

@@ -10,13 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/stats.h"
+
 #define COMPLAIN_EVERY_MS 60000
 
 /* At most one line a minute on stderr: the log cannot say of itself that it is broken. */
 static void log_file_complain(struct log_file *file, const char *what, uint64_t now_ms)
 {
     int error = errno;
-    file->write_errors++;
+    stat_add(&file->write_errors, 1);
     if (file->complained_ms != 0 && now_ms - file->complained_ms < COMPLAIN_EVERY_MS) {
         return;
     }
@@ -109,7 +111,7 @@ static void log_file_rotate(struct log_file *file, uint64_t now_ms)
                 log_file_complain(file, "cannot rotate", now_ms);
             }
         }
-        file->rotations++;
+        stat_add(&file->rotations, 1);
         log_file_reopen(file, now_ms);
     }
     free(from);
@@ -143,6 +145,6 @@ void log_file_write(struct log_file *file, const char *bytes, size_t length, uin
         bytes += written;
         length -= (size_t)written;
         file->bytes += (uint64_t)written;
-        file->written_bytes += (uint64_t)written;
+        stat_add(&file->written_bytes, (uint64_t)written);
     }
 }

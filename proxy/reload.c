@@ -20,7 +20,7 @@ static void generation_free(struct control *control, struct generation **generat
 static struct route_figures *route_book_find(const struct route_book *book, const char *name)
 {
     for (size_t i = 0; i < book->count; i++) {
-        if (strcmp(book->items[i].name, name) == 0) {
+        if (book->items[i].name != NULL && strcmp(book->items[i].name, name) == 0) {
             return &book->items[i];
         }
     }

@@ -21,7 +21,8 @@ steady_tests = \
 	%D%/test_slab \
 	%D%/test_wheel
 
-conf_tests =
+conf_tests = \
+	%D%/test_conf_load
 
 breaker_tests =
 
@@ -37,12 +38,15 @@ pool_tests = \
 	%D%/test_pool_workers
 
 proxy_tests = \
+	%D%/test_access_log \
 	%D%/test_h1_body \
 	%D%/test_h1_corpus \
 	%D%/test_h1_parse \
 	%D%/test_h1_scan \
 	%D%/test_h1_write \
-	%D%/test_http_head
+	%D%/test_http_head \
+	%D%/test_log \
+	%D%/test_route
 
 unit_tests = $(steady_tests) $(conf_tests) $(breaker_tests) $(tls_tests) $(pool_tests) $(proxy_tests)
 check_PROGRAMS += $(unit_tests)

@@ -1,0 +1,218 @@
+/* Access lines: never invalid JSON whatever the bytes, never longer than their room, nothing forged in the combined format. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "proxy/access_log.h"
+#include "steady/rng.h"
+
+#define WALL_MS 1795434700906u
+
+static struct access_text text(const char *bytes)
+{
+    return (struct access_text){bytes, (uint32_t)strlen(bytes)};
+}
+
+static struct access_record record(void)
+{
+    return (struct access_record){
+        .client = text("10.0.0.7"),
+        .method = text("GET"),
+        .target = text("/a?b=c"),
+        .host = text("shop.example"),
+        .user_agent = text("curl/8"),
+        .referer = text(""),
+        .request_id = text("0123"),
+        .listener = text("web"),
+        .route = text("all"),
+        .upstream = text("app"),
+        .endpoint = text("10.0.0.9:80"),
+        .reason = text("complete"),
+        .status = 200,
+        .reused = true,
+        .attempts_count = 1,
+        .response_body_bytes = 128,
+        .duration_us = 1234,
+        .queue_us = -1,
+        .connect_us = 50,
+        .first_byte_us = 1000,
+        .deadline_left_ms = 59999,
+    };
+}
+
+/* Strict: structure, escapes, UTF-8. Returns the position behind the value, NULL when it is none. */
+static const char *json_value(const char *at, const char *end);
+
+static const char *json_string(const char *at, const char *end)
+{
+    if (at >= end || *at++ != '"') {
+        return NULL;
+    }
+    while (at < end && *at != '"') {
+        unsigned char c = (unsigned char)*at;
+        if (c < 0x20) {
+            return NULL;
+        }
+        if (c == '\\') {
+            at++;
+            if (at < end && *at == 'u') {
+                for (int i = 1; i <= 4; i++) {
+                    if (at + i >= end || strchr("0123456789abcdefABCDEF", at[i]) == NULL) {
+                        return NULL;
+                    }
+                }
+                at += 5;
+            } else if (at < end && strchr("\"\\/bfnrt", *at) != NULL) {
+                at++;
+            } else {
+                return NULL;
+            }
+        } else if (c < 0x80) {
+            at++;
+        } else {
+            int more = c >= 0xf0 ? 3 : c >= 0xe0 ? 2 : c >= 0xc2 ? 1 : -1;
+            if (more < 0 || c > 0xf4) {
+                return NULL;
+            }
+            for (at++; more > 0; more--, at++) {
+                if (at >= end || ((unsigned char)*at & 0xc0) != 0x80) {
+                    return NULL;
+                }
+            }
+        }
+    }
+    return at < end ? at + 1 : NULL;
+}
+
+static const char *json_object(const char *at, const char *end)
+{
+    at++;
+    for (;;) {
+        at = json_string(at, end);
+        if (at == NULL || at >= end || *at++ != ':') {
+            return NULL;
+        }
+        at = json_value(at, end);
+        if (at == NULL || at >= end) {
+            return NULL;
+        }
+        if (*at == '}') {
+            return at + 1;
+        }
+        if (*at++ != ',') {
+            return NULL;
+        }
+    }
+}
+
+static const char *json_value(const char *at, const char *end)
+{
+    if (at >= end) {
+        return NULL;
+    }
+    if (*at == '{') {
+        return json_object(at, end);
+    }
+    if (*at == '"') {
+        return json_string(at, end);
+    }
+    static const char *const words[] = {"true", "false", "null"};
+    for (size_t i = 0; i < 3; i++) {
+        if ((size_t)(end - at) >= strlen(words[i]) && memcmp(at, words[i], strlen(words[i])) == 0) {
+            return at + strlen(words[i]);
+        }
+    }
+    size_t digits = strspn(at, "0123456789.");
+    return digits > 0 ? at + digits : NULL;
+}
+
+static bool json_line_valid(const char *line, size_t length)
+{
+    return length > 0 && line[length - 1] == '\n' && line[0] == '{' &&
+           json_value(line, line + length - 1) == line + length - 1;
+}
+
+static void a_line_says_everything_of_an_exchange(void **state)
+{
+    char line[ACCESS_LINE_BYTES + 1];
+    struct access_record one = record();
+    size_t length = access_line_json(&one, WALL_MS, line);
+    (void)state;
+    line[length] = '\0';
+    assert_string_equal(
+        line,
+        "{\"time\":\"2026-11-23T11:51:40.906Z\",\"client\":\"10.0.0.7\",\"method\":\"GET\",\"target\":\"/a?b=c\","
+        "\"host\":\"shop.example\",\"protocol\":\"HTTP/1.1\",\"status\":200,\"reason\":\"complete\","
+        "\"request_bytes\":0,\"response_bytes\":128,\"duration_ms\":1.234,\"listener\":\"web\",\"route\":\"all\","
+        "\"upstream\":\"app\",\"endpoint\":\"10.0.0.9:80\",\"attempts\":1,\"queue_ms\":null,\"connect_ms\":0.050,"
+        "\"first_byte_ms\":1.000,\"deadline_left_ms\":59999,\"reused\":true,\"user_agent\":\"curl/8\","
+        "\"referer\":\"\",\"request_id\":\"0123\"}\n");
+    length = access_line_combined(&one, WALL_MS, line);
+    line[length] = '\0';
+    assert_string_equal(
+        line,
+        "10.0.0.7 - - [23/Nov/2026:11:51:40 +0000] \"GET /a?b=c HTTP/1.1\" 200 128 \"-\" \"curl/8\"\n");
+}
+
+static void random_bytes_stay_valid_json_and_one_line(void **state)
+{
+    uint64_t seed = (uint64_t)time(NULL);
+    struct rng rng;
+    char line[ACCESS_LINE_BYTES], bytes[4][3000];
+    (void)state;
+    print_message("# seed %llu\n", (unsigned long long)seed);
+    rng_init(&rng, seed);
+    for (int round = 0; round < 20000; round++) {
+        struct access_record one = record();
+        struct access_text *const texts[4] = {&one.target, &one.host, &one.user_agent,
+                                              &one.referer};
+        for (size_t i = 0; i < 4; i++) {
+            size_t length = rng_below(&rng, round % 10 == 0 ? sizeof bytes[i] : 40);
+            for (size_t j = 0; j < length; j++) {
+                bytes[i][j] =
+                    (char)(rng_below(&rng, 4) == 0 ? rng_next(&rng) : 0x20 + rng_below(&rng, 0xe0));
+            }
+            *texts[i] = (struct access_text){bytes[i], (uint32_t)length};
+        }
+        size_t length = access_line_json(&one, WALL_MS, line);
+        assert_true(length <= sizeof line);
+        assert_true(json_line_valid(line, length));
+        assert_ptr_equal(memchr(line, '\n', length), line + length - 1);
+        length = access_line_combined(&one, WALL_MS, line);
+        assert_true(length <= sizeof line);
+        assert_ptr_equal(memchr(line, '\n', length), line + length - 1);
+        for (size_t j = 0; j + 1 < length; j++) {
+            assert_true((unsigned char)line[j] >= 0x20 && (unsigned char)line[j] < 0x7f);
+        }
+    }
+}
+
+static void texts_too_long_are_cut_and_the_rest_is_whole(void **state)
+{
+    char line[ACCESS_LINE_BYTES], long_text[5000];
+    struct access_record one = record();
+    (void)state;
+    memset(long_text, 1, sizeof long_text); /* six bytes each when escaped */
+    one.target = one.host = one.user_agent = one.referer =
+        (struct access_text){long_text, sizeof long_text};
+    size_t length = access_line_json(&one, WALL_MS, line);
+    assert_true(json_line_valid(line, length));
+    assert_non_null(memmem(line, length, "\"request_id\":", 13));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_says_everything_of_an_exchange),
+        cmocka_unit_test(random_bytes_stay_valid_json_and_one_line),
+        cmocka_unit_test(texts_too_long_are_cut_and_the_rest_is_whole),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,383 @@
+/* Reading configurations: defaults, every kind of error with its place, names, includes, the dump's round trip. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf/dump.h"
+#include "conf/settings.h"
+#include "steady/rng.h"
+
+/* libconfig 1.5 loses its string buffer when a file ends inside a text; nothing of ours. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:strbuf_append\n";
+}
+
+#define MINIMAL                                                         \
+    "listeners = { web = { listen = \"127.0.0.1:8080\"; }; };\n"        \
+    "upstreams = { app = { endpoints = [ \"127.0.0.1:8081\" ]; }; };\n" \
+    "routes = ( { upstream = \"app\"; } );\n"
+
+static struct settings *good(const char *text)
+{
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    enum settings_result result = settings_parse(text, "test.conf", &settings, &messages);
+    for (size_t i = 0; i < messages.count && result != SETTINGS_OK; i++) {
+        print_error("%s\n", messages.items[i].text);
+    }
+    settings_messages_free(&messages);
+    assert_int_equal(result, SETTINGS_OK);
+    return settings;
+}
+
+/* The text is refused, and some message says `wanted`. */
+static void refused(const char *text, const char *wanted)
+{
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    assert_int_equal(settings_parse(text, "test.conf", &settings, &messages), SETTINGS_INVALID);
+    assert_null(settings);
+    bool said = false;
+    for (size_t i = 0; i < messages.count; i++) {
+        said = said || strstr(messages.items[i].text, wanted) != NULL;
+    }
+    if (!said) {
+        for (size_t i = 0; i < messages.count; i++) {
+            print_error("said: %s\n", messages.items[i].text);
+        }
+        fail_msg("nobody said: %s", wanted);
+    }
+    settings_messages_free(&messages);
+}
+
+static void defaults_are_those_of_the_design(void **state)
+{
+    struct settings *settings = good(MINIMAL);
+    const struct upstream_settings *app = &settings->upstreams[0];
+    (void)state;
+    assert_true(settings->worker_count >= 1);
+    assert_int_equal(settings->trusted_peer_count, 2);
+    assert_string_equal(settings->admin.listen_text, "127.0.0.1:9901");
+    assert_int_equal(settings->log.level, LOG_LEVEL_INFO);
+    assert_null(settings->log.access.path);
+    assert_int_equal(settings->log.access.rotate_size_bytes, 100 * 1024 * 1024);
+    assert_int_equal(settings->limits.clients_count, 20000);
+    assert_int_equal(settings->limits.head_bytes, 32 * 1024);
+    assert_int_equal(settings->limits.fields_count, 128);
+    assert_int_equal(settings->limits.body_bytes, 64 * 1024 * 1024);
+    assert_int_equal(settings->listeners[0].timeouts.head_ms, 10000);
+    assert_int_equal(settings->listeners[0].timeouts.idle_ms, 60000);
+    assert_int_equal(app->balance, BALANCE_P2C);
+    assert_int_equal(app->pool.max_count, 256);
+    assert_int_equal(app->pool.idle_ms, 50000);
+    assert_int_equal(app->pool.max_requests_count, 10000);
+    assert_int_equal(app->timeouts.connect_ms, 1000);
+    assert_int_equal(app->timeouts.first_byte_ms, 15000);
+    assert_int_equal(app->timeouts.per_try_ms, 20000);
+    assert_int_equal(app->timeouts.total_ms, 60000);
+    assert_int_equal(app->retry.on, RETRY_CONNECT_FAILURE | RETRY_RESET);
+    assert_int_equal(app->limits.in_flight_count, 1024);
+    assert_int_equal(app->limits.queue_count, 256);
+    assert_int_equal(app->limits.queue_wait_ms, 1000);
+    assert_true(app->required);
+    assert_int_equal(settings->drain.grace_ms, 25000);
+    assert_string_equal(settings->routes[0].name, "route-1");
+    assert_null(settings->routes[0].host);
+    assert_int_equal(settings->routes[0].deadline_ms, 0);
+    settings_put(&settings);
+    assert_null(settings);
+}
+
+static void an_unknown_key_is_named_with_its_place_and_the_nearest(void **state)
+{
+    (void)state;
+    refused("workerz = 2;\n" MINIMAL,
+            "test.conf:1: workerz: unknown key; the nearest known key here is \"workers\"");
+    refused("lisners = { };\n" MINIMAL, "\"listeners\"");
+    refused("log = {\n  access = {\n    pth = \"x\";\n  };\n};\n" MINIMAL,
+            "test.conf:3: log.access.pth: unknown key; the nearest known key here is \"path\"");
+    refused("connect = \"1s\";\n" MINIMAL, "there is \"upstreams.NAME.timeouts.connect\"");
+    refused("zzzzzzzzzzzz = 1;\n" MINIMAL, "test.conf:1: zzzzzzzzzzzz: unknown key");
+}
+
+static void a_bare_number_is_not_a_duration_or_size(void **state)
+{
+    (void)state;
+    refused("drain = { grace = 25; };\n" MINIMAL, "drain.grace: expected a duration");
+    refused("drain = { grace = 25; };\n" MINIMAL, "write \"25s\"");
+    refused("limits = { body = 1024; };\n" MINIMAL, "write \"1024B\"");
+}
+
+static void zero_and_endless_waits_are_refused(void **state)
+{
+    static const char *const values[] = {"0s", "0ms", "infinite", "-1s", "1",       "",
+                                         "s",  "1 s", "1e3s",     "nan", "9999999d"};
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "drain = { grace = \"%s\"; };\n" MINIMAL, values[i]);
+        refused(text, "test.conf:1: drain.grace: expected a duration");
+    }
+}
+
+static void all_errors_of_a_file_are_reported_in_one_run(void **state)
+{
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    (void)state;
+    assert_int_equal(
+        settings_parse(
+            "workers = \"two\";\nlog = { level = \"loud\"; };\nlimits = { head = \"1GiB\"; };\n"
+            "listeners = { web = { listen = \"nowhere\"; }; };\n"
+            "upstreams = { app = { endpoints = [ \"x\" ]; pool = { max = 0; }; }; };\n"
+            "routes = ( { upstream = \"ap\"; host = \"a b\"; } );\n",
+            "test.conf", &settings, &messages),
+        SETTINGS_INVALID);
+    assert_true(messages.error_count >= 8);
+    assert_non_null(strstr(messages.items[0].text, "test.conf:1: workers"));
+    settings_messages_free(&messages);
+}
+
+static void names_must_exist_and_be_labels(void **state)
+{
+    (void)state;
+    refused(
+        "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; }; };\nroutes = ( { upstream = \"apq\"; } );\n",
+        "there is no upstream \"apq\"; the nearest is \"app\"");
+    refused("listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+            "upstreams = { app = { endpoints = [ \"a:1\" ]; }; };\n"
+            "routes = ( { upstream = \"app\"; listener = \"wep\"; } );\n",
+            "there is no listener \"wep\"; the nearest is \"web\"");
+    refused(
+        "listeners = { w*b = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; }; };\nroutes = ( { upstream = \"app\"; } );\n",
+        "expected a name of 1 to 64 letters");
+    refused(
+        "listeners = { a = { listen = \"127.0.0.1:1\"; }; b = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; }; };\nroutes = ( { upstream = \"app\"; } );\n",
+        "listens on the address of \"a\"");
+}
+
+static void tls_is_refused_rather_than_ignored(void **state)
+{
+    (void)state;
+    refused(
+        "listeners = { web = { listen = \"127.0.0.1:1\"; tls = { }; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; }; };\nroutes = ( { upstream = \"app\"; } );\n",
+        "refusing to serve it in the clear");
+    refused("listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+            "upstreams = { app = { endpoints = [ \"a:1\" ]; tls = { enabled = true; }; }; };\n"
+            "routes = ( { upstream = \"app\"; } );\n",
+            "refusing to speak in the clear");
+}
+
+static void what_is_missing_is_named(void **state)
+{
+    (void)state;
+    refused("", "listeners: missing");
+    refused("", "routes: missing");
+    refused("listeners = { web = { }; };\nupstreams = { app = { }; };\nroutes = ( { } );\n",
+            "listeners.web: expected listen");
+    refused("listeners = { web = { }; };\nupstreams = { app = { }; };\nroutes = ( { } );\n",
+            "upstreams.app: expected at least one");
+}
+
+static void notices_name_only_what_was_changed_and_sleeps(void **state)
+{
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    (void)state;
+    assert_int_equal(settings_parse("readiness = { pools = 0.8; sessions = 0.9; };\n" MINIMAL,
+                                    "test.conf", &settings, &messages),
+                     SETTINGS_OK);
+    assert_int_equal(messages.count, 1);
+    assert_int_equal(messages.items[0].severity, SETTINGS_NOTICE);
+    assert_non_null(strstr(messages.items[0].text, "readiness.sessions"));
+    settings_messages_free(&messages);
+    settings_put(&settings);
+}
+
+static void an_endpoint_is_host_port_and_weight(void **state)
+{
+    struct settings *settings = good(
+        "listeners = { web = { listen = \"[::1]:8080\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a.example:80 weight=7\", \"[::1]:81\", \"10.0.0.1:82\" ]; }; };\n"
+        "routes = ( { upstream = \"app\"; host = \"*.Shop.Example\"; header = \"X-Beta: yes\"; } );\n");
+    const struct upstream_settings *app = &settings->upstreams[0];
+    (void)state;
+    assert_int_equal(app->endpoint_count, 3);
+    assert_string_equal(app->endpoints[0].host, "a.example");
+    assert_int_equal(app->endpoints[0].weight, 7);
+    assert_false(app->endpoints[0].literal);
+    assert_string_equal(app->endpoints[1].host, "::1");
+    assert_true(app->endpoints[1].literal);
+    assert_int_equal(app->endpoints[2].port, 82);
+    assert_string_equal(settings->routes[0].host, ".shop.example");
+    assert_true(settings->routes[0].host_is_suffix);
+    assert_string_equal(settings->routes[0].header_name, "X-Beta");
+    assert_string_equal(settings->routes[0].header_value, "yes");
+    settings_put(&settings);
+    static const char *const bad[] = {
+        "a", "a:0", "a:70000", ":80", "a:80 weight=0", "a:80 weight=101", "a:80 wait=3", "a b:80"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[512];
+        snprintf(
+            text, sizeof text,
+            "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\nupstreams = { app = { endpoints = [ \"%s\" ]; }; };\n"
+            "routes = ( { upstream = \"app\"; } );\n",
+            bad[i]);
+        refused(text, "test.conf:2: upstreams.app.endpoints: expected \"host:port\"");
+    }
+}
+
+static char *dump_of(const struct settings *settings)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    assert_non_null(out);
+    assert_true(settings_dump(settings, out));
+    fclose(out);
+    return text;
+}
+
+static void the_dump_reads_back_to_the_same(void **state)
+{
+    struct settings *settings = good(
+        "log = { access = { path = \"/var/log/a \\\"b\\\".log\"; }; };\nworkers = 3;\n"
+        "listeners = { web = { listen = \"127.0.0.1:1\"; timeouts = { idle = \"90s\"; }; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1 weight=3\", \"b:2\" ]; balance = \"hash:header:X-User\"; }; };\n"
+        "routes = ( { upstream = \"app\"; methods = [ \"GET\", \"HEAD\" ]; deadline = \"1500ms\"; host = \"*.a.b\"; },\n"
+        "           { name = \"rest\"; upstream = \"app\"; } );\n");
+    char *first = dump_of(settings);
+    struct settings *again = good(first);
+    char *second = dump_of(again);
+    (void)state;
+    assert_string_equal(first, second);
+    assert_int_equal(settings->fingerprint, again->fingerprint);
+    assert_true(settings_upstream_equal(&settings->upstreams[0], &again->upstreams[0]));
+    free(first);
+    free(second);
+    settings_put(&settings);
+    settings_put(&again);
+}
+
+static void upstreams_differ_when_any_key_differs(void **state)
+{
+    struct settings *one = good(MINIMAL);
+    struct settings *other = good(
+        "listeners = { web = { listen = \"127.0.0.1:8080\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"127.0.0.1:8081\" ]; pool = { idle = \"49s\"; }; }; };\n"
+        "routes = ( { upstream = \"app\"; } );\n");
+    (void)state;
+    assert_false(settings_upstream_equal(&one->upstreams[0], &other->upstreams[0]));
+    assert_true(settings_upstream_same_pool(&one->upstreams[0], &other->upstreams[0]));
+    assert_true(one->fingerprint != other->fingerprint);
+    settings_put(&one);
+    settings_put(&other);
+}
+
+static void write_file(const char *path, const char *text, size_t bytes)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, bytes, file), bytes);
+    fclose(file);
+}
+
+static void includes_and_files_that_are_none_are_explained(void **state)
+{
+    char folder[] = "/tmp/evenkeel-test-XXXXXX", main_path[64], part_path[64];
+    static const char with_include[] =
+        "@include \"part.conf\"\nlisteners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+        "routes = ( { upstream = \"app\"; } );\n";
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(main_path, sizeof main_path, "%s/main.conf", folder);
+    snprintf(part_path, sizeof part_path, "%s/part.conf", folder);
+    write_file(main_path, with_include, sizeof with_include - 1);
+    write_file(part_path, "\nupstreams = { app = { endpoint = 1; endpoints = [ \"a:1\" ]; }; };\n",
+               64);
+    assert_int_equal(settings_load(main_path, &settings, &messages), SETTINGS_INVALID);
+    assert_non_null(
+        strstr(messages.items[0].text, "part.conf:2: upstreams.app.endpoint: unknown key"));
+    settings_messages_free(&messages);
+    write_file(part_path, "a\0b", 3);
+    assert_int_equal(settings_load(part_path, &settings, &messages), SETTINGS_UNREADABLE);
+    assert_non_null(strstr(messages.items[0].text, "NUL"));
+    settings_messages_free(&messages);
+    assert_int_equal(settings_load(folder, &settings, &messages), SETTINGS_UNREADABLE);
+    assert_non_null(strstr(messages.items[0].text, "not a regular file"));
+    settings_messages_free(&messages);
+    unlink(part_path);
+    assert_int_equal(settings_load(part_path, &settings, &messages), SETTINGS_UNREADABLE);
+    assert_non_null(strstr(messages.items[0].text, "No such file"));
+    settings_messages_free(&messages);
+    assert_int_equal(settings_load(main_path, &settings, &messages), SETTINGS_INVALID);
+    settings_messages_free(&messages);
+    unlink(main_path);
+    rmdir(folder);
+}
+
+static void mutated_configurations_never_crash(void **state)
+{
+    struct settings *settings = good(MINIMAL);
+    char *whole = dump_of(settings);
+    size_t bytes = strlen(whole);
+    char *copy = malloc(bytes + 1);
+    struct rng rng;
+    uint64_t seed = (uint64_t)time(NULL);
+    (void)state;
+    settings_put(&settings);
+    print_message("# seed %llu\n", (unsigned long long)seed);
+    rng_init(&rng, seed);
+    for (int round = 0; round < 300; round++) {
+        memcpy(copy, whole, bytes + 1);
+        for (uint64_t i = 0; i < 1 + rng_below(&rng, 4); i++) {
+            copy[rng_below(&rng, bytes)] = (char)(1 + rng_below(&rng, 126));
+        }
+        struct settings_messages messages;
+        if (settings_parse(copy, "mutated", &settings, &messages) == SETTINGS_OK) {
+            settings_put(&settings);
+        } else {
+            assert_true(messages.error_count > 0);
+        }
+        settings_messages_free(&messages);
+    }
+    free(copy);
+    free(whole);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_those_of_the_design),
+        cmocka_unit_test(an_unknown_key_is_named_with_its_place_and_the_nearest),
+        cmocka_unit_test(a_bare_number_is_not_a_duration_or_size),
+        cmocka_unit_test(zero_and_endless_waits_are_refused),
+        cmocka_unit_test(all_errors_of_a_file_are_reported_in_one_run),
+        cmocka_unit_test(names_must_exist_and_be_labels),
+        cmocka_unit_test(tls_is_refused_rather_than_ignored),
+        cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(notices_name_only_what_was_changed_and_sleeps),
+        cmocka_unit_test(an_endpoint_is_host_port_and_weight),
+        cmocka_unit_test(the_dump_reads_back_to_the_same),
+        cmocka_unit_test(upstreams_differ_when_any_key_differs),
+        cmocka_unit_test(includes_and_files_that_are_none_are_explained),
+        cmocka_unit_test(mutated_configurations_never_crash),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
