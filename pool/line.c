@@ -187,9 +187,11 @@ static struct lease_request *last_up_to(const struct endpoint_slot *slot, uint64
 void line_dial_failed(struct endpoint_slot *slot, enum dial_result result)
 {
     uint64_t joined_count = slot->joined_count;
+    uint32_t beyond_count =
+        slot->line_count > slot->coming_count ? slot->line_count - slot->coming_count : 0;
     struct lease_request *request = TAILQ_FIRST(&slot->line);
-    while (request != NULL) {
+    if (request != NULL)
         fail(slot, request, result);
-        request = slot->line_count > slot->coming_count ? last_up_to(slot, joined_count) : NULL;
-    }
+    for (; beyond_count > 1 && (request = last_up_to(slot, joined_count)) != NULL; beyond_count--)
+        fail(slot, request, result);
 }

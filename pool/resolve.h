@@ -27,7 +27,7 @@ typedef int resolve_lookup_fn(const char *host, const char *service, const struc
 
 /* Up to `room` different addresses with the port set, in the resolver's order. */
 __attribute__((warn_unused_result)) enum resolve_result resolve_name(
-    resolve_lookup_fn *lookup, const char *host, uint16_t port, uint64_t wait_ms,
+    resolve_lookup_fn *function, const char *host, uint16_t port, uint64_t wait_ms,
     struct address *addresses, size_t room, size_t *ret_count);
 
 #endif

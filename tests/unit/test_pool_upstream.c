@@ -191,6 +191,28 @@ static void other_tls_settings_make_other_endpoints(void **state)
     rig_end(&rig);
 }
 
+static void a_set_is_compared_with_the_newest_live_one(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig_adopt(&rig, one_endpoint("127.0.0.1:80", ""));
+    struct upstream_set *second =
+        rig_build(&rig, one_endpoint("127.0.0.1:80", "tls = { server_name = \"other\"; };"));
+    struct endpoint *other = second->views[0].endpoints[0];
+    assert_ptr_not_equal(other, rig_endpoint(&rig, 0, 0));
+    assert_true(other->shown);
+    struct upstream_set *third =
+        rig_build(&rig, one_endpoint("127.0.0.1:80", "tls = { server_name = \"other\"; };"));
+    assert_ptr_equal(third->views[0].endpoints[0], other);
+    upstream_set_retire(rig.pools, &third);
+    upstream_set_retire(rig.pools, &second);
+    assert_false(other->shown);
+    assert_true(rig_endpoint(&rig, 0, 0)->shown);
+    assert_int_equal(pools_collect(rig.pools), 0);
+    rig_end(&rig);
+}
+
 static void a_built_set_that_is_never_adopted_leaves_nothing(void **state)
 {
     struct rig rig;
@@ -390,6 +412,7 @@ int main(void)
         cmocka_unit_test(a_lookup_that_takes_too_long_is_left_behind),
         cmocka_unit_test(an_unchanged_endpoint_is_kept_without_a_lookup),
         cmocka_unit_test(other_tls_settings_make_other_endpoints),
+        cmocka_unit_test(a_set_is_compared_with_the_newest_live_one),
         cmocka_unit_test(a_built_set_that_is_never_adopted_leaves_nothing),
         cmocka_unit_test(an_endpoint_named_twice_has_both_weights),
         cmocka_unit_test(another_weight_leaves_an_endpoint_and_its_name_alone),
