@@ -4,6 +4,7 @@ dist_man_MANS = \
 
 EXTRA_DIST += %D%/configuration.md
 EXTRA_DIST += %D%/internals/benchmark.md
+EXTRA_DIST += %D%/operations.md
 EXTRA_DIST += %D%/internals/build.md
 EXTRA_DIST += %D%/internals/engine.md
 EXTRA_DIST += %D%/internals/steady.md
