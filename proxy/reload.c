@@ -50,6 +50,7 @@ static bool route_book_open(struct control *control)
 {
     if (control->routes.items == NULL) {
         control->routes.items = calloc(ROUTE_BOOK_MAX, sizeof *control->routes.items);
+        control->routes.count = 0;
     }
     return control->routes.items != NULL;
 }
