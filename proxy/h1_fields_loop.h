@@ -4,6 +4,22 @@
  * Owns nothing. Thread: any. Errors: enum h1_result. Spec: RFC 9112 5.
  */
 
+/* The first byte from `at` on that no value may hold: of a good one, its line end. */
+H1_TARGET(H1_FOR)
+static inline __attribute__((always_inline)) const char *H1_USE(value_end)(struct h1_input *input,
+                                                                           const char *at)
+{
+    for (;;) {
+        uint32_t stops;
+        while ((stops = H1_USE(h1_text_stops)(at)) == 0)
+            at = h1_input_ahead(input, at + H1_USE(H1_STEP_BYTES));
+        at += __builtin_ctz(stops);
+        if (LIKELY(is_line_end(at)) || *at != '\t')
+            return at;
+        at = h1_input_ahead(input, at + 1);
+    }
+}
+
 H1_TARGET(H1_FOR)
 enum h1_result H1_USE(h1_parse_fields)(struct h1_input *input, struct h1_rules *rules,
                                        const struct http_field *limit, struct http_head *head)
@@ -24,7 +40,7 @@ enum h1_result H1_USE(h1_parse_fields)(struct h1_input *input, struct h1_rules *
             result = H1_OK;
             break;
         } else {
-            uint32_t odd_bytes;
+            uint32_t odd_bytes = 0;
             result = judge_odd_line(input, name_at, field == head->fields, &odd_bytes);
             if (result != H1_OK)
                 break;
@@ -43,16 +59,7 @@ enum h1_result H1_USE(h1_parse_fields)(struct h1_input *input, struct h1_rules *
             facts = 0;
         }
         uint32_t value_at = h1_input_offset(input, value);
-        const char *end = value;
-        uint32_t stops;
-        for (;;) {
-            while ((stops = H1_USE(h1_text_stops)(end)) == 0)
-                end = h1_input_ahead(input, end + H1_USE(H1_STEP_BYTES));
-            end += __builtin_ctz(stops);
-            if (LIKELY(is_line_end(end)) || *end != '\t')
-                break;
-            end = h1_input_ahead(input, end + 1);
-        }
+        const char *end = H1_USE(value_end)(input, value);
         if (!LIKELY(is_line_end(end))) {
             result = bad_value(input, h1_input_offset(input, end));
             break;

@@ -59,16 +59,17 @@ static void tell_body(const struct http_head *head, const char *bytes, size_t le
             result = h1_body_trailers(&body, bytes, (size_t)(end - bytes), &limits, &trailers,
                                       &consumed);
         else
-            result = h1_body_take(&body, bytes, (size_t)(end - bytes), &piece, 1, &count,
-                                  &consumed);
+            result =
+                h1_body_take(&body, bytes, (size_t)(end - bytes), &piece, 1, &count, &consumed);
         for (size_t i = 0; result == H1_OK && count && i < piece.iov_len; i++)
             printf("%02x", ((unsigned char *)piece.iov_base)[i]);
         if (result == H1_OK)
             bytes += consumed;
     }
-    printf("\",\"end\":\"%s\",", h1_body_done(&body)                             ? "done"
-                                 : result == H1_OK || result == H1_INCOMPLETE ? "more"
-                                                                              : h1_result_name(result));
+    printf("\",\"end\":\"%s\",", h1_body_done(&body) ? "done"
+                                 : result == H1_OK || result == H1_INCOMPLETE
+                                     ? "more"
+                                     : h1_result_name(result));
     printf("\"left\":%zu,", (size_t)(end - bytes));
     tell_fields("trailers", &trailers);
 }
