@@ -176,8 +176,8 @@ static bool control_write_pid(struct control *control)
         log_error(control->log, "pid_file %s: %s", path, strerror(errno));
         return false;
     }
-    control->pid_written = true;
-    return true;
+    control->pid_path = strdup(path);
+    return control->pid_path != NULL;
 }
 
 static bool control_drop_user(struct control *control)
@@ -277,8 +277,9 @@ static void control_stop(struct control *control)
     admin_free(&control->admin);
     reload_free(control);
     pools_free(&control->pools);
-    if (control->pid_written) {
-        unlink(control->settings->pid_file);
+    if (control->pid_path != NULL) {
+        unlink(control->pid_path);
+        free(control->pid_path);
     }
     log_free(&control->log);
     settings_put(&control->settings);

@@ -55,7 +55,7 @@ struct control {
     bool reload_wanted;
     bool draining;
     bool cut;
-    bool pid_written;
+    char *pid_path;           /* the file written at the start; NULL: none */
     unsigned listening_count; /* workers that still listen while draining */
     unsigned undrained_count; /* workers that still have clients while draining */
 };

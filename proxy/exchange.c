@@ -35,7 +35,9 @@ static struct exchange *exchange_create(const struct exchange_origin *origin)
     if (exchange == NULL) {
         return NULL;
     }
-    memset(exchange, 0, sizeof *exchange);
+    /* the texts at the end are written before they are read */
+    memset(exchange, 0, offsetof(struct exchange, endpoint_text));
+    exchange->endpoint_text[0] = exchange->request_id[0] = exchange->request_id[32] = '\0';
     exchange->worker = worker;
     exchange->downstream = origin->downstream;
     exchange->owner = origin->owner;
@@ -113,6 +115,10 @@ static void exchange_route(struct exchange *exchange, const struct http_head *he
     const struct route *route = generation_route(generation, exchange->listener_name, head);
     exchange->trusted = generation_trusts(generation, exchange->client_address);
     forward_prepare(exchange, &generation->settings->headers);
+    if (forward_ends_here(exchange)) {
+        exchange_fail(exchange, REASON_NOT_IMPLEMENTED, "Max-Forwards");
+        return;
+    }
     if (head->method == METHOD_CONNECT) {
         exchange_fail(exchange, REASON_NOT_IMPLEMENTED, "CONNECT");
         return;
@@ -251,7 +257,8 @@ static bool exchange_may_redial(const struct exchange *exchange)
     if (exchange->redialled || !attempt->lease->reused || attempt->answered) {
         return false;
     }
-    bool at_hand = exchange->request.framing == FRAMING_NONE || !attempt->touched;
+    bool at_hand =
+        exchange->request.framing == FRAMING_NONE || (!attempt->touched && !exchange->payload_gone);
     return at_hand && (!attempt->touched || http_method_idempotent(exchange->request.method));
 }
 
@@ -312,6 +319,7 @@ struct payload exchange_first_payload(struct exchange *exchange, struct iovec *p
 void exchange_first_payload_taken(struct exchange *exchange, bool full)
 {
     bool told_full = exchange->request_full;
+    exchange->payload_gone = exchange->request_payload_bytes > 0;
     exchange->arrived = NULL;
     buf_give(exchange->worker->bufs, &exchange->held);
     exchange->request_full = full;
@@ -339,6 +347,7 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
         }
         return SINK_FULL;
     }
+    exchange->payload_gone = true;
     enum sink sink = attempt_send(exchange, payload);
     if (sink == SINK_FULL) {
         exchange->request_full = true;

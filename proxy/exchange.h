@@ -101,6 +101,7 @@ struct exchange {
     bool request_full;      /* the request's sink said SINK_FULL */
     bool response_full;     /* the client said SINK_FULL */
     bool reused;            /* the last lease had been used before */
+    bool payload_gone;      /* payload has been passed on that is not held any more */
     bool redialled;         /* the one free redial is spent */
     bool trusted;           /* the client's address is in trusted_peers */
     bool upstream_admitted; /* holds a place of limits.in_flight */

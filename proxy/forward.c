@@ -73,6 +73,34 @@ static const struct http_field *only_field(const struct http_head *head, enum fi
     return head_has(head, id) ? head_find(head, id) : NULL;
 }
 
+static bool counts_forwards(const struct http_head *head)
+{
+    return head->method == METHOD_TRACE || head->method == METHOD_OPTIONS;
+}
+
+/* The value of Max-Forwards; a large one when there is none, or none that is a number. */
+static uint64_t max_forwards(const struct http_head *head)
+{
+    const struct http_field *field = only_field(head, FIELD_MAX_FORWARDS);
+    uint64_t value = 0;
+    if (field == NULL || field->value_bytes == 0 || field->value_bytes > 9) {
+        return UINT64_MAX;
+    }
+    for (uint32_t i = 0; i < field->value_bytes; i++) {
+        char c = head->base[field->value_at + i];
+        if (c < '0' || c > '9') {
+            return UINT64_MAX;
+        }
+        value = value * 10 + (uint64_t)(c - '0');
+    }
+    return value;
+}
+
+bool forward_ends_here(const struct exchange *exchange)
+{
+    return counts_forwards(&exchange->request) && max_forwards(&exchange->request) == 0;
+}
+
 void forward_prepare(struct exchange *exchange, const struct header_settings *settings)
 {
     struct http_head *head = &exchange->request;
@@ -105,6 +133,7 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
         case FIELD_TRACEPARENT:
             field->drop = !exchange->trace_kept && exchange->rules.traceparent;
             break;
+        case FIELD_MAX_FORWARDS: field->drop = counts_forwards(head); break;
         case FIELD_VIA: field->drop = exchange->rules.via; break;
         default: break;
         }
@@ -202,6 +231,11 @@ void forward_write_request(const struct exchange *exchange, struct h1_writer *wr
     }
     if (exchange->rules.traceparent && !exchange->trace_kept) {
         write_traceparent(exchange, writer);
+    }
+    if (counts_forwards(head) && max_forwards(head) != UINT64_MAX) {
+        h1_write_bytes(writer, "Max-Forwards: ", 14);
+        h1_write_uint(writer, max_forwards(head) - 1);
+        h1_write_bytes(writer, "\r\n", 2);
     }
     if (exchange->rules.via) {
         h1_write_bytes(writer, "Via: ", 5);

@@ -27,6 +27,9 @@ struct forward_rules {
 /* Marks the fields of the exchange's request that are replaced, and settles the request's id. */
 void forward_prepare(struct exchange *exchange, const struct header_settings *settings);
 
+/* TRACE or OPTIONS with Max-Forwards 0: it must not go further (RFC 9110 7.6.2). */
+bool forward_ends_here(const struct exchange *exchange);
+
 /* The whole head for an HTTP/1.1 upstream. */
 void forward_write_request(const struct exchange *exchange, struct h1_writer *writer);
 
