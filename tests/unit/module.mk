@@ -31,8 +31,10 @@ tls_tests = \
 
 pool_tests = \
 	%D%/test_pool_balance \
+	%D%/test_pool_dial \
 	%D%/test_pool_handover \
 	%D%/test_pool_lease \
+	%D%/test_pool_line \
 	%D%/test_pool_queue \
 	%D%/test_pool_upstream \
 	%D%/test_pool_workers
@@ -46,6 +48,8 @@ proxy_tests = \
 	%D%/test_h1_write \
 	%D%/test_http_head \
 	%D%/test_log \
+	%D%/test_pieces \
+	%D%/test_respond \
 	%D%/test_route
 
 unit_tests = $(steady_tests) $(conf_tests) $(breaker_tests) $(tls_tests) $(pool_tests) $(proxy_tests)

@@ -1,0 +1,55 @@
+/* Our own responses say the status, the reason and, where waiting helps, when to come back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proxy/respond.h"
+
+static void every_reason_with_a_status_makes_a_whole_response(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < REASON_COUNT; i++) {
+        struct own_response response;
+        if (reason_rows[i].status == 0) {
+            continue;
+        }
+        own_response_build(&response, (enum exchange_reason)i, "length_and_transfer_encoding");
+        assert_int_equal(response.head.status, reason_rows[i].status);
+        assert_int_equal(response.head.content_length, response.body_bytes);
+        assert_true(response.body_bytes > 0 && response.body[response.body_bytes - 1] == '\n');
+        assert_true(http_reason_phrase(response.head.status)[0] != '\0');
+        const struct http_field *field = head_find(&response.head, FIELD_PROXY_STATUS);
+        assert_non_null(field);
+        const char *value = response.head.base + field->value_at;
+        assert_non_null(
+            memmem(value, field->value_bytes, reason_rows[i].name, strlen(reason_rows[i].name)));
+        assert_non_null(memmem(value, field->value_bytes, "length_and_transfer_encoding", 28));
+        assert_int_equal(head_find(&response.head, FIELD_RETRY_AFTER) != NULL,
+                         reason_rows[i].retry_after_s > 0);
+    }
+}
+
+static void names_are_label_values_and_differ(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < REASON_COUNT; i++) {
+        const char *name = reason_rows[i].name;
+        assert_int_equal(strspn(name, "abcdefghijklmnopqrstuvwxyz_"), strlen(name));
+        for (size_t j = 0; j < i; j++) {
+            assert_string_not_equal(name, reason_rows[j].name);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_reason_with_a_status_makes_a_whole_response),
+        cmocka_unit_test(names_are_label_values_and_differ),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
