@@ -333,4 +333,42 @@ static inline int rig_accept(int listener)
     return fd;
 }
 
+/* ---- one worker, one endpoint ---- */
+
+struct one {
+    struct rig rig;
+    int listener;
+    uint16_t port;
+    struct endpoint *endpoint;
+};
+
+/* One worker, one upstream "app" with one endpoint; `more` are further keys of it. */
+static inline void one_init(struct one *one, const char *more)
+{
+    rig_init(&one->rig, 1, 100);
+    one->listener = rig_listen(64, &one->port);
+    rig_adopt(&one->rig,
+              rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; %s }; };",
+                           one->port, more));
+    one->endpoint = rig_endpoint(&one->rig, 0, 0);
+}
+
+static inline void one_end(struct one *one)
+{
+    rig_end(&one->rig);
+    close(one->listener);
+}
+
+static inline struct pool_worker *pool_of(struct one *one)
+{
+    return one->rig.workers[0].pool;
+}
+
+/* A listener whose queue is full: what is dialled now hangs, what was accepted lives. */
+static inline void hang_further_dials(struct one *one, struct lease **ret_lease)
+{
+    assert_int_equal(listen(one->listener, 0), 0);
+    *ret_lease = rig_leased(&one->rig, 0, one->endpoint);
+}
+
 #endif
