@@ -1,6 +1,7 @@
 """What goes wrong at the origin or at the client is told, never hidden, and harms nobody else."""
 
 import contextlib
+import signal
 import socket
 import threading
 import time
@@ -412,6 +413,69 @@ def client_abort(s):
             aborts(chunked, how)
             eventually(lambda how=how: cancelled(f"/chunked/{how}"), "the origin sees the end", 3)
             check(not request.complete, "the chunked request body was completed")
+
+
+@scenario("a reset that arrives together with the last bytes before it is overlooked")
+def data_and_reset(s):
+    origin = RawOrigin(s)
+    origin.on("/wait", lambda connection, _: connection.wait_for_end() and False)
+    held = threading.Event()
+
+    def cut(start):
+        def answer(connection, _):
+            held.wait(patient(10))
+            connection.send(start)
+            connection.reset()
+            return False
+        return answer
+
+    origin.on("/head", cut("HTTP/1.1 200 OK\r\nContent-Le"))
+    origin.on("/body", cut("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"))
+    origin.on("/chunk", cut("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf"))
+    origin.on("/close", cut("HTTP/1.1 200 OK\r\n\r\nhalf"))
+    proxy = start_proxy(s, origin, {"workers": 1})
+
+    @contextlib.contextmanager
+    def asleep():
+        """What happens meanwhile reaches the proxy as one event."""
+        proxy.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            proxy.signal(signal.SIGCONT)
+
+    for target in ("/head", "/body", "/chunk", "/close"):
+        with s.case(f"from the origin, in the middle of {target[1:]}"):
+            held.clear()
+            with proxy.client() as client:
+                client.send(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")
+                origin.request_for(target)
+                used = next(c for c in origin.connections if any(r.target == target for r in c.requests))
+                with asleep():
+                    held.set()
+                    eventually(lambda used=used: not used.established(), "the origin has reset")
+                started = time.monotonic()
+                try:
+                    response = client.response()
+                    check(response.status == 502 or not response.complete, "the response looks whole")
+                except Interrupted:
+                    pass
+                took = time.monotonic() - started
+                check(took < patient(2), f"it took {took:.1f} s")
+    for name, data in (("without a byte", ""), ("in the middle of a head", "GET /wa"),
+                       ("behind a request", "GET /wait/whole HTTP/1.1\r\nHost: h\r\n\r\n"),
+                       ("in the middle of a body", "POST /wait/body HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf"),
+                       ("in the middle of a chunk",
+                        "POST /wait/chunk HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf")):
+        with s.case(f"from a client, {name}"):
+            before, accepted = proxy.bound("clients")["used"], proxy.metric("evenkeel_clients_accepted_total")
+            with asleep():
+                client = proxy.client()
+                client.send(data)
+                client.reset()
+            eventually(lambda count=accepted: proxy.metric("evenkeel_clients_accepted_total") > count,
+                       "the client was taken")
+            eventually(lambda limit=before: proxy.bound("clients")["used"] <= limit, "the client is gone", 2)
 
 
 @scenario("a response that comes before the request body is over is lost in the upload")
