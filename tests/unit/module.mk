@@ -24,7 +24,10 @@ steady_tests = \
 conf_tests = \
 	%D%/test_conf_load
 
-breaker_tests =
+breaker_tests = \
+	%D%/test_breaker_transcripts \
+	%D%/test_outcome_window \
+	%D%/test_window
 
 tls_tests = \
 	%D%/test_stream
@@ -58,10 +61,10 @@ TESTS += $(unit_tests)
 
 steady_archives = libsteady.a
 conf_archives = libconf.a $(steady_archives)
-breaker_archives = $(conf_archives)
+breaker_archives = libbreaker.a $(conf_archives)
 tls_archives = libtls.a $(conf_archives)
 pool_archives = libpool.a $(tls_archives)
-proxy_archives = libproxy.a $(pool_archives)
+proxy_archives = libproxy.a libbreaker.a $(pool_archives)
 
 # What our parser and others make of the same messages.
 check_PROGRAMS += %D%/h1_tell

@@ -1,0 +1,118 @@
+/*
+ * Breaker: whether calls to an upstream or an endpoint are let through, decided by what became of earlier ones.
+ *
+ * Owns: the outcomes of the last seconds, its state, who is on trial. One for all workers, over reloads: settings are an argument
+ * of every call. Thread: any; `lane` is the caller's worker index and belongs to one thread. While calls are admitted freely
+ * admitting reads one word and a success writes to its own lane only; everything else is done under a mutex, held for some
+ * hundred instructions, in which the hook runs. Time base: milliseconds, monotonic; threads may differ by some milliseconds.
+ * Errors: NULL from breaker_create() only. Spec: docs/internals/breaker.md has the states, their transitions and the memory model.
+ */
+#ifndef EVENKEEL_BREAKER_BREAKER_H
+#define EVENKEEL_BREAKER_BREAKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "breaker/outcome_window.h"
+#include "conf/settings.h"
+#include "steady/rng.h"
+
+/* The first two admit freely. */
+#define BREAKER_STATES(X)             \
+    X(CLOSED, "closed")               \
+    X(FORCED_CLOSED, "forced_closed") \
+    X(OPEN, "open")                   \
+    X(HALF_OPEN, "half_open")         \
+    X(RAMP, "ramp")                   \
+    X(FORCED_OPEN, "forced_open")
+
+enum breaker_state {
+#define BREAKER_STATE_ENUM(name, text) BREAKER_##name,
+    BREAKER_STATES(BREAKER_STATE_ENUM)
+#undef BREAKER_STATE_ENUM
+};
+#define BREAKER_STATE_COUNT 6
+const char *breaker_state_name(enum breaker_state state);
+
+/* Why the state changed. */
+#define BREAKER_CAUSES(X)           \
+    X(FAILURE_RATE, "failure_rate") \
+    X(SLOW_RATE, "slow_rate")       \
+    X(IN_A_ROW, "in_a_row")         \
+    X(BAD_PROBE, "bad_probe")       \
+    X(GOOD_PROBES, "good_probes")   \
+    X(TIME, "time")                 \
+    X(OPERATOR, "operator")         \
+    X(DISABLED, "disabled")
+
+enum breaker_cause {
+#define BREAKER_CAUSE_ENUM(name, text) BREAKER_CAUSE_##name,
+    BREAKER_CAUSES(BREAKER_CAUSE_ENUM)
+#undef BREAKER_CAUSE_ENUM
+};
+const char *breaker_cause_name(enum breaker_cause cause);
+
+enum breaker_result {
+    BREAKER_ADMITTED,
+    BREAKER_PROBE, /* admitted to see whether it is over */
+    BREAKER_REFUSED,
+};
+const char *breaker_result_name(enum breaker_result result);
+
+/* An admission, to be reported exactly once. */
+struct breaker_ticket {
+    uint64_t word; /* 0: none */
+};
+
+struct breaker_change {
+    enum breaker_state from, to;
+    enum breaker_cause cause;
+    struct outcome_counts seen; /* what it was decided on */
+    uint64_t outage_ms;         /* since it first opened; 0 when this is the beginning */
+    uint64_t open_ms;           /* into OPEN: for how long */
+};
+/* Told of every change, in order. Must not call the breaker. */
+typedef void breaker_change_fn(const struct breaker_change *change, void *owner);
+
+struct breaker;
+
+/* lane_count: workers. on_change may be NULL. NULL when memory is exhausted. */
+struct breaker *breaker_create(unsigned lane_count, breaker_change_fn *on_change, void *owner);
+/* NULL is fine. */
+void breaker_free(struct breaker **breaker);
+
+/* On BREAKER_REFUSED sets *ret_retry_after_ms, at least 1: when asking again may help; else sets *ret_ticket. */
+__attribute__((warn_unused_result)) enum breaker_result breaker_admit(
+    struct breaker *breaker, const struct breaker_settings *settings, unsigned lane,
+    uint64_t now_ms, struct breaker_ticket *ret_ticket, uint64_t *ret_retry_after_ms);
+
+/* What became of an admitted call; nulls the ticket. Calls admitted before the breaker opened do not count any more. */
+void breaker_report(struct breaker *breaker, const struct breaker_settings *settings, unsigned lane,
+                    struct breaker_ticket *ticket, enum outcome outcome, uint64_t now_ms,
+                    struct rng *rng);
+
+enum breaker_force { BREAKER_FORCE_NONE, BREAKER_FORCE_OPEN, BREAKER_FORCE_CLOSED };
+/* An operator's word stands until it is taken back (NONE): then a breaker forced open tries with probes, one forced closed is
+   closed. */
+void breaker_force(struct breaker *breaker, const struct breaker_settings *settings,
+                   enum breaker_force force, uint64_t now_ms);
+
+/* Whether admitting would surely refuse, to look for another endpoint first. Takes no lock. */
+bool breaker_refuses(const struct breaker *breaker, const struct breaker_settings *settings,
+                     uint64_t now_ms);
+enum breaker_state breaker_state(const struct breaker *breaker);
+
+struct breaker_figures {
+    enum breaker_state state;
+    uint64_t since_ms;        /* of the last change, 0 when there was none */
+    uint64_t outage_since_ms; /* when it first opened, 0 when it admits freely */
+    struct outcome_counts counts;
+    uint64_t entered_count[BREAKER_STATE_COUNT];
+    uint64_t probes_in_flight;
+    uint64_t probes_count;
+    uint64_t refused_count;
+};
+struct breaker_figures breaker_figures(struct breaker *breaker,
+                                       const struct breaker_settings *settings, uint64_t now_ms);
+
+#endif

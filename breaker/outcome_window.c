@@ -1,0 +1,56 @@
+/* Calls, failures and slow calls over a sliding window. */
+#include "breaker/outcome_window.h"
+
+#include "steady/check.h"
+
+const char *outcome_name(enum outcome outcome)
+{
+    static const char *const names[] = {
+#define OUTCOME_NAME(name, text) [OUTCOME_##name] = (text),
+        OUTCOMES(OUTCOME_NAME)
+#undef OUTCOME_NAME
+    };
+    return names[outcome];
+}
+
+void outcome_window_init(struct outcome_window *outcomes, unsigned lane_count)
+{
+    outcomes->in_a_row = 0;
+    window_init(&outcomes->window, lane_count);
+}
+
+void outcome_window_add_bad(struct outcome_window *outcomes, struct window_lane *lane,
+                            enum outcome outcome, uint64_t now_ms, uint64_t window_ms)
+{
+    CHECK(outcome == OUTCOME_FAILURE || outcome == OUTCOME_SLOW);
+    bool failed = outcome == OUTCOME_FAILURE;
+    if (failed)
+        __atomic_fetch_add(&outcomes->in_a_row, 1, __ATOMIC_RELAXED);
+    else
+        __atomic_store_n(&outcomes->in_a_row, 0, __ATOMIC_RELAXED);
+    uint64_t slot_ms = outcome_window_slot_ms(window_ms);
+    window_lane_flush(&outcomes->window, lane, OUTCOME_SUM_CALLS);
+    window_add(&outcomes->window, OUTCOME_SUM_CALLS, 1, now_ms, slot_ms);
+    window_add(&outcomes->window, failed ? OUTCOME_SUM_FAILURES : OUTCOME_SUM_SLOW, 1, now_ms,
+               slot_ms);
+}
+
+struct outcome_counts outcome_window_count(const struct outcome_window *outcomes, uint64_t now_ms,
+                                           uint64_t window_ms)
+{
+    uint64_t sums[WINDOW_SUMS];
+    window_sum(&outcomes->window, now_ms, outcome_window_slot_ms(window_ms), OUTCOME_WINDOW_SLOTS,
+               sums);
+    return (struct outcome_counts){
+        .calls = sums[OUTCOME_SUM_CALLS],
+        .failures = sums[OUTCOME_SUM_FAILURES],
+        .slow = sums[OUTCOME_SUM_SLOW],
+        .in_a_row = __atomic_load_n(&outcomes->in_a_row, __ATOMIC_RELAXED),
+    };
+}
+
+void outcome_window_clear(struct outcome_window *outcomes)
+{
+    window_clear(&outcomes->window);
+    __atomic_store_n(&outcomes->in_a_row, 0, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,68 @@
+/*
+ * What became of the calls of the last seconds, and how many failed in a row.
+ *
+ * Owns: nothing on the heap; embedded. Thread: any; a lane belongs to one thread. Time base: milliseconds, monotonic.
+ *
+ * Successes go through lanes (window.h), so what is judged may lack up to 1/WINDOW_LAG of them; failures and slow calls are
+ * exact, and so is everything while there are few calls.
+ */
+#ifndef EVENKEEL_BREAKER_OUTCOME_WINDOW_H
+#define EVENKEEL_BREAKER_OUTCOME_WINDOW_H
+
+#include <stdint.h>
+
+#include "breaker/window.h"
+
+/* What a call says of who was called. IGNORED: nothing (we refused, the client left, another hop had decided). */
+#define OUTCOMES(X)       \
+    X(SUCCESS, "success") \
+    X(FAILURE, "failure") \
+    X(SLOW, "slow")       \
+    X(IGNORED, "ignored")
+
+enum outcome {
+#define OUTCOME_ENUM(name, text) OUTCOME_##name,
+    OUTCOMES(OUTCOME_ENUM)
+#undef OUTCOME_ENUM
+};
+const char *outcome_name(enum outcome outcome);
+
+#define OUTCOME_WINDOW_SLOTS 10
+
+enum { OUTCOME_SUM_CALLS, OUTCOME_SUM_FAILURES, OUTCOME_SUM_SLOW };
+
+struct outcome_window {
+    uint64_t in_a_row; /* failures since the last call that did not fail */
+    struct window window;
+};
+
+struct outcome_counts {
+    uint64_t calls, failures, slow;
+    uint64_t in_a_row;
+};
+
+void outcome_window_init(struct outcome_window *outcomes, unsigned lane_count);
+/* A failure or a slow call; hands over the lane's successes, which came before it. */
+void outcome_window_add_bad(struct outcome_window *outcomes, struct window_lane *lane,
+                            enum outcome outcome, uint64_t now_ms, uint64_t window_ms);
+struct outcome_counts outcome_window_count(const struct outcome_window *outcomes, uint64_t now_ms,
+                                           uint64_t window_ms);
+void outcome_window_clear(struct outcome_window *outcomes);
+
+static inline uint64_t outcome_window_slot_ms(uint64_t window_ms)
+{
+    return window_ms < OUTCOME_WINDOW_SLOTS ? 1 : window_ms / OUTCOME_WINDOW_SLOTS;
+}
+
+static inline void outcome_window_add_success(struct outcome_window *outcomes,
+                                              struct window_lane *lane, uint64_t now_ms,
+                                              uint64_t window_ms)
+{
+    /* Read first: while all is well nobody writes here, and every thread has it in its cache. */
+    if (__builtin_expect(__atomic_load_n(&outcomes->in_a_row, __ATOMIC_RELAXED) != 0, 0))
+        __atomic_store_n(&outcomes->in_a_row, 0, __ATOMIC_RELAXED);
+    window_lane_add(&outcomes->window, lane, OUTCOME_SUM_CALLS, now_ms,
+                    outcome_window_slot_ms(window_ms));
+}
+
+#endif

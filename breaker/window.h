@@ -1,0 +1,89 @@
+/*
+ * Sums over a sliding time window, written by several threads.
+ *
+ * Owns: nothing on the heap; embedded, zero-initialised but for window_init(). Thread: any may add, sum up and clear;
+ * a lane belongs to one thread. Time base: milliseconds of the caller's monotonic clock; the clocks of two threads may
+ * differ by less than a slot. Errors: none.
+ *
+ * The window is made of slots. Sums are never reset: the beginning of each slot is marked with what they were then, so the sum
+ * over the last slots is a subtraction. The present slot counts in full though it has only begun: a window of n slots covers
+ * between n - 1 and n slots of time. What is added while another thread begins a slot may be counted in the one before.
+ */
+#ifndef EVENKEEL_BREAKER_WINDOW_H
+#define EVENKEEL_BREAKER_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define WINDOW_SUMS 3
+/* Readers look at WINDOW_SLOTS_MAX marks; a writer would have to pass them by the rest of the ring to be in their way. */
+#define WINDOW_SLOTS_MAX 11
+#define WINDOW_MARKS 16
+#define WINDOW_CACHE_LINE 64
+
+struct window_mark {
+    uint64_t start_ms;
+    uint64_t sums[WINDOW_SUMS]; /* when the slot began */
+};
+
+struct window {
+    /* Read by all, written once a slot. */
+    uint64_t end_ms;            /* of the present slot */
+    uint64_t serial;            /* changes with every slot and every clearing */
+    uint64_t newest;            /* number of marks ever made; this one is the present slot's */
+    unsigned lane_count;        /* how many threads have a lane */
+    bool marking;               /* a thread is beginning a slot */
+    uint64_t base[WINDOW_SUMS]; /* the sums at the last clearing */
+    struct window_mark marks[WINDOW_MARKS];
+    /* Written by all: far from what is above. */
+    uint64_t sums[WINDOW_SUMS];
+};
+
+/* One thread's additions of ones to one of the sums. Busy windows are given many at a time, so that threads seldom write to what
+   they share; all lanes together keep back at most 1/WINDOW_LAG of the slot's sum, and nothing while that is less than one a
+   lane. What is kept back when the slot ends is lost. */
+struct window_lane {
+    uint64_t serial; /* of the window, when `pending` began */
+    uint32_t pending;
+    uint32_t batch; /* 0: not known yet */
+};
+
+#define WINDOW_LAG 128
+#define WINDOW_BATCH_MAX 4096
+
+/* lane_count: how many threads will have a lane; at least 1. */
+void window_init(struct window *window, unsigned lane_count);
+void window_add(struct window *window, unsigned sum, uint64_t n, uint64_t now_ms, uint64_t slot_ms);
+/* Everything added before is out of the window. What another thread adds meanwhile may go either way. */
+void window_clear(struct window *window);
+/* The sums over the last slot_count <= WINDOW_SLOTS_MAX slots, the present one included. Slots may change their length from call
+   to call: those begun keep the one they had. */
+void window_sum(const struct window *window, uint64_t now_ms, uint64_t slot_ms, unsigned slot_count,
+                uint64_t ret_sums[WINDOW_SUMS]);
+
+/* Begins a slot if the present one is over. */
+void window_turn(struct window *window, uint64_t now_ms, uint64_t slot_ms);
+/* Adds what the lane keeps back. Not for direct use. */
+void window_lane_hand_over(struct window *window, struct window_lane *lane, unsigned sum);
+
+/* Adds what the lane keeps back, unless it is of a slot that is over. */
+static inline void window_lane_flush(struct window *window, struct window_lane *lane, unsigned sum)
+{
+    if (lane->pending > 0 && lane->serial == __atomic_load_n(&window->serial, __ATOMIC_RELAXED))
+        window_lane_hand_over(window, lane, sum);
+}
+
+/* Adds 1 to a sum, now or a little later. */
+static inline void window_lane_add(struct window *window, struct window_lane *lane, unsigned sum,
+                                   uint64_t now_ms, uint64_t slot_ms)
+{
+    if (__builtin_expect(now_ms >= __atomic_load_n(&window->end_ms, __ATOMIC_RELAXED), 0))
+        window_turn(window, now_ms, slot_ms);
+    uint64_t serial = __atomic_load_n(&window->serial, __ATOMIC_RELAXED);
+    if (__builtin_expect(serial != lane->serial, 0))
+        *lane = (struct window_lane){.serial = serial};
+    if (++lane->pending >= lane->batch)
+        window_lane_hand_over(window, lane, sum);
+}
+
+#endif

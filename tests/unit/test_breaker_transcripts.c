@@ -1,0 +1,741 @@
+/*
+ * The breaker by transcript: every transition, and what must not be one.
+ *
+ * A transcript is a text of lines "TIME ACTION -> ANSWER [by CAUSE]"; TIME is in ms or +ms since the line before.
+ *
+ *     admit NAME                               -> admitted | probe | refused LEAST..MOST (retry after, ms)
+ *     success|failure|slow|ignored NAME        -> the state after the call NAME was reported
+ *     success|failure|slow|ignored xN          -> the state after N calls were admitted and reported one by one
+ *     force open|closed|none                   -> the state
+ *     set KEY VALUE                            -> the state
+ *
+ * "by CAUSE" stands exactly where the state changed; its last change was for that cause. "#" begins a comment.
+ */
+#include "tests/unit/unit.h"
+
+#include "breaker/breaker.h"
+#include "steady/rng.h"
+
+static const struct breaker_settings defaults = {
+    .enabled = true,
+    .window_ms = 10000,
+    .min_requests_count = 20,
+    .failure_rate = 0.5,
+    .slow_rate = 0.8,
+    .slow_after_ms = 10000,
+    .consecutive_count = 10,
+    .open_share = 0.1,
+    .open_min_ms = 250,
+    .open_max_ms = 5000,
+    .probes_count = 3,
+    .ramp_ms = 1000,
+};
+
+struct play {
+    struct breaker *breaker;
+    struct breaker_settings settings;
+    struct breaker_ticket tickets[26];
+    struct rng rng;
+    uint64_t now_ms;
+    unsigned changes_count; /* by the line */
+    struct breaker_change change;
+    char line[160];
+};
+
+/* Which transitions all transcripts together have seen. */
+static bool seen[BREAKER_STATE_COUNT][BREAKER_STATE_COUNT];
+
+static void on_change(const struct breaker_change *change, void *owner)
+{
+    struct play *play = owner;
+    assert_int_not_equal(change->from, change->to);
+    seen[change->from][change->to] = true;
+    play->changes_count++;
+    play->change = *change;
+    if (change->to == BREAKER_OPEN) {
+        uint64_t share_ms = (uint64_t)(play->settings.open_share * (double)change->outage_ms);
+        uint64_t wanted_ms = share_ms < play->settings.open_min_ms   ? play->settings.open_min_ms
+                             : share_ms > play->settings.open_max_ms ? play->settings.open_max_ms
+                                                                     : share_ms;
+        assert_in_range(change->open_ms, wanted_ms * 8 / 10, wanted_ms * 12 / 10);
+    }
+}
+
+static enum outcome outcome_of(const char *word)
+{
+    for (enum outcome outcome = OUTCOME_SUCCESS; outcome <= OUTCOME_IGNORED; outcome++)
+        if (strcmp(word, outcome_name(outcome)) == 0)
+            return outcome;
+    fail_msg("no such action: %s", word);
+    return OUTCOME_IGNORED;
+}
+
+static void admit(struct play *play, struct breaker_ticket *ticket, char *answer, size_t bytes)
+{
+    uint64_t retry_after_ms = UINT64_MAX;
+    bool sure = breaker_refuses(play->breaker, &play->settings, play->now_ms);
+    enum breaker_result result =
+        breaker_admit(play->breaker, &play->settings, 0, play->now_ms, ticket, &retry_after_ms);
+    if (sure)
+        assert_int_equal(result, BREAKER_REFUSED);
+    if (result == BREAKER_REFUSED)
+        snprintf(answer, bytes, "%s %" PRIu64, breaker_result_name(result), retry_after_ms);
+    else
+        snprintf(answer, bytes, "%s", breaker_result_name(result));
+}
+
+static void report(struct play *play, struct breaker_ticket *ticket, enum outcome outcome)
+{
+    breaker_report(play->breaker, &play->settings, 0, ticket, outcome, play->now_ms, &play->rng);
+    assert_int_equal(ticket->word, 0);
+}
+
+static void report_many(struct play *play, unsigned count, enum outcome outcome)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct breaker_ticket ticket;
+        char answer[64];
+        admit(play, &ticket, answer, sizeof(answer));
+        if (strncmp(answer, "refused", 7) == 0)
+            fail_msg("%s: call %u was refused", play->line, i);
+        report(play, &ticket, outcome);
+    }
+}
+
+static void set(struct play *play, const char *key, uint64_t value)
+{
+    if (strcmp(key, "enabled") == 0)
+        play->settings.enabled = value != 0;
+    else if (strcmp(key, "probes") == 0)
+        play->settings.probes_count = value;
+    else if (strcmp(key, "min_requests") == 0)
+        play->settings.min_requests_count = value;
+    else if (strcmp(key, "consecutive") == 0)
+        play->settings.consecutive_count = value;
+    else if (strcmp(key, "window") == 0)
+        play->settings.window_ms = value;
+    else
+        fail_msg("no such setting: %s", key);
+}
+
+static void act(struct play *play, const char *verb, const char *object, const char *value,
+                char *answer, size_t bytes)
+{
+    struct breaker_ticket *named = &play->tickets[(unsigned char)(object[0] - 'a') % 26];
+    if (strcmp(verb, "admit") == 0) {
+        admit(play, named, answer, bytes);
+        return;
+    }
+    if (strcmp(verb, "force") == 0)
+        breaker_force(play->breaker, &play->settings,
+                      strcmp(object, "open") == 0     ? BREAKER_FORCE_OPEN
+                      : strcmp(object, "closed") == 0 ? BREAKER_FORCE_CLOSED
+                                                      : BREAKER_FORCE_NONE,
+                      play->now_ms);
+    else if (strcmp(verb, "set") == 0)
+        set(play, object, strtoull(value, NULL, 10));
+    else if (object[0] == 'x')
+        report_many(play, (unsigned)strtoul(object + 1, NULL, 10), outcome_of(verb));
+    else
+        report(play, named, outcome_of(verb));
+    snprintf(answer, bytes, "%s", breaker_state_name(breaker_state(play->breaker)));
+}
+
+/* "refused 240" answers "refused 200..300". */
+static bool answers(const char *answer, const char *expected)
+{
+    uint64_t least, most, got;
+    if (sscanf(expected, "refused %" SCNu64 "..%" SCNu64, &least, &most) == 2)
+        return sscanf(answer, "refused %" SCNu64, &got) == 1 && got >= least && got <= most;
+    return strcmp(answer, expected) == 0;
+}
+
+static void play_line(struct play *play)
+{
+    char time[24], verb[24], object[24] = "", value[24] = "", answer[64];
+    char *arrow = strstr(play->line, " -> ");
+    assert_non_null(arrow);
+    char expected[64], cause[24] = "";
+    snprintf(expected, sizeof(expected), "%s", arrow + 4);
+    char *by = strstr(expected, " by ");
+    if (by != NULL) {
+        snprintf(cause, sizeof(cause), "%.20s", by + 4);
+        *by = '\0';
+    }
+    if (sscanf(play->line, "%23s %23s %23s %23s", time, verb, object, value) < 3)
+        fail_msg("what is this? %s", play->line);
+    uint64_t ms = strtoull(time[0] == '+' ? time + 1 : time, NULL, 10);
+    ms += time[0] == '+' ? play->now_ms : 0;
+    assert_true(ms >= play->now_ms);
+    play->now_ms = ms;
+    play->changes_count = 0;
+    act(play, verb, object, value, answer, sizeof(answer));
+    if (!answers(answer, expected))
+        fail_msg("%s\n... but the answer was: %s", play->line, answer);
+    if ((play->changes_count > 0) != (cause[0] != '\0'))
+        fail_msg("%s\n... but the state %s", play->line,
+                 play->changes_count > 0 ? "changed" : "did not change");
+    if (cause[0] != '\0' && strcmp(cause, breaker_cause_name(play->change.cause)) != 0)
+        fail_msg("%s\n... but by %s", play->line, breaker_cause_name(play->change.cause));
+}
+
+static void perform(const char *script)
+{
+    static uint64_t seed;
+    if (seed == 0)
+        seed = unit_seed();
+    struct play play = {.settings = defaults};
+    rng_init(&play.rng, seed);
+    play.breaker = breaker_create(1, on_change, &play);
+    assert_non_null(play.breaker);
+    while (*script != '\0') {
+        size_t length = strcspn(script, "\n");
+        size_t bare = strcspn(script, "#\n");
+        while (bare > 0 && script[bare - 1] == ' ')
+            bare--;
+        assert_true(bare < sizeof(play.line));
+        memcpy(play.line, script, bare);
+        play.line[bare] = '\0';
+        if (bare > 0)
+            play_line(&play);
+        script += length + (script[length] == '\n');
+    }
+    breaker_free(&play.breaker);
+    assert_null(play.breaker);
+}
+
+/* ---- opening ---- */
+
+static void ten_failures_in_a_row_open(void **state)
+{
+    (void)state;
+    perform("1000 success x1000  -> closed\n" /* a window full of old successes does not hide it */
+            "1100 failure x9     -> closed\n"
+            "1100 failure x1     -> open by in_a_row\n"
+            "1100 admit a        -> refused 200..300\n"
+            "1299 admit a        -> refused 1..101\n");
+}
+
+static void nine_failures_and_a_success_do_not(void **state)
+{
+    (void)state;
+    perform("1000 success x100   -> closed\n"
+            "+1   failure x9     -> closed\n"
+            "+1   success x1     -> closed\n"
+            "+1   failure x9     -> closed\n"
+            "+1   slow x1        -> closed\n" /* it did answer */
+            "+1   failure x9     -> closed\n"
+            "+1   ignored x5     -> closed\n" /* says nothing, so the row goes on */
+            "+1   failure x1     -> open by in_a_row\n");
+}
+
+static void half_of_twenty_calls_failing_opens(void **state)
+{
+    (void)state;
+    perform("1000 set consecutive 1000 -> closed\n"
+            "1000 failure x9           -> closed\n"
+            "1000 success x9           -> closed\n"
+            "1000 failure x1           -> closed\n" /* 10 of 19: too few calls */
+            "1000 failure x1           -> open by failure_rate\n");
+    perform("1000 set consecutive 1000 -> closed\n"
+            "1000 success x11          -> closed\n"
+            "1000 failure x10          -> closed\n" /* 10 of 21: not half */
+            "1000 failure x1           -> open by failure_rate\n");
+}
+
+static void what_left_the_window_is_not_judged(void **state)
+{
+    (void)state;
+    perform("1000  success x11         -> closed\n"
+            "1000  failure x9          -> closed\n"
+            "10999 success x1          -> closed\n"
+            "11000 failure x9          -> closed\n" /* 9 of 10: too few */
+            "11000 success x1          -> closed\n" /* 9 of 11 */
+            "11000 failure x8          -> closed\n" /* 17 of 19 */
+            "11000 failure x1          -> open by failure_rate\n");
+}
+
+static void four_of_five_slow_open(void **state)
+{
+    (void)state;
+    perform("1000 success x4   -> closed\n"
+            "+1   slow x15     -> closed\n" /* 15 of 19 */
+            "+1   slow x1      -> open by slow_rate\n");
+    perform("1000 success x6   -> closed\n"
+            "+1   slow x23     -> closed\n" /* 23 of 29: not 80% */
+            "+1   slow x1      -> open by slow_rate\n");
+}
+
+static void a_success_never_opens(void **state)
+{
+    (void)state;
+    perform("1000 set consecutive 1000 -> closed\n"
+            "1000 failure x19          -> closed\n"
+            "1000 success x1           -> closed\n" /* now 19 of 20 */
+            "1000 failure x1           -> open by failure_rate\n");
+}
+
+static void what_says_nothing_never_opens(void **state)
+{
+    (void)state;
+    perform("1000 ignored x1000 -> closed\n"
+            "1000 failure x9    -> closed\n"
+            "1000 ignored x1000 -> closed\n");
+}
+
+static void a_breaker_that_is_not_enabled_stays_closed(void **state)
+{
+    (void)state;
+    perform("1000 set enabled 0 -> closed\n"
+            "1000 slow x100     -> closed\n"
+            "1000 failure x1000 -> closed\n"
+            "1000 set enabled 1 -> closed\n"
+            "1000 failure x1    -> open by in_a_row\n");
+}
+
+/* ---- open ---- */
+
+static void open_lasts_a_tenth_of_the_outage(void **state)
+{
+    (void)state;
+    perform("1000   failure x10  -> open by in_a_row\n"
+            "1199   admit a      -> refused 1..101\n"
+            "1301   admit a      -> probe by time\n"
+            "11000  failure a    -> open by bad_probe\n" /* 10 s since it first opened */
+            "11000  admit a      -> refused 800..1200\n"
+            "11799  admit a      -> refused 1..401\n"
+            "12201  admit a      -> probe by time\n"
+            "31000  failure a    -> open by bad_probe\n" /* 30 s */
+            "31000  admit a      -> refused 2400..3600\n"
+            "34601  admit a      -> probe by time\n"
+            "201000 failure a    -> open by bad_probe\n" /* 200 s: at most 5 s */
+            "201000 admit a      -> refused 4000..6000\n"
+            "204999 admit a      -> refused 1..2001\n"
+            "207001 admit a      -> probe by time\n");
+}
+
+static void reports_from_before_it_opened_change_nothing(void **state)
+{
+    (void)state;
+    perform("1000 admit a        -> admitted\n"
+            "1000 admit b        -> admitted\n"
+            "1000 admit c        -> admitted\n"
+            "1000 admit d        -> admitted\n"
+            "1000 failure x10    -> open by in_a_row\n"
+            "1100 success a      -> open\n" /* sent when all was well */
+            "1100 failure b      -> open\n"
+            "1301 admit e        -> probe by time\n"
+            "1310 success c      -> half_open\n" /* no evidence */
+            "1311 failure d      -> half_open\n"
+            "1312 success e      -> half_open\n");
+}
+
+static void a_new_outage_begins_anew(void **state)
+{
+    (void)state;
+    perform("1000  failure x10  -> open by in_a_row\n"
+            "20000 success x3   -> ramp by good_probes\n"
+            "21000 success x1   -> closed by time\n"
+            "60000 failure x10  -> open by in_a_row\n"
+            "60000 admit a      -> refused 200..300\n");
+}
+
+/* ---- half-open ---- */
+
+static void three_good_probes_close(void **state)
+{
+    (void)state;
+    perform("1000 failure x10  -> open by in_a_row\n"
+            "1400 admit a      -> probe by time\n"
+            "1410 success a    -> half_open\n"
+            "1420 admit b      -> probe\n"
+            "1430 success b    -> half_open\n"
+            "1440 admit c      -> probe\n"
+            "1450 success c    -> ramp by good_probes\n"
+            "2450 admit d      -> admitted by time\n"
+            "2450 success d    -> closed\n");
+}
+
+static void probes_widen_with_what_comes_back(void **state)
+{
+    (void)state;
+    perform("1000 failure x10 -> open by in_a_row\n"
+            "1400 admit a     -> probe by time\n"
+            "1400 admit b     -> refused 1..250\n" /* first see what becomes of the first */
+            "1410 success a   -> half_open\n"
+            "1411 admit b     -> probe\n"
+            "1411 admit c     -> probe\n" /* two */
+            "1411 admit d     -> refused 1..250\n"
+            "1412 success b   -> half_open\n"
+            "1412 admit d     -> probe\n" /* three, never more */
+            "1412 admit e     -> probe\n"
+            "1412 admit f     -> refused 1..250\n");
+}
+
+static void never_more_probes_in_flight_than_allowed(void **state)
+{
+    (void)state;
+    perform(
+        "1000  failure x10 -> open by in_a_row\n"
+        "1400  admit a     -> probe by time\n"
+        "5000  admit b     -> probe\n"
+        "9000  admit c     -> probe\n"
+        "30000 admit d     -> refused 1..250\n"
+        "31000 failure a   -> open by bad_probe\n"
+        "34601 admit d     -> probe by time\n" /* b and c are still out there */
+        "39000 admit e     -> refused 1..250\n"
+        "39001 success b   -> half_open\n" /* of a time gone by: frees its place, proves nothing */
+        "44000 admit e     -> probe\n"
+        "44000 admit f     -> refused 1..250\n"
+        "44001 success d   -> half_open\n"
+        "44001 admit f     -> probe\n"
+        "44001 admit g     -> refused 1..250\n"
+        "44002 success c   -> half_open\n"
+        "44002 admit g     -> refused 1..250\n" /* a place, but no more evidence */
+        "44003 success e   -> half_open\n"
+        "44003 admit g     -> probe\n"
+        "44003 admit h     -> probe\n"
+        "44003 admit i     -> refused 1..250\n");
+}
+
+static void a_probe_that_does_not_come_back_is_followed_by_another(void **state)
+{
+    (void)state;
+    perform("1000  failure x10 -> open by in_a_row\n"
+            "11000 admit a     -> probe by time\n" /* 10 s old: patience of 1 s */
+            "11749 admit b     -> refused 1..250\n"
+            "11999 admit b     -> refused 1..250\n"
+            "12250 admit b     -> probe\n"
+            "12251 admit c     -> refused 1..250\n"
+            "12252 success b   -> half_open\n"
+            "12253 admit c     -> probe\n"
+            "12254 success c   -> half_open\n"
+            "12255 admit d     -> probe\n"
+            "12256 success d   -> ramp by good_probes\n");
+}
+
+static void a_bad_probe_opens_again(void **state)
+{
+    (void)state;
+    perform("1000 failure x10 -> open by in_a_row\n"
+            "1400 success x2  -> half_open by time\n"
+            "1410 failure x1  -> open by bad_probe\n"
+            "2000 success x2  -> half_open by time\n"
+            "2010 slow x1     -> open by bad_probe\n"); /* a slow answer is no cure */
+}
+
+static void a_probe_that_says_nothing_gives_its_place_back(void **state)
+{
+    (void)state;
+    perform("1000 failure x10 -> open by in_a_row\n"
+            "1400 admit a     -> probe by time\n"
+            "1400 admit b     -> refused 1..250\n"
+            "1410 ignored a   -> half_open\n"
+            "1410 admit b     -> probe\n"
+            "1410 admit c     -> refused 1..250\n"
+            "1420 ignored b   -> half_open\n"
+            "1420 ignored x50 -> half_open\n"
+            "1430 success x3  -> ramp by good_probes\n");
+}
+
+static void time_alone_never_closes(void **state)
+{
+    (void)state;
+    perform("1000     failure x10 -> open by in_a_row\n"
+            "90000000 admit a     -> probe by time\n"
+            "90000000 admit b     -> refused 1..250\n"
+            "90000001 failure a   -> open by bad_probe\n"
+            "99000000 admit a     -> probe by time\n");
+}
+
+static void fewer_probes_by_reload_are_enough(void **state)
+{
+    (void)state;
+    perform("1000 set probes 5    -> closed\n"
+            "1000 failure x10     -> open by in_a_row\n"
+            "1400 success x3      -> half_open by time\n"
+            "1401 set probes 1    -> half_open\n"
+            "1402 success x1      -> ramp by good_probes\n");
+}
+
+/* ---- ramp ---- */
+
+static const char to_ramp[] = "1000 failure x10 -> open by in_a_row\n"
+                              "1400 success x3  -> ramp by good_probes\n";
+
+static void perform_from_ramp(const char *script)
+{
+    char whole[2048];
+    snprintf(whole, sizeof(whole), "%s%s", to_ramp, script);
+    perform(whole);
+}
+
+static void the_ramp_widens_with_what_comes_back(void **state)
+{
+    (void)state;
+    perform_from_ramp("1500 admit a   -> admitted\n"
+                      "1500 admit b   -> admitted\n"
+                      "1500 admit c   -> admitted\n"
+                      "1500 admit d   -> refused 1..250\n"
+                      "1510 success a -> ramp\n"
+                      "1510 admit d   -> admitted\n"
+                      "1510 admit e   -> admitted\n"
+                      "1510 admit f   -> refused 1..250\n"
+                      "1520 ignored b -> ramp\n"
+                      "1520 admit f   -> admitted\n" /* its place only */
+                      "1520 admit g   -> refused 1..250\n");
+}
+
+static void the_ramp_ends_with_its_time(void **state)
+{
+    (void)state;
+    perform_from_ramp("2399 success x1 -> ramp\n"
+                      "2400 admit a    -> admitted by time\n"
+                      "2400 success a  -> closed\n");
+    perform_from_ramp("2399 admit a    -> admitted\n"
+                      "2400 success a  -> closed by time\n");
+}
+
+static void a_ramp_without_answers_does_not_end(void **state)
+{
+    (void)state;
+    perform_from_ramp("1500  admit a   -> admitted\n"
+                      "1500  admit b   -> admitted\n"
+                      "1500  admit c   -> admitted\n"
+                      "9000  admit d   -> refused 1..250\n"
+                      "20000 admit d   -> refused 1..250\n"
+                      "20001 success a -> closed by time\n");
+    perform_from_ramp("1500  admit a   -> admitted\n"
+                      "1500  admit b   -> admitted\n"
+                      "1500  admit c   -> admitted\n"
+                      "9000  failure a -> closed by time\n" /* one bad answer of four */
+                      "9001  admit a   -> admitted\n");
+}
+
+static void a_ramp_that_goes_badly_opens_again(void **state)
+{
+    (void)state;
+    perform_from_ramp("1500 failure x2  -> ramp\n" /* 2 of 5 */
+                      "1500 failure x1  -> open by failure_rate\n");
+    perform_from_ramp("1500 failure x2  -> ramp\n"
+                      "1500 success x2  -> ramp\n"
+                      "1500 failure x2  -> ramp\n" /* 4 of 9 */
+                      "1500 failure x1  -> open by failure_rate\n");
+    perform_from_ramp("1500 slow x11    -> ramp\n"
+                      "1500 slow x1     -> open by slow_rate\n"); /* 12 of 15 */
+    perform("1000 set consecutive 2   -> closed\n"
+            "1000 failure x2          -> open by in_a_row\n"
+            "1400 success x3          -> ramp by good_probes\n"
+            "1500 failure x1          -> ramp\n"
+            "1500 failure x1          -> open by in_a_row\n");
+}
+
+static void the_outage_goes_on_when_the_ramp_fails(void **state)
+{
+    (void)state;
+    perform("1000  failure x10 -> open by in_a_row\n"
+            "21000 success x3  -> ramp by good_probes\n"
+            "21000 failure x3  -> open by failure_rate\n"
+            "21000 admit a     -> refused 1600..2400\n"); /* a tenth of 20 s */
+}
+
+static void the_evidence_of_the_ramp_counts_after_it(void **state)
+{
+    (void)state;
+    perform("1000 set consecutive 100 -> closed\n"
+            "1000 failure x20         -> open by failure_rate\n"
+            "1400 success x3          -> ramp by good_probes\n"
+            "1410 success x7          -> ramp\n"
+            "2400 admit a             -> admitted by time\n"
+            "2400 failure a           -> closed\n"
+            "2400 failure x8          -> closed\n"
+            "2400 failure x1          -> open by failure_rate\n"); /* 10 of 20 */
+}
+
+static void probes_still_out_when_the_ramp_begins_are_of_it(void **state)
+{
+    (void)state;
+    perform("1000 failure x10 -> open by in_a_row\n"
+            "1400 success x1  -> half_open by time\n"
+            "1400 admit a     -> probe\n"
+            "1400 admit b     -> probe\n"
+            "1400 success b   -> half_open\n"
+            "1400 admit c     -> probe\n"
+            "1400 admit d     -> probe\n"
+            "1400 success c   -> ramp by good_probes\n"
+            "1400 admit e     -> admitted\n"
+            "1400 admit f     -> refused 1..250\n"
+            "1410 failure a   -> ramp\n" /* one of four */
+            "1410 admit f     -> admitted\n"
+            "1410 success d   -> ramp\n");
+}
+
+/* ---- operators and reloads ---- */
+
+static void an_operator_opens_and_nothing_closes_it(void **state)
+{
+    (void)state;
+    perform("1000   admit a     -> admitted\n"
+            "1000   force open  -> forced_open by operator\n"
+            "1000   force open  -> forced_open\n"
+            "1000   admit b     -> refused 5000..5000\n"
+            "1001   success a   -> forced_open\n"
+            "999000 admit b     -> refused 250..250\n"
+            "999000 set enabled 0 -> forced_open\n"
+            "999001 admit b     -> refused 1..250\n");
+}
+
+static void taking_forced_open_back_tries_with_probes(void **state)
+{
+    (void)state;
+    perform("1000  force open -> forced_open by operator\n"
+            "5000  force none -> half_open by operator\n"
+            "5000  admit a    -> probe\n"
+            "5000  admit b    -> refused 1..400\n"
+            "5001  success a  -> half_open\n"
+            "5001  success x2 -> ramp by good_probes\n");
+    perform("1000  force open -> forced_open by operator\n"
+            "21000 force none -> half_open by operator\n"
+            "21000 failure x1 -> open by bad_probe\n"
+            "21000 admit a    -> refused 1600..2400\n");
+}
+
+static void an_operator_closes_and_nothing_opens_it(void **state)
+{
+    (void)state;
+    perform("1000 force closed -> forced_closed by operator\n"
+            "1000 failure x100 -> forced_closed\n"
+            "1000 slow x1000   -> forced_closed\n"
+            "1000 ignored x10  -> forced_closed\n"
+            "1000 force none   -> closed by operator\n"
+            "1000 force none   -> closed\n"
+            "1000 failure x1   -> open by slow_rate\n"); /* what was seen meanwhile counts */
+    perform("1000  force closed -> forced_closed by operator\n"
+            "1000  failure x100 -> forced_closed\n"
+            "20000 success x1   -> forced_closed\n"
+            "20000 force none   -> closed by operator\n"
+            "20000 failure x9   -> closed\n"
+            "20000 failure x1   -> open by in_a_row\n");
+}
+
+static void an_operator_may_speak_in_any_state(void **state)
+{
+    (void)state;
+    perform("1000 failure x10  -> open by in_a_row\n"
+            "1001 force closed -> forced_closed by operator\n"
+            "1001 failure x20  -> forced_closed\n"
+            "1001 force open   -> forced_open by operator\n"
+            "1001 force closed -> forced_closed by operator\n"
+            "1001 success x1   -> forced_closed\n");
+    perform("1000 failure x10  -> open by in_a_row\n"
+            "1001 force none   -> open\n"
+            "1001 force open   -> forced_open by operator\n"
+            "1001 admit a      -> refused 5000..5000\n");
+    perform("1000 failure x10  -> open by in_a_row\n"
+            "1400 admit a      -> probe by time\n"
+            "1401 force none   -> half_open\n"
+            "1401 force open   -> forced_open by operator\n"
+            "1402 success a    -> forced_open\n");
+    perform("1000 failure x10  -> open by in_a_row\n"
+            "1400 admit a      -> probe by time\n"
+            "1401 force closed -> forced_closed by operator\n"
+            "1402 failure a    -> forced_closed\n");
+    perform_from_ramp("1500 admit a      -> admitted\n"
+                      "1500 force open   -> forced_open by operator\n"
+                      "1501 success a    -> forced_open\n");
+    perform_from_ramp("1500 admit a      -> admitted\n"
+                      "1500 force closed -> forced_closed by operator\n"
+                      "1501 failure a    -> forced_closed\n"
+                      "1501 success x100 -> forced_closed\n");
+}
+
+static void disabling_lets_everything_through(void **state)
+{
+    (void)state;
+    perform("1000 failure x10   -> open by in_a_row\n"
+            "1000 set enabled 0 -> open\n"
+            "1001 admit a       -> admitted by disabled\n"
+            "1001 failure a     -> closed\n");
+    perform("1000 failure x10   -> open by in_a_row\n"
+            "1400 admit a       -> probe by time\n"
+            "1400 set enabled 0 -> half_open\n"
+            "1401 admit b       -> admitted by disabled\n"
+            "1401 failure a     -> closed\n");
+    perform("1000 failure x10   -> open by in_a_row\n"
+            "1400 admit a       -> probe by time\n"
+            "1400 set enabled 0 -> half_open\n"
+            "1401 failure a     -> closed by disabled\n");
+    perform_from_ramp("1500 set enabled 0 -> ramp\n"
+                      "1501 failure x1    -> closed by disabled\n"
+                      "1501 failure x100  -> closed\n");
+}
+
+/* ---- all of them ---- */
+
+static void every_transition_was_played(void **state)
+{
+    (void)state;
+    static const bool possible[BREAKER_STATE_COUNT][BREAKER_STATE_COUNT] = {
+        [BREAKER_CLOSED] =
+            {[BREAKER_OPEN] = true, [BREAKER_FORCED_OPEN] = true, [BREAKER_FORCED_CLOSED] = true},
+        [BREAKER_FORCED_CLOSED] = {[BREAKER_CLOSED] = true, [BREAKER_FORCED_OPEN] = true},
+        [BREAKER_OPEN] = {[BREAKER_HALF_OPEN] = true,
+                          [BREAKER_CLOSED] = true,
+                          [BREAKER_FORCED_OPEN] = true,
+                          [BREAKER_FORCED_CLOSED] = true},
+        [BREAKER_HALF_OPEN] = {[BREAKER_OPEN] = true,
+                               [BREAKER_RAMP] = true,
+                               [BREAKER_CLOSED] = true,
+                               [BREAKER_FORCED_OPEN] = true,
+                               [BREAKER_FORCED_CLOSED] = true},
+        [BREAKER_RAMP] = {[BREAKER_OPEN] = true,
+                          [BREAKER_CLOSED] = true,
+                          [BREAKER_FORCED_OPEN] = true,
+                          [BREAKER_FORCED_CLOSED] = true},
+        [BREAKER_FORCED_OPEN] = {[BREAKER_HALF_OPEN] = true, [BREAKER_FORCED_CLOSED] = true},
+    };
+    for (enum breaker_state from = 0; from < BREAKER_STATE_COUNT; from++)
+        for (enum breaker_state to = 0; to < BREAKER_STATE_COUNT; to++)
+            if (seen[from][to] != possible[from][to])
+                fail_msg("%s -> %s is %s", breaker_state_name(from), breaker_state_name(to),
+                         possible[from][to] ? "in no transcript" : "impossible");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ten_failures_in_a_row_open),
+        cmocka_unit_test(nine_failures_and_a_success_do_not),
+        cmocka_unit_test(half_of_twenty_calls_failing_opens),
+        cmocka_unit_test(what_left_the_window_is_not_judged),
+        cmocka_unit_test(four_of_five_slow_open),
+        cmocka_unit_test(a_success_never_opens),
+        cmocka_unit_test(what_says_nothing_never_opens),
+        cmocka_unit_test(a_breaker_that_is_not_enabled_stays_closed),
+        cmocka_unit_test(open_lasts_a_tenth_of_the_outage),
+        cmocka_unit_test(reports_from_before_it_opened_change_nothing),
+        cmocka_unit_test(a_new_outage_begins_anew),
+        cmocka_unit_test(three_good_probes_close),
+        cmocka_unit_test(probes_widen_with_what_comes_back),
+        cmocka_unit_test(never_more_probes_in_flight_than_allowed),
+        cmocka_unit_test(a_probe_that_does_not_come_back_is_followed_by_another),
+        cmocka_unit_test(a_bad_probe_opens_again),
+        cmocka_unit_test(a_probe_that_says_nothing_gives_its_place_back),
+        cmocka_unit_test(time_alone_never_closes),
+        cmocka_unit_test(fewer_probes_by_reload_are_enough),
+        cmocka_unit_test(the_ramp_widens_with_what_comes_back),
+        cmocka_unit_test(the_ramp_ends_with_its_time),
+        cmocka_unit_test(a_ramp_without_answers_does_not_end),
+        cmocka_unit_test(a_ramp_that_goes_badly_opens_again),
+        cmocka_unit_test(the_outage_goes_on_when_the_ramp_fails),
+        cmocka_unit_test(the_evidence_of_the_ramp_counts_after_it),
+        cmocka_unit_test(probes_still_out_when_the_ramp_begins_are_of_it),
+        cmocka_unit_test(an_operator_opens_and_nothing_closes_it),
+        cmocka_unit_test(taking_forced_open_back_tries_with_probes),
+        cmocka_unit_test(an_operator_closes_and_nothing_opens_it),
+        cmocka_unit_test(an_operator_may_speak_in_any_state),
+        cmocka_unit_test(disabling_lets_everything_through),
+        cmocka_unit_test(every_transition_was_played),
+    };
+    return cmocka_run_group_tests_name("breaker transcripts", tests, NULL, NULL);
+}
