@@ -1,11 +1,12 @@
 """The command line: -t, -T, -V, -h and --demo do and say what the manual promises."""
 
 import os
+import pwd
 import re
 import signal
 import socket
 
-from harness import (Address, Client, Process, RawOrigin, check, check_equal, curl, eventually, program, render,
+from harness import (Address, Client, Process, RawOrigin, Skipped, check, check_equal, curl, eventually, program, render,
                      run, run_program, scenario, start_proxy)
 
 GOOD = """
@@ -159,6 +160,26 @@ def pid_file(s):
     proxy.signal(signal.SIGTERM)
     proxy.expect_clean_exit(5)
     check(not os.path.exists(path), "the pid file is left behind")
+
+
+@scenario("the program keeps the rights it was started with although it was given a user")
+def drops_user(s):
+    if os.getuid() != 0:
+        raise Skipped("only root can become somebody else")
+    os.chmod(s.directory, 0o755)
+    nobody = pwd.getpwnam("nobody")
+    proxy = start_proxy(s, RawOrigin(s), {"user": "nobody"})
+    with open(f"/proc/{proxy.pid}/status") as status:
+        rows = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    check_equal(set(rows["Uid"].split()), {str(nobody.pw_uid)}, "user ids")
+    check_equal(set(rows["Gid"].split()), {str(nobody.pw_gid)}, "group ids")
+    check("0" not in rows["Groups"].split(), f"groups: {rows['Groups']}")
+    check_equal(int(rows["CapEff"], 16), 0, "effective capabilities")
+    for task in os.listdir(f"/proc/{proxy.pid}/task"):
+        with open(f"/proc/{proxy.pid}/task/{task}/status") as status:
+            check(f"Uid:\t{nobody.pw_uid}\t" in status.read(), f"thread {task} has kept its user")
+    check_equal(proxy.get("/").status, 200, "status")
+    check(proxy.reload({"drain": {"grace": "6s"}}), "the reload was rejected")
 
 
 @scenario("a stale admin socket keeps the program from starting")

@@ -2,7 +2,7 @@
 
 import re
 
-from harness import Arrived, RawOrigin, check, check_equal, curl, eventually, run, scenario, start_proxy
+from harness import Arrived, RawOrigin, Skipped, check, check_equal, curl, eventually, ports, run, scenario, start_proxy
 
 BOTH = ("evenkeel", "nginx")
 UNTRUSTING = {"trusted_peers": ["192.0.2.1/32"]}
@@ -200,6 +200,63 @@ def routing(s):
                 check_equal(response.status, 404, "status")
                 check("destination_not_found" in (response.get("Proxy-Status") or ""),
                       f"Proxy-Status: {response.get('Proxy-Status')}")
+
+
+@scenario("a route that asks for a field takes requests without it")
+def header_routing(s):
+    canary, flagged, rest = (RawOrigin(s, name) for name in ("canary", "flagged", "rest"))
+    for origin in (canary, flagged, rest):
+        origin.on("/", status=200, body=origin.name.encode())
+    proxy = start_proxy(s, None, {
+        "upstreams": {origin.name: {"endpoints": [origin.address]} for origin in (canary, flagged, rest)},
+        "routes": [{"name": "canary", "header": "X-Canary: yes", "upstream": "canary"},
+                   {"name": "flagged", "header": "X-Flag", "upstream": "flagged"},
+                   {"name": "rest", "upstream": "rest"}]})
+    for fields, answers in (([], b"rest"), ([("X-Canary", "yes")], b"canary"), ([("x-canary", "yes")], b"canary"),
+                            ([("X-Canary", "no")], b"rest"), ([("X-Canary", "YES")], b"rest"), ([("X-Flag", "")], b"flagged"),
+                            ([("X-Flag", "0"), ("X-Canary", "yes")], b"canary"), ([("X-Flags", "1")], b"rest")):
+        with s.case(f"{fields} goes to {answers.decode()}"):
+            check_equal(bytes(proxy.get("/", fields).body), answers, "answer")
+
+
+@scenario("the fields we add are not those that were asked for")
+def added_fields(s):
+    origin = RawOrigin(s)
+    mine = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Request-Id", "traceparent", "Via")
+    table = [
+        ({}, ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Request-Id", "traceparent")),
+        ({"forwarded": "forwarded"}, ("Forwarded", "X-Request-Id", "traceparent")),
+        ({"forwarded": "both", "via": True}, mine),
+        ({"forwarded": "none", "request_id": False, "traceparent": False}, ()),
+    ]
+    for number, (headers, expected) in enumerate(table):
+        with s.case(f"headers = {headers}"):
+            proxy = start_proxy(s, origin, {**UNTRUSTING, "headers": headers}, name=f"evenkeel-{number}")
+            arrived = Arrived(proxy.get("/"))
+            check_equal({name for name in mine if arrived.all(name)}, set(expected), "fields added")
+            if "Forwarded" in expected:
+                (forwarded,) = arrived.all("Forwarded")
+                for part in ("for=127.0.0.1", 'host="shop.example"', "proto=http"):
+                    check(part in forwarded, f"Forwarded: {forwarded}")
+
+
+@scenario("a listener or an endpoint with an IPv6 address is not served")
+def ipv6(s):
+    try:
+        reservation = ports.reserve("::1")
+    except OSError:
+        raise Skipped("there is no ::1 on this machine") from None
+    s.finally_do(reservation.release)
+    origin = RawOrigin(s)
+    inner = start_proxy(s, origin, {**UNTRUSTING, "listeners": {"web": {"listen": f"[::1]:{reservation.port}"}}})
+    with s.case("a listener on ::1"):
+        arrived = Arrived(inner.get("/six"))
+        check_equal(arrived.all("X-Forwarded-For"), ["::1"], "X-Forwarded-For")
+        check_equal(Arrived(inner.get("/", host=f"[::1]:{reservation.port}")).all("Host"), [f"[::1]:{reservation.port}"],
+                    "Host")
+    with s.case("an endpoint on ::1"):
+        outer = start_proxy(s, f"[::1]:{reservation.port}", name="evenkeel-outer")
+        check_equal(Arrived(outer.get("/through")).target, "/through", "target")
 
 
 @scenario("an untrusted client speaks for others in X-Forwarded-*")

@@ -10,6 +10,7 @@ against, and ends with run(). Environment:
   EVENKEEL_KEEP      keep the temporary directories
 """
 
+from . import ports
 from .bystander import Bystander
 from .client import Client, Interrupted, get, head
 from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background

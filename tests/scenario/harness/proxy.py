@@ -85,7 +85,7 @@ class _Proxy(Process):
             file.write(text)
         os.rename(f"{self.config_path}.new", self.config_path)
 
-    def accepts(self):
+    def _answers(self):
         try:
             socket.create_connection(self.address, timeout=1).close()
             return True
@@ -96,8 +96,8 @@ class _Proxy(Process):
         def up():
             if self.exit_code is not None:
                 raise Failed(f"{self.name} exited with {self.exit_code} at start:\n{self.log()}")
-            return self.accepts()
-        eventually(up, f"{self.name} accepts connections", 10)
+            return self._answers()
+        eventually(up, f"{self.name} is up", 10)
         self.start_fds = self.open_fds()
 
     @staticmethod
@@ -116,7 +116,7 @@ class EvenkeelProxy(_Proxy):
 
     def __init__(self, scenario, settings, name="evenkeel", limits=(), env=None, arguments=()):
         super().__init__(scenario, settings, name)
-        self._admin_path = self.settings["admin"]["listen"].removeprefix("unix:")
+        self._admin_address = self.settings["admin"]["listen"]
         environment = {
             "ASAN_OPTIONS": "detect_leaks=1:quarantine_size_mb=8",
             "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1",
@@ -137,9 +137,19 @@ class EvenkeelProxy(_Proxy):
             "drain": {"grace": "5s"},
         })
 
+    def _answers(self):
+        # Asked of the admin listener, so that no client has been counted before the scenario begins.
+        try:
+            return self.admin("/livez")[0] == 200
+        except Failed:
+            return False
+
     def admin(self, path, method="GET"):
         """(status, body) of an admin page."""
-        connection = UnixHttpConnection(self._admin_path, patient(5))
+        if self._admin_address.startswith("unix:"):
+            connection = UnixHttpConnection(self._admin_address.removeprefix("unix:"), patient(5))
+        else:
+            connection = http.client.HTTPConnection(self._admin_address, timeout=patient(5))
         try:
             connection.request(method, path)
             response = connection.getresponse()
