@@ -246,6 +246,9 @@ enum log_result log_create(const struct log_settings *settings, unsigned worker_
     log->registry = registry;
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->done, NULL);
+    /* the log thread counts against it from its first turn on */
+    bound_init(&log->rings, "log_ring_bytes", NULL,
+               ERROR_RING_BYTES + (uint64_t)worker_count * ACCESS_RING_BYTES);
     enum log_result result = log_build(log, settings, worker_count);
     if (result == LOG_OK && pthread_create(&log->thread, NULL, log_main, log) != 0) {
         result = LOG_NO_THREAD;
@@ -256,8 +259,6 @@ enum log_result log_create(const struct log_settings *settings, unsigned worker_
         errno = why;
         return result;
     }
-    bound_init(&log->rings, "log_ring_bytes", NULL,
-               ERROR_RING_BYTES + (uint64_t)worker_count * ACCESS_RING_BYTES);
     bound_register(registry, &log->rings);
     *ret_log = log;
     return LOG_OK;
