@@ -53,8 +53,8 @@ static struct endpoint *least_in_flight(const struct upstream_view *view, size_t
     return best == count ? NULL : view->endpoints[best];
 }
 
-/* A step that has no divisor in common with the total visits every position once a round, and one near the golden section
-   spreads each endpoint's positions over the round. */
+/* A step that has no divisor in common with the total visits every position once a round, and one near the
+   golden section spreads each endpoint's positions over the round. */
 static uint64_t step_of(uint64_t total)
 {
     uint64_t step = total * 618 / 1000;

@@ -1,8 +1,8 @@
 /*
  * Upstream connections: from the dial (or the ask at a sibling) to the close.
  *
- * Owns: the stream, its event, its place of pool.max and its descriptor's unit of the fd bound. Private to pool/. Thread: its
- * worker's. Time base: the loop clock. A connection's memory goes through the graveyard.
+ * Owns: the stream, its event, its place of pool.max and its descriptor's unit of the fd bound. Private to pool/.
+ * Thread: its worker's. Time base: the loop clock. A connection's memory goes through the graveyard.
  *
  *     ASKING ──► IDLE ◄──► LENT      ASKING: a sibling was asked to hand one over; no descriptor, no place yet
  *    DIALLING ──► │         │
@@ -59,8 +59,8 @@ int connection_hand_over(struct connection *connection);
 /* An idle connection ends. */
 void connection_close_idle(struct connection *connection, enum lease_close_reason reason);
 
-/* The only writer of `state`, where the slot's counts and its list of idle ones follow. `from` is what it is now: where that is
-   known to the compiler, little remains of this. */
+/* The only writer of `state`, where the slot's counts and its list of idle ones follow. `from` is what it is
+   now: where that is known to the compiler, little remains of this. */
 static inline void connection_enter(struct connection *connection, enum connection_state from,
                                     enum connection_state to)
 {

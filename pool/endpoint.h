@@ -1,9 +1,9 @@
 /*
  * Endpoints: one address of an upstream, what all workers share of it, and each worker's own part.
  *
- * Owns: the count of connections (exact over the process), the load, and per worker the idle connections and the line of
- * requests. Private to pool/. Thread: the shared part by atomics; slots[w] is written by worker w only, its counters are
- * read by any; the links and sets_count belong to the control thread.
+ * Owns: the count of connections (exact over the process), the load, and per worker the idle connections and the
+ * line of requests. Private to pool/. Thread: the shared part by atomics; slots[w] is written by worker w only, its
+ * counters are read by any; the links and sets_count belong to the control thread.
  */
 #ifndef EVENKEEL_POOL_ENDPOINT_H
 #define EVENKEEL_POOL_ENDPOINT_H
@@ -66,8 +66,8 @@ struct endpoint {
     uint32_t sets_count; /* sets in memory that have it */
     uint32_t live_count; /* of those, not retired; read by any */
     TAILQ_ENTRY(endpoint) link;
-    /* Leases out and requests in line, over all workers. Changing it orders "capacity was freed, does anyone wait?" against
-       "I wait, is there capacity?", see queue.h. */
+    /* Leases out and requests in line, over all workers. Changing it orders "capacity was freed, does anyone
+       wait?" against "I wait, is there capacity?", see queue.h. */
     uint64_t in_flight __attribute__((aligned(CACHE_LINE_BYTES)));
     struct bound connections __attribute__((
         aligned(CACHE_LINE_BYTES))); /* limit: pool.max; a place is taken before a dial */

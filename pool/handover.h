@@ -1,8 +1,8 @@
 /*
  * Hand-over: an idle connection moves from the worker that has most to one that has none.
  *
- * Owns: nothing; the message is embedded in the connection that is to receive the descriptor. Private to pool/. Thread: the
- * asking worker, then the asked one, then the asking one again.
+ * Owns: nothing; the message is embedded in the connection that is to receive the descriptor. Private to pool/.
+ * Thread: the asking worker, then the asked one, then the asking one again.
  */
 #ifndef EVENKEEL_POOL_HANDOVER_H
 #define EVENKEEL_POOL_HANDOVER_H

@@ -1,11 +1,11 @@
 /*
  * Leases: upstream connections lent to attempts, from a keep-alive pool per endpoint.
  *
- * Owns: every upstream connection. Idle ones are kept per worker, newest first; the cap (pool.max) is per endpoint over the whole
- * process and exact: a place is reserved before a dial. The pool owns the dials, attempts wait in line: whichever
- * connection is ready first, dialled, returned or handed over by a sibling worker, serves the request that waits longest.
- * Thread: a struct pool_worker and everything taken from it belongs to one worker. Time base: the loop clock, ms.
- * A lease is returned or closed exactly once, and the pointer is nulled.
+ * Owns: every upstream connection. Idle ones are kept per worker, newest first; the cap (pool.max) is per endpoint
+ * over the whole process and exact: a place is reserved before a dial. The pool owns the dials, attempts wait in
+ * line: whichever connection is ready first, dialled, returned or handed over by a sibling worker, serves the
+ * request that waits longest. Thread: a struct pool_worker and everything taken from it belongs to one worker. Time
+ * base: the loop clock, ms. A lease is returned or closed exactly once, and the pointer is nulled.
  */
 #ifndef EVENKEEL_POOL_LEASE_H
 #define EVENKEEL_POOL_LEASE_H
@@ -30,9 +30,9 @@ struct lease;
 typedef void lease_event_fn(struct lease *lease, short what);
 
 /*
- * The lent view of an upstream connection. The borrower sets on_event and owner as soon as it gets the lease; everything else is
- * read-only to it. Readiness is edge-triggered and may be told twice or late, never too little: what was readable when the lease
- * was given comes as an event unless a recv met it first.
+ * The lent view of an upstream connection. The borrower sets on_event and owner as soon as it gets the lease;
+ * everything else is read-only to it. Readiness is edge-triggered and may be told twice or late, never too little:
+ * what was readable when the lease was given comes as an event unless a recv met it first.
  *
  * A lease may be returned only if all of this holds, else it is closed:
  * - the response was read to its end and not a byte beyond it;
@@ -77,8 +77,8 @@ enum dial_result {
     DIAL_TIMEOUT,
     DIAL_NO_FD,
     DIAL_NO_ADDRESS_PORT, /* EADDRNOTAVAIL: local ports are used up */
-    DIAL_RETIRED, /* it failed, but the endpoint has gone from the settings meanwhile: says nothing of the upstream, try another */
-    DIAL_FULL,    /* the connection hoped for went elsewhere, pool.max exist: as LEASE_FULL */
+    DIAL_RETIRED, /* it failed, but the endpoint has gone from the settings: no evidence, try another */
+    DIAL_FULL, /* the connection hoped for went elsewhere, pool.max exist: as LEASE_FULL */
     DIAL_ERROR,
 };
 const char *dial_result_name(enum dial_result result);
@@ -106,9 +106,9 @@ struct pool_worker_env {
 
 /* NULL when memory is exhausted. */
 struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_worker_env *env);
-/* Closes every idle connection and dial; leases must be back. Workers speak to each other by their mailboxes to the last, so: end
-   and join all loops, then drain all mailboxes until none holds anything, then free the pool workers (before their bases).
-   Empties the graveyard. NULL is fine. */
+/* Closes every idle connection and dial; leases must be back. Workers speak to each other by their mailboxes to
+   the last, so: end and join all loops, then drain all mailboxes until none holds anything, then free the pool
+   workers (before their bases). Empties the graveyard. NULL is fine. */
 void pool_worker_free(struct pool_worker **worker);
 
 /* From now on this worker uses these views: idle connections of endpoints that are gone are closed. */
@@ -118,9 +118,9 @@ void pool_worker_drain(struct pool_worker *worker);
 /* Leases out, idle connections, dials and pending requests of this worker. */
 uint64_t pool_worker_busy_count(const struct pool_worker *worker);
 
-/* Takes the newest idle connection, else asks a sibling that has one, else dials. request's callbacks must be set; with
-   LEASE_FULL and LEASE_NO_FD it is not pending. The endpoint must be of this worker's present view of its upstream, or one
-   whose lease was closed in this pass. */
+/* Takes the newest idle connection, else asks a sibling that has one, else dials. request's callbacks must be
+   set; with LEASE_FULL and LEASE_NO_FD it is not pending. The endpoint must be of this worker's present view of
+   its upstream, or one whose lease was closed in this pass. */
 __attribute__((warn_unused_result)) enum lease_result pool_lease(struct pool_worker *worker,
                                                                  struct endpoint *endpoint,
                                                                  struct lease_request *request,
@@ -150,7 +150,8 @@ enum admit_result {
     ADMIT_QUEUE_FULL,
 };
 
-/* Admits an exchange to the upstream. Those who queued come before newcomers: pass `turn` = true when called from on_turn. */
+/* Admits an exchange to the upstream. Those who queued come before newcomers: pass `turn` = true when called
+   from on_turn. */
 __attribute__((warn_unused_result)) enum admit_result upstream_admit(struct pool_worker *worker,
                                                                      struct upstream *upstream,
                                                                      struct queue_slot *slot,
@@ -163,8 +164,8 @@ __attribute__((warn_unused_result)) enum admit_result upstream_wait(struct pool_
                                                                     bool turn);
 /* Leaves the queue (deadline, client gone). Not being queued is fine. */
 void queue_cancel(struct pool_worker *worker, struct queue_slot *slot);
-/* The exchange is over: gives its place back and calls the next, on whichever worker it waits. With its last exchange an upstream
-   that has gone from the settings may vanish, name and all: this comes last. */
+/* The exchange is over: gives its place back and calls the next, on whichever worker it waits. With its last
+   exchange an upstream that has gone from the settings may vanish, name and all: this comes last. */
 void upstream_leave(struct pool_worker *worker, struct upstream *upstream);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * What the files of pool/ share: the process-wide state and a worker's.
  *
- * Owns: struct pools: the lists of upstreams and sets (control thread), the bounds (any thread), the table of workers (each
- * writes its own entry). struct pool_worker: its worker's alone, but for env, which siblings read.
+ * Owns: struct pools: the lists of upstreams and sets (control thread), the bounds (any thread), the table of
+ * workers (each writes its own entry). struct pool_worker: its worker's alone, but for env, which siblings read.
  */
 #ifndef EVENKEEL_POOL_POOLS_H
 #define EVENKEEL_POOL_POOLS_H
@@ -18,8 +18,8 @@
 #include "pool/upstream.h"
 #include "steady/bound.h"
 
-/* Dials in flight at most: of a worker, and of a worker at one endpoint. A burst beyond waits in line: handshakes collapse rather
-   than pile up. */
+/* Dials in flight at most: of a worker, and of a worker at one endpoint. A burst beyond waits in line:
+   handshakes collapse rather than pile up. */
 #define POOL_WORKER_DIALS 128
 #define POOL_SLOT_DIALS 32
 /* A sibling that does not answer an ask for so long is not waited for. */

@@ -134,8 +134,8 @@ void queue_offer(struct pool_worker *worker, struct upstream *upstream)
     call(worker, &upstream->own->seats[first.index], first.index);
 }
 
-/* What this seat leaves goes to another: from the first on, or when it was called itself to those behind it, so that an offer
-   nobody can use ends. */
+/* What this seat leaves goes to another: from the first on, or when it was called itself to those behind it, so
+   that an offer nobody can use ends. */
 static void pass_on(struct seat *seat, bool was_called)
 {
     struct upstream *upstream = seat->upstream;

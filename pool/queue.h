@@ -1,15 +1,16 @@
 /*
  * The queue of an upstream: exchanges that wait for a place or for a connection, over all workers.
  *
- * Owns: per worker a seat with two lines, of those admitted (they wait for a connection) and of newcomers (for a place in
- * flight); over all the count of who waits. Private to pool/. Thread: a seat belongs to its worker; the fields that say so are
- * atomic. Time base: the loop clock.
+ * Owns: per worker a seat with two lines, of those admitted (they wait for a connection) and of newcomers (for a
+ * place in flight); over all the count of who waits. Private to pool/. Thread: a seat belongs to its worker; the
+ * fields that say so are atomic. Time base: the loop clock.
  *
- * No wake-up is lost. Who frees capacity first frees it, then changes the rendezvous (endpoint->in_flight, or in_flight.used of
- * the upstream), then reads waiting_count. Who begins to wait first raises waiting_count, then changes every rendezvous (by
- * nothing), then looks for capacity. Both change the same variable, so one of them is first, and what it did before is seen by
- * the other: either the waiter finds the capacity or the freer finds the waiter.
- * Capacity is offered to one seat, the one that waits longest; it uses what it can and offers the rest to the next.
+ * No wake-up is lost. Who frees capacity first frees it, then changes the rendezvous (endpoint->in_flight, or
+ * in_flight.used of the upstream), then reads waiting_count. Who begins to wait first raises waiting_count, then
+ * changes every rendezvous (by nothing), then looks for capacity. Both change the same variable, so one of them is
+ * first, and what it did before is seen by the other: either the waiter finds the capacity or the freer finds the
+ * waiter. Capacity is offered to one seat, the one that waits longest; it uses what it can and offers the rest to
+ * the next.
  */
 #ifndef EVENKEEL_POOL_QUEUE_H
 #define EVENKEEL_POOL_QUEUE_H
@@ -19,7 +20,8 @@
 #include "pool/pools.h"
 #include "pool/upstream.h"
 
-/* How much longer another worker's exchange must have waited than this worker's own to go first: crossing threads costs. */
+/* How much longer another worker's exchange must have waited than this worker's own to go first: crossing
+   threads costs. */
 #define QUEUE_LOCAL_MS 5
 #define NOBODY_MS UINT64_MAX
 

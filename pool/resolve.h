@@ -1,7 +1,8 @@
 /*
  * Names to addresses, blocking but bounded.
  *
- * Owns: a thread per lookup, left behind when the wait is over. Private to pool/. Thread: control. Spec: getaddrinfo(3).
+ * Owns: a thread per lookup, left behind when the wait is over. Private to pool/. Thread: control. Spec:
+ * getaddrinfo(3).
  */
 #ifndef EVENKEEL_POOL_RESOLVE_H
 #define EVENKEEL_POOL_RESOLVE_H

@@ -1,17 +1,18 @@
 /*
  * Upstreams and endpoints at run time: what is shared by all workers and outlives a reload.
  *
- * Owns: struct upstream (one per configured name, kept over reloads), struct endpoint (one per upstream, hostname and
- * address, kept over reloads while tls settings stay the same), and per generation a set of views.
- * Thread: sets are built, retired and collected on the control thread; a worker reads the views it has adopted; counters are
+ * Owns: struct upstream (one per configured name, kept over reloads), struct endpoint (one per upstream, hostname
+ * and address, kept over reloads while tls settings stay the same), and per generation a set of views. Thread: sets
+ * are built, retired and collected on the control thread; a worker reads the views it has adopted; counters are
  * atomics. Errors: enum upstream_result plus words for the log.
  *
  * Life of a set: upstream_set_build() -> every worker calls pool_worker_adopt() -> upstream_set_retire(previous).
  * A retired set is freed by pools_collect() once no upstream that is gone from the present set has anything in flight.
  *
- * What a worker may hold: an upstream from the present view, or as long as an exchange of the worker is admitted to it or
- * queued (views[worker] is not NULL then); its view only within a pass, as adopting replaces it; an endpoint from the present
- * view, or as long as a lease or a pending request is at it. An endpoint to avoid is only compared.
+ * What a worker may hold: an upstream from the present view, or as long as an exchange of the worker is admitted to
+ * it or queued (views[worker] is not NULL then); its view only within a pass, as adopting replaces it; an endpoint
+ * from the present view, or as long as a lease or a pending request is at it. An endpoint to avoid is only
+ * compared.
  */
 #ifndef EVENKEEL_POOL_UPSTREAM_H
 #define EVENKEEL_POOL_UPSTREAM_H
@@ -41,9 +42,9 @@ struct upstream_view {
 /* Persistent by name. */
 struct upstream {
     const char *name;
-    struct upstream_view *views
-        [POOL_MAX_WORKERS]; /* [worker index]: the view that worker has adopted, the last one it was in
-                                                      while exchanges of it are left, else NULL; written by that worker */
+    /* [worker index]: the view that worker has adopted; the last one it was in while exchanges of the worker are
+       left; else NULL. Written by that worker. */
+    struct upstream_view *views[POOL_MAX_WORKERS];
     struct bound in_flight;       /* exchanges admitted; limit from limits.in_flight */
     struct bound queued;          /* queue slots taken; limit from limits.queue */
     uint64_t turn;                /* round robin (atomic) */
@@ -61,16 +62,17 @@ struct pools; /* process-wide state of pool/ */
 enum upstream_result { UPSTREAM_OK, UPSTREAM_UNRESOLVED, UPSTREAM_NO_MEMORY };
 const char *upstream_result_name(enum upstream_result result);
 
-/* fds: the process's bound on file descriptors; taken before every socket. Registers the bounds of pool/ (dials_in_flight,
-   idle_connections, upstream_connections, ...) in the registry. */
+/* fds: the process's bound on file descriptors; taken before every socket. Registers the bounds of pool/
+   (dials_in_flight, idle_connections, upstream_connections, ...) in the registry. */
 /* NULL when memory is exhausted. */
 struct pools *pools_create(unsigned worker_count, struct bound_registry *registry,
                            struct bound *fds);
 /* After every worker's pool has been freed. */
 void pools_free(struct pools **pools);
 
-/* Builds the views of a generation; keeps upstreams and endpoints that are already known. Names are resolved here, blocking
-   (bounded by timeouts.resolve), only for endpoints not known yet. On failure `why` (>= 256 bytes) says which name failed and how. */
+/* Builds the views of a generation; keeps upstreams and endpoints that are already known. Names are resolved
+   here, blocking (bounded by timeouts.resolve), only for endpoints not known yet. On failure `why` (>= 256
+   bytes) says which name failed and how. */
 __attribute__((warn_unused_result)) enum upstream_result upstream_set_build(
     struct pools *pools, struct settings *settings, struct upstream_set **ret_set, char *why,
     size_t why_bytes);
@@ -97,7 +99,8 @@ struct endpoint_figures {
     uint64_t dials, dial_failures, reused, fresh, handed_over;
     uint64_t closed[8]; /* by enum lease_close_reason */
 };
-/* Brings the bounds whose use workers count (idle_connections) up to date, before the registry is read (control thread). */
+/* Brings the bounds whose use workers count (idle_connections) up to date, before the registry is read (control
+   thread). */
 void pools_publish(struct pools *pools);
 /* Calls back for every endpoint of the newest settings (control thread). Publishes, too. */
 typedef void endpoint_figures_fn(const struct endpoint_figures *figures, void *owner);

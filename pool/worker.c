@@ -113,8 +113,8 @@ static void each_slot(struct pool_worker *worker, const struct upstream_set *set
             each(slot_of(worker, set->views[v].endpoints[e]), set->views[v].settings);
 }
 
-/* Takes over the settings. Limits of the process are set by each worker in its turn: the last one to adopt has the last word,
-   and all that adopt a set say the same. */
+/* Takes over the settings. Limits of the process are set by each worker in its turn: the last one to adopt has
+   the last word, and all that adopt a set say the same. */
 static void adopt_settings(struct endpoint_slot *slot, const struct upstream_settings *settings)
 {
     struct pool_worker *worker = slot->worker;

@@ -39,7 +39,8 @@ __attribute__((warn_unused_result)) enum stream_result stream_send(struct stream
 __attribute__((warn_unused_result)) enum stream_result stream_probe(struct stream *stream);
 /* Ends our direction (shutdown(SHUT_WR), later close_notify before it). */
 void stream_end(struct stream *stream);
-/* Closes the descriptor; closing a closed stream is fine. `reset`: discard unsent bytes and send RST, so that the other side sees a break. */
+/* Closes the descriptor; closing a closed stream is fine. `reset`: discard unsent bytes and send RST, so that
+   the other side sees a break. */
 void stream_close(struct stream *stream, bool reset);
 /* True when bytes may be spliced past user space (plain). */
 bool stream_spliceable(const struct stream *stream);

@@ -91,6 +91,19 @@ static void round_robin_gives_each_its_weight_in_every_round_and_spreads_it(void
     chooser_end(&chooser);
 }
 
+static void round_robin_follows_small_weights_too(void **state)
+{
+    struct chooser chooser;
+    size_t counts[2] = {0};
+    (void)state;
+    chooser_init(&chooser, WEIGHTED(A, 2) AND B, "round_robin");
+    for (int i = 0; i < 30; i++)
+        counts[pick(&chooser, NULL)]++;
+    assert_int_equal(counts[0], 20);
+    assert_int_equal(counts[1], 10);
+    chooser_end(&chooser);
+}
+
 static void least_in_flight_finds_the_least_loaded_for_its_weight(void **state)
 {
     struct chooser chooser;
@@ -230,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_robin_takes_each_in_turn),
         cmocka_unit_test(round_robin_gives_each_its_weight_in_every_round_and_spreads_it),
+        cmocka_unit_test(round_robin_follows_small_weights_too),
         cmocka_unit_test(least_in_flight_finds_the_least_loaded_for_its_weight),
         cmocka_unit_test(equally_loaded_endpoints_share),
         cmocka_unit_test(two_choices_never_take_the_most_loaded),

@@ -146,6 +146,45 @@ static void a_vain_ask_at_max_fails_as_full(void **state)
     two_end(&two);
 }
 
+static void without_a_descriptor_a_vain_ask_fails(void **state)
+{
+    struct two two;
+    (void)state;
+    two_init(&two, 2, "");
+    rest(&two, 0, 1);
+    struct rig_attempt attempt = {0};
+    assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
+    struct lease *gone = rig_leased(&two.rig, 0, two.endpoint);
+    bound_set_limit(&two.rig.fds, 1);
+    rig_await(&two.rig, attempt.failed);
+    assert_int_equal(attempt.failure, DIAL_NO_FD);
+    assert_int_equal(rig_figures(&two.rig, two.endpoint).open, 1);
+    lease_return(pool_at(&two, 0), &gone);
+    two_end(&two);
+}
+
+/* As if epoll had no room for the descriptor that was handed over. */
+static void a_connection_that_cannot_be_watched_is_closed_and_another_dialled(void **state)
+{
+    struct two two;
+    (void)state;
+    two_init(&two, 2, "");
+    rest(&two, 0, 1);
+    struct rig_attempt attempt = {0};
+    assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
+    struct connection *asking = TAILQ_FIRST(&pool_at(&two, 1)->connections);
+    assert_int_equal(mailbox_drain(two.rig.workers[0].mailbox, &two.rig.workers[0]), 1);
+    assert_true(asking->handed_fd >= 0);
+    assert_int_equal(dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), asking->handed_fd),
+                     asking->handed_fd);
+    rig_await(&two.rig, attempt.lease != NULL);
+    assert_false(attempt.lease->reused);
+    assert_int_equal(rig_figures(&two.rig, two.endpoint).open, 1);
+    assert_int_equal(bound_used(&two.rig.fds), 1);
+    lease_return(pool_at(&two, 1), &attempt.lease);
+    two_end(&two);
+}
+
 static void a_sibling_that_does_not_answer_is_not_waited_for(void **state)
 {
     struct two two;
@@ -254,6 +293,8 @@ int main(void)
         cmocka_unit_test(no_more_is_asked_for_than_is_there),
         cmocka_unit_test(a_vain_ask_is_followed_by_a_dial),
         cmocka_unit_test(a_vain_ask_at_max_fails_as_full),
+        cmocka_unit_test(without_a_descriptor_a_vain_ask_fails),
+        cmocka_unit_test(a_connection_that_cannot_be_watched_is_closed_and_another_dialled),
         cmocka_unit_test(a_sibling_that_does_not_answer_is_not_waited_for),
         cmocka_unit_test(a_request_cancelled_while_asking_leaves_the_connection_with_the_asker),
         cmocka_unit_test(at_max_the_place_of_a_sibling_s_idle_connection_serves_a_fresh_dial),

@@ -481,6 +481,19 @@ static void an_upstream_that_comes_back_is_the_same(void **state)
     queued_end(&queued);
 }
 
+static void a_worker_may_go_with_a_turn_still_to_be_given(void **state)
+{
+    struct queued queued;
+    struct waiter first, second;
+    (void)state;
+    queued_init(&queued, 1, 1, 10, 10);
+    assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
+    assert_int_equal(arrive(&queued, 0, &second), ADMIT_QUEUED);
+    leave(&queued, &first);
+    queue_cancel(pool_at(&queued, 0), &second.slot);
+    queued_end(&queued);
+}
+
 /* Should a call be lost for a reason nobody thought of, the re-check finds the capacity. */
 static void the_recheck_finds_what_nobody_called_for(void **state)
 {
@@ -518,6 +531,7 @@ int main(void)
         cmocka_unit_test(what_the_oldest_cannot_use_is_offered_to_the_others),
         cmocka_unit_test(an_upstream_that_has_gone_stays_until_the_last_exchange_leaves),
         cmocka_unit_test(an_upstream_that_comes_back_is_the_same),
+        cmocka_unit_test(a_worker_may_go_with_a_turn_still_to_be_given),
         cmocka_unit_test(the_recheck_finds_what_nobody_called_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

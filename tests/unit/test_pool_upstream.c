@@ -139,6 +139,37 @@ static void a_name_that_cannot_be_resolved_fails_the_build_and_changes_nothing(v
     rig_end(&rig);
 }
 
+static void too_many_endpoints_or_upstreams_fail_the_build(void **state)
+{
+    struct rig rig;
+    struct upstream_set *set = NULL;
+    char why[256] = "";
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig.pools->lookup = lookup;
+    bound_set_limit(&rig.pools->endpoints, 50);
+    struct settings *settings = one_endpoint("many:80", "");
+    assert_int_equal(upstream_set_build(rig.pools, settings, &set, why, sizeof(why)),
+                     UPSTREAM_NO_MEMORY);
+    assert_non_null(strstr(why, "many:80"));
+    assert_int_equal(bound_used(&rig.pools->endpoints), 0);
+    bound_set_limit(&rig.pools->upstreams, 0);
+    assert_int_equal(upstream_set_build(rig.pools, settings, &set, why, sizeof(why)),
+                     UPSTREAM_NO_MEMORY);
+    assert_non_null(strstr(why, "\"app\""));
+    settings_put(&settings);
+    rig_end(&rig);
+}
+
+static void names_are_there_for_all_results(void **state)
+{
+    (void)state;
+    for (int i = UPSTREAM_OK; i <= UPSTREAM_NO_MEMORY; i++)
+        assert_string_not_equal(upstream_result_name((enum upstream_result)i), "unknown");
+    for (int i = RESOLVE_OK; i <= RESOLVE_NO_MEMORY; i++)
+        assert_string_not_equal(resolve_result_name((enum resolve_result)i), "unknown");
+}
+
 static void a_lookup_that_takes_too_long_is_left_behind(void **state)
 {
     struct rig rig;
@@ -409,6 +440,8 @@ int main(void)
         cmocka_unit_test(a_name_with_too_many_addresses_is_cut),
         cmocka_unit_test(a_literal_address_is_not_looked_up),
         cmocka_unit_test(a_name_that_cannot_be_resolved_fails_the_build_and_changes_nothing),
+        cmocka_unit_test(too_many_endpoints_or_upstreams_fail_the_build),
+        cmocka_unit_test(names_are_there_for_all_results),
         cmocka_unit_test(a_lookup_that_takes_too_long_is_left_behind),
         cmocka_unit_test(an_unchanged_endpoint_is_kept_without_a_lookup),
         cmocka_unit_test(other_tls_settings_make_other_endpoints),
