@@ -72,8 +72,6 @@ libproxy_a_SOURCES = \
 	%D%/http_head.c \
 	%D%/http_head.h
 
-program_libs = $(LIBEVENT_LIBS) $(OPENSSL_LIBS) $(LIBCONFIG_LIBS)
-
 sbin_PROGRAMS += evenkeel
 evenkeel_SOURCES = %D%/main.c
-evenkeel_LDADD = libproxy.a libpool.a libtls.a libconf.a libsteady.a $(program_libs)
+evenkeel_LDADD = $(proxy_archives) $(program_libs)

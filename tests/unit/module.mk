@@ -59,13 +59,6 @@ unit_tests = $(steady_tests) $(conf_tests) $(breaker_tests) $(tls_tests) $(pool_
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
-steady_archives = libsteady.a
-conf_archives = libconf.a $(steady_archives)
-breaker_archives = libbreaker.a $(conf_archives)
-tls_archives = libtls.a $(conf_archives)
-pool_archives = libpool.a $(tls_archives)
-proxy_archives = libproxy.a libbreaker.a $(pool_archives)
-
 # What our parser and others make of the same messages.
 check_PROGRAMS += %D%/h1_tell
 TESTS += %D%/h1_differential.py
