@@ -20,13 +20,12 @@
 enum field_flag {
     FIELD_HOP = 1 << 0,        /* hop-by-hop: never forwarded */
     FIELD_FRAMING = 1 << 1,    /* framing: written anew by the serialiser */
-    FIELD_SINGLE = 1 << 2,     /* a second one is an error */
-    FIELD_ROUTING = 1 << 4,    /* written anew with the request line */
+    FIELD_ROUTING = 1 << 2,    /* written anew with the request line */
     FIELD_NO_TRAILER = 1 << 3, /* dropped from trailers (RFC 9110 6.5.1) */
 };
 
 #define FIELD_NAMES(X)                                                                       \
-    X(HOST, "host", FIELD_SINGLE | FIELD_ROUTING | FIELD_NO_TRAILER, 0)                      \
+    X(HOST, "host", FIELD_ROUTING | FIELD_NO_TRAILER, 0)                                     \
     X(CONTENT_LENGTH, "content-length", FIELD_FRAMING | FIELD_NO_TRAILER,                    \
       FIELD_FRAMING | FIELD_NO_TRAILER)                                                      \
     X(TRANSFER_ENCODING, "transfer-encoding", FIELD_FRAMING | FIELD_NO_TRAILER,              \

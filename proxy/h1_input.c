@@ -19,14 +19,9 @@ const char *h1_input_pad(struct h1_input *input, const char *at)
     return (const char *)((uintptr_t)input->base + offset);
 }
 
-bool h1_input_grown(const char *bytes, size_t length, uint32_t limit_bytes, size_t *scanned)
+size_t h1_input_scan(const char *bytes, size_t length, size_t scanned)
 {
-    if (*scanned == 0 || *scanned > length || length >= limit_bytes)
-        return true;
-    const char *end = bytes + length;
-    const char *stop = h1_scan(bytes + *scanned, end, H1_CHAR_VALUE);
-    if (stop < end && (*stop != '\r' || end - stop > 1))
-        return true;
-    *scanned = (size_t)(stop - bytes);
-    return false;
+    const char *end = bytes + h1_input_scanned(bytes, length);
+    const char *stop = h1_scan(bytes + scanned, end, H1_CHAR_VALUE);
+    return stop < end ? (size_t)(stop - bytes) : length;
 }

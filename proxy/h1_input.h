@@ -64,14 +64,27 @@ static inline bool h1_input_is_end(const struct h1_input *input, const char *at)
     return h1_input_offset(input, at) == input->end;
 }
 
-/* Whether what came since *scanned ends a line, or spoils one; moves *scanned on if not. So a head is parsed at most once
-   for each of its lines, however it arrives, and a line is judged when it is whole. */
-bool h1_input_grown(const char *bytes, size_t length, uint32_t limit_bytes, size_t *scanned);
-
 /* Where the next call may go on looking: before a CR whose LF is yet to come. */
 static inline size_t h1_input_scanned(const char *bytes, size_t length)
 {
     return length && bytes[length - 1] == '\r' ? length - 1 : length;
+}
+
+/* Where the bytes from `scanned` on end a line, or spoil one, or their end if they do neither. */
+size_t h1_input_scan(const char *bytes, size_t length, size_t scanned);
+
+/* Whether what came since *scanned is worth parsing; moves *scanned on if not. So a head is parsed at most once for each of
+   its lines, however it arrives, and a line is judged when it is whole. */
+static inline bool h1_input_grown(const char *bytes, size_t length, uint32_t limit_bytes,
+                                  size_t *scanned)
+{
+    if (*scanned == 0 || *scanned > length || length >= limit_bytes)
+        return true;
+    size_t stop = h1_input_scan(bytes, length, *scanned);
+    if (stop < length)
+        return true;
+    *scanned = h1_input_scanned(bytes, length);
+    return false;
 }
 
 #endif

@@ -13,7 +13,7 @@
 
 #include "proxy/http_head.h"
 
-/* cause, status to a client (requests), name for logs and metrics, section */
+/* cause, status to a client (requests), name for logs and metrics */
 #define H1_RESULTS(X)                                                    \
     X(OK, 0, "ok")                                                       \
     X(INCOMPLETE, 0, "incomplete")                                       \
@@ -61,10 +61,11 @@ struct h1_limits {
 };
 
 /* Parses a request head at bytes[0..length). Leading empty lines are the caller's to skip (h1_skip_empty_lines).
-   head->fields and head->field_limit are set by the caller; everything else is written here. INCOMPLETE: call again with
-   more bytes from the start (`*scanned` remembers how far the search for the end of the head got, so that byte-by-byte arrival is
-   linear; start with 0). The head's spans are relative to head->base = bytes. Fields that must not be forwarded have
-   drop = 1 (hop-by-hop, framing, nominated by Connection). */
+   head->fields and head->field_limit are set by the caller; everything else is written here, as far as it was understood.
+   INCOMPLETE: call again with more bytes from the start. `*scanned` remembers how far was looked (start with 0): a head is
+   parsed anew at most once for each of its lines, however it arrives, and the verdict is that of the whole. The head's
+   spans are relative to head->base = bytes. Fields that must not be forwarded as they are have drop = 1 (hop-by-hop,
+   framing, Host, nominated by Connection). */
 __attribute__((warn_unused_result)) enum h1_result h1_parse_request(const char *bytes,
                                                                     size_t length,
                                                                     const struct h1_limits *limits,

@@ -262,7 +262,7 @@ static void drop_nominated(struct http_head *head, const struct element *option)
         return;
     for (unsigned i = 0; i < head->field_count; i++) {
         struct http_field *field = &head->fields[i];
-        if (field->name_bytes == option->bytes && field->id == FIELD_OTHER &&
+        if (field->name_bytes == option->bytes &&
             field_name_equal(head->base + field->name_at, option->at, option->bytes))
             field->drop = 1;
     }

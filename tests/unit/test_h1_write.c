@@ -121,6 +121,10 @@ static void hop_by_hop_fields_stay_here(void **state)
 static void odd_lines_are_written_straight(void **state)
 {
     (void)state;
+    assert_becomes("GET / HTTP/1.1\r\nHost: h\r\nX-A: 1 \r\nX-B: 2\r\n\r\n", false,
+                   "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nX-B: 2\r\n\r\n");
+    assert_becomes("GET / HTTP/1.1\r\nHost: h\r\nX-A:1\r\nX-B: 2\r\n\r\n", false,
+                   "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nX-B: 2\r\n\r\n");
     assert_becomes(
         "GET / HTTP/1.1\r\nHost: h\r\nX-A:1\r\nX-B: 2 \r\nX-C:\t3\r\nX-D:\r\nX-E: 5\r\n\r\n", false,
         "GET / HTTP/1.1\r\nHost: h\r\nX-A: 1\r\nX-B: 2\r\nX-C: 3\r\nX-D: \r\nX-E: 5\r\n\r\n");
