@@ -416,7 +416,8 @@ static bool attempt_read_once(struct exchange *exchange)
         room = attempt->in->bytes + attempt->in->begin;
         got = buf_length(attempt->in);
     }
-    return attempt_feed(exchange, room, got) && !attempt->drained;
+    /* where more is awaited, only the socket says that nothing comes: libevent does not tell an error from readiness */
+    return attempt_feed(exchange, room, got);
 }
 
 static void attempt_read(struct exchange *exchange)

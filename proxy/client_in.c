@@ -28,10 +28,12 @@ static enum stream_result client_receive(struct client *client, struct input *re
     enum stream_result result = stream_recv(&client->stream, room, room_bytes, &got);
     if (result != STREAM_OK) {
         client->readable = result != STREAM_BLOCKED;
+        client->suspect = false;
         return result;
     }
     /* a short read emptied the socket: the next edge will tell, unless the end is already known to follow */
     client->readable = got == room_bytes || client->saw_end;
+    client->suspect = !client->readable;
     stat_add(&worker->stats.client_bytes_in, got);
     if (client->in != NULL) {
         client->in->end += (uint32_t)got;
@@ -51,7 +53,10 @@ static enum stream_result client_input(struct client *client, struct input *ret_
             (struct input){client->in->bytes + client->in->begin, buf_length(client->in), true};
         return STREAM_OK;
     }
-    if (!client->readable) {
+    /* libevent does not tell an error from readiness: where more is awaited, only the socket says that nothing comes */
+    bool awaits = client->state == CLIENT_HEAD || client->state == CLIENT_TUNNEL ||
+                  (client->state == CLIENT_EXCHANGE && !h1_body_done(&client->body));
+    if (!client->readable && !(client->suspect && awaits)) {
         return STREAM_BLOCKED;
     }
     return client_receive(client, ret_input);
@@ -241,15 +246,12 @@ static bool client_take_head(struct client *client)
     if (client->state == CLIENT_IDLE) {
         client_enter(client, CLIENT_HEAD);
     }
-    return client->readable;
+    return true;
 }
 
 /* A reset comes as readiness alone, without the mark of an end: look, but leave the bytes of the next request where they are. */
-static bool client_is_gone(struct client *client)
+bool client_is_gone(struct client *client)
 {
-    if (!client->readable) {
-        return false;
-    }
     enum stream_result result = stream_probe(&client->stream);
     client->readable = result == STREAM_OK;
     return result != STREAM_OK && result != STREAM_BLOCKED;
@@ -267,7 +269,7 @@ static bool client_take_payload(struct client *client)
     const char *detail;
     if (h1_body_done(&client->body)) {
         /* whatever comes now belongs to the next request; but a client that leaves takes its exchange with it */
-        if (client->saw_end || client_is_gone(client)) {
+        if (client->saw_end || (client->readable && client_is_gone(client))) {
             client_lost(client, REASON_CLIENT_ABORT);
         }
         return false;

@@ -230,6 +230,11 @@ static int client_splice_fd(struct exchange *exchange)
     return client->stream.fd;
 }
 
+static bool client_gone(struct exchange *exchange)
+{
+    return client_is_gone(client_of(exchange));
+}
+
 static void client_finished(struct exchange *exchange, bool intact)
 {
     struct client *client = client_of(exchange);
@@ -264,5 +269,6 @@ const struct downstream_ops client_ops = {
     .end_raw = client_end_raw,
     .read_on = client_read_on,
     .splice_fd = client_splice_fd,
+    .gone = client_gone,
     .finished = client_finished,
 };

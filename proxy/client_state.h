@@ -42,6 +42,7 @@ struct client {
     struct ip_address address;
     uint8_t state;        /* enum client_state; written only by client_enter() */
     bool readable : 1;    /* the socket may hold bytes */
+    bool suspect : 1;     /* the last read came up short: an error may have come with it unseen */
     bool saw_end : 1;     /* the end follows what is readable */
     bool running : 1;     /* client_run() is on the stack */
     bool starved : 1;     /* `in` needs more bytes before it can be consumed further */
@@ -82,6 +83,9 @@ void client_refuse(struct client *client, enum exchange_reason reason, const cha
 
 /* client_in.c: does what can be done now with what has been received. */
 void client_run(struct client *client);
+
+/* Whether the client has reset or ended; its bytes stay where they are. */
+bool client_is_gone(struct client *client);
 
 /* client_out.c: sends what waits. False: the client is closed. */
 bool client_flush(struct client *client);

@@ -9,6 +9,9 @@
 #include "steady/check.h"
 #include "steady/deadline.h"
 
+/* A client that resets in the same breath as its request leaves no further event: an exchange that lasts looks once. */
+#define LOOK_AFTER_MS 250
+
 static void exchange_on_turn(struct queue_slot *slot);
 static void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms);
 static void exchange_admit(struct exchange *exchange, bool turn);
@@ -546,6 +549,10 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
     const struct attempt *attempt = &exchange->attempt;
     uint64_t due_ms = exchange->deadline_ms;
     *ret_reason = REASON_DEADLINE;
+    if (!exchange->looked) {
+        due_earlier(&due_ms, ret_reason, exchange->started_us / 1000, LOOK_AFTER_MS,
+                    REASON_CLIENT_ABORT);
+    }
     switch ((enum exchange_stage)exchange->stage) {
     case EXCHANGE_QUEUED:
         due_earlier(&due_ms, ret_reason, exchange->queued_ms, settings->limits.queue_wait_ms,
@@ -618,6 +625,15 @@ static void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
     uint64_t due_ms = exchange_due_ms(exchange, &reason);
     if (!deadline_passed(due_ms, now_ms)) {
         wheel_arm(&exchange->worker->wheel, timer, due_ms);
+        return;
+    }
+    if (!exchange->looked && reason == REASON_CLIENT_ABORT) {
+        exchange->looked = true;
+        if (exchange->downstream->gone(exchange)) {
+            exchange_finish(exchange, REASON_CLIENT_ABORT);
+        } else {
+            exchange_rearm(exchange);
+        }
         return;
     }
     if (exchange->stage == EXCHANGE_TUNNEL) {

@@ -49,6 +49,8 @@ struct downstream_ops {
     void (*read_on)(struct exchange *exchange);
     /* The socket, for splicing into; -1 when bytes must pass through user space or some are still waiting. */
     int (*splice_fd)(struct exchange *exchange);
+    /* Whether the client turns out to be gone, when asked. */
+    bool (*gone)(struct exchange *exchange);
     /* The exchange is over and about to be freed. intact: the response was sent whole, the connection may serve another. */
     void (*finished)(struct exchange *exchange, bool intact);
 };
@@ -108,6 +110,7 @@ struct exchange {
     bool continue_awaited;  /* the client waits for 100 (RFC 9110 10.1.1) */
     bool client_raw_ended;  /* a tunnel's direction from the client is over */
     bool intact;            /* the client has been given a whole response */
+    bool looked;            /* whether the client is still there has been asked */
     bool finished;
     bool request_id_kept; /* the request carries an id that may be believed; request_id is empty */
     bool trace_kept;      /* likewise its traceparent */
