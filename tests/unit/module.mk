@@ -25,8 +25,12 @@ conf_tests = \
 	%D%/test_conf_load
 
 breaker_tests = \
+	%D%/test_backoff \
+	%D%/test_breaker \
 	%D%/test_breaker_transcripts \
 	%D%/test_outcome_window \
+	%D%/test_retry_budget \
+	%D%/test_token_bucket \
 	%D%/test_window
 
 tls_tests = \
