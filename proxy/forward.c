@@ -133,7 +133,9 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
         case FIELD_TRACEPARENT:
             field->drop = !exchange->trace_kept && exchange->rules.traceparent;
             break;
-        case FIELD_MAX_FORWARDS: field->drop = counts_forwards(head) && max_forwards(head) != UINT64_MAX; break;
+        case FIELD_MAX_FORWARDS:
+            field->drop = counts_forwards(head) && max_forwards(head) != UINT64_MAX;
+            break;
         case FIELD_VIA: field->drop = exchange->rules.via; break;
         default: break;
         }

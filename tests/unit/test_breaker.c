@@ -520,17 +520,16 @@ static void open_times_spread_over_their_whole_range(void **state)
     assert_in_range(sum / ROUNDS, 246, 254);
 }
 
+/* Only where memory can be made to fail: a skipped test would look like a failed one in TAP. */
+#ifdef EVENKEEL_FAULT_INJECTION
 static void memory_that_is_not_there_is_told(void **state)
 {
     (void)state;
-#ifdef EVENKEEL_FAULT_INJECTION
     fault_arm(FAULT_ALLOC, 1);
     assert_null(breaker_create(1, NULL, NULL));
     assert_true(fault_disarm(FAULT_ALLOC));
-#else
-    skip();
-#endif
 }
+#endif
 
 int main(void)
 {
@@ -540,7 +539,9 @@ int main(void)
         cmocka_unit_test(eight_threads_calls_are_counted),
         cmocka_unit_test(a_ticket_is_reported_once),
         cmocka_unit_test(open_times_spread_over_their_whole_range),
+#ifdef EVENKEEL_FAULT_INJECTION
         cmocka_unit_test(memory_that_is_not_there_is_told),
+#endif
     };
     return cmocka_run_group_tests_name("breaker", tests, NULL, NULL);
 }

@@ -238,17 +238,16 @@ static void eight_threads_spend_exactly_the_budget(void **state)
     spend_by_threads(true);
 }
 
+/* Only where memory can be made to fail: a skipped test would look like a failed one in TAP. */
+#ifdef EVENKEEL_FAULT_INJECTION
 static void memory_that_is_not_there_is_told(void **state)
 {
     (void)state;
-#ifdef EVENKEEL_FAULT_INJECTION
     fault_arm(FAULT_ALLOC, 1);
     assert_null(retry_budget_create(1));
     assert_true(fault_disarm(FAULT_ALLOC));
-#else
-    skip();
-#endif
 }
+#endif
 
 int main(void)
 {
@@ -261,7 +260,9 @@ int main(void)
         cmocka_unit_test(a_budget_of_nothing_gives_nothing),
         cmocka_unit_test(random_use_is_decided_as_by_a_list),
         cmocka_unit_test(eight_threads_spend_exactly_the_budget),
+#ifdef EVENKEEL_FAULT_INJECTION
         cmocka_unit_test(memory_that_is_not_there_is_told),
+#endif
     };
     return cmocka_run_group_tests_name("retry_budget", tests, NULL, NULL);
 }
