@@ -91,7 +91,7 @@ static void the_cap_holds_over_any_minute(void **state)
     settings.budget_per_second = 100;
     settings.budget_per_minute_count = 50;
     struct retry_budget *budget = retry_budget_create(1);
-    uint64_t taken_ms[1000], count = 0;
+    uint64_t taken_ms[1000] = {0}, count = 0;
     struct rng rng;
     rng_init(&rng, unit_seed());
     for (uint64_t now_ms = 100000; now_ms < 700000; now_ms += rng_below(&rng, 700)) {
