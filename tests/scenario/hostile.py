@@ -7,8 +7,8 @@ import socket
 import threading
 import time
 
-from harness import (SANITIZED, Bystander, Client, Interrupted, NginxOrigin, RawOrigin, check, check_equal, eventually, patient, run,
-                     scaled, scenario, start_proxy)
+from harness import (SANITIZED, Bystander, Client, Interrupted, NginxOrigin, Process, RawOrigin, check, check_equal,
+                     eventually, patient, run, scaled, scenario, start_proxy)
 
 BOTH = ("evenkeel", "nginx")
 
@@ -129,7 +129,7 @@ def idle_crowd(s):
     origin = NginxOrigin(s)
     proxy = start_proxy(s, origin, {"limits": {"clients": 15000}, "listeners": {"web": {"timeouts": {"idle": "60s"}}}})
     asks(proxy)
-    bystander = Bystander(s, proxy)
+    bystander = Bystander(s, proxy, origin)
     with returns_to_start(proxy, origin, 1024 + count // 2):
         before = proxy.memory_kib()
         with Crowd() as crowd:
@@ -177,7 +177,7 @@ def slow_heads(s):
     origin = NginxOrigin(s)
     proxy = start_proxy(s, origin, {"listeners": {"web": {"timeouts": {"head": "2s"}}}})
     asks(proxy)
-    bystander = Bystander(s, proxy)
+    bystander = Bystander(s, proxy, origin)
     with returns_to_start(proxy, origin, 2048):
         with Crowd() as crowd:
             crowd.open(proxy, count)
@@ -201,14 +201,18 @@ def slow_heads(s):
 @scenario("slowloris: bodies that never come hold their connections, or the origin's", proxies=BOTH)
 def slow_bodies(s):
     count = scaled(200, 2000)
-    origin = NginxOrigin(s)
-    proxy = start_proxy(s, origin, {"listeners": {"web": {"timeouts": {"body": "1s"}}}, "upstreams": {"app": {
-        "limits": {"in_flight": 4096}, "pool": {"max": 4096, "warm_min": 0}, "timeouts": {"first_byte": "30s"}}}})
+    origin, calm = NginxOrigin(s), NginxOrigin(s, "calm")
+    proxy = start_proxy(s, origin, {
+        "listeners": {"web": {"timeouts": {"body": "1s"}}},
+        "upstreams": {"app": {"limits": {"in_flight": 4096}, "pool": {"max": 4096, "warm_min": 0},
+                              "timeouts": {"first_byte": "30s", "connect": "10s"}},
+                      "calm": {"endpoints": [calm.address]}},
+        "routes": [{"name": "calm", "path_prefix": "/hello", "upstream": "calm"}, {"name": "all", "upstream": "app"}]})
     asks(proxy)
-    bystander = Bystander(s, proxy)
+    bystander = Bystander(s, proxy, calm)
     with Crowd() as crowd:
         crowd.open(proxy, count)
-        crowd.send(b"POST /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nbegin")
+        crowd.send(b"PUT /put/y HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nbegin")
         crowd.wait_until_closed(6)
     with Crowd() as crowd:
         crowd.open(proxy, count)
@@ -235,7 +239,7 @@ def never_read(s):
         crowd.send(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
         crowd.wait_until_readable()
     eventually(lambda: not towards(proxy, origin), "the first crowd is gone")
-    bystander = Bystander(s, proxy)
+    bystander = Bystander(s, proxy, calm)
     with returns_to_start(proxy, origin, 2048):
         before = proxy.memory_kib()
         with Crowd() as crowd:
@@ -330,26 +334,17 @@ def churn(s):
             check_equal(proxy.get("/hello").status, 200, "status afterwards")
 
 
-@scenario("one client in many takes the workers away from the others")
+@scenario("one client in many takes the workers away from the others", proxies=BOTH)
 def one_busy_client(s):
-    origin = RawOrigin(s)
-    origin.on("/hello", status=200, body=b"hello\n")
-    origin.on("/stream", lambda connection, _: connection.send(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 268435456\r\n\r\n") and [
-            connection.send(b"x" * (1 << 20)) for _ in range(256)])
-    proxy = start_proxy(s, origin, {"workers": 1})
-    bystander = Bystander(s, proxy)
-
-    def swallow():
-        with proxy.client() as client:
-            client.send("GET /stream HTTP/1.1\r\nHost: h\r\n\r\n")
-            client.response(sink=len)
-
-    readers = [threading.Thread(target=swallow, daemon=True) for _ in range(2)]
-    for reader in readers:
-        reader.start()
-    for reader in readers:
-        reader.join(patient(20))
+    origin, calm = NginxOrigin(s), NginxOrigin(s, "calm")
+    origin.publish("large", scaled(512 << 20, 4 << 30))
+    proxy = start_proxy(s, origin, {
+        "workers": 1, "upstreams": {"calm": {"endpoints": [calm.address]}},
+        "routes": [{"name": "calm", "path_prefix": "/hello", "upstream": "calm"}, {"name": "all", "upstream": "app"}]})
+    bystander = Bystander(s, proxy, calm)
+    busy = [Process(s, f"curl-{number}", ["curl", "-s", "-o", "/dev/null", f"{proxy.url}/large"]) for number in range(2)]
+    for each in busy:
+        check_equal(each.wait(30), 0, "exit code of curl")
     s.note(bystander.expect_unharmed())
 
 

@@ -66,7 +66,7 @@ class NginxOrigin(_Server):
         port = scenario.port()
         config = scenario.write(f"{name}.conf", nginx_file(f"""
             server {{
-                listen 127.0.0.1:{port} reuseport;
+                listen 127.0.0.1:{port} reuseport backlog=4096;
                 root {self.root};
                 location = /hello {{ return 200 "hello\\n"; }}
                 location /put/ {{ dav_methods PUT; client_max_body_size 0; }}
