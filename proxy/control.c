@@ -23,6 +23,8 @@
 /* Descriptors kept back for what is not counted: epoll, eventfds, logs, the admin's connections, resolving. Per worker three more. */
 #define FD_RESERVE 64
 #define FD_RESERVE_PER_WORKER 4
+/* An eighth of the descriptors is kept from clients, so that those who are in can be served. */
+#define UPSTREAM_FDS_SHARE 8
 /* Clients beyond limits.clients that are being told so. */
 #define REFUSALS_LIMIT 256
 /* Share of the memory budget that buffers may take. */
@@ -75,6 +77,7 @@ static void control_init_bounds(struct control *control)
     bound_init(&bounds->buffers_bytes, "buffers_bytes", NULL,
                (uint64_t)((double)control->memory_budget_bytes * BUFFERS_MEMORY_SHARE));
     bound_init(&bounds->fds, "fds", NULL, usable);
+    bounds->upstream_fds_count = usable / UPSTREAM_FDS_SHARE;
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
     bound_init(&control->generations, "generations", NULL, 2);
     bound_registry_init(&control->registry);
@@ -259,6 +262,20 @@ static bool control_start_everything(struct control *control)
 
 /* ---- end ---- */
 
+/* Workers speak to each other to the last: what is still under way arrives before any of them is freed. */
+static void control_settle(struct control *control)
+{
+    uint64_t delivered_count;
+    do {
+        delivered_count = 0;
+        for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
+            if (control->workers[i] != NULL) {
+                delivered_count += worker_settle(control->workers[i]);
+            }
+        }
+    } while (delivered_count > 0);
+}
+
 static void control_stop(struct control *control)
 {
     for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
@@ -267,6 +284,7 @@ static void control_stop(struct control *control)
             worker_join(control->workers[i]);
         }
     }
+    control_settle(control);
     /* answers that were still under way */
     if (control->mailbox != NULL) {
         mailbox_drain(control->mailbox, control);

@@ -206,11 +206,11 @@ static void exchange_try(struct exchange *exchange, bool turn)
     switch (result) {
     case LEASE_READY: break; /* sent already; the exchange may even be over */
     case LEASE_PENDING: exchange_enter(exchange, EXCHANGE_CONNECTING); break;
+    case LEASE_NO_FD: exchange_fail(exchange, REASON_NO_DESCRIPTORS, NULL); break;
     case LEASE_FULL:
         exchange_queue(exchange,
                        upstream_wait(worker->pool, exchange->upstream, &exchange->slot, turn));
         break;
-    case LEASE_NO_FD: exchange_fail(exchange, REASON_NO_DESCRIPTORS, NULL); break;
     }
 }
 
@@ -237,7 +237,15 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
     case DIAL_REFUSED: exchange_fail(exchange, REASON_CONNECT_REFUSED, NULL); break;
     case DIAL_TIMEOUT: exchange_fail(exchange, REASON_CONNECT_TIMEOUT, NULL); break;
     case DIAL_NO_FD: exchange_fail(exchange, REASON_NO_DESCRIPTORS, NULL); break;
-    case DIAL_RETIRED: exchange_fail(exchange, REASON_UPSTREAM_REMOVED, NULL); break;
+    case DIAL_RETIRED:
+        /* a reload took the endpoint away meanwhile: another one, once */
+        if (exchange->moved) {
+            exchange_fail(exchange, REASON_UPSTREAM_REMOVED, NULL);
+        } else {
+            exchange->moved = true;
+            exchange_try(exchange, true);
+        }
+        break;
     case DIAL_FULL:
         /* nothing was tried: back to the front of the queue */
         exchange->attempts_count--;

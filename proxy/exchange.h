@@ -110,6 +110,7 @@ struct exchange {
     bool continue_awaited;  /* the client waits for 100 (RFC 9110 10.1.1) */
     bool client_raw_ended;  /* a tunnel's direction from the client is over */
     bool intact;            /* the client has been given a whole response */
+    bool moved;             /* its endpoint left the settings, and it went to another */
     bool looked;            /* whether the client is still there has been asked */
     bool finished;
     bool request_id_kept; /* the request carries an id that may be believed; request_id is empty */

@@ -254,7 +254,9 @@ static void listener_on_readable(evutil_socket_t fd, short what, void *arg)
     struct worker *worker = listener->worker;
     (void)what;
     for (int i = 0; i < LISTENER_TURN_ACCEPTS; i++) {
-        if (!bound_take(&worker->env.bounds->fds, 1)) {
+        struct bound *fds = &worker->env.bounds->fds;
+        bool left = bound_used(fds) + worker->env.bounds->upstream_fds_count < bound_limit(fds);
+        if (!left || !bound_take(fds, 1)) {
             listener_pause(listener);
             return;
         }

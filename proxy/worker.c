@@ -113,6 +113,16 @@ enum worker_result worker_start(struct worker *worker)
     return WORKER_OK;
 }
 
+uint64_t worker_settle(struct worker *worker)
+{
+    CHECK(!worker->started);
+    uint64_t delivered_count = mailbox_drain(worker->mailbox, worker);
+    listeners_close(worker);
+    clients_close_all(worker);
+    graveyard_empty(&worker->graveyard, worker);
+    return delivered_count;
+}
+
 void worker_free(struct worker **worker_pointer)
 {
     struct worker *worker = *worker_pointer;

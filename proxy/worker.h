@@ -57,6 +57,7 @@ struct shared_bounds {
     struct bound exchanges;
     struct bound buffers_bytes;
     struct bound fds;
+    uint64_t upstream_fds_count; /* of fds, not for clients: what is accepted can be served */
     struct bound pipes;
 };
 
@@ -117,7 +118,9 @@ __attribute__((warn_unused_result)) enum worker_result worker_create(const struc
                                                                      struct worker **ret_worker);
 /* Starts the thread. */
 __attribute__((warn_unused_result)) enum worker_result worker_start(struct worker *worker);
-/* After the thread has ended (worker_join). NULL is fine. */
+/* After all threads have ended, or none was started: delivers what the mailbox holds; returns how many messages. */
+uint64_t worker_settle(struct worker *worker);
+/* After worker_join() and once worker_settle() finds nothing at any worker. NULL is fine. */
 void worker_free(struct worker **worker);
 
 /* From the control thread. adopt: the worker answers with `adopted` to env.control; drain: with `closed` once it no
