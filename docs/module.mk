@@ -7,6 +7,7 @@ EXTRA_DIST += %D%/internals/benchmark.md
 EXTRA_DIST += %D%/operations.md
 EXTRA_DIST += %D%/internals/build.md
 EXTRA_DIST += %D%/internals/engine.md
+EXTRA_DIST += %D%/internals/http1.md
 EXTRA_DIST += %D%/internals/pool.md
 EXTRA_DIST += %D%/internals/steady.md
 
