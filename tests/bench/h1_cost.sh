@@ -2,6 +2,9 @@
 # h1_cost.sh PROGRAM: instructions per call of each row of h1_cost.c, by callgrind.
 set -eu
 
+program=${1:?}
+command -v valgrind >/dev/null || { echo "h1_cost: valgrind not found (Debian package: valgrind)" >&2; exit 1; }
+
 # counted ROW COUNT
 counted()
 {
@@ -9,7 +12,10 @@ counted()
         sed -n 's/.*Collected : //p'
 }
 
-program=${1:?}
 "$program" | while read -r row bytes; do
-    printf '%-16s %5d bytes %6d instructions\n' "$row" "$bytes" $((($(counted "$row" 1100) - $(counted "$row" 100)) / 1000))
+    few=$(counted "$row" 100)
+    many=$(counted "$row" 1100)
+    [ "${many:-0}" -gt "${few:-0}" ] ||
+        { echo "h1_cost: callgrind cannot run $program (built with sanitizers?)" >&2; exit 1; }
+    printf '%-16s %5d bytes %6d instructions\n' "$row" "$bytes" $(((many - few) / 1000))
 done
