@@ -12,6 +12,9 @@
 /* A client that resets in the same breath as its request leaves no further event: an exchange that lasts looks once. */
 #define LOOK_AFTER_MS 250
 
+/* How often an exchange that got no descriptor asks again. */
+#define FD_RETRY_MS 20
+
 static void exchange_on_turn(struct queue_slot *slot);
 static void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms);
 static void exchange_admit(struct exchange *exchange, bool turn);
@@ -183,6 +186,17 @@ static void exchange_admit(struct exchange *exchange, bool turn)
     exchange_try(exchange, turn);
 }
 
+/* Descriptors come free anywhere in the process, and nobody tells: asks again from time to time, within the queue's wait. */
+static void exchange_await_fd(struct exchange *exchange)
+{
+    if (exchange->queue_us < 0) {
+        exchange->queue_us = 0;
+        exchange->queued_ms = exchange_now_ms(exchange);
+    }
+    exchange->fd_awaited = true;
+    exchange_enter(exchange, EXCHANGE_QUEUED);
+}
+
 static void exchange_on_turn(struct queue_slot *slot)
 {
     struct exchange *exchange = (struct exchange *)((char *)slot - offsetof(struct exchange, slot));
@@ -199,6 +213,7 @@ static void exchange_try(struct exchange *exchange, bool turn)
     struct worker *worker = exchange->worker;
     const struct upstream_view *view = exchange->upstream->views[worker->env.index];
     struct endpoint *endpoint = upstream_pick(view, &worker->rng, NULL);
+    exchange->fd_awaited = false;
     enum lease_result result = LEASE_FULL;
     if (endpoint != NULL) {
         result = attempt_start(exchange, endpoint, false);
@@ -206,7 +221,7 @@ static void exchange_try(struct exchange *exchange, bool turn)
     switch (result) {
     case LEASE_READY: break; /* sent already; the exchange may even be over */
     case LEASE_PENDING: exchange_enter(exchange, EXCHANGE_CONNECTING); break;
-    case LEASE_NO_FD: exchange_fail(exchange, REASON_NO_DESCRIPTORS, NULL); break;
+    case LEASE_NO_FD: exchange_await_fd(exchange); break;
     case LEASE_FULL:
         exchange_queue(exchange,
                        upstream_wait(worker->pool, exchange->upstream, &exchange->slot, turn));
@@ -564,7 +579,7 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
     switch ((enum exchange_stage)exchange->stage) {
     case EXCHANGE_QUEUED:
         due_earlier(&due_ms, ret_reason, exchange->queued_ms, settings->limits.queue_wait_ms,
-                    REASON_QUEUE_TIMEOUT);
+                    exchange->fd_awaited ? REASON_NO_DESCRIPTORS : REASON_QUEUE_TIMEOUT);
         break;
     case EXCHANGE_CONNECTING:
         due_earlier(&due_ms, ret_reason, attempt->started_ms, timeouts->per_try_ms,
@@ -615,7 +630,11 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
 static void exchange_rearm(struct exchange *exchange)
 {
     enum exchange_reason reason;
-    wheel_arm(&exchange->worker->wheel, &exchange->timer, exchange_due_ms(exchange, &reason));
+    uint64_t due_ms = exchange_due_ms(exchange, &reason);
+    if (exchange->fd_awaited) {
+        due_ms = deadline_earlier(due_ms, deadline_after(exchange_now_ms(exchange), FD_RETRY_MS));
+    }
+    wheel_arm(&exchange->worker->wheel, &exchange->timer, due_ms);
 }
 
 /* The only writer of `stage` but for exchange_on_leased(), which is followed by a call of this at once. */
@@ -632,7 +651,11 @@ static void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
     enum exchange_reason reason;
     uint64_t due_ms = exchange_due_ms(exchange, &reason);
     if (!deadline_passed(due_ms, now_ms)) {
-        wheel_arm(&exchange->worker->wheel, timer, due_ms);
+        if (exchange->fd_awaited) {
+            exchange_try(exchange, true);
+        } else {
+            wheel_arm(&exchange->worker->wheel, timer, due_ms);
+        }
         return;
     }
     if (!exchange->looked && reason == REASON_CLIENT_ABORT) {
