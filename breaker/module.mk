@@ -2,7 +2,10 @@ noinst_LIBRARIES += libbreaker.a
 libbreaker_a_SOURCES = \
 	%D%/backoff.c %D%/backoff.h \
 	%D%/breaker.c %D%/breaker.h \
+	%D%/codel.c %D%/codel.h \
+	%D%/concurrency_limit.c %D%/concurrency_limit.h \
 	%D%/outcome_window.c %D%/outcome_window.h \
 	%D%/retry_budget.c %D%/retry_budget.h \
+	%D%/shard_map.c %D%/shard_map.h \
 	%D%/token_bucket.c %D%/token_bucket.h \
 	%D%/window.c %D%/window.h

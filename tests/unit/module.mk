@@ -28,8 +28,11 @@ breaker_tests = \
 	%D%/test_backoff \
 	%D%/test_breaker \
 	%D%/test_breaker_transcripts \
+	%D%/test_codel \
+	%D%/test_concurrency_limit \
 	%D%/test_outcome_window \
 	%D%/test_retry_budget \
+	%D%/test_shard_map \
 	%D%/test_token_bucket \
 	%D%/test_window
 
