@@ -3,7 +3,7 @@
 
 We may be stricter, never laxer: what we accept, each of the others accepts too and reads alike: method, target, fields,
 and where the body ends. Where we accept more on purpose is said in INTENDED, a row each with its reason; a row that no
-message needed is an error in the table. EVENKEEL_SEED repeats a run, EVENKEEL_CASES says how many messages.
+message needed is an error in the table; the corpus has a message for each. EVENKEEL_SEED repeats a run, EVENKEEL_CASES says how many messages.
 """
 
 import json
@@ -287,14 +287,6 @@ def main():
         print("ok 2 - llhttp # SKIP no node\nok 3 - intended differences # SKIP no node")
         return 0 if good else 1
     good &= report(2, "we are never laxer than llhttp and read alike", compare("llhttp", given, told, heard, used))
-    # chance may have passed one by: seeds that are known to meet them all come after
-    for seed in range(1, 9):
-        if len(used) == len(INTENDED):
-            break
-        given = messages(random.Random(seed), 12000)
-        told = ask([str(BUILD / "tests/unit/h1_tell")], given)
-        compare("h11", given, told, map(hear_h11, given), used)
-        compare("llhttp", given, told, hear_llhttp(given), used)
     good &= report(3, "every intended difference is met",
                    [reason for row, (_, _, reason) in enumerate(INTENDED) if row not in used])
     return 0 if good else 1
