@@ -37,7 +37,7 @@ static inline size_t oracle_piece(uint32_t *number, size_t most)
 /* Bytes in a block of exactly their size, so that a sanitizer sees the first one read beyond them. */
 static inline char *oracle_exact(const char *bytes, size_t length)
 {
-    char *copy = malloc(length ? length : 1);
+    char *copy = calloc(1, length ? length : 1);
     CHECK(copy);
     if (length)
         memcpy(copy, bytes, length);
