@@ -93,6 +93,8 @@ def pages(s):
     origin = RawOrigin(s)
     proxy = start_proxy(s, origin)
     check_equal(proxy.get("/").status, 200, "status")
+    # a client has its response a moment before it is counted
+    eventually(lambda: proxy.metric("evenkeel_responses_total", **{"class": "2xx"}) == 1, "the exchange is counted", 3)
     with s.case("/status says who, since when, with which settings"):
         status = proxy.admin_json("/status")
         check_equal((status["pid"], status["generation"], status["draining"], len(status["workers"])),
