@@ -35,6 +35,13 @@ void outcome_window_add_bad(struct outcome_window *outcomes, struct window_lane 
                slot_ms);
 }
 
+void outcome_window_add_first(struct outcome_window *outcomes, struct window_lane *lane,
+                              uint64_t now_ms, uint64_t window_ms)
+{
+    window_turn(&outcomes->window, now_ms, outcome_window_slot_ms(window_ms));
+    window_lane_add(&outcomes->window, lane, OUTCOME_SUM_CALLS);
+}
+
 struct outcome_counts outcome_window_count(const struct outcome_window *outcomes, uint64_t now_ms,
                                            uint64_t window_ms)
 {

@@ -49,6 +49,10 @@ struct outcome_counts outcome_window_count(const struct outcome_window *outcomes
                                            uint64_t window_ms);
 void outcome_window_clear(struct outcome_window *outcomes);
 
+/* The first success of a slot. Not for direct use. */
+void outcome_window_add_first(struct outcome_window *outcomes, struct window_lane *lane,
+                              uint64_t now_ms, uint64_t window_ms);
+
 static inline uint64_t outcome_window_slot_ms(uint64_t window_ms)
 {
     return window_ms < OUTCOME_WINDOW_SLOTS ? 1 : window_ms / OUTCOME_WINDOW_SLOTS;
@@ -61,8 +65,10 @@ static inline void outcome_window_add_success(struct outcome_window *outcomes,
     /* Read first: while all is well nobody writes here, and every thread has it in its cache. */
     if (__builtin_expect(__atomic_load_n(&outcomes->in_a_row, __ATOMIC_RELAXED) != 0, 0))
         __atomic_store_n(&outcomes->in_a_row, 0, __ATOMIC_RELAXED);
-    window_lane_add(&outcomes->window, lane, OUTCOME_SUM_CALLS, now_ms,
-                    outcome_window_slot_ms(window_ms));
+    if (window_is_over(&outcomes->window, now_ms))
+        outcome_window_add_first(outcomes, lane, now_ms, window_ms);
+    else
+        window_lane_add(&outcomes->window, lane, OUTCOME_SUM_CALLS);
 }
 
 #endif

@@ -69,7 +69,9 @@ void retry_budget_free(struct retry_budget **budget)
 
 void retry_budget_note_request(struct retry_budget *budget, unsigned lane, uint64_t now_ms)
 {
-    window_lane_add(&budget->window, &budget->lanes[lane].requests, REQUESTS, now_ms, SLOT_MS);
+    if (window_is_over(&budget->window, now_ms))
+        window_turn(&budget->window, now_ms, SLOT_MS);
+    window_lane_add(&budget->window, &budget->lanes[lane].requests, REQUESTS);
 }
 
 /* Whole retries; the least bit more forgives what a ratio like 0.1 lacks in binary. */

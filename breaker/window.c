@@ -18,7 +18,9 @@ static void store(uint64_t *value, uint64_t n)
 void window_init(struct window *window, unsigned lane_count)
 {
     CHECK(lane_count > 0);
-    *window = (struct window){.lane_count = lane_count};
+    *window = (struct window){.lag_shift = 0};
+    while (UINT64_C(1) << window->lag_shift < (uint64_t)WINDOW_LAG * lane_count)
+        window->lag_shift++;
 }
 
 void window_turn(struct window *window, uint64_t now_ms, uint64_t slot_ms)
@@ -43,9 +45,16 @@ void window_turn(struct window *window, uint64_t now_ms, uint64_t slot_ms)
 
 void window_add(struct window *window, unsigned sum, uint64_t n, uint64_t now_ms, uint64_t slot_ms)
 {
-    if (now_ms >= load(&window->end_ms))
+    if (window_is_over(window, now_ms))
         window_turn(window, now_ms, slot_ms);
     __atomic_fetch_add(&window->sums[sum], n, __ATOMIC_RELAXED);
+}
+
+void window_clear(struct window *window)
+{
+    for (unsigned i = 0; i < WINDOW_SUMS; i++)
+        store(&window->base[i], load(&window->sums[i]));
+    __atomic_fetch_add(&window->serial, 1, __ATOMIC_RELAXED);
 }
 
 /* The sum at the mark, or at the last clearing if that was later. */
@@ -54,24 +63,6 @@ static uint64_t later(const struct window *window, const struct window_mark *mar
     uint64_t at_mark = load(&mark->sums[sum]);
     uint64_t base = load(&window->base[sum]);
     return at_mark > base ? at_mark : base;
-}
-
-void window_lane_hand_over(struct window *window, struct window_lane *lane, unsigned sum)
-{
-    uint64_t total =
-        __atomic_fetch_add(&window->sums[sum], lane->pending, __ATOMIC_RELAXED) + lane->pending;
-    uint64_t newest = __atomic_load_n(&window->newest, __ATOMIC_ACQUIRE);
-    uint64_t before = later(window, &window->marks[newest % WINDOW_MARKS], sum);
-    uint64_t batch = (total > before ? total - before : 0) / WINDOW_LAG / window->lane_count;
-    lane->batch = (uint32_t)(batch < WINDOW_BATCH_MAX ? batch : WINDOW_BATCH_MAX);
-    lane->pending = 0;
-}
-
-void window_clear(struct window *window)
-{
-    for (unsigned i = 0; i < WINDOW_SUMS; i++)
-        store(&window->base[i], load(&window->sums[i]));
-    __atomic_fetch_add(&window->serial, 1, __ATOMIC_RELAXED);
 }
 
 void window_sum(const struct window *window, uint64_t now_ms, uint64_t slot_ms, unsigned slot_count,

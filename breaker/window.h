@@ -31,7 +31,7 @@ struct window {
     uint64_t end_ms;            /* of the present slot */
     uint64_t serial;            /* changes with every slot and every clearing */
     uint64_t newest;            /* number of marks ever made; this one is the present slot's */
-    unsigned lane_count;        /* how many threads have a lane */
+    uint8_t lag_shift;          /* a lane keeps back the slot's sum shifted by this */
     bool marking;               /* a thread is beginning a slot */
     uint64_t base[WINDOW_SUMS]; /* the sums at the last clearing */
     struct window_mark marks[WINDOW_MARKS];
@@ -43,13 +43,13 @@ struct window {
    they share; all lanes together keep back at most 1/WINDOW_LAG of the slot's sum, and nothing while that is less than one a
    lane. What is kept back when the slot ends is lost. */
 struct window_lane {
-    uint64_t serial; /* of the window, when `pending` began */
-    uint32_t pending;
-    uint32_t batch; /* 0: not known yet */
+    uint64_t serial; /* of the window, when the rest began */
+    uint64_t from;   /* the sum was then */
+    uint64_t pending;
+    uint64_t batch; /* to be added at once */
 };
 
 #define WINDOW_LAG 128
-#define WINDOW_BATCH_MAX 4096
 
 /* lane_count: how many threads will have a lane; at least 1. */
 void window_init(struct window *window, unsigned lane_count);
@@ -61,10 +61,16 @@ void window_clear(struct window *window);
 void window_sum(const struct window *window, uint64_t now_ms, uint64_t slot_ms, unsigned slot_count,
                 uint64_t ret_sums[WINDOW_SUMS]);
 
-/* Begins a slot if the present one is over. */
+/* Begins a slot. By another thread's clock the present one may not be over: then it does nothing. */
 void window_turn(struct window *window, uint64_t now_ms, uint64_t slot_ms);
 /* Adds what the lane keeps back. Not for direct use. */
-void window_lane_hand_over(struct window *window, struct window_lane *lane, unsigned sum);
+static inline void window_lane_hand_over(struct window *window, struct window_lane *lane,
+                                         unsigned sum)
+{
+    uint64_t before = __atomic_fetch_add(&window->sums[sum], lane->pending, __ATOMIC_RELAXED);
+    lane->batch = (before - lane->from) >> window->lag_shift;
+    lane->pending = 0;
+}
 
 /* Adds what the lane keeps back, unless it is of a slot that is over. */
 static inline void window_lane_flush(struct window *window, struct window_lane *lane, unsigned sum)
@@ -73,15 +79,20 @@ static inline void window_lane_flush(struct window *window, struct window_lane *
         window_lane_hand_over(window, lane, sum);
 }
 
-/* Adds 1 to a sum, now or a little later. */
-static inline void window_lane_add(struct window *window, struct window_lane *lane, unsigned sum,
-                                   uint64_t now_ms, uint64_t slot_ms)
+/* Whether the present slot is over: window_turn() is due. */
+static inline bool window_is_over(const struct window *window, uint64_t now_ms)
 {
-    if (__builtin_expect(now_ms >= __atomic_load_n(&window->end_ms, __ATOMIC_RELAXED), 0))
-        window_turn(window, now_ms, slot_ms);
+    return __builtin_expect(now_ms >= __atomic_load_n(&window->end_ms, __ATOMIC_RELAXED), 0);
+}
+
+/* Adds 1 to a sum, now or a little later. Not while the slot is over. */
+static inline void window_lane_add(struct window *window, struct window_lane *lane, unsigned sum)
+{
     uint64_t serial = __atomic_load_n(&window->serial, __ATOMIC_RELAXED);
-    if (__builtin_expect(serial != lane->serial, 0))
-        *lane = (struct window_lane){.serial = serial};
+    if (__builtin_expect(serial != lane->serial, 0)) {
+        uint64_t from = __atomic_load_n(&window->sums[sum], __ATOMIC_RELAXED);
+        *lane = (struct window_lane){.serial = serial, .from = from};
+    }
     if (++lane->pending >= lane->batch)
         window_lane_hand_over(window, lane, sum);
 }

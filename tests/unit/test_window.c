@@ -18,6 +18,13 @@ static uint64_t sum_at(const struct window *window, uint64_t now_ms, unsigned su
     return sums[sum];
 }
 
+static void lane_add(struct window *window, struct window_lane *lane, unsigned sum, uint64_t now_ms)
+{
+    if (window_is_over(window, now_ms))
+        window_turn(window, now_ms, SLOT);
+    window_lane_add(window, lane, sum);
+}
+
 static void what_is_added_leaves_after_ten_slots(void **state)
 {
     (void)state;
@@ -60,12 +67,12 @@ static void clearing_forgets_what_was_and_counts_what_comes(void **state)
     window_init(&window, 1);
     window_add(&window, 0, 7, 5000, SLOT);
     for (int i = 0; i < 1000; i++)
-        window_lane_add(&window, &lane, 1, 5100, SLOT);
+        lane_add(&window, &lane, 1, 5100);
     window_clear(&window);
     assert_int_equal(sum_at(&window, 5100, 0), 0);
     assert_int_equal(sum_at(&window, 5100, 1), 0);
     window_add(&window, 0, 2, 5200, SLOT);
-    window_lane_add(&window, &lane, 1, 5200, SLOT);
+    lane_add(&window, &lane, 1, 5200);
     assert_int_equal(sum_at(&window, 5200, 0), 2);
     assert_int_equal(sum_at(&window, 5200, 1), 1);
     assert_int_equal(sum_at(&window, 14999, 0), 2);
@@ -143,7 +150,7 @@ static void a_lane_keeps_nothing_back_while_there_is_little(void **state)
     struct window_lane lanes[4] = {{.serial = 0}};
     window_init(&window, 4);
     for (uint64_t i = 0; i < WINDOW_LAG * 4 * 2 - 1; i++) {
-        window_lane_add(&window, &lanes[i % 4], 0, 7000, SLOT);
+        lane_add(&window, &lanes[i % 4], 0, 7000);
         assert_int_equal(sum_at(&window, 7000, 0), i + 1);
     }
 }
@@ -158,7 +165,7 @@ static void lanes_together_keep_back_less_than_their_share(void **state)
     rng_init(&rng, unit_seed());
     window_init(&window, LANES);
     for (uint64_t i = 1; i <= ADDITIONS; i++) {
-        window_lane_add(&window, &lanes[rng_below(&rng, LANES)], 0, 7000, SLOT);
+        lane_add(&window, &lanes[rng_below(&rng, LANES)], 0, 7000);
         uint64_t sum = sum_at(&window, 7000, 0);
         assert_true(sum <= i);
         assert_true(i - sum <= i / WINDOW_LAG);
@@ -175,11 +182,11 @@ static void a_lane_does_not_bring_old_additions_into_a_new_slot(void **state)
     struct window_lane busy = {.serial = 0}, other = {.serial = 0};
     window_init(&window, 1);
     for (int i = 0; i < 100000; i++)
-        window_lane_add(&window, &busy, 0, 7000, SLOT);
+        lane_add(&window, &busy, 0, 7000);
     uint64_t before = sum_at(&window, 7000, 0);
-    window_lane_add(&window, &other, 0, 8000, SLOT);
+    lane_add(&window, &other, 0, 8000);
     window_lane_flush(&window, &busy, 0);
-    window_lane_add(&window, &busy, 0, 8000, SLOT);
+    lane_add(&window, &busy, 0, 8000);
     assert_int_equal(sum_at(&window, 8000, 0), before + 2);
     assert_int_equal(sum_at(&window, 17000, 0), 2);
 }
@@ -199,7 +206,7 @@ static void *add_many(void *argument)
         /* Everybody's additions drive the clock: many slots pass while all add. */
         uint64_t now_ms = __atomic_load_n(adder->clock_ms, __ATOMIC_RELAXED);
         window_add(adder->window, 0, 1, now_ms, SLOT);
-        window_lane_add(adder->window, &lane, 1, now_ms, SLOT);
+        lane_add(adder->window, &lane, 1, now_ms);
         if (i % 16 == 0)
             __atomic_fetch_add(adder->clock_ms, 1, __ATOMIC_RELAXED);
         if (i % 1024 == 0)
