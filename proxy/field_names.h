@@ -149,7 +149,7 @@ static inline bool field_name_equal(const char *name, const char *other, size_t 
         if (field_word(name + i) != field_word(other + i))
             return false;
     }
-    return field_word(name + name_bytes - 8) == field_word(other + name_bytes - 8);
+    return field_word(name + (name_bytes - 8)) == field_word(other + (name_bytes - 8));
 }
 
 /* The id of a name in any case; FIELD_OTHER when not in the table. The name must be a token (RFC 9110 5.6.2). */

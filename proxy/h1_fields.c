@@ -85,11 +85,14 @@ static inline bool is_line_end(const char *at)
 static inline enum h1_result known_field(struct h1_rules *rules, struct http_head *head,
                                          struct http_field *field, enum field_id id)
 {
-    uint8_t kinds = rules->role->kinds[id];
+    const struct h1_role *role = rules->role;
+    uint64_t *seen = &head->seen[FIELD_ID_COUNT > 64 ? id / 64 : 0];
+    uint64_t bit = (uint64_t)1 << id % 64;
+    bool again = *seen & bit;
+    *seen |= bit;
     field->id = (uint8_t)id;
-    field->drop = kinds & H1_KIND_DROPPED;
-    head->seen[FIELD_ID_COUNT > 64 ? id / 64 : 0] |= (uint64_t)1 << id % 64;
-    return kinds & H1_KIND_TELLING ? h1_rules_field(rules, head, field) : H1_OK;
+    field->drop = role->drops[id];
+    return role->notes[id] ? role->notes[id](rules, head, field, again) : H1_OK;
 }
 
 #define H1_JOIN(name, kind) name##_##kind

@@ -8,63 +8,95 @@
 #include "proxy/h1_scan.h"
 #include "proxy/h1_target.h"
 
-#define DROPPED(flags, wanted) (((flags) & (wanted)) ? H1_KIND_DROPPED : 0)
+#define DROPS(flags, wanted) (((flags) & (wanted)) != 0)
 
-/* What the rules listen to in requests, and in responses. */
-#define TELLING_REQUEST(id)                                                                 \
-    ((id) == FIELD_HOST || (id) == FIELD_EXPECT || (id) == FIELD_TE || TELLING_RESPONSE(id) \
-         ? H1_KIND_TELLING                                                                  \
-         : 0)
-#define TELLING_RESPONSE(id)                                            \
-    ((id) == FIELD_CONTENT_LENGTH || (id) == FIELD_TRANSFER_ENCODING || \
-             (id) == FIELD_CONNECTION || (id) == FIELD_UPGRADE          \
-         ? H1_KIND_TELLING                                              \
-         : 0)
+static h1_note_fn note_host;
+static h1_note_fn note_content_length;
+static h1_note_fn note_codings;
+static h1_note_fn note_options;
+static h1_note_fn note_expectations;
+static h1_note_fn note_te;
+static h1_note_fn note_protocols;
 
-const struct h1_role h1_request_role = {{
+const struct h1_role h1_request_role = {
+    .drops =
+        {
 #define X(id, name, request, response) \
-    [FIELD_##id] =                     \
-        DROPPED(request, FIELD_HOP | FIELD_FRAMING | FIELD_ROUTING) | TELLING_REQUEST(FIELD_##id),
-    FIELD_NAMES(X)
+    [FIELD_##id] = DROPS(request, FIELD_HOP | FIELD_FRAMING | FIELD_ROUTING),
+            FIELD_NAMES(X)
 #undef X
-}};
+        },
+    .notes =
+        {
+            [FIELD_HOST] = note_host,
+            [FIELD_CONTENT_LENGTH] = note_content_length,
+            [FIELD_TRANSFER_ENCODING] = note_codings,
+            [FIELD_CONNECTION] = note_options,
+            [FIELD_EXPECT] = note_expectations,
+            [FIELD_TE] = note_te,
+            [FIELD_UPGRADE] = note_protocols,
+        },
+};
 
-const struct h1_role h1_response_role = {{
-#define X(id, name, request, response) \
-    [FIELD_##id] = DROPPED(response, FIELD_HOP | FIELD_FRAMING) | TELLING_RESPONSE(FIELD_##id),
-    FIELD_NAMES(X)
+const struct h1_role h1_response_role = {
+    .drops =
+        {
+#define X(id, name, request, response) [FIELD_##id] = DROPS(response, FIELD_HOP | FIELD_FRAMING),
+            FIELD_NAMES(X)
 #undef X
-}};
+        },
+    .notes =
+        {
+            [FIELD_CONTENT_LENGTH] = note_content_length,
+            [FIELD_TRANSFER_ENCODING] = note_codings,
+            [FIELD_CONNECTION] = note_options,
+            [FIELD_UPGRADE] = note_protocols,
+        },
+};
 
 /* Trailers do not say which way they go: what neither way may carry is dropped (RFC 9110 6.5.1). */
-const struct h1_role h1_trailer_role = {{
+const struct h1_role h1_trailer_role = {
+    .drops =
+        {
 #define X(id, name, request, response) \
-    [FIELD_##id] = DROPPED((request) | (response), FIELD_HOP | FIELD_FRAMING | FIELD_NO_TRAILER),
-    FIELD_NAMES(X)
+    [FIELD_##id] = DROPS((request) | (response), FIELD_HOP | FIELD_FRAMING | FIELD_NO_TRAILER),
+            FIELD_NAMES(X)
 #undef X
-}};
+        },
+};
+
+/* A comma-separated list (RFC 9110 5.6.1); `at` is NULL when it is used up. Quoted strings are not known: no list that we
+   read may hold one. */
+struct list {
+    const char *at;
+    const char *end;
+};
 
 struct element {
     const char *at;
     size_t bytes;
 };
 
+static struct list list_of(const struct http_head *head, const struct http_field *field)
+{
+    const char *at = head->base + field->value_at;
+    return (struct list){at, at + field->value_bytes};
+}
+
 static bool is_space(char byte)
 {
     return byte == ' ' || byte == '\t';
 }
 
-/* The next element of a comma-separated list (RFC 9110 5.6.1) in [*at, end), without white space around it, maybe
-   empty; false after the last one. Start with *at at the list; it is NULL when the list is used up. Quoted strings are
-   not known: nothing we read may hold one. */
-static bool next_element(const char **at, const char *end, struct element *ret_element)
+/* The next element without white space around it, maybe empty; false after the last one. */
+static bool next_element(struct list *list, struct element *ret_element)
 {
-    if (!*at)
+    if (!list->at)
         return false;
-    const char *from = *at;
-    const char *comma = memchr(from, ',', (size_t)(end - from));
-    const char *to = comma ? comma : end;
-    *at = comma ? comma + 1 : NULL;
+    const char *from = list->at;
+    const char *comma = memchr(from, ',', (size_t)(list->end - from));
+    const char *to = comma ? comma : list->end;
+    list->at = comma ? comma + 1 : NULL;
     while (from < to && is_space(*from))
         from++;
     while (to > from && is_space(to[-1]))
@@ -80,12 +112,6 @@ static bool element_is(const struct element *element, const char *word, size_t w
 
 #define ELEMENT_IS(element, word) element_is((element), (word), sizeof(word) - 1)
 
-/* Whether it is this word in any case. A value holds no control that would become a "-" or a digit in lower case. */
-static inline bool is_word(const char *at, const char *end, const char *word, size_t word_bytes)
-{
-    return (size_t)(end - at) == word_bytes && field_name_equal(at, word, word_bytes);
-}
-
 static bool is_token(const struct element *element)
 {
     const char *end = element->at + element->bytes;
@@ -94,21 +120,26 @@ static bool is_token(const struct element *element)
 
 /* RFC 9112 3.2: exactly one, whatever the target says; an empty one names nobody, and http has no URI without a host
    (RFC 9110 4.2.1). The authority of an absolute-form target wins (RFC 9112 3.2.2). */
-static enum h1_result note_host(const struct h1_rules *rules, struct http_head *head,
-                                const char *at, const char *end)
+static enum h1_result note_host(struct h1_rules *rules, struct http_head *head,
+                                struct http_field *field, bool again)
 {
-    if (!h1_authority_valid(at, end, rules->host_plain_bytes))
+    const char *at = head->base + field->value_at;
+    if (again)
+        return H1_SEVERAL_HOSTS;
+    if (!h1_authority_valid(at, at + field->value_bytes, rules->host_plain_bytes))
         return H1_BAD_HOST;
     if (!(head->facts & FACT_ABSOLUTE_FORM))
-        head->host = (struct span){(uint32_t)(at - head->base), (uint32_t)(end - at)};
+        head->host = (struct span){field->value_at, field->value_bytes};
     return H1_OK;
 }
 
 /* RFC 9110 8.6, RFC 9112 6.3: digits; lists and repetitions may be refused, so they are. At most 2^63-1, so that sums
    and offsets stay exact. */
-static enum h1_result note_content_length(struct h1_rules *rules, bool again, const char *at,
-                                          const char *end)
+static enum h1_result note_content_length(struct h1_rules *rules, struct http_head *head,
+                                          struct http_field *field, bool again)
 {
+    const char *at = head->base + field->value_at;
+    const char *end = at + field->value_bytes;
     uint64_t length = 0;
     if (at == end)
         return H1_BAD_CONTENT_LENGTH;
@@ -128,11 +159,13 @@ static enum h1_result note_content_length(struct h1_rules *rules, bool again, co
 }
 
 /* RFC 9112 6.1, 7: codings over all Transfer-Encoding fields in order; judged once they are all known. */
-static __attribute__((noinline)) enum h1_result note_codings(struct h1_rules *rules, const char *at,
-                                                             const char *end)
+static enum h1_result note_codings(struct h1_rules *rules, struct http_head *head,
+                                   struct http_field *field, bool again)
 {
+    struct list list = list_of(head, field);
     struct element coding;
-    while (next_element(&at, end, &coding)) {
+    (void)again;
+    while (next_element(&list, &coding)) {
         rules->chunked_last = ELEMENT_IS(&coding, "chunked");
         if (rules->chunked_last)
             rules->chunked_count++;
@@ -147,10 +180,11 @@ static __attribute__((noinline)) enum h1_result note_codings(struct h1_rules *ru
 /* RFC 9110 7.6.1. What is no token names no field: it is skipped. */
 static __attribute__((noinline)) enum h1_result note_option_list(struct h1_rules *rules,
                                                                  struct http_head *head,
-                                                                 const char *at, const char *end)
+                                                                 const struct http_field *field)
 {
+    struct list list = list_of(head, field);
     struct element option;
-    while (next_element(&at, end, &option)) {
+    while (next_element(&list, &option)) {
         if (ELEMENT_IS(&option, "keep-alive"))
             head->facts |= FACT_KEEP_ALIVE;
         else if (ELEMENT_IS(&option, "close"))
@@ -165,27 +199,33 @@ static __attribute__((noinline)) enum h1_result note_option_list(struct h1_rules
     return H1_OK;
 }
 
-static enum h1_result note_options(struct h1_rules *rules, struct http_head *head, const char *at,
-                                   const char *end)
+static enum h1_result note_options(struct h1_rules *rules, struct http_head *head,
+                                   struct http_field *field, bool again)
 {
-    if (!is_word(at, end, "keep-alive", 10)) /* what nearly all say */
-        return note_option_list(rules, head, at, end);
+    static const char usual[] = "keep-alive";
+    const size_t usual_bytes = sizeof usual - 1;
+    (void)again;
+    if (field->value_bytes != usual_bytes ||
+        !field_name_equal(head->base + field->value_at, usual, usual_bytes))
+        return note_option_list(rules, head, field);
     head->facts |= FACT_KEEP_ALIVE;
     return H1_OK;
 }
 
 /* RFC 9110 10.1.1: 100-continue is the only expectation there is; HTTP/1.0 has none, and it must not seem so to the
    next hop. */
-static __attribute__((noinline)) enum h1_result note_expectations(struct http_head *head,
-                                                                  struct http_field *field,
-                                                                  const char *at, const char *end)
+static enum h1_result note_expectations(struct h1_rules *rules, struct http_head *head,
+                                        struct http_field *field, bool again)
 {
+    struct list list = list_of(head, field);
     struct element expectation;
+    (void)rules;
+    (void)again;
     if (head->facts & FACT_HTTP_1_0) {
         field->drop = 1;
         return H1_OK;
     }
-    while (next_element(&at, end, &expectation)) {
+    while (next_element(&list, &expectation)) {
         if (!ELEMENT_IS(&expectation, "100-continue"))
             return H1_UNKNOWN_EXPECTATION;
     }
@@ -193,48 +233,37 @@ static __attribute__((noinline)) enum h1_result note_expectations(struct http_he
     return H1_OK;
 }
 
-/* RFC 9110 10.1.4. */
-static __attribute__((noinline)) enum h1_result note_te(struct http_head *head, const char *at,
-                                                        const char *end)
+/* Whether a list has this word. */
+static bool list_has(struct list list, const char *word, size_t word_bytes)
 {
-    struct element coding;
-    while (next_element(&at, end, &coding)) {
-        if (ELEMENT_IS(&coding, "trailers"))
-            head->facts |= FACT_TE_TRAILERS;
+    struct element element;
+    while (next_element(&list, &element)) {
+        if (element_is(&element, word, word_bytes))
+            return true;
     }
+    return false;
+}
+
+/* RFC 9110 10.1.4. */
+static enum h1_result note_te(struct h1_rules *rules, struct http_head *head,
+                              struct http_field *field, bool again)
+{
+    (void)rules;
+    (void)again;
+    if (list_has(list_of(head, field), "trailers", 8))
+        head->facts |= FACT_TE_TRAILERS;
     return H1_OK;
 }
 
 /* RFC 9110 7.8. */
-static __attribute__((noinline)) enum h1_result note_protocols(struct http_head *head,
-                                                               const char *at, const char *end)
+static enum h1_result note_protocols(struct h1_rules *rules, struct http_head *head,
+                                     struct http_field *field, bool again)
 {
-    struct element protocol;
-    while (next_element(&at, end, &protocol)) {
-        if (ELEMENT_IS(&protocol, "websocket"))
-            head->facts |= FACT_UPGRADE_WEBSOCKET;
-    }
+    (void)rules;
+    (void)again;
+    if (list_has(list_of(head, field), "websocket", 9))
+        head->facts |= FACT_UPGRADE_WEBSOCKET;
     return H1_OK;
-}
-
-enum h1_result h1_rules_field(struct h1_rules *rules, struct http_head *head,
-                              struct http_field *field)
-{
-    const char *at = head->base + field->value_at;
-    const char *end = at + field->value_bytes;
-    uint64_t bit = (uint64_t)1 << field->id;
-    bool again = rules->noted_ids & bit;
-    rules->noted_ids |= bit;
-    switch (field->id) {
-    case FIELD_HOST: return again ? H1_SEVERAL_HOSTS : note_host(rules, head, at, end);
-    case FIELD_CONNECTION: return note_options(rules, head, at, end);
-    case FIELD_CONTENT_LENGTH: return note_content_length(rules, again, at, end);
-    case FIELD_TRANSFER_ENCODING: return note_codings(rules, at, end);
-    case FIELD_EXPECT: return note_expectations(head, field, at, end);
-    case FIELD_TE: return note_te(head, at, end);
-    case FIELD_UPGRADE: return note_protocols(head, at, end);
-    default: return H1_OK;
-    }
 }
 
 /* RFC 9112 6.1-6.3: chunked once and last, or nobody knows where the message ends; another coding before it we could
@@ -285,14 +314,10 @@ static void judge_connection(const struct h1_rules *rules, struct http_head *hea
 
 void h1_drop_nominated(const struct http_head *head, struct http_head *fields)
 {
-    struct element option;
     for (unsigned i = 0; i < head->field_count; i++) {
-        const struct http_field *field = &head->fields[i];
-        const char *at = head->base + field->value_at;
-        const char *end = at + field->value_bytes;
-        if (field->id != FIELD_CONNECTION)
-            continue;
-        while (next_element(&at, end, &option)) {
+        struct list list = list_of(head, &head->fields[i]);
+        struct element option;
+        while (head->fields[i].id == FIELD_CONNECTION && next_element(&list, &option)) {
             if (is_token(&option))
                 drop_nominated(fields, &option);
         }

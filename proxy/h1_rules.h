@@ -12,14 +12,17 @@
 
 #include "proxy/h1_parse.h"
 
-/* What a field is to the parser. */
-enum h1_kind {
-    H1_KIND_DROPPED = 1, /* not forwarded: the value of http_field.drop */
-    H1_KIND_TELLING = 2, /* h1_rules_field() wants it */
-};
+struct h1_rules;
 
+/* Takes note of what a field says; it stands in the head, and `again` says that it is not the first of its name. May set
+   its drop, and the head's facts and host. */
+typedef enum h1_result h1_note_fn(struct h1_rules *rules, struct http_head *head,
+                                  struct http_field *field, bool again);
+
+/* By enum field_id: whether it is dropped, and who listens to it, NULL if nobody does. */
 struct h1_role {
-    uint8_t kinds[FIELD_ID_COUNT]; /* enum h1_kind bits by enum field_id */
+    uint8_t drops[FIELD_ID_COUNT];
+    h1_note_fn *notes[FIELD_ID_COUNT];
 };
 
 extern const struct h1_role h1_request_role;
@@ -28,24 +31,17 @@ extern const struct h1_role h1_trailer_role;
 
 struct h1_rules {
     const struct h1_role *role;
-    uint64_t noted_ids;
     uint64_t content_length;
     uint32_t options_count; /* connection options so far */
     uint32_t options_limit;
-    uint32_t
-        chunked_count; /* transfer codings so far: chunked, others, and whether the last one was chunked */
-    uint32_t other_count;
+    uint32_t chunked_count;    /* transfer codings so far: chunked, */
+    uint32_t other_count;      /* and others */
     uint32_t host_plain_bytes; /* so many first bytes of Host are letters, digits, "-" and "." */
-    bool chunked_last;
+    bool chunked_last;         /* the last coding so far was chunked */
     bool bad_coding;
     bool nominates; /* Connection names something besides close, keep-alive, upgrade and te */
     bool upgrades;  /* Connection: upgrade */
 };
-
-/* Takes note of the field just added to the head; may set its drop and the head's facts and host. */
-__attribute__((warn_unused_result)) enum h1_result h1_rules_field(struct h1_rules *rules,
-                                                                  struct http_head *head,
-                                                                  struct http_field *field);
 
 /* Drops from `fields` (of a head, or trailers) what the head's Connection fields name. */
 void h1_drop_nominated(const struct http_head *head, struct http_head *fields);
