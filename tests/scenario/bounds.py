@@ -96,37 +96,6 @@ def fd_exhaustion(s):
             check(served(proxy), "a new client is not served")
 
 
-@scenario("a request fails for want of a descriptor although an upstream connection is idle")
-def waits_for_descriptor(s):
-    origin = NginxOrigin(s)
-    origin.publish("large", 4 << 20)
-    for number, limit in enumerate((60, 80, 100, 100)):
-        with s.case(f"{limit} descriptors, 300 clients: every client that was taken is served (try {number})"):
-            proxy = start_proxy(s, origin, {"limits": {"clients": 1000}, "upstreams": {"app": {
-                "pool": {"max": 16, "warm_min": 0}, "limits": {"queue_wait": "1s"}}}},
-                limits=[f"--nofile={limit}:{limit}"], name=f"evenkeel-{number}")
-            crowd = [proxy.client() for _ in range(300)]
-            try:
-                for client in crowd:
-                    client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
-                deadline = time.monotonic() + 1.5 + patient(0.5)
-                taken = [client for client in crowd if _answers_by(client, deadline)]
-                answers = {client.response().start_line for client in taken}
-                check(len(taken) >= 10, f"only {len(taken)} clients were taken")
-                check_equal(answers, {"HTTP/1.1 200 OK"}, "answers")
-            finally:
-                for client in crowd:
-                    client.close()
-
-
-def _answers_by(client, deadline):
-    while client.is_open():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 @scenario("limits.clients above what the fds allow is promised all the same")
 def fd_budget(s):
     origin = NginxOrigin(s)
