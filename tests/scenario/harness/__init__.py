@@ -20,5 +20,5 @@ from .process import MemoryWatch, Process
 from .proxy import SANITIZED, THE_PROXY, program, run_program, start_proxy
 from .settings import Address, merge, render
 from .tap import run, scenario
-from .verdict import Failed, Skipped, check, check_equal, eventually, full_scale, patient, scaled
+from .verdict import Failed, Skipped, check, check_equal, eventually, patient, scaled
 from .wire import Broken, Reader, Request, Response
