@@ -1,7 +1,19 @@
 /* Which endpoint is next: round robin, least in flight, or the better of two. */
+#include "pool/balance.h"
+
 #include "pool/endpoint.h"
+#include "pool/pools.h"
 #include "pool/queue.h"
-#include "steady/check.h"
+
+const char *pick_result_name(enum pick_result result)
+{
+    switch (result) {
+    case PICK_OK: return "ok";
+    case PICK_FULL: return "full";
+    case PICK_NONE: return "none";
+    }
+    return "unknown";
+}
 
 bool pool_endpoint_full(const struct endpoint *endpoint)
 {
@@ -35,22 +47,40 @@ static bool lighter(const struct upstream_view *view, size_t a, size_t b)
     return load_a * weight_of(view, b) < load_b * weight_of(view, a);
 }
 
-static bool usable(const struct upstream_view *view, size_t i, const struct endpoint *avoid)
+enum fitness { FIT, FULL, AVOIDED, REFUSED };
+
+static enum fitness fitness_of(const struct endpoint *endpoint, const struct endpoint_wish *wish)
 {
-    return view->endpoints[i] != avoid && !pool_endpoint_full(view->endpoints[i]);
+    for (size_t i = 0; i < wish->avoid_count; i++)
+        if (wish->avoid[i] == endpoint)
+            return AVOIDED;
+    if (pool_endpoint_full(endpoint))
+        return FULL;
+    if (wish->usable != NULL && !wish->usable(endpoint, wish->owner))
+        return REFUSED;
+    return FIT;
 }
 
-/* Of equals the first from `first` on, which was drawn by share. */
-static struct endpoint *least_in_flight(const struct upstream_view *view, size_t first,
-                                        const struct endpoint *avoid)
+/* The least loaded that fits, of equals the first from `first` on, which was drawn by share. */
+static enum pick_result least_in_flight(const struct upstream_view *view, size_t first,
+                                        const struct endpoint_wish *wish,
+                                        struct endpoint **ret_endpoint)
 {
     size_t count = view->endpoint_count, best = count;
+    bool full = false;
     for (size_t n = 0; n < count; n++) {
         size_t i = (first + n) % count;
-        if (usable(view, i, avoid) && (best == count || lighter(view, i, best)))
+        if (best != count && !lighter(view, i, best))
+            continue;
+        enum fitness fitness = fitness_of(view->endpoints[i], wish);
+        full = full || fitness == FULL;
+        if (fitness == FIT)
             best = i;
     }
-    return best == count ? NULL : view->endpoints[best];
+    if (best == count)
+        return full ? PICK_FULL : PICK_NONE;
+    *ret_endpoint = view->endpoints[best];
+    return PICK_OK;
 }
 
 /* A step that has no divisor in common with the total visits every position once a round, and one near the
@@ -111,15 +141,19 @@ static size_t choose(const struct upstream_view *view, struct rng *rng)
     return better_of_two(view, rng);
 }
 
-struct endpoint *upstream_pick(const struct upstream_view *view, struct rng *rng,
-                               const struct endpoint *avoid)
+enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream_view *view,
+                               const struct endpoint_wish *wish, struct endpoint **ret_endpoint)
 {
-    struct endpoint *found;
-    if (view->endpoint_count == 1)
-        return pool_endpoint_full(view->endpoints[0]) ? NULL : view->endpoints[0];
-    size_t i = choose(view, rng);
-    if (view->settings->balance != BALANCE_LEAST_IN_FLIGHT && usable(view, i, avoid))
-        return view->endpoints[i];
-    found = least_in_flight(view, i, avoid);
-    return found == NULL && avoid != NULL ? least_in_flight(view, i, NULL) : found;
+    size_t i = view->endpoint_count > 1 ? choose(view, worker->env.rng) : 0;
+    if (view->settings->balance != BALANCE_LEAST_IN_FLIGHT &&
+        fitness_of(view->endpoints[i], wish) == FIT) {
+        *ret_endpoint = view->endpoints[i];
+        return PICK_OK;
+    }
+    enum pick_result result = least_in_flight(view, i, wish, ret_endpoint);
+    if (result == PICK_OK || wish->avoid_count == 0)
+        return result;
+    struct endpoint_wish second = *wish;
+    second.avoid_count = 0;
+    return least_in_flight(view, i, &second, ret_endpoint);
 }

@@ -42,8 +42,19 @@ __attribute__((format(printf, 1, 2))) static char *make_text(const char *format,
 
 static void free_upstream(struct upstream_private *own)
 {
+    if (own->upstream.companion != NULL)
+        own->pools->hooks.upstream_freed(own->upstream.companion, own->pools->hooks.owner);
     free((char *)(uintptr_t)own->upstream.name);
     free(own);
+}
+
+static bool accompany_upstream(struct upstream_private *own)
+{
+    const struct pools_hooks *hooks = &own->pools->hooks;
+    if (hooks->upstream_created == NULL)
+        return true;
+    own->upstream.companion = hooks->upstream_created(&own->upstream, hooks->owner);
+    return own->upstream.companion != NULL;
 }
 
 static struct upstream_private *create_upstream(struct pools *pools, const char *name)
@@ -53,12 +64,12 @@ static struct upstream_private *create_upstream(struct pools *pools, const char 
     if (own == NULL)
         return NULL;
     own->upstream.own = own;
+    own->pools = pools;
     own->upstream.name = copy_text(name);
-    if (own->upstream.name == NULL) {
+    if (own->upstream.name == NULL || !accompany_upstream(own)) {
         free_upstream(own);
         return NULL;
     }
-    own->pools = pools;
     TAILQ_INIT(&own->endpoints);
     for (unsigned i = 0; i < pools->worker_count; i++)
         seat_init(&own->seats[i], &own->upstream);
@@ -91,6 +102,8 @@ struct upstream_private *upstream_obtain(struct pools *pools, const char *name)
 
 static void free_endpoint(struct endpoint *endpoint)
 {
+    if (endpoint->companion != NULL)
+        endpoint->pools->hooks.endpoint_freed(endpoint->companion, endpoint->pools->hooks.owner);
     free((char *)(uintptr_t)endpoint->text);
     free((char *)(uintptr_t)endpoint->hostname);
     free((char *)(uintptr_t)endpoint->address_text);
@@ -126,6 +139,15 @@ static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_setti
     return endpoint->label != NULL;
 }
 
+static bool accompany_endpoint(struct endpoint *endpoint)
+{
+    const struct pools_hooks *hooks = &endpoint->pools->hooks;
+    if (hooks->endpoint_created == NULL)
+        return true;
+    endpoint->companion = hooks->endpoint_created(endpoint, hooks->owner);
+    return endpoint->companion != NULL;
+}
+
 static void init_slot(struct endpoint_slot *slot, struct endpoint *endpoint)
 {
     TAILQ_INIT(&slot->idle);
@@ -148,7 +170,7 @@ struct endpoint *endpoint_create(struct upstream_private *own,
         endpoint->address = *address;
         endpoint->port = settings->port;
     }
-    if (endpoint == NULL || !name_endpoint(endpoint, settings)) {
+    if (endpoint == NULL || !name_endpoint(endpoint, settings) || !accompany_endpoint(endpoint)) {
         if (endpoint != NULL)
             free_endpoint(endpoint);
         bound_give(&pools->endpoints, 1);

@@ -60,6 +60,7 @@ struct endpoint {
     struct pools *pools;
     const char *text, *hostname, *address_text;
     const char *label; /* of its bound */
+    void *companion;   /* struct pools_hooks */
     struct address address;
     uint16_t port;
     bool shown;          /* in the newest live set: its bound is registered */
@@ -106,7 +107,7 @@ static inline uint64_t slot_spare_count(const struct endpoint_slot *slot)
     return idle_count > asked_count ? idle_count - asked_count : 0;
 }
 
-/* No connection exists beyond those in use, and none may be dialled. */
+/* Every connection it may have is in use, or asked for by a sibling. */
 bool pool_endpoint_full(const struct endpoint *endpoint);
 
 #endif

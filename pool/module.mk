@@ -1,6 +1,6 @@
 noinst_LIBRARIES += libpool.a
 libpool_a_SOURCES = \
-	%D%/balance.c \
+	%D%/balance.c %D%/balance.h \
 	%D%/connection.c %D%/connection.h \
 	%D%/dial.c %D%/dial.h \
 	%D%/endpoint.c %D%/endpoint.h \

@@ -48,6 +48,7 @@ struct pools {
     struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
     struct upstream_list known;
     struct upstream_set_list sets; /* newest first, retired ones too */
+    struct pools_hooks hooks;
     /* Changed by tests only. */
     resolve_lookup_fn *lookup;
     uint64_t

@@ -62,6 +62,14 @@ struct pools *pools_create(unsigned worker_count, struct bound_registry *registr
     return pools;
 }
 
+void pools_set_hooks(struct pools *pools, const struct pools_hooks *hooks)
+{
+    CHECK(TAILQ_EMPTY(&pools->known));
+    CHECK((hooks->upstream_created == NULL) == (hooks->upstream_freed == NULL));
+    CHECK((hooks->endpoint_created == NULL) == (hooks->endpoint_freed == NULL));
+    pools->hooks = *hooks;
+}
+
 void pools_free(struct pools **pools_pointer)
 {
     struct pools *pools = *pools_pointer;
@@ -97,6 +105,16 @@ const char *endpoint_address_text(const struct endpoint *endpoint)
 const char *endpoint_hostname(const struct endpoint *endpoint)
 {
     return endpoint->hostname;
+}
+
+struct upstream *endpoint_upstream(const struct endpoint *endpoint)
+{
+    return endpoint->upstream;
+}
+
+void *endpoint_companion(const struct endpoint *endpoint)
+{
+    return endpoint->companion;
 }
 
 bool endpoint_retired(const struct endpoint *endpoint)

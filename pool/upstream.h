@@ -48,6 +48,7 @@ struct upstream {
     struct bound in_flight;       /* exchanges admitted; limit from limits.in_flight */
     struct bound queued;          /* queue slots taken; limit from limits.queue */
     uint64_t turn;                /* round robin (atomic) */
+    void *companion;              /* struct pools_hooks; NULL: none */
     struct upstream_private *own; /* pool/'s own state */
 };
 
@@ -59,6 +60,20 @@ struct upstream_set {
 
 struct pools; /* process-wide state of pool/ */
 
+/*
+ * What proxy/ keeps along with an upstream and an endpoint (a breaker, say): its companions. They are created right
+ * after the object, before any worker sees it, and freed right before it, when no worker has it any more; both on the
+ * control thread. Workers find them by upstream->companion and endpoint_companion().
+ */
+struct pools_hooks {
+    /* NULL: no memory, the set cannot be built. */
+    void *(*upstream_created)(const struct upstream *upstream, void *owner);
+    void (*upstream_freed)(void *companion, void *owner);
+    void *(*endpoint_created)(const struct endpoint *endpoint, void *owner);
+    void (*endpoint_freed)(void *companion, void *owner);
+    void *owner;
+};
+
 enum upstream_result { UPSTREAM_OK, UPSTREAM_UNRESOLVED, UPSTREAM_NO_MEMORY };
 const char *upstream_result_name(enum upstream_result result);
 
@@ -67,6 +82,8 @@ const char *upstream_result_name(enum upstream_result result);
 /* NULL when memory is exhausted. */
 struct pools *pools_create(unsigned worker_count, struct bound_registry *registry,
                            struct bound *fds);
+/* Before the first set is built; a pair of functions that is NULL keeps nothing. */
+void pools_set_hooks(struct pools *pools, const struct pools_hooks *hooks);
 /* After every worker's pool has been freed. */
 void pools_free(struct pools **pools);
 
@@ -81,16 +98,13 @@ void upstream_set_retire(struct pools *pools, struct upstream_set **set);
 /* Frees what is retired and unused; returns the number of retired sets still alive. */
 size_t pools_collect(struct pools *pools);
 
-/* Chooses an endpoint by the upstream's method; `avoid` (may be NULL) is taken only if there is no other; endpoints for
-   which pool_endpoint_full() holds are passed over. NULL: every endpoint is full. */
-struct endpoint *upstream_pick(const struct upstream_view *view, struct rng *rng,
-                               const struct endpoint *avoid);
-
 const char *endpoint_text(
     const struct endpoint *endpoint); /* "app-a.internal:8080", as configured */
 const char *endpoint_address_text(const struct endpoint *endpoint); /* "10.0.0.7:8080" */
 const char *endpoint_hostname(const struct endpoint *endpoint);
 bool endpoint_retired(const struct endpoint *endpoint);
+struct upstream *endpoint_upstream(const struct endpoint *endpoint);
+void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks; NULL: none */
 
 /* Figures for metrics and /status, summed over workers. */
 struct endpoint_figures {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pool/balance.h"
 #include "proxy/respond.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
@@ -212,10 +213,16 @@ static void exchange_try(struct exchange *exchange, bool turn)
 {
     struct worker *worker = exchange->worker;
     const struct upstream_view *view = exchange->upstream->views[worker->env.index];
-    struct endpoint *endpoint = upstream_pick(view, &worker->rng, NULL);
+    const struct endpoint_wish wish = {0};
+    struct endpoint *endpoint;
+    enum pick_result picked = upstream_pick(worker->pool, view, &wish, &endpoint);
     exchange->fd_awaited = false;
+    if (picked == PICK_NONE) {
+        exchange_fail(exchange, REASON_NO_ENDPOINT, NULL);
+        return;
+    }
     enum lease_result result = LEASE_FULL;
-    if (endpoint != NULL) {
+    if (picked == PICK_OK) {
         result = attempt_start(exchange, endpoint, false);
     }
     switch (result) {

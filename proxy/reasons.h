@@ -24,6 +24,7 @@
     X(CLIENT_LIMIT, "client_limit", 503, "connection_limit_reached", 1)               \
     X(QUEUE_FULL, "queue_full", 503, "connection_limit_reached", 1)                   \
     X(QUEUE_TIMEOUT, "queue_timeout", 503, "connection_limit_reached", 1)             \
+    X(NO_ENDPOINT, "no_endpoint", 503, "destination_unavailable", 1)                  \
     X(CONNECT_REFUSED, "connect_refused", 502, "connection_refused", 0)               \
     X(CONNECT_TIMEOUT, "connect_timeout", 504, "connection_timeout", 0)               \
     X(CONNECT_FAILED, "connect_failed", 502, "destination_unavailable", 0)            \

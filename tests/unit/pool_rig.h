@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "conf/settings.h"
+#include "pool/balance.h"
 #include "pool/lease.h"
 #include "pool/pools.h"
 #include "pool/upstream.h"

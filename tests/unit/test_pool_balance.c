@@ -5,14 +5,13 @@ enum { MOST = 4 };
 
 struct chooser {
     struct rig rig;
-    struct rng rng;
     const struct upstream_view *view;
 };
 
 static void chooser_init(struct chooser *chooser, const char *endpoints, const char *method)
 {
     rig_init(&chooser->rig, 2, 100);
-    rng_init(&chooser->rng, unit_seed());
+    rng_init(&chooser->rig.workers[0].rng, unit_seed());
     rig_adopt(
         &chooser->rig,
         rig_settings(
@@ -44,7 +43,11 @@ static void chooser_end(struct chooser *chooser)
 
 static size_t pick(struct chooser *chooser, const struct endpoint *avoid)
 {
-    struct endpoint *endpoint = upstream_pick(chooser->view, &chooser->rng, avoid);
+    const struct endpoint_wish wish = {.avoid = &avoid, .avoid_count = avoid != NULL};
+    struct endpoint *endpoint = NULL;
+    enum pick_result result =
+        upstream_pick(chooser->rig.workers[0].pool, chooser->view, &wish, &endpoint);
+    assert_true((result == PICK_OK) == (endpoint != NULL));
     for (size_t i = 0; i < chooser->view->endpoint_count; i++)
         if (chooser->view->endpoints[i] == endpoint)
             return i;
@@ -238,6 +241,44 @@ static void a_full_endpoint_with_a_connection_to_spare_is_not_full(void **state)
     chooser_end(&chooser);
 }
 
+/* May all but those whose bit is set be taken? */
+static bool not_barred(const struct endpoint *endpoint, void *owner)
+{
+    const struct chooser *chooser = ((void **)owner)[0];
+    const unsigned *barred = ((void **)owner)[1];
+    for (size_t i = 0; i < chooser->view->endpoint_count; i++)
+        if (chooser->view->endpoints[i] == endpoint)
+            return (*barred >> i & 1) == 0;
+    return false;
+}
+
+static void a_refused_endpoint_is_never_taken(void **state)
+{
+    static const char *const methods[] = {"round_robin", "least_in_flight", "p2c"};
+    (void)state;
+    for (int m = 0; m < 3; m++) {
+        struct chooser chooser;
+        unsigned barred = 1;
+        void *owner[] = {&chooser, &barred};
+        chooser_init(&chooser, A AND B, methods[m]);
+        struct pool_worker *worker = chooser.rig.workers[0].pool;
+        const struct endpoint *avoid = chooser.view->endpoints[1];
+        struct endpoint *endpoint = NULL;
+        const struct endpoint_wish wish = {
+            .avoid = &avoid, .avoid_count = 1, .usable = not_barred, .owner = owner};
+        for (int i = 0; i < 20; i++) {
+            assert_int_equal(upstream_pick(worker, chooser.view, &wish, &endpoint), PICK_OK);
+            assert_ptr_equal(endpoint, chooser.view->endpoints[1]);
+        }
+        fill(&chooser, 1, true);
+        assert_int_equal(upstream_pick(worker, chooser.view, &wish, &endpoint), PICK_FULL);
+        barred = 3;
+        fill(&chooser, 1, false);
+        assert_int_equal(upstream_pick(worker, chooser.view, &wish, &endpoint), PICK_NONE);
+        chooser_end(&chooser);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +292,7 @@ int main(void)
         cmocka_unit_test(idle_endpoints_share_by_weight),
         cmocka_unit_test(a_hash_method_falls_back_to_two_choices),
         cmocka_unit_test(the_one_to_avoid_is_taken_only_if_there_is_no_other),
+        cmocka_unit_test(a_refused_endpoint_is_never_taken),
         cmocka_unit_test(a_full_endpoint_with_a_connection_to_spare_is_not_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

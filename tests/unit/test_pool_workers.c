@@ -243,12 +243,13 @@ static void driver_connect(struct driver *driver, bool turn)
 {
     const struct upstream_view *view =
         driver->storm->upstream->views[driver->worker->pool->env.index];
-    struct endpoint *endpoint = upstream_pick(view, &driver->worker->rng, NULL);
+    const struct endpoint_wish wish = {0};
+    struct endpoint *endpoint;
     struct lease *lease = NULL;
     enum lease_result result = LEASE_FULL;
     driver->stage = STAGE_PENDING;
     driver->request.fresh_only = one_in(driver, driver->storm->fresh_one_in);
-    if (endpoint != NULL)
+    if (upstream_pick(driver->worker->pool, view, &wish, &endpoint) == PICK_OK)
         result = pool_lease(driver->worker->pool, endpoint, &driver->request, &lease);
     switch (result) {
     case LEASE_READY: driver_use(driver, lease); break;
