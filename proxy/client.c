@@ -241,7 +241,8 @@ static void client_on_event(evutil_socket_t fd, short what, void *arg)
         /* bytes wait in a pipe, not here */
         exchange_client_drained(client->exchange);
     }
-    client_run(client);
+    /* Responses go out first, all requests of a pass after them: whoever is at the other ends is woken once for many. */
+    worker_again(client->worker, &client->again);
 }
 
 static void client_on_again(struct again *again)

@@ -98,9 +98,9 @@ static void client_write_head(struct client *client, const struct exchange *exch
     h1_write_status_line(writer, head);
     h1_write_fields(writer, head);
     if (!head_has(head, FIELD_DATE)) {
-        h1_write_bytes(writer, "Date: ", 6);
+        h1_write_literal(writer, "Date: ");
         h1_write_bytes(writer, worker_date(client->worker), 29);
-        h1_write_bytes(writer, "\r\n", 2);
+        h1_write_literal(writer, "\r\n");
     }
     if (head_only) {
         if (head_has(head, FIELD_CONTENT_LENGTH)) {

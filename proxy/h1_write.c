@@ -6,29 +6,9 @@
 
 #define UINT64_MAX_DIGITS 20
 
-#define PUT_LITERAL(writer, text) put((writer), (text), sizeof(text) - 1)
-
 void h1_writer_init(struct h1_writer *writer, char *room, size_t room_bytes)
 {
     *writer = (struct h1_writer){.at = room, .end = room + room_bytes, .begin = room};
-}
-
-/* Once something did not fit, nothing does: there is no room left. */
-static inline void put(struct h1_writer *writer, const char *bytes, size_t length)
-{
-    char *at = writer->at;
-    if (__builtin_expect((size_t)(writer->end - at) < length, 0)) {
-        writer->overflow = true;
-        writer->end = at;
-        return;
-    }
-    writer->at = at + length;
-    memcpy(at, bytes, length);
-}
-
-void h1_write_bytes(struct h1_writer *writer, const char *bytes, size_t length)
-{
-    put(writer, bytes, length);
 }
 
 /* Two digits at a time. */
@@ -50,7 +30,7 @@ static inline void put_uint(struct h1_writer *writer, uint64_t value)
         memcpy(at -= 2, pairs + value % 100 * 2, 2);
     if (value || at == digits + sizeof digits)
         *--at = (char)('0' + value);
-    put(writer, at, (size_t)(digits + sizeof digits - at));
+    h1_write_bytes(writer, at, (size_t)(digits + sizeof digits - at));
 }
 
 void h1_write_uint(struct h1_writer *writer, uint64_t value)
@@ -62,7 +42,7 @@ void h1_write_uint(struct h1_writer *writer, uint64_t value)
 static inline void put_span(struct h1_writer *writer, const struct http_head *head,
                             struct span span)
 {
-    put(writer, head_text(head, span), span.bytes);
+    h1_write_bytes(writer, head_text(head, span), span.bytes);
 }
 
 void h1_write_request_line(struct h1_writer *writer, const struct http_head *head)
@@ -71,21 +51,21 @@ void h1_write_request_line(struct h1_writer *writer, const struct http_head *hea
     struct span target = head->target;
     if (head->facts & FACT_ASTERISK) {
         put_span(writer, head, method);
-        PUT_LITERAL(writer, " *");
+        h1_write_literal(writer, " *");
     } else if (method.at + method.bytes + 1 == target.at) { /* as it came */
-        put(writer, head_text(head, method), method.bytes + 1 + target.bytes);
+        h1_write_bytes(writer, head_text(head, method), method.bytes + 1 + target.bytes);
     } else {
         put_span(writer, head, method);
-        PUT_LITERAL(writer, " ");
+        h1_write_literal(writer, " ");
         put_span(writer, head, target);
     }
     if (head->host.bytes == 0) {
-        PUT_LITERAL(writer, " HTTP/1.1\r\n");
+        h1_write_literal(writer, " HTTP/1.1\r\n");
         return;
     }
-    PUT_LITERAL(writer, " HTTP/1.1\r\nHost: ");
+    h1_write_literal(writer, " HTTP/1.1\r\nHost: ");
     put_span(writer, head, head->host);
-    PUT_LITERAL(writer, "\r\n");
+    h1_write_literal(writer, "\r\n");
 }
 
 void h1_write_status_line(struct h1_writer *writer, const struct http_head *head)
@@ -93,19 +73,19 @@ void h1_write_status_line(struct h1_writer *writer, const struct http_head *head
     char line[] = "HTTP/1.1 000 ";
     const uint32_t line_bytes = sizeof line - 1;
     if (head->reason.at == line_bytes && memcmp(head->base, line, 9) == 0) { /* as it came */
-        put(writer, head->base, line_bytes + head->reason.bytes);
+        h1_write_bytes(writer, head->base, line_bytes + head->reason.bytes);
     } else {
         line[9] = (char)('0' + head->status / 100 % 10);
         line[10] = (char)('0' + head->status / 10 % 10);
         line[11] = (char)('0' + head->status % 10);
-        put(writer, line, line_bytes);
+        h1_write_bytes(writer, line, line_bytes);
         put_span(writer, head, head->reason);
     }
     if (head->reason.bytes == 0) {
         const char *phrase = http_reason_phrase(head->status);
-        put(writer, phrase, strlen(phrase));
+        h1_write_bytes(writer, phrase, strlen(phrase));
     }
-    PUT_LITERAL(writer, "\r\n");
+    h1_write_literal(writer, "\r\n");
 }
 
 void h1_write_fields(struct h1_writer *writer, const struct http_head *head)
@@ -129,28 +109,19 @@ void h1_write_fields(struct h1_writer *writer, const struct http_head *head)
         while (++field < end && !field->drop)
             ;
         uint32_t run_end = field[-1].value_at + field[-1].value_bytes + 2;
-        put(writer, head->base + run_at, run_end - run_at);
+        h1_write_bytes(writer, head->base + run_at, run_end - run_at);
     }
-}
-
-void h1_write_field(struct h1_writer *writer, const char *name, size_t name_bytes,
-                    const char *value, size_t value_bytes)
-{
-    put(writer, name, name_bytes);
-    PUT_LITERAL(writer, ": ");
-    put(writer, value, value_bytes);
-    PUT_LITERAL(writer, "\r\n");
 }
 
 void h1_write_framing(struct h1_writer *writer, enum http_framing framing, uint64_t content_length)
 {
     switch (framing) {
     case FRAMING_LENGTH:
-        PUT_LITERAL(writer, "Content-Length: ");
+        h1_write_literal(writer, "Content-Length: ");
         put_uint(writer, content_length);
-        PUT_LITERAL(writer, "\r\n");
+        h1_write_literal(writer, "\r\n");
         break;
-    case FRAMING_CHUNKED: PUT_LITERAL(writer, "Transfer-Encoding: chunked\r\n"); break;
+    case FRAMING_CHUNKED: h1_write_literal(writer, "Transfer-Encoding: chunked\r\n"); break;
     case FRAMING_NONE:
     case FRAMING_CLOSE: break;
     }
@@ -158,7 +129,7 @@ void h1_write_framing(struct h1_writer *writer, enum http_framing framing, uint6
 
 void h1_write_end(struct h1_writer *writer)
 {
-    PUT_LITERAL(writer, "\r\n");
+    h1_write_literal(writer, "\r\n");
 }
 
 size_t h1_chunk_head(char room[H1_CHUNK_HEAD_BYTES], uint64_t payload_bytes)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "proxy/http_head.h"
 
@@ -30,7 +31,19 @@ static inline bool h1_writer_ok(const struct h1_writer *writer)
     return !writer->overflow;
 }
 
-void h1_write_bytes(struct h1_writer *writer, const char *bytes, size_t length);
+/* Inline, so that texts of known length become a move or two. Once something did not fit, nothing does: no room is left. */
+static inline void h1_write_bytes(struct h1_writer *writer, const char *bytes, size_t length)
+{
+    char *at = writer->at;
+    if (__builtin_expect((size_t)(writer->end - at) < length, 0)) {
+        writer->overflow = true;
+        writer->end = at;
+        return;
+    }
+    writer->at = at + length;
+    memcpy(at, bytes, length);
+}
+#define h1_write_literal(writer, text) h1_write_bytes((writer), (text), sizeof(text) - 1)
 void h1_write_uint(struct h1_writer *writer, uint64_t value);
 /* "GET /x HTTP/1.1\r\n" (the head's method text and target) and "Host: ...\r\n", but no Host when the head has none: HTTP/1.0. */
 void h1_write_request_line(struct h1_writer *writer, const struct http_head *head);
@@ -40,10 +53,16 @@ void h1_write_status_line(struct h1_writer *writer, const struct http_head *head
    requests: it is written with the request line. */
 void h1_write_fields(struct h1_writer *writer, const struct http_head *head);
 /* "name: value\r\n"; name is a literal with its exact case. */
-void h1_write_field(struct h1_writer *writer, const char *name, size_t name_bytes,
-                    const char *value, size_t value_bytes);
+static inline void h1_write_field(struct h1_writer *writer, const char *name, size_t name_bytes,
+                                  const char *value, size_t value_bytes)
+{
+    h1_write_bytes(writer, name, name_bytes);
+    h1_write_literal(writer, ": ");
+    h1_write_bytes(writer, value, value_bytes);
+    h1_write_literal(writer, "\r\n");
+}
 #define h1_write_field_literal(writer, name, value) \
-    h1_write_bytes((writer), name ": " value "\r\n", sizeof(name ": " value "\r\n") - 1)
+    h1_write_literal((writer), name ": " value "\r\n")
 /* "Content-Length: N\r\n", "Transfer-Encoding: chunked\r\n" or nothing. */
 void h1_write_framing(struct h1_writer *writer, enum http_framing framing, uint64_t content_length);
 /* The empty line. */

@@ -64,14 +64,14 @@ size_t payload_frame(const struct payload *payload, bool chunked,
     }
     char *begin = writer->at;
     if (bytes > 0) {
-        h1_write_bytes(writer, "\r\n", 2);
+        h1_write_literal(writer, "\r\n");
     }
     if (payload->last) {
-        h1_write_bytes(writer, "0\r\n", 3);
+        h1_write_literal(writer, "0\r\n");
         if (payload->trailers != NULL) {
             h1_write_fields(writer, payload->trailers);
         }
-        h1_write_bytes(writer, "\r\n", 2);
+        h1_write_literal(writer, "\r\n");
     }
     if (writer->at > begin) {
         out[count++] = (struct iovec){begin, (size_t)(writer->at - begin)};
