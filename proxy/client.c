@@ -242,7 +242,9 @@ static void client_on_event(evutil_socket_t fd, short what, void *arg)
         exchange_client_drained(client->exchange);
     }
     /* Responses go out first, all requests of a pass after them: whoever is at the other ends is woken once for many. */
-    worker_again(client->worker, &client->again);
+    if (client->state != CLIENT_CLOSED) {
+        worker_again(client->worker, &client->again);
+    }
 }
 
 static void client_on_again(struct again *again)
