@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/json_text.h"
+
 /* All texts of a record together, each byte escaped to six at worst, are cut to what fits beside the numbers. */
 #define NUMBERS_ROOM 1024
 
@@ -52,44 +54,7 @@ static void put_ms(struct line *line, uint64_t us)
     put_padded(line, us % 1000, 3);
 }
 
-/* The length of a valid UTF-8 sequence at bytes, or 0 (RFC 3629: no overlong forms, no surrogates). */
-static size_t utf8_length(const unsigned char *bytes, size_t left)
-{
-    unsigned char lead = bytes[0];
-    size_t length = lead >= 0xc2 && lead < 0xe0   ? 2
-                    : lead >= 0xe0 && lead < 0xf0 ? 3
-                    : lead >= 0xf0 && lead < 0xf5 ? 4
-                                                  : 0;
-    if (length == 0 || length > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((bytes[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool bad = (lead == 0xe0 && bytes[1] < 0xa0) || (lead == 0xed && bytes[1] > 0x9f) ||
-               (lead == 0xf0 && bytes[1] < 0x90) || (lead == 0xf4 && bytes[1] > 0x8f);
-    return bad ? 0 : length;
-}
-
 static const char hex[] = "0123456789abcdef";
-
-/* How many bytes at the front can stand in a JSON string as they are: printable ASCII and whole UTF-8 sequences. */
-static size_t plain_run(const unsigned char *bytes, size_t length)
-{
-    size_t at = 0;
-    while (at < length) {
-        unsigned char c = bytes[at];
-        size_t sequence = c >= 0x80 ? utf8_length(bytes + at, length - at)
-                                    : (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f);
-        if (sequence == 0) {
-            break;
-        }
-        at += sequence;
-    }
-    return at;
-}
 
 /* Never invalid JSON, whatever the bytes: what is not UTF-8 becomes \u00XX. Cut where the room for the rest begins. */
 static void put_json_text(struct line *line, struct access_text text)
@@ -99,7 +64,7 @@ static void put_json_text(struct line *line, struct access_text text)
     const char *limit = line->end - NUMBERS_ROOM;
     put_literal(line, "\"");
     while (left > 0) {
-        size_t run = plain_run(bytes, left);
+        size_t run = json_plain_bytes((const char *)bytes, left);
         if (line->at + run + 6 > limit) {
             break;
         }

@@ -3,18 +3,23 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
+
+#include "proxy/json_text.h"
 
 static void json_quoted(struct json *json, const char *text)
 {
     evbuffer_add(json->out, "\"", 1);
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\') {
-            evbuffer_add_printf(json->out, "\\%c", c);
-        } else if (c < 0x20 || c >= 0x7f) {
-            evbuffer_add_printf(json->out, "\\u%04x", c);
-        } else {
-            evbuffer_add(json->out, text, 1);
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t run = json_plain_bytes(text, left);
+        evbuffer_add(json->out, text, run);
+        text += run;
+        left -= run;
+        if (left > 0) {
+            unsigned char c = (unsigned char)*text++;
+            left--;
+            evbuffer_add_printf(json->out, c == '"' || c == '\\' ? "\\%c" : "\\u%04x", c);
         }
     }
     evbuffer_add(json->out, "\"", 1);

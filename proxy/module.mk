@@ -6,6 +6,8 @@ libproxy_a_SOURCES = \
 	%D%/metrics.c \
 	%D%/json.h \
 	%D%/json.c \
+	%D%/json_text.h \
+	%D%/json_text.c \
 	%D%/demo.c \
 	%D%/admin.c \
 	%D%/reasons.c \

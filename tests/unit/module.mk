@@ -57,6 +57,7 @@ proxy_tests = \
 	%D%/test_h1_scan \
 	%D%/test_h1_write \
 	%D%/test_http_head \
+	%D%/test_json \
 	%D%/test_log \
 	%D%/test_pieces \
 	%D%/test_respond \
