@@ -148,6 +148,43 @@ static void check_listeners(struct loading *loading)
     }
 }
 
+/* Both go into a request as they are. */
+static bool is_plain(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text <= ' ' || *text > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_health(struct loading *loading, const struct upstream_settings *upstream,
+                         const char *path)
+{
+    const struct health_settings *health = &upstream->health;
+    if ((health->path[0] != '\0' && health->path[0] != '/') || !is_plain(health->path)) {
+        loading_say(loading, SETTINGS_ERROR, path,
+                    "health.path: expected a path such as \"/health\", got \"%s\"", health->path);
+    }
+    if (!is_plain(health->host)) {
+        loading_say(loading, SETTINGS_ERROR, path, "health.host: expected a host, got \"%s\"",
+                    health->host);
+    }
+    if (health->type == HEALTH_TLS && !upstream->tls.enabled) {
+        loading_say(loading, SETTINGS_ERROR, path,
+                    "health.type \"tls\" probes with TLS, but tls.enabled is false");
+    }
+    if (health->type != HEALTH_HTTP && health->path[0] != '\0') {
+        loading_say(loading, SETTINGS_WARNING, path,
+                    "health.path is of no use unless health.type is \"http\"");
+    }
+    if (health->eject_base_ms > health->eject_max_ms) {
+        loading_say(loading, SETTINGS_ERROR, path,
+                    "health.eject_base is longer than health.eject_max");
+    }
+}
+
 static void check_upstream(struct loading *loading, const struct upstream_settings *upstream)
 {
     char path[128];
@@ -182,6 +219,7 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
     if (upstream->pool.warm_min_count > upstream->pool.max_count) {
         loading_say(loading, SETTINGS_ERROR, path, "pool.warm_min is larger than pool.max");
     }
+    check_health(loading, upstream, path);
     const struct {
         const char *name;
         uint64_t ms;

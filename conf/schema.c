@@ -16,6 +16,7 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL}
 static const char *const access_formats[] = {"json", "combined", NULL};
 static const char *const forwarded_styles[] = {"x_forwarded", "forwarded", "both", "none", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const health_types[] = {"http", "tcp", "tls", NULL};
 static const char *const then_words[] = {"ready_cold", "not_ready", NULL};
 static const char *const retry_words[] = {"connect_failure", "reset", "502", "503", "504",
                                           "other_hop",       NULL};
@@ -151,7 +152,7 @@ static const struct schema_row upstream_rows[] = {
     {"balance", &type_balance, "p2c", AT(balance),
      .also_at = offsetof(struct upstream_settings, balance_key),
      .help =
-         "how an endpoint is chosen: p2c (the less loaded of two), round_robin, least_in_flight, hash:..."},
+         "how an endpoint is chosen: p2c (of two the one with the lower load and latency), round_robin, least_in_flight, or by consistent hash of a header, a cookie or the client's address"},
     {"tls.enabled", &type_bool, "false", AT(tls.enabled), .later = true,
      .help = "speak TLS to the endpoints"},
     {"tls.server_name", &type_text, "", AT(tls.server_name), .later = true,
@@ -245,16 +246,38 @@ static const struct schema_row upstream_rows[] = {
     {"limits.queue_wait", &type_duration, "1s", AT(limits.queue_wait_ms), .min = MS, .max = HOUR,
      .help = "how long they wait before 503"},
 
-    {"health.path", &type_text, "", AT(health.path), .later = true,
-     .help = "path to probe; \"\": no probes"},
-    {"health.interval", &type_duration, "5s", AT(health.interval_ms), .min = MS, .max = DAY,
-     .later = true, .help = "between probes"},
+    {"health.type", &type_word, "http", AT(health.type), .words = health_types,
+     .help =
+         "how endpoints are probed: a request for health.path, a TCP connection, a TLS handshake"},
+    {"health.path", &type_text, "", AT(health.path),
+     .help = "target of http probes; \"\": there are none"},
+    {"health.host", &type_text, "", AT(health.host),
+     .help = "Host field of http probes; \"\": the endpoint's"},
+    {"health.status", &type_status_range, "200-399", AT(health.status_first),
+     .also_at = offsetof(struct upstream_settings, health.status_last),
+     .help = "what http probes must be answered with"},
+    {"health.interval", &type_duration, "5s", AT(health.interval_ms), .min = 10 * MS, .max = DAY,
+     .help = "between probes of an endpoint; a fifth of it while its standing is changing"},
     {"health.timeout", &type_duration, "1s", AT(health.timeout_ms), .min = MS, .max = HOUR,
-     .later = true, .help = "of a probe"},
-    {"health.fall", &type_count, "3", AT(health.fall_count), .min = 1, .max = 1000, .later = true,
+     .help = "of a probe, from the dial to the answer"},
+    {"health.fall", &type_count, "3", AT(health.fall_count), .min = 1, .max = 1000,
      .help = "failed probes in a row that take an endpoint out"},
-    {"health.rise", &type_count, "2", AT(health.rise_count), .min = 1, .max = 1000, .later = true,
+    {"health.rise", &type_count, "2", AT(health.rise_count), .min = 1, .max = 1000,
      .help = "good probes in a row that bring it back"},
+    {"health.eject_after", &type_count, "5", AT(health.eject_after_count), .min = 0, .max = 1e6,
+     .help =
+         "attempts that fail in a row (no valid response, or 502, 503, 504) and take an endpoint out for a while; 0: never"},
+    {"health.eject_base", &type_duration, "5s", AT(health.eject_base_ms), .min = 10 * MS,
+     .max = DAY,
+     .help = "for how long, the first time; twice as long each time it happens again soon"},
+    {"health.eject_max", &type_duration, "60s", AT(health.eject_max_ms), .min = 10 * MS, .max = DAY,
+     .help = "for how long at most"},
+    {"health.eject_share", &type_number, "0.5", AT(health.eject_share), .min = 0, .max = 1,
+     .help = "share of an upstream's endpoints that may be ejected at a time"},
+    {"health.panic", &type_number, "0.5", AT(health.panic_share), .min = 0, .max = 1,
+     .help = "when a smaller share than this is healthy, all endpoints are used; 0: never"},
+    {"health.slow_start", &type_duration, "10s", AT(health.slow_start_ms), .min = MS, .max = DAY,
+     .help = "time over which an endpoint that comes back regains its share of the requests"},
     {"required", &type_bool, "true", AT(required), .later = true,
      .help = "readiness waits for this upstream"},
     {0},

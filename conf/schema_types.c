@@ -316,6 +316,34 @@ static void print_prefixes(const struct schema_row *row, const void *element, FI
 
 /* ---- composed ones ---- */
 
+static bool take_status_range(struct arena *arena, const struct schema_row *row, void *element,
+                              const char *text)
+{
+    char first_text[4];
+    uint64_t first, last;
+    const char *dash = strchr(text, '-');
+    size_t first_bytes = dash != NULL ? (size_t)(dash - text) : strlen(text);
+    (void)arena;
+    if (first_bytes != 3) {
+        return false;
+    }
+    memcpy(first_text, text, 3);
+    first_text[3] = '\0';
+    if (!value_count(first_text, &first) || !value_count(dash != NULL ? dash + 1 : text, &last) ||
+        first < 100 || last < first || last > 599) {
+        return false;
+    }
+    *(uint64_t *)field_of(element, row->at) = first;
+    *(uint64_t *)field_of(element, row->also_at) = last;
+    return true;
+}
+
+static void print_status_range(const struct schema_row *row, const void *element, FILE *out)
+{
+    fprintf(out, "\"%" PRIu64 "-%" PRIu64 "\"", *(const uint64_t *)field_in(element, row->at),
+            *(const uint64_t *)field_in(element, row->also_at));
+}
+
 static bool take_balance(struct arena *arena, const struct schema_row *row, void *element,
                          const char *text)
 {
@@ -605,6 +633,13 @@ const struct schema_type type_balance = {
     false,
     take_balance,
     print_balance};
+const struct schema_type type_status_range = {
+    "status or range",
+    "a status such as \"200\" or a range such as \"200-399\"",
+    true,
+    false,
+    take_status_range,
+    print_status_range};
 const struct schema_type type_key = {
     "key", "\"host\", \"client\" or \"header:NAME\"", true, false, take_key, print_key};
 const struct schema_type type_host = {

@@ -25,6 +25,7 @@ enum balance_method {
     BALANCE_HASH_COOKIE,
     BALANCE_HASH_CLIENT,
 };
+enum health_type { HEALTH_HTTP, HEALTH_TCP, HEALTH_TLS };
 enum key_source { KEY_HOST, KEY_HEADER, KEY_CLIENT };
 enum readiness_then { READINESS_READY_COLD, READINESS_NOT_READY };
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
@@ -165,9 +166,17 @@ struct upstream_limit_settings {
 };
 
 struct health_settings {
-    const char *path; /* "": no active probes */
+    enum health_type type;
+    const char *path;                   /* of HTTP probes; "": none */
+    const char *host;                   /* their Host field; "": the endpoint's */
+    uint64_t status_first, status_last; /* what they take for good */
     uint64_t interval_ms, timeout_ms;
     uint64_t fall_count, rise_count;
+    uint64_t eject_after_count; /* attempts that failed in a row; 0: no ejection */
+    uint64_t eject_base_ms, eject_max_ms;
+    double eject_share; /* of the endpoints, at most */
+    double panic_share; /* with fewer of them healthy, all are used; 0: never */
+    uint64_t slow_start_ms;
 };
 
 struct upstream_settings {

@@ -1,9 +1,32 @@
-/* Which endpoint is next: round robin, least in flight, or the better of two. */
+/* Which endpoint is next: in turn, the least loaded, the better of two, or by the request's key. */
 #include "pool/balance.h"
+
+#include <stdlib.h>
 
 #include "pool/endpoint.h"
 #include "pool/pools.h"
 #include "pool/queue.h"
+#include "pool/standing.h"
+#include "steady/check.h"
+#include "steady/fault.h"
+
+/* Draws before all endpoints are looked at. */
+#define DRAWS 4
+#define TURNS 8
+#define KEY_CHOICES 8
+/* Costs that differ by less are alike: then a resting connection decides. */
+#define NEAR_TIE 0.8
+#define NOBODY SIZE_MAX
+
+/* One choice, and what it still respects. */
+struct choosing {
+    struct pool_worker *worker;
+    const struct upstream_view *view;
+    const struct endpoint_wish *wish;
+    bool avoiding;        /* those tried already */
+    bool starting;        /* slow starts hold back */
+    bool full, held_back; /* met on the way */
+};
 
 const char *pick_result_name(enum pick_result result)
 {
@@ -25,6 +48,13 @@ bool pool_endpoint_full(const struct endpoint *endpoint)
     return true;
 }
 
+/* ---- weights ---- */
+
+static uint64_t total_of(const struct upstream_view *view)
+{
+    return view->weight_ends[view->endpoint_count - 1];
+}
+
 static uint64_t weight_of(const struct upstream_view *view, size_t i)
 {
     return view->weight_ends[i] - (i > 0 ? view->weight_ends[i - 1] : 0);
@@ -33,54 +63,22 @@ static uint64_t weight_of(const struct upstream_view *view, size_t i)
 /* Whose share of the weights the position is in. */
 static size_t at(const struct upstream_view *view, uint64_t position)
 {
-    size_t i = 0;
-    while (position >= view->weight_ends[i])
-        i++;
-    return i;
-}
-
-/* Is a loaded less than b, each for its weight? */
-static bool lighter(const struct upstream_view *view, size_t a, size_t b)
-{
-    uint64_t load_a = __atomic_load_n(&view->endpoints[a]->in_flight, __ATOMIC_RELAXED);
-    uint64_t load_b = __atomic_load_n(&view->endpoints[b]->in_flight, __ATOMIC_RELAXED);
-    return load_a * weight_of(view, b) < load_b * weight_of(view, a);
-}
-
-enum fitness { FIT, FULL, AVOIDED, REFUSED };
-
-static enum fitness fitness_of(const struct endpoint *endpoint, const struct endpoint_wish *wish)
-{
-    for (size_t i = 0; i < wish->avoid_count; i++)
-        if (wish->avoid[i] == endpoint)
-            return AVOIDED;
-    if (pool_endpoint_full(endpoint))
-        return FULL;
-    if (wish->usable != NULL && !wish->usable(endpoint, wish->owner))
-        return REFUSED;
-    return FIT;
-}
-
-/* The least loaded that fits, of equals the first from `first` on, which was drawn by share. */
-static enum pick_result least_in_flight(const struct upstream_view *view, size_t first,
-                                        const struct endpoint_wish *wish,
-                                        struct endpoint **ret_endpoint)
-{
-    size_t count = view->endpoint_count, best = count;
-    bool full = false;
-    for (size_t n = 0; n < count; n++) {
-        size_t i = (first + n) % count;
-        if (best != count && !lighter(view, i, best))
-            continue;
-        enum fitness fitness = fitness_of(view->endpoints[i], wish);
-        full = full || fitness == FULL;
-        if (fitness == FIT)
-            best = i;
+    size_t low = 0, high = view->endpoint_count - 1;
+    if (total_of(view) == view->endpoint_count)
+        return position;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (position >= view->weight_ends[middle])
+            low = middle + 1;
+        else
+            high = middle;
     }
-    if (best == count)
-        return full ? PICK_FULL : PICK_NONE;
-    *ret_endpoint = view->endpoints[best];
-    return PICK_OK;
+    return low;
+}
+
+static size_t by_share(const struct upstream_view *view, struct rng *rng)
+{
+    return at(view, rng_below(rng, total_of(view)));
 }
 
 /* A step that has no divisor in common with the total visits every position once a round, and one near the
@@ -101,59 +99,233 @@ static uint64_t step_of(uint64_t total)
     return 1;
 }
 
-static size_t next_in_turn(const struct upstream_view *view)
+/* ---- may it be taken? ---- */
+
+static bool avoided(const struct choosing *choosing, const struct endpoint *endpoint)
 {
-    uint64_t total = view->weight_ends[view->endpoint_count - 1];
-    uint64_t turn = __atomic_fetch_add(&view->upstream->turn, 1, __ATOMIC_RELAXED);
-    if (total == view->endpoint_count)
-        return turn % total;
-    return at(view, turn % total * step_of(total) % total);
+    for (size_t i = 0; choosing->avoiding && i < choosing->wish->avoid_count; i++)
+        if (choosing->wish->avoid[i] == endpoint)
+            return true;
+    return false;
 }
 
-static size_t by_share(const struct upstream_view *view, struct rng *rng)
+/* `draw`: 0..OFFER_WHOLE - 1, decides while only a part of its share may be taken. */
+static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
 {
-    return at(view, rng_below(rng, view->weight_ends[view->endpoint_count - 1]));
+    const struct endpoint *endpoint = choosing->view->endpoints[i];
+    const struct endpoint_wish *wish = choosing->wish;
+    uint32_t offer = __atomic_load_n(&endpoint->offer, __ATOMIC_RELAXED);
+    if (offer == 0 || avoided(choosing, endpoint))
+        return false;
+    if (draw >= offer && choosing->starting) {
+        choosing->held_back = true;
+        return false;
+    }
+    if (pool_endpoint_full(endpoint)) {
+        choosing->full = true;
+        return false;
+    }
+    return wish->usable == NULL || wish->usable(endpoint, wish->owner);
 }
 
-/* The first by its share, the second by its share of the rest; the first if both carry the same. */
-static size_t better_of_two(const struct upstream_view *view, struct rng *rng)
+static bool fits(struct choosing *choosing, size_t i)
 {
-    uint64_t total = view->weight_ends[view->endpoint_count - 1];
-    size_t a = by_share(view, rng);
-    uint64_t weight = weight_of(view, a);
-    uint64_t position = rng_below(rng, total - weight);
-    if (position >= view->weight_ends[a] - weight)
-        position += weight;
-    size_t b = at(view, position);
-    return lighter(view, b, a) ? b : a;
+    const struct endpoint *endpoint = choosing->view->endpoints[i];
+    bool whole = __atomic_load_n(&endpoint->offer, __ATOMIC_RELAXED) == OFFER_WHOLE;
+    return fits_draw(choosing, i,
+                     whole ? 0 : (uint32_t)rng_below(choosing->worker->env.rng, OFFER_WHOLE));
 }
 
-static size_t choose(const struct upstream_view *view, struct rng *rng)
+/* ---- the methods ---- */
+
+/* Is a loaded less than b, each for its weight? */
+static bool lighter(const struct upstream_view *view, size_t a, size_t b)
 {
+    uint64_t load_a = __atomic_load_n(&view->endpoints[a]->in_flight, __ATOMIC_RELAXED);
+    uint64_t load_b = __atomic_load_n(&view->endpoints[b]->in_flight, __ATOMIC_RELAXED);
+    return load_a * weight_of(view, b) < load_b * weight_of(view, a);
+}
+
+/* The least loaded that fits, of equals the first from `first` on, which was drawn by share. */
+static size_t least_in_flight(struct choosing *choosing, size_t first)
+{
+    const struct upstream_view *view = choosing->view;
+    size_t best = NOBODY;
+    for (size_t n = 0; n < view->endpoint_count; n++) {
+        size_t i = (first + n) % view->endpoint_count;
+        if ((best == NOBODY || lighter(view, i, best)) && fits(choosing, i))
+            best = i;
+    }
+    return best;
+}
+
+static size_t in_turn(struct choosing *choosing)
+{
+    const struct upstream_view *view = choosing->view;
+    uint64_t total = total_of(view);
+    size_t i = 0;
+    for (int n = 0; n < TURNS; n++) {
+        uint64_t turn = __atomic_fetch_add(&view->upstream->turn, 1, __ATOMIC_RELAXED);
+        i = at(view, turn % total * view->turn_step % total);
+        if (fits(choosing, i))
+            return i;
+    }
+    return least_in_flight(choosing, i);
+}
+
+static bool warm(const struct choosing *choosing, size_t i)
+{
+    const struct endpoint *endpoint = choosing->view->endpoints[i];
+    if (endpoint->slots[choosing->worker->env.index].idle_count > 0)
+        return true;
+    for (unsigned w = 0; w < endpoint->pools->worker_count; w++)
+        if (slot_spare_count(&endpoint->slots[w]) > 0)
+            return true;
+    return false;
+}
+
+/* How long a request would take there, as far as one can tell: what is in flight for its weight, and this one, each as
+   long as the latency. Idle endpoints cost the same whatever their weight, as they were drawn by it. */
+static double cost_of(const struct upstream_view *view, size_t i, double latency_us)
+{
+    double load = (double)__atomic_load_n(&view->endpoints[i]->in_flight, __ATOMIC_RELAXED);
+    double mean = (double)total_of(view) / (double)view->endpoint_count;
+    return (load * mean / (double)weight_of(view, i) + 1) * (latency_us + LATENCY_GRAIN_US);
+}
+
+/* Of a pair the second, b, only if it is better by more than a hair, or warm when the first is not. */
+static size_t better(const struct choosing *choosing, size_t a, size_t b)
+{
+    const struct upstream_view *view = choosing->view;
+    uint64_t now_us = loop_clock_us(choosing->worker->env.clock);
+    double latency_a = latency_now_us(&view->endpoints[a]->latency, now_us);
+    double latency_b = latency_now_us(&view->endpoints[b]->latency, now_us);
+    if (latency_a == 0 || latency_b == 0) /* of one nothing is known: the load decides */
+        latency_a = latency_b = 0;
+    double cost_a = cost_of(view, a, latency_a), cost_b = cost_of(view, b, latency_b);
+    if (cost_b < cost_a * NEAR_TIE)
+        return b;
+    if (cost_a < cost_b * NEAR_TIE)
+        return a;
+    return !warm(choosing, a) && warm(choosing, b) ? b : a;
+}
+
+/* The first by its share, the second by its share of the rest. */
+static size_t better_of_two(struct choosing *choosing)
+{
+    const struct upstream_view *view = choosing->view;
+    struct rng *rng = choosing->worker->env.rng;
+    size_t a = 0;
+    for (int n = 0; n < DRAWS; n++) {
+        a = by_share(view, rng);
+        uint64_t weight = weight_of(view, a);
+        uint64_t position = rng_below(rng, total_of(view) - weight);
+        if (position >= view->weight_ends[a] - weight)
+            position += weight;
+        size_t b = at(view, position);
+        bool a_fits = fits(choosing, a), b_fits = fits(choosing, b);
+        if (a_fits && b_fits)
+            return better(choosing, a, b);
+        if (a_fits || b_fits)
+            return a_fits ? a : b;
+    }
+    return least_in_flight(choosing, a);
+}
+
+/* The key's first choice that fits. What an endpoint in a slow start may take of its keys is always the same part, which
+   grows. */
+static size_t by_key(struct choosing *choosing)
+{
+    const struct upstream_view *view = choosing->view;
+    uint64_t key_hash = choosing->wish->key_hash;
+    uint32_t draw = (uint32_t)(key_hash >> 32) % OFFER_WHOLE;
+    size_t first = 0;
+    for (unsigned n = 0; n < KEY_CHOICES; n++) {
+        first = maglev_choice(view->maglev, key_hash, n);
+        if (fits_draw(choosing, first, draw))
+            return first;
+    }
+    for (size_t n = 1; n < view->endpoint_count; n++) {
+        size_t i = (first + n) % view->endpoint_count;
+        if (fits_draw(choosing, i, draw))
+            return i;
+    }
+    return NOBODY;
+}
+
+static size_t choose(struct choosing *choosing)
+{
+    const struct upstream_view *view = choosing->view;
+    if (view->endpoint_count == 1)
+        return fits(choosing, 0) ? 0 : NOBODY;
     switch (view->settings->balance) {
-    case BALANCE_ROUND_ROBIN: return next_in_turn(view);
-    case BALANCE_LEAST_IN_FLIGHT: return by_share(view, rng);
-    case BALANCE_P2C:
+    case BALANCE_ROUND_ROBIN: return in_turn(choosing);
+    case BALANCE_LEAST_IN_FLIGHT:
+        return least_in_flight(choosing, by_share(view, choosing->worker->env.rng));
     case BALANCE_HASH_HEADER:
     case BALANCE_HASH_COOKIE:
-    case BALANCE_HASH_CLIENT: break;
+    case BALANCE_HASH_CLIENT:
+        if (choosing->wish->keyed)
+            return by_key(choosing);
+        break;
+    case BALANCE_P2C: break;
     }
-    return better_of_two(view, rng);
+    return better_of_two(choosing);
 }
 
+/* What is respected is given up one by one: first slow starts, then what was tried already. */
 enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream_view *view,
                                const struct endpoint_wish *wish, struct endpoint **ret_endpoint)
 {
-    size_t i = view->endpoint_count > 1 ? choose(view, worker->env.rng) : 0;
-    if (view->settings->balance != BALANCE_LEAST_IN_FLIGHT &&
-        fitness_of(view->endpoints[i], wish) == FIT) {
-        *ret_endpoint = view->endpoints[i];
-        return PICK_OK;
+    struct choosing choosing = {worker, view, wish, wish->avoid_count > 0, true, false, false};
+    for (;;) {
+        choosing.full = choosing.held_back = false;
+        size_t i = choose(&choosing);
+        if (i != NOBODY) {
+            *ret_endpoint = view->endpoints[i];
+            return PICK_OK;
+        }
+        if (choosing.held_back)
+            choosing.starting = false;
+        else if (choosing.avoiding)
+            choosing.avoiding = false;
+        else
+            return choosing.full ? PICK_FULL : PICK_NONE;
     }
-    enum pick_result result = least_in_flight(view, i, wish, ret_endpoint);
-    if (result == PICK_OK || wish->avoid_count == 0)
-        return result;
-    struct endpoint_wish second = *wish;
-    second.avoid_count = 0;
-    return least_in_flight(view, i, &second, ret_endpoint);
+}
+
+/* ---- preparing a view ---- */
+
+static struct maglev *build_table(const struct upstream_view *view)
+{
+    struct maglev_member *members =
+        fault_hits(FAULT_ALLOC) ? NULL : calloc(view->endpoint_count, sizeof(*members));
+    if (members == NULL)
+        return NULL;
+    for (size_t i = 0; i < view->endpoint_count; i++)
+        members[i] =
+            (struct maglev_member){view->endpoints[i]->label, (uint32_t)weight_of(view, i)};
+    struct maglev *maglev = maglev_build(members, view->endpoint_count);
+    free(members);
+    return maglev;
+}
+
+bool balance_prepare(struct upstream_view *view)
+{
+    CHECK(view->maglev == NULL);
+    view->turn_step = step_of(total_of(view));
+    switch (view->settings->balance) {
+    case BALANCE_HASH_HEADER:
+    case BALANCE_HASH_COOKIE:
+    case BALANCE_HASH_CLIENT: view->maglev = build_table(view); return view->maglev != NULL;
+    case BALANCE_P2C:
+    case BALANCE_ROUND_ROBIN:
+    case BALANCE_LEAST_IN_FLIGHT: break;
+    }
+    return true;
+}
+
+void balance_release(struct upstream_view *view)
+{
+    maglev_free(&view->maglev);
 }

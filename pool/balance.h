@@ -16,11 +16,11 @@ struct pool_worker;
 
 /* What an attempt wishes of its endpoint; zeroed: nothing in particular. */
 struct endpoint_wish {
-    const struct endpoint *const
-        *avoid; /* tried already: taken only if there is no other; only compared */
+    /* Tried already: taken only if there is no other. Only compared. */
+    const struct endpoint *const *avoid;
     size_t avoid_count;
-    /* False: must not be taken (its breaker refuses). Asked of the one that would be chosen, and of others when it
-       says no; NULL: all may. */
+    /* False: must not be taken (its breaker refuses). Asked of more endpoints than the one that is chosen; NULL: all
+       may. */
     bool (*usable)(const struct endpoint *endpoint, void *owner);
     void *owner;
     uint64_t key_hash; /* for the hash methods, by hash_bytes(BALANCE_KEY_SEED, ...) */

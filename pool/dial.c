@@ -208,12 +208,10 @@ void dial_fail(struct connection *connection, enum dial_result result)
     line_dial_failed(slot, endpoint_retired(slot->endpoint) ? DIAL_RETIRED : result);
 }
 
-/* With nobody listening, a dial to a local port may be given that very port as its own and reach itself. */
-static bool reached_itself(const struct connection *connection)
+bool dial_reached_itself(int fd, const struct address *address)
 {
     struct address own = {.length = sizeof(own.v6)};
-    return getsockname(connection->lease.stream.fd, &own.any, &own.length) == 0 &&
-           address_equal(&own, &connection->slot->endpoint->address);
+    return getsockname(fd, &own.any, &own.length) == 0 && address_equal(&own, address);
 }
 
 static int outcome(const struct connection *connection)
@@ -224,7 +222,10 @@ static int outcome(const struct connection *connection)
     socklen_t length = sizeof(error);
     if (getsockopt(connection->lease.stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
         return errno;
-    return error == 0 && reached_itself(connection) ? ECONNREFUSED : error;
+    return error == 0 && dial_reached_itself(connection->lease.stream.fd,
+                                             &connection->slot->endpoint->address)
+               ? ECONNREFUSED
+               : error;
 }
 
 void dial_event(struct connection *connection, short what)

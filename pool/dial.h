@@ -18,5 +18,7 @@ void dial_event(struct connection *connection, short what);
 void dial_abandon(struct connection *connection);
 void dial_fail(struct connection *connection, enum dial_result result);
 enum dial_result dial_result_of_errno(int error);
+/* With nobody listening, a dial to a local port may be given that very port as its own and reach itself. */
+bool dial_reached_itself(int fd, const struct address *address);
 
 #endif

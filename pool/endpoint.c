@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pool/health_state.h"
 #include "pool/queue.h"
 #include "pool/sets.h"
 #include "steady/fault.h"
@@ -104,6 +105,7 @@ static void free_endpoint(struct endpoint *endpoint)
 {
     if (endpoint->companion != NULL)
         endpoint->pools->hooks.endpoint_freed(endpoint->companion, endpoint->pools->hooks.owner);
+    health_detach(endpoint);
     free((char *)(uintptr_t)endpoint->text);
     free((char *)(uintptr_t)endpoint->hostname);
     free((char *)(uintptr_t)endpoint->address_text);
@@ -170,7 +172,8 @@ struct endpoint *endpoint_create(struct upstream_private *own,
         endpoint->address = *address;
         endpoint->port = settings->port;
     }
-    if (endpoint == NULL || !name_endpoint(endpoint, settings) || !accompany_endpoint(endpoint)) {
+    if (endpoint == NULL || !name_endpoint(endpoint, settings) || !health_attach(endpoint) ||
+        !accompany_endpoint(endpoint)) {
         if (endpoint != NULL)
             free_endpoint(endpoint);
         bound_give(&pools->endpoints, 1);
@@ -187,7 +190,7 @@ struct endpoint *endpoint_create(struct upstream_private *own,
 
 static bool endpoint_used(const struct endpoint *endpoint)
 {
-    if (endpoint->sets_count > 0)
+    if (endpoint->sets_count > 0 || __atomic_load_n(&endpoint->failures_told, __ATOMIC_ACQUIRE))
         return true;
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
         if (__atomic_load_n(&endpoint->slots[i].uses, __ATOMIC_ACQUIRE) > 0)

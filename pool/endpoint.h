@@ -12,7 +12,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "pool/latency.h"
 #include "pool/lease.h"
+#include "pool/maglev.h"
 #include "pool/upstream.h"
 #include "steady/address.h"
 #include "steady/bound.h"
@@ -59,8 +61,9 @@ struct endpoint {
     struct upstream *upstream;
     struct pools *pools;
     const char *text, *hostname, *address_text;
-    const char *label; /* of its bound */
-    void *companion;   /* struct pools_hooks */
+    const char *label;              /* of its bound */
+    void *companion;                /* struct pools_hooks */
+    struct endpoint_health *health; /* the control thread's, but for its message */
     struct address address;
     uint16_t port;
     bool shown;          /* in the newest live set: its bound is registered */
@@ -70,6 +73,11 @@ struct endpoint {
     /* Leases out and requests in line, over all workers. Changing it orders "capacity was freed, does anyone
        wait?" against "I wait, is there capacity?", see queue.h. */
     uint64_t in_flight __attribute__((aligned(CACHE_LINE_BYTES)));
+    struct latency latency;
+    uint32_t offer;             /* what may be taken of its share, of OFFER_WHOLE; by control */
+    uint32_t eject_after_count; /* 0: never; by control */
+    uint32_t failures_count;    /* attempts that failed in a row */
+    bool failures_told;         /* control has yet to hear of them: keeps the endpoint in memory */
     struct bound connections __attribute__((
         aligned(CACHE_LINE_BYTES))); /* limit: pool.max; a place is taken before a dial */
     struct endpoint_slot slots[];
@@ -109,5 +117,9 @@ static inline uint64_t slot_spare_count(const struct endpoint_slot *slot)
 
 /* Every connection it may have is in use, or asked for by a sibling. */
 bool pool_endpoint_full(const struct endpoint *endpoint);
+
+/* What the view's method needs, once its endpoints and weights stand; false: no memory. */
+__attribute__((warn_unused_result)) bool balance_prepare(struct upstream_view *view);
+void balance_release(struct upstream_view *view);
 
 #endif

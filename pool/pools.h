@@ -49,6 +49,7 @@ struct pools {
     struct upstream_list known;
     struct upstream_set_list sets; /* newest first, retired ones too */
     struct pools_hooks hooks;
+    struct health *health; /* NULL: not started */
     /* Changed by tests only. */
     resolve_lookup_fn *lookup;
     uint64_t

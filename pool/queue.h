@@ -50,6 +50,8 @@ struct upstream_private {
     TAILQ_ENTRY(upstream_private) link;
     struct endpoint_list endpoints; /* control */
     uint32_t sets_count;            /* control: sets in memory that have it */
+    bool panic;                     /* control: so few endpoints are healthy that all are used */
+    uint64_t panics_count;          /* control */
     uint64_t waiting_count
         __attribute__((aligned(CACHE_LINE_BYTES))); /* slots queued, or in their turn */
     uint64_t calls_count; /* messages to seats on the way: they keep the upstream in memory */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "pool/health_state.h"
 #include "pool/queue.h"
 #include "steady/check.h"
 #include "steady/fault.h"
@@ -191,6 +192,10 @@ static enum upstream_result build_view(struct building *building,
     }
     CHECK(building->view->endpoint_count > 0);
     sum_weights(building->view);
+    if (!balance_prepare(building->view)) {
+        say(building, "upstream \"%s\": no memory for its table of keys", settings->name);
+        return UPSTREAM_NO_MEMORY;
+    }
     return UPSTREAM_OK;
 }
 
@@ -222,6 +227,7 @@ static void free_record(struct upstream_set_record *record)
             view->endpoints[e]->sets_count--;
         if (view->upstream != NULL)
             view->upstream->own->sets_count--;
+        balance_release(view);
         free(view->endpoints);
         free(view->weight_ends);
     }
@@ -326,4 +332,5 @@ void sets_show_newest(struct pools *pools)
             bound_register(pools->registry, &endpoint->connections);
             endpoint->shown = true;
         }
+    health_follow(pools, newest != NULL ? &newest->set : NULL);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pool/endpoint.h"
+#include "pool/health_state.h"
 #include "pool/pools.h"
 #include "pool/queue.h"
 #include "pool/resolve.h"
@@ -86,6 +87,7 @@ void pools_free(struct pools **pools_pointer)
             upstream_set_retire(pools, &set);
     }
     CHECK(pools_collect(pools) == 0 && TAILQ_EMPTY(&pools->known));
+    health_stop(pools);
     struct bound *bounds[] = POOLS_BOUNDS(pools);
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
         bound_remove(pools->registry, bounds[i]);
@@ -144,6 +146,7 @@ static struct endpoint_figures figures_of(const struct endpoint *endpoint)
         .open = bound_used(&endpoint->connections),
         .in_flight = __atomic_load_n(&endpoint->in_flight, __ATOMIC_RELAXED),
     };
+    health_fill(endpoint, &figures);
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
         add_slot(&figures, &endpoint->slots[i]);
     return figures;

@@ -37,6 +37,8 @@ struct upstream_view {
     struct endpoint **endpoints;
     size_t endpoint_count;
     uint32_t *weight_ends; /* running sums of the endpoints' weights */
+    uint64_t turn_step;    /* of round robin, by balance_prepare() */
+    struct maglev *maglev; /* of the hash methods, by balance_prepare(); else NULL */
 };
 
 /* Persistent by name. */
@@ -112,6 +114,16 @@ struct endpoint_figures {
     uint64_t open, idle, in_flight, dialling;
     uint64_t dials, dial_failures, reused, fresh, handed_over;
     uint64_t closed[8]; /* by enum lease_close_reason */
+    /* of pool/health */
+    const char *standing; /* "up", "down", "ejected", "drained" */
+    const char *why;      /* "": it has always been up */
+    uint64_t healthy;     /* 1 or 0 */
+    double offer;         /* what it gets of its share */
+    uint64_t standing_ms; /* how long it has been so */
+    uint64_t age_ms;
+    uint64_t latency_us; /* estimate; 0: unknown */
+    uint64_t failures_row;
+    uint64_t probes_good, probes_failed, probes_put_off, ejections, changes;
 };
 /* Brings the bounds whose use workers count (idle_connections) up to date, before the registry is read (control
    thread). */

@@ -12,8 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "pool/health.h"
+#include "proxy/http_head.h"
 #include "proxy/metrics.h"
 #include "proxy/status.h"
+#include "proxy/upstreams_view.h"
 
 #define ADMIN_TIMEOUT_S 10
 #define ADMIN_HEAD_BYTES 8192
@@ -43,9 +46,21 @@ const char *admin_result_name(enum admin_result result)
     return "unknown";
 }
 
-/* ---- pages ---- */
+/* ---- routes ---- */
 
+/* Segments of a path that a pattern's asterisks stand for. */
+#define ADMIN_NAMES 2
+#define ADMIN_NAME_BYTES 256
+
+struct admin_names {
+    char text[ADMIN_NAMES][ADMIN_NAME_BYTES];
+};
+
+/* Writes a page: GET and HEAD. */
 typedef void page_fn(struct evbuffer *out, const struct overview *overview);
+
+/* Does something: POST. Says what in `out`; returns the status. */
+typedef int act_fn(struct admin *admin, const struct admin_names *names, struct evbuffer *out);
 
 static void write_livez(struct evbuffer *out, const struct overview *overview)
 {
@@ -53,16 +68,97 @@ static void write_livez(struct evbuffer *out, const struct overview *overview)
     evbuffer_add_printf(out, "ok\n");
 }
 
-static const struct {
-    const char *path;
+static int act_drain(struct admin *admin, const struct admin_names *names, struct evbuffer *out)
+{
+    (void)names;
+    evbuffer_add_printf(out, "draining\n");
+    admin->env.drain(admin->env.owner);
+    return 202;
+}
+
+static int drain_endpoint(struct admin *admin, const struct admin_names *names,
+                          struct evbuffer *out, bool drained)
+{
+    struct overview overview;
+    admin->env.overview(&overview, admin->env.owner);
+    size_t count = pools_drain(overview.pools, names->text[0], names->text[1], drained);
+    if (count == 0) {
+        evbuffer_add_printf(out, "no such endpoint\n");
+        return 404;
+    }
+    evbuffer_add_printf(out, "%zu %s %s\n", count, count == 1 ? "endpoint" : "endpoints",
+                        drained ? "drained" : "undrained");
+    return 200;
+}
+
+static int act_drain_endpoint(struct admin *admin, const struct admin_names *names,
+                              struct evbuffer *out)
+{
+    return drain_endpoint(admin, names, out, true);
+}
+
+static int act_undrain_endpoint(struct admin *admin, const struct admin_names *names,
+                                struct evbuffer *out)
+{
+    return drain_endpoint(admin, names, out, false);
+}
+
+#define TEXT "text/plain; charset=utf-8"
+
+/* One row for each path; an asterisk stands for one segment. */
+static const struct admin_route {
+    const char *pattern;
     const char *content_type;
-    page_fn *write;
-} pages[] = {
-    {"/livez", "text/plain; charset=utf-8", write_livez},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_write},
-    {"/status", "application/json", status_write},
-    {"/resources", "application/json", resources_write},
+    page_fn *page; /* GET, HEAD */
+    act_fn *act;   /* POST */
+} routes[] = {
+    {"/livez", TEXT, write_livez, NULL},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_write, NULL},
+    {"/status", "application/json", status_write, NULL},
+    {"/resources", "application/json", resources_write, NULL},
+    {"/upstreams", "application/json", upstreams_write, NULL},
+    {"/drain", TEXT, NULL, act_drain},
+    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint},
+    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint},
 };
+
+/* A segment with its escapes resolved; false: too long, or bytes that no name has. */
+static bool take_name(const char *segment, size_t bytes, char name[ADMIN_NAME_BYTES])
+{
+    size_t plain_bytes = 0;
+    char escaped[ADMIN_NAME_BYTES];
+    if (bytes == 0 || bytes >= sizeof escaped) {
+        return false;
+    }
+    memcpy(escaped, segment, bytes);
+    escaped[bytes] = '\0';
+    char *plain = evhttp_uridecode(escaped, 0, &plain_bytes);
+    bool good = plain != NULL && strlen(plain) == plain_bytes;
+    if (good) {
+        memcpy(name, plain, plain_bytes + 1); /* never longer than it was */
+    }
+    free(plain);
+    return good;
+}
+
+static bool route_matches(const char *pattern, const char *path, struct admin_names *names)
+{
+    size_t count = 0;
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern != '*') {
+            if (*path++ != *pattern) {
+                return false;
+            }
+            continue;
+        }
+        size_t bytes = strcspn(path, "/");
+        if (count == ADMIN_NAMES || !take_name(path, bytes, names->text[count++])) {
+            return false;
+        }
+        path += bytes;
+    }
+    return *path == '\0';
+}
 
 static void admin_reply(struct evhttp_request *request, int status, const char *reason,
                         const char *type, struct evbuffer *body)
@@ -95,31 +191,44 @@ static void admin_refuse(struct evhttp_request *request, int status, const char 
     }
 }
 
-static void admin_page(struct admin *admin, struct evhttp_request *request, size_t page)
+static void admin_page(struct admin *admin, struct evhttp_request *request,
+                       const struct admin_route *route, struct evbuffer *body)
 {
-    struct evbuffer *body = evbuffer_new();
     struct overview overview;
+    admin->env.overview(&overview, admin->env.owner);
+    route->page(body, &overview);
+    admin_reply(request, 200, "OK", route->content_type, body);
+}
+
+static void admin_act(struct admin *admin, struct evhttp_request *request,
+                      const struct admin_route *route, const struct admin_names *names,
+                      struct evbuffer *body)
+{
+    int status = route->act(admin, names, body);
+    admin_reply(request, status, http_reason_phrase((unsigned)status), route->content_type, body);
+}
+
+static void admin_serve(struct admin *admin, struct evhttp_request *request,
+                        const struct admin_route *route, const struct admin_names *names)
+{
+    enum evhttp_cmd_type method = evhttp_request_get_command(request);
+    bool reads = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    if (!(reads && route->page != NULL) && !(method == EVHTTP_REQ_POST && route->act != NULL)) {
+        admin_refuse(request, 405, "Method Not Allowed",
+                     route->page != NULL ? "GET, HEAD" : "POST");
+        return;
+    }
+    struct evbuffer *body = evbuffer_new();
     if (body == NULL) {
         admin_refuse(request, 503, "Service Unavailable", NULL);
         return;
     }
-    admin->env.overview(&overview, admin->env.owner);
-    pages[page].write(body, &overview);
-    admin_reply(request, 200, "OK", pages[page].content_type, body);
+    if (reads) {
+        admin_page(admin, request, route, body);
+    } else {
+        admin_act(admin, request, route, names, body);
+    }
     evbuffer_free(body);
-}
-
-static void admin_drain(struct admin *admin, struct evhttp_request *request)
-{
-    struct evbuffer *body = evbuffer_new();
-    if (body != NULL) {
-        evbuffer_add_printf(body, "draining\n");
-    }
-    admin_reply(request, 202, "Accepted", "text/plain; charset=utf-8", body);
-    if (body != NULL) {
-        evbuffer_free(body);
-    }
-    admin->env.drain(admin->env.owner);
 }
 
 static void admin_on_request(struct evhttp_request *request, void *arg)
@@ -127,27 +236,14 @@ static void admin_on_request(struct evhttp_request *request, void *arg)
     struct admin *admin = arg;
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
-    enum evhttp_cmd_type method = evhttp_request_get_command(request);
-    bool reads = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    struct admin_names names;
     if (path == NULL) {
         admin_refuse(request, 400, "Bad Request", NULL);
         return;
     }
-    if (strcmp(path, "/drain") == 0) {
-        if (method == EVHTTP_REQ_POST) {
-            admin_drain(admin, request);
-        } else {
-            admin_refuse(request, 405, "Method Not Allowed", "POST");
-        }
-        return;
-    }
-    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
-        if (strcmp(path, pages[i].path) == 0) {
-            if (reads) {
-                admin_page(admin, request, i);
-            } else {
-                admin_refuse(request, 405, "Method Not Allowed", "GET, HEAD");
-            }
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (route_matches(routes[i].pattern, path, &names)) {
+            admin_serve(admin, request, &routes[i], &names);
             return;
         }
     }

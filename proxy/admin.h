@@ -2,7 +2,7 @@
  * The admin listener: evhttp on the control thread's base, so that no scrape touches a worker.
  *
  * Owns: its sockets and connections (bounded in number, size and time). Thread: control.
- * Paths: /livez /metrics /status /resources (GET, HEAD); POST /drain.
+ * Its paths are the table of routes in admin.c; what they do to the rest of the process goes through struct admin_env.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_H
 #define EVENKEEL_PROXY_ADMIN_H

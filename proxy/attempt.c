@@ -44,6 +44,8 @@ enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endp
     attempt->endpoint = endpoint;
     attempt->request.fresh_only = fresh_only;
     attempt->started_ms = worker_now_ms(worker);
+    attempt->started_us = loop_clock_us(&worker->clock);
+    attempt->reported = false;
     enum lease_result result = pool_lease(worker->pool, endpoint, &attempt->request, &lease);
     if (result == LEASE_READY || result == LEASE_PENDING) {
         exchange->attempts_count++;
@@ -55,6 +57,29 @@ enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endp
         attempt->state = ATTEMPT_LEASING;
     }
     return result;
+}
+
+/* The time the client took to send its body is not the endpoint's. */
+void attempt_report(struct exchange *exchange, enum endpoint_outcome outcome)
+{
+    struct attempt *attempt = &exchange->attempt;
+    struct worker *worker = exchange->worker;
+    uint64_t now_us = loop_clock_us(&worker->clock);
+    uint64_t since_us = exchange->request_done_ms * 1000;
+    if (exchange->request.framing == FRAMING_NONE || since_us < attempt->started_us) {
+        since_us = attempt->started_us;
+    }
+    if (attempt->reported || attempt->endpoint == NULL) {
+        return;
+    }
+    attempt->reported = true;
+    endpoint_report(worker->pool, attempt->endpoint, outcome, now_us - since_us);
+}
+
+/* Statuses with which a server says that it, or what stands behind it, cannot serve anyone. */
+static enum endpoint_outcome attempt_outcome(unsigned status)
+{
+    return status >= 502 && status <= 504 ? ENDPOINT_FAILED : ENDPOINT_ANSWERED;
 }
 
 static void attempt_on_ready(struct lease_request *request, struct lease *lease)
@@ -501,6 +526,7 @@ static bool attempt_take_final(struct exchange *exchange, const struct http_head
                                const char *bytes, size_t length)
 {
     struct attempt *attempt = &exchange->attempt;
+    attempt_report(exchange, attempt_outcome(head->status));
     attempt->state = ATTEMPT_BODY;
     attempt->keep = !(head->facts & FACT_CLOSE) && head->framing != FRAMING_CLOSE;
     h1_body_init(&attempt->body, head->framing, head->content_length);
@@ -517,6 +543,7 @@ static bool attempt_take_upgrade(struct exchange *exchange, const struct http_he
         exchange_fail(exchange, REASON_UPGRADE_FAILED, NULL);
         return false;
     }
+    attempt_report(exchange, ENDPOINT_ANSWERED);
     attempt->state = ATTEMPT_RAW;
     attempt->keep = false;
     enum sink sink = exchange_on_upgrade(exchange, head);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pool/health.h"
 #include "pool/lease.h"
 #include "proxy/h1_body.h"
 #include "proxy/worker.h"
@@ -38,6 +39,8 @@ struct attempt {
     struct h1_body body;       /* of the response */
     struct again again;        /* to read on after others had their turn */
     uint64_t started_ms;
+    uint64_t started_us;
+    bool reported;      /* what it says of its endpoint has been told */
     uint8_t state;      /* enum attempt_state */
     bool chunked;       /* the request's body goes out in chunks */
     bool request_whole; /* everything of it was passed to attempt_send() */
@@ -57,6 +60,9 @@ void attempt_init(struct attempt *attempt);
 /* Asks for a connection to the endpoint and sends the request when it has one. After LEASE_READY the exchange may be over. */
 enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endpoint,
                                 bool fresh_only);
+
+/* Tells the pool what the attempt says of its endpoint, unless that was told already. */
+void attempt_report(struct exchange *exchange, enum endpoint_outcome outcome);
 
 /* More of the request's body. */
 enum sink attempt_send(struct exchange *exchange, const struct payload *payload);

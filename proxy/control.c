@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pool/health.h"
 #include "proxy/control_state.h"
 #include "proxy/reload.h"
 #include "steady/budget.h"
@@ -100,13 +101,34 @@ static bool control_start_log(struct control *control)
     return true;
 }
 
+static void control_on_health(const struct health_change *change, void *owner)
+{
+    static const enum log_level levels[] = {
+        [HEALTH_EVENT_UP] = LOG_LEVEL_INFO,        [HEALTH_EVENT_DOWN] = LOG_LEVEL_WARN,
+        [HEALTH_EVENT_EJECTED] = LOG_LEVEL_WARN,   [HEALTH_EVENT_DRAINED] = LOG_LEVEL_INFO,
+        [HEALTH_EVENT_UNDRAINED] = LOG_LEVEL_INFO, [HEALTH_EVENT_PANIC] = LOG_LEVEL_ERROR,
+        [HEALTH_EVENT_CALM] = LOG_LEVEL_INFO,
+    };
+    const struct control *control = owner;
+    if (change->endpoint != NULL) {
+        log_write(control->log, levels[change->event], "upstream %s: endpoint %s (%s): %s: %s",
+                  change->upstream, change->endpoint, change->address,
+                  health_event_name(change->event), change->why);
+    } else {
+        log_write(control->log, levels[change->event], "upstream %s: %s: %s", change->upstream,
+                  health_event_name(change->event), change->why);
+    }
+}
+
 static bool control_start_workers(struct control *control)
 {
     control->worker_count = control->settings->worker_count;
     control->workers = calloc(control->worker_count, sizeof *control->workers);
     control->worker_stats = calloc(control->worker_count, sizeof *control->worker_stats);
     control->pools = pools_create(control->worker_count, &control->registry, &control->bounds.fds);
-    if (control->workers == NULL || control->worker_stats == NULL || control->pools == NULL) {
+    const struct health_env health = {control->base, control->mailbox, control_on_health, control};
+    if (control->workers == NULL || control->worker_stats == NULL || control->pools == NULL ||
+        !pools_start_health(control->pools, &health)) {
         log_error(control->log, "start: no memory");
         return false;
     }
@@ -291,6 +313,10 @@ static void control_stop(struct control *control)
     }
     for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
         worker_free(&control->workers[i]);
+    }
+    /* what they told of endpoints while their last exchanges ended */
+    if (control->mailbox != NULL) {
+        mailbox_drain(control->mailbox, control);
     }
     admin_free(&control->admin);
     reload_free(control);

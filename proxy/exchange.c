@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "pool/balance.h"
+#include "proxy/balance_key.h"
 #include "proxy/respond.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
@@ -213,8 +214,10 @@ static void exchange_try(struct exchange *exchange, bool turn)
 {
     struct worker *worker = exchange->worker;
     const struct upstream_view *view = exchange->upstream->views[worker->env.index];
-    const struct endpoint_wish wish = {0};
+    struct endpoint_wish wish = {0};
     struct endpoint *endpoint;
+    wish.keyed =
+        balance_key(view->settings, &exchange->request, exchange->client_address, &wish.key_hash);
     enum pick_result picked = upstream_pick(worker->pool, view, &wish, &endpoint);
     exchange->fd_awaited = false;
     if (picked == PICK_NONE) {
@@ -276,6 +279,9 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
         break;
     case DIAL_UNREACHABLE:
     case DIAL_RESET:
+        attempt_report(exchange, ENDPOINT_FAILED);
+        exchange_fail(exchange, REASON_CONNECT_FAILED, dial_result_name(result));
+        break;
     case DIAL_NO_ADDRESS_PORT:
     case DIAL_ERROR:
     case DIAL_OK: exchange_fail(exchange, REASON_CONNECT_FAILED, dial_result_name(result)); break;
@@ -684,10 +690,21 @@ static void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
 
 /* ---- the end ---- */
 
+/* Reasons that speak against the endpoint of the attempt under way, rather than against the client or this process. */
+static const bool endpoint_fault[REASON_COUNT] = {
+    [REASON_CONNECT_REFUSED] = true,     [REASON_CONNECT_TIMEOUT] = true,
+    [REASON_UPSTREAM_RESET] = true,      [REASON_UPSTREAM_INVALID] = true,
+    [REASON_UPSTREAM_INCOMPLETE] = true, [REASON_UPSTREAM_HEAD_TOO_LARGE] = true,
+    [REASON_FIRST_BYTE_TIMEOUT] = true,  [REASON_TRY_TIMEOUT] = true,
+};
+
 void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const char *detail)
 {
     if (exchange->finished) {
         return;
+    }
+    if (endpoint_fault[reason]) {
+        attempt_report(exchange, ENDPOINT_FAILED);
     }
     if (exchange->status != 0 || reason_rows[reason].status == 0) {
         exchange_finish(exchange, reason);

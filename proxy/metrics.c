@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pool/health.h"
 #include "pool/lease.h"
 #include "steady/budget.h"
 
@@ -206,6 +207,7 @@ struct endpoint_row {
     const char *name, *kind, *help;
     const char *state; /* label state="...", or NULL */
     size_t at;
+    double per_unit; /* 0: as it is */
 };
 
 struct endpoint_walk {
@@ -215,17 +217,29 @@ struct endpoint_walk {
 
 #define AT(field) offsetof(struct endpoint_figures, field)
 static const struct endpoint_row endpoint_rows[] = {
-    {"endpoint_connections", "gauge", "Connections of an endpoint by state", "open", AT(open)},
-    {"endpoint_connections", NULL, NULL, "idle", AT(idle)},
-    {"endpoint_connections", NULL, NULL, "in_flight", AT(in_flight)},
-    {"endpoint_connections", NULL, NULL, "dialling", AT(dialling)},
-    {"endpoint_dials_total", "counter", "Connections dialled", NULL, AT(dials)},
-    {"endpoint_dial_failures_total", "counter", "Dials that failed", NULL, AT(dial_failures)},
+    {"endpoint_connections", "gauge", "Connections of an endpoint by state", "open", AT(open), 0},
+    {"endpoint_connections", NULL, NULL, "idle", AT(idle), 0},
+    {"endpoint_connections", NULL, NULL, "in_flight", AT(in_flight), 0},
+    {"endpoint_connections", NULL, NULL, "dialling", AT(dialling), 0},
+    {"endpoint_dials_total", "counter", "Connections dialled", NULL, AT(dials), 0},
+    {"endpoint_dial_failures_total", "counter", "Dials that failed", NULL, AT(dial_failures), 0},
     {"endpoint_leases_total", "counter", "Connections lent, by whether they had been used before",
-     "reused", AT(reused)},
-    {"endpoint_leases_total", NULL, NULL, "fresh", AT(fresh)},
+     "reused", AT(reused), 0},
+    {"endpoint_leases_total", NULL, NULL, "fresh", AT(fresh), 0},
+    {"endpoint_healthy", "gauge", "1 while probes, attempts and the operator speak for it", NULL,
+     AT(healthy), 0},
+    {"endpoint_latency_seconds", "gauge",
+     "Estimate by which endpoints are chosen; 0: unknown or long ago", NULL, AT(latency_us), 1e6},
+    {"endpoint_probes_total", "counter", "Health probes by how they ended", "good", AT(probes_good),
+     0},
+    {"endpoint_probes_total", NULL, NULL, "failed", AT(probes_failed), 0},
+    {"endpoint_probes_total", NULL, NULL, "put_off", AT(probes_put_off), 0},
+    {"endpoint_ejections_total", "counter", "Times it was taken out because attempts failed", NULL,
+     AT(ejections), 0},
+    {"endpoint_health_changes_total", "counter", "Times its standing changed", NULL, AT(changes),
+     0},
     {"endpoint_handed_over_total", "counter", "Idle connections passed between workers", NULL,
-     AT(handed_over)},
+     AT(handed_over), 0},
 };
 #undef AT
 
@@ -233,7 +247,8 @@ static void write_endpoint(const struct endpoint_figures *figures, void *owner)
 {
     const struct endpoint_walk *walk = owner;
     const struct endpoint_row *row = walk->row;
-    double value = (double)*(const uint64_t *)(const void *)((const char *)figures + row->at);
+    double value = (double)*(const uint64_t *)(const void *)((const char *)figures + row->at) /
+                   (row->per_unit != 0 ? row->per_unit : 1);
     struct label upstream = label(figures->upstream), endpoint = label(figures->text),
                  address = label(figures->address);
     sample(walk->scrape, row->name, value,
@@ -259,8 +274,8 @@ static void write_closes(const struct endpoint_figures *figures, void *owner)
 
 static void write_endpoints(struct scrape *scrape)
 {
-    static const struct endpoint_row closes = {"endpoint_closes_total", "counter",
-                                               "Connections closed, by reason", NULL, 0};
+    static const struct endpoint_row closes = {
+        "endpoint_closes_total", "counter", "Connections closed, by reason", NULL, 0, 0};
     for (size_t i = 0; i < sizeof endpoint_rows / sizeof endpoint_rows[0]; i++) {
         struct endpoint_walk walk = {scrape, &endpoint_rows[i]};
         if (walk.row->kind != NULL) {
@@ -271,6 +286,40 @@ static void write_endpoints(struct scrape *scrape)
     struct endpoint_walk walk = {scrape, &closes};
     head(scrape, closes.name, closes.kind, closes.help);
     pools_each_endpoint(scrape->overview->pools, write_closes, &walk);
+}
+
+/* One metric of every upstream. */
+struct upstream_walk {
+    struct scrape *scrape;
+    const char *name;
+    size_t row;
+};
+
+static void write_upstream_health(const struct upstream *upstream, void *owner)
+{
+    const struct upstream_walk *walk = owner;
+    const struct upstream_health health = upstream_health(upstream);
+    const double values[] = {(double)health.endpoint_count, (double)health.healthy_count,
+                             health.panic ? 1 : 0, (double)health.panics_count};
+    struct label name = label(upstream->name);
+    sample(walk->scrape, walk->name, values[walk->row], "upstream=\"%s\"", name.text);
+}
+
+static void write_upstreams(struct scrape *scrape)
+{
+    static const struct {
+        const char *name, *kind, *help;
+    } rows[] = {
+        {"upstream_endpoints", "gauge", "Endpoints of an upstream that are not drained"},
+        {"upstream_endpoints_healthy", "gauge", "Those of them that are healthy"},
+        {"upstream_panic", "gauge", "1 while so few are healthy that all are used"},
+        {"upstream_panics_total", "counter", "Times that began"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct upstream_walk walk = {scrape, rows[i].name, i};
+        head(scrape, rows[i].name, rows[i].kind, rows[i].help);
+        pools_each_upstream(scrape->overview->pools, write_upstream_health, &walk);
+    }
 }
 
 /* ---- bounds, process ---- */
@@ -360,6 +409,7 @@ void metrics_write(struct evbuffer *out, const struct overview *overview)
                     "Time from a request's head to the head of the upstream's response",
                     offsetof(struct route_stats, first_byte_us));
     write_endpoints(&scrape);
+    write_upstreams(&scrape);
     write_bounds(&scrape);
     write_log(&scrape);
     clock_gettime(CLOCK_MONOTONIC, &end);

@@ -20,6 +20,10 @@ libproxy_a_SOURCES = \
 	%D%/access_log.c \
 	%D%/admin.h \
 	%D%/attempt.c \
+	%D%/balance_key.c \
+	%D%/balance_key.h \
+	%D%/upstreams_view.c \
+	%D%/upstreams_view.h \
 	%D%/attempt.h \
 	%D%/client.c \
 	%D%/client.h \

@@ -1,0 +1,426 @@
+/* Carries out what the standings decide: timers, probes, offers. */
+#include "pool/health_state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool/endpoint.h"
+#include "pool/pools.h"
+#include "pool/queue.h"
+#include "steady/check.h"
+#include "steady/fault.h"
+
+/* The first probe of an endpoint comes within this time, or within an interval if that is shorter. */
+#define FIRST_PROBE_MS 1000
+
+static void on_probe_timer(evutil_socket_t fd, short what, void *arg);
+static void on_due_timer(evutil_socket_t fd, short what, void *arg);
+static void on_probe_done(const struct probe_report *report, void *owner);
+static void on_failures(struct message *message, void *receiver);
+
+const char *health_event_name(enum health_event event)
+{
+    switch (event) {
+#define X(id, name) \
+    case HEALTH_EVENT_##id: return name;
+        HEALTH_EVENTS(X)
+#undef X
+    }
+    return "unknown";
+}
+
+static uint64_t now_ms(void)
+{
+    struct loop_clock clock = {0};
+    return loop_clock_ms(&clock);
+}
+
+static void arm(struct event *timer, uint64_t wait_ms)
+{
+    const struct timeval wait = {(time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000) * 1000};
+    event_add(timer, &wait);
+}
+
+/* ---- life ---- */
+
+bool pools_start_health(struct pools *pools, const struct health_env *env)
+{
+    CHECK(pools->health == NULL && TAILQ_EMPTY(&pools->known));
+    struct health *health = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*health));
+    if (health == NULL)
+        return false;
+    health->env = *env;
+    rng_init_random(&health->rng);
+    bound_init(&health->probes_in_flight, "health_probes", NULL, HEALTH_PROBES);
+    bound_register(pools->registry, &health->probes_in_flight);
+    pools->health = health;
+    return true;
+}
+
+void health_stop(struct pools *pools)
+{
+    if (pools->health == NULL)
+        return;
+    bound_remove(pools->registry, &pools->health->probes_in_flight);
+    free(pools->health);
+    pools->health = NULL;
+}
+
+bool health_attach(struct endpoint *endpoint)
+{
+    struct health *health = endpoint->pools->health;
+    struct endpoint_health *own = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*own));
+    if (own == NULL)
+        return false;
+    own->endpoint = endpoint;
+    own->created_ms = now_ms();
+    standing_init(&own->standing, own->created_ms);
+    if (health != NULL) {
+        event_assign(&own->probe_timer, health->env.base, -1, 0, on_probe_timer, own);
+        event_assign(&own->due_timer, health->env.base, -1, 0, on_due_timer, own);
+    }
+    endpoint->health = own;
+    endpoint->offer = OFFER_WHOLE;
+    return true;
+}
+
+static void let_go(struct endpoint_health *own)
+{
+    own->settings = NULL;
+    __atomic_store_n(&own->endpoint->eject_after_count, 0, __ATOMIC_RELAXED);
+    if (own->endpoint->pools->health == NULL)
+        return;
+    probe_cancel(&own->probe);
+    event_del(&own->probe_timer);
+    event_del(&own->due_timer);
+}
+
+void health_detach(struct endpoint *endpoint)
+{
+    if (endpoint->health != NULL)
+        let_go(endpoint->health);
+    free(endpoint->health);
+    endpoint->health = NULL;
+}
+
+/* ---- offers ---- */
+
+static void tell(const struct upstream_private *own, const struct endpoint *endpoint,
+                 enum health_event event, const char *why)
+{
+    const struct health_env *env = &own->pools->health->env;
+    const struct health_change change = {
+        .event = event,
+        .upstream = own->upstream.name,
+        .endpoint = endpoint != NULL ? endpoint->text : NULL,
+        .address = endpoint != NULL ? endpoint->address_text : NULL,
+        .why = why,
+    };
+    if (env->on_change != NULL)
+        env->on_change(&change, env->owner);
+}
+
+struct census {
+    size_t count, healthy_count, ejected_count; /* without the drained */
+    const struct health_settings *settings;     /* NULL: none is followed */
+};
+
+static struct census take_census(const struct upstream_private *own)
+{
+    struct census census = {0};
+    const struct endpoint *endpoint;
+    TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+        const struct endpoint_health *health = endpoint->health;
+        if (health->settings == NULL || health->drained)
+            continue;
+        census.settings = health->settings;
+        census.count++;
+        census.healthy_count += health->standing.state == STANDING_UP;
+        census.ejected_count += health->standing.state == STANDING_EJECTED;
+    }
+    return census;
+}
+
+static uint32_t offer_of(const struct endpoint_health *own, bool panic, uint64_t at_ms)
+{
+    if (own->drained)
+        return 0;
+    if (panic)
+        return OFFER_WHOLE;
+    return own->standing.state == STANDING_UP ? standing_share(&own->standing, own->settings, at_ms)
+                                              : 0;
+}
+
+/* Says anew what each endpoint is offered, and when to look again. */
+static void settle(struct upstream_private *own)
+{
+    const struct census census = take_census(own);
+    uint64_t at_ms = now_ms();
+    struct endpoint *endpoint;
+    bool panic = census.settings != NULL &&
+                 standing_panics(census.settings, census.healthy_count, census.count);
+    TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+        struct endpoint_health *health = endpoint->health;
+        if (health->settings == NULL)
+            continue;
+        __atomic_store_n(&endpoint->offer, offer_of(health, panic, at_ms), __ATOMIC_RELAXED);
+        uint64_t due_ms = standing_due_ms(&health->standing, health->settings, at_ms);
+        if (due_ms == UINT64_MAX)
+            event_del(&health->due_timer);
+        else if (!event_pending(&health->due_timer, EV_TIMEOUT, NULL))
+            arm(&health->due_timer, due_ms > at_ms ? due_ms - at_ms : 0);
+    }
+    if (panic == own->panic)
+        return;
+    own->panic = panic;
+    char why[HEALTH_WHY_BYTES];
+    snprintf(why, sizeof(why), "%zu of %zu endpoints are healthy", census.healthy_count,
+             census.count);
+    own->panics_count += panic;
+    tell(own, NULL, panic ? HEALTH_EVENT_PANIC : HEALTH_EVENT_CALM, why);
+}
+
+__attribute__((format(printf, 3, 4))) static void changed(struct endpoint_health *own,
+                                                          enum health_event event,
+                                                          const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(own->why, sizeof(own->why), format, arguments);
+    va_end(arguments);
+    own->changes++;
+    __atomic_store_n(&own->endpoint->failures_count, 0, __ATOMIC_RELAXED);
+    event_del(&own->due_timer);
+    tell(own->endpoint->upstream->own, own->endpoint, event, own->why);
+    settle(own->endpoint->upstream->own);
+}
+
+static void on_due_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct endpoint_health *own = arg;
+    (void)fd;
+    (void)what;
+    if (standing_on_time(&own->standing, now_ms()))
+        changed(own, HEALTH_EVENT_UP, "its ejection is over");
+    else
+        settle(own->endpoint->upstream->own);
+}
+
+/* ---- attempts ---- */
+
+void endpoint_report(struct pool_worker *worker, struct endpoint *endpoint,
+                     enum endpoint_outcome outcome, uint64_t latency_us)
+{
+    bool failed = outcome == ENDPOINT_FAILED;
+    latency_add(&endpoint->latency, latency_us, failed, loop_clock_us(worker->env.clock));
+    if (!failed) {
+        if (__atomic_load_n(&endpoint->failures_count, __ATOMIC_RELAXED) != 0)
+            __atomic_store_n(&endpoint->failures_count, 0, __ATOMIC_RELAXED);
+        return;
+    }
+    uint32_t count = __atomic_add_fetch(&endpoint->failures_count, 1, __ATOMIC_RELAXED);
+    uint32_t enough = __atomic_load_n(&endpoint->eject_after_count, __ATOMIC_RELAXED);
+    if (enough == 0 || count < enough ||
+        __atomic_exchange_n(&endpoint->failures_told, true, __ATOMIC_ACQ_REL))
+        return;
+    mailbox_post(endpoint->pools->health->env.mailbox, &endpoint->health->failures, on_failures);
+}
+
+static void on_failures(struct message *message, void *receiver)
+{
+    struct endpoint_health *own =
+        (struct endpoint_health *)((char *)message - offsetof(struct endpoint_health, failures));
+    struct endpoint *endpoint = own->endpoint;
+    (void)receiver;
+    __atomic_store_n(&endpoint->failures_told, false, __ATOMIC_RELEASE);
+    uint32_t count = __atomic_load_n(&endpoint->failures_count, __ATOMIC_RELAXED);
+    if (own->settings == NULL || own->drained || count < own->settings->eject_after_count)
+        return;
+    __atomic_store_n(&endpoint->failures_count, 0, __ATOMIC_RELAXED);
+    const struct census census = take_census(endpoint->upstream->own);
+    if (!standing_may_eject(own->settings, census.ejected_count, census.count) ||
+        !standing_on_failures(&own->standing, own->settings, &endpoint->pools->health->rng,
+                              now_ms()))
+        return;
+    own->ejections++;
+    changed(own, HEALTH_EVENT_EJECTED, "%u attempts in a row failed", count);
+}
+
+/* ---- probes ---- */
+
+static bool probes_wanted(const struct health_settings *settings)
+{
+    return settings->type != HEALTH_HTTP || settings->path[0] != '\0';
+}
+
+static void arm_probe(struct endpoint_health *own, uint64_t wait_ms)
+{
+    own->next_probe_ms = now_ms() + wait_ms;
+    arm(&own->probe_timer, wait_ms);
+}
+
+static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct endpoint_health *own = arg;
+    struct pools *pools = own->endpoint->pools;
+    struct health *health = pools->health;
+    const struct probe_env env = {health->env.base, pools->fds, &health->probes_in_flight,
+                                  on_probe_done};
+    const char *host = own->settings->host;
+    const struct probe_target target = {
+        own->endpoint->address, host[0] != '\0' ? host : own->endpoint->text, own->settings};
+    (void)fd;
+    (void)what;
+    own->probe = probe_start(&env, &target, own);
+    if (own->probe == NULL) {
+        own->probes_put_off++;
+        arm_probe(own, standing_probe_wait_ms(&own->standing, own->settings, &health->rng));
+    }
+}
+
+/* Want of descriptors or ports is ours: it says nothing about the endpoint. */
+static bool is_evidence(const struct probe_report *report)
+{
+    return report->result != PROBE_NO_CONNECTION ||
+           (report->dial != DIAL_NO_FD && report->dial != DIAL_NO_ADDRESS_PORT);
+}
+
+static void take_report(struct endpoint_health *own, const struct probe_report *report)
+{
+    bool good = report->result == PROBE_GOOD;
+    ++*(good ? &own->probes_good : &own->probes_failed);
+    if (!standing_on_probe(&own->standing, own->settings, good, now_ms()))
+        return;
+    if (good)
+        changed(own, HEALTH_EVENT_UP, "probes are answered");
+    else if (report->result == PROBE_STATUS)
+        changed(own, HEALTH_EVENT_DOWN, "probes are answered with %u", report->status);
+    else if (report->result == PROBE_NO_CONNECTION)
+        changed(own, HEALTH_EVENT_DOWN, "probes fail: %s", dial_result_name(report->dial));
+    else
+        changed(own, HEALTH_EVENT_DOWN, "probes fail: %s", probe_result_name(report->result));
+}
+
+static void on_probe_done(const struct probe_report *report, void *owner)
+{
+    struct endpoint_health *own = owner;
+    struct health *health = own->endpoint->pools->health;
+    own->probe = NULL;
+    if (is_evidence(report))
+        take_report(own, report);
+    else
+        own->probes_put_off++;
+    arm_probe(own, standing_probe_wait_ms(&own->standing, own->settings, &health->rng));
+}
+
+/* ---- settings ---- */
+
+/* Probes begin, go on or end as the settings have it. */
+static void watch(struct endpoint_health *own)
+{
+    struct health *health = own->endpoint->pools->health;
+    uint64_t interval_ms = own->settings->interval_ms;
+    if (!probes_wanted(own->settings)) {
+        probe_cancel(&own->probe);
+        event_del(&own->probe_timer);
+        if (standing_on_blindness(&own->standing, now_ms()))
+            changed(own, HEALTH_EVENT_UP, "it is not probed any more");
+        return;
+    }
+    if (own->probe != NULL)
+        return;
+    if (!event_pending(&own->probe_timer, EV_TIMEOUT, NULL))
+        arm_probe(own, rng_below(&health->rng,
+                                 interval_ms < FIRST_PROBE_MS ? interval_ms : FIRST_PROBE_MS));
+    else if (own->next_probe_ms > now_ms() + interval_ms)
+        arm_probe(own, standing_probe_wait_ms(&own->standing, own->settings, &health->rng));
+}
+
+static void follow_view(const struct upstream_view *view)
+{
+    const struct health_settings *settings = &view->settings->health;
+    for (size_t i = 0; i < view->endpoint_count; i++) {
+        struct endpoint *endpoint = view->endpoints[i];
+        endpoint->health->settings = settings;
+        __atomic_store_n(&endpoint->eject_after_count, (uint32_t)settings->eject_after_count,
+                         __ATOMIC_RELAXED);
+    }
+    for (size_t i = 0; i < view->endpoint_count; i++)
+        watch(view->endpoints[i]->health);
+    settle(view->upstream->own);
+}
+
+void health_follow(struct pools *pools, const struct upstream_set *newest)
+{
+    struct upstream_private *own;
+    struct endpoint *endpoint;
+    if (pools->health == NULL)
+        return;
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+            if (endpoint->shown)
+                endpoint->health->settings = NULL; /* until its view is met */
+            else
+                let_go(endpoint->health);
+    }
+    for (size_t v = 0; newest != NULL && v < newest->count; v++)
+        follow_view(&newest->views[v]);
+}
+
+/* ---- the operator ---- */
+
+size_t pools_drain(struct pools *pools, const char *upstream, const char *name, bool drained)
+{
+    struct upstream_private *own;
+    struct endpoint *endpoint;
+    size_t count = 0;
+    TAILQ_FOREACH (own, &pools->known, link) {
+        if (strcmp(own->upstream.name, upstream) != 0)
+            continue;
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+            struct endpoint_health *health = endpoint->health;
+            if (health->settings == NULL ||
+                (strcmp(endpoint->text, name) != 0 && strcmp(endpoint->address_text, name) != 0))
+                continue;
+            count++;
+            if (health->drained == drained)
+                continue;
+            health->drained = drained;
+            if (!drained)
+                standing_on_return(&health->standing, now_ms());
+            changed(health, drained ? HEALTH_EVENT_DRAINED : HEALTH_EVENT_UNDRAINED,
+                    "the operator said so");
+        }
+    }
+    return count;
+}
+
+struct upstream_health upstream_health(const struct upstream *upstream)
+{
+    const struct census census = take_census(upstream->own);
+    return (struct upstream_health){census.count, census.healthy_count, upstream->own->panic,
+                                    upstream->own->panics_count};
+}
+
+void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figures)
+{
+    const struct endpoint_health *own = endpoint->health;
+    uint64_t at_ms = now_ms();
+    struct loop_clock clock = {0};
+    figures->standing = own->drained ? "drained" : standing_state_name(own->standing.state);
+    figures->why = own->why;
+    figures->standing_ms = at_ms - own->standing.since_ms;
+    figures->age_ms = at_ms - own->created_ms;
+    figures->healthy = !own->drained && own->standing.state == STANDING_UP;
+    figures->offer =
+        (double)__atomic_load_n(&endpoint->offer, __ATOMIC_RELAXED) / (double)OFFER_WHOLE;
+    figures->latency_us = (uint64_t)latency_now_us(&endpoint->latency, loop_clock_us(&clock));
+    figures->failures_row = __atomic_load_n(&endpoint->failures_count, __ATOMIC_RELAXED);
+    figures->probes_good = own->probes_good;
+    figures->probes_failed = own->probes_failed;
+    figures->probes_put_off = own->probes_put_off;
+    figures->ejections = own->ejections;
+    figures->changes = own->changes;
+}

@@ -1,0 +1,75 @@
+/*
+ * Health: which endpoints attempts may go to, by probes, by what became of attempts, and by the operator's word.
+ *
+ * Owns: per endpoint its standing, its probe and its timers. Thread: control, but for endpoint_report(), which is the
+ * workers'. A worker reads one number of an endpoint, its offer: 0, it is not to be used; OFFER_WHOLE, its whole share.
+ */
+#ifndef EVENKEEL_POOL_HEALTH_H
+#define EVENKEEL_POOL_HEALTH_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pool/standing.h"
+#include "pool/upstream.h"
+#include "steady/mailbox.h"
+
+struct pool_worker;
+
+#define HEALTH_EVENTS(X)                                                 \
+    X(UP, "up")               /* an endpoint is back */                  \
+    X(DOWN, "down")           /* probes failed */                        \
+    X(EJECTED, "ejected")     /* attempts failed */                      \
+    X(DRAINED, "drained")     /* the operator took it out */             \
+    X(UNDRAINED, "undrained") /* and gave it back */                     \
+    X(PANIC, "panic")         /* so few are healthy that all are used */ \
+    X(CALM, "calm")           /* no more */
+
+enum health_event {
+#define X(id, name) HEALTH_EVENT_##id,
+    HEALTH_EVENTS(X)
+#undef X
+};
+const char *health_event_name(enum health_event event);
+
+/* Something happened; told once each time. */
+struct health_change {
+    enum health_event event;
+    const char *upstream;
+    const char *endpoint, *address; /* NULL: the upstream as a whole */
+    const char *why;
+};
+
+struct health_env {
+    struct event_base *base; /* the control thread's; it outlives the pools */
+    struct mailbox *mailbox; /* drained by the control thread until the pools are freed */
+    void (*on_change)(const struct health_change *change, void *owner);
+    void *owner;
+};
+
+/* Right after pools_create(); without it every endpoint counts as healthy. False: no memory. */
+__attribute__((warn_unused_result)) bool pools_start_health(struct pools *pools,
+                                                            const struct health_env *env);
+
+/* What became of an attempt, as far as it speaks for or against its endpoint. */
+enum endpoint_outcome { ENDPOINT_ANSWERED, ENDPOINT_FAILED };
+
+/* Once for each attempt that tells something of its endpoint: latency_us, from its start to the head of the response
+   (or its failure). What the client or this process broke off is not reported. */
+void endpoint_report(struct pool_worker *worker, struct endpoint *endpoint,
+                     enum endpoint_outcome outcome, uint64_t latency_us);
+
+/* Takes endpoints of the upstream out, or gives them back: those whose address or configured text is `endpoint`.
+   Attempts under way end as they would. Returns how many match; their state is kept until they leave the settings. */
+size_t pools_drain(struct pools *pools, const char *upstream, const char *endpoint, bool drained);
+
+/* An upstream's health as a whole (control thread). */
+struct upstream_health {
+    uint64_t endpoint_count, healthy_count; /* without the drained */
+    bool panic;                             /* all are used, healthy or not */
+    uint64_t panics_count;
+};
+struct upstream_health upstream_health(const struct upstream *upstream);
+
+#endif

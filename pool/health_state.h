@@ -1,0 +1,44 @@
+/*
+ * What health keeps with an endpoint and an upstream. Private to pool/. Thread: control.
+ */
+#ifndef EVENKEEL_POOL_HEALTH_STATE_H
+#define EVENKEEL_POOL_HEALTH_STATE_H
+
+#include <event2/event_struct.h>
+
+#include "pool/health.h"
+#include "pool/probe.h"
+
+/* Probes in flight at most, of all upstreams; one beyond waits for its next turn. */
+#define HEALTH_PROBES 256
+#define HEALTH_WHY_BYTES 64
+
+struct health {
+    struct health_env env;
+    struct rng rng;
+    struct bound probes_in_flight;
+};
+
+struct endpoint_health {
+    struct endpoint *endpoint;
+    /* Of the newest live view that has the endpoint; NULL: none, and nothing is under way. */
+    const struct health_settings *settings;
+    struct standing standing;
+    bool drained;
+    struct probe *probe;
+    struct event probe_timer, due_timer; /* assigned when there is a struct health */
+    uint64_t created_ms, next_probe_ms;
+    uint64_t probes_good, probes_failed, probes_put_off, ejections, changes;
+    struct message failures; /* posted by the worker that met one failure too many */
+    char why[HEALTH_WHY_BYTES];
+};
+
+/* An endpoint comes and goes. */
+__attribute__((warn_unused_result)) bool health_attach(struct endpoint *endpoint);
+void health_detach(struct endpoint *endpoint);
+/* The newest live set has changed: follows its endpoints, lets go of all others. */
+void health_follow(struct pools *pools, const struct upstream_set *newest);
+void health_stop(struct pools *pools);
+void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figures);
+
+#endif

@@ -1,0 +1,271 @@
+/* Dial, ask, read the status line; what follows is read and dropped, so that the other side sees an orderly end. */
+#include "pool/probe.h"
+
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "pool/dial.h"
+#include "steady/fault.h"
+#include "tls/stream.h"
+
+/* "HTTP/1.1 200" */
+#define STATUS_LINE_BYTES 12
+/* More of an answer than this is not waited for. */
+#define ANSWER_MOST_BYTES (256u * 1024)
+#define REQUEST_BYTES 2048
+
+enum probe_state { CONNECTING, SENDING, READING, DROPPING };
+
+struct probe {
+    struct probe_env env;
+    void *owner;
+    struct stream stream;
+    struct address address;
+    struct event event, deadline;
+    enum probe_state state;
+    bool http;
+    int connect_errno; /* connect() failed at once: told in the event */
+    uint64_t status_first, status_last;
+    struct probe_report report; /* as it stands while DROPPING */
+    size_t sent_bytes, request_bytes, got_bytes;
+    char status_line[STATUS_LINE_BYTES];
+    char request[REQUEST_BYTES];
+};
+
+const char *probe_result_name(enum probe_result result)
+{
+    switch (result) {
+#define X(id, name) \
+    case PROBE_##id: return name;
+        PROBE_RESULTS(X)
+#undef X
+    }
+    return "unknown";
+}
+
+static void free_probe(struct probe *probe)
+{
+    event_del(&probe->event);
+    event_del(&probe->deadline);
+    stream_close(&probe->stream, false);
+    bound_give(probe->env.fds, 1);
+    bound_give(probe->env.in_flight, 1);
+    free(probe);
+}
+
+void probe_cancel(struct probe **probe)
+{
+    if (*probe != NULL)
+        free_probe(*probe);
+    *probe = NULL;
+}
+
+static void finish(struct probe *probe)
+{
+    struct probe_env env = probe->env;
+    struct probe_report report = probe->report;
+    void *owner = probe->owner;
+    free_probe(probe);
+    env.on_done(&report, owner);
+}
+
+static void fail(struct probe *probe, enum probe_result result)
+{
+    probe->report.result = result;
+    finish(probe);
+}
+
+static void judge(struct probe *probe)
+{
+    static const char version[] = "HTTP/1.";
+    const char *line = probe->status_line, *digits = line + sizeof(version) + 1;
+    probe->report.result = PROBE_NOT_HTTP;
+    if (memcmp(line, version, sizeof(version) - 1) != 0 || line[sizeof(version)] != ' ')
+        return;
+    for (size_t i = 0; i < 3; i++) {
+        if (digits[i] < '0' || digits[i] > '9')
+            return;
+        probe->report.status = probe->report.status * 10 + (unsigned)(digits[i] - '0');
+    }
+    bool good =
+        probe->report.status >= probe->status_first && probe->report.status <= probe->status_last;
+    probe->report.result = good ? PROBE_GOOD : PROBE_STATUS;
+}
+
+static void take(struct probe *probe, const char *bytes, size_t count)
+{
+    size_t had = probe->got_bytes;
+    probe->got_bytes += count;
+    if (probe->state == DROPPING)
+        return;
+    size_t room = STATUS_LINE_BYTES - had;
+    memcpy(probe->status_line + had, bytes, count < room ? count : room);
+    if (probe->got_bytes >= STATUS_LINE_BYTES) {
+        probe->state = DROPPING;
+        judge(probe);
+    }
+}
+
+static void read_answer(struct probe *probe)
+{
+    char room[4096];
+    size_t got;
+    for (;;) {
+        enum stream_result result = stream_recv(&probe->stream, room, sizeof(room), &got);
+        if (result == STREAM_BLOCKED)
+            return;
+        if (result == STREAM_OK)
+            take(probe, room, got);
+        else if (probe->state == READING)
+            probe->report.result = PROBE_BROKEN;
+        if (result != STREAM_OK || probe->got_bytes > ANSWER_MOST_BYTES ||
+            (probe->state == DROPPING && probe->report.result != PROBE_GOOD)) {
+            finish(probe);
+            return;
+        }
+    }
+}
+
+static void send_request(struct probe *probe)
+{
+    while (probe->sent_bytes < probe->request_bytes) {
+        const struct iovec piece = {probe->request + probe->sent_bytes,
+                                    probe->request_bytes - probe->sent_bytes};
+        size_t sent;
+        enum stream_result result = stream_send(&probe->stream, &piece, 1, &sent);
+        if (result == STREAM_BLOCKED)
+            return;
+        if (result != STREAM_OK) {
+            fail(probe, PROBE_BROKEN);
+            return;
+        }
+        probe->sent_bytes += sent;
+    }
+    probe->state = READING;
+    read_answer(probe);
+}
+
+static int connect_result(const struct probe *probe)
+{
+    int error = 0;
+    socklen_t length = sizeof(error);
+    if (probe->connect_errno != 0)
+        return probe->connect_errno;
+    if (getsockopt(probe->stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+        return errno;
+    return error == 0 && dial_reached_itself(probe->stream.fd, &probe->address) ? ECONNREFUSED
+                                                                                : error;
+}
+
+static void connected(struct probe *probe)
+{
+    int error = connect_result(probe);
+    if (error != 0) {
+        probe->report.dial = dial_result_of_errno(error);
+        fail(probe, PROBE_NO_CONNECTION);
+    } else if (!probe->http) {
+        probe->report.result = PROBE_GOOD;
+        finish(probe);
+    } else {
+        probe->state = SENDING;
+        send_request(probe);
+    }
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct probe *probe = arg;
+    (void)fd;
+    switch (probe->state) {
+    case CONNECTING:
+        if (what & EV_WRITE)
+            connected(probe);
+        break;
+    case SENDING: send_request(probe); break;
+    case READING:
+    case DROPPING: read_answer(probe); break;
+    }
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    struct probe *probe = arg;
+    (void)fd;
+    (void)what;
+    if (probe->state == DROPPING)
+        finish(probe);
+    else
+        fail(probe, PROBE_TIMEOUT);
+}
+
+static bool write_request(struct probe *probe, const struct probe_target *target)
+{
+    int bytes =
+        snprintf(probe->request, sizeof(probe->request),
+                 "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: evenkeel-health\r\nAccept: */*\r\n"
+                 "Connection: close\r\n\r\n",
+                 target->settings->path, target->host);
+    probe->request_bytes = bytes > 0 ? (size_t)bytes : 0;
+    return bytes > 0 && (size_t)bytes < sizeof(probe->request);
+}
+
+/* The socket, watched; false: nothing is open. */
+static bool dial(struct probe *probe, const struct address *address, uint64_t timeout_ms)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    stream_init(&probe->stream, fd);
+    probe->address = *address;
+    event_assign(&probe->event, probe->env.base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST,
+                 on_event, probe);
+    event_assign(&probe->deadline, probe->env.base, -1, 0, on_deadline, probe);
+    const struct timeval wait = {(time_t)(timeout_ms / 1000),
+                                 (suseconds_t)(timeout_ms % 1000) * 1000};
+    if (connect(fd, &address->any, address->length) != 0 && errno != EINPROGRESS && errno != EINTR)
+        probe->connect_errno = errno;
+    if (event_add(&probe->event, NULL) != 0 || event_add(&probe->deadline, &wait) != 0) {
+        event_del(&probe->event);
+        stream_close(&probe->stream, false);
+        return false;
+    }
+    if (probe->connect_errno != 0)
+        event_active(&probe->event, EV_WRITE, 1);
+    return true;
+}
+
+static bool take_places(const struct probe_env *env)
+{
+    if (!bound_take(env->in_flight, 1))
+        return false;
+    if (bound_take(env->fds, 1))
+        return true;
+    bound_give(env->in_flight, 1);
+    return false;
+}
+
+struct probe *probe_start(const struct probe_env *env, const struct probe_target *target,
+                          void *owner)
+{
+    struct probe *probe = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*probe));
+    if (probe == NULL || !take_places(env)) {
+        free(probe);
+        return NULL;
+    }
+    probe->env = *env;
+    probe->owner = owner;
+    probe->http = target->settings->type == HEALTH_HTTP;
+    probe->status_first = target->settings->status_first;
+    probe->status_last = target->settings->status_last;
+    if (write_request(probe, target) && dial(probe, &target->address, target->settings->timeout_ms))
+        return probe;
+    bound_give(env->fds, 1);
+    bound_give(env->in_flight, 1);
+    free(probe);
+    return NULL;
+}

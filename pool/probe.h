@@ -1,0 +1,61 @@
+/*
+ * A probe: one active check of an endpoint, by a TCP connection or an HTTP request on a connection of its own.
+ *
+ * Owns: the socket, its unit of the fd bound and its place of probes_in_flight. Private to pool/. Thread: control.
+ * Ends by telling its one result, or by being cancelled. Spec: RFC 9112 4 (status line).
+ */
+#ifndef EVENKEEL_POOL_PROBE_H
+#define EVENKEEL_POOL_PROBE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "pool/lease.h"
+#include "steady/address.h"
+#include "steady/bound.h"
+
+#define PROBE_RESULTS(X)                                     \
+    X(GOOD, "ok")                                            \
+    X(NO_CONNECTION, "no connection") /* dial says why */    \
+    X(BROKEN, "the connection broke") /* before an answer */ \
+    X(NOT_HTTP, "the answer is not HTTP/1.x")                \
+    X(STATUS, "unexpected status") /* status says which */   \
+    X(TIMEOUT, "no answer in time")
+
+enum probe_result {
+#define X(id, name) PROBE_##id,
+    PROBE_RESULTS(X)
+#undef X
+};
+const char *probe_result_name(enum probe_result result);
+
+struct probe_report {
+    enum probe_result result;
+    enum dial_result dial;
+    unsigned status; /* 0: none came */
+};
+
+struct probe_target {
+    struct address address;
+    const char *host;                       /* of the Host field */
+    const struct health_settings *settings; /* used within probe_start() only */
+};
+
+struct probe_env {
+    struct event_base *base;
+    struct bound *fds, *in_flight;
+    /* The probe is over and freed. Never from within probe_start(). */
+    void (*on_done)(const struct probe_report *report, void *owner);
+};
+
+struct probe;
+
+/* NULL: no descriptor, no place or no memory; that says nothing about the endpoint. */
+struct probe *probe_start(const struct probe_env *env, const struct probe_target *target,
+                          void *owner);
+/* Ends it untold; NULL is fine. */
+void probe_cancel(struct probe **probe);
+
+#endif

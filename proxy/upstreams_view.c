@@ -1,0 +1,124 @@
+/* The upstreams in JSON. */
+#include "proxy/upstreams_view.h"
+
+#include <string.h>
+
+#include "pool/health.h"
+#include "pool/lease.h"
+#include "proxy/json.h"
+
+struct walk {
+    struct json *json;
+    struct pools *pools;
+    const struct settings *settings;
+    const char *upstream; /* whose endpoints are written */
+};
+
+static void write_health(struct json *json, const struct endpoint_figures *figures)
+{
+    json_open(json, "health", '{');
+    json_text(json, "standing", figures->standing);
+    json_text(json, "why", figures->why[0] != '\0' ? figures->why : NULL);
+    json_number(json, "since_s", (double)figures->standing_ms / 1000);
+    json_number(json, "offer", figures->offer);
+    json_uint(json, "failures_in_a_row", figures->failures_row);
+    json_uint(json, "probes_good", figures->probes_good);
+    json_uint(json, "probes_failed", figures->probes_failed);
+    json_uint(json, "probes_put_off", figures->probes_put_off);
+    json_uint(json, "ejections", figures->ejections);
+    json_uint(json, "changes", figures->changes);
+    json_close(json, '}');
+}
+
+static void write_connections(struct json *json, const struct endpoint_figures *figures)
+{
+    json_open(json, "connections", '{');
+    json_uint(json, "open", figures->open);
+    json_uint(json, "idle", figures->idle);
+    json_uint(json, "lent_or_awaited", figures->in_flight);
+    json_uint(json, "dialling", figures->dialling);
+    json_open(json, "closed", '{');
+    for (size_t i = 0; i < sizeof figures->closed / sizeof figures->closed[0]; i++) {
+        if (figures->closed[i] > 0) {
+            json_uint(json, lease_close_reason_name((enum lease_close_reason)i),
+                      figures->closed[i]);
+        }
+    }
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+static void write_endpoint(const struct endpoint_figures *figures, void *owner)
+{
+    const struct walk *walk = owner;
+    struct json *json = walk->json;
+    uint64_t leases = figures->reused + figures->fresh;
+    if (strcmp(figures->upstream, walk->upstream) != 0) {
+        return;
+    }
+    json_open(json, NULL, '{');
+    json_text(json, "endpoint", figures->text);
+    json_text(json, "address", figures->address);
+    json_number(json, "age_s", (double)figures->age_ms / 1000);
+    write_health(json, figures);
+    json_uint(json, "in_flight", figures->in_flight);
+    json_number(json, "latency_ms", (double)figures->latency_us / 1000);
+    write_connections(json, figures);
+    json_uint(json, "dials", figures->dials);
+    json_uint(json, "dial_failures", figures->dial_failures);
+    json_uint(json, "leases_reused", figures->reused);
+    json_uint(json, "leases_fresh", figures->fresh);
+    json_number(json, "reuse_ratio", leases > 0 ? (double)figures->reused / (double)leases : 0);
+    json_uint(json, "handed_over", figures->handed_over);
+    json_close(json, '}');
+}
+
+static const struct upstream_settings *settings_of(const struct settings *settings,
+                                                   const char *name)
+{
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        if (strcmp(settings->upstreams[i].name, name) == 0) {
+            return &settings->upstreams[i];
+        }
+    }
+    return NULL;
+}
+
+static void write_upstream(const struct upstream *upstream, void *owner)
+{
+    struct walk *walk = owner;
+    struct json *json = walk->json;
+    const struct upstream_health health = upstream_health(upstream);
+    const struct upstream_settings *settings = settings_of(walk->settings, upstream->name);
+    if (settings == NULL) {
+        return; /* it has gone from the settings and drains */
+    }
+    json_open(json, NULL, '{');
+    json_text(json, "name", upstream->name);
+    json_uint(json, "endpoints_in_use", health.endpoint_count);
+    json_uint(json, "endpoints_healthy", health.healthy_count);
+    json_bool(json, "panic", health.panic);
+    json_uint(json, "panics", health.panics_count);
+    json_uint(json, "in_flight", bound_used(&upstream->in_flight));
+    json_uint(json, "in_flight_limit", bound_limit(&upstream->in_flight));
+    json_uint(json, "queued", bound_used(&upstream->queued));
+    json_uint(json, "pool_max", settings->pool.max_count);
+    json_uint(json, "warm_level", settings->pool.warm_min_count);
+    json_open(json, "endpoints", '[');
+    walk->upstream = upstream->name;
+    pools_each_endpoint(walk->pools, write_endpoint, walk);
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+void upstreams_write(struct evbuffer *out, const struct overview *overview)
+{
+    struct json json = {out, false};
+    struct walk walk = {&json, overview->pools, overview->settings, NULL};
+    json_open(&json, NULL, '{');
+    json_open(&json, "upstreams", '[');
+    pools_each_upstream(overview->pools, write_upstream, &walk);
+    json_close(&json, ']');
+    json_close(&json, '}');
+    evbuffer_add(out, "\n", 1);
+}
