@@ -38,14 +38,18 @@ const char *pick_result_name(enum pick_result result)
     return "unknown";
 }
 
-bool pool_endpoint_full(const struct endpoint *endpoint)
+bool pool_endpoint_spares(const struct endpoint *endpoint)
 {
-    if (bound_used(&endpoint->connections) < bound_limit(&endpoint->connections))
-        return false;
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
         if (slot_spare_count(&endpoint->slots[i]) > 0)
-            return false;
-    return true;
+            return true;
+    return false;
+}
+
+bool pool_endpoint_full(const struct endpoint *endpoint)
+{
+    return bound_used(&endpoint->connections) >= bound_limit(&endpoint->connections) &&
+           !pool_endpoint_spares(endpoint);
 }
 
 /* ---- weights ---- */
@@ -121,7 +125,7 @@ static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
         choosing->held_back = true;
         return false;
     }
-    if (pool_endpoint_full(endpoint)) {
+    if (wish->idle_only ? !pool_endpoint_spares(endpoint) : pool_endpoint_full(endpoint)) {
         choosing->full = true;
         return false;
     }
@@ -176,12 +180,8 @@ static size_t in_turn(struct choosing *choosing)
 static bool warm(const struct choosing *choosing, size_t i)
 {
     const struct endpoint *endpoint = choosing->view->endpoints[i];
-    if (endpoint->slots[choosing->worker->env.index].idle_count > 0)
-        return true;
-    for (unsigned w = 0; w < endpoint->pools->worker_count; w++)
-        if (slot_spare_count(&endpoint->slots[w]) > 0)
-            return true;
-    return false;
+    return endpoint->slots[choosing->worker->env.index].idle_count > 0 ||
+           pool_endpoint_spares(endpoint);
 }
 
 /* How long a request would take there, as far as one can tell: what is in flight for its weight, and this one, each as

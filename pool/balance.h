@@ -24,6 +24,7 @@ struct endpoint_wish {
     bool (*usable)(const struct endpoint *endpoint, void *owner);
     void *owner;
     uint64_t key_hash; /* for the hash methods, by hash_bytes(BALANCE_KEY_SEED, ...) */
+    bool idle_only;    /* only where a connection rests: none can be dialled */
     bool keyed;        /* the request has such a key; without one the method is p2c */
 };
 

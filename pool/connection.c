@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pool/descriptor.h"
 #include "pool/dial.h"
 #include "pool/handover.h"
 #include "pool/queue.h"
@@ -118,8 +119,7 @@ void connection_drop(struct connection *connection, bool reset)
     (void)event_del(&connection->event);
     if (connection->lease.stream.fd >= 0) {
         stream_close(&connection->lease.stream, reset);
-        bound_give(&worker->pools->upstream_connections, 1);
-        bound_give(worker->pools->fds, 1);
+        descriptor_give(worker);
     }
     bool had_place = connection->has_place;
     if (had_place)

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pool/descriptor.h"
 #include "pool/line.h"
 #include "steady/check.h"
 
@@ -82,39 +83,6 @@ static void set_options(int fd, uint64_t unacked_ms)
                unacked_ms < INT32_MAX ? (int)unacked_ms : INT32_MAX);
 }
 
-/* Another endpoint's oldest idle connection gives its descriptor for this dial. */
-static bool free_descriptor(struct pool_worker *worker)
-{
-    struct connection *connection, *oldest = NULL;
-    TAILQ_FOREACH (connection, &worker->connections, link) {
-        if (connection->state == CONNECTION_IDLE &&
-            (oldest == NULL || connection->idle_since_ms < oldest->idle_since_ms))
-            oldest = connection;
-    }
-    if (oldest == NULL)
-        return false;
-    connection_close_idle(oldest, LEASE_CLOSED_SURPLUS);
-    return true;
-}
-
-static bool take_descriptor(struct pool_worker *worker)
-{
-    struct pools *pools = worker->pools;
-    while (!bound_take(pools->fds, 1))
-        if (!free_descriptor(worker))
-            return false;
-    if (bound_take(&pools->upstream_connections, 1))
-        return true;
-    bound_give(pools->fds, 1);
-    return false;
-}
-
-static void give_descriptor(struct pool_worker *worker)
-{
-    bound_give(&worker->pools->upstream_connections, 1);
-    bound_give(worker->pools->fds, 1);
-}
-
 /* The socket, connecting; -1 with errno. */
 static int open_socket(const struct endpoint_slot *slot)
 {
@@ -145,7 +113,7 @@ static bool begin(struct connection *connection)
     int error = errno;
     if (fd >= 0)
         close(fd);
-    give_descriptor(slot->worker);
+    descriptor_give(slot->worker);
     if (dial_result_of_errno(error) == DIAL_NO_FD)
         return false;
     connection->dial_errno = error;
@@ -156,11 +124,11 @@ static bool begin(struct connection *connection)
 bool dial_start(struct endpoint_slot *slot)
 {
     struct pool_worker *worker = slot->worker;
-    if (!take_descriptor(worker))
+    if (!descriptor_take(worker))
         return false;
     struct connection *connection = connection_create(slot, CONNECTION_DIALLING);
     if (connection == NULL) {
-        give_descriptor(worker);
+        descriptor_give(worker);
         return false;
     }
     if (!begin(connection)) {

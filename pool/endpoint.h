@@ -115,6 +115,8 @@ static inline uint64_t slot_spare_count(const struct endpoint_slot *slot)
     return idle_count > asked_count ? idle_count - asked_count : 0;
 }
 
+/* A worker has an idle connection that no sibling has asked for. */
+bool pool_endpoint_spares(const struct endpoint *endpoint);
 /* Every connection it may have is in use, or asked for by a sibling. */
 bool pool_endpoint_full(const struct endpoint *endpoint);
 

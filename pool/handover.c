@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "pool/descriptor.h"
 #include "pool/line.h"
 #include "steady/check.h"
 
@@ -49,8 +50,7 @@ static void on_answer(struct message *message, void *receiver)
         struct stream stream;
         stream_init(&stream, fd);
         stream_close(&stream, false);
-        bound_give(&slot->worker->pools->upstream_connections, 1);
-        bound_give(slot->worker->pools->fds, 1);
+        descriptor_give(slot->worker);
         fd = -1;
     }
     /* In vain, or wanted only for its place: then it goes and a dial takes that. */

@@ -2,6 +2,7 @@
 #include "pool/lease.h"
 
 #include "pool/connection.h"
+#include "pool/descriptor.h"
 #include "pool/line.h"
 #include "pool/queue.h"
 #include "steady/check.h"
@@ -92,6 +93,8 @@ void lease_return(struct pool_worker *worker, struct lease **lease)
             pool_worker_schedule_slot(worker, slot);
         else if (__builtin_expect(queue_waits(endpoint->upstream), 0))
             queue_offer(worker, endpoint->upstream);
+        else if (__builtin_expect(descriptor_wanted(worker->pools), 0))
+            descriptor_spare(worker);
     }
 }
 

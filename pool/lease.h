@@ -142,6 +142,7 @@ struct queue_slot {
             *slot);    /* out of the queue; capacity may be there: try again, within this call */
     uint64_t since_ms; /* when it was queued first */
     bool admitted;     /* queued by upstream_wait() */
+    bool for_fd;       /* among them: for want of a descriptor */
 };
 
 enum admit_result {
@@ -156,16 +157,20 @@ __attribute__((warn_unused_result)) enum admit_result upstream_admit(struct pool
                                                                      struct upstream *upstream,
                                                                      struct queue_slot *slot,
                                                                      bool turn);
-/* Queues an admitted exchange whose attempt found every endpoint LEASE_FULL; on_turn when a connection may be had.
-   ADMIT_QUEUED or ADMIT_QUEUE_FULL. `turn`: it was queued before; it goes to the front. */
+/* Queues an admitted exchange whose attempt found every endpoint LEASE_FULL, or `for_fd`: LEASE_NO_FD; on_turn when
+   a connection may be had. ADMIT_QUEUED or ADMIT_QUEUE_FULL. `turn`: it was queued before; it goes to the front. */
 __attribute__((warn_unused_result)) enum admit_result upstream_wait(struct pool_worker *worker,
                                                                     struct upstream *upstream,
                                                                     struct queue_slot *slot,
-                                                                    bool turn);
+                                                                    bool for_fd, bool turn);
 /* Leaves the queue (deadline, client gone). Not being queued is fine. */
 void queue_cancel(struct pool_worker *worker, struct queue_slot *slot);
 /* The exchange is over: gives its place back and calls the next, on whichever worker it waits. With its last
    exchange an upstream that has gone from the settings may vanish, name and all: this comes last. */
 void upstream_leave(struct pool_worker *worker, struct upstream *upstream);
+
+/* To be called by whoever on this worker's thread has given units of the fds bound back: who waits for a descriptor
+   is called. */
+void pool_fds_given(struct pool_worker *worker);
 
 #endif

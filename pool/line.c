@@ -1,6 +1,7 @@
 /* First come, first served, by whichever connection is ready first. */
 #include "pool/line.h"
 
+#include "pool/descriptor.h"
 #include "pool/dial.h"
 #include "pool/handover.h"
 #include "pool/queue.h"
@@ -97,8 +98,8 @@ static enum bring_result bring_one(struct endpoint_slot *slot, bool rather_dial)
         return (fresh || rather_dial) && handover_ask(slot, fresh) ? BRING_STARTED : BRING_FULL;
     if (dial_start(slot))
         return BRING_STARTED;
+    /* Not offered to those who wait: they would want the descriptor that there is not. */
     bound_give(&slot->endpoint->connections, 1);
-    queue_capacity_freed(worker, slot->endpoint);
     return BRING_NO_FD;
 }
 
@@ -171,6 +172,7 @@ void line_offer(struct endpoint_slot *slot, struct connection *connection)
     }
     connection_rest(connection, connection->state);
     queue_capacity_freed(slot->worker, slot->endpoint);
+    descriptor_spare(slot->worker);
 }
 
 /* Whoever fails may ask again at once, and has then another dial to wait for. */

@@ -2,6 +2,7 @@ noinst_LIBRARIES += libpool.a
 libpool_a_SOURCES = \
 	%D%/balance.c %D%/balance.h \
 	%D%/connection.c %D%/connection.h \
+	%D%/descriptor.c %D%/descriptor.h \
 	%D%/dial.c %D%/dial.h \
 	%D%/endpoint.c %D%/endpoint.h \
 	%D%/handover.c %D%/handover.h \

@@ -45,6 +45,7 @@ struct pools {
     struct bound upstream_connections; /* any state with a descriptor */
     struct bound idle_connections;     /* counted by workers, published with the figures */
     struct bound dials_in_flight;
+    uint64_t fd_waiting_count; /* atomic: queue slots that wait for a descriptor */
     struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
     struct upstream_list known;
     struct upstream_set_list sets; /* newest first, retired ones too */
@@ -71,6 +72,8 @@ struct pool_worker {
     struct slot_list scheduled_slots;
     struct seat_list scheduled_seats;
     struct slot_list starved; /* slots whose line waits for a dial to end */
+    struct message fd_asked;  /* from siblings: can it spare a descriptor? */
+    bool fd_asked_posted;     /* atomic */
 };
 
 /* Serves the slot's line soon. */

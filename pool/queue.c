@@ -1,6 +1,7 @@
 /* Who waits for an upstream, and whose turn it is. */
 #include "pool/queue.h"
 
+#include "pool/descriptor.h"
 #include "steady/check.h"
 
 static struct seat *seat_of(struct upstream *upstream, const struct pool_worker *worker)
@@ -60,8 +61,10 @@ static bool connection_to_be_had(const struct upstream_view *view)
 {
     if (view == NULL)
         return true;
+    bool may_dial = !descriptors_spent(view->upstream->own->pools);
     for (size_t i = 0; i < view->endpoint_count; i++)
-        if (!pool_endpoint_full(view->endpoints[i]))
+        if (may_dial ? !pool_endpoint_full(view->endpoints[i])
+                     : pool_endpoint_spares(view->endpoints[i]))
             return true;
     return false;
 }
@@ -193,6 +196,20 @@ static void count_out(struct seat *seat)
     bound_give(&seat->upstream->queued, 1);
 }
 
+static void count_fd_waiter(struct upstream *upstream, uint64_t change)
+{
+    __atomic_fetch_add(&upstream->own->fd_waiting_count, change, __ATOMIC_ACQ_REL);
+    __atomic_fetch_add(&upstream->own->pools->fd_waiting_count, change, __ATOMIC_ACQ_REL);
+}
+
+/* The same for descriptors. */
+static void meet_descriptors(const struct seat *seat)
+{
+    count_fd_waiter(seat->upstream, 1);
+    __atomic_fetch_add(&seat->worker->pools->fds->used, 0, __ATOMIC_ACQ_REL);
+    descriptor_ask(seat->worker);
+}
+
 /* The other half of the rendezvous: what was freed before is seen now, what is freed from now on sees us. */
 static void meet(const struct seat *seat)
 {
@@ -204,15 +221,28 @@ static void meet(const struct seat *seat)
         __atomic_fetch_add(&view->endpoints[i]->in_flight, 0, __ATOMIC_ACQ_REL);
 }
 
+/* It has never left: its counts go with it, and whatever was freed since has called this seat. */
+static void return_to_front(struct seat *seat, struct queue_slot *slot, bool admitted)
+{
+    bool was_for_fd = seat->turn_for_fd;
+    seat->turn = NULL;
+    seat->turn_for_fd = false;
+    insert(seat, slot, admitted, true);
+    if (was_for_fd && !slot->for_fd) {
+        count_fd_waiter(seat->upstream, (uint64_t)-1);
+    } else if (slot->for_fd && !was_for_fd) {
+        meet_descriptors(seat);
+        queue_offer(seat->worker, seat->upstream);
+    }
+}
+
 static enum admit_result enter(struct pool_worker *worker, struct upstream *upstream,
                                struct queue_slot *slot, bool admitted, bool turn)
 {
     struct seat *seat = seat_of(upstream, worker);
     CHECK(slot->upstream == NULL && slot->on_turn != NULL && view_of(seat) != NULL);
     if (turn && seat->turn == slot) {
-        /* It has never left: its counts go with it, and whatever was freed since has called this seat. */
-        seat->turn = NULL;
-        insert(seat, slot, admitted, true);
+        return_to_front(seat, slot, admitted);
         return ADMIT_QUEUED;
     }
     if (!bound_take(&upstream->queued, 1))
@@ -222,6 +252,8 @@ static enum admit_result enter(struct pool_worker *worker, struct upstream *upst
     seat_use(seat);
     insert(seat, slot, admitted, turn);
     meet(seat);
+    if (slot->for_fd)
+        meet_descriptors(seat);
     queue_offer(worker, upstream);
     return ADMIT_QUEUED;
 }
@@ -232,15 +264,18 @@ enum admit_result upstream_admit(struct pool_worker *worker, struct upstream *up
     struct seat *seat = seat_of(upstream, worker);
     if (__builtin_expect(turn && seat->turn == slot && seat->place_in_hand, 0))
         seat->place_in_hand = false;
-    else if ((queue_waits(upstream) && !turn) || !bound_take(&upstream->in_flight, 1))
+    else if ((queue_waits(upstream) && !turn) || !bound_take(&upstream->in_flight, 1)) {
+        slot->for_fd = false;
         return enter(worker, upstream, slot, false, turn);
+    }
     seat_use(seat);
     return ADMIT_OK;
 }
 
 enum admit_result upstream_wait(struct pool_worker *worker, struct upstream *upstream,
-                                struct queue_slot *slot, bool turn)
+                                struct queue_slot *slot, bool for_fd, bool turn)
 {
+    slot->for_fd = for_fd;
     return enter(worker, upstream, slot, true, turn);
 }
 
@@ -251,6 +286,8 @@ void queue_cancel(struct pool_worker *worker, struct queue_slot *slot)
         return;
     struct seat *seat = seat_of(slot->upstream, worker);
     take_out(seat, slot);
+    if (slot->for_fd)
+        count_fd_waiter(seat->upstream, (uint64_t)-1);
     count_out(seat);
     seat_leave(seat);
 }
@@ -286,6 +323,7 @@ static bool give_turn(struct seat *seat)
         return false;
     take_out(seat, slot);
     seat->turn = slot;
+    seat->turn_for_fd = slot->for_fd;
     seat->place_in_hand = newcomer;
     slot->on_turn(slot);
     if (seat->place_in_hand) {
@@ -295,6 +333,9 @@ static bool give_turn(struct seat *seat)
     if (seat->turn == NULL)
         return false;
     seat->turn = NULL;
+    if (seat->turn_for_fd)
+        count_fd_waiter(upstream, (uint64_t)-1);
+    seat->turn_for_fd = false;
     count_out(seat);
     seat->busy--; /* not the last: seat_serve() has one */
     return true;

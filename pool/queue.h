@@ -33,6 +33,7 @@ struct seat {
     bool gone;     /* the upstream is not in the adopted set */
     bool scheduled;
     bool place_in_hand;      /* a place in flight was taken for `turn` */
+    bool turn_for_fd;        /* `turn` is still counted as waiting for a descriptor */
     struct queue_slot *turn; /* whose on_turn runs, still counted as waiting; only compared */
     uint64_t admitted_ms,
         newcomers_ms; /* shared: since when the first of the line waits, or NOBODY_MS */
@@ -54,7 +55,8 @@ struct upstream_private {
     uint64_t panics_count;          /* control */
     uint64_t waiting_count
         __attribute__((aligned(CACHE_LINE_BYTES))); /* slots queued, or in their turn */
-    uint64_t calls_count; /* messages to seats on the way: they keep the upstream in memory */
+    uint64_t fd_waiting_count; /* of those, the ones that wait for a descriptor */
+    uint64_t calls_count;      /* messages to seats on the way: they keep the upstream in memory */
     struct seat seats[];
 };
 

@@ -40,7 +40,7 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
         struct stream stream;
         stream_init(&stream, fd);
         stream_close(&stream, false);
-        bound_give(&bounds->fds, 1);
+        worker_give_fds(worker, 1);
         return;
     }
     memset(client, 0, sizeof *client);
@@ -178,7 +178,7 @@ void client_close(struct client *client, bool reset)
     stat_sub(&worker->stats.clients_open, 1);
     stat_add(&worker->stats.clients_closed, 1);
     bound_give(client->refused ? &worker->env.bounds->refusals : &worker->env.bounds->clients, 1);
-    bound_give(&worker->env.bounds->fds, 1);
+    worker_give_fds(worker, 1);
     worker_listener_put(client->listener);
     graveyard_bury(&worker->graveyard, &client->corpse, client_bury);
     worker_client_gone(worker);

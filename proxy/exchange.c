@@ -14,9 +14,6 @@
 /* A client that resets in the same breath as its request leaves no further event: an exchange that lasts looks once. */
 #define LOOK_AFTER_MS 250
 
-/* How often an exchange that got no descriptor asks again. */
-#define FD_RETRY_MS 20
-
 static void exchange_on_turn(struct queue_slot *slot);
 static void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms);
 static void exchange_admit(struct exchange *exchange, bool turn);
@@ -164,6 +161,10 @@ const struct upstream_settings *exchange_settings(const struct exchange *exchang
 
 static void exchange_queue(struct exchange *exchange, enum admit_result result)
 {
+    if (result == ADMIT_QUEUE_FULL && exchange->slot.for_fd) {
+        exchange_fail(exchange, REASON_NO_DESCRIPTORS, NULL);
+        return;
+    }
     if (result == ADMIT_QUEUE_FULL) {
         exchange_fail(exchange, REASON_QUEUE_FULL, NULL);
         return;
@@ -188,15 +189,11 @@ static void exchange_admit(struct exchange *exchange, bool turn)
     exchange_try(exchange, turn);
 }
 
-/* Descriptors come free anywhere in the process, and nobody tells: asks again from time to time, within the queue's wait. */
-static void exchange_await_fd(struct exchange *exchange)
+/* It is admitted, but no connection can be had now. */
+static void exchange_wait(struct exchange *exchange, bool for_fd, bool turn)
 {
-    if (exchange->queue_us < 0) {
-        exchange->queue_us = 0;
-        exchange->queued_ms = exchange_now_ms(exchange);
-    }
-    exchange->fd_awaited = true;
-    exchange_enter(exchange, EXCHANGE_QUEUED);
+    exchange_queue(exchange, upstream_wait(exchange->worker->pool, exchange->upstream,
+                                           &exchange->slot, for_fd, turn));
 }
 
 static void exchange_on_turn(struct queue_slot *slot)
@@ -219,23 +216,24 @@ static void exchange_try(struct exchange *exchange, bool turn)
     wish.keyed =
         balance_key(view->settings, &exchange->request, exchange->client_address, &wish.key_hash);
     enum pick_result picked = upstream_pick(worker->pool, view, &wish, &endpoint);
-    exchange->fd_awaited = false;
     if (picked == PICK_NONE) {
         exchange_fail(exchange, REASON_NO_ENDPOINT, NULL);
         return;
     }
     enum lease_result result = LEASE_FULL;
     if (picked == PICK_OK) {
-        result = attempt_start(exchange, endpoint, false);
+        result = attempt_start(exchange, endpoint, exchange->redialled);
+    }
+    bool for_fd = result == LEASE_NO_FD;
+    wish.idle_only = true;
+    if (for_fd && upstream_pick(worker->pool, view, &wish, &endpoint) == PICK_OK) {
+        result = attempt_start(exchange, endpoint, exchange->redialled);
     }
     switch (result) {
     case LEASE_READY: break; /* sent already; the exchange may even be over */
     case LEASE_PENDING: exchange_enter(exchange, EXCHANGE_CONNECTING); break;
-    case LEASE_NO_FD: exchange_await_fd(exchange); break;
-    case LEASE_FULL:
-        exchange_queue(exchange,
-                       upstream_wait(worker->pool, exchange->upstream, &exchange->slot, turn));
-        break;
+    case LEASE_NO_FD:
+    case LEASE_FULL: exchange_wait(exchange, for_fd, turn); break;
     }
 }
 
@@ -261,7 +259,6 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
     switch (result) {
     case DIAL_REFUSED: exchange_fail(exchange, REASON_CONNECT_REFUSED, NULL); break;
     case DIAL_TIMEOUT: exchange_fail(exchange, REASON_CONNECT_TIMEOUT, NULL); break;
-    case DIAL_NO_FD: exchange_fail(exchange, REASON_NO_DESCRIPTORS, NULL); break;
     case DIAL_RETIRED:
         /* a reload took the endpoint away meanwhile: another one, once */
         if (exchange->moved) {
@@ -272,10 +269,10 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
         }
         break;
     case DIAL_FULL:
+    case DIAL_NO_FD:
         /* nothing was tried: back to the front of the queue */
         exchange->attempts_count--;
-        exchange_queue(exchange, upstream_wait(exchange->worker->pool, exchange->upstream,
-                                               &exchange->slot, true));
+        exchange_wait(exchange, result == DIAL_NO_FD, true);
         break;
     case DIAL_UNREACHABLE:
     case DIAL_RESET:
@@ -312,11 +309,11 @@ void exchange_on_dead_connection(struct exchange *exchange)
     exchange->redialled = true;
     stat_add(&exchange->worker->stats.redials, 1);
     attempt_end(exchange);
-    enum lease_result result = attempt_start(exchange, endpoint, true);
-    if (result == LEASE_PENDING) {
-        exchange_enter(exchange, EXCHANGE_CONNECTING);
-    } else if (result != LEASE_READY) {
-        exchange_fail(exchange, REASON_UPSTREAM_RESET, NULL);
+    switch (attempt_start(exchange, endpoint, true)) {
+    case LEASE_READY: break;
+    case LEASE_PENDING: exchange_enter(exchange, EXCHANGE_CONNECTING); break;
+    case LEASE_NO_FD: exchange_wait(exchange, true, true); break;
+    case LEASE_FULL: exchange_wait(exchange, false, true); break;
     }
 }
 
@@ -592,7 +589,7 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
     switch ((enum exchange_stage)exchange->stage) {
     case EXCHANGE_QUEUED:
         due_earlier(&due_ms, ret_reason, exchange->queued_ms, settings->limits.queue_wait_ms,
-                    exchange->fd_awaited ? REASON_NO_DESCRIPTORS : REASON_QUEUE_TIMEOUT);
+                    exchange->slot.for_fd ? REASON_NO_DESCRIPTORS : REASON_QUEUE_TIMEOUT);
         break;
     case EXCHANGE_CONNECTING:
         due_earlier(&due_ms, ret_reason, attempt->started_ms, timeouts->per_try_ms,
@@ -644,9 +641,6 @@ static void exchange_rearm(struct exchange *exchange)
 {
     enum exchange_reason reason;
     uint64_t due_ms = exchange_due_ms(exchange, &reason);
-    if (exchange->fd_awaited) {
-        due_ms = deadline_earlier(due_ms, deadline_after(exchange_now_ms(exchange), FD_RETRY_MS));
-    }
     wheel_arm(&exchange->worker->wheel, &exchange->timer, due_ms);
 }
 
@@ -664,11 +658,7 @@ static void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
     enum exchange_reason reason;
     uint64_t due_ms = exchange_due_ms(exchange, &reason);
     if (!deadline_passed(due_ms, now_ms)) {
-        if (exchange->fd_awaited) {
-            exchange_try(exchange, true);
-        } else {
-            wheel_arm(&exchange->worker->wheel, timer, due_ms);
-        }
+        wheel_arm(&exchange->worker->wheel, timer, due_ms);
         return;
     }
     if (!exchange->looked && reason == REASON_CLIENT_ABORT) {

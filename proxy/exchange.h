@@ -111,7 +111,6 @@ struct exchange {
     bool client_raw_ended;  /* a tunnel's direction from the client is over */
     bool intact;            /* the client has been given a whole response */
     bool moved;             /* its endpoint left the settings, and it went to another */
-    bool fd_awaited; /* queued for a descriptor, not for a connection: asks again by itself */
     bool looked;     /* whether the client is still there has been asked */
     bool finished;
     bool request_id_kept; /* the request carries an id that may be believed; request_id is empty */

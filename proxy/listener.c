@@ -254,9 +254,8 @@ static void listener_on_readable(evutil_socket_t fd, short what, void *arg)
     struct worker *worker = listener->worker;
     (void)what;
     for (int i = 0; i < LISTENER_TURN_ACCEPTS; i++) {
-        struct bound *fds = &worker->env.bounds->fds;
-        bool left = bound_used(fds) + worker->env.bounds->upstream_fds_count < bound_limit(fds);
-        if (!left || !bound_take(fds, 1)) {
+        struct shared_bounds *bounds = worker->env.bounds;
+        if (!bounds_fds_left(bounds) || !bound_take(&bounds->fds, 1)) {
             listener_pause(listener);
             return;
         }
@@ -268,7 +267,7 @@ static void listener_on_readable(evutil_socket_t fd, short what, void *arg)
             client_accept(listener, client_fd, &address);
             continue;
         }
-        bound_give(&worker->env.bounds->fds, 1);
+        worker_give_fds(worker, 1);
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
             return;
         }

@@ -37,7 +37,7 @@ struct splice_pipe *splice_pipe_take(struct worker *worker)
     if (!bound_take(&worker->env.bounds->pipes, 1)) {
         return NULL;
     }
-    if (!bound_take(&worker->env.bounds->fds, 2)) {
+    if (!bounds_fds_left(worker->env.bounds) || !bound_take(&worker->env.bounds->fds, 2)) {
         bound_give(&worker->env.bounds->pipes, 1);
         return NULL;
     }
@@ -46,7 +46,7 @@ struct splice_pipe *splice_pipe_take(struct worker *worker)
     if (pipe == NULL || pipe2(fds, O_NONBLOCK | O_CLOEXEC) != 0) {
         free(pipe);
         bound_give(&worker->env.bounds->pipes, 1);
-        bound_give(&worker->env.bounds->fds, 2);
+        worker_give_fds(worker, 2);
         return NULL;
     }
     /* a refusal (pipe-user-pages-soft) leaves the default size, which works as well */
@@ -62,7 +62,8 @@ void splice_pipe_give(struct worker *worker, struct splice_pipe **pipe_pointer)
     if (pipe == NULL) {
         return;
     }
-    if (pipe->held_bytes == 0 && worker->pipe_count < SPLICE_KEPT_PIPES) {
+    if (pipe->held_bytes == 0 && worker->pipe_count < SPLICE_KEPT_PIPES &&
+        bounds_fds_left(worker->env.bounds)) {
         SLIST_INSERT_HEAD(&worker->pipes, pipe, link);
         worker->pipe_count++;
         return;
@@ -125,6 +126,6 @@ static void splice_pipe_close(struct worker *worker, struct splice_pipe *pipe)
     close(pipe->read_fd);
     close(pipe->write_fd);
     free(pipe);
-    bound_give(&worker->env.bounds->fds, 2);
+    worker_give_fds(worker, 2);
     bound_give(&worker->env.bounds->pipes, 1);
 }

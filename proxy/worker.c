@@ -222,6 +222,12 @@ const char *worker_date(struct worker *worker)
     return worker->date_text;
 }
 
+void worker_give_fds(struct worker *worker, uint64_t count)
+{
+    bound_give(&worker->env.bounds->fds, count);
+    pool_fds_given(worker->pool);
+}
+
 void worker_client_gone(struct worker *worker)
 {
     listeners_resume(worker);

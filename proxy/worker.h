@@ -61,6 +61,12 @@ struct shared_bounds {
     struct bound pipes;
 };
 
+/* Beyond this the descriptors are left to upstream connections. */
+static inline bool bounds_fds_left(const struct shared_bounds *bounds)
+{
+    return bound_used(&bounds->fds) + bounds->upstream_fds_count < bound_limit(&bounds->fds);
+}
+
 struct worker_env {
     unsigned index;
     struct log *log;
@@ -143,6 +149,8 @@ void worker_again_cancel(struct worker *worker, struct again *again);
 /* The Date of now; refreshed once a second. */
 const char *worker_date(struct worker *worker);
 uint64_t worker_wall_ms(struct worker *worker);
+/* Gives units of the bound on descriptors back, and calls who waits for one. */
+void worker_give_fds(struct worker *worker, uint64_t count);
 /* A client has gone: tells control when that was the last one of a drain; resumes paused listeners. */
 void worker_client_gone(struct worker *worker);
 

@@ -1,6 +1,8 @@
 """Limits on clients and fds: beyond them the proxy refuses politely or pauses, and never spins or falls over."""
 
+import select
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from harness import (Interrupted, NginxOrigin, RawOrigin, check, check_equal, eventually, patient, run, scenario,
                      start_proxy)
@@ -94,6 +96,37 @@ def fd_exhaustion(s):
         eventually(lambda: proxy.bound("clients")["used"] <= 1, "the clients are gone", 5)
         for _ in range(50):
             check(served(proxy), "a new client is not served")
+
+
+@scenario("a request fails for want of a descriptor although an upstream connection is idle")
+def waits_for_descriptor(s):
+    origin = NginxOrigin(s)
+    origin.publish("large", 4 << 20)
+    for number, limit in enumerate((60, 80, 100, 100)):
+        with s.case(f"{limit} descriptors, 300 clients: every client that was taken is served (try {number})"):
+            proxy = start_proxy(s, origin, {"limits": {"clients": 1000}, "upstreams": {"app": {
+                "pool": {"max": 16, "warm_min": 0}, "limits": {"queue_wait": "1s"}}}},
+                limits=[f"--nofile={limit}:{limit}"], name=f"evenkeel-{number}")
+            crowd = [proxy.client() for _ in range(300)]
+            try:
+                for client in crowd:
+                    client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
+                # All of them read: one that does not keeps its upstream connection from the others.
+                deadline = time.monotonic() + 1.5 + patient(0.5)
+                with ThreadPoolExecutor(len(crowd)) as readers:
+                    answers = [answer for answer in readers.map(lambda client: _answer_by(client, deadline), crowd)
+                               if answer]
+                check(len(answers) >= 10, f"only {len(answers)} clients were taken")
+                check_equal(set(answers), {"HTTP/1.1 200 OK"}, "answers")
+            finally:
+                for client in crowd:
+                    client.close()
+
+
+def _answer_by(client, deadline):
+    """The response's first line if it begins in time."""
+    readable, _, _ = select.select([client.socket], [], [], max(0, deadline - time.monotonic()))
+    return client.response().start_line if readable else None
 
 
 @scenario("limits.clients above what the fds allow is promised all the same")

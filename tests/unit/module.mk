@@ -41,6 +41,7 @@ tls_tests = \
 
 pool_tests = \
 	%D%/test_pool_balance \
+	%D%/test_pool_descriptor \
 	%D%/test_pool_dial \
 	%D%/test_pool_handover \
 	%D%/test_pool_lease \

@@ -26,7 +26,7 @@ static void on_turn(struct queue_slot *slot)
         waiter->admit = false;
     }
     if (waiter->wait_on)
-        assert_int_equal(upstream_wait(pool, upstream, slot, true), ADMIT_QUEUED);
+        assert_int_equal(upstream_wait(pool, upstream, slot, false, true), ADMIT_QUEUED);
 }
 
 struct queued {
@@ -210,8 +210,9 @@ static void one_admitted_waits_for_a_connection_and_is_called_when_one_returns(v
     struct lease *lease = rig_leased(&queued.rig, 0, queued.endpoint);
     struct rig_attempt attempt = {0};
     assert_int_equal(rig_lease(&queued.rig, 0, queued.endpoint, &attempt), LEASE_FULL);
-    assert_int_equal(upstream_wait(pool_at(&queued, 0), queued.upstream, &second.slot, false),
-                     ADMIT_QUEUED);
+    assert_int_equal(
+        upstream_wait(pool_at(&queued, 0), queued.upstream, &second.slot, false, false),
+        ADMIT_QUEUED);
     rig_settle(&queued.rig);
     assert_int_equal(second.order, 0);
     lease_return(pool_at(&queued, 0), &lease);
@@ -219,8 +220,9 @@ static void one_admitted_waits_for_a_connection_and_is_called_when_one_returns(v
     rig_await(&queued.rig, second.order == 1);
     assert_int_equal(rig_lease(&queued.rig, 0, queued.endpoint, &attempt), LEASE_READY);
     /* And when one is closed: its place may be dialled for. */
-    assert_int_equal(upstream_wait(pool_at(&queued, 0), queued.upstream, &second.slot, false),
-                     ADMIT_QUEUED);
+    assert_int_equal(
+        upstream_wait(pool_at(&queued, 0), queued.upstream, &second.slot, false, false),
+        ADMIT_QUEUED);
     lease_close(pool_at(&queued, 0), &attempt.lease, LEASE_CLOSED_BROKEN);
     rig_await(&queued.rig, second.order == 2);
     leave(&queued, &first);
@@ -241,8 +243,9 @@ static void what_was_freed_before_the_queue_was_entered_is_not_missed(void **sta
         struct rig_attempt attempt = {0};
         assert_int_equal(rig_lease(&queued.rig, 0, queued.endpoint, &attempt), LEASE_FULL);
         lease_return(pool_at(&queued, returner), &lease);
-        assert_int_equal(upstream_wait(pool_at(&queued, 0), queued.upstream, &first.slot, false),
-                         ADMIT_QUEUED);
+        assert_int_equal(
+            upstream_wait(pool_at(&queued, 0), queued.upstream, &first.slot, false, false),
+            ADMIT_QUEUED);
         rig_await(&queued.rig, first.order == 1);
         leave(&queued, &first);
         queued_end(&queued);
@@ -262,7 +265,7 @@ static void who_queues_again_in_its_turn_is_first_again(void **state)
         waiters[i].admit = false;
         waiters[i].wait_on = i == 0;
         assert_int_equal(
-            upstream_wait(pool_at(&queued, 0), queued.upstream, &waiters[i].slot, false),
+            upstream_wait(pool_at(&queued, 0), queued.upstream, &waiters[i].slot, false, false),
             ADMIT_QUEUED);
     }
     lease_return(pool_at(&queued, 0), &lease);
@@ -289,8 +292,9 @@ static void a_newcomer_waits_behind_one_admitted_who_waits_for_a_connection(void
     assert_int_equal(arrive(&queued, 0, &admitted), ADMIT_OK);
     struct lease *lease = rig_leased(&queued.rig, 0, queued.endpoint);
     admitted.admit = false;
-    assert_int_equal(upstream_wait(pool_at(&queued, 0), queued.upstream, &admitted.slot, false),
-                     ADMIT_QUEUED);
+    assert_int_equal(
+        upstream_wait(pool_at(&queued, 0), queued.upstream, &admitted.slot, false, false),
+        ADMIT_QUEUED);
     /* There is room in flight, but whoever waits for a connection was here before. */
     assert_int_equal(arrive(&queued, 0, &newcomer), ADMIT_QUEUED);
     admitted.wait_on = true;
@@ -415,10 +419,12 @@ static void what_the_oldest_cannot_use_is_offered_to_the_others(void **state)
         picky.admit = other.admit = false;
         picky.wait_on = true;
         struct lease *lease = rig_leased(&queued.rig, 0, queued.endpoint);
-        assert_int_equal(upstream_wait(picky.worker->pool, queued.upstream, &picky.slot, false),
-                         ADMIT_QUEUED);
-        assert_int_equal(upstream_wait(other.worker->pool, queued.upstream, &other.slot, false),
-                         ADMIT_QUEUED);
+        assert_int_equal(
+            upstream_wait(picky.worker->pool, queued.upstream, &picky.slot, false, false),
+            ADMIT_QUEUED);
+        assert_int_equal(
+            upstream_wait(other.worker->pool, queued.upstream, &other.slot, false, false),
+            ADMIT_QUEUED);
         lease_return(pool_at(&queued, 0), &lease);
         rig_await(&queued.rig, other.order > 0);
         rig_settle(&queued.rig);

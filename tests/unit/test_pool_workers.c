@@ -229,10 +229,10 @@ static void driver_use(struct driver *driver, struct lease *lease)
         driver_break_lease(driver, &driver->storm->failed);
 }
 
-static void driver_wait(struct driver *driver, bool turn)
+static void driver_wait(struct driver *driver, bool for_fd, bool turn)
 {
     driver->stage = STAGE_WAITING;
-    if (upstream_wait(driver->worker->pool, driver->storm->upstream, &driver->slot, turn) ==
+    if (upstream_wait(driver->worker->pool, driver->storm->upstream, &driver->slot, for_fd, turn) ==
         ADMIT_QUEUE_FULL)
         driver_leave(driver, &driver->storm->refused);
     else
@@ -254,8 +254,8 @@ static void driver_connect(struct driver *driver, bool turn)
     switch (result) {
     case LEASE_READY: driver_use(driver, lease); break;
     case LEASE_PENDING: break;
-    case LEASE_FULL: driver_wait(driver, turn); break;
-    case LEASE_NO_FD: driver_leave(driver, &driver->storm->failed); break;
+    case LEASE_FULL: driver_wait(driver, false, turn); break;
+    case LEASE_NO_FD: driver_wait(driver, true, turn); break;
     }
 }
 
@@ -270,8 +270,8 @@ static void driver_on_failed(struct lease_request *request, enum dial_result res
 {
     struct driver *driver = (struct driver *)request;
     assert_true(driver->stage == STAGE_PENDING);
-    if (result == DIAL_FULL)
-        driver_wait(driver, true);
+    if (result == DIAL_FULL || result == DIAL_NO_FD)
+        driver_wait(driver, result == DIAL_NO_FD, true);
     else
         driver_leave(driver, &driver->storm->failed);
 }
@@ -593,6 +593,36 @@ static void no_one_who_waits_is_forgotten(void **state)
     free(storm);
 }
 
+/* Two upstreams' worth of endpoints and five descriptors for all of them: connections are closed to make room. */
+static void no_one_who_waits_for_a_descriptor_is_forgotten(void **state)
+{
+    enum { FDS = 5 };
+    struct storm *storm = malloc(sizeof(*storm));
+    uint64_t seed = unit_seed();
+    (void)state;
+    storm_init(storm, seed, 50);
+    bound_set_limit(&storm->rig.fds, FDS);
+    storm_first(
+        storm,
+        rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\", \"localhost:%u\" ]; "
+                     "balance = \"round_robin\"; pool = { warm_min = 0; max_requests = 20; }; "
+                     "limits = { in_flight = 1000; queue = 1000; }; }; };",
+                     storm->origin.port, storm->origin.port));
+    storm->left = 6000;
+    storm->close_one_in = 10;
+    storm->cancel_one_in = 8;
+    storm->fresh_one_in = 20;
+    storm->hold_ms = 3;
+    struct driver *drivers = storm_start(storm, 10, seed);
+    await_count(&storm->active, 0, "all exchanges to end");
+    storm_stop(storm, drivers);
+    assert_int_equal(bound_peak(&storm->rig.fds), FDS);
+    assert_true(storm->queued > 0);
+    assert_int_equal(storm->rig.pools->fd_waiting_count, 0);
+    storm_end(storm);
+    free(storm);
+}
+
 /* Nothing but places: as many messages between the workers as there can be. */
 static void a_single_place_passed_round_is_never_lost(void **state)
 {
@@ -664,6 +694,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(max_is_never_exceeded_by_four_workers),
         cmocka_unit_test(no_one_who_waits_is_forgotten),
+        cmocka_unit_test(no_one_who_waits_for_a_descriptor_is_forgotten),
         cmocka_unit_test(a_single_place_passed_round_is_never_lost),
         cmocka_unit_test(reloads_under_load_lose_nothing),
     };

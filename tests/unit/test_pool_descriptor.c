@@ -1,0 +1,227 @@
+/* When descriptors have run out, whoever waits for one is served by what comes first: a descriptor or a connection. */
+#include "tests/unit/pool_rig.h"
+
+#include "pool/descriptor.h"
+#include "pool/queue.h"
+
+/* An exchange that goes on waiting until it has a connection. */
+struct wanter {
+    struct queue_slot slot; /* first */
+    struct rig_attempt attempt;
+    struct rig *rig;
+    struct endpoint *endpoint;
+    unsigned worker, turns_count;
+    bool admitted;
+};
+
+/* Two upstreams on two workers and one descriptor; no re-check: who is not called waits for ever. */
+struct shortage {
+    struct rig rig;
+    int listener;
+    struct endpoint *app, *other;
+};
+
+static void shortage_init(struct shortage *shortage, uint64_t fds)
+{
+    uint16_t port;
+    rig_init(&shortage->rig, 2, fds);
+    shortage->rig.pools->recheck_ms = 3600000;
+    shortage->listener = rig_listen(64, &port);
+    rig_adopt(
+        &shortage->rig,
+        rig_settings(
+            "upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; pool = { warm_min = 0; }; }; "
+            "other = { endpoints = [ \"localhost:%u\" ]; pool = { warm_min = 0; }; }; };",
+            port, port));
+    shortage->app = rig_endpoint(&shortage->rig, 0, 0);
+    shortage->other = rig_endpoint(&shortage->rig, 1, 0);
+}
+
+static void shortage_end(struct shortage *shortage)
+{
+    assert_int_equal(shortage->rig.pools->fd_waiting_count, 0);
+    rig_end(&shortage->rig);
+    close(shortage->listener);
+}
+
+static struct pool_worker *pool_at(struct shortage *shortage, unsigned worker)
+{
+    return shortage->rig.workers[worker].pool;
+}
+
+static void want(struct wanter *wanter, bool turn)
+{
+    enum lease_result result =
+        rig_lease(wanter->rig, wanter->worker, wanter->endpoint, &wanter->attempt);
+    if (result == LEASE_NO_FD || result == LEASE_FULL)
+        assert_int_equal(upstream_wait(wanter->rig->workers[wanter->worker].pool,
+                                       wanter->endpoint->upstream, &wanter->slot,
+                                       result == LEASE_NO_FD, turn),
+                         ADMIT_QUEUED);
+}
+
+static void on_turn(struct queue_slot *slot)
+{
+    struct wanter *wanter = (struct wanter *)slot;
+    wanter->turns_count++;
+    if (!wanter->admitted)
+        assert_int_equal(upstream_admit(wanter->rig->workers[wanter->worker].pool,
+                                        wanter->endpoint->upstream, slot, true),
+                         ADMIT_OK);
+    wanter->admitted = true;
+    want(wanter, true);
+}
+
+static void arrive(struct shortage *shortage, struct wanter *wanter, unsigned worker,
+                   struct endpoint *endpoint)
+{
+    *wanter = (struct wanter){.slot = {.on_turn = on_turn},
+                              .rig = &shortage->rig,
+                              .endpoint = endpoint,
+                              .worker = worker};
+    wanter->admitted = upstream_admit(pool_at(shortage, worker), endpoint->upstream, &wanter->slot,
+                                      false) == ADMIT_OK;
+    if (wanter->admitted)
+        want(wanter, false);
+}
+
+static void leave(struct shortage *shortage, struct wanter *wanter)
+{
+    queue_cancel(pool_at(shortage, wanter->worker), &wanter->slot);
+    if (wanter->attempt.lease != NULL)
+        lease_return(pool_at(shortage, wanter->worker), &wanter->attempt.lease);
+    upstream_leave(pool_at(shortage, wanter->worker), wanter->endpoint->upstream);
+}
+
+static void a_descriptor_given_back_on_any_worker_serves_who_waits(void **state)
+{
+    (void)state;
+    for (unsigned giver = 0; giver < 2; giver++) {
+        struct shortage shortage;
+        struct wanter wanter;
+        shortage_init(&shortage, 1);
+        assert_true(bound_take(&shortage.rig.fds, 1)); /* a client has it */
+        arrive(&shortage, &wanter, 0, shortage.app);
+        rig_settle(&shortage.rig);
+        assert_true(wanter.slot.for_fd);
+        unsigned turns_count = wanter.turns_count;
+        rig_settle(&shortage.rig);
+        assert_int_equal(wanter.turns_count, turns_count); /* nothing turns in vain */
+        bound_give(&shortage.rig.fds, 1);
+        pool_fds_given(pool_at(&shortage, giver));
+        rig_await(&shortage.rig, wanter.attempt.lease != NULL);
+        leave(&shortage, &wanter);
+        shortage_end(&shortage);
+    }
+}
+
+static void a_connection_that_returns_on_any_worker_serves_who_waits_for_a_descriptor(void **state)
+{
+    (void)state;
+    for (unsigned returner = 0; returner < 2; returner++) {
+        struct shortage shortage;
+        struct wanter wanter;
+        shortage_init(&shortage, 1);
+        struct lease *lease = rig_leased(&shortage.rig, returner, shortage.app);
+        arrive(&shortage, &wanter, 0, shortage.app);
+        rig_settle(&shortage.rig);
+        assert_null(wanter.attempt.lease);
+        lease_return(pool_at(&shortage, returner), &lease);
+        rig_await(&shortage.rig, wanter.attempt.lease != NULL);
+        assert_true(wanter.attempt.lease->reused);
+        leave(&shortage, &wanter);
+        shortage_end(&shortage);
+    }
+}
+
+static void an_idle_connection_of_another_upstream_gives_its_descriptor(void **state)
+{
+    (void)state;
+    for (unsigned holder = 0; holder < 2; holder++) {
+        struct shortage shortage;
+        struct wanter wanter;
+        shortage_init(&shortage, 1);
+        struct lease *lease = rig_leased(&shortage.rig, holder, shortage.other);
+        lease_return(pool_at(&shortage, holder), &lease);
+        arrive(&shortage, &wanter, 0, shortage.app);
+        rig_await(&shortage.rig, wanter.attempt.lease != NULL);
+        assert_int_equal(bound_peak(&shortage.rig.fds), 1);
+        leave(&shortage, &wanter);
+        shortage_end(&shortage);
+    }
+}
+
+static void a_connection_of_another_upstream_that_returns_gives_its_descriptor(void **state)
+{
+    (void)state;
+    for (unsigned holder = 0; holder < 2; holder++) {
+        struct shortage shortage;
+        struct wanter wanter;
+        shortage_init(&shortage, 1);
+        struct lease *lease = rig_leased(&shortage.rig, holder, shortage.other);
+        arrive(&shortage, &wanter, 0, shortage.app);
+        rig_settle(&shortage.rig);
+        lease_return(pool_at(&shortage, holder), &lease);
+        rig_await(&shortage.rig, wanter.attempt.lease != NULL);
+        leave(&shortage, &wanter);
+        shortage_end(&shortage);
+    }
+}
+
+static void who_waits_for_a_descriptor_keeps_its_order(void **state)
+{
+    enum { COUNT = 4 };
+    struct shortage shortage;
+    struct wanter wanters[COUNT];
+    (void)state;
+    shortage_init(&shortage, 1);
+    assert_true(bound_take(&shortage.rig.fds, 1));
+    for (unsigned i = 0; i < COUNT; i++) {
+        arrive(&shortage, &wanters[i], 0, i % 2 == 0 ? shortage.app : shortage.other);
+        rig_settle(&shortage.rig);
+    }
+    bound_give(&shortage.rig.fds, 1);
+    pool_fds_given(pool_at(&shortage, 1));
+    rig_await(&shortage.rig, wanters[0].attempt.lease != NULL || wanters[1].attempt.lease != NULL);
+    rig_settle(&shortage.rig);
+    assert_null(wanters[2].attempt.lease);
+    assert_null(wanters[3].attempt.lease);
+    for (unsigned left_count = COUNT; left_count > 0;) {
+        for (unsigned i = 0; i < COUNT; i++) {
+            if (wanters[i].attempt.lease == NULL)
+                continue;
+            leave(&shortage, &wanters[i]);
+            left_count--;
+        }
+        rig_settle(&shortage.rig);
+    }
+    shortage_end(&shortage);
+}
+
+static void one_that_stops_waiting_for_a_descriptor_is_not_counted_any_more(void **state)
+{
+    struct shortage shortage;
+    struct wanter wanter;
+    (void)state;
+    shortage_init(&shortage, 1);
+    assert_true(bound_take(&shortage.rig.fds, 1));
+    arrive(&shortage, &wanter, 0, shortage.app);
+    assert_int_equal(shortage.rig.pools->fd_waiting_count, 1);
+    leave(&shortage, &wanter);
+    assert_int_equal(shortage.rig.pools->fd_waiting_count, 0);
+    bound_give(&shortage.rig.fds, 1);
+    shortage_end(&shortage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_descriptor_given_back_on_any_worker_serves_who_waits),
+        cmocka_unit_test(a_connection_that_returns_on_any_worker_serves_who_waits_for_a_descriptor),
+        cmocka_unit_test(an_idle_connection_of_another_upstream_gives_its_descriptor),
+        cmocka_unit_test(a_connection_of_another_upstream_that_returns_gives_its_descriptor),
+        cmocka_unit_test(who_waits_for_a_descriptor_keeps_its_order),
+        cmocka_unit_test(one_that_stops_waiting_for_a_descriptor_is_not_counted_any_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
