@@ -15,7 +15,7 @@
 #define TURNS 8
 #define KEY_CHOICES 8
 /* Costs that differ by less are alike: then a resting connection decides. */
-#define NEAR_TIE 0.8
+#define NEAR_TIE 0.9
 #define NOBODY SIZE_MAX
 
 /* One choice, and what it still respects. */
@@ -150,14 +150,19 @@ static bool lighter(const struct upstream_view *view, size_t a, size_t b)
     return load_a * weight_of(view, b) < load_b * weight_of(view, a);
 }
 
-/* The least loaded that fits, of equals the first from `first` on, which was drawn by share. */
-static size_t least_in_flight(struct choosing *choosing, size_t first)
+/* The least loaded that fits; of equals the one that was drawn by share, else the first after it. */
+static size_t least_in_flight(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
-    size_t best = NOBODY;
+    size_t first = 0, best = NOBODY;
+    for (int n = 0; n < DRAWS && best == NOBODY; n++) {
+        first = by_share(view, choosing->worker->env.rng);
+        if (fits(choosing, first))
+            best = first;
+    }
     for (size_t n = 0; n < view->endpoint_count; n++) {
         size_t i = (first + n) % view->endpoint_count;
-        if ((best == NOBODY || lighter(view, i, best)) && fits(choosing, i))
+        if (i != best && (best == NOBODY || lighter(view, i, best)) && fits(choosing, i))
             best = i;
     }
     return best;
@@ -167,14 +172,13 @@ static size_t in_turn(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
     uint64_t total = total_of(view);
-    size_t i = 0;
     for (int n = 0; n < TURNS; n++) {
         uint64_t turn = __atomic_fetch_add(&view->upstream->turn, 1, __ATOMIC_RELAXED);
-        i = at(view, turn % total * view->turn_step % total);
+        size_t i = at(view, turn % total * view->turn_step % total);
         if (fits(choosing, i))
             return i;
     }
-    return least_in_flight(choosing, i);
+    return least_in_flight(choosing);
 }
 
 static bool warm(const struct choosing *choosing, size_t i)
@@ -215,9 +219,8 @@ static size_t better_of_two(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
     struct rng *rng = choosing->worker->env.rng;
-    size_t a = 0;
     for (int n = 0; n < DRAWS; n++) {
-        a = by_share(view, rng);
+        size_t a = by_share(view, rng);
         uint64_t weight = weight_of(view, a);
         uint64_t position = rng_below(rng, total_of(view) - weight);
         if (position >= view->weight_ends[a] - weight)
@@ -229,7 +232,7 @@ static size_t better_of_two(struct choosing *choosing)
         if (a_fits || b_fits)
             return a_fits ? a : b;
     }
-    return least_in_flight(choosing, a);
+    return least_in_flight(choosing);
 }
 
 /* The key's first choice that fits. What an endpoint in a slow start may take of its keys is always the same part, which
@@ -260,8 +263,7 @@ static size_t choose(struct choosing *choosing)
         return fits(choosing, 0) ? 0 : NOBODY;
     switch (view->settings->balance) {
     case BALANCE_ROUND_ROBIN: return in_turn(choosing);
-    case BALANCE_LEAST_IN_FLIGHT:
-        return least_in_flight(choosing, by_share(view, choosing->worker->env.rng));
+    case BALANCE_LEAST_IN_FLIGHT: return least_in_flight(choosing);
     case BALANCE_HASH_HEADER:
     case BALANCE_HASH_COOKIE:
     case BALANCE_HASH_CLIENT:

@@ -40,18 +40,23 @@ tls_tests = \
 	%D%/test_stream
 
 pool_tests = \
+	%D%/test_latency \
+	%D%/test_maglev \
 	%D%/test_pool_balance \
 	%D%/test_pool_descriptor \
 	%D%/test_pool_dial \
 	%D%/test_pool_handover \
+	%D%/test_pool_health \
 	%D%/test_pool_lease \
 	%D%/test_pool_line \
 	%D%/test_pool_queue \
 	%D%/test_pool_upstream \
-	%D%/test_pool_workers
+	%D%/test_pool_workers \
+	%D%/test_standing
 
 proxy_tests = \
 	%D%/test_access_log \
+	%D%/test_balance_key \
 	%D%/test_h1_body \
 	%D%/test_h1_corpus \
 	%D%/test_h1_parse \

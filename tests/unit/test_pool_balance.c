@@ -1,6 +1,9 @@
 /* Endpoints are chosen by their method and weight; full ones and the one to avoid are passed over. */
 #include "tests/unit/pool_rig.h"
 
+#include "pool/endpoint.h"
+#include "pool/standing.h"
+
 enum { MOST = 4 };
 
 struct chooser {
@@ -191,7 +194,7 @@ static void idle_endpoints_share_by_weight(void **state)
     }
 }
 
-static void a_hash_method_falls_back_to_two_choices(void **state)
+static void without_a_key_a_hash_method_is_two_choices(void **state)
 {
     struct chooser chooser;
     (void)state;
@@ -279,6 +282,221 @@ static void a_refused_endpoint_is_never_taken(void **state)
     }
 }
 
+/* ---- latency, warmth, health, keys ---- */
+
+static void offer(struct chooser *chooser, size_t i, uint32_t part)
+{
+    chooser->view->endpoints[i]->offer = part;
+}
+
+static void answers_in(struct chooser *chooser, size_t i, uint64_t us)
+{
+    struct latency *latency = &chooser->view->endpoints[i]->latency;
+    latency->estimate_us = (uint32_t)us;
+    latency->at_us = loop_clock_us(chooser->rig.workers[0].pool->env.clock);
+}
+
+static void two_choices_prefer_who_answers_sooner(void **state)
+{
+    struct chooser chooser;
+    (void)state;
+    chooser_init(&chooser, A AND B, "p2c");
+    answers_in(&chooser, 0, 50000);
+    answers_in(&chooser, 1, 10000);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pick(&chooser, NULL), 1);
+    load(&chooser, 1, 9); /* ten times 11 ms against 51 ms */
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pick(&chooser, NULL), 0);
+    chooser_end(&chooser);
+}
+
+static void who_is_not_known_yet_is_judged_by_load_alone(void **state)
+{
+    struct chooser chooser;
+    size_t counts[2] = {0};
+    (void)state;
+    chooser_init(&chooser, A AND B, "p2c");
+    answers_in(&chooser, 0, 50000);
+    for (int i = 0; i < 2000; i++)
+        counts[pick(&chooser, NULL)]++;
+    assert_in_range(counts[0], 800, 1200);
+    load(&chooser, 1, 1);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pick(&chooser, NULL), 0);
+    chooser_end(&chooser);
+}
+
+static void latencies_are_followed_under_load(void **state)
+{
+    struct chooser chooser;
+    size_t counts[2] = {0};
+    (void)state;
+    chooser_init(&chooser, A AND B, "p2c");
+    answers_in(&chooser, 0, 30000);
+    answers_in(&chooser, 1, 10000);
+    for (int i = 0; i < 4000; i++) {
+        size_t chosen = pick(&chooser, NULL);
+        counts[chosen]++;
+        load(&chooser, chosen, chooser.view->endpoints[chosen]->in_flight + 1);
+    }
+    assert_in_range(counts[1], 2780, 3000); /* 31 to 11, but for near ties */
+    chooser_end(&chooser);
+}
+
+static void at_a_near_tie_a_resting_connection_decides(void **state)
+{
+    struct chooser chooser;
+    (void)state;
+    chooser_init(&chooser, A AND B, "p2c");
+    answers_in(&chooser, 0, 10000);
+    answers_in(&chooser, 1, 10500);
+    chooser.view->endpoints[1]->slots[1].idle_count = 1;
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pick(&chooser, NULL), 1);
+    answers_in(&chooser, 1, 20000); /* not near any more */
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pick(&chooser, NULL), 0);
+    chooser.view->endpoints[1]->slots[1].idle_count = 0;
+    chooser_end(&chooser);
+}
+
+static const char *const all_methods[] = {"p2c", "round_robin", "least_in_flight", "hash:client"};
+
+static void who_is_offered_nothing_gets_nothing_and_the_others_share(void **state)
+{
+    (void)state;
+    for (int m = 0; m < 3; m++) {
+        struct chooser chooser;
+        size_t counts[MOST] = {0};
+        chooser_init(&chooser, A AND B AND C, all_methods[m]);
+        offer(&chooser, 1, 0);
+        for (int i = 0; i < 3000; i++)
+            counts[pick(&chooser, NULL)]++;
+        assert_int_equal(counts[1], 0);
+        assert_in_range(counts[0], 1300, 1700);
+        const struct endpoint *avoid = chooser.view->endpoints[0];
+        assert_int_equal(pick(&chooser, avoid), 2);
+        offer(&chooser, 0, 0);
+        offer(&chooser, 2, 0);
+        assert_int_equal(pick(&chooser, NULL), SIZE_MAX);
+        assert_int_equal(pick(&chooser, avoid), SIZE_MAX);
+        chooser_end(&chooser);
+    }
+}
+
+static void a_slow_start_takes_its_part(void **state)
+{
+    (void)state;
+    for (int m = 0; m < 3; m++) {
+        struct chooser chooser;
+        size_t counts[MOST] = {0};
+        chooser_init(&chooser, A AND B AND C AND "127.0.0.1:4", all_methods[m]);
+        offer(&chooser, 0, OFFER_WHOLE / 4);
+        for (int i = 0; i < 8000; i++)
+            counts[pick(&chooser, NULL)]++;
+        assert_in_range(counts[0], 350, 750); /* a quarter of 2000, and what pairs make of it */
+        assert_in_range(counts[2], 2200, 2800);
+        /* whoever is alone gets all */
+        for (size_t i = 1; i < 4; i++)
+            offer(&chooser, i, 0);
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(pick(&chooser, NULL), 0);
+        chooser_end(&chooser);
+    }
+}
+
+static size_t pick_key(struct chooser *chooser, uint64_t key_hash)
+{
+    const struct endpoint_wish wish = {.key_hash = key_hash, .keyed = true};
+    struct endpoint *endpoint = NULL;
+    if (upstream_pick(chooser->rig.workers[0].pool, chooser->view, &wish, &endpoint) != PICK_OK)
+        return SIZE_MAX;
+    for (size_t i = 0; i < chooser->view->endpoint_count; i++)
+        if (chooser->view->endpoints[i] == endpoint)
+            return i;
+    return SIZE_MAX;
+}
+
+static void a_key_stays_where_it_is_and_only_those_of_the_missing_move(void **state)
+{
+    struct chooser chooser;
+    struct rng rng;
+    size_t counts[3] = {0}, second[3] = {0};
+    (void)state;
+    chooser_init(&chooser, A AND B AND C, "hash:client");
+    rng_init(&rng, unit_seed());
+    for (int i = 0; i < 9000; i++) {
+        uint64_t key = rng_next(&rng);
+        size_t home = pick_key(&chooser, key);
+        counts[home]++;
+        load(&chooser, home, 50); /* whatever the load */
+        assert_int_equal(pick_key(&chooser, key), home);
+        offer(&chooser, 1, 0);
+        size_t other = pick_key(&chooser, key);
+        assert_true(home == 1 ? other != 1 : other == home);
+        second[other] += home == 1;
+        assert_int_equal(pick_key(&chooser, key), other);
+        offer(&chooser, 1, OFFER_WHOLE);
+        fill(&chooser, 1, true); /* full: the same second choice */
+        assert_int_equal(pick_key(&chooser, key), other);
+        fill(&chooser, 1, false);
+    }
+    for (size_t i = 0; i < 3; i++)
+        assert_in_range(counts[i], 2700, 3300);
+    assert_in_range(second[0], 1200, 1800);
+    assert_in_range(second[2], 1200, 1800);
+    chooser_end(&chooser);
+}
+
+/* The keys that have come back stay: a slow start moves each at most once. */
+static void keys_come_back_once_during_a_slow_start(void **state)
+{
+    struct chooser chooser;
+    struct rng rng;
+    size_t homes = 0, halfway = 0;
+    (void)state;
+    chooser_init(&chooser, A AND B AND C, "hash:client");
+    rng_init(&rng, unit_seed());
+    for (int i = 0; i < 3000; i++) {
+        uint64_t key = rng_next(&rng);
+        bool home = pick_key(&chooser, key) == 1, before = false;
+        homes += home;
+        for (uint32_t part = 0; part <= OFFER_WHOLE; part += 32) {
+            offer(&chooser, 1, part);
+            bool there = pick_key(&chooser, key) == 1;
+            assert_true(there >= before);
+            before = there;
+            halfway += part == OFFER_WHOLE / 2 && there;
+        }
+        assert_true(before == home);
+    }
+    assert_in_range(halfway, homes * 4 / 10, homes * 6 / 10);
+    chooser_end(&chooser);
+}
+
+/* With the same endpoints another process, or this one after a reload, sends a key to the same one. */
+static void keys_stay_through_a_reload_and_another_order(void **state)
+{
+    struct chooser chooser;
+    struct rng rng;
+    struct endpoint *homes[500];
+    uint64_t keys[500];
+    (void)state;
+    chooser_init(&chooser, A AND B AND C, "hash:header:X-User");
+    rng_init(&rng, unit_seed());
+    for (size_t i = 0; i < 500; i++)
+        homes[i] = chooser.view->endpoints[pick_key(&chooser, keys[i] = rng_next(&rng))];
+    rig_adopt(&chooser.rig,
+              rig_settings("upstreams = { app = { endpoints = [ \"%s\" ]; balance = "
+                           "\"hash:header:X-User\"; pool = { warm_min = 0; max = 2; }; }; };",
+                           C AND A AND B));
+    chooser.view = &chooser.rig.set->views[0];
+    for (size_t i = 0; i < 500; i++)
+        assert_ptr_equal(chooser.view->endpoints[pick_key(&chooser, keys[i])], homes[i]);
+    chooser_end(&chooser);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,9 +508,18 @@ int main(void)
         cmocka_unit_test(two_choices_never_take_the_most_loaded),
         cmocka_unit_test(two_choices_follow_the_weights_under_load),
         cmocka_unit_test(idle_endpoints_share_by_weight),
-        cmocka_unit_test(a_hash_method_falls_back_to_two_choices),
+        cmocka_unit_test(without_a_key_a_hash_method_is_two_choices),
         cmocka_unit_test(the_one_to_avoid_is_taken_only_if_there_is_no_other),
         cmocka_unit_test(a_refused_endpoint_is_never_taken),
+        cmocka_unit_test(two_choices_prefer_who_answers_sooner),
+        cmocka_unit_test(who_is_not_known_yet_is_judged_by_load_alone),
+        cmocka_unit_test(latencies_are_followed_under_load),
+        cmocka_unit_test(at_a_near_tie_a_resting_connection_decides),
+        cmocka_unit_test(who_is_offered_nothing_gets_nothing_and_the_others_share),
+        cmocka_unit_test(a_slow_start_takes_its_part),
+        cmocka_unit_test(a_key_stays_where_it_is_and_only_those_of_the_missing_move),
+        cmocka_unit_test(keys_come_back_once_during_a_slow_start),
+        cmocka_unit_test(keys_stay_through_a_reload_and_another_order),
         cmocka_unit_test(a_full_endpoint_with_a_connection_to_spare_is_not_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

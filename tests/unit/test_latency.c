@@ -1,0 +1,108 @@
+/* The estimate rises with the peaks, is not thrown by one outlier, and fades when nothing confirms it. */
+#include "tests/unit/unit.h"
+
+#include "pool/latency.h"
+
+#define S UINT64_C(1000000)
+
+static struct latency fed(uint64_t sample_us, unsigned count, uint64_t every_us, uint64_t *now_us)
+{
+    struct latency latency = {0};
+    for (unsigned i = 0; i < count; i++)
+        latency_add(&latency, sample_us, false, *now_us += every_us);
+    return latency;
+}
+
+static void nothing_is_known_of_who_was_never_asked(void **state)
+{
+    struct latency latency = {0};
+    (void)state;
+    assert_true(latency_now_us(&latency, 5 * S) == 0);
+}
+
+static void steady_samples_are_the_estimate(void **state)
+{
+    uint64_t now_us = S;
+    (void)state;
+    struct latency latency = fed(20000, 50, 10000, &now_us);
+    assert_in_range(latency_now_us(&latency, now_us), 19000, 21000);
+}
+
+static void a_rise_is_believed_within_a_few_samples(void **state)
+{
+    uint64_t now_us = S;
+    (void)state;
+    struct latency latency = fed(10000, 50, 1000, &now_us);
+    for (int i = 0; i < 6; i++)
+        latency_add(&latency, 400000, false, now_us += 1000);
+    assert_in_range(latency_now_us(&latency, now_us), 390000, 400000);
+}
+
+static void one_outlier_at_most_doubles_it(void **state)
+{
+    uint64_t now_us = S;
+    (void)state;
+    struct latency latency = fed(10000, 50, 1000, &now_us);
+    latency_add(&latency, 3 * S, false, now_us += 1000);
+    assert_in_range(latency_now_us(&latency, now_us), 20000, 21000);
+}
+
+static void a_peak_is_forgotten_with_time_not_with_samples(void **state)
+{
+    uint64_t now_us = S;
+    (void)state;
+    struct latency latency = fed(100000, 10, 1000, &now_us);
+    for (int i = 0; i < 100; i++)
+        latency_add(&latency, 1000, false, now_us += 1000);
+    assert_true(latency_now_us(&latency, now_us) > 80000); /* 0.1 s later */
+    for (int i = 0; i < 2000; i++)
+        latency_add(&latency, 1000, false, now_us += 10000);
+    assert_true(latency_now_us(&latency, now_us) < 5000); /* 20 s later */
+}
+
+static void what_nothing_confirms_fades(void **state)
+{
+    uint64_t now_us = S;
+    (void)state;
+    struct latency latency = fed(100000, 10, 1000, &now_us);
+    assert_in_range(latency_now_us(&latency, now_us + 5 * S), 35000, 45000);
+    assert_true(latency_now_us(&latency, now_us + 60 * S) < 2000);
+}
+
+static void who_fails_fast_does_not_look_fast(void **state)
+{
+    uint64_t now_us = S;
+    (void)state;
+    struct latency latency = fed(10000, 50, 1000, &now_us), unknown = {0};
+    for (int i = 0; i < 5; i++)
+        latency_add(&latency, 100, true, now_us += 1000);
+    assert_true(latency_now_us(&latency, now_us) > 100000);
+    latency_add(&unknown, 100, true, now_us);
+    assert_true(latency_now_us(&unknown, now_us) >= LATENCY_GRAIN_US);
+}
+
+static void clocks_that_disagree_do_no_harm(void **state)
+{
+    struct latency latency = {0};
+    (void)state;
+    latency_add(&latency, 5000, false, 10 * S);
+    latency_add(&latency, 5000, false, 9 * S);
+    assert_in_range(latency_now_us(&latency, 8 * S), 4999, 5001);
+    latency_add(&latency, UINT64_MAX, false, 10 * S);
+    assert_true(latency_now_us(&latency, 10 * S) > 5000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_known_of_who_was_never_asked),
+        cmocka_unit_test(steady_samples_are_the_estimate),
+        cmocka_unit_test(a_rise_is_believed_within_a_few_samples),
+        cmocka_unit_test(one_outlier_at_most_doubles_it),
+        cmocka_unit_test(a_peak_is_forgotten_with_time_not_with_samples),
+        cmocka_unit_test(what_nothing_confirms_fades),
+        cmocka_unit_test(who_fails_fast_does_not_look_fast),
+        cmocka_unit_test(clocks_that_disagree_do_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
