@@ -236,6 +236,14 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
     }
 }
 
+static void check_drain(struct loading *loading)
+{
+    const struct drain_settings *drain = &loading->settings->drain;
+    if (drain->pause_ms >= drain->grace_ms) {
+        loading_say(loading, SETTINGS_ERROR, "drain.pause", "leaves nothing of drain.grace");
+    }
+}
+
 static void check_resolver(struct loading *loading)
 {
     const struct settings *settings = loading->settings;
@@ -255,7 +263,8 @@ void check_settings(struct loading *loading)
 {
     static void (*const checks[])(struct loading *) = {check_listeners, check_upstreams,
                                                        check_names,     check_references,
-                                                       check_shadows,   check_resolver};
+                                                       check_shadows,   check_resolver,
+                                                       check_drain};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && !loading->arena.failed; i++) {
         checks[i](loading);
     }

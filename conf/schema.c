@@ -113,6 +113,11 @@ static const struct schema_row top_rows[] = {
 
     {"drain.grace", &type_duration, "25s", AT(drain.grace_ms), .min = 100 * MS, .max = DAY,
      .help = "after TERM the process ends within this, whatever is still in flight"},
+    {"drain.pause", &type_duration, "0s", AT(drain.pause_ms), .min = 0, .max = HOUR,
+     .help =
+         "between readiness turning 503 and listeners closing: the time the balancer before takes to notice"},
+    {"drain.tunnels", &type_duration, "10s", AT(drain.tunnels_ms), .min = 0, .max = DAY,
+     .help = "how long upgraded connections go on after listeners have closed"},
     {0},
 };
 #undef AT

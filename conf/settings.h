@@ -252,6 +252,8 @@ struct warm_state_settings {
 
 struct drain_settings {
     uint64_t grace_ms;
+    uint64_t pause_ms;
+    uint64_t tunnels_ms;
 };
 
 struct settings {

@@ -10,12 +10,14 @@
 
 /* How long we read on after our last byte, so that the client sees the response and not a reset (RFC 9112 9.6). */
 #define CLIENT_LINGER_MS 2000
-/* While the process drains: how long a client that has just come may take to ask its one request. */
+/* While the process drains: how long after it came, or got its last response, a client may ask one more request. It is likely to
+   be on its way: to close the connection now would meet it with a reset. */
 #define CLIENT_DRAIN_MS 1000
 
 static void client_on_event(evutil_socket_t fd, short what, void *arg);
 static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms);
 static void client_on_again(struct again *again);
+static uint64_t client_due_ms(const struct client *client);
 
 size_t client_object_bytes(void)
 {
@@ -79,10 +81,36 @@ void clients_close_idle(struct worker *worker)
         /* a request that is in the socket already is served */
         client->readable = true;
         client_run(client);
-        if (client->state == CLIENT_IDLE && client->served) {
+        if (client->state != CLIENT_IDLE) {
+            continue;
+        }
+        if (client->served && deadline_passed(client_due_ms(client), worker_now_ms(worker))) {
             client_close(client, false);
-        } else if (client->state == CLIENT_IDLE) {
+        } else if (client->served) {
+            client_arm(client);
+        } else {
             client_enter(client, CLIENT_IDLE);
+        }
+    }
+}
+
+static void client_cut(struct client *client)
+{
+    if (client->exchange != NULL) {
+        exchange_fail(client->exchange, REASON_DRAIN_CUT, NULL);
+    }
+    if (client->state != CLIENT_CLOSED) {
+        client_close(client, false);
+    }
+}
+
+void clients_end_tunnels(struct worker *worker)
+{
+    struct client *client, *next;
+    for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
+        next = TAILQ_NEXT(client, link);
+        if (client->state == CLIENT_TUNNEL) {
+            client_cut(client);
         }
     }
 }
@@ -92,12 +120,7 @@ void clients_cut(struct worker *worker)
     struct client *client, *next;
     for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
         next = TAILQ_NEXT(client, link);
-        if (client->exchange != NULL) {
-            exchange_fail(client->exchange, REASON_DRAIN_CUT, NULL);
-        }
-        if (client->state != CLIENT_CLOSED) {
-            client_close(client, false);
-        }
+        client_cut(client);
     }
 }
 

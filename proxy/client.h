@@ -17,6 +17,8 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
 
 /* The process drains, or a listener has gone: its clients between requests are closed, the others after their exchange. */
 void clients_close_idle(struct worker *worker);
+/* The process drains, and tunnels have had their time. */
+void clients_end_tunnels(struct worker *worker);
 /* The grace is over: exchanges that have not answered yet say 503, the others break visibly; all are closed. */
 void clients_cut(struct worker *worker);
 /* The worker ends. */

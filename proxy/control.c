@@ -17,6 +17,7 @@
 
 #include "pool/health.h"
 #include "proxy/control_state.h"
+#include "proxy/pid_file.h"
 #include "proxy/reload.h"
 #include "steady/budget.h"
 #include "steady/check.h"
@@ -32,20 +33,14 @@
 #define BUFFERS_MEMORY_SHARE 0.5
 #define PIPES_PER_WORKER 256
 #define HOUSEKEEPING_MS 250
-/* What is left of the grace when exchanges are cut, for the cut itself. */
-#define CUT_MARGIN_MS 1000
 
 static void control_on_signal(evutil_socket_t number, short what, void *arg);
 static void control_on_mail(evutil_socket_t fd, short what, void *arg);
 static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg);
-static void control_on_grace(evutil_socket_t fd, short what, void *arg);
-static void control_on_closed(struct message *message, void *receiver);
-static void control_on_drained(struct message *message, void *receiver);
-static void control_drain(struct control *control, const char *why);
 
 static const int control_signals[CONTROL_SIGNALS] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1};
 
-static uint64_t monotonic_ms(void)
+uint64_t control_now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -133,7 +128,11 @@ static bool control_start_workers(struct control *control)
         return false;
     }
     for (unsigned i = 0; i < control->worker_count; i++) {
-        const struct worker_env env = {i, control->log, &control->bounds, control->pools,
+        const struct worker_env env = {i,
+                                       control->worker_count,
+                                       control->log,
+                                       &control->bounds,
+                                       control->pools,
                                        control->mailbox};
         enum worker_result result = worker_create(&env, &control->workers[i]);
         if (result != WORKER_OK) {
@@ -161,7 +160,10 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .last_reload_wall_ms = control->last_reload_wall_ms,
         .last_reload_ok = control->last_reload_ok,
         .last_reload_error = control->last_reload_error,
-        .draining = control->draining,
+        .draining = control->drain.stage != DRAIN_SERVING,
+        .drain_stage = drain_stage_name(control->drain.stage),
+        .drain_left_ms = drain_left_ms(control),
+        .silence_ms = heartbeat_silence_ms(control),
         .worker_count = control->worker_count,
         .workers = control->worker_stats,
         .routes = control->routes.items,
@@ -175,7 +177,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
 
 static void control_admin_drain(void *owner)
 {
-    control_drain(owner, "asked by POST /drain");
+    drain_begin(owner, "asked by POST /drain", false);
 }
 
 static bool control_start_admin(struct control *control)
@@ -196,13 +198,12 @@ static bool control_write_pid(struct control *control)
     if (path[0] == '\0') {
         return true;
     }
-    FILE *file = fopen(path, "we");
-    if (file == NULL || fprintf(file, "%ld\n", (long)getpid()) < 0 || fclose(file) != 0) {
+    control->pid_path = strdup(path);
+    if (control->pid_path == NULL || !pid_file_write(path)) {
         log_error(control->log, "pid_file %s: %s", path, strerror(errno));
         return false;
     }
-    control->pid_path = strdup(path);
-    return control->pid_path != NULL;
+    return true;
 }
 
 static bool control_drop_user(struct control *control)
@@ -236,9 +237,8 @@ static bool control_start_loop(struct control *control)
                                     EV_READ | EV_PERSIST, control_on_mail, control);
     control->housekeeping =
         event_new(control->base, -1, EV_PERSIST, control_on_housekeeping, control);
-    control->grace = event_new(control->base, -1, 0, control_on_grace, control);
     const struct timeval period = {HOUSEKEEPING_MS / 1000, HOUSEKEEPING_MS % 1000 * 1000};
-    if (control->mail_event == NULL || control->housekeeping == NULL || control->grace == NULL ||
+    if (control->mail_event == NULL || control->housekeeping == NULL || !drain_init(control) ||
         event_add(control->mail_event, NULL) != 0 ||
         event_add(control->housekeeping, &period) != 0) {
         return false;
@@ -270,6 +270,14 @@ static bool control_start_threads(struct control *control)
     return started;
 }
 
+static void control_on_left_over(const struct address *address, void *owner)
+{
+    const struct control *control = owner;
+    char text[ADDRESS_TEXT_BYTES];
+    address_format(&address->any, text);
+    log_warn(control->log, "inherited socket %s is no listener's: closed", text);
+}
+
 static bool control_start_everything(struct control *control)
 {
     sigset_t all, before;
@@ -277,9 +285,13 @@ static bool control_start_everything(struct control *control)
     pthread_sigmask(SIG_BLOCK, &all, &before);
     bool logging = control_start_log(control);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return logging && control_start_loop(control) && control_start_workers(control) &&
-           control_start_admin(control) && reload_first(control) && control_write_pid(control) &&
-           control_drop_user(control) && control_start_threads(control);
+    if (!logging || !control_start_loop(control) || !control_start_workers(control) ||
+        !control_start_admin(control) || !reload_first(control)) {
+        return false;
+    }
+    inherited_close(&control->inherited, control_on_left_over, control);
+    return control_write_pid(control) && control_drop_user(control) &&
+           control_start_threads(control) && heartbeat_start(control);
 }
 
 /* ---- end ---- */
@@ -318,11 +330,13 @@ static void control_stop(struct control *control)
     if (control->mailbox != NULL) {
         mailbox_drain(control->mailbox, control);
     }
+    heartbeat_free(control);
+    drain_free(control);
     admin_free(&control->admin);
     reload_free(control);
     pools_free(&control->pools);
     if (control->pid_path != NULL) {
-        unlink(control->pid_path);
+        pid_file_remove(control->pid_path);
         free(control->pid_path);
     }
     log_free(&control->log);
@@ -332,7 +346,7 @@ static void control_stop(struct control *control)
             event_free(control->signals[i]);
         }
     }
-    struct event *const events[] = {control->mail_event, control->housekeeping, control->grace};
+    struct event *const events[] = {control->mail_event, control->housekeeping};
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         if (events[i] != NULL) {
             event_free(events[i]);
@@ -344,6 +358,7 @@ static void control_stop(struct control *control)
     }
     free(control->workers);
     free(control->worker_stats);
+    notifier_close(&control->notifier);
 }
 
 int control_run(const struct control_start *start)
@@ -351,24 +366,27 @@ int control_run(const struct control_start *start)
     struct control control = {
         .config_path = start->config_path,
         .settings = start->settings,
-        .started_ms = monotonic_ms(),
+        .started_ms = control_now_ms(),
         .started_wall_ms = control_wall_ms(),
         .last_reload_error = "",
     };
     signal(SIGPIPE, SIG_IGN);
     TAILQ_INIT(&control.listeners);
+    notifier_open(&control.notifier);
+    inherited_from_environment(&control.inherited);
     control_init_bounds(&control);
     bool started = control_start_everything(&control);
     if (started) {
         log_info(control.log, "evenkeel %s: %u workers, generation 1, %zu listeners, %zu upstreams",
                  PACKAGE_VERSION, control.worker_count, control.settings->listener_count,
                  control.settings->upstream_count);
+        notify_ready(&control.notifier);
         if (start->on_ready != NULL) {
             start->on_ready(start->owner);
         }
         event_base_loop(control.base, 0);
     }
-    int status = !started ? 1 : control.cut ? 3 : 0;
+    int status = !started ? 1 : control.drain.cut ? CONTROL_EXIT_CUT : 0;
     control_stop(&control);
     return status;
 }
@@ -401,68 +419,11 @@ static void control_on_signal(evutil_socket_t number, short what, void *arg)
         log_info(control->log, "logs reopened");
         break;
     default:
-        if (control->draining) {
-            log_warn(control->log, "second %s: ending at once", strsignal((int)number));
-            control->cut = true;
-            event_base_loopbreak(control->base);
+        if (control->drain.stage == DRAIN_SERVING) {
+            drain_begin(control, strsignal((int)number), false);
         } else {
-            control_drain(control, strsignal((int)number));
+            drain_cut(control, strsignal((int)number));
         }
         break;
     }
-}
-
-static void control_drain(struct control *control, const char *why)
-{
-    if (control->draining) {
-        return;
-    }
-    control->draining = true;
-    uint64_t grace_ms = control->settings->drain.grace_ms;
-    uint64_t wait_ms = grace_ms > CUT_MARGIN_MS * 2 ? grace_ms - CUT_MARGIN_MS : grace_ms / 2;
-    log_info(control->log, "draining: %s; exchanges in flight have %llu ms", why,
-             (unsigned long long)wait_ms);
-    const struct timeval wait = {(time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000) * 1000};
-    event_add(control->grace, &wait);
-    control->undrained_count = control->listening_count = control->worker_count;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        worker_post_drain(control->workers[i], control_on_closed, control_on_drained);
-    }
-}
-
-/* The sockets are closed when no worker's event is on them any more. */
-static void control_on_closed(struct message *message, void *receiver)
-{
-    struct control *control = receiver;
-    (void)message;
-    control->listening_count--;
-    if (control->listening_count == 0) {
-        reload_close_listeners(control);
-    }
-}
-
-static void control_on_drained(struct message *message, void *receiver)
-{
-    struct control *control = receiver;
-    (void)message;
-    control->undrained_count--;
-    if (control->undrained_count == 0) {
-        log_info(control->log, "drained");
-        event_base_loopbreak(control->base);
-    }
-}
-
-static void control_on_grace(evutil_socket_t fd, short what, void *arg)
-{
-    struct control *control = arg;
-    (void)fd;
-    (void)what;
-    uint64_t open = 0;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        open += stat_read(&control->worker_stats[i]->clients_open);
-    }
-    log_warn(control->log, "the grace is over with %llu clients left: they are cut off",
-             (unsigned long long)open);
-    control->cut = true;
-    event_base_loopbreak(control->base);
 }

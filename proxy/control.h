@@ -12,6 +12,9 @@
 
 #include "conf/settings.h"
 
+/* The exit status when something was cut off. */
+#define CONTROL_EXIT_CUT 3
+
 struct control;
 
 /* What main() found on the command line. */
@@ -22,8 +25,8 @@ struct control_start {
     void *owner;
 };
 
-/* Runs until the process is to end. Returns the exit status: 0 after a clean drain, 1 when it could not start, 3 when the grace cut
-   something short. */
+/* Runs until the process is to end. Returns the exit status: 0 after a clean drain, 1 when it could not start,
+   CONTROL_EXIT_CUT when the grace or a second signal cut something short. */
 int control_run(const struct control_start *start);
 
 #endif

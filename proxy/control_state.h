@@ -12,9 +12,13 @@
 
 #include "proxy/admin.h"
 #include "proxy/control.h"
+#include "proxy/drain.h"
 #include "proxy/generation.h"
+#include "proxy/heartbeat.h"
+#include "proxy/inherited.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/notify.h"
 #include "proxy/overview.h"
 #include "proxy/worker.h"
 #include "steady/mailbox.h"
@@ -30,12 +34,16 @@ struct route_book {
 struct control {
     struct event_base *base;
     struct mailbox *mailbox;
-    struct event *mail_event, *housekeeping, *grace;
+    struct event *mail_event, *housekeeping;
     struct event *signals[CONTROL_SIGNALS];
     struct settings *settings; /* of the present generation */
     struct log *log;
     struct admin *admin;
     struct pools *pools;
+    struct notifier notifier;
+    struct inherited inherited;
+    struct heartbeat heartbeat;
+    struct drain drain;
     struct worker **workers;
     const struct worker_stats **worker_stats;
     unsigned worker_count;
@@ -53,13 +61,10 @@ struct control {
     const char *last_reload_error; /* "" or heap */
     bool last_reload_ok;
     bool reload_wanted;
-    bool draining;
-    bool cut;
-    char *pid_path;           /* the file written at the start; NULL: none */
-    unsigned listening_count; /* workers that still listen while draining */
-    unsigned undrained_count; /* workers that still have clients while draining */
+    char *pid_path; /* the file that names this process; NULL: none */
 };
 
+uint64_t control_now_ms(void); /* CLOCK_MONOTONIC */
 uint64_t control_wall_ms(void);
 
 #endif

@@ -76,22 +76,52 @@ static bool listener_in_use(const struct address *address)
     return in_use;
 }
 
-enum listener_result listener_open(const struct address *address, unsigned worker_count,
-                                   struct listener **ret_listener)
+/* The next inherited socket, or, once they are used up, another descriptor of the first ones in turn. */
+static enum listener_result listener_inherit_one(struct listener *listener,
+                                                 struct inherited *inherited, int *ret_fd)
 {
-    if (listener_in_use(address)) {
+    int fd = inherited_take(inherited, &listener->address);
+    if (fd < 0 && listener->inherited_count > 0) {
+        fd = fcntl(listener->fds[listener->fd_count % listener->inherited_count], F_DUPFD_CLOEXEC,
+                   0);
+    } else if (fd >= 0) {
+        int on = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        listener->inherited_count++;
+    }
+    if (fd < 0) {
+        return LISTENER_NO_FD;
+    }
+    *ret_fd = fd;
+    return LISTENER_OK;
+}
+
+unsigned listener_fd_count(const struct address *address, unsigned worker_count,
+                           const struct inherited *inherited)
+{
+    unsigned inherited_fds = (unsigned)inherited_count(inherited, address);
+    return inherited_fds > worker_count ? inherited_fds : worker_count;
+}
+
+enum listener_result listener_open(const struct address *address, unsigned worker_count,
+                                   struct inherited *inherited, struct listener **ret_listener)
+{
+    bool inherits = inherited_count(inherited, address) > 0;
+    if (!inherits && listener_in_use(address)) {
         errno = EADDRINUSE;
         return LISTENER_CANNOT_BIND;
     }
-    struct listener *listener =
-        calloc(1, sizeof *listener + worker_count * sizeof listener->fds[0]);
+    unsigned fd_count = listener_fd_count(address, worker_count, inherited);
+    struct listener *listener = calloc(1, sizeof *listener + fd_count * sizeof listener->fds[0]);
     if (listener == NULL) {
         return LISTENER_NO_MEMORY;
     }
     listener->address = *address;
     address_format(&address->any, listener->text);
-    for (unsigned i = 0; i < worker_count; i++) {
-        enum listener_result result = listener_bind_one(address, &listener->fds[i]);
+    for (unsigned i = 0; i < fd_count; i++) {
+        enum listener_result result =
+            inherits ? listener_inherit_one(listener, inherited, &listener->fds[i])
+                     : listener_bind_one(address, &listener->fds[i]);
         if (result != LISTENER_OK) {
             int error = errno;
             listener_close(&listener);
@@ -118,11 +148,11 @@ void listener_close(struct listener **listener_pointer)
 }
 
 static struct worker_listener *worker_listener_find(struct worker *worker,
-                                                    const struct listener *listener)
+                                                    const struct listener *listener, unsigned slot)
 {
     struct worker_listener *found;
     TAILQ_FOREACH (found, &worker->listeners, link) {
-        if (found->listener == listener) {
+        if (found->listener == listener && found->slot == slot) {
             return found;
         }
     }
@@ -130,7 +160,7 @@ static struct worker_listener *worker_listener_find(struct worker *worker,
 }
 
 static struct worker_listener *worker_listener_add(struct worker *worker,
-                                                   const struct listener *listener)
+                                                   const struct listener *listener, unsigned slot)
 {
     struct worker_listener *added = calloc(1, sizeof *added);
     if (added == NULL) {
@@ -138,22 +168,23 @@ static struct worker_listener *worker_listener_add(struct worker *worker,
     }
     added->worker = worker;
     added->listener = listener;
+    added->slot = slot;
     wheel_timer_init(&added->resume, listener_on_resume);
-    event_assign(&added->event, worker->base, listener->fds[worker->env.index],
-                 EV_READ | EV_PERSIST, listener_on_readable, added);
+    event_assign(&added->event, worker->base, listener->fds[slot], EV_READ | EV_PERSIST,
+                 listener_on_readable, added);
     TAILQ_INSERT_TAIL(&worker->listeners, added, link);
     event_add(&added->event, NULL);
     return added;
 }
 
-void listeners_adopt(struct worker *worker)
+static void listener_adopt(struct worker *worker, const struct listener_settings *settings,
+                           const struct listener *listener)
 {
-    const struct generation *generation = worker->generation;
-    for (size_t i = 0; i < generation->settings->listener_count; i++) {
-        const struct listener_settings *settings = &generation->settings->listeners[i];
-        struct worker_listener *own = worker_listener_find(worker, generation->listeners[i]);
+    for (unsigned slot = worker->env.index; slot < listener->fd_count;
+         slot += worker->env.worker_count) {
+        struct worker_listener *own = worker_listener_find(worker, listener, slot);
         if (own == NULL) {
-            own = worker_listener_add(worker, generation->listeners[i]);
+            own = worker_listener_add(worker, listener, slot);
         }
         if (own == NULL) {
             log_error(worker->env.log, "listener %s: no memory, this worker does not serve it",
@@ -162,6 +193,14 @@ void listeners_adopt(struct worker *worker)
         }
         own->timeouts = settings->timeouts;
         snprintf(own->name, sizeof own->name, "%s", settings->name);
+    }
+}
+
+void listeners_adopt(struct worker *worker)
+{
+    const struct generation *generation = worker->generation;
+    for (size_t i = 0; i < generation->settings->listener_count; i++) {
+        listener_adopt(worker, &generation->settings->listeners[i], generation->listeners[i]);
     }
     struct worker_listener *own, *next;
     bool gone = false;
@@ -217,8 +256,7 @@ static void listener_forget(struct worker_listener *listener)
     listener->client_count++;
     if (!listener->paused) {
         /* what the kernel has accepted already is served, not reset */
-        listener_on_readable(listener->listener->fds[listener->worker->env.index], EV_READ,
-                             listener);
+        listener_on_readable(listener->listener->fds[listener->slot], EV_READ, listener);
     }
     event_del(&listener->event);
     wheel_disarm(&listener->worker->wheel, &listener->resume);

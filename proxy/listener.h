@@ -13,15 +13,17 @@
 #include <sys/queue.h>
 
 #include "conf/settings.h"
+#include "proxy/inherited.h"
 #include "proxy/worker.h"
 
 struct listener {
     TAILQ_ENTRY(listener) link;
     struct address address;
     char text[ADDRESS_TEXT_BYTES];
-    unsigned fd_count;
-    bool wanted; /* used while a generation is being built */
-    int fds[];   /* [worker index] */
+    unsigned inherited_count;
+    unsigned fd_count; /* at least one for each worker; more when more were inherited */
+    bool wanted;       /* used while a generation is being built */
+    int fds[];         /* worker i serves i, i + worker_count, ... */
 };
 TAILQ_HEAD(listener_list, listener);
 
@@ -29,6 +31,7 @@ struct worker_listener {
     TAILQ_ENTRY(worker_listener) link;
     struct worker *worker;
     const struct listener *listener; /* NULL: gone from the settings, kept for its clients */
+    unsigned slot;                   /* which of the listener's sockets */
     struct event event;
     struct wheel_timer resume; /* while paused for want of descriptors */
     struct listener_timeout_settings timeouts;
@@ -42,8 +45,14 @@ const char *listener_result_name(enum listener_result result);
 
 /* ---- control thread ---- */
 
+/* How many sockets listener_open() would hold. */
+unsigned listener_fd_count(const struct address *address, unsigned worker_count,
+                           const struct inherited *inherited);
+/* Takes what was inherited for the address, or binds it. Inherited sockets are shared between workers when they are too few:
+   another one on the address would get clients before this process is to serve any. */
 __attribute__((warn_unused_result)) enum listener_result listener_open(
-    const struct address *address, unsigned worker_count, struct listener **ret_listener);
+    const struct address *address, unsigned worker_count, struct inherited *inherited,
+    struct listener **ret_listener);
 void listener_close(struct listener **listener);
 
 /* ---- worker ---- */

@@ -358,6 +358,9 @@ static void write_process(struct scrape *scrape)
     single(scrape, "generation", "gauge", "Number of the present configuration",
            (double)overview->generation);
     single(scrape, "draining", "gauge", "1 while the process drains", overview->draining ? 1 : 0);
+    single(scrape, "worker_silence_seconds", "gauge",
+           "How long ago the worker that has been silent longest gave a sign of life",
+           (double)overview->silence_ms / 1000);
     single(scrape, "reloads_total", "counter", "Reloads that took effect",
            (double)overview->reloads_ok);
     single(scrape, "reload_failures_total", "counter", "Reloads that were rejected",

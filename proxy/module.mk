@@ -34,16 +34,26 @@ libproxy_a_SOURCES = \
 	%D%/control.h \
 	%D%/control_state.h \
 	%D%/demo.h \
+	%D%/drain.c \
+	%D%/drain.h \
 	%D%/exchange.c \
 	%D%/exchange.h \
 	%D%/forward.c \
 	%D%/forward.h \
 	%D%/generation.c \
 	%D%/generation.h \
+	%D%/heartbeat.c \
+	%D%/heartbeat.h \
+	%D%/inherited.c \
+	%D%/inherited.h \
 	%D%/listener.c \
 	%D%/listener.h \
 	%D%/log.h \
+	%D%/notify.c \
+	%D%/notify.h \
 	%D%/overview.h \
+	%D%/pid_file.c \
+	%D%/pid_file.h \
 	%D%/pieces.c \
 	%D%/pieces.h \
 	%D%/reasons.h \

@@ -35,6 +35,9 @@ struct overview {
     bool last_reload_ok;
     const char *last_reload_error; /* "" */
     bool draining;
+    const char *drain_stage;
+    uint64_t drain_left_ms; /* of the grace */
+    uint64_t silence_ms;    /* since the worker that has been silent longest told that it lives */
     unsigned worker_count;
     const struct worker_stats *const *workers;
     const struct route_figures *routes;

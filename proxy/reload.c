@@ -123,16 +123,18 @@ static bool generation_add_listeners(struct control *control, struct generation 
         const struct listener_settings *wanted = &settings->listeners[i];
         struct listener *listener = listener_find(control, &wanted->listen);
         if (listener == NULL) {
-            if (!bound_take(&control->bounds.fds, control->worker_count)) {
+            unsigned fd_count =
+                listener_fd_count(&wanted->listen, control->worker_count, &control->inherited);
+            if (!bound_take(&control->bounds.fds, fd_count)) {
                 snprintf(why, why_bytes, "listener %s: no descriptors left", wanted->name);
                 return false;
             }
-            enum listener_result result =
-                listener_open(&wanted->listen, control->worker_count, &listener);
+            enum listener_result result = listener_open(&wanted->listen, control->worker_count,
+                                                        &control->inherited, &listener);
             if (result != LISTENER_OK) {
                 snprintf(why, why_bytes, "listener %s: %s: %s: %s", wanted->name,
                          wanted->listen_text, listener_result_name(result), strerror(errno));
-                bound_give(&control->bounds.fds, control->worker_count);
+                bound_give(&control->bounds.fds, fd_count);
                 return false;
             }
             TAILQ_INSERT_TAIL(&control->listeners, listener, link);
@@ -205,6 +207,9 @@ static void reload_on_adopted(struct message *message, void *receiver)
     if (control->generation->waiting_count > 0) {
         return;
     }
+    if (control->leaving != NULL) {
+        notify_ready(&control->notifier);
+    }
     generation_free(control, &control->leaving);
     listeners_sweep(control, control->generation);
     reload_housekeeping(control);
@@ -221,6 +226,7 @@ static void reload_failed(struct control *control, const char *why)
     control->last_reload_error = copy != NULL ? copy : "";
     log_error(control->log, "reload rejected, generation %llu goes on: %s",
               (unsigned long long)control->generation->number, why);
+    notify_ready(&control->notifier);
 }
 
 /* Keys that are read once, at the start. */
@@ -290,6 +296,7 @@ static void reload_now(struct control *control)
 {
     struct settings *settings = NULL;
     struct settings_messages messages;
+    notify_reloading(&control->notifier);
     control->reload_wanted = false;
     control->last_reload_wall_ms = control_wall_ms();
     enum settings_result result = settings_load(control->config_path, &settings, &messages);
@@ -316,7 +323,7 @@ void reload_request(struct control *control)
         log_warn(control->log, "the demo has no file to reload");
         return;
     }
-    if (control->draining) {
+    if (control->drain.stage != DRAIN_SERVING) {
         log_warn(control->log, "reload ignored: draining");
         return;
     }
@@ -331,7 +338,7 @@ void reload_request(struct control *control)
 void reload_housekeeping(struct control *control)
 {
     bool possible = reload_possible(control);
-    if (possible && control->reload_wanted && !control->draining) {
+    if (possible && control->reload_wanted && control->drain.stage == DRAIN_SERVING) {
         reload_now(control);
     }
 }

@@ -126,6 +126,10 @@ void status_write(struct evbuffer *out, const struct overview *overview)
     json_uint(&json, "generation", overview->generation);
     json_uint(&json, "generations_alive", overview->generations_alive);
     json_bool(&json, "draining", overview->draining);
+    json_open(&json, "drain", '{');
+    json_text(&json, "stage", overview->drain_stage);
+    json_uint(&json, "left_ms", overview->drain_left_ms);
+    json_close(&json, '}');
     json_open(&json, "reloads", '{');
     json_uint(&json, "ok", overview->reloads_ok);
     json_uint(&json, "failed", overview->reloads_failed);

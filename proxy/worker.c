@@ -19,7 +19,8 @@ static void *worker_main(void *arg);
 static void worker_tell_drained(struct worker *worker);
 static void worker_take_adopt(struct message *message, void *receiver);
 static void worker_take_drain(struct message *message, void *receiver);
-static void worker_take_cut(struct message *message, void *receiver);
+static void worker_take_end_tunnels(struct message *message, void *receiver);
+static void worker_take_beat(struct message *message, void *receiver);
 static void worker_take_stop(struct message *message, void *receiver);
 
 const char *worker_result_name(enum worker_result result)
@@ -166,9 +167,15 @@ void worker_post_drain(struct worker *worker, message_fn *on_closed, message_fn 
     mailbox_post(worker->mailbox, &worker->drain, worker_take_drain);
 }
 
-void worker_post_cut(struct worker *worker)
+void worker_post_end_tunnels(struct worker *worker)
 {
-    mailbox_post(worker->mailbox, &worker->cut, worker_take_cut);
+    mailbox_post(worker->mailbox, &worker->end_tunnels, worker_take_end_tunnels);
+}
+
+void worker_post_beat(struct worker *worker, message_fn *on_beaten)
+{
+    worker->beaten.deliver = on_beaten;
+    mailbox_post(worker->mailbox, &worker->beat, worker_take_beat);
 }
 
 void worker_post_stop(struct worker *worker)
@@ -334,10 +341,17 @@ static void worker_take_drain(struct message *message, void *receiver)
     worker_tell_drained(worker);
 }
 
-static void worker_take_cut(struct message *message, void *receiver)
+static void worker_take_end_tunnels(struct message *message, void *receiver)
 {
     (void)message;
-    clients_cut(receiver);
+    clients_end_tunnels(receiver);
+}
+
+static void worker_take_beat(struct message *message, void *receiver)
+{
+    struct worker *worker = receiver;
+    (void)message;
+    mailbox_post(worker->env.control, &worker->beaten, worker->beaten.deliver);
 }
 
 static void worker_take_stop(struct message *message, void *receiver)

@@ -69,6 +69,7 @@ static inline bool bounds_fds_left(const struct shared_bounds *bounds)
 
 struct worker_env {
     unsigned index;
+    unsigned worker_count;
     struct log *log;
     struct shared_bounds *bounds;
     struct pools *pools;
@@ -111,10 +112,10 @@ struct worker {
     pthread_t thread;
     bool started;
     /* messages from the control thread, each in flight at most once */
-    struct message adopt, drain, cut, stop;
+    struct message adopt, drain, end_tunnels, stop, beat;
     struct generation *adopt_generation;
     /* answers to it */
-    struct message adopted, closed, drained;
+    struct message adopted, closed, drained, beaten;
 };
 
 enum worker_result { WORKER_OK, WORKER_NO_MEMORY, WORKER_NO_FD, WORKER_NO_THREAD };
@@ -134,8 +135,11 @@ void worker_free(struct worker **worker);
 void worker_post_adopt(struct worker *worker, struct generation *generation,
                        message_fn *on_adopted);
 void worker_post_drain(struct worker *worker, message_fn *on_closed, message_fn *on_drained);
-/* The grace is over: every exchange ends now. */
-void worker_post_cut(struct worker *worker);
+/* While draining: tunnels have had their time. */
+void worker_post_end_tunnels(struct worker *worker);
+/* Answered with `beaten`. */
+void worker_post_beat(struct worker *worker, message_fn *on_beaten);
+/* The thread ends, and with it every exchange. */
 void worker_post_stop(struct worker *worker);
 void worker_join(struct worker *worker);
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 from harness import (Broken, Interrupted, RawOrigin, check, check_equal, eventually, patient, run, scenario,
-                     start_proxy)
+                     start_proxy, stopped_thread)
 
 
 # The exit code that says: the grace was over before the last client was.
@@ -115,6 +115,62 @@ def tunnels(s):
     proxy.expect_clean_exit(4, codes=(CUT,))
     check(time.monotonic() - started <= 2, "it outlasted the grace")
     check(client.ending() in ("eof", "reset"), "the tunnel is still open")
+
+
+@scenario("listeners close although balancers have not had time to look elsewhere")
+def pause(s):
+    origin = RawOrigin(s)
+    origin.on("/", status=200, body=b"ok")
+    proxy = start_proxy(s, origin, {"drain": {"grace": "5s", "pause": "1s"}})
+    kept = proxy.client()
+    check_equal(kept.request("GET", "/").status, 200, "status")
+    started = time.monotonic()
+    proxy.signal(signal.SIGTERM)
+    eventually(lambda: proxy.admin_json("/status")["draining"], "the drain has begun")
+    with s.case("/status tells the stage and what is left of the grace"):
+        told = proxy.admin_json("/status")["drain"]
+        check_equal(told["stage"], "unready", "stage")
+        check(3000 < told["left_ms"] <= 5000, f"{told['left_ms']} ms left")
+    with s.case("meanwhile everybody is served"):
+        check_equal(proxy.get().status, 200, "status of a new client")
+        check(not kept.request("GET", "/").closes, "a known client is sent away early")
+    with s.case("then listeners close"):
+        eventually(lambda: refuses(proxy), "connections are refused", 3)
+        check(time.monotonic() - started >= 1, "they closed early")
+    proxy.expect_clean_exit(4)
+
+
+@scenario("a tunnel keeps the process for longer than tunnels may")
+def tunnel_limit(s):
+    origin = RawOrigin(s)
+    origin.on("/tunnel", lambda connection, _: connection.send(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        and connection.wait_for_end(30) and False)
+    proxy = start_proxy(s, origin, {"drain": {"grace": "10s", "tunnels": "1s"}})
+    client = proxy.client()
+    client.send("GET /tunnel HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+    check_equal(client.response().status, 101, "status")
+    started = time.monotonic()
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_clean_exit(4)
+    took = time.monotonic() - started
+    check(1 <= took < patient(3), f"it took {took:.2f} s")
+    check("drain: rushing" in proxy.log(), "the log does not tell the stages")
+
+
+@scenario("a worker that hangs keeps the process beyond its grace")
+def hung_worker(s):
+    origin, _ = holding_origin(s)
+    proxy = start_proxy(s, origin, {"drain": {"grace": "2s"}})
+    # the log thread is the first one made
+    with stopped_thread(proxy.threads_made()[1]):
+        started = time.monotonic()
+        proxy.signal(signal.SIGTERM)
+        proxy.wait_for_log("ended by force")
+        took = time.monotonic() - started
+    proxy.expect_clean_exit(1, codes=(CUT,))
+    check(took <= 2, f"it took {took:.2f} s")
+    check("1 workers do not answer" in proxy.log(), "the log does not tell which step failed")
 
 
 @scenario("a drain under load shows a client half a response")

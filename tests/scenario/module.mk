@@ -14,6 +14,7 @@ scenario_tests = \
 	%D%/logs.py \
 	%D%/pool.py \
 	%D%/reload.py \
+	%D%/service.py \
 	%D%/smuggling.py \
 	%D%/streaming.py \
 	%D%/websocket.py

@@ -57,6 +57,7 @@ pool_tests = \
 proxy_tests = \
 	%D%/test_access_log \
 	%D%/test_balance_key \
+	%D%/test_drain \
 	%D%/test_h1_body \
 	%D%/test_h1_corpus \
 	%D%/test_h1_parse \

@@ -16,7 +16,7 @@ from .client import Client, Interrupted, get, head
 from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
 from .origin import Arrived, RawOrigin, describe, reads_body
 from .peers import HaproxyOrigin, NginxOrigin, NodeServer, node_modules, node_program
-from .process import MemoryWatch, Process
+from .process import MemoryWatch, Process, stopped_thread
 from .proxy import SANITIZED, THE_PROXY, program, run_program, start_proxy
 from .settings import Address, merge, render
 from .tap import run, scenario

@@ -1,5 +1,7 @@
 """A child process: started, watched, measured, and stopped by its pid only."""
 
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -16,7 +18,7 @@ class Process:
     It dies with the harness (setpriv sets the parent-death signal), and nothing else is ever killed.
     """
 
-    def __init__(self, scenario, name, argv, env=None, stop_signal=signal.SIGTERM, limits=()):
+    def __init__(self, scenario, name, argv, env=None, stop_signal=signal.SIGTERM, limits=(), sockets=()):
         self.name = name
         self.argv = argv
         self._stop_signal = stop_signal
@@ -25,10 +27,13 @@ class Process:
         wrapper = ["setpriv", "--pdeathsig", "KILL", "--"]
         for limit in limits:
             wrapper += ["prlimit", limit, "--"]
+        if sockets:
+            wrapper += _activation(sockets)
         with open(self._log_path, "ab") as log:
             self._child = subprocess.Popen(  # pylint: disable=consider-using-with
                 wrapper + argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=scenario.directory, env={**os.environ, **(env or {})})
+                cwd=scenario.directory, env={**os.environ, **(env or {})},
+                pass_fds=[each.fileno() for each in sockets])
         self.pid = self._child.pid
         scenario.add(self)
 
@@ -80,6 +85,10 @@ class Process:
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def threads_made(self):
+        """Thread ids but for the main thread's, in the order they were made."""
+        return sorted(int(each) for each in os.listdir(f"/proc/{self.pid}/task") if int(each) != self.pid)
 
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat") as stat:
@@ -133,6 +142,38 @@ class MemoryWatch:
     @property
     def growth_kib(self):
         return self.peak_kib - self.start_kib
+
+
+_PTRACE_DETACH, _PTRACE_SEIZE, _PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+_WALL = 0x40000000
+
+
+@contextlib.contextmanager
+def stopped_thread(thread):
+    """One thread of a process does not run; the others do."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+    def ptrace(request):
+        if libc.ptrace(request, thread, None, None) != 0:
+            raise Failed(f"ptrace: {os.strerror(ctypes.get_errno())}")
+
+    ptrace(_PTRACE_SEIZE)
+    ptrace(_PTRACE_INTERRUPT)
+    os.waitpid(thread, _WALL)
+    try:
+        yield
+    finally:
+        try:
+            ptrace(_PTRACE_DETACH)
+        except Failed:
+            os.waitpid(thread, _WALL)  # the process has ended, but for its tracer's knowledge
+
+
+def _activation(sockets):
+    """Hands listening sockets over as a service manager does (sd_listen_fds)."""
+    moves = " ".join(f"{3 + number}<&{each.fileno()}" for number, each in enumerate(sockets))
+    return ["bash", "-c", f'LISTEN_PID=$$ LISTEN_FDS={len(sockets)} LISTEN_FDNAMES=web exec "$@" {moves}', "bash"]
 
 
 def _address(text):

@@ -114,7 +114,7 @@ class EvenkeelProxy(_Proxy):
 
     kind = "evenkeel"
 
-    def __init__(self, scenario, settings, name="evenkeel", limits=(), env=None, arguments=()):
+    def __init__(self, scenario, settings, name="evenkeel", limits=(), env=None, arguments=(), sockets=()):
         super().__init__(scenario, settings, name)
         self._admin_address = self.settings["admin"]["listen"]
         environment = {
@@ -123,7 +123,7 @@ class EvenkeelProxy(_Proxy):
             "UBSAN_OPTIONS": "print_stacktrace=1",
             **(env or {})}
         Process.__init__(self, scenario, name, [program(), "-c", self.config_path, *arguments],
-                         env=environment, limits=limits)
+                         env=environment, limits=limits, sockets=sockets)
         self._wait_until_up()
 
     def text(self):

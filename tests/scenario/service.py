@@ -1,0 +1,142 @@
+"""What a service manager sees: notifications, the watchdog, sockets it hands over, the pid file."""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+
+from harness import (RawOrigin, check, check_equal, eventually, patient, run, run_program, scenario, start_proxy,
+                     stopped_thread)
+
+
+class Manager:
+    """The manager's end of NOTIFY_SOCKET."""
+
+    def __init__(self, s, abstract=False):
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        name = f"\0evenkeel-{os.getpid()}-{time.monotonic_ns()}" if abstract else s.path("notify.sock")
+        self._socket.bind(name)
+        self.environment = {"NOTIFY_SOCKET": name.replace("\0", "@")}
+        self.seen = []
+
+    def _receive(self):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.seen.append(self._socket.recv(4096, socket.MSG_DONTWAIT).decode())
+
+    def take(self, words, within=5.0):
+        """Waits for a message with these words; what came before it is forgotten."""
+        def found():
+            self._receive()
+            return next((index + 1 for index, text in enumerate(self.seen) if words in text), None)
+        count = eventually(found, f"the manager is told {words}", within)
+        told, self.seen = self.seen[count - 1], self.seen[count:]
+        return dict(row.split("=", 1) for row in told.splitlines())
+
+    def count(self, words):
+        self._receive()
+        return sum(words in text for text in self.seen)
+
+
+@scenario("the service manager is not told, or told the wrong thing")
+def notifications(s):
+    for abstract in (False, True):
+        with s.case("abstract socket" if abstract else "socket file"):
+            manager = Manager(s, abstract)
+            origin = RawOrigin(s)
+            proxy = start_proxy(s, origin, {"drain": {"grace": "3s"}}, env=manager.environment,
+                                name=f"evenkeel-{abstract}")
+            manager.take("READY=1")
+            check(proxy.reload({"limits": {"body": "1MiB"}}), "the reload was rejected")
+            reloading = manager.take("RELOADING=1")
+            skew = abs(int(reloading["MONOTONIC_USEC"]) / 1e6 - time.monotonic())
+            check(skew < patient(5), f"MONOTONIC_USEC is {skew:.1f} s off")
+            manager.take("READY=1")
+            check(not proxy.reload(text="nonsense"), "the reload was taken")
+            manager.take("RELOADING=1")
+            manager.take("READY=1")
+            check_equal(manager.count("WATCHDOG"), 0, "signs of life that nobody asked for")
+            proxy.signal(signal.SIGTERM)
+            manager.take("STOPPING=1")
+            proxy.expect_clean_exit(4)
+
+
+@scenario("the watchdog is fed although a worker hangs")
+def watchdog(s):
+    manager = Manager(s)
+    proxy = start_proxy(s, RawOrigin(s), env={**manager.environment, "WATCHDOG_USEC": "400000"})
+    manager.take("READY=1")
+    for _ in range(3):
+        manager.take("WATCHDOG=1", 1)
+    # the log thread is the first one made
+    with stopped_thread(proxy.threads_made()[1]):
+        time.sleep(0.4)
+        manager.count("")
+        manager.seen.clear()
+        time.sleep(patient(0.5))
+        check_equal(manager.count("WATCHDOG=1"), 0, "signs of life while a worker hangs")
+        check(proxy.metric("evenkeel_worker_silence_seconds") > 0.4, "the metric does not show it")
+    manager.take("WATCHDOG=1", 2)
+
+
+@scenario("a watchdog that is another process's is fed")
+def not_our_watchdog(s):
+    manager = Manager(s)
+    start_proxy(s, RawOrigin(s), env={**manager.environment, "WATCHDOG_USEC": "40000", "WATCHDOG_PID": "1"})
+    manager.take("READY=1")
+    time.sleep(0.2)
+    check_equal(manager.count("WATCHDOG"), 0, "signs of life")
+
+
+@scenario("a socket that the manager handed over is not used")
+def activation(s):
+    listening = socket.create_server(("127.0.0.1", 0), backlog=16)
+    unused = socket.create_server(("127.0.0.1", 0))
+    address = "127.0.0.1:{}".format(listening.getsockname()[1])
+    origin = RawOrigin(s)
+    origin.on("/", status=200, body=b"ok")
+    early = socket.create_connection(listening.getsockname())
+    early.sendall(b"GET / HTTP/1.0\r\nHost: h\r\n\r\n")
+    proxy = start_proxy(s, origin, {"workers": 3, "listeners": {"web": {"listen": address}}},
+                        sockets=[listening, unused])
+    with s.case("who connected before the start is served"):
+        early.settimeout(patient(5))
+        check(early.recv(100).startswith(b"HTTP/1.1 200"), "no answer")
+    with s.case("every worker takes clients from it"):
+        clients = [proxy.client() for _ in range(30)]
+        for client in clients:
+            check_equal(client.request("GET", "/").status, 200, "status")
+    with s.case("one that no listener wants is closed and named"):
+        proxy.wait_for_log("127.0.0.1:{} is no listener's".format(unused.getsockname()[1]))
+    with s.case("a reload keeps it"):
+        check(proxy.reload({"limits": {"body": "1MiB"}}), "the reload was rejected")
+        check_equal(proxy.get().status, 200, "status")
+    with s.case("its descriptors are counted"):
+        check_equal(proxy.bound("fds")["used"] >= 3, True, "descriptors")
+    proxy.stop()
+
+
+@scenario("the pid file is missing, stale, or another's")
+def pid_file(s):
+    origin = RawOrigin(s)
+    path = s.path("proxy.pid")
+    proxy = start_proxy(s, origin, {"pid_file": path})
+    with open(path) as file:
+        check_equal(file.read(), f"{proxy.pid}\n", "the file")
+    proxy.stop()
+    check(not os.path.exists(path), "the file is left behind")
+    with s.case("one that names another process by then stays"):
+        proxy = start_proxy(s, origin, {"pid_file": path}, name="second")
+        with open(path, "w") as file:
+            file.write("1\n")
+        proxy.stop()
+        check(os.path.exists(path), "the file of another process is gone")
+    with s.case("one that cannot be written stops the start"):
+        config = s.write("bad.conf", proxy.text().replace(path, "/proc/nowhere/pid"))
+        done = run_program(s, "-c", config)
+        check_equal(done.returncode, 1, "exit code")
+        check("pid_file /proc/nowhere/pid" in done.stderr, f"it says {done.stderr[-300:]!r}")
+
+
+run()
