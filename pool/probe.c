@@ -18,6 +18,8 @@
 /* More of an answer than this is not waited for. */
 #define ANSWER_MOST_BYTES (256u * 1024)
 #define REQUEST_BYTES 2048
+/* Once the verdict stands, the other side's end is awaited no longer than this. */
+#define DROP_MS 100
 
 enum probe_state { CONNECTING, SENDING, READING, DROPPING };
 
@@ -106,8 +108,10 @@ static void take(struct probe *probe, const char *bytes, size_t count)
     size_t room = STATUS_LINE_BYTES - had;
     memcpy(probe->status_line + had, bytes, count < room ? count : room);
     if (probe->got_bytes >= STATUS_LINE_BYTES) {
+        const struct timeval wait = {0, DROP_MS * 1000};
         probe->state = DROPPING;
         judge(probe);
+        event_add(&probe->deadline, &wait);
     }
 }
 

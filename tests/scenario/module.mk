@@ -3,12 +3,14 @@
 
 scenario_tests = \
 	%D%/admin.py \
+	%D%/balance.py \
 	%D%/bounds.py \
 	%D%/cli.py \
 	%D%/drain.py \
 	%D%/failures.py \
 	%D%/forwarding.py \
 	%D%/framing.py \
+	%D%/health.py \
 	%D%/hostile.py \
 	%D%/load.py \
 	%D%/logs.py \
