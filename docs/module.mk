@@ -3,10 +3,12 @@ dist_man_MANS = \
 	%D%/man/evenkeel.conf.5
 
 EXTRA_DIST += %D%/configuration.md
+EXTRA_DIST += %D%/internals/balance.md
 EXTRA_DIST += %D%/internals/benchmark.md
 EXTRA_DIST += %D%/operations.md
 EXTRA_DIST += %D%/internals/build.md
 EXTRA_DIST += %D%/internals/engine.md
+EXTRA_DIST += %D%/internals/health.md
 EXTRA_DIST += %D%/internals/http1.md
 EXTRA_DIST += %D%/internals/pool.md
 EXTRA_DIST += %D%/internals/steady.md

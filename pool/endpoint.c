@@ -43,6 +43,7 @@ __attribute__((format(printf, 1, 2))) static char *make_text(const char *format,
 
 static void free_upstream(struct upstream_private *own)
 {
+    entries_forget(own);
     if (own->upstream.companion != NULL)
         own->pools->hooks.upstream_freed(own->upstream.companion, own->pools->hooks.owner);
     free((char *)(uintptr_t)own->upstream.name);
@@ -206,6 +207,7 @@ static void sweep_endpoints(struct upstream_private *own)
         if (endpoint_used(endpoint))
             continue;
         TAILQ_REMOVE(&own->endpoints, endpoint, link);
+        entries_keep(own, endpoint);
         free_endpoint(endpoint);
         bound_give(&own->pools->endpoints, 1);
     }

@@ -120,6 +120,9 @@ bool pool_endpoint_spares(const struct endpoint *endpoint);
 /* Every connection it may have is in use, or asked for by a sibling. */
 bool pool_endpoint_full(const struct endpoint *endpoint);
 
+/* The endpoint's figures; the control thread's. */
+struct endpoint_figures endpoint_figures(const struct endpoint *endpoint);
+
 /* What the view's method needs, once its endpoints and weights stand; false: no memory. */
 __attribute__((warn_unused_result)) bool balance_prepare(struct upstream_view *view);
 void balance_release(struct upstream_view *view);

@@ -5,6 +5,7 @@ libpool_a_SOURCES = \
 	%D%/descriptor.c %D%/descriptor.h \
 	%D%/dial.c %D%/dial.h \
 	%D%/endpoint.c %D%/endpoint.h \
+	%D%/entries.c %D%/entries.h \
 	%D%/handover.c %D%/handover.h \
 	%D%/health.c %D%/health.h %D%/health_state.h \
 	%D%/latency.h \

@@ -16,6 +16,7 @@
 #define EVENKEEL_POOL_QUEUE_H
 
 #include "pool/endpoint.h"
+#include "pool/entries.h"
 #include "pool/lease.h"
 #include "pool/pools.h"
 #include "pool/upstream.h"
@@ -50,6 +51,7 @@ struct upstream_private {
     struct pools *pools;
     TAILQ_ENTRY(upstream_private) link;
     struct endpoint_list endpoints; /* control */
+    struct departed_list departed;  /* control: what was counted at endpoints that have gone */
     uint32_t sets_count;            /* control: sets in memory that have it */
     bool panic;                     /* control: so few endpoints are healthy that all are used */
     uint64_t panics_count;          /* control */

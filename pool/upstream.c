@@ -137,7 +137,7 @@ static void add_slot(struct endpoint_figures *figures, const struct endpoint_slo
         figures->closed[i] += count_read(&slot->stats.closed[i]);
 }
 
-static struct endpoint_figures figures_of(const struct endpoint *endpoint)
+struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
 {
     struct endpoint_figures figures = {
         .upstream = endpoint->upstream->name,
@@ -159,7 +159,7 @@ void pools_publish(struct pools *pools)
     uint64_t idle_count = 0;
     TAILQ_FOREACH (own, &pools->known, link) {
         TAILQ_FOREACH (endpoint, &own->endpoints, link)
-            idle_count += figures_of(endpoint).idle;
+            idle_count += endpoint_figures(endpoint).idle;
     }
     bound_set_used(&pools->idle_connections, idle_count);
 }
@@ -171,7 +171,7 @@ void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *o
     pools_publish(pools);
     TAILQ_FOREACH (own, &pools->known, link) {
         TAILQ_FOREACH (endpoint, &own->endpoints, link) {
-            struct endpoint_figures figures = figures_of(endpoint);
+            struct endpoint_figures figures = endpoint_figures(endpoint);
             if (endpoint->shown)
                 each(&figures, owner);
         }

@@ -108,22 +108,41 @@ bool endpoint_retired(const struct endpoint *endpoint);
 struct upstream *endpoint_upstream(const struct endpoint *endpoint);
 void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks; NULL: none */
 
-/* Figures for metrics and /status, summed over workers. */
+/* Figures of an endpoint as of now (summed where several are taken together), and what it counts. */
+#define ENDPOINT_GAUGES(X) \
+    X(open)                \
+    X(idle)                \
+    X(in_flight)           \
+    X(dialling)            \
+    X(healthy)
+#define ENDPOINT_COUNTERS(X) \
+    X(dials)                 \
+    X(dial_failures)         \
+    X(reused)                \
+    X(fresh)                 \
+    X(handed_over)           \
+    X(probes_good)           \
+    X(probes_failed)         \
+    X(probes_put_off)        \
+    X(ejections)             \
+    X(changes)
+
+/* Figures for metrics, /status and /upstreams, summed over workers. */
 struct endpoint_figures {
     const char *upstream, *text, *address;
-    uint64_t open, idle, in_flight, dialling;
-    uint64_t dials, dial_failures, reused, fresh, handed_over;
-    uint64_t closed[8]; /* by enum lease_close_reason */
+#define X(id) uint64_t id;
+    ENDPOINT_GAUGES(X)
+    ENDPOINT_COUNTERS(X)
+#undef X
+    uint64_t closed[8];  /* by enum lease_close_reason */
+    uint64_t latency_us; /* estimate; 0: unknown */
     /* of pool/health */
     const char *standing; /* "up", "down", "ejected", "drained" */
     const char *why;      /* "": it has always been up */
-    uint64_t healthy;     /* 1 or 0 */
     double offer;         /* what it gets of its share */
     uint64_t standing_ms; /* how long it has been so */
     uint64_t age_ms;
-    uint64_t latency_us; /* estimate; 0: unknown */
     uint64_t failures_row;
-    uint64_t probes_good, probes_failed, probes_put_off, ejections, changes;
 };
 /* Brings the bounds whose use workers count (idle_connections) up to date, before the registry is read (control
    thread). */
@@ -131,6 +150,10 @@ void pools_publish(struct pools *pools);
 /* Calls back for every endpoint of the newest settings (control thread). Publishes, too. */
 typedef void endpoint_figures_fn(const struct endpoint_figures *figures, void *owner);
 void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *owner);
+/* One for each text of the newest settings: the figures of all its addresses, with what was counted at those that have
+   gone, so that counters do not fall. `address` and what is words belong to one of them; latency_us is the highest. The
+   array is the caller's to free; 0: none, or no memory. */
+size_t pools_entries(struct pools *pools, struct endpoint_figures **ret_entries);
 typedef void upstream_each_fn(const struct upstream *upstream, void *owner);
 void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owner);
 

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -202,17 +203,12 @@ static void write_histogram(struct scrape *scrape, const char *name, const char 
 
 /* ---- upstreams ---- */
 
-/* One metric of every endpoint: pools_each_endpoint() is walked once for each. */
+/* One metric of every endpoint as the settings name it: addresses come and go, and would be series without end. */
 struct endpoint_row {
     const char *name, *kind, *help;
     const char *state; /* label state="...", or NULL */
     size_t at;
     double per_unit; /* 0: as it is */
-};
-
-struct endpoint_walk {
-    struct scrape *scrape;
-    const struct endpoint_row *row;
 };
 
 #define AT(field) offsetof(struct endpoint_figures, field)
@@ -226,7 +222,8 @@ static const struct endpoint_row endpoint_rows[] = {
     {"endpoint_leases_total", "counter", "Connections lent, by whether they had been used before",
      "reused", AT(reused), 0},
     {"endpoint_leases_total", NULL, NULL, "fresh", AT(fresh), 0},
-    {"endpoint_healthy", "gauge", "1 while probes, attempts and the operator speak for it", NULL,
+    {"endpoint_healthy", "gauge",
+     "Addresses of it that nothing speaks against: probes, attempts, the operator", NULL,
      AT(healthy), 0},
     {"endpoint_latency_seconds", "gauge",
      "Estimate by which endpoints are chosen; 0: unknown or long ago", NULL, AT(latency_us), 1e6},
@@ -243,30 +240,25 @@ static const struct endpoint_row endpoint_rows[] = {
 };
 #undef AT
 
-static void write_endpoint(const struct endpoint_figures *figures, void *owner)
+static void write_endpoint(struct scrape *scrape, const struct endpoint_row *row,
+                           const struct endpoint_figures *figures)
 {
-    const struct endpoint_walk *walk = owner;
-    const struct endpoint_row *row = walk->row;
     double value = (double)*(const uint64_t *)(const void *)((const char *)figures + row->at) /
                    (row->per_unit != 0 ? row->per_unit : 1);
-    struct label upstream = label(figures->upstream), endpoint = label(figures->text),
-                 address = label(figures->address);
-    sample(walk->scrape, row->name, value,
-           row->state != NULL ? "upstream=\"%s\",endpoint=\"%s\",address=\"%s\",state=\"%s\""
-                              : "upstream=\"%s\",endpoint=\"%s\",address=\"%s\"%s",
-           upstream.text, endpoint.text, address.text, row->state != NULL ? row->state : "");
+    struct label upstream = label(figures->upstream), endpoint = label(figures->text);
+    sample(scrape, row->name, value,
+           row->state != NULL ? "upstream=\"%s\",endpoint=\"%s\",state=\"%s\""
+                              : "upstream=\"%s\",endpoint=\"%s\"%s",
+           upstream.text, endpoint.text, row->state != NULL ? row->state : "");
 }
 
-static void write_closes(const struct endpoint_figures *figures, void *owner)
+static void write_closes(struct scrape *scrape, const struct endpoint_figures *figures)
 {
-    const struct endpoint_walk *walk = owner;
-    struct label upstream = label(figures->upstream), endpoint = label(figures->text),
-                 address = label(figures->address);
+    struct label upstream = label(figures->upstream), endpoint = label(figures->text);
     for (size_t i = 0; i < sizeof figures->closed / sizeof figures->closed[0]; i++) {
         if (figures->closed[i] > 0) {
-            sample(walk->scrape, walk->row->name, (double)figures->closed[i],
-                   "upstream=\"%s\",endpoint=\"%s\",address=\"%s\",reason=\"%s\"", upstream.text,
-                   endpoint.text, address.text,
+            sample(scrape, "endpoint_closes_total", (double)figures->closed[i],
+                   "upstream=\"%s\",endpoint=\"%s\",reason=\"%s\"", upstream.text, endpoint.text,
                    lease_close_reason_name((enum lease_close_reason)i));
         }
     }
@@ -274,18 +266,22 @@ static void write_closes(const struct endpoint_figures *figures, void *owner)
 
 static void write_endpoints(struct scrape *scrape)
 {
-    static const struct endpoint_row closes = {
-        "endpoint_closes_total", "counter", "Connections closed, by reason", NULL, 0, 0};
+    struct endpoint_figures *entries = NULL;
+    size_t count = pools_entries(scrape->overview->pools, &entries);
     for (size_t i = 0; i < sizeof endpoint_rows / sizeof endpoint_rows[0]; i++) {
-        struct endpoint_walk walk = {scrape, &endpoint_rows[i]};
-        if (walk.row->kind != NULL) {
-            head(scrape, walk.row->name, walk.row->kind, walk.row->help);
+        const struct endpoint_row *row = &endpoint_rows[i];
+        if (row->kind != NULL) {
+            head(scrape, row->name, row->kind, row->help);
         }
-        pools_each_endpoint(scrape->overview->pools, write_endpoint, &walk);
+        for (size_t e = 0; e < count; e++) {
+            write_endpoint(scrape, row, &entries[e]);
+        }
     }
-    struct endpoint_walk walk = {scrape, &closes};
-    head(scrape, closes.name, closes.kind, closes.help);
-    pools_each_endpoint(scrape->overview->pools, write_closes, &walk);
+    head(scrape, "endpoint_closes_total", "counter", "Connections closed, by reason");
+    for (size_t e = 0; e < count; e++) {
+        write_closes(scrape, &entries[e]);
+    }
+    free(entries);
 }
 
 /* One metric of every upstream. */

@@ -101,7 +101,7 @@ def down_and_up(s):
         before = load.served[str(two[0].port)]
         load.go_on(100)
         check_equal(load.served[str(two[0].port)], before, "requests at the endpoint that is down")
-        check_equal(proxy.metric("evenkeel_endpoint_healthy", address=two[0].address), 0, "metric")
+        check_equal(proxy.metric("evenkeel_endpoint_healthy", endpoint=two[0].address), 0, "metric")
         check_equal(proxy.metric("evenkeel_upstream_endpoints_healthy", upstream="app"), 1, "metric")
     with s.case("it comes back, and takes its share again"):
         with open(marks[0], "wb") as file:
@@ -166,7 +166,7 @@ def ejection(s):
         found = ask(40)
         check(3 <= found[502] <= 6, f"{dict(found)}")     # what comes first on each worker
         check_equal(standing(proxy, two[0]), "ejected", "standing")
-        check_equal(proxy.metric("evenkeel_endpoint_ejections_total", address=two[0].address), 1, "ejections")
+        check_equal(proxy.metric("evenkeel_endpoint_ejections_total", endpoint=two[0].address), 1, "ejections")
     with s.case("it is tried again, and out for longer each time"):
         eventually(lambda: ask(4) and endpoint_of(proxy, two[0])["health"]["ejections"] >= 3, "three ejections", 15)
         check_equal(len(lines_about(proxy, two[0], "ejected")), 3, "lines")

@@ -363,6 +363,43 @@ static void limits_come_with_the_adoption_not_with_the_build(void **state)
     rig_end(&rig);
 }
 
+static void counters_of_a_name_do_not_fall_when_addresses_go(void **state)
+{
+    struct rig rig;
+    struct endpoint_figures *entries = NULL;
+    (void)state;
+    rig_init(&rig, 1, 100);
+    rig.pools->lookup = lookup;
+    rig_adopt(&rig, one_endpoint("three:80\", \"127.0.0.9:80", ""));
+    for (size_t i = 0; i < 4; i++)
+        rig_endpoint(&rig, 0, i)->slots[0].stats.dials = 10 + i;
+    rig_endpoint(&rig, 0, 1)->in_flight = 2;
+    rig_endpoint(&rig, 0, 2)->in_flight = 3;
+    assert_int_equal(pools_entries(rig.pools, &entries), 2);
+    assert_string_equal(entries[0].text, "127.0.0.9:80");
+    assert_int_equal(entries[0].dials, 13);
+    assert_string_equal(entries[1].text, "three:80");
+    assert_int_equal(entries[1].dials, 10 + 11 + 12);
+    assert_int_equal(entries[1].in_flight, 5);
+    assert_int_equal(entries[1].healthy, 3);
+    free(entries);
+    rig_endpoint(&rig, 0, 1)->in_flight = rig_endpoint(&rig, 0, 2)->in_flight = 0;
+    /* other addresses: tls settings say they are others, and the old ones still have a connection */
+    struct endpoint_slot *slot = &rig_endpoint(&rig, 0, 0)->slots[0];
+    slot_use(slot);
+    rig_adopt(&rig, one_endpoint("three:80", "tls = { server_name = \"x\"; };"));
+    for (int still = 1; still >= 0; still--) {
+        pools_collect(rig.pools);
+        assert_int_equal(pools_entries(rig.pools, &entries), 1);
+        assert_int_equal(entries[0].dials, 10 + 11 + 12);
+        assert_int_equal(entries[0].healthy, 3);
+        free(entries);
+        if (still)
+            slot_leave(slot);
+    }
+    rig_end(&rig);
+}
+
 /* ---- companions ---- */
 
 /* How many are alive; the addresses of the counts stand for the companions. */
@@ -512,6 +549,7 @@ int main(void)
         cmocka_unit_test(another_weight_leaves_an_endpoint_and_its_name_alone),
         cmocka_unit_test(figures_are_told_of_the_present_endpoints_only),
         cmocka_unit_test(limits_come_with_the_adoption_not_with_the_build),
+        cmocka_unit_test(counters_of_a_name_do_not_fall_when_addresses_go),
         cmocka_unit_test(companions_live_as_long_as_what_they_accompany),
         cmocka_unit_test(hundreds_of_reloads_leave_nothing_behind),
 #ifdef EVENKEEL_FAULT_INJECTION

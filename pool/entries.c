@@ -1,0 +1,160 @@
+/* Adds up figures by text. */
+#include "pool/entries.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool/endpoint.h"
+#include "pool/pools.h"
+#include "pool/queue.h"
+#include "steady/fault.h"
+
+/* Texts of an upstream that are remembered; more would take that many edits of its settings. */
+#define DEPARTED_MOST 1024
+
+struct departed {
+    SLIST_ENTRY(departed) link;
+    struct endpoint_figures counted;
+    char text[];
+};
+
+static void add_counters(struct endpoint_figures *sum, const struct endpoint_figures *more)
+{
+#define X(id) sum->id += more->id;
+    ENDPOINT_COUNTERS(X)
+#undef X
+    for (size_t i = 0; i < LEASE_CLOSE_REASONS; i++)
+        sum->closed[i] += more->closed[i];
+}
+
+static void add_gauges(struct endpoint_figures *sum, const struct endpoint_figures *more)
+{
+#define X(id) sum->id += more->id;
+    ENDPOINT_GAUGES(X)
+#undef X
+    if (more->latency_us > sum->latency_us)
+        sum->latency_us = more->latency_us;
+}
+
+/* NULL: none, and no room or memory for one. */
+static struct departed *find_departed(struct upstream_private *own, const char *text, bool create)
+{
+    struct departed *departed;
+    size_t count = 0, text_bytes = strlen(text) + 1;
+    SLIST_FOREACH (departed, &own->departed, link) {
+        if (strcmp(departed->text, text) == 0)
+            return departed;
+        count++;
+    }
+    if (!create || count == DEPARTED_MOST)
+        return NULL;
+    departed = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*departed) + text_bytes);
+    if (departed == NULL)
+        return NULL;
+    memcpy(departed->text, text, text_bytes);
+    SLIST_INSERT_HEAD(&own->departed, departed, link);
+    return departed;
+}
+
+void entries_keep(struct upstream_private *own, const struct endpoint *endpoint)
+{
+    const struct endpoint_figures figures = endpoint_figures(endpoint);
+    struct departed *departed = find_departed(own, endpoint->text, true);
+    if (departed != NULL)
+        add_counters(&departed->counted, &figures);
+}
+
+void entries_forget(struct upstream_private *own)
+{
+    struct departed *departed;
+    while ((departed = SLIST_FIRST(&own->departed)) != NULL) {
+        SLIST_REMOVE_HEAD(&own->departed, link);
+        free(departed);
+    }
+}
+
+struct gathering {
+    struct endpoint_figures *items;
+    size_t count, room;
+};
+
+/* Without memory the rest is left out. */
+static void gather(struct gathering *gathering, const struct endpoint *endpoint)
+{
+    if (gathering->count == gathering->room) {
+        size_t room = gathering->room == 0 ? 16 : 2 * gathering->room;
+        struct endpoint_figures *items =
+            fault_hits(FAULT_ALLOC) ? NULL : realloc(gathering->items, room * sizeof(*items));
+        if (items == NULL)
+            return;
+        gathering->items = items;
+        gathering->room = room;
+    }
+    struct endpoint_figures *figures = &gathering->items[gathering->count++];
+    *figures = endpoint_figures(endpoint);
+    if (!endpoint->shown)
+        figures->address = NULL; /* it has left the settings, but not yet the memory */
+}
+
+/* Of one text those that are shown come first. */
+static int by_text(const void *a, const void *b)
+{
+    const struct endpoint_figures *one = a, *other = b;
+    int order = strcmp(one->upstream, other->upstream);
+    order = order != 0 ? order : strcmp(one->text, other->text);
+    return order != 0 ? order : (one->address == NULL) - (other->address == NULL);
+}
+
+static bool same_text(const struct endpoint_figures *one, const struct endpoint_figures *other)
+{
+    return strcmp(one->upstream, other->upstream) == 0 && strcmp(one->text, other->text) == 0;
+}
+
+static size_t merge(struct endpoint_figures *items, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool shown = items[i].address != NULL;
+        if (kept > 0 && same_text(&items[kept - 1], &items[i])) {
+            add_counters(&items[kept - 1], &items[i]);
+            if (shown)
+                add_gauges(&items[kept - 1], &items[i]);
+        } else if (shown) {
+            items[kept++] = items[i];
+        }
+    }
+    return kept;
+}
+
+static void add_departed(struct pools *pools, struct endpoint_figures *items, size_t count)
+{
+    struct upstream_private *own;
+    TAILQ_FOREACH (own, &pools->known, link) {
+        for (size_t i = 0; i < count && !SLIST_EMPTY(&own->departed); i++) {
+            if (strcmp(items[i].upstream, own->upstream.name) != 0)
+                continue;
+            const struct departed *departed = find_departed(own, items[i].text, false);
+            if (departed != NULL)
+                add_counters(&items[i], &departed->counted);
+        }
+    }
+}
+
+size_t pools_entries(struct pools *pools, struct endpoint_figures **ret_entries)
+{
+    struct gathering gathering = {NULL, 0, 0};
+    const struct upstream_private *own;
+    const struct endpoint *endpoint;
+    pools_publish(pools);
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+            gather(&gathering, endpoint);
+    }
+    if (gathering.count == 0)
+        return 0;
+    qsort(gathering.items, gathering.count, sizeof(*gathering.items), by_text);
+    gathering.count = merge(gathering.items, gathering.count);
+    add_departed(pools, gathering.items, gathering.count);
+    *ret_entries = gathering.items;
+    return gathering.count;
+}
