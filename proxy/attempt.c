@@ -127,7 +127,7 @@ static enum sink attempt_write(struct exchange *exchange, const struct iovec *pi
         if (result == STREAM_OK) {
             attempt->touched = true;
             stat_add(&exchange->worker->stats.upstream_bytes_out, sent);
-            if (sent == pieces_bytes(pieces, count)) {
+            if (sent == pieces_bytes(pieces, count) && !stream_unsent(&attempt->lease->stream)) {
                 return SINK_OPEN;
             }
         } else if (result != STREAM_BLOCKED) {
@@ -226,7 +226,7 @@ static void attempt_flush(struct exchange *exchange)
     exchange->request_moved_ms = worker_now_ms(exchange->worker);
     stat_add(&exchange->worker->stats.upstream_bytes_out, sent);
     buf_consume(attempt->out, sent);
-    if (buf_length(attempt->out) > 0) {
+    if (buf_length(attempt->out) > 0 || stream_unsent(&attempt->lease->stream)) {
         return;
     }
     buf_give(exchange->worker->bufs, &attempt->out);
@@ -432,8 +432,8 @@ static bool attempt_read_once(struct exchange *exchange)
         attempt_ended(exchange, result == STREAM_END);
         return false;
     }
-    /* a short read emptied the socket; the next edge will tell, unless the end is already known to follow */
-    attempt->drained = got < room_bytes && !attempt->saw_end;
+    /* the next edge will tell of more, unless the end is already known to follow */
+    attempt->drained = attempt->lease->stream.drained && !attempt->saw_end;
     attempt->answered = true;
     stat_add(&exchange->worker->stats.upstream_bytes_in, got);
     if (attempt->in != NULL) {

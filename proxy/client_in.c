@@ -31,8 +31,8 @@ static enum stream_result client_receive(struct client *client, struct input *re
         client->suspect = false;
         return result;
     }
-    /* a short read emptied the socket: the next edge will tell, unless the end is already known to follow */
-    client->readable = got == room_bytes || client->saw_end;
+    /* the next edge will tell of more, unless the end is already known to follow */
+    client->readable = !client->stream.drained || client->saw_end;
     client->suspect = !client->readable;
     stat_add(&worker->stats.client_bytes_in, got);
     if (client->in != NULL) {

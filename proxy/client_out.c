@@ -28,7 +28,7 @@ static enum sink client_send(struct client *client, const struct iovec *pieces, 
         enum stream_result result = stream_send(&client->stream, pieces, count, &sent);
         if (result == STREAM_OK) {
             stat_add(&client->worker->stats.client_bytes_out, sent);
-            if (sent == pieces_bytes(pieces, count)) {
+            if (sent == pieces_bytes(pieces, count) && !stream_unsent(&client->stream)) {
                 return SINK_OPEN;
             }
         } else if (result != STREAM_BLOCKED) {
@@ -72,7 +72,7 @@ bool client_flush(struct client *client)
     stat_add(&client->worker->stats.client_bytes_out, sent);
     client->since_ms = worker_now_ms(client->worker);
     buf_consume(out, sent);
-    if (buf_length(out) > 0) {
+    if (buf_length(out) > 0 || stream_unsent(&client->stream)) {
         return true;
     }
     buf_give(client->worker->bufs, &client->out);

@@ -12,31 +12,13 @@ size_t pieces_bytes(const struct iovec *pieces, size_t count)
     return total;
 }
 
-bool buf_widen(struct buf_pool *pool, struct buf **buf, size_t room_bytes)
-{
-    if (*buf != NULL && buf_room(*buf) >= room_bytes) {
-        return true;
-    }
-    size_t held = *buf != NULL ? buf_length(*buf) : 0;
-    struct buf *larger = buf_take(pool, held + room_bytes);
-    if (larger == NULL) {
-        return false;
-    }
-    if (*buf != NULL) {
-        CHECK(buf_append(larger, (*buf)->bytes + (*buf)->begin, held));
-        buf_give(pool, buf);
-    }
-    *buf = larger;
-    return true;
-}
-
 bool pieces_keep(struct buf_pool *pool, struct buf **buf, const struct iovec *pieces, size_t count,
                  size_t sent)
 {
     size_t left = pieces_bytes(pieces, count) - sent;
     /* what was consumed at the front is room too: appending moves */
     size_t reusable = *buf != NULL ? (*buf)->begin : 0;
-    if (reusable < left && !buf_widen(pool, buf, left)) {
+    if ((*buf == NULL || reusable < left) && !buf_widen(pool, buf, left)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {

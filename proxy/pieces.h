@@ -33,12 +33,7 @@ static inline size_t payload_bytes(const struct payload *payload)
     return pieces_bytes(payload->pieces, payload->count);
 }
 
-/* Makes room for room_bytes more in *buf, moving to a larger buffer if it must. *buf may be NULL. False: no memory,
-   *buf is as before. */
-__attribute__((warn_unused_result)) bool buf_widen(struct buf_pool *pool, struct buf **buf,
-                                                   size_t room_bytes);
-
-/* Appends the pieces but for their first `sent` bytes to *buf, which may be NULL. False: no memory. */
+/* Appends the pieces but for their first `sent` bytes to *buf, which may be NULL and is not afterwards. False: no memory. */
 __attribute__((warn_unused_result)) bool pieces_keep(struct buf_pool *pool, struct buf **buf,
                                                      const struct iovec *pieces, size_t count,
                                                      size_t sent);

@@ -142,6 +142,24 @@ bool buf_append(struct buf *buf, const void *bytes, size_t length)
     return true;
 }
 
+bool buf_widen(struct buf_pool *pool, struct buf **buf, size_t room_bytes)
+{
+    if (*buf != NULL && buf_room(*buf) >= room_bytes) {
+        return true;
+    }
+    size_t held = *buf != NULL ? buf_length(*buf) : 0;
+    struct buf *larger = buf_take(pool, held + room_bytes);
+    if (larger == NULL) {
+        return false;
+    }
+    if (*buf != NULL) {
+        CHECK(buf_append(larger, (*buf)->bytes + (*buf)->begin, held));
+        buf_give(pool, buf);
+    }
+    *buf = larger;
+    return true;
+}
+
 void buf_consume(struct buf *buf, size_t n)
 {
     CHECK(n <= buf_length(buf));

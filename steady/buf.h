@@ -53,6 +53,11 @@ static inline size_t buf_room(const struct buf *buf)
 __attribute__((warn_unused_result)) bool buf_append(struct buf *buf, const void *bytes,
                                                     size_t length);
 
+/* Makes room for room_bytes more in *buf, moving to a larger buffer if it must. *buf may be NULL. False: no memory,
+   *buf is as before. */
+__attribute__((warn_unused_result)) bool buf_widen(struct buf_pool *pool, struct buf **buf,
+                                                   size_t room_bytes);
+
 /* Drops n bytes from the front (n <= length); an emptied buffer starts over at 0. */
 void buf_consume(struct buf *buf, size_t n);
 

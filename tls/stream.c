@@ -1,14 +1,16 @@
-/* Non-blocking socket I/O: one result, one byte count, no errno for the common cases. */
+/* Non-blocking stream I/O: one result, one byte count, no errno for the common cases. */
 #include "tls/stream.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "steady/check.h"
-#include "steady/fault.h"
+#include "tls/io.h"
+#include "tls/socket_io.h"
+
+#define IS_TLS(stream) __builtin_expect((stream)->tls != NULL, 0)
 
 const char *stream_result_name(enum stream_result result)
 {
@@ -24,7 +26,24 @@ const char *stream_result_name(enum stream_result result)
 
 void stream_init(struct stream *stream, int fd)
 {
-    stream->fd = fd;
+    *stream = (struct stream){.fd = fd};
+}
+
+bool stream_start_tls(struct stream *stream, struct ssl_st *ssl, struct tls_room *room)
+{
+    CHECK(stream->tls == NULL);
+    stream->tls = tls_io_create(stream->fd, ssl, room);
+    return stream->tls != NULL;
+}
+
+enum stream_result stream_handshake(struct stream *stream)
+{
+    return tls_io_handshake(stream->tls);
+}
+
+bool stream_move(struct stream *stream, struct tls_room *room)
+{
+    return stream->tls == NULL || tls_io_move(stream->tls, room);
 }
 
 static enum stream_result result_of_errno(void)
@@ -37,37 +56,14 @@ static enum stream_result result_of_errno(void)
     }
 }
 
-/* By syscall(): what does not wait needs no cancellation point, which in libc costs as much as all else here. */
-static ssize_t recv_once(int fd, void *room, size_t room_bytes, int flags)
-{
-    if (fault_hits(FAULT_READ)) {
-        errno = ECONNRESET;
-        return -1;
-    }
-    return syscall(SYS_recvfrom, fd, room, room_bytes, flags | MSG_DONTWAIT, NULL, NULL);
-}
-
-static ssize_t send_once(int fd, const struct msghdr *message)
-{
-    if (fault_hits(FAULT_WRITE)) {
-        errno = EPIPE;
-        return -1;
-    }
-    const struct iovec *only = message->msg_iov;
-    if (message->msg_iovlen == 1) /* the common case, and cheaper in the kernel */
-        return syscall(SYS_sendto, fd, only->iov_base, only->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT,
-                       NULL, 0);
-    return syscall(SYS_sendmsg, fd, message, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 enum stream_result stream_recv(struct stream *stream, void *room, size_t room_bytes,
                                size_t *ret_bytes)
 {
     CHECK(room_bytes > 0);
-    ssize_t n;
-    do
-        n = recv_once(stream->fd, room, room_bytes, 0);
-    while (__builtin_expect(n < 0 && errno == EINTR, 0));
+    if (IS_TLS(stream))
+        return tls_io_recv(stream->tls, room, room_bytes, ret_bytes, &stream->drained);
+    ssize_t n = socket_recv(stream->fd, room, room_bytes, 0);
+    stream->drained = n != (ssize_t)room_bytes;
     if (n < 0)
         return result_of_errno();
     if (n == 0)
@@ -79,32 +75,35 @@ enum stream_result stream_recv(struct stream *stream, void *room, size_t room_by
 enum stream_result stream_send(struct stream *stream, const struct iovec *pieces,
                                size_t piece_count, size_t *ret_bytes)
 {
+    if (IS_TLS(stream))
+        return tls_io_send(stream->tls, pieces, piece_count, ret_bytes);
     /* The kernel only reads the pieces, though its struct does not say so. */
     union {
         const struct iovec *ours;
         struct iovec *kernels;
     } both = {.ours = pieces};
-    struct msghdr message = {
+    const struct msghdr message = {
         .msg_iov = both.kernels,
         .msg_iovlen = piece_count < IOV_MAX ? piece_count : IOV_MAX,
     };
-    ssize_t n;
-    do
-        n = send_once(stream->fd, &message);
-    while (__builtin_expect(n < 0 && errno == EINTR, 0));
+    ssize_t n = socket_send(stream->fd, &message);
     if (n < 0)
         return result_of_errno();
     *ret_bytes = (size_t)n;
     return STREAM_OK;
 }
 
+bool stream_tls_unsent(const struct tls_io *io)
+{
+    return tls_io_unsent(io);
+}
+
 enum stream_result stream_probe(struct stream *stream)
 {
     char byte;
-    ssize_t n;
-    do
-        n = recv_once(stream->fd, &byte, 1, MSG_PEEK);
-    while (n < 0 && errno == EINTR);
+    if (IS_TLS(stream))
+        return tls_io_probe(stream->tls);
+    ssize_t n = socket_recv(stream->fd, &byte, 1, MSG_PEEK);
     if (n < 0)
         return result_of_errno();
     return n == 0 ? STREAM_END : STREAM_OK;
@@ -112,8 +111,11 @@ enum stream_result stream_probe(struct stream *stream)
 
 void stream_end(struct stream *stream)
 {
-    if (stream->fd >= 0)
-        (void)shutdown(stream->fd, SHUT_WR);
+    if (stream->fd < 0)
+        return;
+    if (stream->tls != NULL)
+        tls_io_end(stream->tls);
+    (void)shutdown(stream->fd, SHUT_WR);
 }
 
 /* After EINTR Linux has closed the descriptor: it may be someone else's by now and is not closed again. */
@@ -121,6 +123,9 @@ void stream_close(struct stream *stream, bool reset)
 {
     if (stream->fd < 0)
         return;
+    if (stream->tls != NULL && !reset)
+        tls_io_end(stream->tls);
+    tls_io_free(&stream->tls);
     if (reset) {
         struct linger at_once = {.l_onoff = 1, .l_linger = 0};
         (void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
@@ -131,5 +136,10 @@ void stream_close(struct stream *stream, bool reset)
 
 bool stream_spliceable(const struct stream *stream)
 {
-    return stream->fd >= 0;
+    return stream->fd >= 0 && stream->tls == NULL;
+}
+
+enum tls_failure stream_failure(const struct stream *stream)
+{
+    return stream->tls != NULL ? tls_io_failure(stream->tls) : TLS_FAILURE_NONE;
 }

@@ -1,8 +1,9 @@
 /*
- * Stream: a connected non-blocking socket, plain now, TLS behind the same calls later.
+ * Stream: a connected non-blocking socket, plain or with TLS behind the same calls.
  *
- * Owns: the descriptor. Thread: its worker's. Errors: enum stream_result; a byte count is an out-parameter.
- * Sockets are edge-triggered: after STREAM_BLOCKED (or a short transfer, which says the same) the next edge will come.
+ * Owns: the descriptor and the TLS state. Thread: its worker's. Errors: enum stream_result; a byte count is an out-parameter.
+ * Sockets are edge-triggered: after STREAM_BLOCKED, and after a recv that leaves `drained` set, the next edge will come. A short
+ * transfer alone says nothing: TLS hands out records, and may hold more than the socket does.
  */
 #ifndef EVENKEEL_TLS_STREAM_H
 #define EVENKEEL_TLS_STREAM_H
@@ -12,37 +13,64 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "tls/failure.h"
+
+struct ssl_st;
+struct tls_io;
+struct tls_room;
+
 struct stream {
-    int fd; /* -1: closed */
+    int fd;             /* -1: closed */
+    bool drained;       /* the last recv left nothing that could be had before the next edge */
+    struct tls_io *tls; /* NULL: plain */
 };
 
 enum stream_result {
     STREAM_OK,      /* at least one byte moved */
     STREAM_BLOCKED, /* nothing moved: wait for the next edge */
     STREAM_END,     /* orderly end of the other side (recv only) */
-    STREAM_RESET,   /* the other side has broken it: ECONNRESET, EPIPE */
-    STREAM_ERROR,   /* anything else; errno says what */
+    STREAM_RESET,   /* the other side has broken it: ECONNRESET, EPIPE, or TLS cut short */
+    STREAM_ERROR,   /* anything else; errno says what, or stream_failure() */
 };
 const char *stream_result_name(enum stream_result result);
 
 void stream_init(struct stream *stream, int fd);
+/* From here on the bytes on the socket are TLS: takes the SSL over, which is set up for its role. False: no memory, and the SSL is
+   still the caller's. */
+__attribute__((warn_unused_result)) bool stream_start_tls(struct stream *stream, struct ssl_st *ssl,
+                                                          struct tls_room *room);
+/* Goes on with the handshake: OK when it is done, BLOCKED until the next edge of either kind. What came with its end may be there to
+   be received without another edge. */
+__attribute__((warn_unused_result)) enum stream_result stream_handshake(struct stream *stream);
+/* Takes the TLS part to another worker's room, for a hand-over. False: it is not at rest, or no memory. True for plain ones. */
+__attribute__((warn_unused_result)) bool stream_move(struct stream *stream, struct tls_room *room);
 /* Up to room_bytes (> 0) into room. */
 __attribute__((warn_unused_result)) enum stream_result stream_recv(struct stream *stream,
                                                                    void *room, size_t room_bytes,
                                                                    size_t *ret_bytes);
-/* As much of the pieces (together at least a byte; at most IOV_MAX pieces at once) as fits. Raises no SIGPIPE. */
+/* As much of the pieces (at most IOV_MAX at once) as fits. Raises no SIGPIPE. They may be empty only while stream_unsent(). */
 __attribute__((warn_unused_result)) enum stream_result stream_send(struct stream *stream,
                                                                    const struct iovec *pieces,
                                                                    size_t piece_count,
                                                                    size_t *ret_bytes);
+/* Whether what was taken by stream_send() is partly still here (TLS only): send again, if only nothing, at the next edge. */
+static inline bool stream_unsent(const struct stream *stream);
 /* Whether anything came, without taking it: STREAM_BLOCKED is no; STREAM_OK is yes. */
 __attribute__((warn_unused_result)) enum stream_result stream_probe(struct stream *stream);
-/* Ends our direction (shutdown(SHUT_WR), later close_notify before it). */
+/* Ends our direction: close_notify if it is TLS, then shutdown(SHUT_WR). */
 void stream_end(struct stream *stream);
 /* Closes the descriptor; closing a closed stream is fine. `reset`: discard unsent bytes and send RST, so that
    the other side sees a break. */
 void stream_close(struct stream *stream, bool reset);
 /* True when bytes may be spliced past user space (plain). */
 bool stream_spliceable(const struct stream *stream);
+/* Why TLS failed; TLS_FAILURE_NONE when it did not, or the socket did. */
+enum tls_failure stream_failure(const struct stream *stream);
+
+bool stream_tls_unsent(const struct tls_io *io);
+static inline bool stream_unsent(const struct stream *stream)
+{
+    return __builtin_expect(stream->tls != NULL, 0) && stream_tls_unsent(stream->tls);
+}
 
 #endif

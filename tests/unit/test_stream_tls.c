@@ -1,0 +1,260 @@
+/* A stream with TLS behind it says the same words as a plain one, and nobody waits for an edge that does not come. */
+#include "tests/unit/tls_rig.h"
+
+#include <errno.h>
+
+#include "steady/rng.h"
+
+static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+static void send_all(struct stream *stream, const char *bytes, size_t length)
+{
+    struct iovec piece = {(void *)(uintptr_t)bytes, length};
+    size_t sent = 0;
+    assert_int_equal(stream_send(stream, &piece, 1, &sent), STREAM_OK);
+    assert_int_equal(sent, length);
+    assert_false(stream_unsent(stream));
+}
+
+static void bytes_go_both_ways(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+        char room[64];
+        size_t n = 0;
+        rig_open(&rig, versions[i]);
+        rig_shake(&rig);
+        struct iovec pieces[] = {{"GET ", 4}, {"", 0}, {"/ HTTP/1.1", 10}};
+        assert_int_equal(stream_send(&rig.client, pieces, 3, &n), STREAM_OK);
+        assert_int_equal(n, 14);
+        assert_int_equal(stream_recv(&rig.server, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(n, 14);
+        assert_memory_equal(room, "GET / HTTP/1.1", 14);
+        assert_true(rig.server.drained);
+        send_all(&rig.server, "200", 3);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(n, 3);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_BLOCKED);
+        rig_close(&rig);
+    }
+}
+
+/* One record, read in small steps: the socket is empty long before the stream is. */
+static void a_stream_that_holds_deciphered_bytes_is_not_drained(void **state)
+{
+    struct rig rig;
+    char sent[5000], got[5000];
+    size_t total = 0, n = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof(sent); i++)
+        sent[i] = (char)(i * 7);
+    rig_open(&rig, TLS1_3_VERSION);
+    rig_shake(&rig);
+    send_all(&rig.client, sent, sizeof(sent));
+    while (total < sizeof(got)) {
+        size_t room = sizeof(got) - total < 333 ? sizeof(got) - total : 333;
+        assert_int_equal(stream_recv(&rig.server, got + total, room, &n), STREAM_OK);
+        total += n;
+        if (total < sizeof(got))
+            assert_false(rig.server.drained);
+    }
+    assert_memory_equal(sent, got, sizeof(sent));
+    assert_int_equal(stream_recv(&rig.server, got, 1, &n), STREAM_BLOCKED);
+    assert_true(rig.server.drained);
+    rig_close(&rig);
+}
+
+/* Sizes, order and pauses as they come: what arrives is what was sent, and what waits in the stream is told. */
+static void what_the_socket_does_not_take_arrives_later_and_whole(void **state)
+{
+    enum { TOTAL = 3 * 1024 * 1024 };
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, unit_seed());
+    char *sent = malloc(TOTAL), *got = malloc(TOTAL + 1);
+    for (size_t i = 0; i < TOTAL; i++)
+        sent[i] = (char)rng_next(&rng);
+    for (int v = 0; v < 2; v++) {
+        struct rig rig;
+        size_t out = 0, in = 0, n = 0;
+        unsigned unsent_count = 0;
+        rig_open(&rig, versions[v]);
+        rig_shake(&rig);
+        while (in < TOTAL) {
+            size_t left = TOTAL - out;
+            size_t want = rng_below(&rng, 200000) + 1;
+            size_t first = rng_below(&rng, 30000);
+            want = want < left ? want : left;
+            first = first < want ? first : want;
+            struct iovec pieces[] = {{sent + out, first}, {sent + out + first, want - first}};
+            if (want > 0 || stream_unsent(&rig.client)) {
+                enum stream_result result = stream_send(&rig.client, pieces, 2, &n);
+                if (result == STREAM_OK)
+                    out += n;
+                else
+                    assert_int_equal(result, STREAM_BLOCKED);
+                unsent_count += stream_unsent(&rig.client);
+            }
+            unsigned reads = (unsigned)rng_below(&rng, 4);
+            while (reads-- > 0) {
+                size_t room = rng_below(&rng, 70000) + 1;
+                room = room < TOTAL + 1 - in ? room : TOTAL + 1 - in;
+                enum stream_result result = stream_recv(&rig.server, got + in, room, &n);
+                if (result != STREAM_OK) {
+                    assert_int_equal(result, STREAM_BLOCKED);
+                    break;
+                }
+                in += n;
+            }
+        }
+        assert_int_equal(in, TOTAL);
+        assert_true(unsent_count > 0);
+        assert_memory_equal(sent, got, TOTAL);
+        rig_close(&rig);
+    }
+    free(sent);
+    free(got);
+}
+
+static void an_end_that_was_announced_is_an_end(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+        char room[16];
+        size_t n = 0;
+        rig_open(&rig, versions[i]);
+        rig_shake(&rig);
+        send_all(&rig.server, "last", 4);
+        stream_end(&rig.server);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(n, 4);
+        assert_false(rig.client.drained); /* else nobody would ask again */
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_END);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_END);
+        /* our direction is still open */
+        send_all(&rig.client, "more", 4);
+        assert_int_equal(stream_recv(&rig.server, room, sizeof(room), &n), STREAM_OK);
+        rig_close(&rig);
+    }
+}
+
+/* RFC 8446 6.1: without close_notify the data may be cut short. */
+static void an_end_that_was_not_announced_is_a_break(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+        char room[16];
+        size_t n = 0;
+        rig_open(&rig, versions[i]);
+        rig_shake(&rig);
+        send_all(&rig.server, "half", 4);
+        assert_int_equal(shutdown(rig.server.fd, SHUT_WR), 0);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_RESET);
+        assert_int_equal(stream_failure(&rig.client), TLS_FAILURE_TRUNCATED);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_RESET);
+        rig_close(&rig);
+    }
+}
+
+static void a_probe_takes_nothing_and_knows_tickets_from_bytes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+        char room[16];
+        size_t n = 0;
+        rig_open(&rig, versions[i]);
+        rig_shake(&rig);
+        /* TLS 1.3: tickets have come by now */
+        assert_int_equal(stream_probe(&rig.client), STREAM_BLOCKED);
+        send_all(&rig.server, "x", 1);
+        assert_int_equal(stream_probe(&rig.client), STREAM_OK);
+        assert_int_equal(stream_probe(&rig.client), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(n, 1);
+        stream_close(&rig.server, false);
+        assert_int_equal(stream_probe(&rig.client), STREAM_END);
+        rig_close(&rig);
+    }
+}
+
+static void what_is_not_tls_is_called_so(void **state)
+{
+    struct rig rig;
+    char request[] = "GET / HTTP/1.1\r\n\r\n";
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    assert_int_equal(write(rig.client.fd, request, sizeof(request) - 1), sizeof(request) - 1);
+    assert_int_equal(stream_handshake(&rig.server), STREAM_ERROR);
+    assert_int_equal(stream_failure(&rig.server), TLS_FAILURE_NOT_TLS);
+    assert_int_equal(stream_handshake(&rig.server), STREAM_ERROR);
+    rig_close(&rig);
+}
+
+static void versions_that_do_not_meet_are_told_on_both_sides(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig, TLS1_2_VERSION);
+    SSL *newer = SSL_new(rig.client_side);
+    SSL_set_connect_state(newer);
+    SSL_set_max_proto_version(newer, TLS1_3_VERSION);
+    SSL_set_min_proto_version(newer, TLS1_3_VERSION);
+    struct stream client, server;
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    stream_init(&server, fds[0]);
+    stream_init(&client, fds[1]);
+    assert_true(stream_start_tls(&client, newer, rig.room));
+    assert_true(stream_start_tls(&server, rig_ssl(rig.server_side, true), rig.room));
+    assert_int_equal(stream_handshake(&client), STREAM_BLOCKED);
+    assert_int_equal(stream_handshake(&server), STREAM_ERROR);
+    assert_int_equal(stream_failure(&server), TLS_FAILURE_NO_COMMON_VERSION);
+    assert_int_equal(stream_handshake(&client), STREAM_ERROR);
+    assert_int_equal(stream_failure(&client), TLS_FAILURE_NO_COMMON_VERSION);
+    stream_close(&client, false);
+    stream_close(&server, false);
+    rig_close(&rig);
+}
+
+/* A worker hands a resting connection to another. */
+static void a_stream_moves_to_another_room_when_it_rests(void **state)
+{
+    struct rig rig;
+    char room[16];
+    size_t n = 0;
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    rig_shake(&rig);
+    struct tls_room *other = tls_room_create(rig.bufs, &rig.clock);
+    assert_int_equal(stream_probe(&rig.client), STREAM_BLOCKED);
+    assert_true(stream_move(&rig.client, other));
+    send_all(&rig.client, "here", 4);
+    assert_int_equal(stream_recv(&rig.server, room, sizeof(room), &n), STREAM_OK);
+    send_all(&rig.server, "there", 5);
+    assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+    assert_memory_equal(room, "there", 5);
+    stream_close(&rig.client, false);
+    tls_room_free(&other);
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bytes_go_both_ways),
+        cmocka_unit_test(a_stream_that_holds_deciphered_bytes_is_not_drained),
+        cmocka_unit_test(what_the_socket_does_not_take_arrives_later_and_whole),
+        cmocka_unit_test(an_end_that_was_announced_is_an_end),
+        cmocka_unit_test(an_end_that_was_not_announced_is_a_break),
+        cmocka_unit_test(a_probe_takes_nothing_and_knows_tickets_from_bytes),
+        cmocka_unit_test(what_is_not_tls_is_called_so),
+        cmocka_unit_test(versions_that_do_not_meet_are_told_on_both_sides),
+        cmocka_unit_test(a_stream_moves_to_another_room_when_it_rests),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

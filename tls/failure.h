@@ -1,0 +1,46 @@
+/*
+ * Why TLS failed: a closed set, for logs, metrics and Proxy-Status.
+ *
+ * Owns nothing. Thread: any; OpenSSL's error queue belongs to the thread, and whoever calls OpenSSL leaves it empty.
+ * Spec: RFC 8446 6, RFC 9209 2.3 (proxy_status column).
+ */
+#ifndef EVENKEEL_TLS_FAILURE_H
+#define EVENKEEL_TLS_FAILURE_H
+
+/* Columns: id, name, error token of Proxy-Status. */
+#define TLS_FAILURES(X)                                                                \
+    X(NONE, "none", "")                                                                \
+    X(EXPIRED, "certificate_expired", "tls_certificate_error")                         \
+    X(NOT_YET_VALID, "certificate_not_yet_valid", "tls_certificate_error")             \
+    X(WRONG_NAME, "certificate_wrong_name", "tls_certificate_error")                   \
+    X(UNKNOWN_ISSUER, "certificate_unknown_issuer", "tls_certificate_error")           \
+    X(SELF_SIGNED, "certificate_self_signed", "tls_certificate_error")                 \
+    X(REVOKED, "certificate_revoked", "tls_certificate_error")                         \
+    X(BAD_CERTIFICATE, "certificate_invalid", "tls_certificate_error")                 \
+    X(NO_CLIENT_CERTIFICATE, "client_certificate_missing", "tls_certificate_error")    \
+    X(NO_COMMON_CIPHER, "no_common_cipher", "tls_protocol_error")                      \
+    X(NO_COMMON_VERSION, "no_common_version", "tls_protocol_error")                    \
+    X(NO_COMMON_PROTOCOL, "no_common_application_protocol", "tls_protocol_error")      \
+    X(NOT_TLS, "not_tls", "tls_protocol_error")                                        \
+    X(ALERT_CERTIFICATE, "certificate_refused", "tls_alert_received")                  \
+    X(ALERT_CERTIFICATE_REQUIRED, "client_certificate_required", "tls_alert_received") \
+    X(ALERT_NAME, "name_not_known_there", "tls_alert_received")                        \
+    X(ALERT_HANDSHAKE, "handshake_refused", "tls_alert_received")                      \
+    X(ALERT, "alert", "tls_alert_received")                                            \
+    X(TRUNCATED, "truncated", "connection_terminated")                                 \
+    X(NO_MEMORY, "no_memory", "proxy_internal_error")                                  \
+    X(PROTOCOL, "protocol_error", "tls_protocol_error")
+
+enum tls_failure {
+#define X(id, name, proxy_status) TLS_FAILURE_##id,
+    TLS_FAILURES(X)
+#undef X
+        TLS_FAILURE_COUNT
+};
+const char *tls_failure_name(enum tls_failure failure);
+const char *tls_failure_proxy_status(enum tls_failure failure);
+
+/* What the thread's error queue says, which is empty afterwards; verify_result is that of the connection (X509_V_OK: 0). */
+enum tls_failure tls_failure_take(long verify_result);
+
+#endif

@@ -1,0 +1,270 @@
+/* Handshakes, records in, records out, the end. */
+#include "tls/io.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "steady/check.h"
+#include "steady/fault.h"
+#include "tls/wire.h"
+
+/* A record can be read when all of it has come. While the other side's window is small, records of a segment each are read as they
+   come; after so many bytes whole ones cost less. A pause starts it over, as it does for the window (RFC 5681 4.1). */
+#define SMALL_RECORD_BYTES 1369
+#define SMALL_RECORDS_BYTES (32u * 1024)
+#define PAUSE_MS 1000
+
+struct tls_io {
+    struct wire wire;
+    SSL *ssl;
+    uint64_t sent_ms;         /* when the last record went out */
+    uint32_t sent_bytes;      /* since the last pause, up to SMALL_RECORDS_BYTES */
+    enum stream_result over;  /* STREAM_END, RESET or ERROR, for good; STREAM_OK: not over */
+    enum tls_failure failure; /* why */
+};
+
+struct tls_io *tls_io_create(int fd, struct ssl_st *ssl, struct tls_room *room)
+{
+    struct tls_io *io = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*io));
+    if (io == NULL)
+        return NULL;
+    wire_init(&io->wire, fd, room);
+    BIO *bio = wire_bio(&io->wire);
+    if (bio == NULL) {
+        ERR_clear_error();
+        free(io);
+        return NULL;
+    }
+    SSL_set_bio(ssl, bio, bio);
+    io->ssl = ssl;
+    io->over = STREAM_OK;
+    return io;
+}
+
+void tls_io_free(struct tls_io **io_pointer)
+{
+    struct tls_io *io = *io_pointer;
+    *io_pointer = NULL;
+    if (io == NULL)
+        return;
+    /* a session is as good as before, however its connection ends */
+    SSL_set_shutdown(io->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(io->ssl);
+    ERR_clear_error();
+    wire_release(&io->wire);
+    free(io);
+}
+
+/* ---- what a call came to ---- */
+
+static enum stream_result end(struct tls_io *io, enum stream_result result,
+                              enum tls_failure failure)
+{
+    io->over = result;
+    io->failure = failure;
+    return result;
+}
+
+static enum stream_result of_socket_error(struct tls_io *io)
+{
+    errno = io->wire.error;
+    bool broken = errno == ECONNRESET || errno == EPIPE;
+    return end(io, broken ? STREAM_RESET : STREAM_ERROR, TLS_FAILURE_NONE);
+}
+
+/* After an SSL call that returned `returned`; leaves the error queue empty. */
+static enum stream_result judge(struct tls_io *io, int returned)
+{
+    if (io->wire.failed) {
+        ERR_clear_error();
+        return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
+    }
+    int error = SSL_get_error(io->ssl, returned);
+    switch (error) {
+    case SSL_ERROR_NONE: return STREAM_OK;
+    case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE: return STREAM_BLOCKED;
+    case SSL_ERROR_ZERO_RETURN: return end(io, STREAM_END, TLS_FAILURE_NONE);
+    default: break;
+    }
+    if (io->wire.error != 0) {
+        ERR_clear_error();
+        return of_socket_error(io);
+    }
+    enum tls_failure failure = tls_failure_take(SSL_get_verify_result(io->ssl));
+    if (io->wire.ended && (failure == TLS_FAILURE_TRUNCATED || error == SSL_ERROR_SYSCALL))
+        return end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);
+    errno = EPROTO;
+    return end(io, STREAM_ERROR, failure);
+}
+
+/* ---- the calls ---- */
+
+enum stream_result tls_io_handshake(struct tls_io *io)
+{
+    if (io->over != STREAM_OK)
+        return io->over;
+    wire_enter(&io->wire);
+    (void)wire_push(&io->wire);
+    int returned = SSL_do_handshake(io->ssl);
+    enum stream_result result = returned == 1 ? STREAM_OK : judge(io, returned);
+    wire_leave(&io->wire);
+    return result;
+}
+
+enum stream_result tls_io_recv(struct tls_io *io, void *room, size_t room_bytes, size_t *ret_bytes,
+                               bool *ret_drained)
+{
+    size_t total = 0, n;
+    enum stream_result result = io->over;
+    *ret_drained = false;
+    if (result != STREAM_OK)
+        return result;
+    wire_enter(&io->wire);
+    while (result == STREAM_OK && total < room_bytes) {
+        int returned = SSL_read_ex(io->ssl, (char *)room + total, room_bytes - total, &n);
+        result = returned == 1 ? STREAM_OK : judge(io, returned);
+        if (result == STREAM_OK)
+            total += n;
+    }
+    wire_leave(&io->wire);
+    *ret_drained = result == STREAM_BLOCKED;
+    if (total == 0)
+        return result;
+    *ret_bytes = total;
+    return STREAM_OK;
+}
+
+enum stream_result tls_io_probe(struct tls_io *io)
+{
+    char byte;
+    size_t n;
+    if (io->over != STREAM_OK)
+        return io->over;
+    wire_enter(&io->wire);
+    int returned = SSL_peek_ex(io->ssl, &byte, 1, &n);
+    enum stream_result result = returned == 1 ? STREAM_OK : judge(io, returned);
+    wire_leave(&io->wire);
+    return result;
+}
+
+static size_t record_bytes(struct tls_io *io)
+{
+    uint64_t now_ms = loop_clock_ms(io->wire.room->clock);
+    if (now_ms - io->sent_ms >= PAUSE_MS)
+        io->sent_bytes = 0;
+    io->sent_ms = now_ms;
+    return io->sent_bytes < SMALL_RECORDS_BYTES ? SMALL_RECORD_BYTES : TLS_RECORD_BYTES;
+}
+
+/* Where in the pieces the next record begins. */
+struct cursor {
+    const struct iovec *piece, *end;
+    size_t at; /* in the piece */
+};
+
+/* The next record's plaintext: in place if one piece holds it, else gathered in the room. Empty at the end. */
+static struct iovec gather(struct tls_room *room, struct cursor *cursor, size_t wanted)
+{
+    size_t gathered = 0;
+    while (cursor->piece < cursor->end && gathered < wanted) {
+        char *bytes = (char *)cursor->piece->iov_base + cursor->at;
+        size_t left = cursor->piece->iov_len - cursor->at;
+        if (gathered == 0 && left >= wanted) {
+            cursor->at += wanted;
+            return (struct iovec){bytes, wanted};
+        }
+        size_t n = left < wanted - gathered ? left : wanted - gathered;
+        memcpy(room->plain + gathered, bytes, n);
+        gathered += n;
+        cursor->at += n;
+        if (cursor->at == cursor->piece->iov_len) {
+            cursor->piece++;
+            cursor->at = 0;
+        }
+    }
+    return (struct iovec){room->plain, gathered};
+}
+
+/* Records are made as long as the socket takes them. */
+enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, size_t piece_count,
+                               size_t *ret_bytes)
+{
+    struct cursor cursor = {pieces, pieces + piece_count, 0};
+    size_t total = 0, written;
+    if (io->over == STREAM_RESET || io->over == STREAM_ERROR)
+        return io->over;
+    wire_enter(&io->wire);
+    bool pushed = wire_push(&io->wire);
+    while (pushed) {
+        struct iovec record = gather(io->wire.room, &cursor, record_bytes(io));
+        if (record.iov_len == 0)
+            break;
+        int returned = SSL_write_ex(io->ssl, record.iov_base, record.iov_len, &written);
+        if (returned != 1) {
+            enum stream_result result = judge(io, returned);
+            CHECK(result != STREAM_BLOCKED); /* the wire takes everything */
+            break;
+        }
+        CHECK(written == record.iov_len);
+        total += written;
+        if (io->sent_bytes < SMALL_RECORDS_BYTES)
+            io->sent_bytes += (uint32_t)written;
+        pushed = io->wire.kept_out == NULL && io->wire.error == 0 && !io->wire.failed;
+    }
+    wire_leave(&io->wire);
+    if (io->wire.error != 0)
+        return of_socket_error(io);
+    if (io->wire.failed)
+        return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
+    if (io->over == STREAM_RESET || io->over == STREAM_ERROR)
+        return io->over;
+    if (total == 0 && io->wire.kept_out != NULL)
+        return STREAM_BLOCKED;
+    *ret_bytes = total;
+    return STREAM_OK;
+}
+
+bool tls_io_unsent(const struct tls_io *io)
+{
+    return io->wire.kept_out != NULL;
+}
+
+void tls_io_end(struct tls_io *io)
+{
+    if (io->over == STREAM_RESET || io->over == STREAM_ERROR || SSL_in_init(io->ssl))
+        return;
+    wire_enter(&io->wire);
+    (void)SSL_shutdown(io->ssl);
+    ERR_clear_error();
+    wire_leave(&io->wire);
+}
+
+enum tls_failure tls_io_failure(const struct tls_io *io)
+{
+    return io->failure;
+}
+
+struct ssl_st *tls_io_ssl(const struct tls_io *io)
+{
+    return io->ssl;
+}
+
+bool tls_io_move(struct tls_io *io, struct tls_room *room)
+{
+    if (io->wire.kept_in != NULL || io->wire.kept_out != NULL || io->over != STREAM_OK)
+        return false;
+    struct tls_room *before = io->wire.room;
+    io->wire.room = room;
+    BIO *bio = wire_bio(&io->wire);
+    if (bio == NULL) {
+        ERR_clear_error();
+        io->wire.room = before;
+        return false;
+    }
+    SSL_set_bio(io->ssl, bio, bio);
+    return true;
+}
