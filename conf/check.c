@@ -236,6 +236,15 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
     }
 }
 
+static void check_readiness(struct loading *loading)
+{
+    const char *path = loading->settings->readiness.listener_path;
+    if (path[0] != '\0' && path[0] != '/') {
+        loading_say(loading, SETTINGS_ERROR, "readiness.listener_path",
+                    "expected a path that begins with \"/\", got \"%s\"", path);
+    }
+}
+
 static void check_drain(struct loading *loading)
 {
     const struct drain_settings *drain = &loading->settings->drain;
@@ -261,10 +270,9 @@ static void check_upstreams(struct loading *loading)
 
 void check_settings(struct loading *loading)
 {
-    static void (*const checks[])(struct loading *) = {check_listeners, check_upstreams,
-                                                       check_names,     check_references,
-                                                       check_shadows,   check_resolver,
-                                                       check_drain};
+    static void (*const checks[])(struct loading *) = {
+        check_listeners, check_upstreams, check_names, check_references,
+        check_shadows,   check_resolver,  check_drain, check_readiness};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && !loading->arena.failed; i++) {
         checks[i](loading);
     }

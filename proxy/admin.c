@@ -59,6 +59,8 @@ struct admin_names {
 /* Writes a page: GET and HEAD. */
 typedef void page_fn(struct evbuffer *out, const struct overview *overview);
 
+typedef int status_fn(const struct overview *overview);
+
 /* Does something: POST. Says what in `out`; returns the status. */
 typedef int act_fn(struct admin *admin, const struct admin_names *names, struct evbuffer *out);
 
@@ -109,17 +111,19 @@ static int act_undrain_endpoint(struct admin *admin, const struct admin_names *n
 static const struct admin_route {
     const char *pattern;
     const char *content_type;
-    page_fn *page; /* GET, HEAD */
-    act_fn *act;   /* POST */
+    page_fn *page;     /* GET, HEAD */
+    act_fn *act;       /* POST */
+    status_fn *status; /* of the page; NULL: always 200 */
 } routes[] = {
-    {"/livez", TEXT, write_livez, NULL},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_write, NULL},
-    {"/status", "application/json", status_write, NULL},
-    {"/resources", "application/json", resources_write, NULL},
-    {"/upstreams", "application/json", upstreams_write, NULL},
-    {"/drain", TEXT, NULL, act_drain},
-    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint},
-    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint},
+    {"/livez", TEXT, write_livez, NULL, NULL},
+    {"/readyz", "application/json", readyz_write, NULL, readyz_status},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_write, NULL, NULL},
+    {"/status", "application/json", status_write, NULL, NULL},
+    {"/resources", "application/json", resources_write, NULL, NULL},
+    {"/upstreams", "application/json", upstreams_write, NULL, NULL},
+    {"/drain", TEXT, NULL, act_drain, NULL},
+    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint, NULL},
+    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint, NULL},
 };
 
 /* A segment with its escapes resolved; false: too long, or bytes that no name has. */
@@ -197,7 +201,8 @@ static void admin_page(struct admin *admin, struct evhttp_request *request,
     struct overview overview;
     admin->env.overview(&overview, admin->env.owner);
     route->page(body, &overview);
-    admin_reply(request, 200, "OK", route->content_type, body);
+    int status = route->status != NULL ? route->status(&overview) : 200;
+    admin_reply(request, status, http_reason_phrase((unsigned)status), route->content_type, body);
 }
 
 static void admin_act(struct admin *admin, struct evhttp_request *request,

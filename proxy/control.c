@@ -133,7 +133,8 @@ static bool control_start_workers(struct control *control)
                                        control->log,
                                        &control->bounds,
                                        control->pools,
-                                       control->mailbox};
+                                       control->mailbox,
+                                       &control->ready};
         enum worker_result result = worker_create(&env, &control->workers[i]);
         if (result != WORKER_OK) {
             log_error(control->log, "start: worker %u: %s", i, worker_result_name(result));
@@ -161,6 +162,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .last_reload_ok = control->last_reload_ok,
         .last_reload_error = control->last_reload_error,
         .draining = control->drain.stage != DRAIN_SERVING,
+        .readiness = &control->readiness.readiness,
         .drain_stage = drain_stage_name(control->drain.stage),
         .drain_left_ms = drain_left_ms(control),
         .silence_ms = heartbeat_silence_ms(control),
@@ -291,7 +293,8 @@ static bool control_start_everything(struct control *control)
     }
     inherited_close(&control->inherited, control_on_left_over, control);
     return control_write_pid(control) && control_drop_user(control) &&
-           control_start_threads(control) && heartbeat_start(control);
+           control_start_threads(control) && heartbeat_start(control) &&
+           readiness_watch_start(control);
 }
 
 /* ---- end ---- */
@@ -332,6 +335,7 @@ static void control_stop(struct control *control)
     }
     heartbeat_free(control);
     drain_free(control);
+    readiness_watch_free(control);
     admin_free(&control->admin);
     reload_free(control);
     pools_free(&control->pools);
@@ -380,7 +384,6 @@ int control_run(const struct control_start *start)
         log_info(control.log, "evenkeel %s: %u workers, generation 1, %zu listeners, %zu upstreams",
                  PACKAGE_VERSION, control.worker_count, control.settings->listener_count,
                  control.settings->upstream_count);
-        notify_ready(&control.notifier);
         if (start->on_ready != NULL) {
             start->on_ready(start->owner);
         }

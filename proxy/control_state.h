@@ -20,6 +20,7 @@
 #include "proxy/log.h"
 #include "proxy/notify.h"
 #include "proxy/overview.h"
+#include "proxy/readiness_watch.h"
 #include "proxy/worker.h"
 #include "steady/mailbox.h"
 
@@ -44,6 +45,8 @@ struct control {
     struct inherited inherited;
     struct heartbeat heartbeat;
     struct drain drain;
+    struct readiness_watch readiness;
+    uint32_t ready; /* the verdict, for every thread; atomic */
     struct worker **workers;
     const struct worker_stats **worker_stats;
     unsigned worker_count;

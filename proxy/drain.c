@@ -246,6 +246,7 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
              drain->plan.cut_ms);
     notify_stopping(&control->notifier);
     drain_enter(control, DRAIN_UNREADY);
+    readiness_watch_look(control);
     event_add(drain->timer, &period);
     drain_step(control);
 }

@@ -128,6 +128,10 @@ static void exchange_route(struct exchange *exchange, const struct http_head *he
         exchange_fail(exchange, REASON_NOT_IMPLEMENTED, "CONNECT");
         return;
     }
+    if (generation_probed(generation, head)) {
+        exchange_fail(exchange, worker_ready(worker) ? REASON_READY : REASON_NOT_READY, NULL);
+        return;
+    }
     if (route == NULL) {
         exchange_fail(exchange, REASON_NO_ROUTE, NULL);
         return;

@@ -87,6 +87,18 @@ const struct route *generation_route(const struct generation *generation, const 
     return NULL;
 }
 
+bool generation_probed(const struct generation *generation, const struct http_head *head)
+{
+    size_t bytes = generation->probe_path_bytes;
+    if (bytes == 0 || head->target.bytes < bytes ||
+        (head->method != METHOD_GET && head->method != METHOD_HEAD)) {
+        return false;
+    }
+    const char *target = head_text(head, head->target);
+    return memcmp(target, generation->settings->readiness.listener_path, bytes) == 0 &&
+           (head->target.bytes == bytes || target[bytes] == '?');
+}
+
 bool generation_trusts(const struct generation *generation, const struct sockaddr *address)
 {
     const struct settings *settings = generation->settings;

@@ -32,8 +32,12 @@ struct generation {
     struct upstream_set *upstreams;
     struct route *routes;
     struct listener **listeners; /* same order as settings->listeners */
+    size_t probe_path_bytes;     /* of readiness.listener_path; 0: none */
     unsigned waiting_count;      /* workers that have not adopted it yet (control thread) */
 };
+
+/* Whether the request asks for readiness (readiness.listener_path). */
+bool generation_probed(const struct generation *generation, const struct http_head *head);
 
 /* The first route that matches, or NULL. */
 const struct route *generation_route(const struct generation *generation, const char *listener_name,

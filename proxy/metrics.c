@@ -353,6 +353,19 @@ static void write_process(struct scrape *scrape)
            (double)overview->started_wall_ms / 1000);
     single(scrape, "generation", "gauge", "Number of the present configuration",
            (double)overview->generation);
+    single(scrape, "ready", "gauge", "1 while /readyz answers 200",
+           readiness_is_ready(overview->readiness) ? 1 : 0);
+    head(scrape, "readiness_state", "gauge", "1 for the state of readiness");
+    for (unsigned i = 0; i < READINESS_STATE_COUNT; i++) {
+        sample(scrape, "readiness_state", overview->readiness->state == i ? 1 : 0, "state=\"%s\"",
+               readiness_state_name((enum readiness_state)i));
+    }
+    single(scrape, "readiness_gave_up", "gauge",
+           "1 when readiness did not wait for warmth any longer",
+           (double)overview->readiness->gave_up_count);
+    single(scrape, "ready_after_seconds", "gauge",
+           "What it took from the start to readiness; 0: it is not there yet",
+           (double)overview->readiness->ready_ms / 1000);
     single(scrape, "draining", "gauge", "1 while the process drains", overview->draining ? 1 : 0);
     single(scrape, "worker_silence_seconds", "gauge",
            "How long ago the worker that has been silent longest gave a sign of life",

@@ -56,6 +56,10 @@ libproxy_a_SOURCES = \
 	%D%/pid_file.h \
 	%D%/pieces.c \
 	%D%/pieces.h \
+	%D%/readiness.c \
+	%D%/readiness.h \
+	%D%/readiness_watch.c \
+	%D%/readiness_watch.h \
 	%D%/reasons.h \
 	%D%/reload.c \
 	%D%/reload.h \

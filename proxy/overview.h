@@ -13,6 +13,7 @@
 #include "conf/settings.h"
 #include "pool/upstream.h"
 #include "proxy/log.h"
+#include "proxy/readiness.h"
 #include "proxy/stats.h"
 #include "steady/bound.h"
 
@@ -34,6 +35,7 @@ struct overview {
     uint64_t last_reload_wall_ms; /* 0: never */
     bool last_reload_ok;
     const char *last_reload_error; /* "" */
+    const struct readiness *readiness;
     bool draining;
     const char *drain_stage;
     uint64_t drain_left_ms; /* of the grace */

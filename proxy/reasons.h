@@ -20,6 +20,8 @@
     X(EXPECTATION_FAILED, "expectation_failed", 417, "http_request_error", 0)         \
     X(NOT_IMPLEMENTED, "not_implemented", 501, "http_request_error", 0)               \
     X(VERSION_NOT_SUPPORTED, "version_not_supported", 505, "http_request_error", 0)   \
+    X(READY, "ready", 200, "", 0)                                                     \
+    X(NOT_READY, "not_ready", 503, "proxy_internal_response", 1)                      \
     X(NO_ROUTE, "no_route", 404, "destination_not_found", 0)                          \
     X(CLIENT_LIMIT, "client_limit", 503, "connection_limit_reached", 1)               \
     X(QUEUE_FULL, "queue_full", 503, "connection_limit_reached", 1)                   \

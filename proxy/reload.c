@@ -156,6 +156,7 @@ static struct generation *generation_build(struct control *control, struct setti
     }
     generation->number = control->generation != NULL ? control->generation->number + 1 : 1;
     generation->settings = settings_get(settings);
+    generation->probe_path_bytes = strlen(settings->readiness.listener_path);
     bool built = generation_add_routes(control, generation);
     if (!built) {
         snprintf(why, why_bytes, "no memory for the routes");
@@ -190,6 +191,14 @@ static void generation_free(struct control *control, struct generation **generat
 
 /* ---- the swap ---- */
 
+/* While the service manager waits for the start, a reload is no event of its own. */
+static void reload_tell_over(struct control *control)
+{
+    if (control->readiness.told) {
+        notify_ready(&control->notifier);
+    }
+}
+
 static void reload_post(struct control *control)
 {
     control->generation->waiting_count = control->worker_count;
@@ -208,10 +217,11 @@ static void reload_on_adopted(struct message *message, void *receiver)
         return;
     }
     if (control->leaving != NULL) {
-        notify_ready(&control->notifier);
+        reload_tell_over(control);
     }
     generation_free(control, &control->leaving);
     listeners_sweep(control, control->generation);
+    readiness_watch_look(control);
     reload_housekeeping(control);
 }
 
@@ -226,7 +236,7 @@ static void reload_failed(struct control *control, const char *why)
     control->last_reload_error = copy != NULL ? copy : "";
     log_error(control->log, "reload rejected, generation %llu goes on: %s",
               (unsigned long long)control->generation->number, why);
-    notify_ready(&control->notifier);
+    reload_tell_over(control);
 }
 
 /* Keys that are read once, at the start. */
@@ -296,7 +306,9 @@ static void reload_now(struct control *control)
 {
     struct settings *settings = NULL;
     struct settings_messages messages;
-    notify_reloading(&control->notifier);
+    if (control->readiness.told) {
+        notify_reloading(&control->notifier);
+    }
     control->reload_wanted = false;
     control->last_reload_wall_ms = control_wall_ms();
     enum settings_result result = settings_load(control->config_path, &settings, &messages);

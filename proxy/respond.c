@@ -39,9 +39,12 @@ void own_response_build(struct own_response *response, enum exchange_reason reas
         .field_limit = sizeof response->fields / sizeof response->fields[0],
     };
     own_response_add(response, FIELD_CONTENT_TYPE, "Content-Type", "text/plain; charset=utf-8");
-    snprintf(value, sizeof value, "evenkeel; error=%s; details=\"%s%s%s\"", row->proxy_status_error,
-             row->name, detail != NULL ? ": " : "", detail != NULL ? detail : "");
-    own_response_add(response, FIELD_PROXY_STATUS, "Proxy-Status", value);
+    if (row->proxy_status_error[0] != '\0') {
+        snprintf(value, sizeof value, "evenkeel; error=%s; details=\"%s%s%s\"",
+                 row->proxy_status_error, row->name, detail != NULL ? ": " : "",
+                 detail != NULL ? detail : "");
+        own_response_add(response, FIELD_PROXY_STATUS, "Proxy-Status", value);
+    }
     if (row->retry_after_s > 0) {
         snprintf(value, sizeof value, "%u", (unsigned)row->retry_after_s);
         own_response_add(response, FIELD_RETRY_AFTER, "Retry-After", value);

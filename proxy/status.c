@@ -113,6 +113,47 @@ static void write_upstream(const struct upstream *upstream, void *owner)
     json_close(walk->json, '}');
 }
 
+static void write_readiness(struct json *json, const struct readiness *readiness)
+{
+    const struct readiness_figures *figures = &readiness->figures;
+    json_bool(json, "ready", readiness_is_ready(readiness));
+    json_text(json, "state", readiness_state_name(readiness->state));
+    json_number(json, "since_s", (double)(now_ms(CLOCK_MONOTONIC) - readiness->since_ms) / 1000);
+    json_open(json, "missing", '[');
+    for (unsigned i = 0; i < READINESS_REASON_COUNT; i++) {
+        if ((readiness->missing >> i & 1) != 0) {
+            json_open(json, NULL, '{');
+            json_text(json, "what", readiness_reason_name((enum readiness_reason)i));
+            json_text(json, "words", readiness_reason_words((enum readiness_reason)i));
+            json_close(json, '}');
+        }
+    }
+    json_close(json, ']');
+    json_open(json, "figures", '{');
+    json_uint(json, "required_upstreams", figures->required_count);
+    json_uint(json, "resolved", figures->resolved_count);
+    json_uint(json, "usable", figures->usable_count);
+    json_uint(json, "warm_level", figures->warm_level_count);
+    json_uint(json, "connections", figures->connections_count);
+    json_uint(json, "sessions_usual", figures->sessions_usual_count);
+    json_uint(json, "sessions", figures->sessions_count);
+    json_close(json, '}');
+}
+
+void readyz_write(struct evbuffer *out, const struct overview *overview)
+{
+    struct json json = {out, false};
+    json_open(&json, NULL, '{');
+    write_readiness(&json, overview->readiness);
+    json_close(&json, '}');
+    evbuffer_add(out, "\n", 1);
+}
+
+int readyz_status(const struct overview *overview)
+{
+    return readiness_is_ready(overview->readiness) ? 200 : 503;
+}
+
 void status_write(struct evbuffer *out, const struct overview *overview)
 {
     struct json json = {out, false};
@@ -125,6 +166,9 @@ void status_write(struct evbuffer *out, const struct overview *overview)
     json_text(&json, "configuration", overview->config_path);
     json_uint(&json, "generation", overview->generation);
     json_uint(&json, "generations_alive", overview->generations_alive);
+    json_open(&json, "readiness", '{');
+    write_readiness(&json, overview->readiness);
+    json_close(&json, '}');
     json_bool(&json, "draining", overview->draining);
     json_open(&json, "drain", '{');
     json_text(&json, "stage", overview->drain_stage);

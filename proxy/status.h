@@ -8,6 +8,9 @@
 
 #include "proxy/overview.h"
 
+/* /readyz; status 200 or 503 */
+void readyz_write(struct evbuffer *out, const struct overview *overview);
+int readyz_status(const struct overview *overview);
 void status_write(struct evbuffer *out, const struct overview *overview);
 void resources_write(struct evbuffer *out, const struct overview *overview);
 

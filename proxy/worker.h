@@ -74,6 +74,7 @@ struct worker_env {
     struct shared_bounds *bounds;
     struct pools *pools;
     struct mailbox *control; /* where answers go */
+    const uint32_t *ready;   /* whether the process is; atomic */
 };
 
 struct worker {
@@ -147,6 +148,10 @@ void worker_join(struct worker *worker);
 static inline uint64_t worker_now_ms(struct worker *worker)
 {
     return loop_clock_ms(&worker->clock);
+}
+static inline bool worker_ready(const struct worker *worker)
+{
+    return __atomic_load_n(worker->env.ready, __ATOMIC_RELAXED) != 0;
 }
 void worker_again(struct worker *worker, struct again *again);
 void worker_again_cancel(struct worker *worker, struct again *again);

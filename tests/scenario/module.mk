@@ -15,6 +15,7 @@ scenario_tests = \
 	%D%/load.py \
 	%D%/logs.py \
 	%D%/pool.py \
+	%D%/readiness.py \
 	%D%/reload.py \
 	%D%/service.py \
 	%D%/smuggling.py \

@@ -68,6 +68,7 @@ proxy_tests = \
 	%D%/test_json \
 	%D%/test_log \
 	%D%/test_pieces \
+	%D%/test_readiness \
 	%D%/test_respond \
 	%D%/test_route
 

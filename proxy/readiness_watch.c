@@ -1,0 +1,116 @@
+/* From the process's figures to a verdict, and from the verdict to everybody. */
+#include "proxy/readiness_watch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "pool/health.h"
+#include "proxy/control_state.h"
+#include "steady/budget.h"
+
+/* How often figures are gathered: while somebody waits for readiness, and later. */
+#define WARMING_LOOK_MS 20
+#define LATER_LOOK_MS 250
+
+static void readiness_on_timer(evutil_socket_t fd, short what, void *arg);
+
+/* ---- figures ---- */
+
+static void gather(struct control *control, struct readiness_figures *ret_figures)
+{
+    const struct upstream_set *set = control->generation->upstreams;
+    struct readiness_figures figures = {
+        .settings_live = control->generation->number > 1 || control->generation->waiting_count == 0,
+        .memory_spent = budget_resident_bytes("") > control->memory_budget_bytes,
+        .draining = control->drain.stage != DRAIN_SERVING,
+    };
+    for (size_t i = 0; i < set->count; i++) {
+        if (!set->views[i].settings->required) {
+            continue;
+        }
+        const struct upstream_health health = upstream_health(set->views[i].upstream);
+        figures.required_count++;
+        figures.resolved_count += set->views[i].endpoint_count > 0;
+        figures.usable_count += health.healthy_count > 0;
+    }
+    *ret_figures = figures;
+}
+
+/* ---- telling ---- */
+
+static void tell_log(const struct control *control)
+{
+    const struct readiness *readiness = &control->readiness.readiness;
+    char reasons[256] = "";
+    size_t used = 0;
+    for (unsigned i = 0; i < READINESS_REASON_COUNT; i++) {
+        if ((readiness->missing >> i & 1) != 0 && used < sizeof reasons) {
+            used += (size_t)snprintf(reasons + used, sizeof reasons - used, "%s%s",
+                                     used == 0 ? ": " : ", ",
+                                     readiness_reason_name((enum readiness_reason)i));
+        }
+    }
+    bool good = readiness->state == READINESS_WARM || readiness->state == READINESS_DRAINING;
+    log_write(control->log, good ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s: %s after %" PRIu64 " ms%s",
+              readiness_is_ready(readiness) ? "ready" : "not ready",
+              readiness_state_name(readiness->state), readiness->since_ms - readiness->started_ms,
+              reasons);
+}
+
+static void tell(struct control *control)
+{
+    struct readiness_watch *watch = &control->readiness;
+    bool ready = readiness_is_ready(&watch->readiness);
+    __atomic_store_n(&control->ready, ready, __ATOMIC_RELAXED);
+    tell_log(control);
+    if (control->drain.stage == DRAIN_SERVING) {
+        notify_status(&control->notifier, "%s (%s)", ready ? "ready" : "not ready",
+                      readiness_state_name(watch->readiness.state));
+    }
+    if (!watch->told && readiness_settled(&watch->readiness)) {
+        watch->told = true;
+        notify_ready(&control->notifier);
+    }
+}
+
+void readiness_watch_look(struct control *control)
+{
+    struct readiness_watch *watch = &control->readiness;
+    struct readiness_figures figures;
+    gather(control, &figures);
+    if (readiness_step(&watch->readiness, &control->settings->readiness, &figures,
+                       control_now_ms())) {
+        tell(control);
+    }
+}
+
+static void readiness_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct control *control = arg;
+    (void)fd;
+    (void)what;
+    readiness_watch_look(control);
+    const struct timeval next = {0, 1000 * (readiness_settled(&control->readiness.readiness)
+                                                ? LATER_LOOK_MS
+                                                : WARMING_LOOK_MS)};
+    event_add(control->readiness.timer, &next);
+}
+
+bool readiness_watch_start(struct control *control)
+{
+    readiness_init(&control->readiness.readiness, control->started_ms);
+    control->readiness.timer = event_new(control->base, -1, 0, readiness_on_timer, control);
+    if (control->readiness.timer == NULL) {
+        return false;
+    }
+    event_active(control->readiness.timer, EV_TIMEOUT, 0);
+    return true;
+}
+
+void readiness_watch_free(struct control *control)
+{
+    if (control->readiness.timer != NULL) {
+        event_free(control->readiness.timer);
+        control->readiness.timer = NULL;
+    }
+}
