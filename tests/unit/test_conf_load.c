@@ -198,12 +198,12 @@ static void notices_name_only_what_was_changed_and_sleeps(void **state)
     struct settings *settings = NULL;
     struct settings_messages messages;
     (void)state;
-    assert_int_equal(settings_parse("readiness = { pools = 0.8; sessions = 0.9; };\n" MINIMAL,
+    assert_int_equal(settings_parse("tls_sessions = { per_name = 4; entries = 9; };\n" MINIMAL,
                                     "test.conf", &settings, &messages),
                      SETTINGS_OK);
     assert_int_equal(messages.count, 1);
     assert_int_equal(messages.items[0].severity, SETTINGS_NOTICE);
-    assert_non_null(strstr(messages.items[0].text, "readiness.sessions"));
+    assert_non_null(strstr(messages.items[0].text, "tls_sessions.entries"));
     settings_messages_free(&messages);
     settings_put(&settings);
 }
