@@ -25,7 +25,7 @@ static void answer(struct origin *origin, int fd, int *hung, size_t *hung_count)
     int says = __atomic_load_n(&origin->says, __ATOMIC_ACQUIRE);
     ssize_t got = says == CUT ? 0 : recv(fd, room, sizeof(room) - 1, 0);
     if (got > 0 && __atomic_load_n(&origin->probes_count, __ATOMIC_RELAXED) == 0)
-        memcpy(origin->request, room, (size_t)got);
+        memcpy(origin->request, room, (size_t)got); /* told by the count */
     __atomic_fetch_add(&origin->probes_count, 1, __ATOMIC_RELEASE);
     if (says == HANG && *hung_count < 16) {
         hung[(*hung_count)++] = fd;
@@ -174,7 +174,8 @@ static void a_probe_asks_as_it_was_told(void **state)
                "};",
                origin.port);
     struct endpoint_health *health = rig_endpoint(&ward.rig, 0, 0)->health;
-    ward_await(&ward, health->probes_good >= 3);
+    ward_await(&ward, health->probes_good >= 3 &&
+                          __atomic_load_n(&origin.probes_count, __ATOMIC_ACQUIRE) > 0);
     char wanted[256];
     snprintf(wanted, sizeof(wanted), "GET /health?deep=1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n",
              origin.port);
