@@ -77,14 +77,19 @@ static const struct schema_row top_rows[] = {
      .help =
          "add Via to requests (RFC 9110 7.6.3); some servers stop compressing when they see it"},
 
-    {"resolver.servers", &type_server_list, NULL, AT(resolver.servers), .later = true,
+    {"resolver.servers", &type_server_list, NULL, AT(resolver.servers),
      .help = "DNS servers; none: the system's"},
     {"resolver.min_ttl", &type_duration, "5s", AT(resolver.min_ttl_ms), .min = MS, .max = DAY,
-     .later = true, .help = "shortest time an answer is used"},
+     .help = "shortest time an answer is used; a name without addresses is asked for as often"},
     {"resolver.max_ttl", &type_duration, "5m", AT(resolver.max_ttl_ms), .min = MS, .max = DAY,
-     .later = true, .help = "longest time an answer is used without asking again"},
+     .help = "longest time an answer is used without asking again"},
     {"resolver.stale", &type_duration, "1h", AT(resolver.stale_ms), .min = MS, .max = 30 * DAY,
-     .later = true, .help = "how long an old answer is used while no new one can be had"},
+     .help = "how long an old answer is used while no new one can be had"},
+    {"resolver.negative_count", &type_count, "3", AT(resolver.negative_count), .min = 1, .max = 100,
+     .help =
+         "addresses are given up when the servers have said so often that there are none (any more)"},
+    {"resolver.negative_span", &type_duration, "60s", AT(resolver.negative_span_ms), .min = MS,
+     .max = DAY, .help = "and over at least this long"},
 
     {"tls_sessions.entries", &type_count, "10240", AT(tls_sessions.entries_count), .min = 1,
      .max = 1000000, .later = true, .help = "upstream TLS sessions kept in all"},
@@ -153,7 +158,7 @@ static const struct schema_row listener_rows[] = {
 static const struct schema_row upstream_rows[] = {
     {"endpoints", &type_endpoint_list, NULL, AT(endpoints),
      .help =
-         "\"host:port\" each, with \" weight=N\" (1..100) if they differ; every address of a name is one endpoint"},
+         "\"host:port\" or \"srv:_http._tcp.name\" each, with \" weight=N\" (1..100) if they differ; every address of a name is one endpoint"},
     {"balance", &type_balance, "p2c", AT(balance),
      .also_at = offsetof(struct upstream_settings, balance_key),
      .help =

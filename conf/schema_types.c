@@ -262,7 +262,8 @@ static bool take_server(struct arena *arena, const struct schema_row *row, void 
                         const char *text)
 {
     struct address address;
-    if (!address_parse(text, &address)) {
+    if (!address_parse(text, &address) || address.any.sa_family == AF_UNIX ||
+        (address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port) == 0) {
         return false;
     }
     struct address *added = schema_list_add(arena, field_of(element, row->at), sizeof *added);
@@ -501,16 +502,38 @@ static void print_methods(const struct schema_row *row, const void *element, FIL
     }
 }
 
-/* "host:port" or "host:port weight=N" */
+/* "host:port", or "srv:_service._proto.name" with ports of its own; "srv:80" is a host called srv. */
+static bool take_place(struct arena *arena, const char *place, struct endpoint_settings *endpoint)
+{
+    const char *host;
+    size_t host_bytes;
+    struct address literal;
+    endpoint->service = strncmp(place, "srv:_", 5) == 0;
+    if (endpoint->service) {
+        host = place + 4;
+        host_bytes = strlen(host);
+    } else if (!address_split(place, &host, &host_bytes, &endpoint->port) || endpoint->port == 0) {
+        return false;
+    }
+    if (endpoint->service && strstr(host, "._") == NULL) {
+        return false;
+    }
+    if (host_bytes == 0 || host_bytes > HOSTNAME_MAX) {
+        return false;
+    }
+    endpoint->literal =
+        !endpoint->service && address_from_host(host, host_bytes, endpoint->port, &literal);
+    endpoint->host = arena_text(arena, host, host_bytes);
+    return endpoint->host != NULL && (endpoint->literal || host_valid(endpoint->host));
+}
+
+/* A place, or "PLACE weight=N" */
 static bool take_endpoint(struct arena *arena, const struct schema_row *row, void *element,
                           const char *text)
 {
     char place[320];
-    const char *host;
-    size_t host_bytes, place_bytes = strcspn(text, " ");
+    size_t place_bytes = strcspn(text, " ");
     uint64_t weight = 1;
-    uint16_t port;
-    struct address literal;
     if (place_bytes >= sizeof place) {
         return false;
     }
@@ -520,19 +543,10 @@ static bool take_endpoint(struct arena *arena, const struct schema_row *row, voi
     if (*rest != '\0' && (strncmp(rest, "weight=", 7) != 0 || !value_count(rest + 7, &weight))) {
         return false;
     }
-    if (!address_split(place, &host, &host_bytes, &port) || port == 0 || weight < 1 ||
-        weight > WEIGHT_MAX || host_bytes == 0 || host_bytes > HOSTNAME_MAX) {
-        return false;
-    }
-    struct endpoint_settings endpoint = {
-        .text = arena_text(arena, text, strlen(text)),
-        .host = arena_text(arena, host, host_bytes),
-        .port = port,
-        .weight = (uint16_t)weight,
-        .literal = address_from_host(host, host_bytes, port, &literal),
-    };
-    if (endpoint.host == NULL || endpoint.text == NULL ||
-        (!endpoint.literal && !host_valid(endpoint.host))) {
+    struct endpoint_settings endpoint = {.text = arena_text(arena, text, strlen(text)),
+                                         .weight = (uint16_t)weight};
+    if (weight < 1 || weight > WEIGHT_MAX || !take_place(arena, place, &endpoint) ||
+        endpoint.text == NULL) {
         return false;
     }
     struct endpoint_settings *added =
@@ -651,7 +665,7 @@ const struct schema_type type_method_list = {
     "list of methods", "a method such as \"GET\"", true, true, take_method, print_methods};
 const struct schema_type type_endpoint_list = {
     "list of endpoints",
-    "\"host:port\" or \"host:port weight=N\" with N from 1 to 100",
+    "\"host:port\" or \"srv:_http._tcp.name\", with \" weight=N\" (1 to 100) if need be",
     true,
     true,
     take_endpoint,

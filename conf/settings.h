@@ -107,9 +107,10 @@ struct listener_settings {
 struct endpoint_settings {
     const char *text; /* as written, the label of metrics */
     const char *host; /* a name or a literal address without brackets */
-    uint16_t port;
-    uint16_t weight; /* 1..100 */
-    bool literal;    /* host is an address: no resolution */
+    uint16_t port;    /* 0 with `service` */
+    uint16_t weight;  /* 1..100 */
+    bool literal;     /* host is an address: no resolution */
+    bool service;     /* host is the name of SRV records, which name hosts, ports and weights */
 };
 
 struct upstream_tls_settings {
@@ -230,6 +231,7 @@ struct resolver_settings {
     struct address *servers;
     size_t server_count; /* 0: the system's */
     uint64_t min_ttl_ms, max_ttl_ms, stale_ms;
+    uint64_t negative_count, negative_span_ms; /* a "no" said so often, over so long, is believed */
 };
 
 struct tls_session_settings {

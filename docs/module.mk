@@ -11,6 +11,7 @@ EXTRA_DIST += %D%/internals/engine.md
 EXTRA_DIST += %D%/internals/health.md
 EXTRA_DIST += %D%/internals/http1.md
 EXTRA_DIST += %D%/internals/pool.md
+EXTRA_DIST += %D%/internals/resolver.md
 EXTRA_DIST += %D%/internals/steady.md
 
 # The reference, its man page and the sample are committed where readers look for them; tests/check-docs holds them

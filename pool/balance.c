@@ -279,6 +279,8 @@ static size_t choose(struct choosing *choosing)
 enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream_view *view,
                                const struct endpoint_wish *wish, struct endpoint **ret_endpoint)
 {
+    if (view->endpoint_count == 0)
+        return PICK_NONE;
     struct choosing choosing = {worker, view, wish, wish->avoid_count > 0, true, false, false};
     for (;;) {
         choosing.full = choosing.held_back = false;
@@ -315,6 +317,8 @@ static struct maglev *build_table(const struct upstream_view *view)
 bool balance_prepare(struct upstream_view *view)
 {
     CHECK(view->maglev == NULL);
+    if (view->endpoint_count == 0)
+        return true;
     view->turn_step = step_of(total_of(view));
     switch (view->settings->balance) {
     case BALANCE_HASH_HEADER:

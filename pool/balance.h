@@ -34,7 +34,7 @@ struct endpoint_wish {
 enum pick_result {
     PICK_OK,   /* *ret_endpoint is set */
     PICK_FULL, /* every endpoint that may be taken is full: waiting helps */
-    PICK_NONE, /* none may be taken: all are refused by `usable` or drained by the operator */
+    PICK_NONE, /* none may be taken: all are refused by `usable` or drained by the operator, or there is none */
 };
 const char *pick_result_name(enum pick_result result);
 

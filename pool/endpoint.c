@@ -117,6 +117,8 @@ static void free_endpoint(struct endpoint *endpoint)
 /* As configured, but without the weight, which may change while the endpoint stays. */
 static char *make_name(const struct endpoint_settings *settings)
 {
+    if (settings->service)
+        return make_text("srv:%s", settings->host);
     bool brackets = strchr(settings->host, ':') != NULL;
     return make_text("%s%s%s:%u", brackets ? "[" : "", settings->host, brackets ? "]" : "",
                      (unsigned)settings->port);
@@ -129,11 +131,12 @@ static char *make_label(const struct endpoint *endpoint, bool literal)
                      literal ? "" : endpoint->address_text);
 }
 
-static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_settings *settings)
+static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_settings *settings,
+                          const char *hostname)
 {
     char address_text[ADDRESS_TEXT_BYTES];
     address_format(&endpoint->address.any, address_text);
-    endpoint->hostname = copy_text(settings->host);
+    endpoint->hostname = copy_text(hostname);
     endpoint->address_text = copy_text(address_text);
     endpoint->text = make_name(settings);
     if (endpoint->hostname == NULL || endpoint->address_text == NULL || endpoint->text == NULL)
@@ -160,7 +163,7 @@ static void init_slot(struct endpoint_slot *slot, struct endpoint *endpoint)
 
 struct endpoint *endpoint_create(struct upstream_private *own,
                                  const struct endpoint_settings *settings,
-                                 const struct address *address)
+                                 const struct named_address *named)
 {
     struct pools *pools = own->pools;
     if (!bound_take(&pools->endpoints, 1))
@@ -170,11 +173,10 @@ struct endpoint *endpoint_create(struct upstream_private *own,
     if (endpoint != NULL) {
         endpoint->upstream = &own->upstream;
         endpoint->pools = pools;
-        endpoint->address = *address;
-        endpoint->port = settings->port;
+        endpoint->address = named->address;
     }
-    if (endpoint == NULL || !name_endpoint(endpoint, settings) || !health_attach(endpoint) ||
-        !accompany_endpoint(endpoint)) {
+    if (endpoint == NULL || !name_endpoint(endpoint, settings, named->hostname) ||
+        !health_attach(endpoint) || !accompany_endpoint(endpoint)) {
         if (endpoint != NULL)
             free_endpoint(endpoint);
         bound_give(&pools->endpoints, 1);

@@ -65,7 +65,7 @@ struct endpoint {
     void *companion;                /* struct pools_hooks */
     struct endpoint_health *health; /* the control thread's, but for its message */
     struct address address;
-    uint16_t port;
+    bool late;           /* came to an upstream that others served already: may be warmed first */
     bool shown;          /* in the newest live set: its bound is registered */
     uint32_t sets_count; /* sets in memory that have it */
     uint32_t live_count; /* of those, not retired; read by any */

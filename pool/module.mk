@@ -4,18 +4,24 @@ libpool_a_SOURCES = \
 	%D%/connection.c %D%/connection.h \
 	%D%/descriptor.c %D%/descriptor.h \
 	%D%/dial.c %D%/dial.h \
+	%D%/dns_answer.c %D%/dns_answer.h \
+	%D%/dns_channel.c %D%/dns_channel.h \
 	%D%/endpoint.c %D%/endpoint.h \
 	%D%/entries.c %D%/entries.h \
+	%D%/file_mark.h \
 	%D%/handover.c %D%/handover.h \
 	%D%/health.c %D%/health.h %D%/health_state.h \
+	%D%/hosts.c %D%/hosts.h \
 	%D%/latency.h \
 	%D%/lease.c %D%/lease.h \
 	%D%/line.c %D%/line.h \
 	%D%/maglev.c %D%/maglev.h \
+	%D%/name_state.c %D%/name_state.h \
+	%D%/names.c %D%/names.h \
 	%D%/pools.h \
 	%D%/probe.c %D%/probe.h \
 	%D%/queue.c %D%/queue.h \
-	%D%/resolve.c %D%/resolve.h \
+	%D%/resolver.c %D%/resolver.h \
 	%D%/sets.c %D%/sets.h \
 	%D%/standing.c %D%/standing.h \
 	%D%/upstream.c %D%/upstream.h \

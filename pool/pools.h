@@ -14,7 +14,6 @@
 
 #include "pool/endpoint.h"
 #include "pool/lease.h"
-#include "pool/resolve.h"
 #include "pool/upstream.h"
 #include "steady/bound.h"
 
@@ -24,8 +23,7 @@
 #define POOL_SLOT_DIALS 32
 /* A sibling that does not answer an ask for so long is not waited for. */
 #define POOL_ASK_MS 50
-/* Addresses of a name that become endpoints, and endpoints of the whole process. */
-#define POOL_NAME_ADDRESSES 64
+/* Endpoints and upstreams of the whole process. */
 #define POOL_ENDPOINTS 16384
 #define POOL_UPSTREAMS 4096
 #define POOL_RECHECK_MS 100
@@ -51,8 +49,9 @@ struct pools {
     struct upstream_set_list sets; /* newest first, retired ones too */
     struct pools_hooks hooks;
     struct health *health; /* NULL: not started */
+    pools_names_fn *names; /* NULL: no name stands for anything */
+    void *names_owner;
     /* Changed by tests only. */
-    resolve_lookup_fn *lookup;
     uint64_t
         recheck_ms; /* while anyone waits a seat looks for capacity so often, though nobody called it */
 };

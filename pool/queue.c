@@ -56,10 +56,11 @@ void seat_let_go(struct seat *seat)
 
 /* ---- what is there, and who may have it ---- */
 
-/* A connection may be had at some endpoint. Without a view of its own the worker cannot tell. */
+/* A connection may be had at some endpoint. Without a view of its own the worker cannot tell; where there is no
+   endpoint who waits is to learn of it. */
 static bool connection_to_be_had(const struct upstream_view *view)
 {
-    if (view == NULL)
+    if (view == NULL || view->endpoint_count == 0)
         return true;
     bool may_dial = !descriptors_spent(view->upstream->own->pools);
     for (size_t i = 0; i < view->endpoint_count; i++)

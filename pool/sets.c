@@ -41,9 +41,14 @@ static enum upstream_result no_room(struct building *building,
 
 /* ---- endpoints of a view ---- */
 
-static bool same_name(const struct endpoint *endpoint, const struct endpoint_settings *settings)
+static struct endpoint *find_endpoint(const struct upstream_view *view,
+                                      const struct named_address *named)
 {
-    return endpoint->port == settings->port && strcasecmp(endpoint->hostname, settings->host) == 0;
+    for (size_t i = 0; i < view->endpoint_count; i++)
+        if (address_equal(&view->endpoints[i]->address, &named->address) &&
+            strcasecmp(view->endpoints[i]->hostname, named->hostname) == 0)
+            return view->endpoints[i];
+    return NULL;
 }
 
 static bool make_room(struct upstream_view *view)
@@ -66,7 +71,7 @@ static bool make_room(struct upstream_view *view)
 }
 
 /* An endpoint named twice counts once, with both weights. weight_ends holds plain weights until the view is whole. */
-static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, uint16_t weight)
+static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, uint32_t weight)
 {
     for (size_t i = 0; i < view->endpoint_count; i++) {
         if (view->endpoints[i] == endpoint) {
@@ -82,73 +87,50 @@ static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, 
     return true;
 }
 
-static struct endpoint *find_address(const struct upstream_view *view,
-                                     const struct endpoint_settings *settings,
-                                     const struct address *address)
+/* What the entry stands for now; 0: nothing is known of its name. */
+static size_t find_addresses(const struct pools *pools, const struct endpoint_settings *settings,
+                             struct named_address *addresses)
 {
-    for (size_t i = 0; i < view->endpoint_count; i++)
-        if (same_name(view->endpoints[i], settings) &&
-            address_equal(&view->endpoints[i]->address, address))
-            return view->endpoints[i];
-    return NULL;
+    if (!settings->literal)
+        return pools->names == NULL
+                   ? 0
+                   : pools->names(pools->names_owner, settings, addresses, POOL_NAME_ADDRESSES);
+    addresses[0].hostname = settings->host;
+    addresses[0].weight = 1;
+    CHECK(address_from_host(settings->host, strlen(settings->host), settings->port,
+                            &addresses[0].address));
+    return 1;
 }
 
-/* Those of the previous view that the entry stands for; *ret_found: any. */
-static bool keep_known(struct building *building, const struct endpoint_settings *settings,
-                       bool *ret_found)
+/* One that was there stays the same object; one that comes to an upstream that serves already is marked. */
+static struct endpoint *obtain_endpoint(struct building *building,
+                                        const struct endpoint_settings *settings,
+                                        const struct named_address *named)
 {
-    const struct upstream_view *previous = building->previous;
-    for (size_t i = 0; previous != NULL && i < previous->endpoint_count; i++) {
-        if (!same_name(previous->endpoints[i], settings))
-            continue;
-        if (!add_endpoint(building->view, previous->endpoints[i], settings->weight))
-            return false;
-        *ret_found = true;
+    struct endpoint *endpoint = find_endpoint(building->view, named);
+    bool serves = building->previous != NULL && building->previous->endpoint_count > 0;
+    if (endpoint == NULL && serves)
+        endpoint = find_endpoint(building->previous, named);
+    if (endpoint == NULL) {
+        endpoint = endpoint_create(building->view->upstream->own, settings, named);
+        if (endpoint != NULL)
+            endpoint->late = serves;
     }
-    return true;
-}
-
-static enum upstream_result find_addresses(struct building *building,
-                                           const struct endpoint_settings *settings,
-                                           struct address *addresses, size_t *ret_count)
-{
-    const struct upstream_settings *upstream = building->view->settings;
-    if (settings->literal) {
-        *ret_count = 1;
-        if (address_from_host(settings->host, strlen(settings->host), settings->port, addresses))
-            return UPSTREAM_OK;
-        say(building, "upstream \"%s\": \"%s\" is not an address", upstream->name, settings->text);
-        return UPSTREAM_UNRESOLVED;
-    }
-    enum resolve_result result =
-        resolve_name(building->pools->lookup, settings->host, settings->port,
-                     upstream->timeouts.resolve_ms, addresses, POOL_NAME_ADDRESSES, ret_count);
-    if (result == RESOLVE_OK)
-        return UPSTREAM_OK;
-    say(building, "upstream \"%s\": endpoint \"%s\": %s", upstream->name, settings->text,
-        resolve_result_name(result));
-    return result == RESOLVE_NO_MEMORY ? UPSTREAM_NO_MEMORY : UPSTREAM_UNRESOLVED;
+    return endpoint;
 }
 
 static enum upstream_result add_entry(struct building *building,
                                       const struct endpoint_settings *settings)
 {
-    bool found = false;
-    if (!keep_known(building, settings, &found))
-        return no_room(building, settings);
-    if (found)
-        return UPSTREAM_OK;
-    struct address addresses[POOL_NAME_ADDRESSES];
-    size_t count;
-    enum upstream_result result = find_addresses(building, settings, addresses, &count);
-    for (size_t i = 0; result == UPSTREAM_OK && i < count; i++) {
-        struct endpoint *endpoint = find_address(building->view, settings, &addresses[i]);
-        if (endpoint == NULL)
-            endpoint = endpoint_create(building->view->upstream->own, settings, &addresses[i]);
-        if (endpoint == NULL || !add_endpoint(building->view, endpoint, settings->weight))
-            result = no_room(building, settings);
+    struct named_address addresses[POOL_NAME_ADDRESSES];
+    size_t count = find_addresses(building->pools, settings, addresses);
+    for (size_t i = 0; i < count; i++) {
+        struct endpoint *endpoint = obtain_endpoint(building, settings, &addresses[i]);
+        if (endpoint == NULL || !add_endpoint(building->view, endpoint,
+                                              (uint32_t)addresses[i].weight * settings->weight))
+            return no_room(building, settings);
     }
-    return result;
+    return UPSTREAM_OK;
 }
 
 static void sum_weights(struct upstream_view *view)
@@ -190,7 +172,6 @@ static enum upstream_result build_view(struct building *building,
         if (result != UPSTREAM_OK)
             return result;
     }
-    CHECK(building->view->endpoint_count > 0);
     sum_weights(building->view);
     if (!balance_prepare(building->view)) {
         say(building, "upstream \"%s\": no memory for its table of keys", settings->name);

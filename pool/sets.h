@@ -20,7 +20,7 @@ struct upstream_private *upstream_obtain(struct pools *pools, const char *name);
 /* A new endpoint of the upstream; NULL: no memory or too many. */
 struct endpoint *endpoint_create(struct upstream_private *own,
                                  const struct endpoint_settings *settings,
-                                 const struct address *address);
+                                 const struct named_address *named);
 /* Frees upstreams and endpoints that no set has and no worker uses. */
 void sets_sweep(struct pools *pools);
 /* The endpoints of the newest live set are those whose bounds are seen. */

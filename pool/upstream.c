@@ -9,7 +9,6 @@
 #include "pool/health_state.h"
 #include "pool/pools.h"
 #include "pool/queue.h"
-#include "pool/resolve.h"
 #include "pool/sets.h"
 #include "steady/check.h"
 #include "steady/fault.h"
@@ -18,7 +17,6 @@ const char *upstream_result_name(enum upstream_result result)
 {
     switch (result) {
     case UPSTREAM_OK: return "ok";
-    case UPSTREAM_UNRESOLVED: return "unresolved";
     case UPSTREAM_NO_MEMORY: return "no memory";
     }
     return "unknown";
@@ -52,7 +50,6 @@ struct pools *pools_create(unsigned worker_count, struct bound_registry *registr
     pools->worker_count = worker_count;
     pools->registry = registry;
     pools->fds = fds;
-    pools->lookup = getaddrinfo;
     pools->recheck_ms = POOL_RECHECK_MS;
     TAILQ_INIT(&pools->known);
     TAILQ_INIT(&pools->sets);
@@ -69,6 +66,12 @@ void pools_set_hooks(struct pools *pools, const struct pools_hooks *hooks)
     CHECK((hooks->upstream_created == NULL) == (hooks->upstream_freed == NULL));
     CHECK((hooks->endpoint_created == NULL) == (hooks->endpoint_freed == NULL));
     pools->hooks = *hooks;
+}
+
+void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner)
+{
+    pools->names = names;
+    pools->names_owner = owner;
 }
 
 void pools_free(struct pools **pools_pointer)

@@ -2,7 +2,8 @@
  * Upstreams and endpoints at run time: what is shared by all workers and outlives a reload.
  *
  * Owns: struct upstream (one per configured name, kept over reloads), struct endpoint (one per upstream, hostname
- * and address, kept over reloads while tls settings stay the same), and per generation a set of views. Thread: sets
+ * and address, kept over reloads while tls settings stay the same), and sets of views: one per generation, and one
+ * more whenever its names stand for other addresses. Thread: sets
  * are built, retired and collected on the control thread; a worker reads the views it has adopted; counters are
  * atomics. Errors: enum upstream_result plus words for the log.
  *
@@ -35,7 +36,7 @@ struct upstream_view {
     const struct upstream_settings *settings; /* lives as long as the view */
     struct upstream *upstream;
     struct endpoint **endpoints;
-    size_t endpoint_count;
+    size_t endpoint_count; /* 0: no name of it stands for anything yet, or any more */
     uint32_t *weight_ends; /* running sums of the endpoints' weights */
     uint64_t turn_step;    /* of round robin, by balance_prepare() */
     struct maglev *maglev; /* of the hash methods, by balance_prepare(); else NULL */
@@ -62,6 +63,20 @@ struct upstream_set {
 
 struct pools; /* process-wide state of pool/ */
 
+/* Addresses that one entry of `endpoints` stands for at most. */
+#define POOL_NAME_ADDRESSES 64
+
+struct named_address {
+    struct address address;
+    const char *hostname; /* only copied from */
+    uint16_t weight;      /* beside others of the same entry */
+};
+
+/* What an entry that is no literal address stands for now: up to `room` different addresses, 0 when nothing is known. The control
+   thread, from within upstream_set_build(). */
+typedef size_t pools_names_fn(void *owner, const struct endpoint_settings *settings,
+                              struct named_address *addresses, size_t room);
+
 /*
  * What proxy/ keeps along with an upstream and an endpoint (a breaker, say): its companions. They are created right
  * after the object, before any worker sees it, and freed right before it, when no worker has it any more; both on the
@@ -76,7 +91,7 @@ struct pools_hooks {
     void *owner;
 };
 
-enum upstream_result { UPSTREAM_OK, UPSTREAM_UNRESOLVED, UPSTREAM_NO_MEMORY };
+enum upstream_result { UPSTREAM_OK, UPSTREAM_NO_MEMORY };
 const char *upstream_result_name(enum upstream_result result);
 
 /* fds: the process's bound on file descriptors; taken before every socket. Registers the bounds of pool/
@@ -86,12 +101,14 @@ struct pools *pools_create(unsigned worker_count, struct bound_registry *registr
                            struct bound *fds);
 /* Before the first set is built; a pair of functions that is NULL keeps nothing. */
 void pools_set_hooks(struct pools *pools, const struct pools_hooks *hooks);
+/* Before the first set is built: what names stand for. Without it only literal addresses become endpoints. */
+void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner);
 /* After every worker's pool has been freed. */
 void pools_free(struct pools **pools);
 
-/* Builds the views of a generation; keeps upstreams and endpoints that are already known. Names are resolved
-   here, blocking (bounded by timeouts.resolve), only for endpoints not known yet. On failure `why` (>= 256
-   bytes) says which name failed and how. */
+/* Builds the views of a generation, or of the same settings when names stand for other addresses; keeps upstreams and
+   endpoints that are already known. A view is empty as long as nothing is known of its names. On failure `why`
+   (>= 256 bytes) says what there is no room for. */
 __attribute__((warn_unused_result)) enum upstream_result upstream_set_build(
     struct pools *pools, struct settings *settings, struct upstream_set **ret_set, char *why,
     size_t why_bytes);

@@ -17,6 +17,7 @@
 
 #include "pool/health.h"
 #include "proxy/control_state.h"
+#include "proxy/names.h"
 #include "proxy/pid_file.h"
 #include "proxy/reload.h"
 #include "steady/budget.h"
@@ -172,6 +173,8 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .route_count = control->routes.count,
         .registry = &control->registry,
         .pools = control->pools,
+        .resolver = control->resolver,
+        .name_adoptions = control->names.adoptions,
         .log = control->log,
         .memory_budget_bytes = control->memory_budget_bytes,
     };
@@ -288,7 +291,8 @@ static bool control_start_everything(struct control *control)
     bool logging = control_start_log(control);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!logging || !control_start_loop(control) || !control_start_workers(control) ||
-        !control_start_admin(control) || !reload_first(control)) {
+        !names_start(control) || !control_start_admin(control) || !names_await_first(control) ||
+        !reload_first(control)) {
         return false;
     }
     inherited_close(&control->inherited, control_on_left_over, control);
@@ -337,6 +341,7 @@ static void control_stop(struct control *control)
     drain_free(control);
     readiness_watch_free(control);
     admin_free(&control->admin);
+    names_stop(control);
     reload_free(control);
     pools_free(&control->pools);
     if (control->pid_path != NULL) {
@@ -389,7 +394,8 @@ int control_run(const struct control_start *start)
         }
         event_base_loop(control.base, 0);
     }
-    int status = !started ? 1 : control.drain.cut ? CONTROL_EXIT_CUT : 0;
+    bool failed = !started && control.drain.stage == DRAIN_SERVING; /* not told to end meanwhile */
+    int status = failed ? 1 : control.drain.cut ? CONTROL_EXIT_CUT : 0;
     control_stop(&control);
     return status;
 }

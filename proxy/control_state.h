@@ -32,6 +32,15 @@ struct route_book {
     size_t count;
 };
 
+/* What proxy/names.c keeps here. */
+struct control_names {
+    struct event *timer;
+    bool changed; /* since the last adoption */
+    uint64_t adopted_ms, adoptions;
+    uint64_t until_ms;  /* the end of a wait */
+    uint64_t usable_ms; /* since when each name has an address; 0: not yet */
+};
+
 struct control {
     struct event_base *base;
     struct mailbox *mailbox;
@@ -54,6 +63,9 @@ struct control {
     struct shared_bounds bounds;
     struct bound generations;
     struct generation *generation; /* the present one */
+    struct resolver *resolver;
+    struct control_names names;
+    struct settings *coming;    /* of a reload that waits for its names; NULL: none */
     struct generation *leaving; /* the one before, until every worker has adopted the present one */
     struct listener_list listeners;
     struct route_book routes;

@@ -246,6 +246,10 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
              drain->plan.cut_ms);
     notify_stopping(&control->notifier);
     drain_enter(control, DRAIN_UNREADY);
+    if (control->generation == NULL) { /* it has not begun to serve */
+        drain_end(control, false);
+        return;
+    }
     readiness_watch_look(control);
     event_add(drain->timer, &period);
     drain_step(control);

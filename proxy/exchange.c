@@ -221,7 +221,8 @@ static void exchange_try(struct exchange *exchange, bool turn)
         balance_key(view->settings, &exchange->request, exchange->client_address, &wish.key_hash);
     enum pick_result picked = upstream_pick(worker->pool, view, &wish, &endpoint);
     if (picked == PICK_NONE) {
-        exchange_fail(exchange, REASON_NO_ENDPOINT, NULL);
+        exchange_fail(exchange,
+                      view->endpoint_count == 0 ? REASON_UNRESOLVED : REASON_NO_ENDPOINT, NULL);
         return;
     }
     enum lease_result result = LEASE_FULL;

@@ -10,6 +10,7 @@
 
 #include "pool/health.h"
 #include "pool/lease.h"
+#include "pool/resolver.h"
 #include "steady/budget.h"
 
 /* Upper edges of the latency histograms, in microseconds; each is moved to the end of the bucket it falls into. */
@@ -318,6 +319,79 @@ static void write_upstreams(struct scrape *scrape)
     }
 }
 
+/* ---- names ---- */
+
+/* One metric of every name: resolver_each_name() is walked once for each. */
+struct name_row {
+    const char *name, *help;
+    double (*value)(const struct name_figures *figures);
+};
+
+static double name_addresses_value(const struct name_figures *figures)
+{
+    return (double)figures->addresses_count;
+}
+
+static double name_age_value(const struct name_figures *figures)
+{
+    return (double)figures->age_ms / 1000;
+}
+
+static double name_stale_value(const struct name_figures *figures)
+{
+    return figures->stale ? 1 : 0;
+}
+
+static double name_next_value(const struct name_figures *figures)
+{
+    return (double)figures->next_ms / 1000;
+}
+
+struct name_walk {
+    struct scrape *scrape;
+    const struct name_row *row;
+};
+
+static void write_name(const struct name_figures *figures, void *owner)
+{
+    const struct name_walk *walk = owner;
+    struct label name = label(figures->name);
+    sample(walk->scrape, walk->row->name, walk->row->value(figures), "name=\"%s\",type=\"%s\"",
+           name.text, figures->service ? "service" : "host");
+}
+
+static void write_names(struct scrape *scrape)
+{
+    static const struct name_row rows[] = {
+        {"dns_name_addresses", "Addresses a configured name stands for", name_addresses_value},
+        {"dns_name_age_seconds", "Age of the oldest answer in use for a name", name_age_value},
+        {"dns_name_stale", "1 while an answer in use is older than its TTL", name_stale_value},
+        {"dns_name_next_lookup_seconds", "Until a name is asked for again", name_next_value},
+    };
+    struct resolver_figures figures;
+    resolver_figures(scrape->overview->resolver, &figures);
+    head(scrape, "dns_queries_total", "counter", "Questions to DNS servers, by type");
+    for (size_t i = 0; i < DNS_TYPE_COUNT; i++) {
+        sample(scrape, "dns_queries_total", (double)figures.queries[i], "type=\"%s\"",
+               dns_type_name((enum dns_type)i));
+    }
+    head(scrape, "dns_lookups_total", "counter", "Lookups that have ended, by result");
+    for (size_t i = 0; i < LOOKUP_RESULT_COUNT; i++) {
+        sample(scrape, "dns_lookups_total", (double)figures.results[i], "result=\"%s\"",
+               lookup_result_name((enum lookup_result)i));
+    }
+    single(scrape, "dns_reopened_total", "counter",
+           "Times the sockets to DNS servers were opened anew", (double)figures.reopened);
+    single(scrape, "dns_adoptions_total", "counter",
+           "Times the workers took over other addresses of names",
+           (double)scrape->overview->name_adoptions);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct name_walk walk = {scrape, &rows[i]};
+        head(scrape, rows[i].name, "gauge", rows[i].help);
+        resolver_each_name(scrape->overview->resolver, write_name, &walk);
+    }
+}
+
 /* ---- bounds, process ---- */
 
 static void write_bounds(struct scrape *scrape)
@@ -422,6 +496,7 @@ void metrics_write(struct evbuffer *out, const struct overview *overview)
                     offsetof(struct route_stats, first_byte_us));
     write_endpoints(&scrape);
     write_upstreams(&scrape);
+    write_names(&scrape);
     write_bounds(&scrape);
     write_log(&scrape);
     clock_gettime(CLOCK_MONOTONIC, &end);

@@ -49,6 +49,8 @@ libproxy_a_SOURCES = \
 	%D%/listener.c \
 	%D%/listener.h \
 	%D%/log.h \
+	%D%/names.c \
+	%D%/names.h \
 	%D%/notify.c \
 	%D%/notify.h \
 	%D%/overview.h \

@@ -23,6 +23,8 @@ struct route_figures {
     struct route_stats *by_worker; /* [worker_count] */
 };
 
+struct resolver;
+
 struct overview {
     const char *version;
     uint64_t started_wall_ms; /* CLOCK_REALTIME */
@@ -46,6 +48,8 @@ struct overview {
     size_t route_count;
     struct bound_registry *registry;
     struct pools *pools;
+    const struct resolver *resolver;
+    uint64_t name_adoptions; /* sets adopted because names stood for other addresses */
     struct log *log;
     uint64_t memory_budget_bytes;
 };

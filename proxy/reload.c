@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proxy/control_state.h"
+#include "proxy/names.h"
 #include "steady/check.h"
 
 /* Routes with counters of their own; beyond it the oldest unused names are given up. */
@@ -145,7 +146,7 @@ static bool generation_add_listeners(struct control *control, struct generation 
 }
 
 static struct generation *generation_build(struct control *control, struct settings *settings,
-                                           char *why, size_t why_bytes)
+                                           uint64_t number, char *why, size_t why_bytes)
 {
     struct generation *generation = calloc(1, sizeof *generation);
     if (generation == NULL || !bound_take(&control->generations, 1)) {
@@ -154,7 +155,7 @@ static struct generation *generation_build(struct control *control, struct setti
         free(generation);
         return NULL;
     }
-    generation->number = control->generation != NULL ? control->generation->number + 1 : 1;
+    generation->number = number;
     generation->settings = settings_get(settings);
     generation->probe_path_bytes = strlen(settings->readiness.listener_path);
     bool built = generation_add_routes(control, generation);
@@ -169,6 +170,7 @@ static struct generation *generation_build(struct control *control, struct setti
         listeners_sweep(control, control->generation);
         return NULL;
     }
+    control->names.changed = false; /* it has what the names stand for now */
     return generation;
 }
 
@@ -221,7 +223,9 @@ static void reload_on_adopted(struct message *message, void *receiver)
     }
     generation_free(control, &control->leaving);
     listeners_sweep(control, control->generation);
+    pools_collect(control->pools);
     readiness_watch_look(control);
+    names_settle(control);
     reload_housekeeping(control);
 }
 
@@ -271,7 +275,8 @@ static void reload_log_messages(struct control *control, const struct settings_m
 static void reload_to(struct control *control, struct settings *settings)
 {
     char why[512] = "";
-    struct generation *generation = generation_build(control, settings, why, sizeof why);
+    struct generation *generation =
+        generation_build(control, settings, control->generation->number + 1, why, sizeof why);
     if (generation == NULL) {
         reload_failed(control, why);
         settings_put(&settings);
@@ -299,6 +304,7 @@ static void reload_to(struct control *control, struct settings *settings)
     log_info(control->log, "generation %llu: %zu listeners, %zu upstreams, %zu routes",
              (unsigned long long)generation->number, settings->listener_count,
              settings->upstream_count, settings->route_count);
+    names_tell_unresolved(control);
     reload_post(control);
 }
 
@@ -317,16 +323,54 @@ static void reload_now(struct control *control)
         reload_failed(control,
                       messages.count > 0 ? messages.items[0].text : settings_result_name(result));
     } else {
-        reload_to(control, settings);
+        control->coming = settings;
+        names_await(control);
     }
     settings_messages_free(&messages);
+}
+
+void reload_go_on(struct control *control)
+{
+    struct settings *settings = control->coming;
+    uint64_t failed = control->reloads_failed;
+    control->coming = NULL;
+    if (control->drain.stage != DRAIN_SERVING) {
+        settings_put(&settings);
+        return;
+    }
+    reload_to(control, settings);
+    if (control->reloads_failed != failed) {
+        names_settle(control);
+    }
+}
+
+bool reload_settled(const struct control *control)
+{
+    return control->generation != NULL && control->generation->waiting_count == 0 &&
+           control->leaving == NULL && control->coming == NULL;
+}
+
+bool reload_names(struct control *control)
+{
+    char why[512] = "";
+    struct generation *now = control->generation;
+    struct generation *generation =
+        generation_build(control, control->settings, now->number, why, sizeof why);
+    if (generation == NULL) {
+        log_error(control->log, "names stand for other addresses, but: %s", why);
+        return false;
+    }
+    control->leaving = now;
+    control->generation = generation;
+    names_tell_unresolved(control);
+    reload_post(control);
+    return true;
 }
 
 /* One swap at a time, and no third generation while something of the one before the last still drains. */
 static bool reload_possible(struct control *control)
 {
-    return control->generation->waiting_count == 0 && control->leaving == NULL &&
-           pools_collect(control->pools) == 0;
+    return reload_settled(control) && pools_collect(control->pools) == 0;
 }
 
 void reload_request(struct control *control)
@@ -358,11 +402,12 @@ void reload_housekeeping(struct control *control)
 bool reload_first(struct control *control)
 {
     char why[512] = "";
-    control->generation = generation_build(control, control->settings, why, sizeof why);
+    control->generation = generation_build(control, control->settings, 1, why, sizeof why);
     if (control->generation == NULL) {
         log_error(control->log, "start: %s", why);
         return false;
     }
+    names_tell_unresolved(control);
     reload_post(control);
     return true;
 }
@@ -374,6 +419,7 @@ void reload_close_listeners(struct control *control)
 
 void reload_free(struct control *control)
 {
+    settings_put(&control->coming);
     generation_free(control, &control->leaving);
     generation_free(control, &control->generation);
     listeners_sweep(control, NULL);

@@ -1,8 +1,9 @@
 /*
  * Reload: from a file to a live generation, or nothing at all.
  *
- * Thread: control. Steps: read and check the file; open what listens on new addresses; resolve new names; then hand the generation
- * to every worker; when all have adopted it, free the one before. Any step up to the last can fail, and then nothing has changed.
+ * Thread: control. Steps: read and check the file; wait for the addresses of new names, though not long; open what listens on new
+ * addresses; then hand the generation to every worker; when all have adopted it, free the one before. Any step up to the last can
+ * fail, and then nothing has changed.
  */
 #ifndef EVENKEEL_PROXY_RELOAD_H
 #define EVENKEEL_PROXY_RELOAD_H
@@ -15,6 +16,12 @@ struct control;
 __attribute__((warn_unused_result)) bool reload_first(struct control *control);
 /* SIGHUP: now, or as soon as the last one is over. */
 void reload_request(struct control *control);
+/* control->coming has its names, or has waited long enough. */
+void reload_go_on(struct control *control);
+/* There is a generation; none is on its way to the workers, and none waits for its names. */
+bool reload_settled(const struct control *control);
+/* Names stand for other addresses: the present settings with other endpoints, which is no reload. False: no memory for it. */
+__attribute__((warn_unused_result)) bool reload_names(struct control *control);
 /* Called a few times a second: frees what has drained, takes up a reload that waits. */
 void reload_housekeeping(struct control *control);
 /* The process drains and no worker listens any more: closes the sockets, so that clients go elsewhere. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "pool/lease.h"
+#include "pool/resolver.h"
 #include "proxy/json.h"
 #include "steady/budget.h"
 
@@ -154,6 +155,33 @@ int readyz_status(const struct overview *overview)
     return readiness_is_ready(overview->readiness) ? 200 : 503;
 }
 
+/* Times in seconds; an age of null: nothing is known. */
+static void write_name(const struct name_figures *figures, void *owner)
+{
+    struct json *json = owner;
+    json_open(json, NULL, '{');
+    json_text(json, "name", figures->name);
+    json_text(json, "type", figures->service ? "service" : "host");
+    json_text(json, "source", figures->source);
+    json_uint(json, "addresses", figures->addresses_count);
+    json_bool(json, "stale", figures->stale);
+    if (figures->addresses_count > 0) {
+        json_number(json, "age_s", (double)figures->age_ms / 1000);
+    } else {
+        json_text(json, "age_s", NULL);
+    }
+    json_number(json, "next_s", (double)figures->next_ms / 1000);
+    json_uint(json, "failures", figures->failures_row);
+    json_open(json, "last", '{');
+    for (size_t i = 0; i < DNS_TYPE_COUNT; i++) {
+        if (figures->last[i] != NULL) {
+            json_text(json, dns_type_name((enum dns_type)i), figures->last[i]);
+        }
+    }
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
 void status_write(struct evbuffer *out, const struct overview *overview)
 {
     struct json json = {out, false};
@@ -189,6 +217,9 @@ void status_write(struct evbuffer *out, const struct overview *overview)
     json_close(&json, ']');
     json_open(&json, "upstreams", '[');
     pools_each_upstream(overview->pools, write_upstream, &upstreams);
+    json_close(&json, ']');
+    json_open(&json, "names", '[');
+    resolver_each_name(overview->resolver, write_name, &json);
     json_close(&json, ']');
     json_close(&json, '}');
     evbuffer_add(out, "\n", 1);

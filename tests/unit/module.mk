@@ -43,6 +43,8 @@ tls_tests = \
 pool_tests = \
 	%D%/test_latency \
 	%D%/test_maglev \
+	%D%/test_dns_answer \
+	%D%/test_name_state \
 	%D%/test_pool_balance \
 	%D%/test_pool_descriptor \
 	%D%/test_pool_dial \

@@ -126,6 +126,18 @@ static inline void rig_worker_start(struct rig *rig, struct rig_worker *worker, 
     assert_non_null(worker->pool);
 }
 
+/* Every name is 127.0.0.1, unless a test says otherwise. */
+static inline size_t rig_names(void *owner, const struct endpoint_settings *settings,
+                               struct named_address *addresses, size_t room)
+{
+    (void)owner;
+    assert_true(room > 0);
+    assert_true(address_from_host("127.0.0.1", 9, settings->port, &addresses[0].address));
+    addresses[0].hostname = settings->host;
+    addresses[0].weight = 1;
+    return 1;
+}
+
 /* Workers without threads: the test turns their loops. */
 static inline void rig_init(struct rig *rig, unsigned worker_count, uint64_t fds)
 {
@@ -134,6 +146,7 @@ static inline void rig_init(struct rig *rig, unsigned worker_count, uint64_t fds
     bound_init(&rig->fds, "fds", NULL, fds);
     rig->pools = pools_create(worker_count, &rig->registry, &rig->fds);
     assert_non_null(rig->pools);
+    pools_set_names(rig->pools, rig_names, NULL);
     rig->worker_count = worker_count;
     rig->workers = calloc(worker_count, sizeof(*rig->workers));
     for (unsigned i = 0; i < worker_count; i++)

@@ -212,24 +212,31 @@ static void an_endpoint_is_host_port_and_weight(void **state)
 {
     struct settings *settings = good(
         "listeners = { web = { listen = \"[::1]:8080\"; }; };\n"
-        "upstreams = { app = { endpoints = [ \"a.example:80 weight=7\", \"[::1]:81\", \"10.0.0.1:82\" ]; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a.example:80 weight=7\", \"[::1]:81\", \"10.0.0.1:82\", \"srv:_http._tcp.a weight=2\", \"srv:83\" ]; }; };\n"
         "routes = ( { upstream = \"app\"; host = \"*.Shop.Example\"; header = \"X-Beta: yes\"; } );\n");
     const struct upstream_settings *app = &settings->upstreams[0];
     (void)state;
-    assert_int_equal(app->endpoint_count, 3);
+    assert_int_equal(app->endpoint_count, 5);
     assert_string_equal(app->endpoints[0].host, "a.example");
     assert_int_equal(app->endpoints[0].weight, 7);
     assert_false(app->endpoints[0].literal);
     assert_string_equal(app->endpoints[1].host, "::1");
     assert_true(app->endpoints[1].literal);
     assert_int_equal(app->endpoints[2].port, 82);
+    assert_true(app->endpoints[3].service && !app->endpoints[3].literal);
+    assert_string_equal(app->endpoints[3].host, "_http._tcp.a");
+    assert_int_equal(app->endpoints[3].port, 0);
+    assert_int_equal(app->endpoints[3].weight, 2);
+    assert_false(app->endpoints[2].service || app->endpoints[4].service);
+    assert_string_equal(app->endpoints[4].host, "srv");
     assert_string_equal(settings->routes[0].host, ".shop.example");
     assert_true(settings->routes[0].host_is_suffix);
     assert_string_equal(settings->routes[0].header_name, "X-Beta");
     assert_string_equal(settings->routes[0].header_value, "yes");
     settings_put(&settings);
     static const char *const bad[] = {
-        "a", "a:0", "a:70000", ":80", "a:80 weight=0", "a:80 weight=101", "a:80 wait=3", "a b:80"};
+        "a",      "a:0",  "a:70000", ":80",       "a:80 weight=0", "a:80 weight=101", "a:80 wait=3",
+        "a b:80", "srv:", "srv:_",   "srv:_a:80", "srv:http.tcp",  "srv:_a."};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char text[512];
         snprintf(

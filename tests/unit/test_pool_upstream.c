@@ -10,60 +10,60 @@ static struct settings *one_endpoint(const char *endpoint, const char *more)
     return rig_settings("upstreams = { app = { endpoints = [ \"%s\" ]; %s }; };", endpoint, more);
 }
 
-/* ---- lookups of the test's own ---- */
+/* ---- what names stand for ---- */
 
-/* Appends what the literal stands for. */
-static void append(struct addrinfo **list, const char *literal, const char *service)
+/* "one": 127.0.0.1; "three": 127.0.0.1, 127.0.0.2, ::1; "many": as many as there is room for;
+   "none": nothing; "_a._two": ports and weights of services. */
+static size_t names(void *owner, const struct endpoint_settings *settings,
+                    struct named_address *addresses, size_t room)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    while (*list != NULL)
-        list = &(*list)->ai_next;
-    assert_int_equal(getaddrinfo(literal, service, &hints, list), 0);
+    static const char *const three[] = {"127.0.0.1", "127.0.0.2", "::1"};
+    char text[32];
+    size_t count = 0;
+    (*(unsigned *)owner)++;
+    if (strcasecmp(settings->host, "one") == 0)
+        count = 1;
+    if (strcasecmp(settings->host, "three") == 0)
+        count = 3;
+    if (settings->service)
+        count = 2;
+    if (strcasecmp(settings->host, "many") == 0)
+        count = room;
+    assert_true(count <= room);
+    for (size_t i = 0; i < count; i++) {
+        snprintf(text, sizeof(text), "127.0.1.%zu", i);
+        const char *host = count <= 3 ? three[i] : text;
+        assert_true(address_from_host(host, strlen(host),
+                                      settings->service ? (uint16_t)(100 + i) : settings->port,
+                                      &addresses[i].address));
+        addresses[i].hostname = settings->service ? "target" : settings->host;
+        addresses[i].weight = settings->service ? (uint16_t)(2 + i) : 1;
+    }
+    return count;
 }
 
-static bool slow_may_end, slow_ended; /* atomic */
+static unsigned asked_count;
 
-/* "three": 127.0.0.1, 127.0.0.2, ::1, and the first once more; "many": a hundred; "none": no such name; "slow": answers after
-   the wait is over; "ill": the resolver fails. */
-static int lookup(const char *host, const char *service, const struct addrinfo *hints,
-                  struct addrinfo **ret_list)
+/* 127.0.0.2 and 127.0.0.3. */
+static size_t fewer_names(void *owner, const struct endpoint_settings *settings,
+                          struct named_address *addresses, size_t room)
 {
-    char literal[32];
-    (void)hints;
-    if (strcasecmp(host, "none") == 0)
-        return EAI_NONAME;
-    if (strcasecmp(host, "ill") == 0)
-        return EAI_FAIL;
-    *ret_list = NULL;
-    if (strcasecmp(host, "slow") == 0) {
-        while (!__atomic_load_n(&slow_may_end, __ATOMIC_ACQUIRE))
-            poll(NULL, 0, 1);
-        append(ret_list, "127.0.0.1", service);
-    }
-    for (int i = 1; strcasecmp(host, "many") == 0 && i <= 100; i++) {
-        snprintf(literal, sizeof(literal), "127.0.1.%d", i);
-        append(ret_list, literal, service);
-    }
-    if (strcasecmp(host, "three") == 0) {
-        append(ret_list, "127.0.0.1", service);
-        append(ret_list, "127.0.0.2", service);
-        append(ret_list, "::1", service);
-        append(ret_list, "127.0.0.1", service);
-    }
-    if (strcasecmp(host, "slow") == 0)
-        __atomic_store_n(&slow_ended, true, __ATOMIC_RELEASE);
-    return 0;
+    size_t count = names(owner, settings, addresses, room);
+    assert_true(count >= 3);
+    addresses[0] = addresses[1];
+    addresses[1].address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 2);
+    return 2;
 }
 
-static int lookup_never(const char *host, const char *service, const struct addrinfo *hints,
-                        struct addrinfo **ret_list)
+/* An exchange that waits and, when it is its turn, gives up. */
+struct waiter {
+    struct queue_slot slot; /* first */
+    bool served;
+};
+
+static void on_turn(struct queue_slot *slot)
 {
-    (void)host;
-    (void)service;
-    (void)hints;
-    (void)ret_list;
-    abort();
+    ((struct waiter *)slot)->served = true;
 }
 
 /* ---- names ---- */
@@ -73,7 +73,7 @@ static void every_address_of_a_name_is_an_endpoint_once(void **state)
     struct rig rig;
     (void)state;
     rig_init(&rig, 1, 10);
-    rig.pools->lookup = lookup;
+    pools_set_names(rig.pools, names, &asked_count);
     rig_adopt(&rig, one_endpoint("three:80", ""));
     assert_int_equal(rig.set->views[0].endpoint_count, 3);
     static const char *const addresses[] = {"127.0.0.1:80", "127.0.0.2:80", "[::1]:80"};
@@ -91,7 +91,7 @@ static void a_name_with_too_many_addresses_is_cut(void **state)
     struct rig rig;
     (void)state;
     rig_init(&rig, 1, 10);
-    rig.pools->lookup = lookup;
+    pools_set_names(rig.pools, names, &asked_count);
     rig_adopt(&rig, one_endpoint("many:80", ""));
     assert_int_equal(rig.set->views[0].endpoint_count, POOL_NAME_ADDRESSES);
     rig_end(&rig);
@@ -102,45 +102,100 @@ static void a_literal_address_is_not_looked_up(void **state)
     struct rig rig;
     (void)state;
     rig_init(&rig, 1, 10);
-    rig.pools->lookup = lookup_never;
+    asked_count = 0;
+    pools_set_names(rig.pools, names, &asked_count);
     rig_adopt(&rig,
               rig_settings(
                   "upstreams = { app = { endpoints = [ \"127.0.0.1:80\", \"[::1]:80\" ]; }; };"));
     assert_string_equal(endpoint_address_text(rig_endpoint(&rig, 0, 1)), "[::1]:80");
+    assert_int_equal(asked_count, 0);
     rig_end(&rig);
 }
 
-static void expect_failure(struct rig *rig, const char *host, const char *more, const char *word)
+static void a_name_that_stands_for_nothing_leaves_the_upstream_without_endpoints(void **state)
 {
-    struct upstream_set *set = NULL;
-    char why[256] = "";
-    char endpoint[64];
-    snprintf(endpoint, sizeof(endpoint), "%s:80", host);
-    struct settings *settings = one_endpoint(endpoint, more);
-    assert_int_equal(upstream_set_build(rig->pools, settings, &set, why, sizeof(why)),
-                     UPSTREAM_UNRESOLVED);
-    settings_put(&settings);
-    assert_null(set);
-    if (strstr(why, endpoint) == NULL || strstr(why, word) == NULL ||
-        strstr(why, "\"app\"") == NULL)
-        fail_msg("%s", why);
-    assert_int_equal(bound_used(&rig->pools->endpoints), rig->set == NULL ? 0 : 1);
+    struct rig rig;
+    struct endpoint *endpoint = NULL;
+    const struct endpoint_wish wish = {0};
+    (void)state;
+    rig_init(&rig, 1, 10);
+    pools_set_names(rig.pools, names, &asked_count);
+    rig_adopt(&rig, one_endpoint("none:80", ""));
+    assert_int_equal(rig.set->views[0].endpoint_count, 0);
+    assert_int_equal(upstream_pick(rig.workers[0].pool, &rig.set->views[0], &wish, &endpoint),
+                     PICK_NONE);
+    rig_adopt(&rig, one_endpoint("one:80", ""));
+    assert_false(rig_endpoint(&rig, 0, 0)->late);
+    assert_int_equal(upstream_pick(rig.workers[0].pool, &rig.set->views[0], &wish, &endpoint),
+                     PICK_OK);
+    rig_adopt(&rig, one_endpoint("none:80", ""));
+    assert_true(endpoint_retired(endpoint));
+    assert_int_equal(pools_collect(rig.pools), 0);
+    assert_int_equal(bound_used(&rig.pools->endpoints), 0);
+    rig_end(&rig);
 }
 
-static void a_name_that_cannot_be_resolved_fails_the_build_and_changes_nothing(void **state)
+static void who_waits_when_the_last_endpoint_goes_is_told(void **state)
+{
+    struct rig rig;
+    struct waiter waiter = {.slot = {.on_turn = on_turn}};
+    uint16_t port;
+    char text[32];
+    (void)state;
+    int listener = rig_listen(8, &port);
+    rig_init(&rig, 1, 10);
+    pools_set_names(rig.pools, names, &asked_count);
+    snprintf(text, sizeof(text), "one:%u", port);
+    rig_adopt(&rig, one_endpoint(text, "pool = { warm_min = 0; max = 1; }"));
+    struct upstream *upstream = rig.set->views[0].upstream;
+    struct pool_worker *worker = rig.workers[0].pool;
+    struct lease *lease = rig_leased(&rig, 0, rig_endpoint(&rig, 0, 0));
+    assert_int_equal(upstream_admit(worker, upstream, &waiter.slot, false), ADMIT_OK);
+    assert_int_equal(upstream_wait(worker, upstream, &waiter.slot, false, false), ADMIT_QUEUED);
+    rig_settle(&rig);
+    assert_false(waiter.served);
+    rig_adopt(&rig, one_endpoint("none:80", ""));
+    rig_await(&rig, waiter.served);
+    upstream_leave(worker, upstream);
+    lease_close(worker, &lease, LEASE_CLOSED_DONE);
+    rig_end(&rig);
+    close(listener);
+}
+
+static void services_bring_their_ports_names_and_weights(void **state)
 {
     struct rig rig;
     (void)state;
     rig_init(&rig, 1, 10);
-    rig.pools->lookup = lookup;
-    expect_failure(&rig, "none", "", "no such name");
-    expect_failure(&rig, "ill", "", "resolver failed");
-    expect_failure(&rig, "empty", "", "no such name");
-    rig_adopt(&rig, one_endpoint("127.0.0.1:80", ""));
-    struct endpoint *endpoint = rig_endpoint(&rig, 0, 0);
-    expect_failure(&rig, "none", "", "no such name");
-    assert_false(endpoint_retired(endpoint));
+    pools_set_names(rig.pools, names, &asked_count);
+    rig_adopt(&rig, one_endpoint("srv:_a._two weight=3", ""));
+    const struct upstream_view *view = &rig.set->views[0];
+    assert_int_equal(view->endpoint_count, 2);
+    assert_int_equal(view->weight_ends[0], 6);
+    assert_int_equal(view->weight_ends[1], 6 + 9);
+    assert_string_equal(endpoint_text(rig_endpoint(&rig, 0, 1)), "srv:_a._two");
+    assert_string_equal(endpoint_hostname(rig_endpoint(&rig, 0, 1)), "target");
+    assert_string_equal(endpoint_address_text(rig_endpoint(&rig, 0, 1)), "127.0.0.2:101");
+    rig_end(&rig);
+}
+
+static void an_address_that_stays_keeps_its_endpoint_and_one_that_comes_is_marked(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    pools_set_names(rig.pools, names, &asked_count);
+    rig_adopt(&rig, one_endpoint("three:80", ""));
+    struct endpoint *first = rig_endpoint(&rig, 0, 0), *second = rig_endpoint(&rig, 0, 1);
+    assert_false(first->late);
+    pools_set_names(rig.pools, fewer_names, &asked_count);
+    rig_adopt(&rig, one_endpoint("three:80", ""));
+    assert_int_equal(rig.set->views[0].endpoint_count, 2);
+    assert_ptr_equal(rig_endpoint(&rig, 0, 0), second);
+    assert_false(second->late);
+    assert_true(rig_endpoint(&rig, 0, 1)->late);
     assert_int_equal(pools_collect(rig.pools), 0);
+    assert_int_equal(bound_used(&rig.pools->endpoints), 2);
     rig_end(&rig);
 }
 
@@ -151,7 +206,7 @@ static void too_many_endpoints_or_upstreams_fail_the_build(void **state)
     char why[256] = "";
     (void)state;
     rig_init(&rig, 1, 10);
-    rig.pools->lookup = lookup;
+    pools_set_names(rig.pools, names, &asked_count);
     bound_set_limit(&rig.pools->endpoints, 50);
     struct settings *settings = one_endpoint("many:80", "");
     assert_int_equal(upstream_set_build(rig.pools, settings, &set, why, sizeof(why)),
@@ -171,39 +226,19 @@ static void names_are_there_for_all_results(void **state)
     (void)state;
     for (int i = UPSTREAM_OK; i <= UPSTREAM_NO_MEMORY; i++)
         assert_string_not_equal(upstream_result_name((enum upstream_result)i), "unknown");
-    for (int i = RESOLVE_OK; i <= RESOLVE_NO_MEMORY; i++)
-        assert_string_not_equal(resolve_result_name((enum resolve_result)i), "unknown");
-}
-
-static void a_lookup_that_takes_too_long_is_left_behind(void **state)
-{
-    struct rig rig;
-    (void)state;
-    rig_init(&rig, 1, 10);
-    rig.pools->lookup = lookup;
-    uint64_t since_ms = rig_now_ms();
-    expect_failure(&rig, "slow", "timeouts = { resolve = \"100ms\"; };", "in time");
-    assert_in_range(rig_now_ms() - since_ms, 99, 5000);
-    rig_end(&rig);
-    /* It ends on its own, with what it found. */
-    __atomic_store_n(&slow_may_end, true, __ATOMIC_RELEASE);
-    while (!__atomic_load_n(&slow_ended, __ATOMIC_ACQUIRE))
-        poll(NULL, 0, 1);
-    poll(NULL, 0, 50);
 }
 
 /* ---- generations ---- */
 
-static void an_unchanged_endpoint_is_kept_without_a_lookup(void **state)
+static void an_unchanged_endpoint_is_kept(void **state)
 {
     struct rig rig;
     (void)state;
     rig_init(&rig, 2, 10);
-    rig.pools->lookup = lookup;
+    pools_set_names(rig.pools, names, &asked_count);
     rig_adopt(&rig, one_endpoint("three:80", ""));
     struct upstream *upstream = rig.set->views[0].upstream;
     struct endpoint *second = rig_endpoint(&rig, 0, 1);
-    rig.pools->lookup = lookup_never;
     rig_adopt(
         &rig,
         rig_settings(
@@ -277,7 +312,7 @@ static void an_endpoint_named_twice_has_both_weights(void **state)
     struct rig rig;
     (void)state;
     rig_init(&rig, 1, 10);
-    rig.pools->lookup = lookup;
+    pools_set_names(rig.pools, names, &asked_count);
     rig_adopt(
         &rig,
         rig_settings(
@@ -369,7 +404,7 @@ static void counters_of_a_name_do_not_fall_when_addresses_go(void **state)
     struct endpoint_figures *entries = NULL;
     (void)state;
     rig_init(&rig, 1, 100);
-    rig.pools->lookup = lookup;
+    pools_set_names(rig.pools, names, &asked_count);
     rig_adopt(&rig, one_endpoint("three:80\", \"127.0.0.9:80", ""));
     for (size_t i = 0; i < 4; i++)
         rig_endpoint(&rig, 0, i)->slots[0].stats.dials = 10 + i;
@@ -485,7 +520,7 @@ static void each_failing_allocation_fails_the_build_and_leaves_nothing(void **st
     (void)state;
     struct rig rig;
     rig_init(&rig, 2, 10);
-    rig.pools->lookup = lookup;
+    pools_set_names(rig.pools, names, &asked_count);
     struct settings *settings =
         rig_settings("upstreams = { app = { endpoints = [ \"three:80\", \"127.0.0.1:1\" ]; }; "
                      "b = { endpoints = [ \"127.0.0.1:2\" ]; }; };");
@@ -537,11 +572,13 @@ int main(void)
         cmocka_unit_test(every_address_of_a_name_is_an_endpoint_once),
         cmocka_unit_test(a_name_with_too_many_addresses_is_cut),
         cmocka_unit_test(a_literal_address_is_not_looked_up),
-        cmocka_unit_test(a_name_that_cannot_be_resolved_fails_the_build_and_changes_nothing),
+        cmocka_unit_test(a_name_that_stands_for_nothing_leaves_the_upstream_without_endpoints),
+        cmocka_unit_test(who_waits_when_the_last_endpoint_goes_is_told),
+        cmocka_unit_test(services_bring_their_ports_names_and_weights),
+        cmocka_unit_test(an_address_that_stays_keeps_its_endpoint_and_one_that_comes_is_marked),
         cmocka_unit_test(too_many_endpoints_or_upstreams_fail_the_build),
         cmocka_unit_test(names_are_there_for_all_results),
-        cmocka_unit_test(a_lookup_that_takes_too_long_is_left_behind),
-        cmocka_unit_test(an_unchanged_endpoint_is_kept_without_a_lookup),
+        cmocka_unit_test(an_unchanged_endpoint_is_kept),
         cmocka_unit_test(other_tls_settings_make_other_endpoints),
         cmocka_unit_test(a_set_is_compared_with_the_newest_live_one),
         cmocka_unit_test(a_built_set_that_is_never_adopted_leaves_nothing),

@@ -140,7 +140,7 @@ class EvenkeelProxy(_Proxy):
     def _answers(self):
         # Asked of the admin listener, so that no client has been counted before the scenario begins.
         try:
-            return self.admin("/livez")[0] == 200
+            return self.admin_json("/status")["generation"] > 0
         except Failed:
             return False
 

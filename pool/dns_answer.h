@@ -1,0 +1,80 @@
+/*
+ * DNS messages: what a server's answer says about one question.
+ *
+ * Owns nothing; pure. Thread: any. Errors: enum lookup_result. Spec: RFC 1035 section 4 (messages), RFC 3596 (AAAA), RFC 2782
+ * (SRV), RFC 2308 (how long a "no" holds), RFC 2181 section 8 (TTL). A message is believed whole or not at all; what no
+ * connection can be made to is left out.
+ */
+#ifndef EVENKEEL_POOL_DNS_ANSWER_H
+#define EVENKEEL_POOL_DNS_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Records of one answer that are kept: the lowest by value, so that the same answer in another order keeps the same. */
+#define DNS_RECORDS 64
+#define DNS_HOST_BYTES 254
+
+#define DNS_TYPES(X)    \
+    X(A, "A", 1)        \
+    X(AAAA, "AAAA", 28) \
+    X(SRV, "SRV", 33)
+
+enum dns_type {
+#define X(id, name, code) DNS_##id,
+    DNS_TYPES(X)
+#undef X
+        DNS_TYPE_COUNT
+};
+
+/* How a lookup ended: id, name in metrics and logs. */
+#define LOOKUP_RESULTS(X)                                                          \
+    X(FOUND, "found")                                                              \
+    X(EMPTY, "empty")     /* the name exists, without records of this type */      \
+    X(UNKNOWN, "unknown") /* NXDOMAIN */                                           \
+    X(TIMEOUT, "timeout")                                                          \
+    X(FAILED, "failed")       /* every server failed, refused or is unreachable */ \
+    X(MALFORMED, "malformed") /* the name or the answer */                         \
+    X(NO_MEMORY, "no_memory")
+
+enum lookup_result {
+#define X(id, name) LOOKUP_##id,
+    LOOKUP_RESULTS(X)
+#undef X
+        LOOKUP_RESULT_COUNT
+};
+const char *lookup_result_name(enum lookup_result result);
+const char *dns_type_name(enum dns_type type);
+/* As in the message. */
+uint16_t dns_type_code(enum dns_type type);
+
+struct dns_ip {
+    uint8_t bytes[16]; /* the first 4 of an A record */
+};
+
+struct dns_service {
+    uint16_t port, weight;
+    char host[DNS_HOST_BYTES]; /* lower case, no final dot */
+};
+
+struct dns_records {
+    uint64_t
+        ttl_ms; /* the least of all that led here; of a "no": how long it holds, 0 if the server does not say */
+    size_t count;
+    bool cut; /* there were more than DNS_RECORDS */
+    union {
+        struct dns_ip ips[DNS_RECORDS];           /* A, AAAA: ascending */
+        struct dns_service services[DNS_RECORDS]; /* SRV of the lowest priority: by host and port */
+    };
+};
+
+void dns_records_init(struct dns_records *records);
+/* An address of the type; left out when it is no place to connect to or there already. */
+void dns_records_add(struct dns_records *records, enum dns_type type, const struct dns_ip *ip);
+
+/* FOUND, EMPTY and UNKNOWN set *ret_records; the last two leave count at 0. */
+__attribute__((warn_unused_result)) enum lookup_result dns_answer_parse(
+    const uint8_t *bytes, size_t length, enum dns_type type, struct dns_records *ret_records);
+
+#endif

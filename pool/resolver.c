@@ -1,0 +1,635 @@
+/* When what is asked, and what becomes of the answers. */
+#include "pool/resolver.h"
+
+#include <event2/event_struct.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "pool/dns_channel.h"
+#include "pool/file_mark.h"
+#include "pool/hosts.h"
+#include "pool/names.h"
+#include "pool/pools.h"
+#include "steady/fault.h"
+
+#define QUERIES_IN_FLIGHT 64
+/* Rounds of 1, 2 and 4 tries fit into the time a query has. */
+#define TRIES_PER_QUERY 8
+#define TRY_LEAST_MS 20
+/* A channel that gets no answer is not opened anew more often, and resolv.conf not looked at. */
+#define REOPEN_MS 1000
+/* A question that waits for others looks this often whether its answer has become too old. */
+#define WAITING_LOOK_MS 1000
+
+struct resolver {
+    struct resolver_env env;
+    struct settings *settings; /* a reference; NULL: none yet */
+    struct resolver_settings rules;
+    struct names names;
+    struct question_list waiting;
+    struct hosts hosts;
+    struct dns_channel *channel;
+    struct bound queries;
+    struct file_mark resolv_conf;
+    uint64_t try_ms;
+    uint64_t opened_ms, looked_ms; /* the channel; resolv.conf */
+    uint64_t heard_ms;             /* the last time a server answered */
+    bool open_wanted;
+    bool ended, changed; /* since the last on_news */
+    struct wheel wheel;
+    struct event wheel_event, work;
+    struct rng rng;
+    struct resolver_figures figures;
+};
+
+static void on_fire(struct wheel_timer *timer, uint64_t now_ms);
+static void on_done(void *owner, enum lookup_result result, const struct dns_records *records);
+
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+}
+
+__attribute__((format(printf, 3, 4))) static void say(const struct resolver *resolver,
+                                                      enum log_level level, const char *format, ...)
+{
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    resolver->env.say(level, text, resolver->env.owner);
+}
+
+static struct resolver *resolver_of(const struct name *name)
+{
+    return (struct resolver *)((char *)name->names - offsetof(struct resolver, names));
+}
+
+/* The rest is done in a frame of its own. */
+static void activate(struct resolver *resolver)
+{
+    event_active(&resolver->work, EV_TIMEOUT, 1);
+}
+
+/* ---- words ---- */
+
+/* "10.0.0.1, 10.0.0.2, ...": the first few. */
+static void list_ips(const struct question *question, char *text, size_t text_bytes)
+{
+    struct named_address addresses[4];
+    char one[ADDRESS_TEXT_BYTES];
+    size_t known = question->ip_count, used = 0;
+    size_t count = known < 4 ? known : 4;
+    text[0] = '\0';
+    for (size_t i = 0; i < count && used < text_bytes; i++) {
+        addresses[i] = question_address(question, i, 0);
+        address_format_ip(&addresses[i].address.any, one);
+        used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", i > 0 ? ", " : "", one);
+    }
+    if (count < known && used < text_bytes)
+        snprintf(text + used, text_bytes - used, ", and %zu more", known - count);
+}
+
+static void tell_change(const struct resolver *resolver, const struct question *question,
+                        bool was_holding)
+{
+    char text[256];
+    const struct name *name = question->name;
+    if (question->type == DNS_SRV || question->ip_count == 0)
+        return;
+    list_ips(question, text, sizeof(text));
+    say(resolver, was_holding ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "name %s: %s: %s", name->host,
+        dns_type_name(question->type), text);
+}
+
+static void tell_failure(const struct resolver *resolver, const struct question *question)
+{
+    const struct name_state *state = &question->state;
+    if (state->failures_count == 1)
+        say(resolver, LOG_LEVEL_WARN, "name %s: %s: %s%s", question->name->host,
+            dns_type_name(question->type), lookup_result_name(state->last),
+            state->holding ? "; what is known is used on" : "");
+}
+
+static void tell_no(const struct resolver *resolver, const struct question *question)
+{
+    if (question->state.holding && question->state.no_count == 1)
+        say(resolver, LOG_LEVEL_WARN,
+            "name %s: %s: %s; what is known is used until that is repeated", question->name->host,
+            dns_type_name(question->type), lookup_result_name(question->state.last));
+}
+
+/* ---- what an answer changes ---- */
+
+static void schedule(struct resolver *resolver, struct question *question)
+{
+    uint64_t at_ms = name_state_due_ms(&question->state, &resolver->rules);
+    if (question->query != NULL)
+        at_ms = question->deadline_ms;
+    else if (question->waiting)
+        at_ms = now() + WAITING_LOOK_MS;
+    wheel_arm(&resolver->wheel, &question->timer, at_ms);
+}
+
+static void enqueue(struct resolver *resolver, struct question *question)
+{
+    if (question->waiting || question->query != NULL)
+        return;
+    question->waiting = true;
+    TAILQ_INSERT_TAIL(&resolver->waiting, question, link);
+    schedule(resolver, question);
+    activate(resolver);
+}
+
+static void dequeue(struct resolver *resolver, struct question *question)
+{
+    if (question->waiting)
+        TAILQ_REMOVE(&resolver->waiting, question, link);
+    question->waiting = false;
+}
+
+/* Its first lookup. */
+static void ask_first(struct resolver *resolver, struct name *name)
+{
+    for (unsigned i = 0; i < name->question_count; i++)
+        if (!wheel_timer_armed(&name->questions[i].timer))
+            enqueue(resolver, &name->questions[i]);
+}
+
+static void take(struct resolver *resolver, struct question *question,
+                 const struct dns_records *records, bool was_holding)
+{
+    struct name *name = question->name;
+    enum keep_result result = question->type == DNS_SRV ? name_keep_services(name, records, now())
+                                                        : question_keep_ips(question, records);
+    if (result == KEEP_NO_MEMORY)
+        say(resolver, LOG_LEVEL_ERROR, "name %s: no memory for its records", name->host);
+    if (result != KEEP_CHANGED)
+        return;
+    for (size_t i = 0; name->coming != NULL && i < name->coming->count; i++)
+        ask_first(resolver, name->coming->targets[i].name);
+    resolver->changed = resolver->changed || question->type != DNS_SRV;
+    tell_change(resolver, question, was_holding);
+}
+
+static void drop(struct resolver *resolver, struct question *question)
+{
+    bool had = question->type == DNS_SRV ? name_drop_services(question->name)
+                                         : question_drop_ips(question);
+    if (!had)
+        return;
+    resolver->changed = true;
+    say(resolver, LOG_LEVEL_WARN, "name %s: %s: its records are given up: %s", question->name->host,
+        dns_type_name(question->type), lookup_result_name(question->state.last));
+}
+
+static bool nothing_known(const struct name *name)
+{
+    struct named_address first;
+    return name_addresses(name, 0, &first, 1) == 0;
+}
+
+/* The one place where a lookup ends. */
+static void end_lookup(struct resolver *resolver, struct question *question,
+                       const struct resolver_settings *rules, enum lookup_result result,
+                       const struct dns_records *records)
+{
+    struct name_outcome outcome = {.result = result, .urgent = nothing_known(question->name)};
+    bool was_holding = question->state.holding;
+    bool was_failing = question->state.failures_count > 0;
+    if (result == LOOKUP_FOUND || result == LOOKUP_EMPTY || result == LOOKUP_UNKNOWN)
+        outcome.ttl_ms = records->ttl_ms;
+    resolver->figures.results[result]++;
+    enum name_step step =
+        name_state_ended(&question->state, rules, &outcome, now(), &resolver->rng);
+    if (step == NAME_TAKE)
+        take(resolver, question, records, was_holding);
+    else if (step == NAME_DROP)
+        drop(resolver, question);
+    else if (question->state.failures_count > 0)
+        tell_failure(resolver, question);
+    else
+        tell_no(resolver, question);
+    if (was_failing && question->state.failures_count == 0)
+        say(resolver, LOG_LEVEL_INFO, "name %s: %s: answered again", question->name->host,
+            dns_type_name(question->type));
+    resolver->ended = true;
+    schedule(resolver, question);
+    activate(resolver);
+}
+
+/* ---- asking ---- */
+
+/* What the hosts file says holds at once, and it is looked at again after the shortest TTL. */
+static bool answer_from_hosts(struct resolver *resolver, struct name *name)
+{
+    struct dns_records records[2];
+    struct resolver_settings rules = resolver->rules;
+    bool found = false;
+    hosts_refresh(&resolver->hosts);
+    for (unsigned i = 0; i < name->question_count; i++)
+        if (hosts_find(&resolver->hosts, name->host, name->questions[i].type, &records[i]))
+            found = true;
+    name->source = found ? NAME_FROM_HOSTS : NAME_FROM_DNS;
+    rules.negative_count = 1;
+    rules.negative_span_ms = 0;
+    for (unsigned i = 0; found && i < name->question_count; i++) {
+        struct question *question = &name->questions[i];
+        dns_query_cancel(&question->query);
+        dequeue(resolver, question);
+        end_lookup(resolver, question, &rules, records[i].count > 0 ? LOOKUP_FOUND : LOOKUP_EMPTY,
+                   &records[i]);
+    }
+    return found;
+}
+
+/* False: too many are in flight. */
+static bool ask(struct resolver *resolver, struct question *question)
+{
+    struct name *name = question->name;
+    if (!name->service && answer_from_hosts(resolver, name))
+        return true;
+    question->asked_ms = now();
+    question->deadline_ms = question->asked_ms + name->resolve_ms;
+    enum dns_ask_result result = dns_channel_ask(resolver->channel, name->host, question->type,
+                                                 on_done, question, &question->query);
+    if (result == DNS_ASK_FULL)
+        return false;
+    dequeue(resolver, question);
+    resolver->figures.queries[question->type]++;
+    if (result == DNS_ASK_NO_MEMORY)
+        end_lookup(resolver, question, &resolver->rules, LOOKUP_NO_MEMORY, NULL);
+    else
+        schedule(resolver, question);
+    return true;
+}
+
+/* No server has answered since the question was asked: perhaps it was not them. */
+static void heard_nothing(struct resolver *resolver, const struct question *question)
+{
+    if (resolver->heard_ms < question->asked_ms && now() - resolver->opened_ms >= REOPEN_MS)
+        resolver->open_wanted = true;
+}
+
+/* From within c-ares, perhaps from within ask(). */
+static void on_done(void *owner, enum lookup_result result, const struct dns_records *records)
+{
+    struct question *question = owner;
+    struct resolver *resolver = resolver_of(question->name);
+    question->query = NULL;
+    dequeue(resolver, question);
+    if (result == LOOKUP_TIMEOUT)
+        heard_nothing(resolver, question);
+    else if (result != LOOKUP_FAILED && result != LOOKUP_NO_MEMORY)
+        resolver->heard_ms = now();
+    end_lookup(resolver, question, &resolver->rules, result, records);
+}
+
+/* A query's deadline has passed, or it is time to look at the answer. */
+static void on_fire(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct question *question =
+        (struct question *)((char *)timer - offsetof(struct question, timer));
+    struct resolver *resolver = resolver_of(question->name);
+    if (question->query != NULL) {
+        dns_query_cancel(&question->query);
+        heard_nothing(resolver, question);
+        end_lookup(resolver, question, &resolver->rules, LOOKUP_TIMEOUT, NULL);
+        return;
+    }
+    if (name_state_passed(&question->state, &resolver->rules, now_ms) == NAME_DROP)
+        drop(resolver, question);
+    if (now_ms >= question->state.next_ms)
+        enqueue(resolver, question);
+    schedule(resolver, question);
+    activate(resolver);
+}
+
+/* ---- the channel ---- */
+
+static void look_at_resolv_conf(struct resolver *resolver)
+{
+    if (now() - resolver->looked_ms < REOPEN_MS)
+        return;
+    resolver->looked_ms = now();
+    if (!file_mark_moved(&resolver->resolv_conf, resolver->env.resolv_conf))
+        return;
+    say(resolver, LOG_LEVEL_INFO, "%s has changed", resolver->env.resolv_conf);
+    resolver->open_wanted = true;
+}
+
+static void open_channel(struct resolver *resolver)
+{
+    const struct dns_channel_settings settings = {
+        .servers = resolver->rules.servers,
+        .server_count = resolver->rules.server_count,
+        .resolv_conf = resolver->env.resolv_conf,
+        .try_ms = resolver->try_ms,
+    };
+    resolver->open_wanted = false;
+    resolver->figures.reopened += resolver->opened_ms > 0;
+    resolver->opened_ms = now();
+    if (!dns_channel_open(resolver->channel, &settings))
+        say(resolver, LOG_LEVEL_ERROR, "no memory for speaking to DNS servers");
+}
+
+/* ---- frames of its own ---- */
+
+static void arm_wheel(struct resolver *resolver)
+{
+    uint64_t next_ms = wheel_next_ms(&resolver->wheel), now_ms = now();
+    uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
+    struct timeval wait = {(time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000) * 1000};
+    if (next_ms == UINT64_MAX)
+        event_del(&resolver->wheel_event);
+    else
+        event_add(&resolver->wheel_event, &wait);
+}
+
+static void on_wheel(evutil_socket_t fd, short what, void *arg)
+{
+    struct resolver *resolver = arg;
+    (void)fd;
+    (void)what;
+    wheel_advance(&resolver->wheel, now());
+    arm_wheel(resolver);
+}
+
+static void forget(struct resolver *resolver, struct name *name)
+{
+    for (unsigned i = 0; i < name->question_count; i++) {
+        dns_query_cancel(&name->questions[i].query);
+        dequeue(resolver, &name->questions[i]);
+        wheel_disarm(&resolver->wheel, &name->questions[i].timer);
+    }
+    names_free(&name);
+}
+
+/* Forgetting a name of services may leave its targets without use. */
+static void sweep(struct resolver *resolver)
+{
+    struct name *name, *next;
+    bool again = true;
+    while (again) {
+        again = false;
+        for (name = TAILQ_FIRST(&resolver->names.list); name != NULL; name = next) {
+            next = TAILQ_NEXT(name, link);
+            if (name->wanted || name->uses > 0)
+                continue;
+            again = again || name->service;
+            forget(resolver, name);
+        }
+    }
+}
+
+static void settle(struct resolver *resolver)
+{
+    struct name *name;
+    TAILQ_FOREACH (name, &resolver->names.list, link) {
+        if (name_settle_services(name)) {
+            resolver->changed = true;
+            say(resolver, LOG_LEVEL_INFO, "name %s: SRV: %zu services", name->host,
+                name->group->count);
+        }
+        if (name->wanted && !name->cut_told && name_cut(name)) {
+            name->cut_told = true;
+            say(resolver, LOG_LEVEL_WARN, "name %s: of its addresses only %d are used", name->host,
+                POOL_NAME_ADDRESSES);
+        }
+    }
+    sweep(resolver);
+}
+
+static void on_work(evutil_socket_t fd, short what, void *arg)
+{
+    struct resolver *resolver = arg;
+    struct question *question;
+    (void)fd;
+    (void)what;
+    if (!TAILQ_EMPTY(&resolver->waiting))
+        look_at_resolv_conf(resolver);
+    if (resolver->open_wanted)
+        open_channel(resolver);
+    while ((question = TAILQ_FIRST(&resolver->waiting)) != NULL && ask(resolver, question)) {
+    }
+    if (resolver->ended || resolver->changed)
+        settle(resolver);
+    bool news = resolver->ended || resolver->changed, changed = resolver->changed;
+    resolver->ended = resolver->changed = false;
+    arm_wheel(resolver);
+    if (news)
+        resolver->env.on_news(changed, resolver->env.owner);
+}
+
+/* ---- life ---- */
+
+struct resolver *resolver_create(const struct resolver_env *env)
+{
+    struct resolver *resolver = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*resolver));
+    if (resolver == NULL)
+        return NULL;
+    bound_init(&resolver->queries, "dns_queries", NULL, QUERIES_IN_FLIGHT);
+    resolver->channel = dns_channel_create(env->base, &resolver->queries);
+    if (resolver->channel == NULL) {
+        free(resolver);
+        return NULL;
+    }
+    resolver->env = *env;
+    rng_init_random(&resolver->rng);
+    names_init(&resolver->names, POOL_ENDPOINTS, rng_next(&resolver->rng), on_fire);
+    TAILQ_INIT(&resolver->waiting);
+    hosts_init(&resolver->hosts, env->hosts);
+    (void)file_mark_moved(&resolver->resolv_conf, env->resolv_conf);
+    wheel_init(&resolver->wheel, now());
+    event_assign(&resolver->wheel_event, env->base, -1, 0, on_wheel, resolver);
+    event_assign(&resolver->work, env->base, -1, 0, on_work, resolver);
+    bound_register(env->registry, &resolver->names.bound);
+    bound_register(env->registry, &resolver->queries);
+    return resolver;
+}
+
+void resolver_free(struct resolver **resolver_pointer)
+{
+    struct resolver *resolver = *resolver_pointer;
+    struct name *name;
+    if (resolver == NULL)
+        return;
+    *resolver_pointer = NULL;
+    TAILQ_FOREACH (name, &resolver->names.list, link)
+        name->wanted = false;
+    sweep(resolver);
+    dns_channel_free(&resolver->channel);
+    event_del(&resolver->wheel_event);
+    event_del(&resolver->work);
+    hosts_release(&resolver->hosts);
+    bound_remove(resolver->env.registry, &resolver->names.bound);
+    bound_remove(resolver->env.registry, &resolver->queries);
+    settings_put(&resolver->settings);
+    free(resolver);
+}
+
+/* ---- names of the configuration ---- */
+
+typedef void entry_fn(struct resolver *resolver, const struct endpoint_settings *entry,
+                      const struct upstream_settings *upstream);
+
+static void each_entry(struct resolver *resolver, entry_fn *each)
+{
+    const struct settings *settings = resolver->settings;
+    for (size_t u = 0; u < settings->upstream_count; u++)
+        for (size_t e = 0; e < settings->upstreams[u].endpoint_count; e++)
+            if (!settings->upstreams[u].endpoints[e].literal)
+                each(resolver, &settings->upstreams[u].endpoints[e], &settings->upstreams[u]);
+}
+
+static void want(struct resolver *resolver, const struct endpoint_settings *entry,
+                 const struct upstream_settings *upstream)
+{
+    struct name *name = names_obtain(&resolver->names, entry->host, entry->service, now());
+    if (name == NULL)
+        return;
+    name->wanted = true;
+    name->resolve_ms = upstream->timeouts.resolve_ms;
+}
+
+/* Of several upstreams with the name the least patient one decides. */
+static void hurry(struct resolver *resolver, const struct endpoint_settings *entry,
+                  const struct upstream_settings *upstream)
+{
+    struct name *name = names_find(&resolver->names, entry->host, entry->service);
+    uint64_t resolve_ms = upstream->timeouts.resolve_ms;
+    if (name == NULL)
+        return;
+    if (resolve_ms < name->resolve_ms)
+        name->resolve_ms = resolve_ms;
+    uint64_t try_ms = resolve_ms / TRIES_PER_QUERY;
+    if (try_ms < resolver->try_ms)
+        resolver->try_ms = try_ms < TRY_LEAST_MS ? TRY_LEAST_MS : try_ms;
+    ask_first(resolver, name);
+}
+
+static void keep_wanted(struct resolver *resolver, const struct endpoint_settings *entry,
+                        const struct upstream_settings *upstream)
+{
+    struct name *name = names_find(&resolver->names, entry->host, entry->service);
+    (void)upstream;
+    if (name != NULL)
+        name->wanted = true;
+}
+
+static bool same_servers(const struct resolver_settings *a, const struct resolver_settings *b)
+{
+    bool same = a->server_count == b->server_count;
+    for (size_t i = 0; same && i < a->server_count; i++)
+        same = address_equal(&a->servers[i], &b->servers[i]);
+    return same;
+}
+
+size_t resolver_use(struct resolver *resolver, struct settings *settings)
+{
+    struct settings *before = resolver->settings;
+    uint64_t refused = bound_refused(&resolver->names.bound), try_ms = resolver->try_ms;
+    if (before == NULL || !same_servers(&resolver->rules, &settings->resolver))
+        resolver->open_wanted = true;
+    resolver->settings = settings_get(settings);
+    resolver->rules = settings->resolver;
+    settings_put(&before);
+    resolver->try_ms = UINT64_MAX;
+    each_entry(resolver, want);
+    each_entry(resolver, hurry);
+    if (resolver->try_ms == UINT64_MAX) /* no names at all */
+        resolver->try_ms = try_ms == 0 ? TRY_LEAST_MS : try_ms;
+    resolver->open_wanted = resolver->open_wanted || try_ms != resolver->try_ms;
+    activate(resolver);
+    return (size_t)(bound_refused(&resolver->names.bound) - refused);
+}
+
+void resolver_forget_others(struct resolver *resolver)
+{
+    struct name *name;
+    TAILQ_FOREACH (name, &resolver->names.list, link)
+        name->wanted = false;
+    each_entry(resolver, keep_wanted);
+    sweep(resolver);
+}
+
+const char *names_state_name(enum names_state state)
+{
+    switch (state) {
+    case NAMES_ASKED: return "asked";
+    case NAMES_USABLE: return "usable";
+    case NAMES_ASKING: return "asking";
+    }
+    return "unknown";
+}
+
+enum names_state resolver_state(const struct resolver *resolver)
+{
+    enum names_state state = NAMES_ASKED;
+    const struct name *name;
+    TAILQ_FOREACH (name, &resolver->names.list, link) {
+        if (!name->wanted || name_asked(name))
+            continue;
+        if (nothing_known(name))
+            return NAMES_ASKING;
+        state = NAMES_USABLE;
+    }
+    return state;
+}
+
+size_t resolver_addresses(void *owner, const struct endpoint_settings *settings,
+                          struct named_address *addresses, size_t room)
+{
+    const struct resolver *resolver = owner;
+    const struct name *name = names_find(&resolver->names, settings->host, settings->service);
+    return name == NULL ? 0 : name_addresses(name, settings->port, addresses, room);
+}
+
+/* ---- figures ---- */
+
+static struct name_figures figures_of(const struct name *name, uint64_t now_ms)
+{
+    struct named_address addresses[POOL_NAME_ADDRESSES];
+    struct name_figures figures = {
+        .name = name->host,
+        .source = name->source == NAME_FROM_HOSTS ? "hosts" : "dns",
+        .service = name->service,
+        .addresses_count = name_addresses(name, 0, addresses, POOL_NAME_ADDRESSES),
+        .next_ms = UINT64_MAX,
+    };
+    for (unsigned i = 0; i < name->question_count; i++) {
+        const struct name_state *state = &name->questions[i].state;
+        uint64_t left_ms = state->next_ms > now_ms ? state->next_ms - now_ms : 0;
+        figures.stale = figures.stale || name_state_stale(state, now_ms);
+        figures.next_ms = left_ms < figures.next_ms ? left_ms : figures.next_ms;
+        if (state->holding && now_ms - state->answered_ms > figures.age_ms)
+            figures.age_ms = now_ms - state->answered_ms;
+        if (state->failures_count > figures.failures_row)
+            figures.failures_row = state->failures_count;
+        if (state->ended)
+            figures.last[name->questions[i].type] = lookup_result_name(state->last);
+    }
+    return figures;
+}
+
+void resolver_each_name(const struct resolver *resolver, name_figures_fn *each, void *owner)
+{
+    const struct name *name;
+    uint64_t now_ms = now();
+    TAILQ_FOREACH (name, &resolver->names.list, link) {
+        struct name_figures figures = figures_of(name, now_ms);
+        if (name->wanted)
+            each(&figures, owner);
+    }
+}
+
+void resolver_figures(const struct resolver *resolver, struct resolver_figures *ret_figures)
+{
+    *ret_figures = resolver->figures;
+}
