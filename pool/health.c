@@ -153,33 +153,37 @@ static uint32_t offer_of(const struct endpoint_health *own, bool panic, uint64_t
                                               : 0;
 }
 
-/* Says anew what each endpoint is offered, and when to look again. */
+/* Says anew what the endpoint is offered, and when to look again. */
+static void offer_anew(struct endpoint_health *own, uint64_t at_ms)
+{
+    bool panic = own->endpoint->upstream->own->panic;
+    uint64_t due_ms = standing_due_ms(&own->standing, own->settings, at_ms);
+    __atomic_store_n(&own->endpoint->offer, offer_of(own, panic, at_ms), __ATOMIC_RELAXED);
+    if (due_ms == UINT64_MAX)
+        event_del(&own->due_timer);
+    else if (!event_pending(&own->due_timer, EV_TIMEOUT, NULL))
+        arm(&own->due_timer, due_ms > at_ms ? due_ms - at_ms : 0);
+}
+
+/* The standing of one endpoint may change what all are offered. */
 static void settle(struct upstream_private *own)
 {
     const struct census census = take_census(own);
     uint64_t at_ms = now_ms();
-    struct endpoint *endpoint;
-    bool panic = census.settings != NULL &&
+    const struct endpoint *endpoint;
+    bool before = own->panic;
+    own->panic = census.settings != NULL &&
                  standing_panics(census.settings, census.healthy_count, census.count);
-    TAILQ_FOREACH (endpoint, &own->endpoints, link) {
-        struct endpoint_health *health = endpoint->health;
-        if (health->settings == NULL)
-            continue;
-        __atomic_store_n(&endpoint->offer, offer_of(health, panic, at_ms), __ATOMIC_RELAXED);
-        uint64_t due_ms = standing_due_ms(&health->standing, health->settings, at_ms);
-        if (due_ms == UINT64_MAX)
-            event_del(&health->due_timer);
-        else if (!event_pending(&health->due_timer, EV_TIMEOUT, NULL))
-            arm(&health->due_timer, due_ms > at_ms ? due_ms - at_ms : 0);
-    }
-    if (panic == own->panic)
+    TAILQ_FOREACH (endpoint, &own->endpoints, link)
+        if (endpoint->health->settings != NULL)
+            offer_anew(endpoint->health, at_ms);
+    if (own->panic == before)
         return;
-    own->panic = panic;
     char why[HEALTH_WHY_BYTES];
     snprintf(why, sizeof(why), "%zu of %zu endpoints are healthy", census.healthy_count,
              census.count);
-    own->panics_count += panic;
-    tell(own, NULL, panic ? HEALTH_EVENT_PANIC : HEALTH_EVENT_CALM, why);
+    own->panics_count += own->panic;
+    tell(own, NULL, own->panic ? HEALTH_EVENT_PANIC : HEALTH_EVENT_CALM, why);
 }
 
 __attribute__((format(printf, 3, 4))) static void changed(struct endpoint_health *own,
@@ -205,7 +209,7 @@ static void on_due_timer(evutil_socket_t fd, short what, void *arg)
     if (standing_on_time(&own->standing, now_ms()))
         changed(own, HEALTH_EVENT_UP, "its ejection is over");
     else
-        settle(own->endpoint->upstream->own);
+        offer_anew(own, now_ms());
 }
 
 /* ---- attempts ---- */

@@ -248,6 +248,43 @@ static void an_endpoint_is_host_port_and_weight(void **state)
     }
 }
 
+#define HEALTH(keys)                                                                        \
+    "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"                               \
+    "upstreams = { app = { endpoints = [ \"127.0.0.1:2\" ]; health = { " keys " }; }; };\n" \
+    "routes = ( { upstream = \"app\"; } );\n"
+
+static void health_is_read_and_what_cannot_be_probed_is_refused(void **state)
+{
+    (void)state;
+    struct settings *settings =
+        good(HEALTH("path = \"/up?x=1\"; status = \"204\"; eject_after = 0; panic = 0.25;"));
+    const struct health_settings *health = &settings->upstreams[0].health;
+    assert_int_equal(health->type, HEALTH_HTTP);
+    assert_string_equal(health->path, "/up?x=1");
+    assert_int_equal(health->status_first, 204);
+    assert_int_equal(health->status_last, 204);
+    assert_int_equal(health->eject_after_count, 0);
+    assert_true(health->panic_share == 0.25);
+    settings_put(&settings);
+    settings = good(HEALTH("type = \"tcp\"; status = \"200-299\";"));
+    assert_int_equal(settings->upstreams[0].health.type, HEALTH_TCP);
+    assert_int_equal(settings->upstreams[0].health.status_last, 299);
+    settings_put(&settings);
+    refused(HEALTH("path = \"up\";"), "health.path: expected a path");
+    refused(HEALTH("path = \"/a b\";"), "health.path: expected a path");
+    refused(HEALTH("path = \"/a\\r\\nX: y\";"), "health.path: expected a path");
+    refused(HEALTH("host = \"a b\";"), "health.host: expected a host");
+    refused(HEALTH("type = \"tls\";"), "tls.enabled is false");
+    refused(HEALTH("eject_base = \"2m\";"), "health.eject_base is longer than health.eject_max");
+    static const char *const bad[] = {"99",   "600",  "2xx",      "300-200",
+                                      "200-", "-299", "200-9999", ""};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, HEALTH("status = \"%s\";"), bad[i]);
+        refused(text, "upstreams.app.health.status: expected a status such as");
+    }
+}
+
 static char *dump_of(const struct settings *settings)
 {
     char *text = NULL;
@@ -381,6 +418,7 @@ int main(void)
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(notices_name_only_what_was_changed_and_sleeps),
         cmocka_unit_test(an_endpoint_is_host_port_and_weight),
+        cmocka_unit_test(health_is_read_and_what_cannot_be_probed_is_refused),
         cmocka_unit_test(the_dump_reads_back_to_the_same),
         cmocka_unit_test(upstreams_differ_when_any_key_differs),
         cmocka_unit_test(includes_and_files_that_are_none_are_explained),
