@@ -113,15 +113,21 @@ static bool avoided(const struct choosing *choosing, const struct endpoint *endp
     return false;
 }
 
+static bool cold(const struct choosing *choosing, struct endpoint *endpoint)
+{
+    return __builtin_expect(count_read(&endpoint->cold_until_ms) != 0, 0) &&
+           endpoint_warms_up(endpoint, loop_clock_ms(choosing->worker->env.clock));
+}
+
 /* `draw`: 0..OFFER_WHOLE - 1, decides while only a part of its share may be taken. */
 static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
 {
-    const struct endpoint *endpoint = choosing->view->endpoints[i];
+    struct endpoint *endpoint = choosing->view->endpoints[i];
     const struct endpoint_wish *wish = choosing->wish;
     uint32_t offer = __atomic_load_n(&endpoint->offer, __ATOMIC_RELAXED);
     if (offer == 0 || avoided(choosing, endpoint))
         return false;
-    if (draw >= offer && choosing->starting) {
+    if (choosing->starting && (draw >= offer || cold(choosing, endpoint))) {
         choosing->held_back = true;
         return false;
     }

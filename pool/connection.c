@@ -8,6 +8,7 @@
 #include "pool/dial.h"
 #include "pool/handover.h"
 #include "pool/queue.h"
+#include "pool/upkeep.h"
 #include "steady/check.h"
 
 static struct connection *connection_of_timer(struct wheel_timer *timer)
@@ -34,10 +35,18 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
     switch (connection->state) {
     case CONNECTION_ASKING: handover_late(connection); break;
     case CONNECTION_DIALLING: dial_fail(connection, DIAL_TIMEOUT); break;
-    case CONNECTION_IDLE: connection_close_idle(connection, LEASE_CLOSED_IDLE); break;
+    case CONNECTION_IDLE: upkeep_idle_over(connection); break;
     case CONNECTION_LENT:
     case CONNECTION_CLOSED: break;
     }
+}
+
+static void on_retire(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct connection *connection =
+        (struct connection *)((char *)timer - offsetof(struct connection, retire));
+    (void)now_ms;
+    upkeep_overdue(connection, LEASE_CLOSED_LIFETIME);
 }
 
 struct connection *connection_create(struct endpoint_slot *slot, enum connection_state state)
@@ -50,10 +59,12 @@ struct connection *connection_create(struct endpoint_slot *slot, enum connection
         .lease = {.endpoint = slot->endpoint},
         .state = CONNECTION_CLOSED,
         .handed_fd = -1,
+        .end_reason = LEASE_CLOSED_REQUESTS,
         .slot = slot,
     };
     stream_init(&connection->lease.stream, -1);
     wheel_timer_init(&connection->timer, on_timer);
+    wheel_timer_init(&connection->retire, on_retire);
     (void)event_assign(&connection->event, worker->env.base, -1, 0, on_event, connection);
     TAILQ_INSERT_TAIL(&worker->connections, connection, link);
     worker->connection_count++;
@@ -72,6 +83,15 @@ bool connection_watch(struct connection *connection, int fd)
     return true;
 }
 
+static void idle_event(struct connection *connection, bool closed)
+{
+    enum stream_result found = stream_probe(&connection->lease.stream);
+    if (!closed && found == STREAM_BLOCKED)
+        return;
+    upkeep_on_death(connection, found != STREAM_END);
+    connection_close_idle(connection, LEASE_CLOSED_DIED_IDLE);
+}
+
 /* An event may be older than the lease it meets: told twice is told enough, and an idle connection looks for itself. */
 void connection_event(struct connection *connection, short what)
 {
@@ -82,9 +102,8 @@ void connection_event(struct connection *connection, short what)
             connection->lease.on_event(&connection->lease, what);
         break;
     case CONNECTION_IDLE:
-        if ((what & EV_CLOSED) != 0 ||
-            ((what & EV_READ) != 0 && stream_probe(&connection->lease.stream) != STREAM_BLOCKED))
-            connection_close_idle(connection, LEASE_CLOSED_DIED_IDLE);
+        if ((what & (EV_CLOSED | EV_READ)) != 0)
+            idle_event(connection, (what & EV_CLOSED) != 0);
         break;
     case CONNECTION_ASKING:
     case CONNECTION_CLOSED: break;
@@ -106,6 +125,7 @@ static void bury(struct connection *connection)
     struct pool_worker *worker = connection->slot->worker;
     connection_enter(connection, connection->state, CONNECTION_CLOSED);
     wheel_disarm(worker->env.wheel, &connection->timer);
+    wheel_disarm(worker->env.wheel, &connection->retire);
     TAILQ_REMOVE(&worker->connections, connection, link);
     worker->connection_count--;
     graveyard_bury(worker->env.graveyard, &connection->corpse, free_connection);
@@ -122,12 +142,19 @@ void connection_drop(struct connection *connection, bool reset)
         descriptor_give(worker);
     }
     bool had_place = connection->has_place;
+    upkeep_forget(connection);
+    if (connection->ready)
+        __atomic_fetch_sub(&slot->endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
+    connection->ready = false;
     if (had_place)
         bound_give(&slot->endpoint->connections, 1);
+    slot->open_count -= had_place;
     connection->has_place = false;
     bury(connection);
-    if (had_place)
+    if (had_place) {
         queue_capacity_freed(worker, slot->endpoint);
+        upkeep_on_gone(slot);
+    }
 }
 
 int connection_hand_over(struct connection *connection)
@@ -136,7 +163,9 @@ int connection_hand_over(struct connection *connection)
     (void)event_del(&connection->event);
     int fd = connection->lease.stream.fd;
     stream_init(&connection->lease.stream, -1);
-    connection->has_place = false;
+    upkeep_forget(connection);
+    connection->has_place = connection->ready = false;
+    connection->slot->open_count--;
     count_add(&connection->slot->stats.handed_over, 1);
     bury(connection);
     return fd;

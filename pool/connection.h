@@ -29,17 +29,24 @@ enum connection_state {
 struct connection {
     struct lease lease; /* first: a lease is its connection */
     enum connection_state state;
-    bool has_place;   /* of endpoint->connections */
-    bool late;        /* ASKING: nobody counts on the answer any more */
-    bool for_fresh;   /* ASKING: only for the sake of its place */
-    int dial_errno;   /* DIALLING: failed already, to be told in its event */
-    unsigned sibling; /* ASKING: the worker that was asked */
-    int handed_fd;    /* the answer; -1: none */
+    bool has_place;                     /* of endpoint->connections */
+    bool late;                          /* ASKING: nobody counts on the answer any more */
+    bool for_fresh;                     /* ASKING: only for the sake of its place */
+    bool ready;                         /* counts for the endpoint's ready_count */
+    bool overdue;                       /* in slot->upkeep.overdue */
+    enum lease_close_reason end_reason; /* why it ends when exchanges_limit is reached */
+    uint32_t exchanges_limit;           /* 0: it ends when it comes back */
+    int dial_errno;                     /* DIALLING: failed already, to be told in its event */
+    unsigned sibling;                   /* ASKING: the worker that was asked */
+    int handed_fd;                      /* the answer; -1: none */
     struct endpoint_slot *slot;
     uint64_t idle_since_ms;
+    uint64_t retire_ms; /* its lifetime is over; 0: not ready yet */
     struct wheel_timer
         timer; /* connect timeout, ask timeout, idle limit; may fire in vain while lent */
+    struct wheel_timer retire;
     TAILQ_ENTRY(connection) idle_link;
+    TAILQ_ENTRY(connection) overdue_link;
     TAILQ_ENTRY(connection) link; /* in worker->connections */
     struct event event;
     struct message message; /* ask and answer */
@@ -79,6 +86,11 @@ static inline void connection_enter(struct connection *connection, enum connecti
         count_add(&slot->dialling_count, 1);
     }
     connection->state = to;
+}
+
+static inline uint32_t slot_exchanges_limit(const struct endpoint_slot *slot)
+{
+    return slot->max_requests_count < UINT32_MAX ? (uint32_t)slot->max_requests_count : UINT32_MAX;
 }
 
 /* Between exchanges, or dialled for nobody. */

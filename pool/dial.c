@@ -9,6 +9,7 @@
 
 #include "pool/descriptor.h"
 #include "pool/line.h"
+#include "pool/upkeep.h"
 #include "steady/check.h"
 
 /* A dead other side of a resting connection is found within KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_EACH_S. */
@@ -121,10 +122,10 @@ static bool begin(struct connection *connection)
     return true;
 }
 
-bool dial_start(struct endpoint_slot *slot)
+bool dial_start(struct endpoint_slot *slot, bool wanted)
 {
     struct pool_worker *worker = slot->worker;
-    if (!descriptor_take(worker))
+    if (!descriptor_take(worker, wanted))
         return false;
     struct connection *connection = connection_create(slot, CONNECTION_DIALLING);
     if (connection == NULL) {
@@ -136,6 +137,7 @@ bool dial_start(struct endpoint_slot *slot)
         return false;
     }
     connection->has_place = true;
+    slot->open_count++;
     bool taken = bound_take(&worker->pools->dials_in_flight, 1);
     CHECK(taken); /* its limit is that of all workers */
     worker->dialling_count++;
@@ -171,6 +173,7 @@ void dial_fail(struct connection *connection, enum dial_result result)
     end_dial(connection);
     count_add(&slot->stats.dial_failures, 1);
     connection_drop(connection, true);
+    upkeep_on_dial_failed(slot, result);
     if (slot->line_count > 0)
         pool_worker_schedule_slot(slot->worker, slot);
     line_dial_failed(slot, endpoint_retired(slot->endpoint) ? DIAL_RETIRED : result);

@@ -9,6 +9,7 @@
 #include "pool/health_state.h"
 #include "pool/queue.h"
 #include "pool/sets.h"
+#include "pool/upkeep.h"
 #include "steady/fault.h"
 
 /* Zeroed, cache-line aligned, with `count` parts after the head. */
@@ -154,11 +155,31 @@ static bool accompany_endpoint(struct endpoint *endpoint)
     return endpoint->companion != NULL;
 }
 
+/* An upstream that serves already need not wait for what is new. */
+static bool has_others(const struct upstream_private *own)
+{
+    const struct endpoint *endpoint;
+    TAILQ_FOREACH (endpoint, &own->endpoints, link)
+        if (endpoint->shown)
+            return true;
+    return false;
+}
+
+bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms)
+{
+    uint64_t until_ms = count_read(&endpoint->cold_until_ms);
+    if (now_ms < until_ms && count_read(&endpoint->ready_count) < count_read(&endpoint->warm_count))
+        return true;
+    __atomic_store_n(&endpoint->cold_until_ms, 0, __ATOMIC_RELAXED);
+    return false;
+}
+
 static void init_slot(struct endpoint_slot *slot, struct endpoint *endpoint)
 {
     TAILQ_INIT(&slot->idle);
     TAILQ_INIT(&slot->line);
     slot->endpoint = endpoint;
+    upkeep_init(slot);
 }
 
 struct endpoint *endpoint_create(struct upstream_private *own,
@@ -166,6 +187,7 @@ struct endpoint *endpoint_create(struct upstream_private *own,
                                  const struct named_address *named)
 {
     struct pools *pools = own->pools;
+    uint64_t turn = bound_used(&pools->endpoints);
     if (!bound_take(&pools->endpoints, 1))
         return NULL;
     struct endpoint *endpoint =
@@ -174,6 +196,7 @@ struct endpoint *endpoint_create(struct upstream_private *own,
         endpoint->upstream = &own->upstream;
         endpoint->pools = pools;
         endpoint->address = named->address;
+        endpoint->turn = turn;
     }
     if (endpoint == NULL || !name_endpoint(endpoint, settings, named->hostname) ||
         !health_attach(endpoint) || !accompany_endpoint(endpoint)) {
@@ -185,6 +208,8 @@ struct endpoint *endpoint_create(struct upstream_private *own,
     for (unsigned i = 0; i < pools->worker_count; i++)
         init_slot(&endpoint->slots[i], endpoint);
     bound_init(&endpoint->connections, "endpoint_connections", endpoint->label, 0);
+    if (has_others(own))
+        endpoint->cold_until_ms = loop_clock_ms(&(struct loop_clock){0}) + POOL_COLD_MS;
     TAILQ_INSERT_TAIL(&own->endpoints, endpoint, link);
     return endpoint;
 }

@@ -12,15 +12,17 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "pool/idle_limit.h"
 #include "pool/latency.h"
 #include "pool/lease.h"
+#include "pool/loss.h"
 #include "pool/maglev.h"
 #include "pool/upstream.h"
 #include "steady/address.h"
 #include "steady/bound.h"
 
 #define CACHE_LINE_BYTES 64
-#define LEASE_CLOSE_REASONS 8
+#define LEASE_CLOSE_REASONS 10
 
 TAILQ_HEAD(connection_list, connection);
 TAILQ_HEAD(lease_request_list, lease_request);
@@ -30,7 +32,23 @@ struct slot_stats {
     uint64_t dials, dial_failures;
     uint64_t reused, fresh; /* leases given of each kind */
     uint64_t handed_over;   /* to siblings */
+    uint64_t losses;        /* events that put all idle connections in doubt */
     uint64_t closed[LEASE_CLOSE_REASONS];
+};
+
+/* What pool/upkeep keeps of a slot. */
+struct upkeep {
+    uint64_t
+        fill_upto_count;   /* dial for the warm level while the slot has fewer; 0: no need seen */
+    uint64_t target_count; /* what was needed before a loss; 0: there again */
+    uint64_t target_until_ms;
+    uint64_t lifetime_ms, idle_configured_ms; /* of the adopted view */
+    double jitter_share;
+    struct connection_list overdue; /* idle or lent: to be replaced, oldest first */
+    struct wheel_timer timer;       /* the next try */
+    struct idle_limit idle_limit;
+    struct loss_watch loss;
+    struct loss_need need;
 };
 
 /* A worker's part of an endpoint. */
@@ -42,7 +60,10 @@ struct endpoint_slot {
     uint32_t fresh_only_count; /* of those in line */
     uint64_t joined_count;     /* requests that ever stood in line */
     bool kept; /* connections may stay: in the adopted view, and the process does not drain */
-    uint64_t idle_ms, max_requests_count, connect_ms, unacked_ms; /* of the adopted view */
+    uint64_t idle_ms;                                    /* configured or learned */
+    uint64_t max_requests_count, connect_ms, unacked_ms; /* of the adopted view */
+    uint64_t open_count;                                 /* connections that have a place */
+    struct upkeep upkeep;
     struct slot_stats stats;
     uint64_t
         uses; /* connections, requests in line, being scheduled: what keeps the endpoint in memory */
@@ -67,6 +88,7 @@ struct endpoint {
     struct address address;
     bool late;           /* came to an upstream that others served already: may be warmed first */
     bool shown;          /* in the newest live set: its bound is registered */
+    uint64_t turn;       /* shifts the workers' shares of its warm level */
     uint32_t sets_count; /* sets in memory that have it */
     uint32_t live_count; /* of those, not retired; read by any */
     TAILQ_ENTRY(endpoint) link;
@@ -78,6 +100,13 @@ struct endpoint {
     uint32_t eject_after_count; /* 0: never; by control */
     uint32_t failures_count;    /* attempts that failed in a row */
     bool failures_told;         /* control has yet to hear of them: keeps the endpoint in memory */
+    /* Shared by the upkeep of all workers; atomics. */
+    uint64_t ready_count;   /* connections that carry or could carry a request */
+    uint64_t warm_count;    /* level to keep, by whoever adopts */
+    uint64_t cold_until_ms; /* until it is warm, or then, others go first; 0: it is warm */
+    uint64_t redial_not_before_ms, redial_failures_count; /* in a row */
+    uint64_t lost_ms;                                     /* when a worker last saw a loss */
+    uint64_t learned_idle_ms;                             /* 0: nothing learned */
     struct bound connections __attribute__((
         aligned(CACHE_LINE_BYTES))); /* limit: pool.max; a place is taken before a dial */
     struct endpoint_slot slots[];
@@ -114,6 +143,9 @@ static inline uint64_t slot_spare_count(const struct endpoint_slot *slot)
     uint32_t asked_count = __atomic_load_n(&slot->asked_count, __ATOMIC_RELAXED);
     return idle_count > asked_count ? idle_count - asked_count : 0;
 }
+
+/* A new endpoint of an upstream that has others: they go first until it is warm, or its time is over. */
+bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms);
 
 /* A worker has an idle connection that no sibling has asked for. */
 bool pool_endpoint_spares(const struct endpoint *endpoint);

@@ -34,6 +34,9 @@ static void add_gauges(struct endpoint_figures *sum, const struct endpoint_figur
 #undef X
     if (more->latency_us > sum->latency_us)
         sum->latency_us = more->latency_us;
+    if (more->learned_idle_ms != 0 &&
+        (sum->learned_idle_ms == 0 || more->learned_idle_ms < sum->learned_idle_ms))
+        sum->learned_idle_ms = more->learned_idle_ms;
 }
 
 /* NULL: none, and no room or memory for one. */

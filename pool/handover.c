@@ -46,6 +46,8 @@ static void on_answer(struct message *message, void *receiver)
     (void)receiver;
     if (!connection->late)
         no_longer_coming(connection);
+    slot->open_count += connection->has_place;
+    connection->ready = connection->has_place;
     if (fd >= 0 && !connection_watch(connection, fd)) {
         struct stream stream;
         stream_init(&stream, fd);
@@ -73,6 +75,7 @@ static void on_ask(struct message *message, void *receiver)
     if (given != NULL && slot->line_count == slot->fresh_only_count) {
         asking->lease.exchanges_count = given->lease.exchanges_count;
         asking->has_place = true;
+        asking->retire_ms = given->retire_ms;
         asking->handed_fd = connection_hand_over(given);
         asking->lease.reused = true;
     }
@@ -97,6 +100,12 @@ bool handover_ask(struct endpoint_slot *slot, bool for_fresh)
     __atomic_fetch_add(&slot->endpoint->slots[sibling].asked_count, 1, __ATOMIC_RELAXED);
     mailbox_post(pools_worker(worker->pools, sibling)->env.mailbox, &connection->message, on_ask);
     return true;
+}
+
+void handover_ask_besides(struct endpoint_slot *slot)
+{
+    bool asked = handover_ask(slot, false);
+    (void)asked;
 }
 
 void handover_late(struct connection *connection)

@@ -5,6 +5,7 @@
 #include "pool/descriptor.h"
 #include "pool/line.h"
 #include "pool/queue.h"
+#include "pool/upkeep.h"
 #include "steady/check.h"
 
 const char *lease_close_reason_name(enum lease_close_reason reason)
@@ -18,11 +19,13 @@ const char *lease_close_reason_name(enum lease_close_reason reason)
     case LEASE_CLOSED_REQUESTS: return "requests";
     case LEASE_CLOSED_RETIRED: return "retired";
     case LEASE_CLOSED_SURPLUS: return "surplus";
+    case LEASE_CLOSED_LIFETIME: return "lifetime";
+    case LEASE_CLOSED_LOST: return "lost";
     }
     return "unknown";
 }
 
-_Static_assert(LEASE_CLOSED_SURPLUS + 1 == LEASE_CLOSE_REASONS, "each reason has its count");
+_Static_assert(LEASE_CLOSED_LOST + 1 == LEASE_CLOSE_REASONS, "each reason has its count");
 
 const char *lease_result_name(enum lease_result result)
 {
@@ -72,6 +75,8 @@ static void end_lease(struct connection *connection, enum lease_close_reason rea
     struct endpoint *endpoint = connection->slot->endpoint;
     count_add(&connection->slot->stats.closed[reason], 1);
     __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
+    if (reason == LEASE_CLOSED_BROKEN)
+        upkeep_on_death(connection, true);
     connection_drop(connection, reason == LEASE_CLOSED_ABANDONED || reason == LEASE_CLOSED_BROKEN);
 }
 
@@ -80,8 +85,8 @@ void lease_return(struct pool_worker *worker, struct lease **lease)
     struct connection *connection = take_back(worker, lease);
     struct endpoint_slot *slot = connection->slot;
     struct endpoint *endpoint = slot->endpoint;
-    if (++connection->lease.exchanges_count >= slot->max_requests_count)
-        end_lease(connection, slot->kept ? LEASE_CLOSED_REQUESTS : LEASE_CLOSED_RETIRED);
+    if (++connection->lease.exchanges_count >= connection->exchanges_limit)
+        end_lease(connection, slot->kept ? connection->end_reason : LEASE_CLOSED_RETIRED);
     else if (!slot->kept)
         end_lease(connection, LEASE_CLOSED_RETIRED);
     else if (bound_used(&endpoint->connections) > bound_limit(&endpoint->connections))

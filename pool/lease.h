@@ -58,6 +58,8 @@ enum lease_close_reason {
     LEASE_CLOSED_REQUESTS,  /* max_requests */
     LEASE_CLOSED_RETIRED,   /* its endpoint has gone from the settings, or the process drains */
     LEASE_CLOSED_SURPLUS,   /* nobody may keep it */
+    LEASE_CLOSED_LIFETIME,  /* pool.lifetime */
+    LEASE_CLOSED_LOST,      /* so many others of its endpoint died that it is in doubt */
 };
 const char *lease_close_reason_name(enum lease_close_reason reason);
 
@@ -168,6 +170,11 @@ void queue_cancel(struct pool_worker *worker, struct queue_slot *slot);
 /* The exchange is over: gives its place back and calls the next, on whichever worker it waits. With its last
    exchange an upstream that has gone from the settings may vanish, name and all: this comes last. */
 void upstream_leave(struct pool_worker *worker, struct upstream *upstream);
+
+/* An exchange of the worker at this upstream met a kept connection that was dead: whether it may go out once more
+   without being a retry (a few of each hundred requests may). Counts it if so. */
+__attribute__((warn_unused_result)) bool upstream_may_redial(struct pool_worker *worker,
+                                                             struct upstream *upstream);
 
 /* To be called by whoever on this worker's thread has given units of the fds bound back: who waits for a descriptor
    is called. */

@@ -5,6 +5,7 @@
 #include "pool/dial.h"
 #include "pool/handover.h"
 #include "pool/queue.h"
+#include "pool/upkeep.h"
 #include "steady/check.h"
 
 enum bring_result { BRING_STARTED, BRING_LATER, BRING_FULL, BRING_NO_FD };
@@ -96,7 +97,7 @@ static enum bring_result bring_one(struct endpoint_slot *slot, bool rather_dial)
         return BRING_LATER;
     if (!take_place(slot, fresh))
         return (fresh || rather_dial) && handover_ask(slot, fresh) ? BRING_STARTED : BRING_FULL;
-    if (dial_start(slot))
+    if (dial_start(slot, true))
         return BRING_STARTED;
     /* Not offered to those who wait: they would want the descriptor that there is not. */
     bound_give(&slot->endpoint->connections, 1);
@@ -114,8 +115,13 @@ enum lease_result line_join(struct endpoint_slot *slot, struct lease_request *re
         return LEASE_READY;
     }
     enqueue(slot, request);
-    if (!misses_any(slot))
+    if (!misses_any(slot)) {
+        /* Dials that nobody waited for are coming. A sibling that has one at rest is faster. */
+        uint64_t asks_count = slot->coming_count - slot->dialling_count;
+        if (!request->fresh_only && slot->line_count > asks_count)
+            handover_ask_besides(slot);
         return LEASE_PENDING;
+    }
     switch (bring_one(slot, false)) {
     case BRING_STARTED: return LEASE_PENDING;
     case BRING_LATER: pool_worker_starve_slot(slot->worker, slot); return LEASE_PENDING;
@@ -161,6 +167,7 @@ void line_serve(struct endpoint_slot *slot)
 void line_offer(struct endpoint_slot *slot, struct connection *connection)
 {
     struct lease_request *request = first_servable(slot, connection->lease.reused);
+    upkeep_on_ready(connection);
     if (request != NULL) {
         serve(slot, request, connection);
         return;

@@ -12,17 +12,22 @@ libpool_a_SOURCES = \
 	%D%/handover.c %D%/handover.h \
 	%D%/health.c %D%/health.h %D%/health_state.h \
 	%D%/hosts.c %D%/hosts.h \
+	%D%/idle_limit.c %D%/idle_limit.h \
 	%D%/latency.h \
 	%D%/lease.c %D%/lease.h \
 	%D%/line.c %D%/line.h \
+	%D%/loss.c %D%/loss.h \
 	%D%/maglev.c %D%/maglev.h \
 	%D%/name_state.c %D%/name_state.h \
 	%D%/names.c %D%/names.h \
 	%D%/pools.h \
 	%D%/probe.c %D%/probe.h \
 	%D%/queue.c %D%/queue.h \
+	%D%/redial_cap.c %D%/redial_cap.h \
 	%D%/resolver.c %D%/resolver.h \
 	%D%/sets.c %D%/sets.h \
 	%D%/standing.c %D%/standing.h \
+	%D%/upkeep.c %D%/upkeep.h \
 	%D%/upstream.c %D%/upstream.h \
+	%D%/warmth.c %D%/warmth.h \
 	%D%/worker.c

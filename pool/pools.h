@@ -27,6 +27,8 @@
 #define POOL_ENDPOINTS 16384
 #define POOL_UPSTREAMS 4096
 #define POOL_RECHECK_MS 100
+/* A new endpoint is spared traffic for so long at most while it gets warm. */
+#define POOL_COLD_MS 3000
 
 struct seat;
 

@@ -38,11 +38,31 @@ void seat_leave(struct seat *seat)
         __atomic_store_n(&seat->upstream->views[seat->worker->env.index], NULL, __ATOMIC_RELEASE);
 }
 
+static uint64_t leases_count(const struct seat *seat)
+{
+    const struct upstream_view *view = view_of(seat);
+    uint64_t count = 0;
+    for (size_t i = 0; i < view->endpoint_count; i++) {
+        const struct endpoint_slot *slot = &view->endpoints[i]->slots[seat->worker->env.index];
+        count += slot->stats.reused + slot->stats.fresh;
+    }
+    return count;
+}
+
+bool upstream_may_redial(struct pool_worker *worker, struct upstream *upstream)
+{
+    struct seat *seat = seat_of(upstream, worker);
+    return redial_cap_take(&seat->redials, leases_count(seat), loop_clock_ms(worker->env.clock));
+}
+
 void seat_keep(struct seat *seat, struct pool_worker *worker, struct upstream_view *view)
 {
+    bool first = seat->worker == NULL;
     seat->worker = worker;
     seat->gone = false;
     __atomic_store_n(&seat->upstream->views[worker->env.index], view, __ATOMIC_RELEASE);
+    if (first)
+        redial_cap_init(&seat->redials, leases_count(seat), loop_clock_ms(worker->env.clock));
     if (seat_waits(seat))
         pool_worker_schedule_seat(worker, seat);
 }

@@ -19,6 +19,7 @@
 #include "pool/entries.h"
 #include "pool/lease.h"
 #include "pool/pools.h"
+#include "pool/redial_cap.h"
 #include "pool/upstream.h"
 
 /* How much longer another worker's exchange must have waited than this worker's own to go first: crossing
@@ -42,6 +43,7 @@ struct seat {
     TAILQ_ENTRY(seat) schedule;
     struct message call;
     struct wheel_timer recheck;
+    struct redial_cap redials;
     struct pool_worker *worker; /* NULL until it adopts a view */
     struct upstream *upstream;
 } __attribute__((aligned(CACHE_LINE_BYTES)));

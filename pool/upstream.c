@@ -136,6 +136,9 @@ static void add_slot(struct endpoint_figures *figures, const struct endpoint_slo
     figures->reused += count_read(&slot->stats.reused);
     figures->fresh += count_read(&slot->stats.fresh);
     figures->handed_over += count_read(&slot->stats.handed_over);
+    figures->losses += count_read(&slot->stats.losses);
+    figures->target += count_read(&slot->upkeep.target_count);
+    _Static_assert(sizeof(figures->closed) == sizeof(slot->stats.closed), "a figure a reason");
     for (size_t i = 0; i < LEASE_CLOSE_REASONS; i++)
         figures->closed[i] += count_read(&slot->stats.closed[i]);
 }
@@ -148,6 +151,10 @@ struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
         .address = endpoint->address_text,
         .open = bound_used(&endpoint->connections),
         .in_flight = __atomic_load_n(&endpoint->in_flight, __ATOMIC_RELAXED),
+        .warm = count_read(&endpoint->warm_count),
+        .ready = count_read(&endpoint->ready_count),
+        .learned_idle_ms = count_read(&endpoint->learned_idle_ms),
+        .cold = count_read(&endpoint->cold_until_ms) != 0,
     };
     health_fill(endpoint, &figures);
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
@@ -179,6 +186,21 @@ void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *o
                 each(&figures, owner);
         }
     }
+}
+
+struct upstream_warmth upstream_warmth(const struct upstream *upstream)
+{
+    struct upstream_warmth warmth = {0, 0};
+    const struct endpoint *endpoint;
+    TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
+        uint64_t wanted_count = count_read(&endpoint->warm_count);
+        uint64_t ready_count = count_read(&endpoint->ready_count);
+        if (!endpoint->shown)
+            continue;
+        warmth.wanted_count += wanted_count;
+        warmth.ready_count += ready_count < wanted_count ? ready_count : wanted_count;
+    }
+    return warmth;
 }
 
 void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owner)

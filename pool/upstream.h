@@ -131,6 +131,10 @@ void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks
     X(idle)                \
     X(in_flight)           \
     X(dialling)            \
+    X(warm)                \
+    X(ready)               \
+    X(target)              \
+    X(cold)                \
     X(healthy)
 #define ENDPOINT_COUNTERS(X) \
     X(dials)                 \
@@ -138,6 +142,7 @@ void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks
     X(reused)                \
     X(fresh)                 \
     X(handed_over)           \
+    X(losses)                \
     X(probes_good)           \
     X(probes_failed)         \
     X(probes_put_off)        \
@@ -151,8 +156,10 @@ struct endpoint_figures {
     ENDPOINT_GAUGES(X)
     ENDPOINT_COUNTERS(X)
 #undef X
-    uint64_t closed[8];  /* by enum lease_close_reason */
+    uint64_t closed[10]; /* by enum lease_close_reason */
     uint64_t latency_us; /* estimate; 0: unknown */
+    uint64_t
+        learned_idle_ms; /* of pool/upkeep: what the other side lets rest, less a margin; 0: unknown */
     /* of pool/health */
     const char *standing; /* "up", "down", "ejected", "drained" */
     const char *why;      /* "": it has always been up */
@@ -171,6 +178,11 @@ void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *o
    gone, so that counters do not fall. `address` and what is words belong to one of them; latency_us is the highest. The
    array is the caller's to free; 0: none, or no memory. */
 size_t pools_entries(struct pools *pools, struct endpoint_figures **ret_entries);
+/* An upstream's warm level over its endpoints, and how much of it is ready. */
+struct upstream_warmth {
+    uint64_t wanted_count, ready_count;
+};
+struct upstream_warmth upstream_warmth(const struct upstream *upstream);
 typedef void upstream_each_fn(const struct upstream *upstream, void *owner);
 void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owner);
 

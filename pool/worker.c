@@ -6,6 +6,7 @@
 #include "pool/line.h"
 #include "pool/pools.h"
 #include "pool/queue.h"
+#include "pool/upkeep.h"
 #include "steady/check.h"
 #include "steady/fault.h"
 
@@ -21,6 +22,7 @@ static void on_schedule(evutil_socket_t fd, short what, void *arg)
         TAILQ_REMOVE(&worker->scheduled_slots, slot, schedule);
         slot->scheduled = false;
         line_serve(slot);
+        upkeep_run(slot);
         slot_leave(slot);
     }
     while ((seat = TAILQ_FIRST(&worker->scheduled_seats)) != NULL) {
@@ -120,11 +122,11 @@ static void adopt_settings(struct endpoint_slot *slot, const struct upstream_set
     struct pool_worker *worker = slot->worker;
     slot->stamp = worker->stamp;
     slot->kept = !worker->draining;
-    slot->idle_ms = settings->pool.idle_ms;
     slot->max_requests_count = settings->pool.max_requests_count;
     slot->connect_ms = settings->timeouts.connect_ms;
     slot->unacked_ms = settings->timeouts.idle_ms;
     bound_set_limit(&slot->endpoint->connections, settings->pool.max_count);
+    upkeep_adopt(slot, settings);
 }
 
 /* Lower limits hold for what rests already. */
@@ -140,12 +142,22 @@ static void trim(struct endpoint_slot *slot, const struct upstream_settings *set
                   connection->idle_since_ms + slot->idle_ms);
 }
 
+/* Connections that are open already follow the adopted limits; those that are to end when they come back still do. */
+static void limit_exchanges(struct pool_worker *worker)
+{
+    struct connection *connection;
+    TAILQ_FOREACH (connection, &worker->connections, link)
+        if (connection->exchanges_limit > 0)
+            connection->exchanges_limit = slot_exchanges_limit(connection->slot);
+}
+
 static void retire_unseen(struct endpoint_slot *slot, const struct upstream_settings *settings)
 {
     (void)settings;
     if (slot->stamp == slot->worker->stamp)
         return;
     slot->kept = false;
+    upkeep_stop(slot);
     close_all_idle(slot);
 }
 
@@ -171,6 +183,7 @@ void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *se
     each_slot(worker, set, adopt_settings);
     each_slot(worker, previous, retire_unseen);
     each_slot(worker, set, trim);
+    limit_exchanges(worker);
     for (size_t i = 0; previous != NULL && i < previous->count; i++) {
         struct upstream *upstream = previous->views[i].upstream;
         if (upstream->views[worker->env.index] == &previous->views[i])
@@ -183,6 +196,7 @@ static void drain_slot(struct endpoint_slot *slot, const struct upstream_setting
 {
     (void)settings;
     slot->kept = false;
+    upkeep_stop(slot);
     close_all_idle(slot);
 }
 
@@ -234,6 +248,7 @@ void pool_worker_free(struct pool_worker **worker_pointer)
         return;
     *worker_pointer = NULL;
     CHECK(worker->request_count == 0);
+    pool_worker_drain(worker);
     end_connections(worker);
     unschedule(worker);
     event_del(&worker->schedule);

@@ -303,10 +303,19 @@ static bool exchange_may_redial(const struct exchange *exchange)
     return at_hand && (!attempt->touched || http_method_idempotent(exchange->request.method));
 }
 
+static bool exchange_redial_left(struct exchange *exchange)
+{
+    if (upstream_may_redial(exchange->worker->pool, exchange->upstream)) {
+        return true;
+    }
+    stat_add(&exchange->worker->stats.redials_refused, 1);
+    return false;
+}
+
 void exchange_on_dead_connection(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
-    if (!exchange_may_redial(exchange)) {
+    if (!exchange_may_redial(exchange) || !exchange_redial_left(exchange)) {
         exchange_fail(exchange, REASON_UPSTREAM_RESET, NULL);
         return;
     }

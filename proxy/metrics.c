@@ -238,6 +238,19 @@ static const struct endpoint_row endpoint_rows[] = {
      0},
     {"endpoint_handed_over_total", "counter", "Idle connections passed between workers", NULL,
      AT(handed_over), 0},
+    {"endpoint_warm_connections", "gauge", "Connections to keep ready (pool.warm_min)", NULL,
+     AT(warm), 0},
+    {"endpoint_ready_connections", "gauge", "Connections that carry or could carry a request", NULL,
+     AT(ready), 0},
+    {"endpoint_target_connections", "gauge",
+     "Connections to be dialled again after a loss; 0: none is missing", NULL, AT(target), 0},
+    {"endpoint_losses_total", "counter",
+     "Times so many idle connections died that the others were replaced too", NULL, AT(losses), 0},
+    {"endpoint_learned_idle_seconds", "gauge",
+     "What its connections may rest, learned from when it closes them; 0: pool.idle", NULL,
+     AT(learned_idle_ms), 1e3},
+    {"endpoint_cold", "gauge", "1 while a new endpoint is dialled and others go first", NULL,
+     AT(cold), 0},
 };
 #undef AT
 

@@ -32,6 +32,9 @@ static void gather(struct control *control, struct readiness_figures *ret_figure
         figures.required_count++;
         figures.resolved_count += set->views[i].endpoint_count > 0;
         figures.usable_count += health.healthy_count > 0;
+        const struct upstream_warmth warmth = upstream_warmth(set->views[i].upstream);
+        figures.warm_level_count += warmth.wanted_count;
+        figures.connections_count += warmth.ready_count;
     }
     *ret_figures = figures;
 }

@@ -26,6 +26,8 @@
     X(exchanges_finished, "exchanges_finished_total", "Exchanges ended")                          \
     X(attempts, "attempts_total", "Attempts at an endpoint")                                      \
     X(redials, "redials_total", "Attempts repeated because a reused connection was found dead")   \
+    X(redials_refused, "redials_refused_total",                                                   \
+      "Attempts not repeated though a reused connection was found dead: too many were")           \
     X(queued, "queued_total", "Exchanges that waited in an upstream's queue")                     \
     X(tunnels, "tunnels_total", "Connections upgraded to a tunnel")                               \
     X(client_bytes_in, "client_received_bytes_total", "Bytes received from clients")              \

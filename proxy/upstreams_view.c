@@ -37,6 +37,12 @@ static void write_connections(struct json *json, const struct endpoint_figures *
     json_uint(json, "idle", figures->idle);
     json_uint(json, "lent_or_awaited", figures->in_flight);
     json_uint(json, "dialling", figures->dialling);
+    json_uint(json, "warm_level", figures->warm);
+    json_uint(json, "ready", figures->ready);
+    json_uint(json, "target", figures->target);
+    json_uint(json, "losses", figures->losses);
+    json_number(json, "learned_idle_s", (double)figures->learned_idle_ms / 1000);
+    json_bool(json, "cold", figures->cold != 0);
     json_open(json, "closed", '{');
     for (size_t i = 0; i < sizeof figures->closed / sizeof figures->closed[0]; i++) {
         if (figures->closed[i] > 0) {

@@ -61,6 +61,20 @@ bool bound_take(struct bound *bound, uint64_t n)
     return n == 0 || bound_take_some(bound, n, n) == n;
 }
 
+bool bound_take_below(struct bound *bound, uint64_t level)
+{
+    uint64_t used = bound_used(bound);
+    uint64_t limit = bound_limit(bound);
+    level = level < limit ? level : limit;
+    do {
+        if (used >= level)
+            return false;
+    } while (!__atomic_compare_exchange_n(&bound->used, &used, used + 1, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    raise_peak(bound, used + 1);
+    return true;
+}
+
 void bound_give(struct bound *bound, uint64_t n)
 {
     uint64_t before = __atomic_fetch_sub(&bound->used, n, __ATOMIC_RELAXED);

@@ -45,6 +45,9 @@ __attribute__((warn_unused_result)) bool bound_take(struct bound *bound, uint64_
 __attribute__((warn_unused_result)) uint64_t bound_take_some(struct bound *bound, uint64_t least,
                                                              uint64_t most);
 
+/* Takes one unit if fewer than `level` are taken, and no more than the limit; counts no refusal. */
+__attribute__((warn_unused_result)) bool bound_take_below(struct bound *bound, uint64_t level);
+
 /* Gives n units back; giving more than is taken is a fatal defect (assertion stays on in release). */
 void bound_give(struct bound *bound, uint64_t n);
 

@@ -91,7 +91,7 @@ def exact_counts(s):
 @scenario("status and resources are not JSON, or miss what an operator needs")
 def pages(s):
     origin = RawOrigin(s)
-    proxy = start_proxy(s, origin)
+    proxy = start_proxy(s, origin, {"upstreams": {"app": {"pool": {"warm_min": 0}}}})
     check_equal(proxy.get("/").status, 200, "status")
     # a client has its response a moment before it is counted
     eventually(lambda: proxy.metric("evenkeel_responses_total", **{"class": "2xx"}) == 1, "the exchange is counted", 3)

@@ -40,7 +40,7 @@ def json_lines(s):
     origin = RawOrigin(s)
     origin.on("/cut", lambda connection, _: connection.send("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx") and False)
     origin.on("/hold", lambda connection, _: connection.wait_for_end() and False)
-    proxy = start_proxy(s, origin, access(s, format="json"))
+    proxy = start_proxy(s, origin, {**access(s, format="json"), "upstreams": {"app": {"pool": {"warm_min": 0}}}})
     proxy.get("/plain?q=1", [("User-Agent", "tester/1"), ("Referer", "http://r.example/")])
     with s.case("an ordinary exchange"):
         row = json.loads(lines(s, 1)[0])

@@ -157,13 +157,16 @@ def idle_death(s):
             def held():
                 return [row for row in proxy.sockets() if row[1] == origin.address and row[2] == 1]
 
-            check(len(held()) >= 4, "the proxy holds no idle connections")
+            before = held()
+            check(len(before) >= 4, "the proxy holds no idle connections")
             for connection in idle:
                 if how == "stray bytes":
                     connection.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 else:
                     connection.reset() if how == "reset" else connection.close()
-            eventually(lambda: not held(), "the proxy has closed its side", 2)
+            # What was needed a moment ago is dialled again.
+            eventually(lambda b=before: not {row[0] for row in b} & {row[0] for row in held()},
+                       "the proxy has closed its side", 2)
             check_equal(proxy.get("/").status, 200, "status of the next request")
 
 

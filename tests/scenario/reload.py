@@ -224,7 +224,7 @@ def backlog(s):
 @scenario("a bad file changes something, or does not say what is wrong and where")
 def bad_files(s):
     origin = RawOrigin(s)
-    proxy = start_proxy(s, origin)
+    proxy = start_proxy(s, origin, {"upstreams": {"app": {"pool": {"warm_min": 0}}}})
     good = proxy.text()
     with proxy.client() as client:
         for what, text in broken_files(good):

@@ -17,7 +17,7 @@ SWITCHING = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnectio
 def conversation(s):
     modules = node_modules("ws", "8")
     server = NodeServer(s, "ws-server", os.path.join(NODE, "echo-server.js"), modules)
-    proxy = start_proxy(s, server, {"upstreams": {"app": {"pool": {"max": 1000}}}})
+    proxy = start_proxy(s, server, {"upstreams": {"app": {"pool": {"max": 1000, "warm_min": 0}}}})
     url = "ws://{}:{}".format(*proxy.address)
 
     def client(test, *arguments):

@@ -51,9 +51,14 @@ pool_tests = \
 	%D%/test_pool_handover \
 	%D%/test_pool_health \
 	%D%/test_pool_lease \
+	%D%/test_pool_idle_limit \
 	%D%/test_pool_line \
+	%D%/test_pool_loss \
 	%D%/test_pool_queue \
+	%D%/test_pool_redial_cap \
+	%D%/test_pool_upkeep \
 	%D%/test_pool_upstream \
+	%D%/test_pool_warmth \
 	%D%/test_pool_workers \
 	%D%/test_standing
 

@@ -33,6 +33,7 @@ static inline uint64_t rig_now_ms(void)
 
 /* ---- settings ---- */
 
+/* Nothing is kept warm unless the text says so: only what a test asks for dials. */
 __attribute__((format(printf, 1, 2))) static inline struct settings *rig_settings(
     const char *format, ...)
 {
@@ -53,6 +54,8 @@ __attribute__((format(printf, 1, 2))) static inline struct settings *rig_setting
         print_message("%s\n", messages.items[i].text);
     assert_int_equal(result, SETTINGS_OK);
     settings_messages_free(&messages);
+    for (size_t i = 0; i < settings->upstream_count && strstr(upstreams, "warm_min") == NULL; i++)
+        settings->upstreams[i].pool.warm_min_count = 0;
     return settings;
 }
 

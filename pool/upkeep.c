@@ -1,0 +1,377 @@
+/* What is missing is dialled, what is overdue replaced, what was lost dialled again. */
+#include "pool/upkeep.h"
+
+#include "pool/descriptor.h"
+#include "pool/dial.h"
+#include "pool/warmth.h"
+#include "steady/check.h"
+
+/* A connection that has carried a request within this time was needed. */
+#define RECENT_MS 1500
+/* How long what was needed before a loss is still believed to be needed. */
+#define TARGET_MS 30000
+/* When the process lacks what a dial needs. */
+#define SHORTAGE_MS 1000
+
+static void on_timer(struct wheel_timer *timer, uint64_t now_ms);
+
+static struct endpoint_slot *slot_of(struct upkeep *upkeep)
+{
+    return (struct endpoint_slot *)((char *)upkeep - offsetof(struct endpoint_slot, upkeep));
+}
+
+static uint64_t now_of(const struct endpoint_slot *slot)
+{
+    return loop_clock_ms(slot->worker->env.clock);
+}
+
+static uint64_t read_shared(const uint64_t *value)
+{
+    return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
+static void write_shared(uint64_t *value, uint64_t to)
+{
+    __atomic_store_n(value, to, __ATOMIC_RELAXED);
+}
+
+void upkeep_init(struct endpoint_slot *slot)
+{
+    TAILQ_INIT(&slot->upkeep.overdue);
+    wheel_timer_init(&slot->upkeep.timer, on_timer);
+}
+
+/* ---- when to look again ---- */
+
+/* An armed timer keeps the endpoint in memory. */
+static void arm(struct endpoint_slot *slot, uint64_t due_ms)
+{
+    struct wheel_timer *timer = &slot->upkeep.timer;
+    if (wheel_timer_armed(timer) && timer->due_ms <= due_ms)
+        return;
+    if (!wheel_timer_armed(timer))
+        slot_use(slot);
+    wheel_arm(slot->worker->env.wheel, timer, due_ms);
+}
+
+static void disarm(struct endpoint_slot *slot)
+{
+    if (!wheel_timer_armed(&slot->upkeep.timer))
+        return;
+    wheel_disarm(slot->worker->env.wheel, &slot->upkeep.timer);
+    slot_leave(slot);
+}
+
+static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct upkeep *upkeep = (struct upkeep *)((char *)timer - offsetof(struct upkeep, timer));
+    struct endpoint_slot *slot = slot_of(upkeep);
+    (void)now_ms;
+    pool_worker_schedule_slot(slot->worker, slot);
+    slot_leave(slot);
+}
+
+void upkeep_adopt(struct endpoint_slot *slot, const struct upstream_settings *settings)
+{
+    struct upkeep *upkeep = &slot->upkeep;
+    const struct pool_settings *pool = &settings->pool;
+    struct endpoint *endpoint = slot->endpoint;
+    uint64_t level_count =
+        pool->warm_min_count < pool->max_count ? pool->warm_min_count : pool->max_count;
+    upkeep->lifetime_ms = pool->lifetime_ms;
+    upkeep->jitter_share = pool->jitter_share;
+    upkeep->idle_configured_ms = pool->idle_ms;
+    slot->idle_ms = idle_limit_ms(&upkeep->idle_limit, pool->idle_ms, now_of(slot));
+    write_shared(&endpoint->warm_count, level_count);
+    if (!slot->kept)
+        return;
+    upkeep->fill_upto_count = warmth_share_count(level_count, slot->worker->env.index,
+                                                 endpoint->pools->worker_count, endpoint->turn);
+    if (slot->open_count < upkeep->fill_upto_count)
+        pool_worker_schedule_slot(slot->worker, slot);
+}
+
+void upkeep_stop(struct endpoint_slot *slot)
+{
+    slot->upkeep.fill_upto_count = 0;
+    write_shared(&slot->upkeep.target_count, 0);
+    disarm(slot);
+}
+
+/* ---- dialling ahead ---- */
+
+enum ahead_result {
+    AHEAD_STARTED,
+    AHEAD_ENOUGH, /* no place below the level */
+    AHEAD_LATER,  /* dials are bounded, descriptors short */
+};
+
+static enum ahead_result dial_ahead(struct endpoint_slot *slot, uint64_t level_count)
+{
+    struct pool_worker *worker = slot->worker;
+    struct bound *connections = &slot->endpoint->connections;
+    if (bound_used(connections) >= level_count)
+        return AHEAD_ENOUGH;
+    if (slot->dialling_count >= POOL_SLOT_DIALS || worker->dialling_count >= POOL_WORKER_DIALS) {
+        pool_worker_starve_slot(worker, slot);
+        return AHEAD_LATER;
+    }
+    if (!bound_take_below(connections, level_count))
+        return AHEAD_ENOUGH;
+    if (!descriptor_wanted(worker->pools) && dial_start(slot, false))
+        return AHEAD_STARTED;
+    bound_give(connections, 1);
+    arm(slot, now_of(slot) + SHORTAGE_MS);
+    return AHEAD_LATER;
+}
+
+static enum ahead_result fill_warm(struct endpoint_slot *slot)
+{
+    struct upkeep *upkeep = &slot->upkeep;
+    uint64_t level_count = read_shared(&slot->endpoint->warm_count);
+    enum ahead_result result = AHEAD_ENOUGH;
+    while (slot->open_count < upkeep->fill_upto_count) {
+        result = dial_ahead(slot, level_count);
+        if (result != AHEAD_STARTED)
+            break;
+    }
+    if (result != AHEAD_LATER)
+        upkeep->fill_upto_count = 0;
+    return result;
+}
+
+static enum ahead_result fill_target(struct endpoint_slot *slot)
+{
+    struct upkeep *upkeep = &slot->upkeep;
+    if (now_of(slot) >= upkeep->target_until_ms)
+        write_shared(&upkeep->target_count, 0);
+    while (slot->open_count < upkeep->target_count) {
+        enum ahead_result result = dial_ahead(slot, UINT64_MAX);
+        if (result != AHEAD_STARTED)
+            return result;
+    }
+    if (slot->dialling_count == 0)
+        write_shared(&upkeep->target_count, 0);
+    return AHEAD_ENOUGH;
+}
+
+/* ---- replacing ---- */
+
+/* Takes it off the ready ones if the warm level allows. */
+static bool spare(struct connection *connection)
+{
+    struct endpoint *endpoint = connection->slot->endpoint;
+    uint64_t left_count = __atomic_sub_fetch(&endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
+    if ((int64_t)left_count >= (int64_t)read_shared(&endpoint->warm_count)) {
+        connection->ready = false;
+        return true;
+    }
+    __atomic_fetch_add(&endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
+    return false;
+}
+
+static void end(struct connection *connection)
+{
+    upkeep_forget(connection);
+    if (connection->state == CONNECTION_IDLE)
+        connection_close_idle(connection, connection->end_reason);
+    else
+        connection->exchanges_limit = 0;
+}
+
+/* One at a time: retirements are spaced by the dials that replace what retires. */
+static void replace(struct endpoint_slot *slot)
+{
+    struct connection *connection;
+    while ((connection = TAILQ_FIRST(&slot->upkeep.overdue)) != NULL && spare(connection))
+        end(connection);
+    if (connection == NULL || slot->dialling_count > 0)
+        return;
+    if (dial_ahead(slot, UINT64_MAX) == AHEAD_ENOUGH)
+        end(connection); /* pool.max leaves no room for its replacement beside it */
+}
+
+void upkeep_forget(struct connection *connection)
+{
+    if (!connection->overdue)
+        return;
+    TAILQ_REMOVE(&connection->slot->upkeep.overdue, connection, overdue_link);
+    connection->overdue = false;
+}
+
+void upkeep_overdue(struct connection *connection, enum lease_close_reason reason)
+{
+    struct endpoint_slot *slot = connection->slot;
+    if (connection->overdue || connection->exchanges_limit == 0)
+        return;
+    connection->overdue = true;
+    connection->end_reason = reason;
+    TAILQ_INSERT_TAIL(&slot->upkeep.overdue, connection, overdue_link);
+    pool_worker_schedule_slot(slot->worker, slot);
+}
+
+void upkeep_idle_over(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    uint64_t limit_ms =
+        idle_limit_ms(&slot->upkeep.idle_limit, slot->upkeep.idle_configured_ms, now_of(slot));
+    slot->idle_ms = limit_ms;
+    if (spare(connection))
+        connection_close_idle(connection, LEASE_CLOSED_IDLE);
+    else
+        upkeep_overdue(connection, LEASE_CLOSED_IDLE);
+}
+
+void upkeep_run(struct endpoint_slot *slot)
+{
+    const struct upkeep *upkeep = &slot->upkeep;
+    if (!slot->kept)
+        return;
+    uint64_t not_before_ms = read_shared(&slot->endpoint->redial_not_before_ms);
+    if (now_of(slot) < not_before_ms) {
+        if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 ||
+            !TAILQ_EMPTY(&upkeep->overdue))
+            arm(slot, not_before_ms);
+        return;
+    }
+    if (fill_warm(slot) == AHEAD_LATER || fill_target(slot) == AHEAD_LATER)
+        return;
+    replace(slot);
+}
+
+/* ---- what happens ---- */
+
+void upkeep_on_ready(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    struct endpoint *endpoint = slot->endpoint;
+    struct upkeep *upkeep = &slot->upkeep;
+    struct pool_worker *worker = slot->worker;
+    if (!connection->ready) {
+        connection->ready = true;
+        __atomic_fetch_add(&endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
+        write_shared(&endpoint->redial_failures_count, 0);
+        write_shared(&endpoint->redial_not_before_ms, 0);
+        connection->retire_ms =
+            now_of(slot) +
+            warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, worker->env.rng);
+    }
+    connection->exchanges_limit = slot_exchanges_limit(slot);
+    wheel_arm(worker->env.wheel, &connection->retire, connection->retire_ms);
+    if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 || !TAILQ_EMPTY(&upkeep->overdue))
+        pool_worker_schedule_slot(worker, slot);
+}
+
+void upkeep_on_gone(struct endpoint_slot *slot)
+{
+    if (!slot->kept ||
+        bound_used(&slot->endpoint->connections) >= read_shared(&slot->endpoint->warm_count))
+        return;
+    slot->upkeep.fill_upto_count = UINT64_MAX;
+    pool_worker_schedule_slot(slot->worker, slot);
+}
+
+/* What rests is older than what was lost. */
+static void lose(struct endpoint_slot *slot, const struct connection *dying)
+{
+    struct connection *connection, *next;
+    count_add(&slot->stats.losses, 1);
+    write_shared(&slot->endpoint->lost_ms, now_of(slot));
+    for (connection = TAILQ_FIRST(&slot->idle); connection != NULL; connection = next) {
+        next = TAILQ_NEXT(connection, idle_link);
+        if (connection != dying)
+            connection_close_idle(connection, LEASE_CLOSED_LOST);
+    }
+}
+
+/* Dials that began together fail together: one step for all of them. */
+static void step_back(struct endpoint *endpoint, struct rng *rng, uint64_t now_ms)
+{
+    uint64_t not_before_ms = read_shared(&endpoint->redial_not_before_ms);
+    if (now_ms < not_before_ms)
+        return;
+    uint64_t failures_count =
+        __atomic_add_fetch(&endpoint->redial_failures_count, 1, __ATOMIC_RELAXED);
+    write_shared(&endpoint->redial_not_before_ms, now_ms + warmth_backoff_ms(failures_count, rng));
+}
+
+void upkeep_on_dial_failed(struct endpoint_slot *slot, enum dial_result result)
+{
+    uint64_t now_ms = now_of(slot);
+    if (!slot->kept)
+        return;
+    step_back(slot->endpoint, slot->worker->env.rng, now_ms);
+    if (result != DIAL_TIMEOUT &&
+        loss_on_dial_failure(&slot->upkeep.loss, slot->idle_count, now_ms))
+        lose(slot, NULL);
+    if (slot->upkeep.target_count > 0 || !TAILQ_EMPTY(&slot->upkeep.overdue))
+        pool_worker_schedule_slot(slot->worker, slot);
+}
+
+/* How many connections of the slot were needed lately, the dying one included. */
+static uint64_t needed_count(const struct endpoint_slot *slot, uint64_t now_ms)
+{
+    const struct connection *connection;
+    uint64_t count = slot->open_count - slot->idle_count - slot->dialling_count;
+    TAILQ_FOREACH (connection, &slot->idle, idle_link) {
+        if (connection->idle_since_ms + RECENT_MS < now_ms)
+            break;
+        count++;
+    }
+    return count;
+}
+
+static void note_need(struct endpoint_slot *slot, uint64_t now_ms)
+{
+    uint64_t count = loss_need_count(&slot->upkeep.need, needed_count(slot, now_ms), now_ms);
+    if (count == 0)
+        return;
+    if (count > slot->upkeep.target_count)
+        write_shared(&slot->upkeep.target_count, count);
+    slot->upkeep.target_until_ms = now_ms + TARGET_MS;
+    pool_worker_schedule_slot(slot->worker, slot);
+}
+
+/* Learned here, or by a sibling whose word is taken once there is a sign here too. */
+static void learn(struct endpoint_slot *slot, uint64_t rested_ms, uint64_t now_ms)
+{
+    struct idle_limit *limit = &slot->upkeep.idle_limit;
+    uint64_t *shared = &slot->endpoint->learned_idle_ms;
+    struct connection *connection;
+    bool learned = idle_limit_sign(limit, rested_ms, now_ms);
+    if (learned) {
+        write_shared(shared, limit->learned_ms);
+    } else if (limit->learned_ms == 0 && read_shared(shared) != 0 &&
+               read_shared(shared) < rested_ms) {
+        limit->learned_ms = read_shared(shared);
+        limit->learned_at_ms = now_ms;
+    } else {
+        return;
+    }
+    slot->idle_ms = idle_limit_ms(limit, slot->upkeep.idle_configured_ms, now_ms);
+    TAILQ_FOREACH (connection, &slot->idle, idle_link)
+        wheel_arm(slot->worker->env.wheel, &connection->timer,
+                  connection->idle_since_ms + slot->idle_ms);
+}
+
+void upkeep_on_death(struct connection *connection, bool reset)
+{
+    struct endpoint_slot *slot = connection->slot;
+    uint64_t now_ms = now_of(slot);
+    bool lent = connection->state == CONNECTION_LENT;
+    uint64_t rested_ms = lent ? 0 : now_ms - connection->idle_since_ms;
+    if (!slot->kept)
+        return;
+    if (rested_ms <= RECENT_MS)
+        note_need(slot, now_ms);
+    if (lent)
+        return;
+    if (!reset)
+        learn(slot, rested_ms, now_ms);
+    uint64_t lost_ms = read_shared(&slot->endpoint->lost_ms);
+    bool elsewhere = reset && lost_ms != 0 && now_ms < lost_ms + LOSS_WINDOW_MS &&
+                     slot->upkeep.loss.since_ms == 0;
+    if (loss_on_death(&slot->upkeep.loss, reset, rested_ms, slot->idle_count - 1, now_ms) ||
+        elsewhere)
+        lose(slot, connection);
+}
