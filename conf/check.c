@@ -136,10 +136,9 @@ static void check_listeners(struct loading *loading)
                             settings->listeners[j].name);
             }
         }
-        /* to serve plain text where TLS was asked for would be worse than not to start */
-        if (listener->tls.enabled) {
+        if (listener->tls.enabled && listener->tls.certificate_count == 0) {
             loading_say(loading, SETTINGS_ERROR, path,
-                        "tls is not active in this version: refusing to serve it in the clear");
+                        "tls: expected at least one of certificates = ( { cert; key; } )");
         }
         if (listener->proxy_protocol) {
             loading_say(loading, SETTINGS_ERROR, path,

@@ -16,6 +16,7 @@ static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL}
 static const char *const access_formats[] = {"json", "combined", NULL};
 static const char *const forwarded_styles[] = {"x_forwarded", "forwarded", "both", "none", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
+static const char *const client_auths[] = {"required", "optional", NULL};
 static const char *const health_types[] = {"http", "tcp", "tls", NULL};
 static const char *const then_words[] = {"ready_cold", "not_ready", NULL};
 static const char *const retry_words[] = {"connect_failure", "reset", "502", "503", "504",
@@ -53,6 +54,9 @@ static const struct schema_row top_rows[] = {
 
     {"limits.clients", &type_count, "20000", AT(limits.clients_count), .min = 1, .max = 1000000,
      .help = "client connections; one more is answered 503 and closed"},
+    {"limits.handshakes", &type_count, "2000", AT(limits.handshakes_count), .min = 1,
+     .max = 1000000,
+     .help = "TLS handshakes with clients under way; one more connection is closed"},
     {"limits.memory", &type_size_or_auto, "auto", AT(limits.memory_bytes), .min = 16 * MIB,
      .max = 1024 * GIB, .fixed = true,
      .help =
@@ -142,14 +146,20 @@ static const struct schema_row listener_rows[] = {
      .help = "without a byte of an awaited request body (408)"},
     {"timeouts.send", &type_duration, "30s", AT(timeouts.send_ms), .min = MS, .max = DAY,
      .help = "without the client taking a byte of what waits for it"},
-    {"tls.certificates", &type_certificate_list, NULL, AT(tls.certificates), .later = true,
-     .help = "certificate chains and keys (PEM), chosen by server name"},
+    {"timeouts.handshake", &type_duration, "10s", AT(timeouts.handshake_ms), .min = MS, .max = DAY,
+     .help = "of TLS, from the accept to its end"},
+    {"tls.certificates", &type_certificate_list, NULL, AT(tls.certificates),
+     .help =
+         "certificate chains and keys (PEM), chosen by server name: exact, wildcard, else the first; with the same names, one for each kind of key"},
     {"tls.min_version", &type_word, "1.2", AT(tls.min_version), .words = tls_versions,
-     .later = true, .help = "oldest protocol version that is accepted"},
-    {"tls.client_ca", &type_text, "", AT(tls.client_ca), .later = true,
+     .help = "oldest protocol version that is accepted"},
+    {"tls.client_ca", &type_text, "", AT(tls.client_ca),
      .help = "CA that client certificates must come from; \"\": none is asked for"},
-    {"tls.tickets", &type_bool, "true", AT(tls.tickets), .later = true,
-     .help = "stateless session tickets"},
+    {"tls.client_auth", &type_word, "required", AT(tls.client_auth), .words = client_auths,
+     .help =
+         "with client_ca: whether clients without a certificate are refused; upstreams are told of one in X-Forwarded-Client-Cert"},
+    {"tls.tickets", &type_bool, "true", AT(tls.tickets),
+     .help = "let clients resume sessions by tickets, whose keys change every 8 hours"},
     {0},
 };
 #undef AT

@@ -29,6 +29,7 @@ enum health_type { HEALTH_HTTP, HEALTH_TCP, HEALTH_TLS };
 enum key_source { KEY_HOST, KEY_HEADER, KEY_CLIENT };
 enum readiness_then { READINESS_READY_COLD, READINESS_NOT_READY };
 enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
+enum client_auth { CLIENT_AUTH_REQUIRED, CLIENT_AUTH_OPTIONAL };
 
 /* Bits of retry.on. */
 enum retry_condition {
@@ -61,7 +62,8 @@ struct log_settings {
 
 struct limit_settings {
     uint64_t clients_count;
-    uint64_t memory_bytes; /* 0: "auto", from the cgroup */
+    uint64_t handshakes_count; /* of TLS with clients, at a time */
+    uint64_t memory_bytes;     /* 0: "auto", from the cgroup */
     uint64_t head_bytes;
     uint64_t fields_count;
     uint64_t body_bytes;
@@ -84,15 +86,17 @@ struct listener_tls_settings {
     struct certificate_settings *certificates;
     size_t certificate_count;
     enum tls_version min_version;
-    const char *client_ca; /* "" is none */
+    const char *client_ca; /* "": no certificate is asked for */
+    enum client_auth client_auth;
     bool tickets;
 };
 
 struct listener_timeout_settings {
-    uint64_t head_ms; /* from the first byte of a head to its end */
-    uint64_t idle_ms; /* keep-alive, between requests */
-    uint64_t body_ms; /* without a byte of an awaited request body */
-    uint64_t send_ms; /* without the client taking a byte */
+    uint64_t handshake_ms; /* TLS, from the accept to its end */
+    uint64_t head_ms;      /* from the first byte of a head to its end */
+    uint64_t idle_ms;      /* keep-alive, between requests */
+    uint64_t body_ms;      /* without a byte of an awaited request body */
+    uint64_t send_ms;      /* without the client taking a byte */
 };
 
 struct listener_settings {

@@ -30,7 +30,9 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     struct shared_bounds *bounds = worker->env.bounds;
     bool refused = !bound_take(&bounds->clients, 1);
     struct client *client = NULL;
-    if (!refused || bound_take(&bounds->refusals, 1)) {
+    /* to say why takes a handshake, which is what there is no room for */
+    bool told = refused && listener->tls == NULL && bound_take(&bounds->refusals, 1);
+    if (!refused || told) {
         client = slab_take(worker->clients);
         if (client == NULL) {
             bound_give(refused ? &bounds->refusals : &bounds->clients, 1);
@@ -67,6 +69,8 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     if (refused) {
         stat_add(&worker->stats.clients_refused, 1);
         client_refuse(client, REASON_CLIENT_LIMIT, NULL);
+    } else if (listener->tls != NULL) {
+        client_begin_tls(client);
     }
 }
 
@@ -137,6 +141,7 @@ static uint64_t client_due_ms(const struct client *client)
         return deadline_after(client->since_ms, timeouts->send_ms);
     }
     switch ((enum client_state)client->state) {
+    case CLIENT_HANDSHAKE: return deadline_after(client->since_ms, timeouts->handshake_ms);
     case CLIENT_HEAD: return deadline_after(client->since_ms, timeouts->head_ms);
     case CLIENT_LINGER: return deadline_after(client->since_ms, CLIENT_LINGER_MS);
     case CLIENT_CLOSING: return deadline_after(client->since_ms, timeouts->send_ms);
@@ -162,6 +167,8 @@ void client_enter(struct client *client, enum client_state state)
     struct worker_stats *stats = &client->worker->stats;
     if (client->state == CLIENT_IDLE) {
         stat_sub(&stats->clients_idle, 1);
+    } else if (client->state == CLIENT_HANDSHAKE) {
+        bound_give(&client->worker->env.bounds->handshakes, 1);
     } else if (client->state == CLIENT_TUNNEL) {
         stat_sub(&stats->tunnels_open, 1);
     }
@@ -193,6 +200,7 @@ void client_close(struct client *client, bool reset)
     client_enter(client, CLIENT_CLOSED);
     event_del(&client->event);
     stream_close(&client->stream, reset);
+    client_forget_tls(client);
     wheel_disarm(&worker->wheel, &client->timer);
     worker_again_cancel(worker, &client->again);
     buf_give(worker->bufs, &client->in);
@@ -240,6 +248,9 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         client_refuse(client, REASON_REQUEST_TIMEOUT, NULL);
         return;
     }
+    if (client->state == CLIENT_HANDSHAKE) {
+        stat_add(&client->worker->stats.handshakes_failed[TLS_FAILURE_TIMED_OUT], 1);
+    }
     client_close(client, client->out != NULL);
 }
 
@@ -282,7 +293,9 @@ struct exchange_origin client_origin(struct client *client)
                                     client,
                                     &client->address.any,
                                     client->listener->name,
-                                    &client->listener->timeouts};
+                                    &client->listener->timeouts,
+                                    client->certificate,
+                                    client->stream.tls != NULL};
 }
 
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail)

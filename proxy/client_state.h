@@ -14,12 +14,13 @@
 #include "tls/stream.h"
 
 enum client_state {
-    CLIENT_IDLE,     /* between requests */
-    CLIENT_HEAD,     /* part of a head has come */
-    CLIENT_EXCHANGE, /* an exchange runs */
-    CLIENT_TUNNEL,   /* an exchange runs, bytes are relayed as they are */
-    CLIENT_CLOSING,  /* the last response is on its way out */
-    CLIENT_LINGER,   /* our direction is ended; what comes is thrown away */
+    CLIENT_HANDSHAKE, /* TLS is being agreed on */
+    CLIENT_IDLE,      /* between requests */
+    CLIENT_HEAD,      /* part of a head has come */
+    CLIENT_EXCHANGE,  /* an exchange runs */
+    CLIENT_TUNNEL,    /* an exchange runs, bytes are relayed as they are */
+    CLIENT_CLOSING,   /* the last response is on its way out */
+    CLIENT_LINGER,    /* our direction is ended; what comes is thrown away */
     CLIENT_CLOSED,
 };
 
@@ -39,6 +40,7 @@ struct client {
     struct h1_body body; /* of the request */
     uint64_t since_ms; /* when the state began, or the socket last took a byte while `out` waits */
     struct stream stream;
+    char *certificate; /* what upstreams are told of the client's certificate; NULL: it has none */
     struct ip_address address;
     uint8_t state;        /* enum client_state; written only by client_enter() */
     bool readable : 1;    /* the socket may hold bytes */
@@ -80,6 +82,12 @@ void client_lost(struct client *client, enum exchange_reason reason);
 struct exchange_origin client_origin(struct client *client);
 /* Answers a request that there is no exchange for. */
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail);
+
+/* client_tls.c: the connection begins with a handshake; the client may be closed afterwards. */
+void client_begin_tls(struct client *client);
+/* A step of it. True: it is over, go on with what has been received. */
+bool client_shake(struct client *client);
+void client_forget_tls(struct client *client);
 
 /* client_in.c: does what can be done now with what has been received. */
 void client_run(struct client *client);

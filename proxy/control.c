@@ -22,6 +22,7 @@
 #include "proxy/reload.h"
 #include "steady/budget.h"
 #include "steady/check.h"
+#include "tls/tickets.h"
 
 /* Descriptors kept back for what is not counted: epoll, eventfds, logs, the admin's connections, resolving. Per worker three more. */
 #define FD_RESERVE 64
@@ -69,6 +70,7 @@ static void control_init_bounds(struct control *control)
                                        : budget_memory_bytes("", NULL);
     bound_init(&bounds->clients, "clients", NULL, settings->limits.clients_count);
     bound_init(&bounds->refusals, "refusals", NULL, REFUSALS_LIMIT);
+    bound_init(&bounds->handshakes, "handshakes", NULL, settings->limits.handshakes_count);
     bound_init(&bounds->exchanges, "exchanges", NULL,
                settings->limits.clients_count + REFUSALS_LIMIT);
     bound_init(&bounds->buffers_bytes, "buffers_bytes", NULL,
@@ -78,9 +80,9 @@ static void control_init_bounds(struct control *control)
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
     bound_init(&control->generations, "generations", NULL, 2);
     bound_registry_init(&control->registry);
-    struct bound *const all[] = {&bounds->clients,       &bounds->refusals, &bounds->exchanges,
-                                 &bounds->buffers_bytes, &bounds->fds,      &bounds->pipes,
-                                 &control->generations};
+    struct bound *const all[] = {&bounds->clients,       &bounds->refusals,    &bounds->exchanges,
+                                 &bounds->buffers_bytes, &bounds->fds,         &bounds->pipes,
+                                 &bounds->handshakes,    &control->generations};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         bound_register(&control->registry, all[i]);
     }
@@ -121,10 +123,11 @@ static bool control_start_workers(struct control *control)
     control->worker_count = control->settings->worker_count;
     control->workers = calloc(control->worker_count, sizeof *control->workers);
     control->worker_stats = calloc(control->worker_count, sizeof *control->worker_stats);
+    control->tickets = tls_tickets_create(control_now_ms());
     control->pools = pools_create(control->worker_count, &control->registry, &control->bounds.fds);
     const struct health_env health = {control->base, control->mailbox, control_on_health, control};
     if (control->workers == NULL || control->worker_stats == NULL || control->pools == NULL ||
-        !pools_start_health(control->pools, &health)) {
+        control->tickets == NULL || !pools_start_health(control->pools, &health)) {
         log_error(control->log, "start: no memory");
         return false;
     }
@@ -169,6 +172,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .silence_ms = heartbeat_silence_ms(control),
         .worker_count = control->worker_count,
         .workers = control->worker_stats,
+        .tls = control->generation != NULL ? control->generation->tls : NULL,
         .routes = control->routes.items,
         .route_count = control->routes.count,
         .registry = &control->registry,
@@ -344,6 +348,7 @@ static void control_stop(struct control *control)
     names_stop(control);
     reload_free(control);
     pools_free(&control->pools);
+    tls_tickets_free(&control->tickets);
     if (control->pid_path != NULL) {
         pid_file_remove(control->pid_path);
         free(control->pid_path);
@@ -412,9 +417,11 @@ static void control_on_mail(evutil_socket_t fd, short what, void *arg)
 
 static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
 {
+    struct control *control = arg;
     (void)fd;
     (void)what;
-    reload_housekeeping(arg);
+    tls_tickets_rotate(control->tickets, control_now_ms());
+    reload_housekeeping(control);
 }
 
 static void control_on_signal(evutil_socket_t number, short what, void *arg)

@@ -50,6 +50,7 @@ struct control {
     struct log *log;
     struct admin *admin;
     struct pools *pools;
+    struct tls_tickets *tickets; /* of all listeners with TLS */
     struct notifier notifier;
     struct inherited inherited;
     struct heartbeat heartbeat;

@@ -49,6 +49,8 @@ static struct exchange *exchange_create(const struct exchange_origin *origin)
     exchange->client_address = origin->client_address;
     exchange->listener_name = origin->listener_name;
     exchange->client_timeouts = origin->client_timeouts;
+    exchange->client_certificate = origin->client_certificate;
+    exchange->secure = origin->secure;
     exchange->upstream_name = "";
     exchange->route_name = "";
     exchange->stats = &worker->stats.no_route;

@@ -71,7 +71,8 @@ struct exchange {
     const struct sockaddr *client_address;
     const char *listener_name;
     const struct listener_timeout_settings *client_timeouts;
-    struct http_head request; /* the copy; base is head_buf's room */
+    const char *client_certificate; /* verified, as X-Forwarded-Client-Cert has it; NULL: none */
+    struct http_head request;       /* the copy; base is head_buf's room */
     struct buf *head_buf;
     struct upstream *upstream; /* NULL: none yet, or left already */
     const char
@@ -105,13 +106,14 @@ struct exchange {
     bool reused;            /* the last lease had been used before */
     bool payload_gone;      /* payload has been passed on that is not held any more */
     bool redialled;         /* the one free redial is spent */
+    bool secure;            /* the client speaks TLS */
     bool trusted;           /* the client's address is in trusted_peers */
     bool upstream_admitted; /* holds a place of limits.in_flight */
     bool continue_awaited;  /* the client waits for 100 (RFC 9110 10.1.1) */
     bool client_raw_ended;  /* a tunnel's direction from the client is over */
     bool intact;            /* the client has been given a whole response */
     bool moved;             /* its endpoint left the settings, and it went to another */
-    bool looked;     /* whether the client is still there has been asked */
+    bool looked;            /* whether the client is still there has been asked */
     bool finished;
     bool request_id_kept; /* the request carries an id that may be believed; request_id is empty */
     bool trace_kept;      /* likewise its traceparent */
@@ -127,6 +129,8 @@ struct exchange_origin {
     const struct sockaddr *client_address;
     const char *listener_name;
     const struct listener_timeout_settings *client_timeouts;
+    const char *client_certificate; /* NULL: none */
+    bool secure;                    /* the client speaks TLS */
 };
 
 /* Begins an exchange for a parsed head, whose bytes may vanish afterwards, with what has arrived of its payload. The exchange

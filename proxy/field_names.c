@@ -53,6 +53,7 @@ const struct field_slot field_slots[1 << FIELD_SLOT_BITS] = {
     [74] = SLOT(REFERER),
     [79] = SLOT(IDEMPOTENCY_KEY),
     [81] = SLOT(TRAILER),
+    [82] = SLOT(X_FORWARDED_CLIENT_CERT),
     [83] = SLOT(CONNECTION),
     [91] = SLOT(COOKIE),
     [93] = SLOT(CONTENT_LENGTH),

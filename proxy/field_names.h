@@ -24,50 +24,51 @@ enum field_flag {
     FIELD_NO_TRAILER = 1 << 3, /* dropped from trailers (RFC 9110 6.5.1) */
 };
 
-#define FIELD_NAMES(X)                                                                       \
-    X(HOST, "host", FIELD_ROUTING | FIELD_NO_TRAILER, 0)                                     \
-    X(CONTENT_LENGTH, "content-length", FIELD_FRAMING | FIELD_NO_TRAILER,                    \
-      FIELD_FRAMING | FIELD_NO_TRAILER)                                                      \
-    X(TRANSFER_ENCODING, "transfer-encoding", FIELD_FRAMING | FIELD_NO_TRAILER,              \
-      FIELD_FRAMING | FIELD_NO_TRAILER)                                                      \
-    X(CONNECTION, "connection", FIELD_HOP | FIELD_NO_TRAILER, FIELD_HOP | FIELD_NO_TRAILER)  \
-    X(KEEP_ALIVE, "keep-alive", FIELD_HOP | FIELD_NO_TRAILER, FIELD_HOP | FIELD_NO_TRAILER)  \
-    X(PROXY_CONNECTION, "proxy-connection", FIELD_HOP | FIELD_NO_TRAILER,                    \
-      FIELD_HOP | FIELD_NO_TRAILER)                                                          \
-    X(TE, "te", FIELD_HOP | FIELD_NO_TRAILER, FIELD_HOP | FIELD_NO_TRAILER)                  \
-    X(TRAILER, "trailer", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                                \
-    X(UPGRADE, "upgrade", FIELD_HOP | FIELD_NO_TRAILER, FIELD_HOP | FIELD_NO_TRAILER)        \
-    X(HTTP2_SETTINGS, "http2-settings", FIELD_HOP | FIELD_NO_TRAILER,                        \
-      FIELD_HOP | FIELD_NO_TRAILER)                                                          \
-    X(PROXY_AUTHORIZATION, "proxy-authorization", FIELD_HOP | FIELD_NO_TRAILER, 0)           \
-    X(PROXY_AUTHENTICATE, "proxy-authenticate", 0, FIELD_HOP | FIELD_NO_TRAILER)             \
-    X(EXPECT, "expect", FIELD_NO_TRAILER, 0)                                                 \
-    X(MAX_FORWARDS, "max-forwards", FIELD_NO_TRAILER, 0)                                     \
-    X(CONTENT_TYPE, "content-type", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                      \
-    X(CONTENT_ENCODING, "content-encoding", FIELD_NO_TRAILER, FIELD_NO_TRAILER)              \
-    X(CONTENT_RANGE, "content-range", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                    \
-    X(AUTHORIZATION, "authorization", FIELD_NO_TRAILER, 0)                                   \
-    X(CACHE_CONTROL, "cache-control", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                    \
-    X(COOKIE, "cookie", FIELD_NO_TRAILER, 0)                                                 \
-    X(SET_COOKIE, "set-cookie", 0, FIELD_NO_TRAILER)                                         \
-    X(DATE, "date", 0, FIELD_NO_TRAILER)                                                     \
-    X(SERVER, "server", 0, FIELD_NO_TRAILER)                                                 \
-    X(LOCATION, "location", 0, FIELD_NO_TRAILER)                                             \
-    X(RETRY_AFTER, "retry-after", 0, FIELD_NO_TRAILER)                                       \
-    X(PROXY_STATUS, "proxy-status", 0, 0)                                                    \
-    X(VIA, "via", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                                        \
-    X(FORWARDED, "forwarded", FIELD_NO_TRAILER, 0)                                           \
-    X(X_FORWARDED_FOR, "x-forwarded-for", FIELD_NO_TRAILER, 0)                               \
-    X(X_FORWARDED_PROTO, "x-forwarded-proto", FIELD_NO_TRAILER, 0)                           \
-    X(X_FORWARDED_HOST, "x-forwarded-host", FIELD_NO_TRAILER, 0)                             \
-    X(X_REQUEST_ID, "x-request-id", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                      \
-    X(TRACEPARENT, "traceparent", FIELD_NO_TRAILER, 0)                                       \
-    X(TRACESTATE, "tracestate", FIELD_NO_TRAILER, 0)                                         \
-    X(USER_AGENT, "user-agent", FIELD_NO_TRAILER, 0)                                         \
-    X(REFERER, "referer", FIELD_NO_TRAILER, 0)                                               \
-    X(IDEMPOTENCY_KEY, "idempotency-key", FIELD_NO_TRAILER, 0)                               \
-    X(X_ENVOY_ATTEMPT_COUNT, "x-envoy-attempt-count", FIELD_NO_TRAILER, 0)                   \
-    X(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, "x-envoy-expected-rq-timeout-ms", FIELD_NO_TRAILER, 0) \
+#define FIELD_NAMES(X)                                                                         \
+    X(HOST, "host", FIELD_ROUTING | FIELD_NO_TRAILER, 0)                                       \
+    X(CONTENT_LENGTH, "content-length", FIELD_FRAMING | FIELD_NO_TRAILER,                      \
+      FIELD_FRAMING | FIELD_NO_TRAILER)                                                        \
+    X(TRANSFER_ENCODING, "transfer-encoding", FIELD_FRAMING | FIELD_NO_TRAILER,                \
+      FIELD_FRAMING | FIELD_NO_TRAILER)                                                        \
+    X(CONNECTION, "connection", FIELD_HOP | FIELD_NO_TRAILER, FIELD_HOP | FIELD_NO_TRAILER)    \
+    X(KEEP_ALIVE, "keep-alive", FIELD_HOP | FIELD_NO_TRAILER, FIELD_HOP | FIELD_NO_TRAILER)    \
+    X(PROXY_CONNECTION, "proxy-connection", FIELD_HOP | FIELD_NO_TRAILER,                      \
+      FIELD_HOP | FIELD_NO_TRAILER)                                                            \
+    X(TE, "te", FIELD_HOP | FIELD_NO_TRAILER, FIELD_HOP | FIELD_NO_TRAILER)                    \
+    X(TRAILER, "trailer", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                                  \
+    X(UPGRADE, "upgrade", FIELD_HOP | FIELD_NO_TRAILER, FIELD_HOP | FIELD_NO_TRAILER)          \
+    X(HTTP2_SETTINGS, "http2-settings", FIELD_HOP | FIELD_NO_TRAILER,                          \
+      FIELD_HOP | FIELD_NO_TRAILER)                                                            \
+    X(PROXY_AUTHORIZATION, "proxy-authorization", FIELD_HOP | FIELD_NO_TRAILER, 0)             \
+    X(PROXY_AUTHENTICATE, "proxy-authenticate", 0, FIELD_HOP | FIELD_NO_TRAILER)               \
+    X(EXPECT, "expect", FIELD_NO_TRAILER, 0)                                                   \
+    X(MAX_FORWARDS, "max-forwards", FIELD_NO_TRAILER, 0)                                       \
+    X(CONTENT_TYPE, "content-type", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                        \
+    X(CONTENT_ENCODING, "content-encoding", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                \
+    X(CONTENT_RANGE, "content-range", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                      \
+    X(AUTHORIZATION, "authorization", FIELD_NO_TRAILER, 0)                                     \
+    X(CACHE_CONTROL, "cache-control", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                      \
+    X(COOKIE, "cookie", FIELD_NO_TRAILER, 0)                                                   \
+    X(SET_COOKIE, "set-cookie", 0, FIELD_NO_TRAILER)                                           \
+    X(DATE, "date", 0, FIELD_NO_TRAILER)                                                       \
+    X(SERVER, "server", 0, FIELD_NO_TRAILER)                                                   \
+    X(LOCATION, "location", 0, FIELD_NO_TRAILER)                                               \
+    X(RETRY_AFTER, "retry-after", 0, FIELD_NO_TRAILER)                                         \
+    X(PROXY_STATUS, "proxy-status", 0, 0)                                                      \
+    X(VIA, "via", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                                          \
+    X(FORWARDED, "forwarded", FIELD_NO_TRAILER, 0)                                             \
+    X(X_FORWARDED_FOR, "x-forwarded-for", FIELD_NO_TRAILER, 0)                                 \
+    X(X_FORWARDED_PROTO, "x-forwarded-proto", FIELD_NO_TRAILER, 0)                             \
+    X(X_FORWARDED_HOST, "x-forwarded-host", FIELD_NO_TRAILER, 0)                               \
+    X(X_FORWARDED_CLIENT_CERT, "x-forwarded-client-cert", FIELD_ROUTING | FIELD_NO_TRAILER, 0) \
+    X(X_REQUEST_ID, "x-request-id", FIELD_NO_TRAILER, FIELD_NO_TRAILER)                        \
+    X(TRACEPARENT, "traceparent", FIELD_NO_TRAILER, 0)                                         \
+    X(TRACESTATE, "tracestate", FIELD_NO_TRAILER, 0)                                           \
+    X(USER_AGENT, "user-agent", FIELD_NO_TRAILER, 0)                                           \
+    X(REFERER, "referer", FIELD_NO_TRAILER, 0)                                                 \
+    X(IDEMPOTENCY_KEY, "idempotency-key", FIELD_NO_TRAILER, 0)                                 \
+    X(X_ENVOY_ATTEMPT_COUNT, "x-envoy-attempt-count", FIELD_NO_TRAILER, 0)                     \
+    X(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, "x-envoy-expected-rq-timeout-ms", FIELD_NO_TRAILER, 0)   \
     X(GRPC_TIMEOUT, "grpc-timeout", FIELD_NO_TRAILER, 0)
 
 enum field_id {

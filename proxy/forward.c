@@ -204,8 +204,8 @@ static void write_forwarded(const struct exchange *exchange, struct h1_writer *w
         write_joined(writer, exchange, FIELD_X_FORWARDED_FOR, exchange->trusted);
         h1_write_bytes(writer, ip, ip_bytes);
         h1_write_literal(writer, "\r\n");
-        write_kept_or(writer, exchange, FIELD_X_FORWARDED_PROTO, "X-Forwarded-Proto", 17, "http",
-                      4);
+        write_kept_or(writer, exchange, FIELD_X_FORWARDED_PROTO, "X-Forwarded-Proto", 17,
+                      exchange->secure ? "https" : "http", exchange->secure ? 5 : 4);
         write_kept_or(writer, exchange, FIELD_X_FORWARDED_HOST, "X-Forwarded-Host", 16, host,
                       head->host.bytes);
     }
@@ -221,7 +221,11 @@ static void write_forwarded(const struct exchange *exchange, struct h1_writer *w
             h1_write_bytes(writer, host, head->host.bytes);
             h1_write_literal(writer, "\"");
         }
-        h1_write_literal(writer, ";proto=http\r\n");
+        h1_write_literal(writer, ";proto=http");
+        if (exchange->secure) {
+            h1_write_literal(writer, "s");
+        }
+        h1_write_literal(writer, "\r\n");
     }
 }
 
@@ -253,6 +257,10 @@ void forward_write_request(const struct exchange *exchange, struct h1_writer *wr
     }
     if (exchange->rules.traceparent && !exchange->trace_kept) {
         write_traceparent(exchange, writer);
+    }
+    if (exchange->client_certificate != NULL) {
+        h1_write_field(writer, "X-Forwarded-Client-Cert", 23, exchange->client_certificate,
+                       strlen(exchange->client_certificate));
     }
     if (counts_forwards(head) && max_forwards(head) != UINT64_MAX) {
         h1_write_literal(writer, "Max-Forwards: ");

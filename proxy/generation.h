@@ -17,6 +17,7 @@
 #include "proxy/overview.h"
 
 struct listener;
+struct tls_server;
 
 struct route {
     const struct route_settings *settings;
@@ -32,6 +33,7 @@ struct generation {
     struct upstream_set *upstreams;
     struct route *routes;
     struct listener **listeners; /* same order as settings->listeners */
+    struct tls_server **tls;     /* likewise; NULL: no TLS there */
     size_t probe_path_bytes;     /* of readiness.listener_path; 0: none */
     unsigned waiting_count;      /* workers that have not adopted it yet (control thread) */
 };

@@ -11,6 +11,7 @@
 
 #include "proxy/client.h"
 #include "steady/deadline.h"
+#include "tls/server.h"
 
 #define LISTENER_BACKLOG 4096
 /* Accepts in a row before other events get their turn. */
@@ -178,7 +179,7 @@ static struct worker_listener *worker_listener_add(struct worker *worker,
 }
 
 static void listener_adopt(struct worker *worker, const struct listener_settings *settings,
-                           const struct listener *listener)
+                           const struct listener *listener, struct tls_server *tls)
 {
     for (unsigned slot = worker->env.index; slot < listener->fd_count;
          slot += worker->env.worker_count) {
@@ -192,6 +193,8 @@ static void listener_adopt(struct worker *worker, const struct listener_settings
             continue;
         }
         own->timeouts = settings->timeouts;
+        tls_server_put(&own->tls);
+        own->tls = tls_server_get(tls);
         snprintf(own->name, sizeof own->name, "%s", settings->name);
     }
 }
@@ -200,7 +203,8 @@ void listeners_adopt(struct worker *worker)
 {
     const struct generation *generation = worker->generation;
     for (size_t i = 0; i < generation->settings->listener_count; i++) {
-        listener_adopt(worker, &generation->settings->listeners[i], generation->listeners[i]);
+        listener_adopt(worker, &generation->settings->listeners[i], generation->listeners[i],
+                       generation->tls[i]);
     }
     struct worker_listener *own, *next;
     bool gone = false;
@@ -246,6 +250,7 @@ void worker_listener_put(struct worker_listener *listener)
     listener->client_count--;
     if (listener->client_count == 0 && listener->listener == NULL) {
         TAILQ_REMOVE(&listener->worker->listeners, listener, link);
+        tls_server_put(&listener->tls);
         free(listener);
     }
 }

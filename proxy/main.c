@@ -12,6 +12,7 @@
 #include "conf/settings.h"
 #include "proxy/control.h"
 #include "proxy/demo.h"
+#include "tls/server.h"
 
 #define DEMO_WEB_PORT 8080
 #define DEMO_ADMIN_PORT 9901
@@ -68,10 +69,32 @@ static void print_checklist_line(const struct checklist_line *line, void *owner)
     printf("%-7s %s\n", checklist_verdict_name(line->verdict), line->text);
 }
 
+/* What the settings point to: errors here are as bad as errors in the file. */
+static bool check_files(const struct settings *settings)
+{
+    bool good = true;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_settings *listener = &settings->listeners[i];
+        struct tls_server *server = NULL;
+        char why[512];
+        if (listener->tls.enabled &&
+            tls_server_create(&listener->tls, NULL, &server, why, sizeof why) != TLS_SERVER_OK) {
+            fprintf(stderr, "evenkeel: error: listeners.%s.%s\n", listener->name, why);
+            good = false;
+        }
+        tls_server_put(&server);
+    }
+    return good;
+}
+
 static int run_test(const char *path)
 {
     struct settings *settings = load(path, true);
     if (settings == NULL) {
+        return 1;
+    }
+    if (!check_files(settings)) {
+        settings_put(&settings);
         return 1;
     }
     printf("%s: the configuration is valid\n", path);

@@ -12,6 +12,7 @@
 #include "pool/lease.h"
 #include "pool/resolver.h"
 #include "steady/budget.h"
+#include "tls/server.h"
 
 /* Upper edges of the latency histograms, in microseconds; each is moved to the end of the bucket it falls into. */
 static const uint64_t latency_edges_us[] = {500,     1000,     2500,     5000,    10000,   25000,
@@ -172,6 +173,41 @@ static void write_reasons(struct scrape *scrape)
                        "route=\"%s\",reason=\"%s\"", route_name(scrape, route),
                        reason_rows[reason].name);
             }
+        }
+    }
+}
+
+static void write_handshake_failures(struct scrape *scrape)
+{
+    head(scrape, "tls_handshakes_failed_total", "counter",
+         "TLS handshakes with clients that came to nothing, by cause");
+    for (size_t cause = 1; cause < TLS_FAILURE_COUNT; cause++) {
+        uint64_t sum = 0;
+        for (unsigned w = 0; w < scrape->overview->worker_count; w++) {
+            sum += stat_read(&scrape->overview->workers[w]->handshakes_failed[cause]);
+        }
+        if (sum > 0) {
+            sample(scrape, "tls_handshakes_failed_total", (double)sum, "cause=\"%s\"",
+                   tls_failure_name((enum tls_failure)cause));
+        }
+    }
+}
+
+static void write_certificate(const struct tls_certificate_figures *figures, void *owner)
+{
+    sample(owner, "tls_certificate_expiry_timestamp_seconds", (double)figures->expires_s,
+           "name=\"%s\",type=\"%s\"", figures->name, figures->type);
+}
+
+/* Of the present generation: names come from files the settings name. */
+static void write_certificates(struct scrape *scrape)
+{
+    const struct overview *overview = scrape->overview;
+    head(scrape, "tls_certificate_expiry_timestamp_seconds", "gauge",
+         "When a listener's certificate expires, in seconds since 1970");
+    for (size_t i = 0; overview->tls != NULL && i < overview->settings->listener_count; i++) {
+        if (overview->tls[i] != NULL) {
+            tls_server_each_certificate(overview->tls[i], write_certificate, scrape);
         }
     }
 }
@@ -501,6 +537,8 @@ void metrics_write(struct evbuffer *out, const struct overview *overview)
     write_gauges(&scrape);
     write_responses(&scrape);
     write_reasons(&scrape);
+    write_handshake_failures(&scrape);
+    write_certificates(&scrape);
     write_histogram(&scrape, "exchange_duration_seconds",
                     "Time from a request's head to the end of its response",
                     offsetof(struct route_stats, duration_us));

@@ -24,6 +24,7 @@ struct route_figures {
 };
 
 struct resolver;
+struct tls_server;
 
 struct overview {
     const char *version;
@@ -44,6 +45,7 @@ struct overview {
     uint64_t silence_ms;    /* since the worker that has been silent longest told that it lives */
     unsigned worker_count;
     const struct worker_stats *const *workers;
+    struct tls_server *const *tls; /* same order as settings->listeners; NULL: before the first */
     const struct route_figures *routes;
     size_t route_count;
     struct bound_registry *registry;

@@ -9,6 +9,7 @@
 #include "proxy/control_state.h"
 #include "proxy/names.h"
 #include "steady/check.h"
+#include "tls/server.h"
 
 /* Routes with counters of their own; beyond it the oldest unused names are given up. */
 #define ROUTE_BOOK_MAX 4096
@@ -145,6 +146,29 @@ static bool generation_add_listeners(struct control *control, struct generation 
     return true;
 }
 
+/* Files are read anew each time, whether or not the settings have changed. */
+static bool generation_add_tls(struct control *control, struct generation *generation, char *why,
+                               size_t why_bytes)
+{
+    const struct settings *settings = generation->settings;
+    generation->tls = calloc(settings->listener_count + 1, sizeof(struct tls_server *));
+    if (generation->tls == NULL) {
+        snprintf(why, why_bytes, "no memory");
+        return false;
+    }
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_settings *listener = &settings->listeners[i];
+        char cause[448];
+        if (listener->tls.enabled &&
+            tls_server_create(&listener->tls, control->tickets, &generation->tls[i], cause,
+                              sizeof cause) != TLS_SERVER_OK) {
+            snprintf(why, why_bytes, "listeners.%s.%s", listener->name, cause);
+            return false;
+        }
+    }
+    return true;
+}
+
 static struct generation *generation_build(struct control *control, struct settings *settings,
                                            uint64_t number, char *why, size_t why_bytes)
 {
@@ -162,6 +186,7 @@ static struct generation *generation_build(struct control *control, struct setti
     if (!built) {
         snprintf(why, why_bytes, "no memory for the routes");
     }
+    built = built && generation_add_tls(control, generation, why, why_bytes);
     built = built && generation_add_listeners(control, generation, why, why_bytes);
     built = built && upstream_set_build(control->pools, settings, &generation->upstreams, why,
                                         why_bytes) == UPSTREAM_OK;
@@ -183,6 +208,10 @@ static void generation_free(struct control *control, struct generation **generat
     if (generation->upstreams != NULL) {
         upstream_set_retire(control->pools, &generation->upstreams);
     }
+    for (size_t i = 0; generation->tls != NULL && i < generation->settings->listener_count; i++) {
+        tls_server_put(&generation->tls[i]);
+    }
+    free(generation->tls);
     settings_put(&generation->settings);
     free(generation->listeners);
     free(generation->routes);
@@ -293,6 +322,7 @@ static void reload_to(struct control *control, struct settings *settings)
     }
     reload_warn_fixed(control, settings);
     bound_set_limit(&control->bounds.clients, settings->limits.clients_count);
+    bound_set_limit(&control->bounds.handshakes, settings->limits.handshakes_count);
     bound_set_limit(&control->bounds.exchanges,
                     settings->limits.clients_count + bound_limit(&control->bounds.refusals));
     control->leaving = control->generation;

@@ -12,6 +12,7 @@
 #include "proxy/http_head.h"
 #include "proxy/reasons.h"
 #include "steady/histogram.h"
+#include "tls/failure.h"
 
 #define WORKER_COUNTERS(X)                                                                        \
     X(clients_accepted, "clients_accepted_total", "Client connections accepted")                  \
@@ -22,6 +23,12 @@
     X(accept_errors, "accept_errors_total", "Failed accepts")                                     \
     X(client_timeouts, "client_timeouts_total",                                                   \
       "Client connections closed by a timeout outside an exchange")                               \
+    X(handshakes_full, "tls_handshakes_full_total",                                               \
+      "TLS handshakes with clients that made a new session")                                      \
+    X(handshakes_resumed, "tls_handshakes_resumed_total",                                         \
+      "TLS handshakes with clients that resumed one")                                             \
+    X(handshakes_refused, "tls_handshakes_refused_total",                                         \
+      "Connections closed because of limits.handshakes")                                          \
     X(exchanges_started, "exchanges_started_total", "Exchanges begun")                            \
     X(exchanges_finished, "exchanges_finished_total", "Exchanges ended")                          \
     X(attempts, "attempts_total", "Attempts at an endpoint")                                      \
@@ -48,6 +55,7 @@ struct worker_stats {
 #define X(id, name, help) uint64_t id;
     WORKER_COUNTERS(X)
 #undef X
+    uint64_t handshakes_failed[TLS_FAILURE_COUNT];     /* with clients */
     uint64_t clients_open, clients_idle, tunnels_open; /* gauges */
     uint64_t loop_passes;
     struct route_stats no_route; /* requests that were refused before a route was found */

@@ -56,9 +56,10 @@ static enum worker_result worker_build(struct worker *worker)
     worker->clients = slab_create(client_object_bytes(), NULL);
     worker->exchanges = slab_create(sizeof(struct exchange), &worker->env.bounds->exchanges);
     worker->bufs = buf_pool_create(&worker->env.bounds->buffers_bytes);
+    worker->tls_room = worker->bufs != NULL ? tls_room_create(worker->bufs, &worker->clock) : NULL;
     if (worker->read_scratch == NULL || worker->write_scratch == NULL || worker->fields == NULL ||
         worker->trailer_fields == NULL || worker->clients == NULL || worker->exchanges == NULL ||
-        worker->bufs == NULL) {
+        worker->bufs == NULL || worker->tls_room == NULL) {
         return WORKER_NO_MEMORY;
     }
     wheel_init(&worker->wheel, worker_now_ms(worker));
@@ -143,6 +144,7 @@ void worker_free(struct worker **worker_pointer)
     }
     slab_free(worker->clients);
     slab_free(worker->exchanges);
+    tls_room_free(&worker->tls_room);
     buf_pool_free(worker->bufs);
     mailbox_free(worker->mailbox);
     free(worker->read_scratch);

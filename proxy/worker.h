@@ -27,6 +27,7 @@
 #include "steady/rng.h"
 #include "steady/slab.h"
 #include "steady/wheel.h"
+#include "tls/room.h"
 
 struct client;
 struct splice_pipe;
@@ -53,7 +54,8 @@ SLIST_HEAD(splice_pipe_list, splice_pipe);
 /* Bounds that all workers share. */
 struct shared_bounds {
     struct bound clients;
-    struct bound refusals; /* clients told 503 that are still listening */
+    struct bound refusals;   /* clients told 503 that are still listening */
+    struct bound handshakes; /* TLS handshakes with clients under way */
     struct bound exchanges;
     struct bound buffers_bytes;
     struct bound fds;
@@ -89,6 +91,7 @@ struct worker {
     struct slab *clients;
     struct slab *exchanges;
     struct buf_pool *bufs;
+    struct tls_room *tls_room;
     struct access_ring *access;
     char *read_scratch;                /* WORKER_READ_BYTES */
     char *write_scratch;               /* WORKER_WRITE_BYTES */

@@ -28,6 +28,7 @@
     X(ALERT_HANDSHAKE, "handshake_refused", "tls_alert_received")                      \
     X(ALERT, "alert", "tls_alert_received")                                            \
     X(TRUNCATED, "truncated", "connection_terminated")                                 \
+    X(TIMED_OUT, "timeout", "connection_timeout")                                      \
     X(NO_MEMORY, "no_memory", "proxy_internal_error")                                  \
     X(PROTOCOL, "protocol_error", "tls_protocol_error")
 

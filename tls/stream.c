@@ -41,6 +41,11 @@ enum stream_result stream_handshake(struct stream *stream)
     return tls_io_handshake(stream->tls);
 }
 
+void stream_stop_tls(struct stream *stream)
+{
+    tls_io_free(&stream->tls);
+}
+
 bool stream_move(struct stream *stream, struct tls_room *room)
 {
     return stream->tls == NULL || tls_io_move(stream->tls, room);

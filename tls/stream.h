@@ -42,6 +42,8 @@ __attribute__((warn_unused_result)) bool stream_start_tls(struct stream *stream,
 /* Goes on with the handshake: OK when it is done, BLOCKED until the next edge of either kind. What came with its end may be there to
    be received without another edge. */
 __attribute__((warn_unused_result)) enum stream_result stream_handshake(struct stream *stream);
+/* Goes back to bytes in the clear, for one who turned out to speak no TLS. */
+void stream_stop_tls(struct stream *stream);
 /* Takes the TLS part to another worker's room, for a hand-over. False: it is not at rest, or no memory. True for plain ones. */
 __attribute__((warn_unused_result)) bool stream_move(struct stream *stream, struct tls_room *room);
 /* Up to room_bytes (> 0) into room. */

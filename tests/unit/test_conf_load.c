@@ -175,7 +175,7 @@ static void tls_is_refused_rather_than_ignored(void **state)
     refused(
         "listeners = { web = { listen = \"127.0.0.1:1\"; tls = { }; }; };\n"
         "upstreams = { app = { endpoints = [ \"a:1\" ]; }; };\nroutes = ( { upstream = \"app\"; } );\n",
-        "refusing to serve it in the clear");
+        "tls: expected at least one of certificates");
     refused("listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
             "upstreams = { app = { endpoints = [ \"a:1\" ]; tls = { enabled = true; }; }; };\n"
             "routes = ( { upstream = \"app\"; } );\n",

@@ -1,0 +1,153 @@
+/* PEM files in, names and dates out. */
+#include "tls/certificate.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+const char *openssl_words(char *room, size_t room_bytes)
+{
+    unsigned long code = ERR_peek_error();
+    const char *reason = ERR_reason_error_string(code);
+    if (code == 0)
+        snprintf(room, room_bytes, "no reason given");
+    else if (ERR_GET_LIB(code) == ERR_LIB_SYS)
+        snprintf(room, room_bytes, "%s", strerror(ERR_GET_REASON(code)));
+    else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+        snprintf(room, room_bytes, "nothing of that kind in it (PEM)");
+    else
+        snprintf(room, room_bytes, "%s", reason != NULL ? reason : "unknown error");
+    ERR_clear_error();
+    return room;
+}
+
+/* Nobody is asked for a passphrase: a key that needs one is an error. */
+static int no_passphrase(char *room, int room_bytes, int for_writing, void *owner)
+{
+    (void)room;
+    (void)room_bytes;
+    (void)for_writing;
+    (void)owner;
+    return -1;
+}
+
+static bool say(char *why, size_t why_bytes, const char *what, const char *path)
+{
+    char words[160];
+    snprintf(why, why_bytes, "%s %s: %s", what, path, openssl_words(words, sizeof(words)));
+    return false;
+}
+
+static bool read_chain(const char *path, struct certificate *certificate)
+{
+    BIO *file = BIO_new_file(path, "r");
+    if (file == NULL)
+        return false;
+    certificate->leaf = PEM_read_bio_X509_AUX(file, NULL, no_passphrase, NULL);
+    certificate->chain = sk_X509_new_null();
+    X509 *next = NULL;
+    while (certificate->leaf != NULL && certificate->chain != NULL &&
+           (next = PEM_read_bio_X509(file, NULL, no_passphrase, NULL)) != NULL) {
+        if (sk_X509_push(certificate->chain, next) == 0) {
+            X509_free(next);
+            break;
+        }
+    }
+    BIO_free(file);
+    if (certificate->leaf == NULL || certificate->chain == NULL)
+        return false;
+    /* the end of the file is the end of the chain, anything else is damage */
+    unsigned long error = ERR_peek_last_error();
+    if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
+        return false;
+    ERR_clear_error();
+    return true;
+}
+
+static EVP_PKEY *read_key(const char *path)
+{
+    BIO *file = BIO_new_file(path, "r");
+    if (file == NULL)
+        return NULL;
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(file, NULL, no_passphrase, NULL);
+    BIO_free(file);
+    return key;
+}
+
+bool certificate_load(const char *cert_path, const char *key_path,
+                      struct certificate *ret_certificate, char *why, size_t why_bytes)
+{
+    struct certificate certificate = {0};
+    bool loaded = false;
+    ERR_clear_error();
+    if (!read_chain(cert_path, &certificate)) {
+        say(why, why_bytes, "certificate", cert_path);
+    } else if ((certificate.key = read_key(key_path)) == NULL) {
+        say(why, why_bytes, "key", key_path);
+    } else if (X509_check_private_key(certificate.leaf, certificate.key) != 1) {
+        ERR_clear_error();
+        snprintf(why, why_bytes, "key %s: is not that of certificate %s", key_path, cert_path);
+    } else {
+        loaded = true;
+    }
+    if (!loaded) {
+        certificate_release(&certificate);
+        return false;
+    }
+    *ret_certificate = certificate;
+    return true;
+}
+
+void certificate_release(struct certificate *certificate)
+{
+    X509_free(certificate->leaf);
+    sk_X509_pop_free(certificate->chain, X509_free);
+    EVP_PKEY_free(certificate->key);
+    *certificate = (struct certificate){0};
+}
+
+bool certificate_use(const struct certificate *certificate, SSL_CTX *context)
+{
+    return SSL_CTX_use_cert_and_key(context, certificate->leaf, certificate->key,
+                                    certificate->chain, 1) == 1;
+}
+
+static bool add_common_name(const X509 *leaf, struct server_names *names, unsigned index)
+{
+    char name[256];
+    int length =
+        X509_NAME_get_text_by_NID(X509_get_subject_name(leaf), NID_commonName, name, sizeof(name));
+    return length <= 0 || server_names_add(names, name, (size_t)length, index);
+}
+
+bool certificate_names(const struct certificate *certificate, struct server_names *names,
+                       unsigned index)
+{
+    GENERAL_NAMES *all = X509_get_ext_d2i(certificate->leaf, NID_subject_alt_name, NULL, NULL);
+    size_t count_before = names->count;
+    bool added = true;
+    for (int i = 0; added && i < sk_GENERAL_NAME_num(all); i++) {
+        int type;
+        const ASN1_STRING *text = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(all, i), &type);
+        if (type == GEN_DNS)
+            added = server_names_add(names, (const char *)ASN1_STRING_get0_data(text),
+                                     (size_t)ASN1_STRING_length(text), index);
+    }
+    GENERAL_NAMES_free(all);
+    ERR_clear_error();
+    if (added && names->count == count_before)
+        return add_common_name(certificate->leaf, names, index);
+    return added;
+}
+
+int64_t certificate_expires_s(const X509 *certificate)
+{
+    struct tm parts;
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1)
+        return 0;
+    return (int64_t)timegm(&parts);
+}

@@ -1,0 +1,386 @@
+/* Contexts for certificates, and what happens in a handshake. */
+#include "tls/server.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "steady/fault.h"
+#include "tls/certificate.h"
+#include "tls/io.h"
+#include "tls/server_names.h"
+
+/* RFC 9325 4.2: forward secrecy and authenticated encryption only; the client's order decides, its hardware knows best. */
+#define CIPHERS_1_2                                              \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" \
+    "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
+    "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+#define GROUPS "X25519:P-256:P-384"
+
+/* One set of names, with a certificate for each kind of key. */
+struct certificate_group {
+    SSL_CTX *context;
+    struct server_names names;
+    char *first_name;
+};
+
+struct tls_server {
+    uint32_t references;
+    struct certificate_group *groups; /* the first is the default */
+    unsigned group_count;
+    struct server_names names; /* -> group */
+};
+
+const char *tls_server_result_name(enum tls_server_result result)
+{
+    switch (result) {
+    case TLS_SERVER_OK: return "ok";
+    case TLS_SERVER_BAD_FILE: return "bad_file";
+    case TLS_SERVER_NO_MEMORY: return "no_memory";
+    }
+    return "unknown";
+}
+
+/* ---- in a handshake ---- */
+
+/* RFC 7301 3.2: a client that speaks other protocols only is told so. */
+static int on_alpn(SSL *ssl, const unsigned char **ret_chosen, unsigned char *ret_length,
+                   const unsigned char *offered, unsigned offered_bytes, void *owner)
+{
+    static const unsigned char ours[] = "\x08http/1.1";
+    (void)ssl;
+    (void)owner;
+    unsigned char *chosen;
+    if (SSL_select_next_proto(&chosen, ret_length, ours, sizeof(ours) - 1, offered,
+                              offered_bytes) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *ret_chosen = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* A name nobody knows gets the default: it is the client who judges certificates. */
+static int on_name(SSL *ssl, int *ret_alert, void *owner)
+{
+    const struct tls_server *server = owner;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    unsigned index;
+    (void)ret_alert;
+    if (name == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    if (server_names_find(&server->names, name, &index) && index != 0)
+        SSL_set_SSL_CTX(ssl, server->groups[index].context);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* ---- building ---- */
+
+struct building {
+    const struct listener_tls_settings *settings;
+    struct tls_tickets *tickets;
+    struct tls_server *server;
+    char *why;
+    size_t why_bytes;
+};
+
+static enum tls_server_result no_memory(struct building *building)
+{
+    ERR_clear_error();
+    snprintf(building->why, building->why_bytes, "tls: no memory");
+    return TLS_SERVER_NO_MEMORY;
+}
+
+/* Sessions of a listener that trusts other clients are not taken up here: who they are is part of them. */
+static void set_session_scope(SSL_CTX *context, const struct listener_tls_settings *settings)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned digest_bytes = 0;
+    char scope[1024];
+    int scope_bytes =
+        snprintf(scope, sizeof(scope), "%d:%s", (int)settings->client_auth, settings->client_ca);
+    if (EVP_Digest(scope, (size_t)scope_bytes < sizeof(scope) ? (size_t)scope_bytes : sizeof(scope),
+                   digest, &digest_bytes, EVP_sha256(), NULL) == 1)
+        SSL_CTX_set_session_id_context(context, digest, SSL_MAX_SID_CTX_LENGTH);
+}
+
+static bool set_policy(SSL_CTX *context, const struct listener_tls_settings *settings)
+{
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                     SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_QUERY_MTU);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    set_session_scope(context, settings);
+    SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
+    if (!settings->tickets) {
+        SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+        SSL_CTX_set_num_tickets(context, 0);
+    }
+    int least = settings->min_version == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
+    return SSL_CTX_set_min_proto_version(context, least) == 1 &&
+           SSL_CTX_set_cipher_list(context, CIPHERS_1_2) == 1 &&
+           SSL_CTX_set1_groups_list(context, GROUPS) == 1;
+}
+
+static enum tls_server_result set_client_trust(struct building *building, SSL_CTX *context)
+{
+    const struct listener_tls_settings *settings = building->settings;
+    if (settings->client_ca[0] == '\0')
+        return TLS_SERVER_OK;
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(settings->client_ca);
+    if (names == NULL || SSL_CTX_load_verify_file(context, settings->client_ca) != 1) {
+        char words[160];
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        snprintf(building->why, building->why_bytes, "tls.client_ca %s: %s", settings->client_ca,
+                 openssl_words(words, sizeof(words)));
+        return TLS_SERVER_BAD_FILE;
+    }
+    SSL_CTX_set_client_CA_list(context, names);
+    SSL_CTX_set_verify(context,
+                       settings->client_auth == CLIENT_AUTH_REQUIRED
+                           ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+                           : SSL_VERIFY_PEER,
+                       NULL);
+    return TLS_SERVER_OK;
+}
+
+static bool same_names(const struct server_names *a, const struct server_names *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = a->items[i].wildcard == b->items[i].wildcard &&
+               strcmp(a->items[i].name, b->items[i].name) == 0;
+    return same;
+}
+
+static bool has_key_like(SSL_CTX *context, const EVP_PKEY *key)
+{
+    bool has = false;
+    for (int more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_FIRST); more == 1 && !has;
+         more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_NEXT)) {
+        const EVP_PKEY *other = SSL_CTX_get0_privatekey(context);
+        has = other != NULL && EVP_PKEY_get_base_id(other) == EVP_PKEY_get_base_id(key);
+    }
+    return has;
+}
+
+/* The group of the same names that has no certificate with such a key yet: so ECDSA and RSA stand side by side. */
+static struct certificate_group *find_group(struct tls_server *server,
+                                            const struct server_names *names, const EVP_PKEY *key)
+{
+    for (unsigned i = 0; i < server->group_count; i++) {
+        struct certificate_group *group = &server->groups[i];
+        if (same_names(&group->names, names) && !has_key_like(group->context, key))
+            return group;
+    }
+    return NULL;
+}
+
+/* Takes the names over. */
+static enum tls_server_result add_group(struct building *building, struct server_names *names,
+                                        struct certificate_group **ret_group)
+{
+    struct tls_server *server = building->server;
+    struct certificate_group *group = &server->groups[server->group_count++];
+    group->names = *names;
+    *names = (struct server_names){0};
+    group->first_name = group->names.count > 0 ? group->names.items[0].name : NULL;
+    group->context = SSL_CTX_new(TLS_server_method());
+    if (group->context == NULL || !set_policy(group->context, building->settings))
+        return no_memory(building);
+    if (building->tickets != NULL && building->settings->tickets)
+        tls_tickets_use(building->tickets, group->context);
+    SSL_CTX_set_tlsext_servername_callback(group->context, on_name);
+    SSL_CTX_set_tlsext_servername_arg(group->context, server);
+    *ret_group = group;
+    return set_client_trust(building, group->context);
+}
+
+static enum tls_server_result add_loaded(struct building *building,
+                                         const struct certificate *certificate, const char *path)
+{
+    struct tls_server *server = building->server;
+    struct server_names names = {0};
+    struct certificate_group *group = NULL;
+    enum tls_server_result result = TLS_SERVER_OK;
+    if (!certificate_names(certificate, &names, server->group_count))
+        result = no_memory(building);
+    server_names_seal(&names);
+    if (result == TLS_SERVER_OK) {
+        group = find_group(server, &names, certificate->key);
+        if (group == NULL)
+            result = add_group(building, &names, &group);
+    }
+    server_names_release(&names);
+    if (result == TLS_SERVER_OK && !certificate_use(certificate, group->context)) {
+        char words[160];
+        snprintf(building->why, building->why_bytes, "certificate %s: %s", path,
+                 openssl_words(words, sizeof(words)));
+        result = TLS_SERVER_BAD_FILE;
+    }
+    return result;
+}
+
+static enum tls_server_result add_certificate(struct building *building, size_t number)
+{
+    const struct certificate_settings *settings = &building->settings->certificates[number];
+    struct certificate certificate;
+    char why[512];
+    if (!certificate_load(settings->cert, settings->key, &certificate, why, sizeof(why))) {
+        snprintf(building->why, building->why_bytes, "tls.certificates.[%zu]: %s", number, why);
+        return TLS_SERVER_BAD_FILE;
+    }
+    enum tls_server_result result = add_loaded(building, &certificate, settings->cert);
+    certificate_release(&certificate);
+    return result;
+}
+
+static enum tls_server_result index_names(struct building *building)
+{
+    struct tls_server *server = building->server;
+    for (unsigned g = 0; g < server->group_count; g++) {
+        const struct server_names *names = &server->groups[g].names;
+        for (size_t i = 0; i < names->count; i++) {
+            char name[260];
+            snprintf(name, sizeof(name), "%s%s", names->items[i].wildcard ? "*" : "",
+                     names->items[i].name);
+            if (!server_names_add(&server->names, name, strlen(name), g))
+                return no_memory(building);
+        }
+    }
+    server_names_seal(&server->names);
+    return TLS_SERVER_OK;
+}
+
+enum tls_server_result tls_server_create(const struct listener_tls_settings *settings,
+                                         struct tls_tickets *tickets,
+                                         struct tls_server **ret_server, char *why,
+                                         size_t why_bytes)
+{
+    struct tls_server *server = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*server));
+    struct building building = {settings, tickets, server, why, why_bytes};
+    if (server != NULL)
+        server->groups = fault_hits(FAULT_ALLOC)
+                             ? NULL
+                             : calloc(settings->certificate_count + 1, sizeof(*server->groups));
+    if (server == NULL || server->groups == NULL) {
+        free(server);
+        return no_memory(&building);
+    }
+    server->references = 1;
+    enum tls_server_result result = TLS_SERVER_OK;
+    for (size_t i = 0; result == TLS_SERVER_OK && i < settings->certificate_count; i++)
+        result = add_certificate(&building, i);
+    if (result == TLS_SERVER_OK)
+        result = index_names(&building);
+    if (result != TLS_SERVER_OK) {
+        tls_server_put(&server);
+        return result;
+    }
+    *ret_server = server;
+    return TLS_SERVER_OK;
+}
+
+struct tls_server *tls_server_get(struct tls_server *server)
+{
+    if (server != NULL)
+        __atomic_add_fetch(&server->references, 1, __ATOMIC_RELAXED);
+    return server;
+}
+
+void tls_server_put(struct tls_server **server_pointer)
+{
+    struct tls_server *server = *server_pointer;
+    *server_pointer = NULL;
+    if (server == NULL || __atomic_sub_fetch(&server->references, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    for (unsigned i = 0; i < server->group_count; i++) {
+        SSL_CTX_free(server->groups[i].context);
+        server_names_release(&server->groups[i].names);
+    }
+    server_names_release(&server->names);
+    free(server->groups);
+    free(server);
+}
+
+/* ---- connections ---- */
+
+bool tls_server_accept(struct tls_server *server, struct stream *stream, struct tls_room *room)
+{
+    SSL *ssl = SSL_new(server->groups[0].context);
+    if (ssl != NULL) {
+        SSL_set_accept_state(ssl);
+        if (stream_start_tls(stream, ssl, room))
+            return true;
+    }
+    SSL_free(ssl);
+    ERR_clear_error();
+    return false;
+}
+
+struct tls_agreement tls_agreement(const struct stream *stream)
+{
+    SSL *ssl = tls_io_ssl(stream->tls);
+    return (struct tls_agreement){
+        .resumed = SSL_session_reused(ssl) == 1,
+        .version = SSL_get_version(ssl),
+        .cipher = SSL_get_cipher_name(ssl),
+        .name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
+    };
+}
+
+/* RFC 2253 escapes quotes with a backslash, as a quoted string wants them; control bytes and other scripts come as \XX. */
+static char *describe(X509 *certificate)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned digest_bytes = 0;
+    char *text = NULL;
+    size_t text_bytes = 0;
+    FILE *out = open_memstream(&text, &text_bytes);
+    BIO *subject = BIO_new(BIO_s_mem());
+    if (out != NULL && subject != NULL &&
+        X509_digest(certificate, EVP_sha256(), digest, &digest_bytes) == 1 &&
+        X509_NAME_print_ex(subject, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
+        char *bytes;
+        long length = BIO_get_mem_data(subject, &bytes);
+        fputs("Hash=", out);
+        for (unsigned i = 0; i < digest_bytes; i++)
+            fprintf(out, "%02x", digest[i]);
+        fprintf(out, ";Subject=\"%.*s\"", (int)length, bytes);
+    }
+    BIO_free(subject);
+    ERR_clear_error();
+    if (out == NULL || fclose(out) != 0 || text_bytes == 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+char *tls_client_certificate(const struct stream *stream)
+{
+    SSL *ssl = tls_io_ssl(stream->tls);
+    X509 *certificate = SSL_get0_peer_certificate(ssl);
+    return certificate != NULL && SSL_get_verify_result(ssl) == X509_V_OK ? describe(certificate)
+                                                                          : NULL;
+}
+
+void tls_server_each_certificate(const struct tls_server *server, tls_certificate_fn *each,
+                                 void *owner)
+{
+    for (unsigned i = 0; i < server->group_count; i++) {
+        SSL_CTX *context = server->groups[i].context;
+        for (int more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_FIRST); more == 1;
+             more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_NEXT)) {
+            const EVP_PKEY *key = SSL_CTX_get0_privatekey(context);
+            const struct tls_certificate_figures figures = {
+                .name = server->groups[i].first_name != NULL ? server->groups[i].first_name : "",
+                .type = key != NULL ? EVP_PKEY_get0_type_name(key) : "",
+                .expires_s = certificate_expires_s(SSL_CTX_get0_certificate(context)),
+            };
+            each(&figures, owner);
+        }
+    }
+}

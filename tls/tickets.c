@@ -1,0 +1,191 @@
+/* Three keys and OpenSSL's callback. */
+#include "tls/tickets.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "steady/fault.h"
+
+#define KEYS 3
+
+/* As it stands in a file. */
+struct ticket_key {
+    unsigned char name[16];
+    unsigned char hmac[32];
+    unsigned char aes[32];
+};
+
+struct tls_tickets {
+    pthread_mutex_t lock;
+    struct ticket_key keys[KEYS]; /* newest first */
+    unsigned key_count;
+    uint64_t rotated_ms;
+    bool from_file;
+};
+
+const char *tls_tickets_result_name(enum tls_tickets_result result)
+{
+    switch (result) {
+    case TLS_TICKETS_OK: return "ok";
+    case TLS_TICKETS_UNREADABLE: return "unreadable";
+    case TLS_TICKETS_BAD_FILE: return "expected one to three keys of 80 bytes each";
+    case TLS_TICKETS_NO_RANDOM: return "no random numbers";
+    }
+    return "unknown";
+}
+
+/* A new key of our own in front; the oldest goes. */
+static bool add_key(struct tls_tickets *tickets, uint64_t now_ms)
+{
+    struct ticket_key key;
+    if (RAND_bytes((unsigned char *)&key, sizeof(key)) != 1)
+        return false;
+    memmove(tickets->keys + 1, tickets->keys, (KEYS - 1) * sizeof(key));
+    tickets->keys[0] = key;
+    OPENSSL_cleanse(&key, sizeof(key));
+    if (tickets->key_count < KEYS)
+        tickets->key_count++;
+    tickets->rotated_ms = now_ms;
+    return true;
+}
+
+struct tls_tickets *tls_tickets_create(uint64_t now_ms)
+{
+    struct tls_tickets *tickets = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*tickets));
+    if (tickets == NULL)
+        return NULL;
+    pthread_mutex_init(&tickets->lock, NULL);
+    if (!add_key(tickets, now_ms))
+        tls_tickets_free(&tickets);
+    return tickets;
+}
+
+void tls_tickets_free(struct tls_tickets **tickets_pointer)
+{
+    struct tls_tickets *tickets = *tickets_pointer;
+    *tickets_pointer = NULL;
+    if (tickets == NULL)
+        return;
+    pthread_mutex_destroy(&tickets->lock);
+    OPENSSL_cleanse(tickets, sizeof(*tickets));
+    free(tickets);
+}
+
+/* Without random numbers the old key goes on. */
+void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms)
+{
+    pthread_mutex_lock(&tickets->lock);
+    if (!tickets->from_file && now_ms - tickets->rotated_ms >= TLS_TICKETS_ROTATE_MS)
+        (void)add_key(tickets, now_ms);
+    pthread_mutex_unlock(&tickets->lock);
+}
+
+static enum tls_tickets_result read_keys(const char *path, struct ticket_key keys[KEYS + 1],
+                                         unsigned *ret_count)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return TLS_TICKETS_UNREADABLE;
+    ssize_t n = read(fd, keys, (KEYS + 1) * sizeof(*keys));
+    int error = errno;
+    close(fd);
+    errno = error;
+    if (n < 0)
+        return TLS_TICKETS_UNREADABLE;
+    if (n == 0 || (size_t)n % sizeof(*keys) != 0 || (size_t)n > KEYS * sizeof(*keys))
+        return TLS_TICKETS_BAD_FILE;
+    *ret_count = (unsigned)((size_t)n / sizeof(*keys));
+    return TLS_TICKETS_OK;
+}
+
+enum tls_tickets_result tls_tickets_follow(struct tls_tickets *tickets, const char *path,
+                                           uint64_t now_ms)
+{
+    struct ticket_key keys[KEYS + 1];
+    unsigned count = 0;
+    enum tls_tickets_result result =
+        path[0] != '\0' ? read_keys(path, keys, &count) : TLS_TICKETS_OK;
+    if (result != TLS_TICKETS_OK)
+        return result;
+    pthread_mutex_lock(&tickets->lock);
+    if (count > 0) {
+        memcpy(tickets->keys, keys, count * sizeof(*keys));
+        tickets->key_count = count;
+    } else if (tickets->from_file && !add_key(tickets, now_ms)) {
+        result = TLS_TICKETS_NO_RANDOM;
+    }
+    if (result == TLS_TICKETS_OK)
+        tickets->from_file = count > 0;
+    pthread_mutex_unlock(&tickets->lock);
+    OPENSSL_cleanse(keys, sizeof(keys));
+    return result;
+}
+
+/* The key to seal with, or the one of that name; *ret_newest: it is the one that seals. */
+static bool find_key(struct tls_tickets *tickets, const unsigned char *name,
+                     struct ticket_key *ret_key, bool *ret_newest)
+{
+    bool found = false;
+    pthread_mutex_lock(&tickets->lock);
+    for (unsigned i = 0; i < tickets->key_count && !found; i++) {
+        found = name == NULL || memcmp(tickets->keys[i].name, name, sizeof(ret_key->name)) == 0;
+        if (found) {
+            *ret_key = tickets->keys[i];
+            *ret_newest = i == 0;
+        }
+    }
+    pthread_mutex_unlock(&tickets->lock);
+    return found;
+}
+
+static bool prepare(const struct ticket_key *key, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                    EVP_MAC_CTX *mac, bool seal)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)key->hmac,
+                                          sizeof(key->hmac)),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t) "sha256", 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes, iv, seal) == 1 &&
+           EVP_MAC_CTX_set_params(mac, params) == 1;
+}
+
+/* SSL_CTX_set_tlsext_ticket_key_evp_cb(3): 1 is fine, 2 is fine but give a new one, 0 is unknown. */
+static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+                     EVP_MAC_CTX *mac, int seal)
+{
+    struct tls_tickets *tickets = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    struct ticket_key key;
+    bool newest = false;
+    if (!find_key(tickets, seal ? NULL : name, &key, &newest))
+        return 0;
+    if (seal) {
+        memcpy(name, key.name, sizeof(key.name));
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+            return -1;
+    }
+    bool prepared = prepare(&key, iv, cipher, mac, seal != 0);
+    OPENSSL_cleanse(&key, sizeof(key));
+    if (!prepared)
+        return -1;
+    return newest ? 1 : 2;
+}
+
+void tls_tickets_use(struct tls_tickets *tickets, struct ssl_ctx_st *context)
+{
+    SSL_CTX_set_app_data(context, tickets);
+    SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
+    SSL_CTX_set_timeout(context, TLS_TICKETS_LIFETIME_S);
+}

@@ -1,0 +1,47 @@
+/*
+ * Ticket keys of the listeners: what seals the sessions that clients keep for us, so that we keep none.
+ *
+ * Owns: three keys, the newest seals, all open. One for the process, over reloads, so that sessions outlive them. Thread: any; a
+ * short lock. Time base: milliseconds, monotonic, given by the caller. Errors: enum tls_tickets_result. Spec: RFC 5077 4 and 5.5,
+ * RFC 8446 4.6.1 and C.4.
+ *
+ * A key that leaks opens the TLS 1.2 connections that it sealed: so keys are short-lived and stay in memory, unless a fleet
+ * shares them by a file.
+ */
+#ifndef EVENKEEL_TLS_TICKETS_H
+#define EVENKEEL_TLS_TICKETS_H
+
+#include <stdint.h>
+
+/* How long a key seals; it opens twice as long after that. */
+#define TLS_TICKETS_ROTATE_MS (8u * 3600 * 1000)
+/* No ticket is good for longer. */
+#define TLS_TICKETS_LIFETIME_S (2u * 8 * 3600)
+
+struct tls_tickets;
+struct ssl_ctx_st;
+
+enum tls_tickets_result {
+    TLS_TICKETS_OK,
+    TLS_TICKETS_UNREADABLE, /* errno says why */
+    TLS_TICKETS_BAD_FILE,   /* not one to three keys of 80 bytes */
+    TLS_TICKETS_NO_RANDOM,
+};
+const char *tls_tickets_result_name(enum tls_tickets_result result);
+
+/* NULL: no memory, or no random numbers. */
+struct tls_tickets *tls_tickets_create(uint64_t now_ms);
+/* After all contexts that use it. NULL is fine. */
+void tls_tickets_free(struct tls_tickets **tickets);
+
+/* To be called now and then: makes a new key when it is time, unless the keys are a file's. */
+void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms);
+/* From now on the keys are those of the file, the first one seals: each 16 bytes of name, 32 for HMAC, 32 for AES, as nginx has
+   them. "" goes back to keys of our own. On failure all stays as it is. */
+__attribute__((warn_unused_result)) enum tls_tickets_result tls_tickets_follow(
+    struct tls_tickets *tickets, const char *path, uint64_t now_ms);
+
+/* Makes the context seal and open with these keys. */
+void tls_tickets_use(struct tls_tickets *tickets, struct ssl_ctx_st *context);
+
+#endif
