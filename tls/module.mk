@@ -6,7 +6,10 @@ libtls_a_SOURCES = \
 	%D%/room.h \
 	%D%/server.c %D%/server.h \
 	%D%/server_names.c %D%/server_names.h \
+	%D%/session_cache.c %D%/session_cache.h \
+	%D%/session_der.c %D%/session_der.h \
+	%D%/session_name.c %D%/session_name.h \
 	%D%/socket_io.c %D%/socket_io.h \
 	%D%/stream.c %D%/stream.h \
-	%D%/wire.c %D%/wire.h \
-	%D%/tickets.c %D%/tickets.h
+	%D%/tickets.c %D%/tickets.h \
+	%D%/wire.c %D%/wire.h

@@ -1,7 +1,7 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-EXTRA_DIST += %D%/tls_rig.h %D%/pool_rig.h %D%/unit.h
+EXTRA_DIST += %D%/tls_rig.h %D%/pool_rig.h %D%/session_rig.h %D%/unit.h
 EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 
 steady_tests = \
@@ -37,6 +37,7 @@ breaker_tests = \
 	%D%/test_window
 
 tls_tests = \
+	%D%/test_session_cache \
 	%D%/test_stream \
 	%D%/test_stream_tls
 
