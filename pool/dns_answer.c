@@ -9,6 +9,9 @@
 #define RECORD_HEAD_BYTES 10
 #define SRV_HEAD_BYTES 6
 #define NAME_BYTES 255
+/* In the third byte. */
+#define FLAG_ANSWER 0x80
+#define FLAG_CUT 0x02
 #define CLASS_IN 1
 #define TYPE_CNAME 5
 #define TYPE_SOA 6
@@ -339,7 +342,7 @@ enum lookup_result dns_answer_parse(const uint8_t *bytes, size_t length, enum dn
     size_t at = HEADER_BYTES;
     bool moved = true;
     dns_records_init(&records);
-    if (!has(&message, 0, HEADER_BYTES) || (bytes[2] & 0x80) == 0)
+    if (!has(&message, 0, HEADER_BYTES) || (bytes[2] & (FLAG_ANSWER | FLAG_CUT)) != FLAG_ANSWER)
         return LOOKUP_MALFORMED;
     enum lookup_result result = result_of_code(bytes[3] & 0x0f);
     if (result == LOOKUP_FAILED)

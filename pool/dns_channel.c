@@ -156,7 +156,7 @@ static enum lookup_result read_answer(enum dns_type type, int status, const unsi
     enum lookup_result parsed = LOOKUP_MALFORMED;
     if (bytes != NULL && length > 0)
         parsed = dns_answer_parse(bytes, (size_t)length, type, records);
-    if (yes)
+    if (yes || (bytes != NULL && parsed == LOOKUP_MALFORMED))
         return parsed;
     records->count = 0;
     return result;

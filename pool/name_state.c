@@ -56,7 +56,7 @@ static enum name_step said_no(struct name_state *state, const struct resolver_se
                     now_ms - state->no_since_ms >= rules->negative_span_ms;
     if (state->holding && !believed) {
         uint64_t gaps_count = rules->negative_count > 1 ? rules->negative_count - 1 : 1;
-        uint64_t gap_ms = rules->negative_span_ms / gaps_count + 1;
+        uint64_t gap_ms = clamp(rules->negative_span_ms / gaps_count + 1, 0, rules->min_ttl_ms);
         wait(state, now_ms, gap_ms + rng_below(rng, gap_ms / 10 + 1));
         return NAME_KEEP;
     }

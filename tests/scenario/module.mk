@@ -6,6 +6,7 @@ scenario_tests = \
 	%D%/balance.py \
 	%D%/bounds.py \
 	%D%/cli.py \
+	%D%/dns.py \
 	%D%/drain.py \
 	%D%/failures.py \
 	%D%/forwarding.py \
@@ -28,6 +29,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/bystander.py \
 	%D%/harness/client.py \
 	%D%/harness/commands.py \
+	%D%/harness/dns.py \
 	%D%/harness/origin.py \
 	%D%/harness/peers.py \
 	%D%/harness/ports.py \

@@ -327,6 +327,9 @@ static void questions_and_other_answers_are_malformed(void **state)
     text.bytes[2] = 0x01;
     expect(text, DNS_A, LOOKUP_MALFORMED, &records);
     text = message(0, DNS_A, 0, 0);
+    text.bytes[2] |= 0x02; /* cut short by the server */
+    expect(text, DNS_A, LOOKUP_MALFORMED, &records);
+    text = message(0, DNS_A, 0, 0);
     expect(text, DNS_AAAA, LOOKUP_MALFORMED, &records);
     text.bytes[5] = 2;
     expect(text, DNS_A, LOOKUP_MALFORMED, &records);

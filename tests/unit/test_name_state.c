@@ -126,8 +126,8 @@ static void a_no_is_believed_when_said_three_times_over_a_minute(void **state)
     (void)state;
     struct play p = play();
     says(&p, 0, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
-    says(&p, 9 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 30 * S, 34 * S);
-    says(&p, 40 * S, LOOKUP_EMPTY, 0, NAME_KEEP, 30 * S, 34 * S);
+    says(&p, 9 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
+    says(&p, 40 * S, LOOKUP_EMPTY, 0, NAME_KEEP, 5 * S, 5500);
     assert_true(p.state.holding);
     says(&p, 71 * S, LOOKUP_UNKNOWN, 60 * S, NAME_DROP, 48 * S, 57 * S);
     assert_false(p.state.holding);
@@ -140,9 +140,20 @@ static void three_noes_in_a_hurry_are_not_enough(void **state)
     struct play p = play();
     says(&p, 0, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
     for (uint64_t i = 0; i < 10; i++)
-        says(&p, 9 * S + i, LOOKUP_UNKNOWN, 0, NAME_KEEP, 30 * S, 34 * S);
-    says(&p, 69 * S - 1, LOOKUP_UNKNOWN, 0, NAME_KEEP, 30 * S, 34 * S);
+        says(&p, 9 * S + i, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
+    says(&p, 69 * S - 1, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
     says(&p, 69 * S, LOOKUP_UNKNOWN, 0, NAME_DROP, 4 * S, 5 * S);
+}
+
+static void noes_are_spread_over_the_span_when_that_is_short(void **state)
+{
+    (void)state;
+    struct play p = play();
+    p.rules.negative_span_ms = 1 * S;
+    says(&p, 0, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
+    says(&p, 9 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 501, 552);
+    says(&p, 9502, LOOKUP_UNKNOWN, 0, NAME_KEEP, 501, 552);
+    says(&p, 10003, LOOKUP_UNKNOWN, 0, NAME_DROP, 4 * S, 5 * S);
 }
 
 static void two_noes_over_an_hour_are_not_enough(void **state)
@@ -151,8 +162,8 @@ static void two_noes_over_an_hour_are_not_enough(void **state)
     struct play p = play();
     p.rules.stale_ms = 24 * 3600 * S;
     says(&p, 0, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
-    says(&p, 9 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 30 * S, 34 * S);
-    says(&p, 3600 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 30 * S, 34 * S);
+    says(&p, 9 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
+    says(&p, 3600 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
     says(&p, 3640 * S, LOOKUP_UNKNOWN, 0, NAME_DROP, 4 * S, 5 * S);
 }
 
@@ -161,12 +172,12 @@ static void a_yes_in_between_starts_anew_and_a_failure_does_not(void **state)
     (void)state;
     struct play p = play();
     says(&p, 0, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
-    says(&p, 9 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 30 * S, 34 * S);
-    says(&p, 40 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 30 * S, 34 * S);
+    says(&p, 9 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
+    says(&p, 40 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
     says(&p, 70 * S, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
-    says(&p, 80 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 30 * S, 34 * S);
+    says(&p, 80 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
     says(&p, 112 * S, LOOKUP_TIMEOUT, 0, NAME_KEEP, 500, 1 * S);
-    says(&p, 113 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 30 * S, 34 * S);
+    says(&p, 113 * S, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
     says(&p, 146 * S, LOOKUP_UNKNOWN, 0, NAME_DROP, 4 * S, 5 * S);
 }
 
@@ -201,6 +212,7 @@ int main(void)
         cmocka_unit_test(a_name_that_never_resolved_is_asked_for_ever_more),
         cmocka_unit_test(a_no_is_believed_when_said_three_times_over_a_minute),
         cmocka_unit_test(three_noes_in_a_hurry_are_not_enough),
+        cmocka_unit_test(noes_are_spread_over_the_span_when_that_is_short),
         cmocka_unit_test(two_noes_over_an_hour_are_not_enough),
         cmocka_unit_test(a_yes_in_between_starts_anew_and_a_failure_does_not),
         cmocka_unit_test(a_no_may_be_believed_at_once_if_so_configured),

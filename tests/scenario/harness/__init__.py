@@ -14,6 +14,7 @@ from . import ports
 from .bystander import Bystander
 from .client import Client, Interrupted, get, head
 from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
+from .dns import DnsServer, Dnsmasq, Silence
 from .origin import Arrived, RawOrigin, describe, reads_body
 from .peers import HaproxyOrigin, NginxOrigin, NodeServer, node_modules, node_program
 from .process import MemoryWatch, Process, stopped_thread

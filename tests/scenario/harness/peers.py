@@ -58,15 +58,20 @@ class _Server(Process):
 
 
 class NginxOrigin(_Server):
-    """nginx serving files: publish() adds one. PUT stores below /put/."""
+    """nginx serving files: publish() adds one. PUT stores below /put/; /where tells the address it came to.
 
-    def __init__(self, scenario, name="nginx", rows=""):
+    `also`: further addresses to listen on, with the same port.
+    """
+
+    def __init__(self, scenario, name="nginx", rows="", also=()):
         self.root = scenario.path(f"{name}-files")
         os.makedirs(os.path.join(self.root, "put"))
         port = scenario.port()
         config = scenario.write(f"{name}.conf", nginx_file(f"""
             server {{
                 listen 127.0.0.1:{port} reuseport backlog=4096;
+                {" ".join(f"listen {address}:{port};" for address in also)}
+                location = /where {{ return 200 "$server_addr"; }}
                 root {self.root};
                 location = /hello {{ return 200 "hello\\n"; }}
                 location /put/ {{ dav_methods PUT; client_max_body_size 0; }}
