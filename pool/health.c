@@ -265,18 +265,28 @@ static void arm_probe(struct endpoint_health *own, uint64_t wait_ms)
     arm(&own->probe_timer, wait_ms);
 }
 
+/* What a client would write: "app-a.internal:8080", "[::1]:80". */
+static void write_host(const struct endpoint *endpoint, char host[PROBE_HOST_BYTES])
+{
+    bool brackets = strchr(endpoint->hostname, ':') != NULL;
+    snprintf(host, PROBE_HOST_BYTES, "%s%s%s%s", brackets ? "[" : "", endpoint->hostname,
+             brackets ? "]" : "", strrchr(endpoint->address_text, ':'));
+}
+
 static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct endpoint_health *own = arg;
+    char host[PROBE_HOST_BYTES];
     struct pools *pools = own->endpoint->pools;
     struct health *health = pools->health;
     const struct probe_env env = {health->env.base, pools->fds, &health->probes_in_flight,
                                   on_probe_done};
-    const char *host = own->settings->host;
-    const struct probe_target target = {
-        own->endpoint->address, host[0] != '\0' ? host : own->endpoint->text, own->settings};
+    const struct probe_target target = {own->endpoint->address,
+                                        own->settings->host[0] != '\0' ? own->settings->host : host,
+                                        own->settings};
     (void)fd;
     (void)what;
+    write_host(own->endpoint, host);
     own->probe = probe_start(&env, &target, own);
     if (own->probe == NULL) {
         own->probes_put_off++;

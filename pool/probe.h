@@ -16,6 +16,9 @@
 #include "steady/address.h"
 #include "steady/bound.h"
 
+/* A hostname with its port. */
+#define PROBE_HOST_BYTES 288
+
 #define PROBE_RESULTS(X)                                     \
     X(GOOD, "ok")                                            \
     X(NO_CONNECTION, "no connection") /* dial says why */    \

@@ -2,17 +2,45 @@
 #include "proxy/upstreams_view.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "pool/health.h"
 #include "pool/lease.h"
+#include "pool/resolver.h"
 #include "proxy/json.h"
 
 struct walk {
     struct json *json;
-    struct pools *pools;
-    const struct settings *settings;
+    const struct overview *overview;
     const char *upstream; /* whose endpoints are written */
 };
+
+/* Where an address comes from: looked for among the names the resolver keeps. */
+struct source_walk {
+    const char *text; /* "app-a.internal:8080", "srv:_http._tcp.app" */
+    const char *source;
+};
+
+static void match_name(const struct name_figures *figures, void *owner)
+{
+    struct source_walk *walk = owner;
+    size_t bytes = strlen(figures->name);
+    const char *rest = walk->text + bytes;
+    if (!figures->service && strncasecmp(walk->text, figures->name, bytes) == 0 && *rest == ':' &&
+        strchr(rest + 1, ':') == NULL) {
+        walk->source = figures->source;
+    }
+}
+
+static const char *source_of(const struct overview *overview, const char *text)
+{
+    struct source_walk walk = {text, "literal"};
+    if (strncmp(text, "srv:", 4) == 0) {
+        return "srv";
+    }
+    resolver_each_name(overview->resolver, match_name, &walk);
+    return walk.source;
+}
 
 static void write_health(struct json *json, const struct endpoint_figures *figures)
 {
@@ -65,6 +93,7 @@ static void write_endpoint(const struct endpoint_figures *figures, void *owner)
     json_open(json, NULL, '{');
     json_text(json, "endpoint", figures->text);
     json_text(json, "address", figures->address);
+    json_text(json, "source", source_of(walk->overview, figures->text));
     json_number(json, "age_s", (double)figures->age_ms / 1000);
     write_health(json, figures);
     json_uint(json, "in_flight", figures->in_flight);
@@ -95,7 +124,8 @@ static void write_upstream(const struct upstream *upstream, void *owner)
     struct walk *walk = owner;
     struct json *json = walk->json;
     const struct upstream_health health = upstream_health(upstream);
-    const struct upstream_settings *settings = settings_of(walk->settings, upstream->name);
+    const struct upstream_settings *settings =
+        settings_of(walk->overview->settings, upstream->name);
     if (settings == NULL) {
         return; /* it has gone from the settings and drains */
     }
@@ -112,7 +142,7 @@ static void write_upstream(const struct upstream *upstream, void *owner)
     json_uint(json, "warm_level", settings->pool.warm_min_count);
     json_open(json, "endpoints", '[');
     walk->upstream = upstream->name;
-    pools_each_endpoint(walk->pools, write_endpoint, walk);
+    pools_each_endpoint(walk->overview->pools, write_endpoint, walk);
     json_close(json, ']');
     json_close(json, '}');
 }
@@ -120,7 +150,7 @@ static void write_upstream(const struct upstream *upstream, void *owner)
 void upstreams_write(struct evbuffer *out, const struct overview *overview)
 {
     struct json json = {out, false};
-    struct walk walk = {&json, overview->pools, overview->settings, NULL};
+    struct walk walk = {&json, overview, NULL};
     json_open(&json, NULL, '{');
     json_open(&json, "upstreams", '[');
     pools_each_upstream(overview->pools, write_upstream, &walk);

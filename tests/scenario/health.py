@@ -116,6 +116,22 @@ def down_and_up(s):
         check_equal(len(lines_about(proxy, two[1], "down")), 0, "lines")
 
 
+@scenario("probes of a name go without its name, or nobody knows where an address comes from")
+def names(s):
+    origin = named(s, "origin")
+    hosts = []
+    origin.on("/health", lambda connection, request: hosts.append(request.get("Host")) or connection.respond(200))
+    proxy = start_proxy(s, f"localhost:{origin.port}", {"workers": 1, **upstream({"path": "/health", **QUICK})})
+    eventually(lambda: len(hosts) >= 3, "three probes", 10)
+    check_equal(set(hosts), {f"localhost:{origin.port}"}, "Host of the probes")
+    row = endpoint_of(proxy, origin)
+    check_equal((row["endpoint"], row["source"]), (f"localhost:{origin.port}", "hosts"), "endpoint and source")
+    check_equal(proxy.metric("evenkeel_endpoint_healthy", endpoint=f"localhost:{origin.port}") >= 1, True, "metric")
+    check(proxy.reload(upstream({"host": "shop.example"}, endpoints=[origin.address])), "the reload was rejected")
+    eventually(lambda: "shop.example" in hosts, "the Host that is configured", 10)
+    check_equal(endpoint_of(proxy, origin)["source"], "literal", "source")
+
+
 @scenario("an endpoint that fails now and then is taken out")
 def flapping(s):
     two = [named(s, f"origin{number}") for number in range(2)]
