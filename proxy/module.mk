@@ -39,6 +39,12 @@ libproxy_a_SOURCES = \
 	%D%/drain.h \
 	%D%/exchange.c \
 	%D%/exchange.h \
+	%D%/exchange_admit.c \
+	%D%/exchange_log.c \
+	%D%/exchange_parts.h \
+	%D%/exchange_relay.c \
+	%D%/exchange_retry.c \
+	%D%/exchange_time.c \
 	%D%/forward.c \
 	%D%/forward.h \
 	%D%/generation.c \

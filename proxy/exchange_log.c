@@ -1,0 +1,59 @@
+/* The access line of an exchange. */
+#include <string.h>
+
+#include "proxy/exchange_parts.h"
+#include "steady/deadline.h"
+
+static struct access_text text_of(const char *bytes, size_t length)
+{
+    return (struct access_text){bytes, (uint32_t)length};
+}
+
+static struct access_text text_of_field(const struct http_head *head, enum field_id id)
+{
+    const struct http_field *field = head_has(head, id) ? head_find(head, id) : NULL;
+    return field != NULL ? text_of(head->base + field->value_at, field->value_bytes)
+                         : text_of("", 0);
+}
+
+void exchange_log(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    const struct http_head *head = &exchange->request;
+    const char *reason = reason_rows[exchange->reason].name;
+    const char *endpoint = exchange->attempt.lease != NULL
+                               ? endpoint_text(exchange->attempt.lease->endpoint)
+                               : exchange->endpoint_text;
+    char client[ADDRESS_TEXT_BYTES];
+    struct access_record record = {
+        .client = text_of(client, address_format_ip(exchange->client_address, client)),
+        .method = text_of(head_text(head, head->method_text), head->method_text.bytes),
+        .target = text_of(head_text(head, head->target), head->target.bytes),
+        .host = text_of(head_text(head, head->host), head->host.bytes),
+        .user_agent = text_of_field(head, FIELD_USER_AGENT),
+        .referer = text_of_field(head, FIELD_REFERER),
+        .request_id = exchange->request_id_kept
+                          ? text_of_field(head, FIELD_X_REQUEST_ID)
+                          : text_of(exchange->request_id, strlen(exchange->request_id)),
+        .listener = text_of(exchange->listener_name, strlen(exchange->listener_name)),
+        .route = text_of(exchange->route_name, strlen(exchange->route_name)),
+        .upstream = text_of(exchange->upstream_name, strlen(exchange->upstream_name)),
+        .endpoint = text_of(endpoint, strlen(endpoint)),
+        .reason = text_of(reason, strlen(reason)),
+        .status = exchange->status,
+        .http_1_0 = (head->facts & FACT_HTTP_1_0) != 0,
+        .reused = exchange->reused,
+        .attempts_count = exchange->attempts_count,
+        .request_body_bytes = exchange->request_payload_bytes,
+        .response_body_bytes = exchange->response_payload_bytes,
+        .duration_us = (uint64_t)exchange_age_us(exchange),
+        .queue_us = exchange->queue_us,
+        .connect_us = exchange->connect_us,
+        .first_byte_us = exchange->first_byte_us,
+        .deadline_left_ms =
+            exchange->deadline_ms == 0
+                ? -1
+                : (int64_t)deadline_left_ms(exchange->deadline_ms, exchange_now_ms(exchange)),
+    };
+    access_log_write(worker->access, &record, worker_wall_ms(worker));
+}

@@ -1,0 +1,48 @@
+/*
+ * What the files of an exchange share: exchange.c (its life), exchange_admit.c (a place, an endpoint, a connection),
+ * exchange_retry.c (what is tried again), exchange_relay.c (payload, responses, tunnels), exchange_time.c (what it waits for),
+ * exchange_log.c (its access line).
+ *
+ * Private to these files. Thread: the worker's.
+ */
+#ifndef EVENKEEL_PROXY_EXCHANGE_PARTS_H
+#define EVENKEEL_PROXY_EXCHANGE_PARTS_H
+
+#include "proxy/exchange.h"
+
+static inline uint64_t exchange_now_ms(const struct exchange *exchange)
+{
+    return worker_now_ms(exchange->worker);
+}
+
+static inline int64_t exchange_age_us(const struct exchange *exchange)
+{
+    return (int64_t)(loop_clock_us(&exchange->worker->clock) - exchange->started_us);
+}
+
+/* ---- exchange_admit.c ---- */
+
+/* Asks for a place at the upstream, and tries an endpoint when it has one. `turn`: it has queued before. */
+void exchange_admit(struct exchange *exchange, bool turn);
+/* It is admitted, but no connection can be had now. */
+void exchange_wait(struct exchange *exchange, bool for_fd, bool turn);
+void exchange_on_turn(struct queue_slot *slot);
+
+/* ---- exchange_relay.c ---- */
+
+/* Keeps payload until there is a connection. False: no memory. */
+bool exchange_hold(struct exchange *exchange, const struct payload *payload);
+
+/* ---- exchange_time.c ---- */
+
+/* What is awaited has changed, and may be due earlier than what was. */
+void exchange_rearm(struct exchange *exchange);
+/* The only writer of `stage` but for exchange_on_leased(), which is followed by a call of this at once. */
+void exchange_enter(struct exchange *exchange, enum exchange_stage stage);
+void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms);
+
+/* ---- exchange_log.c ---- */
+
+void exchange_log(struct exchange *exchange);
+
+#endif

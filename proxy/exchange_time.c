@@ -1,0 +1,120 @@
+/* What an exchange waits for, and until when. */
+#include <stddef.h>
+
+#include "proxy/exchange_parts.h"
+#include "steady/deadline.h"
+
+/* A client that resets in the same breath as its request leaves no further event: an exchange that lasts looks once. */
+#define LOOK_AFTER_MS 250
+
+static void due_earlier(uint64_t *due_ms, enum exchange_reason *reason, uint64_t since_ms,
+                        uint64_t wait_ms, enum exchange_reason other)
+{
+    uint64_t other_ms = deadline_after(since_ms, wait_ms);
+    if (other_ms < *due_ms) {
+        *due_ms = other_ms;
+        *reason = other;
+    }
+}
+
+/* What the exchange waits for next, and until when. */
+static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_reason *ret_reason)
+{
+    const struct upstream_settings *settings = exchange_settings(exchange);
+    const struct timeout_settings *timeouts = &settings->timeouts;
+    const struct attempt *attempt = &exchange->attempt;
+    uint64_t due_ms = exchange->deadline_ms;
+    *ret_reason = REASON_DEADLINE;
+    if (!exchange->looked) {
+        due_earlier(&due_ms, ret_reason, exchange->started_us / 1000, LOOK_AFTER_MS,
+                    REASON_CLIENT_ABORT);
+    }
+    switch ((enum exchange_stage)exchange->stage) {
+    case EXCHANGE_QUEUED:
+        due_earlier(&due_ms, ret_reason, exchange->queued_ms, settings->limits.queue_wait_ms,
+                    exchange->slot.for_fd ? REASON_NO_DESCRIPTORS : REASON_QUEUE_TIMEOUT);
+        break;
+    case EXCHANGE_CONNECTING:
+        due_earlier(&due_ms, ret_reason, attempt->started_ms, timeouts->per_try_ms,
+                    REASON_TRY_TIMEOUT);
+        break;
+    case EXCHANGE_SENDING:
+        if (exchange->continue_awaited) {
+            due_earlier(&due_ms, ret_reason, exchange->request_moved_ms, timeouts->first_byte_ms,
+                        REASON_FIRST_BYTE_TIMEOUT);
+        } else if (exchange->request_full || exchange->request_whole) {
+            due_earlier(&due_ms, ret_reason, exchange->request_moved_ms, timeouts->idle_ms,
+                        REASON_IDLE_TIMEOUT);
+        } else {
+            due_earlier(&due_ms, ret_reason, exchange->request_moved_ms,
+                        exchange->client_timeouts->body_ms, REASON_REQUEST_TIMEOUT);
+        }
+        break;
+    case EXCHANGE_AWAITING: {
+        /* the time the client took to send its body is not the attempt's */
+        uint64_t since_ms = exchange->request.framing == FRAMING_NONE ? attempt->started_ms
+                                                                      : exchange->request_done_ms;
+        due_earlier(&due_ms, ret_reason, exchange->request_done_ms, timeouts->first_byte_ms,
+                    REASON_FIRST_BYTE_TIMEOUT);
+        due_earlier(&due_ms, ret_reason, since_ms, timeouts->per_try_ms, REASON_TRY_TIMEOUT);
+        break;
+    }
+    case EXCHANGE_RESPONDING:
+        if (!exchange->response_full) {
+            due_earlier(&due_ms, ret_reason, exchange->response_moved_ms, timeouts->idle_ms,
+                        REASON_IDLE_TIMEOUT);
+        } else if (attempt->pipe != NULL) {
+            due_earlier(&due_ms, ret_reason, exchange->response_moved_ms,
+                        exchange->client_timeouts->send_ms, REASON_CLIENT_STALLED);
+        }
+        break;
+    case EXCHANGE_TUNNEL: {
+        uint64_t moved_ms = exchange->request_moved_ms > exchange->response_moved_ms
+                                ? exchange->request_moved_ms
+                                : exchange->response_moved_ms;
+        due_earlier(&due_ms, ret_reason, moved_ms, timeouts->tunnel_idle_ms, REASON_IDLE_TIMEOUT);
+        break;
+    }
+    }
+    return due_ms;
+}
+
+void exchange_rearm(struct exchange *exchange)
+{
+    enum exchange_reason reason;
+    uint64_t due_ms = exchange_due_ms(exchange, &reason);
+    wheel_arm(&exchange->worker->wheel, &exchange->timer, due_ms);
+}
+
+void exchange_enter(struct exchange *exchange, enum exchange_stage stage)
+{
+    exchange->stage = (uint8_t)stage;
+    exchange_rearm(exchange);
+}
+
+void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct exchange *exchange =
+        (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
+    enum exchange_reason reason;
+    uint64_t due_ms = exchange_due_ms(exchange, &reason);
+    if (!deadline_passed(due_ms, now_ms)) {
+        wheel_arm(&exchange->worker->wheel, timer, due_ms);
+        return;
+    }
+    if (!exchange->looked && reason == REASON_CLIENT_ABORT) {
+        exchange->looked = true;
+        if (exchange->downstream->gone(exchange)) {
+            exchange_finish(exchange, REASON_CLIENT_ABORT);
+        } else {
+            exchange_rearm(exchange);
+        }
+        return;
+    }
+    if (exchange->stage == EXCHANGE_TUNNEL) {
+        exchange->intact = false;
+        exchange_finish(exchange, reason);
+        return;
+    }
+    exchange_fail(exchange, reason, NULL);
+}
