@@ -30,4 +30,5 @@ libpool_a_SOURCES = \
 	%D%/upkeep.c %D%/upkeep.h \
 	%D%/upstream.c %D%/upstream.h \
 	%D%/warmth.c %D%/warmth.h \
+	%D%/warm_file.c %D%/warm_file.h \
 	%D%/worker.c

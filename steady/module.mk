@@ -13,6 +13,7 @@ libsteady_a_SOURCES = \
 	%D%/loop_clock.h \
 	%D%/lru.c %D%/lru.h \
 	%D%/mailbox.c %D%/mailbox.h \
+	%D%/pack.c %D%/pack.h \
 	%D%/rng.c %D%/rng.h \
 	%D%/sanitize.h \
 	%D%/slab.c %D%/slab.h \

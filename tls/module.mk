@@ -10,6 +10,7 @@ libtls_a_SOURCES = \
 	%D%/session_der.c %D%/session_der.h \
 	%D%/session_name.c %D%/session_name.h \
 	%D%/socket_io.c %D%/socket_io.h \
+	%D%/seal.c %D%/seal.h \
 	%D%/stream.c %D%/stream.h \
 	%D%/tickets.c %D%/tickets.h \
 	%D%/wire.c %D%/wire.h

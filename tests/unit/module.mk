@@ -17,6 +17,7 @@ steady_tests = \
 	%D%/test_loop_clock \
 	%D%/test_lru \
 	%D%/test_mailbox \
+	%D%/test_pack \
 	%D%/test_rng \
 	%D%/test_slab \
 	%D%/test_wheel
@@ -38,6 +39,7 @@ breaker_tests = \
 
 tls_tests = \
 	%D%/test_session_cache \
+	%D%/test_seal \
 	%D%/test_stream \
 	%D%/test_stream_tls
 
@@ -61,7 +63,8 @@ pool_tests = \
 	%D%/test_pool_upstream \
 	%D%/test_pool_warmth \
 	%D%/test_pool_workers \
-	%D%/test_standing
+	%D%/test_standing \
+	%D%/test_warm_file
 
 proxy_tests = \
 	%D%/test_access_log \
