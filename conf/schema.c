@@ -113,12 +113,16 @@ static const struct schema_row top_rows[] = {
     {"readiness.listener_path", &type_text, "", AT(readiness.listener_path),
      .help = "path that answers readiness on ordinary listeners; \"\": none"},
 
-    {"warm_state.path", &type_text, "", AT(warm_state.path), .later = true,
-     .help = "file or folder that keeps what makes a process warm; \"\": off"},
+    {"warm_state.path", &type_text, "", AT(warm_state.path),
+     .help =
+         "file that keeps what makes a process warm, or a folder that several processes share; \"\": off"},
+    {"warm_state.key_file", &type_text, "", AT(warm_state.key_file), .fixed = true,
+     .help =
+         "file with 32 bytes or 64 hexadecimal digits to seal it with (AES-256-GCM); \"\": not sealed"},
     {"warm_state.interval", &type_duration, "30s", AT(warm_state.interval_ms), .min = SECOND,
-     .max = DAY, .later = true, .help = "how often it is saved"},
+     .max = DAY, .help = "how often it is saved, besides at the drain"},
     {"warm_state.max_age", &type_duration, "1h", AT(warm_state.max_age_ms), .min = SECOND,
-     .max = 30 * DAY, .later = true, .help = "older state is not restored"},
+     .max = 30 * DAY, .help = "older state is not restored"},
 
     {"drain.grace", &type_duration, "25s", AT(drain.grace_ms), .min = 100 * MS, .max = DAY,
      .help = "after TERM the process ends within this, whatever is still in flight"},

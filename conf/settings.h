@@ -252,7 +252,8 @@ struct readiness_settings {
 };
 
 struct warm_state_settings {
-    const char *path; /* "": off */
+    const char *path;     /* "": off */
+    const char *key_file; /* "": not sealed */
     uint64_t interval_ms, max_age_ms;
 };
 

@@ -7,6 +7,7 @@ libpool_a_SOURCES = \
 	%D%/dns_answer.c %D%/dns_answer.h \
 	%D%/dns_channel.c %D%/dns_channel.h \
 	%D%/endpoint.c %D%/endpoint.h \
+	%D%/endpoint_memory.c %D%/endpoint_memory.h \
 	%D%/entries.c %D%/entries.h \
 	%D%/file_mark.h \
 	%D%/handover.c %D%/handover.h \
@@ -19,6 +20,7 @@ libpool_a_SOURCES = \
 	%D%/loss.c %D%/loss.h \
 	%D%/maglev.c %D%/maglev.h \
 	%D%/name_state.c %D%/name_state.h \
+	%D%/names_memory.c %D%/names_memory.h \
 	%D%/names.c %D%/names.h \
 	%D%/pools.h \
 	%D%/probe.c %D%/probe.h \

@@ -12,6 +12,7 @@
 #include "pool/file_mark.h"
 #include "pool/hosts.h"
 #include "pool/names.h"
+#include "pool/names_memory.h"
 #include "pool/pools.h"
 #include "steady/fault.h"
 
@@ -589,6 +590,16 @@ size_t resolver_addresses(void *owner, const struct endpoint_settings *settings,
     const struct resolver *resolver = owner;
     const struct name *name = names_find(&resolver->names, settings->host, settings->service);
     return name == NULL ? 0 : name_addresses(name, settings->port, addresses, room);
+}
+
+void resolver_save(const struct resolver *resolver, struct pack *pack)
+{
+    names_save(&resolver->names, pack);
+}
+
+size_t resolver_restore(struct resolver *resolver, struct unpack *unpack)
+{
+    return names_restore(&resolver->names, unpack, now());
 }
 
 /* ---- figures ---- */

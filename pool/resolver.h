@@ -17,6 +17,7 @@
 #include "pool/dns_answer.h"
 #include "pool/upstream.h"
 #include "steady/bound.h"
+#include "steady/pack.h"
 
 struct resolver;
 
@@ -54,6 +55,11 @@ enum names_state resolver_state(const struct resolver *resolver);
 /* pools_names_fn; owner: the resolver. */
 size_t resolver_addresses(void *owner, const struct endpoint_settings *settings,
                           struct named_address *addresses, size_t room);
+
+/* What the hosts' names stand for now, for a process to come; and from one that was, as old answers, for names given to
+   resolver_use() that have no address yet. Returns how many answers were of use. */
+void resolver_save(const struct resolver *resolver, struct pack *pack);
+size_t resolver_restore(struct resolver *resolver, struct unpack *unpack);
 
 /* One name of the configuration. */
 struct name_figures {

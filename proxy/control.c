@@ -166,6 +166,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .last_reload_ok = control->last_reload_ok,
         .last_reload_error = control->last_reload_error,
         .draining = control->drain.stage != DRAIN_SERVING,
+        .warm = &control->warm.figures,
         .readiness = &control->readiness.readiness,
         .drain_stage = drain_stage_name(control->drain.stage),
         .drain_left_ms = drain_left_ms(control),
@@ -295,14 +296,15 @@ static bool control_start_everything(struct control *control)
     bool logging = control_start_log(control);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!logging || !control_start_loop(control) || !control_start_workers(control) ||
-        !names_start(control) || !control_start_admin(control) || !names_await_first(control) ||
-        !reload_first(control)) {
+        !warm_open(control) || !names_start(control) || !control_start_admin(control) ||
+        !names_await_first(control) || !reload_first(control)) {
         return false;
     }
+    warm_restore_rest(control);
     inherited_close(&control->inherited, control_on_left_over, control);
     return control_write_pid(control) && control_drop_user(control) &&
            control_start_threads(control) && heartbeat_start(control) &&
-           readiness_watch_start(control);
+           readiness_watch_start(control) && warm_start(control);
 }
 
 /* ---- end ---- */
@@ -344,6 +346,7 @@ static void control_stop(struct control *control)
     heartbeat_free(control);
     drain_free(control);
     readiness_watch_free(control);
+    warm_free(control);
     admin_free(&control->admin);
     names_stop(control);
     reload_free(control);

@@ -21,6 +21,7 @@
 #include "proxy/notify.h"
 #include "proxy/overview.h"
 #include "proxy/readiness_watch.h"
+#include "proxy/warm.h"
 #include "proxy/worker.h"
 #include "steady/mailbox.h"
 
@@ -56,6 +57,7 @@ struct control {
     struct heartbeat heartbeat;
     struct drain drain;
     struct readiness_watch readiness;
+    struct warm warm;
     uint32_t ready; /* the verdict, for every thread; atomic */
     struct worker **workers;
     const struct worker_stats **worker_stats;

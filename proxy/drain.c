@@ -239,6 +239,7 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
     if (drain->stage != DRAIN_SERVING) {
         return;
     }
+    bool was_ready = readiness_is_ready(&control->readiness.readiness);
     drain->plan = drain_plan(&control->settings->drain, handed_over);
     drain->since_ms = drain->told_ms = control_now_ms();
     drain_set_alarm(drain->plan.exit_ms);
@@ -251,6 +252,9 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
         return;
     }
     readiness_watch_look(control);
+    if (was_ready) {
+        warm_save_now(control);
+    }
     event_add(drain->timer, &period);
     drain_step(control);
 }

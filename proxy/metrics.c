@@ -489,6 +489,17 @@ static void write_process(struct scrape *scrape)
     single(scrape, "ready_after_seconds", "gauge",
            "What it took from the start to readiness; 0: it is not there yet",
            (double)overview->readiness->ready_ms / 1000);
+    single(scrape, "warm_state_restored", "gauge", "1 when the start found a warm state",
+           overview->warm->restored ? 1 : 0);
+    single(scrape, "warm_state_saves_total", "counter", "Warm states saved",
+           (double)overview->warm->saves_ok);
+    single(scrape, "warm_state_save_failures_total", "counter",
+           "Warm states that could not be saved", (double)overview->warm->saves_failed);
+    single(scrape, "warm_state_saved_time_seconds", "gauge",
+           "When the last warm state was saved, Unix time; 0: never",
+           (double)overview->warm->saved_wall_ms / 1000);
+    single(scrape, "warm_state_bytes", "gauge", "Size of the last warm state saved",
+           (double)overview->warm->saved_bytes);
     single(scrape, "draining", "gauge", "1 while the process drains", overview->draining ? 1 : 0);
     single(scrape, "worker_silence_seconds", "gauge",
            "How long ago the worker that has been silent longest gave a sign of life",

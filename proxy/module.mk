@@ -77,6 +77,8 @@ libproxy_a_SOURCES = \
 	%D%/splice.c \
 	%D%/splice.h \
 	%D%/stats.h \
+	%D%/warm.c \
+	%D%/warm.h \
 	%D%/worker.c \
 	%D%/worker.h \
 	%D%/field_names.c \

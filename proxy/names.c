@@ -115,6 +115,7 @@ static bool names_awaited(struct control *control)
 bool names_await_first(struct control *control)
 {
     names_begin(control, control->settings);
+    warm_restore_names(control);
     while (!names_awaited(control) && !event_base_got_break(control->base)) {
         event_base_loop(control->base, EVLOOP_ONCE);
     }

@@ -15,6 +15,7 @@
 #include "proxy/log.h"
 #include "proxy/readiness.h"
 #include "proxy/stats.h"
+#include "proxy/warm.h"
 #include "steady/bound.h"
 
 /* A route's counters: one struct route_stats per worker, kept by name over reloads (bounded: at most ROUTE_STATS_MAX names). */
@@ -39,6 +40,7 @@ struct overview {
     bool last_reload_ok;
     const char *last_reload_error; /* "" */
     const struct readiness *readiness;
+    const struct warm_figures *warm;
     bool draining;
     const char *drain_stage;
     uint64_t drain_left_ms; /* of the grace */

@@ -247,7 +247,7 @@ static void reload_on_adopted(struct message *message, void *receiver)
     if (control->generation->waiting_count > 0) {
         return;
     }
-    if (control->leaving != NULL) {
+    if (control->leaving != NULL && control->leaving->number != control->generation->number) {
         reload_tell_over(control);
     }
     generation_free(control, &control->leaving);

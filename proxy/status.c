@@ -141,6 +141,19 @@ static void write_readiness(struct json *json, const struct readiness *readiness
     json_close(json, '}');
 }
 
+static void write_warm(struct json *json, const struct warm_figures *warm)
+{
+    json_open(json, "warm_state", '{');
+    json_bool(json, "restored", warm->restored);
+    json_number(json, "restored_age_s", (double)warm->restored_age_ms / 1000);
+    json_text(json, "refused", warm->refused[0] != '\0' ? warm->refused : NULL);
+    json_uint(json, "saves", warm->saves_ok);
+    json_uint(json, "saves_failed", warm->saves_failed);
+    json_time(json, "saved", warm->saved_wall_ms);
+    json_uint(json, "saved_bytes", warm->saved_bytes);
+    json_close(json, '}');
+}
+
 void readyz_write(struct evbuffer *out, const struct overview *overview)
 {
     struct json json = {out, false};
@@ -197,6 +210,7 @@ void status_write(struct evbuffer *out, const struct overview *overview)
     json_open(&json, "readiness", '{');
     write_readiness(&json, overview->readiness);
     json_close(&json, '}');
+    write_warm(&json, overview->warm);
     json_bool(&json, "draining", overview->draining);
     json_open(&json, "drain", '{');
     json_text(&json, "stage", overview->drain_stage);

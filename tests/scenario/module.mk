@@ -21,6 +21,7 @@ scenario_tests = \
 	%D%/service.py \
 	%D%/smuggling.py \
 	%D%/streaming.py \
+	%D%/warm_state.py \
 	%D%/websocket.py
 
 TESTS += $(scenario_tests)

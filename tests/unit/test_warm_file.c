@@ -7,6 +7,7 @@
 #include <utime.h>
 
 #include "pool/warm_file.h"
+#include "steady/rng.h"
 
 #define NOW_MS UINT64_C(1700000000000)
 #define HOUR_MS UINT64_C(3600000)
@@ -253,6 +254,77 @@ static void what_was_left_behind_is_swept_and_nothing_else(void **state)
     }
 }
 
+/* Saves without end, each state larger than the last, until it is killed. */
+static void save_for_ever(const char *path, uint64_t number)
+{
+    for (;; number++) {
+        struct pack pack;
+        uint8_t *bytes;
+        size_t length;
+        pack_init(&pack, WARM_PAYLOAD_MAX_BYTES);
+        size_t at = warm_section_begin(&pack, 3);
+        for (uint64_t i = 0; i < 20000; i++) {
+            pack_u64(&pack, number);
+        }
+        warm_section_end(&pack, at);
+        if (warm_encode(&pack, NOW_MS, NULL, &bytes, &length) != WARM_OK ||
+            warm_save(path, "me", bytes, length, &open_terms) != WARM_OK) {
+            _exit(1);
+        }
+        free(bytes);
+        pack_release(&pack);
+    }
+}
+
+static uint64_t read_number(const char *path)
+{
+    struct warm_image image;
+    char from[WARM_PATH_BYTES];
+    struct rejections rejections = {0};
+    assert_int_equal(warm_load(path, &open_terms, note, &rejections, from, &image), WARM_OK);
+    struct unpack section = warm_section(&image, 3);
+    uint64_t number = unpack_u64(&section), count = 1;
+    while (unpack_more(&section)) {
+        assert_int_equal(unpack_u64(&section), number);
+        count++;
+    }
+    assert_int_equal(count, 20000);
+    assert_false(section.failed);
+    warm_image_release(&image);
+    return number;
+}
+
+static void a_kill_while_saving_leaves_the_old_state_or_the_new(void **state)
+{
+    const struct folder *folder = *state;
+    const char *scale = getenv("EVENKEEL_SCALE");
+    int runs = scale != NULL && strcmp(scale, "full") == 0 ? 200 : 40;
+    struct rng rng;
+    char path[128];
+    uint64_t number = 0;
+    snprintf(path, sizeof path, "%s/state", folder->path);
+    rng_init(&rng, unit_seed());
+    for (int i = 0; i < runs; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            save_for_ever(path, number + 1);
+        }
+        while (i == 0 && access(path, F_OK) != 0) {
+            usleep(100);
+        }
+        usleep((useconds_t)rng_below(&rng, 10000));
+        assert_int_equal(kill(child, SIGKILL), 0);
+        int status;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        uint64_t found = read_number(path);
+        assert_true(found >= number);
+        number = found;
+    }
+    printf("# %d kills, %" PRIu64 " saves\n", runs, number);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +335,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_newest_valid_state_of_a_folder_is_taken, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_was_left_behind_is_swept_and_nothing_else, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_kill_while_saving_leaves_the_old_state_or_the_new, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

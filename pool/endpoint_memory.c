@@ -1,0 +1,110 @@
+/* Endpoints to bytes and back. */
+#include "pool/endpoint_memory.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "pool/endpoint.h"
+#include "pool/pools.h"
+#include "pool/queue.h"
+
+#define TEXT_BYTES 512
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static void save_endpoint(const struct endpoint *endpoint, uint64_t at_us, struct pack *pack)
+{
+    pack_text(pack, endpoint->text);
+    pack_text(pack, endpoint->address_text);
+    pack_u32(pack, (uint32_t)latency_now_us(&endpoint->latency, at_us));
+    /* a connection that nobody needed for pool.idle is closed: those that are open are what was needed lately */
+    pack_u32(pack, (uint32_t)bound_used(&endpoint->connections));
+}
+
+void pools_save_endpoints(struct pools *pools, struct pack *pack)
+{
+    const struct upstream_private *own;
+    const struct endpoint *endpoint;
+    uint64_t at_us = now_us();
+    TAILQ_FOREACH (own, &pools->known, link) {
+        pack_text(pack, own->upstream.name);
+        size_t at = pack_begin(pack);
+        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+            if (!endpoint_retired(endpoint))
+                save_endpoint(endpoint, at_us, pack);
+        pack_end(pack, at);
+    }
+}
+
+static struct upstream_private *find_upstream(const struct pools *pools, const char *name)
+{
+    struct upstream_private *own;
+    TAILQ_FOREACH (own, &pools->known, link)
+        if (strcmp(own->upstream.name, name) == 0)
+            return own;
+    return NULL;
+}
+
+/* The search goes on behind the last one found: the order has seldom changed. */
+static struct endpoint *find_endpoint(const struct upstream_private *own, struct endpoint *last,
+                                      const char *text, const char *address)
+{
+    struct endpoint *first = TAILQ_FIRST(&own->endpoints);
+    struct endpoint *begin =
+        last != NULL && TAILQ_NEXT(last, link) != NULL ? TAILQ_NEXT(last, link) : first;
+    struct endpoint *endpoint = begin;
+    while (endpoint != NULL) {
+        if (strcmp(endpoint->text, text) == 0 && strcmp(endpoint->address_text, address) == 0)
+            return endpoint;
+        endpoint = TAILQ_NEXT(endpoint, link) != NULL ? TAILQ_NEXT(endpoint, link) : first;
+        if (endpoint == begin)
+            break;
+    }
+    return NULL;
+}
+
+static size_t restore_upstream(struct upstream_private *own, struct unpack *unpack)
+{
+    struct endpoint *last = NULL;
+    size_t restored_count = 0;
+    while (unpack_more(unpack)) {
+        char text[TEXT_BYTES], address[ADDRESS_TEXT_BYTES];
+        if (!unpack_text(unpack, text, sizeof(text)) ||
+            !unpack_text(unpack, address, sizeof(address)))
+            break;
+        uint32_t latency_us = unpack_u32(unpack);
+        uint32_t needed_count = unpack_u32(unpack);
+        struct endpoint *endpoint = unpack->failed ? NULL : find_endpoint(own, last, text, address);
+        if (endpoint == NULL)
+            continue;
+        endpoint->latency = (struct latency){.at_us = now_us(), .estimate_us = latency_us};
+        (void)needed_count;
+        last = endpoint;
+        restored_count++;
+    }
+    return restored_count;
+}
+
+size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack)
+{
+    size_t restored_count = 0;
+    while (unpack_more(unpack)) {
+        char name[TEXT_BYTES];
+        struct unpack endpoints;
+        size_t length;
+        if (!unpack_text(unpack, name, sizeof(name)))
+            break;
+        const uint8_t *bytes = unpack_bytes(unpack, &length);
+        struct upstream_private *own = bytes != NULL ? find_upstream(pools, name) : NULL;
+        if (own == NULL)
+            continue;
+        unpack_init(&endpoints, bytes, length);
+        restored_count += restore_upstream(own, &endpoints);
+    }
+    return restored_count;
+}

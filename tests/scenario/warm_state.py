@@ -1,0 +1,163 @@
+"""Warm state: a process begins with what the one before it knew, and never with garbage."""
+
+import os
+import signal
+import stat
+
+from harness import (Process, RawOrigin, check, check_equal, eventually, merge, run, run_program, scenario,
+                     start_proxy)
+
+
+def name_server(s):
+    """dnsmasq that knows app.test."""
+    port = s.port()
+    server = Process(s, "dnsmasq", [
+        "dnsmasq", "--keep-in-foreground", f"--port={port}", "--listen-address=127.0.0.1", "--bind-interfaces",
+        "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file=", "--log-facility=-",
+        "--address=/app.test/127.0.0.1", "--local-ttl=60", "--user=root"])
+    server.wait_for_log("started")
+    return server, f"127.0.0.1:{port}"
+
+
+def state(proxy):
+    return proxy.admin_json("/status")["warm_state"]
+
+
+def endpoint_latency(proxy):
+    return proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"][0]["latency_ms"]
+
+
+def ready(proxy):
+    eventually(lambda: proxy.admin("/readyz")[0] == 200, "it is ready")
+
+
+def warm_settings(path, **more):
+    return {"warm_state": {"path": path, **more}, "drain": {"grace": "2s"}}
+
+
+def save_one(s, origin, path, name, **more):
+    """A run of the proxy that leaves a warm state behind."""
+    proxy = start_proxy(s, origin, warm_settings(path, **more), name=name)
+    ready(proxy)
+    check_equal(proxy.get().status, 200, "status")
+    proxy.stop()
+    return proxy
+
+
+@scenario("a restarted process forgets what was known")
+def restored(s):
+    origin = RawOrigin(s)
+    server, servers = name_server(s)
+    path = s.path("warm")
+    settings = merge(warm_settings(path), {"resolver": {"servers": [servers], "min_ttl": "1s"}})
+    endpoint = f"app.test:{origin.port}"
+    proxy = start_proxy(s, endpoint, settings, name="first")
+    ready(proxy)
+    check_equal(proxy.get().status, 200, "status")
+    check_equal(state(proxy)["restored"], False, "restored from nothing")
+    proxy.stop()
+    with s.case("the file is its owner's alone"):
+        check_equal(stat.S_IMODE(os.stat(path).st_mode), 0o600, "mode")
+    server.stop()
+    proxy = start_proxy(s, endpoint, settings, name="second")
+    with s.case("latency estimates are there before the first request"):
+        check(endpoint_latency(proxy) > 0, "no estimate")
+    with s.case("names stand for what they stood for although no server answers"):
+        ready(proxy)
+        check_equal(proxy.get().status, 200, "status")
+    with s.case("/status tells where it comes from"):
+        told = state(proxy)
+        check(told["restored"] and told["restored_age_s"] < 30, f"told {told}")
+        check_equal(proxy.metric("evenkeel_warm_state_restored"), 1, "metric")
+
+
+@scenario("the state is saved at the end only")
+def periodic(s):
+    path = s.path("warm")
+    proxy = start_proxy(s, RawOrigin(s), warm_settings(path, interval="1s"))
+    eventually(lambda: state(proxy)["saves"] >= 2, "it is saved twice")
+    proxy.kill()
+    proxy = start_proxy(s, RawOrigin(s, "other"), warm_settings(path), name="second")
+    check(state(proxy)["restored"], "what was saved before a kill is not restored")
+
+
+@scenario("a state that is no good is used, or stops the start")
+def refused(s):
+    origin = RawOrigin(s)
+    path = s.path("warm")
+    save_one(s, origin, path, "first")
+    with open(path, "rb") as file:
+        good = file.read()
+    cases = (
+        ("others may read it", good, 0o640),
+        ("it is not whole", good[:-5], 0o600),
+        ("its checksum does not match", good[:-5] + b"12345", 0o600),
+        ("it is no warm state", b"garbage" * 100, 0o600),
+        ("it is of another version", good[:9] + b"\x09" + good[10:], 0o600),
+        ("it is no warm state", b"", 0o600),
+    )
+    for number, (words, content, mode) in enumerate(cases):
+        with s.case(words):
+            with open(path, "wb") as file:
+                file.write(content)
+            os.chmod(path, mode)
+            proxy = start_proxy(s, origin, warm_settings(path), name=f"evenkeel-{number}")
+            ready(proxy)
+            check_equal(proxy.get().status, 200, "status")
+            lines = [line for line in proxy.log().splitlines() if "warm state" in line]
+            check(len(lines) == 1 and words in lines[0], f"the log says {lines}")
+            check_equal(state(proxy)["refused"], words, "/status")
+            proxy.kill()
+    with s.case("one that does not exist is no event"):
+        proxy = start_proxy(s, origin, warm_settings(s.path("none")), name="evenkeel-none")
+        check("warn: warm" not in proxy.log(), "a warning")
+    with s.case("a place that cannot be written is told, and counted"):
+        proxy = start_proxy(s, origin, warm_settings(s.path("no/where")), name="evenkeel-nowhere")
+        ready(proxy)
+        proxy.signal(signal.SIGTERM)
+        proxy.expect_clean_exit(4)
+        check("it cannot be written" in proxy.log(), "the log does not tell")
+
+
+@scenario("secrets lie about in the clear although there is a key")
+def sealed(s):
+    origin = RawOrigin(s)
+    path, key = s.path("warm"), s.write("key", "00112233445566778899aabbccddeeff" * 2)
+    os.chmod(key, 0o600)
+    save_one(s, origin, path, "first", key_file=key)
+    with open(path, "rb") as file:
+        check(origin.address.encode() not in file.read(), "an address can be read")
+    proxy = start_proxy(s, origin, warm_settings(path, key_file=key), name="second")
+    check(state(proxy)["restored"], "not restored")
+    proxy.kill()
+    with s.case("another key"):
+        with open(key, "w") as file:
+            file.write("ff112233445566778899aabbccddeeff" * 2)
+        proxy = start_proxy(s, origin, warm_settings(path, key_file=key), name="third")
+        check("another key" in state(proxy)["refused"], "used")
+        proxy.kill()
+    with s.case("a key that anybody may read"):
+        os.chmod(key, 0o644)
+        done = run_program(s, "-c", s.write("bad.conf", proxy.text()))
+        check_equal(done.returncode, 1, "exit code")
+        check("everybody may read the key file" in done.stderr, f"it says {done.stderr[-300:]!r}")
+
+
+@scenario("a new replica does not find the state of another one in a shared folder")
+def shared(s):
+    origin = RawOrigin(s)
+    folder = s.path("replicas")
+    os.mkdir(folder)
+    save_one(s, origin, folder, "one")
+    proxy = start_proxy(s, origin, warm_settings(folder), name="two")
+    check(state(proxy)["restored"], "not restored")
+    ready(proxy)
+    proxy.stop()
+    check_equal(len(os.listdir(folder)), 2, "files")
+    proxy = start_proxy(s, origin, warm_settings(folder), name="two")
+    ready(proxy)
+    proxy.stop()
+    check_equal(len(os.listdir(folder)), 2, "files after a restart")
+
+
+run()
