@@ -126,6 +126,9 @@ static void bury(struct connection *connection)
     connection_enter(connection, connection->state, CONNECTION_CLOSED);
     wheel_disarm(worker->env.wheel, &connection->timer);
     wheel_disarm(worker->env.wheel, &connection->retire);
+    if (connection->retire_place > 0)
+        retirements_change(&connection->slot->retirements, connection->retire_place - 1,
+                           (uint32_t)-1);
     TAILQ_REMOVE(&worker->connections, connection, link);
     worker->connection_count--;
     graveyard_bury(worker->env.graveyard, &connection->corpse, free_connection);

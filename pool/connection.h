@@ -41,7 +41,8 @@ struct connection {
     int handed_fd;                      /* the answer; -1: none */
     struct endpoint_slot *slot;
     uint64_t idle_since_ms;
-    uint64_t retire_ms; /* its lifetime is over; 0: not ready yet */
+    uint64_t retire_ms;    /* its lifetime is over; 0: not ready yet */
+    unsigned retire_place; /* 1 + its step of slot->retirements; 0: not counted there */
     struct wheel_timer
         timer; /* connect timeout, ask timeout, idle limit; may fire in vain while lent */
     struct wheel_timer retire;

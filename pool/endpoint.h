@@ -17,6 +17,7 @@
 #include "pool/lease.h"
 #include "pool/loss.h"
 #include "pool/maglev.h"
+#include "pool/retirement.h"
 #include "pool/upstream.h"
 #include "steady/address.h"
 #include "steady/bound.h"
@@ -64,6 +65,7 @@ struct endpoint_slot {
     uint64_t max_requests_count, connect_ms, unacked_ms; /* of the adopted view */
     uint64_t open_count;                                 /* connections that have a place */
     struct upkeep upkeep;
+    struct retirements retirements;
     struct slot_stats stats;
     uint64_t
         uses; /* connections, requests in line, being scheduled: what keeps the endpoint in memory */

@@ -27,6 +27,7 @@ libpool_a_SOURCES = \
 	%D%/queue.c %D%/queue.h \
 	%D%/redial_cap.c %D%/redial_cap.h \
 	%D%/resolver.c %D%/resolver.h \
+	%D%/retirement.h \
 	%D%/sets.c %D%/sets.h \
 	%D%/standing.c %D%/standing.h \
 	%D%/upkeep.c %D%/upkeep.h \

@@ -80,6 +80,7 @@ void upkeep_adopt(struct endpoint_slot *slot, const struct upstream_settings *se
         pool->warm_min_count < pool->max_count ? pool->warm_min_count : pool->max_count;
     upkeep->lifetime_ms = pool->lifetime_ms;
     upkeep->jitter_share = pool->jitter_share;
+    retirements_init(&slot->retirements, pool->lifetime_ms, pool->jitter_share);
     upkeep->idle_configured_ms = pool->idle_ms;
     slot->idle_ms = idle_limit_ms(&upkeep->idle_limit, pool->idle_ms, now_of(slot));
     write_shared(&endpoint->warm_count, level_count);
@@ -258,6 +259,8 @@ void upkeep_on_ready(struct connection *connection)
     }
     connection->exchanges_limit = slot_exchanges_limit(slot);
     wheel_arm(worker->env.wheel, &connection->retire, connection->retire_ms);
+    if (connection->retire_place == 0)
+        connection->retire_place = 1 + retirements_add(&slot->retirements, connection->retire_ms);
     if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 || !TAILQ_EMPTY(&upkeep->overdue))
         pool_worker_schedule_slot(worker, slot);
 }

@@ -157,8 +157,11 @@ struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
         .cold = count_read(&endpoint->cold_until_ms) != 0,
     };
     health_fill(endpoint, &figures);
-    for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
+    uint64_t now_ms = loop_clock_ms(&(struct loop_clock){0});
+    for (unsigned i = 0; i < endpoint->pools->worker_count; i++) {
         add_slot(&figures, &endpoint->slots[i]);
+        retirements_sum(&endpoint->slots[i].retirements, now_ms, &figures);
+    }
     return figures;
 }
 

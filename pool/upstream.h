@@ -149,6 +149,10 @@ void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks
     X(ejections)             \
     X(changes)
 
+/* Steps of time in which retirements are counted: those of a lifetime that has just begun, and three that are past. */
+#define RETIREMENT_STEPS 16
+#define RETIREMENT_AHEAD 13
+
 /* Figures for metrics, /status and /upstreams, summed over workers. */
 struct endpoint_figures {
     const char *upstream, *text, *address;
@@ -158,6 +162,8 @@ struct endpoint_figures {
 #undef X
     uint64_t closed[10]; /* by enum lease_close_reason */
     uint64_t latency_us; /* estimate; 0: unknown */
+    /* Connections by when their lifetime ends: in the first step from now, the second, ...; the last three are overdue. */
+    uint64_t retiring[RETIREMENT_STEPS], retiring_step_ms;
     uint64_t
         learned_idle_ms; /* of pool/upkeep: what the other side lets rest, less a margin; 0: unknown */
     /* of pool/health */

@@ -58,6 +58,25 @@ static void write_health(struct json *json, const struct endpoint_figures *figur
     json_close(json, '}');
 }
 
+/* How the ends of lifetimes are spread: connections per step of time from now on. */
+static void write_retirements(struct json *json, const struct endpoint_figures *figures)
+{
+    uint64_t overdue = 0;
+    json_open(json, "retirements", '{');
+    json_number(json, "step_s", (double)figures->retiring_step_ms / 1000);
+    json_open(json, "ahead", '[');
+    for (size_t i = 0; i < RETIREMENT_STEPS; i++) {
+        if (i < RETIREMENT_AHEAD) {
+            json_uint(json, NULL, figures->retiring[i]);
+        } else {
+            overdue += figures->retiring[i];
+        }
+    }
+    json_close(json, ']');
+    json_uint(json, "overdue", overdue);
+    json_close(json, '}');
+}
+
 static void write_connections(struct json *json, const struct endpoint_figures *figures)
 {
     json_open(json, "connections", '{');
@@ -71,6 +90,7 @@ static void write_connections(struct json *json, const struct endpoint_figures *
     json_uint(json, "losses", figures->losses);
     json_number(json, "learned_idle_s", (double)figures->learned_idle_ms / 1000);
     json_bool(json, "cold", figures->cold != 0);
+    write_retirements(json, figures);
     json_open(json, "closed", '{');
     for (size_t i = 0; i < sizeof figures->closed / sizeof figures->closed[0]; i++) {
         if (figures->closed[i] > 0) {

@@ -285,9 +285,49 @@ static void a_worker_s_end_with_asks_under_way_loses_nothing(void **state)
     two_end(&two);
 }
 
+/* How many connections' lifetimes end within the steps ahead; none may be anywhere else. */
+static uint64_t retiring(struct two *two)
+{
+    struct endpoint_figures figures = rig_figures(&two->rig, two->endpoint);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < RETIREMENT_STEPS; i++) {
+        assert_true(i < RETIREMENT_AHEAD || figures.retiring[i] == 0);
+        sum += figures.retiring[i];
+    }
+    return sum;
+}
+
+static void each_connection_retires_somewhere_wherever_it_went(void **state)
+{
+    struct two two;
+    struct rig_attempt attempt = {0};
+    (void)state;
+    two_init(&two, 2, "pool = { warm_min = 0; lifetime = \"60s\"; jitter = 0.5; };");
+    assert_int_equal(retiring(&two), 0);
+    rest(&two, 0, 3);
+    assert_int_equal(retiring(&two), 3);
+    assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
+    rig_await(&two.rig, attempt.lease != NULL);
+    assert_int_equal(retiring(&two), 3); /* one of them at the other worker */
+    lease_close(pool_at(&two, 1), &attempt.lease, LEASE_CLOSED_DONE);
+    assert_int_equal(retiring(&two), 2);
+    rig_adopt(&two.rig,
+              rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; pool = "
+                           "{ warm_min = 0; lifetime = \"1h\"; }; }; };",
+                           two.port));
+    rest(&two, 0, 3);
+    pool_worker_drain(
+        pool_at(&two, 0)); /* those of other steps are counted out where they were in */
+    for (unsigned w = 0; w < 2; w++)
+        for (size_t i = 0; i < RETIREMENT_STEPS; i++)
+            assert_int_equal(two.endpoint->slots[w].retirements.counts[i], 0);
+    two_end(&two);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_connection_retires_somewhere_wherever_it_went),
         cmocka_unit_test(a_worker_without_connections_gets_one_of_a_sibling_before_it_dials),
         cmocka_unit_test(the_sibling_with_most_is_asked),
         cmocka_unit_test(no_more_is_asked_for_than_is_there),
