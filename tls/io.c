@@ -109,8 +109,11 @@ enum stream_result tls_io_handshake(struct tls_io *io)
         return io->over;
     wire_enter(&io->wire);
     (void)wire_push(&io->wire);
-    int returned = SSL_do_handshake(io->ssl);
-    enum stream_result result = returned == 1 ? STREAM_OK : judge(io, returned);
+    enum stream_result result;
+    do {
+        int returned = SSL_do_handshake(io->ssl);
+        result = returned == 1 ? STREAM_OK : judge(io, returned);
+    } while (result == STREAM_BLOCKED && wire_doubts(&io->wire));
     wire_leave(&io->wire);
     return result;
 }
@@ -124,7 +127,8 @@ enum stream_result tls_io_recv(struct tls_io *io, void *room, size_t room_bytes,
     if (result != STREAM_OK)
         return result;
     wire_enter(&io->wire);
-    while (result == STREAM_OK && total < room_bytes) {
+    while ((result == STREAM_OK && total < room_bytes) ||
+           (result == STREAM_BLOCKED && total == 0 && wire_doubts(&io->wire))) {
         int returned = SSL_read_ex(io->ssl, (char *)room + total, room_bytes - total, &n);
         result = returned == 1 ? STREAM_OK : judge(io, returned);
         if (result == STREAM_OK)
@@ -145,8 +149,11 @@ enum stream_result tls_io_probe(struct tls_io *io)
     if (io->over != STREAM_OK)
         return io->over;
     wire_enter(&io->wire);
-    int returned = SSL_peek_ex(io->ssl, &byte, 1, &n);
-    enum stream_result result = returned == 1 ? STREAM_OK : judge(io, returned);
+    enum stream_result result;
+    do {
+        int returned = SSL_peek_ex(io->ssl, &byte, 1, &n);
+        result = returned == 1 ? STREAM_OK : judge(io, returned);
+    } while (result == STREAM_BLOCKED && wire_doubts(&io->wire));
     wire_leave(&io->wire);
     return result;
 }

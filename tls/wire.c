@@ -77,7 +77,14 @@ void wire_enter(struct wire *wire)
 {
     struct tls_room *room = wire->room;
     CHECK(room->in_at == room->in_end && room->out_end == 0);
-    wire->emptied = false;
+    wire->emptied = wire->asked = false;
+}
+
+bool wire_doubts(struct wire *wire)
+{
+    bool doubts = wire->emptied && !wire->asked;
+    wire->emptied = wire->emptied && !doubts;
+    return doubts;
 }
 
 static void keep(struct wire *wire, struct buf **buf, const char *bytes, size_t length)
@@ -145,7 +152,7 @@ static size_t take(char *room, size_t room_bytes, const char *bytes, size_t leng
     return n;
 }
 
-/* More into the room. A short read has emptied the socket: it need not be asked again in this call. */
+/* More into the room. A short read has emptied the socket: it is not asked again unless there is doubt. */
 static bool receive(struct wire *wire)
 {
     struct tls_room *room = wire->room;
@@ -153,6 +160,7 @@ static bool receive(struct wire *wire)
         return false;
     ssize_t n = socket_recv(wire->fd, room->in, IN_BYTES, 0);
     wire->emptied = n < (ssize_t)IN_BYTES;
+    wire->asked = n < 0;
     if (n == 0)
         wire->ended = true;
     else if (n < 0 && errno != EAGAIN)

@@ -31,7 +31,8 @@ struct wire {
     struct buf *kept_in, *kept_out; /* the same, between calls */
     int fd;
     int error;    /* of the socket; 0: none */
-    bool emptied; /* the socket held no more when last asked in this call */
+    bool emptied; /* in this call the socket held no more, or less than was asked for */
+    bool asked;   /* the former: it said so itself */
     bool ended;   /* the other side has ended its direction */
     bool failed;  /* something had to be kept and there was no memory */
 };
@@ -42,6 +43,9 @@ void wire_release(struct wire *wire);
 BIO *wire_bio(struct wire *wire);
 
 void wire_enter(struct wire *wire);
+/* Whether nothing but a short read says that the socket is empty; then it is asked again when OpenSSL reads on. An end or an error
+   that came in one edge with the last bytes is told of by nobody else: who got nothing out of a call has to ask. */
+bool wire_doubts(struct wire *wire);
 /* Sends what the room holds as far as the socket takes it. False: some of it is kept now, or it is broken. */
 bool wire_push(struct wire *wire);
 /* Leaves the room to others. */

@@ -21,6 +21,7 @@ scenario_tests = \
 	%D%/service.py \
 	%D%/smuggling.py \
 	%D%/streaming.py \
+	%D%/tls_listener.py \
 	%D%/warm_state.py \
 	%D%/websocket.py
 
@@ -28,6 +29,7 @@ TESTS += $(scenario_tests)
 EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/__init__.py \
 	%D%/harness/bystander.py \
+	%D%/harness/certificates.py \
 	%D%/harness/client.py \
 	%D%/harness/commands.py \
 	%D%/harness/dns.py \

@@ -160,6 +160,23 @@ static void an_end_that_was_not_announced_is_a_break(void **state)
     }
 }
 
+/* The end came with the last bytes, in one edge: they are less than was asked for, but nobody will tell of it again. */
+static void an_end_behind_a_short_read_is_found_at_once(void **state)
+{
+    struct rig rig;
+    char room[16];
+    size_t n = 0;
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    rig_shake(&rig);
+    char half_a_record[] = {0x17, 3, 3, 0, 50, 1, 2};
+    assert_int_equal(write(rig.server.fd, half_a_record, sizeof(half_a_record)), 7);
+    assert_int_equal(shutdown(rig.server.fd, SHUT_WR), 0);
+    assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_RESET);
+    assert_int_equal(stream_failure(&rig.client), TLS_FAILURE_TRUNCATED);
+    rig_close(&rig);
+}
+
 static void a_probe_takes_nothing_and_knows_tickets_from_bytes(void **state)
 {
     (void)state;
@@ -251,6 +268,7 @@ int main(void)
         cmocka_unit_test(what_the_socket_does_not_take_arrives_later_and_whole),
         cmocka_unit_test(an_end_that_was_announced_is_an_end),
         cmocka_unit_test(an_end_that_was_not_announced_is_a_break),
+        cmocka_unit_test(an_end_behind_a_short_read_is_found_at_once),
         cmocka_unit_test(a_probe_takes_nothing_and_knows_tickets_from_bytes),
         cmocka_unit_test(what_is_not_tls_is_called_so),
         cmocka_unit_test(versions_that_do_not_meet_are_told_on_both_sides),

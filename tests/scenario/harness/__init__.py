@@ -12,6 +12,7 @@ against, and ends with run(). Environment:
 
 from . import ports
 from .bystander import Bystander
+from .certificates import Authority, Certificate, replace as replace_certificate
 from .client import Client, Interrupted, get, head
 from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
 from .dns import DnsServer, Dnsmasq, Silence

@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""TLS on listeners: who gets which certificate, who is let in, and that nothing of it is lost at a reload."""
+
+import socket
+import ssl
+import subprocess
+import threading
+
+from harness import (Authority, NginxOrigin, RawOrigin, check, check_equal, curl, eventually, patient,
+                     replace_certificate, run, run_program, scaled, scenario, start_proxy, wrk_in_background)
+
+
+def listener(certificates, **more):
+    """Settings of a listener `web` with these certificates."""
+    return {"listeners": {"web": {"tls": {"certificates": [each.settings() for each in certificates], **more}}}}
+
+
+def s_client(proxy, *arguments, feed=b""):
+    """What openssl s_client says about a handshake."""
+    host, port = proxy.address
+    done = subprocess.run(["openssl", "s_client", "-connect", f"{host}:{port}", *map(str, arguments)], input=feed,
+                          capture_output=True, timeout=patient(10), check=False)
+    return done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
+
+
+def context_for(authority, **more):
+    context = ssl.create_default_context(cafile=authority.cert)
+    for name, value in more.items():
+        setattr(context, name, value)
+    return context
+
+
+def get(proxy, context, name="shop.test", target="/hello"):
+    """One request over TLS; returns everything that came back."""
+    with socket.create_connection(proxy.address, timeout=patient(10)) as plain:
+        with context.wrap_socket(plain, server_hostname=name) as secure:
+            secure.sendall(f"GET {target} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+            pieces = []
+            while piece := secure.recv(65536):
+                pieces.append(piece)
+            return b"".join(pieces)
+
+
+@scenario("a client gets the wrong certificate for the name it asked for")
+def names(s):
+    authority = Authority(s)
+    shop = authority.issue("shop.test", "www.shop.test")
+    wild = authority.issue("*.wild.test")
+    proxy = start_proxy(s, NginxOrigin(s), listener([shop, wild]))
+    for asked, expected in (("shop.test", "shop.test"), ("WWW.shop.TEST", "shop.test"), ("a.wild.test", "*.wild.test"),
+                            ("a.b.wild.test", "shop.test"), ("wild.test", "shop.test"), ("unknown", "shop.test")):
+        check(f"subject=CN = {expected}\n" in s_client(proxy, "-servername", asked), f"{asked}: not {expected}")
+    check("subject=CN = shop.test" in s_client(proxy, "-noservername"), "without a name: not the first")
+    check(b"hello" in get(proxy, context_for(authority)), "the right name, and no answer")
+
+
+@scenario("ECDSA and RSA do not stand side by side, or a version or cipher is refused that should not be")
+def matrix(s):
+    authority = Authority(s)
+    both = [authority.issue("shop.test", kind=kind) for kind in ("ecdsa", "rsa")]
+    proxy = start_proxy(s, NginxOrigin(s), listener(both))
+    for version, cipher in (("-tls1_3", None), ("-tls1_2", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+                            ("-tls1_2", "ECDHE-RSA-AES128-GCM-SHA256"), ("-tls1_2", "ECDHE-RSA-CHACHA20-POLY1305")):
+        said = s_client(proxy, version, "-CAfile", authority.cert, "-verify_hostname", "shop.test",
+                        *(["-cipher", cipher] if cipher else []))
+        check("Verification: OK" in said, f"{version} {cipher}:\n{said}")
+        check(cipher is None or f"Cipher is {cipher}" in said, f"{cipher} was not taken:\n{said}")
+    check("Server public key is 2048 bit" in s_client(proxy, "-sigalgs", "RSA-PSS+SHA256"), "TLS 1.3 with RSA")
+    for refused, cause in ((("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"), "no_common_version"),
+                           (("-tls1_2", "-cipher", "AES128-SHA"), "no_common_cipher"),
+                           (("-alpn", "h3"), "no_common_application_protocol")):
+        before = proxy.metric("evenkeel_tls_handshakes_failed_total", cause=cause) or 0
+        check("Cipher is (NONE)" in s_client(proxy, *refused), f"{refused}: it was let in")
+        eventually(lambda: proxy.metric("evenkeel_tls_handshakes_failed_total", cause=cause) == before + 1,
+                   f"{refused} is counted as {cause}")
+    check("ALPN protocol: http/1.1" in s_client(proxy, "-alpn", "h2,http/1.1"), "ALPN")
+
+
+@scenario("a listener that wants 1.3 takes 1.2")
+def least_version(s):
+    authority = Authority(s)
+    proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")], min_version="1.3"))
+    check("Cipher is (NONE)" in s_client(proxy, "-tls1_2"), "TLS 1.2 was taken")
+    check("New, TLSv1.3" in s_client(proxy, "-tls1_3"), "TLS 1.3 was not")
+
+
+@scenario("upstreams cannot tell that a client came by TLS, or believe a certificate that a client made up")
+def forwarded(s):
+    authority, clients = Authority(s), Authority(s, "clients")
+    badge = clients.issue("alice", client=True)
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, listener([authority.issue("shop.test")], client_ca=clients.cert,
+                                            client_auth="optional"))
+    context = context_for(authority)
+
+    def seen(forged=""):
+        with socket.create_connection(proxy.address, timeout=patient(10)) as plain:
+            with context.wrap_socket(plain, server_hostname="shop.test") as secure:
+                secure.sendall(f"GET / HTTP/1.1\r\nHost: shop.test\r\n{forged}Connection: close\r\n\r\n".encode())
+                while secure.recv(65536):
+                    pass
+        return origin.requests[-1]
+    request = seen("X-Forwarded-Client-Cert: Subject=\"CN=mallory\"\r\n")
+    check_equal(request.all("X-Forwarded-Proto"), ["https"], "X-Forwarded-Proto")
+    check_equal(request.all("X-Forwarded-Client-Cert"), [], "a certificate out of thin air")
+    context.load_cert_chain(badge.cert, badge.key)
+    told = seen("X-Forwarded-Client-Cert: Subject=\"CN=mallory\"\r\n").all("X-Forwarded-Client-Cert")
+    check(len(told) == 1 and told[0].endswith(';Subject="CN=alice"') and told[0].startswith("Hash="), f"told {told}")
+
+
+@scenario("a client without the right certificate is let in")
+def client_certificates(s):
+    authority, clients, others = Authority(s), Authority(s, "clients"), Authority(s, "others")
+    proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")], client_ca=clients.cert))
+    for badge, cause in ((None, "client_certificate_missing"),
+                         (others.issue("mallory", client=True), "certificate_unknown_issuer"),
+                         (clients.issue("alice", client=True), None)):
+        context = context_for(authority)
+        if badge:
+            context.load_cert_chain(badge.cert, badge.key)
+        try:
+            answered = b"hello" in get(proxy, context)
+        except (ssl.SSLError, ConnectionResetError):
+            answered = False
+        check_equal(answered, cause is None, f"{badge and badge.name} is served")
+        if cause:
+            eventually(lambda: proxy.metric("evenkeel_tls_handshakes_failed_total", cause=cause), f"cause {cause}")
+
+
+@scenario("plain HTTP on a TLS port gets no word of explanation")
+def plain(s):
+    authority = Authority(s)
+    proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")]))
+    with proxy.client() as client:
+        response = client.request("GET", "/")
+        check_equal(response.status, 400, "status")
+        check("tls_required" in response.all("Proxy-Status")[0], "reason")
+    with proxy.client() as client:
+        client.send(b"\x00" * 50)
+        eventually(lambda: not client.is_open(), "garbage ends the connection")
+
+
+@scenario("a session is not resumed, not even over a reload or by another worker")
+def resumption(s):
+    authority = Authority(s)
+    proxy = start_proxy(s, NginxOrigin(s), {"workers": 4, **listener([authority.issue("shop.test")])})
+    for version in ("-tls1_2", "-tls1_3"):
+        session = s.path(f"session{version}")
+        request = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
+        s_client(proxy, version, "-ign_eof", "-sess_out", session, feed=request)
+        for _ in range(8):
+            check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} was not resumed")
+        check(proxy.reload(), "reload")
+        check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} after a reload")
+
+
+@scenario("a certificate that is replaced under load costs a request, or is not served", within=90)
+def replaced(s):
+    authority = Authority(s)
+    now, later = authority.issue("shop.test"), authority.issue("shop.test")
+    proxy = start_proxy(s, NginxOrigin(s), listener([now]))
+    url = "https://{}:{}/hello".format(*proxy.address)
+    first = ssl.get_server_certificate(proxy.address)
+    load = wrk_in_background(s, url, seconds=scaled(3, 20), connections=16)
+    stop = threading.Event()
+    failures = []
+
+    def newcomers():
+        while not stop.is_set():
+            try:
+                if b"hello" not in get(proxy, context_for(authority)):
+                    failures.append("no answer")
+            except OSError as fault:
+                failures.append(repr(fault))
+    thread = threading.Thread(target=newcomers)
+    thread.start()
+    try:
+        for _ in range(scaled(5, 20)):
+            replace_certificate(now, later)
+            check(proxy.reload(), "reload")
+            eventually(lambda: ssl.get_server_certificate(proxy.address) != first, "the new certificate is served")
+        with open(now.cert, "w") as file:
+            file.write("nothing\n")
+        check(not proxy.reload(), "a broken certificate was taken")
+        eventually(lambda: ssl.get_server_certificate(proxy.address) != first, "the good one goes on")
+    finally:
+        stop.set()
+        thread.join()
+    load.report().expect_clean()
+    check_equal(failures, [], "newcomers")
+
+
+@scenario("large bodies are damaged on their way through TLS, up or down", within=120)
+def bodies(s):
+    authority = Authority(s)
+    origin = NginxOrigin(s)
+    size = scaled(20, 500) * 1024 * 1024
+    path = origin.publish("large", size)
+    with open(path, "r+b") as file:
+        file.seek(size - 16)
+        file.write(b"the end is near.")
+    proxy = start_proxy(s, origin, {**listener([authority.issue("shop.test")]), "limits": {"body": "1GiB"}})
+    url = "https://shop.test:{}".format(proxy.address[1])
+    common = ("--cacert", authority.cert, "--resolve", f"shop.test:{proxy.address[1]}:{proxy.address[0]}")
+    down = s.path("down")
+    check_equal(curl(*common, "-o", down, f"{url}/large", within=60).code, 0, "curl")
+    check_equal(subprocess.run(["cmp", path, down], check=False).returncode, 0, "cmp of what went down")
+    check_equal(curl(*common, "-T", path, f"{url}/put/up", within=60).code, 0, "curl -T")
+    up = f"{origin.root}/put/up"
+    check_equal(subprocess.run(["cmp", path, up], check=False).returncode, 0, "cmp of what went up")
+
+
+@scenario("a response that breaks off looks whole to a TLS client")
+def truncated(s):
+    authority = Authority(s)
+
+    def breaks(connection, _arrived):
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+        connection.reset()
+    proxy = start_proxy(s, RawOrigin(s).on("", breaks), listener([authority.issue("shop.test")]))
+    try:
+        whole = get(proxy, context_for(authority))
+        check(len(whole.partition(b"\r\n\r\n")[2]) < 100, "a whole response out of half of one")
+    except (ssl.SSLError, ConnectionResetError):
+        pass
+
+
+@scenario("a client that does not finish its handshake keeps its place for ever")
+def slow(s):
+    authority = Authority(s)
+    proxy = start_proxy(s, NginxOrigin(s), {"listeners": {"web": {
+        "tls": {"certificates": [authority.issue("shop.test").settings()]}, "timeouts": {"handshake": "500ms"}}}})
+    with proxy.client() as silent, proxy.client() as slow_one:
+        slow_one.send(b"\x16\x03\x01\x02\x00\x01")
+        check_equal(eventually(lambda: proxy.bound("handshakes")["used"] == 2, "both are under way"), True, "two")
+        eventually(lambda: not silent.is_open() and not slow_one.is_open(), "both are ended")
+    check_equal(proxy.bound("handshakes")["used"], 0, "handshakes under way")
+    check_equal(proxy.metric("evenkeel_tls_handshakes_failed_total", cause="timeout"), 2, "timeouts")
+
+
+@scenario("handshakes that are broken off leave memory, descriptors or places behind", within=300)
+def aborted(s):
+    authority = Authority(s)
+    proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")]))
+    hello = ssl.MemoryBIO(), ssl.MemoryBIO()
+    half = context_for(authority).wrap_bio(*hello, server_hostname="shop.test")
+    try:
+        half.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    first_flight = hello[1].read()
+
+    def crowd(count):
+        for number in range(count):
+            with proxy.client() as client:
+                # a different place each time, and now and then a byte that is wrong
+                cut = number * 7 % (len(first_flight) + 1)
+                flight = bytearray(first_flight[:cut] if number % 4 else first_flight)
+                if number % 5 == 0 and flight:
+                    flight[number % len(flight)] ^= 0x41
+                client.send(bytes(flight))
+                if number % 3 == 0:
+                    client.reset()
+    crowd(200)
+    eventually(lambda: proxy.bound("clients")["used"] == 0, "all are gone", 30)
+    before, fds = proxy.memory_kib(), proxy.open_fds()
+    crowd(scaled(1000, 10000))
+    eventually(lambda: proxy.bound("clients")["used"] == 0, "all are gone", 30)
+    check_equal(proxy.bound("handshakes")["used"], 0, "handshakes under way")
+    check(proxy.open_fds() <= fds + 1, f"{proxy.open_fds() - fds} descriptors more")
+    grown = proxy.memory_kib() - before
+    check(grown < 2048, f"memory grew by {grown} KiB")
+    check(b"hello" in get(proxy, context_for(authority)), "the next client is served")
+
+
+@scenario("files that cannot be used are not explained, at -t or at the start")
+def explained(s):
+    authority = Authority(s)
+    good, other = authority.issue("shop.test"), authority.issue("shop.test")
+    text = s.write("text.pem", "no certificate\n")
+    for cert, key, words in ((good.cert, other.key, "is not that of certificate"), ("/nowhere.pem", good.key, "No such file"),
+                             (text, good.key, "nothing of that kind in it"), (good.cert, text, f"key {text}")):
+        path = s.write("bad.conf", f"""
+            listeners = {{ web = {{ listen = "127.0.0.1:{s.port()}";
+                tls = {{ certificates = ( {{ cert = "{cert}"; key = "{key}"; }} ); }}; }}; }};
+            upstreams = {{ app = {{ endpoints = [ "127.0.0.1:1" ]; }}; }};
+            routes = ( {{ upstream = "app"; }} );""")
+        for arguments in (("-t", "-c", path), ("-c", path)):
+            done = run_program(s, *arguments)
+            check_equal(done.returncode, 1, f"exit code of {arguments[0]}")
+            check(words in done.stderr and "listeners.web.tls.certificates.[0]" in done.stderr,
+                  f"{arguments}: {done.stderr}")
+
+
+
+
+run()
