@@ -43,6 +43,7 @@ struct upkeep {
         fill_upto_count;   /* dial for the warm level while the slot has fewer; 0: no need seen */
     uint64_t target_count; /* what was needed before a loss; 0: there again */
     uint64_t target_until_ms;
+    bool recalled; /* what an earlier process needed has been taken over */
     uint64_t lifetime_ms, idle_configured_ms; /* of the adopted view */
     double jitter_share;
     struct connection_list overdue; /* idle or lent: to be replaced, oldest first */
@@ -103,8 +104,10 @@ struct endpoint {
     uint32_t failures_count;    /* attempts that failed in a row */
     bool failures_told;         /* control has yet to hear of them: keeps the endpoint in memory */
     /* Shared by the upkeep of all workers; atomics. */
-    uint64_t ready_count;   /* connections that carry or could carry a request */
-    uint64_t warm_count;    /* level to keep, by whoever adopts */
+    uint64_t ready_count; /* connections that carry or could carry a request */
+    uint64_t warm_count;  /* level to keep, by whoever adopts */
+    uint64_t
+        needed_count; /* by an earlier process; 0: unknown, or no longer of interest; by control */
     uint64_t cold_until_ms; /* until it is warm, or then, others go first; 0: it is warm */
     uint64_t redial_not_before_ms, redial_failures_count; /* in a row */
     uint64_t lost_ms;                                     /* when a worker last saw a loss */
@@ -148,6 +151,14 @@ static inline uint64_t slot_spare_count(const struct endpoint_slot *slot)
 
 /* A new endpoint of an upstream that has others: they go first until it is warm, or its time is over. */
 bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms);
+
+/* What an earlier process needed, as far as there may be connections. */
+static inline uint64_t endpoint_needed_count(const struct endpoint *endpoint)
+{
+    uint64_t needed_count = count_read(&endpoint->needed_count);
+    uint64_t max_count = bound_limit(&endpoint->connections);
+    return needed_count < max_count ? needed_count : max_count;
+}
 
 /* A worker has an idle connection that no sibling has asked for. */
 bool pool_endpoint_spares(const struct endpoint *endpoint);

@@ -83,11 +83,20 @@ static size_t restore_upstream(struct upstream_private *own, struct unpack *unpa
         if (endpoint == NULL)
             continue;
         endpoint->latency = (struct latency){.at_us = now_us(), .estimate_us = latency_us};
-        (void)needed_count;
+        __atomic_store_n(&endpoint->needed_count, needed_count, __ATOMIC_RELAXED);
         last = endpoint;
         restored_count++;
     }
     return restored_count;
+}
+
+void pools_forget_needs(struct pools *pools)
+{
+    const struct upstream_private *own;
+    struct endpoint *endpoint;
+    TAILQ_FOREACH (own, &pools->known, link)
+        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+            __atomic_store_n(&endpoint->needed_count, 0, __ATOMIC_RELAXED);
 }
 
 size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack)

@@ -14,5 +14,7 @@
 void pools_save_endpoints(struct pools *pools, struct pack *pack);
 /* Endpoints that are not in the settings any more are passed over. Returns how many are. */
 size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack);
+/* The start is over: what was needed then is no measure any more. */
+void pools_forget_needs(struct pools *pools);
 
 #endif

@@ -71,6 +71,21 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
     slot_leave(slot);
 }
 
+/* A restart is a loss of every connection: what was needed before it is dialled again. */
+static void recall(struct endpoint_slot *slot)
+{
+    struct upkeep *upkeep = &slot->upkeep;
+    const struct endpoint *endpoint = slot->endpoint;
+    uint64_t needed_count = endpoint_needed_count(endpoint);
+    if (upkeep->recalled || needed_count == 0)
+        return;
+    upkeep->recalled = true;
+    uint64_t share_count = warmth_share_count(needed_count, slot->worker->env.index,
+                                              endpoint->pools->worker_count, endpoint->turn);
+    write_shared(&upkeep->target_count, share_count);
+    upkeep->target_until_ms = now_of(slot) + TARGET_MS;
+}
+
 void upkeep_adopt(struct endpoint_slot *slot, const struct upstream_settings *settings)
 {
     struct upkeep *upkeep = &slot->upkeep;
@@ -88,7 +103,8 @@ void upkeep_adopt(struct endpoint_slot *slot, const struct upstream_settings *se
         return;
     upkeep->fill_upto_count = warmth_share_count(level_count, slot->worker->env.index,
                                                  endpoint->pools->worker_count, endpoint->turn);
-    if (slot->open_count < upkeep->fill_upto_count)
+    recall(slot);
+    if (slot->open_count < upkeep->fill_upto_count || slot->open_count < upkeep->target_count)
         pool_worker_schedule_slot(slot->worker, slot);
 }
 

@@ -196,7 +196,9 @@ struct upstream_warmth upstream_warmth(const struct upstream *upstream)
     struct upstream_warmth warmth = {0, 0};
     const struct endpoint *endpoint;
     TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
-        uint64_t wanted_count = count_read(&endpoint->warm_count);
+        uint64_t warm_count = count_read(&endpoint->warm_count);
+        uint64_t needed_count = endpoint_needed_count(endpoint);
+        uint64_t wanted_count = warm_count > needed_count ? warm_count : needed_count;
         uint64_t ready_count = count_read(&endpoint->ready_count);
         if (!endpoint->shown)
             continue;

@@ -184,7 +184,8 @@ void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *o
    gone, so that counters do not fall. `address` and what is words belong to one of them; latency_us is the highest. The
    array is the caller's to free; 0: none, or no memory. */
 size_t pools_entries(struct pools *pools, struct endpoint_figures **ret_entries);
-/* An upstream's warm level over its endpoints, and how much of it is ready. */
+/* An upstream's warm level over its endpoints (or what an earlier process needed, if that was more), and how much of it is
+   ready. */
 struct upstream_warmth {
     uint64_t wanted_count, ready_count;
 };

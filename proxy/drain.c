@@ -120,6 +120,16 @@ static uint64_t drain_clients(const struct control *control, uint64_t *ret_tunne
     return clients;
 }
 
+/* A client is left that is neither between requests nor waiting for its first. */
+static bool drain_busy(const struct control *control)
+{
+    uint64_t tunnels, clients = drain_clients(control, &tunnels), idle = 0;
+    for (unsigned i = 0; i < control->worker_count; i++) {
+        idle += stat_read(&control->worker_stats[i]->clients_idle);
+    }
+    return clients > idle;
+}
+
 static void drain_tell(struct control *control)
 {
     uint64_t tunnels, clients = drain_clients(control, &tunnels);
@@ -163,7 +173,7 @@ static void drain_enter(struct control *control, enum drain_stage stage)
     case DRAIN_RUSHING: drain_end_tunnels(control); break;
     case DRAIN_CUTTING:
         log_warn(control->log, "drain: the grace is over: what is left is cut off");
-        drain_end(control, true);
+        drain_end(control, drain_busy(control));
         break;
     case DRAIN_SERVING:
     case DRAIN_UNREADY:

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "pool/endpoint_memory.h"
 #include "pool/health.h"
 #include "proxy/control_state.h"
 #include "steady/budget.h"
@@ -29,12 +30,12 @@ static void gather(struct control *control, struct readiness_figures *ret_figure
             continue;
         }
         const struct upstream_health health = upstream_health(set->views[i].upstream);
-        figures.required_count++;
-        figures.resolved_count += set->views[i].endpoint_count > 0;
-        figures.usable_count += health.healthy_count > 0;
         const struct upstream_warmth warmth = upstream_warmth(set->views[i].upstream);
+        figures.required_count++;
         figures.warm_level_count += warmth.wanted_count;
         figures.connections_count += warmth.ready_count;
+        figures.resolved_count += set->views[i].endpoint_count > 0;
+        figures.usable_count += health.healthy_count > 0;
     }
     *ret_figures = figures;
 }
@@ -72,6 +73,7 @@ static void tell(struct control *control)
     }
     if (!watch->told && readiness_settled(&watch->readiness)) {
         watch->told = true;
+        pools_forget_needs(control->pools);
         notify_ready(&control->notifier);
     }
 }

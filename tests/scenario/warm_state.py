@@ -3,8 +3,9 @@
 import os
 import signal
 import stat
+import threading
 
-from harness import (Process, RawOrigin, check, check_equal, eventually, merge, run, run_program, scenario,
+from harness import (Process, RawOrigin, check, check_equal, eventually, merge, patient, run, run_program, scenario,
                      start_proxy)
 
 
@@ -23,8 +24,8 @@ def state(proxy):
     return proxy.admin_json("/status")["warm_state"]
 
 
-def endpoint_latency(proxy):
-    return proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"][0]["latency_ms"]
+def endpoint_view(proxy):
+    return proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"][0]
 
 
 def ready(proxy):
@@ -61,7 +62,7 @@ def restored(s):
     server.stop()
     proxy = start_proxy(s, endpoint, settings, name="second")
     with s.case("latency estimates are there before the first request"):
-        check(endpoint_latency(proxy) > 0, "no estimate")
+        check(endpoint_view(proxy)["latency_ms"] > 0, "no estimate")
     with s.case("names stand for what they stood for although no server answers"):
         ready(proxy)
         check_equal(proxy.get().status, 200, "status")
@@ -69,6 +70,29 @@ def restored(s):
         told = state(proxy)
         check(told["restored"] and told["restored_age_s"] < 30, f"told {told}")
         check_equal(proxy.metric("evenkeel_warm_state_restored"), 1, "metric")
+
+
+@scenario("the pool begins as if there had never been traffic")
+def pools(s):
+    origin = RawOrigin(s)
+    release = threading.Event()
+    origin.on("/hold", lambda connection, _: release.wait(patient(20)) and connection.respond())
+    settings = merge(warm_settings(s.path("warm")), {"upstreams": {"app": {"pool": {"warm_min": 1}}}})
+    proxy = start_proxy(s, origin, settings, name="first")
+    ready(proxy)
+    clients = [proxy.client() for _ in range(20)]
+    for client in clients:
+        client.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
+    eventually(lambda: len(origin.requests) == 20, "20 requests are at the origin")
+    release.set()
+    for client in clients:
+        check_equal(client.response().status, 200, "status")
+    proxy.stop()
+    before = len(origin.connections)
+    proxy = start_proxy(s, origin, settings, name="second")
+    ready(proxy)
+    check(endpoint_view(proxy)["connections"]["open"] >= 16, "ready with fewer than 80% of what was needed before")
+    eventually(lambda: len(origin.connections) - before == 20, "all of them are there again")
 
 
 @scenario("the state is saved at the end only")
