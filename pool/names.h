@@ -92,7 +92,7 @@ void names_free(struct name **name);
 enum keep_result { KEEP_SAME, KEEP_CHANGED, KEEP_NO_MEMORY };
 const char *keep_result_name(enum keep_result result);
 
-/* The question's addresses are these from now on. */
+/* The question's addresses are these from now on: at least one. */
 __attribute__((warn_unused_result)) enum keep_result question_keep_ips(
     struct question *question, const struct dns_records *records);
 struct named_address question_address(const struct question *question, size_t i, uint16_t port);
@@ -107,7 +107,7 @@ __attribute__((warn_unused_result)) enum keep_result name_keep_services(
 bool name_settle_services(struct name *name);
 bool name_drop_services(struct name *name);
 
-/* Every lookup of it, and of its targets, has ended at least once. */
+/* Every lookup of it has ended at least once, and each of its targets has an address or was asked for. */
 bool name_asked(const struct name *name);
 /* Up to `room`, never more than POOL_NAME_ADDRESSES; both families keep a part when there are more. `port`: of a host's
    addresses. */

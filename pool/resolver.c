@@ -333,10 +333,10 @@ static void open_channel(struct resolver *resolver)
         .resolv_conf = resolver->env.resolv_conf,
         .try_ms = resolver->try_ms,
     };
-    resolver->open_wanted = false;
     resolver->figures.reopened += resolver->opened_ms > 0;
     resolver->opened_ms = now();
-    if (!dns_channel_open(resolver->channel, &settings))
+    resolver->open_wanted = !dns_channel_open(resolver->channel, &settings);
+    if (resolver->open_wanted) /* with the next question */
         say(resolver, LOG_LEVEL_ERROR, "no memory for speaking to DNS servers");
 }
 

@@ -4,6 +4,7 @@
 
 fuzz_targets = \
 	%D%/fuzz_conf \
+	%D%/fuzz_dns_answer \
 	%D%/fuzz_h1_body \
 	%D%/fuzz_h1_request \
 	%D%/fuzz_h1_response \
@@ -11,7 +12,7 @@ fuzz_targets = \
 
 check_PROGRAMS += $(fuzz_targets)
 EXTRA_DIST += %D%/run %D%/h1_oracle.h
-EXTRA_DIST += %D%/corpus/fuzz_conf %D%/corpus/fuzz_h1_body %D%/corpus/fuzz_h1_request %D%/corpus/fuzz_h1_response %D%/corpus/fuzz_warm_state
+EXTRA_DIST += %D%/corpus/fuzz_conf %D%/corpus/fuzz_dns_answer %D%/corpus/fuzz_h1_body %D%/corpus/fuzz_h1_request %D%/corpus/fuzz_h1_response %D%/corpus/fuzz_warm_state
 
 if ENABLE_FUZZING
 fuzz_engine = $(FUZZ_LDFLAGS)

@@ -44,10 +44,12 @@ tls_tests = \
 	%D%/test_stream_tls
 
 pool_tests = \
+	%D%/test_dns_answer \
+	%D%/test_hosts \
 	%D%/test_latency \
 	%D%/test_maglev \
-	%D%/test_dns_answer \
 	%D%/test_name_state \
+	%D%/test_names \
 	%D%/test_pool_balance \
 	%D%/test_pool_descriptor \
 	%D%/test_pool_dial \
@@ -63,6 +65,7 @@ pool_tests = \
 	%D%/test_pool_upstream \
 	%D%/test_pool_warmth \
 	%D%/test_pool_workers \
+	%D%/test_resolver \
 	%D%/test_standing \
 	%D%/test_warm_file
 
