@@ -71,6 +71,8 @@ struct endpoint_slot {
     uint64_t
         uses; /* connections, requests in line, being scheduled: what keeps the endpoint in memory */
     uint32_t coming_count;       /* dials and asks that a request may count on */
+    uint32_t vain_count;         /* asks in a row that were in vain, without a dial since */
+    uint32_t asked_last;         /* turns of handover_ask_anyone() */
     uint32_t fresh_coming_count; /* of those, the ones that end in a connection never used before */
     uint32_t
         asked_count; /* written by siblings: idle connections they have asked for and not been answered on */

@@ -57,6 +57,7 @@ static void on_answer(struct message *message, void *receiver)
     }
     /* In vain, or wanted only for its place: then it goes and a dial takes that. */
     bool use = fd >= 0 && (!connection->for_fresh || slot->line_count > slot->fresh_only_count);
+    slot->vain_count = use ? 0 : slot->vain_count + 1;
     if (use)
         line_offer(slot, connection);
     else
@@ -82,11 +83,8 @@ static void on_ask(struct message *message, void *receiver)
     mailbox_post(asking->slot->worker->env.mailbox, message, on_answer);
 }
 
-bool handover_ask(struct endpoint_slot *slot, bool for_fresh)
+static bool ask(struct endpoint_slot *slot, bool for_fresh, unsigned sibling)
 {
-    unsigned sibling;
-    if (!find_richest(slot, &sibling))
-        return false;
     struct connection *connection = connection_create(slot, CONNECTION_ASKING);
     if (connection == NULL)
         return false;
@@ -102,6 +100,27 @@ bool handover_ask(struct endpoint_slot *slot, bool for_fresh)
     return true;
 }
 
+bool handover_ask(struct endpoint_slot *slot, bool for_fresh)
+{
+    unsigned sibling;
+    return find_richest(slot, &sibling) && ask(slot, for_fresh, sibling);
+}
+
+bool handover_ask_anyone(struct endpoint_slot *slot)
+{
+    const struct pools *pools = slot->endpoint->pools;
+    unsigned own = slot->worker->env.index;
+    for (unsigned i = 0; i + 1 < pools->worker_count; i++) {
+        unsigned sibling =
+            (own + 1 + (slot->asked_last + i) % (pools->worker_count - 1)) % pools->worker_count;
+        if (pools_worker(pools, sibling) == NULL)
+            continue;
+        slot->asked_last += i + 1;
+        return ask(slot, false, sibling);
+    }
+    return false;
+}
+
 void handover_ask_besides(struct endpoint_slot *slot)
 {
     bool asked = handover_ask(slot, false);
@@ -113,5 +132,6 @@ void handover_late(struct connection *connection)
     struct endpoint_slot *slot = connection->slot;
     no_longer_coming(connection);
     connection->late = true;
+    slot->vain_count = UINT32_MAX / 2;
     line_bring(slot, true);
 }

@@ -11,6 +11,8 @@
 
 /* Asks the sibling with most idle connections; false: none has one. for_fresh: only the place is wanted. */
 __attribute__((warn_unused_result)) bool handover_ask(struct endpoint_slot *slot, bool for_fresh);
+/* Asks one sibling after the other though none seems to have one; false: there are no siblings. */
+__attribute__((warn_unused_result)) bool handover_ask_anyone(struct endpoint_slot *slot);
 /* Asks for one that is not counted on, as a dial is under way; where none is to be had nothing happens. */
 void handover_ask_besides(struct endpoint_slot *slot);
 /* The sibling has not answered in time. */

@@ -86,13 +86,33 @@ static bool take_place(struct endpoint_slot *slot, bool fresh)
     return bound_take(connections, 1);
 }
 
+/* Asks in vain after which a dial takes its turn, for each request in line. */
+#define VAIN_ASKS 4
+
+/* While connections are as many as exchanges one more would be one too many: who has one at rest may have lent it in
+   between, or given it to another sibling, but someone's is free or about to be. */
+static bool enough_exist(const struct endpoint_slot *slot)
+{
+    const struct endpoint *endpoint = slot->endpoint;
+    return slot->vain_count < VAIN_ASKS * (uint64_t)slot->line_count &&
+           bound_used(&endpoint->connections) >= count_read(&endpoint->in_flight);
+}
+
+static bool ask_first(struct endpoint_slot *slot, bool rather_dial)
+{
+    if (enough_exist(slot))
+        return handover_ask(slot, false) || handover_ask_anyone(slot);
+    return !rather_dial && handover_ask(slot, false);
+}
+
 /* Starts one dial or ask. */
 static enum bring_result bring_one(struct endpoint_slot *slot, bool rather_dial)
 {
     struct pool_worker *worker = slot->worker;
     bool fresh = misses_fresh(slot);
-    if (!fresh && !rather_dial && handover_ask(slot, false))
+    if (!fresh && ask_first(slot, rather_dial))
         return BRING_STARTED;
+    slot->vain_count = 0;
     if (slot->dialling_count >= POOL_SLOT_DIALS || worker->dialling_count >= POOL_WORKER_DIALS)
         return BRING_LATER;
     if (!take_place(slot, fresh))

@@ -16,6 +16,9 @@ scenario_tests = \
 	%D%/load.py \
 	%D%/logs.py \
 	%D%/pool.py \
+	%D%/pool_failover.py \
+	%D%/pool_lifetime.py \
+	%D%/pool_warm.py \
 	%D%/readiness.py \
 	%D%/reload.py \
 	%D%/service.py \
@@ -34,6 +37,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/commands.py \
 	%D%/harness/dns.py \
 	%D%/harness/origin.py \
+	%D%/harness/pace.py \
 	%D%/harness/peers.py \
 	%D%/harness/ports.py \
 	%D%/harness/probe.py \

@@ -97,7 +97,7 @@ def exact_max(s):
     # Some answers end their connection, so that dials go on all the time.
     origin.on("/close", lambda connection, request: slow(connection, request) and connection.number % 2 == 0)
     patience = {"in_flight": 1024, "queue": 1024, "queue_wait": "10s"}
-    proxy = start_proxy(s, origin, {"workers": 4, **pool(patience, max=maximum)})
+    proxy = start_proxy(s, origin, {"workers": 8, **pool(patience, max=maximum)})
     rounds = scaled(25, 200)
 
     def client(number):

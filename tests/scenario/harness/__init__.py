@@ -17,9 +17,10 @@ from .client import Client, Interrupted, get, head
 from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
 from .dns import DnsServer, Dnsmasq, Silence
 from .origin import Arrived, RawOrigin, describe, reads_body
+from .pace import Pace
 from .peers import HaproxyOrigin, NginxOrigin, NodeServer, node_modules, node_program
 from .process import MemoryWatch, Process, stopped_thread
-from .proxy import SANITIZED, THE_PROXY, program, run_program, start_proxy
+from .proxy import SANITIZED, THE_PROXY, NginxProxy, program, run_program, start_proxy
 from .settings import Address, merge, render
 from .tap import run, scenario
 from .verdict import Failed, Skipped, check, check_equal, eventually, patient, scaled

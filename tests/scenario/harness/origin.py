@@ -175,6 +175,11 @@ class RawOrigin:
             self._live = [connection for connection in self._live if connection.established()]
             return list(self._live)
 
+    def refuse(self):
+        """Let connections be refused from now on; those that are open go on. listen() ends it."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+
     def listen(self):
         self._listener.listen(self._backlog)
         threading.Thread(target=self._accept, daemon=True).start()

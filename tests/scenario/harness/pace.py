@@ -1,0 +1,75 @@
+"""Open-loop load: so many requests a second whatever the proxy does, each with its answer and its time."""
+
+import threading
+import time
+
+from .client import Client, Interrupted
+from .verdict import patient
+
+
+class Answer:
+    """One request: when it was due and what became of it."""
+
+    def __init__(self, due, status, seconds, error):
+        self.due, self.status, self.seconds, self.error = due, status, seconds, error
+
+
+class Pace:
+    """`rate` GET requests a second over `clients` kept connections, from now until end()."""
+
+    def __init__(self, address, rate, clients, target="/"):
+        self._address, self._target = address, target
+        self._gap = 1.0 / rate
+        self._started = time.monotonic()
+        self._turn = 0
+        self._lock = threading.Lock()
+        self._stop = False
+        self.answers = []
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _next_due(self):
+        with self._lock:
+            self._turn += 1
+            return self._started + self._turn * self._gap
+
+    def _run(self):
+        client = None
+        while not self._stop:
+            due = self._next_due()
+            time.sleep(max(0.0, due - time.monotonic()))
+            status, error, begun = None, None, time.monotonic()
+            try:
+                client = client or Client(self._address)
+                response = client.request("GET", self._target)
+                status = response.status
+                error = None if status == 200 else response.get("Proxy-Status") or response.start_line
+                if response.closes:
+                    client.close()
+                    client = None
+            except (Interrupted, OSError) as fault:
+                error = str(fault)
+                if client:
+                    client.close()
+                client = None
+            self.answers.append(Answer(due, status, time.monotonic() - begun, error))
+        if client:
+            client.close()
+
+    def end(self):
+        """Stop; returns all answers."""
+        self._stop = True
+        for thread in self._threads:
+            thread.join(patient(10))
+        return self.answers
+
+
+def faults(answers):
+    """What was not answered with 200."""
+    return [answer.error for answer in answers if answer.status != 200]
+
+
+def quantile_ms(answers, share):
+    times = sorted(answer.seconds for answer in answers)
+    return times[min(len(times) - 1, int(len(times) * share))] * 1000

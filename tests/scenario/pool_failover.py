@@ -1,0 +1,102 @@
+"""Failover: what a dying endpoint costs clients, and how soon its pool is full again."""
+
+import time
+
+from harness import Pace, RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario, start_proxy
+from harness.pace import faults, quantile_ms
+
+SERVICE_S = 0.05
+
+
+def slow(connection, _):
+    time.sleep(SERVICE_S)
+    return connection.respond(200, b"ok")
+
+
+def serving(s, name="origin"):
+    origin = RawOrigin(s, name)
+    origin.on("/", slow)
+    return origin
+
+
+def reset_all(origin):
+    for connection in origin.open_connections():
+        connection.reset()
+
+
+def full(origin, count):
+    return len(origin.open_connections()) >= count
+
+
+@scenario("connections that are reset together cost an error, or more than a dial, or come back one by one")
+def reset_together(s):
+    for how, warm_min in (("the warm level", 25), ("what was in use", 0)):
+        with s.case(f"{how} is there again at once, and no client sees an error"):
+            origin = serving(s, f"origin-{warm_min}")
+            proxy = start_proxy(s, origin, {"workers": 2, "upstreams": {"app": {"pool": {"warm_min": warm_min}}}},
+                                name=f"evenkeel-{warm_min}")
+            load = Pace(proxy.address, 200, 40)
+            time.sleep(scaled(1, 3))
+            wanted = warm_min or 8
+            before = [connection for connection in origin.open_connections()]
+            check(len(before) >= wanted, f"{len(before)} connections before")
+            at = time.monotonic()
+            reset_all(origin)
+            eventually(lambda o=origin, w=wanted: full(o, w), "the pool is full again", 0.15)
+            took = time.monotonic() - at
+            time.sleep(scaled(1, 2))
+            answers = load.end()
+            check_equal(faults(answers), [], "faults")
+            after = [answer for answer in answers if at <= answer.due <= at + 2]
+            p99 = quantile_ms(after, 0.99)
+            # A request under way when its connection is reset is served anew: twice its time, and a dial.
+            check(p99 < patient(2 * SERVICE_S * 1300), f"p99 {p99:.0f} ms")
+            s.note(f"{how}: full after {took * 1000:.0f} ms, p99 {p99:.0f} ms")
+
+
+@scenario("an endpoint that refuses makes clients pay although another one serves")
+def one_refuses(s):
+    bad, good = serving(s, "bad"), serving(s, "good")
+    proxy = start_proxy(s, bad, {"workers": 2, "upstreams": {"app": {
+        "endpoints": [bad.address, good.address], "pool": {"warm_min": 10}}}})
+    eventually(lambda: full(bad, 10) and full(good, 10), "both are warm")
+    load = Pace(proxy.address, 100, 30)
+    time.sleep(0.5)
+    bad.refuse()
+    reset_all(bad)
+    time.sleep(scaled(1.5, 3))
+    bad.listen()
+    back = time.monotonic()
+    eventually(lambda: full(bad, 10), "its pool is full again", 1.0 + 0.15)
+    s.note(f"full {1000 * (time.monotonic() - back):.0f} ms after it was back")
+    time.sleep(0.5)
+    check_equal(faults(load.end()), [], "faults")
+
+
+@scenario("with no endpoint alive clients wait, or are not told why; afterwards the pool stays empty")
+def none_alive(s):
+    origin = serving(s)
+    proxy = start_proxy(s, origin, {"workers": 2, "upstreams": {"app": {"pool": {"warm_min": 10}}}})
+    eventually(lambda: full(origin, 10), "it is warm")
+    origin.refuse()
+    reset_all(origin)
+    until = time.monotonic() + scaled(1.5, 3)
+    with s.case("errors are immediate and explained"):
+        while time.monotonic() < until:
+            begun = time.monotonic()
+            response = proxy.get("/")
+            took = time.monotonic() - begun
+            check(response.status in (502, 503), f"status {response.status}")
+            check("error=" in (response.get("Proxy-Status") or ""), f"Proxy-Status: {response.get('Proxy-Status')}")
+            check(took < patient(0.1), f"it took {took:.3f} s")
+            time.sleep(0.02)
+    with s.case("the dials are few: they back off"):
+        failures = proxy.metric("evenkeel_endpoint_dial_failures_total")
+        check(failures < 10 * 12 + 400, f"{failures:.0f} dials failed")
+    with s.case("the pool is full one step and a dial after it is back"):
+        origin.listen()
+        eventually(lambda: full(origin, 10), "the pool is full again", 1.0 + 0.15)
+        check_equal(proxy.get("/").status, 200, "status")
+
+
+run()

@@ -1,0 +1,90 @@
+"""The end of pooled connections: lifetimes are spread and replaced first, idle limits of origins are learned."""
+
+import random
+import threading
+import time
+
+from harness import (NginxOrigin, Pace, RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario,
+                     start_proxy)
+from harness.pace import faults, quantile_ms
+
+
+def ready(proxy):
+    return proxy.metric("evenkeel_endpoint_ready_connections")
+
+
+@scenario("lifetimes end together, or the pool dips when they do")
+def lifetimes(s):
+    level, lifetime = scaled(40, 200), scaled(2, 6)
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 2, "upstreams": {"app": {"pool": {
+        "warm_min": level, "max": level + 20, "lifetime": f"{lifetime}s", "jitter": 0.5}}}})
+    eventually(lambda: ready(proxy) == level and len(origin.open_connections()) == level, "the pool is warm")
+    started = time.monotonic()
+    load = Pace(proxy.address, 50, 8)
+    least, seen, ends = level, level, []
+    while time.monotonic() - started < lifetime * 1.5:
+        least = min(least, ready(proxy))
+        # The origin's own thread lags a little behind the kernel.
+        seen = min(seen, len(origin.open_connections()))
+        ends.append(proxy.metric("evenkeel_endpoint_closes_total", reason="lifetime") or 0)
+        time.sleep(0.02)
+    answers = load.end()
+    with s.case("at no sampled moment fewer are ready than the warm level"):
+        check_equal(least, level, "least ready")
+        check(seen >= level * 0.9, f"the origin saw only {seen}")
+    with s.case("all have been replaced, spread over the window"):
+        check(ends[-1] >= level, f"{ends[-1]:.0f} of {level} have ended")
+        # Half of the lifetime is the window: no tenth of it sees more than a third of the ends.
+        samples = max(1, len(ends) // 30)
+        most = max(ends[i + samples] - ends[i] for i in range(len(ends) - samples))
+        check(most <= level / 3, f"{most:.0f} of {level} ended within a tenth of the window")
+    with s.case("no request fails or waits for a dial"):
+        check_equal(faults(answers), [], "faults")
+        check_equal(proxy.metric("evenkeel_endpoint_leases_total", state="fresh"), 0, "leases of fresh connections")
+        check(quantile_ms(answers, 0.99) < patient(50), f"p99 {quantile_ms(answers, 0.99):.1f} ms")
+
+
+@scenario("an origin that closes idle connections early makes clients pay")
+def learned(s):
+    upstreams, each, rest = 20, scaled(20, 500), 0.3
+    origin = NginxOrigin(s, rows=f"keepalive_timeout {int(rest * 1000)}ms;")
+    names = [f"u{number}" for number in range(upstreams)]
+    proxy = start_proxy(s, origin, {
+        "workers": 1,
+        "upstreams": {**{name: {"endpoints": [origin.address], "pool": {"warm_min": 0}} for name in names}, "app": None},
+        "routes": [{"name": name, "path_prefix": f"/{name}/", "upstream": name} for name in names]})
+    random.seed(7)
+    counts = {"ok": 0, "bad": []}
+
+    def one(name, rng):
+        with proxy.client() as client:
+            for _ in range(each):
+                response = client.request("GET", f"/{name}/x")
+                if response.status == 404:     # the origin's own answer: there is no such file
+                    counts["ok"] += 1
+                else:
+                    counts["bad"].append(response.start_line)
+                time.sleep(rng.uniform(0.7, 1.3) * rest)
+
+    threads = [threading.Thread(target=one, args=[name, random.Random(random.random())], daemon=True) for name in names]
+    for thread in threads:
+        thread.start()
+    time.sleep(min(each * rest / 2, 4))
+    before = proxy.metric("evenkeel_redials_total")
+    for thread in threads:
+        thread.join(patient(each * rest * 2 + 10))
+    requests = upstreams * each
+    with s.case(f"{requests} requests, no client error"):
+        check_equal((counts["ok"], counts["bad"]), (requests, []), "answers")
+    with s.case("the idle limit is learned, and few connections are met dead from then on"):
+        limits = [value for series, value in proxy.metrics().items()
+                  if series.startswith("evenkeel_endpoint_learned_idle_seconds")]
+        known = [limit for limit in limits if limit > 0]
+        check(len(known) >= upstreams / 2, f"{len(known)} of {upstreams} are learned: {limits}")
+        check(all(rest * 0.5 < limit < rest for limit in known), f"learned: {known}")
+        redials = proxy.metric("evenkeel_redials_total") - before
+        check(redials <= max(1, requests * 0.001), f"{redials:.0f} redials")
+
+
+run()

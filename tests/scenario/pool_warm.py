@@ -1,0 +1,98 @@
+"""Warm pools: the level is there without traffic, exact over all workers, and kept by reloads."""
+
+import time
+
+from harness import (RawOrigin, NginxOrigin, NginxProxy, check, check_equal, eventually, h2load, run, scaled, scenario,
+                     start_proxy)
+
+
+def pool(**settings):
+    return {"upstreams": {"app": {"pool": settings}}}
+
+
+def sockets_to(proxy, origin):
+    return sorted(row[0] for row in proxy.sockets() if row[1] == origin.address and row[2] == 1)
+
+
+@scenario("a fresh process has an empty pool, or fills it beyond its level")
+def start(s):
+    for workers in (1, 3, 8):
+        with s.case(f"{workers} workers dial the level before anybody asks for readiness, and no more"):
+            origin = RawOrigin(s, f"origin-{workers}")
+            proxy = start_proxy(s, origin, {"workers": workers, **pool(warm_min=10)}, name=f"evenkeel-{workers}")
+            eventually(lambda p=proxy: p.admin("/readyz")[0] == 200, "it is ready")
+            ready = proxy.metric("evenkeel_endpoint_ready_connections")
+            check(ready >= 8, f"{ready} of 10 connections when it is ready (readiness.pools is 0.8)")
+            eventually(lambda o=origin: len(o.open_connections()) == 10, "10 connections")
+            for number in range(50):
+                check_equal(proxy.get(f"/{number}").status, 200, "status")
+            check_equal(proxy.metric("evenkeel_endpoint_dials_total"), 10, "dials after 50 requests")
+            check_equal(origin.peak_established, 10, "connections at once")
+
+
+@scenario("a reload drops pooled connections of what has not changed")
+def reloads(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 2, **pool(warm_min=6)})
+    eventually(lambda: len(sockets_to(proxy, origin)) == 6, "the pool is warm")
+    before = sockets_to(proxy, origin)
+    for number in range(20):
+        check(proxy.reload({"limits": {"clients": 1000 + number}}), "the reload was rejected")
+        check_equal(proxy.get("/").status, 200, "status")
+    check_equal(sockets_to(proxy, origin), before, "sockets to the origin")
+    with s.case("a higher level is dialled for, a new endpoint gets its own"):
+        second = RawOrigin(s, "second")
+        check(proxy.reload({"upstreams": {"app": {"endpoints": [origin.address, second.address],
+                                                  "pool": {"warm_min": 8}}}}), "the reload was rejected")
+        eventually(lambda: len(origin.open_connections()) == 8 and len(second.open_connections()) == 8, "8 each")
+        check(set(before) <= set(sockets_to(proxy, origin)), "connections of the first endpoint were dropped")
+
+
+@scenario("a new endpoint takes traffic before it is warm although another one serves")
+def cold(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 2, **pool(warm_min=2)})
+    check_equal(proxy.get("/").status, 200, "status")
+    silent = RawOrigin(s, "silent", backlog=0)
+    silent.refuse()
+    check(proxy.reload({"upstreams": {"app": {"endpoints": [origin.address, silent.address]}}}), "rejected")
+    for _ in range(200):
+        check_equal(proxy.get("/").status, 200, "status")
+    check_equal(proxy.metric("evenkeel_endpoint_leases_total", endpoint=silent.address), 0, "leases of the cold endpoint")
+    check_equal(proxy.metric("evenkeel_endpoint_cold", endpoint=silent.address), 1, "cold")
+    silent.listen()
+    eventually(lambda: proxy.get("/") and len(silent.requests) > 0, "it is used once it is warm", 5)
+    check_equal(proxy.metric("evenkeel_endpoint_cold"), 0, "cold")
+
+
+@scenario("bursts over many clients dial, and more workers dial more")
+def reuse(s):
+    clients, requests, in_flight = scaled(400, 2000), scaled(20000, 400000), 32
+    peaks = {}
+
+    def bursts(proxy):
+        for _ in range(2):
+            h2load(f"{proxy.url}/hello", requests // 2, clients).expect_clean()
+            time.sleep(0.2)
+
+    for workers in (1, 2, 4):
+        origin = NginxOrigin(s, f"origin-{workers}")
+        proxy = start_proxy(s, origin, {"workers": workers, "limits": {"clients": 10000}, "upstreams": {"app": {
+            "limits": {"in_flight": in_flight, "queue": 10000, "queue_wait": "10s"}}}},
+            name=f"evenkeel-{workers}")
+        bursts(proxy)
+        fresh = proxy.metric("evenkeel_endpoint_leases_total", state="fresh")
+        peaks[workers] = proxy.bound("endpoint_connections")["peak"]
+        with s.case(f"{workers} workers: at least 99.9% of the requests on reused connections"):
+            check(fresh <= max(requests * 0.001, in_flight * 1.25), f"{fresh:.0f} of {requests} on fresh connections")
+    with s.case("the number of upstream connections does not grow with the number of workers"):
+        check(max(peaks.values()) <= in_flight * 1.25, f"peaks by workers, {in_flight} in flight: {peaks}")
+    s.note(f"peaks of upstream connections by workers: {peaks}")
+    if scaled(False, True):
+        origin = NginxOrigin(s, "origin-nginx")
+        nginx = NginxProxy(s, {"upstreams": {"app": {"endpoints": [origin.address]}}})
+        bursts(nginx)
+        s.note(f"nginx: {len([row for row in nginx.sockets() if row[1] == origin.address])} connections at the end")
+
+
+run()
