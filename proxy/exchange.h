@@ -64,6 +64,9 @@ enum exchange_stage {
     EXCHANGE_TUNNEL,
 };
 
+/* So many endpoints that cannot be connected to make an exchange fail. */
+#define EXCHANGE_UNREACHED 3
+
 struct exchange {
     struct worker *worker;
     const struct downstream_ops *downstream;
@@ -83,6 +86,8 @@ struct exchange {
     struct attempt attempt;
     struct wheel_timer timer;
     struct corpse corpse;
+    const struct endpoint
+        *unreached[EXCHANGE_UNREACHED]; /* no connection came about; only compared */
     uint64_t started_us;
     uint64_t deadline_ms;       /* of the whole exchange */
     uint64_t queued_ms;         /* when it first had to queue */
@@ -97,23 +102,24 @@ struct exchange {
     struct buf *held; /* request payload that came before there was anywhere to send it */
     uint8_t stage;    /* enum exchange_stage; written only by exchange_enter() */
     uint8_t attempts_count;
-    uint8_t reason;         /* enum exchange_reason, once finished */
-    uint16_t status;        /* sent to the client; 0: none yet */
-    bool request_whole;     /* everything of the request has arrived */
-    bool held_last;         /* `held` ends the request */
-    bool request_full;      /* the request's sink said SINK_FULL */
-    bool response_full;     /* the client said SINK_FULL */
-    bool reused;            /* the last lease had been used before */
-    bool payload_gone;      /* payload has been passed on that is not held any more */
-    bool redialled;         /* the one free redial is spent */
-    bool secure;            /* the client speaks TLS */
-    bool trusted;           /* the client's address is in trusted_peers */
-    bool upstream_admitted; /* holds a place of limits.in_flight */
-    bool continue_awaited;  /* the client waits for 100 (RFC 9110 10.1.1) */
-    bool client_raw_ended;  /* a tunnel's direction from the client is over */
-    bool intact;            /* the client has been given a whole response */
-    bool moved;             /* its endpoint left the settings, and it went to another */
-    bool looked;            /* whether the client is still there has been asked */
+    uint8_t unreached_count;
+    uint8_t unreached_result; /* enum dial_result of the last of them */
+    uint8_t reason;           /* enum exchange_reason, once finished */
+    uint16_t status;          /* sent to the client; 0: none yet */
+    bool request_whole;       /* everything of the request has arrived */
+    bool held_last;           /* `held` ends the request */
+    bool request_full;        /* the request's sink said SINK_FULL */
+    bool response_full;       /* the client said SINK_FULL */
+    bool reused;              /* the last lease had been used before */
+    bool payload_gone;        /* payload has been passed on that is not held any more */
+    bool redialled;           /* the one free redial is spent */
+    bool secure;              /* the client speaks TLS */
+    bool trusted;             /* the client's address is in trusted_peers */
+    bool upstream_admitted;   /* holds a place of limits.in_flight */
+    bool continue_awaited;    /* the client waits for 100 (RFC 9110 10.1.1) */
+    bool client_raw_ended;    /* a tunnel's direction from the client is over */
+    bool intact;              /* the client has been given a whole response */
+    bool looked;              /* whether the client is still there has been asked */
     bool finished;
     bool request_id_kept; /* the request carries an id that may be believed; request_id is empty */
     bool trace_kept;      /* likewise its traceparent */

@@ -54,12 +54,41 @@ void exchange_on_turn(struct queue_slot *slot)
     }
 }
 
-/* Asks the endpoints for a connection. `turn`: it has queued before. */
+static bool exchange_reaches(const struct exchange *exchange, const struct endpoint *endpoint)
+{
+    for (unsigned i = 0; i < exchange->unreached_count; i++) {
+        if (exchange->unreached[i] == endpoint) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void exchange_fail_unreached(struct exchange *exchange)
+{
+    enum dial_result result = (enum dial_result)exchange->unreached_result;
+    switch (result) {
+    case DIAL_REFUSED: exchange_fail(exchange, REASON_CONNECT_REFUSED, NULL); break;
+    case DIAL_TIMEOUT: exchange_fail(exchange, REASON_CONNECT_TIMEOUT, NULL); break;
+    case DIAL_RETIRED: exchange_fail(exchange, REASON_UPSTREAM_REMOVED, NULL); break;
+    case DIAL_UNREACHABLE:
+    case DIAL_RESET:
+    case DIAL_NO_ADDRESS_PORT:
+    case DIAL_ERROR:
+    case DIAL_FULL:
+    case DIAL_NO_FD:
+    case DIAL_OK: exchange_fail(exchange, REASON_CONNECT_FAILED, dial_result_name(result)); break;
+    }
+}
+
+/* Asks the endpoints for a connection. `turn`: it has queued before. To one that could not be reached nothing was sent, so
+   the next is asked at once; when there is no other, the exchange fails for that. */
 static void exchange_try(struct exchange *exchange, bool turn)
 {
     struct worker *worker = exchange->worker;
     const struct upstream_view *view = exchange->upstream->views[worker->env.index];
-    struct endpoint_wish wish = {0};
+    struct endpoint_wish wish = {.avoid = exchange->unreached,
+                                 .avoid_count = exchange->unreached_count};
     struct endpoint *endpoint;
     wish.keyed =
         balance_key(view->settings, &exchange->request, exchange->client_address, &wish.key_hash);
@@ -67,6 +96,10 @@ static void exchange_try(struct exchange *exchange, bool turn)
     if (picked == PICK_NONE) {
         exchange_fail(exchange, view->endpoint_count == 0 ? REASON_UNRESOLVED : REASON_NO_ENDPOINT,
                       NULL);
+        return;
+    }
+    if (picked == PICK_OK && !exchange_reaches(exchange, endpoint)) {
+        exchange_fail_unreached(exchange);
         return;
     }
     enum lease_result result = LEASE_FULL;
@@ -105,31 +138,21 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
 {
     snprintf(exchange->endpoint_text, sizeof exchange->endpoint_text, "%s",
              endpoint_text(exchange->attempt.endpoint));
-    switch (result) {
-    case DIAL_REFUSED: exchange_fail(exchange, REASON_CONNECT_REFUSED, NULL); break;
-    case DIAL_TIMEOUT: exchange_fail(exchange, REASON_CONNECT_TIMEOUT, NULL); break;
-    case DIAL_RETIRED:
-        /* a reload took the endpoint away meanwhile: another one, once */
-        if (exchange->moved) {
-            exchange_fail(exchange, REASON_UPSTREAM_REMOVED, NULL);
-        } else {
-            exchange->moved = true;
-            exchange_try(exchange, true);
-        }
-        break;
-    case DIAL_FULL:
-    case DIAL_NO_FD:
+    if (result == DIAL_FULL || result == DIAL_NO_FD) {
         /* nothing was tried: back to the front of the queue */
         exchange->attempts_count--;
         exchange_wait(exchange, result == DIAL_NO_FD, true);
-        break;
-    case DIAL_UNREACHABLE:
-    case DIAL_RESET:
+        return;
+    }
+    if (result == DIAL_REFUSED || result == DIAL_TIMEOUT || result == DIAL_UNREACHABLE ||
+        result == DIAL_RESET) {
         attempt_report(exchange, ENDPOINT_FAILED);
-        exchange_fail(exchange, REASON_CONNECT_FAILED, dial_result_name(result));
-        break;
-    case DIAL_NO_ADDRESS_PORT:
-    case DIAL_ERROR:
-    case DIAL_OK: exchange_fail(exchange, REASON_CONNECT_FAILED, dial_result_name(result)); break;
+    }
+    exchange->unreached_result = (uint8_t)result;
+    exchange->unreached[exchange->unreached_count++] = exchange->attempt.endpoint;
+    if (exchange->unreached_count < EXCHANGE_UNREACHED) {
+        exchange_try(exchange, true);
+    } else {
+        exchange_fail_unreached(exchange);
     }
 }
