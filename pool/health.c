@@ -283,7 +283,7 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
                                   on_probe_done};
     const struct probe_target target = {own->endpoint->address,
                                         own->settings->host[0] != '\0' ? own->settings->host : host,
-                                        own->settings};
+                                        own->settings, NULL};
     (void)fd;
     (void)what;
     write_host(own->endpoint, host);
@@ -294,9 +294,11 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* Want of descriptors or ports is ours: it says nothing about the endpoint. */
+/* Want of descriptors, ports or memory is ours: it says nothing about the endpoint. */
 static bool is_evidence(const struct probe_report *report)
 {
+    if (report->result == PROBE_NO_TLS)
+        return report->tls != TLS_FAILURE_NO_MEMORY;
     return report->result != PROBE_NO_CONNECTION ||
            (report->dial != DIAL_NO_FD && report->dial != DIAL_NO_ADDRESS_PORT);
 }
@@ -313,6 +315,8 @@ static void take_report(struct endpoint_health *own, const struct probe_report *
         changed(own, HEALTH_EVENT_DOWN, "probes are answered with %u", report->status);
     else if (report->result == PROBE_NO_CONNECTION)
         changed(own, HEALTH_EVENT_DOWN, "probes fail: %s", dial_result_name(report->dial));
+    else if (report->result == PROBE_NO_TLS)
+        changed(own, HEALTH_EVENT_DOWN, "probes fail: TLS: %s", tls_failure_name(report->tls));
     else
         changed(own, HEALTH_EVENT_DOWN, "probes fail: %s", probe_result_name(report->result));
 }

@@ -11,7 +11,6 @@
 
 #include "pool/dial.h"
 #include "steady/fault.h"
-#include "tls/stream.h"
 
 /* "HTTP/1.1 200" */
 #define STATUS_LINE_BYTES 12
@@ -21,7 +20,7 @@
 /* Once the verdict stands, the other side's end is awaited no longer than this. */
 #define DROP_MS 100
 
-enum probe_state { CONNECTING, SENDING, READING, DROPPING };
+enum probe_state { CONNECTING, SHAKING, SENDING, READING, DROPPING };
 
 struct probe {
     struct probe_env env;
@@ -33,7 +32,8 @@ struct probe {
     bool http;
     int connect_errno; /* connect() failed at once: told in the event */
     uint64_t status_first, status_last;
-    struct probe_report report; /* as it stands while DROPPING */
+    const struct probe_security *security; /* NULL: plain */
+    struct probe_report report;            /* as it stands while DROPPING */
     size_t sent_bytes, request_bytes, got_bytes;
     char status_line[STATUS_LINE_BYTES];
     char request[REQUEST_BYTES];
@@ -135,9 +135,10 @@ static void read_answer(struct probe *probe)
     }
 }
 
+/* What TLS has taken may still be on its way when all is taken: then it is sent on with nothing more. */
 static void send_request(struct probe *probe)
 {
-    while (probe->sent_bytes < probe->request_bytes) {
+    while (probe->sent_bytes < probe->request_bytes || stream_unsent(&probe->stream)) {
         const struct iovec piece = {probe->request + probe->sent_bytes,
                                     probe->request_bytes - probe->sent_bytes};
         size_t sent;
@@ -166,18 +167,46 @@ static int connect_result(const struct probe *probe)
                                                                                 : error;
 }
 
+/* The way is open; for some that is all. */
+static void ask(struct probe *probe)
+{
+    if (!probe->http) {
+        probe->report.result = PROBE_GOOD;
+        finish(probe);
+        return;
+    }
+    probe->state = SENDING;
+    send_request(probe);
+}
+
+static void shake(struct probe *probe)
+{
+    enum stream_result result = stream_handshake(&probe->stream);
+    if (result == STREAM_BLOCKED)
+        return;
+    probe->security->shaken(&probe->stream, result == STREAM_OK, probe->security->owner);
+    if (result == STREAM_OK) {
+        ask(probe);
+        return;
+    }
+    probe->report.tls = stream_failure(&probe->stream);
+    fail(probe, PROBE_NO_TLS);
+}
+
 static void connected(struct probe *probe)
 {
     int error = connect_result(probe);
     if (error != 0) {
         probe->report.dial = dial_result_of_errno(error);
         fail(probe, PROBE_NO_CONNECTION);
-    } else if (!probe->http) {
-        probe->report.result = PROBE_GOOD;
-        finish(probe);
+    } else if (probe->security == NULL) {
+        ask(probe);
+    } else if (!probe->security->begin(&probe->stream, probe->security->owner)) {
+        probe->report.tls = TLS_FAILURE_NO_MEMORY;
+        fail(probe, PROBE_NO_TLS);
     } else {
-        probe->state = SENDING;
-        send_request(probe);
+        probe->state = SHAKING;
+        shake(probe);
     }
 }
 
@@ -190,6 +219,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         if (what & EV_WRITE)
             connected(probe);
         break;
+    case SHAKING: shake(probe); break;
     case SENDING: send_request(probe); break;
     case READING:
     case DROPPING: read_answer(probe); break;
@@ -266,6 +296,7 @@ struct probe *probe_start(const struct probe_env *env, const struct probe_target
     probe->http = target->settings->type == HEALTH_HTTP;
     probe->status_first = target->settings->status_first;
     probe->status_last = target->settings->status_last;
+    probe->security = target->security;
     if (write_request(probe, target) && dial(probe, &target->address, target->settings->timeout_ms))
         return probe;
     bound_give(env->fds, 1);

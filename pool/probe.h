@@ -1,5 +1,6 @@
 /*
- * A probe: one active check of an endpoint, by a TCP connection or an HTTP request on a connection of its own.
+ * A probe: one active check of an endpoint, by a TCP connection, a TLS handshake or an HTTP request on a connection of
+ * its own.
  *
  * Owns: the socket, its unit of the fd bound and its place of probes_in_flight. Private to pool/. Thread: control.
  * Ends by telling its one result, or by being cancelled. Spec: RFC 9112 4 (status line).
@@ -15,16 +16,18 @@
 #include "pool/lease.h"
 #include "steady/address.h"
 #include "steady/bound.h"
+#include "tls/stream.h"
 
 /* A hostname with its port. */
 #define PROBE_HOST_BYTES 288
 
-#define PROBE_RESULTS(X)                                     \
-    X(GOOD, "ok")                                            \
-    X(NO_CONNECTION, "no connection") /* dial says why */    \
-    X(BROKEN, "the connection broke") /* before an answer */ \
-    X(NOT_HTTP, "the answer is not HTTP/1.x")                \
-    X(STATUS, "unexpected status") /* status says which */   \
+#define PROBE_RESULTS(X)                                         \
+    X(GOOD, "ok")                                                \
+    X(NO_CONNECTION, "no connection")     /* dial says why */    \
+    X(NO_TLS, "the TLS handshake failed") /* tls says why */     \
+    X(BROKEN, "the connection broke")     /* before an answer */ \
+    X(NOT_HTTP, "the answer is not HTTP/1.x")                    \
+    X(STATUS, "unexpected status") /* status says which */       \
     X(TIMEOUT, "no answer in time")
 
 enum probe_result {
@@ -38,12 +41,22 @@ struct probe_report {
     enum probe_result result;
     enum dial_result dial;
     unsigned status; /* 0: none came */
+    enum tls_failure tls;
+};
+
+/* TLS as the endpoint's traffic has it: the same names, trust and sessions. */
+struct probe_security {
+    /* Makes TLS of the connected stream, at the start of the handshake; false: no memory. */
+    bool (*begin)(struct stream *stream, void *owner);
+    void (*shaken)(const struct stream *stream, bool succeeded, void *owner);
+    void *owner;
 };
 
 struct probe_target {
     struct address address;
     const char *host;                       /* of the Host field */
     const struct health_settings *settings; /* used within probe_start() only */
+    const struct probe_security *security;  /* until it is over; NULL: plain */
 };
 
 struct probe_env {

@@ -59,6 +59,7 @@ pool_tests = \
 	%D%/test_pool_idle_limit \
 	%D%/test_pool_line \
 	%D%/test_pool_loss \
+	%D%/test_pool_probe \
 	%D%/test_pool_queue \
 	%D%/test_pool_redial_cap \
 	%D%/test_pool_upkeep \
