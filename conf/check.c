@@ -140,10 +140,6 @@ static void check_listeners(struct loading *loading)
             loading_say(loading, SETTINGS_ERROR, path,
                         "tls: expected at least one of certificates = ( { cert; key; } )");
         }
-        if (listener->proxy_protocol) {
-            loading_say(loading, SETTINGS_ERROR, path,
-                        "proxy_protocol is not active in this version");
-        }
     }
 }
 

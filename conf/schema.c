@@ -140,8 +140,9 @@ static const struct schema_row listener_rows[] = {
     {"listen", &type_address, NULL, AT(listen_text),
      .also_at = offsetof(struct listener_settings, listen),
      .help = "address and port to accept clients on"},
-    {"proxy_protocol", &type_bool, "false", AT(proxy_protocol), .later = true,
-     .help = "expect a PROXY protocol header from trusted_peers"},
+    {"proxy_protocol", &type_bool, "false", AT(proxy_protocol),
+     .help =
+         "every connection begins with a PROXY header, version 1 or 2; those not from trusted_peers are closed"},
     {"timeouts.head", &type_duration, "10s", AT(timeouts.head_ms), .min = MS, .max = DAY,
      .help = "from the first byte of a request's head to its end (408)"},
     {"timeouts.idle", &type_duration, "60s", AT(timeouts.idle_ms), .min = MS, .max = DAY,
@@ -151,7 +152,7 @@ static const struct schema_row listener_rows[] = {
     {"timeouts.send", &type_duration, "30s", AT(timeouts.send_ms), .min = MS, .max = DAY,
      .help = "without the client taking a byte of what waits for it"},
     {"timeouts.handshake", &type_duration, "10s", AT(timeouts.handshake_ms), .min = MS, .max = DAY,
-     .help = "of TLS, from the accept to its end"},
+     .help = "of TLS, from the accept to its end; likewise of the PROXY header before it"},
     {"tls.certificates", &type_certificate_list, NULL, AT(tls.certificates),
      .help =
          "certificate chains and keys (PEM), chosen by server name: exact, wildcard, else the first; with the same names, one for each kind of key"},

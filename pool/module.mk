@@ -24,6 +24,7 @@ libpool_a_SOURCES = \
 	%D%/names.c %D%/names.h \
 	%D%/pools.h \
 	%D%/probe.c %D%/probe.h \
+	%D%/proxy_header.c %D%/proxy_header.h \
 	%D%/queue.c %D%/queue.h \
 	%D%/redial_cap.c %D%/redial_cap.h \
 	%D%/resolver.c %D%/resolver.h \

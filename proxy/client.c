@@ -69,6 +69,8 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     if (refused) {
         stat_add(&worker->stats.clients_refused, 1);
         client_refuse(client, REASON_CLIENT_LIMIT, NULL);
+    } else if (listener->proxy_protocol) {
+        client_await_preface(client);
     } else if (listener->tls != NULL) {
         client_begin_tls(client);
     }
@@ -141,6 +143,7 @@ static uint64_t client_due_ms(const struct client *client)
         return deadline_after(client->since_ms, timeouts->send_ms);
     }
     switch ((enum client_state)client->state) {
+    case CLIENT_PREFACE:
     case CLIENT_HANDSHAKE: return deadline_after(client->since_ms, timeouts->handshake_ms);
     case CLIENT_HEAD: return deadline_after(client->since_ms, timeouts->head_ms);
     case CLIENT_LINGER: return deadline_after(client->since_ms, CLIENT_LINGER_MS);

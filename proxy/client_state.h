@@ -14,6 +14,7 @@
 #include "tls/stream.h"
 
 enum client_state {
+    CLIENT_PREFACE,   /* a PROXY header is awaited */
     CLIENT_HANDSHAKE, /* TLS is being agreed on */
     CLIENT_IDLE,      /* between requests */
     CLIENT_HEAD,      /* part of a head has come */
@@ -82,6 +83,11 @@ void client_lost(struct client *client, enum exchange_reason reason);
 struct exchange_origin client_origin(struct client *client);
 /* Answers a request that there is no exchange for. */
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail);
+
+/* client_preface.c: the connection begins with a PROXY header; the client may be closed afterwards. */
+void client_await_preface(struct client *client);
+/* A step of it. True: it has been taken, go on. */
+bool client_take_preface(struct client *client);
 
 /* client_tls.c: the connection begins with a handshake; the client may be closed afterwards. */
 void client_begin_tls(struct client *client);

@@ -8,7 +8,7 @@
 void client_begin_tls(struct client *client)
 {
     struct worker *worker = client->worker;
-    CHECK(client->state == CLIENT_IDLE);
+    CHECK(client->state == CLIENT_IDLE || client->state == CLIENT_PREFACE);
     if (!bound_take(&worker->env.bounds->handshakes, 1)) {
         stat_add(&worker->stats.handshakes_refused, 1);
         client_close(client, true);

@@ -193,6 +193,7 @@ static void listener_adopt(struct worker *worker, const struct listener_settings
             continue;
         }
         own->timeouts = settings->timeouts;
+        own->proxy_protocol = settings->proxy_protocol;
         tls_server_put(&own->tls);
         own->tls = tls_server_get(tls);
         snprintf(own->name, sizeof own->name, "%s", settings->name);

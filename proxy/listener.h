@@ -34,7 +34,8 @@ struct worker_listener {
     unsigned slot;                   /* which of the listener's sockets */
     struct event event;
     struct wheel_timer resume; /* while paused for want of descriptors */
-    struct tls_server *tls;    /* of the generation; NULL: no TLS */
+    bool proxy_protocol;
+    struct tls_server *tls; /* of the generation; NULL: no TLS */
     struct listener_timeout_settings timeouts;
     char name[65];
     uint64_t client_count;

@@ -30,6 +30,7 @@ libproxy_a_SOURCES = \
 	%D%/client_in.c \
 	%D%/client_out.c \
 	%D%/client_state.h \
+	%D%/client_preface.c \
 	%D%/client_tls.c \
 	%D%/control.c \
 	%D%/control.h \

@@ -23,6 +23,10 @@
     X(accept_errors, "accept_errors_total", "Failed accepts")                                     \
     X(client_timeouts, "client_timeouts_total",                                                   \
       "Client connections closed by a timeout outside an exchange")                               \
+    X(proxy_headers_refused, "proxy_headers_refused_total",                                       \
+      "Connections closed that began with a PROXY header and were not from trusted_peers")        \
+    X(proxy_headers_invalid, "proxy_headers_invalid_total",                                       \
+      "Connections closed whose PROXY header could not be read")                                  \
     X(handshakes_full, "tls_handshakes_full_total",                                               \
       "TLS handshakes with clients that made a new session")                                      \
     X(handshakes_resumed, "tls_handshakes_resumed_total",                                         \

@@ -103,15 +103,24 @@ bool stream_tls_unsent(const struct tls_io *io)
     return tls_io_unsent(io);
 }
 
+enum stream_result stream_peek(struct stream *stream, void *room, size_t room_bytes,
+                               size_t *ret_bytes)
+{
+    CHECK(stream->tls == NULL);
+    ssize_t n = socket_recv(stream->fd, room, room_bytes, MSG_PEEK);
+    if (n < 0)
+        return result_of_errno();
+    if (n == 0)
+        return STREAM_END;
+    *ret_bytes = (size_t)n;
+    return STREAM_OK;
+}
+
 enum stream_result stream_probe(struct stream *stream)
 {
     char byte;
-    if (IS_TLS(stream))
-        return tls_io_probe(stream->tls);
-    ssize_t n = socket_recv(stream->fd, &byte, 1, MSG_PEEK);
-    if (n < 0)
-        return result_of_errno();
-    return n == 0 ? STREAM_END : STREAM_OK;
+    size_t n;
+    return IS_TLS(stream) ? tls_io_probe(stream->tls) : stream_peek(stream, &byte, 1, &n);
 }
 
 void stream_end(struct stream *stream)

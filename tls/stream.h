@@ -57,6 +57,10 @@ __attribute__((warn_unused_result)) enum stream_result stream_send(struct stream
                                                                    size_t *ret_bytes);
 /* Whether what was taken by stream_send() is partly still here (TLS only): send again, if only nothing, at the next edge. */
 static inline bool stream_unsent(const struct stream *stream);
+/* The front of what came, which stays there (plain only). */
+__attribute__((warn_unused_result)) enum stream_result stream_peek(struct stream *stream,
+                                                                   void *room, size_t room_bytes,
+                                                                   size_t *ret_bytes);
 /* Whether anything came, without taking it: STREAM_BLOCKED is no; STREAM_OK is yes. */
 __attribute__((warn_unused_result)) enum stream_result stream_probe(struct stream *stream);
 /* Ends our direction: close_notify if it is TLS, then shutdown(SHUT_WR). */

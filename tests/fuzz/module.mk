@@ -8,11 +8,21 @@ fuzz_targets = \
 	%D%/fuzz_h1_body \
 	%D%/fuzz_h1_request \
 	%D%/fuzz_h1_response \
+	%D%/fuzz_proxy_header \
 	%D%/fuzz_warm_state
+
+fuzz_corpora = \
+	%D%/corpus/fuzz_conf \
+	%D%/corpus/fuzz_dns_answer \
+	%D%/corpus/fuzz_h1_body \
+	%D%/corpus/fuzz_h1_request \
+	%D%/corpus/fuzz_h1_response \
+	%D%/corpus/fuzz_proxy_header \
+	%D%/corpus/fuzz_warm_state
 
 check_PROGRAMS += $(fuzz_targets)
 EXTRA_DIST += %D%/run %D%/h1_oracle.h
-EXTRA_DIST += %D%/corpus/fuzz_conf %D%/corpus/fuzz_dns_answer %D%/corpus/fuzz_h1_body %D%/corpus/fuzz_h1_request %D%/corpus/fuzz_h1_response %D%/corpus/fuzz_warm_state
+EXTRA_DIST += $(fuzz_corpora)
 
 if ENABLE_FUZZING
 fuzz_engine = $(FUZZ_LDFLAGS)

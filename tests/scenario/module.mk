@@ -19,6 +19,7 @@ scenario_tests = \
 	%D%/pool_failover.py \
 	%D%/pool_lifetime.py \
 	%D%/pool_warm.py \
+	%D%/proxy_protocol.py \
 	%D%/readiness.py \
 	%D%/reload.py \
 	%D%/service.py \

@@ -67,6 +67,7 @@ pool_tests = \
 	%D%/test_pool_warmth \
 	%D%/test_pool_workers \
 	%D%/test_resolver \
+	%D%/test_proxy_header \
 	%D%/test_standing \
 	%D%/test_warm_file
 

@@ -94,7 +94,8 @@ class NginxOrigin(_Server):
 class HaproxyOrigin(_Server):
     """HAProxy in front of another origin: it refuses what is not strictly HTTP/1.1."""
 
-    def __init__(self, scenario, behind, name="haproxy"):
+    def __init__(self, scenario, behind, name="haproxy", server=""):
+        """`behind`: an origin or "host:port"; `server`: more words for its line (send-proxy)."""
         port = scenario.port()
         config = scenario.write(f"{name}.cfg", f"""
 global
@@ -110,7 +111,7 @@ frontend web
     bind 127.0.0.1:{port}
     default_backend origin
 backend origin
-    server one {behind.address}
+    server one {getattr(behind, "address", behind)} {server}
 """)
         super().__init__(scenario, name, ["haproxy", "-q", "-db", "-f", config], port, signal.SIGUSR1)
 

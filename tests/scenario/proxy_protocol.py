@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""The PROXY protocol on listeners: whom it is believed from, and that what follows it is not touched."""
+
+import ssl
+import struct
+
+from harness import (Authority, HaproxyOrigin, NginxOrigin, RawOrigin, check, check_equal, curl, eventually, run,
+                     scenario, start_proxy)
+
+SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
+REQUEST = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+
+
+def version_1(source="192.0.2.7", port=51234):
+    return f"PROXY TCP4 {source} 198.51.100.1 {port} 443\r\n".encode()
+
+
+def version_2(source=(192, 0, 2, 7), port=51234, more=b""):
+    body = bytes(source) + bytes((198, 51, 100, 1)) + struct.pack(">HH", port, 443) + more
+    return SIGNATURE + b"\x21\x11" + struct.pack(">H", len(body)) + body
+
+
+def start(s, origin, **more):
+    return start_proxy(s, origin, {"listeners": {"web": {"proxy_protocol": True, **more.pop("listener", {})}}, **more})
+
+
+@scenario("the client's address is lost, or the request behind the header is damaged")
+def believed(s):
+    origin = RawOrigin(s)
+    proxy = start(s, origin)
+    for header in (version_1(), version_2(), version_2(more=b"\x04\x00\x03abc")):
+        for slowly in (False, True):
+            with proxy.client() as client:
+                if slowly:
+                    client.send_slowly(header + REQUEST, step=5, pause=0.002)
+                else:
+                    client.send(header + REQUEST)
+                check_equal(client.response().status, 200, "status")
+                client.send(REQUEST)
+                check_equal(client.response().status, 200, "the second one's status")
+            check_equal(origin.requests[-1].all("X-Forwarded-For"), ["192.0.2.7"], "X-Forwarded-For")
+
+
+@scenario("a header that tells nothing is taken for an attack")
+def local(s):
+    proxy = start(s, NginxOrigin(s))
+    for header in (b"PROXY UNKNOWN\r\n", SIGNATURE + b"\x20\x00\x00\x00"):
+        with proxy.client() as client:
+            client.send(header + REQUEST)
+            check_equal(client.response().status, 200, "status")
+
+
+@scenario("anybody can claim to be somebody")
+def untrusted(s):
+    proxy = start(s, NginxOrigin(s), trusted_peers=["10.0.0.0/8"])
+    with proxy.client() as client:
+        client.send(version_1("10.0.0.1") + REQUEST)
+        eventually(lambda: not client.is_open(), "the connection is closed")
+    check_equal(proxy.metric("evenkeel_proxy_headers_refused_total"), 1, "refused")
+
+
+@scenario("a connection without a header, or with a broken one, is served")
+def broken(s):
+    proxy = start(s, NginxOrigin(s), listener={"timeouts": {"handshake": "500ms"}})
+    for number, junk in enumerate((REQUEST, b"PROXY TCP4 1.2.3.4\r\n" + REQUEST, SIGNATURE + b"\x31\x11\x00\x00",
+                                   b"PROXY " + b"x" * 200), 1):
+        with proxy.client() as client:
+            client.send(junk)
+            eventually(lambda: not client.is_open(), "the connection is closed")
+        eventually(lambda: proxy.metric("evenkeel_proxy_headers_invalid_total") == number, "it is counted")
+    with proxy.client() as client:
+        client.send(b"PROXY TC")
+        eventually(lambda: not client.is_open(), "half a header is waited for only so long")
+
+
+@scenario("TLS does not begin behind the header")
+def before_tls(s):
+    authority = Authority(s)
+    origin = RawOrigin(s)
+    proxy = start(s, origin, listener={"tls": {"certificates": [authority.issue("shop.test").settings()]}})
+    with proxy.client() as client:
+        client.send(version_2())
+        context = ssl.create_default_context(cafile=authority.cert)
+        with context.wrap_socket(client.socket, server_hostname="shop.test") as secure:
+            secure.sendall(REQUEST)
+            check(b" 200 " in secure.recv(4096), "no answer")
+    check_equal(origin.requests[-1].all("X-Forwarded-For"), ["192.0.2.7"], "X-Forwarded-For")
+    check_equal(origin.requests[-1].all("X-Forwarded-Proto"), ["https"], "X-Forwarded-Proto")
+
+
+@scenario("what HAProxy and curl send is not understood")
+def real(s):
+    origin = RawOrigin(s)
+    proxy = start(s, origin)
+    for version in ("send-proxy", "send-proxy-v2"):
+        front = HaproxyOrigin(s, "{}:{}".format(*proxy.address), name=version, server=version)
+        check_equal(curl(f"http://{front.address}/").code, 0, f"curl through HAProxy with {version}")
+        check_equal(origin.requests[-1].all("X-Forwarded-For"), ["127.0.0.1"], "X-Forwarded-For")
+    check_equal(curl("--haproxy-protocol", proxy.url).code, 0, "curl --haproxy-protocol")
+
+
+run()
