@@ -91,7 +91,7 @@ static uint8_t lower(uint8_t byte)
 /* Moves *at behind the name. Each pointer leads further to the front than the one before, so this ends. */
 static bool read_name(const struct message *message, size_t *at, struct wire_name *ret_name)
 {
-    size_t here = *at, front = *at, behind = 0;
+    size_t here = *at, front = here, behind = 0;
     ret_name->length = 0;
     for (;;) {
         if (!has(message, here, 1))

@@ -68,12 +68,12 @@ struct name *names_find(const struct names *names, const char *host, bool servic
 
 static void init_questions(struct name *name, wheel_fire_fn *fire, uint64_t now_ms)
 {
-    static const enum dns_type host_types[] = {DNS_A, DNS_AAAA}, service_types[] = {DNS_SRV};
     name->question_count = name->service ? 1 : 2;
     for (unsigned i = 0; i < name->question_count; i++) {
         struct question *question = &name->questions[i];
         question->name = name;
-        question->type = name->service ? service_types[i] : host_types[i];
+        question->type = name->service ? DNS_SRV : i == 0 ? DNS_A : DNS_AAAA;
+        question->routed = true;
         name_state_init(&question->state, now_ms);
         wheel_timer_init(&question->timer, fire);
     }
@@ -178,18 +178,25 @@ static size_t lesser(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* A family that this machine has no way to counts only as long as there is nothing better. */
+static size_t usable_count(const struct question *question, const struct question *other)
+{
+    bool better = other->ip_count > 0 && other->routed;
+    return question->routed || !better ? question->ip_count : 0;
+}
+
 static size_t host_addresses(const struct name *name, uint16_t port,
                              struct named_address *addresses, size_t room)
 {
     const struct question *v4 = &name->questions[0], *v6 = &name->questions[1];
-    size_t v6_count = v6->ip_count, count = 0;
+    size_t v4_count = usable_count(v4, v6), v6_count = usable_count(v6, v4), count = 0;
     room = lesser(room, POOL_NAME_ADDRESSES);
-    if (v4->ip_count + v6_count > room) {
-        size_t left = room > v4->ip_count ? room - v4->ip_count : 0;
+    if (v4_count + v6_count > room) {
+        size_t left = room > v4_count ? room - v4_count : 0;
         size_t share = lesser(IPV6_SHARE, room / 2);
         v6_count = lesser(v6_count, left > share ? left : share);
     }
-    for (size_t i = 0; i < v4->ip_count && count + v6_count < room; i++)
+    for (size_t i = 0; i < v4_count && count + v6_count < room; i++)
         addresses[count++] = question_address(v4, i, port);
     for (size_t i = 0; i < v6_count; i++)
         addresses[count++] = question_address(v6, i, port);

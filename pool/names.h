@@ -32,6 +32,7 @@ struct question {
     struct dns_ip *ips; /* A, AAAA */
     size_t ip_count;
     bool cut;
+    bool routed;             /* this machine has a way to the addresses */
     bool waiting;            /* to be asked */
     struct dns_query *query; /* asked; NULL: not */
     uint64_t asked_ms, deadline_ms;
@@ -109,7 +110,8 @@ bool name_drop_services(struct name *name);
 
 /* Every lookup of it has ended at least once, and each of its targets has an address or was asked for. */
 bool name_asked(const struct name *name);
-/* Up to `room`, never more than POOL_NAME_ADDRESSES; both families keep a part when there are more. `port`: of a host's
+/* Up to `room`, never more than POOL_NAME_ADDRESSES; both families keep a part when there are more. Without those of a
+   family this machine has no way to, unless there is nothing else. `port`: of a host's
    addresses. */
 size_t name_addresses(const struct name *name, uint16_t port, struct named_address *addresses,
                       size_t room);

@@ -14,9 +14,12 @@
 #include "pool/names.h"
 #include "pool/names_memory.h"
 #include "pool/pools.h"
+#include "pool/route.h"
 #include "steady/fault.h"
 
 #define QUERIES_IN_FLIGHT 64
+/* Any: a route is the same for all. */
+#define ROUTE_PORT 9
 /* Rounds of 1, 2 and 4 tries fit into the time a query has. */
 #define TRIES_PER_QUERY 8
 #define TRY_LEAST_MS 20
@@ -163,6 +166,19 @@ static void ask_first(struct resolver *resolver, struct name *name)
             enqueue(resolver, &name->questions[i]);
 }
 
+/* A network may come and go while the answer stays the same. */
+static void look_at_route(struct resolver *resolver, struct question *question)
+{
+    const struct named_address first = question_address(question, 0, ROUTE_PORT);
+    bool routed = route_exists(&first.address);
+    if (routed == question->routed)
+        return;
+    question->routed = routed;
+    resolver->changed = true;
+    say(resolver, LOG_LEVEL_INFO, "name %s: there is %s route to its %s addresses",
+        question->name->host, routed ? "a" : "no", question->type == DNS_A ? "IPv4" : "IPv6");
+}
+
 static void take(struct resolver *resolver, struct question *question,
                  const struct dns_records *records, bool was_holding)
 {
@@ -171,6 +187,8 @@ static void take(struct resolver *resolver, struct question *question,
                                                         : question_keep_ips(question, records);
     if (result == KEEP_NO_MEMORY)
         say(resolver, LOG_LEVEL_ERROR, "name %s: no memory for its records", name->host);
+    if (question->ip_count > 0)
+        look_at_route(resolver, question);
     if (result != KEEP_CHANGED)
         return;
     for (size_t i = 0; name->coming != NULL && i < name->coming->count; i++)

@@ -19,7 +19,8 @@ def proxy_for(s, server, origin, settings=None, endpoint=None, **resolver):
     """In front of app.test, refreshed a few times a second."""
     return start_proxy(s, endpoint or f"{NAME}:{origin.port}", {
         "resolver": {"servers": [server.address], "min_ttl": "200ms", "max_ttl": "1s", **resolver},
-        "upstreams": {"app": {"pool": {"warm_min": 0}, "timeouts": {"resolve": "2s"}, **(settings or {})}}})
+        "upstreams": {"app": {"balance": "round_robin", "pool": {"warm_min": 0}, "timeouts": {"resolve": "2s"},
+                              **(settings or {})}}})
 
 
 def where(proxy):
@@ -249,7 +250,7 @@ def services(s):
     server.host("one.test", TWO)
     server.host("two.test", THREE, FOUR)
     server.answers[service, "SRV"] = [(10, 30, origin.port, "one.test"), (20, 1, origin.port, "two.test")]
-    proxy = proxy_for(s, server, origin, {"balance": "round_robin"}, endpoint=f"srv:{service}")
+    proxy = proxy_for(s, server, origin, endpoint=f"srv:{service}")
     with s.case("only the lowest priority is used"):
         check_equal(places(proxy), {TWO}, "addresses that serve")
     with s.case("weights are shares, ports are theirs"):

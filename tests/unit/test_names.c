@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include "pool/names.h"
+#include "pool/route.h"
 #include "steady/fault.h"
 
 static void no_fire(struct wheel_timer *timer, uint64_t now_ms)
@@ -138,6 +139,39 @@ static void of_too_many_addresses_both_families_keep_a_part(void **state)
         assert_true(name_cut(name) == (rows[i].v4 + rows[i].v6 > POOL_NAME_ADDRESSES));
     }
     end(&names);
+}
+
+static void a_family_without_a_route_is_used_only_when_there_is_no_other(void **state)
+{
+    struct names names;
+    (void)state;
+    init(&names, 10);
+    struct name *name = obtain(&names, "a", false);
+    answer(name, DNS_A, 3, 0);
+    answer(name, DNS_AAAA, 2, 0);
+    name->questions[1].routed = false;
+    assert_int_equal(count_of(name, AF_INET), 3);
+    assert_int_equal(count_of(name, AF_INET6), 0);
+    name->questions[0].routed = false;
+    assert_int_equal(count_of(name, AF_INET), 3);
+    assert_int_equal(count_of(name, AF_INET6), 2);
+    name->questions[1].routed = true;
+    assert_int_equal(count_of(name, AF_INET), 0);
+    assert_int_equal(count_of(name, AF_INET6), 2);
+    name->questions[1].routed = false;
+    assert_true(question_drop_ips(&name->questions[0]));
+    assert_int_equal(count_of(name, AF_INET6), 2);
+    end(&names);
+}
+
+static void the_loopback_has_a_route_and_what_no_machine_has_does_not(void **state)
+{
+    struct address address;
+    (void)state;
+    assert_true(address_parse("127.0.0.1:9", &address));
+    assert_true(route_exists(&address));
+    address.any.sa_family = AF_MAX;
+    assert_false(route_exists(&address));
 }
 
 static void the_same_addresses_are_no_change(void **state)
@@ -320,6 +354,8 @@ int main(void)
         cmocka_unit_test(beyond_the_bound_no_name_is_let_in),
         cmocka_unit_test(addresses_of_both_families_carry_the_port),
         cmocka_unit_test(of_too_many_addresses_both_families_keep_a_part),
+        cmocka_unit_test(a_family_without_a_route_is_used_only_when_there_is_no_other),
+        cmocka_unit_test(the_loopback_has_a_route_and_what_no_machine_has_does_not),
         cmocka_unit_test(the_same_addresses_are_no_change),
         cmocka_unit_test(weights_become_the_smallest_in_proportion),
         cmocka_unit_test(a_group_waits_for_its_targets_and_takes_over_with_the_first_address),

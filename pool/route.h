@@ -1,0 +1,16 @@
+/*
+ * Whether this machine has a way to an address.
+ *
+ * Owns nothing. Thread: any. The kernel's routing table is asked; nothing is sent.
+ */
+#ifndef EVENKEEL_POOL_ROUTE_H
+#define EVENKEEL_POOL_ROUTE_H
+
+#include <stdbool.h>
+
+#include "steady/address.h"
+
+/* False only if the kernel says that there is none. */
+bool route_exists(const struct address *address);
+
+#endif
