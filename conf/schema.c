@@ -31,7 +31,7 @@ static const struct schema_row top_rows[] = {
     {"pid_file", &type_text, "", AT(pid_file), .fixed = true,
      .help = "file that holds the process id while it runs; \"\": none"},
     {"trusted_peers", &type_prefix_list, "127.0.0.0/8,::1/128", AT(trusted_peers),
-     .help = "clients whose X-Forwarded-*, Forwarded and X-Request-Id are believed"},
+     .help = "clients whose X-Forwarded-*, Forwarded and X-Request-Id are believed, and whose deadlines (X-Envoy-Expected-Rq-Timeout-Ms, grpc-timeout) and attempt counts are kept to"},
 
     {"admin.listen", &type_address, "127.0.0.1:9901", AT(admin.listen_text),
      .also_at = offsetof(struct settings, admin.listen), .fixed = true,

@@ -126,11 +126,11 @@ static void exchange_route(struct exchange *exchange, const struct http_head *he
         exchange_fail(exchange, REASON_BODY_TOO_LARGE, NULL);
         return;
     }
-    uint64_t total_ms = view->settings->timeouts.total_ms;
-    if (route->settings->deadline_ms != 0 && route->settings->deadline_ms < total_ms) {
-        total_ms = route->settings->deadline_ms;
+    exchange_set_deadline(exchange, view->settings, route->settings);
+    if (exchange_hopeless(exchange)) {
+        exchange_fail(exchange, REASON_HOPELESS, NULL);
+        return;
     }
-    exchange->deadline_ms = deadline_after(exchange_now_ms(exchange), total_ms);
     exchange->continue_awaited = (head->facts & FACT_EXPECT_CONTINUE) != 0;
     exchange_admit(exchange, false);
 }

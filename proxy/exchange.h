@@ -102,6 +102,8 @@ struct exchange {
     struct buf *held; /* request payload that came before there was anywhere to send it */
     uint8_t stage;    /* enum exchange_stage; written only by exchange_enter() */
     uint8_t attempts_count;
+    uint8_t retries_count;   /* of those, the ones that were retries */
+    uint8_t attempts_before; /* by the hops before, but for the one that is this exchange */
     uint8_t unreached_count;
     uint8_t unreached_result; /* enum dial_result of the last of them */
     uint8_t reason;           /* enum exchange_reason, once finished */
@@ -111,6 +113,7 @@ struct exchange {
     bool request_full;        /* the request's sink said SINK_FULL */
     bool response_full;       /* the client said SINK_FULL */
     bool reused;              /* the last lease had been used before */
+    bool deadline_asked;      /* the deadline is the one that the client asked for */
     bool payload_gone;        /* payload has been passed on that is not held any more */
     bool redialled;           /* the one free redial is spent */
     bool secure;              /* the client speaks TLS */

@@ -35,6 +35,12 @@ bool exchange_hold(struct exchange *exchange, const struct payload *payload);
 
 /* ---- exchange_time.c ---- */
 
+/* Once, at the admission: whatever the exchange waits for later is bounded by it. */
+void exchange_set_deadline(struct exchange *exchange, const struct upstream_settings *upstream,
+                           const struct route_settings *route);
+/* What is left cannot be enough: no work is to be begun. */
+bool exchange_hopeless(const struct exchange *exchange);
+
 /* What is awaited has changed, and may be due earlier than what was. */
 void exchange_rearm(struct exchange *exchange);
 /* The only writer of `stage` but for exchange_on_leased(), which is followed by a call of this at once. */

@@ -2,10 +2,32 @@
 #include <stddef.h>
 
 #include "proxy/exchange_parts.h"
+#include "proxy/hop_fields.h"
 #include "steady/deadline.h"
 
 /* A client that resets in the same breath as its request leaves no further event: an exchange that lasts looks once. */
 #define LOOK_AFTER_MS 250
+
+void exchange_set_deadline(struct exchange *exchange, const struct upstream_settings *upstream,
+                           const struct route_settings *route)
+{
+    uint64_t total_ms = upstream->timeouts.total_ms;
+    if (route->deadline_ms != 0 && route->deadline_ms < total_ms) {
+        total_ms = route->deadline_ms;
+    }
+    if (exchange->trusted) {
+        uint64_t asked_ms = hop_wait_ms(&exchange->request);
+        exchange->deadline_asked = asked_ms < total_ms;
+        total_ms = exchange->deadline_asked ? asked_ms : total_ms;
+        exchange->attempts_before = (uint8_t)(hop_attempts_count(&exchange->request) - 1);
+    }
+    exchange->deadline_ms = deadline_after(exchange_now_ms(exchange), total_ms);
+}
+
+bool exchange_hopeless(const struct exchange *exchange)
+{
+    return deadline_passed(exchange->deadline_ms, exchange_now_ms(exchange));
+}
 
 static void due_earlier(uint64_t *due_ms, enum exchange_reason *reason, uint64_t since_ms,
                         uint64_t wait_ms, enum exchange_reason other)

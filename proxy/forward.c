@@ -9,6 +9,8 @@
 
 #include "proxy/exchange.h"
 #include "proxy/h1_write.h"
+#include "proxy/hop_fields.h"
+#include "steady/deadline.h"
 
 /* Longer or stranger identifiers are replaced, even a trusted client's. */
 #define REQUEST_ID_MAX_BYTES 128
@@ -157,6 +159,9 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
             field->drop = counts_forwards(head) && max_forwards(head) != UINT64_MAX;
             break;
         case FIELD_VIA: field->drop = exchange->rules.via; break;
+        case FIELD_X_ENVOY_ATTEMPT_COUNT:
+        case FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS:
+        case FIELD_GRPC_TIMEOUT: field->drop = 1; break;
         default: break;
         }
     }
@@ -246,6 +251,25 @@ static void write_traceparent(const struct exchange *exchange, struct h1_writer 
     h1_write_field(writer, "traceparent", 11, text, sizeof text);
 }
 
+/* What the next hop is told of the time that is left, and of how often this was tried. */
+static void write_hop(const struct exchange *exchange, struct h1_writer *writer)
+{
+    uint64_t now_ms = worker_now_ms(exchange->worker);
+    uint64_t next_ms = hop_next_ms(deadline_left_ms(exchange->deadline_ms, now_ms));
+    h1_write_literal(writer, "X-Envoy-Expected-Rq-Timeout-Ms: ");
+    h1_write_uint(writer, next_ms);
+    h1_write_literal(writer, "\r\nX-Envoy-Attempt-Count: ");
+    h1_write_uint(writer, (uint64_t)exchange->attempts_before + exchange->retries_count + 1);
+    h1_write_literal(writer, "\r\n");
+    if (__builtin_expect(head_has(&exchange->request, FIELD_GRPC_TIMEOUT), 0)) {
+        /* a client that is not trusted asks nothing of us, but for the server what it waits stays what it waits */
+        char text[HOP_GRPC_BYTES];
+        uint64_t asked_ms = hop_grpc_wait_ms(&exchange->request);
+        size_t bytes = hop_grpc_format(text, asked_ms < next_ms ? asked_ms : next_ms);
+        h1_write_field(writer, "grpc-timeout", 12, text, bytes);
+    }
+}
+
 void forward_write_request(const struct exchange *exchange, struct h1_writer *writer)
 {
     const struct http_head *head = &exchange->request;
@@ -258,6 +282,7 @@ void forward_write_request(const struct exchange *exchange, struct h1_writer *wr
     if (exchange->rules.traceparent && !exchange->trace_kept) {
         write_traceparent(exchange, writer);
     }
+    write_hop(exchange, writer);
     if (exchange->client_certificate != NULL) {
         h1_write_field(writer, "X-Forwarded-Client-Cert", 23, exchange->client_certificate,
                        strlen(exchange->client_certificate));

@@ -52,6 +52,8 @@ libproxy_a_SOURCES = \
 	%D%/generation.h \
 	%D%/heartbeat.c \
 	%D%/heartbeat.h \
+	%D%/hop_fields.c \
+	%D%/hop_fields.h \
 	%D%/inherited.c \
 	%D%/inherited.h \
 	%D%/listener.c \

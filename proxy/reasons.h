@@ -43,6 +43,7 @@
     X(TRY_TIMEOUT, "try_timeout", 504, "http_response_timeout", 0)                    \
     X(IDLE_TIMEOUT, "idle_timeout", 504, "connection_read_timeout", 0)                \
     X(DEADLINE, "deadline", 504, "http_response_timeout", 0)                          \
+    X(HOPELESS, "hopeless", 504, "http_response_timeout", 0)                          \
     X(UPSTREAM_REMOVED, "upstream_removed", 503, "destination_unavailable", 1)        \
     X(UNRESOLVED, "unresolved", 503, "dns_error", 1)                                  \
     X(DRAINING, "draining", 503, "proxy_internal_response", 1)                        \

@@ -6,6 +6,7 @@ scenario_tests = \
 	%D%/balance.py \
 	%D%/bounds.py \
 	%D%/cli.py \
+	%D%/deadlines.py \
 	%D%/dns.py \
 	%D%/drain.py \
 	%D%/failures.py \

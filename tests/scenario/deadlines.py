@@ -1,0 +1,142 @@
+"""Deadlines: whatever an exchange waits for ends in time, at every hop, and nothing goes on that nobody waits for."""
+
+import json
+import time
+
+from harness import Arrived, RawOrigin, check, check_equal, eventually, patient, run, scenario, start_proxy
+
+WAIT = "X-Envoy-Expected-Rq-Timeout-Ms"
+
+
+def access_lines(s, name, count):
+    """The access lines of a proxy, once there are so many."""
+    def read():
+        with open(s.path(f"{name}.log.access")) as file:
+            lines = [json.loads(line) for line in file]
+        return len(lines) >= count and lines
+    return eventually(read, f"{count} access lines of {name}")
+
+
+def hop(s, name, behind, **upstream):
+    return start_proxy(s, behind, {"log": {"access": {"path": s.path(f"{name}.log.access")}}, "workers": 1,
+                                   "upstreams": {"app": upstream}}, name=name)
+
+
+class Behind:
+    """What a proxy has for an origin: another proxy."""
+
+    def __init__(self, proxy):
+        self.address = "{}:{}".format(*proxy.address)
+
+
+def never(origin):
+    """Take requests and say nothing."""
+    origin.on("/slow", lambda connection, _: connection.wait_for_end() and False)
+    return origin
+
+
+@scenario("a hop goes on working after the client's deadline")
+def _(s):
+    ended = []
+
+    def slow(connection, _):
+        connection.wait_for_end()
+        ended.append(time.monotonic())
+        return False
+
+    origin = RawOrigin(s).on("/slow", slow)
+    hops, behind = [], origin
+    for name in ("last", "third", "second", "first"):
+        hops.append(hop(s, name, behind))
+        behind = Behind(hops[-1])
+    check_equal(hops[-1].get("/warm").status, 200, "before")
+    for round_number in range(1, 4):
+        wait_ms = 400
+        begun = time.monotonic()
+        response = hops[-1].get("/slow", [(WAIT, wait_ms)])
+        took_ms = (time.monotonic() - begun) * 1000
+        check_equal(response.status, 504, "status")
+        eventually(lambda: len(ended) == round_number, "the origin is left alone")
+        stopped_ms = (ended[-1] - begun) * 1000
+        slack = patient(50)
+        check(wait_ms - 50 <= took_ms <= wait_ms + slack, f"the client was answered after {took_ms:.0f} ms")
+        check(wait_ms - 50 <= stopped_ms <= wait_ms + slack, f"the origin was let go after {stopped_ms:.0f} ms")
+        for each in hops:
+            line = access_lines(s, each.name, round_number + 1)[round_number]
+            check(wait_ms - 60 <= line["duration_ms"] <= wait_ms + slack,
+                  f"{each.name} worked for {line['duration_ms']} ms: {line['reason']}")
+    last = access_lines(s, "last", 2)[1]
+    check_equal(last["reason"], "deadline", "reason at the last hop")
+    for each in hops:
+        check_equal(each.bound("upstream_in_flight", "app")["used"], 0, f"exchanges left at {each.name}")
+
+
+@scenario("what remains of the deadline is not told, or is more than remains")
+def _(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"routes": [{"name": "all", "upstream": "app", "deadline": "3s"}]})
+    cases = [
+        ("nothing is said", [], 2900, 2990),
+        ("less is asked for", [(WAIT, 1000)], 900, 990),
+        ("more is asked for", [(WAIT, 100000)], 2900, 2990),
+        ("grpc-timeout", [("grpc-timeout", "700m")], 600, 690),
+        ("both", [("grpc-timeout", "700m"), (WAIT, 500)], 400, 490),
+        ("nonsense", [(WAIT, "soon")], 2900, 2990),
+    ]
+    for name, fields, least, most in cases:
+        with s.case(name):
+            arrived = Arrived(proxy.get("/", fields))
+            check_equal(len(arrived.all(WAIT)), 1, "fields that say what remains")
+            left = int(arrived.all(WAIT)[0])
+            check(least <= left <= most, f"{left} ms are told")
+            grpc = arrived.all("grpc-timeout")
+            check_equal(len(grpc), sum(field[0] == "grpc-timeout" for field in fields), "grpc-timeout fields")
+            check(not grpc or int(grpc[0].removesuffix("m")) == left, f"grpc-timeout says {grpc}, {left} ms remain")
+            check_equal(arrived.all("X-Envoy-Attempt-Count"), ["1"], "attempt")
+
+
+@scenario("a client that is not trusted sets deadlines")
+def _(s):
+    proxy = start_proxy(s, RawOrigin(s), {"trusted_peers": []})
+    arrived = Arrived(proxy.get("/", [(WAIT, 0), ("X-Envoy-Attempt-Count", 3), ("grpc-timeout", "5S")]))
+    check(59000 <= int(arrived.all(WAIT)[0]) < 60000, f"{arrived.all(WAIT)} ms are told")
+    check_equal(arrived.all("X-Envoy-Attempt-Count"), ["1"], "attempt")
+    check_equal(arrived.all("grpc-timeout"), ["5000m"], "what the client says of itself to the server")
+
+
+@scenario("work is begun for a request whose deadline has passed")
+def _(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"upstreams": {"app": {"pool": {"warm_min": 0}}}})
+    response = proxy.get("/late", [(WAIT, 0)])
+    check_equal(response.status, 504, "status")
+    check("hopeless" in response.get("Proxy-Status"), f"Proxy-Status: {response.get('Proxy-Status')}")
+    check_equal(len(origin.connections), 0, "connections made for it")
+    check_equal(proxy.metric("evenkeel_attempts_total"), 0, "attempts")
+
+
+@scenario("the queue holds a request longer than its deadline, or after its client has gone")
+def _(s):
+    origin = never(RawOrigin(s))
+    proxy = start_proxy(s, origin, {"workers": 1, "upstreams": {"app": {
+        "limits": {"in_flight": 1, "queue": 8, "queue_wait": "30s"}}}})
+    first = proxy.client()
+    first.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+    origin.request_for("/slow")
+    begun = time.monotonic()
+    response = proxy.get("/queued", [(WAIT, 200)])
+    took_ms = (time.monotonic() - begun) * 1000
+    check_equal(response.status, 504, "status of what had to queue")
+    check(195 <= took_ms <= 200 + patient(50), f"it was answered after {took_ms:.0f} ms")
+    waiting = proxy.client()
+    waiting.send("GET /queued HTTP/1.1\r\nHost: a\r\n\r\n")
+    eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 1, "it queues")
+    waiting.close()
+    eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 0, "its slot is free again")
+    first.close()
+    eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "the attempt is cancelled")
+    eventually(lambda: any(each.requests and each.ended for each in origin.connections), "the origin is told")
+    check(not any(request.target == "/queued" for request in origin.requests), "the origin got what nobody waits for")
+
+
+run()
