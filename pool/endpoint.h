@@ -45,6 +45,7 @@ struct upkeep {
     uint64_t target_until_ms;
     bool recalled; /* what an earlier process needed has been taken over */
     uint64_t lifetime_ms, idle_configured_ms; /* of the adopted view */
+    bool shortened;                           /* the lifetime, by the last adoption */
     double jitter_share;
     struct connection_list overdue; /* idle or lent: to be replaced, oldest first */
     struct wheel_timer timer;       /* the next try */

@@ -71,6 +71,16 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
     slot_leave(slot);
 }
 
+static void retire_at(struct connection *connection, uint64_t retire_ms)
+{
+    struct endpoint_slot *slot = connection->slot;
+    connection->retire_ms = retire_ms;
+    wheel_arm(slot->worker->env.wheel, &connection->retire, retire_ms);
+    if (connection->retire_place > 0)
+        retirements_change(&slot->retirements, connection->retire_place - 1, (uint32_t)-1);
+    connection->retire_place = 1 + retirements_add(&slot->retirements, retire_ms);
+}
+
 /* A restart is a loss of every connection: what was needed before it is dialled again. */
 static void recall(struct endpoint_slot *slot)
 {
@@ -93,6 +103,7 @@ void upkeep_adopt(struct endpoint_slot *slot, const struct upstream_settings *se
     struct endpoint *endpoint = slot->endpoint;
     uint64_t level_count =
         pool->warm_min_count < pool->max_count ? pool->warm_min_count : pool->max_count;
+    upkeep->shortened = pool->lifetime_ms < upkeep->lifetime_ms;
     upkeep->lifetime_ms = pool->lifetime_ms;
     upkeep->jitter_share = pool->jitter_share;
     retirements_init(&slot->retirements, pool->lifetime_ms, pool->jitter_share);
@@ -106,6 +117,19 @@ void upkeep_adopt(struct endpoint_slot *slot, const struct upstream_settings *se
     recall(slot);
     if (slot->open_count < upkeep->fill_upto_count || slot->open_count < upkeep->target_count)
         pool_worker_schedule_slot(slot->worker, slot);
+}
+
+void upkeep_shorten(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    const struct upkeep *upkeep = &slot->upkeep;
+    if (!upkeep->shortened || !connection->ready)
+        return;
+    uint64_t retire_ms =
+        now_of(slot) +
+        warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, slot->worker->env.rng);
+    if (retire_ms < connection->retire_ms)
+        retire_at(connection, retire_ms);
 }
 
 void upkeep_stop(struct endpoint_slot *slot)
@@ -274,9 +298,7 @@ void upkeep_on_ready(struct connection *connection)
             warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, worker->env.rng);
     }
     connection->exchanges_limit = slot_exchanges_limit(slot);
-    wheel_arm(worker->env.wheel, &connection->retire, connection->retire_ms);
-    if (connection->retire_place == 0)
-        connection->retire_place = 1 + retirements_add(&slot->retirements, connection->retire_ms);
+    retire_at(connection, connection->retire_ms);
     if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 || !TAILQ_EMPTY(&upkeep->overdue))
         pool_worker_schedule_slot(worker, slot);
 }

@@ -19,6 +19,8 @@
 void upkeep_init(struct endpoint_slot *slot);
 /* The slot's settings have been adopted: dials the worker's share. */
 void upkeep_adopt(struct endpoint_slot *slot, const struct upstream_settings *settings);
+/* A shorter lifetime, just adopted, holds for what is open too. */
+void upkeep_shorten(struct connection *connection);
 /* The slot's endpoint has gone, or the worker ends. */
 void upkeep_stop(struct endpoint_slot *slot);
 /* Dials what is missing, ends what can be spared. From a frame of its own. */

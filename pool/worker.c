@@ -143,12 +143,14 @@ static void trim(struct endpoint_slot *slot, const struct upstream_settings *set
 }
 
 /* Connections that are open already follow the adopted limits; those that are to end when they come back still do. */
-static void limit_exchanges(struct pool_worker *worker)
+static void limit_open(struct pool_worker *worker)
 {
     struct connection *connection;
-    TAILQ_FOREACH (connection, &worker->connections, link)
+    TAILQ_FOREACH (connection, &worker->connections, link) {
         if (connection->exchanges_limit > 0)
             connection->exchanges_limit = slot_exchanges_limit(connection->slot);
+        upkeep_shorten(connection);
+    }
 }
 
 static void retire_unseen(struct endpoint_slot *slot, const struct upstream_settings *settings)
@@ -183,7 +185,7 @@ void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *se
     each_slot(worker, set, adopt_settings);
     each_slot(worker, previous, retire_unseen);
     each_slot(worker, set, trim);
-    limit_exchanges(worker);
+    limit_open(worker);
     for (size_t i = 0; previous != NULL && i < previous->count; i++) {
         struct upstream *upstream = previous->views[i].upstream;
         if (upstream->views[worker->env.index] == &previous->views[i])

@@ -47,7 +47,7 @@ def lifetimes(s):
 
 @scenario("an origin that closes idle connections early makes clients pay")
 def learned(s):
-    upstreams, each, rest = 20, scaled(20, 500), 0.3
+    upstreams, each, rest = scaled(20, 100), scaled(20, 100), 0.3
     origin = NginxOrigin(s, rows=f"keepalive_timeout {int(rest * 1000)}ms;")
     names = [f"u{number}" for number in range(upstreams)]
     proxy = start_proxy(s, origin, {

@@ -117,6 +117,20 @@ static void what_is_past_its_lifetime_goes_after_its_replacement_came(void **sta
     one_end(&one);
 }
 
+static void a_shorter_lifetime_holds_for_what_is_open(void **state)
+{
+    struct one one;
+    (void)state;
+    one_init(&one, "pool = { warm_min = 3; };");
+    rig_await(&one.rig, FIGURES(&one).ready == 3);
+    rig_adopt(&one.rig, rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; "
+                                     "pool = { warm_min = 3; lifetime = \"1s\"; }; }; };",
+                                     one.port));
+    rig_await(&one.rig, FIGURES(&one).closed[LEASE_CLOSED_LIFETIME] >= 3);
+    assert_int_equal(FIGURES(&one).ready, 3);
+    one_end(&one);
+}
+
 static void a_lent_connection_past_its_lifetime_ends_when_it_comes_back(void **state)
 {
     struct one one;
@@ -313,6 +327,7 @@ int main(void)
         cmocka_unit_test(a_reload_raises_the_level_and_keeps_what_is_there),
         cmocka_unit_test(a_warm_connection_that_dies_is_replaced),
         cmocka_unit_test(what_is_past_its_lifetime_goes_after_its_replacement_came),
+        cmocka_unit_test(a_shorter_lifetime_holds_for_what_is_open),
         cmocka_unit_test(a_lent_connection_past_its_lifetime_ends_when_it_comes_back),
         cmocka_unit_test(without_room_for_a_replacement_it_is_closed_first),
         cmocka_unit_test(the_idle_limit_takes_what_is_above_the_level_only),

@@ -5,8 +5,10 @@ import ctypes
 import hashlib
 import json
 import socket
+import ssl
 import struct
 import threading
+import time
 
 from . import ports
 from .verdict import Failed, eventually, patient
@@ -126,10 +128,12 @@ class RawOrigin:
     """An origin whose answers are functions.
 
     on(prefix, answer) chooses answer(connection, request) by the longest prefix of the target; an answer
-    that returns False ends the connection. `serve(connection)` replaces the whole dialogue.
+    that returns False ends the connection. `serve(connection)` replaces the whole dialogue. With a
+    `certificate` it speaks TLS, and begins each handshake only after `handshake_s`: what a dial costs.
     """
 
-    def __init__(self, scenario, name="origin", serve=None, backlog=1024, receive_buffer=None):
+    def __init__(self, scenario, name="origin", serve=None, backlog=1024, receive_buffer=None, certificate=None,
+                 handshake_s=0.0):
         self.name = name
         self.connections = []
         self.peak_established = 0
@@ -148,6 +152,11 @@ class RawOrigin:
         self._listener.bind(("127.0.0.1", self.port))
         self._backlog = backlog
         self._stopping = False
+        self._handshake_s = handshake_s
+        self._tls = None
+        if certificate:
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._tls.load_cert_chain(certificate.cert, certificate.key)
         self.listen()
         scenario.add(self)
 
@@ -207,12 +216,26 @@ class RawOrigin:
             except OSError:
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls:
+                threading.Thread(target=self._shake_hands, args=[sock], daemon=True).start()
+            else:
+                self._take(sock)
+
+    def _shake_hands(self, sock):
+        time.sleep(self._handshake_s)
+        try:
+            self._take(self._tls.wrap_socket(sock, server_side=True))
+        except OSError as fault:
+            self._notes.append(f"handshake: {fault}")
+            sock.close()
+
+    def _take(self, sock):
+        with self._lock:
             connection = OriginConnection(sock, len(self.connections))
             self.connections.append(connection)
-            with self._lock:
-                self._live.append(connection)
-            self.peak_established = max(self.peak_established, len(self.open_connections()))
-            threading.Thread(target=self._run, args=[connection], daemon=True).start()
+            self._live.append(connection)
+        self.peak_established = max(self.peak_established, len(self.open_connections()))
+        threading.Thread(target=self._run, args=[connection], daemon=True).start()
 
     def _run(self, connection):
         try:
