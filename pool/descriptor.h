@@ -22,6 +22,13 @@ static inline bool descriptors_spent(const struct pools *pools)
     return bound_used(pools->fds) >= bound_limit(pools->fds);
 }
 
+/* What nobody waits for leaves a quarter to clients and to what is waited for. */
+static inline bool descriptors_scarce(const struct pools *pools)
+{
+    uint64_t limit = bound_limit(pools->fds);
+    return bound_used(pools->fds) >= limit - limit / 4;
+}
+
 static inline bool descriptor_wanted(const struct pools *pools)
 {
     return __atomic_load_n(&pools->fd_waiting_count, __ATOMIC_ACQUIRE) > 0;

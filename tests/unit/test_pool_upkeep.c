@@ -244,18 +244,19 @@ static void dials_for_nobody_leave_the_descriptors_of_others(void **state)
 {
     struct one one;
     (void)state;
-    rig_init(&one.rig, 1, 3);
+    rig_init(&one.rig, 1, 8);
     one.listener = rig_listen(64, &one.port);
     rig_adopt(
         &one.rig,
         rig_settings(
-            "upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; pool = { warm_min = 3; }; }; "
-            "other = { endpoints = [ \"localhost:%u\" ]; pool = { warm_min = 3; }; }; };",
+            "upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; pool = { warm_min = 5; }; }; "
+            "other = { endpoints = [ \"localhost:%u\" ]; pool = { warm_min = 5; }; }; };",
             one.port, one.port));
     one.endpoint = rig_endpoint(&one.rig, 0, 0);
-    rig_await(&one.rig, bound_used(&one.rig.fds) == 3);
+    rig_await(&one.rig, bound_used(&one.rig.fds) == 6);
     rig_settle(&one.rig);
     sleep_ms(&one.rig, 50);
+    assert_int_equal(bound_used(&one.rig.fds), 6);
     assert_int_equal(FIGURES(&one).closed[LEASE_CLOSED_SURPLUS], 0);
     assert_int_equal(
         rig_figures(&one.rig, rig_endpoint(&one.rig, 1, 0)).closed[LEASE_CLOSED_SURPLUS], 0);
