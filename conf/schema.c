@@ -124,6 +124,11 @@ static const struct schema_row top_rows[] = {
     {"warm_state.max_age", &type_duration, "1h", AT(warm_state.max_age_ms), .min = SECOND,
      .max = 30 * DAY, .help = "older state is not restored"},
 
+    {"upgrade.ready_within", &type_duration, "60s", AT(upgrade.ready_within_ms), .min = 100 * MS,
+     .max = DAY,
+     .help =
+         "after USR2 the new process has to become ready within this, else it is ended and the old one goes on"},
+
     {"drain.grace", &type_duration, "25s", AT(drain.grace_ms), .min = 100 * MS, .max = DAY,
      .help = "after TERM the process ends within this, whatever is still in flight"},
     {"drain.pause", &type_duration, "0s", AT(drain.pause_ms), .min = 0, .max = HOUR,

@@ -257,6 +257,10 @@ struct warm_state_settings {
     uint64_t interval_ms, max_age_ms;
 };
 
+struct upgrade_settings {
+    uint64_t ready_within_ms;
+};
+
 struct drain_settings {
     uint64_t grace_ms;
     uint64_t pause_ms;
@@ -284,6 +288,7 @@ struct settings {
     struct tls_session_settings tls_sessions;
     struct readiness_settings readiness;
     struct warm_state_settings warm_state;
+    struct upgrade_settings upgrade;
     struct drain_settings drain;
     uint64_t fingerprint; /* equal texts of effective settings have equal fingerprints */
 };

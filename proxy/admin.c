@@ -28,6 +28,7 @@
 
 struct admin {
     struct admin_env env;
+    struct address address;
     struct evconnlistener *listener;
     struct event *sweep; /* runs while the listener rests */
     struct bufferevent
@@ -363,8 +364,49 @@ static int admin_listen(const struct address *address)
     return fd;
 }
 
-enum admin_result admin_create(const struct admin_settings *settings, const struct admin_env *env,
-                               struct admin **ret_admin)
+/* The file is removed at the end by whoever serves the socket then. */
+static void admin_own_file(struct admin *admin, bool own)
+{
+    const struct address *address = &admin->address;
+    if (own && address->any.sa_family == AF_UNIX) {
+        memcpy(admin->socket_path, address->local.sun_path, sizeof admin->socket_path);
+    } else {
+        admin->socket_path[0] = '\0';
+    }
+}
+
+/* Another process accepts, still or by now. */
+static void admin_hold(struct admin *admin)
+{
+    evconnlistener_disable(admin->listener);
+    event_del(admin->sweep);
+    admin_own_file(admin, false);
+}
+
+void admin_serve_on(struct admin *admin)
+{
+    evconnlistener_enable(admin->listener);
+    admin_own_file(admin, true);
+}
+
+void admin_hand_over(struct admin *admin)
+{
+    admin_hold(admin);
+}
+
+int admin_fd(const struct admin *admin)
+{
+    return evconnlistener_get_fd(admin->listener);
+}
+
+static int admin_open(const struct address *address, struct inherited *inherited)
+{
+    int fd = inherited_take(inherited, address);
+    return fd >= 0 ? fd : admin_listen(address);
+}
+
+enum admin_result admin_create(const struct admin_settings *settings, struct inherited *inherited,
+                               bool held, const struct admin_env *env, struct admin **ret_admin)
 {
     struct admin *admin = calloc(1, sizeof *admin);
     if (admin == NULL) {
@@ -372,7 +414,7 @@ enum admin_result admin_create(const struct admin_settings *settings, const stru
     }
     admin->env = *env;
     admin->http = evhttp_new(env->base);
-    int fd = admin->http != NULL ? admin_listen(&settings->listen) : -1;
+    int fd = admin->http != NULL ? admin_open(&settings->listen, inherited) : -1;
     struct evhttp_bound_socket *bound =
         fd >= 0 ? evhttp_accept_socket_with_handle(admin->http, fd) : NULL;
     admin->sweep = evtimer_new(env->base, admin_on_sweep, admin);
@@ -386,9 +428,7 @@ enum admin_result admin_create(const struct admin_settings *settings, const stru
         errno = why;
         return result;
     }
-    if (settings->listen.any.sa_family == AF_UNIX) {
-        memcpy(admin->socket_path, settings->listen.local.sun_path, sizeof admin->socket_path);
-    }
+    admin->address = settings->listen;
     evhttp_set_timeout(admin->http, ADMIN_TIMEOUT_S);
     evhttp_set_max_headers_size(admin->http, ADMIN_HEAD_BYTES);
     evhttp_set_max_body_size(admin->http, ADMIN_BODY_BYTES);
@@ -398,6 +438,11 @@ enum admin_result admin_create(const struct admin_settings *settings, const stru
     admin->listener = evhttp_bound_socket_get_listener(bound);
     evhttp_set_bevcb(admin->http, admin_on_connection, admin);
     evhttp_set_gencb(admin->http, admin_on_request, admin);
+    if (held) {
+        admin_hold(admin);
+    } else {
+        admin_own_file(admin, true);
+    }
     *ret_admin = admin;
     return ADMIN_OK;
 }

@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 
+#include "proxy/inherited.h"
 #include "proxy/overview.h"
 
 struct admin;
@@ -24,9 +25,16 @@ struct admin_env {
 enum admin_result { ADMIN_OK, ADMIN_CANNOT_BIND, ADMIN_NO_MEMORY };
 const char *admin_result_name(enum admin_result result);
 
-/* On ADMIN_CANNOT_BIND errno says why. A stale unix socket file is removed, one in use is not. */
+/* On ADMIN_CANNOT_BIND errno says why. A stale unix socket file is removed, one in use is not. An inherited socket is taken, but
+   nobody is accepted from it before admin_serve_on(). */
 __attribute__((warn_unused_result)) enum admin_result admin_create(
-    const struct admin_settings *settings, const struct admin_env *env, struct admin **ret_admin);
+    const struct admin_settings *settings, struct inherited *inherited, bool held,
+    const struct admin_env *env, struct admin **ret_admin);
+void admin_serve_on(struct admin *admin);
+/* Another process serves the socket, and its file is that process's. */
+void admin_hand_over(struct admin *admin);
+/* The listening socket. */
+int admin_fd(const struct admin *admin);
 void admin_free(struct admin **admin);
 
 #endif

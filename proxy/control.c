@@ -40,7 +40,7 @@ static void control_on_signal(evutil_socket_t number, short what, void *arg);
 static void control_on_mail(evutil_socket_t fd, short what, void *arg);
 static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg);
 
-static const int control_signals[CONTROL_SIGNALS] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1};
+static const int control_signals[CONTROL_SIGNALS] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
 
 uint64_t control_now_ms(void)
 {
@@ -138,7 +138,8 @@ static bool control_start_workers(struct control *control)
                                        &control->bounds,
                                        control->pools,
                                        control->mailbox,
-                                       &control->ready};
+                                       &control->ready,
+                                       takeover_pending(control)};
         enum worker_result result = worker_create(&env, &control->workers[i]);
         if (result != WORKER_OK) {
             log_error(control->log, "start: worker %u: %s", i, worker_result_name(result));
@@ -167,6 +168,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .last_reload_error = control->last_reload_error,
         .draining = control->drain.stage != DRAIN_SERVING,
         .warm = &control->warm.figures,
+        .upgrade = &control->upgrade,
         .readiness = &control->readiness.readiness,
         .drain_stage = drain_stage_name(control->drain.stage),
         .drain_left_ms = drain_left_ms(control),
@@ -193,7 +195,8 @@ static void control_admin_drain(void *owner)
 static bool control_start_admin(struct control *control)
 {
     const struct admin_env env = {control->base, control_overview, control_admin_drain, control};
-    enum admin_result result = admin_create(&control->settings->admin, &env, &control->admin);
+    enum admin_result result = admin_create(&control->settings->admin, &control->inherited,
+                                            takeover_pending(control), &env, &control->admin);
     if (result != ADMIN_OK) {
         log_error(control->log, "admin listener %s: %s: %s", control->settings->admin.listen_text,
                   admin_result_name(result), strerror(errno));
@@ -209,7 +212,7 @@ static bool control_write_pid(struct control *control)
         return true;
     }
     control->pid_path = strdup(path);
-    if (control->pid_path == NULL || !pid_file_write(path)) {
+    if (control->pid_path == NULL || (!takeover_pending(control) && !pid_file_write(path))) {
         log_error(control->log, "pid_file %s: %s", path, strerror(errno));
         return false;
     }
@@ -227,6 +230,9 @@ static bool control_drop_user(struct control *control)
     if (user == NULL) {
         log_error(control->log, "user %s: %s", name, errno != 0 ? strerror(errno) : "no such user");
         return false;
+    }
+    if (geteuid() == user->pw_uid) {
+        return true; /* started by a process that has dropped it already */
     }
     if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
         setuid(user->pw_uid) != 0) {
@@ -249,7 +255,7 @@ static bool control_start_loop(struct control *control)
         event_new(control->base, -1, EV_PERSIST, control_on_housekeeping, control);
     const struct timeval period = {HOUSEKEEPING_MS / 1000, HOUSEKEEPING_MS % 1000 * 1000};
     if (control->mail_event == NULL || control->housekeeping == NULL || !drain_init(control) ||
-        event_add(control->mail_event, NULL) != 0 ||
+        !takeover_start(control) || event_add(control->mail_event, NULL) != 0 ||
         event_add(control->housekeeping, &period) != 0) {
         return false;
     }
@@ -347,6 +353,7 @@ static void control_stop(struct control *control)
     drain_free(control);
     readiness_watch_free(control);
     warm_free(control);
+    takeover_free(control);
     admin_free(&control->admin);
     names_stop(control);
     reload_free(control);
@@ -382,17 +389,22 @@ int control_run(const struct control_start *start)
 {
     struct control control = {
         .config_path = start->config_path,
+        .argv = start->argv,
         .settings = start->settings,
         .started_ms = control_now_ms(),
         .started_wall_ms = control_wall_ms(),
         .last_reload_error = "",
+        .upgrade = {.channel = -1, .last_error = ""},
     };
     signal(SIGPIPE, SIG_IGN);
     TAILQ_INIT(&control.listeners);
     notifier_open(&control.notifier);
     inherited_from_environment(&control.inherited);
+    ssize_t path_bytes =
+        readlink("/proc/self/exe", control.program_path, sizeof control.program_path - 1);
+    control.program_path[path_bytes > 0 ? path_bytes : 0] = '\0';
     control_init_bounds(&control);
-    bool started = control_start_everything(&control);
+    bool started = takeover_open(&control) && control_start_everything(&control);
     if (started) {
         log_info(control.log, "evenkeel %s: %u workers, generation 1, %zu listeners, %zu upstreams",
                  PACKAGE_VERSION, control.worker_count, control.settings->listener_count,
@@ -402,8 +414,10 @@ int control_run(const struct control_start *start)
         }
         event_base_loop(control.base, 0);
     }
-    bool failed = !started && control.drain.stage == DRAIN_SERVING; /* not told to end meanwhile */
+    /* unless it was told to end meanwhile */
+    bool failed = control.takeover.failed || (!started && control.drain.stage == DRAIN_SERVING);
     int status = failed ? 1 : control.drain.cut ? CONTROL_EXIT_CUT : 0;
+    upgrade_abort(&control, "this process ends");
     control_stop(&control);
     return status;
 }
@@ -437,6 +451,7 @@ static void control_on_signal(evutil_socket_t number, short what, void *arg)
         log_reopen(control->log);
         log_info(control->log, "logs reopened");
         break;
+    case SIGUSR2: upgrade_begin(control); break;
     default:
         if (control->drain.stage == DRAIN_SERVING) {
             drain_begin(control, strsignal((int)number), false);

@@ -20,6 +20,7 @@ struct control;
 /* What main() found on the command line. */
 struct control_start {
     const char *config_path;       /* NULL: the demo, which cannot be reloaded */
+    char *const *argv;             /* to start the program by again; NULL: the demo */
     struct settings *settings;     /* taken over */
     void (*on_ready)(void *owner); /* after everything listens; may be NULL */
     void *owner;

@@ -7,6 +7,7 @@
 #define EVENKEEL_PROXY_CONTROL_STATE_H
 
 #include <event2/event.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,11 +22,13 @@
 #include "proxy/notify.h"
 #include "proxy/overview.h"
 #include "proxy/readiness_watch.h"
+#include "proxy/takeover.h"
+#include "proxy/upgrade.h"
 #include "proxy/warm.h"
 #include "proxy/worker.h"
 #include "steady/mailbox.h"
 
-#define CONTROL_SIGNALS 4
+#define CONTROL_SIGNALS 5
 
 /* Routes ever named, with their counters: kept over reloads so that counters go on, bounded by the largest configuration. */
 struct route_book {
@@ -58,7 +61,11 @@ struct control {
     struct drain drain;
     struct readiness_watch readiness;
     struct warm warm;
-    uint32_t ready; /* the verdict, for every thread; atomic */
+    struct upgrade upgrade;
+    struct takeover takeover;
+    char *const *argv;           /* how the program was started; NULL: the demo */
+    char program_path[PATH_MAX]; /* the file it was started from; "": unknown */
+    uint32_t ready;              /* the verdict, for every thread; atomic */
     struct worker **workers;
     const struct worker_stats **worker_stats;
     unsigned worker_count;

@@ -262,7 +262,8 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
         return;
     }
     readiness_watch_look(control);
-    if (was_ready) {
+    upgrade_abort(control, "this process drains");
+    if (was_ready && !handed_over) {
         warm_save_now(control);
     }
     event_add(drain->timer, &period);

@@ -32,7 +32,8 @@ static const char usage[] =
     "       evenkeel --demo [WEB_PORT [ADMIN_PORT]]\n"
     "                                 two embedded backends behind the proxy on 127.0.0.1:8080\n"
     "       evenkeel -V | -h          version | this text\n"
-    "signals: HUP reload, TERM or INT drain (a second one ends at once), USR1 reopen logs\n";
+    "signals: HUP reload, TERM or INT drain (a second one ends at once), USR1 reopen logs,\n"
+    "         USR2 replace the program without closing its listeners\n";
 
 /* Notices are for -t: a running process repeats only what is wrong. */
 static void print_messages(const struct settings_messages *messages, bool notices)
@@ -114,13 +115,13 @@ static int run_dump(const char *path)
     return written && fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int run_file(const char *path)
+static int run_file(const char *path, char *const *argv)
 {
     struct settings *settings = load(path, false);
     if (settings == NULL) {
         return 1;
     }
-    const struct control_start start = {.config_path = path, .settings = settings};
+    const struct control_start start = {.config_path = path, .argv = argv, .settings = settings};
     return control_run(&start);
 }
 
@@ -213,7 +214,7 @@ int main(int argc, char **argv)
         return 2;
     }
     switch (options.action) {
-    case ACTION_RUN: return run_file(options.config_path);
+    case ACTION_RUN: return run_file(options.config_path, argv);
     case ACTION_TEST: return run_test(options.config_path);
     case ACTION_DUMP: return run_dump(options.config_path);
     case ACTION_DEMO: return run_demo(&options);

@@ -489,6 +489,11 @@ static void write_process(struct scrape *scrape)
     single(scrape, "ready_after_seconds", "gauge",
            "What it took from the start to readiness; 0: it is not there yet",
            (double)overview->readiness->ready_ms / 1000);
+    single(scrape, "upgrades_total", "counter", "Upgrades begun by this process",
+           (double)overview->upgrade->begun_count);
+    single(scrape, "upgrade_failures_total", "counter",
+           "Upgrades that ended with this process going on",
+           (double)overview->upgrade->failed_count);
     single(scrape, "warm_state_restored", "gauge", "1 when the start found a warm state",
            overview->warm->restored ? 1 : 0);
     single(scrape, "warm_state_saves_total", "counter", "Warm states saved",

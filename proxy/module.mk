@@ -80,6 +80,12 @@ libproxy_a_SOURCES = \
 	%D%/splice.c \
 	%D%/splice.h \
 	%D%/stats.h \
+	%D%/takeover.c \
+	%D%/takeover.h \
+	%D%/upgrade.c \
+	%D%/upgrade.h \
+	%D%/upgrade_wire.c \
+	%D%/upgrade_wire.h \
 	%D%/warm.c \
 	%D%/warm.h \
 	%D%/worker.c \

@@ -76,7 +76,7 @@ __attribute__((format(printf, 2, 3))) static void notify(const struct notifier *
 {
     char text[512];
     va_list args;
-    if (notifier->fd < 0) {
+    if (notifier->fd < 0 || notifier->muted) {
         return;
     }
     va_start(args, format);

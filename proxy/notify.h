@@ -7,13 +7,15 @@
 #ifndef EVENKEEL_PROXY_NOTIFY_H
 #define EVENKEEL_PROXY_NOTIFY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "steady/address.h"
 
 struct notifier {
-    int fd; /* -1: nobody to tell */
+    int fd;     /* -1: nobody to tell */
+    bool muted; /* another process is the service */
     struct address to;
     uint64_t watchdog_ms; /* a sign of life is due within each of these; 0: none is asked for */
 };

@@ -15,6 +15,7 @@
 #include "proxy/log.h"
 #include "proxy/readiness.h"
 #include "proxy/stats.h"
+#include "proxy/upgrade.h"
 #include "proxy/warm.h"
 #include "steady/bound.h"
 
@@ -41,6 +42,7 @@ struct overview {
     const char *last_reload_error; /* "" */
     const struct readiness *readiness;
     const struct warm_figures *warm;
+    const struct upgrade *upgrade;
     bool draining;
     const char *drain_stage;
     uint64_t drain_left_ms; /* of the grace */

@@ -61,19 +61,36 @@ static void tell_log(const struct control *control)
               reasons);
 }
 
+static void tell_status(const struct control *control)
+{
+    const struct readiness *readiness = &control->readiness.readiness;
+    if (control->drain.stage == DRAIN_SERVING) {
+        notify_status(&control->notifier, "%s (%s)",
+                      readiness_is_ready(readiness) ? "ready" : "not ready",
+                      readiness_state_name(readiness->state));
+    }
+}
+
 static void tell(struct control *control)
 {
     struct readiness_watch *watch = &control->readiness;
     bool ready = readiness_is_ready(&watch->readiness);
     __atomic_store_n(&control->ready, ready, __ATOMIC_RELAXED);
     tell_log(control);
-    if (control->drain.stage == DRAIN_SERVING) {
-        notify_status(&control->notifier, "%s (%s)", ready ? "ready" : "not ready",
-                      readiness_state_name(watch->readiness.state));
-    }
-    if (!watch->told && readiness_settled(&watch->readiness)) {
-        watch->told = true;
+    bool first = !watch->told && readiness_settled(&watch->readiness);
+    watch->told = watch->told || first;
+    tell_status(control);
+    if (first) {
         pools_forget_needs(control->pools);
+        notify_ready(&control->notifier);
+        takeover_on_readiness(control);
+    }
+}
+
+void readiness_watch_tell(struct control *control)
+{
+    tell_status(control);
+    if (control->readiness.told) {
         notify_ready(&control->notifier);
     }
 }

@@ -413,6 +413,10 @@ void reload_request(struct control *control)
         log_warn(control->log, "reload ignored: draining");
         return;
     }
+    if (control->upgrade.pid != 0 || takeover_pending(control)) {
+        log_warn(control->log, "reload ignored: an upgrade is under way");
+        return;
+    }
     control->reload_wanted = true;
     if (reload_possible(control)) {
         reload_now(control);

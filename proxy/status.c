@@ -211,6 +211,12 @@ void status_write(struct evbuffer *out, const struct overview *overview)
     write_readiness(&json, overview->readiness);
     json_close(&json, '}');
     write_warm(&json, overview->warm);
+    json_open(&json, "upgrade", '{');
+    json_uint(&json, "pid", (uint64_t)overview->upgrade->pid);
+    json_uint(&json, "failures", overview->upgrade->failed_count);
+    json_text(&json, "last_error",
+              overview->upgrade->last_error[0] != '\0' ? overview->upgrade->last_error : NULL);
+    json_close(&json, '}');
     json_bool(&json, "draining", overview->draining);
     json_open(&json, "drain", '{');
     json_text(&json, "stage", overview->drain_stage);

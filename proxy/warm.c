@@ -125,6 +125,23 @@ static bool warm_open_key(struct control *control)
     return true;
 }
 
+/* From the process that this one replaces. */
+static void warm_open_given(struct control *control)
+{
+    struct takeover *takeover = &control->takeover;
+    const struct warm_terms terms = {control_wall_ms(), control->settings->warm_state.max_age_ms,
+                                     NULL};
+    uint8_t *bytes = takeover->warm_bytes;
+    takeover->warm_bytes = NULL; /* the image's, or freed */
+    enum warm_result result =
+        warm_decode(bytes, takeover->warm_length, &terms, &control->warm.image);
+    if (result == WARM_OK) {
+        warm_accept(control, "of the old process");
+    } else {
+        warm_refused("of the old process", result, control);
+    }
+}
+
 bool warm_open(struct control *control)
 {
     struct warm *warm = &control->warm;
@@ -133,6 +150,10 @@ bool warm_open(struct control *control)
     warm->figures.refused = "";
     if (!warm_open_key(control)) {
         return false;
+    }
+    if (control->takeover.warm_bytes != NULL) {
+        warm_open_given(control);
+        return true;
     }
     if (path[0] == '\0') {
         return true;

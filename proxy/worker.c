@@ -19,6 +19,7 @@ static void *worker_main(void *arg);
 static void worker_tell_drained(struct worker *worker);
 static void worker_take_adopt(struct message *message, void *receiver);
 static void worker_take_drain(struct message *message, void *receiver);
+static void worker_take_listen(struct message *message, void *receiver);
 static void worker_take_end_tunnels(struct message *message, void *receiver);
 static void worker_take_beat(struct message *message, void *receiver);
 static void worker_take_stop(struct message *message, void *receiver);
@@ -89,6 +90,7 @@ enum worker_result worker_create(const struct worker_env *env, struct worker **r
         return WORKER_NO_MEMORY;
     }
     worker->env = *env;
+    worker->held = env->held;
     worker->wheel_armed_ms = UINT64_MAX;
     worker->access = log_access_ring(env->log, env->index);
     rng_init_random(&worker->rng);
@@ -167,6 +169,12 @@ void worker_post_drain(struct worker *worker, message_fn *on_closed, message_fn 
     worker->closed.deliver = on_closed;
     worker->drained.deliver = on_drained;
     mailbox_post(worker->mailbox, &worker->drain, worker_take_drain);
+}
+
+void worker_post_listen(struct worker *worker, message_fn *on_listening)
+{
+    worker->listening.deliver = on_listening;
+    mailbox_post(worker->mailbox, &worker->listen, worker_take_listen);
 }
 
 void worker_post_end_tunnels(struct worker *worker)
@@ -319,15 +327,20 @@ static void worker_arm_wheel(struct worker *worker)
     worker->wheel_armed_ms = next_ms;
 }
 
+static void worker_listen(struct worker *worker)
+{
+    if (!worker->draining && !worker->held) {
+        listeners_adopt(worker);
+    }
+}
+
 static void worker_take_adopt(struct message *message, void *receiver)
 {
     struct worker *worker = receiver;
     (void)message;
     worker->generation = worker->adopt_generation;
     pool_worker_adopt(worker->pool, worker->generation->upstreams);
-    if (!worker->draining) {
-        listeners_adopt(worker);
-    }
+    worker_listen(worker);
     mailbox_post(worker->env.control, &worker->adopted, worker->adopted.deliver);
 }
 
@@ -341,6 +354,15 @@ static void worker_take_drain(struct message *message, void *receiver)
     pool_worker_drain(worker->pool);
     clients_close_idle(worker);
     worker_tell_drained(worker);
+}
+
+static void worker_take_listen(struct message *message, void *receiver)
+{
+    struct worker *worker = receiver;
+    (void)message;
+    worker->held = false;
+    worker_listen(worker);
+    mailbox_post(worker->env.control, &worker->listening, worker->listening.deliver);
 }
 
 static void worker_take_end_tunnels(struct message *message, void *receiver)

@@ -77,6 +77,7 @@ struct worker_env {
     struct pools *pools;
     struct mailbox *control; /* where answers go */
     const uint32_t *ready;   /* whether the process is; atomic */
+    bool held;               /* does not accept before worker_post_listen() */
 };
 
 struct worker {
@@ -105,6 +106,7 @@ struct worker {
     uint64_t wall_offset_ms; /* CLOCK_REALTIME minus CLOCK_MONOTONIC, refreshed with the date */
     uint64_t date_s;         /* the second date_text stands for */
     char date_text[32];      /* IMF-fixdate (RFC 9110 5.6.7) */
+    bool held;
     bool draining;
     bool stopping;
     bool drained_told;
@@ -116,10 +118,10 @@ struct worker {
     pthread_t thread;
     bool started;
     /* messages from the control thread, each in flight at most once */
-    struct message adopt, drain, end_tunnels, stop, beat;
+    struct message adopt, listen, drain, end_tunnels, stop, beat;
     struct generation *adopt_generation;
     /* answers to it */
-    struct message adopted, closed, drained, beaten;
+    struct message adopted, listening, closed, drained, beaten;
 };
 
 enum worker_result { WORKER_OK, WORKER_NO_MEMORY, WORKER_NO_FD, WORKER_NO_THREAD };
@@ -139,6 +141,8 @@ void worker_free(struct worker **worker);
 void worker_post_adopt(struct worker *worker, struct generation *generation,
                        message_fn *on_adopted);
 void worker_post_drain(struct worker *worker, message_fn *on_closed, message_fn *on_drained);
+/* It was held: from now on it accepts, and answers with `listening`. */
+void worker_post_listen(struct worker *worker, message_fn *on_listening);
 /* While draining: tunnels have had their time. */
 void worker_post_end_tunnels(struct worker *worker);
 /* Answered with `beaten`. */

@@ -124,6 +124,43 @@ class Process:
         return held
 
 
+def adopt_orphans():
+    """What a child of ours leaves behind becomes our child, so that its end is seen."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+class Adopted:
+    """A process that some child of ours started: what Process uses of a Popen."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self._code = None
+
+    def send_signal(self, number):
+        os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self):
+        if self._code is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:  # its parent has not ended yet
+                return None
+            if pid == self.pid:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    def wait(self, timeout=None):
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout)
+            time.sleep(0.005)
+        return self._code
+
+
 class MemoryWatch:
     """The highest memory row seen while some work goes on: poll() it from that work."""
 
@@ -146,6 +183,7 @@ class MemoryWatch:
 
 _PTRACE_DETACH, _PTRACE_SEIZE, _PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 _WALL = 0x40000000
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @contextlib.contextmanager

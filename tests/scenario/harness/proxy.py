@@ -12,7 +12,7 @@ import subprocess
 from . import verdict
 from .client import Client, UnixHttpConnection
 from .peers import nginx_file
-from .process import Process
+from .process import Adopted, Process, adopt_orphans
 from .settings import Address, merge, render
 from .verdict import Failed, check, eventually, patient
 
@@ -114,7 +114,8 @@ class EvenkeelProxy(_Proxy):
 
     kind = "evenkeel"
 
-    def __init__(self, scenario, settings, name="evenkeel", limits=(), env=None, arguments=(), sockets=()):
+    def __init__(self, scenario, settings, name="evenkeel", limits=(), env=None, arguments=(), sockets=(),
+                 executable=None):
         super().__init__(scenario, settings, name)
         self._admin_address = self.settings["admin"]["listen"]
         environment = {
@@ -122,7 +123,7 @@ class EvenkeelProxy(_Proxy):
             "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1",
             "UBSAN_OPTIONS": "print_stacktrace=1",
             **(env or {})}
-        Process.__init__(self, scenario, name, [program(), "-c", self.config_path, *arguments],
+        Process.__init__(self, scenario, name, [executable or program(), "-c", self.config_path, *arguments],
                          env=environment, limits=limits, sockets=sockets)
         self._wait_until_up()
 
@@ -201,6 +202,20 @@ class EvenkeelProxy(_Proxy):
         self.signal(signal.SIGHUP)
         after = eventually(lambda: (now := self.reloads()) != before and now, "the reload has an outcome", 10)
         return after[0] > before[0]
+
+    def upgrade(self, within=10.0):
+        """Replace the program; this object stands for the new process from then on. Returns the old one."""
+        old = self._child
+        adopt_orphans()
+        self.signal(signal.SIGUSR2)
+        pid = eventually(self._successor, "a new process serves", within)
+        self._child, self.pid = Adopted(pid), pid
+        return old
+
+    def _successor(self):
+        with contextlib.suppress(Failed):
+            pid = self.admin_json("/status")["pid"]
+            return pid if pid != self.pid else None
 
     def reloads(self):
         """(taken, rejected) so far."""
