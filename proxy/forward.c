@@ -270,10 +270,27 @@ static void write_hop(const struct exchange *exchange, struct h1_writer *writer)
     }
 }
 
+/* HTTP/1.0 could do without a Host; what we send may not (RFC 9112 3.2): it names whom it is sent to. */
+static void write_endpoint_host(const struct endpoint *endpoint, struct h1_writer *writer)
+{
+    const char *name = endpoint_hostname(endpoint);
+    const char *port = strrchr(endpoint_address_text(endpoint), ':');
+    bool v6 = strchr(name, ':') != NULL;
+    h1_write_literal(writer, "Host: ");
+    h1_write_bytes(writer, "[", v6);
+    h1_write_bytes(writer, name, strlen(name));
+    h1_write_bytes(writer, "]", v6);
+    h1_write_bytes(writer, port, strlen(port));
+    h1_write_literal(writer, "\r\n");
+}
+
 void forward_write_request(const struct exchange *exchange, struct h1_writer *writer)
 {
     const struct http_head *head = &exchange->request;
     h1_write_request_line(writer, head);
+    if (head->host.bytes == 0) {
+        write_endpoint_host(exchange->attempt.lease->endpoint, writer);
+    }
     h1_write_fields(writer, head);
     write_forwarded(exchange, writer);
     if (exchange->rules.request_id && !exchange->request_id_kept) {

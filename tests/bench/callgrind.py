@@ -62,7 +62,7 @@ def _run(stage, adapter, origin, row, exchanges):
     wrapper = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", "--compress-strings=no",
                "--compress-pos=no"]
     running = Running(stage, adapter, origin, name, wrapper, _STARTS_WITHIN)
-    with load.Crowd(running.port, row) as crowd:
+    with load.Crowd(running, row) as crowd:
         crowd.exchange(rows.CONNECTIONS, exchanges // rows.CONNECTIONS, within=120)
         running.expect_alive()
     running.process.signal(signal.SIGTERM)

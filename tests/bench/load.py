@@ -1,8 +1,10 @@
 """Load: wrk for the clock, and a client that counts exchanges exactly."""
 
 import os
+import re
 import selectors
 import socket
+import ssl
 import subprocess
 import time
 
@@ -38,13 +40,39 @@ class WrkFigures:
         return self.bytes / (sum(wire_bytes) / 2)
 
 
-def wrk(stage, port, row, seconds):
+def url(running, row):
+    scheme, port = ("https", running.tls.port) if row.get("tls") else ("http", running.port)
+    return f"{scheme}://127.0.0.1:{port}{rows.target(row)}"
+
+
+def handshakes(stage, running, row, seconds):
+    """Connections that openssl s_time opens one after the other, each with one request; how many there were."""
+    version = "-tls1_2" if row["resumed"] else "-tls1_3"
+    argv = [*on_cores(stage.other_cores), "openssl", "s_time", "-connect", f"127.0.0.1:{running.tls.port}",
+            "-reuse" if row["resumed"] else "-new", version, "-time", str(seconds), "-www", rows.target(row)]
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds + 20,
+                              check=False)
+    except subprocess.TimeoutExpired:
+        raise Failed(f"openssl s_time did not end {seconds + 20} s after its start") from None
+    # a mark for each connection: "r" resumed, "t" TLS made anew
+    marks = re.findall(r"^[rt*]+$", done.stdout, re.MULTILINE)
+    found = re.search(r"(\d+) connections in \d+ real seconds, (\d+) bytes read per connection", done.stdout)
+    if done.returncode != 0 or not found or not marks:
+        raise Failed(f"openssl s_time exited with {done.returncode}: {done.stdout}{done.stderr}")
+    count, size = int(found[1]), int(found[2])
+    if size < row["body"] or ("r" in marks[-1]) != row["resumed"] or len(set(marks[-1])) != 1:
+        raise Failed(f"openssl s_time saw {size} bytes a connection, and handshakes {marks[-1][:40]}")
+    return count
+
+
+def wrk(stage, running, row, seconds):
     """Closed-loop load for so many whole seconds on all cores but the proxy's."""
     argv = [*on_cores(stage.other_cores), "wrk", "-t", str(min(2, len(stage.other_cores))),
             "-c", str(rows.CONNECTIONS), "-d", f"{seconds}s", "--timeout", "10s", "-s", _SCRIPT]
     for name, value in rows.REQUESTS[row["request"]]:
         argv += ["-H", f"{name}: {value}"]
-    argv.append(f"http://127.0.0.1:{port}{rows.target(row)}")
+    argv.append(url(running, row))
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds + 20,
                               check=False)
@@ -58,8 +86,13 @@ def wrk(stage, port, row, seconds):
 class Crowd:
     """Keep-alive connections that each do a given number of exchanges, checked to the byte, and stay open."""
 
-    def __init__(self, port, row):
+    def __init__(self, running, row):
+        port = running.tls.port if row.get("tls") else running.port
         self._address = ("127.0.0.1", port)
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if row.get("tls") else None
+        if self._tls:
+            self._tls.check_hostname = False
+            self._tls.verify_mode = ssl.CERT_NONE
         self._request = rows.request_head(row, f"127.0.0.1:{port}")
         self._body = memoryview(rows.body(row["body"]))
         self._members = []
@@ -95,7 +128,8 @@ class Crowd:
         self.close()
 
     def _open(self, selector, each):
-        member = _Member(socket.create_connection(self._address, timeout=5), each)
+        connection = socket.create_connection(self._address, timeout=5)
+        member = _Member(self._tls.wrap_socket(connection) if self._tls else connection, each)
         self._members.append(member)
         member.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         member.socket.sendall(self._request)

@@ -40,7 +40,7 @@ class Bench:
         """(least, greatest) size of a response of this row from this candidate; asking also warms it up."""
         key = (running.adapter.name, row["name"])
         if key not in self._wire_bytes:
-            with load.Crowd(running.port, row) as crowd:
+            with load.Crowd(running, row) as crowd:
                 crowd.exchange(2 * load.rows.CONNECTIONS, 10, within=20)
                 self._wire_bytes[key] = crowd.wire_bytes
         return self._wire_bytes[key]
@@ -53,7 +53,7 @@ class Bench:
         idle_before = [each.cpu() for each in bystanders]
         accepted, served = self.origin.counts()
         before, started = running.cpu(), time.monotonic()
-        seen = load.wrk(self.stage, running.port, row, self.plan.seconds)
+        seen = load.wrk(self.stage, running, row, self.plan.seconds)
         wall = time.monotonic() - started
         run, wait, user_share = running.cpu().since(before)
         seen.expect_clean(wire_bytes, load.rows.CONNECTIONS)
@@ -69,13 +69,26 @@ class Bench:
             "idle_candidates": others / wall,
         }
 
+    def handshake(self, adapter, row):
+        """CPU time per connection: its handshake, one request and its end."""
+        running = self.running(adapter)
+        accepted, served = self.origin.counts()
+        before, started = running.cpu(), time.monotonic()
+        count = load.handshakes(self.stage, running, row, self.plan.seconds)
+        run, wait, user_share = running.cpu().since(before)
+        wall = time.monotonic() - started
+        self._expect_forwarded(count, accepted, served)
+        return {"value": run * 1e6 / count, "requests_per_second": count / wall, "busy": min(1.0, (run + wait) / wall),
+                "contended": wait / wall, "user_share": user_share}
+
     def memory(self, adapter, row):
         """Bytes of private resident memory per client that made one request and stays, in a fresh process."""
-        clients = min(self.plan.idle_clients, self.stage.most_clients - 200)
-        if clients < 1000:
+        wanted = self.plan.idle_clients // (4 if row.get("tls") else 1)
+        clients = min(wanted, self.stage.most_clients - 200)
+        if clients < min(wanted, 1000):
             raise Failed(f"{self.stage.file_limit} open files are too few to measure idle clients (ulimit -n)")
         running = Running(self.stage, adapter, self.origin, f"{adapter.name}-idle-{time.monotonic_ns()}")
-        with load.Crowd(running.port, row) as crowd:
+        with load.Crowd(running, row) as crowd:
             crowd.exchange(2 * load.rows.CONNECTIONS, 50, within=20)
             before = self._settled_memory(running)
             crowd.exchange(clients, 1, within=60)
@@ -113,6 +126,8 @@ class Bench:
 # kind: (function, unit, what it is, rounds that a plan gives it)
 KINDS = {
     "cpu": (Bench.cpu, "µs", "CPU time of the proxy per request, user + system, in µs", lambda plan: plan.rounds),
+    "handshake": (Bench.handshake, "µs", "CPU time of the proxy per connection over TLS, user + system, in µs",
+                  lambda plan: plan.rounds),
     "memory": (Bench.memory, "B", "Memory per idle client, in bytes", lambda plan: plan.memory_rounds),
     "instructions": (Bench.instructions, "", "User instructions per request", lambda plan: 1),
 }

@@ -22,7 +22,7 @@ class Nginx:
         return machine.says("nginx", "-v")
 
     @staticmethod
-    def config(stage, name, listen, origin):
+    def config(stage, name, listen, origin, tls):
         return nginx_file(stage, name, stage.most_clients + POOL, f"""
     proxy_http_version 1.1;
     proxy_set_header Connection "";
@@ -38,6 +38,10 @@ class Nginx:
     }}
     server {{
         listen 127.0.0.1:{listen} reuseport backlog=4096;
+        listen 127.0.0.1:{tls.port} ssl reuseport backlog=4096;
+        ssl_certificate {tls.cert};
+        ssl_certificate_key {tls.key};
+        ssl_protocols TLSv1.2 TLSv1.3;
         location / {{ proxy_pass http://origin; }}
     }}""")
 
@@ -56,7 +60,7 @@ class Haproxy:
         return machine.says("haproxy", "-v")
 
     @staticmethod
-    def config(stage, name, listen, origin):
+    def config(stage, name, listen, origin, tls):
         del name
         return f"""global
     nbthread 1
@@ -77,6 +81,7 @@ defaults
 
 frontend web
     bind 127.0.0.1:{listen} backlog 4096
+    bind 127.0.0.1:{tls.port} backlog 4096 ssl crt {tls.pair} ssl-min-ver TLSv1.2
     default_backend origin
 
 backend origin
@@ -100,13 +105,17 @@ class Evenkeel:
         return machine.says(program(), "-V")
 
     @staticmethod
-    def config(stage, name, listen, origin):
+    def config(stage, name, listen, origin, tls):
         return render({
             "workers": 1,
             "admin": {"listen": f"unix:{stage.path(name)}.sock"},
             "log": {"level": "warn"},
             "limits": {"clients": stage.most_clients},
-            "listeners": {"web": {"listen": f"127.0.0.1:{listen}", "timeouts": {"idle": "1h"}}},
+            "listeners": {
+                "web": {"listen": f"127.0.0.1:{listen}", "timeouts": {"idle": "1h"}},
+                "secure": {"listen": f"127.0.0.1:{tls.port}", "timeouts": {"idle": "1h"},
+                           "tls": {"certificates": [{"cert": tls.cert, "key": tls.key}]}},
+            },
             "upstreams": {"origin": {
                 "endpoints": [f"127.0.0.1:{origin}"],
                 "pool": {"max": POOL, "idle": "1h", "lifetime": "1h", "max_requests": FOREVER},
@@ -129,7 +138,8 @@ class Running:
     def __init__(self, stage, adapter, origin, name, wrapper=(), within=10.0):
         self.adapter = adapter
         self.port = stage.port()
-        self.config = adapter.config(stage, name, self.port, origin.port)
+        self.tls = stage.tls(stage.port())
+        self.config = adapter.config(stage, name, self.port, origin.port, self.tls)
         self.process = stage.start(name, adapter.argv(stage, name, self.config), [stage.proxy_core], wrapper)
         wait_until_up(self.process, self.port, within)
 

@@ -2,7 +2,7 @@
 
 Common to all rows: `name` (for --rows), `title`, `kind`, and `goal`: the ratio of Evenkeel's figure to the better
 peer's that is not to be exceeded, or `goal_figure`: the same for the figure itself. `body` is the size of the
-response's body in bytes and `request` names the fields a request carries.
+response's body in bytes `request` names the fields a request carries, and `tls` says that the client speaks TLS.
 """
 
 # What a current Chrome sends with a page's sub-request on a site with consent, analytics and session cookies.
@@ -50,6 +50,16 @@ ROWS = (
      "body": 100 << 10, "request": "plain", "goal": 0.8},
     {"name": "1m", "title": "1 MiB", "kind": "cpu",
      "body": 1 << 20, "request": "plain", "goal": 0.8},
+    {"name": "tls", "title": "128 B over TLS, keep-alive", "kind": "cpu", "tls": True,
+     "body": 128, "request": "plain", "goal": 0.8},
+    {"name": "tls-100k", "title": "100 KiB over TLS", "kind": "cpu", "tls": True,
+     "body": 100 << 10, "request": "plain", "goal": 0.8},
+    {"name": "tls-full", "title": "TLS handshake, full, with a request", "kind": "handshake", "tls": True,
+     "resumed": False, "body": 128, "request": "plain", "goal": 0.95},
+    {"name": "tls-resumed", "title": "TLS handshake, resumed, with a request", "kind": "handshake", "tls": True,
+     "resumed": True, "body": 128, "request": "plain", "goal": 0.95},
+    {"name": "tls-idle", "title": "memory of an idle TLS client", "kind": "memory", "tls": True,
+     "body": 128, "request": "plain", "goal": 1.0},
 )
 
 

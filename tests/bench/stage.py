@@ -4,10 +4,12 @@ Starting, logging, stopping by pid and port reservation are those of the scenari
 what they use of it from here.
 """
 
+import collections
 import http.client
 import os
 import re
 import socket
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
@@ -30,11 +32,18 @@ class Stage(Scenario):
         self.proxy_core = proxy_core
         self.other_cores = other_cores
         self.file_limit = file_limit
+        self._certificate = None
 
     @property
     def most_clients(self):
         """Connections a proxy is configured for: each may need another one to the origin, and pipes come on top."""
         return (self.file_limit - 600) // 2
+
+    def tls(self, port):
+        """What a listener with TLS on that port needs; the certificate is the same for all."""
+        if self._certificate is None:
+            self._certificate = _certificate(self)
+        return Tls(port, *self._certificate)
 
     def start(self, name, argv, cores, wrapper=()):
         """Start a program on these cores; `wrapper` runs it (valgrind)."""
@@ -44,6 +53,22 @@ class Stage(Scenario):
         """Stop a program before the stage closes."""
         process.stop()
         self.running.remove(process)
+
+
+Tls = collections.namedtuple("Tls", "port cert key pair")
+
+
+def _certificate(stage):
+    """(certificate, key, both in one file), ECDSA on P-256."""
+    cert, key, pair = (stage.path(f"bench.{suffix}") for suffix in ("crt", "key", "pem"))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=bench.test"],
+                   check=True, capture_output=True, timeout=30)
+    with open(pair, "w") as both:
+        for part in (cert, key):
+            with open(part) as file:
+                both.write(file.read())
+    return cert, key, pair
 
 
 class Origin:

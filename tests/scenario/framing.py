@@ -55,8 +55,9 @@ def old_clients(s):
         response, _ = ask("/hints")
         check_equal((response.status, response.interim), (200, []), "status and interim responses")
     with s.case("HTTP/1.0 without Host is served"):
-        response, _ = ask("/length", host=None)
+        response, _ = ask("/what-arrived", host=None)
         check_equal(response.status, 200, "status")
+        check_equal(len(Arrived(response).all("Host")), 1, "number of Host fields")
     with s.case("the origin is spoken to in HTTP/1.1, with one Host"):
         response, _ = ask("/what-arrived")
         arrived = Arrived(response)
