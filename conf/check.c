@@ -7,6 +7,9 @@
 #include "conf/load.h"
 #include "conf/value.h"
 
+/* RFC 1035 2.3.4, written out */
+#define SERVER_NAME_MOST_BYTES 253
+
 static void check_names(struct loading *loading)
 {
     struct settings *settings = loading->settings;
@@ -180,6 +183,32 @@ static void check_health(struct loading *loading, const struct upstream_settings
     }
 }
 
+/* What is set but not used is most likely meant to be. */
+static void check_upstream_tls(struct loading *loading, const struct upstream_tls_settings *tls,
+                               const char *path)
+{
+    bool trusts = tls->ca[0] != '\0', shows = tls->cert[0] != '\0' || tls->key[0] != '\0';
+    if (!tls->enabled && (trusts || shows || tls->server_name[0] != '\0')) {
+        loading_say(loading, SETTINGS_WARNING, path,
+                    "tls: keys are set but tls.enabled is false: it is spoken to in the clear");
+    }
+    if ((tls->cert[0] == '\0') != (tls->key[0] == '\0')) {
+        loading_say(loading, SETTINGS_ERROR, path,
+                    "tls.cert and tls.key: neither is of use without the other");
+    }
+    if (tls->enabled && !tls->verify) {
+        loading_say(loading, SETTINGS_WARNING, path,
+                    "tls.verify is false: whoever can redirect traffic can pose as it");
+    }
+    if (tls->enabled && !tls->verify && trusts) {
+        loading_say(loading, SETTINGS_WARNING, path, "tls.ca is of no use: tls.verify is false");
+    }
+    if (strlen(tls->server_name) > SERVER_NAME_MOST_BYTES || !is_plain(tls->server_name)) {
+        loading_say(loading, SETTINGS_ERROR, path,
+                    "tls.server_name: expected a host name, got \"%s\"", tls->server_name);
+    }
+}
+
 static void check_upstream(struct loading *loading, const struct upstream_settings *upstream)
 {
     char path[128];
@@ -199,10 +228,7 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
             }
         }
     }
-    if (upstream->tls.enabled) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "tls is not active in this version: refusing to speak in the clear");
-    }
+    check_upstream_tls(loading, &upstream->tls, path);
     if (upstream->breaker.open_min_ms > upstream->breaker.open_max_ms) {
         loading_say(loading, SETTINGS_ERROR, path,
                     "breaker.open_min is longer than breaker.open_max");

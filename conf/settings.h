@@ -241,6 +241,7 @@ struct resolver_settings {
 struct tls_session_settings {
     uint64_t entries_count;
     uint64_t per_name_count;
+    uint64_t memory_bytes;
     uint64_t ttl_ms;
 };
 

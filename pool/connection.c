@@ -34,7 +34,7 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
     (void)now_ms;
     switch (connection->state) {
     case CONNECTION_ASKING: handover_late(connection); break;
-    case CONNECTION_DIALLING: dial_fail(connection, DIAL_TIMEOUT); break;
+    case CONNECTION_DIALLING: dial_late(connection); break;
     case CONNECTION_IDLE: upkeep_idle_over(connection); break;
     case CONNECTION_LENT:
     case CONNECTION_CLOSED: break;
@@ -58,7 +58,7 @@ struct connection *connection_create(struct endpoint_slot *slot, enum connection
     *connection = (struct connection){
         .lease = {.endpoint = slot->endpoint},
         .state = CONNECTION_CLOSED,
-        .handed_fd = -1,
+        .handed = {.fd = -1},
         .end_reason = LEASE_CLOSED_REQUESTS,
         .slot = slot,
     };
@@ -73,22 +73,25 @@ struct connection *connection_create(struct endpoint_slot *slot, enum connection
     return connection;
 }
 
-bool connection_watch(struct connection *connection, int fd)
+bool connection_watch(struct connection *connection, const struct stream *stream)
 {
-    (void)event_assign(&connection->event, connection->slot->worker->env.base, fd,
+    (void)event_assign(&connection->event, connection->slot->worker->env.base, stream->fd,
                        EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event, connection);
     if (event_add(&connection->event, NULL) != 0)
         return false;
-    stream_init(&connection->lease.stream, fd);
+    connection->lease.stream = *stream;
     return true;
 }
 
+/* Tickets that come late are taken by the look. An end without close_notify is the habit of many servers. */
 static void idle_event(struct connection *connection, bool closed)
 {
+    const struct stream *stream = &connection->lease.stream;
     enum stream_result found = stream_probe(&connection->lease.stream);
     if (!closed && found == STREAM_BLOCKED)
         return;
-    upkeep_on_death(connection, found != STREAM_END);
+    bool orderly = found == STREAM_END || stream_failure(stream) == TLS_FAILURE_TRUNCATED;
+    upkeep_on_death(connection, !orderly);
     connection_close_idle(connection, LEASE_CLOSED_DIED_IDLE);
 }
 
@@ -160,18 +163,18 @@ void connection_drop(struct connection *connection, bool reset)
     }
 }
 
-int connection_hand_over(struct connection *connection)
+struct stream connection_hand_over(struct connection *connection)
 {
     CHECK(connection->state == CONNECTION_IDLE);
     (void)event_del(&connection->event);
-    int fd = connection->lease.stream.fd;
+    struct stream stream = connection->lease.stream;
     stream_init(&connection->lease.stream, -1);
     upkeep_forget(connection);
     connection->has_place = connection->ready = false;
     connection->slot->open_count--;
     count_add(&connection->slot->stats.handed_over, 1);
     bury(connection);
-    return fd;
+    return stream;
 }
 
 void connection_close_idle(struct connection *connection, enum lease_close_reason reason)

@@ -38,7 +38,9 @@ struct connection {
     uint32_t exchanges_limit;           /* 0: it ends when it comes back */
     int dial_errno;                     /* DIALLING: failed already, to be told in its event */
     unsigned sibling;                   /* ASKING: the worker that was asked */
-    int handed_fd;                      /* the answer; -1: none */
+    struct stream handed;               /* the answer; without a descriptor: none */
+    uint64_t handshake_began_us;        /* DIALLING, and TLS is in the stream */
+    uint64_t word_awaited_ms; /* since then, of the server, on our certificate; 0: it is not */
     struct endpoint_slot *slot;
     uint64_t idle_since_ms;
     uint64_t retire_ms;    /* its lifetime is over; 0: not ready yet */
@@ -56,14 +58,15 @@ struct connection {
 
 /* A new one at this slot, ASKING or DIALLING, without a descriptor; NULL: no memory. */
 struct connection *connection_create(struct endpoint_slot *slot, enum connection_state state);
-/* Takes the descriptor and watches it; false (the descriptor stays the caller's): epoll has no room. */
-__attribute__((warn_unused_result)) bool connection_watch(struct connection *connection, int fd);
+/* Takes the stream and watches it; false (the stream stays the caller's): epoll has no room. */
+__attribute__((warn_unused_result)) bool connection_watch(struct connection *connection,
+                                                          const struct stream *stream);
 /* The next edge, as if it came from the loop. */
 void connection_event(struct connection *connection, short what);
 /* Closes what it has, gives back descriptor and place; tells those who wait for capacity. Counts no reason. */
 void connection_drop(struct connection *connection, bool reset);
-/* Gives up the descriptor and the place without closing, for a sibling; the memory is buried. */
-int connection_hand_over(struct connection *connection);
+/* Gives up the stream and the place without closing, for a sibling; the memory is buried. */
+struct stream connection_hand_over(struct connection *connection);
 /* An idle connection ends. */
 void connection_close_idle(struct connection *connection, enum lease_close_reason reason);
 

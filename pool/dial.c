@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "pool/descriptor.h"
+#include "pool/handshake.h"
 #include "pool/line.h"
 #include "pool/upkeep.h"
 #include "steady/check.h"
@@ -29,6 +30,7 @@ const char *dial_result_name(enum dial_result result)
     case DIAL_NO_ADDRESS_PORT: return "no_address_port";
     case DIAL_RETIRED: return "retired";
     case DIAL_FULL: return "full";
+    case DIAL_TLS: return "tls";
     case DIAL_ERROR: return "error";
     }
     return "unknown";
@@ -109,7 +111,9 @@ static bool begin(struct connection *connection)
 {
     struct endpoint_slot *slot = connection->slot;
     int fd = open_socket(slot);
-    if (fd >= 0 && connection_watch(connection, fd))
+    struct stream stream;
+    stream_init(&stream, fd);
+    if (fd >= 0 && connection_watch(connection, &stream))
         return true;
     int error = errno;
     if (fd >= 0)
@@ -179,6 +183,23 @@ void dial_fail(struct connection *connection, enum dial_result result)
     line_dial_failed(slot, endpoint_retired(slot->endpoint) ? DIAL_RETIRED : result);
 }
 
+void dial_late(struct connection *connection)
+{
+    if (connection->lease.stream.tls != NULL)
+        handshake_late(connection);
+    else
+        dial_fail(connection, DIAL_TIMEOUT);
+}
+
+/* What came with the connection is the borrower's, or the resting connection's, to see. */
+void dial_done(struct connection *connection, short what)
+{
+    end_dial(connection);
+    line_offer(connection->slot, connection);
+    if (what != 0)
+        connection_event(connection, what);
+}
+
 bool dial_reached_itself(int fd, const struct address *address)
 {
     struct address own = {.length = sizeof(own.v6)};
@@ -201,16 +222,17 @@ static int outcome(const struct connection *connection)
 
 void dial_event(struct connection *connection, short what)
 {
+    if (connection->lease.stream.tls != NULL) {
+        handshake_event(connection);
+        return;
+    }
     if ((what & EV_WRITE) == 0)
         return;
     int error = outcome(connection);
-    if (error != 0) {
+    if (error != 0)
         dial_fail(connection, dial_result_of_errno(error));
-        return;
-    }
-    end_dial(connection);
-    line_offer(connection->slot, connection);
-    /* What came with the connection is the borrower's, or the resting connection's, to see. */
-    if ((what & ~EV_WRITE) != 0)
-        connection_event(connection, what & ~EV_WRITE);
+    else if (connection->slot->endpoint->tls != NULL)
+        handshake_begin(connection);
+    else
+        dial_done(connection, what & ~EV_WRITE);
 }

@@ -18,6 +18,10 @@ void dial_event(struct connection *connection, short what);
 /* Ends it without telling anyone. */
 void dial_abandon(struct connection *connection);
 void dial_fail(struct connection *connection, enum dial_result result);
+/* Its time is over. */
+void dial_late(struct connection *connection);
+/* It is ready; `what` came with it and is told again. */
+void dial_done(struct connection *connection, short what);
 enum dial_result dial_result_of_errno(int error);
 /* With nobody listening, a dial to a local port may be given that very port as its own and reach itself. */
 bool dial_reached_itself(int fd, const struct address *address);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pool/endpoint_tls.h"
 #include "pool/health_state.h"
 #include "pool/queue.h"
 #include "pool/sets.h"
@@ -108,6 +109,7 @@ static void free_endpoint(struct endpoint *endpoint)
     if (endpoint->companion != NULL)
         endpoint->pools->hooks.endpoint_freed(endpoint->companion, endpoint->pools->hooks.owner);
     health_detach(endpoint);
+    endpoint_tls_detach(endpoint);
     free((char *)(uintptr_t)endpoint->text);
     free((char *)(uintptr_t)endpoint->hostname);
     free((char *)(uintptr_t)endpoint->address_text);
@@ -182,10 +184,11 @@ static void init_slot(struct endpoint_slot *slot, struct endpoint *endpoint)
     upkeep_init(slot);
 }
 
-struct endpoint *endpoint_create(struct upstream_private *own,
+struct endpoint *endpoint_create(const struct upstream_view *view,
                                  const struct endpoint_settings *settings,
                                  const struct named_address *named)
 {
+    struct upstream_private *own = view->upstream->own;
     struct pools *pools = own->pools;
     uint64_t turn = bound_used(&pools->endpoints);
     if (!bound_take(&pools->endpoints, 1))
@@ -199,7 +202,8 @@ struct endpoint *endpoint_create(struct upstream_private *own,
         endpoint->turn = turn;
     }
     if (endpoint == NULL || !name_endpoint(endpoint, settings, named->hostname) ||
-        !health_attach(endpoint) || !accompany_endpoint(endpoint)) {
+        !endpoint_tls_attach(endpoint, view) || !health_attach(endpoint) ||
+        !accompany_endpoint(endpoint)) {
         if (endpoint != NULL)
             free_endpoint(endpoint);
         bound_give(&pools->endpoints, 1);

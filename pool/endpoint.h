@@ -63,12 +63,13 @@ struct endpoint_slot {
     uint32_t fresh_only_count; /* of those in line */
     uint64_t joined_count;     /* requests that ever stood in line */
     bool kept; /* connections may stay: in the adopted view, and the process does not drain */
-    uint64_t idle_ms;                                    /* configured or learned */
-    uint64_t max_requests_count, connect_ms, unacked_ms; /* of the adopted view */
-    uint64_t open_count;                                 /* connections that have a place */
+    uint64_t idle_ms;                                            /* configured or learned */
+    uint64_t max_requests_count, connect_ms, tls_ms, unacked_ms; /* of the adopted view */
+    uint64_t open_count;                                         /* connections that have a place */
     struct upkeep upkeep;
     struct retirements retirements;
     struct slot_stats stats;
+    enum tls_failure tls_failure; /* of the last handshake that failed */
     uint64_t
         uses; /* connections, requests in line, being scheduled: what keeps the endpoint in memory */
     uint32_t coming_count;       /* dials and asks that a request may count on */
@@ -90,6 +91,7 @@ struct endpoint {
     const char *text, *hostname, *address_text;
     const char *label;              /* of its bound */
     void *companion;                /* struct pools_hooks */
+    struct endpoint_tls *tls;       /* NULL: plain */
     struct endpoint_health *health; /* the control thread's, but for its message */
     struct address address;
     bool late;           /* came to an upstream that others served already: may be warmed first */

@@ -42,21 +42,19 @@ static void on_answer(struct message *message, void *receiver)
 {
     struct connection *connection = connection_of(message);
     struct endpoint_slot *slot = connection->slot;
-    int fd = connection->handed_fd;
+    struct stream stream = connection->handed;
     (void)receiver;
     if (!connection->late)
         no_longer_coming(connection);
     slot->open_count += connection->has_place;
     connection->ready = connection->has_place;
-    if (fd >= 0 && !connection_watch(connection, fd)) {
-        struct stream stream;
-        stream_init(&stream, fd);
+    if (stream.fd >= 0 && !connection_watch(connection, &stream)) {
         stream_close(&stream, false);
         descriptor_give(slot->worker);
-        fd = -1;
     }
     /* In vain, or wanted only for its place: then it goes and a dial takes that. */
-    bool use = fd >= 0 && (!connection->for_fresh || slot->line_count > slot->fresh_only_count);
+    bool use =
+        stream.fd >= 0 && (!connection->for_fresh || slot->line_count > slot->fresh_only_count);
     slot->vain_count = use ? 0 : slot->vain_count + 1;
     if (use)
         line_offer(slot, connection);
@@ -73,11 +71,13 @@ static void on_ask(struct message *message, void *receiver)
     (void)receiver;
     __atomic_fetch_sub(&slot->asked_count, 1, __ATOMIC_RELAXED);
     struct connection *given = TAILQ_FIRST(&slot->idle);
-    if (given != NULL && slot->line_count == slot->fresh_only_count) {
+    if (given != NULL && slot->line_count == slot->fresh_only_count &&
+        stream_move(&given->lease.stream, asking->slot->worker->env.tls_room)) {
         asking->lease.exchanges_count = given->lease.exchanges_count;
         asking->has_place = true;
         asking->retire_ms = given->retire_ms;
-        asking->handed_fd = connection_hand_over(given);
+        asking->lease.resumed = given->lease.resumed;
+        asking->handed = connection_hand_over(given);
         asking->lease.reused = true;
     }
     mailbox_post(asking->slot->worker->env.mailbox, message, on_answer);

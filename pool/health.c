@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "pool/endpoint.h"
+#include "pool/endpoint_tls.h"
 #include "pool/pools.h"
 #include "pool/queue.h"
 #include "steady/check.h"
@@ -281,9 +282,10 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
     struct health *health = pools->health;
     const struct probe_env env = {health->env.base, pools->fds, &health->probes_in_flight,
                                   on_probe_done};
-    const struct probe_target target = {own->endpoint->address,
-                                        own->settings->host[0] != '\0' ? own->settings->host : host,
-                                        own->settings, NULL};
+    const struct probe_target target = {
+        own->endpoint->address, own->settings->host[0] != '\0' ? own->settings->host : host,
+        own->settings,
+        own->settings->type == HEALTH_TCP ? NULL : endpoint_tls_security(own->endpoint)};
     (void)fd;
     (void)what;
     write_host(own->endpoint, host);

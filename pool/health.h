@@ -46,6 +46,7 @@ struct health_env {
     struct mailbox *mailbox; /* drained by the control thread until the pools are freed */
     void (*on_change)(const struct health_change *change, void *owner);
     void *owner;
+    struct tls_room *tls_room; /* for probes; outlives the pools. NULL: no endpoint has TLS */
 };
 
 /* Right after pools_create(); without it every endpoint counts as healthy. False: no memory. */

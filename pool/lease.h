@@ -47,6 +47,8 @@ struct lease {
     void *owner;
     uint32_t exchanges_count; /* served before this one */
     bool reused;              /* exchanges_count > 0 or it has been idle */
+    bool resumed;             /* its TLS session was resumed */
+    uint64_t tls_us;          /* its handshake took so long; 0: no TLS */
 };
 
 enum lease_close_reason {
@@ -81,6 +83,7 @@ enum dial_result {
     DIAL_NO_ADDRESS_PORT, /* EADDRNOTAVAIL: local ports are used up */
     DIAL_RETIRED, /* it failed, but the endpoint has gone from the settings: no evidence, try another */
     DIAL_FULL, /* the connection hoped for went elsewhere, pool.max exist: as LEASE_FULL */
+    DIAL_TLS,  /* no handshake: the request's tls_failure says why */
     DIAL_ERROR,
 };
 const char *dial_result_name(enum dial_result result);
@@ -91,8 +94,9 @@ struct lease_request {
     struct endpoint *endpoint; /* NULL: not pending */
     void (*on_ready)(struct lease_request *request, struct lease *lease);
     void (*on_failed)(struct lease_request *request, enum dial_result result);
-    bool fresh_only; /* never a connection that was used before (the free redial) */
-    uint64_t number; /* the pool's: among all that ever stood in this line */
+    bool fresh_only;              /* never a connection that was used before (the free redial) */
+    uint64_t number;              /* the pool's: among all that ever stood in this line */
+    enum tls_failure tls_failure; /* with DIAL_TLS */
 };
 
 struct pool_worker_env {
@@ -103,7 +107,8 @@ struct pool_worker_env {
     struct graveyard *graveyard; /* emptied by the loop with the pool_worker's env.owner as owner */
     struct mailbox *mailbox;     /* drained by the loop with env.owner as receiver */
     struct rng *rng;
-    void *owner; /* the worker */
+    struct tls_room *tls_room; /* NULL: no endpoint has TLS */
+    void *owner;               /* the worker */
 };
 
 /* NULL when memory is exhausted. */

@@ -61,6 +61,7 @@ static void fail(struct endpoint_slot *slot, struct lease_request *request, enum
     dequeue(slot, request);
     __atomic_fetch_sub(&slot->endpoint->in_flight, 1, __ATOMIC_RELAXED);
     slot_leave(slot);
+    request->tls_failure = slot->tls_failure;
     request->on_failed(request, result);
 }
 

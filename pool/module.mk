@@ -6,6 +6,10 @@ libpool_a_SOURCES = \
 	%D%/dial.c %D%/dial.h \
 	%D%/dns_answer.c %D%/dns_answer.h \
 	%D%/dns_channel.c %D%/dns_channel.h \
+	%D%/endpoint_tls.c \
+	%D%/endpoint_tls.h \
+	%D%/handshake.c \
+	%D%/handshake.h \
 	%D%/endpoint.c %D%/endpoint.h \
 	%D%/endpoint_memory.c %D%/endpoint_memory.h \
 	%D%/entries.c %D%/entries.h \

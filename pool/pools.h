@@ -51,6 +51,7 @@ struct pools {
     struct upstream_set_list sets; /* newest first, retired ones too */
     struct pools_hooks hooks;
     struct health *health; /* NULL: not started */
+    struct tls_clients *tls;
     pools_names_fn *names; /* NULL: no name stands for anything */
     void *names_owner;
     /* Changed by tests only. */

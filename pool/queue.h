@@ -52,11 +52,12 @@ struct upstream_private {
     struct upstream upstream;
     struct pools *pools;
     TAILQ_ENTRY(upstream_private) link;
-    struct endpoint_list endpoints; /* control */
-    struct departed_list departed;  /* control: what was counted at endpoints that have gone */
-    uint32_t sets_count;            /* control: sets in memory that have it */
-    bool panic;                     /* control: so few endpoints are healthy that all are used */
-    uint64_t panics_count;          /* control */
+    struct endpoint_list endpoints;  /* control */
+    struct departed_list departed;   /* control: what was counted at endpoints that have gone */
+    struct upstream_tls_figures tls; /* counted by any worker, atomics */
+    uint32_t sets_count;             /* control: sets in memory that have it */
+    bool panic;                      /* control: so few endpoints are healthy that all are used */
+    uint64_t panics_count;           /* control */
     uint64_t waiting_count
         __attribute__((aligned(CACHE_LINE_BYTES))); /* slots queued, or in their turn */
     uint64_t fd_waiting_count; /* of those, the ones that wait for a descriptor */

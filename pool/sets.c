@@ -11,6 +11,8 @@
 #include "pool/queue.h"
 #include "steady/check.h"
 #include "steady/fault.h"
+#include "steady/loop_clock.h"
+#include "tls/client.h"
 
 /* What is being built, and where to say why it cannot be. */
 struct building {
@@ -112,7 +114,7 @@ static struct endpoint *obtain_endpoint(struct building *building,
     if (endpoint == NULL && serves)
         endpoint = find_endpoint(building->previous, named);
     if (endpoint == NULL) {
-        endpoint = endpoint_create(building->view->upstream->own, settings, named);
+        endpoint = endpoint_create(building->view, settings, named);
         if (endpoint != NULL)
             endpoint->late = serves;
     }
@@ -141,17 +143,35 @@ static void sum_weights(struct upstream_view *view)
 
 /* The upstream of that name in the newest live set that has it, if its connections would serve these settings too. */
 static const struct upstream_view *find_previous(const struct pools *pools,
-                                                 const struct upstream_settings *settings)
+                                                 const struct upstream_settings *settings,
+                                                 const struct tls_client *tls)
 {
     const struct upstream_set_record *record;
     TAILQ_FOREACH (record, &pools->sets, link) {
         for (size_t i = 0; !record->retired && i < record->set.count; i++) {
             const struct upstream_view *view = &record->set.views[i];
             if (strcmp(view->settings->name, settings->name) == 0)
-                return settings_upstream_same_pool(view->settings, settings) ? view : NULL;
+                return settings_upstream_same_pool(view->settings, settings) && view->tls == tls
+                           ? view
+                           : NULL;
         }
     }
     return NULL;
+}
+
+/* Files may say something else than last time: then it is another client. */
+static enum upstream_result obtain_tls(struct building *building,
+                                       const struct upstream_settings *settings)
+{
+    char why[512];
+    if (!settings->tls.enabled)
+        return UPSTREAM_OK;
+    enum tls_client_result result = tls_client_obtain(building->pools->tls, &settings->tls,
+                                                      &building->view->tls, why, sizeof(why));
+    if (result == TLS_CLIENT_OK)
+        return UPSTREAM_OK;
+    say(building, "upstream \"%s\": %s", settings->name, why);
+    return result == TLS_CLIENT_NO_MEMORY ? UPSTREAM_NO_MEMORY : UPSTREAM_BAD_FILE;
 }
 
 static enum upstream_result build_view(struct building *building,
@@ -166,7 +186,10 @@ static enum upstream_result build_view(struct building *building,
     own->sets_count++;
     building->view->settings = settings;
     building->view->upstream = &own->upstream;
-    building->previous = find_previous(building->pools, settings);
+    enum upstream_result obtained = obtain_tls(building, settings);
+    if (obtained != UPSTREAM_OK)
+        return obtained;
+    building->previous = find_previous(building->pools, settings, building->view->tls);
     for (size_t i = 0; i < settings->endpoint_count; i++) {
         enum upstream_result result = add_entry(building, &settings->endpoints[i]);
         if (result != UPSTREAM_OK)
@@ -209,6 +232,7 @@ static void free_record(struct upstream_set_record *record)
         if (view->upstream != NULL)
             view->upstream->own->sets_count--;
         balance_release(view);
+        tls_client_put(&view->tls);
         free(view->endpoints);
         free(view->weight_ends);
     }
@@ -222,6 +246,18 @@ static void count_live(const struct upstream_set *set, uint32_t change)
     for (size_t v = 0; v < set->count; v++)
         for (size_t e = 0; e < set->views[v].endpoint_count; e++)
             __atomic_fetch_add(&set->views[v].endpoints[e]->live_count, change, __ATOMIC_RELAXED);
+}
+
+static void limit_sessions(struct pools *pools, const struct tls_session_settings *settings)
+{
+    const struct session_limits limits = {
+        .entries_count = settings->entries_count,
+        .per_name_count = settings->per_name_count,
+        .bytes = settings->memory_bytes,
+        .ttl_ms = settings->ttl_ms,
+    };
+    session_cache_set_limits(tls_clients_sessions(pools->tls), &limits,
+                             loop_clock_ms(&(struct loop_clock){0}));
 }
 
 enum upstream_result upstream_set_build(struct pools *pools, struct settings *settings,
@@ -242,6 +278,7 @@ enum upstream_result upstream_set_build(struct pools *pools, struct settings *se
             return result;
         }
     }
+    limit_sessions(pools, &settings->tls_sessions);
     TAILQ_INSERT_HEAD(&pools->sets, record, link);
     count_live(&record->set, 1);
     sets_show_newest(pools);

@@ -17,8 +17,8 @@ struct upstream_set_record {
 
 /* An upstream by its name, known before or new; NULL: no memory or too many. */
 struct upstream_private *upstream_obtain(struct pools *pools, const char *name);
-/* A new endpoint of the upstream; NULL: no memory or too many. */
-struct endpoint *endpoint_create(struct upstream_private *own,
+/* A new endpoint of the view's upstream; NULL: no memory or too many. */
+struct endpoint *endpoint_create(const struct upstream_view *view,
                                  const struct endpoint_settings *settings,
                                  const struct named_address *named);
 /* Frees upstreams and endpoints that no set has and no worker uses. */

@@ -12,11 +12,13 @@
 #include "pool/sets.h"
 #include "steady/check.h"
 #include "steady/fault.h"
+#include "tls/client.h"
 
 const char *upstream_result_name(enum upstream_result result)
 {
     switch (result) {
     case UPSTREAM_OK: return "ok";
+    case UPSTREAM_BAD_FILE: return "bad file";
     case UPSTREAM_NO_MEMORY: return "no memory";
     }
     return "unknown";
@@ -47,6 +49,11 @@ struct pools *pools_create(unsigned worker_count, struct bound_registry *registr
     struct pools *pools = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*pools));
     if (pools == NULL)
         return NULL;
+    pools->tls = tls_clients_create(registry);
+    if (pools->tls == NULL) {
+        free(pools);
+        return NULL;
+    }
     pools->worker_count = worker_count;
     pools->registry = registry;
     pools->fds = fds;
@@ -94,7 +101,13 @@ void pools_free(struct pools **pools_pointer)
     struct bound *bounds[] = POOLS_BOUNDS(pools);
     for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
         bound_remove(pools->registry, bounds[i]);
+    tls_clients_free(&pools->tls);
     free(pools);
+}
+
+struct session_cache *pools_sessions(struct pools *pools)
+{
+    return tls_clients_sessions(pools->tls);
 }
 
 const char *endpoint_text(const struct endpoint *endpoint)
@@ -175,6 +188,7 @@ void pools_publish(struct pools *pools)
             idle_count += endpoint_figures(endpoint).idle;
     }
     bound_set_used(&pools->idle_connections, idle_count);
+    session_cache_publish(tls_clients_sessions(pools->tls));
 }
 
 void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *owner)

@@ -26,6 +26,7 @@
 #include "steady/address.h"
 #include "steady/bound.h"
 #include "steady/rng.h"
+#include "tls/failure.h"
 
 #define POOL_MAX_WORKERS 128
 
@@ -36,10 +37,11 @@ struct upstream_view {
     const struct upstream_settings *settings; /* lives as long as the view */
     struct upstream *upstream;
     struct endpoint **endpoints;
-    size_t endpoint_count; /* 0: no name of it stands for anything yet, or any more */
-    uint32_t *weight_ends; /* running sums of the endpoints' weights */
-    uint64_t turn_step;    /* of round robin, by balance_prepare() */
-    struct maglev *maglev; /* of the hash methods, by balance_prepare(); else NULL */
+    size_t endpoint_count;  /* 0: no name of it stands for anything yet, or any more */
+    uint32_t *weight_ends;  /* running sums of the endpoints' weights */
+    uint64_t turn_step;     /* of round robin, by balance_prepare() */
+    struct maglev *maglev;  /* of the hash methods, by balance_prepare(); else NULL */
+    struct tls_client *tls; /* a reference; NULL: plain */
 };
 
 /* Persistent by name. */
@@ -91,7 +93,7 @@ struct pools_hooks {
     void *owner;
 };
 
-enum upstream_result { UPSTREAM_OK, UPSTREAM_NO_MEMORY };
+enum upstream_result { UPSTREAM_OK, UPSTREAM_BAD_FILE, UPSTREAM_NO_MEMORY };
 const char *upstream_result_name(enum upstream_result result);
 
 /* fds: the process's bound on file descriptors; taken before every socket. Registers the bounds of pool/
@@ -192,5 +194,26 @@ struct upstream_warmth {
 struct upstream_warmth upstream_warmth(const struct upstream *upstream);
 typedef void upstream_each_fn(const struct upstream *upstream, void *owner);
 void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owner);
+
+/* Handshakes with an upstream's endpoints since the start. */
+struct upstream_tls_figures {
+    uint64_t full, resumed;
+    uint64_t failed[TLS_FAILURE_COUNT];
+};
+void upstream_tls_figures(const struct upstream *upstream,
+                          struct upstream_tls_figures *ret_figures);
+/* Handshakes with an endpoint that failed for one cause since that was told last. */
+struct pools_tls_failure {
+    const char *upstream, *text, *address, *server_name;
+    enum tls_failure failure;
+    uint64_t count;
+};
+typedef void pools_tls_failure_fn(const struct pools_tls_failure *failure, void *owner);
+/* Calls back for what has not been told yet, a cause that goes on not too often (control thread). */
+void pools_tell_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_failure_fn *tell,
+                             void *owner);
+/* What upstreams gave us to resume TLS with, of all of them. */
+struct session_cache;
+struct session_cache *pools_sessions(struct pools *pools);
 
 #endif

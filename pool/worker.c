@@ -124,6 +124,7 @@ static void adopt_settings(struct endpoint_slot *slot, const struct upstream_set
     slot->kept = !worker->draining;
     slot->max_requests_count = settings->pool.max_requests_count;
     slot->connect_ms = settings->timeouts.connect_ms;
+    slot->tls_ms = settings->timeouts.tls_ms;
     slot->unacked_ms = settings->timeouts.idle_ms;
     bound_set_limit(&slot->endpoint->connections, settings->pool.max_count);
     upkeep_adopt(slot, settings);

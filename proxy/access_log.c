@@ -144,6 +144,8 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     put_optional_ms(&line, record->queue_us);
     put_literal(&line, ",\"connect_ms\":");
     put_optional_ms(&line, record->connect_us);
+    put_literal(&line, ",\"tls_ms\":");
+    put_optional_ms(&line, record->tls_us);
     put_literal(&line, ",\"first_byte_ms\":");
     put_optional_ms(&line, record->first_byte_us);
     put_literal(&line, ",\"deadline_left_ms\":");
@@ -154,6 +156,8 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     }
     put_literal(&line, ",\"reused\":");
     put(&line, record->reused ? "true" : "false", record->reused ? 4 : 5);
+    put_literal(&line, ",\"resumed\":");
+    put(&line, record->resumed ? "true" : "false", record->resumed ? 4 : 5);
     TEXT("user_agent", user_agent);
     TEXT("referer", referer);
     TEXT("request_id", request_id);

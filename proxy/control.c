@@ -20,8 +20,10 @@
 #include "proxy/names.h"
 #include "proxy/pid_file.h"
 #include "proxy/reload.h"
+#include "proxy/upstream_tls.h"
 #include "steady/budget.h"
 #include "steady/check.h"
+#include "tls/room.h"
 #include "tls/tickets.h"
 
 /* Descriptors kept back for what is not counted: epoll, eventfds, logs, the admin's connections, resolving. Per worker three more. */
@@ -125,9 +127,15 @@ static bool control_start_workers(struct control *control)
     control->worker_stats = calloc(control->worker_count, sizeof *control->worker_stats);
     control->tickets = tls_tickets_create(control_now_ms());
     control->pools = pools_create(control->worker_count, &control->registry, &control->bounds.fds);
-    const struct health_env health = {control->base, control->mailbox, control_on_health, control};
+    control->probe_bufs = buf_pool_create(&control->bounds.buffers_bytes);
+    control->probe_room = control->probe_bufs != NULL
+                              ? tls_room_create(control->probe_bufs, &control->probe_clock)
+                              : NULL;
+    const struct health_env health = {control->base, control->mailbox, control_on_health, control,
+                                      control->probe_room};
     if (control->workers == NULL || control->worker_stats == NULL || control->pools == NULL ||
-        control->tickets == NULL || !pools_start_health(control->pools, &health)) {
+        control->tickets == NULL || control->probe_room == NULL ||
+        !pools_start_health(control->pools, &health)) {
         log_error(control->log, "start: no memory");
         return false;
     }
@@ -358,6 +366,8 @@ static void control_stop(struct control *control)
     names_stop(control);
     reload_free(control);
     pools_free(&control->pools);
+    tls_room_free(&control->probe_room);
+    buf_pool_free(control->probe_bufs);
     tls_tickets_free(&control->tickets);
     if (control->pid_path != NULL) {
         pid_file_remove(control->pid_path);
@@ -437,7 +447,9 @@ static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
     struct control *control = arg;
     (void)fd;
     (void)what;
+    loop_clock_expire(&control->probe_clock);
     tls_tickets_rotate(control->tickets, control_now_ms());
+    upstream_tls_housekeeping(control);
     reload_housekeeping(control);
 }
 

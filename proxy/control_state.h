@@ -55,6 +55,9 @@ struct control {
     struct admin *admin;
     struct pools *pools;
     struct tls_tickets *tickets; /* of all listeners with TLS */
+    struct buf_pool *probe_bufs; /* for TLS of health probes */
+    struct loop_clock probe_clock;
+    struct tls_room *probe_room;
     struct notifier notifier;
     struct inherited inherited;
     struct heartbeat heartbeat;

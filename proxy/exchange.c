@@ -31,7 +31,7 @@ static struct exchange *exchange_create(const struct exchange_origin *origin)
     exchange->upstream_name = "";
     exchange->route_name = "";
     exchange->stats = &worker->stats.no_route;
-    exchange->queue_us = exchange->connect_us = exchange->first_byte_us = -1;
+    exchange->queue_us = exchange->connect_us = exchange->tls_us = exchange->first_byte_us = -1;
     exchange->started_us = loop_clock_us(&worker->clock);
     exchange->slot.on_turn = exchange_on_turn;
     wheel_timer_init(&exchange->timer, exchange_on_timer);
@@ -144,10 +144,19 @@ const struct upstream_settings *exchange_settings(const struct exchange *exchang
 
 /* Reasons that speak against the endpoint of the attempt under way, rather than against the client or this process. */
 static const bool endpoint_fault[REASON_COUNT] = {
-    [REASON_CONNECT_REFUSED] = true,     [REASON_CONNECT_TIMEOUT] = true,
-    [REASON_UPSTREAM_RESET] = true,      [REASON_UPSTREAM_INVALID] = true,
-    [REASON_UPSTREAM_INCOMPLETE] = true, [REASON_UPSTREAM_HEAD_TOO_LARGE] = true,
-    [REASON_FIRST_BYTE_TIMEOUT] = true,  [REASON_TRY_TIMEOUT] = true,
+    [REASON_CONNECT_REFUSED] = true,
+    [REASON_CONNECT_TIMEOUT] = true,
+    [REASON_UPSTREAM_RESET] = true,
+    [REASON_UPSTREAM_INVALID] = true,
+    [REASON_UPSTREAM_INCOMPLETE] = true,
+    [REASON_UPSTREAM_HEAD_TOO_LARGE] = true,
+    [REASON_UPSTREAM_TLS_CERTIFICATE] = true,
+    [REASON_UPSTREAM_TLS_PROTOCOL] = true,
+    [REASON_UPSTREAM_TLS_ALERT] = true,
+    [REASON_UPSTREAM_TLS_TIMEOUT] = true,
+    [REASON_UPSTREAM_TLS_BROKEN] = true,
+    [REASON_FIRST_BYTE_TIMEOUT] = true,
+    [REASON_TRY_TIMEOUT] = true,
 };
 
 void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const char *detail)

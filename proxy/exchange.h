@@ -96,7 +96,7 @@ struct exchange {
     uint64_t request_done_ms;   /* when the request was whole; 0: not yet */
     uint64_t request_payload_bytes;
     uint64_t response_payload_bytes;
-    int64_t queue_us, connect_us, first_byte_us; /* -1: did not happen */
+    int64_t queue_us, connect_us, tls_us, first_byte_us; /* -1: did not happen */
     const struct payload
         *arrived;     /* request payload at hand while exchange_start() is on the stack */
     struct buf *held; /* request payload that came before there was anywhere to send it */
@@ -114,6 +114,7 @@ struct exchange {
     bool response_full;       /* the client said SINK_FULL */
     bool reused;              /* the last lease had been used before */
     bool deadline_asked;      /* the deadline is the one that the client asked for */
+    bool resumed;             /* its TLS session had been, too */
     bool payload_gone;        /* payload has been passed on that is not held any more */
     bool redialled;           /* the one free redial is spent */
     bool secure;              /* the client speaks TLS */

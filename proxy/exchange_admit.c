@@ -71,6 +71,7 @@ static void exchange_fail_unreached(struct exchange *exchange)
     case DIAL_REFUSED: exchange_fail(exchange, REASON_CONNECT_REFUSED, NULL); break;
     case DIAL_TIMEOUT: exchange_fail(exchange, REASON_CONNECT_TIMEOUT, NULL); break;
     case DIAL_RETIRED: exchange_fail(exchange, REASON_UPSTREAM_REMOVED, NULL); break;
+    case DIAL_TLS: exchange_fail_tls(exchange, exchange->attempt.request.tls_failure); break;
     case DIAL_UNREACHABLE:
     case DIAL_RESET:
     case DIAL_NO_ADDRESS_PORT:
@@ -126,10 +127,18 @@ void exchange_on_leased(struct exchange *exchange)
             (int64_t)(exchange->attempt.started_ms * 1000) - (int64_t)exchange->started_us;
         exchange->queue_us = exchange->queue_us > 0 ? exchange->queue_us : 0;
     }
-    exchange->reused = exchange->attempt.lease->reused;
+    const struct lease *lease = exchange->attempt.lease;
+    exchange->reused = lease->reused;
+    exchange->resumed = lease->resumed;
     if (exchange->stage == EXCHANGE_CONNECTING) {
         exchange->connect_us =
             exchange_age_us(exchange) - (exchange->queue_us > 0 ? exchange->queue_us : 0);
+    }
+    if (exchange->connect_us >= 0 && !lease->reused && lease->tls_us > 0) {
+        /* of a dial that was begun for another the exchange may have waited for the end only */
+        int64_t tls_us = (int64_t)lease->tls_us;
+        exchange->tls_us = tls_us < exchange->connect_us ? tls_us : exchange->connect_us;
+        exchange->connect_us -= exchange->tls_us;
     }
     exchange->stage = EXCHANGE_SENDING;
 }
@@ -145,7 +154,7 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
         return;
     }
     if (result == DIAL_REFUSED || result == DIAL_TIMEOUT || result == DIAL_UNREACHABLE ||
-        result == DIAL_RESET) {
+        result == DIAL_RESET || result == DIAL_TLS) {
         attempt_report(exchange, ENDPOINT_FAILED);
     }
     exchange->unreached_result = (uint8_t)result;

@@ -43,12 +43,14 @@ void exchange_log(struct exchange *exchange)
         .status = exchange->status,
         .http_1_0 = (head->facts & FACT_HTTP_1_0) != 0,
         .reused = exchange->reused,
+        .resumed = exchange->resumed,
         .attempts_count = exchange->attempts_count,
         .request_body_bytes = exchange->request_payload_bytes,
         .response_body_bytes = exchange->response_payload_bytes,
         .duration_us = (uint64_t)exchange_age_us(exchange),
         .queue_us = exchange->queue_us,
         .connect_us = exchange->connect_us,
+        .tls_us = exchange->tls_us,
         .first_byte_us = exchange->first_byte_us,
         .deadline_left_ms =
             exchange->deadline_ms == 0

@@ -20,6 +20,12 @@ static inline int64_t exchange_age_us(const struct exchange *exchange)
     return (int64_t)(loop_clock_us(&exchange->worker->clock) - exchange->started_us);
 }
 
+/* TLS with the endpoint came to nothing. */
+static inline void exchange_fail_tls(struct exchange *exchange, enum tls_failure failure)
+{
+    exchange_fail(exchange, reason_of_tls_failure(failure), tls_failure_name(failure));
+}
+
 /* ---- exchange_admit.c ---- */
 
 /* Asks for a place at the upstream, and tries an endpoint when it has one. `turn`: it has queued before. */

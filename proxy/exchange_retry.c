@@ -26,6 +26,12 @@ static bool exchange_redial_left(struct exchange *exchange)
 void exchange_on_dead_connection(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
+    enum tls_failure failure = stream_failure(&attempt->lease->stream);
+    if (failure != TLS_FAILURE_NONE && failure != TLS_FAILURE_TRUNCATED) {
+        /* an alert, most likely: asking again would be met by another */
+        exchange_fail_tls(exchange, failure);
+        return;
+    }
     if (!exchange_may_redial(exchange) || !exchange_redial_left(exchange)) {
         exchange_fail(exchange, REASON_UPSTREAM_RESET, NULL);
         return;

@@ -58,11 +58,12 @@ struct access_record {
     struct access_text reason; /* how it ended, from the table of reasons */
     unsigned status;           /* 0: nothing was sent */
     bool http_1_0;
-    bool reused; /* served on a connection that was used before */
+    bool reused;  /* served on a connection that was used before */
+    bool resumed; /* its TLS session was resumed */
     unsigned attempts_count;
     uint64_t request_body_bytes, response_body_bytes;
     uint64_t duration_us;
-    int64_t queue_us, connect_us, first_byte_us, deadline_left_ms; /* -1: did not happen */
+    int64_t queue_us, connect_us, tls_us, first_byte_us, deadline_left_ms; /* -1: did not happen */
 };
 
 /* The ring of worker `index`. */

@@ -12,6 +12,7 @@
 #include "conf/settings.h"
 #include "proxy/control.h"
 #include "proxy/demo.h"
+#include "tls/client.h"
 #include "tls/server.h"
 
 #define DEMO_WEB_PORT 8080
@@ -84,6 +85,17 @@ static bool check_files(const struct settings *settings)
             good = false;
         }
         tls_server_put(&server);
+    }
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        const struct upstream_settings *upstream = &settings->upstreams[i];
+        struct tls_client *client = NULL;
+        char why[512];
+        if (upstream->tls.enabled &&
+            tls_client_obtain(NULL, &upstream->tls, &client, why, sizeof why) != TLS_CLIENT_OK) {
+            fprintf(stderr, "evenkeel: error: upstreams.%s.%s\n", upstream->name, why);
+            good = false;
+        }
+        tls_client_put(&client);
     }
     return good;
 }

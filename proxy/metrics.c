@@ -13,6 +13,7 @@
 #include "pool/resolver.h"
 #include "steady/budget.h"
 #include "tls/server.h"
+#include "tls/session_cache.h"
 
 /* Upper edges of the latency histograms, in microseconds; each is moved to the end of the bucket it falls into. */
 static const uint64_t latency_edges_us[] = {500,     1000,     2500,     5000,    10000,   25000,
@@ -368,6 +369,125 @@ static void write_upstreams(struct scrape *scrape)
     }
 }
 
+/* ---- TLS towards upstreams ---- */
+
+static void write_handshakes(const struct upstream *upstream, void *owner)
+{
+    struct upstream_tls_figures figures;
+    struct label name = label(upstream->name);
+    upstream_tls_figures(upstream, &figures);
+    sample(owner, "upstream_tls_handshakes_total", (double)figures.full,
+           "upstream=\"%s\",kind=\"full\"", name.text);
+    sample(owner, "upstream_tls_handshakes_total", (double)figures.resumed,
+           "upstream=\"%s\",kind=\"resumed\"", name.text);
+}
+
+static void write_upstream_failures(const struct upstream *upstream, void *owner)
+{
+    struct upstream_tls_figures figures;
+    struct label name = label(upstream->name);
+    upstream_tls_figures(upstream, &figures);
+    for (size_t cause = 1; cause < TLS_FAILURE_COUNT; cause++) {
+        if (figures.failed[cause] > 0) {
+            sample(owner, "upstream_tls_failures_total", (double)figures.failed[cause],
+                   "upstream=\"%s\",cause=\"%s\"", name.text,
+                   tls_failure_name((enum tls_failure)cause));
+        }
+    }
+}
+
+static double name_sessions_value(const struct session_name_figures *figures)
+{
+    return (double)figures->entries;
+}
+
+static double name_offered_value(const struct session_name_figures *figures)
+{
+    return (double)figures->offered;
+}
+
+static double name_accepted_value(const struct session_name_figures *figures)
+{
+    return (double)figures->accepted;
+}
+
+static double name_apart_value(const struct session_name_figures *figures)
+{
+    return figures->apart ? 1 : 0;
+}
+
+struct session_row {
+    const char *name, *kind, *help;
+    double (*value)(const struct session_name_figures *figures);
+};
+
+struct session_walk {
+    struct scrape *scrape;
+    const struct session_row *row;
+};
+
+/* A name may be there several times, once for each trust: a part of the fingerprint tells which is which. */
+static void write_session_name(const struct session_name_figures *figures, void *owner)
+{
+    const struct session_walk *walk = owner;
+    struct label name = label(figures->name);
+    sample(walk->scrape, walk->row->name, walk->row->value(figures),
+           "server_name=\"%s\",port=\"%u\",trust=\"%02x%02x%02x%02x\"", name.text,
+           (unsigned)figures->port, figures->trust[0], figures->trust[1], figures->trust[2],
+           figures->trust[3]);
+}
+
+static void write_session_totals(struct scrape *scrape)
+{
+    struct session_figures figures;
+    session_cache_figures(pools_sessions(scrape->overview->pools), &figures);
+    const struct {
+        const char *name, *help;
+        uint64_t value;
+    } rows[] = {
+        {"tls_sessions_stored_total", "Sessions that upstreams gave us and were kept",
+         figures.stored},
+        {"tls_sessions_offered_total", "Sessions offered in a handshake that succeeded",
+         figures.offered},
+        {"tls_sessions_accepted_total", "Those of them that were resumed", figures.accepted},
+        {"tls_sessions_evicted_total", "Sessions that made room for others", figures.evicted},
+        {"tls_sessions_expired_total", "Sessions whose life was over", figures.expired},
+        {"tls_sessions_dropped_total", "Sessions that could not be kept", figures.dropped},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        single(scrape, rows[i].name, "counter", rows[i].help, (double)rows[i].value);
+    }
+    single(scrape, "tls_sessions", "gauge", "Upstream TLS sessions kept", (double)figures.entries);
+    single(scrape, "tls_session_bytes", "gauge", "What they take", (double)figures.bytes);
+    single(scrape, "tls_session_names", "gauge", "Server names they are for",
+           (double)figures.names);
+}
+
+static void write_upstream_tls(struct scrape *scrape)
+{
+    static const struct session_row rows[] = {
+        {"tls_name_sessions", "gauge", "Sessions kept for a server name", name_sessions_value},
+        {"tls_name_offered_total", "counter", "Sessions of the name offered", name_offered_value},
+        {"tls_name_accepted_total", "counter", "Those of them that were resumed",
+         name_accepted_value},
+        {"tls_name_apart", "gauge", "1 while its addresses are found not to share ticket keys",
+         name_apart_value},
+    };
+    struct pools *pools = scrape->overview->pools;
+    head(scrape, "upstream_tls_handshakes_total", "counter",
+         "TLS handshakes with an upstream that succeeded");
+    pools_each_upstream(pools, write_handshakes, scrape);
+    head(scrape, "upstream_tls_failures_total", "counter",
+         "TLS handshakes with an upstream that failed, by cause");
+    pools_each_upstream(pools, write_upstream_failures, scrape);
+    write_session_totals(scrape);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct session_walk walk = {scrape, &rows[i]};
+        head(scrape, rows[i].name, rows[i].kind, rows[i].help);
+        session_cache_each_name(pools_sessions(pools), write_session_name, &walk);
+    }
+}
+
 /* ---- names ---- */
 
 /* One metric of every name: resolver_each_name() is walked once for each. */
@@ -563,6 +683,7 @@ void metrics_write(struct evbuffer *out, const struct overview *overview)
                     offsetof(struct route_stats, first_byte_us));
     write_endpoints(&scrape);
     write_upstreams(&scrape);
+    write_upstream_tls(&scrape);
     write_names(&scrape);
     write_bounds(&scrape);
     write_log(&scrape);

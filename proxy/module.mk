@@ -22,6 +22,8 @@ libproxy_a_SOURCES = \
 	%D%/attempt.c \
 	%D%/balance_key.c \
 	%D%/balance_key.h \
+	%D%/upstream_tls.c \
+	%D%/upstream_tls.h \
 	%D%/upstreams_view.c \
 	%D%/upstreams_view.h \
 	%D%/attempt.h \

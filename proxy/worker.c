@@ -72,6 +72,7 @@ static enum worker_result worker_build(struct worker *worker)
                                                              .graveyard = &worker->graveyard,
                                                              .mailbox = worker->mailbox,
                                                              .rng = &worker->rng,
+                                                             .tls_room = worker->tls_room,
                                                              .owner = worker,
                                                          });
     if (worker->pool == NULL) {

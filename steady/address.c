@@ -170,6 +170,15 @@ size_t address_format_ip(const struct sockaddr *address, char text[ADDRESS_TEXT_
     return strlen(text);
 }
 
+uint16_t address_port(const struct address *address)
+{
+    switch (address->any.sa_family) {
+    case AF_INET: return ntohs(address->v4.sin_port);
+    case AF_INET6: return ntohs(address->v6.sin6_port);
+    default: return 0;
+    }
+}
+
 bool address_equal(const struct address *a, const struct address *b)
 {
     if (a->any.sa_family != b->any.sa_family)

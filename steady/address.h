@@ -57,6 +57,8 @@ __attribute__((warn_unused_result)) bool address_from_host(const char *host, siz
 size_t address_format(const struct sockaddr *address, char text[ADDRESS_TEXT_BYTES]);
 /* The IP alone, without brackets or port; v4-mapped v6 as v4; "unix" for a local socket, "unknown" for others. */
 size_t address_format_ip(const struct sockaddr *address, char text[ADDRESS_TEXT_BYTES]);
+/* 0 for a local socket. */
+uint16_t address_port(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
 
 /* "10.0.0.0/8", "::1/128", or a bare address (all bits). Host bits beyond the prefix are an error. */

@@ -27,6 +27,7 @@
     X(ALERT_NAME, "name_not_known_there", "tls_alert_received")                        \
     X(ALERT_HANDSHAKE, "handshake_refused", "tls_alert_received")                      \
     X(ALERT, "alert", "tls_alert_received")                                            \
+    X(TIMEOUT, "timeout", "connection_timeout")                                        \
     X(TRUNCATED, "truncated", "connection_terminated")                                 \
     X(TIMED_OUT, "timeout", "connection_timeout")                                      \
     X(NO_MEMORY, "no_memory", "proxy_internal_error")                                  \

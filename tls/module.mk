@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libtls.a
 libtls_a_SOURCES = \
 	%D%/certificate.c %D%/certificate.h \
+	%D%/client.c %D%/client.h \
 	%D%/failure.c %D%/failure.h \
 	%D%/io.c %D%/io.h \
 	%D%/room.h \
@@ -13,4 +14,5 @@ libtls_a_SOURCES = \
 	%D%/seal.c %D%/seal.h \
 	%D%/stream.c %D%/stream.h \
 	%D%/tickets.c %D%/tickets.h \
+	%D%/trust.c %D%/trust.h \
 	%D%/wire.c %D%/wire.h

@@ -176,10 +176,16 @@ static void tls_is_refused_rather_than_ignored(void **state)
         "listeners = { web = { listen = \"127.0.0.1:1\"; tls = { }; }; };\n"
         "upstreams = { app = { endpoints = [ \"a:1\" ]; }; };\nroutes = ( { upstream = \"app\"; } );\n",
         "tls: expected at least one of certificates");
-    refused("listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
-            "upstreams = { app = { endpoints = [ \"a:1\" ]; tls = { enabled = true; }; }; };\n"
-            "routes = ( { upstream = \"app\"; } );\n",
-            "refusing to speak in the clear");
+    refused(
+        "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; tls = { enabled = true; cert = \"a\"; }; }; };\n"
+        "routes = ( { upstream = \"app\"; } );\n",
+        "neither is of use without the other");
+    refused(
+        "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; tls = { server_name = \"a b\"; }; }; };\n"
+        "routes = ( { upstream = \"app\"; } );\n",
+        "tls.server_name: expected a host name");
 }
 
 static void what_is_missing_is_named(void **state)
@@ -197,13 +203,15 @@ static void notices_name_only_what_was_changed_and_sleeps(void **state)
 {
     struct settings *settings = NULL;
     struct settings_messages messages;
+    static const char sleeps[] =
+        "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; }; };\n"
+        "routes = ( { upstream = \"app\"; rate = { per_second = 0.0; burst = 9.0; }; } );\n";
     (void)state;
-    assert_int_equal(settings_parse("tls_sessions = { per_name = 4; entries = 9; };\n" MINIMAL,
-                                    "test.conf", &settings, &messages),
-                     SETTINGS_OK);
+    assert_int_equal(settings_parse(sleeps, "test.conf", &settings, &messages), SETTINGS_OK);
     assert_int_equal(messages.count, 1);
     assert_int_equal(messages.items[0].severity, SETTINGS_NOTICE);
-    assert_non_null(strstr(messages.items[0].text, "tls_sessions.entries"));
+    assert_non_null(strstr(messages.items[0].text, "rate.burst"));
     settings_messages_free(&messages);
     settings_put(&settings);
 }

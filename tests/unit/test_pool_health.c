@@ -101,7 +101,7 @@ static void ward_init(struct ward *ward)
     rig_init(&ward->rig, 1, 100);
     ward->base = event_base_new();
     assert_int_equal(mailbox_create(&ward->mailbox), MAILBOX_OK);
-    const struct health_env env = {ward->base, ward->mailbox, on_change, ward};
+    const struct health_env env = {ward->base, ward->mailbox, on_change, ward, NULL};
     assert_true(pools_start_health(ward->rig.pools, &env));
 }
 

@@ -506,8 +506,8 @@ static void hundreds_of_reloads_leave_nothing_behind(void **state)
         assert_int_equal(pools_collect(rig.pools), 0);
         assert_int_equal(bound_used(&rig.pools->upstreams), 2);
         assert_true(bound_used(&rig.pools->endpoints) <= 3);
-        /* two of each upstream, one of each endpoint, five of the process */
-        assert_int_equal(rig.registry.count, 4 + bound_used(&rig.pools->endpoints) + 5);
+        /* two of each upstream, one of each endpoint, eight of the process */
+        assert_int_equal(rig.registry.count, 4 + bound_used(&rig.pools->endpoints) + 8);
     }
     rig_end(&rig);
 }

@@ -18,7 +18,7 @@ from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
 from .dns import DnsServer, Dnsmasq, Silence
 from .origin import Arrived, RawOrigin, describe, reads_body
 from .pace import Pace
-from .peers import HaproxyOrigin, NginxOrigin, NodeServer, node_modules, node_program
+from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, node_modules, node_program
 from .process import MemoryWatch, Process, stopped_thread
 from .proxy import SANITIZED, THE_PROXY, NginxProxy, program, run_program, start_proxy
 from .settings import Address, merge, render

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -41,8 +42,15 @@ class _Server(Process):
 
     def __init__(self, scenario, name, argv, port, stop_signal=signal.SIGTERM):
         self.port = port
+        self._scenario = scenario
         super().__init__(scenario, name, argv, stop_signal=stop_signal)
         eventually(self._up, f"{name} accepts connections")
+
+    def restart(self):
+        """End it and start it anew: it has forgotten everything, ticket keys too."""
+        self.stop()
+        super().__init__(self._scenario, self.name, self.argv, stop_signal=self._stop_signal)
+        eventually(self._up, f"{self.name} accepts connections")
 
     @property
     def address(self):
@@ -60,17 +68,20 @@ class _Server(Process):
 class NginxOrigin(_Server):
     """nginx serving files: publish() adds one. PUT stores below /put/; /where tells the address it came to.
 
-    `also`: further addresses to listen on, with the same port.
+    `also`: further addresses to listen on, with the same port. `tls`: the certificate it shows; plain without one.
     """
 
-    def __init__(self, scenario, name="nginx", rows="", also=()):
+    def __init__(self, scenario, name="nginx", rows="", also=(), tls=None):
+        kind = " ssl" if tls else ""
+        if tls:
+            rows += f"ssl_certificate {tls.cert}; ssl_certificate_key {tls.key};"
         self.root = scenario.path(f"{name}-files")
         os.makedirs(os.path.join(self.root, "put"))
         port = scenario.port()
         config = scenario.write(f"{name}.conf", nginx_file(f"""
             server {{
-                listen 127.0.0.1:{port} reuseport backlog=4096;
-                {" ".join(f"listen {address}:{port};" for address in also)}
+                listen 127.0.0.1:{port}{kind} reuseport backlog=4096;
+                {" ".join(f"listen {address}:{port}{kind};" for address in also)}
                 location = /where {{ return 200 "$server_addr"; }}
                 root {self.root};
                 location = /hello {{ return 200 "hello\\n"; }}
@@ -92,11 +103,17 @@ class NginxOrigin(_Server):
 
 
 class HaproxyOrigin(_Server):
-    """HAProxy in front of another origin: it refuses what is not strictly HTTP/1.1."""
+    """HAProxy in front of another origin: it refuses what is not strictly HTTP/1.1.
 
-    def __init__(self, scenario, behind, name="haproxy", server=""):
-        """`behind`: an origin or "host:port"; `server`: more words for its line (send-proxy)."""
+    `behind`: an origin or "host:port"; `server`: more words for its line (send-proxy). `tls`: the certificate it
+    shows, and `bind`: more words for the line of its own address.
+    """
+
+    def __init__(self, scenario, behind, name="haproxy", server="", tls=None, bind=""):
         port = scenario.port()
+        if tls:
+            both = "".join(pathlib.Path(path).read_text() for path in (tls.cert, tls.key))
+            bind = f"ssl crt {scenario.write(f'{name}.pem', both)} {bind}"
         config = scenario.write(f"{name}.cfg", f"""
 global
     maxconn 2000
@@ -108,7 +125,7 @@ defaults
     timeout client 30s
     timeout server 30s
 frontend web
-    bind 127.0.0.1:{port}
+    bind 127.0.0.1:{port} {bind}
     default_backend origin
 backend origin
     server one {getattr(behind, "address", behind)} {server}
@@ -120,6 +137,15 @@ backend origin
         if self.exit_code is None:
             self.signal(signal.SIGTERM)
         super().stop()
+
+
+class OpensslServer(_Server):
+    """openssl s_server: answers any GET with a page about the handshake and closes."""
+
+    def __init__(self, scenario, name, certificate, *arguments):
+        port = scenario.port()
+        super().__init__(scenario, name, ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-www", "-cert",
+                                          certificate.cert, "-key", certificate.key, *map(str, arguments)], port)
 
 
 class NodeServer(_Server):

@@ -1,0 +1,120 @@
+/* Counting on workers, telling on the control thread. */
+#include "pool/endpoint_tls.h"
+
+#include <stdlib.h>
+
+#include "pool/endpoint.h"
+#include "pool/health_state.h"
+#include "pool/pools.h"
+#include "pool/queue.h"
+#include "steady/fault.h"
+
+static bool begin_probe(struct stream *stream, void *owner)
+{
+    const struct endpoint *endpoint = owner;
+    return tls_client_begin(&endpoint->tls->target, stream, endpoint->pools->health->env.tls_room);
+}
+
+static void end_probe(const struct stream *stream, bool succeeded, void *owner)
+{
+    struct endpoint *endpoint = owner;
+    bool resumed = tls_client_finish(stream, succeeded);
+    if (succeeded)
+        endpoint_tls_succeeded(endpoint, resumed);
+    else if (stream_failure(stream) != TLS_FAILURE_NONE)
+        endpoint_tls_failed(endpoint, stream_failure(stream));
+}
+
+bool endpoint_tls_attach(struct endpoint *endpoint, const struct upstream_view *view)
+{
+    if (view->tls == NULL)
+        return true;
+    const char *configured = view->settings->tls.server_name;
+    const char *name = configured[0] != '\0' ? configured : endpoint->hostname;
+    struct endpoint_tls *tls = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*tls));
+    if (tls == NULL || !tls_target_init(&tls->target, view->tls, name,
+                                        address_port(&endpoint->address), &endpoint->address.any)) {
+        free(tls);
+        return false;
+    }
+    tls->security = (struct probe_security){begin_probe, end_probe, endpoint};
+    endpoint->tls = tls;
+    return true;
+}
+
+void endpoint_tls_detach(struct endpoint *endpoint)
+{
+    if (endpoint->tls == NULL)
+        return;
+    tls_target_release(&endpoint->tls->target);
+    free(endpoint->tls);
+    endpoint->tls = NULL;
+}
+
+const struct probe_security *endpoint_tls_security(const struct endpoint *endpoint)
+{
+    return endpoint->tls != NULL ? &endpoint->tls->security : NULL;
+}
+
+static void count_shared(uint64_t *count)
+{
+    __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+}
+
+void endpoint_tls_succeeded(struct endpoint *endpoint, bool resumed)
+{
+    struct upstream_tls_figures *figures = &endpoint->upstream->own->tls;
+    count_shared(resumed ? &figures->resumed : &figures->full);
+}
+
+void endpoint_tls_failed(struct endpoint *endpoint, enum tls_failure failure)
+{
+    count_shared(&endpoint->upstream->own->tls.failed[failure]);
+    count_shared(&endpoint->tls->failures_count[failure]);
+}
+
+/* ---- told ---- */
+
+static void tell_endpoint(const struct endpoint *endpoint, uint64_t now_ms,
+                          pools_tls_failure_fn *tell, void *owner)
+{
+    struct endpoint_tls *tls = endpoint->tls;
+    for (unsigned cause = 0; cause < TLS_FAILURE_COUNT; cause++) {
+        uint64_t count = count_read(&tls->failures_count[cause]);
+        bool early =
+            tls->told_ms[cause] != 0 && now_ms < tls->told_ms[cause] + ENDPOINT_TLS_TELL_MS;
+        if (count == tls->told_count[cause] || early)
+            continue;
+        const struct pools_tls_failure failure = {
+            .upstream = endpoint->upstream->name,
+            .text = endpoint->text,
+            .address = endpoint->address_text,
+            .server_name = tls->target.name,
+            .failure = (enum tls_failure)cause,
+            .count = count - tls->told_count[cause],
+        };
+        tls->told_count[cause] = count;
+        tls->told_ms[cause] = now_ms;
+        tell(&failure, owner);
+    }
+}
+
+void pools_tell_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_failure_fn *tell,
+                             void *owner)
+{
+    const struct upstream_private *own;
+    const struct endpoint *endpoint;
+    TAILQ_FOREACH (own, &pools->known, link)
+        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+            if (endpoint->tls != NULL)
+                tell_endpoint(endpoint, now_ms, tell, owner);
+}
+
+void upstream_tls_figures(const struct upstream *upstream, struct upstream_tls_figures *ret_figures)
+{
+    const struct upstream_tls_figures *counts = &upstream->own->tls;
+    ret_figures->full = count_read(&counts->full);
+    ret_figures->resumed = count_read(&counts->resumed);
+    for (unsigned cause = 0; cause < TLS_FAILURE_COUNT; cause++)
+        ret_figures->failed[cause] = count_read(&counts->failed[cause]);
+}

@@ -1,0 +1,35 @@
+/*
+ * TLS of an endpoint: the name to ask for and check there, and what became of its handshakes.
+ *
+ * Owns: the target, counts of failures by cause. Private to pool/. Thread: made, freed and told of on the control thread;
+ * counted by any worker, atomics.
+ */
+#ifndef EVENKEEL_POOL_ENDPOINT_TLS_H
+#define EVENKEEL_POOL_ENDPOINT_TLS_H
+
+#include "pool/probe.h"
+#include "pool/upstream.h"
+#include "tls/client.h"
+
+/* A cause that goes on is told so often. */
+#define ENDPOINT_TLS_TELL_MS 10000
+
+struct endpoint;
+
+struct endpoint_tls {
+    struct tls_target target;
+    struct probe_security security; /* of its probes */
+    uint64_t failures_count[TLS_FAILURE_COUNT];
+    uint64_t told_count[TLS_FAILURE_COUNT], told_ms[TLS_FAILURE_COUNT]; /* control */
+};
+
+/* False: no memory, or no such name can be asked for. */
+__attribute__((warn_unused_result)) bool endpoint_tls_attach(struct endpoint *endpoint,
+                                                             const struct upstream_view *view);
+void endpoint_tls_detach(struct endpoint *endpoint);
+/* How its probes make TLS; NULL: not at all. */
+const struct probe_security *endpoint_tls_security(const struct endpoint *endpoint);
+void endpoint_tls_succeeded(struct endpoint *endpoint, bool resumed);
+void endpoint_tls_failed(struct endpoint *endpoint, enum tls_failure failure);
+
+#endif

@@ -1,0 +1,106 @@
+/* Shaking hands, and waiting whether the other side takes it back. */
+#include "pool/handshake.h"
+
+#include "pool/dial.h"
+#include "pool/endpoint_tls.h"
+
+/* The server's word is awaited for twice the time the handshake took, but at least so long: the wheel's tick. */
+#define WORD_LEAST_MS 20
+
+static uint64_t now_of(const struct connection *connection)
+{
+    return loop_clock_ms(connection->slot->worker->env.clock);
+}
+
+static void fail(struct connection *connection, enum tls_failure failure)
+{
+    struct endpoint_slot *slot = connection->slot;
+    if (connection->word_awaited_ms == 0)
+        (void)tls_client_finish(&connection->lease.stream, false);
+    endpoint_tls_failed(slot->endpoint, failure);
+    slot->tls_failure = failure;
+    dial_fail(connection, DIAL_TLS);
+}
+
+/* What the socket alone has to say is that the other side went away. */
+static void fail_of_stream(struct connection *connection)
+{
+    enum tls_failure failure = stream_failure(&connection->lease.stream);
+    fail(connection, failure != TLS_FAILURE_NONE ? failure : TLS_FAILURE_TRUNCATED);
+}
+
+static void done(struct connection *connection)
+{
+    endpoint_tls_succeeded(connection->slot->endpoint, connection->lease.resumed);
+    dial_done(connection, EV_READ);
+}
+
+static void await_word(struct connection *connection)
+{
+    struct lease *lease = &connection->lease;
+    if (tls_client_confirmed(&lease->stream)) {
+        done(connection);
+        return;
+    }
+    uint64_t wait_ms = 2 * lease->tls_us / 1000;
+    connection->word_awaited_ms = now_of(connection);
+    wheel_arm(connection->slot->worker->env.wheel, &connection->timer,
+              connection->word_awaited_ms + (wait_ms > WORD_LEAST_MS ? wait_ms : WORD_LEAST_MS));
+}
+
+static void hear(struct connection *connection)
+{
+    enum stream_result heard = stream_probe(&connection->lease.stream);
+    if (heard != STREAM_BLOCKED && heard != STREAM_OK)
+        fail_of_stream(connection);
+    else if (heard == STREAM_OK || tls_client_confirmed(&connection->lease.stream))
+        done(connection);
+}
+
+static void shake(struct connection *connection)
+{
+    struct lease *lease = &connection->lease;
+    enum stream_result result = stream_handshake(&lease->stream);
+    if (result == STREAM_BLOCKED)
+        return;
+    if (result != STREAM_OK) {
+        fail_of_stream(connection);
+        return;
+    }
+    lease->resumed = tls_client_finish(&lease->stream, true);
+    lease->tls_us =
+        loop_clock_us(connection->slot->worker->env.clock) - connection->handshake_began_us;
+    await_word(connection);
+}
+
+void handshake_begin(struct connection *connection)
+{
+    struct endpoint_slot *slot = connection->slot;
+    struct pool_worker *worker = slot->worker;
+    connection->handshake_began_us = loop_clock_us(worker->env.clock);
+    if (!tls_client_begin(&slot->endpoint->tls->target, &connection->lease.stream,
+                          worker->env.tls_room)) {
+        endpoint_tls_failed(slot->endpoint, TLS_FAILURE_NO_MEMORY);
+        slot->tls_failure = TLS_FAILURE_NO_MEMORY;
+        dial_fail(connection, DIAL_TLS);
+        return;
+    }
+    wheel_arm(worker->env.wheel, &connection->timer, now_of(connection) + slot->tls_ms);
+    shake(connection);
+}
+
+void handshake_event(struct connection *connection)
+{
+    if (connection->word_awaited_ms == 0)
+        shake(connection);
+    else
+        hear(connection);
+}
+
+void handshake_late(struct connection *connection)
+{
+    if (connection->word_awaited_ms == 0)
+        fail(connection, TLS_FAILURE_TIMEOUT);
+    else
+        done(connection);
+}
