@@ -42,6 +42,7 @@ struct resolver {
     uint64_t opened_ms, looked_ms; /* the channel; resolv.conf */
     uint64_t heard_ms;             /* the last time a server answered */
     bool open_wanted;
+    bool silence_told;
     bool ended, changed; /* since the last on_news */
     struct wheel wheel;
     struct event wheel_event, work;
@@ -292,8 +293,20 @@ static bool ask(struct resolver *resolver, struct question *question)
 /* No server has answered since the question was asked: perhaps it was not them. */
 static void heard_nothing(struct resolver *resolver, const struct question *question)
 {
-    if (resolver->heard_ms < question->asked_ms && now() - resolver->opened_ms >= REOPEN_MS)
-        resolver->open_wanted = true;
+    if (resolver->heard_ms >= question->asked_ms || now() - resolver->opened_ms < REOPEN_MS)
+        return;
+    resolver->open_wanted = true;
+    if (!resolver->silence_told)
+        say(resolver, LOG_LEVEL_WARN, "no DNS server answers: asking them by new sockets");
+    resolver->silence_told = true;
+}
+
+static void heard(struct resolver *resolver)
+{
+    resolver->heard_ms = now();
+    if (resolver->silence_told)
+        say(resolver, LOG_LEVEL_INFO, "DNS servers answer again");
+    resolver->silence_told = false;
 }
 
 /* From within c-ares, perhaps from within ask(). */
@@ -306,7 +319,7 @@ static void on_done(void *owner, enum lookup_result result, const struct dns_rec
     if (result == LOOKUP_TIMEOUT)
         heard_nothing(resolver, question);
     else if (result != LOOKUP_FAILED && result != LOOKUP_NO_MEMORY)
-        resolver->heard_ms = now();
+        heard(resolver);
     end_lookup(resolver, question, &resolver->rules, result, records);
 }
 

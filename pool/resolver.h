@@ -49,7 +49,7 @@ enum names_state {
     NAMES_ASKING,
 };
 const char *names_state_name(enum names_state state);
-/* Of the names in the settings given to resolver_use() last. */
+/* Of all names that settings given to resolver_use() have and that are not forgotten. */
 enum names_state resolver_state(const struct resolver *resolver);
 
 /* pools_names_fn; owner: the resolver. */

@@ -2,9 +2,10 @@
 
 import random
 import signal
+import threading
 import time
 
-from harness import (DnsServer, Dnsmasq, NginxOrigin, Process, Silence, check, check_equal, eventually, patient,
+from harness import (DnsServer, Dnsmasq, NginxOrigin, Process, RawOrigin, Silence, check, check_equal, eventually, patient,
                      program, run, scaled, scenario, start_proxy, wrk_in_background)
 
 TWO, THREE, FOUR = "127.0.0.2", "127.0.0.3", "127.0.0.4"
@@ -55,7 +56,7 @@ def churn(s):
     server = Dnsmasq(s)
     server.say(NAME, TWO, THREE)
     eventually(lambda: server.log().count("addresses"), "dnsmasq has read its names")
-    proxy = proxy_for(s, server, origin, {"pool": {"warm_min": 2}})
+    proxy = proxy_for(s, server, origin, {"pool": {"warm_min": 2}}, max_ttl="300ms")
     seconds = scaled(2, 30)
     load = wrk_in_background(s, f"{proxy.url}/hello", seconds, 16)
     chance = random.Random(7)
@@ -318,6 +319,30 @@ def silent(s):
         child.signal(signal.SIGTERM)
         check_equal(child.wait(5), 0, "exit status")
         check(time.monotonic() - asked < patient(2), "it took long")
+
+
+@scenario("an exchange of an upstream that a reload removed holds up what names stand for")
+def beside_old_exchange(s):
+    origin, slow = origin_of(s), RawOrigin(s, "slow")
+    server = DnsServer(s)
+    server.host(NAME, TWO)
+    release = threading.Event()
+    slow.on("/", lambda connection, _: release.wait(patient(20)) and connection.respond(200, b"held"))
+    held = {"header": "X-Old: yes", "upstream": "old"}
+    proxy = proxy_for(s, server, origin)
+    check(proxy.reload({"upstreams": {"old": {"endpoints": [slow.address]}},
+                        "routes": [held, {"name": "all", "upstream": "app"}]}), "rejected")
+    with proxy.client() as client:
+        client.send("GET /hold HTTP/1.1\r\nHost: h\r\nX-Old: yes\r\n\r\n")
+        slow.request_for("/hold")
+        check(proxy.reload({"upstreams": {"old": None}, "routes": [{"name": "all", "upstream": "app"}]}), "rejected")
+        check_equal(places(proxy), {TWO}, "addresses that serve")
+        for address in (THREE, TWO, FOUR):
+            server.host(NAME, address)
+            eventually(lambda address=address: places(proxy, 3) == {address}, f"{address} serves", 3)
+        check(proxy.bound("generations")["peak"] <= 2, "more than two generations lived")
+        release.set()
+        check_equal(client.response().status, 200, "status of what was in flight")
 
 
 @scenario("names of /etc/hosts are asked of servers")
