@@ -204,12 +204,13 @@ static void take_certificates(struct loading *loading, const config_setting_t *s
     }
     for (int i = 0; i < config_setting_length(setting) && i < ITEMS_MAX; i++) {
         config_setting_t *one = config_setting_get_elem(setting, (unsigned)i);
-        const char *cert = NULL, *key = NULL;
-        if (config_setting_type(one) != CONFIG_TYPE_GROUP || config_setting_length(one) != 2 ||
+        const char *cert = NULL, *key = NULL, *ocsp = "";
+        if (config_setting_type(one) != CONFIG_TYPE_GROUP ||
             !config_setting_lookup_string(one, "cert", &cert) ||
-            !config_setting_lookup_string(one, "key", &key)) {
+            !config_setting_lookup_string(one, "key", &key) ||
+            2 + config_setting_lookup_string(one, "ocsp", &ocsp) != config_setting_length(one)) {
             say_at(loading, SETTINGS_ERROR, one, path,
-                   "expected { cert = \"FILE\"; key = \"FILE\"; }");
+                   "expected { cert = \"FILE\"; key = \"FILE\"; }, and ocsp = \"FILE\" if wanted");
             continue;
         }
         struct certificate_settings *added =
@@ -217,6 +218,7 @@ static void take_certificates(struct loading *loading, const config_setting_t *s
         if (added != NULL) {
             added->cert = arena_text(&loading->arena, cert, strlen(cert));
             added->key = arena_text(&loading->arena, key, strlen(key));
+            added->ocsp = arena_text(&loading->arena, ocsp, strlen(ocsp));
         }
     }
 }

@@ -31,7 +31,8 @@ static const struct schema_row top_rows[] = {
     {"pid_file", &type_text, "", AT(pid_file), .fixed = true,
      .help = "file that holds the process id while it runs; \"\": none"},
     {"trusted_peers", &type_prefix_list, "127.0.0.0/8,::1/128", AT(trusted_peers),
-     .help = "clients whose X-Forwarded-*, Forwarded and X-Request-Id are believed, and whose deadlines (X-Envoy-Expected-Rq-Timeout-Ms, grpc-timeout) and attempt counts are kept to"},
+     .help =
+         "clients whose X-Forwarded-*, Forwarded and X-Request-Id are believed, and whose deadlines (X-Envoy-Expected-Rq-Timeout-Ms, grpc-timeout) and attempt counts are kept to"},
 
     {"admin.listen", &type_address, "127.0.0.1:9901", AT(admin.listen_text),
      .also_at = offsetof(struct settings, admin.listen), .fixed = true,
@@ -95,6 +96,9 @@ static const struct schema_row top_rows[] = {
     {"resolver.negative_span", &type_duration, "60s", AT(resolver.negative_span_ms), .min = MS,
      .max = DAY, .help = "and over at least this long"},
 
+    {"tls_tickets.keys", &type_text, "", AT(tls_tickets.keys),
+     .help =
+         "file of one to three ticket keys of 80 bytes, as nginx has them, for a fleet whose listeners share sessions; the first seals. \"\": keys of our own"},
     {"tls_sessions.entries", &type_count, "10240", AT(tls_sessions.entries_count), .min = 1,
      .max = 1000000, .help = "upstream TLS sessions kept in all"},
     {"tls_sessions.per_name", &type_count, "4", AT(tls_sessions.per_name_count), .min = 1,
@@ -164,7 +168,7 @@ static const struct schema_row listener_rows[] = {
      .help = "of TLS, from the accept to its end; likewise of the PROXY header before it"},
     {"tls.certificates", &type_certificate_list, NULL, AT(tls.certificates),
      .help =
-         "certificate chains and keys (PEM), chosen by server name: exact, wildcard, else the first; with the same names, one for each kind of key"},
+         "certificate chains and keys (PEM), with an OCSP response to staple (DER) if there is one, chosen by server name: exact, wildcard, else the first; with the same names, one for each kind of key"},
     {"tls.min_version", &type_word, "1.2", AT(tls.min_version), .words = tls_versions,
      .help = "oldest protocol version that is accepted"},
     {"tls.client_ca", &type_text, "", AT(tls.client_ca),

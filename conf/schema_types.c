@@ -603,6 +603,10 @@ static void print_certificates(const struct schema_row *row, const void *element
         print_quoted(certificates[i].cert, out);
         fputs("; key = ", out);
         print_quoted(certificates[i].key, out);
+        if (certificates[i].ocsp[0] != '\0') {
+            fputs("; ocsp = ", out);
+            print_quoted(certificates[i].ocsp, out);
+        }
         fputs("; }", out);
     }
     fputs(" )", out);
@@ -673,5 +677,9 @@ const struct schema_type type_endpoint_list = {
 const struct schema_type type_condition_list = {"list of conditions", "one of",        true, true,
                                                 take_condition,       print_conditions};
 /* read by conf/load.c: its elements are groups */
-const struct schema_type type_certificate_list = {
-    "list of { cert; key; }", "groups of cert and key", false, true, NULL, print_certificates};
+const struct schema_type type_certificate_list = {"list of { cert; key; ocsp; }",
+                                                  "groups of cert, key and maybe ocsp",
+                                                  false,
+                                                  true,
+                                                  NULL,
+                                                  print_certificates};

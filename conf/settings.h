@@ -79,6 +79,7 @@ struct header_settings {
 struct certificate_settings {
     const char *cert;
     const char *key;
+    const char *ocsp; /* "": none */
 };
 
 struct listener_tls_settings {
@@ -238,6 +239,10 @@ struct resolver_settings {
     uint64_t negative_count, negative_span_ms; /* a "no" said so often, over so long, is believed */
 };
 
+struct tls_ticket_settings {
+    const char *keys; /* a file; "": keys of our own */
+};
+
 struct tls_session_settings {
     uint64_t entries_count;
     uint64_t per_name_count;
@@ -287,6 +292,7 @@ struct settings {
     size_t route_count;
     struct resolver_settings resolver;
     struct tls_session_settings tls_sessions;
+    struct tls_ticket_settings tls_tickets;
     struct readiness_settings readiness;
     struct warm_state_settings warm_state;
     struct upgrade_settings upgrade;

@@ -151,6 +151,14 @@ static bool generation_add_tls(struct control *control, struct generation *gener
                                size_t why_bytes)
 {
     const struct settings *settings = generation->settings;
+    enum tls_tickets_result followed =
+        tls_tickets_follow(control->tickets, settings->tls_tickets.keys, control_now_ms());
+    if (followed != TLS_TICKETS_OK) {
+        snprintf(why, why_bytes, "tls_tickets.keys %s: %s", settings->tls_tickets.keys,
+                 followed == TLS_TICKETS_UNREADABLE ? strerror(errno)
+                                                    : tls_tickets_result_name(followed));
+        return false;
+    }
     generation->tls = calloc(settings->listener_count + 1, sizeof(struct tls_server *));
     if (generation->tls == NULL) {
         snprintf(why, why_bytes, "no memory");

@@ -12,6 +12,7 @@ libtls_a_SOURCES = \
 	%D%/session_name.c %D%/session_name.h \
 	%D%/socket_io.c %D%/socket_io.h \
 	%D%/seal.c %D%/seal.h \
+	%D%/staple.c %D%/staple.h \
 	%D%/stream.c %D%/stream.h \
 	%D%/tickets.c %D%/tickets.h \
 	%D%/trust.c %D%/trust.h \

@@ -13,6 +13,7 @@
 #include "tls/certificate.h"
 #include "tls/io.h"
 #include "tls/server_names.h"
+#include "tls/staple.h"
 
 /* RFC 9325 4.2: forward secrecy and authenticated encryption only; the client's order decides, its hardware knows best. */
 #define CIPHERS_1_2                                              \
@@ -33,6 +34,8 @@ struct tls_server {
     struct certificate_group *groups; /* the first is the default */
     unsigned group_count;
     struct server_names names; /* -> group */
+    struct staple *staples;    /* [number of the certificate] */
+    size_t staple_count;
 };
 
 const char *tls_server_result_name(enum tls_server_result result)
@@ -74,6 +77,12 @@ static int on_name(SSL *ssl, int *ret_alert, void *owner)
     if (server_names_find(&server->names, name, &index) && index != 0)
         SSL_set_SSL_CTX(ssl, server->groups[index].context);
     return SSL_TLSEXT_ERR_OK;
+}
+
+static int on_status(SSL *ssl, void *owner)
+{
+    const struct tls_server *server = owner;
+    return staple_answer(ssl, server->staples, server->staple_count);
 }
 
 /* ---- building ---- */
@@ -194,6 +203,8 @@ static enum tls_server_result add_group(struct building *building, struct server
         tls_tickets_use(building->tickets, group->context);
     SSL_CTX_set_tlsext_servername_callback(group->context, on_name);
     SSL_CTX_set_tlsext_servername_arg(group->context, server);
+    SSL_CTX_set_tlsext_status_cb(group->context, on_status);
+    SSL_CTX_set_tlsext_status_arg(group->context, server);
     *ret_group = group;
     return set_client_trust(building, group->context);
 }
@@ -233,6 +244,12 @@ static enum tls_server_result add_certificate(struct building *building, size_t 
         return TLS_SERVER_BAD_FILE;
     }
     enum tls_server_result result = add_loaded(building, &certificate, settings->cert);
+    if (result == TLS_SERVER_OK && settings->ocsp[0] != '\0' &&
+        !staple_load(settings->ocsp, certificate.leaf, &building->server->staples[number], why,
+                     sizeof(why))) {
+        snprintf(building->why, building->why_bytes, "tls.certificates.[%zu]: %s", number, why);
+        result = TLS_SERVER_BAD_FILE;
+    }
     certificate_release(&certificate);
     return result;
 }
@@ -254,21 +271,31 @@ static enum tls_server_result index_names(struct building *building)
     return TLS_SERVER_OK;
 }
 
+static struct tls_server *allocate(size_t certificate_count)
+{
+    struct tls_server *server = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*server));
+    if (server == NULL)
+        return NULL;
+    server->groups = calloc(certificate_count + 1, sizeof(*server->groups));
+    server->staples = calloc(certificate_count + 1, sizeof(*server->staples));
+    server->staple_count = certificate_count;
+    if (server->groups != NULL && server->staples != NULL)
+        return server;
+    free(server->groups);
+    free(server->staples);
+    free(server);
+    return NULL;
+}
+
 enum tls_server_result tls_server_create(const struct listener_tls_settings *settings,
                                          struct tls_tickets *tickets,
                                          struct tls_server **ret_server, char *why,
                                          size_t why_bytes)
 {
-    struct tls_server *server = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*server));
+    struct tls_server *server = allocate(settings->certificate_count);
     struct building building = {settings, tickets, server, why, why_bytes};
-    if (server != NULL)
-        server->groups = fault_hits(FAULT_ALLOC)
-                             ? NULL
-                             : calloc(settings->certificate_count + 1, sizeof(*server->groups));
-    if (server == NULL || server->groups == NULL) {
-        free(server);
+    if (server == NULL)
         return no_memory(&building);
-    }
     server->references = 1;
     enum tls_server_result result = TLS_SERVER_OK;
     for (size_t i = 0; result == TLS_SERVER_OK && i < settings->certificate_count; i++)
@@ -300,6 +327,9 @@ void tls_server_put(struct tls_server **server_pointer)
         SSL_CTX_free(server->groups[i].context);
         server_names_release(&server->groups[i].names);
     }
+    for (size_t i = 0; i < server->staple_count; i++)
+        staple_release(&server->staples[i]);
+    free(server->staples);
     server_names_release(&server->names);
     free(server->groups);
     free(server);

@@ -93,18 +93,18 @@ def forwarded(s):
                                             client_auth="optional"))
     context = context_for(authority)
 
-    def seen(forged=""):
+    def seen(target, forged=""):
         with socket.create_connection(proxy.address, timeout=patient(10)) as plain:
             with context.wrap_socket(plain, server_hostname="shop.test") as secure:
-                secure.sendall(f"GET / HTTP/1.1\r\nHost: shop.test\r\n{forged}Connection: close\r\n\r\n".encode())
+                secure.sendall(f"GET {target} HTTP/1.1\r\nHost: shop.test\r\n{forged}Connection: close\r\n\r\n".encode())
                 while secure.recv(65536):
                     pass
-        return origin.requests[-1]
-    request = seen("X-Forwarded-Client-Cert: Subject=\"CN=mallory\"\r\n")
+        return origin.request_for(target)
+    request = seen("/without", "X-Forwarded-Client-Cert: Subject=\"CN=mallory\"\r\n")
     check_equal(request.all("X-Forwarded-Proto"), ["https"], "X-Forwarded-Proto")
     check_equal(request.all("X-Forwarded-Client-Cert"), [], "a certificate out of thin air")
     context.load_cert_chain(badge.cert, badge.key)
-    told = seen("X-Forwarded-Client-Cert: Subject=\"CN=mallory\"\r\n").all("X-Forwarded-Client-Cert")
+    told = seen("/with", "X-Forwarded-Client-Cert: Subject=\"CN=mallory\"\r\n").all("X-Forwarded-Client-Cert")
     check(len(told) == 1 and told[0].endswith(';Subject="CN=alice"') and told[0].startswith("Hash="), f"told {told}")
 
 
@@ -152,6 +152,44 @@ def resumption(s):
             check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} was not resumed")
         check(proxy.reload(), "reload")
         check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} after a reload")
+
+
+@scenario("members of a fleet with the same ticket keys do not know each other's sessions, or strangers do")
+def fleet(s):
+    authority = Authority(s)
+    site, origin = authority.issue("shop.test"), NginxOrigin(s)
+    keys = [s.path("one.keys"), s.path("two.keys")]
+    for number, path in enumerate(keys):
+        with open(path, "wb") as file:
+            file.write(bytes([number + 1]) * 80)
+
+    def member(name, path):
+        return start_proxy(s, origin, {**listener([site]), "tls_tickets": {"keys": path}}, name=name)
+    first, second, stranger = member("first", keys[0]), member("second", keys[0]), member("stranger", keys[1])
+    session = s.path("session")
+    request = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
+    for version in ("-tls1_2", "-tls1_3"):
+        s_client(first, version, "-ign_eof", "-sess_out", session, feed=request)
+        check("Reused, TLS" in s_client(second, version, "-sess_in", session), f"{version}: not known")
+        check("Reused, TLS" not in s_client(stranger, version, "-sess_in", session), f"{version}: known to a stranger")
+    with open(keys[0], "ab") as file:
+        file.write(b"half a key")
+    check(not first.reload(), "a file with half a key was taken")
+    check("Reused, TLS" in s_client(first, "-tls1_3", "-sess_in", session), "the keys before it are gone")
+
+
+@scenario("the status of a certificate is not stapled, or that of another is")
+def stapled(s):
+    authority = Authority(s)
+    with_status, without = authority.issue("shop.test"), authority.issue("bare.test")
+    response = authority.vouch(with_status)
+    settings = [{**with_status.settings(), "ocsp": response}, without.settings()]
+    proxy = start_proxy(s, NginxOrigin(s), {"listeners": {"web": {"tls": {"certificates": settings}}}})
+    check("OCSP Response Status: successful" in s_client(proxy, "-status", "-servername", "shop.test"), "no staple")
+    check("OCSP response: no response sent" in s_client(proxy, "-status", "-servername", "bare.test"), "whose is it")
+    settings[1]["ocsp"] = response
+    check(not proxy.reload({"listeners": {"web": {"tls": {"certificates": settings}}}}), "another one's was taken")
+    check("says nothing about this certificate" in proxy.log(), "no word of it")
 
 
 @scenario("a certificate that is replaced under load costs a request, or is not served", within=90)
