@@ -26,11 +26,11 @@ static bool close_oldest_idle(struct pool_worker *worker)
     return true;
 }
 
-bool descriptor_take(struct pool_worker *worker, bool wanted)
+bool descriptor_take(struct pool_worker *worker)
 {
     struct pools *pools = worker->pools;
     while (!bound_take(pools->fds, 1))
-        if (!wanted || !close_oldest_idle(worker))
+        if (!close_oldest_idle(worker))
             return false;
     if (bound_take(&pools->upstream_connections, 1))
         return true;

@@ -9,8 +9,8 @@
 
 #include "pool/pools.h"
 
-/* One for a dial. When there is none left the worker's oldest idle connection gives its own if this one is `wanted`. */
-__attribute__((warn_unused_result)) bool descriptor_take(struct pool_worker *worker, bool wanted);
+/* One for a dial; the worker's oldest idle connection gives its own when there is none left. */
+__attribute__((warn_unused_result)) bool descriptor_take(struct pool_worker *worker);
 void descriptor_give(struct pool_worker *worker);
 /* An exchange of this worker begins to wait: siblings look whether they can spare one. */
 void descriptor_ask(struct pool_worker *worker);

@@ -126,10 +126,10 @@ static bool begin(struct connection *connection)
     return true;
 }
 
-bool dial_start(struct endpoint_slot *slot, bool wanted)
+bool dial_start(struct endpoint_slot *slot)
 {
     struct pool_worker *worker = slot->worker;
-    if (!descriptor_take(worker, wanted))
+    if (!descriptor_take(worker))
         return false;
     struct connection *connection = connection_create(slot, CONNECTION_DIALLING);
     if (connection == NULL) {

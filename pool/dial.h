@@ -10,9 +10,8 @@
 #include "pool/lease.h"
 
 /* Begins a dial; a place of endpoint->connections was taken and passes to it. False: no descriptor or no memory,
-   the place is still the caller's. What fails later, fails in the connection's event. `wanted`: a request waits for it,
-   so that an idle connection may give its descriptor. */
-__attribute__((warn_unused_result)) bool dial_start(struct endpoint_slot *slot, bool wanted);
+   the place is still the caller's. What fails later, fails in the connection's event. */
+__attribute__((warn_unused_result)) bool dial_start(struct endpoint_slot *slot);
 /* An event of a DIALLING connection. */
 void dial_event(struct connection *connection, short what);
 /* Ends it without telling anyone. */

@@ -118,7 +118,7 @@ static enum bring_result bring_one(struct endpoint_slot *slot, bool rather_dial)
         return BRING_LATER;
     if (!take_place(slot, fresh))
         return (fresh || rather_dial) && handover_ask(slot, fresh) ? BRING_STARTED : BRING_FULL;
-    if (dial_start(slot, true))
+    if (dial_start(slot))
         return BRING_STARTED;
     /* Not offered to those who wait: they would want the descriptor that there is not. */
     bound_give(&slot->endpoint->connections, 1);

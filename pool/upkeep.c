@@ -159,8 +159,7 @@ static enum ahead_result dial_ahead(struct endpoint_slot *slot, uint64_t level_c
     }
     if (!bound_take_below(connections, level_count))
         return AHEAD_ENOUGH;
-    if (!descriptors_scarce(worker->pools) && !descriptor_wanted(worker->pools) &&
-        dial_start(slot, false))
+    if (!descriptors_scarce(worker->pools) && !descriptor_wanted(worker->pools) && dial_start(slot))
         return AHEAD_STARTED;
     bound_give(connections, 1);
     arm(slot, now_of(slot) + SHORTAGE_MS);
