@@ -38,6 +38,7 @@ struct resolver {
     struct dns_channel *channel;
     struct bound queries;
     struct file_mark resolv_conf;
+    size_t refused_count; /* names of the settings that there was no room for */
     uint64_t try_ms;
     uint64_t opened_ms, looked_ms; /* the channel; resolv.conf */
     uint64_t heard_ms;             /* the last time a server answered */
@@ -524,8 +525,10 @@ static void want(struct resolver *resolver, const struct endpoint_settings *entr
                  const struct upstream_settings *upstream)
 {
     struct name *name = names_obtain(&resolver->names, entry->host, entry->service, now());
-    if (name == NULL)
+    if (name == NULL) {
+        resolver->refused_count++;
         return;
+    }
     name->wanted = true;
     name->resolve_ms = upstream->timeouts.resolve_ms;
 }
@@ -566,20 +569,21 @@ static bool same_servers(const struct resolver_settings *a, const struct resolve
 size_t resolver_use(struct resolver *resolver, struct settings *settings)
 {
     struct settings *before = resolver->settings;
-    uint64_t refused = bound_refused(&resolver->names.bound), try_ms = resolver->try_ms;
+    uint64_t try_ms = resolver->try_ms;
     if (before == NULL || !same_servers(&resolver->rules, &settings->resolver))
         resolver->open_wanted = true;
     resolver->settings = settings_get(settings);
     resolver->rules = settings->resolver;
     settings_put(&before);
     resolver->try_ms = UINT64_MAX;
+    resolver->refused_count = 0;
     each_entry(resolver, want);
     each_entry(resolver, hurry);
     if (resolver->try_ms == UINT64_MAX) /* no names at all */
         resolver->try_ms = try_ms == 0 ? TRY_LEAST_MS : try_ms;
     resolver->open_wanted = resolver->open_wanted || try_ms != resolver->try_ms;
     activate(resolver);
-    return (size_t)(bound_refused(&resolver->names.bound) - refused);
+    return resolver->refused_count;
 }
 
 void resolver_forget_others(struct resolver *resolver)

@@ -38,8 +38,8 @@ struct resolver *resolver_create(const struct resolver_env *env);
 void resolver_free(struct resolver **resolver);
 
 /* From now on these settings' rules and servers hold, and all of their names are kept and asked for; names known before keep
-   what is known. Names that only other settings have stay until resolver_forget_others(). Returns how many names there was no
-   room for. */
+   what is known. Names that only other settings have stay until resolver_forget_others(). Returns how many endpoints name
+   something there was no room or memory for. */
 size_t resolver_use(struct resolver *resolver, struct settings *settings);
 void resolver_forget_others(struct resolver *resolver);
 
