@@ -27,6 +27,7 @@ scenario_tests = \
 	%D%/smuggling.py \
 	%D%/streaming.py \
 	%D%/tls_listener.py \
+	%D%/tls_sessions.py \
 	%D%/tls_upstream.py \
 	%D%/upgrade.py \
 	%D%/warm_state.py \

@@ -54,6 +54,7 @@ pool_tests = \
 	%D%/test_pool_descriptor \
 	%D%/test_pool_dial \
 	%D%/test_pool_handover \
+	%D%/test_pool_handshake \
 	%D%/test_pool_health \
 	%D%/test_pool_lease \
 	%D%/test_pool_idle_limit \

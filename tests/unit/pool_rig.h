@@ -20,7 +20,9 @@
 #include "pool/lease.h"
 #include "pool/pools.h"
 #include "pool/upstream.h"
+#include "steady/buf.h"
 #include "steady/mailbox.h"
+#include "tls/room.h"
 
 #define RIG_PATIENCE_MS 10000
 
@@ -69,6 +71,9 @@ struct rig_worker {
     struct graveyard graveyard;
     struct mailbox *mailbox;
     struct rng rng;
+    struct bound buffers;
+    struct buf_pool *bufs;
+    struct tls_room *tls_room;
     struct event mail, tick;
     pthread_t thread;
     bool stop; /* atomic */
@@ -111,6 +116,9 @@ static inline void rig_worker_start(struct rig *rig, struct rig_worker *worker, 
     SLIST_INIT(&worker->graveyard);
     wheel_init(&worker->wheel, loop_clock_ms(&worker->clock));
     rng_init(&worker->rng, index + 1);
+    bound_init(&worker->buffers, "buffers_bytes", NULL, 16u << 20);
+    worker->bufs = buf_pool_create(&worker->buffers);
+    worker->tls_room = tls_room_create(worker->bufs, &worker->clock);
     event_assign(&worker->mail, worker->base, mailbox_fd(worker->mailbox), EV_READ | EV_PERSIST,
                  rig_on_mail, worker);
     event_assign(&worker->tick, worker->base, -1, EV_PERSIST, rig_on_tick, worker);
@@ -125,6 +133,7 @@ static inline void rig_worker_start(struct rig *rig, struct rig_worker *worker, 
                                                                  .graveyard = &worker->graveyard,
                                                                  .mailbox = worker->mailbox,
                                                                  .rng = &worker->rng,
+                                                                 .tls_room = worker->tls_room,
                                                                  .owner = worker});
     assert_non_null(worker->pool);
 }
@@ -235,10 +244,13 @@ static inline void rig_end(struct rig *rig)
         event_base_free(worker->base);
         assert_int_equal(worker->wheel.armed_count, 0);
         mailbox_free(worker->mailbox);
+        tls_room_free(&worker->tls_room);
+        buf_pool_free(worker->bufs);
     }
     struct bound *bound;
     TAILQ_FOREACH (bound, &rig->registry.bounds, link)
         if (strcmp(bound->name, "upstreams") != 0 && strcmp(bound->name, "endpoints") != 0 &&
+            strncmp(bound->name, "tls_session", 11) != 0 &&
             strcmp(bound->name, "idle_connections") != 0 && bound_used(bound) != 0)
             fail_msg("%s %s: %" PRIu64 " still used", bound->name,
                      bound->detail == NULL ? "" : bound->detail, bound_used(bound));

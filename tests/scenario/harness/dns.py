@@ -154,16 +154,16 @@ class DnsServer:
 
 
 class Dnsmasq(Process):
-    """dnsmasq for the domain `test`, with a TTL of one second; say() gives names their addresses."""
+    """dnsmasq for the domain `test`; say() gives names their addresses."""
 
-    def __init__(self, scenario, name="dnsmasq", more=()):
+    def __init__(self, scenario, name="dnsmasq", more=(), ttl=1):
         self.port = scenario.port()
         self._hosts = {}
         self._path = scenario.write(f"{name}.hosts", "")
         super().__init__(scenario, name, [
             "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=", f"--port={self.port}",
             "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv", "--no-hosts", "--local=/test/",
-            "--local-ttl=1", "--log-facility=-", f"--addn-hosts={self._path}", *more])
+            f"--local-ttl={ttl}", "--log-facility=-", f"--addn-hosts={self._path}", *more])
         eventually(self._up, f"{name} listens")
 
     @property
@@ -172,7 +172,11 @@ class Dnsmasq(Process):
 
     def say(self, name, *addresses):
         """The name has these addresses from now on; none: there is no such name."""
-        self._hosts[name] = addresses
+        self.say_all({name: addresses})
+
+    def say_all(self, hosts):
+        """The same for several names at once."""
+        self._hosts.update(hosts)
         rows = "".join(f"{address} {host}\n" for host, each in self._hosts.items() for address in each)
         with open(f"{self._path}.new", "w") as file:
             file.write(rows)

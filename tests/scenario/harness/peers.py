@@ -69,9 +69,10 @@ class NginxOrigin(_Server):
     """nginx serving files: publish() adds one. PUT stores below /put/; /where tells the address it came to.
 
     `also`: further addresses to listen on, with the same port. `tls`: the certificate it shows; plain without one.
+    `others`: of the port, the text of further server blocks.
     """
 
-    def __init__(self, scenario, name="nginx", rows="", also=(), tls=None):
+    def __init__(self, scenario, name="nginx", rows="", also=(), tls=None, others=lambda port: ""):
         kind = " ssl" if tls else ""
         if tls:
             rows += f"ssl_certificate {tls.cert}; ssl_certificate_key {tls.key};"
@@ -87,7 +88,8 @@ class NginxOrigin(_Server):
                 location = /hello {{ return 200 "hello\\n"; }}
                 location /put/ {{ dav_methods PUT; client_max_body_size 0; }}
                 {rows}
-            }}""", scenario, name))
+            }}
+            {others(port)}""", scenario, name))
         super().__init__(scenario, name, ["nginx", "-c", config, "-p", scenario.directory, "-e", "stderr"],
                          port, signal.SIGQUIT)
 
