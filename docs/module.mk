@@ -15,6 +15,7 @@ EXTRA_DIST += %D%/internals/policy.md
 EXTRA_DIST += %D%/internals/pool.md
 EXTRA_DIST += %D%/internals/resolver.md
 EXTRA_DIST += %D%/internals/steady.md
+EXTRA_DIST += %D%/internals/tls-sessions.md
 
 # The reference, its man page and the sample are committed where readers look for them; tests/check-docs holds them
 # against the schema, and this writes them anew.
