@@ -47,7 +47,8 @@ def fails_over(s, origin, name, dial_s, warm_min, wanted, settings):
     check_equal(faults(answers), [], "faults")
     after = [answer for answer in answers if at <= answer.due <= at + 2]
     p99 = quantile_ms(after, 0.99)
-    check(p99 < patient((SERVICE_S + dial_s) * 1300 + 40), f"p99 {p99:.0f} ms")
+    # Few requests make the last hundredth one or two, and the origin shakes hands in Python.
+    check(p99 < patient((SERVICE_S + dial_s) * 1300 + scaled(150, 20)), f"p99 {p99:.0f} ms")
     s.note(f"{name}: {wanted} are there again after {took * 1000:.0f} ms, p99 {p99:.0f} ms")
 
 

@@ -67,7 +67,7 @@ def cold(s):
 
 @scenario("bursts over many clients dial, and more workers dial more")
 def reuse(s):
-    clients, requests, in_flight = scaled(400, 2000), scaled(20000, 400000), 32
+    clients, requests, in_flight = scaled(400, 2000), scaled(20000, 100000), 32
     peaks = {}
 
     def bursts(proxy):
