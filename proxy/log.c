@@ -259,6 +259,7 @@ enum log_result log_create(const struct log_settings *settings, unsigned worker_
         errno = why;
         return result;
     }
+    pthread_setname_np(log->thread, "log");
     bound_register(registry, &log->rings);
     *ret_log = log;
     return LOG_OK;

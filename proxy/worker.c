@@ -1,6 +1,7 @@
 /* The worker's loop: events, timers, messages, and what happens between two passes. */
 #include "proxy/worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -114,6 +115,9 @@ enum worker_result worker_start(struct worker *worker)
     if (pthread_create(&worker->thread, NULL, worker_main, worker) != 0) {
         return WORKER_NO_THREAD;
     }
+    char name[16]; /* the kernel's limit */
+    snprintf(name, sizeof name, "worker %u", worker->env.index);
+    pthread_setname_np(worker->thread, name);
     worker->started = true;
     return WORKER_OK;
 }

@@ -1,11 +1,13 @@
 """SIGTERM: what is in flight is finished, nothing new is begun, and the process ends in time."""
 
 import contextlib
+import os
+import random
 import signal
 import threading
 import time
 
-from harness import (Broken, Interrupted, RawOrigin, check, check_equal, eventually, patient, run, scenario,
+from harness import (Broken, Interrupted, RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario,
                      start_proxy, stopped_thread)
 
 
@@ -162,8 +164,7 @@ def tunnel_limit(s):
 def hung_worker(s):
     origin, _ = holding_origin(s)
     proxy = start_proxy(s, origin, {"drain": {"grace": "2s"}})
-    # the log thread is the first one made
-    with stopped_thread(proxy.threads_made()[1]):
+    with stopped_thread(proxy.thread("worker 0")):
         started = time.monotonic()
         proxy.signal(signal.SIGTERM)
         proxy.wait_for_log("ended by force")
@@ -230,6 +231,106 @@ def immediate(s):
         proxy = start_proxy(s, origin, {"drain": {"grace": "1s"}}, name=f"evenkeel-{number}")
         proxy.signal(signal.SIGTERM)
         proxy.expect_clean_exit(2)
+
+
+class Mixed:
+    """Clients of every kind; each notes what it saw: a whole response, a refusal, or a break."""
+
+    def __init__(self, proxy, draw):
+        self.proxy, self._draw = proxy, draw
+        self.seen = []          # (kind, "whole" | "refused" | "broken" | what it should not be)
+        self.go = threading.Event()
+        self._threads = []
+
+    def begin(self, kind, count):
+        for _ in range(count):
+            wait = self._draw.uniform(0, 0.3)
+            thread = threading.Thread(target=self._run, args=(kind, wait), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def join(self):
+        for thread in self._threads:
+            thread.join(patient(10))
+        check(not any(thread.is_alive() for thread in self._threads), "a client still waits")
+
+    def _run(self, kind, wait):
+        try:
+            with self.proxy.client(receive_buffer=8192 if kind == "reader" else None) as client:
+                self.go.wait()
+                self.seen.append((kind, getattr(self, f"_{kind}")(client, wait)))
+        except Interrupted:
+            self.seen.append((kind, "broken"))
+        except OSError:
+            self.seen.append((kind, "too late"))
+
+    @staticmethod
+    def _verdict(response):
+        if response.status in (503, 504):
+            return "refused"
+        if response.status != 200:
+            return f"status {response.status}"
+        return "whole" if response.complete else "broken"
+
+    def _quick(self, client, wait):
+        return self._verdict(client.request("GET", f"/after?{wait}"))
+
+    def _upload(self, client, wait):
+        client.send("POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n")
+        client.send_slowly(b"x" * 1000, step=100, pause=wait / 10)
+        return self._verdict(client.response())
+
+    def _reader(self, client, wait):
+        client.send("GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
+        time.sleep(wait)
+        return self._verdict(client.response())
+
+    def _stuck(self, client, _):
+        return self._verdict(client.request("GET", "/stuck/1"))
+
+    def _tunnel(self, client, _):
+        client.send("GET /tunnel HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+        response = client.response()
+        if response.status != 101:
+            return self._verdict(response)
+        return "broken" if client.ending() in ("eof", "reset") else "still open"
+
+
+@scenario("what could finish is cut, or what cannot keeps the process", within=240)
+def everything_at_once(s):
+    draw = random.Random(int(os.environ.get("EVENKEEL_SEED", "0")) or None)
+    origin, stuck = RawOrigin(s), RawOrigin(s, "stuck")
+    origin.on("/after", lambda connection, request: time.sleep(float(request.target.partition("?")[2]))
+              or connection.respond(200, b"late"))
+    origin.on("/big", status=200, body=b"x" * 3_000_000)
+    origin.on("/tunnel", lambda connection, _: connection.send(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        and connection.wait_for_end(30) and False)
+    stuck.on("/stuck", lambda connection, _: connection.wait_for_end(30) and False)
+    grace = 4 * patient(0.5)
+    for number in range(scaled(6, 50)):
+        proxy = start_proxy(s, origin, {
+            "drain": {"grace": f"{int(grace * 1000)}ms", "tunnels": "300ms"},
+            "upstreams": {"stuck": {"endpoints": [stuck.address], "limits": {"in_flight": 2, "queue": 50}}},
+            "routes": [{"name": "stuck", "path_prefix": "/stuck", "upstream": "stuck"},
+                       {"name": "all", "upstream": "app"}],
+        }, name=f"evenkeel-{number}")
+        clients = Mixed(proxy, draw)
+        for kind, count in (("stuck", 6), ("quick", 6), ("upload", 4), ("reader", 3), ("tunnel", 2)):
+            clients.begin(kind, count)
+        eventually(lambda p=proxy: p.bound("clients")["used"] == 21, "all clients are there")
+        clients.go.set()
+        time.sleep(draw.uniform(0, 0.2))
+        started = time.monotonic()
+        proxy.signal(signal.SIGTERM)
+        proxy.expect_clean_exit(grace + 1, codes=(CUT,))
+        took = time.monotonic() - started
+        check(took <= grace, f"run {number}: it took {took:.2f} s")
+        clients.join()
+        for kind, seen in clients.seen:
+            good = {"stuck": ("refused", "broken"), "tunnel": ("broken",), "reader": ("whole", "broken")}
+            check(seen in good.get(kind, ("whole",)), f"run {number}: a client of kind {kind} saw {seen}")
+        check_equal(len(clients.seen), 21, "clients that know their end")
 
 
 run()

@@ -69,8 +69,7 @@ def watchdog(s):
     manager.take("READY=1")
     for _ in range(3):
         manager.take("WATCHDOG=1", 1)
-    # the log thread is the first one made
-    with stopped_thread(proxy.threads_made()[1]):
+    with stopped_thread(proxy.thread("worker 1")):
         time.sleep(0.4)
         manager.count("")
         manager.seen.clear()

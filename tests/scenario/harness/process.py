@@ -86,9 +86,13 @@ class Process:
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
 
-    def threads_made(self):
-        """Thread ids but for the main thread's, in the order they were made."""
-        return sorted(int(each) for each in os.listdir(f"/proc/{self.pid}/task") if int(each) != self.pid)
+    def thread(self, name):
+        """The id of the thread of that name."""
+        for each in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{each}/comm") as comm:
+                if comm.read().rstrip("\n") == name:
+                    return int(each)
+        raise Failed(f"{self.name} has no thread named {name}")
 
     def cpu_seconds(self):
         with open(f"/proc/{self.pid}/stat") as stat:
