@@ -42,6 +42,9 @@ const char *warm_result_words(enum warm_result result)
 
 void warm_image_release(struct warm_image *image)
 {
+    if (image->bytes != NULL) {
+        explicit_bzero(image->bytes, image->length);
+    }
     free(image->bytes);
     *image = (struct warm_image){0};
 }

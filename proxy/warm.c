@@ -13,6 +13,7 @@
 #include "pool/resolver.h"
 #include "proxy/control_state.h"
 #include "steady/hash.h"
+#include "tls/tickets.h"
 
 static void warm_on_timer(evutil_socket_t fd, short what, void *arg);
 
@@ -38,16 +39,28 @@ static size_t restore_endpoints(struct control *control, struct unpack *unpack)
     return pools_restore_endpoints(control->pools, unpack);
 }
 
+static void save_tickets(struct control *control, struct pack *pack)
+{
+    tls_tickets_save(control->tickets, control_now_ms(), pack);
+}
+
+static size_t restore_tickets(struct control *control, struct unpack *unpack)
+{
+    return tls_tickets_restore(control->tickets, unpack, control_now_ms());
+}
+
 /* A number is never used for anything else; what is restored in the first step is what the others rest on. */
 static const struct warm_section {
     uint32_t number;
     bool first;
+    bool memory_only; /* for an upgrade; never in a file */
     const char *name;
     void (*save)(struct control *control, struct pack *pack);
     size_t (*restore)(struct control *control, struct unpack *unpack); /* how many of them */
 } sections[] = {
-    {1, true, "names", save_names, restore_names},
-    {2, false, "endpoints", save_endpoints, restore_endpoints},
+    {1, true, false, "names", save_names, restore_names},
+    {2, false, false, "endpoints", save_endpoints, restore_endpoints},
+    {3, false, true, "ticket keys", save_tickets, restore_tickets},
 };
 
 #define SECTION_COUNT (sizeof sections / sizeof sections[0])
@@ -60,6 +73,9 @@ static void warm_restore(struct control *control, bool first)
             continue;
         }
         struct unpack content = warm_section(&warm->image, sections[i].number);
+        if (!unpack_more(&content)) {
+            continue;
+        }
         size_t count = sections[i].restore(control, &content);
         log_info(control->log, "warm state: %zu %s restored%s", count, sections[i].name,
                  content.failed ? "; the rest is malformed" : "");
@@ -170,10 +186,13 @@ bool warm_open(struct control *control)
 
 /* ---- to the file ---- */
 
-static void warm_collect(struct control *control, struct pack *pack)
+static void warm_collect(struct control *control, bool in_memory, struct pack *pack)
 {
     pack_init(pack, WARM_PAYLOAD_MAX_BYTES);
     for (size_t i = 0; i < SECTION_COUNT; i++) {
+        if (sections[i].memory_only && !in_memory) {
+            continue;
+        }
         size_t at = warm_section_begin(pack, sections[i].number);
         sections[i].save(control, pack);
         warm_section_end(pack, at);
@@ -206,7 +225,7 @@ void warm_save_now(struct control *control)
     if (path[0] == '\0') {
         return;
     }
-    warm_collect(control, &pack);
+    warm_collect(control, false, &pack);
     enum warm_result result = warm_encode(&pack, terms.wall_ms, terms.key, &bytes, &length);
     pack_release(&pack);
     if (result == WARM_OK) {
@@ -229,7 +248,7 @@ void warm_save_now(struct control *control)
 bool warm_snapshot(struct control *control, uint8_t **ret_bytes, size_t *ret_length)
 {
     struct pack pack;
-    warm_collect(control, &pack);
+    warm_collect(control, true, &pack);
     enum warm_result result = warm_encode(&pack, control_wall_ms(), NULL, ret_bytes, ret_length);
     pack_release(&pack);
     return result == WARM_OK;

@@ -16,6 +16,9 @@ void pack_init(struct pack *pack, size_t limit_bytes)
 
 void pack_release(struct pack *pack)
 {
+    if (pack->bytes != NULL) {
+        explicit_bzero(pack->bytes, pack->length); /* there may be secrets among it */
+    }
     free(pack->bytes);
     *pack = (struct pack){.failed = true};
 }

@@ -132,6 +132,36 @@ enum tls_tickets_result tls_tickets_follow(struct tls_tickets *tickets, const ch
     return result;
 }
 
+void tls_tickets_save(struct tls_tickets *tickets, uint64_t now_ms, struct pack *pack)
+{
+    pthread_mutex_lock(&tickets->lock);
+    if (!tickets->from_file) {
+        pack_u64(pack, now_ms - tickets->rotated_ms);
+        for (unsigned i = 0; i < tickets->key_count; i++)
+            pack_raw(pack, &tickets->keys[i], sizeof(tickets->keys[i]));
+    }
+    pthread_mutex_unlock(&tickets->lock);
+}
+
+size_t tls_tickets_restore(struct tls_tickets *tickets, struct unpack *unpack, uint64_t now_ms)
+{
+    uint64_t age_ms = unpack_u64(unpack);
+    unsigned count = (unsigned)(unpack->left / sizeof(struct ticket_key));
+    if (unpack->failed || count == 0 || count > KEYS ||
+        count * sizeof(struct ticket_key) != unpack->left)
+        return 0;
+    pthread_mutex_lock(&tickets->lock);
+    bool own = !tickets->from_file;
+    if (own) {
+        memcpy(tickets->keys, unpack_raw(unpack, unpack->left), count * sizeof(struct ticket_key));
+        tickets->key_count = count;
+        tickets->rotated_ms =
+            now_ms - (age_ms < TLS_TICKETS_ROTATE_MS ? age_ms : TLS_TICKETS_ROTATE_MS);
+    }
+    pthread_mutex_unlock(&tickets->lock);
+    return own ? count : 0;
+}
+
 /* The key to seal with, or the one of that name; *ret_newest: it is the one that seals. */
 static bool find_key(struct tls_tickets *tickets, const unsigned char *name,
                      struct ticket_key *ret_key, bool *ret_newest)

@@ -11,7 +11,10 @@
 #ifndef EVENKEEL_TLS_TICKETS_H
 #define EVENKEEL_TLS_TICKETS_H
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include "steady/pack.h"
 
 /* How long a key seals; it opens twice as long after that. */
 #define TLS_TICKETS_ROTATE_MS (8u * 3600 * 1000)
@@ -40,6 +43,11 @@ void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms);
    them. "" goes back to keys of our own. On failure all stays as it is. */
 __attribute__((warn_unused_result)) enum tls_tickets_result tls_tickets_follow(
     struct tls_tickets *tickets, const char *path, uint64_t now_ms);
+
+/* The keys of our own, for a process that takes this one's place; they must not get to a disk. A file's are not kept. */
+void tls_tickets_save(struct tls_tickets *tickets, uint64_t now_ms, struct pack *pack);
+/* Before any ticket is made. Returns how many keys there are by it. */
+size_t tls_tickets_restore(struct tls_tickets *tickets, struct unpack *unpack, uint64_t now_ms);
 
 /* Makes the context seal and open with these keys. */
 void tls_tickets_use(struct tls_tickets *tickets, struct ssl_ctx_st *context);

@@ -8,6 +8,7 @@
 #include "pool/names_memory.h"
 #include "pool/warm_file.h"
 #include "steady/check.h"
+#include "tls/session_memory.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);
 
@@ -62,6 +63,20 @@ static void read_names(struct unpack *unpack)
     }
 }
 
+static void read_sessions(struct unpack *unpack)
+{
+    static const struct session_limits limits = {100, 4, 1u << 20, 3600000};
+    struct bound_registry own_registry;
+    struct session_figures figures;
+    bound_registry_init(&own_registry);
+    struct session_cache *cache = session_cache_create(&own_registry, 1, &limits);
+    CHECK(cache != NULL);
+    size_t restored_count = session_memory_restore(cache, unpack, 5, 1000);
+    session_cache_figures(cache, &figures);
+    CHECK(figures.entries <= restored_count && figures.entries <= 100);
+    session_cache_free(&cache);
+}
+
 static void read_image(const uint8_t *input, size_t length_bytes)
 {
     const struct warm_terms terms = {UINT64_C(1700000000000), UINT64_C(3600000), NULL};
@@ -85,9 +100,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
         return 0;
     prepare();
     unpack_init(&unpack, input + 1, length_bytes - 1);
-    if (input[0] % 3 == 0)
+    if (input[0] % 4 == 3)
+        read_sessions(&unpack);
+    else if (input[0] % 4 == 0)
         read_image(input + 1, length_bytes - 1);
-    else if (input[0] % 3 == 1)
+    else if (input[0] % 4 == 1)
         read_names(&unpack);
     else
         CHECK(pools_restore_endpoints(pools, &unpack) <= length_bytes);

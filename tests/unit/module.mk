@@ -39,6 +39,7 @@ breaker_tests = \
 
 tls_tests = \
 	%D%/test_session_cache \
+	%D%/test_session_memory \
 	%D%/test_seal \
 	%D%/test_stream \
 	%D%/test_stream_tls
