@@ -53,7 +53,8 @@ struct readiness_figures {
     bool settings_live;
     uint64_t required_count, resolved_count, usable_count; /* upstreams */
     uint64_t warm_level_count, connections_count; /* of each endpoint at most its level counts */
-    uint64_t sessions_usual_count, sessions_count;
+    uint64_t sessions_usual_count,
+        sessions_count; /* sessions of an earlier process, else names and those with one */
     bool memory_spent;
     bool draining;
 };

@@ -8,6 +8,7 @@
 #include "pool/health.h"
 #include "proxy/control_state.h"
 #include "steady/budget.h"
+#include "tls/session_cache.h"
 
 /* How often figures are gathered: while somebody waits for readiness, and later. */
 #define WARMING_LOOK_MS 20
@@ -16,6 +17,35 @@
 static void readiness_on_timer(evutil_socket_t fd, short what, void *arg);
 
 /* ---- figures ---- */
+
+static void count_name(const struct session_name_figures *figures, void *owner)
+{
+    uint64_t *count = owner;
+    *count += figures->entries > 0;
+}
+
+/* Names that connections are kept to by TLS: each gives a session as soon as there is one. */
+static uint64_t tls_names_count(const struct upstream_settings *settings)
+{
+    bool one = settings->tls.server_name[0] != '\0';
+    bool kept = settings->tls.enabled && settings->pool.warm_min_count > 0;
+    return !kept ? 0 : one ? 1 : settings->endpoint_count;
+}
+
+/* The usual number is what an earlier process had, else one for each name. */
+static void gather_sessions(const struct control *control, struct readiness_figures *figures)
+{
+    struct session_cache *sessions = pools_sessions(control->pools);
+    struct session_figures kept;
+    uint64_t restored_count = control->warm.sessions_restored_count;
+    if (restored_count > 0) {
+        session_cache_figures(sessions, &kept);
+        figures->sessions_usual_count = restored_count;
+        figures->sessions_count = kept.entries;
+    } else if (figures->sessions_usual_count > 0) {
+        session_cache_each_name(sessions, count_name, &figures->sessions_count);
+    }
+}
 
 static void gather(struct control *control, struct readiness_figures *ret_figures)
 {
@@ -32,11 +62,13 @@ static void gather(struct control *control, struct readiness_figures *ret_figure
         const struct upstream_health health = upstream_health(set->views[i].upstream);
         const struct upstream_warmth warmth = upstream_warmth(set->views[i].upstream);
         figures.required_count++;
+        figures.sessions_usual_count += tls_names_count(set->views[i].settings);
         figures.warm_level_count += warmth.wanted_count;
         figures.connections_count += warmth.ready_count;
         figures.resolved_count += set->views[i].endpoint_count > 0;
         figures.usable_count += health.healthy_count > 0;
     }
+    gather_sessions(control, &figures);
     *ret_figures = figures;
 }
 

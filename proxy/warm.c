@@ -13,6 +13,7 @@
 #include "pool/resolver.h"
 #include "proxy/control_state.h"
 #include "steady/hash.h"
+#include "tls/session_memory.h"
 #include "tls/tickets.h"
 
 static void warm_on_timer(evutil_socket_t fd, short what, void *arg);
@@ -39,6 +40,19 @@ static size_t restore_endpoints(struct control *control, struct unpack *unpack)
     return pools_restore_endpoints(control->pools, unpack);
 }
 
+static void save_sessions(struct control *control, struct pack *pack)
+{
+    session_memory_save(pools_sessions(control->pools), control_now_ms(), pack);
+}
+
+static size_t restore_sessions(struct control *control, struct unpack *unpack)
+{
+    size_t count = session_memory_restore(pools_sessions(control->pools), unpack,
+                                          control->warm.figures.restored_age_ms, control_now_ms());
+    control->warm.sessions_restored_count = count;
+    return count;
+}
+
 static void save_tickets(struct control *control, struct pack *pack)
 {
     tls_tickets_save(control->tickets, control_now_ms(), pack);
@@ -61,6 +75,7 @@ static const struct warm_section {
     {1, true, false, "names", save_names, restore_names},
     {2, false, false, "endpoints", save_endpoints, restore_endpoints},
     {3, false, true, "ticket keys", save_tickets, restore_tickets},
+    {4, false, false, "sessions", save_sessions, restore_sessions},
 };
 
 #define SECTION_COUNT (sizeof sections / sizeof sections[0])

@@ -29,6 +29,7 @@ struct warm {
     struct warm_image image; /* until everything of it is restored */
     struct seal_key key;
     bool sealed; /* there is a key */
+    uint64_t sessions_restored_count;
     struct warm_figures figures;
 };
 

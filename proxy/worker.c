@@ -260,6 +260,8 @@ static void worker_tell_drained(struct worker *worker)
 {
     if (worker->draining && !worker->drained_told && TAILQ_EMPTY(&worker->open)) {
         worker->drained_told = true;
+        /* not before: the last requests are to find what is warm */
+        pool_worker_drain(worker->pool);
         mailbox_post(worker->env.control, &worker->drained, worker->drained.deliver);
     }
 }
@@ -356,7 +358,6 @@ static void worker_take_drain(struct message *message, void *receiver)
     worker->draining = true;
     listeners_close(worker);
     mailbox_post(worker->env.control, &worker->closed, worker->closed.deliver);
-    pool_worker_drain(worker->pool);
     clients_close_idle(worker);
     worker_tell_drained(worker);
 }

@@ -23,6 +23,7 @@ scenario_tests = \
 	%D%/proxy_protocol.py \
 	%D%/readiness.py \
 	%D%/reload.py \
+	%D%/roll.py \
 	%D%/service.py \
 	%D%/smuggling.py \
 	%D%/streaming.py \

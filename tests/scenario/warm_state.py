@@ -4,20 +4,10 @@ import os
 import signal
 import stat
 import threading
+import time
 
-from harness import (Process, RawOrigin, check, check_equal, eventually, merge, patient, run, run_program, scenario,
+from harness import (Authority, Dnsmasq, DnsServer, RawOrigin, check, check_equal, eventually, merge, patient, run, run_program, scenario,
                      start_proxy)
-
-
-def name_server(s):
-    """dnsmasq that knows app.test."""
-    port = s.port()
-    server = Process(s, "dnsmasq", [
-        "dnsmasq", "--keep-in-foreground", f"--port={port}", "--listen-address=127.0.0.1", "--bind-interfaces",
-        "--no-resolv", "--no-hosts", "--conf-file=/dev/null", "--pid-file=", "--log-facility=-",
-        "--address=/app.test/127.0.0.1", "--local-ttl=60", "--user=root"])
-    server.wait_for_log("started")
-    return server, f"127.0.0.1:{port}"
 
 
 def state(proxy):
@@ -48,9 +38,10 @@ def save_one(s, origin, path, name, **more):
 @scenario("a restarted process forgets what was known")
 def restored(s):
     origin = RawOrigin(s)
-    server, servers = name_server(s)
+    server = Dnsmasq(s)
+    server.say("app.test", "127.0.0.1")
     path = s.path("warm")
-    settings = merge(warm_settings(path), {"resolver": {"servers": [servers], "min_ttl": "1s"}})
+    settings = merge(warm_settings(path), {"resolver": {"servers": [server.address], "min_ttl": "1s"}})
     endpoint = f"app.test:{origin.port}"
     proxy = start_proxy(s, endpoint, settings, name="first")
     ready(proxy)
@@ -70,6 +61,41 @@ def restored(s):
         told = state(proxy)
         check(told["restored"] and told["restored_age_s"] < 30, f"told {told}")
         check_equal(proxy.metric("evenkeel_warm_state_restored"), 1, "metric")
+
+
+@scenario("a restart begins with full handshakes, or takes as long as a cold start")
+def sessions(s):
+    authority = Authority(s)
+    names = [f"{letter}.test" for letter in "abcde"]
+    origin = RawOrigin(s, certificate=authority.issue(*names), handshake_s=0.1)
+    server = DnsServer(s)
+    server.answers["app.test", "A"] = lambda question: time.sleep(0.4) or question.answer(["127.0.0.1"])
+    server.answers["app.test", "AAAA"] = lambda question: question.answer()
+    upstreams = {name[0]: {"endpoints": [f"app.test:{origin.port}"],
+                           "tls": {"enabled": True, "server_name": name, "ca": authority.cert}} for name in names}
+    settings = merge(warm_settings(s.path("warm")), {
+        "upstreams": upstreams, "routes": [{"name": "all", "upstream": "a"}],
+        "resolver": {"servers": [server.address]}})
+
+    def handshakes(proxy, kind):
+        return proxy.metric("evenkeel_upstream_tls_handshakes_total", kind=kind) or 0
+
+    took, proxy = {}, None
+    for start in ("cold", "warm"):
+        proxy = start_proxy(s, None, settings, name=start)
+        ready(proxy)
+        took[start] = proxy.metric("evenkeel_ready_after_seconds")
+        if start == "cold":
+            check_equal(proxy.get().status, 200, "status")
+            eventually(lambda p=proxy: p.admin_json("/readyz")["figures"]["sessions"] == 5, "each name has a session")
+            proxy.stop()
+    with s.case("the first handshakes of a warm start are resumed"):
+        full, resumed = handshakes(proxy, "full"), handshakes(proxy, "resumed")
+        check(resumed >= 8 and resumed >= 0.95 * (full + resumed), f"{resumed:g} resumed, {full:g} full")
+    with s.case("it is ready in half of the time"):
+        s.note(f"ready after {took['cold']:.3f} s cold, {took['warm']:.3f} s warm; "
+                  f"{resumed:g} handshakes resumed, {full:g} full")
+        check(took["warm"] <= took["cold"] / 2, f"cold {took['cold']:.3f} s, warm {took['warm']:.3f} s")
 
 
 @scenario("the pool begins as if there had never been traffic")
@@ -128,6 +154,7 @@ def refused(s):
             proxy = start_proxy(s, origin, warm_settings(path), name=f"evenkeel-{number}")
             ready(proxy)
             check_equal(proxy.get().status, 200, "status")
+            proxy.wait_for_log(words)
             lines = [line for line in proxy.log().splitlines() if "warm state" in line]
             check(len(lines) == 1 and words in lines[0], f"the log says {lines}")
             check_equal(state(proxy)["refused"], words, "/status")
