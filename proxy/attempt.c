@@ -448,7 +448,9 @@ static bool attempt_read_once(struct exchange *exchange)
 static void attempt_read(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
-    for (unsigned reads = 0; reads < WORKER_TURN_READS; reads++) {
+    /* what goes past user space goes in larger steps, which count as so many reads */
+    for (unsigned reads = 0; reads < WORKER_TURN_READS;
+         reads += attempt->pipe != NULL ? SPLICE_STEP_READS : 1) {
         if (exchange->finished || attempt->lease == NULL || attempt->paused ||
             !attempt_read_once(exchange)) {
             return;

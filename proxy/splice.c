@@ -8,7 +8,7 @@
 
 #include "proxy/worker.h"
 
-#define SPLICE_PIPE_BYTES (256 * 1024)
+#define SPLICE_PIPE_BYTES (SPLICE_STEP_READS * WORKER_READ_BYTES)
 #define SPLICE_KEPT_PIPES 8
 
 static void splice_pipe_close(struct worker *worker, struct splice_pipe *pipe);

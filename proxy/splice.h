@@ -13,6 +13,9 @@
 
 struct worker;
 
+/* A step of splicing moves as much as so many reads, at most. */
+#define SPLICE_STEP_READS 4
+
 struct splice_pipe {
     SLIST_ENTRY(splice_pipe) link;
     int read_fd, write_fd;
