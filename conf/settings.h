@@ -146,6 +146,8 @@ struct timeout_settings {
 struct retry_settings {
     uint64_t attempts_count; /* all attempts, the first included: 1..3 */
     unsigned on;             /* enum retry_condition bits */
+    bool
+        idempotency_key; /* a request with an Idempotency-Key may be repeated, whatever its method */
     uint64_t backoff_base_ms, backoff_max_ms;
     double budget_ratio;
     double budget_per_second;

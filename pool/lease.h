@@ -172,6 +172,10 @@ __attribute__((warn_unused_result)) enum admit_result upstream_wait(struct pool_
                                                                     bool for_fd, bool turn);
 /* Leaves the queue (deadline, client gone). Not being queued is fine. */
 void queue_cancel(struct pool_worker *worker, struct queue_slot *slot);
+/* An exchange that gives its place back but will ask again (it waits before a retry): its upstream and view stay. Each keep is
+   followed by one let_go, after which the upstream may vanish as after upstream_leave(). */
+void upstream_keep(struct pool_worker *worker, struct upstream *upstream);
+void upstream_let_go(struct pool_worker *worker, struct upstream *upstream);
 /* The exchange is over: gives its place back and calls the next, on whichever worker it waits. With its last
    exchange an upstream that has gone from the settings may vanish, name and all: this comes last. */
 void upstream_leave(struct pool_worker *worker, struct upstream *upstream);

@@ -328,6 +328,16 @@ void upstream_leave(struct pool_worker *worker, struct upstream *upstream)
     seat_leave(seat_of(upstream, worker));
 }
 
+void upstream_keep(struct pool_worker *worker, struct upstream *upstream)
+{
+    seat_use(seat_of(upstream, worker));
+}
+
+void upstream_let_go(struct pool_worker *worker, struct upstream *upstream)
+{
+    seat_leave(seat_of(upstream, worker));
+}
+
 /* ---- turns ---- */
 
 /* False: nobody left, nothing left, or the first could not use it. */

@@ -162,6 +162,7 @@ struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
         .upstream = endpoint->upstream->name,
         .text = endpoint->text,
         .address = endpoint->address_text,
+        .companion = endpoint->companion,
         .open = bound_used(&endpoint->connections),
         .in_flight = __atomic_load_n(&endpoint->in_flight, __ATOMIC_RELAXED),
         .warm = count_read(&endpoint->warm_count),

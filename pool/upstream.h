@@ -158,6 +158,7 @@ void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks
 /* Figures for metrics, /status and /upstreams, summed over workers. */
 struct endpoint_figures {
     const char *upstream, *text, *address;
+    void *companion; /* struct pools_hooks; of one address */
 #define X(id) uint64_t id;
     ENDPOINT_GAUGES(X)
     ENDPOINT_COUNTERS(X)

@@ -15,8 +15,10 @@
 #include "pool/health.h"
 #include "proxy/http_head.h"
 #include "proxy/metrics.h"
+#include "proxy/policy.h"
 #include "proxy/status.h"
 #include "proxy/upstreams_view.h"
+#include "steady/loop_clock.h"
 
 #define ADMIN_TIMEOUT_S 10
 #define ADMIN_HEAD_BYTES 8192
@@ -106,6 +108,56 @@ static int act_undrain_endpoint(struct admin *admin, const struct admin_names *n
     return drain_endpoint(admin, names, out, false);
 }
 
+struct force_walk {
+    const struct overview *overview;
+    const char *name;
+    enum breaker_force force;
+    bool found;
+};
+
+static void force_upstream(const struct upstream *upstream, void *owner)
+{
+    struct force_walk *walk = owner;
+    const struct settings *settings = walk->overview->settings;
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        if (strcmp(upstream->name, walk->name) == 0 &&
+            strcmp(settings->upstreams[i].name, walk->name) == 0) {
+            policy_force(upstream, &settings->upstreams[i], walk->force,
+                         loop_clock_ms(&(struct loop_clock){0}));
+            walk->found = true;
+        }
+    }
+}
+
+static int force_breaker(struct admin *admin, const struct admin_names *names, struct evbuffer *out,
+                         enum breaker_force force, const char *done)
+{
+    struct overview overview;
+    struct force_walk walk = {&overview, names->text[0], force, false};
+    admin->env.overview(&overview, admin->env.owner);
+    pools_each_upstream(overview.pools, force_upstream, &walk);
+    evbuffer_add_printf(out, "%s\n", walk.found ? done : "no such upstream");
+    return walk.found ? 200 : 404;
+}
+
+static int act_open_breaker(struct admin *admin, const struct admin_names *names,
+                            struct evbuffer *out)
+{
+    return force_breaker(admin, names, out, BREAKER_FORCE_OPEN, "open until told otherwise");
+}
+
+static int act_close_breaker(struct admin *admin, const struct admin_names *names,
+                             struct evbuffer *out)
+{
+    return force_breaker(admin, names, out, BREAKER_FORCE_CLOSED, "closed until told otherwise");
+}
+
+static int act_free_breaker(struct admin *admin, const struct admin_names *names,
+                            struct evbuffer *out)
+{
+    return force_breaker(admin, names, out, BREAKER_FORCE_NONE, "judges by itself");
+}
+
 #define TEXT "text/plain; charset=utf-8"
 
 /* One row for each path; an asterisk stands for one segment. */
@@ -125,6 +177,9 @@ static const struct admin_route {
     {"/drain", TEXT, NULL, act_drain, NULL},
     {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint, NULL},
     {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint, NULL},
+    {"/upstreams/*/breaker/open", TEXT, NULL, act_open_breaker, NULL},
+    {"/upstreams/*/breaker/close", TEXT, NULL, act_close_breaker, NULL},
+    {"/upstreams/*/breaker/auto", TEXT, NULL, act_free_breaker, NULL},
 };
 
 /* A segment with its escapes resolved; false: too long, or bytes that no name has. */

@@ -8,6 +8,7 @@
 #include "proxy/exchange.h"
 #include "proxy/h1_parse.h"
 #include "proxy/h1_write.h"
+#include "proxy/retry.h"
 #include "proxy/splice.h"
 #include "steady/check.h"
 
@@ -19,6 +20,7 @@ static void attempt_on_failed(struct lease_request *request, enum dial_result re
 static void attempt_on_event(struct lease *lease, short what);
 static void attempt_on_again(struct again *again);
 static void attempt_leased(struct exchange *exchange, struct lease *lease);
+static void attempt_drop_tickets(struct exchange *exchange);
 static void attempt_read(struct exchange *exchange);
 static bool attempt_feed(struct exchange *exchange, const char *bytes, size_t length);
 
@@ -32,6 +34,34 @@ void attempt_init(struct attempt *attempt)
     attempt->request.on_ready = attempt_on_ready;
     attempt->request.on_failed = attempt_on_failed;
     attempt->again.run = attempt_on_again;
+}
+
+/* It is over and says nothing. */
+static void attempt_drop_tickets(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    if (__builtin_expect((attempt->tickets.upstream.word | attempt->tickets.endpoint.word) != 0,
+                         0)) {
+        const struct policy_asker asker = exchange_asker(exchange);
+        policy_report_endpoint(&asker, attempt->endpoint, &attempt->tickets, OUTCOME_IGNORED);
+        policy_report_upstream(&asker, &attempt->tickets, OUTCOME_IGNORED);
+    }
+}
+
+static void attempt_count(struct exchange *exchange, struct endpoint *endpoint)
+{
+    struct worker *worker = exchange->worker;
+    exchange->attempt.begun = true;
+    if (exchange->attempts_count == 0) {
+        retry_budget_note_request(policy_of(exchange->upstream)->budget, worker->env.index,
+                                  worker_now_ms(worker));
+    }
+    exchange->attempts_count++;
+    stat_add(&worker->stats.attempts, 1);
+    if (exchange->tried_count < EXCHANGE_TRIED &&
+        (exchange->tried_count == 0 || exchange->tried[exchange->tried_count - 1] != endpoint)) {
+        exchange->tried[exchange->tried_count++] = endpoint;
+    }
 }
 
 enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endpoint,
@@ -48,8 +78,9 @@ enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endp
     attempt->reported = false;
     enum lease_result result = pool_lease(worker->pool, endpoint, &attempt->request, &lease);
     if (result == LEASE_READY || result == LEASE_PENDING) {
-        exchange->attempts_count++;
-        stat_add(&worker->stats.attempts, 1);
+        attempt_count(exchange, endpoint);
+    } else {
+        attempt_drop_tickets(exchange);
     }
     if (result == LEASE_READY) {
         attempt_leased(exchange, lease);
@@ -60,26 +91,51 @@ enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endp
 }
 
 /* The time the client took to send its body is not the endpoint's. */
-void attempt_report(struct exchange *exchange, enum endpoint_outcome outcome)
+uint64_t attempt_age_us(const struct exchange *exchange)
+{
+    uint64_t since_us = exchange->request_done_ms * 1000;
+    if (exchange->request.framing == FRAMING_NONE || since_us < exchange->attempt.started_us) {
+        since_us = exchange->attempt.started_us;
+    }
+    return loop_clock_us(&exchange->worker->clock) - since_us;
+}
+
+void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered)
+{
+    struct attempt *attempt = &exchange->attempt;
+    const struct policy_asker asker = exchange_asker(exchange);
+    policy_report_endpoint(&asker, attempt->endpoint, &attempt->tickets, outcome);
+    if (!attempt->reported && (outcome != OUTCOME_IGNORED || answered)) {
+        attempt->reported = true;
+        endpoint_report(exchange->worker->pool, attempt->endpoint,
+                        outcome == OUTCOME_FAILURE ? ENDPOINT_FAILED : ENDPOINT_ANSWERED,
+                        attempt_age_us(exchange));
+    }
+}
+
+void attempt_report_upstream(struct exchange *exchange, enum outcome outcome)
+{
+    const struct policy_asker asker = exchange_asker(exchange);
+    policy_report_upstream(&asker, &exchange->attempt.tickets, outcome);
+}
+
+/* A final head has come, and is passed on. */
+static void attempt_report_answer(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
     struct worker *worker = exchange->worker;
-    uint64_t now_us = loop_clock_us(&worker->clock);
-    uint64_t since_us = exchange->request_done_ms * 1000;
-    if (exchange->request.framing == FRAMING_NONE || since_us < attempt->started_us) {
-        since_us = attempt->started_us;
+    const struct policy_asker asker = exchange_asker(exchange);
+    uint64_t age_us = attempt_age_us(exchange);
+    enum outcome outcome = age_us >= asker.view->settings->breaker.slow_after_ms * 1000
+                               ? OUTCOME_SLOW
+                               : OUTCOME_SUCCESS;
+    policy_report_endpoint(&asker, attempt->endpoint, &attempt->tickets, outcome);
+    policy_report_upstream(&asker, &attempt->tickets, outcome);
+    policy_note_latency(&policy_of(exchange->upstream)->lanes[asker.lane], age_us, asker.now_ms);
+    if (!attempt->reported) {
+        attempt->reported = true;
+        endpoint_report(worker->pool, attempt->endpoint, ENDPOINT_ANSWERED, age_us);
     }
-    if (attempt->reported || attempt->endpoint == NULL) {
-        return;
-    }
-    attempt->reported = true;
-    endpoint_report(worker->pool, attempt->endpoint, outcome, now_us - since_us);
-}
-
-/* Statuses with which a server says that it, or what stands behind it, cannot serve anyone. */
-static enum endpoint_outcome attempt_outcome(unsigned status)
-{
-    return status >= 502 && status <= 504 ? ENDPOINT_FAILED : ENDPOINT_ANSWERED;
 }
 
 static void attempt_on_ready(struct lease_request *request, struct lease *lease)
@@ -523,15 +579,41 @@ static bool attempt_feed_body(struct exchange *exchange, const struct http_head 
     return true;
 }
 
+/* Of a response that is not passed on: if all of it is here the connection can be kept. */
+static void attempt_drop_body(struct attempt *attempt, const char *bytes, size_t length)
+{
+    struct iovec pieces[PAYLOAD_PIECES];
+    while (length > 0 && !h1_body_done(&attempt->body)) {
+        size_t count = 0, consumed = 0;
+        enum h1_result result =
+            h1_body_take(&attempt->body, bytes, length, pieces, PAYLOAD_PIECES, &count, &consumed);
+        if (result != H1_OK || consumed == 0) {
+            break;
+        }
+        bytes += consumed;
+        length -= consumed;
+    }
+    attempt->keep = attempt->keep && length == 0;
+}
+
 /* A final head. */
 static bool attempt_take_final(struct exchange *exchange, const struct http_head *head,
                                const char *bytes, size_t length)
 {
     struct attempt *attempt = &exchange->attempt;
-    attempt_report(exchange, attempt_outcome(head->status));
+    bool failed = retry_condition_of(head->status) != 0;
+    bool again = failed && exchange_retries_response(exchange, head);
     attempt->state = ATTEMPT_BODY;
     attempt->keep = !(head->facts & FACT_CLOSE) && head->framing != FRAMING_CLOSE;
     h1_body_init(&attempt->body, head->framing, head->content_length);
+    if (__builtin_expect(again, 0)) {
+        attempt_drop_body(attempt, bytes, length);
+        exchange_back_off(exchange);
+        return false;
+    }
+    if (!failed) {
+        attempt_report_answer(exchange);
+    }
     return attempt_feed_body(exchange, head, bytes, length);
 }
 
@@ -545,7 +627,7 @@ static bool attempt_take_upgrade(struct exchange *exchange, const struct http_he
         exchange_fail(exchange, REASON_UPGRADE_FAILED, NULL);
         return false;
     }
-    attempt_report(exchange, ENDPOINT_ANSWERED);
+    attempt_report_answer(exchange);
     attempt->state = ATTEMPT_RAW;
     attempt->keep = false;
     enum sink sink = exchange_on_upgrade(exchange, head);
@@ -636,6 +718,7 @@ void attempt_end(struct exchange *exchange)
     if (attempt->state == ATTEMPT_LEASING) {
         pool_lease_cancel(worker->pool, &attempt->request);
     }
+    attempt_drop_tickets(exchange);
     if (attempt->lease != NULL) {
         bool over = attempt->state == ATTEMPT_BODY && h1_body_done(&attempt->body);
         bool clean = over && attempt->keep && attempt->request_whole && attempt->out == NULL &&
@@ -657,6 +740,7 @@ void attempt_end(struct exchange *exchange)
     buf_give(worker->bufs, &attempt->in);
     splice_pipe_give(worker, &attempt->pipe);
     attempt->state = ATTEMPT_NONE;
+    attempt->begun = false;
     attempt->scanned = 0;
     attempt->answered = attempt->touched = attempt->saw_end = attempt->send_broken = false;
     attempt->paused = attempt->keep = attempt->request_whole = false;

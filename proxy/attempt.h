@@ -13,6 +13,7 @@
 #include "pool/health.h"
 #include "pool/lease.h"
 #include "proxy/h1_body.h"
+#include "proxy/policy.h"
 #include "proxy/worker.h"
 #include "steady/buf.h"
 
@@ -40,16 +41,18 @@ struct attempt {
     struct again again;        /* to read on after others had their turn */
     uint64_t started_ms;
     uint64_t started_us;
-    bool reported;      /* what it says of its endpoint has been told */
-    uint8_t state;      /* enum attempt_state */
-    bool chunked;       /* the request's body goes out in chunks */
-    bool request_whole; /* everything of it was passed to attempt_send() */
-    bool touched;       /* the upstream may have seen a byte of the request */
-    bool answered;      /* a byte of the response has come */
-    bool keep;          /* the response allows another exchange on the connection */
-    bool saw_end;       /* EV_CLOSED was seen: the end follows what is readable */
-    bool drained;       /* the last read emptied the socket */
-    bool paused;        /* not reading: the client is slow */
+    struct policy_tickets tickets; /* what the breakers have yet to be told */
+    bool begun;                    /* it waits for a connection or has one */
+    bool reported;                 /* what it says of its endpoint has been told */
+    uint8_t state;                 /* enum attempt_state */
+    bool chunked;                  /* the request's body goes out in chunks */
+    bool request_whole;            /* everything of it was passed to attempt_send() */
+    bool touched;                  /* the upstream may have seen a byte of the request */
+    bool answered;                 /* a byte of the response has come */
+    bool keep;                     /* the response allows another exchange on the connection */
+    bool saw_end;                  /* EV_CLOSED was seen: the end follows what is readable */
+    bool drained;                  /* the last read emptied the socket */
+    bool paused;                   /* not reading: the client is slow */
     bool send_broken; /* the socket takes no more of the request; what it sent back is still read */
     bool end_wanted;  /* end our direction of a tunnel once `out` is empty */
     bool raw_ended;   /* the upstream's direction of a tunnel is over */
@@ -61,8 +64,13 @@ void attempt_init(struct attempt *attempt);
 enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endpoint,
                                 bool fresh_only);
 
-/* Tells the pool what the attempt says of its endpoint, unless that was told already. */
-void attempt_report(struct exchange *exchange, enum endpoint_outcome outcome);
+/* What the attempt says of its endpoint: to the endpoint's breaker, and, unless it says nothing (OUTCOME_IGNORED) and has not
+   `answered` either, to the pool. Likewise to the upstream's breaker. What was told is not told again. */
+void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered);
+void attempt_report_upstream(struct exchange *exchange, enum outcome outcome);
+
+/* Since its start, or since the client had sent all of the request if that was later. */
+uint64_t attempt_age_us(const struct exchange *exchange);
 
 /* More of the request's body. */
 enum sink attempt_send(struct exchange *exchange, const struct payload *payload);

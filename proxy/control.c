@@ -35,6 +35,8 @@
 #define REFUSALS_LIMIT 256
 /* Share of the memory budget that buffers may take. */
 #define BUFFERS_MEMORY_SHARE 0.5
+/* Of that memory, what may be kept of requests to send them again. */
+#define REPLAY_MEMORY_SHARE 0.05
 #define PIPES_PER_WORKER 256
 #define HOUSEKEEPING_MS 250
 
@@ -77,14 +79,17 @@ static void control_init_bounds(struct control *control)
                settings->limits.clients_count + REFUSALS_LIMIT);
     bound_init(&bounds->buffers_bytes, "buffers_bytes", NULL,
                (uint64_t)((double)control->memory_budget_bytes * BUFFERS_MEMORY_SHARE));
+    bound_init(&bounds->replay_bytes, "replay_bytes", NULL,
+               (uint64_t)((double)control->memory_budget_bytes * REPLAY_MEMORY_SHARE));
     bound_init(&bounds->fds, "fds", NULL, usable);
     bounds->upstream_fds_count = usable / UPSTREAM_FDS_SHARE;
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
     bound_init(&control->generations, "generations", NULL, 2);
     bound_registry_init(&control->registry);
-    struct bound *const all[] = {&bounds->clients,       &bounds->refusals,    &bounds->exchanges,
-                                 &bounds->buffers_bytes, &bounds->fds,         &bounds->pipes,
-                                 &bounds->handshakes,    &control->generations};
+    struct bound *const all[] = {
+        &bounds->clients,       &bounds->refusals,     &bounds->exchanges,
+        &bounds->buffers_bytes, &bounds->fds,          &bounds->pipes,
+        &bounds->handshakes,    &bounds->replay_bytes, &control->generations};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         bound_register(&control->registry, all[i]);
     }
@@ -139,6 +144,8 @@ static bool control_start_workers(struct control *control)
         log_error(control->log, "start: no memory");
         return false;
     }
+    control->policy = (struct policy_env){control->log, control->worker_count};
+    policy_accompany(control->pools, &control->policy);
     for (unsigned i = 0; i < control->worker_count; i++) {
         const struct worker_env env = {i,
                                        control->worker_count,

@@ -21,6 +21,7 @@
 #include "proxy/log.h"
 #include "proxy/notify.h"
 #include "proxy/overview.h"
+#include "proxy/policy.h"
 #include "proxy/readiness_watch.h"
 #include "proxy/takeover.h"
 #include "proxy/upgrade.h"
@@ -54,6 +55,7 @@ struct control {
     struct log *log;
     struct admin *admin;
     struct pools *pools;
+    struct policy_env policy;
     struct tls_tickets *tickets; /* of all listeners with TLS */
     struct buf_pool *probe_bufs; /* for TLS of health probes */
     struct loop_clock probe_clock;

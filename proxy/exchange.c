@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "breaker/backoff.h"
 #include "proxy/exchange_parts.h"
 #include "proxy/respond.h"
 #include "steady/deadline.h"
@@ -135,6 +136,13 @@ static void exchange_route(struct exchange *exchange, const struct http_head *he
     exchange_admit(exchange, false);
 }
 
+struct policy_asker exchange_asker(const struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    return (struct policy_asker){exchange->upstream->views[worker->env.index], worker->env.index,
+                                 worker_now_ms(worker), &worker->rng};
+}
+
 const struct upstream_settings *exchange_settings(const struct exchange *exchange)
 {
     return exchange->upstream->views[exchange->worker->env.index]->settings;
@@ -142,37 +150,24 @@ const struct upstream_settings *exchange_settings(const struct exchange *exchang
 
 /* ---- the end ---- */
 
-/* Reasons that speak against the endpoint of the attempt under way, rather than against the client or this process. */
-static const bool endpoint_fault[REASON_COUNT] = {
-    [REASON_CONNECT_REFUSED] = true,
-    [REASON_CONNECT_TIMEOUT] = true,
-    [REASON_UPSTREAM_RESET] = true,
-    [REASON_UPSTREAM_INVALID] = true,
-    [REASON_UPSTREAM_INCOMPLETE] = true,
-    [REASON_UPSTREAM_HEAD_TOO_LARGE] = true,
-    [REASON_UPSTREAM_TLS_CERTIFICATE] = true,
-    [REASON_UPSTREAM_TLS_PROTOCOL] = true,
-    [REASON_UPSTREAM_TLS_ALERT] = true,
-    [REASON_UPSTREAM_TLS_TIMEOUT] = true,
-    [REASON_UPSTREAM_TLS_BROKEN] = true,
-    [REASON_FIRST_BYTE_TIMEOUT] = true,
-    [REASON_TRY_TIMEOUT] = true,
-};
-
 void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const char *detail)
 {
     if (exchange->finished) {
         return;
     }
-    if (endpoint_fault[reason]) {
-        attempt_report(exchange, ENDPOINT_FAILED);
+    if (exchange->status == 0 && exchange_retries(exchange, reason)) {
+        return;
     }
     if (exchange->status != 0 || reason_rows[reason].status == 0) {
         exchange_finish(exchange, reason);
         return;
     }
     struct own_response response;
-    own_response_build(&response, reason, detail);
+    uint64_t wait_ms = exchange->retry_after_ms != 0
+                           ? exchange->retry_after_ms
+                           : (uint64_t)reason_rows[reason].retry_after_s * 1000;
+    own_response_build(&response, reason, detail,
+                       backoff_retry_after_s(wait_ms, &exchange->worker->rng));
     struct iovec piece = {response.body,
                           exchange->request.method == METHOD_HEAD ? 0 : response.body_bytes};
     const struct payload payload = {&piece, 1, true, NULL};
@@ -197,7 +192,12 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
         exchange_log(exchange);
     }
     attempt_end(exchange);
+    exchange_drop_replay(exchange);
     queue_cancel(worker->pool, &exchange->slot);
+    if (exchange->upstream_kept) {
+        exchange->upstream_kept = false;
+        upstream_let_go(worker->pool, exchange->upstream);
+    }
     if (exchange->upstream_admitted) {
         exchange->upstream_admitted = false;
         upstream_leave(worker->pool, exchange->upstream);

@@ -62,10 +62,11 @@ enum exchange_stage {
     EXCHANGE_AWAITING,   /* request sent, no final response yet */
     EXCHANGE_RESPONDING, /* the response's body is on its way */
     EXCHANGE_TUNNEL,
+    EXCHANGE_BACKOFF, /* waits before a retry */
 };
 
 /* So many endpoints that cannot be connected to make an exchange fail. */
-#define EXCHANGE_UNREACHED 3
+#define EXCHANGE_TRIED 3
 
 struct exchange {
     struct worker *worker;
@@ -86,11 +87,10 @@ struct exchange {
     struct attempt attempt;
     struct wheel_timer timer;
     struct corpse corpse;
-    const struct endpoint
-        *unreached[EXCHANGE_UNREACHED]; /* no connection came about; only compared */
+    const struct endpoint *tried[EXCHANGE_TRIED]; /* only compared: others go first */
     uint64_t started_us;
     uint64_t deadline_ms;       /* of the whole exchange */
-    uint64_t queued_ms;         /* when it first had to queue */
+    uint64_t queued_ms;         /* since when it queues; 0: it does not */
     uint64_t request_moved_ms;  /* last time a byte of the request moved */
     uint64_t response_moved_ms; /* last time a byte of the response moved */
     uint64_t request_done_ms;   /* when the request was whole; 0: not yet */
@@ -98,32 +98,39 @@ struct exchange {
     uint64_t response_payload_bytes;
     int64_t queue_us, connect_us, tls_us, first_byte_us; /* -1: did not happen */
     const struct payload
-        *arrived;     /* request payload at hand while exchange_start() is on the stack */
-    struct buf *held; /* request payload that came before there was anywhere to send it */
-    uint8_t stage;    /* enum exchange_stage; written only by exchange_enter() */
+        *arrived;            /* request payload at hand while exchange_start() is on the stack */
+    struct buf *held;        /* request payload that came before there was anywhere to send it */
+    struct buf *replay;      /* what was sent of it, to be sent again; NULL: none, or not at hand */
+    uint64_t replay_count;   /* bytes of it that are counted */
+    uint64_t retry_at_ms;    /* in EXCHANGE_BACKOFF */
+    uint64_t allowed_ms;     /* for the whole, by our own settings */
+    uint64_t retry_after_ms; /* what a refusal tells the client to wait */
+    uint8_t stage;           /* enum exchange_stage; written only by exchange_enter() */
     uint8_t attempts_count;
     uint8_t retries_count;   /* of those, the ones that were retries */
     uint8_t attempts_before; /* by the hops before, but for the one that is this exchange */
-    uint8_t unreached_count;
-    uint8_t unreached_result; /* enum dial_result of the last of them */
-    uint8_t reason;           /* enum exchange_reason, once finished */
-    uint16_t status;          /* sent to the client; 0: none yet */
-    bool request_whole;       /* everything of the request has arrived */
-    bool held_last;           /* `held` ends the request */
-    bool request_full;        /* the request's sink said SINK_FULL */
-    bool response_full;       /* the client said SINK_FULL */
-    bool reused;              /* the last lease had been used before */
-    bool deadline_asked;      /* the deadline is the one that the client asked for */
-    bool resumed;             /* its TLS session had been, too */
-    bool payload_gone;        /* payload has been passed on that is not held any more */
-    bool redialled;           /* the one free redial is spent */
-    bool secure;              /* the client speaks TLS */
-    bool trusted;             /* the client's address is in trusted_peers */
-    bool upstream_admitted;   /* holds a place of limits.in_flight */
-    bool continue_awaited;    /* the client waits for 100 (RFC 9110 10.1.1) */
-    bool client_raw_ended;    /* a tunnel's direction from the client is over */
-    bool intact;              /* the client has been given a whole response */
-    bool looked;              /* whether the client is still there has been asked */
+    uint8_t tried_count;
+    uint8_t
+        last_reason;    /* enum exchange_reason of the last attempt that failed without an answer */
+    uint8_t reason;     /* enum exchange_reason, once finished */
+    uint16_t status;    /* sent to the client; 0: none yet */
+    bool request_whole; /* everything of the request has arrived */
+    bool held_last;     /* `held` ends the request */
+    bool request_full;  /* the request's sink said SINK_FULL */
+    bool response_full; /* the client said SINK_FULL */
+    bool reused;        /* the last lease had been used before */
+    bool deadline_asked;    /* the deadline is the one that the client asked for */
+    bool resumed;           /* its TLS session had been, too */
+    bool payload_gone;      /* payload has been passed on that cannot be sent again */
+    bool redialled;         /* the one free redial is spent */
+    bool secure;            /* the client speaks TLS */
+    bool trusted;           /* the client's address is in trusted_peers */
+    bool upstream_kept;     /* gave that place back for a while */
+    bool upstream_admitted; /* holds a place of limits.in_flight */
+    bool continue_awaited;  /* the client waits for 100 (RFC 9110 10.1.1) */
+    bool client_raw_ended;  /* a tunnel's direction from the client is over */
+    bool intact;            /* the client has been given a whole response */
+    bool looked;            /* whether the client is still there has been asked */
     bool finished;
     bool request_id_kept; /* the request carries an id that may be believed; request_id is empty */
     bool trace_kept;      /* likewise its traceparent */
@@ -195,6 +202,14 @@ void exchange_on_raw_flushed(struct exchange *exchange);
 /* Answers with our own response if nothing was sent yet, else breaks the response visibly; then finishes. `detail` goes into
    Proxy-Status and may be NULL. */
 void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const char *detail);
+
+/* A response that is to be tried again, if it is: it must not be passed on then, and exchange_back_off() be called. */
+bool exchange_retries_response(struct exchange *exchange, const struct http_head *head);
+/* The attempt is over, the next one begins after a while. */
+void exchange_back_off(struct exchange *exchange);
+
+/* Who asks the breakers. */
+struct policy_asker exchange_asker(const struct exchange *exchange);
 
 /* The only exit. Cancels the attempt, gives the lease and the place back, counts, logs, tells the client, frees. */
 void exchange_finish(struct exchange *exchange, enum exchange_reason reason);

@@ -6,7 +6,21 @@
 #include "proxy/balance_key.h"
 #include "proxy/exchange_parts.h"
 
-static void exchange_try(struct exchange *exchange, bool turn);
+/* Nothing lets the request through. A retry is answered with what made it one. */
+static void exchange_refuse_try(struct exchange *exchange, enum exchange_reason reason,
+                                uint64_t retry_after_ms)
+{
+    if (exchange->last_reason != REASON_COMPLETE) {
+        reason = (enum exchange_reason)exchange->last_reason;
+    }
+    exchange->retry_after_ms = retry_after_ms;
+    if (reason == REASON_BREAKER_OPEN) {
+        struct policy_lane *lane =
+            &policy_of(exchange->upstream)->lanes[exchange->worker->env.index];
+        stat_add(&lane->breaker_refused_count, 1);
+    }
+    exchange_fail(exchange, reason, NULL);
+}
 
 static void exchange_queue(struct exchange *exchange, enum admit_result result)
 {
@@ -18,8 +32,8 @@ static void exchange_queue(struct exchange *exchange, enum admit_result result)
         exchange_fail(exchange, REASON_QUEUE_FULL, NULL);
         return;
     }
-    if (exchange->queue_us < 0) {
-        exchange->queue_us = 0;
+    if (exchange->queued_ms == 0) {
+        exchange->queue_us = exchange->queue_us > 0 ? exchange->queue_us : 0;
         exchange->queued_ms = exchange_now_ms(exchange);
         stat_add(&exchange->worker->stats.queued, 1);
     }
@@ -28,6 +42,14 @@ static void exchange_queue(struct exchange *exchange, enum admit_result result)
 
 void exchange_admit(struct exchange *exchange, bool turn)
 {
+    if (!turn) {
+        const struct policy_asker asker = exchange_asker(exchange);
+        uint64_t retry_after_ms;
+        if (policy_refuses(&asker, &retry_after_ms)) {
+            exchange_refuse_try(exchange, REASON_BREAKER_OPEN, retry_after_ms);
+            return;
+        }
+    }
     enum admit_result result =
         upstream_admit(exchange->worker->pool, exchange->upstream, &exchange->slot, turn);
     if (result != ADMIT_OK) {
@@ -54,53 +76,56 @@ void exchange_on_turn(struct queue_slot *slot)
     }
 }
 
-static bool exchange_reaches(const struct exchange *exchange, const struct endpoint *endpoint)
+/* Chooses an endpoint whose breaker admits the attempt. PICK_NONE: the exchange has been answered. */
+static enum pick_result exchange_choose(struct exchange *exchange, struct policy_asker *asker,
+                                        struct endpoint_wish *wish, struct endpoint **ret_endpoint)
 {
-    for (unsigned i = 0; i < exchange->unreached_count; i++) {
-        if (exchange->unreached[i] == endpoint) {
-            return false;
+    uint64_t retry_after_ms = asker->view->settings->breaker.open_min_ms;
+    for (size_t i = 0; i <= asker->view->endpoint_count; i++) {
+        enum pick_result picked =
+            upstream_pick(exchange->worker->pool, asker->view, wish, ret_endpoint);
+        if (picked == PICK_FULL) {
+            return picked;
         }
+        if (picked == PICK_NONE) {
+            break;
+        }
+        switch (policy_admit(asker, *ret_endpoint, &exchange->attempt.tickets, &retry_after_ms)) {
+        case POLICY_ADMITTED: return PICK_OK;
+        case POLICY_ENDPOINT_OPEN: break;
+        case POLICY_UPSTREAM_OPEN:
+            exchange_refuse_try(exchange, REASON_BREAKER_OPEN, retry_after_ms);
+            return PICK_NONE;
+        }
+        wish->usable = policy_usable; /* it was asked by another worker meanwhile */
+        wish->owner = asker;
     }
-    return true;
+    exchange_refuse_try(exchange,
+                        asker->view->endpoint_count == 0 ? REASON_UNRESOLVED
+                        : wish->usable != NULL           ? REASON_BREAKER_OPEN
+                                                         : REASON_NO_ENDPOINT,
+                        retry_after_ms);
+    return PICK_NONE;
 }
 
-static void exchange_fail_unreached(struct exchange *exchange)
-{
-    enum dial_result result = (enum dial_result)exchange->unreached_result;
-    switch (result) {
-    case DIAL_REFUSED: exchange_fail(exchange, REASON_CONNECT_REFUSED, NULL); break;
-    case DIAL_TIMEOUT: exchange_fail(exchange, REASON_CONNECT_TIMEOUT, NULL); break;
-    case DIAL_RETIRED: exchange_fail(exchange, REASON_UPSTREAM_REMOVED, NULL); break;
-    case DIAL_TLS: exchange_fail_tls(exchange, exchange->attempt.request.tls_failure); break;
-    case DIAL_UNREACHABLE:
-    case DIAL_RESET:
-    case DIAL_NO_ADDRESS_PORT:
-    case DIAL_ERROR:
-    case DIAL_FULL:
-    case DIAL_NO_FD:
-    case DIAL_OK: exchange_fail(exchange, REASON_CONNECT_FAILED, dial_result_name(result)); break;
-    }
-}
-
-/* Asks the endpoints for a connection. `turn`: it has queued before. To one that could not be reached nothing was sent, so
-   the next is asked at once; when there is no other, the exchange fails for that. */
-static void exchange_try(struct exchange *exchange, bool turn)
+void exchange_try(struct exchange *exchange, bool turn)
 {
     struct worker *worker = exchange->worker;
-    const struct upstream_view *view = exchange->upstream->views[worker->env.index];
-    struct endpoint_wish wish = {.avoid = exchange->unreached,
-                                 .avoid_count = exchange->unreached_count};
+    struct policy_asker asker = exchange_asker(exchange);
+    struct endpoint_wish wish = {.avoid = exchange->tried, .avoid_count = exchange->tried_count};
     struct endpoint *endpoint;
-    wish.keyed =
-        balance_key(view->settings, &exchange->request, exchange->client_address, &wish.key_hash);
-    enum pick_result picked = upstream_pick(worker->pool, view, &wish, &endpoint);
-    if (picked == PICK_NONE) {
-        exchange_fail(exchange, view->endpoint_count == 0 ? REASON_UNRESOLVED : REASON_NO_ENDPOINT,
-                      NULL);
+    if (exchange_hopeless(exchange)) {
+        exchange_refuse_try(exchange, REASON_HOPELESS, 0);
         return;
     }
-    if (picked == PICK_OK && !exchange_reaches(exchange, endpoint)) {
-        exchange_fail_unreached(exchange);
+    if (__builtin_expect(policy_guarded(exchange->upstream), 0)) {
+        wish.usable = policy_usable;
+        wish.owner = &asker;
+    }
+    wish.keyed = balance_key(asker.view->settings, &exchange->request, exchange->client_address,
+                             &wish.key_hash);
+    enum pick_result picked = exchange_choose(exchange, &asker, &wish, &endpoint);
+    if (picked == PICK_NONE) {
         return;
     }
     enum lease_result result = LEASE_FULL;
@@ -108,8 +133,10 @@ static void exchange_try(struct exchange *exchange, bool turn)
         result = attempt_start(exchange, endpoint, exchange->redialled);
     }
     bool for_fd = result == LEASE_NO_FD;
+    uint64_t wait_ms;
     wish.idle_only = true;
-    if (for_fd && upstream_pick(worker->pool, view, &wish, &endpoint) == PICK_OK) {
+    if (for_fd && upstream_pick(worker->pool, asker.view, &wish, &endpoint) == PICK_OK &&
+        policy_admit(&asker, endpoint, &exchange->attempt.tickets, &wait_ms) == POLICY_ADMITTED) {
         result = attempt_start(exchange, endpoint, exchange->redialled);
     }
     switch (result) {
@@ -122,17 +149,16 @@ static void exchange_try(struct exchange *exchange, bool turn)
 
 void exchange_on_leased(struct exchange *exchange)
 {
-    if (exchange->queue_us == 0) {
-        exchange->queue_us =
-            (int64_t)(exchange->attempt.started_ms * 1000) - (int64_t)exchange->started_us;
-        exchange->queue_us = exchange->queue_us > 0 ? exchange->queue_us : 0;
+    if (exchange->queued_ms != 0) {
+        exchange->queue_us += (int64_t)(exchange->attempt.started_ms - exchange->queued_ms) * 1000;
+        exchange->queued_ms = 0;
     }
     const struct lease *lease = exchange->attempt.lease;
     exchange->reused = lease->reused;
     exchange->resumed = lease->resumed;
     if (exchange->stage == EXCHANGE_CONNECTING) {
         exchange->connect_us =
-            exchange_age_us(exchange) - (exchange->queue_us > 0 ? exchange->queue_us : 0);
+            (int64_t)(loop_clock_us(&exchange->worker->clock) - exchange->attempt.started_us);
     }
     if (exchange->connect_us >= 0 && !lease->reused && lease->tls_us > 0) {
         /* of a dial that was begun for another the exchange may have waited for the end only */
@@ -150,18 +176,36 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
     if (result == DIAL_FULL || result == DIAL_NO_FD) {
         /* nothing was tried: back to the front of the queue */
         exchange->attempts_count--;
+        exchange->tried_count--;
+        attempt_end(exchange);
         exchange_wait(exchange, result == DIAL_NO_FD, true);
         return;
     }
-    if (result == DIAL_REFUSED || result == DIAL_TIMEOUT || result == DIAL_UNREACHABLE ||
-        result == DIAL_RESET || result == DIAL_TLS) {
-        attempt_report(exchange, ENDPOINT_FAILED);
-    }
-    exchange->unreached_result = (uint8_t)result;
-    exchange->unreached[exchange->unreached_count++] = exchange->attempt.endpoint;
-    if (exchange->unreached_count < EXCHANGE_UNREACHED) {
-        exchange_try(exchange, true);
-    } else {
-        exchange_fail_unreached(exchange);
+    switch (result) {
+    case DIAL_REFUSED: exchange_fail(exchange, REASON_CONNECT_REFUSED, NULL); break;
+    case DIAL_TIMEOUT: exchange_fail(exchange, REASON_CONNECT_TIMEOUT, NULL); break;
+    case DIAL_TLS: exchange_fail_tls(exchange, exchange->attempt.request.tls_failure); break;
+    case DIAL_RETIRED:
+        /* a reload took the endpoint away meanwhile: no failure, another one */
+        attempt_end(exchange);
+        if (exchange->tried_count < EXCHANGE_TRIED) {
+            exchange_try(exchange, true);
+        } else {
+            exchange_fail(exchange, REASON_UPSTREAM_REMOVED, NULL);
+        }
+        break;
+    case DIAL_UNREACHABLE:
+    case DIAL_RESET:
+    case DIAL_NO_ADDRESS_PORT:
+    case DIAL_ERROR:
+    case DIAL_FULL:
+    case DIAL_NO_FD:
+    case DIAL_OK:
+        exchange_fail(exchange,
+                      result == DIAL_NO_ADDRESS_PORT || result == DIAL_ERROR
+                          ? REASON_DIAL_FAILED
+                          : REASON_CONNECT_FAILED,
+                      dial_result_name(result));
+        break;
     }
 }

@@ -30,11 +30,26 @@ static inline void exchange_fail_tls(struct exchange *exchange, enum tls_failure
 
 /* Asks for a place at the upstream, and tries an endpoint when it has one. `turn`: it has queued before. */
 void exchange_admit(struct exchange *exchange, bool turn);
+/* Asks an endpoint for a connection. `turn`: it has had its turn, and goes to the front if it has to queue again. */
+void exchange_try(struct exchange *exchange, bool turn);
 /* It is admitted, but no connection can be had now. */
 void exchange_wait(struct exchange *exchange, bool for_fd, bool turn);
 void exchange_on_turn(struct queue_slot *slot);
 
+/* ---- exchange_retry.c ---- */
+
+/* An attempt has failed for this reason before anything of its response went out: tells the breakers, and tries again if that is
+   allowed. True: the exchange goes on. */
+bool exchange_retries(struct exchange *exchange, enum exchange_reason reason);
+/* The wait before a retry is over. */
+void exchange_resume(struct exchange *exchange);
+
 /* ---- exchange_relay.c ---- */
+
+/* The payload that was sent is to be sent again, in front of what came since. */
+void exchange_rewind(struct exchange *exchange);
+/* It will not be sent again. */
+void exchange_drop_replay(struct exchange *exchange);
 
 /* Keeps payload until there is a connection. False: no memory. */
 bool exchange_hold(struct exchange *exchange, const struct payload *payload);

@@ -12,17 +12,99 @@ bool exchange_hold(struct exchange *exchange, const struct payload *payload)
     if (bytes == 0) {
         return true;
     }
-    CHECK(exchange->held == NULL);
-    exchange->held = buf_take(exchange->worker->bufs, bytes);
-    if (exchange->held == NULL) {
+    if (!pieces_keep(exchange->worker->bufs, &exchange->held, payload->pieces, payload->count, 0)) {
         return false;
-    }
-    for (size_t i = 0; i < payload->count; i++) {
-        CHECK(buf_append(exchange->held, payload->pieces[i].iov_base, payload->pieces[i].iov_len));
     }
     exchange->request_full = true;
     return true;
 }
+
+/* ---- what was sent is kept to be sent again ---- */
+
+/* What one request may keep. */
+#define REPLAY_BYTES (64u * 1024)
+
+void exchange_drop_replay(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    buf_give(worker->bufs, &exchange->replay);
+    if (exchange->replay_count > 0) {
+        bound_give(&worker->env.bounds->replay_bytes, exchange->replay_count);
+        exchange->replay_count = 0;
+    }
+}
+
+/* Counts what is kept, `bytes` of it in all; false: that is too much. */
+static bool exchange_count_replay(struct exchange *exchange, uint64_t bytes)
+{
+    if (bytes > REPLAY_BYTES ||
+        (bytes > exchange->replay_count && !bound_take(&exchange->worker->env.bounds->replay_bytes,
+                                                       bytes - exchange->replay_count))) {
+        return false;
+    }
+    exchange->replay_count = bytes > exchange->replay_count ? bytes : exchange->replay_count;
+    return true;
+}
+
+/* Worth keeping: a retry is possible and would be allowed. */
+static bool exchange_replays(const struct exchange *exchange)
+{
+    const struct retry_settings *retry = &exchange_settings(exchange)->retry;
+    return exchange->status == 0 && !exchange->payload_gone && retry->attempts_count > 1 &&
+           retry_idempotent(retry, &exchange->request);
+}
+
+/* Payload that has been passed on. */
+static void exchange_record(struct exchange *exchange, const struct payload *payload)
+{
+    size_t bytes = payload_bytes(payload);
+    size_t kept = exchange->replay != NULL ? buf_length(exchange->replay) : 0;
+    if (bytes == 0 || exchange->payload_gone) {
+        return;
+    }
+    if (payload->trailers != NULL || !exchange_replays(exchange) ||
+        !exchange_count_replay(exchange, kept + bytes) ||
+        !pieces_keep(exchange->worker->bufs, &exchange->replay, payload->pieces, payload->count,
+                     0)) {
+        exchange->payload_gone = true;
+        exchange_drop_replay(exchange);
+    }
+}
+
+/* The same for what was held: it moves. */
+static void exchange_record_held(struct exchange *exchange)
+{
+    if (exchange->held == NULL) {
+        return;
+    }
+    if (exchange_replays(exchange) && exchange_count_replay(exchange, buf_length(exchange->held))) {
+        exchange->replay = exchange->held;
+        exchange->held = NULL;
+        return;
+    }
+    exchange->payload_gone = true;
+    buf_give(exchange->worker->bufs, &exchange->held);
+    exchange_drop_replay(exchange);
+}
+
+void exchange_rewind(struct exchange *exchange)
+{
+    struct buf *held = exchange->held;
+    if (exchange->replay == NULL) {
+        return;
+    }
+    exchange->held = exchange->replay;
+    exchange->replay = NULL;
+    exchange->held_last = exchange->request_whole;
+    if (held == NULL) {
+        return;
+    }
+    struct iovec piece = {held->bytes + held->begin, buf_length(held)};
+    exchange->payload_gone = !pieces_keep(exchange->worker->bufs, &exchange->held, &piece, 1, 0);
+    buf_give(exchange->worker->bufs, &held);
+}
+
+/* ---- on its way ---- */
 
 struct payload exchange_first_payload(struct exchange *exchange, struct iovec *piece)
 {
@@ -40,9 +122,11 @@ struct payload exchange_first_payload(struct exchange *exchange, struct iovec *p
 void exchange_first_payload_taken(struct exchange *exchange, bool full)
 {
     bool told_full = exchange->request_full;
-    exchange->payload_gone = exchange->request_payload_bytes > 0;
-    exchange->arrived = NULL;
-    buf_give(exchange->worker->bufs, &exchange->held);
+    if (exchange->arrived != NULL) {
+        exchange_record(exchange, exchange->arrived);
+        exchange->arrived = NULL;
+    }
+    exchange_record_held(exchange);
     exchange->request_full = full;
     if (!exchange->request_whole) {
         exchange_rearm(exchange);
@@ -68,7 +152,7 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
         }
         return SINK_FULL;
     }
-    exchange->payload_gone = true;
+    exchange_record(exchange, payload);
     enum sink sink = attempt_send(exchange, payload);
     if (sink == SINK_FULL) {
         exchange->request_full = true;

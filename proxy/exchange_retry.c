@@ -1,7 +1,195 @@
-/* What is tried again: the free redial of a request that met a dead connection. */
+/* What is tried again, and when: the free redial of a request that met a dead connection, and retries. */
+#include "breaker/backoff.h"
 #include "proxy/exchange_parts.h"
+#include "proxy/proxy_status.h"
+#include "proxy/retry.h"
+#include "steady/deadline.h"
 
-/* Safe to repeat: nothing of it reached the upstream, or it changes nothing to do it twice and all of it is still at hand
+/* Reasons that speak against the endpoint of an attempt, rather than against the client or this process, and what of retry.on
+   names them. */
+static const struct {
+    bool fault;
+    unsigned condition;
+} failures[REASON_COUNT] = {
+    [REASON_CONNECT_REFUSED] = {true, RETRY_CONNECT_FAILURE},
+    [REASON_CONNECT_TIMEOUT] = {true, RETRY_CONNECT_FAILURE},
+    [REASON_CONNECT_FAILED] = {true, RETRY_CONNECT_FAILURE},
+    [REASON_UPSTREAM_TLS_CERTIFICATE] = {true, RETRY_CONNECT_FAILURE},
+    [REASON_UPSTREAM_TLS_PROTOCOL] = {true, RETRY_CONNECT_FAILURE},
+    [REASON_UPSTREAM_TLS_ALERT] = {true, RETRY_CONNECT_FAILURE},
+    [REASON_UPSTREAM_TLS_TIMEOUT] = {true, RETRY_CONNECT_FAILURE},
+    [REASON_UPSTREAM_TLS_BROKEN] = {true, RETRY_CONNECT_FAILURE},
+    [REASON_UPSTREAM_RESET] = {true, RETRY_RESET},
+    [REASON_UPSTREAM_INVALID] = {true, RETRY_502},
+    [REASON_UPSTREAM_INCOMPLETE] = {true, RETRY_502},
+    [REASON_UPSTREAM_HEAD_TOO_LARGE] = {true, 0},
+    [REASON_FIRST_BYTE_TIMEOUT] = {true, RETRY_504},
+    [REASON_TRY_TIMEOUT] = {true, RETRY_504},
+    [REASON_IDLE_TIMEOUT] = {true, 0},
+    [REASON_DEADLINE] = {true, 0},
+};
+
+/* ---- what an attempt says of its endpoint ---- */
+
+/* Cut off by the deadline. It had what it may have by itself, or half of it: then nobody else is to blame. A client that was in
+   more of a hurry says nothing but that it was slow, if it was. */
+static enum outcome exchange_cut_outcome(const struct exchange *exchange)
+{
+    const struct upstream_settings *settings = exchange_settings(exchange);
+    uint64_t waited_ms = attempt_age_us(exchange) / 1000;
+    uint64_t patience_ms =
+        deadline_earlier(exchange->allowed_ms, deadline_earlier(settings->timeouts.first_byte_ms,
+                                                                settings->timeouts.per_try_ms));
+    if (waited_ms * 2 >= patience_ms) {
+        return OUTCOME_FAILURE;
+    }
+    return waited_ms >= settings->breaker.slow_after_ms ? OUTCOME_SLOW : OUTCOME_IGNORED;
+}
+
+/* ---- the decision ---- */
+
+struct failure {
+    unsigned condition;
+    enum outcome outcome;
+    bool other_hop;
+    uint64_t retry_after_ms;
+};
+
+static bool exchange_has_other_endpoint(const struct exchange *exchange)
+{
+    const struct upstream_view *view = exchange->upstream->views[exchange->worker->env.index];
+    return view->endpoint_count > exchange->tried_count;
+}
+
+/* After the pure rules: the breaker, the time, the budget, which counts what it gives. */
+static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
+                                             const struct failure *failure)
+{
+    const struct policy_asker asker = exchange_asker(exchange);
+    const struct retry_settings *settings = &asker.view->settings->retry;
+    struct upstream_policy *policy = policy_of(exchange->upstream);
+    const struct backoff_plan plan = {
+        .retry = exchange->retries_count + 1,
+        .retry_after_ms = failure->retry_after_ms,
+        .attempt_ms = policy_floor_us(&policy->lanes[asker.lane], asker.now_ms) / 1000,
+        .deadline_ms = exchange->deadline_ms,
+    };
+    uint64_t wait_ms = 0;
+    if (breaker_refuses(policy->breaker, &asker.view->settings->breaker, asker.now_ms)) {
+        return RETRY_BREAKER_VERDICT;
+    }
+    if (backoff_wait(settings, &plan, asker.now_ms, asker.rng, &wait_ms) == BACKOFF_TOO_LATE) {
+        return RETRY_TOO_LATE_VERDICT;
+    }
+    switch (retry_budget_take(policy->budget, settings, asker.lane, asker.now_ms)) {
+    case RETRY_BUDGET_SPENT: return RETRY_BUDGET_VERDICT;
+    case RETRY_BUDGET_MINUTE_SPENT: return RETRY_MINUTE_VERDICT;
+    case RETRY_BUDGET_TAKEN: break;
+    }
+    /* another endpoint need not recover first */
+    bool at_once =
+        failure->condition == RETRY_CONNECT_FAILURE && exchange_has_other_endpoint(exchange);
+    exchange->retry_at_ms = deadline_after(asker.now_ms, at_once ? 0 : wait_ms);
+    return RETRY_MADE_VERDICT;
+}
+
+/* Told to the breakers once: a failure that is made good at another endpoint says nothing of the upstream. */
+static bool exchange_retry(struct exchange *exchange, const struct failure *failure)
+{
+    const struct retry_settings *settings = &exchange_settings(exchange)->retry;
+    const struct attempt *attempt = &exchange->attempt;
+    const struct retry_case retry_case = {
+        .condition = failure->condition,
+        .other_hop = failure->other_hop,
+        .untouched = !attempt->touched,
+        .body_at_hand = !exchange->payload_gone,
+        .idempotent = retry_idempotent(settings, &exchange->request),
+        .retries_count = exchange->retries_count,
+    };
+    bool elsewhere = exchange_has_other_endpoint(exchange);
+    attempt_report_endpoint(exchange, failure->outcome, failure->other_hop);
+    if (!elsewhere) {
+        attempt_report_upstream(exchange, failure->outcome);
+    }
+    if (failure->condition == 0) {
+        attempt_report_upstream(exchange, failure->outcome);
+        return false;
+    }
+    enum retry_verdict verdict = retry_judge(settings, &retry_case);
+    if (verdict == RETRY_MADE_VERDICT) {
+        verdict = exchange_ask_retry(exchange, failure);
+    }
+    bool made = verdict == RETRY_MADE_VERDICT;
+    attempt_report_upstream(exchange, made ? OUTCOME_IGNORED : failure->outcome);
+    struct policy_lane *lane = &policy_of(exchange->upstream)->lanes[exchange->worker->env.index];
+    stat_add(&lane->retries_by_verdict[verdict], 1);
+    return made;
+}
+
+bool exchange_retries(struct exchange *exchange, enum exchange_reason reason)
+{
+    if (!failures[reason].fault || !exchange->attempt.begun) {
+        return false;
+    }
+    const struct failure failure = {
+        .condition = exchange->stage == EXCHANGE_CONNECTING && reason == REASON_TRY_TIMEOUT
+                         ? RETRY_CONNECT_FAILURE
+                         : failures[reason].condition,
+        .outcome = reason == REASON_DEADLINE ? exchange_cut_outcome(exchange) : OUTCOME_FAILURE,
+    };
+    if (!exchange_retry(exchange, &failure)) {
+        return false;
+    }
+    exchange->last_reason = (uint8_t)reason;
+    exchange_back_off(exchange);
+    return true;
+}
+
+bool exchange_retries_response(struct exchange *exchange, const struct http_head *head)
+{
+    bool other_hop = head_tells_error(head);
+    const struct failure failure = {
+        .condition = retry_condition_of(head->status),
+        .outcome = other_hop ? OUTCOME_IGNORED : OUTCOME_FAILURE,
+        .other_hop = other_hop,
+        .retry_after_ms = retry_after_ms(head, worker_wall_ms(exchange->worker)),
+    };
+    exchange->last_reason = REASON_COMPLETE;
+    return exchange_retry(exchange, &failure);
+}
+
+/* ---- the wait ---- */
+
+/* A place that is not used while waiting is another's. */
+void exchange_back_off(struct exchange *exchange)
+{
+    struct pool_worker *pool = exchange->worker->pool;
+    exchange->retries_count++;
+    attempt_end(exchange);
+    exchange_rewind(exchange);
+    if (deadline_passed(exchange->retry_at_ms, exchange_now_ms(exchange))) {
+        exchange_try(exchange, true);
+        return;
+    }
+    upstream_keep(pool, exchange->upstream);
+    exchange->upstream_kept = true;
+    exchange->upstream_admitted = false;
+    upstream_leave(pool, exchange->upstream);
+    exchange_enter(exchange, EXCHANGE_BACKOFF);
+}
+
+void exchange_resume(struct exchange *exchange)
+{
+    struct pool_worker *pool = exchange->worker->pool;
+    struct upstream *upstream = exchange->upstream;
+    exchange->upstream_kept = false;
+    exchange_admit(exchange, false);
+    upstream_let_go(pool, upstream);
+}
+
+/* ---- the free redial ---- */
+
+/* Safe to repeat: nothing of it reached the upstream, or it changes nothing to do it twice; and all of it is still at hand
    (RFC 9110 9.2.2, RFC 9112 9.3.1). */
 static bool exchange_may_redial(const struct exchange *exchange)
 {
@@ -9,9 +197,9 @@ static bool exchange_may_redial(const struct exchange *exchange)
     if (exchange->redialled || !attempt->lease->reused || attempt->answered) {
         return false;
     }
-    bool at_hand =
-        exchange->request.framing == FRAMING_NONE || (!attempt->touched && !exchange->payload_gone);
-    return at_hand && (!attempt->touched || http_method_idempotent(exchange->request.method));
+    return !exchange->payload_gone &&
+           (!attempt->touched ||
+            retry_idempotent(&exchange_settings(exchange)->retry, &exchange->request));
 }
 
 static bool exchange_redial_left(struct exchange *exchange)
@@ -26,12 +214,6 @@ static bool exchange_redial_left(struct exchange *exchange)
 void exchange_on_dead_connection(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
-    enum tls_failure failure = stream_failure(&attempt->lease->stream);
-    if (failure != TLS_FAILURE_NONE && failure != TLS_FAILURE_TRUNCATED) {
-        /* an alert, most likely: asking again would be met by another */
-        exchange_fail_tls(exchange, failure);
-        return;
-    }
     if (!exchange_may_redial(exchange) || !exchange_redial_left(exchange)) {
         exchange_fail(exchange, REASON_UPSTREAM_RESET, NULL);
         return;
@@ -39,7 +221,12 @@ void exchange_on_dead_connection(struct exchange *exchange)
     struct endpoint *endpoint = attempt->endpoint;
     exchange->redialled = true;
     stat_add(&exchange->worker->stats.redials, 1);
+    /* a connection that had died before says nothing of the endpoint: the tickets go on */
+    struct policy_tickets tickets = attempt->tickets;
+    attempt->tickets = (struct policy_tickets){{0}, {0}};
     attempt_end(exchange);
+    attempt->tickets = tickets;
+    exchange_rewind(exchange);
     switch (attempt_start(exchange, endpoint, true)) {
     case LEASE_READY: break;
     case LEASE_PENDING: exchange_enter(exchange, EXCHANGE_CONNECTING); break;

@@ -15,6 +15,7 @@ void exchange_set_deadline(struct exchange *exchange, const struct upstream_sett
     if (route->deadline_ms != 0 && route->deadline_ms < total_ms) {
         total_ms = route->deadline_ms;
     }
+    exchange->allowed_ms = total_ms;
     if (exchange->trusted) {
         uint64_t asked_ms = hop_wait_ms(&exchange->request);
         exchange->deadline_asked = asked_ms < total_ms;
@@ -26,7 +27,11 @@ void exchange_set_deadline(struct exchange *exchange, const struct upstream_sett
 
 bool exchange_hopeless(const struct exchange *exchange)
 {
-    return deadline_passed(exchange->deadline_ms, exchange_now_ms(exchange));
+    uint64_t now_ms = exchange_now_ms(exchange);
+    uint64_t left_ms = deadline_left_ms(exchange->deadline_ms, now_ms);
+    const struct upstream_policy *policy = policy_of(exchange->upstream);
+    return left_ms == 0 ||
+           left_ms * 1000 < policy_floor_us(&policy->lanes[exchange->worker->env.index], now_ms);
 }
 
 static void due_earlier(uint64_t *due_ms, enum exchange_reason *reason, uint64_t since_ms,
@@ -90,6 +95,7 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
                         exchange->client_timeouts->send_ms, REASON_CLIENT_STALLED);
         }
         break;
+    case EXCHANGE_BACKOFF: due_ms = deadline_earlier(due_ms, exchange->retry_at_ms); break;
     case EXCHANGE_TUNNEL: {
         uint64_t moved_ms = exchange->request_moved_ms > exchange->response_moved_ms
                                 ? exchange->request_moved_ms
@@ -122,6 +128,10 @@ void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
     uint64_t due_ms = exchange_due_ms(exchange, &reason);
     if (!deadline_passed(due_ms, now_ms)) {
         wheel_arm(&exchange->worker->wheel, timer, due_ms);
+        return;
+    }
+    if (exchange->stage == EXCHANGE_BACKOFF && deadline_passed(exchange->retry_at_ms, now_ms)) {
+        exchange_resume(exchange);
         return;
     }
     if (!exchange->looked && reason == REASON_CLIENT_ABORT) {

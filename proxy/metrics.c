@@ -11,6 +11,8 @@
 #include "pool/health.h"
 #include "pool/lease.h"
 #include "pool/resolver.h"
+#include "proxy/policy_metrics.h"
+#include "proxy/scrape.h"
 #include "steady/budget.h"
 #include "tls/server.h"
 #include "tls/session_cache.h"
@@ -19,70 +21,6 @@
 static const uint64_t latency_edges_us[] = {500,     1000,     2500,     5000,    10000,   25000,
                                             50000,   100000,   250000,   500000,  1000000, 2500000,
                                             5000000, 10000000, 30000000, 60000000};
-
-struct scrape {
-    struct evbuffer *out;
-    const struct overview *overview;
-    uint64_t series, dropped;
-};
-
-/* Labels are written as name="value" pairs by the caller's format; values from outside go through here. */
-struct label {
-    char text[256];
-};
-
-static struct label label(const char *value)
-{
-    struct label escaped;
-    size_t used = 0;
-    for (; value != NULL && *value != '\0' && used + 2 < sizeof escaped.text; value++) {
-        if (*value == '"' || *value == '\\') {
-            escaped.text[used++] = '\\';
-        }
-        escaped.text[used++] = (unsigned char)*value < 0x20 ? ' ' : *value;
-    }
-    escaped.text[used] = '\0';
-    return escaped;
-}
-
-static void head(struct scrape *scrape, const char *name, const char *kind, const char *help)
-{
-    evbuffer_add_printf(scrape->out, "# HELP evenkeel_%s %s\n# TYPE evenkeel_%s %s\n", name, help,
-                        name, kind);
-}
-
-static bool series_fits(struct scrape *scrape)
-{
-    if (scrape->series >= METRICS_SERIES_MAX) {
-        scrape->dropped++;
-        return false;
-    }
-    scrape->series++;
-    return true;
-}
-
-__attribute__((format(printf, 4, 5))) static void sample(struct scrape *scrape, const char *name,
-                                                         double value, const char *labels, ...)
-{
-    char text[1024];
-    va_list args;
-    if (!series_fits(scrape)) {
-        return;
-    }
-    va_start(args, labels);
-    vsnprintf(text, sizeof text, labels, args);
-    va_end(args);
-    evbuffer_add_printf(scrape->out,
-                        text[0] != '\0' ? "evenkeel_%s{%s} %.15g\n" : "evenkeel_%s%s %.15g\n", name,
-                        text, value);
-}
-
-static void single(struct scrape *scrape, const char *name, const char *kind, const char *help,
-                   double value)
-{
-    head(scrape, name, kind, help);
-    sample(scrape, name, value, "%s", "");
-}
 
 /* ---- workers ---- */
 
@@ -103,7 +41,7 @@ static void write_counters(struct scrape *scrape)
             sum += stat_read(
                 (const uint64_t *)(const void *)((const char *)overview->workers[w] + rows[i].at));
         }
-        single(scrape, rows[i].name, "counter", rows[i].help, (double)sum);
+        scrape_single(scrape, rows[i].name, "counter", rows[i].help, (double)sum);
     }
 }
 
@@ -116,10 +54,11 @@ static void write_gauges(struct scrape *scrape)
         idle += stat_read(&overview->workers[w]->clients_idle);
         tunnels += stat_read(&overview->workers[w]->tunnels_open);
     }
-    single(scrape, "clients_open", "gauge", "Client connections open", (double)open);
-    single(scrape, "clients_idle", "gauge", "Client connections between requests", (double)idle);
-    single(scrape, "tunnels_open", "gauge", "Upgraded connections open", (double)tunnels);
-    single(scrape, "workers", "gauge", "Worker threads", (double)overview->worker_count);
+    scrape_single(scrape, "clients_open", "gauge", "Client connections open", (double)open);
+    scrape_single(scrape, "clients_idle", "gauge", "Client connections between requests",
+                  (double)idle);
+    scrape_single(scrape, "tunnels_open", "gauge", "Upgraded connections open", (double)tunnels);
+    scrape_single(scrape, "workers", "gauge", "Worker threads", (double)overview->worker_count);
 }
 
 /* ---- routes ---- */
@@ -146,22 +85,24 @@ static const struct route_stats *route_stats(const struct scrape *scrape, size_t
 static void write_responses(struct scrape *scrape)
 {
     static const char *const classes[6] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-    head(scrape, "responses_total", "counter", "Exchanges by route and class of the status sent");
+    scrape_head(scrape, "responses_total", "counter",
+                "Exchanges by route and class of the status sent");
     for (size_t route = 0; route < route_count(scrape); route++) {
         for (size_t class = 0; class < 6; class ++) {
             uint64_t sum = 0;
             for (unsigned w = 0; w < scrape->overview->worker_count; w++) {
                 sum += stat_read(&route_stats(scrape, route, w)->by_class[class]);
             }
-            sample(scrape, "responses_total", (double)sum, "route=\"%s\",class=\"%s\"",
-                   route_name(scrape, route), classes[class]);
+            scrape_sample(scrape, "responses_total", (double)sum, "route=\"%s\",class=\"%s\"",
+                          route_name(scrape, route), classes[class]);
         }
     }
 }
 
 static void write_reasons(struct scrape *scrape)
 {
-    head(scrape, "exchanges_by_reason_total", "counter", "Exchanges by route and how they ended");
+    scrape_head(scrape, "exchanges_by_reason_total", "counter",
+                "Exchanges by route and how they ended");
     for (size_t route = 0; route < route_count(scrape); route++) {
         for (size_t reason = 0; reason < REASON_COUNT; reason++) {
             uint64_t sum = 0;
@@ -170,9 +111,9 @@ static void write_reasons(struct scrape *scrape)
             }
             /* reasons that have not occurred would be most of the page */
             if (sum > 0) {
-                sample(scrape, "exchanges_by_reason_total", (double)sum,
-                       "route=\"%s\",reason=\"%s\"", route_name(scrape, route),
-                       reason_rows[reason].name);
+                scrape_sample(scrape, "exchanges_by_reason_total", (double)sum,
+                              "route=\"%s\",reason=\"%s\"", route_name(scrape, route),
+                              reason_rows[reason].name);
             }
         }
     }
@@ -180,32 +121,32 @@ static void write_reasons(struct scrape *scrape)
 
 static void write_handshake_failures(struct scrape *scrape)
 {
-    head(scrape, "tls_handshakes_failed_total", "counter",
-         "TLS handshakes with clients that came to nothing, by cause");
+    scrape_head(scrape, "tls_handshakes_failed_total", "counter",
+                "TLS handshakes with clients that came to nothing, by cause");
     for (size_t cause = 1; cause < TLS_FAILURE_COUNT; cause++) {
         uint64_t sum = 0;
         for (unsigned w = 0; w < scrape->overview->worker_count; w++) {
             sum += stat_read(&scrape->overview->workers[w]->handshakes_failed[cause]);
         }
         if (sum > 0) {
-            sample(scrape, "tls_handshakes_failed_total", (double)sum, "cause=\"%s\"",
-                   tls_failure_name((enum tls_failure)cause));
+            scrape_sample(scrape, "tls_handshakes_failed_total", (double)sum, "cause=\"%s\"",
+                          tls_failure_name((enum tls_failure)cause));
         }
     }
 }
 
 static void write_certificate(const struct tls_certificate_figures *figures, void *owner)
 {
-    sample(owner, "tls_certificate_expiry_timestamp_seconds", (double)figures->expires_s,
-           "name=\"%s\",type=\"%s\"", figures->name, figures->type);
+    scrape_sample(owner, "tls_certificate_expiry_timestamp_seconds", (double)figures->expires_s,
+                  "name=\"%s\",type=\"%s\"", figures->name, figures->type);
 }
 
 /* Of the present generation: names come from files the settings name. */
 static void write_certificates(struct scrape *scrape)
 {
     const struct overview *overview = scrape->overview;
-    head(scrape, "tls_certificate_expiry_timestamp_seconds", "gauge",
-         "When a listener's certificate expires, in seconds since 1970");
+    scrape_head(scrape, "tls_certificate_expiry_timestamp_seconds", "gauge",
+                "When a listener's certificate expires, in seconds since 1970");
     for (size_t i = 0; overview->tls != NULL && i < overview->settings->listener_count; i++) {
         if (overview->tls[i] != NULL) {
             tls_server_each_certificate(overview->tls[i], write_certificate, scrape);
@@ -215,7 +156,7 @@ static void write_certificates(struct scrape *scrape)
 
 static void write_histogram(struct scrape *scrape, const char *name, const char *help, size_t at)
 {
-    head(scrape, name, "histogram", help);
+    scrape_head(scrape, name, "histogram", help);
     for (size_t route = 1; route < route_count(scrape); route++) {
         struct histogram sum = {0};
         char series[128];
@@ -225,17 +166,18 @@ static void write_histogram(struct scrape *scrape, const char *name, const char 
         }
         snprintf(series, sizeof series, "%s_bucket", name);
         for (size_t i = 0; i < sizeof latency_edges_us / sizeof latency_edges_us[0]; i++) {
-            sample(scrape, series, (double)histogram_count_upto(&sum, latency_edges_us[i]),
-                   "route=\"%s\",le=\"%.15g\"", route_name(scrape, route),
-                   (double)latency_edges_us[i] / 1e6);
+            scrape_sample(scrape, series, (double)histogram_count_upto(&sum, latency_edges_us[i]),
+                          "route=\"%s\",le=\"%.15g\"", route_name(scrape, route),
+                          (double)latency_edges_us[i] / 1e6);
         }
-        sample(scrape, series, (double)histogram_count(&sum), "route=\"%s\",le=\"+Inf\"",
-               route_name(scrape, route));
+        scrape_sample(scrape, series, (double)histogram_count(&sum), "route=\"%s\",le=\"+Inf\"",
+                      route_name(scrape, route));
         snprintf(series, sizeof series, "%s_sum", name);
-        sample(scrape, series, (double)sum.sum / 1e6, "route=\"%s\"", route_name(scrape, route));
+        scrape_sample(scrape, series, (double)sum.sum / 1e6, "route=\"%s\"",
+                      route_name(scrape, route));
         snprintf(series, sizeof series, "%s_count", name);
-        sample(scrape, series, (double)histogram_count(&sum), "route=\"%s\"",
-               route_name(scrape, route));
+        scrape_sample(scrape, series, (double)histogram_count(&sum), "route=\"%s\"",
+                      route_name(scrape, route));
     }
 }
 
@@ -296,21 +238,21 @@ static void write_endpoint(struct scrape *scrape, const struct endpoint_row *row
 {
     double value = (double)*(const uint64_t *)(const void *)((const char *)figures + row->at) /
                    (row->per_unit != 0 ? row->per_unit : 1);
-    struct label upstream = label(figures->upstream), endpoint = label(figures->text);
-    sample(scrape, row->name, value,
-           row->state != NULL ? "upstream=\"%s\",endpoint=\"%s\",state=\"%s\""
-                              : "upstream=\"%s\",endpoint=\"%s\"%s",
-           upstream.text, endpoint.text, row->state != NULL ? row->state : "");
+    struct label upstream = scrape_label(figures->upstream), endpoint = scrape_label(figures->text);
+    scrape_sample(scrape, row->name, value,
+                  row->state != NULL ? "upstream=\"%s\",endpoint=\"%s\",state=\"%s\""
+                                     : "upstream=\"%s\",endpoint=\"%s\"%s",
+                  upstream.text, endpoint.text, row->state != NULL ? row->state : "");
 }
 
 static void write_closes(struct scrape *scrape, const struct endpoint_figures *figures)
 {
-    struct label upstream = label(figures->upstream), endpoint = label(figures->text);
+    struct label upstream = scrape_label(figures->upstream), endpoint = scrape_label(figures->text);
     for (size_t i = 0; i < sizeof figures->closed / sizeof figures->closed[0]; i++) {
         if (figures->closed[i] > 0) {
-            sample(scrape, "endpoint_closes_total", (double)figures->closed[i],
-                   "upstream=\"%s\",endpoint=\"%s\",reason=\"%s\"", upstream.text, endpoint.text,
-                   lease_close_reason_name((enum lease_close_reason)i));
+            scrape_sample(scrape, "endpoint_closes_total", (double)figures->closed[i],
+                          "upstream=\"%s\",endpoint=\"%s\",reason=\"%s\"", upstream.text,
+                          endpoint.text, lease_close_reason_name((enum lease_close_reason)i));
         }
     }
 }
@@ -322,13 +264,13 @@ static void write_endpoints(struct scrape *scrape)
     for (size_t i = 0; i < sizeof endpoint_rows / sizeof endpoint_rows[0]; i++) {
         const struct endpoint_row *row = &endpoint_rows[i];
         if (row->kind != NULL) {
-            head(scrape, row->name, row->kind, row->help);
+            scrape_head(scrape, row->name, row->kind, row->help);
         }
         for (size_t e = 0; e < count; e++) {
             write_endpoint(scrape, row, &entries[e]);
         }
     }
-    head(scrape, "endpoint_closes_total", "counter", "Connections closed, by reason");
+    scrape_head(scrape, "endpoint_closes_total", "counter", "Connections closed, by reason");
     for (size_t e = 0; e < count; e++) {
         write_closes(scrape, &entries[e]);
     }
@@ -348,8 +290,8 @@ static void write_upstream_health(const struct upstream *upstream, void *owner)
     const struct upstream_health health = upstream_health(upstream);
     const double values[] = {(double)health.endpoint_count, (double)health.healthy_count,
                              health.panic ? 1 : 0, (double)health.panics_count};
-    struct label name = label(upstream->name);
-    sample(walk->scrape, walk->name, values[walk->row], "upstream=\"%s\"", name.text);
+    struct label name = scrape_label(upstream->name);
+    scrape_sample(walk->scrape, walk->name, values[walk->row], "upstream=\"%s\"", name.text);
 }
 
 static void write_upstreams(struct scrape *scrape)
@@ -364,7 +306,7 @@ static void write_upstreams(struct scrape *scrape)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct upstream_walk walk = {scrape, rows[i].name, i};
-        head(scrape, rows[i].name, rows[i].kind, rows[i].help);
+        scrape_head(scrape, rows[i].name, rows[i].kind, rows[i].help);
         pools_each_upstream(scrape->overview->pools, write_upstream_health, &walk);
     }
 }
@@ -374,24 +316,24 @@ static void write_upstreams(struct scrape *scrape)
 static void write_handshakes(const struct upstream *upstream, void *owner)
 {
     struct upstream_tls_figures figures;
-    struct label name = label(upstream->name);
+    struct label name = scrape_label(upstream->name);
     upstream_tls_figures(upstream, &figures);
-    sample(owner, "upstream_tls_handshakes_total", (double)figures.full,
-           "upstream=\"%s\",kind=\"full\"", name.text);
-    sample(owner, "upstream_tls_handshakes_total", (double)figures.resumed,
-           "upstream=\"%s\",kind=\"resumed\"", name.text);
+    scrape_sample(owner, "upstream_tls_handshakes_total", (double)figures.full,
+                  "upstream=\"%s\",kind=\"full\"", name.text);
+    scrape_sample(owner, "upstream_tls_handshakes_total", (double)figures.resumed,
+                  "upstream=\"%s\",kind=\"resumed\"", name.text);
 }
 
 static void write_upstream_failures(const struct upstream *upstream, void *owner)
 {
     struct upstream_tls_figures figures;
-    struct label name = label(upstream->name);
+    struct label name = scrape_label(upstream->name);
     upstream_tls_figures(upstream, &figures);
     for (size_t cause = 1; cause < TLS_FAILURE_COUNT; cause++) {
         if (figures.failed[cause] > 0) {
-            sample(owner, "upstream_tls_failures_total", (double)figures.failed[cause],
-                   "upstream=\"%s\",cause=\"%s\"", name.text,
-                   tls_failure_name((enum tls_failure)cause));
+            scrape_sample(owner, "upstream_tls_failures_total", (double)figures.failed[cause],
+                          "upstream=\"%s\",cause=\"%s\"", name.text,
+                          tls_failure_name((enum tls_failure)cause));
         }
     }
 }
@@ -430,11 +372,11 @@ struct session_walk {
 static void write_session_name(const struct session_name_figures *figures, void *owner)
 {
     const struct session_walk *walk = owner;
-    struct label name = label(figures->name);
-    sample(walk->scrape, walk->row->name, walk->row->value(figures),
-           "server_name=\"%s\",port=\"%u\",trust=\"%02x%02x%02x%02x\"", name.text,
-           (unsigned)figures->port, figures->trust[0], figures->trust[1], figures->trust[2],
-           figures->trust[3]);
+    struct label name = scrape_label(figures->name);
+    scrape_sample(walk->scrape, walk->row->name, walk->row->value(figures),
+                  "server_name=\"%s\",port=\"%u\",trust=\"%02x%02x%02x%02x\"", name.text,
+                  (unsigned)figures->port, figures->trust[0], figures->trust[1], figures->trust[2],
+                  figures->trust[3]);
 }
 
 static void write_session_totals(struct scrape *scrape)
@@ -455,12 +397,13 @@ static void write_session_totals(struct scrape *scrape)
         {"tls_sessions_dropped_total", "Sessions that could not be kept", figures.dropped},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        single(scrape, rows[i].name, "counter", rows[i].help, (double)rows[i].value);
+        scrape_single(scrape, rows[i].name, "counter", rows[i].help, (double)rows[i].value);
     }
-    single(scrape, "tls_sessions", "gauge", "Upstream TLS sessions kept", (double)figures.entries);
-    single(scrape, "tls_session_bytes", "gauge", "What they take", (double)figures.bytes);
-    single(scrape, "tls_session_names", "gauge", "Server names they are for",
-           (double)figures.names);
+    scrape_single(scrape, "tls_sessions", "gauge", "Upstream TLS sessions kept",
+                  (double)figures.entries);
+    scrape_single(scrape, "tls_session_bytes", "gauge", "What they take", (double)figures.bytes);
+    scrape_single(scrape, "tls_session_names", "gauge", "Server names they are for",
+                  (double)figures.names);
 }
 
 static void write_upstream_tls(struct scrape *scrape)
@@ -474,16 +417,16 @@ static void write_upstream_tls(struct scrape *scrape)
          name_apart_value},
     };
     struct pools *pools = scrape->overview->pools;
-    head(scrape, "upstream_tls_handshakes_total", "counter",
-         "TLS handshakes with an upstream that succeeded");
+    scrape_head(scrape, "upstream_tls_handshakes_total", "counter",
+                "TLS handshakes with an upstream that succeeded");
     pools_each_upstream(pools, write_handshakes, scrape);
-    head(scrape, "upstream_tls_failures_total", "counter",
-         "TLS handshakes with an upstream that failed, by cause");
+    scrape_head(scrape, "upstream_tls_failures_total", "counter",
+                "TLS handshakes with an upstream that failed, by cause");
     pools_each_upstream(pools, write_upstream_failures, scrape);
     write_session_totals(scrape);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct session_walk walk = {scrape, &rows[i]};
-        head(scrape, rows[i].name, rows[i].kind, rows[i].help);
+        scrape_head(scrape, rows[i].name, rows[i].kind, rows[i].help);
         session_cache_each_name(pools_sessions(pools), write_session_name, &walk);
     }
 }
@@ -524,9 +467,9 @@ struct name_walk {
 static void write_name(const struct name_figures *figures, void *owner)
 {
     const struct name_walk *walk = owner;
-    struct label name = label(figures->name);
-    sample(walk->scrape, walk->row->name, walk->row->value(figures), "name=\"%s\",type=\"%s\"",
-           name.text, figures->service ? "service" : "host");
+    struct label name = scrape_label(figures->name);
+    scrape_sample(walk->scrape, walk->row->name, walk->row->value(figures),
+                  "name=\"%s\",type=\"%s\"", name.text, figures->service ? "service" : "host");
 }
 
 static void write_names(struct scrape *scrape)
@@ -539,24 +482,24 @@ static void write_names(struct scrape *scrape)
     };
     struct resolver_figures figures;
     resolver_figures(scrape->overview->resolver, &figures);
-    head(scrape, "dns_queries_total", "counter", "Questions to DNS servers, by type");
+    scrape_head(scrape, "dns_queries_total", "counter", "Questions to DNS servers, by type");
     for (size_t i = 0; i < DNS_TYPE_COUNT; i++) {
-        sample(scrape, "dns_queries_total", (double)figures.queries[i], "type=\"%s\"",
-               dns_type_name((enum dns_type)i));
+        scrape_sample(scrape, "dns_queries_total", (double)figures.queries[i], "type=\"%s\"",
+                      dns_type_name((enum dns_type)i));
     }
-    head(scrape, "dns_lookups_total", "counter", "Lookups that have ended, by result");
+    scrape_head(scrape, "dns_lookups_total", "counter", "Lookups that have ended, by result");
     for (size_t i = 0; i < LOOKUP_RESULT_COUNT; i++) {
-        sample(scrape, "dns_lookups_total", (double)figures.results[i], "result=\"%s\"",
-               lookup_result_name((enum lookup_result)i));
+        scrape_sample(scrape, "dns_lookups_total", (double)figures.results[i], "result=\"%s\"",
+                      lookup_result_name((enum lookup_result)i));
     }
-    single(scrape, "dns_reopened_total", "counter",
-           "Times the sockets to DNS servers were opened anew", (double)figures.reopened);
-    single(scrape, "dns_adoptions_total", "counter",
-           "Times the workers took over other addresses of names",
-           (double)scrape->overview->name_adoptions);
+    scrape_single(scrape, "dns_reopened_total", "counter",
+                  "Times the sockets to DNS servers were opened anew", (double)figures.reopened);
+    scrape_single(scrape, "dns_adoptions_total", "counter",
+                  "Times the workers took over other addresses of names",
+                  (double)scrape->overview->name_adoptions);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct name_walk walk = {scrape, &rows[i]};
-        head(scrape, rows[i].name, "gauge", rows[i].help);
+        scrape_head(scrape, rows[i].name, "gauge", rows[i].help);
         resolver_each_name(scrape->overview->resolver, write_name, &walk);
     }
 }
@@ -576,11 +519,11 @@ static void write_bounds(struct scrape *scrape)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct bound *bound;
-        head(scrape, rows[i].name, rows[i].kind, rows[i].help);
+        scrape_head(scrape, rows[i].name, rows[i].kind, rows[i].help);
         TAILQ_FOREACH (bound, &scrape->overview->registry->bounds, link) {
-            struct label detail = label(bound->detail);
-            sample(scrape, rows[i].name, (double)rows[i].read(bound), "name=\"%s\",detail=\"%s\"",
-                   bound->name, detail.text);
+            struct label detail = scrape_label(bound->detail);
+            scrape_sample(scrape, rows[i].name, (double)rows[i].read(bound),
+                          "name=\"%s\",detail=\"%s\"", bound->name, detail.text);
         }
     }
 }
@@ -590,77 +533,82 @@ static void write_process(struct scrape *scrape)
     const struct overview *overview = scrape->overview;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    head(scrape, "build_info", "gauge", "Always 1");
-    sample(scrape, "build_info", 1, "version=\"%s\"", overview->version);
-    single(scrape, "start_time_seconds", "gauge", "When the process started, Unix time",
-           (double)overview->started_wall_ms / 1000);
-    single(scrape, "generation", "gauge", "Number of the present configuration",
-           (double)overview->generation);
-    single(scrape, "ready", "gauge", "1 while /readyz answers 200",
-           readiness_is_ready(overview->readiness) ? 1 : 0);
-    head(scrape, "readiness_state", "gauge", "1 for the state of readiness");
+    scrape_head(scrape, "build_info", "gauge", "Always 1");
+    scrape_sample(scrape, "build_info", 1, "version=\"%s\"", overview->version);
+    scrape_single(scrape, "start_time_seconds", "gauge", "When the process started, Unix time",
+                  (double)overview->started_wall_ms / 1000);
+    scrape_single(scrape, "generation", "gauge", "Number of the present configuration",
+                  (double)overview->generation);
+    scrape_single(scrape, "ready", "gauge", "1 while /readyz answers 200",
+                  readiness_is_ready(overview->readiness) ? 1 : 0);
+    scrape_head(scrape, "readiness_state", "gauge", "1 for the state of readiness");
     for (unsigned i = 0; i < READINESS_STATE_COUNT; i++) {
-        sample(scrape, "readiness_state", overview->readiness->state == i ? 1 : 0, "state=\"%s\"",
-               readiness_state_name((enum readiness_state)i));
+        scrape_sample(scrape, "readiness_state", overview->readiness->state == i ? 1 : 0,
+                      "state=\"%s\"", readiness_state_name((enum readiness_state)i));
     }
-    single(scrape, "readiness_gave_up", "gauge",
-           "1 when readiness did not wait for warmth any longer",
-           (double)overview->readiness->gave_up_count);
-    single(scrape, "ready_after_seconds", "gauge",
-           "What it took from the start to readiness; 0: it is not there yet",
-           (double)overview->readiness->ready_ms / 1000);
-    single(scrape, "upgrades_total", "counter", "Upgrades begun by this process",
-           (double)overview->upgrade->begun_count);
-    single(scrape, "upgrade_failures_total", "counter",
-           "Upgrades that ended with this process going on",
-           (double)overview->upgrade->failed_count);
-    single(scrape, "warm_state_restored", "gauge", "1 when the start found a warm state",
-           overview->warm->restored ? 1 : 0);
-    single(scrape, "warm_state_saves_total", "counter", "Warm states saved",
-           (double)overview->warm->saves_ok);
-    single(scrape, "warm_state_save_failures_total", "counter",
-           "Warm states that could not be saved", (double)overview->warm->saves_failed);
-    single(scrape, "warm_state_saved_time_seconds", "gauge",
-           "When the last warm state was saved, Unix time; 0: never",
-           (double)overview->warm->saved_wall_ms / 1000);
-    single(scrape, "warm_state_bytes", "gauge", "Size of the last warm state saved",
-           (double)overview->warm->saved_bytes);
-    single(scrape, "draining", "gauge", "1 while the process drains", overview->draining ? 1 : 0);
-    single(scrape, "worker_silence_seconds", "gauge",
-           "How long ago the worker that has been silent longest gave a sign of life",
-           (double)overview->silence_ms / 1000);
-    single(scrape, "reloads_total", "counter", "Reloads that took effect",
-           (double)overview->reloads_ok);
-    single(scrape, "reload_failures_total", "counter", "Reloads that were rejected",
-           (double)overview->reloads_failed);
-    single(scrape, "last_reload_time_seconds", "gauge", "Last reload, Unix time; 0: never",
-           (double)overview->last_reload_wall_ms / 1000);
-    single(scrape, "last_reload_successful", "gauge", "0 after a rejected reload",
-           overview->last_reload_ok || overview->last_reload_wall_ms == 0 ? 1 : 0);
-    single(scrape, "cpu_user_seconds_total", "counter", "User time of the process",
-           (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6);
-    single(scrape, "cpu_system_seconds_total", "counter", "System time of the process",
-           (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6);
-    single(scrape, "resident_memory_bytes", "gauge", "Resident memory",
-           (double)budget_resident_bytes(""));
-    single(scrape, "memory_budget_bytes", "gauge", "What it may use",
-           (double)overview->memory_budget_bytes);
-    single(scrape, "open_fds", "gauge", "Open file descriptors", (double)budget_open_fds(""));
-    single(scrape, "max_fds", "gauge", "Limit on file descriptors", (double)sysconf(_SC_OPEN_MAX));
+    scrape_single(scrape, "readiness_gave_up", "gauge",
+                  "1 when readiness did not wait for warmth any longer",
+                  (double)overview->readiness->gave_up_count);
+    scrape_single(scrape, "ready_after_seconds", "gauge",
+                  "What it took from the start to readiness; 0: it is not there yet",
+                  (double)overview->readiness->ready_ms / 1000);
+    scrape_single(scrape, "upgrades_total", "counter", "Upgrades begun by this process",
+                  (double)overview->upgrade->begun_count);
+    scrape_single(scrape, "upgrade_failures_total", "counter",
+                  "Upgrades that ended with this process going on",
+                  (double)overview->upgrade->failed_count);
+    scrape_single(scrape, "warm_state_restored", "gauge", "1 when the start found a warm state",
+                  overview->warm->restored ? 1 : 0);
+    scrape_single(scrape, "warm_state_saves_total", "counter", "Warm states saved",
+                  (double)overview->warm->saves_ok);
+    scrape_single(scrape, "warm_state_save_failures_total", "counter",
+                  "Warm states that could not be saved", (double)overview->warm->saves_failed);
+    scrape_single(scrape, "warm_state_saved_time_seconds", "gauge",
+                  "When the last warm state was saved, Unix time; 0: never",
+                  (double)overview->warm->saved_wall_ms / 1000);
+    scrape_single(scrape, "warm_state_bytes", "gauge", "Size of the last warm state saved",
+                  (double)overview->warm->saved_bytes);
+    scrape_single(scrape, "draining", "gauge", "1 while the process drains",
+                  overview->draining ? 1 : 0);
+    scrape_single(scrape, "worker_silence_seconds", "gauge",
+                  "How long ago the worker that has been silent longest gave a sign of life",
+                  (double)overview->silence_ms / 1000);
+    scrape_single(scrape, "reloads_total", "counter", "Reloads that took effect",
+                  (double)overview->reloads_ok);
+    scrape_single(scrape, "reload_failures_total", "counter", "Reloads that were rejected",
+                  (double)overview->reloads_failed);
+    scrape_single(scrape, "last_reload_time_seconds", "gauge", "Last reload, Unix time; 0: never",
+                  (double)overview->last_reload_wall_ms / 1000);
+    scrape_single(scrape, "last_reload_successful", "gauge", "0 after a rejected reload",
+                  overview->last_reload_ok || overview->last_reload_wall_ms == 0 ? 1 : 0);
+    scrape_single(scrape, "cpu_user_seconds_total", "counter", "User time of the process",
+                  (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6);
+    scrape_single(scrape, "cpu_system_seconds_total", "counter", "System time of the process",
+                  (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6);
+    scrape_single(scrape, "resident_memory_bytes", "gauge", "Resident memory",
+                  (double)budget_resident_bytes(""));
+    scrape_single(scrape, "memory_budget_bytes", "gauge", "What it may use",
+                  (double)overview->memory_budget_bytes);
+    scrape_single(scrape, "open_fds", "gauge", "Open file descriptors",
+                  (double)budget_open_fds(""));
+    scrape_single(scrape, "max_fds", "gauge", "Limit on file descriptors",
+                  (double)sysconf(_SC_OPEN_MAX));
 }
 
 static void write_log(struct scrape *scrape)
 {
     struct log_figures figures;
     log_figures(scrape->overview->log, &figures);
-    single(scrape, "log_lines_total", "counter", "Lines handed to the log thread",
-           (double)figures.lines);
-    single(scrape, "log_dropped_total", "counter", "Lines dropped because a ring was full",
-           (double)figures.dropped);
-    single(scrape, "log_write_errors_total", "counter", "Failed writes, opens and rotations",
-           (double)figures.write_errors);
-    single(scrape, "log_written_bytes_total", "counter", "Bytes written", (double)figures.bytes);
-    single(scrape, "log_rotations_total", "counter", "Files rotated", (double)figures.rotations);
+    scrape_single(scrape, "log_lines_total", "counter", "Lines handed to the log thread",
+                  (double)figures.lines);
+    scrape_single(scrape, "log_dropped_total", "counter", "Lines dropped because a ring was full",
+                  (double)figures.dropped);
+    scrape_single(scrape, "log_write_errors_total", "counter", "Failed writes, opens and rotations",
+                  (double)figures.write_errors);
+    scrape_single(scrape, "log_written_bytes_total", "counter", "Bytes written",
+                  (double)figures.bytes);
+    scrape_single(scrape, "log_rotations_total", "counter", "Files rotated",
+                  (double)figures.rotations);
 }
 
 void metrics_write(struct evbuffer *out, const struct overview *overview)
@@ -684,14 +632,16 @@ void metrics_write(struct evbuffer *out, const struct overview *overview)
     write_endpoints(&scrape);
     write_upstreams(&scrape);
     write_upstream_tls(&scrape);
+    policy_metrics_write(&scrape);
     write_names(&scrape);
     write_bounds(&scrape);
     write_log(&scrape);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    single(&scrape, "metric_series_dropped", "gauge", "Series left out because there are too many",
-           (double)scrape.dropped);
-    single(&scrape, "scrape_duration_seconds", "gauge", "Time it took to write this page",
-           (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
-    single(&scrape, "metric_series", "gauge", "Series on this page, this one included",
-           (double)scrape.series + 1);
+    scrape_single(&scrape, "metric_series_dropped", "gauge",
+                  "Series left out because there are too many", (double)scrape.dropped);
+    scrape_single(&scrape, "scrape_duration_seconds", "gauge", "Time it took to write this page",
+                  (double)(end.tv_sec - begin.tv_sec) +
+                      (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
+    scrape_single(&scrape, "metric_series", "gauge", "Series on this page, this one included",
+                  (double)scrape.series + 1);
 }

@@ -70,6 +70,12 @@ libproxy_a_SOURCES = \
 	%D%/pid_file.h \
 	%D%/pieces.c \
 	%D%/pieces.h \
+	%D%/policy.c \
+	%D%/policy.h \
+	%D%/policy_metrics.c \
+	%D%/policy_metrics.h \
+	%D%/proxy_status.c \
+	%D%/proxy_status.h \
 	%D%/readiness.c \
 	%D%/readiness.h \
 	%D%/readiness_watch.c \
@@ -78,7 +84,11 @@ libproxy_a_SOURCES = \
 	%D%/reload.c \
 	%D%/reload.h \
 	%D%/respond.c \
+	%D%/retry.c \
+	%D%/retry.h \
 	%D%/respond.h \
+	%D%/scrape.c \
+	%D%/scrape.h \
 	%D%/splice.c \
 	%D%/splice.h \
 	%D%/stats.h \

@@ -38,6 +38,8 @@
     X(UPSTREAM_TLS_TIMEOUT, "upstream_tls_timeout", 504, "connection_timeout", 0)            \
     X(UPSTREAM_TLS_BROKEN, "upstream_tls_broken", 502, "connection_terminated", 0)           \
     X(CONNECT_FAILED, "connect_failed", 502, "destination_unavailable", 0)                   \
+    X(DIAL_FAILED, "dial_failed", 502, "destination_unavailable", 0)                         \
+    X(BREAKER_OPEN, "breaker_open", 503, "destination_unavailable", 1)                       \
     X(NO_DESCRIPTORS, "no_descriptors", 503, "connection_limit_reached", 1)                  \
     X(NO_MEMORY, "no_memory", 503, "proxy_internal_error", 1)                                \
     X(UPSTREAM_RESET, "upstream_reset", 502, "connection_terminated", 0)                     \

@@ -27,7 +27,7 @@ static void own_response_add(struct own_response *response, enum field_id id, co
 }
 
 void own_response_build(struct own_response *response, enum exchange_reason reason,
-                        const char *detail)
+                        const char *detail, uint64_t retry_after_s)
 {
     const struct reason_row *row = &reason_rows[reason];
     char value[160];
@@ -45,8 +45,8 @@ void own_response_build(struct own_response *response, enum exchange_reason reas
                  detail != NULL ? detail : "");
         own_response_add(response, FIELD_PROXY_STATUS, "Proxy-Status", value);
     }
-    if (row->retry_after_s > 0) {
-        snprintf(value, sizeof value, "%u", (unsigned)row->retry_after_s);
+    if (row->retry_after_s > 0 && retry_after_s > 0) {
+        snprintf(value, sizeof value, "%llu", (unsigned long long)retry_after_s);
         own_response_add(response, FIELD_RETRY_AFTER, "Retry-After", value);
     }
     int length = snprintf(response->body, sizeof response->body, "%u %s (%s)\n",

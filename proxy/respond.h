@@ -17,8 +17,8 @@ struct own_response {
     size_t body_bytes;
 };
 
-/* `detail` is one of our own words (never a client's bytes) or NULL. */
+/* `detail` is one of our own words (never a client's bytes) or NULL. retry_after_s goes out where waiting helps; 0: nowhere. */
 void own_response_build(struct own_response *response, enum exchange_reason reason,
-                        const char *detail);
+                        const char *detail, uint64_t retry_after_s);
 
 #endif

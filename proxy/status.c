@@ -8,6 +8,7 @@
 #include "pool/lease.h"
 #include "pool/resolver.h"
 #include "proxy/json.h"
+#include "proxy/policy.h"
 #include "steady/budget.h"
 
 /* Bound to the endpoints of one upstream while pools_each_endpoint() goes over all. */
@@ -108,6 +109,8 @@ static void write_upstream(const struct upstream *upstream, void *owner)
     json_text(walk->json, "name", upstream->name);
     json_uint(walk->json, "in_flight", bound_used(&upstream->in_flight));
     json_uint(walk->json, "queued", bound_used(&upstream->queued));
+    json_text(walk->json, "breaker",
+              breaker_state_name(breaker_state(policy_of(upstream)->breaker)));
     json_open(walk->json, "endpoints", '[');
     pools_each_endpoint(walk->pools, write_endpoint, &endpoints);
     json_close(walk->json, ']');

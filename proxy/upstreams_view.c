@@ -8,6 +8,8 @@
 #include "pool/lease.h"
 #include "pool/resolver.h"
 #include "proxy/json.h"
+#include "proxy/policy.h"
+#include "steady/loop_clock.h"
 
 struct walk {
     struct json *json;
@@ -116,6 +118,7 @@ static void write_endpoint(const struct endpoint_figures *figures, void *owner)
     json_text(json, "source", source_of(walk->overview, figures->text));
     json_number(json, "age_s", (double)figures->age_ms / 1000);
     write_health(json, figures);
+    json_text(json, "breaker", policy_endpoint_state(figures->companion));
     json_uint(json, "in_flight", figures->in_flight);
     json_number(json, "latency_ms", (double)figures->latency_us / 1000);
     write_connections(json, figures);
@@ -139,6 +142,36 @@ static const struct upstream_settings *settings_of(const struct settings *settin
     return NULL;
 }
 
+static void write_policy(struct json *json, const struct upstream *upstream,
+                         const struct upstream_settings *settings)
+{
+    struct upstream_policy *policy = policy_of(upstream);
+    uint64_t now_ms = loop_clock_ms(&(struct loop_clock){0});
+    const struct breaker_figures breaker =
+        breaker_figures(policy->breaker, &settings->breaker, now_ms);
+    const struct retry_budget_figures budget =
+        retry_budget_figures(policy->budget, &settings->retry, now_ms);
+    json_open(json, "breaker", '{');
+    json_text(json, "state", breaker_state_name(breaker.state));
+    json_number(json, "since_s",
+                breaker.since_ms != 0 ? (double)(now_ms - breaker.since_ms) / 1000 : 0);
+    json_number(json, "outage_s",
+                breaker.outage_since_ms != 0 ? (double)(now_ms - breaker.outage_since_ms) / 1000
+                                             : 0);
+    json_uint(json, "calls", breaker.counts.calls);
+    json_uint(json, "failures", breaker.counts.failures);
+    json_uint(json, "slow", breaker.counts.slow);
+    json_uint(json, "failures_in_a_row", breaker.counts.in_a_row);
+    json_uint(json, "probes_in_flight", breaker.probes_in_flight);
+    json_uint(json, "openings", breaker.entered_count[BREAKER_OPEN]);
+    json_close(json, '}');
+    json_open(json, "retry_budget", '{');
+    json_uint(json, "requests", budget.requests_count);
+    json_uint(json, "retries", budget.retries_count);
+    json_uint(json, "left", budget.left_count);
+    json_close(json, '}');
+}
+
 static void write_upstream(const struct upstream *upstream, void *owner)
 {
     struct walk *walk = owner;
@@ -160,6 +193,7 @@ static void write_upstream(const struct upstream *upstream, void *owner)
     json_uint(json, "queued", bound_used(&upstream->queued));
     json_uint(json, "pool_max", settings->pool.max_count);
     json_uint(json, "warm_level", settings->pool.warm_min_count);
+    write_policy(json, upstream, settings);
     json_open(json, "endpoints", '[');
     walk->upstream = upstream->name;
     pools_each_endpoint(walk->overview->pools, write_endpoint, walk);

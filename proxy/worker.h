@@ -58,6 +58,7 @@ struct shared_bounds {
     struct bound handshakes; /* TLS handshakes with clients under way */
     struct bound exchanges;
     struct bound buffers_bytes;
+    struct bound replay_bytes; /* payload of requests kept to be sent again */
     struct bound fds;
     uint64_t upstream_fds_count; /* of fds, not for clients: what is accepted can be served */
     struct bound pipes;

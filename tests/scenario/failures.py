@@ -79,7 +79,7 @@ def malformed_responses(s):
     origin = RawOrigin(s)
     for number, (_, _, data) in enumerate(BAD_RESPONSES):
         origin.on(f"/{number}/", lambda connection, _, data=data: connection.send(data) and False)
-    proxy = start_proxy(s, origin)
+    proxy = start_proxy(s, origin, {"upstreams": {"app": {"breaker": {"enabled": False}}}})
     for number, (name, section, _) in enumerate(BAD_RESPONSES):
         with s.case(f"a response with {name} becomes a 502 ({section})"):
             response = proxy.get(f"/{number}/")

@@ -5,6 +5,7 @@ scenario_tests = \
 	%D%/admin.py \
 	%D%/balance.py \
 	%D%/bounds.py \
+	%D%/breaker.py \
 	%D%/cli.py \
 	%D%/deadlines.py \
 	%D%/dns.py \
@@ -23,6 +24,7 @@ scenario_tests = \
 	%D%/proxy_protocol.py \
 	%D%/readiness.py \
 	%D%/reload.py \
+	%D%/retries.py \
 	%D%/roll.py \
 	%D%/service.py \
 	%D%/smuggling.py \

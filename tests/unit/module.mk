@@ -89,6 +89,7 @@ proxy_tests = \
 	%D%/test_pieces \
 	%D%/test_readiness \
 	%D%/test_respond \
+	%D%/test_retry \
 	%D%/test_route
 
 unit_tests = $(steady_tests) $(conf_tests) $(breaker_tests) $(tls_tests) $(pool_tests) $(proxy_tests)

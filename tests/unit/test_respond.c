@@ -17,7 +17,7 @@ static void every_reason_with_a_status_makes_a_whole_response(void **state)
         if (reason_rows[i].status == 0) {
             continue;
         }
-        own_response_build(&response, (enum exchange_reason)i, "length_and_transfer_encoding");
+        own_response_build(&response, (enum exchange_reason)i, "length_and_transfer_encoding", 7);
         assert_int_equal(response.head.status, reason_rows[i].status);
         assert_int_equal(response.head.content_length, response.body_bytes);
         assert_true(response.body_bytes > 0 && response.body[response.body_bytes - 1] == '\n');

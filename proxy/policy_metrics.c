@@ -1,0 +1,128 @@
+/* Breakers, retries and budgets as metrics. */
+#include "proxy/policy_metrics.h"
+
+#include <string.h>
+
+#include "proxy/policy.h"
+#include "proxy/stats.h"
+#include "steady/loop_clock.h"
+
+/* One upstream as it is now. */
+struct view {
+    const struct upstream_policy *policy;
+    struct breaker_figures breaker;
+    struct retry_budget_figures budget;
+    struct label name;
+};
+
+struct row {
+    const char *name, *kind, *help;
+    void (*write)(struct scrape *scrape, const struct row *row, const struct view *view);
+};
+
+struct walk {
+    struct scrape *scrape;
+    const struct row *row;
+};
+
+static void write_state(struct scrape *scrape, const struct row *row, const struct view *view)
+{
+    for (unsigned i = 0; i < BREAKER_STATE_COUNT; i++) {
+        scrape_sample(scrape, row->name, view->breaker.state == i ? 1 : 0,
+                      "upstream=\"%s\",state=\"%s\"", view->name.text,
+                      breaker_state_name((enum breaker_state)i));
+    }
+}
+
+static void write_changes(struct scrape *scrape, const struct row *row, const struct view *view)
+{
+    for (unsigned i = 0; i < BREAKER_STATE_COUNT; i++) {
+        scrape_sample(scrape, row->name, (double)view->breaker.entered_count[i],
+                      "upstream=\"%s\",state=\"%s\"", view->name.text,
+                      breaker_state_name((enum breaker_state)i));
+    }
+}
+
+static void write_value(struct scrape *scrape, const struct row *row, const struct view *view,
+                        double value)
+{
+    scrape_sample(scrape, row->name, value, "upstream=\"%s\"", view->name.text);
+}
+
+static void write_refused(struct scrape *scrape, const struct row *row, const struct view *view)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < view->policy->lane_count; i++) {
+        sum += stat_read(&view->policy->lanes[i].breaker_refused_count);
+    }
+    write_value(scrape, row, view, (double)sum);
+}
+
+static void write_probes(struct scrape *scrape, const struct row *row, const struct view *view)
+{
+    write_value(scrape, row, view, (double)view->breaker.probes_count);
+}
+
+static void write_guarded(struct scrape *scrape, const struct row *row, const struct view *view)
+{
+    write_value(scrape, row, view, (double)stat_read(&view->policy->guarded_count));
+}
+
+static void write_verdicts(struct scrape *scrape, const struct row *row, const struct view *view)
+{
+    for (unsigned verdict = 0; verdict < RETRY_VERDICT_COUNT; verdict++) {
+        uint64_t sum = 0;
+        for (unsigned i = 0; i < view->policy->lane_count; i++) {
+            sum += stat_read(&view->policy->lanes[i].retries_by_verdict[verdict]);
+        }
+        scrape_sample(scrape, row->name, (double)sum, "upstream=\"%s\",verdict=\"%s\"",
+                      view->name.text, retry_verdict_name((enum retry_verdict)verdict));
+    }
+}
+
+static void write_budget(struct scrape *scrape, const struct row *row, const struct view *view)
+{
+    write_value(scrape, row, view, (double)view->budget.left_count);
+}
+
+static const struct row rows[] = {
+    {"breaker_state", "gauge", "1 for the state of an upstream's breaker", write_state},
+    {"breaker_changes_total", "counter", "Times an upstream's breaker came into a state",
+     write_changes},
+    {"breaker_refused_total", "counter", "Requests that a breaker let not through", write_refused},
+    {"breaker_probes_total", "counter", "Requests let through to see whether an outage is over",
+     write_probes},
+    {"breaker_endpoints_guarded", "gauge", "Endpoints whose own breaker does not admit freely",
+     write_guarded},
+    {"retry_verdicts_total", "counter",
+     "Attempts that failed before an answer was passed on, by whether they were repeated",
+     write_verdicts},
+    {"retry_budget_left", "gauge", "Retries that the budget would allow now", write_budget},
+};
+
+static void write_upstream(const struct upstream *upstream, void *owner)
+{
+    const struct walk *walk = owner;
+    const struct settings *settings = walk->scrape->overview->settings;
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        const struct upstream_settings *of = &settings->upstreams[i];
+        if (strcmp(of->name, upstream->name) != 0) {
+            continue;
+        }
+        struct upstream_policy *policy = policy_of(upstream);
+        uint64_t now_ms = loop_clock_ms(&(struct loop_clock){0});
+        const struct view view = {policy, breaker_figures(policy->breaker, &of->breaker, now_ms),
+                                  retry_budget_figures(policy->budget, &of->retry, now_ms),
+                                  scrape_label(upstream->name)};
+        walk->row->write(walk->scrape, walk->row, &view);
+    }
+}
+
+void policy_metrics_write(struct scrape *scrape)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct walk walk = {scrape, &rows[i]};
+        scrape_head(scrape, rows[i].name, rows[i].kind, rows[i].help);
+        pools_each_upstream(scrape->overview->pools, write_upstream, &walk);
+    }
+}

@@ -1,0 +1,197 @@
+"""The breaker: an upstream that fails is left alone, and tried again with a few requests only."""
+
+import concurrent.futures
+import threading
+import time
+
+from harness import RawOrigin, check, check_equal, eventually, run, scaled, scenario, start_proxy
+
+QUICK = {"consecutive": 5, "open_min": "150ms", "open_max": "150ms", "ramp": "100ms"}
+
+
+def guarded(breaker=None, **upstream):
+    return {"upstreams": {"app": {"breaker": {**QUICK, **(breaker or {})}, "retry": {"attempts": 1},
+                                  "pool": {"warm_min": 0}, "health": {"eject_after": 0}, **upstream}}}
+
+
+def state(proxy):
+    return proxy.admin_json("/upstreams")["upstreams"][0]["breaker"]["state"]
+
+
+def changes(proxy):
+    return [line.split(" breaker ")[1].split(":")[0] for line in proxy.log().splitlines() if " breaker " in line]
+
+
+class Patient:
+    """An origin that fails until told otherwise."""
+
+    def __init__(self, s, name="origin", status=503):
+        self.failing = True
+        self.origin = RawOrigin(s, name).on("/", lambda connection, _: connection.respond(
+            status if self.failing else 200, b"x"))
+        self.address = self.origin.address
+
+    def requests(self):
+        return len(self.origin.requests)
+
+
+def open_up(proxy, times=5):
+    for _ in range(times):
+        proxy.get("/")
+    check_equal(state(proxy), "open", "state")
+
+
+@scenario("an upstream that fails goes on being asked, or is not asked again when it is well")
+def basics(s):
+    origin = Patient(s)
+    proxy = start_proxy(s, origin, guarded({"open_min": "1s", "open_max": "1s"}))
+    open_up(proxy)
+    before = origin.requests()
+    for _ in range(20):
+        begun = time.monotonic()
+        response = proxy.get("/")
+        check(time.monotonic() - begun < 0.3, "a refusal was waited for")
+        check_equal(response.status, 503, "status")
+        check("breaker_open" in (response.get("Proxy-Status") or ""), f"Proxy-Status {response.get('Proxy-Status')}")
+        check(int(response.get("Retry-After")) >= 1, f"Retry-After {response.get('Retry-After')}")
+    check_equal(origin.requests(), before, "requests at the origin while it is open")
+    origin.failing = False
+    eventually(lambda: proxy.get("/").status == 200, "it is tried again")
+    eventually(lambda: proxy.get("/").status == 200 and state(proxy) == "closed", "it is closed again")
+    check_equal(changes(proxy), ["closed -> open", "open -> half_open", "half_open -> ramp", "ramp -> closed"], "told")
+    check_equal(proxy.metric("evenkeel_breaker_changes_total", upstream="app", state="open"), 1, "openings")
+    check(proxy.metric("evenkeel_breaker_refused_total", upstream="app") >= 20, "refusals are not counted")
+
+
+@scenario("what says nothing of the upstream opens the breaker")
+def not_failures(s):
+    def slow(connection, _):
+        time.sleep(0.2)
+        return connection.respond(200, b"slow")
+
+    origin = RawOrigin(s).on("/slow", slow).on("/500", status=500).on("/429", status=429)
+    origin.on("/hop", status=503, fields=[("Proxy-Status", "b; error=connection_refused")])
+    proxy = start_proxy(s, origin, guarded())
+    with s.case("the client's own short deadline"):
+        for _ in range(8):
+            check_equal(proxy.get("/slow", [("X-Envoy-Expected-Rq-Timeout-Ms", 50)]).status, 504, "status")
+        check_equal(state(proxy), "closed", "state")
+    with s.case("clients that go away"):
+        for _ in range(8):
+            client = proxy.client()
+            client.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            time.sleep(0.02)
+            client.close()
+        eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "they are gone")
+        check_equal(state(proxy), "closed", "state")
+    for target, what in (("/hop", "what another hop refused"), ("/500", "500"), ("/429", "429")):
+        with s.case(what):
+            for _ in range(8):
+                proxy.get(target)
+            check_equal(state(proxy), "closed", "state")
+
+
+@scenario("a deadline of our own, or slow answers, do not open the breaker")
+def hangs(s):
+    origin = RawOrigin(s).on("/hang", lambda connection, _: connection.wait_for_end() and False)
+
+    def slow(connection, _):
+        time.sleep(0.06)
+        return connection.respond(200, b"slow")
+
+    origin.on("/slow", slow)
+    with s.case("first_byte"):
+        proxy = start_proxy(s, origin, guarded(timeouts={"first_byte": "60ms"}), name="first")
+        for _ in range(5):
+            check_equal(proxy.get("/hang").status, 504, "status")
+        check_equal(state(proxy), "open", "state")
+    with s.case("the route's deadline"):
+        proxy = start_proxy(s, origin, {**guarded(), "routes": [{"name": "r", "upstream": "app", "deadline": "60ms"}]},
+                            name="second")
+        for _ in range(5):
+            check_equal(proxy.get("/hang").status, 504, "status")
+        check_equal(state(proxy), "open", "state")
+    with s.case("slow answers"):
+        proxy = start_proxy(s, origin, guarded({"slow_after": "40ms", "min_requests": 10}), name="third")
+        for _ in range(10):
+            check_equal(proxy.get("/slow").status, 200, "status")
+        check_equal(state(proxy), "open", "state")
+
+
+@scenario("more probes than allowed reach an upstream that is tried again", within=60)
+def probes(s):
+    at_once, peak, lock = [0], [0], threading.Lock()
+    phase = {"probing": False}
+
+    def answer(connection, _):
+        if not phase["probing"]:
+            return connection.respond(503, b"x")
+        with lock:
+            at_once[0] += 1
+            peak[0] = max(peak[0], at_once[0])
+        time.sleep(0.05)
+        with lock:
+            at_once[0] -= 1
+        return connection.respond(503 if phase["probing"] == "bad" else 200, b"x")
+
+    origin = RawOrigin(s).on("/", answer)
+    proxy = start_proxy(s, origin, {"workers": 8, **guarded({"probes": 3, "ramp": "5s"})})
+    open_up(proxy)
+    phase["probing"] = "bad"
+    stop = threading.Event()
+
+    def client():
+        with proxy.client() as connection:
+            while not stop.is_set():
+                connection.request("GET", "/")
+                time.sleep(0.001)
+
+    with concurrent.futures.ThreadPoolExecutor(24) as pool:
+        running = [pool.submit(client) for _ in range(24)]
+        time.sleep(scaled(2, 20))
+        stop.set()
+        for each in running:
+            each.result()
+    check(peak[0] > 0, "nothing was tried")
+    check(peak[0] <= 3, f"{peak[0]} probes at once")
+    s.note(f"at most {peak[0]} at once at the origin")
+
+
+@scenario("one endpoint that fails opens the breaker of all")
+def endpoints(s):
+    bad, good = Patient(s, "bad"), Patient(s, "good")
+    good.failing = False
+    proxy = start_proxy(s, [bad, good], {"workers": 1, **guarded(
+        {"open_min": "2s", "open_max": "2s", "min_requests": 100}, balance="round_robin",
+        retry={"on": ["503"], "backoff_base": "1ms", "backoff_max": "2ms",
+               "budget": {"ratio": 1.0, "per_second": 100.0}})})
+    for _ in range(40):
+        check_equal(proxy.get("/").status, 200, "status")
+    check_equal(state(proxy), "closed", "state of the upstream")
+    check_equal(bad.requests(), 5, "requests at the bad endpoint")
+    rows = {row["address"]: row["breaker"] for row in proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"]}
+    check_equal((rows[bad.address], rows[good.address]), ("open", "closed"), "states of the endpoints")
+    bad.failing = False
+    eventually(lambda: proxy.get("/").status == 200 and bad.requests() > 5, "the bad endpoint is tried again")
+
+
+@scenario("an operator's word does not count")
+def forced(s):
+    origin = Patient(s)
+    origin.failing = False
+    proxy = start_proxy(s, origin, guarded())
+    check_equal(proxy.get("/").status, 200, "status")
+    check_equal(proxy.admin("/upstreams/app/breaker/open", "POST")[0], 200, "the operator's word")
+    check_equal((state(proxy), proxy.get("/").status), ("forced_open", 503), "state and status")
+    check_equal(proxy.admin("/upstreams/app/breaker/close", "POST")[0], 200, "the operator's word")
+    origin.failing = True
+    for _ in range(20):
+        check_equal(proxy.get("/").get("Proxy-Status"), None, "it is asked all the same")
+    check_equal(state(proxy), "forced_closed", "state")
+    check_equal(proxy.admin("/upstreams/app/breaker/auto", "POST")[0], 200, "the operator's word")
+    open_up(proxy)
+    check_equal(proxy.admin("/upstreams/other/breaker/auto", "POST")[0], 404, "no such upstream")
+    check_equal(proxy.admin("/upstreams/app/breaker/auto")[0], 405, "GET")
+
+
+run()

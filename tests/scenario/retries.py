@@ -1,0 +1,224 @@
+"""Retries: what fails is tried again where that helps and harms nobody, and never more than the budget allows."""
+
+import itertools
+import json
+import random
+import threading
+import time
+
+from harness import Arrived, RawOrigin, check, check_equal, eventually, run, scaled, scenario, start_proxy
+
+CALM = {"breaker": {"enabled": False}, "health": {"eject_after": 0}, "pool": {"warm_min": 0}}
+
+
+def policy(retry=None, **upstream):
+    retry = {"on": ["connect_failure", "reset", "502", "503", "504"], "backoff_base": "5ms", "backoff_max": "20ms",
+             **(retry or {})}
+    return {"workers": 1, "upstreams": {"app": {**CALM, "retry": retry, **upstream}}}
+
+
+def failing(times, status=503, fields=()):
+    """Fail so many requests of each target, then answer."""
+    left = {}
+
+    def answer(connection, request):
+        count = left.setdefault(request.target, itertools.count(1))
+        if next(count) <= times:
+            if status is None:
+                connection.reset()
+                return False
+            return connection.respond(status, b"no", fields)
+        return connection.respond(200, bytes(request.body), [("X-Attempt", request.get("X-Envoy-Attempt-Count"))])
+    return answer
+
+
+def verdicts(proxy):
+    return {series.split('verdict="')[1].split('"')[0]: value for series, value in proxy.metrics().items()
+            if series.startswith("evenkeel_retry_verdicts_total") and value}
+
+
+@scenario("a failure that a retry would have mended reaches the client")
+def mended(s):
+    origin = RawOrigin(s)
+    origin.on("/503", failing(2)).on("/502", failing(1, 502)).on("/504", failing(1, 504))
+    origin.on("/500", failing(1, 500)).on("/reset", failing(2, None))
+    proxy = start_proxy(s, origin, policy())
+    # a reused connection that dies is redialled once without counting as a retry
+    for target, attempts in (("/503", "3"), ("/502", "2"), ("/504", "2"), ("/reset", "23")):
+        with s.case(f"GET {target} is answered at attempt {' or '.join(attempts)}"):
+            response = proxy.get(target)
+            check(response.status == 200 and response.get("X-Attempt") in attempts,
+                  f"{response.status} at attempt {response.get('X-Attempt')}")
+    with s.case("500 is passed on"):
+        check_equal(proxy.get("/500").status, 500, "status")
+    with s.case("a POST that was sent is not repeated"):
+        check_equal(proxy.get("/503/post", method="POST", body=b"pay").status, 503, "status")
+        check_equal(len([r for r in origin.requests if r.target == "/503/post"]), 1, "requests at the origin")
+        check_equal(verdicts(proxy).get("unsafe"), 1, "verdicts")
+    with s.case("attempts end"):
+        origin.on("/never", status=503)
+        check_equal(proxy.get("/never").status, 503, "status")
+        check_equal(len([r for r in origin.requests if r.target == "/never"]), 3, "requests at the origin")
+    with s.case("the connection that carried a short refusal is kept"):
+        check(len(origin.connections) <= 6, f"{len(origin.connections)} connections")
+
+
+@scenario("a body is not sent again, or not whole")
+def bodies(s):
+    origin = RawOrigin(s).on("/", failing(1))
+    proxy = start_proxy(s, origin, policy({"idempotency_key": True}))
+    rng = random.Random(1)
+    for size in (1, 1000, 16384, 65536):
+        with s.case(f"{size} bytes are sent again"):
+            body = rng.randbytes(size)
+            response = proxy.get(f"/put/{size}", method="PUT", body=body)
+            check_equal((response.status, bytes(response.body) == body), (200, True), "status, and the body came whole")
+    with s.case("a chunked body is sent again"):
+        with proxy.client() as client:
+            client.send("PUT /chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+            time.sleep(0.05)
+            client.send("6\r\n world\r\n0\r\n\r\n")
+            response = client.response()
+        check_equal((response.status, bytes(response.body)), (200, b"hello world"), "status and body")
+    with s.case("more than 64 KiB are not"):
+        check_equal(proxy.get("/put/large", method="PUT", body=bytes(200000)).status, 503, "status")
+        check_equal(verdicts(proxy).get("body"), 1, "verdicts")
+    with s.case("a POST with an Idempotency-Key is repeated where that is configured"):
+        response = proxy.get("/post", [("Idempotency-Key", "k1")], method="POST", body=b"once")
+        check_equal((response.status, bytes(response.body)), (200, b"once"), "status and body")
+    eventually(lambda: proxy.bound("replay_bytes")["used"] == 0, "what was kept is given back")
+    check(proxy.bound("replay_bytes")["peak"] > 0, "nothing was ever kept")
+
+
+@scenario("a large body is not sent though nothing of it was")
+def unsent(s):
+    refuses, origin = s.port(), RawOrigin(s)
+    proxy = start_proxy(s, [f"127.0.0.1:{refuses}", origin.address], policy(balance="round_robin"))
+    for number in range(4):
+        body = bytes(300000)
+        response = proxy.get(f"/post/{number}", method="POST", body=body)
+        check_equal(Arrived(response).bytes, len(body), f"bytes of body {number}")
+
+
+@scenario("a retry goes to the endpoint that has just failed")
+def elsewhere(s):
+    bad = RawOrigin(s, "bad").on("/", status=503)
+    good = RawOrigin(s, "good").on("/", status=200, body=b"good")
+    proxy = start_proxy(s, [bad, good], policy(balance="round_robin"))
+    for _ in range(20):
+        check_equal(proxy.get("/").status, 200, "status")
+    check(len(bad.requests) >= 5, "the bad endpoint was hardly asked")
+    check_equal(len(good.requests), 20, "requests at the good endpoint")
+
+
+@scenario("Retry-After is not kept to, or kept to beyond the deadline")
+def waits(s):
+    origin = RawOrigin(s).on("/one", failing(1, 503, [("Retry-After", "1")]))
+    origin.on("/ten", failing(1, 503, [("Retry-After", "10")]))
+    proxy = start_proxy(s, origin, policy(timeouts={"total": "5s"}))
+    begun = time.monotonic()
+    check_equal(proxy.get("/one").status, 200, "status")
+    check(1.0 <= time.monotonic() - begun < 2.0, f"answered after {time.monotonic() - begun:.2f} s")
+    begun = time.monotonic()
+    response = proxy.get("/ten")
+    check_equal((response.status, response.get("Retry-After")), (503, "10"), "what cannot be kept to is passed on")
+    check(time.monotonic() - begun < 1, "it was waited for")
+    check_equal(verdicts(proxy).get("too_late"), 1, "verdicts")
+
+
+@scenario("what another hop has decided is tried again")
+def other_hop(s):
+    fields = [("Proxy-Status", "ExampleCDN; error=connection_timeout")]
+    origin = RawOrigin(s).on("/", failing(1, 503, fields))
+    proxy = start_proxy(s, origin, policy())
+    check_equal(proxy.get("/a").status, 503, "status")
+    check_equal(verdicts(proxy).get("other_hop"), 1, "verdicts")
+    proxy.reload({"upstreams": {"app": {"retry": {"on": ["503", "other_hop"]}}}})
+    check_equal(proxy.get("/b").status, 200, "status where retry.on names other_hop")
+
+
+@scenario("an attempt that takes too long takes the whole deadline")
+def per_try(s):
+    def once(connection, request):
+        if request.get("X-Envoy-Attempt-Count") == "1":
+            return connection.wait_for_end() and False
+        return connection.respond(200, b"second")
+    origin = RawOrigin(s).on("/", once)
+    proxy = start_proxy(s, origin, policy(timeouts={"per_try": "150ms", "total": "5s"}))
+    begun = time.monotonic()
+    check_equal(proxy.get("/").status, 200, "status")
+    check(time.monotonic() - begun < 2, f"answered after {time.monotonic() - begun:.2f} s")
+
+
+@scenario("a client that has gone is retried for, or its wait is not given up")
+def gone(s):
+    origin = RawOrigin(s).on("/", failing(1, 503, [("Retry-After", "3")]))
+    proxy = start_proxy(s, origin, policy())
+    client = proxy.client()
+    client.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
+    eventually(lambda: verdicts(proxy).get("made"), "a retry is waited for")
+    check_equal(proxy.bound("upstream_in_flight", "app")["used"], 0, "places held while it waits")
+    client.close()
+    eventually(lambda: proxy.metric("evenkeel_exchanges_finished_total")
+               == proxy.metric("evenkeel_exchanges_started_total"), "the exchange is over", 2)
+    check(proxy.reload({"upstreams": {"other": {"endpoints": [origin.address]}}}), "the reload was rejected")
+
+
+def load(proxy, requests, threads=8):
+    """{status: count} and the times of so many requests."""
+    counts, times, lock = {}, [], threading.Lock()
+    numbers = itertools.count()
+
+    def work():
+        with proxy.client() as client:
+            while (number := next(numbers)) < requests:
+                begun = time.monotonic()
+                status = client.request("GET", f"/{number}").status
+                took = time.monotonic() - begun
+                with lock:
+                    counts[status] = counts.get(status, 0) + 1
+                    times.append(took)
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return counts, sorted(times)
+
+
+@scenario("random failures reach clients, or their mending overloads the origin", within=120)
+def random_failures(s):
+    requests = scaled(1500, 20000)
+    for share, budget, least in ((0.05, 0.1, 0.997), (0.2, 0.1, 0.88), (1.0, 0.1, 0.0)):
+        with s.case(f"{share:.0%} failures"):
+            rng = random.Random(7)
+            lock = threading.Lock()
+            seen = []
+
+            def flaky(connection, request, share=share, rng=rng, lock=lock, seen=seen):
+                with lock:
+                    bad = rng.random() < share
+                    seen.append(request.target)
+                return connection.respond(503 if bad else 200, b"x")
+
+            origin = RawOrigin(s, f"flaky-{share}").on("/", flaky)
+            proxy = start_proxy(s, origin, policy({"budget": {"ratio": budget, "per_second": 3.0},
+                                                   "on": ["503"]}), name=f"evenkeel-{share}")
+            begun = time.monotonic()
+            counts, times = load(proxy, requests)
+            seconds = time.monotonic() - begun
+            good = counts.get(200, 0) / requests
+            extra = len(seen) - requests
+            # the budget's window is 10 s: what it gives for them may be taken at once
+            most = budget * requests + 3.0 * (seconds + 10)
+            s.note(f"{share:.0%}: {good:.2%} good, {extra} retries of {most:.0f} allowed in {seconds:.1f} s, "
+                   f"p99 {times[int(len(times) * 0.99)] * 1000:.1f} ms")
+            check(good >= least, f"{good:.2%} were answered, {counts}")
+            check(extra <= most, f"{extra} retries, the budget allows {most:.0f}")
+            if share == 1.0:
+                median = times[len(times) // 2] * 1000
+                check(median < 50, f"an error takes {median:.1f} ms")
+                check(verdicts(proxy).get("budget", 0) > requests / 2, f"verdicts: {json.dumps(verdicts(proxy))}")
+
+
+run()
