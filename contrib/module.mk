@@ -9,6 +9,8 @@ endif
 	$(AM_V_GEN)$(MKDIR_P) %D% && \
 	  sed -e 's|@sbindir[@]|$(sbindir)|' -e 's|@sysconfdir[@]|$(sysconfdir)|' $(srcdir)/%D%/evenkeel.service.in >$@
 
+EXTRA_DIST += %D%/kubernetes/evenkeel.yaml %D%/compose/compose.yaml %D%/compose/evenkeel.conf
+
 # Next to where the unit expects the configuration.
 sampledir = $(sysconfdir)/evenkeel
 dist_sample_DATA = %D%/evenkeel.conf.sample

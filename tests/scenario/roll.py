@@ -163,8 +163,8 @@ def rolling(s):
     origin = SlowToDial(s, NginxOrigin(s, tls=authority.issue("app.test")))
     before, during = roll(s, origin, authority, True)
     with s.case("through readiness nobody waits for a dial"):
-        # the machine's own noise, beside a tenth
-        check(during <= before * 1.1 + scaled(0.03, 0.005), f"p99 {before * 1000:.1f} before, {during * 1000:.1f} ms during")
+        # by default only a dial is told from a busy machine's noise
+        check(during <= scaled(DIAL_S * 0.8, before * 1.1 + 0.005), f"p99 {before * 1000:.1f} before, {during * 1000:.1f} ms during")
     with s.case("the same, when the balancer asks only whether it accepts, shows the dial"):
         before, during = roll(s, origin, authority, False)
         check(during >= DIAL_S / 2, f"p99 {during * 1000:.1f} ms: the comparison shows nothing")

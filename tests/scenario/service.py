@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
@@ -136,6 +137,52 @@ def pid_file(s):
         done = run_program(s, "-c", config)
         check_equal(done.returncode, 1, "exit code")
         check("pid_file /proc/nowhere/pid" in done.stderr, f"it says {done.stderr[-300:]!r}")
+
+
+def number_after(text, key):
+    """The value of a line `key: 35s` or `key: 35`."""
+    found = re.search(rf"^ *{key}: *(\d+)", text, re.MULTILINE)
+    check(found, f"there is no {key}")
+    return int(found[1])
+
+
+def seconds(text, key):
+    """A duration in a configuration."""
+    found = re.search(rf'{key} = "(\d+)s"', text)
+    check(found, f"there is no {key}")
+    return int(found[1])
+
+
+@scenario("an example of contrib/ is no good, or its times do not agree with the drain's")
+def examples(s):
+    contrib = os.path.join(os.path.dirname(__file__), "..", "..", "contrib")
+
+    def read(*path):
+        with open(os.path.join(contrib, *path)) as file:
+            return file.read()
+
+    pod, compose, compose_conf = read("kubernetes", "evenkeel.yaml"), read("compose", "compose.yaml"), read("compose", "evenkeel.conf")
+    pod_conf = re.search(r"evenkeel\.conf: \|\n((?:    .*\n)+)", pod)[1]
+    for name, text in (("kubernetes", pod_conf), ("compose", compose_conf)):
+        with s.case(f"{name}: the configuration is valid"):
+            done = run_program(s, "-t", "-c", s.write(f"{name}.conf", text))
+            check_equal(done.returncode, 0, done.stderr)
+    with s.case("kubernetes: the kubelet waits longer than the grace, and notices within the pause"):
+        check(number_after(pod, "terminationGracePeriodSeconds") > seconds(pod_conf, "grace"), "it kills first")
+        probe = pod[pod.index("readinessProbe:"):]
+        noticed = number_after(probe, "periodSeconds") * number_after(probe, "failureThreshold") + number_after(
+            probe, "timeoutSeconds")
+        check(noticed < seconds(pod_conf, "pause"), f"readiness is noticed after {noticed} s")
+        probe = pod[pod.index("startupProbe:"):]
+        check(number_after(probe, "periodSeconds") * number_after(probe, "failureThreshold")
+              > seconds(pod_conf, "give_up_after"), "it is restarted while it warms up")
+    with s.case("compose: likewise"):
+        check(number_after(compose, "stop_grace_period") > seconds(compose_conf, "grace"), "it kills first")
+        check(number_after(compose, "start_period") > seconds(compose_conf, "give_up_after"), "it is ill while it warms up")
+    with s.case("systemd: likewise, by default"):
+        unit = read("evenkeel.service.in")
+        grace = seconds(read("evenkeel.conf.sample"), "grace")
+        check(int(re.search(r"TimeoutStopSec=(\d+)s", unit)[1]) > grace, "it kills first")
 
 
 run()
