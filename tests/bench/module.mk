@@ -1,8 +1,9 @@
 # Proxies side by side on this machine; tests/bench/run says what it measures. BENCH_FLAGS are its options.
-bench: all
+bench: all %D%/relay
 	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/run $(BENCH_FLAGS)
 .PHONY: bench
 
+EXTRA_PROGRAMS = %D%/relay
 TESTS += %D%/selfcheck.py
 CLEANFILES += bench.json
 

@@ -129,7 +129,38 @@ class Evenkeel:
         return [program(), "-c", stage.write(f"{name}.conf", config)]
 
 
-CANDIDATES = {adapter.name: adapter for adapter in (Nginx, Haproxy, Evenkeel)}
+class Relay:
+    """Not a proxy: what the system calls of one cost. It parses nothing, so it is no peer."""
+
+    name = "relay"
+    is_peer = False
+    needs = os.path.join(os.environ.get("top_builddir", "."), "tests", "bench", "relay")
+
+    @staticmethod
+    def takes(row):
+        return row["kind"] == "cpu" and not row.get("tls") and row["body"] <= 10 << 10
+
+    @staticmethod
+    def version():
+        return "relay: four system calls a request and nothing else"
+
+    @staticmethod
+    def config(stage, name, listen, origin, tls):
+        del stage, name, tls
+        return f"{listen} {origin}"
+
+    @staticmethod
+    def argv(stage, name, config):
+        del stage, name
+        return [Relay.needs, *config.split()]
+
+
+CANDIDATES = {adapter.name: adapter for adapter in (Nginx, Haproxy, Evenkeel, Relay)}
+
+
+def takes(adapter, row):
+    """Whether the row means anything to the candidate."""
+    return getattr(adapter, "takes", lambda row: True)(row)
 
 
 class Running:

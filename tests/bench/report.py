@@ -27,7 +27,7 @@ class Result:
     def ratio(self):
         """(the better peer, the summary of Evenkeel's figure ÷ its figure); None without both."""
         peers = {name: self.summary(name).median for name in self.samples if CANDIDATES[name].is_peer}
-        mine = [name for name in self.samples if not CANDIDATES[name].is_peer]
+        mine = [name for name in self.samples if name == "evenkeel"]
         peer = better_peer(peers)
         if self.void or peer is None or not mine:
             return None
@@ -36,7 +36,7 @@ class Result:
 
     def goal_met(self):
         """None where it cannot be said."""
-        mine = [name for name in self.samples if not CANDIDATES[name].is_peer]
+        mine = [name for name in self.samples if name == "evenkeel"]
         if self.void or not mine:
             return None
         if "goal_figure" in self.row:
@@ -75,7 +75,8 @@ def _figures_table(title, results, names):
     for result in results:
         lines.append(_line(result.row["title"], _figures_row(result, names)))
         if result.row["kind"] == "memory" and not result.void:
-            held = [f"{result.summary(name, 'before_bytes').median / 1024:.0f} KiB" for name in names]
+            held = [f"{result.summary(name, 'before_bytes').median / 1024:.0f} KiB" if name in result.samples else "-"
+                    for name in names]
             lines.append(_line("  held before them", held))
     return "\n".join(lines) + "\n"
 
