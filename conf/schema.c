@@ -17,6 +17,7 @@ static const char *const access_formats[] = {"json", "combined", NULL};
 static const char *const forwarded_styles[] = {"x_forwarded", "forwarded", "both", "none", NULL};
 static const char *const tls_versions[] = {"1.2", "1.3", NULL};
 static const char *const client_auths[] = {"required", "optional", NULL};
+static const char *const introductions[] = {"none", "local", "client", NULL};
 static const char *const health_types[] = {"http", "tcp", "tls", NULL};
 static const char *const then_words[] = {"ready_cold", "not_ready", NULL};
 static const char *const retry_words[] = {"connect_failure", "reset", "502", "503", "504",
@@ -198,6 +199,9 @@ static const struct schema_row upstream_rows[] = {
     {"tls.ca", &type_text, "", AT(tls.ca), .help = "CA file; \"\": the system's"},
     {"tls.cert", &type_text, "", AT(tls.cert), .help = "our certificate; \"\": none"},
     {"tls.key", &type_text, "", AT(tls.key), .help = "its key"},
+    {"proxy_protocol", &type_word, "none", AT(proxy_protocol), .words = introductions,
+     .help =
+         "PROXY protocol header (version 2) at the start of each connection: local says nothing of clients, client tells the client's address and takes a connection for each request"},
 
     {"pool.warm_min", &type_count, "2", AT(pool.warm_min_count), .min = 0, .max = 10000,
      .help = "connections kept ready per endpoint, without traffic too"},

@@ -97,5 +97,5 @@ bool settings_upstream_equal(const struct upstream_settings *a, const struct ups
 bool settings_upstream_same_pool(const struct upstream_settings *a,
                                  const struct upstream_settings *b)
 {
-    return upstream_rows_equal(a, b, "tls.");
+    return upstream_rows_equal(a, b, "tls.") && a->proxy_protocol == b->proxy_protocol;
 }

@@ -25,6 +25,11 @@ enum balance_method {
     BALANCE_HASH_COOKIE,
     BALANCE_HASH_CLIENT,
 };
+enum proxy_introduction {
+    INTRODUCE_NONE,
+    INTRODUCE_SELF,   /* a header that tells of no client */
+    INTRODUCE_CLIENT, /* of the client whose request follows */
+};
 enum health_type { HEALTH_HTTP, HEALTH_TCP, HEALTH_TLS };
 enum key_source { KEY_HOST, KEY_HEADER, KEY_CLIENT };
 enum readiness_then { READINESS_READY_COLD, READINESS_NOT_READY };
@@ -194,6 +199,7 @@ struct upstream_settings {
     enum balance_method balance;
     const char *balance_key; /* header or cookie name; NULL when the method takes none */
     struct upstream_tls_settings tls;
+    enum proxy_introduction proxy_protocol;
     struct pool_settings pool;
     struct timeout_settings timeouts;
     struct retry_settings retry;
@@ -333,7 +339,7 @@ struct settings *settings_get(struct settings *settings);
 void settings_put(struct settings **settings);
 
 /* True when both upstreams are alike in everything (settings_upstream_equal) or in what a pooled connection depends on
-   (settings_upstream_same_pool: tls; endpoints are matched one by one by their text). */
+   (settings_upstream_same_pool: tls, proxy_protocol; endpoints are matched one by one by their text). */
 bool settings_upstream_equal(const struct upstream_settings *a, const struct upstream_settings *b);
 bool settings_upstream_same_pool(const struct upstream_settings *a,
                                  const struct upstream_settings *b);

@@ -94,6 +94,8 @@ static inline void connection_enter(struct connection *connection, enum connecti
 
 static inline uint32_t slot_exchanges_limit(const struct endpoint_slot *slot)
 {
+    if (slot->endpoint->introduction == INTRODUCE_CLIENT) /* it speaks for one client */
+        return 1;
     return slot->max_requests_count < UINT32_MAX ? (uint32_t)slot->max_requests_count : UINT32_MAX;
 }
 

@@ -10,6 +10,7 @@
 #include "pool/descriptor.h"
 #include "pool/handshake.h"
 #include "pool/line.h"
+#include "pool/proxy_header.h"
 #include "pool/upkeep.h"
 #include "steady/check.h"
 
@@ -200,6 +201,15 @@ void dial_done(struct connection *connection, short what)
         connection_event(connection, what);
 }
 
+bool dial_introduce(struct stream *stream)
+{
+    static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    char header[PROXY_HEADER_WRITE_BYTES];
+    size_t sent = 0, bytes = proxy_header_write(&nobody, &nobody, header);
+    return stream_send(stream, &(struct iovec){header, bytes}, 1, &sent) == STREAM_OK &&
+           sent == bytes;
+}
+
 bool dial_reached_itself(int fd, const struct address *address)
 {
     struct address own = {.length = sizeof(own.v6)};
@@ -229,8 +239,12 @@ void dial_event(struct connection *connection, short what)
     if ((what & EV_WRITE) == 0)
         return;
     int error = outcome(connection);
+    enum proxy_introduction introduction = connection->slot->endpoint->introduction;
+    connection->lease.introduce = introduction == INTRODUCE_CLIENT;
     if (error != 0)
         dial_fail(connection, dial_result_of_errno(error));
+    else if (introduction == INTRODUCE_SELF && !dial_introduce(&connection->lease.stream))
+        dial_fail(connection, DIAL_RESET);
     else if (connection->slot->endpoint->tls != NULL)
         handshake_begin(connection);
     else

@@ -200,6 +200,7 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
         endpoint->pools = pools;
         endpoint->address = named->address;
         endpoint->turn = turn;
+        endpoint->introduction = view->settings->proxy_protocol;
     }
     if (endpoint == NULL || !name_endpoint(endpoint, settings, named->hostname) ||
         !endpoint_tls_attach(endpoint, view) || !health_attach(endpoint) ||

@@ -89,8 +89,9 @@ struct endpoint {
     struct upstream *upstream;
     struct pools *pools;
     const char *text, *hostname, *address_text;
-    const char *label;              /* of its bound */
-    void *companion;                /* struct pools_hooks */
+    const char *label; /* of its bound */
+    void *companion;   /* struct pools_hooks */
+    enum proxy_introduction introduction;
     struct endpoint_tls *tls;       /* NULL: plain */
     struct endpoint_health *health; /* the control thread's, but for its message */
     struct address address;

@@ -285,7 +285,8 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
     const struct probe_target target = {
         own->endpoint->address, own->settings->host[0] != '\0' ? own->settings->host : host,
         own->settings,
-        own->settings->type == HEALTH_TCP ? NULL : endpoint_tls_security(own->endpoint)};
+        own->settings->type == HEALTH_TCP ? NULL : endpoint_tls_security(own->endpoint),
+        own->endpoint->introduction != INTRODUCE_NONE};
     (void)fd;
     (void)what;
     write_host(own->endpoint, host);

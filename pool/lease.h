@@ -48,6 +48,7 @@ struct lease {
     uint32_t exchanges_count; /* served before this one */
     bool reused;              /* exchanges_count > 0 or it has been idle */
     bool resumed;             /* its TLS session was resumed */
+    bool introduce;           /* a PROXY protocol header of the client comes first */
     uint64_t tls_us;          /* its handshake took so long; 0: no TLS */
 };
 

@@ -29,7 +29,7 @@ struct probe {
     struct address address;
     struct event event, deadline;
     enum probe_state state;
-    bool http;
+    bool http, introduce;
     int connect_errno; /* connect() failed at once: told in the event */
     uint64_t status_first, status_last;
     const struct probe_security *security; /* NULL: plain */
@@ -199,6 +199,8 @@ static void connected(struct probe *probe)
     if (error != 0) {
         probe->report.dial = dial_result_of_errno(error);
         fail(probe, PROBE_NO_CONNECTION);
+    } else if (probe->introduce && !dial_introduce(&probe->stream)) {
+        fail(probe, PROBE_BROKEN);
     } else if (probe->security == NULL) {
         ask(probe);
     } else if (!probe->security->begin(&probe->stream, probe->security->owner)) {
@@ -297,6 +299,7 @@ struct probe *probe_start(const struct probe_env *env, const struct probe_target
     probe->status_first = target->settings->status_first;
     probe->status_last = target->settings->status_last;
     probe->security = target->security;
+    probe->introduce = target->introduce;
     if (write_request(probe, target) && dial(probe, &target->address, target->settings->timeout_ms))
         return probe;
     bound_give(env->fds, 1);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "pool/proxy_header.h"
 #include "proxy/exchange.h"
 #include "proxy/h1_parse.h"
 #include "proxy/h1_write.h"
@@ -201,8 +202,9 @@ static void attempt_leased(struct exchange *exchange, struct lease *lease)
 {
     struct attempt *attempt = &exchange->attempt;
     struct h1_writer writer;
-    struct iovec piece, out[PAYLOAD_PIECES + FRAME_PIECES + 1];
-    char chunk_head[H1_CHUNK_HEAD_BYTES];
+    struct iovec piece, out[PAYLOAD_PIECES + FRAME_PIECES + 2];
+    char chunk_head[H1_CHUNK_HEAD_BYTES], introduction[PROXY_HEADER_WRITE_BYTES];
+    size_t count = 0;
     attempt->lease = lease;
     lease->owner = exchange;
     lease->on_event = attempt_on_event;
@@ -213,8 +215,12 @@ static void attempt_leased(struct exchange *exchange, struct lease *lease)
     h1_writer_init(&writer, exchange->worker->write_scratch, WORKER_WRITE_BYTES);
     forward_write_request(exchange, &writer);
     struct payload payload = exchange_first_payload(exchange, &piece);
-    out[0] = (struct iovec){writer.begin, h1_writer_length(&writer)};
-    size_t count = 1 + payload_frame(&payload, attempt->chunked, chunk_head, &writer, out + 1);
+    if (__builtin_expect(lease->introduce, 0)) {
+        out[count++] =
+            (struct iovec){introduction, exchange->downstream->introduce(exchange, introduction)};
+    }
+    out[count++] = (struct iovec){writer.begin, h1_writer_length(&writer)};
+    count += payload_frame(&payload, attempt->chunked, chunk_head, &writer, out + count);
     if (!h1_writer_ok(&writer)) {
         exchange_fail(exchange, REASON_HEAD_TOO_LARGE, NULL);
         return;

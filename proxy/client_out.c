@@ -1,4 +1,7 @@
 /* Responses out: heads, payload in its frame, a tunnel's bytes, and what the socket did not take at once. */
+#include <sys/socket.h>
+
+#include "pool/proxy_header.h"
 #include "proxy/client_state.h"
 #include "proxy/h1_write.h"
 #include "steady/check.h"
@@ -230,6 +233,15 @@ static int client_splice_fd(struct exchange *exchange)
     return client->stream.fd;
 }
 
+static size_t client_introduce(struct exchange *exchange, char *room)
+{
+    struct address own = {.length = sizeof(own.v6)};
+    if (getsockname(client_of(exchange)->stream.fd, &own.any, &own.length) != 0) {
+        own.any.sa_family = AF_UNSPEC;
+    }
+    return proxy_header_write(exchange->client_address, &own.any, room);
+}
+
 static bool client_gone(struct exchange *exchange)
 {
     return client_is_gone(client_of(exchange));
@@ -269,6 +281,7 @@ const struct downstream_ops client_ops = {
     .end_raw = client_end_raw,
     .read_on = client_read_on,
     .splice_fd = client_splice_fd,
+    .introduce = client_introduce,
     .gone = client_gone,
     .finished = client_finished,
 };

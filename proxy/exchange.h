@@ -49,6 +49,8 @@ struct downstream_ops {
     void (*read_on)(struct exchange *exchange);
     /* The socket, for splicing into; -1 when bytes must pass through user space or some are still waiting. */
     int (*splice_fd)(struct exchange *exchange);
+    /* A PROXY protocol header of the client's connection into a room of PROXY_HEADER_WRITE_BYTES; returns its length. */
+    size_t (*introduce)(struct exchange *exchange, char *room);
     /* Whether the client turns out to be gone, when asked. */
     bool (*gone)(struct exchange *exchange);
     /* The exchange is over and about to be freed. intact: the response was sent whole, the connection may serve another. */

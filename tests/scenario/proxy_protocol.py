@@ -108,4 +108,57 @@ def real(s):
     check_equal(curl("--haproxy-protocol", proxy.url).code, 0, "curl --haproxy-protocol")
 
 
+class Listening(NginxOrigin):
+    """nginx that takes nothing without a header: at 127.0.0.2, with TLS at 127.0.0.3. It answers whom it was told of."""
+
+    def __init__(self, s, certificate):
+        tls = f"ssl_certificate {certificate.cert}; ssl_certificate_key {certificate.key};"
+        told = 'location / { return 200 "$proxy_protocol_addr:$proxy_protocol_port $connection"; }'
+        super().__init__(s, others=lambda port: f"""
+            server {{ listen 127.0.0.2:{port} proxy_protocol; {told} }}
+            server {{ listen 127.0.0.3:{port} ssl proxy_protocol; {tls} {told} }}""")
+        self.plain, self.secure = f"127.0.0.2:{self.port}", f"127.0.0.3:{self.port}"
+
+
+def told(proxy, client):
+    """(whom the origin was told of, the connection's number)."""
+    response = client.request("GET", "/", host="shop.test")
+    check_equal(response.status, 200, f"status ({response.get('Proxy-Status')})")
+    return bytes(response.body).decode().split()
+
+
+@scenario("an origin is told of the wrong client, or of one client for another")
+def onward(s):
+    authority = Authority(s)
+    origin = Listening(s, authority.issue("shop.test"))
+    health = {"path": "/health", "interval": "100ms"}
+    upstream = {"proxy_protocol": "client", "pool": {"warm_min": 2}, "health": health}
+    proxy = start_proxy(s, origin.plain, {"upstreams": {"app": upstream}})
+    with s.case("each request, though clients keep their connections"):
+        numbers = set()
+        with proxy.client() as one, proxy.client(source="127.0.0.9") as two:
+            for client in (one, two, one, two, two, one):
+                address, number = told(proxy, client)
+                check_equal(address, "{}:{}".format(*client.socket.getsockname()), "the client")
+                numbers.add(number)
+        check_equal(len(numbers), 6, "connections")
+    with s.case("connections are dialled ahead all the same, and probes are answered"):
+        eventually(lambda: proxy.metric("evenkeel_endpoint_ready_connections") >= 2, "the pool is warm")
+        eventually(lambda: proxy.metric("evenkeel_endpoint_probes_total", state="good") >= 2, "probes are answered")
+    secure = {"endpoints": [origin.secure], "proxy_protocol": "local",
+              "tls": {"enabled": True, "ca": authority.cert, "server_name": "shop.test"}}
+    with s.case("with TLS there is a header that tells of nobody, and connections are shared"):
+        check(proxy.reload({"upstreams": {"app": secure}}), "the reload is taken")
+        numbers = set()
+        for _ in range(5):
+            with proxy.client() as client:
+                address, number = told(proxy, client)
+                check_equal(address, ":", "whom the origin was told of")
+                numbers.add(number)
+        check(len(numbers) <= 2, f"{len(numbers)} connections")
+        eventually(lambda: proxy.metric("evenkeel_endpoint_healthy") == 1, "probes are answered")
+    with s.case("a client's address before TLS is refused at the configuration"):
+        check(not proxy.reload({"upstreams": {"app": {"proxy_protocol": "client"}}}), "it was taken")
+
+
 run()
