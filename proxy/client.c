@@ -252,7 +252,7 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         return;
     }
     if (client->state == CLIENT_HANDSHAKE) {
-        stat_add(&client->worker->stats.handshakes_failed[TLS_FAILURE_TIMED_OUT], 1);
+        stat_add(&client->worker->stats.handshakes_failed[TLS_FAILURE_TIMEOUT], 1);
     }
     client_close(client, client->out != NULL);
 }

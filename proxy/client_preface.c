@@ -2,7 +2,6 @@
 #include "pool/proxy_header.h"
 #include "proxy/client_state.h"
 #include "proxy/generation.h"
-#include "steady/check.h"
 
 void client_await_preface(struct client *client)
 {
@@ -15,18 +14,20 @@ void client_await_preface(struct client *client)
     client_enter(client, CLIENT_PREFACE);
 }
 
-/* The bytes are there: they were looked at already. */
-static void client_drop_front(struct client *client, size_t length)
+/* The bytes are there: they were looked at already. Unless the connection has broken since. */
+static bool client_drop_front(struct client *client, size_t length)
 {
     size_t got = 0;
-    enum stream_result result =
-        stream_recv(&client->stream, client->worker->read_scratch, length, &got);
-    CHECK(result == STREAM_OK && got == length);
+    return stream_recv(&client->stream, client->worker->read_scratch, length, &got) == STREAM_OK &&
+           got == length;
 }
 
 static bool client_prefaced(struct client *client, const struct proxy_header *header, size_t length)
 {
-    client_drop_front(client, length);
+    if (!client_drop_front(client, length)) {
+        client_close(client, true);
+        return false;
+    }
     if (header->known) {
         client->address = header->source;
     }

@@ -43,7 +43,9 @@ bool client_shake(struct client *client)
         client->readable = false;
         return false;
     }
+    /* what the socket alone has to say is that the client went away */
     enum tls_failure failure = stream_failure(&client->stream);
+    failure = failure != TLS_FAILURE_NONE ? failure : TLS_FAILURE_TRUNCATED;
     stat_add(&client->worker->stats.handshakes_failed[failure], 1);
     if (failure != TLS_FAILURE_NOT_TLS) {
         client_close(client, false);

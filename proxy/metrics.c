@@ -135,10 +135,18 @@ static void write_handshake_failures(struct scrape *scrape)
     }
 }
 
+struct listener_scrape {
+    struct scrape *scrape;
+    const char *listener;
+};
+
 static void write_certificate(const struct tls_certificate_figures *figures, void *owner)
 {
-    scrape_sample(owner, "tls_certificate_expiry_timestamp_seconds", (double)figures->expires_s,
-                  "name=\"%s\",type=\"%s\"", figures->name, figures->type);
+    const struct listener_scrape *of = owner;
+    scrape_sample(of->scrape, "tls_certificate_expiry_timestamp_seconds",
+                  (double)figures->expires_s,
+                  "listener=\"%s\",certificate=\"%zu\",name=\"%s\",type=\"%s\"", of->listener,
+                  figures->number, scrape_label(figures->name).text, figures->type);
 }
 
 /* Of the present generation: names come from files the settings name. */
@@ -148,8 +156,9 @@ static void write_certificates(struct scrape *scrape)
     scrape_head(scrape, "tls_certificate_expiry_timestamp_seconds", "gauge",
                 "When a listener's certificate expires, in seconds since 1970");
     for (size_t i = 0; overview->tls != NULL && i < overview->settings->listener_count; i++) {
+        struct listener_scrape of = {scrape, overview->settings->listeners[i].name};
         if (overview->tls[i] != NULL) {
-            tls_server_each_certificate(overview->tls[i], write_certificate, scrape);
+            tls_server_each_certificate(overview->tls[i], write_certificate, &of);
         }
     }
 }

@@ -29,7 +29,6 @@
     X(ALERT, "alert", "tls_alert_received")                                            \
     X(TIMEOUT, "timeout", "connection_timeout")                                        \
     X(TRUNCATED, "truncated", "connection_terminated")                                 \
-    X(TIMED_OUT, "timeout", "connection_timeout")                                      \
     X(NO_MEMORY, "no_memory", "proxy_internal_error")                                  \
     X(PROTOCOL, "protocol_error", "tls_protocol_error")
 

@@ -115,7 +115,8 @@ enum stream_result tls_io_handshake(struct tls_io *io)
         result = returned == 1 ? STREAM_OK : judge(io, returned);
     } while (result == STREAM_BLOCKED && wire_doubts(&io->wire));
     wire_leave(&io->wire);
-    return result;
+    /* the other side may be waiting for what the socket has not taken yet */
+    return result == STREAM_OK && io->wire.kept_out != NULL ? STREAM_BLOCKED : result;
 }
 
 enum stream_result tls_io_recv(struct tls_io *io, void *room, size_t room_bytes, size_t *ret_bytes,
@@ -205,15 +206,18 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
     if (io->over == STREAM_RESET || io->over == STREAM_ERROR)
         return io->over;
     wire_enter(&io->wire);
-    bool pushed = wire_push(&io->wire);
+    bool pushed = wire_push(&io->wire), waits = false;
     while (pushed) {
         struct iovec record = gather(io->wire.room, &cursor, record_bytes(io));
         if (record.iov_len == 0)
             break;
         int returned = SSL_write_ex(io->ssl, record.iov_base, record.iov_len, &written);
         if (returned != 1) {
+            /* the wire takes everything, but half a message of a handshake has come, and goes first */
             enum stream_result result = judge(io, returned);
-            CHECK(result != STREAM_BLOCKED); /* the wire takes everything */
+            if (result == STREAM_END)
+                (void)end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);
+            waits = result == STREAM_BLOCKED;
             break;
         }
         CHECK(written == record.iov_len);
@@ -229,7 +233,7 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
         return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
     if (io->over == STREAM_RESET || io->over == STREAM_ERROR)
         return io->over;
-    if (total == 0 && io->wire.kept_out != NULL)
+    if (total == 0 && (waits || io->wire.kept_out != NULL))
         return STREAM_BLOCKED;
     *ret_bytes = total;
     return STREAM_OK;
@@ -242,7 +246,8 @@ bool tls_io_unsent(const struct tls_io *io)
 
 void tls_io_end(struct tls_io *io)
 {
-    if (io->over == STREAM_RESET || io->over == STREAM_ERROR || SSL_in_init(io->ssl))
+    if (io->over == STREAM_RESET || io->over == STREAM_ERROR || SSL_in_init(io->ssl) ||
+        (SSL_get_shutdown(io->ssl) & SSL_SENT_SHUTDOWN) != 0)
         return;
     wire_enter(&io->wire);
     (void)SSL_shutdown(io->ssl);

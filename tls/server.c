@@ -29,13 +29,21 @@ struct certificate_group {
     char *first_name;
 };
 
+/* As the settings have them, for figures. */
+struct certificate_row {
+    X509 *leaf;
+    const char *first_name; /* its group's */
+};
+
 struct tls_server {
     uint32_t references;
     struct certificate_group *groups; /* the first is the default */
     unsigned group_count;
     struct server_names names; /* -> group */
-    struct staple *staples;    /* [number of the certificate] */
-    size_t staple_count;
+    /* [number of the certificate] */
+    struct certificate_row *rows;
+    struct staple *staples;
+    size_t certificate_count;
 };
 
 const char *tls_server_result_name(enum tls_server_result result)
@@ -82,7 +90,7 @@ static int on_name(SSL *ssl, int *ret_alert, void *owner)
 static int on_status(SSL *ssl, void *owner)
 {
     const struct tls_server *server = owner;
-    return staple_answer(ssl, server->staples, server->staple_count);
+    return staple_answer(ssl, server->staples, server->certificate_count);
 }
 
 /* ---- building ---- */
@@ -102,26 +110,41 @@ static enum tls_server_result no_memory(struct building *building)
     return TLS_SERVER_NO_MEMORY;
 }
 
-/* Sessions of a listener that trusts other clients are not taken up here: who they are is part of them. */
-static void set_session_scope(SSL_CTX *context, const struct listener_tls_settings *settings)
+static bool digest_authorities(EVP_MD_CTX *digest, SSL_CTX *context)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned digest_bytes = 0;
-    char scope[1024];
-    int scope_bytes =
-        snprintf(scope, sizeof(scope), "%d:%s", (int)settings->client_auth, settings->client_ca);
-    if (EVP_Digest(scope, (size_t)scope_bytes < sizeof(scope) ? (size_t)scope_bytes : sizeof(scope),
-                   digest, &digest_bytes, EVP_sha256(), NULL) == 1)
-        SSL_CTX_set_session_id_context(context, digest, SSL_MAX_SID_CTX_LENGTH);
+    const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+    for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+        unsigned char fingerprint[EVP_MAX_MD_SIZE];
+        unsigned bytes = 0;
+        const X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+        if (authority != NULL && (X509_digest(authority, EVP_sha256(), fingerprint, &bytes) != 1 ||
+                                  EVP_DigestUpdate(digest, fingerprint, bytes) != 1))
+            return false;
+    }
+    return true;
+}
+
+/* Sessions of a listener that trusts other clients, or did before its file was replaced, are not taken up here: who they are is
+   part of them, and nobody checks it again. */
+static bool set_session_scope(SSL_CTX *context, const struct listener_tls_settings *settings)
+{
+    const unsigned char client_auth = (unsigned char)settings->client_auth;
+    unsigned char scope[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *digest = EVP_MD_CTX_new();
+    bool set = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+               EVP_DigestUpdate(digest, &client_auth, sizeof(client_auth)) == 1 &&
+               digest_authorities(digest, context) &&
+               EVP_DigestFinal_ex(digest, scope, NULL) == 1 &&
+               SSL_CTX_set_session_id_context(context, scope, SSL_MAX_SID_CTX_LENGTH) == 1;
+    EVP_MD_CTX_free(digest);
+    return set;
 }
 
 static bool set_policy(SSL_CTX *context, const struct listener_tls_settings *settings)
 {
-    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
-                                     SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_QUERY_MTU);
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    set_session_scope(context, settings);
     SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
     if (!settings->tickets) {
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
@@ -206,12 +229,16 @@ static enum tls_server_result add_group(struct building *building, struct server
     SSL_CTX_set_tlsext_status_cb(group->context, on_status);
     SSL_CTX_set_tlsext_status_arg(group->context, server);
     *ret_group = group;
-    return set_client_trust(building, group->context);
+    enum tls_server_result result = set_client_trust(building, group->context);
+    if (result == TLS_SERVER_OK && !set_session_scope(group->context, building->settings))
+        result = no_memory(building);
+    return result;
 }
 
 static enum tls_server_result add_loaded(struct building *building,
-                                         const struct certificate *certificate, const char *path)
+                                         const struct certificate *certificate, size_t number)
 {
+    const char *path = building->settings->certificates[number].cert;
     struct tls_server *server = building->server;
     struct server_names names = {0};
     struct certificate_group *group = NULL;
@@ -231,6 +258,10 @@ static enum tls_server_result add_loaded(struct building *building,
                  openssl_words(words, sizeof(words)));
         result = TLS_SERVER_BAD_FILE;
     }
+    if (result == TLS_SERVER_OK) {
+        X509_up_ref(certificate->leaf);
+        server->rows[number] = (struct certificate_row){certificate->leaf, group->first_name};
+    }
     return result;
 }
 
@@ -243,7 +274,7 @@ static enum tls_server_result add_certificate(struct building *building, size_t 
         snprintf(building->why, building->why_bytes, "tls.certificates.[%zu]: %s", number, why);
         return TLS_SERVER_BAD_FILE;
     }
-    enum tls_server_result result = add_loaded(building, &certificate, settings->cert);
+    enum tls_server_result result = add_loaded(building, &certificate, number);
     if (result == TLS_SERVER_OK && settings->ocsp[0] != '\0' &&
         !staple_load(settings->ocsp, certificate.leaf, &building->server->staples[number], why,
                      sizeof(why))) {
@@ -277,11 +308,13 @@ static struct tls_server *allocate(size_t certificate_count)
     if (server == NULL)
         return NULL;
     server->groups = calloc(certificate_count + 1, sizeof(*server->groups));
+    server->rows = calloc(certificate_count + 1, sizeof(*server->rows));
     server->staples = calloc(certificate_count + 1, sizeof(*server->staples));
-    server->staple_count = certificate_count;
-    if (server->groups != NULL && server->staples != NULL)
+    server->certificate_count = certificate_count;
+    if (server->groups != NULL && server->rows != NULL && server->staples != NULL)
         return server;
     free(server->groups);
+    free(server->rows);
     free(server->staples);
     free(server);
     return NULL;
@@ -327,8 +360,11 @@ void tls_server_put(struct tls_server **server_pointer)
         SSL_CTX_free(server->groups[i].context);
         server_names_release(&server->groups[i].names);
     }
-    for (size_t i = 0; i < server->staple_count; i++)
+    for (size_t i = 0; i < server->certificate_count; i++) {
+        X509_free(server->rows[i].leaf);
         staple_release(&server->staples[i]);
+    }
+    free(server->rows);
     free(server->staples);
     server_names_release(&server->names);
     free(server->groups);
@@ -400,17 +436,15 @@ char *tls_client_certificate(const struct stream *stream)
 void tls_server_each_certificate(const struct tls_server *server, tls_certificate_fn *each,
                                  void *owner)
 {
-    for (unsigned i = 0; i < server->group_count; i++) {
-        SSL_CTX *context = server->groups[i].context;
-        for (int more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_FIRST); more == 1;
-             more = SSL_CTX_set_current_cert(context, SSL_CERT_SET_NEXT)) {
-            const EVP_PKEY *key = SSL_CTX_get0_privatekey(context);
-            const struct tls_certificate_figures figures = {
-                .name = server->groups[i].first_name != NULL ? server->groups[i].first_name : "",
-                .type = key != NULL ? EVP_PKEY_get0_type_name(key) : "",
-                .expires_s = certificate_expires_s(SSL_CTX_get0_certificate(context)),
-            };
-            each(&figures, owner);
-        }
+    for (size_t i = 0; i < server->certificate_count; i++) {
+        const struct certificate_row *row = &server->rows[i];
+        const EVP_PKEY *key = X509_get0_pubkey(row->leaf);
+        const struct tls_certificate_figures figures = {
+            .number = i,
+            .name = row->first_name != NULL ? row->first_name : "",
+            .type = key != NULL ? EVP_PKEY_get0_type_name(key) : "",
+            .expires_s = certificate_expires_s(row->leaf),
+        };
+        each(&figures, owner);
     }
 }

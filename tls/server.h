@@ -45,6 +45,7 @@ struct tls_agreement tls_agreement(const struct stream *stream);
 char *tls_client_certificate(const struct stream *stream);
 
 struct tls_certificate_figures {
+    size_t number;     /* as the settings count them */
     const char *name;  /* the first of its names */
     const char *type;  /* "RSA", "EC", ... */
     int64_t expires_s; /* since 1970 */

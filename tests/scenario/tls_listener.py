@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """TLS on listeners: who gets which certificate, who is let in, and that nothing of it is lost at a reload."""
 
+import shutil
 import socket
 import ssl
 import subprocess
 import threading
+import time
 
 from harness import (Authority, NginxOrigin, RawOrigin, check, check_equal, curl, eventually, patient,
                      replace_certificate, run, run_program, scaled, scenario, start_proxy, wrk_in_background)
@@ -125,6 +127,34 @@ def client_certificates(s):
         check_equal(answered, cause is None, f"{badge and badge.name} is served")
         if cause:
             eventually(lambda: proxy.metric("evenkeel_tls_handshakes_failed_total", cause=cause), f"cause {cause}")
+
+
+@scenario("a client whose authority is trusted no more is let in by a session of before")
+def distrusted(s):
+    authority, clients, others = Authority(s), Authority(s, "clients"), Authority(s, "others")
+    badge, trusted = clients.issue("alice", client=True), s.path("trusted.pem")
+    shutil.copy(clients.cert, trusted)
+    proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")], client_ca=trusted))
+    for version in ("-tls1_2", "-tls1_3"):
+        session = s.path(f"session{version}")
+        request = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
+        s_client(proxy, version, "-cert", badge.cert, "-key", badge.key, "-ign_eof", "-sess_out", session, feed=request)
+        check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} was not resumed")
+    shutil.copy(others.cert, trusted)
+    check(proxy.reload(), "reload")
+    for version in ("-tls1_2", "-tls1_3"):
+        check("Reused, TLS" not in s_client(proxy, version, "-sess_in", s.path(f"session{version}")), f"{version} let in")
+
+
+@scenario("nobody is told in time that a certificate expires, or which one")
+def expiry(s):
+    authority = Authority(s)
+    certificates = [authority.issue("shop.test", kind=kind) for kind in ("ecdsa", "rsa")]
+    proxy = start_proxy(s, NginxOrigin(s), listener([*certificates, authority.issue("shop.test", "www.shop.test")]))
+    for number, kind in enumerate(("EC", "RSA", "EC")):
+        expires = proxy.metric("evenkeel_tls_certificate_expiry_timestamp_seconds", listener="web",
+                               certificate=str(number), type=kind)
+        check(expires and expires > time.time(), f"certificate {number} expires at {expires}")
 
 
 @scenario("plain HTTP on a TLS port gets no word of explanation")
@@ -328,7 +358,6 @@ def explained(s):
             check_equal(done.returncode, 1, f"exit code of {arguments[0]}")
             check(words in done.stderr and "listeners.web.tls.certificates.[0]" in done.stderr,
                   f"{arguments}: {done.stderr}")
-
 
 
 

@@ -238,6 +238,54 @@ static void versions_that_do_not_meet_are_told_on_both_sides(void **state)
     rig_close(&rig);
 }
 
+static int add_luggage(SSL *ssl, void *owner)
+{
+    static const char luggage[2000];
+    (void)owner;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), luggage, sizeof(luggage));
+}
+
+static int carry_on(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_bytes,
+                    SSL_TICKET_STATUS status, void *owner)
+{
+    (void)ssl;
+    (void)session;
+    (void)name;
+    (void)name_bytes;
+    (void)owner;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_IGNORE;
+}
+
+/* A ticket larger than a record, of which the first record has come: until the others do, OpenSSL writes nothing. */
+static void half_a_message_delays_what_is_sent_and_breaks_nothing(void **state)
+{
+    struct rig rig;
+    char tickets[16384], room[16];
+    size_t n = 0;
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    assert_int_equal(SSL_CTX_set_session_ticket_cb(rig.server_side, add_luggage, carry_on, NULL),
+                     1);
+    stream_stop_tls(&rig.server);
+    SSL *ssl = rig_ssl(rig.server_side, true);
+    assert_int_equal(SSL_set_max_send_fragment(ssl, 512), 1);
+    assert_true(stream_start_tls(&rig.server, ssl, rig.room));
+    rig_shake(&rig);
+    ssize_t length = recv(rig.client.fd, tickets, sizeof(tickets), 0);
+    assert_true(length > 4000);
+    size_t first = 5 + ((size_t)(uint8_t)tickets[3] << 8 | (uint8_t)tickets[4]);
+    assert_int_equal(write(rig.server.fd, tickets, first), first);
+    assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_BLOCKED);
+    struct iovec piece = {"here", 4};
+    assert_int_equal(stream_send(&rig.client, &piece, 1, &n), STREAM_BLOCKED);
+    assert_int_equal(write(rig.server.fd, tickets + first, (size_t)length - first),
+                     (size_t)length - first);
+    send_all(&rig.client, "here", 4);
+    assert_int_equal(stream_recv(&rig.server, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(n, 4);
+    rig_close(&rig);
+}
+
 /* A worker hands a resting connection to another. */
 static void a_stream_moves_to_another_room_when_it_rests(void **state)
 {
@@ -272,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_probe_takes_nothing_and_knows_tickets_from_bytes),
         cmocka_unit_test(what_is_not_tls_is_called_so),
         cmocka_unit_test(versions_that_do_not_meet_are_told_on_both_sides),
+        cmocka_unit_test(half_a_message_delays_what_is_sent_and_breaks_nothing),
         cmocka_unit_test(a_stream_moves_to_another_room_when_it_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
