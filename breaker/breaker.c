@@ -452,6 +452,20 @@ void breaker_force(struct breaker *breaker, const struct breaker_settings *setti
     pthread_mutex_unlock(&breaker->lock);
 }
 
+bool breaker_resume(struct breaker *breaker, const struct breaker_settings *settings,
+                    uint64_t outage_ms, uint64_t now_ms)
+{
+    pthread_mutex_lock(&breaker->lock);
+    bool resumes = settings->enabled && breaker_state(breaker) == BREAKER_CLOSED;
+    if (resumes) {
+        transition(breaker, settings, BREAKER_OPEN, BREAKER_CAUSE_RESTORED, settings->open_min_ms,
+                   now_ms);
+        breaker->outage_since_ms = now_ms - (outage_ms < now_ms ? outage_ms : now_ms);
+    }
+    pthread_mutex_unlock(&breaker->lock);
+    return resumes;
+}
+
 struct breaker_figures breaker_figures(struct breaker *breaker,
                                        const struct breaker_settings *settings, uint64_t now_ms)
 {

@@ -43,6 +43,7 @@ const char *breaker_state_name(enum breaker_state state);
     X(GOOD_PROBES, "good_probes")   \
     X(TIME, "time")                 \
     X(OPERATOR, "operator")         \
+    X(RESTORED, "restored")         \
     X(DISABLED, "disabled")
 
 enum breaker_cause {
@@ -96,6 +97,11 @@ enum breaker_force { BREAKER_FORCE_NONE, BREAKER_FORCE_OPEN, BREAKER_FORCE_CLOSE
    closed. */
 void breaker_force(struct breaker *breaker, const struct breaker_settings *settings,
                    enum breaker_force force, uint64_t now_ms);
+
+/* An earlier process saw an outage that had lasted so long: as if it had opened then and were to try with probes after
+   breaker.open_min. Nothing happens unless it admits freely and is enabled. True: it is open now. */
+bool breaker_resume(struct breaker *breaker, const struct breaker_settings *settings,
+                    uint64_t outage_ms, uint64_t now_ms);
 
 /* Whether admitting would surely refuse, to look for another endpoint first. Takes no lock. */
 bool breaker_refuses(const struct breaker *breaker, const struct breaker_settings *settings,

@@ -72,6 +72,8 @@ libproxy_a_SOURCES = \
 	%D%/pieces.h \
 	%D%/policy.c \
 	%D%/policy.h \
+	%D%/policy_memory.c \
+	%D%/policy_memory.h \
 	%D%/policy_metrics.c \
 	%D%/policy_metrics.h \
 	%D%/proxy_status.c \

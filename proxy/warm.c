@@ -12,6 +12,7 @@
 #include "pool/endpoint_memory.h"
 #include "pool/resolver.h"
 #include "proxy/control_state.h"
+#include "proxy/policy_memory.h"
 #include "steady/hash.h"
 #include "tls/session_memory.h"
 #include "tls/tickets.h"
@@ -63,6 +64,17 @@ static size_t restore_tickets(struct control *control, struct unpack *unpack)
     return tls_tickets_restore(control->tickets, unpack, control_now_ms());
 }
 
+static void save_breakers(struct control *control, struct pack *pack)
+{
+    policy_memory_save(control->generation->upstreams, control_now_ms(), pack);
+}
+
+static size_t restore_breakers(struct control *control, struct unpack *unpack)
+{
+    return policy_memory_restore(control->generation->upstreams, unpack,
+                                 control->warm.figures.restored_age_ms, control_now_ms());
+}
+
 /* A number is never used for anything else; what is restored in the first step is what the others rest on. */
 static const struct warm_section {
     uint32_t number;
@@ -76,6 +88,7 @@ static const struct warm_section {
     {2, false, false, "endpoints", save_endpoints, restore_endpoints},
     {3, false, true, "ticket keys", save_tickets, restore_tickets},
     {4, false, false, "sessions", save_sessions, restore_sessions},
+    {5, false, false, "open breakers", save_breakers, restore_breakers},
 };
 
 #define SECTION_COUNT (sizeof sections / sizeof sections[0])

@@ -121,6 +121,26 @@ def pools(s):
     eventually(lambda: len(origin.connections) - before == 20, "all of them are there again")
 
 
+@scenario("an outage is met with full traffic after a restart")
+def outage(s):
+    origin = RawOrigin(s)
+    origin.on("/", lambda connection, _: connection.reset() or False)
+    settings = merge(warm_settings(s.path("warm")), {"upstreams": {"app": {
+        "retry": {"attempts": 1}, "breaker": {"consecutive": 3, "open_min": "2s", "open_max": "5s"}}}})
+    proxy = start_proxy(s, origin, settings, name="first")
+    ready(proxy)
+    for _ in range(4):
+        check(proxy.get(method="POST").status in (502, 503), "an answer")
+    proxy.wait_for_log("breaker closed -> open")
+    proxy.stop()
+    proxy = start_proxy(s, origin, settings, name="second")
+    before = len(origin.requests)
+    for _ in range(5):
+        check_equal(proxy.get(method="POST").status, 503, "status")
+    check_equal(len(origin.requests), before, "requests that reached the origin")
+    proxy.wait_for_log("breaker closed -> open: restored")
+
+
 @scenario("the state is saved at the end only")
 def periodic(s):
     path = s.path("warm")

@@ -531,6 +531,34 @@ static void memory_that_is_not_there_is_told(void **state)
 }
 #endif
 
+static void an_outage_of_an_earlier_process_goes_on(void **state)
+{
+    (void)state;
+    struct breaker *breaker = breaker_create(LANES, NULL, NULL);
+    struct breaker_settings off = defaults;
+    struct breaker_ticket ticket;
+    uint64_t retry_after_ms = 0;
+    off.enabled = false;
+    assert_non_null(breaker);
+    assert_false(breaker_resume(breaker, &off, 60000, 100000));
+    assert_true(breaker_resume(breaker, &defaults, 60000, 100000));
+    assert_false(breaker_resume(breaker, &defaults, 60000, 100000));
+    assert_int_equal(breaker_admit(breaker, &defaults, 0, 100000, &ticket, &retry_after_ms),
+                     BREAKER_REFUSED);
+    assert_int_equal(retry_after_ms, 250);
+    assert_int_equal(breaker_figures(breaker, &defaults, 100000).outage_since_ms, 40000);
+    assert_int_equal(breaker_admit(breaker, &defaults, 0, 100250, &ticket, &retry_after_ms),
+                     BREAKER_PROBE);
+    struct rng rng;
+    rng_init(&rng, 1);
+    breaker_report(breaker, &defaults, 0, &ticket, OUTCOME_FAILURE, 100260, &rng);
+    /* a tenth of a minute and more, so the longest pause: the age of the outage counts */
+    assert_int_equal(breaker_admit(breaker, &defaults, 0, 100260, &ticket, &retry_after_ms),
+                     BREAKER_REFUSED);
+    assert_in_range(retry_after_ms, 4000, 6000);
+    breaker_free(&breaker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -538,6 +566,7 @@ int main(void)
         cmocka_unit_test(eight_threads_never_have_more_probes_than_allowed),
         cmocka_unit_test(eight_threads_calls_are_counted),
         cmocka_unit_test(a_ticket_is_reported_once),
+        cmocka_unit_test(an_outage_of_an_earlier_process_goes_on),
         cmocka_unit_test(open_times_spread_over_their_whole_range),
 #ifdef EVENKEEL_FAULT_INJECTION
         cmocka_unit_test(memory_that_is_not_there_is_told),
