@@ -17,6 +17,7 @@
 /* What is being built, and where to say why it cannot be. */
 struct building {
     struct pools *pools;
+    const struct upstream_set *set;
     struct upstream_view *view;
     const struct upstream_view *previous; /* its endpoints may be kept; NULL: none */
     char *why;
@@ -159,12 +160,40 @@ static const struct upstream_view *find_previous(const struct pools *pools,
     return NULL;
 }
 
+static struct tls_client *tls_of(const struct upstream_set *set,
+                                 const struct upstream_settings *settings)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->views[i].tls != NULL &&
+            settings_upstream_same_pool(set->views[i].settings, settings))
+            return set->views[i].tls;
+    return NULL;
+}
+
+/* What has been read for these settings already: for an upstream before, or for the set that names have made out of date. */
+static struct tls_client *find_tls(const struct building *building,
+                                   const struct upstream_settings *settings)
+{
+    const struct upstream_set_record *record;
+    struct tls_client *client = tls_of(building->set, settings);
+    TAILQ_FOREACH (record, &building->pools->sets, link) {
+        if (client != NULL)
+            break;
+        if (!record->retired && record->set.settings == building->set->settings)
+            client = tls_of(&record->set, settings);
+    }
+    return client;
+}
+
 /* Files may say something else than last time: then it is another client. */
 static enum upstream_result obtain_tls(struct building *building,
                                        const struct upstream_settings *settings)
 {
     char why[512];
     if (!settings->tls.enabled)
+        return UPSTREAM_OK;
+    building->view->tls = tls_client_get(find_tls(building, settings));
+    if (building->view->tls != NULL)
         return UPSTREAM_OK;
     enum tls_client_result result = tls_client_obtain(building->pools->tls, &settings->tls,
                                                       &building->view->tls, why, sizeof(why));
@@ -269,6 +298,7 @@ enum upstream_result upstream_set_build(struct pools *pools, struct settings *se
         say(&building, "no memory for the upstreams");
         return UPSTREAM_NO_MEMORY;
     }
+    building.set = &record->set;
     for (size_t i = 0; i < settings->upstream_count; i++) {
         building.view = &record->set.views[record->set.count++];
         enum upstream_result result = build_view(&building, &settings->upstreams[i]);

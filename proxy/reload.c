@@ -146,7 +146,7 @@ static bool generation_add_listeners(struct control *control, struct generation 
     return true;
 }
 
-/* Files are read anew each time, whether or not the settings have changed. */
+/* Files are read anew at each reload, whether or not the settings have changed; other addresses of names are no reload. */
 static bool generation_add_tls(struct control *control, struct generation *generation, char *why,
                                size_t why_bytes)
 {
@@ -164,12 +164,16 @@ static bool generation_add_tls(struct control *control, struct generation *gener
         snprintf(why, why_bytes, "no memory");
         return false;
     }
+    const struct generation *now = control->generation;
+    bool same = now != NULL && now->settings == settings;
     for (size_t i = 0; i < settings->listener_count; i++) {
         const struct listener_settings *listener = &settings->listeners[i];
         char cause[448];
-        if (listener->tls.enabled &&
-            tls_server_create(&listener->tls, control->tickets, &generation->tls[i], cause,
-                              sizeof cause) != TLS_SERVER_OK) {
+        if (same) {
+            generation->tls[i] = tls_server_get(now->tls[i]);
+        } else if (listener->tls.enabled &&
+                   tls_server_create(&listener->tls, control->tickets, &generation->tls[i], cause,
+                                     sizeof cause) != TLS_SERVER_OK) {
             snprintf(why, why_bytes, "listeners.%s.%s", listener->name, cause);
             return false;
         }

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """TLS towards upstreams: who is believed, what is said of the others, and what a session may be used for."""
 
+import hashlib
 import json
+import os
+import random
 import re
 
-from harness import (Authority, HaproxyOrigin, NginxOrigin, OpensslServer, RawOrigin, check, check_equal, eventually,
-                     replace_certificate, run, run_program, scenario, start_proxy)
+from harness import (Arrived, Authority, HaproxyOrigin, NginxOrigin, OpensslServer, RawOrigin, check, check_equal, eventually,
+                     replace_certificate, run, run_program, scaled, scenario, start_proxy)
 
 
 class Cases:
@@ -195,6 +198,41 @@ def restart(s):
     rows = eventually(lambda: (lines := [json.loads(line) for line in open(log)]) and len(lines) >= 10 and lines, "access lines")
     check(rows[0]["tls_ms"] > 0 and not rows[0]["resumed"] and not rows[0]["reused"], f"first line: {rows[0]}")
     check(rows[1]["tls_ms"] is None and rows[1]["reused"], f"second line: {rows[1]}")
+
+
+@scenario("a body is damaged on its way through TLS, or a break of it hidden")
+def bodies(s):
+    authority = Authority(s)
+    certificate = authority.issue("app.test")
+    nginx = NginxOrigin(s, tls=certificate)
+    raw = RawOrigin(s, certificate=certificate)
+    cases = Cases(s, authority)
+    cases.add("files", nginx)
+    cases.add("raw", raw)
+    proxy = cases.start()
+    content = random.Random(1).randbytes(scaled(5, 50) << 20)
+    os.makedirs(os.path.join(nginx.root, "files"))
+    nginx.publish("files/large", content)
+    with s.case("down, slowly and fast, and up"):
+        check_equal(proxy.get("/files/large").body, content, "what came down")
+        with proxy.client(receive_buffer=8192) as client:
+            check_equal(client.request("GET", "/files/large").body, content, "what came down slowly")
+        arrived = Arrived(proxy.get("/raw/up", method="POST", body=content[:1 << 20]))
+        check_equal(arrived.sha256, hashlib.sha256(content[:1 << 20]).hexdigest(), "what went up")
+    with s.case("a body that ends with the connection ends only with close_notify"):
+        def until_the_end(connection, request):
+            connection.send("HTTP/1.1 200 OK\r\n\r\nhello")
+            if request.target.endswith("orderly"):
+                connection.socket.unwrap()
+            return False
+        raw.on("/raw/end", until_the_end)
+        check(proxy.get("/raw/end/orderly").complete, "an orderly end is broken")
+        check(not proxy.get("/raw/end/cut").complete, "a cut is passed on as an end")
+    with s.case("the next request on a connection that was closed at rest is repeated"):
+        for _ in range(3):
+            check_equal(proxy.get("/raw").status, 200, "status")
+            for connection in raw.open_connections():
+                connection.close()
 
 
 @scenario("a file that cannot be used is found only in traffic")

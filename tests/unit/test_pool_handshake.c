@@ -366,6 +366,24 @@ static void trust_that_has_changed_on_disk_makes_new_connections(void **state)
     close_bench(&bench);
 }
 
+/* Names stand for other addresses: the same settings make another set, and it is no reload. */
+static void files_are_not_read_again_for_other_addresses_of_names(void **state)
+{
+    struct bench bench;
+    struct upstream_set *previous;
+    (void)state;
+    open_bench(&bench, 1, TLS1_3_VERSION, "");
+    struct settings *settings = bench.rig.set->settings;
+    struct tls_client *client = bench.rig.set->views[0].tls;
+    unlink(bench.ca);
+    previous = bench.rig.set;
+    rig_adopt(&bench.rig, settings_get(settings));
+    assert_ptr_not_equal(bench.rig.set, previous);
+    assert_ptr_equal(bench.rig.set->views[0].tls, client);
+    assert_ptr_equal(rig_endpoint(&bench.rig, 0, 0), bench.endpoint);
+    close_bench(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +397,7 @@ int main(void)
         cmocka_unit_test(a_dial_that_is_abandoned_in_its_handshake_leaves_nothing),
         cmocka_unit_test(the_word_on_our_certificate_is_awaited),
         cmocka_unit_test(trust_that_has_changed_on_disk_makes_new_connections),
+        cmocka_unit_test(files_are_not_read_again_for_other_addresses_of_names),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, make_certificate, free_certificate);
