@@ -309,7 +309,7 @@ def everything_at_once(s):
         and connection.wait_for_end(30) and False)
     stuck.on("/stuck", lambda connection, _: connection.wait_for_end(30) and False)
     grace = 4 * patient(0.5)
-    for number in range(scaled(6, 50)):
+    for number in range(scaled(4, 50)):
         proxy = start_proxy(s, origin, {
             "drain": {"grace": f"{int(grace * 1000)}ms", "tunnels": "300ms"},
             "upstreams": {"stuck": {"endpoints": [stuck.address], "limits": {"in_flight": 2, "queue": 50}}},
