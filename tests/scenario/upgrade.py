@@ -4,10 +4,11 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import threading
 import time
 
-from harness import (Interrupted, RawOrigin, check, check_equal, eventually, patient, program, run, scenario,
+from harness import (Authority, Interrupted, RawOrigin, check, check_equal, eventually, patient, program, run, scenario,
                      start_proxy)
 
 
@@ -218,6 +219,29 @@ def told_to_the_manager(s):
         seen.append(manager.recv(4096).decode())
     check("STOPPING=1" not in seen, "the old process says that the service stops")
     take("WATCHDOG=1")
+    check_equal(old.wait(patient(8)), 0, "exit code of the old process")
+
+
+@scenario("clients of TLS have to shake hands in full after an upgrade")
+def tickets(s):
+    authority = Authority(s)
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"listeners": {"web": {
+        "listen": f"127.0.0.1:{s.port()}", "tls": {"certificates": [authority.issue("shop.example").settings()]}}}})
+    context = ssl.create_default_context(cafile=authority.cert)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # the session is there when the handshake is over
+
+    def shake(session=None):
+        with socket.create_connection(proxy.address, patient(5)) as plain:
+            with context.wrap_socket(plain, server_hostname="shop.example", session=session) as client:
+                client.sendall(b"GET / HTTP/1.0\r\nHost: shop.example\r\n\r\n")
+                check(client.recv(100).startswith(b"HTTP/1.1 200"), "no answer")
+                return client.session, client.session_reused
+
+    session, _ = shake()
+    check(shake(session)[1], "a session is not resumed without an upgrade either")
+    old = proxy.upgrade()
+    check(shake(session)[1], "a session of before is not resumed")
     check_equal(old.wait(patient(8)), 0, "exit code of the old process")
 
 
