@@ -42,6 +42,7 @@ tls_tests = \
 	%D%/test_session_memory \
 	%D%/test_seal \
 	%D%/test_stream \
+	%D%/test_tls_client \
 	%D%/test_stream_tls
 
 pool_tests = \
