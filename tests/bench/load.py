@@ -41,7 +41,7 @@ class WrkFigures:
 
 
 def url(running, row):
-    scheme, port = ("https", running.tls.port) if row.get("tls") else ("http", running.port)
+    scheme, port = ("https" if row.get("tls") else "http", running.port_of(row))
     return f"{scheme}://127.0.0.1:{port}{rows.target(row)}"
 
 
@@ -87,7 +87,7 @@ class Crowd:
     """Keep-alive connections that each do a given number of exchanges, checked to the byte, and stay open."""
 
     def __init__(self, running, row):
-        port = running.tls.port if row.get("tls") else running.port
+        port = running.port_of(row)
         self._address = ("127.0.0.1", port)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if row.get("tls") else None
         if self._tls:

@@ -43,6 +43,21 @@ class Nginx:
         ssl_certificate_key {tls.key};
         ssl_protocols TLSv1.2 TLSv1.3;
         location / {{ proxy_pass http://origin; }}
+    }}
+    upstream secure {{
+        server 127.0.0.1:{tls.origin};
+        keepalive {POOL};
+        keepalive_requests {FOREVER};
+        keepalive_timeout 1h;
+    }}
+    server {{
+        listen 127.0.0.1:{tls.onward} reuseport backlog=4096;
+        proxy_ssl_verify on;
+        proxy_ssl_trusted_certificate {tls.cert};
+        proxy_ssl_name bench.test;
+        proxy_ssl_server_name on;
+        proxy_ssl_protocols TLSv1.2 TLSv1.3;
+        location / {{ proxy_pass https://secure; }}
     }}""")
 
     @staticmethod
@@ -86,6 +101,13 @@ frontend web
 
 backend origin
     server origin 127.0.0.1:{origin} pool-max-conn {POOL} pool-purge-delay 1h
+
+frontend onward
+    bind 127.0.0.1:{tls.onward} backlog 4096
+    default_backend secure
+
+backend secure
+    server origin 127.0.0.1:{tls.origin} pool-max-conn {POOL} pool-purge-delay 1h ssl verify required ca-file {tls.cert} sni str(bench.test)
 """
 
     @staticmethod
@@ -106,6 +128,7 @@ class Evenkeel:
 
     @staticmethod
     def config(stage, name, listen, origin, tls):
+        pool = {"max": POOL, "idle": "1h", "lifetime": "1h", "max_requests": FOREVER}
         return render({
             "workers": 1,
             "admin": {"listen": f"unix:{stage.path(name)}.sock"},
@@ -115,12 +138,14 @@ class Evenkeel:
                 "web": {"listen": f"127.0.0.1:{listen}", "timeouts": {"idle": "1h"}},
                 "secure": {"listen": f"127.0.0.1:{tls.port}", "timeouts": {"idle": "1h"},
                            "tls": {"certificates": [{"cert": tls.cert, "key": tls.key}]}},
+                "onward": {"listen": f"127.0.0.1:{tls.onward}", "timeouts": {"idle": "1h"}},
             },
-            "upstreams": {"origin": {
-                "endpoints": [f"127.0.0.1:{origin}"],
-                "pool": {"max": POOL, "idle": "1h", "lifetime": "1h", "max_requests": FOREVER},
-            }},
-            "routes": [{"name": "all", "upstream": "origin"}],
+            "upstreams": {
+                "origin": {"endpoints": [f"127.0.0.1:{origin}"], "pool": pool},
+                "secure": {"endpoints": [f"127.0.0.1:{tls.origin}"], "pool": pool,
+                           "tls": {"enabled": True, "ca": tls.cert, "server_name": "bench.test"}},
+            },
+            "routes": [{"name": "onward", "listener": "onward", "upstream": "secure"}, {"name": "all", "upstream": "origin"}],
             "drain": {"grace": "2s"},
         })
 
@@ -138,7 +163,7 @@ class Relay:
 
     @staticmethod
     def takes(row):
-        return row["kind"] == "cpu" and not row.get("tls") and row["body"] <= 10 << 10
+        return row["kind"] == "cpu" and not row.get("tls") and not row.get("onward") and row["body"] <= 10 << 10
 
     @staticmethod
     def version():
@@ -169,10 +194,14 @@ class Running:
     def __init__(self, stage, adapter, origin, name, wrapper=(), within=10.0):
         self.adapter = adapter
         self.port = stage.port()
-        self.tls = stage.tls(stage.port())
+        self.tls = stage.tls(stage.port(), stage.port(), origin.tls.port)
         self.config = adapter.config(stage, name, self.port, origin.port, self.tls)
         self.process = stage.start(name, adapter.argv(stage, name, self.config), [stage.proxy_core], wrapper)
         wait_until_up(self.process, self.port, within)
+
+    def port_of(self, row):
+        """Where the clients of this row connect to."""
+        return self.tls.port if row.get("tls") else self.tls.onward if row.get("onward") else self.port
 
     @property
     def pid(self):

@@ -2,7 +2,8 @@
 
 Common to all rows: `name` (for --rows), `title`, `kind`, and `goal`: the ratio of Evenkeel's figure to the better
 peer's that is not to be exceeded, or `goal_figure`: the same for the figure itself. `body` is the size of the
-response's body in bytes `request` names the fields a request carries, and `tls` says that the client speaks TLS.
+response's body in bytes, `request` names the fields a request carries, `tls` says that the client speaks TLS, and `onward` that the
+proxy does, to the origin.
 """
 
 # What a current Chrome sends with a page's sub-request on a site with consent, analytics and session cookies.
@@ -53,6 +54,10 @@ ROWS = (
     {"name": "tls", "title": "128 B over TLS, keep-alive", "kind": "cpu", "tls": True,
      "body": 128, "request": "plain", "goal": 0.8},
     {"name": "tls-100k", "title": "100 KiB over TLS", "kind": "cpu", "tls": True,
+     "body": 100 << 10, "request": "plain", "goal": 0.8},
+    {"name": "tls-onward", "title": "128 B from an origin with TLS, keep-alive", "kind": "cpu", "onward": True,
+     "body": 128, "request": "plain", "goal": 0.8},
+    {"name": "tls-onward-100k", "title": "100 KiB from an origin with TLS", "kind": "cpu", "onward": True,
      "body": 100 << 10, "request": "plain", "goal": 0.8},
     {"name": "tls-full", "title": "TLS handshake, full, with a request", "kind": "handshake", "tls": True,
      "resumed": False, "body": 128, "request": "plain", "goal": 0.95},

@@ -39,11 +39,12 @@ class Stage(Scenario):
         """Connections a proxy is configured for: each may need another one to the origin, and pipes come on top."""
         return (self.file_limit - 600) // 2
 
-    def tls(self, port):
-        """What a listener with TLS on that port needs; the certificate is the same for all."""
+    def tls(self, port, onward=None, origin=None):
+        """What a listener with TLS on `port` needs, and one on `onward` that forwards to the port `origin` with TLS; the
+        certificate is the same for all."""
         if self._certificate is None:
             self._certificate = _certificate(self)
-        return Tls(port, *self._certificate)
+        return Tls(port, *self._certificate, onward, origin)
 
     def start(self, name, argv, cores, wrapper=()):
         """Start a program on these cores; `wrapper` runs it (valgrind)."""
@@ -55,7 +56,7 @@ class Stage(Scenario):
         self.running.remove(process)
 
 
-Tls = collections.namedtuple("Tls", "port cert key pair")
+Tls = collections.namedtuple("Tls", "port cert key pair onward origin")
 
 
 def _certificate(stage):
@@ -81,6 +82,7 @@ class Origin:
             with open(os.path.join(root, str(size)), "wb") as file:
                 file.write(rows.body(size))
         self.port = stage.port()
+        self.tls = stage.tls(stage.port())
         self._status_ports = []
         self.config = None
         for number in range(max(1, len(stage.other_cores) - 1)):
@@ -94,6 +96,13 @@ class Origin:
     open_file_cache max=16 inactive=1h;
     open_file_cache_valid 1h;
     server {{ listen 127.0.0.1:{self.port} reuseport backlog=4096; root {root}; }}
+    server {{
+        listen 127.0.0.1:{self.tls.port} ssl reuseport backlog=4096;
+        ssl_certificate {self.tls.cert};
+        ssl_certificate_key {self.tls.key};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        root {root};
+    }}
     server {{ listen 127.0.0.1:{status_port} reuseport; location = /status {{ stub_status; }} }}""")
         process = stage.start(name, nginx_argv(stage, name, self.config), stage.other_cores)
         wait_until_up(process, status_port)

@@ -7,6 +7,7 @@
 
 #include "steady/fault.h"
 #include "tls/client.h"
+#include "tls/server.h"
 
 struct files {
     char authority[64], other[64], copy[64], cert[64], key[64], cert_2[64], key_2[64], empty[64],
@@ -235,6 +236,27 @@ static enum tls_failure failure_for(const char *name)
     return failure;
 }
 
+static void names_are_asked_for_and_addresses_are_not(void **state)
+{
+    const struct {
+        const char *name, *asked;
+    } cases[] = {{"app.test", "app.test"}, {"app.test.", "app.test"}, {"127.0.0.1", NULL}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct talk talk;
+        begin_talk(&talk, cases[i].name, TLS1_2_VERSION);
+        connect_anew(&talk);
+        enum stream_result client = stream_handshake(&talk.rig.client);
+        enum stream_result server = stream_handshake(&talk.rig.server);
+        assert_true(client == STREAM_BLOCKED && server == STREAM_BLOCKED);
+        const char *asked = tls_agreement(&talk.rig.server).name;
+        assert_int_equal(asked == NULL, cases[i].asked == NULL);
+        if (asked != NULL)
+            assert_string_equal(asked, cases[i].asked);
+        end_talk(&talk);
+    }
+}
+
 static void the_name_is_checked(void **state)
 {
     (void)state;
@@ -312,14 +334,17 @@ static void a_session_does_not_outlive_the_certificate(void **state)
     struct session_cache *cache = tls_clients_sessions(talk.clients);
     session_cache_set_limits(cache, &limits, 1);
     SSL_CTX_set_timeout(talk.rig.server_side, 7L * 24 * 3600);
-    connect_anew(&talk);
-    assert_int_equal(shake(&talk.rig), STREAM_OK);
-    assert_int_equal(stream_recv(&talk.rig.client, &byte, 1, &got), STREAM_BLOCKED);
+    for (int i = 0; i < 2; i++) { /* what a resumed connection brings neither */
+        connect_anew(&talk);
+        assert_int_equal(shake(&talk.rig), STREAM_OK);
+        assert_int_equal(tls_client_finish(&talk.rig.client, true), i > 0);
+        assert_int_equal(stream_recv(&talk.rig.client, &byte, 1, &got), STREAM_BLOCKED);
+    }
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t now_ms = (uint64_t)now.tv_sec * 1000;
     session_cache_sweep(cache, now_ms + 3500 * 1000);
     session_cache_each_name(cache, count_entries, &count);
-    assert_int_equal(count, 2);
+    assert_true(count >= 2);
     count = 0;
     session_cache_sweep(cache, now_ms + 3602 * 1000);
     session_cache_each_name(cache, count_entries, &count);
@@ -368,6 +393,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_part_of_the_trust_makes_another_client),
         cmocka_unit_test(a_file_that_cannot_be_used_is_named),
+        cmocka_unit_test(names_are_asked_for_and_addresses_are_not),
         cmocka_unit_test(the_name_is_checked),
         cmocka_unit_test(names_that_cannot_be_asked_for_make_no_target),
         cmocka_unit_test(the_next_connection_resumes),
