@@ -340,11 +340,30 @@ static size_t admin_sweep(struct admin *admin)
     return place;
 }
 
-static void admin_rest(struct admin *admin)
+static bool admin_is_full(const struct admin *admin)
+{
+    bool full = true;
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        full = full && admin->connections[i] != NULL;
+    }
+    return full;
+}
+
+static bool admin_is_empty(const struct admin *admin)
+{
+    bool empty = true;
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        empty = empty && admin->connections[i] == NULL;
+    }
+    return empty;
+}
+
+static void admin_sweep_soon(struct admin *admin)
 {
     const struct timeval soon = {0, ADMIN_SWEEP_MS * 1000};
-    evconnlistener_disable(admin->listener);
-    event_add(admin->sweep, &soon);
+    if (!evtimer_pending(admin->sweep, NULL)) {
+        event_add(admin->sweep, &soon);
+    }
 }
 
 static void admin_on_sweep(evutil_socket_t fd, short what, void *arg)
@@ -352,31 +371,31 @@ static void admin_on_sweep(evutil_socket_t fd, short what, void *arg)
     struct admin *admin = arg;
     (void)fd;
     (void)what;
-    if (admin_sweep(admin) < ADMIN_CONNECTIONS) {
+    (void)admin_sweep(admin);
+    if (!admin_is_full(admin)) {
         evconnlistener_enable(admin->listener);
-    } else {
-        admin_rest(admin);
+    }
+    if (!admin_is_empty(admin)) {
+        admin_sweep_soon(admin);
     }
 }
 
-/* evhttp closes the descriptor by itself: no BEV_OPT_CLOSE_ON_FREE, or our reference would keep it open. */
+/* evhttp shuts a connection down; its descriptor is closed with the bufferevent, once we have let go of that. If evhttp closed it,
+   the bufferevent's events would still be on a number that may be another thread's by then. */
 static struct bufferevent *admin_on_connection(struct event_base *base, void *arg)
 {
     struct admin *admin = arg;
-    struct bufferevent *connection = bufferevent_socket_new(base, -1, 0);
+    struct bufferevent *connection = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     size_t place = admin_sweep(admin);
     if (connection != NULL && place < ADMIN_CONNECTIONS) {
         bufferevent_incref(connection);
         admin->connections[place] = connection;
     }
-    /* the one just placed has no callbacks yet: count it as taken without sweeping again */
-    bool full = true;
-    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        full = full && admin->connections[i] != NULL;
+    /* the one just placed has no callbacks yet: it is looked at later */
+    if (admin_is_full(admin)) {
+        evconnlistener_disable(admin->listener);
     }
-    if (full) {
-        admin_rest(admin);
-    }
+    admin_sweep_soon(admin);
     return connection;
 }
 
