@@ -10,13 +10,14 @@
 static const struct {
     bool fault;
     unsigned condition;
+    bool lasting; /* the same endpoint would only say it again */
 } failures[REASON_COUNT] = {
     [REASON_CONNECT_REFUSED] = {true, RETRY_CONNECT_FAILURE},
     [REASON_CONNECT_TIMEOUT] = {true, RETRY_CONNECT_FAILURE},
     [REASON_CONNECT_FAILED] = {true, RETRY_CONNECT_FAILURE},
-    [REASON_UPSTREAM_TLS_CERTIFICATE] = {true, RETRY_CONNECT_FAILURE},
-    [REASON_UPSTREAM_TLS_PROTOCOL] = {true, RETRY_CONNECT_FAILURE},
-    [REASON_UPSTREAM_TLS_ALERT] = {true, RETRY_CONNECT_FAILURE},
+    [REASON_UPSTREAM_TLS_CERTIFICATE] = {true, RETRY_CONNECT_FAILURE, true},
+    [REASON_UPSTREAM_TLS_PROTOCOL] = {true, RETRY_CONNECT_FAILURE, true},
+    [REASON_UPSTREAM_TLS_ALERT] = {true, RETRY_CONNECT_FAILURE, true},
     [REASON_UPSTREAM_TLS_TIMEOUT] = {true, RETRY_CONNECT_FAILURE},
     [REASON_UPSTREAM_TLS_BROKEN] = {true, RETRY_CONNECT_FAILURE},
     [REASON_UPSTREAM_RESET] = {true, RETRY_RESET},
@@ -131,10 +132,12 @@ bool exchange_retries(struct exchange *exchange, enum exchange_reason reason)
     if (!failures[reason].fault || !exchange->attempt.begun) {
         return false;
     }
+    bool vain = failures[reason].lasting && !exchange_has_other_endpoint(exchange);
     const struct failure failure = {
         .condition = exchange->stage == EXCHANGE_CONNECTING && reason == REASON_TRY_TIMEOUT
                          ? RETRY_CONNECT_FAILURE
-                         : failures[reason].condition,
+                     : vain ? 0
+                            : failures[reason].condition,
         .outcome = reason == REASON_DEADLINE ? exchange_cut_outcome(exchange) : OUTCOME_FAILURE,
     };
     if (!exchange_retry(exchange, &failure)) {
