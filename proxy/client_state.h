@@ -41,6 +41,7 @@ struct client {
     struct h1_body body; /* of the request */
     uint64_t since_ms; /* when the state began, or the socket last took a byte while `out` waits */
     struct stream stream;
+    struct tls_server *tls; /* the listener's as of the handshake, kept until that is over */
     char *certificate; /* what upstreams are told of the client's certificate; NULL: it has none */
     struct ip_address address;
     uint8_t state;        /* enum client_state; written only by client_enter() */

@@ -15,7 +15,9 @@ void client_begin_tls(struct client *client)
         return;
     }
     client_enter(client, CLIENT_HANDSHAKE);
-    if (!tls_server_accept(client->listener->tls, &client->stream, worker->tls_room)) {
+    /* a reload may take it from the listener in the middle of the handshake */
+    client->tls = tls_server_get(client->listener->tls);
+    if (!tls_server_accept(client->tls, &client->stream, worker->tls_room)) {
         client_close(client, true);
     }
 }
@@ -27,6 +29,7 @@ static bool client_secured(struct client *client)
                                                     : &stats->handshakes_full,
              1);
     client->certificate = tls_client_certificate(&client->stream);
+    tls_server_put(&client->tls);
     client_enter(client, CLIENT_IDLE);
     /* the first request may have come with the end of the handshake */
     client->readable = true;
@@ -61,4 +64,5 @@ void client_forget_tls(struct client *client)
 {
     free(client->certificate);
     client->certificate = NULL;
+    tls_server_put(&client->tls);
 }

@@ -28,7 +28,8 @@ __attribute__((warn_unused_result)) enum tls_server_result tls_server_create(
 struct tls_server *tls_server_get(struct tls_server *server);
 void tls_server_put(struct tls_server **server);
 
-/* Makes TLS of an accepted connection; stream_handshake() comes next. False: no memory. */
+/* Makes TLS of an accepted connection; stream_handshake() comes next, and the server is to be kept until that is over. False: no
+   memory. */
 __attribute__((warn_unused_result)) bool tls_server_accept(struct tls_server *server,
                                                            struct stream *stream,
                                                            struct tls_room *room);
