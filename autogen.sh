@@ -32,6 +32,7 @@ wrk              cmd:wrk                             check
 nghttp2-client   cmd:h2load                          check
 openssl          cmd:openssl                         check
 prometheus       cmd:promtool                        check
+testssl.sh       cmd:testssl                         check
 nodejs           cmd:node                            check
 node-ws          file:/usr/share/nodejs/ws/index.js  check
 '

@@ -29,6 +29,7 @@ scenario_tests = \
 	%D%/service.py \
 	%D%/smuggling.py \
 	%D%/streaming.py \
+	%D%/tls_audit.py \
 	%D%/tls_listener.py \
 	%D%/tls_sessions.py \
 	%D%/tls_upstream.py \

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""testssl.sh looks at a listener with nothing but certificates in its settings."""
+
+import json
+
+from harness import Authority, NginxOrigin, check, run, run_tool, scaled, scenario, start_proxy
+
+# What it says of findings that are as they should be.
+FINE = ("OK", "INFO", "DEBUG")
+
+
+@scenario("testssl.sh finds a weakness in a default listener", within=240)
+def audit(s):
+    authority = Authority(s)
+    certificates = [authority.issue("shop.test", kind=kind) for kind in ("ecdsa", "rsa")]
+    proxy = start_proxy(s, NginxOrigin(s), {"listeners": {"web": {"tls": {
+        "certificates": [each.settings() for each in certificates]}}}})
+    report = s.path("report.json")
+    # protocols; at full scale also kinds of ciphers, forward secrecy and every vulnerability it knows
+    tests = scaled(("-p",), ("-p", "-s", "-f", "-U"))
+    said = run_tool("testssl", "--quiet", "--color", "0", "--warnings", "off", "-n", "none", "--openssl-timeout", "10",
+                    *tests, "--jsonfile", report, "{}:{}".format(*proxy.address), within=scaled(60, 200))
+    with open(report, encoding="utf-8") as file:
+        findings = {each["id"]: each for each in json.load(file)}
+    for expected in ("TLS1_2", "TLS1_3", *scaled((), ("heartbleed", "ROBOT", "secure_client_renego", "LUCKY13"))):
+        check(expected in findings, f"it did not look at {expected}:\n{said}")
+    bad = [f"{each['id']}: {each['severity']}: {each['finding']}" for each in findings.values()
+           if each["severity"] not in FINE]
+    check(not bad, "\n".join(bad))
+    check("offered" in findings["TLS1_3"]["finding"], "TLS 1.3 is not offered")
+
+
+run()
