@@ -142,6 +142,23 @@ static void check_drain(struct checking *checking)
     }
 }
 
+static void check_warmth(struct checking *checking)
+{
+    const struct settings *settings = checking->settings;
+    if (settings->drain.pause_ms == 0) {
+        say(checking, CHECKLIST_ADVICE,
+            "drain.pause: 0: a balancer has no time to notice /readyz before listeners close");
+    } else {
+        say(checking, CHECKLIST_OK, "drain.pause: %" PRIu64 " ms for balancers to look elsewhere",
+            settings->drain.pause_ms);
+    }
+    if (settings->warm_state.path[0] == '\0') {
+        say(checking, CHECKLIST_ADVICE, "warm_state.path: off: a restart begins cold");
+    } else {
+        say(checking, CHECKLIST_OK, "warm_state.path: %s", settings->warm_state.path);
+    }
+}
+
 static void check_last_route(struct checking *checking)
 {
     const struct settings *settings = checking->settings;
@@ -172,8 +189,8 @@ static void check_trust(struct checking *checking)
 size_t checklist_run(const struct settings *settings, checklist_line_fn *line_fn, void *owner)
 {
     static void (*const checks[])(struct checking *) = {
-        check_descriptors, check_user,      check_admin,      check_trust,
-        check_access_log,  check_endpoints, check_last_route, check_drain};
+        check_descriptors, check_user,       check_admin, check_trust, check_access_log,
+        check_endpoints,   check_last_route, check_drain, check_warmth};
     struct checking checking = {settings, line_fn, owner, 0};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         checks[i](&checking);
