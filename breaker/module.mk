@@ -2,8 +2,8 @@ noinst_LIBRARIES += libbreaker.a
 libbreaker_a_SOURCES = \
 	%D%/backoff.c %D%/backoff.h \
 	%D%/breaker.c %D%/breaker.h \
-	%D%/codel.c %D%/codel.h \
 	%D%/concurrency_limit.c %D%/concurrency_limit.h \
+	%D%/key_buckets.c %D%/key_buckets.h \
 	%D%/outcome_window.c %D%/outcome_window.h \
 	%D%/retry_budget.c %D%/retry_budget.h \
 	%D%/shard_map.c %D%/shard_map.h \

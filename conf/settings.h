@@ -105,6 +105,20 @@ struct listener_timeout_settings {
     uint64_t send_ms;      /* without the client taking a byte */
 };
 
+struct rate_settings {
+    double per_second; /* 0: no limit */
+    double burst;
+    double retry_reserve;
+};
+
+/* A rate for each of many keys. */
+struct key_rate_settings {
+    struct rate_settings rate;
+    enum key_source key;
+    const char *key_name; /* header name, else NULL */
+    uint64_t keys_count;  /* kept at a time */
+};
+
 struct listener_settings {
     const char *name;
     const char *listen_text;
@@ -112,6 +126,7 @@ struct listener_settings {
     bool proxy_protocol;
     struct listener_tls_settings tls;
     struct listener_timeout_settings timeouts;
+    struct rate_settings rate;
 };
 
 struct endpoint_settings {
@@ -176,6 +191,9 @@ struct upstream_limit_settings {
     uint64_t in_flight_count;
     uint64_t queue_count;
     uint64_t queue_wait_ms;
+    uint64_t queue_target_ms; /* a longer wait that lasts is a queue that does not empty */
+    bool adaptive; /* in_flight is the most; less as long as more only makes answers later */
+    uint64_t adaptive_min_count;
 };
 
 struct health_settings {
@@ -209,18 +227,14 @@ struct upstream_settings {
     bool required;
 };
 
-struct rate_settings {
-    double per_second; /* 0: no limit */
-    double burst;
-    double retry_reserve;
-};
-
 struct shard_settings {
     uint64_t count; /* 0: no shards */
     enum key_source key;
     const char *key_name; /* header name, else NULL */
     uint64_t in_flight_count;
     uint64_t queue_count;
+    bool shuffle; /* each key has two shards */
+    struct rate_settings rate;
 };
 
 struct route_settings {
@@ -237,6 +251,7 @@ struct route_settings {
     size_t upstream_index; /* into settings.upstreams */
     uint64_t deadline_ms;  /* 0: the upstream's total only */
     struct rate_settings rate;
+    struct key_rate_settings key_rate;
     struct shard_settings shards;
 };
 

@@ -147,7 +147,9 @@ struct queue_slot {
     struct upstream *upstream; /* NULL: not queued */
     void (*on_turn)(
         struct queue_slot
-            *slot);    /* out of the queue; capacity may be there: try again, within this call */
+            *slot); /* out of the queue; capacity may be there: try again, within this call */
+    /* Out of the queue, which does not empty: it waited longest, and others can still be served in time. NULL: never. */
+    void (*on_dropped)(struct queue_slot *slot);
     uint64_t since_ms; /* when it was queued first */
     bool admitted;     /* queued by upstream_wait() */
     bool for_fd;       /* among them: for want of a descriptor */

@@ -1,6 +1,8 @@
 noinst_LIBRARIES += libpool.a
 libpool_a_SOURCES = \
 	%D%/balance.c %D%/balance.h \
+	%D%/codel.c \
+	%D%/codel.h \
 	%D%/connection.c %D%/connection.h \
 	%D%/descriptor.c %D%/descriptor.h \
 	%D%/dial.c %D%/dial.h \

@@ -11,11 +11,14 @@ static struct seat *seat_of(struct upstream *upstream, const struct pool_worker 
 
 static void on_call(struct message *message, void *receiver);
 static void on_recheck(struct wheel_timer *timer, uint64_t now_ms);
+static void look(struct seat *seat, struct queue_line *line);
 
 void seat_init(struct seat *seat, struct upstream *upstream)
 {
-    TAILQ_INIT(&seat->admitted);
-    TAILQ_INIT(&seat->newcomers);
+    TAILQ_INIT(&seat->admitted.slots);
+    TAILQ_INIT(&seat->newcomers.slots);
+    codel_init(&seat->admitted.codel, CODEL_TARGET_MS, CODEL_INTERVAL_MS);
+    codel_init(&seat->newcomers.codel, CODEL_TARGET_MS, CODEL_INTERVAL_MS);
     seat->admitted_ms = seat->newcomers_ms = NOBODY_MS;
     seat->upstream = upstream;
     wheel_timer_init(&seat->recheck, on_recheck);
@@ -23,7 +26,7 @@ void seat_init(struct seat *seat, struct upstream *upstream)
 
 static bool seat_waits(const struct seat *seat)
 {
-    return !TAILQ_EMPTY(&seat->admitted) || !TAILQ_EMPTY(&seat->newcomers);
+    return seat->admitted.count > 0 || seat->newcomers.count > 0;
 }
 
 static struct upstream_view *view_of(const struct seat *seat)
@@ -59,6 +62,8 @@ void seat_keep(struct seat *seat, struct pool_worker *worker, struct upstream_vi
 {
     bool first = seat->worker == NULL;
     seat->worker = worker;
+    seat->admitted.codel.target_ms = seat->newcomers.codel.target_ms =
+        view->settings->limits.queue_target_ms;
     seat->gone = false;
     __atomic_store_n(&seat->upstream->views[worker->env.index], view, __ATOMIC_RELEASE);
     if (first)
@@ -176,7 +181,7 @@ static void pass_on(struct seat *seat, bool was_called)
 
 static uint64_t since(const struct queue_line *line)
 {
-    return TAILQ_EMPTY(line) ? NOBODY_MS : TAILQ_FIRST(line)->since_ms;
+    return line->count == 0 ? NOBODY_MS : TAILQ_FIRST(&line->slots)->since_ms;
 }
 
 static void publish(struct seat *seat)
@@ -187,6 +192,40 @@ static void publish(struct seat *seat)
         wheel_disarm(seat->worker->env.wheel, &seat->recheck);
 }
 
+static uint64_t now_of(const struct seat *seat)
+{
+    return loop_clock_ms(seat->worker->env.clock);
+}
+
+/* A slot that has come back to the front may stand before older ones. */
+static uint64_t longest_wait_ms(const struct seat *seat, const struct queue_line *line)
+{
+    uint64_t since_ms = since(line), now_ms = now_of(seat);
+    return since_ms < now_ms ? now_ms - since_ms : 0;
+}
+
+static void look(struct seat *seat, struct queue_line *line)
+{
+    codel_look(&line->codel, now_of(seat), longest_wait_ms(seat, line));
+}
+
+/* The one that must go: it waited longest, and the line stands. */
+static struct queue_slot *surplus(const struct seat *seat, const struct queue_line *line)
+{
+    struct queue_slot *slot = TAILQ_FIRST(&line->slots);
+    if (slot == NULL || slot->on_dropped == NULL ||
+        !codel_drops(&line->codel, now_of(seat), longest_wait_ms(seat, line), line->count))
+        return NULL;
+    return slot;
+}
+
+/* Who is served next: the newest surely still waits. */
+static struct queue_slot *next_of(const struct seat *seat, const struct queue_line *line)
+{
+    return codel_stressed(&line->codel, now_of(seat)) ? TAILQ_LAST(&line->slots, queue_slots)
+                                                      : TAILQ_FIRST(&line->slots);
+}
+
 static void insert(struct seat *seat, struct queue_slot *slot, bool admitted, bool first)
 {
     struct queue_line *line = admitted ? &seat->admitted : &seat->newcomers;
@@ -194,9 +233,11 @@ static void insert(struct seat *seat, struct queue_slot *slot, bool admitted, bo
     slot->upstream = seat->upstream;
     slot->admitted = admitted;
     if (first)
-        TAILQ_INSERT_HEAD(line, slot, link);
+        TAILQ_INSERT_HEAD(&line->slots, slot, link);
     else
-        TAILQ_INSERT_TAIL(line, slot, link);
+        TAILQ_INSERT_TAIL(&line->slots, slot, link);
+    line->count++;
+    look(seat, line);
     publish(seat);
     if (!wheel_timer_armed(&seat->recheck))
         wheel_arm(worker->env.wheel, &seat->recheck,
@@ -205,7 +246,10 @@ static void insert(struct seat *seat, struct queue_slot *slot, bool admitted, bo
 
 static void take_out(struct seat *seat, struct queue_slot *slot)
 {
-    TAILQ_REMOVE(slot->admitted ? &seat->admitted : &seat->newcomers, slot, link);
+    struct queue_line *line = slot->admitted ? &seat->admitted : &seat->newcomers;
+    TAILQ_REMOVE(&line->slots, slot, link);
+    line->count--;
+    look(seat, line);
     slot->upstream = NULL;
 }
 
@@ -276,6 +320,8 @@ static enum admit_result enter(struct pool_worker *worker, struct upstream *upst
     if (slot->for_fd)
         meet_descriptors(seat);
     queue_offer(worker, upstream);
+    if (surplus(seat, admitted ? &seat->admitted : &seat->newcomers) != NULL)
+        pool_worker_schedule_seat(worker, seat);
     return ADMIT_QUEUED;
 }
 
@@ -344,10 +390,10 @@ void upstream_let_go(struct pool_worker *worker, struct upstream *upstream)
 static bool give_turn(struct seat *seat)
 {
     struct upstream *upstream = seat->upstream;
-    struct queue_slot *slot = TAILQ_FIRST(&seat->admitted);
+    struct queue_slot *slot = next_of(seat, &seat->admitted);
     bool newcomer = slot == NULL;
     if (newcomer)
-        slot = TAILQ_FIRST(&seat->newcomers);
+        slot = next_of(seat, &seat->newcomers);
     if (slot == NULL || !connection_to_be_had(view_of(seat)))
         return false;
     if (newcomer && (!place_to_be_had(upstream) || !bound_take(&upstream->in_flight, 1)))
@@ -372,12 +418,24 @@ static bool give_turn(struct seat *seat)
     return true;
 }
 
+/* It leaves as if it had given up by itself. */
+static void drop_surplus(struct seat *seat, const struct queue_line *line)
+{
+    struct queue_slot *slot;
+    while ((slot = surplus(seat, line)) != NULL) {
+        queue_cancel(seat->worker, slot);
+        slot->on_dropped(slot);
+    }
+}
+
 static void serve(struct seat *seat, bool was_called)
 {
     CHECK(seat->turn == NULL);
     seat_use(seat);
     while (give_turn(seat)) {
     }
+    drop_surplus(seat, &seat->admitted);
+    drop_surplus(seat, &seat->newcomers);
     pass_on(seat, was_called);
     seat_leave(seat);
 }

@@ -15,6 +15,7 @@
 #ifndef EVENKEEL_POOL_QUEUE_H
 #define EVENKEEL_POOL_QUEUE_H
 
+#include "pool/codel.h"
 #include "pool/endpoint.h"
 #include "pool/entries.h"
 #include "pool/lease.h"
@@ -27,10 +28,17 @@
 #define QUEUE_LOCAL_MS 5
 #define NOBODY_MS UINT64_MAX
 
-TAILQ_HEAD(queue_line, queue_slot);
+TAILQ_HEAD(queue_slots, queue_slot);
+
+/* Who waits for the same. In turn; once the line stands (see codel.h) newest first, and the oldest are dropped. */
+struct queue_line {
+    struct queue_slots slots; /* oldest first */
+    uint64_t count;
+    struct codel codel;
+};
 
 struct seat {
-    struct queue_line admitted, newcomers; /* oldest first */
+    struct queue_line admitted, newcomers;
     uint64_t busy; /* exchanges admitted, slots queued, being scheduled: what keeps the view */
     bool gone;     /* the upstream is not in the adopted set */
     bool scheduled;

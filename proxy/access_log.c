@@ -158,6 +158,12 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     put(&line, record->reused ? "true" : "false", record->reused ? 4 : 5);
     put_literal(&line, ",\"resumed\":");
     put(&line, record->resumed ? "true" : "false", record->resumed ? 4 : 5);
+    put_literal(&line, ",\"shard\":");
+    if (record->shard < 0) {
+        put_literal(&line, "null");
+    } else {
+        put_uint(&line, (uint64_t)record->shard);
+    }
     TEXT("user_agent", user_agent);
     TEXT("referer", referer);
     TEXT("request_id", request_id);

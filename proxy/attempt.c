@@ -10,6 +10,7 @@
 #include "proxy/h1_parse.h"
 #include "proxy/h1_write.h"
 #include "proxy/retry.h"
+#include "proxy/shards.h"
 #include "proxy/splice.h"
 #include "steady/check.h"
 
@@ -54,8 +55,11 @@ static void attempt_count(struct exchange *exchange, struct endpoint *endpoint)
     struct worker *worker = exchange->worker;
     exchange->attempt.begun = true;
     if (exchange->attempts_count == 0) {
-        retry_budget_note_request(policy_of(exchange->upstream)->budget, worker->env.index,
-                                  worker_now_ms(worker));
+        uint64_t now_ms = worker_now_ms(worker);
+        retry_budget_note_request(policy_of(exchange->upstream)->budget, worker->env.index, now_ms);
+        if (exchange->shard != NULL) {
+            retry_budget_note_request(exchange->shard->budget, worker->env.index, now_ms);
+        }
     }
     exchange->attempts_count++;
     stat_add(&worker->stats.attempts, 1);
@@ -133,6 +137,9 @@ static void attempt_report_answer(struct exchange *exchange)
     policy_report_endpoint(&asker, attempt->endpoint, &attempt->tickets, outcome);
     policy_report_upstream(&asker, &attempt->tickets, outcome);
     policy_note_latency(&policy_of(exchange->upstream)->lanes[asker.lane], age_us, asker.now_ms);
+    if (__builtin_expect(asker.view->settings->limits.adaptive, 0)) {
+        policy_adapt(exchange->upstream, &asker.view->settings->limits, age_us, asker.now_ms);
+    }
     if (!attempt->reported) {
         attempt->reported = true;
         endpoint_report(worker->pool, attempt->endpoint, ENDPOINT_ANSWERED, age_us);

@@ -19,4 +19,8 @@ __attribute__((warn_unused_result)) bool balance_key(const struct upstream_setti
                                                      const struct sockaddr *client_address,
                                                      uint64_t *ret_hash);
 
+/* The key of a rate or a shard; *ret_hash stays what it is when the request has none. */
+void request_key(enum key_source source, const char *name, const struct http_head *head,
+                 const struct sockaddr *client_address, uint64_t *ret_hash);
+
 #endif

@@ -297,6 +297,7 @@ struct exchange_origin client_origin(struct client *client)
                                     &client->address.any,
                                     client->listener->name,
                                     &client->listener->timeouts,
+                                    &client->listener->admission,
                                     client->certificate,
                                     client->stream.tls != NULL};
 }

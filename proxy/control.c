@@ -130,6 +130,7 @@ static bool control_start_workers(struct control *control)
     control->worker_count = control->settings->worker_count;
     control->workers = calloc(control->worker_count, sizeof *control->workers);
     control->worker_stats = calloc(control->worker_count, sizeof *control->worker_stats);
+    control->leftovers = admission_leftovers_create();
     control->tickets = tls_tickets_create(control_now_ms());
     control->pools = pools_create(control->worker_count, &control->registry, &control->bounds.fds);
     control->probe_bufs = buf_pool_create(&control->bounds.buffers_bytes);
@@ -139,7 +140,7 @@ static bool control_start_workers(struct control *control)
     const struct health_env health = {control->base, control->mailbox, control_on_health, control,
                                       control->probe_room};
     if (control->workers == NULL || control->worker_stats == NULL || control->pools == NULL ||
-        control->tickets == NULL || control->probe_room == NULL ||
+        control->tickets == NULL || control->leftovers == NULL || control->probe_room == NULL ||
         !pools_start_health(control->pools, &health)) {
         log_error(control->log, "start: no memory");
         return false;

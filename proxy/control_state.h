@@ -84,6 +84,7 @@ struct control {
     struct generation *leaving; /* the one before, until every worker has adopted the present one */
     struct listener_list listeners;
     struct route_book routes;
+    struct admission_leftovers *leftovers; /* shards that routes have no more */
     const char *config_path;
     uint64_t memory_budget_bytes;
     uint64_t started_ms, started_wall_ms;

@@ -34,7 +34,10 @@ static struct exchange *exchange_create(const struct exchange_origin *origin)
     exchange->stats = &worker->stats.no_route;
     exchange->queue_us = exchange->connect_us = exchange->tls_us = exchange->first_byte_us = -1;
     exchange->started_us = loop_clock_us(&worker->clock);
+    exchange->listener_admission = origin->admission;
     exchange->slot.on_turn = exchange_on_turn;
+    exchange->slot.on_dropped = exchange_on_dropped;
+    exchange->gate_slot.on_turn = exchange_on_gate;
     wheel_timer_init(&exchange->timer, exchange_on_timer);
     attempt_init(&exchange->attempt);
     stat_add(&worker->stats.exchanges_started, 1);
@@ -133,7 +136,7 @@ static void exchange_route(struct exchange *exchange, const struct http_head *he
         return;
     }
     exchange->continue_awaited = (head->facts & FACT_EXPECT_CONTINUE) != 0;
-    exchange_admit(exchange, false);
+    exchange_begin(exchange, route);
 }
 
 struct policy_asker exchange_asker(const struct exchange *exchange)
@@ -194,6 +197,9 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
     attempt_end(exchange);
     exchange_drop_replay(exchange);
     queue_cancel(worker->pool, &exchange->slot);
+    if (exchange->shard != NULL) {
+        exchange_leave_shard(exchange);
+    }
     if (exchange->upstream_kept) {
         exchange->upstream_kept = false;
         upstream_let_go(worker->pool, exchange->upstream);

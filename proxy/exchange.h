@@ -18,6 +18,7 @@
 #include "pool/lease.h"
 #include "proxy/attempt.h"
 #include "proxy/forward.h"
+#include "proxy/gate.h"
 #include "proxy/http_head.h"
 #include "proxy/pieces.h"
 #include "proxy/reasons.h"
@@ -86,6 +87,9 @@ struct exchange {
     const char *route_name; /* "" before routing */
     struct route_stats *stats;
     struct queue_slot slot;
+    struct shard *shard; /* NULL: the route has none */
+    struct gate_slot gate_slot;
+    const struct listener_admission *listener_admission;
     struct attempt attempt;
     struct wheel_timer timer;
     struct corpse corpse;
@@ -127,6 +131,7 @@ struct exchange {
     bool redialled;         /* the one free redial is spent */
     bool secure;            /* the client speaks TLS */
     bool trusted;           /* the client's address is in trusted_peers */
+    bool shard_admitted;    /* holds a place of its shard */
     bool upstream_kept;     /* gave that place back for a while */
     bool upstream_admitted; /* holds a place of limits.in_flight */
     bool continue_awaited;  /* the client waits for 100 (RFC 9110 10.1.1) */
@@ -148,6 +153,7 @@ struct exchange_origin {
     const struct sockaddr *client_address;
     const char *listener_name;
     const struct listener_timeout_settings *client_timeouts;
+    const struct listener_admission *admission;
     const char *client_certificate; /* NULL: none */
     bool secure;                    /* the client speaks TLS */
 };

@@ -22,22 +22,38 @@ static void exchange_refuse_try(struct exchange *exchange, enum exchange_reason 
     exchange_fail(exchange, reason, NULL);
 }
 
-static void exchange_queue(struct exchange *exchange, enum admit_result result)
+void exchange_queue(struct exchange *exchange)
 {
-    if (result == ADMIT_QUEUE_FULL && exchange->slot.for_fd) {
-        exchange_fail(exchange, REASON_NO_DESCRIPTORS, NULL);
-        return;
-    }
-    if (result == ADMIT_QUEUE_FULL) {
-        exchange_fail(exchange, REASON_QUEUE_FULL, NULL);
-        return;
-    }
     if (exchange->queued_ms == 0) {
         exchange->queue_us = exchange->queue_us > 0 ? exchange->queue_us : 0;
         exchange->queued_ms = exchange_now_ms(exchange);
         stat_add(&exchange->worker->stats.queued, 1);
     }
     exchange_enter(exchange, EXCHANGE_QUEUED);
+}
+
+void exchange_dequeue(struct exchange *exchange)
+{
+    if (exchange->queued_ms != 0) {
+        exchange->queue_us += (int64_t)(exchange_now_ms(exchange) - exchange->queued_ms) * 1000;
+        exchange->queued_ms = 0;
+    }
+}
+
+static void exchange_admit_or_queue(struct exchange *exchange, enum admit_result result)
+{
+    if (result == ADMIT_QUEUED) {
+        exchange_queue(exchange);
+    } else {
+        exchange_fail(exchange, exchange->slot.for_fd ? REASON_NO_DESCRIPTORS : REASON_QUEUE_FULL,
+                      NULL);
+    }
+}
+
+void exchange_on_dropped(struct queue_slot *slot)
+{
+    struct exchange *exchange = (struct exchange *)((char *)slot - offsetof(struct exchange, slot));
+    exchange_fail(exchange, REASON_QUEUE_DROPPED, NULL);
 }
 
 void exchange_admit(struct exchange *exchange, bool turn)
@@ -53,7 +69,7 @@ void exchange_admit(struct exchange *exchange, bool turn)
     enum admit_result result =
         upstream_admit(exchange->worker->pool, exchange->upstream, &exchange->slot, turn);
     if (result != ADMIT_OK) {
-        exchange_queue(exchange, result);
+        exchange_admit_or_queue(exchange, result);
         return;
     }
     exchange->upstream_admitted = true;
@@ -62,8 +78,8 @@ void exchange_admit(struct exchange *exchange, bool turn)
 
 void exchange_wait(struct exchange *exchange, bool for_fd, bool turn)
 {
-    exchange_queue(exchange, upstream_wait(exchange->worker->pool, exchange->upstream,
-                                           &exchange->slot, for_fd, turn));
+    exchange_admit_or_queue(exchange, upstream_wait(exchange->worker->pool, exchange->upstream,
+                                                    &exchange->slot, for_fd, turn));
 }
 
 void exchange_on_turn(struct queue_slot *slot)
@@ -149,10 +165,7 @@ void exchange_try(struct exchange *exchange, bool turn)
 
 void exchange_on_leased(struct exchange *exchange)
 {
-    if (exchange->queued_ms != 0) {
-        exchange->queue_us += (int64_t)(exchange->attempt.started_ms - exchange->queued_ms) * 1000;
-        exchange->queued_ms = 0;
-    }
+    exchange_dequeue(exchange);
     const struct lease *lease = exchange->attempt.lease;
     exchange->reused = lease->reused;
     exchange->resumed = lease->resumed;

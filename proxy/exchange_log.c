@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "proxy/exchange_parts.h"
+#include "proxy/shards.h"
 #include "steady/deadline.h"
 
 static struct access_text text_of(const char *bytes, size_t length)
@@ -41,6 +42,7 @@ void exchange_log(struct exchange *exchange)
         .endpoint = text_of(endpoint, strlen(endpoint)),
         .reason = text_of(reason, strlen(reason)),
         .status = exchange->status,
+        .shard = exchange->shard != NULL ? (int)exchange->shard->index : -1,
         .http_1_0 = (head->facts & FACT_HTTP_1_0) != 0,
         .reused = exchange->reused,
         .resumed = exchange->resumed,

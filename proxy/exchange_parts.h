@@ -1,6 +1,6 @@
 /*
  * What the files of an exchange share: exchange.c (its life), exchange_admit.c (a place, an endpoint, a connection),
- * exchange_retry.c (what is tried again), exchange_relay.c (payload, responses, tunnels), exchange_time.c (what it waits for),
+ * exchange_gate.c (rates and shards), exchange_retry.c (what is tried again), exchange_relay.c (payload, responses, tunnels), exchange_time.c (what it waits for),
  * exchange_log.c (its access line).
  *
  * Private to these files. Thread: the worker's.
@@ -26,7 +26,22 @@ static inline void exchange_fail_tls(struct exchange *exchange, enum tls_failure
     exchange_fail(exchange, reason_of_tls_failure(failure), tls_failure_name(failure));
 }
 
+/* ---- exchange_gate.c ---- */
+
+/* From a route and a deadline on: what it has to pass, then its upstream. */
+void exchange_begin(struct exchange *exchange, const struct route *route);
+/* Its shard, if it has one, then its upstream. */
+void exchange_pass(struct exchange *exchange);
+void exchange_on_gate(struct gate_slot *slot);
+/* Gives its place there back, or leaves the line. */
+void exchange_leave_shard(struct exchange *exchange);
+
 /* ---- exchange_admit.c ---- */
+
+/* It waits in a queue, or does no longer. */
+void exchange_queue(struct exchange *exchange);
+void exchange_dequeue(struct exchange *exchange);
+void exchange_on_dropped(struct queue_slot *slot);
 
 /* Asks for a place at the upstream, and tries an endpoint when it has one. `turn`: it has queued before. */
 void exchange_admit(struct exchange *exchange, bool turn);

@@ -3,6 +3,7 @@
 #include "proxy/exchange_parts.h"
 #include "proxy/proxy_status.h"
 #include "proxy/retry.h"
+#include "proxy/shards.h"
 #include "steady/deadline.h"
 
 /* Reasons that speak against the endpoint of an attempt, rather than against the client or this process, and what of retry.on
@@ -82,6 +83,10 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
     if (backoff_wait(settings, &plan, asker.now_ms, asker.rng, &wait_ms) == BACKOFF_TOO_LATE) {
         return RETRY_TOO_LATE_VERDICT;
     }
+    if (exchange->shard != NULL && retry_budget_take(exchange->shard->budget, settings, asker.lane,
+                                                     asker.now_ms) != RETRY_BUDGET_TAKEN) {
+        return RETRY_SHARD_BUDGET_VERDICT;
+    }
     switch (retry_budget_take(policy->budget, settings, asker.lane, asker.now_ms)) {
     case RETRY_BUDGET_SPENT: return RETRY_BUDGET_VERDICT;
     case RETRY_BUDGET_MINUTE_SPENT: return RETRY_MINUTE_VERDICT;
@@ -124,6 +129,9 @@ static bool exchange_retry(struct exchange *exchange, const struct failure *fail
     attempt_report_upstream(exchange, made ? OUTCOME_IGNORED : failure->outcome);
     struct policy_lane *lane = &policy_of(exchange->upstream)->lanes[exchange->worker->env.index];
     stat_add(&lane->retries_by_verdict[verdict], 1);
+    if (made && exchange->shard != NULL) {
+        shard_count(&exchange->shard->retries_count);
+    }
     return made;
 }
 
@@ -178,6 +186,9 @@ void exchange_back_off(struct exchange *exchange)
     exchange->upstream_kept = true;
     exchange->upstream_admitted = false;
     upstream_leave(pool, exchange->upstream);
+    if (exchange->shard != NULL) {
+        exchange_leave_shard(exchange);
+    }
     exchange_enter(exchange, EXCHANGE_BACKOFF);
 }
 
@@ -186,7 +197,7 @@ void exchange_resume(struct exchange *exchange)
     struct pool_worker *pool = exchange->worker->pool;
     struct upstream *upstream = exchange->upstream;
     exchange->upstream_kept = false;
-    exchange_admit(exchange, false);
+    exchange_pass(exchange);
     upstream_let_go(pool, upstream);
 }
 

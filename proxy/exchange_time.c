@@ -59,7 +59,9 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
     switch ((enum exchange_stage)exchange->stage) {
     case EXCHANGE_QUEUED:
         due_earlier(&due_ms, ret_reason, exchange->queued_ms, settings->limits.queue_wait_ms,
-                    exchange->slot.for_fd ? REASON_NO_DESCRIPTORS : REASON_QUEUE_TIMEOUT);
+                    exchange->gate_slot.gate != NULL ? REASON_SHARD_TIMEOUT
+                    : exchange->slot.for_fd          ? REASON_NO_DESCRIPTORS
+                                                     : REASON_QUEUE_TIMEOUT);
         break;
     case EXCHANGE_CONNECTING:
         due_earlier(&due_ms, ret_reason, attempt->started_ms, timeouts->per_try_ms,

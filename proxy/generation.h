@@ -13,6 +13,7 @@
 
 #include "conf/settings.h"
 #include "pool/upstream.h"
+#include "proxy/admission.h"
 #include "proxy/http_head.h"
 #include "proxy/overview.h"
 
@@ -22,6 +23,7 @@ struct tls_server;
 struct route {
     const struct route_settings *settings;
     const struct route_figures *figures; /* outlives the generation */
+    struct admission_view admission;
     size_t host_bytes;
     size_t path_prefix_bytes;
     size_t header_name_bytes;

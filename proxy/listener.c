@@ -179,7 +179,7 @@ static struct worker_listener *worker_listener_add(struct worker *worker,
 }
 
 static void listener_adopt(struct worker *worker, const struct listener_settings *settings,
-                           const struct listener *listener, struct tls_server *tls)
+                           struct listener *listener, struct tls_server *tls)
 {
     for (unsigned slot = worker->env.index; slot < listener->fd_count;
          slot += worker->env.worker_count) {
@@ -193,6 +193,8 @@ static void listener_adopt(struct worker *worker, const struct listener_settings
             continue;
         }
         own->timeouts = settings->timeouts;
+        own->admission =
+            (struct listener_admission){&listener->bucket, token_rate(&settings->rate)};
         own->proxy_protocol = settings->proxy_protocol;
         tls_server_put(&own->tls);
         own->tls = tls_server_get(tls);
@@ -259,6 +261,7 @@ void worker_listener_put(struct worker_listener *listener)
 /* Stops accepting; the object stays while clients refer to it. */
 static void listener_forget(struct worker_listener *listener)
 {
+    listener->admission.bucket = NULL;
     listener->client_count++;
     if (!listener->paused) {
         /* what the kernel has accepted already is served, not reset */

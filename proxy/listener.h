@@ -21,9 +21,10 @@ struct listener {
     struct address address;
     char text[ADDRESS_TEXT_BYTES];
     unsigned inherited_count;
-    unsigned fd_count; /* at least one for each worker; more when more were inherited */
-    bool wanted;       /* used while a generation is being built */
-    int fds[];         /* worker i serves i, i + worker_count, ... */
+    unsigned fd_count;          /* at least one for each worker; more when more were inherited */
+    bool wanted;                /* used while a generation is being built */
+    struct token_bucket bucket; /* of listeners.NAME.rate */
+    int fds[];                  /* worker i serves i, i + worker_count, ... */
 };
 TAILQ_HEAD(listener_list, listener);
 
@@ -37,6 +38,7 @@ struct worker_listener {
     bool proxy_protocol;
     struct tls_server *tls; /* of the generation; NULL: no TLS */
     struct listener_timeout_settings timeouts;
+    struct listener_admission admission;
     char name[65];
     uint64_t client_count;
     bool paused;

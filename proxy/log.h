@@ -58,6 +58,7 @@ struct access_record {
     struct access_text reason; /* how it ended, from the table of reasons */
     unsigned status;           /* 0: nothing was sent */
     bool http_1_0;
+    int shard;    /* -1: none */
     bool reused;  /* served on a connection that was used before */
     bool resumed; /* its TLS session was resumed */
     unsigned attempts_count;

@@ -10,6 +10,8 @@ libproxy_a_SOURCES = \
 	%D%/json_text.c \
 	%D%/demo.c \
 	%D%/admin.c \
+	%D%/admission.c \
+	%D%/admission.h \
 	%D%/reasons.c \
 	%D%/log_ring.h \
 	%D%/log_ring.c \
@@ -43,6 +45,7 @@ libproxy_a_SOURCES = \
 	%D%/exchange.c \
 	%D%/exchange.h \
 	%D%/exchange_admit.c \
+	%D%/exchange_gate.c \
 	%D%/exchange_log.c \
 	%D%/exchange_parts.h \
 	%D%/exchange_relay.c \
@@ -50,6 +53,8 @@ libproxy_a_SOURCES = \
 	%D%/exchange_time.c \
 	%D%/forward.c \
 	%D%/forward.h \
+	%D%/gate.c \
+	%D%/gate.h \
 	%D%/generation.c \
 	%D%/generation.h \
 	%D%/heartbeat.c \
@@ -91,6 +96,8 @@ libproxy_a_SOURCES = \
 	%D%/respond.h \
 	%D%/scrape.c \
 	%D%/scrape.h \
+	%D%/shards.c \
+	%D%/shards.h \
 	%D%/splice.c \
 	%D%/splice.h \
 	%D%/stats.h \

@@ -23,6 +23,7 @@
 struct route_figures {
     const char *name;
     struct route_stats *by_worker; /* [worker_count] */
+    struct admission *admission;
 };
 
 struct resolver;

@@ -73,6 +73,7 @@ static void *upstream_created(const struct upstream *upstream, void *owner)
         .log = env->log,
         .lane_count = env->worker_count,
     };
+    concurrency_limit_init(&policy->adaptive, 1, UINT32_MAX);
     for (unsigned i = 0; i < env->worker_count; i++) {
         policy->lanes[i] = (struct policy_lane){.floor_us = 0};
     }
@@ -213,6 +214,24 @@ void policy_note_latency(struct policy_lane *lane, uint64_t latency_us, uint64_t
         lane->floor_us += (latency_us - lane->floor_us) >> FLOOR_RISE_SHIFT;
     }
     lane->floor_ms = now_ms;
+}
+
+/* ---- the limit of what is in flight ---- */
+
+/* An adoption sets the bound to what the settings say; the next answer brings it back. */
+void policy_adapt(struct upstream *upstream, const struct upstream_limit_settings *limits,
+                  uint64_t latency_us, uint64_t now_ms)
+{
+    struct concurrency_limit *limit = &policy_of(upstream)->adaptive;
+    uint64_t most = limits->in_flight_count;
+    uint64_t least = limits->adaptive_min_count < most ? limits->adaptive_min_count : most;
+    if (stat_read(&limit->most_count) != most || stat_read(&limit->least_count) != least) {
+        concurrency_limit_set_range(limit, least, most);
+    }
+    (void)concurrency_limit_note(limit, now_ms, latency_us, bound_used(&upstream->in_flight));
+    if (bound_limit(&upstream->in_flight) != concurrency_limit_get(limit)) {
+        bound_set_limit(&upstream->in_flight, concurrency_limit_get(limit));
+    }
 }
 
 /* ---- operators ---- */

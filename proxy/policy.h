@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "breaker/breaker.h"
+#include "breaker/concurrency_limit.h"
 #include "breaker/retry_budget.h"
 #include "pool/upstream.h"
 #include "proxy/retry.h"
@@ -30,6 +31,7 @@ struct upstream_policy {
     const struct upstream *upstream;
     struct breaker *breaker;
     struct retry_budget *budget;
+    struct concurrency_limit adaptive;
     struct log *log;
     uint64_t guarded_count; /* endpoints whose breaker does not admit freely; atomic */
     unsigned lane_count;
@@ -95,6 +97,9 @@ bool policy_usable(const struct endpoint *endpoint, void *owner);
 
 /* An answer took so long. */
 void policy_note_latency(struct policy_lane *lane, uint64_t latency_us, uint64_t now_ms);
+/* With limits.adaptive: an answer took so long, and the limit of what is in flight follows. */
+void policy_adapt(struct upstream *upstream, const struct upstream_limit_settings *limits,
+                  uint64_t latency_us, uint64_t now_ms);
 /* What an answer takes at least, as far as the lane knows: lower latencies at once, higher ones slowly, less and less believed when
    none come. */
 uint64_t policy_floor_us(const struct policy_lane *lane, uint64_t now_ms);

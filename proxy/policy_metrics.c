@@ -1,9 +1,12 @@
-/* Breakers, retries and budgets as metrics. */
+/* Breakers, retries, budgets, shards and rates as metrics. */
 #include "proxy/policy_metrics.h"
 
+#include <stddef.h>
 #include <string.h>
 
+#include "proxy/admission.h"
 #include "proxy/policy.h"
+#include "proxy/shards.h"
 #include "proxy/stats.h"
 #include "steady/loop_clock.h"
 
@@ -118,8 +121,101 @@ static void write_upstream(const struct upstream *upstream, void *owner)
     }
 }
 
+/* ---- routes ---- */
+
+struct route_row {
+    const char *name, *kind, *help;
+    double (*value)(const struct shard *shard);
+};
+
+static double shard_inside(const struct shard *shard)
+{
+    return (double)bound_used(&shard->gate.inside);
+}
+
+static double shard_waiting(const struct shard *shard)
+{
+    return (double)bound_used(&shard->gate.waiting);
+}
+
+static double shard_requests(const struct shard *shard)
+{
+    return (double)stat_read(&shard->requests_count);
+}
+
+static double shard_retries(const struct shard *shard)
+{
+    return (double)stat_read(&shard->retries_count);
+}
+
+static double shard_refused(const struct shard *shard)
+{
+    return (double)(stat_read(&shard->rate_refused_count) + bound_refused(&shard->gate.waiting));
+}
+
+static const struct route_row shard_rows[] = {
+    {"shard_in_flight", "gauge", "Exchanges in a shard", shard_inside},
+    {"shard_queued", "gauge", "Exchanges that wait for a place in a shard", shard_waiting},
+    {"shard_requests_total", "counter", "Requests of a shard that its rate allowed",
+     shard_requests},
+    {"shard_retries_total", "counter", "Retries of a shard's requests", shard_retries},
+    {"shard_refused_total", "counter", "Requests that a shard's rate or its full queue refused",
+     shard_refused},
+};
+
+static void write_shards(struct scrape *scrape)
+{
+    const struct overview *overview = scrape->overview;
+    for (size_t i = 0; i < sizeof shard_rows / sizeof shard_rows[0]; i++) {
+        const struct route_row *row = &shard_rows[i];
+        scrape_head(scrape, row->name, row->kind, row->help);
+        for (size_t j = 0; j < overview->route_count; j++) {
+            const struct shard_set *set = overview->routes[j].admission->shards;
+            for (size_t k = 0; set != NULL && k < set->count; k++) {
+                scrape_sample(scrape, row->name, row->value(&set->shards[k]),
+                              "route=\"%s\",shard=\"%zu\"",
+                              scrape_label(overview->routes[j].name).text, k);
+            }
+        }
+    }
+}
+
+static void write_keys(struct scrape *scrape)
+{
+    static const struct {
+        const char *name, *kind, *help;
+        size_t at;
+    } key_rows[] = {
+#define AT(field) offsetof(struct key_buckets_figures, field)
+        {"rate_keys", "gauge", "Keys of key_rate that have used some of their rate",
+         AT(used_count)},
+        {"rate_keys_limit", "gauge", "Keys that can be remembered", AT(room_count)},
+        {"rate_keys_pushed_out_total", "counter",
+         "Keys that were forgotten before their rate was whole again", AT(pushed_out_count)},
+#undef AT
+    };
+    const struct overview *overview = scrape->overview;
+    uint64_t now_us = loop_clock_us(&(struct loop_clock){0});
+    for (size_t i = 0; i < sizeof key_rows / sizeof key_rows[0]; i++) {
+        scrape_head(scrape, key_rows[i].name, key_rows[i].kind, key_rows[i].help);
+        for (size_t j = 0; j < overview->route_count; j++) {
+            const struct key_buckets *keys = overview->routes[j].admission->keys;
+            if (keys == NULL) {
+                continue;
+            }
+            const struct key_buckets_figures figures = key_buckets_figures(keys, now_us);
+            scrape_sample(
+                scrape, key_rows[i].name,
+                (double)*(const uint64_t *)(const void *)((const char *)&figures + key_rows[i].at),
+                "route=\"%s\"", scrape_label(overview->routes[j].name).text);
+        }
+    }
+}
+
 void policy_metrics_write(struct scrape *scrape)
 {
+    write_shards(scrape);
+    write_keys(scrape);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct walk walk = {scrape, &rows[i]};
         scrape_head(scrape, rows[i].name, rows[i].kind, rows[i].help);

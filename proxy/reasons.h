@@ -39,6 +39,13 @@
     X(UPSTREAM_TLS_BROKEN, "upstream_tls_broken", 502, "connection_terminated", 0)           \
     X(CONNECT_FAILED, "connect_failed", 502, "destination_unavailable", 0)                   \
     X(DIAL_FAILED, "dial_failed", 502, "destination_unavailable", 0)                         \
+    X(QUEUE_DROPPED, "queue_dropped", 503, "connection_limit_reached", 1)                    \
+    X(CLIENT_RATE, "client_rate", 429, "http_request_denied", 1)                             \
+    X(ROUTE_RATE, "route_rate", 503, "http_request_denied", 1)                               \
+    X(LISTENER_RATE, "listener_rate", 503, "http_request_denied", 1)                         \
+    X(SHARD_RATE, "shard_rate", 503, "http_request_denied", 1)                               \
+    X(SHARD_FULL, "shard_full", 503, "connection_limit_reached", 1)                          \
+    X(SHARD_TIMEOUT, "shard_timeout", 503, "connection_limit_reached", 1)                    \
     X(BREAKER_OPEN, "breaker_open", 503, "destination_unavailable", 1)                       \
     X(NO_DESCRIPTORS, "no_descriptors", 503, "connection_limit_reached", 1)                  \
     X(NO_MEMORY, "no_memory", 503, "proxy_internal_error", 1)                                \

@@ -38,12 +38,14 @@ static bool route_book_add(struct control *control, const char *name)
     }
     char *copy = strdup(name);
     struct route_stats *by_worker = calloc(control->worker_count, sizeof *by_worker);
-    if (copy == NULL || by_worker == NULL) {
+    struct admission *admission = calloc(1, sizeof *admission);
+    if (copy == NULL || by_worker == NULL || admission == NULL) {
         free(copy);
         free(by_worker);
+        free(admission);
         return false;
     }
-    book->items[book->count++] = (struct route_figures){copy, by_worker};
+    book->items[book->count++] = (struct route_figures){copy, by_worker, admission};
     return true;
 }
 
@@ -77,6 +79,10 @@ static bool generation_add_routes(struct control *control, struct generation *ge
             .path_prefix_bytes = route->path_prefix != NULL ? strlen(route->path_prefix) : 0,
             .header_name_bytes = route->header_name != NULL ? strlen(route->header_name) : 0,
         };
+        if (admission_build(generation->routes[i].figures->admission, route, control->worker_count,
+                            &generation->routes[i].admission) != ADMISSION_OK) {
+            return false;
+        }
     }
     return true;
 }
@@ -217,6 +223,7 @@ static void generation_free(struct control *control, struct generation **generat
     if (generation == NULL) {
         return;
     }
+    size_t route_count = generation->settings->route_count;
     if (generation->upstreams != NULL) {
         upstream_set_retire(control->pools, &generation->upstreams);
     }
@@ -225,6 +232,9 @@ static void generation_free(struct control *control, struct generation **generat
     }
     free(generation->tls);
     settings_put(&generation->settings);
+    for (size_t i = 0; generation->routes != NULL && i < route_count; i++) {
+        admission_leave(control->leftovers, &generation->routes[i].admission);
+    }
     free(generation->listeners);
     free(generation->routes);
     free(generation);
@@ -244,6 +254,10 @@ static void reload_tell_over(struct control *control)
 
 static void reload_post(struct control *control)
 {
+    const struct generation *generation = control->generation;
+    for (size_t i = 0; i < generation->settings->route_count; i++) {
+        admission_adopt(&generation->routes[i].admission, generation->routes[i].settings);
+    }
     control->generation->waiting_count = control->worker_count;
     for (unsigned i = 0; i < control->worker_count; i++) {
         worker_post_adopt(control->workers[i], control->generation, reload_on_adopted);
@@ -440,6 +454,7 @@ void reload_request(struct control *control)
 void reload_housekeeping(struct control *control)
 {
     bool possible = reload_possible(control);
+    admission_collect(control->leftovers);
     if (possible && control->reload_wanted && control->drain.stage == DRAIN_SERVING) {
         reload_now(control);
     }
@@ -475,8 +490,11 @@ void reload_free(struct control *control)
     for (size_t i = 0; i < control->routes.count; i++) {
         free((char *)(uintptr_t)control->routes.items[i].name);
         free(control->routes.items[i].by_worker);
+        admission_release(control->leftovers, control->routes.items[i].admission);
+        free(control->routes.items[i].admission);
     }
     free(control->routes.items);
+    admission_leftovers_free(&control->leftovers);
     if (control->last_reload_error[0] != '\0') {
         free((char *)(uintptr_t)control->last_reload_error);
     }

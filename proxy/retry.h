@@ -14,17 +14,18 @@
 #include "proxy/http_head.h"
 
 /* What became of a failed attempt's exchange: label values. */
-#define RETRY_VERDICTS(X)                                                             \
-    X(MADE, "made")                                                                   \
-    X(NOT_ASKED, "not_asked") /* retry.on does not name what happened */              \
-    X(OTHER_HOP, "other_hop") /* another hop has decided already */                   \
-    X(ATTEMPTS, "attempts")   /* retry.attempts are made */                           \
-    X(UNSAFE, "unsafe")       /* it may have been acted on, and is not idempotent */  \
-    X(BODY, "body")           /* what was sent of its body is not at hand any more */ \
-    X(BREAKER, "breaker")     /* the upstream's breaker lets nothing through */       \
-    X(TOO_LATE, "too_late")   /* the wait and an attempt would not end in time */     \
-    X(BUDGET, "budget")       /* retry.budget is spent */                             \
-    X(MINUTE, "minute")       /* retry.budget.per_minute is spent */
+#define RETRY_VERDICTS(X)                                                                   \
+    X(MADE, "made")                                                                         \
+    X(NOT_ASKED, "not_asked")       /* retry.on does not name what happened */              \
+    X(OTHER_HOP, "other_hop")       /* another hop has decided already */                   \
+    X(ATTEMPTS, "attempts")         /* retry.attempts are made */                           \
+    X(UNSAFE, "unsafe")             /* it may have been acted on, and is not idempotent */  \
+    X(BODY, "body")                 /* what was sent of its body is not at hand any more */ \
+    X(BREAKER, "breaker")           /* the upstream's breaker lets nothing through */       \
+    X(TOO_LATE, "too_late")         /* the wait and an attempt would not end in time */     \
+    X(BUDGET, "budget")             /* retry.budget is spent */                             \
+    X(MINUTE, "minute")             /* retry.budget.per_minute is spent */                  \
+    X(SHARD_BUDGET, "shard_budget") /* that of the shard is */
 
 enum retry_verdict {
 #define X(id, name) RETRY_##id##_VERDICT,

@@ -9,6 +9,7 @@
 #include "pool/resolver.h"
 #include "proxy/json.h"
 #include "proxy/policy.h"
+#include "proxy/shards.h"
 #include "steady/budget.h"
 
 /* Bound to the endpoints of one upstream while pools_each_endpoint() goes over all. */
@@ -54,6 +55,24 @@ static void write_workers(struct json *json, const struct overview *overview)
     json_close(json, ']');
 }
 
+static void write_shards(struct json *json, const struct shard_set *set)
+{
+    json_open(json, "shards", '[');
+    for (size_t i = 0; set != NULL && i < set->count; i++) {
+        const struct shard *shard = &set->shards[i];
+        json_open(json, NULL, '{');
+        json_uint(json, "in_flight", bound_used(&shard->gate.inside));
+        json_uint(json, "in_flight_peak", bound_peak(&shard->gate.inside));
+        json_uint(json, "queued", bound_used(&shard->gate.waiting));
+        json_uint(json, "requests", stat_read(&shard->requests_count));
+        json_uint(json, "retries", stat_read(&shard->retries_count));
+        json_uint(json, "refused",
+                  stat_read(&shard->rate_refused_count) + bound_refused(&shard->gate.waiting));
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 static void write_route(struct json *json, const struct overview *overview,
                         const struct route_figures *route)
 {
@@ -76,6 +95,7 @@ static void write_route(struct json *json, const struct overview *overview,
     json_number(json, "p50_ms", (double)histogram_quantile(&duration, 0.5) / 1000);
     json_number(json, "p90_ms", (double)histogram_quantile(&duration, 0.9) / 1000);
     json_number(json, "p99_ms", (double)histogram_quantile(&duration, 0.99) / 1000);
+    write_shards(json, route->admission->shards);
     json_close(json, '}');
 }
 

@@ -105,7 +105,7 @@ def waits_for_descriptor(s):
     for number, limit in enumerate((60, 80, 100, 100)):
         with s.case(f"{limit} descriptors, 300 clients: every client that was taken is served (try {number})"):
             proxy = start_proxy(s, origin, {"limits": {"clients": 1000}, "upstreams": {"app": {
-                "pool": {"max": 16, "warm_min": 0}, "limits": {"queue_wait": "1s"}}}},
+                "pool": {"max": 16, "warm_min": 0}, "limits": {"queue_wait": "1s", "queue_target": "1m"}}}},
                 limits=[f"--nofile={limit}:{limit}"], name=f"evenkeel-{number}")
             crowd = [proxy.client() for _ in range(300)]
             try:

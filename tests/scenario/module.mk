@@ -3,6 +3,7 @@
 
 scenario_tests = \
 	%D%/admin.py \
+	%D%/admission.py \
 	%D%/balance.py \
 	%D%/bounds.py \
 	%D%/breaker.py \
@@ -27,7 +28,9 @@ scenario_tests = \
 	%D%/retries.py \
 	%D%/roll.py \
 	%D%/service.py \
+	%D%/shards.py \
 	%D%/smuggling.py \
+	%D%/storm.py \
 	%D%/streaming.py \
 	%D%/tls_audit.py \
 	%D%/tls_listener.py \
@@ -46,6 +49,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/commands.py \
 	%D%/harness/dns.py \
 	%D%/harness/origin.py \
+	%D%/harness/outage.py \
 	%D%/harness/pace.py \
 	%D%/harness/peers.py \
 	%D%/harness/ports.py \

@@ -96,7 +96,7 @@ def exact_max(s):
     origin.on("/", slow)
     # Some answers end their connection, so that dials go on all the time.
     origin.on("/close", lambda connection, request: slow(connection, request) and connection.number % 2 == 0)
-    patience = {"in_flight": 1024, "queue": 1024, "queue_wait": "10s"}
+    patience = {"in_flight": 1024, "queue": 1024, "queue_wait": "10s", "queue_target": "1m"}
     proxy = start_proxy(s, origin, {"workers": 8, **pool(patience, max=maximum)})
     rounds = scaled(25, 200)
 
@@ -284,7 +284,7 @@ def leaves_queue(s):
     origin = RawOrigin(s)
     release = threading.Event()
     origin.on("/hold", lambda connection, _: release.wait(patient(20)) and connection.respond(200, b"held"))
-    proxy = start_proxy(s, origin, pool({"in_flight": 1, "queue": 4, "queue_wait": "20s"}))
+    proxy = start_proxy(s, origin, pool({"in_flight": 1, "queue": 4, "queue_wait": "20s", "queue_target": "1m"}))
 
     def ask(target):
         client = proxy.client()
@@ -317,7 +317,7 @@ def waits_for_connection(s):
         return connection.respond(200, b"ok")
 
     origin.on("/", slow)
-    patience = {"in_flight": 64, "queue": 64, "queue_wait": "5s"}
+    patience = {"in_flight": 64, "queue": 64, "queue_wait": "5s", "queue_target": "1m"}
     proxy = start_proxy(s, origin, {"workers": 4, **pool(patience, max=2)})
     in_parallel(32, lambda _: check_equal(proxy.get("/").status, 200, "status"))
     check(origin.peak_established <= 2, f"{origin.peak_established} connections at once, 2 allowed")

@@ -78,7 +78,7 @@ def reuse(s):
     for workers in (1, 2, 4):
         origin = NginxOrigin(s, f"origin-{workers}")
         proxy = start_proxy(s, origin, {"workers": workers, "limits": {"clients": 10000}, "upstreams": {"app": {
-            "limits": {"in_flight": in_flight, "queue": 10000, "queue_wait": "10s"}}}},
+            "limits": {"in_flight": in_flight, "queue": 10000, "queue_wait": "10s", "queue_target": "1m"}}}},
             name=f"evenkeel-{workers}")
         bursts(proxy)
         fresh = proxy.metric("evenkeel_endpoint_leases_total", state="fresh")

@@ -317,7 +317,7 @@ def queued(s):
     release = threading.Event()
     origin.on("/hold", lambda connection, _: release.wait(patient(20)) and connection.respond(200, b"held"))
     proxy = start_proxy(s, origin, {"workers": 1, "upstreams": {"app": {
-        "pool": {"warm_min": 0}, "limits": {"in_flight": 1, "queue": 4, "queue_wait": "5s"}}}})
+        "pool": {"warm_min": 0}, "limits": {"in_flight": 1, "queue": 4, "queue_wait": "5s", "queue_target": "1m"}}}})
     with proxy.client() as flying, proxy.client() as waiting:
         flying.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
         origin.request_for("/hold")

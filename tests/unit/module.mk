@@ -29,8 +29,8 @@ breaker_tests = \
 	%D%/test_backoff \
 	%D%/test_breaker \
 	%D%/test_breaker_transcripts \
-	%D%/test_codel \
 	%D%/test_concurrency_limit \
+	%D%/test_key_buckets \
 	%D%/test_outcome_window \
 	%D%/test_retry_budget \
 	%D%/test_shard_map \
@@ -46,6 +46,7 @@ tls_tests = \
 	%D%/test_stream_tls
 
 pool_tests = \
+	%D%/test_codel \
 	%D%/test_dns_answer \
 	%D%/test_hosts \
 	%D%/test_latency \

@@ -38,6 +38,7 @@ static struct access_record record(void)
         .status = 200,
         .reused = true,
         .resumed = true,
+        .shard = 7,
         .tls_us = 2000,
         .attempts_count = 1,
         .response_body_bytes = 128,
@@ -154,7 +155,7 @@ static void a_line_says_everything_of_an_exchange(void **state)
         "\"host\":\"shop.example\",\"protocol\":\"HTTP/1.1\",\"status\":200,\"reason\":\"complete\","
         "\"request_bytes\":0,\"response_bytes\":128,\"duration_ms\":1.234,\"listener\":\"web\",\"route\":\"all\","
         "\"upstream\":\"app\",\"endpoint\":\"10.0.0.9:80\",\"attempts\":1,\"queue_ms\":null,\"connect_ms\":0.050,"
-        "\"tls_ms\":2.000,\"first_byte_ms\":1.000,\"deadline_left_ms\":59999,\"reused\":true,\"resumed\":true,"
+        "\"tls_ms\":2.000,\"first_byte_ms\":1.000,\"deadline_left_ms\":59999,\"reused\":true,\"resumed\":true,\"shard\":7,"
         "\"user_agent\":\"curl/8\","
         "\"referer\":\"\",\"request_id\":\"0123\"}\n");
     length = access_line_combined(&one, WALL_MS, line);

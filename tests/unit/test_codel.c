@@ -2,7 +2,7 @@
    is lost. */
 #include "tests/unit/unit.h"
 
-#include "breaker/codel.h"
+#include "pool/codel.h"
 #include "steady/rng.h"
 
 #define TARGET CODEL_TARGET_MS

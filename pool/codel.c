@@ -1,5 +1,5 @@
 /* When a queue stands, and what goes first then. */
-#include "breaker/codel.h"
+#include "pool/codel.h"
 
 #include "steady/check.h"
 

@@ -10,8 +10,8 @@
  * Under stress the newest is served first, whose client surely still waits, and from the other end the oldest go that waited for
  * the target, as long as one entry stays to be served.
  */
-#ifndef EVENKEEL_BREAKER_CODEL_H
-#define EVENKEEL_BREAKER_CODEL_H
+#ifndef EVENKEEL_POOL_CODEL_H
+#define EVENKEEL_POOL_CODEL_H
 
 #include <stdbool.h>
 #include <stdint.h>

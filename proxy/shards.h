@@ -1,0 +1,48 @@
+/*
+ * Shards of a route: each a part of its tenants, with places, a line, a rate and a retry budget of its own, so that the storm of one
+ * stays where it is.
+ *
+ * Owns: a set of shards, by the route's name; kept over reloads as long as the number stays. Thread: sets are made, and freed once
+ * nobody is in them, by control; used by any worker.
+ */
+#ifndef EVENKEEL_PROXY_SHARDS_H
+#define EVENKEEL_PROXY_SHARDS_H
+
+#include "breaker/retry_budget.h"
+#include "breaker/token_bucket.h"
+#include "proxy/gate.h"
+
+struct shard {
+    struct gate gate;
+    struct token_bucket bucket;
+    struct retry_budget *budget;
+    /* atomics */
+    uint64_t requests_count, retries_count;
+    uint64_t rate_refused_count;
+    unsigned index;
+} __attribute__((aligned(64)));
+
+struct shard_set {
+    TAILQ_ENTRY(shard_set) link; /* control: among those that have been replaced */
+    size_t count;
+    struct shard shards[];
+};
+TAILQ_HEAD(shard_set_list, shard_set);
+
+/* NULL: no memory. */
+struct shard_set *shard_set_create(size_t count, unsigned worker_count);
+/* Nobody is in it. NULL is fine. */
+void shard_set_free(struct shard_set **set);
+bool shard_set_idle(const struct shard_set *set);
+/* Limits of the settings, which a reload may change. */
+void shard_set_adopt(struct shard_set *set, const struct shard_settings *settings);
+
+/* Where a key belongs; with `shuffle` the emptier of two. */
+struct shard *shard_choose(struct shard_set *set, uint64_t key_hash, bool shuffle);
+
+static inline void shard_count(uint64_t *count)
+{
+    __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,160 @@
+"""Shards: one tenant's storm stays in its shard, and every shard has figures of its own."""
+
+import collections
+import json
+import re
+import subprocess
+import threading
+import time
+
+from harness import RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario, start_proxy
+
+CALM = {"retry": {"attempts": 1}, "breaker": {"enabled": False}, "health": {"eject_after": 0}}
+
+
+def sharded(shards, **upstream):
+    return {"routes": [{"name": "all", "upstream": "app", "shards": {"count": 8, **shards}}],
+            "upstreams": {"app": {**CALM, **upstream}}}
+
+
+def tenant(name):
+    return [("X-Tenant", name)]
+
+
+def shards(proxy):
+    return proxy.admin_json("/status")["routes"][0]["shards"]
+
+
+@scenario("a shard lets more in than its limit, or wakes nobody when a place is free")
+def limits(s):
+    at_once, peak, lock = collections.Counter(), collections.Counter(), threading.Lock()
+
+    def answer(connection, request):
+        name = request.get("X-Tenant")
+        with lock:
+            at_once[name] += 1
+            peak[name] = max(peak[name], at_once[name])
+        time.sleep(0.01)
+        with lock:
+            at_once[name] -= 1
+        return connection.respond(200, b"x")
+
+    origin = RawOrigin(s).on("/", answer)
+    proxy = start_proxy(s, origin, {"workers": 4, "log": {"access": {"path": s.path("access")}},
+                                    **sharded({"in_flight": 3, "queue": 64})})
+    results = collections.Counter()
+
+    def client(number):
+        with proxy.client() as connection:
+            for _ in range(scaled(20, 200)):
+                status = connection.request("GET", "/", tenant(f"t{number % 2}")).status
+                with lock:
+                    results[status] += 1
+
+    threads = [threading.Thread(target=client, args=[number]) for number in range(24)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(patient(60))
+    check_equal(results, {200: 24 * scaled(20, 200)}, "answers")
+    same = len({line["shard"] for line in map(json.loads, open(s.path("access")))}) == 1
+    for name in peak:
+        check(peak[name] <= 3, f"{peak[name]} of {name} at once")
+    check(same or max(peak.values()) == 3, "the limit was never reached")
+    eventually(lambda: all(row["in_flight"] == row["queued"] == 0 for row in shards(proxy)), "all shards are empty")
+    check_equal(sum(row["requests"] for row in shards(proxy)), 24 * scaled(20, 200), "requests counted")
+
+
+@scenario("a full shard does not refuse, or holds what has gone")
+def full(s):
+    origin = RawOrigin(s).on("/hold", lambda connection, _: connection.wait_for_end() and False)
+    proxy = start_proxy(s, origin, {"workers": 1, **sharded({"in_flight": 1, "queue": 1, "count": 2},
+                                                            limits={"queue_wait": "300ms"})})
+    held, waiting = proxy.client(), proxy.client()
+    held.send("GET /hold HTTP/1.1\r\nHost: a\r\nX-Tenant: t\r\n\r\n")
+    origin.request_for("/hold")
+    waiting.send("GET /wait HTTP/1.1\r\nHost: a\r\nX-Tenant: t\r\n\r\n")
+    eventually(lambda: proxy.metric("evenkeel_shard_queued", route="all") == 1, "one waits")
+    response = proxy.get("/more", tenant("t"))
+    check_equal((response.status, "shard_full" in response.get("Proxy-Status")), (503, True), "what is too much")
+    response = waiting.response()
+    check_equal((response.status, "shard_timeout" in response.get("Proxy-Status")), (503, True), "who waited too long")
+    waiting.send("GET /wait HTTP/1.1\r\nHost: a\r\nX-Tenant: t\r\n\r\n")
+    eventually(lambda: proxy.metric("evenkeel_shard_queued", route="all") == 1, "one waits")
+    waiting.close()
+    eventually(lambda: proxy.metric("evenkeel_shard_queued", route="all") == 0, "it has left the line")
+    with s.case("a reload to another number of shards while one is full"):
+        check(proxy.reload({"routes": [{"name": "all", "upstream": "app", "shards": {"count": 5, "in_flight": 1}}]}),
+              "the reload was rejected")
+        check_equal(len(shards(proxy)), 5, "shards")
+        check_equal(proxy.get("/", tenant("t")).status, 200, "status in the new set")
+        held.close()
+        eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "the old one is let go")
+        check(proxy.reload({"routes": [{"name": "all", "upstream": "app"}]}), "the reload was rejected")
+        check_equal(len(shards(proxy)), 0, "shards")
+
+
+@scenario("one tenant at a hundred times its share is felt by the others", within=120)
+def storm(s):
+    def answer(connection, request):
+        time.sleep(0.05 if request.target == "/storm" else 0.01)
+        return connection.respond(200, b"x")
+
+    origin = RawOrigin(s).on("/", answer)
+    settings = sharded({"count": 16, "in_flight": 6, "queue": 8, "shuffle": False})
+    proxy = start_proxy(s, origin, {"workers": 2, "log": {"access": {"path": s.path("access")}}, **settings})
+    quiet = [f"tenant-{number}" for number in range(8)]
+
+    where = {}
+    for name in [*quiet, "noisy"]:
+        before = sum(1 for _ in open(s.path("access")))
+        proxy.get("/probe", tenant(name))
+        eventually(lambda: sum(1 for _ in open(s.path("access"))) > before, "the access line is written")
+        with open(s.path("access")) as file:
+            where[name] = json.loads(file.readlines()[-1])["shard"]
+    others = [name for name in quiet if where[name] != where["noisy"]]
+    check(len(others) >= 4, f"too many share a shard with the noisy one: {where}")
+
+    def measure(seconds):
+        times, statuses, lock = [], collections.Counter(), threading.Lock()
+        end = time.monotonic() + seconds
+
+        def work(name):
+            with proxy.client() as client:
+                while time.monotonic() < end:
+                    begun = time.monotonic()
+                    status = client.request("GET", "/", tenant(name)).status
+                    with lock:
+                        times.append(time.monotonic() - begun)
+                        statuses[status] += 1
+                    time.sleep(0.02)
+        threads = [threading.Thread(target=work, args=[name]) for name in others]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        times.sort()
+        return times[int(len(times) * 0.99)], statuses
+
+    seconds = scaled(3, 15)
+    baseline, statuses = measure(seconds)
+    check_equal(list(statuses), [200], "answers before the storm")
+    # Each of the others asks some 30 times a second; this one 3200 times, from a process of its own.
+    load = subprocess.Popen(["h2load", "--h1", "-c", "32", "--rps", "100", "-D", str(int(seconds) + 2),
+                             "-H", "x-tenant: noisy", f"{proxy.url}/storm"], stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(1)
+        during, statuses = measure(seconds)
+    finally:
+        said = load.communicate(timeout=patient(60))[0]
+    codes = dict(zip(("2xx", "5xx"), map(int, re.search(r"status codes: (\d+) 2xx, \d+ 3xx, \d+ 4xx, (\d+) 5xx",
+                                                         said).groups())))
+    s.note(f"p99 of the others {baseline * 1000:.1f} ms before, {during * 1000:.1f} ms during; the noisy one: {codes}")
+    check_equal(list(statuses), [200], "answers during the storm")
+    check(codes["5xx"] > codes["2xx"], f"the storm was not held: {codes}")
+    # The clients are threads of this one process: what they cost each other is not the proxy's.
+    check(during <= max(1.2 * baseline, baseline + patient(0.015)),
+          f"p99 of the others rose from {baseline * 1000:.1f} to {during * 1000:.1f} ms")
+
+
+run()

@@ -1,0 +1,38 @@
+"""The storm: an outage behind two hops that retry is no heavier for the origin than before, and over when it is over."""
+
+from harness import check, run, scaled, scenario, start_proxy
+from harness.outage import MODES, run_outage
+
+
+def hop(s, name, port, first_byte):
+    """As one would configure a hop in front of something that serves 100 a second."""
+    return start_proxy(s, f"127.0.0.1:{port}", {"workers": 1, "upstreams": {"app": {
+        "timeouts": {"connect": "250ms", "first_byte": first_byte, "per_try": first_byte, "total": "3s"},
+        "retry": {"attempts": 3, "on": ["connect_failure", "reset", "502", "503", "504"]},
+        "breaker": {"open_share": 0.08},
+        "limits": {"in_flight": 20, "queue": 20},
+        "pool": {"warm_min": 1, "max": 20},
+        "required": False}}}, name=name)
+
+
+def storm(s, mode, length):
+    origin_port = s.port()
+    behind = hop(s, "b", origin_port, "1s")
+    before = hop(s, "a", behind.address[1], "1250ms")
+    outcome = run_outage(origin_port, before.address[1], mode, length, settle=scaled(5, 12), attempts=3)
+    recovery = outcome.recovery
+    s.note(f"{mode}, {length} s: {outcome.load:.2f} times the offered load, {outcome.before:.1%} before, "
+           f"well again after {'never' if recovery is None else f'{recovery:.2f} s'}, queue {outcome.longest_queue}")
+    check(outcome.before >= 0.99, f"{outcome.before:.1%} were answered before the outage")
+    check(outcome.load <= 1.15, f"{outcome.load:.2f} times the offered load reached the origin")
+    check(recovery is not None and recovery <= max(1.0, length / 10), f"well again after {recovery}")
+
+
+for each in MODES:
+    for seconds in scaled((4,), (8, 20)):
+        @scenario(f"an outage of {seconds} s ({each}) grows, or lasts", within=120)
+        def _(s, mode=each, length=seconds):
+            storm(s, mode, length)
+
+
+run()
