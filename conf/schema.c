@@ -335,8 +335,7 @@ static const struct schema_row upstream_rows[] = {
      .help = "when a smaller share than this is healthy, all endpoints are used; 0: never"},
     {"health.slow_start", &type_duration, "10s", AT(health.slow_start_ms), .min = MS, .max = DAY,
      .help = "time over which an endpoint that comes back regains its share of the requests"},
-    {"required", &type_bool, "true", AT(required), .later = true,
-     .help = "readiness waits for this upstream"},
+    {"required", &type_bool, "true", AT(required), .help = "readiness waits for this upstream"},
     {0},
 };
 #undef AT

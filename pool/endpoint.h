@@ -49,6 +49,7 @@ struct upkeep {
     double jitter_share;
     struct connection_list overdue; /* idle or lent: to be replaced, oldest first */
     struct wheel_timer timer;       /* the next try */
+    uint64_t young_count, young_ms; /* connections that died young, and when the last did */
     struct idle_limit idle_limit;
     struct loss_watch loss;
     struct loss_need need;

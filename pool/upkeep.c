@@ -8,6 +8,9 @@
 
 /* A connection that has carried a request within this time was needed. */
 #define RECENT_MS 1500
+/* A connection that ends so soon, and has carried nothing, was never a connection. */
+#define YOUNG_MS 1000
+#define YOUNG_FORGOTTEN_MS 5000
 /* How long what was needed before a loss is still believed to be needed. */
 #define TARGET_MS 30000
 /* When the process lacks what a dial needs. */
@@ -395,6 +398,19 @@ static void learn(struct endpoint_slot *slot, uint64_t rested_ms, uint64_t now_m
                   connection->idle_since_ms + slot->idle_ms);
 }
 
+/* Whoever takes connections and ends them at once would be dialled without end: that is as good as a dial that fails. */
+static void note_young(struct endpoint_slot *slot, uint64_t now_ms)
+{
+    struct upkeep *upkeep = &slot->upkeep;
+    if (now_ms >= upkeep->young_ms + YOUNG_FORGOTTEN_MS)
+        upkeep->young_count = 0;
+    upkeep->young_ms = now_ms;
+    uint64_t not_before_ms =
+        now_ms + warmth_backoff_ms(++upkeep->young_count, slot->worker->env.rng);
+    if (read_shared(&slot->endpoint->redial_not_before_ms) < not_before_ms)
+        write_shared(&slot->endpoint->redial_not_before_ms, not_before_ms);
+}
+
 void upkeep_on_death(struct connection *connection, bool reset)
 {
     struct endpoint_slot *slot = connection->slot;
@@ -407,6 +423,8 @@ void upkeep_on_death(struct connection *connection, bool reset)
         note_need(slot, now_ms);
     if (lent)
         return;
+    if (connection->lease.exchanges_count == 0 && rested_ms < YOUNG_MS)
+        note_young(slot, now_ms);
     if (!reset)
         learn(slot, rested_ms, now_ms);
     uint64_t lost_ms = read_shared(&slot->endpoint->lost_ms);

@@ -19,7 +19,8 @@ def storm(s, mode, length):
     origin_port = s.port()
     behind = hop(s, "b", origin_port, "1s")
     before = hop(s, "a", behind.address[1], "1250ms")
-    outcome = run_outage(origin_port, before.address[1], mode, length, settle=scaled(5, 12), attempts=3)
+    outcome = run_outage(origin_port, before.address[1], mode, length, calm=scaled(1.5, 3), settle=scaled(3, 12),
+                         attempts=3)
     recovery = outcome.recovery
     s.note(f"{mode}, {length} s: {outcome.load:.2f} times the offered load, {outcome.before:.1%} before, "
            f"well again after {'never' if recovery is None else f'{recovery:.2f} s'}, queue {outcome.longest_queue}")
@@ -28,8 +29,8 @@ def storm(s, mode, length):
     check(recovery is not None and recovery <= max(1.0, length / 10), f"well again after {recovery}")
 
 
-for each in MODES:
-    for seconds in scaled((4,), (8, 20)):
+for each, lengths in zip(MODES, scaled(((3,), (2,), ()), ((8, 20),) * 3)):
+    for seconds in lengths:
         @scenario(f"an outage of {seconds} s ({each}) grows, or lasts", within=120)
         def _(s, mode=each, length=seconds):
             storm(s, mode, length)

@@ -199,19 +199,17 @@ static void what_is_missing_is_named(void **state)
             "upstreams.app: expected at least one");
 }
 
-static void notices_name_only_what_was_changed_and_sleeps(void **state)
+static void what_is_active_is_not_said_to_sleep(void **state)
 {
     struct settings *settings = NULL;
     struct settings_messages messages;
-    static const char sleeps[] =
-        "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
-        "upstreams = { app = { endpoints = [ \"a:1\" ]; }; };\n"
-        "routes = ( { upstream = \"app\"; rate = { per_second = 0.0; burst = 9.0; }; } );\n";
+    static const char active[] =
+        "listeners = { web = { listen = \"127.0.0.1:1\"; rate = { burst = 1.0; }; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; required = false; retry = { attempts = 2; }; }; };\n"
+        "routes = ( { upstream = \"app\"; shards = { count = 3; }; } );\n";
     (void)state;
-    assert_int_equal(settings_parse(sleeps, "test.conf", &settings, &messages), SETTINGS_OK);
-    assert_int_equal(messages.count, 1);
-    assert_int_equal(messages.items[0].severity, SETTINGS_NOTICE);
-    assert_non_null(strstr(messages.items[0].text, "rate.burst"));
+    assert_int_equal(settings_parse(active, "test.conf", &settings, &messages), SETTINGS_OK);
+    assert_int_equal(messages.count, 0);
     settings_messages_free(&messages);
     settings_put(&settings);
 }
@@ -424,7 +422,7 @@ int main(void)
         cmocka_unit_test(names_must_exist_and_be_labels),
         cmocka_unit_test(tls_is_refused_rather_than_ignored),
         cmocka_unit_test(what_is_missing_is_named),
-        cmocka_unit_test(notices_name_only_what_was_changed_and_sleeps),
+        cmocka_unit_test(what_is_active_is_not_said_to_sleep),
         cmocka_unit_test(an_endpoint_is_host_port_and_weight),
         cmocka_unit_test(health_is_read_and_what_cannot_be_probed_is_refused),
         cmocka_unit_test(the_dump_reads_back_to_the_same),

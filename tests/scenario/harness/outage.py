@@ -175,12 +175,11 @@ def _recovery(results, ended, share=0.99, span=2.0):
     return None
 
 
-async def _run(port, proxy_port, mode, length, settle, rate, capacity, attempts, patience):
+async def _run(port, proxy_port, mode, length, calm, settle, rate, capacity, attempts, patience):
     origin = Origin(port, capacity)
     await origin.start()
     client = Client(proxy_port, attempts, patience)
     begun = time.monotonic()
-    calm = 3.0
     load = asyncio.ensure_future(client.offer(rate, calm + length + settle))
     await asyncio.sleep(calm)
     origin.fail(mode)
@@ -193,6 +192,6 @@ async def _run(port, proxy_port, mode, length, settle, rate, capacity, attempts,
     return Outcome(origin, client, begun, began, ended, rate)
 
 
-def run_outage(port, proxy_port, mode, length, settle=6.0, rate=60, capacity=100, attempts=1, patience=3.0):
+def run_outage(port, proxy_port, mode, length, calm=3.0, settle=6.0, rate=60, capacity=100, attempts=1, patience=3.0):
     """One outage of the origin on `port`, seen by clients of the proxy on `proxy_port`."""
-    return asyncio.run(_run(port, proxy_port, mode, length, settle, rate, capacity, attempts, patience))
+    return asyncio.run(_run(port, proxy_port, mode, length, calm, settle, rate, capacity, attempts, patience))
