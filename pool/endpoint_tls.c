@@ -110,6 +110,16 @@ void pools_tell_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_fai
                 tell_endpoint(endpoint, now_ms, tell, owner);
 }
 
+/* Of the present settings. */
+static int64_t certificate_expires_s(const struct upstream *upstream)
+{
+    const struct endpoint *endpoint;
+    TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link)
+        if (endpoint->shown)
+            return endpoint->tls != NULL ? tls_client_expires_s(endpoint->tls->target.client) : 0;
+    return 0;
+}
+
 void upstream_tls_figures(const struct upstream *upstream, struct upstream_tls_figures *ret_figures)
 {
     const struct upstream_tls_figures *counts = &upstream->own->tls;
@@ -117,4 +127,5 @@ void upstream_tls_figures(const struct upstream *upstream, struct upstream_tls_f
     ret_figures->resumed = count_read(&counts->resumed);
     for (unsigned cause = 0; cause < TLS_FAILURE_COUNT; cause++)
         ret_figures->failed[cause] = count_read(&counts->failed[cause]);
+    ret_figures->certificate_expires_s = certificate_expires_s(upstream);
 }

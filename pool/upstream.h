@@ -200,6 +200,7 @@ void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owne
 struct upstream_tls_figures {
     uint64_t full, resumed;
     uint64_t failed[TLS_FAILURE_COUNT];
+    int64_t certificate_expires_s; /* of ours, since 1970; 0: none */
 };
 void upstream_tls_figures(const struct upstream *upstream,
                           struct upstream_tls_figures *ret_figures);

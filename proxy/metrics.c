@@ -347,6 +347,17 @@ static void write_upstream_failures(const struct upstream *upstream, void *owner
     }
 }
 
+static void write_own_certificate(const struct upstream *upstream, void *owner)
+{
+    struct upstream_tls_figures figures;
+    struct label name = scrape_label(upstream->name);
+    upstream_tls_figures(upstream, &figures);
+    if (figures.certificate_expires_s != 0) {
+        scrape_sample(owner, "upstream_tls_certificate_expiry_timestamp_seconds",
+                      (double)figures.certificate_expires_s, "upstream=\"%s\"", name.text);
+    }
+}
+
 static double name_sessions_value(const struct session_name_figures *figures)
 {
     return (double)figures->entries;
@@ -432,6 +443,9 @@ static void write_upstream_tls(struct scrape *scrape)
     scrape_head(scrape, "upstream_tls_failures_total", "counter",
                 "TLS handshakes with an upstream that failed, by cause");
     pools_each_upstream(pools, write_upstream_failures, scrape);
+    scrape_head(scrape, "upstream_tls_certificate_expiry_timestamp_seconds", "gauge",
+                "When the certificate that is shown to an upstream expires, in seconds since 1970");
+    pools_each_upstream(pools, write_own_certificate, scrape);
     write_session_totals(scrape);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct session_walk walk = {scrape, &rows[i]};

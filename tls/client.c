@@ -241,6 +241,12 @@ enum tls_client_result tls_client_obtain(struct tls_clients *clients,
     return TLS_CLIENT_OK;
 }
 
+int64_t tls_client_expires_s(const struct tls_client *client)
+{
+    const X509 *own = SSL_CTX_get0_certificate(client->context);
+    return own != NULL ? certificate_expires_s(own) : 0;
+}
+
 struct tls_client *tls_client_get(struct tls_client *client)
 {
     if (client != NULL)

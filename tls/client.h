@@ -35,6 +35,8 @@ struct session_cache *tls_clients_sessions(struct tls_clients *clients);
 __attribute__((warn_unused_result)) enum tls_client_result tls_client_obtain(
     struct tls_clients *clients, const struct upstream_tls_settings *settings,
     struct tls_client **ret_client, char *why, size_t why_bytes);
+/* When the certificate that we show expires, in seconds since 1970; 0: we show none. */
+int64_t tls_client_expires_s(const struct tls_client *client);
 /* NULL is fine, for both. */
 struct tls_client *tls_client_get(struct tls_client *client);
 void tls_client_put(struct tls_client **client);

@@ -107,7 +107,8 @@ frontend onward
     default_backend secure
 
 backend secure
-    server origin 127.0.0.1:{tls.origin} pool-max-conn {POOL} pool-purge-delay 1h ssl verify required ca-file {tls.cert} sni str(bench.test)
+    default-server ssl verify required ca-file {tls.cert} sni str(bench.test)
+    server origin 127.0.0.1:{tls.origin} pool-max-conn {POOL} pool-purge-delay 1h
 """
 
     @staticmethod
@@ -145,7 +146,8 @@ class Evenkeel:
                 "secure": {"endpoints": [f"127.0.0.1:{tls.origin}"], "pool": pool,
                            "tls": {"enabled": True, "ca": tls.cert, "server_name": "bench.test"}},
             },
-            "routes": [{"name": "onward", "listener": "onward", "upstream": "secure"}, {"name": "all", "upstream": "origin"}],
+            "routes": [{"name": "onward", "listener": "onward", "upstream": "secure"},
+                       {"name": "all", "upstream": "origin"}],
             "drain": {"grace": "2s"},
         })
 

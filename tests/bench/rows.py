@@ -2,8 +2,8 @@
 
 Common to all rows: `name` (for --rows), `title`, `kind`, and `goal`: the ratio of Evenkeel's figure to the better
 peer's that is not to be exceeded, or `goal_figure`: the same for the figure itself. `body` is the size of the
-response's body in bytes, `request` names the fields a request carries, `tls` says that the client speaks TLS, and `onward` that the
-proxy does, to the origin.
+response's body in bytes, `request` names the fields a request carries, `tls` says that the client speaks TLS, and
+`onward` that the proxy does, to the origin.
 """
 
 # What a current Chrome sends with a page's sub-request on a site with consent, analytics and session cookies.

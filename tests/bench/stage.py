@@ -40,8 +40,10 @@ class Stage(Scenario):
         return (self.file_limit - 600) // 2
 
     def tls(self, port, onward=None, origin=None):
-        """What a listener with TLS on `port` needs, and one on `onward` that forwards to the port `origin` with TLS; the
-        certificate is the same for all."""
+        """What a listener with TLS on `port` needs, and one on `onward` that forwards to the port `origin` with TLS.
+
+        The certificate is the same for all.
+        """
         if self._certificate is None:
             self._certificate = _certificate(self)
         return Tls(port, *self._certificate, onward, origin)

@@ -4,7 +4,8 @@
 import itertools
 import time
 
-from harness import Authority, Dnsmasq, NginxOrigin, check, check_equal, eventually, run, scaled, scenario, start_proxy
+from harness import (SANITIZED, Authority, Dnsmasq, NginxOrigin, check, check_equal, eventually, run, scaled, scenario,
+                     start_proxy)
 
 NAMES, AT_A_TIME, PER_NAME, APART = 40, 3, 4, 4
 # Ticket keys of origins that do not share them: addresses of a name that live together never have the same.
@@ -54,12 +55,11 @@ class Churn:
         proxy = start_proxy(self._scenario, None, {
             "upstreams": upstreams, "routes": routes, "tls_sessions": {"per_name": PER_NAME},
             "resolver": {"servers": [self.dns.address], "min_ttl": "100ms", "max_ttl": "1s"}})
-        eventually(lambda: all(row["addresses"] == AT_A_TIME for row in self._rows(proxy)), "the names are resolved", 20)
-        return proxy
 
-    @staticmethod
-    def _rows(proxy):
-        return proxy.admin_json("/status")["names"]
+        def resolved():
+            return all(row["addresses"] == AT_A_TIME for row in proxy.admin_json("/status")["names"])
+        eventually(resolved, "the names are resolved", 20)
+        return proxy
 
     def ask(self, client, name):
         """One request, and so one dial."""
@@ -91,9 +91,10 @@ class Churn:
             sessions = self.proxy.metric("evenkeel_tls_sessions")
             check(sessions <= NAMES * most_per_name, f"{sessions} sessions")
             memory.append(self.proxy.memory_kib("RssAnon"))
-        self._scenario.note(f"{self.requests} dials, {self.resumed} resumed; {len(self.seen)} addresses seen; where seen before "
-                            f"{self.again}, {self.resumed_again}; memory {memory[len(memory) // 3]} to {memory[-1]} KiB")
-        check(memory[-1] < memory[len(memory) // 3] * 1.1 + 1024, f"memory grows: {memory} KiB")
+        self._scenario.note(f"{self.requests} dials, {self.resumed} resumed; {len(self.seen)} addresses seen; where "
+                            f"seen before {self.again}, {self.resumed_again}; memory {memory[len(memory) // 3]} to "
+                            f"{memory[-1]} KiB")
+        check(SANITIZED or memory[-1] < memory[len(memory) // 3] * 1.1 + 1024, f"memory grows: {memory} KiB")
         check(len(self.seen) >= scaled(300, 4200), f"only {len(self.seen)} addresses were seen")
 
 

@@ -6,9 +6,10 @@ import json
 import os
 import random
 import re
+import time
 
-from harness import (Arrived, Authority, HaproxyOrigin, NginxOrigin, OpensslServer, RawOrigin, check, check_equal, eventually,
-                     replace_certificate, run, run_program, scaled, scenario, start_proxy)
+from harness import (SANITIZED, Arrived, Authority, HaproxyOrigin, NginxOrigin, OpensslServer, RawOrigin, check,
+                     check_equal, eventually, replace_certificate, run, run_program, scaled, scenario, start_proxy)
 
 
 class Cases:
@@ -48,7 +49,8 @@ class Cases:
         eventually(lambda: self.proxy.metric("evenkeel_upstream_tls_failures_total", upstream=name, cause=cause),
                    f"{name}: a failure is counted as {cause}")
         self.proxy.wait_for_log(f"upstream {name}: endpoint")
-        check(re.search(rf"upstream {name}: .*: {cause}; \d+ failed", self.proxy.log()), f"{name}: the log does not say {cause}")
+        line = re.compile(rf"upstream {name}: .*: {cause}; \d+ failed")
+        check(line.search(self.proxy.log()), f"{name}: the log does not say {cause}")
 
 
 @scenario("a certificate is believed that must not be, or the cause is not said")
@@ -112,7 +114,8 @@ def client_certificates(s):
     wants = ("-Verify", "2", "-verify_return_error", "-CAfile", authority.cert)
     plain = NginxOrigin(s, "plain")
     haproxy = HaproxyOrigin(s, plain, tls=server, bind=f"ca-file {authority.cert} verify required")
-    servers = {version: OpensslServer(s, f"s-{version}", server, f"-tls{version}", *wants) for version in ("1_2", "1_3")}
+    servers = {version: OpensslServer(s, f"s-{version}", server, f"-tls{version}", *wants)
+               for version in ("1_2", "1_3")}
     for version, origin in servers.items():
         cases.add(f"right-{version}", origin, cert=good.cert, key=good.key)
         cases.add(f"wrong-{version}", origin, cert=bad.cert, key=bad.key)
@@ -123,6 +126,9 @@ def client_certificates(s):
     proxy = cases.start()
     for name in ("right-1_2", "right-1_3", "right-haproxy"):
         cases.succeeds(name)
+    expiry = "evenkeel_upstream_tls_certificate_expiry_timestamp_seconds"
+    check(proxy.metric(expiry, upstream="right-1_2") > time.time() + 29 * 86400, "its end is not told")
+    check(proxy.metric(expiry, upstream="missing-1_2") is None, "an end is told of none")
     cases.fails("missing-1_2", "handshake_refused", "tls_alert_received")
     cases.fails("missing-1_3", "client_certificate_required", "tls_alert_received")
     for name in ("wrong-1_2", "wrong-1_3", "wrong-haproxy"):
@@ -158,7 +164,8 @@ def trust(s):
         for name in ("loose", "wider", "known", "name"):
             cases.succeeds(name)
             cases.succeeds(name)
-            check_equal((cases.handshakes(name, "full"), cases.handshakes(name, "resumed")), (1, 1), f"{name}: full, resumed")
+            made = cases.handshakes(name, "full"), cases.handshakes(name, "resumed")
+            check_equal(made, (1, 1), f"{name}: full, resumed")
     with s.case("the same trust from another file does not"):
         cases.succeeds("same")
         check_equal(cases.handshakes("same", "full"), 0, "full handshakes")
@@ -195,7 +202,11 @@ def restart(s):
         for _ in range(5):
             check_equal(proxy.get("/one/hello").status, 404, "status")
         check_equal(cases.handshakes("one", "full"), 2, "full handshakes")
-    rows = eventually(lambda: (lines := [json.loads(line) for line in open(log)]) and len(lines) >= 10 and lines, "access lines")
+
+    def written():
+        lines = [json.loads(line) for line in open(log)]
+        return len(lines) >= 10 and lines
+    rows = eventually(written, "access lines")
     check(rows[0]["tls_ms"] > 0 and not rows[0]["resumed"] and not rows[0]["reused"], f"first line: {rows[0]}")
     check(rows[1]["tls_ms"] is None and rows[1]["reused"], f"second line: {rows[1]}")
 
@@ -252,7 +263,8 @@ def aborted(s):
     origin = RawOrigin(s, serve=serve)
     cases = Cases(s, authority)
     cases.add("one", origin)
-    cases.upstreams["one"].update({"breaker": {"enabled": False}, "retry": {"attempts": 1}, "health": {"eject_after": 0}})
+    cases.upstreams["one"].update({"breaker": {"enabled": False}, "retry": {"attempts": 1},
+                                   "health": {"eject_after": 0}})
     proxy = cases.start()
     memory = []
     for _ in range(3):
@@ -264,7 +276,7 @@ def aborted(s):
               for cause in ("truncated", "not_tls", "protocol_error")}
     s.note(f"{causes}, memory {memory} KiB")
     check(causes["truncated"] > 100, "no handshake was cut short")
-    check(memory[2] < memory[0] + 512, f"memory grows: {memory} KiB")
+    check(SANITIZED or memory[2] < memory[0] + 512, f"memory grows: {memory} KiB")
     check_equal(proxy.bound("upstream_connections")["used"], 0, "connections")
     eventually(lambda: proxy.open_fds() <= proxy.start_fds + 1, "descriptors are closed")
 
@@ -279,8 +291,11 @@ def files(s):
     cases.add("one", nginx, cert=client.cert, key=client.key)
     proxy = cases.start()
     cases.succeeds("one")
-    for change, word in (({"ca": "/nowhere.pem"}, "tls.ca /nowhere.pem"), ({"ca": s.write("empty.pem", "")}, "no certificate"),
-                         ({"cert": "/nowhere.pem"}, "/nowhere.pem"), ({"key": other.key}, "tls.cert"), ({"key": ""}, "tls.key")):
+    for change, word in (({"ca": "/nowhere.pem"}, "tls.ca /nowhere.pem"),
+                         ({"ca": s.write("empty.pem", "")}, "no certificate"),
+                         ({"cert": "/nowhere.pem"}, "/nowhere.pem"),
+                         ({"key": other.key}, "tls.cert"),
+                         ({"key": ""}, "tls.key")):
         with s.case(f"{word} is an error at -t and at a reload, and nothing changes"):
             before = proxy.settings
             check(not proxy.reload({"upstreams": {"one": {"tls": change}}}), "the reload is rejected")
