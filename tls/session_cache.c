@@ -132,8 +132,11 @@ static void forget_name(struct lru_entry *entry, void *owner)
     key.byte_count = name->key_bytes;
     memcpy(key.bytes, name->key, name->key_bytes);
     struct shard *shard = shard_of(cache, &key);
-    while (!TAILQ_EMPTY(&name->sessions))
-        drop(cache, shard, TAILQ_FIRST(&name->sessions), &shard->evicted);
+    struct session *session, *next;
+    for (session = TAILQ_FIRST(&name->sessions); session != NULL; session = next) {
+        next = TAILQ_NEXT(session, in_name);
+        drop(cache, shard, session, &shard->evicted);
+    }
     free(name);
 }
 

@@ -1,7 +1,7 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-EXTRA_DIST += %D%/tls_rig.h %D%/pool_rig.h %D%/session_rig.h %D%/unit.h
+EXTRA_DIST += %D%/tls_rig.h %D%/pool_rig.h %D%/session_bench.h %D%/session_rig.h %D%/unit.h
 EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 
 steady_tests = \
@@ -39,6 +39,7 @@ breaker_tests = \
 
 tls_tests = \
 	%D%/test_session_cache \
+	%D%/test_session_sharing \
 	%D%/test_session_memory \
 	%D%/test_seal \
 	%D%/test_stream \

@@ -105,4 +105,7 @@ static inline uint32_t session_rig_number(const SSL_SESSION *session)
     return number;
 }
 
+#define FOREVER_MS (UINT64_MAX / 2)
+#define HINT_S 7200
+
 #endif

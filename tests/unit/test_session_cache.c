@@ -1,7 +1,6 @@
 /* Sessions are found by name, port, ALPN and trust, never by address; used once where that is the rule; and bounded. */
-#include "tests/unit/session_rig.h"
+#include "tests/unit/session_bench.h"
 
-#include <arpa/inet.h>
 #include <pthread.h>
 
 #include "steady/fault.h"
@@ -9,99 +8,6 @@
 #include "tls/session_cache.h"
 #include "tls/session_der.h"
 #include "tls/session_name.h"
-
-#define FOREVER_MS (UINT64_MAX / 2)
-#define HINT_S 7200
-
-static struct session_rig tls13, tls12;
-static struct bound_registry registry;
-
-static const struct session_limits plenty = {
-    .entries_count = 1000, .per_name_count = 4, .bytes = 4u << 20, .ttl_ms = 24u * 3600 * 1000};
-
-struct bench {
-    struct session_cache *cache;
-    struct session_key key;
-    uint64_t now_ms;
-};
-
-static struct session_address at(const char *text)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET};
-    assert_int_equal(inet_pton(AF_INET, text, &v4.sin_addr), 1);
-    return session_address_of((const struct sockaddr *)&v4);
-}
-
-static struct session_address address_number(uint32_t number)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(number)};
-    return session_address_of((const struct sockaddr *)&v4);
-}
-
-static struct session_key key_of(const char *name, uint16_t port, const char *alpn, uint8_t trust)
-{
-    struct session_key key;
-    uint8_t fingerprint[SESSION_TRUST_BYTES];
-    memset(fingerprint, trust, sizeof(fingerprint));
-    assert_true(session_key_init(&key, name, port, alpn, fingerprint));
-    return key;
-}
-
-static void open_bench(struct bench *bench, const struct session_limits *limits)
-{
-    bound_registry_init(&registry);
-    bench->cache = session_cache_create(&registry, 42, limits);
-    assert_non_null(bench->cache);
-    bench->key = key_of("app.internal", 443, "http/1.1", 1);
-    bench->now_ms = 1000;
-}
-
-static void close_bench(struct bench *bench)
-{
-    session_cache_free(&bench->cache);
-    assert_int_equal(registry.count, 0);
-}
-
-static void put_as(struct bench *bench, const struct session_rig *rig, const char *address,
-                   uint32_t number)
-{
-    struct session_address from = at(address);
-    SSL_SESSION *session = session_rig_numbered(rig, number);
-    session_cache_put(bench->cache, &bench->key, &from, session, bench->now_ms, FOREVER_MS);
-    SSL_SESSION_free(session);
-}
-
-static void put(struct bench *bench, const char *address, uint32_t number)
-{
-    put_as(bench, &tls13, address, number);
-}
-
-/* The number of what is offered; 0: nothing. */
-static uint32_t take(struct bench *bench, const char *address, struct session_offer *offer)
-{
-    struct session_address to = at(address);
-    SSL_SESSION *session = session_cache_take(bench->cache, &bench->key, &to, bench->now_ms, offer);
-    uint32_t number = session != NULL ? session_rig_number(session) : 0;
-    assert_int_equal(session == NULL, offer->id == 0);
-    SSL_SESSION_free(session);
-    return number;
-}
-
-static uint32_t take_and_judge(struct bench *bench, const char *address,
-                               enum session_verdict verdict)
-{
-    struct session_offer offer;
-    uint32_t number = take(bench, address, &offer);
-    session_cache_judge(bench->cache, &bench->key, &offer, verdict);
-    return number;
-}
-
-static struct session_figures figures_of(struct bench *bench)
-{
-    struct session_figures figures;
-    session_cache_figures(bench->cache, &figures);
-    return figures;
-}
 
 /* ---- keys ---- */
 
@@ -434,193 +340,6 @@ static void a_ticket_that_may_not_be_kept_is_not(void **state)
     close_bench(&bench);
 }
 
-/* ---- endpoints that do not share ticket keys ---- */
-
-/* An offer across addresses; false: nothing was offered. */
-static bool offer_across(struct bench *bench, enum session_verdict verdict)
-{
-    put(bench, "127.0.0.1", 1);
-    return take_and_judge(bench, "127.0.0.2", verdict) != 0;
-}
-
-static bool is_apart(struct bench *bench)
-{
-    struct session_offer offer;
-    put(bench, "127.0.0.1", 1);
-    return take(bench, "127.0.0.2", &offer) == 0;
-}
-
-static void tickets_are_kept_apart_when_most_of_fifty_offers_are_declined(void **state)
-{
-    (void)state;
-    struct bench bench;
-    open_bench(&bench, &plenty);
-    for (int i = 0; i < 24; i++)
-        assert_true(offer_across(&bench, SESSION_ACCEPTED));
-    for (int i = 0; i < 25; i++)
-        assert_true(offer_across(&bench, SESSION_DECLINED));
-    assert_false(is_apart(&bench));
-    assert_true(offer_across(&bench, SESSION_DECLINED));
-    assert_true(is_apart(&bench));
-    close_bench(&bench);
-}
-
-static void half_of_fifty_offers_is_enough_to_share(void **state)
-{
-    (void)state;
-    struct bench bench;
-    open_bench(&bench, &plenty);
-    for (int i = 0; i < 500; i++)
-        assert_true(offer_across(&bench, i % 2 == 0 ? SESSION_ACCEPTED : SESSION_DECLINED));
-    close_bench(&bench);
-}
-
-static void what_the_issuer_itself_declines_says_nothing_about_sharing(void **state)
-{
-    (void)state;
-    struct bench bench;
-    open_bench(&bench, &plenty);
-    for (int i = 0; i < 200; i++) {
-        put(&bench, "127.0.0.1", 1);
-        assert_int_equal(take_and_judge(&bench, "127.0.0.1", SESSION_DECLINED), 1);
-    }
-    assert_false(is_apart(&bench));
-    close_bench(&bench);
-}
-
-static void a_name_that_begins_to_share_is_found_out(void **state)
-{
-    (void)state;
-    struct bench bench;
-    int misses = 0, trials = 0;
-    open_bench(&bench, &plenty);
-    for (int i = 0; i < 26; i++)
-        assert_true(offer_across(&bench, SESSION_DECLINED));
-    for (int i = 0; i < 400; i++)
-        trials += offer_across(&bench, SESSION_DECLINED);
-    assert_int_equal(trials, 400 / SESSION_TRIAL_MISSES);
-    while (!offer_across(&bench, SESSION_ACCEPTED) || misses < 3 * SESSION_TRIAL_MISSES)
-        misses++;
-    for (int i = 0; i < 3 * SESSION_TRIAL_MISSES; i++)
-        (void)offer_across(&bench, SESSION_ACCEPTED);
-    assert_false(is_apart(&bench));
-    close_bench(&bench);
-}
-
-static void an_apart_name_has_a_session_for_each_of_its_addresses(void **state)
-{
-    (void)state;
-    struct bench bench;
-    char address[32];
-    open_bench(&bench, &plenty);
-    for (int i = 0; i < 26; i++)
-        assert_true(offer_across(&bench, SESSION_DECLINED));
-    for (uint32_t i = 0; i < 300; i++) {
-        snprintf(address, sizeof(address), "127.0.1.%u", i % 15);
-        if (i >= 15)
-            assert_int_equal(take_and_judge(&bench, address, SESSION_ACCEPTED) % 15, i % 15);
-        put(&bench, address, 15000 + i);
-        put(&bench, address, 15000 + i);
-        assert_true(figures_of(&bench).entries <= plenty.per_name_count * SESSION_APART_FACTOR);
-    }
-    close_bench(&bench);
-}
-
-/* ---- six weeks of addresses that come and go ---- */
-
-enum { NAMES = 40, ADDRESSES = 3, ROUNDS = 110, DIALS_PER_ROUND = 30 };
-
-struct churn {
-    struct bench bench;
-    struct rng rng;
-    bool shared;
-    uint32_t addresses[NAMES][ADDRESSES];
-    bool seen[NAMES][ADDRESSES]; /* dialled since it came */
-    uint32_t next_address;
-    uint64_t dials, resumed, dials_seen, resumed_seen;
-};
-
-/* What the origin does: a ticket is good at any address, or only where it came from. */
-static void churn_dial(struct churn *churn, size_t n, size_t a)
-{
-    struct bench *bench = &churn->bench;
-    char name[32];
-    struct session_offer offer;
-    snprintf(name, sizeof(name), "name-%zu.internal", n);
-    bench->key = key_of(name, 443, "http/1.1", 1);
-    uint32_t number = churn->addresses[n][a];
-    struct session_address address = address_number(number);
-    SSL_SESSION *session =
-        session_cache_take(bench->cache, &bench->key, &address, bench->now_ms, &offer);
-    bool resumed = session != NULL && (churn->shared || session_rig_number(session) == number);
-    session_cache_judge(bench->cache, &bench->key, &offer,
-                        resumed ? SESSION_ACCEPTED : SESSION_DECLINED);
-    SSL_SESSION_free(session);
-    churn->dials++;
-    churn->resumed += resumed;
-    churn->dials_seen += churn->seen[n][a];
-    churn->resumed_seen += churn->seen[n][a] && resumed;
-    churn->seen[n][a] = true;
-    session = session_rig_numbered(&tls13, number);
-    for (int i = 0; i < 2; i++) /* as servers do */
-        session_cache_put(bench->cache, &bench->key, &address, session, bench->now_ms, FOREVER_MS);
-    SSL_SESSION_free(session);
-}
-
-static void churn_move(struct churn *churn, size_t n, size_t a)
-{
-    churn->addresses[n][a] = churn->next_address++;
-    churn->seen[n][a] = false;
-}
-
-static void run_churn(struct churn *churn, bool shared)
-{
-    *churn = (struct churn){.shared = shared, .next_address = 0x7f010000};
-    rng_init(&churn->rng, unit_seed());
-    open_bench(&churn->bench, &plenty);
-    for (size_t n = 0; n < NAMES; n++)
-        for (size_t a = 0; a < ADDRESSES; a++)
-            churn_move(churn, n, a);
-    uint64_t peak_bytes = 0;
-    for (int round = 0; round < ROUNDS; round++) {
-        churn->bench.now_ms += 42ull * 24 * 3600 * 1000 / ROUNDS / 40;
-        for (size_t n = 0; n < NAMES; n++) {
-            for (int i = 0; i < DIALS_PER_ROUND / ADDRESSES; i++)
-                churn_dial(churn, n, rng_below(&churn->rng, ADDRESSES));
-            churn_move(churn, n, rng_below(&churn->rng, ADDRESSES));
-        }
-        struct session_figures figures = figures_of(&churn->bench);
-        assert_int_equal(figures.names, NAMES);
-        assert_true(figures.entries <=
-                    NAMES * plenty.per_name_count * (shared ? 1 : SESSION_APART_FACTOR));
-        if (round == ROUNDS / 2)
-            peak_bytes = figures.bytes;
-        else if (round > ROUNDS / 2)
-            assert_true(figures.bytes <= peak_bytes + peak_bytes / 20);
-    }
-    assert_true(churn->next_address - 0x7f010000 >= 4200);
-    printf("# %" PRIu64 " dials, %" PRIu64 " resumed; at addresses seen before %" PRIu64
-           ", %" PRIu64 "\n",
-           churn->dials, churn->resumed, churn->dials_seen, churn->resumed_seen);
-    close_bench(&churn->bench);
-}
-
-static void six_weeks_of_churn_leave_forty_names_that_resume(void **state)
-{
-    (void)state;
-    struct churn churn;
-    run_churn(&churn, true);
-    assert_true(100 * churn.resumed > 95 * churn.dials);
-}
-
-static void six_weeks_of_churn_without_shared_keys_resume_where_they_can(void **state)
-{
-    (void)state;
-    struct churn churn;
-    run_churn(&churn, false);
-    assert_true(100 * churn.resumed_seen > 80 * churn.dials_seen);
-}
-
 /* ---- outside the process ---- */
 
 enum { RECORDS_MOST = 32 };
@@ -774,22 +493,6 @@ static void every_allocation_may_fail(void **state)
 
 #endif
 
-static int set_up(void **state)
-{
-    (void)state;
-    session_rig_init(&tls13, TLS1_3_VERSION, HINT_S);
-    session_rig_init(&tls12, TLS1_2_VERSION, HINT_S);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    session_rig_release(&tls13);
-    session_rig_release(&tls12);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -811,13 +514,6 @@ int main(void)
         cmocka_unit_test(
             what_a_resumed_connection_brings_is_verified_again_when_the_first_one_had_to_be),
         cmocka_unit_test(a_ticket_that_may_not_be_kept_is_not),
-        cmocka_unit_test(tickets_are_kept_apart_when_most_of_fifty_offers_are_declined),
-        cmocka_unit_test(half_of_fifty_offers_is_enough_to_share),
-        cmocka_unit_test(what_the_issuer_itself_declines_says_nothing_about_sharing),
-        cmocka_unit_test(a_name_that_begins_to_share_is_found_out),
-        cmocka_unit_test(an_apart_name_has_a_session_for_each_of_its_addresses),
-        cmocka_unit_test(six_weeks_of_churn_leave_forty_names_that_resume),
-        cmocka_unit_test(six_weeks_of_churn_without_shared_keys_resume_where_they_can),
         cmocka_unit_test(what_was_saved_comes_back_with_the_life_it_had_left),
         cmocka_unit_test(what_is_no_session_is_not_restored),
         cmocka_unit_test(workers_share_it_without_a_count_getting_lost),
