@@ -68,11 +68,10 @@ static enum stream_result end(struct tls_io *io, enum stream_result result,
     return result;
 }
 
-static enum stream_result of_socket_error(struct tls_io *io)
+static enum stream_result of_socket_error(int error)
 {
-    errno = io->wire.error;
-    bool broken = errno == ECONNRESET || errno == EPIPE;
-    return end(io, broken ? STREAM_RESET : STREAM_ERROR, TLS_FAILURE_NONE);
+    errno = error;
+    return error == ECONNRESET || error == EPIPE ? STREAM_RESET : STREAM_ERROR;
 }
 
 /* After an SSL call that returned `returned`; leaves the error queue empty. */
@@ -90,9 +89,9 @@ static enum stream_result judge(struct tls_io *io, int returned)
     case SSL_ERROR_ZERO_RETURN: return end(io, STREAM_END, TLS_FAILURE_NONE);
     default: break;
     }
-    if (io->wire.error != 0) {
+    if (io->wire.in_error != 0) {
         ERR_clear_error();
-        return of_socket_error(io);
+        return end(io, of_socket_error(io->wire.in_error), TLS_FAILURE_NONE);
     }
     enum tls_failure failure = tls_failure_take(SSL_get_verify_result(io->ssl));
     if (io->wire.ended && (failure == TLS_FAILURE_TRUNCATED || error == SSL_ERROR_SYSCALL))
@@ -103,10 +102,8 @@ static enum stream_result judge(struct tls_io *io, int returned)
 
 /* ---- the calls ---- */
 
-enum stream_result tls_io_handshake(struct tls_io *io)
+static enum stream_result shake(struct tls_io *io)
 {
-    if (io->over != STREAM_OK)
-        return io->over;
     wire_enter(&io->wire);
     (void)wire_push(&io->wire);
     enum stream_result result;
@@ -116,7 +113,20 @@ enum stream_result tls_io_handshake(struct tls_io *io)
     } while (result == STREAM_BLOCKED && wire_doubts(&io->wire));
     wire_leave(&io->wire);
     /* the other side may be waiting for what the socket has not taken yet */
-    return result == STREAM_OK && io->wire.kept_out != NULL ? STREAM_BLOCKED : result;
+    return result == STREAM_OK && tls_io_unsent(io) ? STREAM_BLOCKED : result;
+}
+
+enum stream_result tls_io_handshake(struct tls_io *io)
+{
+    if (io->over != STREAM_OK)
+        return io->over;
+    enum stream_result result = shake(io);
+    /* who takes no more may have said why */
+    if (result == STREAM_BLOCKED && io->wire.out_error != 0)
+        result = shake(io);
+    if (result == STREAM_BLOCKED && io->wire.out_error != 0)
+        result = end(io, of_socket_error(io->wire.out_error), TLS_FAILURE_NONE);
+    return result;
 }
 
 enum stream_result tls_io_recv(struct tls_io *io, void *room, size_t room_bytes, size_t *ret_bytes,
@@ -224,11 +234,11 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
         total += written;
         if (io->sent_bytes < SMALL_RECORDS_BYTES)
             io->sent_bytes += (uint32_t)written;
-        pushed = io->wire.kept_out == NULL && io->wire.error == 0 && !io->wire.failed;
+        pushed = io->wire.kept_out == NULL && io->wire.out_error == 0 && !io->wire.failed;
     }
     wire_leave(&io->wire);
-    if (io->wire.error != 0)
-        return of_socket_error(io);
+    if (io->wire.out_error != 0)
+        return of_socket_error(io->wire.out_error);
     if (io->wire.failed)
         return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
     if (io->over == STREAM_RESET || io->over == STREAM_ERROR)
@@ -267,7 +277,8 @@ struct ssl_st *tls_io_ssl(const struct tls_io *io)
 
 bool tls_io_move(struct tls_io *io, struct tls_room *room)
 {
-    if (io->wire.kept_in != NULL || io->wire.kept_out != NULL || io->over != STREAM_OK)
+    if (io->wire.kept_in != NULL || io->wire.kept_out != NULL || io->wire.out_error != 0 ||
+        io->over != STREAM_OK)
         return false;
     struct tls_room *before = io->wire.room;
     io->wire.room = room;

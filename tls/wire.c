@@ -100,13 +100,13 @@ static size_t send_some(struct wire *wire, const char *bytes, size_t length)
 {
     struct iovec piece = {(void *)(uintptr_t)bytes, length};
     const struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
-    if (wire->error != 0)
+    if (wire->out_error != 0)
         return 0;
     ssize_t n = socket_send(wire->fd, &message);
     if (n >= 0)
         return (size_t)n;
     if (errno != EAGAIN)
-        wire->error = errno;
+        wire->out_error = errno;
     return 0;
 }
 
@@ -122,10 +122,10 @@ bool wire_push(struct wire *wire)
     size_t sent = 0;
     if (room->out_end > 0 && wire->kept_out == NULL)
         sent = send_some(wire, room->out, room->out_end);
-    if (wire->error == 0)
+    if (wire->out_error == 0)
         keep(wire, &wire->kept_out, room->out + sent, room->out_end - sent);
     room->out_end = 0;
-    return wire->kept_out == NULL && wire->error == 0 && !wire->failed;
+    return wire->kept_out == NULL && wire->out_error == 0 && !wire->failed;
 }
 
 void wire_leave(struct wire *wire)
@@ -156,7 +156,7 @@ static size_t take(char *room, size_t room_bytes, const char *bytes, size_t leng
 static bool receive(struct wire *wire)
 {
     struct tls_room *room = wire->room;
-    if (wire->emptied || wire->ended || wire->error != 0)
+    if (wire->emptied || wire->ended || wire->in_error != 0)
         return false;
     ssize_t n = socket_recv(wire->fd, room->in, IN_BYTES, 0);
     wire->emptied = n < (ssize_t)IN_BYTES;
@@ -164,7 +164,7 @@ static bool receive(struct wire *wire)
     if (n == 0)
         wire->ended = true;
     else if (n < 0 && errno != EAGAIN)
-        wire->error = errno;
+        wire->in_error = errno;
     room->in_at = 0;
     room->in_end = n > 0 ? (size_t)n : 0;
     return n > 0;
@@ -184,7 +184,7 @@ static int bio_read(BIO *bio, char *bytes, size_t room_bytes, size_t *ret_bytes)
         return 1;
     }
     if (room->in_at == room->in_end && !receive(wire)) {
-        if (!wire->ended && wire->error == 0)
+        if (!wire->ended && wire->in_error == 0)
             BIO_set_retry_read(bio);
         return 0;
     }

@@ -30,7 +30,8 @@ struct wire {
     struct tls_room *room;
     struct buf *kept_in, *kept_out; /* the same, between calls */
     int fd;
-    int error;    /* of the socket; 0: none */
+    int in_error,
+        out_error; /* errno of recv and send; 0: none. What can be read is good even if nothing can be sent */
     bool emptied; /* in this call the socket held no more, or less than was asked for */
     bool asked;   /* the former: it said so itself */
     bool ended;   /* the other side has ended its direction */

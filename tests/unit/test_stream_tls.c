@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "steady/rng.h"
+#include "tls/io.h"
 
 static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
 
@@ -286,6 +287,64 @@ static void half_a_message_delays_what_is_sent_and_breaks_nothing(void **state)
     rig_close(&rig);
 }
 
+/* Who refuses a large body answers, and is gone: sending fails, but the answer has come. */
+static void what_was_said_before_the_break_is_heard(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+        char room[16];
+        size_t n = 0;
+        rig_open(&rig, versions[i]);
+        rig_shake(&rig);
+        send_all(&rig.server, "413", 3);
+        stream_close(&rig.server, true);
+        struct iovec piece = {"body", 4};
+        assert_int_equal(stream_send(&rig.client, &piece, 1, &n), STREAM_RESET);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(n, 3);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_RESET);
+        assert_int_equal(stream_send(&rig.client, &piece, 1, &n), STREAM_RESET);
+        rig_close(&rig);
+    }
+}
+
+/* The ticket comes after we have ended our direction: it is not what the other side has to say. */
+static void a_ticket_after_our_end_does_not_end_theirs(void **state)
+{
+    struct rig rig;
+    char room[16];
+    size_t n = 0;
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    rig_shake(&rig);
+    stream_end(&rig.client);
+    send_all(&rig.server, "here", 4);
+    assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(n, 4);
+    rig_close(&rig);
+}
+
+/* Each key update asks for one in return, which is never read. */
+static void answers_that_nobody_reads_do_not_pile_up(void **state)
+{
+    struct rig rig;
+    char room[64];
+    size_t n = 0, count = 0;
+    enum stream_result result = STREAM_OK;
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    rig_shake(&rig);
+    while (result == STREAM_OK && ++count < 100000) {
+        assert_int_equal(SSL_key_update(tls_io_ssl(rig.client.tls), SSL_KEY_UPDATE_REQUESTED), 1);
+        send_all(&rig.client, "x", 1);
+        result = stream_recv(&rig.server, room, sizeof(room), &n);
+        assert_true(bound_used(&rig.bytes) <= 512 * 1024);
+    }
+    assert_int_equal(result, STREAM_ERROR);
+    rig_close(&rig);
+}
+
 /* A worker hands a resting connection to another. */
 static void a_stream_moves_to_another_room_when_it_rests(void **state)
 {
@@ -321,6 +380,9 @@ int main(void)
         cmocka_unit_test(what_is_not_tls_is_called_so),
         cmocka_unit_test(versions_that_do_not_meet_are_told_on_both_sides),
         cmocka_unit_test(half_a_message_delays_what_is_sent_and_breaks_nothing),
+        cmocka_unit_test(what_was_said_before_the_break_is_heard),
+        cmocka_unit_test(a_ticket_after_our_end_does_not_end_theirs),
+        cmocka_unit_test(answers_that_nobody_reads_do_not_pile_up),
         cmocka_unit_test(a_stream_moves_to_another_room_when_it_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
