@@ -26,10 +26,11 @@ class Cases:
             "endpoints": [origin.address], "pool": {"warm_min": 0}, "timeouts": timeouts or {},
             "tls": {"enabled": True, "server_name": server_name, "ca": self._authority.cert, **tls}}
 
-    def start(self, **settings):
+    def start(self, env=None, **settings):
         routes = [{"name": name, "path_prefix": f"/{name}", "upstream": name} for name in self.upstreams]
         self.proxy = start_proxy(self._scenario, None, {"upstreams": self.upstreams, "routes": routes,
-                                                        "readiness": {"give_up_after": "1ms"}, **settings})
+                                                        "readiness": {"give_up_after": "1ms"}, **settings},
+                                 env=env)
         return self.proxy
 
     def succeeds(self, name):
@@ -73,18 +74,42 @@ def certificates(s):
     cases.add("unknown-issuer", OpensslServer(s, "s-stranger", stranger.issue("app.test")))
     cases.add("self-signed", OpensslServer(s, "s-self", stranger), server_name="stranger")
     cases.add("system", nginx, ca="")
-    proxy = cases.start()
+    cases.add("foreign", OpensslServer(s, "s-foreign", stranger.issue("app.test")), ca="")
+    proxy = cases.start(env={"SSL_CERT_FILE": authority.cert})
     for name in cases.upstreams:
-        if name in ("expired", "wrong-name", "wrong-address", "unknown-issuer", "self-signed", "system"):
+        if name in ("expired", "wrong-name", "wrong-address", "unknown-issuer", "self-signed", "foreign"):
             continue
         with s.case(f"{name} is taken"):
             cases.succeeds(name)
     for name, cause in (("expired", "certificate_expired"), ("wrong-name", "certificate_wrong_name"),
                         ("wrong-address", "certificate_wrong_name"), ("unknown-issuer", "certificate_unknown_issuer"),
-                        ("self-signed", "certificate_self_signed"), ("system", "certificate_unknown_issuer")):
+                        ("self-signed", "certificate_self_signed"), ("foreign", "certificate_unknown_issuer")):
         with s.case(f"{name} is refused as {cause}"):
             cases.fails(name, cause, "tls_certificate_error")
     check("tls.verify is false" in proxy.log(), "nothing warns of verify = false")
+
+
+@scenario("a probe goes another way than the traffic, or believes anybody")
+def probes(s):
+    authority = Authority(s)
+    cases = Cases(s, authority)
+    servers = {"good": NginxOrigin(s, tls=authority.issue("app.test")),
+               "bad": NginxOrigin(s, "expired", tls=authority.issue("app.test", days=-1))}
+    for kind in ("http", "tls"):
+        for name, server in servers.items():
+            cases.add(f"{kind}-{name}", server)
+            cases.upstreams[f"{kind}-{name}"]["health"] = {
+                "type": kind, "path": "/hello" if kind == "http" else "", "interval": "100ms", "fall": 2}
+    proxy = cases.start()
+    for kind in ("http", "tls"):
+        eventually(lambda: proxy.metric("evenkeel_endpoint_probes_total", upstream=f"{kind}-good", state="good") >= 3,
+                   f"{kind} probes are answered")
+        check_equal(proxy.metric("evenkeel_endpoint_healthy", upstream=f"{kind}-good"), 1, "healthy")
+        check(cases.handshakes(f"{kind}-good", "resumed") >= 1, "probes do not resume")
+        eventually(lambda: proxy.metric("evenkeel_endpoint_healthy", upstream=f"{kind}-bad") == 0,
+                   f"{kind} probes find the expired certificate")
+        check(proxy.metric("evenkeel_upstream_tls_failures_total", upstream=f"{kind}-bad", cause="certificate_expired"),
+              "the cause is not counted")
 
 
 @scenario("no common ground is met by a downgrade, or not told from other trouble")
