@@ -7,6 +7,7 @@
 #include "pool/descriptor.h"
 #include "pool/dial.h"
 #include "pool/handover.h"
+#include "pool/handshake.h"
 #include "pool/queue.h"
 #include "pool/upkeep.h"
 #include "steady/check.h"
@@ -90,7 +91,10 @@ static void idle_event(struct connection *connection, bool closed)
     enum stream_result found = stream_probe(&connection->lease.stream);
     if (!closed && found == STREAM_BLOCKED)
         return;
-    bool orderly = found == STREAM_END || stream_failure(stream) == TLS_FAILURE_TRUNCATED;
+    enum tls_failure failure = stream_failure(stream);
+    bool orderly = found == STREAM_END || failure == TLS_FAILURE_TRUNCATED;
+    if (!orderly && failure != TLS_FAILURE_NONE)
+        handshake_revoked(connection);
     upkeep_on_death(connection, !orderly);
     connection_close_idle(connection, LEASE_CLOSED_DIED_IDLE);
 }

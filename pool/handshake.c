@@ -3,6 +3,7 @@
 
 #include "pool/dial.h"
 #include "pool/endpoint_tls.h"
+#include "pool/upkeep.h"
 
 /* The server's word is awaited for twice the time the handshake took, but at least so long: the wheel's tick. */
 #define WORD_LEAST_MS 20
@@ -95,6 +96,12 @@ void handshake_event(struct connection *connection)
         shake(connection);
     else
         hear(connection);
+}
+
+void handshake_revoked(struct connection *connection)
+{
+    endpoint_tls_failed(connection->slot->endpoint, stream_failure(&connection->lease.stream));
+    upkeep_hold_back(connection->slot);
 }
 
 void handshake_late(struct connection *connection)

@@ -16,6 +16,9 @@
 void handshake_begin(struct connection *connection);
 /* An event of the dial, from then on. */
 void handshake_event(struct connection *connection);
+/* A resting connection turns out to be refused after all, or broken: counted like a handshake that failed, and not
+   dialled again at once. */
+void handshake_revoked(struct connection *connection);
 /* Its timer. */
 void handshake_late(struct connection *connection);
 

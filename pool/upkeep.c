@@ -339,6 +339,11 @@ static void step_back(struct endpoint *endpoint, struct rng *rng, uint64_t now_m
     write_shared(&endpoint->redial_not_before_ms, now_ms + warmth_backoff_ms(failures_count, rng));
 }
 
+void upkeep_hold_back(struct endpoint_slot *slot)
+{
+    step_back(slot->endpoint, slot->worker->env.rng, now_of(slot));
+}
+
 void upkeep_on_dial_failed(struct endpoint_slot *slot, enum dial_result result)
 {
     uint64_t now_ms = now_of(slot);

@@ -30,6 +30,8 @@ void upkeep_run(struct endpoint_slot *slot);
 void upkeep_on_ready(struct connection *connection);
 /* A dial has failed. */
 void upkeep_on_dial_failed(struct endpoint_slot *slot, enum dial_result result);
+/* Dials ahead wait as after one that failed. */
+void upkeep_hold_back(struct endpoint_slot *slot);
 /* The slot has a place of its endpoint less. */
 void upkeep_on_gone(struct endpoint_slot *slot);
 /* A connection is about to end because the other side ended it while it rested, or broke it while it was lent. */

@@ -227,6 +227,24 @@ static void bytes_nobody_asked_for_end_a_connection_at_rest(void **state)
     close_bench(&bench);
 }
 
+static void a_refusal_at_rest_is_told_like_a_handshake_that_failed(void **state)
+{
+    static const char rubbish[] = "\x17\x03\x03\x00\x14"
+                                  "nothing of this is ours";
+    struct bench bench;
+    (void)state;
+    open_bench(&bench, 1, TLS1_3_VERSION, "");
+    struct lease *lease = rig_leased(&bench.rig, 0, bench.endpoint);
+    SSL *far = far_end(&bench, 0);
+    converse(&bench, lease, far);
+    lease_return(pool_at(&bench, 0), &lease);
+    assert_true(write(SSL_get_fd(far), rubbish, sizeof(rubbish) - 1) > 0);
+    rig_await(&bench.rig, rig_figures(&bench.rig, bench.endpoint).idle == 0);
+    assert_int_equal(figures_of(&bench).failed[TLS_FAILURE_PROTOCOL], 1);
+    assert_true(bench.endpoint->redial_not_before_ms > 0);
+    close_bench(&bench);
+}
+
 static void an_orderly_end_at_rest_is_answered_in_kind(void **state)
 {
     struct bench bench;
@@ -395,6 +413,7 @@ int main(void)
         cmocka_unit_test(the_second_dial_resumes_what_the_first_one_was_given),
         cmocka_unit_test(a_ticket_that_comes_at_rest_is_kept_and_ends_nothing),
         cmocka_unit_test(bytes_nobody_asked_for_end_a_connection_at_rest),
+        cmocka_unit_test(a_refusal_at_rest_is_told_like_a_handshake_that_failed),
         cmocka_unit_test(an_orderly_end_at_rest_is_answered_in_kind),
         cmocka_unit_test(a_connection_that_moves_to_a_sibling_speaks_on),
         cmocka_unit_test(a_failure_is_told_with_its_cause_and_then_not_too_often),
