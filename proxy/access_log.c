@@ -115,6 +115,22 @@ static void put_optional_ms(struct line *line, int64_t us)
     }
 }
 
+static void put_client_tls(struct line *line, const struct access_record *record)
+{
+    if (record->client_tls.length == 0) {
+        put_literal(line, "null");
+        return;
+    }
+    put_literal(line, "{\"version\":");
+    put_json_text(line, record->client_tls);
+    put_literal(line, ",\"cipher\":");
+    put_json_text(line, record->client_cipher);
+    put_literal(line, ",\"sni\":");
+    put_json_text(line, record->client_sni);
+    put_literal(line, ",\"resumed\":");
+    put(line, record->client_resumed ? "true}" : "false}", record->client_resumed ? 5 : 6);
+}
+
 size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
                         char line_bytes[ACCESS_LINE_BYTES])
 {
@@ -127,6 +143,8 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     TEXT("method", method);
     TEXT("target", target);
     TEXT("host", host);
+    put_literal(&line, ",\"client_tls\":");
+    put_client_tls(&line, record);
     put_literal(&line, ",\"protocol\":");
     put(&line, record->http_1_0 ? "\"HTTP/1.0\"" : "\"HTTP/1.1\"", 10);
     UINT("status", record->status);

@@ -299,7 +299,7 @@ struct exchange_origin client_origin(struct client *client)
                                     &client->listener->timeouts,
                                     &client->listener->admission,
                                     client->certificate,
-                                    client->stream.tls != NULL};
+                                    client->stream.tls != NULL ? &client->stream : NULL};
 }
 
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail)

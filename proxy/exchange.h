@@ -79,6 +79,7 @@ struct exchange {
     const char *listener_name;
     const struct listener_timeout_settings *client_timeouts;
     const char *client_certificate; /* verified, as X-Forwarded-Client-Cert has it; NULL: none */
+    const struct stream *secure;    /* the client's, if it speaks TLS; NULL: plain */
     struct http_head request;       /* the copy; base is head_buf's room */
     struct buf *head_buf;
     struct upstream *upstream; /* NULL: none yet, or left already */
@@ -129,7 +130,6 @@ struct exchange {
     bool resumed;           /* its TLS session had been, too */
     bool payload_gone;      /* payload has been passed on that cannot be sent again */
     bool redialled;         /* the one free redial is spent */
-    bool secure;            /* the client speaks TLS */
     bool trusted;           /* the client's address is in trusted_peers */
     bool shard_admitted;    /* holds a place of its shard */
     bool upstream_kept;     /* gave that place back for a while */
@@ -155,7 +155,7 @@ struct exchange_origin {
     const struct listener_timeout_settings *client_timeouts;
     const struct listener_admission *admission;
     const char *client_certificate; /* NULL: none */
-    bool secure;                    /* the client speaks TLS */
+    const struct stream *secure;    /* the client's, if it speaks TLS; NULL: plain */
 };
 
 /* Begins an exchange for a parsed head, whose bytes may vanish afterwards, with what has arrived of its payload. The exchange

@@ -4,6 +4,7 @@
 #include "proxy/exchange_parts.h"
 #include "proxy/shards.h"
 #include "steady/deadline.h"
+#include "tls/server.h"
 
 static struct access_text text_of(const char *bytes, size_t length)
 {
@@ -15,6 +16,23 @@ static struct access_text text_of_field(const struct http_head *head, enum field
     const struct http_field *field = head_has(head, id) ? head_find(head, id) : NULL;
     return field != NULL ? text_of(head->base + field->value_at, field->value_bytes)
                          : text_of("", 0);
+}
+
+static struct access_text text_of_string(const char *text)
+{
+    return text_of(text, strlen(text));
+}
+
+static void describe_client_tls(const struct exchange *exchange, struct access_record *record)
+{
+    if (exchange->secure == NULL) {
+        return;
+    }
+    const struct tls_agreement agreed = tls_agreement(exchange->secure);
+    record->client_tls = text_of_string(agreed.version);
+    record->client_cipher = text_of_string(agreed.cipher);
+    record->client_sni = text_of_string(agreed.name != NULL ? agreed.name : "");
+    record->client_resumed = agreed.resumed;
 }
 
 void exchange_log(struct exchange *exchange)
@@ -33,14 +51,13 @@ void exchange_log(struct exchange *exchange)
         .host = text_of(head_text(head, head->host), head->host.bytes),
         .user_agent = text_of_field(head, FIELD_USER_AGENT),
         .referer = text_of_field(head, FIELD_REFERER),
-        .request_id = exchange->request_id_kept
-                          ? text_of_field(head, FIELD_X_REQUEST_ID)
-                          : text_of(exchange->request_id, strlen(exchange->request_id)),
-        .listener = text_of(exchange->listener_name, strlen(exchange->listener_name)),
-        .route = text_of(exchange->route_name, strlen(exchange->route_name)),
-        .upstream = text_of(exchange->upstream_name, strlen(exchange->upstream_name)),
-        .endpoint = text_of(endpoint, strlen(endpoint)),
-        .reason = text_of(reason, strlen(reason)),
+        .request_id = exchange->request_id_kept ? text_of_field(head, FIELD_X_REQUEST_ID)
+                                                : text_of_string(exchange->request_id),
+        .listener = text_of_string(exchange->listener_name),
+        .route = text_of_string(exchange->route_name),
+        .upstream = text_of_string(exchange->upstream_name),
+        .endpoint = text_of_string(endpoint),
+        .reason = text_of_string(reason),
         .status = exchange->status,
         .shard = exchange->shard != NULL ? (int)exchange->shard->index : -1,
         .http_1_0 = (head->facts & FACT_HTTP_1_0) != 0,
@@ -59,5 +76,6 @@ void exchange_log(struct exchange *exchange)
                 ? -1
                 : (int64_t)deadline_left_ms(exchange->deadline_ms, exchange_now_ms(exchange)),
     };
+    describe_client_tls(exchange, &record);
     access_log_write(worker->access, &record, worker_wall_ms(worker));
 }

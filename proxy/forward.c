@@ -210,7 +210,8 @@ static void write_forwarded(const struct exchange *exchange, struct h1_writer *w
         h1_write_bytes(writer, ip, ip_bytes);
         h1_write_literal(writer, "\r\n");
         write_kept_or(writer, exchange, FIELD_X_FORWARDED_PROTO, "X-Forwarded-Proto", 17,
-                      exchange->secure ? "https" : "http", exchange->secure ? 5 : 4);
+                      exchange->secure != NULL ? "https" : "http",
+                      exchange->secure != NULL ? 5 : 4);
         write_kept_or(writer, exchange, FIELD_X_FORWARDED_HOST, "X-Forwarded-Host", 16, host,
                       head->host.bytes);
     }
@@ -227,7 +228,7 @@ static void write_forwarded(const struct exchange *exchange, struct h1_writer *w
             h1_write_literal(writer, "\"");
         }
         h1_write_literal(writer, ";proto=http");
-        if (exchange->secure) {
+        if (exchange->secure != NULL) {
             h1_write_literal(writer, "s");
         }
         h1_write_literal(writer, "\r\n");

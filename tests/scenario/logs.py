@@ -47,7 +47,7 @@ def json_lines(s):
         for key, value in {"client": "127.0.0.1", "method": "GET", "target": "/plain?q=1", "host": "shop.example",
                            "protocol": "HTTP/1.1", "status": 200, "reason": "complete", "listener": "web", "route": "all",
                            "upstream": "app", "endpoint": origin.address, "attempts": 1, "reused": False,
-                           "user_agent": "tester/1", "referer": "http://r.example/", "request_bytes": 0}.items():
+                           "client_tls": None, "user_agent": "tester/1", "referer": "http://r.example/", "request_bytes": 0}.items():
             check_equal(row[key], value, key)
         check(row["response_bytes"] > 100 and 0 <= row["duration_ms"] < 5000, f"bytes and duration: {row}")
         check_equal(row["request_id"], origin.requests[0].get("X-Request-Id"), "request id")

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """TLS on listeners: who gets which certificate, who is let in, and that nothing of it is lost at a reload."""
 
+import json
+import os
 import shutil
 import socket
 import ssl
@@ -182,6 +184,23 @@ def resumption(s):
             check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} was not resumed")
         check(proxy.reload(), "reload")
         check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} after a reload")
+
+
+@scenario("the access log does not tell what was agreed with a client")
+def logged(s):
+    authority, log = Authority(s), s.path("access.log")
+    proxy = start_proxy(s, NginxOrigin(s), {**listener([authority.issue("shop.test")]),
+                                            "log": {"access": {"path": log, "format": "json"}}})
+    session = s.path("session")
+    request = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
+    for way in ("-sess_out", "-sess_in"):
+        s_client(proxy, "-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305", "-servername", "shop.test", "-ign_eof", way,
+                 session, feed=request)
+    eventually(lambda: os.path.exists(log) and open(log).read().count("\n") == 2, "two lines")
+    with open(log, encoding="utf-8") as file:
+        told = [json.loads(line)["client_tls"] for line in file]
+    expected = {"version": "TLSv1.2", "cipher": "ECDHE-ECDSA-CHACHA20-POLY1305", "sni": "shop.test"}
+    check_equal(told, [{**expected, "resumed": False}, {**expected, "resumed": True}], "client_tls")
 
 
 @scenario("members of a fleet with the same ticket keys do not know each other's sessions, or strangers do")

@@ -34,6 +34,9 @@ static struct access_record record(void)
         .route = text("all"),
         .upstream = text("app"),
         .endpoint = text("10.0.0.9:80"),
+        .client_tls = text("TLSv1.3"),
+        .client_cipher = text("TLS_AES_128_GCM_SHA256"),
+        .client_sni = text("shop.example"),
         .reason = text("complete"),
         .status = 200,
         .reused = true,
@@ -152,7 +155,8 @@ static void a_line_says_everything_of_an_exchange(void **state)
     assert_string_equal(
         line,
         "{\"time\":\"2026-11-23T11:51:40.906Z\",\"client\":\"10.0.0.7\",\"method\":\"GET\",\"target\":\"/a?b=c\","
-        "\"host\":\"shop.example\",\"protocol\":\"HTTP/1.1\",\"status\":200,\"reason\":\"complete\","
+        "\"host\":\"shop.example\",\"client_tls\":{\"version\":\"TLSv1.3\",\"cipher\":\"TLS_AES_128_GCM_SHA256\","
+        "\"sni\":\"shop.example\",\"resumed\":false},\"protocol\":\"HTTP/1.1\",\"status\":200,\"reason\":\"complete\","
         "\"request_bytes\":0,\"response_bytes\":128,\"duration_ms\":1.234,\"listener\":\"web\",\"route\":\"all\","
         "\"upstream\":\"app\",\"endpoint\":\"10.0.0.9:80\",\"attempts\":1,\"queue_ms\":null,\"connect_ms\":0.050,"
         "\"tls_ms\":2.000,\"first_byte_ms\":1.000,\"deadline_left_ms\":59999,\"reused\":true,\"resumed\":true,\"shard\":7,"
