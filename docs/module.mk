@@ -3,19 +3,21 @@ dist_man_MANS = \
 	%D%/man/evenkeel.conf.5
 
 EXTRA_DIST += %D%/configuration.md
+EXTRA_DIST += %D%/operations.md
 EXTRA_DIST += %D%/internals/balance.md
 EXTRA_DIST += %D%/internals/benchmark.md
-EXTRA_DIST += %D%/operations.md
 EXTRA_DIST += %D%/internals/breaker.md
 EXTRA_DIST += %D%/internals/build.md
 EXTRA_DIST += %D%/internals/engine.md
 EXTRA_DIST += %D%/internals/health.md
 EXTRA_DIST += %D%/internals/http1.md
+EXTRA_DIST += %D%/internals/life.md
 EXTRA_DIST += %D%/internals/policy.md
 EXTRA_DIST += %D%/internals/pool.md
 EXTRA_DIST += %D%/internals/resolver.md
 EXTRA_DIST += %D%/internals/steady.md
 EXTRA_DIST += %D%/internals/tls-sessions.md
+EXTRA_DIST += %D%/internals/tls.md
 
 # The reference, its man page and the sample are committed where readers look for them; tests/check-docs holds them
 # against the schema, and this writes them anew.

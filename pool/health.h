@@ -61,9 +61,9 @@ enum endpoint_outcome { ENDPOINT_ANSWERED, ENDPOINT_FAILED };
 void endpoint_report(struct pool_worker *worker, struct endpoint *endpoint,
                      enum endpoint_outcome outcome, uint64_t latency_us);
 
-/* Takes endpoints of the upstream out, or gives them back: those whose address or configured text is `endpoint`.
+/* Takes endpoints of the upstream out, or gives them back: those whose address or configured text is `name`.
    Attempts under way end as they would. Returns how many match; their state is kept until they leave the settings. */
-size_t pools_drain(struct pools *pools, const char *upstream, const char *endpoint, bool drained);
+size_t pools_drain(struct pools *pools, const char *upstream, const char *name, bool drained);
 
 /* An upstream's health as a whole (control thread). */
 struct upstream_health {

@@ -29,12 +29,13 @@ static struct route_figures *route_book_find(const struct route_book *book, cons
     return NULL;
 }
 
-static bool route_book_add(struct control *control, const char *name)
+/* NULL: no memory, or too many. */
+static struct route_figures *route_book_add(struct control *control, const char *name)
 {
     struct route_book *book = &control->routes;
     if (book->count == ROUTE_BOOK_MAX) {
         log_error(control->log, "reload: more than %d route names since the start", ROUTE_BOOK_MAX);
-        return false;
+        return NULL;
     }
     char *copy = strdup(name);
     struct route_stats *by_worker = calloc(control->worker_count, sizeof *by_worker);
@@ -43,10 +44,17 @@ static bool route_book_add(struct control *control, const char *name)
         free(copy);
         free(by_worker);
         free(admission);
-        return false;
+        return NULL;
     }
-    book->items[book->count++] = (struct route_figures){copy, by_worker, admission};
-    return true;
+    struct route_figures *added = &book->items[book->count++];
+    *added = (struct route_figures){copy, by_worker, admission};
+    return added;
+}
+
+static struct route_figures *route_book_obtain(struct control *control, const char *name)
+{
+    struct route_figures *known = route_book_find(&control->routes, name);
+    return known != NULL ? known : route_book_add(control, name);
 }
 
 /* The book is as long as it may ever get: workers keep pointers to its rows. */
@@ -68,18 +76,18 @@ static bool generation_add_routes(struct control *control, struct generation *ge
     }
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct route_settings *route = &settings->routes[i];
-        if (route_book_find(&control->routes, route->name) == NULL &&
-            !route_book_add(control, route->name)) {
+        const struct route_figures *figures = route_book_obtain(control, route->name);
+        if (figures == NULL) {
             return false;
         }
         generation->routes[i] = (struct route){
             .settings = route,
-            .figures = route_book_find(&control->routes, route->name),
+            .figures = figures,
             .host_bytes = route->host != NULL ? strlen(route->host) : 0,
             .path_prefix_bytes = route->path_prefix != NULL ? strlen(route->path_prefix) : 0,
             .header_name_bytes = route->header_name != NULL ? strlen(route->header_name) : 0,
         };
-        if (admission_build(generation->routes[i].figures->admission, route, control->worker_count,
+        if (admission_build(figures->admission, route, control->worker_count,
                             &generation->routes[i].admission) != ADMISSION_OK) {
             return false;
         }

@@ -21,8 +21,6 @@
 /* How often it is looked whether the new process still lives, and is in time. */
 #define LOOK_MS 50
 
-extern char **environ;
-
 static void upgrade_on_heard(evutil_socket_t fd, short what, void *arg);
 static void upgrade_on_look(evutil_socket_t fd, short what, void *arg);
 

@@ -22,7 +22,7 @@ bool upgrade_send(int channel, enum upgrade_message message, const int *fds, siz
     if (fd_count > 0) {
         header.msg_control = room.bytes;
         header.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-        struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+        struct cmsghdr *rights = &room.header;
         rights->cmsg_level = SOL_SOCKET;
         rights->cmsg_type = SCM_RIGHTS;
         rights->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);

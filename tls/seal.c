@@ -97,7 +97,7 @@ static bool seal_encrypt(EVP_CIPHER_CTX *cipher, const struct seal_key *key, con
            EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, key->bytes, sealed) == 1 &&
            EVP_EncryptUpdate(cipher, NULL, &done, beside, (int)beside_bytes) == 1 &&
            EVP_EncryptUpdate(cipher, out, &done, bytes, (int)length) == 1 &&
-           EVP_EncryptFinal_ex(cipher, out + done, &rest) == 1 && (size_t)(done + rest) == length &&
+           EVP_EncryptFinal_ex(cipher, out + done, &rest) == 1 && done + rest == (int)length &&
            EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, SEAL_TAG_BYTES, out + length) == 1;
 }
 

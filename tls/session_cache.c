@@ -104,16 +104,16 @@ static void free_session(struct session_cache *cache, struct session *session)
     free(session);
 }
 
-static void unlink_session(struct shard *shard, struct session *session)
+static void unlink_session(struct shard *shard, struct session_name *name, struct session *session)
 {
     TAILQ_REMOVE(&shard->sessions, session, in_shard);
-    session_name_remove(session->name, session);
+    session_name_remove(name, session);
 }
 
 static void remove_session(struct session_cache *cache, struct shard *shard,
                            struct session *session)
 {
-    unlink_session(shard, session);
+    unlink_session(shard, session->name, session);
     free_session(cache, session);
 }
 
@@ -132,10 +132,11 @@ static void forget_name(struct lru_entry *entry, void *owner)
     key.byte_count = name->key_bytes;
     memcpy(key.bytes, name->key, name->key_bytes);
     struct shard *shard = shard_of(cache, &key);
-    struct session *session, *next;
-    for (session = TAILQ_FIRST(&name->sessions); session != NULL; session = next) {
-        next = TAILQ_NEXT(session, in_name);
-        drop(cache, shard, session, &shard->evicted);
+    struct session *session;
+    while ((session = TAILQ_FIRST(&name->sessions)) != NULL) {
+        ++shard->evicted;
+        unlink_session(shard, name, session);
+        free_session(cache, session);
     }
     free(name);
 }
@@ -276,7 +277,7 @@ void session_cache_set_limits(struct session_cache *cache, const struct session_
 static struct session *lend(struct shard *shard, struct session *session)
 {
     if (session->single_use) {
-        unlink_session(shard, session);
+        unlink_session(shard, session->name, session);
         return session;
     }
     TAILQ_REMOVE(&shard->sessions, session, in_shard);

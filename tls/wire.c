@@ -12,7 +12,7 @@
 #define IN_BYTES (64u * 1024)
 #define OUT_BYTES (4u * (TLS_RECORD_BYTES + 512))
 
-static int bio_read(BIO *bio, char *room, size_t room_bytes, size_t *ret_bytes);
+static int bio_read(BIO *bio, char *bytes, size_t room_bytes, size_t *ret_bytes);
 static int bio_write(BIO *bio, const char *bytes, size_t length, size_t *ret_bytes);
 static long bio_control(BIO *bio, int command, long number, void *pointer);
 static int bio_create(BIO *bio);

@@ -348,7 +348,7 @@ def aborted(s):
                 client.send(bytes(flight))
                 if number % 3 == 0:
                     client.reset()
-    crowd(200)
+    crowd(1000)
     eventually(lambda: proxy.bound("clients")["used"] == 0, "all are gone", 30)
     before, fds = proxy.memory_kib(), proxy.open_fds()
     crowd(scaled(1000, 10000))

@@ -21,8 +21,8 @@ static struct http_head response_of(const char *lines)
     const struct h1_limits limits = {4096, 16};
     size_t scanned = 0;
     int length = snprintf(text, sizeof text, "HTTP/1.1 503 No\r\n%s\r\n", lines);
-    assert_int_equal(
-        h1_parse_response(text, (size_t)length, &limits, METHOD_GET, &scanned, &head), H1_OK);
+    assert_int_equal(h1_parse_response(text, (size_t)length, &limits, METHOD_GET, &scanned, &head),
+                     H1_OK);
     return head;
 }
 
