@@ -33,6 +33,10 @@ enum breaker_state {
 };
 #define BREAKER_STATE_COUNT 6
 const char *breaker_state_name(enum breaker_state state);
+static inline bool breaker_admits_freely(enum breaker_state state)
+{
+    return state <= BREAKER_FORCED_CLOSED;
+}
 
 /* Why the state changed. */
 #define BREAKER_CAUSES(X)           \

@@ -12,10 +12,13 @@ EXTRA_DIST += %D%/internals/engine.md
 EXTRA_DIST += %D%/internals/health.md
 EXTRA_DIST += %D%/internals/http1.md
 EXTRA_DIST += %D%/internals/life.md
+EXTRA_DIST += %D%/internals/overload.md
+EXTRA_DIST += %D%/internals/overload.svg
 EXTRA_DIST += %D%/internals/policy.md
 EXTRA_DIST += %D%/internals/pool.md
 EXTRA_DIST += %D%/internals/resolver.md
 EXTRA_DIST += %D%/internals/steady.md
+EXTRA_DIST += %D%/internals/storm.md
 EXTRA_DIST += %D%/internals/tls-sessions.md
 EXTRA_DIST += %D%/internals/tls.md
 

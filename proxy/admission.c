@@ -42,16 +42,17 @@ enum admission_result admission_build(struct admission *admission,
                                       const struct route_settings *settings, unsigned worker_count,
                                       struct admission_view *ret_view)
 {
-    const struct admission before = *admission;
-    if (!build_keys(admission, &settings->key_rate)) {
-        *admission = before;
-        return ADMISSION_NO_MEMORY;
-    }
-    if (!build_shards(admission, &settings->shards, worker_count)) {
-        if (admission->keys != before.keys) {
+    struct key_buckets *keys = admission->keys;
+    size_t keys_count = admission->keys_count;
+    struct shard_set *shards = admission->shards;
+    if (!build_keys(admission, &settings->key_rate) ||
+        !build_shards(admission, &settings->shards, worker_count)) {
+        if (admission->keys != keys) {
             key_buckets_free(&admission->keys);
         }
-        *admission = before;
+        admission->keys = keys;
+        admission->keys_count = keys_count;
+        admission->shards = shards;
         return ADMISSION_NO_MEMORY;
     }
     *ret_view = (struct admission_view){
@@ -62,6 +63,8 @@ enum admission_result admission_build(struct admission *admission,
         .keys = admission->keys,
         .shards = admission->shards,
     };
+    ret_view->limited = ret_view->rate.interval != 0 || ret_view->key_rate.interval != 0 ||
+                        ret_view->shards != NULL;
     return ADMISSION_OK;
 }
 

@@ -30,6 +30,7 @@ struct admission_view {
     struct token_rate rate, key_rate, shard_rate;
     struct key_buckets *keys;
     struct shard_set *shards;
+    bool limited; /* by any of that */
 };
 
 /* Replaced sets that exchanges are still in. */

@@ -131,19 +131,12 @@ static void exchange_route(struct exchange *exchange, const struct http_head *he
         return;
     }
     exchange_set_deadline(exchange, view->settings, route->settings);
-    if (exchange_hopeless(exchange)) {
+    if (__builtin_expect(exchange->deadline_asked, 0) && exchange_hopeless(exchange)) {
         exchange_fail(exchange, REASON_HOPELESS, NULL);
         return;
     }
     exchange->continue_awaited = (head->facts & FACT_EXPECT_CONTINUE) != 0;
     exchange_begin(exchange, route);
-}
-
-struct policy_asker exchange_asker(const struct exchange *exchange)
-{
-    struct worker *worker = exchange->worker;
-    return (struct policy_asker){exchange->upstream->views[worker->env.index], worker->env.index,
-                                 worker_now_ms(worker), &worker->rng};
 }
 
 const struct upstream_settings *exchange_settings(const struct exchange *exchange)
@@ -195,7 +188,9 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
         exchange_log(exchange);
     }
     attempt_end(exchange);
-    exchange_drop_replay(exchange);
+    if (exchange->replay != NULL || exchange->replay_count > 0) {
+        exchange_drop_replay(exchange);
+    }
     queue_cancel(worker->pool, &exchange->slot);
     if (exchange->shard != NULL) {
         exchange_leave_shard(exchange);

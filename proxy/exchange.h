@@ -68,7 +68,7 @@ enum exchange_stage {
     EXCHANGE_BACKOFF, /* waits before a retry */
 };
 
-/* So many endpoints that cannot be connected to make an exchange fail. */
+/* Endpoints that are remembered as tried; retry.attempts allows no more. */
 #define EXCHANGE_TRIED 3
 
 struct exchange {
@@ -217,7 +217,12 @@ bool exchange_retries_response(struct exchange *exchange, const struct http_head
 void exchange_back_off(struct exchange *exchange);
 
 /* Who asks the breakers. */
-struct policy_asker exchange_asker(const struct exchange *exchange);
+static inline struct policy_asker exchange_asker(const struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    return (struct policy_asker){exchange->upstream->views[worker->env.index], worker->env.index,
+                                 worker_now_ms(worker), &worker->rng};
+}
 
 /* The only exit. Cancels the attempt, gives the lease and the place back, counts, logs, tells the client, frees. */
 void exchange_finish(struct exchange *exchange, enum exchange_reason reason);

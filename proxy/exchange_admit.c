@@ -58,7 +58,7 @@ void exchange_on_dropped(struct queue_slot *slot)
 
 void exchange_admit(struct exchange *exchange, bool turn)
 {
-    if (!turn) {
+    if (__builtin_expect(!turn && policy_guards(exchange->upstream), 0)) {
         const struct policy_asker asker = exchange_asker(exchange);
         uint64_t retry_after_ms;
         if (policy_refuses(&asker, &retry_after_ms)) {
@@ -130,7 +130,8 @@ void exchange_try(struct exchange *exchange, bool turn)
     struct policy_asker asker = exchange_asker(exchange);
     struct endpoint_wish wish = {.avoid = exchange->tried, .avoid_count = exchange->tried_count};
     struct endpoint *endpoint;
-    if (exchange_hopeless(exchange)) {
+    if (__builtin_expect(turn || exchange->deadline_asked || exchange->retries_count > 0, 0) &&
+        exchange_hopeless(exchange)) {
         exchange_refuse_try(exchange, REASON_HOPELESS, 0);
         return;
     }

@@ -61,11 +61,15 @@ static bool exchange_choose_shard(struct exchange *exchange, const struct route 
 
 void exchange_begin(struct exchange *exchange, const struct route *route)
 {
+    bool limited = route->admission.limited || exchange->listener_admission->rate.interval != 0;
+    if (__builtin_expect(!limited, 1)) {
+        exchange_admit(exchange, false);
+        return;
+    }
     if (!exchange_rates_allow(exchange, route)) {
         return;
     }
-    if (__builtin_expect(route->admission.shards != NULL, 0) &&
-        !exchange_choose_shard(exchange, route)) {
+    if (route->admission.shards != NULL && !exchange_choose_shard(exchange, route)) {
         return;
     }
     exchange_pass(exchange);

@@ -122,11 +122,13 @@ struct payload exchange_first_payload(struct exchange *exchange, struct iovec *p
 void exchange_first_payload_taken(struct exchange *exchange, bool full)
 {
     bool told_full = exchange->request_full;
-    if (exchange->arrived != NULL) {
-        exchange_record(exchange, exchange->arrived);
-        exchange->arrived = NULL;
+    if (exchange->request_payload_bytes > 0) {
+        if (exchange->arrived != NULL) {
+            exchange_record(exchange, exchange->arrived);
+        }
+        exchange_record_held(exchange);
     }
-    exchange_record_held(exchange);
+    exchange->arrived = NULL;
     exchange->request_full = full;
     if (!exchange->request_whole) {
         exchange_rearm(exchange);

@@ -16,7 +16,7 @@ void exchange_set_deadline(struct exchange *exchange, const struct upstream_sett
         total_ms = route->deadline_ms;
     }
     exchange->allowed_ms = total_ms;
-    if (exchange->trusted) {
+    if (exchange->trusted && hop_says(&exchange->request)) {
         uint64_t asked_ms = hop_wait_ms(&exchange->request);
         exchange->deadline_asked = asked_ms < total_ms;
         total_ms = exchange->deadline_asked ? asked_ms : total_ms;

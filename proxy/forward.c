@@ -259,9 +259,14 @@ static void write_hop(const struct exchange *exchange, struct h1_writer *writer)
     uint64_t next_ms = hop_next_ms(deadline_left_ms(exchange->deadline_ms, now_ms));
     h1_write_literal(writer, "X-Envoy-Expected-Rq-Timeout-Ms: ");
     h1_write_uint(writer, next_ms);
-    h1_write_literal(writer, "\r\nX-Envoy-Attempt-Count: ");
-    h1_write_uint(writer, (uint64_t)exchange->attempts_before + exchange->retries_count + 1);
-    h1_write_literal(writer, "\r\n");
+    uint64_t attempt = (uint64_t)exchange->attempts_before + exchange->retries_count + 1;
+    if (__builtin_expect(attempt == 1, 1)) {
+        h1_write_literal(writer, "\r\nX-Envoy-Attempt-Count: 1\r\n");
+    } else {
+        h1_write_literal(writer, "\r\nX-Envoy-Attempt-Count: ");
+        h1_write_uint(writer, attempt);
+        h1_write_literal(writer, "\r\n");
+    }
     if (__builtin_expect(head_has(&exchange->request, FIELD_GRPC_TIMEOUT), 0)) {
         /* a client that is not trusted asks nothing of us, but for the server what it waits stays what it waits */
         char text[HOP_GRPC_BYTES];

@@ -9,6 +9,13 @@
 
 #include "proxy/http_head.h"
 
+/* Whether any of these fields is there. */
+static inline bool hop_says(const struct http_head *head)
+{
+    return head_has(head, FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS) ||
+           head_has(head, FIELD_X_ENVOY_ATTEMPT_COUNT) || head_has(head, FIELD_GRPC_TIMEOUT);
+}
+
 /* How long the sender of the request waits; the shorter one when several fields say so, UINT64_MAX when none does. */
 uint64_t hop_wait_ms(const struct http_head *head);
 

@@ -33,16 +33,11 @@ static void on_upstream_change(const struct breaker_change *change, void *owner)
     tell(policy->log, policy->upstream->name, "", change);
 }
 
-static bool admits_freely(enum breaker_state state)
-{
-    return state == BREAKER_CLOSED || state == BREAKER_FORCED_CLOSED;
-}
-
 static void on_endpoint_change(const struct breaker_change *change, void *owner)
 {
     const struct endpoint_policy *policy = owner;
-    if (admits_freely(change->from) != admits_freely(change->to)) {
-        uint64_t step = admits_freely(change->from) ? 1 : (uint64_t)-1;
+    if (breaker_admits_freely(change->from) != breaker_admits_freely(change->to)) {
+        uint64_t step = breaker_admits_freely(change->from) ? 1 : (uint64_t)-1;
         __atomic_fetch_add(&policy->upstream->guarded_count, step, __ATOMIC_RELAXED);
     }
     tell(policy->upstream->log, policy->upstream->upstream->name,
@@ -88,7 +83,7 @@ static void endpoint_freed(void *companion, void *owner)
 {
     struct endpoint_policy *policy = companion;
     (void)owner;
-    if (!admits_freely(breaker_state(policy->breaker))) {
+    if (!breaker_admits_freely(breaker_state(policy->breaker))) {
         __atomic_fetch_sub(&policy->upstream->guarded_count, 1, __ATOMIC_RELAXED);
     }
     breaker_free(&policy->breaker);

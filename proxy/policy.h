@@ -83,6 +83,12 @@ __attribute__((warn_unused_result)) enum policy_result policy_admit(
     const struct policy_asker *asker, const struct endpoint *endpoint,
     struct policy_tickets *ret_tickets, uint64_t *ret_retry_after_ms);
 
+/* The breaker of the upstream does not admit freely: it has to be asked. */
+static inline bool policy_guards(const struct upstream *upstream)
+{
+    return !breaker_admits_freely(breaker_state(policy_of(upstream)->breaker));
+}
+
 /* The breaker of the upstream surely refuses; *ret_retry_after_ms is set then. */
 bool policy_refuses(const struct policy_asker *asker, uint64_t *ret_retry_after_ms);
 

@@ -3,22 +3,32 @@ bench: all %D%/relay
 	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/run $(BENCH_FLAGS)
 .PHONY: bench
 
+# What an outage, and what too much load, become behind each of them. STORM_FLAGS and OVERLOAD_FLAGS are their options.
+storm: all
+	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/storm $(STORM_FLAGS)
+overload: all
+	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/overload $(OVERLOAD_FLAGS)
+.PHONY: storm overload
+
 EXTRA_PROGRAMS = %D%/relay
 TESTS += %D%/selfcheck.py
-CLEANFILES += bench.json
+CLEANFILES += bench.json overload.json storm.json
 
 EXTRA_DIST += \
 	%D%/callgrind.py \
 	%D%/figures.py \
+	%D%/hops.py \
 	%D%/load.py \
 	%D%/machine.py \
 	%D%/measure.py \
+	%D%/overload \
 	%D%/proxies.py \
 	%D%/report.py \
 	%D%/rows.py \
 	%D%/run \
 	%D%/selfcheck.py \
 	%D%/stage.py \
+	%D%/storm \
 	%D%/wrk.lua
 
 # The HTTP/1.x codec alone, in instructions per call.

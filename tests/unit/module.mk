@@ -80,6 +80,7 @@ proxy_tests = \
 	%D%/test_access_log \
 	%D%/test_balance_key \
 	%D%/test_drain \
+	%D%/test_gate \
 	%D%/test_h1_body \
 	%D%/test_h1_corpus \
 	%D%/test_h1_parse \

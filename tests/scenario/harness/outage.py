@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 
+LATE_S = 0.005
 MODES = ("hang", "refuse", "503")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno"
@@ -73,7 +74,7 @@ class Origin:
                 self._queue.put_nowait((writer, done))
                 self.longest_queue = max(self.longest_queue, self._queue.qsize())
                 await done
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass
         finally:
             self._writers.discard(writer)
@@ -84,8 +85,8 @@ class Origin:
         while True:
             writer, done = await self._queue.get()
             await self._well.wait()
-            # The pace is kept by the clock: a late wake-up costs no capacity.
-            free_at = max(time.monotonic() - self._seconds, free_at) + self._seconds
+            # The pace is kept by the clock: a wake-up that is a little late costs no capacity.
+            free_at = max(time.monotonic() - LATE_S, free_at) + self._seconds
             await asyncio.sleep(max(0, free_at - time.monotonic()))
             try:
                 writer.write(ANSWER)
@@ -155,7 +156,8 @@ class Outcome:
         self.length = ended - began
         during = [at for at in origin.arrivals if began <= at < ended]
         self.load = len(during) / (offered * self.length)
-        before = [status == 200 for due, status, _, _ in client.results if begun <= due < began]
+        # What was under way when it began is hit by it.
+        before = [status == 200 for due, status, _, _ in client.results if begun <= due < began - 0.2]
         self.before = sum(before) / max(1, len(before))
         self.recovery = _recovery(client.results, ended)
         self.longest_queue = origin.longest_queue
