@@ -175,32 +175,35 @@ enum proxy_header_result proxy_header_parse(const char *bytes, size_t length,
     return result;
 }
 
+/* In network order; at the same place in both families. */
+static const in_port_t *port_of(const struct sockaddr *address)
+{
+    return &((const struct sockaddr_in *)address)->sin_port;
+}
+
 size_t proxy_header_write(const struct sockaddr *source, const struct sockaddr *destination,
                           char room[PROXY_HEADER_WRITE_BYTES])
 {
-    int family = source->sa_family == destination->sa_family ? source->sa_family : AF_UNSPEC;
+    uint8_t from[16], to[16];
+    bool known = address_to_ipv6(source, from) && address_to_ipv6(destination, to);
+    bool v4 = source->sa_family == AF_INET && destination->sa_family == AF_INET;
     char *at = room + FIXED_BYTES;
     memset(room, 0, PROXY_HEADER_WRITE_BYTES);
     memcpy(room, signature, sizeof(signature));
-    room[12] = family == AF_INET || family == AF_INET6 ? COMMAND_PROXY : COMMAND_LOCAL;
-    if (family == AF_INET) {
-        const struct sockaddr_in *from = (const struct sockaddr_in *)source;
-        const struct sockaddr_in *to = (const struct sockaddr_in *)destination;
-        room[13] = FAMILY_TCP4;
-        room[15] = ADDRESSES_TCP4_BYTES;
-        memcpy(at, &from->sin_addr, 4);
-        memcpy(at + 4, &to->sin_addr, 4);
-        memcpy(at + 8, &from->sin_port, 2);
-        memcpy(at + 10, &to->sin_port, 2);
-    } else if (family == AF_INET6) {
-        const struct sockaddr_in6 *from = (const struct sockaddr_in6 *)source;
-        const struct sockaddr_in6 *to = (const struct sockaddr_in6 *)destination;
-        room[13] = FAMILY_TCP6;
-        room[15] = ADDRESSES_TCP6_BYTES;
-        memcpy(at, &from->sin6_addr, 16);
-        memcpy(at + 16, &to->sin6_addr, 16);
-        memcpy(at + 32, &from->sin6_port, 2);
-        memcpy(at + 34, &to->sin6_port, 2);
+    room[12] = known ? COMMAND_PROXY : COMMAND_LOCAL;
+    if (!known)
+        return FIXED_BYTES;
+    if (v4) {
+        memcpy(at, from + 12, 4);
+        memcpy(at + 4, to + 12, 4);
+    } else {
+        memcpy(at, from, sizeof(from));
+        memcpy(at + sizeof(from), to, sizeof(to));
     }
+    size_t ports_at = v4 ? 8 : 32;
+    memcpy(at + ports_at, port_of(source), 2);
+    memcpy(at + ports_at + 2, port_of(destination), 2);
+    room[13] = v4 ? FAMILY_TCP4 : FAMILY_TCP6;
+    room[15] = v4 ? ADDRESSES_TCP4_BYTES : ADDRESSES_TCP6_BYTES;
     return FIXED_BYTES + (size_t)room[15];
 }

@@ -35,7 +35,8 @@ struct proxy_header {
 __attribute__((warn_unused_result)) enum proxy_header_result proxy_header_parse(
     const char *bytes, size_t length, struct proxy_header *ret_header, size_t *ret_bytes);
 
-/* Version 2 for a TCP connection between these two, of the same family; LOCAL if that cannot be told. Returns its length. */
+/* Version 2 for a TCP connection between these two; of two families, the IPv4 one is mapped into IPv6. LOCAL if either is no IP
+   address. Returns its length. */
 size_t proxy_header_write(const struct sockaddr *source, const struct sockaddr *destination,
                           char room[PROXY_HEADER_WRITE_BYTES]);
 

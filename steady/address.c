@@ -196,8 +196,7 @@ bool address_equal(const struct address *a, const struct address *b)
 
 static const uint8_t mapped_head[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
 
-/* The 16 bytes that stand for an IP address; false for other families. */
-static bool to_bytes(const struct sockaddr *address, uint8_t ret_bytes[16])
+bool address_to_ipv6(const struct sockaddr *address, uint8_t ret_bytes[16])
 {
     if (address->sa_family == AF_INET) {
         memcpy(ret_bytes, mapped_head, sizeof(mapped_head));
@@ -226,7 +225,7 @@ bool address_prefix_parse(const char *text, struct address_prefix *ret_prefix)
     bits += 128 - most;
 
     struct address_prefix prefix = {.bits = (uint8_t)bits};
-    if (!to_bytes(&address.any, prefix.bytes))
+    if (!address_to_ipv6(&address.any, prefix.bytes))
         return false;
     for (unsigned bit = bits; bit < 128; bit++)
         if (prefix.bytes[bit / 8] & 0x80 >> bit % 8)
@@ -238,7 +237,7 @@ bool address_prefix_parse(const char *text, struct address_prefix *ret_prefix)
 bool address_in_prefix(const struct sockaddr *address, const struct address_prefix *prefix)
 {
     uint8_t bytes[16];
-    if (!to_bytes(address, bytes))
+    if (!address_to_ipv6(address, bytes))
         return false;
     if (prefix->bits < MAPPED_BITS && memcmp(bytes, mapped_head, sizeof(mapped_head)) == 0)
         return false;

@@ -55,6 +55,9 @@ __attribute__((warn_unused_result)) bool address_from_host(const char *host, siz
 /* "10.0.0.7:8080", "[::1]:80", "unix:/path" ("unix:" when the socket has no path), "unknown" for other families;
    returns the length written, text is terminated. An unnamed socket_un must be zeroed beyond its length. */
 size_t address_format(const struct sockaddr *address, char text[ADDRESS_TEXT_BYTES]);
+/* The 16 bytes that stand for an IP address, IPv4 mapped (RFC 4291 2.5.5.2); false for other families. */
+__attribute__((warn_unused_result)) bool address_to_ipv6(const struct sockaddr *address,
+                                                         uint8_t ret_bytes[16]);
 /* The IP alone, without brackets or port; v4-mapped v6 as v4; "unix" for a local socket, "unknown" for others. */
 size_t address_format_ip(const struct sockaddr *address, char text[ADDRESS_TEXT_BYTES]);
 /* 0 for a local socket. */

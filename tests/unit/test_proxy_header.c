@@ -106,9 +106,12 @@ static void what_is_wrong_is_refused(void **state)
 
 static void what_is_written_is_read_back(void **state)
 {
-    static const char *const pairs[][2] = {{"192.0.2.7:51234", "198.51.100.1:443"},
-                                           {"[2001:db8::7]:1", "[2001:db8::1]:65535"},
-                                           {"192.0.2.7:51234", "[2001:db8::1]:443"}};
+    /* what is told, and what arrives where that differs */
+    static const char *const pairs[][3] = {
+        {"192.0.2.7:51234", "198.51.100.1:443", "192.0.2.7:51234"},
+        {"[2001:db8::7]:1", "[2001:db8::1]:65535", "[2001:db8::7]:1"},
+        {"192.0.2.7:51234", "[2001:db8::1]:443", "[::ffff:192.0.2.7]:51234"},
+    };
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         struct address source, destination;
@@ -120,14 +123,27 @@ static void what_is_written_is_read_back(void **state)
         size_t length = proxy_header_write(&source.any, &destination.any, room);
         assert_int_equal(parse(room, length, &header, &used), PROXY_HEADER_OK);
         assert_int_equal(used, length);
-        assert_int_equal(header.known, i < 2);
-        if (i < 2) {
-            address_format(&header.source.any, text);
-            assert_string_equal(text, pairs[i][0]);
-            address_format(&header.destination.any, text);
-            assert_string_equal(text, pairs[i][1]);
-        }
+        assert_true(header.known);
+        address_format(&header.source.any, text);
+        assert_string_equal(text, pairs[i][2]);
+        address_format(&header.destination.any, text);
+        assert_string_equal(text, pairs[i][1]);
     }
+}
+
+static void what_has_no_address_is_nobody(void **state)
+{
+    static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+    struct address source;
+    struct proxy_header header;
+    char room[PROXY_HEADER_WRITE_BYTES];
+    size_t used = 0;
+    (void)state;
+    assert_true(address_parse("192.0.2.7:51234", &source));
+    size_t length = proxy_header_write(&source.any, &nobody, room);
+    assert_int_equal(parse(room, length, &header, &used), PROXY_HEADER_OK);
+    assert_int_equal(used, length);
+    assert_false(header.known);
 }
 
 int main(void)
@@ -137,6 +153,7 @@ int main(void)
         cmocka_unit_test(what_tells_nothing_is_a_header_all_the_same),
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(what_is_written_is_read_back),
+        cmocka_unit_test(what_has_no_address_is_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
