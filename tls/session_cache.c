@@ -1,12 +1,12 @@
 /* Shards with a lock each; bytes inside, OpenSSL's objects only outside the locks. */
 #include "tls/session_cache.h"
 
-#include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "steady/address.h"
 #include "steady/check.h"
 #include "steady/fault.h"
 #include "steady/hash.h"
@@ -74,13 +74,9 @@ static bool key_is_whole(const struct session_key *key)
 
 struct session_address session_address_of(const struct sockaddr *address)
 {
-    struct session_address plain = {{0}};
-    if (address->sa_family == AF_INET) {
-        plain.bytes[10] = plain.bytes[11] = 0xff;
-        memcpy(plain.bytes + 12, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
-    } else if (address->sa_family == AF_INET6) {
-        memcpy(plain.bytes, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 16);
-    }
+    struct session_address plain;
+    if (!address_to_ipv6(address, plain.bytes))
+        plain = (struct session_address){{0}};
     return plain;
 }
 
