@@ -113,7 +113,10 @@ class _Served:
     """What a crowd needs of a candidate that runs."""
 
     def __init__(self, port):
-        self.port = port
+        self._port = port
+
+    def port_of(self, _row):
+        return self._port
 
 
 def _serve(response):
