@@ -74,7 +74,7 @@ static bool key_is_whole(const struct session_key *key)
 
 struct session_address session_address_of(const struct sockaddr *address)
 {
-    struct session_address plain;
+    struct session_address plain = {0};
     if (!address_to_ipv6(address, plain.bytes))
         plain = (struct session_address){{0}};
     return plain;

@@ -231,10 +231,12 @@ static void run_contest(uint64_t limit, bool shared)
         contestants[i] = (struct contestant){.contest = &contest, .number = i};
         assert_int_equal(pthread_create(&contestants[i].thread, NULL, compete, &contestants[i]), 0);
     }
+    uint64_t taken = 0;
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(contestants[i].thread, NULL), 0);
-        assert_true(contestants[i].taken > 0);
+        taken += contestants[i].taken;
     }
+    assert_true(taken > 0); /* one that the machine lets wait may get nothing */
     assert_false(contest.limit_was_passed);
     assert_int_equal(bound_used(&contest.bound), 0);
     assert_true(bound_peak(&contest.bound) <= limit);
