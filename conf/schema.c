@@ -251,6 +251,9 @@ static const struct schema_row upstream_rows[] = {
          "what is tried again, if the request may be sent twice: no connection, a connection that ends without an answer, these statuses (504: also an attempt that took too long), and, with other_hop, what another proxy has decided already (Proxy-Status with an error)"},
     {"retry.idempotency_key", &type_bool, "false", AT(retry.idempotency_key),
      .help = "a request with an Idempotency-Key may be repeated, whatever its method"},
+    {"retry.hedge", &type_bool, "false", AT(retry.hedge),
+     .help =
+         "ask a second endpoint when an answer takes longer than 95 of 100 do, for at most 2% of the requests; only what may be sent twice and has no payload"},
     {"retry.backoff_base", &type_duration, "25ms", AT(retry.backoff_base_ms), .min = MS,
      .max = MINUTE, .help = "first wait before a retry, at most"},
     {"retry.backoff_max", &type_duration, "250ms", AT(retry.backoff_max_ms), .min = MS,

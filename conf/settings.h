@@ -166,6 +166,7 @@ struct timeout_settings {
 struct retry_settings {
     uint64_t attempts_count; /* all attempts, the first included: 1..3 */
     unsigned on;             /* enum retry_condition bits */
+    bool hedge;              /* ask a second endpoint when the first takes long */
     bool
         idempotency_key; /* a request with an Idempotency-Key may be repeated, whatever its method */
     uint64_t backoff_base_ms, backoff_max_ms;

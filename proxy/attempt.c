@@ -54,7 +54,7 @@ static void attempt_count(struct exchange *exchange, struct endpoint *endpoint)
 {
     struct worker *worker = exchange->worker;
     exchange->attempt.begun = true;
-    if (exchange->attempts_count == 0) {
+    if (exchange->attempts_count == 0 && !exchange->shadow) {
         uint64_t now_ms = worker_now_ms(worker);
         retry_budget_note_request(policy_of(exchange->upstream)->budget, worker->env.index, now_ms);
         if (exchange->shard != NULL) {
@@ -137,6 +137,9 @@ static void attempt_report_answer(struct exchange *exchange)
     policy_report_endpoint(&asker, attempt->endpoint, &attempt->tickets, outcome);
     policy_report_upstream(&asker, &attempt->tickets, outcome);
     policy_note_latency(&policy_of(exchange->upstream)->lanes[asker.lane], age_us, asker.now_ms);
+    if (__builtin_expect(asker.view->settings->retry.hedge, 0)) {
+        policy_note_most(&policy_of(exchange->upstream)->lanes[asker.lane], age_us);
+    }
     if (__builtin_expect(asker.view->settings->limits.adaptive, 0)) {
         policy_adapt(exchange->upstream, &asker.view->settings->limits, age_us, asker.now_ms);
     }

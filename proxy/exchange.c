@@ -6,6 +6,7 @@
 
 #include "breaker/backoff.h"
 #include "proxy/exchange_parts.h"
+#include "proxy/hedge.h"
 #include "proxy/respond.h"
 #include "steady/deadline.h"
 
@@ -40,7 +41,6 @@ static struct exchange *exchange_create(const struct exchange_origin *origin)
     exchange->gate_slot.on_turn = exchange_on_gate;
     wheel_timer_init(&exchange->timer, exchange_on_timer);
     attempt_init(&exchange->attempt);
-    stat_add(&worker->stats.exchanges_started, 1);
     return exchange;
 }
 
@@ -61,6 +61,7 @@ bool exchange_start(const struct exchange_origin *origin, const struct http_head
     if (exchange == NULL) {
         return false;
     }
+    stat_add(&origin->worker->stats.exchanges_started, 1);
     exchange->head_buf = buf_take(origin->worker->bufs, head_copy_bytes(head));
     if (exchange->head_buf == NULL) {
         stat_add(&origin->worker->stats.exchanges_finished, 1);
@@ -83,6 +84,51 @@ bool exchange_start(const struct exchange_origin *origin, const struct http_head
     return true;
 }
 
+bool exchange_start_shadow(struct exchange *exchange, const struct downstream_ops *ops,
+                           struct exchange **ret_shadow)
+{
+    const struct exchange_origin origin = {
+        .worker = exchange->worker,
+        .downstream = ops,
+        .owner = exchange,
+        .client_address = exchange->client_address,
+        .listener_name = exchange->listener_name,
+        .client_timeouts = exchange->client_timeouts,
+        .admission = exchange->listener_admission,
+        .client_certificate = exchange->client_certificate,
+        .secure = exchange->secure,
+    };
+    struct exchange *shadow = exchange_create(&origin);
+    if (shadow == NULL) {
+        return false;
+    }
+    shadow->shadow = true;
+    shadow->head_buf = buf_take(exchange->worker->bufs, head_copy_bytes(&exchange->request));
+    if (shadow->head_buf == NULL) {
+        slab_give(exchange->worker->exchanges, &shadow);
+        return false;
+    }
+    head_copy(&exchange->request, &shadow->request, shadow->head_buf->bytes);
+    shadow->upstream = exchange->upstream;
+    shadow->upstream_name = exchange->upstream_name;
+    shadow->route_name = exchange->route_name;
+    shadow->deadline_ms = exchange->deadline_ms;
+    shadow->allowed_ms = exchange->allowed_ms;
+    shadow->trusted = exchange->trusted;
+    shadow->rules = exchange->rules;
+    shadow->request_id_kept = exchange->request_id_kept;
+    shadow->trace_kept = exchange->trace_kept;
+    memcpy(shadow->request_id, exchange->request_id, sizeof shadow->request_id);
+    shadow->attempts_before = exchange->attempts_before;
+    shadow->retries_count = 1;
+    shadow->request_whole = shadow->held_last = true;
+    shadow->looked = true; /* the other one does */
+    shadow->tried[shadow->tried_count++] = exchange->attempt.endpoint;
+    shadow->request_moved_ms = exchange_now_ms(exchange);
+    *ret_shadow = shadow;
+    return true;
+}
+
 bool exchange_refuse(const struct exchange_origin *origin, enum exchange_reason reason,
                      const char *detail, struct exchange **ret_exchange)
 {
@@ -90,6 +136,7 @@ bool exchange_refuse(const struct exchange_origin *origin, enum exchange_reason 
     if (exchange == NULL) {
         return false;
     }
+    stat_add(&origin->worker->stats.exchanges_started, 1);
     exchange->request.base = "";
     *ret_exchange = exchange;
     exchange_fail(exchange, reason, detail);
@@ -154,6 +201,11 @@ void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const
     if (exchange->status == 0 && exchange_retries(exchange, reason)) {
         return;
     }
+    if (exchange->shadow) {
+        exchange_finish(exchange, reason);
+        return;
+    }
+    hedge_cancel(exchange);
     if (exchange->status != 0 || reason_rows[reason].status == 0) {
         exchange_finish(exchange, reason);
         return;
@@ -184,7 +236,8 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
     }
     exchange->finished = true;
     exchange->reason = (uint8_t)reason;
-    if (access_log_on(worker->access)) {
+    hedge_cancel(exchange);
+    if (access_log_on(worker->access) && !exchange->shadow) {
         exchange_log(exchange);
     }
     attempt_end(exchange);
@@ -204,10 +257,12 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
         upstream_leave(worker->pool, exchange->upstream);
     }
     wheel_disarm(&worker->wheel, &exchange->timer);
-    stat_add(&exchange->stats->by_class[exchange->status / 100], 1);
-    stat_add(&exchange->stats->by_reason[reason], 1);
-    histogram_record(&exchange->stats->duration_us, (uint64_t)exchange_age_us(exchange));
-    stat_add(&worker->stats.exchanges_finished, 1);
+    if (__builtin_expect(!exchange->shadow, 1)) {
+        stat_add(&exchange->stats->by_class[exchange->status / 100], 1);
+        stat_add(&exchange->stats->by_reason[reason], 1);
+        histogram_record(&exchange->stats->duration_us, (uint64_t)exchange_age_us(exchange));
+        stat_add(&worker->stats.exchanges_finished, 1);
+    }
     graveyard_bury(&worker->graveyard, &exchange->corpse, exchange_bury);
     exchange->downstream->finished(exchange, exchange->intact);
 }

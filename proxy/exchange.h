@@ -82,6 +82,7 @@ struct exchange {
     const struct stream *secure;    /* the client's, if it speaks TLS; NULL: plain */
     struct http_head request;       /* the copy; base is head_buf's room */
     struct buf *head_buf;
+    struct exchange *hedge;    /* asks another endpoint for the same; NULL: none does */
     struct upstream *upstream; /* NULL: none yet, or left already */
     const char
         *upstream_name;     /* "" before routing; lives as long as the process knows the upstream */
@@ -131,6 +132,9 @@ struct exchange {
     bool payload_gone;      /* payload has been passed on that cannot be sent again */
     bool redialled;         /* the one free redial is spent */
     bool trusted;           /* the client's address is in trusted_peers */
+    bool shadow;            /* such a one: counts and logs nothing itself */
+    bool hedged;            /* its time to be hedged has come, once */
+    bool hedge_won;         /* its shadow brings the answer */
     bool shard_admitted;    /* holds a place of its shard */
     bool upstream_kept;     /* gave that place back for a while */
     bool upstream_admitted; /* holds a place of limits.in_flight */

@@ -42,7 +42,9 @@ void exchange_dequeue(struct exchange *exchange)
 
 static void exchange_admit_or_queue(struct exchange *exchange, enum admit_result result)
 {
-    if (result == ADMIT_QUEUED) {
+    if (exchange->shadow) {
+        exchange_finish(exchange, REASON_CLIENT_ABORT); /* it helps only if it need not wait */
+    } else if (result == ADMIT_QUEUED) {
         exchange_queue(exchange);
     } else {
         exchange_fail(exchange, exchange->slot.for_fd ? REASON_NO_DESCRIPTORS : REASON_QUEUE_FULL,

@@ -26,6 +26,13 @@ static inline void exchange_fail_tls(struct exchange *exchange, enum tls_failure
     exchange_fail(exchange, reason_of_tls_failure(failure), tls_failure_name(failure));
 }
 
+/* ---- exchange.c ---- */
+
+/* An exchange that asks for the same as the other, which owns it, at another endpoint. False: no memory. */
+__attribute__((warn_unused_result)) bool exchange_start_shadow(struct exchange *exchange,
+                                                               const struct downstream_ops *ops,
+                                                               struct exchange **ret_shadow);
+
 /* ---- exchange_gate.c ---- */
 
 /* From a route and a deadline on: what it has to pass, then its upstream. */
@@ -61,6 +68,9 @@ void exchange_resume(struct exchange *exchange);
 
 /* ---- exchange_relay.c ---- */
 
+/* The final response's head, and what came with it, to the client; the exchange does not end here. */
+enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
+                          const struct payload *payload);
 /* The payload that was sent is to be sent again, in front of what came since. */
 void exchange_rewind(struct exchange *exchange);
 /* It will not be sent again. */

@@ -1,5 +1,6 @@
 /* Payload and heads on their way through an exchange, and the bytes of a tunnel. */
 #include "proxy/exchange_parts.h"
+#include "proxy/hedge.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
 
@@ -199,25 +200,34 @@ void exchange_on_interim(struct exchange *exchange, const struct http_head *head
     exchange->downstream->send_interim(exchange, head);
 }
 
-enum sink exchange_on_response(struct exchange *exchange, const struct http_head *head,
-                               const struct payload *payload)
+enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
+                          const struct payload *payload)
 {
-    exchange->first_byte_us = exchange_age_us(exchange);
-    histogram_record(&exchange->stats->first_byte_us, (uint64_t)exchange->first_byte_us);
+    if (__builtin_expect(!exchange->shadow, 1)) {
+        exchange->first_byte_us = exchange_age_us(exchange);
+        histogram_record(&exchange->stats->first_byte_us, (uint64_t)exchange->first_byte_us);
+    }
     exchange->status = head->status;
     exchange->response_moved_ms = exchange_now_ms(exchange);
     exchange->response_payload_bytes = payload_bytes(payload);
     enum sink sink = exchange->downstream->send_head(exchange, head, payload);
-    if (sink == SINK_BROKEN) {
-        return sink;
+    if (sink != SINK_BROKEN && !payload->last) {
+        exchange->response_full = sink == SINK_FULL;
+        exchange_enter(exchange, EXCHANGE_RESPONDING);
     }
-    if (payload->last) {
+    return sink;
+}
+
+enum sink exchange_on_response(struct exchange *exchange, const struct http_head *head,
+                               const struct payload *payload)
+{
+    hedge_cancel(exchange);
+    enum sink sink = exchange_answer(exchange, head, payload);
+    if (sink != SINK_BROKEN && payload->last) {
         exchange->intact = true;
         exchange_finish(exchange, REASON_COMPLETE);
         return SINK_BROKEN;
     }
-    exchange->response_full = sink == SINK_FULL;
-    exchange_enter(exchange, EXCHANGE_RESPONDING);
     return sink;
 }
 
@@ -256,6 +266,10 @@ void exchange_client_drained(struct exchange *exchange)
     exchange->response_full = false;
     exchange->response_moved_ms = exchange_now_ms(exchange);
     exchange_rearm(exchange);
+    if (__builtin_expect(exchange->hedge_won, 0)) {
+        exchange_client_drained(exchange->hedge);
+        return;
+    }
     attempt_read_on(exchange);
 }
 

@@ -117,7 +117,7 @@ static bool exchange_retry(struct exchange *exchange, const struct failure *fail
     if (!elsewhere) {
         attempt_report_upstream(exchange, failure->outcome);
     }
-    if (failure->condition == 0) {
+    if (failure->condition == 0 || exchange->shadow) {
         attempt_report_upstream(exchange, failure->outcome);
         return false;
     }

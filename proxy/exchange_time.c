@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "proxy/exchange_parts.h"
+#include "proxy/hedge.h"
 #include "proxy/hop_fields.h"
 #include "steady/deadline.h"
 
@@ -86,9 +87,15 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
         due_earlier(&due_ms, ret_reason, exchange->request_done_ms, timeouts->first_byte_ms,
                     REASON_FIRST_BYTE_TIMEOUT);
         due_earlier(&due_ms, ret_reason, since_ms, timeouts->per_try_ms, REASON_TRY_TIMEOUT);
+        if (__builtin_expect(settings->retry.hedge, 0)) {
+            due_ms = deadline_earlier(due_ms, hedge_due_ms(exchange));
+        }
         break;
     }
     case EXCHANGE_RESPONDING:
+        if (exchange->hedge_won) {
+            break; /* its shadow looks at that */
+        }
         if (!exchange->response_full) {
             due_earlier(&due_ms, ret_reason, exchange->response_moved_ms, timeouts->idle_ms,
                         REASON_IDLE_TIMEOUT);
@@ -130,6 +137,13 @@ void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
     uint64_t due_ms = exchange_due_ms(exchange, &reason);
     if (!deadline_passed(due_ms, now_ms)) {
         wheel_arm(&exchange->worker->wheel, timer, due_ms);
+        return;
+    }
+    if (exchange->stage == EXCHANGE_AWAITING && hedge_due_ms(exchange) <= now_ms) {
+        hedge_start(exchange);
+        if (!exchange->finished) {
+            exchange_rearm(exchange);
+        }
         return;
     }
     if (exchange->stage == EXCHANGE_BACKOFF && deadline_passed(exchange->retry_at_ms, now_ms)) {

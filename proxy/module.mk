@@ -59,6 +59,8 @@ libproxy_a_SOURCES = \
 	%D%/generation.h \
 	%D%/heartbeat.c \
 	%D%/heartbeat.h \
+	%D%/hedge.c \
+	%D%/hedge.h \
 	%D%/hop_fields.c \
 	%D%/hop_fields.h \
 	%D%/inherited.c \

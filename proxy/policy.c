@@ -211,6 +211,36 @@ void policy_note_latency(struct policy_lane *lane, uint64_t latency_us, uint64_t
     lane->floor_ms = now_ms;
 }
 
+/* ---- hedges ---- */
+
+/* Nineteen steps up for each answer that took longer, one down for each that did not: it rests where 95 of 100 took less. */
+void policy_note_most(struct policy_lane *lane, uint64_t latency_us)
+{
+    uint64_t step_us = lane->most_us / 1024 + 1;
+    lane->answers_count++;
+    lane->hedge_credit += lane->hedge_credit < HEDGE_CREDIT_MOST;
+    if (latency_us > lane->most_us) {
+        lane->most_us += 19 * step_us;
+    } else {
+        lane->most_us -= step_us < lane->most_us ? step_us : lane->most_us;
+    }
+}
+
+uint64_t policy_most_us(const struct policy_lane *lane)
+{
+    return lane->answers_count >= HEDGE_SAMPLES ? lane->most_us : 0;
+}
+
+bool policy_take_hedge(struct policy_lane *lane)
+{
+    if (lane->hedge_credit < HEDGE_COST) {
+        return false;
+    }
+    lane->hedge_credit -= HEDGE_COST;
+    stat_add(&lane->hedges_count, 1);
+    return true;
+}
+
 /* ---- the limit of what is in flight ---- */
 
 /* An adoption sets the bound to what the settings say; the next answer brings it back. */

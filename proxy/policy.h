@@ -25,6 +25,10 @@ struct policy_lane {
     uint64_t breaker_refused_count; /* requests answered because a breaker let none through */
     uint64_t floor_us;              /* what an answer takes at least, as of floor_ms; 0: unknown */
     uint64_t floor_ms;
+    uint64_t answers_count;
+    uint64_t most_us;      /* with retry.hedge: what 95 of 100 answers take at most; 0: unknown */
+    uint64_t hedge_credit; /* in 1/HEDGE_COST of a hedge */
+    uint64_t hedges_count, hedges_won_count;
 } __attribute__((aligned(64)));
 
 struct upstream_policy {
@@ -61,6 +65,12 @@ static inline bool policy_guarded(const struct upstream *upstream)
 {
     return __atomic_load_n(&policy_of(upstream)->guarded_count, __ATOMIC_RELAXED) > 0;
 }
+
+/* Fifty answers earn a hedge; not more than this are kept. */
+#define HEDGE_COST 50
+#define HEDGE_CREDIT_MOST (10 * HEDGE_COST)
+/* Fewer answers say nothing of what most take. */
+#define HEDGE_SAMPLES 200
 
 /* What an attempt holds of the breakers it was admitted by; zeroed: nothing. */
 struct policy_tickets {
@@ -103,6 +113,11 @@ bool policy_usable(const struct endpoint *endpoint, void *owner);
 
 /* An answer took so long. */
 void policy_note_latency(struct policy_lane *lane, uint64_t latency_us, uint64_t now_ms);
+/* With retry.hedge: an answer took so long; what most take, 0 as long as there were few; and whether one more may be hedged, which
+   counts as done. */
+void policy_note_most(struct policy_lane *lane, uint64_t latency_us);
+uint64_t policy_most_us(const struct policy_lane *lane);
+__attribute__((warn_unused_result)) bool policy_take_hedge(struct policy_lane *lane);
 /* With limits.adaptive: an answer took so long, and the limit of what is in flight follows. */
 void policy_adapt(struct upstream *upstream, const struct upstream_limit_settings *limits,
                   uint64_t latency_us, uint64_t now_ms);

@@ -83,6 +83,24 @@ static void write_verdicts(struct scrape *scrape, const struct row *row, const s
     }
 }
 
+static void write_hedges(struct scrape *scrape, const struct row *row, const struct view *view)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < view->policy->lane_count; i++) {
+        sum += stat_read(&view->policy->lanes[i].hedges_count);
+    }
+    write_value(scrape, row, view, (double)sum);
+}
+
+static void write_hedges_won(struct scrape *scrape, const struct row *row, const struct view *view)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < view->policy->lane_count; i++) {
+        sum += stat_read(&view->policy->lanes[i].hedges_won_count);
+    }
+    write_value(scrape, row, view, (double)sum);
+}
+
 static void write_budget(struct scrape *scrape, const struct row *row, const struct view *view)
 {
     write_value(scrape, row, view, (double)view->budget.left_count);
@@ -100,6 +118,10 @@ static const struct row rows[] = {
     {"retry_verdicts_total", "counter",
      "Attempts that failed before an answer was passed on, by whether they were repeated",
      write_verdicts},
+    {"hedges_total", "counter",
+     "Requests that were asked of a second endpoint as the first took long", write_hedges},
+    {"hedges_won_total", "counter", "Those of them that the second answered first",
+     write_hedges_won},
     {"retry_budget_left", "gauge", "Retries that the budget would allow now", write_budget},
 };
 

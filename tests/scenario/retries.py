@@ -221,4 +221,67 @@ def random_failures(s):
                 check(verdicts(proxy).get("budget", 0) > requests / 2, f"verdicts: {json.dumps(verdicts(proxy))}")
 
 
+def hedging(s, slow, share, seconds=0.25):
+    """Two origins, of which the first is slow for a share of the requests; and the proxy before them."""
+    rng, lock = random.Random(3), threading.Lock()
+
+    def answer(connection, request):
+        with lock:
+            late = rng.random() < share
+        if late:
+            time.sleep(seconds)
+        return connection.respond(200, b"slow" * 5000, [("X-Method", request.method)])
+
+    first = RawOrigin(s, "first").on("/", answer)
+    second = RawOrigin(s, "second").on("/", slow or (lambda connection, _: connection.respond(200, b"fast" * 5000)))
+    settings = policy({"hedge": True, "attempts": 1})
+    settings["upstreams"]["app"]["balance"] = "round_robin"
+    return first, second, start_proxy(s, [first, second], settings)
+
+
+@scenario("a slow endpoint makes requests wait that another would have answered, or all are asked twice", within=90)
+def hedged(s):
+    first, second, proxy = hedging(s, None, 0.03)
+    requests = scaled(1600, 10000)
+    counts, times = load(proxy, requests, threads=4)
+    check_equal(counts, {200: requests}, "answers")
+    hedges = proxy.metric("evenkeel_hedges_total", upstream="app")
+    won = proxy.metric("evenkeel_hedges_won_total", upstream="app")
+    arrived = len(first.requests) + len(second.requests)
+    late = sum(took > 0.2 for took in times)
+    s.note(f"{hedges:.0f} hedges of {requests}, {won:.0f} won, {late} late, {arrived} requests at the origins")
+    check(won >= 5, f"{won} hedges won")
+    check(hedges <= 0.02 * requests, f"{hedges} hedges")
+    check(arrived <= 1.02 * requests, f"{arrived} requests at the origins")
+    check(late < 0.012 * requests, f"{late} requests were late")
+    check_equal(proxy.metric("evenkeel_exchanges_started_total"), requests, "exchanges counted")
+    eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "all places are given back")
+
+
+@scenario("a hedged request is answered twice, by a failure, or not at all")
+def hedge_races(s):
+    failing_too = lambda connection, _: connection.respond(503, b"no")          # noqa: E731
+    first, second, proxy = hedging(s, failing_too, 0.5, 0.03)
+    proxy.reload({"upstreams": {"app": {"balance": "least_in_flight"}}})
+    statuses = {}
+    with proxy.client() as client:
+        for number in range(800):
+            response = client.request("GET", f"/{number}")
+            statuses[response.status] = statuses.get(response.status, 0) + 1
+            check(bytes(response.body) in (b"slow" * 5000, b"no"), f"body {bytes(response.body[:40])!r}")
+    check(set(statuses) <= {200, 503}, f"{statuses}")
+    with s.case("a client that leaves takes both with it"):
+        for _ in range(40):
+            client = proxy.client()
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            time.sleep(0.01)
+            client.close()
+        eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "all places are given back")
+    with s.case("a POST is not asked twice"):
+        before = proxy.metric("evenkeel_hedges_total", upstream="app")
+        for _ in range(60):
+            proxy.get("/", method="POST")
+        check_equal(proxy.metric("evenkeel_hedges_total", upstream="app"), before, "hedges")
+
+
 run()
