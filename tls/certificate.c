@@ -116,6 +116,17 @@ bool certificate_use(const struct certificate *certificate, SSL_CTX *context)
                                     certificate->chain, 1) == 1;
 }
 
+void certificate_authorities_settle(SSL_CTX *context)
+{
+    const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+    for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
+        X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+        if (authority != NULL)
+            (void)X509_check_purpose(authority, -1, 0);
+    }
+    ERR_clear_error();
+}
+
 static bool add_common_name(const X509 *leaf, struct server_names *names, unsigned index)
 {
     char name[256];

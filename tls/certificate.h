@@ -26,6 +26,9 @@ __attribute__((warn_unused_result)) bool certificate_load(const char *cert_path,
 void certificate_release(struct certificate *certificate);
 __attribute__((warn_unused_result)) bool certificate_use(const struct certificate *certificate,
                                                          SSL_CTX *context);
+/* OpenSSL learns what a certificate says at first sight and keeps it in there: done for a context's authorities by this, so that workers
+   only read. */
+void certificate_authorities_settle(SSL_CTX *context);
 /* Adds every DNS name it is for (its common name, if it has no other). False: no memory. */
 __attribute__((warn_unused_result)) bool certificate_names(const struct certificate *certificate,
                                                            struct server_names *names,

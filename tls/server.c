@@ -169,6 +169,7 @@ static enum tls_server_result set_client_trust(struct building *building, SSL_CT
                  openssl_words(words, sizeof(words)));
         return TLS_SERVER_BAD_FILE;
     }
+    certificate_authorities_settle(context);
     SSL_CTX_set_client_CA_list(context, names);
     SSL_CTX_set_verify(context,
                        settings->client_auth == CLIENT_AUTH_REQUIRED

@@ -140,6 +140,7 @@ static bool load_parts(struct loading *loading, const struct upstream_tls_settin
     add_part(loading, "verify", &verify, sizeof(verify));
     if (!(settings->ca[0] != '\0' ? load_ca(loading, settings->ca) : load_system_ca(loading)))
         return false;
+    certificate_authorities_settle(loading->context);
     return settings->cert[0] == '\0' || load_own(loading, settings);
 }
 
