@@ -80,6 +80,10 @@ void window_sum(const struct window *window, uint64_t now_ms, uint64_t slot_ms, 
             break;
         from = mark;
     }
-    for (unsigned i = 0; i < WINDOW_SUMS; i++)
-        ret_sums[i] = from != NULL ? load(&window->sums[i]) - later(window, from, i) : 0;
+    for (unsigned i = 0; i < WINDOW_SUMS; i++) {
+        /* A thread that was away while the whole ring passed may find a mark newer than the sum it then reads. */
+        uint64_t since = from != NULL ? later(window, from, i) : 0;
+        uint64_t sum = load(&window->sums[i]);
+        ret_sums[i] = from != NULL && sum > since ? sum - since : 0;
+    }
 }
