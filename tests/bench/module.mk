@@ -11,6 +11,7 @@ overload: all
 .PHONY: storm overload
 
 EXTRA_PROGRAMS = %D%/relay
+CLEANFILES += %D%/relay
 TESTS += %D%/selfcheck.py
 CLEANFILES += bench.json overload.json storm.json
 

@@ -34,6 +34,7 @@ TESTS += $(fuzz_targets)
 endif
 EXTRA_LIBRARIES = %D%/libreplay.a
 %C%_libreplay_a_SOURCES = %D%/replay.c
+CLEANFILES += %D%/libreplay.a
 
 $(fuzz_targets): %D%/libreplay.a $(proxy_archives)
 $(fuzz_targets): LDADD = $(fuzz_engine) $(proxy_archives) $(program_libs)
