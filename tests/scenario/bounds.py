@@ -132,7 +132,7 @@ def _answer_by(client, deadline):
 @scenario("limits.clients above what the fds allow is promised all the same")
 def fd_budget(s):
     origin = NginxOrigin(s)
-    proxy = start_proxy(s, origin, {"limits": {"clients": 5000}}, limits=["--nofile=256:256"])
+    proxy = start_proxy(s, origin, {"workers": 2, "limits": {"clients": 5000}}, limits=["--nofile=256:256"])
     check(proxy.bound("fds")["limit"] <= 256, f"fds: {proxy.bound('fds')}")
     crowd = [proxy.client() for _ in range(600)]
     eventually(lambda: proxy.open_fds() > 100, "connections are taken")
