@@ -9,7 +9,9 @@
 #include "proxy/worker.h"
 
 #define SPLICE_PIPE_BYTES (SPLICE_STEP_READS * WORKER_READ_BYTES)
-#define SPLICE_KEPT_PIPES 8
+/* What a worker keeps, unless all workers' pipes hold more than a share of the descriptors. */
+#define SPLICE_KEPT_PIPES 64
+#define SPLICE_KEPT_FDS_SHARE 16
 
 static void splice_pipe_close(struct worker *worker, struct splice_pipe *pipe);
 
@@ -55,6 +57,13 @@ struct splice_pipe *splice_pipe_take(struct worker *worker)
     return pipe;
 }
 
+static bool splice_pipe_keeps(const struct worker *worker)
+{
+    const struct shared_bounds *bounds = worker->env.bounds;
+    return worker->pipe_count < SPLICE_KEPT_PIPES && bounds_fds_left(bounds) &&
+           bound_used(&bounds->pipes) * 2 <= bound_limit(&bounds->fds) / SPLICE_KEPT_FDS_SHARE;
+}
+
 void splice_pipe_give(struct worker *worker, struct splice_pipe **pipe_pointer)
 {
     struct splice_pipe *pipe = *pipe_pointer;
@@ -62,8 +71,7 @@ void splice_pipe_give(struct worker *worker, struct splice_pipe **pipe_pointer)
     if (pipe == NULL) {
         return;
     }
-    if (pipe->held_bytes == 0 && worker->pipe_count < SPLICE_KEPT_PIPES &&
-        bounds_fds_left(worker->env.bounds)) {
+    if (pipe->held_bytes == 0 && splice_pipe_keeps(worker)) {
         SLIST_INSERT_HEAD(&worker->pipes, pipe, link);
         worker->pipe_count++;
         return;
