@@ -58,8 +58,8 @@ static struct settings *load(const char *path, bool notices)
     enum settings_result result = settings_load(path, &settings, &messages);
     print_messages(&messages, notices);
     if (result != SETTINGS_OK) {
-        fprintf(stderr, "evenkeel: %s: %zu errors (%s)\n", path, messages.error_count,
-                settings_result_name(result));
+        fprintf(stderr, "evenkeel: %s: %zu error%s (%s)\n", path, messages.error_count,
+                messages.error_count == 1 ? "" : "s", settings_result_name(result));
     }
     settings_messages_free(&messages);
     return settings;
