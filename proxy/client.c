@@ -68,7 +68,7 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     }
     if (refused) {
         stat_add(&worker->stats.clients_refused, 1);
-        client_refuse(client, REASON_CLIENT_LIMIT, NULL);
+        client_refuse(client, REASON_CLIENT_LIMIT, NULL, METHOD_OTHER);
     } else if (listener->proxy_protocol) {
         client_await_preface(client);
     } else if (listener->tls != NULL) {
@@ -248,7 +248,7 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         return;
     }
     if (client->state == CLIENT_HEAD) {
-        client_refuse(client, REASON_REQUEST_TIMEOUT, NULL);
+        client_refuse(client, REASON_REQUEST_TIMEOUT, NULL, METHOD_OTHER);
         return;
     }
     if (client->state == CLIENT_HANDSHAKE) {
@@ -302,12 +302,13 @@ struct exchange_origin client_origin(struct client *client)
                                     client->stream.tls != NULL ? &client->stream : NULL};
 }
 
-void client_refuse(struct client *client, enum exchange_reason reason, const char *detail)
+void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,
+                   enum http_method method)
 {
     const struct exchange_origin origin = client_origin(client);
     client->keep = false;
     client_enter(client, CLIENT_EXCHANGE);
-    if (!exchange_refuse(&origin, reason, detail, &client->exchange)) {
+    if (!exchange_refuse(&origin, reason, detail, method, &client->exchange)) {
         client_close(client, true);
     }
 }

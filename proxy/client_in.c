@@ -179,7 +179,7 @@ static void client_start(struct client *client, const struct input *input,
         return;
     }
     if (!valid) {
-        client_refuse(client, reason, detail);
+        client_refuse(client, reason, detail, head->method);
     } else if (!exchange_start(&origin, head, &payload, &client->exchange)) {
         client_close(client, true);
     }
@@ -233,11 +233,11 @@ static bool client_take_head(struct client *client)
         return client->state != CLIENT_CLOSED;
     }
     if (result != H1_INCOMPLETE) {
-        client_refuse(client, reason_of_parse(result), h1_result_name(result));
+        client_refuse(client, reason_of_parse(result), h1_result_name(result), head.method);
         return client->state != CLIENT_CLOSED;
     }
     if (!client_keep_in(client, &input, 0)) {
-        client_refuse(client, REASON_NO_MEMORY, NULL);
+        client_refuse(client, REASON_NO_MEMORY, NULL, head.method);
         return client->state != CLIENT_CLOSED;
     }
     client->starved = true;

@@ -82,8 +82,9 @@ void client_close(struct client *client, bool reset);
 /* The client is no longer there: its exchange, if any, is cancelled. */
 void client_lost(struct client *client, enum exchange_reason reason);
 struct exchange_origin client_origin(struct client *client);
-/* Answers a request that there is no exchange for. */
-void client_refuse(struct client *client, enum exchange_reason reason, const char *detail);
+/* Answers a request that there is no exchange for; METHOD_OTHER: its method was not read. */
+void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,
+                   enum http_method method);
 
 /* client_preface.c: the connection begins with a PROXY header; the client may be closed afterwards. */
 void client_await_preface(struct client *client);

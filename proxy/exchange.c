@@ -130,7 +130,7 @@ bool exchange_start_shadow(struct exchange *exchange, const struct downstream_op
 }
 
 bool exchange_refuse(const struct exchange_origin *origin, enum exchange_reason reason,
-                     const char *detail, struct exchange **ret_exchange)
+                     const char *detail, enum http_method method, struct exchange **ret_exchange)
 {
     struct exchange *exchange = exchange_create(origin);
     if (exchange == NULL) {
@@ -138,6 +138,7 @@ bool exchange_refuse(const struct exchange_origin *origin, enum exchange_reason 
     }
     stat_add(&origin->worker->stats.exchanges_started, 1);
     exchange->request.base = "";
+    exchange->request.method = (uint8_t)method;
     *ret_exchange = exchange;
     exchange_fail(exchange, reason, detail);
     return true;
@@ -216,6 +217,9 @@ void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const
                            : (uint64_t)reason_rows[reason].retry_after_s * 1000;
     own_response_build(&response, reason, detail,
                        backoff_retry_after_s(wait_ms, &exchange->worker->rng));
+    if (exchange->request.method == METHOD_OTHER && exchange->request.method_text.bytes == 0) {
+        own_response_empty(&response);
+    }
     struct iovec piece = {response.body,
                           exchange->request.method == METHOD_HEAD ? 0 : response.body_bytes};
     const struct payload payload = {&piece, 1, true, NULL};

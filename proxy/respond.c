@@ -56,3 +56,9 @@ void own_response_build(struct own_response *response, enum exchange_reason reas
     response->head.content_length = response->body_bytes;
     response->head.seen[FIELD_CONTENT_LENGTH / 64] |= (uint64_t)1 << (FIELD_CONTENT_LENGTH % 64);
 }
+
+void own_response_empty(struct own_response *response)
+{
+    response->body_bytes = 0;
+    response->head.content_length = 0;
+}

@@ -20,5 +20,8 @@ struct own_response {
 /* `detail` is one of our own words (never a client's bytes) or NULL. retry_after_s goes out where waiting helps; 0: nowhere. */
 void own_response_build(struct own_response *response, enum exchange_reason reason,
                         const char *detail, uint64_t retry_after_s);
+/* Takes the line of text away: for a request whose method is not known. It may be HEAD, and what followed the head would be read
+   as the next response (RFC 9110 9.3.2). */
+void own_response_empty(struct own_response *response);
 
 #endif

@@ -126,6 +126,32 @@ def stray_bytes(s):
             eventually(lambda: not used.established(), "the connection with stray bytes is closed")
 
 
+@scenario("our own answer to a HEAD, or to what may be one, is followed by content")
+def head_without_content(s):
+    """RFC 9110 9.3.2: a client would take it for the next response."""
+    proxy = start_proxy(s, RawOrigin(s), {"limits": {"clients": 1}, "listeners": {"web": {"timeouts": {"head": "200ms"}}}})
+    for request, status, length in (
+            (b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, None),
+            (b"HEAD http://other HTTP/1.1\r\nHost: a b\r\n\r\n", 400, None),
+            (b"HEA\0 / HTTP/1.1\r\n\r\n", 400, "0"),
+            (b"HEAD / HTTP/1.1\r\nHos", 408, "0")):
+        with s.case(f"{request!r}"), proxy.client() as client:
+            client.send(request)
+            answer = client.response("HEAD")
+            check_equal(answer.status, status, "status")
+            check(length in (None, answer.get("Content-Length")), f"Content-Length: {answer.get('Content-Length')}")
+            client.expect_closed()
+        eventually(lambda: proxy.bound("clients")["used"] == 0, "the client has gone")
+    with s.case("one too many, before its request is read"), proxy.client() as inside:
+        inside.send("GET")
+        eventually(lambda: proxy.bound("clients")["used"] == 1, "one client is inside")
+        with proxy.client() as client:
+            client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = client.response("HEAD")
+            check_equal((answer.status, answer.get("Content-Length")), (503, "0"), "status and length")
+            check(not client.reader.buffer, "it has content")
+
+
 @scenario("an origin that refuses connections is not named as the cause", proxies=BOTH)
 def refused(s):
     with socket.socket() as unused:

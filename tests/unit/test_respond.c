@@ -37,6 +37,17 @@ static void every_reason_with_a_status_makes_a_whole_response(void **state)
     }
 }
 
+static void an_emptied_response_says_that_it_is_empty(void **state)
+{
+    (void)state;
+    struct own_response response;
+    own_response_build(&response, REASON_CLIENT_LIMIT, NULL, 1);
+    own_response_empty(&response);
+    assert_int_equal(response.body_bytes, 0);
+    assert_int_equal(response.head.content_length, 0);
+    assert_true(head_has(&response.head, FIELD_CONTENT_LENGTH));
+}
+
 static void names_are_label_values_and_differ(void **state)
 {
     (void)state;
@@ -53,6 +64,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_reason_with_a_status_makes_a_whole_response),
+        cmocka_unit_test(an_emptied_response_says_that_it_is_empty),
         cmocka_unit_test(names_are_label_values_and_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
