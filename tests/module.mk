@@ -23,3 +23,4 @@ include %D%/unit/module.mk
 include %D%/fuzz/module.mk
 include %D%/scenario/module.mk
 include %D%/bench/module.mk
+include %D%/soak/module.mk

@@ -1,0 +1,114 @@
+"""Everything an operator may do to a proxy at work, at random."""
+
+import asyncio
+import json
+import signal
+
+
+def draw_settings(draw, fixed, origins, authority, extra_port):
+    """A configuration over `fixed`; every key that a reload takes may differ from the last one."""
+    plain = [origin for origin in origins if not origin.tls]
+    secure = [origin for origin in origins if origin.tls]
+    upstreams = {"plain": _draw_upstream(draw, plain), "secure": _draw_upstream(draw, secure)}
+    upstreams["secure"]["tls"] = {"enabled": True, "ca": authority.cert, "server_name": "localhost"}
+    routes = [_draw_route(draw, "/secure", "secure"), _draw_route(draw, "/", "plain")]
+    if draw.random() < 0.5:
+        upstreams["other"] = _draw_upstream(draw, plain)
+        routes.insert(0, _draw_route(draw, "/plain/other", "other"))
+    listeners = dict(fixed["listeners"])
+    if draw.random() < 0.5:
+        listeners["extra"] = {"listen": f"127.0.0.1:{extra_port}"}
+    return {
+        **fixed, "listeners": listeners, "upstreams": upstreams, "routes": routes,
+        "limits": {"body": draw.choice(("1MiB", "64MiB")), "clients": draw.choice((30, 400, 4000))},
+    }
+
+
+def _draw_upstream(draw, origins):
+    endpoints = [f"127.0.0.1:{origin.port}" for origin in draw.sample(origins, draw.randint(1, len(origins)))]
+    if draw.random() < 0.2:
+        endpoints.append("127.0.0.1:1")  # nobody listens there
+    conditions = ["connect_failure", "reset", "502", "503", "504"]
+    return {
+        "endpoints": endpoints,
+        "balance": draw.choice(("p2c", "round_robin", "least_in_flight", "hash:header:X-Name", "hash:client")),
+        "pool": {"warm_min": draw.randint(0, 4), "max": draw.randint(6, 60), "lifetime": f"{draw.randint(1, 5)}s",
+                 "idle": f"{draw.randint(300, 5000)}ms", "max_requests": draw.randint(3, 1000)},
+        "timeouts": {"connect": "300ms", "first_byte": f"{draw.randint(500, 1500)}ms", "idle": "1s",
+                     "per_try": f"{draw.randint(400, 1500)}ms", "total": f"{draw.randint(2, 5)}s"},
+        "retry": {"attempts": draw.randint(1, 3), "on": conditions[:draw.randint(1, len(conditions))],
+                  "hedge": draw.random() < 0.5, "budget": {"ratio": draw.choice((0.1, 0.5))}},
+        "breaker": {"enabled": draw.random() < 0.5, "consecutive": draw.choice((10, 100)), "open_max": "1s"},
+        "limits": {"in_flight": draw.randint(8, 100), "queue": draw.randint(1, 60),
+                   "queue_wait": f"{draw.randint(50, 800)}ms", "adaptive": draw.random() < 0.5},
+        "health": {"type": "tcp", "interval": f"{draw.randint(200, 2000)}ms", "timeout": "150ms"},
+        "required": False,
+    }
+
+
+def _draw_route(draw, prefix, upstream):
+    route = {"path_prefix": prefix, "upstream": upstream}
+    if draw.random() < 0.4:
+        route["shards"] = {"count": draw.randint(1, 8), "key": "header:X-Tenant", "shuffle": draw.random() < 0.5,
+                           "in_flight": 20, "queue": 8}
+    if draw.random() < 0.3:
+        route["key_rate"] = {"per_second": 2000.0, "burst": 500.0}
+    if draw.random() < 0.3:
+        route["deadline"] = f"{draw.randint(500, 4000)}ms"
+    return route
+
+
+class Operator:
+    """Changes one thing after the other; `draw_next()` gives the next settings."""
+
+    def __init__(self, proxy, origins, draw, draw_next, ledger):
+        self._proxy, self._origins, self._draw, self._draw_next, self._ledger = proxy, origins, draw, draw_next, ledger
+        self._ways = {self._reload: 8, self._spoil: 1, self._bounce: 4, self._reopen: 2, self._look: 4,
+                      self._take_out: 3, self._force: 2, self._upgrade: 1}
+
+    async def work(self, until):
+        """One change after the other until it is that late on the loop's clock."""
+        loop = asyncio.get_running_loop()
+        while loop.time() < until:
+            way = self._draw.choices(list(self._ways), self._ways.values())[0]
+            await way()
+            self._ledger.seen[f"{way.__name__.strip('_')}s"] += 1
+            await asyncio.sleep(self._draw.uniform(0, 0.4))
+
+    async def _reload(self):
+        self._proxy.write_config(self._draw_next())
+        self._proxy.signal(signal.SIGHUP)
+
+    async def _spoil(self):
+        self._proxy.write_config(self._draw_next() + "wrokers = 3;\n")
+        self._proxy.signal(signal.SIGHUP)
+        await asyncio.sleep(0.05)
+        self._proxy.write_config(self._draw_next())
+
+    async def _bounce(self):
+        await self._draw.choice(self._origins).bounce()
+
+    async def _reopen(self):
+        self._proxy.signal(signal.SIGUSR1)
+
+    async def _look(self):
+        for page in ("/metrics", "/status", "/resources", "/readyz", "/upstreams"):
+            await self._admin(page)
+
+    async def _take_out(self):
+        shown = json.loads((await self._admin("/upstreams"))[1])["upstreams"]
+        upstream = self._draw.choice(shown)
+        if upstream["endpoints"]:
+            endpoint = self._draw.choice(upstream["endpoints"])["address"]
+            word = self._draw.choice(("drain", "undrain", "undrain"))
+            await self._admin(f"/upstreams/{upstream['name']}/endpoints/{endpoint}/{word}", "POST")
+
+    async def _force(self):
+        name = self._draw.choice(("plain", "secure", "other"))
+        await self._admin(f"/upstreams/{name}/breaker/{self._draw.choice(('open', 'close', 'auto', 'auto'))}", "POST")
+
+    async def _upgrade(self):
+        await asyncio.to_thread(self._proxy.upgrade, 20.0)
+
+    async def _admin(self, page, method="GET"):
+        return await asyncio.to_thread(self._proxy.admin, page, method)

@@ -1,0 +1,176 @@
+"""Clients that ask, upload, pipeline, tunnel, give up and talk nonsense, and hold every answer against what it must be."""
+
+import asyncio
+import contextlib
+import dataclasses
+import itertools
+
+from message import chunks, payload, read_body, read_head
+from origins import WEIGHTS
+
+_PATIENCE_S = 15  # longer than every timeout of the proxy
+_OWN = "proxy-status"
+
+
+class Over(Exception):
+    """This connection is over, as it may be."""
+
+
+@dataclasses.dataclass
+class Ask:
+    """A request and what its answer must be."""
+
+    name: str
+    method: str
+    mood: str
+    count: int
+    body: bytes
+    raw: list  # what is sent, in pieces
+
+    @staticmethod
+    def draw(draw, name, method=None):
+        method = method or draw.choices(("GET", "POST", "HEAD"), (5, 3, 1))[0]
+        mood = draw.choices(list(WEIGHTS), WEIGHTS.values())[0]
+        count = draw.choice((0, 1, 10, 100, 3000, 20000, 100000, 600000 if mood == "whole" else 100000))
+        body = payload(name, draw.choice((0, 10, 3000, 100000, 1200000))) if method == "POST" else b""
+        fields = (f"Host: localhost\r\nX-Name: {name}\r\nX-Mood: {mood}\r\nX-Count: {count}\r\n"
+                  f"X-Tenant: {draw.randint(0, 9)}\r\n")
+        if draw.random() < 0.05:
+            fields += f"X-Envoy-Expected-Rq-Timeout-Ms: {draw.randint(0, 500)}\r\n"
+        pieces = []
+        if method == "POST":
+            if draw.random() < 0.1:
+                fields += "Expect: 100-continue\r\n"
+            if draw.random() < 0.5:
+                fields += f"Content-Length: {len(body)}\r\n"
+                pieces = [body[at:at + 50000] for at in range(0, len(body), 50000)]
+            else:
+                fields += "Transfer-Encoding: chunked\r\n"
+                pieces = [*chunks(body, draw), b"0\r\n\r\n"]
+        path = draw.choice(("/plain", "/plain/other", "/secure"))
+        return Ask(name, method, mood, count, body, [f"{method} {path}/{name} HTTP/1.1\r\n{fields}\r\n".encode(), *pieces])
+
+
+class Crowd:
+    """Many of them, until stop()."""
+
+    def __init__(self, addresses, draw, ledger):
+        self._addresses, self._draw, self._ledger = addresses, draw, ledger
+        self._names = (f"e{number}" for number in itertools.count())
+        self._over = False
+        self._tasks = []
+
+    def start(self, count):
+        self._tasks = [asyncio.create_task(self._live()) for _ in range(count)]
+
+    async def stop(self):
+        self._over = True
+        done, stuck = await asyncio.wait(self._tasks, timeout=3 * _PATIENCE_S)
+        for task in stuck:
+            task.cancel()
+            self._ledger.fault("a client never ended")
+        for task in done:
+            task.result()
+
+    async def _live(self):
+        while not self._over:
+            address, context = self._draw.choice(self._addresses)
+            try:
+                reader, writer = await asyncio.wait_for(
+                    asyncio.open_connection(*address, ssl=context, server_hostname=context and "localhost",
+                                            limit=1 << 20), _PATIENCE_S)
+            except OSError:
+                self._ledger.seen["refused connections"] += 1
+                await asyncio.sleep(0.05)
+                continue
+            try:
+                for _ in range(self._draw.randint(1, 30)):
+                    await asyncio.wait_for(self._one(reader, writer), _PATIENCE_S)
+                    if self._over:
+                        break
+            except (Over, OSError, asyncio.IncompleteReadError):
+                pass
+            except asyncio.TimeoutError:
+                self._ledger.fault("a client waited longer than any timeout of the proxy")
+            except (ValueError, asyncio.LimitOverrunError) as fault:
+                self._ledger.fault(f"a client cannot read its answer: {fault!r}")
+            finally:
+                writer.close()
+
+    async def _one(self, reader, writer):
+        way = self._draw.choices((self._ask, self._pipeline, self._give_up, self._tunnel, self._babble),
+                                 (85, 5, 5, 3, 2))[0]
+        await way(reader, writer)
+
+    async def _ask(self, reader, writer):
+        ask = Ask.draw(self._draw, next(self._names))
+        sending = asyncio.create_task(_send(writer, ask.raw))
+        try:
+            await self._expect(ask, reader)
+            if not sending.done():
+                raise Over  # answered before all was sent
+        finally:
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await sending
+
+    async def _pipeline(self, reader, writer):
+        asks = [Ask.draw(self._draw, next(self._names), "GET") for _ in range(self._draw.randint(2, 6))]
+        writer.write(b"".join(ask.raw[0] for ask in asks))
+        for ask in asks:
+            await self._expect(ask, reader)
+
+    async def _give_up(self, _reader, writer):
+        raw = b"".join(Ask.draw(self._draw, next(self._names)).raw)
+        writer.write(raw[:self._draw.randint(1, len(raw))])
+        await asyncio.sleep(self._draw.uniform(0, 0.05))
+        writer.transport.abort()
+        self._ledger.seen["given up"] += 1
+        raise Over
+
+    async def _tunnel(self, reader, writer):
+        writer.write(b"GET /plain/tunnel HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+        if (await read_head(reader))[0][1] == "101":
+            sent = self._draw.randbytes(self._draw.randint(1, 50000))
+            writer.write(sent)
+            if await reader.readexactly(len(sent)) != sent:
+                self._ledger.fault("a tunnel changed its bytes")
+            self._ledger.seen["tunnels"] += 1
+        raise Over
+
+    async def _babble(self, reader, writer):
+        writer.write(self._draw.randbytes(self._draw.randint(1, 2000)))
+        await reader.read()
+        raise Over
+
+    async def _expect(self, ask, reader):
+        status, fields = "100", {}
+        while status.startswith("1"):
+            (_, status, _), fields = await read_head(reader)
+        own = _OWN in fields
+        self._ledger.seen[f"{status} {'own' if own else 'passed on'}"] += 1
+        if not own and fields.get("x-name") != ask.name:
+            self._ledger.fault(f"{ask.name} got the answer of {fields.get('x-name')}")
+        if ask.method != "HEAD":
+            ends = "transfer-encoding" in fields or "content-length" in fields
+            body = await read_body(reader, fields) if ends else await reader.read()
+            if not own and status == "200":
+                self._judge(ask, fields, body)
+        if fields.get("connection") == "close":
+            if behind := await reader.read():
+                self._ledger.fault(f"{ask.method} {ask.name} ({ask.mood}): the last answer is followed by {behind[:80]}")
+            raise Over
+
+    def _judge(self, ask, fields, body):
+        if len(body) != ask.count:
+            self._ledger.fault(f"{ask.name} ({ask.mood}) ended well with {len(body)} bytes of {ask.count}")
+        elif body != payload(ask.name, ask.count):
+            self._ledger.fault(f"{ask.name} ({ask.mood}) got bytes that are not its own")
+        if int(fields["x-received"]) != len(ask.body):
+            self._ledger.fault(f"{ask.name} ({ask.mood}) sent {len(ask.body)} bytes, {fields['x-received']} arrived")
+
+
+async def _send(writer, pieces):
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()

@@ -1,0 +1,100 @@
+"""Everything at once, for as long as asked: ill origins, ill clients, reloads, upgrades; and nothing may go wrong by it.
+
+EVENKEEL_SOAK_SECONDS is how long (5 by default; `make soak` runs an hour unless told otherwise), EVENKEEL_SEED repeats a run
+as far as time allows.
+"""
+
+import asyncio
+import collections
+import os
+import pathlib
+import random
+import ssl
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "scenario"))
+
+from harness import Authority, check, eventually, merge, render, run, scenario, start_proxy  # noqa: E402
+from changes import Operator, draw_settings  # noqa: E402
+from clients import Crowd  # noqa: E402
+from origins import Origin  # noqa: E402
+
+_SECONDS = float(os.environ.get("EVENKEEL_SOAK_SECONDS", "5"))
+_FAULTS_SHOWN = 10
+_TRANSIENT = ("clients", "exchanges", "leases", "handshakes", "queue_slots")
+
+
+class Ledger:
+    """What was seen, and what must not have been."""
+
+    def __init__(self):
+        self.seen = collections.Counter()
+        self.arrived = collections.Counter()  # [POST]: times at an origin
+        self.faults = []
+
+    def fault(self, text):
+        self.faults.append(text)
+
+
+def fixed_settings(s, certificate):
+    """What no reload changes."""
+    times = {"head": "1s", "idle": "2s", "body": "1s", "send": "2s"}
+    return {
+        "workers": 3,
+        "listeners": {
+            "web": {"listen": f"127.0.0.1:{s.port()}", "timeouts": times},
+            "secure": {"listen": f"127.0.0.1:{s.port()}", "timeouts": times,
+                       "tls": {"certificates": [certificate.settings()]}},
+        },
+        "log": {"level": "info", "path": s.path("error.log"),
+                "access": {"path": s.path("access.log"), "rotate_size": "1MiB", "keep": 2}},
+        "drain": {"grace": "6s", "tunnels": "500ms"},
+        "warm_state": {"path": s.path("warm"), "interval": "1s"},
+        "readiness": {"give_up_after": "2s"},
+    }
+
+
+async def live(s, draw, ledger):
+    """The whole run; returns the proxy when its clients have gone."""
+    authority = Authority(s)
+    certificate = authority.issue("localhost", "IP:127.0.0.1")
+    origins = [Origin(s.port(), draw, ledger, certificate if number > 2 else None) for number in range(5)]
+    for origin in origins:
+        await origin.start()
+    fixed, extra_port = fixed_settings(s, certificate), s.port()
+    # Not in a thread of its own: what the harness starts dies with the thread that started it.
+    proxy = start_proxy(s, None, draw_settings(draw, fixed, origins, authority, extra_port))
+
+    def draw_next():
+        return render(merge(proxy.settings, draw_settings(draw, fixed, origins, authority, extra_port)))
+
+    context = ssl.create_default_context(cafile=authority.cert)
+    crowd = Crowd([(proxy.listeners["web"].pair, None), (proxy.listeners["secure"].pair, context)], draw, ledger)
+    crowd.start(40)
+    await Operator(proxy, origins, draw, draw_next, ledger).work(asyncio.get_running_loop().time() + _SECONDS)
+    await crowd.stop()
+    return proxy
+
+
+def in_use(proxy):
+    return [row for row in proxy.bounds() if row["name"] in _TRANSIENT and row["used"]]
+
+
+@scenario("an answer is lost, mixed up or cut while everything changes", within=60 + _SECONDS)
+def soak(s):
+    seed = int(os.environ.get("EVENKEEL_SEED", "0")) or random.randrange(1, 1 << 31)
+    s.note(f"seed {seed}")
+    ledger = Ledger()
+    proxy = asyncio.run(live(s, random.Random(seed), ledger))
+    s.note(", ".join(f"{count} {what}" for what, count in ledger.seen.most_common()))
+    with s.case("every answer is whole and its own, or visibly broken"):
+        check(not ledger.faults, "\n".join(ledger.faults[:_FAULTS_SHOWN]))
+        check(ledger.seen["200 passed on"] > 20 * _SECONDS, f"hardly anything was served: {ledger.seen}")
+    with s.case("no POST arrives twice"):
+        twice = [name for name, count in ledger.arrived.items() if count > 1]
+        check(not twice, f"{len(twice)} of {len(ledger.arrived)} did: {twice[:_FAULTS_SHOWN]}")
+    with s.case("nothing is in use when nobody asks"):
+        eventually(lambda: not in_use(proxy), f"in use: {in_use(proxy)}", 10)
+
+
+run()
