@@ -10,98 +10,109 @@ struct admission_leftovers {
     struct shard_set_list sets;
 };
 
-static bool build_keys(struct admission *admission, const struct key_rate_settings *settings)
+static struct admission_keys *keys_create(size_t keys_count)
 {
-    if (!(settings->rate.per_second > 0)) {
-        admission->keys = NULL;
-        return true;
+    struct admission_keys *keys = malloc(sizeof *keys);
+    if (keys == NULL) {
+        return NULL;
     }
-    if (admission->keys != NULL && admission->keys_count == settings->keys_count) {
-        return true;
+    *keys = (struct admission_keys){.buckets = key_buckets_create(keys_count), .count = keys_count};
+    if (keys->buckets == NULL) {
+        free(keys);
+        return NULL;
     }
-    admission->keys = key_buckets_create(settings->keys_count);
-    admission->keys_count = settings->keys_count;
-    return admission->keys != NULL;
+    return keys;
 }
 
-static bool build_shards(struct admission *admission, const struct shard_settings *settings,
-                         unsigned worker_count)
+/* The present ones, others, or none, as the settings want it. */
+static bool view_keys(struct admission_view *view, const struct key_rate_settings *settings)
 {
+    struct admission_keys *present = view->of->keys;
+    if (view->key_rate.interval == 0) {
+        return true;
+    }
+    bool same = present != NULL && present->count == settings->keys_count;
+    view->keys = same ? present : keys_create(settings->keys_count);
+    if (view->keys != NULL) {
+        view->keys->views_count++;
+    }
+    return view->keys != NULL;
+}
+
+static bool view_shards(struct admission_view *view, const struct shard_settings *settings,
+                        unsigned worker_count)
+{
+    struct shard_set *present = view->of->shards;
     if (settings->count == 0) {
-        admission->shards = NULL;
         return true;
     }
-    if (admission->shards == NULL || admission->shards->count != settings->count) {
-        admission->shards = shard_set_create(settings->count, worker_count);
+    bool same = present != NULL && present->count == settings->count;
+    view->shards = same ? present : shard_set_create(settings->count, worker_count);
+    if (view->shards != NULL) {
+        view->shards->views_count++;
     }
-    return admission->shards != NULL;
+    return view->shards != NULL;
 }
 
-/* What is replaced here is freed with the generation that has it. */
 enum admission_result admission_build(struct admission *admission,
                                       const struct route_settings *settings, unsigned worker_count,
                                       struct admission_view *ret_view)
 {
-    struct key_buckets *keys = admission->keys;
-    size_t keys_count = admission->keys_count;
-    struct shard_set *shards = admission->shards;
-    if (!build_keys(admission, &settings->key_rate) ||
-        !build_shards(admission, &settings->shards, worker_count)) {
-        if (admission->keys != keys) {
-            key_buckets_free(&admission->keys);
-        }
-        admission->keys = keys;
-        admission->keys_count = keys_count;
-        admission->shards = shards;
-        return ADMISSION_NO_MEMORY;
-    }
     *ret_view = (struct admission_view){
         .of = admission,
         .rate = token_rate(&settings->rate),
         .key_rate = token_rate(&settings->key_rate.rate),
         .shard_rate = token_rate(&settings->shards.rate),
-        .keys = admission->keys,
-        .shards = admission->shards,
     };
     ret_view->limited = ret_view->rate.interval != 0 || ret_view->key_rate.interval != 0 ||
-                        ret_view->shards != NULL;
-    return ADMISSION_OK;
+                        settings->shards.count != 0;
+    bool built = view_keys(ret_view, &settings->key_rate) &&
+                 view_shards(ret_view, &settings->shards, worker_count);
+    return built ? ADMISSION_OK : ADMISSION_NO_MEMORY;
 }
 
 void admission_adopt(const struct admission_view *view, const struct route_settings *settings)
 {
+    view->of->keys = view->keys;
+    view->of->shards = view->shards;
     if (view->shards != NULL) {
         shard_set_adopt(view->shards, &settings->shards);
     }
 }
 
-static void give_up(struct admission_leftovers *leftovers, struct shard_set **set)
+static void leave_keys(struct admission_view *view)
 {
-    TAILQ_INSERT_TAIL(&leftovers->sets, *set, link);
-    *set = NULL;
+    if (--view->keys->views_count > 0) {
+        return;
+    }
+    if (view->of->keys == view->keys) {
+        view->of->keys = NULL;
+    }
+    key_buckets_free(&view->keys->buckets);
+    free(view->keys);
+}
+
+static void leave_shards(struct admission_leftovers *leftovers, struct admission_view *view)
+{
+    if (--view->shards->views_count > 0) {
+        return;
+    }
+    if (view->of->shards == view->shards) {
+        view->of->shards = NULL;
+    }
+    TAILQ_INSERT_TAIL(&leftovers->sets, view->shards, link);
     admission_collect(leftovers);
 }
 
 void admission_leave(struct admission_leftovers *leftovers, struct admission_view *view)
 {
-    if (view->of == NULL) {
-        return;
+    if (view->keys != NULL) {
+        leave_keys(view);
     }
-    if (view->keys != view->of->keys) {
-        key_buckets_free(&view->keys);
+    if (view->shards != NULL) {
+        leave_shards(leftovers, view);
     }
-    if (view->shards != NULL && view->shards != view->of->shards) {
-        give_up(leftovers, &view->shards);
-    }
-    view->of = NULL;
-}
-
-void admission_release(struct admission_leftovers *leftovers, struct admission *admission)
-{
-    key_buckets_free(&admission->keys);
-    if (admission->shards != NULL) {
-        give_up(leftovers, &admission->shards);
-    }
+    *view = (struct admission_view){.of = NULL};
 }
 
 struct admission_leftovers *admission_leftovers_create(void)

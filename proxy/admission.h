@@ -1,9 +1,9 @@
 /*
- * What a route admits by, beyond one configuration: its bucket, the buckets of its keys, its shards. Kept by the route's name over
- * reloads, as its figures are.
+ * What a route admits by, beyond one configuration: its bucket, the buckets of its keys, its shards. Kept by the route's name from
+ * one generation to the next.
  *
- * Owns: all of that. Thread: changed by control while a generation is built; the rest by any worker, with the pointers that its
- * generation has. What a reload replaces lives until no generation and no exchange uses it.
+ * Owns: all of that; keys and shards live as long as a generation sees them, shards also as long as an exchange has one. Thread:
+ * made, adopted and left by control; used by any worker, with the pointers that its generation has.
  */
 #ifndef EVENKEEL_PROXY_ADMISSION_H
 #define EVENKEEL_PROXY_ADMISSION_H
@@ -16,19 +16,24 @@
 
 struct shard_set;
 
+struct admission_keys {
+    struct key_buckets *buckets;
+    size_t count;
+    unsigned views_count; /* generations that see them; control only */
+};
+
 /* By the route's name. */
 struct admission {
     struct token_bucket bucket;
-    struct key_buckets *keys; /* of the newest generation; NULL: none */
-    size_t keys_count;
-    struct shard_set *shards; /* likewise */
+    struct admission_keys *keys; /* as the adopted generation sees them; NULL: none */
+    struct shard_set *shards;    /* likewise */
 };
 
 /* As one generation sees it. */
 struct admission_view {
     struct admission *of;
     struct token_rate rate, key_rate, shard_rate;
-    struct key_buckets *keys;
+    struct admission_keys *keys;
     struct shard_set *shards;
     bool limited; /* by any of that */
 };
@@ -37,14 +42,14 @@ struct admission_view {
 struct admission_leftovers;
 
 enum admission_result { ADMISSION_OK, ADMISSION_NO_MEMORY };
+/* Has to be left, whatever the result. */
 __attribute__((warn_unused_result)) enum admission_result admission_build(
     struct admission *admission, const struct route_settings *settings, unsigned worker_count,
     struct admission_view *ret_view);
 /* The generation of the view is to be used: limits of its settings take effect. */
 void admission_adopt(const struct admission_view *view, const struct route_settings *settings);
-/* The generation of the view is over. */
+/* The generation of the view is over. A view that was never built (all zero) is fine. */
 void admission_leave(struct admission_leftovers *leftovers, struct admission_view *view);
-void admission_release(struct admission_leftovers *leftovers, struct admission *admission);
 
 /* NULL: no memory. */
 struct admission_leftovers *admission_leftovers_create(void);

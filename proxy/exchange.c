@@ -8,6 +8,7 @@
 #include "proxy/exchange_parts.h"
 #include "proxy/hedge.h"
 #include "proxy/respond.h"
+#include "proxy/shards.h"
 #include "steady/deadline.h"
 
 static void exchange_route(struct exchange *exchange, const struct http_head *head);
@@ -251,6 +252,7 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
     queue_cancel(worker->pool, &exchange->slot);
     if (exchange->shard != NULL) {
         exchange_leave_shard(exchange);
+        shard_let_go(&exchange->shard);
     }
     if (exchange->upstream_kept) {
         exchange->upstream_kept = false;

@@ -25,8 +25,8 @@ static bool exchange_rates_allow(struct exchange *exchange, const struct route *
         const struct key_rate_settings *settings = &route->settings->key_rate;
         request_key(settings->key, settings->key_name, &exchange->request, exchange->client_address,
                     &key_hash);
-        if (!key_buckets_take(admission->keys, key_hash, &admission->key_rate, retry, now_us,
-                              &wait_ms)) {
+        if (!key_buckets_take(admission->keys->buckets, key_hash, &admission->key_rate, retry,
+                              now_us, &wait_ms)) {
             return exchange_refuse_rate(exchange, REASON_CLIENT_RATE, wait_ms);
         }
     }
@@ -47,7 +47,7 @@ static bool exchange_choose_shard(struct exchange *exchange, const struct route 
     uint64_t key_hash = 0, wait_ms;
     request_key(settings->key, settings->key_name, &exchange->request, exchange->client_address,
                 &key_hash);
-    struct shard *shard = shard_choose(route->admission.shards, key_hash, settings->shuffle);
+    struct shard *shard = shard_take(route->admission.shards, key_hash, settings->shuffle);
     exchange->shard = shard;
     if (!token_bucket_take(&shard->bucket, &route->admission.shard_rate,
                            exchange->attempts_before > 0, loop_clock_us(&exchange->worker->clock),

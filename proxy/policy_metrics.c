@@ -221,11 +221,11 @@ static void write_keys(struct scrape *scrape)
     for (size_t i = 0; i < sizeof key_rows / sizeof key_rows[0]; i++) {
         scrape_head(scrape, key_rows[i].name, key_rows[i].kind, key_rows[i].help);
         for (size_t j = 0; j < overview->route_count; j++) {
-            const struct key_buckets *keys = overview->routes[j].admission->keys;
+            const struct admission_keys *keys = overview->routes[j].admission->keys;
             if (keys == NULL) {
                 continue;
             }
-            const struct key_buckets_figures figures = key_buckets_figures(keys, now_us);
+            const struct key_buckets_figures figures = key_buckets_figures(keys->buckets, now_us);
             scrape_sample(
                 scrape, key_rows[i].name,
                 (double)*(const uint64_t *)(const void *)((const char *)&figures + key_rows[i].at),

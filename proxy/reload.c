@@ -498,7 +498,6 @@ void reload_free(struct control *control)
     for (size_t i = 0; i < control->routes.count; i++) {
         free((char *)(uintptr_t)control->routes.items[i].name);
         free(control->routes.items[i].by_worker);
-        admission_release(control->leftovers, control->routes.items[i].admission);
         free(control->routes.items[i].admission);
     }
     free(control->routes.items);

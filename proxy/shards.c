@@ -39,7 +39,9 @@ void shard_set_free(struct shard_set **set)
 bool shard_set_idle(const struct shard_set *set)
 {
     for (size_t i = 0; i < set->count; i++) {
-        if (!gate_idle(&set->shards[i].gate)) {
+        const struct shard *shard = &set->shards[i];
+        if (__atomic_load_n(&shard->guests_count, __ATOMIC_ACQUIRE) > 0 ||
+            !gate_idle(&shard->gate)) {
             return false;
         }
     }
@@ -58,7 +60,7 @@ static uint64_t load_of(const struct shard *shard)
     return bound_used(&shard->gate.inside) + bound_used(&shard->gate.waiting);
 }
 
-struct shard *shard_choose(struct shard_set *set, uint64_t key_hash, bool shuffle)
+static struct shard *choose(struct shard_set *set, uint64_t key_hash, bool shuffle)
 {
     if (!shuffle || set->count < 2) {
         return &set->shards[shard_of(key_hash, (uint32_t)set->count)];
@@ -66,4 +68,17 @@ struct shard *shard_choose(struct shard_set *set, uint64_t key_hash, bool shuffl
     const struct shard_pair pair = shard_pair_of(key_hash, (uint32_t)set->count);
     struct shard *first = &set->shards[pair.first], *second = &set->shards[pair.second];
     return load_of(second) < load_of(first) ? second : first;
+}
+
+struct shard *shard_take(struct shard_set *set, uint64_t key_hash, bool shuffle)
+{
+    struct shard *shard = choose(set, key_hash, shuffle);
+    shard_count(&shard->guests_count);
+    return shard;
+}
+
+void shard_let_go(struct shard **shard)
+{
+    __atomic_fetch_sub(&(*shard)->guests_count, 1, __ATOMIC_RELEASE);
+    *shard = NULL;
 }

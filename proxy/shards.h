@@ -3,7 +3,7 @@
  * stays where it is.
  *
  * Owns: a set of shards, by the route's name; kept over reloads as long as the number stays. Thread: sets are made, and freed once
- * nobody is in them, by control; used by any worker.
+ * no exchange has one of its shards, by control; used by any worker.
  */
 #ifndef EVENKEEL_PROXY_SHARDS_H
 #define EVENKEEL_PROXY_SHARDS_H
@@ -19,11 +19,13 @@ struct shard {
     /* atomics */
     uint64_t requests_count, retries_count;
     uint64_t rate_refused_count;
+    uint64_t guests_count; /* exchanges that have it, waiting, inside or between two attempts */
     unsigned index;
 } __attribute__((aligned(64)));
 
 struct shard_set {
     TAILQ_ENTRY(shard_set) link; /* control: among those that have been replaced */
+    unsigned views_count;        /* control: generations that see it */
     size_t count;
     struct shard shards[];
 };
@@ -31,14 +33,17 @@ TAILQ_HEAD(shard_set_list, shard_set);
 
 /* NULL: no memory. */
 struct shard_set *shard_set_create(size_t count, unsigned worker_count);
-/* Nobody is in it. NULL is fine. */
+/* It is idle. NULL is fine. */
 void shard_set_free(struct shard_set **set);
+/* No exchange has one of its shards. */
 bool shard_set_idle(const struct shard_set *set);
 /* Limits of the settings, which a reload may change. */
 void shard_set_adopt(struct shard_set *set, const struct shard_settings *settings);
 
-/* Where a key belongs; with `shuffle` the emptier of two. */
-struct shard *shard_choose(struct shard_set *set, uint64_t key_hash, bool shuffle);
+/* Where a key belongs; with `shuffle` the emptier of two. Stays until it is let go of. */
+struct shard *shard_take(struct shard_set *set, uint64_t key_hash, bool shuffle);
+/* Neither inside nor waiting any more. The last thing that is done with it. */
+void shard_let_go(struct shard **shard);
 
 static inline void shard_count(uint64_t *count)
 {

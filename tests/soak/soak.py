@@ -46,7 +46,7 @@ def fixed_settings(s, certificate):
             "secure": {"listen": f"127.0.0.1:{s.port()}", "timeouts": times,
                        "tls": {"certificates": [certificate.settings()]}},
         },
-        "log": {"level": "info", "path": s.path("error.log"),
+        "log": {"level": "info", "path": "stderr",
                 "access": {"path": s.path("access.log"), "rotate_size": "1MiB", "keep": 2}},
         "drain": {"grace": "6s", "tunnels": "500ms"},
         "warm_state": {"path": s.path("warm"), "interval": "1s"},

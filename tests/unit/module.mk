@@ -78,6 +78,7 @@ pool_tests = \
 
 proxy_tests = \
 	%D%/test_access_log \
+	%D%/test_admission \
 	%D%/test_balance_key \
 	%D%/test_drain \
 	%D%/test_gate \
