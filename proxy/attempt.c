@@ -396,8 +396,10 @@ static char *attempt_room(struct exchange *exchange, size_t *ret_room_bytes)
     struct buf_pool *bufs = exchange->worker->bufs;
     if (attempt->in == NULL) {
         /* what follows a head may be spliced if it is not taken with the head */
-        *ret_room_bytes =
-            attempt->state == ATTEMPT_HEAD ? ATTEMPT_HEAD_READ_BYTES : WORKER_READ_BYTES;
+        bool may_splice = attempt->state == ATTEMPT_HEAD &&
+                          stream_spliceable(&attempt->lease->stream) &&
+                          exchange->downstream->splice_fd(exchange) >= 0;
+        *ret_room_bytes = may_splice ? ATTEMPT_HEAD_READ_BYTES : WORKER_READ_BYTES;
         return exchange->worker->read_scratch;
     }
     if (buf_room(attempt->in) < 512 &&

@@ -46,6 +46,16 @@ static enum sink client_send(struct client *client, const struct iovec *pieces, 
     return SINK_FULL;
 }
 
+/* Of a response; `last`: nothing of it follows. */
+static enum sink client_send_part(struct client *client, const struct iovec *pieces, size_t count,
+                                  bool last)
+{
+    if (last && !client->keep) {
+        stream_ends(&client->stream);
+    }
+    return client_send(client, pieces, count);
+}
+
 void client_finish_sending(struct client *client)
 {
     bool unread =
@@ -152,7 +162,7 @@ static enum sink client_send_head(struct exchange *exchange, const struct http_h
         client_lost(client, REASON_UPSTREAM_HEAD_TOO_LARGE);
         return SINK_BROKEN;
     }
-    return client_send(client, out, count);
+    return client_send_part(client, out, count, payload->last);
 }
 
 static enum sink client_send_payload(struct exchange *exchange, const struct payload *payload)
@@ -166,7 +176,7 @@ static enum sink client_send_payload(struct exchange *exchange, const struct pay
     if (count == 0) {
         return client->out == NULL ? SINK_OPEN : SINK_FULL;
     }
-    return client_send(client, out, count);
+    return client_send_part(client, out, count, payload->last);
 }
 
 static void client_send_interim(struct exchange *exchange, const struct http_head *head)

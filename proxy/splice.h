@@ -14,7 +14,7 @@
 struct worker;
 
 /* A step of splicing moves as much as so many reads, at most. */
-#define SPLICE_STEP_READS 4
+#define SPLICE_STEP_READS 2
 
 struct splice_pipe {
     SLIST_ENTRY(splice_pipe) link;

@@ -33,7 +33,7 @@ struct client;
 struct splice_pipe;
 
 /* One read's worth; what a direction may hold back at most when the far side is slow. */
-#define WORKER_READ_BYTES (64u * 1024)
+#define WORKER_READ_BYTES (128u * 1024)
 /* Room for a head at its limit with everything the proxy adds. */
 #define WORKER_WRITE_BYTES (256u * 1024)
 #define WORKER_FIELDS_COUNT 1024u

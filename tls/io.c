@@ -22,6 +22,7 @@ struct tls_io {
     SSL *ssl;
     uint64_t sent_ms;         /* when the last record went out */
     uint32_t sent_bytes;      /* since the last pause, up to SMALL_RECORDS_BYTES */
+    bool ends;                /* with what is sent next */
     enum stream_result over;  /* STREAM_END, RESET or ERROR, for good; STREAM_OK: not over */
     enum tls_failure failure; /* why */
 };
@@ -142,10 +143,16 @@ enum stream_result tls_io_recv(struct tls_io *io, void *room, size_t room_bytes,
            (result == STREAM_BLOCKED && total == 0 && wire_doubts(&io->wire))) {
         int returned = SSL_read_ex(io->ssl, (char *)room + total, room_bytes - total, &n);
         result = returned == 1 ? STREAM_OK : judge(io, returned);
-        if (result == STREAM_OK)
+        if (result == STREAM_OK) {
             total += n;
+            /* what is left of a record is OpenSSL's; without that, it would only find out what is known already */
+            if (total < room_bytes && wire_is_dry(&io->wire))
+                result = STREAM_BLOCKED;
+        }
     }
     wire_leave(&io->wire);
+    if (io->wire.failed)
+        return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
     *ret_drained = result == STREAM_BLOCKED;
     if (total == 0)
         return result;
@@ -207,6 +214,15 @@ static struct iovec gather(struct tls_room *room, struct cursor *cursor, size_t 
     return (struct iovec){room->plain, gathered};
 }
 
+/* Within wire_enter() and wire_leave(). */
+static void say_end(struct tls_io *io)
+{
+    if ((SSL_get_shutdown(io->ssl) & SSL_SENT_SHUTDOWN) != 0)
+        return;
+    (void)SSL_shutdown(io->ssl);
+    ERR_clear_error();
+}
+
 /* Records are made as long as the socket takes them. */
 enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, size_t piece_count,
                                size_t *ret_bytes)
@@ -219,8 +235,11 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
     bool pushed = wire_push(&io->wire), waits = false;
     while (pushed) {
         struct iovec record = gather(io->wire.room, &cursor, record_bytes(io));
-        if (record.iov_len == 0)
+        if (record.iov_len == 0) {
+            if (io->ends)
+                say_end(io);
             break;
+        }
         int returned = SSL_write_ex(io->ssl, record.iov_base, record.iov_len, &written);
         if (returned != 1) {
             /* the wire takes everything, but half a message of a handshake has come, and goes first */
@@ -254,14 +273,17 @@ bool tls_io_unsent(const struct tls_io *io)
     return io->wire.kept_out != NULL;
 }
 
+void tls_io_ends(struct tls_io *io)
+{
+    io->ends = true;
+}
+
 void tls_io_end(struct tls_io *io)
 {
-    if (io->over == STREAM_RESET || io->over == STREAM_ERROR || SSL_in_init(io->ssl) ||
-        (SSL_get_shutdown(io->ssl) & SSL_SENT_SHUTDOWN) != 0)
+    if (io->over == STREAM_RESET || io->over == STREAM_ERROR || SSL_in_init(io->ssl))
         return;
     wire_enter(&io->wire);
-    (void)SSL_shutdown(io->ssl);
-    ERR_clear_error();
+    say_end(io);
     wire_leave(&io->wire);
 }
 

@@ -28,6 +28,8 @@ enum stream_result tls_io_probe(struct tls_io *io);
 enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, size_t piece_count,
                                size_t *ret_bytes);
 bool tls_io_unsent(const struct tls_io *io);
+/* What tls_io_send() is given next is the last: tls_io_end() goes with it. */
+void tls_io_ends(struct tls_io *io);
 /* Tells the other side that no more will come (close_notify), as far as the socket takes it. */
 void tls_io_end(struct tls_io *io);
 enum tls_failure tls_io_failure(const struct tls_io *io);

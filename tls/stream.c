@@ -123,6 +123,12 @@ enum stream_result stream_probe(struct stream *stream)
     return IS_TLS(stream) ? tls_io_probe(stream->tls) : stream_peek(stream, &byte, 1, &n);
 }
 
+void stream_ends(struct stream *stream)
+{
+    if (IS_TLS(stream))
+        tls_io_ends(stream->tls);
+}
+
 void stream_end(struct stream *stream)
 {
     if (stream->fd < 0)

@@ -63,6 +63,8 @@ __attribute__((warn_unused_result)) enum stream_result stream_peek(struct stream
                                                                    size_t *ret_bytes);
 /* Whether anything came, without taking it: STREAM_BLOCKED is no; STREAM_OK is yes. */
 __attribute__((warn_unused_result)) enum stream_result stream_probe(struct stream *stream);
+/* What stream_send() is given next is the last: TLS says so with it, and stream_end() has less to do. */
+void stream_ends(struct stream *stream);
 /* Ends our direction: close_notify if it is TLS, then shutdown(SHUT_WR). */
 void stream_end(struct stream *stream);
 /* Closes the descriptor; closing a closed stream is fine. `reset`: discard unsent bytes and send RST, so that

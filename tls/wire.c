@@ -9,8 +9,8 @@
 #include "steady/fault.h"
 #include "tls/socket_io.h"
 
-#define IN_BYTES (64u * 1024)
-#define OUT_BYTES (4u * (TLS_RECORD_BYTES + 512))
+#define IN_BYTES (128u * 1024)
+#define OUT_BYTES (8u * (TLS_RECORD_BYTES + 512))
 
 static int bio_read(BIO *bio, char *bytes, size_t room_bytes, size_t *ret_bytes);
 static int bio_write(BIO *bio, const char *bytes, size_t length, size_t *ret_bytes);

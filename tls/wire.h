@@ -44,6 +44,8 @@ void wire_release(struct wire *wire);
 BIO *wire_bio(struct wire *wire);
 
 void wire_enter(struct wire *wire);
+/* Whether OpenSSL, which takes record by record, would get nothing: all that came is taken, and the socket held no more. */
+static inline bool wire_is_dry(const struct wire *wire);
 /* Whether nothing but a short read says that the socket is empty; then it is asked again when OpenSSL reads on. An end or an error
    that came in one edge with the last bytes is told of by nobody else: who got nothing out of a call has to ask. */
 bool wire_doubts(struct wire *wire);
@@ -51,5 +53,10 @@ bool wire_doubts(struct wire *wire);
 bool wire_push(struct wire *wire);
 /* Leaves the room to others. */
 void wire_leave(struct wire *wire);
+
+static inline bool wire_is_dry(const struct wire *wire)
+{
+    return wire->emptied && wire->kept_in == NULL && wire->room->in_at == wire->room->in_end;
+}
 
 #endif

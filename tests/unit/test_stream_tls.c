@@ -41,29 +41,32 @@ static void bytes_go_both_ways(void **state)
     }
 }
 
-/* One record, read in small steps: the socket is empty long before the stream is. */
+/* One record or some, read in small steps: the socket is empty long before the stream is. */
 static void a_stream_that_holds_deciphered_bytes_is_not_drained(void **state)
 {
-    struct rig rig;
-    char sent[5000], got[5000];
-    size_t total = 0, n = 0;
+    static const size_t sizes[] = {1000, 5000};
     (void)state;
-    for (size_t i = 0; i < sizeof(sent); i++)
-        sent[i] = (char)(i * 7);
-    rig_open(&rig, TLS1_3_VERSION);
-    rig_shake(&rig);
-    send_all(&rig.client, sent, sizeof(sent));
-    while (total < sizeof(got)) {
-        size_t room = sizeof(got) - total < 333 ? sizeof(got) - total : 333;
-        assert_int_equal(stream_recv(&rig.server, got + total, room, &n), STREAM_OK);
-        total += n;
-        if (total < sizeof(got))
-            assert_false(rig.server.drained);
+    for (size_t s = 0; s < 2; s++) {
+        struct rig rig;
+        char sent[5000], got[5000];
+        size_t total = 0, n = 0;
+        for (size_t i = 0; i < sizes[s]; i++)
+            sent[i] = (char)(i * 7);
+        rig_open(&rig, TLS1_3_VERSION);
+        rig_shake(&rig);
+        send_all(&rig.client, sent, sizes[s]);
+        while (total < sizes[s]) {
+            size_t room = sizes[s] - total < 333 ? sizes[s] - total : 333;
+            assert_int_equal(stream_recv(&rig.server, got + total, room, &n), STREAM_OK);
+            total += n;
+            if (total < sizes[s])
+                assert_false(rig.server.drained);
+        }
+        assert_memory_equal(sent, got, sizes[s]);
+        assert_int_equal(stream_recv(&rig.server, got, 1, &n), STREAM_BLOCKED);
+        assert_true(rig.server.drained);
+        rig_close(&rig);
     }
-    assert_memory_equal(sent, got, sizeof(sent));
-    assert_int_equal(stream_recv(&rig.server, got, 1, &n), STREAM_BLOCKED);
-    assert_true(rig.server.drained);
-    rig_close(&rig);
 }
 
 /* Sizes, order and pauses as they come: what arrives is what was sent, and what waits in the stream is told. */
@@ -142,6 +145,31 @@ static void an_end_that_was_announced_is_an_end(void **state)
 }
 
 /* RFC 8446 6.1: without close_notify the data may be cut short. */
+/* Nobody calls stream_end(), and the socket does not take all at once. */
+static void the_end_goes_with_the_last_bytes_and_not_before_them(void **state)
+{
+    static char bytes[1024 * 1024], room[64 * 1024];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+        size_t out = 0, in = 0, n = 0;
+        enum stream_result result;
+        rig_open(&rig, versions[i]);
+        rig_shake(&rig);
+        stream_ends(&rig.server);
+        do {
+            struct iovec left = {bytes + out, sizeof(bytes) - out};
+            if (left.iov_len > 0 || stream_unsent(&rig.server))
+                out += stream_send(&rig.server, &left, 1, &n) == STREAM_OK ? n : 0;
+            result = stream_recv(&rig.client, room, sizeof(room), &n);
+            in += result == STREAM_OK ? n : 0;
+        } while (result == STREAM_OK || (result == STREAM_BLOCKED && in < sizeof(bytes)));
+        assert_int_equal(result, STREAM_END);
+        assert_int_equal(in, sizeof(bytes));
+        rig_close(&rig);
+    }
+}
+
 static void an_end_that_was_not_announced_is_a_break(void **state)
 {
     (void)state;
@@ -374,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_stream_that_holds_deciphered_bytes_is_not_drained),
         cmocka_unit_test(what_the_socket_does_not_take_arrives_later_and_whole),
         cmocka_unit_test(an_end_that_was_announced_is_an_end),
+        cmocka_unit_test(the_end_goes_with_the_last_bytes_and_not_before_them),
         cmocka_unit_test(an_end_that_was_not_announced_is_a_break),
         cmocka_unit_test(an_end_behind_a_short_read_is_found_at_once),
         cmocka_unit_test(a_probe_takes_nothing_and_knows_tickets_from_bytes),
