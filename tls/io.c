@@ -75,6 +75,13 @@ static enum stream_result of_socket_error(int error)
     return error == ECONNRESET || error == EPIPE ? STREAM_RESET : STREAM_ERROR;
 }
 
+/* Not even the head of a message has been understood: whoever is there need not speak TLS. */
+static bool heard_nothing(const SSL *ssl)
+{
+    OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
+    return state == TLS_ST_BEFORE || state == TLS_ST_CW_CLNT_HELLO;
+}
+
 /* After an SSL call that returned `returned`; leaves the error queue empty. */
 static enum stream_result judge(struct tls_io *io, int returned)
 {
@@ -95,6 +102,8 @@ static enum stream_result judge(struct tls_io *io, int returned)
         return end(io, of_socket_error(io->wire.in_error), TLS_FAILURE_NONE);
     }
     enum tls_failure failure = tls_failure_take(SSL_get_verify_result(io->ssl));
+    if (failure == TLS_FAILURE_NOT_TLS && !heard_nothing(io->ssl))
+        failure = TLS_FAILURE_PROTOCOL;
     if (io->wire.ended && (failure == TLS_FAILURE_TRUNCATED || error == SSL_ERROR_SYSCALL))
         return end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);
     errno = EPROTO;

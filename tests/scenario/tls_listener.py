@@ -13,6 +13,8 @@ import time
 from harness import (SANITIZED, Authority, NginxOrigin, RawOrigin, check, check_equal, curl, eventually, patient,
                      replace_certificate, run, run_program, scaled, scenario, start_proxy, wrk_in_background)
 
+REQUEST = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
+
 
 def listener(certificates, **more):
     """Settings of a listener `web` with these certificates."""
@@ -32,6 +34,20 @@ def context_for(authority, **more):
     for name, value in more.items():
         setattr(context, name, value)
     return context
+
+
+def handshakes_failed(proxy, cause):
+    return proxy.metric("evenkeel_tls_handshakes_failed_total", cause=cause) or 0
+
+
+def client_hello(context):
+    """The first flight of a client."""
+    arrives, leaves = ssl.MemoryBIO(), ssl.MemoryBIO()
+    try:
+        context.wrap_bio(arrives, leaves, server_hostname="shop.test").do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return leaves.read()
 
 
 def get(proxy, context, name="shop.test", target="/hello"):
@@ -73,10 +89,9 @@ def matrix(s):
     for refused, cause in ((("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"), "no_common_version"),
                            (("-tls1_2", "-cipher", "AES128-SHA"), "no_common_cipher"),
                            (("-alpn", "h3"), "no_common_application_protocol")):
-        before = proxy.metric("evenkeel_tls_handshakes_failed_total", cause=cause) or 0
+        before = handshakes_failed(proxy, cause)
         check("Cipher is (NONE)" in s_client(proxy, *refused), f"{refused}: it was let in")
-        eventually(lambda: proxy.metric("evenkeel_tls_handshakes_failed_total", cause=cause) == before + 1,
-                   f"{refused} is counted as {cause}")
+        eventually(lambda: handshakes_failed(proxy, cause) == before + 1, f"{refused} is counted as {cause}")
     check("ALPN protocol: http/1.1" in s_client(proxy, "-alpn", "h2,http/1.1"), "ALPN")
 
 
@@ -128,7 +143,7 @@ def client_certificates(s):
             answered = False
         check_equal(answered, cause is None, f"{badge and badge.name} is served")
         if cause:
-            eventually(lambda: proxy.metric("evenkeel_tls_handshakes_failed_total", cause=cause), f"cause {cause}")
+            eventually(lambda: handshakes_failed(proxy, cause), f"cause {cause}")
 
 
 @scenario("a client whose authority is trusted no more is let in by a session of before")
@@ -139,8 +154,7 @@ def distrusted(s):
     proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")], client_ca=trusted))
     for version in ("-tls1_2", "-tls1_3"):
         session = s.path(f"session{version}")
-        request = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
-        s_client(proxy, version, "-cert", badge.cert, "-key", badge.key, "-ign_eof", "-sess_out", session, feed=request)
+        s_client(proxy, version, "-cert", badge.cert, "-key", badge.key, "-ign_eof", "-sess_out", session, feed=REQUEST)
         check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} was not resumed")
     shutil.copy(others.cert, trusted)
     check(proxy.reload(), "reload")
@@ -170,6 +184,14 @@ def plain(s):
     with proxy.client() as client:
         client.send(b"\x00" * 50)
         eventually(lambda: not client.is_open(), "garbage ends the connection")
+    check_equal(handshakes_failed(proxy, "not_tls"), 2, "counted as not_tls")
+    with s.case("but not in the middle of a handshake"):
+        with proxy.client() as client:
+            client.send(client_hello(context_for(authority)) + REQUEST)
+            said = b"".join(iter(lambda: client.socket.recv(65536), b""))
+        check(said.startswith(b"\x16\x03\x03") and b"HTTP/1.1" not in said, f"it was told {said!r}")
+        check_equal(handshakes_failed(proxy, "protocol_error"), 1, "counted as protocol_error")
+        check_equal(handshakes_failed(proxy, "not_tls"), 2, "counted as not_tls")
 
 
 @scenario("a session is not resumed, not even over a reload or by another worker")
@@ -178,8 +200,7 @@ def resumption(s):
     proxy = start_proxy(s, NginxOrigin(s), {"workers": 4, **listener([authority.issue("shop.test")])})
     for version in ("-tls1_2", "-tls1_3"):
         session = s.path(f"session{version}")
-        request = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
-        s_client(proxy, version, "-ign_eof", "-sess_out", session, feed=request)
+        s_client(proxy, version, "-ign_eof", "-sess_out", session, feed=REQUEST)
         for _ in range(8):
             check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} was not resumed")
         check(proxy.reload(), "reload")
@@ -192,10 +213,9 @@ def logged(s):
     proxy = start_proxy(s, NginxOrigin(s), {**listener([authority.issue("shop.test")]),
                                             "log": {"access": {"path": log, "format": "json"}}})
     session = s.path("session")
-    request = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
     for way in ("-sess_out", "-sess_in"):
         s_client(proxy, "-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305", "-servername", "shop.test", "-ign_eof", way,
-                 session, feed=request)
+                 session, feed=REQUEST)
     eventually(lambda: os.path.exists(log) and open(log).read().count("\n") == 2, "two lines")
     with open(log, encoding="utf-8") as file:
         told = [json.loads(line)["client_tls"] for line in file]
@@ -216,9 +236,8 @@ def fleet(s):
         return start_proxy(s, origin, {**listener([site]), "tls_tickets": {"keys": path}}, name=name)
     first, second, stranger = member("first", keys[0]), member("second", keys[0]), member("stranger", keys[1])
     session = s.path("session")
-    request = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
     for version in ("-tls1_2", "-tls1_3"):
-        s_client(first, version, "-ign_eof", "-sess_out", session, feed=request)
+        s_client(first, version, "-ign_eof", "-sess_out", session, feed=REQUEST)
         check("Reused, TLS" in s_client(second, version, "-sess_in", session), f"{version}: not known")
         check("Reused, TLS" not in s_client(stranger, version, "-sess_in", session), f"{version}: known to a stranger")
     with open(keys[0], "ab") as file:
@@ -322,20 +341,14 @@ def slow(s):
         check_equal(eventually(lambda: proxy.bound("handshakes")["used"] == 2, "both are under way"), True, "two")
         eventually(lambda: not silent.is_open() and not slow_one.is_open(), "both are ended")
     check_equal(proxy.bound("handshakes")["used"], 0, "handshakes under way")
-    check_equal(proxy.metric("evenkeel_tls_handshakes_failed_total", cause="timeout"), 2, "timeouts")
+    check_equal(handshakes_failed(proxy, "timeout"), 2, "timeouts")
 
 
 @scenario("handshakes that are broken off leave memory, descriptors or places behind", within=300)
 def aborted(s):
     authority = Authority(s)
     proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")]))
-    hello = ssl.MemoryBIO(), ssl.MemoryBIO()
-    half = context_for(authority).wrap_bio(*hello, server_hostname="shop.test")
-    try:
-        half.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    first_flight = hello[1].read()
+    first_flight = client_hello(context_for(authority))
 
     def crowd(count):
         for number in range(count):
@@ -378,7 +391,6 @@ def explained(s):
             check_equal(done.returncode, 1, f"exit code of {arguments[0]}")
             check(words in done.stderr and "listeners.web.tls.certificates.[0]" in done.stderr,
                   f"{arguments}: {done.stderr}")
-
 
 
 run()

@@ -241,6 +241,44 @@ static void what_is_not_tls_is_called_so(void **state)
     rig_close(&rig);
 }
 
+/* What begins as TLS is not taken for something else, in which it might be answered in the clear. */
+static void a_record_of_no_version_is_a_break_once_tls_has_begun(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct rig rig;
+        char room[16], junk[] = "HTTP/1.1 200 OK\r\n\r\n";
+        size_t n = 0;
+        bool at_server = i % 2 == 0;
+        rig_open(&rig, versions[i / 2]);
+        struct stream *broken = at_server ? &rig.server : &rig.client;
+        int other_fd = at_server ? rig.client.fd : rig.server.fd;
+        assert_int_equal(stream_handshake(&rig.client), STREAM_BLOCKED);
+        assert_int_equal(stream_handshake(&rig.server), STREAM_BLOCKED);
+        if (!at_server)
+            rig_shake(&rig);
+        assert_int_equal(write(other_fd, junk, sizeof(junk) - 1), sizeof(junk) - 1);
+        assert_int_equal(at_server ? stream_handshake(broken)
+                                   : stream_recv(broken, room, sizeof(room), &n),
+                         STREAM_ERROR);
+        assert_int_equal(stream_failure(broken), TLS_FAILURE_PROTOCOL);
+        rig_close(&rig);
+    }
+}
+
+static void an_answer_in_the_clear_is_called_so(void **state)
+{
+    struct rig rig;
+    char answer[] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    assert_int_equal(stream_handshake(&rig.client), STREAM_BLOCKED);
+    assert_int_equal(write(rig.server.fd, answer, sizeof(answer) - 1), sizeof(answer) - 1);
+    assert_int_equal(stream_handshake(&rig.client), STREAM_ERROR);
+    assert_int_equal(stream_failure(&rig.client), TLS_FAILURE_NOT_TLS);
+    rig_close(&rig);
+}
+
 static void versions_that_do_not_meet_are_told_on_both_sides(void **state)
 {
     struct rig rig;
@@ -407,6 +445,8 @@ int main(void)
         cmocka_unit_test(an_end_behind_a_short_read_is_found_at_once),
         cmocka_unit_test(a_probe_takes_nothing_and_knows_tickets_from_bytes),
         cmocka_unit_test(what_is_not_tls_is_called_so),
+        cmocka_unit_test(a_record_of_no_version_is_a_break_once_tls_has_begun),
+        cmocka_unit_test(an_answer_in_the_clear_is_called_so),
         cmocka_unit_test(versions_that_do_not_meet_are_told_on_both_sides),
         cmocka_unit_test(half_a_message_delays_what_is_sent_and_breaks_nothing),
         cmocka_unit_test(what_was_said_before_the_break_is_heard),
