@@ -229,11 +229,6 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
         }
     }
     check_upstream_tls(loading, &upstream->tls, path);
-    if (upstream->tls.enabled && upstream->proxy_protocol == INTRODUCE_CLIENT) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "proxy_protocol \"client\" does not go with tls: the header comes before the "
-                    "handshake, which is over before it is known whose request will come");
-    }
     if (upstream->breaker.open_min_ms > upstream->breaker.open_max_ms) {
         loading_say(loading, SETTINGS_ERROR, path,
                     "breaker.open_min is longer than breaker.open_max");

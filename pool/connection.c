@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pool/claim.h"
 #include "pool/descriptor.h"
 #include "pool/dial.h"
 #include "pool/handover.h"
@@ -37,6 +38,7 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
     case CONNECTION_ASKING: handover_late(connection); break;
     case CONNECTION_DIALLING: dial_late(connection); break;
     case CONNECTION_IDLE: upkeep_idle_over(connection); break;
+    case CONNECTION_SECURING: handshake_late(connection); break;
     case CONNECTION_LENT:
     case CONNECTION_CLOSED: break;
     }
@@ -104,6 +106,7 @@ void connection_event(struct connection *connection, short what)
 {
     switch (connection->state) {
     case CONNECTION_DIALLING: dial_event(connection, what); break;
+    case CONNECTION_SECURING: claim_event(connection); break;
     case CONNECTION_LENT:
         if (connection->lease.on_event != NULL)
             connection->lease.on_event(&connection->lease, what);

@@ -5,7 +5,7 @@
  * Thread: its worker's. Time base: the loop clock. A connection's memory goes through the graveyard.
  *
  *     ASKING ──► IDLE ◄──► LENT      ASKING: a sibling was asked to hand one over; no descriptor, no place yet
- *    DIALLING ──► │         │
+ *    DIALLING ──► │         │        SECURING: on the way to LENT where TLS begins for one request (claim.h)
  *        └────────┴─────────┴──► CLOSED
  */
 #ifndef EVENKEEL_POOL_CONNECTION_H
@@ -22,6 +22,7 @@ enum connection_state {
     CONNECTION_ASKING,
     CONNECTION_DIALLING,
     CONNECTION_IDLE,
+    CONNECTION_SECURING,
     CONNECTION_LENT,
     CONNECTION_CLOSED,
 };
@@ -32,6 +33,7 @@ struct connection {
     bool has_place;                     /* of endpoint->connections */
     bool late;                          /* ASKING: nobody counts on the answer any more */
     bool for_fresh;                     /* ASKING: only for the sake of its place */
+    bool unsecured;                     /* its TLS begins with a claim */
     bool ready;                         /* counts for the endpoint's ready_count */
     bool overdue;                       /* in slot->upkeep.overdue */
     enum lease_close_reason end_reason; /* why it ends when exchanges_limit is reached */
@@ -39,7 +41,8 @@ struct connection {
     int dial_errno;                     /* DIALLING: failed already, to be told in its event */
     unsigned sibling;                   /* ASKING: the worker that was asked */
     struct stream handed;               /* the answer; without a descriptor: none */
-    uint64_t handshake_began_us;        /* DIALLING, and TLS is in the stream */
+    struct lease_request *claimant;     /* SECURING: for it */
+    uint64_t handshake_began_us;        /* DIALLING or SECURING, and TLS is in the stream */
     uint64_t word_awaited_ms; /* since then, of the server, on our certificate; 0: it is not */
     struct endpoint_slot *slot;
     uint64_t idle_since_ms;

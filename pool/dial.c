@@ -201,13 +201,18 @@ void dial_done(struct connection *connection, short what)
         connection_event(connection, what);
 }
 
+bool dial_say(struct stream *stream, char *header, size_t bytes)
+{
+    size_t sent = 0;
+    return stream_send(stream, &(struct iovec){header, bytes}, 1, &sent) == STREAM_OK &&
+           sent == bytes;
+}
+
 bool dial_introduce(struct stream *stream)
 {
     static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     char header[PROXY_HEADER_WRITE_BYTES];
-    size_t sent = 0, bytes = proxy_header_write(&nobody, &nobody, header);
-    return stream_send(stream, &(struct iovec){header, bytes}, 1, &sent) == STREAM_OK &&
-           sent == bytes;
+    return dial_say(stream, header, proxy_header_write(&nobody, &nobody, header));
 }
 
 bool dial_reached_itself(int fd, const struct address *address)
@@ -240,12 +245,14 @@ void dial_event(struct connection *connection, short what)
         return;
     int error = outcome(connection);
     enum proxy_introduction introduction = connection->slot->endpoint->introduction;
-    connection->lease.introduce = introduction == INTRODUCE_CLIENT;
+    bool secure = connection->slot->endpoint->tls != NULL;
+    connection->unsecured = secure && introduction == INTRODUCE_CLIENT;
+    connection->lease.introduce = !secure && introduction == INTRODUCE_CLIENT;
     if (error != 0)
         dial_fail(connection, dial_result_of_errno(error));
     else if (introduction == INTRODUCE_SELF && !dial_introduce(&connection->lease.stream))
         dial_fail(connection, DIAL_RESET);
-    else if (connection->slot->endpoint->tls != NULL)
+    else if (secure && !connection->unsecured)
         handshake_begin(connection);
     else
         dial_done(connection, what & ~EV_WRITE);

@@ -22,8 +22,11 @@ void dial_late(struct connection *connection);
 /* It is ready; `what` came with it and is told again. */
 void dial_done(struct connection *connection, short what);
 enum dial_result dial_result_of_errno(int error);
-/* Sends a PROXY protocol header that tells of no client, as the first bytes of a connection. False: it does not fit, which
-   never is, or the connection has broken. */
+/* Sends a PROXY protocol header, as the first bytes of a connection. False: it does not fit, which never is, or the connection has
+   broken. */
+__attribute__((warn_unused_result)) bool dial_say(struct stream *stream, char *header,
+                                                  size_t bytes);
+/* The same with one that tells of no client. */
 __attribute__((warn_unused_result)) bool dial_introduce(struct stream *stream);
 /* With nobody listening, a dial to a local port may be given that very port as its own and reach itself. */
 bool dial_reached_itself(int fd, const struct address *address);

@@ -78,6 +78,7 @@ static void on_ask(struct message *message, void *receiver)
         asking->retire_ms = given->retire_ms;
         asking->lease.resumed = given->lease.resumed;
         asking->lease.introduce = given->lease.introduce;
+        asking->unsecured = given->unsecured;
         asking->handed = connection_hand_over(given);
         asking->lease.reused = true;
     }

@@ -1,6 +1,7 @@
 /* Shaking hands, and waiting whether the other side takes it back. */
 #include "pool/handshake.h"
 
+#include "pool/claim.h"
 #include "pool/dial.h"
 #include "pool/endpoint_tls.h"
 #include "pool/upkeep.h"
@@ -13,14 +14,24 @@ static uint64_t now_of(const struct connection *connection)
     return loop_clock_ms(connection->slot->worker->env.clock);
 }
 
+static void over(struct connection *connection, enum dial_result result)
+{
+    if (connection->state == CONNECTION_SECURING)
+        claim_over(connection, result);
+    else if (result == DIAL_OK)
+        dial_done(connection, EV_READ);
+    else
+        dial_fail(connection, result);
+}
+
 static void fail(struct connection *connection, enum tls_failure failure)
 {
     struct endpoint_slot *slot = connection->slot;
-    if (connection->word_awaited_ms == 0)
+    if (connection->lease.stream.tls != NULL && connection->word_awaited_ms == 0)
         (void)tls_client_finish(&connection->lease.stream, false);
     endpoint_tls_failed(slot->endpoint, failure);
     slot->tls_failure = failure;
-    dial_fail(connection, DIAL_TLS);
+    over(connection, DIAL_TLS);
 }
 
 /* What the socket alone has to say is that the other side went away. */
@@ -33,7 +44,7 @@ static void fail_of_stream(struct connection *connection)
 static void done(struct connection *connection)
 {
     endpoint_tls_succeeded(connection->slot->endpoint, connection->lease.resumed);
-    dial_done(connection, EV_READ);
+    over(connection, DIAL_OK);
 }
 
 static void await_word(struct connection *connection)
@@ -81,9 +92,7 @@ void handshake_begin(struct connection *connection)
     connection->handshake_began_us = loop_clock_us(worker->env.clock);
     if (!tls_client_begin(&slot->endpoint->tls->target, &connection->lease.stream,
                           worker->env.tls_room)) {
-        endpoint_tls_failed(slot->endpoint, TLS_FAILURE_NO_MEMORY);
-        slot->tls_failure = TLS_FAILURE_NO_MEMORY;
-        dial_fail(connection, DIAL_TLS);
+        fail(connection, TLS_FAILURE_NO_MEMORY);
         return;
     }
     wheel_arm(worker->env.wheel, &connection->timer, now_of(connection) + slot->tls_ms);

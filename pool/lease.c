@@ -43,7 +43,7 @@ enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoi
 {
     struct endpoint_slot *slot = &endpoint->slots[worker->env.index];
     struct connection *connection = TAILQ_FIRST(&slot->idle);
-    if (connection == NULL || slot->line_count > 0 || request->fresh_only)
+    if (connection == NULL || slot->line_count > 0 || request->fresh_only || connection->unsecured)
         return line_join(slot, request, ret_lease);
     __atomic_fetch_add(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
     *ret_lease = connection_lend(connection, CONNECTION_IDLE);

@@ -92,7 +92,10 @@ const char *dial_result_name(enum dial_result result);
 /* The token of a pending lease; embedded in the attempt. The deadline is the caller's: cancel when it passes. */
 struct lease_request {
     TAILQ_ENTRY(lease_request) link;
-    struct endpoint *endpoint; /* NULL: not pending */
+    struct endpoint *endpoint;  /* NULL: not pending */
+    struct connection *claimed; /* it has left the line, and TLS is being agreed on for it */
+    /* Where the client is told of before TLS begins: a PROXY protocol header into a room of PROXY_HEADER_WRITE_BYTES; returns its length. */
+    size_t (*introduce)(struct lease_request *request, char *room);
     void (*on_ready)(struct lease_request *request, struct lease *lease);
     void (*on_failed)(struct lease_request *request, enum dial_result result);
     bool fresh_only;              /* never a connection that was used before (the free redial) */

@@ -1,6 +1,7 @@
 /* First come, first served, by whichever connection is ready first. */
 #include "pool/line.h"
 
+#include "pool/claim.h"
 #include "pool/descriptor.h"
 #include "pool/dial.h"
 #include "pool/handover.h"
@@ -36,33 +37,58 @@ static void dequeue(struct endpoint_slot *slot, struct lease_request *request)
     TAILQ_REMOVE(&slot->line, request, link);
     slot->line_count--;
     slot->fresh_only_count -= request->fresh_only;
+}
+
+/* It is pending no more. */
+static void settle(struct endpoint_slot *slot, struct lease_request *request)
+{
     slot->worker->request_count--;
     request->endpoint = NULL;
 }
 
 void line_leave(struct endpoint_slot *slot, struct lease_request *request)
 {
-    dequeue(slot, request);
+    if (request->claimed != NULL)
+        claim_cancel(request);
+    else
+        dequeue(slot, request);
+    settle(slot, request);
     slot_leave(slot);
 }
 
 /* The request's load stays: it is the lease's from now on. */
-static void serve(struct endpoint_slot *slot, struct lease_request *request,
-                  struct connection *connection)
+void line_grant(struct endpoint_slot *slot, struct lease_request *request,
+                struct connection *connection)
 {
-    dequeue(slot, request);
+    settle(slot, request);
     struct lease *lease = connection_lend(connection, connection->state);
     slot_leave(slot);
     request->on_ready(request, lease);
 }
 
-static void fail(struct endpoint_slot *slot, struct lease_request *request, enum dial_result result)
+void line_refuse(struct endpoint_slot *slot, struct lease_request *request, enum dial_result result)
 {
-    dequeue(slot, request);
+    settle(slot, request);
     __atomic_fetch_sub(&slot->endpoint->in_flight, 1, __ATOMIC_RELAXED);
     slot_leave(slot);
     request->tls_failure = slot->tls_failure;
     request->on_failed(request, result);
+}
+
+static void serve(struct endpoint_slot *slot, struct lease_request *request,
+                  struct connection *connection)
+{
+    dequeue(slot, request);
+    if (connection->unsecured)
+        claim_start(connection, request);
+    else
+        line_grant(slot, request, connection);
+}
+
+static void fail(struct endpoint_slot *slot, struct lease_request *request, enum dial_result result)
+{
+    dequeue(slot, request);
+    line_refuse(slot, request, result);
 }
 
 static bool misses_fresh(const struct endpoint_slot *slot)
@@ -131,11 +157,17 @@ enum lease_result line_join(struct endpoint_slot *slot, struct lease_request *re
     CHECK(request->endpoint == NULL && request->on_ready != NULL && request->on_failed != NULL);
     __atomic_fetch_add(&slot->endpoint->in_flight, 1, __ATOMIC_RELAXED);
     struct connection *idle = TAILQ_FIRST(&slot->idle);
-    if (idle != NULL && !request->fresh_only && slot->line_count == slot->fresh_only_count) {
+    bool served =
+        idle != NULL && !request->fresh_only && slot->line_count == slot->fresh_only_count;
+    if (served && !idle->unsecured) {
         *ret_lease = connection_lend(idle, CONNECTION_IDLE);
         return LEASE_READY;
     }
     enqueue(slot, request);
+    if (served) {
+        serve(slot, request, idle);
+        return LEASE_PENDING;
+    }
     if (!misses_any(slot)) {
         /* Dials that nobody waited for are coming. A sibling that has one at rest is faster. */
         uint64_t asks_count = slot->coming_count - slot->dialling_count;

@@ -20,6 +20,11 @@ void line_offer(struct endpoint_slot *slot, struct connection *connection);
 /* A dial has failed: so has the request that waits longest, and all that no other dial or ask is under way for.
    Else a line would wait for one connect timeout after the other at an endpoint that does not answer. */
 void line_dial_failed(struct endpoint_slot *slot, enum dial_result result);
+/* A request that is out of the line gets the connection, or the reason why not. */
+void line_grant(struct endpoint_slot *slot, struct lease_request *request,
+                struct connection *connection);
+void line_refuse(struct endpoint_slot *slot, struct lease_request *request,
+                 enum dial_result result);
 /* Gives idle connections to those in line and starts what is missing. From a frame of its own. */
 void line_serve(struct endpoint_slot *slot);
 /* Starts what those in line miss; after a vain ask rather by dialling. */

@@ -16,6 +16,7 @@ libpool_a_SOURCES = \
 	%D%/endpoint_memory.c %D%/endpoint_memory.h \
 	%D%/entries.c %D%/entries.h \
 	%D%/file_mark.h \
+	%D%/claim.c %D%/claim.h \
 	%D%/handover.c %D%/handover.h \
 	%D%/health.c %D%/health.h %D%/health_state.h \
 	%D%/hosts.c %D%/hosts.h \

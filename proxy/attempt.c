@@ -19,6 +19,7 @@
 
 static void attempt_on_ready(struct lease_request *request, struct lease *lease);
 static void attempt_on_failed(struct lease_request *request, enum dial_result result);
+static size_t attempt_introduce(struct lease_request *request, char *room);
 static void attempt_on_event(struct lease *lease, short what);
 static void attempt_on_again(struct again *again);
 static void attempt_leased(struct exchange *exchange, struct lease *lease);
@@ -35,6 +36,7 @@ void attempt_init(struct attempt *attempt)
 {
     attempt->request.on_ready = attempt_on_ready;
     attempt->request.on_failed = attempt_on_failed;
+    attempt->request.introduce = attempt_introduce;
     attempt->again.run = attempt_on_again;
 }
 
@@ -162,6 +164,14 @@ static void attempt_on_failed(struct lease_request *request, enum dial_result re
         (struct attempt *)((char *)request - offsetof(struct attempt, request));
     attempt->state = ATTEMPT_NONE;
     exchange_on_dial_failed(exchange_of(attempt), result);
+}
+
+static size_t attempt_introduce(struct lease_request *request, char *room)
+{
+    struct attempt *attempt =
+        (struct attempt *)((char *)request - offsetof(struct attempt, request));
+    struct exchange *exchange = exchange_of(attempt);
+    return exchange->downstream->introduce(exchange, room);
 }
 
 static void attempt_on_again(struct again *again)

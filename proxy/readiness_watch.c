@@ -24,11 +24,12 @@ static void count_name(const struct session_name_figures *figures, void *owner)
     *count += figures->entries > 0;
 }
 
-/* Names that connections are kept to by TLS: each gives a session as soon as there is one. */
+/* Names that connections are kept to by TLS: each gives a session as soon as there is one, unless TLS waits for a client. */
 static uint64_t tls_names_count(const struct upstream_settings *settings)
 {
     bool one = settings->tls.server_name[0] != '\0';
-    bool kept = settings->tls.enabled && settings->pool.warm_min_count > 0;
+    bool kept = settings->tls.enabled && settings->pool.warm_min_count > 0 &&
+                settings->proxy_protocol != INTRODUCE_CLIENT;
     return !kept ? 0 : one ? 1 : settings->endpoint_count;
 }
 

@@ -157,8 +157,17 @@ def onward(s):
                 numbers.add(number)
         check(len(numbers) <= 2, f"{len(numbers)} connections")
         eventually(lambda: proxy.metric("evenkeel_endpoint_healthy") == 1, "probes are answered")
-    with s.case("a client's address before TLS is refused at the configuration"):
-        check(not proxy.reload({"upstreams": {"app": {"proxy_protocol": "client"}}}), "it was taken")
+    with s.case("with TLS, whose handshake waits for the client, each request tells of its own"):
+        check(proxy.reload({"upstreams": {"app": {"proxy_protocol": "client"}}}), "the reload is taken")
+        eventually(lambda: proxy.metric("evenkeel_endpoint_ready_connections") >= 2, "the pool is warm")
+        numbers = set()
+        with proxy.client() as one, proxy.client(source="127.0.0.9") as two:
+            for client in (one, two, one, two, two, one):
+                address, number = told(proxy, client)
+                check_equal(address, "{}:{}".format(*client.socket.getsockname()), "the client")
+                numbers.add(number)
+        check_equal(len(numbers), 6, "connections")
+        check(proxy.metric("evenkeel_upstream_tls_handshakes_total", kind="resumed") >= 5, "sessions are not resumed")
 
 
 run()

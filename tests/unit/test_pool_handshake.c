@@ -15,6 +15,8 @@ struct origin {
     int listener;
     uint16_t port;
     SSL_CTX *context;
+    size_t header_bytes; /* of what comes before TLS */
+    char header[64];
     pthread_t thread;
     SSL *connections[CONNECTIONS_MOST];
     unsigned count; /* atomic */
@@ -60,6 +62,8 @@ static void *origin_run(void *argument)
         int fd = accept(origin->listener, NULL, NULL);
         if (fd < 0)
             return NULL;
+        if (origin->header_bytes > 0)
+            (void)recv(fd, origin->header, origin->header_bytes, MSG_WAITALL);
         SSL *ssl = SSL_new(origin->context);
         SSL_set_fd(ssl, fd);
         (void)SSL_accept(ssl);
@@ -407,6 +411,105 @@ static void files_are_not_read_again_for_other_addresses_of_names(void **state)
     close_bench(&bench);
 }
 
+/* ---- where the client comes first ---- */
+
+#define TELLS_CLIENT "proxy_protocol = \"client\"; "
+
+/* One more rests at a worker. */
+static void dial_ahead(struct bench *bench, unsigned worker)
+{
+    struct rig_attempt attempt = {.failed = false};
+    uint64_t idle = rig_figures(&bench->rig, bench->endpoint).idle;
+    assert_int_equal(rig_lease(&bench->rig, worker, bench->endpoint, &attempt), LEASE_PENDING);
+    pool_lease_cancel(pool_at(bench, worker), &attempt.request);
+    rig_await(&bench->rig, rig_figures(&bench->rig, bench->endpoint).idle == idle + 1);
+}
+
+static void open_telling_bench(struct bench *bench, unsigned workers)
+{
+    open_bench(bench, workers, TLS1_3_VERSION, TELLS_CLIENT);
+    bench->origin.header_bytes = sizeof(RIG_HEADER);
+}
+
+static void lease_tells_and_ends(struct bench *bench, unsigned worker, unsigned number)
+{
+    memset(bench->origin.header, 0, sizeof(bench->origin.header));
+    struct lease *lease = rig_leased(&bench->rig, worker, bench->endpoint);
+    SSL *far = far_end(bench, number);
+    assert_string_equal(bench->origin.header, RIG_HEADER);
+    assert_false(lease->introduce);
+    converse(bench, lease, far);
+    lease_return(pool_at(bench, worker), &lease);
+    assert_int_equal(rig_figures(&bench->rig, bench->endpoint).idle, 0);
+}
+
+static void tls_begins_when_the_client_is_known(void **state)
+{
+    struct bench bench;
+    (void)state;
+    open_telling_bench(&bench, 1);
+    dial_ahead(&bench, 0);
+    assert_int_equal(figures_of(&bench).full, 0);
+    lease_tells_and_ends(&bench, 0, 0);
+    assert_int_equal(rig_figures(&bench.rig, bench.endpoint).dials, 1);
+    assert_int_equal(figures_of(&bench).full, 1);
+    lease_tells_and_ends(&bench, 0, 1);
+    assert_int_equal(figures_of(&bench).resumed, 1);
+    close_bench(&bench);
+}
+
+static void a_sibling_s_connection_is_told_of_the_client_too(void **state)
+{
+    struct bench bench;
+    (void)state;
+    open_telling_bench(&bench, 2);
+    dial_ahead(&bench, 0);
+    lease_tells_and_ends(&bench, 1, 0);
+    assert_int_equal(rig_figures(&bench.rig, bench.endpoint).dials, 1);
+    close_bench(&bench);
+}
+
+static void a_claim_that_fails_is_told_to_its_request(void **state)
+{
+    struct bench bench;
+    (void)state;
+    open_telling_bench(&bench, 1);
+    adopt(&bench, bench.origin.port, "other.test", TELLS_CLIENT);
+    dial_ahead(&bench, 0);
+    assert_int_equal(failure_of(&bench), TLS_FAILURE_WRONG_NAME);
+    assert_int_equal(figures_of(&bench).failed[TLS_FAILURE_WRONG_NAME], 1);
+    assert_int_equal(rig_figures(&bench.rig, bench.endpoint).idle, 0);
+    close_bench(&bench);
+}
+
+static void a_claim_ends_in_time_or_when_nobody_wants_it(void **state)
+{
+    struct bench bench;
+    uint16_t port;
+    (void)state;
+    open_telling_bench(&bench, 1);
+    int silent = rig_listen(4, &port);
+    adopt(&bench, port, "app.test",
+          TELLS_CLIENT "timeouts = { connect = \"30s\"; tls = \"30ms\"; };");
+    dial_ahead(&bench, 0);
+    assert_int_equal(failure_of(&bench), TLS_FAILURE_TIMEOUT);
+    adopt(&bench, port, "app.test", TELLS_CLIENT);
+    for (int settle = 0; settle < 2; settle++) {
+        struct rig_attempt attempt = {.failed = false};
+        dial_ahead(&bench, 0);
+        assert_int_equal(rig_lease(&bench.rig, 0, bench.endpoint, &attempt), LEASE_PENDING);
+        if (settle)
+            rig_settle(&bench.rig);
+        pool_lease_cancel(pool_at(&bench, 0), &attempt.request);
+        rig_settle(&bench.rig);
+        assert_null(attempt.lease);
+        assert_false(attempt.failed);
+        assert_int_equal(rig_figures(&bench.rig, bench.endpoint).idle, 0);
+    }
+    close(silent);
+    close_bench(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,6 +525,10 @@ int main(void)
         cmocka_unit_test(the_word_on_our_certificate_is_awaited),
         cmocka_unit_test(trust_that_has_changed_on_disk_makes_new_connections),
         cmocka_unit_test(files_are_not_read_again_for_other_addresses_of_names),
+        cmocka_unit_test(tls_begins_when_the_client_is_known),
+        cmocka_unit_test(a_sibling_s_connection_is_told_of_the_client_too),
+        cmocka_unit_test(a_claim_that_fails_is_told_to_its_request),
+        cmocka_unit_test(a_claim_ends_in_time_or_when_nobody_wants_it),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, make_certificate, free_certificate);
