@@ -97,7 +97,7 @@ struct endpoint {
     struct endpoint_health *health; /* the control thread's, but for its message */
     struct address address;
     bool late;           /* came to an upstream that others served already: may be warmed first */
-    bool shown;          /* in the newest live set: its bound is registered */
+    bool shown;          /* in the newest set that is used: its bound is registered */
     uint64_t turn;       /* shifts the workers' shares of its warm level */
     uint32_t sets_count; /* sets in memory that have it */
     uint32_t live_count; /* of those, not retired; read by any */

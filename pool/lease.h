@@ -122,6 +122,8 @@ struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_wo
    workers (before their bases). Empties the graveyard. NULL is fine. */
 void pool_worker_free(struct pool_worker **worker);
 
+/* Makes connections of the views that are ahead, for a set that is to be adopted soon and lives until then. */
+void pool_worker_prewarm(struct pool_worker *worker, const struct upstream_set *coming);
 /* From now on this worker uses these views: idle connections of endpoints that are gone are closed. */
 void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *set);
 /* The process drains: idle connections are closed, returned ones too. */

@@ -62,7 +62,8 @@ struct pools {
 struct pool_worker {
     struct pool_worker_env env;
     struct pools *pools;
-    const struct upstream_set *set; /* adopted */
+    const struct upstream_set *set;    /* adopted */
+    const struct upstream_set *coming; /* prewarmed, not yet adopted; NULL: none */
     uint64_t stamp;                 /* adoptions */
     bool draining;
     uint64_t dialling_count;

@@ -203,6 +203,15 @@ static enum upstream_result obtain_tls(struct building *building,
     return result == TLS_CLIENT_NO_MEMORY ? UPSTREAM_NO_MEMORY : UPSTREAM_BAD_FILE;
 }
 
+/* Nothing of it is in the set that is used now. */
+static bool is_ahead(const struct upstream_view *view)
+{
+    for (size_t i = 0; i < view->endpoint_count; i++)
+        if (view->endpoints[i]->shown)
+            return false;
+    return view->endpoint_count > 0;
+}
+
 static enum upstream_result build_view(struct building *building,
                                        const struct upstream_settings *settings)
 {
@@ -225,6 +234,7 @@ static enum upstream_result build_view(struct building *building,
             return result;
     }
     sum_weights(building->view);
+    building->view->ahead = is_ahead(building->view);
     if (!balance_prepare(building->view)) {
         say(building, "upstream \"%s\": no memory for its table of keys", settings->name);
         return UPSTREAM_NO_MEMORY;
@@ -311,9 +321,39 @@ enum upstream_result upstream_set_build(struct pools *pools, struct settings *se
     limit_sessions(pools, &settings->tls_sessions);
     TAILQ_INSERT_HEAD(&pools->sets, record, link);
     count_live(&record->set, 1);
-    sets_show_newest(pools);
     *ret_set = &record->set;
     return UPSTREAM_OK;
+}
+
+void upstream_set_use(struct pools *pools, struct upstream_set *set)
+{
+    struct upstream_set_record *record = (struct upstream_set_record *)set;
+    record->used = true;
+    sets_show_newest(pools);
+}
+
+struct set_warmth upstream_set_warmth(const struct upstream_set *set)
+{
+    struct set_warmth warmth = {.upstream_count = 0};
+    for (size_t v = 0; v < set->count; v++) {
+        const struct upstream_view *view = &set->views[v];
+        const struct pool_settings *pool = &view->settings->pool;
+        uint64_t level_count =
+            pool->warm_min_count < pool->max_count ? pool->warm_min_count : pool->max_count;
+        if (!view->ahead || level_count == 0)
+            continue;
+        warmth.upstream_count++;
+        for (size_t e = 0; e < view->endpoint_count; e++) {
+            const struct endpoint *endpoint = view->endpoints[e];
+            uint64_t ready_count = count_read(&endpoint->ready_count);
+            uint64_t missing_count = ready_count < level_count ? level_count - ready_count : 0;
+            warmth.wanted_count += level_count;
+            warmth.ready_count += level_count - missing_count;
+            if (count_read(&endpoint->redial_failures_count) > 0)
+                warmth.failing_count += missing_count;
+        }
+    }
+    return warmth;
 }
 
 void upstream_set_retire(struct pools *pools, struct upstream_set **set)
@@ -362,7 +402,7 @@ void sets_show_newest(struct pools *pools)
 {
     struct upstream_set_record *newest;
     TAILQ_FOREACH (newest, &pools->sets, link) {
-        if (!newest->retired)
+        if (newest->used && !newest->retired)
             break;
     }
     struct upstream_private *own;

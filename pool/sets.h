@@ -12,7 +12,7 @@
 struct upstream_set_record {
     struct upstream_set set; /* first */
     TAILQ_ENTRY(upstream_set_record) link;
-    bool retired;
+    bool used, retired;
 };
 
 /* An upstream by its name, known before or new; NULL: no memory or too many. */

@@ -7,7 +7,8 @@
  * are built, retired and collected on the control thread; a worker reads the views it has adopted; counters are
  * atomics. Errors: enum upstream_result plus words for the log.
  *
- * Life of a set: upstream_set_build() -> every worker calls pool_worker_adopt() -> upstream_set_retire(previous).
+ * Life of a set: upstream_set_build() -> perhaps pool_worker_prewarm() -> upstream_set_use() -> every worker calls
+ * pool_worker_adopt() -> upstream_set_retire(previous).
  * A retired set is freed by pools_collect() once no upstream that is gone from the present set has anything in flight.
  *
  * What a worker may hold: an upstream from the present view, or as long as an exchange of the worker is admitted to
@@ -42,6 +43,7 @@ struct upstream_view {
     uint64_t turn_step;     /* of round robin, by balance_prepare() */
     struct maglev *maglev;  /* of the hash methods, by balance_prepare(); else NULL */
     struct tls_client *tls; /* a reference; NULL: plain */
+    bool ahead;             /* when it was built none of its endpoints was in use yet */
 };
 
 /* Persistent by name. */
@@ -114,6 +116,15 @@ void pools_free(struct pools **pools);
 __attribute__((warn_unused_result)) enum upstream_result upstream_set_build(
     struct pools *pools, struct settings *settings, struct upstream_set **ret_set, char *why,
     size_t why_bytes);
+/* Workers are about to adopt it: figures, bounds and probes are those of this set from now on. */
+void upstream_set_use(struct pools *pools, struct upstream_set *set);
+/* How far pool_worker_prewarm() has come, over all workers. */
+struct set_warmth {
+    size_t upstream_count; /* that are ahead */
+    uint64_t wanted_count, ready_count;
+    uint64_t failing_count; /* of what is missing: of endpoints that have not taken the last dial */
+};
+struct set_warmth upstream_set_warmth(const struct upstream_set *set);
 /* The set is no longer adopted by any worker. */
 void upstream_set_retire(struct pools *pools, struct upstream_set **set);
 /* Frees what is retired and unused; returns the number of retired sets still alive. */

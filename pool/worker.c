@@ -164,16 +164,34 @@ static void retire_unseen(struct endpoint_slot *slot, const struct upstream_sett
     close_all_idle(slot);
 }
 
-static void adopt_view(struct pool_worker *worker, struct upstream_view *view)
+static void enter_slots(struct pool_worker *worker, const struct upstream_view *view)
 {
-    struct upstream *upstream = view->upstream;
-    bound_set_limit(&upstream->in_flight, view->settings->limits.in_flight_count);
-    bound_set_limit(&upstream->queued, view->settings->limits.queue_count);
     for (size_t i = 0; i < view->endpoint_count; i++) {
         struct endpoint_slot *slot = slot_of(worker, view->endpoints[i]);
         if (slot->worker == NULL) /* a sibling that was asked may be reading it */
             slot->worker = worker;
     }
+}
+
+void pool_worker_prewarm(struct pool_worker *worker, const struct upstream_set *coming)
+{
+    worker->coming = coming;
+    for (size_t v = 0; v < coming->count; v++) {
+        const struct upstream_view *view = &coming->views[v];
+        if (!view->ahead)
+            continue;
+        enter_slots(worker, view);
+        for (size_t e = 0; e < view->endpoint_count; e++)
+            adopt_settings(slot_of(worker, view->endpoints[e]), view->settings);
+    }
+}
+
+static void adopt_view(struct pool_worker *worker, struct upstream_view *view)
+{
+    struct upstream *upstream = view->upstream;
+    bound_set_limit(&upstream->in_flight, view->settings->limits.in_flight_count);
+    bound_set_limit(&upstream->queued, view->settings->limits.queue_count);
+    enter_slots(worker, view);
     seat_keep(&upstream->own->seats[worker->env.index], worker, view);
 }
 
@@ -193,6 +211,7 @@ void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *se
             seat_let_go(&upstream->own->seats[worker->env.index]);
     }
     worker->set = set;
+    worker->coming = NULL;
 }
 
 static void drain_slot(struct endpoint_slot *slot, const struct upstream_settings *settings)
@@ -207,6 +226,7 @@ void pool_worker_drain(struct pool_worker *worker)
 {
     worker->draining = true;
     each_slot(worker, worker->set, drain_slot);
+    each_slot(worker, worker->coming, drain_slot);
 }
 
 uint64_t pool_worker_busy_count(const struct pool_worker *worker)

@@ -182,6 +182,8 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .last_reload_wall_ms = control->last_reload_wall_ms,
         .last_reload_ok = control->last_reload_ok,
         .last_reload_error = control->last_reload_error,
+        .prewarming =
+            control->prewarm.generation != NULL ? control->prewarm.generation->upstreams : NULL,
         .draining = control->drain.stage != DRAIN_SERVING,
         .warm = &control->warm.figures,
         .upgrade = &control->upgrade,

@@ -22,6 +22,7 @@
 #include "proxy/notify.h"
 #include "proxy/overview.h"
 #include "proxy/policy.h"
+#include "proxy/prewarm.h"
 #include "proxy/readiness_watch.h"
 #include "proxy/takeover.h"
 #include "proxy/upgrade.h"
@@ -81,6 +82,7 @@ struct control {
     struct resolver *resolver;
     struct control_names names;
     struct settings *coming;    /* of a reload that waits for its names; NULL: none */
+    struct prewarm prewarm;
     struct generation *leaving; /* the one before, until every worker has adopted the present one */
     struct listener_list listeners;
     struct route_book routes;

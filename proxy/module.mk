@@ -83,6 +83,8 @@ libproxy_a_SOURCES = \
 	%D%/policy_memory.h \
 	%D%/policy_metrics.c \
 	%D%/policy_metrics.h \
+	%D%/prewarm.c \
+	%D%/prewarm.h \
 	%D%/proxy_status.c \
 	%D%/proxy_status.h \
 	%D%/readiness.c \

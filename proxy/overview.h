@@ -27,6 +27,7 @@ struct route_figures {
 };
 
 struct resolver;
+struct upstream_set;
 struct tls_server;
 
 struct overview {
@@ -40,7 +41,8 @@ struct overview {
     uint64_t reloads_ok, reloads_failed;
     uint64_t last_reload_wall_ms; /* 0: never */
     bool last_reload_ok;
-    const char *last_reload_error; /* "" */
+    const char *last_reload_error;         /* "" */
+    const struct upstream_set *prewarming; /* of a generation that waits; NULL: none */
     const struct readiness *readiness;
     const struct warm_figures *warm;
     const struct upgrade *upgrade;

@@ -11,7 +11,7 @@
 #include "steady/check.h"
 #include "tls/server.h"
 
-/* Routes with counters of their own; beyond it the oldest unused names are given up. */
+/* Route names that have counters of their own, over all reloads: a reload that brings more is rejected. */
 #define ROUTE_BOOK_MAX 4096
 
 static void reload_on_adopted(struct message *message, void *receiver);
@@ -263,6 +263,7 @@ static void reload_tell_over(struct control *control)
 static void reload_post(struct control *control)
 {
     const struct generation *generation = control->generation;
+    upstream_set_use(control->pools, generation->upstreams);
     for (size_t i = 0; i < generation->settings->route_count; i++) {
         admission_adopt(&generation->routes[i].admission, generation->routes[i].settings);
     }
@@ -355,6 +356,13 @@ static void reload_to(struct control *control, struct settings *settings)
         return;
     }
     reload_warn_fixed(control, settings);
+    if (!prewarm_begin(control, generation, settings)) {
+        reload_swap(control, generation, settings);
+    }
+}
+
+void reload_swap(struct control *control, struct generation *generation, struct settings *settings)
+{
     bound_set_limit(&control->bounds.clients, settings->limits.clients_count);
     bound_set_limit(&control->bounds.handshakes, settings->limits.handshakes_count);
     bound_set_limit(&control->bounds.exchanges,
@@ -411,7 +419,8 @@ void reload_go_on(struct control *control)
 bool reload_settled(const struct control *control)
 {
     return control->generation != NULL && control->generation->waiting_count == 0 &&
-           control->leaving == NULL && control->coming == NULL;
+           control->leaving == NULL && control->coming == NULL &&
+           control->prewarm.generation == NULL;
 }
 
 bool reload_names(struct control *control)
@@ -489,6 +498,11 @@ void reload_close_listeners(struct control *control)
 void reload_free(struct control *control)
 {
     settings_put(&control->coming);
+    prewarm_stop(control);
+    if (control->prewarm.generation != NULL) {
+        generation_free(control, &control->prewarm.generation);
+        settings_put(&control->prewarm.settings);
+    }
     generation_free(control, &control->leaving);
     generation_free(control, &control->generation);
     listeners_sweep(control, NULL);

@@ -2,8 +2,8 @@
  * Reload: from a file to a live generation, or nothing at all.
  *
  * Thread: control. Steps: read and check the file; wait for the addresses of new names, though not long; open what listens on new
- * addresses; then hand the generation to every worker; when all have adopted it, free the one before. Any step up to the last can
- * fail, and then nothing has changed.
+ * addresses; warm what is new (prewarm.h); then hand the generation to every worker; when all have adopted it, free the one before.
+ * Up to the warming any step can fail, and then nothing has changed.
  */
 #ifndef EVENKEEL_PROXY_RELOAD_H
 #define EVENKEEL_PROXY_RELOAD_H
@@ -11,6 +11,8 @@
 #include <stdbool.h>
 
 struct control;
+struct generation;
+struct settings;
 
 /* The first generation, from control->settings; before the workers run. */
 __attribute__((warn_unused_result)) bool reload_first(struct control *control);
@@ -18,7 +20,9 @@ __attribute__((warn_unused_result)) bool reload_first(struct control *control);
 void reload_request(struct control *control);
 /* control->coming has its names, or has waited long enough. */
 void reload_go_on(struct control *control);
-/* There is a generation; none is on its way to the workers, and none waits for its names. */
+/* The generation has been built, checked and warmed: from now on it is the present one. Takes over both. */
+void reload_swap(struct control *control, struct generation *generation, struct settings *settings);
+/* There is a generation; none is on its way to the workers, and none waits for its names or its connections. */
 bool reload_settled(const struct control *control);
 /* Names stand for other addresses: the present settings with other endpoints, which is no reload. False: no memory for it. */
 __attribute__((warn_unused_result)) bool reload_names(struct control *control);

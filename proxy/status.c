@@ -40,6 +40,20 @@ static void json_time(struct json *json, const char *key, uint64_t wall_ms)
     json_text(json, key, wall_ms != 0 ? text : NULL);
 }
 
+/* A generation that waits until its new upstreams are warm. */
+static void write_prewarming(struct json *json, const struct upstream_set *set)
+{
+    if (set == NULL) {
+        return;
+    }
+    const struct set_warmth warmth = upstream_set_warmth(set);
+    json_open(json, "warming", '{');
+    json_uint(json, "upstreams", warmth.upstream_count);
+    json_uint(json, "connections_wanted", warmth.wanted_count);
+    json_uint(json, "connections_ready", warmth.ready_count);
+    json_close(json, '}');
+}
+
 static void write_workers(struct json *json, const struct overview *overview)
 {
     json_open(json, "workers", '[');
@@ -251,6 +265,7 @@ void status_write(struct evbuffer *out, const struct overview *overview)
     json_time(&json, "last", overview->last_reload_wall_ms);
     json_bool(&json, "last_ok", overview->last_reload_ok);
     json_text(&json, "last_error", overview->last_reload_error);
+    write_prewarming(&json, overview->prewarming);
     json_close(&json, '}');
     write_workers(&json, overview);
     json_open(&json, "routes", '[');

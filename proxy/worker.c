@@ -18,6 +18,7 @@ static void worker_arm_wheel(struct worker *worker);
 static void worker_run_again(struct worker *worker);
 static void *worker_main(void *arg);
 static void worker_tell_drained(struct worker *worker);
+static void worker_take_prewarm(struct message *message, void *receiver);
 static void worker_take_adopt(struct message *message, void *receiver);
 static void worker_take_drain(struct message *message, void *receiver);
 static void worker_take_listen(struct message *message, void *receiver);
@@ -167,6 +168,12 @@ void worker_post_adopt(struct worker *worker, struct generation *generation, mes
     worker->adopt_generation = generation;
     worker->adopted.deliver = on_adopted;
     mailbox_post(worker->mailbox, &worker->adopt, worker_take_adopt);
+}
+
+void worker_post_prewarm(struct worker *worker, const struct upstream_set *coming)
+{
+    worker->prewarm_set = coming;
+    mailbox_post(worker->mailbox, &worker->prewarm, worker_take_prewarm);
 }
 
 void worker_post_drain(struct worker *worker, message_fn *on_closed, message_fn *on_drained)
@@ -339,6 +346,13 @@ static void worker_listen(struct worker *worker)
     if (!worker->draining && !worker->held) {
         listeners_adopt(worker);
     }
+}
+
+static void worker_take_prewarm(struct message *message, void *receiver)
+{
+    const struct worker *worker = receiver;
+    (void)message;
+    pool_worker_prewarm(worker->pool, worker->prewarm_set);
 }
 
 static void worker_take_adopt(struct message *message, void *receiver)

@@ -119,7 +119,8 @@ struct worker {
     pthread_t thread;
     bool started;
     /* messages from the control thread, each in flight at most once */
-    struct message adopt, listen, drain, end_tunnels, stop, beat;
+    struct message prewarm, adopt, listen, drain, end_tunnels, stop, beat;
+    const struct upstream_set *prewarm_set;
     struct generation *adopt_generation;
     /* answers to it */
     struct message adopted, listening, closed, drained, beaten;
@@ -141,6 +142,8 @@ void worker_free(struct worker **worker);
    longer listens, and with `drained` once no client is left. */
 void worker_post_adopt(struct worker *worker, struct generation *generation,
                        message_fn *on_adopted);
+/* Before an adoption: connections of upstreams that only the coming set has are made. No answer. */
+void worker_post_prewarm(struct worker *worker, const struct upstream_set *coming);
 void worker_post_drain(struct worker *worker, message_fn *on_closed, message_fn *on_drained);
 /* It was held: from now on it accepts, and answers with `listening`. */
 void worker_post_listen(struct worker *worker, message_fn *on_listening);

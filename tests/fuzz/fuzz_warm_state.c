@@ -42,6 +42,7 @@ static void prepare(void)
           settings_parse(configuration, "fuzz", &settings, &messages) == SETTINGS_OK);
     settings_messages_free(&messages);
     CHECK(upstream_set_build(pools, settings, &set, why, sizeof why) == UPSTREAM_OK);
+    upstream_set_use(pools, set);
     settings_put(&settings);
 }
 

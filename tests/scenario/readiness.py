@@ -3,7 +3,9 @@
 import json
 import signal
 
-from harness import RawOrigin, check, check_equal, eventually, run, scenario, start_proxy
+from harness import Authority, RawOrigin, check, check_equal, eventually, patient, run, scenario, start_proxy
+
+DIAL_S = 0.15
 
 
 def readyz(proxy):
@@ -76,6 +78,85 @@ def lost(s):
         origins[1].on("/health", status=200)
         eventually(lambda: ready(proxy), "it is given back")
     check_equal(proxy.metric("evenkeel_readiness_gave_up"), 0, "given up")
+
+
+def access_line(proxy, target):
+    """The access line of the one request for this target."""
+    def find():
+        with open(proxy.settings["log"]["access"]["path"]) as log:
+            lines = [json.loads(line) for line in log]
+        return [line for line in lines if line["target"] == target]
+    return eventually(find, f"{target} is in the access log")[0]
+
+
+def takes_over(proxy, upstream, **settings):
+    """Sends everything to another upstream, without waiting for it."""
+    proxy.settings = {**proxy.settings, "upstreams": {"new": upstream},
+                      "routes": [{"name": "all", "upstream": "new"}], **settings}
+    before = proxy.reloads()
+    proxy.write_config(proxy.text())
+    proxy.signal(signal.SIGHUP)
+    return before
+
+
+def over(proxy, before):
+    return proxy.reloads()[0] == before[0] + 1
+
+
+@scenario("a new upstream of a reload takes traffic cold, or takes readiness back, or holds the reload for ever")
+def new_upstream(s):
+    old = RawOrigin(s, "old")
+    old.on("/", status=200, body=b"old")
+    authority = Authority(s)
+    tls = {"enabled": True, "ca": authority.cert}
+    proxy = start_proxy(s, old, {"log": {"access": {"path": s.path("access.log")}},
+                                 "routes": [{"name": "all", "upstream": "app"}]})
+    eventually(lambda: ready(proxy), "it is ready")
+    with s.case("the old one serves until the new one is warm; then every request finds a connection"):
+        new = RawOrigin(s, "new", certificate=authority.issue("IP:127.0.0.1"), handshake_s=DIAL_S)
+        new.on("/", status=200, body=b"new")
+        before = takes_over(proxy, {"endpoints": [new.address], "tls": tls, "pool": {"warm_min": 4}})
+        served, number = set(), 0
+        while not over(proxy, before):
+            number += 1
+            served.add(bytes(proxy.get(f"/while/{number}").body))
+            check(ready(proxy), "readiness is taken back")
+        check_equal(served - {b"new"}, {b"old"}, "who served meanwhile")
+        check_equal(len(new.open_connections()), 4, "connections when it takes over")
+        eventually(lambda: bytes(proxy.get("/then").body) == b"new", "the new one serves")
+        check_equal(proxy.get("/first").status, 200, "status")
+        line = access_line(proxy, "/first")
+        check_equal((line["reused"], line["connect_ms"], line["tls_ms"]), (True, None, None), "its connection")
+        check_equal(len(new.connections), 4, "dials")
+    with s.case("one that nobody listens for is not waited for"):
+        dead = RawOrigin(s, "dead")
+        dead.refuse()
+        before = takes_over(proxy, {"endpoints": [dead.address]}, readiness={"give_up_after": "60s"})
+        eventually(lambda: over(proxy, before), "the reload is over", 2)
+        check("it takes traffic all the same" in proxy.log(), "the log does not say so")
+    with s.case("one that is slow for ever is waited for as long as configured; the newest file wins"):
+        silent = RawOrigin(s, "silent", certificate=authority.issue("IP:127.0.0.1"), handshake_s=patient(20))
+        before = takes_over(proxy, {"endpoints": [silent.address], "tls": tls, "timeouts": {"tls": "30s"}},
+                            readiness={"give_up_after": "700ms"})
+        warming = eventually(lambda: proxy.admin_json("/status")["reloads"].get("warming"), "it waits")
+        check_equal(warming, {"upstreams": 1, "connections_wanted": 2, "connections_ready": 0}, "/status")
+        takes_over(proxy, {"endpoints": [old.address]})
+        eventually(lambda: proxy.reloads()[0] == before[0] + 2, "both reloads are over")
+        check("warming" not in proxy.admin_json("/status")["reloads"], "it still waits")
+        check_equal(bytes(proxy.get("/").body), b"old", "who serves")
+
+
+@scenario("a process that ends while a new upstream is warmed hangs, or leaves its connections open")
+def ends_while_warming(s):
+    old = RawOrigin(s, "old")
+    authority = Authority(s)
+    silent = RawOrigin(s, "silent", certificate=authority.issue("IP:127.0.0.1"), handshake_s=patient(20))
+    proxy = start_proxy(s, old)
+    takes_over(proxy, {"endpoints": [silent.address], "tls": {"enabled": True, "ca": authority.cert},
+                       "timeouts": {"tls": "30s"}})
+    eventually(lambda: proxy.admin_json("/status")["reloads"].get("warming"), "it waits")
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_clean_exit(4)
 
 
 run()

@@ -173,6 +173,7 @@ static inline struct upstream_set *rig_build(struct rig *rig, struct settings *s
     enum upstream_result result = upstream_set_build(rig->pools, settings, &set, why, sizeof(why));
     if (result != UPSTREAM_OK)
         fail_msg("%s: %s", upstream_result_name(result), why);
+    upstream_set_use(rig->pools, set);
     settings_put(&settings);
     return set;
 }
