@@ -32,6 +32,11 @@ static struct exchange *exchange_of(struct attempt *attempt)
     return (struct exchange *)((char *)attempt - offsetof(struct exchange, attempt));
 }
 
+static struct attempt *attempt_of(struct lease_request *request)
+{
+    return (struct attempt *)((char *)request - offsetof(struct attempt, request));
+}
+
 void attempt_init(struct attempt *attempt)
 {
     attempt->request.on_ready = attempt_on_ready;
@@ -153,24 +158,19 @@ static void attempt_report_answer(struct exchange *exchange)
 
 static void attempt_on_ready(struct lease_request *request, struct lease *lease)
 {
-    struct attempt *attempt =
-        (struct attempt *)((char *)request - offsetof(struct attempt, request));
-    attempt_leased(exchange_of(attempt), lease);
+    attempt_leased(exchange_of(attempt_of(request)), lease);
 }
 
 static void attempt_on_failed(struct lease_request *request, enum dial_result result)
 {
-    struct attempt *attempt =
-        (struct attempt *)((char *)request - offsetof(struct attempt, request));
+    struct attempt *attempt = attempt_of(request);
     attempt->state = ATTEMPT_NONE;
     exchange_on_dial_failed(exchange_of(attempt), result);
 }
 
 static size_t attempt_introduce(struct lease_request *request, char *room)
 {
-    struct attempt *attempt =
-        (struct attempt *)((char *)request - offsetof(struct attempt, request));
-    struct exchange *exchange = exchange_of(attempt);
+    struct exchange *exchange = exchange_of(attempt_of(request));
     return exchange->downstream->introduce(exchange, room);
 }
 

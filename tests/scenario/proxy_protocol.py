@@ -127,6 +127,17 @@ def told(proxy, client):
     return bytes(response.body).decode().split()
 
 
+def expect_clients_told(proxy):
+    """Each request comes on a connection of its own, of which the origin was told whose it is."""
+    numbers = set()
+    with proxy.client() as one, proxy.client(source="127.0.0.9") as two:
+        for client in (one, two, one, two, two, one):
+            address, number = told(proxy, client)
+            check_equal(address, "{}:{}".format(*client.socket.getsockname()), "the client")
+            numbers.add(number)
+    check_equal(len(numbers), 6, "connections")
+
+
 @scenario("an origin is told of the wrong client, or of one client for another")
 def onward(s):
     authority = Authority(s)
@@ -135,13 +146,7 @@ def onward(s):
     upstream = {"proxy_protocol": "client", "pool": {"warm_min": 2}, "health": health}
     proxy = start_proxy(s, origin.plain, {"upstreams": {"app": upstream}})
     with s.case("each request, though clients keep their connections"):
-        numbers = set()
-        with proxy.client() as one, proxy.client(source="127.0.0.9") as two:
-            for client in (one, two, one, two, two, one):
-                address, number = told(proxy, client)
-                check_equal(address, "{}:{}".format(*client.socket.getsockname()), "the client")
-                numbers.add(number)
-        check_equal(len(numbers), 6, "connections")
+        expect_clients_told(proxy)
     with s.case("connections are dialled ahead all the same, and probes are answered"):
         eventually(lambda: proxy.metric("evenkeel_endpoint_ready_connections") >= 2, "the pool is warm")
         eventually(lambda: proxy.metric("evenkeel_endpoint_probes_total", state="good") >= 2, "probes are answered")
@@ -160,13 +165,7 @@ def onward(s):
     with s.case("with TLS, whose handshake waits for the client, each request tells of its own"):
         check(proxy.reload({"upstreams": {"app": {"proxy_protocol": "client"}}}), "the reload is taken")
         eventually(lambda: proxy.metric("evenkeel_endpoint_ready_connections") >= 2, "the pool is warm")
-        numbers = set()
-        with proxy.client() as one, proxy.client(source="127.0.0.9") as two:
-            for client in (one, two, one, two, two, one):
-                address, number = told(proxy, client)
-                check_equal(address, "{}:{}".format(*client.socket.getsockname()), "the client")
-                numbers.add(number)
-        check_equal(len(numbers), 6, "connections")
+        expect_clients_told(proxy)
         check(proxy.metric("evenkeel_upstream_tls_handshakes_total", kind="resumed") >= 5, "sessions are not resumed")
 
 

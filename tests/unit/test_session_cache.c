@@ -16,11 +16,16 @@ static void no_part_of_the_key_may_differ(void **state)
     (void)state;
     struct bench bench;
     const struct session_key others[] = {
-        key_of("other.internal", 443, "http/1.1", 1), key_of("app.internal", 8443, "http/1.1", 1),
-        key_of("app.internal", 443, "h2", 1),         key_of("app.internal", 443, "http/1.0", 1),
-
-        key_of("app.internal", 443, "", 1),           key_of("app.internal", 443, "http/1.1", 2),
-        key_of("1app.internal", 443, "http/1.", 1),   key_of("", 443, "http/1.1", 1),
+        key_of("other.internal", 443, "http/1.1", 1),
+        key_of("apt.internal", 443, "http/1.1", 1),
+        key_of("", 443, "http/1.1", 1),
+        key_of("app.internal", 443 + 1, "http/1.1", 1),
+        key_of("app.internal", 443 + 256, "http/1.1", 1),
+        key_of("app.internal", 443, "h2", 1),
+        key_of("app.internal", 443, "http/1.0", 1),
+        key_of("app.internal", 443, "", 1),
+        key_of("1app.internal", 443, "http/1.", 1),
+        key_of("app.internal", 443, "http/1.1", 2),
     };
     open_bench(&bench, &plenty);
     put(&bench, "127.0.0.1", 7);

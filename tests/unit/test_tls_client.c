@@ -4,14 +4,15 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <openssl/pem.h>
+#include <sys/stat.h>
 
 #include "steady/fault.h"
 #include "tls/client.h"
 #include "tls/server.h"
 
 struct files {
-    char authority[64], other[64], copy[64], cert[64], key[64], cert_2[64], key_2[64], empty[64],
-        broken[64];
+    char authority[64], other[64], copy[64], cert[64], key[64], cert_2[64], key_2[64], chain[64],
+        empty[64], broken[64];
 };
 
 static struct files files;
@@ -45,6 +46,24 @@ static void write_pair(char cert_path[64], char key_path[64])
     EVP_PKEY_free(key);
 }
 
+static void append_file(FILE *file, const char *path)
+{
+    char room[4096];
+    FILE *from = fopen(path, "r");
+    size_t bytes = fread(room, 1, sizeof(room), from);
+    assert_int_equal(fwrite(room, 1, bytes, file), bytes);
+    fclose(from);
+}
+
+/* The first of the certificates as before, with another behind it. */
+static void write_chain(char path[64], const char *cert, const char *issuer)
+{
+    FILE *file = create(path);
+    append_file(file, cert);
+    append_file(file, issuer);
+    fclose(file);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -57,6 +76,7 @@ static int set_up(void **state)
     write_certificate(files.other, other);
     write_pair(files.cert, files.key);
     write_pair(files.cert_2, files.key_2);
+    write_chain(files.chain, files.cert, files.authority);
     fclose(create(files.empty));
     FILE *file = create(files.broken);
     fputs("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", file);
@@ -106,6 +126,7 @@ static void every_part_of_the_trust_makes_another_client(void **state)
         settings_of("", "", ""),
         settings_of(files.authority, files.cert, files.key),
         settings_of(files.authority, files.cert_2, files.key_2),
+        settings_of(files.authority, files.chain, files.key),
     };
     enum { COUNT = sizeof(different) / sizeof(different[0]) };
     struct tls_client *made[COUNT];
@@ -131,6 +152,50 @@ static void every_part_of_the_trust_makes_another_client(void **state)
     }
     tls_clients_free(&clients);
     assert_int_equal(registry.count, 0);
+}
+
+static void set_mtime(const char *path, time_t seconds)
+{
+    const struct timespec both[] = {{.tv_sec = seconds}, {.tv_sec = seconds}};
+    assert_int_equal(utimensat(AT_FDCWD, path, both, 0), 0);
+}
+
+/* Its certificates are read when they are needed: what is known of them before is path, size and time. */
+static void the_system_s_trust_is_another_once_its_file_is(void **state)
+{
+    struct bound_registry registry;
+    const struct upstream_tls_settings settings = settings_of("", "", "");
+    struct tls_client *made[4];
+    char file[64], same[64];
+    (void)state;
+    bound_registry_init(&registry);
+    struct tls_clients *clients = tls_clients_create(&registry);
+    write_chain(file, files.authority, files.other);
+    write_chain(same, files.authority, files.other);
+    set_mtime(file, 1000);
+    set_mtime(same, 1000);
+    setenv("SSL_CERT_FILE", file, 1);
+    made[0] = obtain(clients, &settings);
+    struct tls_client *again = obtain(clients, &settings);
+    assert_ptr_equal(again, made[0]);
+    tls_client_put(&again);
+    setenv("SSL_CERT_FILE", same, 1);
+    made[1] = obtain(clients, &settings);
+    setenv("SSL_CERT_FILE", file, 1);
+    set_mtime(file, 1001);
+    made[2] = obtain(clients, &settings);
+    assert_int_equal(truncate(file, 1), 0);
+    set_mtime(file, 1000);
+    made[3] = obtain(clients, &settings);
+    unsetenv("SSL_CERT_FILE");
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < i; j++)
+            assert_ptr_not_equal(made[i], made[j]);
+    for (int i = 0; i < 4; i++)
+        tls_client_put(&made[i]);
+    tls_clients_free(&clients);
+    unlink(file);
+    unlink(same);
 }
 
 static void a_file_that_cannot_be_used_is_named(void **state)
@@ -392,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_part_of_the_trust_makes_another_client),
+        cmocka_unit_test(the_system_s_trust_is_another_once_its_file_is),
         cmocka_unit_test(a_file_that_cannot_be_used_is_named),
         cmocka_unit_test(names_are_asked_for_and_addresses_are_not),
         cmocka_unit_test(the_name_is_checked),
