@@ -33,6 +33,7 @@ scenario_tests = \
 	%D%/storm.py \
 	%D%/streaming.py \
 	%D%/tls_audit.py \
+	%D%/tls_clients.py \
 	%D%/tls_listener.py \
 	%D%/tls_sessions.py \
 	%D%/tls_upstream.py \
