@@ -159,8 +159,10 @@ void connection_drop(struct connection *connection, bool reset)
     if (connection->ready)
         __atomic_fetch_sub(&slot->endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
     connection->ready = false;
-    if (had_place)
+    if (had_place) {
         bound_give(&slot->endpoint->connections, 1);
+        __atomic_fetch_sub(&slot->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
+    }
     slot->open_count -= had_place;
     connection->has_place = false;
     bury(connection);

@@ -11,6 +11,7 @@
 #include "pool/handshake.h"
 #include "pool/line.h"
 #include "pool/proxy_header.h"
+#include "pool/queue.h"
 #include "pool/upkeep.h"
 #include "steady/check.h"
 
@@ -142,6 +143,7 @@ bool dial_start(struct endpoint_slot *slot)
         return false;
     }
     connection->has_place = true;
+    __atomic_fetch_add(&slot->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
     slot->open_count++;
     bool taken = bound_take(&worker->pools->dials_in_flight, 1);
     CHECK(taken); /* its limit is that of all workers */

@@ -32,8 +32,9 @@ bool endpoint_tls_attach(struct endpoint *endpoint, const struct upstream_view *
     const char *configured = view->settings->tls.server_name;
     const char *name = configured[0] != '\0' ? configured : endpoint->hostname;
     struct endpoint_tls *tls = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*tls));
-    if (tls == NULL || !tls_target_init(&tls->target, view->tls, name,
-                                        address_port(&endpoint->address), &endpoint->address.any)) {
+    if (tls == NULL ||
+        !tls_target_init(&tls->target, view->tls, name, address_port(&endpoint->address),
+                         &endpoint->address.any, &endpoint->upstream->own->connections_count)) {
         free(tls);
         return false;
     }

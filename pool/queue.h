@@ -63,6 +63,7 @@ struct upstream_private {
     struct endpoint_list endpoints;  /* control */
     struct departed_list departed;   /* control: what was counted at endpoints that have gone */
     struct upstream_tls_figures tls; /* counted by any worker, atomics */
+    uint64_t connections_count;      /* atomic: that have a place at one of its endpoints */
     uint32_t sets_count;             /* control: sets in memory that have it */
     bool panic;                      /* control: so few endpoints are healthy that all are used */
     uint64_t panics_count;           /* control */

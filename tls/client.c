@@ -152,8 +152,11 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
         note->until_ms = SSL_session_reused(ssl) == 1
                              ? note->offer.until_ms
                              : now + verified_ms(ssl, target->client->verify);
+    uint64_t connections_count = target->connections_count != NULL
+                                     ? __atomic_load_n(target->connections_count, __ATOMIC_RELAXED)
+                                     : 0;
     session_cache_put(target->client->clients->sessions, &target->key, &target->address, session,
-                      now, note->until_ms);
+                      now, note->until_ms, connections_count);
     return 0;
 }
 
@@ -274,7 +277,8 @@ static bool is_address(const char *name)
 }
 
 bool tls_target_init(struct tls_target *target, struct tls_client *client, const char *server_name,
-                     uint16_t port, const struct sockaddr *address)
+                     uint16_t port, const struct sockaddr *address,
+                     const uint64_t *connections_count)
 {
     size_t bytes = strlen(server_name);
     if (bytes > 0 && server_name[bytes - 1] == '.') /* neither asked for nor in certificates */
@@ -287,6 +291,7 @@ bool tls_target_init(struct tls_target *target, struct tls_client *client, const
         return false;
     target->address = session_address_of(address);
     target->literal = is_address(target->name);
+    target->connections_count = connections_count;
     target->client = tls_client_get(client);
     return true;
 }

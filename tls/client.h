@@ -48,13 +48,16 @@ struct tls_target {
     struct session_address address;
     char name[SESSION_NAME_MOST_BYTES + 1]; /* asked for and checked */
     bool literal;                           /* it is an address: checked, but not asked for */
+    const uint64_t
+        *connections_count; /* atomic: as many sessions are worth keeping; NULL: unknown */
 };
 
-/* False: no such name can be asked for. */
+/* False: no such name can be asked for. The count outlives the target. */
 __attribute__((warn_unused_result)) bool tls_target_init(struct tls_target *target,
                                                          struct tls_client *client,
                                                          const char *server_name, uint16_t port,
-                                                         const struct sockaddr *address);
+                                                         const struct sockaddr *address,
+                                                         const uint64_t *connections_count);
 void tls_target_release(struct tls_target *target);
 
 /* Makes TLS of a connected socket and offers a session; stream_handshake() comes next. False: no memory. */

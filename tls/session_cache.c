@@ -18,6 +18,8 @@
 /* A name without sessions is worth little: twice as many as sessions, in each shard at least a few. */
 #define NAMES_PER_ENTRY 2
 #define SHARD_NAMES_LEAST 16
+/* More than a name can have. */
+#define NO_SURPLUS_COUNT (UINT64_MAX / SESSION_APART_FACTOR)
 
 struct shard {
     pthread_mutex_t lock;
@@ -374,9 +376,9 @@ static bool make_room(struct session_cache *cache, size_t home, size_t bytes)
     return false;
 }
 
-/* Takes the session over. */
+/* Takes the session over; the name keeps so many. */
 static bool insert(struct session_cache *cache, const struct session_key *key,
-                   struct session *session, uint64_t now_ms)
+                   struct session *session, uint64_t now_ms, uint64_t most_count)
 {
     struct shard *shard = shard_of(cache, key);
     size_t bytes = held_bytes(session);
@@ -389,9 +391,8 @@ static bool insert(struct session_cache *cache, const struct session_key *key,
         session_name_add(name, session);
         TAILQ_INSERT_TAIL(&shard->sessions, session, in_shard);
         shard->stored++;
-        uint64_t per_name_count = __atomic_load_n(&cache->per_name_count, __ATOMIC_RELAXED);
         struct session *surplus;
-        while ((surplus = session_name_surplus(name, per_name_count)) != NULL)
+        while ((surplus = session_name_surplus(name, most_count)) != NULL)
             drop(cache, shard, surplus, &shard->evicted);
     } else {
         shard->dropped++;
@@ -448,7 +449,7 @@ static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
 
 void session_cache_put(struct session_cache *cache, const struct session_key *key,
                        const struct session_address *address, const SSL_SESSION *openssl_session,
-                       uint64_t now_ms, uint64_t until_ms)
+                       uint64_t now_ms, uint64_t until_ms, uint64_t connections_count)
 {
     uint64_t expires_ms = earlier(now_ms + life_ms(cache, openssl_session), until_ms);
     uint8_t *der;
@@ -459,8 +460,12 @@ void session_cache_put(struct session_cache *cache, const struct session_key *ke
     struct session *session = create_session(
         cache, openssl_session, address, (struct lifetime){expires_ms, until_ms}, der, der_bytes);
     session_der_free(der, der_bytes);
-    if (session != NULL)
-        (void)insert(cache, key, session, now_ms);
+    if (session == NULL)
+        return;
+    uint64_t most_count = __atomic_load_n(&cache->per_name_count, __ATOMIC_RELAXED);
+    if (session->single_use && connections_count > most_count)
+        most_count = connections_count;
+    (void)insert(cache, key, session, now_ms, most_count);
 }
 
 /* ---- over time ---- */
@@ -596,7 +601,7 @@ enum session_restore_result session_cache_restore(struct session_cache *cache,
     SSL_SESSION_free(openssl_session);
     if (expires_ms <= now_ms)
         return SESSION_RESTORE_EXPIRED;
-    if (session == NULL || !insert(cache, &record->key, session, now_ms))
+    if (session == NULL || !insert(cache, &record->key, session, now_ms, NO_SURPLUS_COUNT))
         return SESSION_RESTORE_NO_ROOM;
     return SESSION_RESTORED;
 }

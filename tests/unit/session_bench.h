@@ -63,7 +63,7 @@ static inline void put_as(struct bench *bench, const struct session_rig *rig, co
 {
     struct session_address from = at(address);
     SSL_SESSION *session = session_rig_numbered(rig, number);
-    session_cache_put(bench->cache, &bench->key, &from, session, bench->now_ms, FOREVER_MS);
+    session_cache_put(bench->cache, &bench->key, &from, session, bench->now_ms, FOREVER_MS, 0);
     SSL_SESSION_free(session);
 }
 

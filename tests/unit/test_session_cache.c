@@ -239,6 +239,37 @@ static void bytes_are_bounded(void **state)
     close_bench(&bench);
 }
 
+static void put_of_many(struct bench *bench, const struct session_rig *rig, uint32_t number,
+                        uint64_t connections_count)
+{
+    struct session_address from = at("127.0.0.1");
+    SSL_SESSION *session = session_rig_numbered(rig, number);
+    session_cache_put(bench->cache, &bench->key, &from, session, bench->now_ms, FOREVER_MS,
+                      connections_count);
+    SSL_SESSION_free(session);
+}
+
+static void a_name_keeps_a_ticket_for_each_connection(void **state)
+{
+    (void)state;
+    struct bench bench;
+    struct session_limits limits = plenty;
+    limits.per_name_count = 4;
+    open_bench(&bench, &limits);
+    for (uint32_t i = 1; i <= 20; i++)
+        put_of_many(&bench, &tls13, i, 8);
+    assert_int_equal(figures_of(&bench).entries, 8);
+    put_of_many(&bench, &tls13, 21, 3);
+    assert_int_equal(figures_of(&bench).entries, 4);
+    close_bench(&bench);
+    /* one of TLS 1.2 is good for all of them */
+    open_bench(&bench, &limits);
+    for (uint32_t i = 1; i <= 20; i++)
+        put_of_many(&bench, &tls12, i, 8);
+    assert_int_equal(figures_of(&bench).entries, 4);
+    close_bench(&bench);
+}
+
 static void lower_limits_hold_at_once(void **state)
 {
     (void)state;
@@ -289,7 +320,7 @@ static void expires_after(uint64_t life_ms, const struct session_limits *limits,
     for (uint32_t i = 1; i <= 2; i++) {
         SSL_SESSION *session = session_rig_numbered(&tls13, i);
         session_cache_put(bench.cache, &bench.key, &from, session, bench.now_ms,
-                          bench.now_ms + most_ms);
+                          bench.now_ms + most_ms, 0);
         SSL_SESSION_free(session);
     }
     bench.now_ms += life_ms - 1;
@@ -319,12 +350,12 @@ static void what_a_resumed_connection_brings_is_verified_again_when_the_first_on
     struct session_offer offer;
     const uint64_t until_ms = 50000;
     open_bench(&bench, &plenty);
-    session_cache_put(bench.cache, &bench.key, &from, tls13.model, bench.now_ms, until_ms);
+    session_cache_put(bench.cache, &bench.key, &from, tls13.model, bench.now_ms, until_ms, 0);
     for (; bench.now_ms < until_ms; bench.now_ms += 7000) {
         SSL_SESSION *session =
             session_cache_take(bench.cache, &bench.key, &from, bench.now_ms, &offer);
         assert_int_equal(offer.until_ms, until_ms);
-        session_cache_put(bench.cache, &bench.key, &from, session, bench.now_ms, offer.until_ms);
+        session_cache_put(bench.cache, &bench.key, &from, session, bench.now_ms, offer.until_ms, 0);
         SSL_SESSION_free(session);
     }
     assert_null(session_cache_take(bench.cache, &bench.key, &from, bench.now_ms, &offer));
@@ -337,9 +368,9 @@ static void a_ticket_that_may_not_be_kept_is_not(void **state)
     struct bench bench;
     struct session_address from = at("127.0.0.1");
     open_bench(&bench, &plenty);
-    session_cache_put(bench.cache, &bench.key, &from, tls13.model, bench.now_ms, bench.now_ms);
+    session_cache_put(bench.cache, &bench.key, &from, tls13.model, bench.now_ms, bench.now_ms, 0);
     SSL_SESSION *empty = SSL_SESSION_new();
-    session_cache_put(bench.cache, &bench.key, &from, empty, bench.now_ms, FOREVER_MS);
+    session_cache_put(bench.cache, &bench.key, &from, empty, bench.now_ms, FOREVER_MS, 0);
     SSL_SESSION_free(empty);
     assert_int_equal(figures_of(&bench).entries, 0);
     close_bench(&bench);
@@ -443,7 +474,7 @@ static void *walk(void *argument)
         session_cache_judge(walker->cache, &key, &offer, (enum session_verdict)rng_below(&rng, 3));
         const struct session_rig *rig = rng_below(&rng, 2) == 0 ? &tls13 : &tls12;
         session = session_rig_numbered(rig, (uint32_t)step);
-        session_cache_put(walker->cache, &key, &address, session, step, FOREVER_MS);
+        session_cache_put(walker->cache, &key, &address, session, step, FOREVER_MS, 0);
         SSL_SESSION_free(session);
         if (step % 100 == 0)
             session_cache_sweep(walker->cache, step);
@@ -511,6 +542,7 @@ int main(void)
         cmocka_unit_test(a_session_whose_handshake_failed_is_not_offered_again),
         cmocka_unit_test(a_session_is_kept_without_the_certificate_and_resumes),
         cmocka_unit_test(a_name_keeps_its_newest_and_something_for_each_address),
+        cmocka_unit_test(a_name_keeps_a_ticket_for_each_connection),
         cmocka_unit_test(entries_are_bounded_and_the_oldest_goes),
         cmocka_unit_test(bytes_are_bounded),
         cmocka_unit_test(lower_limits_hold_at_once),

@@ -45,7 +45,7 @@ static void save_two(struct pack *pack)
     for (uint32_t number = 1; number <= 2; number++) {
         struct session_key key = key_of(number == 1 ? "a.internal" : "b.internal", trust);
         SSL_SESSION *session = session_rig_numbered(&rig, number);
-        session_cache_put(cache, &key, &somewhere, session, 1000, FOREVER_MS);
+        session_cache_put(cache, &key, &somewhere, session, 1000, FOREVER_MS, 0);
         SSL_SESSION_free(session);
     }
     pack_init(pack, 1u << 20);

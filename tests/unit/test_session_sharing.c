@@ -133,7 +133,8 @@ static void churn_dial(struct churn *churn, size_t n, size_t a)
     churn->seen[n][a] = true;
     session = session_rig_numbered(&tls13, number);
     for (int i = 0; i < 2; i++) /* as servers do */
-        session_cache_put(bench->cache, &bench->key, &address, session, bench->now_ms, FOREVER_MS);
+        session_cache_put(bench->cache, &bench->key, &address, session, bench->now_ms, FOREVER_MS,
+                          0);
     SSL_SESSION_free(session);
 }
 

@@ -136,7 +136,7 @@ static void every_part_of_the_trust_makes_another_client(void **state)
     for (size_t i = 0; i < COUNT; i++) {
         made[i] = obtain(clients, &different[i]);
         assert_true(tls_target_init(&targets[i], made[i], "app.test", 443,
-                                    (const struct sockaddr *)&address));
+                                    (const struct sockaddr *)&address, NULL));
         for (size_t j = 0; j < i; j++) {
             assert_ptr_not_equal(made[i], made[j]);
             assert_memory_not_equal(&targets[i].key, &targets[j].key, sizeof(targets[i].key));
@@ -250,7 +250,7 @@ static void begin_talk(struct talk *talk, const char *name, int version)
     const struct sockaddr_in address = {.sin_family = AF_INET,
                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_true(
-        tls_target_init(&talk->target, client, name, 443, (const struct sockaddr *)&address));
+        tls_target_init(&talk->target, client, name, 443, (const struct sockaddr *)&address, NULL));
     tls_client_put(&client);
 }
 
@@ -346,9 +346,12 @@ static void names_that_cannot_be_asked_for_make_no_target(void **state)
     const struct sockaddr_in address = {.sin_family = AF_INET};
     memset(name, 'a', sizeof(name));
     name[sizeof(name) - 1] = '\0';
-    assert_false(tls_target_init(&target, client, name, 443, (const struct sockaddr *)&address));
-    assert_false(tls_target_init(&target, client, "", 443, (const struct sockaddr *)&address));
-    assert_false(tls_target_init(&target, client, ".", 443, (const struct sockaddr *)&address));
+    assert_false(
+        tls_target_init(&target, client, name, 443, (const struct sockaddr *)&address, NULL));
+    assert_false(
+        tls_target_init(&target, client, "", 443, (const struct sockaddr *)&address, NULL));
+    assert_false(
+        tls_target_init(&target, client, ".", 443, (const struct sockaddr *)&address, NULL));
     tls_client_put(&client);
     tls_clients_free(&clients);
 }
