@@ -9,13 +9,18 @@ from proxies import Running
 from stage import Failed
 
 _STARTS_WITHIN = 60.0
+# The source files whose work is policy: deadlines, retries, budgets, breakers, limits, queues, rates, shards.
+_POLICY = re.compile(r"(?:^|/)(?:breaker/\w+|pool/queue|proxy/(?:admission|gate|shards|policy|retry|hedge|hop_fields|proxy_status|"
+                     r"exchange_(?:admit|gate|retry|time)))\.[ch]$")
 
 
 class Profile:
-    """One callgrind output: the sum over all threads, and per function its own and its callees' instructions."""
+    """One callgrind output: the sum over all threads, per function its own and its callees' instructions, and what policy's source
+    lines took, in whatever function they came to be.
+    """
 
     def __init__(self, lines):
-        self.total = 0
+        self.total = self.policy = 0
         self.own = {}
         self.called = {}
         self._read(lines)
@@ -32,7 +37,7 @@ class Profile:
 
     def _read(self, lines):
         where = function = None
-        after_call = False
+        after_call = policy = False
         for line in lines:
             key, equals, value = line.rstrip("\n").partition("=")
             if equals:
@@ -40,6 +45,8 @@ class Profile:
                     where = value
                 elif key == "fn":
                     function = (where, value)
+                elif key in ("fl", "fi", "fe"):
+                    policy = _POLICY.search(value) is not None
                 after_call = after_call or key == "calls"
             elif line[:1].isdigit():
                 cost = int(line.split()[1])
@@ -47,6 +54,7 @@ class Profile:
                 into[function] = into.get(function, 0) + cost
                 if not after_call:
                     self.total += cost
+                    self.policy += cost if policy else 0
                 after_call = False
 
 

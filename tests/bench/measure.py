@@ -98,8 +98,9 @@ class Bench:
 
     def instructions(self, adapter, row):
         """User instructions per exchange."""
-        count, _, _ = callgrind.instructions_between(self.stage, adapter, self.origin, row, self.plan.run_lengths)
-        return {"value": count}
+        lengths = self.plan.run_lengths
+        count, shorter, longer = callgrind.instructions_between(self.stage, adapter, self.origin, row, lengths)
+        return {"value": count, "policy": (longer.policy - shorter.policy) / (lengths[1] - lengths[0])}
 
     def _expect_forwarded(self, requests, accepted, served):
         now_accepted, now_served = self.origin.counts()

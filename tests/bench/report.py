@@ -78,6 +78,10 @@ def _figures_table(title, results, names):
             held = [f"{result.summary(name, 'before_bytes').median / 1024:.0f} KiB" if name in result.samples else "-"
                     for name in names]
             lines.append(_line("  held before them", held))
+        if result.row["kind"] == "instructions" and not result.void and "evenkeel" in result.samples:
+            policy = result.summary("evenkeel", "policy").median
+            verdict = "met" if policy <= result.row["goal_policy"] else "MISSED"
+            lines.append(f"  of Evenkeel's, policy: {policy:.0f}; goal <= {result.row['goal_policy']} {verdict}")
     return "\n".join(lines) + "\n"
 
 

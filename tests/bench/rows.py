@@ -38,7 +38,7 @@ CONNECTIONS = 32
 
 ROWS = (
     {"name": "instructions", "title": "user instructions, 128 B", "kind": "instructions",
-     "body": 128, "request": "plain", "goal_figure": 5000},
+     "body": 128, "request": "plain", "goal_figure": 5000, "goal_policy": 600},
     {"name": "idle", "title": "memory of an idle client", "kind": "memory",
      "body": 128, "request": "plain", "goal_figure": 512},
     {"name": "small", "title": "128 B, keep-alive", "kind": "cpu",
