@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """TLS on listeners: who gets which certificate, who is let in, and that nothing of it is lost at a reload."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -342,6 +343,19 @@ def slow(s):
         eventually(lambda: not silent.is_open() and not slow_one.is_open(), "both are ended")
     check_equal(proxy.bound("handshakes")["used"], 0, "handshakes under way")
     check_equal(handshakes_failed(proxy, "timeout"), 2, "timeouts")
+
+
+@scenario("clients that begin handshakes keep others from what there is")
+def many(s):
+    authority = Authority(s)
+    proxy = start_proxy(s, NginxOrigin(s), {**listener([authority.issue("shop.test")]), "limits": {"handshakes": 2}})
+    with proxy.client(), proxy.client():
+        eventually(lambda: proxy.bound("handshakes")["used"] == 2, "both are under way")
+        with contextlib.suppress(ConnectionResetError), proxy.client() as third:
+            eventually(lambda: not third.is_open(), "one more is closed")
+        eventually(lambda: proxy.metric("evenkeel_tls_handshakes_refused_total") == 1, "it is counted")
+    eventually(lambda: proxy.bound("handshakes")["used"] == 0, "the places are given back")
+    check(b"hello" in get(proxy, context_for(authority)), "the next client is served")
 
 
 @scenario("handshakes that are broken off leave memory, descriptors or places behind", within=300)

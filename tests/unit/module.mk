@@ -44,7 +44,8 @@ tls_tests = \
 	%D%/test_seal \
 	%D%/test_stream \
 	%D%/test_tls_client \
-	%D%/test_stream_tls
+	%D%/test_stream_tls \
+	%D%/test_tickets
 
 pool_tests = \
 	%D%/test_codel \
