@@ -8,6 +8,7 @@
 
 struct admission_leftovers {
     struct shard_set_list sets;
+    struct bound_registry *registry;
 };
 
 static struct admission_keys *keys_create(size_t keys_count)
@@ -39,15 +40,15 @@ static bool view_keys(struct admission_view *view, const struct key_rate_setting
     return view->keys != NULL;
 }
 
-static bool view_shards(struct admission_view *view, const struct shard_settings *settings,
-                        unsigned worker_count)
+static bool view_shards(struct admission_view *view, const char *route,
+                        const struct shard_settings *settings, unsigned worker_count)
 {
     struct shard_set *present = view->of->shards;
     if (settings->count == 0) {
         return true;
     }
     bool same = present != NULL && present->count == settings->count;
-    view->shards = same ? present : shard_set_create(settings->count, worker_count);
+    view->shards = same ? present : shard_set_create(route, settings->count, worker_count);
     if (view->shards != NULL) {
         view->shards->views_count++;
     }
@@ -67,16 +68,17 @@ enum admission_result admission_build(struct admission *admission,
     ret_view->limited = ret_view->rate.interval != 0 || ret_view->key_rate.interval != 0 ||
                         settings->shards.count != 0;
     bool built = view_keys(ret_view, &settings->key_rate) &&
-                 view_shards(ret_view, &settings->shards, worker_count);
+                 view_shards(ret_view, settings->name, &settings->shards, worker_count);
     return built ? ADMISSION_OK : ADMISSION_NO_MEMORY;
 }
 
-void admission_adopt(const struct admission_view *view, const struct route_settings *settings)
+void admission_adopt(struct admission_leftovers *leftovers, const struct admission_view *view,
+                     const struct route_settings *settings)
 {
     view->of->keys = view->keys;
     view->of->shards = view->shards;
     if (view->shards != NULL) {
-        shard_set_adopt(view->shards, &settings->shards);
+        shard_set_adopt(view->shards, &settings->shards, leftovers->registry);
     }
 }
 
@@ -100,6 +102,7 @@ static void leave_shards(struct admission_leftovers *leftovers, struct admission
     if (view->of->shards == view->shards) {
         view->of->shards = NULL;
     }
+    shard_set_retire(view->shards, leftovers->registry);
     TAILQ_INSERT_TAIL(&leftovers->sets, view->shards, link);
     admission_collect(leftovers);
 }
@@ -115,11 +118,12 @@ void admission_leave(struct admission_leftovers *leftovers, struct admission_vie
     *view = (struct admission_view){.of = NULL};
 }
 
-struct admission_leftovers *admission_leftovers_create(void)
+struct admission_leftovers *admission_leftovers_create(struct bound_registry *registry)
 {
     struct admission_leftovers *leftovers = malloc(sizeof *leftovers);
     if (leftovers != NULL) {
         TAILQ_INIT(&leftovers->sets);
+        leftovers->registry = registry;
     }
     return leftovers;
 }

@@ -13,6 +13,7 @@
 #include "breaker/key_buckets.h"
 #include "breaker/token_bucket.h"
 #include "conf/settings.h"
+#include "steady/bound.h"
 
 struct shard_set;
 
@@ -38,7 +39,7 @@ struct admission_view {
     bool limited; /* by any of that */
 };
 
-/* Replaced sets that exchanges are still in. */
+/* Replaced sets that exchanges still have shards of, and where the bounds of the others are told. */
 struct admission_leftovers;
 
 enum admission_result { ADMISSION_OK, ADMISSION_NO_MEMORY };
@@ -47,12 +48,13 @@ __attribute__((warn_unused_result)) enum admission_result admission_build(
     struct admission *admission, const struct route_settings *settings, unsigned worker_count,
     struct admission_view *ret_view);
 /* The generation of the view is to be used: limits of its settings take effect. */
-void admission_adopt(const struct admission_view *view, const struct route_settings *settings);
+void admission_adopt(struct admission_leftovers *leftovers, const struct admission_view *view,
+                     const struct route_settings *settings);
 /* The generation of the view is over. A view that was never built (all zero) is fine. */
 void admission_leave(struct admission_leftovers *leftovers, struct admission_view *view);
 
 /* NULL: no memory. */
-struct admission_leftovers *admission_leftovers_create(void);
+struct admission_leftovers *admission_leftovers_create(struct bound_registry *registry);
 /* Frees those that nobody is in any more. */
 void admission_collect(struct admission_leftovers *leftovers);
 /* After all workers have ended. NULL is fine. */

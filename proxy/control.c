@@ -130,7 +130,7 @@ static bool control_start_workers(struct control *control)
     control->worker_count = control->settings->worker_count;
     control->workers = calloc(control->worker_count, sizeof *control->workers);
     control->worker_stats = calloc(control->worker_count, sizeof *control->worker_stats);
-    control->leftovers = admission_leftovers_create();
+    control->leftovers = admission_leftovers_create(&control->registry);
     control->tickets = tls_tickets_create(control_now_ms());
     control->pools = pools_create(control->worker_count, &control->registry, &control->bounds.fds);
     control->probe_bufs = buf_pool_create(&control->bounds.buffers_bytes);

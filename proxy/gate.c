@@ -13,11 +13,11 @@
 static void on_serve(struct again *again);
 static void on_call(struct message *message, void *receiver);
 
-bool gate_init(struct gate *gate, unsigned worker_count)
+bool gate_init(struct gate *gate, const char *label, unsigned worker_count)
 {
     *gate = (struct gate){.seat_count = worker_count};
-    bound_init(&gate->inside, "shard_in_flight", NULL, 0);
-    bound_init(&gate->waiting, "shard_queued", NULL, 0);
+    bound_init(&gate->inside, "shard_in_flight", label, 0);
+    bound_init(&gate->waiting, "shard_queued", label, 0);
     gate->seats = aligned_alloc(_Alignof(struct gate_seat), worker_count * sizeof *gate->seats);
     for (unsigned i = 0; gate->seats != NULL && i < worker_count; i++) {
         struct gate_seat *seat = &gate->seats[i];

@@ -41,8 +41,9 @@ struct gate {
     struct gate_seat *seats; /* [worker] */
 };
 
-/* False: no memory. */
-__attribute__((warn_unused_result)) bool gate_init(struct gate *gate, unsigned worker_count);
+/* `label` tells its bounds from those of others and outlives it. False: no memory. */
+__attribute__((warn_unused_result)) bool gate_init(struct gate *gate, const char *label,
+                                                   unsigned worker_count);
 /* Nobody is inside or waits, and no message is on the way. */
 void gate_release(struct gate *gate);
 bool gate_idle(const struct gate *gate);

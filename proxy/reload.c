@@ -265,7 +265,8 @@ static void reload_post(struct control *control)
     const struct generation *generation = control->generation;
     upstream_set_use(control->pools, generation->upstreams);
     for (size_t i = 0; i < generation->settings->route_count; i++) {
-        admission_adopt(&generation->routes[i].admission, generation->routes[i].settings);
+        admission_adopt(control->leftovers, &generation->routes[i].admission,
+                        generation->routes[i].settings);
     }
     control->generation->waiting_count = control->worker_count;
     for (unsigned i = 0; i < control->worker_count; i++) {

@@ -1,11 +1,27 @@
 /* Sets of shards. */
 #include "proxy/shards.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "breaker/shard_map.h"
 
-struct shard_set *shard_set_create(size_t count, unsigned worker_count)
+static bool init_shard(struct shard *shard, const char *route, size_t index, unsigned worker_count)
+{
+    *shard = (struct shard){.index = (unsigned)index, .budget = retry_budget_create(worker_count)};
+    if (shard->budget == NULL || asprintf(&shard->label, "%s/%zu", route, index) < 0) {
+        retry_budget_free(&shard->budget);
+        return false;
+    }
+    if (!gate_init(&shard->gate, shard->label, worker_count)) {
+        retry_budget_free(&shard->budget);
+        free(shard->label);
+        return false;
+    }
+    return true;
+}
+
+struct shard_set *shard_set_create(const char *route, size_t count, unsigned worker_count)
 {
     struct shard_set *set = aligned_alloc(_Alignof(struct shard),
                                           sizeof(struct shard_set) + count * sizeof(struct shard));
@@ -14,11 +30,7 @@ struct shard_set *shard_set_create(size_t count, unsigned worker_count)
     }
     *set = (struct shard_set){.count = 0};
     for (; set->count < count; set->count++) {
-        struct shard *shard = &set->shards[set->count];
-        *shard = (struct shard){.index = (unsigned)set->count,
-                                .budget = retry_budget_create(worker_count)};
-        if (shard->budget == NULL || !gate_init(&shard->gate, worker_count)) {
-            retry_budget_free(&shard->budget);
+        if (!init_shard(&set->shards[set->count], route, set->count, worker_count)) {
             shard_set_free(&set);
             return NULL;
         }
@@ -31,6 +43,7 @@ void shard_set_free(struct shard_set **set)
     for (size_t i = 0; *set != NULL && i < (*set)->count; i++) {
         gate_release(&(*set)->shards[i].gate);
         retry_budget_free(&(*set)->shards[i].budget);
+        free((*set)->shards[i].label);
     }
     free(*set);
     *set = NULL;
@@ -48,11 +61,27 @@ bool shard_set_idle(const struct shard_set *set)
     return true;
 }
 
-void shard_set_adopt(struct shard_set *set, const struct shard_settings *settings)
+void shard_set_adopt(struct shard_set *set, const struct shard_settings *settings,
+                     struct bound_registry *registry)
 {
     for (size_t i = 0; i < set->count; i++) {
-        gate_set_limits(&set->shards[i].gate, settings->in_flight_count, settings->queue_count);
+        struct gate *gate = &set->shards[i].gate;
+        gate_set_limits(gate, settings->in_flight_count, settings->queue_count);
+        if (!set->shown) {
+            bound_register(registry, &gate->inside);
+            bound_register(registry, &gate->waiting);
+        }
     }
+    set->shown = true;
+}
+
+void shard_set_retire(struct shard_set *set, struct bound_registry *registry)
+{
+    for (size_t i = 0; set->shown && i < set->count; i++) {
+        bound_remove(registry, &set->shards[i].gate.inside);
+        bound_remove(registry, &set->shards[i].gate.waiting);
+    }
+    set->shown = false;
 }
 
 static uint64_t load_of(const struct shard *shard)

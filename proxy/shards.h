@@ -14,6 +14,7 @@
 
 struct shard {
     struct gate gate;
+    char *label; /* "route/index" */
     struct token_bucket bucket;
     struct retry_budget *budget;
     /* atomics */
@@ -26,19 +27,23 @@ struct shard {
 struct shard_set {
     TAILQ_ENTRY(shard_set) link; /* control: among those that have been replaced */
     unsigned views_count;        /* control: generations that see it */
+    bool shown;                  /* control: its bounds are registered */
     size_t count;
     struct shard shards[];
 };
 TAILQ_HEAD(shard_set_list, shard_set);
 
 /* NULL: no memory. */
-struct shard_set *shard_set_create(size_t count, unsigned worker_count);
+struct shard_set *shard_set_create(const char *route, size_t count, unsigned worker_count);
 /* It is idle. NULL is fine. */
 void shard_set_free(struct shard_set **set);
 /* No exchange has one of its shards. */
 bool shard_set_idle(const struct shard_set *set);
-/* Limits of the settings, which a reload may change. */
-void shard_set_adopt(struct shard_set *set, const struct shard_settings *settings);
+/* Limits of the settings, which a reload may change. Its bounds are in the registry from now on. */
+void shard_set_adopt(struct shard_set *set, const struct shard_settings *settings,
+                     struct bound_registry *registry);
+/* No generation sees it any more: its bounds leave the registry. */
+void shard_set_retire(struct shard_set *set, struct bound_registry *registry);
 
 /* Where a key belongs; with `shuffle` the emptier of two. Stays until it is let go of. */
 struct shard *shard_take(struct shard_set *set, uint64_t key_hash, bool shuffle);

@@ -8,6 +8,7 @@ fuzz_targets = \
 	%D%/fuzz_h1_body \
 	%D%/fuzz_h1_request \
 	%D%/fuzz_h1_response \
+	%D%/fuzz_hop_fields \
 	%D%/fuzz_proxy_header \
 	%D%/fuzz_tls_handshake \
 	%D%/fuzz_warm_state
@@ -18,6 +19,7 @@ fuzz_corpora = \
 	%D%/corpus/fuzz_h1_body \
 	%D%/corpus/fuzz_h1_request \
 	%D%/corpus/fuzz_h1_response \
+	%D%/corpus/fuzz_hop_fields \
 	%D%/corpus/fuzz_proxy_header \
 	%D%/corpus/fuzz_tls_handshake \
 	%D%/corpus/fuzz_warm_state

@@ -75,6 +75,8 @@ def full(s):
     origin.request_for("/hold")
     waiting.send("GET /wait HTTP/1.1\r\nHost: a\r\nX-Tenant: t\r\n\r\n")
     eventually(lambda: proxy.metric("evenkeel_shard_queued", route="all") == 1, "one waits")
+    full = [row for row in proxy.bounds() if row["name"] == "shard_in_flight" and row["used"] == row["limit"]]
+    check_equal([row["detail"].partition("/")[0] for row in full], ["all"], "full shards in /resources")
     response = proxy.get("/more", tenant("t"))
     check_equal((response.status, "shard_full" in response.get("Proxy-Status")), (503, True), "what is too much")
     response = waiting.response()

@@ -11,6 +11,8 @@
 
 #define WORKERS 2
 
+static struct bound_registry registry;
+
 static struct route_settings with(uint64_t shard_count, uint64_t keys_count)
 {
     struct route_settings settings = {.name = "route-1"};
@@ -33,19 +35,21 @@ static void what_stays_the_same_is_kept(void **state)
 {
     (void)state;
     struct admission admission = {.keys = NULL};
-    struct admission_leftovers *leftovers = admission_leftovers_create();
+    struct admission_leftovers *leftovers = admission_leftovers_create(&registry);
     const struct route_settings settings = with(3, 64);
     struct admission_view first = build(&admission, &settings);
-    admission_adopt(&first, &settings);
+    admission_adopt(leftovers, &first, &settings);
     struct admission_view second = build(&admission, &settings);
     assert_ptr_equal(second.shards, first.shards);
     assert_ptr_equal(second.keys, first.keys);
-    admission_adopt(&second, &settings);
+    admission_adopt(leftovers, &second, &settings);
+    assert_int_equal(registry.count, 2 * 3);
     admission_leave(leftovers, &first);
     assert_int_equal(second.shards->count, 3);
     admission_leave(leftovers, &second);
     assert_null(admission.shards);
     assert_null(admission.keys);
+    assert_int_equal(registry.count, 0);
     admission_leftovers_free(&leftovers);
 }
 
@@ -53,16 +57,17 @@ static void a_generation_that_is_given_up_changes_nothing(void **state)
 {
     (void)state;
     struct admission admission = {.keys = NULL};
-    struct admission_leftovers *leftovers = admission_leftovers_create();
+    struct admission_leftovers *leftovers = admission_leftovers_create(&registry);
     const struct route_settings settings = with(3, 64), others = with(5, 128);
     struct admission_view view = build(&admission, &settings);
-    admission_adopt(&view, &settings);
+    admission_adopt(leftovers, &view, &settings);
     struct admission_view given_up = build(&admission, &others);
     assert_ptr_not_equal(given_up.shards, view.shards);
     admission_leave(leftovers, &given_up);
     assert_ptr_equal(admission.shards, view.shards);
     assert_ptr_equal(admission.keys, view.keys);
     admission_leave(leftovers, &view);
+    assert_int_equal(registry.count, 0);
     admission_leftovers_free(&leftovers);
 }
 
@@ -72,19 +77,20 @@ static void a_route_that_comes_back_starts_anew(void **state)
 {
     (void)state;
     struct admission admission = {.keys = NULL};
-    struct admission_leftovers *leftovers = admission_leftovers_create();
+    struct admission_leftovers *leftovers = admission_leftovers_create(&registry);
     const struct route_settings settings = with(3, 64), plain = with(0, 0);
     struct admission_view view = build(&admission, &settings);
-    admission_adopt(&view, &settings);
+    admission_adopt(leftovers, &view, &settings);
     admission_leave(leftovers, &view);
     assert_null(admission.keys);
     assert_null(admission.shards);
     struct admission_view back = build(&admission, &plain);
-    admission_adopt(&back, &plain);
+    admission_adopt(leftovers, &back, &plain);
     assert_null(back.keys);
     assert_null(back.shards);
     assert_false(back.limited);
     admission_leave(leftovers, &back);
+    assert_int_equal(registry.count, 0);
     admission_leftovers_free(&leftovers);
 }
 
@@ -93,10 +99,10 @@ static void a_shard_outlives_its_route_while_an_exchange_has_it(void **state)
 {
     (void)state;
     struct admission admission = {.keys = NULL};
-    struct admission_leftovers *leftovers = admission_leftovers_create();
+    struct admission_leftovers *leftovers = admission_leftovers_create(&registry);
     const struct route_settings settings = with(2, 0);
     struct admission_view view = build(&admission, &settings);
-    admission_adopt(&view, &settings);
+    admission_adopt(leftovers, &view, &settings);
     struct shard_set *set = view.shards;
     struct shard *shard = shard_take(set, 7, false);
     assert_false(shard_set_idle(set));
@@ -107,6 +113,7 @@ static void a_shard_outlives_its_route_while_an_exchange_has_it(void **state)
     shard_let_go(&shard);
     assert_null(shard);
     assert_true(shard_set_idle(set));
+    assert_int_equal(registry.count, 0);
     admission_leftovers_free(&leftovers);
 }
 
@@ -118,5 +125,6 @@ int main(void)
         cmocka_unit_test(a_route_that_comes_back_starts_anew),
         cmocka_unit_test(a_shard_outlives_its_route_while_an_exchange_has_it),
     };
+    bound_registry_init(&registry);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

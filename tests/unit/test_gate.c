@@ -33,7 +33,7 @@ static void on_turn(struct gate_slot *slot)
 static void open_hall(struct hall *hall, uint64_t inside_count, uint64_t waiting_count)
 {
     memset(hall, 0, sizeof *hall);
-    assert_true(gate_init(&hall->gate, WORKERS));
+    assert_true(gate_init(&hall->gate, "", WORKERS));
     gate_set_limits(&hall->gate, inside_count, waiting_count);
     for (unsigned i = 0; i < WORKERS; i++) {
         hall->workers[i] = calloc(1, sizeof *hall->workers[i]);
