@@ -8,6 +8,7 @@
 #include "steady/deadline.h"
 #include "steady/fault.h"
 
+/* Less, never more: an outage is to be over within open_share of its length. */
 #define OPEN_JITTER_SHARE 0.2
 
 /* The state's word: an epoch above, the state below. A new epoch begins with every open and half-open: tickets of an older one say
@@ -204,7 +205,7 @@ static uint64_t pause_ms(const struct breaker *breaker, const struct breaker_set
 static void open_up(struct breaker *breaker, const struct breaker_settings *settings,
                     enum breaker_cause cause, uint64_t now_ms, struct rng *rng)
 {
-    uint64_t open_ms = rng_jitter(rng, pause_ms(breaker, settings, now_ms), OPEN_JITTER_SHARE);
+    uint64_t open_ms = rng_shorten(rng, pause_ms(breaker, settings, now_ms), OPEN_JITTER_SHARE);
     transition(breaker, settings, BREAKER_OPEN, cause, open_ms, now_ms);
 }
 

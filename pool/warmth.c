@@ -13,9 +13,8 @@ uint64_t warmth_share_count(uint64_t level_count, unsigned worker, unsigned work
 
 uint64_t warmth_lifetime_ms(uint64_t lifetime_ms, double jitter_share, struct rng *rng)
 {
-    uint64_t window_ms = (uint64_t)((double)lifetime_ms * jitter_share);
-    uint64_t shorter_ms = rng_below(rng, window_ms + 1);
-    return shorter_ms < lifetime_ms ? lifetime_ms - shorter_ms : 1;
+    uint64_t drawn_ms = rng_shorten(rng, lifetime_ms, jitter_share);
+    return drawn_ms > 0 ? drawn_ms : 1;
 }
 
 uint64_t warmth_backoff_ms(uint64_t failures_count, struct rng *rng)

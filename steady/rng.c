@@ -76,13 +76,23 @@ uint64_t rng_below(struct rng *rng, uint64_t limit)
     return (uint64_t)(product >> 64);
 }
 
+/* How far a value may move: not at all when the share is none. */
+static uint64_t share_of(uint64_t value, double share)
+{
+    double wanted = share > 0 ? (double)value * share : 0;
+    return wanted < (double)value ? (uint64_t)wanted : value;
+}
+
 uint64_t rng_jitter(struct rng *rng, uint64_t value, double share)
 {
-    if (!(share > 0))
-        return value;
-    double wanted = (double)value * share;
-    uint64_t span = wanted < (double)value ? (uint64_t)wanted : value;
+    uint64_t span = share_of(value, share);
     if (span > UINT64_MAX - value)
         span = UINT64_MAX - value;
     return value - span + rng_below(rng, 2 * span + 1);
+}
+
+uint64_t rng_shorten(struct rng *rng, uint64_t value, double share)
+{
+    uint64_t span = share_of(value, share);
+    return value - (span == UINT64_MAX ? rng_next(rng) : rng_below(rng, span + 1));
 }

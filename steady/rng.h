@@ -21,5 +21,7 @@ uint64_t rng_next(struct rng *rng);
 uint64_t rng_below(struct rng *rng, uint64_t limit);
 /* value * (1 ± share), uniform; share in 0..1. */
 uint64_t rng_jitter(struct rng *rng, uint64_t value, double share);
+/* From value * (1 - share) to value, uniform; share in 0..1. */
+uint64_t rng_shorten(struct rng *rng, uint64_t value, double share);
 
 #endif

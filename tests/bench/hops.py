@@ -69,12 +69,17 @@ backend behind
 """)]
 
 
+def access_log(stage, name):
+    """Where Evenkeel writes what it saw."""
+    return stage.path(f"{name}.access")
+
+
 def evenkeel(stage, name, listen, behind, limits):
     first_byte = f"{limits['first_byte_ms']}ms"
     return [program(), "-c", stage.write(f"{name}.conf", render({
         "workers": 1,
         "admin": {"listen": f"unix:{stage.path(name)}.sock"},
-        "log": {"level": "info"},
+        "log": {"level": "info", "access": {"path": access_log(stage, name)}},
         "listeners": {"web": {"listen": f"127.0.0.1:{listen}"}},
         "upstreams": {"behind": {
             "endpoints": [f"127.0.0.1:{behind}"],
@@ -82,7 +87,7 @@ def evenkeel(stage, name, listen, behind, limits):
             "timeouts": {"connect": "250ms", "first_byte": first_byte, "per_try": first_byte, "total": "3s"},
             "retry": {"attempts": ATTEMPTS if limits["retries"] else 1,
                       "on": ["connect_failure", "reset", "502", "503", "504"]},
-            "breaker": {"open_share": 0.08, "enabled": limits["retries"]},
+            "breaker": {"enabled": limits["retries"]},
             "limits": {"in_flight": limits["in_flight"], "queue": limits["queue"],
                        "queue_wait": f"{limits['queue_wait_ms']}ms", "queue_target": limits.get("queue_target", "5ms")},
         }},

@@ -9,7 +9,6 @@ def hop(s, name, port, first_byte):
     return start_proxy(s, f"127.0.0.1:{port}", {"workers": 1, "upstreams": {"app": {
         "timeouts": {"connect": "250ms", "first_byte": first_byte, "per_try": first_byte, "total": "3s"},
         "retry": {"attempts": 3, "on": ["connect_failure", "reset", "502", "503", "504"]},
-        "breaker": {"open_share": 0.08},
         "limits": {"in_flight": 20, "queue": 20},
         "pool": {"warm_min": 1, "max": 20},
         "required": False}}}, name=name)

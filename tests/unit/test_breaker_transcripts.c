@@ -57,7 +57,7 @@ static void on_change(const struct breaker_change *change, void *owner)
         uint64_t wanted_ms = share_ms < play->settings.open_min_ms   ? play->settings.open_min_ms
                              : share_ms > play->settings.open_max_ms ? play->settings.open_max_ms
                                                                      : share_ms;
-        assert_in_range(change->open_ms, wanted_ms * 8 / 10, wanted_ms * 12 / 10);
+        assert_in_range(change->open_ms, wanted_ms * 8 / 10, wanted_ms);
     }
 }
 

@@ -108,6 +108,27 @@ static void jitter_stays_within_its_share_and_reaches_both_ends(void **state)
     assert_true(sum / 100000 > 998 && sum / 100000 < 1002);
 }
 
+static void what_is_shortened_stays_within_its_share_and_reaches_both_ends(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_init(&rng, unit_seed());
+    uint64_t least = UINT64_MAX, most = 0;
+    double sum = 0;
+    for (int i = 0; i < 100000; i++) {
+        uint64_t n = rng_shorten(&rng, 1000, 0.2);
+        least = n < least ? n : least;
+        most = n > most ? n : most;
+        sum += (double)n;
+        assert_int_equal(rng_shorten(&rng, 0, 1), 0);
+        assert_int_equal(rng_shorten(&rng, 1000, -1), 1000);
+        assert_true(rng_shorten(&rng, UINT64_MAX - 10, 7) <= UINT64_MAX - 10);
+    }
+    assert_int_equal(least, 800);
+    assert_int_equal(most, 1000);
+    assert_true(sum / 100000 > 899 && sum / 100000 < 901);
+}
+
 static void jitter_of_extremes_does_not_wrap(void **state)
 {
     (void)state;
@@ -153,6 +174,7 @@ int main(void)
         cmocka_unit_test(a_huge_limit_is_not_biased),
         cmocka_unit_test(an_empty_range_is_fatal),
         cmocka_unit_test(jitter_stays_within_its_share_and_reaches_both_ends),
+        cmocka_unit_test(what_is_shortened_stays_within_its_share_and_reaches_both_ends),
         cmocka_unit_test(jitter_of_extremes_does_not_wrap),
 #ifdef EVENKEEL_FAULT_INJECTION
         cmocka_unit_test(without_the_kernels_numbers_generators_differ_too),
