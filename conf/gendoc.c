@@ -83,9 +83,7 @@ static const char *preset_of(const struct schema_row *row)
 
 static const char *notes_of(const struct schema_row *row)
 {
-    return row->later   ? " (checked, not active yet)"
-           : row->fixed ? " (read at the start only)"
-                        : "";
+    return row->fixed ? " (read at the start only)" : "";
 }
 
 /* ---- markdown ---- */

@@ -233,10 +233,6 @@ static void take_row(struct loading *loading, const config_setting_t *setting,
     } else {
         take_scalar(loading, setting, row, path, element);
     }
-    if (row->later && !schema_row_equal(row, element, loading->presets)) {
-        say_at(loading, SETTINGS_NOTICE, setting, path,
-               "checked, but not active yet in this version");
-    }
 }
 
 /* ---- keys ---- */
@@ -459,12 +455,6 @@ static void take_section(struct loading *loading, const struct schema_section *s
 static void take_everything(struct loading *loading)
 {
     for (const struct schema_section *section = schema_sections; section->name != NULL; section++) {
-        void *presets = arena_take(&loading->arena, section->element_bytes);
-        if (presets == NULL) {
-            return;
-        }
-        take_presets(loading, section, presets);
-        loading->presets = presets;
         if (section->shape == SCHEMA_SINGLE) {
             take_presets(loading, section, loading->settings);
             walk(loading, config_root_setting(loading->config), section, "", "", loading->settings);

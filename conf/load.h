@@ -20,7 +20,6 @@ struct loading {
     struct settings *settings;
     struct settings_messages *messages;
     const struct schema_type *bool_type;
-    const void *presets; /* an element of the present section that has every default */
 };
 
 /* Adds a message about a key by its full path: "upstreams.app.pool.max", "routes.[0].upstream". */

@@ -39,7 +39,6 @@ struct schema_row {
     double min, max;          /* in ms, bytes or as it is; both 0: any */
     const char *const *words; /* of an enumeration */
     bool fixed;               /* read at the start only: a reload does not change it */
-    bool later;               /* checked, but its mechanism is not active in this version */
     const char *help;         /* one line, no full stop */
 };
 

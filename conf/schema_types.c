@@ -26,17 +26,21 @@ static bool in_range(const struct schema_row *row, double value)
     return (row->min == 0 && row->max == 0) || (value >= row->min && value <= row->max);
 }
 
+/* An arena gives nothing back: room is doubled, whenever the count is a power of two. */
 void *schema_list_add(struct arena *arena, struct schema_list *list, size_t element_bytes)
 {
-    char *grown = arena_take(arena, (list->count + 1) * element_bytes);
-    if (grown == NULL) {
-        return NULL;
+    if ((list->count & (list->count - 1)) == 0) {
+        size_t room_count = list->count > 0 ? 2 * list->count : 1;
+        char *grown = arena_take(arena, room_count * element_bytes);
+        if (grown == NULL) {
+            return NULL;
+        }
+        if (list->count > 0) {
+            memcpy(grown, list->items, list->count * element_bytes);
+        }
+        list->items = grown;
     }
-    if (list->count > 0) {
-        memcpy(grown, list->items, list->count * element_bytes);
-    }
-    list->items = grown;
-    return grown + element_bytes * list->count++;
+    return (char *)list->items + element_bytes * list->count++;
 }
 
 static char *row_text(const struct schema_row *row, const void *element)

@@ -329,7 +329,7 @@ const char *settings_result_name(enum settings_result result);
 
 /* One message about a configuration: "site.conf:14: upstreams.app.pool.max: expected ..., got ...". */
 struct settings_message {
-    enum { SETTINGS_ERROR, SETTINGS_WARNING, SETTINGS_NOTICE } severity;
+    enum { SETTINGS_ERROR, SETTINGS_WARNING } severity;
     const char *text; /* no newline */
 };
 
@@ -341,7 +341,7 @@ struct settings_messages {
 };
 
 /* Reads, checks and builds settings from a file. Reports every error of the file in one run. On SETTINGS_OK the messages
-   may hold warnings and notices ("... is not active yet"). *ret_messages is always set. */
+   may hold warnings. *ret_messages is always set. */
 __attribute__((warn_unused_result)) enum settings_result settings_load(
     const char *path, struct settings **ret_settings, struct settings_messages *ret_messages);
 /* The same from a text (the demo, tests); `name` stands for the file in messages. */

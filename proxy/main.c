@@ -36,27 +36,22 @@ static const char usage[] =
     "signals: HUP reload, TERM or INT drain (a second one ends at once), USR1 reopen logs,\n"
     "         USR2 replace the program without closing its listeners\n";
 
-/* Notices are for -t: a running process repeats only what is wrong. */
-static void print_messages(const struct settings_messages *messages, bool notices)
+static void print_messages(const struct settings_messages *messages)
 {
-    static const char *const words[] = {
-        [SETTINGS_ERROR] = "error", [SETTINGS_WARNING] = "warning", [SETTINGS_NOTICE] = "notice"};
+    static const char *const words[] = {[SETTINGS_ERROR] = "error", [SETTINGS_WARNING] = "warning"};
     for (size_t i = 0; i < messages->count; i++) {
-        if (messages->items[i].severity == SETTINGS_NOTICE && !notices) {
-            continue;
-        }
         fprintf(stderr, "evenkeel: %s: %s\n", words[messages->items[i].severity],
                 messages->items[i].text);
     }
 }
 
 /* The settings of a file, or NULL after saying why not. */
-static struct settings *load(const char *path, bool notices)
+static struct settings *load(const char *path)
 {
     struct settings *settings = NULL;
     struct settings_messages messages;
     enum settings_result result = settings_load(path, &settings, &messages);
-    print_messages(&messages, notices);
+    print_messages(&messages);
     if (result != SETTINGS_OK) {
         fprintf(stderr, "evenkeel: %s: %zu error%s (%s)\n", path, messages.error_count,
                 messages.error_count == 1 ? "" : "s", settings_result_name(result));
@@ -102,7 +97,7 @@ static bool check_files(const struct settings *settings)
 
 static int run_test(const char *path)
 {
-    struct settings *settings = load(path, true);
+    struct settings *settings = load(path);
     if (settings == NULL) {
         return 1;
     }
@@ -118,7 +113,7 @@ static int run_test(const char *path)
 
 static int run_dump(const char *path)
 {
-    struct settings *settings = load(path, false);
+    struct settings *settings = load(path);
     if (settings == NULL) {
         return 1;
     }
@@ -129,7 +124,7 @@ static int run_dump(const char *path)
 
 static int run_file(const char *path, char *const *argv)
 {
-    struct settings *settings = load(path, false);
+    struct settings *settings = load(path);
     if (settings == NULL) {
         return 1;
     }
@@ -163,7 +158,7 @@ static int run_demo(struct options *options)
         settings_messages_free(&messages);
         status = control_run(&start);
     } else if (length < sizeof text) {
-        print_messages(&messages, false);
+        print_messages(&messages);
         settings_messages_free(&messages);
     }
     demo_free(&demo);

@@ -329,10 +329,8 @@ static void reload_log_messages(struct control *control, const struct settings_m
     for (size_t i = 0; i < messages->count; i++) {
         const struct settings_message *message = &messages->items[i];
         log_write(control->log,
-                  message->severity == SETTINGS_ERROR     ? LOG_LEVEL_ERROR
-                  : message->severity == SETTINGS_WARNING ? LOG_LEVEL_WARN
-                                                          : LOG_LEVEL_DEBUG,
-                  "%s", message->text);
+                  message->severity == SETTINGS_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, "%s",
+                  message->text);
     }
 }
 
