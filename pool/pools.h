@@ -64,7 +64,7 @@ struct pool_worker {
     struct pools *pools;
     const struct upstream_set *set;    /* adopted */
     const struct upstream_set *coming; /* prewarmed, not yet adopted; NULL: none */
-    uint64_t stamp;                 /* adoptions */
+    uint64_t stamp;                    /* adoptions */
     bool draining;
     uint64_t dialling_count;
     uint64_t connection_count, request_count;

@@ -81,7 +81,7 @@ struct control {
     struct generation *generation; /* the present one */
     struct resolver *resolver;
     struct control_names names;
-    struct settings *coming;    /* of a reload that waits for its names; NULL: none */
+    struct settings *coming; /* of a reload that waits for its names; NULL: none */
     struct prewarm prewarm;
     struct generation *leaving; /* the one before, until every worker has adopted the present one */
     struct listener_list listeners;
