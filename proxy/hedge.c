@@ -102,6 +102,18 @@ static int hedge_splice_fd(struct exchange *shadow)
     return first->downstream->splice_fd(first);
 }
 
+/* There is no payload to read. */
+static void hedge_read_on(struct exchange *shadow)
+{
+    (void)shadow;
+}
+
+static size_t hedge_introduce(struct exchange *shadow, char *room)
+{
+    struct exchange *first = first_of(shadow);
+    return first->downstream->introduce(first, room);
+}
+
 static bool hedge_gone(struct exchange *shadow)
 {
     struct exchange *first = first_of(shadow);
@@ -127,7 +139,9 @@ static const struct downstream_ops hedge_ops = {
     .send_head = hedge_send_head,
     .send_payload = hedge_send_payload,
     .send_interim = hedge_send_interim,
+    .read_on = hedge_read_on,
     .splice_fd = hedge_splice_fd,
+    .introduce = hedge_introduce,
     .gone = hedge_gone,
     .finished = hedge_finished,
 };

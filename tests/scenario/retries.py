@@ -284,4 +284,28 @@ def hedge_races(s):
         check_equal(proxy.metric("evenkeel_hedges_total", upstream="app"), before, "hedges")
 
 
+class IntroducedOrigin(RawOrigin):
+    """Each connection begins with a PROXY header, version 2."""
+
+    def _dialogue(self, connection):
+        header = bytearray()
+        connection.reader.exactly(16, header.extend)
+        connection.reader.exactly(int.from_bytes(header[-2:], "big"), header.extend)
+        super()._dialogue(connection)
+
+
+@scenario("a hedge does not say whose request it is where the origin is told of clients")
+def hedge_introduces(s):
+    answer = lambda connection, request: (time.sleep(0.02 * request.target.endswith("7")),      # noqa: E731
+                                          connection.respond(200, b"told"))[1]
+    origins = [IntroducedOrigin(s, name).on("/", answer) for name in ("first", "second")]
+    settings = policy({"hedge": True, "attempts": 1})
+    settings["upstreams"]["app"].update(proxy_protocol="client", balance="round_robin")
+    proxy = start_proxy(s, origins, {**settings, "workers": 1})
+    with proxy.client() as client:
+        for number in range(600):
+            check_equal(client.request("GET", f"/{number}").status, 200, "status")
+    check(proxy.metric("evenkeel_hedges_total", upstream="app") >= 3, "there was no hedge")
+
+
 run()

@@ -4,14 +4,22 @@ import asyncio
 import json
 import signal
 
+# Stands for some of the origins, now these and now those.
+NAME = "origins.test"
+
 
 def draw_settings(draw, fixed, origins, authority, extra_port):
     """A configuration over `fixed`; every key that a reload takes may differ from the last one."""
-    plain = [origin for origin in origins if not origin.tls]
+    named = [origin for origin in origins if origin.host != "127.0.0.1"]
+    plain = [origin for origin in origins if origin not in named and not origin.tls]
     secure = [origin for origin in origins if origin.tls]
-    upstreams = {"plain": _draw_upstream(draw, plain), "secure": _draw_upstream(draw, secure)}
+    upstreams = {"plain": _draw_upstream(draw, plain), "secure": _draw_upstream(draw, secure),
+                 "named": {**_draw_upstream(draw, named), "endpoints": [f"{NAME}:{named[0].port}"]}}
+    for name in ("plain", "named"):
+        upstreams[name]["proxy_protocol"] = draw.choice(("none", "none", "local", "client"))
     upstreams["secure"]["tls"] = {"enabled": True, "ca": authority.cert, "server_name": "localhost"}
-    routes = [_draw_route(draw, "/secure", "secure"), _draw_route(draw, "/", "plain")]
+    routes = [_draw_route(draw, "/secure", "secure"), _draw_route(draw, "/named", "named"),
+              _draw_route(draw, "/", "plain")]
     if draw.random() < 0.5:
         upstreams["other"] = _draw_upstream(draw, plain)
         routes.insert(0, _draw_route(draw, "/plain/other", "other"))
@@ -58,13 +66,23 @@ def _draw_route(draw, prefix, upstream):
     return route
 
 
+def rename(dns, origins, draw):
+    """The name stands for other origins, or nobody knows what for."""
+    hosts = [origin.host for origin in origins if origin.host != "127.0.0.1"]
+    if draw.random() < 0.2:
+        dns.forget(NAME)
+    else:
+        dns.host(NAME, *draw.sample(hosts, draw.randint(1, len(hosts))))
+
+
 class Operator:
     """Changes one thing after the other; `draw_next()` gives the next settings."""
 
-    def __init__(self, proxy, origins, draw, draw_next, ledger):
-        self._proxy, self._origins, self._draw, self._draw_next, self._ledger = proxy, origins, draw, draw_next, ledger
+    def __init__(self, proxy, origins, dns, draw, draw_next, ledger):
+        self._proxy, self._origins, self._dns = proxy, origins, dns
+        self._draw, self._draw_next, self._ledger = draw, draw_next, ledger
         self._ways = {self._reload: 8, self._spoil: 1, self._bounce: 4, self._reopen: 2, self._look: 4,
-                      self._take_out: 3, self._force: 2, self._upgrade: 1}
+                      self._take_out: 3, self._force: 2, self._rename: 4, self._upgrade: 1}
 
     async def work(self, until):
         """One change after the other until it is that late on the loop's clock."""
@@ -88,6 +106,9 @@ class Operator:
     async def _bounce(self):
         await self._draw.choice(self._origins).bounce()
 
+    async def _rename(self):
+        rename(self._dns, self._origins, self._draw)
+
     async def _reopen(self):
         self._proxy.signal(signal.SIGUSR1)
 
@@ -104,7 +125,7 @@ class Operator:
             await self._admin(f"/upstreams/{upstream['name']}/endpoints/{endpoint}/{word}", "POST")
 
     async def _force(self):
-        name = self._draw.choice(("plain", "secure", "other"))
+        name = self._draw.choice(("plain", "secure", "named", "other"))
         await self._admin(f"/upstreams/{name}/breaker/{self._draw.choice(('open', 'close', 'auto', 'auto'))}", "POST")
 
     async def _upgrade(self):

@@ -10,8 +10,16 @@ def payload(name, count):
 
 
 async def read_head(reader):
-    """(words of the start line, {lower-case name: value}); a repeated field keeps its values, comma-separated."""
-    lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin1").split("\r\n")
+    """(words of the start line, {lower-case name: value}); a repeated field keeps its values, comma-separated.
+
+    A PROXY header (version 2) before it, which begins like an empty head, is skipped.
+    """
+    head = await reader.readuntil(b"\r\n\r\n")
+    if head == b"\r\n\r\n":
+        rest = await reader.readexactly(12)
+        await reader.readexactly(int.from_bytes(rest[-2:], "big"))
+        head = await reader.readuntil(b"\r\n\r\n")
+    lines = head.decode("latin1").split("\r\n")
     fields = {}
     for line in lines[1:-2]:
         name, _, value = line.partition(":")

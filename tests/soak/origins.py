@@ -16,10 +16,10 @@ def _mood(function):
 
 
 class Origin:
-    """One server on a port of its own; bounce() takes it away for a while, connections and all."""
+    """One server at an address of its own; bounce() takes it away for a while, connections and all."""
 
-    def __init__(self, port, draw, ledger, certificate=None):
-        self.port = port
+    def __init__(self, port, draw, ledger, certificate=None, host="127.0.0.1"):
+        self.host, self.port = host, port
         self.tls = certificate is not None
         self._draw = draw
         self._ledger = ledger
@@ -32,7 +32,7 @@ class Origin:
     async def start(self):
         while self._server is None:  # the port may still serve a connection that we made
             with contextlib.suppress(OSError):
-                self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self._context,
+                self._server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self._context,
                                                           reuse_address=True, limit=1 << 20)
                 return
             await asyncio.sleep(0.02)

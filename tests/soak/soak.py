@@ -14,8 +14,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "scenario"))
 
-from harness import Authority, check, eventually, merge, render, run, scenario, start_proxy  # noqa: E402
-from changes import Operator, draw_settings  # noqa: E402
+from harness import Authority, DnsServer, check, eventually, merge, render, run, scenario, start_proxy  # noqa: E402
+from changes import NAME, Operator, draw_settings  # noqa: E402
 from clients import Crowd  # noqa: E402
 from origins import Origin  # noqa: E402
 
@@ -36,7 +36,7 @@ class Ledger:
         self.faults.append(text)
 
 
-def fixed_settings(s, certificate):
+def fixed_settings(s, dns, certificate):
     """What no reload changes."""
     times = {"head": "1s", "idle": "2s", "body": "1s", "send": "2s"}
     return {
@@ -51,6 +51,7 @@ def fixed_settings(s, certificate):
         "drain": {"grace": "6s", "tunnels": "500ms"},
         "warm_state": {"path": s.path("warm"), "interval": "1s"},
         "readiness": {"give_up_after": "2s"},
+        "resolver": {"servers": [dns.address], "min_ttl": "200ms", "max_ttl": "1s"},
     }
 
 
@@ -59,9 +60,12 @@ async def live(s, draw, ledger):
     authority = Authority(s)
     certificate = authority.issue("localhost", "IP:127.0.0.1")
     origins = [Origin(s.port(), draw, ledger, certificate if number > 2 else None) for number in range(5)]
+    port, dns = s.port(), DnsServer(s)
+    origins += [Origin(port, draw, ledger, host=f"127.0.9.{number}") for number in (1, 2, 3)]
+    dns.host(NAME, "127.0.9.1")
     for origin in origins:
         await origin.start()
-    fixed, extra_port = fixed_settings(s, certificate), s.port()
+    fixed, extra_port = fixed_settings(s, dns, certificate), s.port()
     # Not in a thread of its own: what the harness starts dies with the thread that started it.
     proxy = start_proxy(s, None, draw_settings(draw, fixed, origins, authority, extra_port))
 
@@ -71,7 +75,7 @@ async def live(s, draw, ledger):
     context = ssl.create_default_context(cafile=authority.cert)
     crowd = Crowd([(proxy.listeners["web"].pair, None), (proxy.listeners["secure"].pair, context)], draw, ledger)
     crowd.start(40)
-    await Operator(proxy, origins, draw, draw_next, ledger).work(asyncio.get_running_loop().time() + _SECONDS)
+    await Operator(proxy, origins, dns, draw, draw_next, ledger).work(asyncio.get_running_loop().time() + _SECONDS)
     await crowd.stop()
     return proxy
 
