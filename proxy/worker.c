@@ -126,11 +126,15 @@ enum worker_result worker_start(struct worker *worker)
 uint64_t worker_settle(struct worker *worker)
 {
     CHECK(!worker->started);
-    uint64_t delivered_count = mailbox_drain(worker->mailbox, worker);
+    uint64_t done_count = mailbox_drain(worker->mailbox, worker);
     listeners_close(worker);
     clients_close_all(worker);
+    /* who left a place has offered it to those in line, and what is put off keeps that line in memory */
+    for (; !TAILQ_EMPTY(&worker->again); done_count++) {
+        worker_run_again(worker);
+    }
     graveyard_empty(&worker->graveyard, worker);
-    return delivered_count;
+    return done_count;
 }
 
 void worker_free(struct worker **worker_pointer)

@@ -133,7 +133,8 @@ __attribute__((warn_unused_result)) enum worker_result worker_create(const struc
                                                                      struct worker **ret_worker);
 /* Starts the thread. */
 __attribute__((warn_unused_result)) enum worker_result worker_start(struct worker *worker);
-/* After all threads have ended, or none was started: delivers what the mailbox holds; returns how many messages. */
+/* After all threads have ended, or none was started: delivers what the mailbox holds and does what was put off; returns how much
+   that was. */
 uint64_t worker_settle(struct worker *worker);
 /* After worker_join() and once worker_settle() finds nothing at any worker. NULL is fine. */
 void worker_free(struct worker **worker);

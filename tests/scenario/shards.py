@@ -3,6 +3,7 @@
 import collections
 import json
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -94,6 +95,19 @@ def full(s):
         eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "the old one is let go")
         check(proxy.reload({"routes": [{"name": "all", "upstream": "app"}]}), "the reload was rejected")
         check_equal(len(shards(proxy)), 0, "shards")
+
+
+@scenario("a drain that is cut while a shard's line is full ends in a crash")
+def cut_in_line(s):
+    origin = RawOrigin(s).on("/", lambda connection, _: connection.wait_for_end() and False)
+    proxy = start_proxy(s, origin, {"workers": 4, "drain": {"grace": "700ms"},
+                                    **sharded({"in_flight": 3, "queue": 60, "count": 2}, limits={"queue_wait": "20s"})})
+    clients = [proxy.client() for _ in range(60)]
+    for number, client in enumerate(clients):
+        client.send(f"GET / HTTP/1.1\r\nHost: a\r\nX-Tenant: {number}\r\n\r\n")
+    eventually(lambda: proxy.metric("evenkeel_shard_queued", route="all") == 54, "all others wait")
+    proxy.signal(signal.SIGTERM)
+    proxy.expect_clean_exit(3, codes=(3,))
 
 
 @scenario("one tenant at a hundred times its share is felt by the others", within=120)

@@ -4,6 +4,8 @@ import asyncio
 import json
 import signal
 
+from harness import Failed
+
 # Stands for some of the origins, now these and now those.
 NAME = "origins.test"
 
@@ -129,7 +131,11 @@ class Operator:
         await self._admin(f"/upstreams/{name}/breaker/{self._draw.choice(('open', 'close', 'auto', 'auto'))}", "POST")
 
     async def _upgrade(self):
-        await asyncio.to_thread(self._proxy.upgrade, 20.0)
+        try:
+            await asyncio.to_thread(self._proxy.upgrade, 10.0)
+        except Failed:  # one that is refused, or comes to nothing, leaves the process as it was: it is asked again
+            self._ledger.seen["upgrades that were repeated"] += 1
+            await asyncio.to_thread(self._proxy.upgrade, 20.0)
 
     async def _admin(self, page, method="GET"):
         return await asyncio.to_thread(self._proxy.admin, page, method)
