@@ -105,7 +105,7 @@ static const struct schema_row top_rows[] = {
     {"tls_sessions.per_name", &type_count, "4", AT(tls_sessions.per_name_count), .min = 1,
      .max = 64,
      .help =
-         "and of a server name, or as many as there are connections to it; four times that where its addresses do not take each other's"},
+         "and of a server name, or as many as it had connections at a time, up to 256; four times that where its addresses do not take each other's"},
     {"tls_sessions.memory", &type_size, "32MiB", AT(tls_sessions.memory_bytes), .min = 4 * KIB,
      .max = 1024 * GIB, .help = "what they may take"},
     {"tls_sessions.ttl", &type_duration, "24h", AT(tls_sessions.ttl_ms), .min = SECOND,

@@ -18,8 +18,6 @@
 /* A name without sessions is worth little: twice as many as sessions, in each shard at least a few. */
 #define NAMES_PER_ENTRY 2
 #define SHARD_NAMES_LEAST 16
-/* More than a name can have. */
-#define NO_SURPLUS_COUNT (UINT64_MAX / SESSION_APART_FACTOR)
 
 struct shard {
     pthread_mutex_t lock;
@@ -376,9 +374,18 @@ static bool make_room(struct session_cache *cache, size_t home, size_t bytes)
     return false;
 }
 
-/* Takes the session over; the name keeps so many. */
+/* How many the name keeps: tickets are good for one connection each. */
+static uint64_t room_of(const struct session_cache *cache, const struct session_name *name)
+{
+    uint64_t least = __atomic_load_n(&cache->per_name_count, __ATOMIC_RELAXED);
+    uint64_t most =
+        name->connections_count < SESSION_NAME_MOST ? name->connections_count : SESSION_NAME_MOST;
+    return most > least ? most : least;
+}
+
+/* Takes the session over, for a name with so many connections. */
 static bool insert(struct session_cache *cache, const struct session_key *key,
-                   struct session *session, uint64_t now_ms, uint64_t most_count)
+                   struct session *session, uint64_t now_ms, uint64_t connections_count)
 {
     struct shard *shard = shard_of(cache, key);
     size_t bytes = held_bytes(session);
@@ -391,8 +398,10 @@ static bool insert(struct session_cache *cache, const struct session_key *key,
         session_name_add(name, session);
         TAILQ_INSERT_TAIL(&shard->sessions, session, in_shard);
         shard->stored++;
+        if (name->connections_count < connections_count)
+            name->connections_count = connections_count;
         struct session *surplus;
-        while ((surplus = session_name_surplus(name, most_count)) != NULL)
+        while ((surplus = session_name_surplus(name, room_of(cache, name))) != NULL)
             drop(cache, shard, surplus, &shard->evicted);
     } else {
         shard->dropped++;
@@ -460,12 +469,8 @@ void session_cache_put(struct session_cache *cache, const struct session_key *ke
     struct session *session = create_session(
         cache, openssl_session, address, (struct lifetime){expires_ms, until_ms}, der, der_bytes);
     session_der_free(der, der_bytes);
-    if (session == NULL)
-        return;
-    uint64_t most_count = __atomic_load_n(&cache->per_name_count, __ATOMIC_RELAXED);
-    if (session->single_use && connections_count > most_count)
-        most_count = connections_count;
-    (void)insert(cache, key, session, now_ms, most_count);
+    if (session != NULL)
+        (void)insert(cache, key, session, now_ms, session->single_use ? connections_count : 0);
 }
 
 /* ---- over time ---- */
@@ -601,7 +606,7 @@ enum session_restore_result session_cache_restore(struct session_cache *cache,
     SSL_SESSION_free(openssl_session);
     if (expires_ms <= now_ms)
         return SESSION_RESTORE_EXPIRED;
-    if (session == NULL || !insert(cache, &record->key, session, now_ms, NO_SURPLUS_COUNT))
+    if (session == NULL || !insert(cache, &record->key, session, now_ms, SESSION_NAME_MOST))
         return SESSION_RESTORE_NO_ROOM;
     return SESSION_RESTORED;
 }

@@ -116,8 +116,8 @@ void session_cache_judge(struct session_cache *cache, const struct session_key *
 /* Keeps a session for as long as the server's hint and the configuration allow, and until until_ms: when the other
    side's identity has to be verified again, by a full handshake. What a resumed connection brings inherits that from
    what was offered, else a chain of tickets would outlive any certificate. A ticket is good for one connection: a name keeps
-   as many sessions as there are connections to it, when that is more than per_name, so that all of them can be made anew at
-   once. */
+   as many sessions as its upstream ever had connections at a time, when that is more than per_name, so that all of them can be
+   made anew at once; but not more than 256. */
 void session_cache_put(struct session_cache *cache, const struct session_key *key,
                        const struct session_address *address, const struct ssl_session_st *session,
                        uint64_t now_ms, uint64_t until_ms, uint64_t connections_count);
@@ -135,8 +135,8 @@ void session_cache_publish(struct session_cache *cache);
 typedef void session_record_fn(const struct session_record *record, void *owner);
 void session_cache_save(struct session_cache *cache, uint64_t now_ms, session_record_fn *each,
                         void *owner);
-/* Puts back what was saved, if it is whole and its life is not over. A name's connections are still to come: what it may keep
-   is judged when it gets the next one. */
+/* Puts back what was saved, if it is whole and its life is not over. A name's connections are still to come: it
+   keeps what it had, up to 256. */
 __attribute__((warn_unused_result)) enum session_restore_result session_cache_restore(
     struct session_cache *cache, const struct session_record *record, uint64_t now_ms);
 

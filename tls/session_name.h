@@ -40,6 +40,9 @@ struct session {
     uint8_t der[];
 };
 
+/* As many a name keeps at most, however many connections it has: its list is walked under a lock. */
+#define SESSION_NAME_MOST 256
+
 struct session_name {
     struct lru_entry entry;
     /* Those of an address stand together, newest first; the address that got one last stands first. */
@@ -50,6 +53,8 @@ struct session_name {
         judged_accepted; /* of the offers (or trials) across addresses under judgement */
     uint32_t miss_count;
     uint64_t offered, accepted;
+    uint64_t
+        connections_count; /* the most there were at a time; of several upstreams, of the one that has most */
     uint64_t used_ms; /* last put or take */
     size_t key_bytes;
     uint8_t key[];
