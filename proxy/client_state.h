@@ -82,7 +82,7 @@ void client_close(struct client *client, bool reset);
 /* The client is no longer there: its exchange, if any, is cancelled. */
 void client_lost(struct client *client, enum exchange_reason reason);
 struct exchange_origin client_origin(struct client *client);
-/* Answers a request that there is no exchange for; METHOD_OTHER: its method was not read. */
+/* Answers a request that there is no exchange for; METHOD_OTHER: its method was not read, or is none that we know. */
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,
                    enum http_method method);
 

@@ -169,7 +169,7 @@ __attribute__((warn_unused_result)) bool exchange_start(const struct exchange_or
                                                         const struct payload *payload,
                                                         struct exchange **ret_exchange);
 /* Begins and ends one for a request that could not be understood: answered, counted and logged like any other. METHOD_OTHER: its
-   method was not read. It is over when this returns. */
+   method was not read, or is none that we know. It is over when this returns. */
 __attribute__((warn_unused_result)) bool exchange_refuse(const struct exchange_origin *origin,
                                                          enum exchange_reason reason,
                                                          const char *detail,

@@ -3,7 +3,7 @@
  * the one before make its connections.
  *
  * Owns: the waiting generation and its timer, in struct control. Thread: control. Bounded by readiness.give_up_after of the new
- * settings; what cannot be reached is not waited for.
+ * settings; an endpoint that does not take a dial is not waited for.
  */
 #ifndef EVENKEEL_PROXY_PREWARM_H
 #define EVENKEEL_PROXY_PREWARM_H
