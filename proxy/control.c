@@ -371,7 +371,6 @@ static void control_stop(struct control *control)
     drain_free(control);
     readiness_watch_free(control);
     warm_free(control);
-    takeover_free(control);
     admin_free(&control->admin);
     names_stop(control);
     reload_free(control);
@@ -384,6 +383,8 @@ static void control_stop(struct control *control)
         free(control->pid_path);
     }
     log_free(&control->log);
+    /* The last thing others see of us: the old process kills this one when the channel of an upgrade is closed. */
+    takeover_free(control);
     settings_put(&control->settings);
     for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
         if (control->signals[i] != NULL) {

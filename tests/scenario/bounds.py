@@ -44,6 +44,7 @@ def clients_limit(s):
         inside.pop().close()
         eventually(lambda: served(proxy), "a new client is served")
     with s.case("a burst of refused clients leaves nothing behind"):
+        proxy.rest(clients=len(inside))
         fds = proxy.open_fds()
         full = proxy.client()
         for number in range(400):

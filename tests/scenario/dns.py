@@ -5,8 +5,8 @@ import signal
 import threading
 import time
 
-from harness import (DnsServer, Dnsmasq, NginxOrigin, Process, RawOrigin, Silence, check, check_equal, eventually, patient,
-                     program, run, scaled, scenario, start_proxy, wrk_in_background)
+from harness import (ESTABLISHED, DnsServer, Dnsmasq, NginxOrigin, Process, RawOrigin, Silence, check, check_equal, eventually,
+                     patient, program, run, scaled, scenario, start_proxy, wrk_in_background)
 
 TWO, THREE, FOUR = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 NAME = "app.test"
@@ -79,7 +79,7 @@ def churn(s):
         check(time.monotonic() - changed < patient(2.5), "it took longer than the TTL and one refresh")
         eventually(lambda: places(proxy, 4) == {THREE}, "the workers have taken it over", 1)
         check_equal(places(proxy, 100), {THREE}, "addresses that serve")
-        open_to = [row[1] for row in proxy.sockets() if row[1] == f"{TWO}:{origin.port}" and row[2] == 1]
+        open_to = [row[1] for row in proxy.sockets() if row[1] == f"{TWO}:{origin.port}" and row[2] == ESTABLISHED]
         check_equal(open_to, [], "connections to the address that has gone")
 
 

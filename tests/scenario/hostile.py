@@ -98,17 +98,21 @@ def towards(proxy, origin):
 
 
 @contextlib.contextmanager
-def returns_to_start(proxy, origin, memory_kib):
-    """What happens inside leaves no fds behind but pooled ones, and no more than `memory_kib`."""
-    def fds():
-        return proxy.open_fds() - len(towards(proxy, origin))
+def returns_to_start(proxy, origin, memory_kib, clients=0):
+    """What happens inside leaves no fds behind but pooled ones, and no more than `memory_kib`.
 
+    `clients`: how many stay connected before, meanwhile and afterwards.
+    """
+    def fds():
+        return proxy.open_fds(besides=origin.address)
+
+    proxy.rest(clients)
     fds_before, memory = fds(), proxy.memory_kib()
     yield
-    eventually(lambda: fds() <= fds_before, f"the fds return to {fds_before}", 10)
+    eventually(lambda: fds() <= fds_before, lambda: f"the fds return to {fds_before}, {fds()} are open", 10)
     if not SANITIZED:
         eventually(lambda: proxy.memory_kib() <= memory + memory_kib,
-                   f"memory returns to {memory} KiB within {memory_kib} KiB", 5)
+                   lambda: f"memory returns to {memory} KiB within {memory_kib} KiB: {proxy.memory_kib()} KiB", 5)
 
 
 def asks(proxy, times=200):
@@ -130,7 +134,7 @@ def idle_crowd(s):
     proxy = start_proxy(s, origin, {"limits": {"clients": 15000}, "listeners": {"web": {"timeouts": {"idle": "60s"}}}})
     asks(proxy)
     bystander = Bystander(s, proxy, origin)
-    with returns_to_start(proxy, origin, 1024 + count // 2):
+    with returns_to_start(proxy, origin, 1024 + count // 2, clients=1):
         before = proxy.memory_kib()
         with Crowd() as crowd:
             crowd.open(proxy, count)
@@ -148,7 +152,7 @@ def idle_crowd(s):
             eventually(lambda: proxy.open_fds() < count // 2, "the connections go", 10)
             s.note(bystander.expect_unharmed())
     with s.case("again, from the start: the second crowd costs what the first did"):
-        with returns_to_start(proxy, origin, 512), Crowd() as crowd:
+        with returns_to_start(proxy, origin, 512, clients=1), Crowd() as crowd:
             crowd.open(proxy, count)
             crowd.ask(crowd.sockets)
 
@@ -178,7 +182,7 @@ def slow_heads(s):
     proxy = start_proxy(s, origin, {"listeners": {"web": {"timeouts": {"head": "2s"}}}})
     asks(proxy)
     bystander = Bystander(s, proxy, origin)
-    with returns_to_start(proxy, origin, 2048):
+    with returns_to_start(proxy, origin, 2048, clients=1):
         with Crowd() as crowd:
             crowd.open(proxy, count)
             crowd.send(b"GET /hello HTTP/1.1\r\nHost: h\r\n")
@@ -240,7 +244,7 @@ def never_read(s):
         crowd.wait_until_readable()
     eventually(lambda: not towards(proxy, origin), "the first crowd is gone")
     bystander = Bystander(s, proxy, calm)
-    with returns_to_start(proxy, origin, 2048):
+    with returns_to_start(proxy, origin, 2048, clients=1):
         before = proxy.memory_kib()
         with Crowd() as crowd:
             crowd.open(proxy, count, receive_buffer=8192)
@@ -268,6 +272,7 @@ def pipelines_unread(s):
     origin.publish("page", b"x" * 100000)
     proxy = start_proxy(s, origin, {"listeners": {"web": {"timeouts": {"send": "2s"}}}})
     asks(proxy)
+    proxy.rest()
     before = proxy.memory_kib()
     with proxy.client(receive_buffer=4096) as client:
         client.socket.settimeout(patient(0.5))
@@ -298,6 +303,7 @@ def endless_interim(s):
     origin.on("/flood", flood).on("/hello", status=200, body=b"hello")
     proxy = start_proxy(s, origin)
     asks(proxy)
+    proxy.rest()
     before = proxy.memory_kib()
     with proxy.client(receive_buffer=4096) as client:
         client.send("GET /flood HTTP/1.1\r\nHost: h\r\n\r\n")

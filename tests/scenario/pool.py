@@ -3,7 +3,7 @@
 import threading
 import time
 
-from harness import (Arrived, Client, NginxOrigin, RawOrigin, check, check_equal, eventually, h2load, patient,
+from harness import (ESTABLISHED, Arrived, Client, NginxOrigin, RawOrigin, check, check_equal, eventually, h2load, patient,
                      run, scaled, scenario, start_proxy)
 
 BOTH = ("evenkeel", "nginx")
@@ -155,7 +155,7 @@ def idle_death(s):
             check(len(idle) >= 4, f"{len(idle)} connections are idle")
 
             def held():
-                return [row for row in proxy.sockets() if row[1] == origin.address and row[2] == 1]
+                return [row for row in proxy.sockets() if row[1] == origin.address and row[2] == ESTABLISHED]
 
             before = held()
             check(len(before) >= 4, "the proxy holds no idle connections")

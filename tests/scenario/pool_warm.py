@@ -2,8 +2,8 @@
 
 import time
 
-from harness import (RawOrigin, NginxOrigin, NginxProxy, check, check_equal, eventually, h2load, run, scaled, scenario,
-                     start_proxy)
+from harness import (ESTABLISHED, RawOrigin, NginxOrigin, NginxProxy, check, check_equal, eventually, h2load, run, scaled,
+                     scenario, start_proxy)
 
 
 def pool(**settings):
@@ -11,7 +11,7 @@ def pool(**settings):
 
 
 def sockets_to(proxy, origin):
-    return sorted(row[0] for row in proxy.sockets() if row[1] == origin.address and row[2] == 1)
+    return sorted(row[0] for row in proxy.sockets() if row[1] == origin.address and row[2] == ESTABLISHED)
 
 
 @scenario("a fresh process has an empty pool, or fills it beyond its level")

@@ -19,7 +19,7 @@ from .dns import DnsServer, Dnsmasq, Silence
 from .origin import Arrived, RawOrigin, describe, reads_body
 from .pace import Pace
 from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, node_modules, node_program
-from .process import MemoryWatch, Process, stopped_thread
+from .process import ESTABLISHED, LISTENING, MemoryWatch, Process, stopped_thread
 from .proxy import SANITIZED, THE_PROXY, NginxProxy, program, run_program, start_proxy
 from .settings import Address, merge, render
 from .tap import run, scenario

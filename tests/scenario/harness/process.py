@@ -10,6 +10,8 @@ import time
 from .verdict import Failed, eventually, patient
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+# The states of /proc/net/tcp that concern us.
+ESTABLISHED, LISTENING = 1, 10
 
 
 class Process:
@@ -80,8 +82,11 @@ class Process:
     def wait_for_log(self, text, within=5.0):
         eventually(lambda: text in self.log(), f"{self.name} logs {text!r}", within)
 
-    def open_fds(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+    def open_fds(self, besides=None):
+        """How many descriptors it has, not counting those of connections to `besides` ("host:port")."""
+        links = self._descriptors()
+        aside = {f"socket:[{row[9]}]" for row in self._tcp_rows(links) if _address(row[2]) == besides}
+        return sum(link not in aside for link in links)
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
@@ -110,22 +115,27 @@ class Process:
 
     def sockets(self):
         """(local, remote, state) of each TCP socket this process holds."""
-        inodes = set()
+        return [(_address(row[1]), _address(row[2]), int(row[3], 16)) for row in self._tcp_rows(self._descriptors())]
+
+    def to_be_accepted(self):
+        """How many connections the kernel holds for its listening sockets."""
+        return sum(int(row[4].partition(":")[2], 16) for row in self._tcp_rows(self._descriptors())
+                   if int(row[3], 16) == LISTENING)
+
+    def _descriptors(self):
+        """What each of its descriptors is."""
+        links = []
         for fd in os.listdir(f"/proc/{self.pid}/fd"):
-            try:
-                target = os.readlink(f"/proc/{self.pid}/fd/{fd}")
-            except OSError:
-                continue
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
-        held = []
+            with contextlib.suppress(OSError):
+                links.append(os.readlink(f"/proc/{self.pid}/fd/{fd}"))
+        return links
+
+    def _tcp_rows(self, descriptors):
+        """The fields of each row of /proc/net/tcp that is one of these descriptors."""
+        held = set(descriptors)
         with open(f"/proc/{self.pid}/net/tcp") as table:
             next(table)
-            for row in table:
-                fields = row.split()
-                if fields[9] in inodes:
-                    held.append((_address(fields[1]), _address(fields[2]), int(fields[3], 16)))
-        return held
+            return [fields for fields in map(str.split, table) if f"socket:[{fields[9]}]" in held]
 
 
 def adopt_orphans():
@@ -166,9 +176,10 @@ class Adopted:
 
 
 class MemoryWatch:
-    """The highest memory row seen while some work goes on: poll() it from that work."""
+    """The highest memory row of a proxy seen while some work goes on: poll() it from that work."""
 
     def __init__(self, process, row="RssAnon"):
+        process.rest()
         self._process = process
         self._row = row
         self._next = 0.0

@@ -12,11 +12,14 @@ import subprocess
 from . import verdict
 from .client import Client, UnixHttpConnection
 from .peers import nginx_file
-from .process import Adopted, Process, adopt_orphans
+from .process import LISTENING, Adopted, Process, adopt_orphans
 from .settings import Address, merge, render
 from .verdict import Failed, check, eventually, patient
 
 THE_PROXY = os.environ.get("EVENKEEL_PROXY", "evenkeel")
+# Bounds of which nothing is used when nobody asks.
+_TRANSIENT = {"clients", "refusals", "handshakes", "exchanges", "upstream_in_flight", "upstream_queued", "shard_in_flight",
+              "shard_queued", "replay_bytes"}
 _REPORTS = re.compile(r"ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer")
 
 
@@ -98,7 +101,20 @@ class _Proxy(Process):
                 raise Failed(f"{self.name} exited with {self.exit_code} at start:\n{self.log()}")
             return self._answers()
         eventually(up, f"{self.name} is up", 10)
-        self.start_fds = self.open_fds()
+
+    def rest(self, clients=0, within=10.0):
+        """Wait until at most so many clients are connected, and nobody else waits to be taken or served.
+
+        A figure that is to be compared with a later one is read then: before, what went on last is part of it.
+        """
+        eventually(lambda: not self._busy(clients), lambda: f"at rest; busy with {self._busy(clients)}", within)
+
+    def _busy(self, clients):
+        """What is under way, in words; empty at rest."""
+        ports = {port for _, port in (each.pair for each in self.listeners.values())}
+        waiting = self.to_be_accepted()  # asked first: whoever is taken meanwhile is seen among the clients
+        connected = sum(state != LISTENING and int(local.rpartition(":")[2]) in ports for local, _, state in self.sockets())
+        return f"{connected} clients, {waiting} to be accepted" if connected > clients or waiting else ""
 
     @staticmethod
     def _defaults(scenario, _name):
@@ -188,6 +204,13 @@ class EvenkeelProxy(_Proxy):
         rows = [row for row in self.bounds() if row["name"] == name and detail in (None, row.get("detail"))]
         check(len(rows) == 1, f"{len(rows)} bounds named {name} of {detail}")
         return rows[0]
+
+    def in_use(self, clients=0):
+        """The bounds of which more is in use than so many clients that rest account for."""
+        return [row for row in self.bounds() if row["name"] in _TRANSIENT and row["used"] > clients]
+
+    def _busy(self, clients):
+        return super()._busy(clients) or self.in_use(clients)
 
     def reload(self, settings=None, text=None):
         """Reload with changed settings (merged over the present ones) or a raw text; waits for the outcome.

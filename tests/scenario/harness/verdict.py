@@ -46,7 +46,10 @@ def check_equal(seen, expected, what):
 
 
 def eventually(condition, what, within=5.0):
-    """The first true value of condition(); fails when there is none within the deadline."""
+    """The first true value of condition(); fails when there is none within the deadline.
+
+    `what` is text, or a function that tells at the deadline what is the case instead.
+    """
     limit = patient(within)
     deadline = time.monotonic() + limit
     pause = 0.001
@@ -55,8 +58,8 @@ def eventually(condition, what, within=5.0):
         if value:
             return value
         if time.monotonic() >= deadline:
-            raise Failed(f"not within {limit:g} s: {what}")
-        time.sleep(pause)
+            raise Failed(f"not within {limit:g} s: {what() if callable(what) else what}")
+        time.sleep(pause)  # how often the condition is looked at
         pause = min(pause * 1.5, 0.02)
 
 
