@@ -116,7 +116,7 @@ static bool avoided(const struct choosing *choosing, const struct endpoint *endp
 static bool cold(const struct choosing *choosing, struct endpoint *endpoint)
 {
     return __builtin_expect(count_read(&endpoint->cold_until_ms) != 0, 0) &&
-           endpoint_warms_up(endpoint, loop_clock_ms(choosing->worker->env.clock));
+           endpoint_warms_up(endpoint, loop_clock_ms(&choosing->worker->env.loop->clock));
 }
 
 /* `draw`: 0..OFFER_WHOLE - 1, decides while only a part of its share may be taken. */
@@ -143,7 +143,8 @@ static bool fits(struct choosing *choosing, size_t i)
     const struct endpoint *endpoint = choosing->view->endpoints[i];
     bool whole = __atomic_load_n(&endpoint->offer, __ATOMIC_RELAXED) == OFFER_WHOLE;
     return fits_draw(choosing, i,
-                     whole ? 0 : (uint32_t)rng_below(choosing->worker->env.rng, OFFER_WHOLE));
+                     whole ? 0
+                           : (uint32_t)rng_below(&choosing->worker->env.loop->rng, OFFER_WHOLE));
 }
 
 /* ---- the methods ---- */
@@ -162,7 +163,7 @@ static size_t least_in_flight(struct choosing *choosing)
     const struct upstream_view *view = choosing->view;
     size_t first = 0, best = NOBODY;
     for (int n = 0; n < DRAWS && best == NOBODY; n++) {
-        first = by_share(view, choosing->worker->env.rng);
+        first = by_share(view, &choosing->worker->env.loop->rng);
         if (fits(choosing, first))
             best = first;
     }
@@ -207,7 +208,7 @@ static double cost_of(const struct upstream_view *view, size_t i, double latency
 static size_t better(const struct choosing *choosing, size_t a, size_t b)
 {
     const struct upstream_view *view = choosing->view;
-    uint64_t now_us = loop_clock_us(choosing->worker->env.clock);
+    uint64_t now_us = loop_clock_us(&choosing->worker->env.loop->clock);
     double latency_a = latency_now_us(&view->endpoints[a]->latency, now_us);
     double latency_b = latency_now_us(&view->endpoints[b]->latency, now_us);
     if (latency_a == 0 || latency_b == 0) /* of one nothing is known: the load decides */
@@ -224,7 +225,7 @@ static size_t better(const struct choosing *choosing, size_t a, size_t b)
 static size_t better_of_two(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
-    struct rng *rng = choosing->worker->env.rng;
+    struct rng *rng = &choosing->worker->env.loop->rng;
     for (int n = 0; n < DRAWS; n++) {
         size_t a = by_share(view, rng);
         uint64_t weight = weight_of(view, a);

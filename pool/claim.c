@@ -21,8 +21,8 @@ void claim_start(struct connection *connection, struct lease_request *request)
     connection_enter(connection, connection->state, CONNECTION_SECURING);
     connection->claimant = request;
     request->claimed = connection;
-    wheel_arm(worker->env.wheel, &connection->timer,
-              loop_clock_ms(worker->env.clock) + connection->slot->tls_ms);
+    wheel_arm(&worker->env.loop->wheel, &connection->timer,
+              loop_clock_ms(&worker->env.loop->clock) + connection->slot->tls_ms);
     event_active(&connection->event, EV_WRITE, 1);
 }
 

@@ -15,12 +15,12 @@
 
 static struct connection *connection_of_timer(struct wheel_timer *timer)
 {
-    return (struct connection *)((char *)timer - offsetof(struct connection, timer));
+    return container_of(timer, struct connection, timer);
 }
 
-static struct connection *connection_of_corpse(struct corpse *corpse)
+static struct connection *connection_of_freed(struct deferred_free *freed)
 {
-    return (struct connection *)((char *)corpse - offsetof(struct connection, corpse));
+    return container_of(freed, struct connection, freed);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *arg)
@@ -46,8 +46,7 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 
 static void on_retire(struct wheel_timer *timer, uint64_t now_ms)
 {
-    struct connection *connection =
-        (struct connection *)((char *)timer - offsetof(struct connection, retire));
+    struct connection *connection = container_of(timer, struct connection, retire);
     (void)now_ms;
     upkeep_overdue(connection, LEASE_CLOSED_LIFETIME);
 }
@@ -120,9 +119,9 @@ void connection_event(struct connection *connection, short what)
     }
 }
 
-static void free_connection(struct corpse *corpse, void *owner)
+static void free_connection(struct deferred_free *freed, void *owner)
 {
-    struct connection *connection = connection_of_corpse(corpse);
+    struct connection *connection = connection_of_freed(freed);
     struct endpoint_slot *slot = connection->slot;
     (void)owner;
     slab_give(slot->worker->slab, &connection);
@@ -134,14 +133,14 @@ static void bury(struct connection *connection)
 {
     struct pool_worker *worker = connection->slot->worker;
     connection_enter(connection, connection->state, CONNECTION_CLOSED);
-    wheel_disarm(worker->env.wheel, &connection->timer);
-    wheel_disarm(worker->env.wheel, &connection->retire);
+    wheel_disarm(&worker->env.loop->wheel, &connection->timer);
+    wheel_disarm(&worker->env.loop->wheel, &connection->retire);
     if (connection->retire_place > 0)
         retirements_change(&connection->slot->retirements, connection->retire_place - 1,
                            (uint32_t)-1);
     TAILQ_REMOVE(&worker->connections, connection, link);
     worker->connection_count--;
-    graveyard_bury(worker->env.graveyard, &connection->corpse, free_connection);
+    loop_free_later(worker->env.loop, &connection->freed, free_connection);
 }
 
 void connection_drop(struct connection *connection, bool reset)

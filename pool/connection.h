@@ -2,7 +2,7 @@
  * Upstream connections: from the dial (or the ask at a sibling) to the close.
  *
  * Owns: the stream, its event, its place of pool.max and its descriptor's unit of the fd bound. Private to pool/.
- * Thread: its worker's. Time base: the loop clock. A connection's memory goes through the graveyard.
+ * Thread: its worker's. Time base: the loop clock. A connection's memory is freed at the end of the loop's pass.
  *
  *     ASKING ──► IDLE ◄──► LENT      ASKING: a sibling was asked to hand one over; no descriptor, no place yet
  *    DIALLING ──► │         │        SECURING: on the way to LENT where TLS begins for one request (claim.h)
@@ -56,7 +56,7 @@ struct connection {
     TAILQ_ENTRY(connection) link; /* in worker->connections */
     struct event event;
     struct message message; /* ask and answer */
-    struct corpse corpse;
+    struct deferred_free freed;
 };
 
 /* A new one at this slot, ASKING or DIALLING, without a descriptor; NULL: no memory. */
@@ -108,8 +108,8 @@ static inline void connection_rest(struct connection *connection, enum connectio
     struct pool_worker *worker = connection->slot->worker;
     connection_enter(connection, from, CONNECTION_IDLE);
     connection->lease.reused = true;
-    connection->idle_since_ms = loop_clock_ms(worker->env.clock);
-    wheel_arm(worker->env.wheel, &connection->timer,
+    connection->idle_since_ms = loop_clock_ms(&worker->env.loop->clock);
+    wheel_arm(&worker->env.loop->wheel, &connection->timer,
               connection->idle_since_ms + connection->slot->idle_ms);
 }
 

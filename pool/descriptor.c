@@ -69,8 +69,7 @@ void descriptor_spare(struct pool_worker *worker)
 
 static void on_asked(struct message *message, void *receiver)
 {
-    struct pool_worker *worker =
-        (struct pool_worker *)((char *)message - offsetof(struct pool_worker, fd_asked));
+    struct pool_worker *worker = container_of(message, struct pool_worker, fd_asked);
     (void)receiver;
     __atomic_store_n(&worker->fd_asked_posted, false, __ATOMIC_RELEASE);
     descriptor_spare(worker);
@@ -83,6 +82,6 @@ void descriptor_ask(struct pool_worker *worker)
         struct pool_worker *sibling = pools_worker(pools, i);
         if (sibling != NULL && sibling != worker &&
             !__atomic_exchange_n(&sibling->fd_asked_posted, true, __ATOMIC_ACQ_REL))
-            mailbox_post(sibling->env.mailbox, &sibling->fd_asked, on_asked);
+            mailbox_post(sibling->env.loop->mailbox, &sibling->fd_asked, on_asked);
     }
 }

@@ -151,8 +151,8 @@ bool dial_start(struct endpoint_slot *slot)
     slot->coming_count++;
     slot->fresh_coming_count++;
     count_add(&slot->stats.dials, 1);
-    wheel_arm(worker->env.wheel, &connection->timer,
-              loop_clock_ms(worker->env.clock) + slot->connect_ms);
+    wheel_arm(&worker->env.loop->wheel, &connection->timer,
+              loop_clock_ms(&worker->env.loop->clock) + slot->connect_ms);
     return true;
 }
 

@@ -9,7 +9,7 @@
 
 static struct connection *connection_of(struct message *message)
 {
-    return (struct connection *)((char *)message - offsetof(struct connection, message));
+    return container_of(message, struct connection, message);
 }
 
 static bool find_richest(const struct endpoint_slot *slot, unsigned *ret_index)
@@ -82,7 +82,7 @@ static void on_ask(struct message *message, void *receiver)
         asking->handed = connection_hand_over(given);
         asking->lease.reused = true;
     }
-    mailbox_post(asking->slot->worker->env.mailbox, message, on_answer);
+    mailbox_post(asking->slot->worker->env.loop->mailbox, message, on_answer);
 }
 
 static bool ask(struct endpoint_slot *slot, bool for_fresh, unsigned sibling)
@@ -95,10 +95,11 @@ static bool ask(struct endpoint_slot *slot, bool for_fresh, unsigned sibling)
     slot->coming_count++;
     slot->fresh_coming_count += for_fresh;
     struct pool_worker *worker = slot->worker;
-    wheel_arm(worker->env.wheel, &connection->timer,
-              loop_clock_ms(worker->env.clock) + POOL_ASK_MS);
+    wheel_arm(&worker->env.loop->wheel, &connection->timer,
+              loop_clock_ms(&worker->env.loop->clock) + POOL_ASK_MS);
     __atomic_fetch_add(&slot->endpoint->slots[sibling].asked_count, 1, __ATOMIC_RELAXED);
-    mailbox_post(pools_worker(worker->pools, sibling)->env.mailbox, &connection->message, on_ask);
+    mailbox_post(pools_worker(worker->pools, sibling)->env.loop->mailbox, &connection->message,
+                 on_ask);
     return true;
 }
 

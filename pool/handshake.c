@@ -11,7 +11,7 @@
 
 static uint64_t now_of(const struct connection *connection)
 {
-    return loop_clock_ms(connection->slot->worker->env.clock);
+    return loop_clock_ms(&connection->slot->worker->env.loop->clock);
 }
 
 static void over(struct connection *connection, enum dial_result result)
@@ -56,7 +56,7 @@ static void await_word(struct connection *connection)
     }
     uint64_t wait_ms = 2 * lease->tls_us / 1000;
     connection->word_awaited_ms = now_of(connection);
-    wheel_arm(connection->slot->worker->env.wheel, &connection->timer,
+    wheel_arm(&connection->slot->worker->env.loop->wheel, &connection->timer,
               connection->word_awaited_ms + (wait_ms > WORD_LEAST_MS ? wait_ms : WORD_LEAST_MS));
 }
 
@@ -81,7 +81,7 @@ static void shake(struct connection *connection)
     }
     lease->resumed = tls_client_finish(&lease->stream, true);
     lease->tls_us =
-        loop_clock_us(connection->slot->worker->env.clock) - connection->handshake_began_us;
+        loop_clock_us(&connection->slot->worker->env.loop->clock) - connection->handshake_began_us;
     await_word(connection);
 }
 
@@ -89,13 +89,13 @@ void handshake_begin(struct connection *connection)
 {
     struct endpoint_slot *slot = connection->slot;
     struct pool_worker *worker = slot->worker;
-    connection->handshake_began_us = loop_clock_us(worker->env.clock);
+    connection->handshake_began_us = loop_clock_us(&worker->env.loop->clock);
     if (!tls_client_begin(&slot->endpoint->tls->target, &connection->lease.stream,
                           worker->env.tls_room)) {
         fail(connection, TLS_FAILURE_NO_MEMORY);
         return;
     }
-    wheel_arm(worker->env.wheel, &connection->timer, now_of(connection) + slot->tls_ms);
+    wheel_arm(&worker->env.loop->wheel, &connection->timer, now_of(connection) + slot->tls_ms);
     shake(connection);
 }
 

@@ -219,7 +219,7 @@ void endpoint_report(struct pool_worker *worker, struct endpoint *endpoint,
                      enum endpoint_outcome outcome, uint64_t latency_us)
 {
     bool failed = outcome == ENDPOINT_FAILED;
-    latency_add(&endpoint->latency, latency_us, failed, loop_clock_us(worker->env.clock));
+    latency_add(&endpoint->latency, latency_us, failed, loop_clock_us(&worker->env.loop->clock));
     if (!failed) {
         if (__atomic_load_n(&endpoint->failures_count, __ATOMIC_RELAXED) != 0)
             __atomic_store_n(&endpoint->failures_count, 0, __ATOMIC_RELAXED);
@@ -235,8 +235,7 @@ void endpoint_report(struct pool_worker *worker, struct endpoint *endpoint,
 
 static void on_failures(struct message *message, void *receiver)
 {
-    struct endpoint_health *own =
-        (struct endpoint_health *)((char *)message - offsetof(struct endpoint_health, failures));
+    struct endpoint_health *own = container_of(message, struct endpoint_health, failures);
     struct endpoint *endpoint = own->endpoint;
     (void)receiver;
     __atomic_store_n(&endpoint->failures_told, false, __ATOMIC_RELEASE);

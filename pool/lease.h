@@ -16,11 +16,8 @@
 #include <sys/queue.h>
 
 #include "pool/upstream.h"
-#include "steady/graveyard.h"
-#include "steady/loop_clock.h"
-#include "steady/mailbox.h"
+#include "steady/loop.h"
 #include "steady/slab.h"
-#include "steady/wheel.h"
 #include "tls/stream.h"
 
 struct pool_worker;
@@ -106,11 +103,7 @@ struct lease_request {
 struct pool_worker_env {
     unsigned index;
     struct event_base *base;
-    struct wheel *wheel;
-    struct loop_clock *clock;
-    struct graveyard *graveyard; /* emptied by the loop with the pool_worker's env.owner as owner */
-    struct mailbox *mailbox;     /* drained by the loop with env.owner as receiver */
-    struct rng *rng;
+    struct loop *loop;         /* its mailbox has `owner` as receiver, what it frees as owner */
     struct tls_room *tls_room; /* NULL: no endpoint has TLS */
     void *owner;               /* the worker */
 };
@@ -119,7 +112,7 @@ struct pool_worker_env {
 struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_worker_env *env);
 /* Closes every idle connection and dial; leases must be back. Workers speak to each other by their mailboxes to
    the last, so: end and join all loops, then drain all mailboxes until none holds anything, then free the pool
-   workers (before their bases). Empties the graveyard. NULL is fine. */
+   workers (before their bases). Frees what is deferred. NULL is fine. */
 void pool_worker_free(struct pool_worker **worker);
 
 /* Makes connections of the views that are ahead, for a set that is to be adopted soon and lives until then. */

@@ -71,7 +71,7 @@ struct pool_worker {
     struct slab *slab;
     struct connection_list connections; /* all */
     /* Work put off to a frame of its own, so that nobody's callback runs inside another's call. */
-    struct event schedule;
+    struct deferred schedule;
     struct slot_list scheduled_slots;
     struct seat_list scheduled_seats;
     struct slot_list starved; /* slots whose line waits for a dial to end */

@@ -55,7 +55,8 @@ static uint64_t leases_count(const struct seat *seat)
 bool upstream_may_redial(struct pool_worker *worker, struct upstream *upstream)
 {
     struct seat *seat = seat_of(upstream, worker);
-    return redial_cap_take(&seat->redials, leases_count(seat), loop_clock_ms(worker->env.clock));
+    return redial_cap_take(&seat->redials, leases_count(seat),
+                           loop_clock_ms(&worker->env.loop->clock));
 }
 
 void seat_keep(struct seat *seat, struct pool_worker *worker, struct upstream_view *view)
@@ -67,7 +68,8 @@ void seat_keep(struct seat *seat, struct pool_worker *worker, struct upstream_vi
     seat->gone = false;
     __atomic_store_n(&seat->upstream->views[worker->env.index], view, __ATOMIC_RELEASE);
     if (first)
-        redial_cap_init(&seat->redials, leases_count(seat), loop_clock_ms(worker->env.clock));
+        redial_cap_init(&seat->redials, leases_count(seat),
+                        loop_clock_ms(&worker->env.loop->clock));
     if (seat_waits(seat))
         pool_worker_schedule_seat(worker, seat);
 }
@@ -146,7 +148,7 @@ static void call(struct pool_worker *worker, struct seat *seat, unsigned index)
         pool_worker_schedule_seat(worker, seat);
     } else if (!__atomic_exchange_n(&seat->called, true, __ATOMIC_ACQ_REL)) {
         __atomic_fetch_add(&seat->upstream->own->calls_count, 1, __ATOMIC_RELAXED);
-        mailbox_post(pools_worker(worker->pools, index)->env.mailbox, &seat->call, on_call);
+        mailbox_post(pools_worker(worker->pools, index)->env.loop->mailbox, &seat->call, on_call);
     }
 }
 
@@ -189,12 +191,12 @@ static void publish(struct seat *seat)
     __atomic_store_n(&seat->admitted_ms, since(&seat->admitted), __ATOMIC_RELEASE);
     __atomic_store_n(&seat->newcomers_ms, since(&seat->newcomers), __ATOMIC_RELEASE);
     if (!seat_waits(seat))
-        wheel_disarm(seat->worker->env.wheel, &seat->recheck);
+        wheel_disarm(&seat->worker->env.loop->wheel, &seat->recheck);
 }
 
 static uint64_t now_of(const struct seat *seat)
 {
-    return loop_clock_ms(seat->worker->env.clock);
+    return loop_clock_ms(&seat->worker->env.loop->clock);
 }
 
 /* A slot that has come back to the front may stand before older ones. */
@@ -240,8 +242,8 @@ static void insert(struct seat *seat, struct queue_slot *slot, bool admitted, bo
     look(seat, line);
     publish(seat);
     if (!wheel_timer_armed(&seat->recheck))
-        wheel_arm(worker->env.wheel, &seat->recheck,
-                  loop_clock_ms(worker->env.clock) + worker->pools->recheck_ms);
+        wheel_arm(&worker->env.loop->wheel, &seat->recheck,
+                  loop_clock_ms(&worker->env.loop->clock) + worker->pools->recheck_ms);
 }
 
 static void take_out(struct seat *seat, struct queue_slot *slot)
@@ -313,7 +315,7 @@ static enum admit_result enter(struct pool_worker *worker, struct upstream *upst
     if (!bound_take(&upstream->queued, 1))
         return ADMIT_QUEUE_FULL;
     if (!turn)
-        slot->since_ms = loop_clock_ms(worker->env.clock);
+        slot->since_ms = loop_clock_ms(&worker->env.loop->clock);
     seat_use(seat);
     insert(seat, slot, admitted, turn);
     meet(seat);
@@ -448,7 +450,7 @@ void seat_serve(struct seat *seat)
 /* The flag falls before anything is looked at: what is freed from now on calls again. */
 static void on_call(struct message *message, void *receiver)
 {
-    struct seat *seat = (struct seat *)((char *)message - offsetof(struct seat, call));
+    struct seat *seat = container_of(message, struct seat, call);
     struct upstream_private *own = seat->upstream->own;
     (void)receiver;
     (void)__atomic_exchange_n(&seat->called, false, __ATOMIC_ACQ_REL);
@@ -458,8 +460,8 @@ static void on_call(struct message *message, void *receiver)
 
 static void on_recheck(struct wheel_timer *timer, uint64_t now_ms)
 {
-    struct seat *seat = (struct seat *)((char *)timer - offsetof(struct seat, recheck));
-    wheel_arm(seat->worker->env.wheel, timer, now_ms + seat->worker->pools->recheck_ms);
+    struct seat *seat = container_of(timer, struct seat, recheck);
+    wheel_arm(&seat->worker->env.loop->wheel, timer, now_ms + seat->worker->pools->recheck_ms);
     seat_use(seat);
     serve(seat, false);
     publish(seat);

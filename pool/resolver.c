@@ -74,7 +74,7 @@ __attribute__((format(printf, 3, 4))) static void say(const struct resolver *res
 
 static struct resolver *resolver_of(const struct name *name)
 {
-    return (struct resolver *)((char *)name->names - offsetof(struct resolver, names));
+    return container_of(name->names, struct resolver, names);
 }
 
 /* The rest is done in a frame of its own. */
@@ -327,8 +327,7 @@ static void on_done(void *owner, enum lookup_result result, const struct dns_rec
 /* A query's deadline has passed, or it is time to look at the answer. */
 static void on_fire(struct wheel_timer *timer, uint64_t now_ms)
 {
-    struct question *question =
-        (struct question *)((char *)timer - offsetof(struct question, timer));
+    struct question *question = container_of(timer, struct question, timer);
     struct resolver *resolver = resolver_of(question->name);
     if (question->query != NULL) {
         dns_query_cancel(&question->query);

@@ -20,12 +20,12 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms);
 
 static struct endpoint_slot *slot_of(struct upkeep *upkeep)
 {
-    return (struct endpoint_slot *)((char *)upkeep - offsetof(struct endpoint_slot, upkeep));
+    return container_of(upkeep, struct endpoint_slot, upkeep);
 }
 
 static uint64_t now_of(const struct endpoint_slot *slot)
 {
-    return loop_clock_ms(slot->worker->env.clock);
+    return loop_clock_ms(&slot->worker->env.loop->clock);
 }
 
 static uint64_t read_shared(const uint64_t *value)
@@ -54,20 +54,20 @@ static void arm(struct endpoint_slot *slot, uint64_t due_ms)
         return;
     if (!wheel_timer_armed(timer))
         slot_use(slot);
-    wheel_arm(slot->worker->env.wheel, timer, due_ms);
+    wheel_arm(&slot->worker->env.loop->wheel, timer, due_ms);
 }
 
 static void disarm(struct endpoint_slot *slot)
 {
     if (!wheel_timer_armed(&slot->upkeep.timer))
         return;
-    wheel_disarm(slot->worker->env.wheel, &slot->upkeep.timer);
+    wheel_disarm(&slot->worker->env.loop->wheel, &slot->upkeep.timer);
     slot_leave(slot);
 }
 
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
-    struct upkeep *upkeep = (struct upkeep *)((char *)timer - offsetof(struct upkeep, timer));
+    struct upkeep *upkeep = container_of(timer, struct upkeep, timer);
     struct endpoint_slot *slot = slot_of(upkeep);
     (void)now_ms;
     pool_worker_schedule_slot(slot->worker, slot);
@@ -78,7 +78,7 @@ static void retire_at(struct connection *connection, uint64_t retire_ms)
 {
     struct endpoint_slot *slot = connection->slot;
     connection->retire_ms = retire_ms;
-    wheel_arm(slot->worker->env.wheel, &connection->retire, retire_ms);
+    wheel_arm(&slot->worker->env.loop->wheel, &connection->retire, retire_ms);
     if (connection->retire_place > 0)
         retirements_change(&slot->retirements, connection->retire_place - 1, (uint32_t)-1);
     connection->retire_place = 1 + retirements_add(&slot->retirements, retire_ms);
@@ -130,7 +130,7 @@ void upkeep_shorten(struct connection *connection)
         return;
     uint64_t retire_ms =
         now_of(slot) +
-        warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, slot->worker->env.rng);
+        warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, &slot->worker->env.loop->rng);
     if (retire_ms < connection->retire_ms)
         retire_at(connection, retire_ms);
 }
@@ -298,7 +298,7 @@ void upkeep_on_ready(struct connection *connection)
         write_shared(&endpoint->redial_not_before_ms, 0);
         connection->retire_ms =
             now_of(slot) +
-            warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, worker->env.rng);
+            warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, &worker->env.loop->rng);
     }
     connection->exchanges_limit = slot_exchanges_limit(slot);
     retire_at(connection, connection->retire_ms);
@@ -341,7 +341,7 @@ static void step_back(struct endpoint *endpoint, struct rng *rng, uint64_t now_m
 
 void upkeep_hold_back(struct endpoint_slot *slot)
 {
-    step_back(slot->endpoint, slot->worker->env.rng, now_of(slot));
+    step_back(slot->endpoint, &slot->worker->env.loop->rng, now_of(slot));
 }
 
 void upkeep_on_dial_failed(struct endpoint_slot *slot, enum dial_result result)
@@ -349,7 +349,7 @@ void upkeep_on_dial_failed(struct endpoint_slot *slot, enum dial_result result)
     uint64_t now_ms = now_of(slot);
     if (!slot->kept)
         return;
-    step_back(slot->endpoint, slot->worker->env.rng, now_ms);
+    step_back(slot->endpoint, &slot->worker->env.loop->rng, now_ms);
     if (result != DIAL_TIMEOUT &&
         loss_on_dial_failure(&slot->upkeep.loss, slot->idle_count, now_ms))
         lose(slot, NULL);
@@ -399,7 +399,7 @@ static void learn(struct endpoint_slot *slot, uint64_t rested_ms, uint64_t now_m
     }
     slot->idle_ms = idle_limit_ms(limit, slot->upkeep.idle_configured_ms, now_ms);
     TAILQ_FOREACH (connection, &slot->idle, idle_link)
-        wheel_arm(slot->worker->env.wheel, &connection->timer,
+        wheel_arm(&slot->worker->env.loop->wheel, &connection->timer,
                   connection->idle_since_ms + slot->idle_ms);
 }
 
@@ -411,7 +411,7 @@ static void note_young(struct endpoint_slot *slot, uint64_t now_ms)
         upkeep->young_count = 0;
     upkeep->young_ms = now_ms;
     uint64_t not_before_ms =
-        now_ms + warmth_backoff_ms(++upkeep->young_count, slot->worker->env.rng);
+        now_ms + warmth_backoff_ms(++upkeep->young_count, &slot->worker->env.loop->rng);
     if (read_shared(&slot->endpoint->redial_not_before_ms) < not_before_ms)
         write_shared(&slot->endpoint->redial_not_before_ms, not_before_ms);
 }

@@ -11,13 +11,11 @@
 #include "steady/fault.h"
 
 /* Put-off work may put off more; each piece needs progress of its own, so this ends. */
-static void on_schedule(evutil_socket_t fd, short what, void *arg)
+static void on_schedule(struct deferred *deferred)
 {
-    struct pool_worker *worker = arg;
+    struct pool_worker *worker = container_of(deferred, struct pool_worker, schedule);
     struct endpoint_slot *slot;
     struct seat *seat;
-    (void)fd;
-    (void)what;
     while ((slot = TAILQ_FIRST(&worker->scheduled_slots)) != NULL) {
         TAILQ_REMOVE(&worker->scheduled_slots, slot, schedule);
         slot->scheduled = false;
@@ -44,7 +42,7 @@ void pool_worker_schedule_slot(struct pool_worker *worker, struct endpoint_slot 
     slot->starved = false;
     slot->scheduled = true;
     TAILQ_INSERT_TAIL(&worker->scheduled_slots, slot, schedule);
-    event_active(&worker->schedule, EV_TIMEOUT, 1);
+    loop_defer(worker->env.loop, &worker->schedule);
 }
 
 void pool_worker_schedule_seat(struct pool_worker *worker, struct seat *seat)
@@ -54,7 +52,7 @@ void pool_worker_schedule_seat(struct pool_worker *worker, struct seat *seat)
     seat->scheduled = true;
     seat_use(seat);
     TAILQ_INSERT_TAIL(&worker->scheduled_seats, seat, schedule);
-    event_active(&worker->schedule, EV_TIMEOUT, 1);
+    loop_defer(worker->env.loop, &worker->schedule);
 }
 
 void pool_worker_starve_slot(struct pool_worker *worker, struct endpoint_slot *slot)
@@ -90,7 +88,7 @@ struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_wo
     TAILQ_INIT(&worker->scheduled_slots);
     TAILQ_INIT(&worker->scheduled_seats);
     TAILQ_INIT(&worker->starved);
-    (void)event_assign(&worker->schedule, env->base, -1, 0, on_schedule, worker);
+    worker->schedule.run = on_schedule;
     __atomic_store_n(&pools->workers[env->index], worker, __ATOMIC_RELEASE);
     return worker;
 }
@@ -139,7 +137,7 @@ static void trim(struct endpoint_slot *slot, const struct upstream_settings *set
     while (bound_used(connections) > bound_limit(connections) && !TAILQ_EMPTY(&slot->idle))
         connection_close_idle(TAILQ_LAST(&slot->idle, connection_list), LEASE_CLOSED_SURPLUS);
     TAILQ_FOREACH (connection, &slot->idle, idle_link)
-        wheel_arm(slot->worker->env.wheel, &connection->timer,
+        wheel_arm(&slot->worker->env.loop->wheel, &connection->timer,
                   connection->idle_since_ms + slot->idle_ms);
 }
 
@@ -238,7 +236,7 @@ static void unschedule(struct pool_worker *worker)
 {
     struct endpoint_slot *slot;
     struct seat *seat;
-    event_del(&worker->schedule);
+    loop_defer_cancel(worker->env.loop, &worker->schedule);
     pool_worker_dial_ended(worker);
     while ((slot = TAILQ_FIRST(&worker->scheduled_slots)) != NULL) {
         TAILQ_REMOVE(&worker->scheduled_slots, slot, schedule);
@@ -274,8 +272,8 @@ void pool_worker_free(struct pool_worker **worker_pointer)
     pool_worker_drain(worker);
     end_connections(worker);
     unschedule(worker);
-    event_del(&worker->schedule);
-    graveyard_empty(worker->env.graveyard, worker->env.owner);
+    loop_defer_cancel(worker->env.loop, &worker->schedule);
+    loop_free_deferred(worker->env.loop, worker->env.owner);
     for (size_t i = 0; worker->set != NULL && i < worker->set->count; i++) {
         struct upstream *upstream = worker->set->views[i].upstream;
         seat_let_go(&upstream->own->seats[worker->env.index]);

@@ -1,142 +1,16 @@
 noinst_LIBRARIES += libproxy.a
-libproxy_a_SOURCES = \
-	%D%/status.h \
-	%D%/status.c \
-	%D%/metrics.h \
-	%D%/metrics.c \
-	%D%/json.h \
-	%D%/json.c \
-	%D%/json_text.h \
-	%D%/json_text.c \
-	%D%/demo.c \
-	%D%/admin.c \
-	%D%/admission.c \
-	%D%/admission.h \
-	%D%/reasons.c \
-	%D%/log_ring.h \
-	%D%/log_ring.c \
-	%D%/log_file.h \
-	%D%/log_file.c \
-	%D%/log.c \
-	%D%/access_log.h \
-	%D%/access_log.c \
-	%D%/admin.h \
-	%D%/attempt.c \
-	%D%/balance_key.c \
-	%D%/balance_key.h \
-	%D%/upstream_tls.c \
-	%D%/upstream_tls.h \
-	%D%/upstreams_view.c \
-	%D%/upstreams_view.h \
-	%D%/attempt.h \
-	%D%/client.c \
-	%D%/client.h \
-	%D%/client_in.c \
-	%D%/client_out.c \
-	%D%/client_state.h \
-	%D%/client_preface.c \
-	%D%/client_tls.c \
-	%D%/control.c \
-	%D%/control.h \
-	%D%/control_state.h \
-	%D%/demo.h \
-	%D%/drain.c \
-	%D%/drain.h \
-	%D%/exchange.c \
-	%D%/exchange.h \
-	%D%/exchange_admit.c \
-	%D%/exchange_gate.c \
-	%D%/exchange_log.c \
-	%D%/exchange_parts.h \
-	%D%/exchange_relay.c \
-	%D%/exchange_retry.c \
-	%D%/exchange_time.c \
-	%D%/forward.c \
-	%D%/forward.h \
-	%D%/gate.c \
-	%D%/gate.h \
-	%D%/generation.c \
-	%D%/generation.h \
-	%D%/heartbeat.c \
-	%D%/heartbeat.h \
-	%D%/hedge.c \
-	%D%/hedge.h \
-	%D%/hop_fields.c \
-	%D%/hop_fields.h \
-	%D%/inherited.c \
-	%D%/inherited.h \
-	%D%/listener.c \
-	%D%/listener.h \
-	%D%/log.h \
-	%D%/names.c \
-	%D%/names.h \
-	%D%/notify.c \
-	%D%/notify.h \
-	%D%/overview.h \
-	%D%/pid_file.c \
-	%D%/pid_file.h \
-	%D%/pieces.c \
-	%D%/pieces.h \
-	%D%/policy.c \
-	%D%/policy.h \
-	%D%/policy_memory.c \
-	%D%/policy_memory.h \
-	%D%/policy_metrics.c \
-	%D%/policy_metrics.h \
-	%D%/prewarm.c \
-	%D%/prewarm.h \
-	%D%/proxy_status.c \
-	%D%/proxy_status.h \
-	%D%/readiness.c \
-	%D%/readiness.h \
-	%D%/readiness_watch.c \
-	%D%/readiness_watch.h \
-	%D%/reasons.h \
-	%D%/reload.c \
-	%D%/reload.h \
-	%D%/respond.c \
-	%D%/retry.c \
-	%D%/retry.h \
-	%D%/respond.h \
-	%D%/scrape.c \
-	%D%/scrape.h \
-	%D%/shards.c \
-	%D%/shards.h \
-	%D%/splice.c \
-	%D%/splice.h \
-	%D%/stats.h \
-	%D%/takeover.c \
-	%D%/takeover.h \
-	%D%/upgrade.c \
-	%D%/upgrade.h \
-	%D%/upgrade_wire.c \
-	%D%/upgrade_wire.h \
-	%D%/warm.c \
-	%D%/warm.h \
-	%D%/worker.c \
-	%D%/worker.h \
-	%D%/field_names.c \
-	%D%/field_names.h \
-	%D%/h1_body.c \
-	%D%/h1_body.h \
-	%D%/h1_fields.c \
-	%D%/h1_fields.h \
-	%D%/h1_fields_loop.h \
-	%D%/h1_input.c \
-	%D%/h1_input.h \
-	%D%/h1_parse.c \
-	%D%/h1_parse.h \
-	%D%/h1_rules.c \
-	%D%/h1_rules.h \
-	%D%/h1_scan.c \
-	%D%/h1_scan.h \
-	%D%/h1_target.c \
-	%D%/h1_target.h \
-	%D%/h1_write.c \
-	%D%/h1_write.h \
-	%D%/http_head.c \
-	%D%/http_head.h
+libproxy_a_SOURCES =
+
+include proxy/control/module.mk
+include proxy/admin/module.mk
+include proxy/client/module.mk
+include proxy/exchange/module.mk
+include proxy/policy/module.mk
+include proxy/worker/module.mk
+include proxy/http1/module.mk
+include proxy/log/module.mk
+include proxy/http/module.mk
 
 sbin_PROGRAMS += evenkeel
-evenkeel_SOURCES = %D%/main.c
+evenkeel_SOURCES = %D%/control/main.c
 evenkeel_LDADD = $(proxy_archives) $(program_libs)

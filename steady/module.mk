@@ -5,9 +5,11 @@ libsteady_a_SOURCES = \
 	%D%/budget.c %D%/budget.h \
 	%D%/buf.c %D%/buf.h \
 	%D%/check.c %D%/check.h \
+	%D%/counter.h \
 	%D%/deadline.h \
 	%D%/fault.c %D%/fault.h \
-	%D%/graveyard.h \
+	%D%/container_of.h \
+	%D%/loop.c %D%/loop.h \
 	%D%/hash.c %D%/hash.h \
 	%D%/histogram.c %D%/histogram.h \
 	%D%/loop_clock.h \

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/h1_body.h"
-#include "proxy/h1_parse.h"
-#include "proxy/h1_write.h"
+#include "proxy/http1/h1_body.h"
+#include "proxy/http1/h1_parse.h"
+#include "proxy/http1/h1_write.h"
 
 #define FIELDS 128
 #define ROOM_BYTES 16384

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/hop_fields.h"
-#include "proxy/proxy_status.h"
+#include "proxy/http/hop_fields.h"
+#include "proxy/http/proxy_status.h"
 #include "steady/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);

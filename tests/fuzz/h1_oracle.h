@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/h1_body.h"
-#include "proxy/h1_fields.h"
-#include "proxy/h1_parse.h"
-#include "proxy/h1_write.h"
+#include "proxy/http1/h1_body.h"
+#include "proxy/http1/h1_fields.h"
+#include "proxy/http1/h1_parse.h"
+#include "proxy/http1/h1_write.h"
 #include "steady/check.h"
 
 #define ORACLE_FIELDS 160

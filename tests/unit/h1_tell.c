@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/h1_body.h"
-#include "proxy/h1_parse.h"
+#include "proxy/http1/h1_body.h"
+#include "proxy/http1/h1_parse.h"
 
 #define FIELDS 128
 

@@ -11,7 +11,7 @@ steady_tests = \
 	%D%/test_buf \
 	%D%/test_check \
 	%D%/test_deadline \
-	%D%/test_graveyard \
+	%D%/test_loop \
 	%D%/test_hash \
 	%D%/test_histogram \
 	%D%/test_loop_clock \

@@ -21,7 +21,7 @@
 #include "pool/pools.h"
 #include "pool/upstream.h"
 #include "steady/buf.h"
-#include "steady/mailbox.h"
+#include "steady/loop.h"
 #include "tls/room.h"
 
 #define RIG_PATIENCE_MS 10000
@@ -66,11 +66,7 @@ __attribute__((format(printf, 1, 2))) static inline struct settings *rig_setting
 struct rig_worker {
     struct pool_worker *pool;
     struct event_base *base;
-    struct loop_clock clock;
-    struct wheel wheel;
-    struct graveyard graveyard;
-    struct mailbox *mailbox;
-    struct rng rng;
+    struct loop loop;
     struct bound buffers;
     struct buf_pool *bufs;
     struct tls_room *tls_room;
@@ -94,7 +90,7 @@ static inline void rig_on_mail(evutil_socket_t fd, short what, void *arg)
     struct rig_worker *worker = arg;
     (void)fd;
     (void)what;
-    mailbox_drain(worker->mailbox, worker);
+    mailbox_drain(worker->loop.mailbox, worker);
 }
 
 static inline void rig_on_tick(evutil_socket_t fd, short what, void *arg)
@@ -102,7 +98,7 @@ static inline void rig_on_tick(evutil_socket_t fd, short what, void *arg)
     struct rig_worker *worker = arg;
     (void)fd;
     (void)what;
-    wheel_advance(&worker->wheel, loop_clock_ms(&worker->clock));
+    wheel_advance(&worker->loop.wheel, loop_clock_ms(&worker->loop.clock));
 }
 
 static inline void rig_worker_start(struct rig *rig, struct rig_worker *worker, unsigned index)
@@ -112,15 +108,13 @@ static inline void rig_worker_start(struct rig *rig, struct rig_worker *worker, 
     worker->base = event_base_new_with_config(config);
     event_config_free(config);
     assert_non_null(worker->base);
-    assert_int_equal(mailbox_create(&worker->mailbox), MAILBOX_OK);
-    SLIST_INIT(&worker->graveyard);
-    wheel_init(&worker->wheel, loop_clock_ms(&worker->clock));
-    rng_init(&worker->rng, index + 1);
+    assert_int_equal(loop_init(&worker->loop), MAILBOX_OK);
+    rng_init(&worker->loop.rng, index + 1);
     bound_init(&worker->buffers, "buffers_bytes", NULL, 16u << 20);
     worker->bufs = buf_pool_create(&worker->buffers);
-    worker->tls_room = tls_room_create(worker->bufs, &worker->clock);
-    event_assign(&worker->mail, worker->base, mailbox_fd(worker->mailbox), EV_READ | EV_PERSIST,
-                 rig_on_mail, worker);
+    worker->tls_room = tls_room_create(worker->bufs, &worker->loop.clock);
+    event_assign(&worker->mail, worker->base, mailbox_fd(worker->loop.mailbox),
+                 EV_READ | EV_PERSIST, rig_on_mail, worker);
     event_assign(&worker->tick, worker->base, -1, EV_PERSIST, rig_on_tick, worker);
     event_add(&worker->mail, NULL);
     struct timeval often = {0, 4000};
@@ -128,11 +122,7 @@ static inline void rig_worker_start(struct rig *rig, struct rig_worker *worker, 
     worker->pool =
         pool_worker_create(rig->pools, &(struct pool_worker_env){.index = index,
                                                                  .base = worker->base,
-                                                                 .wheel = &worker->wheel,
-                                                                 .clock = &worker->clock,
-                                                                 .graveyard = &worker->graveyard,
-                                                                 .mailbox = worker->mailbox,
-                                                                 .rng = &worker->rng,
+                                                                 .loop = &worker->loop,
                                                                  .tls_room = worker->tls_room,
                                                                  .owner = worker});
     assert_non_null(worker->pool);
@@ -196,9 +186,10 @@ static inline struct endpoint *rig_endpoint(const struct rig *rig, size_t upstre
 
 static inline void rig_pass(struct rig_worker *worker, bool wait)
 {
-    loop_clock_expire(&worker->clock);
+    loop_clock_expire(&worker->loop.clock);
     event_base_loop(worker->base, EVLOOP_ONCE | (wait ? 0 : EVLOOP_NONBLOCK));
-    graveyard_empty(&worker->graveyard, worker);
+    loop_run_deferred(&worker->loop);
+    loop_free_deferred(&worker->loop, worker);
 }
 
 static inline void rig_turn(struct rig *rig)
@@ -231,20 +222,20 @@ static inline void rig_end(struct rig *rig)
     do {
         delivered_count = 0;
         for (unsigned i = 0; i < rig->worker_count; i++)
-            delivered_count += mailbox_drain(rig->workers[i].mailbox, &rig->workers[i]);
+            delivered_count += mailbox_drain(rig->workers[i].loop.mailbox, &rig->workers[i]);
     } while (delivered_count > 0);
     for (unsigned i = 0; i < rig->worker_count; i++) {
         struct rig_worker *worker = &rig->workers[i];
         pool_worker_free(&worker->pool);
-        graveyard_empty(&worker->graveyard, worker);
+        loop_free_deferred(&worker->loop, worker);
     }
     for (unsigned i = 0; i < rig->worker_count; i++) {
         struct rig_worker *worker = &rig->workers[i];
         event_del(&worker->mail);
         event_del(&worker->tick);
         event_base_free(worker->base);
-        assert_int_equal(worker->wheel.armed_count, 0);
-        mailbox_free(worker->mailbox);
+        assert_int_equal(worker->loop.wheel.armed_count, 0);
+        loop_release(&worker->loop);
         tls_room_free(&worker->tls_room);
         buf_pool_free(worker->bufs);
     }

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/access_log.h"
+#include "proxy/log/access_log.h"
 #include "steady/rng.h"
 
 #define WALL_MS 1795434700906u

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
-#include "proxy/admission.h"
-#include "proxy/shards.h"
+#include "proxy/policy/admission.h"
+#include "proxy/policy/shards.h"
 
 #define WORKERS 2
 

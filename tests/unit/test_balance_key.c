@@ -3,8 +3,8 @@
 
 #include <arpa/inet.h>
 
-#include "proxy/balance_key.h"
-#include "proxy/h1_parse.h"
+#include "proxy/http1/h1_parse.h"
+#include "proxy/policy/balance_key.h"
 
 /* 0: no key */
 static uint64_t key_of(enum balance_method method, const char *name, const char *fields_text,

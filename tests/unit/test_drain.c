@@ -1,7 +1,7 @@
 /* The stages of a drain come in order and in time, whatever the settings. */
 #include "tests/unit/unit.h"
 
-#include "proxy/drain.h"
+#include "proxy/control/drain.h"
 #include "steady/rng.h"
 
 static const struct drain_settings usual = {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/gate.h"
+#include "proxy/policy/gate.h"
 #include "steady/rng.h"
 
 #define WORKERS 3
@@ -38,9 +38,8 @@ static void open_hall(struct hall *hall, uint64_t inside_count, uint64_t waiting
     for (unsigned i = 0; i < WORKERS; i++) {
         hall->workers[i] = calloc(1, sizeof *hall->workers[i]);
         hall->workers[i]->env.index = i;
-        hall->workers[i]->clock.now_us = 1000000;
-        TAILQ_INIT(&hall->workers[i]->again);
-        assert_int_equal(mailbox_create(&hall->workers[i]->mailbox), MAILBOX_OK);
+        assert_int_equal(loop_init(&hall->workers[i]->loop), MAILBOX_OK);
+        hall->workers[i]->loop.clock.now_us = 1000000;
     }
 }
 
@@ -49,7 +48,7 @@ static void close_hall(struct hall *hall)
     assert_true(gate_idle(&hall->gate));
     gate_release(&hall->gate);
     for (unsigned i = 0; i < WORKERS; i++) {
-        mailbox_free(hall->workers[i]->mailbox);
+        loop_release(&hall->workers[i]->loop);
         free(hall->workers[i]);
     }
 }
@@ -58,13 +57,10 @@ static void close_hall(struct hall *hall)
 static void pass(struct hall *hall, unsigned index)
 {
     struct worker *worker = hall->workers[index];
-    struct again *again;
-    mailbox_drain(worker->mailbox, worker);
-    while ((again = TAILQ_FIRST(&worker->again)) != NULL) {
-        worker_again_cancel(worker, again);
-        again->run(again);
-    }
-    worker->clock.now_us += 1000;
+    mailbox_drain(worker->loop.mailbox, worker);
+    while (loop_has_deferred(&worker->loop))
+        loop_run_deferred(&worker->loop);
+    worker->loop.clock.now_us += 1000;
 }
 
 static void settle(struct hall *hall)
@@ -118,7 +114,7 @@ static void a_newcomer_does_not_overtake(void **state)
     assert_int_equal(come(&hall, &first, 0), GATE_OPEN);
     assert_int_equal(come(&hall, &second, 1), GATE_QUEUED);
     go(&hall, &first);
-    hall.workers[0]->clock.now_us += 10000; /* within 5 ms a worker prefers its own */
+    hall.workers[0]->loop.clock.now_us += 10000; /* within 5 ms a worker prefers its own */
     assert_int_equal(come(&hall, &third, 0), GATE_QUEUED);
     settle(&hall);
     assert_true(second.inside);
@@ -138,7 +134,7 @@ static void a_call_whose_receiver_has_gone_is_passed_on(void **state)
     open_hall(&hall, 1, 8);
     assert_int_equal(come(&hall, &first, 0), GATE_OPEN);
     assert_int_equal(come(&hall, &second, 1), GATE_QUEUED);
-    hall.workers[2]->clock.now_us += 50000;
+    hall.workers[2]->loop.clock.now_us += 50000;
     assert_int_equal(come(&hall, &third, 2), GATE_QUEUED);
     go(&hall, &first);
     go(&hall, &second); /* while its call is on the way */

@@ -1,8 +1,8 @@
 /* Bodies come out as they went in, however they arrive and however little room there is. */
 #include "tests/unit/unit.h"
 
-#include "proxy/h1_body.h"
-#include "proxy/h1_write.h"
+#include "proxy/http1/h1_body.h"
+#include "proxy/http1/h1_write.h"
 #include "steady/rng.h"
 
 #define ROOM 65536

@@ -3,8 +3,8 @@
 
 #include <sys/mman.h>
 
-#include "proxy/h1_parse.h"
-#include "proxy/h1_rules.h"
+#include "proxy/http1/h1_parse.h"
+#include "proxy/http1/h1_rules.h"
 #include "steady/rng.h"
 
 #define FIELDS 128

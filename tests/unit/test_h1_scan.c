@@ -1,7 +1,7 @@
 /* Whatever the processor, a step stops at the same byte. */
 #include "tests/unit/unit.h"
 
-#include "proxy/h1_scan.h"
+#include "proxy/http1/h1_scan.h"
 #include "steady/rng.h"
 
 #define ROUNDS 200000

@@ -1,8 +1,8 @@
 /* What is written is HTTP, byte for byte, and never more than there is room for. */
 #include "tests/unit/unit.h"
 
-#include "proxy/h1_parse.h"
-#include "proxy/h1_write.h"
+#include "proxy/http1/h1_parse.h"
+#include "proxy/http1/h1_write.h"
 #include "steady/rng.h"
 
 #define FIELDS 16

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "proxy/h1_parse.h"
-#include "proxy/hop_fields.h"
+#include "proxy/http/hop_fields.h"
+#include "proxy/http1/h1_parse.h"
 
 /* The head of a request with these field lines. */
 static struct http_head head_of(const char *lines)

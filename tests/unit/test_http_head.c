@@ -3,8 +3,8 @@
 
 #include <ctype.h>
 
-#include "proxy/h1_parse.h"
-#include "proxy/http_head.h"
+#include "proxy/http/http_head.h"
+#include "proxy/http1/h1_parse.h"
 #include "steady/rng.h"
 
 /* Whether the names have slots of their own with this multiplier; their slots go to ids. */

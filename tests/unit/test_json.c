@@ -3,8 +3,8 @@
 
 #include <math.h>
 
-#include "proxy/json.h"
-#include "proxy/json_text.h"
+#include "proxy/admin/json.h"
+#include "proxy/log/json_text.h"
 
 static struct json begin(void)
 {

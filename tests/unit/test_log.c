@@ -15,9 +15,9 @@
 
 #include <cmocka.h>
 
-#include "proxy/log.h"
-#include "proxy/log_file.h"
-#include "proxy/log_ring.h"
+#include "proxy/log/log.h"
+#include "proxy/log/log_file.h"
+#include "proxy/log/log_ring.h"
 
 static char folder[64];
 

@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#include "proxy/pieces.h"
+#include "proxy/http/pieces.h"
+#include "proxy/http1/h1_frame.h"
 #include "steady/rng.h"
 
 static void what_is_kept_is_the_rest_in_order(void **state)

@@ -14,7 +14,7 @@ struct chooser {
 static void chooser_init(struct chooser *chooser, const char *endpoints, const char *method)
 {
     rig_init(&chooser->rig, 2, 100);
-    rng_init(&chooser->rig.workers[0].rng, unit_seed());
+    rng_init(&chooser->rig.workers[0].loop.rng, unit_seed());
     rig_adopt(
         &chooser->rig,
         rig_settings(
@@ -293,7 +293,7 @@ static void answers_in(struct chooser *chooser, size_t i, uint64_t us)
 {
     struct latency *latency = &chooser->view->endpoints[i]->latency;
     latency->estimate_us = (uint32_t)us;
-    latency->at_us = loop_clock_us(chooser->rig.workers[0].pool->env.clock);
+    latency->at_us = loop_clock_us(&chooser->rig.workers[0].pool->env.loop->clock);
 }
 
 static void two_choices_prefer_who_answers_sooner(void **state)

@@ -173,7 +173,7 @@ static void a_connection_that_cannot_be_watched_is_closed_and_another_dialled(vo
     struct rig_attempt attempt = {0};
     assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
     struct connection *asking = TAILQ_FIRST(&pool_at(&two, 1)->connections);
-    assert_int_equal(mailbox_drain(two.rig.workers[0].mailbox, &two.rig.workers[0]), 1);
+    assert_int_equal(mailbox_drain(two.rig.workers[0].loop.mailbox, &two.rig.workers[0]), 1);
     assert_true(asking->handed.fd >= 0);
     assert_int_equal(dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), asking->handed.fd),
                      asking->handed.fd);
@@ -247,7 +247,7 @@ static void a_connection_that_died_on_the_way_is_noticed(void **state)
     struct rig_attempt attempt = {0};
     assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
     pool_lease_cancel(pool_at(&two, 1), &attempt.request);
-    assert_int_equal(mailbox_drain(two.rig.workers[0].mailbox, &two.rig.workers[0]), 1);
+    assert_int_equal(mailbox_drain(two.rig.workers[0].loop.mailbox, &two.rig.workers[0]), 1);
     close(far);
     rig_await(&two.rig, rig_figures(&two.rig, two.endpoint).closed[LEASE_CLOSED_DIED_IDLE] == 1);
     assert_int_equal(bound_used(&two.rig.fds), 0);
@@ -281,7 +281,7 @@ static void a_worker_s_end_with_asks_under_way_loses_nothing(void **state)
         assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempts[i]), LEASE_PENDING);
         pool_lease_cancel(pool_at(&two, 1), &attempts[i].request);
     }
-    mailbox_drain(two.rig.workers[0].mailbox, &two.rig.workers[0]);
+    mailbox_drain(two.rig.workers[0].loop.mailbox, &two.rig.workers[0]);
     two_end(&two);
 }
 

@@ -137,7 +137,7 @@ static void driver_go_on(struct message *message, void *receiver);
 
 static struct driver *driver_of_slot(struct queue_slot *slot)
 {
-    return (struct driver *)((char *)slot - offsetof(struct driver, slot));
+    return container_of(slot, struct driver, slot);
 }
 
 static void count(uint64_t *counter)
@@ -147,22 +147,22 @@ static void count(uint64_t *counter)
 
 static uint64_t driver_now_ms(struct driver *driver)
 {
-    return loop_clock_ms(&driver->worker->clock);
+    return loop_clock_ms(&driver->worker->loop.clock);
 }
 
 static bool one_in(struct driver *driver, unsigned n)
 {
-    return n > 0 && rng_below(&driver->worker->rng, n) == 0;
+    return n > 0 && rng_below(&driver->worker->loop.rng, n) == 0;
 }
 
 static void driver_rest(struct driver *driver, uint64_t rest_ms)
 {
     driver->stage = STAGE_REST;
-    wheel_disarm(&driver->worker->wheel, &driver->cancel);
+    wheel_disarm(&driver->worker->loop.wheel, &driver->cancel);
     if (driver->storm->places_only)
-        mailbox_post(driver->worker->mailbox, &driver->soon, driver_go_on);
+        mailbox_post(driver->worker->loop.mailbox, &driver->soon, driver_go_on);
     else
-        wheel_arm(&driver->worker->wheel, &driver->timer, driver_now_ms(driver) + rest_ms);
+        wheel_arm(&driver->worker->loop.wheel, &driver->timer, driver_now_ms(driver) + rest_ms);
 }
 
 static void driver_leave(struct driver *driver, uint64_t *counter)
@@ -170,7 +170,7 @@ static void driver_leave(struct driver *driver, uint64_t *counter)
     count(counter);
     gauge_down(&driver->storm->admitted);
     upstream_leave(driver->worker->pool, driver->storm->upstream);
-    driver_rest(driver, rng_below(&driver->worker->rng, 3));
+    driver_rest(driver, rng_below(&driver->worker->loop.rng, 3));
 }
 
 static void driver_end_lease(struct driver *driver)
@@ -202,9 +202,9 @@ static void driver_on_event(struct lease *lease, short what)
             if (driver->storm->hold_ms == 0)
                 driver_end_lease(driver);
             else
-                wheel_arm(&driver->worker->wheel, &driver->timer,
+                wheel_arm(&driver->worker->loop.wheel, &driver->timer,
                           driver_now_ms(driver) +
-                              rng_below(&driver->worker->rng, driver->storm->hold_ms));
+                              rng_below(&driver->worker->loop.rng, driver->storm->hold_ms));
             return;
         }
         assert_true(result == STREAM_BLOCKED || result == STREAM_END || result == STREAM_RESET ||
@@ -286,7 +286,7 @@ static void driver_admit(struct driver *driver, bool turn)
             break;
         }
         driver->stage = STAGE_HOLD;
-        mailbox_post(driver->worker->mailbox, &driver->soon, driver_go_on);
+        mailbox_post(driver->worker->loop.mailbox, &driver->soon, driver_go_on);
         break;
     case ADMIT_QUEUED:
         driver->stage = STAGE_QUEUED;
@@ -294,7 +294,7 @@ static void driver_admit(struct driver *driver, bool turn)
         break;
     case ADMIT_QUEUE_FULL:
         count(&driver->storm->refused);
-        driver_rest(driver, 1 + rng_below(&driver->worker->rng, 20));
+        driver_rest(driver, 1 + rng_below(&driver->worker->loop.rng, 20));
         break;
     }
 }
@@ -321,14 +321,14 @@ static void driver_next(struct driver *driver)
         return;
     }
     if (one_in(driver, driver->storm->cancel_one_in))
-        wheel_arm(&driver->worker->wheel, &driver->cancel,
-                  driver_now_ms(driver) + rng_below(&driver->worker->rng, 30));
+        wheel_arm(&driver->worker->loop.wheel, &driver->cancel,
+                  driver_now_ms(driver) + rng_below(&driver->worker->loop.rng, 30));
     driver_admit(driver, false);
 }
 
 static void driver_on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
-    struct driver *driver = (struct driver *)((char *)timer - offsetof(struct driver, timer));
+    struct driver *driver = container_of(timer, struct driver, timer);
     (void)now_ms;
     if (driver->stage == STAGE_REST)
         driver_next(driver);
@@ -338,7 +338,7 @@ static void driver_on_timer(struct wheel_timer *timer, uint64_t now_ms)
 
 static void driver_go_on(struct message *message, void *receiver)
 {
-    struct driver *driver = (struct driver *)((char *)message - offsetof(struct driver, soon));
+    struct driver *driver = container_of(message, struct driver, soon);
     (void)receiver;
     if (driver->stage == STAGE_HOLD)
         driver_leave(driver, &driver->storm->done);
@@ -349,7 +349,7 @@ static void driver_go_on(struct message *message, void *receiver)
 /* The client has gone, whatever stage its exchange is in. */
 static void driver_on_cancel(struct wheel_timer *timer, uint64_t now_ms)
 {
-    struct driver *driver = (struct driver *)((char *)timer - offsetof(struct driver, cancel));
+    struct driver *driver = container_of(timer, struct driver, cancel);
     (void)now_ms;
     switch (driver->stage) {
     case STAGE_REST: break;
@@ -420,7 +420,7 @@ static void send_errands(struct storm *storm, struct upstream_set *set)
     uint64_t done_count = 0;
     for (unsigned i = 0; i < WORKERS; i++) {
         errands[i] = (struct errand){.storm = storm, .set = set, .done_count = &done_count};
-        mailbox_post(storm->rig.workers[i].mailbox, &errands[i].message, run_errand);
+        mailbox_post(storm->rig.workers[i].loop.mailbox, &errands[i].message, run_errand);
     }
     await_count(&done_count, WORKERS, "workers to run an errand");
 }
@@ -451,7 +451,7 @@ static struct driver *storm_start(struct storm *storm, unsigned per_worker, uint
         driver_rest(driver, i % 5);
     }
     for (unsigned i = 0; i < WORKERS; i++) {
-        rng_init(&storm->rig.workers[i].rng, seed + i);
+        rng_init(&storm->rig.workers[i].loop.rng, seed + i);
         assert_int_equal(pthread_create(&storm->rig.workers[i].thread, NULL, worker_main,
                                         &storm->rig.workers[i]),
                          0);

@@ -1,7 +1,7 @@
 /* Readiness comes with warmth, does not flap, and does not wait for ever. */
 #include "tests/unit/unit.h"
 
-#include "proxy/readiness.h"
+#include "proxy/admin/readiness.h"
 
 static const struct readiness_settings usual = {
     .sessions_share = 0.5,

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/respond.h"
+#include "proxy/http/respond.h"
 
 static void every_reason_with_a_status_makes_a_whole_response(void **state)
 {

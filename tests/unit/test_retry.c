@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "proxy/h1_parse.h"
-#include "proxy/proxy_status.h"
-#include "proxy/retry.h"
+#include "proxy/http/proxy_status.h"
+#include "proxy/http1/h1_parse.h"
+#include "proxy/policy/retry.h"
 
 static struct http_head response_of(const char *lines)
 {

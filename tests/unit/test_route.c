@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "conf/settings.h"
-#include "proxy/generation.h"
-#include "proxy/h1_parse.h"
+#include "proxy/http1/h1_parse.h"
+#include "proxy/worker/generation.h"
 
 static struct settings *settings;
 static struct route routes[16];

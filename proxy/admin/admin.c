@@ -1,0 +1,574 @@
+/* The admin listener. */
+#include "proxy/admin/admin.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pool/health.h"
+#include "proxy/admin/metrics.h"
+#include "proxy/admin/status.h"
+#include "proxy/admin/upstreams_view.h"
+#include "proxy/http/http_head.h"
+#include "proxy/policy/policy.h"
+#include "steady/loop_clock.h"
+
+#define ADMIN_TIMEOUT_S 10
+#define ADMIN_HEAD_BYTES 8192
+#define ADMIN_BODY_BYTES 1024
+#define ADMIN_BACKLOG 64
+/* Connections at a time; more wait in the kernel's queue, looked after this often. */
+#define ADMIN_CONNECTIONS 64
+#define ADMIN_SWEEP_MS 100
+#define ADMIN_FLUSH_STEP_MS 10
+
+struct admin {
+    struct admin_env env;
+    struct address address;
+    struct evconnlistener *listener;
+    struct event *sweep; /* runs while the listener rests */
+    struct bufferevent
+        *connections[ADMIN_CONNECTIONS]; /* each with a reference of ours; NULL: free */
+    struct evhttp *http;
+    char socket_path[sizeof((struct sockaddr_un *)0)->sun_path]; /* "" for TCP */
+};
+
+const char *admin_result_name(enum admin_result result)
+{
+    switch (result) {
+    case ADMIN_OK: return "ok";
+    case ADMIN_CANNOT_BIND: return "cannot bind";
+    case ADMIN_NO_MEMORY: return "no memory";
+    }
+    return "unknown";
+}
+
+/* ---- routes ---- */
+
+/* Segments of a path that a pattern's asterisks stand for. */
+#define ADMIN_NAMES 2
+#define ADMIN_NAME_BYTES 256
+
+struct admin_names {
+    char text[ADMIN_NAMES][ADMIN_NAME_BYTES];
+};
+
+/* Writes a page: GET and HEAD. */
+typedef void page_fn(struct evbuffer *out, const struct overview *overview);
+
+typedef int status_fn(const struct overview *overview);
+
+/* Does something: POST. Says what in `out`; returns the status. */
+typedef int act_fn(struct admin *admin, const struct admin_names *names, struct evbuffer *out);
+
+static void write_livez(struct evbuffer *out, const struct overview *overview)
+{
+    (void)overview;
+    evbuffer_add_printf(out, "ok\n");
+}
+
+static int act_drain(struct admin *admin, const struct admin_names *names, struct evbuffer *out)
+{
+    (void)names;
+    evbuffer_add_printf(out, "draining\n");
+    admin->env.drain(admin->env.owner);
+    return 202;
+}
+
+static int drain_endpoint(struct admin *admin, const struct admin_names *names,
+                          struct evbuffer *out, bool drained)
+{
+    struct overview overview;
+    admin->env.overview(&overview, admin->env.owner);
+    size_t count = pools_drain(overview.pools, names->text[0], names->text[1], drained);
+    if (count == 0) {
+        evbuffer_add_printf(out, "no such endpoint\n");
+        return 404;
+    }
+    evbuffer_add_printf(out, "%zu %s %s\n", count, count == 1 ? "endpoint" : "endpoints",
+                        drained ? "drained" : "undrained");
+    return 200;
+}
+
+static int act_drain_endpoint(struct admin *admin, const struct admin_names *names,
+                              struct evbuffer *out)
+{
+    return drain_endpoint(admin, names, out, true);
+}
+
+static int act_undrain_endpoint(struct admin *admin, const struct admin_names *names,
+                                struct evbuffer *out)
+{
+    return drain_endpoint(admin, names, out, false);
+}
+
+struct force_walk {
+    const struct overview *overview;
+    const char *name;
+    enum breaker_force force;
+    bool found;
+};
+
+static void force_upstream(const struct upstream *upstream, void *owner)
+{
+    struct force_walk *walk = owner;
+    const struct settings *settings = walk->overview->settings;
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        if (strcmp(upstream->name, walk->name) == 0 &&
+            strcmp(settings->upstreams[i].name, walk->name) == 0) {
+            policy_force(upstream, &settings->upstreams[i], walk->force,
+                         loop_clock_ms(&(struct loop_clock){0}));
+            walk->found = true;
+        }
+    }
+}
+
+static int force_breaker(struct admin *admin, const struct admin_names *names, struct evbuffer *out,
+                         enum breaker_force force, const char *done)
+{
+    struct overview overview;
+    struct force_walk walk = {&overview, names->text[0], force, false};
+    admin->env.overview(&overview, admin->env.owner);
+    pools_each_upstream(overview.pools, force_upstream, &walk);
+    evbuffer_add_printf(out, "%s\n", walk.found ? done : "no such upstream");
+    return walk.found ? 200 : 404;
+}
+
+static int act_open_breaker(struct admin *admin, const struct admin_names *names,
+                            struct evbuffer *out)
+{
+    return force_breaker(admin, names, out, BREAKER_FORCE_OPEN, "open until told otherwise");
+}
+
+static int act_close_breaker(struct admin *admin, const struct admin_names *names,
+                             struct evbuffer *out)
+{
+    return force_breaker(admin, names, out, BREAKER_FORCE_CLOSED, "closed until told otherwise");
+}
+
+static int act_free_breaker(struct admin *admin, const struct admin_names *names,
+                            struct evbuffer *out)
+{
+    return force_breaker(admin, names, out, BREAKER_FORCE_NONE, "judges by itself");
+}
+
+#define TEXT "text/plain; charset=utf-8"
+
+/* One row for each path; an asterisk stands for one segment. */
+static const struct admin_route {
+    const char *pattern;
+    const char *content_type;
+    page_fn *page;     /* GET, HEAD */
+    act_fn *act;       /* POST */
+    status_fn *status; /* of the page; NULL: always 200 */
+} routes[] = {
+    {"/livez", TEXT, write_livez, NULL, NULL},
+    {"/readyz", "application/json", readyz_write, NULL, readyz_status},
+    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_write, NULL, NULL},
+    {"/status", "application/json", status_write, NULL, NULL},
+    {"/resources", "application/json", resources_write, NULL, NULL},
+    {"/upstreams", "application/json", upstreams_write, NULL, NULL},
+    {"/drain", TEXT, NULL, act_drain, NULL},
+    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint, NULL},
+    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint, NULL},
+    {"/upstreams/*/breaker/open", TEXT, NULL, act_open_breaker, NULL},
+    {"/upstreams/*/breaker/close", TEXT, NULL, act_close_breaker, NULL},
+    {"/upstreams/*/breaker/auto", TEXT, NULL, act_free_breaker, NULL},
+};
+
+/* A segment with its escapes resolved; false: too long, or bytes that no name has. */
+static bool take_name(const char *segment, size_t bytes, char name[ADMIN_NAME_BYTES])
+{
+    size_t plain_bytes = 0;
+    char escaped[ADMIN_NAME_BYTES];
+    if (bytes == 0 || bytes >= sizeof escaped) {
+        return false;
+    }
+    memcpy(escaped, segment, bytes);
+    escaped[bytes] = '\0';
+    char *plain = evhttp_uridecode(escaped, 0, &plain_bytes);
+    bool good = plain != NULL && strlen(plain) == plain_bytes;
+    if (good) {
+        memcpy(name, plain, plain_bytes + 1); /* never longer than it was */
+    }
+    free(plain);
+    return good;
+}
+
+static bool route_matches(const char *pattern, const char *path, struct admin_names *names)
+{
+    size_t count = 0;
+    for (; *pattern != '\0'; pattern++) {
+        if (*pattern != '*') {
+            if (*path++ != *pattern) {
+                return false;
+            }
+            continue;
+        }
+        size_t bytes = strcspn(path, "/");
+        if (count == ADMIN_NAMES || !take_name(path, bytes, names->text[count++])) {
+            return false;
+        }
+        path += bytes;
+    }
+    return *path == '\0';
+}
+
+static void admin_reply(struct evhttp_request *request, int status, const char *reason,
+                        const char *type, struct evbuffer *body)
+{
+    struct evkeyvalq *fields = evhttp_request_get_output_headers(request);
+    evhttp_add_header(fields, "Content-Type", type);
+    evhttp_add_header(fields, "Cache-Control", "no-store");
+    if (body != NULL && evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
+        char length[24];
+        snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
+        evhttp_add_header(fields, "Content-Length", length);
+        evbuffer_drain(body, evbuffer_get_length(body));
+    }
+    evhttp_send_reply(request, status, reason, body);
+}
+
+static void admin_refuse(struct evhttp_request *request, int status, const char *reason,
+                         const char *allow)
+{
+    struct evbuffer *body = evbuffer_new();
+    if (body != NULL) {
+        evbuffer_add_printf(body, "%d %s\n", status, reason);
+    }
+    if (allow != NULL) {
+        evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allow);
+    }
+    admin_reply(request, status, reason, "text/plain; charset=utf-8", body);
+    if (body != NULL) {
+        evbuffer_free(body);
+    }
+}
+
+static void admin_page(struct admin *admin, struct evhttp_request *request,
+                       const struct admin_route *route, struct evbuffer *body)
+{
+    struct overview overview;
+    admin->env.overview(&overview, admin->env.owner);
+    route->page(body, &overview);
+    int status = route->status != NULL ? route->status(&overview) : 200;
+    admin_reply(request, status, http_reason_phrase((unsigned)status), route->content_type, body);
+}
+
+static void admin_act(struct admin *admin, struct evhttp_request *request,
+                      const struct admin_route *route, const struct admin_names *names,
+                      struct evbuffer *body)
+{
+    int status = route->act(admin, names, body);
+    admin_reply(request, status, http_reason_phrase((unsigned)status), route->content_type, body);
+}
+
+static void admin_serve(struct admin *admin, struct evhttp_request *request,
+                        const struct admin_route *route, const struct admin_names *names)
+{
+    enum evhttp_cmd_type method = evhttp_request_get_command(request);
+    bool reads = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    if (!(reads && route->page != NULL) && !(method == EVHTTP_REQ_POST && route->act != NULL)) {
+        admin_refuse(request, 405, "Method Not Allowed",
+                     route->page != NULL ? "GET, HEAD" : "POST");
+        return;
+    }
+    struct evbuffer *body = evbuffer_new();
+    if (body == NULL) {
+        admin_refuse(request, 503, "Service Unavailable", NULL);
+        return;
+    }
+    if (reads) {
+        admin_page(admin, request, route, body);
+    } else {
+        admin_act(admin, request, route, names, body);
+    }
+    evbuffer_free(body);
+}
+
+static void admin_on_request(struct evhttp_request *request, void *arg)
+{
+    struct admin *admin = arg;
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
+    const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
+    struct admin_names names;
+    if (path == NULL) {
+        admin_refuse(request, 400, "Bad Request", NULL);
+        return;
+    }
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (route_matches(routes[i].pattern, path, &names)) {
+            admin_serve(admin, request, &routes[i], &names);
+            return;
+        }
+    }
+    admin_refuse(request, 404, "Not Found", NULL);
+}
+
+/* ---- connections ---- */
+
+/* evhttp of libevent 2.1 neither limits connections nor tells when one ends. So each one's bufferevent is kept by a reference of
+   ours: when its connection is gone, evhttp has taken its callbacks away. */
+static bool connection_gone(struct bufferevent *connection)
+{
+    bufferevent_data_cb on_read, on_write;
+    bufferevent_event_cb on_event;
+    void *owner;
+    bufferevent_getcb(connection, &on_read, &on_write, &on_event, &owner);
+    return on_read == NULL && on_write == NULL && on_event == NULL;
+}
+
+/* Lets go of what has ended. Returns a free place, ADMIN_CONNECTIONS when there is none. */
+static size_t admin_sweep(struct admin *admin)
+{
+    size_t place = ADMIN_CONNECTIONS;
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        if (admin->connections[i] != NULL && connection_gone(admin->connections[i])) {
+            bufferevent_decref(admin->connections[i]);
+            admin->connections[i] = NULL;
+        }
+        if (admin->connections[i] == NULL) {
+            place = i;
+        }
+    }
+    return place;
+}
+
+static bool admin_is_full(const struct admin *admin)
+{
+    bool full = true;
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        full = full && admin->connections[i] != NULL;
+    }
+    return full;
+}
+
+static bool admin_is_empty(const struct admin *admin)
+{
+    bool empty = true;
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        empty = empty && admin->connections[i] == NULL;
+    }
+    return empty;
+}
+
+static void admin_sweep_soon(struct admin *admin)
+{
+    const struct timeval soon = {0, ADMIN_SWEEP_MS * 1000};
+    if (!evtimer_pending(admin->sweep, NULL)) {
+        event_add(admin->sweep, &soon);
+    }
+}
+
+/* A connection whose answer is not in the kernel yet. */
+static bool admin_answers(const struct admin *admin)
+{
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        struct bufferevent *connection = admin->connections[i];
+        if (connection != NULL && evbuffer_get_length(bufferevent_get_output(connection)) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t admin_now_ms(void)
+{
+    return loop_clock_ms(&(struct loop_clock){0});
+}
+
+void admin_flush(struct admin *admin, uint64_t limit_ms)
+{
+    const struct timeval step = {0, ADMIN_FLUSH_STEP_MS * 1000};
+    const uint64_t until_ms = admin_now_ms() + limit_ms;
+    while (admin != NULL && admin_answers(admin) && admin_now_ms() < until_ms) {
+        event_base_loopexit(admin->env.base, &step);
+        event_base_loop(admin->env.base, EVLOOP_ONCE);
+    }
+}
+
+static void admin_on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+    struct admin *admin = arg;
+    (void)fd;
+    (void)what;
+    (void)admin_sweep(admin);
+    if (!admin_is_full(admin)) {
+        evconnlistener_enable(admin->listener);
+    }
+    if (!admin_is_empty(admin)) {
+        admin_sweep_soon(admin);
+    }
+}
+
+/* evhttp shuts a connection down; its descriptor is closed with the bufferevent, once we have let go of that. If evhttp closed it,
+   the bufferevent's events would still be on a number that may be another thread's by then. */
+static struct bufferevent *admin_on_connection(struct event_base *base, void *arg)
+{
+    struct admin *admin = arg;
+    struct bufferevent *connection = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+    size_t place = admin_sweep(admin);
+    if (connection != NULL && place < ADMIN_CONNECTIONS) {
+        bufferevent_incref(connection);
+        admin->connections[place] = connection;
+    }
+    /* the one just placed has no callbacks yet: it is looked at later */
+    if (admin_is_full(admin)) {
+        evconnlistener_disable(admin->listener);
+    }
+    admin_sweep_soon(admin);
+    return connection;
+}
+
+/* ---- the socket ---- */
+
+static bool answers(const struct address *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool answered =
+        fd >= 0 && (connect(fd, &address->any, address->length) == 0 || errno == EAGAIN);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return answered;
+}
+
+static int admin_listen(const struct address *address)
+{
+    bool local = address->any.sa_family == AF_UNIX;
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int on = 1;
+    if (fd < 0) {
+        return -1;
+    }
+    if (!local) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    } else if (!answers(address)) {
+        /* left behind by a process that has gone */
+        unlink(address->local.sun_path);
+    }
+    mode_t before = umask(0117);
+    bool listens = bind(fd, &address->any, address->length) == 0 && listen(fd, ADMIN_BACKLOG) == 0;
+    umask(before);
+    if (!listens) {
+        int why = errno;
+        close(fd);
+        errno = why;
+        return -1;
+    }
+    return fd;
+}
+
+/* The file is removed at the end by whoever serves the socket then. */
+static void admin_own_file(struct admin *admin, bool own)
+{
+    const struct address *address = &admin->address;
+    if (own && address->any.sa_family == AF_UNIX) {
+        memcpy(admin->socket_path, address->local.sun_path, sizeof admin->socket_path);
+    } else {
+        admin->socket_path[0] = '\0';
+    }
+}
+
+/* Another process accepts, still or by now. */
+static void admin_hold(struct admin *admin)
+{
+    evconnlistener_disable(admin->listener);
+    event_del(admin->sweep);
+    admin_own_file(admin, false);
+}
+
+void admin_serve_on(struct admin *admin)
+{
+    evconnlistener_enable(admin->listener);
+    admin_own_file(admin, true);
+}
+
+void admin_hand_over(struct admin *admin)
+{
+    admin_hold(admin);
+}
+
+int admin_fd(const struct admin *admin)
+{
+    return evconnlistener_get_fd(admin->listener);
+}
+
+static int admin_open(const struct address *address, struct inherited *inherited)
+{
+    int fd = inherited_take(inherited, address);
+    return fd >= 0 ? fd : admin_listen(address);
+}
+
+enum admin_result admin_create(const struct admin_settings *settings, struct inherited *inherited,
+                               bool held, const struct admin_env *env, struct admin **ret_admin)
+{
+    struct admin *admin = calloc(1, sizeof *admin);
+    if (admin == NULL) {
+        return ADMIN_NO_MEMORY;
+    }
+    admin->env = *env;
+    admin->http = evhttp_new(env->base);
+    int fd = admin->http != NULL ? admin_open(&settings->listen, inherited) : -1;
+    struct evhttp_bound_socket *bound =
+        fd >= 0 ? evhttp_accept_socket_with_handle(admin->http, fd) : NULL;
+    admin->sweep = evtimer_new(env->base, admin_on_sweep, admin);
+    if (bound == NULL || admin->sweep == NULL) {
+        int why = errno;
+        enum admin_result result = admin->http == NULL ? ADMIN_NO_MEMORY : ADMIN_CANNOT_BIND;
+        if (fd >= 0 && bound == NULL) {
+            close(fd);
+        }
+        admin_free(&admin);
+        errno = why;
+        return result;
+    }
+    admin->address = settings->listen;
+    evhttp_set_timeout(admin->http, ADMIN_TIMEOUT_S);
+    evhttp_set_max_headers_size(admin->http, ADMIN_HEAD_BYTES);
+    evhttp_set_max_body_size(admin->http, ADMIN_BODY_BYTES);
+    evhttp_set_allowed_methods(admin->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST |
+                                                EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
+                                                EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
+    admin->listener = evhttp_bound_socket_get_listener(bound);
+    evhttp_set_bevcb(admin->http, admin_on_connection, admin);
+    evhttp_set_gencb(admin->http, admin_on_request, admin);
+    if (held) {
+        admin_hold(admin);
+    } else {
+        admin_own_file(admin, true);
+    }
+    *ret_admin = admin;
+    return ADMIN_OK;
+}
+
+void admin_free(struct admin **admin_pointer)
+{
+    struct admin *admin = *admin_pointer;
+    if (admin == NULL) {
+        return;
+    }
+    if (admin->http != NULL) {
+        evhttp_free(admin->http);
+    }
+    if (admin->sweep != NULL) {
+        event_free(admin->sweep);
+    }
+    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
+        if (admin->connections[i] != NULL) {
+            bufferevent_decref(admin->connections[i]);
+        }
+    }
+    if (admin->socket_path[0] != '\0') {
+        unlink(admin->socket_path);
+    }
+    free(admin);
+    *admin_pointer = NULL;
+}

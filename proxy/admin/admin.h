@@ -1,0 +1,42 @@
+/*
+ * The admin listener: evhttp on the control thread's base, so that no scrape touches a worker.
+ *
+ * Owns: its sockets and connections (bounded in number, size and time). Thread: control.
+ * Its paths are the table of routes in admin.c; what they do to the rest of the process goes through struct admin_env.
+ */
+#ifndef EVENKEEL_PROXY_ADMIN_ADMIN_H
+#define EVENKEEL_PROXY_ADMIN_ADMIN_H
+
+#include <event2/event.h>
+
+#include "proxy/admin/overview.h"
+#include "proxy/client/inherited.h"
+
+struct admin;
+
+struct admin_env {
+    struct event_base *base;
+    /* Fills the overview as of now. */
+    void (*overview)(struct overview *ret_overview, void *owner);
+    void (*drain)(void *owner); /* POST /drain */
+    void *owner;
+};
+
+enum admin_result { ADMIN_OK, ADMIN_CANNOT_BIND, ADMIN_NO_MEMORY };
+const char *admin_result_name(enum admin_result result);
+
+/* On ADMIN_CANNOT_BIND errno says why. A stale unix socket file is removed, one in use is not. An inherited socket is taken, but
+   nobody is accepted from it before admin_serve_on(). */
+__attribute__((warn_unused_result)) enum admin_result admin_create(
+    const struct admin_settings *settings, struct inherited *inherited, bool held,
+    const struct admin_env *env, struct admin **ret_admin);
+void admin_serve_on(struct admin *admin);
+/* Another process serves the socket, and its file is that process's. */
+void admin_hand_over(struct admin *admin);
+/* Before the end: answers that are under way go out; turns the base until they have, for limit_ms at most. NULL is fine. */
+void admin_flush(struct admin *admin, uint64_t limit_ms);
+/* The listening socket. */
+int admin_fd(const struct admin *admin);
+void admin_free(struct admin **admin);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * /metrics: Prometheus text format 0.0.4. Thread: control.
+ *
+ * Label values come from the configuration or from closed sets, never from traffic; the number of series is bounded and is itself a
+ * metric, so that a scrape costs the same whatever the traffic was.
+ */
+#ifndef EVENKEEL_PROXY_ADMIN_METRICS_H
+#define EVENKEEL_PROXY_ADMIN_METRICS_H
+
+#include <event2/buffer.h>
+
+#include "proxy/admin/overview.h"
+
+/* Series beyond this are left out and counted in evenkeel_metric_series_dropped. */
+#define METRICS_SERIES_MAX 100000
+
+void metrics_write(struct evbuffer *out, const struct overview *overview);
+
+#endif

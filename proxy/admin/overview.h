@@ -1,0 +1,74 @@
+/*
+ * What the control thread knows of the whole process: the one input of metrics, /status and /resources.
+ *
+ * Owns nothing; filled by proxy/control/control. Thread: control.
+ */
+#ifndef EVENKEEL_PROXY_ADMIN_OVERVIEW_H
+#define EVENKEEL_PROXY_ADMIN_OVERVIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf/settings.h"
+#include "pool/upstream.h"
+#include "proxy/admin/readiness.h"
+#include "proxy/log/log.h"
+#include "proxy/worker/route_figures.h"
+#include "steady/bound.h"
+
+/* Of the warm state; control/warm fills them. */
+struct warm_figures {
+    uint64_t saves_ok, saves_failed;
+    uint64_t saved_wall_ms, saved_bytes; /* last; 0: never */
+    bool restored;                       /* at the start */
+    uint64_t restored_age_ms;            /* then */
+    const char *refused; /* why there was nothing to restore; "": there was, or it is off */
+};
+
+/* Of upgrades that this process began; control/upgrade fills them. */
+struct upgrade_figures {
+    pid_t pid; /* of the new process; 0: none */
+    uint64_t begun_count, failed_count;
+    const char *last_error; /* "": the last one went well, or there was none */
+};
+
+struct resolver;
+struct upstream_set;
+struct tls_server;
+
+struct overview {
+    const char *version;
+    uint64_t started_wall_ms; /* CLOCK_REALTIME */
+    uint64_t started_ms;      /* CLOCK_MONOTONIC */
+    const char *config_path;  /* NULL: the demo */
+    const struct settings *settings;
+    uint64_t generation; /* 1 is the first */
+    uint64_t generations_alive;
+    uint64_t reloads_ok, reloads_failed;
+    uint64_t last_reload_wall_ms; /* 0: never */
+    bool last_reload_ok;
+    const char *last_reload_error;         /* "" */
+    const struct upstream_set *prewarming; /* of a generation that waits; NULL: none */
+    const struct readiness *readiness;
+    const struct warm_figures *warm;
+    const struct upgrade_figures *upgrade;
+    bool draining;
+    const char *drain_stage;
+    uint64_t drain_left_ms; /* of the grace */
+    uint64_t silence_ms;    /* since the worker that has been silent longest told that it lives */
+    unsigned worker_count;
+    const struct worker_stats *const *workers;
+    struct tls_server *const *tls; /* same order as settings->listeners; NULL: before the first */
+    const struct route_figures *routes;
+    size_t route_count;
+    struct bound_registry *registry;
+    struct pools *pools;
+    const struct resolver *resolver;
+    uint64_t name_adoptions; /* sets adopted because names stood for other addresses */
+    struct log *log;
+    uint64_t memory_budget_bytes;
+};
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * Readiness: whether this process performs as it does in steady state, decided from figures.
+ *
+ * Owns nothing; pure. Thread: control. Time base: ms, monotonic, an argument. It does not flap: once ready, only a drain or the
+ * lasting loss of every required upstream takes it back.
+ */
+#ifndef EVENKEEL_PROXY_ADMIN_READINESS_H
+#define EVENKEEL_PROXY_ADMIN_READINESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+
+/* id, name in /readyz and the label of a metric */
+#define READINESS_STATES(X)                                                        \
+    X(WARMING, "warming")   /* since the start */                                  \
+    X(WARM, "warm")         /* ready */                                            \
+    X(COLD, "cold")         /* ready, though give_up_after passed before warmth */ \
+    X(GIVEN_UP, "given_up") /* not ready; becomes WARM should it warm up yet */    \
+    X(LOST, "lost")         /* no required upstream can be used */                 \
+    X(DRAINING, "draining") /* to the end */
+
+enum readiness_state {
+#define X(id, name) READINESS_##id,
+    READINESS_STATES(X)
+#undef X
+        READINESS_STATE_COUNT
+};
+const char *readiness_state_name(enum readiness_state state);
+
+/* What is missing: id, name, words for people. */
+#define READINESS_REASONS(X)                                                           \
+    X(SETTINGS, "settings", "not every worker uses the configuration yet")             \
+    X(UPSTREAMS, "upstreams", "a required upstream has no address yet")                \
+    X(POOLS, "pools", "fewer connections than readiness.pools of the warm level")      \
+    X(SESSIONS, "sessions", "fewer TLS sessions than readiness.sessions of the usual") \
+    X(MEMORY, "memory", "more memory is in use than the budget has")                   \
+    X(LOST, "lost", "no required upstream has an endpoint that can be used")           \
+    X(DRAINING, "draining", "the process drains")
+
+enum readiness_reason {
+#define X(id, name, words) READINESS_FOR_##id,
+    READINESS_REASONS(X)
+#undef X
+        READINESS_REASON_COUNT
+};
+const char *readiness_reason_name(enum readiness_reason reason);
+const char *readiness_reason_words(enum readiness_reason reason);
+
+/* Of required upstreams only, but for the first and the last three. */
+struct readiness_figures {
+    bool settings_live;
+    uint64_t required_count, resolved_count, usable_count; /* upstreams */
+    uint64_t warm_level_count, connections_count; /* of each endpoint at most its level counts */
+    uint64_t sessions_usual_count,
+        sessions_count; /* sessions of an earlier process, else names and those with one */
+    bool memory_spent;
+    bool draining;
+};
+
+struct readiness {
+    enum readiness_state state;
+    uint64_t since_ms;    /* when the state began */
+    uint64_t started_ms;  /* warming began */
+    uint64_t ready_ms;    /* what it took to become ready first; 0: has not been */
+    uint64_t changing_ms; /* since when loss, or the end of it, is seen; 0: it is not */
+    uint64_t gave_up_count;
+    uint32_t missing; /* a bit per enum readiness_reason */
+    struct readiness_figures figures;
+};
+
+void readiness_init(struct readiness *readiness, uint64_t now_ms);
+/* Takes new figures. True: the state has changed. */
+bool readiness_step(struct readiness *readiness, const struct readiness_settings *settings,
+                    const struct readiness_figures *figures, uint64_t now_ms);
+bool readiness_is_ready(const struct readiness *readiness);
+/* Nothing more is waited for: it is ready, or has given up. */
+bool readiness_settled(const struct readiness *readiness);
+
+#endif

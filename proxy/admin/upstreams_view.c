@@ -1,0 +1,214 @@
+/* The upstreams in JSON. */
+#include "proxy/admin/upstreams_view.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "pool/health.h"
+#include "pool/lease.h"
+#include "pool/resolver.h"
+#include "proxy/admin/json.h"
+#include "proxy/policy/policy.h"
+#include "steady/loop_clock.h"
+
+struct walk {
+    struct json *json;
+    const struct overview *overview;
+    const char *upstream; /* whose endpoints are written */
+};
+
+/* Where an address comes from: looked for among the names the resolver keeps. */
+struct source_walk {
+    const char *text; /* "app-a.internal:8080", "srv:_http._tcp.app" */
+    const char *source;
+};
+
+static void match_name(const struct name_figures *figures, void *owner)
+{
+    struct source_walk *walk = owner;
+    size_t bytes = strlen(figures->name);
+    const char *rest = walk->text + bytes;
+    if (!figures->service && strncasecmp(walk->text, figures->name, bytes) == 0 && *rest == ':' &&
+        strchr(rest + 1, ':') == NULL) {
+        walk->source = figures->source;
+    }
+}
+
+static const char *source_of(const struct overview *overview, const char *text)
+{
+    struct source_walk walk = {text, "literal"};
+    if (strncmp(text, "srv:", 4) == 0) {
+        return "srv";
+    }
+    resolver_each_name(overview->resolver, match_name, &walk);
+    return walk.source;
+}
+
+static void write_health(struct json *json, const struct endpoint_figures *figures)
+{
+    json_open(json, "health", '{');
+    json_text(json, "standing", figures->standing);
+    json_text(json, "why", figures->why[0] != '\0' ? figures->why : NULL);
+    json_number(json, "since_s", (double)figures->standing_ms / 1000);
+    json_number(json, "offer", figures->offer);
+    json_uint(json, "failures_in_a_row", figures->failures_row);
+    json_uint(json, "probes_good", figures->probes_good);
+    json_uint(json, "probes_failed", figures->probes_failed);
+    json_uint(json, "probes_put_off", figures->probes_put_off);
+    json_uint(json, "ejections", figures->ejections);
+    json_uint(json, "changes", figures->changes);
+    json_close(json, '}');
+}
+
+/* How the ends of lifetimes are spread: connections per step of time from now on. */
+static void write_retirements(struct json *json, const struct endpoint_figures *figures)
+{
+    uint64_t overdue = 0;
+    json_open(json, "retirements", '{');
+    json_number(json, "step_s", (double)figures->retiring_step_ms / 1000);
+    json_open(json, "ahead", '[');
+    for (size_t i = 0; i < RETIREMENT_STEPS; i++) {
+        if (i < RETIREMENT_AHEAD) {
+            json_uint(json, NULL, figures->retiring[i]);
+        } else {
+            overdue += figures->retiring[i];
+        }
+    }
+    json_close(json, ']');
+    json_uint(json, "overdue", overdue);
+    json_close(json, '}');
+}
+
+static void write_connections(struct json *json, const struct endpoint_figures *figures)
+{
+    json_open(json, "connections", '{');
+    json_uint(json, "open", figures->open);
+    json_uint(json, "idle", figures->idle);
+    json_uint(json, "lent_or_awaited", figures->in_flight);
+    json_uint(json, "dialling", figures->dialling);
+    json_uint(json, "warm_level", figures->warm);
+    json_uint(json, "ready", figures->ready);
+    json_uint(json, "target", figures->target);
+    json_uint(json, "losses", figures->losses);
+    json_number(json, "learned_idle_s", (double)figures->learned_idle_ms / 1000);
+    json_bool(json, "cold", figures->cold != 0);
+    write_retirements(json, figures);
+    json_open(json, "closed", '{');
+    for (size_t i = 0; i < sizeof figures->closed / sizeof figures->closed[0]; i++) {
+        if (figures->closed[i] > 0) {
+            json_uint(json, lease_close_reason_name((enum lease_close_reason)i),
+                      figures->closed[i]);
+        }
+    }
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+static void write_endpoint(const struct endpoint_figures *figures, void *owner)
+{
+    const struct walk *walk = owner;
+    struct json *json = walk->json;
+    uint64_t leases = figures->reused + figures->fresh;
+    if (strcmp(figures->upstream, walk->upstream) != 0) {
+        return;
+    }
+    json_open(json, NULL, '{');
+    json_text(json, "endpoint", figures->text);
+    json_text(json, "address", figures->address);
+    json_text(json, "source", source_of(walk->overview, figures->text));
+    json_number(json, "age_s", (double)figures->age_ms / 1000);
+    write_health(json, figures);
+    json_text(json, "breaker", policy_endpoint_state(figures->companion));
+    json_uint(json, "in_flight", figures->in_flight);
+    json_number(json, "latency_ms", (double)figures->latency_us / 1000);
+    write_connections(json, figures);
+    json_uint(json, "dials", figures->dials);
+    json_uint(json, "dial_failures", figures->dial_failures);
+    json_uint(json, "leases_reused", figures->reused);
+    json_uint(json, "leases_fresh", figures->fresh);
+    json_number(json, "reuse_ratio", leases > 0 ? (double)figures->reused / (double)leases : 0);
+    json_uint(json, "handed_over", figures->handed_over);
+    json_close(json, '}');
+}
+
+static const struct upstream_settings *settings_of(const struct settings *settings,
+                                                   const char *name)
+{
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        if (strcmp(settings->upstreams[i].name, name) == 0) {
+            return &settings->upstreams[i];
+        }
+    }
+    return NULL;
+}
+
+static void write_policy(struct json *json, const struct upstream *upstream,
+                         const struct upstream_settings *settings)
+{
+    struct upstream_policy *policy = policy_of(upstream);
+    uint64_t now_ms = loop_clock_ms(&(struct loop_clock){0});
+    const struct breaker_figures breaker =
+        breaker_figures(policy->breaker, &settings->breaker, now_ms);
+    const struct retry_budget_figures budget =
+        retry_budget_figures(policy->budget, &settings->retry, now_ms);
+    json_open(json, "breaker", '{');
+    json_text(json, "state", breaker_state_name(breaker.state));
+    json_number(json, "since_s",
+                breaker.since_ms != 0 ? (double)(now_ms - breaker.since_ms) / 1000 : 0);
+    json_number(json, "outage_s",
+                breaker.outage_since_ms != 0 ? (double)(now_ms - breaker.outage_since_ms) / 1000
+                                             : 0);
+    json_uint(json, "calls", breaker.counts.calls);
+    json_uint(json, "failures", breaker.counts.failures);
+    json_uint(json, "slow", breaker.counts.slow);
+    json_uint(json, "failures_in_a_row", breaker.counts.in_a_row);
+    json_uint(json, "probes_in_flight", breaker.probes_in_flight);
+    json_uint(json, "openings", breaker.entered_count[BREAKER_OPEN]);
+    json_close(json, '}');
+    json_open(json, "retry_budget", '{');
+    json_uint(json, "requests", budget.requests_count);
+    json_uint(json, "retries", budget.retries_count);
+    json_uint(json, "left", budget.left_count);
+    json_close(json, '}');
+}
+
+static void write_upstream(const struct upstream *upstream, void *owner)
+{
+    struct walk *walk = owner;
+    struct json *json = walk->json;
+    const struct upstream_health health = upstream_health(upstream);
+    const struct upstream_settings *settings =
+        settings_of(walk->overview->settings, upstream->name);
+    if (settings == NULL) {
+        return; /* it has gone from the settings and drains */
+    }
+    json_open(json, NULL, '{');
+    json_text(json, "name", upstream->name);
+    json_uint(json, "endpoints_in_use", health.endpoint_count);
+    json_uint(json, "endpoints_healthy", health.healthy_count);
+    json_bool(json, "panic", health.panic);
+    json_uint(json, "panics", health.panics_count);
+    json_uint(json, "in_flight", bound_used(&upstream->in_flight));
+    json_uint(json, "in_flight_limit", bound_limit(&upstream->in_flight));
+    json_uint(json, "queued", bound_used(&upstream->queued));
+    json_uint(json, "pool_max", settings->pool.max_count);
+    json_uint(json, "warm_level", settings->pool.warm_min_count);
+    write_policy(json, upstream, settings);
+    json_open(json, "endpoints", '[');
+    walk->upstream = upstream->name;
+    pools_each_endpoint(walk->overview->pools, write_endpoint, walk);
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+void upstreams_write(struct evbuffer *out, const struct overview *overview)
+{
+    struct json json = {out, false};
+    struct walk walk = {&json, overview, NULL};
+    json_open(&json, NULL, '{');
+    json_open(&json, "upstreams", '[');
+    pools_each_upstream(overview->pools, write_upstream, &walk);
+    json_close(&json, ']');
+    json_close(&json, '}');
+    evbuffer_add(out, "\n", 1);
+}

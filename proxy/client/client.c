@@ -1,0 +1,314 @@
+/* A client's life: accepted, timed, told of events, closed. */
+#include "proxy/client/client.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "proxy/client/client_state.h"
+#include "steady/check.h"
+#include "steady/deadline.h"
+
+/* How long we read on after our last byte, so that the client sees the response and not a reset (RFC 9112 9.6). */
+#define CLIENT_LINGER_MS 2000
+/* While the process drains: how long after it came, or got its last response, a client may ask one more request. It is likely to
+   be on its way: to close the connection now would meet it with a reset. */
+#define CLIENT_DRAIN_MS 1000
+
+static void client_on_event(evutil_socket_t fd, short what, void *arg);
+static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms);
+static void client_on_deferred(struct deferred *deferred);
+static uint64_t client_due_ms(const struct client *client);
+
+size_t client_object_bytes(void)
+{
+    return sizeof(struct client);
+}
+
+void client_accept(struct worker_listener *listener, int fd, const struct ip_address *address)
+{
+    struct worker *worker = listener->worker;
+    struct shared_bounds *bounds = worker->env.bounds;
+    bool refused = !bound_take(&bounds->clients, 1);
+    struct client *client = NULL;
+    /* to say why takes a handshake, which is what there is no room for */
+    bool told = refused && listener->tls == NULL && bound_take(&bounds->refusals, 1);
+    if (!refused || told) {
+        client = slab_take(worker->clients);
+        if (client == NULL) {
+            bound_give(refused ? &bounds->refusals : &bounds->clients, 1);
+        }
+    }
+    stat_add(&worker->stats.clients_accepted, 1);
+    if (client == NULL) {
+        stat_add(&worker->stats.clients_refused, 1);
+        struct stream stream;
+        stream_init(&stream, fd);
+        stream_close(&stream, false);
+        worker_give_fds(worker, 1);
+        return;
+    }
+    memset(client, 0, sizeof *client);
+    client->worker = worker;
+    client->listener = listener;
+    client->address = *address;
+    client->refused = refused;
+    client->state = CLIENT_CLOSED;
+    client->deferred.run = client_on_deferred;
+    listener->client_count++;
+    stream_init(&client->stream, fd);
+    wheel_timer_init(&client->timer, client_on_timer);
+    TAILQ_INSERT_TAIL(&worker->open, client, link);
+    stat_add(&worker->stats.clients_open, 1);
+    client_enter(client, CLIENT_IDLE);
+    event_assign(&client->event, worker->base, fd,
+                 EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, client_on_event, client);
+    if (event_add(&client->event, NULL) != 0) {
+        client_close(client, true);
+        return;
+    }
+    if (refused) {
+        stat_add(&worker->stats.clients_refused, 1);
+        client_refuse(client, REASON_CLIENT_LIMIT, NULL, METHOD_OTHER);
+    } else if (listener->proxy_protocol) {
+        client_await_preface(client);
+    } else if (listener->tls != NULL) {
+        client_begin_tls(client);
+    }
+}
+
+void clients_close_idle(struct worker *worker)
+{
+    struct client *client, *next;
+    for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
+        next = TAILQ_NEXT(client, link);
+        if (client->state != CLIENT_IDLE || client->out != NULL || !client_leaves(client)) {
+            continue;
+        }
+        /* a request that is in the socket already is served */
+        client->readable = true;
+        client_run(client);
+        if (client->state != CLIENT_IDLE) {
+            continue;
+        }
+        if (client->served && deadline_passed(client_due_ms(client), worker_now_ms(worker))) {
+            client_close(client, false);
+        } else if (client->served) {
+            client_arm(client);
+        } else {
+            client_enter(client, CLIENT_IDLE);
+        }
+    }
+}
+
+static void client_cut(struct client *client)
+{
+    if (client->exchange != NULL) {
+        exchange_fail(client->exchange, REASON_DRAIN_CUT, NULL);
+    }
+    if (client->state != CLIENT_CLOSED) {
+        client_close(client, false);
+    }
+}
+
+void clients_end_tunnels(struct worker *worker)
+{
+    struct client *client, *next;
+    for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
+        next = TAILQ_NEXT(client, link);
+        if (client->state == CLIENT_TUNNEL) {
+            client_cut(client);
+        }
+    }
+}
+
+void clients_cut(struct worker *worker)
+{
+    struct client *client, *next;
+    for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
+        next = TAILQ_NEXT(client, link);
+        client_cut(client);
+    }
+}
+
+void clients_close_all(struct worker *worker)
+{
+    clients_cut(worker);
+    CHECK(TAILQ_EMPTY(&worker->open));
+}
+
+static uint64_t client_due_ms(const struct client *client)
+{
+    const struct listener_timeout_settings *timeouts = &client->listener->timeouts;
+    if (client->out != NULL) {
+        return deadline_after(client->since_ms, timeouts->send_ms);
+    }
+    switch ((enum client_state)client->state) {
+    case CLIENT_PREFACE:
+    case CLIENT_HANDSHAKE: return deadline_after(client->since_ms, timeouts->handshake_ms);
+    case CLIENT_HEAD: return deadline_after(client->since_ms, timeouts->head_ms);
+    case CLIENT_LINGER: return deadline_after(client->since_ms, CLIENT_LINGER_MS);
+    case CLIENT_CLOSING: return deadline_after(client->since_ms, timeouts->send_ms);
+    case CLIENT_IDLE:
+        if (client_leaves(client)) {
+            return deadline_after(client->since_ms, CLIENT_DRAIN_MS);
+        }
+        break;
+    case CLIENT_EXCHANGE:
+    case CLIENT_TUNNEL:
+    case CLIENT_CLOSED: break;
+    }
+    return deadline_after(client->since_ms, timeouts->idle_ms);
+}
+
+void client_arm(struct client *client)
+{
+    wheel_arm(&client->worker->loop.wheel, &client->timer, client_due_ms(client));
+}
+
+void client_enter(struct client *client, enum client_state state)
+{
+    struct worker_stats *stats = &client->worker->stats;
+    if (client->state == CLIENT_IDLE) {
+        stat_sub(&stats->clients_idle, 1);
+    } else if (client->state == CLIENT_HANDSHAKE) {
+        bound_give(&client->worker->env.bounds->handshakes, 1);
+    } else if (client->state == CLIENT_TUNNEL) {
+        stat_sub(&stats->tunnels_open, 1);
+    }
+    client->state = (uint8_t)state;
+    client->since_ms = worker_now_ms(client->worker);
+    if (state == CLIENT_IDLE) {
+        stat_add(&stats->clients_idle, 1);
+    } else if (state == CLIENT_TUNNEL) {
+        stat_add(&stats->tunnels_open, 1);
+        stat_add(&stats->tunnels, 1);
+    }
+    /* an exchange has its own timer; ours stays where it was and looks again then */
+    if (state != CLIENT_EXCHANGE && state != CLIENT_TUNNEL && state != CLIENT_CLOSED) {
+        client_arm(client);
+    }
+}
+
+static void client_free_now(struct deferred_free *freed, void *owner)
+{
+    struct client *client = container_of(freed, struct client, freed);
+    struct worker *worker = owner;
+    slab_give(worker->clients, &client);
+}
+
+void client_close(struct client *client, bool reset)
+{
+    struct worker *worker = client->worker;
+    CHECK(client->exchange == NULL && client->state != CLIENT_CLOSED);
+    client_enter(client, CLIENT_CLOSED);
+    event_del(&client->event);
+    stream_close(&client->stream, reset);
+    client_forget_tls(client);
+    wheel_disarm(&worker->loop.wheel, &client->timer);
+    loop_defer_cancel(&worker->loop, &client->deferred);
+    buf_give(worker->bufs, &client->in);
+    buf_give(worker->bufs, &client->out);
+    TAILQ_REMOVE(&worker->open, client, link);
+    stat_sub(&worker->stats.clients_open, 1);
+    stat_add(&worker->stats.clients_closed, 1);
+    bound_give(client->refused ? &worker->env.bounds->refusals : &worker->env.bounds->clients, 1);
+    worker_give_fds(worker, 1);
+    worker_listener_put(client->listener);
+    loop_free_later(&worker->loop, &client->freed, client_free_now);
+    listeners_resume(worker);
+}
+
+void client_lost(struct client *client, enum exchange_reason reason)
+{
+    if (client->exchange != NULL) {
+        client->keep = false;
+        exchange_finish(client->exchange, reason);
+    }
+    if (client->state != CLIENT_CLOSED) {
+        client_close(client, true);
+    }
+}
+
+static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct client *client = container_of(timer, struct client, timer);
+    bool in_exchange = client->exchange != NULL;
+    if (in_exchange && client->out == NULL) {
+        wheel_arm(&client->worker->loop.wheel, timer,
+                  deadline_after(now_ms, client->listener->timeouts.idle_ms));
+        return;
+    }
+    if (!deadline_passed(client_due_ms(client), now_ms)) {
+        client_arm(client);
+        return;
+    }
+    stat_add(&client->worker->stats.client_timeouts, 1);
+    if (in_exchange) {
+        client_lost(client, REASON_CLIENT_STALLED);
+        return;
+    }
+    if (client->state == CLIENT_HEAD) {
+        client_refuse(client, REASON_REQUEST_TIMEOUT, NULL, METHOD_OTHER);
+        return;
+    }
+    if (client->state == CLIENT_HANDSHAKE) {
+        stat_add(&client->worker->stats.handshakes_failed[TLS_FAILURE_TIMEOUT], 1);
+    }
+    client_close(client, client->out != NULL);
+}
+
+static void client_on_event(evutil_socket_t fd, short what, void *arg)
+{
+    struct client *client = arg;
+    (void)fd;
+    if (client->state == CLIENT_CLOSED) {
+        return;
+    }
+    if (what & EV_CLOSED) {
+        client->saw_end = true;
+    }
+    if (what & (EV_READ | EV_CLOSED)) {
+        client->readable = true;
+    }
+    if (client->out != NULL) {
+        if (!client_flush(client)) {
+            return;
+        }
+    } else if ((what & EV_WRITE) && client->exchange != NULL && client->exchange->response_full) {
+        /* bytes wait in a pipe, not here */
+        exchange_client_drained(client->exchange);
+    }
+    /* Responses go out first, all requests of a pass after them: whoever is at the other ends is woken once for many. */
+    if (client->state != CLIENT_CLOSED) {
+        loop_defer(&client->worker->loop, &client->deferred);
+    }
+}
+
+static void client_on_deferred(struct deferred *deferred)
+{
+    client_run(container_of(deferred, struct client, deferred));
+}
+
+struct exchange_origin client_origin(struct client *client)
+{
+    return (struct exchange_origin){client->worker,
+                                    &client_ops,
+                                    client,
+                                    &client->address.any,
+                                    client->listener->name,
+                                    &client->listener->timeouts,
+                                    &client->listener->admission,
+                                    client->certificate,
+                                    client->stream.tls != NULL ? &client->stream : NULL};
+}
+
+void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,
+                   enum http_method method)
+{
+    const struct exchange_origin origin = client_origin(client);
+    client->keep = false;
+    client_enter(client, CLIENT_EXCHANGE);
+    if (!exchange_refuse(&origin, reason, detail, method, &client->exchange)) {
+        client_close(client, true);
+    }
+}

@@ -1,0 +1,392 @@
+/* Requests in: heads, payload, a tunnel's bytes; what is not consumed is kept, bounded by one read. */
+#include <string.h>
+
+#include "proxy/client/client_state.h"
+#include "proxy/http1/h1_parse.h"
+#include "steady/check.h"
+
+struct input {
+    const char *bytes;
+    size_t length;
+    bool buffered; /* the bytes are client->in's */
+};
+
+/* More bytes: behind those in `in` when there are some, else into the scratch. */
+static enum stream_result client_receive(struct client *client, struct input *ret_input)
+{
+    struct worker *worker = client->worker;
+    char *room = worker->read_scratch;
+    size_t room_bytes = WORKER_READ_BYTES, got;
+    if (client->in != NULL) {
+        if (buf_room(client->in) < 512 &&
+            !buf_widen(worker->bufs, &client->in, buf_length(client->in) + 1024)) {
+            return STREAM_ERROR;
+        }
+        room = client->in->bytes + client->in->end;
+        room_bytes = buf_room(client->in);
+    }
+    enum stream_result result = stream_recv(&client->stream, room, room_bytes, &got);
+    if (result != STREAM_OK) {
+        client->readable = result != STREAM_BLOCKED;
+        client->suspect = false;
+        return result;
+    }
+    /* the next edge will tell of more, unless the end is already known to follow */
+    client->readable = !client->stream.drained || client->saw_end;
+    client->suspect = !client->readable;
+    stat_add(&worker->stats.client_bytes_in, got);
+    if (client->in != NULL) {
+        client->in->end += (uint32_t)got;
+        *ret_input =
+            (struct input){client->in->bytes + client->in->begin, buf_length(client->in), true};
+    } else {
+        *ret_input = (struct input){room, got, false};
+    }
+    return STREAM_OK;
+}
+
+/* The bytes to look at next: those kept, or new ones. */
+static enum stream_result client_input(struct client *client, struct input *ret_input)
+{
+    if (client->in != NULL && !client->starved) {
+        *ret_input =
+            (struct input){client->in->bytes + client->in->begin, buf_length(client->in), true};
+        return STREAM_OK;
+    }
+    /* libevent does not tell an error from readiness: where more is awaited, only the socket says that nothing comes */
+    bool awaits = client->state == CLIENT_HEAD || client->state == CLIENT_TUNNEL ||
+                  (client->state == CLIENT_EXCHANGE && !h1_body_done(&client->body));
+    if (!client->readable && !(client->suspect && awaits)) {
+        return STREAM_BLOCKED;
+    }
+    return client_receive(client, ret_input);
+}
+
+/* Keeps what was not consumed for later. */
+static bool client_keep_in(struct client *client, const struct input *input, size_t consumed)
+{
+    if (input->buffered) {
+        if (client->in != NULL) {
+            buf_consume(client->in, consumed);
+            if (buf_length(client->in) == 0) {
+                buf_give(client->worker->bufs, &client->in);
+            }
+        }
+        return true;
+    }
+    size_t left = input->length - consumed;
+    if (left == 0) {
+        return true;
+    }
+    CHECK(client->in == NULL);
+    client->in = buf_take(client->worker->bufs, left);
+    return client->in != NULL && buf_append(client->in, input->bytes + consumed, left);
+}
+
+/* Which of our reasons an unparsable head is. */
+static enum exchange_reason reason_of_parse(enum h1_result result)
+{
+    switch (h1_result_status(result)) {
+    case 414: return REASON_TARGET_TOO_LONG;
+    case 431: return REASON_HEAD_TOO_LARGE;
+    case 417: return REASON_EXPECTATION_FAILED;
+    case 501: return REASON_NOT_IMPLEMENTED;
+    case 505: return REASON_VERSION_NOT_SUPPORTED;
+    default: return REASON_REQUEST_INVALID;
+    }
+}
+
+/* Payload of the request at the front of the bytes: *ret_consumed of them. Without `trailers` it stops before them. False: *ret_reason. */
+static bool client_decode(struct client *client, const char *bytes, size_t length,
+                          struct iovec pieces[PAYLOAD_PIECES], struct payload *ret_payload,
+                          struct http_head *trailers, size_t *ret_consumed,
+                          enum exchange_reason *ret_reason, const char **ret_detail)
+{
+    const struct limit_settings *limits = &client->worker->generation->settings->limits;
+    size_t count = 0, consumed = 0;
+    enum h1_result result =
+        h1_body_take(&client->body, bytes, length, pieces, PAYLOAD_PIECES, &count, &consumed);
+    *ret_payload = (struct payload){pieces, count, false, NULL};
+    client->starved = false;
+    if (result == H1_OK && trailers != NULL && client->body.state == H1_BODY_TRAILERS) {
+        const struct h1_limits h1_limits = {(uint32_t)limits->head_bytes,
+                                            (uint32_t)limits->fields_count};
+        size_t section = 0;
+        trailers->fields = client->worker->trailer_fields;
+        trailers->field_limit = WORKER_FIELDS_COUNT;
+        result = h1_body_trailers(&client->body, bytes + consumed, length - consumed, &h1_limits,
+                                  trailers, &section);
+        if (result == H1_OK) {
+            consumed += section;
+            ret_payload->trailers = trailers->field_count > 0 ? trailers : NULL;
+        } else if (result == H1_INCOMPLETE) {
+            client->starved = true;
+            result = H1_OK;
+        }
+    }
+    if (result != H1_OK) {
+        *ret_reason = REASON_REQUEST_INVALID;
+        *ret_detail = h1_result_name(result);
+        return false;
+    }
+    if (client->body.total_bytes > limits->body_bytes) {
+        *ret_reason = REASON_BODY_TOO_LARGE;
+        *ret_detail = NULL;
+        return false;
+    }
+    ret_payload->last = h1_body_done(&client->body);
+    *ret_consumed = consumed;
+    return true;
+}
+
+static bool client_keeps_alive(const struct client *client, const struct http_head *head)
+{
+    /* after a refused CONNECT the client may go on as if it had a tunnel */
+    return !(head->facts & FACT_CLOSE) && head->method != METHOD_CONNECT && !client_leaves(client);
+}
+
+/* A whole head: starts the exchange with what came with it. */
+static void client_start(struct client *client, const struct input *input,
+                         const struct http_head *head)
+{
+    const struct exchange_origin origin = client_origin(client);
+    struct iovec pieces[PAYLOAD_PIECES];
+    struct payload payload = {pieces, 0, true, NULL};
+    size_t consumed = 0;
+    enum exchange_reason reason = REASON_REQUEST_INVALID;
+    const char *detail = NULL;
+    const char *rest = input->bytes + head->head_bytes;
+    size_t rest_bytes = input->length - head->head_bytes;
+
+    client->served = true;
+    client->http_1_0 = (head->facts & FACT_HTTP_1_0) != 0;
+    client->keep = client_keeps_alive(client, head);
+    client->paused = false;
+    client->starved = false;
+    client->out_chunked = client->out_close = false;
+    h1_body_init(&client->body, head->framing, head->content_length);
+    client_enter(client, CLIENT_EXCHANGE);
+    bool valid = true;
+    if (!h1_body_done(&client->body) && rest_bytes > 0) {
+        /* payload may have to be held until there is a connection; trailers cannot be: they wait for the next step */
+        valid = client_decode(client, rest, rest_bytes, pieces, &payload, NULL, &consumed, &reason,
+                              &detail);
+    } else {
+        payload.last = h1_body_done(&client->body);
+    }
+    if (!client_keep_in(client, input, input->buffered ? 0 : head->head_bytes + consumed)) {
+        client_close(client, true);
+        return;
+    }
+    if (!valid) {
+        client_refuse(client, reason, detail, head->method);
+    } else if (!exchange_start(&origin, head, &payload, &client->exchange)) {
+        client_close(client, true);
+    }
+    if (input->buffered && client->state != CLIENT_CLOSED) {
+        client_keep_in(client, input, head->head_bytes + consumed);
+    }
+    if (client->exchange != NULL) {
+        client->paused = client->exchange->request_full;
+    }
+}
+
+/* A step in IDLE or HEAD. True: there may be more to do. */
+static bool client_take_head(struct client *client)
+{
+    struct worker *worker = client->worker;
+    const struct limit_settings *limits = &worker->generation->settings->limits;
+    const struct h1_limits h1_limits = {(uint32_t)limits->head_bytes,
+                                        (uint32_t)limits->fields_count};
+    struct input input;
+    if (client->out != NULL) {
+        return false; /* the last response is still on its way: one at a time */
+    }
+    enum stream_result received = client_input(client, &input);
+    if (received == STREAM_BLOCKED) {
+        return false;
+    }
+    if (received != STREAM_OK) {
+        client_close(client, received != STREAM_END);
+        return false;
+    }
+    size_t empty = h1_skip_empty_lines(input.bytes, input.length);
+    input.bytes += empty;
+    input.length -= empty;
+    if (empty > 0 && input.buffered) {
+        buf_consume(client->in, empty);
+        if (input.length == 0) {
+            buf_give(worker->bufs, &client->in);
+        }
+    }
+    if (input.length == 0) {
+        return true;
+    }
+    struct http_head head = {.fields = worker->fields, .field_limit = WORKER_FIELDS_COUNT};
+    size_t scanned = client->state == CLIENT_HEAD && empty == 0 ? client->body.total_bytes : 0;
+    enum h1_result result = H1_INCOMPLETE;
+    if (input.length > 1 || input.bytes[0] != '\r') {
+        result = h1_parse_request(input.bytes, input.length, &h1_limits, &scanned, &head);
+    }
+    if (result == H1_OK) {
+        client_start(client, &input, &head);
+        return client->state != CLIENT_CLOSED;
+    }
+    if (result != H1_INCOMPLETE) {
+        client_refuse(client, reason_of_parse(result), h1_result_name(result), head.method);
+        return client->state != CLIENT_CLOSED;
+    }
+    if (!client_keep_in(client, &input, 0)) {
+        client_refuse(client, REASON_NO_MEMORY, NULL, head.method);
+        return client->state != CLIENT_CLOSED;
+    }
+    client->starved = true;
+    client->body.total_bytes =
+        scanned; /* no body yet: the word remembers how far the head was searched */
+    if (client->state == CLIENT_IDLE) {
+        client_enter(client, CLIENT_HEAD);
+    }
+    return true;
+}
+
+/* A reset comes as readiness alone, without the mark of an end: look, but leave the bytes of the next request where they are. */
+bool client_is_gone(struct client *client)
+{
+    enum stream_result result = stream_probe(&client->stream);
+    client->readable = result == STREAM_OK;
+    return result != STREAM_OK && result != STREAM_BLOCKED;
+}
+
+/* A step of the request's payload in EXCHANGE. */
+static bool client_take_payload(struct client *client)
+{
+    struct iovec pieces[PAYLOAD_PIECES];
+    struct payload payload;
+    struct http_head trailers;
+    struct input input;
+    size_t consumed = 0;
+    enum exchange_reason reason;
+    const char *detail;
+    if (h1_body_done(&client->body)) {
+        /* whatever comes now belongs to the next request; but a client that leaves takes its exchange with it */
+        if (client->saw_end || (client->readable && client_is_gone(client))) {
+            client_lost(client, REASON_CLIENT_ABORT);
+        }
+        return false;
+    }
+    if (client->paused) {
+        return false;
+    }
+    enum stream_result received = client_input(client, &input);
+    if (received == STREAM_BLOCKED) {
+        return false;
+    }
+    if (received != STREAM_OK) {
+        client_lost(client, REASON_CLIENT_ABORT);
+        return false;
+    }
+    if (!client_decode(client, input.bytes, input.length, pieces, &payload, &trailers, &consumed,
+                       &reason, &detail)) {
+        client->keep = false;
+        exchange_fail(client->exchange, reason, detail);
+        return client->state != CLIENT_CLOSED;
+    }
+    enum sink sink = SINK_OPEN;
+    if (payload.count > 0 || payload.last) {
+        sink = exchange_request_payload(client->exchange, &payload);
+    }
+    if (client->state == CLIENT_CLOSED) {
+        return false;
+    }
+    if (!client_keep_in(client, &input, consumed)) {
+        client_lost(client, REASON_NO_MEMORY);
+        return false;
+    }
+    if (sink == SINK_FULL) {
+        client->paused = true;
+    }
+    return true;
+}
+
+/* A step of a tunnel. */
+static bool client_take_raw(struct client *client)
+{
+    struct input input;
+    if (client->paused) {
+        return false;
+    }
+    client->starved = false;
+    enum stream_result received = client_input(client, &input);
+    if (received == STREAM_BLOCKED) {
+        return false;
+    }
+    if (received == STREAM_END) {
+        client->readable = false;
+        client->saw_end = false;
+        exchange_client_raw_end(client->exchange);
+        return false;
+    }
+    if (received != STREAM_OK) {
+        client_lost(client, REASON_CLIENT_ABORT);
+        return false;
+    }
+    struct iovec piece = {(void *)(uintptr_t)input.bytes, input.length};
+    enum sink sink = exchange_client_raw(client->exchange, &piece, 1);
+    if (sink == SINK_BROKEN || client->state == CLIENT_CLOSED) {
+        return false;
+    }
+    client_keep_in(client, &input, input.length);
+    client->paused = sink == SINK_FULL;
+    return true;
+}
+
+static bool client_discard(struct client *client)
+{
+    struct input input;
+    buf_give(client->worker->bufs, &client->in);
+    if (!client->readable) {
+        return false;
+    }
+    enum stream_result received = client_receive(client, &input);
+    if (received == STREAM_BLOCKED) {
+        return false;
+    }
+    if (received != STREAM_OK) {
+        client_close(client, false);
+        return false;
+    }
+    return true;
+}
+
+static bool client_step(struct client *client)
+{
+    switch ((enum client_state)client->state) {
+    case CLIENT_PREFACE: return client_take_preface(client);
+    case CLIENT_HANDSHAKE: return client_shake(client);
+    case CLIENT_IDLE:
+    case CLIENT_HEAD: return client_take_head(client);
+    case CLIENT_EXCHANGE: return client_take_payload(client);
+    case CLIENT_TUNNEL: return client_take_raw(client);
+    case CLIENT_LINGER: return client_discard(client);
+    case CLIENT_CLOSING:
+    case CLIENT_CLOSED: break;
+    }
+    return false;
+}
+
+/* Does what can be done now; a client that always has more lets the others go first after a while. */
+void client_run(struct client *client)
+{
+    if (client->running) {
+        return;
+    }
+    client->running = true;
+    unsigned steps = 0;
+    while (client_step(client)) {
+        if (++steps == WORKER_TURN_READS) {
+            loop_defer(&client->worker->loop, &client->deferred);
+            break;
+        }
+    }
+    client->running = false;
+}

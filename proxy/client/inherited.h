@@ -1,0 +1,37 @@
+/*
+ * Listening sockets that were open before this program ran: handed over by a service manager (LISTEN_FDS) or by the
+ * process that this one replaces. A listener takes those that are bound to its address.
+ *
+ * Owns: the sockets nobody has taken. Thread: control. Spec: sd_listen_fds(3).
+ */
+#ifndef EVENKEEL_PROXY_CLIENT_INHERITED_H
+#define EVENKEEL_PROXY_CLIENT_INHERITED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "steady/address.h"
+
+#define INHERITED_MAX 1024
+
+struct inherited {
+    struct inherited_socket {
+        int fd; /* -1: taken */
+        struct address address;
+    } sockets[INHERITED_MAX];
+    size_t count;
+};
+
+/* Reads and removes LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES; descriptors that do not listen on a stream are closed. */
+void inherited_from_environment(struct inherited *inherited);
+/* Adds one; it is closed when it does not listen on a stream, or when there are too many. True: it was added. */
+bool inherited_add(struct inherited *inherited, int fd);
+/* How many are bound to the address and not taken. */
+size_t inherited_count(const struct inherited *inherited, const struct address *address);
+/* One of them: non-blocking, closed on exec. -1: there is none. */
+int inherited_take(struct inherited *inherited, const struct address *address);
+/* Closes what nobody took; calls for each before. */
+void inherited_close(struct inherited *inherited,
+                     void (*each)(const struct address *address, void *owner), void *owner);
+
+#endif

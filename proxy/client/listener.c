@@ -1,0 +1,329 @@
+/* Listening sockets, and accepting: as many clients as there are places and descriptors for, never more. */
+#include "proxy/client/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/client/client.h"
+#include "steady/deadline.h"
+#include "tls/server.h"
+
+#define LISTENER_BACKLOG 4096
+/* Accepts in a row before other events get their turn. */
+#define LISTENER_TURN_ACCEPTS 64
+/* How long a listener rests when descriptors have run out and none comes free here. */
+#define LISTENER_PAUSE_MS 100
+
+static void listener_on_readable(evutil_socket_t fd, short what, void *arg);
+static void listener_pause(struct worker_listener *listener);
+static void listener_on_resume(struct wheel_timer *timer, uint64_t now_ms);
+static void listener_forget(struct worker_listener *listener);
+
+const char *listener_result_name(enum listener_result result)
+{
+    switch (result) {
+    case LISTENER_OK: return "ok";
+    case LISTENER_CANNOT_BIND: return "cannot_bind";
+    case LISTENER_NO_FD: return "no_descriptors";
+    case LISTENER_NO_MEMORY: return "no_memory";
+    }
+    return "?";
+}
+
+static enum listener_result listener_bind_one(const struct address *address, int *ret_fd)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return LISTENER_NO_FD;
+    }
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    if (address->any.sa_family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    }
+    /* inherited by every accepted socket: one system call less for each client */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (bind(fd, &address->any, address->length) != 0 || listen(fd, LISTENER_BACKLOG) != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return LISTENER_CANNOT_BIND;
+    }
+    *ret_fd = fd;
+    return LISTENER_OK;
+}
+
+/* Sockets of other programs (or of a second copy of this one) on the address must make the bind fail, though SO_REUSEPORT
+   would let our own user share it. */
+static bool listener_in_use(const struct address *address)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        return false;
+    }
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (address->any.sa_family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    }
+    bool in_use = bind(fd, &address->any, address->length) != 0 && errno == EADDRINUSE;
+    close(fd);
+    return in_use;
+}
+
+/* The next inherited socket, or, once they are used up, another descriptor of the first ones in turn. */
+static enum listener_result listener_inherit_one(struct listener *listener,
+                                                 struct inherited *inherited, int *ret_fd)
+{
+    int fd = inherited_take(inherited, &listener->address);
+    if (fd < 0 && listener->inherited_count > 0) {
+        fd = fcntl(listener->fds[listener->fd_count % listener->inherited_count], F_DUPFD_CLOEXEC,
+                   0);
+    } else if (fd >= 0) {
+        int on = 1;
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        listener->inherited_count++;
+    }
+    if (fd < 0) {
+        return LISTENER_NO_FD;
+    }
+    *ret_fd = fd;
+    return LISTENER_OK;
+}
+
+unsigned listener_fd_count(const struct address *address, unsigned worker_count,
+                           const struct inherited *inherited)
+{
+    unsigned inherited_fds = (unsigned)inherited_count(inherited, address);
+    return inherited_fds > worker_count ? inherited_fds : worker_count;
+}
+
+enum listener_result listener_open(const struct address *address, unsigned worker_count,
+                                   struct inherited *inherited, struct listener **ret_listener)
+{
+    bool inherits = inherited_count(inherited, address) > 0;
+    if (!inherits && listener_in_use(address)) {
+        errno = EADDRINUSE;
+        return LISTENER_CANNOT_BIND;
+    }
+    unsigned fd_count = listener_fd_count(address, worker_count, inherited);
+    struct listener *listener = calloc(1, sizeof *listener + fd_count * sizeof listener->fds[0]);
+    if (listener == NULL) {
+        return LISTENER_NO_MEMORY;
+    }
+    listener->address = *address;
+    address_format(&address->any, listener->text);
+    for (unsigned i = 0; i < fd_count; i++) {
+        enum listener_result result =
+            inherits ? listener_inherit_one(listener, inherited, &listener->fds[i])
+                     : listener_bind_one(address, &listener->fds[i]);
+        if (result != LISTENER_OK) {
+            int error = errno;
+            listener_close(&listener);
+            errno = error;
+            return result;
+        }
+        listener->fd_count++;
+    }
+    *ret_listener = listener;
+    return LISTENER_OK;
+}
+
+void listener_close(struct listener **listener_pointer)
+{
+    struct listener *listener = *listener_pointer;
+    if (listener == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < listener->fd_count; i++) {
+        close(listener->fds[i]);
+    }
+    free(listener);
+    *listener_pointer = NULL;
+}
+
+static struct worker_listener *worker_listener_find(struct worker *worker,
+                                                    const struct listener *listener, unsigned slot)
+{
+    struct worker_listener *found;
+    TAILQ_FOREACH (found, &worker->listeners, link) {
+        if (found->listener == listener && found->slot == slot) {
+            return found;
+        }
+    }
+    return NULL;
+}
+
+static struct worker_listener *worker_listener_add(struct worker *worker,
+                                                   const struct listener *listener, unsigned slot)
+{
+    struct worker_listener *added = calloc(1, sizeof *added);
+    if (added == NULL) {
+        return NULL;
+    }
+    added->worker = worker;
+    added->listener = listener;
+    added->slot = slot;
+    wheel_timer_init(&added->resume, listener_on_resume);
+    event_assign(&added->event, worker->base, listener->fds[slot], EV_READ | EV_PERSIST,
+                 listener_on_readable, added);
+    TAILQ_INSERT_TAIL(&worker->listeners, added, link);
+    event_add(&added->event, NULL);
+    return added;
+}
+
+static void listener_adopt(struct worker *worker, const struct listener_settings *settings,
+                           struct listener *listener, struct tls_server *tls)
+{
+    for (unsigned slot = worker->env.index; slot < listener->fd_count;
+         slot += worker->env.worker_count) {
+        struct worker_listener *own = worker_listener_find(worker, listener, slot);
+        if (own == NULL) {
+            own = worker_listener_add(worker, listener, slot);
+        }
+        if (own == NULL) {
+            log_error(worker->env.log, "listener %s: no memory, this worker does not serve it",
+                      settings->name);
+            continue;
+        }
+        own->timeouts = settings->timeouts;
+        own->admission =
+            (struct listener_admission){&listener->bucket, token_rate(&settings->rate)};
+        own->proxy_protocol = settings->proxy_protocol;
+        tls_server_put(&own->tls);
+        own->tls = tls_server_get(tls);
+        snprintf(own->name, sizeof own->name, "%s", settings->name);
+    }
+}
+
+void listeners_adopt(struct worker *worker)
+{
+    const struct generation *generation = worker->generation;
+    for (size_t i = 0; i < generation->settings->listener_count; i++) {
+        listener_adopt(worker, &generation->settings->listeners[i], generation->listeners[i],
+                       generation->tls[i]);
+    }
+    struct worker_listener *own, *next;
+    bool gone = false;
+    for (own = TAILQ_FIRST(&worker->listeners); own != NULL; own = next) {
+        next = TAILQ_NEXT(own, link);
+        bool kept = false;
+        for (size_t i = 0; i < generation->settings->listener_count; i++) {
+            kept = kept || own->listener == generation->listeners[i];
+        }
+        if (!kept && own->listener != NULL) {
+            listener_forget(own);
+            gone = true;
+        }
+    }
+    if (gone) {
+        clients_close_idle(worker);
+    }
+}
+
+void listeners_close(struct worker *worker)
+{
+    struct worker_listener *own, *next;
+    for (own = TAILQ_FIRST(&worker->listeners); own != NULL; own = next) {
+        next = TAILQ_NEXT(own, link);
+        if (own->listener != NULL) {
+            listener_forget(own);
+        }
+    }
+}
+
+void listeners_resume(struct worker *worker)
+{
+    struct worker_listener *own;
+    TAILQ_FOREACH (own, &worker->listeners, link) {
+        if (own->paused && own->listener != NULL) {
+            listener_on_resume(&own->resume, 0);
+        }
+    }
+}
+
+void worker_listener_put(struct worker_listener *listener)
+{
+    listener->client_count--;
+    if (listener->client_count == 0 && listener->listener == NULL) {
+        TAILQ_REMOVE(&listener->worker->listeners, listener, link);
+        tls_server_put(&listener->tls);
+        free(listener);
+    }
+}
+
+/* Stops accepting; the object stays while clients refer to it. */
+static void listener_forget(struct worker_listener *listener)
+{
+    listener->admission.bucket = NULL;
+    listener->client_count++;
+    if (!listener->paused) {
+        /* what the kernel has accepted already is served, not reset */
+        listener_on_readable(listener->listener->fds[listener->slot], EV_READ, listener);
+    }
+    event_del(&listener->event);
+    wheel_disarm(&listener->worker->loop.wheel, &listener->resume);
+    listener->listener = NULL;
+    worker_listener_put(listener);
+}
+
+static void listener_pause(struct worker_listener *listener)
+{
+    struct worker *worker = listener->worker;
+    if (!listener->paused) {
+        listener->paused = true;
+        event_del(&listener->event);
+        stat_add(&worker->stats.accept_pauses, 1);
+    }
+    wheel_arm(&worker->loop.wheel, &listener->resume,
+              deadline_after(worker_now_ms(worker), LISTENER_PAUSE_MS));
+}
+
+static void listener_on_resume(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct worker_listener *listener = container_of(timer, struct worker_listener, resume);
+    (void)now_ms;
+    wheel_disarm(&listener->worker->loop.wheel, timer);
+    listener->paused = false;
+    event_add(&listener->event, NULL);
+}
+
+static void listener_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    struct worker_listener *listener = arg;
+    struct worker *worker = listener->worker;
+    (void)what;
+    for (int i = 0; i < LISTENER_TURN_ACCEPTS; i++) {
+        struct shared_bounds *bounds = worker->env.bounds;
+        if (!bounds_fds_left(bounds) || !bound_take(&bounds->fds, 1)) {
+            listener_pause(listener);
+            return;
+        }
+        struct ip_address address;
+        memset(&address, 0, sizeof address);
+        socklen_t length = sizeof address;
+        int client_fd = accept4(fd, &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client_fd >= 0) {
+            client_accept(listener, client_fd, &address);
+            continue;
+        }
+        worker_give_fds(worker, 1);
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            return;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            stat_add(&worker->stats.accept_errors, 1);
+            listener_pause(listener);
+            return;
+        }
+        if (errno != EINTR && errno != ECONNABORTED) {
+            stat_add(&worker->stats.accept_errors, 1);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+/*
+ * Listeners: one listening socket per worker (SO_REUSEPORT), kept open across reloads.
+ *
+ * Owns: struct listener (control thread): the sockets, by address. struct worker_listener (a worker): the event on its socket, and what
+ * its clients need of the settings; it lives until the last of them has gone. Errors: enum listener_result, errno kept.
+ */
+#ifndef EVENKEEL_PROXY_CLIENT_LISTENER_H
+#define EVENKEEL_PROXY_CLIENT_LISTENER_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "conf/settings.h"
+#include "proxy/client/inherited.h"
+#include "proxy/policy/admission.h"
+#include "proxy/worker/worker.h"
+
+struct listener {
+    TAILQ_ENTRY(listener) link;
+    struct address address;
+    char text[ADDRESS_TEXT_BYTES];
+    unsigned inherited_count;
+    unsigned fd_count;          /* at least one for each worker; more when more were inherited */
+    bool wanted;                /* used while a generation is being built */
+    struct token_bucket bucket; /* of listeners.NAME.rate */
+    int fds[];                  /* worker i serves i, i + worker_count, ... */
+};
+TAILQ_HEAD(listener_list, listener);
+
+struct worker_listener {
+    TAILQ_ENTRY(worker_listener) link;
+    struct worker *worker;
+    const struct listener *listener; /* NULL: gone from the settings, kept for its clients */
+    unsigned slot;                   /* which of the listener's sockets */
+    struct event event;
+    struct wheel_timer resume; /* while paused for want of descriptors */
+    bool proxy_protocol;
+    struct tls_server *tls; /* of the generation; NULL: no TLS */
+    struct listener_timeout_settings timeouts;
+    struct listener_admission admission;
+    char name[65];
+    uint64_t client_count;
+    bool paused;
+};
+
+enum listener_result { LISTENER_OK, LISTENER_CANNOT_BIND, LISTENER_NO_FD, LISTENER_NO_MEMORY };
+const char *listener_result_name(enum listener_result result);
+
+/* ---- control thread ---- */
+
+/* How many sockets listener_open() would hold. */
+unsigned listener_fd_count(const struct address *address, unsigned worker_count,
+                           const struct inherited *inherited);
+/* Takes what was inherited for the address, or binds it. Inherited sockets are shared between workers when they are too few:
+   another one on the address would get clients before this process is to serve any. */
+__attribute__((warn_unused_result)) enum listener_result listener_open(
+    const struct address *address, unsigned worker_count, struct inherited *inherited,
+    struct listener **ret_listener);
+void listener_close(struct listener **listener);
+
+/* ---- worker ---- */
+
+/* Follows worker->generation: new listeners start to accept, gone ones stop, kept ones take their new settings. */
+void listeners_adopt(struct worker *worker);
+/* Stops accepting everywhere. */
+void listeners_close(struct worker *worker);
+/* A descriptor has come free: paused listeners go on. */
+void listeners_resume(struct worker *worker);
+/* A client of this listener has gone. */
+void worker_listener_put(struct worker_listener *listener);
+
+#endif

@@ -1,0 +1,9 @@
+libproxy_a_SOURCES += \
+	%D%/client.c %D%/client.h \
+	%D%/client_in.c \
+	%D%/client_out.c \
+	%D%/client_preface.c \
+	%D%/client_state.h \
+	%D%/client_tls.c \
+	%D%/inherited.c %D%/inherited.h \
+	%D%/listener.c %D%/listener.h

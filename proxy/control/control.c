@@ -1,0 +1,489 @@
+/* Start, signals, drain and end of the process. */
+#include "config.h"
+
+#include "proxy/control/control.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pool/health.h"
+#include "proxy/control/control_state.h"
+#include "proxy/control/names.h"
+#include "proxy/control/pid_file.h"
+#include "proxy/control/reload.h"
+#include "proxy/control/upstream_tls.h"
+#include "proxy/policy/admission.h"
+#include "steady/budget.h"
+#include "steady/check.h"
+#include "tls/room.h"
+#include "tls/tickets.h"
+
+/* Descriptors kept back for what is not counted: epoll, eventfds, logs, the admin's connections, resolving. Per worker three more. */
+#define FD_RESERVE 64
+#define FD_RESERVE_PER_WORKER 4
+/* An eighth of the descriptors is kept from clients, so that those who are in can be served. */
+#define UPSTREAM_FDS_SHARE 8
+/* Clients beyond limits.clients that are being told so. */
+#define REFUSALS_LIMIT 256
+/* Share of the memory budget that buffers may take. */
+#define BUFFERS_MEMORY_SHARE 0.5
+/* Of that memory, what may be kept of requests to send them again. */
+#define REPLAY_MEMORY_SHARE 0.05
+#define PIPES_PER_WORKER 256
+#define HOUSEKEEPING_MS 250
+/* How long the end waits for answers of the admin listener that are under way. */
+#define CONTROL_FLUSH_MS 250
+
+static void control_on_signal(evutil_socket_t number, short what, void *arg);
+static void control_on_mail(evutil_socket_t fd, short what, void *arg);
+static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg);
+
+static const int control_signals[CONTROL_SIGNALS] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
+
+uint64_t control_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t control_wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- start ---- */
+
+static void control_init_bounds(struct control *control)
+{
+    struct settings *settings = control->settings;
+    struct shared_bounds *bounds = &control->bounds;
+    uint64_t fds = budget_raise_fds();
+    uint64_t reserve = FD_RESERVE + (uint64_t)settings->worker_count * FD_RESERVE_PER_WORKER;
+    uint64_t usable = fds > reserve * 2 ? fds - reserve : fds / 2;
+    control->memory_budget_bytes = settings->limits.memory_bytes != 0
+                                       ? settings->limits.memory_bytes
+                                       : budget_memory_bytes("", NULL);
+    bound_init(&bounds->clients, "clients", NULL, settings->limits.clients_count);
+    bound_init(&bounds->refusals, "refusals", NULL, REFUSALS_LIMIT);
+    bound_init(&bounds->handshakes, "handshakes", NULL, settings->limits.handshakes_count);
+    bound_init(&bounds->exchanges, "exchanges", NULL,
+               settings->limits.clients_count + REFUSALS_LIMIT);
+    bound_init(&bounds->buffers_bytes, "buffers_bytes", NULL,
+               (uint64_t)((double)control->memory_budget_bytes * BUFFERS_MEMORY_SHARE));
+    bound_init(&bounds->replay_bytes, "replay_bytes", NULL,
+               (uint64_t)((double)control->memory_budget_bytes * REPLAY_MEMORY_SHARE));
+    bound_init(&bounds->fds, "fds", NULL, usable);
+    bounds->upstream_fds_count = usable / UPSTREAM_FDS_SHARE;
+    bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
+    bound_init(&control->generations, "generations", NULL, 2);
+    bound_registry_init(&control->registry);
+    struct bound *const all[] = {
+        &bounds->clients,       &bounds->refusals,     &bounds->exchanges,
+        &bounds->buffers_bytes, &bounds->fds,          &bounds->pipes,
+        &bounds->handshakes,    &bounds->replay_bytes, &control->generations};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        bound_register(&control->registry, all[i]);
+    }
+}
+
+static bool control_start_log(struct control *control)
+{
+    enum log_result result = log_create(&control->settings->log, control->settings->worker_count,
+                                        &control->registry, &control->log);
+    if (result != LOG_OK) {
+        fprintf(stderr, "evenkeel: log: %s: %s\n", log_result_name(result), strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static void control_on_health(const struct health_change *change, void *owner)
+{
+    static const enum log_level levels[] = {
+        [HEALTH_EVENT_UP] = LOG_LEVEL_INFO,        [HEALTH_EVENT_DOWN] = LOG_LEVEL_WARN,
+        [HEALTH_EVENT_EJECTED] = LOG_LEVEL_WARN,   [HEALTH_EVENT_DRAINED] = LOG_LEVEL_INFO,
+        [HEALTH_EVENT_UNDRAINED] = LOG_LEVEL_INFO, [HEALTH_EVENT_PANIC] = LOG_LEVEL_ERROR,
+        [HEALTH_EVENT_CALM] = LOG_LEVEL_INFO,
+    };
+    const struct control *control = owner;
+    if (change->endpoint != NULL) {
+        log_write(control->log, levels[change->event], "upstream %s: endpoint %s (%s): %s: %s",
+                  change->upstream, change->endpoint, change->address,
+                  health_event_name(change->event), change->why);
+    } else {
+        log_write(control->log, levels[change->event], "upstream %s: %s: %s", change->upstream,
+                  health_event_name(change->event), change->why);
+    }
+}
+
+static bool control_start_workers(struct control *control)
+{
+    control->worker_count = control->settings->worker_count;
+    control->workers = calloc(control->worker_count, sizeof *control->workers);
+    control->worker_stats = calloc(control->worker_count, sizeof *control->worker_stats);
+    control->leftovers = admission_leftovers_create(&control->registry);
+    control->tickets = tls_tickets_create(control_now_ms());
+    control->pools = pools_create(control->worker_count, &control->registry, &control->bounds.fds);
+    control->probe_bufs = buf_pool_create(&control->bounds.buffers_bytes);
+    control->probe_room = control->probe_bufs != NULL
+                              ? tls_room_create(control->probe_bufs, &control->probe_clock)
+                              : NULL;
+    const struct health_env health = {control->base, control->mailbox, control_on_health, control,
+                                      control->probe_room};
+    if (control->workers == NULL || control->worker_stats == NULL || control->pools == NULL ||
+        control->tickets == NULL || control->leftovers == NULL || control->probe_room == NULL ||
+        !pools_start_health(control->pools, &health)) {
+        log_error(control->log, "start: no memory");
+        return false;
+    }
+    control->policy = (struct policy_env){control->log, control->worker_count};
+    policy_accompany(control->pools, &control->policy);
+    for (unsigned i = 0; i < control->worker_count; i++) {
+        const struct worker_env env = {.index = i,
+                                       .worker_count = control->worker_count,
+                                       .log = control->log,
+                                       .bounds = &control->bounds,
+                                       .pools = control->pools,
+                                       .control = control->mailbox,
+                                       .ready = &control->ready,
+                                       .held = takeover_pending(control)};
+        enum worker_result result = worker_thread_create(&env, &control->workers[i]);
+        if (result != WORKER_OK) {
+            log_error(control->log, "start: worker %u: %s", i, worker_result_name(result));
+            return false;
+        }
+        control->worker_stats[i] = &control->workers[i]->worker->stats;
+    }
+    return true;
+}
+
+static void control_overview(struct overview *ret_overview, void *owner)
+{
+    struct control *control = owner;
+    *ret_overview = (struct overview){
+        .version = PACKAGE_VERSION,
+        .started_wall_ms = control->started_wall_ms,
+        .started_ms = control->started_ms,
+        .config_path = control->config_path,
+        .settings = control->settings,
+        .generation = control->generation != NULL ? control->generation->number : 0,
+        .generations_alive = bound_used(&control->generations),
+        .reloads_ok = control->reloads_ok,
+        .reloads_failed = control->reloads_failed,
+        .last_reload_wall_ms = control->last_reload_wall_ms,
+        .last_reload_ok = control->last_reload_ok,
+        .last_reload_error = control->last_reload_error,
+        .prewarming =
+            control->prewarm.generation != NULL ? control->prewarm.generation->upstreams : NULL,
+        .draining = control->drain.stage != DRAIN_SERVING,
+        .warm = &control->warm.figures,
+        .upgrade = &control->upgrade.figures,
+        .readiness = &control->readiness.readiness,
+        .drain_stage = drain_stage_name(control->drain.stage),
+        .drain_left_ms = drain_left_ms(control),
+        .silence_ms = heartbeat_silence_ms(control),
+        .worker_count = control->worker_count,
+        .workers = control->worker_stats,
+        .tls = control->generation != NULL ? control->generation->tls : NULL,
+        .routes = control->routes.items,
+        .route_count = control->routes.count,
+        .registry = &control->registry,
+        .pools = control->pools,
+        .resolver = control->resolver,
+        .name_adoptions = control->names.adoptions,
+        .log = control->log,
+        .memory_budget_bytes = control->memory_budget_bytes,
+    };
+}
+
+static void control_admin_drain(void *owner)
+{
+    drain_begin(owner, "asked by POST /drain", false);
+}
+
+static bool control_start_admin(struct control *control)
+{
+    const struct admin_env env = {control->base, control_overview, control_admin_drain, control};
+    enum admin_result result = admin_create(&control->settings->admin, &control->inherited,
+                                            takeover_pending(control), &env, &control->admin);
+    if (result != ADMIN_OK) {
+        log_error(control->log, "admin listener %s: %s: %s", control->settings->admin.listen_text,
+                  admin_result_name(result), strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool control_write_pid(struct control *control)
+{
+    const char *path = control->settings->pid_file;
+    if (path[0] == '\0') {
+        return true;
+    }
+    control->pid_path = strdup(path);
+    if (control->pid_path == NULL || (!takeover_pending(control) && !pid_file_write(path))) {
+        log_error(control->log, "pid_file %s: %s", path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool control_drop_user(struct control *control)
+{
+    const char *name = control->settings->user;
+    if (name[0] == '\0') {
+        return true;
+    }
+    errno = 0;
+    const struct passwd *user = getpwnam(name);
+    if (user == NULL) {
+        log_error(control->log, "user %s: %s", name, errno != 0 ? strerror(errno) : "no such user");
+        return false;
+    }
+    if (geteuid() == user->pw_uid) {
+        return true; /* started by a process that has dropped it already */
+    }
+    if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
+        setuid(user->pw_uid) != 0) {
+        log_error(control->log, "user %s: %s", name, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
+static bool control_start_loop(struct control *control)
+{
+    control->base = event_base_new();
+    if (control->base == NULL || mailbox_create(&control->mailbox) != MAILBOX_OK) {
+        fprintf(stderr, "evenkeel: no descriptors to start with\n");
+        return false;
+    }
+    control->mail_event = event_new(control->base, mailbox_fd(control->mailbox),
+                                    EV_READ | EV_PERSIST, control_on_mail, control);
+    control->housekeeping =
+        event_new(control->base, -1, EV_PERSIST, control_on_housekeeping, control);
+    const struct timeval period = {HOUSEKEEPING_MS / 1000, HOUSEKEEPING_MS % 1000 * 1000};
+    if (control->mail_event == NULL || control->housekeeping == NULL || !drain_init(control) ||
+        !takeover_start(control) || event_add(control->mail_event, NULL) != 0 ||
+        event_add(control->housekeeping, &period) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
+        control->signals[i] =
+            evsignal_new(control->base, control_signals[i], control_on_signal, control);
+        if (control->signals[i] == NULL || event_add(control->signals[i], NULL) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Signals go to the control thread only: every other thread is started with all of them blocked. */
+static bool control_start_threads(struct control *control)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    bool started = true;
+    for (unsigned i = 0; i < control->worker_count && started; i++) {
+        started = worker_thread_start(control->workers[i]) == WORKER_OK;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!started) {
+        log_error(control->log, "start: cannot start a thread: %s", strerror(errno));
+    }
+    return started;
+}
+
+static void control_on_left_over(const struct address *address, void *owner)
+{
+    const struct control *control = owner;
+    char text[ADDRESS_TEXT_BYTES];
+    address_format(&address->any, text);
+    log_warn(control->log, "inherited socket %s is no listener's: closed", text);
+}
+
+static bool control_start_everything(struct control *control)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    bool logging = control_start_log(control);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!logging || !control_start_loop(control) || !control_start_workers(control) ||
+        !warm_open(control) || !names_start(control) || !control_start_admin(control) ||
+        !names_await_first(control) || !reload_first(control)) {
+        return false;
+    }
+    warm_restore_rest(control);
+    inherited_close(&control->inherited, control_on_left_over, control);
+    return control_write_pid(control) && control_drop_user(control) &&
+           control_start_threads(control) && heartbeat_start(control) &&
+           readiness_watch_start(control) && warm_start(control);
+}
+
+/* ---- end ---- */
+
+/* Workers speak to each other to the last: what is still under way arrives before any of them is freed. */
+static void control_settle(struct control *control)
+{
+    uint64_t delivered_count;
+    do {
+        delivered_count = 0;
+        for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
+            if (control->workers[i] != NULL) {
+                delivered_count += worker_thread_settle(control->workers[i]);
+            }
+        }
+    } while (delivered_count > 0);
+}
+
+static void control_stop(struct control *control)
+{
+    for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
+        if (control->workers[i] != NULL) {
+            worker_thread_stop(control->workers[i]);
+        }
+    }
+    control_settle(control);
+    /* answers that were still under way */
+    if (control->mailbox != NULL) {
+        mailbox_drain(control->mailbox, control);
+    }
+    for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
+        worker_thread_free(&control->workers[i]);
+    }
+    /* what they told of endpoints while their last exchanges ended */
+    if (control->mailbox != NULL) {
+        mailbox_drain(control->mailbox, control);
+    }
+    heartbeat_free(control);
+    drain_free(control);
+    readiness_watch_free(control);
+    warm_free(control);
+    admin_free(&control->admin);
+    names_stop(control);
+    reload_free(control);
+    pools_free(&control->pools);
+    tls_room_free(&control->probe_room);
+    buf_pool_free(control->probe_bufs);
+    tls_tickets_free(&control->tickets);
+    if (control->pid_path != NULL) {
+        pid_file_remove(control->pid_path);
+        free(control->pid_path);
+    }
+    log_free(&control->log);
+    /* The last thing others see of us: the old process kills this one when the channel of an upgrade is closed. */
+    takeover_free(control);
+    settings_put(&control->settings);
+    for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
+        if (control->signals[i] != NULL) {
+            event_free(control->signals[i]);
+        }
+    }
+    struct event *const events[] = {control->mail_event, control->housekeeping};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (events[i] != NULL) {
+            event_free(events[i]);
+        }
+    }
+    mailbox_free(control->mailbox);
+    if (control->base != NULL) {
+        event_base_free(control->base);
+    }
+    free(control->workers);
+    free(control->worker_stats);
+    notifier_close(&control->notifier);
+}
+
+int control_run(const struct control_start *start)
+{
+    struct control control = {
+        .config_path = start->config_path,
+        .argv = start->argv,
+        .settings = start->settings,
+        .started_ms = control_now_ms(),
+        .started_wall_ms = control_wall_ms(),
+        .last_reload_error = "",
+        .upgrade = {.channel = -1, .figures.last_error = ""},
+    };
+    signal(SIGPIPE, SIG_IGN);
+    TAILQ_INIT(&control.listeners);
+    notifier_open(&control.notifier);
+    inherited_from_environment(&control.inherited);
+    ssize_t path_bytes =
+        readlink("/proc/self/exe", control.program_path, sizeof control.program_path - 1);
+    control.program_path[path_bytes > 0 ? path_bytes : 0] = '\0';
+    control_init_bounds(&control);
+    bool started = takeover_open(&control) && control_start_everything(&control);
+    if (started) {
+        log_info(control.log, "evenkeel %s: %u workers, generation 1, %zu listeners, %zu upstreams",
+                 PACKAGE_VERSION, control.worker_count, control.settings->listener_count,
+                 control.settings->upstream_count);
+        if (start->on_ready != NULL) {
+            start->on_ready(start->owner);
+        }
+        event_base_loop(control.base, 0);
+        admin_flush(control.admin, CONTROL_FLUSH_MS);
+    }
+    /* unless it was told to end meanwhile */
+    bool failed = control.takeover.failed || (!started && control.drain.stage == DRAIN_SERVING);
+    int status = failed ? 1 : control.drain.cut ? CONTROL_EXIT_CUT : 0;
+    upgrade_abort(&control, "this process ends");
+    control_stop(&control);
+    return status;
+}
+
+/* ---- while it runs ---- */
+
+static void control_on_mail(evutil_socket_t fd, short what, void *arg)
+{
+    struct control *control = arg;
+    (void)fd;
+    (void)what;
+    mailbox_drain(control->mailbox, control);
+}
+
+static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
+{
+    struct control *control = arg;
+    (void)fd;
+    (void)what;
+    loop_clock_expire(&control->probe_clock);
+    tls_tickets_rotate(control->tickets, control_now_ms());
+    upstream_tls_housekeeping(control);
+    reload_housekeeping(control);
+}
+
+static void control_on_signal(evutil_socket_t number, short what, void *arg)
+{
+    struct control *control = arg;
+    (void)what;
+    switch (number) {
+    case SIGHUP: reload_request(control); break;
+    case SIGUSR1:
+        log_reopen(control->log);
+        log_info(control->log, "logs reopened");
+        break;
+    case SIGUSR2: upgrade_begin(control); break;
+    default:
+        if (control->drain.stage == DRAIN_SERVING) {
+            drain_begin(control, strsignal((int)number), false);
+        } else {
+            drain_cut(control, strsignal((int)number));
+        }
+        break;
+    }
+}

@@ -1,0 +1,28 @@
+/*
+ * The demo's two embedded backends: real HTTP servers (evhttp) on a thread of their own, on free ports of 127.0.0.1.
+ *
+ * They answer with who they are; /slow takes a second, /fail answers 500, /break cuts the response short.
+ * Owns: the thread and its sockets.
+ */
+#ifndef EVENKEEL_PROXY_CONTROL_DEMO_H
+#define EVENKEEL_PROXY_CONTROL_DEMO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct demo;
+
+enum demo_result { DEMO_OK, DEMO_CANNOT_BIND, DEMO_NO_THREAD, DEMO_NO_MEMORY };
+const char *demo_result_name(enum demo_result result);
+
+__attribute__((warn_unused_result)) enum demo_result demo_create(struct demo **ret_demo);
+void demo_free(struct demo **demo);
+
+/* The configuration that puts the proxy in front of the backends, listening on 127.0.0.1:web_port with admin on admin_port;
+   written into text (terminated). Returns the length needed. */
+size_t demo_configuration(const struct demo *demo, uint16_t web_port, uint16_t admin_port,
+                          char *text, size_t text_bytes);
+/* What to try, printed on the terminal. */
+void demo_print_welcome(uint16_t web_port, uint16_t admin_port);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Drain: how the process ends. Unready first, then listeners close, idle clients go, exchanges finish, tunnels are ended after a
+ * limit of their own, and what is left is cut: always within the grace.
+ *
+ * Owns: its timer (in struct control), and SIGALRM, which ends the process when even the cut does not. Thread: control. Time base:
+ * CLOCK_MONOTONIC. drain_plan() and drain_next() are pure.
+ */
+#ifndef EVENKEEL_PROXY_CONTROL_DRAIN_H
+#define EVENKEEL_PROXY_CONTROL_DRAIN_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+
+/* id, name in the log and in /status */
+#define DRAIN_STAGES(X)                                                                \
+    X(SERVING, "serving")                                                              \
+    X(UNREADY, "unready")     /* readiness is withdrawn, everything is still served */ \
+    X(CLOSING, "closing")     /* listeners close */                                    \
+    X(FINISHING, "finishing") /* what is in flight finishes */                         \
+    X(RUSHING, "rushing")     /* likewise, but tunnels are over */                     \
+    X(CUTTING, "cutting")     /* the end, whatever is left */
+
+enum drain_stage {
+#define X(id, name) DRAIN_##id,
+    DRAIN_STAGES(X)
+#undef X
+};
+const char *drain_stage_name(enum drain_stage stage);
+
+/* When each stage ends at the latest, in ms since the drain began. */
+struct drain_plan {
+    uint64_t unready_ms; /* listeners close */
+    uint64_t closing_ms; /* a worker that has not closed its listeners by then is not waited for */
+    uint64_t tunnels_ms; /* tunnels are ended */
+    uint64_t cut_ms;     /* everything is ended */
+    uint64_t exit_ms;    /* the process is ended by force; before the grace is over */
+};
+
+/* `handed_over`: another process serves the listeners already, so nobody has to be told to look elsewhere. */
+struct drain_plan drain_plan(const struct drain_settings *settings, bool handed_over);
+/* The stage to be in, given the present one and the time; never goes back. */
+enum drain_stage drain_next(const struct drain_plan *plan, enum drain_stage stage,
+                            uint64_t elapsed_ms, bool listeners_closed);
+
+struct drain {
+    enum drain_stage stage; /* written only by drain_enter() */
+    uint64_t since_ms;
+    uint64_t told_ms; /* when progress was last logged */
+    struct drain_plan plan;
+    struct event *timer;
+    unsigned listening_count; /* workers that still listen */
+    unsigned undrained_count; /* workers that still have clients */
+    bool cut;                 /* something was ended that could have gone on */
+};
+
+struct control;
+
+__attribute__((warn_unused_result)) bool drain_init(struct control *control);
+void drain_free(struct control *control);
+/* Begins; a second call changes nothing. */
+void drain_begin(struct control *control, const char *why, bool handed_over);
+/* A second signal: ends now. */
+void drain_cut(struct control *control, const char *why);
+/* What is left of the grace; 0 while serving. */
+uint64_t drain_left_ms(const struct control *control);
+
+#endif

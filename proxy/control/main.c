@@ -1,0 +1,232 @@
+/* The command line: what to run, with which configuration. */
+#include "config.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/checklist.h"
+#include "conf/dump.h"
+#include "conf/settings.h"
+#include "proxy/control/control.h"
+#include "proxy/control/demo.h"
+#include "tls/client.h"
+#include "tls/server.h"
+
+#define DEMO_WEB_PORT 8080
+#define DEMO_ADMIN_PORT 9901
+
+enum action { ACTION_RUN, ACTION_TEST, ACTION_DUMP, ACTION_DEMO, ACTION_VERSION, ACTION_HELP };
+
+struct options {
+    enum action action;
+    const char *config_path;
+    uint16_t web_port, admin_port; /* of the demo */
+};
+
+static const char usage[] =
+    "usage: evenkeel -c FILE          run in the foreground\n"
+    "       evenkeel -t -c FILE       test the configuration, print the production checklist\n"
+    "       evenkeel -T -c FILE       print the effective configuration\n"
+    "       evenkeel --demo [WEB_PORT [ADMIN_PORT]]\n"
+    "                                 two embedded backends behind the proxy on 127.0.0.1:8080\n"
+    "       evenkeel -V | -h          version | this text\n"
+    "signals: HUP reload, TERM or INT drain (a second one ends at once), USR1 reopen logs,\n"
+    "         USR2 replace the program without closing its listeners\n";
+
+static void print_messages(const struct settings_messages *messages)
+{
+    static const char *const words[] = {[SETTINGS_ERROR] = "error", [SETTINGS_WARNING] = "warning"};
+    for (size_t i = 0; i < messages->count; i++) {
+        fprintf(stderr, "evenkeel: %s: %s\n", words[messages->items[i].severity],
+                messages->items[i].text);
+    }
+}
+
+/* The settings of a file, or NULL after saying why not. */
+static struct settings *load(const char *path)
+{
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    enum settings_result result = settings_load(path, &settings, &messages);
+    print_messages(&messages);
+    if (result != SETTINGS_OK) {
+        fprintf(stderr, "evenkeel: %s: %zu error%s (%s)\n", path, messages.error_count,
+                messages.error_count == 1 ? "" : "s", settings_result_name(result));
+    }
+    settings_messages_free(&messages);
+    return settings;
+}
+
+static void print_checklist_line(const struct checklist_line *line, void *owner)
+{
+    (void)owner;
+    printf("%-7s %s\n", checklist_verdict_name(line->verdict), line->text);
+}
+
+/* What the settings point to: errors here are as bad as errors in the file. */
+static bool check_files(const struct settings *settings)
+{
+    bool good = true;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_settings *listener = &settings->listeners[i];
+        struct tls_server *server = NULL;
+        char why[512];
+        if (listener->tls.enabled &&
+            tls_server_create(&listener->tls, NULL, &server, why, sizeof why) != TLS_SERVER_OK) {
+            fprintf(stderr, "evenkeel: error: listeners.%s.%s\n", listener->name, why);
+            good = false;
+        }
+        tls_server_put(&server);
+    }
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        const struct upstream_settings *upstream = &settings->upstreams[i];
+        struct tls_client *client = NULL;
+        char why[512];
+        if (upstream->tls.enabled &&
+            tls_client_obtain(NULL, &upstream->tls, &client, why, sizeof why) != TLS_CLIENT_OK) {
+            fprintf(stderr, "evenkeel: error: upstreams.%s.%s\n", upstream->name, why);
+            good = false;
+        }
+        tls_client_put(&client);
+    }
+    return good;
+}
+
+static int run_test(const char *path)
+{
+    struct settings *settings = load(path);
+    if (settings == NULL) {
+        return 1;
+    }
+    if (!check_files(settings)) {
+        settings_put(&settings);
+        return 1;
+    }
+    printf("%s: the configuration is valid\n", path);
+    checklist_run(settings, print_checklist_line, NULL);
+    settings_put(&settings);
+    return 0;
+}
+
+static int run_dump(const char *path)
+{
+    struct settings *settings = load(path);
+    if (settings == NULL) {
+        return 1;
+    }
+    bool written = settings_dump(settings, stdout);
+    settings_put(&settings);
+    return written && fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int run_file(const char *path, char *const *argv)
+{
+    struct settings *settings = load(path);
+    if (settings == NULL) {
+        return 1;
+    }
+    const struct control_start start = {.config_path = path, .argv = argv, .settings = settings};
+    return control_run(&start);
+}
+
+static void welcome(void *owner)
+{
+    const struct options *options = owner;
+    demo_print_welcome(options->web_port, options->admin_port);
+}
+
+static int run_demo(struct options *options)
+{
+    struct demo *demo = NULL;
+    char text[8192];
+    enum demo_result result = demo_create(&demo);
+    if (result != DEMO_OK) {
+        fprintf(stderr, "evenkeel: demo: %s\n", demo_result_name(result));
+        return 1;
+    }
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    size_t length =
+        demo_configuration(demo, options->web_port, options->admin_port, text, sizeof text);
+    int status = 1;
+    if (length < sizeof text && settings_parse(text, "demo", &settings, &messages) == SETTINGS_OK) {
+        const struct control_start start = {
+            .settings = settings, .on_ready = welcome, .owner = options};
+        settings_messages_free(&messages);
+        status = control_run(&start);
+    } else if (length < sizeof text) {
+        print_messages(&messages);
+        settings_messages_free(&messages);
+    }
+    demo_free(&demo);
+    return status;
+}
+
+/* A port argument of --demo; false when it is none. */
+static bool parse_port(const char *text, uint16_t *ret_port)
+{
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || value == 0 || value > 65535) {
+        return false;
+    }
+    *ret_port = (uint16_t)value;
+    return true;
+}
+
+static bool parse_options(int argc, char **argv, struct options *ret_options)
+{
+    static const struct option long_options[] = {{"demo", no_argument, NULL, 'D'},
+                                                 {"version", no_argument, NULL, 'V'},
+                                                 {"help", no_argument, NULL, 'h'},
+                                                 {0}};
+    struct options options = {ACTION_RUN, NULL, DEMO_WEB_PORT, DEMO_ADMIN_PORT};
+    int option;
+    while ((option = getopt_long(argc, argv, "c:tTVh", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'c': options.config_path = optarg; break;
+        case 't': options.action = ACTION_TEST; break;
+        case 'T': options.action = ACTION_DUMP; break;
+        case 'D': options.action = ACTION_DEMO; break;
+        case 'V': options.action = ACTION_VERSION; break;
+        case 'h': options.action = ACTION_HELP; break;
+        default: return false;
+        }
+    }
+    if (options.action == ACTION_DEMO && optind < argc &&
+        !parse_port(argv[optind++], &options.web_port)) {
+        return false;
+    }
+    if (options.action == ACTION_DEMO && optind < argc &&
+        !parse_port(argv[optind++], &options.admin_port)) {
+        return false;
+    }
+    bool needs_file = options.action == ACTION_RUN || options.action == ACTION_TEST ||
+                      options.action == ACTION_DUMP;
+    if (optind < argc || (needs_file && options.config_path == NULL)) {
+        return false;
+    }
+    *ret_options = options;
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    if (!parse_options(argc, argv, &options)) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    switch (options.action) {
+    case ACTION_RUN: return run_file(options.config_path, argv);
+    case ACTION_TEST: return run_test(options.config_path);
+    case ACTION_DUMP: return run_dump(options.config_path);
+    case ACTION_DEMO: return run_demo(&options);
+    case ACTION_VERSION: printf("evenkeel %s\n", PACKAGE_VERSION); return 0;
+    case ACTION_HELP: fputs(usage, stdout); return 0;
+    }
+    return 1;
+}

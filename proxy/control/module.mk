@@ -1,0 +1,18 @@
+libproxy_a_SOURCES += \
+	%D%/control.c %D%/control.h \
+	%D%/control_state.h \
+	%D%/demo.c %D%/demo.h \
+	%D%/drain.c %D%/drain.h \
+	%D%/heartbeat.c %D%/heartbeat.h \
+	%D%/names.c %D%/names.h \
+	%D%/notify.c %D%/notify.h \
+	%D%/pid_file.c %D%/pid_file.h \
+	%D%/prewarm.c %D%/prewarm.h \
+	%D%/readiness_watch.c %D%/readiness_watch.h \
+	%D%/reload.c %D%/reload.h \
+	%D%/takeover.c %D%/takeover.h \
+	%D%/upgrade.c %D%/upgrade.h \
+	%D%/upgrade_wire.c %D%/upgrade_wire.h \
+	%D%/upstream_tls.c %D%/upstream_tls.h \
+	%D%/warm.c %D%/warm.h \
+	%D%/worker_thread.c %D%/worker_thread.h

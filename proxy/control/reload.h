@@ -1,0 +1,36 @@
+/*
+ * Reload: from a file to a live generation, or nothing at all.
+ *
+ * Thread: control. Steps: read and check the file; wait for the addresses of new names, though not long; open what listens on new
+ * addresses; warm what is new (prewarm.h); then hand the generation to every worker; when all have adopted it, free the one before.
+ * Up to the warming any step can fail, and then nothing has changed.
+ */
+#ifndef EVENKEEL_PROXY_CONTROL_RELOAD_H
+#define EVENKEEL_PROXY_CONTROL_RELOAD_H
+
+#include <stdbool.h>
+
+struct control;
+struct generation;
+struct settings;
+
+/* The first generation, from control->settings; before the workers run. */
+__attribute__((warn_unused_result)) bool reload_first(struct control *control);
+/* SIGHUP: now, or as soon as the last one is over. */
+void reload_request(struct control *control);
+/* control->coming has its names, or has waited long enough. */
+void reload_go_on(struct control *control);
+/* The generation has been built, checked and warmed: from now on it is the present one. Takes over both. */
+void reload_swap(struct control *control, struct generation *generation, struct settings *settings);
+/* There is a generation; none is on its way to the workers, and none waits for its names or its connections. */
+bool reload_settled(const struct control *control);
+/* Names stand for other addresses: the present settings with other endpoints, which is no reload. False: no memory for it. */
+__attribute__((warn_unused_result)) bool reload_names(struct control *control);
+/* Called a few times a second: frees what has drained, takes up a reload that waits. */
+void reload_housekeeping(struct control *control);
+/* The process drains and no worker listens any more: closes the sockets, so that clients go elsewhere. */
+void reload_close_listeners(struct control *control);
+/* After the workers are gone. */
+void reload_free(struct control *control);
+
+#endif

@@ -1,0 +1,300 @@
+/* Starts the new program and hands over to it. */
+#include "proxy/control/upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proxy/control/control_state.h"
+#include "proxy/control/upgrade_wire.h"
+#include "steady/check.h"
+
+/* How often it is looked whether the new process still lives, and is in time. */
+#define LOOK_MS 50
+
+static void upgrade_on_heard(evutil_socket_t fd, short what, void *arg);
+static void upgrade_on_look(evutil_socket_t fd, short what, void *arg);
+
+/* ---- the end of it, either way ---- */
+
+static void upgrade_release(struct upgrade *upgrade)
+{
+    struct event **events[] = {&upgrade->heard, &upgrade->look};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (*events[i] != NULL) {
+            event_free(*events[i]);
+            *events[i] = NULL;
+        }
+    }
+    if (upgrade->channel >= 0) {
+        close(upgrade->channel);
+    }
+    upgrade->channel = -1;
+    upgrade->figures.pid = 0;
+    upgrade->taking = false;
+}
+
+void upgrade_abort(struct control *control, const char *why)
+{
+    struct upgrade *upgrade = &control->upgrade;
+    if (upgrade->figures.pid == 0) {
+        return;
+    }
+    log_error(control->log, "upgrade: %s: process %ld is ended, this one goes on", why,
+              (long)upgrade->figures.pid);
+    kill(upgrade->figures.pid, SIGKILL);
+    while (waitpid(upgrade->figures.pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+    upgrade->figures.failed_count++;
+    upgrade->figures.last_error = why;
+    upgrade_release(upgrade);
+}
+
+static void upgrade_succeed(struct control *control)
+{
+    struct upgrade *upgrade = &control->upgrade;
+    char why[64];
+    snprintf(why, sizeof why, "process %ld serves from now on", (long)upgrade->figures.pid);
+    upgrade->figures.last_error = "";
+    admin_hand_over(control->admin);
+    notify_main_pid(&control->notifier, upgrade->figures.pid);
+    control->notifier.muted = true;
+    /* if it cannot be told, the end of the channel tells it */
+    (void)!upgrade_send(upgrade->channel, UPGRADE_DONE, NULL, 0);
+    upgrade_release(upgrade);
+    drain_begin(control, why, true);
+}
+
+/* ---- while it warms up ---- */
+
+static void upgrade_on_heard(evutil_socket_t fd, short what, void *arg)
+{
+    struct control *control = arg;
+    enum upgrade_message message;
+    int fds[UPGRADE_FDS];
+    size_t fd_count;
+    (void)what;
+    enum upgrade_receipt receipt = upgrade_receive(fd, 0, &message, fds, &fd_count);
+    if (receipt == UPGRADE_NOTHING_YET) {
+        return;
+    }
+    for (size_t i = 0; receipt == UPGRADE_RECEIVED && i < fd_count; i++) {
+        close(fds[i]);
+    }
+    if (receipt == UPGRADE_GONE) {
+        upgrade_abort(control, "the new process has ended");
+    } else if (message == UPGRADE_READY && !control->upgrade.taking) {
+        log_info(control->log, "upgrade: process %ld is ready", (long)control->upgrade.figures.pid);
+        control->upgrade.taking = upgrade_send(fd, UPGRADE_TAKE, NULL, 0);
+        if (!control->upgrade.taking) {
+            upgrade_abort(control, "the new process does not listen");
+        }
+    } else if (message == UPGRADE_SERVING && control->upgrade.taking) {
+        upgrade_succeed(control);
+    } else {
+        upgrade_abort(control, "the new process says what it should not");
+    }
+}
+
+/* A program that knows nothing of the channel can end, or hang, without a word on it. */
+static void upgrade_on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct control *control = arg;
+    const struct upgrade *upgrade = &control->upgrade;
+    siginfo_t ended = {.si_pid = 0};
+    (void)fd;
+    (void)what;
+    if (waitid(P_PID, (id_t)upgrade->figures.pid, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        ended.si_pid != 0) {
+        upgrade_abort(control, "the new process has ended");
+    } else if (control_now_ms() - upgrade->since_ms > control->settings->upgrade.ready_within_ms) {
+        upgrade_abort(control, "the new process did not become ready within upgrade.ready_within");
+    }
+}
+
+/* ---- the start ---- */
+
+static bool send_sockets(const struct control *control, int channel)
+{
+    const struct listener *listener;
+    int fds[UPGRADE_FDS];
+    size_t count = 0;
+    fds[count++] = admin_fd(control->admin);
+    TAILQ_FOREACH (listener, &control->listeners, link) {
+        /* duplicates of an inherited one would be one and the same to the new process */
+        unsigned own_count =
+            listener->inherited_count > 0 ? listener->inherited_count : listener->fd_count;
+        for (unsigned i = 0; i < own_count; i++) {
+            if (count == UPGRADE_FDS) {
+                if (!upgrade_send(channel, UPGRADE_SOCKETS, fds, count)) {
+                    return false;
+                }
+                count = 0;
+            }
+            fds[count++] = listener->fds[i];
+        }
+    }
+    return upgrade_send(channel, UPGRADE_SOCKETS, fds, count);
+}
+
+/* In memory: nothing of it is ever on a disk. */
+static bool send_warm(struct control *control, int channel)
+{
+    uint8_t *bytes;
+    size_t length, written = 0;
+    if (!warm_snapshot(control, &bytes, &length)) {
+        return false;
+    }
+    int fd = memfd_create("evenkeel-warm", MFD_CLOEXEC);
+    while (fd >= 0 && written < length) {
+        ssize_t n = write(fd, bytes + written, length - written);
+        if (n <= 0 && errno != EINTR) {
+            break;
+        }
+        written += n > 0 ? (size_t)n : 0;
+    }
+    bool sent = fd >= 0 && written == length && upgrade_send(channel, UPGRADE_WARM, &fd, 1);
+    free(bytes);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return sent;
+}
+
+/* Variables that speak of this process are not for the new one. */
+static bool is_ours(const char *variable)
+{
+    static const char *const names[] = {UPGRADE_VARIABLE "=", "WATCHDOG_USEC=", "WATCHDOG_PID="};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strncmp(variable, names[i], strlen(names[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int spawn_with(const struct control *control, int their_channel, char **environment,
+                      pid_t *ret_pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, all;
+    char *const *argv = control->argv;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_adddup2(&actions, their_channel, UPGRADE_FD);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    /* the name it was started by is looked up again: it may stand for another file by now */
+    int error = posix_spawnp(ret_pid, argv[0], &actions, &attributes, argv, environment);
+    if (error == ENOENT && control->program_path[0] != '\0') {
+        error =
+            posix_spawn(ret_pid, control->program_path, &actions, &attributes, argv, environment);
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return error;
+}
+
+static int spawn(const struct control *control, int their_channel, pid_t *ret_pid)
+{
+    char channel[32], watchdog[48];
+    size_t count = 0, kept = 0;
+    while (environ[count] != NULL) {
+        count++;
+    }
+    char **environment = calloc(count + 3, sizeof *environment);
+    if (environment == NULL) {
+        return ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!is_ours(environ[i])) {
+            environment[kept++] = environ[i];
+        }
+    }
+    snprintf(channel, sizeof channel, UPGRADE_VARIABLE "=%d", UPGRADE_FD);
+    environment[kept++] = channel;
+    if (control->notifier.watchdog_ms > 0) {
+        snprintf(watchdog, sizeof watchdog, "WATCHDOG_USEC=%" PRIu64,
+                 control->notifier.watchdog_ms * 1000);
+        environment[kept++] = watchdog;
+    }
+    int error = spawn_with(control, their_channel, environment, ret_pid);
+    free(environment);
+    return error;
+}
+
+static const char *upgrade_refusal(const struct control *control)
+{
+    if (control->config_path == NULL) {
+        return "the demo has no successor";
+    }
+    if (control->drain.stage != DRAIN_SERVING) {
+        return "the process drains";
+    }
+    if (control->upgrade.figures.pid != 0) {
+        return "one is under way";
+    }
+    if (takeover_pending(control)) {
+        return "this process has not taken over yet";
+    }
+    /* its end would be the end of all others in the container */
+    return getpid() == 1 ? "process 1 cannot be replaced: replace the container" : NULL;
+}
+
+static bool upgrade_watch(struct control *control, int channel)
+{
+    struct upgrade *upgrade = &control->upgrade;
+    const struct timeval period = {0, LOOK_MS * 1000};
+    upgrade->channel = channel;
+    upgrade->heard =
+        event_new(control->base, channel, EV_READ | EV_PERSIST, upgrade_on_heard, control);
+    upgrade->look = event_new(control->base, -1, EV_PERSIST, upgrade_on_look, control);
+    return upgrade->heard != NULL && upgrade->look != NULL &&
+           event_add(upgrade->heard, NULL) == 0 && event_add(upgrade->look, &period) == 0;
+}
+
+void upgrade_begin(struct control *control)
+{
+    struct upgrade *upgrade = &control->upgrade;
+    const char *refusal = upgrade_refusal(control);
+    int ends[2];
+    if (refusal != NULL) {
+        log_warn(control->log, "upgrade refused: %s", refusal);
+        return;
+    }
+    upgrade->figures.begun_count++;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+        upgrade->figures.failed_count++;
+        log_error(control->log, "upgrade: %s", strerror(errno));
+        return;
+    }
+    int error = spawn(control, ends[1], &upgrade->figures.pid);
+    close(ends[1]);
+    if (error != 0) {
+        close(ends[0]);
+        upgrade->figures.pid = 0;
+        upgrade->figures.failed_count++;
+        upgrade->figures.last_error = "the program cannot be started";
+        log_error(control->log, "upgrade: %s: %s", control->argv[0], strerror(error));
+        return;
+    }
+    upgrade->since_ms = control_now_ms();
+    log_info(control->log, "upgrade: process %ld warms up", (long)upgrade->figures.pid);
+    if (!upgrade_watch(control, ends[0]) || !send_sockets(control, ends[0]) ||
+        !send_warm(control, ends[0]) || !upgrade_send(ends[0], UPGRADE_BEGIN, NULL, 0)) {
+        upgrade_abort(control, "the new process cannot be given what it needs");
+    }
+}

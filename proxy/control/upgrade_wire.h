@@ -1,0 +1,44 @@
+/*
+ * What an old process and the new one that is to replace it tell each other: one byte a message, descriptors beside it.
+ *
+ * Owns nothing. Thread: control. The channel is a SOCK_SEQPACKET socket whose number the new one finds in its environment.
+ *
+ *   old: SOCKETS..., WARM, BEGIN        everything it needs; it warms up and accepts nothing
+ *   new:                       READY    it is warm (or cold, if the configuration puts up with that)
+ *   old: TAKE                           from now on it may accept
+ *   new:                       SERVING  every worker accepts
+ *   old: DONE                           the manager knows whose service it is; the old one drains
+ *
+ * Whoever loses the other before SERVING: the old one goes on as if nothing had been, the new one ends.
+ */
+#ifndef EVENKEEL_PROXY_CONTROL_UPGRADE_WIRE_H
+#define EVENKEEL_PROXY_CONTROL_UPGRADE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define UPGRADE_VARIABLE "EVENKEEL_UPGRADE"
+/* The descriptor of the channel in the new process. */
+#define UPGRADE_FD 3
+#define UPGRADE_FDS 64
+
+enum upgrade_message {
+    UPGRADE_SOCKETS = 'S', /* listening sockets, up to UPGRADE_FDS */
+    UPGRADE_WARM = 'W',    /* a file with the warm state, not sealed */
+    UPGRADE_BEGIN = 'B',
+    UPGRADE_READY = 'R',
+    UPGRADE_TAKE = 'T',
+    UPGRADE_SERVING = 'A',
+    UPGRADE_DONE = 'D',
+};
+
+enum upgrade_receipt { UPGRADE_RECEIVED, UPGRADE_NOTHING_YET, UPGRADE_GONE };
+
+__attribute__((warn_unused_result)) bool upgrade_send(int channel, enum upgrade_message message,
+                                                      const int *fds, size_t fd_count);
+/* wait_ms: at most so long. Descriptors that came are the caller's, closed on exec. */
+__attribute__((warn_unused_result)) enum upgrade_receipt upgrade_receive(
+    int channel, int wait_ms, enum upgrade_message *ret_message, int ret_fds[UPGRADE_FDS],
+    size_t *ret_fd_count);
+
+#endif

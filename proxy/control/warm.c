@@ -1,0 +1,318 @@
+/* What is saved and restored, and when. */
+#include "proxy/control/warm.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pool/endpoint_memory.h"
+#include "pool/resolver.h"
+#include "proxy/control/control_state.h"
+#include "proxy/policy/policy_memory.h"
+#include "steady/hash.h"
+#include "tls/session_memory.h"
+#include "tls/tickets.h"
+
+static void warm_on_timer(evutil_socket_t fd, short what, void *arg);
+
+/* ---- sections ---- */
+
+static void save_names(struct control *control, struct pack *pack)
+{
+    resolver_save(control->resolver, pack);
+}
+
+static size_t restore_names(struct control *control, struct unpack *unpack)
+{
+    return resolver_restore(control->resolver, unpack);
+}
+
+static void save_endpoints(struct control *control, struct pack *pack)
+{
+    pools_save_endpoints(control->pools, pack);
+}
+
+static size_t restore_endpoints(struct control *control, struct unpack *unpack)
+{
+    return pools_restore_endpoints(control->pools, unpack);
+}
+
+static void save_sessions(struct control *control, struct pack *pack)
+{
+    session_memory_save(pools_sessions(control->pools), control_now_ms(), pack);
+}
+
+static size_t restore_sessions(struct control *control, struct unpack *unpack)
+{
+    size_t count = session_memory_restore(pools_sessions(control->pools), unpack,
+                                          control->warm.figures.restored_age_ms, control_now_ms());
+    control->warm.sessions_restored_count = count;
+    return count;
+}
+
+static void save_tickets(struct control *control, struct pack *pack)
+{
+    tls_tickets_save(control->tickets, control_now_ms(), pack);
+}
+
+static size_t restore_tickets(struct control *control, struct unpack *unpack)
+{
+    return tls_tickets_restore(control->tickets, unpack, control_now_ms());
+}
+
+static void save_breakers(struct control *control, struct pack *pack)
+{
+    policy_memory_save(control->generation->upstreams, control_now_ms(), pack);
+}
+
+static size_t restore_breakers(struct control *control, struct unpack *unpack)
+{
+    return policy_memory_restore(control->generation->upstreams, unpack,
+                                 control->warm.figures.restored_age_ms, control_now_ms());
+}
+
+/* A number is never used for anything else; what is restored in the first step is what the others rest on. */
+static const struct warm_section {
+    uint32_t number;
+    bool first;
+    bool memory_only; /* for an upgrade; never in a file */
+    const char *name;
+    void (*save)(struct control *control, struct pack *pack);
+    size_t (*restore)(struct control *control, struct unpack *unpack); /* how many of them */
+} sections[] = {
+    {1, true, false, "names", save_names, restore_names},
+    {2, false, false, "endpoints", save_endpoints, restore_endpoints},
+    {3, false, true, "ticket keys", save_tickets, restore_tickets},
+    {4, false, false, "sessions", save_sessions, restore_sessions},
+    {5, false, false, "open breakers", save_breakers, restore_breakers},
+};
+
+#define SECTION_COUNT (sizeof sections / sizeof sections[0])
+
+static void warm_restore(struct control *control, bool first)
+{
+    struct warm *warm = &control->warm;
+    for (size_t i = 0; warm->image.bytes != NULL && i < SECTION_COUNT; i++) {
+        if (sections[i].first != first) {
+            continue;
+        }
+        struct unpack content = warm_section(&warm->image, sections[i].number);
+        if (!unpack_more(&content)) {
+            continue;
+        }
+        size_t count = sections[i].restore(control, &content);
+        log_info(control->log, "warm state: %zu %s restored%s", count, sections[i].name,
+                 content.failed ? "; the rest is malformed" : "");
+    }
+}
+
+void warm_restore_names(struct control *control)
+{
+    warm_restore(control, true);
+}
+
+void warm_restore_rest(struct control *control)
+{
+    warm_restore(control, false);
+    warm_image_release(&control->warm.image);
+}
+
+/* ---- from the file ---- */
+
+static struct warm_terms warm_terms(const struct control *control)
+{
+    const struct warm *warm = &control->warm;
+    return (struct warm_terms){.wall_ms = control_wall_ms(),
+                               .max_age_ms = control->settings->warm_state.max_age_ms,
+                               .key = warm->sealed ? &warm->key : NULL};
+}
+
+static void warm_refused(const char *path, enum warm_result result, void *owner)
+{
+    struct control *control = owner;
+    bool system = result == WARM_UNREADABLE;
+    control->warm.figures.refused = warm_result_words(result);
+    log_write(control->log, result == WARM_ABSENT ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+              "warm state %s is not used: %s%s%s", path, warm_result_words(result),
+              system ? ": " : "", system ? strerror(errno) : "");
+}
+
+static void warm_accept(struct control *control, const char *from)
+{
+    struct warm *warm = &control->warm;
+    uint64_t now_ms = control_wall_ms(), saved_ms = warm->image.saved_wall_ms;
+    warm->figures.restored = true;
+    warm->figures.refused = "";
+    warm->figures.restored_age_ms = now_ms > saved_ms ? now_ms - saved_ms : 0;
+    log_info(control->log, "warm state %s: %zu bytes, %" PRIu64 " s old", from, warm->image.length,
+             warm->figures.restored_age_ms / 1000);
+}
+
+static bool warm_open_key(struct control *control)
+{
+    const char *path = control->settings->warm_state.key_file;
+    if (path[0] == '\0') {
+        return true;
+    }
+    enum seal_result result = seal_key_load(path, &control->warm.key);
+    if (result != SEAL_OK) {
+        bool system = result == SEAL_KEY_UNREADABLE;
+        log_error(control->log, "warm_state.key_file %s: %s%s%s", path, seal_result_name(result),
+                  system ? ": " : "", system ? strerror(errno) : "");
+        return false;
+    }
+    control->warm.sealed = true;
+    return true;
+}
+
+/* From the process that this one replaces. */
+static void warm_open_given(struct control *control)
+{
+    struct takeover *takeover = &control->takeover;
+    const struct warm_terms terms = {control_wall_ms(), control->settings->warm_state.max_age_ms,
+                                     NULL};
+    uint8_t *bytes = takeover->warm_bytes;
+    takeover->warm_bytes = NULL; /* the image's, or freed */
+    enum warm_result result =
+        warm_decode(bytes, takeover->warm_length, &terms, &control->warm.image);
+    if (result == WARM_OK) {
+        warm_accept(control, "of the old process");
+    } else {
+        warm_refused("of the old process", result, control);
+    }
+}
+
+bool warm_open(struct control *control)
+{
+    struct warm *warm = &control->warm;
+    const char *path = control->settings->warm_state.path;
+    char from[WARM_PATH_BYTES];
+    warm->figures.refused = "";
+    if (!warm_open_key(control)) {
+        return false;
+    }
+    if (control->takeover.warm_bytes != NULL) {
+        warm_open_given(control);
+        return true;
+    }
+    if (path[0] == '\0') {
+        return true;
+    }
+    const struct warm_terms terms = warm_terms(control);
+    enum warm_result result = warm_load(path, &terms, warm_refused, control, from, &warm->image);
+    if (result == WARM_OK) {
+        warm_accept(control, from);
+    } else {
+        warm_refused(path, result, control);
+    }
+    return true;
+}
+
+/* ---- to the file ---- */
+
+static void warm_collect(struct control *control, bool in_memory, struct pack *pack)
+{
+    pack_init(pack, WARM_PAYLOAD_MAX_BYTES);
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        if (sections[i].memory_only && !in_memory) {
+            continue;
+        }
+        size_t at = warm_section_begin(pack, sections[i].number);
+        sections[i].save(control, pack);
+        warm_section_end(pack, at);
+    }
+}
+
+/* In a shared folder: this host, and what tells two processes of one host apart and stays the same over restarts. */
+static void warm_owner(const struct control *control, char owner[96])
+{
+    char host[64] = "";
+    const char *listen = control->settings->admin.listen_text;
+    const char *config = control->config_path != NULL ? control->config_path : "";
+    gethostname(host, sizeof host - 1);
+    for (char *byte = host; *byte != '\0'; byte++) {
+        *byte = (char)(isalnum((unsigned char)*byte) ? *byte : '-');
+    }
+    uint64_t which = hash_bytes(hash_bytes(0, listen, strlen(listen)), config, strlen(config));
+    snprintf(owner, 96, "%s-%08" PRIx32, host, (uint32_t)which);
+}
+
+void warm_save_now(struct control *control)
+{
+    struct warm *warm = &control->warm;
+    const char *path = control->settings->warm_state.path;
+    const struct warm_terms terms = warm_terms(control);
+    struct pack pack;
+    uint8_t *bytes = NULL;
+    size_t length = 0;
+    char owner[96];
+    if (path[0] == '\0') {
+        return;
+    }
+    warm_collect(control, false, &pack);
+    enum warm_result result = warm_encode(&pack, terms.wall_ms, terms.key, &bytes, &length);
+    pack_release(&pack);
+    if (result == WARM_OK) {
+        warm_owner(control, owner);
+        result = warm_save(path, owner, bytes, length, &terms);
+    }
+    free(bytes);
+    if (result == WARM_OK) {
+        warm->figures.saves_ok++;
+        warm->figures.saved_wall_ms = terms.wall_ms;
+        warm->figures.saved_bytes = length;
+    } else {
+        warm->figures.saves_failed++;
+        log_error(control->log, "warm state %s: %s%s%s", path, warm_result_words(result),
+                  result == WARM_UNWRITABLE ? ": " : "",
+                  result == WARM_UNWRITABLE ? strerror(errno) : "");
+    }
+}
+
+bool warm_snapshot(struct control *control, uint8_t **ret_bytes, size_t *ret_length)
+{
+    struct pack pack;
+    warm_collect(control, true, &pack);
+    enum warm_result result = warm_encode(&pack, control_wall_ms(), NULL, ret_bytes, ret_length);
+    pack_release(&pack);
+    return result == WARM_OK;
+}
+
+static void warm_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct control *control = arg;
+    uint64_t interval_ms = control->settings->warm_state.interval_ms;
+    const struct timeval next = {(time_t)(interval_ms / 1000),
+                                 (suseconds_t)(interval_ms % 1000) * 1000};
+    (void)fd;
+    (void)what;
+    /* what a process that is not warm yet knows must not replace what a warm one knew */
+    if (control->drain.stage == DRAIN_SERVING &&
+        readiness_is_ready(&control->readiness.readiness)) {
+        warm_save_now(control);
+    }
+    event_add(control->warm.timer, &next);
+}
+
+bool warm_start(struct control *control)
+{
+    uint64_t interval_ms = control->settings->warm_state.interval_ms;
+    const struct timeval next = {(time_t)(interval_ms / 1000),
+                                 (suseconds_t)(interval_ms % 1000) * 1000};
+    control->warm.timer = event_new(control->base, -1, 0, warm_on_timer, control);
+    return control->warm.timer != NULL && event_add(control->warm.timer, &next) == 0;
+}
+
+void warm_free(struct control *control)
+{
+    if (control->warm.timer != NULL) {
+        event_free(control->warm.timer);
+        control->warm.timer = NULL;
+    }
+    warm_image_release(&control->warm.image);
+    seal_key_forget(&control->warm.key);
+}

@@ -1,0 +1,43 @@
+/*
+ * Warm state: what makes this process warm is saved now and then and restored before the first dial of the next one.
+ *
+ * Owns: the image read at the start, the key, the timer (in struct control). Thread: control: a slow disk delays figures and
+ * signals, never a request. What is saved is the table of sections in warm.c; its file is pool/warm_file.h.
+ */
+#ifndef EVENKEEL_PROXY_CONTROL_WARM_H
+#define EVENKEEL_PROXY_CONTROL_WARM_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pool/warm_file.h"
+#include "proxy/admin/overview.h"
+
+struct control;
+
+struct warm {
+    struct event *timer;
+    struct warm_image image; /* until everything of it is restored */
+    struct seal_key key;
+    bool sealed; /* there is a key */
+    uint64_t sessions_restored_count;
+    struct warm_figures figures;
+};
+
+/* Reads the key and the image; false: there is to be a key but it is no good. Without an image the process starts cold. */
+__attribute__((warn_unused_result)) bool warm_open(struct control *control);
+/* Once the resolver knows its names. */
+void warm_restore_names(struct control *control);
+/* Once the first generation is built, before the workers run; lets go of the image. */
+void warm_restore_rest(struct control *control);
+/* Saves now and then. */
+__attribute__((warn_unused_result)) bool warm_start(struct control *control);
+/* Saves, if there is a path. */
+void warm_save_now(struct control *control);
+/* What would be saved, not sealed, as a container of its own; the caller frees *ret_bytes. False: no memory. */
+__attribute__((warn_unused_result)) bool warm_snapshot(struct control *control, uint8_t **ret_bytes,
+                                                       size_t *ret_length);
+void warm_free(struct control *control);
+
+#endif

@@ -1,0 +1,222 @@
+/* The loop of a worker's thread, and how it takes what control asks. */
+#include "proxy/control/worker_thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/client/client.h"
+#include "proxy/client/listener.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/splice.h"
+#include "steady/check.h"
+
+static void *worker_thread_main(void *arg);
+static void worker_thread_take(struct message *message, void *receiver);
+static void worker_thread_tell_drained(struct worker_thread *thread);
+
+static struct worker_message *worker_message_of(const struct message *message)
+{
+    return container_of(message, struct worker_message, message);
+}
+
+const struct worker_thread *worker_thread_of(const struct message *message)
+{
+    return worker_message_of(message)->thread;
+}
+
+enum worker_result worker_thread_create(const struct worker_env *env,
+                                        struct worker_thread **ret_thread)
+{
+    struct worker_thread *thread = calloc(1, sizeof *thread);
+    if (thread == NULL) {
+        return WORKER_NO_MEMORY;
+    }
+    struct worker_env sized = *env;
+    sized.client_bytes = client_object_bytes();
+    sized.exchange_bytes = sizeof(struct exchange);
+    enum worker_result result = worker_create(&sized, &thread->worker);
+    if (result != WORKER_OK) {
+        free(thread);
+        return result;
+    }
+    for (unsigned i = 0; i < WORKER_REQUEST_COUNT; i++) {
+        thread->requests[i].thread = thread->answers[i].thread = thread;
+    }
+    thread->drained.thread = thread;
+    *ret_thread = thread;
+    return WORKER_OK;
+}
+
+enum worker_result worker_thread_start(struct worker_thread *thread)
+{
+    if (pthread_create(&thread->handle, NULL, worker_thread_main, thread) != 0) {
+        return WORKER_NO_THREAD;
+    }
+    char name[16]; /* the kernel's limit */
+    snprintf(name, sizeof name, "worker %u", thread->worker->env.index);
+    pthread_setname_np(thread->handle, name);
+    thread->started = true;
+    return WORKER_OK;
+}
+
+void worker_thread_stop(struct worker_thread *thread)
+{
+    if (thread->started) {
+        worker_thread_ask(thread, WORKER_STOP, NULL);
+        pthread_join(thread->handle, NULL);
+        thread->started = false;
+    }
+}
+
+uint64_t worker_thread_settle(struct worker_thread *thread)
+{
+    struct worker *worker = thread->worker;
+    CHECK(!thread->started);
+    uint64_t done_count = mailbox_drain(worker->loop.mailbox, worker);
+    listeners_close(worker);
+    clients_close_all(worker);
+    /* who left a place has offered it to those in line, and what is deferred keeps that line in memory */
+    while (loop_has_deferred(&worker->loop)) {
+        done_count += loop_run_deferred(&worker->loop);
+    }
+    loop_free_deferred(&worker->loop, worker);
+    return done_count;
+}
+
+void worker_thread_free(struct worker_thread **thread_pointer)
+{
+    struct worker_thread *thread = *thread_pointer;
+    if (thread == NULL) {
+        return;
+    }
+    CHECK(!thread->started);
+    splice_pipes_free(thread->worker);
+    worker_free(&thread->worker);
+    free(thread);
+    *thread_pointer = NULL;
+}
+
+/* ---- what control asks ---- */
+
+void worker_thread_ask(struct worker_thread *thread, enum worker_request request,
+                       message_fn *on_answer)
+{
+    thread->answers[request].message.deliver = on_answer;
+    mailbox_post(thread->worker->loop.mailbox, &thread->requests[request].message,
+                 worker_thread_take);
+}
+
+void worker_thread_prewarm(struct worker_thread *thread, const struct upstream_set *coming)
+{
+    thread->coming = coming;
+    worker_thread_ask(thread, WORKER_PREWARM, NULL);
+}
+
+void worker_thread_adopt(struct worker_thread *thread, struct generation *generation,
+                         message_fn *on_adopted)
+{
+    thread->generation = generation;
+    worker_thread_ask(thread, WORKER_ADOPT, on_adopted);
+}
+
+void worker_thread_drain(struct worker_thread *thread, message_fn *on_closed,
+                         message_fn *on_drained)
+{
+    thread->drained.message.deliver = on_drained;
+    worker_thread_ask(thread, WORKER_DRAIN, on_closed);
+}
+
+/* ---- on the worker's thread ---- */
+
+static void *worker_thread_main(void *arg)
+{
+    struct worker_thread *thread = arg;
+    struct worker *worker = thread->worker;
+    while (!thread->stopping) {
+        worker_pass(worker);
+        worker_thread_tell_drained(thread);
+    }
+    clients_close_all(worker);
+    listeners_close(worker);
+    loop_free_deferred(&worker->loop, worker);
+    return NULL;
+}
+
+static void worker_thread_tell_drained(struct worker_thread *thread)
+{
+    struct worker *worker = thread->worker;
+    if (__builtin_expect(!worker->draining, 1) || thread->drained_told ||
+        !TAILQ_EMPTY(&worker->open)) {
+        return;
+    }
+    thread->drained_told = true;
+    /* not before: the last requests are to find what is warm */
+    pool_worker_drain(worker->pool);
+    mailbox_post(worker->env.control, &thread->drained.message, thread->drained.message.deliver);
+}
+
+static void worker_thread_listen(struct worker *worker)
+{
+    if (!worker->draining && !worker->held) {
+        listeners_adopt(worker);
+    }
+}
+
+static void take_prewarm(struct worker_thread *thread)
+{
+    pool_worker_prewarm(thread->worker->pool, thread->coming);
+}
+
+static void take_adopt(struct worker_thread *thread)
+{
+    thread->worker->generation = thread->generation;
+    pool_worker_adopt(thread->worker->pool, thread->generation->upstreams);
+    worker_thread_listen(thread->worker);
+}
+
+static void take_listen(struct worker_thread *thread)
+{
+    thread->worker->held = false;
+    worker_thread_listen(thread->worker);
+}
+
+static void take_drain(struct worker_thread *thread)
+{
+    thread->worker->draining = true;
+    listeners_close(thread->worker);
+    clients_close_idle(thread->worker);
+}
+
+static void take_end_tunnels(struct worker_thread *thread)
+{
+    clients_end_tunnels(thread->worker);
+}
+
+static void take_beat(struct worker_thread *thread)
+{
+    (void)thread; /* the answer is all */
+}
+
+static void take_stop(struct worker_thread *thread)
+{
+    thread->stopping = true;
+}
+
+static void worker_thread_take(struct message *message, void *receiver)
+{
+    static void (*const takes[WORKER_REQUEST_COUNT])(struct worker_thread *) = {
+        [WORKER_PREWARM] = take_prewarm, [WORKER_ADOPT] = take_adopt,
+        [WORKER_LISTEN] = take_listen,   [WORKER_DRAIN] = take_drain,
+        [WORKER_BEAT] = take_beat,       [WORKER_END_TUNNELS] = take_end_tunnels,
+        [WORKER_STOP] = take_stop,
+    };
+    struct worker_message *request = worker_message_of(message);
+    struct worker_thread *thread = request->thread;
+    struct worker *worker = receiver;
+    size_t which = (size_t)(request - thread->requests);
+    takes[which](thread);
+    struct message *answer = &thread->answers[which].message;
+    if (answer->deliver != NULL) {
+        mailbox_post(worker->env.control, answer, answer->deliver);
+    }
+}

@@ -1,0 +1,120 @@
+/* What an exchange passes before it comes to its upstream: the rates of its key, route and listener, and its shard. */
+#include <stddef.h>
+
+#include "proxy/exchange/exchange_parts.h"
+#include "proxy/policy/admission.h"
+#include "proxy/policy/balance_key.h"
+#include "proxy/policy/shards.h"
+
+static bool exchange_refuse_rate(struct exchange *exchange, enum exchange_reason reason,
+                                 uint64_t wait_ms)
+{
+    exchange->retry_after_ms = wait_ms;
+    exchange_fail(exchange, reason, NULL);
+    return false;
+}
+
+/* A client that asks too much is refused before it takes what is everybody's. Retries of the hops before leave a reserve. */
+static bool exchange_rates_allow(struct exchange *exchange, const struct route *route)
+{
+    const struct admission_view *admission = &route->admission;
+    const struct listener_admission *listener = exchange->listener_admission;
+    uint64_t now_us = loop_clock_us(&exchange->worker->loop.clock);
+    bool retry = exchange->attempts_before > 0;
+    uint64_t key_hash = 0, wait_ms;
+    if (admission->key_rate.interval != 0) {
+        const struct key_rate_settings *settings = &route->settings->key_rate;
+        request_key(settings->key, settings->key_name, &exchange->request, exchange->client_address,
+                    &key_hash);
+        if (!key_buckets_take(admission->keys->buckets, key_hash, &admission->key_rate, retry,
+                              now_us, &wait_ms)) {
+            return exchange_refuse_rate(exchange, REASON_CLIENT_RATE, wait_ms);
+        }
+    }
+    if (!token_bucket_take(&admission->of->bucket, &admission->rate, retry, now_us, &wait_ms)) {
+        return exchange_refuse_rate(exchange, REASON_ROUTE_RATE, wait_ms);
+    }
+    if (listener->bucket != NULL &&
+        !token_bucket_take(listener->bucket, &listener->rate, retry, now_us, &wait_ms)) {
+        return exchange_refuse_rate(exchange, REASON_LISTENER_RATE, wait_ms);
+    }
+    return true;
+}
+
+/* False: it has been answered. Requests without a key share a shard. */
+static bool exchange_choose_shard(struct exchange *exchange, const struct route *route)
+{
+    const struct shard_settings *settings = &route->settings->shards;
+    uint64_t key_hash = 0, wait_ms;
+    request_key(settings->key, settings->key_name, &exchange->request, exchange->client_address,
+                &key_hash);
+    struct shard *shard = shard_take(route->admission.shards, key_hash, settings->shuffle);
+    exchange->shard = shard;
+    if (!token_bucket_take(&shard->bucket, &route->admission.shard_rate,
+                           exchange->attempts_before > 0,
+                           loop_clock_us(&exchange->worker->loop.clock), &wait_ms)) {
+        shard_count(&shard->rate_refused_count);
+        return exchange_refuse_rate(exchange, REASON_SHARD_RATE, wait_ms);
+    }
+    shard_count(&shard->requests_count);
+    return true;
+}
+
+void exchange_begin(struct exchange *exchange, const struct route *route)
+{
+    bool limited = route->admission.limited || exchange->listener_admission->rate.interval != 0;
+    if (__builtin_expect(!limited, 1)) {
+        exchange_admit(exchange, false);
+        return;
+    }
+    if (!exchange_rates_allow(exchange, route)) {
+        return;
+    }
+    if (route->admission.shards != NULL && !exchange_choose_shard(exchange, route)) {
+        return;
+    }
+    exchange_pass(exchange);
+}
+
+void exchange_pass(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    if (exchange->shard == NULL) {
+        exchange_admit(exchange, false);
+        return;
+    }
+    switch (gate_enter(&exchange->shard->gate, worker, &exchange->gate_slot)) {
+    case GATE_OPEN:
+        exchange->shard_admitted = true;
+        exchange_admit(exchange, false);
+        break;
+    case GATE_FULL: exchange_fail(exchange, REASON_SHARD_FULL, NULL); break;
+    case GATE_QUEUED:
+        /* without a place at the upstream: it stays all the same */
+        upstream_keep(worker->pool, exchange->upstream);
+        exchange->upstream_kept = true;
+        exchange_queue(exchange);
+        break;
+    }
+}
+
+void exchange_on_gate(struct gate_slot *slot)
+{
+    struct exchange *exchange = container_of(slot, struct exchange, gate_slot);
+    struct pool_worker *pool = exchange->worker->pool;
+    struct upstream *upstream = exchange->upstream;
+    exchange->shard_admitted = true;
+    exchange->upstream_kept = false;
+    exchange_dequeue(exchange);
+    exchange_admit(exchange, false);
+    upstream_let_go(pool, upstream);
+}
+
+void exchange_leave_shard(struct exchange *exchange)
+{
+    gate_cancel(&exchange->gate_slot, exchange->worker);
+    if (exchange->shard_admitted) {
+        exchange->shard_admitted = false;
+        gate_leave(&exchange->shard->gate, exchange->worker);
+    }
+}

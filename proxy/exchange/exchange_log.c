@@ -1,0 +1,81 @@
+/* The access line of an exchange. */
+#include <string.h>
+
+#include "proxy/exchange/exchange_parts.h"
+#include "proxy/policy/shards.h"
+#include "steady/deadline.h"
+#include "tls/server.h"
+
+static struct access_text text_of(const char *bytes, size_t length)
+{
+    return (struct access_text){bytes, (uint32_t)length};
+}
+
+static struct access_text text_of_field(const struct http_head *head, enum field_id id)
+{
+    const struct http_field *field = head_has(head, id) ? head_find(head, id) : NULL;
+    return field != NULL ? text_of(head->base + field->value_at, field->value_bytes)
+                         : text_of("", 0);
+}
+
+static struct access_text text_of_string(const char *text)
+{
+    return text_of(text, strlen(text));
+}
+
+static void describe_client_tls(const struct exchange *exchange, struct access_record *record)
+{
+    if (exchange->secure == NULL) {
+        return;
+    }
+    const struct tls_agreement agreed = tls_agreement(exchange->secure);
+    record->client_tls = text_of_string(agreed.version);
+    record->client_cipher = text_of_string(agreed.cipher);
+    record->client_sni = text_of_string(agreed.name != NULL ? agreed.name : "");
+    record->client_resumed = agreed.resumed;
+}
+
+void exchange_log(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    const struct http_head *head = &exchange->request;
+    const char *reason = reason_rows[exchange->reason].name;
+    const char *endpoint = exchange->attempt.lease != NULL
+                               ? endpoint_text(exchange->attempt.lease->endpoint)
+                               : exchange->endpoint_text;
+    char client[ADDRESS_TEXT_BYTES];
+    struct access_record record = {
+        .client = text_of(client, address_format_ip(exchange->client_address, client)),
+        .method = text_of(head_text(head, head->method_text), head->method_text.bytes),
+        .target = text_of(head_text(head, head->target), head->target.bytes),
+        .host = text_of(head_text(head, head->host), head->host.bytes),
+        .user_agent = text_of_field(head, FIELD_USER_AGENT),
+        .referer = text_of_field(head, FIELD_REFERER),
+        .request_id = exchange->request_id_kept ? text_of_field(head, FIELD_X_REQUEST_ID)
+                                                : text_of_string(exchange->request_id),
+        .listener = text_of_string(exchange->listener_name),
+        .route = text_of_string(exchange->route_name),
+        .upstream = text_of_string(exchange->upstream_name),
+        .endpoint = text_of_string(endpoint),
+        .reason = text_of_string(reason),
+        .status = exchange->status,
+        .shard = exchange->shard != NULL ? (int)exchange->shard->index : -1,
+        .http_1_0 = (head->facts & FACT_HTTP_1_0) != 0,
+        .reused = exchange->reused,
+        .resumed = exchange->resumed,
+        .attempts_count = exchange->attempts_count,
+        .request_body_bytes = exchange->request_payload_bytes,
+        .response_body_bytes = exchange->response_payload_bytes,
+        .duration_us = (uint64_t)exchange_age_us(exchange),
+        .queue_us = exchange->queue_us,
+        .connect_us = exchange->connect_us,
+        .tls_us = exchange->tls_us,
+        .first_byte_us = exchange->first_byte_us,
+        .deadline_left_ms =
+            exchange->deadline_ms == 0
+                ? -1
+                : (int64_t)deadline_left_ms(exchange->deadline_ms, exchange_now_ms(exchange)),
+    };
+    describe_client_tls(exchange, &record);
+    access_log_write(worker->access, &record, worker_wall_ms(worker));
+}

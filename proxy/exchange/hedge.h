@@ -1,0 +1,23 @@
+/*
+ * Hedging: a request that waits longer for its answer than most do is asked of another endpoint too, and whichever answers first
+ * counts.
+ *
+ * The second question is an exchange of its own, a shadow, whose client is the first one: what the shadow's attempt brings goes
+ * through struct downstream_ops to the first one's client once its head has come. Owned by the first exchange, and ended with it. Only
+ * requests without payload that may be sent twice. Thread: the worker's.
+ */
+#ifndef EVENKEEL_PROXY_EXCHANGE_HEDGE_H
+#define EVENKEEL_PROXY_EXCHANGE_HEDGE_H
+
+#include "proxy/exchange/exchange.h"
+
+/* When the exchange, which awaits its answer, is to be hedged; UINT64_MAX: never. */
+uint64_t hedge_due_ms(const struct exchange *exchange);
+
+/* That time has come: asks another endpoint, if the share of hedges is not spent and one can be had at once. */
+void hedge_start(struct exchange *exchange);
+
+/* The exchange has its answer, or is over: its shadow, if it has one, is not needed. */
+void hedge_cancel(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,13 @@
+libproxy_a_SOURCES += \
+	%D%/attempt.c %D%/attempt.h \
+	%D%/exchange.c %D%/exchange.h \
+	%D%/exchange_admit.c \
+	%D%/exchange_gate.c \
+	%D%/exchange_log.c \
+	%D%/exchange_parts.h \
+	%D%/exchange_relay.c \
+	%D%/exchange_retry.c \
+	%D%/exchange_time.c \
+	%D%/forward.c %D%/forward.h \
+	%D%/hedge.c %D%/hedge.h \
+	%D%/splice.c %D%/splice.h

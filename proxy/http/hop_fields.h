@@ -1,0 +1,35 @@
+/*
+ * What hops tell each other of a request: how long its sender waits (X-Envoy-Expected-Rq-Timeout-Ms, grpc-timeout), and the
+ * how-manieth attempt it is (X-Envoy-Attempt-Count).
+ *
+ * Owns nothing; pure. Thread: any. Errors: a value that is no such thing says nothing. Spec: gRPC over HTTP/2 ("Timeout").
+ */
+#ifndef EVENKEEL_PROXY_HTTP_HOP_FIELDS_H
+#define EVENKEEL_PROXY_HTTP_HOP_FIELDS_H
+
+#include "proxy/http/http_head.h"
+
+/* Whether any of these fields is there. */
+static inline bool hop_says(const struct http_head *head)
+{
+    return head_has(head, FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS) ||
+           head_has(head, FIELD_X_ENVOY_ATTEMPT_COUNT) || head_has(head, FIELD_GRPC_TIMEOUT);
+}
+
+/* How long the sender of the request waits; the shorter one when several fields say so, UINT64_MAX when none does. */
+uint64_t hop_wait_ms(const struct http_head *head);
+
+/* How long grpc-timeout says. */
+uint64_t hop_grpc_wait_ms(const struct http_head *head);
+
+/* How many attempts the hops before have made of the request, this one included: at least 1. */
+unsigned hop_attempts_count(const struct http_head *head);
+
+/* What the next hop is told that waits for us for left_ms: a little less, so that its answer arrives before we give up. */
+uint64_t hop_next_ms(uint64_t left_ms);
+
+#define HOP_GRPC_BYTES 12
+/* The value of a grpc-timeout; returns its length. At most eight digits: what needs more is told in a coarser unit. */
+size_t hop_grpc_format(char text[HOP_GRPC_BYTES], uint64_t wait_ms);
+
+#endif

@@ -1,0 +1,144 @@
+/* Looking things up in a head, copying one, and what RFC 9110 says about methods and status codes. */
+
+#include "proxy/http/http_head.h"
+
+#include <string.h>
+
+const struct http_field *head_find(const struct http_head *head, enum field_id id)
+{
+    if (id != FIELD_OTHER && !head_has(head, id))
+        return NULL;
+    for (unsigned i = 0; i < head->field_count; i++) {
+        if (head->fields[i].id == id)
+            return &head->fields[i];
+    }
+    return NULL;
+}
+
+const struct http_field *head_find_name(const struct http_head *head, const char *name,
+                                        size_t name_bytes)
+{
+    enum field_id id = field_id_of(name, name_bytes);
+    if (id != FIELD_OTHER)
+        return head_find(head, id);
+    for (unsigned i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        if (field->name_bytes == name_bytes &&
+            field_name_equal(head->base + field->name_at, name, name_bytes))
+            return field;
+    }
+    return NULL;
+}
+
+bool http_method_idempotent(enum http_method method)
+{
+    switch (method) {
+    case METHOD_GET:
+    case METHOD_HEAD:
+    case METHOD_PUT:
+    case METHOD_DELETE:
+    case METHOD_OPTIONS:
+    case METHOD_TRACE: return true;
+    case METHOD_OTHER:
+    case METHOD_POST:
+    case METHOD_PATCH:
+    case METHOD_CONNECT: return false;
+    }
+    return false;
+}
+
+/* RFC 9110 15 and the IANA registry of status codes. */
+static const struct {
+    uint16_t status;
+    const char *phrase;
+} reason_phrases[] = {
+    {100, "Continue"},
+    {101, "Switching Protocols"},
+    {102, "Processing"},
+    {103, "Early Hints"},
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {203, "Non-Authoritative Information"},
+    {204, "No Content"},
+    {205, "Reset Content"},
+    {206, "Partial Content"},
+    {207, "Multi-Status"},
+    {208, "Already Reported"},
+    {226, "IM Used"},
+    {300, "Multiple Choices"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {303, "See Other"},
+    {304, "Not Modified"},
+    {305, "Use Proxy"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
+    {407, "Proxy Authentication Required"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {410, "Gone"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
+    {422, "Unprocessable Content"},
+    {423, "Locked"},
+    {424, "Failed Dependency"},
+    {425, "Too Early"},
+    {426, "Upgrade Required"},
+    {428, "Precondition Required"},
+    {429, "Too Many Requests"},
+    {431, "Request Header Fields Too Large"},
+    {451, "Unavailable For Legal Reasons"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+    {505, "HTTP Version Not Supported"},
+    {506, "Variant Also Negotiates"},
+    {507, "Insufficient Storage"},
+    {508, "Loop Detected"},
+    {510, "Not Extended"},
+    {511, "Network Authentication Required"},
+};
+
+const char *http_reason_phrase(unsigned status)
+{
+    for (size_t i = 0; i < sizeof reason_phrases / sizeof *reason_phrases; i++) {
+        if (reason_phrases[i].status == status)
+            return reason_phrases[i].phrase;
+    }
+    return "";
+}
+
+size_t head_copy_bytes(const struct http_head *head)
+{
+    return head->field_count * sizeof *head->fields + head->head_bytes;
+}
+
+void head_copy(const struct http_head *head, struct http_head *ret_head, void *room)
+{
+    size_t fields_bytes = head->field_count * sizeof *head->fields;
+    struct http_field *fields = room;
+    char *bytes = (char *)room + fields_bytes;
+    if (fields_bytes)
+        memcpy(fields, head->fields, fields_bytes);
+    memcpy(bytes, head->base, head->head_bytes);
+    *ret_head = *head;
+    ret_head->base = bytes;
+    ret_head->fields = fields;
+    ret_head->field_limit = head->field_count;
+}

@@ -1,0 +1,116 @@
+/*
+ * A request or response head, whatever wire protocol carried it.
+ *
+ * Owns nothing: fields are offsets into `base`, so a head can be moved with its bytes. Thread: its holder's.
+ * Errors: none. Spec: RFC 9110 sections 5-9, 15.
+ */
+#ifndef EVENKEEL_PROXY_HTTP_HTTP_HEAD_H
+#define EVENKEEL_PROXY_HTTP_HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/http/field_names.h"
+
+struct span {
+    uint32_t at; /* offset from the head's base */
+    uint32_t bytes;
+};
+
+struct http_field {
+    uint32_t name_at;
+    uint32_t value_at; /* value without surrounding white space (RFC 9110 5.5) */
+    uint32_t value_bytes;
+    uint16_t name_bytes;
+    uint8_t id; /* enum field_id; FIELD_OTHER when not in the table */
+    uint8_t
+        drop; /* 1: not forwarded (hop-by-hop, nominated by Connection, or written anew: framing, Host) */
+};
+
+enum http_method {
+    METHOD_OTHER, /* any other token; its bytes are in head.method */
+    METHOD_GET,
+    METHOD_HEAD,
+    METHOD_POST,
+    METHOD_PUT,
+    METHOD_DELETE,
+    METHOD_OPTIONS,
+    METHOD_PATCH,
+    METHOD_TRACE,
+    METHOD_CONNECT,
+};
+
+/* How the message's end is found (RFC 9112 6.3). */
+enum http_framing {
+    FRAMING_NONE,    /* no body */
+    FRAMING_LENGTH,  /* content_length bytes */
+    FRAMING_CHUNKED, /* chunked; in HTTP/2: DATA frames without a length */
+    FRAMING_CLOSE,   /* until the connection closes (responses only) */
+};
+
+/* Facts found while parsing, bits of head.facts. */
+enum http_fact {
+    FACT_CLOSE = 1 << 0,           /* Connection: close, or HTTP/1.0 without keep-alive */
+    FACT_UPGRADE = 1 << 1,         /* Connection: upgrade with an Upgrade field */
+    FACT_EXPECT_CONTINUE = 1 << 2, /* Expect: 100-continue, HTTP/1.1 */
+    FACT_TE_TRAILERS = 1 << 3,
+    FACT_KEEP_ALIVE = 1 << 4, /* an explicit Connection: keep-alive */
+    FACT_HTTP_1_0 = 1 << 5,
+    FACT_ABSOLUTE_FORM = 1 << 6, /* target came as scheme://authority/path; host is from there */
+    FACT_UPGRADE_WEBSOCKET = 1 << 7, /* the Upgrade field names websocket */
+    FACT_ASTERISK = 1 << 8, /* OPTIONS for the server as a whole: written with "*" as the target */
+    FACT_CANONICAL =
+        1
+        << 9, /* the field lines stand in the bytes as they would be written, one behind the other; who
+                                changes more of a field than its drop takes this back */
+};
+
+struct http_head {
+    const char *base;    /* every offset is from here */
+    uint32_t head_bytes; /* length of the head including the empty line */
+    uint16_t status;     /* responses; 0 in requests */
+    uint8_t method;      /* enum http_method, requests */
+    uint8_t framing;     /* enum http_framing; for responses by status and method already */
+    uint16_t facts;
+    uint16_t field_count;
+    uint64_t content_length; /* with FRAMING_LENGTH, and for HEAD/304 what the field said; else 0 */
+    struct span method_text;
+    struct span
+        target; /* path and query, to be sent on; "*" of OPTIONS *; authority of CONNECT; never empty */
+    struct span host;   /* Host field or authority of the absolute form; as received */
+    struct span reason; /* responses */
+    struct http_field *fields;
+    uint32_t field_limit; /* room in fields[] */
+    uint64_t seen[2];     /* a bit per enum field_id that occurs, but FIELD_OTHER */
+};
+
+static inline const char *head_text(const struct http_head *head, struct span span)
+{
+    return head->base + span.at;
+}
+
+static inline bool head_has(const struct http_head *head, enum field_id id)
+{
+    return (head->seen[id / 64] >> (id % 64)) & 1;
+}
+
+/* The first field with this id, or NULL. */
+const struct http_field *head_find(const struct http_head *head, enum field_id id);
+/* The first field with this name (any case), known or not, or NULL. */
+const struct http_field *head_find_name(const struct http_head *head, const char *name,
+                                        size_t name_bytes);
+
+/* Safe methods and PUT, DELETE (RFC 9110 9.2.2). */
+bool http_method_idempotent(enum http_method method);
+
+/* "Not Found"; "" for a status without a registered phrase. */
+const char *http_reason_phrase(unsigned status);
+
+/* Bytes needed by head_copy. */
+size_t head_copy_bytes(const struct http_head *head);
+/* Copies head, its fields and its head_bytes bytes into `room` (aligned to 8, head_copy_bytes long); the copy's base and
+   fields point into room, and it has room for no more fields than it has. */
+void head_copy(const struct http_head *head, struct http_head *ret_head, void *room);
+
+#endif

@@ -1,0 +1,64 @@
+/* Builds our own responses from the table of reasons. */
+#include "proxy/http/respond.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "steady/check.h"
+
+static void own_response_add(struct own_response *response, enum field_id id, const char *name,
+                             const char *value)
+{
+    struct http_head *head = &response->head;
+    size_t at = head->head_bytes, name_bytes = strlen(name), value_bytes = strlen(value);
+    CHECK(head->field_count < head->field_limit &&
+          at + name_bytes + value_bytes < sizeof response->text);
+    memcpy(response->text + at, name, name_bytes);
+    memcpy(response->text + at + name_bytes, value, value_bytes);
+    head->fields[head->field_count++] = (struct http_field){
+        .name_at = (uint32_t)at,
+        .name_bytes = (uint16_t)name_bytes,
+        .value_at = (uint32_t)(at + name_bytes),
+        .value_bytes = (uint32_t)value_bytes,
+        .id = (uint8_t)id,
+    };
+    head->seen[id / 64] |= (uint64_t)1 << (id % 64);
+    head->head_bytes += (uint32_t)(name_bytes + value_bytes);
+}
+
+void own_response_build(struct own_response *response, enum exchange_reason reason,
+                        const char *detail, uint64_t retry_after_s)
+{
+    const struct reason_row *row = &reason_rows[reason];
+    char value[160];
+    response->head = (struct http_head){
+        .base = response->text,
+        .status = row->status,
+        .framing = FRAMING_LENGTH,
+        .fields = response->fields,
+        .field_limit = sizeof response->fields / sizeof response->fields[0],
+    };
+    own_response_add(response, FIELD_CONTENT_TYPE, "Content-Type", "text/plain; charset=utf-8");
+    if (row->proxy_status_error[0] != '\0') {
+        snprintf(value, sizeof value, "evenkeel; error=%s; details=\"%s%s%s\"",
+                 row->proxy_status_error, row->name, detail != NULL ? ": " : "",
+                 detail != NULL ? detail : "");
+        own_response_add(response, FIELD_PROXY_STATUS, "Proxy-Status", value);
+    }
+    if (row->retry_after_s > 0 && retry_after_s > 0) {
+        snprintf(value, sizeof value, "%llu", (unsigned long long)retry_after_s);
+        own_response_add(response, FIELD_RETRY_AFTER, "Retry-After", value);
+    }
+    int length = snprintf(response->body, sizeof response->body, "%u %s (%s)\n",
+                          (unsigned)row->status, http_reason_phrase(row->status), row->name);
+    response->body_bytes =
+        (size_t)length < sizeof response->body ? (size_t)length : sizeof response->body - 1;
+    response->head.content_length = response->body_bytes;
+    response->head.seen[FIELD_CONTENT_LENGTH / 64] |= (uint64_t)1 << (FIELD_CONTENT_LENGTH % 64);
+}
+
+void own_response_empty(struct own_response *response)
+{
+    response->body_bytes = 0;
+    response->head.content_length = 0;
+}

@@ -1,0 +1,27 @@
+/*
+ * Our own responses: a status, a line of text, Proxy-Status (RFC 9209) with the reason, Retry-After where waiting helps.
+ *
+ * Owns nothing: the head and its text live in a struct own_response on the caller's stack.
+ */
+#ifndef EVENKEEL_PROXY_HTTP_RESPOND_H
+#define EVENKEEL_PROXY_HTTP_RESPOND_H
+
+#include "proxy/http/http_head.h"
+#include "proxy/http/reasons.h"
+
+struct own_response {
+    struct http_head head;
+    struct http_field fields[4];
+    char text[512];
+    char body[128];
+    size_t body_bytes;
+};
+
+/* `detail` is one of our own words (never a client's bytes) or NULL. retry_after_s goes out where waiting helps; 0: nowhere. */
+void own_response_build(struct own_response *response, enum exchange_reason reason,
+                        const char *detail, uint64_t retry_after_s);
+/* Takes the line of text away: for a request whose method is not known. It may be HEAD, and what followed the head would be read
+   as the next response (RFC 9110 9.3.2). */
+void own_response_empty(struct own_response *response);
+
+#endif

@@ -1,0 +1,179 @@
+/* Lengths are counted, chunked is a state machine whose only loop over bytes is the chunk-size line. */
+
+#include "proxy/http1/h1_body.h"
+
+#include "proxy/http1/h1_fields.h"
+#include "proxy/http1/h1_input.h"
+#include "proxy/http1/h1_rules.h"
+#include "proxy/http1/h1_scan.h"
+
+#define CHUNK_LINE_MAX_BYTES 4096
+#define CHUNK_SIZE_MAX_DIGITS 16
+
+/* Sizes and their sum stay below 2^63, as lengths do. */
+#define BODY_MAX_BYTES ((uint64_t)INT64_MAX)
+
+void h1_body_init(struct h1_body *body, enum http_framing framing, uint64_t content_length)
+{
+    *body = (struct h1_body){.state = H1_BODY_DONE};
+    switch (framing) {
+    case FRAMING_NONE: break;
+    case FRAMING_LENGTH:
+        body->left_bytes = content_length;
+        body->state = content_length ? H1_BODY_LENGTH : H1_BODY_DONE;
+        break;
+    case FRAMING_CHUNKED: body->state = H1_BODY_CHUNK_SIZE; break;
+    case FRAMING_CLOSE: body->state = H1_BODY_CLOSE; break;
+    }
+}
+
+static int hex_digit(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    byte |= 0x20;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+/* The byte behind the digits of a chunk size, or behind the white space that may stand before an extension (RFC 9112
+   7.1, 7.1.1). */
+static bool end_chunk_size(struct h1_body *body, char byte)
+{
+    if (body->digits == 0)
+        return false;
+    if (byte == '\r' && body->state == H1_BODY_CHUNK_SIZE)
+        body->state = H1_BODY_CHUNK_SIZE_LF;
+    else if (byte == ';')
+        body->state = H1_BODY_CHUNK_EXTENSION;
+    else if (byte == ' ' || byte == '\t')
+        body->state = H1_BODY_CHUNK_SPACE;
+    else
+        return false;
+    return body->left_bytes <= BODY_MAX_BYTES - body->total_bytes;
+}
+
+/* Takes the digits of a chunk size, and the byte behind them if it is there. */
+static bool take_chunk_size(struct h1_body *body, const char **at, const char *end)
+{
+    const char *next = *at;
+    uint64_t size = body->left_bytes;
+    unsigned digits = body->digits;
+    int digit = 0;
+    for (; next < end && (digit = hex_digit(*next)) >= 0; next++) {
+        if (digits++ == CHUNK_SIZE_MAX_DIGITS)
+            return false;
+        size = size << 4 | (unsigned)digit;
+    }
+    body->left_bytes = size;
+    body->digits = (uint8_t)digits;
+    body->line_bytes = digits;
+    *at = next;
+    if (next == end)
+        return true;
+    body->line_bytes++;
+    *at = next + 1;
+    return end_chunk_size(body, *next);
+}
+
+/* Takes one byte of the rest of the line that begins a chunk, or of the line end behind its payload. */
+static bool take_chunk_byte(struct h1_body *body, char byte)
+{
+    switch (body->state) {
+    case H1_BODY_CHUNK_SPACE: return end_chunk_size(body, byte);
+    case H1_BODY_CHUNK_EXTENSION:
+        if (byte == '\r')
+            body->state = H1_BODY_CHUNK_SIZE_LF;
+        return byte == '\r' || h1_char_is(byte, H1_CHAR_VALUE);
+    case H1_BODY_CHUNK_SIZE_LF:
+        body->state = body->left_bytes ? H1_BODY_CHUNK_PAYLOAD : H1_BODY_TRAILERS;
+        body->line_bytes = 0;
+        return byte == '\n';
+    case H1_BODY_CHUNK_CR: body->state = H1_BODY_CHUNK_LF; return byte == '\r';
+    case H1_BODY_CHUNK_LF:
+        body->state = H1_BODY_CHUNK_SIZE;
+        body->digits = 0;
+        return byte == '\n';
+    default: return false;
+    }
+}
+
+/* Takes framing until payload or trailers are next, or nothing is left. False: malformed. */
+static bool take_chunk_line(struct h1_body *body, const char **at, const char *end)
+{
+    while (*at < end && body->state != H1_BODY_CHUNK_PAYLOAD && body->state != H1_BODY_TRAILERS) {
+        bool good;
+        if (body->state == H1_BODY_CHUNK_SIZE)
+            good = take_chunk_size(body, at, end);
+        else
+            good = ++body->line_bytes <= CHUNK_LINE_MAX_BYTES && take_chunk_byte(body, *(*at)++);
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+/* As many payload bytes as there are. */
+static size_t take_payload(struct h1_body *body, const char *at, const char *end,
+                           struct iovec *ret_piece)
+{
+    size_t bytes = (size_t)(end - at);
+    if (body->state != H1_BODY_CLOSE) {
+        if (bytes > body->left_bytes)
+            bytes = (size_t)body->left_bytes;
+        body->left_bytes -= bytes;
+        if (body->left_bytes == 0)
+            body->state = body->state == H1_BODY_LENGTH ? H1_BODY_DONE : H1_BODY_CHUNK_CR;
+    }
+    body->total_bytes += bytes;
+    *ret_piece = (struct iovec){.iov_base = (void *)at, .iov_len = bytes};
+    return bytes;
+}
+
+enum h1_result h1_body_take(struct h1_body *body, const char *bytes, size_t length,
+                            struct iovec *pieces, size_t room, size_t *ret_piece_count,
+                            size_t *ret_consumed)
+{
+    const char *at = bytes;
+    const char *end = bytes + length;
+    size_t count = 0;
+    while (at < end && body->state != H1_BODY_DONE && body->state != H1_BODY_TRAILERS) {
+        bool payload = body->state == H1_BODY_LENGTH || body->state == H1_BODY_CLOSE ||
+                       body->state == H1_BODY_CHUNK_PAYLOAD;
+        if (payload && count == room)
+            break;
+        if (payload)
+            at += take_payload(body, at, end, &pieces[count++]);
+        else if (!take_chunk_line(body, &at, end))
+            return H1_BAD_CHUNK;
+    }
+    *ret_piece_count = count;
+    *ret_consumed = (size_t)(at - bytes);
+    return H1_OK;
+}
+
+enum h1_result h1_body_trailers(struct h1_body *body, const char *bytes, size_t length,
+                                const struct h1_limits *limits, struct http_head *head,
+                                size_t *ret_consumed)
+{
+    struct h1_input input;
+    struct h1_rules rules = {.role = &h1_trailer_role};
+    size_t scanned = body->line_bytes;
+    if (!h1_input_grown(bytes, length, limits->head_bytes, &scanned)) {
+        body->line_bytes = (uint32_t)scanned;
+        return H1_INCOMPLETE;
+    }
+    *head =
+        (struct http_head){.base = bytes, .fields = head->fields, .field_limit = head->field_limit};
+    h1_input_init(&input, bytes, length, limits->head_bytes);
+    enum h1_result result = h1_parse_fields(&input, &rules, limits->fields_count, head);
+    if (result == H1_INCOMPLETE)
+        body->line_bytes = (uint32_t)h1_input_scanned(bytes, length);
+    if (result == H1_OK) {
+        body->state = H1_BODY_DONE;
+        *ret_consumed = head->head_bytes;
+    }
+    return result == H1_OK || result == H1_INCOMPLETE || result == H1_HEAD_TOO_LARGE ||
+                   result == H1_TOO_MANY_FIELDS
+               ? result
+               : H1_BAD_TRAILER;
+}

@@ -1,0 +1,65 @@
+/*
+ * HTTP/1.x message bodies: finds the payload in received bytes, in place.
+ *
+ * Owns nothing; a few words of state embedded in the connection. Thread: its holder's. Errors: enum h1_result. Spec: RFC
+ * 9112 6, 7.
+ */
+#ifndef EVENKEEL_PROXY_HTTP1_H1_BODY_H
+#define EVENKEEL_PROXY_HTTP1_H1_BODY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "proxy/http1/h1_parse.h"
+
+enum h1_body_state {
+    H1_BODY_DONE, /* nothing (more) to come */
+    H1_BODY_LENGTH,
+    H1_BODY_CLOSE,
+    H1_BODY_CHUNK_SIZE, /* the states of the chunked decoder */
+    H1_BODY_CHUNK_SPACE,
+    H1_BODY_CHUNK_EXTENSION,
+    H1_BODY_CHUNK_SIZE_LF,
+    H1_BODY_CHUNK_PAYLOAD,
+    H1_BODY_CHUNK_CR,
+    H1_BODY_CHUNK_LF,
+    H1_BODY_TRAILERS,
+};
+
+struct h1_body {
+    uint64_t left_bytes;  /* of the length, or of this chunk */
+    uint64_t total_bytes; /* payload so far */
+    uint32_t line_bytes; /* of the present chunk-size line or trailer section, against the limits */
+    uint8_t state;       /* enum h1_body_state */
+    uint8_t digits;      /* of the chunk size so far */
+};
+
+void h1_body_init(struct h1_body *body, enum http_framing framing, uint64_t content_length);
+
+/* Takes up to `length` received bytes; writes the payload found as at most `room` pieces into the bytes, and how many
+   bytes were consumed. Stops early when room is used up (call again), when the body is done, or at the trailer section,
+   which it leaves in the input until it is whole: see h1_body_trailers(). Result: OK (more may come: look at
+   body->state), or BAD_CHUNK. Chunk extensions are dropped, bounded (4 KiB a line). A chunk size is known as soon as it
+   has been read: left_bytes, in the states from CHUNK_SPACE to CHUNK_PAYLOAD, may be held against a limit. */
+__attribute__((warn_unused_result)) enum h1_result h1_body_take(struct h1_body *body,
+                                                                const char *bytes, size_t length,
+                                                                struct iovec *pieces, size_t room,
+                                                                size_t *ret_piece_count,
+                                                                size_t *ret_consumed);
+
+/* In state H1_BODY_TRAILERS: parses the trailer section (field lines and an empty line) at bytes. OK: body is DONE, consumed says
+   how long it was, head->fields holds the fields (drop = 1 for those that may not be forwarded; what the message's Connection
+   named is for h1_drop_nominated()). INCOMPLETE: come again with more, from the start of the section. Errors: BAD_TRAILER, or
+   HEAD_TOO_LARGE and TOO_MANY_FIELDS by the limits. */
+__attribute__((warn_unused_result)) enum h1_result h1_body_trailers(
+    struct h1_body *body, const char *bytes, size_t length, const struct h1_limits *limits,
+    struct http_head *head, size_t *ret_consumed);
+
+static inline bool h1_body_done(const struct h1_body *body)
+{
+    return body->state == H1_BODY_DONE;
+}
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * The bytes a parser looks at, safe to be read in steps of 32 bytes up to their very end.
+ *
+ * Owns nothing. Thread: any. Errors: running out of bytes is `at_end`: too large where a limit cut the input, else
+ * incomplete, so that more bytes never change a verdict once given.
+ *
+ * What lies ahead is read by pointer. It ends in NUL, which no part of a head may hold, so that nobody has to ask for the
+ * end before he has met one. Near the end the pointers move over into a padded copy of the last bytes; so what lies behind
+ * is read from `bytes`, by offset.
+ */
+#ifndef EVENKEEL_PROXY_HTTP1_H1_INPUT_H
+#define EVENKEEL_PROXY_HTTP1_H1_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "proxy/http1/h1_parse.h"
+#include "proxy/http1/h1_scan.h"
+
+#define H1_AHEAD_BYTES 80 /* that may be read from a pointer that h1_input_ahead() gave */
+#define H1_PAD_BYTES 96   /* of the end of the input in the copy */
+
+struct h1_input {
+    const char *bytes;
+    const char *at;
+    const char *base; /* where offset 0 would be, for `at`: bytes, or before the copy */
+    const char *
+        safe; /* from here on, reading ahead needs the copy; beyond every pointer once there is one */
+    uint32_t end; /* offset */
+    enum h1_result at_end;
+    char copy[H1_PAD_BYTES + H1_AHEAD_BYTES];
+};
+
+static inline void h1_input_init(struct h1_input *input, const char *bytes, size_t length,
+                                 uint32_t limit_bytes)
+{
+    bool cut = length >= limit_bytes;
+    input->bytes = bytes;
+    input->at = bytes;
+    input->base = bytes;
+    input->end = cut ? limit_bytes : (uint32_t)length;
+    input->safe = bytes + (input->end < H1_PAD_BYTES ? 0 : input->end - H1_AHEAD_BYTES);
+    input->at_end = cut ? H1_HEAD_TOO_LARGE : H1_INCOMPLETE;
+}
+
+/* Makes the copy, if there is none; returns where `at` is in it. */
+const char *h1_input_pad(struct h1_input *input, const char *at);
+
+/* From what is returned, H1_AHEAD_BYTES may be read. `at` is not beyond the input's end. */
+static inline const char *h1_input_ahead(struct h1_input *input, const char *at)
+{
+    return __builtin_expect(at >= input->safe, 0) ? h1_input_pad(input, at) : at;
+}
+
+static inline uint32_t h1_input_offset(const struct h1_input *input, const char *at)
+{
+    return (uint32_t)((uintptr_t)at - (uintptr_t)input->base);
+}
+
+static inline bool h1_input_is_end(const struct h1_input *input, const char *at)
+{
+    return h1_input_offset(input, at) == input->end;
+}
+
+/* Where the next call may go on looking: before a CR whose LF is yet to come. */
+static inline size_t h1_input_scanned(const char *bytes, size_t length)
+{
+    return length && bytes[length - 1] == '\r' ? length - 1 : length;
+}
+
+/* Where the bytes from `scanned` on end a line, or spoil one, or their end if they do neither. */
+size_t h1_input_scan(const char *bytes, size_t length, size_t scanned);
+
+/* Whether what came since *scanned is worth parsing; moves *scanned on if not. So a head is parsed at most once for each of
+   its lines, however it arrives, and a line is judged when it is whole. */
+static inline bool h1_input_grown(const char *bytes, size_t length, uint32_t limit_bytes,
+                                  size_t *scanned)
+{
+    if (*scanned == 0 || *scanned > length || length >= limit_bytes)
+        return true;
+    size_t stop = h1_input_scan(bytes, length, *scanned);
+    if (stop < length)
+        return true;
+    *scanned = h1_input_scanned(bytes, length);
+    return false;
+}
+
+#endif

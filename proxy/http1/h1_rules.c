@@ -1,0 +1,368 @@
+/* One function per field that the protocol itself listens to, and the conclusions once the head is whole. */
+
+#include "proxy/http1/h1_rules.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "proxy/http1/h1_scan.h"
+#include "proxy/http1/h1_target.h"
+
+#define DROPS(flags, wanted) (((flags) & (wanted)) != 0)
+
+static h1_note_fn note_host;
+static h1_note_fn note_content_length;
+static h1_note_fn note_codings;
+static h1_note_fn note_options;
+static h1_note_fn note_expectations;
+static h1_note_fn note_te;
+static h1_note_fn note_protocols;
+
+const struct h1_role h1_request_role = {
+    .drops =
+        {
+#define X(id, name, request, response) \
+    [FIELD_##id] = DROPS(request, FIELD_HOP | FIELD_FRAMING | FIELD_ROUTING),
+            FIELD_NAMES(X)
+#undef X
+        },
+    .notes =
+        {
+            [FIELD_HOST] = note_host,
+            [FIELD_CONTENT_LENGTH] = note_content_length,
+            [FIELD_TRANSFER_ENCODING] = note_codings,
+            [FIELD_CONNECTION] = note_options,
+            [FIELD_EXPECT] = note_expectations,
+            [FIELD_TE] = note_te,
+            [FIELD_UPGRADE] = note_protocols,
+        },
+};
+
+const struct h1_role h1_response_role = {
+    .drops =
+        {
+#define X(id, name, request, response) [FIELD_##id] = DROPS(response, FIELD_HOP | FIELD_FRAMING),
+            FIELD_NAMES(X)
+#undef X
+        },
+    .notes =
+        {
+            [FIELD_CONTENT_LENGTH] = note_content_length,
+            [FIELD_TRANSFER_ENCODING] = note_codings,
+            [FIELD_CONNECTION] = note_options,
+            [FIELD_UPGRADE] = note_protocols,
+        },
+};
+
+/* Trailers do not say which way they go: what neither way may carry is dropped (RFC 9110 6.5.1). */
+const struct h1_role h1_trailer_role = {
+    .drops =
+        {
+#define X(id, name, request, response) \
+    [FIELD_##id] = DROPS((request) | (response), FIELD_HOP | FIELD_FRAMING | FIELD_NO_TRAILER),
+            FIELD_NAMES(X)
+#undef X
+        },
+};
+
+/* A comma-separated list (RFC 9110 5.6.1); `at` is NULL when it is used up. Quoted strings are not known: no list that we
+   read may hold one. */
+struct list {
+    const char *at;
+    const char *end;
+};
+
+struct element {
+    const char *at;
+    size_t bytes;
+};
+
+static struct list list_of(const struct http_head *head, const struct http_field *field)
+{
+    const char *at = head->base + field->value_at;
+    return (struct list){at, at + field->value_bytes};
+}
+
+static bool is_space(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+/* The next element without white space around it, maybe empty; false after the last one. */
+static bool next_element(struct list *list, struct element *ret_element)
+{
+    if (!list->at)
+        return false;
+    const char *from = list->at;
+    const char *comma = memchr(from, ',', (size_t)(list->end - from));
+    const char *to = comma ? comma : list->end;
+    list->at = comma ? comma + 1 : NULL;
+    while (from < to && is_space(*from))
+        from++;
+    while (to > from && is_space(to[-1]))
+        to--;
+    *ret_element = (struct element){from, (size_t)(to - from)};
+    return true;
+}
+
+static bool element_is(const struct element *element, const char *word, size_t word_bytes)
+{
+    return element->bytes == word_bytes && strncasecmp(element->at, word, word_bytes) == 0;
+}
+
+#define ELEMENT_IS(element, word) element_is((element), (word), sizeof(word) - 1)
+
+static bool is_token(const struct element *element)
+{
+    const char *end = element->at + element->bytes;
+    return element->bytes && h1_scan(element->at, end, H1_CHAR_TOKEN) == end;
+}
+
+/* RFC 9112 3.2: exactly one, whatever the target says; an empty one names nobody, and http has no URI without a host
+   (RFC 9110 4.2.1). The authority of an absolute-form target wins (RFC 9112 3.2.2). */
+static enum h1_result note_host(struct h1_rules *rules, struct http_head *head,
+                                struct http_field *field, bool again)
+{
+    const char *at = head->base + field->value_at;
+    if (again)
+        return H1_SEVERAL_HOSTS;
+    if (!h1_authority_valid(at, at + field->value_bytes, rules->host_plain_bytes))
+        return H1_BAD_HOST;
+    if (!(head->facts & FACT_ABSOLUTE_FORM))
+        head->host = (struct span){field->value_at, field->value_bytes};
+    return H1_OK;
+}
+
+/* RFC 9110 8.6, RFC 9112 6.3: digits; lists and repetitions may be refused, so they are. At most 2^63-1, so that sums
+   and offsets stay exact. */
+static enum h1_result note_content_length(struct h1_rules *rules, struct http_head *head,
+                                          struct http_field *field, bool again)
+{
+    const char *at = head->base + field->value_at;
+    const char *end = at + field->value_bytes;
+    uint64_t length = 0;
+    if (at == end)
+        return H1_BAD_CONTENT_LENGTH;
+    for (; at < end; at++) {
+        unsigned digit = (unsigned char)*at - (unsigned)'0';
+        if (digit > 9 || length > INT64_MAX / 10)
+            return H1_BAD_CONTENT_LENGTH;
+        length = length * 10 + digit; /* below 2^63 + 2 */
+    }
+    if (length > INT64_MAX)
+        return H1_BAD_CONTENT_LENGTH;
+    if (again)
+        return length == rules->content_length ? H1_BAD_CONTENT_LENGTH
+                                               : H1_DIFFERING_CONTENT_LENGTHS;
+    rules->content_length = length;
+    return H1_OK;
+}
+
+/* RFC 9112 6.1, 7: codings over all Transfer-Encoding fields in order; judged once they are all known. */
+static enum h1_result note_codings(struct h1_rules *rules, struct http_head *head,
+                                   struct http_field *field, bool again)
+{
+    struct list list = list_of(head, field);
+    struct element coding;
+    (void)again;
+    while (next_element(&list, &coding)) {
+        rules->chunked_last = ELEMENT_IS(&coding, "chunked");
+        if (rules->chunked_last)
+            rules->chunked_count++;
+        else if (is_token(&coding))
+            rules->other_count++;
+        else
+            rules->bad_coding = true;
+    }
+    return H1_OK;
+}
+
+/* RFC 9110 7.6.1. What is no token names no field: it is skipped. */
+static __attribute__((noinline)) enum h1_result note_option_list(struct h1_rules *rules,
+                                                                 struct http_head *head,
+                                                                 const struct http_field *field)
+{
+    struct list list = list_of(head, field);
+    struct element option;
+    while (next_element(&list, &option)) {
+        if (ELEMENT_IS(&option, "keep-alive"))
+            head->facts |= FACT_KEEP_ALIVE;
+        else if (ELEMENT_IS(&option, "close"))
+            head->facts |= FACT_CLOSE;
+        else if (ELEMENT_IS(&option, "upgrade"))
+            rules->upgrades = true;
+        else if (option.bytes && !ELEMENT_IS(&option, "te"))
+            rules->nominates = true;
+        if (++rules->options_count > rules->options_limit)
+            return H1_TOO_MANY_FIELDS;
+    }
+    return H1_OK;
+}
+
+static enum h1_result note_options(struct h1_rules *rules, struct http_head *head,
+                                   struct http_field *field, bool again)
+{
+    static const char usual[] = "keep-alive";
+    const size_t usual_bytes = sizeof usual - 1;
+    (void)again;
+    if (field->value_bytes != usual_bytes ||
+        !field_name_equal(head->base + field->value_at, usual, usual_bytes))
+        return note_option_list(rules, head, field);
+    head->facts |= FACT_KEEP_ALIVE;
+    return H1_OK;
+}
+
+/* RFC 9110 10.1.1: 100-continue is the only expectation there is; HTTP/1.0 has none, and it must not seem so to the
+   next hop. */
+static enum h1_result note_expectations(struct h1_rules *rules, struct http_head *head,
+                                        struct http_field *field, bool again)
+{
+    struct list list = list_of(head, field);
+    struct element expectation;
+    (void)rules;
+    (void)again;
+    if (head->facts & FACT_HTTP_1_0) {
+        field->drop = 1;
+        return H1_OK;
+    }
+    while (next_element(&list, &expectation)) {
+        if (!ELEMENT_IS(&expectation, "100-continue"))
+            return H1_UNKNOWN_EXPECTATION;
+    }
+    head->facts |= FACT_EXPECT_CONTINUE;
+    return H1_OK;
+}
+
+/* Whether a list has this word. */
+static bool list_has(struct list list, const char *word, size_t word_bytes)
+{
+    struct element element;
+    while (next_element(&list, &element)) {
+        if (element_is(&element, word, word_bytes))
+            return true;
+    }
+    return false;
+}
+
+/* RFC 9110 10.1.4. */
+static enum h1_result note_te(struct h1_rules *rules, struct http_head *head,
+                              struct http_field *field, bool again)
+{
+    (void)rules;
+    (void)again;
+    if (list_has(list_of(head, field), "trailers", 8))
+        head->facts |= FACT_TE_TRAILERS;
+    return H1_OK;
+}
+
+/* RFC 9110 7.8. */
+static enum h1_result note_protocols(struct h1_rules *rules, struct http_head *head,
+                                     struct http_field *field, bool again)
+{
+    (void)rules;
+    (void)again;
+    if (list_has(list_of(head, field), "websocket", 9))
+        head->facts |= FACT_UPGRADE_WEBSOCKET;
+    return H1_OK;
+}
+
+/* RFC 9112 6.1-6.3: chunked once and last, or nobody knows where the message ends; another coding before it we could
+   only pass on blindly. */
+static enum h1_result judge_transfer_encoding(const struct h1_rules *rules,
+                                              const struct http_head *head)
+{
+    if (head->facts & FACT_HTTP_1_0)
+        return H1_TRANSFER_ENCODING_IN_1_0;
+    if (head_has(head, FIELD_CONTENT_LENGTH))
+        return H1_LENGTH_AND_TRANSFER_ENCODING;
+    if (rules->bad_coding || !rules->chunked_last || rules->chunked_count > 1)
+        return H1_BAD_TRANSFER_ENCODING;
+    return rules->other_count ? H1_UNKNOWN_TRANSFER_ENCODING : H1_OK;
+}
+
+/* RFC 9110 7.6.1: what is named is for this hop only. A field in our table is known to be end-to-end, and naming one is
+   forbidden there: obeying would let a client take away what an earlier hop relies on (X-Forwarded-For). */
+static void drop_nominated(struct http_head *head, const struct element *option)
+{
+    static const char forwarded[] = "x-forwarded-";
+    if (field_id_of(option->at, option->bytes) != FIELD_OTHER ||
+        (option->bytes >= sizeof forwarded - 1 &&
+         strncasecmp(option->at, forwarded, sizeof forwarded - 1) == 0))
+        return;
+    for (unsigned i = 0; i < head->field_count; i++) {
+        struct http_field *field = &head->fields[i];
+        if (field->name_bytes == option->bytes &&
+            field_name_equal(head->base + field->name_at, option->at, option->bytes))
+            field->drop = 1;
+    }
+}
+
+/* RFC 9112 9.3 (persistence), RFC 9110 7.8 (upgrade; none in HTTP/1.0), 7.6.1 (nominated fields). */
+static void judge_connection(const struct h1_rules *rules, struct http_head *head)
+{
+    bool old = head->facts & FACT_HTTP_1_0;
+    if (old && !(head->facts & FACT_KEEP_ALIVE))
+        head->facts |= FACT_CLOSE;
+    if (rules->upgrades && !old && head_has(head, FIELD_UPGRADE))
+        head->facts |= FACT_UPGRADE;
+    else
+        head->facts &= (uint16_t)~FACT_UPGRADE_WEBSOCKET;
+    if (!rules->nominates)
+        return;
+    h1_drop_nominated(head, head);
+}
+
+void h1_drop_nominated(const struct http_head *head, struct http_head *fields)
+{
+    for (unsigned i = 0; i < head->field_count; i++) {
+        struct list list = list_of(head, &head->fields[i]);
+        struct element option;
+        while (head->fields[i].id == FIELD_CONNECTION && next_element(&list, &option)) {
+            if (is_token(&option))
+                drop_nominated(fields, &option);
+        }
+    }
+}
+
+enum h1_result h1_rules_request(struct h1_rules *rules, struct http_head *head)
+{
+    if (!head_has(head, FIELD_HOST) && !(head->facts & FACT_HTTP_1_0))
+        return H1_MISSING_HOST;   /* RFC 9112 3.2 */
+    head->framing = FRAMING_NONE; /* RFC 9112 6.3 rule 7 */
+    if (head_has(head, FIELD_TRANSFER_ENCODING)) {
+        enum h1_result result = judge_transfer_encoding(rules, head);
+        if (result != H1_OK)
+            return result;
+        head->framing = FRAMING_CHUNKED;
+    } else if (head_has(head, FIELD_CONTENT_LENGTH)) {
+        head->framing = FRAMING_LENGTH;
+        head->content_length = rules->content_length;
+    }
+    judge_connection(rules, head);
+    return H1_OK;
+}
+
+enum h1_result h1_rules_response(struct h1_rules *rules, enum http_method method,
+                                 struct http_head *head)
+{
+    bool chunked = head_has(head, FIELD_TRANSFER_ENCODING);
+    bool length = head_has(head, FIELD_CONTENT_LENGTH);
+    bool interim_or_204 = head->status < 200 || head->status == 204;
+    bool tunnel = method == METHOD_CONNECT && head->status / 100 == 2;
+    if (chunked) {
+        enum h1_result result = judge_transfer_encoding(rules, head);
+        if (result != H1_OK)
+            return result;
+        if (interim_or_204) /* RFC 9112 6.1: must not be there */
+            return H1_BAD_TRANSFER_ENCODING;
+    }
+    head->content_length = length && !interim_or_204 && !tunnel ? rules->content_length : 0;
+    if (interim_or_204 || tunnel || head->status == 304 || method == METHOD_HEAD)
+        head->framing = FRAMING_NONE; /* RFC 9112 6.3 rules 1 and 2 */
+    else if (chunked)
+        head->framing = FRAMING_CHUNKED;
+    else
+        head->framing = length ? FRAMING_LENGTH : FRAMING_CLOSE;
+    judge_connection(rules, head);
+    return H1_OK;
+}

@@ -1,0 +1,250 @@
+/* Access lines in JSON and in the combined format. */
+#include "proxy/log/access_log.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#include "proxy/log/json_text.h"
+
+/* All texts of a record together, each byte escaped to six at worst, are cut to what fits beside the numbers. */
+#define NUMBERS_ROOM 1024
+
+struct line {
+    char *at;
+    char *end;
+};
+
+static void put(struct line *line, const char *bytes, size_t length)
+{
+    size_t room = (size_t)(line->end - line->at);
+    length = length < room ? length : room;
+    memcpy(line->at, bytes, length);
+    line->at += length;
+}
+
+#define put_literal(line, text) put((line), (text), sizeof(text) - 1)
+
+static void put_uint(struct line *line, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    put(line, digits + at, sizeof digits - at);
+}
+
+static void put_padded(struct line *line, uint64_t value, unsigned width)
+{
+    char digits[20];
+    for (unsigned i = width; i > 0; i--) {
+        digits[i - 1] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    put(line, digits, width);
+}
+
+/* Microseconds as milliseconds with three decimals. */
+static void put_ms(struct line *line, uint64_t us)
+{
+    put_uint(line, us / 1000);
+    put_literal(line, ".");
+    put_padded(line, us % 1000, 3);
+}
+
+static const char hex[] = "0123456789abcdef";
+
+/* Never invalid JSON, whatever the bytes: what is not UTF-8 becomes \u00XX. Cut where the room for the rest begins. */
+static void put_json_text(struct line *line, struct access_text text)
+{
+    const unsigned char *bytes = (const unsigned char *)text.bytes;
+    size_t left = text.length < ACCESS_TEXT_BYTES ? text.length : ACCESS_TEXT_BYTES;
+    const char *limit = line->end - NUMBERS_ROOM;
+    put_literal(line, "\"");
+    while (left > 0) {
+        size_t run = json_plain_bytes((const char *)bytes, left);
+        if (line->at + run + 6 > limit) {
+            break;
+        }
+        put(line, (const char *)bytes, run);
+        bytes += run;
+        left -= run;
+        if (left > 0) {
+            unsigned char c = *bytes++;
+            left--;
+            if (c == '"' || c == '\\') {
+                put(line, (const char[]){'\\', (char)c}, 2);
+            } else {
+                put(line, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+            }
+        }
+    }
+    put_literal(line, "\"");
+}
+
+static void put_time(struct line *line, uint64_t wall_ms)
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm parts;
+    gmtime_r(&seconds, &parts);
+    put_literal(line, "\"");
+    put_padded(line, (uint64_t)parts.tm_year + 1900, 4);
+    put_literal(line, "-");
+    put_padded(line, (uint64_t)parts.tm_mon + 1, 2);
+    put_literal(line, "-");
+    put_padded(line, (uint64_t)parts.tm_mday, 2);
+    put_literal(line, "T");
+    put_padded(line, (uint64_t)parts.tm_hour, 2);
+    put_literal(line, ":");
+    put_padded(line, (uint64_t)parts.tm_min, 2);
+    put_literal(line, ":");
+    put_padded(line, (uint64_t)parts.tm_sec, 2);
+    put_literal(line, ".");
+    put_padded(line, wall_ms % 1000, 3);
+    put_literal(line, "Z\"");
+}
+
+static void put_optional_ms(struct line *line, int64_t us)
+{
+    if (us < 0) {
+        put_literal(line, "null");
+    } else {
+        put_ms(line, (uint64_t)us);
+    }
+}
+
+static void put_client_tls(struct line *line, const struct access_record *record)
+{
+    if (record->client_tls.length == 0) {
+        put_literal(line, "null");
+        return;
+    }
+    put_literal(line, "{\"version\":");
+    put_json_text(line, record->client_tls);
+    put_literal(line, ",\"cipher\":");
+    put_json_text(line, record->client_cipher);
+    put_literal(line, ",\"sni\":");
+    put_json_text(line, record->client_sni);
+    put_literal(line, ",\"resumed\":");
+    put(line, record->client_resumed ? "true}" : "false}", record->client_resumed ? 5 : 6);
+}
+
+size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
+                        char line_bytes[ACCESS_LINE_BYTES])
+{
+    struct line line = {line_bytes, line_bytes + ACCESS_LINE_BYTES};
+#define TEXT(key, field) (put_literal(&line, ",\"" key "\":"), put_json_text(&line, record->field))
+#define UINT(key, value) (put_literal(&line, ",\"" key "\":"), put_uint(&line, (value)))
+    put_literal(&line, "{\"time\":");
+    put_time(&line, wall_ms);
+    TEXT("client", client);
+    TEXT("method", method);
+    TEXT("target", target);
+    TEXT("host", host);
+    put_literal(&line, ",\"client_tls\":");
+    put_client_tls(&line, record);
+    put_literal(&line, ",\"protocol\":");
+    put(&line, record->http_1_0 ? "\"HTTP/1.0\"" : "\"HTTP/1.1\"", 10);
+    UINT("status", record->status);
+    TEXT("reason", reason);
+    UINT("request_bytes", record->request_body_bytes);
+    UINT("response_bytes", record->response_body_bytes);
+    put_literal(&line, ",\"duration_ms\":");
+    put_ms(&line, record->duration_us);
+    TEXT("listener", listener);
+    TEXT("route", route);
+    TEXT("upstream", upstream);
+    TEXT("endpoint", endpoint);
+    UINT("attempts", record->attempts_count);
+    put_literal(&line, ",\"queue_ms\":");
+    put_optional_ms(&line, record->queue_us);
+    put_literal(&line, ",\"connect_ms\":");
+    put_optional_ms(&line, record->connect_us);
+    put_literal(&line, ",\"tls_ms\":");
+    put_optional_ms(&line, record->tls_us);
+    put_literal(&line, ",\"first_byte_ms\":");
+    put_optional_ms(&line, record->first_byte_us);
+    put_literal(&line, ",\"deadline_left_ms\":");
+    if (record->deadline_left_ms < 0) {
+        put_literal(&line, "null");
+    } else {
+        put_uint(&line, (uint64_t)record->deadline_left_ms);
+    }
+    put_literal(&line, ",\"reused\":");
+    put(&line, record->reused ? "true" : "false", record->reused ? 4 : 5);
+    put_literal(&line, ",\"resumed\":");
+    put(&line, record->resumed ? "true" : "false", record->resumed ? 4 : 5);
+    put_literal(&line, ",\"shard\":");
+    if (record->shard < 0) {
+        put_literal(&line, "null");
+    } else {
+        put_uint(&line, (uint64_t)record->shard);
+    }
+    TEXT("user_agent", user_agent);
+    TEXT("referer", referer);
+    TEXT("request_id", request_id);
+    put_literal(&line, "}\n");
+#undef TEXT
+#undef UINT
+    return (size_t)(line.at - line_bytes);
+}
+
+/* As nginx escapes in its combined format: \xXX for what is not printable ASCII, quotes and backslashes; "-" for nothing. */
+static void put_combined_text(struct line *line, struct access_text text)
+{
+    size_t length = text.length < ACCESS_TEXT_BYTES ? text.length : ACCESS_TEXT_BYTES;
+    const char *limit = line->end - NUMBERS_ROOM;
+    if (length == 0) {
+        put_literal(line, "-");
+    }
+    for (size_t i = 0; i < length && line->at < limit; i++) {
+        unsigned char c = (unsigned char)text.bytes[i];
+        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+            *line->at++ = (char)c;
+        } else {
+            put(line,
+                (const char[]){'\\', 'x', "0123456789ABCDEF"[c >> 4], "0123456789ABCDEF"[c & 15]},
+                4);
+        }
+    }
+}
+
+size_t access_line_combined(const struct access_record *record, uint64_t wall_ms,
+                            char line_bytes[ACCESS_LINE_BYTES])
+{
+    struct line line = {line_bytes, line_bytes + ACCESS_LINE_BYTES};
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm parts;
+    gmtime_r(&seconds, &parts);
+    put_combined_text(&line, record->client);
+    put_literal(&line, " - - [");
+    put_padded(&line, (uint64_t)parts.tm_mday, 2);
+    put_literal(&line, "/");
+    put(&line, months[parts.tm_mon], 3);
+    put_literal(&line, "/");
+    put_padded(&line, (uint64_t)parts.tm_year + 1900, 4);
+    put_literal(&line, ":");
+    put_padded(&line, (uint64_t)parts.tm_hour, 2);
+    put_literal(&line, ":");
+    put_padded(&line, (uint64_t)parts.tm_min, 2);
+    put_literal(&line, ":");
+    put_padded(&line, (uint64_t)parts.tm_sec, 2);
+    put_literal(&line, " +0000] \"");
+    put_combined_text(&line, record->method);
+    put_literal(&line, " ");
+    put_combined_text(&line, record->target);
+    put(&line, record->http_1_0 ? " HTTP/1.0\" " : " HTTP/1.1\" ", 11);
+    put_uint(&line, record->status);
+    put_literal(&line, " ");
+    put_uint(&line, record->response_body_bytes);
+    put_literal(&line, " \"");
+    put_combined_text(&line, record->referer);
+    put_literal(&line, "\" \"");
+    put_combined_text(&line, record->user_agent);
+    put_literal(&line, "\"\n");
+    return (size_t)(line.at - line_bytes);
+}

@@ -1,0 +1,86 @@
+/*
+ * Logs: the log thread owns the files; everybody else hands over finished lines and never waits.
+ *
+ * Owns: rings of bytes (bounded; a line that does not fit is dropped and counted), files, rotation. Thread: log_write from
+ * any; an access ring belongs to one worker. Files are reopened on log_reopen() (SIGUSR1) and rotated by size and age. A
+ * full disk or a vanished folder loses lines, counted, and is reported on stderr once a minute; it never blocks a request.
+ */
+#ifndef EVENKEEL_PROXY_LOG_LOG_H
+#define EVENKEEL_PROXY_LOG_LOG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "proxy/http/http_head.h"
+#include "steady/bound.h"
+
+struct log;
+struct access_ring;
+
+enum log_result { LOG_OK, LOG_CANNOT_OPEN, LOG_NO_THREAD, LOG_NO_MEMORY };
+const char *log_result_name(enum log_result result);
+
+/* Opens the files and starts the thread. On LOG_CANNOT_OPEN errno says why. */
+__attribute__((warn_unused_result)) enum log_result log_create(const struct log_settings *settings,
+                                                               unsigned worker_count,
+                                                               struct bound_registry *registry,
+                                                               struct log **ret_log);
+/* Writes out what is in the rings (at most 2 s), ends the thread. NULL is fine. */
+void log_free(struct log **log);
+
+/* New settings after a reload: opens new files first; when one cannot be opened the old ones stay and the result says so. */
+__attribute__((warn_unused_result)) enum log_result log_apply(struct log *log,
+                                                              const struct log_settings *settings);
+/* Closes and opens every file, after everything written before the call is out. */
+void log_reopen(struct log *log);
+
+/* One line: time, level, text. Cheap when the level is off. */
+__attribute__((format(printf, 3, 4))) void log_write(struct log *log, enum log_level level,
+                                                     const char *format, ...);
+
+#define log_error(log, ...) log_write((log), LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(log, ...) log_write((log), LOG_LEVEL_WARN, __VA_ARGS__)
+#define log_info(log, ...) log_write((log), LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(log, ...) log_write((log), LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+/* Everything the access log says of one exchange. Texts need not be terminated and are escaped by the writer. */
+struct access_text {
+    const char *bytes;
+    uint32_t length;
+};
+
+struct access_record {
+    struct access_text client; /* IP */
+    struct access_text method, target, host, user_agent, referer, request_id;
+    struct access_text listener, route, upstream, endpoint;   /* empty: none */
+    struct access_text client_tls, client_cipher, client_sni; /* empty: no TLS; no name */
+    bool client_resumed;
+    struct access_text reason; /* how it ended, from the table of reasons */
+    unsigned status;           /* 0: nothing was sent */
+    bool http_1_0;
+    int shard;    /* -1: none */
+    bool reused;  /* served on a connection that was used before */
+    bool resumed; /* its TLS session was resumed */
+    unsigned attempts_count;
+    uint64_t request_body_bytes, response_body_bytes;
+    uint64_t duration_us;
+    int64_t queue_us, connect_us, tls_us, first_byte_us, deadline_left_ms; /* -1: did not happen */
+};
+
+/* The ring of worker `index`. */
+struct access_ring *log_access_ring(struct log *log, unsigned index);
+/* False when the access log is off: build no record. */
+bool access_log_on(const struct access_ring *ring);
+/* Formats and hands over; drops and counts when the ring is full. No allocation, no lock, no system call but (seldom) a wake-up.
+   wall_ms: CLOCK_REALTIME, cached by the caller. */
+void access_log_write(struct access_ring *ring, const struct access_record *record,
+                      uint64_t wall_ms);
+
+struct log_figures {
+    uint64_t lines, dropped, write_errors, rotations, reopened, bytes;
+};
+void log_figures(struct log *log, struct log_figures *ret_figures);
+
+#endif

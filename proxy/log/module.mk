@@ -1,0 +1,6 @@
+libproxy_a_SOURCES += \
+	%D%/access_log.c %D%/access_log.h \
+	%D%/json_text.c %D%/json_text.h \
+	%D%/log.c %D%/log.h \
+	%D%/log_file.c %D%/log_file.h \
+	%D%/log_ring.c %D%/log_ring.h

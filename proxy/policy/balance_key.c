@@ -1,0 +1,105 @@
+/* Finds the key and hashes it. */
+#include "proxy/policy/balance_key.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "pool/balance.h"
+#include "steady/hash.h"
+
+static uint64_t hash_of(const void *bytes, size_t count)
+{
+    return hash_bytes(BALANCE_KEY_SEED, bytes, count);
+}
+
+static bool key_of_field(const struct http_head *head, const char *name, uint64_t *ret_hash)
+{
+    const struct http_field *field = head_find_name(head, name, strlen(name));
+    if (field == NULL || field->value_bytes == 0) {
+        return false;
+    }
+    *ret_hash = hash_of(head->base + field->value_at, field->value_bytes);
+    return true;
+}
+
+/* The value of `name` in "a=1; name=value; b=2". */
+static bool find_cookie(const char *text, size_t length, const char *name, size_t name_bytes,
+                        const char **ret_value, size_t *ret_bytes)
+{
+    const char *end = text + length;
+    while (text < end) {
+        const char *semicolon = memchr(text, ';', (size_t)(end - text));
+        const char *stop = semicolon != NULL ? semicolon : end;
+        while (text < stop && (*text == ' ' || *text == '\t')) {
+            text++;
+        }
+        if ((size_t)(stop - text) > name_bytes && text[name_bytes] == '=' &&
+            memcmp(text, name, name_bytes) == 0) {
+            *ret_value = text + name_bytes + 1;
+            *ret_bytes = (size_t)(stop - *ret_value);
+            return *ret_bytes > 0;
+        }
+        text = stop < end ? stop + 1 : end;
+    }
+    return false;
+}
+
+/* HTTP/2 clients may split cookies over several fields, and some proxies pass that on. */
+static bool key_of_cookie(const struct http_head *head, const char *name, uint64_t *ret_hash)
+{
+    if (!head_has(head, FIELD_COOKIE)) {
+        return false;
+    }
+    for (unsigned i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        const char *value;
+        size_t bytes;
+        if (field->id == FIELD_COOKIE &&
+            find_cookie(head->base + field->value_at, field->value_bytes, name, strlen(name),
+                        &value, &bytes)) {
+            *ret_hash = hash_of(value, bytes);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The address without the port. */
+static bool key_of_client(const struct sockaddr *address, uint64_t *ret_hash)
+{
+    if (address->sa_family == AF_INET) {
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+        *ret_hash = hash_of(&v4->sin_addr, sizeof v4->sin_addr);
+        return true;
+    }
+    if (address->sa_family == AF_INET6) {
+        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
+        *ret_hash = hash_of(&v6->sin6_addr, sizeof v6->sin6_addr);
+        return true;
+    }
+    return false;
+}
+
+bool balance_key(const struct upstream_settings *settings, const struct http_head *head,
+                 const struct sockaddr *client_address, uint64_t *ret_hash)
+{
+    switch (settings->balance) {
+    case BALANCE_HASH_HEADER: return key_of_field(head, settings->balance_key, ret_hash);
+    case BALANCE_HASH_COOKIE: return key_of_cookie(head, settings->balance_key, ret_hash);
+    case BALANCE_HASH_CLIENT: return key_of_client(client_address, ret_hash);
+    case BALANCE_P2C:
+    case BALANCE_ROUND_ROBIN:
+    case BALANCE_LEAST_IN_FLIGHT: break;
+    }
+    return false;
+}
+
+void request_key(enum key_source source, const char *name, const struct http_head *head,
+                 const struct sockaddr *client_address, uint64_t *ret_hash)
+{
+    switch (source) {
+    case KEY_HOST: *ret_hash = hash_of(head_text(head, head->host), head->host.bytes); break;
+    case KEY_HEADER: (void)key_of_field(head, name, ret_hash); break;
+    case KEY_CLIENT: (void)key_of_client(client_address, ret_hash); break;
+    }
+}

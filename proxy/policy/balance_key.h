@@ -1,0 +1,26 @@
+/*
+ * The key by which a request is sent to always the same endpoint: a field, a cookie or the client's address.
+ *
+ * Pure. Thread: the exchange's worker. Spec: RFC 6265 4.2.1 (Cookie).
+ */
+#ifndef EVENKEEL_PROXY_POLICY_BALANCE_KEY_H
+#define EVENKEEL_PROXY_POLICY_BALANCE_KEY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "conf/settings.h"
+#include "proxy/http/http_head.h"
+
+/* False: the upstream's method takes no key, or the request has none. */
+__attribute__((warn_unused_result)) bool balance_key(const struct upstream_settings *settings,
+                                                     const struct http_head *head,
+                                                     const struct sockaddr *client_address,
+                                                     uint64_t *ret_hash);
+
+/* The key of a rate or a shard; *ret_hash stays what it is when the request has none. */
+void request_key(enum key_source source, const char *name, const struct http_head *head,
+                 const struct sockaddr *client_address, uint64_t *ret_hash);
+
+#endif

@@ -1,0 +1,8 @@
+libproxy_a_SOURCES += \
+	%D%/admission.c %D%/admission.h \
+	%D%/balance_key.c %D%/balance_key.h \
+	%D%/gate.c %D%/gate.h \
+	%D%/policy.c %D%/policy.h \
+	%D%/policy_memory.c %D%/policy_memory.h \
+	%D%/retry.c %D%/retry.h \
+	%D%/shards.c %D%/shards.h

@@ -1,0 +1,274 @@
+/* Breakers and budgets beside upstreams and endpoints. */
+#include "proxy/policy/policy.h"
+
+#include <stdlib.h>
+
+#include "proxy/log/log.h"
+#include "proxy/worker/stats.h"
+
+/* How much of the difference a higher latency raises the floor by: about what a hundred answers agree on. */
+#define FLOOR_RISE_SHIFT 6
+
+/* ---- companions ---- */
+
+static void tell(struct log *log, const char *upstream, const char *endpoint,
+                 const struct breaker_change *change)
+{
+    bool opens = change->to == BREAKER_OPEN || change->to == BREAKER_FORCED_OPEN;
+    log_write(
+        log, opens ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+        "upstream %s:%s%s breaker %s -> %s: %s; %llu calls, %llu failed, %llu slow, %llu failed in a row; outage %llu "
+        "ms, open for %llu ms",
+        upstream, endpoint[0] != '\0' ? " endpoint " : "", endpoint,
+        breaker_state_name(change->from), breaker_state_name(change->to),
+        breaker_cause_name(change->cause), (unsigned long long)change->seen.calls,
+        (unsigned long long)change->seen.failures, (unsigned long long)change->seen.slow,
+        (unsigned long long)change->seen.in_a_row, (unsigned long long)change->outage_ms,
+        (unsigned long long)change->open_ms);
+}
+
+static void on_upstream_change(const struct breaker_change *change, void *owner)
+{
+    const struct upstream_policy *policy = owner;
+    tell(policy->log, policy->upstream->name, "", change);
+}
+
+static void on_endpoint_change(const struct breaker_change *change, void *owner)
+{
+    const struct endpoint_policy *policy = owner;
+    if (breaker_admits_freely(change->from) != breaker_admits_freely(change->to)) {
+        uint64_t step = breaker_admits_freely(change->from) ? 1 : (uint64_t)-1;
+        __atomic_fetch_add(&policy->upstream->guarded_count, step, __ATOMIC_RELAXED);
+    }
+    tell(policy->upstream->log, policy->upstream->upstream->name,
+         endpoint_address_text(policy->endpoint), change);
+}
+
+static void upstream_freed(void *companion, void *owner)
+{
+    struct upstream_policy *policy = companion;
+    (void)owner;
+    breaker_free(&policy->breaker);
+    retry_budget_free(&policy->budget);
+    free(policy);
+}
+
+static void *upstream_created(const struct upstream *upstream, void *owner)
+{
+    const struct policy_env *env = owner;
+    size_t bytes = sizeof(struct upstream_policy) + env->worker_count * sizeof(struct policy_lane);
+    struct upstream_policy *policy = aligned_alloc(_Alignof(struct policy_lane), bytes);
+    if (policy == NULL) {
+        return NULL;
+    }
+    *policy = (struct upstream_policy){
+        .upstream = upstream,
+        .breaker = breaker_create(env->worker_count, on_upstream_change, policy),
+        .budget = retry_budget_create(env->worker_count),
+        .log = env->log,
+        .lane_count = env->worker_count,
+    };
+    concurrency_limit_init(&policy->adaptive, 1, UINT32_MAX);
+    for (unsigned i = 0; i < env->worker_count; i++) {
+        policy->lanes[i] = (struct policy_lane){.floor_us = 0};
+    }
+    if (policy->breaker == NULL || policy->budget == NULL) {
+        upstream_freed(policy, owner);
+        return NULL;
+    }
+    return policy;
+}
+
+static void endpoint_freed(void *companion, void *owner)
+{
+    struct endpoint_policy *policy = companion;
+    (void)owner;
+    if (!breaker_admits_freely(breaker_state(policy->breaker))) {
+        __atomic_fetch_sub(&policy->upstream->guarded_count, 1, __ATOMIC_RELAXED);
+    }
+    breaker_free(&policy->breaker);
+    free(policy);
+}
+
+static void *endpoint_created(const struct endpoint *endpoint, void *owner)
+{
+    const struct policy_env *env = owner;
+    struct endpoint_policy *policy = malloc(sizeof *policy);
+    if (policy == NULL) {
+        return NULL;
+    }
+    *policy = (struct endpoint_policy){
+        .upstream = policy_of(endpoint_upstream(endpoint)),
+        .endpoint = endpoint,
+        .breaker = breaker_create(env->worker_count, on_endpoint_change, policy),
+    };
+    if (policy->breaker == NULL) {
+        free(policy);
+        return NULL;
+    }
+    return policy;
+}
+
+void policy_accompany(struct pools *pools, const struct policy_env *env)
+{
+    const struct pools_hooks hooks = {
+        .upstream_created = upstream_created,
+        .upstream_freed = upstream_freed,
+        .endpoint_created = endpoint_created,
+        .endpoint_freed = endpoint_freed,
+        .owner = (void *)(uintptr_t)env,
+    };
+    pools_set_hooks(pools, &hooks);
+}
+
+/* ---- admission and reports ---- */
+
+static struct breaker *breaker_of(const struct endpoint *endpoint)
+{
+    const struct endpoint_policy *policy = endpoint_companion(endpoint);
+    return policy->breaker;
+}
+
+enum policy_result policy_admit(const struct policy_asker *asker, const struct endpoint *endpoint,
+                                struct policy_tickets *ret_tickets, uint64_t *ret_retry_after_ms)
+{
+    const struct breaker_settings *settings = &asker->view->settings->breaker;
+    const struct upstream_policy *policy = policy_of(asker->view->upstream);
+    struct policy_tickets tickets = {{0}, {0}};
+    if (breaker_admit(policy->breaker, settings, asker->lane, asker->now_ms, &tickets.upstream,
+                      ret_retry_after_ms) == BREAKER_REFUSED) {
+        return POLICY_UPSTREAM_OPEN;
+    }
+    uint64_t endpoint_wait_ms;
+    if (asker->view->endpoint_count > 1 &&
+        breaker_admit(breaker_of(endpoint), settings, asker->lane, asker->now_ms, &tickets.endpoint,
+                      &endpoint_wait_ms) == BREAKER_REFUSED) {
+        policy_report_upstream(asker, &tickets, OUTCOME_IGNORED);
+        return POLICY_ENDPOINT_OPEN;
+    }
+    *ret_tickets = tickets;
+    return POLICY_ADMITTED;
+}
+
+bool policy_refuses(const struct policy_asker *asker, uint64_t *ret_retry_after_ms)
+{
+    const struct upstream_policy *policy = policy_of(asker->view->upstream);
+    if (__builtin_expect(
+            !breaker_refuses(policy->breaker, &asker->view->settings->breaker, asker->now_ms), 1)) {
+        return false;
+    }
+    struct breaker_ticket ticket = {0};
+    enum breaker_result result =
+        breaker_admit(policy->breaker, &asker->view->settings->breaker, asker->lane, asker->now_ms,
+                      &ticket, ret_retry_after_ms);
+    if (result == BREAKER_REFUSED) {
+        return true;
+    }
+    breaker_report(policy->breaker, &asker->view->settings->breaker, asker->lane, &ticket,
+                   OUTCOME_IGNORED, asker->now_ms, asker->rng);
+    return false;
+}
+
+void policy_report_endpoint(const struct policy_asker *asker, const struct endpoint *endpoint,
+                            struct policy_tickets *tickets, enum outcome outcome)
+{
+    if (tickets->endpoint.word != 0) {
+        breaker_report(breaker_of(endpoint), &asker->view->settings->breaker, asker->lane,
+                       &tickets->endpoint, outcome, asker->now_ms, asker->rng);
+    }
+}
+
+void policy_report_upstream(const struct policy_asker *asker, struct policy_tickets *tickets,
+                            enum outcome outcome)
+{
+    if (tickets->upstream.word != 0) {
+        breaker_report(policy_of(asker->view->upstream)->breaker, &asker->view->settings->breaker,
+                       asker->lane, &tickets->upstream, outcome, asker->now_ms, asker->rng);
+    }
+}
+
+bool policy_usable(const struct endpoint *endpoint, void *owner)
+{
+    const struct policy_asker *asker = owner;
+    return !breaker_refuses(breaker_of(endpoint), &asker->view->settings->breaker, asker->now_ms);
+}
+
+/* ---- the floor ---- */
+
+uint64_t policy_floor_us(const struct policy_lane *lane, uint64_t now_ms)
+{
+    uint64_t age_s = now_ms > lane->floor_ms ? (now_ms - lane->floor_ms) / 1000 : 0;
+    return age_s < 64 ? lane->floor_us >> age_s : 0;
+}
+
+void policy_note_latency(struct policy_lane *lane, uint64_t latency_us, uint64_t now_ms)
+{
+    if (latency_us <= lane->floor_us || lane->floor_us == 0) {
+        lane->floor_us = latency_us;
+    } else {
+        lane->floor_us += (latency_us - lane->floor_us) >> FLOOR_RISE_SHIFT;
+    }
+    lane->floor_ms = now_ms;
+}
+
+/* ---- hedges ---- */
+
+/* Nineteen steps up for each answer that took longer, one down for each that did not: it rests where 95 of 100 took less. */
+void policy_note_most(struct policy_lane *lane, uint64_t latency_us)
+{
+    uint64_t step_us = lane->most_us / 1024 + 1;
+    lane->answers_count++;
+    lane->hedge_credit += lane->hedge_credit < HEDGE_CREDIT_MOST;
+    if (latency_us > lane->most_us) {
+        lane->most_us += 19 * step_us;
+    } else {
+        lane->most_us -= step_us < lane->most_us ? step_us : lane->most_us;
+    }
+}
+
+uint64_t policy_most_us(const struct policy_lane *lane)
+{
+    return lane->answers_count >= HEDGE_SAMPLES ? lane->most_us : 0;
+}
+
+bool policy_take_hedge(struct policy_lane *lane)
+{
+    if (lane->hedge_credit < HEDGE_COST) {
+        return false;
+    }
+    lane->hedge_credit -= HEDGE_COST;
+    stat_add(&lane->hedges_count, 1);
+    return true;
+}
+
+/* ---- the limit of what is in flight ---- */
+
+/* An adoption sets the bound to what the settings say; the next answer brings it back. */
+void policy_adapt(struct upstream *upstream, const struct upstream_limit_settings *limits,
+                  uint64_t latency_us, uint64_t now_ms)
+{
+    struct concurrency_limit *limit = &policy_of(upstream)->adaptive;
+    uint64_t most = limits->in_flight_count;
+    uint64_t least = limits->adaptive_min_count < most ? limits->adaptive_min_count : most;
+    if (stat_read(&limit->most_count) != most || stat_read(&limit->least_count) != least) {
+        concurrency_limit_set_range(limit, least, most);
+    }
+    (void)concurrency_limit_note(limit, now_ms, latency_us, bound_used(&upstream->in_flight));
+    if (bound_limit(&upstream->in_flight) != concurrency_limit_get(limit)) {
+        bound_set_limit(&upstream->in_flight, concurrency_limit_get(limit));
+    }
+}
+
+/* ---- operators ---- */
+
+void policy_force(const struct upstream *upstream, const struct upstream_settings *settings,
+                  enum breaker_force force, uint64_t now_ms)
+{
+    breaker_force(policy_of(upstream)->breaker, &settings->breaker, force, now_ms);
+}
+
+const char *policy_endpoint_state(const void *companion)
+{
+    const struct endpoint_policy *policy = companion;
+    return breaker_state_name(breaker_state(policy->breaker));
+}

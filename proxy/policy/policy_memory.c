@@ -1,0 +1,87 @@
+/* Outages to bytes and back. */
+#include "proxy/policy/policy_memory.h"
+
+#include <string.h>
+
+#include "proxy/policy/policy.h"
+
+#define TEXT_BYTES 512
+/* Stands for the upstream itself where an endpoint's address would be. */
+#define WHOLE "*"
+
+static void save_one(struct breaker *breaker, const struct upstream_view *view, const char *address,
+                     uint64_t now_ms, struct pack *pack)
+{
+    const struct breaker_figures figures =
+        breaker_figures(breaker, &view->settings->breaker, now_ms);
+    bool outage = figures.state == BREAKER_OPEN || figures.state == BREAKER_HALF_OPEN;
+    if (!outage || figures.outage_since_ms == 0) {
+        return;
+    }
+    pack_text(pack, view->upstream->name);
+    pack_text(pack, address);
+    pack_u64(pack, now_ms > figures.outage_since_ms ? now_ms - figures.outage_since_ms : 0);
+}
+
+static struct breaker *endpoint_breaker(const struct endpoint *endpoint)
+{
+    const struct endpoint_policy *policy = endpoint_companion(endpoint);
+    return policy->breaker;
+}
+
+void policy_memory_save(const struct upstream_set *set, uint64_t now_ms, struct pack *pack)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct upstream_view *view = &set->views[i];
+        save_one(policy_of(view->upstream)->breaker, view, WHOLE, now_ms, pack);
+        for (size_t e = 0; e < view->endpoint_count; e++) {
+            save_one(endpoint_breaker(view->endpoints[e]), view,
+                     endpoint_address_text(view->endpoints[e]), now_ms, pack);
+        }
+    }
+}
+
+static struct breaker *find_in(const struct upstream_view *view, const char *address)
+{
+    if (strcmp(address, WHOLE) == 0) {
+        return policy_of(view->upstream)->breaker;
+    }
+    for (size_t i = 0; i < view->endpoint_count; i++) {
+        if (strcmp(endpoint_address_text(view->endpoints[i]), address) == 0) {
+            return endpoint_breaker(view->endpoints[i]);
+        }
+    }
+    return NULL;
+}
+
+static bool restore_one(const struct upstream_set *set, const char *name, const char *address,
+                        uint64_t outage_ms, uint64_t now_ms)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct upstream_view *view = &set->views[i];
+        struct breaker *breaker =
+            strcmp(view->upstream->name, name) == 0 ? find_in(view, address) : NULL;
+        if (breaker != NULL) {
+            return breaker_resume(breaker, &view->settings->breaker, outage_ms, now_ms);
+        }
+    }
+    return false;
+}
+
+size_t policy_memory_restore(const struct upstream_set *set, struct unpack *unpack, uint64_t age_ms,
+                             uint64_t now_ms)
+{
+    size_t restored_count = 0;
+    while (unpack_more(unpack)) {
+        char name[TEXT_BYTES], address[ADDRESS_TEXT_BYTES];
+        if (!unpack_text(unpack, name, sizeof name) ||
+            !unpack_text(unpack, address, sizeof address)) {
+            break;
+        }
+        uint64_t outage_ms = unpack_u64(unpack);
+        if (!unpack->failed && outage_ms < UINT64_MAX / 2) {
+            restored_count += restore_one(set, name, address, outage_ms + age_ms, now_ms);
+        }
+    }
+    return restored_count;
+}

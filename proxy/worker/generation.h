@@ -1,0 +1,57 @@
+/*
+ * A generation: one configuration made live, what workers need of it in the form they need it.
+ *
+ * Owns: a reference on the settings, the upstreams' views, the route table. Immutable once built. Thread: built and freed on the
+ * control thread; a worker uses it between adopting it and adopting the next, and keeps no pointer into it longer.
+ */
+#ifndef EVENKEEL_PROXY_WORKER_GENERATION_H
+#define EVENKEEL_PROXY_WORKER_GENERATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf/settings.h"
+#include "pool/upstream.h"
+#include "proxy/http/http_head.h"
+#include "proxy/worker/admission_view.h"
+#include "proxy/worker/route_figures.h"
+
+struct listener;
+struct tls_server;
+
+struct route {
+    const struct route_settings *settings;
+    const struct route_figures *figures; /* outlives the generation */
+    struct admission_view admission;
+    size_t host_bytes;
+    size_t path_prefix_bytes;
+    size_t header_name_bytes;
+};
+
+struct generation {
+    uint64_t number;
+    struct settings *settings;
+    struct upstream_set *upstreams;
+    struct route *routes;
+    struct listener **listeners; /* same order as settings->listeners */
+    struct tls_server **tls;     /* likewise; NULL: no TLS there */
+    size_t probe_path_bytes;     /* of readiness.listener_path; 0: none */
+    unsigned waiting_count;      /* workers that have not adopted it yet (control thread) */
+};
+
+/* Whether the request asks for readiness (readiness.listener_path). */
+bool generation_probed(const struct generation *generation, const struct http_head *head);
+
+/* The first route that matches, or NULL. */
+const struct route *generation_route(const struct generation *generation, const char *listener_name,
+                                     const struct http_head *head);
+
+/* True when the host (with or without port, any case, with or without a trailing dot) is what the route asks for. */
+bool route_host_matches(const struct route_settings *route, size_t route_host_bytes,
+                        const char *host, size_t host_bytes);
+
+/* Whether the address belongs to trusted_peers. */
+bool generation_trusts(const struct generation *generation, const struct sockaddr *address);
+
+#endif

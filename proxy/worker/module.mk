@@ -1,0 +1,6 @@
+libproxy_a_SOURCES += \
+	%D%/admission_view.h \
+	%D%/generation.c %D%/generation.h \
+	%D%/route_figures.h \
+	%D%/stats.h \
+	%D%/worker.c %D%/worker.h

@@ -1,0 +1,20 @@
+/*
+ * What is kept of a route by its name, over reloads: a struct route_stats for each worker, and what it admits by.
+ *
+ * Owns nothing; control/reload makes them, one for each name the process has ever been given (bounded there). Thread: made by
+ * control; each worker counts into its own part.
+ */
+#ifndef EVENKEEL_PROXY_WORKER_ROUTE_FIGURES_H
+#define EVENKEEL_PROXY_WORKER_ROUTE_FIGURES_H
+
+#include "proxy/worker/stats.h"
+
+struct admission;
+
+struct route_figures {
+    const char *name;
+    struct route_stats *by_worker; /* [worker_count] */
+    struct admission *admission;
+};
+
+#endif

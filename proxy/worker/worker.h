@@ -1,0 +1,135 @@
+/*
+ * A worker: one thread, one event base, and everything that serves requests on it.
+ *
+ * Owns: its clients, exchanges, listeners' events, buffers, scratch memory and its side of the pools. Nobody else touches them;
+ * other threads reach a worker through its mailbox. Thread: its own, which proxy/control/worker_thread starts. Time base: the loop clock.
+ */
+#ifndef EVENKEEL_PROXY_WORKER_WORKER_H
+#define EVENKEEL_PROXY_WORKER_WORKER_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "pool/lease.h"
+#include "proxy/http/http_head.h"
+#include "proxy/log/log.h"
+#include "proxy/worker/generation.h"
+#include "proxy/worker/stats.h"
+#include "steady/bound.h"
+#include "steady/buf.h"
+#include "steady/loop.h"
+#include "steady/slab.h"
+#include "tls/room.h"
+
+struct client;
+struct splice_pipe;
+
+/* One read's worth; what a direction may hold back at most when the far side is slow. */
+#define WORKER_READ_BYTES (128u * 1024)
+/* Room for a head at its limit with everything the proxy adds. */
+#define WORKER_WRITE_BYTES (256u * 1024)
+#define WORKER_FIELDS_COUNT 1024u
+/* Reads one connection may do in one pass before others get their turn. */
+#define WORKER_TURN_READS 16u
+
+TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(worker_listener_list, worker_listener);
+SLIST_HEAD(splice_pipe_list, splice_pipe);
+
+/* Bounds that all workers share. */
+struct shared_bounds {
+    struct bound clients;
+    struct bound refusals;   /* clients told 503 that are still listening */
+    struct bound handshakes; /* TLS handshakes with clients under way */
+    struct bound exchanges;
+    struct bound buffers_bytes;
+    struct bound replay_bytes; /* payload of requests kept to be sent again */
+    struct bound fds;
+    uint64_t upstream_fds_count; /* of fds, not for clients: what is accepted can be served */
+    struct bound pipes;
+};
+
+/* Beyond this the descriptors are left to upstream connections. */
+static inline bool bounds_fds_left(const struct shared_bounds *bounds)
+{
+    return bound_used(&bounds->fds) + bounds->upstream_fds_count < bound_limit(&bounds->fds);
+}
+
+struct worker_env {
+    unsigned index;
+    unsigned worker_count;
+    struct log *log;
+    struct shared_bounds *bounds;
+    struct pools *pools;
+    struct mailbox *control;             /* where answers go */
+    const uint32_t *ready;               /* whether the process is; atomic */
+    bool held;                           /* does not accept before it is told to listen */
+    size_t client_bytes, exchange_bytes; /* of the objects in its slabs */
+};
+
+/* The wall clock, read once a second. */
+struct worker_date {
+    uint64_t second;    /* of the loop clock, that `text` stands for */
+    uint64_t offset_ms; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
+    char text[32];      /* IMF-fixdate (RFC 9110 5.6.7) */
+};
+
+struct worker {
+    struct event_base *base;
+    struct loop loop;
+    struct pool_worker *pool;
+    struct generation *generation; /* what new requests are served by */
+    struct slab *clients;
+    struct slab *exchanges;
+    struct buf_pool *bufs;
+    struct tls_room *tls_room;
+    struct access_ring *access;
+    char *read_scratch;                /* WORKER_READ_BYTES */
+    char *write_scratch;               /* WORKER_WRITE_BYTES */
+    struct http_field *fields;         /* WORKER_FIELDS_COUNT, of the head being parsed */
+    struct http_field *trailer_fields; /* likewise, of trailers */
+    struct worker_stats stats;
+    struct client_list open; /* every client */
+    struct worker_listener_list listeners;
+    struct splice_pipe_list pipes; /* empty pipes kept for the next large body */
+    unsigned pipe_count;
+    struct worker_date date;
+    bool held;
+    bool draining;
+    struct worker_env env;
+    struct event mail_event;
+    struct event wheel_event;
+    uint64_t wheel_armed_ms;
+};
+
+enum worker_result { WORKER_OK, WORKER_NO_MEMORY, WORKER_NO_FD, WORKER_NO_THREAD };
+const char *worker_result_name(enum worker_result result);
+
+__attribute__((warn_unused_result)) enum worker_result worker_create(const struct worker_env *env,
+                                                                     struct worker **ret_worker);
+/* Its thread has ended, or there was none; it has no client, no mail and nothing deferred. NULL is fine. */
+void worker_free(struct worker **worker);
+
+/* ---- on the worker's thread ---- */
+
+/* One pass of its loop: waits, runs what is ready, then what was deferred, then frees. */
+void worker_pass(struct worker *worker);
+
+static inline uint64_t worker_now_ms(struct worker *worker)
+{
+    return loop_now_ms(&worker->loop);
+}
+static inline bool worker_ready(const struct worker *worker)
+{
+    return __atomic_load_n(worker->env.ready, __ATOMIC_RELAXED) != 0;
+}
+/* The Date of now; refreshed once a second. */
+const char *worker_date(struct worker *worker);
+uint64_t worker_wall_ms(struct worker *worker);
+/* Gives units of the bound on descriptors back, and calls who waits for one. */
+void worker_give_fds(struct worker *worker, uint64_t count);
+
+#endif

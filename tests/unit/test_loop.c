@@ -1,0 +1,128 @@
+/* What is deferred runs at the end of the pass, what is to be freed is freed then. */
+#include "tests/unit/unit.h"
+
+#include "steady/loop.h"
+
+struct thing {
+    struct deferred_free freed;
+    struct loop *loop;
+    struct thing *dependant; /* is freed by the freeing of this one */
+};
+
+static void free_thing(struct deferred_free *freed, void *owner)
+{
+    struct thing *thing = container_of(freed, struct thing, freed);
+    ++*(int *)owner;
+    if (thing->dependant != NULL)
+        loop_free_later(thing->loop, &thing->dependant->freed, free_thing);
+    free(thing);
+}
+
+static void what_is_freed_later_lives_until_the_pass_is_over(void **state)
+{
+    (void)state;
+    struct loop loop;
+    int freed_count = 0;
+    assert_int_equal(loop_init(&loop), MAILBOX_OK);
+    loop_free_deferred(&loop, &freed_count);
+    for (int i = 0; i < 3; i++) {
+        struct thing *thing = calloc(1, sizeof(*thing));
+        loop_free_later(&loop, &thing->freed, free_thing);
+    }
+    assert_int_equal(freed_count, 0);
+    loop_free_deferred(&loop, &freed_count);
+    assert_int_equal(freed_count, 3);
+    loop_free_deferred(&loop, &freed_count);
+    assert_int_equal(freed_count, 3);
+    loop_release(&loop);
+}
+
+static void what_a_freeing_frees_later_is_freed_in_the_same_pass(void **state)
+{
+    (void)state;
+    struct loop loop;
+    int freed_count = 0;
+    assert_int_equal(loop_init(&loop), MAILBOX_OK);
+    struct thing *thing = calloc(1, sizeof(*thing));
+    thing->loop = &loop;
+    thing->dependant = calloc(1, sizeof(*thing));
+    loop_free_later(&loop, &thing->freed, free_thing);
+    loop_free_deferred(&loop, &freed_count);
+    assert_int_equal(freed_count, 2);
+    assert_true(SLIST_EMPTY(&loop.freed));
+    loop_release(&loop);
+}
+
+/* ---- deferred work ---- */
+
+#define JOBS 3
+
+struct job {
+    struct deferred deferred;
+    struct loop *loop;
+    struct job *cancels; /* takes this one out of the queue */
+    struct job *defers;  /* puts this one into it */
+    int run_count;
+};
+
+static void run_job(struct deferred *deferred)
+{
+    struct job *job = container_of(deferred, struct job, deferred);
+    job->run_count++;
+    if (job->cancels != NULL)
+        loop_defer_cancel(job->loop, &job->cancels->deferred);
+    if (job->defers != NULL)
+        loop_defer(job->loop, &job->defers->deferred);
+}
+
+static void make_jobs(struct loop *loop, struct job jobs[JOBS])
+{
+    assert_int_equal(loop_init(loop), MAILBOX_OK);
+    memset(jobs, 0, JOBS * sizeof jobs[0]);
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i].deferred.run = run_job;
+        jobs[i].loop = loop;
+        loop_defer(loop, &jobs[i].deferred);
+        loop_defer(loop, &jobs[i].deferred);
+    }
+}
+
+static void what_defers_itself_anew_waits_for_the_next_pass(void **state)
+{
+    (void)state;
+    struct loop loop;
+    struct job jobs[JOBS];
+    make_jobs(&loop, jobs);
+    jobs[1].defers = &jobs[1];
+    assert_int_equal(loop_run_deferred(&loop), JOBS);
+    assert_int_equal(jobs[0].run_count + jobs[1].run_count + jobs[2].run_count, JOBS);
+    assert_true(loop_has_deferred(&loop));
+    assert_int_equal(loop_run_deferred(&loop), 1);
+    assert_int_equal(jobs[1].run_count, 2);
+    loop_release(&loop);
+}
+
+static void what_is_cancelled_by_an_earlier_one_does_not_run(void **state)
+{
+    (void)state;
+    struct loop loop;
+    struct job jobs[JOBS];
+    make_jobs(&loop, jobs);
+    jobs[0].cancels = &jobs[JOBS - 1]; /* the last of the pass */
+    assert_int_equal(loop_run_deferred(&loop), JOBS - 1);
+    assert_int_equal(jobs[JOBS - 1].run_count, 0);
+    assert_false(loop_has_deferred(&loop));
+    assert_int_equal(loop_run_deferred(&loop), 0);
+    loop_release(&loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_freed_later_lives_until_the_pass_is_over),
+        cmocka_unit_test(what_a_freeing_frees_later_is_freed_in_the_same_pass),
+        cmocka_unit_test(what_defers_itself_anew_waits_for_the_next_pass),
+        cmocka_unit_test(what_is_cancelled_by_an_earlier_one_does_not_run),
+    };
+    return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
+}
