@@ -101,20 +101,40 @@ static void take_address(const char *word, size_t bytes, enum dns_type type,
     dns_records_add(records, type, &ip);
 }
 
+static bool is_localhost(const char *host)
+{
+    static const char domain[] = "localhost";
+    const size_t bytes = strlen(host), domain_bytes = sizeof(domain) - 1;
+    if (bytes < domain_bytes || strcasecmp(host + bytes - domain_bytes, domain) != 0)
+        return false;
+    return bytes == domain_bytes || host[bytes - domain_bytes - 1] == '.';
+}
+
+static void take_loopback(enum dns_type type, struct dns_records *records)
+{
+    const char *loopback = type == DNS_AAAA ? "::1" : "127.0.0.1";
+    take_address(loopback, strlen(loopback), type, records);
+}
+
 bool hosts_find(const struct hosts *hosts, const char *host, enum dns_type type,
                 struct dns_records *ret_records)
 {
     const char *line = hosts->text, *end = line + hosts->bytes, *word;
     size_t bytes;
+    bool named = false;
     dns_records_init(ret_records);
     ret_records->ttl_ms = 0;
     while (line != NULL && line < end) {
         const char *newline = memchr(line, '\n', (size_t)(end - line));
         const char *line_end = newline != NULL ? newline : end;
         const char *at = line;
-        if (next_word(&at, line_end, &word, &bytes) && line_names(at, line_end, host))
+        if (next_word(&at, line_end, &word, &bytes) && line_names(at, line_end, host)) {
             take_address(word, bytes, type, ret_records);
+            named = true;
+        }
         line = line_end + 1;
     }
+    if (!named && is_localhost(host))
+        take_loopback(type, ret_records);
     return ret_records->count > 0;
 }

@@ -76,12 +76,46 @@ static void what_is_no_file_has_no_names(void **state)
     hosts_release(&hosts);
 }
 
+static void localhost_is_known_without_a_line_for_it(void **state)
+{
+    struct hosts hosts;
+    struct dns_records records;
+    (void)state;
+    hosts_init(&hosts, "/nowhere");
+    hosts_refresh(&hosts);
+    assert_true(hosts_find(&hosts, "LocalHost", DNS_A, &records));
+    assert_memory_equal(records.ips[0].bytes, "\x7f\0\0\1", 4);
+    assert_true(hosts_find(&hosts, "app.localhost", DNS_AAAA, &records));
+    assert_memory_equal(records.ips[0].bytes, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16);
+    assert_int_equal(count_of(&hosts, "mylocalhost", DNS_A), 0);
+    assert_int_equal(count_of(&hosts, "localhost.test", DNS_A), 0);
+    assert_int_equal(count_of(&hosts, "host", DNS_A), 0);
+    hosts_release(&hosts);
+}
+
+static void a_line_for_localhost_is_all_that_holds_for_it(void **state)
+{
+    struct hosts hosts;
+    struct dns_records records;
+    (void)state;
+    write_hosts("127.0.0.7 localhost\n");
+    hosts_init(&hosts, path);
+    hosts_refresh(&hosts);
+    assert_true(hosts_find(&hosts, "localhost", DNS_A, &records));
+    assert_int_equal(records.count, 1);
+    assert_memory_equal(records.ips[0].bytes, "\x7f\0\0\7", 4);
+    assert_int_equal(count_of(&hosts, "localhost", DNS_AAAA), 0);
+    hosts_release(&hosts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_stand_for_all_their_lines_in_any_case),
         cmocka_unit_test(a_change_of_the_file_is_seen_and_so_is_its_end),
         cmocka_unit_test(what_is_no_file_has_no_names),
+        cmocka_unit_test(localhost_is_known_without_a_line_for_it),
+        cmocka_unit_test(a_line_for_localhost_is_all_that_holds_for_it),
     };
     snprintf(path, sizeof(path), "/tmp/evenkeel-hosts-%d", (int)getpid());
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
