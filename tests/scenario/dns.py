@@ -90,7 +90,7 @@ def appears_later(s):
     proxy = proxy_for(s, server, origin)
     with s.case("the process starts, and says why it cannot serve"):
         expect_unresolved(proxy)
-        check("has no endpoints" in proxy.log(), "the log does not say so")
+        proxy.wait_for_log("has no endpoints")
     with s.case("the name appears, and is served without a reload"):
         server.say(NAME, TWO)
         eventually(lambda: not is_unresolved(proxy), "requests are served", 3)

@@ -159,7 +159,7 @@ def unwritable(s):
     for _ in range(50):
         check_equal(proxy.get("/").status, 200, "status")
     eventually(lambda: proxy.metric("evenkeel_log_write_errors_total") > 0, "the failed writes are counted")
-    check("/dev/full" in proxy.log(), "the error log does not name the file")
+    proxy.wait_for_log("/dev/full")
 
 
 @scenario("access log off still writes")

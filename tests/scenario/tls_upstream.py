@@ -86,7 +86,7 @@ def certificates(s):
                         ("self-signed", "certificate_self_signed"), ("foreign", "certificate_unknown_issuer")):
         with s.case(f"{name} is refused as {cause}"):
             cases.fails(name, cause, "tls_certificate_error")
-    check("tls.verify is false" in proxy.log(), "nothing warns of verify = false")
+    proxy.wait_for_log("tls.verify is false")
 
 
 @scenario("a probe goes another way than the traffic, or believes anybody")
@@ -328,7 +328,7 @@ def files(s):
             check(not proxy.reload({"upstreams": {"one": {"tls": change}}}), "the reload is rejected")
             done = run_program(s, "-t", "-c", proxy.config_path)
             check(done.returncode == 1 and word in done.stderr, f"-t says {done.returncode}: {done.stderr}")
-            check(word in proxy.log(), f"the log does not say {word}")
+            proxy.wait_for_log(word)
             proxy.settings = before
             cases.succeeds("one")
     with s.case("replaced on disk, a client certificate is shown after a reload"):

@@ -166,7 +166,7 @@ def never_ready(s):
     status = eventually(lambda: proxy.admin_json("/status")["upgrade"]["pid"], "it warms up")
     while proxy.admin_json("/status")["upgrade"]["pid"] == status:
         check_equal(proxy.get().status, 200, "status")
-    check("it did not become ready" in proxy.log(), "the log does not tell")
+    proxy.wait_for_log("it did not become ready")
     check_equal(proxy.get().status, 200, "status")
     with s.case("a reload meanwhile is refused, another upgrade, too"):
         proxy.signal(signal.SIGUSR2)
