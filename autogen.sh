@@ -21,13 +21,13 @@ libevent-dev     pc:libevent_core                    demo
 libssl-dev       pc:openssl                          demo
 libc-ares-dev    pc:libcares                         demo
 libconfig-dev    pc:libconfig                        demo
+curl             cmd:curl                            demo
 libcmocka-dev    pc:cmocka                           check
 python3          file:/usr/bin/python3               check
 python3-h11      py:h11                              check
 nginx-light      cmd:nginx                           check
 haproxy          cmd:haproxy                         check
 dnsmasq-base     cmd:dnsmasq                         check
-curl             cmd:curl                            check
 wrk              cmd:wrk                             check
 nghttp2-client   cmd:h2load                          check
 openssl          cmd:openssl                         check
