@@ -116,7 +116,7 @@ class Bench:
         running.expect_alive()
         last = machine.private_bytes(running.pid)
         for _ in range(20):
-            time.sleep(0.1)
+            time.sleep(0.1)  # what lies between two readings
             now = machine.private_bytes(running.pid)
             if now == last:
                 break

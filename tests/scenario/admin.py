@@ -6,7 +6,7 @@ import re
 import socket
 import threading
 
-from harness import (LISTENING, Client, NginxOrigin, RawOrigin, check, check_equal, curl, eventually, h2load, patient,
+from harness import (LISTENING, Client, NginxOrigin, RawOrigin, check, check_equal, curl, eventually, h2load,
                      promtool, run, scenario, start_proxy)
 
 

@@ -58,7 +58,7 @@ def rates(s):
             check_equal(client.request("GET", "/").status, 200, "status of another client")
     with s.case("Retry-After is honest"):
         wait = int(proxy.get("/").get("Retry-After"))
-        time.sleep(wait)
+        time.sleep(wait)  # as it was told to
         check_equal(proxy.get("/").status, 200, f"status after {wait} s")
 
 
@@ -94,7 +94,7 @@ class Service:
 
     def _serve(self, connection, _):
         with self._places:
-            time.sleep(self._seconds)
+            time.sleep(self._seconds)  # the time of service
         return connection.respond(200, b"x")
 
 
@@ -112,7 +112,7 @@ def offer(proxy, per_second, seconds, threads):
                 if number is None:
                     return
                 due = begin + number / per_second
-                time.sleep(max(0, due - time.monotonic()))
+                time.sleep(max(0, due - time.monotonic()))  # the pace
                 sent = time.monotonic()
                 status = client.request("GET", "/").status
                 with lock:

@@ -4,7 +4,7 @@ import collections
 import threading
 import time
 
-from harness import RawOrigin, check, check_equal, patient, run, scaled, scenario, start_proxy
+from harness import RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario, start_proxy, takes
 
 
 def origins(s, count):
@@ -20,6 +20,10 @@ def origins(s, count):
 
 def upstream(**settings):
     return {"upstreams": {"app": settings}}
+
+
+def endpoints(proxy):
+    return proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"]
 
 
 def served_by(proxy, fields=(), target="/"):
@@ -74,7 +78,7 @@ def sticky(s):
         check_equal(len({during[user] for user in USERS if before[user] == "origin1"}), 2, "second homes")
         check(proxy.reload(upstream(health={"slow_start": "1ms"})), "the reload was rejected")
         proxy.admin(f"/upstreams/app/endpoints/{three[1].address}/undrain", "POST")
-        time.sleep(patient(0.2))
+        eventually(lambda: all(row["health"]["offer"] == 1 for row in endpoints(proxy)), "it is given its share again")
         check_equal(homes(proxy, USERS), before, "homes")
     with s.case("an endpoint that leaves the settings takes only its own users along"):
         check(proxy.reload(upstream(endpoints=[three[0].address, three[2].address])), "the reload was rejected")
@@ -120,12 +124,7 @@ def weights(s):
 @scenario("a slow endpoint gets as much as a fast one")
 def slow_endpoint(s):
     three = origins(s, 3)
-
-    def slow(connection, _):
-        time.sleep(0.05)
-        return connection.respond(200, b"ok", [("X-Origin", "origin0")])
-
-    three[0].on("/", slow)
+    three[0].on("/", takes(0.05, status=200, body=b"ok", fields=[("X-Origin", "origin0")]))
     proxy = start_proxy(s, three, {"workers": 2})
     until = time.monotonic() + scaled(2, 20)
     found = collections.Counter()
@@ -138,7 +137,7 @@ def slow_endpoint(s):
                     response = connection.request("GET", "/")
                     check_equal(response.status, 200, "status")
                     found[response.get("X-Origin")] += 1
-                    time.sleep(0.002)
+                    time.sleep(0.002)  # a client's pause: there is room at the fast ones
         except Exception as fault:  # pylint: disable=broad-except
             faults.append(fault)
 
@@ -153,8 +152,7 @@ def slow_endpoint(s):
     s.note(f"{total} requests: {dict(found)}")
     check(found["origin0"] <= total * 0.08, f"the slow one got {found['origin0']} of {total}")
     check(min(found["origin1"], found["origin2"]) >= total * 0.2, f"{dict(found)}")
-    shown = proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"]
-    latency = {each["address"]: each["latency_ms"] for each in shown}
+    latency = {each["address"]: each["latency_ms"] for each in endpoints(proxy)}
     check(latency[three[0].address] > latency[three[1].address], f"{latency}")
 
 

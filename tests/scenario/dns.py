@@ -63,7 +63,7 @@ def churn(s):
     end = time.monotonic() + seconds - 0.5
     while time.monotonic() < end:
         server.say(NAME, *chance.sample([TWO, THREE, FOUR], chance.choice([1, 2, 3])))
-        time.sleep(chance.uniform(0.1, 0.6))
+        time.sleep(chance.uniform(0.1, 0.6))  # some changes are seen, others are over before
     s.note(f"{load.report().expect_clean().requests} requests")
     metrics = proxy.metrics()
     check(metrics["evenkeel_dns_adoptions_total"] >= 2, "the workers took over no change")
@@ -102,8 +102,9 @@ def appears_later(s):
         check_equal(name_row(proxy, "no.test")["last"], {"A": "unknown", "AAAA": "unknown"}, "lookups")
     with s.case("a reload that changes the name fails no request"):
         server.say("new.test", FOUR)
+        started = proxy.metric("evenkeel_exchanges_started_total")
         load = wrk_in_background(s, f"{proxy.url}/hello", 1, 4)
-        time.sleep(0.3)
+        eventually(lambda: proxy.metric("evenkeel_exchanges_started_total") > started + 100, "the load has begun")
         check(proxy.reload({"upstreams": {"app": {"endpoints": [f"new.test:{origin.port}"]}}}), "rejected")
         load.report().expect_clean()
         check_equal(places(proxy), {FOUR}, "addresses that serve")

@@ -8,7 +8,7 @@ import threading
 import time
 
 from harness import (Broken, Interrupted, RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario,
-                     start_proxy, stopped_thread)
+                     start_proxy, stopped_thread, takes)
 
 
 # The exit code that says: the grace was over before the last client was.
@@ -283,7 +283,7 @@ class Mixed:
 
     def _reader(self, client, wait):
         client.send("GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
-        time.sleep(wait)
+        time.sleep(wait)  # one that reads late
         return self._verdict(client.response())
 
     def _stuck(self, client, _):
@@ -301,8 +301,8 @@ class Mixed:
 def everything_at_once(s):
     draw = random.Random(int(os.environ.get("EVENKEEL_SEED", "0")) or None)
     origin, stuck = RawOrigin(s), RawOrigin(s, "stuck")
-    origin.on("/after", lambda connection, request: time.sleep(float(request.target.partition("?")[2]))
-              or connection.respond(200, b"late"))
+    origin.on("/after", lambda connection, request: takes(float(request.target.partition("?")[2]), status=200,
+                                                          body=b"late")(connection, request))
     origin.on("/big", status=200, body=b"x" * 3_000_000)
     origin.on("/tunnel", lambda connection, _: connection.send(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
@@ -321,7 +321,7 @@ def everything_at_once(s):
             clients.begin(kind, count)
         eventually(lambda p=proxy: p.bound("clients")["used"] == 21, "all clients are there")
         clients.go.set()
-        time.sleep(draw.uniform(0, 0.2))
+        time.sleep(draw.uniform(0, 0.2))  # the drain may begin at any moment of what they do
         started = time.monotonic()
         proxy.signal(signal.SIGTERM)
         proxy.expect_clean_exit(grace + 1, codes=(CUT,))

@@ -110,8 +110,9 @@ def stray_bytes(s):
     for target, data in stray.items():
         origin.on(target, lambda connection, _, data=data: connection.send(data))
     origin.on("/head/", lambda connection, _: connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 40\r\n\r\n" + evil))
-    origin.on("/late/", lambda connection, _: connection.respond(200, b"ok") and (
-        time.sleep(0.02), connection.send(evil)))
+    served = threading.Event()
+    origin.on("/late/", lambda connection, _: connection.respond(200, b"ok") and served.wait(patient(10)) and
+              connection.send(evil))
     proxy = start_proxy(s, origin, {"workers": 1})
     for target in [*stray, "/head/", "/late/"]:
         with s.case(f"after a response with stray bytes ({target}) the connection is not used again"):
@@ -120,6 +121,7 @@ def stray_bytes(s):
                 check(first.complete and b"EVIL" not in first.body, "the stray bytes were passed on")
                 used = next(c for c in origin.connections if any(r.target == target for r in c.requests))
                 if target == "/late/":
+                    served.set()
                     eventually(lambda: not used.established(), "the connection with late stray bytes is closed")
                 client = client if client.is_open() else proxy.client()
                 check_equal(Arrived(client.request("GET", "/well")).target, "/well", "the next exchange")
@@ -237,12 +239,12 @@ def cut_responses(s):
         def answer(connection, request):
             if request.target.endswith("/late"):
                 connection.send(data[:100])
-                time.sleep(0.02)
+                connection.wait_until_read()
                 connection.send(data[100:])
             else:
                 connection.send(data)
-            # The head must be on its way before a reset may overtake it.
-            time.sleep(0.05)
+            # The proxy must have the head before a reset may overtake it.
+            connection.wait_until_read()
             if how == "reset":
                 connection.reset()
             return False
@@ -319,7 +321,7 @@ def stalled_later(s):
             client.send("GET /burst HTTP/1.1\r\nHost: h\r\n\r\n")
             origin.request_for("/burst")
             # Longer than the idle timeout: a timer that looked at it meanwhile must not have forgotten it.
-            time.sleep(1.5)
+            time.sleep(1.5)  # the client is as slow as that
             started = time.monotonic()
             response = client.response()
             check(not response.complete and len(response.body) == 0x400000, f"{len(response.body)} bytes came")
@@ -364,7 +366,7 @@ def total_deadline(s):
     def drip(connection, _):
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
         while connection.send("x"):
-            time.sleep(0.1)
+            time.sleep(0.1)  # the pace of the drip
         return False
 
     origin.on("/drip", drip)

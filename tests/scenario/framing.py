@@ -2,7 +2,6 @@
 
 import hashlib
 import threading
-import time
 
 from harness import (Arrived, Interrupted, RawOrigin, Skipped, check, check_equal, curl, describe, eventually, patient,
                      reads_body, run, scenario, start_proxy)
@@ -125,7 +124,7 @@ def chunked_requests(s):
         with proxy.client() as client:
             for at in range(1, len(text), 3):
                 client.send(text[:at])
-                time.sleep(0.001)
+                client.wait_until_read()
                 client.send(text[at:])
                 check_equal(Arrived(client.response()).bytes, 3, f"bytes when split at {at}")
 

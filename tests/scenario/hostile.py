@@ -189,7 +189,7 @@ def slow_heads(s):
             stop = threading.Event()
 
             def drip():
-                while not stop.wait(0.3):
+                while not stop.wait(0.3):  # the pace of a slow client
                     crowd.send(b"X-A: b\r\n")
 
             dripper = threading.Thread(target=drip, daemon=True)

@@ -4,7 +4,7 @@ import threading
 import time
 
 from harness import (ESTABLISHED, Arrived, Client, NginxOrigin, RawOrigin, check, check_equal, eventually, h2load, patient,
-                     run, scaled, scenario, start_proxy)
+                     run, scaled, scenario, start_proxy, takes)
 
 BOTH = ("evenkeel", "nginx")
 
@@ -86,12 +86,7 @@ def reuse_across_workers(s):
 
 @scenario("an endpoint gets more connections than max")
 def exact_max(s):
-    maximum = 8
-
-    def slow(connection, _):
-        time.sleep(0.002)
-        return connection.respond(200, b"ok")
-
+    maximum, slow = 8, takes(0.002, status=200, body=b"ok")
     origin = RawOrigin(s)
     origin.on("/", slow)
     # Some answers end their connection, so that dials go on all the time.
@@ -228,7 +223,7 @@ def keepalive_race(s):
             for turn in range(rounds):
                 response = connection.request("GET", "/hello")
                 check_equal(response.status, 200, f"status of request {turn}")
-                time.sleep(0.045 + ((turn + number) % 11) * 0.001)
+                time.sleep(0.045 + ((turn + number) % 11) * 0.001)  # about the origin's own limit: the race
 
     in_parallel(8, client)
 
@@ -311,12 +306,7 @@ def leaves_queue(s):
 @scenario("requests beyond max fail instead of waiting for a connection")
 def waits_for_connection(s):
     origin = RawOrigin(s)
-
-    def slow(connection, _):
-        time.sleep(0.05)
-        return connection.respond(200, b"ok")
-
-    origin.on("/", slow)
+    origin.on("/", takes(0.05, status=200, body=b"ok"))
     patience = {"in_flight": 64, "queue": 64, "queue_wait": "5s", "queue_target": "1m"}
     proxy = start_proxy(s, origin, {"workers": 4, **pool(patience, max=2)})
     in_parallel(32, lambda _: check_equal(proxy.get("/").status, 200, "status"))

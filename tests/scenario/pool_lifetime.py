@@ -28,7 +28,7 @@ def lifetimes(s):
         # The origin's own thread lags a little behind the kernel.
         seen = min(seen, len(origin.open_connections()))
         ends.append(proxy.metric("evenkeel_endpoint_closes_total", reason="lifetime") or 0)
-        time.sleep(0.02)
+        time.sleep(0.02)  # how often it is looked at
     answers = load.end()
     with s.case("at no sampled moment fewer are ready than the warm level"):
         check_equal(least, level, "least ready")
@@ -65,12 +65,18 @@ def learned(s):
                     counts["ok"] += 1
                 else:
                     counts["bad"].append(response.start_line)
-                time.sleep(rng.uniform(0.7, 1.3) * rest)
+                time.sleep(rng.uniform(0.7, 1.3) * rest)  # about the origin's limit: the race
 
     threads = [threading.Thread(target=one, args=[name, random.Random(random.random())], daemon=True) for name in names]
     for thread in threads:
         thread.start()
-    time.sleep(min(each * rest / 2, 4))
+
+    def limits():
+        found = (value for series, value in proxy.metrics().items()
+                 if series.startswith("evenkeel_endpoint_learned_idle_seconds"))
+        return [limit for limit in found if limit > 0]
+
+    eventually(lambda: len(limits()) == upstreams, lambda: f"the limits are learned: {limits()}", each * rest * 0.75)
     before = proxy.metric("evenkeel_redials_total")
     for thread in threads:
         thread.join(patient(each * rest * 2 + 10))
@@ -78,11 +84,7 @@ def learned(s):
     with s.case(f"{requests} requests, no client error"):
         check_equal((counts["ok"], counts["bad"]), (requests, []), "answers")
     with s.case("the idle limit is learned, and few connections are met dead from then on"):
-        limits = [value for series, value in proxy.metrics().items()
-                  if series.startswith("evenkeel_endpoint_learned_idle_seconds")]
-        known = [limit for limit in limits if limit > 0]
-        check(len(known) >= upstreams / 2, f"{len(known)} of {upstreams} are learned: {limits}")
-        check(all(rest * 0.5 < limit < rest for limit in known), f"learned: {known}")
+        check(all(rest * 0.5 < limit < rest for limit in limits()), f"learned: {limits()}")
         redials = proxy.metric("evenkeel_redials_total") - before
         check(redials <= max(1, requests * 0.001), f"{redials:.0f} redials")
 

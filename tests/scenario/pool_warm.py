@@ -1,7 +1,5 @@
 """Warm pools: the level is there without traffic, exact over all workers, and kept by reloads."""
 
-import time
-
 from harness import (ESTABLISHED, RawOrigin, NginxOrigin, NginxProxy, check, check_equal, eventually, h2load, run, scaled,
                      scenario, start_proxy)
 
@@ -73,7 +71,7 @@ def reuse(s):
     def bursts(proxy):
         for _ in range(2):
             h2load(f"{proxy.url}/hello", requests // 2, clients).expect_clean()
-            time.sleep(0.2)
+            proxy.rest()
 
     for workers in (1, 2, 4):
         origin = NginxOrigin(s, f"origin-{workers}")

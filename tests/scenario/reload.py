@@ -29,7 +29,7 @@ class SlowReader(threading.Thread):
 
         def slowly(piece):
             digest.update(piece)
-            time.sleep(len(piece) * pace)
+            time.sleep(len(piece) * pace)  # the pace of a slow reader
 
         try:
             self._client.send(f"GET {self._target} HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -102,6 +102,7 @@ def under_load(s):
     memory = None
     started = time.monotonic()
     for number in range(reloads):
+        # Reloads are spread over the time of the load.
         time.sleep(max(0.0, started + number * (seconds - 1) / reloads - time.monotonic()))
         if number % 3 == 2:
             what, text = broken[number // 3 % len(broken)]

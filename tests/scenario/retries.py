@@ -6,7 +6,7 @@ import random
 import threading
 import time
 
-from harness import Arrived, RawOrigin, check, check_equal, eventually, run, scaled, scenario, start_proxy
+from harness import Arrived, RawOrigin, check, check_equal, eventually, run, scaled, scenario, start_proxy, takes
 
 CALM = {"breaker": {"enabled": False}, "health": {"eject_after": 0}, "pool": {"warm_min": 0}}
 
@@ -76,7 +76,7 @@ def bodies(s):
     with s.case("a chunked body is sent again"):
         with proxy.client() as client:
             client.send("PUT /chunked HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
-            time.sleep(0.05)
+            client.wait_until_read()
             client.send("6\r\n world\r\n0\r\n\r\n")
             response = client.response()
         check_equal((response.status, bytes(response.body)), (200, b"hello world"), "status and body")
@@ -229,7 +229,7 @@ def hedging(s, slow, share, seconds=0.25):
         with lock:
             late = rng.random() < share
         if late:
-            time.sleep(seconds)
+            time.sleep(seconds)  # what makes it slow
         return connection.respond(200, b"slow" * 5000, [("X-Method", request.method)])
 
     first = RawOrigin(s, "first").on("/", answer)
@@ -274,7 +274,7 @@ def hedge_races(s):
         for _ in range(40):
             client = proxy.client()
             client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-            time.sleep(0.01)
+            time.sleep(0.01)  # by then some are hedged, others not yet
             client.close()
         eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "all places are given back")
     with s.case("a POST is not asked twice"):
@@ -296,8 +296,9 @@ class IntroducedOrigin(RawOrigin):
 
 @scenario("a hedge does not say whose request it is where the origin is told of clients")
 def hedge_introduces(s):
-    answer = lambda connection, request: (time.sleep(0.02 * request.target.endswith("7")),      # noqa: E731
-                                          connection.respond(200, b"told"))[1]
+    def answer(connection, request):
+        return takes(0.02 * request.target.endswith("7"), status=200, body=b"told")(connection, request)
+
     origins = [IntroducedOrigin(s, name).on("/", answer) for name in ("first", "second")]
     settings = policy({"hedge": True, "attempts": 1})
     settings["upstreams"]["app"].update(proxy_protocol="client", balance="round_robin")

@@ -76,7 +76,7 @@ class Load:
     def _ask(self, number):
         due, client = time.monotonic() + number / RATE, None
         while not self._stop:
-            time.sleep(max(0, due - time.monotonic()))
+            time.sleep(max(0, due - time.monotonic()))  # the pace
             try:
                 client = client or Client(self._address)
                 response = client.request("GET", "/hello")
@@ -90,6 +90,11 @@ class Load:
                 client = None
             self.samples.append((due, time.monotonic() - due))
             due += CLIENTS / RATE
+
+    def go_on(self, count):
+        """Wait until so many more have been asked."""
+        goal = len(self.samples) + count
+        eventually(lambda: len(self.samples) >= goal, f"{count} more requests", 30)
 
     def stop(self):
         self._stop = True
@@ -127,16 +132,16 @@ def roll(s, origin, authority, by_readiness):
     balancer.wait_for_log("balancer/new is DOWN")  # until it has asked it takes it to be up
     eventually(lambda: answers(balancer.address), "the balancer passes requests on")
     load = Load(balancer.address)
-    time.sleep(0.5)
+    load.go_on(250)
     begin = time.monotonic()
-    time.sleep(scaled(1.5, 5))
+    load.go_on(scaled(750, 2500))
     begun = time.monotonic()
     new = start("new")
     if by_readiness:
         ready(new)
-        time.sleep(0.2)  # the balancer asks every 50 ms
+        balancer.wait_for_log("balancer/new is UP")
     old.stop()
-    time.sleep(scaled(0.7, 3))
+    load.go_on(scaled(350, 1500))
     end = time.monotonic()
     load.stop()
     if by_readiness:

@@ -35,7 +35,7 @@ def limits(s):
         with lock:
             at_once[name] += 1
             peak[name] = max(peak[name], at_once[name])
-        time.sleep(0.01)
+        time.sleep(0.01)  # the time of service
         with lock:
             at_once[name] -= 1
         return connection.respond(200, b"x")
@@ -113,7 +113,7 @@ def cut_in_line(s):
 @scenario("one tenant at a hundred times its share is felt by the others", within=120)
 def storm(s):
     def answer(connection, request):
-        time.sleep(0.05 if request.target == "/storm" else 0.01)
+        time.sleep(0.05 if request.target == "/storm" else 0.01)  # the time of service
         return connection.respond(200, b"x")
 
     origin = RawOrigin(s).on("/", answer)
@@ -143,7 +143,7 @@ def storm(s):
                     with lock:
                         times.append(time.monotonic() - begun)
                         statuses[status] += 1
-                    time.sleep(0.02)
+                    time.sleep(0.02)  # a tenant's pause
         threads = [threading.Thread(target=work, args=[name]) for name in others]
         for thread in threads:
             thread.start()
@@ -159,7 +159,8 @@ def storm(s):
     load = subprocess.Popen(["h2load", "--h1", "-c", "32", "--rps", "100", "-D", str(int(seconds) + 2),
                              "-H", "x-tenant: noisy", f"{proxy.url}/storm"], stdout=subprocess.PIPE, text=True)
     try:
-        time.sleep(1)
+        refused = {"class": "5xx"}
+        eventually(lambda: proxy.metric("evenkeel_responses_total", **refused) > 100, "the storm has begun")
         during, statuses = measure(seconds)
     finally:
         said = load.communicate(timeout=patient(60))[0]

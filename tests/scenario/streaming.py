@@ -55,7 +55,7 @@ class Sink:
         if self._rate:
             ahead = self.count / self._rate - (time.monotonic() - self._started)
             if ahead > 0:
-                time.sleep(ahead)
+                time.sleep(ahead)  # the pace of a slow reader
 
     def digest(self):
         return self._digest.hexdigest()
@@ -84,7 +84,7 @@ def streaming_origin(s, rate=0, **options):
             elif not connection.send(piece):
                 return False
             if rate:
-                time.sleep(len(piece) / rate)
+                time.sleep(len(piece) / rate)  # the pace of a slow origin
         return connection.send("0\r\n\r\n") if framing == "chunked" else framing != "close"
 
     @reads_body
@@ -176,7 +176,7 @@ def uploads(s):
                     client.send(piece)
                     watch.poll()
                     if client_rate:
-                        time.sleep(MIB / client_rate)
+                        time.sleep(MIB / client_rate)  # the pace of a slow client
                 if framing == "chunked":
                     client.send("0\r\n\r\n")
                 response = client.response()

@@ -2,7 +2,6 @@
 """TLS sessions of upstreams: names stay what they are while addresses come and go, and what can be resumed is."""
 
 import itertools
-import time
 
 from harness import (SANITIZED, Authority, Dnsmasq, NginxOrigin, check, check_equal, eventually, run, scaled, scenario,
                      start_proxy)
@@ -81,7 +80,14 @@ class Churn:
         for name in self.names:
             self.live[name][number % AT_A_TIME] = self._next()
         self.dns.say_all(self.live)
-        time.sleep(0.15)
+        eventually(self._follows, "the proxy has the new addresses", 20)
+
+    def _follows(self):
+        """Whether the endpoints are what the names stand for."""
+        shown = self.proxy.admin_json("/upstreams")["upstreams"]
+        seen = {each["name"]: {row["address"] for row in each["endpoints"]} for each in shown}
+        return all(seen[f"n{n}"] == {f"{address}:{self.origin.port}" for address in self.live[name]}
+                   for n, name in enumerate(self.names))
 
     def run(self, most_per_name):
         memory = []

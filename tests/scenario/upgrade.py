@@ -6,7 +6,6 @@ import signal
 import socket
 import ssl
 import threading
-import time
 
 from harness import (Authority, Interrupted, RawOrigin, check, check_equal, eventually, patient, program, run, scenario,
                      start_proxy)
@@ -192,7 +191,7 @@ def in_flight(s):
     origin.request_for("/hold")
     waiting = socket.create_connection(proxy.address)
     old = proxy.upgrade()
-    time.sleep(0.05)
+    proxy.wait_for_log("drain: finishing")
     check_equal(old.poll(), None, "the old process has ended")
     release.set()
     response = client.response()

@@ -69,6 +69,7 @@ def sessions(s):
     names = [f"{letter}.test" for letter in "abcde"]
     origin = RawOrigin(s, certificate=authority.issue(*names), handshake_s=0.1)
     server = DnsServer(s)
+    # What a lookup costs.
     server.answers["app.test", "A"] = lambda question: time.sleep(0.4) or question.answer(["127.0.0.1"])
     server.answers["app.test", "AAAA"] = lambda question: question.answer()
     upstreams = {name[0]: {"endpoints": [f"app.test:{origin.port}"],

@@ -159,7 +159,7 @@ def tunnel_limits(s):
     def chatter(connection, _):
         connection.send(SWITCHING)
         while connection.send("tick"):
-            time.sleep(0.1)
+            time.sleep(0.1)  # the pace of the chatter: never idle for tunnel_idle
         connection.ended = "gone"
         return False
 

@@ -93,7 +93,7 @@ class Operator:
             way = self._draw.choices(list(self._ways), self._ways.values())[0]
             await way()
             self._ledger.seen[f"{way.__name__.strip('_')}s"] += 1
-            await asyncio.sleep(self._draw.uniform(0, 0.4))
+            await asyncio.sleep(self._draw.uniform(0, 0.4))  # some changes have settled, others meet the next
 
     async def _reload(self):
         self._proxy.write_config(self._draw_next())
@@ -102,7 +102,7 @@ class Operator:
     async def _spoil(self):
         self._proxy.write_config(self._draw_next() + "wrokers = 3;\n")
         self._proxy.signal(signal.SIGHUP)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # the wrong file may be read or not: both are right
         self._proxy.write_config(self._draw_next())
 
     async def _bounce(self):

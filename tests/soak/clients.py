@@ -81,7 +81,7 @@ class Crowd:
                                             limit=1 << 20), _PATIENCE_S)
             except OSError:
                 self._ledger.seen["refused connections"] += 1
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # who is refused does not try again at once
                 continue
             try:
                 for _ in range(self._draw.randint(1, 30)):
@@ -123,7 +123,7 @@ class Crowd:
     async def _give_up(self, _reader, writer):
         raw = b"".join(Ask.draw(self._draw, next(self._names)).raw)
         writer.write(raw[:self._draw.randint(1, len(raw))])
-        await asyncio.sleep(self._draw.uniform(0, 0.05))
+        await asyncio.sleep(self._draw.uniform(0, 0.05))  # it may leave at any moment of its exchange
         writer.transport.abort()
         self._ledger.seen["given up"] += 1
         raise Over

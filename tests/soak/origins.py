@@ -35,7 +35,7 @@ class Origin:
                 self._server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self._context,
                                                           reuse_address=True, limit=1 << 20)
                 return
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # how often it is tried
 
     async def bounce(self):
         if self._server is None:
@@ -44,7 +44,7 @@ class Origin:
         self._server = None
         for writer in list(self._writers):
             writer.transport.abort()
-        await asyncio.sleep(self._draw.uniform(0, 0.6))
+        await asyncio.sleep(self._draw.uniform(0, 0.6))  # how long it is away
         await self.start()
 
     async def _serve(self, reader, writer):
@@ -72,8 +72,9 @@ class Origin:
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if answer.mood == "early":
             writer.write(answer.head("403 Forbidden", "Content-Length: 0\r\nConnection: close\r\n"))
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # its client may go on sending for a while
             return False
+        # the pace of a slow reader
         slowly = (lambda: asyncio.sleep(0.01)) if answer.mood == "slow_reader" else None
         answer.received = await read_body(reader, fields, slowly)
         if answer.received != payload(answer.name, len(answer.received)):
@@ -124,7 +125,7 @@ async def whole(answer):
 
 @_mood
 async def late(answer):
-    await asyncio.sleep(answer.draw.uniform(0, 0.3))
+    await asyncio.sleep(answer.draw.uniform(0, 0.3))  # what is late about it
     return await whole(answer)
 
 
@@ -136,7 +137,7 @@ async def in_pieces(answer):
         answer.writer.write(raw[:size])
         await answer.writer.drain()
         raw = raw[size:]
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # so that some pieces come alone
     return True
 
 
@@ -211,7 +212,7 @@ async def gone(answer):
 
 @_mood
 async def silent(_answer):
-    await asyncio.sleep(3)
+    await asyncio.sleep(3)  # longer than any first_byte
     return False
 
 

@@ -14,7 +14,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "scenario"))
 
-from harness import Authority, DnsServer, check, eventually, merge, render, run, scenario, start_proxy  # noqa: E402
+from harness import Authority, DnsServer, check, merge, render, run, scenario, start_proxy  # noqa: E402
 from changes import NAME, Operator, draw_settings  # noqa: E402
 from clients import Crowd  # noqa: E402
 from origins import Origin  # noqa: E402

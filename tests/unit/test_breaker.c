@@ -401,7 +401,7 @@ static void weather(struct storm *storm, struct rng *rng)
                           draw < 2 ? (enum breaker_force)(draw + 1) : BREAKER_FORCE_NONE,
                           now_of(storm));
         if (i % 16 == 0)
-            usleep(1);
+            usleep(1); /* the other threads have their turn */
     }
     breaker_force(storm->breaker, &defaults, BREAKER_FORCE_NONE, now_of(storm));
 }

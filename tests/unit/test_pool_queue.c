@@ -41,13 +41,11 @@ struct queued {
 /* With queue_target out of reach: who is served first must not depend on how long the machine takes. */
 static void adopt(struct queued *queued, unsigned in_flight, unsigned queue, unsigned max)
 {
-    rig_adopt(
-        &queued->rig,
-        rig_settings(
-            "upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; "
-            "limits = { in_flight = %u; queue = %u; queue_target = \"1m\"; }; "
-            "pool = { warm_min = 0; max = %u; }; }; };",
-            queued->port, in_flight, queue, max));
+    rig_adopt(&queued->rig,
+              rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; "
+                           "limits = { in_flight = %u; queue = %u; queue_target = \"1m\"; }; "
+                           "pool = { warm_min = 0; max = %u; }; }; };",
+                           queued->port, in_flight, queue, max));
 }
 
 /* No re-check: what is not called waits for ever. */

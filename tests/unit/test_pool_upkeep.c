@@ -221,10 +221,11 @@ static void an_endpoint_that_refuses_is_asked_less_and_less_and_full_when_it_is_
         far[i] = rig_accept(one.listener);
     close(one.listener);
     reset_all(far, 6);
-    sleep_ms(&one.rig, 1500);
-    uint64_t failures_count = FIGURES(&one).dial_failures;
-    assert_true(failures_count >= 12); /* each step is for all that miss */
-    assert_true(failures_count <= 6 * 16);
+    uint64_t since_ms = rig_now_ms();
+    sleep_ms(&one.rig, 1500);                               /* how long it is away */
+    rig_await(&one.rig, FIGURES(&one).dial_failures >= 12); /* each step is for all that miss */
+    uint64_t steps_most = 16 + (rig_now_ms() - since_ms - 1500) / 100;
+    assert_true(FIGURES(&one).dial_failures <= 6 * steps_most);
     assert_int_equal(FIGURES(&one).ready, 0);
     one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int on = 1;
@@ -234,9 +235,9 @@ static void an_endpoint_that_refuses_is_asked_less_and_less_and_full_when_it_is_
                                   .sin_port = htons(one.port)};
     assert_int_equal(bind(one.listener, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(one.listener, 64), 0);
-    uint64_t since_ms = rig_now_ms();
+    uint64_t back_ms = rig_own_ms(&one.rig);
     rig_await(&one.rig, FIGURES(&one).ready == 6);
-    assert_true(rig_now_ms() - since_ms < 1300);
+    assert_true(rig_own_ms(&one.rig) - back_ms < 1300);
     one_end(&one);
 }
 
@@ -255,7 +256,7 @@ static void dials_for_nobody_leave_the_descriptors_of_others(void **state)
     one.endpoint = rig_endpoint(&one.rig, 0, 0);
     rig_await(&one.rig, bound_used(&one.rig.fds) == 6);
     rig_settle(&one.rig);
-    sleep_ms(&one.rig, 50);
+    sleep_ms(&one.rig, 50); /* long enough for a step that must not be made */
     assert_int_equal(bound_used(&one.rig.fds), 6);
     assert_int_equal(FIGURES(&one).closed[LEASE_CLOSED_SURPLUS], 0);
     assert_int_equal(
@@ -265,26 +266,33 @@ static void dials_for_nobody_leave_the_descriptors_of_others(void **state)
 
 static void when_the_other_side_closes_is_learned_and_kept_away_from(void **state)
 {
+    enum { KEPT_MS = 300, LEARNED_MS = KEPT_MS * 4 / 5 };
     struct one one;
+    uint64_t died_count = 0, longest_ms = 0;
     (void)state;
     one_init(&one, "pool = { warm_min = 0; };");
-    for (int i = 0; i < 2; i++) {
+    /* Two that agree are enough: more are needed only where the machine is late now and then. */
+    while (FIGURES(&one).learned_idle_ms == 0 && died_count < 20) {
         struct lease *lease = rig_leased(&one.rig, 0, one.endpoint);
         int far = rig_accept(one.listener);
+        uint64_t since_ms = rig_now_ms();
         lease_return(pool_of(&one), &lease);
-        sleep_ms(&one.rig, 300);
+        sleep_ms(&one.rig, KEPT_MS); /* what the other side keeps it for */
         close(far);
         rig_await(&one.rig, FIGURES(&one).open == 0);
+        uint64_t rested_ms = rig_now_ms() - since_ms;
+        longest_ms = rested_ms > longest_ms ? rested_ms : longest_ms;
+        died_count++;
     }
-    assert_in_range(FIGURES(&one).learned_idle_ms, 200, 260);
+    assert_in_range(FIGURES(&one).learned_idle_ms, LEARNED_MS - 20, longest_ms * 4 / 5 + 20);
     struct lease *lease = rig_leased(&one.rig, 0, one.endpoint);
     int far = rig_accept(one.listener);
     lease_return(pool_of(&one), &lease);
-    uint64_t since_ms = rig_now_ms();
+    uint64_t since_ms = rig_own_ms(&one.rig);
     rig_await(&one.rig, FIGURES(&one).open == 0);
-    assert_true(rig_now_ms() - since_ms < 290);
+    assert_true(rig_own_ms(&one.rig) - since_ms < longest_ms);
     assert_true(FIGURES(&one).closed[LEASE_CLOSED_IDLE] >= 1);
-    assert_int_equal(FIGURES(&one).closed[LEASE_CLOSED_DIED_IDLE], 2);
+    assert_int_equal(FIGURES(&one).closed[LEASE_CLOSED_DIED_IDLE], died_count);
     close(far);
     one_end(&one);
 }

@@ -311,9 +311,9 @@ static void a_kill_while_saving_leaves_the_old_state_or_the_new(void **state)
             save_for_ever(path, number + 1);
         }
         while (i == 0 && access(path, F_OK) != 0) {
-            usleep(100);
+            usleep(100); /* how often it is looked for */
         }
-        usleep((useconds_t)rng_below(&rng, 10000));
+        usleep((useconds_t)rng_below(&rng, 10000)); /* the kill comes at any moment */
         assert_int_equal(kill(child, SIGKILL), 0);
         int status;
         assert_int_equal(waitpid(child, &status, 0), child);

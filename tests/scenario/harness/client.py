@@ -7,7 +7,7 @@ import struct
 import time
 
 from .verdict import Failed, patient
-from .wire import Broken, Reader, read_response
+from .wire import Broken, Reader, read_response, wait_until_read
 
 
 class Interrupted(Failed):
@@ -62,7 +62,11 @@ class Client:
         data = data.encode("latin-1") if isinstance(data, str) else data
         for at in range(0, len(data), step):
             self.send(data[at:at + step])
-            time.sleep(pause)
+            time.sleep(pause)  # the pace is what the caller wants to show
+
+    def wait_until_read(self):
+        """Wait until the proxy has read all that was sent."""
+        wait_until_read(self.socket)
 
     def response(self, method="GET", sink=None):
         """The next final response; fails if none starts."""

@@ -12,7 +12,7 @@ import time
 
 from . import ports
 from .verdict import Failed, eventually, patient
-from .wire import Broken, Reader, Request
+from .wire import Broken, Reader, Request, wait_until_read
 
 _ESTABLISHED = 1
 _libc = ctypes.CDLL(None)
@@ -55,6 +55,10 @@ class OriginConnection:
             return True
         except OSError:
             return False
+
+    def wait_until_read(self):
+        """Wait until the proxy has read all that was sent."""
+        wait_until_read(self.socket)
 
     def respond(self, status=200, body=b"", fields=(), reason="Fine"):
         lines = [f"HTTP/1.1 {status} {reason}"]
@@ -222,7 +226,7 @@ class RawOrigin:
                 self._take(sock)
 
     def _shake_hands(self, sock):
-        time.sleep(self._handshake_s)
+        time.sleep(self._handshake_s)  # what a handshake costs here
         try:
             self._take(self._tls.wrap_socket(sock, server_side=True))
         except OSError as fault:
@@ -257,6 +261,14 @@ class RawOrigin:
                     return
             if answer(connection, request) is False:
                 return
+
+
+def takes(seconds, answer=None, **respond):
+    """An answer that costs so many seconds: an origin's time of service. Keywords are those of respond()."""
+    def slowly(connection, request):
+        time.sleep(seconds)  # the time of service
+        return answer(connection, request) if answer else connection.respond(**respond)
+    return slowly
 
 
 def reads_body(answer):

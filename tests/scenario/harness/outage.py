@@ -87,7 +87,7 @@ class Origin:
             await self._well.wait()
             # The pace is kept by the clock: a wake-up that is a little late costs no capacity.
             free_at = max(time.monotonic() - LATE_S, free_at) + self._seconds
-            await asyncio.sleep(max(0, free_at - time.monotonic()))
+            await asyncio.sleep(max(0, free_at - time.monotonic()))  # the time of service
             try:
                 writer.write(ANSWER)
             except OSError:
@@ -122,7 +122,7 @@ class Client:
         tasks = []
         for number in range(int(per_second * seconds)):
             due = begin + number / per_second
-            await asyncio.sleep(max(0, due - time.monotonic()))
+            await asyncio.sleep(max(0, due - time.monotonic()))  # the pace
             tasks.append(asyncio.ensure_future(self._ask(due)))
         await asyncio.gather(*tasks)
 
@@ -130,7 +130,7 @@ class Client:
         status, attempt = 0, 0
         while attempt < self._attempts and status != 200:
             if attempt:
-                await asyncio.sleep(self._rng.uniform(0, 0.1 * 2 ** attempt))
+                await asyncio.sleep(self._rng.uniform(0, 0.1 * 2 ** attempt))  # a client's own backing off
             attempt += 1
             try:
                 status = await asyncio.wait_for(self._try(), self._patience)
@@ -183,10 +183,10 @@ async def _run(port, proxy_port, mode, length, calm, settle, rate, capacity, att
     client = Client(proxy_port, attempts, patience)
     begun = time.monotonic()
     load = asyncio.ensure_future(client.offer(rate, calm + length + settle))
-    await asyncio.sleep(calm)
+    await asyncio.sleep(calm)  # how long all is well before
     origin.fail(mode)
     began = time.monotonic()
-    await asyncio.sleep(length)
+    await asyncio.sleep(length)  # how long the outage lasts
     origin.recover()
     ended = time.monotonic()
     await load

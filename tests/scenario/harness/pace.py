@@ -4,7 +4,7 @@ import threading
 import time
 
 from .client import Client, Interrupted
-from .verdict import patient
+from .verdict import eventually, patient
 
 
 class Answer:
@@ -38,7 +38,7 @@ class Pace:
         client = None
         while not self._stop:
             due = self._next_due()
-            time.sleep(max(0.0, due - time.monotonic()))
+            time.sleep(max(0.0, due - time.monotonic()))  # the pace
             status, error, begun = None, None, time.monotonic()
             try:
                 client = client or Client(self._address)
@@ -56,6 +56,11 @@ class Pace:
             self.answers.append(Answer(due, status, time.monotonic() - begun, error))
         if client:
             client.close()
+
+    def go_on(self, count):
+        """Wait until so many more have their answer."""
+        goal = len(self.answers) + count
+        eventually(lambda: len(self.answers) >= goal, f"{count} more requests are answered", 30)
 
     def end(self):
         """Stop; returns all answers."""

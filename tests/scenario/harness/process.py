@@ -171,7 +171,7 @@ class Adopted:
         while self.poll() is None:
             if deadline is not None and time.monotonic() >= deadline:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout)
-            time.sleep(0.005)
+            time.sleep(0.005)  # how often its end is looked for
         return self._code
 
 

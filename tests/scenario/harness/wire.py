@@ -2,7 +2,27 @@
 
 import socket
 
+from .verdict import eventually
+
 _READ_SIZE = 256 * 1024
+
+
+def wait_until_read(sock, within=5.0):
+    """Wait until the other end, on this machine too, has read all that was sent over this IPv4 connection."""
+    ours, theirs = (_as_in_proc(address) for address in (sock.getsockname(), sock.getpeername()))
+
+    def read():
+        with open("/proc/self/net/tcp") as table:
+            rows = [fields for fields in map(str.split, table) if (fields[1], fields[2]) in ((ours, theirs), (theirs, ours))]
+        queues = {fields[1]: fields[4].split(":") for fields in rows}
+        return int(queues.get(ours, "0")[0], 16) == 0 and int(queues.get(theirs, ("", "0"))[1], 16) == 0
+
+    eventually(read, "what was sent is read", within)
+
+
+def _as_in_proc(address):
+    host, port = address
+    return f"{socket.inet_aton(host)[::-1].hex().upper()}:{port:04X}"
 
 
 class Broken(Exception):
