@@ -111,6 +111,7 @@ def down_and_up(s):
         eventually(lambda: load.served[str(two[0].port)] > before + 20, "it is used again", 10)
     load.end()
     with s.case("each change is told once"):
+        eventually(lambda: lines_about(proxy, two[0], "up"), "it is told")
         check_equal(len(lines_about(proxy, two[0], "down")), 1, "lines")
         check_equal(len(lines_about(proxy, two[0], "up")), 1, "lines")
         check_equal(len(lines_about(proxy, two[1], "down")), 0, "lines")
@@ -171,7 +172,8 @@ def panic(s):
         return seen >= {"origin0", "origin1"}
     eventually(both, "both are used", 15)
     check_equal(seen, {"origin0", "origin1"}, "origins")
-    check_equal(len([line for line in proxy.log().splitlines() if "upstream app: panic:" in line]), 1, "lines")
+    proxy.wait_for_log("upstream app: panic:")
+    check_equal(proxy.log().count("upstream app: panic:"), 1, "lines")
 
 
 @scenario("an endpoint that breaks every request keeps getting them")
@@ -188,11 +190,11 @@ def ejection(s):
     with s.case("three failures, and it is out"):
         found = ask(40)
         check(3 <= found[502] <= 6, f"{dict(found)}")     # what comes first on each worker
-        check_equal(standing(proxy, two[0]), "ejected", "standing")
+        await_standing(proxy, two[0], "ejected")
         check_equal(proxy.metric("evenkeel_endpoint_ejections_total", endpoint=two[0].address), 1, "ejections")
     with s.case("it is tried again, and out for longer each time"):
         eventually(lambda: ask(4) and endpoint_of(proxy, two[0])["health"]["ejections"] >= 3, "three ejections", 15)
-        check_equal(len(lines_about(proxy, two[0], "ejected")), 3, "lines")
+        eventually(lambda: len(lines_about(proxy, two[0], "ejected")) == 3, "three lines")
         started = time.monotonic()
         await_standing(proxy, two[0], "up", 10)
         check(time.monotonic() - started >= 0.7, "the third ejection was as short as the first")

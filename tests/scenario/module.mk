@@ -56,6 +56,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/ports.py \
 	%D%/harness/probe.py \
 	%D%/harness/process.py \
+	%D%/harness/processor.py \
 	%D%/harness/proxy.py \
 	%D%/harness/settings.py \
 	%D%/harness/tap.py \

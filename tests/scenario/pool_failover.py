@@ -2,8 +2,8 @@
 
 import time
 
-from harness import (Authority, Pace, RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario,
-                     start_proxy, takes)
+from harness import (Authority, Pace, RawOrigin, Stopwatch, check, check_equal, eventually, patient, promptly, run, scaled,
+                     scenario, start_proxy, takes)
 from harness.pace import faults, quantile_ms
 
 SERVICE_S = 0.05
@@ -32,18 +32,18 @@ def fails_over(s, origin, name, dial_s, warm_min, wanted, settings):
     load = Pace(proxy.address, 200, 40)
     load.go_on(scaled(140, 600))
     eventually(lambda: full(origin, wanted), f"{wanted} connections before")
-    at = time.monotonic()
+    at, origin.peak_handshakes = time.monotonic(), 0
     reset_all(origin)
-    eventually(lambda: full(origin, wanted), "the pool is full again", dial_s * 1.5 + 0.15)
-    took = time.monotonic() - at
+    again = promptly(lambda: full(origin, wanted), "the pool is full again", dial_s * 1.5 + 0.15, proxy)
     load.go_on(scaled(160, 400))
     answers = load.end()
     check_equal(faults(answers), [], "faults")
-    after = [answer for answer in answers if at <= answer.due <= at + 2]
-    p99 = quantile_ms(after, 0.99)
+    before = quantile_ms([answer for answer in answers if answer.due < at], 0.99)
+    after = quantile_ms([answer for answer in answers if at <= answer.due <= at + 2], 0.99)
     # Few requests make the last hundredth one or two, and the origin shakes hands in Python.
-    check(p99 < patient((SERVICE_S + dial_s) * 1300 + scaled(150, 20)), f"p99 {p99:.0f} ms")
-    s.note(f"{name}: {wanted} are there again after {took * 1000:.0f} ms, p99 {p99:.0f} ms")
+    limit = patient((SERVICE_S + dial_s) * 1300 + scaled(150, 20)) + 2 * (before - SERVICE_S * 1000)
+    check(after < limit, f"p99 {after:.0f} ms, {before:.0f} ms before")
+    s.note(f"{name}: {wanted} are there again after {again.seconds * 1000:.0f} ms, p99 {after:.0f} ms, {before:.0f} before")
 
 
 @scenario("connections that are reset together cost an error, or more than a dial, or come back one by one")
@@ -57,6 +57,7 @@ def reset_together(s):
         origin = serving(s, "tls", certificate=authority.issue("app.test"), handshake_s=0.1)
         fails_over(s, origin, "evenkeel-tls", 0.1, 25, 25,
                    {"tls": {"enabled": True, "server_name": "app.test", "ca": authority.cert}})
+        check(origin.peak_handshakes >= 5, f"at most {origin.peak_handshakes} handshakes at once")
 
 
 @scenario("an address family that leads nowhere costs clients an error")
@@ -81,9 +82,8 @@ def one_refuses(s):
     reset_all(bad)
     load.go_on(scaled(150, 300))
     bad.listen()
-    back = time.monotonic()
-    eventually(lambda: full(bad, 10), "its pool is full again", 1.0 + 0.15)
-    s.note(f"full {1000 * (time.monotonic() - back):.0f} ms after it was back")
+    again = promptly(lambda: full(bad, 10), "its pool is full again", 1.0 + 0.15, proxy)
+    s.note(f"full {1000 * again.seconds:.0f} ms after it was back")
     load.go_on(50)
     check_equal(faults(load.end()), [], "faults")
 
@@ -98,9 +98,9 @@ def none_alive(s):
     until = time.monotonic() + scaled(1.5, 3)
     with s.case("errors are immediate and explained"):
         while time.monotonic() < until:
-            begun = time.monotonic()
+            watch = Stopwatch(proxy)
             response = proxy.get("/")
-            took = time.monotonic() - begun
+            took = watch.stop().seconds
             check(response.status in (502, 503), f"status {response.status}")
             check("error=" in (response.get("Proxy-Status") or ""), f"Proxy-Status: {response.get('Proxy-Status')}")
             check(took < patient(0.1), f"it took {took:.3f} s")
@@ -110,7 +110,7 @@ def none_alive(s):
         check(failures < 10 * 12 + 400, f"{failures:.0f} dials failed")
     with s.case("the pool is full one step and a dial after it is back"):
         origin.listen()
-        eventually(lambda: full(origin, 10), "the pool is full again", 1.0 + 0.15)
+        promptly(lambda: full(origin, 10), "the pool is full again", 1.0 + 0.15, proxy)
         eventually(lambda: proxy.get("/").status == 200, "the breaker lets requests through")
 
 

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 
-from harness import Arrived, RawOrigin, check, check_equal, eventually, run, scaled, scenario, start_proxy, takes
+from harness import Arrived, RawOrigin, Stopwatch, check, check_equal, eventually, run, scaled, scenario, start_proxy, takes
 
 CALM = {"breaker": {"enabled": False}, "health": {"eject_after": 0}, "pool": {"warm_min": 0}}
 
@@ -116,13 +116,14 @@ def waits(s):
     origin = RawOrigin(s).on("/one", failing(1, 503, [("Retry-After", "1")]))
     origin.on("/ten", failing(1, 503, [("Retry-After", "10")]))
     proxy = start_proxy(s, origin, policy(timeouts={"total": "5s"}))
-    begun = time.monotonic()
+    watch = Stopwatch(proxy)
     check_equal(proxy.get("/one").status, 200, "status")
-    check(1.0 <= time.monotonic() - begun < 2.0, f"answered after {time.monotonic() - begun:.2f} s")
-    begun = time.monotonic()
+    watch.stop()
+    check(watch.took >= 1.0 and watch.seconds < 2.0, f"answered after {watch.took:.2f} s")
+    watch = Stopwatch(proxy)
     response = proxy.get("/ten")
     check_equal((response.status, response.get("Retry-After")), (503, "10"), "what cannot be kept to is passed on")
-    check(time.monotonic() - begun < 1, "it was waited for")
+    check(watch.stop().seconds < 1, "it was waited for")
     check_equal(verdicts(proxy).get("too_late"), 1, "verdicts")
 
 
@@ -145,9 +146,9 @@ def per_try(s):
         return connection.respond(200, b"second")
     origin = RawOrigin(s).on("/", once)
     proxy = start_proxy(s, origin, policy(timeouts={"per_try": "150ms", "total": "5s"}))
-    begun = time.monotonic()
+    watch = Stopwatch(proxy)
     check_equal(proxy.get("/").status, 200, "status")
-    check(time.monotonic() - begun < 2, f"answered after {time.monotonic() - begun:.2f} s")
+    check(watch.stop().seconds < 2, f"answered after {watch.took:.2f} s")
 
 
 @scenario("a client that has gone is retried for, or its wait is not given up")

@@ -20,8 +20,9 @@ from .origin import Arrived, RawOrigin, describe, reads_body, takes
 from .pace import Pace
 from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, node_modules, node_program
 from .process import ESTABLISHED, LISTENING, MemoryWatch, Process, stopped_thread
+from .processor import Stopwatch
 from .proxy import SANITIZED, THE_PROXY, NginxProxy, program, run_program, start_proxy
 from .settings import Address, merge, render
 from .tap import run, scenario
-from .verdict import Failed, Skipped, check, check_equal, eventually, patient, scaled
+from .verdict import Failed, Skipped, check, check_equal, eventually, full_scale, patient, promptly, scaled
 from .wire import Broken, Reader, Request, Response

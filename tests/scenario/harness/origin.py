@@ -140,7 +140,7 @@ class RawOrigin:
                  handshake_s=0.0):
         self.name = name
         self.connections = []
-        self.peak_established = 0
+        self.peak_established = self.peak_handshakes = self._handshakes = 0
         self._live = []
         self._answers = {"": describe}
         self._serve = serve or self._dialogue
@@ -226,7 +226,12 @@ class RawOrigin:
                 self._take(sock)
 
     def _shake_hands(self, sock):
+        with self._lock:
+            self._handshakes += 1
+            self.peak_handshakes = max(self.peak_handshakes, self._handshakes)
         time.sleep(self._handshake_s)  # what a handshake costs here
+        with self._lock:
+            self._handshakes -= 1
         try:
             self._take(self._tls.wrap_socket(sock, server_side=True))
         except OSError as fault:

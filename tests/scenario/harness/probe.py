@@ -12,32 +12,11 @@ import socket
 import sys
 import time
 
+from processor import Waits
+
 
 def percentile(times, share):
     return sorted(times)[min(len(times) - 1, int(len(times) * share))] if times else None
-
-
-class Waits:
-    """What the threads of a process waited for a processor, in seconds, of which the longest counts."""
-
-    def __init__(self, pid):
-        self._threads = [os.open(f"/proc/{pid}/task/{thread}/schedstat", os.O_RDONLY)
-                         for thread in os.listdir(f"/proc/{pid}/task")]
-        self._before = [0.0] * len(self._threads)
-
-    def since(self):
-        """The longest wait of one thread since the last call."""
-        now = [self._waited(thread) for thread in self._threads]
-        waits = [after - before for before, after in zip(self._before, now)]
-        self._before = now
-        return max(waits)
-
-    @staticmethod
-    def _waited(thread):
-        try:
-            return int(os.pread(thread, 100, 0).split()[1]) / 1e9
-        except OSError:  # the thread has ended
-            return 0.0
 
 
 def main(host, port, target, pause, *pids):
@@ -56,7 +35,7 @@ def main(host, port, target, pause, *pids):
     print("up", flush=True)
     while True:
         for each in everybody:
-            each.since()
+            each.look()
         started = time.monotonic()
         try:
             client.sendall(request)
@@ -66,7 +45,7 @@ def main(host, port, target, pause, *pids):
         except OSError as fault:
             faults.append(repr(fault))
         took = time.monotonic() - started
-        waited.append(min(took, sum(each.since() for each in everybody)))
+        waited.append(min(took, sum(max(each.look().values(), default=0) for each in everybody)))
         times.append((took - waited[-1]) * 1000)
         if (report_due and len(times) >= 300) or len(faults) > 3:
             report_due = False

@@ -3,6 +3,8 @@
 import os
 import time
 
+from .processor import Stopwatch
+
 PATIENCE = float(os.environ.get("EVENKEEL_PATIENCE", "1"))
 
 
@@ -61,6 +63,18 @@ def eventually(condition, what, within=5.0):
             raise Failed(f"not within {limit:g} s: {what() if callable(what) else what}")
         time.sleep(pause)  # how often the condition is looked at
         pause = min(pause * 1.5, 0.02)
+
+
+def promptly(condition, what, within, *processes):
+    """The condition comes true so many seconds after the call, not counting what we or the processes wait for a processor.
+
+    Returns the stopwatch.
+    """
+    watch = Stopwatch(*processes)
+    eventually(condition, what, within + 20)
+    watch.stop()
+    check(watch.seconds <= within, f"{what}: it took {watch.seconds:.3f} s, and {watch.waited:.3f} s for a processor")
+    return watch
 
 
 def _short(value, limit=600):
