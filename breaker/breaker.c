@@ -16,8 +16,8 @@
 #define STATE_BITS 3
 #define STATE_MASK ((UINT64_C(1) << STATE_BITS) - 1)
 
-struct lane {
-    struct window_lane calls;
+struct breaker_local {
+    struct window_local calls;
     uint64_t refused_count;
 } __attribute__((aligned(WINDOW_CACHE_LINE)));
 
@@ -40,8 +40,8 @@ struct breaker {
     breaker_change_fn *on_change;
     void *owner;
 
-    unsigned lane_count;
-    struct lane lanes[];
+    unsigned worker_count;
+    struct breaker_local locals[];
 };
 
 _Static_assert(offsetof(struct breaker, outcomes.window.base) < WINDOW_CACHE_LINE,
@@ -77,10 +77,10 @@ const char *breaker_result_name(enum breaker_result result)
     return names[result];
 }
 
-struct breaker *breaker_create(unsigned lane_count, breaker_change_fn *on_change, void *owner)
+struct breaker *breaker_create(unsigned worker_count, breaker_change_fn *on_change, void *owner)
 {
-    CHECK(lane_count > 0);
-    size_t bytes = sizeof(struct breaker) + lane_count * sizeof(struct lane);
+    CHECK(worker_count > 0);
+    size_t bytes = sizeof(struct breaker) + worker_count * sizeof(struct breaker_local);
     struct breaker *breaker =
         fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(WINDOW_CACHE_LINE, bytes);
     if (breaker == NULL)
@@ -90,11 +90,11 @@ struct breaker *breaker_create(unsigned lane_count, breaker_change_fn *on_change
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .on_change = on_change,
         .owner = owner,
-        .lane_count = lane_count,
+        .worker_count = worker_count,
     };
-    outcome_window_init(&breaker->outcomes, lane_count);
-    for (unsigned i = 0; i < lane_count; i++)
-        breaker->lanes[i] = (struct lane){.refused_count = 0};
+    outcome_window_init(&breaker->outcomes, worker_count);
+    for (unsigned i = 0; i < worker_count; i++)
+        breaker->locals[i] = (struct breaker_local){.refused_count = 0};
     return breaker;
 }
 
@@ -238,8 +238,8 @@ bool breaker_refuses(const struct breaker *breaker, const struct breaker_setting
 }
 
 /* A trial widens with what comes back: each good answer frees its own place and makes another. */
-static bool has_room(const struct breaker *breaker, const struct breaker_settings *settings,
-                     uint64_t now_ms)
+static bool has_space(const struct breaker *breaker, const struct breaker_settings *settings,
+                      uint64_t now_ms)
 {
     switch (breaker_state(breaker)) {
     case BREAKER_CLOSED:
@@ -274,26 +274,26 @@ static enum breaker_result let_through(struct breaker *breaker,
     return BREAKER_ADMITTED;
 }
 
-static enum breaker_result refuse(struct breaker *breaker, unsigned lane, uint64_t now_ms,
+static enum breaker_result refuse(struct breaker *breaker, unsigned worker, uint64_t now_ms,
                                   uint64_t *ret_retry_after_ms)
 {
     uint64_t left_ms = deadline_left_ms(not_before(breaker), now_ms);
     *ret_retry_after_ms = left_ms > 0 ? left_ms : 1;
-    uint64_t *count = &breaker->lanes[lane].refused_count;
+    uint64_t *count = &breaker->locals[worker].refused_count;
     __atomic_store_n(count, __atomic_load_n(count, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
     return BREAKER_REFUSED;
 }
 
 __attribute__((noinline)) static enum breaker_result admit_guardedly(
-    struct breaker *breaker, const struct breaker_settings *settings, unsigned lane,
+    struct breaker *breaker, const struct breaker_settings *settings, unsigned worker,
     uint64_t now_ms, struct breaker_ticket *ret_ticket, uint64_t *ret_retry_after_ms)
 {
     if (settings->enabled && now_ms < not_before(breaker))
-        return refuse(breaker, lane, now_ms, ret_retry_after_ms);
+        return refuse(breaker, worker, now_ms, ret_retry_after_ms);
     pthread_mutex_lock(&breaker->lock);
     catch_up(breaker, settings, now_ms);
     enum breaker_result result = BREAKER_REFUSED;
-    if (has_room(breaker, settings, now_ms)) {
+    if (has_space(breaker, settings, now_ms)) {
         ret_ticket->word = load_word(breaker);
         result = let_through(breaker, settings, now_ms);
     } else if (now_ms >= not_before(breaker)) {
@@ -301,16 +301,16 @@ __attribute__((noinline)) static enum breaker_result admit_guardedly(
         set_not_before(breaker, deadline_after(now_ms, settings->open_min_ms));
     }
     pthread_mutex_unlock(&breaker->lock);
-    return result == BREAKER_REFUSED ? refuse(breaker, lane, now_ms, ret_retry_after_ms) : result;
+    return result == BREAKER_REFUSED ? refuse(breaker, worker, now_ms, ret_retry_after_ms) : result;
 }
 
 enum breaker_result breaker_admit(struct breaker *breaker, const struct breaker_settings *settings,
-                                  unsigned lane, uint64_t now_ms, struct breaker_ticket *ret_ticket,
-                                  uint64_t *ret_retry_after_ms)
+                                  unsigned worker, uint64_t now_ms,
+                                  struct breaker_ticket *ret_ticket, uint64_t *ret_retry_after_ms)
 {
     uint64_t word = load_word(breaker);
     if (__builtin_expect(!admits_freely(word), 0))
-        return admit_guardedly(breaker, settings, lane, now_ms, ret_ticket, ret_retry_after_ms);
+        return admit_guardedly(breaker, settings, worker, now_ms, ret_ticket, ret_retry_after_ms);
     ret_ticket->word = word;
     return BREAKER_ADMITTED;
 }
@@ -391,7 +391,7 @@ static void leave(struct breaker *breaker, uint64_t word, bool of_this_epoch)
 
 __attribute__((noinline)) static void report_guardedly(struct breaker *breaker,
                                                        const struct breaker_settings *settings,
-                                                       unsigned lane, uint64_t word,
+                                                       unsigned worker, uint64_t word,
                                                        enum outcome outcome, uint64_t now_ms,
                                                        struct rng *rng)
 {
@@ -399,7 +399,7 @@ __attribute__((noinline)) static void report_guardedly(struct breaker *breaker,
     bool of_this_epoch = epoch_of(word) == epoch_of(load_word(breaker));
     leave(breaker, word, of_this_epoch);
     if (of_this_epoch && outcome != OUTCOME_IGNORED) {
-        struct window_lane *calls = &breaker->lanes[lane].calls;
+        struct window_local *calls = &breaker->locals[worker].calls;
         if (outcome == OUTCOME_SUCCESS)
             outcome_window_add_success(&breaker->outcomes, calls, now_ms, settings->window_ms);
         else
@@ -411,9 +411,9 @@ __attribute__((noinline)) static void report_guardedly(struct breaker *breaker,
     pthread_mutex_unlock(&breaker->lock);
 }
 
-void breaker_report(struct breaker *breaker, const struct breaker_settings *settings, unsigned lane,
-                    struct breaker_ticket *ticket, enum outcome outcome, uint64_t now_ms,
-                    struct rng *rng)
+void breaker_report(struct breaker *breaker, const struct breaker_settings *settings,
+                    unsigned worker, struct breaker_ticket *ticket, enum outcome outcome,
+                    uint64_t now_ms, struct rng *rng)
 {
     uint64_t word = ticket->word;
     CHECK(word != 0);
@@ -422,12 +422,12 @@ void breaker_report(struct breaker *breaker, const struct breaker_settings *sett
         if (outcome == OUTCOME_IGNORED)
             return;
         if (__builtin_expect(outcome == OUTCOME_SUCCESS && word == load_word(breaker), 1)) {
-            outcome_window_add_success(&breaker->outcomes, &breaker->lanes[lane].calls, now_ms,
+            outcome_window_add_success(&breaker->outcomes, &breaker->locals[worker].calls, now_ms,
                                        settings->window_ms);
             return;
         }
     }
-    report_guardedly(breaker, settings, lane, word, outcome, now_ms, rng);
+    report_guardedly(breaker, settings, worker, word, outcome, now_ms, rng);
 }
 
 /* ---- operators ---- */
@@ -482,8 +482,8 @@ struct breaker_figures breaker_figures(struct breaker *breaker,
     for (unsigned i = 0; i < BREAKER_STATE_COUNT; i++)
         figures.entered_count[i] = breaker->entered_count[i];
     pthread_mutex_unlock(&breaker->lock);
-    for (unsigned i = 0; i < breaker->lane_count; i++)
+    for (unsigned i = 0; i < breaker->worker_count; i++)
         figures.refused_count +=
-            __atomic_load_n(&breaker->lanes[i].refused_count, __ATOMIC_RELAXED);
+            __atomic_load_n(&breaker->locals[i].refused_count, __ATOMIC_RELAXED);
     return figures;
 }

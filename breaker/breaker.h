@@ -2,8 +2,8 @@
  * Breaker: whether calls to an upstream or an endpoint are let through, decided by what became of earlier ones.
  *
  * Owns: the outcomes of the last seconds, its state, who is on trial. One for all workers, over reloads: settings are an argument
- * of every call. Thread: any; `lane` is the caller's worker index and belongs to one thread. While calls are admitted freely
- * admitting reads one word and a success writes to its own lane only; everything else is done under a mutex, held for some
+ * of every call. Thread: any; `worker` is the caller's worker index and belongs to one thread. While calls are admitted freely
+ * admitting reads one word and a success writes to its own worker only; everything else is done under a mutex, held for some
  * hundred instructions, in which the hook runs. Time base: milliseconds, monotonic; threads may differ by some milliseconds.
  * Errors: NULL from breaker_create() only. Spec: docs/internals/breaker.md has the states, their transitions and the memory model.
  */
@@ -81,20 +81,20 @@ typedef void breaker_change_fn(const struct breaker_change *change, void *owner)
 
 struct breaker;
 
-/* lane_count: workers. on_change may be NULL. NULL when memory is exhausted. */
-struct breaker *breaker_create(unsigned lane_count, breaker_change_fn *on_change, void *owner);
+/* worker_count: workers. on_change may be NULL. NULL when memory is exhausted. */
+struct breaker *breaker_create(unsigned worker_count, breaker_change_fn *on_change, void *owner);
 /* NULL is fine. */
 void breaker_free(struct breaker **breaker);
 
 /* On BREAKER_REFUSED sets *ret_retry_after_ms, at least 1: when asking again may help; else sets *ret_ticket. */
 __attribute__((warn_unused_result)) enum breaker_result breaker_admit(
-    struct breaker *breaker, const struct breaker_settings *settings, unsigned lane,
+    struct breaker *breaker, const struct breaker_settings *settings, unsigned worker,
     uint64_t now_ms, struct breaker_ticket *ret_ticket, uint64_t *ret_retry_after_ms);
 
 /* What became of an admitted call; nulls the ticket. Calls admitted before the breaker opened do not count any more. */
-void breaker_report(struct breaker *breaker, const struct breaker_settings *settings, unsigned lane,
-                    struct breaker_ticket *ticket, enum outcome outcome, uint64_t now_ms,
-                    struct rng *rng);
+void breaker_report(struct breaker *breaker, const struct breaker_settings *settings,
+                    unsigned worker, struct breaker_ticket *ticket, enum outcome outcome,
+                    uint64_t now_ms, struct rng *rng);
 
 enum breaker_force { BREAKER_FORCE_NONE, BREAKER_FORCE_OPEN, BREAKER_FORCE_CLOSED };
 /* An operator's word stands until it is taken back (NONE): then a breaker forced open tries with probes, one forced closed is

@@ -13,13 +13,13 @@ const char *outcome_name(enum outcome outcome)
     return names[outcome];
 }
 
-void outcome_window_init(struct outcome_window *outcomes, unsigned lane_count)
+void outcome_window_init(struct outcome_window *outcomes, unsigned worker_count)
 {
     outcomes->in_a_row = 0;
-    window_init(&outcomes->window, lane_count);
+    window_init(&outcomes->window, worker_count);
 }
 
-void outcome_window_add_bad(struct outcome_window *outcomes, struct window_lane *lane,
+void outcome_window_add_bad(struct outcome_window *outcomes, struct window_local *local,
                             enum outcome outcome, uint64_t now_ms, uint64_t window_ms)
 {
     CHECK(outcome == OUTCOME_FAILURE || outcome == OUTCOME_SLOW);
@@ -29,17 +29,17 @@ void outcome_window_add_bad(struct outcome_window *outcomes, struct window_lane 
     else
         __atomic_store_n(&outcomes->in_a_row, 0, __ATOMIC_RELAXED);
     uint64_t slot_ms = outcome_window_slot_ms(window_ms);
-    window_lane_flush(&outcomes->window, lane, OUTCOME_SUM_CALLS);
+    window_local_flush(&outcomes->window, local, OUTCOME_SUM_CALLS);
     window_add(&outcomes->window, OUTCOME_SUM_CALLS, 1, now_ms, slot_ms);
     window_add(&outcomes->window, failed ? OUTCOME_SUM_FAILURES : OUTCOME_SUM_SLOW, 1, now_ms,
                slot_ms);
 }
 
-void outcome_window_add_first(struct outcome_window *outcomes, struct window_lane *lane,
+void outcome_window_add_first(struct outcome_window *outcomes, struct window_local *local,
                               uint64_t now_ms, uint64_t window_ms)
 {
     window_turn(&outcomes->window, now_ms, outcome_window_slot_ms(window_ms));
-    window_lane_add(&outcomes->window, lane, OUTCOME_SUM_CALLS);
+    window_local_add(&outcomes->window, local, OUTCOME_SUM_CALLS);
 }
 
 struct outcome_counts outcome_window_count(const struct outcome_window *outcomes, uint64_t now_ms,

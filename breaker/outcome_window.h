@@ -1,9 +1,9 @@
 /*
  * What became of the calls of the last seconds, and how many failed in a row.
  *
- * Owns: nothing on the heap; embedded. Thread: any; a lane belongs to one thread. Time base: milliseconds, monotonic.
+ * Owns: nothing on the heap; embedded. Thread: any; a local belongs to one thread. Time base: milliseconds, monotonic.
  *
- * Successes go through lanes (window.h), so what is judged may lack up to 1/WINDOW_LAG of them; failures and slow calls are
+ * Successes go through locals (window.h), so what is judged may lack up to 1/WINDOW_LAG of them; failures and slow calls are
  * exact, and so is everything while there are few calls.
  */
 #ifndef EVENKEEL_BREAKER_OUTCOME_WINDOW_H
@@ -41,16 +41,16 @@ struct outcome_counts {
     uint64_t in_a_row;
 };
 
-void outcome_window_init(struct outcome_window *outcomes, unsigned lane_count);
-/* A failure or a slow call; hands over the lane's successes, which came before it. */
-void outcome_window_add_bad(struct outcome_window *outcomes, struct window_lane *lane,
+void outcome_window_init(struct outcome_window *outcomes, unsigned worker_count);
+/* A failure or a slow call; hands over the local's successes, which came before it. */
+void outcome_window_add_bad(struct outcome_window *outcomes, struct window_local *local,
                             enum outcome outcome, uint64_t now_ms, uint64_t window_ms);
 struct outcome_counts outcome_window_count(const struct outcome_window *outcomes, uint64_t now_ms,
                                            uint64_t window_ms);
 void outcome_window_clear(struct outcome_window *outcomes);
 
 /* The first success of a slot. Not for direct use. */
-void outcome_window_add_first(struct outcome_window *outcomes, struct window_lane *lane,
+void outcome_window_add_first(struct outcome_window *outcomes, struct window_local *local,
                               uint64_t now_ms, uint64_t window_ms);
 
 static inline uint64_t outcome_window_slot_ms(uint64_t window_ms)
@@ -59,16 +59,16 @@ static inline uint64_t outcome_window_slot_ms(uint64_t window_ms)
 }
 
 static inline void outcome_window_add_success(struct outcome_window *outcomes,
-                                              struct window_lane *lane, uint64_t now_ms,
+                                              struct window_local *local, uint64_t now_ms,
                                               uint64_t window_ms)
 {
     /* Read first: while all is well nobody writes here, and every thread has it in its cache. */
     if (__builtin_expect(__atomic_load_n(&outcomes->in_a_row, __ATOMIC_RELAXED) != 0, 0))
         __atomic_store_n(&outcomes->in_a_row, 0, __ATOMIC_RELAXED);
     if (window_is_over(&outcomes->window, now_ms))
-        outcome_window_add_first(outcomes, lane, now_ms, window_ms);
+        outcome_window_add_first(outcomes, local, now_ms, window_ms);
     else
-        window_lane_add(&outcomes->window, lane, OUTCOME_SUM_CALLS);
+        window_local_add(&outcomes->window, local, OUTCOME_SUM_CALLS);
 }
 
 #endif

@@ -16,8 +16,8 @@
 
 enum { REQUESTS, RETRIES };
 
-struct lane {
-    struct window_lane requests;
+struct retry_budget_local {
+    struct window_local requests;
 } __attribute__((aligned(WINDOW_CACHE_LINE)));
 
 struct retry_budget {
@@ -28,8 +28,8 @@ struct retry_budget {
     struct window minute;
     uint64_t taken_count, refused_count;
 
-    unsigned lane_count;
-    struct lane lanes[];
+    unsigned worker_count;
+    struct retry_budget_local locals[];
 };
 
 const char *retry_budget_result_name(enum retry_budget_result result)
@@ -42,19 +42,20 @@ const char *retry_budget_result_name(enum retry_budget_result result)
     return names[result];
 }
 
-struct retry_budget *retry_budget_create(unsigned lane_count)
+struct retry_budget *retry_budget_create(unsigned worker_count)
 {
-    CHECK(lane_count > 0);
-    size_t bytes = sizeof(struct retry_budget) + lane_count * sizeof(struct lane);
+    CHECK(worker_count > 0);
+    size_t bytes = sizeof(struct retry_budget) + worker_count * sizeof(struct retry_budget_local);
     struct retry_budget *budget =
         fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(WINDOW_CACHE_LINE, bytes);
     if (budget == NULL)
         return NULL;
-    *budget = (struct retry_budget){.lock = PTHREAD_MUTEX_INITIALIZER, .lane_count = lane_count};
-    window_init(&budget->window, lane_count);
+    *budget =
+        (struct retry_budget){.lock = PTHREAD_MUTEX_INITIALIZER, .worker_count = worker_count};
+    window_init(&budget->window, worker_count);
     window_init(&budget->minute, 1);
-    for (unsigned i = 0; i < lane_count; i++)
-        budget->lanes[i] = (struct lane){.requests = {.serial = 0}};
+    for (unsigned i = 0; i < worker_count; i++)
+        budget->locals[i] = (struct retry_budget_local){.requests = {.serial = 0}};
     return budget;
 }
 
@@ -67,11 +68,11 @@ void retry_budget_free(struct retry_budget **budget)
     *budget = NULL;
 }
 
-void retry_budget_note_request(struct retry_budget *budget, unsigned lane, uint64_t now_ms)
+void retry_budget_note_request(struct retry_budget *budget, unsigned worker, uint64_t now_ms)
 {
     if (window_is_over(&budget->window, now_ms))
         window_turn(&budget->window, now_ms, SLOT_MS);
-    window_lane_add(&budget->window, &budget->lanes[lane].requests, REQUESTS);
+    window_local_add(&budget->window, &budget->locals[worker].requests, REQUESTS);
 }
 
 /* Whole retries; the least bit more forgives what a ratio like 0.1 lacks in binary. */
@@ -102,10 +103,10 @@ static enum retry_budget_result decide(const struct retry_budget *budget,
 }
 
 enum retry_budget_result retry_budget_take(struct retry_budget *budget,
-                                           const struct retry_settings *settings, unsigned lane,
+                                           const struct retry_settings *settings, unsigned worker,
                                            uint64_t now_ms)
 {
-    window_lane_flush(&budget->window, &budget->lanes[lane].requests, REQUESTS);
+    window_local_flush(&budget->window, &budget->locals[worker].requests, REQUESTS);
     pthread_mutex_lock(&budget->lock);
     enum retry_budget_result result = decide(budget, settings, now_ms);
     if (result == RETRY_BUDGET_TAKEN) {

@@ -1,13 +1,13 @@
 /*
  * Retry budget: how many retries the requests of the last seconds have earned.
  *
- * Owns: two windows. One per upstream or shard for all workers, over reloads: settings are an argument. Thread: any; `lane` is the
- * caller's worker index and belongs to one thread. Counting a request writes to the lane only, most of the time; taking is done
+ * Owns: two windows. One per upstream or shard for all workers, over reloads: settings are an argument. Thread: any; `worker` is the
+ * caller's worker index and belongs to one thread. Counting a request writes to the worker only, most of the time; taking is done
  * under a mutex. Time base: milliseconds, monotonic. Errors: NULL from retry_budget_create() only.
  *
  * Counted over time and not on what is in flight: a budget of what is in flight collapses when everything fails at once.
  * The budget is never exceeded: retries among the last 10 s are at most budget_ratio of the requests among them plus
- * budget_per_second * 10, and at most budget_per_minute_count among the last 60 s. What lanes keep back (window.h) can make it
+ * budget_per_second * 10, and at most budget_per_minute_count among the last 60 s. What locals keep back (window.h) can make it
  * smaller by up to 1/WINDOW_LAG.
  */
 #ifndef EVENKEEL_BREAKER_RETRY_BUDGET_H
@@ -28,17 +28,17 @@ const char *retry_budget_result_name(enum retry_budget_result result);
 
 struct retry_budget;
 
-/* lane_count: workers. NULL when memory is exhausted. */
-struct retry_budget *retry_budget_create(unsigned lane_count);
+/* worker_count: workers. NULL when memory is exhausted. */
+struct retry_budget *retry_budget_create(unsigned worker_count);
 /* NULL is fine. */
 void retry_budget_free(struct retry_budget **budget);
 
 /* A request came: not a retry of ours, whether or not somebody else's. */
-void retry_budget_note_request(struct retry_budget *budget, unsigned lane, uint64_t now_ms);
+void retry_budget_note_request(struct retry_budget *budget, unsigned worker, uint64_t now_ms);
 
 /* Asked last, when all else allows a retry: what is taken counts as made. */
 __attribute__((warn_unused_result)) enum retry_budget_result retry_budget_take(
-    struct retry_budget *budget, const struct retry_settings *settings, unsigned lane,
+    struct retry_budget *budget, const struct retry_settings *settings, unsigned worker,
     uint64_t now_ms);
 
 struct retry_budget_figures {

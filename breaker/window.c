@@ -15,11 +15,11 @@ static void store(uint64_t *value, uint64_t n)
     __atomic_store_n(value, n, __ATOMIC_RELAXED);
 }
 
-void window_init(struct window *window, unsigned lane_count)
+void window_init(struct window *window, unsigned worker_count)
 {
-    CHECK(lane_count > 0);
+    CHECK(worker_count > 0);
     *window = (struct window){.lag_shift = 0};
-    while (UINT64_C(1) << window->lag_shift < (uint64_t)WINDOW_LAG * lane_count)
+    while (UINT64_C(1) << window->lag_shift < (uint64_t)WINDOW_LAG * worker_count)
         window->lag_shift++;
 }
 

@@ -2,7 +2,7 @@
  * Sums over a sliding time window, written by several threads.
  *
  * Owns: nothing on the heap; embedded, zero-initialised but for window_init(). Thread: any may add, sum up and clear;
- * a lane belongs to one thread. Time base: milliseconds of the caller's monotonic clock; the clocks of two threads may
+ * a local belongs to one thread. Time base: milliseconds of the caller's monotonic clock; the clocks of two threads may
  * differ by less than a slot. Errors: none.
  *
  * The window is made of slots. Sums are never reset: the beginning of each slot is marked with what they were then, so the sum
@@ -31,7 +31,7 @@ struct window {
     uint64_t end_ms;            /* of the present slot */
     uint64_t serial;            /* changes with every slot and every clearing */
     uint64_t newest;            /* number of marks ever made; this one is the present slot's */
-    uint8_t lag_shift;          /* a lane keeps back the slot's sum shifted by this */
+    uint8_t lag_shift;          /* a local keeps back the slot's sum shifted by this */
     bool marking;               /* a thread is beginning a slot */
     uint64_t base[WINDOW_SUMS]; /* the sums at the last clearing */
     struct window_mark marks[WINDOW_MARKS];
@@ -40,9 +40,9 @@ struct window {
 };
 
 /* One thread's additions of ones to one of the sums. Busy windows are given many at a time, so that threads seldom write to what
-   they share; all lanes together keep back at most 1/WINDOW_LAG of the slot's sum, and nothing while that is less than one a
-   lane. What is kept back when the slot ends is lost. */
-struct window_lane {
+   they share; all locals together keep back at most 1/WINDOW_LAG of the slot's sum, and nothing while that is less than one a
+   local. What is kept back when the slot ends is lost. */
+struct window_local {
     uint64_t serial; /* of the window, when the rest began */
     uint64_t from;   /* the sum was then */
     uint64_t pending;
@@ -51,8 +51,8 @@ struct window_lane {
 
 #define WINDOW_LAG 128
 
-/* lane_count: how many threads will have a lane; at least 1. */
-void window_init(struct window *window, unsigned lane_count);
+/* worker_count: how many threads will have a local; at least 1. */
+void window_init(struct window *window, unsigned worker_count);
 void window_add(struct window *window, unsigned sum, uint64_t n, uint64_t now_ms, uint64_t slot_ms);
 /* Everything added before is out of the window. What another thread adds meanwhile may go either way. */
 void window_clear(struct window *window);
@@ -63,20 +63,21 @@ void window_sum(const struct window *window, uint64_t now_ms, uint64_t slot_ms, 
 
 /* Begins a slot. By another thread's clock the present one may not be over: then it does nothing. */
 void window_turn(struct window *window, uint64_t now_ms, uint64_t slot_ms);
-/* Adds what the lane keeps back. Not for direct use. */
-static inline void window_lane_hand_over(struct window *window, struct window_lane *lane,
-                                         unsigned sum)
+/* Adds what the local keeps back. Not for direct use. */
+static inline void window_local_hand_over(struct window *window, struct window_local *local,
+                                          unsigned sum)
 {
-    uint64_t before = __atomic_fetch_add(&window->sums[sum], lane->pending, __ATOMIC_RELAXED);
-    lane->batch = (before - lane->from) >> window->lag_shift;
-    lane->pending = 0;
+    uint64_t before = __atomic_fetch_add(&window->sums[sum], local->pending, __ATOMIC_RELAXED);
+    local->batch = (before - local->from) >> window->lag_shift;
+    local->pending = 0;
 }
 
-/* Adds what the lane keeps back, unless it is of a slot that is over. */
-static inline void window_lane_flush(struct window *window, struct window_lane *lane, unsigned sum)
+/* Adds what the local keeps back, unless it is of a slot that is over. */
+static inline void window_local_flush(struct window *window, struct window_local *local,
+                                      unsigned sum)
 {
-    if (lane->pending > 0 && lane->serial == __atomic_load_n(&window->serial, __ATOMIC_RELAXED))
-        window_lane_hand_over(window, lane, sum);
+    if (local->pending > 0 && local->serial == __atomic_load_n(&window->serial, __ATOMIC_RELAXED))
+        window_local_hand_over(window, local, sum);
 }
 
 /* Whether the present slot is over: window_turn() is due. */
@@ -86,15 +87,15 @@ static inline bool window_is_over(const struct window *window, uint64_t now_ms)
 }
 
 /* Adds 1 to a sum, now or a little later. Not while the slot is over. */
-static inline void window_lane_add(struct window *window, struct window_lane *lane, unsigned sum)
+static inline void window_local_add(struct window *window, struct window_local *local, unsigned sum)
 {
     uint64_t serial = __atomic_load_n(&window->serial, __ATOMIC_RELAXED);
-    if (__builtin_expect(serial != lane->serial, 0)) {
+    if (__builtin_expect(serial != local->serial, 0)) {
         uint64_t from = __atomic_load_n(&window->sums[sum], __ATOMIC_RELAXED);
-        *lane = (struct window_lane){.serial = serial, .from = from};
+        *local = (struct window_local){.serial = serial, .from = from};
     }
-    if (++lane->pending >= lane->batch)
-        window_lane_hand_over(window, lane, sum);
+    if (++local->pending >= local->batch)
+        window_local_hand_over(window, local, sum);
 }
 
 #endif

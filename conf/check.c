@@ -23,8 +23,8 @@ static void check_names(struct loading *loading)
             if (earlier != NULL && strcmp(earlier, route->name) == 0) {
                 char path[64];
                 snprintf(path, sizeof path, "routes.[%zu].name", i);
-                loading_say(loading, SETTINGS_ERROR, path, "\"%s\" is the name of another route",
-                            route->name);
+                loading_report(loading, SETTINGS_ERROR, path, "\"%s\" is the name of another route",
+                               route->name);
             }
         }
     }
@@ -52,10 +52,10 @@ static void say_unknown_name(struct loading *loading, size_t route, const char *
     char path[64];
     snprintf(path, sizeof path, "routes.[%zu].%s", route, key);
     if (near != NULL) {
-        loading_say(loading, SETTINGS_ERROR, path, "there is no %s \"%s\"; the nearest is \"%s\"",
-                    key, name, near);
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "there is no %s \"%s\"; the nearest is \"%s\"", key, name, near);
     } else {
-        loading_say(loading, SETTINGS_ERROR, path, "there is no %s \"%s\"", key, name);
+        loading_report(loading, SETTINGS_ERROR, path, "there is no %s \"%s\"", key, name);
     }
 }
 
@@ -68,7 +68,7 @@ static void check_references(struct loading *loading)
         char path[64];
         snprintf(path, sizeof path, "routes.[%zu]", i);
         if (route->upstream == NULL) {
-            loading_say(loading, SETTINGS_ERROR, path, "expected an upstream");
+            loading_report(loading, SETTINGS_ERROR, path, "expected an upstream");
             continue;
         }
         for (size_t j = 0; j < settings->upstream_count; j++) {
@@ -108,9 +108,9 @@ static void check_shadows(struct loading *loading)
         if (route_takes_all(&settings->routes[i])) {
             char path[64];
             snprintf(path, sizeof path, "routes.[%zu]", i + 1);
-            loading_say(loading, SETTINGS_WARNING, path,
-                        "never used: route \"%s\" before it takes every request",
-                        settings->routes[i].name);
+            loading_report(loading, SETTINGS_WARNING, path,
+                           "never used: route \"%s\" before it takes every request",
+                           settings->routes[i].name);
             return;
         }
     }
@@ -124,24 +124,24 @@ static void check_listeners(struct loading *loading)
         const struct listener_settings *listener = &settings->listeners[i];
         snprintf(path, sizeof path, "listeners.%s", listener->name);
         if (listener->listen_text == NULL) {
-            loading_say(loading, SETTINGS_ERROR, path, "expected listen = \"ADDRESS:PORT\"");
+            loading_report(loading, SETTINGS_ERROR, path, "expected listen = \"ADDRESS:PORT\"");
             continue;
         }
         if (listener->listen.any.sa_family == AF_UNIX) {
-            loading_say(loading, SETTINGS_ERROR, path,
-                        "listen: expected an IP address and port, got \"%s\"",
-                        listener->listen_text);
+            loading_report(loading, SETTINGS_ERROR, path,
+                           "listen: expected an IP address and port, got \"%s\"",
+                           listener->listen_text);
         }
         for (size_t j = 0; j < i; j++) {
             if (settings->listeners[j].listen_text != NULL &&
                 address_equal(&settings->listeners[j].listen, &listener->listen)) {
-                loading_say(loading, SETTINGS_ERROR, path, "listens on the address of \"%s\"",
-                            settings->listeners[j].name);
+                loading_report(loading, SETTINGS_ERROR, path, "listens on the address of \"%s\"",
+                               settings->listeners[j].name);
             }
         }
         if (listener->tls.enabled && listener->tls.certificate_count == 0) {
-            loading_say(loading, SETTINGS_ERROR, path,
-                        "tls: expected at least one of certificates = ( { cert; key; } )");
+            loading_report(loading, SETTINGS_ERROR, path,
+                           "tls: expected at least one of certificates = ( { cert; key; } )");
         }
     }
 }
@@ -162,24 +162,25 @@ static void check_health(struct loading *loading, const struct upstream_settings
 {
     const struct health_settings *health = &upstream->health;
     if ((health->path[0] != '\0' && health->path[0] != '/') || !is_plain(health->path)) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "health.path: expected a path such as \"/health\", got \"%s\"", health->path);
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "health.path: expected a path such as \"/health\", got \"%s\"",
+                       health->path);
     }
     if (!is_plain(health->host)) {
-        loading_say(loading, SETTINGS_ERROR, path, "health.host: expected a host, got \"%s\"",
-                    health->host);
+        loading_report(loading, SETTINGS_ERROR, path, "health.host: expected a host, got \"%s\"",
+                       health->host);
     }
     if (health->type == HEALTH_TLS && !upstream->tls.enabled) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "health.type \"tls\" probes with TLS, but tls.enabled is false");
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "health.type \"tls\" probes with TLS, but tls.enabled is false");
     }
     if (health->type != HEALTH_HTTP && health->path[0] != '\0') {
-        loading_say(loading, SETTINGS_WARNING, path,
-                    "health.path is of no use unless health.type is \"http\"");
+        loading_report(loading, SETTINGS_WARNING, path,
+                       "health.path is of no use unless health.type is \"http\"");
     }
     if (health->eject_base_ms > health->eject_max_ms) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "health.eject_base is longer than health.eject_max");
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "health.eject_base is longer than health.eject_max");
     }
 }
 
@@ -189,23 +190,23 @@ static void check_upstream_tls(struct loading *loading, const struct upstream_tl
 {
     bool trusts = tls->ca[0] != '\0', shows = tls->cert[0] != '\0' || tls->key[0] != '\0';
     if (!tls->enabled && (trusts || shows || tls->server_name[0] != '\0')) {
-        loading_say(loading, SETTINGS_WARNING, path,
-                    "tls: keys are set but tls.enabled is false: it is spoken to in the clear");
+        loading_report(loading, SETTINGS_WARNING, path,
+                       "tls: keys are set but tls.enabled is false: it is spoken to in the clear");
     }
     if ((tls->cert[0] == '\0') != (tls->key[0] == '\0')) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "tls.cert and tls.key: neither is of use without the other");
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "tls.cert and tls.key: neither is of use without the other");
     }
     if (tls->enabled && !tls->verify) {
-        loading_say(loading, SETTINGS_WARNING, path,
-                    "tls.verify is false: whoever can redirect traffic can pose as it");
+        loading_report(loading, SETTINGS_WARNING, path,
+                       "tls.verify is false: whoever can redirect traffic can pose as it");
     }
     if (tls->enabled && !tls->verify && trusts) {
-        loading_say(loading, SETTINGS_WARNING, path, "tls.ca is of no use: tls.verify is false");
+        loading_report(loading, SETTINGS_WARNING, path, "tls.ca is of no use: tls.verify is false");
     }
     if (strlen(tls->server_name) > SERVER_NAME_MOST_BYTES || !is_plain(tls->server_name)) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "tls.server_name: expected a host name, got \"%s\"", tls->server_name);
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "tls.server_name: expected a host name, got \"%s\"", tls->server_name);
     }
 }
 
@@ -215,30 +216,30 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
     const struct timeout_settings *timeouts = &upstream->timeouts;
     snprintf(path, sizeof path, "upstreams.%s", upstream->name);
     if (upstream->endpoint_count == 0) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "expected at least one of endpoints = [ \"HOST:PORT\" ]");
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "expected at least one of endpoints = [ \"HOST:PORT\" ]");
     }
     for (size_t i = 0; i < upstream->endpoint_count; i++) {
         for (size_t j = 0; j < i; j++) {
             if (strcmp(upstream->endpoints[i].host, upstream->endpoints[j].host) == 0 &&
                 upstream->endpoints[i].port == upstream->endpoints[j].port) {
-                loading_say(loading, SETTINGS_ERROR, path,
-                            "endpoint \"%s\" stands here twice; weights say how much it takes",
-                            upstream->endpoints[i].text);
+                loading_report(loading, SETTINGS_ERROR, path,
+                               "endpoint \"%s\" stands here twice; weights say how much it takes",
+                               upstream->endpoints[i].text);
             }
         }
     }
     check_upstream_tls(loading, &upstream->tls, path);
     if (upstream->breaker.open_min_ms > upstream->breaker.open_max_ms) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "breaker.open_min is longer than breaker.open_max");
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "breaker.open_min is longer than breaker.open_max");
     }
     if (upstream->retry.backoff_base_ms > upstream->retry.backoff_max_ms) {
-        loading_say(loading, SETTINGS_ERROR, path,
-                    "retry.backoff_base is longer than retry.backoff_max");
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "retry.backoff_base is longer than retry.backoff_max");
     }
     if (upstream->pool.warm_min_count > upstream->pool.max_count) {
-        loading_say(loading, SETTINGS_ERROR, path, "pool.warm_min is larger than pool.max");
+        loading_report(loading, SETTINGS_ERROR, path, "pool.warm_min is larger than pool.max");
     }
     check_health(loading, upstream, path);
     const struct {
@@ -250,9 +251,9 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
                  {"limits.queue_wait", upstream->limits.queue_wait_ms}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].ms > timeouts->total_ms) {
-            loading_say(loading, SETTINGS_WARNING, path,
-                        "%s is longer than timeouts.total, which ends the exchange before",
-                        parts[i].name);
+            loading_report(loading, SETTINGS_WARNING, path,
+                           "%s is longer than timeouts.total, which ends the exchange before",
+                           parts[i].name);
         }
     }
 }
@@ -261,8 +262,8 @@ static void check_readiness(struct loading *loading)
 {
     const char *path = loading->settings->readiness.listener_path;
     if (path[0] != '\0' && path[0] != '/') {
-        loading_say(loading, SETTINGS_ERROR, "readiness.listener_path",
-                    "expected a path that begins with \"/\", got \"%s\"", path);
+        loading_report(loading, SETTINGS_ERROR, "readiness.listener_path",
+                       "expected a path that begins with \"/\", got \"%s\"", path);
     }
 }
 
@@ -270,7 +271,7 @@ static void check_drain(struct loading *loading)
 {
     const struct drain_settings *drain = &loading->settings->drain;
     if (drain->pause_ms >= drain->grace_ms) {
-        loading_say(loading, SETTINGS_ERROR, "drain.pause", "leaves nothing of drain.grace");
+        loading_report(loading, SETTINGS_ERROR, "drain.pause", "leaves nothing of drain.grace");
     }
 }
 
@@ -278,7 +279,8 @@ static void check_resolver(struct loading *loading)
 {
     const struct settings *settings = loading->settings;
     if (settings->resolver.min_ttl_ms > settings->resolver.max_ttl_ms) {
-        loading_say(loading, SETTINGS_ERROR, "resolver.min_ttl", "is longer than resolver.max_ttl");
+        loading_report(loading, SETTINGS_ERROR, "resolver.min_ttl",
+                       "is longer than resolver.max_ttl");
     }
 }
 

@@ -53,7 +53,8 @@ static void add_message(struct loading *loading, int severity, const char *file,
     messages->error_count += severity == SETTINGS_ERROR;
 }
 
-void loading_say(struct loading *loading, int severity, const char *path, const char *format, ...)
+void loading_report(struct loading *loading, int severity, const char *path, const char *format,
+                    ...)
 {
     char text[1024];
     va_list args;
@@ -123,16 +124,16 @@ static void range_text(const struct schema_row *row, char *text, size_t bytes)
 }
 
 /* What stands in the file, as text; NULL for a group or list. */
-static const char *scalar_text(const config_setting_t *setting, char room[64])
+static const char *scalar_text(const config_setting_t *setting, char space[64])
 {
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_INT:
     case CONFIG_TYPE_INT64:
-        snprintf(room, 64, "%lld", config_setting_get_int64(setting));
-        return room;
+        snprintf(space, 64, "%lld", config_setting_get_int64(setting));
+        return space;
     case CONFIG_TYPE_FLOAT:
-        snprintf(room, 64, "%.15g", config_setting_get_float(setting));
-        return room;
+        snprintf(space, 64, "%.15g", config_setting_get_float(setting));
+        return space;
     case CONFIG_TYPE_BOOL: return config_setting_get_bool(setting) ? "true" : "false";
     case CONFIG_TYPE_STRING: return config_setting_get_string(setting);
     default: return NULL;
@@ -142,8 +143,8 @@ static const char *scalar_text(const config_setting_t *setting, char room[64])
 static void take_scalar(struct loading *loading, const config_setting_t *setting,
                         const struct schema_row *row, const char *path, void *element)
 {
-    char room[64], range[256];
-    const char *text = scalar_text(setting, room);
+    char space[64], range[256];
+    const char *text = scalar_text(setting, space);
     bool is_text = config_setting_type(setting) == CONFIG_TYPE_STRING;
     bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;
     range_text(row, range, sizeof range);
@@ -373,8 +374,8 @@ static void take_presets(struct loading *loading, const struct schema_section *s
         for (char *one = row->type->list ? strsep(&rest, ",") : preset; one != NULL;
              one = row->type->list ? strsep(&rest, ",") : NULL) {
             if (!row->type->take(&loading->arena, row, element, one) && !loading->arena.failed) {
-                loading_say(loading, SETTINGS_ERROR, row->path, "the default %s is not valid",
-                            row->preset);
+                loading_report(loading, SETTINGS_ERROR, row->path, "the default %s is not valid",
+                               row->preset);
             }
         }
     }

@@ -23,8 +23,9 @@ struct loading {
 };
 
 /* Adds a message about a key by its full path: "upstreams.app.pool.max", "routes.[0].upstream". */
-__attribute__((format(printf, 4, 5))) void loading_say(struct loading *loading, int severity,
-                                                       const char *path, const char *format, ...);
+__attribute__((format(printf, 4, 5))) void loading_report(struct loading *loading, int severity,
+                                                          const char *path, const char *format,
+                                                          ...);
 
 bool loading_is_section(const char *name);
 

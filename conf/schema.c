@@ -317,7 +317,7 @@ static const struct schema_row upstream_rows[] = {
      .also_at = offsetof(struct upstream_settings, health.status_last),
      .help = "what http probes must be answered with"},
     {"health.interval", &type_duration, "5s", AT(health.interval_ms), .min = 10 * MS, .max = DAY,
-     .help = "between probes of an endpoint; a fifth of it while its standing is changing"},
+     .help = "between probes of an endpoint; a fifth of it while its health status is changing"},
     {"health.timeout", &type_duration, "1s", AT(health.timeout_ms), .min = MS, .max = HOUR,
      .help = "of a probe, from the dial to the answer"},
     {"health.fall", &type_count, "3", AT(health.fall_count), .min = 1, .max = 1000,

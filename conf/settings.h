@@ -25,10 +25,10 @@ enum balance_method {
     BALANCE_HASH_COOKIE,
     BALANCE_HASH_CLIENT,
 };
-enum proxy_introduction {
-    INTRODUCE_NONE,
-    INTRODUCE_SELF,   /* a header that tells of no client */
-    INTRODUCE_CLIENT, /* of the client whose request follows */
+enum proxy_header_mode {
+    PROXY_HEADER_NONE,
+    PROXY_HEADER_SELF,   /* a header that tells of no client */
+    PROXY_HEADER_CLIENT, /* of the client whose request follows */
 };
 enum health_type { HEALTH_HTTP, HEALTH_TCP, HEALTH_TLS };
 enum key_source { KEY_HOST, KEY_HEADER, KEY_CLIENT };
@@ -218,7 +218,7 @@ struct upstream_settings {
     enum balance_method balance;
     const char *balance_key; /* header or cookie name; NULL when the method takes none */
     struct upstream_tls_settings tls;
-    enum proxy_introduction proxy_protocol;
+    enum proxy_header_mode proxy_protocol;
     struct pool_settings pool;
     struct timeout_settings timeouts;
     struct retry_settings retry;

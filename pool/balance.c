@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "pool/endpoint.h"
+#include "pool/health_status.h"
 #include "pool/pools.h"
 #include "pool/queue.h"
-#include "pool/standing.h"
 #include "steady/check.h"
 #include "steady/fault.h"
 
@@ -22,7 +22,7 @@
 struct choosing {
     struct pool_worker *worker;
     const struct upstream_view *view;
-    const struct endpoint_wish *wish;
+    const struct pick_options *options;
     bool avoiding;        /* those tried already */
     bool starting;        /* slow starts hold back */
     bool full, held_back; /* met on the way */
@@ -41,7 +41,7 @@ const char *pick_result_name(enum pick_result result)
 bool pool_endpoint_spares(const struct endpoint *endpoint)
 {
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
-        if (slot_spare_count(&endpoint->slots[i]) > 0)
+        if (local_spare_count(&endpoint->locals[i]) > 0)
             return true;
     return false;
 }
@@ -107,8 +107,8 @@ static uint64_t step_of(uint64_t total)
 
 static bool avoided(const struct choosing *choosing, const struct endpoint *endpoint)
 {
-    for (size_t i = 0; choosing->avoiding && i < choosing->wish->avoid_count; i++)
-        if (choosing->wish->avoid[i] == endpoint)
+    for (size_t i = 0; choosing->avoiding && i < choosing->options->avoid_count; i++)
+        if (choosing->options->avoid[i] == endpoint)
             return true;
     return false;
 }
@@ -119,32 +119,32 @@ static bool cold(const struct choosing *choosing, struct endpoint *endpoint)
            endpoint_warms_up(endpoint, loop_clock_ms(&choosing->worker->env.loop->clock));
 }
 
-/* `draw`: 0..OFFER_WHOLE - 1, decides while only a part of its share may be taken. */
+/* `draw`: 0..TRAFFIC_SHARE_WHOLE - 1, decides while only a part of its share may be taken. */
 static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
 {
     struct endpoint *endpoint = choosing->view->endpoints[i];
-    const struct endpoint_wish *wish = choosing->wish;
-    uint32_t offer = __atomic_load_n(&endpoint->offer, __ATOMIC_RELAXED);
-    if (offer == 0 || avoided(choosing, endpoint))
+    const struct pick_options *options = choosing->options;
+    uint32_t share = __atomic_load_n(&endpoint->traffic_share, __ATOMIC_RELAXED);
+    if (share == 0 || avoided(choosing, endpoint))
         return false;
-    if (choosing->starting && (draw >= offer || cold(choosing, endpoint))) {
+    if (choosing->starting && (draw >= share || cold(choosing, endpoint))) {
         choosing->held_back = true;
         return false;
     }
-    if (wish->idle_only ? !pool_endpoint_spares(endpoint) : pool_endpoint_full(endpoint)) {
+    if (options->idle_only ? !pool_endpoint_spares(endpoint) : pool_endpoint_full(endpoint)) {
         choosing->full = true;
         return false;
     }
-    return wish->usable == NULL || wish->usable(endpoint, wish->owner);
+    return options->usable == NULL || options->usable(endpoint, options->owner);
 }
 
 static bool fits(struct choosing *choosing, size_t i)
 {
     const struct endpoint *endpoint = choosing->view->endpoints[i];
-    bool whole = __atomic_load_n(&endpoint->offer, __ATOMIC_RELAXED) == OFFER_WHOLE;
-    return fits_draw(choosing, i,
-                     whole ? 0
-                           : (uint32_t)rng_below(&choosing->worker->env.loop->rng, OFFER_WHOLE));
+    bool whole = __atomic_load_n(&endpoint->traffic_share, __ATOMIC_RELAXED) == TRAFFIC_SHARE_WHOLE;
+    return fits_draw(
+        choosing, i,
+        whole ? 0 : (uint32_t)rng_below(&choosing->worker->env.loop->rng, TRAFFIC_SHARE_WHOLE));
 }
 
 /* ---- the methods ---- */
@@ -191,7 +191,7 @@ static size_t in_turn(struct choosing *choosing)
 static bool warm(const struct choosing *choosing, size_t i)
 {
     const struct endpoint *endpoint = choosing->view->endpoints[i];
-    return endpoint->slots[choosing->worker->env.index].idle_count > 0 ||
+    return endpoint->locals[choosing->worker->env.index].idle_count > 0 ||
            pool_endpoint_spares(endpoint);
 }
 
@@ -247,8 +247,8 @@ static size_t better_of_two(struct choosing *choosing)
 static size_t by_key(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
-    uint64_t key_hash = choosing->wish->key_hash;
-    uint32_t draw = (uint32_t)(key_hash >> 32) % OFFER_WHOLE;
+    uint64_t key_hash = choosing->options->key_hash;
+    uint32_t draw = (uint32_t)(key_hash >> 32) % TRAFFIC_SHARE_WHOLE;
     size_t first = 0;
     for (unsigned n = 0; n < KEY_CHOICES; n++) {
         first = maglev_choice(view->maglev, key_hash, n);
@@ -274,7 +274,7 @@ static size_t choose(struct choosing *choosing)
     case BALANCE_HASH_HEADER:
     case BALANCE_HASH_COOKIE:
     case BALANCE_HASH_CLIENT:
-        if (choosing->wish->keyed)
+        if (choosing->options->keyed)
             return by_key(choosing);
         break;
     case BALANCE_P2C: break;
@@ -284,11 +284,12 @@ static size_t choose(struct choosing *choosing)
 
 /* What is respected is given up one by one: first slow starts, then what was tried already. */
 enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream_view *view,
-                               const struct endpoint_wish *wish, struct endpoint **ret_endpoint)
+                               const struct pick_options *options, struct endpoint **ret_endpoint)
 {
     if (view->endpoint_count == 0)
         return PICK_NONE;
-    struct choosing choosing = {worker, view, wish, wish->avoid_count > 0, true, false, false};
+    struct choosing choosing = {worker, view,  options, options->avoid_count > 0,
+                                true,   false, false};
     for (;;) {
         choosing.full = choosing.held_back = false;
         size_t i = choose(&choosing);

@@ -14,8 +14,8 @@
 
 struct pool_worker;
 
-/* What an attempt wishes of its endpoint; zeroed: nothing in particular. */
-struct endpoint_wish {
+/* What an attempt options of its endpoint; zeroed: nothing in particular. */
+struct pick_options {
     /* Tried already: taken only if there is no other. Only compared. */
     const struct endpoint *const *avoid;
     size_t avoid_count;
@@ -39,9 +39,8 @@ enum pick_result {
 const char *pick_result_name(enum pick_result result);
 
 /* Chooses by the upstream's method, weights and health. `view` is the worker's present one. */
-__attribute__((warn_unused_result)) enum pick_result upstream_pick(struct pool_worker *worker,
-                                                                   const struct upstream_view *view,
-                                                                   const struct endpoint_wish *wish,
-                                                                   struct endpoint **ret_endpoint);
+__attribute__((warn_unused_result)) enum pick_result upstream_pick(
+    struct pool_worker *worker, const struct upstream_view *view,
+    const struct pick_options *options, struct endpoint **ret_endpoint);
 
 #endif

@@ -4,11 +4,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "pool/claim.h"
 #include "pool/descriptor.h"
 #include "pool/dial.h"
 #include "pool/handover.h"
 #include "pool/handshake.h"
+#include "pool/late_tls.h"
 #include "pool/queue.h"
 #include "pool/upkeep.h"
 #include "steady/check.h"
@@ -38,7 +38,7 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
     case CONNECTION_ASKING: handover_late(connection); break;
     case CONNECTION_DIALLING: dial_late(connection); break;
     case CONNECTION_IDLE: upkeep_idle_over(connection); break;
-    case CONNECTION_SECURING: handshake_late(connection); break;
+    case CONNECTION_LATE_TLS: handshake_late(connection); break;
     case CONNECTION_LENT:
     case CONNECTION_CLOSED: break;
     }
@@ -51,18 +51,18 @@ static void on_retire(struct wheel_timer *timer, uint64_t now_ms)
     upkeep_overdue(connection, LEASE_CLOSED_LIFETIME);
 }
 
-struct connection *connection_create(struct endpoint_slot *slot, enum connection_state state)
+struct connection *connection_create(struct endpoint_local *local, enum connection_state state)
 {
-    struct pool_worker *worker = slot->worker;
+    struct pool_worker *worker = local->worker;
     struct connection *connection = slab_take(worker->slab);
     if (connection == NULL)
         return NULL;
     *connection = (struct connection){
-        .lease = {.endpoint = slot->endpoint},
+        .lease = {.endpoint = local->endpoint},
         .state = CONNECTION_CLOSED,
         .handed = {.fd = -1},
         .end_reason = LEASE_CLOSED_REQUESTS,
-        .slot = slot,
+        .local = local,
     };
     stream_init(&connection->lease.stream, -1);
     wheel_timer_init(&connection->timer, on_timer);
@@ -70,14 +70,14 @@ struct connection *connection_create(struct endpoint_slot *slot, enum connection
     (void)event_assign(&connection->event, worker->env.base, -1, 0, on_event, connection);
     TAILQ_INSERT_TAIL(&worker->connections, connection, link);
     worker->connection_count++;
-    slot_use(slot);
+    endpoint_local_use(local);
     connection_enter(connection, CONNECTION_CLOSED, state);
     return connection;
 }
 
 bool connection_watch(struct connection *connection, const struct stream *stream)
 {
-    (void)event_assign(&connection->event, connection->slot->worker->env.base, stream->fd,
+    (void)event_assign(&connection->event, connection->local->worker->env.base, stream->fd,
                        EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event, connection);
     if (event_add(&connection->event, NULL) != 0)
         return false;
@@ -105,7 +105,7 @@ void connection_event(struct connection *connection, short what)
 {
     switch (connection->state) {
     case CONNECTION_DIALLING: dial_event(connection, what); break;
-    case CONNECTION_SECURING: claim_event(connection); break;
+    case CONNECTION_LATE_TLS: late_tls_event(connection); break;
     case CONNECTION_LENT:
         if (connection->lease.on_event != NULL)
             connection->lease.on_event(&connection->lease, what);
@@ -122,21 +122,21 @@ void connection_event(struct connection *connection, short what)
 static void free_connection(struct deferred_free *freed, void *owner)
 {
     struct connection *connection = connection_of_freed(freed);
-    struct endpoint_slot *slot = connection->slot;
+    struct endpoint_local *local = connection->local;
     (void)owner;
-    slab_give(slot->worker->slab, &connection);
-    slot_leave(slot);
+    slab_give(local->worker->slab, &connection);
+    endpoint_local_leave(local);
 }
 
 /* Takes it out of everything; what it holds has been given back. */
 static void bury(struct connection *connection)
 {
-    struct pool_worker *worker = connection->slot->worker;
+    struct pool_worker *worker = connection->local->worker;
     connection_enter(connection, connection->state, CONNECTION_CLOSED);
     wheel_disarm(&worker->env.loop->wheel, &connection->timer);
     wheel_disarm(&worker->env.loop->wheel, &connection->retire);
     if (connection->retire_place > 0)
-        retirements_change(&connection->slot->retirements, connection->retire_place - 1,
+        retirements_change(&connection->local->retirements, connection->retire_place - 1,
                            (uint32_t)-1);
     TAILQ_REMOVE(&worker->connections, connection, link);
     worker->connection_count--;
@@ -145,8 +145,8 @@ static void bury(struct connection *connection)
 
 void connection_drop(struct connection *connection, bool reset)
 {
-    struct endpoint_slot *slot = connection->slot;
-    struct pool_worker *worker = slot->worker;
+    struct endpoint_local *local = connection->local;
+    struct pool_worker *worker = local->worker;
     CHECK(connection->state != CONNECTION_CLOSED);
     (void)event_del(&connection->event);
     if (connection->lease.stream.fd >= 0) {
@@ -156,18 +156,18 @@ void connection_drop(struct connection *connection, bool reset)
     bool had_place = connection->has_place;
     upkeep_forget(connection);
     if (connection->ready)
-        __atomic_fetch_sub(&slot->endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
+        __atomic_fetch_sub(&local->endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
     connection->ready = false;
     if (had_place) {
-        bound_give(&slot->endpoint->connections, 1);
-        __atomic_fetch_sub(&slot->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
+        bound_give(&local->endpoint->connections, 1);
+        __atomic_fetch_sub(&local->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
     }
-    slot->open_count -= had_place;
+    local->open_count -= had_place;
     connection->has_place = false;
     bury(connection);
     if (had_place) {
-        queue_capacity_freed(worker, slot->endpoint);
-        upkeep_on_gone(slot);
+        queue_capacity_freed(worker, local->endpoint);
+        upkeep_on_gone(local);
     }
 }
 
@@ -179,8 +179,8 @@ struct stream connection_hand_over(struct connection *connection)
     stream_init(&connection->lease.stream, -1);
     upkeep_forget(connection);
     connection->has_place = connection->ready = false;
-    connection->slot->open_count--;
-    count_add(&connection->slot->stats.handed_over, 1);
+    connection->local->open_count--;
+    count_add(&connection->local->stats.handed_over, 1);
     bury(connection);
     return stream;
 }
@@ -188,6 +188,6 @@ struct stream connection_hand_over(struct connection *connection)
 void connection_close_idle(struct connection *connection, enum lease_close_reason reason)
 {
     CHECK(connection->state == CONNECTION_IDLE);
-    count_add(&connection->slot->stats.closed[reason], 1);
+    count_add(&connection->local->stats.closed[reason], 1);
     connection_drop(connection, false);
 }

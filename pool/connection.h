@@ -22,7 +22,7 @@ enum connection_state {
     CONNECTION_ASKING,
     CONNECTION_DIALLING,
     CONNECTION_IDLE,
-    CONNECTION_SECURING,
+    CONNECTION_LATE_TLS,
     CONNECTION_LENT,
     CONNECTION_CLOSED,
 };
@@ -30,24 +30,24 @@ enum connection_state {
 struct connection {
     struct lease lease; /* first: a lease is its connection */
     enum connection_state state;
-    bool has_place;                     /* of endpoint->connections */
-    bool late;                          /* ASKING: nobody counts on the answer any more */
-    bool for_fresh;                     /* ASKING: only for the sake of its place */
-    bool unsecured;                     /* its TLS begins with a claim */
-    bool ready;                         /* counts for the endpoint's ready_count */
-    bool overdue;                       /* in slot->upkeep.overdue */
-    enum lease_close_reason end_reason; /* why it ends when exchanges_limit is reached */
-    uint32_t exchanges_limit;           /* 0: it ends when it comes back */
-    int dial_errno;                     /* DIALLING: failed already, to be told in its event */
-    unsigned sibling;                   /* ASKING: the worker that was asked */
-    struct stream handed;               /* the answer; without a descriptor: none */
-    struct lease_request *claimant;     /* SECURING: for it */
-    uint64_t handshake_began_us;        /* DIALLING or SECURING, and TLS is in the stream */
+    bool has_place;                         /* of endpoint->connections */
+    bool late;                              /* ASKING: nobody counts on the answer any more */
+    bool for_fresh;                         /* ASKING: only for the sake of its place */
+    bool unsecured;                         /* its TLS begins with a claim */
+    bool ready;                             /* counts for the endpoint's ready_count */
+    bool overdue;                           /* in local->upkeep.overdue */
+    enum lease_close_reason end_reason;     /* why it ends when exchanges_limit is reached */
+    uint32_t exchanges_limit;               /* 0: it ends when it comes back */
+    int dial_errno;                         /* DIALLING: failed already, to be told in its event */
+    unsigned sibling;                       /* ASKING: the worker that was asked */
+    struct stream handed;                   /* the answer; without a descriptor: none */
+    struct lease_request *late_tls_request; /* SECURING: for it */
+    uint64_t handshake_began_us;            /* DIALLING or SECURING, and TLS is in the stream */
     uint64_t word_awaited_ms; /* since then, of the server, on our certificate; 0: it is not */
-    struct endpoint_slot *slot;
+    struct endpoint_local *local;
     uint64_t idle_since_ms;
     uint64_t retire_ms;    /* its lifetime is over; 0: not ready yet */
-    unsigned retire_place; /* 1 + its step of slot->retirements; 0: not counted there */
+    unsigned retire_place; /* 1 + its step of local->retirements; 0: not counted there */
     struct wheel_timer
         timer; /* connect timeout, ask timeout, idle limit; may fire in vain while lent */
     struct wheel_timer retire;
@@ -59,9 +59,9 @@ struct connection {
     struct deferred_free freed;
 };
 
-/* A new one at this slot, ASKING or DIALLING, without a descriptor; NULL: no memory. */
-struct connection *connection_create(struct endpoint_slot *slot, enum connection_state state);
-/* Takes the stream and watches it; false (the stream stays the caller's): epoll has no room. */
+/* A new one at this local, ASKING or DIALLING, without a descriptor; NULL: no memory. */
+struct connection *connection_create(struct endpoint_local *local, enum connection_state state);
+/* Takes the stream and watches it; false (the stream stays the caller's): epoll has no space. */
 __attribute__((warn_unused_result)) bool connection_watch(struct connection *connection,
                                                           const struct stream *stream);
 /* The next edge, as if it came from the loop. */
@@ -73,50 +73,51 @@ struct stream connection_hand_over(struct connection *connection);
 /* An idle connection ends. */
 void connection_close_idle(struct connection *connection, enum lease_close_reason reason);
 
-/* The only writer of `state`, where the slot's counts and its list of idle ones follow. `from` is what it is
+/* The only writer of `state`, where the local's counts and its list of idle ones follow. `from` is what it is
    now: where that is known to the compiler, little remains of this. */
 static inline void connection_enter(struct connection *connection, enum connection_state from,
                                     enum connection_state to)
 {
-    struct endpoint_slot *slot = connection->slot;
+    struct endpoint_local *local = connection->local;
     CHECK(connection->state == from);
     if (from == CONNECTION_IDLE) {
-        TAILQ_REMOVE(&slot->idle, connection, idle_link);
-        count_add(&slot->idle_count, (uint64_t)-1);
+        TAILQ_REMOVE(&local->idle, connection, idle_link);
+        count_add(&local->idle_count, (uint64_t)-1);
     } else if (from == CONNECTION_DIALLING) {
-        count_add(&slot->dialling_count, (uint64_t)-1);
+        count_add(&local->dialling_count, (uint64_t)-1);
     }
     if (to == CONNECTION_IDLE) {
-        TAILQ_INSERT_HEAD(&slot->idle, connection, idle_link);
-        count_add(&slot->idle_count, 1);
+        TAILQ_INSERT_HEAD(&local->idle, connection, idle_link);
+        count_add(&local->idle_count, 1);
     } else if (to == CONNECTION_DIALLING) {
-        count_add(&slot->dialling_count, 1);
+        count_add(&local->dialling_count, 1);
     }
     connection->state = to;
 }
 
-static inline uint32_t slot_exchanges_limit(const struct endpoint_slot *slot)
+static inline uint32_t local_exchanges_limit(const struct endpoint_local *local)
 {
-    if (slot->endpoint->introduction == INTRODUCE_CLIENT) /* it speaks for one client */
+    if (local->endpoint->proxy_header == PROXY_HEADER_CLIENT) /* it speaks for one client */
         return 1;
-    return slot->max_requests_count < UINT32_MAX ? (uint32_t)slot->max_requests_count : UINT32_MAX;
+    return local->max_requests_count < UINT32_MAX ? (uint32_t)local->max_requests_count
+                                                  : UINT32_MAX;
 }
 
 /* Between exchanges, or dialled for nobody. */
 static inline void connection_rest(struct connection *connection, enum connection_state from)
 {
-    struct pool_worker *worker = connection->slot->worker;
+    struct pool_worker *worker = connection->local->worker;
     connection_enter(connection, from, CONNECTION_IDLE);
     connection->lease.reused = true;
     connection->idle_since_ms = loop_clock_ms(&worker->env.loop->clock);
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
-              connection->idle_since_ms + connection->slot->idle_ms);
+              connection->idle_since_ms + connection->local->idle_ms);
 }
 
 static inline struct lease *connection_lend(struct connection *connection,
                                             enum connection_state from)
 {
-    struct slot_stats *stats = &connection->slot->stats;
+    struct local_stats *stats = &connection->local->stats;
     connection_enter(connection, from, CONNECTION_LENT);
     count_add(connection->lease.reused ? &stats->reused : &stats->fresh, 1);
     return &connection->lease;

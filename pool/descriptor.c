@@ -10,7 +10,7 @@ static struct connection *oldest_idle(const struct pool_worker *worker)
     struct connection *connection, *oldest = NULL;
     TAILQ_FOREACH (connection, &worker->connections, link) {
         if (connection->state == CONNECTION_IDLE &&
-            !queue_waits(connection->slot->endpoint->upstream) &&
+            !queue_waits(connection->local->endpoint->upstream) &&
             (oldest == NULL || connection->idle_since_ms < oldest->idle_since_ms))
             oldest = connection;
     }

@@ -89,13 +89,13 @@ static void set_options(int fd, uint64_t unacked_ms)
 }
 
 /* The socket, connecting; -1 with errno. */
-static int open_socket(const struct endpoint_slot *slot)
+static int open_socket(const struct endpoint_local *local)
 {
-    const struct address *address = &slot->endpoint->address;
+    const struct address *address = &local->endpoint->address;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    set_options(fd, slot->unacked_ms);
+    set_options(fd, local->unacked_ms);
     int failed;
     do
         failed = connect(fd, &address->any, address->length);
@@ -111,8 +111,8 @@ static int open_socket(const struct endpoint_slot *slot)
 /* Opens and watches; what fails is told later, in the connection's event, but for want of descriptors. */
 static bool begin(struct connection *connection)
 {
-    struct endpoint_slot *slot = connection->slot;
-    int fd = open_socket(slot);
+    struct endpoint_local *local = connection->local;
+    int fd = open_socket(local);
     struct stream stream;
     stream_init(&stream, fd);
     if (fd >= 0 && connection_watch(connection, &stream))
@@ -120,7 +120,7 @@ static bool begin(struct connection *connection)
     int error = errno;
     if (fd >= 0)
         close(fd);
-    descriptor_give(slot->worker);
+    descriptor_give(local->worker);
     if (dial_result_of_errno(error) == DIAL_NO_FD)
         return false;
     connection->dial_errno = error;
@@ -128,12 +128,12 @@ static bool begin(struct connection *connection)
     return true;
 }
 
-bool dial_start(struct endpoint_slot *slot)
+bool dial_start(struct endpoint_local *local)
 {
-    struct pool_worker *worker = slot->worker;
+    struct pool_worker *worker = local->worker;
     if (!descriptor_take(worker))
         return false;
-    struct connection *connection = connection_create(slot, CONNECTION_DIALLING);
+    struct connection *connection = connection_create(local, CONNECTION_DIALLING);
     if (connection == NULL) {
         descriptor_give(worker);
         return false;
@@ -143,29 +143,29 @@ bool dial_start(struct endpoint_slot *slot)
         return false;
     }
     connection->has_place = true;
-    __atomic_fetch_add(&slot->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
-    slot->open_count++;
+    __atomic_fetch_add(&local->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
+    local->open_count++;
     bool taken = bound_take(&worker->pools->dials_in_flight, 1);
     CHECK(taken); /* its limit is that of all workers */
     worker->dialling_count++;
-    slot->coming_count++;
-    slot->fresh_coming_count++;
-    count_add(&slot->stats.dials, 1);
+    local->coming_count++;
+    local->fresh_coming_count++;
+    count_add(&local->stats.dials, 1);
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
-              loop_clock_ms(&worker->env.loop->clock) + slot->connect_ms);
+              loop_clock_ms(&worker->env.loop->clock) + local->connect_ms);
     return true;
 }
 
 /* It no longer counts as a dial, whatever becomes of it. */
 static void end_dial(struct connection *connection)
 {
-    struct endpoint_slot *slot = connection->slot;
-    CHECK(connection->state == CONNECTION_DIALLING && slot->coming_count > 0);
-    slot->coming_count--;
-    slot->fresh_coming_count--;
-    slot->worker->dialling_count--;
-    bound_give(&slot->worker->pools->dials_in_flight, 1);
-    pool_worker_dial_ended(slot->worker);
+    struct endpoint_local *local = connection->local;
+    CHECK(connection->state == CONNECTION_DIALLING && local->coming_count > 0);
+    local->coming_count--;
+    local->fresh_coming_count--;
+    local->worker->dialling_count--;
+    bound_give(&local->worker->pools->dials_in_flight, 1);
+    pool_worker_dial_ended(local->worker);
 }
 
 void dial_abandon(struct connection *connection)
@@ -176,14 +176,14 @@ void dial_abandon(struct connection *connection)
 
 void dial_fail(struct connection *connection, enum dial_result result)
 {
-    struct endpoint_slot *slot = connection->slot;
+    struct endpoint_local *local = connection->local;
     end_dial(connection);
-    count_add(&slot->stats.dial_failures, 1);
+    count_add(&local->stats.dial_failures, 1);
     connection_drop(connection, true);
-    upkeep_on_dial_failed(slot, result);
-    if (slot->line_count > 0)
-        pool_worker_schedule_slot(slot->worker, slot);
-    line_dial_failed(slot, endpoint_retired(slot->endpoint) ? DIAL_RETIRED : result);
+    upkeep_on_dial_failed(local, result);
+    if (local->line_count > 0)
+        pool_worker_schedule_endpoint(local->worker, local);
+    line_dial_failed(local, endpoint_retired(local->endpoint) ? DIAL_RETIRED : result);
 }
 
 void dial_late(struct connection *connection)
@@ -198,23 +198,23 @@ void dial_late(struct connection *connection)
 void dial_done(struct connection *connection, short what)
 {
     end_dial(connection);
-    line_offer(connection->slot, connection);
+    line_offer(connection->local, connection);
     if (what != 0)
         connection_event(connection, what);
 }
 
-bool dial_say(struct stream *stream, char *header, size_t bytes)
+bool dial_report(struct stream *stream, char *header, size_t bytes)
 {
     size_t sent = 0;
     return stream_send(stream, &(struct iovec){header, bytes}, 1, &sent) == STREAM_OK &&
            sent == bytes;
 }
 
-bool dial_introduce(struct stream *stream)
+bool dial_proxy_header(struct stream *stream)
 {
     static const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
     char header[PROXY_HEADER_WRITE_BYTES];
-    return dial_say(stream, header, proxy_header_write(&nobody, &nobody, header));
+    return dial_report(stream, header, proxy_header_write(&nobody, &nobody, header));
 }
 
 bool dial_reached_itself(int fd, const struct address *address)
@@ -232,7 +232,7 @@ static int outcome(const struct connection *connection)
     if (getsockopt(connection->lease.stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
         return errno;
     return error == 0 && dial_reached_itself(connection->lease.stream.fd,
-                                             &connection->slot->endpoint->address)
+                                             &connection->local->endpoint->address)
                ? ECONNREFUSED
                : error;
 }
@@ -246,13 +246,13 @@ void dial_event(struct connection *connection, short what)
     if ((what & EV_WRITE) == 0)
         return;
     int error = outcome(connection);
-    enum proxy_introduction introduction = connection->slot->endpoint->introduction;
-    bool secure = connection->slot->endpoint->tls != NULL;
-    connection->unsecured = secure && introduction == INTRODUCE_CLIENT;
-    connection->lease.introduce = !secure && introduction == INTRODUCE_CLIENT;
+    enum proxy_header_mode proxy_header = connection->local->endpoint->proxy_header;
+    bool secure = connection->local->endpoint->tls != NULL;
+    connection->unsecured = secure && proxy_header == PROXY_HEADER_CLIENT;
+    connection->lease.proxy_header = !secure && proxy_header == PROXY_HEADER_CLIENT;
     if (error != 0)
         dial_fail(connection, dial_result_of_errno(error));
-    else if (introduction == INTRODUCE_SELF && !dial_introduce(&connection->lease.stream))
+    else if (proxy_header == PROXY_HEADER_SELF && !dial_proxy_header(&connection->lease.stream))
         dial_fail(connection, DIAL_RESET);
     else if (secure && !connection->unsecured)
         handshake_begin(connection);

@@ -11,7 +11,7 @@
 
 /* Begins a dial; a place of endpoint->connections was taken and passes to it. False: no descriptor or no memory,
    the place is still the caller's. What fails later, fails in the connection's event. */
-__attribute__((warn_unused_result)) bool dial_start(struct endpoint_slot *slot);
+__attribute__((warn_unused_result)) bool dial_start(struct endpoint_local *local);
 /* An event of a DIALLING connection. */
 void dial_event(struct connection *connection, short what);
 /* Ends it without telling anyone. */
@@ -24,10 +24,10 @@ void dial_done(struct connection *connection, short what);
 enum dial_result dial_result_of_errno(int error);
 /* Sends a PROXY protocol header, as the first bytes of a connection. False: it does not fit, which never is, or the connection has
    broken. */
-__attribute__((warn_unused_result)) bool dial_say(struct stream *stream, char *header,
-                                                  size_t bytes);
+__attribute__((warn_unused_result)) bool dial_report(struct stream *stream, char *header,
+                                                     size_t bytes);
 /* The same with one that tells of no client. */
-__attribute__((warn_unused_result)) bool dial_introduce(struct stream *stream);
+__attribute__((warn_unused_result)) bool dial_proxy_header(struct stream *stream);
 /* With nobody listening, a dial to a local port may be given that very port as its own and reach itself. */
 bool dial_reached_itself(int fd, const struct address *address);
 

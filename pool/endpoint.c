@@ -45,7 +45,7 @@ __attribute__((format(printf, 1, 2))) static char *make_text(const char *format,
 
 static void free_upstream(struct upstream_private *own)
 {
-    entries_forget(own);
+    endpoint_totals_forget(own);
     if (own->upstream.companion != NULL)
         own->pools->hooks.upstream_freed(own->upstream.companion, own->pools->hooks.owner);
     free((char *)(uintptr_t)own->upstream.name);
@@ -64,7 +64,7 @@ static bool accompany_upstream(struct upstream_private *own)
 static struct upstream_private *create_upstream(struct pools *pools, const char *name)
 {
     struct upstream_private *own =
-        allocate(sizeof(struct upstream_private), sizeof(struct seat), pools->worker_count);
+        allocate(sizeof(struct upstream_private), sizeof(struct upstream), pools->worker_count);
     if (own == NULL)
         return NULL;
     own->upstream.own = own;
@@ -76,7 +76,7 @@ static struct upstream_private *create_upstream(struct pools *pools, const char 
     }
     TAILQ_INIT(&own->endpoints);
     for (unsigned i = 0; i < pools->worker_count; i++)
-        seat_init(&own->seats[i], &own->upstream);
+        upstream_local_init(&own->locals[i], &own->upstream);
     /* The limits come with the first adoption. */
     bound_init(&own->upstream.in_flight, "upstream_in_flight", own->upstream.name, 0);
     bound_init(&own->upstream.queued, "upstream_queued", own->upstream.name, 0);
@@ -176,12 +176,12 @@ bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms)
     return false;
 }
 
-static void init_slot(struct endpoint_slot *slot, struct endpoint *endpoint)
+static void init_local(struct endpoint_local *local, struct endpoint *endpoint)
 {
-    TAILQ_INIT(&slot->idle);
-    TAILQ_INIT(&slot->line);
-    slot->endpoint = endpoint;
-    upkeep_init(slot);
+    TAILQ_INIT(&local->idle);
+    TAILQ_INIT(&local->line);
+    local->endpoint = endpoint;
+    upkeep_init(local);
 }
 
 struct endpoint *endpoint_create(const struct upstream_view *view,
@@ -194,13 +194,13 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
     if (!bound_take(&pools->endpoints, 1))
         return NULL;
     struct endpoint *endpoint =
-        allocate(sizeof(struct endpoint), sizeof(struct endpoint_slot), pools->worker_count);
+        allocate(sizeof(struct endpoint), sizeof(struct endpoint_local), pools->worker_count);
     if (endpoint != NULL) {
         endpoint->upstream = &own->upstream;
         endpoint->pools = pools;
         endpoint->address = named->address;
         endpoint->turn = turn;
-        endpoint->introduction = view->settings->proxy_protocol;
+        endpoint->proxy_header = view->settings->proxy_protocol;
     }
     if (endpoint == NULL || !name_endpoint(endpoint, settings, named->hostname) ||
         !endpoint_tls_attach(endpoint, view) || !health_attach(endpoint) ||
@@ -211,7 +211,7 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
         return NULL;
     }
     for (unsigned i = 0; i < pools->worker_count; i++)
-        init_slot(&endpoint->slots[i], endpoint);
+        init_local(&endpoint->locals[i], endpoint);
     bound_init(&endpoint->connections, "endpoint_connections", endpoint->label, 0);
     if (has_others(own))
         endpoint->cold_until_ms = loop_clock_ms(&(struct loop_clock){0}) + POOL_COLD_MS;
@@ -226,7 +226,7 @@ static bool endpoint_used(const struct endpoint *endpoint)
     if (endpoint->sets_count > 0 || __atomic_load_n(&endpoint->failures_told, __ATOMIC_ACQUIRE))
         return true;
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
-        if (__atomic_load_n(&endpoint->slots[i].uses, __ATOMIC_ACQUIRE) > 0)
+        if (__atomic_load_n(&endpoint->locals[i].uses, __ATOMIC_ACQUIRE) > 0)
             return true;
     return false;
 }
@@ -239,7 +239,7 @@ static void sweep_endpoints(struct upstream_private *own)
         if (endpoint_used(endpoint))
             continue;
         TAILQ_REMOVE(&own->endpoints, endpoint, link);
-        entries_keep(own, endpoint);
+        endpoint_totals_keep(own, endpoint);
         free_endpoint(endpoint);
         bound_give(&own->pools->endpoints, 1);
     }

@@ -2,7 +2,7 @@
  * Endpoints: one address of an upstream, what all workers share of it, and each worker's own part.
  *
  * Owns: the count of connections (exact over the process), the load, and per worker the idle connections and the
- * line of requests. Private to pool/. Thread: the shared part by atomics; slots[w] is written by worker w only, its
+ * line of requests. Private to pool/. Thread: the shared part by atomics; locals[w] is written by worker w only, its
  * counters are read by any; the links and sets_count belong to the control thread.
  */
 #ifndef EVENKEEL_POOL_ENDPOINT_H
@@ -29,7 +29,7 @@ TAILQ_HEAD(connection_list, connection);
 TAILQ_HEAD(lease_request_list, lease_request);
 
 /* What a worker counts at an endpoint; one writer. */
-struct slot_stats {
+struct local_stats {
     uint64_t dials, dial_failures;
     uint64_t reused, fresh; /* leases given of each kind */
     uint64_t handed_over;   /* to siblings */
@@ -37,10 +37,10 @@ struct slot_stats {
     uint64_t closed[LEASE_CLOSE_REASONS];
 };
 
-/* What pool/upkeep keeps of a slot. */
+/* What pool/upkeep keeps of a local. */
 struct upkeep {
     uint64_t
-        fill_upto_count;   /* dial for the warm level while the slot has fewer; 0: no need seen */
+        fill_upto_count;   /* dial for the warm level while the local has fewer; 0: no need seen */
     uint64_t target_count; /* what was needed before a loss; 0: there again */
     uint64_t target_until_ms;
     bool recalled; /* what an earlier process needed has been taken over */
@@ -56,7 +56,7 @@ struct upkeep {
 };
 
 /* A worker's part of an endpoint. */
-struct endpoint_slot {
+struct endpoint_local {
     struct connection_list idle;    /* newest first */
     struct lease_request_list line; /* who asked first stands first */
     uint64_t idle_count, dialling_count;
@@ -69,7 +69,7 @@ struct endpoint_slot {
     uint64_t open_count;                                         /* connections that have a place */
     struct upkeep upkeep;
     struct retirements retirements;
-    struct slot_stats stats;
+    struct local_stats stats;
     enum tls_failure tls_failure; /* of the last handshake that failed */
     uint64_t
         uses; /* connections, requests in line, being scheduled: what keeps the endpoint in memory */
@@ -81,8 +81,8 @@ struct endpoint_slot {
         asked_count; /* written by siblings: idle connections they have asked for and not been answered on */
     uint64_t stamp; /* the worker's adoption that saw it last */
     bool scheduled, starved;
-    TAILQ_ENTRY(endpoint_slot) schedule; /* in one of the worker's lists of slots */
-    struct pool_worker *worker;          /* NULL until that worker adopts a view with it */
+    TAILQ_ENTRY(endpoint_local) schedule; /* in one of the worker's lists of locals */
+    struct pool_worker *worker;           /* NULL until that worker adopts a view with it */
     struct endpoint *endpoint;
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
@@ -92,7 +92,7 @@ struct endpoint {
     const char *text, *hostname, *address_text;
     const char *label; /* of its bound */
     void *companion;   /* struct pools_hooks */
-    enum proxy_introduction introduction;
+    enum proxy_header_mode proxy_header;
     struct endpoint_tls *tls;       /* NULL: plain */
     struct endpoint_health *health; /* the control thread's, but for its message */
     struct address address;
@@ -106,7 +106,7 @@ struct endpoint {
        wait?" against "I wait, is there capacity?", see queue.h. */
     uint64_t in_flight __attribute__((aligned(CACHE_LINE_BYTES)));
     struct latency latency;
-    uint32_t offer;             /* what may be taken of its share, of OFFER_WHOLE; by control */
+    uint32_t traffic_share; /* what may be taken of its share, of TRAFFIC_SHARE_WHOLE; by control */
     uint32_t eject_after_count; /* 0: never; by control */
     uint32_t failures_count;    /* attempts that failed in a row */
     bool failures_told;         /* control has yet to hear of them: keeps the endpoint in memory */
@@ -121,7 +121,7 @@ struct endpoint {
     uint64_t learned_idle_ms;                             /* 0: nothing learned */
     struct bound connections __attribute__((
         aligned(CACHE_LINE_BYTES))); /* limit: pool.max; a place is taken before a dial */
-    struct endpoint_slot slots[];
+    struct endpoint_local locals[];
 };
 
 TAILQ_HEAD(endpoint_list, endpoint);
@@ -137,22 +137,22 @@ static inline uint64_t count_read(const uint64_t *counter)
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* As long as a slot is used its endpoint stays; giving up the last use is the last thing a worker does with it. */
-static inline void slot_use(struct endpoint_slot *slot)
+/* As long as a local is used its endpoint stays; giving up the last use is the last thing a worker does with it. */
+static inline void endpoint_local_use(struct endpoint_local *local)
 {
-    __atomic_store_n(&slot->uses, slot->uses + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&local->uses, local->uses + 1, __ATOMIC_RELAXED);
 }
 
-static inline void slot_leave(struct endpoint_slot *slot)
+static inline void endpoint_local_leave(struct endpoint_local *local)
 {
-    __atomic_store_n(&slot->uses, slot->uses - 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&local->uses, local->uses - 1, __ATOMIC_RELEASE);
 }
 
 /* Idle connections of a worker that no sibling has asked for yet. */
-static inline uint64_t slot_spare_count(const struct endpoint_slot *slot)
+static inline uint64_t local_spare_count(const struct endpoint_local *local)
 {
-    uint64_t idle_count = count_read(&slot->idle_count);
-    uint32_t asked_count = __atomic_load_n(&slot->asked_count, __ATOMIC_RELAXED);
+    uint64_t idle_count = count_read(&local->idle_count);
+    uint32_t asked_count = __atomic_load_n(&local->asked_count, __ATOMIC_RELAXED);
     return idle_count > asked_count ? idle_count - asked_count : 0;
 }
 

@@ -12,7 +12,8 @@
 static bool begin_probe(struct stream *stream, void *owner)
 {
     const struct endpoint *endpoint = owner;
-    return tls_client_begin(&endpoint->tls->target, stream, endpoint->pools->health->env.tls_room);
+    return tls_client_begin(&endpoint->tls->target, stream,
+                            endpoint->pools->health->env.tls_scratch);
 }
 
 static void end_probe(const struct stream *stream, bool succeeded, void *owner)
@@ -100,8 +101,8 @@ static void tell_endpoint(const struct endpoint *endpoint, uint64_t now_ms,
     }
 }
 
-void pools_tell_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_failure_fn *tell,
-                             void *owner)
+void pools_log_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_failure_fn *tell,
+                            void *owner)
 {
     const struct upstream_private *own;
     const struct endpoint *endpoint;

@@ -10,11 +10,11 @@
 #include "pool/connection.h"
 
 /* Asks the sibling with most idle connections; false: none has one. for_fresh: only the place is wanted. */
-__attribute__((warn_unused_result)) bool handover_ask(struct endpoint_slot *slot, bool for_fresh);
+__attribute__((warn_unused_result)) bool handover_ask(struct endpoint_local *local, bool for_fresh);
 /* Asks one sibling after the other though none seems to have one; false: there are no siblings. */
-__attribute__((warn_unused_result)) bool handover_ask_anyone(struct endpoint_slot *slot);
+__attribute__((warn_unused_result)) bool handover_ask_anyone(struct endpoint_local *local);
 /* Asks for one that is not counted on, as a dial is under way; where none is to be had nothing happens. */
-void handover_ask_besides(struct endpoint_slot *slot);
+void handover_ask_besides(struct endpoint_local *local);
 /* The sibling has not answered in time. */
 void handover_late(struct connection *connection);
 

@@ -1,9 +1,9 @@
 /* Shaking hands, and waiting whether the other side takes it back. */
 #include "pool/handshake.h"
 
-#include "pool/claim.h"
 #include "pool/dial.h"
 #include "pool/endpoint_tls.h"
+#include "pool/late_tls.h"
 #include "pool/upkeep.h"
 
 /* The server's word is awaited for twice the time the handshake took, but at least so long: the wheel's tick. */
@@ -11,13 +11,13 @@
 
 static uint64_t now_of(const struct connection *connection)
 {
-    return loop_clock_ms(&connection->slot->worker->env.loop->clock);
+    return loop_clock_ms(&connection->local->worker->env.loop->clock);
 }
 
 static void over(struct connection *connection, enum dial_result result)
 {
-    if (connection->state == CONNECTION_SECURING)
-        claim_over(connection, result);
+    if (connection->state == CONNECTION_LATE_TLS)
+        late_tls_over(connection, result);
     else if (result == DIAL_OK)
         dial_done(connection, EV_READ);
     else
@@ -26,11 +26,11 @@ static void over(struct connection *connection, enum dial_result result)
 
 static void fail(struct connection *connection, enum tls_failure failure)
 {
-    struct endpoint_slot *slot = connection->slot;
+    struct endpoint_local *local = connection->local;
     if (connection->lease.stream.tls != NULL && connection->word_awaited_ms == 0)
         (void)tls_client_finish(&connection->lease.stream, false);
-    endpoint_tls_failed(slot->endpoint, failure);
-    slot->tls_failure = failure;
+    endpoint_tls_failed(local->endpoint, failure);
+    local->tls_failure = failure;
     over(connection, DIAL_TLS);
 }
 
@@ -43,7 +43,7 @@ static void fail_of_stream(struct connection *connection)
 
 static void done(struct connection *connection)
 {
-    endpoint_tls_succeeded(connection->slot->endpoint, connection->lease.resumed);
+    endpoint_tls_succeeded(connection->local->endpoint, connection->lease.resumed);
     over(connection, DIAL_OK);
 }
 
@@ -56,7 +56,7 @@ static void await_word(struct connection *connection)
     }
     uint64_t wait_ms = 2 * lease->tls_us / 1000;
     connection->word_awaited_ms = now_of(connection);
-    wheel_arm(&connection->slot->worker->env.loop->wheel, &connection->timer,
+    wheel_arm(&connection->local->worker->env.loop->wheel, &connection->timer,
               connection->word_awaited_ms + (wait_ms > WORD_LEAST_MS ? wait_ms : WORD_LEAST_MS));
 }
 
@@ -81,21 +81,21 @@ static void shake(struct connection *connection)
     }
     lease->resumed = tls_client_finish(&lease->stream, true);
     lease->tls_us =
-        loop_clock_us(&connection->slot->worker->env.loop->clock) - connection->handshake_began_us;
+        loop_clock_us(&connection->local->worker->env.loop->clock) - connection->handshake_began_us;
     await_word(connection);
 }
 
 void handshake_begin(struct connection *connection)
 {
-    struct endpoint_slot *slot = connection->slot;
-    struct pool_worker *worker = slot->worker;
+    struct endpoint_local *local = connection->local;
+    struct pool_worker *worker = local->worker;
     connection->handshake_began_us = loop_clock_us(&worker->env.loop->clock);
-    if (!tls_client_begin(&slot->endpoint->tls->target, &connection->lease.stream,
-                          worker->env.tls_room)) {
+    if (!tls_client_begin(&local->endpoint->tls->target, &connection->lease.stream,
+                          worker->env.tls_scratch)) {
         fail(connection, TLS_FAILURE_NO_MEMORY);
         return;
     }
-    wheel_arm(&worker->env.loop->wheel, &connection->timer, now_of(connection) + slot->tls_ms);
+    wheel_arm(&worker->env.loop->wheel, &connection->timer, now_of(connection) + local->tls_ms);
     shake(connection);
 }
 
@@ -109,8 +109,8 @@ void handshake_event(struct connection *connection)
 
 void handshake_revoked(struct connection *connection)
 {
-    endpoint_tls_failed(connection->slot->endpoint, stream_failure(&connection->lease.stream));
-    upkeep_hold_back(connection->slot);
+    endpoint_tls_failed(connection->local->endpoint, stream_failure(&connection->lease.stream));
+    upkeep_hold_back(connection->local);
 }
 
 void handshake_late(struct connection *connection)

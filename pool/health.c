@@ -1,4 +1,4 @@
-/* Carries out what the standings decide: timers, probes, offers. */
+/* Carries out what the statuses decide: timers, probes, traffic shares. */
 #include "pool/health_state.h"
 
 #include <stdarg.h>
@@ -77,13 +77,13 @@ bool health_attach(struct endpoint *endpoint)
         return false;
     own->endpoint = endpoint;
     own->created_ms = now_ms();
-    standing_init(&own->standing, own->created_ms);
+    health_status_init(&own->status, own->created_ms);
     if (health != NULL) {
         event_assign(&own->probe_timer, health->env.base, -1, 0, on_probe_timer, own);
         event_assign(&own->due_timer, health->env.base, -1, 0, on_due_timer, own);
     }
     endpoint->health = own;
-    endpoint->offer = OFFER_WHOLE;
+    endpoint->traffic_share = TRAFFIC_SHARE_WHOLE;
     return true;
 }
 
@@ -106,7 +106,7 @@ void health_detach(struct endpoint *endpoint)
     endpoint->health = NULL;
 }
 
-/* ---- offers ---- */
+/* ---- traffic shares ---- */
 
 static void tell(const struct upstream_private *own, const struct endpoint *endpoint,
                  enum health_event event, const char *why)
@@ -138,35 +138,36 @@ static struct census take_census(const struct upstream_private *own)
             continue;
         census.settings = health->settings;
         census.count++;
-        census.healthy_count += health->standing.state == STANDING_UP;
-        census.ejected_count += health->standing.state == STANDING_EJECTED;
+        census.healthy_count += health->status.state == HEALTH_STATUS_UP;
+        census.ejected_count += health->status.state == HEALTH_STATUS_EJECTED;
     }
     return census;
 }
 
-static uint32_t offer_of(const struct endpoint_health *own, bool panic, uint64_t at_ms)
+static uint32_t share_of(const struct endpoint_health *own, bool panic, uint64_t at_ms)
 {
     if (own->drained)
         return 0;
     if (panic)
-        return OFFER_WHOLE;
-    return own->standing.state == STANDING_UP ? standing_share(&own->standing, own->settings, at_ms)
-                                              : 0;
+        return TRAFFIC_SHARE_WHOLE;
+    return own->status.state == HEALTH_STATUS_UP
+               ? health_status_share(&own->status, own->settings, at_ms)
+               : 0;
 }
 
-/* Says anew what the endpoint is offered, and when to look again. */
-static void offer_anew(struct endpoint_health *own, uint64_t at_ms)
+/* Sets anew what share the endpoint gets, and when to look again. */
+static void share_anew(struct endpoint_health *own, uint64_t at_ms)
 {
     bool panic = own->endpoint->upstream->own->panic;
-    uint64_t due_ms = standing_due_ms(&own->standing, own->settings, at_ms);
-    __atomic_store_n(&own->endpoint->offer, offer_of(own, panic, at_ms), __ATOMIC_RELAXED);
+    uint64_t due_ms = health_status_due_ms(&own->status, own->settings, at_ms);
+    __atomic_store_n(&own->endpoint->traffic_share, share_of(own, panic, at_ms), __ATOMIC_RELAXED);
     if (due_ms == UINT64_MAX)
         event_del(&own->due_timer);
     else if (!event_pending(&own->due_timer, EV_TIMEOUT, NULL))
         arm(&own->due_timer, due_ms > at_ms ? due_ms - at_ms : 0);
 }
 
-/* The standing of one endpoint may change what all are offered. */
+/* The status of one endpoint may change the shares of all. */
 static void settle(struct upstream_private *own)
 {
     const struct census census = take_census(own);
@@ -174,10 +175,10 @@ static void settle(struct upstream_private *own)
     const struct endpoint *endpoint;
     bool before = own->panic;
     own->panic = census.settings != NULL &&
-                 standing_panics(census.settings, census.healthy_count, census.count);
+                 health_status_panics(census.settings, census.healthy_count, census.count);
     TAILQ_FOREACH (endpoint, &own->endpoints, link)
         if (endpoint->health->settings != NULL)
-            offer_anew(endpoint->health, at_ms);
+            share_anew(endpoint->health, at_ms);
     if (own->panic == before)
         return;
     char why[HEALTH_WHY_BYTES];
@@ -207,10 +208,10 @@ static void on_due_timer(evutil_socket_t fd, short what, void *arg)
     struct endpoint_health *own = arg;
     (void)fd;
     (void)what;
-    if (standing_on_time(&own->standing, now_ms()))
+    if (health_status_on_time(&own->status, now_ms()))
         changed(own, HEALTH_EVENT_UP, "its ejection is over");
     else
-        offer_anew(own, now_ms());
+        share_anew(own, now_ms());
 }
 
 /* ---- attempts ---- */
@@ -244,9 +245,9 @@ static void on_failures(struct message *message, void *receiver)
         return;
     __atomic_store_n(&endpoint->failures_count, 0, __ATOMIC_RELAXED);
     const struct census census = take_census(endpoint->upstream->own);
-    if (!standing_may_eject(own->settings, census.ejected_count, census.count) ||
-        !standing_on_failures(&own->standing, own->settings, &endpoint->pools->health->rng,
-                              now_ms()))
+    if (!health_status_may_eject(own->settings, census.ejected_count, census.count) ||
+        !health_status_on_failures(&own->status, own->settings, &endpoint->pools->health->rng,
+                                   now_ms()))
         return;
     own->ejections++;
     changed(own, HEALTH_EVENT_EJECTED, "%u attempts in a row failed", count);
@@ -285,14 +286,14 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
         own->endpoint->address, own->settings->host[0] != '\0' ? own->settings->host : host,
         own->settings,
         own->settings->type == HEALTH_TCP ? NULL : endpoint_tls_security(own->endpoint),
-        own->endpoint->introduction != INTRODUCE_NONE};
+        own->endpoint->proxy_header != PROXY_HEADER_NONE};
     (void)fd;
     (void)what;
     write_host(own->endpoint, host);
     own->probe = probe_start(&env, &target, own);
     if (own->probe == NULL) {
         own->probes_put_off++;
-        arm_probe(own, standing_probe_wait_ms(&own->standing, own->settings, &health->rng));
+        arm_probe(own, health_status_probe_wait_ms(&own->status, own->settings, &health->rng));
     }
 }
 
@@ -309,7 +310,7 @@ static void take_report(struct endpoint_health *own, const struct probe_report *
 {
     bool good = report->result == PROBE_GOOD;
     ++*(good ? &own->probes_good : &own->probes_failed);
-    if (!standing_on_probe(&own->standing, own->settings, good, now_ms()))
+    if (!health_status_on_probe(&own->status, own->settings, good, now_ms()))
         return;
     if (good)
         changed(own, HEALTH_EVENT_UP, "probes are answered");
@@ -332,7 +333,7 @@ static void on_probe_done(const struct probe_report *report, void *owner)
         take_report(own, report);
     else
         own->probes_put_off++;
-    arm_probe(own, standing_probe_wait_ms(&own->standing, own->settings, &health->rng));
+    arm_probe(own, health_status_probe_wait_ms(&own->status, own->settings, &health->rng));
 }
 
 /* ---- settings ---- */
@@ -345,7 +346,7 @@ static void watch(struct endpoint_health *own)
     if (!probes_wanted(own->settings)) {
         probe_cancel(&own->probe);
         event_del(&own->probe_timer);
-        if (standing_on_blindness(&own->standing, now_ms()))
+        if (health_status_on_blindness(&own->status, now_ms()))
             changed(own, HEALTH_EVENT_UP, "it is not probed any more");
         return;
     }
@@ -355,7 +356,7 @@ static void watch(struct endpoint_health *own)
         arm_probe(own, rng_below(&health->rng,
                                  interval_ms < FIRST_PROBE_MS ? interval_ms : FIRST_PROBE_MS));
     else if (own->next_probe_ms > now_ms() + interval_ms)
-        arm_probe(own, standing_probe_wait_ms(&own->standing, own->settings, &health->rng));
+        arm_probe(own, health_status_probe_wait_ms(&own->status, own->settings, &health->rng));
 }
 
 static void follow_view(const struct upstream_view *view)
@@ -409,7 +410,7 @@ size_t pools_drain(struct pools *pools, const char *upstream, const char *name, 
                 continue;
             health->drained = drained;
             if (!drained)
-                standing_on_return(&health->standing, now_ms());
+                health_status_on_return(&health->status, now_ms());
             changed(health, drained ? HEALTH_EVENT_DRAINED : HEALTH_EVENT_UNDRAINED,
                     "the operator said so");
         }
@@ -429,13 +430,13 @@ void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figur
     const struct endpoint_health *own = endpoint->health;
     uint64_t at_ms = now_ms();
     struct loop_clock clock = {0};
-    figures->standing = own->drained ? "drained" : standing_state_name(own->standing.state);
+    figures->status = own->drained ? "drained" : health_status_state_name(own->status.state);
     figures->why = own->why;
-    figures->standing_ms = at_ms - own->standing.since_ms;
+    figures->health_status_ms = at_ms - own->status.since_ms;
     figures->age_ms = at_ms - own->created_ms;
-    figures->healthy = !own->drained && own->standing.state == STANDING_UP;
-    figures->offer =
-        (double)__atomic_load_n(&endpoint->offer, __ATOMIC_RELAXED) / (double)OFFER_WHOLE;
+    figures->healthy = !own->drained && own->status.state == HEALTH_STATUS_UP;
+    figures->traffic_share = (double)__atomic_load_n(&endpoint->traffic_share, __ATOMIC_RELAXED) /
+                             (double)TRAFFIC_SHARE_WHOLE;
     figures->latency_us = (uint64_t)latency_now_us(&endpoint->latency, loop_clock_us(&clock));
     figures->failures_row = __atomic_load_n(&endpoint->failures_count, __ATOMIC_RELAXED);
     figures->probes_good = own->probes_good;

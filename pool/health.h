@@ -1,8 +1,8 @@
 /*
  * Health: which endpoints attempts may go to, by probes, by what became of attempts, and by the operator's word.
  *
- * Owns: per endpoint its standing, its probe and its timers. Thread: control, but for endpoint_report(), which is the
- * workers'. A worker reads one number of an endpoint, its offer: 0, it is not to be used; OFFER_WHOLE, its whole share.
+ * Owns: per endpoint its status, its probe and its timers. Thread: control, but for endpoint_report(), which is the
+ * workers'. A worker reads one number of an endpoint, its traffic share: 0, it is not to be used; TRAFFIC_SHARE_WHOLE, its whole share.
  */
 #ifndef EVENKEEL_POOL_HEALTH_H
 #define EVENKEEL_POOL_HEALTH_H
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pool/standing.h"
+#include "pool/health_status.h"
 #include "pool/upstream.h"
 #include "steady/mailbox.h"
 
@@ -46,7 +46,7 @@ struct health_env {
     struct mailbox *mailbox; /* drained by the control thread until the pools are freed */
     void (*on_change)(const struct health_change *change, void *owner);
     void *owner;
-    struct tls_room *tls_room; /* for probes; outlives the pools. NULL: no endpoint has TLS */
+    struct tls_scratch *tls_scratch; /* for probes; outlives the pools. NULL: no endpoint has TLS */
 };
 
 /* Right after pools_create(); without it every endpoint counts as healthy. False: no memory. */

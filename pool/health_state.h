@@ -23,7 +23,7 @@ struct endpoint_health {
     struct endpoint *endpoint;
     /* Of the newest live view that has the endpoint; NULL: none, and nothing is under way. */
     const struct health_settings *settings;
-    struct standing standing;
+    struct status status;
     bool drained;
     struct probe *probe;
     struct event probe_timer, due_timer; /* assigned when there is a struct health */

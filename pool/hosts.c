@@ -28,24 +28,24 @@ void hosts_release(struct hosts *hosts)
     hosts->bytes = 0;
 }
 
-static size_t read_whole(int fd, char *text, size_t room)
+static size_t read_whole(int fd, char *text, size_t space)
 {
     size_t used = 0;
     ssize_t got = 1;
-    while (used < room && got > 0) {
-        got = read(fd, text + used, room - used);
+    while (used < space && got > 0) {
+        got = read(fd, text + used, space - used);
         used += got > 0 ? (size_t)got : 0;
     }
     return used;
 }
 
-static void load(struct hosts *hosts, size_t room)
+static void load(struct hosts *hosts, size_t space)
 {
     hosts_release(hosts);
     int fd = open(hosts->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    hosts->text = fd < 0 || fault_hits(FAULT_ALLOC) ? NULL : malloc(room + 1);
+    hosts->text = fd < 0 || fault_hits(FAULT_ALLOC) ? NULL : malloc(space + 1);
     if (hosts->text != NULL) {
-        hosts->bytes = read_whole(fd, hosts->text, room);
+        hosts->bytes = read_whole(fd, hosts->text, space);
         hosts->text[hosts->bytes] = '\0';
     }
     if (fd >= 0)

@@ -41,10 +41,10 @@ const char *lease_result_name(enum lease_result result)
 enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoint,
                              struct lease_request *request, struct lease **ret_lease)
 {
-    struct endpoint_slot *slot = &endpoint->slots[worker->env.index];
-    struct connection *connection = TAILQ_FIRST(&slot->idle);
-    if (connection == NULL || slot->line_count > 0 || request->fresh_only || connection->unsecured)
-        return line_join(slot, request, ret_lease);
+    struct endpoint_local *local = &endpoint->locals[worker->env.index];
+    struct connection *connection = TAILQ_FIRST(&local->idle);
+    if (connection == NULL || local->line_count > 0 || request->fresh_only || connection->unsecured)
+        return line_join(local, request, ret_lease);
     __atomic_fetch_add(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
     *ret_lease = connection_lend(connection, CONNECTION_IDLE);
     return LEASE_READY;
@@ -55,15 +55,15 @@ void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request
     if (request->endpoint == NULL)
         return;
     struct endpoint *endpoint = request->endpoint;
-    struct endpoint_slot *slot = &endpoint->slots[worker->env.index];
+    struct endpoint_local *local = &endpoint->locals[worker->env.index];
     __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
-    line_leave(slot, request);
+    line_leave(local, request);
 }
 
 static struct connection *take_back(struct pool_worker *worker, struct lease **lease)
 {
     struct connection *connection = (struct connection *)*lease;
-    CHECK(connection->state == CONNECTION_LENT && connection->slot->worker == worker);
+    CHECK(connection->state == CONNECTION_LENT && connection->local->worker == worker);
     *lease = NULL;
     connection->lease.on_event = NULL;
     return connection;
@@ -72,8 +72,8 @@ static struct connection *take_back(struct pool_worker *worker, struct lease **l
 /* Ends a lease whose connection is not kept. */
 static void end_lease(struct connection *connection, enum lease_close_reason reason)
 {
-    struct endpoint *endpoint = connection->slot->endpoint;
-    count_add(&connection->slot->stats.closed[reason], 1);
+    struct endpoint *endpoint = connection->local->endpoint;
+    count_add(&connection->local->stats.closed[reason], 1);
     __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
     if (reason == LEASE_CLOSED_BROKEN)
         upkeep_on_death(connection, true);
@@ -83,19 +83,19 @@ static void end_lease(struct connection *connection, enum lease_close_reason rea
 void lease_return(struct pool_worker *worker, struct lease **lease)
 {
     struct connection *connection = take_back(worker, lease);
-    struct endpoint_slot *slot = connection->slot;
-    struct endpoint *endpoint = slot->endpoint;
+    struct endpoint_local *local = connection->local;
+    struct endpoint *endpoint = local->endpoint;
     if (++connection->lease.exchanges_count >= connection->exchanges_limit)
-        end_lease(connection, slot->kept ? connection->end_reason : LEASE_CLOSED_RETIRED);
-    else if (!slot->kept)
+        end_lease(connection, local->kept ? connection->end_reason : LEASE_CLOSED_RETIRED);
+    else if (!local->kept)
         end_lease(connection, LEASE_CLOSED_RETIRED);
     else if (bound_used(&endpoint->connections) > bound_limit(&endpoint->connections))
         end_lease(connection, LEASE_CLOSED_SURPLUS);
     else {
         connection_rest(connection, CONNECTION_LENT);
         __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_ACQ_REL);
-        if (__builtin_expect(slot->line_count > slot->fresh_only_count, 0))
-            pool_worker_schedule_slot(worker, slot);
+        if (__builtin_expect(local->line_count > local->fresh_only_count, 0))
+            pool_worker_schedule_endpoint(worker, local);
         else if (__builtin_expect(queue_waits(endpoint->upstream), 0))
             queue_offer(worker, endpoint->upstream);
         else if (__builtin_expect(descriptor_wanted(worker->pools), 0))

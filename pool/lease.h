@@ -45,7 +45,7 @@ struct lease {
     uint32_t exchanges_count; /* served before this one */
     bool reused;              /* exchanges_count > 0 or it has been idle */
     bool resumed;             /* its TLS session was resumed */
-    bool introduce;           /* a PROXY protocol header of the client comes first */
+    bool proxy_header;        /* a PROXY protocol header of the client comes first */
     uint64_t tls_us;          /* its handshake took so long; 0: no TLS */
 };
 
@@ -89,10 +89,10 @@ const char *dial_result_name(enum dial_result result);
 /* The token of a pending lease; embedded in the attempt. The deadline is the caller's: cancel when it passes. */
 struct lease_request {
     TAILQ_ENTRY(lease_request) link;
-    struct endpoint *endpoint;  /* NULL: not pending */
-    struct connection *claimed; /* it has left the line, and TLS is being agreed on for it */
+    struct endpoint *endpoint;   /* NULL: not pending */
+    struct connection *late_tls; /* it has left the line, and TLS is being agreed on for it */
     /* Where the client is told of before TLS begins: a PROXY protocol header into a room of PROXY_HEADER_WRITE_BYTES; returns its length. */
-    size_t (*introduce)(struct lease_request *request, char *room);
+    size_t (*proxy_header)(struct lease_request *request, char *space);
     void (*on_ready)(struct lease_request *request, struct lease *lease);
     void (*on_failed)(struct lease_request *request, enum dial_result result);
     bool fresh_only;              /* never a connection that was used before (the free redial) */
@@ -103,9 +103,9 @@ struct lease_request {
 struct pool_worker_env {
     unsigned index;
     struct event_base *base;
-    struct loop *loop;         /* its mailbox has `owner` as receiver, what it frees as owner */
-    struct tls_room *tls_room; /* NULL: no endpoint has TLS */
-    void *owner;               /* the worker */
+    struct loop *loop; /* its mailbox has `owner` as receiver, what it frees as owner */
+    struct tls_scratch *tls_scratch; /* NULL: no endpoint has TLS */
+    void *owner;                     /* the worker */
 };
 
 /* NULL when memory is exhausted. */
@@ -140,14 +140,14 @@ void lease_close(struct pool_worker *worker, struct lease **lease, enum lease_cl
 
 /* ---- the queue of an upstream: waiting for capacity ---- */
 
-struct queue_slot {
-    TAILQ_ENTRY(queue_slot) link;
+struct waiter {
+    TAILQ_ENTRY(waiter) link;
     struct upstream *upstream; /* NULL: not queued */
     void (*on_turn)(
-        struct queue_slot
-            *slot); /* out of the queue; capacity may be there: try again, within this call */
+        struct waiter
+            *local); /* out of the queue; capacity may be there: try again, within this call */
     /* Out of the queue, which does not empty: it waited longest, and others can still be served in time. NULL: never. */
-    void (*on_dropped)(struct queue_slot *slot);
+    void (*on_dropped)(struct waiter *local);
     uint64_t since_ms; /* when it was queued first */
     bool admitted;     /* queued by upstream_wait() */
     bool for_fd;       /* among them: for want of a descriptor */
@@ -163,16 +163,16 @@ enum admit_result {
    from on_turn. */
 __attribute__((warn_unused_result)) enum admit_result upstream_admit(struct pool_worker *worker,
                                                                      struct upstream *upstream,
-                                                                     struct queue_slot *slot,
+                                                                     struct waiter *local,
                                                                      bool turn);
 /* Queues an admitted exchange whose attempt found every endpoint LEASE_FULL, or `for_fd`: LEASE_NO_FD; on_turn when
    a connection may be had. ADMIT_QUEUED or ADMIT_QUEUE_FULL. `turn`: it was queued before; it goes to the front. */
 __attribute__((warn_unused_result)) enum admit_result upstream_wait(struct pool_worker *worker,
                                                                     struct upstream *upstream,
-                                                                    struct queue_slot *slot,
+                                                                    struct waiter *local,
                                                                     bool for_fd, bool turn);
 /* Leaves the queue (deadline, client gone). Not being queued is fine. */
-void queue_cancel(struct pool_worker *worker, struct queue_slot *slot);
+void queue_cancel(struct pool_worker *worker, struct waiter *local);
 /* An exchange that gives its place back but will ask again (it waits before a retry): its upstream and view stay. Each keep is
    followed by one let_go, after which the upstream may vanish as after upstream_leave(). */
 void upstream_keep(struct pool_worker *worker, struct upstream *upstream);

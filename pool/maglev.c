@@ -17,7 +17,7 @@
 
 struct maglev {
     uint32_t size;
-    uint16_t slots[];
+    uint16_t locals[];
 };
 
 /* A member while the table is built. */
@@ -28,7 +28,7 @@ struct builder {
     uint64_t taken_count;
 };
 
-/* Primes, so that every skip visits every slot. */
+/* Primes, so that every skip visits every local. */
 static uint32_t size_for(size_t count)
 {
     static const uint32_t primes[] = {65521, 262139, 1048573, 8388593};
@@ -45,15 +45,15 @@ static int by_name(const void *a, const void *b)
     return order != 0 ? order : (one->index > other->index) - (one->index < other->index);
 }
 
-static void take_slot(struct maglev *maglev, struct builder *builder)
+static void take_local(struct maglev *maglev, struct builder *builder)
 {
-    while (maglev->slots[builder->next] != FREE)
+    while (maglev->locals[builder->next] != FREE)
         builder->next = (builder->next + builder->skip) % maglev->size;
-    maglev->slots[builder->next] = builder->index;
+    maglev->locals[builder->next] = builder->index;
     builder->taken_count++;
 }
 
-/* In round r the member of the heaviest weight takes its r-th slot, one of half the weight its r/2-th. */
+/* In round r the member of the heaviest weight takes its r-th local, one of half the weight its r/2-th. */
 static void fill(struct maglev *maglev, struct builder *builders, size_t count)
 {
     uint64_t heaviest = 0;
@@ -66,7 +66,7 @@ static void fill(struct maglev *maglev, struct builder *builders, size_t count)
             struct builder *builder = &builders[i];
             if (builder->taken_count * heaviest >= round * builder->member->weight)
                 continue;
-            take_slot(maglev, builder);
+            take_local(maglev, builder);
             left--;
         }
     }
@@ -78,14 +78,14 @@ struct maglev *maglev_build(const struct maglev_member *members, size_t count)
     uint32_t size = size_for(count);
     struct builder *builders = fault_hits(FAULT_ALLOC) ? NULL : calloc(count, sizeof(*builders));
     struct maglev *maglev =
-        fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof(*maglev) + size * sizeof(maglev->slots[0]));
+        fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof(*maglev) + size * sizeof(maglev->locals[0]));
     if (builders == NULL || maglev == NULL) {
         free(builders);
         free(maglev);
         return NULL;
     }
     maglev->size = size;
-    memset(maglev->slots, 0xff, size * sizeof(maglev->slots[0]));
+    memset(maglev->locals, 0xff, size * sizeof(maglev->locals[0]));
     for (size_t i = 0; i < count; i++) {
         size_t bytes = strlen(members[i].name);
         builders[i].member = &members[i];
@@ -109,5 +109,5 @@ void maglev_free(struct maglev **maglev)
 size_t maglev_choice(const struct maglev *maglev, uint64_t key_hash, unsigned n)
 {
     uint64_t mixed = (key_hash + n) * UINT64_C(0x9e3779b97f4a7c15);
-    return maglev->slots[(mixed ^ mixed >> 32) % maglev->size];
+    return maglev->locals[(mixed ^ mixed >> 32) % maglev->size];
 }

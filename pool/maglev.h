@@ -1,5 +1,5 @@
 /*
- * Consistent hash by table (Maglev, Eisenbud et al., NSDI 2016): each member prefers the slots of the table in an
+ * Consistent hash by table (Maglev, Eisenbud et al., NSDI 2016): each member prefers the locals of the table in an
  * order of its own, and in turns, by weight, each takes the next it likes that is still free.
  *
  * Owns: the table, immutable. Thread: built on one, read by all. Depends on the members' names and weights only, not on

@@ -14,9 +14,9 @@ libpool_a_SOURCES = \
 	%D%/handshake.h \
 	%D%/endpoint.c %D%/endpoint.h \
 	%D%/endpoint_memory.c %D%/endpoint_memory.h \
-	%D%/entries.c %D%/entries.h \
+	%D%/endpoint_totals.c %D%/endpoint_totals.h \
 	%D%/file_mark.h \
-	%D%/claim.c %D%/claim.h \
+	%D%/late_tls.c %D%/late_tls.h \
 	%D%/handover.c %D%/handover.h \
 	%D%/health.c %D%/health.h %D%/health_state.h \
 	%D%/hosts.c %D%/hosts.h \
@@ -38,7 +38,7 @@ libpool_a_SOURCES = \
 	%D%/route.c %D%/route.h \
 	%D%/retirement.h \
 	%D%/sets.c %D%/sets.h \
-	%D%/standing.c %D%/standing.h \
+	%D%/health_status.c %D%/health_status.h \
 	%D%/upkeep.c %D%/upkeep.h \
 	%D%/upstream.c %D%/upstream.h \
 	%D%/warmth.c %D%/warmth.h \

@@ -186,17 +186,17 @@ static size_t usable_count(const struct question *question, const struct questio
 }
 
 static size_t host_addresses(const struct name *name, uint16_t port,
-                             struct named_address *addresses, size_t room)
+                             struct named_address *addresses, size_t space)
 {
     const struct question *v4 = &name->questions[0], *v6 = &name->questions[1];
     size_t v4_count = usable_count(v4, v6), v6_count = usable_count(v6, v4), count = 0;
-    room = lesser(room, POOL_NAME_ADDRESSES);
-    if (v4_count + v6_count > room) {
-        size_t left = room > v4_count ? room - v4_count : 0;
-        size_t share = lesser(IPV6_SHARE, room / 2);
+    space = lesser(space, POOL_NAME_ADDRESSES);
+    if (v4_count + v6_count > space) {
+        size_t left = space > v4_count ? space - v4_count : 0;
+        size_t share = lesser(IPV6_SHARE, space / 2);
         v6_count = lesser(v6_count, left > share ? left : share);
     }
-    for (size_t i = 0; i < v4_count && count + v6_count < room; i++)
+    for (size_t i = 0; i < v4_count && count + v6_count < space; i++)
         addresses[count++] = question_address(v4, i, port);
     for (size_t i = 0; i < v6_count; i++)
         addresses[count++] = question_address(v6, i, port);
@@ -204,16 +204,16 @@ static size_t host_addresses(const struct name *name, uint16_t port,
 }
 
 size_t name_addresses(const struct name *name, uint16_t port, struct named_address *addresses,
-                      size_t room)
+                      size_t space)
 {
     const struct service_group *group = name->group;
     size_t count = 0;
-    room = lesser(room, POOL_NAME_ADDRESSES);
+    space = lesser(space, POOL_NAME_ADDRESSES);
     if (!name->service)
-        return host_addresses(name, port, addresses, room);
+        return host_addresses(name, port, addresses, space);
     for (size_t i = 0; group != NULL && i < group->count; i++) {
         const struct service_target *target = &group->targets[i];
-        size_t more = host_addresses(target->name, target->port, addresses + count, room - count);
+        size_t more = host_addresses(target->name, target->port, addresses + count, space - count);
         for (; more > 0; more--)
             addresses[count++].weight = target->weight;
     }

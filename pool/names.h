@@ -114,7 +114,7 @@ bool name_asked(const struct name *name);
    family this machine has no way to, unless there is nothing else. `port`: of a host's
    addresses. */
 size_t name_addresses(const struct name *name, uint16_t port, struct named_address *addresses,
-                      size_t room);
+                      size_t space);
 /* More are known than name_addresses() gives. */
 bool name_cut(const struct name *name);
 

@@ -20,7 +20,7 @@
 /* Dials in flight at most: of a worker, and of a worker at one endpoint. A burst beyond waits in line:
    handshakes collapse rather than pile up. */
 #define POOL_WORKER_DIALS 128
-#define POOL_SLOT_DIALS 32
+#define POOL_ENDPOINT_DIALS 32
 /* A sibling that does not answer an ask for so long is not waited for. */
 #define POOL_ASK_MS 50
 /* Endpoints and upstreams of the whole process. */
@@ -30,10 +30,10 @@
 /* A new endpoint is spared traffic for so long at most while it gets warm. */
 #define POOL_COLD_MS 3000
 
-struct seat;
+struct upstream_local;
 
-TAILQ_HEAD(slot_list, endpoint_slot);
-TAILQ_HEAD(seat_list, seat);
+TAILQ_HEAD(endpoint_local_list, endpoint_local);
+TAILQ_HEAD(upstream_local_list, upstream_local);
 TAILQ_HEAD(upstream_list, upstream_private);
 TAILQ_HEAD(upstream_set_list, upstream_set_record);
 
@@ -45,7 +45,7 @@ struct pools {
     struct bound upstream_connections; /* any state with a descriptor */
     struct bound idle_connections;     /* counted by workers, published with the figures */
     struct bound dials_in_flight;
-    uint64_t fd_waiting_count; /* atomic: queue slots that wait for a descriptor */
+    uint64_t fd_waiting_count; /* atomic: queue locals that wait for a descriptor */
     struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
     struct upstream_list known;
     struct upstream_set_list sets; /* newest first, retired ones too */
@@ -72,18 +72,18 @@ struct pool_worker {
     struct connection_list connections; /* all */
     /* Work put off to a frame of its own, so that nobody's callback runs inside another's call. */
     struct deferred schedule;
-    struct slot_list scheduled_slots;
-    struct seat_list scheduled_seats;
-    struct slot_list starved; /* slots whose line waits for a dial to end */
-    struct message fd_asked;  /* from siblings: can it spare a descriptor? */
-    bool fd_asked_posted;     /* atomic */
+    struct endpoint_local_list scheduled_endpoints;
+    struct upstream_local_list scheduled_upstreams;
+    struct endpoint_local_list starved; /* locals whose line waits for a dial to end */
+    struct message fd_asked;            /* from siblings: can it spare a descriptor? */
+    bool fd_asked_posted;               /* atomic */
 };
 
-/* Serves the slot's line soon. */
-void pool_worker_schedule_slot(struct pool_worker *worker, struct endpoint_slot *slot);
-void pool_worker_schedule_seat(struct pool_worker *worker, struct seat *seat);
+/* Serves the local's line soon. */
+void pool_worker_schedule_endpoint(struct pool_worker *worker, struct endpoint_local *local);
+void pool_worker_schedule_upstream(struct pool_worker *worker, struct upstream_local *seat);
 /* Serves it when a dial of this worker has ended. */
-void pool_worker_starve_slot(struct pool_worker *worker, struct endpoint_slot *slot);
+void pool_worker_starve_endpoint(struct pool_worker *worker, struct endpoint_local *local);
 /* A dial has ended: lines that wait for that go on. */
 void pool_worker_dial_ended(struct pool_worker *worker);
 

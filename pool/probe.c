@@ -29,7 +29,7 @@ struct probe {
     struct address address;
     struct event event, deadline;
     enum probe_state state;
-    bool http, introduce;
+    bool http, proxy_header;
     int connect_errno; /* connect() failed at once: told in the event */
     uint64_t status_first, status_last;
     const struct probe_security *security; /* NULL: plain */
@@ -105,8 +105,8 @@ static void take(struct probe *probe, const char *bytes, size_t count)
     probe->got_bytes += count;
     if (probe->state == DROPPING)
         return;
-    size_t room = STATUS_LINE_BYTES - had;
-    memcpy(probe->status_line + had, bytes, count < room ? count : room);
+    size_t space = STATUS_LINE_BYTES - had;
+    memcpy(probe->status_line + had, bytes, count < space ? count : space);
     if (probe->got_bytes >= STATUS_LINE_BYTES) {
         const struct timeval wait = {0, DROP_MS * 1000};
         probe->state = DROPPING;
@@ -117,14 +117,14 @@ static void take(struct probe *probe, const char *bytes, size_t count)
 
 static void read_answer(struct probe *probe)
 {
-    char room[4096];
+    char space[4096];
     size_t got;
     for (;;) {
-        enum stream_result result = stream_recv(&probe->stream, room, sizeof(room), &got);
+        enum stream_result result = stream_recv(&probe->stream, space, sizeof(space), &got);
         if (result == STREAM_BLOCKED)
             return;
         if (result == STREAM_OK)
-            take(probe, room, got);
+            take(probe, space, got);
         else if (probe->state == READING)
             probe->report.result = PROBE_BROKEN;
         if (result != STREAM_OK || probe->got_bytes > ANSWER_MOST_BYTES ||
@@ -199,7 +199,7 @@ static void connected(struct probe *probe)
     if (error != 0) {
         probe->report.dial = dial_result_of_errno(error);
         fail(probe, PROBE_NO_CONNECTION);
-    } else if (probe->introduce && !dial_introduce(&probe->stream)) {
+    } else if (probe->proxy_header && !dial_proxy_header(&probe->stream)) {
         fail(probe, PROBE_BROKEN);
     } else if (probe->security == NULL) {
         ask(probe);
@@ -299,7 +299,7 @@ struct probe *probe_start(const struct probe_env *env, const struct probe_target
     probe->status_first = target->settings->status_first;
     probe->status_last = target->settings->status_last;
     probe->security = target->security;
-    probe->introduce = target->introduce;
+    probe->proxy_header = target->proxy_header;
     if (write_request(probe, target) && dial(probe, &target->address, target->settings->timeout_ms))
         return probe;
     bound_give(env->fds, 1);

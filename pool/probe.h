@@ -57,7 +57,7 @@ struct probe_target {
     const char *host;                       /* of the Host field */
     const struct health_settings *settings; /* used within probe_start() only */
     const struct probe_security *security;  /* until it is over; NULL: plain */
-    bool introduce;                         /* a PROXY protocol header comes first */
+    bool proxy_header;                      /* a PROXY protocol header comes first */
 };
 
 struct probe_env {

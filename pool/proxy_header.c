@@ -44,17 +44,17 @@ static struct ip_address address_of(int family, const void *bytes, uint16_t port
 /* ---- version 1 ---- */
 
 /* The next word of the line, terminated; NULL: there is none, or it is longer than any that can be meant. */
-static char *next_word(const char **at, const char *end, char room[INET6_ADDRSTRLEN])
+static char *next_word(const char **at, const char *end, char space[INET6_ADDRSTRLEN])
 {
     size_t length = 0;
     while (*at + length < end && (*at)[length] != ' ')
         length++;
     if (length == 0 || length >= INET6_ADDRSTRLEN)
         return NULL;
-    memcpy(room, *at, length);
-    room[length] = '\0';
+    memcpy(space, *at, length);
+    space[length] = '\0';
     *at += length + (*at + length < end);
-    return room;
+    return space;
 }
 
 /* Decimal, without leading zeros. */
@@ -96,8 +96,8 @@ static bool begins_with(const char *at, const char *end, const char *text, size_
 static enum proxy_header_result parse_line(const char *bytes, size_t length,
                                            struct proxy_header *header, size_t *ret_bytes)
 {
-    size_t room = length < LINE_MAX_BYTES ? length : LINE_MAX_BYTES;
-    const char *newline = memchr(bytes, '\n', room);
+    size_t space = length < LINE_MAX_BYTES ? length : LINE_MAX_BYTES;
+    const char *newline = memchr(bytes, '\n', space);
     if (newline == NULL)
         return length < LINE_MAX_BYTES ? PROXY_HEADER_INCOMPLETE : PROXY_HEADER_TOO_LONG;
     const char *at = bytes + sizeof(word), *end = newline - 1;
@@ -182,15 +182,15 @@ static const in_port_t *port_of(const struct sockaddr *address)
 }
 
 size_t proxy_header_write(const struct sockaddr *source, const struct sockaddr *destination,
-                          char room[PROXY_HEADER_WRITE_BYTES])
+                          char space[PROXY_HEADER_WRITE_BYTES])
 {
     uint8_t from[16], to[16];
     bool known = address_to_ipv6(source, from) && address_to_ipv6(destination, to);
     bool v4 = source->sa_family == AF_INET && destination->sa_family == AF_INET;
-    char *at = room + FIXED_BYTES;
-    memset(room, 0, PROXY_HEADER_WRITE_BYTES);
-    memcpy(room, signature, sizeof(signature));
-    room[12] = known ? COMMAND_PROXY : COMMAND_LOCAL;
+    char *at = space + FIXED_BYTES;
+    memset(space, 0, PROXY_HEADER_WRITE_BYTES);
+    memcpy(space, signature, sizeof(signature));
+    space[12] = known ? COMMAND_PROXY : COMMAND_LOCAL;
     if (!known)
         return FIXED_BYTES;
     if (v4) {
@@ -203,7 +203,7 @@ size_t proxy_header_write(const struct sockaddr *source, const struct sockaddr *
     size_t ports_at = v4 ? 8 : 32;
     memcpy(at + ports_at, port_of(source), 2);
     memcpy(at + ports_at + 2, port_of(destination), 2);
-    room[13] = v4 ? FAMILY_TCP4 : FAMILY_TCP6;
-    room[15] = v4 ? ADDRESSES_TCP4_BYTES : ADDRESSES_TCP6_BYTES;
-    return FIXED_BYTES + (size_t)room[15];
+    space[13] = v4 ? FAMILY_TCP4 : FAMILY_TCP6;
+    space[15] = v4 ? ADDRESSES_TCP4_BYTES : ADDRESSES_TCP6_BYTES;
+    return FIXED_BYTES + (size_t)space[15];
 }

@@ -38,6 +38,6 @@ __attribute__((warn_unused_result)) enum proxy_header_result proxy_header_parse(
 /* Version 2 for a TCP connection between these two; of two families, the IPv4 one is mapped into IPv6. LOCAL if either is no IP
    address. Returns its length. */
 size_t proxy_header_write(const struct sockaddr *source, const struct sockaddr *destination,
-                          char room[PROXY_HEADER_WRITE_BYTES]);
+                          char space[PROXY_HEADER_WRITE_BYTES]);
 
 #endif

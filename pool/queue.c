@@ -4,81 +4,83 @@
 #include "pool/descriptor.h"
 #include "steady/check.h"
 
-static struct seat *seat_of(struct upstream *upstream, const struct pool_worker *worker)
+static struct upstream_local *upstream_local_of(struct upstream *upstream,
+                                                const struct pool_worker *worker)
 {
-    return &upstream->own->seats[worker->env.index];
+    return &upstream->own->locals[worker->env.index];
 }
 
 static void on_call(struct message *message, void *receiver);
 static void on_recheck(struct wheel_timer *timer, uint64_t now_ms);
-static void look(struct seat *seat, struct queue_line *line);
+static void look(struct upstream_local *local, struct queue_line *line);
 
-void seat_init(struct seat *seat, struct upstream *upstream)
+void upstream_local_init(struct upstream_local *local, struct upstream *upstream)
 {
-    TAILQ_INIT(&seat->admitted.slots);
-    TAILQ_INIT(&seat->newcomers.slots);
-    codel_init(&seat->admitted.codel, CODEL_TARGET_MS, CODEL_INTERVAL_MS);
-    codel_init(&seat->newcomers.codel, CODEL_TARGET_MS, CODEL_INTERVAL_MS);
-    seat->admitted_ms = seat->newcomers_ms = NOBODY_MS;
-    seat->upstream = upstream;
-    wheel_timer_init(&seat->recheck, on_recheck);
+    TAILQ_INIT(&local->admitted.waiters);
+    TAILQ_INIT(&local->newcomers.waiters);
+    codel_init(&local->admitted.codel, CODEL_TARGET_MS, CODEL_INTERVAL_MS);
+    codel_init(&local->newcomers.codel, CODEL_TARGET_MS, CODEL_INTERVAL_MS);
+    local->admitted_ms = local->newcomers_ms = NOBODY_MS;
+    local->upstream = upstream;
+    wheel_timer_init(&local->recheck, on_recheck);
 }
 
-static bool seat_waits(const struct seat *seat)
+static bool upstream_local_waits(const struct upstream_local *local)
 {
-    return seat->admitted.count > 0 || seat->newcomers.count > 0;
+    return local->admitted.count > 0 || local->newcomers.count > 0;
 }
 
-static struct upstream_view *view_of(const struct seat *seat)
+static struct upstream_view *view_of(const struct upstream_local *local)
 {
-    return seat->upstream->views[seat->worker->env.index];
+    return local->upstream->views[local->worker->env.index];
 }
 
-void seat_leave(struct seat *seat)
+void upstream_local_leave(struct upstream_local *local)
 {
-    CHECK(seat->busy > 0);
-    if (--seat->busy == 0 && __builtin_expect(seat->gone, 0))
-        __atomic_store_n(&seat->upstream->views[seat->worker->env.index], NULL, __ATOMIC_RELEASE);
+    CHECK(local->busy > 0);
+    if (--local->busy == 0 && __builtin_expect(local->gone, 0))
+        __atomic_store_n(&local->upstream->views[local->worker->env.index], NULL, __ATOMIC_RELEASE);
 }
 
-static uint64_t leases_count(const struct seat *seat)
+static uint64_t leases_count(const struct upstream_local *local)
 {
-    const struct upstream_view *view = view_of(seat);
+    const struct upstream_view *view = view_of(local);
     uint64_t count = 0;
     for (size_t i = 0; i < view->endpoint_count; i++) {
-        const struct endpoint_slot *slot = &view->endpoints[i]->slots[seat->worker->env.index];
-        count += slot->stats.reused + slot->stats.fresh;
+        const struct endpoint_local *waiter = &view->endpoints[i]->locals[local->worker->env.index];
+        count += waiter->stats.reused + waiter->stats.fresh;
     }
     return count;
 }
 
 bool upstream_may_redial(struct pool_worker *worker, struct upstream *upstream)
 {
-    struct seat *seat = seat_of(upstream, worker);
-    return redial_cap_take(&seat->redials, leases_count(seat),
+    struct upstream_local *local = upstream_local_of(upstream, worker);
+    return redial_cap_take(&local->redials, leases_count(local),
                            loop_clock_ms(&worker->env.loop->clock));
 }
 
-void seat_keep(struct seat *seat, struct pool_worker *worker, struct upstream_view *view)
+void upstream_local_keep(struct upstream_local *local, struct pool_worker *worker,
+                         struct upstream_view *view)
 {
-    bool first = seat->worker == NULL;
-    seat->worker = worker;
-    seat->admitted.codel.target_ms = seat->newcomers.codel.target_ms =
+    bool first = local->worker == NULL;
+    local->worker = worker;
+    local->admitted.codel.target_ms = local->newcomers.codel.target_ms =
         view->settings->limits.queue_target_ms;
-    seat->gone = false;
-    __atomic_store_n(&seat->upstream->views[worker->env.index], view, __ATOMIC_RELEASE);
+    local->gone = false;
+    __atomic_store_n(&local->upstream->views[worker->env.index], view, __ATOMIC_RELEASE);
     if (first)
-        redial_cap_init(&seat->redials, leases_count(seat),
+        redial_cap_init(&local->redials, leases_count(local),
                         loop_clock_ms(&worker->env.loop->clock));
-    if (seat_waits(seat))
-        pool_worker_schedule_seat(worker, seat);
+    if (upstream_local_waits(local))
+        pool_worker_schedule_upstream(worker, local);
 }
 
-void seat_let_go(struct seat *seat)
+void upstream_local_let_go(struct upstream_local *local)
 {
-    seat_use(seat);
-    seat->gone = true;
-    seat_leave(seat);
+    upstream_local_use(local);
+    local->gone = true;
+    upstream_local_leave(local);
 }
 
 /* ---- what is there, and who may have it ---- */
@@ -102,12 +104,12 @@ static bool place_to_be_had(const struct upstream *upstream)
     return bound_used(&upstream->in_flight) < bound_limit(&upstream->in_flight);
 }
 
-/* Since when the first of the seat waits who could use what is there. */
-static uint64_t waits_since(const struct seat *seat, bool place)
+/* Since when the first of the local waits who could use what is there. */
+static uint64_t waits_since(const struct upstream_local *local, bool place)
 {
-    uint64_t since_ms = __atomic_load_n(&seat->admitted_ms, __ATOMIC_ACQUIRE);
+    uint64_t since_ms = __atomic_load_n(&local->admitted_ms, __ATOMIC_ACQUIRE);
     uint64_t newcomers_ms =
-        place ? __atomic_load_n(&seat->newcomers_ms, __ATOMIC_ACQUIRE) : NOBODY_MS;
+        place ? __atomic_load_n(&local->newcomers_ms, __ATOMIC_ACQUIRE) : NOBODY_MS;
     return newcomers_ms < since_ms ? newcomers_ms : since_ms;
 }
 
@@ -122,14 +124,14 @@ static bool ranks_before(const struct rank *a, const struct rank *b)
     return a->since_ms != b->since_ms ? a->since_ms < b->since_ms : a->index < b->index;
 }
 
-/* The first seat that could use what is there, behind `after` (NULL: of all), other than `not_this`. */
+/* The first local that could use what is there, behind `after` (NULL: of all), other than `not_this`. */
 static bool find_first(struct upstream *upstream, const struct rank *after, unsigned not_this,
                        struct rank *ret_rank)
 {
     bool place = place_to_be_had(upstream);
     bool found = false;
     for (unsigned i = 0; i < upstream->own->pools->worker_count; i++) {
-        struct rank rank = {waits_since(&upstream->own->seats[i], place), i};
+        struct rank rank = {waits_since(&upstream->own->locals[i], place), i};
         if (rank.since_ms == NOBODY_MS || i == not_this ||
             (after != NULL && !ranks_before(after, &rank)))
             continue;
@@ -142,13 +144,13 @@ static bool find_first(struct upstream *upstream, const struct rank *after, unsi
 }
 
 /* While `called` is set the message is on its way, and its receiver will see what was freed before. */
-static void call(struct pool_worker *worker, struct seat *seat, unsigned index)
+static void call(struct pool_worker *worker, struct upstream_local *local, unsigned index)
 {
     if (index == worker->env.index) {
-        pool_worker_schedule_seat(worker, seat);
-    } else if (!__atomic_exchange_n(&seat->called, true, __ATOMIC_ACQ_REL)) {
-        __atomic_fetch_add(&seat->upstream->own->calls_count, 1, __ATOMIC_RELAXED);
-        mailbox_post(pools_worker(worker->pools, index)->env.loop->mailbox, &seat->call, on_call);
+        pool_worker_schedule_upstream(worker, local);
+    } else if (!__atomic_exchange_n(&local->called, true, __ATOMIC_ACQ_REL)) {
+        __atomic_fetch_add(&local->upstream->own->calls_count, 1, __ATOMIC_RELAXED);
+        mailbox_post(pools_worker(worker->pools, index)->env.loop->mailbox, &local->call, on_call);
     }
 }
 
@@ -159,108 +161,108 @@ void queue_offer(struct pool_worker *worker, struct upstream *upstream)
     if (!connection_to_be_had(upstream->views[own]) ||
         !find_first(upstream, NULL, UINT32_MAX, &first))
         return;
-    struct rank ours = {waits_since(&upstream->own->seats[own], place_to_be_had(upstream)), own};
+    struct rank ours = {waits_since(&upstream->own->locals[own], place_to_be_had(upstream)), own};
     if (ours.since_ms != NOBODY_MS && ours.since_ms - first.since_ms <= QUEUE_LOCAL_MS)
         first = ours;
-    call(worker, &upstream->own->seats[first.index], first.index);
+    call(worker, &upstream->own->locals[first.index], first.index);
 }
 
-/* What this seat leaves goes to another: from the first on, or when it was called itself to those behind it, so
+/* What this local leaves goes to another: from the first on, or when it was called itself to those behind it, so
    that an offer nobody can use ends. */
-static void pass_on(struct seat *seat, bool was_called)
+static void pass_on(struct upstream_local *local, bool was_called)
 {
-    struct upstream *upstream = seat->upstream;
-    unsigned own = seat->worker->env.index;
-    if (!queue_waits(upstream) || !connection_to_be_had(view_of(seat)))
+    struct upstream *upstream = local->upstream;
+    unsigned own = local->worker->env.index;
+    if (!queue_waits(upstream) || !connection_to_be_had(view_of(local)))
         return;
-    struct rank ours = {waits_since(seat, place_to_be_had(upstream)), own}, next;
+    struct rank ours = {waits_since(local, place_to_be_had(upstream)), own}, next;
     bool from_ours = was_called && ours.since_ms != NOBODY_MS;
     if (find_first(upstream, from_ours ? &ours : NULL, own, &next))
-        call(seat->worker, &upstream->own->seats[next.index], next.index);
+        call(local->worker, &upstream->own->locals[next.index], next.index);
 }
 
 /* ---- lines ---- */
 
 static uint64_t since(const struct queue_line *line)
 {
-    return line->count == 0 ? NOBODY_MS : TAILQ_FIRST(&line->slots)->since_ms;
+    return line->count == 0 ? NOBODY_MS : TAILQ_FIRST(&line->waiters)->since_ms;
 }
 
-static void publish(struct seat *seat)
+static void publish(struct upstream_local *local)
 {
-    __atomic_store_n(&seat->admitted_ms, since(&seat->admitted), __ATOMIC_RELEASE);
-    __atomic_store_n(&seat->newcomers_ms, since(&seat->newcomers), __ATOMIC_RELEASE);
-    if (!seat_waits(seat))
-        wheel_disarm(&seat->worker->env.loop->wheel, &seat->recheck);
+    __atomic_store_n(&local->admitted_ms, since(&local->admitted), __ATOMIC_RELEASE);
+    __atomic_store_n(&local->newcomers_ms, since(&local->newcomers), __ATOMIC_RELEASE);
+    if (!upstream_local_waits(local))
+        wheel_disarm(&local->worker->env.loop->wheel, &local->recheck);
 }
 
-static uint64_t now_of(const struct seat *seat)
+static uint64_t now_of(const struct upstream_local *local)
 {
-    return loop_clock_ms(&seat->worker->env.loop->clock);
+    return loop_clock_ms(&local->worker->env.loop->clock);
 }
 
-/* A slot that has come back to the front may stand before older ones. */
-static uint64_t longest_wait_ms(const struct seat *seat, const struct queue_line *line)
+/* A waiter that has come back to the front may stand before older ones. */
+static uint64_t longest_wait_ms(const struct upstream_local *local, const struct queue_line *line)
 {
-    uint64_t since_ms = since(line), now_ms = now_of(seat);
+    uint64_t since_ms = since(line), now_ms = now_of(local);
     return since_ms < now_ms ? now_ms - since_ms : 0;
 }
 
-static void look(struct seat *seat, struct queue_line *line)
+static void look(struct upstream_local *local, struct queue_line *line)
 {
-    codel_look(&line->codel, now_of(seat), longest_wait_ms(seat, line));
+    codel_look(&line->codel, now_of(local), longest_wait_ms(local, line));
 }
 
 /* The one that must go: it waited longest, and the line stands. */
-static struct queue_slot *surplus(const struct seat *seat, const struct queue_line *line)
+static struct waiter *surplus(const struct upstream_local *local, const struct queue_line *line)
 {
-    struct queue_slot *slot = TAILQ_FIRST(&line->slots);
-    if (slot == NULL || slot->on_dropped == NULL ||
-        !codel_drops(&line->codel, now_of(seat), longest_wait_ms(seat, line), line->count))
+    struct waiter *waiter = TAILQ_FIRST(&line->waiters);
+    if (waiter == NULL || waiter->on_dropped == NULL ||
+        !codel_drops(&line->codel, now_of(local), longest_wait_ms(local, line), line->count))
         return NULL;
-    return slot;
+    return waiter;
 }
 
 /* Who is served next: the newest surely still waits. */
-static struct queue_slot *next_of(const struct seat *seat, const struct queue_line *line)
+static struct waiter *next_of(const struct upstream_local *local, const struct queue_line *line)
 {
-    return codel_stressed(&line->codel, now_of(seat)) ? TAILQ_LAST(&line->slots, queue_slots)
-                                                      : TAILQ_FIRST(&line->slots);
+    return codel_stressed(&line->codel, now_of(local)) ? TAILQ_LAST(&line->waiters, queue_waiters)
+                                                       : TAILQ_FIRST(&line->waiters);
 }
 
-static void insert(struct seat *seat, struct queue_slot *slot, bool admitted, bool first)
+static void insert(struct upstream_local *local, struct waiter *waiter, bool admitted, bool first)
 {
-    struct queue_line *line = admitted ? &seat->admitted : &seat->newcomers;
-    struct pool_worker *worker = seat->worker;
-    slot->upstream = seat->upstream;
-    slot->admitted = admitted;
+    struct queue_line *line = admitted ? &local->admitted : &local->newcomers;
+    struct pool_worker *worker = local->worker;
+    waiter->upstream = local->upstream;
+    waiter->admitted = admitted;
     if (first)
-        TAILQ_INSERT_HEAD(&line->slots, slot, link);
+        TAILQ_INSERT_HEAD(&line->waiters, waiter, link);
     else
-        TAILQ_INSERT_TAIL(&line->slots, slot, link);
+        TAILQ_INSERT_TAIL(&line->waiters, waiter, link);
     line->count++;
-    look(seat, line);
-    publish(seat);
-    if (!wheel_timer_armed(&seat->recheck))
-        wheel_arm(&worker->env.loop->wheel, &seat->recheck,
+    look(local, line);
+    publish(local);
+    if (!wheel_timer_armed(&local->recheck))
+        wheel_arm(&worker->env.loop->wheel, &local->recheck,
                   loop_clock_ms(&worker->env.loop->clock) + worker->pools->recheck_ms);
 }
 
-static void take_out(struct seat *seat, struct queue_slot *slot)
+static void take_out(struct upstream_local *local, struct waiter *waiter)
 {
-    struct queue_line *line = slot->admitted ? &seat->admitted : &seat->newcomers;
-    TAILQ_REMOVE(&line->slots, slot, link);
+    struct queue_line *line = waiter->admitted ? &local->admitted : &local->newcomers;
+    TAILQ_REMOVE(&line->waiters, waiter, link);
     line->count--;
-    look(seat, line);
-    slot->upstream = NULL;
+    look(local, line);
+    waiter->upstream = NULL;
 }
 
-/* One slot less is queued. */
-static void count_out(struct seat *seat)
+/* One waiter less is queued. */
+static void count_out(struct upstream_local *local)
 {
-    publish(seat);
-    __atomic_fetch_sub(&seat->upstream->own->waiting_count, 1, __ATOMIC_RELAXED);
-    bound_give(&seat->upstream->queued, 1);
+    publish(local);
+    __atomic_fetch_sub(&local->upstream->own->waiting_count, 1, __ATOMIC_RELAXED);
+    bound_give(&local->upstream->queued, 1);
 }
 
 static void count_fd_waiter(struct upstream *upstream, uint64_t change)
@@ -270,95 +272,95 @@ static void count_fd_waiter(struct upstream *upstream, uint64_t change)
 }
 
 /* The same for descriptors. */
-static void meet_descriptors(const struct seat *seat)
+static void meet_descriptors(const struct upstream_local *local)
 {
-    count_fd_waiter(seat->upstream, 1);
-    __atomic_fetch_add(&seat->worker->pools->fds->used, 0, __ATOMIC_ACQ_REL);
-    descriptor_ask(seat->worker);
+    count_fd_waiter(local->upstream, 1);
+    __atomic_fetch_add(&local->worker->pools->fds->used, 0, __ATOMIC_ACQ_REL);
+    descriptor_ask(local->worker);
 }
 
 /* The other half of the rendezvous: what was freed before is seen now, what is freed from now on sees us. */
-static void meet(const struct seat *seat)
+static void meet(const struct upstream_local *local)
 {
-    struct upstream *upstream = seat->upstream;
-    const struct upstream_view *view = view_of(seat);
+    struct upstream *upstream = local->upstream;
+    const struct upstream_view *view = view_of(local);
     __atomic_fetch_add(&upstream->own->waiting_count, 1, __ATOMIC_ACQ_REL);
     __atomic_fetch_add(&upstream->in_flight.used, 0, __ATOMIC_ACQ_REL);
     for (size_t i = 0; i < view->endpoint_count; i++)
         __atomic_fetch_add(&view->endpoints[i]->in_flight, 0, __ATOMIC_ACQ_REL);
 }
 
-/* It has never left: its counts go with it, and whatever was freed since has called this seat. */
-static void return_to_front(struct seat *seat, struct queue_slot *slot, bool admitted)
+/* It has never left: its counts go with it, and whatever was freed since has called this local. */
+static void return_to_front(struct upstream_local *local, struct waiter *waiter, bool admitted)
 {
-    bool was_for_fd = seat->turn_for_fd;
-    seat->turn = NULL;
-    seat->turn_for_fd = false;
-    insert(seat, slot, admitted, true);
-    if (was_for_fd && !slot->for_fd) {
-        count_fd_waiter(seat->upstream, (uint64_t)-1);
-    } else if (slot->for_fd && !was_for_fd) {
-        meet_descriptors(seat);
-        queue_offer(seat->worker, seat->upstream);
+    bool was_for_fd = local->turn_for_fd;
+    local->turn = NULL;
+    local->turn_for_fd = false;
+    insert(local, waiter, admitted, true);
+    if (was_for_fd && !waiter->for_fd) {
+        count_fd_waiter(local->upstream, (uint64_t)-1);
+    } else if (waiter->for_fd && !was_for_fd) {
+        meet_descriptors(local);
+        queue_offer(local->worker, local->upstream);
     }
 }
 
 static enum admit_result enter(struct pool_worker *worker, struct upstream *upstream,
-                               struct queue_slot *slot, bool admitted, bool turn)
+                               struct waiter *waiter, bool admitted, bool turn)
 {
-    struct seat *seat = seat_of(upstream, worker);
-    CHECK(slot->upstream == NULL && slot->on_turn != NULL && view_of(seat) != NULL);
-    if (turn && seat->turn == slot) {
-        return_to_front(seat, slot, admitted);
+    struct upstream_local *local = upstream_local_of(upstream, worker);
+    CHECK(waiter->upstream == NULL && waiter->on_turn != NULL && view_of(local) != NULL);
+    if (turn && local->turn == waiter) {
+        return_to_front(local, waiter, admitted);
         return ADMIT_QUEUED;
     }
     if (!bound_take(&upstream->queued, 1))
         return ADMIT_QUEUE_FULL;
     if (!turn)
-        slot->since_ms = loop_clock_ms(&worker->env.loop->clock);
-    seat_use(seat);
-    insert(seat, slot, admitted, turn);
-    meet(seat);
-    if (slot->for_fd)
-        meet_descriptors(seat);
+        waiter->since_ms = loop_clock_ms(&worker->env.loop->clock);
+    upstream_local_use(local);
+    insert(local, waiter, admitted, turn);
+    meet(local);
+    if (waiter->for_fd)
+        meet_descriptors(local);
     queue_offer(worker, upstream);
-    if (surplus(seat, admitted ? &seat->admitted : &seat->newcomers) != NULL)
-        pool_worker_schedule_seat(worker, seat);
+    if (surplus(local, admitted ? &local->admitted : &local->newcomers) != NULL)
+        pool_worker_schedule_upstream(worker, local);
     return ADMIT_QUEUED;
 }
 
 enum admit_result upstream_admit(struct pool_worker *worker, struct upstream *upstream,
-                                 struct queue_slot *slot, bool turn)
+                                 struct waiter *waiter, bool turn)
 {
-    struct seat *seat = seat_of(upstream, worker);
-    if (__builtin_expect(turn && seat->turn == slot && seat->place_in_hand, 0))
-        seat->place_in_hand = false;
+    struct upstream_local *local = upstream_local_of(upstream, worker);
+    if (__builtin_expect(turn && local->turn == waiter && local->place_in_hand, 0))
+        local->place_in_hand = false;
     else if ((queue_waits(upstream) && !turn) || !bound_take(&upstream->in_flight, 1)) {
-        slot->for_fd = false;
-        return enter(worker, upstream, slot, false, turn);
+        waiter->for_fd = false;
+        return enter(worker, upstream, waiter, false, turn);
     }
-    seat_use(seat);
+    upstream_local_use(local);
     return ADMIT_OK;
 }
 
 enum admit_result upstream_wait(struct pool_worker *worker, struct upstream *upstream,
-                                struct queue_slot *slot, bool for_fd, bool turn)
+                                struct waiter *waiter, bool for_fd, bool turn)
 {
-    slot->for_fd = for_fd;
-    return enter(worker, upstream, slot, true, turn);
+    waiter->for_fd = for_fd;
+    return enter(worker, upstream, waiter, true, turn);
 }
 
-/* What this slot was called for is passed on by the call itself. */
-void queue_cancel(struct pool_worker *worker, struct queue_slot *slot)
+/* What this waiter was called for is passed on by the call itself. */
+void queue_cancel(struct pool_worker *worker, struct waiter *waiter)
 {
-    if (slot->upstream == NULL)
+    if (waiter->upstream == NULL)
         return;
-    struct seat *seat = seat_of(slot->upstream, worker);
-    take_out(seat, slot);
-    if (slot->for_fd)
-        count_fd_waiter(seat->upstream, (uint64_t)-1);
-    count_out(seat);
-    seat_leave(seat);
+    struct upstream_local *local = upstream_local_of(waiter->upstream, worker);
+    take_out(local, waiter);
+    if (waiter->for_fd)
+        count_fd_waiter(local->upstream, (uint64_t)-1);
+    count_out(local);
+    upstream_local_leave(local);
 }
 
 /* bound_give() with the order that the rendezvous needs. */
@@ -373,97 +375,97 @@ void upstream_leave(struct pool_worker *worker, struct upstream *upstream)
     give_place(upstream);
     if (__builtin_expect(queue_waits(upstream), 0))
         queue_offer(worker, upstream);
-    seat_leave(seat_of(upstream, worker));
+    upstream_local_leave(upstream_local_of(upstream, worker));
 }
 
 void upstream_keep(struct pool_worker *worker, struct upstream *upstream)
 {
-    seat_use(seat_of(upstream, worker));
+    upstream_local_use(upstream_local_of(upstream, worker));
 }
 
 void upstream_let_go(struct pool_worker *worker, struct upstream *upstream)
 {
-    seat_leave(seat_of(upstream, worker));
+    upstream_local_leave(upstream_local_of(upstream, worker));
 }
 
 /* ---- turns ---- */
 
 /* False: nobody left, nothing left, or the first could not use it. */
-static bool give_turn(struct seat *seat)
+static bool give_turn(struct upstream_local *local)
 {
-    struct upstream *upstream = seat->upstream;
-    struct queue_slot *slot = next_of(seat, &seat->admitted);
-    bool newcomer = slot == NULL;
+    struct upstream *upstream = local->upstream;
+    struct waiter *waiter = next_of(local, &local->admitted);
+    bool newcomer = waiter == NULL;
     if (newcomer)
-        slot = next_of(seat, &seat->newcomers);
-    if (slot == NULL || !connection_to_be_had(view_of(seat)))
+        waiter = next_of(local, &local->newcomers);
+    if (waiter == NULL || !connection_to_be_had(view_of(local)))
         return false;
     if (newcomer && (!place_to_be_had(upstream) || !bound_take(&upstream->in_flight, 1)))
         return false;
-    take_out(seat, slot);
-    seat->turn = slot;
-    seat->turn_for_fd = slot->for_fd;
-    seat->place_in_hand = newcomer;
-    slot->on_turn(slot);
-    if (seat->place_in_hand) {
-        seat->place_in_hand = false;
+    take_out(local, waiter);
+    local->turn = waiter;
+    local->turn_for_fd = waiter->for_fd;
+    local->place_in_hand = newcomer;
+    waiter->on_turn(waiter);
+    if (local->place_in_hand) {
+        local->place_in_hand = false;
         give_place(upstream);
     }
-    if (seat->turn == NULL)
+    if (local->turn == NULL)
         return false;
-    seat->turn = NULL;
-    if (seat->turn_for_fd)
+    local->turn = NULL;
+    if (local->turn_for_fd)
         count_fd_waiter(upstream, (uint64_t)-1);
-    seat->turn_for_fd = false;
-    count_out(seat);
-    seat->busy--; /* not the last: seat_serve() has one */
+    local->turn_for_fd = false;
+    count_out(local);
+    local->busy--; /* not the last: upstream_local_serve() has one */
     return true;
 }
 
 /* It leaves as if it had given up by itself. */
-static void drop_surplus(struct seat *seat, const struct queue_line *line)
+static void drop_surplus(struct upstream_local *local, const struct queue_line *line)
 {
-    struct queue_slot *slot;
-    while ((slot = surplus(seat, line)) != NULL) {
-        queue_cancel(seat->worker, slot);
-        slot->on_dropped(slot);
+    struct waiter *waiter;
+    while ((waiter = surplus(local, line)) != NULL) {
+        queue_cancel(local->worker, waiter);
+        waiter->on_dropped(waiter);
     }
 }
 
-static void serve(struct seat *seat, bool was_called)
+static void serve(struct upstream_local *local, bool was_called)
 {
-    CHECK(seat->turn == NULL);
-    seat_use(seat);
-    while (give_turn(seat)) {
+    CHECK(local->turn == NULL);
+    upstream_local_use(local);
+    while (give_turn(local)) {
     }
-    drop_surplus(seat, &seat->admitted);
-    drop_surplus(seat, &seat->newcomers);
-    pass_on(seat, was_called);
-    seat_leave(seat);
+    drop_surplus(local, &local->admitted);
+    drop_surplus(local, &local->newcomers);
+    pass_on(local, was_called);
+    upstream_local_leave(local);
 }
 
-void seat_serve(struct seat *seat)
+void upstream_local_serve(struct upstream_local *local)
 {
-    serve(seat, false);
+    serve(local, false);
 }
 
 /* The flag falls before anything is looked at: what is freed from now on calls again. */
 static void on_call(struct message *message, void *receiver)
 {
-    struct seat *seat = container_of(message, struct seat, call);
-    struct upstream_private *own = seat->upstream->own;
+    struct upstream_local *local = container_of(message, struct upstream_local, call);
+    struct upstream_private *own = local->upstream->own;
     (void)receiver;
-    (void)__atomic_exchange_n(&seat->called, false, __ATOMIC_ACQ_REL);
-    serve(seat, true);
+    (void)__atomic_exchange_n(&local->called, false, __ATOMIC_ACQ_REL);
+    serve(local, true);
     __atomic_fetch_sub(&own->calls_count, 1, __ATOMIC_RELEASE);
 }
 
 static void on_recheck(struct wheel_timer *timer, uint64_t now_ms)
 {
-    struct seat *seat = container_of(timer, struct seat, recheck);
-    wheel_arm(&seat->worker->env.loop->wheel, timer, now_ms + seat->worker->pools->recheck_ms);
-    seat_use(seat);
-    serve(seat, false);
-    publish(seat);
-    seat_leave(seat);
+    struct upstream_local *local = container_of(timer, struct upstream_local, recheck);
+    wheel_arm(&local->worker->env.loop->wheel, timer, now_ms + local->worker->pools->recheck_ms);
+    upstream_local_use(local);
+    serve(local, false);
+    publish(local);
+    upstream_local_leave(local);
 }

@@ -619,11 +619,11 @@ enum names_state resolver_state(const struct resolver *resolver)
 }
 
 size_t resolver_addresses(void *owner, const struct endpoint_settings *settings,
-                          struct named_address *addresses, size_t room)
+                          struct named_address *addresses, size_t space)
 {
     const struct resolver *resolver = owner;
     const struct name *name = names_find(&resolver->names, settings->host, settings->service);
-    return name == NULL ? 0 : name_addresses(name, settings->port, addresses, room);
+    return name == NULL ? 0 : name_addresses(name, settings->port, addresses, space);
 }
 
 void resolver_save(const struct resolver *resolver, struct pack *pack)

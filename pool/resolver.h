@@ -54,7 +54,7 @@ enum names_state resolver_state(const struct resolver *resolver);
 
 /* pools_names_fn; owner: the resolver. */
 size_t resolver_addresses(void *owner, const struct endpoint_settings *settings,
-                          struct named_address *addresses, size_t room);
+                          struct named_address *addresses, size_t space);
 
 /* What the hosts' names stand for now, for a process to come; and from one that was, as old answers, for names given to
    resolver_use() that have no address yet. Returns how many answers were of use. */

@@ -1,7 +1,7 @@
 /*
- * Retirements ahead: how many connections of a slot retire in which of the coming steps of time.
+ * Retirements ahead: how many connections of a local retire in which of the coming steps of time.
  *
- * Owns: counts by absolute step, in a ring. Private to pool/. Thread: written by the slot's worker, read by any. Time
+ * Owns: counts by absolute step, in a ring. Private to pool/. Thread: written by the local's worker, read by any. Time
  * base: the loop clock, ms. A step is a twelfth of the longest lifetime; when the settings change it, connections of
  * before stay where they were put, so the figures are blurred until those have gone.
  */
@@ -40,7 +40,7 @@ static inline unsigned retirements_add(struct retirements *retirements, uint64_t
     return step;
 }
 
-/* Adds the slot's to the figures, which begin with the present step. */
+/* Adds the local's to the figures, which begin with the present step. */
 static inline void retirements_sum(const struct retirements *retirements, uint64_t now_ms,
                                    struct endpoint_figures *figures)
 {

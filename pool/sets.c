@@ -54,19 +54,19 @@ static struct endpoint *find_endpoint(const struct upstream_view *view,
     return NULL;
 }
 
-static bool make_room(struct upstream_view *view)
+static bool make_space(struct upstream_view *view)
 {
     size_t count = view->endpoint_count;
     if ((count & (count - 1)) != 0)
         return true;
-    size_t room = count == 0 ? 1 : 2 * count;
+    size_t space = count == 0 ? 1 : 2 * count;
     struct endpoint **endpoints =
-        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->endpoints, room * sizeof(*endpoints));
+        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->endpoints, space * sizeof(*endpoints));
     if (endpoints == NULL)
         return false;
     view->endpoints = endpoints;
     uint32_t *weight_ends =
-        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->weight_ends, room * sizeof(*weight_ends));
+        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->weight_ends, space * sizeof(*weight_ends));
     if (weight_ends == NULL)
         return false;
     view->weight_ends = weight_ends;
@@ -82,7 +82,7 @@ static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, 
             return true;
         }
     }
-    if (!make_room(view))
+    if (!make_space(view))
         return false;
     view->endpoints[view->endpoint_count] = endpoint;
     view->weight_ends[view->endpoint_count++] = weight;

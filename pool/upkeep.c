@@ -18,14 +18,14 @@
 
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms);
 
-static struct endpoint_slot *slot_of(struct upkeep *upkeep)
+static struct endpoint_local *local_of(struct upkeep *upkeep)
 {
-    return container_of(upkeep, struct endpoint_slot, upkeep);
+    return container_of(upkeep, struct endpoint_local, upkeep);
 }
 
-static uint64_t now_of(const struct endpoint_slot *slot)
+static uint64_t now_of(const struct endpoint_local *local)
 {
-    return loop_clock_ms(&slot->worker->env.loop->clock);
+    return loop_clock_ms(&local->worker->env.loop->clock);
 }
 
 static uint64_t read_shared(const uint64_t *value)
@@ -38,108 +38,108 @@ static void write_shared(uint64_t *value, uint64_t to)
     __atomic_store_n(value, to, __ATOMIC_RELAXED);
 }
 
-void upkeep_init(struct endpoint_slot *slot)
+void upkeep_init(struct endpoint_local *local)
 {
-    TAILQ_INIT(&slot->upkeep.overdue);
-    wheel_timer_init(&slot->upkeep.timer, on_timer);
+    TAILQ_INIT(&local->upkeep.overdue);
+    wheel_timer_init(&local->upkeep.timer, on_timer);
 }
 
 /* ---- when to look again ---- */
 
 /* An armed timer keeps the endpoint in memory. */
-static void arm(struct endpoint_slot *slot, uint64_t due_ms)
+static void arm(struct endpoint_local *local, uint64_t due_ms)
 {
-    struct wheel_timer *timer = &slot->upkeep.timer;
+    struct wheel_timer *timer = &local->upkeep.timer;
     if (wheel_timer_armed(timer) && timer->due_ms <= due_ms)
         return;
     if (!wheel_timer_armed(timer))
-        slot_use(slot);
-    wheel_arm(&slot->worker->env.loop->wheel, timer, due_ms);
+        endpoint_local_use(local);
+    wheel_arm(&local->worker->env.loop->wheel, timer, due_ms);
 }
 
-static void disarm(struct endpoint_slot *slot)
+static void disarm(struct endpoint_local *local)
 {
-    if (!wheel_timer_armed(&slot->upkeep.timer))
+    if (!wheel_timer_armed(&local->upkeep.timer))
         return;
-    wheel_disarm(&slot->worker->env.loop->wheel, &slot->upkeep.timer);
-    slot_leave(slot);
+    wheel_disarm(&local->worker->env.loop->wheel, &local->upkeep.timer);
+    endpoint_local_leave(local);
 }
 
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct upkeep *upkeep = container_of(timer, struct upkeep, timer);
-    struct endpoint_slot *slot = slot_of(upkeep);
+    struct endpoint_local *local = local_of(upkeep);
     (void)now_ms;
-    pool_worker_schedule_slot(slot->worker, slot);
-    slot_leave(slot);
+    pool_worker_schedule_endpoint(local->worker, local);
+    endpoint_local_leave(local);
 }
 
 static void retire_at(struct connection *connection, uint64_t retire_ms)
 {
-    struct endpoint_slot *slot = connection->slot;
+    struct endpoint_local *local = connection->local;
     connection->retire_ms = retire_ms;
-    wheel_arm(&slot->worker->env.loop->wheel, &connection->retire, retire_ms);
+    wheel_arm(&local->worker->env.loop->wheel, &connection->retire, retire_ms);
     if (connection->retire_place > 0)
-        retirements_change(&slot->retirements, connection->retire_place - 1, (uint32_t)-1);
-    connection->retire_place = 1 + retirements_add(&slot->retirements, retire_ms);
+        retirements_change(&local->retirements, connection->retire_place - 1, (uint32_t)-1);
+    connection->retire_place = 1 + retirements_add(&local->retirements, retire_ms);
 }
 
 /* A restart is a loss of every connection: what was needed before it is dialled again. */
-static void recall(struct endpoint_slot *slot)
+static void recall(struct endpoint_local *local)
 {
-    struct upkeep *upkeep = &slot->upkeep;
-    const struct endpoint *endpoint = slot->endpoint;
+    struct upkeep *upkeep = &local->upkeep;
+    const struct endpoint *endpoint = local->endpoint;
     uint64_t needed_count = endpoint_needed_count(endpoint);
     if (upkeep->recalled || needed_count == 0)
         return;
     upkeep->recalled = true;
-    uint64_t share_count = warmth_share_count(needed_count, slot->worker->env.index,
+    uint64_t share_count = warmth_share_count(needed_count, local->worker->env.index,
                                               endpoint->pools->worker_count, endpoint->turn);
     write_shared(&upkeep->target_count, share_count);
-    upkeep->target_until_ms = now_of(slot) + TARGET_MS;
+    upkeep->target_until_ms = now_of(local) + TARGET_MS;
 }
 
-void upkeep_adopt(struct endpoint_slot *slot, const struct upstream_settings *settings)
+void upkeep_adopt(struct endpoint_local *local, const struct upstream_settings *settings)
 {
-    struct upkeep *upkeep = &slot->upkeep;
+    struct upkeep *upkeep = &local->upkeep;
     const struct pool_settings *pool = &settings->pool;
-    struct endpoint *endpoint = slot->endpoint;
+    struct endpoint *endpoint = local->endpoint;
     uint64_t level_count =
         pool->warm_min_count < pool->max_count ? pool->warm_min_count : pool->max_count;
     upkeep->shortened = pool->lifetime_ms < upkeep->lifetime_ms;
     upkeep->lifetime_ms = pool->lifetime_ms;
     upkeep->jitter_share = pool->jitter_share;
-    retirements_init(&slot->retirements, pool->lifetime_ms, pool->jitter_share);
+    retirements_init(&local->retirements, pool->lifetime_ms, pool->jitter_share);
     upkeep->idle_configured_ms = pool->idle_ms;
-    slot->idle_ms = idle_limit_ms(&upkeep->idle_limit, pool->idle_ms, now_of(slot));
+    local->idle_ms = idle_limit_ms(&upkeep->idle_limit, pool->idle_ms, now_of(local));
     write_shared(&endpoint->warm_count, level_count);
-    if (!slot->kept)
+    if (!local->kept)
         return;
-    upkeep->fill_upto_count = warmth_share_count(level_count, slot->worker->env.index,
+    upkeep->fill_upto_count = warmth_share_count(level_count, local->worker->env.index,
                                                  endpoint->pools->worker_count, endpoint->turn);
-    recall(slot);
-    if (slot->open_count < upkeep->fill_upto_count || slot->open_count < upkeep->target_count)
-        pool_worker_schedule_slot(slot->worker, slot);
+    recall(local);
+    if (local->open_count < upkeep->fill_upto_count || local->open_count < upkeep->target_count)
+        pool_worker_schedule_endpoint(local->worker, local);
 }
 
 void upkeep_shorten(struct connection *connection)
 {
-    struct endpoint_slot *slot = connection->slot;
-    const struct upkeep *upkeep = &slot->upkeep;
+    struct endpoint_local *local = connection->local;
+    const struct upkeep *upkeep = &local->upkeep;
     if (!upkeep->shortened || !connection->ready)
         return;
     uint64_t retire_ms =
-        now_of(slot) +
-        warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, &slot->worker->env.loop->rng);
+        now_of(local) + warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share,
+                                           &local->worker->env.loop->rng);
     if (retire_ms < connection->retire_ms)
         retire_at(connection, retire_ms);
 }
 
-void upkeep_stop(struct endpoint_slot *slot)
+void upkeep_stop(struct endpoint_local *local)
 {
-    slot->upkeep.fill_upto_count = 0;
-    write_shared(&slot->upkeep.target_count, 0);
-    disarm(slot);
+    local->upkeep.fill_upto_count = 0;
+    write_shared(&local->upkeep.target_count, 0);
+    disarm(local);
 }
 
 /* ---- dialling ahead ---- */
@@ -150,32 +150,34 @@ enum ahead_result {
     AHEAD_LATER,  /* dials are bounded, descriptors short */
 };
 
-static enum ahead_result dial_ahead(struct endpoint_slot *slot, uint64_t level_count)
+static enum ahead_result dial_ahead(struct endpoint_local *local, uint64_t level_count)
 {
-    struct pool_worker *worker = slot->worker;
-    struct bound *connections = &slot->endpoint->connections;
+    struct pool_worker *worker = local->worker;
+    struct bound *connections = &local->endpoint->connections;
     if (bound_used(connections) >= level_count)
         return AHEAD_ENOUGH;
-    if (slot->dialling_count >= POOL_SLOT_DIALS || worker->dialling_count >= POOL_WORKER_DIALS) {
-        pool_worker_starve_slot(worker, slot);
+    if (local->dialling_count >= POOL_ENDPOINT_DIALS ||
+        worker->dialling_count >= POOL_WORKER_DIALS) {
+        pool_worker_starve_endpoint(worker, local);
         return AHEAD_LATER;
     }
     if (!bound_take_below(connections, level_count))
         return AHEAD_ENOUGH;
-    if (!descriptors_scarce(worker->pools) && !descriptor_wanted(worker->pools) && dial_start(slot))
+    if (!descriptors_scarce(worker->pools) && !descriptor_wanted(worker->pools) &&
+        dial_start(local))
         return AHEAD_STARTED;
     bound_give(connections, 1);
-    arm(slot, now_of(slot) + SHORTAGE_MS);
+    arm(local, now_of(local) + SHORTAGE_MS);
     return AHEAD_LATER;
 }
 
-static enum ahead_result fill_warm(struct endpoint_slot *slot)
+static enum ahead_result fill_warm(struct endpoint_local *local)
 {
-    struct upkeep *upkeep = &slot->upkeep;
-    uint64_t level_count = read_shared(&slot->endpoint->warm_count);
+    struct upkeep *upkeep = &local->upkeep;
+    uint64_t level_count = read_shared(&local->endpoint->warm_count);
     enum ahead_result result = AHEAD_ENOUGH;
-    while (slot->open_count < upkeep->fill_upto_count) {
-        result = dial_ahead(slot, level_count);
+    while (local->open_count < upkeep->fill_upto_count) {
+        result = dial_ahead(local, level_count);
         if (result != AHEAD_STARTED)
             break;
     }
@@ -184,17 +186,17 @@ static enum ahead_result fill_warm(struct endpoint_slot *slot)
     return result;
 }
 
-static enum ahead_result fill_target(struct endpoint_slot *slot)
+static enum ahead_result fill_target(struct endpoint_local *local)
 {
-    struct upkeep *upkeep = &slot->upkeep;
-    if (now_of(slot) >= upkeep->target_until_ms)
+    struct upkeep *upkeep = &local->upkeep;
+    if (now_of(local) >= upkeep->target_until_ms)
         write_shared(&upkeep->target_count, 0);
-    while (slot->open_count < upkeep->target_count) {
-        enum ahead_result result = dial_ahead(slot, UINT64_MAX);
+    while (local->open_count < upkeep->target_count) {
+        enum ahead_result result = dial_ahead(local, UINT64_MAX);
         if (result != AHEAD_STARTED)
             return result;
     }
-    if (slot->dialling_count == 0)
+    if (local->dialling_count == 0)
         write_shared(&upkeep->target_count, 0);
     return AHEAD_ENOUGH;
 }
@@ -204,7 +206,7 @@ static enum ahead_result fill_target(struct endpoint_slot *slot)
 /* Takes it off the ready ones if the warm level allows. */
 static bool spare(struct connection *connection)
 {
-    struct endpoint *endpoint = connection->slot->endpoint;
+    struct endpoint *endpoint = connection->local->endpoint;
     uint64_t left_count = __atomic_sub_fetch(&endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
     if ((int64_t)left_count >= (int64_t)read_shared(&endpoint->warm_count)) {
         connection->ready = false;
@@ -224,14 +226,14 @@ static void end(struct connection *connection)
 }
 
 /* One at a time: retirements are spaced by the dials that replace what retires. */
-static void replace(struct endpoint_slot *slot)
+static void replace(struct endpoint_local *local)
 {
     struct connection *connection;
-    while ((connection = TAILQ_FIRST(&slot->upkeep.overdue)) != NULL && spare(connection))
+    while ((connection = TAILQ_FIRST(&local->upkeep.overdue)) != NULL && spare(connection))
         end(connection);
-    if (connection == NULL || slot->dialling_count > 0)
+    if (connection == NULL || local->dialling_count > 0)
         return;
-    if (dial_ahead(slot, UINT64_MAX) == AHEAD_ENOUGH)
+    if (dial_ahead(local, UINT64_MAX) == AHEAD_ENOUGH)
         end(connection); /* pool.max leaves no room for its replacement beside it */
 }
 
@@ -239,89 +241,89 @@ void upkeep_forget(struct connection *connection)
 {
     if (!connection->overdue)
         return;
-    TAILQ_REMOVE(&connection->slot->upkeep.overdue, connection, overdue_link);
+    TAILQ_REMOVE(&connection->local->upkeep.overdue, connection, overdue_link);
     connection->overdue = false;
 }
 
 void upkeep_overdue(struct connection *connection, enum lease_close_reason reason)
 {
-    struct endpoint_slot *slot = connection->slot;
+    struct endpoint_local *local = connection->local;
     if (connection->overdue || connection->exchanges_limit == 0)
         return;
     connection->overdue = true;
     connection->end_reason = reason;
-    TAILQ_INSERT_TAIL(&slot->upkeep.overdue, connection, overdue_link);
-    pool_worker_schedule_slot(slot->worker, slot);
+    TAILQ_INSERT_TAIL(&local->upkeep.overdue, connection, overdue_link);
+    pool_worker_schedule_endpoint(local->worker, local);
 }
 
 void upkeep_idle_over(struct connection *connection)
 {
-    struct endpoint_slot *slot = connection->slot;
+    struct endpoint_local *local = connection->local;
     uint64_t limit_ms =
-        idle_limit_ms(&slot->upkeep.idle_limit, slot->upkeep.idle_configured_ms, now_of(slot));
-    slot->idle_ms = limit_ms;
+        idle_limit_ms(&local->upkeep.idle_limit, local->upkeep.idle_configured_ms, now_of(local));
+    local->idle_ms = limit_ms;
     if (spare(connection))
         connection_close_idle(connection, LEASE_CLOSED_IDLE);
     else
         upkeep_overdue(connection, LEASE_CLOSED_IDLE);
 }
 
-void upkeep_run(struct endpoint_slot *slot)
+void upkeep_run(struct endpoint_local *local)
 {
-    const struct upkeep *upkeep = &slot->upkeep;
-    if (!slot->kept)
+    const struct upkeep *upkeep = &local->upkeep;
+    if (!local->kept)
         return;
-    uint64_t not_before_ms = read_shared(&slot->endpoint->redial_not_before_ms);
-    if (now_of(slot) < not_before_ms) {
+    uint64_t not_before_ms = read_shared(&local->endpoint->redial_not_before_ms);
+    if (now_of(local) < not_before_ms) {
         if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 ||
             !TAILQ_EMPTY(&upkeep->overdue))
-            arm(slot, not_before_ms);
+            arm(local, not_before_ms);
         return;
     }
-    if (fill_warm(slot) == AHEAD_LATER || fill_target(slot) == AHEAD_LATER)
+    if (fill_warm(local) == AHEAD_LATER || fill_target(local) == AHEAD_LATER)
         return;
-    replace(slot);
+    replace(local);
 }
 
 /* ---- what happens ---- */
 
 void upkeep_on_ready(struct connection *connection)
 {
-    struct endpoint_slot *slot = connection->slot;
-    struct endpoint *endpoint = slot->endpoint;
-    struct upkeep *upkeep = &slot->upkeep;
-    struct pool_worker *worker = slot->worker;
+    struct endpoint_local *local = connection->local;
+    struct endpoint *endpoint = local->endpoint;
+    struct upkeep *upkeep = &local->upkeep;
+    struct pool_worker *worker = local->worker;
     if (!connection->ready) {
         connection->ready = true;
         __atomic_fetch_add(&endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
         write_shared(&endpoint->redial_failures_count, 0);
         write_shared(&endpoint->redial_not_before_ms, 0);
         connection->retire_ms =
-            now_of(slot) +
+            now_of(local) +
             warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, &worker->env.loop->rng);
     }
-    connection->exchanges_limit = slot_exchanges_limit(slot);
+    connection->exchanges_limit = local_exchanges_limit(local);
     retire_at(connection, connection->retire_ms);
     if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 || !TAILQ_EMPTY(&upkeep->overdue))
-        pool_worker_schedule_slot(worker, slot);
+        pool_worker_schedule_endpoint(worker, local);
 }
 
-void upkeep_on_gone(struct endpoint_slot *slot)
+void upkeep_on_gone(struct endpoint_local *local)
 {
-    if (!slot->kept ||
-        bound_used(&slot->endpoint->connections) >= read_shared(&slot->endpoint->warm_count))
+    if (!local->kept ||
+        bound_used(&local->endpoint->connections) >= read_shared(&local->endpoint->warm_count))
         return;
-    slot->upkeep.fill_upto_count = UINT64_MAX;
-    pool_worker_schedule_slot(slot->worker, slot);
+    local->upkeep.fill_upto_count = UINT64_MAX;
+    pool_worker_schedule_endpoint(local->worker, local);
 }
 
 /* What rests is older than what was lost. */
-static void lose(struct endpoint_slot *slot, const struct connection *dying)
+static void lose(struct endpoint_local *local, const struct connection *dying)
 {
     struct connection *connection, *next;
-    count_add(&slot->stats.losses, 1);
-    write_shared(&slot->endpoint->lost_ms, now_of(slot));
-    for (connection = TAILQ_FIRST(&slot->idle); connection != NULL; connection = next) {
+    count_add(&local->stats.losses, 1);
+    write_shared(&local->endpoint->lost_ms, now_of(local));
+    for (connection = TAILQ_FIRST(&local->idle); connection != NULL; connection = next) {
         next = TAILQ_NEXT(connection, idle_link);
         if (connection != dying)
             connection_close_idle(connection, LEASE_CLOSED_LOST);
@@ -339,30 +341,30 @@ static void step_back(struct endpoint *endpoint, struct rng *rng, uint64_t now_m
     write_shared(&endpoint->redial_not_before_ms, now_ms + warmth_backoff_ms(failures_count, rng));
 }
 
-void upkeep_hold_back(struct endpoint_slot *slot)
+void upkeep_hold_back(struct endpoint_local *local)
 {
-    step_back(slot->endpoint, &slot->worker->env.loop->rng, now_of(slot));
+    step_back(local->endpoint, &local->worker->env.loop->rng, now_of(local));
 }
 
-void upkeep_on_dial_failed(struct endpoint_slot *slot, enum dial_result result)
+void upkeep_on_dial_failed(struct endpoint_local *local, enum dial_result result)
 {
-    uint64_t now_ms = now_of(slot);
-    if (!slot->kept)
+    uint64_t now_ms = now_of(local);
+    if (!local->kept)
         return;
-    step_back(slot->endpoint, &slot->worker->env.loop->rng, now_ms);
+    step_back(local->endpoint, &local->worker->env.loop->rng, now_ms);
     if (result != DIAL_TIMEOUT &&
-        loss_on_dial_failure(&slot->upkeep.loss, slot->idle_count, now_ms))
-        lose(slot, NULL);
-    if (slot->upkeep.target_count > 0 || !TAILQ_EMPTY(&slot->upkeep.overdue))
-        pool_worker_schedule_slot(slot->worker, slot);
+        loss_on_dial_failure(&local->upkeep.loss, local->idle_count, now_ms))
+        lose(local, NULL);
+    if (local->upkeep.target_count > 0 || !TAILQ_EMPTY(&local->upkeep.overdue))
+        pool_worker_schedule_endpoint(local->worker, local);
 }
 
-/* How many connections of the slot were needed lately, the dying one included. */
-static uint64_t needed_count(const struct endpoint_slot *slot, uint64_t now_ms)
+/* How many connections of the local were needed lately, the dying one included. */
+static uint64_t needed_count(const struct endpoint_local *local, uint64_t now_ms)
 {
     const struct connection *connection;
-    uint64_t count = slot->open_count - slot->idle_count - slot->dialling_count;
-    TAILQ_FOREACH (connection, &slot->idle, idle_link) {
+    uint64_t count = local->open_count - local->idle_count - local->dialling_count;
+    TAILQ_FOREACH (connection, &local->idle, idle_link) {
         if (connection->idle_since_ms + RECENT_MS < now_ms)
             break;
         count++;
@@ -370,22 +372,22 @@ static uint64_t needed_count(const struct endpoint_slot *slot, uint64_t now_ms)
     return count;
 }
 
-static void note_need(struct endpoint_slot *slot, uint64_t now_ms)
+static void note_need(struct endpoint_local *local, uint64_t now_ms)
 {
-    uint64_t count = loss_need_count(&slot->upkeep.need, needed_count(slot, now_ms), now_ms);
+    uint64_t count = loss_need_count(&local->upkeep.need, needed_count(local, now_ms), now_ms);
     if (count == 0)
         return;
-    if (count > slot->upkeep.target_count)
-        write_shared(&slot->upkeep.target_count, count);
-    slot->upkeep.target_until_ms = now_ms + TARGET_MS;
-    pool_worker_schedule_slot(slot->worker, slot);
+    if (count > local->upkeep.target_count)
+        write_shared(&local->upkeep.target_count, count);
+    local->upkeep.target_until_ms = now_ms + TARGET_MS;
+    pool_worker_schedule_endpoint(local->worker, local);
 }
 
 /* Learned here, or by a sibling whose word is taken once there is a sign here too. */
-static void learn(struct endpoint_slot *slot, uint64_t rested_ms, uint64_t now_ms)
+static void learn(struct endpoint_local *local, uint64_t rested_ms, uint64_t now_ms)
 {
-    struct idle_limit *limit = &slot->upkeep.idle_limit;
-    uint64_t *shared = &slot->endpoint->learned_idle_ms;
+    struct idle_limit *limit = &local->upkeep.idle_limit;
+    uint64_t *shared = &local->endpoint->learned_idle_ms;
     struct connection *connection;
     bool learned = idle_limit_sign(limit, rested_ms, now_ms);
     if (learned) {
@@ -397,45 +399,45 @@ static void learn(struct endpoint_slot *slot, uint64_t rested_ms, uint64_t now_m
     } else {
         return;
     }
-    slot->idle_ms = idle_limit_ms(limit, slot->upkeep.idle_configured_ms, now_ms);
-    TAILQ_FOREACH (connection, &slot->idle, idle_link)
-        wheel_arm(&slot->worker->env.loop->wheel, &connection->timer,
-                  connection->idle_since_ms + slot->idle_ms);
+    local->idle_ms = idle_limit_ms(limit, local->upkeep.idle_configured_ms, now_ms);
+    TAILQ_FOREACH (connection, &local->idle, idle_link)
+        wheel_arm(&local->worker->env.loop->wheel, &connection->timer,
+                  connection->idle_since_ms + local->idle_ms);
 }
 
 /* Whoever takes connections and ends them at once would be dialled without end: that is as good as a dial that fails. */
-static void note_young(struct endpoint_slot *slot, uint64_t now_ms)
+static void note_young(struct endpoint_local *local, uint64_t now_ms)
 {
-    struct upkeep *upkeep = &slot->upkeep;
+    struct upkeep *upkeep = &local->upkeep;
     if (now_ms >= upkeep->young_ms + YOUNG_FORGOTTEN_MS)
         upkeep->young_count = 0;
     upkeep->young_ms = now_ms;
     uint64_t not_before_ms =
-        now_ms + warmth_backoff_ms(++upkeep->young_count, &slot->worker->env.loop->rng);
-    if (read_shared(&slot->endpoint->redial_not_before_ms) < not_before_ms)
-        write_shared(&slot->endpoint->redial_not_before_ms, not_before_ms);
+        now_ms + warmth_backoff_ms(++upkeep->young_count, &local->worker->env.loop->rng);
+    if (read_shared(&local->endpoint->redial_not_before_ms) < not_before_ms)
+        write_shared(&local->endpoint->redial_not_before_ms, not_before_ms);
 }
 
 void upkeep_on_death(struct connection *connection, bool reset)
 {
-    struct endpoint_slot *slot = connection->slot;
-    uint64_t now_ms = now_of(slot);
+    struct endpoint_local *local = connection->local;
+    uint64_t now_ms = now_of(local);
     bool lent = connection->state == CONNECTION_LENT;
     uint64_t rested_ms = lent ? 0 : now_ms - connection->idle_since_ms;
-    if (!slot->kept)
+    if (!local->kept)
         return;
     if (rested_ms <= RECENT_MS)
-        note_need(slot, now_ms);
+        note_need(local, now_ms);
     if (lent)
         return;
     if (connection->lease.exchanges_count == 0 && rested_ms < YOUNG_MS)
-        note_young(slot, now_ms);
+        note_young(local, now_ms);
     if (!reset)
-        learn(slot, rested_ms, now_ms);
-    uint64_t lost_ms = read_shared(&slot->endpoint->lost_ms);
+        learn(local, rested_ms, now_ms);
+    uint64_t lost_ms = read_shared(&local->endpoint->lost_ms);
     bool elsewhere = reset && lost_ms != 0 && now_ms < lost_ms + LOSS_WINDOW_MS &&
-                     slot->upkeep.loss.since_ms == 0;
-    if (loss_on_death(&slot->upkeep.loss, reset, rested_ms, slot->idle_count - 1, now_ms) ||
+                     local->upkeep.loss.since_ms == 0;
+    if (loss_on_death(&local->upkeep.loss, reset, rested_ms, local->idle_count - 1, now_ms) ||
         elsewhere)
-        lose(slot, connection);
+        lose(local, connection);
 }

@@ -16,24 +16,24 @@
 #include "pool/connection.h"
 #include "pool/endpoint.h"
 
-void upkeep_init(struct endpoint_slot *slot);
-/* The slot's settings have been adopted: dials the worker's share. */
-void upkeep_adopt(struct endpoint_slot *slot, const struct upstream_settings *settings);
+void upkeep_init(struct endpoint_local *local);
+/* The local's settings have been adopted: dials the worker's share. */
+void upkeep_adopt(struct endpoint_local *local, const struct upstream_settings *settings);
 /* A shorter lifetime, just adopted, holds for what is open too. */
 void upkeep_shorten(struct connection *connection);
-/* The slot's endpoint has gone, or the worker ends. */
-void upkeep_stop(struct endpoint_slot *slot);
+/* The local's endpoint has gone, or the worker ends. */
+void upkeep_stop(struct endpoint_local *local);
 /* Dials what is missing, ends what can be spared. From a frame of its own. */
-void upkeep_run(struct endpoint_slot *slot);
+void upkeep_run(struct endpoint_local *local);
 
-/* A connection of the slot has become ready. */
+/* A connection of the local has become ready. */
 void upkeep_on_ready(struct connection *connection);
 /* A dial has failed. */
-void upkeep_on_dial_failed(struct endpoint_slot *slot, enum dial_result result);
+void upkeep_on_dial_failed(struct endpoint_local *local, enum dial_result result);
 /* Dials ahead wait as after one that failed. */
-void upkeep_hold_back(struct endpoint_slot *slot);
-/* The slot has a place of its endpoint less. */
-void upkeep_on_gone(struct endpoint_slot *slot);
+void upkeep_hold_back(struct endpoint_local *local);
+/* The local has a place of its endpoint less. */
+void upkeep_on_gone(struct endpoint_local *local);
 /* A connection is about to end because the other side ended it while it rested, or broke it while it was lent. */
 void upkeep_on_death(struct connection *connection, bool reset);
 /* Its time is over. It is closed, or marked to be replaced. */

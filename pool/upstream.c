@@ -140,20 +140,20 @@ bool endpoint_retired(const struct endpoint *endpoint)
     return __atomic_load_n(&endpoint->live_count, __ATOMIC_RELAXED) == 0;
 }
 
-static void add_slot(struct endpoint_figures *figures, const struct endpoint_slot *slot)
+static void add_local(struct endpoint_figures *figures, const struct endpoint_local *local)
 {
-    figures->idle += count_read(&slot->idle_count);
-    figures->dialling += count_read(&slot->dialling_count);
-    figures->dials += count_read(&slot->stats.dials);
-    figures->dial_failures += count_read(&slot->stats.dial_failures);
-    figures->reused += count_read(&slot->stats.reused);
-    figures->fresh += count_read(&slot->stats.fresh);
-    figures->handed_over += count_read(&slot->stats.handed_over);
-    figures->losses += count_read(&slot->stats.losses);
-    figures->target += count_read(&slot->upkeep.target_count);
-    _Static_assert(sizeof(figures->closed) == sizeof(slot->stats.closed), "a figure a reason");
+    figures->idle += count_read(&local->idle_count);
+    figures->dialling += count_read(&local->dialling_count);
+    figures->dials += count_read(&local->stats.dials);
+    figures->dial_failures += count_read(&local->stats.dial_failures);
+    figures->reused += count_read(&local->stats.reused);
+    figures->fresh += count_read(&local->stats.fresh);
+    figures->handed_over += count_read(&local->stats.handed_over);
+    figures->losses += count_read(&local->stats.losses);
+    figures->target += count_read(&local->upkeep.target_count);
+    _Static_assert(sizeof(figures->closed) == sizeof(local->stats.closed), "a figure a reason");
     for (size_t i = 0; i < LEASE_CLOSE_REASONS; i++)
-        figures->closed[i] += count_read(&slot->stats.closed[i]);
+        figures->closed[i] += count_read(&local->stats.closed[i]);
 }
 
 struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
@@ -173,8 +173,8 @@ struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
     health_fill(endpoint, &figures);
     uint64_t now_ms = loop_clock_ms(&(struct loop_clock){0});
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++) {
-        add_slot(&figures, &endpoint->slots[i]);
-        retirements_sum(&endpoint->slots[i].retirements, now_ms, &figures);
+        add_local(&figures, &endpoint->locals[i]);
+        retirements_sum(&endpoint->locals[i].retirements, now_ms, &figures);
     }
     return figures;
 }

@@ -53,7 +53,7 @@ struct upstream {
        left; else NULL. Written by that worker. */
     struct upstream_view *views[POOL_MAX_WORKERS];
     struct bound in_flight;       /* exchanges admitted; limit from limits.in_flight */
-    struct bound queued;          /* queue slots taken; limit from limits.queue */
+    struct bound queued;          /* queue locals taken; limit from limits.queue */
     uint64_t turn;                /* round robin (atomic) */
     void *companion;              /* struct pools_hooks; NULL: none */
     struct upstream_private *own; /* pool/'s own state */
@@ -79,7 +79,7 @@ struct named_address {
 /* What an entry that is no literal address stands for now: up to `room` different addresses, 0 when nothing is known. The control
    thread, from within upstream_set_build(). */
 typedef size_t pools_names_fn(void *owner, const struct endpoint_settings *settings,
-                              struct named_address *addresses, size_t room);
+                              struct named_address *addresses, size_t space);
 
 /*
  * What proxy/ keeps along with an upstream and an endpoint (a breaker, say): its companions. They are created right
@@ -181,10 +181,10 @@ struct endpoint_figures {
     uint64_t
         learned_idle_ms; /* of pool/upkeep: what the other side lets rest, less a margin; 0: unknown */
     /* of pool/health */
-    const char *standing; /* "up", "down", "ejected", "drained" */
-    const char *why;      /* "": it has always been up */
-    double offer;         /* what it gets of its share */
-    uint64_t standing_ms; /* how long it has been so */
+    const char *status;        /* "up", "down", "ejected", "drained" */
+    const char *why;           /* "": it has always been up */
+    double traffic_share;      /* what it gets of its share */
+    uint64_t health_status_ms; /* how long it has been so */
     uint64_t age_ms;
     uint64_t failures_row;
 };
@@ -197,7 +197,7 @@ void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *o
 /* One for each text of the newest settings: the figures of all its addresses, with what was counted at those that have
    gone, so that counters do not fall. `address` and what is words belong to one of them; latency_us is the highest. The
    array is the caller's to free; 0: none, or no memory. */
-size_t pools_entries(struct pools *pools, struct endpoint_figures **ret_entries);
+size_t pools_endpoint_totals(struct pools *pools, struct endpoint_figures **ret_entries);
 /* An upstream's warm level over its endpoints (or what an earlier process needed, if that was more), and how much of it is
    ready. */
 struct upstream_warmth {
@@ -223,8 +223,8 @@ struct pools_tls_failure {
 };
 typedef void pools_tls_failure_fn(const struct pools_tls_failure *failure, void *owner);
 /* Calls back for what has not been told yet, a cause that goes on not too often (control thread). */
-void pools_tell_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_failure_fn *tell,
-                             void *owner);
+void pools_log_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_failure_fn *tell,
+                            void *owner);
 /* What upstreams gave us to resume TLS with, of all of them. */
 struct session_cache;
 struct session_cache *pools_sessions(struct pools *pools);

@@ -89,7 +89,7 @@ static uint64_t checksum(const uint8_t *bytes, size_t length)
 
 static void write_head(uint8_t *bytes, uint64_t wall_ms, uint64_t payload_bytes, bool sealed)
 {
-    struct pack head = {.bytes = bytes, .room = WARM_CHECKSUM_AT, .limit = WARM_CHECKSUM_AT};
+    struct pack head = {.bytes = bytes, .space = WARM_CHECKSUM_AT, .limit = WARM_CHECKSUM_AT};
     pack_raw(&head, WARM_MAGIC, 8);
     pack_u16(&head, WARM_VERSION);
     pack_u16(&head, sealed ? WARM_FLAG_SEALED : 0);
@@ -100,7 +100,7 @@ static void write_head(uint8_t *bytes, uint64_t wall_ms, uint64_t payload_bytes,
 
 static void write_checksum(uint8_t *bytes, size_t length)
 {
-    struct pack end = {.bytes = bytes + WARM_CHECKSUM_AT, .room = 8, .limit = 8};
+    struct pack end = {.bytes = bytes + WARM_CHECKSUM_AT, .space = 8, .limit = 8};
     pack_u64(&end, checksum(bytes, length));
 }
 

@@ -14,61 +14,61 @@
 static void on_schedule(struct deferred *deferred)
 {
     struct pool_worker *worker = container_of(deferred, struct pool_worker, schedule);
-    struct endpoint_slot *slot;
-    struct seat *seat;
-    while ((slot = TAILQ_FIRST(&worker->scheduled_slots)) != NULL) {
-        TAILQ_REMOVE(&worker->scheduled_slots, slot, schedule);
-        slot->scheduled = false;
-        line_serve(slot);
-        upkeep_run(slot);
-        slot_leave(slot);
+    struct endpoint_local *local;
+    struct upstream_local *upstream;
+    while ((local = TAILQ_FIRST(&worker->scheduled_endpoints)) != NULL) {
+        TAILQ_REMOVE(&worker->scheduled_endpoints, local, schedule);
+        local->scheduled = false;
+        line_serve(local);
+        upkeep_run(local);
+        endpoint_local_leave(local);
     }
-    while ((seat = TAILQ_FIRST(&worker->scheduled_seats)) != NULL) {
-        TAILQ_REMOVE(&worker->scheduled_seats, seat, schedule);
-        seat->scheduled = false;
-        seat_serve(seat);
-        seat_leave(seat);
+    while ((upstream = TAILQ_FIRST(&worker->scheduled_upstreams)) != NULL) {
+        TAILQ_REMOVE(&worker->scheduled_upstreams, upstream, schedule);
+        upstream->scheduled = false;
+        upstream_local_serve(upstream);
+        upstream_local_leave(upstream);
     }
 }
 
-void pool_worker_schedule_slot(struct pool_worker *worker, struct endpoint_slot *slot)
+void pool_worker_schedule_endpoint(struct pool_worker *worker, struct endpoint_local *local)
 {
-    if (slot->scheduled)
+    if (local->scheduled)
         return;
-    if (slot->starved)
-        TAILQ_REMOVE(&worker->starved, slot, schedule);
+    if (local->starved)
+        TAILQ_REMOVE(&worker->starved, local, schedule);
     else
-        slot_use(slot);
-    slot->starved = false;
-    slot->scheduled = true;
-    TAILQ_INSERT_TAIL(&worker->scheduled_slots, slot, schedule);
+        endpoint_local_use(local);
+    local->starved = false;
+    local->scheduled = true;
+    TAILQ_INSERT_TAIL(&worker->scheduled_endpoints, local, schedule);
     loop_defer(worker->env.loop, &worker->schedule);
 }
 
-void pool_worker_schedule_seat(struct pool_worker *worker, struct seat *seat)
+void pool_worker_schedule_upstream(struct pool_worker *worker, struct upstream_local *upstream)
 {
-    if (seat->scheduled)
+    if (upstream->scheduled)
         return;
-    seat->scheduled = true;
-    seat_use(seat);
-    TAILQ_INSERT_TAIL(&worker->scheduled_seats, seat, schedule);
+    upstream->scheduled = true;
+    upstream_local_use(upstream);
+    TAILQ_INSERT_TAIL(&worker->scheduled_upstreams, upstream, schedule);
     loop_defer(worker->env.loop, &worker->schedule);
 }
 
-void pool_worker_starve_slot(struct pool_worker *worker, struct endpoint_slot *slot)
+void pool_worker_starve_endpoint(struct pool_worker *worker, struct endpoint_local *local)
 {
-    if (slot->starved || slot->scheduled)
+    if (local->starved || local->scheduled)
         return;
-    slot->starved = true;
-    slot_use(slot);
-    TAILQ_INSERT_TAIL(&worker->starved, slot, schedule);
+    local->starved = true;
+    endpoint_local_use(local);
+    TAILQ_INSERT_TAIL(&worker->starved, local, schedule);
 }
 
 void pool_worker_dial_ended(struct pool_worker *worker)
 {
-    struct endpoint_slot *slot;
-    while ((slot = TAILQ_FIRST(&worker->starved)) != NULL)
-        pool_worker_schedule_slot(worker, slot);
+    struct endpoint_local *local;
+    while ((local = TAILQ_FIRST(&worker->starved)) != NULL)
+        pool_worker_schedule_endpoint(worker, local);
 }
 
 struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_worker_env *env)
@@ -85,60 +85,60 @@ struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_wo
     worker->env = *env;
     worker->pools = pools;
     TAILQ_INIT(&worker->connections);
-    TAILQ_INIT(&worker->scheduled_slots);
-    TAILQ_INIT(&worker->scheduled_seats);
+    TAILQ_INIT(&worker->scheduled_endpoints);
+    TAILQ_INIT(&worker->scheduled_upstreams);
     TAILQ_INIT(&worker->starved);
     worker->schedule.run = on_schedule;
     __atomic_store_n(&pools->workers[env->index], worker, __ATOMIC_RELEASE);
     return worker;
 }
 
-static struct endpoint_slot *slot_of(const struct pool_worker *worker, struct endpoint *endpoint)
+static struct endpoint_local *local_of(const struct pool_worker *worker, struct endpoint *endpoint)
 {
-    return &endpoint->slots[worker->env.index];
+    return &endpoint->locals[worker->env.index];
 }
 
-static void close_all_idle(struct endpoint_slot *slot)
+static void close_all_idle(struct endpoint_local *local)
 {
-    while (!TAILQ_EMPTY(&slot->idle))
-        connection_close_idle(TAILQ_LAST(&slot->idle, connection_list), LEASE_CLOSED_RETIRED);
+    while (!TAILQ_EMPTY(&local->idle))
+        connection_close_idle(TAILQ_LAST(&local->idle, connection_list), LEASE_CLOSED_RETIRED);
 }
 
-typedef void slot_fn(struct endpoint_slot *slot, const struct upstream_settings *settings);
+typedef void local_fn(struct endpoint_local *local, const struct upstream_settings *settings);
 
-static void each_slot(struct pool_worker *worker, const struct upstream_set *set, slot_fn *each)
+static void each_local(struct pool_worker *worker, const struct upstream_set *set, local_fn *each)
 {
     for (size_t v = 0; set != NULL && v < set->count; v++)
         for (size_t e = 0; e < set->views[v].endpoint_count; e++)
-            each(slot_of(worker, set->views[v].endpoints[e]), set->views[v].settings);
+            each(local_of(worker, set->views[v].endpoints[e]), set->views[v].settings);
 }
 
 /* Takes over the settings. Limits of the process are set by each worker in its turn: the last one to adopt has
    the last word, and all that adopt a set say the same. */
-static void adopt_settings(struct endpoint_slot *slot, const struct upstream_settings *settings)
+static void adopt_settings(struct endpoint_local *local, const struct upstream_settings *settings)
 {
-    struct pool_worker *worker = slot->worker;
-    slot->stamp = worker->stamp;
-    slot->kept = !worker->draining;
-    slot->max_requests_count = settings->pool.max_requests_count;
-    slot->connect_ms = settings->timeouts.connect_ms;
-    slot->tls_ms = settings->timeouts.tls_ms;
-    slot->unacked_ms = settings->timeouts.idle_ms;
-    bound_set_limit(&slot->endpoint->connections, settings->pool.max_count);
-    upkeep_adopt(slot, settings);
+    struct pool_worker *worker = local->worker;
+    local->stamp = worker->stamp;
+    local->kept = !worker->draining;
+    local->max_requests_count = settings->pool.max_requests_count;
+    local->connect_ms = settings->timeouts.connect_ms;
+    local->tls_ms = settings->timeouts.tls_ms;
+    local->unacked_ms = settings->timeouts.idle_ms;
+    bound_set_limit(&local->endpoint->connections, settings->pool.max_count);
+    upkeep_adopt(local, settings);
 }
 
 /* Lower limits hold for what rests already. */
-static void trim(struct endpoint_slot *slot, const struct upstream_settings *settings)
+static void trim(struct endpoint_local *local, const struct upstream_settings *settings)
 {
-    const struct bound *connections = &slot->endpoint->connections;
+    const struct bound *connections = &local->endpoint->connections;
     struct connection *connection;
     (void)settings;
-    while (bound_used(connections) > bound_limit(connections) && !TAILQ_EMPTY(&slot->idle))
-        connection_close_idle(TAILQ_LAST(&slot->idle, connection_list), LEASE_CLOSED_SURPLUS);
-    TAILQ_FOREACH (connection, &slot->idle, idle_link)
-        wheel_arm(&slot->worker->env.loop->wheel, &connection->timer,
-                  connection->idle_since_ms + slot->idle_ms);
+    while (bound_used(connections) > bound_limit(connections) && !TAILQ_EMPTY(&local->idle))
+        connection_close_idle(TAILQ_LAST(&local->idle, connection_list), LEASE_CLOSED_SURPLUS);
+    TAILQ_FOREACH (connection, &local->idle, idle_link)
+        wheel_arm(&local->worker->env.loop->wheel, &connection->timer,
+                  connection->idle_since_ms + local->idle_ms);
 }
 
 /* Connections that are open already follow the adopted limits; those that are to end when they come back still do. */
@@ -147,27 +147,27 @@ static void limit_open(struct pool_worker *worker)
     struct connection *connection;
     TAILQ_FOREACH (connection, &worker->connections, link) {
         if (connection->exchanges_limit > 0)
-            connection->exchanges_limit = slot_exchanges_limit(connection->slot);
+            connection->exchanges_limit = local_exchanges_limit(connection->local);
         upkeep_shorten(connection);
     }
 }
 
-static void retire_unseen(struct endpoint_slot *slot, const struct upstream_settings *settings)
+static void retire_unseen(struct endpoint_local *local, const struct upstream_settings *settings)
 {
     (void)settings;
-    if (slot->stamp == slot->worker->stamp)
+    if (local->stamp == local->worker->stamp)
         return;
-    slot->kept = false;
-    upkeep_stop(slot);
-    close_all_idle(slot);
+    local->kept = false;
+    upkeep_stop(local);
+    close_all_idle(local);
 }
 
-static void enter_slots(struct pool_worker *worker, const struct upstream_view *view)
+static void enter_locals(struct pool_worker *worker, const struct upstream_view *view)
 {
     for (size_t i = 0; i < view->endpoint_count; i++) {
-        struct endpoint_slot *slot = slot_of(worker, view->endpoints[i]);
-        if (slot->worker == NULL) /* a sibling that was asked may be reading it */
-            slot->worker = worker;
+        struct endpoint_local *local = local_of(worker, view->endpoints[i]);
+        if (local->worker == NULL) /* a sibling that was asked may be reading it */
+            local->worker = worker;
     }
 }
 
@@ -178,9 +178,9 @@ void pool_worker_prewarm(struct pool_worker *worker, const struct upstream_set *
         const struct upstream_view *view = &coming->views[v];
         if (!view->ahead)
             continue;
-        enter_slots(worker, view);
+        enter_locals(worker, view);
         for (size_t e = 0; e < view->endpoint_count; e++)
-            adopt_settings(slot_of(worker, view->endpoints[e]), view->settings);
+            adopt_settings(local_of(worker, view->endpoints[e]), view->settings);
     }
 }
 
@@ -189,8 +189,8 @@ static void adopt_view(struct pool_worker *worker, struct upstream_view *view)
     struct upstream *upstream = view->upstream;
     bound_set_limit(&upstream->in_flight, view->settings->limits.in_flight_count);
     bound_set_limit(&upstream->queued, view->settings->limits.queue_count);
-    enter_slots(worker, view);
-    seat_keep(&upstream->own->seats[worker->env.index], worker, view);
+    enter_locals(worker, view);
+    upstream_local_keep(&upstream->own->locals[worker->env.index], worker, view);
 }
 
 void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *set)
@@ -199,32 +199,32 @@ void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *se
     worker->stamp++;
     for (size_t i = 0; i < set->count; i++)
         adopt_view(worker, &set->views[i]);
-    each_slot(worker, set, adopt_settings);
-    each_slot(worker, previous, retire_unseen);
-    each_slot(worker, set, trim);
+    each_local(worker, set, adopt_settings);
+    each_local(worker, previous, retire_unseen);
+    each_local(worker, set, trim);
     limit_open(worker);
     for (size_t i = 0; previous != NULL && i < previous->count; i++) {
         struct upstream *upstream = previous->views[i].upstream;
         if (upstream->views[worker->env.index] == &previous->views[i])
-            seat_let_go(&upstream->own->seats[worker->env.index]);
+            upstream_local_let_go(&upstream->own->locals[worker->env.index]);
     }
     worker->set = set;
     worker->coming = NULL;
 }
 
-static void drain_slot(struct endpoint_slot *slot, const struct upstream_settings *settings)
+static void drain_local(struct endpoint_local *local, const struct upstream_settings *settings)
 {
     (void)settings;
-    slot->kept = false;
-    upkeep_stop(slot);
-    close_all_idle(slot);
+    local->kept = false;
+    upkeep_stop(local);
+    close_all_idle(local);
 }
 
 void pool_worker_drain(struct pool_worker *worker)
 {
     worker->draining = true;
-    each_slot(worker, worker->set, drain_slot);
-    each_slot(worker, worker->coming, drain_slot);
+    each_local(worker, worker->set, drain_local);
+    each_local(worker, worker->coming, drain_local);
 }
 
 uint64_t pool_worker_busy_count(const struct pool_worker *worker)
@@ -234,19 +234,19 @@ uint64_t pool_worker_busy_count(const struct pool_worker *worker)
 
 static void unschedule(struct pool_worker *worker)
 {
-    struct endpoint_slot *slot;
-    struct seat *seat;
+    struct endpoint_local *local;
+    struct upstream_local *upstream;
     loop_defer_cancel(worker->env.loop, &worker->schedule);
     pool_worker_dial_ended(worker);
-    while ((slot = TAILQ_FIRST(&worker->scheduled_slots)) != NULL) {
-        TAILQ_REMOVE(&worker->scheduled_slots, slot, schedule);
-        slot->scheduled = false;
-        slot_leave(slot);
+    while ((local = TAILQ_FIRST(&worker->scheduled_endpoints)) != NULL) {
+        TAILQ_REMOVE(&worker->scheduled_endpoints, local, schedule);
+        local->scheduled = false;
+        endpoint_local_leave(local);
     }
-    while ((seat = TAILQ_FIRST(&worker->scheduled_seats)) != NULL) {
-        TAILQ_REMOVE(&worker->scheduled_seats, seat, schedule);
-        seat->scheduled = false;
-        seat_leave(seat);
+    while ((upstream = TAILQ_FIRST(&worker->scheduled_upstreams)) != NULL) {
+        TAILQ_REMOVE(&worker->scheduled_upstreams, upstream, schedule);
+        upstream->scheduled = false;
+        upstream_local_leave(upstream);
     }
 }
 
@@ -276,7 +276,7 @@ void pool_worker_free(struct pool_worker **worker_pointer)
     loop_free_deferred(worker->env.loop, worker->env.owner);
     for (size_t i = 0; worker->set != NULL && i < worker->set->count; i++) {
         struct upstream *upstream = worker->set->views[i].upstream;
-        seat_let_go(&upstream->own->seats[worker->env.index]);
+        upstream_local_let_go(&upstream->own->locals[worker->env.index]);
     }
     slab_free(worker->slab);
     __atomic_store_n(&worker->pools->workers[worker->env.index], NULL, __ATOMIC_RELEASE);

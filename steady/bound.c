@@ -44,12 +44,12 @@ uint64_t bound_take_some(struct bound *bound, uint64_t least, uint64_t most)
     uint64_t taken;
     do {
         uint64_t limit = bound_limit(bound);
-        uint64_t room = used < limit ? limit - used : 0;
-        if (room < least) {
+        uint64_t space = used < limit ? limit - used : 0;
+        if (space < least) {
             __atomic_fetch_add(&bound->refused, 1, __ATOMIC_RELAXED);
             return 0;
         }
-        taken = room < most ? room : most;
+        taken = space < most ? space : most;
     } while (!__atomic_compare_exchange_n(&bound->used, &used, used + taken, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
     raise_peak(bound, used + taken);

@@ -20,7 +20,7 @@
 
 static const struct {
     uint32_t counted_bytes; /* what the bound counts: all overhead included */
-    uint32_t bytes;         /* header and room */
+    uint32_t bytes;         /* header and space */
 } classes[CLASSES] = {
     {1 << 10, SMALL_BYTES(64)}, {4 << 10, SMALL_BYTES(16)}, {16 << 10, SMALL_BYTES(4)},
     {64 << 10, 64 << 10},       {256 << 10, 256 << 10},
@@ -129,7 +129,7 @@ void buf_give(struct buf_pool *pool, struct buf **buf)
 
 bool buf_append(struct buf *buf, const void *bytes, size_t length)
 {
-    if (length > buf_room(buf)) {
+    if (length > buf_space(buf)) {
         if (length > buf->capacity - buf_length(buf))
             return false;
         memmove(buf->bytes, buf->bytes + buf->begin, buf_length(buf));
@@ -142,13 +142,13 @@ bool buf_append(struct buf *buf, const void *bytes, size_t length)
     return true;
 }
 
-bool buf_widen(struct buf_pool *pool, struct buf **buf, size_t room_bytes)
+bool buf_widen(struct buf_pool *pool, struct buf **buf, size_t space_bytes)
 {
-    if (*buf != NULL && buf_room(*buf) >= room_bytes) {
+    if (*buf != NULL && buf_space(*buf) >= space_bytes) {
         return true;
     }
     size_t held = *buf != NULL ? buf_length(*buf) : 0;
-    struct buf *larger = buf_take(pool, held + room_bytes);
+    struct buf *larger = buf_take(pool, held + space_bytes);
     if (larger == NULL) {
         return false;
     }

@@ -44,7 +44,7 @@ static inline size_t buf_length(const struct buf *buf)
     return buf->end - buf->begin;
 }
 
-static inline size_t buf_room(const struct buf *buf)
+static inline size_t buf_space(const struct buf *buf)
 {
     return buf->capacity - buf->end;
 }
@@ -53,10 +53,10 @@ static inline size_t buf_room(const struct buf *buf)
 __attribute__((warn_unused_result)) bool buf_append(struct buf *buf, const void *bytes,
                                                     size_t length);
 
-/* Makes room for room_bytes more in *buf, moving to a larger buffer if it must. *buf may be NULL. False: no memory,
+/* Makes room for space_bytes more in *buf, moving to a larger buffer if it must. *buf may be NULL. False: no memory,
    *buf is as before. */
 __attribute__((warn_unused_result)) bool buf_widen(struct buf_pool *pool, struct buf **buf,
-                                                   size_t room_bytes);
+                                                   size_t space_bytes);
 
 /* Drops n bytes from the front (n <= length); an emptied buffer starts over at 0. */
 void buf_consume(struct buf *buf, size_t n);

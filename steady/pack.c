@@ -23,33 +23,33 @@ void pack_release(struct pack *pack)
     *pack = (struct pack){.failed = true};
 }
 
-static bool pack_room(struct pack *pack, size_t length)
+static bool pack_space(struct pack *pack, size_t length)
 {
     if (pack->failed || length > pack->limit - pack->length) {
         pack->failed = true;
         return false;
     }
-    if (length <= pack->room - pack->length) {
+    if (length <= pack->space - pack->length) {
         return true;
     }
-    size_t room = pack->room == 0 ? PACK_FIRST_BYTES : pack->room;
-    while (room - pack->length < length) {
-        room *= 2;
+    size_t space = pack->space == 0 ? PACK_FIRST_BYTES : pack->space;
+    while (space - pack->length < length) {
+        space *= 2;
     }
-    room = room < pack->limit ? room : pack->limit;
-    uint8_t *bytes = fault_hits(FAULT_ALLOC) ? NULL : realloc(pack->bytes, room);
+    space = space < pack->limit ? space : pack->limit;
+    uint8_t *bytes = fault_hits(FAULT_ALLOC) ? NULL : realloc(pack->bytes, space);
     if (bytes == NULL) {
         pack->failed = true;
         return false;
     }
     pack->bytes = bytes;
-    pack->room = room;
+    pack->space = space;
     return true;
 }
 
 void pack_raw(struct pack *pack, const void *bytes, size_t length)
 {
-    if (length > 0 && pack_room(pack, length)) {
+    if (length > 0 && pack_space(pack, length)) {
         memcpy(pack->bytes + pack->length, bytes, length);
         pack->length += length;
     }
@@ -162,17 +162,17 @@ const uint8_t *unpack_bytes(struct unpack *unpack, size_t *ret_length)
     return bytes;
 }
 
-bool unpack_text(struct unpack *unpack, char *room, size_t room_bytes)
+bool unpack_text(struct unpack *unpack, char *space, size_t space_bytes)
 {
     size_t length;
     const uint8_t *bytes = unpack_bytes(unpack, &length);
-    if (bytes == NULL || length == 0 || length >= room_bytes ||
+    if (bytes == NULL || length == 0 || length >= space_bytes ||
         memchr(bytes, '\0', length) != NULL) {
         unpack->failed = true;
         return false;
     }
-    memcpy(room, bytes, length);
-    room[length] = '\0';
+    memcpy(space, bytes, length);
+    space[length] = '\0';
     return true;
 }
 

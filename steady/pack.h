@@ -13,7 +13,7 @@
 
 struct pack {
     uint8_t *bytes; /* heap; the caller may take it over */
-    size_t length, room, limit;
+    size_t length, space, limit;
     bool failed; /* no memory, or more than the limit */
 };
 
@@ -48,7 +48,7 @@ const uint8_t *unpack_raw(struct unpack *unpack, size_t length);
 /* What pack_bytes() or pack_begin() wrote. */
 const uint8_t *unpack_bytes(struct unpack *unpack, size_t *ret_length);
 /* A text of at least one byte, without a NUL in it, into `room` (terminated); false, and failed, when it is anything else or longer. */
-bool unpack_text(struct unpack *unpack, char *room, size_t room_bytes);
+bool unpack_text(struct unpack *unpack, char *space, size_t space_bytes);
 /* There is more, and nothing has failed. */
 bool unpack_more(const struct unpack *unpack);
 

@@ -9,27 +9,27 @@
 #include <string.h>
 #include <time.h>
 
-const char *openssl_words(char *room, size_t room_bytes)
+const char *openssl_words(char *space, size_t space_bytes)
 {
     unsigned long code = ERR_peek_error();
     const char *reason = ERR_reason_error_string(code);
     if (code == 0)
-        snprintf(room, room_bytes, "no reason given");
+        snprintf(space, space_bytes, "no reason given");
     else if (ERR_GET_LIB(code) == ERR_LIB_SYS)
-        snprintf(room, room_bytes, "%s", strerror(ERR_GET_REASON(code)));
+        snprintf(space, space_bytes, "%s", strerror(ERR_GET_REASON(code)));
     else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
-        snprintf(room, room_bytes, "nothing of that kind in it (PEM)");
+        snprintf(space, space_bytes, "nothing of that kind in it (PEM)");
     else
-        snprintf(room, room_bytes, "%s", reason != NULL ? reason : "unknown error");
+        snprintf(space, space_bytes, "%s", reason != NULL ? reason : "unknown error");
     ERR_clear_error();
-    return room;
+    return space;
 }
 
 /* Nobody is asked for a passphrase: a key that needs one is an error. */
-static int no_passphrase(char *room, int room_bytes, int for_writing, void *owner)
+static int no_passphrase(char *space, int space_bytes, int for_writing, void *owner)
 {
-    (void)room;
-    (void)room_bytes;
+    (void)space;
+    (void)space_bytes;
     (void)for_writing;
     (void)owner;
     return -1;

@@ -36,6 +36,6 @@ __attribute__((warn_unused_result)) bool certificate_names(const struct certific
 int64_t certificate_expires_s(const X509 *certificate);
 
 /* The words of the oldest error of the thread's queue, which is empty afterwards. */
-const char *openssl_words(char *room, size_t room_bytes);
+const char *openssl_words(char *space, size_t space_bytes);
 
 #endif

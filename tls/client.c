@@ -321,7 +321,8 @@ static void offer_session(SSL *ssl, const struct tls_target *target, struct note
     SSL_SESSION_free(session);
 }
 
-bool tls_client_begin(const struct tls_target *target, struct stream *stream, struct tls_room *room)
+bool tls_client_begin(const struct tls_target *target, struct stream *stream,
+                      struct tls_scratch *scratch)
 {
     const struct tls_client *client = target->client;
     struct note *note = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*note));
@@ -333,7 +334,7 @@ bool tls_client_begin(const struct tls_target *target, struct stream *stream, st
         SSL_set_connect_state(ssl);
         if (expect_name(ssl, target)) {
             offer_session(ssl, target, note);
-            if (stream_start_tls(stream, ssl, room))
+            if (stream_start_tls(stream, ssl, scratch))
                 return true;
         }
     }

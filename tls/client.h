@@ -63,7 +63,7 @@ void tls_target_release(struct tls_target *target);
 /* Makes TLS of a connected socket and offers a session; stream_handshake() comes next. False: no memory. */
 __attribute__((warn_unused_result)) bool tls_client_begin(const struct tls_target *target,
                                                           struct stream *stream,
-                                                          struct tls_room *room);
+                                                          struct tls_scratch *scratch);
 /* The handshake is over: the cache learns whether what it offered was of use. True: the session was resumed. */
 bool tls_client_finish(const struct stream *stream, bool succeeded);
 /* False: we were asked for a certificate and the server has not said yet what it thinks of it (RFC 8446 4.4.2: TLS 1.3

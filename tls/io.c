@@ -9,7 +9,7 @@
 
 #include "steady/check.h"
 #include "steady/fault.h"
-#include "tls/wire.h"
+#include "tls/tls_bio.h"
 
 /* A record can be read when all of it has come. While the other side's window is small, records of a segment each are read as they
    come; after so many bytes whole ones cost less. A pause starts it over, as it does for the window (RFC 5681 4.1). */
@@ -18,7 +18,7 @@
 #define PAUSE_MS 1000
 
 struct tls_io {
-    struct wire wire;
+    struct tls_bio bio;
     SSL *ssl;
     uint64_t sent_ms;         /* when the last record went out */
     uint32_t sent_bytes;      /* since the last pause, up to SMALL_RECORDS_BYTES */
@@ -27,13 +27,13 @@ struct tls_io {
     enum tls_failure failure; /* why */
 };
 
-struct tls_io *tls_io_create(int fd, struct ssl_st *ssl, struct tls_room *room)
+struct tls_io *tls_io_create(int fd, struct ssl_st *ssl, struct tls_scratch *scratch)
 {
     struct tls_io *io = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*io));
     if (io == NULL)
         return NULL;
-    wire_init(&io->wire, fd, room);
-    BIO *bio = wire_bio(&io->wire);
+    tls_bio_init(&io->bio, fd, scratch);
+    BIO *bio = tls_bio_base(&io->bio);
     if (bio == NULL) {
         ERR_clear_error();
         free(io);
@@ -55,7 +55,7 @@ void tls_io_free(struct tls_io **io_pointer)
     SSL_set_shutdown(io->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(io->ssl);
     ERR_clear_error();
-    wire_release(&io->wire);
+    tls_bio_release(&io->bio);
     free(io);
 }
 
@@ -85,7 +85,7 @@ static bool heard_nothing(const SSL *ssl)
 /* After an SSL call that returned `returned`; leaves the error queue empty. */
 static enum stream_result judge(struct tls_io *io, int returned)
 {
-    if (io->wire.failed) {
+    if (io->bio.failed) {
         ERR_clear_error();
         return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
     }
@@ -97,14 +97,14 @@ static enum stream_result judge(struct tls_io *io, int returned)
     case SSL_ERROR_ZERO_RETURN: return end(io, STREAM_END, TLS_FAILURE_NONE);
     default: break;
     }
-    if (io->wire.in_error != 0) {
+    if (io->bio.in_error != 0) {
         ERR_clear_error();
-        return end(io, of_socket_error(io->wire.in_error), TLS_FAILURE_NONE);
+        return end(io, of_socket_error(io->bio.in_error), TLS_FAILURE_NONE);
     }
     enum tls_failure failure = tls_failure_take(SSL_get_verify_result(io->ssl));
     if (failure == TLS_FAILURE_NOT_TLS && !heard_nothing(io->ssl))
         failure = TLS_FAILURE_PROTOCOL;
-    if (io->wire.ended && (failure == TLS_FAILURE_TRUNCATED || error == SSL_ERROR_SYSCALL))
+    if (io->bio.ended && (failure == TLS_FAILURE_TRUNCATED || error == SSL_ERROR_SYSCALL))
         return end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);
     errno = EPROTO;
     return end(io, STREAM_ERROR, failure);
@@ -114,14 +114,14 @@ static enum stream_result judge(struct tls_io *io, int returned)
 
 static enum stream_result shake(struct tls_io *io)
 {
-    wire_enter(&io->wire);
-    (void)wire_push(&io->wire);
+    tls_bio_enter(&io->bio);
+    (void)tls_bio_push(&io->bio);
     enum stream_result result;
     do {
         int returned = SSL_do_handshake(io->ssl);
         result = returned == 1 ? STREAM_OK : judge(io, returned);
-    } while (result == STREAM_BLOCKED && wire_doubts(&io->wire));
-    wire_leave(&io->wire);
+    } while (result == STREAM_BLOCKED && tls_bio_doubts(&io->bio));
+    tls_bio_leave(&io->bio);
     /* the other side may be waiting for what the socket has not taken yet */
     return result == STREAM_OK && tls_io_unsent(io) ? STREAM_BLOCKED : result;
 }
@@ -132,35 +132,35 @@ enum stream_result tls_io_handshake(struct tls_io *io)
         return io->over;
     enum stream_result result = shake(io);
     /* who takes no more may have said why */
-    if (result == STREAM_BLOCKED && io->wire.out_error != 0)
+    if (result == STREAM_BLOCKED && io->bio.out_error != 0)
         result = shake(io);
-    if (result == STREAM_BLOCKED && io->wire.out_error != 0)
-        result = end(io, of_socket_error(io->wire.out_error), TLS_FAILURE_NONE);
+    if (result == STREAM_BLOCKED && io->bio.out_error != 0)
+        result = end(io, of_socket_error(io->bio.out_error), TLS_FAILURE_NONE);
     return result;
 }
 
-enum stream_result tls_io_recv(struct tls_io *io, void *room, size_t room_bytes, size_t *ret_bytes,
-                               bool *ret_drained)
+enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_bytes,
+                               size_t *ret_bytes, bool *ret_drained)
 {
     size_t total = 0, n;
     enum stream_result result = io->over;
     *ret_drained = false;
     if (result != STREAM_OK)
         return result;
-    wire_enter(&io->wire);
-    while ((result == STREAM_OK && total < room_bytes) ||
-           (result == STREAM_BLOCKED && total == 0 && wire_doubts(&io->wire))) {
-        int returned = SSL_read_ex(io->ssl, (char *)room + total, room_bytes - total, &n);
+    tls_bio_enter(&io->bio);
+    while ((result == STREAM_OK && total < space_bytes) ||
+           (result == STREAM_BLOCKED && total == 0 && tls_bio_doubts(&io->bio))) {
+        int returned = SSL_read_ex(io->ssl, (char *)scratch + total, space_bytes - total, &n);
         result = returned == 1 ? STREAM_OK : judge(io, returned);
         if (result == STREAM_OK) {
             total += n;
             /* what is left of a record is OpenSSL's; without that, it would only find out what is known already */
-            if (total < room_bytes && wire_is_dry(&io->wire))
+            if (total < space_bytes && tls_bio_is_dry(&io->bio))
                 result = STREAM_BLOCKED;
         }
     }
-    wire_leave(&io->wire);
-    if (io->wire.failed)
+    tls_bio_leave(&io->bio);
+    if (io->bio.failed)
         return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
     *ret_drained = result == STREAM_BLOCKED;
     if (total == 0)
@@ -175,19 +175,19 @@ enum stream_result tls_io_probe(struct tls_io *io)
     size_t n;
     if (io->over != STREAM_OK)
         return io->over;
-    wire_enter(&io->wire);
+    tls_bio_enter(&io->bio);
     enum stream_result result;
     do {
         int returned = SSL_peek_ex(io->ssl, &byte, 1, &n);
         result = returned == 1 ? STREAM_OK : judge(io, returned);
-    } while (result == STREAM_BLOCKED && wire_doubts(&io->wire));
-    wire_leave(&io->wire);
+    } while (result == STREAM_BLOCKED && tls_bio_doubts(&io->bio));
+    tls_bio_leave(&io->bio);
     return result;
 }
 
 static size_t record_bytes(struct tls_io *io)
 {
-    uint64_t now_ms = loop_clock_ms(io->wire.room->clock);
+    uint64_t now_ms = loop_clock_ms(io->bio.scratch->clock);
     if (now_ms - io->sent_ms >= PAUSE_MS)
         io->sent_bytes = 0;
     io->sent_ms = now_ms;
@@ -200,8 +200,8 @@ struct cursor {
     size_t at; /* in the piece */
 };
 
-/* The next record's plaintext: in place if one piece holds it, else gathered in the room. Empty at the end. */
-static struct iovec gather(struct tls_room *room, struct cursor *cursor, size_t wanted)
+/* The next record's plaintext: in place if one piece holds it, else gathered in the scratch. Empty at the end. */
+static struct iovec gather(struct tls_scratch *scratch, struct cursor *cursor, size_t wanted)
 {
     size_t gathered = 0;
     while (cursor->piece < cursor->end && gathered < wanted) {
@@ -212,7 +212,7 @@ static struct iovec gather(struct tls_room *room, struct cursor *cursor, size_t 
             return (struct iovec){bytes, wanted};
         }
         size_t n = left < wanted - gathered ? left : wanted - gathered;
-        memcpy(room->plain + gathered, bytes, n);
+        memcpy(scratch->plain + gathered, bytes, n);
         gathered += n;
         cursor->at += n;
         if (cursor->at == cursor->piece->iov_len) {
@@ -220,10 +220,10 @@ static struct iovec gather(struct tls_room *room, struct cursor *cursor, size_t 
             cursor->at = 0;
         }
     }
-    return (struct iovec){room->plain, gathered};
+    return (struct iovec){scratch->plain, gathered};
 }
 
-/* Within wire_enter() and wire_leave(). */
+/* Within tls_bio_enter() and tls_bio_leave(). */
 static void say_end(struct tls_io *io)
 {
     if ((SSL_get_shutdown(io->ssl) & SSL_SENT_SHUTDOWN) != 0)
@@ -240,10 +240,10 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
     size_t total = 0, written;
     if (io->over == STREAM_RESET || io->over == STREAM_ERROR)
         return io->over;
-    wire_enter(&io->wire);
-    bool pushed = wire_push(&io->wire), waits = false;
+    tls_bio_enter(&io->bio);
+    bool pushed = tls_bio_push(&io->bio), waits = false;
     while (pushed) {
-        struct iovec record = gather(io->wire.room, &cursor, record_bytes(io));
+        struct iovec record = gather(io->bio.scratch, &cursor, record_bytes(io));
         if (record.iov_len == 0) {
             if (io->ends)
                 say_end(io);
@@ -251,7 +251,7 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
         }
         int returned = SSL_write_ex(io->ssl, record.iov_base, record.iov_len, &written);
         if (returned != 1) {
-            /* the wire takes everything, but half a message of a handshake has come, and goes first */
+            /* the bio takes everything, but half a message of a handshake has come, and goes first */
             enum stream_result result = judge(io, returned);
             if (result == STREAM_END)
                 (void)end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);
@@ -262,16 +262,16 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
         total += written;
         if (io->sent_bytes < SMALL_RECORDS_BYTES)
             io->sent_bytes += (uint32_t)written;
-        pushed = io->wire.kept_out == NULL && io->wire.out_error == 0 && !io->wire.failed;
+        pushed = io->bio.kept_out == NULL && io->bio.out_error == 0 && !io->bio.failed;
     }
-    wire_leave(&io->wire);
-    if (io->wire.out_error != 0)
-        return of_socket_error(io->wire.out_error);
-    if (io->wire.failed)
+    tls_bio_leave(&io->bio);
+    if (io->bio.out_error != 0)
+        return of_socket_error(io->bio.out_error);
+    if (io->bio.failed)
         return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
     if (io->over == STREAM_RESET || io->over == STREAM_ERROR)
         return io->over;
-    if (total == 0 && (waits || io->wire.kept_out != NULL))
+    if (total == 0 && (waits || io->bio.kept_out != NULL))
         return STREAM_BLOCKED;
     *ret_bytes = total;
     return STREAM_OK;
@@ -279,7 +279,7 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
 
 bool tls_io_unsent(const struct tls_io *io)
 {
-    return io->wire.kept_out != NULL;
+    return io->bio.kept_out != NULL;
 }
 
 void tls_io_ends(struct tls_io *io)
@@ -291,9 +291,9 @@ void tls_io_end(struct tls_io *io)
 {
     if (io->over == STREAM_RESET || io->over == STREAM_ERROR || SSL_in_init(io->ssl))
         return;
-    wire_enter(&io->wire);
+    tls_bio_enter(&io->bio);
     say_end(io);
-    wire_leave(&io->wire);
+    tls_bio_leave(&io->bio);
 }
 
 enum tls_failure tls_io_failure(const struct tls_io *io)
@@ -306,17 +306,17 @@ struct ssl_st *tls_io_ssl(const struct tls_io *io)
     return io->ssl;
 }
 
-bool tls_io_move(struct tls_io *io, struct tls_room *room)
+bool tls_io_move(struct tls_io *io, struct tls_scratch *scratch)
 {
-    if (io->wire.kept_in != NULL || io->wire.kept_out != NULL || io->wire.out_error != 0 ||
+    if (io->bio.kept_in != NULL || io->bio.kept_out != NULL || io->bio.out_error != 0 ||
         io->over != STREAM_OK)
         return false;
-    struct tls_room *before = io->wire.room;
-    io->wire.room = room;
-    BIO *bio = wire_bio(&io->wire);
+    struct tls_scratch *before = io->bio.scratch;
+    io->bio.scratch = scratch;
+    BIO *bio = tls_bio_base(&io->bio);
     if (bio == NULL) {
         ERR_clear_error();
-        io->wire.room = before;
+        io->bio.scratch = before;
         return false;
     }
     SSL_set_bio(io->ssl, bio, bio);

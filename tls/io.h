@@ -4,7 +4,7 @@
  * Owns: the SSL, and the ciphertext that is between the socket and OpenSSL. Thread: its worker's. Time base: the loop clock.
  * Errors: enum stream_result, and why in enum tls_failure. Spec: RFC 8446 5 and 6.1, RFC 5246 7.2.1.
  *
- * A call receives what the socket has into the room once, lets OpenSSL work from there, gathers the records that it makes and sends
+ * A call receives what the socket has into the scratch once, lets OpenSSL work from there, gathers the records that it makes and sends
  * them together. What is left over is copied to a buffer of the stream's own: an idle one has none.
  */
 #ifndef EVENKEEL_TLS_IO_H
@@ -16,14 +16,14 @@
 struct tls_io;
 
 /* Takes the SSL over. NULL: no memory. */
-struct tls_io *tls_io_create(int fd, struct ssl_st *ssl, struct tls_room *room);
+struct tls_io *tls_io_create(int fd, struct ssl_st *ssl, struct tls_scratch *scratch);
 /* Frees without a word to the other side. */
 void tls_io_free(struct tls_io **io);
 
 enum stream_result tls_io_handshake(struct tls_io *io);
 /* *ret_drained: nothing more can be had before the next edge. */
-enum stream_result tls_io_recv(struct tls_io *io, void *room, size_t room_bytes, size_t *ret_bytes,
-                               bool *ret_drained);
+enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_bytes,
+                               size_t *ret_bytes, bool *ret_drained);
 enum stream_result tls_io_probe(struct tls_io *io);
 enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, size_t piece_count,
                                size_t *ret_bytes);
@@ -34,7 +34,7 @@ void tls_io_ends(struct tls_io *io);
 void tls_io_end(struct tls_io *io);
 enum tls_failure tls_io_failure(const struct tls_io *io);
 struct ssl_st *tls_io_ssl(const struct tls_io *io);
-/* To another worker's room. False: it is not at rest, or no memory. */
-bool tls_io_move(struct tls_io *io, struct tls_room *room);
+/* To another worker's scratch. False: it is not at rest, or no memory. */
+bool tls_io_move(struct tls_io *io, struct tls_scratch *scratch);
 
 #endif

@@ -4,7 +4,7 @@ libtls_a_SOURCES = \
 	%D%/client.c %D%/client.h \
 	%D%/failure.c %D%/failure.h \
 	%D%/io.c %D%/io.h \
-	%D%/room.h \
+	%D%/scratch.h \
 	%D%/server.c %D%/server.h \
 	%D%/server_names.c %D%/server_names.h \
 	%D%/session_cache.c %D%/session_cache.h \
@@ -17,4 +17,4 @@ libtls_a_SOURCES = \
 	%D%/stream.c %D%/stream.h \
 	%D%/tickets.c %D%/tickets.h \
 	%D%/trust.c %D%/trust.h \
-	%D%/wire.c %D%/wire.h
+	%D%/tls_bio.c %D%/tls_bio.h

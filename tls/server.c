@@ -376,12 +376,13 @@ void tls_server_put(struct tls_server **server_pointer)
 
 /* ---- connections ---- */
 
-bool tls_server_accept(struct tls_server *server, struct stream *stream, struct tls_room *room)
+bool tls_server_accept(struct tls_server *server, struct stream *stream,
+                       struct tls_scratch *scratch)
 {
     SSL *ssl = SSL_new(server->groups[0].context);
     if (ssl != NULL) {
         SSL_set_accept_state(ssl);
-        if (stream_start_tls(stream, ssl, room))
+        if (stream_start_tls(stream, ssl, scratch))
             return true;
     }
     SSL_free(ssl);

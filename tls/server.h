@@ -32,7 +32,7 @@ void tls_server_put(struct tls_server **server);
    memory. */
 __attribute__((warn_unused_result)) bool tls_server_accept(struct tls_server *server,
                                                            struct stream *stream,
-                                                           struct tls_room *room);
+                                                           struct tls_scratch *scratch);
 
 /* What a finished handshake agreed on; texts live as long as the stream. */
 struct tls_agreement {

@@ -26,14 +26,14 @@ static int compare(const void *left, const void *right)
 bool server_names_add(struct server_names *names, const char *name, size_t length, unsigned index)
 {
     bool wildcard = length > 2 && memcmp(name, "*.", 2) == 0;
-    if (names->count == names->room) {
-        size_t room = names->room == 0 ? 8 : 2 * names->room;
+    if (names->count == names->capacity) {
+        size_t capacity = names->capacity == 0 ? 8 : 2 * names->capacity;
         struct server_name *items =
-            fault_hits(FAULT_ALLOC) ? NULL : realloc(names->items, room * sizeof(*items));
+            fault_hits(FAULT_ALLOC) ? NULL : realloc(names->items, capacity * sizeof(*items));
         if (items == NULL)
             return false;
         names->items = items;
-        names->room = room;
+        names->capacity = capacity;
     }
     char *copy = fault_hits(FAULT_ALLOC) ? NULL : strndup(name + wildcard, length - wildcard);
     if (copy == NULL)

@@ -18,7 +18,7 @@ struct server_name {
 
 struct server_names {
     struct server_name *items; /* sorted once sealed */
-    size_t count, room;
+    size_t count, capacity;
 };
 
 /* "*.x" is a wildcard. A name that is there already keeps what it stands for. */

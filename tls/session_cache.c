@@ -354,7 +354,7 @@ void session_cache_judge(struct session_cache *cache, const struct session_key *
 /* ---- into the cache ---- */
 
 /* Room for a session, made at the cost of the oldest: of its own shard first. No lock is held. */
-static bool make_room(struct session_cache *cache, size_t home, size_t bytes)
+static bool make_space(struct session_cache *cache, size_t home, size_t bytes)
 {
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &cache->shards[(home + i) % SHARDS];
@@ -390,7 +390,7 @@ static bool insert(struct session_cache *cache, const struct session_key *key,
     struct shard *shard = shard_of(cache, key);
     size_t bytes = held_bytes(session);
     bool fits = bytes <= bound_limit(&cache->bytes) &&
-                make_room(cache, (size_t)(shard - cache->shards), bytes);
+                make_space(cache, (size_t)(shard - cache->shards), bytes);
     pthread_mutex_lock(&shard->lock);
     struct session_name *name = fits ? obtain_name(shard, key) : NULL;
     if (name != NULL) {

@@ -8,7 +8,7 @@
 
 #include "steady/fault.h"
 
-ssize_t socket_recv(int fd, void *room, size_t room_bytes, int flags)
+ssize_t socket_recv(int fd, void *space, size_t space_bytes, int flags)
 {
     if (fault_hits(FAULT_READ)) {
         errno = ECONNRESET;
@@ -16,7 +16,7 @@ ssize_t socket_recv(int fd, void *room, size_t room_bytes, int flags)
     }
     ssize_t n;
     do
-        n = syscall(SYS_recvfrom, fd, room, room_bytes, flags | MSG_DONTWAIT, NULL, NULL);
+        n = syscall(SYS_recvfrom, fd, space, space_bytes, flags | MSG_DONTWAIT, NULL, NULL);
     while (__builtin_expect(n < 0 && errno == EINTR, 0));
     return n;
 }

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-ssize_t socket_recv(int fd, void *room, size_t room_bytes, int flags);
+ssize_t socket_recv(int fd, void *space, size_t space_bytes, int flags);
 /* Raises no SIGPIPE. */
 ssize_t socket_send(int fd, const struct msghdr *message);
 

@@ -53,7 +53,7 @@ bool staple_load(const char *path, X509 *leaf, struct staple *ret_staple, char *
 {
     struct staple staple = {0};
     const char *words = NULL;
-    char room[160];
+    char space[160];
     BIO *file = BIO_new_file(path, "r");
     OCSP_RESPONSE *response = file != NULL ? d2i_OCSP_RESPONSE_bio(file, NULL) : NULL;
     BIO_free(file);
@@ -64,7 +64,7 @@ bool staple_load(const char *path, X509 *leaf, struct staple *ret_staple, char *
     OCSP_RESPONSE_free(response);
     if (staple.bytes == NULL) {
         snprintf(why, why_bytes, "ocsp %s: %s", path,
-                 words != NULL ? words : openssl_words(room, sizeof(room)));
+                 words != NULL ? words : openssl_words(space, sizeof(space)));
         ERR_clear_error();
         return false;
     }

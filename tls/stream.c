@@ -29,10 +29,10 @@ void stream_init(struct stream *stream, int fd)
     *stream = (struct stream){.fd = fd};
 }
 
-bool stream_start_tls(struct stream *stream, struct ssl_st *ssl, struct tls_room *room)
+bool stream_start_tls(struct stream *stream, struct ssl_st *ssl, struct tls_scratch *scratch)
 {
     CHECK(stream->tls == NULL);
-    stream->tls = tls_io_create(stream->fd, ssl, room);
+    stream->tls = tls_io_create(stream->fd, ssl, scratch);
     return stream->tls != NULL;
 }
 
@@ -46,9 +46,9 @@ void stream_stop_tls(struct stream *stream)
     tls_io_free(&stream->tls);
 }
 
-bool stream_move(struct stream *stream, struct tls_room *room)
+bool stream_move(struct stream *stream, struct tls_scratch *scratch)
 {
-    return stream->tls == NULL || tls_io_move(stream->tls, room);
+    return stream->tls == NULL || tls_io_move(stream->tls, scratch);
 }
 
 static enum stream_result result_of_errno(void)
@@ -61,14 +61,14 @@ static enum stream_result result_of_errno(void)
     }
 }
 
-enum stream_result stream_recv(struct stream *stream, void *room, size_t room_bytes,
+enum stream_result stream_recv(struct stream *stream, void *space, size_t space_bytes,
                                size_t *ret_bytes)
 {
-    CHECK(room_bytes > 0);
+    CHECK(space_bytes > 0);
     if (IS_TLS(stream))
-        return tls_io_recv(stream->tls, room, room_bytes, ret_bytes, &stream->drained);
-    ssize_t n = socket_recv(stream->fd, room, room_bytes, 0);
-    stream->drained = n != (ssize_t)room_bytes;
+        return tls_io_recv(stream->tls, space, space_bytes, ret_bytes, &stream->drained);
+    ssize_t n = socket_recv(stream->fd, space, space_bytes, 0);
+    stream->drained = n != (ssize_t)space_bytes;
     if (n < 0)
         return result_of_errno();
     if (n == 0)
@@ -103,11 +103,11 @@ bool stream_tls_unsent(const struct tls_io *io)
     return tls_io_unsent(io);
 }
 
-enum stream_result stream_peek(struct stream *stream, void *room, size_t room_bytes,
+enum stream_result stream_peek(struct stream *stream, void *space, size_t space_bytes,
                                size_t *ret_bytes)
 {
     CHECK(stream->tls == NULL);
-    ssize_t n = socket_recv(stream->fd, room, room_bytes, MSG_PEEK);
+    ssize_t n = socket_recv(stream->fd, space, space_bytes, MSG_PEEK);
     if (n < 0)
         return result_of_errno();
     if (n == 0)

@@ -17,7 +17,7 @@
 
 struct ssl_st;
 struct tls_io;
-struct tls_room;
+struct tls_scratch;
 
 struct stream {
     int fd;             /* -1: closed */
@@ -38,17 +38,18 @@ void stream_init(struct stream *stream, int fd);
 /* From here on the bytes on the socket are TLS: takes the SSL over, which is set up for its role. False: no memory, and the SSL is
    still the caller's. */
 __attribute__((warn_unused_result)) bool stream_start_tls(struct stream *stream, struct ssl_st *ssl,
-                                                          struct tls_room *room);
+                                                          struct tls_scratch *scratch);
 /* Goes on with the handshake: OK when it is done, BLOCKED until the next edge of either kind. What came with its end may be there to
    be received without another edge. */
 __attribute__((warn_unused_result)) enum stream_result stream_handshake(struct stream *stream);
 /* Goes back to bytes in the clear, for one who turned out to speak no TLS. */
 void stream_stop_tls(struct stream *stream);
-/* Takes the TLS part to another worker's room, for a hand-over. False: it is not at rest, or no memory. True for plain ones. */
-__attribute__((warn_unused_result)) bool stream_move(struct stream *stream, struct tls_room *room);
-/* Up to room_bytes (> 0) into room. */
+/* Takes the TLS part to another worker's scratch, for a hand-over. False: it is not at rest, or no memory. True for plain ones. */
+__attribute__((warn_unused_result)) bool stream_move(struct stream *stream,
+                                                     struct tls_scratch *scratch);
+/* Up to space_bytes (> 0) into space. */
 __attribute__((warn_unused_result)) enum stream_result stream_recv(struct stream *stream,
-                                                                   void *room, size_t room_bytes,
+                                                                   void *space, size_t space_bytes,
                                                                    size_t *ret_bytes);
 /* As much of the pieces (at most IOV_MAX at once) as fits. Raises no SIGPIPE. They may be empty only while stream_unsent(). */
 __attribute__((warn_unused_result)) enum stream_result stream_send(struct stream *stream,
@@ -59,7 +60,7 @@ __attribute__((warn_unused_result)) enum stream_result stream_send(struct stream
 static inline bool stream_unsent(const struct stream *stream);
 /* The front of what came, which stays there (plain only). */
 __attribute__((warn_unused_result)) enum stream_result stream_peek(struct stream *stream,
-                                                                   void *room, size_t room_bytes,
+                                                                   void *space, size_t space_bytes,
                                                                    size_t *ret_bytes);
 /* Whether anything came, without taking it: STREAM_BLOCKED is no; STREAM_OK is yes. */
 __attribute__((warn_unused_result)) enum stream_result stream_probe(struct stream *stream);

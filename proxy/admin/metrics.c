@@ -222,8 +222,8 @@ static const struct endpoint_row endpoint_rows[] = {
     {"endpoint_probes_total", NULL, NULL, "put_off", AT(probes_put_off), 0},
     {"endpoint_ejections_total", "counter", "Times it was taken out because attempts failed", NULL,
      AT(ejections), 0},
-    {"endpoint_health_changes_total", "counter", "Times its standing changed", NULL, AT(changes),
-     0},
+    {"endpoint_health_changes_total", "counter", "Times its health status changed", NULL,
+     AT(changes), 0},
     {"endpoint_handed_over_total", "counter", "Idle connections passed between workers", NULL,
      AT(handed_over), 0},
     {"endpoint_warm_connections", "gauge", "Connections to keep ready (pool.warm_min)", NULL,
@@ -269,7 +269,7 @@ static void write_closes(struct scrape *scrape, const struct endpoint_figures *f
 static void write_endpoints(struct scrape *scrape)
 {
     struct endpoint_figures *entries = NULL;
-    size_t count = pools_entries(scrape->overview->pools, &entries);
+    size_t count = pools_endpoint_totals(scrape->overview->pools, &entries);
     for (size_t i = 0; i < sizeof endpoint_rows / sizeof endpoint_rows[0]; i++) {
         const struct endpoint_row *row = &endpoint_rows[i];
         if (row->kind != NULL) {

@@ -55,8 +55,8 @@ static void write_value(struct scrape *scrape, const struct row *row, const stru
 static void write_refused(struct scrape *scrape, const struct row *row, const struct view *view)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < view->policy->lane_count; i++) {
-        sum += stat_read(&view->policy->lanes[i].breaker_refused_count);
+    for (unsigned i = 0; i < view->policy->worker_count; i++) {
+        sum += stat_read(&view->policy->locals[i].breaker_refused_count);
     }
     write_value(scrape, row, view, (double)sum);
 }
@@ -75,8 +75,8 @@ static void write_verdicts(struct scrape *scrape, const struct row *row, const s
 {
     for (unsigned verdict = 0; verdict < RETRY_VERDICT_COUNT; verdict++) {
         uint64_t sum = 0;
-        for (unsigned i = 0; i < view->policy->lane_count; i++) {
-            sum += stat_read(&view->policy->lanes[i].retries_by_verdict[verdict]);
+        for (unsigned i = 0; i < view->policy->worker_count; i++) {
+            sum += stat_read(&view->policy->locals[i].retries_by_verdict[verdict]);
         }
         scrape_sample(scrape, row->name, (double)sum, "upstream=\"%s\",verdict=\"%s\"",
                       view->name.text, retry_verdict_name((enum retry_verdict)verdict));
@@ -86,8 +86,8 @@ static void write_verdicts(struct scrape *scrape, const struct row *row, const s
 static void write_hedges(struct scrape *scrape, const struct row *row, const struct view *view)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < view->policy->lane_count; i++) {
-        sum += stat_read(&view->policy->lanes[i].hedges_count);
+    for (unsigned i = 0; i < view->policy->worker_count; i++) {
+        sum += stat_read(&view->policy->locals[i].hedges_count);
     }
     write_value(scrape, row, view, (double)sum);
 }
@@ -95,8 +95,8 @@ static void write_hedges(struct scrape *scrape, const struct row *row, const str
 static void write_hedges_won(struct scrape *scrape, const struct row *row, const struct view *view)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < view->policy->lane_count; i++) {
-        sum += stat_read(&view->policy->lanes[i].hedges_won_count);
+    for (unsigned i = 0; i < view->policy->worker_count; i++) {
+        sum += stat_read(&view->policy->locals[i].hedges_won_count);
     }
     write_value(scrape, row, view, (double)sum);
 }

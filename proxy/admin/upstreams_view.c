@@ -47,10 +47,10 @@ static const char *source_of(const struct overview *overview, const char *text)
 static void write_health(struct json *json, const struct endpoint_figures *figures)
 {
     json_open(json, "health", '{');
-    json_text(json, "standing", figures->standing);
+    json_text(json, "status", figures->status);
     json_text(json, "why", figures->why[0] != '\0' ? figures->why : NULL);
-    json_number(json, "since_s", (double)figures->standing_ms / 1000);
-    json_number(json, "offer", figures->offer);
+    json_number(json, "since_s", (double)figures->health_status_ms / 1000);
+    json_number(json, "traffic_share", figures->traffic_share);
     json_uint(json, "failures_in_a_row", figures->failures_row);
     json_uint(json, "probes_good", figures->probes_good);
     json_uint(json, "probes_failed", figures->probes_failed);

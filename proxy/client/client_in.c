@@ -15,17 +15,17 @@ struct input {
 static enum stream_result client_receive(struct client *client, struct input *ret_input)
 {
     struct worker *worker = client->worker;
-    char *room = worker->read_scratch;
-    size_t room_bytes = WORKER_READ_BYTES, got;
+    char *space = worker->read_scratch;
+    size_t space_bytes = WORKER_READ_BYTES, got;
     if (client->in != NULL) {
-        if (buf_room(client->in) < 512 &&
+        if (buf_space(client->in) < 512 &&
             !buf_widen(worker->bufs, &client->in, buf_length(client->in) + 1024)) {
             return STREAM_ERROR;
         }
-        room = client->in->bytes + client->in->end;
-        room_bytes = buf_room(client->in);
+        space = client->in->bytes + client->in->end;
+        space_bytes = buf_space(client->in);
     }
-    enum stream_result result = stream_recv(&client->stream, room, room_bytes, &got);
+    enum stream_result result = stream_recv(&client->stream, space, space_bytes, &got);
     if (result != STREAM_OK) {
         client->readable = result != STREAM_BLOCKED;
         client->suspect = false;
@@ -40,7 +40,7 @@ static enum stream_result client_receive(struct client *client, struct input *re
         *ret_input =
             (struct input){client->in->bytes + client->in->begin, buf_length(client->in), true};
     } else {
-        *ret_input = (struct input){room, got, false};
+        *ret_input = (struct input){space, got, false};
     }
     return STREAM_OK;
 }
@@ -98,15 +98,15 @@ static enum exchange_reason reason_of_parse(enum h1_result result)
 
 /* Payload of the request at the front of the bytes: *ret_consumed of them. Without `trailers` it stops before them. False: *ret_reason. */
 static bool client_decode(struct client *client, const char *bytes, size_t length,
-                          struct iovec pieces[PAYLOAD_PIECES], struct payload *ret_payload,
+                          struct iovec iov[PAYLOAD_IOVS], struct payload *ret_payload,
                           struct http_head *trailers, size_t *ret_consumed,
                           enum exchange_reason *ret_reason, const char **ret_detail)
 {
     const struct limit_settings *limits = &client->worker->generation->settings->limits;
     size_t count = 0, consumed = 0;
     enum h1_result result =
-        h1_body_take(&client->body, bytes, length, pieces, PAYLOAD_PIECES, &count, &consumed);
-    *ret_payload = (struct payload){pieces, count, false, NULL};
+        h1_body_take(&client->body, bytes, length, iov, PAYLOAD_IOVS, &count, &consumed);
+    *ret_payload = (struct payload){iov, count, false, NULL};
     client->starved = false;
     if (result == H1_OK && trailers != NULL && client->body.state == H1_BODY_TRAILERS) {
         const struct h1_limits h1_limits = {(uint32_t)limits->head_bytes,
@@ -150,8 +150,8 @@ static void client_start(struct client *client, const struct input *input,
                          const struct http_head *head)
 {
     const struct exchange_origin origin = client_origin(client);
-    struct iovec pieces[PAYLOAD_PIECES];
-    struct payload payload = {pieces, 0, true, NULL};
+    struct iovec iov[PAYLOAD_IOVS];
+    struct payload payload = {iov, 0, true, NULL};
     size_t consumed = 0;
     enum exchange_reason reason = REASON_REQUEST_INVALID;
     const char *detail = NULL;
@@ -169,7 +169,7 @@ static void client_start(struct client *client, const struct input *input,
     bool valid = true;
     if (!h1_body_done(&client->body) && rest_bytes > 0) {
         /* payload may have to be held until there is a connection; trailers cannot be: they wait for the next step */
-        valid = client_decode(client, rest, rest_bytes, pieces, &payload, NULL, &consumed, &reason,
+        valid = client_decode(client, rest, rest_bytes, iov, &payload, NULL, &consumed, &reason,
                               &detail);
     } else {
         payload.last = h1_body_done(&client->body);
@@ -260,7 +260,7 @@ bool client_is_gone(struct client *client)
 /* A step of the request's payload in EXCHANGE. */
 static bool client_take_payload(struct client *client)
 {
-    struct iovec pieces[PAYLOAD_PIECES];
+    struct iovec iov[PAYLOAD_IOVS];
     struct payload payload;
     struct http_head trailers;
     struct input input;
@@ -285,7 +285,7 @@ static bool client_take_payload(struct client *client)
         client_lost(client, REASON_CLIENT_ABORT);
         return false;
     }
-    if (!client_decode(client, input.bytes, input.length, pieces, &payload, &trailers, &consumed,
+    if (!client_decode(client, input.bytes, input.length, iov, &payload, &trailers, &consumed,
                        &reason, &detail)) {
         client->keep = false;
         exchange_fail(client->exchange, reason, detail);

@@ -11,11 +11,11 @@
 #define CLIENT_COPY_BYTES 2048
 
 /* Keeps what the socket did not take. False: no memory for it. */
-static bool client_keep_out(struct client *client, const struct iovec *pieces, size_t count,
+static bool client_keep_out(struct client *client, const struct iovec *iov, size_t count,
                             size_t sent)
 {
     bool first = client->out == NULL;
-    if (!pieces_keep(client->worker->bufs, &client->out, pieces, count, sent)) {
+    if (!iov_keep(client->worker->bufs, &client->out, iov, count, sent)) {
         return false;
     }
     if (first) {
@@ -25,14 +25,14 @@ static bool client_keep_out(struct client *client, const struct iovec *pieces, s
     return true;
 }
 
-static enum sink client_send(struct client *client, const struct iovec *pieces, size_t count)
+static enum sink client_send(struct client *client, const struct iovec *iov, size_t count)
 {
     size_t sent = 0;
     if (client->out == NULL) {
-        enum stream_result result = stream_send(&client->stream, pieces, count, &sent);
+        enum stream_result result = stream_send(&client->stream, iov, count, &sent);
         if (result == STREAM_OK) {
             stat_add(&client->worker->stats.client_bytes_out, sent);
-            if (sent == pieces_bytes(pieces, count) && !stream_unsent(&client->stream)) {
+            if (sent == iov_bytes(iov, count) && !stream_unsent(&client->stream)) {
                 return SINK_OPEN;
             }
         } else if (result != STREAM_BLOCKED) {
@@ -40,7 +40,7 @@ static enum sink client_send(struct client *client, const struct iovec *pieces, 
             return SINK_BROKEN;
         }
     }
-    if (!client_keep_out(client, pieces, count, sent)) {
+    if (!client_keep_out(client, iov, count, sent)) {
         client_lost(client, REASON_NO_MEMORY);
         return SINK_BROKEN;
     }
@@ -48,13 +48,13 @@ static enum sink client_send(struct client *client, const struct iovec *pieces, 
 }
 
 /* Of a response; `last`: nothing of it follows. */
-static enum sink client_send_part(struct client *client, const struct iovec *pieces, size_t count,
+static enum sink client_send_part(struct client *client, const struct iovec *iov, size_t count,
                                   bool last)
 {
     if (last && !client->keep) {
         stream_ends(&client->stream);
     }
-    return client_send(client, pieces, count);
+    return client_send(client, iov, count);
 }
 
 void client_finish_sending(struct client *client)
@@ -145,14 +145,14 @@ static enum sink client_send_head(struct exchange *exchange, const struct http_h
 {
     struct client *client = client_of(exchange);
     struct h1_writer writer;
-    struct iovec out[PAYLOAD_PIECES + FRAME_PIECES + 1];
+    struct iovec out[PAYLOAD_IOVS + FRAME_IOVS + 1];
     char chunk_head[H1_CHUNK_HEAD_BYTES];
     h1_writer_init(&writer, client->worker->write_scratch, WORKER_WRITE_BYTES);
     client_write_head(client, exchange, head, &writer);
     size_t count = 1;
     if (!client->out_chunked && payload_bytes(payload) <= CLIENT_COPY_BYTES) {
         for (size_t i = 0; i < payload->count; i++) {
-            h1_write_bytes(&writer, payload->pieces[i].iov_base, payload->pieces[i].iov_len);
+            h1_write_bytes(&writer, payload->iov[i].iov_base, payload->iov[i].iov_len);
         }
         out[0] = (struct iovec){writer.begin, h1_writer_length(&writer)};
     } else {
@@ -170,7 +170,7 @@ static enum sink client_send_payload(struct exchange *exchange, const struct pay
 {
     struct client *client = client_of(exchange);
     struct h1_writer writer;
-    struct iovec out[PAYLOAD_PIECES + FRAME_PIECES];
+    struct iovec out[PAYLOAD_IOVS + FRAME_IOVS];
     char chunk_head[H1_CHUNK_HEAD_BYTES];
     h1_writer_init(&writer, client->worker->write_scratch, WORKER_WRITE_BYTES);
     size_t count = payload_frame(payload, client->out_chunked, chunk_head, &writer, out);
@@ -213,10 +213,9 @@ static enum sink client_send_upgrade(struct exchange *exchange, const struct htt
     return client_send(client, &piece, 1);
 }
 
-static enum sink client_send_raw(struct exchange *exchange, const struct iovec *pieces,
-                                 size_t count)
+static enum sink client_send_raw(struct exchange *exchange, const struct iovec *iov, size_t count)
 {
-    return client_send(client_of(exchange), pieces, count);
+    return client_send(client_of(exchange), iov, count);
 }
 
 static void client_end_raw(struct exchange *exchange)
@@ -244,13 +243,13 @@ static int client_splice_fd(struct exchange *exchange)
     return client->stream.fd;
 }
 
-static size_t client_introduce(struct exchange *exchange, char *room)
+static size_t client_proxy_header(struct exchange *exchange, char *space)
 {
     struct address own = {.length = sizeof(own.v6)};
     if (getsockname(client_of(exchange)->stream.fd, &own.any, &own.length) != 0) {
         own.any.sa_family = AF_UNSPEC;
     }
-    return proxy_header_write(exchange->client_address, &own.any, room);
+    return proxy_header_write(exchange->client_address, &own.any, space);
 }
 
 static bool client_gone(struct exchange *exchange)
@@ -292,7 +291,7 @@ const struct downstream_ops client_ops = {
     .end_raw = client_end_raw,
     .read_on = client_read_on,
     .splice_fd = client_splice_fd,
-    .introduce = client_introduce,
+    .proxy_header = client_proxy_header,
     .gone = client_gone,
     .finished = client_finished,
 };

@@ -17,7 +17,7 @@ void client_begin_tls(struct client *client)
     client_enter(client, CLIENT_HANDSHAKE);
     /* a reload may take it from the listener in the middle of the handshake */
     client->tls = tls_server_get(client->listener->tls);
-    if (!tls_server_accept(client->tls, &client->stream, worker->tls_room)) {
+    if (!tls_server_accept(client->tls, &client->stream, worker->tls_scratch)) {
         client_close(client, true);
     }
 }

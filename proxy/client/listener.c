@@ -149,11 +149,12 @@ void listener_close(struct listener **listener_pointer)
 }
 
 static struct worker_listener *worker_listener_find(struct worker *worker,
-                                                    const struct listener *listener, unsigned slot)
+                                                    const struct listener *listener,
+                                                    unsigned waiter)
 {
     struct worker_listener *found;
     TAILQ_FOREACH (found, &worker->listeners, link) {
-        if (found->listener == listener && found->slot == slot) {
+        if (found->listener == listener && found->waiter == waiter) {
             return found;
         }
     }
@@ -161,7 +162,7 @@ static struct worker_listener *worker_listener_find(struct worker *worker,
 }
 
 static struct worker_listener *worker_listener_add(struct worker *worker,
-                                                   const struct listener *listener, unsigned slot)
+                                                   const struct listener *listener, unsigned waiter)
 {
     struct worker_listener *added = calloc(1, sizeof *added);
     if (added == NULL) {
@@ -169,9 +170,9 @@ static struct worker_listener *worker_listener_add(struct worker *worker,
     }
     added->worker = worker;
     added->listener = listener;
-    added->slot = slot;
+    added->waiter = waiter;
     wheel_timer_init(&added->resume, listener_on_resume);
-    event_assign(&added->event, worker->base, listener->fds[slot], EV_READ | EV_PERSIST,
+    event_assign(&added->event, worker->base, listener->fds[waiter], EV_READ | EV_PERSIST,
                  listener_on_readable, added);
     TAILQ_INSERT_TAIL(&worker->listeners, added, link);
     event_add(&added->event, NULL);
@@ -181,11 +182,11 @@ static struct worker_listener *worker_listener_add(struct worker *worker,
 static void listener_adopt(struct worker *worker, const struct listener_settings *settings,
                            struct listener *listener, struct tls_server *tls)
 {
-    for (unsigned slot = worker->env.index; slot < listener->fd_count;
-         slot += worker->env.worker_count) {
-        struct worker_listener *own = worker_listener_find(worker, listener, slot);
+    for (unsigned waiter = worker->env.index; waiter < listener->fd_count;
+         waiter += worker->env.worker_count) {
+        struct worker_listener *own = worker_listener_find(worker, listener, waiter);
         if (own == NULL) {
-            own = worker_listener_add(worker, listener, slot);
+            own = worker_listener_add(worker, listener, waiter);
         }
         if (own == NULL) {
             log_error(worker->env.log, "listener %s: no memory, this worker does not serve it",
@@ -265,7 +266,7 @@ static void listener_forget(struct worker_listener *listener)
     listener->client_count++;
     if (!listener->paused) {
         /* what the kernel has accepted already is served, not reset */
-        listener_on_readable(listener->listener->fds[listener->slot], EV_READ, listener);
+        listener_on_readable(listener->listener->fds[listener->waiter], EV_READ, listener);
     }
     event_del(&listener->event);
     wheel_disarm(&listener->worker->loop.wheel, &listener->resume);

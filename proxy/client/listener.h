@@ -33,7 +33,7 @@ struct worker_listener {
     TAILQ_ENTRY(worker_listener) link;
     struct worker *worker;
     const struct listener *listener; /* NULL: gone from the settings, kept for its clients */
-    unsigned slot;                   /* which of the listener's sockets */
+    unsigned waiter;                 /* which of the listener's sockets */
     struct event event;
     struct wheel_timer resume; /* while paused for want of descriptors */
     bool proxy_protocol;

@@ -24,7 +24,7 @@
 #include "proxy/policy/admission.h"
 #include "steady/budget.h"
 #include "steady/check.h"
-#include "tls/room.h"
+#include "tls/scratch.h"
 #include "tls/tickets.h"
 
 /* Descriptors kept back for what is not counted: epoll, eventfds, logs, the admin's connections, resolving. Per worker three more. */
@@ -137,13 +137,13 @@ static bool control_start_workers(struct control *control)
     control->tickets = tls_tickets_create(control_now_ms());
     control->pools = pools_create(control->worker_count, &control->registry, &control->bounds.fds);
     control->probe_bufs = buf_pool_create(&control->bounds.buffers_bytes);
-    control->probe_room = control->probe_bufs != NULL
-                              ? tls_room_create(control->probe_bufs, &control->probe_clock)
-                              : NULL;
+    control->probe_scratch = control->probe_bufs != NULL
+                                 ? tls_scratch_create(control->probe_bufs, &control->probe_clock)
+                                 : NULL;
     const struct health_env health = {control->base, control->mailbox, control_on_health, control,
-                                      control->probe_room};
+                                      control->probe_scratch};
     if (control->workers == NULL || control->worker_stats == NULL || control->pools == NULL ||
-        control->tickets == NULL || control->leftovers == NULL || control->probe_room == NULL ||
+        control->tickets == NULL || control->leftovers == NULL || control->probe_scratch == NULL ||
         !pools_start_health(control->pools, &health)) {
         log_error(control->log, "start: no memory");
         return false;
@@ -377,7 +377,7 @@ static void control_stop(struct control *control)
     names_stop(control);
     reload_free(control);
     pools_free(&control->pools);
-    tls_room_free(&control->probe_room);
+    tls_scratch_free(&control->probe_scratch);
     buf_pool_free(control->probe_bufs);
     tls_tickets_free(&control->tickets);
     if (control->pid_path != NULL) {

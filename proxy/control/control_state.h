@@ -60,7 +60,7 @@ struct control {
     struct tls_tickets *tickets; /* of all listeners with TLS */
     struct buf_pool *probe_bufs; /* for TLS of health probes */
     struct loop_clock probe_clock;
-    struct tls_room *probe_room;
+    struct tls_scratch *probe_scratch;
     struct notifier notifier;
     struct inherited inherited;
     struct heartbeat heartbeat;

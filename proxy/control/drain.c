@@ -130,7 +130,7 @@ static bool drain_busy(const struct control *control)
     return clients > idle;
 }
 
-static void drain_tell(struct control *control)
+static void drain_log(struct control *control)
 {
     uint64_t tunnels, clients = drain_clients(control, &tunnels);
     control->drain.told_ms = control_now_ms();
@@ -167,7 +167,7 @@ static void drain_enter(struct control *control, enum drain_stage stage)
         log_error(control->log, "drain: %u workers do not answer", drain->listening_count);
     }
     drain->stage = stage;
-    drain_tell(control);
+    drain_log(control);
     switch (stage) {
     case DRAIN_CLOSING: drain_close(control); break;
     case DRAIN_RUSHING: drain_end_tunnels(control); break;
@@ -192,7 +192,7 @@ static void drain_step(struct control *control)
                                         drain->listening_count == 0));
     } while (drain->stage != before);
     if (control_now_ms() - drain->told_ms >= PROGRESS_MS) {
-        drain_tell(control);
+        drain_log(control);
     }
 }
 

@@ -165,7 +165,7 @@ static void names_look(struct control *control)
     }
 }
 
-void names_tell_unresolved(struct control *control)
+void names_log_unresolved(struct control *control)
 {
     const struct upstream_set *set = control->generation->upstreams;
     for (size_t i = 0; i < set->count; i++) {

@@ -26,6 +26,6 @@ void names_await(struct control *control);
 /* A generation has been adopted or a reload has failed: only the names of the present settings are needed. */
 void names_settle(struct control *control);
 /* Upstreams of the settings that cannot serve for want of addresses are said in the log. */
-void names_tell_unresolved(struct control *control);
+void names_log_unresolved(struct control *control);
 
 #endif

@@ -29,7 +29,7 @@ static uint64_t tls_names_count(const struct upstream_settings *settings)
 {
     bool one = settings->tls.server_name[0] != '\0';
     bool kept = settings->tls.enabled && settings->pool.warm_min_count > 0 &&
-                settings->proxy_protocol != INTRODUCE_CLIENT;
+                settings->proxy_protocol != PROXY_HEADER_CLIENT;
     return !kept ? 0 : one ? 1 : settings->endpoint_count;
 }
 
@@ -120,7 +120,7 @@ static void tell(struct control *control)
     }
 }
 
-void readiness_watch_tell(struct control *control)
+void readiness_watch_log(struct control *control)
 {
     tell_status(control);
     if (control->readiness.told) {

@@ -24,6 +24,6 @@ void readiness_watch_free(struct control *control);
 /* Something has changed that readiness may depend on. */
 void readiness_watch_look(struct control *control);
 /* Tells the service manager what there is to tell; it could not be told before. */
-void readiness_watch_tell(struct control *control);
+void readiness_watch_log(struct control *control);
 
 #endif

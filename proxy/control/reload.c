@@ -254,7 +254,7 @@ static void generation_free(struct control *control, struct generation **generat
 /* ---- the swap ---- */
 
 /* While the service manager waits for the start, a reload is no event of its own. */
-static void reload_tell_over(struct control *control)
+static void reload_log_over(struct control *control)
 {
     if (control->readiness.told) {
         notify_ready(&control->notifier);
@@ -285,7 +285,7 @@ static void reload_on_adopted(struct message *message, void *receiver)
         return;
     }
     if (control->leaving != NULL && control->leaving->number != control->generation->number) {
-        reload_tell_over(control);
+        reload_log_over(control);
     }
     generation_free(control, &control->leaving);
     listeners_sweep(control, control->generation);
@@ -306,7 +306,7 @@ static void reload_failed(struct control *control, const char *why)
     control->last_reload_error = copy != NULL ? copy : "";
     log_error(control->log, "reload rejected, generation %llu goes on: %s",
               (unsigned long long)control->generation->number, why);
-    reload_tell_over(control);
+    reload_log_over(control);
 }
 
 /* Keys that are read once, at the start. */
@@ -376,7 +376,7 @@ void reload_swap(struct control *control, struct generation *generation, struct 
     log_info(control->log, "generation %llu: %zu listeners, %zu upstreams, %zu routes",
              (unsigned long long)generation->number, settings->listener_count,
              settings->upstream_count, settings->route_count);
-    names_tell_unresolved(control);
+    names_log_unresolved(control);
     reload_post(control);
 }
 
@@ -435,7 +435,7 @@ bool reload_names(struct control *control)
     }
     control->leaving = now;
     control->generation = generation;
-    names_tell_unresolved(control);
+    names_log_unresolved(control);
     reload_post(control);
     return true;
 }
@@ -485,7 +485,7 @@ bool reload_first(struct control *control)
         log_error(control->log, "start: %s", why);
         return false;
     }
-    names_tell_unresolved(control);
+    names_log_unresolved(control);
     reload_post(control);
     return true;
 }

@@ -140,8 +140,8 @@ static void takeover_fail(struct control *control, const char *why)
     event_base_loopbreak(control->base);
 }
 
-static void takeover_tell(struct control *control, enum upgrade_message message,
-                          enum takeover_stage next)
+static void takeover_log(struct control *control, enum upgrade_message message,
+                         enum takeover_stage next)
 {
     if (upgrade_send(control->takeover.channel, message, NULL, 0)) {
         control->takeover.stage = next;
@@ -156,7 +156,7 @@ void takeover_on_readiness(struct control *control)
         return;
     }
     if (readiness_is_ready(&control->readiness.readiness)) {
-        takeover_tell(control, UPGRADE_READY, TAKEOVER_OFFERED);
+        takeover_log(control, UPGRADE_READY, TAKEOVER_OFFERED);
     } else {
         takeover_fail(control, "it did not become ready");
     }
@@ -185,7 +185,7 @@ static void takeover_on_listening(struct message *message, void *receiver)
                  strerror(errno));
     }
     log_info(control->log, "takeover: every worker accepts");
-    takeover_tell(control, UPGRADE_SERVING, TAKEOVER_SERVING);
+    takeover_log(control, UPGRADE_SERVING, TAKEOVER_SERVING);
 }
 
 /* The old process has told whose service it is, or has ended: either way it is this one's. */
@@ -194,7 +194,7 @@ static void takeover_done(struct control *control)
     control->takeover.stage = TAKEOVER_NONE;
     control->notifier.muted = false;
     takeover_free(control);
-    readiness_watch_tell(control);
+    readiness_watch_log(control);
 }
 
 static void takeover_on_heard(evutil_socket_t fd, short what, void *arg)

@@ -16,13 +16,13 @@ bool upgrade_send(int channel, enum upgrade_message message, const int *fds, siz
 {
     char byte = (char)message;
     struct iovec piece = {&byte, 1};
-    union control_room room;
+    union control_room space;
     struct msghdr header = {.msg_iov = &piece, .msg_iovlen = 1};
-    memset(&room, 0, sizeof room);
+    memset(&space, 0, sizeof space);
     if (fd_count > 0) {
-        header.msg_control = room.bytes;
+        header.msg_control = space.bytes;
         header.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
-        struct cmsghdr *rights = &room.header;
+        struct cmsghdr *rights = &space.header;
         rights->cmsg_level = SOL_SOCKET;
         rights->cmsg_type = SCM_RIGHTS;
         rights->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
@@ -57,11 +57,11 @@ enum upgrade_receipt upgrade_receive(int channel, int wait_ms, enum upgrade_mess
     }
     char byte = 0;
     struct iovec piece = {&byte, 1};
-    union control_room room;
+    union control_room space;
     struct msghdr header = {.msg_iov = &piece,
                             .msg_iovlen = 1,
-                            .msg_control = room.bytes,
-                            .msg_controllen = sizeof room.bytes};
+                            .msg_control = space.bytes,
+                            .msg_controllen = sizeof space.bytes};
     ssize_t received = recvmsg(channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (received < 0 && (errno == EAGAIN || errno == EINTR)) {
         return UPGRADE_NOTHING_YET;

@@ -19,6 +19,6 @@ static void tell_failure(const struct pools_tls_failure *failure, void *owner)
 void upstream_tls_housekeeping(struct control *control)
 {
     uint64_t now_ms = control_now_ms();
-    pools_tell_tls_failures(control->pools, now_ms, tell_failure, control);
+    pools_log_tls_failures(control->pools, now_ms, tell_failure, control);
     session_cache_sweep(pools_sessions(control->pools), now_ms);
 }

@@ -12,7 +12,7 @@
 
 static void *worker_thread_main(void *arg);
 static void worker_thread_take(struct message *message, void *receiver);
-static void worker_thread_tell_drained(struct worker_thread *thread);
+static void worker_thread_report_drained(struct worker_thread *thread);
 
 static struct worker_message *worker_message_of(const struct message *message)
 {
@@ -134,7 +134,7 @@ static void *worker_thread_main(void *arg)
     struct worker *worker = thread->worker;
     while (!thread->stopping) {
         worker_pass(worker);
-        worker_thread_tell_drained(thread);
+        worker_thread_report_drained(thread);
     }
     clients_close_all(worker);
     listeners_close(worker);
@@ -142,14 +142,14 @@ static void *worker_thread_main(void *arg)
     return NULL;
 }
 
-static void worker_thread_tell_drained(struct worker_thread *thread)
+static void worker_thread_report_drained(struct worker_thread *thread)
 {
     struct worker *worker = thread->worker;
-    if (__builtin_expect(!worker->draining, 1) || thread->drained_told ||
+    if (__builtin_expect(!worker->draining, 1) || thread->drained_reported ||
         !TAILQ_EMPTY(&worker->open)) {
         return;
     }
-    thread->drained_told = true;
+    thread->drained_reported = true;
     /* not before: the last requests are to find what is warm */
     pool_worker_drain(worker->pool);
     mailbox_post(worker->env.control, &thread->drained.message, thread->drained.message.deliver);

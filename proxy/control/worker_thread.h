@@ -35,7 +35,7 @@ struct worker_thread {
     pthread_t handle;
     bool started;
     bool stopping; /* the thread's own, as is the rest */
-    bool drained_told;
+    bool drained_reported;
     const struct upstream_set *coming;
     struct generation *generation;
     struct worker_message requests[WORKER_REQUEST_COUNT];

@@ -20,7 +20,7 @@
 
 static void attempt_on_ready(struct lease_request *request, struct lease *lease);
 static void attempt_on_failed(struct lease_request *request, enum dial_result result);
-static size_t attempt_introduce(struct lease_request *request, char *room);
+static size_t attempt_proxy_header(struct lease_request *request, char *space);
 static void attempt_on_event(struct lease *lease, short what);
 static void attempt_on_deferred(struct deferred *deferred);
 static void attempt_leased(struct exchange *exchange, struct lease *lease);
@@ -42,7 +42,7 @@ void attempt_init(struct attempt *attempt)
 {
     attempt->request.on_ready = attempt_on_ready;
     attempt->request.on_failed = attempt_on_failed;
-    attempt->request.introduce = attempt_introduce;
+    attempt->request.proxy_header = attempt_proxy_header;
     attempt->deferred.run = attempt_on_deferred;
 }
 
@@ -52,9 +52,9 @@ static void attempt_drop_tickets(struct exchange *exchange)
     struct attempt *attempt = &exchange->attempt;
     if (__builtin_expect((attempt->tickets.upstream.word | attempt->tickets.endpoint.word) != 0,
                          0)) {
-        const struct policy_asker asker = exchange_asker(exchange);
-        policy_report_endpoint(&asker, attempt->endpoint, &attempt->tickets, OUTCOME_IGNORED);
-        policy_report_upstream(&asker, &attempt->tickets, OUTCOME_IGNORED);
+        const struct policy_caller caller = exchange_caller(exchange);
+        policy_report_endpoint(&caller, attempt->endpoint, &attempt->tickets, OUTCOME_IGNORED);
+        policy_report_upstream(&caller, &attempt->tickets, OUTCOME_IGNORED);
     }
 }
 
@@ -116,8 +116,8 @@ uint64_t attempt_age_us(const struct exchange *exchange)
 void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered)
 {
     struct attempt *attempt = &exchange->attempt;
-    const struct policy_asker asker = exchange_asker(exchange);
-    policy_report_endpoint(&asker, attempt->endpoint, &attempt->tickets, outcome);
+    const struct policy_caller caller = exchange_caller(exchange);
+    policy_report_endpoint(&caller, attempt->endpoint, &attempt->tickets, outcome);
     if (!attempt->reported && (outcome != OUTCOME_IGNORED || answered)) {
         attempt->reported = true;
         endpoint_report(exchange->worker->pool, attempt->endpoint,
@@ -128,8 +128,8 @@ void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bo
 
 void attempt_report_upstream(struct exchange *exchange, enum outcome outcome)
 {
-    const struct policy_asker asker = exchange_asker(exchange);
-    policy_report_upstream(&asker, &exchange->attempt.tickets, outcome);
+    const struct policy_caller caller = exchange_caller(exchange);
+    policy_report_upstream(&caller, &exchange->attempt.tickets, outcome);
 }
 
 /* A final head has come, and is passed on. */
@@ -137,19 +137,20 @@ static void attempt_report_answer(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
     struct worker *worker = exchange->worker;
-    const struct policy_asker asker = exchange_asker(exchange);
+    const struct policy_caller caller = exchange_caller(exchange);
     uint64_t age_us = attempt_age_us(exchange);
-    enum outcome outcome = age_us >= asker.view->settings->breaker.slow_after_ms * 1000
+    enum outcome outcome = age_us >= caller.view->settings->breaker.slow_after_ms * 1000
                                ? OUTCOME_SLOW
                                : OUTCOME_SUCCESS;
-    policy_report_endpoint(&asker, attempt->endpoint, &attempt->tickets, outcome);
-    policy_report_upstream(&asker, &attempt->tickets, outcome);
-    policy_note_latency(&policy_of(exchange->upstream)->lanes[asker.lane], age_us, asker.now_ms);
-    if (__builtin_expect(asker.view->settings->retry.hedge, 0)) {
-        policy_note_most(&policy_of(exchange->upstream)->lanes[asker.lane], age_us);
+    policy_report_endpoint(&caller, attempt->endpoint, &attempt->tickets, outcome);
+    policy_report_upstream(&caller, &attempt->tickets, outcome);
+    policy_note_latency(&policy_of(exchange->upstream)->locals[caller.worker], age_us,
+                        caller.now_ms);
+    if (__builtin_expect(caller.view->settings->retry.hedge, 0)) {
+        policy_note_most(&policy_of(exchange->upstream)->locals[caller.worker], age_us);
     }
-    if (__builtin_expect(asker.view->settings->limits.adaptive, 0)) {
-        policy_adapt(exchange->upstream, &asker.view->settings->limits, age_us, asker.now_ms);
+    if (__builtin_expect(caller.view->settings->limits.adaptive, 0)) {
+        policy_adapt(exchange->upstream, &caller.view->settings->limits, age_us, caller.now_ms);
     }
     if (!attempt->reported) {
         attempt->reported = true;
@@ -169,10 +170,10 @@ static void attempt_on_failed(struct lease_request *request, enum dial_result re
     exchange_on_dial_failed(exchange_of(attempt), result);
 }
 
-static size_t attempt_introduce(struct lease_request *request, char *room)
+static size_t attempt_proxy_header(struct lease_request *request, char *space)
 {
     struct exchange *exchange = exchange_of(attempt_of(request));
-    return exchange->downstream->introduce(exchange, room);
+    return exchange->downstream->proxy_header(exchange, space);
 }
 
 static void attempt_on_deferred(struct deferred *deferred)
@@ -193,7 +194,7 @@ static enum sink attempt_send_broke(struct exchange *exchange)
     return SINK_FULL;
 }
 
-static enum sink attempt_write(struct exchange *exchange, const struct iovec *pieces, size_t count)
+static enum sink attempt_write(struct exchange *exchange, const struct iovec *iov, size_t count)
 {
     struct attempt *attempt = &exchange->attempt;
     size_t sent = 0;
@@ -201,18 +202,18 @@ static enum sink attempt_write(struct exchange *exchange, const struct iovec *pi
         return SINK_FULL;
     }
     if (attempt->out == NULL) {
-        enum stream_result result = stream_send(&attempt->lease->stream, pieces, count, &sent);
+        enum stream_result result = stream_send(&attempt->lease->stream, iov, count, &sent);
         if (result == STREAM_OK) {
             attempt->touched = true;
             stat_add(&exchange->worker->stats.upstream_bytes_out, sent);
-            if (sent == pieces_bytes(pieces, count) && !stream_unsent(&attempt->lease->stream)) {
+            if (sent == iov_bytes(iov, count) && !stream_unsent(&attempt->lease->stream)) {
                 return SINK_OPEN;
             }
         } else if (result != STREAM_BLOCKED) {
             return attempt_send_broke(exchange);
         }
     }
-    if (!pieces_keep(exchange->worker->bufs, &attempt->out, pieces, count, sent)) {
+    if (!iov_keep(exchange->worker->bufs, &attempt->out, iov, count, sent)) {
         exchange_fail(exchange, REASON_NO_MEMORY, NULL);
         return SINK_BROKEN;
     }
@@ -223,8 +224,8 @@ static void attempt_leased(struct exchange *exchange, struct lease *lease)
 {
     struct attempt *attempt = &exchange->attempt;
     struct h1_writer writer;
-    struct iovec piece, out[PAYLOAD_PIECES + FRAME_PIECES + 2];
-    char chunk_head[H1_CHUNK_HEAD_BYTES], introduction[PROXY_HEADER_WRITE_BYTES];
+    struct iovec piece, out[PAYLOAD_IOVS + FRAME_IOVS + 2];
+    char chunk_head[H1_CHUNK_HEAD_BYTES], proxy_header[PROXY_HEADER_WRITE_BYTES];
     size_t count = 0;
     attempt->lease = lease;
     lease->owner = exchange;
@@ -236,9 +237,9 @@ static void attempt_leased(struct exchange *exchange, struct lease *lease)
     h1_writer_init(&writer, exchange->worker->write_scratch, WORKER_WRITE_BYTES);
     forward_write_request(exchange, &writer);
     struct payload payload = exchange_first_payload(exchange, &piece);
-    if (__builtin_expect(lease->introduce, 0)) {
-        out[count++] =
-            (struct iovec){introduction, exchange->downstream->introduce(exchange, introduction)};
+    if (__builtin_expect(lease->proxy_header, 0)) {
+        out[count++] = (struct iovec){proxy_header,
+                                      exchange->downstream->proxy_header(exchange, proxy_header)};
     }
     out[count++] = (struct iovec){writer.begin, h1_writer_length(&writer)};
     count += payload_frame(&payload, attempt->chunked, chunk_head, &writer, out + count);
@@ -266,7 +267,7 @@ enum sink attempt_send(struct exchange *exchange, const struct payload *payload)
 {
     struct attempt *attempt = &exchange->attempt;
     struct h1_writer writer;
-    struct iovec out[PAYLOAD_PIECES + FRAME_PIECES];
+    struct iovec out[PAYLOAD_IOVS + FRAME_IOVS];
     char chunk_head[H1_CHUNK_HEAD_BYTES];
     h1_writer_init(&writer, exchange->worker->write_scratch, WORKER_WRITE_BYTES);
     size_t count = payload_frame(payload, attempt->chunked, chunk_head, &writer, out);
@@ -278,9 +279,9 @@ enum sink attempt_send(struct exchange *exchange, const struct payload *payload)
     return sink;
 }
 
-enum sink attempt_send_raw(struct exchange *exchange, const struct iovec *pieces, size_t count)
+enum sink attempt_send_raw(struct exchange *exchange, const struct iovec *iov, size_t count)
 {
-    return attempt_write(exchange, pieces, count);
+    return attempt_write(exchange, iov, count);
 }
 
 void attempt_end_raw(struct exchange *exchange)
@@ -401,7 +402,7 @@ static bool attempt_keep_in(struct exchange *exchange, const char *bytes, size_t
 }
 
 /* Where the next read goes: behind a partial head, else the scratch. NULL: no memory. */
-static char *attempt_room(struct exchange *exchange, size_t *ret_room_bytes)
+static char *attempt_room(struct exchange *exchange, size_t *ret_space_bytes)
 {
     struct attempt *attempt = &exchange->attempt;
     struct buf_pool *bufs = exchange->worker->bufs;
@@ -410,14 +411,14 @@ static char *attempt_room(struct exchange *exchange, size_t *ret_room_bytes)
         bool may_splice = attempt->state == ATTEMPT_HEAD &&
                           stream_spliceable(&attempt->lease->stream) &&
                           exchange->downstream->splice_fd(exchange) >= 0;
-        *ret_room_bytes = may_splice ? ATTEMPT_HEAD_READ_BYTES : WORKER_READ_BYTES;
+        *ret_space_bytes = may_splice ? ATTEMPT_HEAD_READ_BYTES : WORKER_READ_BYTES;
         return exchange->worker->read_scratch;
     }
-    if (buf_room(attempt->in) < 512 &&
+    if (buf_space(attempt->in) < 512 &&
         !buf_widen(bufs, &attempt->in, buf_length(attempt->in) + 1024)) {
         return NULL;
     }
-    *ret_room_bytes = buf_room(attempt->in);
+    *ret_space_bytes = buf_space(attempt->in);
     return attempt->in->bytes + attempt->in->end;
 }
 
@@ -498,17 +499,17 @@ static bool attempt_splice(struct exchange *exchange, int sink_fd)
 static bool attempt_read_once(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
-    size_t room_bytes, got;
+    size_t space_bytes, got;
     int sink_fd;
     if (attempt_splices(exchange, &sink_fd)) {
         return attempt_splice(exchange, sink_fd);
     }
-    char *room = attempt_room(exchange, &room_bytes);
-    if (room == NULL) {
+    char *space = attempt_room(exchange, &space_bytes);
+    if (space == NULL) {
         exchange_fail(exchange, REASON_NO_MEMORY, NULL);
         return false;
     }
-    enum stream_result result = stream_recv(&attempt->lease->stream, room, room_bytes, &got);
+    enum stream_result result = stream_recv(&attempt->lease->stream, space, space_bytes, &got);
     if (result == STREAM_BLOCKED) {
         attempt->drained = true;
         return false;
@@ -523,11 +524,11 @@ static bool attempt_read_once(struct exchange *exchange)
     stat_add(&exchange->worker->stats.upstream_bytes_in, got);
     if (attempt->in != NULL) {
         attempt->in->end += (uint32_t)got;
-        room = attempt->in->bytes + attempt->in->begin;
+        space = attempt->in->bytes + attempt->in->begin;
         got = buf_length(attempt->in);
     }
     /* where more is awaited, only the socket says that nothing comes: libevent does not tell an error from readiness */
-    return attempt_feed(exchange, room, got);
+    return attempt_feed(exchange, space, got);
 }
 
 static void attempt_read(struct exchange *exchange)
@@ -555,14 +556,14 @@ static bool attempt_feed_body(struct exchange *exchange, const struct http_head 
                               const char *bytes, size_t length)
 {
     struct attempt *attempt = &exchange->attempt;
-    struct iovec pieces[PAYLOAD_PIECES];
+    struct iovec iov[PAYLOAD_IOVS];
     struct http_head trailers = {.fields = exchange->worker->trailer_fields,
                                  .field_limit = WORKER_FIELDS_COUNT};
     enum sink sink;
     do {
-        struct payload payload = {pieces, 0, false, NULL};
+        struct payload payload = {iov, 0, false, NULL};
         size_t consumed = 0;
-        enum h1_result result = h1_body_take(&attempt->body, bytes, length, pieces, PAYLOAD_PIECES,
+        enum h1_result result = h1_body_take(&attempt->body, bytes, length, iov, PAYLOAD_IOVS,
                                              &payload.count, &consumed);
         bytes += consumed;
         length -= consumed;
@@ -611,11 +612,11 @@ static bool attempt_feed_body(struct exchange *exchange, const struct http_head 
 /* Of a response that is not passed on: if all of it is here the connection can be kept. */
 static void attempt_drop_body(struct attempt *attempt, const char *bytes, size_t length)
 {
-    struct iovec pieces[PAYLOAD_PIECES];
+    struct iovec iov[PAYLOAD_IOVS];
     while (length > 0 && !h1_body_done(&attempt->body)) {
         size_t count = 0, consumed = 0;
         enum h1_result result =
-            h1_body_take(&attempt->body, bytes, length, pieces, PAYLOAD_PIECES, &count, &consumed);
+            h1_body_take(&attempt->body, bytes, length, iov, PAYLOAD_IOVS, &count, &consumed);
         if (result != H1_OK || consumed == 0) {
             break;
         }

@@ -74,7 +74,7 @@ uint64_t attempt_age_us(const struct exchange *exchange);
 
 /* More of the request's body. */
 enum sink attempt_send(struct exchange *exchange, const struct payload *payload);
-enum sink attempt_send_raw(struct exchange *exchange, const struct iovec *pieces, size_t count);
+enum sink attempt_send_raw(struct exchange *exchange, const struct iovec *iov, size_t count);
 void attempt_end_raw(struct exchange *exchange);
 
 /* The client has room again. */

@@ -37,9 +37,9 @@ static struct exchange *exchange_create(const struct exchange_origin *origin)
     exchange->queue_us = exchange->connect_us = exchange->tls_us = exchange->first_byte_us = -1;
     exchange->started_us = loop_clock_us(&worker->loop.clock);
     exchange->listener_admission = origin->admission;
-    exchange->slot.on_turn = exchange_on_turn;
-    exchange->slot.on_dropped = exchange_on_dropped;
-    exchange->gate_slot.on_turn = exchange_on_gate;
+    exchange->waiter.on_turn = exchange_on_turn;
+    exchange->waiter.on_dropped = exchange_on_dropped;
+    exchange->gate_waiter.on_turn = exchange_on_gate;
     wheel_timer_init(&exchange->timer, exchange_on_timer);
     attempt_init(&exchange->attempt);
     return exchange;
@@ -248,7 +248,7 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
     if (exchange->replay != NULL || exchange->replay_count > 0) {
         exchange_drop_replay(exchange);
     }
-    queue_cancel(worker->pool, &exchange->slot);
+    queue_cancel(worker->pool, &exchange->waiter);
     if (exchange->shard != NULL) {
         exchange_leave_shard(exchange);
         shard_let_go(&exchange->shard);

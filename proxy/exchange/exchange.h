@@ -19,7 +19,7 @@
 #include "proxy/exchange/attempt.h"
 #include "proxy/exchange/forward.h"
 #include "proxy/http/http_head.h"
-#include "proxy/http/pieces.h"
+#include "proxy/http/payload.h"
 #include "proxy/http/reasons.h"
 #include "proxy/policy/gate.h"
 #include "proxy/worker/stats.h"
@@ -43,7 +43,7 @@ struct downstream_ops {
     void (*send_interim)(struct exchange *exchange, const struct http_head *head);
     /* 101: from here on bytes are relayed as they are. */
     enum sink (*send_upgrade)(struct exchange *exchange, const struct http_head *head);
-    enum sink (*send_raw)(struct exchange *exchange, const struct iovec *pieces, size_t count);
+    enum sink (*send_raw)(struct exchange *exchange, const struct iovec *iov, size_t count);
     /* The far side of a tunnel has ended: no more raw bytes to the client. */
     void (*end_raw)(struct exchange *exchange);
     /* The request's sink has room again: read on. */
@@ -51,7 +51,7 @@ struct downstream_ops {
     /* The socket, for splicing into; -1 when bytes must pass through user space or some are still waiting. */
     int (*splice_fd)(struct exchange *exchange);
     /* A PROXY protocol header of the client's connection into a room of PROXY_HEADER_WRITE_BYTES; returns its length. */
-    size_t (*introduce)(struct exchange *exchange, char *room);
+    size_t (*proxy_header)(struct exchange *exchange, char *space);
     /* Whether the client turns out to be gone, when asked. */
     bool (*gone)(struct exchange *exchange);
     /* The exchange is over and about to be freed. intact: the response was sent whole, the connection may serve another. */
@@ -80,7 +80,7 @@ struct exchange {
     const struct listener_timeout_settings *client_timeouts;
     const char *client_certificate; /* verified, as X-Forwarded-Client-Cert has it; NULL: none */
     const struct stream *secure;    /* the client's, if it speaks TLS; NULL: plain */
-    struct http_head request;       /* the copy; base is head_buf's room */
+    struct http_head request;       /* the copy; base is head_buf's space */
     struct buf *head_buf;
     struct exchange *hedge;    /* asks another endpoint for the same; NULL: none does */
     struct upstream *upstream; /* NULL: none yet, or left already */
@@ -88,9 +88,9 @@ struct exchange {
         *upstream_name;     /* "" before routing; lives as long as the process knows the upstream */
     const char *route_name; /* "" before routing */
     struct route_stats *stats;
-    struct queue_slot slot;
+    struct waiter waiter;
     struct shard *shard; /* NULL: the route has none */
-    struct gate_slot gate_slot;
+    struct gate_waiter gate_waiter;
     const struct listener_admission *listener_admission;
     struct attempt attempt;
     struct wheel_timer timer;
@@ -182,7 +182,7 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
 /* The client's output has drained. */
 void exchange_client_drained(struct exchange *exchange);
 /* Raw bytes of a tunnel. */
-enum sink exchange_client_raw(struct exchange *exchange, const struct iovec *pieces, size_t count);
+enum sink exchange_client_raw(struct exchange *exchange, const struct iovec *iov, size_t count);
 void exchange_client_raw_end(struct exchange *exchange);
 
 /* ---- from the upstream's side (proxy/exchange/attempt) ---- */
@@ -207,7 +207,7 @@ enum sink exchange_on_payload(struct exchange *exchange, const struct payload *p
 /* Payload that went past user space. */
 void exchange_on_spliced(struct exchange *exchange, size_t bytes, bool blocked);
 enum sink exchange_on_upgrade(struct exchange *exchange, const struct http_head *head);
-enum sink exchange_on_raw(struct exchange *exchange, const struct iovec *pieces, size_t count);
+enum sink exchange_on_raw(struct exchange *exchange, const struct iovec *iov, size_t count);
 void exchange_on_raw_end(struct exchange *exchange);
 /* Everything the client sent through a tunnel before it ended its direction has gone out. */
 void exchange_on_raw_flushed(struct exchange *exchange);
@@ -222,11 +222,11 @@ bool exchange_retries_response(struct exchange *exchange, const struct http_head
 void exchange_back_off(struct exchange *exchange);
 
 /* Who asks the breakers. */
-static inline struct policy_asker exchange_asker(const struct exchange *exchange)
+static inline struct policy_caller exchange_caller(const struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
-    return (struct policy_asker){exchange->upstream->views[worker->env.index], worker->env.index,
-                                 worker_now_ms(worker), &worker->loop.rng};
+    return (struct policy_caller){exchange->upstream->views[worker->env.index], worker->env.index,
+                                  worker_now_ms(worker), &worker->loop.rng};
 }
 
 /* The only exit. Cancels the attempt, gives the lease and the place back, counts, logs, tells the client, frees. */

@@ -15,9 +15,9 @@ static void exchange_refuse_try(struct exchange *exchange, enum exchange_reason 
     }
     exchange->retry_after_ms = retry_after_ms;
     if (reason == REASON_BREAKER_OPEN) {
-        struct policy_lane *lane =
-            &policy_of(exchange->upstream)->lanes[exchange->worker->env.index];
-        stat_add(&lane->breaker_refused_count, 1);
+        struct policy_local *local =
+            &policy_of(exchange->upstream)->locals[exchange->worker->env.index];
+        stat_add(&local->breaker_refused_count, 1);
     }
     exchange_fail(exchange, reason, NULL);
 }
@@ -47,29 +47,29 @@ static void exchange_admit_or_queue(struct exchange *exchange, enum admit_result
     } else if (result == ADMIT_QUEUED) {
         exchange_queue(exchange);
     } else {
-        exchange_fail(exchange, exchange->slot.for_fd ? REASON_NO_DESCRIPTORS : REASON_QUEUE_FULL,
+        exchange_fail(exchange, exchange->waiter.for_fd ? REASON_NO_DESCRIPTORS : REASON_QUEUE_FULL,
                       NULL);
     }
 }
 
-void exchange_on_dropped(struct queue_slot *slot)
+void exchange_on_dropped(struct waiter *waiter)
 {
-    struct exchange *exchange = container_of(slot, struct exchange, slot);
+    struct exchange *exchange = container_of(waiter, struct exchange, waiter);
     exchange_fail(exchange, REASON_QUEUE_DROPPED, NULL);
 }
 
 void exchange_admit(struct exchange *exchange, bool turn)
 {
     if (__builtin_expect(!turn && policy_guards(exchange->upstream), 0)) {
-        const struct policy_asker asker = exchange_asker(exchange);
+        const struct policy_caller caller = exchange_caller(exchange);
         uint64_t retry_after_ms;
-        if (policy_refuses(&asker, &retry_after_ms)) {
+        if (policy_refuses(&caller, &retry_after_ms)) {
             exchange_refuse_try(exchange, REASON_BREAKER_OPEN, retry_after_ms);
             return;
         }
     }
     enum admit_result result =
-        upstream_admit(exchange->worker->pool, exchange->upstream, &exchange->slot, turn);
+        upstream_admit(exchange->worker->pool, exchange->upstream, &exchange->waiter, turn);
     if (result != ADMIT_OK) {
         exchange_admit_or_queue(exchange, result);
         return;
@@ -81,12 +81,12 @@ void exchange_admit(struct exchange *exchange, bool turn)
 void exchange_wait(struct exchange *exchange, bool for_fd, bool turn)
 {
     exchange_admit_or_queue(exchange, upstream_wait(exchange->worker->pool, exchange->upstream,
-                                                    &exchange->slot, for_fd, turn));
+                                                    &exchange->waiter, for_fd, turn));
 }
 
-void exchange_on_turn(struct queue_slot *slot)
+void exchange_on_turn(struct waiter *waiter)
 {
-    struct exchange *exchange = container_of(slot, struct exchange, slot);
+    struct exchange *exchange = container_of(waiter, struct exchange, waiter);
     if (exchange->upstream_admitted) {
         exchange_try(exchange, true);
     } else {
@@ -95,33 +95,34 @@ void exchange_on_turn(struct queue_slot *slot)
 }
 
 /* Chooses an endpoint whose breaker admits the attempt. PICK_NONE: the exchange has been answered. */
-static enum pick_result exchange_choose(struct exchange *exchange, struct policy_asker *asker,
-                                        struct endpoint_wish *wish, struct endpoint **ret_endpoint)
+static enum pick_result exchange_choose(struct exchange *exchange, struct policy_caller *caller,
+                                        struct pick_options *options,
+                                        struct endpoint **ret_endpoint)
 {
-    uint64_t retry_after_ms = asker->view->settings->breaker.open_min_ms;
-    for (size_t i = 0; i <= asker->view->endpoint_count; i++) {
+    uint64_t retry_after_ms = caller->view->settings->breaker.open_min_ms;
+    for (size_t i = 0; i <= caller->view->endpoint_count; i++) {
         enum pick_result picked =
-            upstream_pick(exchange->worker->pool, asker->view, wish, ret_endpoint);
+            upstream_pick(exchange->worker->pool, caller->view, options, ret_endpoint);
         if (picked == PICK_FULL) {
             return picked;
         }
         if (picked == PICK_NONE) {
             break;
         }
-        switch (policy_admit(asker, *ret_endpoint, &exchange->attempt.tickets, &retry_after_ms)) {
+        switch (policy_admit(caller, *ret_endpoint, &exchange->attempt.tickets, &retry_after_ms)) {
         case POLICY_ADMITTED: return PICK_OK;
         case POLICY_ENDPOINT_OPEN: break;
         case POLICY_UPSTREAM_OPEN:
             exchange_refuse_try(exchange, REASON_BREAKER_OPEN, retry_after_ms);
             return PICK_NONE;
         }
-        wish->usable = policy_usable; /* it was asked by another worker meanwhile */
-        wish->owner = asker;
+        options->usable = policy_usable; /* it was asked by another worker meanwhile */
+        options->owner = caller;
     }
     exchange_refuse_try(exchange,
-                        asker->view->endpoint_count == 0 ? REASON_UNRESOLVED
-                        : wish->usable != NULL           ? REASON_BREAKER_OPEN
-                                                         : REASON_NO_ENDPOINT,
+                        caller->view->endpoint_count == 0 ? REASON_UNRESOLVED
+                        : options->usable != NULL         ? REASON_BREAKER_OPEN
+                                                          : REASON_NO_ENDPOINT,
                         retry_after_ms);
     return PICK_NONE;
 }
@@ -129,8 +130,8 @@ static enum pick_result exchange_choose(struct exchange *exchange, struct policy
 void exchange_try(struct exchange *exchange, bool turn)
 {
     struct worker *worker = exchange->worker;
-    struct policy_asker asker = exchange_asker(exchange);
-    struct endpoint_wish wish = {.avoid = exchange->tried, .avoid_count = exchange->tried_count};
+    struct policy_caller caller = exchange_caller(exchange);
+    struct pick_options options = {.avoid = exchange->tried, .avoid_count = exchange->tried_count};
     struct endpoint *endpoint;
     if (__builtin_expect(turn || exchange->deadline_asked || exchange->retries_count > 0, 0) &&
         exchange_hopeless(exchange)) {
@@ -138,12 +139,12 @@ void exchange_try(struct exchange *exchange, bool turn)
         return;
     }
     if (__builtin_expect(policy_guarded(exchange->upstream), 0)) {
-        wish.usable = policy_usable;
-        wish.owner = &asker;
+        options.usable = policy_usable;
+        options.owner = &caller;
     }
-    wish.keyed = balance_key(asker.view->settings, &exchange->request, exchange->client_address,
-                             &wish.key_hash);
-    enum pick_result picked = exchange_choose(exchange, &asker, &wish, &endpoint);
+    options.keyed = balance_key(caller.view->settings, &exchange->request, exchange->client_address,
+                                &options.key_hash);
+    enum pick_result picked = exchange_choose(exchange, &caller, &options, &endpoint);
     if (picked == PICK_NONE) {
         return;
     }
@@ -153,9 +154,9 @@ void exchange_try(struct exchange *exchange, bool turn)
     }
     bool for_fd = result == LEASE_NO_FD;
     uint64_t wait_ms;
-    wish.idle_only = true;
-    if (for_fd && upstream_pick(worker->pool, asker.view, &wish, &endpoint) == PICK_OK &&
-        policy_admit(&asker, endpoint, &exchange->attempt.tickets, &wait_ms) == POLICY_ADMITTED) {
+    options.idle_only = true;
+    if (for_fd && upstream_pick(worker->pool, caller.view, &options, &endpoint) == PICK_OK &&
+        policy_admit(&caller, endpoint, &exchange->attempt.tickets, &wait_ms) == POLICY_ADMITTED) {
         result = attempt_start(exchange, endpoint, exchange->redialled);
     }
     switch (result) {

@@ -83,7 +83,7 @@ void exchange_pass(struct exchange *exchange)
         exchange_admit(exchange, false);
         return;
     }
-    switch (gate_enter(&exchange->shard->gate, worker, &exchange->gate_slot)) {
+    switch (gate_enter(&exchange->shard->gate, worker, &exchange->gate_waiter)) {
     case GATE_OPEN:
         exchange->shard_admitted = true;
         exchange_admit(exchange, false);
@@ -98,9 +98,9 @@ void exchange_pass(struct exchange *exchange)
     }
 }
 
-void exchange_on_gate(struct gate_slot *slot)
+void exchange_on_gate(struct gate_waiter *waiter)
 {
-    struct exchange *exchange = container_of(slot, struct exchange, gate_slot);
+    struct exchange *exchange = container_of(waiter, struct exchange, gate_waiter);
     struct pool_worker *pool = exchange->worker->pool;
     struct upstream *upstream = exchange->upstream;
     exchange->shard_admitted = true;
@@ -112,7 +112,7 @@ void exchange_on_gate(struct gate_slot *slot)
 
 void exchange_leave_shard(struct exchange *exchange)
 {
-    gate_cancel(&exchange->gate_slot, exchange->worker);
+    gate_cancel(&exchange->gate_waiter, exchange->worker);
     if (exchange->shard_admitted) {
         exchange->shard_admitted = false;
         gate_leave(&exchange->shard->gate, exchange->worker);

@@ -39,7 +39,7 @@ __attribute__((warn_unused_result)) bool exchange_start_shadow(struct exchange *
 void exchange_begin(struct exchange *exchange, const struct route *route);
 /* Its shard, if it has one, then its upstream. */
 void exchange_pass(struct exchange *exchange);
-void exchange_on_gate(struct gate_slot *slot);
+void exchange_on_gate(struct gate_waiter *waiter);
 /* Gives its place there back, or leaves the line. */
 void exchange_leave_shard(struct exchange *exchange);
 
@@ -48,7 +48,7 @@ void exchange_leave_shard(struct exchange *exchange);
 /* It waits in a queue, or does no longer. */
 void exchange_queue(struct exchange *exchange);
 void exchange_dequeue(struct exchange *exchange);
-void exchange_on_dropped(struct queue_slot *slot);
+void exchange_on_dropped(struct waiter *waiter);
 
 /* Asks for a place at the upstream, and tries an endpoint when it has one. `turn`: it has queued before. */
 void exchange_admit(struct exchange *exchange, bool turn);
@@ -56,7 +56,7 @@ void exchange_admit(struct exchange *exchange, bool turn);
 void exchange_try(struct exchange *exchange, bool turn);
 /* It is admitted, but no connection can be had now. */
 void exchange_wait(struct exchange *exchange, bool for_fd, bool turn);
-void exchange_on_turn(struct queue_slot *slot);
+void exchange_on_turn(struct waiter *waiter);
 
 /* ---- exchange_retry.c ---- */
 

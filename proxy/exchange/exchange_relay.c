@@ -13,7 +13,7 @@ bool exchange_hold(struct exchange *exchange, const struct payload *payload)
     if (bytes == 0) {
         return true;
     }
-    if (!pieces_keep(exchange->worker->bufs, &exchange->held, payload->pieces, payload->count, 0)) {
+    if (!iov_keep(exchange->worker->bufs, &exchange->held, payload->iov, payload->count, 0)) {
         return false;
     }
     exchange->request_full = true;
@@ -65,8 +65,7 @@ static void exchange_record(struct exchange *exchange, const struct payload *pay
     }
     if (payload->trailers != NULL || !exchange_replays(exchange) ||
         !exchange_count_replay(exchange, kept + bytes) ||
-        !pieces_keep(exchange->worker->bufs, &exchange->replay, payload->pieces, payload->count,
-                     0)) {
+        !iov_keep(exchange->worker->bufs, &exchange->replay, payload->iov, payload->count, 0)) {
         exchange->payload_gone = true;
         exchange_drop_replay(exchange);
     }
@@ -101,7 +100,7 @@ void exchange_rewind(struct exchange *exchange)
         return;
     }
     struct iovec piece = {held->bytes + held->begin, buf_length(held)};
-    exchange->payload_gone = !pieces_keep(exchange->worker->bufs, &exchange->held, &piece, 1, 0);
+    exchange->payload_gone = !iov_keep(exchange->worker->bufs, &exchange->held, &piece, 1, 0);
     buf_give(exchange->worker->bufs, &held);
 }
 
@@ -304,12 +303,12 @@ static bool exchange_tunnel_over(struct exchange *exchange)
     return true;
 }
 
-enum sink exchange_client_raw(struct exchange *exchange, const struct iovec *pieces, size_t count)
+enum sink exchange_client_raw(struct exchange *exchange, const struct iovec *iov, size_t count)
 {
-    const struct payload payload = {pieces, count, false, NULL};
+    const struct payload payload = {iov, count, false, NULL};
     exchange->request_payload_bytes += payload_bytes(&payload);
     exchange->request_moved_ms = exchange_now_ms(exchange);
-    enum sink sink = attempt_send_raw(exchange, pieces, count);
+    enum sink sink = attempt_send_raw(exchange, iov, count);
     exchange->request_full = sink == SINK_FULL;
     return sink;
 }
@@ -323,12 +322,12 @@ void exchange_client_raw_end(struct exchange *exchange)
     }
 }
 
-enum sink exchange_on_raw(struct exchange *exchange, const struct iovec *pieces, size_t count)
+enum sink exchange_on_raw(struct exchange *exchange, const struct iovec *iov, size_t count)
 {
-    const struct payload payload = {pieces, count, false, NULL};
+    const struct payload payload = {iov, count, false, NULL};
     exchange->response_payload_bytes += payload_bytes(&payload);
     exchange->response_moved_ms = exchange_now_ms(exchange);
-    enum sink sink = exchange->downstream->send_raw(exchange, pieces, count);
+    enum sink sink = exchange->downstream->send_raw(exchange, iov, count);
     if (sink != SINK_BROKEN) {
         exchange->response_full = sink == SINK_FULL;
     }

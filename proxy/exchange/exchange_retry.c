@@ -67,27 +67,28 @@ static bool exchange_has_other_endpoint(const struct exchange *exchange)
 static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
                                              const struct failure *failure)
 {
-    const struct policy_asker asker = exchange_asker(exchange);
-    const struct retry_settings *settings = &asker.view->settings->retry;
+    const struct policy_caller caller = exchange_caller(exchange);
+    const struct retry_settings *settings = &caller.view->settings->retry;
     struct upstream_policy *policy = policy_of(exchange->upstream);
     const struct backoff_plan plan = {
         .retry = exchange->retries_count + 1,
         .retry_after_ms = failure->retry_after_ms,
-        .attempt_ms = policy_floor_us(&policy->lanes[asker.lane], asker.now_ms) / 1000,
+        .attempt_ms = policy_floor_us(&policy->locals[caller.worker], caller.now_ms) / 1000,
         .deadline_ms = exchange->deadline_ms,
     };
     uint64_t wait_ms = 0;
-    if (breaker_refuses(policy->breaker, &asker.view->settings->breaker, asker.now_ms)) {
+    if (breaker_refuses(policy->breaker, &caller.view->settings->breaker, caller.now_ms)) {
         return RETRY_BREAKER_VERDICT;
     }
-    if (backoff_wait(settings, &plan, asker.now_ms, asker.rng, &wait_ms) == BACKOFF_TOO_LATE) {
+    if (backoff_wait(settings, &plan, caller.now_ms, caller.rng, &wait_ms) == BACKOFF_TOO_LATE) {
         return RETRY_TOO_LATE_VERDICT;
     }
-    if (exchange->shard != NULL && retry_budget_take(exchange->shard->budget, settings, asker.lane,
-                                                     asker.now_ms) != RETRY_BUDGET_TAKEN) {
+    if (exchange->shard != NULL &&
+        retry_budget_take(exchange->shard->budget, settings, caller.worker, caller.now_ms) !=
+            RETRY_BUDGET_TAKEN) {
         return RETRY_SHARD_BUDGET_VERDICT;
     }
-    switch (retry_budget_take(policy->budget, settings, asker.lane, asker.now_ms)) {
+    switch (retry_budget_take(policy->budget, settings, caller.worker, caller.now_ms)) {
     case RETRY_BUDGET_SPENT: return RETRY_BUDGET_VERDICT;
     case RETRY_BUDGET_MINUTE_SPENT: return RETRY_MINUTE_VERDICT;
     case RETRY_BUDGET_TAKEN: break;
@@ -95,7 +96,7 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
     /* another endpoint need not recover first */
     bool at_once =
         failure->condition == RETRY_CONNECT_FAILURE && exchange_has_other_endpoint(exchange);
-    exchange->retry_at_ms = deadline_after(asker.now_ms, at_once ? 0 : wait_ms);
+    exchange->retry_at_ms = deadline_after(caller.now_ms, at_once ? 0 : wait_ms);
     return RETRY_MADE_VERDICT;
 }
 
@@ -127,8 +128,9 @@ static bool exchange_retry(struct exchange *exchange, const struct failure *fail
     }
     bool made = verdict == RETRY_MADE_VERDICT;
     attempt_report_upstream(exchange, made ? OUTCOME_IGNORED : failure->outcome);
-    struct policy_lane *lane = &policy_of(exchange->upstream)->lanes[exchange->worker->env.index];
-    stat_add(&lane->retries_by_verdict[verdict], 1);
+    struct policy_local *local =
+        &policy_of(exchange->upstream)->locals[exchange->worker->env.index];
+    stat_add(&local->retries_by_verdict[verdict], 1);
     if (made && exchange->shard != NULL) {
         shard_count(&exchange->shard->retries_count);
     }
@@ -158,7 +160,7 @@ bool exchange_retries(struct exchange *exchange, enum exchange_reason reason)
 
 bool exchange_retries_response(struct exchange *exchange, const struct http_head *head)
 {
-    bool other_hop = head_tells_error(head);
+    bool other_hop = head_has_error(head);
     const struct failure failure = {
         .condition = retry_condition_of(head->status),
         .outcome = other_hop ? OUTCOME_IGNORED : OUTCOME_FAILURE,

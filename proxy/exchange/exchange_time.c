@@ -17,7 +17,7 @@ void exchange_set_deadline(struct exchange *exchange, const struct upstream_sett
         total_ms = route->deadline_ms;
     }
     exchange->allowed_ms = total_ms;
-    if (exchange->trusted && hop_says(&exchange->request)) {
+    if (exchange->trusted && hop_asks(&exchange->request)) {
         uint64_t asked_ms = hop_wait_ms(&exchange->request);
         exchange->deadline_asked = asked_ms < total_ms;
         total_ms = exchange->deadline_asked ? asked_ms : total_ms;
@@ -32,7 +32,7 @@ bool exchange_hopeless(const struct exchange *exchange)
     uint64_t left_ms = deadline_left_ms(exchange->deadline_ms, now_ms);
     const struct upstream_policy *policy = policy_of(exchange->upstream);
     return left_ms == 0 ||
-           left_ms * 1000 < policy_floor_us(&policy->lanes[exchange->worker->env.index], now_ms);
+           left_ms * 1000 < policy_floor_us(&policy->locals[exchange->worker->env.index], now_ms);
 }
 
 static void due_earlier(uint64_t *due_ms, enum exchange_reason *reason, uint64_t since_ms,
@@ -60,9 +60,9 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
     switch ((enum exchange_stage)exchange->stage) {
     case EXCHANGE_QUEUED:
         due_earlier(&due_ms, ret_reason, exchange->queued_ms, settings->limits.queue_wait_ms,
-                    exchange->gate_slot.gate != NULL ? REASON_SHARD_TIMEOUT
-                    : exchange->slot.for_fd          ? REASON_NO_DESCRIPTORS
-                                                     : REASON_QUEUE_TIMEOUT);
+                    exchange->gate_waiter.gate != NULL ? REASON_SHARD_TIMEOUT
+                    : exchange->waiter.for_fd          ? REASON_NO_DESCRIPTORS
+                                                       : REASON_QUEUE_TIMEOUT);
         break;
     case EXCHANGE_CONNECTING:
         due_earlier(&due_ms, ret_reason, attempt->started_ms, timeouts->per_try_ms,

@@ -19,7 +19,7 @@
 #ifdef __SSE2__
 
 /* Sixteen hex digits, all at once: each nibble gets a byte of its own, and the letters their distance. */
-static inline void hex_of(char *room, uint64_t value)
+static inline void hex_of(char *space, uint64_t value)
 {
     __m128i bytes = _mm_cvtsi64_si128((long long)htobe64(value));
     __m128i high = _mm_srli_epi16(bytes, 4);
@@ -27,12 +27,12 @@ static inline void hex_of(char *room, uint64_t value)
     __m128i letters =
         _mm_and_si128(_mm_cmpgt_epi8(nibbles, _mm_set1_epi8(9)), _mm_set1_epi8('a' - '0' - 10));
     __m128i digits = _mm_add_epi8(_mm_add_epi8(nibbles, _mm_set1_epi8('0')), letters);
-    _mm_storeu_si128((__m128i *)(void *)room, digits);
+    _mm_storeu_si128((__m128i *)(void *)space, digits);
 }
 
 #else
 
-static void hex_of_half(char *room, uint32_t value)
+static void hex_of_half(char *space, uint32_t value)
 {
     uint64_t x = value;
     x = ((x << 16) | x) & 0x0000ffff0000ffff;
@@ -41,13 +41,13 @@ static void hex_of_half(char *room, uint32_t value)
     uint64_t letters = ((x + 0x0606060606060606) >> 4) & 0x0101010101010101;
     x += 0x3030303030303030 + letters * ('a' - '0' - 10);
     x = htobe64(x);
-    memcpy(room, &x, sizeof x);
+    memcpy(space, &x, sizeof x);
 }
 
-static void hex_of(char *room, uint64_t value)
+static void hex_of(char *space, uint64_t value)
 {
-    hex_of_half(room, (uint32_t)(value >> 32));
-    hex_of_half(room + 8, (uint32_t)value);
+    hex_of_half(space, (uint32_t)(value >> 32));
+    hex_of_half(space + 8, (uint32_t)value);
 }
 
 #endif

@@ -10,9 +10,9 @@
 
 static const struct downstream_ops hedge_ops;
 
-static struct policy_lane *lane_of(const struct exchange *exchange)
+static struct policy_local *local_of(const struct exchange *exchange)
 {
-    return &policy_of(exchange->upstream)->lanes[exchange->worker->env.index];
+    return &policy_of(exchange->upstream)->locals[exchange->worker->env.index];
 }
 
 /* ---- whether and when ---- */
@@ -33,7 +33,7 @@ uint64_t hedge_due_ms(const struct exchange *exchange)
     if (!hedge_allowed(exchange)) {
         return UINT64_MAX;
     }
-    uint64_t most_us = policy_most_us(lane_of(exchange));
+    uint64_t most_us = policy_most_us(local_of(exchange));
     return most_us == 0 ? UINT64_MAX
                         : deadline_after(exchange->attempt.started_ms, most_us / 1000 + 1);
 }
@@ -41,7 +41,7 @@ uint64_t hedge_due_ms(const struct exchange *exchange)
 void hedge_start(struct exchange *exchange)
 {
     exchange->hedged = true;
-    if (!policy_take_hedge(lane_of(exchange)) ||
+    if (!policy_take_hedge(local_of(exchange)) ||
         !exchange_start_shadow(exchange, &hedge_ops, &exchange->hedge)) {
         return;
     }
@@ -74,7 +74,7 @@ static enum sink hedge_send_head(struct exchange *shadow, const struct http_head
         exchange_finish(shadow, REASON_CLIENT_ABORT);
         return SINK_BROKEN;
     }
-    stat_add(&lane_of(first)->hedges_won_count, 1);
+    stat_add(&local_of(first)->hedges_won_count, 1);
     attempt_end(first);
     first->hedge_won = true;
     first->reused = shadow->reused;
@@ -108,10 +108,10 @@ static void hedge_read_on(struct exchange *shadow)
     (void)shadow;
 }
 
-static size_t hedge_introduce(struct exchange *shadow, char *room)
+static size_t hedge_proxy_header(struct exchange *shadow, char *space)
 {
     struct exchange *first = first_of(shadow);
-    return first->downstream->introduce(first, room);
+    return first->downstream->proxy_header(first, space);
 }
 
 static bool hedge_gone(struct exchange *shadow)
@@ -141,7 +141,7 @@ static const struct downstream_ops hedge_ops = {
     .send_interim = hedge_send_interim,
     .read_on = hedge_read_on,
     .splice_fd = hedge_splice_fd,
-    .introduce = hedge_introduce,
+    .proxy_header = hedge_proxy_header,
     .gone = hedge_gone,
     .finished = hedge_finished,
 };

@@ -10,7 +10,7 @@
 #include "proxy/http/http_head.h"
 
 /* Whether any of these fields is there. */
-static inline bool hop_says(const struct http_head *head)
+static inline bool hop_asks(const struct http_head *head)
 {
     return head_has(head, FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS) ||
            head_has(head, FIELD_X_ENVOY_ATTEMPT_COUNT) || head_has(head, FIELD_GRPC_TIMEOUT);

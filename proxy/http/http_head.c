@@ -129,11 +129,11 @@ size_t head_copy_bytes(const struct http_head *head)
     return head->field_count * sizeof *head->fields + head->head_bytes;
 }
 
-void head_copy(const struct http_head *head, struct http_head *ret_head, void *room)
+void head_copy(const struct http_head *head, struct http_head *ret_head, void *space)
 {
     size_t fields_bytes = head->field_count * sizeof *head->fields;
-    struct http_field *fields = room;
-    char *bytes = (char *)room + fields_bytes;
+    struct http_field *fields = space;
+    char *bytes = (char *)space + fields_bytes;
     if (fields_bytes)
         memcpy(fields, head->fields, fields_bytes);
     memcpy(bytes, head->base, head->head_bytes);

@@ -110,7 +110,7 @@ const char *http_reason_phrase(unsigned status);
 /* Bytes needed by head_copy. */
 size_t head_copy_bytes(const struct http_head *head);
 /* Copies head, its fields and its head_bytes bytes into `room` (aligned to 8, head_copy_bytes long); the copy's base and
-   fields point into room, and it has room for no more fields than it has. */
-void head_copy(const struct http_head *head, struct http_head *ret_head, void *room);
+   fields point into space, and it has room for no more fields than it has. */
+void head_copy(const struct http_head *head, struct http_head *ret_head, void *space);
 
 #endif

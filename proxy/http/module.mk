@@ -2,7 +2,7 @@ libproxy_a_SOURCES += \
 	%D%/field_names.c %D%/field_names.h \
 	%D%/hop_fields.c %D%/hop_fields.h \
 	%D%/http_head.c %D%/http_head.h \
-	%D%/pieces.c %D%/pieces.h \
+	%D%/payload.c %D%/payload.h \
 	%D%/proxy_status.c %D%/proxy_status.h \
 	%D%/reasons.c %D%/reasons.h \
 	%D%/respond.c %D%/respond.h

@@ -139,7 +139,7 @@ static bool skip_parameters(struct reader *reader, bool *ret_error)
     return true;
 }
 
-bool proxy_status_tells_error(const char *text, size_t bytes)
+bool proxy_status_has_error(const char *text, size_t bytes)
 {
     struct reader reader = {text, text + bytes};
     bool error = false;
@@ -157,7 +157,7 @@ bool proxy_status_tells_error(const char *text, size_t bytes)
     return false;
 }
 
-bool head_tells_error(const struct http_head *head)
+bool head_has_error(const struct http_head *head)
 {
     if (!head_has(head, FIELD_PROXY_STATUS)) {
         return false;
@@ -165,7 +165,7 @@ bool head_tells_error(const struct http_head *head)
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         if (field->id == FIELD_PROXY_STATUS &&
-            proxy_status_tells_error(head->base + field->value_at, field->value_bytes)) {
+            proxy_status_has_error(head->base + field->value_at, field->value_bytes)) {
             return true;
         }
     }

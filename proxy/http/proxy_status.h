@@ -9,9 +9,9 @@
 #include "proxy/http/http_head.h"
 
 /* One field line's value: one of its members has a parameter "error". */
-bool proxy_status_tells_error(const char *text, size_t bytes);
+bool proxy_status_has_error(const char *text, size_t bytes);
 
 /* Any Proxy-Status line of the head does. */
-bool head_tells_error(const struct http_head *head);
+bool head_has_error(const struct http_head *head);
 
 #endif

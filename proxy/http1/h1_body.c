@@ -130,7 +130,7 @@ static size_t take_payload(struct h1_body *body, const char *at, const char *end
 }
 
 enum h1_result h1_body_take(struct h1_body *body, const char *bytes, size_t length,
-                            struct iovec *pieces, size_t room, size_t *ret_piece_count,
+                            struct iovec *iov, size_t space, size_t *ret_piece_count,
                             size_t *ret_consumed)
 {
     const char *at = bytes;
@@ -139,10 +139,10 @@ enum h1_result h1_body_take(struct h1_body *body, const char *bytes, size_t leng
     while (at < end && body->state != H1_BODY_DONE && body->state != H1_BODY_TRAILERS) {
         bool payload = body->state == H1_BODY_LENGTH || body->state == H1_BODY_CLOSE ||
                        body->state == H1_BODY_CHUNK_PAYLOAD;
-        if (payload && count == room)
+        if (payload && count == space)
             break;
         if (payload)
-            at += take_payload(body, at, end, &pieces[count++]);
+            at += take_payload(body, at, end, &iov[count++]);
         else if (!take_chunk_line(body, &at, end))
             return H1_BAD_CHUNK;
     }

@@ -38,14 +38,14 @@ struct h1_body {
 
 void h1_body_init(struct h1_body *body, enum http_framing framing, uint64_t content_length);
 
-/* Takes up to `length` received bytes; writes the payload found as at most `room` pieces into the bytes, and how many
+/* Takes up to `length` received bytes; writes the payload found as at most `room` iov into the bytes, and how many
    bytes were consumed. Stops early when room is used up (call again), when the body is done, or at the trailer section,
    which it leaves in the input until it is whole: see h1_body_trailers(). Result: OK (more may come: look at
    body->state), or BAD_CHUNK. Chunk extensions are dropped, bounded (4 KiB a line). A chunk size is known as soon as it
    has been read: left_bytes, in the states from CHUNK_SPACE to CHUNK_PAYLOAD, may be held against a limit. */
 __attribute__((warn_unused_result)) enum h1_result h1_body_take(struct h1_body *body,
                                                                 const char *bytes, size_t length,
-                                                                struct iovec *pieces, size_t room,
+                                                                struct iovec *iov, size_t space,
                                                                 size_t *ret_piece_count,
                                                                 size_t *ret_consumed);
 

@@ -11,7 +11,7 @@ size_t payload_frame(const struct payload *payload, bool chunked,
         out[count++] = (struct iovec){chunk_head, h1_chunk_head(chunk_head, bytes)};
     }
     for (size_t i = 0; i < payload->count; i++) {
-        out[count++] = payload->pieces[i];
+        out[count++] = payload->iov[i];
     }
     if (!chunked) {
         return count;

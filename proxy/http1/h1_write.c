@@ -1,4 +1,4 @@
-/* Appending to a bounded room. What stands in the received bytes as it is to be written goes in one copy. */
+/* Appending to a bounded space. What stands in the received bytes as it is to be written goes in one copy. */
 
 #include "proxy/http1/h1_write.h"
 
@@ -6,9 +6,9 @@
 
 #define UINT64_MAX_DIGITS 20
 
-void h1_writer_init(struct h1_writer *writer, char *room, size_t room_bytes)
+void h1_writer_init(struct h1_writer *writer, char *space, size_t space_bytes)
 {
-    *writer = (struct h1_writer){.at = room, .end = room + room_bytes, .begin = room};
+    *writer = (struct h1_writer){.at = space, .end = space + space_bytes, .begin = space};
 }
 
 /* Two digits at a time. */
@@ -132,13 +132,13 @@ void h1_write_end(struct h1_writer *writer)
     h1_write_literal(writer, "\r\n");
 }
 
-size_t h1_chunk_head(char room[H1_CHUNK_HEAD_BYTES], uint64_t payload_bytes)
+size_t h1_chunk_head(char space[H1_CHUNK_HEAD_BYTES], uint64_t payload_bytes)
 {
     static const char hex[] = "0123456789abcdef";
     unsigned digits = payload_bytes ? (67 - (unsigned)__builtin_clzll(payload_bytes)) / 4 : 1;
     for (unsigned i = digits; i-- > 0; payload_bytes >>= 4)
-        room[i] = hex[payload_bytes & 15];
-    room[digits] = '\r';
-    room[digits + 1] = '\n';
+        space[i] = hex[payload_bytes & 15];
+    space[digits] = '\r';
+    space[digits + 1] = '\n';
     return digits + 2;
 }

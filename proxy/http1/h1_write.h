@@ -1,7 +1,7 @@
 /*
  * HTTP/1.1 heads to bytes: the start line, the fields that go on, framing and connection fields written anew.
  *
- * Owns nothing: writes into the caller's room. Thread: any. Errors: a writer that runs out of room notes it and writes no
+ * Owns nothing: writes into the caller's space. Thread: any. Errors: a writer that runs out of room notes it and writes no
  * more; ask h1_writer_ok() once at the end. Spec: RFC 9112 3-6.
  */
 #ifndef EVENKEEL_PROXY_HTTP1_H1_WRITE_H
@@ -21,7 +21,7 @@ struct h1_writer {
     bool overflow;
 };
 
-void h1_writer_init(struct h1_writer *writer, char *room, size_t room_bytes);
+void h1_writer_init(struct h1_writer *writer, char *space, size_t space_bytes);
 static inline size_t h1_writer_length(const struct h1_writer *writer)
 {
     return (size_t)(writer->at - writer->begin);
@@ -70,6 +70,6 @@ void h1_write_end(struct h1_writer *writer);
 
 #define H1_CHUNK_HEAD_BYTES 18 /* 16 hex digits, CR, LF */
 /* "1f40\r\n"; returns the length. */
-size_t h1_chunk_head(char room[H1_CHUNK_HEAD_BYTES], uint64_t payload_bytes);
+size_t h1_chunk_head(char space[H1_CHUNK_HEAD_BYTES], uint64_t payload_bytes);
 
 #endif

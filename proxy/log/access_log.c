@@ -17,8 +17,8 @@ struct line {
 
 static void put(struct line *line, const char *bytes, size_t length)
 {
-    size_t room = (size_t)(line->end - line->at);
-    length = length < room ? length : room;
+    size_t space = (size_t)(line->end - line->at);
+    length = length < space ? length : space;
     memcpy(line->at, bytes, length);
     line->at += length;
 }

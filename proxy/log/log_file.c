@@ -97,15 +97,15 @@ void log_file_reopen(struct log_file *file, uint64_t now_ms)
 /* path.1 is the youngest; the one beyond keep_count is overwritten. */
 static void log_file_rotate(struct log_file *file, uint64_t now_ms)
 {
-    size_t room = strlen(file->path) + 24;
-    char *from = malloc(room), *to = malloc(room);
+    size_t space = strlen(file->path) + 24;
+    char *from = malloc(space), *to = malloc(space);
     if (from != NULL && to != NULL) {
         for (uint64_t i = file->keep_count; i > 0; i--) {
-            snprintf(to, room, "%s.%" PRIu64, file->path, i);
+            snprintf(to, space, "%s.%" PRIu64, file->path, i);
             if (i > 1) {
-                snprintf(from, room, "%s.%" PRIu64, file->path, i - 1);
+                snprintf(from, space, "%s.%" PRIu64, file->path, i - 1);
             } else {
-                snprintf(from, room, "%s", file->path);
+                snprintf(from, space, "%s", file->path);
             }
             if (rename(from, to) != 0 && errno != ENOENT) {
                 log_file_complain(file, "cannot rotate", now_ms);

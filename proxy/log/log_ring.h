@@ -22,7 +22,7 @@ struct log_ring {
 __attribute__((warn_unused_result)) bool log_ring_init(struct log_ring *ring, size_t capacity);
 void log_ring_release(struct log_ring *ring);
 
-/* False: no room, counted. */
+/* False: no space, counted. */
 bool log_ring_put(struct log_ring *ring, const char *line, size_t bytes);
 /* What can be read in one piece; log_ring_consume() gives it back. */
 size_t log_ring_peek(struct log_ring *ring, const char **ret_bytes);

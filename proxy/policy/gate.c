@@ -15,24 +15,24 @@ static void on_call(struct message *message, void *receiver);
 
 bool gate_init(struct gate *gate, const char *label, unsigned worker_count)
 {
-    *gate = (struct gate){.seat_count = worker_count};
+    *gate = (struct gate){.upstream_local_count = worker_count};
     bound_init(&gate->inside, "shard_in_flight", label, 0);
     bound_init(&gate->waiting, "shard_queued", label, 0);
-    gate->seats = aligned_alloc(_Alignof(struct gate_seat), worker_count * sizeof *gate->seats);
-    for (unsigned i = 0; gate->seats != NULL && i < worker_count; i++) {
-        struct gate_seat *seat = &gate->seats[i];
-        *seat = (struct gate_seat){.since_ms = NOBODY_MS, .gate = gate};
-        seat->serve.run = on_serve;
-        TAILQ_INIT(&seat->line);
+    gate->locals = aligned_alloc(_Alignof(struct gate_local), worker_count * sizeof *gate->locals);
+    for (unsigned i = 0; gate->locals != NULL && i < worker_count; i++) {
+        struct gate_local *local = &gate->locals[i];
+        *local = (struct gate_local){.since_ms = NOBODY_MS, .gate = gate};
+        local->serve.run = on_serve;
+        TAILQ_INIT(&local->line);
     }
-    return gate->seats != NULL;
+    return gate->locals != NULL;
 }
 
 void gate_release(struct gate *gate)
 {
     CHECK(gate_idle(gate));
-    free(gate->seats);
-    gate->seats = NULL;
+    free(gate->locals);
+    gate->locals = NULL;
 }
 
 bool gate_idle(const struct gate *gate)
@@ -59,40 +59,40 @@ static bool take_place(struct gate *gate)
     return bound_take_below(&gate->inside, UINT64_MAX);
 }
 
-static uint64_t since(const struct gate_seat *seat)
+static uint64_t since(const struct gate_local *local)
 {
-    return __atomic_load_n(&seat->since_ms, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&local->since_ms, __ATOMIC_ACQUIRE);
 }
 
-static void publish(struct gate_seat *seat)
+static void publish(struct gate_local *local)
 {
-    const struct gate_slot *first = TAILQ_FIRST(&seat->line);
-    __atomic_store_n(&seat->since_ms, first != NULL ? first->since_ms : NOBODY_MS,
+    const struct gate_waiter *first = TAILQ_FIRST(&local->line);
+    __atomic_store_n(&local->since_ms, first != NULL ? first->since_ms : NOBODY_MS,
                      __ATOMIC_RELEASE);
 }
 
 /* While `called` is set the message is on its way, and its receiver will see what was freed before. */
-static void call(struct gate_seat *seat)
+static void call(struct gate_local *local)
 {
-    struct worker *worker = __atomic_load_n(&seat->worker, __ATOMIC_ACQUIRE);
-    if (!__atomic_exchange_n(&seat->called, true, __ATOMIC_ACQ_REL)) {
-        __atomic_fetch_add(&seat->gate->calls_count, 1, __ATOMIC_RELAXED);
-        mailbox_post(worker->loop.mailbox, &seat->call, on_call);
+    struct worker *worker = __atomic_load_n(&local->worker, __ATOMIC_ACQUIRE);
+    if (!__atomic_exchange_n(&local->called, true, __ATOMIC_ACQ_REL)) {
+        __atomic_fetch_add(&local->gate->calls_count, 1, __ATOMIC_RELAXED);
+        mailbox_post(worker->loop.mailbox, &local->call, on_call);
     }
 }
 
-/* To the seat that waits longest; `own` may be NULL: it has had its chance. */
-static void offer(struct gate *gate, struct gate_seat *own, const struct gate_seat *not_this)
+/* To the local that waits longest; `own` may be NULL: it has had its chance. */
+static void offer(struct gate *gate, struct gate_local *own, const struct gate_local *not_this)
 {
-    struct gate_seat *first = NULL;
+    struct gate_local *first = NULL;
     if (bound_used(&gate->inside) >= bound_limit(&gate->inside)) {
         return;
     }
-    for (unsigned i = 0; i < gate->seat_count; i++) {
-        struct gate_seat *seat = &gate->seats[i];
-        if (seat != not_this && since(seat) != NOBODY_MS &&
-            (first == NULL || since(seat) < since(first))) {
-            first = seat;
+    for (unsigned i = 0; i < gate->upstream_local_count; i++) {
+        struct gate_local *local = &gate->locals[i];
+        if (local != not_this && since(local) != NOBODY_MS &&
+            (first == NULL || since(local) < since(first))) {
+            first = local;
         }
     }
     if (own != NULL && since(own) != NOBODY_MS && first != NULL &&
@@ -106,32 +106,32 @@ static void offer(struct gate *gate, struct gate_seat *own, const struct gate_se
     }
 }
 
-static void take_out(struct gate_seat *seat, struct gate_slot *slot)
+static void take_out(struct gate_local *local, struct gate_waiter *waiter)
 {
-    TAILQ_REMOVE(&seat->line, slot, link);
-    slot->gate = NULL;
-    publish(seat);
-    __atomic_fetch_sub(&seat->gate->waiting_count, 1, __ATOMIC_RELAXED);
-    bound_give(&seat->gate->waiting, 1);
+    TAILQ_REMOVE(&local->line, waiter, link);
+    waiter->gate = NULL;
+    publish(local);
+    __atomic_fetch_sub(&local->gate->waiting_count, 1, __ATOMIC_RELAXED);
+    bound_give(&local->gate->waiting, 1);
 }
 
-enum gate_result gate_enter(struct gate *gate, struct worker *worker, struct gate_slot *slot)
+enum gate_result gate_enter(struct gate *gate, struct worker *worker, struct gate_waiter *waiter)
 {
-    struct gate_seat *seat = &gate->seats[worker->env.index];
+    struct gate_local *local = &gate->locals[worker->env.index];
     if (!anyone_waits(gate) && take_place(gate)) {
         return GATE_OPEN;
     }
     if (!bound_take(&gate->waiting, 1)) {
         return GATE_FULL;
     }
-    __atomic_store_n(&seat->worker, worker, __ATOMIC_RELEASE);
-    slot->gate = gate;
-    slot->since_ms = worker_now_ms(worker);
-    TAILQ_INSERT_TAIL(&seat->line, slot, link);
-    publish(seat);
+    __atomic_store_n(&local->worker, worker, __ATOMIC_RELEASE);
+    waiter->gate = gate;
+    waiter->since_ms = worker_now_ms(worker);
+    TAILQ_INSERT_TAIL(&local->line, waiter, link);
+    publish(local);
     __atomic_fetch_add(&gate->waiting_count, 1, __ATOMIC_ACQ_REL);
     __atomic_fetch_add(&gate->inside.used, 0, __ATOMIC_ACQ_REL);
-    offer(gate, seat, NULL);
+    offer(gate, local, NULL);
     return GATE_QUEUED;
 }
 
@@ -140,46 +140,46 @@ void gate_leave(struct gate *gate, struct worker *worker)
     uint64_t before = __atomic_fetch_sub(&gate->inside.used, 1, __ATOMIC_ACQ_REL);
     CHECK(before > 0);
     if (anyone_waits(gate)) {
-        struct gate_seat *own = &gate->seats[worker->env.index];
+        struct gate_local *own = &gate->locals[worker->env.index];
         offer(gate, own, NULL);
     }
 }
 
-void gate_cancel(struct gate_slot *slot, const struct worker *worker)
+void gate_cancel(struct gate_waiter *waiter, const struct worker *worker)
 {
-    if (slot->gate != NULL) {
-        take_out(&slot->gate->seats[worker->env.index], slot);
+    if (waiter->gate != NULL) {
+        take_out(&waiter->gate->locals[worker->env.index], waiter);
     }
 }
 
 /* What is left over goes to the others. */
-static void serve(struct gate_seat *seat)
+static void serve(struct gate_local *local)
 {
-    struct gate_slot *slot;
-    while ((slot = TAILQ_FIRST(&seat->line)) != NULL && take_place(seat->gate)) {
-        take_out(seat, slot);
-        slot->on_turn(slot);
+    struct gate_waiter *waiter;
+    while ((waiter = TAILQ_FIRST(&local->line)) != NULL && take_place(local->gate)) {
+        take_out(local, waiter);
+        waiter->on_turn(waiter);
     }
-    if (anyone_waits(seat->gate)) {
-        offer(seat->gate, NULL, seat);
+    if (anyone_waits(local->gate)) {
+        offer(local->gate, NULL, local);
     }
 }
 
 static void on_serve(struct deferred *deferred)
 {
-    struct gate_seat *seat = container_of(deferred, struct gate_seat, serve);
-    struct gate *gate = seat->gate;
-    serve(seat);
+    struct gate_local *local = container_of(deferred, struct gate_local, serve);
+    struct gate *gate = local->gate;
+    serve(local);
     __atomic_fetch_sub(&gate->calls_count, 1, __ATOMIC_RELEASE);
 }
 
 /* The flag falls before anything is looked at: what is freed from now on calls again. */
 static void on_call(struct message *message, void *receiver)
 {
-    struct gate_seat *seat = container_of(message, struct gate_seat, call);
-    struct gate *gate = seat->gate;
+    struct gate_local *local = container_of(message, struct gate_local, call);
+    struct gate *gate = local->gate;
     (void)receiver;
-    (void)__atomic_exchange_n(&seat->called, false, __ATOMIC_ACQ_REL);
-    serve(seat);
+    (void)__atomic_exchange_n(&local->called, false, __ATOMIC_ACQ_REL);
+    serve(local);
     __atomic_fetch_sub(&gate->calls_count, 1, __ATOMIC_RELEASE);
 }

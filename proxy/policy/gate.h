@@ -1,11 +1,11 @@
 /*
  * A gate: so many may be inside at a time, so many may wait, over all workers. What a shard admits by.
  *
- * Owns: the counts (atomic, exact) and per worker a line. Thread: a seat is its worker's; enter, leave and cancel on the thread of
+ * Owns: the counts (atomic, exact) and per worker a line. Thread: a local is its worker's; enter, leave and cancel on the thread of
  * the worker that is given. Time base: the loop clock.
  *
  * No wake-up is lost, as in pool/queue.h: who leaves frees its place and then looks whether anyone waits; who begins to wait says so and
- * then looks whether there is a place; both change the same variable in between. A place is offered to the seat that waits
+ * then looks whether there is a place; both change the same variable in between. A place is offered to the local that waits
  * longest; a worker prefers its own when that is hardly younger. Nobody waits without a limit: who is in line cancels when its time is over.
  */
 #ifndef EVENKEEL_PROXY_POLICY_GATE_H
@@ -13,16 +13,16 @@
 
 #include "proxy/worker/worker.h"
 
-struct gate_slot {
-    TAILQ_ENTRY(gate_slot) link;
+struct gate_waiter {
+    TAILQ_ENTRY(gate_waiter) link;
     struct gate *gate; /* NULL: not in line */
     /* It is inside now. From a frame of its own. */
-    void (*on_turn)(struct gate_slot *slot);
+    void (*on_turn)(struct gate_waiter *waiter);
     uint64_t since_ms;
 };
-TAILQ_HEAD(gate_line, gate_slot);
+TAILQ_HEAD(gate_line, gate_waiter);
 
-struct gate_seat {
+struct gate_local {
     struct gate_line line;
     uint64_t since_ms; /* atomic: of the first in line, UINT64_MAX: nobody */
     bool called;       /* atomic: its message is on the way */
@@ -37,8 +37,8 @@ struct gate {
     uint64_t waiting_count; /* atomic */
     uint64_t
         calls_count; /* atomic: messages on the way and work put off; they keep the gate in memory */
-    unsigned seat_count;
-    struct gate_seat *seats; /* [worker] */
+    unsigned upstream_local_count;
+    struct gate_local *locals; /* [worker] */
 };
 
 /* `label` tells its bounds from those of others and outlives it. False: no memory. */
@@ -52,9 +52,9 @@ void gate_set_limits(struct gate *gate, uint64_t inside_count, uint64_t waiting_
 enum gate_result { GATE_OPEN, GATE_QUEUED, GATE_FULL };
 __attribute__((warn_unused_result)) enum gate_result gate_enter(struct gate *gate,
                                                                 struct worker *worker,
-                                                                struct gate_slot *slot);
+                                                                struct gate_waiter *waiter);
 void gate_leave(struct gate *gate, struct worker *worker);
 /* Not being in line is fine. */
-void gate_cancel(struct gate_slot *slot, const struct worker *worker);
+void gate_cancel(struct gate_waiter *waiter, const struct worker *worker);
 
 #endif

@@ -56,8 +56,8 @@ static void upstream_freed(void *companion, void *owner)
 static void *upstream_created(const struct upstream *upstream, void *owner)
 {
     const struct policy_env *env = owner;
-    size_t bytes = sizeof(struct upstream_policy) + env->worker_count * sizeof(struct policy_lane);
-    struct upstream_policy *policy = aligned_alloc(_Alignof(struct policy_lane), bytes);
+    size_t bytes = sizeof(struct upstream_policy) + env->worker_count * sizeof(struct policy_local);
+    struct upstream_policy *policy = aligned_alloc(_Alignof(struct policy_local), bytes);
     if (policy == NULL) {
         return NULL;
     }
@@ -66,11 +66,11 @@ static void *upstream_created(const struct upstream *upstream, void *owner)
         .breaker = breaker_create(env->worker_count, on_upstream_change, policy),
         .budget = retry_budget_create(env->worker_count),
         .log = env->log,
-        .lane_count = env->worker_count,
+        .worker_count = env->worker_count,
     };
     concurrency_limit_init(&policy->adaptive, 1, UINT32_MAX);
     for (unsigned i = 0; i < env->worker_count; i++) {
-        policy->lanes[i] = (struct policy_lane){.floor_us = 0};
+        policy->locals[i] = (struct policy_local){.floor_us = 0};
     }
     if (policy->breaker == NULL || policy->budget == NULL) {
         upstream_freed(policy, owner);
@@ -129,115 +129,116 @@ static struct breaker *breaker_of(const struct endpoint *endpoint)
     return policy->breaker;
 }
 
-enum policy_result policy_admit(const struct policy_asker *asker, const struct endpoint *endpoint,
+enum policy_result policy_admit(const struct policy_caller *caller, const struct endpoint *endpoint,
                                 struct policy_tickets *ret_tickets, uint64_t *ret_retry_after_ms)
 {
-    const struct breaker_settings *settings = &asker->view->settings->breaker;
-    const struct upstream_policy *policy = policy_of(asker->view->upstream);
+    const struct breaker_settings *settings = &caller->view->settings->breaker;
+    const struct upstream_policy *policy = policy_of(caller->view->upstream);
     struct policy_tickets tickets = {{0}, {0}};
-    if (breaker_admit(policy->breaker, settings, asker->lane, asker->now_ms, &tickets.upstream,
+    if (breaker_admit(policy->breaker, settings, caller->worker, caller->now_ms, &tickets.upstream,
                       ret_retry_after_ms) == BREAKER_REFUSED) {
         return POLICY_UPSTREAM_OPEN;
     }
     uint64_t endpoint_wait_ms;
-    if (asker->view->endpoint_count > 1 &&
-        breaker_admit(breaker_of(endpoint), settings, asker->lane, asker->now_ms, &tickets.endpoint,
-                      &endpoint_wait_ms) == BREAKER_REFUSED) {
-        policy_report_upstream(asker, &tickets, OUTCOME_IGNORED);
+    if (caller->view->endpoint_count > 1 &&
+        breaker_admit(breaker_of(endpoint), settings, caller->worker, caller->now_ms,
+                      &tickets.endpoint, &endpoint_wait_ms) == BREAKER_REFUSED) {
+        policy_report_upstream(caller, &tickets, OUTCOME_IGNORED);
         return POLICY_ENDPOINT_OPEN;
     }
     *ret_tickets = tickets;
     return POLICY_ADMITTED;
 }
 
-bool policy_refuses(const struct policy_asker *asker, uint64_t *ret_retry_after_ms)
+bool policy_refuses(const struct policy_caller *caller, uint64_t *ret_retry_after_ms)
 {
-    const struct upstream_policy *policy = policy_of(asker->view->upstream);
+    const struct upstream_policy *policy = policy_of(caller->view->upstream);
     if (__builtin_expect(
-            !breaker_refuses(policy->breaker, &asker->view->settings->breaker, asker->now_ms), 1)) {
+            !breaker_refuses(policy->breaker, &caller->view->settings->breaker, caller->now_ms),
+            1)) {
         return false;
     }
     struct breaker_ticket ticket = {0};
     enum breaker_result result =
-        breaker_admit(policy->breaker, &asker->view->settings->breaker, asker->lane, asker->now_ms,
-                      &ticket, ret_retry_after_ms);
+        breaker_admit(policy->breaker, &caller->view->settings->breaker, caller->worker,
+                      caller->now_ms, &ticket, ret_retry_after_ms);
     if (result == BREAKER_REFUSED) {
         return true;
     }
-    breaker_report(policy->breaker, &asker->view->settings->breaker, asker->lane, &ticket,
-                   OUTCOME_IGNORED, asker->now_ms, asker->rng);
+    breaker_report(policy->breaker, &caller->view->settings->breaker, caller->worker, &ticket,
+                   OUTCOME_IGNORED, caller->now_ms, caller->rng);
     return false;
 }
 
-void policy_report_endpoint(const struct policy_asker *asker, const struct endpoint *endpoint,
+void policy_report_endpoint(const struct policy_caller *caller, const struct endpoint *endpoint,
                             struct policy_tickets *tickets, enum outcome outcome)
 {
     if (tickets->endpoint.word != 0) {
-        breaker_report(breaker_of(endpoint), &asker->view->settings->breaker, asker->lane,
-                       &tickets->endpoint, outcome, asker->now_ms, asker->rng);
+        breaker_report(breaker_of(endpoint), &caller->view->settings->breaker, caller->worker,
+                       &tickets->endpoint, outcome, caller->now_ms, caller->rng);
     }
 }
 
-void policy_report_upstream(const struct policy_asker *asker, struct policy_tickets *tickets,
+void policy_report_upstream(const struct policy_caller *caller, struct policy_tickets *tickets,
                             enum outcome outcome)
 {
     if (tickets->upstream.word != 0) {
-        breaker_report(policy_of(asker->view->upstream)->breaker, &asker->view->settings->breaker,
-                       asker->lane, &tickets->upstream, outcome, asker->now_ms, asker->rng);
+        breaker_report(policy_of(caller->view->upstream)->breaker, &caller->view->settings->breaker,
+                       caller->worker, &tickets->upstream, outcome, caller->now_ms, caller->rng);
     }
 }
 
 bool policy_usable(const struct endpoint *endpoint, void *owner)
 {
-    const struct policy_asker *asker = owner;
-    return !breaker_refuses(breaker_of(endpoint), &asker->view->settings->breaker, asker->now_ms);
+    const struct policy_caller *caller = owner;
+    return !breaker_refuses(breaker_of(endpoint), &caller->view->settings->breaker, caller->now_ms);
 }
 
 /* ---- the floor ---- */
 
-uint64_t policy_floor_us(const struct policy_lane *lane, uint64_t now_ms)
+uint64_t policy_floor_us(const struct policy_local *local, uint64_t now_ms)
 {
-    uint64_t age_s = now_ms > lane->floor_ms ? (now_ms - lane->floor_ms) / 1000 : 0;
-    return age_s < 64 ? lane->floor_us >> age_s : 0;
+    uint64_t age_s = now_ms > local->floor_ms ? (now_ms - local->floor_ms) / 1000 : 0;
+    return age_s < 64 ? local->floor_us >> age_s : 0;
 }
 
-void policy_note_latency(struct policy_lane *lane, uint64_t latency_us, uint64_t now_ms)
+void policy_note_latency(struct policy_local *local, uint64_t latency_us, uint64_t now_ms)
 {
-    if (latency_us <= lane->floor_us || lane->floor_us == 0) {
-        lane->floor_us = latency_us;
+    if (latency_us <= local->floor_us || local->floor_us == 0) {
+        local->floor_us = latency_us;
     } else {
-        lane->floor_us += (latency_us - lane->floor_us) >> FLOOR_RISE_SHIFT;
+        local->floor_us += (latency_us - local->floor_us) >> FLOOR_RISE_SHIFT;
     }
-    lane->floor_ms = now_ms;
+    local->floor_ms = now_ms;
 }
 
 /* ---- hedges ---- */
 
 /* Nineteen steps up for each answer that took longer, one down for each that did not: it rests where 95 of 100 took less. */
-void policy_note_most(struct policy_lane *lane, uint64_t latency_us)
+void policy_note_most(struct policy_local *local, uint64_t latency_us)
 {
-    uint64_t step_us = lane->most_us / 1024 + 1;
-    lane->answers_count++;
-    lane->hedge_credit += lane->hedge_credit < HEDGE_CREDIT_MOST;
-    if (latency_us > lane->most_us) {
-        lane->most_us += 19 * step_us;
+    uint64_t step_us = local->most_us / 1024 + 1;
+    local->answers_count++;
+    local->hedge_credit += local->hedge_credit < HEDGE_CREDIT_MOST;
+    if (latency_us > local->most_us) {
+        local->most_us += 19 * step_us;
     } else {
-        lane->most_us -= step_us < lane->most_us ? step_us : lane->most_us;
+        local->most_us -= step_us < local->most_us ? step_us : local->most_us;
     }
 }
 
-uint64_t policy_most_us(const struct policy_lane *lane)
+uint64_t policy_most_us(const struct policy_local *local)
 {
-    return lane->answers_count >= HEDGE_SAMPLES ? lane->most_us : 0;
+    return local->answers_count >= HEDGE_SAMPLES ? local->most_us : 0;
 }
 
-bool policy_take_hedge(struct policy_lane *lane)
+bool policy_take_hedge(struct policy_local *local)
 {
-    if (lane->hedge_credit < HEDGE_COST) {
+    if (local->hedge_credit < HEDGE_COST) {
         return false;
     }
-    lane->hedge_credit -= HEDGE_COST;
-    stat_add(&lane->hedges_count, 1);
+    local->hedge_credit -= HEDGE_COST;
+    stat_add(&local->hedges_count, 1);
     return true;
 }
 

@@ -2,7 +2,7 @@
  * Policy of an upstream and of an endpoint: the breakers and budgets that proxy/ keeps along with them, and what they have decided.
  *
  * Owns: the companions of pool/ (struct pools_hooks), which live over reloads as their upstream and endpoint do. Thread: created
- * and freed by control; asked by any worker, each of which writes its own lane only; figures are read by control.
+ * and freed by control; asked by any worker, each of which writes its own local only; figures are read by control.
  * Time base: the loop clock, milliseconds.
  */
 #ifndef EVENKEEL_PROXY_POLICY_POLICY_H
@@ -20,7 +20,7 @@
 struct log;
 
 /* What a worker keeps of an upstream; one writer. */
-struct policy_lane {
+struct policy_local {
     uint64_t retries_by_verdict[RETRY_VERDICT_COUNT];
     uint64_t breaker_refused_count; /* requests answered because a breaker let none through */
     uint64_t floor_us;              /* what an answer takes at least, as of floor_ms; 0: unknown */
@@ -38,8 +38,8 @@ struct upstream_policy {
     struct concurrency_limit adaptive;
     struct log *log;
     uint64_t guarded_count; /* endpoints whose breaker does not admit freely; atomic */
-    unsigned lane_count;
-    struct policy_lane lanes[];
+    unsigned worker_count;
+    struct policy_local locals[];
 };
 
 struct endpoint_policy {
@@ -78,9 +78,9 @@ struct policy_tickets {
 };
 
 /* Who asks: a worker at an upstream. */
-struct policy_asker {
+struct policy_caller {
     const struct upstream_view *view;
-    unsigned lane;
+    unsigned worker;
     uint64_t now_ms;
     struct rng *rng;
 };
@@ -90,7 +90,7 @@ enum policy_result { POLICY_ADMITTED, POLICY_UPSTREAM_OPEN, POLICY_ENDPOINT_OPEN
 /* Asks the breakers for an attempt at the endpoint; on POLICY_ADMITTED the tickets are to be reported, on POLICY_UPSTREAM_OPEN
    *ret_retry_after_ms says when asking again may help. An upstream with one endpoint has one breaker. */
 __attribute__((warn_unused_result)) enum policy_result policy_admit(
-    const struct policy_asker *asker, const struct endpoint *endpoint,
+    const struct policy_caller *caller, const struct endpoint *endpoint,
     struct policy_tickets *ret_tickets, uint64_t *ret_retry_after_ms);
 
 /* The breaker of the upstream does not admit freely: it has to be asked. */
@@ -100,30 +100,30 @@ static inline bool policy_guards(const struct upstream *upstream)
 }
 
 /* The breaker of the upstream surely refuses; *ret_retry_after_ms is set then. */
-bool policy_refuses(const struct policy_asker *asker, uint64_t *ret_retry_after_ms);
+bool policy_refuses(const struct policy_caller *caller, uint64_t *ret_retry_after_ms);
 
 /* What became of the attempt. Reporting what was reported already does nothing. */
-void policy_report_endpoint(const struct policy_asker *asker, const struct endpoint *endpoint,
+void policy_report_endpoint(const struct policy_caller *caller, const struct endpoint *endpoint,
                             struct policy_tickets *tickets, enum outcome outcome);
-void policy_report_upstream(const struct policy_asker *asker, struct policy_tickets *tickets,
+void policy_report_upstream(const struct policy_caller *caller, struct policy_tickets *tickets,
                             enum outcome outcome);
 
-/* For struct endpoint_wish: false when the endpoint's breaker refuses; `owner` is a struct policy_asker. */
+/* For struct pick_options: false when the endpoint's breaker refuses; `owner` is a struct policy_caller. */
 bool policy_usable(const struct endpoint *endpoint, void *owner);
 
 /* An answer took so long. */
-void policy_note_latency(struct policy_lane *lane, uint64_t latency_us, uint64_t now_ms);
+void policy_note_latency(struct policy_local *local, uint64_t latency_us, uint64_t now_ms);
 /* With retry.hedge: an answer took so long; what most take, 0 as long as there were few; and whether one more may be hedged, which
    counts as done. */
-void policy_note_most(struct policy_lane *lane, uint64_t latency_us);
-uint64_t policy_most_us(const struct policy_lane *lane);
-__attribute__((warn_unused_result)) bool policy_take_hedge(struct policy_lane *lane);
+void policy_note_most(struct policy_local *local, uint64_t latency_us);
+uint64_t policy_most_us(const struct policy_local *local);
+__attribute__((warn_unused_result)) bool policy_take_hedge(struct policy_local *local);
 /* With limits.adaptive: an answer took so long, and the limit of what is in flight follows. */
 void policy_adapt(struct upstream *upstream, const struct upstream_limit_settings *limits,
                   uint64_t latency_us, uint64_t now_ms);
-/* What an answer takes at least, as far as the lane knows: lower latencies at once, higher ones slowly, less and less believed when
+/* What an answer takes at least, as far as the local knows: lower latencies at once, higher ones slowly, less and less believed when
    none come. */
-uint64_t policy_floor_us(const struct policy_lane *lane, uint64_t now_ms);
+uint64_t policy_floor_us(const struct policy_local *local, uint64_t now_ms);
 
 /* An operator's word for the upstream (control thread). */
 void policy_force(const struct upstream *upstream, const struct upstream_settings *settings,

@@ -38,18 +38,18 @@ static enum worker_result worker_build(struct worker *worker)
     worker->clients = slab_create(worker->env.client_bytes, NULL);
     worker->exchanges = slab_create(worker->env.exchange_bytes, &worker->env.bounds->exchanges);
     worker->bufs = buf_pool_create(&worker->env.bounds->buffers_bytes);
-    worker->tls_room =
-        worker->bufs != NULL ? tls_room_create(worker->bufs, &worker->loop.clock) : NULL;
+    worker->tls_scratch =
+        worker->bufs != NULL ? tls_scratch_create(worker->bufs, &worker->loop.clock) : NULL;
     if (worker->read_scratch == NULL || worker->write_scratch == NULL || worker->fields == NULL ||
         worker->trailer_fields == NULL || worker->clients == NULL || worker->exchanges == NULL ||
-        worker->bufs == NULL || worker->tls_room == NULL) {
+        worker->bufs == NULL || worker->tls_scratch == NULL) {
         return WORKER_NO_MEMORY;
     }
     worker->pool = pool_worker_create(worker->env.pools, &(struct pool_worker_env){
                                                              .index = worker->env.index,
                                                              .base = worker->base,
                                                              .loop = &worker->loop,
-                                                             .tls_room = worker->tls_room,
+                                                             .tls_scratch = worker->tls_scratch,
                                                              .owner = worker,
                                                          });
     if (worker->pool == NULL) {
@@ -101,7 +101,7 @@ void worker_free(struct worker **worker_pointer)
     }
     slab_free(worker->clients);
     slab_free(worker->exchanges);
-    tls_room_free(&worker->tls_room);
+    tls_scratch_free(&worker->tls_scratch);
     buf_pool_free(worker->bufs);
     loop_release(&worker->loop);
     free(worker->read_scratch);

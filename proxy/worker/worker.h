@@ -22,7 +22,7 @@
 #include "steady/buf.h"
 #include "steady/loop.h"
 #include "steady/slab.h"
-#include "tls/room.h"
+#include "tls/scratch.h"
 
 struct client;
 struct splice_pipe;
@@ -85,7 +85,7 @@ struct worker {
     struct slab *clients;
     struct slab *exchanges;
     struct buf_pool *bufs;
-    struct tls_room *tls_room;
+    struct tls_scratch *tls_scratch;
     struct access_ring *access;
     char *read_scratch;                /* WORKER_READ_BYTES */
     char *write_scratch;               /* WORKER_WRITE_BYTES */

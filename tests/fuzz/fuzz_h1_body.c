@@ -1,4 +1,4 @@
-/* Any bytes as a body: its payload, end and trailers do not depend on how it arrives or on the room for pieces. */
+/* Any bytes as a body: its payload, end and trailers do not depend on how it arrives or on the room for iov. */
 
 #include "tests/fuzz/h1_oracle.h"
 

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);
 static void judge_status(const char *text, size_t bytes)
 {
     static const char before[] = "front, ", behind[] = ", \"back\";x=1.5";
-    if (!proxy_status_tells_error(text, bytes))
+    if (!proxy_status_has_error(text, bytes))
         return;
     CHECK(memmem(text, bytes, "error", 5) != NULL);
     size_t longer_bytes = sizeof before - 1 + bytes + sizeof behind - 1;
@@ -23,7 +23,7 @@ static void judge_status(const char *text, size_t bytes)
     memcpy(longer, before, sizeof before - 1);
     memcpy(longer + sizeof before - 1, text, bytes);
     memcpy(longer + sizeof before - 1 + bytes, behind, sizeof behind - 1);
-    CHECK(proxy_status_tells_error(longer, longer_bytes));
+    CHECK(proxy_status_has_error(longer, longer_bytes));
     free(longer);
 }
 
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         const struct http_head head = head_of(kinds[i], &field, text, length_bytes);
         unsigned attempts_count = hop_attempts_count(&head);
-        CHECK(hop_says(&head) && attempts_count >= 1 && attempts_count <= 255);
+        CHECK(hop_asks(&head) && attempts_count >= 1 && attempts_count <= 255);
         judge_wait(&head);
     }
     return 0;

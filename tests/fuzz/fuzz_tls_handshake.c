@@ -14,7 +14,7 @@
 
 #include "steady/bound.h"
 #include "steady/check.h"
-#include "tls/room.h"
+#include "tls/scratch.h"
 #include "tls/server.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);
@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);
 static struct bound kept_bytes;
 static struct buf_pool *bufs;
 static struct loop_clock loop_clock;
-static struct tls_room *room;
+static struct tls_scratch *room;
 static struct tls_tickets *tickets;
 static struct tls_server *server;
 static SSL_CTX *client_side;
@@ -86,7 +86,7 @@ static void prepare(void)
     bound_init(&kept_bytes, "buffers_bytes", NULL, 16 * 1024 * 1024);
     bufs = buf_pool_create(&kept_bytes);
     CHECK(bufs != NULL);
-    room = tls_room_create(bufs, &loop_clock);
+    room = tls_scratch_create(bufs, &loop_clock);
     tickets = tls_tickets_create(1);
     client_side = SSL_CTX_new(TLS_client_method());
     CHECK(room != NULL && tickets != NULL && client_side != NULL);

@@ -26,7 +26,7 @@ struct oracle_head {
     struct http_field fields[ORACLE_FIELDS];
 };
 
-/* Sizes of pieces, from a number: the same number, the same sizes. */
+/* Sizes of iov, from a number: the same number, the same sizes. */
 static inline size_t oracle_piece(uint32_t *number, size_t most)
 {
     *number = *number * 1664525 + 1013904223;
@@ -296,13 +296,13 @@ struct oracle_body {
     struct oracle_head trailers;
 };
 
-/* Decodes bytes that arrive in pieces (number 0: all at once) with `room` places for payload; payload has room for
+/* Decodes bytes that arrive in iov (number 0: all at once) with `room` places for payload; payload has room for
    `length` bytes. */
 static inline void oracle_decode(struct oracle_body *decoded, enum http_framing framing,
                                  uint64_t content_length, const char *bytes, size_t length,
                                  const struct h1_limits *limits, size_t room, uint32_t number)
 {
-    struct iovec pieces[8];
+    struct iovec iov[8];
     size_t there = 0;
     CHECK(room >= 1 && room <= 8);
     h1_body_init(&decoded->body, framing, content_length);
@@ -329,17 +329,17 @@ static inline void oracle_decode(struct oracle_body *decoded, enum http_framing 
                                                    &decoded->trailers.head, &consumed);
                 decoded->trailers.head.base = bytes + decoded->consumed;
             } else {
-                decoded->result = h1_body_take(&decoded->body, exact, exact_bytes, pieces, room,
-                                               &count, &consumed);
+                decoded->result =
+                    h1_body_take(&decoded->body, exact, exact_bytes, iov, room, &count, &consumed);
             }
             if (decoded->result == H1_OK) {
                 CHECK(consumed <= exact_bytes && count <= room);
                 for (size_t i = 0; i < count; i++) {
-                    CHECK(pieces[i].iov_len > 0 && (char *)pieces[i].iov_base >= exact);
-                    CHECK((char *)pieces[i].iov_base + pieces[i].iov_len <= exact + consumed);
-                    memcpy(decoded->payload + decoded->payload_bytes, pieces[i].iov_base,
-                           pieces[i].iov_len);
-                    decoded->payload_bytes += pieces[i].iov_len;
+                    CHECK(iov[i].iov_len > 0 && (char *)iov[i].iov_base >= exact);
+                    CHECK((char *)iov[i].iov_base + iov[i].iov_len <= exact + consumed);
+                    memcpy(decoded->payload + decoded->payload_bytes, iov[i].iov_base,
+                           iov[i].iov_len);
+                    decoded->payload_bytes += iov[i].iov_len;
                 }
                 decoded->consumed += consumed;
                 CHECK(decoded->body.total_bytes == decoded->payload_bytes);

@@ -23,12 +23,12 @@ def endpoint_of(proxy, origin):
     return rows[0]
 
 
-def standing(proxy, origin):
-    return endpoint_of(proxy, origin)["health"]["standing"]
+def status(proxy, origin):
+    return endpoint_of(proxy, origin)["health"]["status"]
 
 
-def await_standing(proxy, origin, wanted, within=10.0):
-    eventually(lambda: standing(proxy, origin) == wanted, f"{origin.address} is {wanted}", within)
+def await_status(proxy, origin, wanted, within=10.0):
+    eventually(lambda: status(proxy, origin) == wanted, f"{origin.address} is {wanted}", within)
 
 
 def lines_about(proxy, origin, word):
@@ -95,7 +95,7 @@ def down_and_up(s):
     load.go_on()
     with s.case("it goes down, and no request fails or goes there"):
         os.remove(marks[0])
-        await_standing(proxy, two[0], "down")
+        await_status(proxy, two[0], "down")
         check_equal(endpoint_of(proxy, two[0])["health"]["why"], "probes are answered with 503", "why")
         load.go_on(20)
         before = load.served[str(two[0].port)]
@@ -106,7 +106,7 @@ def down_and_up(s):
     with s.case("it comes back, and takes its share again"):
         with open(marks[0], "wb") as file:
             file.write(b"ok\n")
-        await_standing(proxy, two[0], "up")
+        await_status(proxy, two[0], "up")
         before = load.served[str(two[0].port)]
         eventually(lambda: load.served[str(two[0].port)] > before + 20, "it is used again", 10)
     load.end()
@@ -146,7 +146,7 @@ def flapping(s):
     proxy = start_proxy(s, two, {"workers": 1, **upstream({"path": "/health", **QUICK, "interval": "20ms"})})
     eventually(lambda: len(asked) >= 30, "30 probes", 10)
     health = endpoint_of(proxy, two[0])["health"]
-    check_equal((health["standing"], health["changes"]), ("up", 0), "standing and changes")
+    check_equal((health["status"], health["changes"]), ("up", 0), "status and changes")
     check(health["probes_failed"] >= 10, f"{health}")
 
 
@@ -190,24 +190,24 @@ def ejection(s):
     with s.case("three failures, and it is out"):
         found = ask(40)
         check(3 <= found[502] <= 6, f"{dict(found)}")     # what comes first on each worker
-        await_standing(proxy, two[0], "ejected")
+        await_status(proxy, two[0], "ejected")
         check_equal(proxy.metric("evenkeel_endpoint_ejections_total", endpoint=two[0].address), 1, "ejections")
     with s.case("it is tried again, and out for longer each time"):
         eventually(lambda: ask(4) and endpoint_of(proxy, two[0])["health"]["ejections"] >= 3, "three ejections", 15)
         eventually(lambda: len(lines_about(proxy, two[0], "ejected")) == 3, "three lines")
         started = time.monotonic()
-        await_standing(proxy, two[0], "up", 10)
+        await_status(proxy, two[0], "up", 10)
         check(time.monotonic() - started >= 0.7, "the third ejection was as short as the first")
     with s.case("mended, it is used again"):
         two[0].on("/", lambda connection, _: connection.respond(200, b"ok", [("X-Origin", "origin0")]))
-        await_standing(proxy, two[0], "up", 15)
+        await_status(proxy, two[0], "up", 15)
         check_equal(ask(20), {200: 20}, "statuses")
         check("origin0" in {proxy.get("/").get("X-Origin") for _ in range(10)}, "it is not used")
     with s.case("the last one is never ejected"):
         for origin in two:
             origin.on("/", lambda connection, _: connection.reset() or False)
         ask(40)
-        check(sorted(standing(proxy, origin) for origin in two) == ["ejected", "up"], "standings")
+        check(sorted(status(proxy, origin) for origin in two) == ["ejected", "up"], "statuses")
 
 
 @scenario("an endpoint that comes back is hit with its whole share at once")
@@ -233,7 +233,7 @@ def slow_start(s):
     check(parts[0] < 0.25, f"{parts}")
     check(parts[0] < parts[1] < parts[3], f"{parts}")
     check(0.4 <= last <= 0.6, f"{last}")
-    check_equal(endpoint_of(proxy, two[0])["health"]["offer"], 1, "offer")
+    check_equal(endpoint_of(proxy, two[0])["health"]["traffic_share"], 1, "traffic share")
 
 
 @scenario("draining an endpoint under load fails a request")
@@ -250,7 +250,7 @@ def drained(s):
         turn += 1
         status, body = proxy.admin(f"/upstreams/app/endpoints/{origin.address}/drain", "POST")
         check_equal((status, body), (200, b"1 endpoint drained\n"), "answer")
-        check_equal(standing(proxy, origin), "drained", "standing")
+        check_equal(status(proxy, origin), "drained", "status")
         eventually(lambda origin=origin: endpoint_of(proxy, origin)["in_flight"] == 0, "nothing is in flight", 5)
         row = endpoint_of(proxy, origin)
         used = row["leases_reused"] + row["leases_fresh"]

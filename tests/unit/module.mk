@@ -74,7 +74,7 @@ pool_tests = \
 	%D%/test_pool_workers \
 	%D%/test_resolver \
 	%D%/test_proxy_header \
-	%D%/test_standing \
+	%D%/test_health_status \
 	%D%/test_warm_file
 
 proxy_tests = \
@@ -92,7 +92,7 @@ proxy_tests = \
 	%D%/test_http_head \
 	%D%/test_json \
 	%D%/test_log \
-	%D%/test_pieces \
+	%D%/test_payload \
 	%D%/test_readiness \
 	%D%/test_respond \
 	%D%/test_retry \
@@ -103,9 +103,9 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
 # What our parser and others make of the same messages.
-check_PROGRAMS += %D%/h1_tell
+check_PROGRAMS += %D%/h1_print
 TESTS += %D%/h1_differential.py
-%C%_h1_tell_LDADD = libproxy.a libsteady.a
+%C%_h1_print_LDADD = libproxy.a libsteady.a
 EXTRA_DIST += %D%/h1_differential.py %D%/h1_llhttp.js
 
 $(steady_tests): $(steady_archives)

@@ -22,7 +22,7 @@
 #include "pool/upstream.h"
 #include "steady/buf.h"
 #include "steady/loop.h"
-#include "tls/room.h"
+#include "tls/scratch.h"
 
 #define RIG_PATIENCE_MS 10000
 /* The most that a turn of the loop takes here: two ticks and what there is to do. */
@@ -71,7 +71,7 @@ struct rig_worker {
     struct loop loop;
     struct bound buffers;
     struct buf_pool *bufs;
-    struct tls_room *tls_room;
+    struct tls_scratch *tls_scratch;
     struct event mail, tick;
     pthread_t thread;
     bool stop; /* atomic */
@@ -115,7 +115,7 @@ static inline void rig_worker_start(struct rig *rig, struct rig_worker *worker, 
     rng_init(&worker->loop.rng, index + 1);
     bound_init(&worker->buffers, "buffers_bytes", NULL, 16u << 20);
     worker->bufs = buf_pool_create(&worker->buffers);
-    worker->tls_room = tls_room_create(worker->bufs, &worker->loop.clock);
+    worker->tls_scratch = tls_scratch_create(worker->bufs, &worker->loop.clock);
     event_assign(&worker->mail, worker->base, mailbox_fd(worker->loop.mailbox),
                  EV_READ | EV_PERSIST, rig_on_mail, worker);
     event_assign(&worker->tick, worker->base, -1, EV_PERSIST, rig_on_tick, worker);
@@ -126,7 +126,7 @@ static inline void rig_worker_start(struct rig *rig, struct rig_worker *worker, 
         pool_worker_create(rig->pools, &(struct pool_worker_env){.index = index,
                                                                  .base = worker->base,
                                                                  .loop = &worker->loop,
-                                                                 .tls_room = worker->tls_room,
+                                                                 .tls_scratch = worker->tls_scratch,
                                                                  .owner = worker});
     assert_non_null(worker->pool);
 }
@@ -248,7 +248,7 @@ static inline void rig_end(struct rig *rig)
         event_base_free(worker->base);
         assert_int_equal(worker->loop.wheel.armed_count, 0);
         loop_release(&worker->loop);
-        tls_room_free(&worker->tls_room);
+        tls_scratch_free(&worker->tls_scratch);
         buf_pool_free(worker->bufs);
     }
     struct bound *bound;
@@ -293,7 +293,7 @@ static inline void rig_on_failed(struct lease_request *request, enum dial_result
 
 #define RIG_HEADER "somebody"
 
-static inline size_t rig_introduce(struct lease_request *request, char *room)
+static inline size_t rig_proxy_header(struct lease_request *request, char *room)
 {
     (void)request;
     memcpy(room, RIG_HEADER, sizeof(RIG_HEADER));
@@ -305,7 +305,7 @@ static inline enum lease_result rig_lease(struct rig *rig, unsigned worker,
 {
     attempt->request.on_ready = rig_on_ready;
     attempt->request.on_failed = rig_on_failed;
-    attempt->request.introduce = rig_introduce;
+    attempt->request.proxy_header = rig_proxy_header;
     attempt->request.endpoint = NULL;
     return pool_lease(rig->workers[worker].pool, endpoint, &attempt->request, &attempt->lease);
 }

@@ -255,13 +255,13 @@ static void compare(struct breaker *breaker, const struct model *m,
 }
 
 static void try_admit(struct breaker *breaker, struct model *m,
-                      const struct breaker_settings *settings, unsigned lane, uint64_t now_ms)
+                      const struct breaker_settings *settings, unsigned worker, uint64_t now_ms)
 {
     struct breaker_ticket ticket = {.word = 0};
     uint64_t retry_after_ms = 0;
     bool sure = breaker_refuses(breaker, settings, now_ms);
     enum breaker_result result =
-        breaker_admit(breaker, settings, lane, now_ms, &ticket, &retry_after_ms);
+        breaker_admit(breaker, settings, worker, now_ms, &ticket, &retry_after_ms);
     assert_int_equal(result, model_admit(m, now_ms));
     assert_true(!sure || result == BREAKER_REFUSED);
     if (result == BREAKER_REFUSED) {
@@ -280,19 +280,19 @@ static void random_play(struct rng *rng, struct model *m)
     struct breaker *breaker = breaker_create(LANES, note_open_ms, m);
     uint64_t now_ms = rng_below(rng, 1000000), badness = 0;
     for (int step = 0; step < 4000; step++) {
-        unsigned lane = (unsigned)rng_below(rng, LANES);
+        unsigned worker = (unsigned)rng_below(rng, LANES);
         if (rng_below(rng, 3) == 0)
             now_ms += rng_below(rng, rng_below(rng, 50) == 0 ? 20000 : 60);
         if (rng_below(rng, 200) == 0)
             badness = rng_below(rng, 3) * 50;
         uint64_t draw = rng_below(rng, 1000);
         if (draw < 520 && m->calls_count < CALLS_MAX) {
-            try_admit(breaker, m, &settings, lane, now_ms);
+            try_admit(breaker, m, &settings, worker, now_ms);
         } else if (draw < 990 && m->calls_count > 0) {
             size_t index = rng_below(rng, m->calls_count);
             enum outcome outcome = random_outcome(rng, badness);
             struct breaker_ticket ticket = m->calls[index].ticket;
-            breaker_report(breaker, &settings, lane, &ticket, outcome, now_ms, rng);
+            breaker_report(breaker, &settings, worker, &ticket, outcome, now_ms, rng);
             model_report(m, index, outcome, now_ms);
         } else if (draw >= 996) {
             enum breaker_force force =
@@ -331,7 +331,7 @@ struct storm {
 
 struct stormer {
     struct storm *storm;
-    unsigned lane;
+    unsigned worker;
     uint64_t seed;
 };
 
@@ -361,11 +361,11 @@ static void *call_in_a_storm(void *argument)
     struct stormer *stormer = argument;
     struct storm *storm = stormer->storm;
     struct rng rng;
-    rng_init(&rng, stormer->seed + stormer->lane);
+    rng_init(&rng, stormer->seed + stormer->worker);
     while (!__atomic_load_n(&storm->over, __ATOMIC_RELAXED)) {
         struct breaker_ticket ticket;
         uint64_t retry_after_ms;
-        enum breaker_result result = breaker_admit(storm->breaker, &defaults, stormer->lane,
+        enum breaker_result result = breaker_admit(storm->breaker, &defaults, stormer->worker,
                                                    now_of(storm), &ticket, &retry_after_ms);
         if (result == BREAKER_REFUSED) {
             __atomic_fetch_add(&storm->refused, 1, __ATOMIC_RELAXED);
@@ -378,7 +378,7 @@ static void *call_in_a_storm(void *argument)
         enum outcome outcome = down                       ? OUTCOME_FAILURE
                                : rng_below(&rng, 50) == 0 ? OUTCOME_IGNORED
                                                           : OUTCOME_SUCCESS;
-        breaker_report(storm->breaker, &defaults, stormer->lane, &ticket, outcome, now_of(storm),
+        breaker_report(storm->breaker, &defaults, stormer->worker, &ticket, outcome, now_of(storm),
                        &rng);
     }
     return NULL;
@@ -441,13 +441,13 @@ static void *call_calmly(void *argument)
 {
     struct stormer *stormer = argument;
     struct rng rng;
-    rng_init(&rng, stormer->seed + stormer->lane);
+    rng_init(&rng, stormer->seed + stormer->worker);
     for (int i = 0; i < CALLS_PER_THREAD; i++) {
         struct breaker_ticket ticket;
         uint64_t retry_after_ms;
-        CHECK(breaker_admit(stormer->storm->breaker, &defaults, stormer->lane, 50000, &ticket,
+        CHECK(breaker_admit(stormer->storm->breaker, &defaults, stormer->worker, 50000, &ticket,
                             &retry_after_ms) == BREAKER_ADMITTED);
-        breaker_report(stormer->storm->breaker, &defaults, stormer->lane, &ticket,
+        breaker_report(stormer->storm->breaker, &defaults, stormer->worker, &ticket,
                        i % 10 == 9 ? OUTCOME_FAILURE : OUTCOME_SUCCESS, 50000, &rng);
     }
     return NULL;
@@ -467,7 +467,7 @@ static void eight_threads_calls_are_counted(void **state)
     for (unsigned i = 0; i < THREADS; i++)
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     struct breaker_figures figures = breaker_figures(storm.breaker, &defaults, 50000);
-    /* Each thread's last call failed and brought along what its lane kept back. */
+    /* Each thread's last call failed and brought along what its worker kept back. */
     assert_int_equal(figures.counts.calls, THREADS * CALLS_PER_THREAD);
     assert_int_equal(figures.counts.failures, THREADS * CALLS_PER_THREAD / 10);
     breaker_free(&storm.breaker);

@@ -28,7 +28,7 @@ static void the_smallest_class_that_fits_is_lent_and_counted(void **state)
             assert_non_null(buf);
             assert_int_equal(buf->capacity, classes[i].room);
             assert_int_equal(buf_length(buf), 0);
-            assert_int_equal(buf_room(buf), classes[i].room);
+            assert_int_equal(buf_space(buf), classes[i].room);
             assert_int_equal(bound_used(&bytes), classes[i].counted_bytes);
             memset(buf->bytes, 0xa5, buf->capacity);
             buf_give(pool, &buf);
@@ -127,7 +127,7 @@ static void append_moves_to_the_front_only_when_needed(void **state)
     assert_true(buf_append(buf, NULL, 0));
     assert_true(buf_append(buf, fill, 89)); /* fills the end exactly */
     assert_int_equal(buf->begin, 2);
-    assert_int_equal(buf_room(buf), 0);
+    assert_int_equal(buf_space(buf), 0);
     assert_false(buf_append(buf, fill, 3)); /* would not fit even at the front */
     assert_int_equal(buf_length(buf), 990);
     assert_true(buf_append(buf, "yz", 2));

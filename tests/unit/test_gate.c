@@ -15,7 +15,7 @@
 #define WORKERS 3
 
 struct visitor {
-    struct gate_slot slot;
+    struct gate_waiter waiter;
     unsigned worker;
     bool inside;
 };
@@ -25,9 +25,9 @@ struct hall {
     struct worker *workers[WORKERS];
 };
 
-static void on_turn(struct gate_slot *slot)
+static void on_turn(struct gate_waiter *waiter)
 {
-    ((struct visitor *)(void *)slot)->inside = true;
+    ((struct visitor *)(void *)waiter)->inside = true;
 }
 
 static void open_hall(struct hall *hall, uint64_t inside_count, uint64_t waiting_count)
@@ -72,8 +72,8 @@ static void settle(struct hall *hall)
 
 static enum gate_result come(struct hall *hall, struct visitor *visitor, unsigned worker)
 {
-    *visitor = (struct visitor){.slot = {.on_turn = on_turn}, .worker = worker};
-    enum gate_result result = gate_enter(&hall->gate, hall->workers[worker], &visitor->slot);
+    *visitor = (struct visitor){.waiter = {.on_turn = on_turn}, .worker = worker};
+    enum gate_result result = gate_enter(&hall->gate, hall->workers[worker], &visitor->waiter);
     visitor->inside = result == GATE_OPEN;
     return result;
 }
@@ -83,7 +83,7 @@ static void go(struct hall *hall, struct visitor *visitor)
     if (visitor->inside)
         gate_leave(&hall->gate, hall->workers[visitor->worker]);
     else
-        gate_cancel(&visitor->slot, hall->workers[visitor->worker]);
+        gate_cancel(&visitor->waiter, hall->workers[visitor->worker]);
     visitor->inside = false;
 }
 
@@ -180,7 +180,7 @@ static unsigned count_waiting(const struct visitor visitors[VISITORS])
 {
     unsigned count = 0;
     for (unsigned i = 0; i < VISITORS; i++)
-        count += visitors[i].slot.gate != NULL;
+        count += visitors[i].waiter.gate != NULL;
     return count;
 }
 
@@ -200,7 +200,7 @@ static void nobody_is_forgotten_whatever_the_order(void **state)
         struct visitor *visitor = &visitors[rng_below(&rng, VISITORS)];
         if (rng_below(&rng, 3) == 0)
             pass(&hall, (unsigned)rng_below(&rng, WORKERS));
-        else if (visitor->inside || visitor->slot.gate != NULL)
+        else if (visitor->inside || visitor->waiter.gate != NULL)
             go(&hall, visitor);
         else
             (void)come(&hall, visitor, (unsigned)rng_below(&rng, WORKERS));

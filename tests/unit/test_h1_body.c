@@ -133,25 +133,25 @@ static void chunks_arrive_as_they_were_sent(void **state)
     rng_init(&rng, unit_seed());
     for (unsigned round = 0; round < 500; round++) {
         size_t sent_bytes = 0;
-        size_t wire_bytes = 0;
+        size_t tls_bio_bytes = 0;
         for (uint64_t chunks = rng_below(&rng, 20); chunks > 0; chunks--) {
             size_t chunk_bytes = 1 + rng_below(&rng, 600);
-            wire_bytes += h1_chunk_head(wire + wire_bytes, chunk_bytes);
+            tls_bio_bytes += h1_chunk_head(wire + tls_bio_bytes, chunk_bytes);
             if (rng_below(&rng, 4) == 0) {
-                wire_bytes -= 2;
-                wire_bytes += (size_t)sprintf(wire + wire_bytes, "%*s;a=\"b\"\r\n",
-                                              (int)rng_below(&rng, 3), "");
+                tls_bio_bytes -= 2;
+                tls_bio_bytes += (size_t)sprintf(wire + tls_bio_bytes, "%*s;a=\"b\"\r\n",
+                                                 (int)rng_below(&rng, 3), "");
             }
             for (size_t i = 0; i < chunk_bytes; i++)
-                wire[wire_bytes++] = sent[sent_bytes++] = (char)rng_below(&rng, 256);
-            wire_bytes += (size_t)sprintf(wire + wire_bytes, "\r\n");
+                wire[tls_bio_bytes++] = sent[sent_bytes++] = (char)rng_below(&rng, 256);
+            tls_bio_bytes += (size_t)sprintf(wire + tls_bio_bytes, "\r\n");
         }
-        wire_bytes += (size_t)sprintf(wire + wire_bytes, "0\r\n");
+        tls_bio_bytes += (size_t)sprintf(wire + tls_bio_bytes, "0\r\n");
         begin(&decoded, FRAMING_CHUNKED, 0);
-        for (size_t there = 0; there < wire_bytes;) {
+        for (size_t there = 0; there < tls_bio_bytes;) {
             size_t piece = 1 + rng_below(&rng, 1 + (round % 300));
-            if (piece > wire_bytes - there)
-                piece = wire_bytes - there;
+            if (piece > tls_bio_bytes - there)
+                piece = tls_bio_bytes - there;
             assert_int_equal(take(&decoded, wire + there, piece, 1 + rng_below(&rng, 4)), H1_OK);
             there += piece;
             assert_int_equal(decoded.consumed, there);

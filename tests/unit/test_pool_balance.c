@@ -2,7 +2,7 @@
 #include "tests/unit/pool_rig.h"
 
 #include "pool/endpoint.h"
-#include "pool/standing.h"
+#include "pool/health_status.h"
 
 enum { MOST = 4 };
 
@@ -46,10 +46,10 @@ static void chooser_end(struct chooser *chooser)
 
 static size_t pick(struct chooser *chooser, const struct endpoint *avoid)
 {
-    const struct endpoint_wish wish = {.avoid = &avoid, .avoid_count = avoid != NULL};
+    const struct pick_options options = {.avoid = &avoid, .avoid_count = avoid != NULL};
     struct endpoint *endpoint = NULL;
     enum pick_result result =
-        upstream_pick(chooser->rig.workers[0].pool, chooser->view, &wish, &endpoint);
+        upstream_pick(chooser->rig.workers[0].pool, chooser->view, &options, &endpoint);
     assert_true((result == PICK_OK) == (endpoint != NULL));
     for (size_t i = 0; i < chooser->view->endpoint_count; i++)
         if (chooser->view->endpoints[i] == endpoint)
@@ -235,12 +235,12 @@ static void a_full_endpoint_with_a_connection_to_spare_is_not_full(void **state)
     struct endpoint *endpoint = chooser.view->endpoints[0];
     fill(&chooser, 0, true);
     assert_int_equal(pick(&chooser, NULL), SIZE_MAX);
-    endpoint->slots[1].idle_count = 2;
+    endpoint->locals[1].idle_count = 2;
     assert_int_equal(pick(&chooser, NULL), 0);
     assert_int_equal(pick(&chooser, endpoint), 0);
-    endpoint->slots[1].asked_count = 2; /* they are as good as gone */
+    endpoint->locals[1].asked_count = 2; /* they are as good as gone */
     assert_int_equal(pick(&chooser, NULL), SIZE_MAX);
-    endpoint->slots[1].idle_count = endpoint->slots[1].asked_count = 0;
+    endpoint->locals[1].idle_count = endpoint->locals[1].asked_count = 0;
     chooser_end(&chooser);
 }
 
@@ -267,17 +267,17 @@ static void a_refused_endpoint_is_never_taken(void **state)
         struct pool_worker *worker = chooser.rig.workers[0].pool;
         const struct endpoint *avoid = chooser.view->endpoints[1];
         struct endpoint *endpoint = NULL;
-        const struct endpoint_wish wish = {
+        const struct pick_options options = {
             .avoid = &avoid, .avoid_count = 1, .usable = not_barred, .owner = owner};
         for (int i = 0; i < 20; i++) {
-            assert_int_equal(upstream_pick(worker, chooser.view, &wish, &endpoint), PICK_OK);
+            assert_int_equal(upstream_pick(worker, chooser.view, &options, &endpoint), PICK_OK);
             assert_ptr_equal(endpoint, chooser.view->endpoints[1]);
         }
         fill(&chooser, 1, true);
-        assert_int_equal(upstream_pick(worker, chooser.view, &wish, &endpoint), PICK_FULL);
+        assert_int_equal(upstream_pick(worker, chooser.view, &options, &endpoint), PICK_FULL);
         barred = 3;
         fill(&chooser, 1, false);
-        assert_int_equal(upstream_pick(worker, chooser.view, &wish, &endpoint), PICK_NONE);
+        assert_int_equal(upstream_pick(worker, chooser.view, &options, &endpoint), PICK_NONE);
         chooser_end(&chooser);
     }
 }
@@ -286,7 +286,7 @@ static void a_refused_endpoint_is_never_taken(void **state)
 
 static void offer(struct chooser *chooser, size_t i, uint32_t part)
 {
-    chooser->view->endpoints[i]->offer = part;
+    chooser->view->endpoints[i]->traffic_share = part;
 }
 
 static void answers_in(struct chooser *chooser, size_t i, uint64_t us)
@@ -351,13 +351,13 @@ static void at_a_near_tie_a_resting_connection_decides(void **state)
     chooser_init(&chooser, A AND B, "p2c");
     answers_in(&chooser, 0, 10000);
     answers_in(&chooser, 1, 10500);
-    chooser.view->endpoints[1]->slots[1].idle_count = 1;
+    chooser.view->endpoints[1]->locals[1].idle_count = 1;
     for (int i = 0; i < 100; i++)
         assert_int_equal(pick(&chooser, NULL), 1);
     answers_in(&chooser, 1, 20000); /* not near any more */
     for (int i = 0; i < 100; i++)
         assert_int_equal(pick(&chooser, NULL), 0);
-    chooser.view->endpoints[1]->slots[1].idle_count = 0;
+    chooser.view->endpoints[1]->locals[1].idle_count = 0;
     chooser_end(&chooser);
 }
 
@@ -392,7 +392,7 @@ static void a_slow_start_takes_its_part(void **state)
         struct chooser chooser;
         size_t counts[MOST] = {0};
         chooser_init(&chooser, A AND B AND C AND "127.0.0.1:4", all_methods[m]);
-        offer(&chooser, 0, OFFER_WHOLE / 4);
+        offer(&chooser, 0, TRAFFIC_SHARE_WHOLE / 4);
         for (int i = 0; i < 8000; i++)
             counts[pick(&chooser, NULL)]++;
         assert_in_range(counts[0], 350, 750); /* a quarter of 2000, and what pairs make of it */
@@ -408,9 +408,9 @@ static void a_slow_start_takes_its_part(void **state)
 
 static size_t pick_key(struct chooser *chooser, uint64_t key_hash)
 {
-    const struct endpoint_wish wish = {.key_hash = key_hash, .keyed = true};
+    const struct pick_options options = {.key_hash = key_hash, .keyed = true};
     struct endpoint *endpoint = NULL;
-    if (upstream_pick(chooser->rig.workers[0].pool, chooser->view, &wish, &endpoint) != PICK_OK)
+    if (upstream_pick(chooser->rig.workers[0].pool, chooser->view, &options, &endpoint) != PICK_OK)
         return SIZE_MAX;
     for (size_t i = 0; i < chooser->view->endpoint_count; i++)
         if (chooser->view->endpoints[i] == endpoint)
@@ -437,7 +437,7 @@ static void a_key_stays_where_it_is_and_only_those_of_the_missing_move(void **st
         assert_true(home == 1 ? other != 1 : other == home);
         second[other] += home == 1;
         assert_int_equal(pick_key(&chooser, key), other);
-        offer(&chooser, 1, OFFER_WHOLE);
+        offer(&chooser, 1, TRAFFIC_SHARE_WHOLE);
         fill(&chooser, 1, true); /* full: the same second choice */
         assert_int_equal(pick_key(&chooser, key), other);
         fill(&chooser, 1, false);
@@ -462,12 +462,12 @@ static void keys_come_back_once_during_a_slow_start(void **state)
         uint64_t key = rng_next(&rng);
         bool home = pick_key(&chooser, key) == 1, before = false;
         homes += home;
-        for (uint32_t part = 0; part <= OFFER_WHOLE; part += 32) {
+        for (uint32_t part = 0; part <= TRAFFIC_SHARE_WHOLE; part += 32) {
             offer(&chooser, 1, part);
             bool there = pick_key(&chooser, key) == 1;
             assert_true(there >= before);
             before = there;
-            halfway += part == OFFER_WHOLE / 2 && there;
+            halfway += part == TRAFFIC_SHARE_WHOLE / 2 && there;
         }
         assert_true(before == home);
     }

@@ -6,7 +6,7 @@
 
 /* An exchange that goes on waiting until it has a connection. */
 struct wanter {
-    struct queue_slot slot; /* first */
+    struct waiter waiter; /* first */
     struct rig_attempt attempt;
     struct rig *rig;
     struct endpoint *endpoint;
@@ -55,18 +55,18 @@ static void want(struct wanter *wanter, bool turn)
         rig_lease(wanter->rig, wanter->worker, wanter->endpoint, &wanter->attempt);
     if (result == LEASE_NO_FD || result == LEASE_FULL)
         assert_int_equal(upstream_wait(wanter->rig->workers[wanter->worker].pool,
-                                       wanter->endpoint->upstream, &wanter->slot,
+                                       wanter->endpoint->upstream, &wanter->waiter,
                                        result == LEASE_NO_FD, turn),
                          ADMIT_QUEUED);
 }
 
-static void on_turn(struct queue_slot *slot)
+static void on_turn(struct waiter *waiter)
 {
-    struct wanter *wanter = (struct wanter *)slot;
+    struct wanter *wanter = (struct wanter *)waiter;
     wanter->turns_count++;
     if (!wanter->admitted)
         assert_int_equal(upstream_admit(wanter->rig->workers[wanter->worker].pool,
-                                        wanter->endpoint->upstream, slot, true),
+                                        wanter->endpoint->upstream, waiter, true),
                          ADMIT_OK);
     wanter->admitted = true;
     want(wanter, true);
@@ -75,19 +75,19 @@ static void on_turn(struct queue_slot *slot)
 static void arrive(struct shortage *shortage, struct wanter *wanter, unsigned worker,
                    struct endpoint *endpoint)
 {
-    *wanter = (struct wanter){.slot = {.on_turn = on_turn},
+    *wanter = (struct wanter){.waiter = {.on_turn = on_turn},
                               .rig = &shortage->rig,
                               .endpoint = endpoint,
                               .worker = worker};
-    wanter->admitted = upstream_admit(pool_at(shortage, worker), endpoint->upstream, &wanter->slot,
-                                      false) == ADMIT_OK;
+    wanter->admitted = upstream_admit(pool_at(shortage, worker), endpoint->upstream,
+                                      &wanter->waiter, false) == ADMIT_OK;
     if (wanter->admitted)
         want(wanter, false);
 }
 
 static void leave(struct shortage *shortage, struct wanter *wanter)
 {
-    queue_cancel(pool_at(shortage, wanter->worker), &wanter->slot);
+    queue_cancel(pool_at(shortage, wanter->worker), &wanter->waiter);
     if (wanter->attempt.lease != NULL)
         lease_return(pool_at(shortage, wanter->worker), &wanter->attempt.lease);
     upstream_leave(pool_at(shortage, wanter->worker), wanter->endpoint->upstream);
@@ -103,7 +103,7 @@ static void a_descriptor_given_back_on_any_worker_serves_who_waits(void **state)
         assert_true(bound_take(&shortage.rig.fds, 1)); /* a client has it */
         arrive(&shortage, &wanter, 0, shortage.app);
         rig_settle(&shortage.rig);
-        assert_true(wanter.slot.for_fd);
+        assert_true(wanter.waiter.for_fd);
         unsigned turns_count = wanter.turns_count;
         rig_settle(&shortage.rig);
         assert_int_equal(wanter.turns_count, turns_count); /* nothing turns in vain */

@@ -43,7 +43,7 @@ static void rest(struct two *two, unsigned worker, size_t count)
 
 static uint64_t idle_at(struct two *two, unsigned worker)
 {
-    return two->endpoint->slots[worker].idle_count;
+    return two->endpoint->locals[worker].idle_count;
 }
 
 static void a_worker_without_connections_gets_one_of_a_sibling_before_it_dials(void **state)
@@ -203,7 +203,7 @@ static void a_sibling_that_does_not_answer_is_not_waited_for(void **state)
     assert_int_equal(idle_at(&two, 0), 0);
     assert_int_equal(rig_figures(&two.rig, two.endpoint).open, 2);
     lease_return(pool_at(&two, 1), &attempt.lease);
-    assert_int_equal(two.endpoint->slots[1].coming_count, 0);
+    assert_int_equal(two.endpoint->locals[1].coming_count, 0);
     two_end(&two);
 }
 
@@ -320,7 +320,7 @@ static void each_connection_retires_somewhere_wherever_it_went(void **state)
         pool_at(&two, 0)); /* those of other steps are counted out where they were in */
     for (unsigned w = 0; w < 2; w++)
         for (size_t i = 0; i < RETIREMENT_STEPS; i++)
-            assert_int_equal(two.endpoint->slots[w].retirements.counts[i], 0);
+            assert_int_equal(two.endpoint->locals[w].retirements.counts[i], 0);
     two_end(&two);
 }
 

@@ -6,7 +6,7 @@
 
 #include "pool/connection.h"
 #include "tls/client.h"
-#include "tls/wire.h"
+#include "tls/tls_bio.h"
 
 enum { CONNECTIONS_MOST = 16 };
 
@@ -277,7 +277,7 @@ static void a_connection_that_moves_to_a_sibling_speaks_on(void **state)
     assert_true(lease->reused);
     assert_int_equal(rig_figures(&bench.rig, bench.endpoint).dials, 1);
     /* The room it came from is another thread's now. */
-    struct tls_room *left = bench.rig.workers[0].tls_room, whole = *left;
+    struct tls_scratch *left = bench.rig.workers[0].tls_scratch, whole = *left;
     left->in = left->out = left->plain = NULL;
     converse(&bench, lease, far);
     lease_return(pool_at(&bench, 1), &lease);
@@ -310,16 +310,16 @@ static void a_failure_is_told_with_its_cause_and_then_not_too_often(void **state
     adopt(&bench, bench.origin.port, "other.test", "");
     assert_int_equal(failure_of(&bench), TLS_FAILURE_WRONG_NAME);
     assert_int_equal(figures_of(&bench).failed[TLS_FAILURE_WRONG_NAME], 1);
-    pools_tell_tls_failures(bench.rig.pools, 1000, take_failure, &told);
+    pools_log_tls_failures(bench.rig.pools, 1000, take_failure, &told);
     assert_int_equal(told.failure, TLS_FAILURE_WRONG_NAME);
     assert_int_equal(told.count, 1);
     assert_string_equal(told.server_name, "other.test");
     assert_int_equal(failure_of(&bench), TLS_FAILURE_WRONG_NAME);
     assert_int_equal(failure_of(&bench), TLS_FAILURE_WRONG_NAME);
     told = (struct pools_tls_failure){0};
-    pools_tell_tls_failures(bench.rig.pools, 10999, take_failure, &told);
+    pools_log_tls_failures(bench.rig.pools, 10999, take_failure, &told);
     assert_int_equal(told.count, 0);
-    pools_tell_tls_failures(bench.rig.pools, 11000, take_failure, &told);
+    pools_log_tls_failures(bench.rig.pools, 11000, take_failure, &told);
     assert_int_equal(told.count, 2);
     close_bench(&bench);
 }
@@ -437,7 +437,7 @@ static void lease_tells_and_ends(struct bench *bench, unsigned worker, unsigned 
     struct lease *lease = rig_leased(&bench->rig, worker, bench->endpoint);
     SSL *far = far_end(bench, number);
     assert_string_equal(bench->origin.header, RIG_HEADER);
-    assert_false(lease->introduce);
+    assert_false(lease->proxy_header);
     converse(bench, lease, far);
     lease_return(pool_at(bench, worker), &lease);
     assert_int_equal(rig_figures(&bench->rig, bench->endpoint).idle, 0);

@@ -150,7 +150,7 @@ static bool told(const struct ward *ward, const char *words)
 
 static uint32_t offer(const struct ward *ward, size_t i)
 {
-    return rig_endpoint(&ward->rig, 0, i)->offer;
+    return rig_endpoint(&ward->rig, 0, i)->traffic_share;
 }
 
 static void report(struct ward *ward, size_t i, enum endpoint_outcome outcome, int count)
@@ -213,11 +213,11 @@ static void bad_answers_take_an_endpoint_out_and_good_ones_bring_it_back(void **
         origin_say(&origin, cases[i].says);
         ward_await(&ward, told(&ward, cases[i].why));
         assert_int_equal(offer(&ward, 0), 0);
-        assert_int_equal(offer(&ward, 1), OFFER_WHOLE);
+        assert_int_equal(offer(&ward, 1), TRAFFIC_SHARE_WHOLE);
         origin_say(&origin, 301);
         ward_await(&ward, told(&ward, "up: probes are answered"));
-        assert_in_range(offer(&ward, 0), 1, OFFER_WHOLE - 1); /* slowly */
-        ward_await(&ward, offer(&ward, 0) == OFFER_WHOLE);
+        assert_in_range(offer(&ward, 0), 1, TRAFFIC_SHARE_WHOLE - 1); /* slowly */
+        ward_await(&ward, offer(&ward, 0) == TRAFFIC_SHARE_WHOLE);
     }
     ward_end(&ward);
     origin_end(&origin);
@@ -238,7 +238,7 @@ static void a_connection_is_enough_for_tcp_probes(void **state)
     ward_await(&ward, told(&ward, "app/" OTHER " down: probes fail: refused"));
     struct endpoint_health *health = rig_endpoint(&ward.rig, 0, 0)->health;
     ward_await(&ward, health->probes_good >= 3);
-    assert_int_equal(offer(&ward, 0), OFFER_WHOLE);
+    assert_int_equal(offer(&ward, 0), TRAFFIC_SHARE_WHOLE);
     ward_end(&ward);
     close(listener);
 }
@@ -262,9 +262,9 @@ static void failures_in_a_row_eject(void **state)
     assert_int_equal(offer(&ward, 0), 0);
     report(&ward, 1, ENDPOINT_FAILED, 30); /* the last one is not ejected */
     ward_turn(&ward);
-    assert_int_equal(offer(&ward, 1), OFFER_WHOLE);
+    assert_int_equal(offer(&ward, 1), TRAFFIC_SHARE_WHOLE);
     ward_await(&ward, told(&ward, "app/127.0.0.1:2 up: its ejection is over"));
-    ward_await(&ward, offer(&ward, 0) == OFFER_WHOLE);
+    ward_await(&ward, offer(&ward, 0) == TRAFFIC_SHARE_WHOLE);
     ward_end(&ward);
 }
 
@@ -314,7 +314,7 @@ static void too_few_healthy_ones_are_panic_and_all_are_used(void **state)
         origin.port);
     ward_await(&ward, told(&ward, "app panic: 1 of 3 endpoints are healthy"));
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(offer(&ward, i), OFFER_WHOLE);
+        assert_int_equal(offer(&ward, i), TRAFFIC_SHARE_WHOLE);
     struct upstream_health health = upstream_health(ward.rig.set->views[0].upstream);
     assert_true(health.panic && health.healthy_count == 1 && health.endpoint_count == 3);
     /* a drained one does not count: one of two is enough */
@@ -329,7 +329,7 @@ static void a_drained_endpoint_gets_nothing_until_it_is_given_back(void **state)
 {
     struct ward ward;
     struct endpoint *endpoint;
-    const struct endpoint_wish wish = {0};
+    const struct pick_options options = {0};
     (void)state;
     ward_init(&ward);
     ward_adopt(&ward, "endpoints = [ \"127.0.0.1:2\", \"127.0.0.1:3\" ]; health = { slow_start = "
@@ -340,7 +340,8 @@ static void a_drained_endpoint_gets_nothing_until_it_is_given_back(void **state)
     assert_int_equal(pools_drain(ward.rig.pools, "app", "127.0.0.1:2", true), 1);
     assert_int_equal(pools_drain(ward.rig.pools, "app", "127.0.0.1:2", true), 1); /* and again */
     for (int i = 0; i < 100; i++) {
-        assert_int_equal(upstream_pick(worker, &ward.rig.set->views[0], &wish, &endpoint), PICK_OK);
+        assert_int_equal(upstream_pick(worker, &ward.rig.set->views[0], &options, &endpoint),
+                         PICK_OK);
         assert_ptr_equal(endpoint, rig_endpoint(&ward.rig, 0, 1));
     }
     /* a reload does not give it back */
@@ -348,10 +349,11 @@ static void a_drained_endpoint_gets_nothing_until_it_is_given_back(void **state)
                       "\"30ms\"; };");
     assert_int_equal(offer(&ward, 0), 0);
     assert_int_equal(pools_drain(ward.rig.pools, "app", "127.0.0.1:3", true), 1);
-    assert_int_equal(upstream_pick(worker, &ward.rig.set->views[0], &wish, &endpoint), PICK_NONE);
+    assert_int_equal(upstream_pick(worker, &ward.rig.set->views[0], &options, &endpoint),
+                     PICK_NONE);
     assert_int_equal(pools_drain(ward.rig.pools, "app", "127.0.0.1:2", false), 1);
-    assert_int_equal(upstream_pick(worker, &ward.rig.set->views[0], &wish, &endpoint), PICK_OK);
-    ward_await(&ward, offer(&ward, 0) == OFFER_WHOLE);
+    assert_int_equal(upstream_pick(worker, &ward.rig.set->views[0], &options, &endpoint), PICK_OK);
+    ward_await(&ward, offer(&ward, 0) == TRAFFIC_SHARE_WHOLE);
     assert_string_equal(ward.log, "app/127.0.0.1:2 drained: the operator said so\n"
                                   "app/127.0.0.1:3 drained: the operator said so\n"
                                   "app/127.0.0.1:2 undrained: the operator said so\n");
@@ -371,7 +373,8 @@ static void probes_that_end_with_the_settings_leave_nobody_down(void **state)
         &ward,
         "endpoints = [ \"127.0.0.1:2\", \"127.0.0.1:3\" ]; health = { slow_start = \"30ms\"; };");
     assert_true(told(&ward, "up: it is not probed any more"));
-    ward_await(&ward, offer(&ward, 0) == OFFER_WHOLE && offer(&ward, 1) == OFFER_WHOLE);
+    ward_await(&ward,
+               offer(&ward, 0) == TRAFFIC_SHARE_WHOLE && offer(&ward, 1) == TRAFFIC_SHARE_WHOLE);
     ward_end(&ward);
 }
 

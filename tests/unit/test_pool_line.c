@@ -175,20 +175,20 @@ static void at_max_a_resting_connection_makes_room_for_a_fresh_one(void **state)
 
 static void dials_in_flight_are_bounded_and_the_rest_wait_for_them(void **state)
 {
-    enum { COUNT = POOL_SLOT_DIALS + 8 };
+    enum { COUNT = POOL_ENDPOINT_DIALS + 8 };
     struct one one;
     (void)state;
     one_init(&one, "");
     struct rig_attempt attempts[COUNT] = {0};
     for (int i = 0; i < COUNT; i++) {
         assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &attempts[i]), LEASE_PENDING);
-        assert_true(rig_figures(&one.rig, one.endpoint).dialling <= POOL_SLOT_DIALS);
+        assert_true(rig_figures(&one.rig, one.endpoint).dialling <= POOL_ENDPOINT_DIALS);
     }
-    assert_int_equal(bound_used(&one.rig.pools->dials_in_flight), POOL_SLOT_DIALS);
+    assert_int_equal(bound_used(&one.rig.pools->dials_in_flight), POOL_ENDPOINT_DIALS);
     for (int i = 0; i < COUNT; i++)
         rig_await(&one.rig, attempts[i].lease != NULL);
     assert_int_equal(rig_figures(&one.rig, one.endpoint).dials, COUNT);
-    assert_int_equal(bound_peak(&one.rig.pools->dials_in_flight), POOL_SLOT_DIALS);
+    assert_int_equal(bound_peak(&one.rig.pools->dials_in_flight), POOL_ENDPOINT_DIALS);
     for (int i = 0; i < COUNT; i++)
         lease_return(pool_of(&one), &attempts[i].lease);
     one_end(&one);
@@ -197,7 +197,7 @@ static void dials_in_flight_are_bounded_and_the_rest_wait_for_them(void **state)
 /* One connect timeout is enough to wait, however long the line. */
 static void those_beyond_the_dials_in_flight_fail_with_the_first_dial_that_fails(void **state)
 {
-    enum { COUNT = POOL_SLOT_DIALS + 8 };
+    enum { COUNT = POOL_ENDPOINT_DIALS + 8 };
     struct one one;
     (void)state;
     one_init(&one, "timeouts = { connect = \"300ms\"; }");
@@ -210,7 +210,7 @@ static void those_beyond_the_dials_in_flight_fail_with_the_first_dial_that_fails
         rig_await(&one.rig, attempts[i].failed);
         assert_int_equal(attempts[i].failure, DIAL_TIMEOUT);
     }
-    assert_int_equal(rig_figures(&one.rig, one.endpoint).dials, POOL_SLOT_DIALS + 1);
+    assert_int_equal(rig_figures(&one.rig, one.endpoint).dials, POOL_ENDPOINT_DIALS + 1);
     lease_return(pool_of(&one), &lease);
     one_end(&one);
 }
@@ -227,7 +227,7 @@ static void ask_again(struct lease_request *request, enum dial_result result)
 {
     struct stubborn *stubborn = (struct stubborn *)request;
     struct lease *none = NULL;
-    uint64_t failed_dial = stubborn->endpoint->slots[0].stats.dial_failures;
+    uint64_t failed_dial = stubborn->endpoint->locals[0].stats.dial_failures;
     assert_int_equal(result, DIAL_REFUSED);
     assert_true(failed_dial > stubborn->failed_dial);
     stubborn->failed_dial = failed_dial;
@@ -239,7 +239,7 @@ static void ask_again(struct lease_request *request, enum dial_result result)
 /* Else one failed dial would go round for ever. */
 static void who_asks_again_when_it_fails_waits_for_another_dial(void **state)
 {
-    enum { COUNT = POOL_SLOT_DIALS + 8, ENOUGH = 20 * COUNT };
+    enum { COUNT = POOL_ENDPOINT_DIALS + 8, ENOUGH = 20 * COUNT };
     struct one one;
     (void)state;
     one_init(&one, "");
@@ -258,14 +258,14 @@ static void who_asks_again_when_it_fails_waits_for_another_dial(void **state)
     rig_await(&one.rig, left_count == 0 && pool_worker_busy_count(pool_of(&one)) == 0);
     /* A dial fails its own request and at most those that stood beyond the dials. */
     assert_true(rig_figures(&one.rig, one.endpoint).dials >=
-                ENOUGH / (COUNT - POOL_SLOT_DIALS + 1));
+                ENOUGH / (COUNT - POOL_ENDPOINT_DIALS + 1));
     one.listener = -1;
     one_end(&one);
 }
 
 static void dials_of_a_worker_are_bounded_over_all_its_endpoints(void **state)
 {
-    enum { HANGING = POOL_WORKER_DIALS / POOL_SLOT_DIALS };
+    enum { HANGING = POOL_WORKER_DIALS / POOL_ENDPOINT_DIALS };
     struct rig rig;
     uint16_t ports[HANGING + 1];
     int listeners[HANGING + 1];

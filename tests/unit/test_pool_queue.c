@@ -4,8 +4,8 @@
 #include "pool/queue.h"
 
 /* Waits for its turn and notes it; what it does with it is up to the test. */
-struct waiter {
-    struct queue_slot slot; /* first */
+struct visitor {
+    struct waiter waiter; /* first */
     struct rig_worker *worker;
     unsigned *counter;
     unsigned order;
@@ -14,19 +14,19 @@ struct waiter {
     bool admitted;
 };
 
-static void on_turn(struct queue_slot *slot)
+static void on_turn(struct waiter *waiter)
 {
-    struct waiter *waiter = (struct waiter *)slot;
-    struct pool_worker *pool = waiter->worker->pool;
-    struct upstream *upstream = waiter->worker->owner;
-    waiter->order = ++*waiter->counter;
-    if (waiter->admit) {
-        assert_int_equal(upstream_admit(pool, upstream, slot, true), ADMIT_OK);
-        waiter->admitted = true;
-        waiter->admit = false;
+    struct visitor *visitor = (struct visitor *)waiter;
+    struct pool_worker *pool = visitor->worker->pool;
+    struct upstream *upstream = visitor->worker->owner;
+    visitor->order = ++*visitor->counter;
+    if (visitor->admit) {
+        assert_int_equal(upstream_admit(pool, upstream, waiter, true), ADMIT_OK);
+        visitor->admitted = true;
+        visitor->admit = false;
     }
-    if (waiter->wait_on)
-        assert_int_equal(upstream_wait(pool, upstream, slot, false, true), ADMIT_QUEUED);
+    if (visitor->wait_on)
+        assert_int_equal(upstream_wait(pool, upstream, waiter, false, true), ADMIT_QUEUED);
 }
 
 struct queued {
@@ -77,44 +77,44 @@ static struct pool_worker *pool_at(struct queued *queued, unsigned worker)
     return queued->rig.workers[worker].pool;
 }
 
-static enum admit_result arrive(struct queued *queued, unsigned worker, struct waiter *waiter)
+static enum admit_result arrive(struct queued *queued, unsigned worker, struct visitor *visitor)
 {
-    *waiter = (struct waiter){.slot = {.on_turn = on_turn},
-                              .worker = &queued->rig.workers[worker],
-                              .counter = &queued->counter,
-                              .admit = true};
+    *visitor = (struct visitor){.waiter = {.on_turn = on_turn},
+                                .worker = &queued->rig.workers[worker],
+                                .counter = &queued->counter,
+                                .admit = true};
     enum admit_result result =
-        upstream_admit(pool_at(queued, worker), queued->upstream, &waiter->slot, false);
-    waiter->admitted = result == ADMIT_OK;
+        upstream_admit(pool_at(queued, worker), queued->upstream, &visitor->waiter, false);
+    visitor->admitted = result == ADMIT_OK;
     return result;
 }
 
-static void leave(struct queued *queued, struct waiter *waiter)
+static void leave(struct queued *queued, struct visitor *visitor)
 {
-    assert_true(waiter->admitted);
-    waiter->admitted = false;
-    upstream_leave(waiter->worker->pool, queued->upstream);
+    assert_true(visitor->admitted);
+    visitor->admitted = false;
+    upstream_leave(visitor->worker->pool, queued->upstream);
 }
 
 static void in_flight_and_queue_are_exact(void **state)
 {
     struct queued queued;
-    struct waiter waiters[6];
+    struct visitor visitors[6];
     (void)state;
     queued_init(&queued, 1, 3, 2, 10);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(arrive(&queued, 0, &waiters[i]), ADMIT_OK);
+        assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_OK);
     for (int i = 3; i < 5; i++)
-        assert_int_equal(arrive(&queued, 0, &waiters[i]), ADMIT_QUEUED);
-    assert_int_equal(arrive(&queued, 0, &waiters[5]), ADMIT_QUEUE_FULL);
-    assert_null(waiters[5].slot.upstream);
+        assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_QUEUED);
+    assert_int_equal(arrive(&queued, 0, &visitors[5]), ADMIT_QUEUE_FULL);
+    assert_null(visitors[5].waiter.upstream);
     assert_int_equal(bound_used(&queued.upstream->in_flight), 3);
     assert_int_equal(bound_used(&queued.upstream->queued), 2);
     rig_settle(&queued.rig);
     assert_int_equal(queued.counter, 0);
     for (int i = 0; i < 5; i++) {
-        rig_await(&queued.rig, waiters[i].admitted);
-        leave(&queued, &waiters[i]);
+        rig_await(&queued.rig, visitors[i].admitted);
+        leave(&queued, &visitors[i]);
     }
     assert_int_equal(bound_peak(&queued.upstream->in_flight), 3);
     assert_int_equal(bound_peak(&queued.upstream->queued), 2);
@@ -125,20 +125,20 @@ static void the_queued_are_served_oldest_first_and_not_within_the_call(void **st
 {
     enum { COUNT = 6 };
     struct queued queued;
-    struct waiter first, waiters[COUNT];
+    struct visitor first, visitors[COUNT];
     (void)state;
     queued_init(&queued, 1, 1, COUNT, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
     for (int i = 0; i < COUNT; i++)
-        assert_int_equal(arrive(&queued, 0, &waiters[i]), ADMIT_QUEUED);
+        assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_QUEUED);
     leave(&queued, &first);
     for (unsigned i = 0; i < COUNT; i++) {
         assert_int_equal(queued.counter, i);
         rig_await(&queued.rig, queued.counter == i + 1);
         rig_settle(&queued.rig);
-        assert_int_equal(waiters[i].order, i + 1);
-        assert_null(waiters[i].slot.upstream);
-        leave(&queued, &waiters[i]);
+        assert_int_equal(visitors[i].order, i + 1);
+        assert_null(visitors[i].waiter.upstream);
+        leave(&queued, &visitors[i]);
     }
     queued_end(&queued);
 }
@@ -146,7 +146,7 @@ static void the_queued_are_served_oldest_first_and_not_within_the_call(void **st
 static void a_newcomer_queues_behind_those_who_wait(void **state)
 {
     struct queued queued;
-    struct waiter first, second, third;
+    struct visitor first, second, third;
     (void)state;
     queued_init(&queued, 1, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
@@ -164,7 +164,7 @@ static void a_newcomer_queues_behind_those_who_wait(void **state)
 static void one_who_leaves_the_queue_is_not_called_and_the_next_is(void **state)
 {
     struct queued queued;
-    struct waiter first, second, third;
+    struct visitor first, second, third;
     (void)state;
     queued_init(&queued, 1, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
@@ -172,8 +172,8 @@ static void one_who_leaves_the_queue_is_not_called_and_the_next_is(void **state)
     assert_int_equal(arrive(&queued, 0, &third), ADMIT_QUEUED);
     leave(&queued, &first);
     /* The call is under way to the one who goes. */
-    queue_cancel(pool_at(&queued, 0), &second.slot);
-    queue_cancel(pool_at(&queued, 0), &second.slot);
+    queue_cancel(pool_at(&queued, 0), &second.waiter);
+    queue_cancel(pool_at(&queued, 0), &second.waiter);
     rig_await(&queued.rig, third.admitted);
     assert_int_equal(second.order, 0);
     leave(&queued, &third);
@@ -183,7 +183,7 @@ static void one_who_leaves_the_queue_is_not_called_and_the_next_is(void **state)
 static void who_does_not_take_its_turn_passes_it_on(void **state)
 {
     struct queued queued;
-    struct waiter first, second, third;
+    struct visitor first, second, third;
     (void)state;
     queued_init(&queued, 1, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
@@ -201,7 +201,7 @@ static void who_does_not_take_its_turn_passes_it_on(void **state)
 static void one_admitted_waits_for_a_connection_and_is_called_when_one_returns(void **state)
 {
     struct queued queued;
-    struct waiter first, second;
+    struct visitor first, second;
     (void)state;
     queued_init(&queued, 1, 10, 10, 1);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
@@ -211,7 +211,7 @@ static void one_admitted_waits_for_a_connection_and_is_called_when_one_returns(v
     struct rig_attempt attempt = {0};
     assert_int_equal(rig_lease(&queued.rig, 0, queued.endpoint, &attempt), LEASE_FULL);
     assert_int_equal(
-        upstream_wait(pool_at(&queued, 0), queued.upstream, &second.slot, false, false),
+        upstream_wait(pool_at(&queued, 0), queued.upstream, &second.waiter, false, false),
         ADMIT_QUEUED);
     rig_settle(&queued.rig);
     assert_int_equal(second.order, 0);
@@ -221,7 +221,7 @@ static void one_admitted_waits_for_a_connection_and_is_called_when_one_returns(v
     assert_int_equal(rig_lease(&queued.rig, 0, queued.endpoint, &attempt), LEASE_READY);
     /* And when one is closed: its place may be dialled for. */
     assert_int_equal(
-        upstream_wait(pool_at(&queued, 0), queued.upstream, &second.slot, false, false),
+        upstream_wait(pool_at(&queued, 0), queued.upstream, &second.waiter, false, false),
         ADMIT_QUEUED);
     lease_close(pool_at(&queued, 0), &attempt.lease, LEASE_CLOSED_BROKEN);
     rig_await(&queued.rig, second.order == 2);
@@ -233,7 +233,7 @@ static void one_admitted_waits_for_a_connection_and_is_called_when_one_returns(v
 static void what_was_freed_before_the_queue_was_entered_is_not_missed(void **state)
 {
     struct queued queued;
-    struct waiter first;
+    struct visitor first;
     (void)state;
     for (unsigned returner = 0; returner < 2; returner++) {
         queued_init(&queued, 2, 10, 10, 1);
@@ -244,7 +244,7 @@ static void what_was_freed_before_the_queue_was_entered_is_not_missed(void **sta
         assert_int_equal(rig_lease(&queued.rig, 0, queued.endpoint, &attempt), LEASE_FULL);
         lease_return(pool_at(&queued, returner), &lease);
         assert_int_equal(
-            upstream_wait(pool_at(&queued, 0), queued.upstream, &first.slot, false, false),
+            upstream_wait(pool_at(&queued, 0), queued.upstream, &first.waiter, false, false),
             ADMIT_QUEUED);
         rig_await(&queued.rig, first.order == 1);
         leave(&queued, &first);
@@ -255,37 +255,37 @@ static void what_was_freed_before_the_queue_was_entered_is_not_missed(void **sta
 static void who_queues_again_in_its_turn_is_first_again(void **state)
 {
     struct queued queued;
-    struct waiter waiters[3];
+    struct visitor visitors[3];
     (void)state;
     queued_init(&queued, 1, 10, 10, 1);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(arrive(&queued, 0, &waiters[i]), ADMIT_OK);
+        assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_OK);
     struct lease *lease = rig_leased(&queued.rig, 0, queued.endpoint);
     for (int i = 0; i < 3; i++) {
-        waiters[i].admit = false;
-        waiters[i].wait_on = i == 0;
+        visitors[i].admit = false;
+        visitors[i].wait_on = i == 0;
         assert_int_equal(
-            upstream_wait(pool_at(&queued, 0), queued.upstream, &waiters[i].slot, false, false),
+            upstream_wait(pool_at(&queued, 0), queued.upstream, &visitors[i].waiter, false, false),
             ADMIT_QUEUED);
     }
     lease_return(pool_at(&queued, 0), &lease);
-    rig_await(&queued.rig, waiters[0].order == 1);
+    rig_await(&queued.rig, visitors[0].order == 1);
     lease = rig_leased(&queued.rig, 0, queued.endpoint);
-    waiters[0].wait_on = false;
+    visitors[0].wait_on = false;
     lease_return(pool_at(&queued, 0), &lease);
     rig_await(&queued.rig, queued.counter == 4);
-    assert_int_equal(waiters[0].order, 2);
-    assert_int_equal(waiters[1].order, 3);
-    assert_int_equal(waiters[2].order, 4);
+    assert_int_equal(visitors[0].order, 2);
+    assert_int_equal(visitors[1].order, 3);
+    assert_int_equal(visitors[2].order, 4);
     for (int i = 0; i < 3; i++)
-        leave(&queued, &waiters[i]);
+        leave(&queued, &visitors[i]);
     queued_end(&queued);
 }
 
 static void a_newcomer_waits_behind_one_admitted_who_waits_for_a_connection(void **state)
 {
     struct queued queued;
-    struct waiter first, admitted, newcomer;
+    struct visitor first, admitted, newcomer;
     (void)state;
     queued_init(&queued, 1, 10, 10, 1);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
@@ -293,7 +293,7 @@ static void a_newcomer_waits_behind_one_admitted_who_waits_for_a_connection(void
     struct lease *lease = rig_leased(&queued.rig, 0, queued.endpoint);
     admitted.admit = false;
     assert_int_equal(
-        upstream_wait(pool_at(&queued, 0), queued.upstream, &admitted.slot, false, false),
+        upstream_wait(pool_at(&queued, 0), queued.upstream, &admitted.waiter, false, false),
         ADMIT_QUEUED);
     /* There is room in flight, but whoever waits for a connection was here before. */
     assert_int_equal(arrive(&queued, 0, &newcomer), ADMIT_QUEUED);
@@ -305,7 +305,7 @@ static void a_newcomer_waits_behind_one_admitted_who_waits_for_a_connection(void
                      1); /* no spinning, though there is capacity it does not want */
     assert_false(newcomer.admitted);
     assert_int_equal(bound_used(&queued.upstream->queued), 2);
-    queue_cancel(pool_at(&queued, 0), &admitted.slot);
+    queue_cancel(pool_at(&queued, 0), &admitted.waiter);
     leave(&queued, &admitted);
     rig_await(&queued.rig, newcomer.admitted);
     leave(&queued, &newcomer);
@@ -316,21 +316,21 @@ static void a_newcomer_waits_behind_one_admitted_who_waits_for_a_connection(void
 static void who_queues_again_in_its_turn_keeps_its_slot_though_the_queue_is_full(void **state)
 {
     struct queued queued;
-    struct waiter first, second, refused;
+    struct visitor first, second, refused;
     (void)state;
     queued_init(&queued, 1, 1, 1, 1);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
     assert_int_equal(arrive(&queued, 0, &second), ADMIT_QUEUED);
     second.wait_on = true;
-    uint64_t since_ms = second.slot.since_ms;
+    uint64_t since_ms = second.waiter.since_ms;
     leave(&queued, &first);
     rig_await(&queued.rig, second.order == 1);
     assert_true(second.admitted);
-    assert_ptr_equal(second.slot.upstream, queued.upstream);
-    assert_int_equal(second.slot.since_ms, since_ms);
+    assert_ptr_equal(second.waiter.upstream, queued.upstream);
+    assert_int_equal(second.waiter.since_ms, since_ms);
     assert_int_equal(bound_used(&queued.upstream->queued), 1);
     assert_int_equal(arrive(&queued, 0, &refused), ADMIT_QUEUE_FULL);
-    queue_cancel(pool_at(&queued, 0), &second.slot);
+    queue_cancel(pool_at(&queued, 0), &second.waiter);
     leave(&queued, &second);
     queued_end(&queued);
 }
@@ -338,24 +338,24 @@ static void who_queues_again_in_its_turn_keeps_its_slot_though_the_queue_is_full
 static void higher_limits_call_those_who_wait(void **state)
 {
     struct queued queued;
-    struct waiter waiters[3];
+    struct visitor visitors[3];
     (void)state;
     queued_init(&queued, 1, 1, 10, 10);
-    assert_int_equal(arrive(&queued, 0, &waiters[0]), ADMIT_OK);
-    assert_int_equal(arrive(&queued, 0, &waiters[1]), ADMIT_QUEUED);
-    assert_int_equal(arrive(&queued, 0, &waiters[2]), ADMIT_QUEUED);
+    assert_int_equal(arrive(&queued, 0, &visitors[0]), ADMIT_OK);
+    assert_int_equal(arrive(&queued, 0, &visitors[1]), ADMIT_QUEUED);
+    assert_int_equal(arrive(&queued, 0, &visitors[2]), ADMIT_QUEUED);
     adopt(&queued, 3, 10, 10);
-    rig_await(&queued.rig, waiters[1].admitted && waiters[2].admitted);
+    rig_await(&queued.rig, visitors[1].admitted && visitors[2].admitted);
     adopt(&queued, 1, 10, 10);
     for (int i = 0; i < 3; i++)
-        leave(&queued, &waiters[i]);
+        leave(&queued, &visitors[i]);
     queued_end(&queued);
 }
 
 static void a_place_left_on_one_worker_serves_who_waits_on_another(void **state)
 {
     struct queued queued;
-    struct waiter first, second, third;
+    struct visitor first, second, third;
     (void)state;
     queued_init(&queued, 3, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
@@ -373,7 +373,7 @@ static void a_place_left_on_one_worker_serves_who_waits_on_another(void **state)
 static void the_worker_whose_exchange_waits_longest_is_called_first(void **state)
 {
     struct queued queued;
-    struct waiter first, old, young;
+    struct visitor first, old, young;
     (void)state;
     queued_init(&queued, 2, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
@@ -393,14 +393,14 @@ static void the_worker_whose_exchange_waits_longest_is_called_first(void **state
 static void a_call_that_comes_too_late_goes_on_to_the_next_worker(void **state)
 {
     struct queued queued;
-    struct waiter first, gone, third;
+    struct visitor first, gone, third;
     (void)state;
     queued_init(&queued, 3, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
     assert_int_equal(arrive(&queued, 1, &gone), ADMIT_QUEUED);
     assert_int_equal(arrive(&queued, 2, &third), ADMIT_QUEUED);
     leave(&queued, &first);
-    queue_cancel(pool_at(&queued, 1), &gone.slot);
+    queue_cancel(pool_at(&queued, 1), &gone.waiter);
     rig_await(&queued.rig, third.admitted);
     leave(&queued, &third);
     queued_end(&queued);
@@ -409,7 +409,7 @@ static void a_call_that_comes_too_late_goes_on_to_the_next_worker(void **state)
 static void what_the_oldest_cannot_use_is_offered_to_the_others(void **state)
 {
     struct queued queued;
-    struct waiter first, picky, other;
+    struct visitor first, picky, other;
     (void)state;
     for (unsigned picky_worker = 0; picky_worker < 2; picky_worker++) {
         queued_init(&queued, 2, 10, 10, 1);
@@ -420,16 +420,16 @@ static void what_the_oldest_cannot_use_is_offered_to_the_others(void **state)
         picky.wait_on = true;
         struct lease *lease = rig_leased(&queued.rig, 0, queued.endpoint);
         assert_int_equal(
-            upstream_wait(picky.worker->pool, queued.upstream, &picky.slot, false, false),
+            upstream_wait(picky.worker->pool, queued.upstream, &picky.waiter, false, false),
             ADMIT_QUEUED);
         assert_int_equal(
-            upstream_wait(other.worker->pool, queued.upstream, &other.slot, false, false),
+            upstream_wait(other.worker->pool, queued.upstream, &other.waiter, false, false),
             ADMIT_QUEUED);
         lease_return(pool_at(&queued, 0), &lease);
         rig_await(&queued.rig, other.order > 0);
         rig_settle(&queued.rig);
         assert_true(queued.counter <= 3); /* the offer ends */
-        queue_cancel(picky.worker->pool, &picky.slot);
+        queue_cancel(picky.worker->pool, &picky.waiter);
         leave(&queued, &first);
         leave(&queued, &picky);
         leave(&queued, &other);
@@ -440,7 +440,7 @@ static void what_the_oldest_cannot_use_is_offered_to_the_others(void **state)
 static void an_upstream_that_has_gone_stays_until_the_last_exchange_leaves(void **state)
 {
     struct queued queued;
-    struct waiter first, second;
+    struct visitor first, second;
     (void)state;
     queued_init(&queued, 2, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
@@ -470,7 +470,7 @@ static void an_upstream_that_has_gone_stays_until_the_last_exchange_leaves(void 
 static void an_upstream_that_comes_back_is_the_same(void **state)
 {
     struct queued queued;
-    struct waiter first, second;
+    struct visitor first, second;
     (void)state;
     queued_init(&queued, 1, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
@@ -490,13 +490,13 @@ static void an_upstream_that_comes_back_is_the_same(void **state)
 static void a_worker_may_go_with_a_turn_still_to_be_given(void **state)
 {
     struct queued queued;
-    struct waiter first, second;
+    struct visitor first, second;
     (void)state;
     queued_init(&queued, 1, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
     assert_int_equal(arrive(&queued, 0, &second), ADMIT_QUEUED);
     leave(&queued, &first);
-    queue_cancel(pool_at(&queued, 0), &second.slot);
+    queue_cancel(pool_at(&queued, 0), &second.waiter);
     queued_end(&queued);
 }
 
@@ -504,7 +504,7 @@ static void a_worker_may_go_with_a_turn_still_to_be_given(void **state)
 static void the_recheck_finds_what_nobody_called_for(void **state)
 {
     struct queued queued;
-    struct waiter first, second;
+    struct visitor first, second;
     (void)state;
     queued_init(&queued, 1, 1, 10, 10);
     queued.rig.pools->recheck_ms = 50;

@@ -31,7 +31,7 @@ static void the_warm_level_is_dialled_without_a_request_and_no_more(void **state
         assert_int_equal(figures.ready, 7);
         assert_int_equal(figures.warm, 7);
         for (unsigned w = 0; w < workers; w++)
-            assert_in_range(endpoint->slots[w].idle_count, 7 / workers, 7 / workers + 1);
+            assert_in_range(endpoint->locals[w].idle_count, 7 / workers, 7 / workers + 1);
         struct upstream_warmth warmth = upstream_warmth(rig.set->views[0].upstream);
         assert_int_equal(warmth.wanted_count, 7);
         assert_int_equal(warmth.ready_count, 7);

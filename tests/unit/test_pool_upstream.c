@@ -56,14 +56,14 @@ static size_t fewer_names(void *owner, const struct endpoint_settings *settings,
 }
 
 /* An exchange that waits and, when it is its turn, gives up. */
-struct waiter {
-    struct queue_slot slot; /* first */
+struct visitor {
+    struct waiter waiter; /* first */
     bool served;
 };
 
-static void on_turn(struct queue_slot *slot)
+static void on_turn(struct waiter *waiter)
 {
-    ((struct waiter *)slot)->served = true;
+    ((struct visitor *)waiter)->served = true;
 }
 
 /* ---- names ---- */
@@ -116,17 +116,17 @@ static void a_name_that_stands_for_nothing_leaves_the_upstream_without_endpoints
 {
     struct rig rig;
     struct endpoint *endpoint = NULL;
-    const struct endpoint_wish wish = {0};
+    const struct pick_options options = {0};
     (void)state;
     rig_init(&rig, 1, 10);
     pools_set_names(rig.pools, names, &asked_count);
     rig_adopt(&rig, one_endpoint("none:80", ""));
     assert_int_equal(rig.set->views[0].endpoint_count, 0);
-    assert_int_equal(upstream_pick(rig.workers[0].pool, &rig.set->views[0], &wish, &endpoint),
+    assert_int_equal(upstream_pick(rig.workers[0].pool, &rig.set->views[0], &options, &endpoint),
                      PICK_NONE);
     rig_adopt(&rig, one_endpoint("one:80", ""));
     assert_false(rig_endpoint(&rig, 0, 0)->late);
-    assert_int_equal(upstream_pick(rig.workers[0].pool, &rig.set->views[0], &wish, &endpoint),
+    assert_int_equal(upstream_pick(rig.workers[0].pool, &rig.set->views[0], &options, &endpoint),
                      PICK_OK);
     rig_adopt(&rig, one_endpoint("none:80", ""));
     assert_true(endpoint_retired(endpoint));
@@ -138,7 +138,7 @@ static void a_name_that_stands_for_nothing_leaves_the_upstream_without_endpoints
 static void who_waits_when_the_last_endpoint_goes_is_told(void **state)
 {
     struct rig rig;
-    struct waiter waiter = {.slot = {.on_turn = on_turn}};
+    struct visitor visitor = {.waiter = {.on_turn = on_turn}};
     uint16_t port;
     char text[32];
     (void)state;
@@ -150,12 +150,12 @@ static void who_waits_when_the_last_endpoint_goes_is_told(void **state)
     struct upstream *upstream = rig.set->views[0].upstream;
     struct pool_worker *worker = rig.workers[0].pool;
     struct lease *lease = rig_leased(&rig, 0, rig_endpoint(&rig, 0, 0));
-    assert_int_equal(upstream_admit(worker, upstream, &waiter.slot, false), ADMIT_OK);
-    assert_int_equal(upstream_wait(worker, upstream, &waiter.slot, false, false), ADMIT_QUEUED);
+    assert_int_equal(upstream_admit(worker, upstream, &visitor.waiter, false), ADMIT_OK);
+    assert_int_equal(upstream_wait(worker, upstream, &visitor.waiter, false, false), ADMIT_QUEUED);
     rig_settle(&rig);
-    assert_false(waiter.served);
+    assert_false(visitor.served);
     rig_adopt(&rig, one_endpoint("none:80", ""));
-    rig_await(&rig, waiter.served);
+    rig_await(&rig, visitor.served);
     upstream_leave(worker, upstream);
     lease_close(worker, &lease, LEASE_CLOSED_DONE);
     rig_end(&rig);
@@ -407,10 +407,10 @@ static void counters_of_a_name_do_not_fall_when_addresses_go(void **state)
     pools_set_names(rig.pools, names, &asked_count);
     rig_adopt(&rig, one_endpoint("three:80\", \"127.0.0.9:80", ""));
     for (size_t i = 0; i < 4; i++)
-        rig_endpoint(&rig, 0, i)->slots[0].stats.dials = 10 + i;
+        rig_endpoint(&rig, 0, i)->locals[0].stats.dials = 10 + i;
     rig_endpoint(&rig, 0, 1)->in_flight = 2;
     rig_endpoint(&rig, 0, 2)->in_flight = 3;
-    assert_int_equal(pools_entries(rig.pools, &entries), 2);
+    assert_int_equal(pools_endpoint_totals(rig.pools, &entries), 2);
     assert_string_equal(entries[0].text, "127.0.0.9:80");
     assert_int_equal(entries[0].dials, 13);
     assert_string_equal(entries[1].text, "three:80");
@@ -420,17 +420,17 @@ static void counters_of_a_name_do_not_fall_when_addresses_go(void **state)
     free(entries);
     rig_endpoint(&rig, 0, 1)->in_flight = rig_endpoint(&rig, 0, 2)->in_flight = 0;
     /* other addresses: tls settings say they are others, and the old ones still have a connection */
-    struct endpoint_slot *slot = &rig_endpoint(&rig, 0, 0)->slots[0];
-    slot_use(slot);
+    struct endpoint_local *waiter = &rig_endpoint(&rig, 0, 0)->locals[0];
+    endpoint_local_use(waiter);
     rig_adopt(&rig, one_endpoint("three:80", "tls = { server_name = \"x\"; };"));
     for (int still = 1; still >= 0; still--) {
         pools_collect(rig.pools);
-        assert_int_equal(pools_entries(rig.pools, &entries), 1);
+        assert_int_equal(pools_endpoint_totals(rig.pools, &entries), 1);
         assert_int_equal(entries[0].dials, 10 + 11 + 12);
         assert_int_equal(entries[0].healthy, 3);
         free(entries);
         if (still)
-            slot_leave(slot);
+            endpoint_local_leave(waiter);
     }
     rig_end(&rig);
 }

@@ -121,7 +121,7 @@ enum stage { STAGE_REST, STAGE_QUEUED, STAGE_WAITING, STAGE_PENDING, STAGE_ECHO,
 /* Does one exchange after the other. */
 struct driver {
     struct lease_request request; /* first */
-    struct queue_slot slot;
+    struct waiter waiter;
     struct wheel_timer timer, cancel;
     struct message soon; /* to itself, for the next pass: places_only */
     struct storm *storm;
@@ -135,9 +135,9 @@ static void driver_next(struct driver *driver);
 static void driver_connect(struct driver *driver, bool turn);
 static void driver_go_on(struct message *message, void *receiver);
 
-static struct driver *driver_of_slot(struct queue_slot *slot)
+static struct driver *driver_of_waiter(struct waiter *waiter)
 {
-    return container_of(slot, struct driver, slot);
+    return container_of(waiter, struct driver, waiter);
 }
 
 static void count(uint64_t *counter)
@@ -232,8 +232,8 @@ static void driver_use(struct driver *driver, struct lease *lease)
 static void driver_wait(struct driver *driver, bool for_fd, bool turn)
 {
     driver->stage = STAGE_WAITING;
-    if (upstream_wait(driver->worker->pool, driver->storm->upstream, &driver->slot, for_fd, turn) ==
-        ADMIT_QUEUE_FULL)
+    if (upstream_wait(driver->worker->pool, driver->storm->upstream, &driver->waiter, for_fd,
+                      turn) == ADMIT_QUEUE_FULL)
         driver_leave(driver, &driver->storm->refused);
     else
         count(&driver->storm->queued);
@@ -243,13 +243,13 @@ static void driver_connect(struct driver *driver, bool turn)
 {
     const struct upstream_view *view =
         driver->storm->upstream->views[driver->worker->pool->env.index];
-    const struct endpoint_wish wish = {0};
+    const struct pick_options options = {0};
     struct endpoint *endpoint;
     struct lease *lease = NULL;
     enum lease_result result = LEASE_FULL;
     driver->stage = STAGE_PENDING;
     driver->request.fresh_only = one_in(driver, driver->storm->fresh_one_in);
-    if (upstream_pick(driver->worker->pool, view, &wish, &endpoint) == PICK_OK)
+    if (upstream_pick(driver->worker->pool, view, &options, &endpoint) == PICK_OK)
         result = pool_lease(driver->worker->pool, endpoint, &driver->request, &lease);
     switch (result) {
     case LEASE_READY: driver_use(driver, lease); break;
@@ -278,7 +278,7 @@ static void driver_on_failed(struct lease_request *request, enum dial_result res
 
 static void driver_admit(struct driver *driver, bool turn)
 {
-    switch (upstream_admit(driver->worker->pool, driver->storm->upstream, &driver->slot, turn)) {
+    switch (upstream_admit(driver->worker->pool, driver->storm->upstream, &driver->waiter, turn)) {
     case ADMIT_OK:
         gauge_up(&driver->storm->admitted);
         if (!driver->storm->places_only) {
@@ -299,10 +299,10 @@ static void driver_admit(struct driver *driver, bool turn)
     }
 }
 
-static void driver_on_turn(struct queue_slot *slot)
+static void driver_on_turn(struct waiter *waiter)
 {
-    struct driver *driver = driver_of_slot(slot);
-    assert_null(slot->upstream);
+    struct driver *driver = driver_of_waiter(waiter);
+    assert_null(waiter->upstream);
     if (driver->stage == STAGE_QUEUED)
         driver_admit(driver, true);
     else
@@ -354,12 +354,12 @@ static void driver_on_cancel(struct wheel_timer *timer, uint64_t now_ms)
     switch (driver->stage) {
     case STAGE_REST: break;
     case STAGE_QUEUED:
-        queue_cancel(driver->worker->pool, &driver->slot);
+        queue_cancel(driver->worker->pool, &driver->waiter);
         count(&driver->storm->cancelled);
         driver_rest(driver, 0);
         break;
     case STAGE_WAITING:
-        queue_cancel(driver->worker->pool, &driver->slot);
+        queue_cancel(driver->worker->pool, &driver->waiter);
         driver_leave(driver, &driver->storm->cancelled);
         break;
     case STAGE_PENDING:
@@ -443,7 +443,7 @@ static struct driver *storm_start(struct storm *storm, unsigned per_worker, uint
         struct rig_worker *worker = &storm->rig.workers[i % WORKERS];
         *driver =
             (struct driver){.request = {.on_ready = driver_on_ready, .on_failed = driver_on_failed},
-                            .slot = {.on_turn = driver_on_turn},
+                            .waiter = {.on_turn = driver_on_turn},
                             .storm = storm,
                             .worker = worker};
         wheel_timer_init(&driver->timer, driver_on_timer);

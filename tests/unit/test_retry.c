@@ -127,20 +127,20 @@ static void an_error_in_proxy_status_is_found_whatever_stands_around_it(void **s
     char line[256];
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(proxy_status_tells_error(cases[i].value, strlen(cases[i].value)),
+        assert_int_equal(proxy_status_has_error(cases[i].value, strlen(cases[i].value)),
                          cases[i].error);
         /* never reads past the end, whatever is cut off */
         for (size_t cut = 0; cut < strlen(cases[i].value); cut++) {
             char *exact = memcpy(malloc(cut + 1), cases[i].value, cut);
-            (void)proxy_status_tells_error(exact, cut);
+            (void)proxy_status_has_error(exact, cut);
             free(exact);
         }
     }
     snprintf(line, sizeof line, "Proxy-Status: a\r\nproxy-status: b;error=x\r\n");
     struct http_head head = response_of(line);
-    assert_true(head_tells_error(&head));
+    assert_true(head_has_error(&head));
     head = response_of("X-Proxy-Status: b;error=x\r\n");
-    assert_false(head_tells_error(&head));
+    assert_false(head_has_error(&head));
 }
 
 int main(void)

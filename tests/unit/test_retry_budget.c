@@ -150,9 +150,9 @@ static void random_use_is_decided_as_by_a_list(void **state)
         uint64_t now_ms = rng_below(&rng, 100000);
         for (int step = 0; step < STEPS; step++) {
             now_ms += rng_below(&rng, rng_below(&rng, 1000) == 0 ? 30000 : 100);
-            unsigned lane = (unsigned)rng_below(&rng, 2);
+            unsigned worker = (unsigned)rng_below(&rng, 2);
             if (rng_below(&rng, 3) > 0) {
-                retry_budget_note_request(budget, lane, now_ms);
+                retry_budget_note_request(budget, worker, now_ms);
                 requests_ms[requests++] = now_ms;
                 continue;
             }
@@ -170,7 +170,7 @@ static void random_use_is_decided_as_by_a_list(void **state)
             else if (settings.budget_per_minute_count > 0 &&
                      of_minute >= settings.budget_per_minute_count)
                 expected = RETRY_BUDGET_MINUTE_SPENT;
-            enum retry_budget_result result = retry_budget_take(budget, &settings, lane, now_ms);
+            enum retry_budget_result result = retry_budget_take(budget, &settings, worker, now_ms);
             assert_string_equal(retry_budget_result_name(result),
                                 retry_budget_result_name(expected));
             if (result == RETRY_BUDGET_TAKEN)
@@ -187,7 +187,7 @@ static void random_use_is_decided_as_by_a_list(void **state)
 struct spender {
     struct retry_budget *budget;
     pthread_barrier_t *all_noted;
-    unsigned lane;
+    unsigned worker;
     bool at_once; /* take while others still note */
     uint64_t taken;
 };
@@ -196,15 +196,15 @@ static void *spend(void *argument)
 {
     struct spender *s = argument;
     for (int i = 0; i < REQUESTS_PER_THREAD; i++) {
-        retry_budget_note_request(s->budget, s->lane, 50000);
+        retry_budget_note_request(s->budget, s->worker, 50000);
         if (s->at_once)
             s->taken +=
-                retry_budget_take(s->budget, &defaults, s->lane, 50000) == RETRY_BUDGET_TAKEN;
+                retry_budget_take(s->budget, &defaults, s->worker, 50000) == RETRY_BUDGET_TAKEN;
     }
-    /* The first refusal hands over what the lane kept back. */
-    s->taken += retry_budget_take(s->budget, &defaults, s->lane, 50000) == RETRY_BUDGET_TAKEN;
+    /* The first refusal hands over what the worker kept back. */
+    s->taken += retry_budget_take(s->budget, &defaults, s->worker, 50000) == RETRY_BUDGET_TAKEN;
     pthread_barrier_wait(s->all_noted);
-    while (retry_budget_take(s->budget, &defaults, s->lane, 50000) == RETRY_BUDGET_TAKEN)
+    while (retry_budget_take(s->budget, &defaults, s->worker, 50000) == RETRY_BUDGET_TAKEN)
         s->taken++;
     return NULL;
 }

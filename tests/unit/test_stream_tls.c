@@ -420,7 +420,7 @@ static void a_stream_moves_to_another_room_when_it_rests(void **state)
     (void)state;
     rig_open(&rig, TLS1_3_VERSION);
     rig_shake(&rig);
-    struct tls_room *other = tls_room_create(rig.bufs, &rig.clock);
+    struct tls_scratch *other = tls_scratch_create(rig.bufs, &rig.clock);
     assert_int_equal(stream_probe(&rig.client), STREAM_BLOCKED);
     assert_true(stream_move(&rig.client, other));
     send_all(&rig.client, "here", 4);
@@ -429,7 +429,7 @@ static void a_stream_moves_to_another_room_when_it_rests(void **state)
     assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
     assert_memory_equal(room, "there", 5);
     stream_close(&rig.client, false);
-    tls_room_free(&other);
+    tls_scratch_free(&other);
     rig_close(&rig);
 }
 

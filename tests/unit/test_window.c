@@ -1,4 +1,4 @@
-/* A window's sums are those of its slots, whoever adds; what lanes keep back is small and falls on the safe side. */
+/* A window's sums are those of its slots, whoever adds; what locals keep back is small and falls on the safe side. */
 #include "tests/unit/unit.h"
 
 #include <pthread.h>
@@ -18,11 +18,12 @@ static uint64_t sum_at(const struct window *window, uint64_t now_ms, unsigned su
     return sums[sum];
 }
 
-static void lane_add(struct window *window, struct window_lane *lane, unsigned sum, uint64_t now_ms)
+static void lane_add(struct window *window, struct window_local *local, unsigned sum,
+                     uint64_t now_ms)
 {
     if (window_is_over(window, now_ms))
         window_turn(window, now_ms, SLOT);
-    window_lane_add(window, lane, sum);
+    window_local_add(window, local, sum);
 }
 
 static void what_is_added_leaves_after_ten_slots(void **state)
@@ -63,16 +64,16 @@ static void clearing_forgets_what_was_and_counts_what_comes(void **state)
 {
     (void)state;
     struct window window;
-    struct window_lane lane = {.serial = 0};
+    struct window_local local = {.serial = 0};
     window_init(&window, 1);
     window_add(&window, 0, 7, 5000, SLOT);
     for (int i = 0; i < 1000; i++)
-        lane_add(&window, &lane, 1, 5100);
+        lane_add(&window, &local, 1, 5100);
     window_clear(&window);
     assert_int_equal(sum_at(&window, 5100, 0), 0);
     assert_int_equal(sum_at(&window, 5100, 1), 0);
     window_add(&window, 0, 2, 5200, SLOT);
-    lane_add(&window, &lane, 1, 5200);
+    lane_add(&window, &local, 1, 5200);
     assert_int_equal(sum_at(&window, 5200, 0), 2);
     assert_int_equal(sum_at(&window, 5200, 1), 1);
     assert_int_equal(sum_at(&window, 14999, 0), 2);
@@ -147,10 +148,10 @@ static void a_lane_keeps_nothing_back_while_there_is_little(void **state)
 {
     (void)state;
     struct window window;
-    struct window_lane lanes[4] = {{.serial = 0}};
+    struct window_local locals[4] = {{.serial = 0}};
     window_init(&window, 4);
     for (uint64_t i = 0; i < WINDOW_LAG * 4 * 2 - 1; i++) {
-        lane_add(&window, &lanes[i % 4], 0, 7000);
+        lane_add(&window, &locals[i % 4], 0, 7000);
         assert_int_equal(sum_at(&window, 7000, 0), i + 1);
     }
 }
@@ -160,18 +161,18 @@ static void lanes_together_keep_back_less_than_their_share(void **state)
     (void)state;
     enum { LANES = 5, ADDITIONS = 300000 };
     struct window window;
-    struct window_lane lanes[LANES] = {{.serial = 0}};
+    struct window_local locals[LANES] = {{.serial = 0}};
     struct rng rng;
     rng_init(&rng, unit_seed());
     window_init(&window, LANES);
     for (uint64_t i = 1; i <= ADDITIONS; i++) {
-        lane_add(&window, &lanes[rng_below(&rng, LANES)], 0, 7000);
+        lane_add(&window, &locals[rng_below(&rng, LANES)], 0, 7000);
         uint64_t sum = sum_at(&window, 7000, 0);
         assert_true(sum <= i);
         assert_true(i - sum <= i / WINDOW_LAG);
     }
     for (int i = 0; i < LANES; i++)
-        window_lane_flush(&window, &lanes[i], 0);
+        window_local_flush(&window, &locals[i], 0);
     assert_int_equal(sum_at(&window, 7000, 0), ADDITIONS);
 }
 
@@ -179,13 +180,13 @@ static void a_lane_does_not_bring_old_additions_into_a_new_slot(void **state)
 {
     (void)state;
     struct window window;
-    struct window_lane busy = {.serial = 0}, other = {.serial = 0};
+    struct window_local busy = {.serial = 0}, other = {.serial = 0};
     window_init(&window, 1);
     for (int i = 0; i < 100000; i++)
         lane_add(&window, &busy, 0, 7000);
     uint64_t before = sum_at(&window, 7000, 0);
     lane_add(&window, &other, 0, 8000);
-    window_lane_flush(&window, &busy, 0);
+    window_local_flush(&window, &busy, 0);
     lane_add(&window, &busy, 0, 8000);
     assert_int_equal(sum_at(&window, 8000, 0), before + 2);
     assert_int_equal(sum_at(&window, 17000, 0), 2);
@@ -201,12 +202,12 @@ struct adder {
 static void *add_many(void *argument)
 {
     struct adder *adder = argument;
-    struct window_lane lane = {.serial = 0};
+    struct window_local local = {.serial = 0};
     for (uint64_t i = 0; i < ADDITIONS_PER_THREAD; i++) {
         /* Everybody's additions drive the clock: many slots pass while all add. */
         uint64_t now_ms = __atomic_load_n(adder->clock_ms, __ATOMIC_RELAXED);
         window_add(adder->window, 0, 1, now_ms, SLOT);
-        lane_add(adder->window, &lane, 1, now_ms);
+        lane_add(adder->window, &local, 1, now_ms);
         if (i % 16 == 0)
             __atomic_fetch_add(adder->clock_ms, 1, __ATOMIC_RELAXED);
         if (i % 1024 == 0)
@@ -233,7 +234,7 @@ static void eight_threads_lose_nothing_while_slots_pass(void **state)
     uint64_t all = (uint64_t)THREADS * ADDITIONS_PER_THREAD;
     window_init(&window, THREADS);
     run_adders(&window, &clock_ms);
-    /* Nothing is ever lost from the running sum; lanes lose less than their share of each slot. */
+    /* Nothing is ever lost from the running sum; locals lose less than their share of each slot. */
     assert_int_equal(window.sums[0], all);
     assert_in_range(window.sums[1], all - all / WINDOW_LAG - THREADS, all);
     /* The last ten slots hold their share of a steady stream, give or take a slot and how unevenly the threads ran. */

@@ -13,7 +13,7 @@
 #include "steady/bound.h"
 #include "steady/buf.h"
 #include "steady/loop_clock.h"
-#include "tls/room.h"
+#include "tls/scratch.h"
 #include "tls/stream.h"
 
 static inline EVP_PKEY *rig_key(void)
@@ -43,7 +43,7 @@ struct rig {
     struct bound bytes;
     struct buf_pool *bufs;
     struct loop_clock clock;
-    struct tls_room *room;
+    struct tls_scratch *room;
     SSL_CTX *server_side, *client_side;
     struct stream server, client;
 };
@@ -64,7 +64,7 @@ static inline void rig_open(struct rig *rig, int version)
     *rig = (struct rig){0};
     bound_init(&rig->bytes, "buffers_bytes", NULL, 64 * 1024 * 1024);
     rig->bufs = buf_pool_create(&rig->bytes);
-    rig->room = tls_room_create(rig->bufs, &rig->clock);
+    rig->room = tls_scratch_create(rig->bufs, &rig->clock);
     assert_non_null(rig->room);
     rig->server_side = SSL_CTX_new(TLS_server_method());
     rig->client_side = SSL_CTX_new(TLS_client_method());
@@ -107,7 +107,7 @@ static inline void rig_close(struct rig *rig)
     stream_close(&rig->server, false);
     stream_close(&rig->client, false);
     assert_int_equal(ERR_peek_error(), 0);
-    tls_room_free(&rig->room);
+    tls_scratch_free(&rig->room);
     buf_pool_free(rig->bufs);
     assert_int_equal(bound_used(&rig->bytes), 0);
     SSL_CTX_free(rig->server_side);

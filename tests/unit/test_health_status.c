@@ -1,10 +1,10 @@
 /*
- * Transcripts of an endpoint's standing. Each line: the time in ms, what happens ("good" and "bad" probes, "failures",
- * "time", "return", "blind"), and what the standing is then ("-" as before), with its share of 256 or its end.
+ * Transcripts of an endpoint's status. Each line: the time in ms, what happens ("good" and "bad" probes, "failures",
+ * "time", "return", "blind"), and what the status is then ("-" as before), with its share of 256 or its end.
  */
 #include "tests/unit/unit.h"
 
-#include "pool/standing.h"
+#include "pool/health_status.h"
 
 static const struct health_settings settings = {
     .interval_ms = 5000,
@@ -18,28 +18,28 @@ static const struct health_settings settings = {
     .slow_start_ms = 10000,
 };
 
-static bool happen(struct standing *standing, struct rng *rng, const char *what, uint64_t now_ms)
+static bool happen(struct status *status, struct rng *rng, const char *what, uint64_t now_ms)
 {
     if (strcmp(what, "good") == 0 || strcmp(what, "bad") == 0)
-        return standing_on_probe(standing, &settings, what[0] == 'g', now_ms);
+        return health_status_on_probe(status, &settings, what[0] == 'g', now_ms);
     if (strcmp(what, "failures") == 0)
-        return standing_on_failures(standing, &settings, rng, now_ms);
+        return health_status_on_failures(status, &settings, rng, now_ms);
     if (strcmp(what, "time") == 0)
-        return standing_on_time(standing, now_ms);
+        return health_status_on_time(status, now_ms);
     if (strcmp(what, "blind") == 0)
-        return standing_on_blindness(standing, now_ms);
+        return health_status_on_blindness(status, now_ms);
     assert_string_equal(what, "return");
-    standing_on_return(standing, now_ms);
+    health_status_on_return(status, now_ms);
     return false;
 }
 
 static void play(const char *transcript)
 {
-    struct standing standing;
+    struct status status;
     struct rng rng;
     char line[128];
     rng_init(&rng, 1);
-    standing_init(&standing, 1000);
+    health_status_init(&status, 1000);
     while (*transcript != '\0') {
         size_t bytes = strcspn(transcript, "\n");
         unsigned long long at_ms;
@@ -49,14 +49,14 @@ static void play(const char *transcript)
         transcript += bytes + (transcript[bytes] == '\n');
         int fields = sscanf(line, "%llu %15s %15s %u", &at_ms, what, then, &share);
         assert_true(fields >= 3);
-        bool changed = happen(&standing, &rng, what, at_ms);
+        bool changed = happen(&status, &rng, what, at_ms);
         if (changed != (strcmp(then, "-") != 0) ||
-            (changed && strcmp(standing_state_name(standing.state), then) != 0))
-            fail_msg("\"%s\": it is %s, changed: %d", line, standing_state_name(standing.state),
+            (changed && strcmp(health_status_state_name(status.state), then) != 0))
+            fail_msg("\"%s\": it is %s, changed: %d", line, health_status_state_name(status.state),
                      changed);
-        if (fields == 4 && standing_share(&standing, &settings, at_ms) != share)
+        if (fields == 4 && health_status_share(&status, &settings, at_ms) != share)
             fail_msg("\"%s\": its share is %u", line,
-                     (unsigned)standing_share(&standing, &settings, at_ms));
+                     (unsigned)health_status_share(&status, &settings, at_ms));
     }
 }
 
@@ -157,24 +157,24 @@ static void the_operator_gives_it_back_slowly(void **state)
 static void nothing_leads_astray(void **state)
 {
     static const char *const all[] = {"good", "bad", "failures", "time", "blind", "return"};
-    struct standing standing;
+    struct status status;
     struct rng rng;
     uint64_t now_ms = 1000;
     (void)state;
     rng_init(&rng, unit_seed());
-    standing_init(&standing, now_ms);
+    health_status_init(&status, now_ms);
     for (int i = 0; i < 100000; i++) {
         now_ms += rng_below(&rng, 3000);
-        happen(&standing, &rng, all[rng_below(&rng, 6)], now_ms);
-        uint32_t share = standing_share(&standing, &settings, now_ms);
-        uint64_t due_ms = standing_due_ms(&standing, &settings, now_ms);
-        uint64_t wait_ms = standing_probe_wait_ms(&standing, &settings, &rng);
-        assert_in_range(share, OFFER_FIRST, OFFER_WHOLE);
-        assert_true(standing.state == STANDING_UP || share == OFFER_WHOLE);
+        happen(&status, &rng, all[rng_below(&rng, 6)], now_ms);
+        uint32_t share = health_status_share(&status, &settings, now_ms);
+        uint64_t due_ms = health_status_due_ms(&status, &settings, now_ms);
+        uint64_t wait_ms = health_status_probe_wait_ms(&status, &settings, &rng);
+        assert_in_range(share, TRAFFIC_SHARE_FIRST, TRAFFIC_SHARE_WHOLE);
+        assert_true(status.state == HEALTH_STATUS_UP || share == TRAFFIC_SHARE_WHOLE);
         assert_in_range(wait_ms, 800, 6000);
-        if (standing.state == STANDING_EJECTED)
-            assert_true(due_ms <= standing.since_ms + settings.eject_max_ms * 11 / 10);
-        else if (share < OFFER_WHOLE)
+        if (status.state == HEALTH_STATUS_EJECTED)
+            assert_true(due_ms <= status.since_ms + settings.eject_max_ms * 11 / 10);
+        else if (share < TRAFFIC_SHARE_WHOLE)
             assert_in_range(due_ms, now_ms + 1, now_ms + settings.slow_start_ms);
         else
             assert_true(due_ms == UINT64_MAX);
@@ -183,47 +183,47 @@ static void nothing_leads_astray(void **state)
 
 static void probes_hasten_while_they_speak_against_the_standing(void **state)
 {
-    struct standing standing;
+    struct status status;
     struct rng rng;
     (void)state;
     rng_init(&rng, unit_seed());
-    standing_init(&standing, 1000);
+    health_status_init(&status, 1000);
     for (int i = 0; i < 100; i++)
-        assert_in_range(standing_probe_wait_ms(&standing, &settings, &rng), 4000, 6000);
-    standing_on_probe(&standing, &settings, false, 2000);
+        assert_in_range(health_status_probe_wait_ms(&status, &settings, &rng), 4000, 6000);
+    health_status_on_probe(&status, &settings, false, 2000);
     for (int i = 0; i < 100; i++)
-        assert_in_range(standing_probe_wait_ms(&standing, &settings, &rng), 800, 1200);
+        assert_in_range(health_status_probe_wait_ms(&status, &settings, &rng), 800, 1200);
 }
 
 static void the_ejected_share_is_bounded(void **state)
 {
     (void)state;
-    assert_false(standing_may_eject(&settings, 0, 0));
-    assert_false(standing_may_eject(&settings, 0, 1)); /* the only one stays */
-    assert_true(standing_may_eject(&settings, 0, 2));
-    assert_false(standing_may_eject(&settings, 1, 2));
-    assert_false(standing_may_eject(&settings, 1, 3));
-    assert_true(standing_may_eject(&settings, 1, 4));
-    assert_false(standing_may_eject(&settings, 2, 5));
+    assert_false(health_status_may_eject(&settings, 0, 0));
+    assert_false(health_status_may_eject(&settings, 0, 1)); /* the only one stays */
+    assert_true(health_status_may_eject(&settings, 0, 2));
+    assert_false(health_status_may_eject(&settings, 1, 2));
+    assert_false(health_status_may_eject(&settings, 1, 3));
+    assert_true(health_status_may_eject(&settings, 1, 4));
+    assert_false(health_status_may_eject(&settings, 2, 5));
     struct health_settings none = settings, tenth = settings;
     none.eject_share = 0;
     tenth.eject_share = 0.1;
-    assert_false(standing_may_eject(&none, 0, 10));
-    assert_true(standing_may_eject(&tenth, 0, 5)); /* one always */
-    assert_false(standing_may_eject(&tenth, 1, 5));
+    assert_false(health_status_may_eject(&none, 0, 10));
+    assert_true(health_status_may_eject(&tenth, 0, 5)); /* one always */
+    assert_false(health_status_may_eject(&tenth, 1, 5));
 }
 
 static void panic_begins_below_the_share(void **state)
 {
     (void)state;
-    assert_false(standing_panics(&settings, 0, 0));
-    assert_true(standing_panics(&settings, 0, 1));
-    assert_false(standing_panics(&settings, 1, 2));
-    assert_true(standing_panics(&settings, 1, 3));
-    assert_false(standing_panics(&settings, 2, 4));
+    assert_false(health_status_panics(&settings, 0, 0));
+    assert_true(health_status_panics(&settings, 0, 1));
+    assert_false(health_status_panics(&settings, 1, 2));
+    assert_true(health_status_panics(&settings, 1, 3));
+    assert_false(health_status_panics(&settings, 2, 4));
     struct health_settings never = settings;
     never.panic_share = 0;
-    assert_false(standing_panics(&never, 0, 5));
+    assert_false(health_status_panics(&never, 0, 5));
 }
 
 int main(void)

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "proxy/http/pieces.h"
+#include "proxy/http/payload.h"
 #include "proxy/http1/h1_frame.h"
 #include "steady/rng.h"
 
@@ -33,24 +33,23 @@ static void what_is_kept_is_the_rest_in_order(void **state)
         char wanted[64 * 1024];
         size_t wanted_bytes = 0, taken = 0;
         for (int turn = 0; turn < 6; turn++) {
-            struct iovec pieces[5];
+            struct iovec iov[5];
             size_t count = 1 + rng_below(&rng, 5), total = 0;
             for (size_t i = 0; i < count; i++) {
                 size_t at = rng_below(&rng, 1000), length = rng_below(&rng, 2000);
-                pieces[i] = (struct iovec){source + at, length};
+                iov[i] = (struct iovec){source + at, length};
                 total += length;
             }
             size_t sent = turn == 0 ? rng_below(&rng, total + 1) : 0;
             if (total == sent) {
                 continue;
             }
-            assert_true(pieces_keep(pool, &buf, pieces, count, sent));
+            assert_true(iov_keep(pool, &buf, iov, count, sent));
             size_t skip = sent;
             for (size_t i = 0; i < count; i++) {
-                size_t s = skip < pieces[i].iov_len ? skip : pieces[i].iov_len;
-                memcpy(wanted + wanted_bytes, (char *)pieces[i].iov_base + s,
-                       pieces[i].iov_len - s);
-                wanted_bytes += pieces[i].iov_len - s;
+                size_t s = skip < iov[i].iov_len ? skip : iov[i].iov_len;
+                memcpy(wanted + wanted_bytes, (char *)iov[i].iov_base + s, iov[i].iov_len - s);
+                wanted_bytes += iov[i].iov_len - s;
                 skip -= s;
             }
             size_t eat = rng_below(&rng, buf_length(buf));
@@ -65,12 +64,12 @@ static void what_is_kept_is_the_rest_in_order(void **state)
     assert_int_equal(bound_used(&bytes), 0);
 }
 
-static size_t flat(const struct iovec *pieces, size_t count, char *room)
+static size_t flat(const struct iovec *iov, size_t count, char *room)
 {
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        memcpy(room + used, pieces[i].iov_base, pieces[i].iov_len);
-        used += pieces[i].iov_len;
+        memcpy(room + used, iov[i].iov_base, iov[i].iov_len);
+        used += iov[i].iov_len;
     }
     return used;
 }
@@ -78,7 +77,7 @@ static size_t flat(const struct iovec *pieces, size_t count, char *room)
 static void frame_is(const struct payload *payload, bool chunked, const char *wanted)
 {
     char room[1024], text[1024], chunk_head[H1_CHUNK_HEAD_BYTES];
-    struct iovec out[PAYLOAD_PIECES + FRAME_PIECES];
+    struct iovec out[PAYLOAD_IOVS + FRAME_IOVS];
     struct h1_writer writer;
     h1_writer_init(&writer, room, sizeof room);
     size_t bytes = flat(out, payload_frame(payload, chunked, chunk_head, &writer, out), text);
@@ -88,11 +87,11 @@ static void frame_is(const struct payload *payload, bool chunked, const char *wa
 
 static void chunks_have_their_frame_and_only_the_last_ends_the_body(void **state)
 {
-    const struct iovec pieces[] = {{"hello ", 6}, {"world", 5}};
+    const struct iovec iov[] = {{"hello ", 6}, {"world", 5}};
     (void)state;
-    frame_is(&(struct payload){pieces, 2, false, NULL}, false, "hello world");
-    frame_is(&(struct payload){pieces, 2, false, NULL}, true, "b\r\nhello world\r\n");
-    frame_is(&(struct payload){pieces, 2, true, NULL}, true, "b\r\nhello world\r\n0\r\n\r\n");
+    frame_is(&(struct payload){iov, 2, false, NULL}, false, "hello world");
+    frame_is(&(struct payload){iov, 2, false, NULL}, true, "b\r\nhello world\r\n");
+    frame_is(&(struct payload){iov, 2, true, NULL}, true, "b\r\nhello world\r\n0\r\n\r\n");
     frame_is(&(struct payload){NULL, 0, true, NULL}, true, "0\r\n\r\n");
     /* an empty chunk would end the body: nothing at all instead */
     frame_is(&(struct payload){NULL, 0, false, NULL}, true, "");

@@ -3,8 +3,8 @@
  *
  * Owns: per upstream what was counted at endpoints that have gone. Private to pool/. Thread: control.
  */
-#ifndef EVENKEEL_POOL_ENTRIES_H
-#define EVENKEEL_POOL_ENTRIES_H
+#ifndef EVENKEEL_POOL_ENDPOINT_TOTALS_H
+#define EVENKEEL_POOL_ENDPOINT_TOTALS_H
 
 #include <sys/queue.h>
 
@@ -15,8 +15,8 @@ struct upstream_private;
 SLIST_HEAD(departed_list, departed);
 
 /* The endpoint goes: keeps what it counted. */
-void entries_keep(struct upstream_private *own, const struct endpoint *endpoint);
+void endpoint_totals_keep(struct upstream_private *own, const struct endpoint *endpoint);
 /* The upstream goes. */
-void entries_forget(struct upstream_private *own);
+void endpoint_totals_forget(struct upstream_private *own);
 
 #endif

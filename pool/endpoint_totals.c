@@ -1,5 +1,5 @@
 /* Adds up figures by text. */
-#include "pool/entries.h"
+#include "pool/endpoint_totals.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +59,7 @@ static struct departed *find_departed(struct upstream_private *own, const char *
     return departed;
 }
 
-void entries_keep(struct upstream_private *own, const struct endpoint *endpoint)
+void endpoint_totals_keep(struct upstream_private *own, const struct endpoint *endpoint)
 {
     const struct endpoint_figures figures = endpoint_figures(endpoint);
     struct departed *departed = find_departed(own, endpoint->text, true);
@@ -67,7 +67,7 @@ void entries_keep(struct upstream_private *own, const struct endpoint *endpoint)
         add_counters(&departed->counted, &figures);
 }
 
-void entries_forget(struct upstream_private *own)
+void endpoint_totals_forget(struct upstream_private *own)
 {
     struct departed *departed;
     while ((departed = SLIST_FIRST(&own->departed)) != NULL) {
@@ -78,20 +78,20 @@ void entries_forget(struct upstream_private *own)
 
 struct gathering {
     struct endpoint_figures *items;
-    size_t count, room;
+    size_t count, space;
 };
 
 /* Without memory the rest is left out. */
 static void gather(struct gathering *gathering, const struct endpoint *endpoint)
 {
-    if (gathering->count == gathering->room) {
-        size_t room = gathering->room == 0 ? 16 : 2 * gathering->room;
+    if (gathering->count == gathering->space) {
+        size_t space = gathering->space == 0 ? 16 : 2 * gathering->space;
         struct endpoint_figures *items =
-            fault_hits(FAULT_ALLOC) ? NULL : realloc(gathering->items, room * sizeof(*items));
+            fault_hits(FAULT_ALLOC) ? NULL : realloc(gathering->items, space * sizeof(*items));
         if (items == NULL)
             return;
         gathering->items = items;
-        gathering->room = room;
+        gathering->space = space;
     }
     struct endpoint_figures *figures = &gathering->items[gathering->count++];
     *figures = endpoint_figures(endpoint);
@@ -143,7 +143,7 @@ static void add_departed(struct pools *pools, struct endpoint_figures *items, si
     }
 }
 
-size_t pools_entries(struct pools *pools, struct endpoint_figures **ret_entries)
+size_t pools_endpoint_totals(struct pools *pools, struct endpoint_figures **ret_entries)
 {
     struct gathering gathering = {NULL, 0, 0};
     const struct upstream_private *own;

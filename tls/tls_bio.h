@@ -1,23 +1,23 @@
 /*
- * Ciphertext between a socket and OpenSSL, by way of a worker's room. Private to tls/.
+ * Ciphertext between a socket and OpenSSL, by way of a worker's scratch. Private to tls/.
  *
- * Owns: what could not be passed on within a call. Thread: its worker's. Errors: in the wire, until somebody looks.
+ * Owns: what could not be passed on within a call. Thread: its worker's. Errors: in the bio, until somebody looks.
  *
- * Between wire_enter() and wire_leave() the room is this wire's: no other wire may be entered.
+ * Between tls_bio_enter() and tls_bio_leave() the scratch is this bio's: no other bio may be entered.
  */
-#ifndef EVENKEEL_TLS_WIRE_H
-#define EVENKEEL_TLS_WIRE_H
+#ifndef EVENKEEL_TLS_TLS_BIO_H
+#define EVENKEEL_TLS_TLS_BIO_H
 
 #include <openssl/bio.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "tls/room.h"
+#include "tls/scratch.h"
 
 /* The largest piece of plaintext that makes one record (RFC 8446 5.1). */
 #define TLS_RECORD_BYTES 16384
 
-struct tls_room {
+struct tls_scratch {
     struct buf_pool *bufs;
     struct loop_clock *clock;
     BIO_METHOD *method;
@@ -26,8 +26,8 @@ struct tls_room {
     size_t out_end;       /* made by OpenSSL, not sent yet */
 };
 
-struct wire {
-    struct tls_room *room;
+struct tls_bio {
+    struct tls_scratch *scratch;
     struct buf *kept_in, *kept_out; /* the same, between calls */
     int fd;
     int in_error,
@@ -38,25 +38,25 @@ struct wire {
     bool failed;  /* something had to be kept and there was no memory */
 };
 
-void wire_init(struct wire *wire, int fd, struct tls_room *room);
-void wire_release(struct wire *wire);
-/* A BIO over the wire; NULL: no memory. It belongs to the SSL it is given to. */
-BIO *wire_bio(struct wire *wire);
+void tls_bio_init(struct tls_bio *bio, int fd, struct tls_scratch *scratch);
+void tls_bio_release(struct tls_bio *bio);
+/* A BIO over the bio; NULL: no memory. It belongs to the SSL it is given to. */
+BIO *tls_bio_base(struct tls_bio *bio);
 
-void wire_enter(struct wire *wire);
+void tls_bio_enter(struct tls_bio *bio);
 /* Whether OpenSSL, which takes record by record, would get nothing: all that came is taken, and the socket held no more. */
-static inline bool wire_is_dry(const struct wire *wire);
+static inline bool tls_bio_is_dry(const struct tls_bio *bio);
 /* Whether nothing but a short read says that the socket is empty; then it is asked again when OpenSSL reads on. An end or an error
    that came in one edge with the last bytes is told of by nobody else: who got nothing out of a call has to ask. */
-bool wire_doubts(struct wire *wire);
-/* Sends what the room holds as far as the socket takes it. False: some of it is kept now, or it is broken. */
-bool wire_push(struct wire *wire);
-/* Leaves the room to others. */
-void wire_leave(struct wire *wire);
+bool tls_bio_doubts(struct tls_bio *bio);
+/* Sends what the scratch holds as far as the socket takes it. False: some of it is kept now, or it is broken. */
+bool tls_bio_push(struct tls_bio *bio);
+/* Leaves the scratch to others. */
+void tls_bio_leave(struct tls_bio *bio);
 
-static inline bool wire_is_dry(const struct wire *wire)
+static inline bool tls_bio_is_dry(const struct tls_bio *bio)
 {
-    return wire->emptied && wire->kept_in == NULL && wire->room->in_at == wire->room->in_end;
+    return bio->emptied && bio->kept_in == NULL && bio->scratch->in_at == bio->scratch->in_end;
 }
 
 #endif

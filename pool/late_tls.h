@@ -6,19 +6,19 @@
  *
  * Such a connection is dialled ahead like others and rests without TLS. It is cheap to lose: nobody else can have it.
  */
-#ifndef EVENKEEL_POOL_CLAIM_H
-#define EVENKEEL_POOL_CLAIM_H
+#ifndef EVENKEEL_POOL_LATE_TLS_H
+#define EVENKEEL_POOL_LATE_TLS_H
 
 #include "pool/connection.h"
 #include "pool/lease.h"
 
 /* For a request that is out of the line. What becomes of it is told later, never from within the call. */
-void claim_start(struct connection *connection, struct lease_request *request);
+void late_tls_start(struct connection *connection, struct lease_request *request);
 /* An event while it is SECURING. */
-void claim_event(struct connection *connection);
+void late_tls_event(struct connection *connection);
 /* The request is granted the connection, or refused. */
-void claim_over(struct connection *connection, enum dial_result result);
+void late_tls_over(struct connection *connection, enum dial_result result);
 /* The request does not want it any more: nobody does. */
-void claim_cancel(struct lease_request *request);
+void late_tls_cancel(struct lease_request *request);
 
 #endif

@@ -1,0 +1,64 @@
+/* A header that tells of the client, a handshake, and whom the connection is for. */
+#include "pool/late_tls.h"
+
+#include "pool/dial.h"
+#include "pool/handshake.h"
+#include "pool/line.h"
+#include "pool/proxy_header.h"
+#include "pool/upkeep.h"
+
+static struct lease_request *release(struct connection *connection)
+{
+    struct lease_request *request = connection->late_tls_request;
+    connection->late_tls_request = NULL;
+    request->late_tls = NULL;
+    return request;
+}
+
+void late_tls_start(struct connection *connection, struct lease_request *request)
+{
+    const struct pool_worker *worker = connection->local->worker;
+    connection_enter(connection, connection->state, CONNECTION_LATE_TLS);
+    connection->late_tls_request = request;
+    request->late_tls = connection;
+    wheel_arm(&worker->env.loop->wheel, &connection->timer,
+              loop_clock_ms(&worker->env.loop->clock) + connection->local->tls_ms);
+    event_active(&connection->event, EV_WRITE, 1);
+}
+
+void late_tls_event(struct connection *connection)
+{
+    char header[PROXY_HEADER_WRITE_BYTES];
+    if (!connection->unsecured) {
+        handshake_event(connection);
+        return;
+    }
+    size_t bytes = connection->late_tls_request->proxy_header(connection->late_tls_request, header);
+    connection->unsecured = false;
+    if (dial_report(&connection->lease.stream, header, bytes))
+        handshake_begin(connection);
+    else
+        late_tls_over(connection, DIAL_RESET);
+}
+
+void late_tls_over(struct connection *connection, enum dial_result result)
+{
+    struct endpoint_local *local = connection->local;
+    struct lease_request *request = release(connection);
+    if (result == DIAL_OK) {
+        line_grant(local, request, connection);
+        connection_event(connection, EV_READ);
+        return;
+    }
+    count_add(&local->stats.dial_failures, 1);
+    connection_drop(connection, true);
+    upkeep_hold_back(local);
+    line_refuse(local, request, endpoint_retired(local->endpoint) ? DIAL_RETIRED : result);
+}
+
+void late_tls_cancel(struct lease_request *request)
+{
+    struct connection *connection = request->late_tls;
+    (void)release(connection);
+    connection_drop(connection, true);
+}

@@ -1,0 +1,20 @@
+/*
+ * A worker's scratch for TLS: what records are received into and made in, for all its streams in turn.
+ *
+ * Owns: the scratch memory; nothing of a stream stays in it between two calls. Thread: its worker's. Errors: NULL when memory is
+ * exhausted.
+ */
+#ifndef EVENKEEL_TLS_SCRATCH_H
+#define EVENKEEL_TLS_SCRATCH_H
+
+#include "steady/buf.h"
+#include "steady/loop_clock.h"
+
+struct tls_scratch;
+
+/* bufs: what a stream has to keep comes from there. All streams of the scratch end before it does. */
+struct tls_scratch *tls_scratch_create(struct buf_pool *bufs, struct loop_clock *clock);
+/* NULL is fine. */
+void tls_scratch_free(struct tls_scratch **scratch);
+
+#endif
