@@ -23,12 +23,12 @@ def endpoint_of(proxy, origin):
     return rows[0]
 
 
-def status(proxy, origin):
+def health_status(proxy, origin):
     return endpoint_of(proxy, origin)["health"]["status"]
 
 
 def await_status(proxy, origin, wanted, within=10.0):
-    eventually(lambda: status(proxy, origin) == wanted, f"{origin.address} is {wanted}", within)
+    eventually(lambda: health_status(proxy, origin) == wanted, f"{origin.address} is {wanted}", within)
 
 
 def lines_about(proxy, origin, word):
@@ -207,7 +207,7 @@ def ejection(s):
         for origin in two:
             origin.on("/", lambda connection, _: connection.reset() or False)
         ask(40)
-        check(sorted(status(proxy, origin) for origin in two) == ["ejected", "up"], "statuses")
+        check(sorted(health_status(proxy, origin) for origin in two) == ["ejected", "up"], "statuses")
 
 
 @scenario("an endpoint that comes back is hit with its whole share at once")
@@ -250,7 +250,7 @@ def drained(s):
         turn += 1
         status, body = proxy.admin(f"/upstreams/app/endpoints/{origin.address}/drain", "POST")
         check_equal((status, body), (200, b"1 endpoint drained\n"), "answer")
-        check_equal(status(proxy, origin), "drained", "status")
+        check_equal(health_status(proxy, origin), "drained", "status")
         eventually(lambda origin=origin: endpoint_of(proxy, origin)["in_flight"] == 0, "nothing is in flight", 5)
         row = endpoint_of(proxy, origin)
         used = row["leases_reused"] + row["leases_fresh"]
