@@ -2,6 +2,10 @@
 
 LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 TEST_EXTENSIONS = .py
+# A test that does not end is ended, and what it has started with it; a scenario keeps its own time.
+TEST_SECONDS = 600
+watchdog = timeout --kill-after=10
+LOG_COMPILER = $(watchdog) $(TEST_SECONDS)
 PY_LOG_DRIVER = $(LOG_DRIVER)
 PY_LOG_COMPILER = $(PYTHON3)
 # What every test may use: the program, both trees, the tools configure chose, and servers that live in sbin.
@@ -12,6 +16,7 @@ AM_TESTS_ENVIRONMENT = \
 	top_builddir='$(abs_top_builddir)'; export top_builddir; \
 	instrumented='$(INSTRUMENTED)'; export instrumented; \
 	PYTHON3='$(PYTHON3)'; export PYTHON3; \
+	watchdog='$(watchdog)'; export watchdog; \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 

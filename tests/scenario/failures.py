@@ -1,7 +1,6 @@
 """What goes wrong at the origin or at the client is told, never hidden, and harms nobody else."""
 
 import contextlib
-import signal
 import socket
 import threading
 import time
@@ -463,15 +462,6 @@ def data_and_reset(s):
     origin.on("/close", cut("HTTP/1.1 200 OK\r\n\r\nhalf"))
     proxy = start_proxy(s, origin, {"workers": 1})
 
-    @contextlib.contextmanager
-    def asleep():
-        """What happens meanwhile reaches the proxy as one event."""
-        proxy.signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            proxy.signal(signal.SIGCONT)
-
     for target in ("/head", "/body", "/chunk", "/close"):
         with s.case(f"from the origin, in the middle of {target[1:]}"):
             held.clear()
@@ -479,7 +469,7 @@ def data_and_reset(s):
                 client.send(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")
                 origin.request_for(target)
                 used = next(c for c in origin.connections if any(r.target == target for r in c.requests))
-                with asleep():
+                with proxy.asleep():
                     held.set()
                     eventually(lambda used=used: not used.established(), "the origin has reset")
                 started = time.monotonic()
@@ -498,7 +488,7 @@ def data_and_reset(s):
         with s.case(f"from a client, {name}"):
             proxy.rest()
             accepted = proxy.metric("evenkeel_clients_accepted_total")
-            with asleep():
+            with proxy.asleep():
                 client = proxy.client()
                 client.send(data)
                 client.reset()

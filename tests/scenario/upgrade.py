@@ -7,8 +7,8 @@ import socket
 import ssl
 import threading
 
-from harness import (Authority, Interrupted, RawOrigin, check, check_equal, eventually, patient, program, run, scenario,
-                     start_proxy)
+from harness import (Authority, Interrupted, RawOrigin, check, check_equal, eventually, leftovers, patient, program, run,
+                     scenario, start_proxy)
 
 
 class Load:
@@ -115,7 +115,7 @@ def no_good(s):
             ("one that hangs", "#!/bin/sh\nexec sleep 100\n", "did not become ready"),
             ("one that leaves a child with the channel", "#!/bin/sh\nsleep 2 & exit 0\n", "has ended"),
             ("one that is no program", "garbage", "cannot be started"),
-            ("one that says what it should not", "#!/bin/bash\nprintf A >&3\nsleep 100\n", "says what it should not")):
+            ("one that says what it should not", "#!/bin/bash\nprintf A >&3\nexec sleep 100\n", "says what it should not")):
         with s.case(name):
             replace_program(path, text)
             proxy.signal(signal.SIGUSR2)
@@ -136,7 +136,7 @@ def no_good(s):
         proxy.write_config(good)
         load.more(20)
     with s.case("no process is left"):
-        children = [pid for pid in os.listdir("/proc") if pid.isdigit() and parent_of(pid) == proxy.pid]
+        children = [pid for pid in os.listdir("/proc") if pid.isdigit() and leftovers.parent_of(pid) == proxy.pid]
         check_equal(children, [], "children")
     with s.case("a good one is taken after all"):
         old = proxy.upgrade()
@@ -144,14 +144,6 @@ def no_good(s):
         check_equal(old.wait(patient(8)), 0, "exit code of the old process")
         check_equal(os.readlink(f"/proc/{proxy.pid}/exe"), path, "its program")
     load.stop()
-
-
-def parent_of(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return int(stat.read().rpartition(")")[2].split()[1])
-    except OSError:
-        return None
 
 
 @scenario("the new process takes traffic before it is ready")

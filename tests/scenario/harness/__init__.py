@@ -10,7 +10,7 @@ against, and ends with run(). Environment:
   EVENKEEL_KEEP      keep the temporary directories
 """
 
-from . import ports
+from . import leftovers, ports
 from .bystander import Bystander
 from .certificates import Authority, Certificate, replace as replace_certificate
 from .client import Client, Interrupted, get, head

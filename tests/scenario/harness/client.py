@@ -64,9 +64,9 @@ class Client:
             self.send(data[at:at + step])
             time.sleep(pause)  # the pace is what the caller wants to show
 
-    def wait_until_read(self):
+    def wait_until_read(self, within=5.0):
         """Wait until the proxy has read all that was sent."""
-        wait_until_read(self.socket)
+        wait_until_read(self.socket, within)
 
     def response(self, method="GET", sink=None):
         """The next final response; fails if none starts."""

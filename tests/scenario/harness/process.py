@@ -17,7 +17,7 @@ ESTABLISHED, LISTENING = 1, 10
 class Process:
     """A program running with its output in a file of the scenario's directory.
 
-    It dies with the harness (setpriv sets the parent-death signal), and nothing else is ever killed.
+    It dies with the harness (setpriv sets the parent-death signal); what it starts is a matter of leftovers.py.
     """
 
     def __init__(self, scenario, name, argv, env=None, stop_signal=signal.SIGTERM, limits=(), sockets=()):
@@ -71,6 +71,22 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._child.kill()
                 self._child.wait()
+
+    @contextlib.contextmanager
+    def asleep(self):
+        """Nothing of it runs: what happens meanwhile comes to it all at once."""
+        self.signal(signal.SIGSTOP)
+        try:
+            eventually(lambda: set(self._states()) == {"T"}, f"{self.name} has stopped")
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    def _states(self):
+        """The letter that tells what each thread does."""
+        for each in os.listdir(f"/proc/{self.pid}/task"):
+            with open(f"/proc/{self.pid}/task/{each}/stat") as stat:
+                yield stat.read().rpartition(")")[2].split()[0]
 
     def log(self):
         with open(self._log_path, errors="replace") as log:
@@ -138,11 +154,6 @@ class Process:
             return [fields for fields in map(str.split, table) if f"socket:[{fields[9]}]" in held]
 
 
-def adopt_orphans():
-    """What a child of ours leaves behind becomes our child, so that its end is seen."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
 class Adopted:
     """A process that some child of ours started: what Process uses of a Popen."""
 
@@ -198,7 +209,6 @@ class MemoryWatch:
 
 _PTRACE_DETACH, _PTRACE_SEIZE, _PTRACE_INTERRUPT = 17, 0x4206, 0x4207
 _WALL = 0x40000000
-_PR_SET_CHILD_SUBREAPER = 36
 
 
 @contextlib.contextmanager

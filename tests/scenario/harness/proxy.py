@@ -12,7 +12,7 @@ import subprocess
 from . import verdict
 from .client import Client, UnixHttpConnection
 from .peers import nginx_file
-from .process import LISTENING, Adopted, Process, adopt_orphans
+from .process import LISTENING, Adopted, Process
 from .settings import Address, merge, render
 from .verdict import Failed, check, eventually, patient
 
@@ -229,13 +229,13 @@ class EvenkeelProxy(_Proxy):
     def upgrade(self, within=10.0):
         """Replace the program; this object stands for the new process from then on. Returns the old one."""
         old = self._child
-        adopt_orphans()
         self.signal(signal.SIGUSR2)
-        pid = eventually(self._successor, "a new process serves", within)
+        pid = eventually(self.successor, "a new process serves", within)
         self._child, self.pid = Adopted(pid), pid
         return old
 
-    def _successor(self):
+    def successor(self):
+        """The pid of the process that answers in place of this one, if there is one."""
         with contextlib.suppress(Failed):
             pid = self.admin_json("/status")["pid"]
             return pid if pid != self.pid else None

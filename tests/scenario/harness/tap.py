@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 
-from . import ports
+from . import leftovers, ports
 from .verdict import Failed, Skipped, patient
 
 _scenarios = []
@@ -28,7 +28,8 @@ class Scenario:
     What it starts is stopped in reverse order; a stop that finds fault fails the scenario.
     """
 
-    def __init__(self, name, tap):
+    def __init__(self, name, tap, run_):
+        self._run = run_
         self.name = name
         self.directory = tempfile.mkdtemp(prefix="evenkeel-")
         self.running = []
@@ -80,14 +81,16 @@ class Scenario:
         else:
             self._tap.result(True, name)
 
-    def close(self):
-        """Stop everything; returns the faults found while doing so."""
+    def close(self, patience=0.0):
+        """Stop everything, what was forgotten after some patience; returns the faults found while doing so."""
         faults = []
         while self._cleanups:
             try:
                 self._cleanups.pop()()
             except Exception as fault:  # pylint: disable=broad-except
                 faults.append(fault)
+        if left := self._run.end_left(patience):
+            faults.append(Failed(f"left running: {', '.join(left)}"))
         return faults
 
     def show_logs(self):
@@ -158,10 +161,10 @@ def run():
         sys.exit(1)
     signal.signal(signal.SIGALRM, _overdue)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    tap = _Tap(sys.stdout)
+    tap, run_ = _Tap(sys.stdout), leftovers.Run()
     for name, function, within, proxies in chosen:
         if THE_PROXY in proxies:
-            _run_one(tap, name, function, within)
+            _run_one(tap, run_, name, function, within)
         else:
             tap.result(True, name, f"SKIP {THE_PROXY} does not promise this")
     tap.plan()
@@ -170,9 +173,9 @@ def run():
     os._exit(1 if tap.failures else 0)
 
 
-def _run_one(tap, name, function, within):
+def _run_one(tap, run_, name, function, within):
     started = time.monotonic()
-    current = Scenario(name, tap)
+    current = Scenario(name, tap, run_)
     fault = skipped = None
     before = threading.active_count()
     try:
@@ -189,7 +192,7 @@ def _run_one(tap, name, function, within):
     finally:
         signal.alarm(0)
     signal.alarm(int(patient(60)))
-    faults = ([fault] if fault else []) + current.close()
+    faults = ([fault] if fault else []) + current.close(0 if fault else patient(5))
     signal.alarm(0)
     passed = not faults and not current.failed_cases
     took = time.monotonic() - started
