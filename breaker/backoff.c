@@ -16,8 +16,9 @@ const char *backoff_result_name(enum backoff_result result)
 static uint64_t longest_ms(const struct retry_settings *settings, unsigned retry)
 {
     uint64_t longest = settings->backoff_base_ms;
-    for (unsigned i = 1; i < retry && longest < settings->backoff_max_ms; i++)
+    for (unsigned i = 1; i < retry && longest < settings->backoff_max_ms; i++) {
         longest = deadline_after(longest, longest);
+    }
     return longest < settings->backoff_max_ms ? longest : settings->backoff_max_ms;
 }
 
@@ -28,11 +29,13 @@ enum backoff_result backoff_wait(const struct retry_settings *settings,
     CHECK(plan->retry > 0);
     uint64_t left_ms = deadline_left_ms(plan->deadline_ms, now_ms);
     uint64_t least_ms = deadline_after(plan->retry_after_ms, plan->attempt_ms);
-    if (least_ms >= left_ms)
+    if (least_ms >= left_ms) {
         return BACKOFF_TOO_LATE;
+    }
     uint64_t spread_ms = longest_ms(settings, plan->retry);
-    if (spread_ms > left_ms - least_ms - 1)
+    if (spread_ms > left_ms - least_ms - 1) {
         spread_ms = left_ms - least_ms - 1;
+    }
     *ret_wait_ms = plan->retry_after_ms +
                    (spread_ms < UINT64_MAX ? rng_below(rng, spread_ms + 1) : rng_next(rng));
     return BACKOFF_WAIT;

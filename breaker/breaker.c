@@ -83,8 +83,9 @@ struct breaker *breaker_create(unsigned worker_count, breaker_change_fn *on_chan
     size_t bytes = sizeof(struct breaker) + worker_count * sizeof(struct breaker_local);
     struct breaker *breaker =
         fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(WINDOW_CACHE_LINE, bytes);
-    if (breaker == NULL)
+    if (breaker == NULL) {
         return NULL;
+    }
     *breaker = (struct breaker){
         .word = UINT64_C(1) << STATE_BITS | BREAKER_CLOSED,
         .lock = PTHREAD_MUTEX_INITIALIZER,
@@ -93,15 +94,17 @@ struct breaker *breaker_create(unsigned worker_count, breaker_change_fn *on_chan
         .worker_count = worker_count,
     };
     outcome_window_init(&breaker->outcomes, worker_count);
-    for (unsigned i = 0; i < worker_count; i++)
+    for (unsigned i = 0; i < worker_count; i++) {
         breaker->locals[i] = (struct breaker_local){.refused_count = 0};
+    }
     return breaker;
 }
 
 void breaker_free(struct breaker **breaker)
 {
-    if (*breaker == NULL)
+    if (*breaker == NULL) {
         return;
+    }
     pthread_mutex_destroy(&(*breaker)->lock);
     free(*breaker);
     *breaker = NULL;
@@ -176,20 +179,24 @@ static void transition(struct breaker *breaker, const struct breaker_settings *s
     };
 
     bool new_epoch = is_open(to) || to == BREAKER_HALF_OPEN;
-    if (new_epoch)
+    if (new_epoch) {
         breaker->on_trial_in_flight = breaker->on_trial_good = 0;
-    if (is_open(from))
+    }
+    if (is_open(from)) {
         outcome_window_clear(&breaker->outcomes);
-    if (outage_begins)
+    }
+    if (outage_begins) {
         breaker->outage_since_ms = now_ms;
+    }
     breaker->since_ms = now_ms;
     breaker->patience_end_ms = 0;
     breaker->entered_count[to]++;
     set_not_before(breaker, open_ms > 0 ? deadline_after(now_ms, open_ms) : 0);
     __atomic_store_n(&breaker->word, (epoch_of(word) + new_epoch) << STATE_BITS | to,
                      __ATOMIC_RELAXED);
-    if (breaker->on_change != NULL)
+    if (breaker->on_change != NULL) {
         breaker->on_change(&change, breaker->owner);
+    }
 }
 
 /* How long an outage of this age keeps it open, or waits for a probe that does not come back. */
@@ -197,8 +204,9 @@ static uint64_t pause_ms(const struct breaker *breaker, const struct breaker_set
                          uint64_t now_ms)
 {
     double share_ms = settings->open_share * (double)outage_age_ms(breaker, now_ms);
-    if (share_ms <= (double)settings->open_min_ms)
+    if (share_ms <= (double)settings->open_min_ms) {
         return settings->open_min_ms;
+    }
     return share_ms < (double)settings->open_max_ms ? (uint64_t)share_ms : settings->open_max_ms;
 }
 
@@ -215,14 +223,15 @@ static void catch_up(struct breaker *breaker, const struct breaker_settings *set
 {
     enum breaker_state state = breaker_state(breaker);
     bool judged = state == BREAKER_OPEN || state == BREAKER_HALF_OPEN || state == BREAKER_RAMP;
-    if (judged && !settings->enabled)
+    if (judged && !settings->enabled) {
         transition(breaker, settings, BREAKER_CLOSED, BREAKER_CAUSE_DISABLED, 0, now_ms);
-    else if (state == BREAKER_OPEN && now_ms >= not_before(breaker))
+    } else if (state == BREAKER_OPEN && now_ms >= not_before(breaker)) {
         transition(breaker, settings, BREAKER_HALF_OPEN, BREAKER_CAUSE_TIME, 0, now_ms);
-    else if (state == BREAKER_RAMP &&
-             deadline_passed(deadline_after(breaker->since_ms, settings->ramp_ms), now_ms) &&
-             breaker->on_trial_in_flight < breaker->on_trial_good)
+    } else if (state == BREAKER_RAMP &&
+               deadline_passed(deadline_after(breaker->since_ms, settings->ramp_ms), now_ms) &&
+               breaker->on_trial_in_flight < breaker->on_trial_good) {
         transition(breaker, settings, BREAKER_CLOSED, BREAKER_CAUSE_TIME, 0, now_ms);
+    }
 }
 
 /* ---- admission ---- */
@@ -231,8 +240,9 @@ bool breaker_refuses(const struct breaker *breaker, const struct breaker_setting
                      uint64_t now_ms)
 {
     uint64_t word = load_word(breaker);
-    if (admits_freely(word))
+    if (admits_freely(word)) {
         return false;
+    }
     return state_of(word) == BREAKER_FORCED_OPEN ||
            (settings->enabled && now_ms < not_before(breaker));
 }
@@ -288,8 +298,9 @@ __attribute__((noinline)) static enum breaker_result admit_guardedly(
     struct breaker *breaker, const struct breaker_settings *settings, unsigned worker,
     uint64_t now_ms, struct breaker_ticket *ret_ticket, uint64_t *ret_retry_after_ms)
 {
-    if (settings->enabled && now_ms < not_before(breaker))
+    if (settings->enabled && now_ms < not_before(breaker)) {
         return refuse(breaker, worker, now_ms, ret_retry_after_ms);
+    }
     pthread_mutex_lock(&breaker->lock);
     catch_up(breaker, settings, now_ms);
     enum breaker_result result = BREAKER_REFUSED;
@@ -309,8 +320,9 @@ enum breaker_result breaker_admit(struct breaker *breaker, const struct breaker_
                                   struct breaker_ticket *ret_ticket, uint64_t *ret_retry_after_ms)
 {
     uint64_t word = load_word(breaker);
-    if (__builtin_expect(!admits_freely(word), 0))
+    if (__builtin_expect(!admits_freely(word), 0)) {
         return admit_guardedly(breaker, settings, worker, now_ms, ret_ticket, ret_retry_after_ms);
+    }
     ret_ticket->word = word;
     return BREAKER_ADMITTED;
 }
@@ -332,10 +344,11 @@ static void judge(struct breaker *breaker, const struct breaker_settings *settin
     if (seen.in_a_row >= settings->consecutive_count) {
         open_up(breaker, settings, BREAKER_CAUSE_IN_A_ROW, now_ms, rng);
     } else if (seen.calls >= least_calls) {
-        if (reaches(seen.failures, settings->failure_rate, seen.calls))
+        if (reaches(seen.failures, settings->failure_rate, seen.calls)) {
             open_up(breaker, settings, BREAKER_CAUSE_FAILURE_RATE, now_ms, rng);
-        else if (reaches(seen.slow, settings->slow_rate, seen.calls))
+        } else if (reaches(seen.slow, settings->slow_rate, seen.calls)) {
             open_up(breaker, settings, BREAKER_CAUSE_SLOW_RATE, now_ms, rng);
+        }
     }
 }
 
@@ -345,10 +358,11 @@ static void weigh(struct breaker *breaker, const struct breaker_settings *settin
 {
     switch (breaker_state(breaker)) {
     case BREAKER_HALF_OPEN:
-        if (!good)
+        if (!good) {
             open_up(breaker, settings, BREAKER_CAUSE_BAD_PROBE, now_ms, rng);
-        else if (++breaker->on_trial_good >= settings->probes_count)
+        } else if (++breaker->on_trial_good >= settings->probes_count) {
             transition(breaker, settings, BREAKER_RAMP, BREAKER_CAUSE_GOOD_PROBES, 0, now_ms);
+        }
         break;
     case BREAKER_RAMP:
         /* There is little to judge by yet, and as much to lose as there was when it opened. */
@@ -356,14 +370,16 @@ static void weigh(struct breaker *breaker, const struct breaker_settings *settin
             breaker->on_trial_good++;
         } else {
             uint64_t least_calls = 2 * settings->probes_count;
-            if (least_calls > settings->min_requests_count)
+            if (least_calls > settings->min_requests_count) {
                 least_calls = settings->min_requests_count;
+            }
             judge(breaker, settings, least_calls, now_ms, rng);
         }
         break;
     case BREAKER_CLOSED:
-        if (!good)
+        if (!good) {
             judge(breaker, settings, settings->min_requests_count, now_ms, rng);
+        }
         break;
     case BREAKER_FORCED_CLOSED:
     case BREAKER_OPEN:
@@ -374,8 +390,9 @@ static void weigh(struct breaker *breaker, const struct breaker_settings *settin
 /* The place of a call on trial is free again. */
 static void leave(struct breaker *breaker, uint64_t word, bool of_this_epoch)
 {
-    if (admits_freely(word))
+    if (admits_freely(word)) {
         return;
+    }
     if (state_of(word) == BREAKER_HALF_OPEN) {
         CHECK(breaker->probes_in_flight > 0);
         breaker->probes_in_flight--;
@@ -385,8 +402,9 @@ static void leave(struct breaker *breaker, uint64_t word, bool of_this_epoch)
         breaker->on_trial_in_flight--;
     }
     enum breaker_state state = breaker_state(breaker);
-    if (state == BREAKER_HALF_OPEN || state == BREAKER_RAMP)
+    if (state == BREAKER_HALF_OPEN || state == BREAKER_RAMP) {
         set_not_before(breaker, 0);
+    }
 }
 
 __attribute__((noinline)) static void report_guardedly(struct breaker *breaker,
@@ -400,12 +418,14 @@ __attribute__((noinline)) static void report_guardedly(struct breaker *breaker,
     leave(breaker, word, of_this_epoch);
     if (of_this_epoch && outcome != OUTCOME_IGNORED) {
         struct window_local *calls = &breaker->locals[worker].calls;
-        if (outcome == OUTCOME_SUCCESS)
+        if (outcome == OUTCOME_SUCCESS) {
             outcome_window_add_success(&breaker->outcomes, calls, now_ms, settings->window_ms);
-        else
+        } else {
             outcome_window_add_bad(&breaker->outcomes, calls, outcome, now_ms, settings->window_ms);
-        if (settings->enabled)
+        }
+        if (settings->enabled) {
             weigh(breaker, settings, outcome == OUTCOME_SUCCESS, now_ms, rng);
+        }
         catch_up(breaker, settings, now_ms);
     }
     pthread_mutex_unlock(&breaker->lock);
@@ -419,8 +439,9 @@ void breaker_report(struct breaker *breaker, const struct breaker_settings *sett
     CHECK(word != 0);
     ticket->word = 0;
     if (__builtin_expect(admits_freely(word), 1)) {
-        if (outcome == OUTCOME_IGNORED)
+        if (outcome == OUTCOME_IGNORED) {
             return;
+        }
         if (__builtin_expect(outcome == OUTCOME_SUCCESS && word == load_word(breaker), 1)) {
             outcome_window_add_success(&breaker->outcomes, &breaker->locals[worker].calls, now_ms,
                                        settings->window_ms);
@@ -441,15 +462,17 @@ void breaker_force(struct breaker *breaker, const struct breaker_settings *setti
     case BREAKER_FORCE_OPEN: to = BREAKER_FORCED_OPEN; break;
     case BREAKER_FORCE_CLOSED: to = BREAKER_FORCED_CLOSED; break;
     case BREAKER_FORCE_NONE:
-        if (state == BREAKER_FORCED_OPEN)
+        if (state == BREAKER_FORCED_OPEN) {
             to = BREAKER_HALF_OPEN;
-        else if (state == BREAKER_FORCED_CLOSED)
+        } else if (state == BREAKER_FORCED_CLOSED) {
             to = BREAKER_CLOSED;
+        }
         break;
     }
-    if (to != state)
+    if (to != state) {
         transition(breaker, settings, to, BREAKER_CAUSE_OPERATOR,
                    to == BREAKER_FORCED_OPEN ? settings->open_max_ms : 0, now_ms);
+    }
     pthread_mutex_unlock(&breaker->lock);
 }
 
@@ -479,11 +502,13 @@ struct breaker_figures breaker_figures(struct breaker *breaker,
         .probes_in_flight = breaker->probes_in_flight,
         .probes_count = breaker->probes_count,
     };
-    for (unsigned i = 0; i < BREAKER_STATE_COUNT; i++)
+    for (unsigned i = 0; i < BREAKER_STATE_COUNT; i++) {
         figures.entered_count[i] = breaker->entered_count[i];
+    }
     pthread_mutex_unlock(&breaker->lock);
-    for (unsigned i = 0; i < breaker->worker_count; i++)
+    for (unsigned i = 0; i < breaker->worker_count; i++) {
         figures.refused_count +=
             __atomic_load_n(&breaker->locals[i].refused_count, __ATOMIC_RELAXED);
+    }
     return figures;
 }

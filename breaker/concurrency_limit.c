@@ -51,8 +51,9 @@ void concurrency_limit_init(struct concurrency_limit *limit, uint64_t least_coun
 static uint64_t within_range(const struct concurrency_limit *limit, double wanted)
 {
     uint64_t least = load(&limit->least_count), most = load(&limit->most_count);
-    if (wanted <= (double)least)
+    if (wanted <= (double)least) {
         return least;
+    }
     return wanted < (double)most ? (uint64_t)wanted : most;
 }
 
@@ -73,17 +74,20 @@ uint64_t concurrency_limit_get(const struct concurrency_limit *limit)
 static void adjust(struct concurrency_limit *limit, double mean_us, double peak)
 {
     /* One window by itself says little: the lowest of many would be a floor nobody can keep to. */
-    if (limit->recent_us == 0)
+    if (limit->recent_us == 0) {
         limit->recent_us = mean_us;
+    }
     limit->recent_us += (mean_us - limit->recent_us) * SMOOTHING;
-    if (limit->floor_us == 0 || limit->recent_us < limit->floor_us)
+    if (limit->floor_us == 0 || limit->recent_us < limit->floor_us) {
         limit->floor_us = limit->recent_us;
+    }
 
     double gradient = TOLERANCE * limit->floor_us / mean_us;
-    if (gradient < 1)
+    if (gradient < 1) {
         limit->wanted *= gradient > SHRINK_MIN ? gradient : SHRINK_MIN;
-    else if (peak * 2 > limit->wanted)
+    } else if (peak * 2 > limit->wanted) {
         limit->wanted += sqrt(limit->wanted);
+    }
     double least = (double)load(&limit->least_count), most = (double)load(&limit->most_count);
     limit->wanted = limit->wanted > least ? limit->wanted : least;
     limit->wanted = limit->wanted < most ? limit->wanted : most;
@@ -92,11 +96,13 @@ static void adjust(struct concurrency_limit *limit, double mean_us, double peak)
 /* Whether the floor has to be measured anew. */
 static bool is_doubtful(struct concurrency_limit *limit, double peak)
 {
-    if (limit->windows_to_dip > 0)
+    if (limit->windows_to_dip > 0) {
         limit->windows_to_dip--;
+    }
     /* Nothing is cut to less than half on the word of an old floor. */
-    if (limit->windows_to_dip > 0 && limit->wanted > limit->measured_at / 2)
+    if (limit->windows_to_dip > 0 && limit->wanted > limit->measured_at / 2) {
         return false;
+    }
     return limit->measured_at == 0 || limit->recent_us > DOUBT * limit->floor_us ||
            peak >= PRESSED * limit->wanted;
 }
@@ -107,8 +113,9 @@ static void take_floor(struct concurrency_limit *limit, double mean_us)
     bool only_queued = mean_us < ONLY_QUEUED * limit->recent_us;
     bool unsettled = mean_us > DOUBT * limit->recent_us;
     /* Half the load took little more than half the time: the other half had only queued, and stays out. */
-    if (only_queued)
+    if (only_queued) {
         limit->wanted = (double)load(&limit->limit_count);
+    }
     limit->windows_to_dip = only_queued || unsettled ? WINDOWS_TO_NEXT_DIP : WINDOWS_TO_DIP;
     limit->measured_at = limit->wanted;
     limit->floor_us = limit->recent_us = mean_us;
@@ -128,8 +135,9 @@ static double next_phase(struct concurrency_limit *limit, double mean_us, double
     case CONCURRENCY_STEADY: break;
     }
     adjust(limit, mean_us, peak);
-    if (!is_doubtful(limit, peak))
+    if (!is_doubtful(limit, peak)) {
         return limit->wanted;
+    }
     double dip = (peak < limit->wanted ? peak : limit->wanted) / 2;
     if (dip < (double)load(&limit->least_count)) {
         /* So little is in flight that it shows the floor as it is. */
@@ -159,21 +167,25 @@ static bool close_window(struct concurrency_limit *limit, uint64_t now_ms)
 bool concurrency_limit_note(struct concurrency_limit *limit, uint64_t now_ms, uint64_t latency_us,
                             uint64_t in_flight_count)
 {
-    if (latency_us > LATENCY_MAX_US)
+    if (latency_us > LATENCY_MAX_US) {
         latency_us = LATENCY_MAX_US;
+    }
     uint64_t sample = load(&limit->sample);
-    if (sample >> COUNT_SHIFT < SAMPLES_MAX)
+    if (sample >> COUNT_SHIFT < SAMPLES_MAX) {
         sample = __atomic_add_fetch(&limit->sample, (UINT64_C(1) << COUNT_SHIFT) + latency_us,
                                     __ATOMIC_RELAXED);
+    }
     uint64_t peak = load(&limit->peak_count);
     while (in_flight_count > peak &&
            !__atomic_compare_exchange_n(&limit->peak_count, &peak, in_flight_count, true,
                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
-    if (sample >> COUNT_SHIFT < SAMPLES_MIN || now_ms < load(&limit->window_end_ms))
+    if (sample >> COUNT_SHIFT < SAMPLES_MIN || now_ms < load(&limit->window_end_ms)) {
         return false;
-    if (__atomic_exchange_n(&limit->closing, true, __ATOMIC_ACQUIRE))
+    }
+    if (__atomic_exchange_n(&limit->closing, true, __ATOMIC_ACQUIRE)) {
         return false;
+    }
     bool changed = now_ms >= load(&limit->window_end_ms) && close_window(limit, now_ms);
     __atomic_store_n(&limit->closing, false, __ATOMIC_RELEASE);
     return changed;

@@ -24,10 +24,11 @@ void outcome_window_add_bad(struct outcome_window *outcomes, struct window_local
 {
     CHECK(outcome == OUTCOME_FAILURE || outcome == OUTCOME_SLOW);
     bool failed = outcome == OUTCOME_FAILURE;
-    if (failed)
+    if (failed) {
         __atomic_fetch_add(&outcomes->in_a_row, 1, __ATOMIC_RELAXED);
-    else
+    } else {
         __atomic_store_n(&outcomes->in_a_row, 0, __ATOMIC_RELAXED);
+    }
     uint64_t slot_ms = outcome_window_slot_ms(window_ms);
     window_local_flush(&outcomes->window, local, OUTCOME_SUM_CALLS);
     window_add(&outcomes->window, OUTCOME_SUM_CALLS, 1, now_ms, slot_ms);

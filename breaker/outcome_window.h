@@ -63,12 +63,14 @@ static inline void outcome_window_add_success(struct outcome_window *outcomes,
                                               uint64_t window_ms)
 {
     /* Read first: while all is well nobody writes here, and every thread has it in its cache. */
-    if (__builtin_expect(__atomic_load_n(&outcomes->in_a_row, __ATOMIC_RELAXED) != 0, 0))
+    if (__builtin_expect(__atomic_load_n(&outcomes->in_a_row, __ATOMIC_RELAXED) != 0, 0)) {
         __atomic_store_n(&outcomes->in_a_row, 0, __ATOMIC_RELAXED);
-    if (window_is_over(&outcomes->window, now_ms))
+    }
+    if (window_is_over(&outcomes->window, now_ms)) {
         outcome_window_add_first(outcomes, local, now_ms, window_ms);
-    else
+    } else {
         window_local_add(&outcomes->window, local, OUTCOME_SUM_CALLS);
+    }
 }
 
 #endif

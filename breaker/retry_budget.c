@@ -48,21 +48,24 @@ struct retry_budget *retry_budget_create(unsigned worker_count)
     size_t bytes = sizeof(struct retry_budget) + worker_count * sizeof(struct retry_budget_local);
     struct retry_budget *budget =
         fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(WINDOW_CACHE_LINE, bytes);
-    if (budget == NULL)
+    if (budget == NULL) {
         return NULL;
+    }
     *budget =
         (struct retry_budget){.lock = PTHREAD_MUTEX_INITIALIZER, .worker_count = worker_count};
     window_init(&budget->window, worker_count);
     window_init(&budget->minute, 1);
-    for (unsigned i = 0; i < worker_count; i++)
+    for (unsigned i = 0; i < worker_count; i++) {
         budget->locals[i] = (struct retry_budget_local){.requests = {.serial = 0}};
+    }
     return budget;
 }
 
 void retry_budget_free(struct retry_budget **budget)
 {
-    if (*budget == NULL)
+    if (*budget == NULL) {
         return;
+    }
     pthread_mutex_destroy(&(*budget)->lock);
     free(*budget);
     *budget = NULL;
@@ -70,8 +73,9 @@ void retry_budget_free(struct retry_budget **budget)
 
 void retry_budget_note_request(struct retry_budget *budget, unsigned worker, uint64_t now_ms)
 {
-    if (window_is_over(&budget->window, now_ms))
+    if (window_is_over(&budget->window, now_ms)) {
         window_turn(&budget->window, now_ms, SLOT_MS);
+    }
     window_local_add(&budget->window, &budget->locals[worker].requests, REQUESTS);
 }
 
@@ -94,11 +98,13 @@ static enum retry_budget_result decide(const struct retry_budget *budget,
 {
     uint64_t sums[WINDOW_SUMS];
     window_sum(&budget->window, now_ms, SLOT_MS, SLOTS, sums);
-    if (sums[RETRIES] >= earned(settings, sums[REQUESTS]))
+    if (sums[RETRIES] >= earned(settings, sums[REQUESTS])) {
         return RETRY_BUDGET_SPENT;
+    }
     if (settings->budget_per_minute_count > 0 &&
-        made_in_a_minute(budget, now_ms) >= settings->budget_per_minute_count)
+        made_in_a_minute(budget, now_ms) >= settings->budget_per_minute_count) {
         return RETRY_BUDGET_MINUTE_SPENT;
+    }
     return RETRY_BUDGET_TAKEN;
 }
 

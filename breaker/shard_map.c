@@ -43,8 +43,9 @@ struct shard_pair shard_pair_of(uint64_t hash, uint32_t shard_count)
     for (int i = 0; i < SECOND_TRIES; i++) {
         hash = another(hash);
         pair.second = shard_of(hash, shard_count);
-        if (pair.second != pair.first)
+        if (pair.second != pair.first) {
             return pair;
+        }
     }
     pair.second = (pair.first + 1) % shard_count;
     return pair;

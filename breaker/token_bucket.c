@@ -15,11 +15,13 @@ static uint64_t to_ticks(double ticks)
 
 struct token_rate token_rate(const struct rate_settings *settings)
 {
-    if (!(settings->per_second > 0))
+    if (!(settings->per_second > 0)) {
         return (struct token_rate){.interval = 0};
+    }
     uint64_t interval = to_ticks(TICKS_PER_S / settings->per_second);
-    if (interval == 0)
+    if (interval == 0) {
         interval = 1;
+    }
     double steady = settings->per_second * STEADY_SHARE_S;
     double tokens = settings->burst + (steady > 1 ? steady : 1);
     double for_retries = tokens * (1 - settings->retry_reserve);
@@ -34,8 +36,9 @@ struct token_rate token_rate(const struct rate_settings *settings)
 bool token_bucket_take(struct token_bucket *bucket, const struct token_rate *rate, bool retry,
                        uint64_t now_us, uint64_t *ret_wait_ms)
 {
-    if (rate->interval == 0)
+    if (rate->interval == 0) {
         return true;
+    }
     uint64_t now = now_us * TICKS_PER_US;
     uint64_t depth = retry ? rate->retry_depth : rate->fresh_depth;
     uint64_t full_at = __atomic_load_n(&bucket->full_at, __ATOMIC_RELAXED);

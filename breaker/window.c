@@ -19,23 +19,26 @@ void window_init(struct window *window, unsigned worker_count)
 {
     CHECK(worker_count > 0);
     *window = (struct window){.lag_shift = 0};
-    while (UINT64_C(1) << window->lag_shift < (uint64_t)WINDOW_LAG * worker_count)
+    while (UINT64_C(1) << window->lag_shift < (uint64_t)WINDOW_LAG * worker_count) {
         window->lag_shift++;
+    }
 }
 
 void window_turn(struct window *window, uint64_t now_ms, uint64_t slot_ms)
 {
     CHECK(slot_ms > 0);
     /* Who comes second does not wait: what it adds belongs to the slot before, by a hair. */
-    if (__atomic_exchange_n(&window->marking, true, __ATOMIC_ACQUIRE))
+    if (__atomic_exchange_n(&window->marking, true, __ATOMIC_ACQUIRE)) {
         return;
+    }
     if (now_ms >= load(&window->end_ms)) {
         uint64_t next = load(&window->newest) + 1;
         struct window_mark *mark = &window->marks[next % WINDOW_MARKS];
         uint64_t start_ms = now_ms - now_ms % slot_ms;
         store(&mark->start_ms, start_ms);
-        for (unsigned i = 0; i < WINDOW_SUMS; i++)
+        for (unsigned i = 0; i < WINDOW_SUMS; i++) {
             store(&mark->sums[i], load(&window->sums[i]));
+        }
         __atomic_store_n(&window->newest, next, __ATOMIC_RELEASE);
         store(&window->end_ms, start_ms + slot_ms);
         __atomic_fetch_add(&window->serial, 1, __ATOMIC_RELAXED);
@@ -45,15 +48,17 @@ void window_turn(struct window *window, uint64_t now_ms, uint64_t slot_ms)
 
 void window_add(struct window *window, unsigned sum, uint64_t n, uint64_t now_ms, uint64_t slot_ms)
 {
-    if (window_is_over(window, now_ms))
+    if (window_is_over(window, now_ms)) {
         window_turn(window, now_ms, slot_ms);
+    }
     __atomic_fetch_add(&window->sums[sum], n, __ATOMIC_RELAXED);
 }
 
 void window_clear(struct window *window)
 {
-    for (unsigned i = 0; i < WINDOW_SUMS; i++)
+    for (unsigned i = 0; i < WINDOW_SUMS; i++) {
         store(&window->base[i], load(&window->sums[i]));
+    }
     __atomic_fetch_add(&window->serial, 1, __ATOMIC_RELAXED);
 }
 
@@ -76,8 +81,9 @@ void window_sum(const struct window *window, uint64_t now_ms, uint64_t slot_ms, 
     const struct window_mark *from = NULL;
     for (unsigned i = 0; i < slot_count; i++) {
         const struct window_mark *mark = &window->marks[(newest - i) % WINDOW_MARKS];
-        if (load(&mark->start_ms) < oldest_ms)
+        if (load(&mark->start_ms) < oldest_ms) {
             break;
+        }
         from = mark;
     }
     for (unsigned i = 0; i < WINDOW_SUMS; i++) {

@@ -76,8 +76,9 @@ static inline void window_local_hand_over(struct window *window, struct window_l
 static inline void window_local_flush(struct window *window, struct window_local *local,
                                       unsigned sum)
 {
-    if (local->pending > 0 && local->serial == __atomic_load_n(&window->serial, __ATOMIC_RELAXED))
+    if (local->pending > 0 && local->serial == __atomic_load_n(&window->serial, __ATOMIC_RELAXED)) {
         window_local_hand_over(window, local, sum);
+    }
 }
 
 /* Whether the present slot is over: window_turn() is due. */
@@ -94,8 +95,9 @@ static inline void window_local_add(struct window *window, struct window_local *
         uint64_t from = __atomic_load_n(&window->sums[sum], __ATOMIC_RELAXED);
         *local = (struct window_local){.serial = serial, .from = from};
     }
-    if (++local->pending >= local->batch)
+    if (++local->pending >= local->batch) {
         window_local_hand_over(window, local, sum);
+    }
 }
 
 #endif

@@ -10,8 +10,8 @@
 #define PATH_BYTES sizeof(((struct sockaddr_un *)0)->sun_path)
 #define MAX_IP_BYTES (INET6_ADDRSTRLEN - 1)
 
-_Static_assert(ADDRESS_TEXT_BYTES >= sizeof(UNIX_SCHEME) + PATH_BYTES &&
-                   ADDRESS_TEXT_BYTES >= INET6_ADDRSTRLEN + sizeof("[]:65535"),
+_Static_assert(ADDRESS_TEXT_BYTES >= sizeof UNIX_SCHEME + PATH_BYTES &&
+                   ADDRESS_TEXT_BYTES >= INET6_ADDRSTRLEN + sizeof "[]:65535",
                "every address fits");
 
 /* Digits only, up to max; no more than max has. */
@@ -21,11 +21,13 @@ static bool parse_number(const char *text, unsigned max, unsigned *ret_number)
     size_t digits = 0;
     for (; text[digits] >= '0' && text[digits] <= '9'; digits++) {
         number = number * 10 + (unsigned)(text[digits] - '0');
-        if (number > max || digits >= 5)
+        if (number > max || digits >= 5) {
             return false;
+        }
     }
-    if (digits == 0 || text[digits] != '\0')
+    if (digits == 0 || text[digits] != '\0') {
         return false;
+    }
     *ret_number = number;
     return true;
 }
@@ -33,8 +35,9 @@ static bool parse_number(const char *text, unsigned max, unsigned *ret_number)
 static bool parse_local(const char *path, struct address *ret_address)
 {
     size_t bytes = strlen(path);
-    if (bytes == 0 || bytes >= PATH_BYTES)
+    if (bytes == 0 || bytes >= PATH_BYTES) {
         return false;
+    }
     *ret_address = (struct address){
         .local = {.sun_family = AF_UNIX},
         .length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes + 1),
@@ -45,8 +48,9 @@ static bool parse_local(const char *path, struct address *ret_address)
 
 bool address_parse(const char *text, struct address *ret_address)
 {
-    if (strncmp(text, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0)
+    if (strncmp(text, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0) {
         return parse_local(text + strlen(UNIX_SCHEME), ret_address);
+    }
 
     const char *host;
     size_t host_bytes;
@@ -61,16 +65,19 @@ bool address_split(const char *text, const char **ret_host, size_t *ret_host_byt
     bool bracketed = *text == '[';
     const char *host = bracketed ? text + 1 : text;
     const char *end = strchr(host, bracketed ? ']' : ':');
-    if (end == NULL || end == host)
+    if (end == NULL || end == host) {
         return false;
+    }
     size_t host_bytes = (size_t)(end - host);
     if (bracketed) {
-        if (memchr(host, ':', host_bytes) == NULL || *++end != ':')
+        if (memchr(host, ':', host_bytes) == NULL || *++end != ':') {
             return false;
+        }
     }
     unsigned port;
-    if (!parse_number(end + 1, UINT16_MAX, &port))
+    if (!parse_number(end + 1, UINT16_MAX, &port)) {
         return false;
+    }
     *ret_host = host;
     *ret_host_bytes = host_bytes;
     *ret_port = (uint16_t)port;
@@ -81,8 +88,9 @@ bool address_from_host(const char *host, size_t host_bytes, uint16_t port,
                        struct address *ret_address)
 {
     char text[MAX_IP_BYTES + 1];
-    if (host_bytes > MAX_IP_BYTES || memchr(host, '\0', host_bytes) != NULL)
+    if (host_bytes > MAX_IP_BYTES || memchr(host, '\0', host_bytes) != NULL) {
         return false;
+    }
     memcpy(text, host, host_bytes);
     text[host_bytes] = '\0';
 
@@ -114,12 +122,12 @@ size_t address_format(const struct sockaddr *address, char text[ADDRESS_TEXT_BYT
     switch (address->sa_family) {
     case AF_INET: {
         const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
-        inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof(ip));
+        inet_ntop(AF_INET, &v4->sin_addr, ip, sizeof ip);
         return (size_t)snprintf(text, ADDRESS_TEXT_BYTES, "%s:%u", ip, ntohs(v4->sin_port));
     }
     case AF_INET6: {
         const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)address;
-        inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof(ip));
+        inet_ntop(AF_INET6, &v6->sin6_addr, ip, sizeof ip);
         return (size_t)snprintf(text, ADDRESS_TEXT_BYTES, "[%s]:%u", ip, ntohs(v6->sin6_port));
     }
     case AF_UNIX: {
@@ -137,10 +145,12 @@ static size_t format_v4(const uint8_t bytes[4], char *text)
     char *at = text;
     for (int i = 0; i < 4; i++) {
         unsigned value = bytes[i];
-        if (value >= 100)
+        if (value >= 100) {
             *at++ = (char)('0' + value / 100);
-        if (value >= 10)
+        }
+        if (value >= 10) {
             *at++ = (char)('0' + value / 10 % 10);
+        }
         *at++ = (char)('0' + value % 10);
         *at++ = '.';
     }
@@ -164,8 +174,9 @@ size_t address_format_ip(const struct sockaddr *address, char text[ADDRESS_TEXT_
     } else {
         return put(text, family == AF_UNIX ? "unix" : "unknown");
     }
-    if (family == AF_INET)
+    if (family == AF_INET) {
         return format_v4(bytes, text);
+    }
     inet_ntop(family, bytes, text, ADDRESS_TEXT_BYTES);
     return strlen(text);
 }
@@ -181,14 +192,15 @@ uint16_t address_port(const struct address *address)
 
 bool address_equal(const struct address *a, const struct address *b)
 {
-    if (a->any.sa_family != b->any.sa_family)
+    if (a->any.sa_family != b->any.sa_family) {
         return false;
+    }
     switch (a->any.sa_family) {
     case AF_INET:
         return a->v4.sin_port == b->v4.sin_port && a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr;
     case AF_INET6:
         return a->v6.sin6_port == b->v6.sin6_port && a->v6.sin6_scope_id == b->v6.sin6_scope_id &&
-               memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof(a->v6.sin6_addr)) == 0;
+               memcmp(&a->v6.sin6_addr, &b->v6.sin6_addr, sizeof a->v6.sin6_addr) == 0;
     case AF_UNIX: return strncmp(a->local.sun_path, b->local.sun_path, PATH_BYTES) == 0;
     default: return false;
     }
@@ -199,9 +211,8 @@ static const uint8_t mapped_head[MAPPED_BITS / 8] = {[10] = 0xff, [11] = 0xff};
 bool address_to_ipv6(const struct sockaddr *address, uint8_t ret_bytes[16])
 {
     if (address->sa_family == AF_INET) {
-        memcpy(ret_bytes, mapped_head, sizeof(mapped_head));
-        memcpy(ret_bytes + sizeof(mapped_head), &((const struct sockaddr_in *)address)->sin_addr,
-               4);
+        memcpy(ret_bytes, mapped_head, sizeof mapped_head);
+        memcpy(ret_bytes + sizeof mapped_head, &((const struct sockaddr_in *)address)->sin_addr, 4);
         return true;
     }
     if (address->sa_family == AF_INET6) {
@@ -216,20 +227,25 @@ bool address_prefix_parse(const char *text, struct address_prefix *ret_prefix)
     const char *slash = strchr(text, '/');
     struct address address;
     if (!address_from_host(text, slash != NULL ? (size_t)(slash - text) : strlen(text), 0,
-                           &address))
+                           &address)) {
         return false;
+    }
     unsigned most = address.any.sa_family == AF_INET ? 32 : 128;
     unsigned bits = most;
-    if (slash != NULL && !parse_number(slash + 1, most, &bits))
+    if (slash != NULL && !parse_number(slash + 1, most, &bits)) {
         return false;
+    }
     bits += 128 - most;
 
     struct address_prefix prefix = {.bits = (uint8_t)bits};
-    if (!address_to_ipv6(&address.any, prefix.bytes))
+    if (!address_to_ipv6(&address.any, prefix.bytes)) {
         return false;
-    for (unsigned bit = bits; bit < 128; bit++)
-        if (prefix.bytes[bit / 8] & 0x80 >> bit % 8)
+    }
+    for (unsigned bit = bits; bit < 128; bit++) {
+        if (prefix.bytes[bit / 8] & 0x80 >> bit % 8) {
             return false;
+        }
+    }
     *ret_prefix = prefix;
     return true;
 }
@@ -237,13 +253,16 @@ bool address_prefix_parse(const char *text, struct address_prefix *ret_prefix)
 bool address_in_prefix(const struct sockaddr *address, const struct address_prefix *prefix)
 {
     uint8_t bytes[16];
-    if (!address_to_ipv6(address, bytes))
+    if (!address_to_ipv6(address, bytes)) {
         return false;
-    if (prefix->bits < MAPPED_BITS && memcmp(bytes, mapped_head, sizeof(mapped_head)) == 0)
+    }
+    if (prefix->bits < MAPPED_BITS && memcmp(bytes, mapped_head, sizeof mapped_head) == 0) {
         return false;
+    }
     size_t whole = prefix->bits / 8;
     unsigned rest = prefix->bits % 8;
-    if (memcmp(bytes, prefix->bytes, whole) != 0)
+    if (memcmp(bytes, prefix->bytes, whole) != 0) {
         return false;
+    }
     return rest == 0 || (bytes[whole] ^ prefix->bytes[whole]) >> (8 - rest) == 0;
 }

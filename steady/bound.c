@@ -67,8 +67,9 @@ bool bound_take_below(struct bound *bound, uint64_t level)
     uint64_t limit = bound_limit(bound);
     level = level < limit ? level : limit;
     do {
-        if (used >= level)
+        if (used >= level) {
             return false;
+        }
     } while (!__atomic_compare_exchange_n(&bound->used, &used, used + 1, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
     raise_peak(bound, used + 1);
@@ -116,8 +117,9 @@ void bound_share_init(struct bound_share *share, struct bound *bound, uint64_t s
 {
     CHECK(step > 0);
     *share = (struct bound_share){.bound = bound, .step = step};
-    if (bound == NULL)
+    if (bound == NULL) {
         share->held = share->keep = UINT64_MAX;
+    }
 }
 
 /* What to keep in hand at most, by the limit of now. */
@@ -134,8 +136,9 @@ static uint64_t half_keep(const struct bound_share *share)
 
 bool bound_share_grow(struct bound_share *share, uint64_t n)
 {
-    if (share->bound == NULL)
+    if (share->bound == NULL) {
         return false;
+    }
     renew_keep(share);
     uint64_t least = n - (share->held - share->used);
     uint64_t most = least + half_keep(share);
@@ -146,13 +149,15 @@ bool bound_share_grow(struct bound_share *share, uint64_t n)
 
 void bound_share_shrink(struct bound_share *share)
 {
-    if (share->bound == NULL)
+    if (share->bound == NULL) {
         return;
+    }
     renew_keep(share);
     uint64_t in_hand = share->held - share->used;
     uint64_t rest = share->used == 0 ? 0 : half_keep(share);
-    if (in_hand <= rest)
+    if (in_hand <= rest) {
         return;
+    }
     share->held -= in_hand - rest;
     bound_give(share->bound, in_hand - rest);
 }

@@ -88,8 +88,9 @@ void bound_share_shrink(struct bound_share *share);
 __attribute__((warn_unused_result)) static inline bool bound_share_take(struct bound_share *share,
                                                                         uint64_t n)
 {
-    if (share->held - share->used < n && !bound_share_grow(share, n))
+    if (share->held - share->used < n && !bound_share_grow(share, n)) {
         return false;
+    }
     share->used += n;
     return true;
 }
@@ -98,8 +99,9 @@ static inline void bound_share_give(struct bound_share *share, uint64_t n)
 {
     CHECK(n <= share->used);
     share->used -= n;
-    if (share->held - share->used > share->keep || share->used == 0)
+    if (share->held - share->used > share->keep || share->used == 0) {
         bound_share_shrink(share);
+    }
 }
 
 #endif

@@ -23,18 +23,21 @@
 static bool read_file(const char *folder, const char *file, char *ret_text, size_t text_bytes)
 {
     char path[PATH_MAX];
-    int path_length = snprintf(path, sizeof(path), "%s/%s", folder, file);
-    if (path_length < 0 || (size_t)path_length >= sizeof(path))
+    int path_length = snprintf(path, sizeof path, "%s/%s", folder, file);
+    if (path_length < 0 || (size_t)path_length >= sizeof path) {
         return false;
+    }
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return false;
+    }
     size_t length = 0;
     ssize_t n;
     do {
         n = fault_hits(FAULT_READ) ? -1 : read(fd, ret_text + length, text_bytes - 1 - length);
-        if (n > 0)
+        if (n > 0) {
             length += (size_t)n;
+        }
     } while ((n > 0 && length < text_bytes - 1) || (n < 0 && errno == EINTR));
     close(fd);
     ret_text[length] = '\0';
@@ -45,8 +48,9 @@ static bool read_file(const char *folder, const char *file, char *ret_text, size
    "max" and "-1" above all. */
 static uint64_t limit_from(const char *text)
 {
-    if (*text < '0' || *text > '9')
+    if (*text < '0' || *text > '9') {
         return NO_LIMIT;
+    }
     return strtoull(text, NULL, 10);
 }
 
@@ -56,8 +60,9 @@ typedef uint64_t limit_fn(const char *folder);
 static uint64_t read_limit(const char *folder, const char *file)
 {
     char text[64];
-    if (!read_file(folder, file, text, sizeof(text)))
+    if (!read_file(folder, file, text, sizeof text)) {
         return NO_LIMIT;
+    }
     return limit_from(text);
 }
 
@@ -78,8 +83,9 @@ static uint64_t memory_v1(const char *folder)
 
 static uint64_t processors(uint64_t quota_us, uint64_t period_us)
 {
-    if (quota_us == NO_LIMIT || period_us == NO_LIMIT || period_us == 0)
+    if (quota_us == NO_LIMIT || period_us == NO_LIMIT || period_us == 0) {
         return NO_LIMIT;
+    }
     return quota_us / period_us + (quota_us % period_us != 0);
 }
 
@@ -87,8 +93,9 @@ static uint64_t processors(uint64_t quota_us, uint64_t period_us)
 static uint64_t processors_v2(const char *folder)
 {
     char text[64];
-    if (!read_file(folder, "cpu.max", text, sizeof(text)))
+    if (!read_file(folder, "cpu.max", text, sizeof text)) {
         return NO_LIMIT;
+    }
     const char *period = strchr(text, ' ');
     return period == NULL ? NO_LIMIT : processors(limit_from(text), limit_from(period + 1));
 }
@@ -106,8 +113,9 @@ static bool names(const char *list, size_t length, const char *controller)
     for (const char *end = list + length; list < end;) {
         const char *comma = memchr(list, ',', (size_t)(end - list));
         size_t bytes = (size_t)((comma != NULL ? comma : end) - list);
-        if (bytes == controller_bytes && memcmp(list, controller, bytes) == 0)
+        if (bytes == controller_bytes && memcmp(list, controller, bytes) == 0) {
             return true;
+        }
         list += bytes + 1;
     }
     return false;
@@ -118,18 +126,21 @@ static bool names(const char *list, size_t length, const char *controller)
 static bool own_path(const char *root, const char *controller, char *ret_path, size_t path_bytes)
 {
     char text[16 * 1024];
-    if (!read_file(root, "proc/self/cgroup", text, sizeof(text)))
+    if (!read_file(root, "proc/self/cgroup", text, sizeof text)) {
         return false;
+    }
     char *rest = NULL;
     for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
         const char *controllers = strchr(line, ':');
         const char *path = controllers != NULL ? strchr(controllers + 1, ':') : NULL;
-        if (path == NULL)
+        if (path == NULL) {
             continue;
+        }
         size_t controllers_bytes = (size_t)(path - ++controllers);
         if (*controller == '\0' ? controllers_bytes != 0
-                                : !names(controllers, controllers_bytes, controller))
+                                : !names(controllers, controllers_bytes, controller)) {
             continue;
+        }
         path++;
         bool outside = strcmp(path, "/..") == 0 || strncmp(path, "/../", 4) == 0;
         int length = snprintf(ret_path, path_bytes, "%s", outside ? "" : path);
@@ -145,20 +156,23 @@ static uint64_t tightest(const char *root, const char *mount, const char *contro
 {
     char path[PATH_MAX];
     char folder[PATH_MAX];
-    if (!own_path(root, controller, path, sizeof(path)))
+    if (!own_path(root, controller, path, sizeof path)) {
         return NO_LIMIT;
-    int length = snprintf(folder, sizeof(folder), "%s/sys/fs/cgroup%s", root, mount);
+    }
+    int length = snprintf(folder, sizeof folder, "%s/sys/fs/cgroup%s", root, mount);
     size_t mount_bytes = (size_t)length;
-    if (length < 0 || mount_bytes + strlen(path) >= sizeof(folder))
+    if (length < 0 || mount_bytes + strlen(path) >= sizeof folder) {
         return NO_LIMIT;
+    }
     memcpy(folder + mount_bytes, path, strlen(path) + 1);
 
     uint64_t limit = NO_LIMIT;
     for (;;) {
         limit = smaller(limit, limit_of(folder));
         char *slash = strrchr(folder + mount_bytes, '/');
-        if (slash == NULL)
+        if (slash == NULL) {
             return limit;
+        }
         *slash = '\0';
     }
 }
@@ -167,11 +181,12 @@ static uint64_t ram_bytes(const char *root)
 {
     static const char label[] = "MemTotal:";
     char text[4096];
-    if (read_file(root, "proc/meminfo", text, sizeof(text))) {
+    if (read_file(root, "proc/meminfo", text, sizeof text)) {
         const char *total = strstr(text, label);
         uint64_t kib = total == NULL ? NO_LIMIT : limit_from(total + strcspn(total, "0123456789"));
-        if (kib != 0 && kib < NO_LIMIT / 1024)
+        if (kib != 0 && kib < NO_LIMIT / 1024) {
             return kib * 1024;
+        }
     }
     return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
@@ -187,22 +202,24 @@ uint64_t budget_memory_bytes(const char *root, const char **ret_source)
     };
     uint64_t least = ram_bytes(root);
     const char *source = "ram";
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
         if (limits[i].limit_bytes < least) {
             least = limits[i].limit_bytes;
             source = limits[i].source;
         }
     }
-    if (ret_source != NULL)
+    if (ret_source != NULL) {
         *ret_source = source;
+    }
     return least / 10 * 9;
 }
 
 uint64_t budget_resident_bytes(const char *root)
 {
     char text[256];
-    if (!read_file(root, "proc/self/statm", text, sizeof(text)))
+    if (!read_file(root, "proc/self/statm", text, sizeof text)) {
         return 0;
+    }
     const char *resident = strchr(text, ' ');
     uint64_t pages = resident == NULL ? NO_LIMIT : limit_from(resident + 1);
     return pages == NO_LIMIT ? 0 : pages * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -211,11 +228,13 @@ uint64_t budget_resident_bytes(const char *root)
 uint64_t budget_raise_fds(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return 0;
+    }
     struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
-    if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &raised) == 0)
+    if (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &raised) == 0) {
         limit = raised;
+    }
     return limit.rlim_cur;
 }
 
@@ -223,9 +242,10 @@ uint64_t budget_raise_fds(void)
 uint64_t budget_open_fds(const char *root)
 {
     char path[PATH_MAX];
-    int length = snprintf(path, sizeof(path), "%s/proc/self/fd", root);
-    if (length < 0 || (size_t)length >= sizeof(path))
+    int length = snprintf(path, sizeof path, "%s/proc/self/fd", root);
+    if (length < 0 || (size_t)length >= sizeof path) {
         return 0;
+    }
     DIR *folder = opendir(path);
     if (folder == NULL) {
         struct rlimit limit;
@@ -233,9 +253,11 @@ uint64_t budget_open_fds(const char *root)
         return full ? limit.rlim_cur : 0;
     }
     uint64_t count = 0;
-    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;)
-        if (entry->d_name[0] != '.')
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] != '.') {
             count++;
+        }
+    }
     closedir(folder);
     return count > 0 ? count - 1 : 0; /* one of them was the folder */
 }
@@ -245,16 +267,19 @@ static unsigned affine_processors(void)
 {
     for (int most = 1024; most <= PROCESSORS_MAX; most *= 2) {
         cpu_set_t *set = fault_hits(FAULT_ALLOC) ? NULL : CPU_ALLOC((size_t)most);
-        if (set == NULL)
+        if (set == NULL) {
             break;
+        }
         size_t bytes = CPU_ALLOC_SIZE((size_t)most);
         int failed = sched_getaffinity(0, bytes, set);
         int count = failed ? 0 : CPU_COUNT_S(bytes, set);
         CPU_FREE(set);
-        if (count > 0)
+        if (count > 0) {
             return (unsigned)count;
-        if (errno != EINVAL)
+        }
+        if (errno != EINVAL) {
             break;
+        }
     }
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (unsigned)online : 1;

@@ -54,9 +54,10 @@ static void large_trim(struct large *large, size_t bytes, uint64_t keep_count);
 
 struct buf_pool *buf_pool_create(struct bound *bytes)
 {
-    struct buf_pool *pool = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*pool));
-    if (pool == NULL)
+    struct buf_pool *pool = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *pool);
+    if (pool == NULL) {
         return NULL;
+    }
     bound_share_init(&pool->share, bytes, classes[0].counted_bytes);
     for (int i = 0; i < SMALL_CLASSES; i++) {
         pool->small[i] = slab_create(classes[i].bytes, NULL);
@@ -70,21 +71,25 @@ struct buf_pool *buf_pool_create(struct bound *bytes)
 
 void buf_pool_free(struct buf_pool *pool)
 {
-    if (pool == NULL)
+    if (pool == NULL) {
         return;
+    }
     CHECK(pool->share.used == 0);
-    for (int i = 0; i < SMALL_CLASSES; i++)
+    for (int i = 0; i < SMALL_CLASSES; i++) {
         slab_free(pool->small[i]);
-    for (int i = SMALL_CLASSES; i < CLASSES; i++)
+    }
+    for (int i = SMALL_CLASSES; i < CLASSES; i++) {
         large_trim(&pool->large[i - SMALL_CLASSES], classes[i].bytes, 0);
+    }
     free(pool);
 }
 
 uint64_t buf_pool_held_bytes(const struct buf_pool *pool)
 {
     uint64_t held = 0;
-    for (int i = 0; i < SMALL_CLASSES; i++)
+    for (int i = 0; i < SMALL_CLASSES; i++) {
         held += slab_held_bytes(pool->small[i]);
+    }
     for (int i = SMALL_CLASSES; i < CLASSES; i++) {
         const struct large *large = &pool->large[i - SMALL_CLASSES];
         held += (large->used_count + large->spare_count) * classes[i].bytes;
@@ -95,11 +100,14 @@ uint64_t buf_pool_held_bytes(const struct buf_pool *pool)
 struct buf *buf_take(struct buf_pool *pool, size_t min_bytes)
 {
     uint32_t c = 0;
-    while (classes[c].bytes - sizeof(struct buf) < min_bytes)
-        if (++c == CLASSES)
+    while (classes[c].bytes - sizeof(struct buf) < min_bytes) {
+        if (++c == CLASSES) {
             return NULL;
-    if (!bound_share_take(&pool->share, classes[c].counted_bytes))
+        }
+    }
+    if (!bound_share_take(&pool->share, classes[c].counted_bytes)) {
         return NULL;
+    }
     struct buf *buf = c < SMALL_CLASSES
                           ? slab_take(pool->small[c])
                           : large_take(&pool->large[c - SMALL_CLASSES], classes[c].bytes);
@@ -107,7 +115,7 @@ struct buf *buf_take(struct buf_pool *pool, size_t min_bytes)
         bound_share_give(&pool->share, classes[c].counted_bytes);
         return NULL;
     }
-    buf->capacity = classes[c].bytes - (uint32_t)sizeof(*buf);
+    buf->capacity = classes[c].bytes - (uint32_t)sizeof *buf;
     buf->begin = buf->end = 0;
     buf->size_class = c;
     return buf;
@@ -115,14 +123,16 @@ struct buf *buf_take(struct buf_pool *pool, size_t min_bytes)
 
 void buf_give(struct buf_pool *pool, struct buf **buf)
 {
-    if (*buf == NULL)
+    if (*buf == NULL) {
         return;
+    }
     uint32_t c = (*buf)->size_class;
     CHECK(c < CLASSES);
-    if (c < SMALL_CLASSES)
+    if (c < SMALL_CLASSES) {
         slab_give(pool->small[c], buf);
-    else
+    } else {
         large_give(&pool->large[c - SMALL_CLASSES], *buf, classes[c].bytes);
+    }
     *buf = NULL;
     bound_share_give(&pool->share, classes[c].counted_bytes);
 }
@@ -130,14 +140,16 @@ void buf_give(struct buf_pool *pool, struct buf **buf)
 bool buf_append(struct buf *buf, const void *bytes, size_t length)
 {
     if (length > buf_space(buf)) {
-        if (length > buf->capacity - buf_length(buf))
+        if (length > buf->capacity - buf_length(buf)) {
             return false;
+        }
         memmove(buf->bytes, buf->bytes + buf->begin, buf_length(buf));
         buf->end -= buf->begin;
         buf->begin = 0;
     }
-    if (length > 0)
+    if (length > 0) {
         memcpy(buf->bytes + buf->end, bytes, length);
+    }
     buf->end += (uint32_t)length;
     return true;
 }
@@ -164,14 +176,16 @@ void buf_consume(struct buf *buf, size_t n)
 {
     CHECK(n <= buf_length(buf));
     buf->begin += (uint32_t)n;
-    if (buf->begin == buf->end)
+    if (buf->begin == buf->end) {
         buf->begin = buf->end = 0;
+    }
 }
 
 static void *system_take(size_t bytes)
 {
-    if (fault_hits(FAULT_ALLOC))
+    if (fault_hits(FAULT_ALLOC)) {
         return NULL;
+    }
 #if SANITIZE_ADDRESS
     return malloc(bytes);
 #else
@@ -198,8 +212,9 @@ static void *large_take(struct large *large, size_t bytes)
         large->spare_count--;
     } else {
         memory = system_take(bytes);
-        if (memory == NULL)
+        if (memory == NULL) {
             return NULL;
+        }
     }
     large->used_count++;
     return memory;

@@ -9,7 +9,7 @@
 void check_failed(const char *file, unsigned line, const char *condition)
 {
     char digits[10];
-    size_t first = sizeof(digits);
+    size_t first = sizeof digits;
     do {
         digits[--first] = (char)('0' + line % 10);
         line /= 10;
@@ -17,10 +17,10 @@ void check_failed(const char *file, unsigned line, const char *condition)
 
     struct iovec parts[] = {
         {(char *)file, strlen(file)},
-        {digits + first, sizeof(digits) - first},
+        {digits + first, sizeof digits - first},
         {(char *)condition, strlen(condition)},
     };
-    ssize_t written = writev(STDERR_FILENO, parts, sizeof(parts) / sizeof(parts[0]));
+    ssize_t written = writev(STDERR_FILENO, parts, sizeof parts / sizeof parts[0]);
     (void)written;
     abort();
 }

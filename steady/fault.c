@@ -26,12 +26,14 @@ bool fault_hits(enum fault_kind kind)
 {
     uint64_t left = __atomic_load_n(&calls_left[kind], __ATOMIC_RELAXED);
     do {
-        if (left == 0)
+        if (left == 0) {
             return false;
+        }
     } while (!__atomic_compare_exchange_n(&calls_left[kind], &left, left - 1, true,
                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    if (left > 1)
+    if (left > 1) {
         return false;
+    }
     __atomic_store_n(&struck[kind], true, __ATOMIC_RELAXED);
     return true;
 }

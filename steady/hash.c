@@ -44,16 +44,18 @@ uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t byte_count)
     };
     const char *next = bytes;
     uint64_t word;
-    for (size_t left = byte_count / sizeof(word); left > 0; left--, next += sizeof(word)) {
-        memcpy(&word, next, sizeof(word));
+    for (size_t left = byte_count / sizeof word; left > 0; left--, next += sizeof word) {
+        memcpy(&word, next, sizeof word);
         absorb(&s, le64toh(word));
     }
     word = 0;
-    if (byte_count % sizeof(word) != 0)
-        memcpy(&word, next, byte_count % sizeof(word));
+    if (byte_count % sizeof word != 0) {
+        memcpy(&word, next, byte_count % sizeof word);
+    }
     absorb(&s, le64toh(word) | (uint64_t)byte_count << 56);
     s.v2 ^= 0xff;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         sip_round(&s);
+    }
     return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }

@@ -6,8 +6,9 @@
 /* Values 0 to 3 have a bucket each; then four for every octave from 4 on. */
 static unsigned bucket_of(uint64_t value)
 {
-    if (value < 4)
+    if (value < 4) {
         return (unsigned)value;
+    }
     unsigned octave = 63 - (unsigned)__builtin_clzll(value);
     unsigned bucket = 4 * (octave - 1) + (unsigned)(value >> (octave - 2) & 3);
     return bucket < LAST ? bucket : LAST;
@@ -47,8 +48,9 @@ void histogram_record(struct histogram *histogram, uint64_t value)
 
 void histogram_add(struct histogram *into, const struct histogram *from)
 {
-    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
         into->counts[i] += load(&from->counts[i]);
+    }
     into->sum += load(&from->sum);
 }
 
@@ -60,8 +62,9 @@ uint64_t histogram_count(const struct histogram *histogram)
 uint64_t histogram_count_upto(const struct histogram *histogram, uint64_t limit)
 {
     uint64_t count = 0;
-    for (unsigned i = 0; i < HISTOGRAM_BUCKETS && end_of(i) <= limit; i++)
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS && end_of(i) <= limit; i++) {
         count += load(&histogram->counts[i]);
+    }
     return count;
 }
 
@@ -70,16 +73,19 @@ uint64_t histogram_count_upto(const struct histogram *histogram, uint64_t limit)
 uint64_t histogram_quantile(const struct histogram *histogram, double q)
 {
     uint64_t count = histogram_count(histogram);
-    if (count == 0)
+    if (count == 0) {
         return 0;
+    }
     double wanted = (q > 0 ? q < 1 ? q : 1 : 0) * (double)count;
     uint64_t rank = wanted < (double)count ? (uint64_t)wanted : count;
-    if ((double)rank < wanted || rank == 0)
+    if ((double)rank < wanted || rank == 0) {
         rank++;
+    }
 
     unsigned bucket = 0;
-    for (uint64_t seen = load(&histogram->counts[0]); seen < rank && bucket < LAST;)
+    for (uint64_t seen = load(&histogram->counts[0]); seen < rank && bucket < LAST;) {
         seen += load(&histogram->counts[++bucket]);
+    }
     return start_of(bucket) + width_of(bucket) / 2;
 }
 

@@ -30,9 +30,10 @@ static struct lru_entry **new_buckets(size_t count)
 
 struct lru *lru_create(struct bound *entries, uint64_t seed, lru_evict_fn *evict, void *owner)
 {
-    struct lru *lru = fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof(*lru));
-    if (lru == NULL)
+    struct lru *lru = fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof *lru);
+    if (lru == NULL) {
         return NULL;
+    }
     *lru = (struct lru){
         .buckets = new_buckets(BUCKETS_MIN),
         .bucket_count = BUCKETS_MIN,
@@ -58,10 +59,12 @@ static void evict_oldest(struct lru *lru)
 
 void lru_free(struct lru *lru)
 {
-    if (lru == NULL)
+    if (lru == NULL) {
         return;
-    while (!TAILQ_EMPTY(&lru->order))
+    }
+    while (!TAILQ_EMPTY(&lru->order)) {
         evict_oldest(lru);
+    }
     free(lru->buckets);
     free(lru);
 }
@@ -72,8 +75,9 @@ static struct lru_entry **find_place(struct lru *lru, uint64_t hash, const void 
 {
     struct lru_entry **place = &lru->buckets[hash & (lru->bucket_count - 1)];
     while (*place != NULL && ((*place)->hash != hash || (*place)->key_bytes != key_bytes ||
-                              (key_bytes > 0 && memcmp((*place)->key, key, key_bytes) != 0)))
+                              (key_bytes > 0 && memcmp((*place)->key, key, key_bytes) != 0))) {
         place = &(*place)->chain;
+    }
     return place;
 }
 
@@ -93,8 +97,9 @@ static void grow(struct lru *lru)
 {
     size_t count = lru->bucket_count * 2;
     struct lru_entry **buckets = new_buckets(count);
-    if (buckets == NULL)
+    if (buckets == NULL) {
         return;
+    }
     free(lru->buckets);
     lru->buckets = buckets;
     lru->bucket_count = count;
@@ -109,14 +114,16 @@ static void grow(struct lru *lru)
 void lru_insert(struct lru *lru, struct lru_entry *entry, const void *key, size_t key_bytes)
 {
     /* Asked before taking: making room is the normal course, no refusal to be counted. */
-    while (bound_used(lru->entries) >= bound_limit(lru->entries) && !TAILQ_EMPTY(&lru->order))
+    while (bound_used(lru->entries) >= bound_limit(lru->entries) && !TAILQ_EMPTY(&lru->order)) {
         evict_oldest(lru);
+    }
     if (!bound_take(lru->entries, 1)) {
         lru->evict(entry, lru->owner);
         return;
     }
-    if (lru->count >= lru->bucket_count)
+    if (lru->count >= lru->bucket_count) {
         grow(lru);
+    }
 
     entry->key = key;
     entry->key_bytes = key_bytes;

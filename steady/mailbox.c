@@ -26,9 +26,10 @@ const char *mailbox_result_name(enum mailbox_result result)
 
 enum mailbox_result mailbox_create(struct mailbox **ret_mailbox)
 {
-    struct mailbox *mailbox = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*mailbox));
-    if (mailbox == NULL)
+    struct mailbox *mailbox = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *mailbox);
+    if (mailbox == NULL) {
         return MAILBOX_NO_MEMORY;
+    }
     mailbox->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (mailbox->fd < 0) {
         enum mailbox_result result = errno == ENOMEM ? MAILBOX_NO_MEMORY : MAILBOX_NO_FD;
@@ -41,8 +42,9 @@ enum mailbox_result mailbox_create(struct mailbox **ret_mailbox)
 
 void mailbox_free(struct mailbox *mailbox)
 {
-    if (mailbox == NULL)
+    if (mailbox == NULL) {
         return;
+    }
     CHECK(mailbox->newest == NULL);
     close(mailbox->fd);
     free(mailbox);
@@ -76,8 +78,9 @@ void mailbox_post(struct mailbox *mailbox, struct message *message, message_fn *
                                           __ATOMIC_RELAXED));
     /* Already delivered, perhaps freed: the message is no longer ours. Nor may the box be, if its receiver frees it
        once the last message came: who does so must know that the senders returned. */
-    if (older == NULL)
+    if (older == NULL) {
         ring(mailbox->fd);
+    }
 }
 
 bool message_posted(const struct message *message)
@@ -89,8 +92,9 @@ bool message_posted(const struct message *message)
 uint64_t mailbox_drain(struct mailbox *mailbox, void *receiver)
 {
     eventfd_t rings;
-    if (!fault_hits(FAULT_READ))
+    if (!fault_hits(FAULT_READ)) {
         (void)!eventfd_read(mailbox->fd, &rings);
+    }
 
     struct message *newest = __atomic_exchange_n(&mailbox->newest, NULL, __ATOMIC_ACQUIRE);
     struct message *oldest = NULL;

@@ -24,8 +24,9 @@ static uint64_t splitmix(uint64_t *state)
 
 void rng_init(struct rng *rng, uint64_t seed)
 {
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         rng->state[i] = splitmix(&seed);
+    }
 }
 
 /* Where a sandbox denies getrandom(): the 16 random bytes the kernel gave at exec, told apart by time and place. */
@@ -33,8 +34,9 @@ static uint64_t poor_seed(const struct rng *rng)
 {
     uint64_t given[2] = {0, 0};
     const void *at_random = (const void *)getauxval(AT_RANDOM);
-    if (at_random != NULL)
-        memcpy(given, at_random, sizeof(given));
+    if (at_random != NULL) {
+        memcpy(given, at_random, sizeof given);
+    }
     struct timespec now = {0, 0};
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
@@ -44,9 +46,10 @@ static uint64_t poor_seed(const struct rng *rng)
 /* Requests of up to 256 bytes are neither cut short nor interrupted. */
 void rng_init_random(struct rng *rng)
 {
-    ssize_t got = fault_hits(FAULT_READ) ? -1 : getrandom(rng->state, sizeof(rng->state), 0);
-    if (got != (ssize_t)sizeof(rng->state))
+    ssize_t got = fault_hits(FAULT_READ) ? -1 : getrandom(rng->state, sizeof rng->state, 0);
+    if (got != (ssize_t)sizeof rng->state) {
         rng_init(rng, poor_seed(rng));
+    }
 }
 
 uint64_t rng_next(struct rng *rng)
@@ -70,8 +73,9 @@ uint64_t rng_below(struct rng *rng, uint64_t limit)
     __uint128_t product = (__uint128_t)rng_next(rng) * limit;
     if ((uint64_t)product < limit) {
         uint64_t biased = -limit % limit;
-        while ((uint64_t)product < biased)
+        while ((uint64_t)product < biased) {
             product = (__uint128_t)rng_next(rng) * limit;
+        }
     }
     return (uint64_t)(product >> 64);
 }
@@ -86,8 +90,9 @@ static uint64_t share_of(uint64_t value, double share)
 uint64_t rng_jitter(struct rng *rng, uint64_t value, double share)
 {
     uint64_t span = share_of(value, share);
-    if (span > UINT64_MAX - value)
+    if (span > UINT64_MAX - value) {
         span = UINT64_MAX - value;
+    }
     return value - span + rng_below(rng, 2 * span + 1);
 }
 

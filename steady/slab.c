@@ -43,9 +43,10 @@ struct slab {
 struct slab *slab_create(size_t object_bytes, struct bound *bound)
 {
     CHECK(object_bytes > 0 && object_bytes <= SLAB_MAX_OBJECT_BYTES);
-    struct slab *slab = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*slab));
-    if (slab == NULL)
+    struct slab *slab = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *slab);
+    if (slab == NULL) {
         return NULL;
+    }
     LIST_INIT(&slab->partial);
     slab->object_bytes = (object_bytes + SLAB_ALIGNMENT - 1) & ~(size_t)(SLAB_ALIGNMENT - 1);
     slab->chunk_objects = (uint32_t)(SLAB_CHUNK_OBJECTS_BYTES / slab->object_bytes);
@@ -59,22 +60,26 @@ static void unmap_chunk(struct slab *slab, struct chunk *chunk);
 
 void slab_free(struct slab *slab)
 {
-    if (slab == NULL)
+    if (slab == NULL) {
         return;
+    }
     CHECK(slab->share.used == 0);
-    if (slab->spare != NULL)
+    if (slab->spare != NULL) {
         unmap_chunk(slab, slab->spare);
+    }
     CHECK(slab->held_bytes == 0);
     free(slab);
 }
 
 void *slab_take(struct slab *slab)
 {
-    if (!bound_share_take(&slab->share, 1))
+    if (!bound_share_take(&slab->share, 1)) {
         return NULL;
+    }
     void *object = take_object(slab);
-    if (__builtin_expect(object == NULL, 0))
+    if (__builtin_expect(object == NULL, 0)) {
         bound_share_give(&slab->share, 1);
+    }
     return object;
 }
 
@@ -82,10 +87,11 @@ void slab_give(struct slab *slab, void *object_pointer)
 {
     /* Copied, as the pointer behind it has the caller's type. */
     void *object;
-    memcpy(&object, object_pointer, sizeof(object));
-    if (object == NULL)
+    memcpy(&object, object_pointer, sizeof object);
+    if (object == NULL) {
         return;
-    memset(object_pointer, 0, sizeof(object));
+    }
+    memset(object_pointer, 0, sizeof object);
     give_object(slab, object);
     bound_share_give(&slab->share, 1);
 }
@@ -105,8 +111,9 @@ uint64_t slab_held_bytes(const struct slab *slab)
 static void *take_object(struct slab *slab)
 {
     void *object = fault_hits(FAULT_ALLOC) ? NULL : malloc(slab->object_bytes);
-    if (object != NULL)
+    if (object != NULL) {
         slab->held_bytes += slab->object_bytes;
+    }
     return object;
 }
 
@@ -135,15 +142,18 @@ static void *map(size_t bytes)
 static void *map_aligned(void)
 {
     char *p = map(SLAB_CHUNK_BYTES);
-    if (p == NULL || (uintptr_t)p % SLAB_CHUNK_BYTES == 0)
+    if (p == NULL || (uintptr_t)p % SLAB_CHUNK_BYTES == 0) {
         return p;
+    }
     munmap(p, SLAB_CHUNK_BYTES);
     p = map(2 * SLAB_CHUNK_BYTES);
-    if (p == NULL)
+    if (p == NULL) {
         return NULL;
+    }
     size_t before = -(uintptr_t)p % SLAB_CHUNK_BYTES;
-    if (before > 0)
+    if (before > 0) {
         munmap(p, before);
+    }
     munmap(p + before + SLAB_CHUNK_BYTES, SLAB_CHUNK_BYTES - before);
     return p + before;
 }
@@ -155,8 +165,9 @@ static __attribute__((noinline, cold)) struct chunk *add_chunk(struct slab *slab
     slab->spare = NULL;
     if (chunk == NULL) {
         chunk = fault_hits(FAULT_ALLOC) ? NULL : map_aligned();
-        if (chunk == NULL)
+        if (chunk == NULL) {
             return NULL;
+        }
         slab->held_bytes += SLAB_CHUNK_BYTES;
         chunk->slab = slab;
         chunk->fresh = chunk->objects;
@@ -174,17 +185,19 @@ static void unmap_chunk(struct slab *slab, struct chunk *chunk)
 static __attribute__((noinline, cold)) void retire_chunk(struct slab *slab, struct chunk *chunk)
 {
     LIST_REMOVE(chunk, link);
-    if (slab->spare == NULL)
+    if (slab->spare == NULL) {
         slab->spare = chunk;
-    else
+    } else {
         unmap_chunk(slab, chunk);
+    }
 }
 
 static void *take_object(struct slab *slab)
 {
     struct chunk *chunk = LIST_FIRST(&slab->partial);
-    if (chunk == NULL && (chunk = add_chunk(slab)) == NULL)
+    if (chunk == NULL && (chunk = add_chunk(slab)) == NULL) {
         return NULL;
+    }
 
     void *object = chunk->free;
     if (object != NULL) {
@@ -193,8 +206,9 @@ static void *take_object(struct slab *slab)
         object = chunk->fresh;
         chunk->fresh += slab->object_bytes;
     }
-    if (++chunk->used_count == slab->chunk_objects)
+    if (++chunk->used_count == slab->chunk_objects) {
         LIST_REMOVE(chunk, link);
+    }
     return object;
 }
 
@@ -208,10 +222,12 @@ static void give_object(struct slab *slab, void *object)
 
     freed->next = chunk->free;
     chunk->free = freed;
-    if (chunk->used_count-- == slab->chunk_objects)
+    if (chunk->used_count-- == slab->chunk_objects) {
         LIST_INSERT_HEAD(&slab->partial, chunk, link);
-    if (chunk->used_count == 0)
+    }
+    if (chunk->used_count == 0) {
         retire_chunk(slab, chunk);
+    }
 }
 
 #endif

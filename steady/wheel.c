@@ -40,8 +40,9 @@ static void insert(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_
         LIST_INSERT_HEAD(&wheel->past, timer, link);
         return;
     }
-    if (tick - wheel->tick >= WHEEL_SLOTS)
+    if (tick - wheel->tick >= WHEEL_SLOTS) {
         tick = wheel->tick + WHEEL_SLOTS - 1;
+    }
     timer->slot_ms = (tick - 1) * WHEEL_TICK_MS + 1;
     size_t slot = slot_of(tick);
     LIST_INSERT_HEAD(&wheel->slots[slot], timer, link);
@@ -53,24 +54,27 @@ static void take_out(struct wheel *wheel, struct wheel_timer *timer)
 {
     LIST_REMOVE(timer, link);
     size_t slot = slot_of(tick_of(timer->slot_ms));
-    if (LIST_EMPTY(&wheel->slots[slot]))
+    if (LIST_EMPTY(&wheel->slots[slot])) {
         wheel->occupied[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+    }
 }
 
 void wheel_place(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_ms)
 {
     CHECK(timer->fire != NULL);
-    if (wheel_timer_armed(timer))
+    if (wheel_timer_armed(timer)) {
         take_out(wheel, timer);
-    else
+    } else {
         wheel->armed_count++;
+    }
     insert(wheel, timer, due_ms > 0 ? due_ms : 1);
 }
 
 void wheel_disarm(struct wheel *wheel, struct wheel_timer *timer)
 {
-    if (!wheel_timer_armed(timer))
+    if (!wheel_timer_armed(timer)) {
         return;
+    }
     CHECK(wheel->armed_count > 0);
     take_out(wheel, timer);
     timer->due_ms = 0;
@@ -99,8 +103,9 @@ static uint64_t run_slot(struct wheel *wheel, struct wheel_slot *slot, uint64_t 
 {
     struct wheel_slot due = *slot;
     LIST_INIT(slot);
-    if (!LIST_EMPTY(&due))
+    if (!LIST_EMPTY(&due)) {
         LIST_FIRST(&due)->link.le_prev = &due.lh_first;
+    }
 
     uint64_t fired_count = 0;
     while (!LIST_EMPTY(&due)) {
@@ -122,8 +127,9 @@ uint64_t wheel_advance(struct wheel *wheel, uint64_t now_ms)
 {
     uint64_t target = now_ms / WHEEL_TICK_MS;
     uint64_t fired_count = 0;
-    if (!LIST_EMPTY(&wheel->past))
+    if (!LIST_EMPTY(&wheel->past)) {
         fired_count = run_slot(wheel, &wheel->past, now_ms);
+    }
 
     while (wheel->tick < target) {
         uint64_t tick = next_tick(wheel);
@@ -141,8 +147,9 @@ uint64_t wheel_advance(struct wheel *wheel, uint64_t now_ms)
 
 uint64_t wheel_next_ms(const struct wheel *wheel)
 {
-    if (!LIST_EMPTY(&wheel->past))
+    if (!LIST_EMPTY(&wheel->past)) {
         return wheel->tick * WHEEL_TICK_MS;
+    }
     uint64_t tick = next_tick(wheel);
     return tick == NEVER ? NEVER : tick * WHEEL_TICK_MS;
 }

@@ -57,10 +57,11 @@ static inline bool wheel_timer_armed(const struct wheel_timer *timer)
 /* Arms or re-arms for an absolute time (a past time fires at the next advance). */
 static inline void wheel_arm(struct wheel *wheel, struct wheel_timer *timer, uint64_t due_ms)
 {
-    if (wheel_timer_armed(timer) && due_ms >= timer->slot_ms)
+    if (wheel_timer_armed(timer) && due_ms >= timer->slot_ms) {
         timer->due_ms = due_ms;
-    else
+    } else {
         wheel_place(wheel, timer, due_ms);
+    }
 }
 
 /* Disarming a disarmed timer is fine. */

@@ -13,14 +13,15 @@ const char *openssl_words(char *space, size_t space_bytes)
 {
     unsigned long code = ERR_peek_error();
     const char *reason = ERR_reason_error_string(code);
-    if (code == 0)
+    if (code == 0) {
         snprintf(space, space_bytes, "no reason given");
-    else if (ERR_GET_LIB(code) == ERR_LIB_SYS)
+    } else if (ERR_GET_LIB(code) == ERR_LIB_SYS) {
         snprintf(space, space_bytes, "%s", strerror(ERR_GET_REASON(code)));
-    else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+    } else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) {
         snprintf(space, space_bytes, "nothing of that kind in it (PEM)");
-    else
+    } else {
         snprintf(space, space_bytes, "%s", reason != NULL ? reason : "unknown error");
+    }
     ERR_clear_error();
     return space;
 }
@@ -38,15 +39,16 @@ static int no_passphrase(char *space, int space_bytes, int for_writing, void *ow
 static bool say(char *why, size_t why_bytes, const char *what, const char *path)
 {
     char words[160];
-    snprintf(why, why_bytes, "%s %s: %s", what, path, openssl_words(words, sizeof(words)));
+    snprintf(why, why_bytes, "%s %s: %s", what, path, openssl_words(words, sizeof words));
     return false;
 }
 
 static bool read_chain(const char *path, struct certificate *certificate)
 {
     BIO *file = BIO_new_file(path, "r");
-    if (file == NULL)
+    if (file == NULL) {
         return false;
+    }
     certificate->leaf = PEM_read_bio_X509_AUX(file, NULL, no_passphrase, NULL);
     certificate->chain = sk_X509_new_null();
     X509 *next = NULL;
@@ -58,12 +60,14 @@ static bool read_chain(const char *path, struct certificate *certificate)
         }
     }
     BIO_free(file);
-    if (certificate->leaf == NULL || certificate->chain == NULL)
+    if (certificate->leaf == NULL || certificate->chain == NULL) {
         return false;
+    }
     /* the end of the file is the end of the chain, anything else is damage */
     unsigned long error = ERR_peek_last_error();
-    if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE)
+    if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE) {
         return false;
+    }
     ERR_clear_error();
     return true;
 }
@@ -71,8 +75,9 @@ static bool read_chain(const char *path, struct certificate *certificate)
 static EVP_PKEY *read_key(const char *path)
 {
     BIO *file = BIO_new_file(path, "r");
-    if (file == NULL)
+    if (file == NULL) {
         return NULL;
+    }
     EVP_PKEY *key = PEM_read_bio_PrivateKey(file, NULL, no_passphrase, NULL);
     BIO_free(file);
     return key;
@@ -121,8 +126,9 @@ void certificate_authorities_settle(SSL_CTX *context)
     const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
     for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
         X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
-        if (authority != NULL)
+        if (authority != NULL) {
             (void)X509_check_purpose(authority, -1, 0);
+        }
     }
     ERR_clear_error();
 }
@@ -131,7 +137,7 @@ static bool add_common_name(const X509 *leaf, struct server_names *names, unsign
 {
     char name[256];
     int length =
-        X509_NAME_get_text_by_NID(X509_get_subject_name(leaf), NID_commonName, name, sizeof(name));
+        X509_NAME_get_text_by_NID(X509_get_subject_name(leaf), NID_commonName, name, sizeof name);
     return length <= 0 || server_names_add(names, name, (size_t)length, index);
 }
 
@@ -144,21 +150,24 @@ bool certificate_names(const struct certificate *certificate, struct server_name
     for (int i = 0; added && i < sk_GENERAL_NAME_num(all); i++) {
         int type;
         const ASN1_STRING *text = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(all, i), &type);
-        if (type == GEN_DNS)
+        if (type == GEN_DNS) {
             added = server_names_add(names, (const char *)ASN1_STRING_get0_data(text),
                                      (size_t)ASN1_STRING_length(text), index);
+        }
     }
     GENERAL_NAMES_free(all);
     ERR_clear_error();
-    if (added && names->count == count_before)
+    if (added && names->count == count_before) {
         return add_common_name(certificate->leaf, names, index);
+    }
     return added;
 }
 
 int64_t certificate_expires_s(const X509 *certificate)
 {
     struct tm parts;
-    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1)
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1) {
         return 0;
+    }
     return (int64_t)timegm(&parts);
 }

@@ -85,8 +85,8 @@ struct tls_clients *tls_clients_create(struct bound_registry *registry)
     static const struct session_limits least = {
         .entries_count = 1, .per_name_count = 1, .bytes = 4096, .ttl_ms = 1000};
     uint64_t seed;
-    struct tls_clients *clients = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*clients));
-    if (clients == NULL || RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1) {
+    struct tls_clients *clients = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *clients);
+    if (clients == NULL || RAND_bytes((unsigned char *)&seed, sizeof seed) != 1) {
         ERR_clear_error();
         free(clients);
         return NULL;
@@ -106,8 +106,9 @@ struct tls_clients *tls_clients_create(struct bound_registry *registry)
 void tls_clients_free(struct tls_clients **clients_pointer)
 {
     struct tls_clients *clients = *clients_pointer;
-    if (clients == NULL)
+    if (clients == NULL) {
         return;
+    }
     *clients_pointer = NULL;
     CHECK(TAILQ_EMPTY(&clients->list));
     session_cache_free(&clients->sessions);
@@ -132,11 +133,13 @@ static uint64_t verified_ms(const SSL *ssl, bool verify)
 {
     const X509 *certificate = SSL_get0_peer_certificate(ssl);
     int days, seconds;
-    if (!verify || certificate == NULL)
+    if (!verify || certificate == NULL) {
         return VERIFIED_MS;
+    }
     if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1 || days < 0 ||
-        seconds < 0)
+        seconds < 0) {
         return 0;
+    }
     uint64_t left_ms = ((uint64_t)days * 24 * 3600 + (uint64_t)seconds) * 1000;
     return left_ms < VERIFIED_MS ? left_ms : VERIFIED_MS;
 }
@@ -148,10 +151,11 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     const struct tls_target *target = note->target;
     uint64_t now = now_ms();
     note->heard = true;
-    if (note->until_ms == 0)
+    if (note->until_ms == 0) {
         note->until_ms = SSL_session_reused(ssl) == 1
                              ? note->offer.until_ms
                              : now + verified_ms(ssl, target->client->verify);
+    }
     uint64_t connections_count = target->connections_count != NULL
                                      ? __atomic_load_n(target->connections_count, __ATOMIC_RELAXED)
                                      : 0;
@@ -181,7 +185,7 @@ static bool set_policy(SSL_CTX *context, bool verify)
     SSL_CTX_set_cert_cb(context, on_certificate_wanted, NULL);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_cipher_list(context, CIPHERS_1_2) == 1 &&
-           SSL_CTX_set_alpn_protos(context, protocols, sizeof(protocols) - 1) == 0;
+           SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols - 1) == 0;
 }
 
 static void free_client(struct tls_client *client)
@@ -193,9 +197,10 @@ static void free_client(struct tls_client *client)
 /* Its context, without trust. */
 static struct tls_client *create_client(struct tls_clients *clients, bool verify)
 {
-    struct tls_client *client = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*client));
-    if (client == NULL)
+    struct tls_client *client = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *client);
+    if (client == NULL) {
         return NULL;
+    }
     client->clients = clients;
     client->references = 1;
     client->verify = verify;
@@ -213,9 +218,11 @@ static struct tls_client *find_client(const struct tls_clients *clients,
                                       const struct tls_client *like)
 {
     struct tls_client *client;
-    TAILQ_FOREACH (client, &clients->list, link)
-        if (memcmp(client->trust, like->trust, sizeof(client->trust)) == 0)
+    TAILQ_FOREACH (client, &clients->list, link) {
+        if (memcmp(client->trust, like->trust, sizeof client->trust) == 0) {
             return client;
+        }
+    }
     return NULL;
 }
 
@@ -252,8 +259,9 @@ int64_t tls_client_expires_s(const struct tls_client *client)
 
 struct tls_client *tls_client_get(struct tls_client *client)
 {
-    if (client != NULL)
+    if (client != NULL) {
         client->references++;
+    }
     return client;
 }
 
@@ -261,10 +269,12 @@ void tls_client_put(struct tls_client **client_pointer)
 {
     struct tls_client *client = *client_pointer;
     *client_pointer = NULL;
-    if (client == NULL || --client->references > 0)
+    if (client == NULL || --client->references > 0) {
         return;
-    if (client->clients != NULL)
+    }
+    if (client->clients != NULL) {
         TAILQ_REMOVE(&client->clients->list, client, link);
+    }
     free_client(client);
 }
 
@@ -281,14 +291,17 @@ bool tls_target_init(struct tls_target *target, struct tls_client *client, const
                      const uint64_t *connections_count)
 {
     size_t bytes = strlen(server_name);
-    if (bytes > 0 && server_name[bytes - 1] == '.') /* neither asked for nor in certificates */
+    if (bytes > 0 && server_name[bytes - 1] == '.') { /* neither asked for nor in certificates */
         bytes--;
-    if (bytes == 0 || bytes >= sizeof(target->name))
+    }
+    if (bytes == 0 || bytes >= sizeof target->name) {
         return false;
+    }
     memcpy(target->name, server_name, bytes);
     target->name[bytes] = '\0';
-    if (!session_key_init(&target->key, target->name, port, ALPN, client->trust))
+    if (!session_key_init(&target->key, target->name, port, ALPN, client->trust)) {
         return false;
+    }
     target->address = session_address_of(address);
     target->literal = is_address(target->name);
     target->connections_count = connections_count;
@@ -305,8 +318,9 @@ void tls_target_release(struct tls_target *target)
 
 static bool expect_name(SSL *ssl, const struct tls_target *target)
 {
-    if (target->literal)
+    if (target->literal) {
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), target->name) == 1;
+    }
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     return SSL_set1_host(ssl, target->name) == 1 &&
            SSL_set_tlsext_host_name(ssl, target->name) == 1;
@@ -316,8 +330,9 @@ static void offer_session(SSL *ssl, const struct tls_target *target, struct note
 {
     SSL_SESSION *session = session_cache_take(target->client->clients->sessions, &target->key,
                                               &target->address, now_ms(), &note->offer);
-    if (session != NULL && SSL_set_session(ssl, session) != 1)
+    if (session != NULL && SSL_set_session(ssl, session) != 1) {
         note->offer = (struct session_offer){0};
+    }
     SSL_SESSION_free(session);
 }
 
@@ -325,7 +340,7 @@ bool tls_client_begin(const struct tls_target *target, struct stream *stream,
                       struct tls_scratch *scratch)
 {
     const struct tls_client *client = target->client;
-    struct note *note = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*note));
+    struct note *note = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *note);
     SSL *ssl = note != NULL && !fault_hits(FAULT_ALLOC) ? SSL_new(client->context) : NULL;
     if (ssl == NULL || SSL_set_ex_data(ssl, client->clients->note_index, note) != 1) {
         free(note);
@@ -334,8 +349,9 @@ bool tls_client_begin(const struct tls_target *target, struct stream *stream,
         SSL_set_connect_state(ssl);
         if (expect_name(ssl, target)) {
             offer_session(ssl, target, note);
-            if (stream_start_tls(stream, ssl, scratch))
+            if (stream_start_tls(stream, ssl, scratch)) {
                 return true;
+            }
         }
     }
     SSL_free(ssl);

@@ -34,14 +34,16 @@ struct code_row {
 static enum tls_failure look_up(const struct code_row *rows, size_t count, long code,
                                 enum tls_failure otherwise)
 {
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].code == code)
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].code == code) {
             return rows[i].failure;
+        }
+    }
     return otherwise;
 }
 
 #define LOOK_UP(rows, code, otherwise) \
-    look_up((rows), sizeof(rows) / sizeof(rows)[0], (code), (otherwise))
+    look_up((rows), sizeof rows / sizeof rows[0], (code), (otherwise))
 
 static enum tls_failure of_verify_result(long result)
 {
@@ -101,12 +103,15 @@ enum tls_failure tls_failure_take(long verify_result)
 {
     unsigned long code = ERR_peek_error();
     ERR_clear_error();
-    if (code == 0)
+    if (code == 0) {
         return TLS_FAILURE_PROTOCOL;
-    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+    }
+    if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE) {
         return TLS_FAILURE_NO_MEMORY;
-    if (ERR_GET_LIB(code) != ERR_LIB_SSL)
+    }
+    if (ERR_GET_LIB(code) != ERR_LIB_SSL) {
         return TLS_FAILURE_PROTOCOL;
+    }
     enum tls_failure failure = of_reason(ERR_GET_REASON(code));
     return failure == TLS_FAILURE_BAD_CERTIFICATE && verify_result != X509_V_OK
                ? of_verify_result(verify_result)

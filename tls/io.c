@@ -29,9 +29,10 @@ struct tls_io {
 
 struct tls_io *tls_io_create(int fd, struct ssl_st *ssl, struct tls_scratch *scratch)
 {
-    struct tls_io *io = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*io));
-    if (io == NULL)
+    struct tls_io *io = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *io);
+    if (io == NULL) {
         return NULL;
+    }
     tls_bio_init(&io->bio, fd, scratch);
     BIO *bio = tls_bio_base(&io->bio);
     if (bio == NULL) {
@@ -49,8 +50,9 @@ void tls_io_free(struct tls_io **io_pointer)
 {
     struct tls_io *io = *io_pointer;
     *io_pointer = NULL;
-    if (io == NULL)
+    if (io == NULL) {
         return;
+    }
     /* a session is as good as before, however its connection ends */
     SSL_set_shutdown(io->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(io->ssl);
@@ -102,10 +104,12 @@ static enum stream_result judge(struct tls_io *io, int returned)
         return end(io, of_socket_error(io->bio.in_error), TLS_FAILURE_NONE);
     }
     enum tls_failure failure = tls_failure_take(SSL_get_verify_result(io->ssl));
-    if (failure == TLS_FAILURE_NOT_TLS && !heard_nothing(io->ssl))
+    if (failure == TLS_FAILURE_NOT_TLS && !heard_nothing(io->ssl)) {
         failure = TLS_FAILURE_PROTOCOL;
-    if (io->bio.ended && (failure == TLS_FAILURE_TRUNCATED || error == SSL_ERROR_SYSCALL))
+    }
+    if (io->bio.ended && (failure == TLS_FAILURE_TRUNCATED || error == SSL_ERROR_SYSCALL)) {
         return end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);
+    }
     errno = EPROTO;
     return end(io, STREAM_ERROR, failure);
 }
@@ -128,14 +132,17 @@ static enum stream_result shake(struct tls_io *io)
 
 enum stream_result tls_io_handshake(struct tls_io *io)
 {
-    if (io->over != STREAM_OK)
+    if (io->over != STREAM_OK) {
         return io->over;
+    }
     enum stream_result result = shake(io);
     /* who takes no more may have said why */
-    if (result == STREAM_BLOCKED && io->bio.out_error != 0)
+    if (result == STREAM_BLOCKED && io->bio.out_error != 0) {
         result = shake(io);
-    if (result == STREAM_BLOCKED && io->bio.out_error != 0)
+    }
+    if (result == STREAM_BLOCKED && io->bio.out_error != 0) {
         result = end(io, of_socket_error(io->bio.out_error), TLS_FAILURE_NONE);
+    }
     return result;
 }
 
@@ -145,8 +152,9 @@ enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_by
     size_t total = 0, n;
     enum stream_result result = io->over;
     *ret_drained = false;
-    if (result != STREAM_OK)
+    if (result != STREAM_OK) {
         return result;
+    }
     tls_bio_enter(&io->bio);
     while ((result == STREAM_OK && total < space_bytes) ||
            (result == STREAM_BLOCKED && total == 0 && tls_bio_doubts(&io->bio))) {
@@ -155,16 +163,19 @@ enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_by
         if (result == STREAM_OK) {
             total += n;
             /* what is left of a record is OpenSSL's; without that, it would only find out what is known already */
-            if (total < space_bytes && tls_bio_is_dry(&io->bio))
+            if (total < space_bytes && tls_bio_is_dry(&io->bio)) {
                 result = STREAM_BLOCKED;
+            }
         }
     }
     tls_bio_leave(&io->bio);
-    if (io->bio.failed)
+    if (io->bio.failed) {
         return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
+    }
     *ret_drained = result == STREAM_BLOCKED;
-    if (total == 0)
+    if (total == 0) {
         return result;
+    }
     *ret_bytes = total;
     return STREAM_OK;
 }
@@ -173,8 +184,9 @@ enum stream_result tls_io_probe(struct tls_io *io)
 {
     char byte;
     size_t n;
-    if (io->over != STREAM_OK)
+    if (io->over != STREAM_OK) {
         return io->over;
+    }
     tls_bio_enter(&io->bio);
     enum stream_result result;
     do {
@@ -188,8 +200,9 @@ enum stream_result tls_io_probe(struct tls_io *io)
 static size_t record_bytes(struct tls_io *io)
 {
     uint64_t now_ms = loop_clock_ms(io->bio.scratch->clock);
-    if (now_ms - io->sent_ms >= PAUSE_MS)
+    if (now_ms - io->sent_ms >= PAUSE_MS) {
         io->sent_bytes = 0;
+    }
     io->sent_ms = now_ms;
     return io->sent_bytes < SMALL_RECORDS_BYTES ? SMALL_RECORD_BYTES : TLS_RECORD_BYTES;
 }
@@ -226,8 +239,9 @@ static struct iovec gather(struct tls_scratch *scratch, struct cursor *cursor, s
 /* Within tls_bio_enter() and tls_bio_leave(). */
 static void say_end(struct tls_io *io)
 {
-    if ((SSL_get_shutdown(io->ssl) & SSL_SENT_SHUTDOWN) != 0)
+    if ((SSL_get_shutdown(io->ssl) & SSL_SENT_SHUTDOWN) != 0) {
         return;
+    }
     (void)SSL_shutdown(io->ssl);
     ERR_clear_error();
 }
@@ -238,41 +252,49 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
 {
     struct cursor cursor = {pieces, pieces + piece_count, 0};
     size_t total = 0, written;
-    if (io->over == STREAM_RESET || io->over == STREAM_ERROR)
+    if (io->over == STREAM_RESET || io->over == STREAM_ERROR) {
         return io->over;
+    }
     tls_bio_enter(&io->bio);
     bool pushed = tls_bio_push(&io->bio), waits = false;
     while (pushed) {
         struct iovec record = gather(io->bio.scratch, &cursor, record_bytes(io));
         if (record.iov_len == 0) {
-            if (io->ends)
+            if (io->ends) {
                 say_end(io);
+            }
             break;
         }
         int returned = SSL_write_ex(io->ssl, record.iov_base, record.iov_len, &written);
         if (returned != 1) {
             /* the bio takes everything, but half a message of a handshake has come, and goes first */
             enum stream_result result = judge(io, returned);
-            if (result == STREAM_END)
+            if (result == STREAM_END) {
                 (void)end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);
+            }
             waits = result == STREAM_BLOCKED;
             break;
         }
         CHECK(written == record.iov_len);
         total += written;
-        if (io->sent_bytes < SMALL_RECORDS_BYTES)
+        if (io->sent_bytes < SMALL_RECORDS_BYTES) {
             io->sent_bytes += (uint32_t)written;
+        }
         pushed = io->bio.kept_out == NULL && io->bio.out_error == 0 && !io->bio.failed;
     }
     tls_bio_leave(&io->bio);
-    if (io->bio.out_error != 0)
+    if (io->bio.out_error != 0) {
         return of_socket_error(io->bio.out_error);
-    if (io->bio.failed)
+    }
+    if (io->bio.failed) {
         return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
-    if (io->over == STREAM_RESET || io->over == STREAM_ERROR)
+    }
+    if (io->over == STREAM_RESET || io->over == STREAM_ERROR) {
         return io->over;
-    if (total == 0 && (waits || io->bio.kept_out != NULL))
+    }
+    if (total == 0 && (waits || io->bio.kept_out != NULL)) {
         return STREAM_BLOCKED;
+    }
     *ret_bytes = total;
     return STREAM_OK;
 }
@@ -289,8 +311,9 @@ void tls_io_ends(struct tls_io *io)
 
 void tls_io_end(struct tls_io *io)
 {
-    if (io->over == STREAM_RESET || io->over == STREAM_ERROR || SSL_in_init(io->ssl))
+    if (io->over == STREAM_RESET || io->over == STREAM_ERROR || SSL_in_init(io->ssl)) {
         return;
+    }
     tls_bio_enter(&io->bio);
     say_end(io);
     tls_bio_leave(&io->bio);
@@ -309,8 +332,9 @@ struct ssl_st *tls_io_ssl(const struct tls_io *io)
 bool tls_io_move(struct tls_io *io, struct tls_scratch *scratch)
 {
     if (io->bio.kept_in != NULL || io->bio.kept_out != NULL || io->bio.out_error != 0 ||
-        io->over != STREAM_OK)
+        io->over != STREAM_OK) {
         return false;
+    }
     struct tls_scratch *before = io->bio.scratch;
     io->bio.scratch = scratch;
     BIO *bio = tls_bio_base(&io->bio);

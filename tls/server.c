@@ -69,9 +69,10 @@ static int on_alpn(SSL *ssl, const unsigned char **ret_chosen, unsigned char *re
     (void)ssl;
     (void)owner;
     unsigned char *chosen;
-    if (SSL_select_next_proto(&chosen, ret_length, ours, sizeof(ours) - 1, offered,
-                              offered_bytes) != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&chosen, ret_length, ours, sizeof ours - 1, offered, offered_bytes) !=
+        OPENSSL_NPN_NEGOTIATED) {
         return SSL_TLSEXT_ERR_ALERT_FATAL;
+    }
     *ret_chosen = chosen;
     return SSL_TLSEXT_ERR_OK;
 }
@@ -83,10 +84,12 @@ static int on_name(SSL *ssl, int *ret_alert, void *owner)
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     unsigned index;
     (void)ret_alert;
-    if (name == NULL)
+    if (name == NULL) {
         return SSL_TLSEXT_ERR_NOACK;
-    if (server_names_find(&server->names, name, &index) && index != 0)
+    }
+    if (server_names_find(&server->names, name, &index) && index != 0) {
         SSL_set_SSL_CTX(ssl, server->groups[index].context);
+    }
     return SSL_TLSEXT_ERR_OK;
 }
 
@@ -121,8 +124,9 @@ static bool digest_authorities(EVP_MD_CTX *digest, SSL_CTX *context)
         unsigned bytes = 0;
         const X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
         if (authority != NULL && (X509_digest(authority, EVP_sha256(), fingerprint, &bytes) != 1 ||
-                                  EVP_DigestUpdate(digest, fingerprint, bytes) != 1))
+                                  EVP_DigestUpdate(digest, fingerprint, bytes) != 1)) {
             return false;
+        }
     }
     return true;
 }
@@ -135,7 +139,7 @@ static bool set_session_scope(SSL_CTX *context, const struct listener_tls_settin
     unsigned char scope[EVP_MAX_MD_SIZE];
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
     bool set = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
-               EVP_DigestUpdate(digest, &client_auth, sizeof(client_auth)) == 1 &&
+               EVP_DigestUpdate(digest, &client_auth, sizeof client_auth) == 1 &&
                digest_authorities(digest, context) &&
                EVP_DigestFinal_ex(digest, scope, NULL) == 1 &&
                SSL_CTX_set_session_id_context(context, scope, SSL_MAX_SID_CTX_LENGTH) == 1;
@@ -150,8 +154,9 @@ static bool set_policy(SSL_CTX *context, const struct listener_tls_settings *set
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
     SSL_CTX_set_num_tickets(context, settings->tickets ? TICKETS : 0);
-    if (!settings->tickets)
+    if (!settings->tickets) {
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    }
     int least = settings->min_version == TLS_VERSION_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION;
     return SSL_CTX_set_min_proto_version(context, least) == 1 &&
            SSL_CTX_set_cipher_list(context, CIPHERS_1_2) == 1 &&
@@ -161,14 +166,15 @@ static bool set_policy(SSL_CTX *context, const struct listener_tls_settings *set
 static enum tls_server_result set_client_trust(struct building *building, SSL_CTX *context)
 {
     const struct listener_tls_settings *settings = building->settings;
-    if (settings->client_ca[0] == '\0')
+    if (settings->client_ca[0] == '\0') {
         return TLS_SERVER_OK;
+    }
     STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(settings->client_ca);
     if (names == NULL || SSL_CTX_load_verify_file(context, settings->client_ca) != 1) {
         char words[160];
         sk_X509_NAME_pop_free(names, X509_NAME_free);
         snprintf(building->why, building->why_bytes, "tls.client_ca %s: %s", settings->client_ca,
-                 openssl_words(words, sizeof(words)));
+                 openssl_words(words, sizeof words));
         return TLS_SERVER_BAD_FILE;
     }
     certificate_authorities_settle(context);
@@ -184,9 +190,10 @@ static enum tls_server_result set_client_trust(struct building *building, SSL_CT
 static bool same_names(const struct server_names *a, const struct server_names *b)
 {
     bool same = a->count == b->count;
-    for (size_t i = 0; same && i < a->count; i++)
+    for (size_t i = 0; same && i < a->count; i++) {
         same = a->items[i].wildcard == b->items[i].wildcard &&
                strcmp(a->items[i].name, b->items[i].name) == 0;
+    }
     return same;
 }
 
@@ -207,8 +214,9 @@ static struct certificate_group *find_group(struct tls_server *server,
 {
     for (unsigned i = 0; i < server->group_count; i++) {
         struct certificate_group *group = &server->groups[i];
-        if (same_names(&group->names, names) && !has_key_like(group->context, key))
+        if (same_names(&group->names, names) && !has_key_like(group->context, key)) {
             return group;
+        }
     }
     return NULL;
 }
@@ -223,18 +231,21 @@ static enum tls_server_result add_group(struct building *building, struct server
     *names = (struct server_names){0};
     group->first_name = group->names.count > 0 ? group->names.items[0].name : NULL;
     group->context = SSL_CTX_new(TLS_server_method());
-    if (group->context == NULL || !set_policy(group->context, building->settings))
+    if (group->context == NULL || !set_policy(group->context, building->settings)) {
         return no_memory(building);
-    if (building->tickets != NULL && building->settings->tickets)
+    }
+    if (building->tickets != NULL && building->settings->tickets) {
         tls_tickets_use(building->tickets, group->context);
+    }
     SSL_CTX_set_tlsext_servername_callback(group->context, on_name);
     SSL_CTX_set_tlsext_servername_arg(group->context, server);
     SSL_CTX_set_tlsext_status_cb(group->context, on_status);
     SSL_CTX_set_tlsext_status_arg(group->context, server);
     *ret_group = group;
     enum tls_server_result result = set_client_trust(building, group->context);
-    if (result == TLS_SERVER_OK && !set_session_scope(group->context, building->settings))
+    if (result == TLS_SERVER_OK && !set_session_scope(group->context, building->settings)) {
         result = no_memory(building);
+    }
     return result;
 }
 
@@ -246,19 +257,21 @@ static enum tls_server_result add_loaded(struct building *building,
     struct server_names names = {0};
     struct certificate_group *group = NULL;
     enum tls_server_result result = TLS_SERVER_OK;
-    if (!certificate_names(certificate, &names, server->group_count))
+    if (!certificate_names(certificate, &names, server->group_count)) {
         result = no_memory(building);
+    }
     server_names_seal(&names);
     if (result == TLS_SERVER_OK) {
         group = find_group(server, &names, certificate->key);
-        if (group == NULL)
+        if (group == NULL) {
             result = add_group(building, &names, &group);
+        }
     }
     server_names_release(&names);
     if (result == TLS_SERVER_OK && !certificate_use(certificate, group->context)) {
         char words[160];
         snprintf(building->why, building->why_bytes, "certificate %s: %s", path,
-                 openssl_words(words, sizeof(words)));
+                 openssl_words(words, sizeof words));
         result = TLS_SERVER_BAD_FILE;
     }
     if (result == TLS_SERVER_OK) {
@@ -273,14 +286,14 @@ static enum tls_server_result add_certificate(struct building *building, size_t 
     const struct certificate_settings *settings = &building->settings->certificates[number];
     struct certificate certificate;
     char why[512];
-    if (!certificate_load(settings->cert, settings->key, &certificate, why, sizeof(why))) {
+    if (!certificate_load(settings->cert, settings->key, &certificate, why, sizeof why)) {
         snprintf(building->why, building->why_bytes, "tls.certificates.[%zu]: %s", number, why);
         return TLS_SERVER_BAD_FILE;
     }
     enum tls_server_result result = add_loaded(building, &certificate, number);
     if (result == TLS_SERVER_OK && settings->ocsp[0] != '\0' &&
         !staple_load(settings->ocsp, certificate.leaf, &building->server->staples[number], why,
-                     sizeof(why))) {
+                     sizeof why)) {
         snprintf(building->why, building->why_bytes, "tls.certificates.[%zu]: %s", number, why);
         result = TLS_SERVER_BAD_FILE;
     }
@@ -295,10 +308,11 @@ static enum tls_server_result index_names(struct building *building)
         const struct server_names *names = &server->groups[g].names;
         for (size_t i = 0; i < names->count; i++) {
             char name[260];
-            snprintf(name, sizeof(name), "%s%s", names->items[i].wildcard ? "*" : "",
+            snprintf(name, sizeof name, "%s%s", names->items[i].wildcard ? "*" : "",
                      names->items[i].name);
-            if (!server_names_add(&server->names, name, strlen(name), g))
+            if (!server_names_add(&server->names, name, strlen(name), g)) {
                 return no_memory(building);
+            }
         }
     }
     server_names_seal(&server->names);
@@ -307,15 +321,17 @@ static enum tls_server_result index_names(struct building *building)
 
 static struct tls_server *allocate(size_t certificate_count)
 {
-    struct tls_server *server = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*server));
-    if (server == NULL)
+    struct tls_server *server = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *server);
+    if (server == NULL) {
         return NULL;
-    server->groups = calloc(certificate_count + 1, sizeof(*server->groups));
-    server->rows = calloc(certificate_count + 1, sizeof(*server->rows));
-    server->staples = calloc(certificate_count + 1, sizeof(*server->staples));
+    }
+    server->groups = calloc(certificate_count + 1, sizeof *server->groups);
+    server->rows = calloc(certificate_count + 1, sizeof *server->rows);
+    server->staples = calloc(certificate_count + 1, sizeof *server->staples);
     server->certificate_count = certificate_count;
-    if (server->groups != NULL && server->rows != NULL && server->staples != NULL)
+    if (server->groups != NULL && server->rows != NULL && server->staples != NULL) {
         return server;
+    }
     free(server->groups);
     free(server->rows);
     free(server->staples);
@@ -330,14 +346,17 @@ enum tls_server_result tls_server_create(const struct listener_tls_settings *set
 {
     struct tls_server *server = allocate(settings->certificate_count);
     struct building building = {settings, tickets, server, why, why_bytes};
-    if (server == NULL)
+    if (server == NULL) {
         return no_memory(&building);
+    }
     server->references = 1;
     enum tls_server_result result = TLS_SERVER_OK;
-    for (size_t i = 0; result == TLS_SERVER_OK && i < settings->certificate_count; i++)
+    for (size_t i = 0; result == TLS_SERVER_OK && i < settings->certificate_count; i++) {
         result = add_certificate(&building, i);
-    if (result == TLS_SERVER_OK)
+    }
+    if (result == TLS_SERVER_OK) {
         result = index_names(&building);
+    }
     if (result != TLS_SERVER_OK) {
         tls_server_put(&server);
         return result;
@@ -348,8 +367,9 @@ enum tls_server_result tls_server_create(const struct listener_tls_settings *set
 
 struct tls_server *tls_server_get(struct tls_server *server)
 {
-    if (server != NULL)
+    if (server != NULL) {
         __atomic_add_fetch(&server->references, 1, __ATOMIC_RELAXED);
+    }
     return server;
 }
 
@@ -357,8 +377,9 @@ void tls_server_put(struct tls_server **server_pointer)
 {
     struct tls_server *server = *server_pointer;
     *server_pointer = NULL;
-    if (server == NULL || __atomic_sub_fetch(&server->references, 1, __ATOMIC_ACQ_REL) > 0)
+    if (server == NULL || __atomic_sub_fetch(&server->references, 1, __ATOMIC_ACQ_REL) > 0) {
         return;
+    }
     for (unsigned i = 0; i < server->group_count; i++) {
         SSL_CTX_free(server->groups[i].context);
         server_names_release(&server->groups[i].names);
@@ -382,8 +403,9 @@ bool tls_server_accept(struct tls_server *server, struct stream *stream,
     SSL *ssl = SSL_new(server->groups[0].context);
     if (ssl != NULL) {
         SSL_set_accept_state(ssl);
-        if (stream_start_tls(stream, ssl, scratch))
+        if (stream_start_tls(stream, ssl, scratch)) {
             return true;
+        }
     }
     SSL_free(ssl);
     ERR_clear_error();
@@ -416,8 +438,9 @@ static char *describe(X509 *certificate)
         char *bytes;
         long length = BIO_get_mem_data(subject, &bytes);
         fputs("Hash=", out);
-        for (unsigned i = 0; i < digest_bytes; i++)
+        for (unsigned i = 0; i < digest_bytes; i++) {
             fprintf(out, "%02x", digest[i]);
+        }
         fprintf(out, ";Subject=\"%.*s\"", (int)length, bytes);
     }
     BIO_free(subject);

@@ -16,8 +16,9 @@ static char lower(char c)
 static int compare(const void *left, const void *right)
 {
     const struct server_name *a = left, *b = right;
-    if (a->wildcard != b->wildcard)
+    if (a->wildcard != b->wildcard) {
         return a->wildcard ? 1 : -1;
+    }
     int order = strcmp(a->name, b->name);
     /* who was first keeps the name */
     return order != 0 ? order : a->index < b->index ? -1 : a->index > b->index;
@@ -29,25 +30,29 @@ bool server_names_add(struct server_names *names, const char *name, size_t lengt
     if (names->count == names->capacity) {
         size_t capacity = names->capacity == 0 ? 8 : 2 * names->capacity;
         struct server_name *items =
-            fault_hits(FAULT_ALLOC) ? NULL : realloc(names->items, capacity * sizeof(*items));
-        if (items == NULL)
+            fault_hits(FAULT_ALLOC) ? NULL : realloc(names->items, capacity * sizeof *items);
+        if (items == NULL) {
             return false;
+        }
         names->items = items;
         names->capacity = capacity;
     }
     char *copy = fault_hits(FAULT_ALLOC) ? NULL : strndup(name + wildcard, length - wildcard);
-    if (copy == NULL)
+    if (copy == NULL) {
         return false;
-    for (char *at = copy; *at != '\0'; at++)
+    }
+    for (char *at = copy; *at != '\0'; at++) {
         *at = lower(*at);
+    }
     names->items[names->count++] = (struct server_name){copy, wildcard, index};
     return true;
 }
 
 void server_names_seal(struct server_names *names)
 {
-    if (names->count > 0)
-        qsort(names->items, names->count, sizeof(*names->items), compare);
+    if (names->count > 0) {
+        qsort(names->items, names->count, sizeof *names->items, compare);
+    }
 }
 
 static bool look_up(const struct server_names *names, const char *name, bool wildcard,
@@ -58,14 +63,16 @@ static bool look_up(const struct server_names *names, const char *name, bool wil
         size_t middle = low + (high - low) / 2;
         const struct server_name *at = &names->items[middle];
         int order = at->wildcard != wildcard ? at->wildcard - wildcard : strcmp(at->name, name);
-        if (order < 0)
+        if (order < 0) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     if (low == names->count || names->items[low].wildcard != wildcard ||
-        strcmp(names->items[low].name, name) != 0)
+        strcmp(names->items[low].name, name) != 0) {
         return false;
+    }
     *ret_index = names->items[low].index;
     return true;
 }
@@ -74,20 +81,24 @@ bool server_names_find(const struct server_names *names, const char *name, unsig
 {
     char wanted[NAME_MAX_BYTES + 1];
     size_t length = strlen(name);
-    if (length == 0 || length > NAME_MAX_BYTES)
+    if (length == 0 || length > NAME_MAX_BYTES) {
         return false;
-    for (size_t i = 0; i <= length; i++)
+    }
+    for (size_t i = 0; i <= length; i++) {
         wanted[i] = lower(name[i]);
-    if (look_up(names, wanted, false, ret_index))
+    }
+    if (look_up(names, wanted, false, ret_index)) {
         return true;
+    }
     const char *dot = strchr(wanted, '.');
     return dot != NULL && dot != wanted && look_up(names, dot, true, ret_index);
 }
 
 void server_names_release(struct server_names *names)
 {
-    for (size_t i = 0; i < names->count; i++)
+    for (size_t i = 0; i < names->count; i++) {
         free(names->items[i].name);
+    }
     free(names->items);
     *names = (struct server_names){0};
 }

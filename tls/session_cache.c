@@ -42,8 +42,9 @@ bool session_key_init(struct session_key *key, const char *server_name, uint16_t
                       const char *alpn, const uint8_t trust[SESSION_TRUST_BYTES])
 {
     size_t name_bytes = strlen(server_name), alpn_bytes = strlen(alpn);
-    if (name_bytes > SESSION_NAME_MOST_BYTES || alpn_bytes > SESSION_ALPN_MOST_BYTES)
+    if (name_bytes > SESSION_NAME_MOST_BYTES || alpn_bytes > SESSION_ALPN_MOST_BYTES) {
         return false;
+    }
     uint8_t *to = key->bytes;
     memcpy(to, trust, SESSION_TRUST_BYTES);
     to += SESSION_TRUST_BYTES;
@@ -66,7 +67,7 @@ bool session_key_init(struct session_key *key, const char *server_name, uint16_t
 
 static bool key_is_whole(const struct session_key *key)
 {
-    return key->byte_count >= KEY_ALPN && key->byte_count <= sizeof(key->bytes) &&
+    return key->byte_count >= KEY_ALPN && key->byte_count <= sizeof key->bytes &&
            key->bytes[KEY_ALPN_BYTES] <= SESSION_ALPN_MOST_BYTES &&
            key->byte_count >= KEY_ALPN + (size_t)key->bytes[KEY_ALPN_BYTES] &&
            key->byte_count - KEY_ALPN - key->bytes[KEY_ALPN_BYTES] <= SESSION_NAME_MOST_BYTES;
@@ -75,8 +76,9 @@ static bool key_is_whole(const struct session_key *key)
 struct session_address session_address_of(const struct sockaddr *address)
 {
     struct session_address plain = {0};
-    if (!address_to_ipv6(address, plain.bytes))
+    if (!address_to_ipv6(address, plain.bytes)) {
         plain = (struct session_address){{0}};
+    }
     return plain;
 }
 
@@ -89,7 +91,7 @@ static struct shard *shard_of(struct session_cache *cache, const struct session_
 
 static size_t held_bytes(const struct session *session)
 {
-    return sizeof(*session) + session->der_bytes;
+    return sizeof *session + session->der_bytes;
 }
 
 static void free_session(struct session_cache *cache, struct session *session)
@@ -145,11 +147,13 @@ static struct session_name *find_name(struct shard *shard, const struct session_
 static struct session_name *obtain_name(struct shard *shard, const struct session_key *key)
 {
     struct session_name *name = find_name(shard, key);
-    if (name != NULL)
+    if (name != NULL) {
         return name;
-    name = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*name) + key->byte_count);
-    if (name == NULL)
+    }
+    name = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *name + key->byte_count);
+    if (name == NULL) {
         return NULL;
+    }
     session_name_init(name);
     memcpy(name->key, key->bytes, key->byte_count);
     name->key_bytes = key->byte_count;
@@ -163,8 +167,9 @@ static void drop_expired(struct session_cache *cache, struct shard *shard,
     struct session *session, *next;
     for (session = TAILQ_FIRST(&name->sessions); session != NULL; session = next) {
         next = TAILQ_NEXT(session, in_name);
-        if (session->expires_ms <= now_ms)
+        if (session->expires_ms <= now_ms) {
             drop(cache, shard, session, &shard->expired);
+        }
     }
 }
 
@@ -173,10 +178,12 @@ static void drop_expired(struct session_cache *cache, struct shard *shard,
 static void take_limits(struct session_cache *cache, const struct session_limits *limits)
 {
     uint64_t names_each = limits->entries_count * NAMES_PER_ENTRY / SHARDS;
-    if (names_each < SHARD_NAMES_LEAST)
+    if (names_each < SHARD_NAMES_LEAST) {
         names_each = SHARD_NAMES_LEAST;
-    for (size_t i = 0; i < SHARDS; i++)
+    }
+    for (size_t i = 0; i < SHARDS; i++) {
         bound_set_limit(&cache->shards[i].name_bound, names_each);
+    }
     bound_set_limit(&cache->names, names_each * SHARDS);
     bound_set_limit(&cache->entries, limits->entries_count);
     bound_set_limit(&cache->bytes, limits->bytes);
@@ -210,15 +217,17 @@ struct session_cache *session_cache_create(struct bound_registry *registry, uint
                                            const struct session_limits *limits)
 {
     struct session_cache *cache =
-        fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(CACHE_LINE_BYTES, sizeof(*cache));
-    if (cache == NULL)
+        fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(CACHE_LINE_BYTES, sizeof *cache);
+    if (cache == NULL) {
         return NULL;
-    memset(cache, 0, sizeof(*cache));
+    }
+    memset(cache, 0, sizeof *cache);
     cache->registry = registry;
     cache->seed = seed;
     for (size_t i = 0; i < SHARDS; i++) {
-        if (init_shard(cache, &cache->shards[i]))
+        if (init_shard(cache, &cache->shards[i])) {
             continue;
+        }
         free_shards(cache, i + 1);
         free(cache);
         return NULL;
@@ -228,22 +237,25 @@ struct session_cache *session_cache_create(struct bound_registry *registry, uint
     bound_init(&cache->names, "tls_session_names", NULL, 0);
     take_limits(cache, limits);
     struct bound *bounds[] = CACHE_BOUNDS(cache);
-    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
         bound_register(registry, bounds[i]);
+    }
     return cache;
 }
 
 void session_cache_free(struct session_cache **cache_pointer)
 {
     struct session_cache *cache = *cache_pointer;
-    if (cache == NULL)
+    if (cache == NULL) {
         return;
+    }
     *cache_pointer = NULL;
     free_shards(cache, SHARDS);
     CHECK(bound_used(&cache->entries) == 0 && bound_used(&cache->bytes) == 0);
     struct bound *bounds[] = CACHE_BOUNDS(cache);
-    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
         bound_remove(cache->registry, bounds[i]);
+    }
     free(cache);
 }
 
@@ -261,8 +273,9 @@ void session_cache_set_limits(struct session_cache *cache, const struct session_
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &cache->shards[i];
         pthread_mutex_lock(&shard->lock);
-        while (over_limits(cache) && !TAILQ_EMPTY(&shard->sessions))
+        while (over_limits(cache) && !TAILQ_EMPTY(&shard->sessions)) {
             drop(cache, shard, TAILQ_FIRST(&shard->sessions), &shard->evicted);
+        }
         pthread_mutex_unlock(&shard->lock);
     }
 }
@@ -280,8 +293,9 @@ static struct session *lend(struct shard *shard, struct session *session)
     TAILQ_INSERT_TAIL(&shard->sessions, session, in_shard);
     size_t bytes = held_bytes(session);
     struct session *copy = fault_hits(FAULT_ALLOC) ? NULL : malloc(bytes);
-    if (copy != NULL)
+    if (copy != NULL) {
         memcpy(copy, session, bytes);
+    }
     return copy;
 }
 
@@ -298,17 +312,20 @@ SSL_SESSION *session_cache_take(struct session_cache *cache, const struct sessio
         name->used_ms = now_ms;
         drop_expired(cache, shard, name, now_ms);
         struct session *session = session_name_choose(name, address, &across);
-        if (session != NULL)
+        if (session != NULL) {
             lent = lend(shard, session);
+        }
     }
     pthread_mutex_unlock(&shard->lock);
 
     *ret_offer = (struct session_offer){0};
-    if (lent == NULL)
+    if (lent == NULL) {
         return NULL;
+    }
     SSL_SESSION *session = session_der_read(lent->der, lent->der_bytes);
-    if (session != NULL)
+    if (session != NULL) {
         *ret_offer = (struct session_offer){lent->id, lent->until_ms, across, lent->single_use};
+    }
     if (lent->single_use) {
         free_session(cache, lent);
     } else {
@@ -323,8 +340,9 @@ static void drop_by_id(struct session_cache *cache, struct shard *shard, struct 
 {
     struct session *session;
     TAILQ_FOREACH (session, &name->sessions, in_name) {
-        if (session->id != id)
+        if (session->id != id) {
             continue;
+        }
         remove_session(cache, shard, session);
         return;
     }
@@ -333,21 +351,24 @@ static void drop_by_id(struct session_cache *cache, struct shard *shard, struct 
 void session_cache_judge(struct session_cache *cache, const struct session_key *key,
                          const struct session_offer *offer, enum session_verdict verdict)
 {
-    if (offer->id == 0)
+    if (offer->id == 0) {
         return;
+    }
     struct shard *shard = shard_of(cache, key);
     pthread_mutex_lock(&shard->lock);
     struct session_name *name = find_name(shard, key);
     if (verdict != SESSION_SPOILT) {
         shard->offered++;
         shard->accepted += verdict == SESSION_ACCEPTED;
-        if (name != NULL)
+        if (name != NULL) {
             session_name_judge(name, offer->across, verdict == SESSION_ACCEPTED);
+        }
     }
     /* Another address may still take what this one has declined. */
     bool spent = verdict == SESSION_SPOILT || (verdict == SESSION_DECLINED && !offer->across);
-    if (name != NULL && !offer->single_use && spent)
+    if (name != NULL && !offer->single_use && spent) {
         drop_by_id(cache, shard, name, offer->id);
+    }
     pthread_mutex_unlock(&shard->lock);
 }
 
@@ -362,13 +383,16 @@ static bool make_space(struct session_cache *cache, size_t home, size_t bytes)
         /* Asked before taking: making room is the normal course, no refusal to be counted. */
         while ((bound_used(&cache->entries) >= bound_limit(&cache->entries) ||
                 bound_used(&cache->bytes) + bytes > bound_limit(&cache->bytes)) &&
-               !TAILQ_EMPTY(&shard->sessions))
+               !TAILQ_EMPTY(&shard->sessions)) {
             drop(cache, shard, TAILQ_FIRST(&shard->sessions), &shard->evicted);
+        }
         pthread_mutex_unlock(&shard->lock);
-        if (!bound_take(&cache->entries, 1))
+        if (!bound_take(&cache->entries, 1)) {
             continue;
-        if (bound_take(&cache->bytes, bytes))
+        }
+        if (bound_take(&cache->bytes, bytes)) {
             return true;
+        }
         bound_give(&cache->entries, 1);
     }
     return false;
@@ -398,21 +422,25 @@ static bool insert(struct session_cache *cache, const struct session_key *key,
         session_name_add(name, session);
         TAILQ_INSERT_TAIL(&shard->sessions, session, in_shard);
         shard->stored++;
-        if (name->connections_count < connections_count)
+        if (name->connections_count < connections_count) {
             name->connections_count = connections_count;
+        }
         struct session *surplus;
-        while ((surplus = session_name_surplus(name, room_of(cache, name))) != NULL)
+        while ((surplus = session_name_surplus(name, room_of(cache, name))) != NULL) {
             drop(cache, shard, surplus, &shard->evicted);
+        }
     } else {
         shard->dropped++;
     }
     pthread_mutex_unlock(&shard->lock);
-    if (name != NULL)
+    if (name != NULL) {
         return true;
-    if (fits)
+    }
+    if (fits) {
         free_session(cache, session);
-    else
+    } else {
         free(session);
+    }
     return false;
 }
 
@@ -436,9 +464,10 @@ static struct session *create_session(struct session_cache *cache,
                                       struct lifetime lifetime, const uint8_t *der,
                                       size_t der_bytes)
 {
-    struct session *session = fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof(*session) + der_bytes);
-    if (session == NULL)
+    struct session *session = fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof *session + der_bytes);
+    if (session == NULL) {
         return NULL;
+    }
     *session = (struct session){
         .id = __atomic_add_fetch(&cache->next_id, 1, __ATOMIC_RELAXED),
         .expires_ms = lifetime.expires_ms,
@@ -464,13 +493,15 @@ void session_cache_put(struct session_cache *cache, const struct session_key *ke
     uint8_t *der;
     size_t der_bytes;
     if (expires_ms <= now_ms || !SSL_SESSION_is_resumable(openssl_session) ||
-        !session_der_write(openssl_session, &der, &der_bytes))
+        !session_der_write(openssl_session, &der, &der_bytes)) {
         return;
+    }
     struct session *session = create_session(
         cache, openssl_session, address, (struct lifetime){expires_ms, until_ms}, der, der_bytes);
     session_der_free(der, der_bytes);
-    if (session != NULL)
+    if (session != NULL) {
         (void)insert(cache, key, session, now_ms, session->single_use ? connections_count : 0);
+    }
 }
 
 /* ---- over time ---- */
@@ -484,8 +515,9 @@ void session_cache_sweep(struct session_cache *cache, uint64_t now_ms)
         pthread_mutex_lock(&shard->lock);
         for (session = TAILQ_FIRST(&shard->sessions); session != NULL; session = next) {
             next = TAILQ_NEXT(session, in_shard);
-            if (session->expires_ms <= now_ms)
+            if (session->expires_ms <= now_ms) {
                 drop(cache, shard, session, &shard->expired);
+            }
         }
         struct session_name *name;
         while ((name = (struct session_name *)lru_oldest(shard->names)) != NULL &&
@@ -523,8 +555,9 @@ void session_cache_figures(struct session_cache *cache, struct session_figures *
 void session_cache_publish(struct session_cache *cache)
 {
     uint64_t names_count = 0;
-    for (size_t i = 0; i < SHARDS; i++)
+    for (size_t i = 0; i < SHARDS; i++) {
         names_count += bound_used(&cache->shards[i].name_bound);
+    }
     bound_set_used(&cache->names, names_count);
 }
 
@@ -554,8 +587,9 @@ void session_cache_each_name(struct session_cache *cache, session_name_fn *each,
         struct shard *shard = &cache->shards[i];
         pthread_mutex_lock(&shard->lock);
         for (const struct lru_entry *entry = lru_oldest(shard->names); entry != NULL;
-             entry = TAILQ_NEXT(entry, order))
+             entry = TAILQ_NEXT(entry, order)) {
             tell_name((const struct session_name *)entry, each, owner);
+        }
         pthread_mutex_unlock(&shard->lock);
     }
 }
@@ -570,8 +604,9 @@ void session_cache_save(struct session_cache *cache, uint64_t now_ms, session_re
         const struct session *session;
         pthread_mutex_lock(&shard->lock);
         TAILQ_FOREACH (session, &shard->sessions, in_shard) {
-            if (session->expires_ms <= now_ms)
+            if (session->expires_ms <= now_ms) {
                 continue;
+            }
             struct session_record record = {
                 .address = session->address,
                 .left_ms = session->expires_ms - now_ms,
@@ -593,20 +628,24 @@ enum session_restore_result session_cache_restore(struct session_cache *cache,
 {
     SSL_SESSION *openssl_session =
         key_is_whole(&record->key) ? session_der_read(record->der, record->der_bytes) : NULL;
-    if (openssl_session == NULL)
+    if (openssl_session == NULL) {
         return SESSION_RESTORE_INVALID;
+    }
     uint64_t until_ms = now_ms + record->until_left_ms;
     uint64_t expires_ms =
         earlier(now_ms + earlier(record->left_ms, life_ms(cache, openssl_session)), until_ms);
     struct session *session = NULL;
-    if (expires_ms > now_ms)
+    if (expires_ms > now_ms) {
         session =
             create_session(cache, openssl_session, &record->address,
                            (struct lifetime){expires_ms, until_ms}, record->der, record->der_bytes);
+    }
     SSL_SESSION_free(openssl_session);
-    if (expires_ms <= now_ms)
+    if (expires_ms <= now_ms) {
         return SESSION_RESTORE_EXPIRED;
-    if (session == NULL || !insert(cache, &record->key, session, now_ms, SESSION_NAME_MOST))
+    }
+    if (session == NULL || !insert(cache, &record->key, session, now_ms, SESSION_NAME_MOST)) {
         return SESSION_RESTORE_NO_ROOM;
+    }
     return SESSION_RESTORED;
 }

@@ -7,7 +7,7 @@ static void save_record(const struct session_record *record, void *owner)
 {
     struct pack *pack = owner;
     pack_bytes(pack, record->key.bytes, record->key.byte_count);
-    pack_raw(pack, record->address.bytes, sizeof(record->address.bytes));
+    pack_raw(pack, record->address.bytes, sizeof record->address.bytes);
     pack_u64(pack, record->left_ms);
     pack_u64(pack, record->until_left_ms);
     pack_bytes(pack, record->der, record->der_bytes);
@@ -28,16 +28,16 @@ static bool read_record(struct unpack *unpack, uint64_t age_ms, struct session_r
 {
     struct session_record record = {.key = {.byte_count = 0}};
     const uint8_t *key = unpack_bytes(unpack, &record.key.byte_count);
-    const uint8_t *address = unpack_raw(unpack, sizeof(record.address.bytes));
+    const uint8_t *address = unpack_raw(unpack, sizeof record.address.bytes);
     record.left_ms = left(unpack_u64(unpack), age_ms);
     record.until_left_ms = left(unpack_u64(unpack), age_ms);
     record.der = unpack_bytes(unpack, &record.der_bytes);
-    if (unpack->failed || record.key.byte_count > sizeof(record.key.bytes)) {
+    if (unpack->failed || record.key.byte_count > sizeof record.key.bytes) {
         unpack->failed = true;
         return false;
     }
     memcpy(record.key.bytes, key, record.key.byte_count);
-    memcpy(record.address.bytes, address, sizeof(record.address.bytes));
+    memcpy(record.address.bytes, address, sizeof record.address.bytes);
     *ret_record = record;
     return true;
 }

@@ -10,7 +10,7 @@ void session_name_init(struct session_name *name)
 
 static bool issued_by(const struct session *session, const struct session_address *address)
 {
-    return memcmp(&session->address, address, sizeof(*address)) == 0;
+    return memcmp(&session->address, address, sizeof *address) == 0;
 }
 
 /* The sessions of an address to the front, in their order. */
@@ -20,8 +20,9 @@ static void bring_forward(struct session_name *name, const struct session_addres
     struct session *session, *next;
     for (session = TAILQ_FIRST(&name->sessions); session != NULL; session = next) {
         next = TAILQ_NEXT(session, in_name);
-        if (!issued_by(session, address))
+        if (!issued_by(session, address)) {
             continue;
+        }
         TAILQ_REMOVE(&name->sessions, session, in_name);
         TAILQ_INSERT_TAIL(&own, session, in_name);
     }
@@ -52,8 +53,9 @@ static struct session *oldest_of_most(const struct session_name *name, uint64_t 
     TAILQ_FOREACH (session, &name->sessions, in_name) {
         const struct session *next = TAILQ_NEXT(session, in_name);
         count++;
-        if (next != NULL && issued_by(next, &session->address))
+        if (next != NULL && issued_by(next, &session->address)) {
             continue;
+        }
         if (count >= most_count) {
             most_count = count;
             chosen = session;
@@ -75,10 +77,12 @@ struct session *session_name_choose(struct session_name *name,
         }
     }
     *ret_across = true;
-    if (!name->apart)
+    if (!name->apart) {
         return TAILQ_FIRST(&name->sessions);
-    if (++name->miss_count < SESSION_TRIAL_MISSES)
+    }
+    if (++name->miss_count < SESSION_TRIAL_MISSES) {
         return NULL;
+    }
     name->miss_count = 0;
     uint64_t count;
     return oldest_of_most(name, &count);
@@ -104,15 +108,17 @@ void session_name_judge(struct session_name *name, bool across, bool accepted)
 {
     name->offered++;
     name->accepted += accepted;
-    if (!across)
+    if (!across) {
         return;
+    }
     uint32_t all_count = name->apart ? SESSION_JUDGED_TRIALS : SESSION_JUDGED_OFFERS;
     name->judged_count++;
     name->judged_accepted += accepted;
     bool mostly_accepted = 2 * name->judged_accepted >= all_count;
     bool mostly_declined = 2 * (name->judged_count - name->judged_accepted) > all_count;
-    if (!mostly_accepted && !mostly_declined)
+    if (!mostly_accepted && !mostly_declined) {
         return;
+    }
     name->apart = mostly_declined;
     begin_judgement(name);
 }

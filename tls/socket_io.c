@@ -15,9 +15,9 @@ ssize_t socket_recv(int fd, void *space, size_t space_bytes, int flags)
         return -1;
     }
     ssize_t n;
-    do
+    do {
         n = syscall(SYS_recvfrom, fd, space, space_bytes, flags | MSG_DONTWAIT, NULL, NULL);
-    while (__builtin_expect(n < 0 && errno == EINTR, 0));
+    } while (__builtin_expect(n < 0 && errno == EINTR, 0));
     return n;
 }
 
@@ -25,9 +25,10 @@ ssize_t socket_recv(int fd, void *space, size_t space_bytes, int flags)
 static ssize_t send_once(int fd, const struct msghdr *message)
 {
     const struct iovec *only = message->msg_iov;
-    if (message->msg_iovlen == 1)
+    if (message->msg_iovlen == 1) {
         return syscall(SYS_sendto, fd, only->iov_base, only->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT,
                        NULL, 0);
+    }
     return syscall(SYS_sendmsg, fd, message, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -38,8 +39,8 @@ ssize_t socket_send(int fd, const struct msghdr *message)
         return -1;
     }
     ssize_t n;
-    do
+    do {
         n = send_once(fd, message);
-    while (__builtin_expect(n < 0 && errno == EINTR, 0));
+    } while (__builtin_expect(n < 0 && errno == EINTR, 0));
     return n;
 }

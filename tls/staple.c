@@ -22,13 +22,16 @@ static bool read_until(OCSP_BASICRESP *basic, const X509 *leaf, int64_t *ret_unt
         int reason;
         OCSP_id_get0_info(NULL, NULL, NULL, &serial,
                           (OCSP_CERTID *)(uintptr_t)OCSP_SINGLERESP_get0_id(single));
-        if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(leaf)) != 0)
+        if (ASN1_INTEGER_cmp(serial, X509_get0_serialNumber(leaf)) != 0) {
             continue;
-        if (OCSP_single_get0_status(single, &reason, NULL, &this_update, &next_update) < 0)
+        }
+        if (OCSP_single_get0_status(single, &reason, NULL, &this_update, &next_update) < 0) {
             return false;
+        }
         *ret_until_s = INT64_MAX;
-        if (next_update != NULL)
+        if (next_update != NULL) {
             *ret_until_s = ASN1_TIME_to_tm(next_update, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
+        }
         return true;
     }
     return false;
@@ -64,7 +67,7 @@ bool staple_load(const char *path, X509 *leaf, struct staple *ret_staple, char *
     OCSP_RESPONSE_free(response);
     if (staple.bytes == NULL) {
         snprintf(why, why_bytes, "ocsp %s: %s", path,
-                 words != NULL ? words : openssl_words(space, sizeof(space)));
+                 words != NULL ? words : openssl_words(space, sizeof space));
         ERR_clear_error();
         return false;
     }
@@ -87,11 +90,13 @@ int staple_answer(SSL *ssl, const struct staple *staples, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct staple *staple = &staples[i];
         if (used == NULL || staple->leaf == NULL || X509_cmp(staple->leaf, used) != 0 ||
-            staple->until_s < (int64_t)time(NULL))
+            staple->until_s < (int64_t)time(NULL)) {
             continue;
+        }
         unsigned char *copy = OPENSSL_memdup(staple->bytes, staple->length);
-        if (copy == NULL)
+        if (copy == NULL) {
             return SSL_TLSEXT_ERR_NOACK;
+        }
         SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)staple->length);
         return SSL_TLSEXT_ERR_OK;
     }

@@ -65,14 +65,17 @@ enum stream_result stream_recv(struct stream *stream, void *space, size_t space_
                                size_t *ret_bytes)
 {
     CHECK(space_bytes > 0);
-    if (IS_TLS(stream))
+    if (IS_TLS(stream)) {
         return tls_io_recv(stream->tls, space, space_bytes, ret_bytes, &stream->drained);
+    }
     ssize_t n = socket_recv(stream->fd, space, space_bytes, 0);
     stream->drained = n != (ssize_t)space_bytes;
-    if (n < 0)
+    if (n < 0) {
         return result_of_errno();
-    if (n == 0)
+    }
+    if (n == 0) {
         return STREAM_END;
+    }
     *ret_bytes = (size_t)n;
     return STREAM_OK;
 }
@@ -80,8 +83,9 @@ enum stream_result stream_recv(struct stream *stream, void *space, size_t space_
 enum stream_result stream_send(struct stream *stream, const struct iovec *pieces,
                                size_t piece_count, size_t *ret_bytes)
 {
-    if (IS_TLS(stream))
+    if (IS_TLS(stream)) {
         return tls_io_send(stream->tls, pieces, piece_count, ret_bytes);
+    }
     /* The kernel only reads the pieces, though its struct does not say so. */
     union {
         const struct iovec *ours;
@@ -92,8 +96,9 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *pieces
         .msg_iovlen = piece_count < IOV_MAX ? piece_count : IOV_MAX,
     };
     ssize_t n = socket_send(stream->fd, &message);
-    if (n < 0)
+    if (n < 0) {
         return result_of_errno();
+    }
     *ret_bytes = (size_t)n;
     return STREAM_OK;
 }
@@ -108,10 +113,12 @@ enum stream_result stream_peek(struct stream *stream, void *space, size_t space_
 {
     CHECK(stream->tls == NULL);
     ssize_t n = socket_recv(stream->fd, space, space_bytes, MSG_PEEK);
-    if (n < 0)
+    if (n < 0) {
         return result_of_errno();
-    if (n == 0)
+    }
+    if (n == 0) {
         return STREAM_END;
+    }
     *ret_bytes = (size_t)n;
     return STREAM_OK;
 }
@@ -125,30 +132,35 @@ enum stream_result stream_probe(struct stream *stream)
 
 void stream_ends(struct stream *stream)
 {
-    if (IS_TLS(stream))
+    if (IS_TLS(stream)) {
         tls_io_ends(stream->tls);
+    }
 }
 
 void stream_end(struct stream *stream)
 {
-    if (stream->fd < 0)
+    if (stream->fd < 0) {
         return;
-    if (stream->tls != NULL)
+    }
+    if (stream->tls != NULL) {
         tls_io_end(stream->tls);
+    }
     (void)shutdown(stream->fd, SHUT_WR);
 }
 
 /* After EINTR Linux has closed the descriptor: it may be someone else's by now and is not closed again. */
 void stream_close(struct stream *stream, bool reset)
 {
-    if (stream->fd < 0)
+    if (stream->fd < 0) {
         return;
-    if (stream->tls != NULL && !reset)
+    }
+    if (stream->tls != NULL && !reset) {
         tls_io_end(stream->tls);
+    }
     tls_io_free(&stream->tls);
     if (reset) {
         struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-        (void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        (void)setsockopt(stream->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
     (void)close(stream->fd);
     stream->fd = -1;

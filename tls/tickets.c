@@ -49,25 +49,29 @@ const char *tls_tickets_result_name(enum tls_tickets_result result)
 static bool add_key(struct tls_tickets *tickets, uint64_t now_ms)
 {
     struct ticket_key key;
-    if (RAND_bytes((unsigned char *)&key, sizeof(key)) != 1)
+    if (RAND_bytes((unsigned char *)&key, sizeof key) != 1) {
         return false;
-    memmove(tickets->keys + 1, tickets->keys, (KEYS - 1) * sizeof(key));
+    }
+    memmove(tickets->keys + 1, tickets->keys, (KEYS - 1) * sizeof key);
     tickets->keys[0] = key;
-    OPENSSL_cleanse(&key, sizeof(key));
-    if (tickets->key_count < KEYS)
+    OPENSSL_cleanse(&key, sizeof key);
+    if (tickets->key_count < KEYS) {
         tickets->key_count++;
+    }
     tickets->rotated_ms = now_ms;
     return true;
 }
 
 struct tls_tickets *tls_tickets_create(uint64_t now_ms)
 {
-    struct tls_tickets *tickets = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*tickets));
-    if (tickets == NULL)
+    struct tls_tickets *tickets = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *tickets);
+    if (tickets == NULL) {
         return NULL;
+    }
     pthread_mutex_init(&tickets->lock, NULL);
-    if (!add_key(tickets, now_ms))
+    if (!add_key(tickets, now_ms)) {
         tls_tickets_free(&tickets);
+    }
     return tickets;
 }
 
@@ -75,10 +79,11 @@ void tls_tickets_free(struct tls_tickets **tickets_pointer)
 {
     struct tls_tickets *tickets = *tickets_pointer;
     *tickets_pointer = NULL;
-    if (tickets == NULL)
+    if (tickets == NULL) {
         return;
+    }
     pthread_mutex_destroy(&tickets->lock);
-    OPENSSL_cleanse(tickets, sizeof(*tickets));
+    OPENSSL_cleanse(tickets, sizeof *tickets);
     free(tickets);
 }
 
@@ -86,8 +91,9 @@ void tls_tickets_free(struct tls_tickets **tickets_pointer)
 void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms)
 {
     pthread_mutex_lock(&tickets->lock);
-    if (!tickets->from_file && now_ms - tickets->rotated_ms >= TLS_TICKETS_ROTATE_MS)
+    if (!tickets->from_file && now_ms - tickets->rotated_ms >= TLS_TICKETS_ROTATE_MS) {
         (void)add_key(tickets, now_ms);
+    }
     pthread_mutex_unlock(&tickets->lock);
 }
 
@@ -95,17 +101,20 @@ static enum tls_tickets_result read_keys(const char *path, struct ticket_key key
                                          unsigned *ret_count)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
         return TLS_TICKETS_UNREADABLE;
-    ssize_t n = read(fd, keys, (KEYS + 1) * sizeof(*keys));
+    }
+    ssize_t n = read(fd, keys, (KEYS + 1) * sizeof *keys);
     int error = errno;
     close(fd);
     errno = error;
-    if (n < 0)
+    if (n < 0) {
         return TLS_TICKETS_UNREADABLE;
-    if (n == 0 || (size_t)n % sizeof(*keys) != 0 || (size_t)n > KEYS * sizeof(*keys))
+    }
+    if (n == 0 || (size_t)n % sizeof *keys != 0 || (size_t)n > KEYS * sizeof *keys) {
         return TLS_TICKETS_BAD_FILE;
-    *ret_count = (unsigned)((size_t)n / sizeof(*keys));
+    }
+    *ret_count = (unsigned)((size_t)n / sizeof *keys);
     return TLS_TICKETS_OK;
 }
 
@@ -116,19 +125,21 @@ enum tls_tickets_result tls_tickets_follow(struct tls_tickets *tickets, const ch
     unsigned count = 0;
     enum tls_tickets_result result =
         path[0] != '\0' ? read_keys(path, keys, &count) : TLS_TICKETS_OK;
-    if (result != TLS_TICKETS_OK)
+    if (result != TLS_TICKETS_OK) {
         return result;
+    }
     pthread_mutex_lock(&tickets->lock);
     if (count > 0) {
-        memcpy(tickets->keys, keys, count * sizeof(*keys));
+        memcpy(tickets->keys, keys, count * sizeof *keys);
         tickets->key_count = count;
     } else if (tickets->from_file && !add_key(tickets, now_ms)) {
         result = TLS_TICKETS_NO_RANDOM;
     }
-    if (result == TLS_TICKETS_OK)
+    if (result == TLS_TICKETS_OK) {
         tickets->from_file = count > 0;
+    }
     pthread_mutex_unlock(&tickets->lock);
-    OPENSSL_cleanse(keys, sizeof(keys));
+    OPENSSL_cleanse(keys, sizeof keys);
     return result;
 }
 
@@ -137,8 +148,9 @@ void tls_tickets_save(struct tls_tickets *tickets, uint64_t now_ms, struct pack 
     pthread_mutex_lock(&tickets->lock);
     if (!tickets->from_file) {
         pack_u64(pack, now_ms - tickets->rotated_ms);
-        for (unsigned i = 0; i < tickets->key_count; i++)
-            pack_raw(pack, &tickets->keys[i], sizeof(tickets->keys[i]));
+        for (unsigned i = 0; i < tickets->key_count; i++) {
+            pack_raw(pack, &tickets->keys[i], sizeof tickets->keys[i]);
+        }
     }
     pthread_mutex_unlock(&tickets->lock);
 }
@@ -148,8 +160,9 @@ size_t tls_tickets_restore(struct tls_tickets *tickets, struct unpack *unpack, u
     uint64_t age_ms = unpack_u64(unpack);
     unsigned count = (unsigned)(unpack->left / sizeof(struct ticket_key));
     if (unpack->failed || count == 0 || count > KEYS ||
-        count * sizeof(struct ticket_key) != unpack->left)
+        count * sizeof(struct ticket_key) != unpack->left) {
         return 0;
+    }
     pthread_mutex_lock(&tickets->lock);
     bool own = !tickets->from_file;
     if (own) {
@@ -169,7 +182,7 @@ static bool find_key(struct tls_tickets *tickets, const unsigned char *name,
     bool found = false;
     pthread_mutex_lock(&tickets->lock);
     for (unsigned i = 0; i < tickets->key_count && !found; i++) {
-        found = name == NULL || memcmp(tickets->keys[i].name, name, sizeof(ret_key->name)) == 0;
+        found = name == NULL || memcmp(tickets->keys[i].name, name, sizeof ret_key->name) == 0;
         if (found) {
             *ret_key = tickets->keys[i];
             *ret_newest = i == 0;
@@ -184,7 +197,7 @@ static bool prepare(const struct ticket_key *key, unsigned char *iv, EVP_CIPHER_
 {
     OSSL_PARAM params[] = {
         OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)(uintptr_t)key->hmac,
-                                          sizeof(key->hmac)),
+                                          sizeof key->hmac),
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *)(uintptr_t) "sha256", 0),
         OSSL_PARAM_construct_end(),
     };
@@ -199,17 +212,20 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     struct tls_tickets *tickets = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     struct ticket_key key;
     bool newest = false;
-    if (!find_key(tickets, seal ? NULL : name, &key, &newest))
+    if (!find_key(tickets, seal ? NULL : name, &key, &newest)) {
         return 0;
+    }
     if (seal) {
-        memcpy(name, key.name, sizeof(key.name));
-        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+        memcpy(name, key.name, sizeof key.name);
+        if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1) {
             return -1;
+        }
     }
     bool prepared = prepare(&key, iv, cipher, mac, seal != 0);
-    OPENSSL_cleanse(&key, sizeof(key));
-    if (!prepared)
+    OPENSSL_cleanse(&key, sizeof key);
+    if (!prepared) {
         return -1;
+    }
     return newest ? 1 : 2;
 }
 

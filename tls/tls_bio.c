@@ -21,9 +21,10 @@ static int bio_create(BIO *base);
 
 struct tls_scratch *tls_scratch_create(struct buf_pool *bufs, struct loop_clock *clock)
 {
-    struct tls_scratch *scratch = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*scratch));
-    if (scratch == NULL)
+    struct tls_scratch *scratch = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *scratch);
+    if (scratch == NULL) {
         return NULL;
+    }
     scratch->bufs = bufs;
     scratch->clock = clock;
     scratch->in = malloc(IN_BYTES);
@@ -34,8 +35,9 @@ struct tls_scratch *tls_scratch_create(struct buf_pool *bufs, struct loop_clock 
         scratch->method == NULL || BIO_meth_set_read_ex(scratch->method, bio_read) != 1 ||
         BIO_meth_set_write_ex(scratch->method, bio_write) != 1 ||
         BIO_meth_set_ctrl(scratch->method, bio_control) != 1 ||
-        BIO_meth_set_create(scratch->method, bio_create) != 1)
+        BIO_meth_set_create(scratch->method, bio_create) != 1) {
         tls_scratch_free(&scratch);
+    }
     return scratch;
 }
 
@@ -43,8 +45,9 @@ void tls_scratch_free(struct tls_scratch **room_pointer)
 {
     struct tls_scratch *scratch = *room_pointer;
     *room_pointer = NULL;
-    if (scratch == NULL)
+    if (scratch == NULL) {
         return;
+    }
     BIO_meth_free(scratch->method);
     free(scratch->in);
     free(scratch->out);
@@ -68,8 +71,9 @@ void tls_bio_release(struct tls_bio *bio)
 BIO *tls_bio_base(struct tls_bio *bio)
 {
     BIO *base = BIO_new(bio->scratch->method);
-    if (base != NULL)
+    if (base != NULL) {
         BIO_set_data(base, bio);
+    }
     return base;
 }
 
@@ -89,10 +93,12 @@ bool tls_bio_doubts(struct tls_bio *bio)
 
 static void keep(struct tls_bio *bio, struct buf **buf, const char *bytes, size_t length)
 {
-    if (length == 0)
+    if (length == 0) {
         return;
-    if (!buf_widen(bio->scratch->bufs, buf, length) || !buf_append(*buf, bytes, length))
+    }
+    if (!buf_widen(bio->scratch->bufs, buf, length) || !buf_append(*buf, bytes, length)) {
         bio->failed = true;
+    }
 }
 
 /* How much of the bytes the socket takes. */
@@ -100,13 +106,16 @@ static size_t send_some(struct tls_bio *bio, const char *bytes, size_t length)
 {
     struct iovec piece = {(void *)(uintptr_t)bytes, length};
     const struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
-    if (bio->out_error != 0)
+    if (bio->out_error != 0) {
         return 0;
+    }
     ssize_t n = socket_send(bio->fd, &message);
-    if (n >= 0)
+    if (n >= 0) {
         return (size_t)n;
-    if (errno != EAGAIN)
+    }
+    if (errno != EAGAIN) {
         bio->out_error = errno;
+    }
     return 0;
 }
 
@@ -116,14 +125,17 @@ bool tls_bio_push(struct tls_bio *bio)
     if (bio->kept_out != NULL) {
         buf_consume(bio->kept_out, send_some(bio, bio->kept_out->bytes + bio->kept_out->begin,
                                              buf_length(bio->kept_out)));
-        if (buf_length(bio->kept_out) == 0)
+        if (buf_length(bio->kept_out) == 0) {
             buf_give(scratch->bufs, &bio->kept_out);
+        }
     }
     size_t sent = 0;
-    if (scratch->out_end > 0 && bio->kept_out == NULL)
+    if (scratch->out_end > 0 && bio->kept_out == NULL) {
         sent = send_some(bio, scratch->out, scratch->out_end);
-    if (bio->out_error == 0)
+    }
+    if (bio->out_error == 0) {
         keep(bio, &bio->kept_out, scratch->out + sent, scratch->out_end - sent);
+    }
     scratch->out_end = 0;
     return bio->kept_out == NULL && bio->out_error == 0 && !bio->failed;
 }
@@ -131,8 +143,9 @@ bool tls_bio_push(struct tls_bio *bio)
 void tls_bio_leave(struct tls_bio *bio)
 {
     struct tls_scratch *scratch = bio->scratch;
-    if (scratch->out_end > 0)
+    if (scratch->out_end > 0) {
         (void)tls_bio_push(bio);
+    }
     keep(bio, &bio->kept_in, scratch->in + scratch->in_at, scratch->in_end - scratch->in_at);
     scratch->in_at = scratch->in_end = 0;
 }
@@ -156,15 +169,17 @@ static size_t take(char *scratch, size_t space_bytes, const char *bytes, size_t 
 static bool receive(struct tls_bio *bio)
 {
     struct tls_scratch *scratch = bio->scratch;
-    if (bio->emptied || bio->ended || bio->in_error != 0)
+    if (bio->emptied || bio->ended || bio->in_error != 0) {
         return false;
+    }
     ssize_t n = socket_recv(bio->fd, scratch->in, IN_BYTES, 0);
     bio->emptied = n < (ssize_t)IN_BYTES;
     bio->asked = n < 0;
-    if (n == 0)
+    if (n == 0) {
         bio->ended = true;
-    else if (n < 0 && errno != EAGAIN)
+    } else if (n < 0 && errno != EAGAIN) {
         bio->in_error = errno;
+    }
     scratch->in_at = 0;
     scratch->in_end = n > 0 ? (size_t)n : 0;
     return n > 0;
@@ -179,13 +194,15 @@ static int bio_read(BIO *base, char *bytes, size_t space_bytes, size_t *ret_byte
         *ret_bytes = take(bytes, space_bytes, bio->kept_in->bytes + bio->kept_in->begin,
                           buf_length(bio->kept_in));
         buf_consume(bio->kept_in, *ret_bytes);
-        if (buf_length(bio->kept_in) == 0)
+        if (buf_length(bio->kept_in) == 0) {
             buf_give(scratch->bufs, &bio->kept_in);
+        }
         return 1;
     }
     if (scratch->in_at == scratch->in_end && !receive(bio)) {
-        if (!bio->ended && bio->in_error == 0)
+        if (!bio->ended && bio->in_error == 0) {
             BIO_set_retry_read(base);
+        }
         return 0;
     }
     *ret_bytes =
@@ -201,8 +218,9 @@ static int bio_write(BIO *base, const char *bytes, size_t length, size_t *ret_by
     struct tls_scratch *scratch = bio->scratch;
     BIO_clear_retry_flags(base);
     for (size_t at = 0; at < length;) {
-        if (scratch->out_end == OUT_BYTES)
+        if (scratch->out_end == OUT_BYTES) {
             (void)tls_bio_push(bio);
+        }
         size_t n = take(scratch->out + scratch->out_end, OUT_BYTES - scratch->out_end, bytes + at,
                         length - at);
         scratch->out_end += n;
