@@ -26,12 +26,22 @@ static bool close_oldest_idle(struct pool_worker *worker)
     return true;
 }
 
-bool descriptor_take(struct pool_worker *worker)
+static bool take(struct pool_worker *worker, enum fd_use use)
 {
     struct pools *pools = worker->pools;
-    while (!bound_take(pools->fds, 1))
+    if (use != FD_FOR_EXCHANGE)
+        return !descriptor_wanted(pools) && fds_take(pools->fds, use, 1);
+    while (!fds_take(pools->fds, use, 1))
         if (!close_oldest_idle(worker))
             return false;
+    return true;
+}
+
+bool descriptor_take(struct pool_worker *worker, enum fd_use use)
+{
+    struct pools *pools = worker->pools;
+    if (!take(worker, use))
+        return false;
     if (bound_take(&pools->upstream_connections, 1))
         return true;
     bound_give(pools->fds, 1);

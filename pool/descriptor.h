@@ -8,9 +8,12 @@
 #define EVENKEEL_POOL_DESCRIPTOR_H
 
 #include "pool/pools.h"
+#include "steady/fds.h"
 
-/* One for a dial; the worker's oldest idle connection gives its own when there is none left. */
-__attribute__((warn_unused_result)) bool descriptor_take(struct pool_worker *worker);
+/* One for a dial. For an exchange the worker's oldest idle connection gives its own when there is none left; for the stock nothing
+   is closed, and nothing taken while an exchange waits. */
+__attribute__((warn_unused_result)) bool descriptor_take(struct pool_worker *worker,
+                                                         enum fd_use use);
 void descriptor_give(struct pool_worker *worker);
 /* An exchange of this worker begins to wait: siblings look whether they can spare one. */
 void descriptor_ask(struct pool_worker *worker);
@@ -19,14 +22,7 @@ void descriptor_spare(struct pool_worker *worker);
 
 static inline bool descriptors_spent(const struct pools *pools)
 {
-    return bound_used(pools->fds) >= bound_limit(pools->fds);
-}
-
-/* What nobody waits for leaves a quarter to clients and to what is waited for. */
-static inline bool descriptors_scarce(const struct pools *pools)
-{
-    uint64_t limit = bound_limit(pools->fds);
-    return bound_used(pools->fds) >= limit - limit / 4;
+    return !fds_left(pools->fds, FD_FOR_EXCHANGE);
 }
 
 static inline bool descriptor_wanted(const struct pools *pools)

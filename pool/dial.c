@@ -128,10 +128,10 @@ static bool begin(struct connection *connection)
     return true;
 }
 
-bool dial_start(struct endpoint_local *local)
+bool dial_start(struct endpoint_local *local, enum fd_use use)
 {
     struct pool_worker *worker = local->worker;
-    if (!descriptor_take(worker))
+    if (!descriptor_take(worker, use))
         return false;
     struct connection *connection = connection_create(local, CONNECTION_DIALLING);
     if (connection == NULL) {

@@ -8,10 +8,11 @@
 
 #include "pool/connection.h"
 #include "pool/lease.h"
+#include "steady/fds.h"
 
-/* Begins a dial; a place of endpoint->connections was taken and passes to it. False: no descriptor or no memory,
-   the place is still the caller's. What fails later, fails in the connection's event. */
-__attribute__((warn_unused_result)) bool dial_start(struct endpoint_local *local);
+/* Begins a dial for an exchange in line or for the stock; a place of endpoint->connections was taken and passes to it. False: no
+   descriptor or no memory, the place is still the caller's. What fails later, fails in the connection's event. */
+__attribute__((warn_unused_result)) bool dial_start(struct endpoint_local *local, enum fd_use use);
 /* An event of a DIALLING connection. */
 void dial_event(struct connection *connection, short what);
 /* Ends it without telling anyone. */

@@ -146,7 +146,7 @@ static enum bring_result bring_one(struct endpoint_local *local, bool rather_dia
         return BRING_LATER;
     if (!take_place(local, fresh))
         return (fresh || rather_dial) && handover_ask(local, fresh) ? BRING_STARTED : BRING_FULL;
-    if (dial_start(local))
+    if (dial_start(local, FD_FOR_EXCHANGE))
         return BRING_STARTED;
     /* Not offered to those who wait: they would want the descriptor that there is not. */
     bound_give(&local->endpoint->connections, 1);

@@ -11,6 +11,7 @@
 
 #include "pool/dial.h"
 #include "steady/fault.h"
+#include "steady/fds.h"
 
 /* "HTTP/1.1 200" */
 #define STATUS_LINE_BYTES 12
@@ -279,7 +280,7 @@ static bool take_places(const struct probe_env *env)
 {
     if (!bound_take(env->in_flight, 1))
         return false;
-    if (bound_take(env->fds, 1))
+    if (fds_take(env->fds, FD_FOR_CONTROL, 1))
         return true;
     bound_give(env->in_flight, 1);
     return false;

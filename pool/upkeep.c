@@ -161,10 +161,9 @@ static enum ahead_result dial_ahead(struct endpoint_local *local, uint64_t level
         pool_worker_starve_endpoint(worker, local);
         return AHEAD_LATER;
     }
-    if (!bound_take_below(connections, level_count))
+    if (!bound_take_below(connections, 1, level_count))
         return AHEAD_ENOUGH;
-    if (!descriptors_scarce(worker->pools) && !descriptor_wanted(worker->pools) &&
-        dial_start(local))
+    if (dial_start(local, FD_FOR_STOCK))
         return AHEAD_STARTED;
     bound_give(connections, 1);
     arm(local, now_of(local) + SHORTAGE_MS);

@@ -61,18 +61,18 @@ bool bound_take(struct bound *bound, uint64_t n)
     return n == 0 || bound_take_some(bound, n, n) == n;
 }
 
-bool bound_take_below(struct bound *bound, uint64_t level)
+bool bound_take_below(struct bound *bound, uint64_t n, uint64_t level)
 {
     uint64_t used = bound_used(bound);
     uint64_t limit = bound_limit(bound);
     level = level < limit ? level : limit;
     do {
-        if (used >= level) {
+        if (used > level || level - used < n) {
             return false;
         }
-    } while (!__atomic_compare_exchange_n(&bound->used, &used, used + 1, true, __ATOMIC_RELAXED,
+    } while (!__atomic_compare_exchange_n(&bound->used, &used, used + n, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
-    raise_peak(bound, used + 1);
+    raise_peak(bound, used + n);
     return true;
 }
 

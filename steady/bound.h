@@ -45,8 +45,11 @@ __attribute__((warn_unused_result)) bool bound_take(struct bound *bound, uint64_
 __attribute__((warn_unused_result)) uint64_t bound_take_some(struct bound *bound, uint64_t least,
                                                              uint64_t most);
 
-/* Takes one unit if fewer than `level` are taken, and no more than the limit; counts no refusal. */
-__attribute__((warn_unused_result)) bool bound_take_below(struct bound *bound, uint64_t level);
+/* Takes n units, all or nothing, if no more than `level` (or than the limit, if that is lower) are taken afterwards; counts no
+   refusal. The comparison and the take are one step: a level that is looked at first and taken below later is passed by as many
+   threads as look at the same time. */
+__attribute__((warn_unused_result)) bool bound_take_below(struct bound *bound, uint64_t n,
+                                                          uint64_t level);
 
 /* Gives n units back; giving more than is taken is a fatal defect (assertion stays on in release). */
 void bound_give(struct bound *bound, uint64_t n);

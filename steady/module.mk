@@ -8,6 +8,7 @@ libsteady_a_SOURCES = \
 	%D%/counter.h \
 	%D%/deadline.h \
 	%D%/fault.c %D%/fault.h \
+	%D%/fds.c %D%/fds.h \
 	%D%/container_of.h \
 	%D%/loop.c %D%/loop.h \
 	%D%/hash.c %D%/hash.h \

@@ -24,8 +24,7 @@
 #define ADMIN_HEAD_BYTES 8192
 #define ADMIN_BODY_BYTES 1024
 #define ADMIN_BACKLOG 64
-/* Connections at a time; more wait in the kernel's queue, looked after this often. */
-#define ADMIN_CONNECTIONS 64
+/* How often those who wait in the kernel's queue are looked after. */
 #define ADMIN_SWEEP_MS 100
 #define ADMIN_FLUSH_STEP_MS 10
 

@@ -12,6 +12,9 @@
 #include "proxy/admin/overview.h"
 #include "proxy/client/inherited.h"
 
+/* Connections at a time; more wait in the kernel's queue. */
+#define ADMIN_CONNECTIONS 64
+
 struct admin;
 
 struct admin_env {

@@ -11,6 +11,7 @@
 
 #include "proxy/client/client.h"
 #include "steady/deadline.h"
+#include "steady/fds.h"
 #include "tls/server.h"
 
 #define LISTENER_BACKLOG 4096
@@ -18,6 +19,14 @@
 #define LISTENER_TURN_ACCEPTS 64
 /* How long a listener rests when descriptors have run out and none comes free here. */
 #define LISTENER_PAUSE_MS 100
+
+enum accept_result {
+    ACCEPT_TAKEN,
+    ACCEPT_NOBODY, /* none is there */
+    ACCEPT_GONE,   /* there was one */
+    ACCEPT_SHORTAGE, /* the clients' share of the descriptors is spent, or the kernel has nothing left */
+    ACCEPT_FAILED,
+};
 
 static void listener_on_readable(evutil_socket_t fd, short what, void *arg);
 static void listener_pause(struct worker_listener *listener);
@@ -295,36 +304,54 @@ static void listener_on_resume(struct wheel_timer *timer, uint64_t now_ms)
     event_add(&listener->event, NULL);
 }
 
+static enum accept_result accept_result_of_errno(int error)
+{
+    switch (error) {
+    case EAGAIN: return ACCEPT_NOBODY;
+    case EINTR:
+    case ECONNABORTED: return ACCEPT_GONE;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM: return ACCEPT_SHORTAGE;
+    default: return ACCEPT_FAILED;
+    }
+}
+
+/* Takes one client, with a descriptor out of the share that leaves enough to serve it. */
+static enum accept_result accept_one(struct worker_listener *listener, int fd)
+{
+    struct worker *worker = listener->worker;
+    if (!fds_take(&worker->env.bounds->fds, FD_FOR_CLIENT, 1)) {
+        return ACCEPT_SHORTAGE;
+    }
+    struct ip_address address;
+    memset(&address, 0, sizeof address);
+    socklen_t length = sizeof address;
+    int client_fd = accept4(fd, &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (client_fd >= 0) {
+        client_accept(listener, client_fd, &address);
+        return ACCEPT_TAKEN;
+    }
+    enum accept_result result = accept_result_of_errno(errno);
+    if (result == ACCEPT_SHORTAGE || result == ACCEPT_FAILED) {
+        stat_add(&worker->stats.accept_errors, 1);
+    }
+    worker_give_fds(worker, 1);
+    return result;
+}
+
 static void listener_on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct worker_listener *listener = arg;
-    struct worker *worker = listener->worker;
     (void)what;
     for (int i = 0; i < LISTENER_TURN_ACCEPTS; i++) {
-        struct shared_bounds *bounds = worker->env.bounds;
-        if (!bounds_fds_left(bounds) || !bound_take(&bounds->fds, 1)) {
-            listener_pause(listener);
-            return;
-        }
-        struct ip_address address;
-        memset(&address, 0, sizeof address);
-        socklen_t length = sizeof address;
-        int client_fd = accept4(fd, &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (client_fd >= 0) {
-            client_accept(listener, client_fd, &address);
-            continue;
-        }
-        worker_give_fds(worker, 1);
-        if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            return;
-        }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            stat_add(&worker->stats.accept_errors, 1);
-            listener_pause(listener);
-            return;
-        }
-        if (errno != EINTR && errno != ECONNABORTED) {
-            stat_add(&worker->stats.accept_errors, 1);
+        switch (accept_one(listener, fd)) {
+        case ACCEPT_TAKEN:
+        case ACCEPT_GONE: break;
+        case ACCEPT_FAILED: break;
+        case ACCEPT_NOBODY: return;
+        case ACCEPT_SHORTAGE: listener_pause(listener); return;
         }
     }
 }

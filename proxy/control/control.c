@@ -27,11 +27,10 @@
 #include "tls/scratch.h"
 #include "tls/tickets.h"
 
-/* Descriptors kept back for what is not counted: epoll, eventfds, logs, the admin's connections, resolving. Per worker three more. */
-#define FD_RESERVE 64
+/* Descriptors kept back for what is not counted: the admin's connections; logs, resolving, signals and the files that a reload reads;
+   and, per worker, its epoll and its mailbox. */
+#define FD_RESERVE (ADMIN_CONNECTIONS + 32)
 #define FD_RESERVE_PER_WORKER 4
-/* An eighth of the descriptors is kept from clients, so that those who are in can be served. */
-#define UPSTREAM_FDS_SHARE 8
 /* Clients beyond limits.clients that are being told so. */
 #define REFUSALS_LIMIT 256
 /* Share of the memory budget that buffers may take. */
@@ -85,7 +84,6 @@ static void control_init_bounds(struct control *control)
     bound_init(&bounds->replay_bytes, "replay_bytes", NULL,
                (uint64_t)((double)control->memory_budget_bytes * REPLAY_MEMORY_SHARE));
     bound_init(&bounds->fds, "fds", NULL, usable);
-    bounds->upstream_fds_count = usable / UPSTREAM_FDS_SHARE;
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
     bound_init(&control->generations, "generations", NULL, 2);
     bound_registry_init(&control->registry);

@@ -10,6 +10,7 @@
 #include "proxy/control/names.h"
 #include "proxy/policy/admission.h"
 #include "steady/check.h"
+#include "steady/fds.h"
 #include "tls/server.h"
 
 /* Route names that have counters of their own, over all reloads: a reload that brings more is rejected. */
@@ -142,7 +143,7 @@ static bool generation_add_listeners(struct control *control, struct generation 
         if (listener == NULL) {
             unsigned fd_count =
                 listener_fd_count(&wanted->listen, control->worker_count, &control->inherited);
-            if (!bound_take(&control->bounds.fds, fd_count)) {
+            if (!fds_take(&control->bounds.fds, FD_FOR_CONTROL, fd_count)) {
                 snprintf(why, why_bytes, "listener %s: no descriptors left", wanted->name);
                 return false;
             }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "proxy/worker/worker.h"
+#include "steady/fds.h"
 
 #define SPLICE_PIPE_BYTES (SPLICE_STEP_READS * WORKER_READ_BYTES)
 /* What a worker keeps, unless all workers' pipes hold more than a share of the descriptors. */
@@ -39,7 +40,7 @@ struct splice_pipe *splice_pipe_take(struct worker *worker)
     if (!bound_take(&worker->env.bounds->pipes, 1)) {
         return NULL;
     }
-    if (!bounds_fds_left(worker->env.bounds) || !bound_take(&worker->env.bounds->fds, 2)) {
+    if (!fds_take(&worker->env.bounds->fds, FD_FOR_CLIENT, 2)) {
         bound_give(&worker->env.bounds->pipes, 1);
         return NULL;
     }
@@ -60,7 +61,7 @@ struct splice_pipe *splice_pipe_take(struct worker *worker)
 static bool splice_pipe_keeps(const struct worker *worker)
 {
     const struct shared_bounds *bounds = worker->env.bounds;
-    return worker->pipe_count < SPLICE_KEPT_PIPES && bounds_fds_left(bounds) &&
+    return worker->pipe_count < SPLICE_KEPT_PIPES && fds_left(&bounds->fds, FD_FOR_CLIENT) &&
            bound_used(&bounds->pipes) * 2 <= bound_limit(&bounds->fds) / SPLICE_KEPT_FDS_SHARE;
 }
 

@@ -56,7 +56,7 @@ static bool anyone_waits(const struct gate *gate)
 /* No refusal is counted: who gets no place waits. */
 static bool take_place(struct gate *gate)
 {
-    return bound_take_below(&gate->inside, UINT64_MAX);
+    return bound_take_below(&gate->inside, 1, UINT64_MAX);
 }
 
 static uint64_t since(const struct gate_local *local)

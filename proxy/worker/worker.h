@@ -47,16 +47,9 @@ struct shared_bounds {
     struct bound exchanges;
     struct bound buffers_bytes;
     struct bound replay_bytes; /* payload of requests kept to be sent again */
-    struct bound fds;
-    uint64_t upstream_fds_count; /* of fds, not for clients: what is accepted can be served */
+    struct bound fds;          /* taken by fds_take() */
     struct bound pipes;
 };
-
-/* Beyond this the descriptors are left to upstream connections. */
-static inline bool bounds_fds_left(const struct shared_bounds *bounds)
-{
-    return bound_used(&bounds->fds) + bounds->upstream_fds_count < bound_limit(&bounds->fds);
-}
 
 struct worker_env {
     unsigned index;
