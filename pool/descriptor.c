@@ -4,13 +4,13 @@
 #include "pool/connection.h"
 #include "pool/queue.h"
 
-/* What rests for an upstream that exchanges wait for is theirs. */
+/* A connection at rest whose upstream has exchanges that could use it is theirs. */
 static struct connection *oldest_idle(const struct pool_worker *worker)
 {
     struct connection *connection, *oldest = NULL;
     TAILQ_FOREACH (connection, &worker->connections, link) {
         if (connection->state == CONNECTION_IDLE &&
-            !queue_waits(connection->local->endpoint->upstream) &&
+            !queue_wants_connections(connection->local->endpoint->upstream) &&
             (oldest == NULL || connection->idle_since_ms < oldest->idle_since_ms))
             oldest = connection;
     }

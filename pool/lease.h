@@ -148,9 +148,10 @@ struct waiter {
             *local); /* out of the queue; capacity may be there: try again, within this call */
     /* Out of the queue, which does not empty: it waited longest, and others can still be served in time. NULL: never. */
     void (*on_dropped)(struct waiter *local);
-    uint64_t since_ms; /* when it was queued first */
-    bool admitted;     /* queued by upstream_wait() */
-    bool for_fd;       /* among them: for want of a descriptor */
+    /* When it was queued first. Its owner sets it to 0 when it has been served: a later wait has a beginning of its own. */
+    uint64_t since_ms;
+    bool admitted; /* queued by upstream_wait() */
+    bool for_fd;   /* among them: for want of a descriptor */
 };
 
 enum admit_result {
@@ -166,7 +167,7 @@ __attribute__((warn_unused_result)) enum admit_result upstream_admit(struct pool
                                                                      struct waiter *local,
                                                                      bool turn);
 /* Queues an admitted exchange whose attempt found every endpoint LEASE_FULL, or `for_fd`: LEASE_NO_FD; on_turn when
-   a connection may be had. ADMIT_QUEUED or ADMIT_QUEUE_FULL. `turn`: it was queued before; it goes to the front. */
+   a connection may be had. ADMIT_QUEUED or ADMIT_QUEUE_FULL. `turn`: it was queued or in an endpoint's line before; it goes to the front. */
 __attribute__((warn_unused_result)) enum admit_result upstream_wait(struct pool_worker *worker,
                                                                     struct upstream *upstream,
                                                                     struct waiter *local,

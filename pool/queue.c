@@ -85,16 +85,25 @@ void upstream_local_let_go(struct upstream_local *local)
 
 /* ---- what is there, and who may have it ---- */
 
+/* When all descriptors are taken, one exchange of the upstream still tries: either its worker has an idle connection of another
+   upstream to close, or the exchange is the one that waits for a descriptor from now on, so that whoever frees one calls it and the
+   other workers spare one. The others would try in vain. */
+static bool may_dial(const struct upstream_private *own)
+{
+    return !descriptors_spent(own->pools) ||
+           __atomic_load_n(&own->fd_waiting_count, __ATOMIC_ACQUIRE) == 0;
+}
+
 /* A connection may be had at some endpoint. Without a view of its own the worker cannot tell; where there is no
    endpoint who waits is to learn of it. */
 static bool connection_to_be_had(const struct upstream_view *view)
 {
     if (view == NULL || view->endpoint_count == 0)
         return true;
-    bool may_dial = !descriptors_spent(view->upstream->own->pools);
+    bool dials = may_dial(view->upstream->own);
     for (size_t i = 0; i < view->endpoint_count; i++)
-        if (may_dial ? !pool_endpoint_full(view->endpoints[i])
-                     : pool_endpoint_spares(view->endpoints[i]))
+        if (dials ? !pool_endpoint_full(view->endpoints[i])
+                  : pool_endpoint_spares(view->endpoints[i]))
             return true;
     return false;
 }
@@ -111,6 +120,15 @@ static uint64_t waits_since(const struct upstream_local *local, bool place)
     uint64_t newcomers_ms =
         place ? __atomic_load_n(&local->newcomers_ms, __ATOMIC_ACQUIRE) : NOBODY_MS;
     return newcomers_ms < since_ms ? newcomers_ms : since_ms;
+}
+
+bool queue_wants_connections(const struct upstream *upstream)
+{
+    bool place = place_to_be_had(upstream);
+    for (unsigned i = 0; i < upstream->own->pools->worker_count; i++)
+        if (waits_since(&upstream->own->locals[i], place) != NOBODY_MS)
+            return true;
+    return false;
 }
 
 /* Seats by age, then by index. */
@@ -316,7 +334,7 @@ static enum admit_result enter(struct pool_worker *worker, struct upstream *upst
     }
     if (!bound_take(&upstream->queued, 1))
         return ADMIT_QUEUE_FULL;
-    if (!turn)
+    if (!turn || waiter->since_ms == 0)
         waiter->since_ms = loop_clock_ms(&worker->env.loop->clock);
     upstream_local_use(local);
     insert(local, waiter, admitted, turn);

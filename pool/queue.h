@@ -91,6 +91,8 @@ void upstream_local_leave(struct upstream_local *local);
 
 /* Offers capacity that was freed. */
 void queue_offer(struct pool_worker *worker, struct upstream *upstream);
+/* Somebody waits who could use a connection: not only newcomers while limits.in_flight is reached. */
+bool queue_wants_connections(const struct upstream *upstream);
 
 static inline bool queue_waits(const struct upstream *upstream)
 {

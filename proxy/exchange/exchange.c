@@ -240,6 +240,7 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
     }
     exchange->finished = true;
     exchange->reason = (uint8_t)reason;
+    exchange_dequeue(exchange);
     hedge_cancel(exchange);
     if (access_log_on(worker->access) && !exchange->shadow) {
         exchange_log(exchange);

@@ -38,6 +38,9 @@ void exchange_dequeue(struct exchange *exchange)
         exchange->queue_us += (int64_t)(exchange_now_ms(exchange) - exchange->queued_ms) * 1000;
         exchange->queued_ms = 0;
     }
+    if (exchange->waiter.upstream == NULL) { /* else the line is ordered by it */
+        exchange->waiter.since_ms = 0;
+    }
 }
 
 static void exchange_admit_or_queue(struct exchange *exchange, enum admit_result result)

@@ -45,7 +45,8 @@ void exchange_leave_shard(struct exchange *exchange);
 
 /* ---- exchange_admit.c ---- */
 
-/* It waits in a queue, or does no longer. */
+/* It waits in a queue, or does no longer: it has a connection, or the attempt it waited for has failed. A later wait counts from its
+   own beginning. */
 void exchange_queue(struct exchange *exchange);
 void exchange_dequeue(struct exchange *exchange);
 void exchange_on_dropped(struct waiter *waiter);

@@ -178,6 +178,7 @@ void exchange_back_off(struct exchange *exchange)
 {
     struct pool_worker *pool = exchange->worker->pool;
     exchange->retries_count++;
+    exchange_dequeue(exchange);
     attempt_end(exchange);
     exchange_rewind(exchange);
     if (deadline_passed(exchange->retry_at_ms, exchange_now_ms(exchange))) {

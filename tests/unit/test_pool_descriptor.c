@@ -213,6 +213,102 @@ static void one_that_stops_waiting_for_a_descriptor_is_not_counted_any_more(void
     shortage_end(&shortage);
 }
 
+/* A connection of the other upstream that rests on worker 1. */
+static void rest_elsewhere(struct shortage *shortage, unsigned count)
+{
+    struct lease *leases[4];
+    for (unsigned i = 0; i < count; i++)
+        leases[i] = rig_leased(&shortage->rig, 1, shortage->other);
+    for (unsigned i = 0; i < count; i++)
+        lease_return(pool_at(shortage, 1), &leases[i]);
+}
+
+/* Those who stand behind the first were called by nobody: no sibling spared anything for them. */
+static void each_who_waits_gets_the_descriptor_of_an_idle_connection_of_a_sibling(void **state)
+{
+    enum { COUNT = 3 };
+    struct shortage shortage;
+    struct wanter wanters[COUNT];
+    (void)state;
+    shortage_init(&shortage, COUNT);
+    rest_elsewhere(&shortage, COUNT);
+    for (unsigned i = 0; i < COUNT; i++)
+        arrive(&shortage, &wanters[i], 0, shortage.app);
+    for (unsigned i = 0; i < COUNT; i++)
+        rig_await(&shortage.rig, wanters[i].attempt.lease != NULL);
+    for (unsigned i = 0; i < COUNT; i++)
+        leave(&shortage, &wanters[i]);
+    shortage_end(&shortage);
+}
+
+static void the_next_waits_for_the_descriptor_when_the_first_has_given_up(void **state)
+{
+    (void)state;
+    for (unsigned second_at = 0; second_at < 2; second_at++) {
+        struct shortage shortage;
+        struct wanter first, second;
+        shortage_init(&shortage, 1);
+        struct lease *lease = rig_leased(&shortage.rig, 1, shortage.other);
+        arrive(&shortage, &first, 0, shortage.app);
+        arrive(&shortage, &second, second_at, shortage.app);
+        rig_settle(&shortage.rig);
+        leave(&shortage, &first);
+        rig_settle(&shortage.rig);
+        lease_return(pool_at(&shortage, 1), &lease);
+        rig_await(&shortage.rig, second.attempt.lease != NULL);
+        leave(&shortage, &second);
+        shortage_end(&shortage);
+    }
+}
+
+/* Its own exchanges wait, but for a place: they could not use it. */
+static void a_connection_at_rest_behind_a_full_upstream_gives_its_descriptor(void **state)
+{
+    struct shortage shortage;
+    struct wanter inside, newcomer, wanter;
+    (void)state;
+    shortage_init(&shortage, 2);
+    bound_set_limit(&shortage.other->upstream->in_flight, 1);
+    arrive(&shortage, &inside, 1, shortage.other);
+    rig_await(&shortage.rig, inside.attempt.lease != NULL);
+    rest_elsewhere(&shortage, 1);
+    arrive(&shortage, &newcomer, 1, shortage.other);
+    rig_settle(&shortage.rig);
+    assert_false(newcomer.admitted);
+    arrive(&shortage, &wanter, 0, shortage.app);
+    rig_await(&shortage.rig, wanter.attempt.lease != NULL);
+    leave(&shortage, &wanter);
+    leave(&shortage, &inside);
+    rig_await(&shortage.rig, newcomer.attempt.lease != NULL);
+    leave(&shortage, &newcomer);
+    shortage_end(&shortage);
+}
+
+/* It had never queued: the connection that a sibling had at rest was lent in between, and there is no descriptor to dial with. */
+static void one_that_comes_from_a_vain_ask_waits_from_then_on(void **state)
+{
+    struct shortage shortage;
+    struct wanter wanter;
+    struct lease *lease;
+    (void)state;
+    shortage_init(&shortage, 1);
+    lease = rig_leased(&shortage.rig, 1, shortage.app);
+    lease_return(pool_at(&shortage, 1), &lease);
+    arrive(&shortage, &wanter, 0, shortage.app);
+    lease = rig_leased(&shortage.rig, 1, shortage.app);
+    rig_await(&shortage.rig, wanter.attempt.failed);
+    assert_int_equal(wanter.attempt.failure, DIAL_NO_FD);
+    uint64_t now_ms = loop_clock_ms(&shortage.rig.workers[0].loop.clock);
+    assert_int_equal(
+        upstream_wait(pool_at(&shortage, 0), shortage.app->upstream, &wanter.waiter, true, true),
+        ADMIT_QUEUED);
+    assert_true(wanter.waiter.since_ms >= now_ms);
+    lease_return(pool_at(&shortage, 1), &lease);
+    rig_await(&shortage.rig, wanter.attempt.lease != NULL);
+    leave(&shortage, &wanter);
+    shortage_end(&shortage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +318,10 @@ int main(void)
         cmocka_unit_test(a_connection_of_another_upstream_that_returns_gives_its_descriptor),
         cmocka_unit_test(who_waits_for_a_descriptor_keeps_its_order),
         cmocka_unit_test(one_that_stops_waiting_for_a_descriptor_is_not_counted_any_more),
+        cmocka_unit_test(each_who_waits_gets_the_descriptor_of_an_idle_connection_of_a_sibling),
+        cmocka_unit_test(the_next_waits_for_the_descriptor_when_the_first_has_given_up),
+        cmocka_unit_test(a_connection_at_rest_behind_a_full_upstream_gives_its_descriptor),
+        cmocka_unit_test(one_that_comes_from_a_vain_ask_waits_from_then_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
