@@ -113,11 +113,11 @@ static bool begin(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
     int fd = open_socket(local);
+    int error = fd >= 0 ? ENOMEM : errno; /* a loop that cannot watch one more lacks memory */
     struct stream stream;
     stream_init(&stream, fd);
     if (fd >= 0 && connection_watch(connection, &stream))
         return true;
-    int error = errno;
     if (fd >= 0)
         close(fd);
     descriptor_give(local->worker);

@@ -328,23 +328,33 @@ static void sync_folder(const char *path)
     }
 }
 
+/* False: errno says why. */
+static bool write_new(const char *path, const uint8_t *bytes, size_t length)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        return false;
+    }
+    bool good = fchmod(fd, 0600) == 0 && write_all(fd, bytes, length) && fsync(fd) == 0;
+    int why = errno;
+    if (good) {
+        return close(fd) == 0;
+    }
+    close(fd);
+    errno = why;
+    return false;
+}
+
 static enum warm_result replace(const char *path, const uint8_t *bytes, size_t length)
 {
     char next[WARM_PATH_BYTES + 32];
     snprintf(next, sizeof next, "%s.%ld" WARM_TEMPORARY, path, (long)getpid());
     unlink(next);
-    int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return WARM_UNWRITABLE;
-    }
-    bool good = fchmod(fd, 0600) == 0 && write_all(fd, bytes, length) && fsync(fd) == 0;
-    int why = errno;
-    good = close(fd) == 0 && good;
-    if (good && rename(next, path) == 0) {
+    if (write_new(next, bytes, length) && rename(next, path) == 0) {
         sync_folder(path);
         return WARM_OK;
     }
-    why = good ? errno : why;
+    int why = errno;
     unlink(next);
     errno = why;
     return WARM_UNWRITABLE;

@@ -271,13 +271,14 @@ static unsigned affine_processors(void)
             break;
         }
         size_t bytes = CPU_ALLOC_SIZE((size_t)most);
-        int failed = sched_getaffinity(0, bytes, set);
-        int count = failed ? 0 : CPU_COUNT_S(bytes, set);
+        bool known = sched_getaffinity(0, bytes, set) == 0;
+        bool too_small = !known && errno == EINVAL;
+        int count = known ? CPU_COUNT_S(bytes, set) : 0;
         CPU_FREE(set);
         if (count > 0) {
             return (unsigned)count;
         }
-        if (errno != EINVAL) {
+        if (!too_small) {
             break;
         }
     }

@@ -55,15 +55,23 @@ int mailbox_fd(const struct mailbox *mailbox)
     return mailbox->fd;
 }
 
+static bool try_to_ring(int fd)
+{
+    if (fault_hits(FAULT_WRITE)) {
+        errno = EINTR;
+        return false;
+    }
+    return eventfd_write(fd, 1) == 0;
+}
+
 /* A message that nobody is told of would wait for ever. */
 static void ring(int fd)
 {
-    int failed;
+    bool rung;
     do {
-        errno = EINTR;
-        failed = fault_hits(FAULT_WRITE) ? -1 : eventfd_write(fd, 1);
-    } while (failed && errno == EINTR);
-    CHECK(!failed);
+        rung = try_to_ring(fd);
+    } while (!rung && errno == EINTR);
+    CHECK(rung);
 }
 
 void mailbox_post(struct mailbox *mailbox, struct message *message, message_fn *deliver)

@@ -73,7 +73,6 @@ static enum stream_result end(struct tls_io *io, enum stream_result result,
 
 static enum stream_result of_socket_error(int error)
 {
-    errno = error;
     return error == ECONNRESET || error == EPIPE ? STREAM_RESET : STREAM_ERROR;
 }
 
@@ -110,7 +109,6 @@ static enum stream_result judge(struct tls_io *io, int returned)
     if (io->bio.ended && (failure == TLS_FAILURE_TRUNCATED || error == SSL_ERROR_SYSCALL)) {
         return end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);
     }
-    errno = EPROTO;
     return end(io, STREAM_ERROR, failure);
 }
 

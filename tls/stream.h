@@ -30,7 +30,7 @@ enum stream_result {
     STREAM_BLOCKED, /* nothing moved: wait for the next edge */
     STREAM_END,     /* orderly end of the other side (recv only) */
     STREAM_RESET,   /* the other side has broken it: ECONNRESET, EPIPE, or TLS cut short */
-    STREAM_ERROR,   /* anything else; errno says what, or stream_failure() */
+    STREAM_ERROR,   /* anything else; errno says what of a plain stream, stream_failure() of TLS */
 };
 const char *stream_result_name(enum stream_result result);
 

@@ -113,9 +113,14 @@ static bool add_authorities(struct loading *loading, BIO *file, const char *path
 /* Whatever stands in the file is trusted as it is, an intermediate or a server's own certificate too. */
 static bool load_ca(struct loading *loading, const char *path)
 {
-    BIO *file = BIO_new_file(path, "r");
-    if (file == NULL) {
+    FILE *stream = fopen(path, "re");
+    if (stream == NULL) {
         return fail(loading, "tls.ca %s: %s", path, strerror(errno));
+    }
+    BIO *file = BIO_new_fp(stream, BIO_CLOSE);
+    if (file == NULL) {
+        fclose(stream);
+        return fail(loading, "tls.ca %s: no memory", path);
     }
     bool added = add_authorities(loading, file, path);
     BIO_free(file);

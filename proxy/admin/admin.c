@@ -455,9 +455,9 @@ static int admin_listen(const struct address *address)
     }
     mode_t before = umask(0117);
     bool listens = bind(fd, &address->any, address->length) == 0 && listen(fd, ADMIN_BACKLOG) == 0;
+    int why = errno;
     umask(before);
     if (!listens) {
-        int why = errno;
         close(fd);
         errno = why;
         return -1;
@@ -515,19 +515,23 @@ enum admin_result admin_create(const struct admin_settings *settings, struct inh
     }
     admin->env = *env;
     admin->http = evhttp_new(env->base);
-    int fd = admin->http != NULL ? admin_open(&settings->listen, inherited) : -1;
-    struct evhttp_bound_socket *bound =
-        fd >= 0 ? evhttp_accept_socket_with_handle(admin->http, fd) : NULL;
     admin->sweep = evtimer_new(env->base, admin_on_sweep, admin);
-    if (bound == NULL || admin->sweep == NULL) {
+    if (admin->http == NULL || admin->sweep == NULL) {
+        admin_free(&admin);
+        return ADMIN_NO_MEMORY;
+    }
+    int fd = admin_open(&settings->listen, inherited);
+    if (fd < 0) {
         int why = errno;
-        enum admin_result result = admin->http == NULL ? ADMIN_NO_MEMORY : ADMIN_CANNOT_BIND;
-        if (fd >= 0 && bound == NULL) {
-            close(fd);
-        }
         admin_free(&admin);
         errno = why;
-        return result;
+        return ADMIN_CANNOT_BIND;
+    }
+    struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(admin->http, fd);
+    if (bound == NULL) {
+        close(fd);
+        admin_free(&admin);
+        return ADMIN_NO_MEMORY;
     }
     admin->address = settings->listen;
     evhttp_set_timeout(admin->http, ADMIN_TIMEOUT_S);

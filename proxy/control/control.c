@@ -218,7 +218,8 @@ static bool control_start_admin(struct control *control)
                                             takeover_pending(control), &env, &control->admin);
     if (result != ADMIN_OK) {
         log_error(control->log, "admin listener %s: %s: %s", control->settings->admin.listen_text,
-                  admin_result_name(result), strerror(errno));
+                  admin_result_name(result),
+                  strerror(result == ADMIN_CANNOT_BIND ? errno : ENOMEM));
         return false;
     }
     return true;
@@ -298,9 +299,10 @@ static bool control_start_threads(struct control *control)
     for (unsigned i = 0; i < control->worker_count && started; i++) {
         started = worker_thread_start(control->workers[i]) == WORKER_OK;
     }
+    int why = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!started) {
-        log_error(control->log, "start: cannot start a thread: %s", strerror(errno));
+        log_error(control->log, "start: cannot start a thread: %s", strerror(why));
     }
     return started;
 }

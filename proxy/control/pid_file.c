@@ -10,29 +10,39 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static bool write_new(const char *path)
+{
+    char text[24];
+    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        return false;
+    }
+    bool good = write(fd, text, (size_t)length) == length && fchmod(fd, 0644) == 0;
+    int why = errno;
+    if (good) {
+        return close(fd) == 0;
+    }
+    close(fd);
+    errno = why;
+    return false;
+}
+
 bool pid_file_write(const char *path)
 {
-    char next[PATH_MAX], text[24];
-    int length = snprintf(text, sizeof text, "%ld\n", (long)getpid());
+    char next[PATH_MAX];
     if ((size_t)snprintf(next, sizeof next, "%s.new", path) >= sizeof next) {
         errno = ENAMETOOLONG;
         return false;
     }
     unlink(next);
-    int fd = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0) {
-        return false;
+    if (write_new(next) && rename(next, path) == 0) {
+        return true;
     }
-    bool written = write(fd, text, (size_t)length) == length;
-    written = fchmod(fd, 0644) == 0 && written;
-    written = close(fd) == 0 && written;
-    if (!written || rename(next, path) != 0) {
-        int why = errno;
-        unlink(next);
-        errno = why;
-        return false;
-    }
-    return true;
+    int why = errno;
+    unlink(next);
+    errno = why;
+    return false;
 }
 
 void pid_file_remove(const char *path)

@@ -157,7 +157,7 @@ static bool send_warm(struct control *control, int channel)
     int fd = memfd_create("evenkeel-warm", MFD_CLOEXEC);
     while (fd >= 0 && written < length) {
         ssize_t n = write(fd, bytes + written, length - written);
-        if (n <= 0 && errno != EINTR) {
+        if (n == 0 || (n < 0 && errno != EINTR)) {
             break;
         }
         written += n > 0 ? (size_t)n : 0;

@@ -260,6 +260,7 @@ void warm_save_now(struct control *control)
         warm_owner(control, owner);
         result = warm_save(path, owner, bytes, length, &terms);
     }
+    int why = errno;
     free(bytes);
     if (result == WARM_OK) {
         warm->figures.saves_ok++;
@@ -269,7 +270,7 @@ void warm_save_now(struct control *control)
         warm->figures.saves_failed++;
         log_error(control->log, "warm state %s: %s%s%s", path, warm_result_words(result),
                   result == WARM_UNWRITABLE ? ": " : "",
-                  result == WARM_UNWRITABLE ? strerror(errno) : "");
+                  result == WARM_UNWRITABLE ? strerror(why) : "");
     }
 }
 

@@ -1,6 +1,7 @@
 /* The loop of a worker's thread, and how it takes what control asks. */
 #include "proxy/control/worker_thread.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -49,7 +50,9 @@ enum worker_result worker_thread_create(const struct worker_env *env,
 
 enum worker_result worker_thread_start(struct worker_thread *thread)
 {
-    if (pthread_create(&thread->handle, NULL, worker_thread_main, thread) != 0) {
+    int error = pthread_create(&thread->handle, NULL, worker_thread_main, thread);
+    if (error != 0) {
+        errno = error;
         return WORKER_NO_THREAD;
     }
     char name[16]; /* the kernel's limit */

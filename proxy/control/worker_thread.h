@@ -45,7 +45,7 @@ struct worker_thread {
 
 __attribute__((warn_unused_result)) enum worker_result worker_thread_create(
     const struct worker_env *env, struct worker_thread **ret_thread);
-/* Starts the thread. */
+/* Starts the thread. On WORKER_NO_THREAD errno says why. */
 __attribute__((warn_unused_result)) enum worker_result worker_thread_start(
     struct worker_thread *thread);
 /* Posts WORKER_STOP and waits for the end of the thread; one that was not started is fine. */

@@ -250,11 +250,12 @@ enum log_result log_create(const struct log_settings *settings, unsigned worker_
     bound_init(&log->rings, "log_ring_bytes", NULL,
                ERROR_RING_BYTES + (uint64_t)worker_count * ACCESS_RING_BYTES);
     enum log_result result = log_build(log, settings, worker_count);
-    if (result == LOG_OK && pthread_create(&log->thread, NULL, log_main, log) != 0) {
-        result = LOG_NO_THREAD;
+    int why = errno;
+    if (result == LOG_OK) {
+        why = pthread_create(&log->thread, NULL, log_main, log);
+        result = why == 0 ? LOG_OK : LOG_NO_THREAD;
     }
     if (result != LOG_OK) {
-        int why = errno;
         log_destroy(log);
         errno = why;
         return result;

@@ -22,7 +22,7 @@ struct access_ring;
 enum log_result { LOG_OK, LOG_CANNOT_OPEN, LOG_NO_THREAD, LOG_NO_MEMORY };
 const char *log_result_name(enum log_result result);
 
-/* Opens the files and starts the thread. On LOG_CANNOT_OPEN errno says why. */
+/* Opens the files and starts the thread. On LOG_CANNOT_OPEN and LOG_NO_THREAD errno says why. */
 __attribute__((warn_unused_result)) enum log_result log_create(const struct log_settings *settings,
                                                                unsigned worker_count,
                                                                struct bound_registry *registry,

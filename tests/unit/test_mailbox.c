@@ -1,6 +1,7 @@
 /* Messages arrive once, in order, from any thread, and the receiver is always woken. */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -198,6 +199,26 @@ static void every_result_has_a_name_of_its_own(void **state)
     assert_string_equal(mailbox_result_name((enum mailbox_result)99), "unknown");
 }
 
+static void ignore(struct message *message, void *receiver)
+{
+    (void)message;
+    (void)receiver;
+}
+
+/* Whoever closes something on the way of an error posts messages: what had failed before must still be known then. */
+static void a_post_that_rings_leaves_errno_alone(void **state)
+{
+    struct mailbox *mailbox;
+    struct message message = {0};
+    (void)state;
+    assert_int_equal(mailbox_create(&mailbox), MAILBOX_OK);
+    errno = EMFILE;
+    mailbox_post(mailbox, &message, ignore);
+    assert_int_equal(errno, EMFILE);
+    assert_int_equal(mailbox_drain(mailbox, NULL), 1);
+    mailbox_free(mailbox);
+}
+
 /* Senders post their messages round and round; each one is told by `acknowledged` that the last one arrived. */
 enum { SENDERS = 3, LETTERS = 8, ROUNDS = 5000 };
 
@@ -302,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_arrive_once_and_in_order),
+        cmocka_unit_test(a_post_that_rings_leaves_errno_alone),
         cmocka_unit_test(the_descriptor_is_readable_while_messages_wait),
         cmocka_unit_test(the_descriptor_is_written_only_when_the_box_was_empty),
         cmocka_unit_test(the_descriptor_neither_blocks_nor_is_inherited),
