@@ -10,8 +10,10 @@ from stage import Failed
 
 _STARTS_WITHIN = 60.0
 # The source files whose work is policy: deadlines, retries, budgets, breakers, limits, queues, rates, shards.
-_POLICY = re.compile(r"(?:^|/)(?:breaker/\w+|pool/queue|proxy/(?:admission|gate|shards|policy|retry|hedge|hop_fields|proxy_status|"
-                     r"exchange_(?:admit|gate|retry|time)))\.[ch]$")
+_POLICY = re.compile(
+    r"(?:^|/)(?:breaker/\w+|pool/queue|steady/waitlist|"
+    r"proxy/\w+/(?:admission|gate|shards|policy|retry|hedge|hop_fields|proxy_status|exchange_(?:admit|gate|retry|time)))\.[ch]$"
+)
 
 
 class Profile:

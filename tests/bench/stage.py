@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 # pylint: disable=wrong-import-position
 import rows
-from harness import Failed, eventually, program, render
+from harness import Failed, eventually, leftovers, program, render
 from harness.process import Process
 from harness.proxy import SANITIZED
 from harness.tap import Scenario
@@ -28,7 +28,7 @@ class Stage(Scenario):
     """Where one run takes place. `proxy_core` is a core number, `other_cores` a list, `file_limit` per process."""
 
     def __init__(self, proxy_core, other_cores, file_limit):
-        super().__init__("bench", _Comments())
+        super().__init__("bench", _Comments(), leftovers.Run())
         self.proxy_core = proxy_core
         self.other_cores = other_cores
         self.file_limit = file_limit
