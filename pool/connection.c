@@ -58,13 +58,15 @@ struct connection *connection_create(struct endpoint_local *local, enum connecti
     if (connection == NULL)
         return NULL;
     *connection = (struct connection){
-        .lease = {.endpoint = local->endpoint},
+        .lease = {.connection = connection,
+                  .stream = &connection->stream,
+                  .endpoint = local->endpoint},
         .state = CONNECTION_CLOSED,
         .handed = {.fd = -1},
         .end_reason = LEASE_CLOSED_REQUESTS,
         .local = local,
     };
-    stream_init(&connection->lease.stream, -1);
+    stream_init(&connection->stream, -1);
     wheel_timer_init(&connection->timer, on_timer);
     wheel_timer_init(&connection->retire, on_retire);
     (void)event_assign(&connection->event, worker->env.base, -1, 0, on_event, connection);
@@ -81,15 +83,15 @@ bool connection_watch(struct connection *connection, const struct stream *stream
                        EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event, connection);
     if (event_add(&connection->event, NULL) != 0)
         return false;
-    connection->lease.stream = *stream;
+    connection->stream = *stream;
     return true;
 }
 
 /* Tickets that come late are taken by the look. An end without close_notify is the habit of many servers. */
 static void idle_event(struct connection *connection, bool closed)
 {
-    const struct stream *stream = &connection->lease.stream;
-    enum stream_result found = stream_probe(&connection->lease.stream);
+    const struct stream *stream = &connection->stream;
+    enum stream_result found = stream_probe(&connection->stream);
     if (!closed && found == STREAM_BLOCKED)
         return;
     enum tls_failure failure = stream_failure(stream);
@@ -149,8 +151,8 @@ void connection_drop(struct connection *connection, bool reset)
     struct pool_worker *worker = local->worker;
     CHECK(connection->state != CONNECTION_CLOSED);
     (void)event_del(&connection->event);
-    if (connection->lease.stream.fd >= 0) {
-        stream_close(&connection->lease.stream, reset);
+    if (connection->stream.fd >= 0) {
+        stream_close(&connection->stream, reset);
         descriptor_give(worker);
     }
     bool had_place = connection->has_place;
@@ -175,8 +177,8 @@ struct stream connection_hand_over(struct connection *connection)
 {
     CHECK(connection->state == CONNECTION_IDLE);
     (void)event_del(&connection->event);
-    struct stream stream = connection->lease.stream;
-    stream_init(&connection->lease.stream, -1);
+    struct stream stream = connection->stream;
+    stream_init(&connection->stream, -1);
     upkeep_forget(connection);
     connection->has_place = connection->ready = false;
     connection->local->open_count--;

@@ -28,7 +28,9 @@ enum connection_state {
 };
 
 struct connection {
-    struct lease lease; /* first: a lease is its connection */
+    struct stream stream;
+    struct lease_facts facts; /* as the next lease will have them */
+    struct lease lease;       /* of the whole connection */
     enum connection_state state;
     bool has_place;                         /* of endpoint->connections */
     bool late;                              /* ASKING: nobody counts on the answer any more */
@@ -108,7 +110,7 @@ static inline void connection_rest(struct connection *connection, enum connectio
 {
     struct pool_worker *worker = connection->local->worker;
     connection_enter(connection, from, CONNECTION_IDLE);
-    connection->lease.reused = true;
+    connection->facts.reused = true;
     connection->idle_since_ms = loop_clock_ms(&worker->env.loop->clock);
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               connection->idle_since_ms + connection->local->idle_ms);
@@ -119,7 +121,8 @@ static inline struct lease *connection_lend(struct connection *connection,
 {
     struct local_stats *stats = &connection->local->stats;
     connection_enter(connection, from, CONNECTION_LENT);
-    count_add(connection->lease.reused ? &stats->reused : &stats->fresh, 1);
+    connection->lease.facts = connection->facts;
+    count_add(connection->facts.reused ? &stats->reused : &stats->fresh, 1);
     return &connection->lease;
 }
 

@@ -188,7 +188,7 @@ void dial_fail(struct connection *connection, enum dial_result result)
 
 void dial_late(struct connection *connection)
 {
-    if (connection->lease.stream.tls != NULL)
+    if (connection->stream.tls != NULL)
         handshake_late(connection);
     else
         dial_fail(connection, DIAL_TIMEOUT);
@@ -229,17 +229,17 @@ static int outcome(const struct connection *connection)
         return connection->dial_errno;
     int error = 0;
     socklen_t length = sizeof(error);
-    if (getsockopt(connection->lease.stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+    if (getsockopt(connection->stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
         return errno;
-    return error == 0 && dial_reached_itself(connection->lease.stream.fd,
-                                             &connection->local->endpoint->address)
+    return error == 0 &&
+                   dial_reached_itself(connection->stream.fd, &connection->local->endpoint->address)
                ? ECONNREFUSED
                : error;
 }
 
 void dial_event(struct connection *connection, short what)
 {
-    if (connection->lease.stream.tls != NULL) {
+    if (connection->stream.tls != NULL) {
         handshake_event(connection);
         return;
     }
@@ -249,10 +249,10 @@ void dial_event(struct connection *connection, short what)
     enum proxy_header_mode proxy_header = connection->local->endpoint->proxy_header;
     bool secure = connection->local->endpoint->tls != NULL;
     connection->unsecured = secure && proxy_header == PROXY_HEADER_CLIENT;
-    connection->lease.proxy_header = !secure && proxy_header == PROXY_HEADER_CLIENT;
+    connection->facts.proxy_header = !secure && proxy_header == PROXY_HEADER_CLIENT;
     if (error != 0)
         dial_fail(connection, dial_result_of_errno(error));
-    else if (proxy_header == PROXY_HEADER_SELF && !dial_proxy_header(&connection->lease.stream))
+    else if (proxy_header == PROXY_HEADER_SELF && !dial_proxy_header(&connection->stream))
         dial_fail(connection, DIAL_RESET);
     else if (secure && !connection->unsecured)
         handshake_begin(connection);

@@ -72,15 +72,15 @@ static void on_ask(struct message *message, void *receiver)
     __atomic_fetch_sub(&local->asked_count, 1, __ATOMIC_RELAXED);
     struct connection *given = TAILQ_FIRST(&local->idle);
     if (given != NULL && local->line_count == local->fresh_only_count &&
-        stream_move(&given->lease.stream, asking->local->worker->env.tls_scratch)) {
-        asking->lease.exchanges_count = given->lease.exchanges_count;
+        stream_move(&given->stream, asking->local->worker->env.tls_scratch)) {
+        asking->facts.exchanges_count = given->facts.exchanges_count;
         asking->has_place = true;
         asking->retire_ms = given->retire_ms;
-        asking->lease.resumed = given->lease.resumed;
-        asking->lease.proxy_header = given->lease.proxy_header;
+        asking->facts.resumed = given->facts.resumed;
+        asking->facts.proxy_header = given->facts.proxy_header;
         asking->unsecured = given->unsecured;
         asking->handed = connection_hand_over(given);
-        asking->lease.reused = true;
+        asking->facts.reused = true;
     }
     mailbox_post(asking->local->worker->env.loop->mailbox, message, on_answer);
 }

@@ -27,8 +27,8 @@ static void over(struct connection *connection, enum dial_result result)
 static void fail(struct connection *connection, enum tls_failure failure)
 {
     struct endpoint_local *local = connection->local;
-    if (connection->lease.stream.tls != NULL && connection->word_awaited_ms == 0)
-        (void)tls_client_finish(&connection->lease.stream, false);
+    if (connection->stream.tls != NULL && connection->word_awaited_ms == 0)
+        (void)tls_client_finish(&connection->stream, false);
     endpoint_tls_failed(local->endpoint, failure);
     local->tls_failure = failure;
     over(connection, DIAL_TLS);
@@ -37,24 +37,23 @@ static void fail(struct connection *connection, enum tls_failure failure)
 /* What the socket alone has to say is that the other side went away. */
 static void fail_of_stream(struct connection *connection)
 {
-    enum tls_failure failure = stream_failure(&connection->lease.stream);
+    enum tls_failure failure = stream_failure(&connection->stream);
     fail(connection, failure != TLS_FAILURE_NONE ? failure : TLS_FAILURE_TRUNCATED);
 }
 
 static void done(struct connection *connection)
 {
-    endpoint_tls_succeeded(connection->local->endpoint, connection->lease.resumed);
+    endpoint_tls_succeeded(connection->local->endpoint, connection->facts.resumed);
     over(connection, DIAL_OK);
 }
 
 static void await_word(struct connection *connection)
 {
-    struct lease *lease = &connection->lease;
-    if (tls_client_confirmed(&lease->stream)) {
+    if (tls_client_confirmed(&connection->stream)) {
         done(connection);
         return;
     }
-    uint64_t wait_ms = 2 * lease->tls_us / 1000;
+    uint64_t wait_ms = 2 * connection->facts.tls_us / 1000;
     connection->word_awaited_ms = now_of(connection);
     wheel_arm(&connection->local->worker->env.loop->wheel, &connection->timer,
               connection->word_awaited_ms + (wait_ms > WORD_LEAST_MS ? wait_ms : WORD_LEAST_MS));
@@ -62,25 +61,24 @@ static void await_word(struct connection *connection)
 
 static void hear(struct connection *connection)
 {
-    enum stream_result heard = stream_probe(&connection->lease.stream);
+    enum stream_result heard = stream_probe(&connection->stream);
     if (heard != STREAM_BLOCKED && heard != STREAM_OK)
         fail_of_stream(connection);
-    else if (heard == STREAM_OK || tls_client_confirmed(&connection->lease.stream))
+    else if (heard == STREAM_OK || tls_client_confirmed(&connection->stream))
         done(connection);
 }
 
 static void shake(struct connection *connection)
 {
-    struct lease *lease = &connection->lease;
-    enum stream_result result = stream_handshake(&lease->stream);
+    enum stream_result result = stream_handshake(&connection->stream);
     if (result == STREAM_BLOCKED)
         return;
     if (result != STREAM_OK) {
         fail_of_stream(connection);
         return;
     }
-    lease->resumed = tls_client_finish(&lease->stream, true);
-    lease->tls_us =
+    connection->facts.resumed = tls_client_finish(&connection->stream, true);
+    connection->facts.tls_us =
         loop_clock_us(&connection->local->worker->env.loop->clock) - connection->handshake_began_us;
     await_word(connection);
 }
@@ -90,7 +88,7 @@ void handshake_begin(struct connection *connection)
     struct endpoint_local *local = connection->local;
     struct pool_worker *worker = local->worker;
     connection->handshake_began_us = loop_clock_us(&worker->env.loop->clock);
-    if (!tls_client_begin(&local->endpoint->tls->target, &connection->lease.stream,
+    if (!tls_client_begin(&local->endpoint->tls->target, &connection->stream,
                           worker->env.tls_scratch)) {
         fail(connection, TLS_FAILURE_NO_MEMORY);
         return;
@@ -109,7 +107,7 @@ void handshake_event(struct connection *connection)
 
 void handshake_revoked(struct connection *connection)
 {
-    endpoint_tls_failed(connection->local->endpoint, stream_failure(&connection->lease.stream));
+    endpoint_tls_failed(connection->local->endpoint, stream_failure(&connection->stream));
     upkeep_hold_back(connection->local);
 }
 

@@ -35,7 +35,7 @@ void late_tls_event(struct connection *connection)
     }
     size_t bytes = connection->late_tls_request->proxy_header(connection->late_tls_request, header);
     connection->unsecured = false;
-    if (dial_report(&connection->lease.stream, header, bytes))
+    if (dial_report(&connection->stream, header, bytes))
         handshake_begin(connection);
     else
         late_tls_over(connection, DIAL_RESET);

@@ -62,7 +62,7 @@ void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request
 
 static struct connection *take_back(struct pool_worker *worker, struct lease **lease)
 {
-    struct connection *connection = (struct connection *)*lease;
+    struct connection *connection = (*lease)->connection;
     CHECK(connection->state == CONNECTION_LENT && connection->local->worker == worker);
     *lease = NULL;
     connection->lease.on_event = NULL;
@@ -85,7 +85,7 @@ void lease_return(struct pool_worker *worker, struct lease **lease)
     struct connection *connection = take_back(worker, lease);
     struct endpoint_local *local = connection->local;
     struct endpoint *endpoint = local->endpoint;
-    if (++connection->lease.exchanges_count >= connection->exchanges_limit)
+    if (++connection->facts.exchanges_count >= connection->exchanges_limit)
         end_lease(connection, local->kept ? connection->end_reason : LEASE_CLOSED_RETIRED);
     else if (!local->kept)
         end_lease(connection, LEASE_CLOSED_RETIRED);

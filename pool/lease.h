@@ -26,6 +26,15 @@ struct lease;
 /* Events on a lent connection: EV_READ, EV_WRITE, EV_CLOSED (edge-triggered; all that hold at once). */
 typedef void lease_event_fn(struct lease *lease, short what);
 
+/* What is known of the connection when it is lent. */
+struct lease_facts {
+    uint64_t tls_us;          /* its handshake took so long; 0: no TLS */
+    uint32_t exchanges_count; /* served before this one */
+    bool reused;              /* exchanges_count > 0 or it has been idle */
+    bool resumed;             /* its TLS session was resumed */
+    bool proxy_header;        /* a PROXY protocol header of the client comes first */
+};
+
 /*
  * The lent view of an upstream connection. The borrower sets on_event and owner as soon as it gets the lease;
  * everything else is read-only to it. Readiness is edge-triggered and may be told twice or late, never too little:
@@ -38,15 +47,12 @@ typedef void lease_event_fn(struct lease *lease, short what);
  * What arrives later makes a new edge, which the pool sees (or the next borrower, when it is faster).
  */
 struct lease {
-    struct stream stream;
+    struct stream *stream;         /* the connection's, which is the borrower's alone */
+    struct connection *connection; /* private to pool/ */
     struct endpoint *endpoint;
     lease_event_fn *on_event;
     void *owner;
-    uint32_t exchanges_count; /* served before this one */
-    bool reused;              /* exchanges_count > 0 or it has been idle */
-    bool resumed;             /* its TLS session was resumed */
-    bool proxy_header;        /* a PROXY protocol header of the client comes first */
-    uint64_t tls_us;          /* its handshake took so long; 0: no TLS */
+    struct lease_facts facts;
 };
 
 enum lease_close_reason {

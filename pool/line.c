@@ -221,7 +221,7 @@ void line_serve(struct endpoint_local *local)
 
 void line_offer(struct endpoint_local *local, struct connection *connection)
 {
-    struct lease_request *request = first_servable(local, connection->lease.reused);
+    struct lease_request *request = first_servable(local, connection->facts.reused);
     upkeep_on_ready(connection);
     if (request != NULL) {
         serve(local, request, connection);

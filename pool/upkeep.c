@@ -429,7 +429,7 @@ void upkeep_on_death(struct connection *connection, bool reset)
         note_need(local, now_ms);
     if (lent)
         return;
-    if (connection->lease.exchanges_count == 0 && rested_ms < YOUNG_MS)
+    if (connection->facts.exchanges_count == 0 && rested_ms < YOUNG_MS)
         note_young(local, now_ms);
     if (!reset)
         learn(local, rested_ms, now_ms);

@@ -202,11 +202,11 @@ static enum sink attempt_write(struct exchange *exchange, const struct iovec *io
         return SINK_FULL;
     }
     if (attempt->out == NULL) {
-        enum stream_result result = stream_send(&attempt->lease->stream, iov, count, &sent);
+        enum stream_result result = stream_send(attempt->lease->stream, iov, count, &sent);
         if (result == STREAM_OK) {
             attempt->touched = true;
             stat_add(&exchange->worker->stats.upstream_bytes_out, sent);
-            if (sent == iov_bytes(iov, count) && !stream_unsent(&attempt->lease->stream)) {
+            if (sent == iov_bytes(iov, count) && !stream_unsent(attempt->lease->stream)) {
                 return SINK_OPEN;
             }
         } else if (result != STREAM_BLOCKED) {
@@ -237,7 +237,7 @@ static void attempt_leased(struct exchange *exchange, struct lease *lease)
     h1_writer_init(&writer, exchange->worker->write_scratch, WORKER_WRITE_BYTES);
     forward_write_request(exchange, &writer);
     struct payload payload = exchange_first_payload(exchange, &piece);
-    if (__builtin_expect(lease->proxy_header, 0)) {
+    if (__builtin_expect(lease->facts.proxy_header, 0)) {
         out[count++] = (struct iovec){proxy_header,
                                       exchange->downstream->proxy_header(exchange, proxy_header)};
     }
@@ -289,7 +289,7 @@ void attempt_end_raw(struct exchange *exchange)
     struct attempt *attempt = &exchange->attempt;
     attempt->end_wanted = true;
     if (attempt->out == NULL) {
-        stream_end(&attempt->lease->stream);
+        stream_end(attempt->lease->stream);
     }
 }
 
@@ -298,7 +298,7 @@ static void attempt_flush(struct exchange *exchange)
     struct attempt *attempt = &exchange->attempt;
     struct iovec piece = {attempt->out->bytes + attempt->out->begin, buf_length(attempt->out)};
     size_t sent = 0;
-    enum stream_result result = stream_send(&attempt->lease->stream, &piece, 1, &sent);
+    enum stream_result result = stream_send(attempt->lease->stream, &piece, 1, &sent);
     if (result == STREAM_BLOCKED) {
         return;
     }
@@ -310,12 +310,12 @@ static void attempt_flush(struct exchange *exchange)
     exchange->request_moved_ms = worker_now_ms(exchange->worker);
     stat_add(&exchange->worker->stats.upstream_bytes_out, sent);
     buf_consume(attempt->out, sent);
-    if (buf_length(attempt->out) > 0 || stream_unsent(&attempt->lease->stream)) {
+    if (buf_length(attempt->out) > 0 || stream_unsent(attempt->lease->stream)) {
         return;
     }
     buf_give(exchange->worker->bufs, &attempt->out);
     if (attempt->end_wanted) {
-        stream_end(&attempt->lease->stream);
+        stream_end(attempt->lease->stream);
         exchange_on_raw_flushed(exchange);
     } else if (attempt->state == ATTEMPT_RAW) {
         exchange_on_upstream_drained(exchange);
@@ -409,7 +409,7 @@ static char *attempt_room(struct exchange *exchange, size_t *ret_space_bytes)
     if (attempt->in == NULL) {
         /* what follows a head may be spliced if it is not taken with the head */
         bool may_splice = attempt->state == ATTEMPT_HEAD &&
-                          stream_spliceable(&attempt->lease->stream) &&
+                          stream_spliceable(attempt->lease->stream) &&
                           exchange->downstream->splice_fd(exchange) >= 0;
         *ret_space_bytes = may_splice ? ATTEMPT_HEAD_READ_BYTES : WORKER_READ_BYTES;
         return exchange->worker->read_scratch;
@@ -427,7 +427,7 @@ static bool attempt_splices(struct exchange *exchange, int *ret_sink_fd)
 {
     struct attempt *attempt = &exchange->attempt;
     if (attempt->state != ATTEMPT_BODY || attempt->in != NULL ||
-        !stream_spliceable(&attempt->lease->stream)) {
+        !stream_spliceable(attempt->lease->stream)) {
         return false;
     }
     bool large =
@@ -479,7 +479,7 @@ static bool attempt_splice(struct exchange *exchange, int sink_fd)
     } else {
         uint64_t left =
             attempt->body.state == H1_BODY_LENGTH ? attempt->body.left_bytes : UINT64_MAX;
-        result = splice_move(attempt->pipe, attempt->lease->stream.fd, sink_fd, left, &in, &out);
+        result = splice_move(attempt->pipe, attempt->lease->stream->fd, sink_fd, left, &in, &out);
         attempt->body.total_bytes += in;
         stat_add(&exchange->worker->stats.upstream_bytes_in, in);
         if (attempt->body.state == H1_BODY_LENGTH) {
@@ -509,7 +509,7 @@ static bool attempt_read_once(struct exchange *exchange)
         exchange_fail(exchange, REASON_NO_MEMORY, NULL);
         return false;
     }
-    enum stream_result result = stream_recv(&attempt->lease->stream, space, space_bytes, &got);
+    enum stream_result result = stream_recv(attempt->lease->stream, space, space_bytes, &got);
     if (result == STREAM_BLOCKED) {
         attempt->drained = true;
         return false;
@@ -519,7 +519,7 @@ static bool attempt_read_once(struct exchange *exchange)
         return false;
     }
     /* the next edge will tell of more, unless the end is already known to follow */
-    attempt->drained = attempt->lease->stream.drained && !attempt->saw_end;
+    attempt->drained = attempt->lease->stream->drained && !attempt->saw_end;
     attempt->answered = true;
     stat_add(&exchange->worker->stats.upstream_bytes_in, got);
     if (attempt->in != NULL) {
@@ -737,7 +737,7 @@ static bool attempt_is_drained(const struct attempt *attempt)
     if (attempt->drained) {
         return true;
     }
-    return stream_recv(&attempt->lease->stream, &byte, 1, &got) == STREAM_BLOCKED;
+    return stream_recv(attempt->lease->stream, &byte, 1, &got) == STREAM_BLOCKED;
 }
 
 void attempt_end(struct exchange *exchange)

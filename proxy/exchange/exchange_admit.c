@@ -174,15 +174,15 @@ void exchange_on_leased(struct exchange *exchange)
 {
     exchange_dequeue(exchange);
     const struct lease *lease = exchange->attempt.lease;
-    exchange->reused = lease->reused;
-    exchange->resumed = lease->resumed;
+    exchange->reused = lease->facts.reused;
+    exchange->resumed = lease->facts.resumed;
     if (exchange->stage == EXCHANGE_CONNECTING) {
         exchange->connect_us =
             (int64_t)(loop_clock_us(&exchange->worker->loop.clock) - exchange->attempt.started_us);
     }
-    if (exchange->connect_us >= 0 && !lease->reused && lease->tls_us > 0) {
+    if (exchange->connect_us >= 0 && !lease->facts.reused && lease->facts.tls_us > 0) {
         /* of a dial that was begun for another the exchange may have waited for the end only */
-        int64_t tls_us = (int64_t)lease->tls_us;
+        int64_t tls_us = (int64_t)lease->facts.tls_us;
         exchange->tls_us = tls_us < exchange->connect_us ? tls_us : exchange->connect_us;
         exchange->connect_us -= exchange->tls_us;
     }

@@ -211,7 +211,7 @@ void exchange_resume(struct exchange *exchange)
 static bool exchange_may_redial(const struct exchange *exchange)
 {
     const struct attempt *attempt = &exchange->attempt;
-    if (exchange->redialled || !attempt->lease->reused || attempt->answered) {
+    if (exchange->redialled || !attempt->lease->facts.reused || attempt->answered) {
         return false;
     }
     return !exchange->payload_gone &&

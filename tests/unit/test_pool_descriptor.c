@@ -128,7 +128,7 @@ static void a_connection_that_returns_on_any_worker_serves_who_waits_for_a_descr
         assert_null(wanter.attempt.lease);
         lease_return(pool_at(&shortage, returner), &lease);
         rig_await(&shortage.rig, wanter.attempt.lease != NULL);
-        assert_true(wanter.attempt.lease->reused);
+        assert_true(wanter.attempt.lease->facts.reused);
         leave(&shortage, &wanter);
         shortage_end(&shortage);
     }

@@ -111,12 +111,12 @@ static void the_oldest_idle_connection_gives_its_descriptor_for_a_dial_elsewhere
     lease_return(rig.workers[0].pool, &old);
     uint64_t later_ms = rig_now_ms() + 10;
     rig_await(&rig, rig_now_ms() > later_ms);
-    int kept = young->stream.fd;
+    int kept = young->stream->fd;
     lease_return(rig.workers[0].pool, &young);
     struct lease *elsewhere = rig_leased(&rig, 0, second);
     assert_int_equal(rig_figures(&rig, first).closed[LEASE_CLOSED_SURPLUS], 1);
     struct lease *lease = rig_leased(&rig, 0, first);
-    assert_int_equal(lease->stream.fd, kept);
+    assert_int_equal(lease->stream->fd, kept);
     lease_return(rig.workers[0].pool, &lease);
     lease_return(rig.workers[0].pool, &elsewhere);
     rig_end(&rig);
@@ -175,7 +175,7 @@ static void a_dialled_socket_has_its_options(void **state)
     (void)state;
     one_init(&one, "timeouts = { idle = \"7s\"; }");
     struct lease *lease = rig_leased(&one.rig, 0, one.endpoint);
-    int fd = lease->stream.fd;
+    int fd = lease->stream->fd;
     assert_int_not_equal(option_of(fd, IPPROTO_TCP, TCP_NODELAY), 0);
     assert_int_not_equal(option_of(fd, SOL_SOCKET, SO_KEEPALIVE), 0);
     assert_int_equal(option_of(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), 7000);
@@ -217,7 +217,7 @@ static void a_dial_never_reaches_itself(void **state)
     assert_int_equal(rig_lease(&rig, 0, rig_endpoint(&rig, 0, 0), &attempt), LEASE_PENDING);
     struct connection *connection = TAILQ_FIRST(&rig.workers[0].pool->connections);
     assert_int_equal(connect(itself, (struct sockaddr *)&own, length), 0);
-    assert_int_equal(dup2(itself, connection->lease.stream.fd), connection->lease.stream.fd);
+    assert_int_equal(dup2(itself, connection->stream.fd), connection->stream.fd);
     close(itself);
     connection_event(connection, EV_WRITE);
     assert_true(attempt.failed);

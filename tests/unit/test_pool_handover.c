@@ -56,8 +56,8 @@ static void a_worker_without_connections_gets_one_of_a_sibling_before_it_dials(v
     struct rig_attempt attempt = {0};
     assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
     rig_await(&two.rig, attempt.lease != NULL);
-    assert_true(attempt.lease->reused);
-    assert_int_equal(attempt.lease->exchanges_count, 1);
+    assert_true(attempt.lease->facts.reused);
+    assert_int_equal(attempt.lease->facts.exchanges_count, 1);
     struct endpoint_figures figures = rig_figures(&two.rig, two.endpoint);
     assert_int_equal(figures.dials, 1);
     assert_int_equal(figures.handed_over, 1);
@@ -119,7 +119,7 @@ static void a_vain_ask_is_followed_by_a_dial(void **state)
     assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
     struct lease *gone = rig_leased(&two.rig, 0, two.endpoint);
     rig_await(&two.rig, attempt.lease != NULL);
-    assert_false(attempt.lease->reused);
+    assert_false(attempt.lease->facts.reused);
     assert_int_equal(rig_figures(&two.rig, two.endpoint).handed_over, 0);
     lease_return(pool_at(&two, 0), &gone);
     lease_return(pool_at(&two, 1), &attempt.lease);
@@ -178,7 +178,7 @@ static void a_connection_that_cannot_be_watched_is_closed_and_another_dialled(vo
     assert_int_equal(dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), asking->handed.fd),
                      asking->handed.fd);
     rig_await(&two.rig, attempt.lease != NULL);
-    assert_false(attempt.lease->reused);
+    assert_false(attempt.lease->facts.reused);
     assert_int_equal(rig_figures(&two.rig, two.endpoint).open, 1);
     assert_int_equal(bound_used(&two.rig.fds), 1);
     lease_return(pool_at(&two, 1), &attempt.lease);
@@ -197,7 +197,7 @@ static void a_sibling_that_does_not_answer_is_not_waited_for(void **state)
     while (attempt.lease == NULL && rig_now_ms() < until_ms)
         rig_pass(&two.rig.workers[1], false); /* the other one's loop hangs */
     assert_non_null(attempt.lease);
-    assert_false(attempt.lease->reused);
+    assert_false(attempt.lease->facts.reused);
     /* The late answer is kept for the next. */
     rig_await(&two.rig, idle_at(&two, 1) == 1);
     assert_int_equal(idle_at(&two, 0), 0);
@@ -230,7 +230,7 @@ static void at_max_the_place_of_a_sibling_s_idle_connection_serves_a_fresh_dial(
     struct rig_attempt attempt = {.request = {.fresh_only = true}};
     assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
     rig_await(&two.rig, attempt.lease != NULL);
-    assert_false(attempt.lease->reused);
+    assert_false(attempt.lease->facts.reused);
     assert_int_equal(rig_figures(&two.rig, two.endpoint).open, 1);
     assert_int_equal(bound_peak(&two.endpoint->connections), 1);
     lease_return(pool_at(&two, 1), &attempt.lease);

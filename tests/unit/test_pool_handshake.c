@@ -162,11 +162,11 @@ static void converse(struct bench *bench, struct lease *lease, SSL *far)
     char room[16];
     size_t sent, got = 0;
     enum stream_result result = STREAM_BLOCKED;
-    assert_int_equal(stream_send(&lease->stream, &(struct iovec){"ping", 4}, 1, &sent), STREAM_OK);
+    assert_int_equal(stream_send(lease->stream, &(struct iovec){"ping", 4}, 1, &sent), STREAM_OK);
     assert_int_equal(SSL_read(far, room, sizeof(room)), 4);
     assert_int_equal(SSL_write(far, "pong!", 5), 5);
     rig_await(&bench->rig,
-              (result = stream_recv(&lease->stream, room, sizeof(room), &got)) != STREAM_BLOCKED);
+              (result = stream_recv(lease->stream, room, sizeof(room), &got)) != STREAM_BLOCKED);
     assert_int_equal(result, STREAM_OK);
     assert_int_equal(got, 5);
 }
@@ -176,10 +176,10 @@ static void dial_twice(int version)
     struct bench bench;
     open_bench(&bench, 1, version, "");
     struct lease *first = rig_leased(&bench.rig, 0, bench.endpoint);
-    assert_true(first->tls_us > 0 && !first->resumed && !first->reused);
+    assert_true(first->facts.tls_us > 0 && !first->facts.resumed && !first->facts.reused);
     converse(&bench, first, far_end(&bench, 0));
     struct lease *second = rig_leased(&bench.rig, 0, bench.endpoint);
-    assert_true(second->resumed);
+    assert_true(second->facts.resumed);
     converse(&bench, second, far_end(&bench, 1));
     assert_int_equal(figures_of(&bench).full, 1);
     assert_int_equal(figures_of(&bench).resumed, 1);
@@ -211,7 +211,7 @@ static void a_ticket_that_comes_at_rest_is_kept_and_ends_nothing(void **state)
     rig_settle(&bench.rig);
     assert_int_equal(rig_figures(&bench.rig, bench.endpoint).idle, 1);
     lease = rig_leased(&bench.rig, 0, bench.endpoint);
-    assert_true(lease->reused);
+    assert_true(lease->facts.reused);
     converse(&bench, lease, far);
     lease_return(pool_at(&bench, 0), &lease);
     close_bench(&bench);
@@ -274,7 +274,7 @@ static void a_connection_that_moves_to_a_sibling_speaks_on(void **state)
     converse(&bench, lease, far);
     lease_return(pool_at(&bench, 0), &lease);
     lease = rig_leased(&bench.rig, 1, bench.endpoint);
-    assert_true(lease->reused);
+    assert_true(lease->facts.reused);
     assert_int_equal(rig_figures(&bench.rig, bench.endpoint).dials, 1);
     /* The room it came from is another thread's now. */
     struct tls_scratch *left = bench.rig.workers[0].tls_scratch, whole = *left;
@@ -437,7 +437,7 @@ static void lease_tells_and_ends(struct bench *bench, unsigned worker, unsigned 
     struct lease *lease = rig_leased(&bench->rig, worker, bench->endpoint);
     SSL *far = far_end(bench, number);
     assert_string_equal(bench->origin.header, RIG_HEADER);
-    assert_false(lease->proxy_header);
+    assert_false(lease->facts.proxy_header);
     converse(bench, lease, far);
     lease_return(pool_at(bench, worker), &lease);
     assert_int_equal(rig_figures(&bench->rig, bench->endpoint).idle, 0);

@@ -9,16 +9,16 @@ static void a_returned_connection_is_lent_again_without_a_dial(void **state)
     (void)state;
     one_init(&one, "");
     struct lease *lease = rig_leased(&one.rig, 0, one.endpoint);
-    assert_false(lease->reused);
-    assert_int_equal(lease->exchanges_count, 0);
-    int fd = lease->stream.fd;
+    assert_false(lease->facts.reused);
+    assert_int_equal(lease->facts.exchanges_count, 0);
+    int fd = lease->stream->fd;
     lease_return(pool_of(&one), &lease);
     assert_null(lease);
     for (uint32_t i = 1; i < 5; i++) {
         lease = rig_leased(&one.rig, 0, one.endpoint);
-        assert_int_equal(lease->stream.fd, fd);
-        assert_true(lease->reused);
-        assert_int_equal(lease->exchanges_count, i);
+        assert_int_equal(lease->stream->fd, fd);
+        assert_true(lease->facts.reused);
+        assert_int_equal(lease->facts.exchanges_count, i);
         lease_return(pool_of(&one), &lease);
     }
     struct endpoint_figures figures = rig_figures(&one.rig, one.endpoint);
@@ -39,14 +39,14 @@ static void the_newest_idle_connection_is_lent_first(void **state)
     struct lease *leases[3];
     for (int i = 0; i < 3; i++)
         leases[i] = rig_leased(&one.rig, 0, one.endpoint);
-    int newest = leases[1]->stream.fd, middle = leases[0]->stream.fd;
+    int newest = leases[1]->stream->fd, middle = leases[0]->stream->fd;
     lease_return(pool_of(&one), &leases[2]);
     lease_return(pool_of(&one), &leases[0]);
     lease_return(pool_of(&one), &leases[1]);
     leases[0] = rig_leased(&one.rig, 0, one.endpoint);
-    assert_int_equal(leases[0]->stream.fd, newest);
+    assert_int_equal(leases[0]->stream->fd, newest);
     leases[1] = rig_leased(&one.rig, 0, one.endpoint);
-    assert_int_equal(leases[1]->stream.fd, middle);
+    assert_int_equal(leases[1]->stream->fd, middle);
     lease_return(pool_of(&one), &leases[0]);
     lease_return(pool_of(&one), &leases[1]);
     one_end(&one);
@@ -59,7 +59,7 @@ static void a_connection_ends_after_max_requests(void **state)
     one_init(&one, "pool = { warm_min = 0; max_requests = 3; }");
     for (int i = 0; i < 3; i++) {
         struct lease *lease = rig_leased(&one.rig, 0, one.endpoint);
-        assert_int_equal(lease->exchanges_count, i);
+        assert_int_equal(lease->facts.exchanges_count, i);
         lease_return(pool_of(&one), &lease);
     }
     struct endpoint_figures figures = rig_figures(&one.rig, one.endpoint);
@@ -130,7 +130,7 @@ static void a_stale_edge_does_not_end_an_idle_connection(void **state)
     (void)state;
     one_init(&one, "");
     struct lease *lease = rig_leased(&one.rig, 0, one.endpoint);
-    struct connection *connection = (struct connection *)lease;
+    struct connection *connection = lease->connection;
     lease_return(pool_of(&one), &lease);
     connection_event(connection, EV_READ | EV_WRITE);
     assert_int_equal(rig_figures(&one.rig, one.endpoint).idle, 1);
@@ -157,7 +157,7 @@ static void a_borrower_hears_of_bytes_and_of_the_end(void **state)
     assert_int_equal(seen & EV_CLOSED, 0);
     char room[10];
     size_t n = 0;
-    assert_int_equal(stream_recv(&lease->stream, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(stream_recv(lease->stream, room, sizeof(room), &n), STREAM_OK);
     assert_int_equal(n, 1);
     close(far);
     rig_await(&one.rig, (seen & EV_CLOSED) != 0);
@@ -196,7 +196,7 @@ static void what_came_with_the_connection_is_told(void **state)
     assert_int_equal(write(far, "x", 1), 1);
     close(far);
     struct connection *connection = TAILQ_FIRST(&pool_of(&one)->connections);
-    struct pollfd both = {.fd = connection->lease.stream.fd, .events = POLLIN | POLLRDHUP};
+    struct pollfd both = {.fd = connection->stream.fd, .events = POLLIN | POLLRDHUP};
     while (poll(&both, 1, RIG_PATIENCE_MS) == 1 && (both.revents & POLLRDHUP) == 0) {
     }
     rig_await(&one.rig, greeted.lease != NULL);

@@ -17,14 +17,14 @@ static void those_in_line_are_served_oldest_first_by_what_is_ready_first(void **
     }
     assert_int_equal(rig_figures(&one.rig, one.endpoint).dialling, COUNT);
     assert_int_equal(rig_figures(&one.rig, one.endpoint).in_flight, COUNT + 1);
-    int fd = lease->stream.fd;
+    int fd = lease->stream->fd;
     for (unsigned i = 0; i < COUNT; i++) {
         lease_return(pool_of(&one), &lease);
         assert_int_equal(counter, i); /* never from within the call */
         rig_await(&one.rig, counter == i + 1);
         assert_int_equal(attempts[i].order, i + 1);
         lease = attempts[i].lease;
-        assert_int_equal(lease->stream.fd, fd);
+        assert_int_equal(lease->stream->fd, fd);
     }
     lease_close(pool_of(&one), &lease, LEASE_CLOSED_DONE);
     one_end(&one);
@@ -62,7 +62,7 @@ static void a_cancelled_request_is_not_called_and_its_dial_serves_the_next(void 
     assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &second), LEASE_PENDING);
     assert_int_equal(rig_figures(&one.rig, one.endpoint).dials, 1);
     rig_await(&one.rig, second.lease != NULL);
-    assert_false(second.lease->reused);
+    assert_false(second.lease->facts.reused);
     lease_return(pool_of(&one), &second.lease);
     assert_null(first.lease);
     /* With nobody left it rests. */
@@ -85,8 +85,8 @@ static void a_connection_dialled_for_nobody_counts_as_reused_once_it_has_rested(
     pool_lease_cancel(pool_of(&one), &attempt.request);
     rig_await(&one.rig, rig_figures(&one.rig, one.endpoint).idle == 1);
     struct lease *lease = rig_leased(&one.rig, 0, one.endpoint);
-    assert_true(lease->reused);
-    assert_int_equal(lease->exchanges_count, 0);
+    assert_true(lease->facts.reused);
+    assert_int_equal(lease->facts.exchanges_count, 0);
     lease_return(pool_of(&one), &lease);
     one_end(&one);
 }
@@ -120,18 +120,18 @@ static void a_fresh_connection_is_dialled_though_others_rest(void **state)
     (void)state;
     one_init(&one, "");
     struct lease *lease = rig_leased(&one.rig, 0, one.endpoint);
-    int used = lease->stream.fd;
+    int used = lease->stream->fd;
     lease_return(pool_of(&one), &lease);
     struct rig_attempt fresh = {.request = {.fresh_only = true}};
     assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &fresh), LEASE_PENDING);
     /* One who takes any connection does not stand behind one who cannot use it. */
     struct rig_attempt any = {0};
     assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &any), LEASE_READY);
-    assert_int_equal(any.lease->stream.fd, used);
+    assert_int_equal(any.lease->stream->fd, used);
     lease_return(pool_of(&one), &any.lease);
     rig_await(&one.rig, fresh.lease != NULL);
-    assert_false(fresh.lease->reused);
-    assert_int_not_equal(fresh.lease->stream.fd, used);
+    assert_false(fresh.lease->facts.reused);
+    assert_int_not_equal(fresh.lease->stream->fd, used);
     lease_return(pool_of(&one), &fresh.lease);
     one_end(&one);
 }
@@ -164,7 +164,7 @@ static void at_max_a_resting_connection_makes_room_for_a_fresh_one(void **state)
     struct rig_attempt fresh = {.request = {.fresh_only = true}};
     assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &fresh), LEASE_PENDING);
     rig_await(&one.rig, fresh.lease != NULL);
-    assert_false(fresh.lease->reused);
+    assert_false(fresh.lease->facts.reused);
     struct rig_attempt another = {.request = {.fresh_only = true}};
     assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &another), LEASE_FULL);
     assert_int_equal(rig_figures(&one.rig, one.endpoint).closed[LEASE_CLOSED_SURPLUS], 1);

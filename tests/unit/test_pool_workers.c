@@ -196,7 +196,7 @@ static void driver_on_event(struct lease *lease, short what)
     char room[8];
     size_t n = 0;
     if (driver->stage == STAGE_ECHO && (what & EV_READ) != 0) {
-        enum stream_result result = stream_recv(&lease->stream, room, sizeof(room), &n);
+        enum stream_result result = stream_recv(lease->stream, room, sizeof(room), &n);
         if (result == STREAM_OK && n == 1 && (what & EV_CLOSED) == 0) {
             driver->stage = STAGE_HOLD;
             if (driver->storm->hold_ms == 0)
@@ -225,7 +225,7 @@ static void driver_use(struct driver *driver, struct lease *lease)
     lease->owner = driver;
     lease->on_event = driver_on_event;
     gauge_up(&driver->storm->leased);
-    if (stream_send(&lease->stream, &byte, 1, &n) != STREAM_OK)
+    if (stream_send(lease->stream, &byte, 1, &n) != STREAM_OK)
         driver_break_lease(driver, &driver->storm->failed);
 }
 
