@@ -22,7 +22,7 @@ AM_TESTS_ENVIRONMENT = \
 
 dist_check_SCRIPTS = %D%/check-deadlines %D%/check-docs %D%/check-layers %D%/check-sleeps
 TESTS += $(dist_check_SCRIPTS)
-EXTRA_DIST += %D%/lint %D%/.clang-tidy
+EXTRA_DIST += %D%/fresh %D%/lint %D%/.clang-tidy
 
 include %D%/unit/module.mk
 include %D%/fuzz/module.mk

@@ -256,9 +256,11 @@ void demo_print_welcome(uint16_t web_port, uint16_t admin_port)
            "  curl -i http://127.0.0.1:%u/slow     answers after a second\n"
            "  curl -i http://127.0.0.1:%u/fail     the backend's own error passes through\n"
            "  curl -i http://127.0.0.1:%u/break    a response that breaks is visibly broken\n"
-           "  curl http://127.0.0.1:%u/status      what it is doing (also /metrics, /resources)\n\n"
+           "  curl http://127.0.0.1:%u/status      what it is doing\n"
+           "  curl http://127.0.0.1:%u/resources   every limit, and how much of it is in use\n"
+           "  curl http://127.0.0.1:%u/metrics     figures for Prometheus\n\n"
            "Ctrl-C drains and ends.\n\n",
            (unsigned)web_port, (unsigned)web_port, (unsigned)web_port, (unsigned)web_port,
-           (unsigned)admin_port);
+           (unsigned)admin_port, (unsigned)admin_port, (unsigned)admin_port);
     fflush(stdout);
 }
