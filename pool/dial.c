@@ -12,6 +12,7 @@
 #include "pool/line.h"
 #include "pool/proxy_header.h"
 #include "pool/queue.h"
+#include "pool/route.h"
 #include "pool/upkeep.h"
 #include "steady/check.h"
 
@@ -102,7 +103,7 @@ static int open_socket(const struct endpoint_local *local)
     while (failed != 0 && errno == EINTR);
     if (failed == 0 || errno == EINPROGRESS || errno == EALREADY)
         return fd;
-    int error = errno;
+    int error = route_errno(address, errno);
     close(fd);
     errno = error;
     return -1;

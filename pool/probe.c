@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "pool/dial.h"
+#include "pool/route.h"
 #include "steady/fault.h"
 #include "steady/fds.h"
 
@@ -265,7 +266,7 @@ static bool dial(struct probe *probe, const struct address *address, uint64_t ti
     const struct timeval wait = {(time_t)(timeout_ms / 1000),
                                  (suseconds_t)(timeout_ms % 1000) * 1000};
     if (connect(fd, &address->any, address->length) != 0 && errno != EINPROGRESS && errno != EINTR)
-        probe->connect_errno = errno;
+        probe->connect_errno = route_errno(address, errno);
     if (event_add(&probe->event, NULL) != 0 || event_add(&probe->deadline, &wait) != 0) {
         event_del(&probe->event);
         stream_close(&probe->stream, false);

@@ -19,3 +19,8 @@ bool route_exists(const struct address *address)
     close(fd);
     return exists;
 }
+
+int route_errno(const struct address *address, int error)
+{
+    return error == EADDRNOTAVAIL && !route_exists(address) ? ENETUNREACH : error;
+}

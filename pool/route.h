@@ -13,4 +13,8 @@
 /* False only if the kernel says that there is none. */
 bool route_exists(const struct address *address);
 
+/* What a connect() to the address that failed with this error failed with: EADDRNOTAVAIL means that the local ports are used
+ * up, or that no local address leads there (IPv6 is switched off), and that becomes ENETUNREACH. */
+int route_errno(const struct address *address, int error);
+
 #endif

@@ -2,7 +2,7 @@
 
 import re
 
-from harness import Arrived, RawOrigin, Skipped, check, check_equal, curl, eventually, ports, run, scenario, start_proxy
+from harness import Arrived, RawOrigin, check, check_equal, curl, eventually, ports, run, scenario, start_proxy
 
 BOTH = ("evenkeel", "nginx")
 UNTRUSTING = {"trusted_peers": ["192.0.2.1/32"]}
@@ -242,10 +242,8 @@ def added_fields(s):
 
 @scenario("a listener or an endpoint with an IPv6 address is not served")
 def ipv6(s):
-    try:
-        reservation = ports.reserve("::1")
-    except OSError:
-        raise Skipped("there is no ::1 on this machine") from None
+    ports.need_ipv6()
+    reservation = ports.reserve("::1")
     s.finally_do(reservation.release)
     origin = RawOrigin(s)
     inner = start_proxy(s, origin, {**UNTRUSTING, "listeners": {"web": {"listen": f"[::1]:{reservation.port}"}}})

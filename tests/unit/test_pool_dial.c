@@ -2,10 +2,12 @@
 #include "tests/unit/pool_rig.h"
 
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/resource.h>
 
 #include "pool/connection.h"
 #include "pool/dial.h"
+#include "pool/route.h"
 #include "steady/fault.h"
 
 static void a_refused_dial_fails_the_one_who_waits_longest_and_not_within_the_call(void **state)
@@ -77,6 +79,43 @@ static void errors_of_connect_have_their_results(void **state)
     assert_int_equal(dial_result_of_errno(ENFILE), DIAL_NO_FD);
     assert_int_equal(dial_result_of_errno(EADDRNOTAVAIL), DIAL_NO_ADDRESS_PORT);
     assert_int_equal(dial_result_of_errno(ENOTSOCK), DIAL_ERROR);
+}
+
+static int errno_of_connect(const struct address *address)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM, 0);
+    int error = connect(fd, &address->any, address->length) == 0 ? 0 : errno;
+    close(fd);
+    return error;
+}
+
+/* In a network of its own nothing has an address, as IPv6 on a machine that has switched it off. */
+static int in_a_network_without_addresses(const struct address *address)
+{
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+        return 2;
+    int error = errno_of_connect(address);
+    return error == EADDRNOTAVAIL && route_errno(address, error) == ENETUNREACH ? 0 : 1;
+}
+
+static void an_address_that_no_local_one_leads_to_is_unreachable_and_no_want_of_ports(void **state)
+{
+    struct address far_off, near_by;
+    (void)state;
+    assert_true(address_from_host("::1", 3, 9, &far_off));
+    assert_true(address_from_host("127.0.0.1", 9, 9, &near_by));
+    assert_int_equal(route_errno(&near_by, EADDRNOTAVAIL), EADDRNOTAVAIL);
+    assert_int_equal(route_errno(&near_by, ECONNREFUSED), ECONNREFUSED);
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(in_a_network_without_addresses(&far_off));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 2)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void without_a_descriptor_in_the_budget_nothing_is_dialled(void **state)
@@ -254,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_dial_without_an_answer_fails_at_the_connect_timeout),
         cmocka_unit_test(an_address_without_a_way_fails_later_though_connect_failed_at_once),
         cmocka_unit_test(errors_of_connect_have_their_results),
+        cmocka_unit_test(an_address_that_no_local_one_leads_to_is_unreachable_and_no_want_of_ports),
         cmocka_unit_test(without_a_descriptor_in_the_budget_nothing_is_dialled),
         cmocka_unit_test(the_oldest_idle_connection_gives_its_descriptor_for_a_dial_elsewhere),
         cmocka_unit_test(when_the_process_is_out_of_descriptors_the_lease_says_so),

@@ -6,6 +6,8 @@ of the same user can bind beside it, and only the server receives connections.
 
 import socket
 
+from .verdict import Skipped
+
 
 class Reservation:
     def __init__(self, address="127.0.0.1"):
@@ -22,3 +24,16 @@ class Reservation:
 
 def reserve(address="127.0.0.1"):
     return Reservation(address)
+
+
+def has_ipv6():
+    try:
+        reserve("::1").release()
+    except OSError:
+        return False
+    return True
+
+
+def need_ipv6():
+    if not has_ipv6():
+        raise Skipped("there is no ::1 on this machine")
