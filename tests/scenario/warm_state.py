@@ -6,8 +6,8 @@ import stat
 import threading
 import time
 
-from harness import (Authority, Dnsmasq, DnsServer, RawOrigin, check, check_equal, eventually, merge, patient, run, run_program, scenario,
-                     start_proxy)
+from harness import (Authority, Dnsmasq, DnsServer, RawOrigin, check, check_equal, eventually, full_scale, merge,
+                     patient, run, run_program, scenario, start_proxy)
 
 
 def state(proxy):
@@ -69,7 +69,8 @@ def sessions(s):
     names = [f"{letter}.test" for letter in "abcde"]
     origin = RawOrigin(s, certificate=authority.issue(*names), handshake_s=0.1)
     server = DnsServer(s)
-    # What a lookup costs.
+    answered = threading.Event()
+    # What a lookup costs; later on the server does not answer before the test lets it.
     server.answers["app.test", "A"] = lambda question: time.sleep(0.4) or question.answer(["127.0.0.1"])
     server.answers["app.test", "AAAA"] = lambda question: question.answer()
     upstreams = {name[0]: {"endpoints": [f"app.test:{origin.port}"],
@@ -91,13 +92,16 @@ def sessions(s):
             check_equal(proxy.get().status, 200, "status")
             eventually(lambda p=proxy: p.metric("evenkeel_tls_sessions") >= 30 + 4 * 2, "each connection has a session")
             proxy.stop()
+            server.answers["app.test", "A"] = lambda question: answered.wait(patient(20)) and question.answer(["127.0.0.1"])
+    answered.set()
     with s.case("the first handshakes of a warm start are resumed"):
         full, resumed = handshakes(proxy, "full"), handshakes(proxy, "resumed")
         check(resumed >= 30 and resumed >= 0.95 * (full + resumed), f"{resumed:g} resumed, {full:g} full")
-    with s.case("it is ready in half of the time"):
+    with s.case("it is ready before a lookup is answered, in half of the time"):
         s.note(f"ready after {took['cold']:.3f} s cold, {took['warm']:.3f} s warm; "
                   f"{resumed:g} handshakes resumed, {full:g} full")
-        check(took["warm"] <= took["cold"] / 2, f"cold {took['cold']:.3f} s, warm {took['warm']:.3f} s")
+        if full_scale():  # on a machine of our own its time can be told from noise
+            check(took["warm"] <= took["cold"] / 2, f"cold {took['cold']:.3f} s, warm {took['warm']:.3f} s")
 
 
 @scenario("the pool begins as if there had never been traffic")

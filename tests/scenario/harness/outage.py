@@ -11,7 +11,6 @@ import socket
 import struct
 import time
 
-LATE_S = 0.005
 MODES = ("hang", "refuse", "503")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno"
@@ -23,6 +22,7 @@ class Origin:
     def __init__(self, port, per_second, at_once=1):
         self.port = port
         self.arrivals = []            # when a request, or a connection that was refused, came
+        self.under_way = 0            # connections that were open when it began to fail
         self.mode = None              # the failure under way
         self.longest_queue = 0
         self._seconds = at_once / per_second
@@ -30,6 +30,7 @@ class Origin:
         self._queue = asyncio.Queue()
         self._well = asyncio.Event()
         self._well.set()
+        self._well_since = 0.0
         self._writers = set()
         self._server = None
         self._workers = []
@@ -47,6 +48,7 @@ class Origin:
 
     def fail(self, mode):
         self.mode = mode
+        self.under_way = len(self._writers)
         if mode == "hang":
             self._well.clear()
         if mode == "refuse":
@@ -55,6 +57,7 @@ class Origin:
 
     def recover(self):
         self.mode = None
+        self._well_since = time.monotonic()
         self._well.set()
 
     async def _accept(self, reader, writer):
@@ -71,7 +74,7 @@ class Origin:
                     writer.write(REFUSAL)
                     continue
                 done = asyncio.get_running_loop().create_future()
-                self._queue.put_nowait((writer, done))
+                self._queue.put_nowait((time.monotonic(), writer, done))
                 self.longest_queue = max(self.longest_queue, self._queue.qsize())
                 await done
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
@@ -83,10 +86,10 @@ class Origin:
     async def _work(self):
         free_at = 0.0
         while True:
-            writer, done = await self._queue.get()
+            came_at, writer, done = await self._queue.get()
             await self._well.wait()
-            # The pace is kept by the clock: a wake-up that is a little late costs no capacity.
-            free_at = max(time.monotonic() - LATE_S, free_at) + self._seconds
+            # The pace is kept by the clock: a wake-up that is late, as on a busy machine, costs no capacity.
+            free_at = max(came_at, self._well_since, free_at) + self._seconds
             await asyncio.sleep(max(0, free_at - time.monotonic()))  # the time of service
             try:
                 writer.write(ANSWER)
@@ -110,6 +113,7 @@ class Client:
 
     def __init__(self, port, attempts=1, patience=3.0, fields=(), seed=1):
         self.results = []             # (when it was due, status of the last attempt, seconds, attempts made)
+        self.latest = 0.0             # how much later than due a request was sent: what the machine costs
         self.port = port
         self._attempts = attempts
         self._patience = patience
@@ -123,6 +127,7 @@ class Client:
         for number in range(int(per_second * seconds)):
             due = begin + number / per_second
             await asyncio.sleep(max(0, due - time.monotonic()))  # the pace
+            self.latest = max(self.latest, time.monotonic() - due)
             tasks.append(asyncio.ensure_future(self._ask(due)))
         await asyncio.gather(*tasks)
 
@@ -156,8 +161,11 @@ class Outcome:
         self.length = ended - began
         during = [at for at in origin.arrivals if began <= at < ended]
         self.load = len(during) / (offered * self.length)
+        # What was under way may be tried by each hop as often as it tries: the slower the machine, the more that is.
+        self.under_way = origin.under_way / (offered * self.length)
+        self.latest = client.latest
         # What was under way when it began is hit by it.
-        before = [status == 200 for due, status, _, _ in client.results if begun <= due < began - 0.2]
+        before = [status == 200 for due, status, seconds, _ in client.results if begun <= due and due + seconds < began]
         self.before = sum(before) / max(1, len(before))
         self.recovery = _recovery(client.results, ended)
         self.longest_queue = origin.longest_queue
