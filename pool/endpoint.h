@@ -79,10 +79,11 @@ struct endpoint_local {
     uint32_t fresh_coming_count; /* of those, the ones that end in a connection never used before */
     uint32_t
         asked_count; /* written by siblings: idle connections they have asked for and not been answered on */
-    uint64_t stamp; /* the worker's adoption that saw it last */
-    bool scheduled, starved;
-    TAILQ_ENTRY(endpoint_local) schedule; /* in one of the worker's lists of locals */
-    struct pool_worker *worker;           /* NULL until that worker adopts a view with it */
+    uint64_t stamp;        /* the worker's adoption that saw it last */
+    struct deferred serve; /* gives connections to the line, dials what is missing */
+    bool starved;          /* waits for a dial of the worker to end */
+    TAILQ_ENTRY(endpoint_local) starved_link;
+    struct pool_worker *worker; /* NULL until that worker adopts a view with it */
     struct endpoint *endpoint;
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 

@@ -33,7 +33,6 @@
 struct upstream_local;
 
 TAILQ_HEAD(endpoint_local_list, endpoint_local);
-TAILQ_HEAD(upstream_local_list, upstream_local);
 TAILQ_HEAD(upstream_list, upstream_private);
 TAILQ_HEAD(upstream_set_list, upstream_set_record);
 
@@ -70,19 +69,16 @@ struct pool_worker {
     uint64_t connection_count, request_count;
     struct slab *slab;
     struct connection_list connections; /* all */
-    /* Work put off to a frame of its own, so that nobody's callback runs inside another's call. */
-    struct deferred schedule;
-    struct endpoint_local_list scheduled_endpoints;
-    struct upstream_local_list scheduled_upstreams;
     struct endpoint_local_list starved; /* locals whose line waits for a dial to end */
     struct message fd_asked;            /* from siblings: can it spare a descriptor? */
     bool fd_asked_posted;               /* atomic */
 };
 
-/* Serves the local's line soon. */
+/* Serves the local's line, and what upkeep misses there, at the end of the loop's pass. */
 void pool_worker_schedule_endpoint(struct pool_worker *worker, struct endpoint_local *local);
-void pool_worker_schedule_upstream(struct pool_worker *worker, struct upstream_local *seat);
-/* Serves it when a dial of this worker has ended. */
+/* The same for the queue of an upstream. */
+void pool_worker_schedule_upstream(struct pool_worker *worker, struct upstream_local *local);
+/* Serves the local's line when a dial of this worker has ended. */
 void pool_worker_starve_endpoint(struct pool_worker *worker, struct endpoint_local *local);
 /* A dial has ended: lines that wait for that go on. */
 void pool_worker_dial_ended(struct pool_worker *worker);

@@ -41,14 +41,13 @@ struct upstream_local {
     struct queue_line admitted, newcomers;
     uint64_t busy; /* exchanges admitted, waiters queued, being scheduled: what keeps the view */
     bool gone;     /* the upstream is not in the adopted set */
-    bool scheduled;
     bool place_in_hand;  /* a place in flight was taken for `turn` */
     bool turn_for_fd;    /* `turn` is still counted as waiting for a descriptor */
     struct waiter *turn; /* whose on_turn runs, still counted as waiting; only compared */
     uint64_t admitted_ms,
-        newcomers_ms; /* shared: since when the first of the line waits, or NOBODY_MS */
-    bool called;      /* shared: its message is on the way */
-    TAILQ_ENTRY(upstream_local) schedule;
+        newcomers_ms;      /* shared: since when the first of the line waits, or NOBODY_MS */
+    bool called;           /* shared: its message is on the way */
+    struct deferred serve; /* gives turns */
     struct message call;
     struct wheel_timer recheck;
     struct redial_cap redials;

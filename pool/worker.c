@@ -1,4 +1,4 @@
-/* A worker's side of the pools: what it adopts, what it puts off, and its end. */
+/* A worker's side of the pools: what it adopts, what it defers, and its end. */
 #include <stdlib.h>
 
 #include "pool/connection.h"
@@ -10,58 +10,55 @@
 #include "steady/check.h"
 #include "steady/fault.h"
 
-/* Put-off work may put off more; each piece needs progress of its own, so this ends. */
-static void on_schedule(struct deferred *deferred)
+/* ---- what is deferred, so that nobody's callback runs inside another's call ---- */
+
+static void serve_endpoint(struct deferred *deferred)
 {
-    struct pool_worker *worker = container_of(deferred, struct pool_worker, schedule);
-    struct endpoint_local *local;
-    struct upstream_local *upstream;
-    while ((local = TAILQ_FIRST(&worker->scheduled_endpoints)) != NULL) {
-        TAILQ_REMOVE(&worker->scheduled_endpoints, local, schedule);
-        local->scheduled = false;
-        line_serve(local);
-        upkeep_run(local);
-        endpoint_local_leave(local);
-    }
-    while ((upstream = TAILQ_FIRST(&worker->scheduled_upstreams)) != NULL) {
-        TAILQ_REMOVE(&worker->scheduled_upstreams, upstream, schedule);
-        upstream->scheduled = false;
-        upstream_local_serve(upstream);
-        upstream_local_leave(upstream);
-    }
+    struct endpoint_local *local = container_of(deferred, struct endpoint_local, serve);
+    line_serve(local);
+    upkeep_run(local);
+    endpoint_local_leave(local);
 }
 
+static void serve_upstream(struct deferred *deferred)
+{
+    struct upstream_local *local = container_of(deferred, struct upstream_local, serve);
+    upstream_local_serve(local);
+    upstream_local_leave(local);
+}
+
+/* A starved local is used already. */
 void pool_worker_schedule_endpoint(struct pool_worker *worker, struct endpoint_local *local)
 {
-    if (local->scheduled)
+    if (local->serve.queued) {
         return;
-    if (local->starved)
-        TAILQ_REMOVE(&worker->starved, local, schedule);
-    else
+    }
+    if (local->starved) {
+        TAILQ_REMOVE(&worker->starved, local, starved_link);
+        local->starved = false;
+    } else {
         endpoint_local_use(local);
-    local->starved = false;
-    local->scheduled = true;
-    TAILQ_INSERT_TAIL(&worker->scheduled_endpoints, local, schedule);
-    loop_defer(worker->env.loop, &worker->schedule);
+    }
+    loop_defer(worker->env.loop, &local->serve);
 }
 
-void pool_worker_schedule_upstream(struct pool_worker *worker, struct upstream_local *upstream)
+void pool_worker_schedule_upstream(struct pool_worker *worker, struct upstream_local *local)
 {
-    if (upstream->scheduled)
+    if (local->serve.queued) {
         return;
-    upstream->scheduled = true;
-    upstream_local_use(upstream);
-    TAILQ_INSERT_TAIL(&worker->scheduled_upstreams, upstream, schedule);
-    loop_defer(worker->env.loop, &worker->schedule);
+    }
+    upstream_local_use(local);
+    loop_defer(worker->env.loop, &local->serve);
 }
 
 void pool_worker_starve_endpoint(struct pool_worker *worker, struct endpoint_local *local)
 {
-    if (local->starved || local->scheduled)
+    if (local->starved || local->serve.queued) {
         return;
+    }
     local->starved = true;
     endpoint_local_use(local);
-    TAILQ_INSERT_TAIL(&worker->starved, local, schedule);
+    TAILQ_INSERT_TAIL(&worker->starved, local, starved_link);
 }
 
 void pool_worker_dial_ended(struct pool_worker *worker)
@@ -85,10 +82,7 @@ struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_wo
     worker->env = *env;
     worker->pools = pools;
     TAILQ_INIT(&worker->connections);
-    TAILQ_INIT(&worker->scheduled_endpoints);
-    TAILQ_INIT(&worker->scheduled_upstreams);
     TAILQ_INIT(&worker->starved);
-    worker->schedule.run = on_schedule;
     __atomic_store_n(&pools->workers[env->index], worker, __ATOMIC_RELEASE);
     return worker;
 }
@@ -166,8 +160,10 @@ static void enter_locals(struct pool_worker *worker, const struct upstream_view 
 {
     for (size_t i = 0; i < view->endpoint_count; i++) {
         struct endpoint_local *local = local_of(worker, view->endpoints[i]);
-        if (local->worker == NULL) /* a sibling that was asked may be reading it */
+        if (local->worker == NULL) { /* a sibling that was asked may be reading it */
             local->worker = worker;
+            local->serve.run = serve_endpoint;
+        }
     }
 }
 
@@ -190,7 +186,9 @@ static void adopt_view(struct pool_worker *worker, struct upstream_view *view)
     bound_set_limit(&upstream->in_flight, view->settings->limits.in_flight_count);
     bound_set_limit(&upstream->queued, view->settings->limits.queue_count);
     enter_locals(worker, view);
-    upstream_local_keep(&upstream->own->locals[worker->env.index], worker, view);
+    struct upstream_local *local = &upstream->own->locals[worker->env.index];
+    local->serve.run = serve_upstream;
+    upstream_local_keep(local, worker, view);
 }
 
 void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *set)
@@ -234,19 +232,18 @@ uint64_t pool_worker_busy_count(const struct pool_worker *worker)
 
 static void unschedule(struct pool_worker *worker)
 {
-    struct endpoint_local *local;
-    struct upstream_local *upstream;
-    loop_defer_cancel(worker->env.loop, &worker->schedule);
+    struct loop *loop = worker->env.loop;
+    struct deferred *deferred, *next;
     pool_worker_dial_ended(worker);
-    while ((local = TAILQ_FIRST(&worker->scheduled_endpoints)) != NULL) {
-        TAILQ_REMOVE(&worker->scheduled_endpoints, local, schedule);
-        local->scheduled = false;
-        endpoint_local_leave(local);
-    }
-    while ((upstream = TAILQ_FIRST(&worker->scheduled_upstreams)) != NULL) {
-        TAILQ_REMOVE(&worker->scheduled_upstreams, upstream, schedule);
-        upstream->scheduled = false;
-        upstream_local_leave(upstream);
+    for (deferred = TAILQ_FIRST(&loop->deferred); deferred != NULL; deferred = next) {
+        next = TAILQ_NEXT(deferred, link);
+        if (deferred->run == serve_endpoint) {
+            loop_defer_cancel(loop, deferred);
+            endpoint_local_leave(container_of(deferred, struct endpoint_local, serve));
+        } else if (deferred->run == serve_upstream) {
+            loop_defer_cancel(loop, deferred);
+            upstream_local_leave(container_of(deferred, struct upstream_local, serve));
+        }
     }
 }
 
@@ -272,7 +269,6 @@ void pool_worker_free(struct pool_worker **worker_pointer)
     pool_worker_drain(worker);
     end_connections(worker);
     unschedule(worker);
-    loop_defer_cancel(worker->env.loop, &worker->schedule);
     loop_free_deferred(worker->env.loop, worker->env.owner);
     for (size_t i = 0; worker->set != NULL && i < worker->set->count; i++) {
         struct upstream *upstream = worker->set->views[i].upstream;
