@@ -4,15 +4,6 @@
 #include "steady/check.h"
 #include "steady/deadline.h"
 
-const char *backoff_result_name(enum backoff_result result)
-{
-    static const char *const names[] = {
-        [BACKOFF_WAIT] = "wait",
-        [BACKOFF_TOO_LATE] = "too_late",
-    };
-    return names[result];
-}
-
 static uint64_t longest_ms(const struct retry_settings *settings, unsigned retry)
 {
     uint64_t longest = settings->backoff_base_ms;

@@ -15,7 +15,6 @@ enum backoff_result {
     BACKOFF_WAIT,
     BACKOFF_TOO_LATE, /* the wait and an attempt would not end before the deadline */
 };
-const char *backoff_result_name(enum backoff_result result);
 
 struct backoff_plan {
     unsigned retry;          /* 1 for the first */

@@ -6,6 +6,7 @@
 
 #include "steady/check.h"
 #include "steady/deadline.h"
+#include "steady/enum_names.h"
 #include "steady/fault.h"
 
 /* Less, never more: an outage is to be over within open_share of its length. */
@@ -47,35 +48,9 @@ struct breaker {
 _Static_assert(offsetof(struct breaker, outcomes.window.base) < WINDOW_CACHE_LINE,
                "a success reads one shared cache line");
 
-const char *breaker_state_name(enum breaker_state state)
-{
-    static const char *const names[] = {
-#define STATE_NAME(name, text) [BREAKER_##name] = (text),
-        BREAKER_STATES(STATE_NAME)
-#undef STATE_NAME
-    };
-    return names[state];
-}
+ENUM_NAME_FUNCTION(breaker_state_name, enum breaker_state, BREAKER_STATES)
 
-const char *breaker_cause_name(enum breaker_cause cause)
-{
-    static const char *const names[] = {
-#define CAUSE_NAME(name, text) [BREAKER_CAUSE_##name] = (text),
-        BREAKER_CAUSES(CAUSE_NAME)
-#undef CAUSE_NAME
-    };
-    return names[cause];
-}
-
-const char *breaker_result_name(enum breaker_result result)
-{
-    static const char *const names[] = {
-        [BREAKER_ADMITTED] = "admitted",
-        [BREAKER_PROBE] = "probe",
-        [BREAKER_REFUSED] = "refused",
-    };
-    return names[result];
-}
+ENUM_NAME_FUNCTION(breaker_cause_name, enum breaker_cause, BREAKER_CAUSES)
 
 struct breaker *breaker_create(unsigned worker_count, breaker_change_fn *on_change, void *owner)
 {

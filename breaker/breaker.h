@@ -15,23 +15,20 @@
 
 #include "breaker/outcome_window.h"
 #include "conf/settings.h"
+#include "steady/enum_names.h"
 #include "steady/rng.h"
 
 /* The first two admit freely. */
-#define BREAKER_STATES(X)             \
-    X(CLOSED, "closed")               \
-    X(FORCED_CLOSED, "forced_closed") \
-    X(OPEN, "open")                   \
-    X(HALF_OPEN, "half_open")         \
-    X(RAMP, "ramp")                   \
-    X(FORCED_OPEN, "forced_open")
+#define BREAKER_STATES(X)                     \
+    X(BREAKER_CLOSED, "closed")               \
+    X(BREAKER_FORCED_CLOSED, "forced_closed") \
+    X(BREAKER_OPEN, "open")                   \
+    X(BREAKER_HALF_OPEN, "half_open")         \
+    X(BREAKER_RAMP, "ramp")                   \
+    X(BREAKER_FORCED_OPEN, "forced_open")
 
-enum breaker_state {
-#define BREAKER_STATE_ENUM(name, text) BREAKER_##name,
-    BREAKER_STATES(BREAKER_STATE_ENUM)
-#undef BREAKER_STATE_ENUM
-};
-#define BREAKER_STATE_COUNT 6
+enum breaker_state { ENUM_VALUES(BREAKER_STATES) };
+#define BREAKER_STATE_COUNT ENUM_COUNT(BREAKER_STATES)
 const char *breaker_state_name(enum breaker_state state);
 static inline bool breaker_admits_freely(enum breaker_state state)
 {
@@ -39,30 +36,25 @@ static inline bool breaker_admits_freely(enum breaker_state state)
 }
 
 /* Why the state changed. */
-#define BREAKER_CAUSES(X)           \
-    X(FAILURE_RATE, "failure_rate") \
-    X(SLOW_RATE, "slow_rate")       \
-    X(IN_A_ROW, "in_a_row")         \
-    X(BAD_PROBE, "bad_probe")       \
-    X(GOOD_PROBES, "good_probes")   \
-    X(TIME, "time")                 \
-    X(OPERATOR, "operator")         \
-    X(RESTORED, "restored")         \
-    X(DISABLED, "disabled")
+#define BREAKER_CAUSES(X)                         \
+    X(BREAKER_CAUSE_FAILURE_RATE, "failure_rate") \
+    X(BREAKER_CAUSE_SLOW_RATE, "slow_rate")       \
+    X(BREAKER_CAUSE_IN_A_ROW, "in_a_row")         \
+    X(BREAKER_CAUSE_BAD_PROBE, "bad_probe")       \
+    X(BREAKER_CAUSE_GOOD_PROBES, "good_probes")   \
+    X(BREAKER_CAUSE_TIME, "time")                 \
+    X(BREAKER_CAUSE_OPERATOR, "operator")         \
+    X(BREAKER_CAUSE_RESTORED, "restored")         \
+    X(BREAKER_CAUSE_DISABLED, "disabled")
 
-enum breaker_cause {
-#define BREAKER_CAUSE_ENUM(name, text) BREAKER_CAUSE_##name,
-    BREAKER_CAUSES(BREAKER_CAUSE_ENUM)
-#undef BREAKER_CAUSE_ENUM
-};
+enum breaker_cause { ENUM_VALUES(BREAKER_CAUSES) };
 const char *breaker_cause_name(enum breaker_cause cause);
 
-enum breaker_result {
-    BREAKER_ADMITTED,
-    BREAKER_PROBE, /* admitted to see whether it is over */
-    BREAKER_REFUSED,
-};
-const char *breaker_result_name(enum breaker_result result);
+#define BREAKER_RESULTS(X)                                             \
+    X(BREAKER_ADMITTED, "admitted")                                    \
+    X(BREAKER_PROBE, "probe") /* admitted to see whether it is over */ \
+    X(BREAKER_REFUSED, "refused")
+enum breaker_result { ENUM_VALUES(BREAKER_RESULTS) };
 
 /* An admission, to be reported exactly once. */
 struct breaker_ticket {

@@ -3,16 +3,6 @@
 
 #include "steady/check.h"
 
-const char *outcome_name(enum outcome outcome)
-{
-    static const char *const names[] = {
-#define OUTCOME_NAME(name, text) [OUTCOME_##name] = (text),
-        OUTCOMES(OUTCOME_NAME)
-#undef OUTCOME_NAME
-    };
-    return names[outcome];
-}
-
 void outcome_window_init(struct outcome_window *outcomes, unsigned worker_count)
 {
     outcomes->in_a_row = 0;

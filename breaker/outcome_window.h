@@ -12,20 +12,16 @@
 #include <stdint.h>
 
 #include "breaker/window.h"
+#include "steady/enum_names.h"
 
 /* What a call says of who was called. IGNORED: nothing (we refused, the client left, another hop had decided). */
-#define OUTCOMES(X)       \
-    X(SUCCESS, "success") \
-    X(FAILURE, "failure") \
-    X(SLOW, "slow")       \
-    X(IGNORED, "ignored")
+#define OUTCOMES(X)               \
+    X(OUTCOME_SUCCESS, "success") \
+    X(OUTCOME_FAILURE, "failure") \
+    X(OUTCOME_SLOW, "slow")       \
+    X(OUTCOME_IGNORED, "ignored")
 
-enum outcome {
-#define OUTCOME_ENUM(name, text) OUTCOME_##name,
-    OUTCOMES(OUTCOME_ENUM)
-#undef OUTCOME_ENUM
-};
-const char *outcome_name(enum outcome outcome);
+enum outcome { ENUM_VALUES(OUTCOMES) };
 
 #define OUTCOME_WINDOW_SLOTS 10
 

@@ -32,16 +32,6 @@ struct retry_budget {
     struct retry_budget_local locals[];
 };
 
-const char *retry_budget_result_name(enum retry_budget_result result)
-{
-    static const char *const names[] = {
-        [RETRY_BUDGET_TAKEN] = "taken",
-        [RETRY_BUDGET_SPENT] = "spent",
-        [RETRY_BUDGET_MINUTE_SPENT] = "minute_spent",
-    };
-    return names[result];
-}
-
 struct retry_budget *retry_budget_create(unsigned worker_count)
 {
     CHECK(worker_count > 0);

@@ -24,7 +24,6 @@ enum retry_budget_result {
     RETRY_BUDGET_SPENT,        /* by ratio and per_second */
     RETRY_BUDGET_MINUTE_SPENT, /* by per_minute */
 };
-const char *retry_budget_result_name(enum retry_budget_result result);
 
 struct retry_budget;
 

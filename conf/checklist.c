@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "steady/enum_names.h"
+
 struct checking {
     const struct settings *settings;
     checklist_line_fn *say;
@@ -15,15 +17,7 @@ struct checking {
     size_t warning_count;
 };
 
-const char *checklist_verdict_name(enum checklist_verdict verdict)
-{
-    switch (verdict) {
-    case CHECKLIST_OK: return "ok";
-    case CHECKLIST_ADVICE: return "advice";
-    case CHECKLIST_WARNING: return "warning";
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(checklist_verdict_name, enum checklist_verdict, CHECKLIST_VERDICTS)
 
 __attribute__((format(printf, 3, 4))) static void say(struct checking *checking,
                                                       enum checklist_verdict verdict,

@@ -7,8 +7,13 @@
 #define EVENKEEL_CONF_CHECKLIST_H
 
 #include "conf/settings.h"
+#include "steady/enum_names.h"
 
-enum checklist_verdict { CHECKLIST_OK, CHECKLIST_ADVICE, CHECKLIST_WARNING };
+#define CHECKLIST_VERDICTS(X)     \
+    X(CHECKLIST_OK, "ok")         \
+    X(CHECKLIST_ADVICE, "advice") \
+    X(CHECKLIST_WARNING, "warning")
+enum checklist_verdict { ENUM_VALUES(CHECKLIST_VERDICTS) };
 const char *checklist_verdict_name(enum checklist_verdict verdict);
 
 struct checklist_line {

@@ -12,14 +12,14 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 
-static const char *const log_levels[] = {"error", "warn", "info", "debug", NULL};
-static const char *const access_formats[] = {"json", "combined", NULL};
-static const char *const forwarded_styles[] = {"x_forwarded", "forwarded", "both", "none", NULL};
-static const char *const tls_versions[] = {"1.2", "1.3", NULL};
-static const char *const client_auths[] = {"required", "optional", NULL};
-static const char *const introductions[] = {"none", "local", "client", NULL};
-static const char *const health_types[] = {"http", "tcp", "tls", NULL};
-static const char *const then_words[] = {"ready_cold", "not_ready", NULL};
+static const char *const log_levels[] = {ENUM_NAMES(LOG_LEVELS) NULL};
+static const char *const access_formats[] = {ENUM_NAMES(ACCESS_FORMATS) NULL};
+static const char *const forwarded_styles[] = {ENUM_NAMES(FORWARDED_STYLES) NULL};
+static const char *const tls_versions[] = {ENUM_NAMES(TLS_VERSIONS) NULL};
+static const char *const client_auths[] = {ENUM_NAMES(CLIENT_AUTHS) NULL};
+static const char *const proxy_header_modes[] = {ENUM_NAMES(PROXY_HEADER_MODES) NULL};
+static const char *const health_types[] = {ENUM_NAMES(HEALTH_TYPES) NULL};
+static const char *const then_words[] = {ENUM_NAMES(READINESS_THENS) NULL};
 static const char *const retry_words[] = {"connect_failure", "reset", "502", "503", "504",
                                           "other_hop",       NULL};
 
@@ -205,7 +205,7 @@ static const struct schema_row upstream_rows[] = {
     {"tls.ca", &type_text, "", AT(tls.ca), .help = "CA file; \"\": the system's"},
     {"tls.cert", &type_text, "", AT(tls.cert), .help = "our certificate; \"\": none"},
     {"tls.key", &type_text, "", AT(tls.key), .help = "its key"},
-    {"proxy_protocol", &type_word, "none", AT(proxy_protocol), .words = introductions,
+    {"proxy_protocol", &type_word, "none", AT(proxy_protocol), .words = proxy_header_modes,
      .help =
          "PROXY protocol header (version 2) at the start of each connection: local says nothing of clients, client tells the client's address and takes a connection for each request"},
 

@@ -414,8 +414,7 @@ static bool take_key(struct arena *arena, const struct schema_row *row, void *el
 
 static void print_key(const struct schema_row *row, const void *element, FILE *out)
 {
-    static const char *const names[] = {
-        [KEY_HOST] = "host", [KEY_HEADER] = "header:", [KEY_CLIENT] = "client"};
+    static const char *const names[] = {ENUM_NAMES(KEY_SOURCES)};
     fprintf(out, "\"%s%s\"", names[*(const enum key_source *)field_in(element, row->at)],
             text_in(element, row->also_at));
 }

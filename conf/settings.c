@@ -6,6 +6,7 @@
 
 #include "conf/dump.h"
 #include "conf/load.h"
+#include "steady/enum_names.h"
 #include "steady/hash.h"
 
 /* The settings live in their own arena; this stands before them. */
@@ -15,16 +16,7 @@ struct counted {
     unsigned references;
 };
 
-const char *settings_result_name(enum settings_result result)
-{
-    switch (result) {
-    case SETTINGS_OK: return "ok";
-    case SETTINGS_INVALID: return "invalid";
-    case SETTINGS_UNREADABLE: return "unreadable";
-    case SETTINGS_NO_MEMORY: return "no memory";
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(settings_result_name, enum settings_result, SETTINGS_RESULTS)
 
 static uint64_t fingerprint(const struct settings *settings)
 {

@@ -13,10 +13,26 @@
 #include <stdint.h>
 
 #include "steady/address.h"
+#include "steady/enum_names.h"
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
-enum access_format { ACCESS_FORMAT_JSON, ACCESS_FORMAT_COMBINED };
-enum forwarded_style { FORWARDED_X, FORWARDED_RFC7239, FORWARDED_BOTH, FORWARDED_NONE };
+/* Enumerations, and the words of their values in a configuration. */
+#define LOG_LEVELS(X)           \
+    X(LOG_LEVEL_ERROR, "error") \
+    X(LOG_LEVEL_WARN, "warn")   \
+    X(LOG_LEVEL_INFO, "info")   \
+    X(LOG_LEVEL_DEBUG, "debug")
+enum log_level { ENUM_VALUES(LOG_LEVELS) };
+
+#define ACCESS_FORMATS(X) X(ACCESS_FORMAT_JSON, "json") X(ACCESS_FORMAT_COMBINED, "combined")
+enum access_format { ENUM_VALUES(ACCESS_FORMATS) };
+
+#define FORWARDED_STYLES(X)           \
+    X(FORWARDED_X, "x_forwarded")     \
+    X(FORWARDED_RFC7239, "forwarded") \
+    X(FORWARDED_BOTH, "both")         \
+    X(FORWARDED_NONE, "none")
+enum forwarded_style { ENUM_VALUES(FORWARDED_STYLES) };
+
 enum balance_method {
     BALANCE_P2C,
     BALANCE_ROUND_ROBIN,
@@ -25,16 +41,28 @@ enum balance_method {
     BALANCE_HASH_COOKIE,
     BALANCE_HASH_CLIENT,
 };
-enum proxy_header_mode {
-    PROXY_HEADER_NONE,
-    PROXY_HEADER_SELF,   /* a header that tells of no client */
-    PROXY_HEADER_CLIENT, /* of the client whose request follows */
-};
-enum health_type { HEALTH_HTTP, HEALTH_TCP, HEALTH_TLS };
-enum key_source { KEY_HOST, KEY_HEADER, KEY_CLIENT };
-enum readiness_then { READINESS_READY_COLD, READINESS_NOT_READY };
-enum tls_version { TLS_VERSION_1_2, TLS_VERSION_1_3 };
-enum client_auth { CLIENT_AUTH_REQUIRED, CLIENT_AUTH_OPTIONAL };
+
+#define PROXY_HEADER_MODES(X)                                               \
+    X(PROXY_HEADER_NONE, "none")                                            \
+    X(PROXY_HEADER_SELF, "local")    /* a header that tells of no client */ \
+    X(PROXY_HEADER_CLIENT, "client") /* of the client whose request follows */
+enum proxy_header_mode { ENUM_VALUES(PROXY_HEADER_MODES) };
+
+#define HEALTH_TYPES(X) X(HEALTH_HTTP, "http") X(HEALTH_TCP, "tcp") X(HEALTH_TLS, "tls")
+enum health_type { ENUM_VALUES(HEALTH_TYPES) };
+
+/* The name of a header follows "header:". */
+#define KEY_SOURCES(X) X(KEY_HOST, "host") X(KEY_HEADER, "header:") X(KEY_CLIENT, "client")
+enum key_source { ENUM_VALUES(KEY_SOURCES) };
+
+#define READINESS_THENS(X) X(READINESS_READY_COLD, "ready_cold") X(READINESS_NOT_READY, "not_ready")
+enum readiness_then { ENUM_VALUES(READINESS_THENS) };
+
+#define TLS_VERSIONS(X) X(TLS_VERSION_1_2, "1.2") X(TLS_VERSION_1_3, "1.3")
+enum tls_version { ENUM_VALUES(TLS_VERSIONS) };
+
+#define CLIENT_AUTHS(X) X(CLIENT_AUTH_REQUIRED, "required") X(CLIENT_AUTH_OPTIONAL, "optional")
+enum client_auth { ENUM_VALUES(CLIENT_AUTHS) };
 
 /* Bits of retry.on. */
 enum retry_condition {
@@ -324,7 +352,12 @@ struct settings {
     uint64_t fingerprint; /* equal texts of effective settings have equal fingerprints */
 };
 
-enum settings_result { SETTINGS_OK, SETTINGS_INVALID, SETTINGS_UNREADABLE, SETTINGS_NO_MEMORY };
+#define SETTINGS_RESULTS(X)              \
+    X(SETTINGS_OK, "ok")                 \
+    X(SETTINGS_INVALID, "invalid")       \
+    X(SETTINGS_UNREADABLE, "unreadable") \
+    X(SETTINGS_NO_MEMORY, "no memory")
+enum settings_result { ENUM_VALUES(SETTINGS_RESULTS) };
 const char *settings_result_name(enum settings_result result);
 
 /* One message about a configuration: "site.conf:14: upstreams.app.pool.max: expected ..., got ...". */

@@ -28,16 +28,6 @@ struct choosing {
     bool full, held_back; /* met on the way */
 };
 
-const char *pick_result_name(enum pick_result result)
-{
-    switch (result) {
-    case PICK_OK: return "ok";
-    case PICK_FULL: return "full";
-    case PICK_NONE: return "none";
-    }
-    return "unknown";
-}
-
 bool pool_endpoint_spares(const struct endpoint *endpoint)
 {
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++)

@@ -36,7 +36,6 @@ enum pick_result {
     PICK_FULL, /* every endpoint that may be taken is full: waiting helps */
     PICK_NONE, /* none may be taken: all are refused by `usable` or drained by the operator, or there is none */
 };
-const char *pick_result_name(enum pick_result result);
 
 /* Chooses by the upstream's method, weights and health. `view` is the worker's present one. */
 __attribute__((warn_unused_result)) enum pick_result upstream_pick(

@@ -15,29 +15,14 @@
 #include "pool/route.h"
 #include "pool/upkeep.h"
 #include "steady/check.h"
+#include "steady/enum_names.h"
 
 /* A dead other side of a resting connection is found within KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_EACH_S. */
 #define KEEPALIVE_IDLE_S 15
 #define KEEPALIVE_EACH_S 5
 #define KEEPALIVE_COUNT 3
 
-const char *dial_result_name(enum dial_result result)
-{
-    switch (result) {
-    case DIAL_OK: return "ok";
-    case DIAL_REFUSED: return "refused";
-    case DIAL_UNREACHABLE: return "unreachable";
-    case DIAL_RESET: return "reset";
-    case DIAL_TIMEOUT: return "timeout";
-    case DIAL_NO_FD: return "no_fd";
-    case DIAL_NO_ADDRESS_PORT: return "no_address_port";
-    case DIAL_RETIRED: return "retired";
-    case DIAL_FULL: return "full";
-    case DIAL_TLS: return "tls";
-    case DIAL_ERROR: return "error";
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(dial_result_name, enum dial_result, DIAL_RESULTS)
 
 enum dial_result dial_result_of_errno(int error)
 {

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "steady/enum_names.h"
+
 #define HEADER_BYTES 12
 #define QUESTION_TAIL_BYTES 4
 #define RECORD_HEAD_BYTES 10
@@ -36,33 +38,13 @@ struct record {
     size_t at, length; /* of its data */
 };
 
-const char *lookup_result_name(enum lookup_result result)
-{
-    static const char *const names[] = {
-#define X(id, name) name,
-        LOOKUP_RESULTS(X)
-#undef X
-    };
-    return names[result];
-}
+ENUM_NAME_FUNCTION(lookup_result_name, enum lookup_result, LOOKUP_RESULTS)
 
-const char *dns_type_name(enum dns_type type)
-{
-    static const char *const names[] = {
-#define X(id, name, code) name,
-        DNS_TYPES(X)
-#undef X
-    };
-    return names[type];
-}
+ENUM_NAME_FUNCTION(dns_type_name, enum dns_type, DNS_TYPES)
 
 uint16_t dns_type_code(enum dns_type type)
 {
-    static const uint16_t codes[] = {
-#define X(id, name, code) code,
-        DNS_TYPES(X)
-#undef X
-    };
+    static const uint16_t codes[] = {ENUM_DETAILS(DNS_TYPES)};
     return codes[type];
 }
 

@@ -12,38 +12,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "steady/enum_names.h"
+
 /* Records of one answer that are kept: the lowest by value, so that the same answer in another order keeps the same. */
 #define DNS_RECORDS 64
 #define DNS_HOST_BYTES 254
 
-#define DNS_TYPES(X)    \
-    X(A, "A", 1)        \
-    X(AAAA, "AAAA", 28) \
-    X(SRV, "SRV", 33)
+#define DNS_TYPES(X)        \
+    X(DNS_A, "A", 1)        \
+    X(DNS_AAAA, "AAAA", 28) \
+    X(DNS_SRV, "SRV", 33)
 
-enum dns_type {
-#define X(id, name, code) DNS_##id,
-    DNS_TYPES(X)
-#undef X
-        DNS_TYPE_COUNT
-};
+enum dns_type { ENUM_VALUES(DNS_TYPES) DNS_TYPE_COUNT };
 
 /* How a lookup ended: id, name in metrics and logs. */
-#define LOOKUP_RESULTS(X)                                                          \
-    X(FOUND, "found")                                                              \
-    X(EMPTY, "empty")     /* the name exists, without records of this type */      \
-    X(UNKNOWN, "unknown") /* NXDOMAIN */                                           \
-    X(TIMEOUT, "timeout")                                                          \
-    X(FAILED, "failed")       /* every server failed, refused or is unreachable */ \
-    X(MALFORMED, "malformed") /* the name or the answer */                         \
-    X(NO_MEMORY, "no_memory")
+#define LOOKUP_RESULTS(X)                                                                 \
+    X(LOOKUP_FOUND, "found")                                                              \
+    X(LOOKUP_EMPTY, "empty")     /* the name exists, without records of this type */      \
+    X(LOOKUP_UNKNOWN, "unknown") /* NXDOMAIN */                                           \
+    X(LOOKUP_TIMEOUT, "timeout")                                                          \
+    X(LOOKUP_FAILED, "failed")       /* every server failed, refused or is unreachable */ \
+    X(LOOKUP_MALFORMED, "malformed") /* the name or the answer */                         \
+    X(LOOKUP_NO_MEMORY, "no_memory")
 
-enum lookup_result {
-#define X(id, name) LOOKUP_##id,
-    LOOKUP_RESULTS(X)
-#undef X
-        LOOKUP_RESULT_COUNT
-};
+enum lookup_result { ENUM_VALUES(LOOKUP_RESULTS) LOOKUP_RESULT_COUNT };
 const char *lookup_result_name(enum lookup_result result);
 const char *dns_type_name(enum dns_type type);
 /* As in the message. */

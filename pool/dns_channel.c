@@ -46,16 +46,6 @@ struct dns_channel {
     bool closing;
 };
 
-const char *dns_ask_result_name(enum dns_ask_result result)
-{
-    switch (result) {
-    case DNS_ASK_SENT: return "sent";
-    case DNS_ASK_FULL: return "full";
-    case DNS_ASK_NO_MEMORY: return "no memory";
-    }
-    return "unknown";
-}
-
 /* ---- events ---- */
 
 static void arm_timer(struct dns_channel *channel)

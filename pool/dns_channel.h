@@ -36,7 +36,6 @@ enum dns_ask_result {
     DNS_ASK_FULL, /* the bound is reached */
     DNS_ASK_NO_MEMORY,
 };
-const char *dns_ask_result_name(enum dns_ask_result result);
 
 /* queries: how many may be in flight. NULL when memory is exhausted. */
 struct dns_channel *dns_channel_create(struct event_base *base, struct bound *queries);

@@ -23,7 +23,6 @@
 #include "steady/bound.h"
 
 #define CACHE_LINE_BYTES 64
-#define LEASE_CLOSE_REASONS 10
 
 TAILQ_HEAD(connection_list, connection);
 TAILQ_HEAD(lease_request_list, lease_request);
@@ -34,7 +33,7 @@ struct local_stats {
     uint64_t reused, fresh; /* leases given of each kind */
     uint64_t handed_over;   /* to siblings */
     uint64_t losses;        /* events that put all idle connections in doubt */
-    uint64_t closed[LEASE_CLOSE_REASONS];
+    uint64_t closed[LEASE_CLOSE_REASON_COUNT];
 };
 
 /* What pool/upkeep keeps of a local. */

@@ -23,7 +23,7 @@ static void add_counters(struct endpoint_figures *sum, const struct endpoint_fig
 #define X(id) sum->id += more->id;
     ENDPOINT_COUNTERS(X)
 #undef X
-    for (size_t i = 0; i < LEASE_CLOSE_REASONS; i++)
+    for (size_t i = 0; i < LEASE_CLOSE_REASON_COUNT; i++)
         sum->closed[i] += more->closed[i];
 }
 

@@ -11,6 +11,7 @@
 #include "pool/pools.h"
 #include "pool/queue.h"
 #include "steady/check.h"
+#include "steady/enum_names.h"
 #include "steady/fault.h"
 
 /* The first probe of an endpoint comes within this time, or within an interval if that is shorter. */
@@ -21,16 +22,7 @@ static void on_due_timer(evutil_socket_t fd, short what, void *arg);
 static void on_probe_done(const struct probe_report *report, void *owner);
 static void on_failures(struct message *message, void *receiver);
 
-const char *health_event_name(enum health_event event)
-{
-    switch (event) {
-#define X(id, name) \
-    case HEALTH_EVENT_##id: return name;
-        HEALTH_EVENTS(X)
-#undef X
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(health_event_name, enum health_event, HEALTH_EVENTS)
 
 static uint64_t now_ms(void)
 {

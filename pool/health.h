@@ -13,24 +13,21 @@
 
 #include "pool/health_status.h"
 #include "pool/upstream.h"
+#include "steady/enum_names.h"
 #include "steady/mailbox.h"
 
 struct pool_worker;
 
-#define HEALTH_EVENTS(X)                                                 \
-    X(UP, "up")               /* an endpoint is back */                  \
-    X(DOWN, "down")           /* probes failed */                        \
-    X(EJECTED, "ejected")     /* attempts failed */                      \
-    X(DRAINED, "drained")     /* the operator took it out */             \
-    X(UNDRAINED, "undrained") /* and gave it back */                     \
-    X(PANIC, "panic")         /* so few are healthy that all are used */ \
-    X(CALM, "calm")           /* no more */
+#define HEALTH_EVENTS(X)                                                              \
+    X(HEALTH_EVENT_UP, "up")               /* an endpoint is back */                  \
+    X(HEALTH_EVENT_DOWN, "down")           /* probes failed */                        \
+    X(HEALTH_EVENT_EJECTED, "ejected")     /* attempts failed */                      \
+    X(HEALTH_EVENT_DRAINED, "drained")     /* the operator took it out */             \
+    X(HEALTH_EVENT_UNDRAINED, "undrained") /* and gave it back */                     \
+    X(HEALTH_EVENT_PANIC, "panic")         /* so few are healthy that all are used */ \
+    X(HEALTH_EVENT_CALM, "calm")           /* no more */
 
-enum health_event {
-#define X(id, name) HEALTH_EVENT_##id,
-    HEALTH_EVENTS(X)
-#undef X
-};
+enum health_event { ENUM_VALUES(HEALTH_EVENTS) };
 const char *health_event_name(enum health_event event);
 
 /* Something happened; told once each time. */

@@ -1,6 +1,8 @@
 /* The transitions. */
 #include "pool/health_status.h"
 
+#include "steady/enum_names.h"
+
 /* While a probe speaks against the state, the next comes this much sooner. */
 #define PROBE_HASTE 5
 #define PROBE_JITTER 0.2
@@ -9,15 +11,7 @@
 #define SLOW_START_STEPS 20
 #define SLOW_START_STEP_MIN_MS 10
 
-const char *health_status_state_name(enum health_state_kind state)
-{
-    switch (state) {
-    case HEALTH_STATUS_UP: return "up";
-    case HEALTH_STATUS_DOWN: return "down";
-    case HEALTH_STATUS_EJECTED: return "ejected";
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(health_status_state_name, enum health_state_kind, HEALTH_STATES)
 
 /* The only writer of `state`. */
 static void enter(struct status *status, enum health_state_kind state, uint64_t now_ms)

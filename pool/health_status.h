@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "steady/enum_names.h"
 #include "steady/rng.h"
 
 /* An endpoint's whole share; a part of it during a slow start. */
@@ -24,7 +25,11 @@
 /* What a slow start begins with. */
 #define TRAFFIC_SHARE_FIRST 26u
 
-enum health_state_kind { HEALTH_STATUS_UP, HEALTH_STATUS_DOWN, HEALTH_STATUS_EJECTED };
+#define HEALTH_STATES(X)          \
+    X(HEALTH_STATUS_UP, "up")     \
+    X(HEALTH_STATUS_DOWN, "down") \
+    X(HEALTH_STATUS_EJECTED, "ejected")
+enum health_state_kind { ENUM_VALUES(HEALTH_STATES) };
 const char *health_status_state_name(enum health_state_kind state);
 
 struct status {

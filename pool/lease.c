@@ -8,36 +8,6 @@
 #include "pool/upkeep.h"
 #include "steady/check.h"
 
-const char *lease_close_reason_name(enum lease_close_reason reason)
-{
-    switch (reason) {
-    case LEASE_CLOSED_DONE: return "done";
-    case LEASE_CLOSED_BROKEN: return "broken";
-    case LEASE_CLOSED_ABANDONED: return "abandoned";
-    case LEASE_CLOSED_IDLE: return "idle";
-    case LEASE_CLOSED_DIED_IDLE: return "died_idle";
-    case LEASE_CLOSED_REQUESTS: return "requests";
-    case LEASE_CLOSED_RETIRED: return "retired";
-    case LEASE_CLOSED_SURPLUS: return "surplus";
-    case LEASE_CLOSED_LIFETIME: return "lifetime";
-    case LEASE_CLOSED_LOST: return "lost";
-    }
-    return "unknown";
-}
-
-_Static_assert(LEASE_CLOSED_LOST + 1 == LEASE_CLOSE_REASONS, "each reason has its count");
-
-const char *lease_result_name(enum lease_result result)
-{
-    switch (result) {
-    case LEASE_READY: return "ready";
-    case LEASE_PENDING: return "pending";
-    case LEASE_FULL: return "full";
-    case LEASE_NO_FD: return "no_fd";
-    }
-    return "unknown";
-}
-
 enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoint,
                              struct lease_request *request, struct lease **ret_lease)
 {

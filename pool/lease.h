@@ -15,7 +15,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "pool/close_reason.h"
 #include "pool/upstream.h"
+#include "steady/enum_names.h"
 #include "steady/loop.h"
 #include "steady/slab.h"
 #include "tls/stream.h"
@@ -55,41 +57,29 @@ struct lease {
     struct lease_facts facts;
 };
 
-enum lease_close_reason {
-    LEASE_CLOSED_DONE, /* the protocol says so: Connection: close, close-delimited body, upgrade over */
-    LEASE_CLOSED_BROKEN,    /* reset, end or garbage while lent */
-    LEASE_CLOSED_ABANDONED, /* the attempt was cancelled half way */
-    LEASE_CLOSED_IDLE,      /* idle limit */
-    LEASE_CLOSED_DIED_IDLE, /* the other side closed it while idle, or sent stray bytes */
-    LEASE_CLOSED_REQUESTS,  /* max_requests */
-    LEASE_CLOSED_RETIRED,   /* its endpoint has gone from the settings, or the process drains */
-    LEASE_CLOSED_SURPLUS,   /* nobody may keep it */
-    LEASE_CLOSED_LIFETIME,  /* pool.lifetime */
-    LEASE_CLOSED_LOST,      /* so many others of its endpoint died that it is in doubt */
-};
-const char *lease_close_reason_name(enum lease_close_reason reason);
-
 enum lease_result {
     LEASE_READY,   /* *ret_lease is set */
     LEASE_PENDING, /* on_ready or on_failed will be called, never from within the call that asked */
     LEASE_FULL, /* pool.max connections exist and none can be had: queue, or try another endpoint */
     LEASE_NO_FD, /* the process's budget of descriptors is spent */
 };
-const char *lease_result_name(enum lease_result result);
 
-enum dial_result {
-    DIAL_OK,
-    DIAL_REFUSED,
-    DIAL_UNREACHABLE,
-    DIAL_RESET,
-    DIAL_TIMEOUT,
-    DIAL_NO_FD,
-    DIAL_NO_ADDRESS_PORT, /* EADDRNOTAVAIL: local ports are used up */
-    DIAL_RETIRED, /* it failed, but the endpoint has gone from the settings: no evidence, try another */
-    DIAL_FULL, /* the connection hoped for went elsewhere, pool.max exist: as LEASE_FULL */
-    DIAL_TLS,  /* no handshake: the request's tls_failure says why */
-    DIAL_ERROR,
-};
+/* How a dial ended. RETIRED: it failed, but its endpoint has gone from the settings, which is no evidence: try another.
+   FULL: the connection that was hoped for went elsewhere and pool.max exist, as LEASE_FULL. */
+#define DIAL_RESULTS(X)                                                                     \
+    X(DIAL_OK, "ok")                                                                        \
+    X(DIAL_REFUSED, "refused")                                                              \
+    X(DIAL_UNREACHABLE, "unreachable")                                                      \
+    X(DIAL_RESET, "reset")                                                                  \
+    X(DIAL_TIMEOUT, "timeout")                                                              \
+    X(DIAL_NO_FD, "no_fd")                                                                  \
+    X(DIAL_NO_ADDRESS_PORT, "no_address_port") /* EADDRNOTAVAIL: local ports are used up */ \
+    X(DIAL_RETIRED, "retired")                                                              \
+    X(DIAL_FULL, "full")                                                                    \
+    X(DIAL_TLS, "tls") /* no handshake: the request's tls_failure says why */               \
+    X(DIAL_ERROR, "error")
+
+enum dial_result { ENUM_VALUES(DIAL_RESULTS) };
 const char *dial_result_name(enum dial_result result);
 
 /* The token of a pending lease; embedded in the attempt. The deadline is the caller's: cancel when it passes. */

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += libpool.a
 libpool_a_SOURCES = \
 	%D%/balance.c %D%/balance.h \
+	%D%/close_reason.c %D%/close_reason.h \
 	%D%/codel.c \
 	%D%/codel.h \
 	%D%/connection.c %D%/connection.h \

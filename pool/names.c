@@ -13,16 +13,6 @@
 /* Of POOL_NAME_ADDRESSES: kept for IPv6 when there is more of both than fits. */
 #define IPV6_SHARE (POOL_NAME_ADDRESSES / 2)
 
-const char *keep_result_name(enum keep_result result)
-{
-    switch (result) {
-    case KEEP_SAME: return "same";
-    case KEEP_CHANGED: return "changed";
-    case KEEP_NO_MEMORY: return "no memory";
-    }
-    return "unknown";
-}
-
 /* ---- the table ---- */
 
 void names_init(struct names *names, uint64_t limit, uint64_t seed, wheel_fire_fn *fire)

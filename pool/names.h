@@ -91,7 +91,6 @@ struct name *names_obtain(struct names *names, const char *host, bool service, u
 void names_free(struct name **name);
 
 enum keep_result { KEEP_SAME, KEEP_CHANGED, KEEP_NO_MEMORY };
-const char *keep_result_name(enum keep_result result);
 
 /* The question's addresses are these from now on: at least one. */
 __attribute__((warn_unused_result)) enum keep_result question_keep_ips(

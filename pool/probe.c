@@ -11,6 +11,7 @@
 
 #include "pool/dial.h"
 #include "pool/route.h"
+#include "steady/enum_names.h"
 #include "steady/fault.h"
 #include "steady/fds.h"
 
@@ -41,16 +42,7 @@ struct probe {
     char request[REQUEST_BYTES];
 };
 
-const char *probe_result_name(enum probe_result result)
-{
-    switch (result) {
-#define X(id, name) \
-    case PROBE_##id: return name;
-        PROBE_RESULTS(X)
-#undef X
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(probe_result_name, enum probe_result, PROBE_RESULTS)
 
 static void free_probe(struct probe *probe)
 {

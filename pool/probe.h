@@ -16,25 +16,22 @@
 #include "pool/lease.h"
 #include "steady/address.h"
 #include "steady/bound.h"
+#include "steady/enum_names.h"
 #include "tls/stream.h"
 
 /* A hostname with its port. */
 #define PROBE_HOST_BYTES 288
 
-#define PROBE_RESULTS(X)                                         \
-    X(GOOD, "ok")                                                \
-    X(NO_CONNECTION, "no connection")     /* dial says why */    \
-    X(NO_TLS, "the TLS handshake failed") /* tls says why */     \
-    X(BROKEN, "the connection broke")     /* before an answer */ \
-    X(NOT_HTTP, "the answer is not HTTP/1.x")                    \
-    X(STATUS, "unexpected status") /* status says which */       \
-    X(TIMEOUT, "no answer in time")
+#define PROBE_RESULTS(X)                                               \
+    X(PROBE_GOOD, "ok")                                                \
+    X(PROBE_NO_CONNECTION, "no connection")     /* dial says why */    \
+    X(PROBE_NO_TLS, "the TLS handshake failed") /* tls says why */     \
+    X(PROBE_BROKEN, "the connection broke")     /* before an answer */ \
+    X(PROBE_NOT_HTTP, "the answer is not HTTP/1.x")                    \
+    X(PROBE_STATUS, "unexpected status") /* status says which */       \
+    X(PROBE_TIMEOUT, "no answer in time")
 
-enum probe_result {
-#define X(id, name) PROBE_##id,
-    PROBE_RESULTS(X)
-#undef X
-};
+enum probe_result { ENUM_VALUES(PROBE_RESULTS) };
 const char *probe_result_name(enum probe_result result);
 
 struct probe_report {

@@ -14,17 +14,6 @@ enum { ADDRESSES_TCP4_BYTES = 12, ADDRESSES_TCP6_BYTES = 36 };
 static const char signature[12] = "\r\n\r\n\0\r\nQUIT\n";
 static const char word[6] = "PROXY ";
 
-const char *proxy_header_result_name(enum proxy_header_result result)
-{
-    switch (result) {
-    case PROXY_HEADER_OK: return "ok";
-    case PROXY_HEADER_INCOMPLETE: return "incomplete";
-    case PROXY_HEADER_INVALID: return "invalid";
-    case PROXY_HEADER_TOO_LONG: return "too_long";
-    }
-    return "unknown";
-}
-
 static struct ip_address address_of(int family, const void *bytes, uint16_t port)
 {
     struct ip_address address;

@@ -24,7 +24,6 @@ enum proxy_header_result {
     PROXY_HEADER_INVALID,
     PROXY_HEADER_TOO_LONG,
 };
-const char *proxy_header_result_name(enum proxy_header_result result);
 
 struct proxy_header {
     bool known; /* the addresses are told: not LOCAL, UNKNOWN or of another family */

@@ -594,16 +594,6 @@ void resolver_forget_others(struct resolver *resolver)
     sweep(resolver);
 }
 
-const char *names_state_name(enum names_state state)
-{
-    switch (state) {
-    case NAMES_ASKED: return "asked";
-    case NAMES_USABLE: return "usable";
-    case NAMES_ASKING: return "asking";
-    }
-    return "unknown";
-}
-
 enum names_state resolver_state(const struct resolver *resolver)
 {
     enum names_state state = NAMES_ASKED;

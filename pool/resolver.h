@@ -48,7 +48,6 @@ enum names_state {
     NAMES_USABLE, /* each name has an address, or its lookups have ended */
     NAMES_ASKING,
 };
-const char *names_state_name(enum names_state state);
 /* Of all names that settings given to resolver_use() have and that are not forgotten. */
 enum names_state resolver_state(const struct resolver *resolver);
 

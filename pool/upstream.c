@@ -14,16 +14,6 @@
 #include "steady/fault.h"
 #include "tls/client.h"
 
-const char *upstream_result_name(enum upstream_result result)
-{
-    switch (result) {
-    case UPSTREAM_OK: return "ok";
-    case UPSTREAM_BAD_FILE: return "bad file";
-    case UPSTREAM_NO_MEMORY: return "no memory";
-    }
-    return "unknown";
-}
-
 /* The bounds that are one for the process. */
 static void name_bounds(struct pools *pools)
 {
@@ -152,7 +142,7 @@ static void add_local(struct endpoint_figures *figures, const struct endpoint_lo
     figures->losses += count_read(&local->stats.losses);
     figures->target += count_read(&local->upkeep.target_count);
     _Static_assert(sizeof(figures->closed) == sizeof(local->stats.closed), "a figure a reason");
-    for (size_t i = 0; i < LEASE_CLOSE_REASONS; i++)
+    for (size_t i = 0; i < LEASE_CLOSE_REASON_COUNT; i++)
         figures->closed[i] += count_read(&local->stats.closed[i]);
 }
 

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "pool/close_reason.h"
 #include "steady/address.h"
 #include "steady/bound.h"
 #include "steady/rng.h"
@@ -96,7 +97,6 @@ struct pools_hooks {
 };
 
 enum upstream_result { UPSTREAM_OK, UPSTREAM_BAD_FILE, UPSTREAM_NO_MEMORY };
-const char *upstream_result_name(enum upstream_result result);
 
 /* fds: the process's bound on file descriptors; taken before every socket. Registers the bounds of pool/
    (dials_in_flight, idle_connections, upstream_connections, ...) in the registry. */
@@ -174,7 +174,7 @@ struct endpoint_figures {
     ENDPOINT_GAUGES(X)
     ENDPOINT_COUNTERS(X)
 #undef X
-    uint64_t closed[10]; /* by enum lease_close_reason */
+    uint64_t closed[LEASE_CLOSE_REASON_COUNT];
     uint64_t latency_us; /* estimate; 0: unknown */
     /* Connections by when their lifetime ends: in the first step from now, the second, ...; the last three are overdue. */
     uint64_t retiring[RETIREMENT_STEPS], retiring_step_ms;

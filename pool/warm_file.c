@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "steady/enum_names.h"
 #include "steady/fault.h"
 #include "steady/hash.h"
 
@@ -29,16 +30,7 @@
 /* A file that was being written so long ago is nobody's any more. */
 #define WARM_TEMPORARY_S 60
 
-const char *warm_result_words(enum warm_result result)
-{
-    switch (result) {
-#define X(id, words) \
-    case WARM_##id: return words;
-        WARM_RESULTS(X)
-#undef X
-    }
-    return "?";
-}
+ENUM_NAME_FUNCTION(warm_result_words, enum warm_result, WARM_RESULTS)
 
 void warm_image_release(struct warm_image *image)
 {

@@ -14,16 +14,6 @@ struct mailbox {
     int fd;
 };
 
-const char *mailbox_result_name(enum mailbox_result result)
-{
-    switch (result) {
-    case MAILBOX_OK: return "ok";
-    case MAILBOX_NO_FD: return "no file descriptor";
-    case MAILBOX_NO_MEMORY: return "no memory";
-    }
-    return "unknown";
-}
-
 enum mailbox_result mailbox_create(struct mailbox **ret_mailbox)
 {
     struct mailbox *mailbox = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *mailbox);

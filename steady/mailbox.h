@@ -29,7 +29,6 @@ struct message {
 struct mailbox;
 
 enum mailbox_result { MAILBOX_OK, MAILBOX_NO_FD, MAILBOX_NO_MEMORY };
-const char *mailbox_result_name(enum mailbox_result result);
 
 __attribute__((warn_unused_result)) enum mailbox_result mailbox_create(
     struct mailbox **ret_mailbox);

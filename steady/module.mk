@@ -7,6 +7,7 @@ libsteady_a_SOURCES = \
 	%D%/check.c %D%/check.h \
 	%D%/counter.h \
 	%D%/deadline.h \
+	%D%/enum_names.h \
 	%D%/fault.c %D%/fault.h \
 	%D%/fds.c %D%/fds.h \
 	%D%/container_of.h \

@@ -49,16 +49,6 @@ struct note {
     uint64_t until_ms; /* what it brings may be kept until then; 0: not known yet */
 };
 
-const char *tls_client_result_name(enum tls_client_result result)
-{
-    switch (result) {
-    case TLS_CLIENT_OK: return "ok";
-    case TLS_CLIENT_BAD_FILE: return "bad_file";
-    case TLS_CLIENT_NO_MEMORY: return "no_memory";
-    }
-    return "unknown";
-}
-
 static uint64_t now_ms(void)
 {
     struct timespec now;

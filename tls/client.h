@@ -22,7 +22,6 @@ struct tls_clients;
 struct tls_client;
 
 enum tls_client_result { TLS_CLIENT_OK, TLS_CLIENT_BAD_FILE, TLS_CLIENT_NO_MEMORY };
-const char *tls_client_result_name(enum tls_client_result result);
 
 /* The clients of a process and their sessions; NULL when memory is exhausted. */
 struct tls_clients *tls_clients_create(struct bound_registry *registry);

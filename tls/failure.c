@@ -6,25 +6,11 @@
 #include <openssl/x509_vfy.h>
 #include <stddef.h>
 
-const char *tls_failure_name(enum tls_failure failure)
-{
-    static const char *const names[] = {
-#define X(id, name, proxy_status) [TLS_FAILURE_##id] = name,
-        TLS_FAILURES(X)
-#undef X
-    };
-    return (unsigned)failure < TLS_FAILURE_COUNT ? names[failure] : "unknown";
-}
+#include "steady/enum_names.h"
 
-const char *tls_failure_proxy_status(enum tls_failure failure)
-{
-    static const char *const tokens[] = {
-#define X(id, name, proxy_status) [TLS_FAILURE_##id] = proxy_status,
-        TLS_FAILURES(X)
-#undef X
-    };
-    return (unsigned)failure < TLS_FAILURE_COUNT ? tokens[failure] : "";
-}
+ENUM_NAME_FUNCTION(tls_failure_name, enum tls_failure, TLS_FAILURES)
+
+ENUM_DETAIL_FUNCTION(tls_failure_proxy_status, enum tls_failure, TLS_FAILURES)
 
 struct code_row {
     long code;

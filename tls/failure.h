@@ -7,37 +7,34 @@
 #ifndef EVENKEEL_TLS_FAILURE_H
 #define EVENKEEL_TLS_FAILURE_H
 
-/* Columns: id, name, error token of Proxy-Status. */
-#define TLS_FAILURES(X)                                                                \
-    X(NONE, "none", "")                                                                \
-    X(EXPIRED, "certificate_expired", "tls_certificate_error")                         \
-    X(NOT_YET_VALID, "certificate_not_yet_valid", "tls_certificate_error")             \
-    X(WRONG_NAME, "certificate_wrong_name", "tls_certificate_error")                   \
-    X(UNKNOWN_ISSUER, "certificate_unknown_issuer", "tls_certificate_error")           \
-    X(SELF_SIGNED, "certificate_self_signed", "tls_certificate_error")                 \
-    X(REVOKED, "certificate_revoked", "tls_certificate_error")                         \
-    X(BAD_CERTIFICATE, "certificate_invalid", "tls_certificate_error")                 \
-    X(NO_CLIENT_CERTIFICATE, "client_certificate_missing", "tls_certificate_error")    \
-    X(NO_COMMON_CIPHER, "no_common_cipher", "tls_protocol_error")                      \
-    X(NO_COMMON_VERSION, "no_common_version", "tls_protocol_error")                    \
-    X(NO_COMMON_PROTOCOL, "no_common_application_protocol", "tls_protocol_error")      \
-    X(NOT_TLS, "not_tls", "tls_protocol_error")                                        \
-    X(ALERT_CERTIFICATE, "certificate_refused", "tls_alert_received")                  \
-    X(ALERT_CERTIFICATE_REQUIRED, "client_certificate_required", "tls_alert_received") \
-    X(ALERT_NAME, "name_not_known_there", "tls_alert_received")                        \
-    X(ALERT_HANDSHAKE, "handshake_refused", "tls_alert_received")                      \
-    X(ALERT, "alert", "tls_alert_received")                                            \
-    X(TIMEOUT, "timeout", "connection_timeout")                                        \
-    X(TRUNCATED, "truncated", "connection_terminated")                                 \
-    X(NO_MEMORY, "no_memory", "proxy_internal_error")                                  \
-    X(PROTOCOL, "protocol_error", "tls_protocol_error")
+#include "steady/enum_names.h"
 
-enum tls_failure {
-#define X(id, name, proxy_status) TLS_FAILURE_##id,
-    TLS_FAILURES(X)
-#undef X
-        TLS_FAILURE_COUNT
-};
+/* Columns: id, name, error token of Proxy-Status. */
+#define TLS_FAILURES(X)                                                                            \
+    X(TLS_FAILURE_NONE, "none", "")                                                                \
+    X(TLS_FAILURE_EXPIRED, "certificate_expired", "tls_certificate_error")                         \
+    X(TLS_FAILURE_NOT_YET_VALID, "certificate_not_yet_valid", "tls_certificate_error")             \
+    X(TLS_FAILURE_WRONG_NAME, "certificate_wrong_name", "tls_certificate_error")                   \
+    X(TLS_FAILURE_UNKNOWN_ISSUER, "certificate_unknown_issuer", "tls_certificate_error")           \
+    X(TLS_FAILURE_SELF_SIGNED, "certificate_self_signed", "tls_certificate_error")                 \
+    X(TLS_FAILURE_REVOKED, "certificate_revoked", "tls_certificate_error")                         \
+    X(TLS_FAILURE_BAD_CERTIFICATE, "certificate_invalid", "tls_certificate_error")                 \
+    X(TLS_FAILURE_NO_CLIENT_CERTIFICATE, "client_certificate_missing", "tls_certificate_error")    \
+    X(TLS_FAILURE_NO_COMMON_CIPHER, "no_common_cipher", "tls_protocol_error")                      \
+    X(TLS_FAILURE_NO_COMMON_VERSION, "no_common_version", "tls_protocol_error")                    \
+    X(TLS_FAILURE_NO_COMMON_PROTOCOL, "no_common_application_protocol", "tls_protocol_error")      \
+    X(TLS_FAILURE_NOT_TLS, "not_tls", "tls_protocol_error")                                        \
+    X(TLS_FAILURE_ALERT_CERTIFICATE, "certificate_refused", "tls_alert_received")                  \
+    X(TLS_FAILURE_ALERT_CERTIFICATE_REQUIRED, "client_certificate_required", "tls_alert_received") \
+    X(TLS_FAILURE_ALERT_NAME, "name_not_known_there", "tls_alert_received")                        \
+    X(TLS_FAILURE_ALERT_HANDSHAKE, "handshake_refused", "tls_alert_received")                      \
+    X(TLS_FAILURE_ALERT, "alert", "tls_alert_received")                                            \
+    X(TLS_FAILURE_TIMEOUT, "timeout", "connection_timeout")                                        \
+    X(TLS_FAILURE_TRUNCATED, "truncated", "connection_terminated")                                 \
+    X(TLS_FAILURE_NO_MEMORY, "no_memory", "proxy_internal_error")                                  \
+    X(TLS_FAILURE_PROTOCOL, "protocol_error", "tls_protocol_error")
+
+enum tls_failure { ENUM_VALUES(TLS_FAILURES) TLS_FAILURE_COUNT };
 const char *tls_failure_name(enum tls_failure failure);
 const char *tls_failure_proxy_status(enum tls_failure failure);
 

@@ -14,18 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *seal_result_name(enum seal_result result)
-{
-    switch (result) {
-    case SEAL_OK: return "ok";
-    case SEAL_KEY_UNREADABLE: return "the key file cannot be read";
-    case SEAL_KEY_EXPOSED: return "everybody may read the key file";
-    case SEAL_KEY_MALFORMED: return "the key file holds neither 32 bytes nor 64 hexadecimal digits";
-    case SEAL_BROKEN: return "another key, or changed since";
-    case SEAL_ERROR: return "no memory or randomness";
-    }
-    return "?";
-}
+#include "steady/enum_names.h"
+
+ENUM_NAME_FUNCTION(seal_result_name, enum seal_result, SEAL_RESULTS)
 
 static int digit(char byte)
 {

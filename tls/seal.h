@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "steady/enum_names.h"
+
 #define SEAL_KEY_BYTES 32
 #define SEAL_NONCE_BYTES 12
 #define SEAL_TAG_BYTES 16
@@ -20,14 +22,16 @@ struct seal_key {
     uint8_t bytes[SEAL_KEY_BYTES];
 };
 
-enum seal_result {
-    SEAL_OK,
-    SEAL_KEY_UNREADABLE, /* errno says why */
-    SEAL_KEY_EXPOSED,    /* anybody may read the file */
-    SEAL_KEY_MALFORMED,  /* neither 32 bytes nor 64 hexadecimal digits */
-    SEAL_BROKEN,         /* another key, or changed since */
-    SEAL_ERROR,          /* no memory, no randomness */
-};
+/* With SEAL_KEY_UNREADABLE errno says why. */
+#define SEAL_RESULTS(X)                                                                    \
+    X(SEAL_OK, "ok")                                                                       \
+    X(SEAL_KEY_UNREADABLE, "the key file cannot be read")                                  \
+    X(SEAL_KEY_EXPOSED, "everybody may read the key file")                                 \
+    X(SEAL_KEY_MALFORMED, "the key file holds neither 32 bytes nor 64 hexadecimal digits") \
+    X(SEAL_BROKEN, "another key, or changed since")                                        \
+    X(SEAL_ERROR, "no memory or randomness")
+
+enum seal_result { ENUM_VALUES(SEAL_RESULTS) };
 const char *seal_result_name(enum seal_result result);
 
 /* From a file: 32 bytes, or 64 hexadecimal digits and a line end. */

@@ -49,16 +49,6 @@ struct tls_server {
     size_t certificate_count;
 };
 
-const char *tls_server_result_name(enum tls_server_result result)
-{
-    switch (result) {
-    case TLS_SERVER_OK: return "ok";
-    case TLS_SERVER_BAD_FILE: return "bad_file";
-    case TLS_SERVER_NO_MEMORY: return "no_memory";
-    }
-    return "unknown";
-}
-
 /* ---- in a handshake ---- */
 
 /* RFC 7301 3.2: a client that speaks other protocols only is told so. */

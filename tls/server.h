@@ -18,7 +18,6 @@
 struct tls_server;
 
 enum tls_server_result { TLS_SERVER_OK, TLS_SERVER_BAD_FILE, TLS_SERVER_NO_MEMORY };
-const char *tls_server_result_name(enum tls_server_result result);
 
 /* Reads every file anew. tickets: outlives it; NULL is fine for a mere test. `why` names key, file and cause. */
 __attribute__((warn_unused_result)) enum tls_server_result tls_server_create(

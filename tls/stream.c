@@ -12,18 +12,6 @@
 
 #define IS_TLS(stream) __builtin_expect((stream)->tls != NULL, 0)
 
-const char *stream_result_name(enum stream_result result)
-{
-    switch (result) {
-    case STREAM_OK: return "ok";
-    case STREAM_BLOCKED: return "blocked";
-    case STREAM_END: return "end";
-    case STREAM_RESET: return "reset";
-    case STREAM_ERROR: return "error";
-    }
-    return "unknown";
-}
-
 void stream_init(struct stream *stream, int fd)
 {
     *stream = (struct stream){.fd = fd};

@@ -32,7 +32,6 @@ enum stream_result {
     STREAM_RESET,   /* the other side has broken it: ECONNRESET, EPIPE, or TLS cut short */
     STREAM_ERROR,   /* anything else; errno says what of a plain stream, stream_failure() of TLS */
 };
-const char *stream_result_name(enum stream_result result);
 
 void stream_init(struct stream *stream, int fd);
 /* From here on the bytes on the socket are TLS: takes the SSL over, which is set up for its role. False: no memory, and the SSL is

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "steady/enum_names.h"
 #include "steady/fault.h"
 
 #define KEYS 3
@@ -34,16 +35,7 @@ struct tls_tickets {
     bool from_file;
 };
 
-const char *tls_tickets_result_name(enum tls_tickets_result result)
-{
-    switch (result) {
-    case TLS_TICKETS_OK: return "ok";
-    case TLS_TICKETS_UNREADABLE: return "unreadable";
-    case TLS_TICKETS_BAD_FILE: return "expected one to three keys of 80 bytes each";
-    case TLS_TICKETS_NO_RANDOM: return "no random numbers";
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(tls_tickets_result_name, enum tls_tickets_result, TLS_TICKETS_RESULTS)
 
 /* A new key of our own in front; the oldest goes. */
 static bool add_key(struct tls_tickets *tickets, uint64_t now_ms)

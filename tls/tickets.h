@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "steady/enum_names.h"
 #include "steady/pack.h"
 
 /* How long a key seals; it opens twice as long after that. */
@@ -24,12 +25,12 @@
 struct tls_tickets;
 struct ssl_ctx_st;
 
-enum tls_tickets_result {
-    TLS_TICKETS_OK,
-    TLS_TICKETS_UNREADABLE, /* errno says why */
-    TLS_TICKETS_BAD_FILE,   /* not one to three keys of 80 bytes */
-    TLS_TICKETS_NO_RANDOM,
-};
+#define TLS_TICKETS_RESULTS(X)                                             \
+    X(TLS_TICKETS_OK, "ok")                                                \
+    X(TLS_TICKETS_UNREADABLE, "unreadable") /* errno says why */           \
+    X(TLS_TICKETS_BAD_FILE, "expected one to three keys of 80 bytes each") \
+    X(TLS_TICKETS_NO_RANDOM, "no random numbers")
+enum tls_tickets_result { ENUM_VALUES(TLS_TICKETS_RESULTS) };
 const char *tls_tickets_result_name(enum tls_tickets_result result);
 
 /* NULL: no memory, or no random numbers. */

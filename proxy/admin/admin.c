@@ -18,6 +18,7 @@
 #include "proxy/admin/upstreams_view.h"
 #include "proxy/http/http_head.h"
 #include "proxy/policy/policy.h"
+#include "steady/enum_names.h"
 #include "steady/loop_clock.h"
 
 #define ADMIN_TIMEOUT_S 10
@@ -39,15 +40,7 @@ struct admin {
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path]; /* "" for TCP */
 };
 
-const char *admin_result_name(enum admin_result result)
-{
-    switch (result) {
-    case ADMIN_OK: return "ok";
-    case ADMIN_CANNOT_BIND: return "cannot bind";
-    case ADMIN_NO_MEMORY: return "no memory";
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(admin_result_name, enum admin_result, ADMIN_RESULTS)
 
 /* ---- routes ---- */
 

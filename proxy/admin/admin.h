@@ -11,6 +11,7 @@
 
 #include "proxy/admin/overview.h"
 #include "proxy/client/inherited.h"
+#include "steady/enum_names.h"
 
 /* Connections at a time; more wait in the kernel's queue. */
 #define ADMIN_CONNECTIONS 64
@@ -25,7 +26,11 @@ struct admin_env {
     void *owner;
 };
 
-enum admin_result { ADMIN_OK, ADMIN_CANNOT_BIND, ADMIN_NO_MEMORY };
+#define ADMIN_RESULTS(X)                \
+    X(ADMIN_OK, "ok")                   \
+    X(ADMIN_CANNOT_BIND, "cannot bind") \
+    X(ADMIN_NO_MEMORY, "no memory")
+enum admin_result { ENUM_VALUES(ADMIN_RESULTS) };
 const char *admin_result_name(enum admin_result result);
 
 /* On ADMIN_CANNOT_BIND errno says why. A stale unix socket file is removed, one in use is not. An inherited socket is taken, but

@@ -1,45 +1,17 @@
 /* The state machine of readiness. */
 #include "proxy/admin/readiness.h"
 
+#include "steady/enum_names.h"
+
 /* Loss has to last before readiness is taken back, its end before it is given again. */
 #define LOST_AFTER_MS 2000
 #define BACK_AFTER_MS 1000
 
-const char *readiness_state_name(enum readiness_state state)
-{
-    switch (state) {
-#define X(id, name) \
-    case READINESS_##id: return name;
-        READINESS_STATES(X)
-#undef X
-    case READINESS_STATE_COUNT: break;
-    }
-    return "?";
-}
+ENUM_NAME_FUNCTION(readiness_state_name, enum readiness_state, READINESS_STATES)
 
-const char *readiness_reason_name(enum readiness_reason reason)
-{
-    switch (reason) {
-#define X(id, name, words) \
-    case READINESS_FOR_##id: return name;
-        READINESS_REASONS(X)
-#undef X
-    case READINESS_REASON_COUNT: break;
-    }
-    return "?";
-}
+ENUM_NAME_FUNCTION(readiness_reason_name, enum readiness_reason, READINESS_REASONS)
 
-const char *readiness_reason_words(enum readiness_reason reason)
-{
-    switch (reason) {
-#define X(id, name, words) \
-    case READINESS_FOR_##id: return words;
-        READINESS_REASONS(X)
-#undef X
-    case READINESS_REASON_COUNT: break;
-    }
-    return "?";
-}
+ENUM_DETAIL_FUNCTION(readiness_reason_words, enum readiness_reason, READINESS_REASONS)
 
 static bool enough(uint64_t count, uint64_t whole_count, double share)
 {

@@ -11,40 +11,32 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "steady/enum_names.h"
 
 /* id, name in /readyz and the label of a metric */
-#define READINESS_STATES(X)                                                        \
-    X(WARMING, "warming")   /* since the start */                                  \
-    X(WARM, "warm")         /* ready */                                            \
-    X(COLD, "cold")         /* ready, though give_up_after passed before warmth */ \
-    X(GIVEN_UP, "given_up") /* not ready; becomes WARM should it warm up yet */    \
-    X(LOST, "lost")         /* no required upstream can be used */                 \
-    X(DRAINING, "draining") /* to the end */
+#define READINESS_STATES(X)                                                                  \
+    X(READINESS_WARMING, "warming")   /* since the start */                                  \
+    X(READINESS_WARM, "warm")         /* ready */                                            \
+    X(READINESS_COLD, "cold")         /* ready, though give_up_after passed before warmth */ \
+    X(READINESS_GIVEN_UP, "given_up") /* not ready; becomes WARM should it warm up yet */    \
+    X(READINESS_LOST, "lost")         /* no required upstream can be used */                 \
+    X(READINESS_DRAINING, "draining") /* to the end */
 
-enum readiness_state {
-#define X(id, name) READINESS_##id,
-    READINESS_STATES(X)
-#undef X
-        READINESS_STATE_COUNT
-};
+enum readiness_state { ENUM_VALUES(READINESS_STATES) READINESS_STATE_COUNT };
 const char *readiness_state_name(enum readiness_state state);
 
 /* What is missing: id, name, words for people. */
-#define READINESS_REASONS(X)                                                           \
-    X(SETTINGS, "settings", "not every worker uses the configuration yet")             \
-    X(UPSTREAMS, "upstreams", "a required upstream has no address yet")                \
-    X(POOLS, "pools", "fewer connections than readiness.pools of the warm level")      \
-    X(SESSIONS, "sessions", "fewer TLS sessions than readiness.sessions of the usual") \
-    X(MEMORY, "memory", "more memory is in use than the budget has")                   \
-    X(LOST, "lost", "no required upstream has an endpoint that can be used")           \
-    X(DRAINING, "draining", "the process drains")
+#define READINESS_REASONS(X)                                                                    \
+    X(READINESS_FOR_SETTINGS, "settings", "not every worker uses the configuration yet")        \
+    X(READINESS_FOR_UPSTREAMS, "upstreams", "a required upstream has no address yet")           \
+    X(READINESS_FOR_POOLS, "pools", "fewer connections than readiness.pools of the warm level") \
+    X(READINESS_FOR_SESSIONS, "sessions",                                                       \
+      "fewer TLS sessions than readiness.sessions of the usual")                                \
+    X(READINESS_FOR_MEMORY, "memory", "more memory is in use than the budget has")              \
+    X(READINESS_FOR_LOST, "lost", "no required upstream has an endpoint that can be used")      \
+    X(READINESS_FOR_DRAINING, "draining", "the process drains")
 
-enum readiness_reason {
-#define X(id, name, words) READINESS_FOR_##id,
-    READINESS_REASONS(X)
-#undef X
-        READINESS_REASON_COUNT
-};
+enum readiness_reason { ENUM_VALUES(READINESS_REASONS) READINESS_REASON_COUNT };
 const char *readiness_reason_name(enum readiness_reason reason);
 const char *readiness_reason_words(enum readiness_reason reason);
 

@@ -11,6 +11,7 @@
 
 #include "proxy/client/client.h"
 #include "steady/deadline.h"
+#include "steady/enum_names.h"
 #include "steady/fds.h"
 #include "tls/server.h"
 
@@ -33,16 +34,7 @@ static void listener_pause(struct worker_listener *listener);
 static void listener_on_resume(struct wheel_timer *timer, uint64_t now_ms);
 static void listener_forget(struct worker_listener *listener);
 
-const char *listener_result_name(enum listener_result result)
-{
-    switch (result) {
-    case LISTENER_OK: return "ok";
-    case LISTENER_CANNOT_BIND: return "cannot_bind";
-    case LISTENER_NO_FD: return "no_descriptors";
-    case LISTENER_NO_MEMORY: return "no_memory";
-    }
-    return "?";
-}
+ENUM_NAME_FUNCTION(listener_result_name, enum listener_result, LISTENER_RESULTS)
 
 static enum listener_result listener_bind_one(const struct address *address, int *ret_fd)
 {

@@ -16,6 +16,7 @@
 #include "proxy/client/inherited.h"
 #include "proxy/policy/admission.h"
 #include "proxy/worker/worker.h"
+#include "steady/enum_names.h"
 
 struct listener {
     TAILQ_ENTRY(listener) link;
@@ -45,7 +46,12 @@ struct worker_listener {
     bool paused;
 };
 
-enum listener_result { LISTENER_OK, LISTENER_CANNOT_BIND, LISTENER_NO_FD, LISTENER_NO_MEMORY };
+#define LISTENER_RESULTS(X)                \
+    X(LISTENER_OK, "ok")                   \
+    X(LISTENER_CANNOT_BIND, "cannot_bind") \
+    X(LISTENER_NO_FD, "no_descriptors")    \
+    X(LISTENER_NO_MEMORY, "no_memory")
+enum listener_result { ENUM_VALUES(LISTENER_RESULTS) };
 const char *listener_result_name(enum listener_result result);
 
 /* ---- control thread ---- */

@@ -14,6 +14,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "steady/enum_names.h"
+
 #define DEMO_BACKENDS 2
 #define DEMO_SLOW_S 1
 
@@ -40,16 +42,7 @@ struct demo_later {
     struct event *timer;
 };
 
-const char *demo_result_name(enum demo_result result)
-{
-    switch (result) {
-    case DEMO_OK: return "ok";
-    case DEMO_CANNOT_BIND: return "cannot bind";
-    case DEMO_NO_THREAD: return "cannot start a thread";
-    case DEMO_NO_MEMORY: return "no memory";
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(demo_result_name, enum demo_result, DEMO_RESULTS)
 
 static void demo_answer(struct evhttp_request *request, const struct demo_backend *backend,
                         int status, const char *reason)

@@ -10,9 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "steady/enum_names.h"
+
 struct demo;
 
-enum demo_result { DEMO_OK, DEMO_CANNOT_BIND, DEMO_NO_THREAD, DEMO_NO_MEMORY };
+#define DEMO_RESULTS(X)                        \
+    X(DEMO_OK, "ok")                           \
+    X(DEMO_CANNOT_BIND, "cannot bind")         \
+    X(DEMO_NO_THREAD, "cannot start a thread") \
+    X(DEMO_NO_MEMORY, "no memory")
+enum demo_result { ENUM_VALUES(DEMO_RESULTS) };
 const char *demo_result_name(enum demo_result result);
 
 __attribute__((warn_unused_result)) enum demo_result demo_create(struct demo **ret_demo);

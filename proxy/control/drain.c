@@ -10,6 +10,7 @@
 #include "proxy/control/control_state.h"
 #include "proxy/control/reload.h"
 #include "steady/check.h"
+#include "steady/enum_names.h"
 
 /* What is left of the grace when the rest is cut, and when the process is ended by force. A short grace is shared out. */
 #define CUT_MARGIN_MS 1000
@@ -26,16 +27,7 @@ static void drain_on_timer(evutil_socket_t fd, short what, void *arg);
 static void drain_on_closed(struct message *message, void *receiver);
 static void drain_on_drained(struct message *message, void *receiver);
 
-const char *drain_stage_name(enum drain_stage stage)
-{
-    switch (stage) {
-#define X(id, name) \
-    case DRAIN_##id: return name;
-        DRAIN_STAGES(X)
-#undef X
-    }
-    return "?";
-}
+ENUM_NAME_FUNCTION(drain_stage_name, enum drain_stage, DRAIN_STAGES)
 
 /* ---- decisions ---- */
 

@@ -13,21 +13,18 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "steady/enum_names.h"
 
 /* id, name in the log and in /status */
-#define DRAIN_STAGES(X)                                                                \
-    X(SERVING, "serving")                                                              \
-    X(UNREADY, "unready")     /* readiness is withdrawn, everything is still served */ \
-    X(CLOSING, "closing")     /* listeners close */                                    \
-    X(FINISHING, "finishing") /* what is in flight finishes */                         \
-    X(RUSHING, "rushing")     /* likewise, but tunnels are over */                     \
-    X(CUTTING, "cutting")     /* the end, whatever is left */
+#define DRAIN_STAGES(X)                                                                      \
+    X(DRAIN_SERVING, "serving")                                                              \
+    X(DRAIN_UNREADY, "unready")     /* readiness is withdrawn, everything is still served */ \
+    X(DRAIN_CLOSING, "closing")     /* listeners close */                                    \
+    X(DRAIN_FINISHING, "finishing") /* what is in flight finishes */                         \
+    X(DRAIN_RUSHING, "rushing")     /* likewise, but tunnels are over */                     \
+    X(DRAIN_CUTTING, "cutting")     /* the end, whatever is left */
 
-enum drain_stage {
-#define X(id, name) DRAIN_##id,
-    DRAIN_STAGES(X)
-#undef X
-};
+enum drain_stage { ENUM_VALUES(DRAIN_STAGES) };
 const char *drain_stage_name(enum drain_stage stage);
 
 /* When each stage ends at the latest, in ms since the drain began. */

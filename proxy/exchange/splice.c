@@ -16,19 +16,6 @@
 
 static void splice_pipe_close(struct worker *worker, struct splice_pipe *pipe);
 
-const char *splice_result_name(enum splice_result result)
-{
-    switch (result) {
-    case SPLICE_MOVED: return "moved";
-    case SPLICE_SOURCE_BLOCKED: return "source_blocked";
-    case SPLICE_SINK_BLOCKED: return "sink_blocked";
-    case SPLICE_SOURCE_END: return "source_end";
-    case SPLICE_SOURCE_BROKEN: return "source_broken";
-    case SPLICE_SINK_BROKEN: return "sink_broken";
-    }
-    return "?";
-}
-
 struct splice_pipe *splice_pipe_take(struct worker *worker)
 {
     struct splice_pipe *pipe = SLIST_FIRST(&worker->pipes);

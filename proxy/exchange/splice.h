@@ -33,7 +33,6 @@ enum splice_result {
     SPLICE_SOURCE_BROKEN,
     SPLICE_SINK_BROKEN,
 };
-const char *splice_result_name(enum splice_result result);
 
 /* NULL: none can be had (descriptors); copy instead. */
 struct splice_pipe *splice_pipe_take(struct worker *worker);

@@ -15,6 +15,7 @@
 #include "proxy/log/access_log.h"
 #include "proxy/log/log_file.h"
 #include "proxy/log/log_ring.h"
+#include "steady/enum_names.h"
 
 #define ACCESS_RING_BYTES (1024 * 1024)
 #define ERROR_RING_BYTES (256 * 1024)
@@ -58,16 +59,7 @@ static uint64_t clock_ms(clockid_t clock)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-const char *log_result_name(enum log_result result)
-{
-    switch (result) {
-    case LOG_OK: return "ok";
-    case LOG_CANNOT_OPEN: return "cannot open";
-    case LOG_NO_THREAD: return "cannot start a thread";
-    case LOG_NO_MEMORY: return "no memory";
-    }
-    return "unknown";
-}
+ENUM_NAME_FUNCTION(log_result_name, enum log_result, LOG_RESULTS)
 
 /* ---- the thread ---- */
 
@@ -301,10 +293,7 @@ void log_reopen(struct log *log)
 
 void log_write(struct log *log, enum log_level level, const char *format, ...)
 {
-    static const char *const names[] = {[LOG_LEVEL_ERROR] = "error",
-                                        [LOG_LEVEL_WARN] = "warn",
-                                        [LOG_LEVEL_INFO] = "info",
-                                        [LOG_LEVEL_DEBUG] = "debug"};
+    static const char *const names[] = {ENUM_NAMES(LOG_LEVELS)};
     char line[ERROR_LINE_BYTES];
     if ((unsigned)level > atomic_load_explicit(&log->level, memory_order_relaxed)) {
         return;

@@ -15,11 +15,17 @@
 #include "conf/settings.h"
 #include "proxy/http/http_head.h"
 #include "steady/bound.h"
+#include "steady/enum_names.h"
 
 struct log;
 struct access_ring;
 
-enum log_result { LOG_OK, LOG_CANNOT_OPEN, LOG_NO_THREAD, LOG_NO_MEMORY };
+#define LOG_RESULTS(X)                        \
+    X(LOG_OK, "ok")                           \
+    X(LOG_CANNOT_OPEN, "cannot open")         \
+    X(LOG_NO_THREAD, "cannot start a thread") \
+    X(LOG_NO_MEMORY, "no memory")
+enum log_result { ENUM_VALUES(LOG_RESULTS) };
 const char *log_result_name(enum log_result result);
 
 /* Opens the files and starts the thread. On LOG_CANNOT_OPEN and LOG_NO_THREAD errno says why. */

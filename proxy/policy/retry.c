@@ -4,18 +4,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "steady/enum_names.h"
+
 #define RETRY_AFTER_DIGITS 9
 #define IMF_DATE_BYTES 29
 
-const char *retry_verdict_name(enum retry_verdict verdict)
-{
-    static const char *const names[] = {
-#define X(id, name) [RETRY_##id##_VERDICT] = (name),
-        RETRY_VERDICTS(X)
-#undef X
-    };
-    return names[verdict];
-}
+ENUM_NAME_FUNCTION(retry_verdict_name, enum retry_verdict, RETRY_VERDICTS)
 
 enum retry_verdict retry_judge(const struct retry_settings *settings,
                                const struct retry_case *retry_case)

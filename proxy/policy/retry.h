@@ -12,27 +12,23 @@
 
 #include "conf/settings.h"
 #include "proxy/http/http_head.h"
+#include "steady/enum_names.h"
 
 /* What became of a failed attempt's exchange: label values. */
-#define RETRY_VERDICTS(X)                                                                   \
-    X(MADE, "made")                                                                         \
-    X(NOT_ASKED, "not_asked")       /* retry.on does not name what happened */              \
-    X(OTHER_HOP, "other_hop")       /* another hop has decided already */                   \
-    X(ATTEMPTS, "attempts")         /* retry.attempts are made */                           \
-    X(UNSAFE, "unsafe")             /* it may have been acted on, and is not idempotent */  \
-    X(BODY, "body")                 /* what was sent of its body is not at hand any more */ \
-    X(BREAKER, "breaker")           /* the upstream's breaker lets nothing through */       \
-    X(TOO_LATE, "too_late")         /* the wait and an attempt would not end in time */     \
-    X(BUDGET, "budget")             /* retry.budget is spent */                             \
-    X(MINUTE, "minute")             /* retry.budget.per_minute is spent */                  \
-    X(SHARD_BUDGET, "shard_budget") /* that of the shard is */
+#define RETRY_VERDICTS(X)                                                                          \
+    X(RETRY_MADE_VERDICT, "made")                                                                  \
+    X(RETRY_NOT_ASKED_VERDICT, "not_asked") /* retry.on does not name what happened */             \
+    X(RETRY_OTHER_HOP_VERDICT, "other_hop") /* another hop has decided already */                  \
+    X(RETRY_ATTEMPTS_VERDICT, "attempts")   /* retry.attempts are made */                          \
+    X(RETRY_UNSAFE_VERDICT, "unsafe")       /* it may have been acted on, and is not idempotent */ \
+    X(RETRY_BODY_VERDICT, "body")         /* what was sent of its body is not at hand any more */  \
+    X(RETRY_BREAKER_VERDICT, "breaker")   /* the upstream's breaker lets nothing through */        \
+    X(RETRY_TOO_LATE_VERDICT, "too_late") /* the wait and an attempt would not end in time */      \
+    X(RETRY_BUDGET_VERDICT, "budget")     /* retry.budget is spent */                              \
+    X(RETRY_MINUTE_VERDICT, "minute")     /* retry.budget.per_minute is spent */                   \
+    X(RETRY_SHARD_BUDGET_VERDICT, "shard_budget") /* that of the shard is */
 
-enum retry_verdict {
-#define X(id, name) RETRY_##id##_VERDICT,
-    RETRY_VERDICTS(X)
-#undef X
-        RETRY_VERDICT_COUNT
-};
+enum retry_verdict { ENUM_VALUES(RETRY_VERDICTS) RETRY_VERDICT_COUNT };
 const char *retry_verdict_name(enum retry_verdict verdict);
 
 struct retry_case {

@@ -4,20 +4,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "steady/enum_names.h"
+
 static void worker_on_mail(evutil_socket_t fd, short what, void *arg);
 static void worker_on_wheel(evutil_socket_t fd, short what, void *arg);
 static void worker_arm_wheel(struct worker *worker);
 
-const char *worker_result_name(enum worker_result result)
-{
-    switch (result) {
-    case WORKER_OK: return "ok";
-    case WORKER_NO_MEMORY: return "no_memory";
-    case WORKER_NO_FD: return "no_descriptors";
-    case WORKER_NO_THREAD: return "no_thread";
-    }
-    return "?";
-}
+ENUM_NAME_FUNCTION(worker_result_name, enum worker_result, WORKER_RESULTS)
 
 static enum worker_result worker_build(struct worker *worker)
 {

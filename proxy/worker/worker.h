@@ -20,6 +20,7 @@
 #include "proxy/worker/stats.h"
 #include "steady/bound.h"
 #include "steady/buf.h"
+#include "steady/enum_names.h"
 #include "steady/loop.h"
 #include "steady/slab.h"
 #include "tls/scratch.h"
@@ -98,7 +99,12 @@ struct worker {
     uint64_t wheel_armed_ms;
 };
 
-enum worker_result { WORKER_OK, WORKER_NO_MEMORY, WORKER_NO_FD, WORKER_NO_THREAD };
+#define WORKER_RESULTS(X)             \
+    X(WORKER_OK, "ok")                \
+    X(WORKER_NO_MEMORY, "no_memory")  \
+    X(WORKER_NO_FD, "no_descriptors") \
+    X(WORKER_NO_THREAD, "no_thread")
+enum worker_result { ENUM_VALUES(WORKER_RESULTS) };
 const char *worker_result_name(enum worker_result result);
 
 __attribute__((warn_unused_result)) enum worker_result worker_create(const struct worker_env *env,

@@ -165,7 +165,7 @@ static inline struct upstream_set *rig_build(struct rig *rig, struct settings *s
     char why[256] = "";
     enum upstream_result result = upstream_set_build(rig->pools, settings, &set, why, sizeof(why));
     if (result != UPSTREAM_OK)
-        fail_msg("%s: %s", upstream_result_name(result), why);
+        fail_msg("%d: %s", result, why);
     upstream_set_use(rig->pools, set);
     settings_put(&settings);
     return set;
@@ -318,7 +318,7 @@ static inline struct lease *rig_leased(struct rig *rig, unsigned worker, struct 
     if (result == LEASE_PENDING)
         rig_await(rig, attempt.lease != NULL || attempt.failed);
     if (attempt.lease == NULL)
-        fail_msg("no lease: %s, %s", lease_result_name(result), dial_result_name(attempt.failure));
+        fail_msg("no lease: %d, %s", result, dial_result_name(attempt.failure));
     return attempt.lease;
 }
 

@@ -14,21 +14,27 @@
 #include "tests/unit/unit.h"
 
 #include "breaker/breaker.h"
+#include "steady/enum_names.h"
 #include "steady/rng.h"
 
-static const struct breaker_settings defaults = {
-    .enabled = true,
-    .window_ms = 10000,
-    .min_requests_count = 20,
-    .failure_rate = 0.5,
-    .slow_rate = 0.8,
-    .slow_after_ms = 10000,
-    .consecutive_count = 10,
-    .open_share = 0.1,
-    .open_min_ms = 250,
-    .open_max_ms = 5000,
-    .probes_count = 3,
-    .ramp_ms = 1000,
+/* The words of the transcripts. */
+static ENUM_NAME_FUNCTION(breaker_result_name, enum breaker_result,
+                          BREAKER_RESULTS) static ENUM_NAME_FUNCTION(outcome_name, enum outcome,
+                                                                     OUTCOMES)
+
+    static const struct breaker_settings defaults = {
+        .enabled = true,
+        .window_ms = 10000,
+        .min_requests_count = 20,
+        .failure_rate = 0.5,
+        .slow_rate = 0.8,
+        .slow_after_ms = 10000,
+        .consecutive_count = 10,
+        .open_share = 0.1,
+        .open_min_ms = 250,
+        .open_max_ms = 5000,
+        .probes_count = 3,
+        .ramp_ms = 1000,
 };
 
 struct play {

@@ -188,17 +188,6 @@ static void without_a_descriptor_nothing_is_created(void **state)
     assert_null(mailbox);
 }
 
-static void every_result_has_a_name_of_its_own(void **state)
-{
-    (void)state;
-    static const enum mailbox_result results[] = {MAILBOX_OK, MAILBOX_NO_FD, MAILBOX_NO_MEMORY};
-    for (int i = 0; i < 3; i++)
-        for (int k = 0; k < i; k++)
-            assert_string_not_equal(mailbox_result_name(results[i]),
-                                    mailbox_result_name(results[k]));
-    assert_string_equal(mailbox_result_name((enum mailbox_result)99), "unknown");
-}
-
 static void ignore(struct message *message, void *receiver)
 {
     (void)message;
@@ -331,7 +320,6 @@ int main(void)
         cmocka_unit_test(a_message_may_be_freed_by_its_delivery),
         cmocka_unit_test(misuse_is_fatal),
         cmocka_unit_test(without_a_descriptor_nothing_is_created),
-        cmocka_unit_test(every_result_has_a_name_of_its_own),
         cmocka_unit_test(threads_lose_nothing_and_each_keeps_its_order),
 #ifdef EVENKEEL_FAULT_INJECTION
         cmocka_unit_test(without_memory_nothing_is_created),

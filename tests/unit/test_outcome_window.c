@@ -78,13 +78,6 @@ static void windows_of_any_length_work(void **state)
     }
 }
 
-static void outcomes_have_names(void **state)
-{
-    (void)state;
-    assert_string_equal(outcome_name(OUTCOME_SUCCESS), "success");
-    assert_string_equal(outcome_name(OUTCOME_IGNORED), "ignored");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -92,7 +85,6 @@ int main(void)
         cmocka_unit_test(failures_in_a_row_are_counted_over_any_time),
         cmocka_unit_test(what_a_lane_keeps_back_comes_before_its_failure),
         cmocka_unit_test(windows_of_any_length_work),
-        cmocka_unit_test(outcomes_have_names),
     };
     return cmocka_run_group_tests_name("outcome_window", tests, NULL, NULL);
 }

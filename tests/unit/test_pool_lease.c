@@ -356,17 +356,6 @@ static void an_abandoned_connection_is_reset_and_a_finished_one_ends(void **stat
     one_end(&one);
 }
 
-static void names_are_there_for_all_results(void **state)
-{
-    (void)state;
-    for (int i = LEASE_CLOSED_DONE; i <= LEASE_CLOSED_SURPLUS; i++)
-        assert_string_not_equal(lease_close_reason_name((enum lease_close_reason)i), "unknown");
-    for (int i = LEASE_READY; i <= LEASE_NO_FD; i++)
-        assert_string_not_equal(lease_result_name((enum lease_result)i), "unknown");
-    for (int i = DIAL_OK; i <= DIAL_ERROR; i++)
-        assert_string_not_equal(dial_result_name((enum dial_result)i), "unknown");
-}
-
 /* ---- chance ---- */
 
 enum { ATTEMPTS = 24, STEPS = 4000, ORIGIN_ENDS = 256 };
@@ -483,7 +472,6 @@ int main(void)
         cmocka_unit_test(a_shorter_idle_limit_holds_for_what_rests_already),
         cmocka_unit_test(a_draining_worker_keeps_no_connection),
         cmocka_unit_test(an_abandoned_connection_is_reset_and_a_finished_one_ends),
-        cmocka_unit_test(names_are_there_for_all_results),
         cmocka_unit_test(whatever_happens_everything_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -221,13 +221,6 @@ static void too_many_endpoints_or_upstreams_fail_the_build(void **state)
     rig_end(&rig);
 }
 
-static void names_are_there_for_all_results(void **state)
-{
-    (void)state;
-    for (int i = UPSTREAM_OK; i <= UPSTREAM_NO_MEMORY; i++)
-        assert_string_not_equal(upstream_result_name((enum upstream_result)i), "unknown");
-}
-
 /* ---- generations ---- */
 
 static void an_unchanged_endpoint_is_kept(void **state)
@@ -577,7 +570,6 @@ int main(void)
         cmocka_unit_test(services_bring_their_ports_names_and_weights),
         cmocka_unit_test(an_address_that_stays_keeps_its_endpoint_and_one_that_comes_is_marked),
         cmocka_unit_test(too_many_endpoints_or_upstreams_fail_the_build),
-        cmocka_unit_test(names_are_there_for_all_results),
         cmocka_unit_test(an_unchanged_endpoint_is_kept),
         cmocka_unit_test(other_tls_settings_make_other_endpoints),
         cmocka_unit_test(a_set_is_compared_with_the_newest_live_one),

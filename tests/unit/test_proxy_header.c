@@ -99,7 +99,7 @@ static void what_is_wrong_is_refused(void **state)
         size_t used = 77;
         enum proxy_header_result result = parse(rows[i].bytes, rows[i].length, &header, &used);
         if (result != rows[i].result)
-            fail_msg("row %zu: %s", i, proxy_header_result_name(result));
+            fail_msg("row %zu: %d", i, result);
         assert_int_equal(used, 77);
     }
 }

@@ -334,13 +334,6 @@ static void figures_are_told_of_each_name(void **state)
     rig_end(&rig);
 }
 
-static void names_are_there_for_all_states(void **state)
-{
-    (void)state;
-    for (int i = NAMES_ASKED; i <= NAMES_ASKING; i++)
-        assert_string_not_equal(names_state_name((enum names_state)i), "unknown");
-}
-
 #ifdef EVENKEEL_FAULT_INJECTION
 static void each_failing_allocation_is_survived_and_made_up_for(void **state)
 {
@@ -388,7 +381,6 @@ int main(void)
         cmocka_unit_test(what_is_in_flight_is_asked_again_when_resolv_conf_changes),
         cmocka_unit_test(forgetting_and_freeing_with_queries_in_flight_leaves_nothing),
         cmocka_unit_test(figures_are_told_of_each_name),
-        cmocka_unit_test(names_are_there_for_all_states),
 #ifdef EVENKEEL_FAULT_INJECTION
         cmocka_unit_test(each_failing_allocation_is_survived_and_made_up_for),
 #endif

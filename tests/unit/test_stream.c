@@ -241,13 +241,6 @@ static void a_plain_stream_may_be_spliced(void **state)
     assert_false(stream_spliceable(&stream));
 }
 
-static void names_are_there_for_all_results(void **state)
-{
-    (void)state;
-    for (int i = STREAM_OK; i <= STREAM_ERROR; i++)
-        assert_string_not_equal(stream_result_name((enum stream_result)i), "unknown");
-}
-
 #ifdef EVENKEEL_FAULT_INJECTION
 static void an_injected_fault_looks_like_a_broken_connection(void **state)
 {
@@ -284,7 +277,6 @@ int main(void)
         cmocka_unit_test(any_other_failure_is_an_error_with_errno),
         cmocka_unit_test(a_signal_is_not_an_error),
         cmocka_unit_test(a_plain_stream_may_be_spliced),
-        cmocka_unit_test(names_are_there_for_all_results),
 #ifdef EVENKEEL_FAULT_INJECTION
         cmocka_unit_test(an_injected_fault_looks_like_a_broken_connection),
 #endif
