@@ -5,6 +5,7 @@ include proxy/control/module.mk
 include proxy/admin/module.mk
 include proxy/client/module.mk
 include proxy/exchange/module.mk
+include proxy/upstream/module.mk
 include proxy/policy/module.mk
 include proxy/worker/module.mk
 include proxy/http1/module.mk

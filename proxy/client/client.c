@@ -48,14 +48,17 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
         return;
     }
     memset(client, 0, sizeof *client);
-    client->worker = worker;
+    client->origin = (struct exchange_origin){.worker = worker,
+                                              .listener = &listener->view,
+                                              .stream = &client->stream,
+                                              .address = *address};
     client->listener = listener;
-    client->address = *address;
     client->refused = refused;
     client->state = CLIENT_CLOSED;
     client->deferred.run = client_on_deferred;
     listener->client_count++;
     stream_init(&client->stream, fd);
+    client->duplex.stream = &client->stream;
     wheel_timer_init(&client->timer, client_on_timer);
     TAILQ_INSERT_TAIL(&worker->open, client, link);
     stat_add(&worker->stats.clients_open, 1);
@@ -81,11 +84,11 @@ void clients_close_idle(struct worker *worker)
     struct client *client, *next;
     for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
         next = TAILQ_NEXT(client, link);
-        if (client->state != CLIENT_IDLE || client->out != NULL || !client_leaves(client)) {
+        if (client->state != CLIENT_IDLE || client->duplex.out != NULL || !client_leaves(client)) {
             continue;
         }
         /* a request that is in the socket already is served */
-        client->readable = true;
+        client->duplex.readable = true;
         client_run(client);
         if (client->state != CLIENT_IDLE) {
             continue;
@@ -138,8 +141,8 @@ void clients_close_all(struct worker *worker)
 
 static uint64_t client_due_ms(const struct client *client)
 {
-    const struct listener_timeout_settings *timeouts = &client->listener->timeouts;
-    if (client->out != NULL) {
+    const struct listener_timeout_settings *timeouts = &client->listener->view.timeouts;
+    if (client->duplex.out != NULL) {
         return deadline_after(client->since_ms, timeouts->send_ms);
     }
     switch ((enum client_state)client->state) {
@@ -162,21 +165,21 @@ static uint64_t client_due_ms(const struct client *client)
 
 void client_arm(struct client *client)
 {
-    wheel_arm(&client->worker->loop.wheel, &client->timer, client_due_ms(client));
+    wheel_arm(&client->origin.worker->loop.wheel, &client->timer, client_due_ms(client));
 }
 
 void client_enter(struct client *client, enum client_state state)
 {
-    struct worker_stats *stats = &client->worker->stats;
+    struct worker_stats *stats = &client->origin.worker->stats;
     if (client->state == CLIENT_IDLE) {
         stat_sub(&stats->clients_idle, 1);
     } else if (client->state == CLIENT_HANDSHAKE) {
-        bound_give(&client->worker->env.bounds->handshakes, 1);
+        bound_give(&client->origin.worker->env.bounds->handshakes, 1);
     } else if (client->state == CLIENT_TUNNEL) {
         stat_sub(&stats->tunnels_open, 1);
     }
     client->state = (uint8_t)state;
-    client->since_ms = worker_now_ms(client->worker);
+    client->since_ms = worker_now_ms(client->origin.worker);
     if (state == CLIENT_IDLE) {
         stat_add(&stats->clients_idle, 1);
     } else if (state == CLIENT_TUNNEL) {
@@ -198,7 +201,7 @@ static void client_free_now(struct deferred_free *freed, void *owner)
 
 void client_close(struct client *client, bool reset)
 {
-    struct worker *worker = client->worker;
+    struct worker *worker = client->origin.worker;
     CHECK(client->exchange == NULL && client->state != CLIENT_CLOSED);
     client_enter(client, CLIENT_CLOSED);
     event_del(&client->event);
@@ -206,8 +209,7 @@ void client_close(struct client *client, bool reset)
     client_forget_tls(client);
     wheel_disarm(&worker->loop.wheel, &client->timer);
     loop_defer_cancel(&worker->loop, &client->deferred);
-    buf_give(worker->bufs, &client->in);
-    buf_give(worker->bufs, &client->out);
+    duplex_release(&client->duplex, worker->bufs);
     TAILQ_REMOVE(&worker->open, client, link);
     stat_sub(&worker->stats.clients_open, 1);
     stat_add(&worker->stats.clients_closed, 1);
@@ -233,16 +235,16 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct client *client = container_of(timer, struct client, timer);
     bool in_exchange = client->exchange != NULL;
-    if (in_exchange && client->out == NULL) {
-        wheel_arm(&client->worker->loop.wheel, timer,
-                  deadline_after(now_ms, client->listener->timeouts.idle_ms));
+    if (in_exchange && client->duplex.out == NULL) {
+        wheel_arm(&client->origin.worker->loop.wheel, timer,
+                  deadline_after(now_ms, client->listener->view.timeouts.idle_ms));
         return;
     }
     if (!deadline_passed(client_due_ms(client), now_ms)) {
         client_arm(client);
         return;
     }
-    stat_add(&client->worker->stats.client_timeouts, 1);
+    stat_add(&client->origin.worker->stats.client_timeouts, 1);
     if (in_exchange) {
         client_lost(client, REASON_CLIENT_STALLED);
         return;
@@ -252,9 +254,9 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         return;
     }
     if (client->state == CLIENT_HANDSHAKE) {
-        stat_add(&client->worker->stats.handshakes_failed[TLS_FAILURE_TIMEOUT], 1);
+        stat_add(&client->origin.worker->stats.handshakes_failed[TLS_FAILURE_TIMEOUT], 1);
     }
-    client_close(client, client->out != NULL);
+    client_close(client, client->duplex.out != NULL);
 }
 
 static void client_on_event(evutil_socket_t fd, short what, void *arg)
@@ -264,23 +266,17 @@ static void client_on_event(evutil_socket_t fd, short what, void *arg)
     if (client->state == CLIENT_CLOSED) {
         return;
     }
-    if (what & EV_CLOSED) {
-        client->saw_end = true;
-    }
-    if (what & (EV_READ | EV_CLOSED)) {
-        client->readable = true;
-    }
-    if (client->out != NULL) {
+    duplex_on_event(&client->duplex, what);
+    if (client->duplex.out != NULL) {
         if (!client_flush(client)) {
             return;
         }
-    } else if ((what & EV_WRITE) && client->exchange != NULL && client->exchange->response_full) {
-        /* bytes wait in a pipe, not here */
-        exchange_client_drained(client->exchange);
+    } else if ((what & EV_WRITE) && client->exchange != NULL) {
+        exchange_client_writable(client->exchange);
     }
     /* Responses go out first, all requests of a pass after them: whoever is at the other ends is woken once for many. */
     if (client->state != CLIENT_CLOSED) {
-        loop_defer(&client->worker->loop, &client->deferred);
+        client_run_soon(client);
     }
 }
 
@@ -289,26 +285,13 @@ static void client_on_deferred(struct deferred *deferred)
     client_run(container_of(deferred, struct client, deferred));
 }
 
-struct exchange_origin client_origin(struct client *client)
-{
-    return (struct exchange_origin){client->worker,
-                                    &client_ops,
-                                    client,
-                                    &client->address.any,
-                                    client->listener->name,
-                                    &client->listener->timeouts,
-                                    &client->listener->admission,
-                                    client->certificate,
-                                    client->stream.tls != NULL ? &client->stream : NULL};
-}
-
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,
                    enum http_method method)
 {
-    const struct exchange_origin origin = client_origin(client);
     client->keep = false;
     client_enter(client, CLIENT_EXCHANGE);
-    if (!exchange_refuse(&origin, reason, detail, method, &client->exchange)) {
+    if (!exchange_refuse(&client->origin, &client_ops, client, reason, detail, method,
+                         &client->exchange)) {
         client_close(client, true);
     }
 }

@@ -5,82 +5,35 @@
 #include "proxy/http1/h1_parse.h"
 #include "steady/check.h"
 
-struct input {
-    const char *bytes;
-    size_t length;
-    bool buffered; /* the bytes are client->in's */
-};
-
-/* More bytes: behind those in `in` when there are some, else into the scratch. */
-static enum stream_result client_receive(struct client *client, struct input *ret_input)
+static enum stream_result client_receive(struct client *client, struct duplex_input *ret_input)
 {
-    struct worker *worker = client->worker;
-    char *space = worker->read_scratch;
-    size_t space_bytes = WORKER_READ_BYTES, got;
-    if (client->in != NULL) {
-        if (buf_space(client->in) < 512 &&
-            !buf_widen(worker->bufs, &client->in, buf_length(client->in) + 1024)) {
-            return STREAM_ERROR;
-        }
-        space = client->in->bytes + client->in->end;
-        space_bytes = buf_space(client->in);
-    }
-    enum stream_result result = stream_recv(&client->stream, space, space_bytes, &got);
-    if (result != STREAM_OK) {
-        client->readable = result != STREAM_BLOCKED;
-        client->suspect = false;
-        return result;
-    }
-    /* the next edge will tell of more, unless the end is already known to follow */
-    client->readable = !client->stream.drained || client->saw_end;
-    client->suspect = !client->readable;
-    stat_add(&worker->stats.client_bytes_in, got);
-    if (client->in != NULL) {
-        client->in->end += (uint32_t)got;
-        *ret_input =
-            (struct input){client->in->bytes + client->in->begin, buf_length(client->in), true};
-    } else {
-        *ret_input = (struct input){space, got, false};
-    }
-    return STREAM_OK;
+    size_t got = 0;
+    enum stream_result result =
+        duplex_receive(&client->duplex, client->origin.worker, WORKER_READ_BYTES, ret_input, &got);
+    stat_add(&client->origin.worker->stats.client_bytes_in, got);
+    return result;
+}
+
+/* Keeps what was not consumed of the input. False: no memory. */
+static bool client_keep(struct client *client, const struct duplex_input *input, size_t consumed)
+{
+    return duplex_keep(&client->duplex, client->origin.worker->bufs, input, consumed);
 }
 
 /* The bytes to look at next: those kept, or new ones. */
-static enum stream_result client_input(struct client *client, struct input *ret_input)
+static enum stream_result client_input(struct client *client, struct duplex_input *ret_input)
 {
-    if (client->in != NULL && !client->starved) {
-        *ret_input =
-            (struct input){client->in->bytes + client->in->begin, buf_length(client->in), true};
+    struct duplex *duplex = &client->duplex;
+    if (duplex_kept_input(duplex, ret_input)) {
         return STREAM_OK;
     }
     /* libevent does not tell an error from readiness: where more is awaited, only the socket says that nothing comes */
     bool awaits = client->state == CLIENT_HEAD || client->state == CLIENT_TUNNEL ||
                   (client->state == CLIENT_EXCHANGE && !h1_body_done(&client->body));
-    if (!client->readable && !(client->suspect && awaits)) {
+    if (!duplex->readable && !(duplex->suspect && awaits)) {
         return STREAM_BLOCKED;
     }
     return client_receive(client, ret_input);
-}
-
-/* Keeps what was not consumed for later. */
-static bool client_keep_in(struct client *client, const struct input *input, size_t consumed)
-{
-    if (input->buffered) {
-        if (client->in != NULL) {
-            buf_consume(client->in, consumed);
-            if (buf_length(client->in) == 0) {
-                buf_give(client->worker->bufs, &client->in);
-            }
-        }
-        return true;
-    }
-    size_t left = input->length - consumed;
-    if (left == 0) {
-        return true;
-    }
-    CHECK(client->in == NULL);
-    client->in = buf_take(client->worker->bufs, left);
-    return client->in != NULL && buf_append(client->in, input->bytes + consumed, left);
 }
 
 /* Which of our reasons an unparsable head is. */
@@ -102,17 +55,17 @@ static bool client_decode(struct client *client, const char *bytes, size_t lengt
                           struct http_head *trailers, size_t *ret_consumed,
                           enum exchange_reason *ret_reason, const char **ret_detail)
 {
-    const struct limit_settings *limits = &client->worker->generation->settings->limits;
+    const struct limit_settings *limits = &client->origin.worker->generation->settings->limits;
     size_t count = 0, consumed = 0;
     enum h1_result result =
         h1_body_take(&client->body, bytes, length, iov, PAYLOAD_IOVS, &count, &consumed);
     *ret_payload = (struct payload){iov, count, false, NULL};
-    client->starved = false;
+    client->duplex.starved = false;
     if (result == H1_OK && trailers != NULL && client->body.state == H1_BODY_TRAILERS) {
         const struct h1_limits h1_limits = {(uint32_t)limits->head_bytes,
                                             (uint32_t)limits->fields_count};
         size_t section = 0;
-        trailers->fields = client->worker->trailer_fields;
+        trailers->fields = client->origin.worker->trailer_fields;
         trailers->field_limit = WORKER_FIELDS_COUNT;
         result = h1_body_trailers(&client->body, bytes + consumed, length - consumed, &h1_limits,
                                   trailers, &section);
@@ -120,7 +73,7 @@ static bool client_decode(struct client *client, const char *bytes, size_t lengt
             consumed += section;
             ret_payload->trailers = trailers->field_count > 0 ? trailers : NULL;
         } else if (result == H1_INCOMPLETE) {
-            client->starved = true;
+            client->duplex.starved = true;
             result = H1_OK;
         }
     }
@@ -146,10 +99,9 @@ static bool client_keeps_alive(const struct client *client, const struct http_he
 }
 
 /* A whole head: starts the exchange with what came with it. */
-static void client_start(struct client *client, const struct input *input,
+static void client_start(struct client *client, const struct duplex_input *input,
                          const struct http_head *head)
 {
-    const struct exchange_origin origin = client_origin(client);
     struct iovec iov[PAYLOAD_IOVS];
     struct payload payload = {iov, 0, true, NULL};
     size_t consumed = 0;
@@ -161,8 +113,7 @@ static void client_start(struct client *client, const struct input *input,
     client->served = true;
     client->http_1_0 = (head->facts & FACT_HTTP_1_0) != 0;
     client->keep = client_keeps_alive(client, head);
-    client->paused = false;
-    client->starved = false;
+    client->duplex.starved = false;
     client->out_chunked = client->out_close = false;
     h1_body_init(&client->body, head->framing, head->content_length);
     client_enter(client, CLIENT_EXCHANGE);
@@ -174,32 +125,30 @@ static void client_start(struct client *client, const struct input *input,
     } else {
         payload.last = h1_body_done(&client->body);
     }
-    if (!client_keep_in(client, input, input->buffered ? 0 : head->head_bytes + consumed)) {
+    if (!client_keep(client, input, input->buffered ? 0 : head->head_bytes + consumed)) {
         client_close(client, true);
         return;
     }
     if (!valid) {
         client_refuse(client, reason, detail, head->method);
-    } else if (!exchange_start(&origin, head, &payload, &client->exchange)) {
+    } else if (!exchange_start(&client->origin, &client_ops, client, head, &payload,
+                               &client->exchange)) {
         client_close(client, true);
     }
     if (input->buffered && client->state != CLIENT_CLOSED) {
-        client_keep_in(client, input, head->head_bytes + consumed);
-    }
-    if (client->exchange != NULL) {
-        client->paused = client->exchange->request_full;
+        client_keep(client, input, head->head_bytes + consumed);
     }
 }
 
 /* A step in IDLE or HEAD. True: there may be more to do. */
 static bool client_take_head(struct client *client)
 {
-    struct worker *worker = client->worker;
+    struct worker *worker = client->origin.worker;
     const struct limit_settings *limits = &worker->generation->settings->limits;
     const struct h1_limits h1_limits = {(uint32_t)limits->head_bytes,
                                         (uint32_t)limits->fields_count};
-    struct input input;
-    if (client->out != NULL) {
+    struct duplex_input input;
+    if (client->duplex.out != NULL) {
         return false; /* the last response is still on its way: one at a time */
     }
     enum stream_result received = client_input(client, &input);
@@ -214,9 +163,9 @@ static bool client_take_head(struct client *client)
     input.bytes += empty;
     input.length -= empty;
     if (empty > 0 && input.buffered) {
-        buf_consume(client->in, empty);
+        buf_consume(client->duplex.in, empty);
         if (input.length == 0) {
-            buf_give(worker->bufs, &client->in);
+            buf_give(worker->bufs, &client->duplex.in);
         }
     }
     if (input.length == 0) {
@@ -236,11 +185,11 @@ static bool client_take_head(struct client *client)
         client_refuse(client, reason_of_parse(result), h1_result_name(result), head.method);
         return client->state != CLIENT_CLOSED;
     }
-    if (!client_keep_in(client, &input, 0)) {
+    if (!client_keep(client, &input, 0)) {
         client_refuse(client, REASON_NO_MEMORY, NULL, head.method);
         return client->state != CLIENT_CLOSED;
     }
-    client->starved = true;
+    client->duplex.starved = true;
     client->body.total_bytes =
         scanned; /* no body yet: the word remembers how far the head was searched */
     if (client->state == CLIENT_IDLE) {
@@ -253,7 +202,7 @@ static bool client_take_head(struct client *client)
 bool client_is_gone(struct client *client)
 {
     enum stream_result result = stream_probe(&client->stream);
-    client->readable = result == STREAM_OK;
+    client->duplex.readable = result == STREAM_OK;
     return result != STREAM_OK && result != STREAM_BLOCKED;
 }
 
@@ -263,18 +212,18 @@ static bool client_take_payload(struct client *client)
     struct iovec iov[PAYLOAD_IOVS];
     struct payload payload;
     struct http_head trailers;
-    struct input input;
+    struct duplex_input input;
     size_t consumed = 0;
     enum exchange_reason reason;
     const char *detail;
     if (h1_body_done(&client->body)) {
         /* whatever comes now belongs to the next request; but a client that leaves takes its exchange with it */
-        if (client->saw_end || (client->readable && client_is_gone(client))) {
+        if (client->duplex.saw_end || (client->duplex.readable && client_is_gone(client))) {
             client_lost(client, REASON_CLIENT_ABORT);
         }
         return false;
     }
-    if (client->paused) {
+    if (exchange_request_room(client->exchange) == 0) {
         return false;
     }
     enum stream_result received = client_input(client, &input);
@@ -291,19 +240,15 @@ static bool client_take_payload(struct client *client)
         exchange_fail(client->exchange, reason, detail);
         return client->state != CLIENT_CLOSED;
     }
-    enum sink sink = SINK_OPEN;
     if (payload.count > 0 || payload.last) {
-        sink = exchange_request_payload(client->exchange, &payload);
+        (void)exchange_request_payload(client->exchange, &payload);
     }
     if (client->state == CLIENT_CLOSED) {
         return false;
     }
-    if (!client_keep_in(client, &input, consumed)) {
+    if (!client_keep(client, &input, consumed)) {
         client_lost(client, REASON_NO_MEMORY);
         return false;
-    }
-    if (sink == SINK_FULL) {
-        client->paused = true;
     }
     return true;
 }
@@ -311,18 +256,18 @@ static bool client_take_payload(struct client *client)
 /* A step of a tunnel. */
 static bool client_take_raw(struct client *client)
 {
-    struct input input;
-    if (client->paused) {
+    struct duplex_input input;
+    if (exchange_request_room(client->exchange) == 0) {
         return false;
     }
-    client->starved = false;
+    client->duplex.starved = false;
     enum stream_result received = client_input(client, &input);
     if (received == STREAM_BLOCKED) {
         return false;
     }
     if (received == STREAM_END) {
-        client->readable = false;
-        client->saw_end = false;
+        client->duplex.readable = false;
+        client->duplex.saw_end = false;
         exchange_client_raw_end(client->exchange);
         return false;
     }
@@ -335,16 +280,14 @@ static bool client_take_raw(struct client *client)
     if (sink == SINK_BROKEN || client->state == CLIENT_CLOSED) {
         return false;
     }
-    client_keep_in(client, &input, input.length);
-    client->paused = sink == SINK_FULL;
-    return true;
+    return client_keep(client, &input, input.length);
 }
 
 static bool client_discard(struct client *client)
 {
-    struct input input;
-    buf_give(client->worker->bufs, &client->in);
-    if (!client->readable) {
+    struct duplex_input input;
+    buf_give(client->origin.worker->bufs, &client->duplex.in);
+    if (!client->duplex.readable) {
         return false;
     }
     enum stream_result received = client_receive(client, &input);
@@ -377,16 +320,11 @@ static bool client_step(struct client *client)
 /* Does what can be done now; a client that always has more lets the others go first after a while. */
 void client_run(struct client *client)
 {
-    if (client->running) {
-        return;
-    }
-    client->running = true;
     unsigned steps = 0;
     while (client_step(client)) {
         if (++steps == WORKER_TURN_READS) {
-            loop_defer(&client->worker->loop, &client->deferred);
+            client_run_soon(client);
             break;
         }
     }
-    client->running = false;
 }

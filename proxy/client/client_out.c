@@ -10,41 +10,25 @@
 /* A payload this small goes behind its head: one piece is cheaper to send than two. */
 #define CLIENT_COPY_BYTES 2048
 
-/* Keeps what the socket did not take. False: no memory for it. */
-static bool client_keep_out(struct client *client, const struct iovec *iov, size_t count,
-                            size_t sent)
-{
-    bool first = client->out == NULL;
-    if (!iov_keep(client->worker->bufs, &client->out, iov, count, sent)) {
-        return false;
-    }
-    if (first) {
-        client->since_ms = worker_now_ms(client->worker);
-        client_arm(client);
-    }
-    return true;
-}
-
 static enum sink client_send(struct client *client, const struct iovec *iov, size_t count)
 {
-    size_t sent = 0;
-    if (client->out == NULL) {
-        enum stream_result result = stream_send(&client->stream, iov, count, &sent);
-        if (result == STREAM_OK) {
-            stat_add(&client->worker->stats.client_bytes_out, sent);
-            if (sent == iov_bytes(iov, count) && !stream_unsent(&client->stream)) {
-                return SINK_OPEN;
-            }
-        } else if (result != STREAM_BLOCKED) {
-            client_lost(client, REASON_CLIENT_ABORT);
-            return SINK_BROKEN;
+    bool first = client->duplex.out == NULL;
+    size_t sent;
+    enum duplex_result result =
+        duplex_send(&client->duplex, client->origin.worker->bufs, iov, count, &sent);
+    stat_add(&client->origin.worker->stats.client_bytes_out, sent);
+    switch (result) {
+    case DUPLEX_SENT: return SINK_OPEN;
+    case DUPLEX_KEPT:
+        if (first) {
+            client->since_ms = worker_now_ms(client->origin.worker);
+            client_arm(client);
         }
+        return SINK_FULL;
+    case DUPLEX_BROKEN: client_lost(client, REASON_CLIENT_ABORT); break;
+    case DUPLEX_NO_MEMORY: client_lost(client, REASON_NO_MEMORY); break;
     }
-    if (!client_keep_out(client, iov, count, sent)) {
-        client_lost(client, REASON_NO_MEMORY);
-        return SINK_BROKEN;
-    }
-    return SINK_FULL;
+    return SINK_BROKEN;
 }
 
 /* Of a response; `last`: nothing of it follows. */
@@ -59,39 +43,31 @@ static enum sink client_send_part(struct client *client, const struct iovec *iov
 
 void client_finish_sending(struct client *client)
 {
-    bool unread =
-        client->refused || client->in != NULL || client->readable || !h1_body_done(&client->body);
-    if (!unread || client->saw_end) {
+    bool unread = client->refused || client->duplex.in != NULL || client->duplex.readable ||
+                  !h1_body_done(&client->body);
+    if (!unread || client->duplex.saw_end) {
         client_close(client, false);
         return;
     }
     stream_end(&client->stream);
     client_enter(client, CLIENT_LINGER);
-    client_run(client);
+    client_run_soon(client);
 }
 
 bool client_flush(struct client *client)
 {
-    struct buf *out = client->out;
-    struct iovec piece = {out->bytes + out->begin, buf_length(out)};
-    size_t sent = 0;
-    enum stream_result result = stream_send(&client->stream, &piece, 1, &sent);
-    if (result == STREAM_BLOCKED) {
-        return true;
-    }
-    if (result != STREAM_OK) {
+    size_t sent;
+    enum duplex_result result = duplex_flush(&client->duplex, client->origin.worker->bufs, &sent);
+    stat_add(&client->origin.worker->stats.client_bytes_out, sent);
+    if (result == DUPLEX_BROKEN) {
         client_lost(client, REASON_CLIENT_ABORT);
         return false;
     }
-    stat_add(&client->worker->stats.client_bytes_out, sent);
-    client->since_ms = worker_now_ms(client->worker);
-    buf_consume(out, sent);
-    if (buf_length(out) > 0 || stream_unsent(&client->stream)) {
-        return true;
+    if (sent > 0) {
+        client->since_ms = worker_now_ms(client->origin.worker);
     }
-    buf_give(client->worker->bufs, &client->out);
-    if (client->end_wanted) {
-        stream_end(&client->stream);
+    if (result != DUPLEX_SENT) {
+        return true;
     }
     if (client->exchange != NULL) {
         exchange_client_drained(client->exchange);
@@ -113,7 +89,7 @@ static void client_write_head(struct client *client, const struct exchange *exch
     h1_write_fields(writer, head);
     if (!head_has(head, FIELD_DATE)) {
         h1_write_literal(writer, "Date: ");
-        h1_write_bytes(writer, worker_date(client->worker), 29);
+        h1_write_bytes(writer, worker_date(client->origin.worker), 29);
         h1_write_literal(writer, "\r\n");
     }
     if (head_only) {
@@ -147,7 +123,7 @@ static enum sink client_send_head(struct exchange *exchange, const struct http_h
     struct h1_writer writer;
     struct iovec out[PAYLOAD_IOVS + FRAME_IOVS + 1];
     char chunk_head[H1_CHUNK_HEAD_BYTES];
-    h1_writer_init(&writer, client->worker->write_scratch, WORKER_WRITE_BYTES);
+    h1_writer_init(&writer, client->origin.worker->write_scratch, WORKER_HEAD_BYTES);
     client_write_head(client, exchange, head, &writer);
     size_t count = 1;
     if (!client->out_chunked && payload_bytes(payload) <= CLIENT_COPY_BYTES) {
@@ -172,27 +148,27 @@ static enum sink client_send_payload(struct exchange *exchange, const struct pay
     struct h1_writer writer;
     struct iovec out[PAYLOAD_IOVS + FRAME_IOVS];
     char chunk_head[H1_CHUNK_HEAD_BYTES];
-    h1_writer_init(&writer, client->worker->write_scratch, WORKER_WRITE_BYTES);
+    h1_writer_init(&writer, client->origin.worker->write_scratch, WORKER_HEAD_BYTES);
     size_t count = payload_frame(payload, client->out_chunked, chunk_head, &writer, out);
     if (count == 0) {
-        return client->out == NULL ? SINK_OPEN : SINK_FULL;
+        return client->duplex.out == NULL ? SINK_OPEN : SINK_FULL;
     }
     return client_send_part(client, out, count, payload->last);
 }
 
-static void client_send_interim(struct exchange *exchange, const struct http_head *head)
+static enum sink client_send_interim(struct exchange *exchange, const struct http_head *head)
 {
     struct client *client = client_of(exchange);
     struct h1_writer writer;
     if (client->http_1_0) {
-        return; /* RFC 9110 15.2: never to HTTP/1.0 */
+        return SINK_OPEN; /* RFC 9110 15.2: never to HTTP/1.0 */
     }
-    h1_writer_init(&writer, client->worker->write_scratch, WORKER_WRITE_BYTES);
+    h1_writer_init(&writer, client->origin.worker->write_scratch, WORKER_HEAD_BYTES);
     h1_write_status_line(&writer, head);
     h1_write_fields(&writer, head);
     h1_write_end(&writer);
     struct iovec piece = {writer.begin, h1_writer_length(&writer)};
-    (void)client_send(client, &piece, 1);
+    return client_send(client, &piece, 1);
 }
 
 static enum sink client_send_upgrade(struct exchange *exchange, const struct http_head *head)
@@ -201,7 +177,7 @@ static enum sink client_send_upgrade(struct exchange *exchange, const struct htt
     struct h1_writer writer;
     const struct http_field *upgrade = head_find(head, FIELD_UPGRADE);
     CHECK(upgrade != NULL);
-    h1_writer_init(&writer, client->worker->write_scratch, WORKER_WRITE_BYTES);
+    h1_writer_init(&writer, client->origin.worker->write_scratch, WORKER_HEAD_BYTES);
     h1_write_status_line(&writer, head);
     h1_write_fields(&writer, head);
     h1_write_field_literal(&writer, "Connection", "Upgrade");
@@ -221,23 +197,24 @@ static enum sink client_send_raw(struct exchange *exchange, const struct iovec *
 static void client_end_raw(struct exchange *exchange)
 {
     struct client *client = client_of(exchange);
-    client->end_wanted = true;
-    if (client->out == NULL) {
-        stream_end(&client->stream);
-    }
+    duplex_end(&client->duplex);
+}
+
+static size_t client_room(struct exchange *exchange)
+{
+    return client_of(exchange)->duplex.out != NULL ? 0 : WORKER_READ_BYTES;
 }
 
 static void client_read_on(struct exchange *exchange)
 {
     struct client *client = client_of(exchange);
-    client->paused = false;
-    client_run(client);
+    client_run_soon(client);
 }
 
 static int client_splice_fd(struct exchange *exchange)
 {
     const struct client *client = client_of(exchange);
-    if (client->out != NULL || client->out_chunked || !stream_spliceable(&client->stream)) {
+    if (client->duplex.out != NULL || client->out_chunked || !stream_spliceable(&client->stream)) {
         return -1;
     }
     return client->stream.fd;
@@ -249,7 +226,7 @@ static size_t client_proxy_header(struct exchange *exchange, char *space)
     if (getsockname(client_of(exchange)->stream.fd, &own.any, &own.length) != 0) {
         own.any.sa_family = AF_UNSPEC;
     }
-    return proxy_header_write(exchange->client_address, &own.any, space);
+    return proxy_header_write(&exchange->origin->address.any, &own.any, space);
 }
 
 static bool client_gone(struct exchange *exchange)
@@ -261,7 +238,6 @@ static void client_finished(struct exchange *exchange, bool intact)
 {
     struct client *client = client_of(exchange);
     client->exchange = NULL;
-    client->paused = false;
     if (client->state == CLIENT_CLOSED) {
         return;
     }
@@ -271,13 +247,15 @@ static void client_finished(struct exchange *exchange, bool intact)
         return;
     }
     if (client->keep && h1_body_done(&client->body) && !client_leaves(client)) {
-        client->starved = false;
+        client->duplex.starved = false;
         client_enter(client, CLIENT_IDLE);
-        client_run(client);
+        if (client->duplex.in != NULL || client->duplex.readable) {
+            client_run_soon(client);
+        }
         return;
     }
     client_enter(client, CLIENT_CLOSING);
-    if (client->out == NULL) {
+    if (client->duplex.out == NULL) {
         client_finish_sending(client);
     }
 }
@@ -289,6 +267,7 @@ const struct downstream_ops client_ops = {
     .send_upgrade = client_send_upgrade,
     .send_raw = client_send_raw,
     .end_raw = client_end_raw,
+    .room = client_room,
     .read_on = client_read_on,
     .splice_fd = client_splice_fd,
     .proxy_header = client_proxy_header,

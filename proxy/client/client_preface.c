@@ -5,8 +5,8 @@
 
 void client_await_preface(struct client *client)
 {
-    struct worker *worker = client->worker;
-    if (!generation_trusts(worker->generation, &client->address.any)) {
+    struct worker *worker = client->origin.worker;
+    if (!generation_trusts(worker->generation, &client->origin.address.any)) {
         stat_add(&worker->stats.proxy_headers_refused, 1);
         client_close(client, true);
         return;
@@ -18,7 +18,8 @@ void client_await_preface(struct client *client)
 static bool client_drop_front(struct client *client, size_t length)
 {
     size_t got = 0;
-    return stream_recv(&client->stream, client->worker->read_scratch, length, &got) == STREAM_OK &&
+    return stream_recv(&client->stream, client->origin.worker->read_scratch, length, &got) ==
+               STREAM_OK &&
            got == length;
 }
 
@@ -29,9 +30,9 @@ static bool client_prefaced(struct client *client, const struct proxy_header *he
         return false;
     }
     if (header->known) {
-        client->address = header->source;
+        client->origin.address = header->source;
     }
-    client->readable = true;
+    client->duplex.readable = true;
     if (client->listener->tls != NULL) {
         client_begin_tls(client);
     } else {
@@ -42,15 +43,15 @@ static bool client_prefaced(struct client *client, const struct proxy_header *he
 
 bool client_take_preface(struct client *client)
 {
-    struct worker *worker = client->worker;
+    struct worker *worker = client->origin.worker;
     struct proxy_header header;
     size_t got, length;
-    if (!client->readable) {
+    if (!client->duplex.readable) {
         return false;
     }
     enum stream_result result =
         stream_peek(&client->stream, worker->read_scratch, PROXY_HEADER_MAX_BYTES, &got);
-    client->readable = false;
+    client->duplex.readable = false;
     if (result == STREAM_BLOCKED) {
         return false;
     }
@@ -60,7 +61,7 @@ bool client_take_preface(struct client *client)
     if (parsed == PROXY_HEADER_OK) {
         return client_prefaced(client, &header, length);
     }
-    if (parsed == PROXY_HEADER_INCOMPLETE && !client->saw_end) {
+    if (parsed == PROXY_HEADER_INCOMPLETE && !client->duplex.saw_end) {
         return false;
     }
     stat_add(&worker->stats.proxy_headers_invalid, result == STREAM_OK);

@@ -11,6 +11,7 @@
 #include "proxy/client/client.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/http1/h1_body.h"
+#include "proxy/worker/duplex.h"
 #include "tls/stream.h"
 
 enum client_state {
@@ -28,36 +29,26 @@ enum client_state {
 struct client {
     struct event event;
     TAILQ_ENTRY(client) link;
-    struct worker *worker;
+    struct exchange_origin origin;
     struct worker_listener *listener;
     struct exchange *exchange;
-    struct buf *in;  /* received, not consumed */
-    struct buf *out; /* to be sent */
+    struct stream stream;
+    struct duplex duplex;
     struct wheel_timer timer;
     union {
         struct deferred_free freed; /* once closed */
         struct deferred deferred;   /* while open */
     };
     struct h1_body body; /* of the request */
-    uint64_t since_ms; /* when the state began, or the socket last took a byte while `out` waits */
-    struct stream stream;
+    uint64_t since_ms;   /* when the state began, or the socket last took a byte of what is kept */
     struct tls_server *tls; /* the listener's as of the handshake, kept until that is over */
-    char *certificate; /* what upstreams are told of the client's certificate; NULL: it has none */
-    struct ip_address address;
-    uint8_t state;        /* enum client_state; written only by client_enter() */
-    bool readable : 1;    /* the socket may hold bytes */
-    bool suspect : 1;     /* the last read came up short: an error may have come with it unseen */
-    bool saw_end : 1;     /* the end follows what is readable */
-    bool running : 1;     /* client_run() is on the stack */
-    bool starved : 1;     /* `in` needs more bytes before it can be consumed further */
-    bool paused : 1;      /* the request's sink is full */
-    bool keep : 1;        /* the connection may serve another request after this one */
-    bool out_chunked : 1; /* how the response is framed */
+    uint8_t state;          /* enum client_state; written only by client_enter() */
+    bool keep : 1;          /* the connection may serve another request after this one */
+    bool out_chunked : 1;   /* how the response is framed */
     bool out_close : 1;
     bool refused : 1; /* beyond limits.clients: counted in `refusals` */
     bool http_1_0 : 1;
-    bool served : 1;     /* at least one request */
-    bool end_wanted : 1; /* a tunnel's far side has ended: end our direction when `out` is empty */
+    bool served : 1; /* at least one request */
 };
 
 /* client.c: what an exchange asks of its client is in client_out.c */
@@ -71,7 +62,7 @@ static inline struct client *client_of(const struct exchange *exchange)
 /* Its listener takes no more clients: this request is the last. */
 static inline bool client_leaves(const struct client *client)
 {
-    return client->worker->draining || client->listener->listener == NULL;
+    return client->origin.worker->draining || client->listener->listener == NULL;
 }
 
 void client_enter(struct client *client, enum client_state state);
@@ -81,7 +72,6 @@ void client_arm(struct client *client);
 void client_close(struct client *client, bool reset);
 /* The client is no longer there: its exchange, if any, is cancelled. */
 void client_lost(struct client *client, enum exchange_reason reason);
-struct exchange_origin client_origin(struct client *client);
 /* Answers a request that there is no exchange for; METHOD_OTHER: its method was not read, or is none that we know. */
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,
                    enum http_method method);
@@ -97,8 +87,13 @@ void client_begin_tls(struct client *client);
 bool client_shake(struct client *client);
 void client_forget_tls(struct client *client);
 
-/* client_in.c: does what can be done now with what has been received. */
+/* client_in.c: does what can be done now with what has been received. From a frame of the client's own only. */
 void client_run(struct client *client);
+/* The same at the end of the loop's pass. */
+static inline void client_run_soon(struct client *client)
+{
+    loop_defer(&client->origin.worker->loop, &client->deferred);
+}
 
 /* Whether the client has reset or ended; its bytes stay where they are. */
 bool client_is_gone(struct client *client);

@@ -7,7 +7,7 @@
 
 void client_begin_tls(struct client *client)
 {
-    struct worker *worker = client->worker;
+    struct worker *worker = client->origin.worker;
     CHECK(client->state == CLIENT_IDLE || client->state == CLIENT_PREFACE);
     if (!bound_take(&worker->env.bounds->handshakes, 1)) {
         stat_add(&worker->stats.handshakes_refused, 1);
@@ -24,15 +24,15 @@ void client_begin_tls(struct client *client)
 
 static bool client_secured(struct client *client)
 {
-    struct worker_stats *stats = &client->worker->stats;
+    struct worker_stats *stats = &client->origin.worker->stats;
     stat_add(tls_agreement(&client->stream).resumed ? &stats->handshakes_resumed
                                                     : &stats->handshakes_full,
              1);
-    client->certificate = tls_client_certificate(&client->stream);
+    client->origin.certificate = tls_client_certificate(&client->stream);
     tls_server_put(&client->tls);
     client_enter(client, CLIENT_IDLE);
     /* the first request may have come with the end of the handshake */
-    client->readable = true;
+    client->duplex.readable = true;
     return true;
 }
 
@@ -43,13 +43,13 @@ bool client_shake(struct client *client)
         return client_secured(client);
     }
     if (result == STREAM_BLOCKED) {
-        client->readable = false;
+        client->duplex.readable = false;
         return false;
     }
     /* what the socket alone has to say is that the client went away */
     enum tls_failure failure = stream_failure(&client->stream);
     failure = failure != TLS_FAILURE_NONE ? failure : TLS_FAILURE_TRUNCATED;
-    stat_add(&client->worker->stats.handshakes_failed[failure], 1);
+    stat_add(&client->origin.worker->stats.handshakes_failed[failure], 1);
     if (failure != TLS_FAILURE_NOT_TLS) {
         client_close(client, false);
         return false;
@@ -62,7 +62,7 @@ bool client_shake(struct client *client)
 
 void client_forget_tls(struct client *client)
 {
-    free(client->certificate);
-    client->certificate = NULL;
+    free(client->origin.certificate);
+    client->origin.certificate = NULL;
     tls_server_put(&client->tls);
 }

@@ -194,13 +194,13 @@ static void listener_adopt(struct worker *worker, const struct listener_settings
                       settings->name);
             continue;
         }
-        own->timeouts = settings->timeouts;
-        own->admission =
+        own->view.timeouts = settings->timeouts;
+        own->view.admission =
             (struct listener_admission){&listener->bucket, token_rate(&settings->rate)};
         own->proxy_protocol = settings->proxy_protocol;
         tls_server_put(&own->tls);
         own->tls = tls_server_get(tls);
-        snprintf(own->name, sizeof own->name, "%s", settings->name);
+        snprintf(own->view.name, sizeof own->view.name, "%s", settings->name);
     }
 }
 
@@ -263,7 +263,7 @@ void worker_listener_put(struct worker_listener *listener)
 /* Stops accepting; the object stays while clients refer to it. */
 static void listener_forget(struct worker_listener *listener)
 {
-    listener->admission.bucket = NULL;
+    listener->view.admission.bucket = NULL;
     listener->client_count++;
     if (!listener->paused) {
         /* what the kernel has accepted already is served, not reset */

@@ -14,7 +14,7 @@
 
 #include "conf/settings.h"
 #include "proxy/client/inherited.h"
-#include "proxy/policy/admission.h"
+#include "proxy/exchange/exchange.h"
 #include "proxy/worker/worker.h"
 #include "steady/enum_names.h"
 
@@ -38,10 +38,8 @@ struct worker_listener {
     struct event event;
     struct wheel_timer resume; /* while paused for want of descriptors */
     bool proxy_protocol;
-    struct tls_server *tls; /* of the generation; NULL: no TLS */
-    struct listener_timeout_settings timeouts;
-    struct listener_admission admission;
-    char name[65];
+    struct tls_server *tls;        /* of the generation; NULL: no TLS */
+    struct exchange_listener view; /* what its clients' exchanges need of it */
     uint64_t client_count;
     bool paused;
 };

@@ -8,7 +8,7 @@
 #include "proxy/client/client.h"
 #include "proxy/client/listener.h"
 #include "proxy/exchange/exchange.h"
-#include "proxy/exchange/splice.h"
+#include "proxy/upstream/splice.h"
 #include "steady/check.h"
 
 static void *worker_thread_main(void *arg);

@@ -1,8 +1,8 @@
 /*
- * An attempt: one try of an exchange at one endpoint, spoken in HTTP/1.1.
+ * An attempt: one try of an exchange at one endpoint: its lease, what the breakers let it have, and what it reports.
  *
- * Owns: its lease (or the request for one), bytes of the request the upstream has not taken yet, bytes of a response head that is
- * not whole yet. Embedded in the exchange. Thread: its worker's. Spec: RFC 9112.
+ * Owns: its lease (or the request for one), its tickets. Embedded in the exchange. How the request is spoken is the upstream side's:
+ * proxy/upstream. Thread: its worker's.
  */
 #ifndef EVENKEEL_PROXY_EXCHANGE_ATTEMPT_H
 #define EVENKEEL_PROXY_EXCHANGE_ATTEMPT_H
@@ -10,77 +10,62 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pool/health.h"
 #include "pool/lease.h"
-#include "proxy/http1/h1_body.h"
 #include "proxy/policy/policy.h"
-#include "proxy/worker/worker.h"
-#include "steady/buf.h"
+#include "proxy/upstream/h1_upstream.h"
 
 struct exchange;
-struct payload;
-struct splice_pipe;
 
 enum attempt_state {
     ATTEMPT_NONE,
     ATTEMPT_LEASING, /* waits for a connection */
-    ATTEMPT_HEAD,    /* awaits the response's head */
-    ATTEMPT_BODY,    /* relays its body */
-    ATTEMPT_RAW,     /* a tunnel */
+    ATTEMPT_LEASED,  /* has one */
+    ATTEMPT_FAILED,  /* there was none to be had */
 };
 
 struct attempt {
     struct lease_request request;
-    struct lease *lease;
     struct endpoint *endpoint; /* the last one tried */
-    struct buf *out;           /* of the request, not taken by the socket yet */
-    struct buf *in;            /* of the response's head (or trailers), not whole yet */
-    struct splice_pipe *pipe;  /* payload between the two sockets, when the client is slow */
-    size_t scanned;            /* of `in`, looked at for the head's end */
-    struct h1_body body;       /* of the response */
-    struct deferred deferred;  /* to read on after others had their turn */
-    uint64_t started_ms;
+    struct h1_upstream upstream;
     uint64_t started_us;
     struct policy_tickets tickets; /* what the breakers have yet to be told */
-    bool begun;                    /* it waits for a connection or has one */
-    bool reported;                 /* what it says of its endpoint has been told */
     uint8_t state;                 /* enum attempt_state */
-    bool chunked;                  /* the request's body goes out in chunks */
-    bool request_whole;            /* everything of it was passed to attempt_send() */
-    bool touched;                  /* the upstream may have seen a byte of the request */
-    bool answered;                 /* a byte of the response has come */
-    bool keep;                     /* the response allows another exchange on the connection */
-    bool saw_end;                  /* EV_CLOSED was seen: the end follows what is readable */
-    bool drained;                  /* the last read emptied the socket */
-    bool paused;                   /* not reading: the client is slow */
-    bool send_broken; /* the socket takes no more of the request; what it sent back is still read */
-    bool end_wanted;  /* end our direction of a tunnel once `out` is empty */
-    bool raw_ended;   /* the upstream's direction of a tunnel is over */
+    bool reported;                 /* what it says of its endpoint has been reported */
 };
 
-void attempt_init(struct attempt *attempt);
+void attempt_init(struct exchange *exchange);
 
-/* Asks for a connection to the endpoint and sends the request when it has one. After LEASE_READY the exchange may be over. */
-enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endpoint,
-                                bool fresh_only);
+/* Asks for a connection to the endpoint. LEASE_READY: it has one, and nothing has been sent. */
+__attribute__((warn_unused_result)) enum lease_result attempt_start(struct exchange *exchange,
+                                                                    struct endpoint *endpoint,
+                                                                    bool fresh_only);
+
+static inline struct upstream_side *attempt_side(struct attempt *attempt)
+{
+    return &attempt->upstream.side;
+}
+static inline const struct lease *attempt_lease(const struct attempt *attempt)
+{
+    return attempt->upstream.side.lease;
+}
+
+/* Whether payload of the response waits in a pipe for the client. */
+static inline bool attempt_piped(const struct attempt *attempt)
+{
+    return attempt->upstream.side.ops->piped(&attempt->upstream.side);
+}
 
 /* What the attempt says of its endpoint: to the endpoint's breaker, and, unless it says nothing (OUTCOME_IGNORED) and has not
-   `answered` either, to the pool. Likewise to the upstream's breaker. What was told is not told again. */
+   `answered` either, to the pool. Likewise to the upstream's breaker. What was reported is not reported again. */
 void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered);
 void attempt_report_upstream(struct exchange *exchange, enum outcome outcome);
+/* A final head has come, and is passed on. */
+void attempt_report_answer(struct exchange *exchange);
 
 /* Since its start, or since the client had sent all of the request if that was later. */
 uint64_t attempt_age_us(const struct exchange *exchange);
 
-/* More of the request's body. */
-enum sink attempt_send(struct exchange *exchange, const struct payload *payload);
-enum sink attempt_send_raw(struct exchange *exchange, const struct iovec *iov, size_t count);
-void attempt_end_raw(struct exchange *exchange);
-
-/* The client has room again. */
-void attempt_read_on(struct exchange *exchange);
-
-/* Ends it: the lease goes back to the pool if the response is whole and says so, else it is closed. Ending twice is fine. */
+/* Ends it: the lease goes back to the pool if its connection may serve again, else it is closed. Ending twice is fine. */
 void attempt_end(struct exchange *exchange);
 
 #endif

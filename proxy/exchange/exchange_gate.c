@@ -9,7 +9,7 @@
 static bool exchange_refuse_rate(struct exchange *exchange, enum exchange_reason reason,
                                  uint64_t wait_ms)
 {
-    exchange->retry_after_ms = wait_ms;
+    exchange->times.retry_after_ms = wait_ms;
     exchange_fail(exchange, reason, NULL);
     return false;
 }
@@ -18,14 +18,14 @@ static bool exchange_refuse_rate(struct exchange *exchange, enum exchange_reason
 static bool exchange_rates_allow(struct exchange *exchange, const struct route *route)
 {
     const struct admission_view *admission = &route->admission;
-    const struct listener_admission *listener = exchange->listener_admission;
+    const struct listener_admission *listener = &exchange->origin->listener->admission;
     uint64_t now_us = loop_clock_us(&exchange->worker->loop.clock);
-    bool retry = exchange->attempts_before > 0;
+    bool retry = exchange->tries.attempts_before > 0;
     uint64_t key_hash = 0, wait_ms;
     if (admission->key_rate.interval != 0) {
         const struct key_rate_settings *settings = &route->settings->key_rate;
-        request_key(settings->key, settings->key_name, &exchange->request, exchange->client_address,
-                    &key_hash);
+        request_key(settings->key, settings->key_name, &exchange->request,
+                    &exchange->origin->address.any, &key_hash);
         if (!key_buckets_take(admission->keys->buckets, key_hash, &admission->key_rate, retry,
                               now_us, &wait_ms)) {
             return exchange_refuse_rate(exchange, REASON_CLIENT_RATE, wait_ms);
@@ -46,12 +46,12 @@ static bool exchange_choose_shard(struct exchange *exchange, const struct route 
 {
     const struct shard_settings *settings = &route->settings->shards;
     uint64_t key_hash = 0, wait_ms;
-    request_key(settings->key, settings->key_name, &exchange->request, exchange->client_address,
-                &key_hash);
+    request_key(settings->key, settings->key_name, &exchange->request,
+                &exchange->origin->address.any, &key_hash);
     struct shard *shard = shard_take(route->admission.shards, key_hash, settings->shuffle);
-    exchange->shard = shard;
+    exchange->admission.shard = shard;
     if (!token_bucket_take(&shard->bucket, &route->admission.shard_rate,
-                           exchange->attempts_before > 0,
+                           exchange->tries.attempts_before > 0,
                            loop_clock_us(&exchange->worker->loop.clock), &wait_ms)) {
         shard_count(&shard->rate_refused_count);
         return exchange_refuse_rate(exchange, REASON_SHARD_RATE, wait_ms);
@@ -62,7 +62,8 @@ static bool exchange_choose_shard(struct exchange *exchange, const struct route 
 
 void exchange_begin(struct exchange *exchange, const struct route *route)
 {
-    bool limited = route->admission.limited || exchange->listener_admission->rate.interval != 0;
+    bool limited =
+        route->admission.limited || exchange->origin->listener->admission.rate.interval != 0;
     if (__builtin_expect(!limited, 1)) {
         exchange_admit(exchange, false);
         return;
@@ -78,21 +79,19 @@ void exchange_begin(struct exchange *exchange, const struct route *route)
 
 void exchange_pass(struct exchange *exchange)
 {
-    struct worker *worker = exchange->worker;
-    if (exchange->shard == NULL) {
+    struct exchange_admission *admission = &exchange->admission;
+    if (admission->shard == NULL) {
         exchange_admit(exchange, false);
         return;
     }
-    switch (gate_enter(&exchange->shard->gate, worker, &exchange->gate_waiter)) {
+    switch (gate_enter(&admission->shard->gate, exchange->worker, &admission->gate_waiter)) {
     case GATE_OPEN:
-        exchange->shard_admitted = true;
+        admission_enter(exchange, ADMISSION_IN_SHARD);
         exchange_admit(exchange, false);
         break;
     case GATE_FULL: exchange_fail(exchange, REASON_SHARD_FULL, NULL); break;
     case GATE_QUEUED:
-        /* without a place at the upstream: it stays all the same */
-        upstream_keep(worker->pool, exchange->upstream);
-        exchange->upstream_kept = true;
+        admission_enter(exchange, ADMISSION_AT_SHARD);
         exchange_queue(exchange);
         break;
     }
@@ -100,21 +99,9 @@ void exchange_pass(struct exchange *exchange)
 
 void exchange_on_gate(struct gate_waiter *waiter)
 {
-    struct exchange *exchange = container_of(waiter, struct exchange, gate_waiter);
-    struct pool_worker *pool = exchange->worker->pool;
-    struct upstream *upstream = exchange->upstream;
-    exchange->shard_admitted = true;
-    exchange->upstream_kept = false;
+    struct exchange *exchange = container_of(waiter, struct exchange, admission.gate_waiter);
+    admission_enter(exchange, ADMISSION_IN_SHARD);
     exchange_dequeue(exchange);
     exchange_admit(exchange, false);
-    upstream_let_go(pool, upstream);
-}
-
-void exchange_leave_shard(struct exchange *exchange)
-{
-    gate_cancel(&exchange->gate_waiter, exchange->worker);
-    if (exchange->shard_admitted) {
-        exchange->shard_admitted = false;
-        gate_leave(&exchange->shard->gate, exchange->worker);
-    }
+    exchange_go_on(exchange);
 }

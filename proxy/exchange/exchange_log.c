@@ -25,10 +25,10 @@ static struct access_text text_of_string(const char *text)
 
 static void describe_client_tls(const struct exchange *exchange, struct access_record *record)
 {
-    if (exchange->secure == NULL) {
+    if (origin_secure(exchange->origin) == NULL) {
         return;
     }
-    const struct tls_agreement agreed = tls_agreement(exchange->secure);
+    const struct tls_agreement agreed = tls_agreement(origin_secure(exchange->origin));
     record->client_tls = text_of_string(agreed.version);
     record->client_cipher = text_of_string(agreed.cipher);
     record->client_sni = text_of_string(agreed.name != NULL ? agreed.name : "");
@@ -40,41 +40,42 @@ void exchange_log(struct exchange *exchange)
     struct worker *worker = exchange->worker;
     const struct http_head *head = &exchange->request;
     const char *reason = reason_rows[exchange->reason].name;
-    const char *endpoint = exchange->attempt.lease != NULL
-                               ? endpoint_text(exchange->attempt.lease->endpoint)
+    const char *endpoint = attempt_lease(&exchange->attempt) != NULL
+                               ? endpoint_text(attempt_lease(&exchange->attempt)->endpoint)
                                : exchange->endpoint_text;
     char client[ADDRESS_TEXT_BYTES];
     struct access_record record = {
-        .client = text_of(client, address_format_ip(exchange->client_address, client)),
+        .client = text_of(client, address_format_ip(&exchange->origin->address.any, client)),
         .method = text_of(head_text(head, head->method_text), head->method_text.bytes),
         .target = text_of(head_text(head, head->target), head->target.bytes),
         .host = text_of(head_text(head, head->host), head->host.bytes),
         .user_agent = text_of_field(head, FIELD_USER_AGENT),
         .referer = text_of_field(head, FIELD_REFERER),
-        .request_id = exchange->request_id_kept ? text_of_field(head, FIELD_X_REQUEST_ID)
-                                                : text_of_string(exchange->request_id),
-        .listener = text_of_string(exchange->listener_name),
-        .route = text_of_string(exchange->route_name),
-        .upstream = text_of_string(exchange->upstream_name),
+        .request_id = exchange->forward.request_id_kept
+                          ? text_of_field(head, FIELD_X_REQUEST_ID)
+                          : text_of_string(exchange->forward.request_id),
+        .listener = text_of_string(exchange->origin->listener->name),
+        .route = text_of_string(exchange->target.route_name),
+        .upstream = text_of_string(exchange->target.upstream_name),
         .endpoint = text_of_string(endpoint),
         .reason = text_of_string(reason),
-        .status = exchange->status,
-        .shard = exchange->shard != NULL ? (int)exchange->shard->index : -1,
+        .status = exchange->response.status,
+        .shard = exchange->admission.shard != NULL ? (int)exchange->admission.shard->index : -1,
         .http_1_0 = (head->facts & FACT_HTTP_1_0) != 0,
         .reused = exchange->reused,
         .resumed = exchange->resumed,
-        .attempts_count = exchange->attempts_count,
-        .request_body_bytes = exchange->request_payload_bytes,
-        .response_body_bytes = exchange->response_payload_bytes,
+        .attempts_count = exchange->tries.attempts_count,
+        .request_body_bytes = exchange->body.bytes,
+        .response_body_bytes = exchange->response.payload_bytes,
         .duration_us = (uint64_t)exchange_age_us(exchange),
-        .queue_us = exchange->queue_us,
-        .connect_us = exchange->connect_us,
-        .tls_us = exchange->tls_us,
-        .first_byte_us = exchange->first_byte_us,
+        .queue_us = exchange->times.queue_us,
+        .connect_us = exchange->times.connect_us,
+        .tls_us = exchange->times.tls_us,
+        .first_byte_us = exchange->times.first_byte_us,
         .deadline_left_ms =
-            exchange->deadline_ms == 0
+            exchange->times.deadline_ms == 0
                 ? -1
-                : (int64_t)deadline_left_ms(exchange->deadline_ms, exchange_now_ms(exchange)),
+                : (int64_t)deadline_left_ms(exchange->times.deadline_ms, exchange_now_ms(exchange)),
     };
     describe_client_tls(exchange, &record);
     access_log_write(worker->access, &record, worker_wall_ms(worker));

@@ -1,259 +1,116 @@
-/* Payload and heads on their way through an exchange, and the bytes of a tunnel. */
+/* The response's way, the bytes of a tunnel, and what else the upstream side tells. */
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/hedge.h"
-#include "steady/check.h"
+#include "proxy/policy/retry.h"
 #include "steady/deadline.h"
-
-/* ---- the request's payload ---- */
-
-bool exchange_hold(struct exchange *exchange, const struct payload *payload)
-{
-    size_t bytes = payload_bytes(payload);
-    exchange->held_last = payload->last;
-    if (bytes == 0) {
-        return true;
-    }
-    if (!iov_keep(exchange->worker->bufs, &exchange->held, payload->iov, payload->count, 0)) {
-        return false;
-    }
-    exchange->request_full = true;
-    return true;
-}
-
-/* ---- what was sent is kept to be sent again ---- */
-
-/* What one request may keep. */
-#define REPLAY_BYTES (64u * 1024)
-
-void exchange_drop_replay(struct exchange *exchange)
-{
-    struct worker *worker = exchange->worker;
-    buf_give(worker->bufs, &exchange->replay);
-    if (exchange->replay_count > 0) {
-        bound_give(&worker->env.bounds->replay_bytes, exchange->replay_count);
-        exchange->replay_count = 0;
-    }
-}
-
-/* Counts what is kept, `bytes` of it in all; false: that is too much. */
-static bool exchange_count_replay(struct exchange *exchange, uint64_t bytes)
-{
-    if (bytes > REPLAY_BYTES ||
-        (bytes > exchange->replay_count && !bound_take(&exchange->worker->env.bounds->replay_bytes,
-                                                       bytes - exchange->replay_count))) {
-        return false;
-    }
-    exchange->replay_count = bytes > exchange->replay_count ? bytes : exchange->replay_count;
-    return true;
-}
-
-/* Worth keeping: a retry is possible and would be allowed. */
-static bool exchange_replays(const struct exchange *exchange)
-{
-    const struct retry_settings *retry = &exchange_settings(exchange)->retry;
-    return exchange->status == 0 && !exchange->payload_gone && retry->attempts_count > 1 &&
-           retry_idempotent(retry, &exchange->request);
-}
-
-/* Payload that has been passed on. */
-static void exchange_record(struct exchange *exchange, const struct payload *payload)
-{
-    size_t bytes = payload_bytes(payload);
-    size_t kept = exchange->replay != NULL ? buf_length(exchange->replay) : 0;
-    if (bytes == 0 || exchange->payload_gone) {
-        return;
-    }
-    if (payload->trailers != NULL || !exchange_replays(exchange) ||
-        !exchange_count_replay(exchange, kept + bytes) ||
-        !iov_keep(exchange->worker->bufs, &exchange->replay, payload->iov, payload->count, 0)) {
-        exchange->payload_gone = true;
-        exchange_drop_replay(exchange);
-    }
-}
-
-/* The same for what was held: it moves. */
-static void exchange_record_held(struct exchange *exchange)
-{
-    if (exchange->held == NULL) {
-        return;
-    }
-    if (exchange_replays(exchange) && exchange_count_replay(exchange, buf_length(exchange->held))) {
-        exchange->replay = exchange->held;
-        exchange->held = NULL;
-        return;
-    }
-    exchange->payload_gone = true;
-    buf_give(exchange->worker->bufs, &exchange->held);
-    exchange_drop_replay(exchange);
-}
-
-void exchange_rewind(struct exchange *exchange)
-{
-    struct buf *held = exchange->held;
-    if (exchange->replay == NULL) {
-        return;
-    }
-    exchange->held = exchange->replay;
-    exchange->replay = NULL;
-    exchange->held_last = exchange->request_whole;
-    if (held == NULL) {
-        return;
-    }
-    struct iovec piece = {held->bytes + held->begin, buf_length(held)};
-    exchange->payload_gone = !iov_keep(exchange->worker->bufs, &exchange->held, &piece, 1, 0);
-    buf_give(exchange->worker->bufs, &held);
-}
-
-/* ---- on its way ---- */
-
-struct payload exchange_first_payload(struct exchange *exchange, struct iovec *piece)
-{
-    if (exchange->arrived != NULL) {
-        return *exchange->arrived;
-    }
-    if (exchange->held == NULL) {
-        return (struct payload){piece, 0, exchange->held_last, NULL};
-    }
-    *piece =
-        (struct iovec){exchange->held->bytes + exchange->held->begin, buf_length(exchange->held)};
-    return (struct payload){piece, 1, exchange->held_last, NULL};
-}
-
-void exchange_first_payload_taken(struct exchange *exchange, bool full)
-{
-    bool told_full = exchange->request_full;
-    if (exchange->request_payload_bytes > 0) {
-        if (exchange->arrived != NULL) {
-            exchange_record(exchange, exchange->arrived);
-        }
-        exchange_record_held(exchange);
-    }
-    exchange->arrived = NULL;
-    exchange->request_full = full;
-    if (!exchange->request_whole) {
-        exchange_rearm(exchange);
-    }
-    if (told_full && !full && !exchange->request_whole) {
-        exchange->downstream->read_on(exchange);
-    }
-}
-
-enum sink exchange_request_payload(struct exchange *exchange, const struct payload *payload)
-{
-    exchange->request_payload_bytes += payload_bytes(payload);
-    exchange->request_moved_ms = exchange_now_ms(exchange);
-    exchange->request_whole = payload->last;
-    if (exchange->continue_awaited) {
-        exchange->continue_awaited = false;
-        exchange_rearm(exchange);
-    }
-    if (exchange->attempt.lease == NULL) {
-        if (!exchange_hold(exchange, payload)) {
-            exchange_fail(exchange, REASON_NO_MEMORY, NULL);
-            return SINK_BROKEN;
-        }
-        return SINK_FULL;
-    }
-    exchange_record(exchange, payload);
-    enum sink sink = attempt_send(exchange, payload);
-    if (sink == SINK_FULL) {
-        exchange->request_full = true;
-        exchange_rearm(exchange);
-    }
-    return sink;
-}
-
-void exchange_on_request_stage(struct exchange *exchange)
-{
-    exchange_enter(exchange, EXCHANGE_SENDING);
-}
-
-void exchange_on_request_sent(struct exchange *exchange)
-{
-    exchange->request_done_ms = exchange_now_ms(exchange);
-    if (exchange->stage == EXCHANGE_SENDING) {
-        exchange_enter(exchange, EXCHANGE_AWAITING);
-    }
-}
-
-void exchange_on_upstream_drained(struct exchange *exchange)
-{
-    exchange->request_moved_ms = exchange_now_ms(exchange);
-    exchange->request_full = false;
-    exchange_rearm(exchange);
-    exchange->downstream->read_on(exchange);
-}
 
 /* ---- the response ---- */
 
-void exchange_on_interim(struct exchange *exchange, const struct http_head *head)
+static size_t exchange_room(void *owner)
 {
+    struct exchange *exchange = owner;
+    return exchange->response.full ? 0 : exchange->downstream->room(exchange);
+}
+
+static int exchange_splice_fd(void *owner)
+{
+    struct exchange *exchange = owner;
+    return exchange->downstream->splice_fd(exchange);
+}
+
+static void exchange_on_interim(void *owner, const struct http_head *head)
+{
+    struct exchange *exchange = owner;
     if (head->status == 100) {
-        if (!exchange->continue_awaited) {
+        if (!exchange->body.continue_awaited) {
             return; /* not asked for, or the body is on its way already */
         }
-        exchange->continue_awaited = false;
-        exchange->request_moved_ms = exchange_now_ms(exchange);
+        exchange->body.continue_awaited = false;
+        exchange->body.moved_ms = exchange_now_ms(exchange);
         exchange_rearm(exchange);
     }
-    exchange->downstream->send_interim(exchange, head);
+    if (exchange->downstream->send_interim(exchange, head) == SINK_FULL) {
+        exchange->response.full = true;
+    }
+}
+
+static bool exchange_on_final(void *owner, const struct http_head *head)
+{
+    struct exchange *exchange = owner;
+    if (__builtin_expect(retry_condition_of(head->status) != 0, 0)) {
+        return !exchange_retries_response(exchange, head);
+    }
+    attempt_report_answer(exchange);
+    return true;
+}
+
+static void exchange_on_response_dropped(void *owner)
+{
+    exchange_back_off(owner);
 }
 
 enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
                           const struct payload *payload)
 {
-    if (__builtin_expect(!exchange->shadow, 1)) {
-        exchange->first_byte_us = exchange_age_us(exchange);
-        histogram_record(&exchange->stats->first_byte_us, (uint64_t)exchange->first_byte_us);
+    struct exchange_response *response = &exchange->response;
+    if (__builtin_expect(!exchange_is_twin(exchange), 1)) {
+        exchange->times.first_byte_us = exchange_age_us(exchange);
+        histogram_record(&exchange->target.stats->first_byte_us,
+                         (uint64_t)exchange->times.first_byte_us);
     }
-    exchange->status = head->status;
-    exchange->response_moved_ms = exchange_now_ms(exchange);
-    exchange->response_payload_bytes = payload_bytes(payload);
+    response->status = head->status;
+    response->moved_ms = exchange_now_ms(exchange);
+    response->payload_bytes = payload_bytes(payload);
     enum sink sink = exchange->downstream->send_head(exchange, head, payload);
     if (sink != SINK_BROKEN && !payload->last) {
-        exchange->response_full = sink == SINK_FULL;
+        response->full = sink == SINK_FULL;
         exchange_enter(exchange, EXCHANGE_RESPONDING);
     }
     return sink;
 }
 
-enum sink exchange_on_response(struct exchange *exchange, const struct http_head *head,
-                               const struct payload *payload)
+static enum sink exchange_completed(struct exchange *exchange)
 {
-    hedge_cancel(exchange);
-    enum sink sink = exchange_answer(exchange, head, payload);
-    if (sink != SINK_BROKEN && payload->last) {
-        exchange->intact = true;
-        exchange_finish(exchange, REASON_COMPLETE);
-        return SINK_BROKEN;
-    }
-    return sink;
+    exchange->response.intact = true;
+    exchange_finish(exchange, REASON_COMPLETE);
+    return SINK_BROKEN;
 }
 
-enum sink exchange_on_payload(struct exchange *exchange, const struct payload *payload)
+static enum sink exchange_on_response(void *owner, const struct http_head *head,
+                                      const struct payload *payload)
 {
-    exchange->response_moved_ms = exchange_now_ms(exchange);
-    exchange->response_payload_bytes += payload_bytes(payload);
+    struct exchange *exchange = owner;
+    hedge_cancel(exchange);
+    enum sink sink = exchange_answer(exchange, head, payload);
+    return sink != SINK_BROKEN && payload->last ? exchange_completed(exchange) : sink;
+}
+
+static enum sink exchange_on_payload(void *owner, const struct payload *payload)
+{
+    struct exchange *exchange = owner;
+    struct exchange_response *response = &exchange->response;
+    response->moved_ms = exchange_now_ms(exchange);
+    response->payload_bytes += payload_bytes(payload);
     enum sink sink = exchange->downstream->send_payload(exchange, payload);
     if (sink == SINK_BROKEN) {
         return sink;
     }
     if (payload->last) {
-        exchange->intact = true;
-        exchange_finish(exchange, REASON_COMPLETE);
-        return SINK_BROKEN;
+        return exchange_completed(exchange);
     }
-    exchange->response_full = sink == SINK_FULL;
+    response->full = sink == SINK_FULL;
     return sink;
 }
 
-void exchange_on_spliced(struct exchange *exchange, size_t bytes, bool blocked)
+static void exchange_on_spliced(void *owner, size_t bytes, bool blocked)
 {
+    struct exchange *exchange = owner;
+    struct exchange_response *response = &exchange->response;
     struct worker_stats *stats = &exchange->worker->stats;
-    exchange->response_moved_ms = exchange_now_ms(exchange);
-    exchange->response_payload_bytes += bytes;
-    if (exchange->response_full != blocked) {
-        exchange->response_full = blocked;
+    response->moved_ms = exchange_now_ms(exchange);
+    response->payload_bytes += bytes;
+    if (response->full != blocked) {
+        response->full = blocked;
         exchange_rearm(exchange);
     }
     stat_add(&stats->spliced_bytes, bytes);
@@ -262,86 +119,131 @@ void exchange_on_spliced(struct exchange *exchange, size_t bytes, bool blocked)
 
 void exchange_client_drained(struct exchange *exchange)
 {
-    exchange->response_full = false;
-    exchange->response_moved_ms = exchange_now_ms(exchange);
+    struct exchange *answers = hedge_who_answers(exchange);
+    struct upstream_side *side = attempt_side(&answers->attempt);
+    exchange->response.full = answers->response.full = false;
+    exchange->response.moved_ms = answers->response.moved_ms = exchange_now_ms(exchange);
     exchange_rearm(exchange);
-    if (__builtin_expect(exchange->hedge_won, 0)) {
-        exchange_client_drained(exchange->hedge);
-        return;
+    if (answers != exchange) {
+        exchange_rearm(answers);
     }
-    attempt_read_on(exchange);
+    side->ops->read_on(side);
+}
+
+void exchange_client_writable(struct exchange *exchange)
+{
+    if (hedge_who_answers(exchange)->response.full) {
+        exchange_client_drained(exchange);
+    }
 }
 
 /* ---- tunnels ---- */
 
-enum sink exchange_on_upgrade(struct exchange *exchange, const struct http_head *head)
+static enum sink exchange_on_upgrade(void *owner, const struct http_head *head)
 {
-    exchange->status = head->status;
-    exchange->first_byte_us = exchange_age_us(exchange);
-    exchange->response_moved_ms = exchange_now_ms(exchange);
-    exchange->deadline_ms = deadline_after(exchange_now_ms(exchange),
-                                           exchange_settings(exchange)->timeouts.tunnel_total_ms);
+    struct exchange *exchange = owner;
+    bool asked = (exchange->request.facts & FACT_UPGRADE_WEBSOCKET) &&
+                 exchange->request.framing == FRAMING_NONE;
+    if (!asked) {
+        exchange_fail(exchange, REASON_UPGRADE_FAILED, NULL);
+        return SINK_BROKEN;
+    }
+    attempt_report_answer(exchange);
+    exchange->response.status = head->status;
+    exchange->times.first_byte_us = exchange_age_us(exchange);
+    exchange->response.moved_ms = exchange_now_ms(exchange);
+    exchange->times.deadline_ms = deadline_after(
+        exchange_now_ms(exchange), exchange_settings(exchange)->timeouts.tunnel_total_ms);
     exchange_enter(exchange, EXCHANGE_TUNNEL);
     enum sink sink = exchange->downstream->send_upgrade(exchange, head);
     if (sink != SINK_BROKEN) {
-        exchange->response_full = sink == SINK_FULL;
-        exchange->request_full = false;
+        exchange->response.full = sink == SINK_FULL;
+        exchange->body.full = false;
         exchange->downstream->read_on(exchange);
     }
-    return exchange->finished ? SINK_BROKEN : sink;
+    return sink;
 }
 
-/* Both directions are over and nothing is left to send. */
+/* Ends a tunnel whose directions are both over with nothing left to send. */
 static bool exchange_tunnel_over(struct exchange *exchange)
 {
-    if (!exchange->client_raw_ended || !exchange->attempt.raw_ended ||
-        exchange->attempt.out != NULL) {
+    const struct upstream_side *side = attempt_side(&exchange->attempt);
+    if (!exchange->client_raw_ended || !side->ops->raw_over(side)) {
         return false;
     }
-    exchange->intact = true;
+    exchange->response.intact = true;
     exchange_finish(exchange, REASON_UPGRADED);
     return true;
 }
 
-enum sink exchange_client_raw(struct exchange *exchange, const struct iovec *iov, size_t count)
-{
-    const struct payload payload = {iov, count, false, NULL};
-    exchange->request_payload_bytes += payload_bytes(&payload);
-    exchange->request_moved_ms = exchange_now_ms(exchange);
-    enum sink sink = attempt_send_raw(exchange, iov, count);
-    exchange->request_full = sink == SINK_FULL;
-    return sink;
-}
-
 void exchange_client_raw_end(struct exchange *exchange)
 {
+    struct upstream_side *side = attempt_side(&exchange->attempt);
     exchange->client_raw_ended = true;
-    attempt_end_raw(exchange);
-    if (!exchange->finished) {
-        exchange_tunnel_over(exchange);
-    }
+    side->ops->end_raw(side);
+    exchange_tunnel_over(exchange);
 }
 
-enum sink exchange_on_raw(struct exchange *exchange, const struct iovec *iov, size_t count)
+static enum sink exchange_on_raw(void *owner, const struct iovec *iov, size_t count)
 {
-    const struct payload payload = {iov, count, false, NULL};
-    exchange->response_payload_bytes += payload_bytes(&payload);
-    exchange->response_moved_ms = exchange_now_ms(exchange);
+    struct exchange *exchange = owner;
+    exchange->response.payload_bytes += iov_bytes(iov, count);
+    exchange->response.moved_ms = exchange_now_ms(exchange);
     enum sink sink = exchange->downstream->send_raw(exchange, iov, count);
     if (sink != SINK_BROKEN) {
-        exchange->response_full = sink == SINK_FULL;
+        exchange->response.full = sink == SINK_FULL;
     }
     return sink;
 }
 
-void exchange_on_raw_end(struct exchange *exchange)
+static void exchange_on_raw_end(void *owner)
 {
+    struct exchange *exchange = owner;
     if (!exchange_tunnel_over(exchange)) {
         exchange->downstream->end_raw(exchange);
     }
 }
 
-void exchange_on_raw_flushed(struct exchange *exchange)
+static void exchange_on_raw_flushed(void *owner)
 {
-    exchange_tunnel_over(exchange);
+    exchange_tunnel_over(owner);
 }
+
+/* ---- its end ---- */
+
+static void exchange_on_dead(void *owner)
+{
+    exchange_on_dead_connection(owner);
+}
+
+static void exchange_on_failed(void *owner, enum exchange_reason reason, const char *detail)
+{
+    exchange_fail(owner, reason, detail);
+}
+
+static size_t exchange_proxy_header(void *owner, char *space)
+{
+    struct exchange *exchange = owner;
+    return exchange->downstream->proxy_header(exchange, space);
+}
+
+const struct upstream_events exchange_events = {
+    .request_moved = exchange_on_request_moved,
+    .request_drained = exchange_on_request_drained,
+    .request_sent = exchange_on_request_sent,
+    .raw_flushed = exchange_on_raw_flushed,
+    .room = exchange_room,
+    .interim = exchange_on_interim,
+    .final = exchange_on_final,
+    .dropped = exchange_on_response_dropped,
+    .response = exchange_on_response,
+    .payload = exchange_on_payload,
+    .splice_fd = exchange_splice_fd,
+    .spliced = exchange_on_spliced,
+    .upgrade = exchange_on_upgrade,
+    .raw = exchange_on_raw,
+    .raw_end = exchange_on_raw_end,
+    .dead = exchange_on_dead,
+    .failed = exchange_on_failed,
+    .proxy_header = exchange_proxy_header,
+};

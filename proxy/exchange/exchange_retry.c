@@ -39,9 +39,9 @@ static enum outcome exchange_cut_outcome(const struct exchange *exchange)
 {
     const struct upstream_settings *settings = exchange_settings(exchange);
     uint64_t waited_ms = attempt_age_us(exchange) / 1000;
-    uint64_t patience_ms =
-        deadline_earlier(exchange->allowed_ms, deadline_earlier(settings->timeouts.first_byte_ms,
-                                                                settings->timeouts.per_try_ms));
+    uint64_t patience_ms = deadline_earlier(
+        exchange->times.allowed_ms,
+        deadline_earlier(settings->timeouts.first_byte_ms, settings->timeouts.per_try_ms));
     if (waited_ms * 2 >= patience_ms) {
         return OUTCOME_FAILURE;
     }
@@ -59,8 +59,7 @@ struct failure {
 
 static bool exchange_has_other_endpoint(const struct exchange *exchange)
 {
-    const struct upstream_view *view = exchange->upstream->views[exchange->worker->env.index];
-    return view->endpoint_count > exchange->tried_count;
+    return exchange_view(exchange)->endpoint_count > exchange->tries.tried_count;
 }
 
 /* After the pure rules: the breaker, the time, the budget, which counts what it gives. */
@@ -69,12 +68,12 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
 {
     const struct policy_caller caller = exchange_caller(exchange);
     const struct retry_settings *settings = &caller.view->settings->retry;
-    struct upstream_policy *policy = policy_of(exchange->upstream);
+    struct upstream_policy *policy = policy_of(exchange->target.upstream);
     const struct backoff_plan plan = {
-        .retry = exchange->retries_count + 1,
+        .retry = exchange->tries.retries_count + 1,
         .retry_after_ms = failure->retry_after_ms,
         .attempt_ms = policy_floor_us(&policy->locals[caller.worker], caller.now_ms) / 1000,
-        .deadline_ms = exchange->deadline_ms,
+        .deadline_ms = exchange->times.deadline_ms,
     };
     uint64_t wait_ms = 0;
     if (breaker_refuses(policy->breaker, &caller.view->settings->breaker, caller.now_ms)) {
@@ -83,9 +82,9 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
     if (backoff_wait(settings, &plan, caller.now_ms, caller.rng, &wait_ms) == BACKOFF_TOO_LATE) {
         return RETRY_TOO_LATE_VERDICT;
     }
-    if (exchange->shard != NULL &&
-        retry_budget_take(exchange->shard->budget, settings, caller.worker, caller.now_ms) !=
-            RETRY_BUDGET_TAKEN) {
+    if (exchange->admission.shard != NULL &&
+        retry_budget_take(exchange->admission.shard->budget, settings, caller.worker,
+                          caller.now_ms) != RETRY_BUDGET_TAKEN) {
         return RETRY_SHARD_BUDGET_VERDICT;
     }
     switch (retry_budget_take(policy->budget, settings, caller.worker, caller.now_ms)) {
@@ -96,7 +95,7 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
     /* another endpoint need not recover first */
     bool at_once =
         failure->condition == RETRY_CONNECT_FAILURE && exchange_has_other_endpoint(exchange);
-    exchange->retry_at_ms = deadline_after(caller.now_ms, at_once ? 0 : wait_ms);
+    exchange->tries.retry_at_ms = deadline_after(caller.now_ms, at_once ? 0 : wait_ms);
     return RETRY_MADE_VERDICT;
 }
 
@@ -104,21 +103,21 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
 static bool exchange_retry(struct exchange *exchange, const struct failure *failure)
 {
     const struct retry_settings *settings = &exchange_settings(exchange)->retry;
-    const struct attempt *attempt = &exchange->attempt;
+    const struct upstream_side *side = &exchange->attempt.upstream.side;
     const struct retry_case retry_case = {
         .condition = failure->condition,
         .other_hop = failure->other_hop,
-        .untouched = !attempt->touched,
-        .body_at_hand = !exchange->payload_gone,
+        .untouched = !side->touched,
+        .body_at_hand = !exchange->body.lost,
         .idempotent = retry_idempotent(settings, &exchange->request),
-        .retries_count = exchange->retries_count,
+        .retries_count = exchange->tries.retries_count,
     };
     bool elsewhere = exchange_has_other_endpoint(exchange);
     attempt_report_endpoint(exchange, failure->outcome, failure->other_hop);
     if (!elsewhere) {
         attempt_report_upstream(exchange, failure->outcome);
     }
-    if (failure->condition == 0 || exchange->shadow) {
+    if (failure->condition == 0 || exchange_is_twin(exchange)) {
         attempt_report_upstream(exchange, failure->outcome);
         return false;
     }
@@ -128,18 +127,16 @@ static bool exchange_retry(struct exchange *exchange, const struct failure *fail
     }
     bool made = verdict == RETRY_MADE_VERDICT;
     attempt_report_upstream(exchange, made ? OUTCOME_IGNORED : failure->outcome);
-    struct policy_local *local =
-        &policy_of(exchange->upstream)->locals[exchange->worker->env.index];
-    stat_add(&local->retries_by_verdict[verdict], 1);
-    if (made && exchange->shard != NULL) {
-        shard_count(&exchange->shard->retries_count);
+    stat_add(&exchange_policy_local(exchange)->retries_by_verdict[verdict], 1);
+    if (made && exchange->admission.shard != NULL) {
+        shard_count(&exchange->admission.shard->retries_count);
     }
     return made;
 }
 
 bool exchange_retries(struct exchange *exchange, enum exchange_reason reason)
 {
-    if (!failures[reason].fault || !exchange->attempt.begun) {
+    if (!failures[reason].fault || exchange->attempt.state == ATTEMPT_NONE) {
         return false;
     }
     bool vain = failures[reason].lasting && !exchange_has_other_endpoint(exchange);
@@ -153,7 +150,7 @@ bool exchange_retries(struct exchange *exchange, enum exchange_reason reason)
     if (!exchange_retry(exchange, &failure)) {
         return false;
     }
-    exchange->last_reason = (uint8_t)reason;
+    exchange->tries.last_reason = (uint8_t)reason;
     exchange_back_off(exchange);
     return true;
 }
@@ -167,7 +164,7 @@ bool exchange_retries_response(struct exchange *exchange, const struct http_head
         .other_hop = other_hop,
         .retry_after_ms = retry_after_ms(head, worker_wall_ms(exchange->worker)),
     };
-    exchange->last_reason = REASON_COMPLETE;
+    exchange->tries.last_reason = REASON_COMPLETE;
     return exchange_retry(exchange, &failure);
 }
 
@@ -176,32 +173,23 @@ bool exchange_retries_response(struct exchange *exchange, const struct http_head
 /* A place that is not used while waiting is another's. */
 void exchange_back_off(struct exchange *exchange)
 {
-    struct pool_worker *pool = exchange->worker->pool;
-    exchange->retries_count++;
+    exchange->tries.retries_count++;
     exchange_dequeue(exchange);
     attempt_end(exchange);
-    exchange_rewind(exchange);
-    if (deadline_passed(exchange->retry_at_ms, exchange_now_ms(exchange))) {
+    request_body_rewind(&exchange->body, exchange->worker);
+    if (deadline_passed(exchange->tries.retry_at_ms, exchange_now_ms(exchange))) {
         exchange_try(exchange, true);
+        exchange_go_on(exchange);
         return;
     }
-    upstream_keep(pool, exchange->upstream);
-    exchange->upstream_kept = true;
-    exchange->upstream_admitted = false;
-    upstream_leave(pool, exchange->upstream);
-    if (exchange->shard != NULL) {
-        exchange_leave_shard(exchange);
-    }
+    admission_enter(exchange, ADMISSION_APART);
     exchange_enter(exchange, EXCHANGE_BACKOFF);
 }
 
 void exchange_resume(struct exchange *exchange)
 {
-    struct pool_worker *pool = exchange->worker->pool;
-    struct upstream *upstream = exchange->upstream;
-    exchange->upstream_kept = false;
     exchange_pass(exchange);
-    upstream_let_go(pool, upstream);
+    exchange_go_on(exchange);
 }
 
 /* ---- the free redial ---- */
@@ -210,18 +198,18 @@ void exchange_resume(struct exchange *exchange)
    (RFC 9110 9.2.2, RFC 9112 9.3.1). */
 static bool exchange_may_redial(const struct exchange *exchange)
 {
-    const struct attempt *attempt = &exchange->attempt;
-    if (exchange->redialled || !attempt->lease->facts.reused || attempt->answered) {
+    const struct upstream_side *side = &exchange->attempt.upstream.side;
+    if (exchange->tries.redialled || !side->lease->facts.reused || side->answered) {
         return false;
     }
-    return !exchange->payload_gone &&
-           (!attempt->touched ||
+    return !exchange->body.lost &&
+           (!side->touched ||
             retry_idempotent(&exchange_settings(exchange)->retry, &exchange->request));
 }
 
 static bool exchange_redial_left(struct exchange *exchange)
 {
-    if (upstream_may_redial(exchange->worker->pool, exchange->upstream)) {
+    if (upstream_may_redial(exchange->worker->pool, exchange->target.upstream)) {
         return true;
     }
     stat_add(&exchange->worker->stats.redials_refused, 1);
@@ -236,18 +224,14 @@ void exchange_on_dead_connection(struct exchange *exchange)
         return;
     }
     struct endpoint *endpoint = attempt->endpoint;
-    exchange->redialled = true;
+    exchange->tries.redialled = true;
     stat_add(&exchange->worker->stats.redials, 1);
     /* a connection that had died before says nothing of the endpoint: the tickets go on */
     struct policy_tickets tickets = attempt->tickets;
     attempt->tickets = (struct policy_tickets){{0}, {0}};
     attempt_end(exchange);
     attempt->tickets = tickets;
-    exchange_rewind(exchange);
-    switch (attempt_start(exchange, endpoint, true)) {
-    case LEASE_READY: break;
-    case LEASE_PENDING: exchange_enter(exchange, EXCHANGE_CONNECTING); break;
-    case LEASE_NO_FD: exchange_wait(exchange, true, true); break;
-    case LEASE_FULL: exchange_wait(exchange, false, true); break;
-    }
+    request_body_rewind(&exchange->body, exchange->worker);
+    exchange_take_result(exchange, attempt_start(exchange, endpoint, true), true);
+    exchange_go_on(exchange);
 }

@@ -16,23 +16,22 @@ void exchange_set_deadline(struct exchange *exchange, const struct upstream_sett
     if (route->deadline_ms != 0 && route->deadline_ms < total_ms) {
         total_ms = route->deadline_ms;
     }
-    exchange->allowed_ms = total_ms;
+    exchange->times.allowed_ms = total_ms;
     if (exchange->trusted && hop_asks(&exchange->request)) {
         uint64_t asked_ms = hop_wait_ms(&exchange->request);
-        exchange->deadline_asked = asked_ms < total_ms;
-        total_ms = exchange->deadline_asked ? asked_ms : total_ms;
-        exchange->attempts_before = (uint8_t)(hop_attempts_count(&exchange->request) - 1);
+        exchange->times.deadline_asked = asked_ms < total_ms;
+        total_ms = exchange->times.deadline_asked ? asked_ms : total_ms;
+        exchange->tries.attempts_before = (uint8_t)(hop_attempts_count(&exchange->request) - 1);
     }
-    exchange->deadline_ms = deadline_after(exchange_now_ms(exchange), total_ms);
+    exchange->times.deadline_ms = deadline_after(exchange_now_ms(exchange), total_ms);
 }
 
 bool exchange_hopeless(const struct exchange *exchange)
 {
     uint64_t now_ms = exchange_now_ms(exchange);
-    uint64_t left_ms = deadline_left_ms(exchange->deadline_ms, now_ms);
-    const struct upstream_policy *policy = policy_of(exchange->upstream);
+    uint64_t left_ms = deadline_left_ms(exchange->times.deadline_ms, now_ms);
     return left_ms == 0 ||
-           left_ms * 1000 < policy_floor_us(&policy->locals[exchange->worker->env.index], now_ms);
+           left_ms * 1000 < policy_floor_us(exchange_policy_local(exchange), now_ms);
 }
 
 static void due_earlier(uint64_t *due_ms, enum exchange_reason *reason, uint64_t since_ms,
@@ -51,40 +50,44 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
     const struct upstream_settings *settings = exchange_settings(exchange);
     const struct timeout_settings *timeouts = &settings->timeouts;
     const struct attempt *attempt = &exchange->attempt;
-    uint64_t due_ms = exchange->deadline_ms;
+    uint64_t due_ms = exchange->times.deadline_ms;
     *ret_reason = REASON_DEADLINE;
     if (!exchange->looked) {
-        due_earlier(&due_ms, ret_reason, exchange->started_us / 1000, LOOK_AFTER_MS,
+        due_earlier(&due_ms, ret_reason, exchange->times.started_us / 1000, LOOK_AFTER_MS,
                     REASON_CLIENT_ABORT);
     }
     switch ((enum exchange_stage)exchange->stage) {
+    case EXCHANGE_NEW:
+    case EXCHANGE_LEASED:
+    case EXCHANGE_FINISHED: break;
     case EXCHANGE_QUEUED:
-        due_earlier(&due_ms, ret_reason, exchange->queued_ms, settings->limits.queue_wait_ms,
-                    exchange->gate_waiter.gate != NULL ? REASON_SHARD_TIMEOUT
-                    : exchange->waiter.for_fd          ? REASON_NO_DESCRIPTORS
-                                                       : REASON_QUEUE_TIMEOUT);
+        due_earlier(&due_ms, ret_reason, exchange->admission.queued_ms,
+                    settings->limits.queue_wait_ms,
+                    exchange->admission.state == ADMISSION_AT_SHARD ? REASON_SHARD_TIMEOUT
+                    : exchange->admission.waiter.for_fd             ? REASON_NO_DESCRIPTORS
+                                                                    : REASON_QUEUE_TIMEOUT);
         break;
     case EXCHANGE_CONNECTING:
-        due_earlier(&due_ms, ret_reason, attempt->started_ms, timeouts->per_try_ms,
+        due_earlier(&due_ms, ret_reason, attempt->started_us / 1000, timeouts->per_try_ms,
                     REASON_TRY_TIMEOUT);
         break;
     case EXCHANGE_SENDING:
-        if (exchange->continue_awaited) {
-            due_earlier(&due_ms, ret_reason, exchange->request_moved_ms, timeouts->first_byte_ms,
+        if (exchange->body.continue_awaited) {
+            due_earlier(&due_ms, ret_reason, exchange->body.moved_ms, timeouts->first_byte_ms,
                         REASON_FIRST_BYTE_TIMEOUT);
-        } else if (exchange->request_full || exchange->request_whole) {
-            due_earlier(&due_ms, ret_reason, exchange->request_moved_ms, timeouts->idle_ms,
+        } else if (exchange->body.full || exchange->body.state != REQUEST_ARRIVING) {
+            due_earlier(&due_ms, ret_reason, exchange->body.moved_ms, timeouts->idle_ms,
                         REASON_IDLE_TIMEOUT);
         } else {
-            due_earlier(&due_ms, ret_reason, exchange->request_moved_ms,
-                        exchange->client_timeouts->body_ms, REASON_REQUEST_TIMEOUT);
+            due_earlier(&due_ms, ret_reason, exchange->body.moved_ms,
+                        exchange->origin->listener->timeouts.body_ms, REASON_REQUEST_TIMEOUT);
         }
         break;
     case EXCHANGE_AWAITING: {
         /* the time the client took to send its body is not the attempt's */
-        uint64_t since_ms = exchange->request.framing == FRAMING_NONE ? attempt->started_ms
-                                                                      : exchange->request_done_ms;
-        due_earlier(&due_ms, ret_reason, exchange->request_done_ms, timeouts->first_byte_ms,
+        uint64_t since_ms = exchange->request.framing == FRAMING_NONE ? attempt->started_us / 1000
+                                                                      : exchange->body.sent_ms;
+        due_earlier(&due_ms, ret_reason, exchange->body.sent_ms, timeouts->first_byte_ms,
                     REASON_FIRST_BYTE_TIMEOUT);
         due_earlier(&due_ms, ret_reason, since_ms, timeouts->per_try_ms, REASON_TRY_TIMEOUT);
         if (__builtin_expect(settings->retry.hedge, 0)) {
@@ -93,22 +96,22 @@ static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_r
         break;
     }
     case EXCHANGE_RESPONDING:
-        if (exchange->hedge_won) {
-            break; /* its shadow looks at that */
+        if (exchange->hedge.role == HEDGE_BEATEN) {
+            break; /* its twin looks at that */
         }
-        if (!exchange->response_full) {
-            due_earlier(&due_ms, ret_reason, exchange->response_moved_ms, timeouts->idle_ms,
+        if (!exchange->response.full) {
+            due_earlier(&due_ms, ret_reason, exchange->response.moved_ms, timeouts->idle_ms,
                         REASON_IDLE_TIMEOUT);
-        } else if (attempt->pipe != NULL) {
-            due_earlier(&due_ms, ret_reason, exchange->response_moved_ms,
-                        exchange->client_timeouts->send_ms, REASON_CLIENT_STALLED);
+        } else if (attempt_piped(attempt)) {
+            due_earlier(&due_ms, ret_reason, exchange->response.moved_ms,
+                        exchange->origin->listener->timeouts.send_ms, REASON_CLIENT_STALLED);
         }
         break;
-    case EXCHANGE_BACKOFF: due_ms = deadline_earlier(due_ms, exchange->retry_at_ms); break;
+    case EXCHANGE_BACKOFF: due_ms = deadline_earlier(due_ms, exchange->tries.retry_at_ms); break;
     case EXCHANGE_TUNNEL: {
-        uint64_t moved_ms = exchange->request_moved_ms > exchange->response_moved_ms
-                                ? exchange->request_moved_ms
-                                : exchange->response_moved_ms;
+        uint64_t moved_ms = exchange->body.moved_ms > exchange->response.moved_ms
+                                ? exchange->body.moved_ms
+                                : exchange->response.moved_ms;
         due_earlier(&due_ms, ret_reason, moved_ms, timeouts->tunnel_idle_ms, REASON_IDLE_TIMEOUT);
         break;
     }
@@ -126,7 +129,9 @@ void exchange_rearm(struct exchange *exchange)
 void exchange_enter(struct exchange *exchange, enum exchange_stage stage)
 {
     exchange->stage = (uint8_t)stage;
-    exchange_rearm(exchange);
+    if (stage != EXCHANGE_LEASED && stage != EXCHANGE_FINISHED) {
+        exchange_rearm(exchange);
+    }
 }
 
 void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
@@ -140,12 +145,13 @@ void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
     }
     if (exchange->stage == EXCHANGE_AWAITING && hedge_due_ms(exchange) <= now_ms) {
         hedge_start(exchange);
-        if (!exchange->finished) {
+        if (!exchange_is_over(exchange)) {
             exchange_rearm(exchange);
         }
         return;
     }
-    if (exchange->stage == EXCHANGE_BACKOFF && deadline_passed(exchange->retry_at_ms, now_ms)) {
+    if (exchange->stage == EXCHANGE_BACKOFF &&
+        deadline_passed(exchange->tries.retry_at_ms, now_ms)) {
         exchange_resume(exchange);
         return;
     }
@@ -159,7 +165,7 @@ void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         return;
     }
     if (exchange->stage == EXCHANGE_TUNNEL) {
-        exchange->intact = false;
+        exchange->response.intact = false;
         exchange_finish(exchange, reason);
         return;
     }

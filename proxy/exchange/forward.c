@@ -8,8 +8,8 @@
 #endif
 
 #include "proxy/exchange/exchange.h"
+#include "proxy/http/added_fields.h"
 #include "proxy/http/hop_fields.h"
-#include "proxy/http1/h1_write.h"
 #include "steady/deadline.h"
 
 /* Longer or stranger identifiers are replaced, even a trusted client's. */
@@ -126,19 +126,22 @@ bool forward_ends_here(const struct exchange *exchange)
 void forward_prepare(struct exchange *exchange, const struct header_settings *settings)
 {
     struct http_head *head = &exchange->request;
-    exchange->rules = (struct forward_rules){(uint8_t)settings->forwarded, settings->request_id,
-                                             settings->traceparent, settings->via};
+    struct forward *forward = &exchange->forward;
+    forward->style = (uint8_t)settings->forwarded;
+    forward->adds_id = settings->request_id;
+    forward->adds_trace = settings->traceparent;
+    forward->adds_via = settings->via;
     const struct http_field *id = exchange->trusted ? only_field(head, FIELD_X_REQUEST_ID) : NULL;
     if (id != NULL && !request_id_valid(head->base + id->value_at, id->value_bytes)) {
         id = NULL;
     }
     const struct http_field *trace = only_field(head, FIELD_TRACEPARENT);
-    exchange->trace_kept =
+    exchange->forward.trace_kept =
         trace != NULL && traceparent_valid(head->base + trace->value_at, trace->value_bytes);
-    exchange->request_id_kept = id != NULL;
+    exchange->forward.request_id_kept = id != NULL;
     if (id == NULL) {
-        hex_of(exchange->request_id, rng_next(&exchange->worker->loop.rng));
-        hex_of(exchange->request_id + 16, rng_next(&exchange->worker->loop.rng));
+        hex_of(exchange->forward.request_id, rng_next(&exchange->worker->loop.rng));
+        hex_of(exchange->forward.request_id + 16, rng_next(&exchange->worker->loop.rng));
     }
     /* written anew, from what was there if it may be believed; what is not written is passed on only from trusted ones */
     bool writes_x = settings->forwarded == FORWARDED_X || settings->forwarded == FORWARDED_BOTH;
@@ -151,14 +154,14 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
         case FIELD_X_FORWARDED_PROTO:
         case FIELD_X_FORWARDED_HOST: field->drop = writes_x || !exchange->trusted; break;
         case FIELD_FORWARDED: field->drop = writes_rfc || !exchange->trusted; break;
-        case FIELD_X_REQUEST_ID: field->drop = field != id && exchange->rules.request_id; break;
+        case FIELD_X_REQUEST_ID: field->drop = field != id && exchange->forward.adds_id; break;
         case FIELD_TRACEPARENT:
-            field->drop = !exchange->trace_kept && exchange->rules.traceparent;
+            field->drop = !exchange->forward.trace_kept && exchange->forward.adds_trace;
             break;
         case FIELD_MAX_FORWARDS:
             field->drop = counts_forwards(head) && max_forwards(head) != UINT64_MAX;
             break;
-        case FIELD_VIA: field->drop = exchange->rules.via; break;
+        case FIELD_VIA: field->drop = exchange->forward.adds_via; break;
         case FIELD_X_ENVOY_ATTEMPT_COUNT:
         case FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS:
         case FIELD_GRPC_TIMEOUT: field->drop = 1; break;
@@ -167,167 +170,181 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
     }
 }
 
-/* The values of a field that may occur several times, joined; then `more`. */
-static void write_joined(struct h1_writer *writer, const struct exchange *exchange,
-                         enum field_id id, bool keep)
+/* The values of a field that may occur several times, joined, with a separator behind each. */
+static void compose_joined(struct added_fields *added, const struct http_head *head,
+                           enum field_id id)
 {
-    const struct http_head *head = &exchange->request;
-    if (!keep || !head_has(head, id)) {
+    if (!head_has(head, id)) {
         return;
     }
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         if (field->id == id && field->value_bytes > 0) {
-            h1_write_bytes(writer, head->base + field->value_at, field->value_bytes);
-            h1_write_literal(writer, ", ");
+            added_text(added, head->base + field->value_at, field->value_bytes);
+            added_text_literal(added, ", ");
         }
     }
 }
 
-/* A single value: the trusted client's own, else ours. */
-static void write_kept_or(struct h1_writer *writer, const struct exchange *exchange,
-                          enum field_id id, const char *name, size_t name_bytes, const char *value,
-                          size_t value_bytes)
+/* A field whose value has been composed since `value`. */
+#define added_composed(added, name, value) \
+    added_field((added), name, (value), (size_t)((added)->at - (value)))
+
+/* A single value: the trusted client's own, else ours. `name` ends in ": ". */
+static void add_kept_or(const struct exchange *exchange, struct added_fields *added,
+                        enum field_id id, const char *name, const char *value, size_t value_bytes)
 {
     const struct http_field *kept = exchange->trusted ? only_field(&exchange->request, id) : NULL;
-    if (kept != NULL) {
+    if (__builtin_expect(kept != NULL, 0)) {
         value = exchange->request.base + kept->value_at;
         value_bytes = kept->value_bytes;
     }
-    h1_write_field(writer, name, name_bytes, value, value_bytes);
+    added_field_bytes(added, name, strlen(name) - 2, value, value_bytes);
 }
 
-static void write_forwarded(const struct exchange *exchange, struct h1_writer *writer)
+static void add_x_forwarded(const struct exchange *exchange, struct added_fields *added,
+                            const char *ip, size_t ip_bytes)
 {
     const struct http_head *head = &exchange->request;
-    const char *host = head_text(head, head->host);
-    char ip[ADDRESS_TEXT_BYTES];
-    size_t ip_bytes = address_format_ip(exchange->client_address, ip);
-    enum forwarded_style style = exchange->rules.forwarded;
-    if (style == FORWARDED_X || style == FORWARDED_BOTH) {
-        h1_write_literal(writer, "X-Forwarded-For: ");
-        write_joined(writer, exchange, FIELD_X_FORWARDED_FOR, exchange->trusted);
-        h1_write_bytes(writer, ip, ip_bytes);
-        h1_write_literal(writer, "\r\n");
-        write_kept_or(writer, exchange, FIELD_X_FORWARDED_PROTO, "X-Forwarded-Proto", 17,
-                      exchange->secure != NULL ? "https" : "http",
-                      exchange->secure != NULL ? 5 : 4);
-        write_kept_or(writer, exchange, FIELD_X_FORWARDED_HOST, "X-Forwarded-Host", 16, host,
-                      head->host.bytes);
+    bool secure = origin_secure(exchange->origin) != NULL;
+    if (exchange->trusted && head_has(head, FIELD_X_FORWARDED_FOR)) {
+        const char *value = added->at;
+        compose_joined(added, head, FIELD_X_FORWARDED_FOR);
+        added_text(added, ip, ip_bytes);
+        added_composed(added, "X-Forwarded-For", value);
+    } else {
+        added_field(added, "X-Forwarded-For", ip, ip_bytes);
     }
-    if (style == FORWARDED_RFC7239 || style == FORWARDED_BOTH) {
-        bool v6 = memchr(ip, ':', ip_bytes) != NULL;
-        h1_write_literal(writer, "Forwarded: ");
-        write_joined(writer, exchange, FIELD_FORWARDED, exchange->trusted);
-        h1_write_bytes(writer, v6 ? "for=\"[" : "for=", v6 ? 6 : 4);
-        h1_write_bytes(writer, ip, ip_bytes);
-        h1_write_bytes(writer, v6 ? "]\"" : "", v6 ? 2 : 0);
-        if (head->host.bytes > 0) {
-            h1_write_literal(writer, ";host=\"");
-            h1_write_bytes(writer, host, head->host.bytes);
-            h1_write_literal(writer, "\"");
-        }
-        h1_write_literal(writer, ";proto=http");
-        if (exchange->secure != NULL) {
-            h1_write_literal(writer, "s");
-        }
-        h1_write_literal(writer, "\r\n");
+    add_kept_or(exchange, added, FIELD_X_FORWARDED_PROTO,
+                "X-Forwarded-Proto: ", secure ? "https" : "http", secure ? 5 : 4);
+    add_kept_or(exchange, added, FIELD_X_FORWARDED_HOST,
+                "X-Forwarded-Host: ", head_text(head, head->host), head->host.bytes);
+}
+
+/* RFC 7239 4: an IPv6 address is in brackets and quoted. */
+static void add_forwarded(const struct exchange *exchange, struct added_fields *added,
+                          const char *ip, size_t ip_bytes)
+{
+    const struct http_head *head = &exchange->request;
+    const char *value = added->at;
+    bool v6 = memchr(ip, ':', ip_bytes) != NULL;
+    if (exchange->trusted) {
+        compose_joined(added, head, FIELD_FORWARDED);
+    }
+    added_text(added, v6 ? "for=\"[" : "for=", v6 ? 6 : 4);
+    added_text(added, ip, ip_bytes);
+    added_text(added, v6 ? "]\"" : "", v6 ? 2 : 0);
+    if (head->host.bytes > 0) {
+        added_text_literal(added, ";host=\"");
+        added_text(added, head_text(head, head->host), head->host.bytes);
+        added_text_literal(added, "\"");
+    }
+    added_text_literal(added, ";proto=http");
+    if (origin_secure(exchange->origin) != NULL) {
+        added_text_literal(added, "s");
+    }
+    added_composed(added, "Forwarded", value);
+}
+
+static void add_client(const struct exchange *exchange, struct added_fields *added)
+{
+    enum forwarded_style style = exchange->forward.style;
+    if (style == FORWARDED_NONE || (size_t)(added->end - added->at) < ADDRESS_TEXT_BYTES) {
+        return;
+    }
+    const char *ip = added->at;
+    size_t ip_bytes = address_format_ip(&exchange->origin->address.any, added->at);
+    added->at += ip_bytes;
+    if (style != FORWARDED_RFC7239) {
+        add_x_forwarded(exchange, added, ip, ip_bytes);
+    }
+    if (style != FORWARDED_X) {
+        add_forwarded(exchange, added, ip, ip_bytes);
     }
 }
 
-static void write_traceparent(const struct exchange *exchange, struct h1_writer *writer)
+static void add_traceparent(const struct exchange *exchange, struct added_fields *added)
 {
+    struct rng *rng = &exchange->worker->loop.rng;
     char text[TRACEPARENT_BYTES];
+    const char *value = added->at;
     memcpy(text, "00-", 3);
     /* the request's id doubles as the trace's, so that logs and traces meet */
-    if (!exchange->request_id_kept) {
-        memcpy(text + 3, exchange->request_id, 32);
+    if (!exchange->forward.request_id_kept) {
+        memcpy(text + 3, exchange->forward.request_id, FORWARD_ID_BYTES);
     } else {
-        hex_of(text + 3, rng_next(&exchange->worker->loop.rng));
-        hex_of(text + 19, rng_next(&exchange->worker->loop.rng));
+        hex_of(text + 3, rng_next(rng));
+        hex_of(text + 19, rng_next(rng));
     }
     text[35] = '-';
-    hex_of(text + 36, rng_next(&exchange->worker->loop.rng));
+    hex_of(text + 36, rng_next(rng));
     memcpy(text + 52, "-01", 3);
-    h1_write_field(writer, "traceparent", 11, text, sizeof text);
+    added_text(added, text, sizeof text);
+    added_composed(added, "traceparent", value);
 }
 
 /* What the next hop is told of the time that is left, and of how often this was tried. */
-static void write_hop(const struct exchange *exchange, struct h1_writer *writer)
+static void add_hop(const struct exchange *exchange, struct added_fields *added)
 {
     uint64_t now_ms = worker_now_ms(exchange->worker);
-    uint64_t next_ms = hop_next_ms(deadline_left_ms(exchange->deadline_ms, now_ms));
-    h1_write_literal(writer, "X-Envoy-Expected-Rq-Timeout-Ms: ");
-    h1_write_uint(writer, next_ms);
-    uint64_t attempt = (uint64_t)exchange->attempts_before + exchange->retries_count + 1;
+    uint64_t next_ms = hop_next_ms(deadline_left_ms(exchange->times.deadline_ms, now_ms));
+    const char *value = added->at;
+    added_text_uint(added, next_ms);
+    added_composed(added, "X-Envoy-Expected-Rq-Timeout-Ms", value);
+    uint64_t attempt =
+        (uint64_t)exchange->tries.attempts_before + exchange->tries.retries_count + 1;
     if (__builtin_expect(attempt == 1, 1)) {
-        h1_write_literal(writer, "\r\nX-Envoy-Attempt-Count: 1\r\n");
+        added_field_literal(added, "X-Envoy-Attempt-Count", "1");
     } else {
-        h1_write_literal(writer, "\r\nX-Envoy-Attempt-Count: ");
-        h1_write_uint(writer, attempt);
-        h1_write_literal(writer, "\r\n");
+        value = added->at;
+        added_text_uint(added, attempt);
+        added_composed(added, "X-Envoy-Attempt-Count", value);
     }
     if (__builtin_expect(head_has(&exchange->request, FIELD_GRPC_TIMEOUT), 0)) {
         /* a client that is not trusted asks nothing of us, but for the server what it waits stays what it waits */
         char text[HOP_GRPC_BYTES];
         uint64_t asked_ms = hop_grpc_wait_ms(&exchange->request);
-        size_t bytes = hop_grpc_format(text, asked_ms < next_ms ? asked_ms : next_ms);
-        h1_write_field(writer, "grpc-timeout", 12, text, bytes);
+        value = added->at;
+        added_text(added, text, hop_grpc_format(text, asked_ms < next_ms ? asked_ms : next_ms));
+        added_composed(added, "grpc-timeout", value);
     }
 }
 
-/* HTTP/1.0 could do without a Host; what we send may not (RFC 9112 3.2): it names whom it is sent to. */
-static void write_endpoint_host(const struct endpoint *endpoint, struct h1_writer *writer)
+static void add_max_forwards(const struct exchange *exchange, struct added_fields *added)
 {
-    const char *name = endpoint_hostname(endpoint);
-    const char *port = strrchr(endpoint_address_text(endpoint), ':');
-    bool v6 = strchr(name, ':') != NULL;
-    h1_write_literal(writer, "Host: ");
-    h1_write_bytes(writer, "[", v6);
-    h1_write_bytes(writer, name, strlen(name));
-    h1_write_bytes(writer, "]", v6);
-    h1_write_bytes(writer, port, strlen(port));
-    h1_write_literal(writer, "\r\n");
+    const char *value = added->at;
+    if (counts_forwards(&exchange->request) && max_forwards(&exchange->request) != UINT64_MAX) {
+        added_text_uint(added, max_forwards(&exchange->request) - 1);
+        added_composed(added, "Max-Forwards", value);
+    }
 }
 
-void forward_write_request(const struct exchange *exchange, struct h1_writer *writer)
+static void add_via(const struct exchange *exchange, struct added_fields *added)
 {
     const struct http_head *head = &exchange->request;
-    h1_write_request_line(writer, head);
-    if (head->host.bytes == 0) {
-        write_endpoint_host(exchange->attempt.lease->endpoint, writer);
+    const char *value = added->at;
+    compose_joined(added, head, FIELD_VIA);
+    added_text(added, head->facts & FACT_HTTP_1_0 ? "1.0 evenkeel" : "1.1 evenkeel", 12);
+    added_composed(added, "Via", value);
+}
+
+void forward_add_fields(const struct exchange *exchange, struct added_fields *added)
+{
+    const struct forward *forward = &exchange->forward;
+    add_client(exchange, added);
+    if (forward->adds_id && !forward->request_id_kept) {
+        added_field(added, "X-Request-Id", forward->request_id, FORWARD_ID_BYTES);
     }
-    h1_write_fields(writer, head);
-    write_forwarded(exchange, writer);
-    if (exchange->rules.request_id && !exchange->request_id_kept) {
-        h1_write_field(writer, "X-Request-Id", 12, exchange->request_id, 32);
+    if (forward->adds_trace && !forward->trace_kept) {
+        add_traceparent(exchange, added);
     }
-    if (exchange->rules.traceparent && !exchange->trace_kept) {
-        write_traceparent(exchange, writer);
+    add_hop(exchange, added);
+    if (exchange->origin->certificate != NULL) {
+        added_field(added, "X-Forwarded-Client-Cert", exchange->origin->certificate,
+                    strlen(exchange->origin->certificate));
     }
-    write_hop(exchange, writer);
-    if (exchange->client_certificate != NULL) {
-        h1_write_field(writer, "X-Forwarded-Client-Cert", 23, exchange->client_certificate,
-                       strlen(exchange->client_certificate));
+    add_max_forwards(exchange, added);
+    if (forward->adds_via) {
+        add_via(exchange, added);
     }
-    if (counts_forwards(head) && max_forwards(head) != UINT64_MAX) {
-        h1_write_literal(writer, "Max-Forwards: ");
-        h1_write_uint(writer, max_forwards(head) - 1);
-        h1_write_literal(writer, "\r\n");
-    }
-    if (exchange->rules.via) {
-        h1_write_literal(writer, "Via: ");
-        write_joined(writer, exchange, FIELD_VIA, true);
-        h1_write_bytes(writer,
-                       head->facts & FACT_HTTP_1_0 ? "1.0 evenkeel\r\n" : "1.1 evenkeel\r\n", 14);
-    }
-    if ((head->facts & FACT_UPGRADE_WEBSOCKET) && head->framing == FRAMING_NONE) {
-        h1_write_field_literal(writer, "Connection", "Upgrade");
-        h1_write_field_literal(writer, "Upgrade", "websocket");
-    } else if (head->facts & FACT_TE_TRAILERS) {
-        h1_write_field_literal(writer, "Connection", "TE");
-        h1_write_field_literal(writer, "TE", "trailers");
-    }
-    h1_write_framing(writer, head->framing, head->content_length);
-    h1_write_end(writer);
 }

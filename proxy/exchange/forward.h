@@ -12,16 +12,22 @@
 
 #include "conf/settings.h"
 
+struct added_fields;
 struct exchange;
-struct h1_writer;
-struct generation;
 
-/* Taken from the settings when the exchange starts. */
-struct forward_rules {
-    uint8_t forwarded; /* enum forwarded_style */
-    bool request_id;
-    bool traceparent;
-    bool via;
+/* Of an identifier that we make. */
+#define FORWARD_ID_BYTES 32
+
+/* What is added, taken from the settings when the exchange starts; and the request's id. */
+struct forward {
+    uint8_t style; /* enum forwarded_style */
+    bool adds_id : 1;
+    bool adds_trace : 1;
+    bool adds_via : 1;
+    bool
+        request_id_kept : 1; /* the request carries an id that may be believed; request_id is empty */
+    bool trace_kept : 1;     /* likewise its traceparent */
+    char request_id[FORWARD_ID_BYTES + 1]; /* ours; "" when the request's own is kept */
 };
 
 /* Marks the fields of the exchange's request that are replaced, and settles the request's id. */
@@ -30,7 +36,7 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
 /* TRACE or OPTIONS with Max-Forwards 0: it must not go further (RFC 9110 7.6.2). */
 bool forward_ends_here(const struct exchange *exchange);
 
-/* The whole head for an HTTP/1.1 upstream. */
-void forward_write_request(const struct exchange *exchange, struct h1_writer *writer);
+/* What the upstream is told beside the request's own fields. Values live as long as the exchange and what `added` composes in. */
+void forward_add_fields(const struct exchange *exchange, struct added_fields *added);
 
 #endif

@@ -1,4 +1,4 @@
-/* The shadow of an exchange. */
+/* The twin of an exchange. */
 #include "proxy/exchange/hedge.h"
 
 #include <stdio.h>
@@ -10,9 +10,9 @@
 
 static const struct downstream_ops hedge_ops;
 
-static struct policy_local *local_of(const struct exchange *exchange)
+static void hedge_enter(struct exchange *exchange, enum hedge_role role, struct exchange *twin)
 {
-    return &policy_of(exchange->upstream)->locals[exchange->worker->env.index];
+    exchange->hedge = (struct exchange_hedge){twin, (uint8_t)role};
 }
 
 /* ---- whether and when ---- */
@@ -20,12 +20,12 @@ static struct policy_local *local_of(const struct exchange *exchange)
 /* While a breaker of the upstream is on its guard there is trouble enough. A shard's places are counted by request. */
 static bool hedge_allowed(const struct exchange *exchange)
 {
-    const struct upstream_view *view = exchange->upstream->views[exchange->worker->env.index];
-    return view->settings->retry.hedge && !exchange->shadow && !exchange->hedged &&
-           exchange->shard == NULL && exchange->request.framing == FRAMING_NONE &&
+    const struct upstream_view *view = exchange_view(exchange);
+    return view->settings->retry.hedge && exchange->hedge.role == HEDGE_ALONE &&
+           exchange->admission.shard == NULL && exchange->request.framing == FRAMING_NONE &&
            !(exchange->request.facts & FACT_UPGRADE) && view->endpoint_count > 1 &&
            retry_idempotent(&view->settings->retry, &exchange->request) &&
-           !policy_guards(exchange->upstream) && !policy_guarded(exchange->upstream);
+           !policy_guards(exchange->target.upstream) && !policy_guarded(exchange->target.upstream);
 }
 
 uint64_t hedge_due_ms(const struct exchange *exchange)
@@ -33,104 +33,129 @@ uint64_t hedge_due_ms(const struct exchange *exchange)
     if (!hedge_allowed(exchange)) {
         return UINT64_MAX;
     }
-    uint64_t most_us = policy_most_us(local_of(exchange));
+    uint64_t most_us = policy_most_us(exchange_policy_local(exchange));
     return most_us == 0 ? UINT64_MAX
-                        : deadline_after(exchange->attempt.started_ms, most_us / 1000 + 1);
+                        : deadline_after(exchange->attempt.started_us / 1000, most_us / 1000 + 1);
 }
 
 void hedge_start(struct exchange *exchange)
 {
-    exchange->hedged = true;
-    if (!policy_take_hedge(local_of(exchange)) ||
-        !exchange_start_shadow(exchange, &hedge_ops, &exchange->hedge)) {
+    struct exchange *twin;
+    if (!policy_take_hedge(exchange_policy_local(exchange)) ||
+        !exchange_start_twin(exchange, &hedge_ops, &twin)) {
+        hedge_enter(exchange, HEDGE_SPENT, NULL);
         return;
     }
-    exchange->attempts_count++;
-    exchange_admit(exchange->hedge, false);
+    hedge_enter(exchange, HEDGE_RACING, twin);
+    hedge_enter(twin, HEDGE_TWIN, NULL);
+    exchange->tries.attempts_count++;
+    exchange_admit(twin, false);
+    exchange_go_on(twin);
 }
 
 void hedge_cancel(struct exchange *exchange)
 {
-    struct exchange *shadow = exchange->hedge;
-    if (shadow != NULL) {
-        exchange->hedge = NULL;
-        exchange_finish(shadow, REASON_CLIENT_ABORT);
+    struct exchange *twin = exchange->hedge.twin;
+    if (twin != NULL) {
+        hedge_enter(exchange, HEDGE_SPENT, NULL);
+        exchange_finish(twin, REASON_CLIENT_ABORT);
     }
 }
 
-/* ---- what the shadow tells its client, the first exchange ---- */
-
-static struct exchange *first_of(struct exchange *shadow)
+struct exchange *hedge_who_answers(struct exchange *exchange)
 {
-    return shadow->owner;
+    return exchange->hedge.role == HEDGE_BEATEN ? exchange->hedge.twin : exchange;
 }
 
-/* It was faster. Another failure is no better than none. */
-static enum sink hedge_send_head(struct exchange *shadow, const struct http_head *head,
+/* ---- what a twin tells its client, the first exchange ---- */
+
+static struct exchange *first_of(struct exchange *twin)
+{
+    return twin->owner;
+}
+
+/* The twin was faster: the first one's attempt, and what it may have planned instead, is over. */
+static void hedge_beat(struct exchange *first, struct exchange *twin)
+{
+    hedge_enter(first, HEDGE_BEATEN, twin);
+    stat_add(&exchange_policy_local(first)->hedges_won_count, 1);
+    attempt_end(first);
+    exchange_dequeue(first);
+    admission_enter(first, ADMISSION_APART);
+    first->reused = twin->reused;
+    snprintf(first->endpoint_text, sizeof first->endpoint_text, "%s",
+             endpoint_text(twin->attempt.endpoint));
+}
+
+/* Another failure is no better than none. */
+static enum sink hedge_send_head(struct exchange *twin, const struct http_head *head,
                                  const struct payload *payload)
 {
-    struct exchange *first = first_of(shadow);
+    struct exchange *first = first_of(twin);
     if (head->status >= 500) {
-        exchange_finish(shadow, REASON_CLIENT_ABORT);
+        exchange_finish(twin, REASON_CLIENT_ABORT);
         return SINK_BROKEN;
     }
-    stat_add(&local_of(first)->hedges_won_count, 1);
-    attempt_end(first);
-    first->hedge_won = true;
-    first->reused = shadow->reused;
-    snprintf(first->endpoint_text, sizeof first->endpoint_text, "%s",
-             endpoint_text(shadow->attempt.endpoint));
+    hedge_beat(first, twin);
     return exchange_answer(first, head, payload);
 }
 
-static enum sink hedge_send_payload(struct exchange *shadow, const struct payload *payload)
+static enum sink hedge_send_payload(struct exchange *twin, const struct payload *payload)
 {
-    struct exchange *first = first_of(shadow);
+    struct exchange *first = first_of(twin);
     return first->downstream->send_payload(first, payload);
 }
 
 /* Only what its own attempt says comes before an answer. */
-static void hedge_send_interim(struct exchange *shadow, const struct http_head *head)
+static enum sink hedge_send_interim(struct exchange *twin, const struct http_head *head)
 {
-    (void)shadow;
+    (void)twin;
     (void)head;
+    return SINK_OPEN;
 }
 
-static int hedge_splice_fd(struct exchange *shadow)
+static size_t hedge_room(struct exchange *twin)
 {
-    struct exchange *first = first_of(shadow);
+    struct exchange *first = first_of(twin);
+    return first->downstream->room(first);
+}
+
+static int hedge_splice_fd(struct exchange *twin)
+{
+    struct exchange *first = first_of(twin);
     return first->downstream->splice_fd(first);
 }
 
 /* There is no payload to read. */
-static void hedge_read_on(struct exchange *shadow)
+static void hedge_read_on(struct exchange *twin)
 {
-    (void)shadow;
+    (void)twin;
 }
 
-static size_t hedge_proxy_header(struct exchange *shadow, char *space)
+static size_t hedge_proxy_header(struct exchange *twin, char *space)
 {
-    struct exchange *first = first_of(shadow);
+    struct exchange *first = first_of(twin);
     return first->downstream->proxy_header(first, space);
 }
 
-static bool hedge_gone(struct exchange *shadow)
+static bool hedge_gone(struct exchange *twin)
 {
-    struct exchange *first = first_of(shadow);
+    struct exchange *first = first_of(twin);
     return first->downstream->gone(first);
 }
 
-static void hedge_finished(struct exchange *shadow, bool intact)
+static void hedge_finished(struct exchange *twin, bool intact)
 {
-    struct exchange *first = first_of(shadow);
-    if (first->hedge != shadow) {
+    struct exchange *first = first_of(twin);
+    bool answered = first->hedge.role == HEDGE_BEATEN;
+    if (first->hedge.twin != twin) {
         return; /* not needed any more */
     }
-    first->hedge = NULL;
-    if (first->hedge_won) {
-        first->response_payload_bytes = shadow->response_payload_bytes;
-        first->intact = intact;
-        exchange_finish(first, (enum exchange_reason)shadow->reason);
+    hedge_enter(first, HEDGE_SPENT, NULL);
+    if (answered) {
+        first->response.payload_bytes = twin->response.payload_bytes;
+        first->response.intact = intact;
+        exchange_finish(first, (enum exchange_reason)twin->reason);
     }
 }
 
@@ -139,6 +164,7 @@ static const struct downstream_ops hedge_ops = {
     .send_head = hedge_send_head,
     .send_payload = hedge_send_payload,
     .send_interim = hedge_send_interim,
+    .room = hedge_room,
     .read_on = hedge_read_on,
     .splice_fd = hedge_splice_fd,
     .proxy_header = hedge_proxy_header,

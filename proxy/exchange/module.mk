@@ -1,4 +1,5 @@
 libproxy_a_SOURCES += \
+	%D%/admission_state.c %D%/admission_state.h \
 	%D%/attempt.c %D%/attempt.h \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/exchange_admit.c \
@@ -6,8 +7,9 @@ libproxy_a_SOURCES += \
 	%D%/exchange_log.c \
 	%D%/exchange_parts.h \
 	%D%/exchange_relay.c \
+	%D%/exchange_request.c \
 	%D%/exchange_retry.c \
 	%D%/exchange_time.c \
 	%D%/forward.c %D%/forward.h \
 	%D%/hedge.c %D%/hedge.h \
-	%D%/splice.c %D%/splice.h
+	%D%/request_body.c %D%/request_body.h

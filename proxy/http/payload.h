@@ -19,6 +19,13 @@ struct http_head;
 /* What a head and a chunk's frame add to them. */
 #define FRAME_IOVS 4
 
+/* What whoever takes bytes says of the next ones. */
+enum sink {
+    SINK_OPEN,   /* taken; more may come */
+    SINK_FULL,   /* taken; the next only after the sink has drained */
+    SINK_BROKEN, /* the exchange is over: touch nothing, return */
+};
+
 /* Payload on its way: the last one of a message says so. */
 struct payload {
     const struct iovec *iov;

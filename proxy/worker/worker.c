@@ -25,7 +25,7 @@ static enum worker_result worker_build(struct worker *worker)
         return WORKER_NO_FD;
     }
     worker->read_scratch = malloc(WORKER_READ_BYTES);
-    worker->write_scratch = malloc(WORKER_WRITE_BYTES);
+    worker->write_scratch = malloc(WORKER_HEAD_BYTES + WORKER_COMPOSE_BYTES);
     worker->fields = calloc(WORKER_FIELDS_COUNT, sizeof *worker->fields);
     worker->trailer_fields = calloc(WORKER_FIELDS_COUNT, sizeof *worker->trailer_fields);
     worker->clients = slab_create(worker->env.client_bytes, NULL);

@@ -30,8 +30,9 @@ struct splice_pipe;
 
 /* One read's worth; what a direction may hold back at most when the far side is slow. */
 #define WORKER_READ_BYTES (128u * 1024)
-/* Room for a head at its limit with everything the proxy adds. */
-#define WORKER_WRITE_BYTES (256u * 1024)
+/* Space for a head at its limit with everything the proxy adds, and for composing the values of what is added. */
+#define WORKER_HEAD_BYTES (256u * 1024)
+#define WORKER_COMPOSE_BYTES (192u * 1024)
 #define WORKER_FIELDS_COUNT 1024u
 /* Reads one connection may do in one pass before others get their turn. */
 #define WORKER_TURN_READS 16u
@@ -82,7 +83,7 @@ struct worker {
     struct tls_scratch *tls_scratch;
     struct access_ring *access;
     char *read_scratch;                /* WORKER_READ_BYTES */
-    char *write_scratch;               /* WORKER_WRITE_BYTES */
+    char *write_scratch;               /* WORKER_HEAD_BYTES, and WORKER_COMPOSE_BYTES behind them */
     struct http_field *fields;         /* WORKER_FIELDS_COUNT, of the head being parsed */
     struct http_field *trailer_fields; /* likewise, of trailers */
     struct worker_stats stats;

@@ -3,8 +3,8 @@
  *
  * Owns: a few empty pipes per worker, kept for reuse; a pipe with bytes in it belongs to its attempt. Thread: its worker's.
  */
-#ifndef EVENKEEL_PROXY_EXCHANGE_SPLICE_H
-#define EVENKEEL_PROXY_EXCHANGE_SPLICE_H
+#ifndef EVENKEEL_PROXY_UPSTREAM_SPLICE_H
+#define EVENKEEL_PROXY_UPSTREAM_SPLICE_H
 
 #include <stdbool.h>
 #include <stddef.h>

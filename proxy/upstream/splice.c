@@ -1,5 +1,5 @@
 /* Pipes and splice(2). */
-#include "proxy/exchange/splice.h"
+#include "proxy/upstream/splice.h"
 
 #include <errno.h>
 #include <fcntl.h>

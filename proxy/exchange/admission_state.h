@@ -1,0 +1,43 @@
+/*
+ * Where an exchange stands on its way to its upstream: in front of a shard's gate, inside it, in the upstream's queue, admitted.
+ *
+ * Owns: the places that its state says it holds; embedded in an exchange. Thread: the worker's. Time base: the loop clock.
+ *
+ *     OUTSIDE ──► AT_SHARD ──► IN_SHARD ──► QUEUED ──► ADMITTED ──► OUTSIDE
+ *        └──────────────────────────────────►┘            │
+ *                AT_SHARD, IN_SHARD, QUEUED ◄── APART ◄───┘  between two attempts, or while a twin brings the answer
+ */
+#ifndef EVENKEEL_PROXY_EXCHANGE_ADMISSION_STATE_H
+#define EVENKEEL_PROXY_EXCHANGE_ADMISSION_STATE_H
+
+#include <stdint.h>
+
+#include "pool/lease.h"
+#include "proxy/policy/gate.h"
+
+struct exchange;
+
+enum admission_state {
+    ADMISSION_OUTSIDE,  /* holds nothing */
+    ADMISSION_AT_SHARD, /* waits at the shard's gate */
+    ADMISSION_IN_SHARD, /* holds a place of the shard */
+    ADMISSION_QUEUED, /* likewise, if it has a shard, and asks for a place at the upstream, or waits for one */
+    ADMISSION_ADMITTED, /* likewise, and holds a place at the upstream; may wait for a connection */
+    ADMISSION_APART,    /* has given its places back; the upstream stays all the same */
+};
+
+struct exchange_admission {
+    struct waiter waiter;
+    struct gate_waiter gate_waiter;
+    struct shard *shard; /* NULL: the route has none */
+    uint64_t queued_ms;  /* since when it waits in some line; 0: it does not */
+    uint8_t state;       /* enum admission_state; written only by admission_enter() */
+};
+
+/* Gives back what the state does not hold, after it has taken what keeps the upstream in memory. The places that QUEUED and
+   ADMITTED hold have been taken before. */
+void admission_enter(struct exchange *exchange, enum admission_state state);
+/* Its last act: it holds nothing any more, not even a shard. */
+void admission_release(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,147 @@
+/* The request's way: from the client's side to the upstream side, through what is held between them. */
+#include "proxy/exchange/exchange_parts.h"
+#include "proxy/policy/retry.h"
+
+/* Worth keeping what is sent: a retry is possible and would be allowed. */
+static bool exchange_replays(const struct exchange *exchange)
+{
+    const struct retry_settings *retry = &exchange_settings(exchange)->retry;
+    return exchange->response.status == 0 && !exchange->body.lost && retry->attempts_count > 1 &&
+           retry_idempotent(retry, &exchange->request);
+}
+
+static void exchange_request_sent(struct exchange *exchange)
+{
+    exchange->body.state = REQUEST_SENT;
+    exchange->body.sent_ms = exchange_now_ms(exchange);
+    if (exchange->stage <= EXCHANGE_SENDING) {
+        exchange_enter(exchange, EXCHANGE_AWAITING);
+    }
+}
+
+/* The payload has been taken by the upstream side. */
+static void exchange_payload_passed(struct exchange *exchange, const struct payload *arrived,
+                                    bool full)
+{
+    struct request_body *body = &exchange->body;
+    bool was_full = body->full;
+    if (body->bytes > 0) {
+        request_body_passed(body, exchange->worker, arrived, exchange_replays(exchange));
+    }
+    body->full = full;
+    if (was_full && !full && body->state == REQUEST_ARRIVING) {
+        exchange->downstream->read_on(exchange);
+    }
+}
+
+/* The connection was dead: nothing was taken, and what there is waits for the next one. */
+static void exchange_payload_kept(struct exchange *exchange, const struct payload *arrived)
+{
+    if (arrived != NULL && !request_body_hold(&exchange->body, exchange->worker, arrived)) {
+        exchange_fail(exchange, REASON_NO_MEMORY, NULL);
+        return;
+    }
+    exchange_enter(exchange, EXCHANGE_SENDING);
+}
+
+void exchange_send(struct exchange *exchange, const struct payload *arrived)
+{
+    struct upstream_side *side = attempt_side(&exchange->attempt);
+    struct iovec piece;
+    const struct payload payload =
+        arrived != NULL ? *arrived : request_body_held(&exchange->body, &piece);
+    struct added_fields added;
+    added_fields_init(&added, exchange->worker->write_scratch + WORKER_HEAD_BYTES,
+                      WORKER_COMPOSE_BYTES);
+    forward_add_fields(exchange, &added);
+    enum sink sink = side->ops->send_head(side, &exchange->request, &added, &payload);
+    if (__builtin_expect(sink == SINK_BROKEN, 0)) {
+        return;
+    }
+    if (__builtin_expect(side->broken, 0)) {
+        exchange_payload_kept(exchange, arrived);
+        return;
+    }
+    exchange_payload_passed(exchange, arrived, sink == SINK_FULL);
+    if (payload.last && sink == SINK_OPEN) {
+        exchange_request_sent(exchange);
+    } else {
+        exchange_enter(exchange, EXCHANGE_SENDING);
+    }
+}
+
+void exchange_go_on(struct exchange *exchange)
+{
+    if (exchange->stage == EXCHANGE_LEASED) {
+        exchange_send(exchange, NULL);
+    }
+}
+
+/* ---- from the client's side ---- */
+
+size_t exchange_request_room(const struct exchange *exchange)
+{
+    return exchange->body.full ? 0 : WORKER_READ_BYTES;
+}
+
+enum sink exchange_request_payload(struct exchange *exchange, const struct payload *payload)
+{
+    struct request_body *body = &exchange->body;
+    struct upstream_side *side = attempt_side(&exchange->attempt);
+    body->bytes += payload_bytes(payload);
+    body->moved_ms = exchange_now_ms(exchange);
+    body->state = payload->last ? REQUEST_WHOLE : REQUEST_ARRIVING;
+    if (body->continue_awaited) {
+        body->continue_awaited = false;
+        exchange_rearm(exchange);
+    }
+    if (side->lease == NULL) {
+        if (!request_body_hold(body, exchange->worker, payload)) {
+            exchange_fail(exchange, REASON_NO_MEMORY, NULL);
+            return SINK_BROKEN;
+        }
+        body->full = true;
+        return SINK_FULL;
+    }
+    request_body_passed(body, exchange->worker, payload, exchange_replays(exchange));
+    enum sink sink = side->broken ? SINK_FULL : side->ops->send_payload(side, payload);
+    if (sink == SINK_FULL) {
+        body->full = true;
+        exchange_rearm(exchange);
+    } else if (sink == SINK_OPEN && payload->last) {
+        exchange_request_sent(exchange);
+    }
+    return sink;
+}
+
+enum sink exchange_client_raw(struct exchange *exchange, const struct iovec *iov, size_t count)
+{
+    struct upstream_side *side = attempt_side(&exchange->attempt);
+    exchange->body.bytes += iov_bytes(iov, count);
+    exchange->body.moved_ms = exchange_now_ms(exchange);
+    enum sink sink = side->ops->send_raw(side, iov, count);
+    exchange->body.full = sink == SINK_FULL;
+    return sink;
+}
+
+/* ---- from the upstream side ---- */
+
+void exchange_on_request_moved(void *owner)
+{
+    struct exchange *exchange = owner;
+    exchange->body.moved_ms = exchange_now_ms(exchange);
+}
+
+void exchange_on_request_drained(void *owner)
+{
+    struct exchange *exchange = owner;
+    exchange->body.moved_ms = exchange_now_ms(exchange);
+    exchange->body.full = false;
+    exchange_rearm(exchange);
+    exchange->downstream->read_on(exchange);
+}
+
+void exchange_on_request_sent(void *owner)
+{
+    exchange_request_sent(owner);
+}
