@@ -83,8 +83,8 @@ def exact_counts(s):
     h2load(f"{proxy.url}/hello", 20000, 64).expect_clean()
 
     eventually(lambda: proxy.metric("evenkeel_responses_total", **{"class": "2xx"}) == 20000,
-               "20,000 exchanges are counted", 3)
-    eventually(lambda: proxy.bound("clients")["used"] == 0, "no client is left", 3)
+               "20,000 exchanges are counted")
+    eventually(lambda: proxy.bound("clients")["used"] == 0, "no client is left")
     check_equal(proxy.bound("exchanges")["used"], 0, "exchanges in flight")
 
 
@@ -94,7 +94,7 @@ def pages(s):
     proxy = start_proxy(s, origin, {"upstreams": {"app": {"pool": {"warm_min": 0}}}})
     check_equal(proxy.get("/").status, 200, "status")
     # a client has its response a moment before it is counted
-    eventually(lambda: proxy.metric("evenkeel_responses_total", **{"class": "2xx"}) == 1, "the exchange is counted", 3)
+    eventually(lambda: proxy.metric("evenkeel_responses_total", **{"class": "2xx"}) == 1, "the exchange is counted")
     with s.case("/status says who, since when, with which settings"):
         status = proxy.admin_json("/status")
         check_equal((status["pid"], status["generation"], status["draining"], len(status["workers"])),
@@ -132,7 +132,7 @@ def drain_page(s):
     check_equal(proxy.admin("/drain")[0], 405, "status of GET /drain")
     check(proxy.exit_code is None, "GET drains")
     check_equal(proxy.admin("/drain", "POST")[0], 202, "status of POST /drain")
-    proxy.expect_clean_exit(5)
+    proxy.expect_clean_exit()
 
 
 @scenario("the admin listener cannot be reached by TCP, or an attacker talks to it in riddles")

@@ -166,7 +166,7 @@ def adaptive(s):
     check_equal(proxy.bound("upstream_in_flight", "app")["limit"], 64, "limit at the start")
     loading = threading.Thread(target=offer, args=[proxy, 600, scaled(6, 20), 64])
     loading.start()
-    eventually(lambda: proxy.bound("upstream_in_flight", "app")["limit"] < 32, "the limit falls", 12)
+    eventually(lambda: proxy.bound("upstream_in_flight", "app")["limit"] < 32, "the limit falls")
     loading.join()
     limit = proxy.bound("upstream_in_flight", "app")["limit"]
     s.note(f"limit {limit}; the origin serves 8 at a time")

@@ -78,7 +78,8 @@ def sticky(s):
         check_equal(len({during[user] for user in USERS if before[user] == "origin1"}), 2, "second homes")
         check(proxy.reload(upstream(health={"slow_start": "1ms"})), "the reload was rejected")
         proxy.admin(f"/upstreams/app/endpoints/{three[1].address}/undrain", "POST")
-        eventually(lambda: all(row["health"]["traffic_share"] == 1 for row in endpoints(proxy)), "it is given its share again")
+        eventually(lambda: all(row["health"]["traffic_share"] == 1 for row in endpoints(proxy)),
+                   "it is given its share again")
         check_equal(homes(proxy, USERS), before, "homes")
     with s.case("an endpoint that leaves the settings takes only its own users along"):
         check(proxy.reload(upstream(endpoints=[three[0].address, three[2].address])), "the reload was rejected")

@@ -158,7 +158,7 @@ def pid_file(s):
     with open(path) as file:
         check_equal(int(file.read()), proxy.pid, "pid in the file")
     proxy.signal(signal.SIGTERM)
-    proxy.expect_clean_exit(5)
+    proxy.expect_clean_exit()
     check(not os.path.exists(path), "the pid file is left behind")
 
 
@@ -205,7 +205,7 @@ def demo(s):
         except OSError:
             return False
 
-    eventually(up, "the demo serves", 10)
+    eventually(up, "the demo serves")
     said = demo_.log()
     tries = re.findall(r"curl[^\n]*", said)
     with s.case("the terminal says what to try"):

@@ -68,7 +68,8 @@ def _(s):
     last = access_lines(s, "last", 2)[1]
     check_equal(last["reason"], "deadline", "reason at the last hop")
     for each in hops:
-        eventually(lambda each=each: each.bound("upstream_in_flight", "app")["used"] == 0, f"no exchange is left at {each.name}")
+        eventually(lambda each=each: each.bound("upstream_in_flight", "app")["used"] == 0,
+                   f"no exchange is left at {each.name}")
 
 
 @scenario("what remains of the deadline is not told, or is more than remains")

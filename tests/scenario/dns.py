@@ -6,7 +6,7 @@ import threading
 import time
 
 from harness import (ESTABLISHED, DnsServer, Dnsmasq, NginxOrigin, Process, RawOrigin, Silence, Stopwatch, check, check_equal,
-                     eventually, patient, ports, program, run, scaled, scenario, start_proxy, wrk_in_background)
+                     eventually, patient, ports, program, promptly, run, scaled, scenario, start_proxy, wrk_in_background)
 
 TWO, THREE, FOUR = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 NAME = "app.test"
@@ -77,7 +77,7 @@ def churn(s):
         changed = time.monotonic()
         eventually(lambda: name_row(proxy)["addresses"] == 1, "the answer is refreshed")
         check(time.monotonic() - changed < patient(2.5), "it took longer than the TTL and one refresh")
-        eventually(lambda: places(proxy, 4) == {THREE}, "the workers have taken it over", 1)
+        promptly(lambda: places(proxy, 4) == {THREE}, "the workers have taken it over", 1, proxy)
         check_equal(places(proxy, 100), {THREE}, "addresses that serve")
         open_to = [row[1] for row in proxy.sockets() if row[1] == f"{TWO}:{origin.port}" and row[2] == ESTABLISHED]
         check_equal(open_to, [], "connections to the address that has gone")
@@ -93,7 +93,7 @@ def appears_later(s):
         proxy.wait_for_log("has no endpoints")
     with s.case("the name appears, and is served without a reload"):
         server.say(NAME, TWO)
-        eventually(lambda: not is_unresolved(proxy), "requests are served", 3)
+        eventually(lambda: not is_unresolved(proxy), "requests are served")
         check_equal(places(proxy), {TWO}, "addresses that serve")
     with s.case("a reload with a name that does not exist is taken, and the others are served on"):
         check(proxy.reload({"upstreams": {"app": {"endpoints": [f"{NAME}:{origin.port}", f"no.test:{origin.port}"]}}}),
@@ -157,14 +157,14 @@ def troubles(s):
         server.answers[name, "A"] = server.answers[name, "AAAA"] = TROUBLES[trouble]
     for trouble, name in names.items():
         with s.case(f"{trouble}: the last answer is used on"):
-            eventually(lambda name=name: name_row(proxy, name)["stale"], "the answer is stale", 5)
-            eventually(lambda name=name: name_row(proxy, name)["failures"] > 1, "lookups have failed", 5)
+            eventually(lambda name=name: name_row(proxy, name)["stale"], "the answer is stale")
+            eventually(lambda name=name: name_row(proxy, name)["failures"] > 1, "lookups have failed")
             check_equal(served(name), (200, TWO), "what is served")
     for name in names.values():
         server.host(name, TWO, THREE)
     for trouble, name in names.items():
         with s.case(f"{trouble}: when it is over the answer is fresh"):
-            eventually(lambda name=name: not name_row(proxy, name)["failures"], "it is answered again", 5)
+            eventually(lambda name=name: not name_row(proxy, name)["failures"], "it is answered again")
             check_equal(name_row(proxy, name)["addresses"], 2, "addresses")
             check_equal(served(name)[0], 200, "status")
     with s.case("NXDOMAIN once changes nothing"):
@@ -187,7 +187,7 @@ def gone(s):
     began = time.monotonic()
     for kind in ("A", "AAAA"):
         server.answers[NAME, kind] = None
-    eventually(lambda: is_unresolved(proxy), "the name is given up", 6)
+    eventually(lambda: is_unresolved(proxy), "the name is given up")
     took = time.monotonic() - began
     check(took >= 0.6, f"it was given up after {took:.2f} s")
     first = next(q for q in server.asked(NAME) if q.at > began)
@@ -195,12 +195,12 @@ def gone(s):
     check(len(noes) >= 3, f"it was given up after {len(noes)} answers")
     expect_unresolved(proxy)
     server.host(NAME, THREE)
-    eventually(lambda: not is_unresolved(proxy), "it is served again", 3)
+    eventually(lambda: not is_unresolved(proxy), "it is served again")
     check_equal(places(proxy), {THREE}, "addresses that serve")
     with s.case("while servers fail, an answer is kept no longer than stale"):
         check(proxy.reload({"resolver": {"stale": "500ms"}}), "rejected")
         server.forget(NAME)
-        eventually(lambda: is_unresolved(proxy), "the answer is given up", 6)
+        eventually(lambda: is_unresolved(proxy), "the answer is given up")
 
 
 @scenario("unusual answers: TTL 0, very many addresses, one family only", within=60)
@@ -291,7 +291,7 @@ def silent(s):
         expect_unresolved(proxy)
     with s.case("a reload that waits for a name holds up neither requests nor the admin listener"):
         server.host(NAME, TWO)
-        eventually(lambda: not is_unresolved(proxy), "the name is served", 5)
+        eventually(lambda: not is_unresolved(proxy), "the name is served")
         server.answers["mute.test", "A"] = server.answers["mute.test", "AAAA"] = lambda question: Silence
         load = wrk_in_background(s, f"{proxy.url}/hello", 1, 4)
         proxy.settings["upstreams"]["app"]["endpoints"] = [f"{NAME}:{origin.port}", f"mute.test:{origin.port}"]
@@ -342,7 +342,7 @@ def beside_old_exchange(s):
         check_equal(places(proxy), {TWO}, "addresses that serve")
         for address in (THREE, TWO, FOUR):
             server.host(NAME, address)
-            eventually(lambda address=address: places(proxy, 3) == {address}, f"{address} serves", 3)
+            eventually(lambda address=address: places(proxy, 3) == {address}, f"{address} serves")
         check(proxy.bound("generations")["peak"] <= 2, "more than two generations lived")
         release.set()
         check_equal(client.response().status, 200, "status of what was in flight")

@@ -6,7 +6,7 @@ import threading
 import time
 
 from harness import (Arrived, Interrupted, RawOrigin, Skipped, check, check_equal, curl, eventually, patient,
-                     reads_body, run, scenario, start_proxy)
+                     promptly, reads_body, run, scenario, start_proxy)
 
 BOTH = ("evenkeel", "nginx")
 IMPATIENT = {"upstreams": {"app": {"timeouts": {
@@ -420,25 +420,25 @@ def client_abort(s):
             client.send(f"GET /wait/{how} HTTP/1.1\r\nHost: h\r\n\r\n")
             origin.request_for(f"/wait/{how}")
             aborts(client, how)
-            eventually(lambda how=how: cancelled(f"/wait/{how}"), "the origin sees the end", 3)
+            promptly(lambda how=how: cancelled(f"/wait/{how}"), "the origin sees the end", 3, proxy)
         with s.case(f"{how} in the middle of the response cancels the attempt"):
             client = proxy.client()
             client.send(f"GET /endless/{how} HTTP/1.1\r\nHost: h\r\n\r\n")
             client.socket.recv(100)
             aborts(client, how)
-            eventually(lambda how=how: cancelled(f"/endless/{how}"), "the origin sees the end", 3)
+            promptly(lambda how=how: cancelled(f"/endless/{how}"), "the origin sees the end", 3, proxy)
         with s.case(f"{how} in the middle of the request body cancels the attempt, and the body is not completed"):
             client = proxy.client()
             client.send(f"POST /upload/{how} HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhalf")
             request = origin.request_for(f"/upload/{how}")
             aborts(client, how)
-            eventually(lambda how=how: cancelled(f"/upload/{how}"), "the origin sees the end", 3)
+            promptly(lambda how=how: cancelled(f"/upload/{how}"), "the origin sees the end", 3, proxy)
             check(not request.complete, "the request body was completed")
             chunked = proxy.client()
             chunked.send(f"POST /chunked/{how} HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
             request = origin.request_for(f"/chunked/{how}")
             aborts(chunked, how)
-            eventually(lambda how=how: cancelled(f"/chunked/{how}"), "the origin sees the end", 3)
+            promptly(lambda how=how: cancelled(f"/chunked/{how}"), "the origin sees the end", 3, proxy)
             check(not request.complete, "the chunked request body was completed")
 
 
@@ -494,7 +494,7 @@ def data_and_reset(s):
                 client.reset()
             eventually(lambda count=accepted: proxy.metric("evenkeel_clients_accepted_total") > count,
                        "the client was taken")
-            eventually(lambda: proxy.bound("clients")["used"] == 0, "the client is gone", 2)
+            promptly(lambda: proxy.bound("clients")["used"] == 0, "the client is gone", 2, proxy)
 
 
 @scenario("a response that comes before the request body is over is lost in the upload")

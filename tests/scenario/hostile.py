@@ -109,10 +109,10 @@ def returns_to_start(proxy, origin, memory_kib, clients=0):
     proxy.rest(clients)
     fds_before, memory = fds(), proxy.memory_kib()
     yield
-    eventually(lambda: fds() <= fds_before, lambda: f"the fds return to {fds_before}, {fds()} are open", 10)
+    eventually(lambda: fds() <= fds_before, lambda: f"the fds return to {fds_before}, {fds()} are open")
     if not SANITIZED:
         eventually(lambda: proxy.memory_kib() <= memory + memory_kib,
-                   lambda: f"memory returns to {memory} KiB within {memory_kib} KiB: {proxy.memory_kib()} KiB", 5)
+                   lambda: f"memory returns to {memory} KiB within {memory_kib} KiB: {proxy.memory_kib()} KiB")
 
 
 def asks(proxy, times=200):
@@ -149,7 +149,7 @@ def idle_crowd(s):
             with s.case("another client does not notice while they are there"):
                 s.note(bystander.expect_unharmed())
         with s.case("another client does not notice when they leave all at once"):
-            eventually(lambda: proxy.open_fds() < count // 2, "the connections go", 10)
+            eventually(lambda: proxy.open_fds() < count // 2, "the connections go")
             s.note(bystander.expect_unharmed())
     with s.case("again, from the start: the second crowd costs what the first did"):
         with returns_to_start(proxy, origin, 512, clients=1), Crowd() as crowd:
@@ -223,7 +223,7 @@ def slow_bodies(s):
         crowd.send(b"PUT /put/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n")
         crowd.wait_until_closed(6)
     s.note(bystander.expect_unharmed())
-    eventually(lambda: len(towards(proxy, origin)) <= 8, "the origin's connections are given up", 5)
+    eventually(lambda: len(towards(proxy, origin)) <= 8, "the origin's connections are given up")
 
 
 @scenario("clients that never read hold memory, or their connections", proxies=BOTH)
@@ -257,13 +257,13 @@ def never_read(s):
                 peak = max(peak, proxy.memory_kib())
                 return len([row for row in proxy.sockets() if row[0].endswith(f":{proxy.address[1]}")]) < 10
 
-            eventually(gone, "the clients that do not read are given up", 10)
+            eventually(gone, "the clients that do not read are given up")
             per_client = (peak - before) / count
             s.note(f"at most {per_client:.1f} KiB per client that does not read")
             if not SANITIZED:
                 check(per_client <= 160, f"{per_client:.1f} KiB per client that does not read")
         s.note(bystander.expect_unharmed())
-        eventually(lambda: len(towards(proxy, origin)) <= 8, "the origin's connections are given up", 5)
+        eventually(lambda: len(towards(proxy, origin)) <= 8, "the origin's connections are given up")
 
 
 @scenario("a client that pipelines and never reads makes the proxy buffer", proxies=BOTH)
@@ -307,7 +307,7 @@ def endless_interim(s):
     before = proxy.memory_kib()
     with proxy.client(receive_buffer=4096) as client:
         client.send("GET /flood HTTP/1.1\r\nHost: h\r\n\r\n")
-        used = eventually(lambda: next((c for c in origin.connections if hasattr(c, "sent")), None), "the flood ends", 10)
+        used = eventually(lambda: next((c for c in origin.connections if hasattr(c, "sent")), None), "the flood ends")
         growth = proxy.memory_kib() - before
     s.note(f"memory grew by {growth} KiB, {used.sent >> 10} KiB were sent")
     if not SANITIZED:

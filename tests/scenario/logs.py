@@ -20,7 +20,7 @@ def access(s, **settings):
     return {"workers": 1, "log": {"access": {"path": s.path("access.log"), **settings}}}
 
 
-def lines(s, count, within=5):
+def lines(s, count, within=20):
     """The lines of the access log, once there are `count`."""
     path = s.path("access.log")
 
@@ -146,7 +146,7 @@ def reopen(s):
                 found += [json.loads(row)["target"] for row in log]
         return found
 
-    eventually(lambda: len(targets()) >= len(asked), "each request has its line", 3)
+    eventually(lambda: len(targets()) >= len(asked), "each request has its line")
     check_equal(targets(), [f"/{number}" for number in range(len(asked))], "targets in their order")
     fds = [os.readlink(f"/proc/{proxy.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{proxy.pid}/fd")]
     check(not [fd for fd in fds if re.search(r"\.log\.\d", fd)], f"a rotated file is still open: {fds}")

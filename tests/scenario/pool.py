@@ -4,7 +4,7 @@ import threading
 import time
 
 from harness import (ESTABLISHED, Arrived, Client, NginxOrigin, RawOrigin, Stopwatch, check, check_equal, eventually, h2load,
-                     patient, run, scaled, scenario, start_proxy, takes)
+                     patient, promptly, run, scaled, scenario, start_proxy, takes)
 
 BOTH = ("evenkeel", "nginx")
 
@@ -117,7 +117,7 @@ def idle_limit(s):
     started = time.monotonic()
     (connection,) = origin.connections
     check(connection.established(), "it was not kept at all")
-    eventually(lambda: connection.ended, "the idle connection is closed", 3)
+    promptly(lambda: connection.ended, "the idle connection is closed", 3, proxy)
     took = time.monotonic() - started
     check(took > 0.3, f"it was closed after {took:.1f} s already")
     check_equal(connection.ended, "eof", "how it was closed")
@@ -160,8 +160,8 @@ def idle_death(s):
                 else:
                     connection.reset() if how == "reset" else connection.close()
             # What was needed a moment ago is dialled again.
-            eventually(lambda b=before: not {row[0] for row in b} & {row[0] for row in held()},
-                       "the proxy has closed its side", 2)
+            promptly(lambda b=before: not {row[0] for row in b} & {row[0] for row in held()},
+                     "the proxy has closed its side", 2, proxy)
             check_equal(proxy.get("/").status, 200, "status of the next request")
 
 
@@ -297,7 +297,7 @@ def leaves_queue(s):
             eventually(lambda: queued() == 3, "three requests are queued")
             for client in leaving:
                 client.reset() if how == "reset" else client.close()
-            eventually(lambda: queued() == 0, "the queue is empty", 3)
+            promptly(lambda: queued() == 0, "the queue is empty", 3, proxy)
     release.set()
     check_equal(flying.response().status, 200, "status of the one in flight")
     check_equal([r.target for r in origin.requests], ["/hold"], "requests at the origin")

@@ -59,7 +59,7 @@ def cold(s):
     check_equal(proxy.metric("evenkeel_endpoint_leases_total", endpoint=silent.address), 0, "leases of the cold endpoint")
     check_equal(proxy.metric("evenkeel_endpoint_cold", endpoint=silent.address), 1, "cold")
     silent.listen()
-    eventually(lambda: proxy.get("/") and len(silent.requests) > 0, "it is used once it is warm", 5)
+    eventually(lambda: proxy.get("/") and len(silent.requests) > 0, "it is used once it is warm")
     check_equal(proxy.metric("evenkeel_endpoint_cold"), 0, "cold")
 
 

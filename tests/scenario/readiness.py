@@ -56,7 +56,7 @@ def told(s):
             response = client.request("GET", "/lb/ready")
             check_equal(response.status, 503, "status on the listener")
             check(response.get("Retry-After"), "no Retry-After")
-    proxy.expect_clean_exit(4)
+    proxy.expect_clean_exit()
 
 
 @scenario("readiness is kept although nothing can be served, or flaps when something is lost for a moment")
@@ -132,7 +132,7 @@ def new_upstream(s):
         dead = RawOrigin(s, "dead")
         dead.refuse()
         before = takes_over(proxy, {"endpoints": [dead.address]}, readiness={"give_up_after": "60s"})
-        eventually(lambda: over(proxy, before), "the reload is over", 2)
+        eventually(lambda: over(proxy, before), "the reload is over")
         proxy.wait_for_log("it takes traffic all the same")
     with s.case("one that is slow for ever is waited for as long as configured; the newest file wins"):
         silent = RawOrigin(s, "silent", certificate=authority.issue("IP:127.0.0.1"), handshake_s=patient(20))
@@ -156,7 +156,7 @@ def ends_while_warming(s):
                        "timeouts": {"tls": "30s"}})
     eventually(lambda: proxy.admin_json("/status")["reloads"].get("warming"), "it waits")
     proxy.signal(signal.SIGTERM)
-    proxy.expect_clean_exit(4)
+    proxy.expect_clean_exit()
 
 
 run()

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 
-from harness import Arrived, RawOrigin, Stopwatch, check, check_equal, eventually, run, scaled, scenario, start_proxy, takes
+from harness import Arrived, RawOrigin, Stopwatch, check, check_equal, eventually, promptly, run, scaled, scenario, start_proxy, takes
 
 CALM = {"breaker": {"enabled": False}, "health": {"eject_after": 0}, "pool": {"warm_min": 0}}
 
@@ -160,8 +160,8 @@ def gone(s):
     eventually(lambda: verdicts(proxy).get("made"), "a retry is waited for")
     check_equal(proxy.bound("upstream_in_flight", "app")["used"], 0, "places held while it waits")
     client.close()
-    eventually(lambda: proxy.metric("evenkeel_exchanges_finished_total")
-               == proxy.metric("evenkeel_exchanges_started_total"), "the exchange is over", 2)
+    promptly(lambda: proxy.metric("evenkeel_exchanges_finished_total")
+             == proxy.metric("evenkeel_exchanges_started_total"), "the exchange is over", 2, proxy)
     check(proxy.reload({"upstreams": {"other": {"endpoints": [origin.address]}}}), "the reload was rejected")
 
 

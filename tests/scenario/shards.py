@@ -107,7 +107,7 @@ def cut_in_line(s):
         client.send(f"GET / HTTP/1.1\r\nHost: a\r\nX-Tenant: {number}\r\n\r\n")
     eventually(lambda: proxy.metric("evenkeel_shard_queued", route="all") == 54, "all others wait")
     proxy.signal(signal.SIGTERM)
-    proxy.expect_clean_exit(3, codes=(3,))
+    proxy.expect_clean_exit(codes=(3,))
 
 
 @scenario("one tenant at a hundred times its share is felt by the others", within=120)

@@ -168,7 +168,7 @@ def never_ready(s):
         proxy.wait_for_log("reload ignored: an upgrade is under way")
     with s.case("a drain meanwhile ends both"):
         proxy.signal(signal.SIGTERM)
-        proxy.expect_clean_exit(4)
+        proxy.expect_clean_exit()
         check("this process drains" in proxy.log(), "the log does not tell")
 
 

@@ -192,7 +192,7 @@ def refused(s):
         proxy = start_proxy(s, origin, warm_settings(s.path("no/where")), name="evenkeel-nowhere")
         ready(proxy)
         proxy.signal(signal.SIGTERM)
-        proxy.expect_clean_exit(4)
+        proxy.expect_clean_exit()
         check("it cannot be written" in proxy.log(), "the log does not tell")
 
 

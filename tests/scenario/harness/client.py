@@ -17,7 +17,7 @@ class Interrupted(Failed):
 class Client:
     """One TCP connection to the proxy. `address` is (host, port)."""
 
-    def __init__(self, address, source=None, receive_buffer=None, within=10.0):
+    def __init__(self, address, source=None, receive_buffer=None, within=30.0):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(patient(within))

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 from .process import Process
-from .verdict import Failed, check, patient
+from .verdict import Failed, check, give_up_after
 
 
 class _Finished:
@@ -21,11 +21,11 @@ class _Finished:
 
 def _run(argv, within, feed=None):
     try:
-        return _Finished(subprocess.run(argv, input=feed, capture_output=True, timeout=patient(within), check=False))
+        return _Finished(subprocess.run(argv, input=feed, capture_output=True, timeout=give_up_after(within), check=False))
     except FileNotFoundError:
         raise Failed(f"{argv[0]} is missing") from None
     except subprocess.TimeoutExpired:
-        raise Failed(f"{argv[0]} did not end within {patient(within):g} s") from None
+        raise Failed(f"{argv[0]} did not end within {give_up_after(within):g} s") from None
 
 
 def curl(*arguments, within=20, feed=None):

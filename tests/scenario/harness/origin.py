@@ -67,7 +67,7 @@ class OriginConnection:
             lines.append(f"Content-Length: {len(body)}")
         return self.send("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
 
-    def wait_for_end(self, within=10.0):
+    def wait_for_end(self, within=30.0):
         """Read until the proxy ends the connection; returns how ("timeout": it did not)."""
         self.socket.settimeout(patient(within))
         try:
@@ -178,7 +178,7 @@ class RawOrigin:
         self._answers[prefix] = answer or (lambda connection, _: connection.respond(**respond))
         return self
 
-    def request_for(self, target, within=5.0):
+    def request_for(self, target, within=20.0):
         """The (only awaited) request for exactly this target."""
         return eventually(lambda: next((r for r in self.requests if r.target == target), None),
                           f"{self.name} receives {target}", within)

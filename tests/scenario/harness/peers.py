@@ -10,7 +10,7 @@ import subprocess
 
 from . import ports
 from .process import Process
-from .verdict import Failed, eventually, patient
+from .verdict import Failed, eventually, give_up_after
 
 
 def nginx_file(http, scenario, name):
@@ -167,9 +167,9 @@ def node_program(path, arguments, env, within=60):
     """Run a Node program to its end; returns its output, fails unless it exits with 0."""
     try:
         done = subprocess.run(["node", path, *map(str, arguments)], env={**os.environ, **env},
-                              timeout=patient(within), capture_output=True, text=True, check=False)
+                              timeout=give_up_after(within), capture_output=True, text=True, check=False)
     except subprocess.TimeoutExpired:
-        raise Failed(f"node {os.path.basename(path)} did not end within {patient(within):g} s") from None
+        raise Failed(f"node {os.path.basename(path)} did not end within {give_up_after(within):g} s") from None
     if done.returncode != 0:
         raise Failed(f"node {os.path.basename(path)} exited with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -189,7 +189,7 @@ def node_modules(package, version):
     os.makedirs(cache, exist_ok=True)
     try:
         done = subprocess.run(["npm", "install", "--prefix", cache, "--no-save", "--no-audit", "--no-fund",
-                               f"{package}@{version}"], timeout=patient(120), capture_output=True, text=True,
+                               f"{package}@{version}"], timeout=give_up_after(120), capture_output=True, text=True,
                               check=False)
     except (OSError, subprocess.TimeoutExpired) as fault:
         raise Failed(f"{package} for Node is not installed and npm cannot install it: {fault}") from None

@@ -47,7 +47,7 @@ class Process:
         """None while it runs."""
         return self._child.poll()
 
-    def wait(self, within=10.0):
+    def wait(self, within=20.0):
         """The exit code; fails if it does not exit in time."""
         try:
             return self._child.wait(patient(within))
@@ -95,7 +95,7 @@ class Process:
     def log_tail(self, lines):
         return self.log().splitlines()[-lines:]
 
-    def wait_for_log(self, text, within=5.0):
+    def wait_for_log(self, text, within=20.0):
         eventually(lambda: text in self.log(), f"{self.name} logs {text!r}", within)
 
     def open_fds(self, besides=None):

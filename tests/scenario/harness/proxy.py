@@ -14,7 +14,7 @@ from .client import Client, UnixHttpConnection
 from .peers import nginx_file
 from .process import LISTENING, Adopted, Process
 from .settings import Address, merge, render
-from .verdict import Failed, check, eventually, patient
+from .verdict import Failed, check, eventually, give_up_after, patient
 
 THE_PROXY = os.environ.get("EVENKEEL_PROXY", "evenkeel")
 # Bounds of which nothing is used when nobody asks.
@@ -49,10 +49,10 @@ if SANITIZED:
 def run_program(scenario, *arguments, within=10.0):
     """Run the program to its end; returns the completed process with text output."""
     try:
-        return subprocess.run([program(), *arguments], cwd=scenario.directory, timeout=patient(within),
+        return subprocess.run([program(), *arguments], cwd=scenario.directory, timeout=give_up_after(within),
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     except subprocess.TimeoutExpired:
-        raise Failed(f"{' '.join(arguments)} did not end within {patient(within):g} s") from None
+        raise Failed(f"{' '.join(arguments)} did not end within {give_up_after(within):g} s") from None
 
 
 class _Proxy(Process):
@@ -102,7 +102,7 @@ class _Proxy(Process):
             return self._answers()
         eventually(up, f"{self.name} is up", 10)
 
-    def rest(self, clients=0, within=10.0):
+    def rest(self, clients=0, within=30.0):
         """Wait until at most so many clients are connected, and nobody else waits to be taken or served.
 
         A figure that is to be compared with a later one is read then: before, what went on last is part of it.
@@ -164,9 +164,9 @@ class EvenkeelProxy(_Proxy):
     def admin(self, path, method="GET"):
         """(status, body) of an admin page."""
         if self._admin_address.startswith("unix:"):
-            connection = UnixHttpConnection(self._admin_address.removeprefix("unix:"), patient(5))
+            connection = UnixHttpConnection(self._admin_address.removeprefix("unix:"), patient(20))
         else:
-            connection = http.client.HTTPConnection(self._admin_address, timeout=patient(5))
+            connection = http.client.HTTPConnection(self._admin_address, timeout=patient(20))
         try:
             connection.request(method, path)
             response = connection.getresponse()
@@ -252,7 +252,7 @@ class EvenkeelProxy(_Proxy):
             self.signal(signal.SIGTERM)
         self.expect_clean_exit()
 
-    def expect_clean_exit(self, within=10.0, codes=(0,)):
+    def expect_clean_exit(self, within=20.0, codes=(0,)):
         """It exits with one of these codes and no sanitizer had anything to report."""
         self._stopped = True
         try:

@@ -12,7 +12,7 @@ import time
 import traceback
 
 from . import leftovers, ports
-from .verdict import Failed, Skipped, patient
+from .verdict import Failed, Skipped, give_up_after, patient
 
 _scenarios = []
 _LOG_LINES_SHOWN = 30
@@ -135,7 +135,7 @@ class _Tap:
 
 
 def scenario(name, within=60, proxies=("evenkeel",)):
-    """Declare a scenario: named after the failure, `within` so many seconds, for these proxies."""
+    """Declare a scenario: named after the failure, `within` so many seconds on an idle machine, for these proxies."""
 
     def declare(function):
         _scenarios.append((name, function, within, proxies))
@@ -160,7 +160,9 @@ def run():
         print(f"Bail out! There is no program at {program()}")
         sys.exit(1)
     signal.signal(signal.SIGALRM, _overdue)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Both by ourselves: what is started in the background may have been told to ignore an interrupt.
+    for word in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(word, lambda number, _: sys.exit(128 + number))
     tap, run_ = _Tap(sys.stdout), leftovers.Run()
     for name, function, within, proxies in chosen:
         if THE_PROXY in proxies:
@@ -179,7 +181,7 @@ def _run_one(tap, run_, name, function, within):
     fault = skipped = None
     before = threading.active_count()
     try:
-        signal.alarm(int(patient(within)) + 1)
+        signal.alarm(int(give_up_after(within)) + 1)
         function(current)
     except Skipped as reason:
         skipped = reason

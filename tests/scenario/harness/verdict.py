@@ -30,6 +30,11 @@ def patient(seconds):
     return seconds * PATIENCE
 
 
+def give_up_after(seconds):
+    """A deadline for what takes so long on an idle machine, and ends of its own: only one that hangs reaches it."""
+    return patient(seconds) * 4
+
+
 def be_patient(factor):
     """Stretch every deadline by at least `factor`; a value given in the environment stands."""
     global PATIENCE
@@ -47,9 +52,10 @@ def check_equal(seen, expected, what):
         raise Failed(f"{what}: expected {_short(expected)}, saw {_short(seen)}")
 
 
-def eventually(condition, what, within=5.0):
+def eventually(condition, what, within=20.0):
     """The first true value of condition(); fails when there is none within the deadline.
 
+    The deadline says that it will never come true; how soon it does is a matter of promptly().
     `what` is text, or a function that tells at the deadline what is the case instead.
     """
     limit = patient(within)
