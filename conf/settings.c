@@ -81,11 +81,6 @@ static bool upstream_rows_equal(const struct upstream_settings *a,
     return equal;
 }
 
-bool settings_upstream_equal(const struct upstream_settings *a, const struct upstream_settings *b)
-{
-    return upstream_rows_equal(a, b, "");
-}
-
 bool settings_upstream_same_pool(const struct upstream_settings *a,
                                  const struct upstream_settings *b)
 {

@@ -387,9 +387,8 @@ void settings_messages_free(struct settings_messages *messages);
 struct settings *settings_get(struct settings *settings);
 void settings_put(struct settings **settings);
 
-/* True when both upstreams are alike in everything (settings_upstream_equal) or in what a pooled connection depends on
-   (settings_upstream_same_pool: tls, proxy_protocol; endpoints are matched one by one by their text). */
-bool settings_upstream_equal(const struct upstream_settings *a, const struct upstream_settings *b);
+/* True when both upstreams are alike in what a pooled connection depends on: tls, proxy_protocol. Endpoints are matched
+   one by one by their text. */
 bool settings_upstream_same_pool(const struct upstream_settings *a,
                                  const struct upstream_settings *b);
 

@@ -117,8 +117,6 @@ void pool_worker_prewarm(struct pool_worker *worker, const struct upstream_set *
 void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *set);
 /* The process drains: idle connections are closed, returned ones too. */
 void pool_worker_drain(struct pool_worker *worker);
-/* Leases out, idle connections, dials and pending requests of this worker. */
-uint64_t pool_worker_busy_count(const struct pool_worker *worker);
 
 /* Takes the newest idle connection, else asks a sibling that has one, else dials. request's callbacks must be
    set; with LEASE_FULL and LEASE_NO_FD it is not pending. The endpoint must be of this worker's present view of

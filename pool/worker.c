@@ -225,11 +225,6 @@ void pool_worker_drain(struct pool_worker *worker)
     each_local(worker, worker->coming, drain_local);
 }
 
-uint64_t pool_worker_busy_count(const struct pool_worker *worker)
-{
-    return worker->connection_count + worker->request_count;
-}
-
 static void unschedule(struct pool_worker *worker)
 {
     struct loop *loop = worker->env.loop;

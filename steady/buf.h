@@ -32,6 +32,8 @@ struct buf_pool *buf_pool_create(struct bound *bytes);
 /* All buffers must have been given back. NULL is fine. */
 void buf_pool_free(struct buf_pool *pool);
 /* Bytes the pool has from the system, spare ones included: the figure for memory accounting. */
+/* Bytes held from the system, lent or not. For tests: the bound counts only what is lent, and what a pool keeps after a
+   peak is part of its contract. */
 uint64_t buf_pool_held_bytes(const struct buf_pool *pool);
 
 /* A buffer with room for at least min_bytes, empty. */

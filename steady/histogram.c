@@ -88,8 +88,3 @@ uint64_t histogram_quantile(const struct histogram *histogram, double q)
     }
     return start_of(bucket) + width_of(bucket) / 2;
 }
-
-uint64_t histogram_bucket_end(uint64_t value)
-{
-    return end_of(bucket_of(value));
-}

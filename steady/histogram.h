@@ -22,12 +22,10 @@ void histogram_record(struct histogram *histogram, uint64_t value);
 /* Adds what `from` holds now to `into`, which only the caller uses. */
 void histogram_add(struct histogram *into, const struct histogram *from);
 uint64_t histogram_count(const struct histogram *histogram);
-/* Values <= limit, with the resolution of the buckets: those in buckets that end at or below the limit. Exact for
-   limits that histogram_bucket_end() gives. */
+/* Values <= limit, with the resolution of the buckets: those in buckets that end at or below the limit. Exact for the
+   last value of a bucket. */
 uint64_t histogram_count_upto(const struct histogram *histogram, uint64_t limit);
 /* q in 0..1; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *histogram, double q);
-/* The largest value that is counted in the same bucket as `value`. */
-uint64_t histogram_bucket_end(uint64_t value);
 
 #endif

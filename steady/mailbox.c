@@ -81,11 +81,6 @@ void mailbox_post(struct mailbox *mailbox, struct message *message, message_fn *
     }
 }
 
-bool message_posted(const struct message *message)
-{
-    return __atomic_load_n(&message->posted, __ATOMIC_ACQUIRE);
-}
-
 /* The bell is silenced before the box is emptied: what comes between rings again, for nothing, but is never missed. */
 uint64_t mailbox_drain(struct mailbox *mailbox, void *receiver)
 {

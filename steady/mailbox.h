@@ -40,9 +40,6 @@ int mailbox_fd(const struct mailbox *mailbox);
 
 void mailbox_post(struct mailbox *mailbox, struct message *message, message_fn *deliver);
 
-/* Whether a message waits in some box. To be relied on only by a thread that alone posts it or alone receives it. */
-bool message_posted(const struct message *message);
-
 /* Delivers everything that was posted before the call, in order of posting. Returns how many. */
 uint64_t mailbox_drain(struct mailbox *mailbox, void *receiver);
 

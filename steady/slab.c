@@ -96,11 +96,6 @@ void slab_give(struct slab *slab, void *object_pointer)
     bound_share_give(&slab->share, 1);
 }
 
-uint64_t slab_used_count(const struct slab *slab)
-{
-    return slab->share.used;
-}
-
 uint64_t slab_held_bytes(const struct slab *slab)
 {
     return slab->held_bytes;

@@ -2,12 +2,6 @@
 
 #include "proxy/http/field_names.h"
 
-const struct field_name field_names[FIELD_ID_COUNT] = {[FIELD_OTHER] = {"", 0, 0, 0},
-#define X(id, name, request, response) [FIELD_##id] = {name, sizeof(name) - 1, request, response},
-                                                       FIELD_NAMES(X)
-#undef X
-};
-
 const char field_texts[FIELD_ID_COUNT][FIELD_TEXT_BYTES] __attribute__((aligned(32))) = {
 #define X(id, name, request, response) [FIELD_##id] = name,
     FIELD_NAMES(X)

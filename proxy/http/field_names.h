@@ -5,7 +5,7 @@
  * (hop-by-hop).
  *
  * Columns: id, name in lower case, flags in requests, flags in responses. A row that is not FIELD_HOP is end-to-end for
- * certain: a Connection field that names it does not make it hop-by-hop. After adding a row run test_field_names: it
+ * certain: a Connection field that names it does not make it hop-by-hop. After adding a row run test_http_head: it
  * prints the multiplier and the slots that field_names.c needs.
  */
 #ifndef EVENKEEL_PROXY_HTTP_FIELD_NAMES_H
@@ -79,17 +79,7 @@ enum field_id {
         FIELD_ID_COUNT
 };
 
-struct field_name {
-    const char *name;
-    uint8_t name_bytes;
-    uint8_t request_flags;
-    uint8_t response_flags;
-};
-
-/* Indexed by enum field_id; row 0 is FIELD_OTHER. */
-extern const struct field_name field_names[FIELD_ID_COUNT];
-
-/* The names again, padded with NUL, to be compared by vector. */
+/* The names by enum field_id, padded with NUL, to be compared by vector; row 0, FIELD_OTHER, is empty. */
 #define FIELD_TEXT_BYTES 32
 extern const char field_texts[FIELD_ID_COUNT][FIELD_TEXT_BYTES];
 

@@ -300,6 +300,12 @@ static inline size_t rig_proxy_header(struct lease_request *request, char *room)
     return sizeof(RIG_HEADER);
 }
 
+/* Leases out, idle connections, dials and pending requests of a worker. */
+static inline uint64_t rig_busy_count(const struct pool_worker *worker)
+{
+    return worker->connection_count + worker->request_count;
+}
+
 static inline enum lease_result rig_lease(struct rig *rig, unsigned worker,
                                           struct endpoint *endpoint, struct rig_attempt *attempt)
 {

@@ -7,6 +7,16 @@
 #include "proxy/http1/h1_parse.h"
 #include "steady/rng.h"
 
+/* The rows themselves, to hold against them what is derived. */
+static const struct field_name {
+    const char *name;
+    size_t name_bytes;
+} field_names[FIELD_ID_COUNT] = {
+#define X(id, name, request, response) [FIELD_##id] = {name, sizeof(name) - 1},
+    FIELD_NAMES(X)
+#undef X
+};
+
 /* Whether the names have slots of their own with this multiplier; their slots go to ids. */
 static bool fits(uint64_t multiplier, uint8_t ids[1 << FIELD_SLOT_BITS])
 {

@@ -26,7 +26,7 @@ static void deliver(struct message *message, void *receiver)
 {
     struct letter *letter = (struct letter *)message;
     struct receiver *self = receiver;
-    assert_false(message_posted(message));
+    assert_false(message->posted);
     letter->delivered_count++;
     if (self->count < 16)
         self->order[self->count] = letter->number;
@@ -58,7 +58,7 @@ static void messages_arrive_once_and_in_order(void **state)
     for (int i = 0; i < 10; i++) {
         letters[i].number = i;
         mailbox_post(mailbox, &letters[i].message, deliver);
-        assert_true(message_posted(&letters[i].message));
+        assert_true(letters[i].message.posted);
     }
     assert_int_equal(mailbox_drain(mailbox, &receiver), 10);
     for (int i = 0; i < 10; i++) {

@@ -264,7 +264,7 @@ static void what_is_handed_to_a_worker_that_may_not_keep_it_is_closed(void **sta
     assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
     pool_lease_cancel(pool_at(&two, 1), &attempt.request);
     pool_worker_drain(pool_at(&two, 1));
-    rig_await(&two.rig, pool_worker_busy_count(pool_at(&two, 1)) == 0);
+    rig_await(&two.rig, rig_busy_count(pool_at(&two, 1)) == 0);
     assert_int_equal(rig_figures(&two.rig, two.endpoint).closed[LEASE_CLOSED_RETIRED], 1);
     assert_int_equal(bound_used(&two.rig.fds), 0);
     two_end(&two);

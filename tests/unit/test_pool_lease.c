@@ -331,7 +331,7 @@ static void a_draining_worker_keeps_no_connection(void **state)
     assert_int_equal(figures.open, 0);
     assert_int_equal(figures.closed[LEASE_CLOSED_RETIRED], 4);
     rig_settle(&one.rig);
-    assert_int_equal(pool_worker_busy_count(pool_of(&one)), 0);
+    assert_int_equal(rig_busy_count(pool_of(&one)), 0);
     one_end(&one);
 }
 
@@ -448,7 +448,7 @@ static void whatever_happens_everything_comes_back(void **state)
             lease_return(pool_of(&chance->one), &attempt->lease);
     }
     pool_worker_drain(pool_of(&chance->one));
-    rig_await(&chance->one.rig, pool_worker_busy_count(pool_of(&chance->one)) == 0);
+    rig_await(&chance->one.rig, rig_busy_count(pool_of(&chance->one)) == 0);
     while (chance->end_count > 0)
         close(chance->ends[--chance->end_count]);
     one_end(&chance->one);

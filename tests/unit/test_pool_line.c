@@ -55,7 +55,7 @@ static void a_cancelled_request_is_not_called_and_its_dial_serves_the_next(void 
     one_init(&one, "");
     struct rig_attempt first = {0}, second = {0}, third = {0};
     assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &first), LEASE_PENDING);
-    assert_int_equal(pool_worker_busy_count(pool_of(&one)), 2);
+    assert_int_equal(rig_busy_count(pool_of(&one)), 2);
     pool_lease_cancel(pool_of(&one), &first.request);
     pool_lease_cancel(pool_of(&one), &first.request);
     assert_int_equal(rig_figures(&one.rig, one.endpoint).in_flight, 0);
@@ -255,7 +255,7 @@ static void who_asks_again_when_it_fails_waits_for_another_dial(void **state)
         assert_int_equal(pool_lease(pool_of(&one), one.endpoint, &all[i].request, &none),
                          LEASE_PENDING);
     }
-    rig_await(&one.rig, left_count == 0 && pool_worker_busy_count(pool_of(&one)) == 0);
+    rig_await(&one.rig, left_count == 0 && rig_busy_count(pool_of(&one)) == 0);
     /* A dial fails its own request and at most those that stood beyond the dials. */
     assert_true(rig_figures(&one.rig, one.endpoint).dials >=
                 ENOUGH / (COUNT - POOL_ENDPOINT_DIALS + 1));

@@ -13,20 +13,22 @@ static void an_object_is_aligned_writable_and_nulled_when_given(void **state)
     (void)state;
     static const size_t sizes[] = {1, 7, 8, 16, 17, 100, 336, 1000, 4096, SLAB_MAX_OBJECT_BYTES};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        struct slab *slab = slab_create(sizes[i], NULL);
+        struct bound bound;
+        bound_init(&bound, "objects", NULL, 4);
+        struct slab *slab = slab_create(sizes[i], &bound);
         assert_non_null(slab);
         char *object = slab_take(slab);
         assert_non_null(object);
         assert_int_equal((uintptr_t)object % SLAB_ALIGNMENT, 0);
         memset(object, 0xa5, sizes[i]);
-        assert_int_equal(slab_used_count(slab), 1);
+        assert_int_equal(bound_used(&bound), 1);
         void *next = slab_take(slab);
         assert_int_equal((uintptr_t)next % SLAB_ALIGNMENT, 0);
         slab_give(slab, &object);
         assert_null(object);
-        assert_int_equal(slab_used_count(slab), 1);
+        assert_int_equal(bound_used(&bound), 1);
         slab_give(slab, &next);
-        assert_int_equal(slab_used_count(slab), 0);
+        assert_int_equal(bound_used(&bound), 0);
         slab_free(slab);
     }
 }
@@ -34,10 +36,12 @@ static void an_object_is_aligned_writable_and_nulled_when_given(void **state)
 static void giving_or_freeing_null_is_fine(void **state)
 {
     (void)state;
-    struct slab *slab = slab_create(64, NULL);
+    struct bound bound;
+    bound_init(&bound, "objects", NULL, 4);
+    struct slab *slab = slab_create(64, &bound);
     void *object = NULL;
     slab_give(slab, &object);
-    assert_int_equal(slab_used_count(slab), 0);
+    assert_int_equal(bound_used(&bound), 0);
     slab_free(slab);
     slab_free(NULL);
 }
@@ -94,7 +98,9 @@ static void lent_objects_never_overlap(void **state)
         struct lent *all = calloc(most, sizeof(*all));
         void *foreign[FOREIGN];
         size_t count = 0, foreign_count = 0;
-        struct slab *slab = slab_create(bytes, NULL);
+        struct bound bound;
+        bound_init(&bound, "objects", NULL, most);
+        struct slab *slab = slab_create(bytes, &bound);
         for (int round = 0; round < 30000; round++) {
             bool filling = (round / 5000) % 2 == 0;
             if (count < most && (count == 0 || rng_below(&rng, 10) < (filling ? 7 : 2))) {
@@ -109,7 +115,7 @@ static void lent_objects_never_overlap(void **state)
                 slab_give(slab, &all[i].object);
                 all[i] = all[--count];
             }
-            assert_int_equal(slab_used_count(slab), count);
+            assert_in_range(bound_used(&bound), count, count + most / BOUND_SHARE_PART);
             assert_true(slab_held_bytes(slab) >= count * bytes);
             if (foreign_count < FOREIGN && rng_below(&rng, 100) == 0)
                 foreign[foreign_count++] =
