@@ -4,26 +4,29 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/policy/shards.h"
 
-/* What each state holds. */
-static const struct {
-    bool keeps; /* the upstream, without a place at it */
-    bool shard; /* a place of the shard, if it has one */
-    bool place; /* one of limits.in_flight */
-    bool waits; /* may stand in a line */
-} holdings[] = {
-    [ADMISSION_OUTSIDE] = {false, false, false, false},
-    [ADMISSION_AT_SHARD] = {true, false, false, true},
-    [ADMISSION_IN_SHARD] = {true, true, false, false},
-    [ADMISSION_QUEUED] = {false, true, false, true},
-    [ADMISSION_ADMITTED] = {false, true, true, true},
-    [ADMISSION_APART] = {true, false, false, false},
+/* What a state holds. */
+enum {
+    HOLDS_UPSTREAM = 1, /* it stays in memory, without a place at it */
+    HOLDS_SHARD = 2,    /* a place of the shard, if it has one */
+    HOLDS_PLACE = 4,    /* one of limits.in_flight */
+    HOLDS_LINE = 8,     /* a place in a line, perhaps */
+};
+static const uint8_t holdings[] = {
+    [ADMISSION_OUTSIDE] = 0,
+    [ADMISSION_AT_SHARD] = HOLDS_UPSTREAM | HOLDS_LINE,
+    [ADMISSION_IN_SHARD] = HOLDS_UPSTREAM | HOLDS_SHARD,
+    [ADMISSION_QUEUED] = HOLDS_SHARD | HOLDS_LINE,
+    [ADMISSION_ADMITTED] = HOLDS_SHARD | HOLDS_PLACE | HOLDS_LINE,
+    [ADMISSION_APART] = HOLDS_UPSTREAM,
 };
 
 static void leave_lines(struct exchange *exchange)
 {
     struct exchange_admission *admission = &exchange->admission;
-    queue_cancel(exchange->worker->pool, &admission->waiter);
-    if (admission->shard != NULL) {
+    if (__builtin_expect(admission->waiter.upstream != NULL, 0)) {
+        queue_cancel(exchange->worker->pool, &admission->waiter);
+    }
+    if (__builtin_expect(admission->shard != NULL, 0)) {
         gate_cancel(&admission->gate_waiter, exchange->worker);
     }
 }
@@ -32,26 +35,25 @@ void admission_enter(struct exchange *exchange, enum admission_state state)
 {
     struct exchange_admission *admission = &exchange->admission;
     struct pool_worker *pool = exchange->worker->pool;
-    const unsigned before = admission->state;
-    if (state == before) {
-        return;
-    }
+    struct upstream *upstream = exchange->target.upstream;
+    const unsigned held = holdings[admission->state], holds = holdings[state];
+    const unsigned lost = held & ~holds;
     admission->state = (uint8_t)state;
-    if (holdings[state].keeps && !holdings[before].keeps) {
-        upstream_keep(pool, exchange->target.upstream);
+    if (__builtin_expect((holds & ~held) & HOLDS_UPSTREAM, 0)) {
+        upstream_keep(pool, upstream);
     }
-    if (holdings[before].waits && state != ADMISSION_ADMITTED) {
+    if (lost & HOLDS_LINE) {
         leave_lines(exchange);
     }
-    if (holdings[before].shard && !holdings[state].shard && admission->shard != NULL) {
+    if (__builtin_expect((lost & HOLDS_SHARD) && admission->shard != NULL, 0)) {
         gate_leave(&admission->shard->gate, exchange->worker);
     }
     /* the last hold of an upstream that has gone from the settings: it may vanish with it */
-    if (holdings[before].place && !holdings[state].place) {
-        upstream_leave(pool, exchange->target.upstream);
+    if (lost & HOLDS_PLACE) {
+        upstream_leave(pool, upstream);
     }
-    if (holdings[before].keeps && !holdings[state].keeps) {
-        upstream_let_go(pool, exchange->target.upstream);
+    if (__builtin_expect(lost & HOLDS_UPSTREAM, 0)) {
+        upstream_let_go(pool, upstream);
     }
 }
 

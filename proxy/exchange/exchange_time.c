@@ -34,96 +34,114 @@ bool exchange_hopeless(const struct exchange *exchange)
            left_ms * 1000 < policy_floor_us(exchange_policy_local(exchange), now_ms);
 }
 
-static void due_earlier(uint64_t *due_ms, enum exchange_reason *reason, uint64_t since_ms,
-                        uint64_t wait_ms, enum exchange_reason other)
+/* When something is due, and what it means if nothing has come by then. */
+struct due {
+    uint64_t at_ms;
+    enum exchange_reason reason;
+};
+
+static void due_earlier(struct due *due, uint64_t since_ms, uint64_t wait_ms,
+                        enum exchange_reason reason)
 {
-    uint64_t other_ms = deadline_after(since_ms, wait_ms);
-    if (other_ms < *due_ms) {
-        *due_ms = other_ms;
-        *reason = other;
+    uint64_t at_ms = deadline_after(since_ms, wait_ms);
+    if (at_ms < due->at_ms) {
+        *due = (struct due){at_ms, reason};
     }
 }
 
-/* What the exchange waits for next, and until when. */
-static uint64_t exchange_due_ms(const struct exchange *exchange, enum exchange_reason *ret_reason)
+static void due_queued(const struct exchange *exchange, struct due *due)
+{
+    const struct exchange_admission *admission = &exchange->admission;
+    due_earlier(due, admission->queued_ms, exchange_settings(exchange)->limits.queue_wait_ms,
+                admission->state == ADMISSION_AT_SHARD ? REASON_SHARD_TIMEOUT
+                : admission->waiter.for_fd             ? REASON_NO_DESCRIPTORS
+                                                       : REASON_QUEUE_TIMEOUT);
+}
+
+static void due_sending(const struct exchange *exchange, struct due *due)
+{
+    const struct timeout_settings *timeouts = &exchange_settings(exchange)->timeouts;
+    const struct request_body *body = &exchange->body;
+    if (body->continue_awaited) {
+        due_earlier(due, body->moved_ms, timeouts->first_byte_ms, REASON_FIRST_BYTE_TIMEOUT);
+    } else if (body->full || body->state != REQUEST_ARRIVING) {
+        due_earlier(due, body->moved_ms, timeouts->idle_ms, REASON_IDLE_TIMEOUT);
+    } else {
+        due_earlier(due, body->moved_ms, exchange->origin->listener->timeouts.body_ms,
+                    REASON_REQUEST_TIMEOUT);
+    }
+}
+
+/* The time the client took to send its body is not the attempt's. */
+static void due_awaiting(const struct exchange *exchange, struct due *due)
 {
     const struct upstream_settings *settings = exchange_settings(exchange);
-    const struct timeout_settings *timeouts = &settings->timeouts;
-    const struct attempt *attempt = &exchange->attempt;
-    uint64_t due_ms = exchange->times.deadline_ms;
-    *ret_reason = REASON_DEADLINE;
+    uint64_t sent_ms = exchange->body.sent_ms;
+    uint64_t since_ms =
+        exchange->request.framing == FRAMING_NONE ? exchange->attempt.started_us / 1000 : sent_ms;
+    due_earlier(due, sent_ms, settings->timeouts.first_byte_ms, REASON_FIRST_BYTE_TIMEOUT);
+    due_earlier(due, since_ms, settings->timeouts.per_try_ms, REASON_TRY_TIMEOUT);
+    if (__builtin_expect(settings->retry.hedge, 0)) {
+        due->at_ms = deadline_earlier(due->at_ms, hedge_due_ms(exchange));
+    }
+}
+
+/* Of a beaten exchange its twin looks at the response; a client that is slow to take what waits in its buffer has a timer of its
+   own. */
+static void due_responding(const struct exchange *exchange, struct due *due)
+{
+    const struct exchange_response *response = &exchange->response;
+    if (exchange->hedge.role == HEDGE_BEATEN) {
+        return;
+    }
+    if (!response->full) {
+        due_earlier(due, response->moved_ms, exchange_settings(exchange)->timeouts.idle_ms,
+                    REASON_IDLE_TIMEOUT);
+    } else if (attempt_piped(&exchange->attempt)) {
+        due_earlier(due, response->moved_ms, exchange->origin->listener->timeouts.send_ms,
+                    REASON_CLIENT_STALLED);
+    }
+}
+
+static void due_tunnel(const struct exchange *exchange, struct due *due)
+{
+    uint64_t moved_ms = exchange->body.moved_ms > exchange->response.moved_ms
+                            ? exchange->body.moved_ms
+                            : exchange->response.moved_ms;
+    due_earlier(due, moved_ms, exchange_settings(exchange)->timeouts.tunnel_idle_ms,
+                REASON_IDLE_TIMEOUT);
+}
+
+/* What the exchange waits for next, and until when. */
+static struct due exchange_due_ms(const struct exchange *exchange)
+{
+    struct due due = {exchange->times.deadline_ms, REASON_DEADLINE};
     if (!exchange->looked) {
-        due_earlier(&due_ms, ret_reason, exchange->times.started_us / 1000, LOOK_AFTER_MS,
-                    REASON_CLIENT_ABORT);
+        due_earlier(&due, exchange->times.started_us / 1000, LOOK_AFTER_MS, REASON_CLIENT_ABORT);
     }
     switch ((enum exchange_stage)exchange->stage) {
+    case EXCHANGE_QUEUED: due_queued(exchange, &due); break;
+    case EXCHANGE_CONNECTING:
+        due_earlier(&due, exchange->attempt.started_us / 1000,
+                    exchange_settings(exchange)->timeouts.per_try_ms, REASON_TRY_TIMEOUT);
+        break;
+    case EXCHANGE_SENDING: due_sending(exchange, &due); break;
+    case EXCHANGE_AWAITING: due_awaiting(exchange, &due); break;
+    case EXCHANGE_RESPONDING: due_responding(exchange, &due); break;
+    case EXCHANGE_TUNNEL: due_tunnel(exchange, &due); break;
+    case EXCHANGE_BACKOFF:
+        due.at_ms = deadline_earlier(due.at_ms, exchange->tries.retry_at_ms);
+        break;
     case EXCHANGE_NEW:
     case EXCHANGE_LEASED:
     case EXCHANGE_FINISHED: break;
-    case EXCHANGE_QUEUED:
-        due_earlier(&due_ms, ret_reason, exchange->admission.queued_ms,
-                    settings->limits.queue_wait_ms,
-                    exchange->admission.state == ADMISSION_AT_SHARD ? REASON_SHARD_TIMEOUT
-                    : exchange->admission.waiter.for_fd             ? REASON_NO_DESCRIPTORS
-                                                                    : REASON_QUEUE_TIMEOUT);
-        break;
-    case EXCHANGE_CONNECTING:
-        due_earlier(&due_ms, ret_reason, attempt->started_us / 1000, timeouts->per_try_ms,
-                    REASON_TRY_TIMEOUT);
-        break;
-    case EXCHANGE_SENDING:
-        if (exchange->body.continue_awaited) {
-            due_earlier(&due_ms, ret_reason, exchange->body.moved_ms, timeouts->first_byte_ms,
-                        REASON_FIRST_BYTE_TIMEOUT);
-        } else if (exchange->body.full || exchange->body.state != REQUEST_ARRIVING) {
-            due_earlier(&due_ms, ret_reason, exchange->body.moved_ms, timeouts->idle_ms,
-                        REASON_IDLE_TIMEOUT);
-        } else {
-            due_earlier(&due_ms, ret_reason, exchange->body.moved_ms,
-                        exchange->origin->listener->timeouts.body_ms, REASON_REQUEST_TIMEOUT);
-        }
-        break;
-    case EXCHANGE_AWAITING: {
-        /* the time the client took to send its body is not the attempt's */
-        uint64_t since_ms = exchange->request.framing == FRAMING_NONE ? attempt->started_us / 1000
-                                                                      : exchange->body.sent_ms;
-        due_earlier(&due_ms, ret_reason, exchange->body.sent_ms, timeouts->first_byte_ms,
-                    REASON_FIRST_BYTE_TIMEOUT);
-        due_earlier(&due_ms, ret_reason, since_ms, timeouts->per_try_ms, REASON_TRY_TIMEOUT);
-        if (__builtin_expect(settings->retry.hedge, 0)) {
-            due_ms = deadline_earlier(due_ms, hedge_due_ms(exchange));
-        }
-        break;
     }
-    case EXCHANGE_RESPONDING:
-        if (exchange->hedge.role == HEDGE_BEATEN) {
-            break; /* its twin looks at that */
-        }
-        if (!exchange->response.full) {
-            due_earlier(&due_ms, ret_reason, exchange->response.moved_ms, timeouts->idle_ms,
-                        REASON_IDLE_TIMEOUT);
-        } else if (attempt_piped(attempt)) {
-            due_earlier(&due_ms, ret_reason, exchange->response.moved_ms,
-                        exchange->origin->listener->timeouts.send_ms, REASON_CLIENT_STALLED);
-        }
-        break;
-    case EXCHANGE_BACKOFF: due_ms = deadline_earlier(due_ms, exchange->tries.retry_at_ms); break;
-    case EXCHANGE_TUNNEL: {
-        uint64_t moved_ms = exchange->body.moved_ms > exchange->response.moved_ms
-                                ? exchange->body.moved_ms
-                                : exchange->response.moved_ms;
-        due_earlier(&due_ms, ret_reason, moved_ms, timeouts->tunnel_idle_ms, REASON_IDLE_TIMEOUT);
-        break;
-    }
-    }
-    return due_ms;
+    return due;
 }
 
 void exchange_rearm(struct exchange *exchange)
 {
-    enum exchange_reason reason;
-    uint64_t due_ms = exchange_due_ms(exchange, &reason);
-    wheel_arm(&exchange->worker->loop.wheel, &exchange->timer, due_ms);
+    wheel_arm(&exchange->worker->loop.wheel, &exchange->timer, exchange_due_ms(exchange).at_ms);
 }
 
 void exchange_enter(struct exchange *exchange, enum exchange_stage stage)
@@ -134,40 +152,36 @@ void exchange_enter(struct exchange *exchange, enum exchange_stage stage)
     }
 }
 
+/* A client that has gone without a word is found by looking. */
+static void exchange_look(struct exchange *exchange)
+{
+    exchange->looked = true;
+    if (exchange->downstream->gone(exchange)) {
+        exchange_finish(exchange, REASON_CLIENT_ABORT);
+    } else {
+        exchange_rearm(exchange);
+    }
+}
+
 void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct exchange *exchange = container_of(timer, struct exchange, timer);
-    enum exchange_reason reason;
-    uint64_t due_ms = exchange_due_ms(exchange, &reason);
-    if (!deadline_passed(due_ms, now_ms)) {
-        wheel_arm(&exchange->worker->loop.wheel, timer, due_ms);
-        return;
-    }
-    if (exchange->stage == EXCHANGE_AWAITING && hedge_due_ms(exchange) <= now_ms) {
+    const struct due due = exchange_due_ms(exchange);
+    if (!deadline_passed(due.at_ms, now_ms)) {
+        wheel_arm(&exchange->worker->loop.wheel, timer, due.at_ms);
+    } else if (exchange->stage == EXCHANGE_AWAITING && hedge_due_ms(exchange) <= now_ms) {
         hedge_start(exchange);
         if (!exchange_is_over(exchange)) {
             exchange_rearm(exchange);
         }
-        return;
-    }
-    if (exchange->stage == EXCHANGE_BACKOFF &&
-        deadline_passed(exchange->tries.retry_at_ms, now_ms)) {
+    } else if (exchange->stage == EXCHANGE_BACKOFF &&
+               deadline_passed(exchange->tries.retry_at_ms, now_ms)) {
         exchange_resume(exchange);
-        return;
+    } else if (!exchange->looked && due.reason == REASON_CLIENT_ABORT) {
+        exchange_look(exchange);
+    } else if (exchange->stage == EXCHANGE_TUNNEL) {
+        exchange_finish(exchange, due.reason);
+    } else {
+        exchange_fail(exchange, due.reason, NULL);
     }
-    if (!exchange->looked && reason == REASON_CLIENT_ABORT) {
-        exchange->looked = true;
-        if (exchange->downstream->gone(exchange)) {
-            exchange_finish(exchange, REASON_CLIENT_ABORT);
-        } else {
-            exchange_rearm(exchange);
-        }
-        return;
-    }
-    if (exchange->stage == EXCHANGE_TUNNEL) {
-        exchange->response.intact = false;
-        exchange_finish(exchange, reason);
-        return;
-    }
-    exchange_fail(exchange, reason, NULL);
 }

@@ -186,20 +186,17 @@ static void compose_joined(struct added_fields *added, const struct http_head *h
     }
 }
 
-/* A field whose value has been composed since `value`. */
-#define added_composed(added, name, value) \
-    added_field((added), name, (value), (size_t)((added)->at - (value)))
-
-/* A single value: the trusted client's own, else ours. `name` ends in ": ". */
-static void add_kept_or(const struct exchange *exchange, struct added_fields *added,
-                        enum field_id id, const char *name, const char *value, size_t value_bytes)
+/* A single value: the trusted client's own, else ours. */
+static void compose_kept_or(const struct exchange *exchange, struct added_fields *added,
+                            enum field_id id, const char *value, size_t value_bytes)
 {
     const struct http_field *kept = exchange->trusted ? only_field(&exchange->request, id) : NULL;
     if (__builtin_expect(kept != NULL, 0)) {
         value = exchange->request.base + kept->value_at;
         value_bytes = kept->value_bytes;
     }
-    added_field_bytes(added, name, strlen(name) - 2, value, value_bytes);
+    added_text(added, value, value_bytes);
+    added_end(added);
 }
 
 static void add_x_forwarded(const struct exchange *exchange, struct added_fields *added,
@@ -207,18 +204,18 @@ static void add_x_forwarded(const struct exchange *exchange, struct added_fields
 {
     const struct http_head *head = &exchange->request;
     bool secure = origin_secure(exchange->origin) != NULL;
-    if (exchange->trusted && head_has(head, FIELD_X_FORWARDED_FOR)) {
-        const char *value = added->at;
+    added_begin(added, "X-Forwarded-For");
+    if (exchange->trusted) {
         compose_joined(added, head, FIELD_X_FORWARDED_FOR);
-        added_text(added, ip, ip_bytes);
-        added_composed(added, "X-Forwarded-For", value);
-    } else {
-        added_field(added, "X-Forwarded-For", ip, ip_bytes);
     }
-    add_kept_or(exchange, added, FIELD_X_FORWARDED_PROTO,
-                "X-Forwarded-Proto: ", secure ? "https" : "http", secure ? 5 : 4);
-    add_kept_or(exchange, added, FIELD_X_FORWARDED_HOST,
-                "X-Forwarded-Host: ", head_text(head, head->host), head->host.bytes);
+    added_text(added, ip, ip_bytes);
+    added_end(added);
+    added_begin(added, "X-Forwarded-Proto");
+    compose_kept_or(exchange, added, FIELD_X_FORWARDED_PROTO, secure ? "https" : "http",
+                    secure ? 5 : 4);
+    added_begin(added, "X-Forwarded-Host");
+    compose_kept_or(exchange, added, FIELD_X_FORWARDED_HOST, head_text(head, head->host),
+                    head->host.bytes);
 }
 
 /* RFC 7239 4: an IPv6 address is in brackets and quoted. */
@@ -226,8 +223,8 @@ static void add_forwarded(const struct exchange *exchange, struct added_fields *
                           const char *ip, size_t ip_bytes)
 {
     const struct http_head *head = &exchange->request;
-    const char *value = added->at;
     bool v6 = memchr(ip, ':', ip_bytes) != NULL;
+    added_begin(added, "Forwarded");
     if (exchange->trusted) {
         compose_joined(added, head, FIELD_FORWARDED);
     }
@@ -243,18 +240,17 @@ static void add_forwarded(const struct exchange *exchange, struct added_fields *
     if (origin_secure(exchange->origin) != NULL) {
         added_text_literal(added, "s");
     }
-    added_composed(added, "Forwarded", value);
+    added_end(added);
 }
 
 static void add_client(const struct exchange *exchange, struct added_fields *added)
 {
     enum forwarded_style style = exchange->forward.style;
-    if (style == FORWARDED_NONE || (size_t)(added->end - added->at) < ADDRESS_TEXT_BYTES) {
+    char ip[ADDRESS_TEXT_BYTES];
+    if (style == FORWARDED_NONE) {
         return;
     }
-    const char *ip = added->at;
-    size_t ip_bytes = address_format_ip(&exchange->origin->address.any, added->at);
-    added->at += ip_bytes;
+    size_t ip_bytes = address_format_ip(&exchange->origin->address.any, ip);
     if (style != FORWARDED_RFC7239) {
         add_x_forwarded(exchange, added, ip, ip_bytes);
     }
@@ -267,7 +263,6 @@ static void add_traceparent(const struct exchange *exchange, struct added_fields
 {
     struct rng *rng = &exchange->worker->loop.rng;
     char text[TRACEPARENT_BYTES];
-    const char *value = added->at;
     memcpy(text, "00-", 3);
     /* the request's id doubles as the trace's, so that logs and traces meet */
     if (!exchange->forward.request_id_kept) {
@@ -279,8 +274,7 @@ static void add_traceparent(const struct exchange *exchange, struct added_fields
     text[35] = '-';
     hex_of(text + 36, rng_next(rng));
     memcpy(text + 52, "-01", 3);
-    added_text(added, text, sizeof text);
-    added_composed(added, "traceparent", value);
+    added_field(added, "traceparent", text, sizeof text);
 }
 
 /* What the next hop is told of the time that is left, and of how often this was tried. */
@@ -288,44 +282,48 @@ static void add_hop(const struct exchange *exchange, struct added_fields *added)
 {
     uint64_t now_ms = worker_now_ms(exchange->worker);
     uint64_t next_ms = hop_next_ms(deadline_left_ms(exchange->times.deadline_ms, now_ms));
-    const char *value = added->at;
-    added_text_uint(added, next_ms);
-    added_composed(added, "X-Envoy-Expected-Rq-Timeout-Ms", value);
     uint64_t attempt =
         (uint64_t)exchange->tries.attempts_before + exchange->tries.retries_count + 1;
+    added_begin(added, "X-Envoy-Expected-Rq-Timeout-Ms");
+    added_text_uint(added, next_ms);
+    added_end(added);
     if (__builtin_expect(attempt == 1, 1)) {
         added_field_literal(added, "X-Envoy-Attempt-Count", "1");
     } else {
-        value = added->at;
+        added_begin(added, "X-Envoy-Attempt-Count");
         added_text_uint(added, attempt);
-        added_composed(added, "X-Envoy-Attempt-Count", value);
+        added_end(added);
     }
     if (__builtin_expect(head_has(&exchange->request, FIELD_GRPC_TIMEOUT), 0)) {
         /* a client that is not trusted asks nothing of us, but for the server what it waits stays what it waits */
         char text[HOP_GRPC_BYTES];
         uint64_t asked_ms = hop_grpc_wait_ms(&exchange->request);
-        value = added->at;
-        added_text(added, text, hop_grpc_format(text, asked_ms < next_ms ? asked_ms : next_ms));
-        added_composed(added, "grpc-timeout", value);
+        size_t bytes = hop_grpc_format(text, asked_ms < next_ms ? asked_ms : next_ms);
+        added_field(added, "grpc-timeout", text, bytes);
     }
 }
 
 static void add_max_forwards(const struct exchange *exchange, struct added_fields *added)
 {
-    const char *value = added->at;
-    if (counts_forwards(&exchange->request) && max_forwards(&exchange->request) != UINT64_MAX) {
-        added_text_uint(added, max_forwards(&exchange->request) - 1);
-        added_composed(added, "Max-Forwards", value);
+    uint64_t left;
+    if (__builtin_expect(!counts_forwards(&exchange->request), 1)) {
+        return;
+    }
+    left = max_forwards(&exchange->request);
+    if (left != UINT64_MAX) {
+        added_begin(added, "Max-Forwards");
+        added_text_uint(added, left - 1);
+        added_end(added);
     }
 }
 
 static void add_via(const struct exchange *exchange, struct added_fields *added)
 {
     const struct http_head *head = &exchange->request;
-    const char *value = added->at;
+    added_begin(added, "Via");
     compose_joined(added, head, FIELD_VIA);
     added_text(added, head->facts & FACT_HTTP_1_0 ? "1.0 evenkeel" : "1.1 evenkeel", 12);
-    added_composed(added, "Via", value);
+    added_end(added);
 }
 
 void forward_add_fields(const struct exchange *exchange, struct added_fields *added)

@@ -36,7 +36,7 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
 /* TRACE or OPTIONS with Max-Forwards 0: it must not go further (RFC 9110 7.6.2). */
 bool forward_ends_here(const struct exchange *exchange);
 
-/* What the upstream is told beside the request's own fields. Values live as long as the exchange and what `added` composes in. */
+/* What the upstream is told beside the request's own fields. */
 void forward_add_fields(const struct exchange *exchange, struct added_fields *added);
 
 #endif

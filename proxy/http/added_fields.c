@@ -1,13 +1,11 @@
-/* Composing values. */
+/* Numbers in values. */
 #include "proxy/http/added_fields.h"
+
+#include "proxy/http/decimal.h"
 
 void added_text_uint(struct added_fields *added, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    added_text(added, digits + at, sizeof digits - at);
+    char digits[DECIMAL_BYTES];
+    const char *at = decimal_of(digits, value);
+    added_text(added, at, (size_t)(digits + DECIMAL_BYTES - at));
 }

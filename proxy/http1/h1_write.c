@@ -4,33 +4,18 @@
 
 #include <string.h>
 
-#define UINT64_MAX_DIGITS 20
+#include "proxy/http/decimal.h"
 
 void h1_writer_init(struct h1_writer *writer, char *space, size_t space_bytes)
 {
     *writer = (struct h1_writer){.at = space, .end = space + space_bytes, .begin = space};
 }
 
-/* Two digits at a time. */
 static inline void put_uint(struct h1_writer *writer, uint64_t value)
 {
-    static const char pairs[] = "00010203040506070809"
-                                "10111213141516171819"
-                                "20212223242526272829"
-                                "30313233343536373839"
-                                "40414243444546474849"
-                                "50515253545556575859"
-                                "60616263646566676869"
-                                "70717273747576777879"
-                                "80818283848586878889"
-                                "90919293949596979899";
-    char digits[UINT64_MAX_DIGITS];
-    char *at = digits + sizeof digits;
-    for (; value >= 10; value /= 100)
-        memcpy(at -= 2, pairs + value % 100 * 2, 2);
-    if (value || at == digits + sizeof digits)
-        *--at = (char)('0' + value);
-    h1_write_bytes(writer, at, (size_t)(digits + sizeof digits - at));
+    char digits[DECIMAL_BYTES];
+    const char *at = decimal_of(digits, value);
+    h1_write_bytes(writer, at, (size_t)(digits + DECIMAL_BYTES - at));
 }
 
 void h1_write_uint(struct h1_writer *writer, uint64_t value)

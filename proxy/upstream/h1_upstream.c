@@ -106,12 +106,7 @@ static void h1_upstream_write_head(const struct h1_upstream *upstream, const str
         write_endpoint_host(upstream->side.lease->endpoint, writer);
     }
     h1_write_fields(writer, head);
-    for (size_t i = 0; i < added->count; i++) {
-        const struct added_field *field = &added->fields[i];
-        h1_write_bytes(writer, field->name, field->name_bytes + 2);
-        h1_write_bytes(writer, field->value, field->value_bytes);
-        h1_write_literal(writer, "\r\n");
-    }
+    h1_write_bytes(writer, added->lines, added_bytes(added));
     write_connection(head, writer);
     h1_write_framing(writer, head->framing, head->content_length);
     h1_write_end(writer);
