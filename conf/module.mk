@@ -2,6 +2,8 @@ noinst_LIBRARIES += libconf.a
 libconf_a_SOURCES = \
 	%D%/arena.c \
 	%D%/arena.h \
+	%D%/balance_method.c \
+	%D%/balance_method.h \
 	%D%/check.c \
 	%D%/check.h \
 	%D%/checklist.c \

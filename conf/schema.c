@@ -189,6 +189,7 @@ static const struct schema_row listener_rows[] = {
 };
 #undef AT
 
+#define BALANCE_HELP(id, word, follows, key_source, method, help) "; " word follows ": " help
 #define AT(field) .at = offsetof(struct upstream_settings, field)
 static const struct schema_row upstream_rows[] = {
     {"endpoints", &type_endpoint_list, NULL, AT(endpoints),
@@ -196,8 +197,7 @@ static const struct schema_row upstream_rows[] = {
          "\"host:port\" or \"srv:_http._tcp.name\" each, with \" weight=N\" (1..100) if they differ; every address of a name is one endpoint"},
     {"balance", &type_balance, "p2c", AT(balance),
      .also_at = offsetof(struct upstream_settings, balance_key),
-     .help =
-         "how an endpoint is chosen: p2c (of two the one with the lower load and latency), round_robin, least_in_flight, or by consistent hash of a header, a cookie or the client's address"},
+     .help = "how an endpoint is chosen" BALANCE_METHODS(BALANCE_HELP)},
     {"tls.enabled", &type_bool, "false", AT(tls.enabled), .help = "speak TLS to the endpoints"},
     {"tls.server_name", &type_text, "", AT(tls.server_name),
      .help = "name that is asked for and checked; \"\": the endpoint's hostname"},

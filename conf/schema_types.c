@@ -352,45 +352,26 @@ static void print_status_range(const struct schema_row *row, const void *element
 static bool take_balance(struct arena *arena, const struct schema_row *row, void *element,
                          const char *text)
 {
-    static const struct {
-        const char *name;
-        enum balance_method method;
-        bool keyed;
-    } methods[] = {
-        {"p2c", BALANCE_P2C, false},
-        {"round_robin", BALANCE_ROUND_ROBIN, false},
-        {"least_in_flight", BALANCE_LEAST_IN_FLIGHT, false},
-        {"hash:client", BALANCE_HASH_CLIENT, false},
-        {"hash:header:", BALANCE_HASH_HEADER, true},
-        {"hash:cookie:", BALANCE_HASH_COOKIE, true},
-    };
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        size_t bytes = strlen(methods[i].name);
-        if (strncmp(text, methods[i].name, bytes) != 0 ||
-            (methods[i].keyed ? !value_is_token(text + bytes, strlen(text + bytes))
-                              : text[bytes] != '\0')) {
+    for (size_t i = 0; i < BALANCE_METHOD_COUNT; i++) {
+        const struct balance_method_row *method = &balance_method_rows[i];
+        bool named = method->follows[0] != '\0';
+        size_t bytes = strlen(method->word);
+        const char *name = text + bytes;
+        if (strncmp(text, method->word, bytes) != 0 ||
+            (named ? !value_is_token(name, strlen(name)) : *name != '\0')) {
             continue;
         }
-        *(enum balance_method *)field_of(element, row->at) = methods[i].method;
+        *(enum balance_method *)field_of(element, row->at) = (enum balance_method)i;
         *(const char **)field_of(element, row->also_at) = NULL;
-        return !methods[i].keyed ||
-               store_text(arena, element, row->also_at, text + bytes, strlen(text + bytes));
+        return !named || store_text(arena, element, row->also_at, name, strlen(name));
     }
     return false;
 }
 
 static void print_balance(const struct schema_row *row, const void *element, FILE *out)
 {
-    static const char *const names[] = {
-        [BALANCE_P2C] = "p2c",
-        [BALANCE_ROUND_ROBIN] = "round_robin",
-        [BALANCE_LEAST_IN_FLIGHT] = "least_in_flight",
-        [BALANCE_HASH_HEADER] = "hash:header:",
-        [BALANCE_HASH_COOKIE] = "hash:cookie:",
-        [BALANCE_HASH_CLIENT] = "hash:client",
-    };
-    fprintf(out, "\"%s%s\"", names[*(const enum balance_method *)field_in(element, row->at)],
-            text_in(element, row->also_at));
+    enum balance_method method = *(const enum balance_method *)field_in(element, row->at);
+    fprintf(out, "\"%s%s\"", balance_method_rows[method].word, text_in(element, row->also_at));
 }
 
 static bool take_key(struct arena *arena, const struct schema_row *row, void *element,
@@ -647,12 +628,9 @@ const struct schema_type type_prefix_list = {
 const struct schema_type type_path_or_off = {
     "path or \"off\"", "a path, \"stdout\", \"stderr\" or \"off\"", true, false, take_path_or_off,
     print_path_or_off};
+#define BALANCE_WORD(id, word, follows, ...) " \"" word follows "\""
 const struct schema_type type_balance = {
-    "balance method",
-    "\"p2c\", \"round_robin\", \"least_in_flight\", \"hash:client\", \"hash:header:NAME\" or \"hash:cookie:NAME\"",
-    true,
-    false,
-    take_balance,
+    "balance method", "one of" BALANCE_METHODS(BALANCE_WORD), true, false, take_balance,
     print_balance};
 const struct schema_type type_status_range = {
     "status or range",

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/balance_method.h"
 #include "steady/address.h"
 #include "steady/enum_names.h"
 
@@ -32,15 +33,6 @@ enum access_format { ENUM_VALUES(ACCESS_FORMATS) };
     X(FORWARDED_BOTH, "both")         \
     X(FORWARDED_NONE, "none")
 enum forwarded_style { ENUM_VALUES(FORWARDED_STYLES) };
-
-enum balance_method {
-    BALANCE_P2C,
-    BALANCE_ROUND_ROBIN,
-    BALANCE_LEAST_IN_FLIGHT,
-    BALANCE_HASH_HEADER,
-    BALANCE_HASH_COOKIE,
-    BALANCE_HASH_CLIENT,
-};
 
 #define PROXY_HEADER_MODES(X)                                               \
     X(PROXY_HEADER_NONE, "none")                                            \

@@ -30,9 +30,11 @@ struct choosing {
 
 bool pool_endpoint_spares(const struct endpoint *endpoint)
 {
-    for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
-        if (local_spare_count(&endpoint->locals[i]) > 0)
+    for (unsigned i = 0; i < endpoint->pools->worker_count; i++) {
+        if (local_spare_count(&endpoint->locals[i]) > 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -58,14 +60,16 @@ static uint64_t weight_of(const struct upstream_view *view, size_t i)
 static size_t at(const struct upstream_view *view, uint64_t position)
 {
     size_t low = 0, high = view->endpoint_count - 1;
-    if (total_of(view) == view->endpoint_count)
+    if (total_of(view) == view->endpoint_count) {
         return position;
+    }
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (position >= view->weight_ends[middle])
+        if (position >= view->weight_ends[middle]) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low;
 }
@@ -87,8 +91,9 @@ static uint64_t step_of(uint64_t total)
             a = b;
             b = rest;
         }
-        if (a == 1)
+        if (a == 1) {
             return step;
+        }
     }
     return 1;
 }
@@ -97,9 +102,11 @@ static uint64_t step_of(uint64_t total)
 
 static bool avoided(const struct choosing *choosing, const struct endpoint *endpoint)
 {
-    for (size_t i = 0; choosing->avoiding && i < choosing->options->avoid_count; i++)
-        if (choosing->options->avoid[i] == endpoint)
+    for (size_t i = 0; choosing->avoiding && i < choosing->options->avoid_count; i++) {
+        if (choosing->options->avoid[i] == endpoint) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -115,8 +122,9 @@ static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
     struct endpoint *endpoint = choosing->view->endpoints[i];
     const struct pick_options *options = choosing->options;
     uint32_t share = __atomic_load_n(&endpoint->traffic_share, __ATOMIC_RELAXED);
-    if (share == 0 || avoided(choosing, endpoint))
+    if (share == 0 || avoided(choosing, endpoint)) {
         return false;
+    }
     if (choosing->starting && (draw >= share || cold(choosing, endpoint))) {
         choosing->held_back = true;
         return false;
@@ -148,34 +156,60 @@ static bool lighter(const struct upstream_view *view, size_t a, size_t b)
 }
 
 /* The least loaded that fits; of equals the one that was drawn by share, else the first after it. */
-static size_t least_in_flight(struct choosing *choosing)
+static size_t least_loaded(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
     size_t first = 0, best = NOBODY;
     for (int n = 0; n < DRAWS && best == NOBODY; n++) {
         first = by_share(view, &choosing->worker->env.loop->rng);
-        if (fits(choosing, first))
+        if (fits(choosing, first)) {
             best = first;
+        }
     }
     for (size_t n = 0; n < view->endpoint_count; n++) {
         size_t i = (first + n) % view->endpoint_count;
-        if (i != best && (best == NOBODY || lighter(view, i, best)) && fits(choosing, i))
+        if (i != best && (best == NOBODY || lighter(view, i, best)) && fits(choosing, i)) {
             best = i;
+        }
     }
     return best;
+}
+
+/* What the view's round robin steps by. */
+struct turns {
+    uint64_t step;
+};
+
+static bool make_turns(struct upstream_view *view)
+{
+    struct turns *turns = fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof *turns);
+    if (turns == NULL) {
+        return false;
+    }
+    turns->step = step_of(total_of(view));
+    view->balance = turns;
+    return true;
+}
+
+static void free_turns(struct upstream_view *view)
+{
+    free(view->balance);
+    view->balance = NULL;
 }
 
 static size_t in_turn(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
+    const struct turns *turns = view->balance;
     uint64_t total = total_of(view);
     for (int n = 0; n < TURNS; n++) {
         uint64_t turn = __atomic_fetch_add(&view->upstream->turn, 1, __ATOMIC_RELAXED);
-        size_t i = at(view, turn % total * view->turn_step % total);
-        if (fits(choosing, i))
+        size_t i = at(view, turn % total * turns->step % total);
+        if (fits(choosing, i)) {
             return i;
+        }
     }
-    return least_in_flight(choosing);
+    return least_loaded(choosing);
 }
 
 static bool warm(const struct choosing *choosing, size_t i)
@@ -201,13 +235,16 @@ static size_t better(const struct choosing *choosing, size_t a, size_t b)
     uint64_t now_us = loop_clock_us(&choosing->worker->env.loop->clock);
     double latency_a = latency_now_us(&view->endpoints[a]->latency, now_us);
     double latency_b = latency_now_us(&view->endpoints[b]->latency, now_us);
-    if (latency_a == 0 || latency_b == 0) /* of one nothing is known: the load decides */
+    if (latency_a == 0 || latency_b == 0) { /* of one nothing is known: the load decides */
         latency_a = latency_b = 0;
+    }
     double cost_a = cost_of(view, a, latency_a), cost_b = cost_of(view, b, latency_b);
-    if (cost_b < cost_a * NEAR_TIE)
+    if (cost_b < cost_a * NEAR_TIE) {
         return b;
-    if (cost_a < cost_b * NEAR_TIE)
+    }
+    if (cost_a < cost_b * NEAR_TIE) {
         return a;
+    }
     return !warm(choosing, a) && warm(choosing, b) ? b : a;
 }
 
@@ -220,16 +257,42 @@ static size_t better_of_two(struct choosing *choosing)
         size_t a = by_share(view, rng);
         uint64_t weight = weight_of(view, a);
         uint64_t position = rng_below(rng, total_of(view) - weight);
-        if (position >= view->weight_ends[a] - weight)
+        if (position >= view->weight_ends[a] - weight) {
             position += weight;
+        }
         size_t b = at(view, position);
         bool a_fits = fits(choosing, a), b_fits = fits(choosing, b);
-        if (a_fits && b_fits)
+        if (a_fits && b_fits) {
             return better(choosing, a, b);
-        if (a_fits || b_fits)
+        }
+        if (a_fits || b_fits) {
             return a_fits ? a : b;
+        }
     }
-    return least_in_flight(choosing);
+    return least_loaded(choosing);
+}
+
+static bool make_table(struct upstream_view *view)
+{
+    struct maglev_member *members =
+        fault_hits(FAULT_ALLOC) ? NULL : calloc(view->endpoint_count, sizeof *members);
+    if (members == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < view->endpoint_count; i++) {
+        members[i] =
+            (struct maglev_member){view->endpoints[i]->label, (uint32_t)weight_of(view, i)};
+    }
+    view->balance = maglev_build(members, view->endpoint_count);
+    free(members);
+    return view->balance != NULL;
+}
+
+static void free_table(struct upstream_view *view)
+{
+    struct maglev *table = view->balance;
+    maglev_free(&table);
+    view->balance = NULL;
 }
 
 /* The key's first choice that fits. What an endpoint in a slow start may take of its keys is always the same part, which
@@ -241,43 +304,62 @@ static size_t by_key(struct choosing *choosing)
     uint32_t draw = (uint32_t)(key_hash >> 32) % TRAFFIC_SHARE_WHOLE;
     size_t first = 0;
     for (unsigned n = 0; n < KEY_CHOICES; n++) {
-        first = maglev_choice(view->maglev, key_hash, n);
-        if (fits_draw(choosing, first, draw))
+        first = maglev_choice(view->balance, key_hash, n);
+        if (fits_draw(choosing, first, draw)) {
             return first;
+        }
     }
     for (size_t n = 1; n < view->endpoint_count; n++) {
         size_t i = (first + n) % view->endpoint_count;
-        if (fits_draw(choosing, i, draw))
+        if (fits_draw(choosing, i, draw)) {
             return i;
+        }
     }
     return NOBODY;
 }
 
+/* ---- the table ---- */
+
+/*
+ * A method. `prepare` makes what the view's choices need, once its endpoints and weights stand, into view->balance (false: no
+ * memory); `release` frees it; NULL: there is nothing to prepare. `choose` returns an index, or NOBODY when none fits.
+ * Called by: prepare and release by the control thread, choose by any worker, at a view of two endpoints or more.
+ */
+struct method {
+    bool keyed; /* only for requests that have a key; the others are chosen for by p2c */
+    bool (*prepare)(struct upstream_view *view);
+    size_t (*choose)(struct choosing *choosing);
+    void (*release)(struct upstream_view *view);
+};
+
+static const struct method p2c = {.choose = better_of_two};
+static const struct method round_robin = {
+    .prepare = make_turns, .choose = in_turn, .release = free_turns};
+static const struct method least_in_flight = {.choose = least_loaded};
+static const struct method by_hash = {
+    .keyed = true, .prepare = make_table, .choose = by_key, .release = free_table};
+
+#define METHOD_OF_ROW(id, word, follows, key_source, method, help) [id] = &(method),
+static const struct method *const methods[] = {BALANCE_METHODS(METHOD_OF_ROW)};
+
 static size_t choose(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
-    if (view->endpoint_count == 1)
+    if (view->endpoint_count == 1) {
         return fits(choosing, 0) ? 0 : NOBODY;
-    switch (view->settings->balance) {
-    case BALANCE_ROUND_ROBIN: return in_turn(choosing);
-    case BALANCE_LEAST_IN_FLIGHT: return least_in_flight(choosing);
-    case BALANCE_HASH_HEADER:
-    case BALANCE_HASH_COOKIE:
-    case BALANCE_HASH_CLIENT:
-        if (choosing->options->keyed)
-            return by_key(choosing);
-        break;
-    case BALANCE_P2C: break;
     }
-    return better_of_two(choosing);
+    const struct method *method = methods[view->settings->balance];
+    return method->keyed && !choosing->options->keyed ? p2c.choose(choosing)
+                                                      : method->choose(choosing);
 }
 
 /* What is respected is given up one by one: first slow starts, then what was tried already. */
 enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream_view *view,
                                const struct pick_options *options, struct endpoint **ret_endpoint)
 {
-    if (view->endpoint_count == 0)
+    if (view->endpoint_count == 0) {
         return PICK_NONE;
+    }
     struct choosing choosing = {worker, view,  options, options->avoid_count > 0,
                                 true,   false, false};
     for (;;) {
@@ -287,49 +369,26 @@ enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream
             *ret_endpoint = view->endpoints[i];
             return PICK_OK;
         }
-        if (choosing.held_back)
+        if (choosing.held_back) {
             choosing.starting = false;
-        else if (choosing.avoiding)
+        } else if (choosing.avoiding) {
             choosing.avoiding = false;
-        else
+        } else {
             return choosing.full ? PICK_FULL : PICK_NONE;
+        }
     }
-}
-
-/* ---- preparing a view ---- */
-
-static struct maglev *build_table(const struct upstream_view *view)
-{
-    struct maglev_member *members =
-        fault_hits(FAULT_ALLOC) ? NULL : calloc(view->endpoint_count, sizeof(*members));
-    if (members == NULL)
-        return NULL;
-    for (size_t i = 0; i < view->endpoint_count; i++)
-        members[i] =
-            (struct maglev_member){view->endpoints[i]->label, (uint32_t)weight_of(view, i)};
-    struct maglev *maglev = maglev_build(members, view->endpoint_count);
-    free(members);
-    return maglev;
 }
 
 bool balance_prepare(struct upstream_view *view)
 {
-    CHECK(view->maglev == NULL);
-    if (view->endpoint_count == 0)
-        return true;
-    view->turn_step = step_of(total_of(view));
-    switch (view->settings->balance) {
-    case BALANCE_HASH_HEADER:
-    case BALANCE_HASH_COOKIE:
-    case BALANCE_HASH_CLIENT: view->maglev = build_table(view); return view->maglev != NULL;
-    case BALANCE_P2C:
-    case BALANCE_ROUND_ROBIN:
-    case BALANCE_LEAST_IN_FLIGHT: break;
-    }
-    return true;
+    const struct method *method = methods[view->settings->balance];
+    CHECK(view->balance == NULL);
+    return view->endpoint_count == 0 || method->prepare == NULL || method->prepare(view);
 }
 
 void balance_release(struct upstream_view *view)
 {
-    maglev_free(&view->maglev);
+    if (view->balance != NULL) {
+        methods[view->settings->balance]->release(view);
+    }
 }

@@ -236,7 +236,7 @@ static enum upstream_result build_view(struct building *building,
     sum_weights(building->view);
     building->view->ahead = is_ahead(building->view);
     if (!balance_prepare(building->view)) {
-        say(building, "upstream \"%s\": no memory for its table of keys", settings->name);
+        say(building, "upstream \"%s\": no memory for its balance method", settings->name);
         return UPSTREAM_NO_MEMORY;
     }
     return UPSTREAM_OK;

@@ -41,8 +41,7 @@ struct upstream_view {
     struct endpoint **endpoints;
     size_t endpoint_count;  /* 0: no name of it stands for anything yet, or any more */
     uint32_t *weight_ends;  /* running sums of the endpoints' weights */
-    uint64_t turn_step;     /* of round robin, by balance_prepare() */
-    struct maglev *maglev;  /* of the hash methods, by balance_prepare(); else NULL */
+    void *balance;          /* what its method has prepared; NULL: nothing */
     struct tls_client *tls; /* a reference; NULL: plain */
     bool ahead;             /* when it was built none of its endpoints was in use yet */
 };

@@ -83,13 +83,11 @@ static bool key_of_client(const struct sockaddr *address, uint64_t *ret_hash)
 bool balance_key(const struct upstream_settings *settings, const struct http_head *head,
                  const struct sockaddr *client_address, uint64_t *ret_hash)
 {
-    switch (settings->balance) {
-    case BALANCE_HASH_HEADER: return key_of_field(head, settings->balance_key, ret_hash);
-    case BALANCE_HASH_COOKIE: return key_of_cookie(head, settings->balance_key, ret_hash);
-    case BALANCE_HASH_CLIENT: return key_of_client(client_address, ret_hash);
-    case BALANCE_P2C:
-    case BALANCE_ROUND_ROBIN:
-    case BALANCE_LEAST_IN_FLIGHT: break;
+    switch (balance_method_rows[settings->balance].key_source) {
+    case BALANCE_KEY_HEADER: return key_of_field(head, settings->balance_key, ret_hash);
+    case BALANCE_KEY_COOKIE: return key_of_cookie(head, settings->balance_key, ret_hash);
+    case BALANCE_KEY_CLIENT: return key_of_client(client_address, ret_hash);
+    case BALANCE_KEY_NONE: break;
     }
     return false;
 }
