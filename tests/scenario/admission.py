@@ -25,13 +25,21 @@ def rates(s):
     origin = RawOrigin(s)
     rate = {"per_second": 2.0, "burst": 4.0}
 
-    def statuses(proxy, count=12, fields=()):
-        return collections.Counter(proxy.get("/", fields).status for _ in range(count))
+    def statuses(proxy):
+        return collections.Counter(proxy.get("/").status for _ in range(12))
+
+    def spends(proxy, fields, status, reason):
+        """The burst and one more are let through, and what the time since then allows; the next is refused."""
+        begun, served = time.monotonic(), 0
+        while (response := proxy.get("/", fields)).status == 200:
+            served += 1
+            check(served <= 5 + 2 * (time.monotonic() - begun) + 1, f"{served} requests let through")
+        check(served >= 5, f"only {served} requests let through")
+        refused(response, status, reason)
 
     with s.case("of a route"):
         proxy = start_proxy(s, origin, routed(rate=rate), name="route")
-        check(5 <= statuses(proxy)[200] <= 6, "requests let through")
-        refused(proxy.get("/"), 503, "route_rate")
+        spends(proxy, (), 503, "route_rate")
         check(proxy.reload({"routes": [ROUTE]}), "the reload was rejected")
         check_equal(statuses(proxy), {200: 12}, "without a rate")
     with s.case("of a listener"):
@@ -39,25 +47,24 @@ def rates(s):
         proxy = start_proxy(s, origin, {**routed(), "listeners": {
             "web": {"listen": f"127.0.0.1:{port}", "rate": rate},
             "other": {"listen": f"127.0.0.1:{s.port()}"}}}, name="listener")
-        check(5 <= statuses(proxy)[200] <= 6, "requests let through")
-        refused(proxy.get("/"), 503, "listener_rate")
+        spends(proxy, (), 503, "listener_rate")
         with proxy.client("other") as client:
             check_equal(client.request("GET", "/").status, 200, "status at the other listener")
     with s.case("of a key"):
         proxy = start_proxy(s, origin, routed(key_rate={**rate, "key": "header:X-Key"}), name="key")
         for key in ("a", "b"):
-            check(5 <= statuses(proxy, fields=[("X-Key", key)])[200] <= 6, f"requests of {key}")
-        refused(proxy.get("/", [("X-Key", "a")]), 429, "client_rate")
+            spends(proxy, [("X-Key", key)], 429, "client_rate")
         check_equal(proxy.get("/", [("X-Key", "c")]).status, 200, "status of another key")
         check_equal(proxy.metric("evenkeel_rate_keys", route="all"), 3, "keys remembered")
     with s.case("of a client"):
         proxy = start_proxy(s, origin, routed(key_rate=rate), name="client")
-        check(5 <= statuses(proxy)[200] <= 6, "requests let through")
-        refused(proxy.get("/"), 429, "client_rate")
+        spends(proxy, (), 429, "client_rate")
         with Client(proxy.address, source="127.0.0.9") as client:
             check_equal(client.request("GET", "/").status, 200, "status of another client")
     with s.case("Retry-After is honest"):
-        wait = int(proxy.get("/").get("Retry-After"))
+        while (response := proxy.get("/")).status == 200:
+            pass
+        wait = int(response.get("Retry-After"))
         time.sleep(wait)  # as it was told to
         check_equal(proxy.get("/").status, 200, f"status after {wait} s")
 
@@ -87,15 +94,27 @@ class Service:
     """An origin that serves so many at a time, each for so long."""
 
     def __init__(self, s, at_once, seconds):
+        self._at_once = at_once
         self._places = threading.Semaphore(at_once)
         self._seconds = seconds
+        self.times = []         # (begun, ended) of each service
         self.origin = RawOrigin(s).on("/", self._serve)
         self.address = self.origin.address
 
     def _serve(self, connection, _):
         with self._places:
+            begun = time.monotonic()
             time.sleep(self._seconds)  # the time of service
+            self.times.append((begun, time.monotonic()))
         return connection.respond(200, b"x")
+
+
+    def at_work(self, since, until):
+        """The share of that time in which its places were in use, and what a service took on average."""
+        times = [(max(begun, since), min(ended, until)) for begun, ended in list(self.times)
+                 if ended > since and begun < until]
+        spent = sum(ended - begun for begun, ended in times)
+        return spent / (self._at_once * (until - since)), spent / len(times)
 
 
 def offer(proxy, per_second, seconds, threads):
@@ -130,15 +149,17 @@ def standing_queue(s):
     service = Service(s, 4, 0.02)        # 200 a second
     proxy = start_proxy(s, service, {"workers": 1, "upstreams": {"app": {
         **NO_RETRY, "limits": {"in_flight": 4, "queue": 200, "queue_wait": "3s"}}}})
+    begun = time.monotonic()
     results = offer(proxy, 350, scaled(2.5, 10), 120)
     late = [each for each in results if each[0] > 0.8]      # once the queue is known to stand
     good = sorted(took for _, status, took in late if status == 200)
-    seconds = scaled(2.5, 10) - 0.8
-    check(len(good) >= 0.8 * 200 * seconds, f"{len(good)} of about {200 * seconds:.0f} were served")
+    share, service_s = service.at_work(begun + 0.8, begun + scaled(2.4, 9.9))
     p99 = good[int(len(good) * 0.99)]
     s.note(f"{len(good)} served, p50 {good[len(good) // 2] * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms, "
-           f"{len(late) - len(good)} refused")
-    check(p99 < patient(0.3), f"p99 of what was served is {p99 * 1000:.0f} ms")
+           f"{len(late) - len(good)} refused; the origin was in use for {share:.0%}, a service took {service_s * 1000:.0f} ms")
+    check(share >= 0.7, f"the origin was in use for {share:.0%} of the time")
+    # Fifteen times what a service is meant to take, or took: on a busy machine that is more.
+    check(p99 < patient(15 * max(0.02, service_s)), f"p99 of what was served is {p99 * 1000:.0f} ms")
     reasons = {series: value for series, value in proxy.metrics().items() if "queue_dropped" in series and value}
     check(reasons, "nothing was dropped from the queue")
 

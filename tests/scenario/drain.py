@@ -123,7 +123,7 @@ def tunnels(s):
 def pause(s):
     origin = RawOrigin(s)
     origin.on("/", status=200, body=b"ok")
-    proxy = start_proxy(s, origin, {"drain": {"grace": "5s", "pause": "1s"}})
+    proxy = start_proxy(s, origin, {"drain": {"grace": "10s", "pause": "3s"}})
     kept = proxy.client()
     check_equal(kept.request("GET", "/").status, 200, "status")
     started = time.monotonic()
@@ -132,13 +132,13 @@ def pause(s):
     with s.case("/status tells the stage and what is left of the grace"):
         told = proxy.admin_json("/status")["drain"]
         check_equal(told["stage"], "unready", "stage")
-        check(3000 < told["left_ms"] <= 5000, f"{told['left_ms']} ms left")
+        check(7000 < told["left_ms"] <= 10000, f"{told['left_ms']} ms left")
     with s.case("meanwhile everybody is served"):
         check_equal(proxy.get().status, 200, "status of a new client")
         check(not kept.request("GET", "/").closes, "a known client is sent away early")
     with s.case("then listeners close"):
         eventually(lambda: refuses(proxy), "connections are refused")
-        check(time.monotonic() - started >= 1, "they closed early")
+        check(time.monotonic() - started >= 3, "they closed early")
     proxy.expect_clean_exit()
 
 
@@ -156,7 +156,7 @@ def tunnel_limit(s):
     proxy.signal(signal.SIGTERM)
     proxy.expect_clean_exit()
     took = time.monotonic() - started
-    check(1 <= took < patient(3), f"it took {took:.2f} s")
+    check(1 <= took < patient(6), f"it took {took:.2f} s")
     check("drain: rushing" in proxy.log(), "the log does not tell the stages")
 
 

@@ -8,7 +8,7 @@ import time
 from harness import (NginxOrigin, RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario,
                      start_proxy, wrk_in_background)
 
-QUICK = {"interval": "50ms", "timeout": "500ms", "fall": 2, "rise": 2, "slow_start": "100ms"}
+QUICK = {"interval": "50ms", "timeout": "5s", "fall": 2, "rise": 2, "slow_start": "100ms"}
 
 
 def upstream(health=None, **settings):
@@ -179,7 +179,7 @@ def panic(s):
 @scenario("an endpoint that breaks every request keeps getting them")
 def ejection(s):
     two = [named(s, f"origin{number}") for number in range(2)]
-    health = {"eject_after": 3, "eject_base": "300ms", "eject_max": "5s", "slow_start": "1ms"}
+    health = {"eject_after": 3, "eject_base": "1s", "eject_max": "5s", "slow_start": "1ms"}
     proxy = start_proxy(s, two, {"workers": 2, **upstream(health, balance="round_robin", retry={"attempts": 1},
                                                           breaker={"enabled": False})})
     two[0].on("/", lambda connection, _: connection.reset() or False)
@@ -197,7 +197,7 @@ def ejection(s):
         eventually(lambda: len(lines_about(proxy, two[0], "ejected")) == 3, "three lines")
         started = time.monotonic()
         await_status(proxy, two[0], "up")
-        check(time.monotonic() - started >= 0.7, "the third ejection was as short as the first")
+        check(time.monotonic() - started >= 2, "the third ejection was as short as the first")
     with s.case("mended, it is used again"):
         two[0].on("/", lambda connection, _: connection.respond(200, b"ok", [("X-Origin", "origin0")]))
         await_status(proxy, two[0], "up")
@@ -213,7 +213,7 @@ def ejection(s):
 @scenario("an endpoint that comes back is hit with its whole share at once")
 def slow_start(s):
     two = [named(s, f"origin{number}") for number in range(2)]
-    seconds = scaled(2, 10)
+    seconds = scaled(4, 10)
     proxy = start_proxy(s, two, {"workers": 1, **upstream({"slow_start": f"{seconds}s"}, balance="round_robin")})
     check_equal(proxy.admin(f"/upstreams/app/endpoints/{two[0].address}/drain", "POST")[0], 200, "status")
     load = Load(proxy, clients=2, pause=0.001)

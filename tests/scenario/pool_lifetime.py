@@ -4,13 +4,22 @@ import random
 import threading
 import time
 
-from harness import (NginxOrigin, Pace, RawOrigin, check, check_equal, eventually, full_scale, patient, run, scaled, scenario,
-                     start_proxy)
+from harness import (NginxOrigin, Pace, RawOrigin, check, check_equal, eventually, full_scale, patient,
+                     run, scaled, scenario, start_proxy)
 from harness.pace import faults, quantile_ms
 
 
 def ready(proxy):
     return proxy.metric("evenkeel_endpoint_ready_connections")
+
+
+def crowding(ends, span):
+    """How many ended per span of time, from each look on: looks may be further apart on a busy machine."""
+    for number, (since, before) in enumerate(ends):
+        for until, after in ends[number + 1:]:
+            if until - since >= span:
+                yield (after - before) * span / (until - since)
+                break
 
 
 @scenario("lifetimes end together, or the pool dips when they do")
@@ -22,22 +31,19 @@ def lifetimes(s):
     eventually(lambda: ready(proxy) == level and len(origin.open_connections()) == level, "the pool is warm")
     started = time.monotonic()
     load = Pace(proxy.address, 50, 8)
-    least, seen, ends = level, level, []
+    least, ends = level, []
     while time.monotonic() - started < lifetime * 1.5:
         least = min(least, ready(proxy))
-        # The origin's own thread lags a little behind the kernel.
-        seen = min(seen, len(origin.open_connections()))
-        ends.append(proxy.metric("evenkeel_endpoint_closes_total", reason="lifetime") or 0)
+        ends.append((time.monotonic(), proxy.metric("evenkeel_endpoint_closes_total", reason="lifetime") or 0))
         time.sleep(0.02)  # how often it is looked at
     answers = load.end()
     with s.case("at no sampled moment fewer are ready than the warm level"):
         check_equal(least, level, "least ready")
-        check(seen >= level * 0.9, f"the origin saw only {seen}")
+        eventually(lambda: len(origin.open_connections()) >= level, "the origin sees as many")
     with s.case("all have been replaced, spread over the window"):
-        check(ends[-1] >= level, f"{ends[-1]:.0f} of {level} have ended")
+        check(ends[-1][1] >= level, f"{ends[-1][1]:.0f} of {level} have ended")
         # Half of the lifetime is the window: no tenth of it sees more than a third of the ends.
-        samples = max(1, len(ends) // 30)
-        most = max(ends[i + samples] - ends[i] for i in range(len(ends) - samples))
+        most = max(crowding(ends, lifetime / 20))
         check(most <= level / 3, f"{most:.0f} of {level} ended within a tenth of the window")
     with s.case("no request fails or waits for a dial"):
         check_equal(faults(answers), [], "faults")

@@ -62,7 +62,7 @@ def told(s):
 @scenario("readiness is kept although nothing can be served, or flaps when something is lost for a moment")
 def lost(s):
     origins = [RawOrigin(s, "one"), RawOrigin(s, "two")]
-    health = {"path": "/health", "interval": "100ms", "timeout": "100ms", "fall": 2, "rise": 2}
+    health = {"path": "/health", "interval": "100ms", "timeout": "5s", "fall": 2, "rise": 2}
     upstreams = {name: {"endpoints": [origin.address], "health": health}
                  for name, origin in zip(("one", "two"), origins)}
     proxy = start_proxy(s, None, {"upstreams": upstreams, "routes": [{"name": "all", "upstream": "one"}]})

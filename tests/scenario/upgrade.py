@@ -107,7 +107,7 @@ def in_a_row(s):
 def no_good(s):
     origin = RawOrigin(s)
     path = copied_program(s)
-    proxy = start_proxy(s, origin, {"upgrade": {"ready_within": "700ms"}}, executable=path)
+    proxy = start_proxy(s, origin, {"upgrade": {"ready_within": "3s"}}, executable=path)
     load = Load(proxy, 3)
     failures = 0
     for name, text, words in (
@@ -149,7 +149,7 @@ def no_good(s):
 @scenario("the new process takes traffic before it is ready")
 def never_ready(s):
     origin = RawOrigin(s)
-    proxy = start_proxy(s, origin, {"readiness": {"then": "not_ready", "give_up_after": "500ms"}})
+    proxy = start_proxy(s, origin, {"readiness": {"then": "not_ready", "give_up_after": "2s"}})
     closed = f"127.0.0.1:{s.port()}"  # nobody listens there
     proxy.settings["upstreams"]["app"] = {"endpoints": [closed]}
     proxy.write_config(proxy.text())

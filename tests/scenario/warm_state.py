@@ -132,7 +132,7 @@ def outage(s):
     origin = RawOrigin(s)
     origin.on("/", lambda connection, _: connection.reset() or False)
     settings = merge(warm_settings(s.path("warm")), {"upstreams": {"app": {
-        "retry": {"attempts": 1}, "breaker": {"consecutive": 3, "open_min": "2s", "open_max": "5s"}}}})
+        "retry": {"attempts": 1}, "breaker": {"consecutive": 3, "open_min": "20s", "open_max": "30s"}}}})
     proxy = start_proxy(s, origin, settings, name="first")
     ready(proxy)
     for _ in range(4):
