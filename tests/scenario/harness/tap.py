@@ -152,6 +152,7 @@ def run():
     parser.add_argument("-k", metavar="TEXT", default="", help="only scenarios whose name has TEXT")
     parser.add_argument("-l", action="store_true", help="list the scenarios")
     options = parser.parse_args()
+    os.umask(0o022)  # some programs read as another user what a test has written
     chosen = [row for row in _scenarios if options.k in row[0]]
     if options.l:
         print("\n".join(row[0] for row in chosen))
