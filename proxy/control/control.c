@@ -66,40 +66,41 @@ uint64_t control_wall_ms(void)
 
 static void control_init_bounds(struct control *control)
 {
-    struct settings *settings = control->settings;
-    struct shared_bounds *bounds = &control->bounds;
+    struct settings *settings = control->generations.settings;
+    struct shared_bounds *bounds = &control->limits.shared;
     uint64_t fds = budget_raise_fds();
     uint64_t reserve = FD_RESERVE + (uint64_t)settings->worker_count * FD_RESERVE_PER_WORKER;
     uint64_t usable = fds > reserve * 2 ? fds - reserve : fds / 2;
-    control->memory_budget_bytes = settings->limits.memory_bytes != 0
-                                       ? settings->limits.memory_bytes
-                                       : budget_memory_bytes("", NULL);
+    control->limits.memory_budget_bytes = settings->limits.memory_bytes != 0
+                                              ? settings->limits.memory_bytes
+                                              : budget_memory_bytes("", NULL);
     bound_init(&bounds->clients, "clients", NULL, settings->limits.clients_count);
     bound_init(&bounds->refusals, "refusals", NULL, REFUSALS_LIMIT);
     bound_init(&bounds->handshakes, "handshakes", NULL, settings->limits.handshakes_count);
     bound_init(&bounds->exchanges, "exchanges", NULL,
                settings->limits.clients_count + REFUSALS_LIMIT);
     bound_init(&bounds->buffers_bytes, "buffers_bytes", NULL,
-               (uint64_t)((double)control->memory_budget_bytes * BUFFERS_MEMORY_SHARE));
+               (uint64_t)((double)control->limits.memory_budget_bytes * BUFFERS_MEMORY_SHARE));
     bound_init(&bounds->replay_bytes, "replay_bytes", NULL,
-               (uint64_t)((double)control->memory_budget_bytes * REPLAY_MEMORY_SHARE));
+               (uint64_t)((double)control->limits.memory_budget_bytes * REPLAY_MEMORY_SHARE));
     bound_init(&bounds->fds, "fds", NULL, usable);
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
-    bound_init(&control->generations, "generations", NULL, 2);
-    bound_registry_init(&control->registry);
+    bound_init(&control->limits.generations, "generations", NULL, 2);
+    bound_registry_init(&control->limits.registry);
     struct bound *const all[] = {
         &bounds->clients,       &bounds->refusals,     &bounds->exchanges,
         &bounds->buffers_bytes, &bounds->fds,          &bounds->pipes,
-        &bounds->handshakes,    &bounds->replay_bytes, &control->generations};
+        &bounds->handshakes,    &bounds->replay_bytes, &control->limits.generations};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        bound_register(&control->registry, all[i]);
+        bound_register(&control->limits.registry, all[i]);
     }
 }
 
 static bool control_start_log(struct control *control)
 {
-    enum log_result result = log_create(&control->settings->log, control->settings->worker_count,
-                                        &control->registry, &control->log);
+    enum log_result result =
+        log_create(&control->generations.settings->log, control->generations.settings->worker_count,
+                   &control->limits.registry, &control->log);
     if (result != LOG_OK) {
         fprintf(stderr, "evenkeel: log: %s: %s\n", log_result_name(result), strerror(errno));
         return false;
@@ -128,41 +129,42 @@ static void control_on_health(const struct health_change *change, void *owner)
 
 static bool control_start_workers(struct control *control)
 {
-    control->worker_count = control->settings->worker_count;
-    control->workers = calloc(control->worker_count, sizeof *control->workers);
-    control->worker_stats = calloc(control->worker_count, sizeof *control->worker_stats);
-    control->leftovers = admission_leftovers_create(&control->registry);
+    control->workers.count = control->generations.settings->worker_count;
+    control->workers.threads = calloc(control->workers.count, sizeof *control->workers.threads);
+    control->workers.stats = calloc(control->workers.count, sizeof *control->workers.stats);
+    control->routes.leftovers = admission_leftovers_create(&control->limits.registry);
     control->tickets = tls_tickets_create(control_now_ms());
-    control->pools = pools_create(control->worker_count, &control->registry, &control->bounds.fds);
-    control->probe_bufs = buf_pool_create(&control->bounds.buffers_bytes);
-    control->probe_scratch = control->probe_bufs != NULL
-                                 ? tls_scratch_create(control->probe_bufs, &control->probe_clock)
+    control->pools = pools_create(control->workers.count, &control->limits.registry,
+                                  &control->limits.shared.fds);
+    control->probe.bufs = buf_pool_create(&control->limits.shared.buffers_bytes);
+    control->probe.scratch = control->probe.bufs != NULL
+                                 ? tls_scratch_create(control->probe.bufs, &control->probe.clock)
                                  : NULL;
-    const struct health_env health = {control->base, control->mailbox, control_on_health, control,
-                                      control->probe_scratch};
-    if (control->workers == NULL || control->worker_stats == NULL || control->pools == NULL ||
-        control->tickets == NULL || control->leftovers == NULL || control->probe_scratch == NULL ||
-        !pools_start_health(control->pools, &health)) {
+    const struct health_env health = {control->loop.base, control->loop.mailbox, control_on_health,
+                                      control, control->probe.scratch};
+    if (control->workers.threads == NULL || control->workers.stats == NULL ||
+        control->pools == NULL || control->tickets == NULL || control->routes.leftovers == NULL ||
+        control->probe.scratch == NULL || !pools_start_health(control->pools, &health)) {
         log_error(control->log, "start: no memory");
         return false;
     }
-    control->policy = (struct policy_env){control->log, control->worker_count};
+    control->policy = (struct policy_env){control->log, control->workers.count};
     policy_accompany(control->pools, &control->policy);
-    for (unsigned i = 0; i < control->worker_count; i++) {
+    for (unsigned i = 0; i < control->workers.count; i++) {
         const struct worker_env env = {.index = i,
-                                       .worker_count = control->worker_count,
+                                       .worker_count = control->workers.count,
                                        .log = control->log,
-                                       .bounds = &control->bounds,
+                                       .bounds = &control->limits.shared,
                                        .pools = control->pools,
-                                       .control = control->mailbox,
+                                       .control = control->loop.mailbox,
                                        .ready = &control->ready,
                                        .held = takeover_pending(control)};
-        enum worker_result result = worker_thread_create(&env, &control->workers[i]);
+        enum worker_result result = worker_thread_create(&env, &control->workers.threads[i]);
         if (result != WORKER_OK) {
             log_error(control->log, "start: worker %u: %s", i, worker_result_name(result));
             return false;
         }
-        control->worker_stats[i] = &control->workers[i]->worker->stats;
+        control->workers.stats[i] = &control->workers.threads[i]->worker->stats;
     }
     return true;
 }
@@ -172,19 +174,21 @@ static void control_overview(struct overview *ret_overview, void *owner)
     struct control *control = owner;
     *ret_overview = (struct overview){
         .version = PACKAGE_VERSION,
-        .started_wall_ms = control->started_wall_ms,
-        .started_ms = control->started_ms,
-        .config_path = control->config_path,
-        .settings = control->settings,
-        .generation = control->generation != NULL ? control->generation->number : 0,
-        .generations_alive = bound_used(&control->generations),
-        .reloads_ok = control->reloads_ok,
-        .reloads_failed = control->reloads_failed,
-        .last_reload_wall_ms = control->last_reload_wall_ms,
-        .last_reload_ok = control->last_reload_ok,
-        .last_reload_error = control->last_reload_error,
-        .prewarming =
-            control->prewarm.generation != NULL ? control->prewarm.generation->upstreams : NULL,
+        .started_wall_ms = control->program.started_wall_ms,
+        .started_ms = control->program.started_ms,
+        .config_path = control->program.config_path,
+        .settings = control->generations.settings,
+        .generation =
+            control->generations.present != NULL ? control->generations.present->number : 0,
+        .generations_alive = bound_used(&control->limits.generations),
+        .reloads_ok = control->reloads.ok_count,
+        .reloads_failed = control->reloads.failed_count,
+        .last_reload_wall_ms = control->reloads.last_wall_ms,
+        .last_reload_ok = control->reloads.last_ok,
+        .last_reload_error = control->reloads.last_error,
+        .prewarming = control->generations.prewarm.generation != NULL
+                          ? control->generations.prewarm.generation->upstreams
+                          : NULL,
         .draining = control->drain.stage != DRAIN_SERVING,
         .warm = &control->warm.figures,
         .upgrade = &control->upgrade.figures,
@@ -192,17 +196,17 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .drain_stage = drain_stage_name(control->drain.stage),
         .drain_left_ms = drain_left_ms(control),
         .silence_ms = heartbeat_silence_ms(control),
-        .worker_count = control->worker_count,
-        .workers = control->worker_stats,
-        .tls = control->generation != NULL ? control->generation->tls : NULL,
+        .worker_count = control->workers.count,
+        .workers = control->workers.stats,
+        .tls = control->generations.present != NULL ? control->generations.present->tls : NULL,
         .routes = control->routes.items,
         .route_count = control->routes.count,
-        .registry = &control->registry,
+        .registry = &control->limits.registry,
         .pools = control->pools,
-        .resolver = control->resolver,
+        .resolver = control->names.resolver,
         .name_adoptions = control->names.adoptions,
         .log = control->log,
-        .memory_budget_bytes = control->memory_budget_bytes,
+        .memory_budget_bytes = control->limits.memory_budget_bytes,
     };
 }
 
@@ -213,12 +217,14 @@ static void control_admin_drain(void *owner)
 
 static bool control_start_admin(struct control *control)
 {
-    const struct admin_env env = {control->base, control_overview, control_admin_drain, control};
-    enum admin_result result = admin_create(&control->settings->admin, &control->inherited,
-                                            takeover_pending(control), &env, &control->admin);
+    const struct admin_env env = {control->loop.base, control_overview, control_admin_drain,
+                                  control};
+    enum admin_result result =
+        admin_create(&control->generations.settings->admin, &control->inherited,
+                     takeover_pending(control), &env, &control->admin);
     if (result != ADMIN_OK) {
-        log_error(control->log, "admin listener %s: %s: %s", control->settings->admin.listen_text,
-                  admin_result_name(result),
+        log_error(control->log, "admin listener %s: %s: %s",
+                  control->generations.settings->admin.listen_text, admin_result_name(result),
                   strerror(result == ADMIN_CANNOT_BIND ? errno : ENOMEM));
         return false;
     }
@@ -227,12 +233,13 @@ static bool control_start_admin(struct control *control)
 
 static bool control_write_pid(struct control *control)
 {
-    const char *path = control->settings->pid_file;
+    const char *path = control->generations.settings->pid_file;
     if (path[0] == '\0') {
         return true;
     }
-    control->pid_path = strdup(path);
-    if (control->pid_path == NULL || (!takeover_pending(control) && !pid_file_write(path))) {
+    control->program.pid_path = strdup(path);
+    if (control->program.pid_path == NULL ||
+        (!takeover_pending(control) && !pid_file_write(path))) {
         log_error(control->log, "pid_file %s: %s", path, strerror(errno));
         return false;
     }
@@ -241,7 +248,7 @@ static bool control_write_pid(struct control *control)
 
 static bool control_drop_user(struct control *control)
 {
-    const char *name = control->settings->user;
+    const char *name = control->generations.settings->user;
     if (name[0] == '\0') {
         return true;
     }
@@ -264,25 +271,26 @@ static bool control_drop_user(struct control *control)
 
 static bool control_start_loop(struct control *control)
 {
-    control->base = event_base_new();
-    if (control->base == NULL || mailbox_create(&control->mailbox) != MAILBOX_OK) {
+    control->loop.base = event_base_new();
+    if (control->loop.base == NULL || mailbox_create(&control->loop.mailbox) != MAILBOX_OK) {
         fprintf(stderr, "evenkeel: no descriptors to start with\n");
         return false;
     }
-    control->mail_event = event_new(control->base, mailbox_fd(control->mailbox),
-                                    EV_READ | EV_PERSIST, control_on_mail, control);
-    control->housekeeping =
-        event_new(control->base, -1, EV_PERSIST, control_on_housekeeping, control);
+    control->loop.mail_event = event_new(control->loop.base, mailbox_fd(control->loop.mailbox),
+                                         EV_READ | EV_PERSIST, control_on_mail, control);
+    control->loop.housekeeping =
+        event_new(control->loop.base, -1, EV_PERSIST, control_on_housekeeping, control);
     const struct timeval period = {HOUSEKEEPING_MS / 1000, HOUSEKEEPING_MS % 1000 * 1000};
-    if (control->mail_event == NULL || control->housekeeping == NULL || !drain_init(control) ||
-        !takeover_start(control) || event_add(control->mail_event, NULL) != 0 ||
-        event_add(control->housekeeping, &period) != 0) {
+    if (control->loop.mail_event == NULL || control->loop.housekeeping == NULL ||
+        !drain_init(control) || !takeover_start(control) ||
+        event_add(control->loop.mail_event, NULL) != 0 ||
+        event_add(control->loop.housekeeping, &period) != 0) {
         return false;
     }
     for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
-        control->signals[i] =
-            evsignal_new(control->base, control_signals[i], control_on_signal, control);
-        if (control->signals[i] == NULL || event_add(control->signals[i], NULL) != 0) {
+        control->loop.signals[i] =
+            evsignal_new(control->loop.base, control_signals[i], control_on_signal, control);
+        if (control->loop.signals[i] == NULL || event_add(control->loop.signals[i], NULL) != 0) {
             return false;
         }
     }
@@ -296,8 +304,8 @@ static bool control_start_threads(struct control *control)
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     bool started = true;
-    for (unsigned i = 0; i < control->worker_count && started; i++) {
-        started = worker_thread_start(control->workers[i]) == WORKER_OK;
+    for (unsigned i = 0; i < control->workers.count && started; i++) {
+        started = worker_thread_start(control->workers.threads[i]) == WORKER_OK;
     }
     int why = errno;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -342,33 +350,58 @@ static void control_settle(struct control *control)
     uint64_t delivered_count;
     do {
         delivered_count = 0;
-        for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
-            if (control->workers[i] != NULL) {
-                delivered_count += worker_thread_settle(control->workers[i]);
+        for (unsigned i = 0; control->workers.threads != NULL && i < control->workers.count; i++) {
+            if (control->workers.threads[i] != NULL) {
+                delivered_count += worker_thread_settle(control->workers.threads[i]);
             }
         }
     } while (delivered_count > 0);
 }
 
-static void control_stop(struct control *control)
+static void control_stop_workers(struct control *control)
 {
-    for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
-        if (control->workers[i] != NULL) {
-            worker_thread_stop(control->workers[i]);
+    struct control_workers *workers = &control->workers;
+    for (unsigned i = 0; workers->threads != NULL && i < workers->count; i++) {
+        if (workers->threads[i] != NULL) {
+            worker_thread_stop(workers->threads[i]);
         }
     }
     control_settle(control);
     /* answers that were still under way */
-    if (control->mailbox != NULL) {
-        mailbox_drain(control->mailbox, control);
+    if (control->loop.mailbox != NULL) {
+        mailbox_drain(control->loop.mailbox, control);
     }
-    for (unsigned i = 0; control->workers != NULL && i < control->worker_count; i++) {
-        worker_thread_free(&control->workers[i]);
+    for (unsigned i = 0; workers->threads != NULL && i < workers->count; i++) {
+        worker_thread_free(&workers->threads[i]);
     }
-    /* what they told of endpoints while their last exchanges ended */
-    if (control->mailbox != NULL) {
-        mailbox_drain(control->mailbox, control);
+    /* what they reported of endpoints while their last exchanges ended */
+    if (control->loop.mailbox != NULL) {
+        mailbox_drain(control->loop.mailbox, control);
     }
+}
+
+static void control_free_loop(struct control_loop *loop)
+{
+    for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
+        if (loop->signals[i] != NULL) {
+            event_free(loop->signals[i]);
+        }
+    }
+    struct event *const events[] = {loop->mail_event, loop->housekeeping};
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (events[i] != NULL) {
+            event_free(events[i]);
+        }
+    }
+    mailbox_free(loop->mailbox);
+    if (loop->base != NULL) {
+        event_base_free(loop->base);
+    }
+}
+
+static void control_stop(struct control *control)
+{
+    control_stop_workers(control);
     heartbeat_free(control);
     drain_free(control);
     readiness_watch_free(control);
@@ -377,46 +410,32 @@ static void control_stop(struct control *control)
     names_stop(control);
     reload_free(control);
     pools_free(&control->pools);
-    tls_scratch_free(&control->probe_scratch);
-    buf_pool_free(control->probe_bufs);
+    tls_scratch_free(&control->probe.scratch);
+    buf_pool_free(control->probe.bufs);
     tls_tickets_free(&control->tickets);
-    if (control->pid_path != NULL) {
-        pid_file_remove(control->pid_path);
-        free(control->pid_path);
+    if (control->program.pid_path != NULL) {
+        pid_file_remove(control->program.pid_path);
+        free(control->program.pid_path);
     }
     log_free(&control->log);
     /* The last thing others see of us: the old process kills this one when the channel of an upgrade is closed. */
     takeover_free(control);
-    settings_put(&control->settings);
-    for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
-        if (control->signals[i] != NULL) {
-            event_free(control->signals[i]);
-        }
-    }
-    struct event *const events[] = {control->mail_event, control->housekeeping};
-    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
-        if (events[i] != NULL) {
-            event_free(events[i]);
-        }
-    }
-    mailbox_free(control->mailbox);
-    if (control->base != NULL) {
-        event_base_free(control->base);
-    }
-    free(control->workers);
-    free(control->worker_stats);
+    settings_put(&control->generations.settings);
+    control_free_loop(&control->loop);
+    free(control->workers.threads);
+    free(control->workers.stats);
     notifier_close(&control->notifier);
 }
 
 int control_run(const struct control_start *start)
 {
     struct control control = {
-        .config_path = start->config_path,
-        .argv = start->argv,
-        .settings = start->settings,
-        .started_ms = control_now_ms(),
-        .started_wall_ms = control_wall_ms(),
-        .last_reload_error = "",
+        .program = {.argv = start->argv,
+                    .config_path = start->config_path,
+                    .started_ms = control_now_ms(),
+                    .started_wall_ms = control_wall_ms()},
+        .generations = {.settings = start->settings},
+        .reloads = {.last_error = ""},
         .upgrade = {.channel = -1, .figures.last_error = ""},
     };
     signal(SIGPIPE, SIG_IGN);
@@ -424,18 +443,19 @@ int control_run(const struct control_start *start)
     notifier_open(&control.notifier);
     inherited_from_environment(&control.inherited);
     ssize_t path_bytes =
-        readlink("/proc/self/exe", control.program_path, sizeof control.program_path - 1);
-    control.program_path[path_bytes > 0 ? path_bytes : 0] = '\0';
+        readlink("/proc/self/exe", control.program.path, sizeof control.program.path - 1);
+    control.program.path[path_bytes > 0 ? path_bytes : 0] = '\0';
     control_init_bounds(&control);
     bool started = takeover_open(&control) && control_start_everything(&control);
     if (started) {
         log_info(control.log, "evenkeel %s: %u workers, generation 1, %zu listeners, %zu upstreams",
-                 PACKAGE_VERSION, control.worker_count, control.settings->listener_count,
-                 control.settings->upstream_count);
+                 PACKAGE_VERSION, control.workers.count,
+                 control.generations.settings->listener_count,
+                 control.generations.settings->upstream_count);
         if (start->on_ready != NULL) {
             start->on_ready(start->owner);
         }
-        event_base_loop(control.base, 0);
+        event_base_loop(control.loop.base, 0);
         admin_flush(control.admin, CONTROL_FLUSH_MS);
     }
     /* unless it was told to end meanwhile */
@@ -453,7 +473,7 @@ static void control_on_mail(evutil_socket_t fd, short what, void *arg)
     struct control *control = arg;
     (void)fd;
     (void)what;
-    mailbox_drain(control->mailbox, control);
+    mailbox_drain(control->loop.mailbox, control);
 }
 
 static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
@@ -461,7 +481,7 @@ static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
     struct control *control = arg;
     (void)fd;
     (void)what;
-    loop_clock_expire(&control->probe_clock);
+    loop_clock_expire(&control->probe.clock);
     tls_tickets_rotate(control->tickets, control_now_ms());
     upstream_tls_housekeeping(control);
     reload_housekeeping(control);

@@ -32,14 +32,56 @@
 
 #define CONTROL_SIGNALS 5
 
+/* What wakes the control thread. */
+struct control_loop {
+    struct event_base *base;
+    struct mailbox *mailbox;
+    struct event *mail_event, *housekeeping;
+    struct event *signals[CONTROL_SIGNALS];
+};
+
+/* How the program was started. */
+struct control_program {
+    char *const *argv;       /* NULL: the demo */
+    char path[PATH_MAX];     /* the file it was started from; "": unknown */
+    const char *config_path; /* NULL: the demo */
+    char *pid_path;          /* the file that names this process; NULL: none */
+    uint64_t started_ms, started_wall_ms;
+};
+
+struct control_workers {
+    struct worker_thread **threads;
+    const struct worker_stats **stats;
+    unsigned count;
+};
+
+/* What bounds the whole process. */
+struct control_limits {
+    struct bound_registry registry;
+    struct shared_bounds shared;
+    struct bound generations;
+    uint64_t memory_budget_bytes;
+};
+
+/* The configurations that are live, or about to be. */
+struct control_generations {
+    struct settings *settings; /* of the present one */
+    struct generation *present;
+    struct generation *leaving; /* the one before, until every worker has adopted the present one */
+    struct settings *coming;    /* of a reload that waits for its names; NULL: none */
+    struct prewarm prewarm;
+};
+
 /* Routes ever named, with their counters: kept over reloads so that counters go on, bounded by the largest configuration. */
 struct route_book {
     struct route_figures *items;
     size_t count;
+    struct admission_leftovers *leftovers; /* shards that routes have no more */
 };
 
 /* What proxy/control/names.c keeps here. */
 struct control_names {
+    struct resolver *resolver;
     struct event *timer;
     bool changed; /* since the last adoption */
     uint64_t adopted_ms, adoptions;
@@ -47,54 +89,45 @@ struct control_names {
     uint64_t usable_ms; /* since when each name has an address; 0: not yet */
 };
 
+struct control_reloads {
+    uint64_t ok_count, failed_count, last_wall_ms;
+    const char *last_error; /* "" or heap */
+    bool last_ok;
+    bool wanted;
+};
+
+/* TLS of health probes, which run on this thread. */
+struct control_probe {
+    struct buf_pool *bufs;
+    struct loop_clock clock;
+    struct tls_scratch *scratch;
+};
+
 struct control {
-    struct event_base *base;
-    struct mailbox *mailbox;
-    struct event *mail_event, *housekeeping;
-    struct event *signals[CONTROL_SIGNALS];
-    struct settings *settings; /* of the present generation */
+    struct control_loop loop;
+    struct control_program program;
+    struct control_workers workers;
+    struct control_limits limits;
+    struct control_generations generations;
+    struct control_names names;
+    struct control_reloads reloads;
+    struct control_probe probe;
     struct log *log;
     struct admin *admin;
     struct pools *pools;
     struct policy_env policy;
     struct tls_tickets *tickets; /* of all listeners with TLS */
-    struct buf_pool *probe_bufs; /* for TLS of health probes */
-    struct loop_clock probe_clock;
-    struct tls_scratch *probe_scratch;
-    struct notifier notifier;
+    struct listener_list listeners;
+    struct route_book routes;
     struct inherited inherited;
+    struct notifier notifier;
     struct heartbeat heartbeat;
     struct drain drain;
     struct readiness_watch readiness;
     struct warm warm;
     struct upgrade upgrade;
     struct takeover takeover;
-    char *const *argv;           /* how the program was started; NULL: the demo */
-    char program_path[PATH_MAX]; /* the file it was started from; "": unknown */
-    uint32_t ready;              /* the verdict, for every thread; atomic */
-    struct worker_thread **workers;
-    const struct worker_stats **worker_stats;
-    unsigned worker_count;
-    struct bound_registry registry;
-    struct shared_bounds bounds;
-    struct bound generations;
-    struct generation *generation; /* the present one */
-    struct resolver *resolver;
-    struct control_names names;
-    struct settings *coming; /* of a reload that waits for its names; NULL: none */
-    struct prewarm prewarm;
-    struct generation *leaving; /* the one before, until every worker has adopted the present one */
-    struct listener_list listeners;
-    struct route_book routes;
-    struct admission_leftovers *leftovers; /* shards that routes have no more */
-    const char *config_path;
-    uint64_t memory_budget_bytes;
-    uint64_t started_ms, started_wall_ms;
-    uint64_t reloads_ok, reloads_failed, last_reload_wall_ms;
-    const char *last_reload_error; /* "" or heap */
-    bool last_reload_ok;
-    bool reload_wanted;
-    char *pid_path; /* the file that names this process; NULL: none */
+    uint32_t ready; /* the verdict, for every thread; atomic */
 };
 
 uint64_t control_now_ms(void); /* CLOCK_MONOTONIC */

@@ -98,15 +98,15 @@ static uint64_t drain_elapsed_ms(const struct control *control)
 static void drain_end(struct control *control, bool cut)
 {
     control->drain.cut = control->drain.cut || cut;
-    event_base_loopbreak(control->base);
+    event_base_loopbreak(control->loop.base);
 }
 
 static uint64_t drain_clients(const struct control *control, uint64_t *ret_tunnels)
 {
     uint64_t clients = 0, tunnels = 0;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        clients += stat_read(&control->worker_stats[i]->clients_open);
-        tunnels += stat_read(&control->worker_stats[i]->tunnels_open);
+    for (unsigned i = 0; i < control->workers.count; i++) {
+        clients += stat_read(&control->workers.stats[i]->clients_open);
+        tunnels += stat_read(&control->workers.stats[i]->tunnels_open);
     }
     *ret_tunnels = tunnels;
     return clients;
@@ -116,8 +116,8 @@ static uint64_t drain_clients(const struct control *control, uint64_t *ret_tunne
 static bool drain_busy(const struct control *control)
 {
     uint64_t tunnels, clients = drain_clients(control, &tunnels), idle = 0;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        idle += stat_read(&control->worker_stats[i]->clients_idle);
+    for (unsigned i = 0; i < control->workers.count; i++) {
+        idle += stat_read(&control->workers.stats[i]->clients_idle);
     }
     return clients > idle;
 }
@@ -136,16 +136,16 @@ static void drain_log(struct control *control)
 
 static void drain_close(struct control *control)
 {
-    control->drain.listening_count = control->drain.undrained_count = control->worker_count;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        worker_thread_drain(control->workers[i], drain_on_closed, drain_on_drained);
+    control->drain.listening_count = control->drain.undrained_count = control->workers.count;
+    for (unsigned i = 0; i < control->workers.count; i++) {
+        worker_thread_drain(control->workers.threads[i], drain_on_closed, drain_on_drained);
     }
 }
 
 static void drain_end_tunnels(struct control *control)
 {
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        worker_thread_ask(control->workers[i], WORKER_END_TUNNELS, NULL);
+    for (unsigned i = 0; i < control->workers.count; i++) {
+        worker_thread_ask(control->workers.threads[i], WORKER_END_TUNNELS, NULL);
     }
 }
 
@@ -222,7 +222,7 @@ static void drain_on_drained(struct message *message, void *receiver)
 
 bool drain_init(struct control *control)
 {
-    control->drain.timer = event_new(control->base, -1, EV_PERSIST, drain_on_timer, control);
+    control->drain.timer = event_new(control->loop.base, -1, EV_PERSIST, drain_on_timer, control);
     return control->drain.timer != NULL;
 }
 
@@ -242,14 +242,14 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
         return;
     }
     bool was_ready = readiness_is_ready(&control->readiness.readiness);
-    drain->plan = drain_plan(&control->settings->drain, handed_over);
+    drain->plan = drain_plan(&control->generations.settings->drain, handed_over);
     drain->since_ms = drain->told_ms = control_now_ms();
     drain_set_alarm(drain->plan.exit_ms);
     log_info(control->log, "draining: %s; exchanges in flight have %" PRIu64 " ms", why,
              drain->plan.cut_ms);
     notify_stopping(&control->notifier);
     drain_enter(control, DRAIN_UNREADY);
-    if (control->generation == NULL) { /* it has not begun to serve */
+    if (control->generations.present == NULL) { /* it has not begun to serve */
         drain_end(control, false);
         return;
     }
@@ -276,7 +276,7 @@ uint64_t drain_left_ms(const struct control *control)
         return 0;
     }
     elapsed_ms = drain_elapsed_ms(control);
-    return elapsed_ms < control->settings->drain.grace_ms
-               ? control->settings->drain.grace_ms - elapsed_ms
+    return elapsed_ms < control->generations.settings->drain.grace_ms
+               ? control->generations.settings->drain.grace_ms - elapsed_ms
                : 0;
 }

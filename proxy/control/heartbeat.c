@@ -17,10 +17,10 @@ static void heartbeat_on_answer(struct message *message, void *receiver);
 
 static void heartbeat_ask(struct control *control)
 {
-    for (unsigned i = 0; i < control->worker_count; i++) {
+    for (unsigned i = 0; i < control->workers.count; i++) {
         if (!control->heartbeat.workers[i].asked) {
             control->heartbeat.workers[i].asked = true;
-            worker_thread_ask(control->workers[i], WORKER_BEAT, heartbeat_on_answer);
+            worker_thread_ask(control->workers.threads[i], WORKER_BEAT, heartbeat_on_answer);
         }
     }
 }
@@ -35,13 +35,13 @@ bool heartbeat_start(struct control *control)
     const struct timeval period = {(time_t)(period_ms / 1000),
                                    (suseconds_t)(period_ms % 1000) * 1000};
     struct heartbeat *heartbeat = &control->heartbeat;
-    heartbeat->workers = calloc(control->worker_count, sizeof *heartbeat->workers);
-    heartbeat->timer = event_new(control->base, -1, EV_PERSIST, heartbeat_on_timer, control);
+    heartbeat->workers = calloc(control->workers.count, sizeof *heartbeat->workers);
+    heartbeat->timer = event_new(control->loop.base, -1, EV_PERSIST, heartbeat_on_timer, control);
     if (heartbeat->workers == NULL || heartbeat->timer == NULL ||
         event_add(heartbeat->timer, &period) != 0) {
         return false;
     }
-    for (unsigned i = 0; i < control->worker_count; i++) {
+    for (unsigned i = 0; i < control->workers.count; i++) {
         heartbeat->workers[i].answered_ms = control_now_ms();
     }
     heartbeat_ask(control);
@@ -61,7 +61,7 @@ void heartbeat_free(struct control *control)
 uint64_t heartbeat_silence_ms(const struct control *control)
 {
     uint64_t now_ms = control_now_ms(), oldest_ms = now_ms;
-    for (unsigned i = 0; control->heartbeat.workers != NULL && i < control->worker_count; i++) {
+    for (unsigned i = 0; control->heartbeat.workers != NULL && i < control->workers.count; i++) {
         uint64_t answered_ms = control->heartbeat.workers[i].answered_ms;
         oldest_ms = answered_ms < oldest_ms ? answered_ms : oldest_ms;
     }

@@ -37,27 +37,27 @@ static void names_say(enum log_level level, const char *text, void *owner)
 bool names_start(struct control *control)
 {
     const struct resolver_env env = {
-        .base = control->base,
-        .registry = &control->registry,
+        .base = control->loop.base,
+        .registry = &control->limits.registry,
         .resolv_conf = RESOLV_CONF,
         .hosts = HOSTS,
         .on_news = names_on_news,
         .say = names_say,
         .owner = control,
     };
-    control->names.timer = event_new(control->base, -1, 0, names_on_timer, control);
-    control->resolver = control->names.timer != NULL ? resolver_create(&env) : NULL;
-    if (control->resolver == NULL) {
+    control->names.timer = event_new(control->loop.base, -1, 0, names_on_timer, control);
+    control->names.resolver = control->names.timer != NULL ? resolver_create(&env) : NULL;
+    if (control->names.resolver == NULL) {
         log_error(control->log, "start: no memory for the resolver");
         return false;
     }
-    pools_set_names(control->pools, resolver_addresses, control->resolver);
+    pools_set_names(control->pools, resolver_addresses, control->names.resolver);
     return true;
 }
 
 void names_stop(struct control *control)
 {
-    resolver_free(&control->resolver);
+    resolver_free(&control->names.resolver);
     if (control->names.timer != NULL) {
         event_free(control->names.timer);
     }
@@ -65,7 +65,7 @@ void names_stop(struct control *control)
 
 static void names_use(struct control *control, struct settings *settings)
 {
-    size_t refused = resolver_use(control->resolver, settings);
+    size_t refused = resolver_use(control->names.resolver, settings);
     if (refused > 0) {
         log_error(control->log, "no room for %zu names: they are not resolved", refused);
     }
@@ -97,7 +97,7 @@ static void names_begin(struct control *control, struct settings *settings)
 static bool names_awaited(struct control *control)
 {
     uint64_t now_ms = control_now_ms(), until_ms = control->names.until_ms;
-    enum names_state state = resolver_state(control->resolver);
+    enum names_state state = resolver_state(control->names.resolver);
     if (state == NAMES_USABLE) {
         if (control->names.usable_ms == 0) {
             control->names.usable_ms = now_ms;
@@ -114,24 +114,24 @@ static bool names_awaited(struct control *control)
 
 bool names_await_first(struct control *control)
 {
-    names_begin(control, control->settings);
+    names_begin(control, control->generations.settings);
     warm_restore_names(control);
-    while (!names_awaited(control) && !event_base_got_break(control->base)) {
-        event_base_loop(control->base, EVLOOP_ONCE);
+    while (!names_awaited(control) && !event_base_got_break(control->loop.base)) {
+        event_base_loop(control->loop.base, EVLOOP_ONCE);
     }
-    return !event_base_got_break(control->base);
+    return !event_base_got_break(control->loop.base);
 }
 
 void names_await(struct control *control)
 {
-    names_begin(control, control->coming);
+    names_begin(control, control->generations.coming);
     names_look(control);
 }
 
 void names_settle(struct control *control)
 {
-    names_use(control, control->settings);
-    resolver_forget_others(control->resolver);
+    names_use(control, control->generations.settings);
+    resolver_forget_others(control->names.resolver);
     names_look(control);
 }
 
@@ -139,10 +139,10 @@ void names_settle(struct control *control)
 
 static void names_look(struct control *control)
 {
-    if (control->generation == NULL) {
+    if (control->generations.present == NULL) {
         return;
     }
-    if (control->coming != NULL) {
+    if (control->generations.coming != NULL) {
         if (names_awaited(control)) {
             reload_go_on(control);
         }
@@ -167,7 +167,7 @@ static void names_look(struct control *control)
 
 void names_log_unresolved(struct control *control)
 {
-    const struct upstream_set *set = control->generation->upstreams;
+    const struct upstream_set *set = control->generations.present->upstreams;
     for (size_t i = 0; i < set->count; i++) {
         if (set->views[i].endpoint_count == 0) {
             log_warn(control->log,

@@ -20,7 +20,7 @@ __attribute__((warn_unused_result)) bool names_start(struct control *control);
 void names_stop(struct control *control);
 /* Blocks, serving the control thread's other events; false: the process is to end. */
 __attribute__((warn_unused_result)) bool names_await_first(struct control *control);
-/* Calls reload_go_on() once the names of control->coming have been asked for, at the latest after timeouts.resolve. Perhaps
+/* Calls reload_go_on() once the names of control->generations.coming have been asked for, at the latest after timeouts.resolve. Perhaps
    at once. */
 void names_await(struct control *control);
 /* A generation has been adopted or a reload has failed: only the names of the present settings are needed. */

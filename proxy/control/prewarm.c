@@ -17,12 +17,12 @@
 static void prewarm_arm(struct control *control)
 {
     const struct timeval wait = {0, 1000 * PREWARM_LOOK_MS};
-    event_add(control->prewarm.timer, &wait);
+    event_add(control->generations.prewarm.timer, &wait);
 }
 
 static void prewarm_over(struct control *control, const struct set_warmth *warmth)
 {
-    struct prewarm *prewarm = &control->prewarm;
+    struct prewarm *prewarm = &control->generations.prewarm;
     struct generation *generation = prewarm->generation;
     bool whole = warmth->ready_count == warmth->wanted_count;
     log_write(control->log, whole ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
@@ -39,7 +39,7 @@ static void prewarm_over(struct control *control, const struct set_warmth *warmt
 static void prewarm_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct control *control = arg;
-    const struct prewarm *prewarm = &control->prewarm;
+    const struct prewarm *prewarm = &control->generations.prewarm;
     (void)fd;
     (void)what;
     if (control->drain.stage != DRAIN_SERVING) {
@@ -59,13 +59,13 @@ static void prewarm_on_timer(evutil_socket_t fd, short what, void *arg)
 bool prewarm_begin(struct control *control, struct generation *generation,
                    struct settings *settings)
 {
-    struct prewarm *prewarm = &control->prewarm;
+    struct prewarm *prewarm = &control->generations.prewarm;
     const struct set_warmth warmth = upstream_set_warmth(generation->upstreams);
     if (warmth.wanted_count == 0) {
         return false;
     }
     if (prewarm->timer == NULL) {
-        prewarm->timer = event_new(control->base, -1, 0, prewarm_on_timer, control);
+        prewarm->timer = event_new(control->loop.base, -1, 0, prewarm_on_timer, control);
     }
     if (prewarm->timer == NULL) {
         return false;
@@ -76,8 +76,8 @@ bool prewarm_begin(struct control *control, struct generation *generation,
     prewarm->generation = generation;
     prewarm->settings = settings;
     prewarm->started_ms = control_now_ms();
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        worker_thread_prewarm(control->workers[i], generation->upstreams);
+    for (unsigned i = 0; i < control->workers.count; i++) {
+        worker_thread_prewarm(control->workers.threads[i], generation->upstreams);
     }
     prewarm_arm(control);
     return true;
@@ -85,8 +85,8 @@ bool prewarm_begin(struct control *control, struct generation *generation,
 
 void prewarm_stop(struct control *control)
 {
-    if (control->prewarm.timer != NULL) {
-        event_free(control->prewarm.timer);
-        control->prewarm.timer = NULL;
+    if (control->generations.prewarm.timer != NULL) {
+        event_free(control->generations.prewarm.timer);
+        control->generations.prewarm.timer = NULL;
     }
 }

@@ -50,10 +50,11 @@ static void gather_sessions(const struct control *control, struct readiness_figu
 
 static void gather(struct control *control, struct readiness_figures *ret_figures)
 {
-    const struct upstream_set *set = control->generation->upstreams;
+    const struct upstream_set *set = control->generations.present->upstreams;
     struct readiness_figures figures = {
-        .settings_live = control->generation->number > 1 || control->generation->waiting_count == 0,
-        .memory_spent = budget_resident_bytes("") > control->memory_budget_bytes,
+        .settings_live = control->generations.present->number > 1 ||
+                         control->generations.present->waiting_count == 0,
+        .memory_spent = budget_resident_bytes("") > control->limits.memory_budget_bytes,
         .draining = control->drain.stage != DRAIN_SERVING,
     };
     for (size_t i = 0; i < set->count; i++) {
@@ -133,7 +134,7 @@ void readiness_watch_look(struct control *control)
     struct readiness_watch *watch = &control->readiness;
     struct readiness_figures figures;
     gather(control, &figures);
-    if (readiness_step(&watch->readiness, &control->settings->readiness, &figures,
+    if (readiness_step(&watch->readiness, &control->generations.settings->readiness, &figures,
                        control_now_ms())) {
         tell(control);
     }
@@ -153,8 +154,8 @@ static void readiness_on_timer(evutil_socket_t fd, short what, void *arg)
 
 bool readiness_watch_start(struct control *control)
 {
-    readiness_init(&control->readiness.readiness, control->started_ms);
-    control->readiness.timer = event_new(control->base, -1, 0, readiness_on_timer, control);
+    readiness_init(&control->readiness.readiness, control->program.started_ms);
+    control->readiness.timer = event_new(control->loop.base, -1, 0, readiness_on_timer, control);
     if (control->readiness.timer == NULL) {
         return false;
     }

@@ -40,7 +40,7 @@ static struct route_figures *route_book_add(struct control *control, const char 
         return NULL;
     }
     char *copy = strdup(name);
-    struct route_stats *by_worker = calloc(control->worker_count, sizeof *by_worker);
+    struct route_stats *by_worker = calloc(control->workers.count, sizeof *by_worker);
     struct admission *admission = calloc(1, sizeof *admission);
     if (copy == NULL || by_worker == NULL || admission == NULL) {
         free(copy);
@@ -89,7 +89,7 @@ static bool generation_add_routes(struct control *control, struct generation *ge
             .path_prefix_bytes = route->path_prefix != NULL ? strlen(route->path_prefix) : 0,
             .header_name_bytes = route->header_name != NULL ? strlen(route->header_name) : 0,
         };
-        if (admission_build(figures->admission, route, control->worker_count,
+        if (admission_build(figures->admission, route, control->workers.count,
                             &generation->routes[i].admission) != ADMISSION_OK) {
             return false;
         }
@@ -122,7 +122,7 @@ static void listeners_sweep(struct control *control, const struct generation *ke
         next = TAILQ_NEXT(listener, link);
         if (!listener->wanted) {
             TAILQ_REMOVE(&control->listeners, listener, link);
-            bound_give(&control->bounds.fds, listener->fd_count);
+            bound_give(&control->limits.shared.fds, listener->fd_count);
             listener_close(&listener);
         }
     }
@@ -142,17 +142,17 @@ static bool generation_add_listeners(struct control *control, struct generation 
         struct listener *listener = listener_find(control, &wanted->listen);
         if (listener == NULL) {
             unsigned fd_count =
-                listener_fd_count(&wanted->listen, control->worker_count, &control->inherited);
-            if (!fds_take(&control->bounds.fds, FD_FOR_CONTROL, fd_count)) {
+                listener_fd_count(&wanted->listen, control->workers.count, &control->inherited);
+            if (!fds_take(&control->limits.shared.fds, FD_FOR_CONTROL, fd_count)) {
                 snprintf(why, why_bytes, "listener %s: no descriptors left", wanted->name);
                 return false;
             }
-            enum listener_result result = listener_open(&wanted->listen, control->worker_count,
+            enum listener_result result = listener_open(&wanted->listen, control->workers.count,
                                                         &control->inherited, &listener);
             if (result != LISTENER_OK) {
                 snprintf(why, why_bytes, "listener %s: %s: %s: %s", wanted->name,
                          wanted->listen_text, listener_result_name(result), strerror(errno));
-                bound_give(&control->bounds.fds, fd_count);
+                bound_give(&control->limits.shared.fds, fd_count);
                 return false;
             }
             TAILQ_INSERT_TAIL(&control->listeners, listener, link);
@@ -180,7 +180,7 @@ static bool generation_add_tls(struct control *control, struct generation *gener
         snprintf(why, why_bytes, "no memory");
         return false;
     }
-    const struct generation *now = control->generation;
+    const struct generation *now = control->generations.present;
     bool same = now != NULL && now->settings == settings;
     for (size_t i = 0; i < settings->listener_count; i++) {
         const struct listener_settings *listener = &settings->listeners[i];
@@ -201,7 +201,7 @@ static struct generation *generation_build(struct control *control, struct setti
                                            uint64_t number, char *why, size_t why_bytes)
 {
     struct generation *generation = calloc(1, sizeof *generation);
-    if (generation == NULL || !bound_take(&control->generations, 1)) {
+    if (generation == NULL || !bound_take(&control->limits.generations, 1)) {
         snprintf(why, why_bytes,
                  generation == NULL ? "no memory" : "two generations are alive already");
         free(generation);
@@ -220,7 +220,7 @@ static struct generation *generation_build(struct control *control, struct setti
                                         why_bytes) == UPSTREAM_OK;
     if (!built) {
         generation_free(control, &generation);
-        listeners_sweep(control, control->generation);
+        listeners_sweep(control, control->generations.present);
         return NULL;
     }
     control->names.changed = false; /* it has what the names stand for now */
@@ -243,12 +243,12 @@ static void generation_free(struct control *control, struct generation **generat
     free(generation->tls);
     settings_put(&generation->settings);
     for (size_t i = 0; generation->routes != NULL && i < route_count; i++) {
-        admission_leave(control->leftovers, &generation->routes[i].admission);
+        admission_leave(control->routes.leftovers, &generation->routes[i].admission);
     }
     free(generation->listeners);
     free(generation->routes);
     free(generation);
-    bound_give(&control->generations, 1);
+    bound_give(&control->limits.generations, 1);
     *generation_pointer = NULL;
 }
 
@@ -264,15 +264,16 @@ static void reload_log_over(struct control *control)
 
 static void reload_post(struct control *control)
 {
-    const struct generation *generation = control->generation;
+    const struct generation *generation = control->generations.present;
     upstream_set_use(control->pools, generation->upstreams);
     for (size_t i = 0; i < generation->settings->route_count; i++) {
-        admission_adopt(control->leftovers, &generation->routes[i].admission,
+        admission_adopt(control->routes.leftovers, &generation->routes[i].admission,
                         generation->routes[i].settings);
     }
-    control->generation->waiting_count = control->worker_count;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        worker_thread_adopt(control->workers[i], control->generation, reload_on_adopted);
+    control->generations.present->waiting_count = control->workers.count;
+    for (unsigned i = 0; i < control->workers.count; i++) {
+        worker_thread_adopt(control->workers.threads[i], control->generations.present,
+                            reload_on_adopted);
     }
 }
 
@@ -280,16 +281,17 @@ static void reload_on_adopted(struct message *message, void *receiver)
 {
     struct control *control = receiver;
     (void)message;
-    CHECK(control->generation->waiting_count > 0);
-    control->generation->waiting_count--;
-    if (control->generation->waiting_count > 0) {
+    CHECK(control->generations.present->waiting_count > 0);
+    control->generations.present->waiting_count--;
+    if (control->generations.present->waiting_count > 0) {
         return;
     }
-    if (control->leaving != NULL && control->leaving->number != control->generation->number) {
+    if (control->generations.leaving != NULL &&
+        control->generations.leaving->number != control->generations.present->number) {
         reload_log_over(control);
     }
-    generation_free(control, &control->leaving);
-    listeners_sweep(control, control->generation);
+    generation_free(control, &control->generations.leaving);
+    listeners_sweep(control, control->generations.present);
     pools_collect(control->pools);
     readiness_watch_look(control);
     names_settle(control);
@@ -298,22 +300,22 @@ static void reload_on_adopted(struct message *message, void *receiver)
 
 static void reload_failed(struct control *control, const char *why)
 {
-    control->reloads_failed++;
-    control->last_reload_ok = false;
-    if (control->last_reload_error[0] != '\0') {
-        free((char *)(uintptr_t)control->last_reload_error);
+    control->reloads.failed_count++;
+    control->reloads.last_ok = false;
+    if (control->reloads.last_error[0] != '\0') {
+        free((char *)(uintptr_t)control->reloads.last_error);
     }
     char *copy = strdup(why);
-    control->last_reload_error = copy != NULL ? copy : "";
+    control->reloads.last_error = copy != NULL ? copy : "";
     log_error(control->log, "reload rejected, generation %llu goes on: %s",
-              (unsigned long long)control->generation->number, why);
+              (unsigned long long)control->generations.present->number, why);
     reload_log_over(control);
 }
 
 /* Keys that are read once, at the start. */
 static void reload_warn_fixed(struct control *control, const struct settings *settings)
 {
-    const struct settings *now = control->settings;
+    const struct settings *now = control->generations.settings;
     if (settings->worker_count != now->worker_count) {
         log_warn(control->log, "reload: workers stays %u until a restart", now->worker_count);
     }
@@ -340,8 +342,8 @@ static void reload_log_messages(struct control *control, const struct settings_m
 static void reload_to(struct control *control, struct settings *settings)
 {
     char why[512] = "";
-    struct generation *generation =
-        generation_build(control, settings, control->generation->number + 1, why, sizeof why);
+    struct generation *generation = generation_build(
+        control, settings, control->generations.present->number + 1, why, sizeof why);
     if (generation == NULL) {
         reload_failed(control, why);
         settings_put(&settings);
@@ -351,7 +353,7 @@ static void reload_to(struct control *control, struct settings *settings)
     if (logged != LOG_OK) {
         snprintf(why, sizeof why, "log: %s: %s", log_result_name(logged), strerror(errno));
         generation_free(control, &generation);
-        listeners_sweep(control, control->generation);
+        listeners_sweep(control, control->generations.present);
         reload_failed(control, why);
         settings_put(&settings);
         return;
@@ -364,16 +366,16 @@ static void reload_to(struct control *control, struct settings *settings)
 
 void reload_swap(struct control *control, struct generation *generation, struct settings *settings)
 {
-    bound_set_limit(&control->bounds.clients, settings->limits.clients_count);
-    bound_set_limit(&control->bounds.handshakes, settings->limits.handshakes_count);
-    bound_set_limit(&control->bounds.exchanges,
-                    settings->limits.clients_count + bound_limit(&control->bounds.refusals));
-    control->leaving = control->generation;
-    control->generation = generation;
-    settings_put(&control->settings);
-    control->settings = settings;
-    control->reloads_ok++;
-    control->last_reload_ok = true;
+    bound_set_limit(&control->limits.shared.clients, settings->limits.clients_count);
+    bound_set_limit(&control->limits.shared.handshakes, settings->limits.handshakes_count);
+    bound_set_limit(&control->limits.shared.exchanges,
+                    settings->limits.clients_count + bound_limit(&control->limits.shared.refusals));
+    control->generations.leaving = control->generations.present;
+    control->generations.present = generation;
+    settings_put(&control->generations.settings);
+    control->generations.settings = settings;
+    control->reloads.ok_count++;
+    control->reloads.last_ok = true;
     log_info(control->log, "generation %llu: %zu listeners, %zu upstreams, %zu routes",
              (unsigned long long)generation->number, settings->listener_count,
              settings->upstream_count, settings->route_count);
@@ -388,15 +390,15 @@ static void reload_now(struct control *control)
     if (control->readiness.told) {
         notify_reloading(&control->notifier);
     }
-    control->reload_wanted = false;
-    control->last_reload_wall_ms = control_wall_ms();
-    enum settings_result result = settings_load(control->config_path, &settings, &messages);
+    control->reloads.wanted = false;
+    control->reloads.last_wall_ms = control_wall_ms();
+    enum settings_result result = settings_load(control->program.config_path, &settings, &messages);
     reload_log_messages(control, &messages);
     if (result != SETTINGS_OK) {
         reload_failed(control,
                       messages.count > 0 ? messages.items[0].text : settings_result_name(result));
     } else {
-        control->coming = settings;
+        control->generations.coming = settings;
         names_await(control);
     }
     settings_messages_free(&messages);
@@ -404,38 +406,39 @@ static void reload_now(struct control *control)
 
 void reload_go_on(struct control *control)
 {
-    struct settings *settings = control->coming;
-    uint64_t failed = control->reloads_failed;
-    control->coming = NULL;
+    struct settings *settings = control->generations.coming;
+    uint64_t failed = control->reloads.failed_count;
+    control->generations.coming = NULL;
     if (control->drain.stage != DRAIN_SERVING) {
         settings_put(&settings);
         return;
     }
     reload_to(control, settings);
-    if (control->reloads_failed != failed) {
+    if (control->reloads.failed_count != failed) {
         names_settle(control);
     }
 }
 
 bool reload_settled(const struct control *control)
 {
-    return control->generation != NULL && control->generation->waiting_count == 0 &&
-           control->leaving == NULL && control->coming == NULL &&
-           control->prewarm.generation == NULL;
+    return control->generations.present != NULL &&
+           control->generations.present->waiting_count == 0 &&
+           control->generations.leaving == NULL && control->generations.coming == NULL &&
+           control->generations.prewarm.generation == NULL;
 }
 
 bool reload_names(struct control *control)
 {
     char why[512] = "";
-    struct generation *now = control->generation;
+    struct generation *now = control->generations.present;
     struct generation *generation =
-        generation_build(control, control->settings, now->number, why, sizeof why);
+        generation_build(control, control->generations.settings, now->number, why, sizeof why);
     if (generation == NULL) {
         log_error(control->log, "names stand for other addresses, but: %s", why);
         return false;
     }
-    control->leaving = now;
-    control->generation = generation;
+    control->generations.leaving = now;
+    control->generations.present = generation;
     names_log_unresolved(control);
     reload_post(control);
     return true;
@@ -449,7 +452,7 @@ static bool reload_possible(struct control *control)
 
 void reload_request(struct control *control)
 {
-    if (control->config_path == NULL) {
+    if (control->program.config_path == NULL) {
         log_warn(control->log, "the demo has no file to reload");
         return;
     }
@@ -461,7 +464,7 @@ void reload_request(struct control *control)
         log_warn(control->log, "reload ignored: an upgrade is under way");
         return;
     }
-    control->reload_wanted = true;
+    control->reloads.wanted = true;
     if (reload_possible(control)) {
         reload_now(control);
     } else {
@@ -472,8 +475,8 @@ void reload_request(struct control *control)
 void reload_housekeeping(struct control *control)
 {
     bool possible = reload_possible(control);
-    admission_collect(control->leftovers);
-    if (possible && control->reload_wanted && control->drain.stage == DRAIN_SERVING) {
+    admission_collect(control->routes.leftovers);
+    if (possible && control->reloads.wanted && control->drain.stage == DRAIN_SERVING) {
         reload_now(control);
     }
 }
@@ -481,8 +484,9 @@ void reload_housekeeping(struct control *control)
 bool reload_first(struct control *control)
 {
     char why[512] = "";
-    control->generation = generation_build(control, control->settings, 1, why, sizeof why);
-    if (control->generation == NULL) {
+    control->generations.present =
+        generation_build(control, control->generations.settings, 1, why, sizeof why);
+    if (control->generations.present == NULL) {
         log_error(control->log, "start: %s", why);
         return false;
     }
@@ -498,14 +502,14 @@ void reload_close_listeners(struct control *control)
 
 void reload_free(struct control *control)
 {
-    settings_put(&control->coming);
+    settings_put(&control->generations.coming);
     prewarm_stop(control);
-    if (control->prewarm.generation != NULL) {
-        generation_free(control, &control->prewarm.generation);
-        settings_put(&control->prewarm.settings);
+    if (control->generations.prewarm.generation != NULL) {
+        generation_free(control, &control->generations.prewarm.generation);
+        settings_put(&control->generations.prewarm.settings);
     }
-    generation_free(control, &control->leaving);
-    generation_free(control, &control->generation);
+    generation_free(control, &control->generations.leaving);
+    generation_free(control, &control->generations.present);
     listeners_sweep(control, NULL);
     if (control->pools != NULL) {
         pools_collect(control->pools);
@@ -516,8 +520,8 @@ void reload_free(struct control *control)
         free(control->routes.items[i].admission);
     }
     free(control->routes.items);
-    admission_leftovers_free(&control->leftovers);
-    if (control->last_reload_error[0] != '\0') {
-        free((char *)(uintptr_t)control->last_reload_error);
+    admission_leftovers_free(&control->routes.leftovers);
+    if (control->reloads.last_error[0] != '\0') {
+        free((char *)(uintptr_t)control->reloads.last_error);
     }
 }

@@ -14,11 +14,11 @@ struct control;
 struct generation;
 struct settings;
 
-/* The first generation, from control->settings; before the workers run. */
+/* The first generation, from control->generations.settings; before the workers run. */
 __attribute__((warn_unused_result)) bool reload_first(struct control *control);
 /* SIGHUP: now, or as soon as the last one is over. */
 void reload_request(struct control *control);
-/* control->coming has its names, or has waited long enough. */
+/* control->generations.coming has its names, or has waited long enough. */
 void reload_go_on(struct control *control);
 /* The generation has been built, checked and warmed: from now on it is the present one. Takes over both. */
 void reload_swap(struct control *control, struct generation *generation, struct settings *settings);

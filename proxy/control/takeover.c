@@ -106,7 +106,7 @@ bool takeover_start(struct control *control)
     if (takeover->channel < 0) {
         return true;
     }
-    takeover->heard = event_new(control->base, takeover->channel, EV_READ | EV_PERSIST,
+    takeover->heard = event_new(control->loop.base, takeover->channel, EV_READ | EV_PERSIST,
                                 takeover_on_heard, control);
     return takeover->heard != NULL && event_add(takeover->heard, NULL) == 0;
 }
@@ -137,7 +137,7 @@ static void takeover_fail(struct control *control, const char *why)
 {
     log_error(control->log, "takeover: %s: this process ends", why);
     control->takeover.failed = true;
-    event_base_loopbreak(control->base);
+    event_base_loopbreak(control->loop.base);
 }
 
 static void takeover_log(struct control *control, enum upgrade_message message,
@@ -165,9 +165,9 @@ void takeover_on_readiness(struct control *control)
 static void takeover_take(struct control *control)
 {
     control->takeover.stage = TAKEOVER_TAKING;
-    control->takeover.held_count = control->worker_count;
-    for (unsigned i = 0; i < control->worker_count; i++) {
-        worker_thread_ask(control->workers[i], WORKER_LISTEN, takeover_on_listening);
+    control->takeover.held_count = control->workers.count;
+    for (unsigned i = 0; i < control->workers.count; i++) {
+        worker_thread_ask(control->workers.threads[i], WORKER_LISTEN, takeover_on_listening);
     }
 }
 
@@ -180,9 +180,9 @@ static void takeover_on_listening(struct message *message, void *receiver)
         return;
     }
     admin_serve_on(control->admin);
-    if (control->pid_path != NULL && !pid_file_write(control->pid_path)) {
-        log_warn(control->log, "pid_file %s still names the old process: %s", control->pid_path,
-                 strerror(errno));
+    if (control->program.pid_path != NULL && !pid_file_write(control->program.pid_path)) {
+        log_warn(control->log, "pid_file %s still names the old process: %s",
+                 control->program.pid_path, strerror(errno));
     }
     log_info(control->log, "takeover: every worker accepts");
     takeover_log(control, UPGRADE_SERVING, TAKEOVER_SERVING);

@@ -116,7 +116,8 @@ static void upgrade_on_look(evutil_socket_t fd, short what, void *arg)
     if (waitid(P_PID, (id_t)upgrade->figures.pid, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 ||
         ended.si_pid != 0) {
         upgrade_abort(control, "the new process has ended");
-    } else if (control_now_ms() - upgrade->since_ms > control->settings->upgrade.ready_within_ms) {
+    } else if (control_now_ms() - upgrade->since_ms >
+               control->generations.settings->upgrade.ready_within_ms) {
         upgrade_abort(control, "the new process did not become ready within upgrade.ready_within");
     }
 }
@@ -188,7 +189,7 @@ static int spawn_with(const struct control *control, int their_channel, char **e
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     sigset_t none, all;
-    char *const *argv = control->argv;
+    char *const *argv = control->program.argv;
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawn_file_actions_init(&actions);
@@ -199,9 +200,9 @@ static int spawn_with(const struct control *control, int their_channel, char **e
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     /* the name it was started by is looked up again: it may stand for another file by now */
     int error = posix_spawnp(ret_pid, argv[0], &actions, &attributes, argv, environment);
-    if (error == ENOENT && control->program_path[0] != '\0') {
+    if (error == ENOENT && control->program.path[0] != '\0') {
         error =
-            posix_spawn(ret_pid, control->program_path, &actions, &attributes, argv, environment);
+            posix_spawn(ret_pid, control->program.path, &actions, &attributes, argv, environment);
     }
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
@@ -238,7 +239,7 @@ static int spawn(const struct control *control, int their_channel, pid_t *ret_pi
 
 static const char *upgrade_refusal(const struct control *control)
 {
-    if (control->config_path == NULL) {
+    if (control->program.config_path == NULL) {
         return "the demo has no successor";
     }
     if (control->drain.stage != DRAIN_SERVING) {
@@ -260,8 +261,8 @@ static bool upgrade_watch(struct control *control, int channel)
     const struct timeval period = {0, LOOK_MS * 1000};
     upgrade->channel = channel;
     upgrade->heard =
-        event_new(control->base, channel, EV_READ | EV_PERSIST, upgrade_on_heard, control);
-    upgrade->look = event_new(control->base, -1, EV_PERSIST, upgrade_on_look, control);
+        event_new(control->loop.base, channel, EV_READ | EV_PERSIST, upgrade_on_heard, control);
+    upgrade->look = event_new(control->loop.base, -1, EV_PERSIST, upgrade_on_look, control);
     return upgrade->heard != NULL && upgrade->look != NULL &&
            event_add(upgrade->heard, NULL) == 0 && event_add(upgrade->look, &period) == 0;
 }
@@ -288,7 +289,7 @@ void upgrade_begin(struct control *control)
         upgrade->figures.pid = 0;
         upgrade->figures.failed_count++;
         upgrade->figures.last_error = "the program cannot be started";
-        log_error(control->log, "upgrade: %s: %s", control->argv[0], strerror(error));
+        log_error(control->log, "upgrade: %s: %s", control->program.argv[0], strerror(error));
         return;
     }
     upgrade->since_ms = control_now_ms();

@@ -23,12 +23,12 @@ static void warm_on_timer(evutil_socket_t fd, short what, void *arg);
 
 static void save_names(struct control *control, struct pack *pack)
 {
-    resolver_save(control->resolver, pack);
+    resolver_save(control->names.resolver, pack);
 }
 
 static size_t restore_names(struct control *control, struct unpack *unpack)
 {
-    return resolver_restore(control->resolver, unpack);
+    return resolver_restore(control->names.resolver, unpack);
 }
 
 static void save_endpoints(struct control *control, struct pack *pack)
@@ -66,12 +66,12 @@ static size_t restore_tickets(struct control *control, struct unpack *unpack)
 
 static void save_breakers(struct control *control, struct pack *pack)
 {
-    policy_memory_save(control->generation->upstreams, control_now_ms(), pack);
+    policy_memory_save(control->generations.present->upstreams, control_now_ms(), pack);
 }
 
 static size_t restore_breakers(struct control *control, struct unpack *unpack)
 {
-    return policy_memory_restore(control->generation->upstreams, unpack,
+    return policy_memory_restore(control->generations.present->upstreams, unpack,
                                  control->warm.figures.restored_age_ms, control_now_ms());
 }
 
@@ -127,7 +127,7 @@ static struct warm_terms warm_terms(const struct control *control)
 {
     const struct warm *warm = &control->warm;
     return (struct warm_terms){.wall_ms = control_wall_ms(),
-                               .max_age_ms = control->settings->warm_state.max_age_ms,
+                               .max_age_ms = control->generations.settings->warm_state.max_age_ms,
                                .key = warm->sealed ? &warm->key : NULL};
 }
 
@@ -154,7 +154,7 @@ static void warm_accept(struct control *control, const char *from)
 
 static bool warm_open_key(struct control *control)
 {
-    const char *path = control->settings->warm_state.key_file;
+    const char *path = control->generations.settings->warm_state.key_file;
     if (path[0] == '\0') {
         return true;
     }
@@ -173,8 +173,8 @@ static bool warm_open_key(struct control *control)
 static void warm_open_given(struct control *control)
 {
     struct takeover *takeover = &control->takeover;
-    const struct warm_terms terms = {control_wall_ms(), control->settings->warm_state.max_age_ms,
-                                     NULL};
+    const struct warm_terms terms = {control_wall_ms(),
+                                     control->generations.settings->warm_state.max_age_ms, NULL};
     uint8_t *bytes = takeover->warm_bytes;
     takeover->warm_bytes = NULL; /* the image's, or freed */
     enum warm_result result =
@@ -189,7 +189,7 @@ static void warm_open_given(struct control *control)
 bool warm_open(struct control *control)
 {
     struct warm *warm = &control->warm;
-    const char *path = control->settings->warm_state.path;
+    const char *path = control->generations.settings->warm_state.path;
     char from[WARM_PATH_BYTES];
     warm->figures.refused = "";
     if (!warm_open_key(control)) {
@@ -231,8 +231,8 @@ static void warm_collect(struct control *control, bool in_memory, struct pack *p
 static void warm_owner(const struct control *control, char owner[96])
 {
     char host[64] = "";
-    const char *listen = control->settings->admin.listen_text;
-    const char *config = control->config_path != NULL ? control->config_path : "";
+    const char *listen = control->generations.settings->admin.listen_text;
+    const char *config = control->program.config_path != NULL ? control->program.config_path : "";
     gethostname(host, sizeof host - 1);
     for (char *byte = host; *byte != '\0'; byte++) {
         *byte = (char)(isalnum((unsigned char)*byte) ? *byte : '-');
@@ -244,7 +244,7 @@ static void warm_owner(const struct control *control, char owner[96])
 void warm_save_now(struct control *control)
 {
     struct warm *warm = &control->warm;
-    const char *path = control->settings->warm_state.path;
+    const char *path = control->generations.settings->warm_state.path;
     const struct warm_terms terms = warm_terms(control);
     struct pack pack;
     uint8_t *bytes = NULL;
@@ -286,7 +286,7 @@ bool warm_snapshot(struct control *control, uint8_t **ret_bytes, size_t *ret_len
 static void warm_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct control *control = arg;
-    uint64_t interval_ms = control->settings->warm_state.interval_ms;
+    uint64_t interval_ms = control->generations.settings->warm_state.interval_ms;
     const struct timeval next = {(time_t)(interval_ms / 1000),
                                  (suseconds_t)(interval_ms % 1000) * 1000};
     (void)fd;
@@ -301,10 +301,10 @@ static void warm_on_timer(evutil_socket_t fd, short what, void *arg)
 
 bool warm_start(struct control *control)
 {
-    uint64_t interval_ms = control->settings->warm_state.interval_ms;
+    uint64_t interval_ms = control->generations.settings->warm_state.interval_ms;
     const struct timeval next = {(time_t)(interval_ms / 1000),
                                  (suseconds_t)(interval_ms % 1000) * 1000};
-    control->warm.timer = event_new(control->base, -1, 0, warm_on_timer, control);
+    control->warm.timer = event_new(control->loop.base, -1, 0, warm_on_timer, control);
     return control->warm.timer != NULL && event_add(control->warm.timer, &next) == 0;
 }
 
