@@ -125,7 +125,7 @@ def weights(s):
 @scenario("a slow endpoint gets as much as a fast one")
 def slow_endpoint(s):
     three = origins(s, 3)
-    three[0].on("/", takes(0.05, status=200, body=b"ok", fields=[("X-Origin", "origin0")]))
+    three[0].on("/", takes(0.25, status=200, body=b"ok", fields=[("X-Origin", "origin0")]))
     proxy = start_proxy(s, three, {"workers": 2})
     until = time.monotonic() + scaled(2, 20)
     found = collections.Counter()

@@ -45,7 +45,7 @@ def _(s):
         return False
 
     origin = RawOrigin(s).on("/slow", slow)
-    hops, behind = [], origin
+    hops, behind, waits_ms = [], origin, []
     for name in ("last", "third", "second", "first"):
         hops.append(hop(s, name, behind))
         behind = Behind(hops[-1])
@@ -58,15 +58,18 @@ def _(s):
         check_equal(response.status, 504, "status")
         eventually(lambda: len(ended) == round_number, "the origin is left alone")
         stopped_ms = (ended[-1] - begun) * 1000
-        slack = patient(50) + watch.stop().waited * 1000
+        waited_ms = watch.stop().waited * 1000
+        slack = patient(50) + waited_ms
         check(wait_ms - 50 <= took_ms <= wait_ms + slack, f"the client was answered after {took_ms:.0f} ms")
         check(wait_ms - 50 <= stopped_ms <= wait_ms + slack, f"the origin was let go after {stopped_ms:.0f} ms")
         for each in hops:
             line = access_lines(s, each.name, round_number + 1)[round_number]
             check(wait_ms - 60 <= line["duration_ms"] <= wait_ms + slack,
                   f"{each.name} worked for {line['duration_ms']} ms: {line['reason']}")
-    last = access_lines(s, "last", 2)[1]
-    check_equal(last["reason"], "deadline", "reason at the last hop")
+        waits_ms.append(waited_ms)
+    # Each hop has 10 ms less than the one before it, unless the machine takes them each time.
+    reasons = [line["reason"] for line in access_lines(s, "last", 4)[1:]]
+    check("deadline" in reasons or min(waits_ms) > 10, f"the last hop ended by {reasons}")
     for each in hops:
         eventually(lambda each=each: each.bound("upstream_in_flight", "app")["used"] == 0,
                    f"no exchange is left at {each.name}")
