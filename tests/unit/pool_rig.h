@@ -24,7 +24,8 @@
 #include "steady/loop.h"
 #include "tls/scratch.h"
 
-#define RIG_PATIENCE_MS 10000
+/* Only what will never come true is waited for so long. */
+#define RIG_PATIENCE_MS 60000
 /* The most that a turn of the loop takes here: two ticks and what there is to do. */
 #define RIG_TURN_MS 10
 
@@ -226,6 +227,13 @@ static inline void rig_settle(struct rig *rig)
 {
     for (int i = 0; i < 10; i++)
         rig_turn(rig);
+}
+
+/* Turns the loops for so long: where the time itself is what the test is about. */
+static inline void rig_sleep(struct rig *rig, uint64_t wait_ms)
+{
+    uint64_t until_ms = rig_now_ms() + wait_ms;
+    rig_await(rig, rig_now_ms() >= until_ms);
 }
 
 static inline void rig_end(struct rig *rig)

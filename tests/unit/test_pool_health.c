@@ -120,7 +120,7 @@ static void ward_turn(struct ward *ward)
 {
     event_base_loop(ward->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     mailbox_drain(ward->mailbox, ward);
-    poll(NULL, 0, 1);
+    poll(NULL, 0, 1); /* a turn of the loop is no busy one */
 }
 
 #define ward_await(ward, condition)                                                      \

@@ -6,12 +6,6 @@
 
 #define FIGURES(one) rig_figures(&(one)->rig, (one)->endpoint)
 
-static void sleep_ms(struct rig *rig, uint64_t wait_ms)
-{
-    uint64_t until_ms = rig_now_ms() + wait_ms;
-    rig_await(rig, rig_now_ms() >= until_ms);
-}
-
 static void the_warm_level_is_dialled_without_a_request_and_no_more(void **state)
 {
     (void)state;
@@ -222,7 +216,7 @@ static void an_endpoint_that_refuses_is_asked_less_and_less_and_full_when_it_is_
     close(one.listener);
     reset_all(far, 6);
     uint64_t since_ms = rig_now_ms();
-    sleep_ms(&one.rig, 1500);                               /* how long it is away */
+    rig_sleep(&one.rig, 1500);                              /* how long it is away */
     rig_await(&one.rig, FIGURES(&one).dial_failures >= 12); /* each step is for all that miss */
     uint64_t steps_most = 16 + (rig_now_ms() - since_ms - 1500) / 100;
     assert_true(FIGURES(&one).dial_failures <= 6 * steps_most);
@@ -256,7 +250,7 @@ static void dials_for_nobody_leave_the_descriptors_of_others(void **state)
     one.endpoint = rig_endpoint(&one.rig, 0, 0);
     rig_await(&one.rig, bound_used(&one.rig.fds) == 6);
     rig_settle(&one.rig);
-    sleep_ms(&one.rig, 50); /* long enough for a step that must not be made */
+    rig_sleep(&one.rig, 50); /* long enough for a step that must not be made */
     assert_int_equal(bound_used(&one.rig.fds), 6);
     assert_int_equal(FIGURES(&one).closed[LEASE_CLOSED_SURPLUS], 0);
     assert_int_equal(
@@ -277,7 +271,7 @@ static void when_the_other_side_closes_is_learned_and_kept_away_from(void **stat
         int far = rig_accept(one.listener);
         uint64_t since_ms = rig_now_ms();
         lease_return(pool_of(&one), &lease);
-        sleep_ms(&one.rig, KEPT_MS); /* what the other side keeps it for */
+        rig_sleep(&one.rig, KEPT_MS); /* what the other side keeps it for */
         close(far);
         rig_await(&one.rig, FIGURES(&one).open == 0);
         uint64_t rested_ms = rig_now_ms() - since_ms;

@@ -410,7 +410,7 @@ static void await_count(const uint64_t *counter, uint64_t wanted, const char *wh
     while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != wanted) {
         if (rig_now_ms() > until_ms)
             fail_msg("waited in vain: %s", what);
-        poll(NULL, 0, 1);
+        poll(NULL, 0, 1); /* how often it is looked at */
     }
 }
 
@@ -676,7 +676,7 @@ static void reloads_under_load_lose_nothing(void **state)
                                         1 + (unsigned)rng_below(&rng, 40),
                                         1 + (unsigned)rng_below(&rng, 40),
                                         (unsigned)rng_below(&rng, 3), ports[first]));
-        poll(NULL, 0, 10);
+        poll(NULL, 0, 10); /* some time under each limit */
     }
     __atomic_store_n(&storm->left, 0, __ATOMIC_RELAXED);
     await_count(&storm->active, 0, "all exchanges to end");

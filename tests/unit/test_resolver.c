@@ -9,7 +9,7 @@
 #include "pool/resolver.h"
 #include "steady/fault.h"
 
-#define PATIENCE_MS 10000
+#define PATIENCE_MS 60000
 
 /* ---- a server, and a resolver before it ---- */
 
