@@ -15,6 +15,7 @@ scenario_tests = \
 	%D%/forwarding.py \
 	%D%/framing.py \
 	%D%/health.py \
+	%D%/hedging.py \
 	%D%/hostile.py \
 	%D%/load.py \
 	%D%/logs.py \
@@ -25,6 +26,7 @@ scenario_tests = \
 	%D%/proxy_protocol.py \
 	%D%/readiness.py \
 	%D%/reload.py \
+	%D%/resend.py \
 	%D%/retries.py \
 	%D%/roll.py \
 	%D%/selfcheck.py \
