@@ -3,6 +3,7 @@ dist_man_MANS = \
 	%D%/man/evenkeel.conf.5
 
 EXTRA_DIST += %D%/configuration.md
+EXTRA_DIST += %D%/metrics.md
 EXTRA_DIST += %D%/operations.md
 EXTRA_DIST += %D%/internals/balance.md
 EXTRA_DIST += %D%/internals/benchmark.md
@@ -22,10 +23,11 @@ EXTRA_DIST += %D%/internals/storm.md
 EXTRA_DIST += %D%/internals/tls-sessions.md
 EXTRA_DIST += %D%/internals/tls.md
 
-# The reference, its man page and the sample are committed where readers look for them; tests/check-docs holds them
-# against the schema, and this writes them anew.
-docs: conf/gendoc
+# The references, the man page and the sample are committed where readers look for them; tests/check-docs holds them
+# against the tables, and this writes them anew.
+docs: conf/gendoc proxy/admin/metricdoc
 	./conf/gendoc --markdown >$(top_srcdir)/%D%/configuration.md
 	./conf/gendoc --man >$(top_srcdir)/%D%/man/evenkeel.conf.5
 	./conf/gendoc --sample >$(top_srcdir)/contrib/evenkeel.conf.sample
+	./proxy/admin/metricdoc >$(top_srcdir)/%D%/metrics.md
 .PHONY: docs

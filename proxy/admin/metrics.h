@@ -11,9 +11,6 @@
 
 #include "proxy/admin/overview.h"
 
-/* Series beyond this are left out and counted in evenkeel_metric_series_dropped. */
-#define METRICS_SERIES_MAX 100000
-
 void metrics_write(struct evbuffer *out, const struct overview *overview);
 
 #endif

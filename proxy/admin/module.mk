@@ -1,10 +1,25 @@
 libproxy_a_SOURCES += \
 	%D%/admin.c %D%/admin.h \
 	%D%/json.c %D%/json.h \
+	%D%/metric.h \
+	%D%/metric_labels.c \
 	%D%/metrics.c %D%/metrics.h \
+	%D%/metrics_endpoint.c \
+	%D%/metrics_listener.c \
+	%D%/metrics_name.c \
+	%D%/metrics_policy.c \
+	%D%/metrics_process.c \
+	%D%/metrics_resource.c \
+	%D%/metrics_route.c \
+	%D%/metrics_upstream.c \
+	%D%/metrics_worker.c \
 	%D%/overview.h \
-	%D%/policy_metrics.c %D%/policy_metrics.h \
 	%D%/readiness.c %D%/readiness.h \
 	%D%/scrape.c %D%/scrape.h \
 	%D%/status.c %D%/status.h \
 	%D%/upstreams_view.c %D%/upstreams_view.h
+
+# Writes the reference of the metrics from their tables: see docs/module.mk.
+noinst_PROGRAMS += %D%/metricdoc
+%C%_metricdoc_SOURCES = %D%/metricdoc.c
+%C%_metricdoc_LDADD = $(proxy_archives) $(program_libs)

@@ -91,11 +91,11 @@ static void write_shards(struct json *json, const struct shard_set *set)
 static void write_route(struct json *json, const struct overview *overview,
                         const struct route_figures *route)
 {
-    static const char *const classes[6] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-    uint64_t by_class[6] = {0};
+    static const char *const classes[] = {ENUM_NAMES(STATUS_CLASSES)};
+    uint64_t by_class[STATUS_CLASS_COUNT] = {0};
     struct histogram duration = {0};
     for (unsigned i = 0; i < overview->worker_count; i++) {
-        for (size_t class = 0; class < 6; class ++) {
+        for (size_t class = 0; class < STATUS_CLASS_COUNT; class ++) {
             by_class[class] += stat_read(&route->by_worker[i].by_class[class]);
         }
         histogram_add(&duration, &route->by_worker[i].duration_us);
@@ -103,7 +103,7 @@ static void write_route(struct json *json, const struct overview *overview,
     json_open(json, NULL, '{');
     json_text(json, "name", route->name);
     json_open(json, "responses", '{');
-    for (size_t class = 0; class < 6; class ++) {
+    for (size_t class = 0; class < STATUS_CLASS_COUNT; class ++) {
         json_uint(json, classes[class], by_class[class]);
     }
     json_close(json, '}');

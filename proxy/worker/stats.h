@@ -1,7 +1,7 @@
 /*
  * What a worker counts. One writer (the worker), any reader; plain 64-bit stores, read with relaxed atomics.
  *
- * Owns nothing. Every row of the table becomes a metric: id, metric name, help.
+ * Owns nothing. Every row of the table becomes a metric: id, metric name, unit, help.
  * Label values come from the settings or from closed sets, never from traffic.
  */
 #ifndef EVENKEEL_PROXY_WORKER_STATS_H
@@ -12,57 +12,72 @@
 #include "proxy/http/http_head.h"
 #include "proxy/http/reasons.h"
 #include "steady/counter.h"
+#include "steady/enum_names.h"
 #include "steady/histogram.h"
 #include "tls/failure.h"
 
-#define WORKER_COUNTERS(X)                                                                        \
-    X(clients_accepted, "clients_accepted_total", "Client connections accepted")                  \
-    X(clients_closed, "clients_closed_total", "Client connections closed")                        \
-    X(clients_refused, "clients_refused_total",                                                   \
-      "Client connections answered with 503 because of limits.clients")                           \
-    X(accept_pauses, "accept_pauses_total", "Times accepting was paused for want of descriptors") \
-    X(accept_errors, "accept_errors_total", "Failed accepts")                                     \
-    X(client_timeouts, "client_timeouts_total",                                                   \
-      "Client connections closed by a timeout outside an exchange")                               \
-    X(proxy_headers_refused, "proxy_headers_refused_total",                                       \
-      "Connections closed that began with a PROXY header and were not from trusted_peers")        \
-    X(proxy_headers_invalid, "proxy_headers_invalid_total",                                       \
-      "Connections closed whose PROXY header could not be read")                                  \
-    X(handshakes_full, "tls_handshakes_full_total",                                               \
-      "TLS handshakes with clients that made a new session")                                      \
-    X(handshakes_resumed, "tls_handshakes_resumed_total",                                         \
-      "TLS handshakes with clients that resumed one")                                             \
-    X(handshakes_refused, "tls_handshakes_refused_total",                                         \
-      "Connections closed because of limits.handshakes")                                          \
-    X(exchanges_started, "exchanges_started_total", "Exchanges begun")                            \
-    X(exchanges_finished, "exchanges_finished_total", "Exchanges ended")                          \
-    X(attempts, "attempts_total", "Attempts at an endpoint")                                      \
-    X(redials, "redials_total", "Attempts repeated because a reused connection was found dead")   \
-    X(redials_refused, "redials_refused_total",                                                   \
-      "Attempts not repeated though a reused connection was found dead: too many were")           \
-    X(queued, "queued_total", "Exchanges that waited in an upstream's queue")                     \
-    X(tunnels, "tunnels_total", "Connections upgraded to a tunnel")                               \
-    X(client_bytes_in, "client_received_bytes_total", "Bytes received from clients")              \
-    X(client_bytes_out, "client_sent_bytes_total", "Bytes sent to clients")                       \
-    X(upstream_bytes_in, "upstream_received_bytes_total", "Bytes received from upstreams")        \
-    X(upstream_bytes_out, "upstream_sent_bytes_total", "Bytes sent to upstreams")                 \
-    X(spliced_bytes, "spliced_bytes_total", "Bytes moved without passing through user space")
+#define WORKER_COUNTERS(X)                                                                    \
+    X(clients_accepted, "clients_accepted_total", "", "Client connections accepted")          \
+    X(clients_closed, "clients_closed_total", "", "Client connections closed")                \
+    X(clients_refused, "clients_refused_total", "",                                           \
+      "Client connections answered with 503 because of limits.clients")                       \
+    X(accept_pauses, "accept_pauses_total", "",                                               \
+      "Times accepting was paused for want of descriptors")                                   \
+    X(accept_errors, "accept_errors_total", "", "Failed accepts")                             \
+    X(client_timeouts, "client_timeouts_total", "",                                           \
+      "Client connections closed by a timeout outside an exchange")                           \
+    X(proxy_headers_refused, "proxy_headers_refused_total", "",                               \
+      "Connections closed that began with a PROXY header and were not from trusted_peers")    \
+    X(proxy_headers_invalid, "proxy_headers_invalid_total", "",                               \
+      "Connections closed whose PROXY header could not be read")                              \
+    X(handshakes_full, "tls_handshakes_full_total", "",                                       \
+      "TLS handshakes with clients that made a new session")                                  \
+    X(handshakes_resumed, "tls_handshakes_resumed_total", "",                                 \
+      "TLS handshakes with clients that resumed one")                                         \
+    X(handshakes_refused, "tls_handshakes_refused_total", "",                                 \
+      "Connections closed because of limits.handshakes")                                      \
+    X(exchanges_started, "exchanges_started_total", "", "Exchanges begun")                    \
+    X(exchanges_finished, "exchanges_finished_total", "", "Exchanges ended")                  \
+    X(attempts, "attempts_total", "", "Attempts at an endpoint")                              \
+    X(redials, "redials_total", "",                                                           \
+      "Attempts repeated because a reused connection was found dead")                         \
+    X(redials_refused, "redials_refused_total", "",                                           \
+      "Attempts not repeated though a reused connection was found dead: too many were")       \
+    X(queued, "queued_total", "", "Exchanges that waited in an upstream's queue")             \
+    X(tunnels, "tunnels_total", "", "Connections upgraded to a tunnel")                       \
+    X(client_bytes_in, "client_received_bytes_total", "bytes", "Bytes received from clients") \
+    X(client_bytes_out, "client_sent_bytes_total", "bytes", "Bytes sent to clients")          \
+    X(upstream_bytes_in, "upstream_received_bytes_total", "bytes",                            \
+      "Bytes received from upstreams")                                                        \
+    X(upstream_bytes_out, "upstream_sent_bytes_total", "bytes", "Bytes sent to upstreams")    \
+    X(spliced_bytes, "spliced_bytes_total", "bytes",                                          \
+      "Bytes moved without passing through user space")                                       \
+    X(loop_passes, "loop_passes_total", "", "Turns of the workers' event loops")
+
+/* Classes of the status sent, by its first digit; NONE: no response was begun. */
+#define STATUS_CLASSES(X)        \
+    X(STATUS_CLASS_NONE, "none") \
+    X(STATUS_CLASS_1XX, "1xx")   \
+    X(STATUS_CLASS_2XX, "2xx")   \
+    X(STATUS_CLASS_3XX, "3xx")   \
+    X(STATUS_CLASS_4XX, "4xx")   \
+    X(STATUS_CLASS_5XX, "5xx")
+enum status_class { ENUM_VALUES(STATUS_CLASSES) STATUS_CLASS_COUNT };
 
 /* Per route and worker; found by the route's name over reloads. */
 struct route_stats {
-    uint64_t by_class[6]; /* [status / 100]; [0]: nothing was sent */
+    uint64_t by_class[STATUS_CLASS_COUNT]; /* [status / 100] */
     uint64_t by_reason[REASON_COUNT];
     struct histogram duration_us;   /* first byte of the request to end of the response */
-    struct histogram first_byte_us; /* attempt's request sent to first byte of its response */
+    struct histogram first_byte_us; /* first byte of the request to the response's head */
 };
 
 struct worker_stats {
-#define X(id, name, help) uint64_t id;
+#define X(id, name, unit, help) uint64_t id;
     WORKER_COUNTERS(X)
 #undef X
     uint64_t handshakes_failed[TLS_FAILURE_COUNT];     /* with clients */
     uint64_t clients_open, clients_idle, tunnels_open; /* gauges */
-    uint64_t loop_passes;
     struct route_stats no_route; /* requests that were refused before a route was found */
 };
 

@@ -97,6 +97,7 @@ proxy_tests = \
 	%D%/test_payload \
 	%D%/test_readiness \
 	%D%/test_respond \
+	%D%/test_metrics \
 	%D%/test_retry \
 	%D%/test_route
 

@@ -1,0 +1,134 @@
+/*
+ * A metric: a row of the table of its subject. /metrics and docs/metrics.md are written from the rows and from nothing else.
+ *
+ * A subject is a file proxy/admin/metrics_*.c with one table of rows
+ *
+ *     X(id, type, labels, unit, help, code)
+ *
+ *     id      name without "evenkeel_"
+ *     type    COUNTER, GAUGE or HISTOGRAM
+ *     labels  enum metric_label in parentheses, in the order in which they are written
+ *     unit    that of the name: seconds, bytes; "" is a number
+ *     help    one sentence
+ *     code    statements that add the samples (scrape.h says by what); they see the variables of the function that the rows
+ *             become cases of
+ *
+ * Owns nothing. Thread: control. Label values come from the configuration or from closed sets, never from traffic.
+ */
+#ifndef EVENKEEL_PROXY_ADMIN_METRIC_H
+#define EVENKEEL_PROXY_ADMIN_METRIC_H
+
+#include <stddef.h>
+
+#include "steady/enum_names.h"
+
+#define METRIC_PREFIX "evenkeel_"
+#define METRIC_LABELS_MAX 4
+
+#define METRIC_TYPES(X)          \
+    X(METRIC_COUNTER, "counter") \
+    X(METRIC_GAUGE, "gauge")     \
+    X(METRIC_HISTOGRAM, "histogram")
+
+enum metric_type { ENUM_VALUES(METRIC_TYPES) };
+const char *metric_type_name(enum metric_type type);
+
+/* Columns: id, name, meaning, CLOSED(list of all values), CLOSED_BUT_FIRST(list) where the first is "none", or OPEN. The lists are in metric_labels.c. */
+#define METRIC_LABELS(X)                                                                           \
+    X(LABEL_NONE, "", "", OPEN)                                                                    \
+    X(LABEL_VERSION, "version", "version of the program", OPEN)                                    \
+    X(LABEL_READINESS_STATE, "state", "state of readiness", CLOSED(readiness_states))              \
+    X(LABEL_LISTENER, "listener", "name of a listener", OPEN)                                      \
+    X(LABEL_CERTIFICATE, "certificate", "number of a certificate in its listener's list", OPEN)    \
+    X(LABEL_CERTIFICATE_NAME, "name", "first name of a certificate", OPEN)                         \
+    X(LABEL_KEY_TYPE, "type", "kind of a certificate's key: RSA, EC, ...", OPEN)                   \
+    X(LABEL_ROUTE, "route", "name of a route; empty: no route had been found yet", OPEN)           \
+    X(LABEL_CLASS, "class", "class of the status sent; `none`: no response was begun",             \
+      CLOSED(classes))                                                                             \
+    X(LABEL_REASON, "reason", "how an exchange ended", CLOSED(reasons))                            \
+    X(LABEL_SHARD, "shard", "number of a shard of the route", OPEN)                                \
+    X(LABEL_UPSTREAM, "upstream", "name of an upstream", OPEN)                                     \
+    X(LABEL_ENDPOINT, "endpoint",                                                                  \
+      "an endpoint as the configuration writes it; all addresses of a name are one", OPEN)         \
+    X(LABEL_CONNECTION_STATE, "state", "what a connection does", CLOSED(connection_states))        \
+    X(LABEL_LEASE_STATE, "state", "whether a connection had carried a request before",             \
+      CLOSED(lease_states))                                                                        \
+    X(LABEL_PROBE_RESULT, "state",                                                                 \
+      "how a probe ended; `put_off`: no place, descriptor or port for it", CLOSED(probe_results))  \
+    X(LABEL_CLOSE_REASON, "reason", "why a connection was closed", CLOSED(close_reasons))          \
+    X(LABEL_HANDSHAKE_KIND, "kind", "whether a handshake resumed a session",                       \
+      CLOSED(handshake_kinds))                                                                     \
+    X(LABEL_TLS_FAILURE, "cause", "why a handshake failed", CLOSED_BUT_FIRST(tls_failures))        \
+    X(LABEL_SERVER_NAME, "server_name",                                                            \
+      "name of an upstream's servers that sessions are kept for", OPEN)                            \
+    X(LABEL_PORT, "port", "their port", OPEN)                                                      \
+    X(LABEL_TRUST, "trust",                                                                        \
+      "beginning of the fingerprint of what their certificates are checked by", OPEN)              \
+    X(LABEL_BREAKER_STATE, "state", "state of a breaker", CLOSED(breaker_states))                  \
+    X(LABEL_RETRY_VERDICT, "verdict", "whether a failed attempt was repeated, or why not",         \
+      CLOSED(verdicts))                                                                            \
+    X(LABEL_HOST_NAME, "name", "a name of an endpoint, as it is asked for", OPEN)                  \
+    X(LABEL_NAME_TYPE, "type", "what a name stands for: addresses, or the targets of SRV records", \
+      CLOSED(name_types))                                                                          \
+    X(LABEL_DNS_TYPE, "type", "type of a record", CLOSED(dns_types))                               \
+    X(LABEL_LOOKUP_RESULT, "result", "how a lookup ended", CLOSED(lookup_results))                 \
+    X(LABEL_BOUND, "name", "a bounded resource", OPEN)                                             \
+    X(LABEL_BOUND_DETAIL, "detail", "whose it is, where there are several; else empty", OPEN)
+
+enum metric_label { ENUM_VALUES(METRIC_LABELS) METRIC_LABEL_COUNT };
+
+struct metric_label_row {
+    const char *name, *meaning;
+    const char *const *words; /* all values, where the set is closed; else NULL */
+    size_t word_count;
+};
+extern const struct metric_label_row metric_label_rows[METRIC_LABEL_COUNT];
+
+struct metric {
+    const char *name; /* without METRIC_PREFIX */
+    enum metric_type type;
+    enum metric_label labels[METRIC_LABELS_MAX]; /* the rest: LABEL_NONE */
+    const char *unit;
+    const char *help;
+};
+
+struct scrape;
+
+/* A subject. */
+struct metric_group {
+    const char *title, *about; /* for the reference */
+    const struct metric *metrics;
+    size_t count;
+    /* Adds the samples of one of the group's metrics; its head is written already. */
+    void (*write)(struct scrape *scrape, const struct metric *metric);
+};
+
+/* All of them, in the order of the page; NULL ends the list. */
+extern const struct metric_group *const metric_groups[];
+
+extern const struct metric_group metrics_process, metrics_workers, metrics_clients,
+    metrics_listeners, metrics_routes, metrics_endpoints, metrics_upstreams, metrics_sessions,
+    metrics_session_names, metrics_policy, metrics_shards, metrics_rates, metrics_lookups,
+    metrics_names, metrics_bounds, metrics_log, metrics_scrape;
+
+/* ---- what a table's rows become ---- */
+
+/* A struct metric; a value of an enumeration that numbers the rows; a case of a switch over it. */
+#define METRIC_OF_ROW(id, type, labels, unit, help, ...) \
+    {#id, METRIC_##type, METRIC_LABEL_LIST labels, unit, help},
+#define METRIC_LABEL_LIST(...) \
+    {                          \
+        __VA_ARGS__            \
+    }
+#define METRIC_ID_OF_ROW(id, ...) METRIC_##id,
+#define METRIC_CASE_OF_ROW(id, type, labels, unit, help, code) \
+    case METRIC_##id:                                          \
+        code;                                                  \
+        break;
+
+#define METRIC_GROUP(title, about, metrics, write)                       \
+    {                                                                    \
+        title, about, metrics, sizeof metrics / sizeof metrics[0], write \
+    }
+
+#endif

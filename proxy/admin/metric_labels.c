@@ -1,0 +1,34 @@
+/* The closed sets of label values, from the tables that the values come from. */
+#include "breaker/breaker.h"
+#include "pool/close_reason.h"
+#include "pool/dns_answer.h"
+#include "proxy/admin/metric.h"
+#include "proxy/admin/readiness.h"
+#include "proxy/http/reasons.h"
+#include "proxy/policy/retry.h"
+#include "proxy/worker/stats.h"
+#include "tls/failure.h"
+
+ENUM_NAME_FUNCTION(metric_type_name, enum metric_type, METRIC_TYPES)
+
+#define REASON_NAME(id, name, ...) name,
+static const char *const readiness_states[] = {ENUM_NAMES(READINESS_STATES)};
+static const char *const classes[] = {ENUM_NAMES(STATUS_CLASSES)};
+static const char *const reasons[] = {EXCHANGE_REASONS(REASON_NAME)};
+static const char *const connection_states[] = {"open", "idle", "in_flight", "dialling"};
+static const char *const lease_states[] = {"reused", "fresh"};
+static const char *const probe_results[] = {"good", "failed", "put_off"};
+static const char *const close_reasons[] = {ENUM_NAMES(LEASE_CLOSE_REASONS)};
+static const char *const handshake_kinds[] = {"full", "resumed"};
+static const char *const tls_failures[] = {ENUM_NAMES(TLS_FAILURES)};
+static const char *const breaker_states[] = {ENUM_NAMES(BREAKER_STATES)};
+static const char *const verdicts[] = {ENUM_NAMES(RETRY_VERDICTS)};
+static const char *const name_types[] = {"host", "service"};
+static const char *const dns_types[] = {ENUM_NAMES(DNS_TYPES)};
+static const char *const lookup_results[] = {ENUM_NAMES(LOOKUP_RESULTS)};
+
+#define OPEN NULL, 0
+#define CLOSED(list) list, sizeof(list) / sizeof(list)[0]
+#define CLOSED_BUT_FIRST(list) (list) + 1, sizeof(list) / sizeof(list)[0] - 1
+#define ROW(id, name, meaning, words) [id] = {name, meaning, words},
+const struct metric_label_row metric_label_rows[] = {METRIC_LABELS(ROW)};

@@ -1,0 +1,85 @@
+/* The process, its readiness, reloads, upgrades and warm state. */
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "proxy/admin/scrape.h"
+#include "steady/budget.h"
+
+#define PROCESS_METRICS(X)                                                                         \
+    X(build_info, GAUGE, (LABEL_VERSION), "", "Always 1", series.labels[0] = overview->version;    \
+      ONE(1))                                                                                      \
+    X(start_time_seconds, GAUGE, (), "seconds", "When the process started, Unix time",             \
+      ONE((double)overview->started_wall_ms / 1000))                                               \
+    X(generation, GAUGE, (), "", "Number of the present configuration: 1 is the first",            \
+      ONE(overview->generation))                                                                   \
+    X(generations_alive, GAUGE, (), "",                                                            \
+      "Configurations that something still holds, the present one included",                       \
+      ONE(overview->generations_alive))                                                            \
+    X(ready, GAUGE, (), "", "1 while /readyz answers 200",                                         \
+      ONE(readiness_is_ready(overview->readiness)))                                                \
+    X(readiness_state, GAUGE, (LABEL_READINESS_STATE), "", "1 for the state of readiness",         \
+      STATE(overview->readiness->state, READINESS_STATE_COUNT))                                    \
+    X(readiness_gave_up, GAUGE, (), "", "1 when readiness did not wait for warmth any longer",     \
+      ONE(overview->readiness->gave_up_count))                                                     \
+    X(ready_after_seconds, GAUGE, (), "seconds",                                                   \
+      "What it took from the start to readiness; 0: it is not there yet",                          \
+      ONE((double)overview->readiness->ready_ms / 1000))                                           \
+    X(draining, GAUGE, (), "", "1 while the process drains", ONE(overview->draining))              \
+    X(reloads_total, COUNTER, (), "", "Reloads that took effect", ONE(overview->reloads_ok))       \
+    X(reload_failures_total, COUNTER, (), "", "Reloads that were rejected",                        \
+      ONE(overview->reloads_failed))                                                               \
+    X(last_reload_time_seconds, GAUGE, (), "seconds", "Last reload, Unix time; 0: never",          \
+      ONE((double)overview->last_reload_wall_ms / 1000))                                           \
+    X(last_reload_successful, GAUGE, (), "", "0 after a rejected reload",                          \
+      ONE(overview->last_reload_ok || overview->last_reload_wall_ms == 0))                         \
+    X(upgrades_total, COUNTER, (), "", "Upgrades begun by this process",                           \
+      ONE(overview->upgrade->begun_count))                                                         \
+    X(upgrade_failures_total, COUNTER, (), "", "Upgrades that ended with this process going on",   \
+      ONE(overview->upgrade->failed_count))                                                        \
+    X(warm_state_restored, GAUGE, (), "", "1 when the start found a warm state",                   \
+      ONE(overview->warm->restored))                                                               \
+    X(warm_state_saves_total, COUNTER, (), "", "Warm states saved", ONE(overview->warm->saves_ok)) \
+    X(warm_state_save_failures_total, COUNTER, (), "", "Warm states that could not be saved",      \
+      ONE(overview->warm->saves_failed))                                                           \
+    X(warm_state_saved_time_seconds, GAUGE, (), "seconds",                                         \
+      "When the last warm state was saved, Unix time; 0: never",                                   \
+      ONE((double)overview->warm->saved_wall_ms / 1000))                                           \
+    X(warm_state_bytes, GAUGE, (), "bytes", "Size of the last warm state saved",                   \
+      ONE(overview->warm->saved_bytes))                                                            \
+    X(worker_silence_seconds, GAUGE, (), "seconds",                                                \
+      "How long ago the worker that has been silent longest gave a sign of life",                  \
+      ONE((double)overview->silence_ms / 1000))                                                    \
+    X(cpu_user_seconds_total, COUNTER, (), "seconds", "User time of the process",                  \
+      ONE(seconds_of(&usage.ru_utime)))                                                            \
+    X(cpu_system_seconds_total, COUNTER, (), "seconds", "System time of the process",              \
+      ONE(seconds_of(&usage.ru_stime)))                                                            \
+    X(resident_memory_bytes, GAUGE, (), "bytes", "Resident memory",                                \
+      ONE(budget_resident_bytes("")))                                                              \
+    X(memory_budget_bytes, GAUGE, (), "bytes", "Memory that the process may use (limits.memory)",  \
+      ONE(overview->memory_budget_bytes))                                                          \
+    X(open_fds, GAUGE, (), "", "Open file descriptors", ONE(budget_open_fds("")))                  \
+    X(max_fds, GAUGE, (), "", "Limit on file descriptors", ONE(sysconf(_SC_OPEN_MAX)))
+
+enum { PROCESS_METRICS(METRIC_ID_OF_ROW) };
+static const struct metric metrics[] = {PROCESS_METRICS(METRIC_OF_ROW)};
+
+static double seconds_of(const struct timeval *time)
+{
+    return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+static void write_process(struct scrape *scrape, const struct metric *metric)
+{
+    const struct overview *overview = scrape->overview;
+    struct series series = {scrape, metric, {NULL}};
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    switch (metric - metrics) {
+        PROCESS_METRICS(METRIC_CASE_OF_ROW)
+    }
+}
+
+const struct metric_group metrics_process =
+    METRIC_GROUP("Process", "The process, its readiness, reloads, upgrades and warm state.",
+                 metrics, write_process);

@@ -1,0 +1,53 @@
+/* Bounded resources, and the log. */
+#include "proxy/admin/scrape.h"
+
+#define OF_BOUND (LABEL_BOUND, LABEL_BOUND_DETAIL)
+
+#define BOUND_METRICS(X)                                                                           \
+    X(bound_used, GAUGE, OF_BOUND, "", "Use of a bounded resource", ONE(bound_used(bound)))        \
+    X(bound_limit, GAUGE, OF_BOUND, "", "Limit of a bounded resource", ONE(bound_limit(bound)))    \
+    X(bound_peak, GAUGE, OF_BOUND, "", "Highest use of a bounded resource so far",                 \
+      ONE(bound_peak(bound)))                                                                      \
+    X(bound_refused_total, COUNTER, OF_BOUND, "", "Times the limit of a bounded resource refused", \
+      ONE(bound_refused(bound)))
+
+#define LOG_METRICS(X)                                                                        \
+    X(log_lines_total, COUNTER, (), "", "Lines handed to the log thread", ONE(figures.lines)) \
+    X(log_dropped_total, COUNTER, (), "", "Lines dropped because a ring was full",            \
+      ONE(figures.dropped))                                                                   \
+    X(log_write_errors_total, COUNTER, (), "", "Failed writes, opens and rotations",          \
+      ONE(figures.write_errors))                                                              \
+    X(log_written_bytes_total, COUNTER, (), "bytes", "Bytes written", ONE(figures.bytes))     \
+    X(log_rotations_total, COUNTER, (), "", "Files rotated", ONE(figures.rotations))
+
+enum { BOUND_METRICS(METRIC_ID_OF_ROW) };
+enum { LOG_METRICS(METRIC_ID_OF_ROW) };
+static const struct metric bound_metrics[] = {BOUND_METRICS(METRIC_OF_ROW)};
+static const struct metric log_metrics[] = {LOG_METRICS(METRIC_OF_ROW)};
+
+static void write_bounds(struct scrape *scrape, const struct metric *metric)
+{
+    const struct bound *bound;
+    TAILQ_FOREACH (bound, &scrape->overview->registry->bounds, link) {
+        const struct series series = {scrape, metric, {bound->name, bound->detail}};
+        switch (metric - bound_metrics) {
+            BOUND_METRICS(METRIC_CASE_OF_ROW)
+        }
+    }
+}
+
+static void write_log(struct scrape *scrape, const struct metric *metric)
+{
+    const struct series series = {scrape, metric, {NULL}};
+    struct log_figures figures;
+    log_figures(scrape->overview->log, &figures);
+    switch (metric - log_metrics) {
+        LOG_METRICS(METRIC_CASE_OF_ROW)
+    }
+}
+
+const struct metric_group metrics_bounds = METRIC_GROUP(
+    "Bounded resources", "Everything that has a limit; `/resources` shows the same as JSON.",
+    bound_metrics, write_bounds);
+const struct metric_group metrics_log =
+    METRIC_GROUP("Log", "The log and the access log together.", log_metrics, write_log);
