@@ -27,71 +27,6 @@ static void walk(struct loading *loading, const config_setting_t *group,
                  const struct schema_section *section, const char *inner, const char *label,
                  void *element);
 
-/* ---- messages ---- */
-
-static void add_message(struct loading *loading, int severity, const char *file, unsigned line,
-                        const char *text)
-{
-    struct settings_messages *messages = loading->messages;
-    struct settings_message *grown =
-        realloc(messages->items, (messages->count + 1) * sizeof *grown);
-    if (grown == NULL) {
-        loading->arena.failed = true;
-        return;
-    }
-    messages->items = grown;
-    char *full = NULL;
-    int length = line > 0 ? asprintf(&full, "%s:%u: %s", file, line, text)
-                          : asprintf(&full, "%s: %s", file, text);
-    if (length < 0) {
-        loading->arena.failed = true;
-        return;
-    }
-    struct settings_message *message = &grown[messages->count++];
-    message->severity = severity;
-    message->text = full;
-    messages->error_count += severity == SETTINGS_ERROR;
-}
-
-void loading_report(struct loading *loading, int severity, const char *path, const char *format,
-                    ...)
-{
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    const config_setting_t *at = NULL;
-    char shorter[PATH_TEXT_BYTES];
-    snprintf(shorter, sizeof shorter, "%s", path);
-    /* the line of the key itself, or of the nearest group around it that is in the file */
-    while (at == NULL && shorter[0] != '\0') {
-        at = config_lookup(loading->config, shorter);
-        char *dot = strrchr(shorter, '.');
-        *(dot != NULL ? dot : shorter) = '\0';
-    }
-    const char *file = at != NULL ? config_setting_source_file(at) : NULL;
-    char full[1400];
-    snprintf(full, sizeof full, "%s: %s", path, text);
-    add_message(loading, severity, file != NULL ? file : loading->name,
-                at != NULL ? config_setting_source_line(at) : 0, full);
-}
-
-__attribute__((format(printf, 5, 6))) static void say_at(struct loading *loading, int severity,
-                                                         const config_setting_t *at,
-                                                         const char *path, const char *format, ...)
-{
-    char text[1024], full[1400];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    const char *file = config_setting_source_file(at);
-    snprintf(full, sizeof full, "%s: %s", path, text);
-    add_message(loading, severity, file != NULL ? file : loading->name,
-                config_setting_source_line(at), full);
-}
-
 /* ---- values ---- */
 
 static void range_text(const struct schema_row *row, char *text, size_t bytes)
@@ -149,27 +84,28 @@ static void take_scalar(struct loading *loading, const config_setting_t *setting
     bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;
     range_text(row, range, sizeof range);
     if (text == NULL) {
-        say_at(loading, SETTINGS_ERROR, setting, path, "expected %s%s, got a group or list",
-               row->type->expected, range);
+        loading_report_at(loading, SETTINGS_ERROR, setting, path,
+                          "expected %s%s, got a group or list", row->type->expected, range);
         return;
     }
     bool number_type = row->type == loading->bool_type ? is_bool : !is_text && !is_bool;
     if (row->type->quoted && !is_text) {
         bool timed = strcmp(row->type->name, "duration") == 0;
         bool sized = strncmp(row->type->name, "size", 4) == 0;
-        say_at(loading, SETTINGS_ERROR, setting, path,
-               timed || sized ? "expected %s, got %s without a unit: write \"%s%s\""
-                              : "expected %s, got %s%s%s",
-               row->type->expected, text, timed || sized ? text : "",
-               timed   ? "s"
-               : sized ? "B"
-                       : "");
+        loading_report_at(loading, SETTINGS_ERROR, setting, path,
+                          timed || sized ? "expected %s, got %s without a unit: write \"%s%s\""
+                                         : "expected %s, got %s%s%s",
+                          row->type->expected, text, timed || sized ? text : "",
+                          timed   ? "s"
+                          : sized ? "B"
+                                  : "");
         return;
     }
     if ((!row->type->quoted && !number_type) ||
         !row->type->take(&loading->arena, row, element, text)) {
-        say_at(loading, SETTINGS_ERROR, setting, path, "expected %s%s, got %s%s%s",
-               row->type->expected, range, is_text ? "\"" : "", text, is_text ? "\"" : "");
+        loading_report_at(loading, SETTINGS_ERROR, setting, path, "expected %s%s, got %s%s%s",
+                          row->type->expected, range, is_text ? "\"" : "", text,
+                          is_text ? "\"" : "");
     }
 }
 
@@ -178,8 +114,8 @@ static void take_list(struct loading *loading, const config_setting_t *setting,
 {
     int type = config_setting_type(setting);
     if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST) {
-        say_at(loading, SETTINGS_ERROR, setting, path, "expected a list [ ... ] of %s",
-               row->type->expected);
+        loading_report_at(loading, SETTINGS_ERROR, setting, path, "expected a list [ ... ] of %s",
+                          row->type->expected);
         return;
     }
     /* what the file says replaces the default */
@@ -190,8 +126,8 @@ static void take_list(struct loading *loading, const config_setting_t *setting,
         take_scalar(loading, config_setting_get_elem(setting, (unsigned)i), row, path, element);
     }
     if (count > ITEMS_MAX) {
-        say_at(loading, SETTINGS_ERROR, setting, path, "expected at most %d elements, got %d",
-               ITEMS_MAX, count);
+        loading_report_at(loading, SETTINGS_ERROR, setting, path,
+                          "expected at most %d elements, got %d", ITEMS_MAX, count);
     }
 }
 
@@ -199,8 +135,8 @@ static void take_certificates(struct loading *loading, const config_setting_t *s
                               const struct schema_row *row, const char *path, void *element)
 {
     if (config_setting_type(setting) != CONFIG_TYPE_LIST) {
-        say_at(loading, SETTINGS_ERROR, setting, path,
-               "expected a list ( { cert = ...; key = ...; }, ... )");
+        loading_report_at(loading, SETTINGS_ERROR, setting, path,
+                          "expected a list ( { cert = ...; key = ...; }, ... )");
         return;
     }
     for (int i = 0; i < config_setting_length(setting) && i < ITEMS_MAX; i++) {
@@ -210,8 +146,9 @@ static void take_certificates(struct loading *loading, const config_setting_t *s
             !config_setting_lookup_string(one, "cert", &cert) ||
             !config_setting_lookup_string(one, "key", &key) ||
             2 + config_setting_lookup_string(one, "ocsp", &ocsp) != config_setting_length(one)) {
-            say_at(loading, SETTINGS_ERROR, one, path,
-                   "expected { cert = \"FILE\"; key = \"FILE\"; }, and ocsp = \"FILE\" if wanted");
+            loading_report_at(
+                loading, SETTINGS_ERROR, one, path,
+                "expected { cert = \"FILE\"; key = \"FILE\"; }, and ocsp = \"FILE\" if wanted");
             continue;
         }
         struct certificate_settings *added =
@@ -317,9 +254,9 @@ static void unknown_key(struct loading *loading, const config_setting_t *setting
     char hint[512];
     const char *name = config_setting_name(setting);
     if (suggest(section, inner, name, hint, sizeof hint)) {
-        say_at(loading, SETTINGS_ERROR, setting, path, "unknown key; %s", hint);
+        loading_report_at(loading, SETTINGS_ERROR, setting, path, "unknown key; %s", hint);
     } else {
-        say_at(loading, SETTINGS_ERROR, setting, path, "unknown key");
+        loading_report_at(loading, SETTINGS_ERROR, setting, path, "unknown key");
     }
 }
 
@@ -342,7 +279,7 @@ static void walk(struct loading *loading, const config_setting_t *group,
             snprintf(deeper, sizeof deeper, "%s.", path);
             walk(loading, setting, section, deeper, full, element);
         } else if (is_group(section, path)) {
-            say_at(loading, SETTINGS_ERROR, setting, full, "expected a group { ... }");
+            loading_report_at(loading, SETTINGS_ERROR, setting, full, "expected a group { ... }");
         } else if (section->name[0] != '\0' || !loading_is_section(name)) {
             unknown_key(loading, setting, section, inner, full);
         }
@@ -409,12 +346,12 @@ static void take_item(struct loading *loading, const struct schema_section *sect
         /* every named element begins with its name */
         *(const char **)element = arena_text(&loading->arena, name, strlen(name));
         if (!name_valid(name)) {
-            say_at(loading, SETTINGS_ERROR, item, label,
-                   "expected a name of 1 to 64 letters, digits, \"_\" and \"-\"");
+            loading_report_at(loading, SETTINGS_ERROR, item, label,
+                              "expected a name of 1 to 64 letters, digits, \"_\" and \"-\"");
         }
     }
     if (config_setting_type(item) != CONFIG_TYPE_GROUP) {
-        say_at(loading, SETTINGS_ERROR, item, label, "expected a group { ... }");
+        loading_report_at(loading, SETTINGS_ERROR, item, label, "expected a group { ... }");
         return;
     }
     walk(loading, item, section, "", label, element);
@@ -430,7 +367,7 @@ static void take_section(struct loading *loading, const struct schema_section *s
     int wanted = section->shape == SCHEMA_NAMED ? CONFIG_TYPE_GROUP : CONFIG_TYPE_LIST;
     if (setting == NULL) {
         if (section->required) {
-            add_message(
+            loading_add_message(
                 loading, SETTINGS_ERROR, loading->name, 0,
                 arena_printf(&loading->arena,
                              "%s: missing; a configuration needs listeners, upstreams and routes",
@@ -440,12 +377,12 @@ static void take_section(struct loading *loading, const struct schema_section *s
     }
     int count = config_setting_length(setting);
     if (config_setting_type(setting) != wanted) {
-        say_at(loading, SETTINGS_ERROR, setting, section->name, "expected %s",
-               section->shape == SCHEMA_NAMED ? "a group { name = { ... }; ... }"
-                                              : "a list ( { ... }, ... )");
+        loading_report_at(loading, SETTINGS_ERROR, setting, section->name, "expected %s",
+                          section->shape == SCHEMA_NAMED ? "a group { name = { ... }; ... }"
+                                                         : "a list ( { ... }, ... )");
     } else if (count == 0 || count > ITEMS_MAX) {
-        say_at(loading, SETTINGS_ERROR, setting, section->name, "expected from 1 to %d, got %d",
-               ITEMS_MAX, count);
+        loading_report_at(loading, SETTINGS_ERROR, setting, section->name,
+                          "expected from 1 to %d, got %d", ITEMS_MAX, count);
     } else {
         for (int i = 0; i < count; i++) {
             take_item(loading, section, config_setting_get_elem(setting, (unsigned)i), (size_t)i);
@@ -484,48 +421,6 @@ static enum settings_result finish(struct loading *loading, struct settings **re
     return *ret_settings != NULL ? SETTINGS_OK : SETTINGS_NO_MEMORY;
 }
 
-/* The text of a line of a file without the space around it; false when it cannot be read. */
-static bool file_line(const char *path, int number, char *line, size_t line_bytes)
-{
-    FILE *file = fopen(path, "re");
-    bool found = false;
-    if (file == NULL) {
-        return false;
-    }
-    while (number > 0 && (found = fgets(line, (int)line_bytes, file) != NULL)) {
-        /* a line longer than the room comes in parts: only its end counts */
-        number -= strchr(line, '\n') != NULL;
-    }
-    fclose(file);
-    line[strcspn(line, "\r\n")] = '\0';
-    memmove(line, line + strspn(line, " \t"), strlen(line + strspn(line, " \t")) + 1);
-    return found;
-}
-
-static void say_parse_error(struct loading *loading)
-{
-    const char *file = config_error_file(loading->config);
-    const char *text = config_error_text(loading->config);
-    char full[1024];
-    char line[160];
-    if (strcmp(text, "duplicate setting name") == 0) {
-        text = "a key stands in this group a second time";
-        if (file_line(file != NULL ? file : loading->name, config_error_line(loading->config), line,
-                      sizeof line)) {
-            snprintf(full, sizeof full, "%s: %s", text, line);
-            add_message(loading, SETTINGS_ERROR, file != NULL ? file : loading->name,
-                        (unsigned)config_error_line(loading->config), full);
-            return;
-        }
-    }
-    snprintf(full, sizeof full, "%s%s", text,
-             strcmp(text, "syntax error") == 0
-                 ? ": something is missing or misplaced here or just before"
-                 : "");
-    add_message(loading, SETTINGS_ERROR, file != NULL ? file : loading->name,
-                (unsigned)config_error_line(loading->config), full);
-}
-
 static bool file_readable(struct loading *loading, const char *path)
 {
     struct stat info;
@@ -547,7 +442,7 @@ static bool file_readable(struct loading *loading, const char *path)
         fclose(file);
     }
     if (why != NULL) {
-        add_message(loading, SETTINGS_ERROR, path, 0, why);
+        loading_add_message(loading, SETTINGS_ERROR, path, 0, why);
     }
     return why == NULL;
 }
@@ -580,7 +475,7 @@ enum settings_result settings_load(const char *path, struct settings **ret_setti
         arena_release(&loading.arena);
     } else {
         if (config_read_file(&config, path) != CONFIG_TRUE) {
-            say_parse_error(&loading);
+            loading_report_parse_error(&loading);
         } else {
             take_everything(&loading);
         }
@@ -600,20 +495,11 @@ enum settings_result settings_parse(const char *text, const char *name,
         return SETTINGS_NO_MEMORY;
     }
     if (config_read_string(&config, text) != CONFIG_TRUE) {
-        say_parse_error(&loading);
+        loading_report_parse_error(&loading);
     } else {
         take_everything(&loading);
     }
     enum settings_result result = finish(&loading, ret_settings);
     config_destroy(&config);
     return result;
-}
-
-void settings_messages_free(struct settings_messages *messages)
-{
-    for (size_t i = 0; i < messages->count; i++) {
-        free((char *)(uintptr_t)messages->items[i].text);
-    }
-    free(messages->items);
-    *messages = (struct settings_messages){0};
 }

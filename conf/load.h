@@ -1,7 +1,8 @@
 /*
  * A configuration while it is being read: private to conf/.
  *
- * Thread: the one that loads.
+ * Owns: the settings under construction and their arena, until settings_adopt(). Thread: the one that loads. Errors: messages by
+ * file and line; memory that ran out is noted in the arena.
  */
 #ifndef EVENKEEL_CONF_LOAD_H
 #define EVENKEEL_CONF_LOAD_H
@@ -26,6 +27,17 @@ struct loading {
 __attribute__((format(printf, 4, 5))) void loading_report(struct loading *loading, int severity,
                                                           const char *path, const char *format,
                                                           ...);
+
+/* The same about a key that is at hand. */
+__attribute__((format(printf, 5, 6))) void loading_report_at(struct loading *loading, int severity,
+                                                             const config_setting_t *at,
+                                                             const char *path, const char *format,
+                                                             ...);
+/* The file does not parse. */
+void loading_report_parse_error(struct loading *loading);
+/* A message about a file, and a line of it unless that is 0. */
+void loading_add_message(struct loading *loading, int severity, const char *file, unsigned line,
+                         const char *text);
 
 bool loading_is_section(const char *name);
 

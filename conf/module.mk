@@ -12,8 +12,11 @@ libconf_a_SOURCES = \
 	%D%/dump.h \
 	%D%/load.c \
 	%D%/load.h \
+	%D%/load_messages.c \
 	%D%/schema.c \
 	%D%/schema.h \
+	%D%/schema_fields.h \
+	%D%/schema_places.c \
 	%D%/schema_types.c \
 	%D%/schema_types.h \
 	%D%/settings.c \

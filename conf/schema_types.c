@@ -6,25 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/schema_fields.h"
 #include "conf/value.h"
-
-#define WEIGHT_MAX 100
-#define HOSTNAME_MAX 253
-
-static void *field_of(void *element, size_t at)
-{
-    return (char *)element + at;
-}
-
-static const void *field_in(const void *element, size_t at)
-{
-    return (const char *)element + at;
-}
-
-static bool in_range(const struct schema_row *row, double value)
-{
-    return (row->min == 0 && row->max == 0) || (value >= row->min && value <= row->max);
-}
 
 /* An arena gives nothing back: room is doubled, whenever the count is a power of two. */
 void *schema_list_add(struct arena *arena, struct schema_list *list, size_t element_bytes)
@@ -63,32 +46,6 @@ bool schema_row_equal(const struct schema_row *row, const void *a, const void *b
     free(one);
     free(other);
     return equal;
-}
-
-static void print_quoted(const char *text, FILE *out)
-{
-    fputc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\') {
-            fputc('\\', out);
-        }
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
-static bool store_text(struct arena *arena, void *element, size_t at, const char *text,
-                       size_t bytes)
-{
-    const char *copy = arena_text(arena, text, bytes);
-    *(const char **)field_of(element, at) = copy;
-    return copy != NULL;
-}
-
-static const char *text_in(const void *element, size_t at)
-{
-    const char *text = *(const char *const *)field_in(element, at);
-    return text != NULL ? text : "";
 }
 
 /* ---- numbers ---- */
@@ -253,72 +210,6 @@ static void print_word(const struct schema_row *row, const void *element, FILE *
     print_quoted(row->words[*(const unsigned *)field_in(element, row->at)], out);
 }
 
-/* ---- addresses ---- */
-
-static bool take_address(struct arena *arena, const struct schema_row *row, void *element,
-                         const char *text)
-{
-    struct address *address = field_of(element, row->also_at);
-    return address_parse(text, address) && take_text(arena, row, element, text);
-}
-
-static bool take_server(struct arena *arena, const struct schema_row *row, void *element,
-                        const char *text)
-{
-    struct address address;
-    if (!address_parse(text, &address) || address.any.sa_family == AF_UNIX ||
-        (address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port) == 0) {
-        return false;
-    }
-    struct address *added = schema_list_add(arena, field_of(element, row->at), sizeof *added);
-    if (added != NULL) {
-        *added = address;
-    }
-    return added != NULL;
-}
-
-static void print_servers(const struct schema_row *row, const void *element, FILE *out)
-{
-    const struct schema_list *list = field_in(element, row->at);
-    const struct address *servers = list->items;
-    for (size_t i = 0; i < list->count; i++) {
-        char text[ADDRESS_TEXT_BYTES];
-        address_format(&servers[i].any, text);
-        fputs(i > 0 ? ", " : "", out);
-        print_quoted(text, out);
-    }
-}
-
-static bool take_prefix(struct arena *arena, const struct schema_row *row, void *element,
-                        const char *text)
-{
-    struct address_prefix prefix;
-    if (!address_prefix_parse(text, &prefix)) {
-        return false;
-    }
-    struct address_prefix *added =
-        schema_list_add(arena, field_of(element, row->at), sizeof *added);
-    if (added != NULL) {
-        *added = prefix;
-    }
-    return added != NULL;
-}
-
-static void print_prefixes(const struct schema_row *row, const void *element, FILE *out)
-{
-    const struct schema_list *list = field_in(element, row->at);
-    const struct address_prefix *prefixes = list->items;
-    for (size_t i = 0; i < list->count; i++) {
-        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-        char text[ADDRESS_TEXT_BYTES];
-        memcpy(&v6.sin6_addr, prefixes[i].bytes, sizeof v6.sin6_addr);
-        bool mapped = IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && prefixes[i].bits >= 96;
-        address_format_ip((const struct sockaddr *)&v6, text);
-        fprintf(out, "%s\"%s/%u\"", i > 0 ? ", " : "", text,
-                prefixes[i].bits - (mapped ? 96u : 0u));
-    }
-}
-
 /* ---- composed ones ---- */
 
 static bool take_status_range(struct arena *arena, const struct schema_row *row, void *element,
@@ -400,47 +291,6 @@ static void print_key(const struct schema_row *row, const void *element, FILE *o
             text_in(element, row->also_at));
 }
 
-static bool host_valid(const char *text)
-{
-    size_t bytes = strlen(text);
-    if (bytes == 0 || bytes > HOSTNAME_MAX) {
-        return false;
-    }
-    if (text[0] == '[') {
-        return text[bytes - 1] == ']';
-    }
-    for (size_t i = 0; i < bytes; i++) {
-        if (!isalnum((unsigned char)text[i]) && strchr("-._", text[i]) == NULL) {
-            return false;
-        }
-    }
-    return text[0] != '.' && text[bytes - 1] != '.';
-}
-
-static bool take_host(struct arena *arena, const struct schema_row *row, void *element,
-                      const char *text)
-{
-    bool suffix = strncmp(text, "*.", 2) == 0;
-    if (!host_valid(suffix ? text + 2 : text)) {
-        return false;
-    }
-    *(bool *)field_of(element, row->also_at) = suffix;
-    const char *from = suffix ? text + 1 : text;
-    char *copy = arena_take(arena, strlen(from) + 1);
-    for (size_t i = 0; copy != NULL && from[i] != '\0'; i++) {
-        copy[i] = (char)tolower((unsigned char)from[i]);
-    }
-    *(const char **)field_of(element, row->at) = copy;
-    return copy != NULL;
-}
-
-static void print_host(const struct schema_row *row, const void *element, FILE *out)
-{
-    fprintf(out, "\"%s%s\"", *(const bool *)field_in(element, row->also_at) ? "*" : "",
-            text_in(element, row->at));
-}
-
-/* "X-Name" or "X-Name: value" */
 static bool take_header(struct arena *arena, const struct schema_row *row, void *element,
                         const char *text)
 {
@@ -487,70 +337,6 @@ static void print_methods(const struct schema_row *row, const void *element, FIL
 }
 
 /* "host:port", or "srv:_service._proto.name" with ports of its own; "srv:80" is a host called srv. */
-static bool take_place(struct arena *arena, const char *place, struct endpoint_settings *endpoint)
-{
-    const char *host;
-    size_t host_bytes;
-    struct address literal;
-    endpoint->service = strncmp(place, "srv:_", 5) == 0;
-    if (endpoint->service) {
-        host = place + 4;
-        host_bytes = strlen(host);
-    } else if (!address_split(place, &host, &host_bytes, &endpoint->port) || endpoint->port == 0) {
-        return false;
-    }
-    if (endpoint->service && strstr(host, "._") == NULL) {
-        return false;
-    }
-    if (host_bytes == 0 || host_bytes > HOSTNAME_MAX) {
-        return false;
-    }
-    endpoint->literal =
-        !endpoint->service && address_from_host(host, host_bytes, endpoint->port, &literal);
-    endpoint->host = arena_text(arena, host, host_bytes);
-    return endpoint->host != NULL && (endpoint->literal || host_valid(endpoint->host));
-}
-
-/* A place, or "PLACE weight=N" */
-static bool take_endpoint(struct arena *arena, const struct schema_row *row, void *element,
-                          const char *text)
-{
-    char place[320];
-    size_t place_bytes = strcspn(text, " ");
-    uint64_t weight = 1;
-    if (place_bytes >= sizeof place) {
-        return false;
-    }
-    memcpy(place, text, place_bytes);
-    place[place_bytes] = '\0';
-    const char *rest = text + place_bytes + strspn(text + place_bytes, " ");
-    if (*rest != '\0' && (strncmp(rest, "weight=", 7) != 0 || !value_count(rest + 7, &weight))) {
-        return false;
-    }
-    struct endpoint_settings endpoint = {.text = arena_text(arena, text, strlen(text)),
-                                         .weight = (uint16_t)weight};
-    if (weight < 1 || weight > WEIGHT_MAX || !take_place(arena, place, &endpoint) ||
-        endpoint.text == NULL) {
-        return false;
-    }
-    struct endpoint_settings *added =
-        schema_list_add(arena, field_of(element, row->at), sizeof *added);
-    if (added != NULL) {
-        *added = endpoint;
-    }
-    return added != NULL;
-}
-
-static void print_endpoints(const struct schema_row *row, const void *element, FILE *out)
-{
-    const struct schema_list *list = field_in(element, row->at);
-    const struct endpoint_settings *endpoints = list->items;
-    for (size_t i = 0; i < list->count; i++) {
-        fputs(i > 0 ? ", " : "", out);
-        print_quoted(endpoints[i].text, out);
-    }
-}
-
 static bool take_condition(struct arena *arena, const struct schema_row *row, void *element,
                            const char *text)
 {
@@ -615,16 +401,6 @@ const struct schema_type type_text = {"text", "a text", true, false, take_text, 
 const struct schema_type type_optional_text = {"text", "a text that is not empty", true,
                                                false,  take_optional_text,         print_text};
 const struct schema_type type_word = {"word", "one of", true, false, take_word, print_word};
-const struct schema_type type_address = {
-    "address",    "an address such as \"127.0.0.1:8080\", \"[::1]:80\" or \"unix:/run/x.sock\"",
-    true,         false,
-    take_address, print_text};
-const struct schema_type type_server_list = {
-    "list of addresses", "an address and port such as \"127.0.0.1:5353\"", true, true, take_server,
-    print_servers};
-const struct schema_type type_prefix_list = {
-    "list of prefixes", "an address prefix such as \"10.0.0.0/8\"", true, true, take_prefix,
-    print_prefixes};
 const struct schema_type type_path_or_off = {
     "path or \"off\"", "a path, \"stdout\", \"stderr\" or \"off\"", true, false, take_path_or_off,
     print_path_or_off};
@@ -641,20 +417,10 @@ const struct schema_type type_status_range = {
     print_status_range};
 const struct schema_type type_key = {
     "key", "\"host\", \"client\" or \"header:NAME\"", true, false, take_key, print_key};
-const struct schema_type type_host = {
-    "host",    "a host such as \"shop.example\" or \"*.shop.example\"", true, false, take_host,
-    print_host};
 const struct schema_type type_header = {
     "header", "\"X-Name\" or \"X-Name: value\"", true, false, take_header, print_header};
 const struct schema_type type_method_list = {
     "list of methods", "a method such as \"GET\"", true, true, take_method, print_methods};
-const struct schema_type type_endpoint_list = {
-    "list of endpoints",
-    "\"host:port\" or \"srv:_http._tcp.name\", with \" weight=N\" (1 to 100) if need be",
-    true,
-    true,
-    take_endpoint,
-    print_endpoints};
 const struct schema_type type_condition_list = {"list of conditions", "one of",        true, true,
                                                 take_condition,       print_conditions};
 /* read by conf/load.c: its elements are groups */

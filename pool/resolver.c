@@ -1,19 +1,14 @@
 /* When what is asked, and what becomes of the answers. */
 #include "pool/resolver.h"
 
-#include <event2/event_struct.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "pool/dns_channel.h"
-#include "pool/file_mark.h"
-#include "pool/hosts.h"
-#include "pool/names.h"
 #include "pool/names_memory.h"
 #include "pool/pools.h"
+#include "pool/resolver_state.h"
 #include "pool/route.h"
 #include "steady/fault.h"
 
@@ -28,49 +23,8 @@
 /* A question that waits for others looks this often whether its answer has become too old. */
 #define WAITING_LOOK_MS 1000
 
-struct resolver {
-    struct resolver_env env;
-    struct settings *settings; /* a reference; NULL: none yet */
-    struct resolver_settings rules;
-    struct names names;
-    struct question_list waiting;
-    struct hosts hosts;
-    struct dns_channel *channel;
-    struct bound queries;
-    struct file_mark resolv_conf;
-    size_t refused_count; /* names of the settings that there was no room for */
-    uint64_t try_ms;
-    uint64_t opened_ms, looked_ms; /* the channel; resolv.conf */
-    uint64_t heard_ms;             /* the last time a server answered */
-    bool open_wanted;
-    bool silence_told;
-    bool ended, changed; /* since the last on_news */
-    struct wheel wheel;
-    struct event wheel_event, work;
-    struct rng rng;
-    struct resolver_figures figures;
-};
-
 static void on_fire(struct wheel_timer *timer, uint64_t now_ms);
 static void on_done(void *owner, enum lookup_result result, const struct dns_records *records);
-
-static uint64_t now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-__attribute__((format(printf, 3, 4))) static void say(const struct resolver *resolver,
-                                                      enum log_level level, const char *format, ...)
-{
-    char text[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    resolver->env.say(level, text, resolver->env.owner);
-}
 
 static struct resolver *resolver_of(const struct name *name)
 {
@@ -83,54 +37,6 @@ static void activate(struct resolver *resolver)
     event_active(&resolver->work, EV_TIMEOUT, 1);
 }
 
-/* ---- words ---- */
-
-/* "10.0.0.1, 10.0.0.2, ...": the first few. */
-static void list_ips(const struct question *question, char *text, size_t text_bytes)
-{
-    struct named_address addresses[4];
-    char one[ADDRESS_TEXT_BYTES];
-    size_t known = question->ip_count, used = 0;
-    size_t count = known < 4 ? known : 4;
-    text[0] = '\0';
-    for (size_t i = 0; i < count && used < text_bytes; i++) {
-        addresses[i] = question_address(question, i, 0);
-        address_format_ip(&addresses[i].address.any, one);
-        used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", i > 0 ? ", " : "", one);
-    }
-    if (count < known && used < text_bytes)
-        snprintf(text + used, text_bytes - used, ", and %zu more", known - count);
-}
-
-static void tell_change(const struct resolver *resolver, const struct question *question,
-                        bool was_holding)
-{
-    char text[256];
-    const struct name *name = question->name;
-    if (question->type == DNS_SRV || question->ip_count == 0)
-        return;
-    list_ips(question, text, sizeof(text));
-    say(resolver, was_holding ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "name %s: %s: %s", name->host,
-        dns_type_name(question->type), text);
-}
-
-static void tell_failure(const struct resolver *resolver, const struct question *question)
-{
-    const struct name_state *state = &question->state;
-    if (state->failures_count == 1)
-        say(resolver, LOG_LEVEL_WARN, "name %s: %s: %s%s", question->name->host,
-            dns_type_name(question->type), lookup_result_name(state->last),
-            state->holding ? "; what is known is used on" : "");
-}
-
-static void tell_no(const struct resolver *resolver, const struct question *question)
-{
-    if (question->state.holding && question->state.no_count == 1)
-        say(resolver, LOG_LEVEL_WARN,
-            "name %s: %s: %s; what is known is used until that is repeated", question->name->host,
-            dns_type_name(question->type), lookup_result_name(question->state.last));
-}
-
 /* ---- what an answer changes ---- */
 
 static void schedule(struct resolver *resolver, struct question *question)
@@ -139,7 +45,7 @@ static void schedule(struct resolver *resolver, struct question *question)
     if (question->query != NULL)
         at_ms = question->deadline_ms;
     else if (question->waiting)
-        at_ms = now() + WAITING_LOOK_MS;
+        at_ms = resolver_now_ms() + WAITING_LOOK_MS;
     wheel_arm(&resolver->wheel, &question->timer, at_ms);
 }
 
@@ -177,18 +83,21 @@ static void look_at_route(struct resolver *resolver, struct question *question)
         return;
     question->routed = routed;
     resolver->changed = true;
-    say(resolver, LOG_LEVEL_INFO, "name %s: there is %s route to its %s addresses",
-        question->name->host, routed ? "a" : "no", question->type == DNS_A ? "IPv4" : "IPv6");
+    resolver_report(resolver, LOG_LEVEL_INFO, "name %s: there is %s route to its %s addresses",
+                    question->name->host, routed ? "a" : "no",
+                    question->type == DNS_A ? "IPv4" : "IPv6");
 }
 
 static void take(struct resolver *resolver, struct question *question,
                  const struct dns_records *records, bool was_holding)
 {
     struct name *name = question->name;
-    enum keep_result result = question->type == DNS_SRV ? name_keep_services(name, records, now())
-                                                        : question_keep_ips(question, records);
+    enum keep_result result = question->type == DNS_SRV
+                                  ? name_keep_services(name, records, resolver_now_ms())
+                                  : question_keep_ips(question, records);
     if (result == KEEP_NO_MEMORY)
-        say(resolver, LOG_LEVEL_ERROR, "name %s: no memory for its records", name->host);
+        resolver_report(resolver, LOG_LEVEL_ERROR, "name %s: no memory for its records",
+                        name->host);
     if (question->ip_count > 0)
         look_at_route(resolver, question);
     if (result != KEEP_CHANGED)
@@ -196,7 +105,7 @@ static void take(struct resolver *resolver, struct question *question,
     for (size_t i = 0; name->coming != NULL && i < name->coming->count; i++)
         ask_first(resolver, name->coming->targets[i].name);
     resolver->changed = resolver->changed || question->type != DNS_SRV;
-    tell_change(resolver, question, was_holding);
+    resolver_report_change(resolver, question, was_holding);
 }
 
 static void drop(struct resolver *resolver, struct question *question)
@@ -206,8 +115,9 @@ static void drop(struct resolver *resolver, struct question *question)
     if (!had)
         return;
     resolver->changed = true;
-    say(resolver, LOG_LEVEL_WARN, "name %s: %s: its records are given up: %s", question->name->host,
-        dns_type_name(question->type), lookup_result_name(question->state.last));
+    resolver_report(resolver, LOG_LEVEL_WARN, "name %s: %s: its records are given up: %s",
+                    question->name->host, dns_type_name(question->type),
+                    lookup_result_name(question->state.last));
 }
 
 static bool nothing_known(const struct name *name)
@@ -228,18 +138,18 @@ static void end_lookup(struct resolver *resolver, struct question *question,
         outcome.ttl_ms = records->ttl_ms;
     resolver->figures.results[result]++;
     enum name_step step =
-        name_state_ended(&question->state, rules, &outcome, now(), &resolver->rng);
+        name_state_ended(&question->state, rules, &outcome, resolver_now_ms(), &resolver->rng);
     if (step == NAME_TAKE)
         take(resolver, question, records, was_holding);
     else if (step == NAME_DROP)
         drop(resolver, question);
     else if (question->state.failures_count > 0)
-        tell_failure(resolver, question);
+        resolver_report_failure(resolver, question);
     else
-        tell_no(resolver, question);
+        resolver_report_no(resolver, question);
     if (was_failing && question->state.failures_count == 0)
-        say(resolver, LOG_LEVEL_INFO, "name %s: %s: answered again", question->name->host,
-            dns_type_name(question->type));
+        resolver_report(resolver, LOG_LEVEL_INFO, "name %s: %s: answered again",
+                        question->name->host, dns_type_name(question->type));
     resolver->ended = true;
     schedule(resolver, question);
     activate(resolver);
@@ -276,7 +186,7 @@ static bool ask(struct resolver *resolver, struct question *question)
     struct name *name = question->name;
     if (!name->service && answer_from_hosts(resolver, name))
         return true;
-    question->asked_ms = now();
+    question->asked_ms = resolver_now_ms();
     question->deadline_ms = question->asked_ms + name->resolve_ms;
     enum dns_ask_result result = dns_channel_ask(resolver->channel, name->host, question->type,
                                                  on_done, question, &question->query);
@@ -294,19 +204,21 @@ static bool ask(struct resolver *resolver, struct question *question)
 /* No server has answered since the question was asked: perhaps it was not them. */
 static void heard_nothing(struct resolver *resolver, const struct question *question)
 {
-    if (resolver->heard_ms >= question->asked_ms || now() - resolver->opened_ms < REOPEN_MS)
+    if (resolver->heard_ms >= question->asked_ms ||
+        resolver_now_ms() - resolver->opened_ms < REOPEN_MS)
         return;
     resolver->open_wanted = true;
     if (!resolver->silence_told)
-        say(resolver, LOG_LEVEL_WARN, "no DNS server answers: asking them by new sockets");
+        resolver_report(resolver, LOG_LEVEL_WARN,
+                        "no DNS server answers: asking them by new sockets");
     resolver->silence_told = true;
 }
 
 static void heard(struct resolver *resolver)
 {
-    resolver->heard_ms = now();
+    resolver->heard_ms = resolver_now_ms();
     if (resolver->silence_told)
-        say(resolver, LOG_LEVEL_INFO, "DNS servers answer again");
+        resolver_report(resolver, LOG_LEVEL_INFO, "DNS servers answer again");
     resolver->silence_told = false;
 }
 
@@ -347,12 +259,12 @@ static void on_fire(struct wheel_timer *timer, uint64_t now_ms)
 
 static void look_at_resolv_conf(struct resolver *resolver)
 {
-    if (now() - resolver->looked_ms < REOPEN_MS)
+    if (resolver_now_ms() - resolver->looked_ms < REOPEN_MS)
         return;
-    resolver->looked_ms = now();
+    resolver->looked_ms = resolver_now_ms();
     if (!file_mark_moved(&resolver->resolv_conf, resolver->env.resolv_conf))
         return;
-    say(resolver, LOG_LEVEL_INFO, "%s has changed", resolver->env.resolv_conf);
+    resolver_report(resolver, LOG_LEVEL_INFO, "%s has changed", resolver->env.resolv_conf);
     resolver->open_wanted = true;
 }
 
@@ -365,17 +277,17 @@ static void open_channel(struct resolver *resolver)
         .try_ms = resolver->try_ms,
     };
     resolver->figures.reopened += resolver->opened_ms > 0;
-    resolver->opened_ms = now();
+    resolver->opened_ms = resolver_now_ms();
     resolver->open_wanted = !dns_channel_open(resolver->channel, &settings);
     if (resolver->open_wanted) /* with the next question */
-        say(resolver, LOG_LEVEL_ERROR, "no memory for speaking to DNS servers");
+        resolver_report(resolver, LOG_LEVEL_ERROR, "no memory for speaking to DNS servers");
 }
 
 /* ---- frames of its own ---- */
 
 static void arm_wheel(struct resolver *resolver)
 {
-    uint64_t next_ms = wheel_next_ms(&resolver->wheel), now_ms = now();
+    uint64_t next_ms = wheel_next_ms(&resolver->wheel), now_ms = resolver_now_ms();
     uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
     struct timeval wait = {(time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000) * 1000};
     if (next_ms == UINT64_MAX)
@@ -389,7 +301,7 @@ static void on_wheel(evutil_socket_t fd, short what, void *arg)
     struct resolver *resolver = arg;
     (void)fd;
     (void)what;
-    wheel_advance(&resolver->wheel, now());
+    wheel_advance(&resolver->wheel, resolver_now_ms());
     arm_wheel(resolver);
 }
 
@@ -426,13 +338,13 @@ static void settle(struct resolver *resolver)
     TAILQ_FOREACH (name, &resolver->names.list, link) {
         if (name_settle_services(name)) {
             resolver->changed = true;
-            say(resolver, LOG_LEVEL_INFO, "name %s: SRV: %zu services", name->host,
-                name->group->count);
+            resolver_report(resolver, LOG_LEVEL_INFO, "name %s: SRV: %zu services", name->host,
+                            name->group->count);
         }
         if (name->wanted && !name->cut_told && name_cut(name)) {
             name->cut_told = true;
-            say(resolver, LOG_LEVEL_WARN, "name %s: of its addresses only %d are used", name->host,
-                POOL_NAME_ADDRESSES);
+            resolver_report(resolver, LOG_LEVEL_WARN, "name %s: of its addresses only %d are used",
+                            name->host, POOL_NAME_ADDRESSES);
         }
     }
     sweep(resolver);
@@ -478,7 +390,7 @@ struct resolver *resolver_create(const struct resolver_env *env)
     TAILQ_INIT(&resolver->waiting);
     hosts_init(&resolver->hosts, env->hosts);
     (void)file_mark_moved(&resolver->resolv_conf, env->resolv_conf);
-    wheel_init(&resolver->wheel, now());
+    wheel_init(&resolver->wheel, resolver_now_ms());
     event_assign(&resolver->wheel_event, env->base, -1, 0, on_wheel, resolver);
     event_assign(&resolver->work, env->base, -1, 0, on_work, resolver);
     bound_register(env->registry, &resolver->names.bound);
@@ -523,7 +435,8 @@ static void each_entry(struct resolver *resolver, entry_fn *each)
 static void want(struct resolver *resolver, const struct endpoint_settings *entry,
                  const struct upstream_settings *upstream)
 {
-    struct name *name = names_obtain(&resolver->names, entry->host, entry->service, now());
+    struct name *name =
+        names_obtain(&resolver->names, entry->host, entry->service, resolver_now_ms());
     if (name == NULL) {
         resolver->refused_count++;
         return;
@@ -623,48 +536,5 @@ void resolver_save(const struct resolver *resolver, struct pack *pack)
 
 size_t resolver_restore(struct resolver *resolver, struct unpack *unpack)
 {
-    return names_restore(&resolver->names, unpack, now());
-}
-
-/* ---- figures ---- */
-
-static struct name_figures figures_of(const struct name *name, uint64_t now_ms)
-{
-    struct named_address addresses[POOL_NAME_ADDRESSES];
-    struct name_figures figures = {
-        .name = name->host,
-        .source = name->source == NAME_FROM_HOSTS ? "hosts" : "dns",
-        .service = name->service,
-        .addresses_count = name_addresses(name, 0, addresses, POOL_NAME_ADDRESSES),
-        .next_ms = UINT64_MAX,
-    };
-    for (unsigned i = 0; i < name->question_count; i++) {
-        const struct name_state *state = &name->questions[i].state;
-        uint64_t left_ms = state->next_ms > now_ms ? state->next_ms - now_ms : 0;
-        figures.stale = figures.stale || name_state_stale(state, now_ms);
-        figures.next_ms = left_ms < figures.next_ms ? left_ms : figures.next_ms;
-        if (state->holding && now_ms - state->answered_ms > figures.age_ms)
-            figures.age_ms = now_ms - state->answered_ms;
-        if (state->failures_count > figures.failures_row)
-            figures.failures_row = state->failures_count;
-        if (state->ended)
-            figures.last[name->questions[i].type] = lookup_result_name(state->last);
-    }
-    return figures;
-}
-
-void resolver_each_name(const struct resolver *resolver, name_figures_fn *each, void *owner)
-{
-    const struct name *name;
-    uint64_t now_ms = now();
-    TAILQ_FOREACH (name, &resolver->names.list, link) {
-        struct name_figures figures = figures_of(name, now_ms);
-        if (name->wanted)
-            each(&figures, owner);
-    }
-}
-
-void resolver_figures(const struct resolver *resolver, struct resolver_figures *ret_figures)
-{
-    *ret_figures = resolver->figures;
+    return names_restore(&resolver->names, unpack, resolver_now_ms());
 }

@@ -8,7 +8,9 @@ libtls_a_SOURCES = \
 	%D%/server.c %D%/server.h \
 	%D%/server_names.c %D%/server_names.h \
 	%D%/session_cache.c %D%/session_cache.h \
+	%D%/session_cache_state.h \
 	%D%/session_der.c %D%/session_der.h \
+	%D%/session_figures.c \
 	%D%/session_memory.c %D%/session_memory.h \
 	%D%/session_name.c %D%/session_name.h \
 	%D%/socket_io.c %D%/socket_io.h \

@@ -10,31 +10,12 @@
 #include "steady/check.h"
 #include "steady/fault.h"
 #include "steady/hash.h"
+#include "tls/session_cache_state.h"
 #include "tls/session_der.h"
-#include "tls/session_name.h"
 
-#define SHARDS 16
-#define CACHE_LINE_BYTES 64
 /* A name without sessions is worth little: twice as many as sessions, in each shard at least a few. */
 #define NAMES_PER_ENTRY 2
 #define SHARD_NAMES_LEAST 16
-
-struct shard {
-    pthread_mutex_t lock;
-    struct lru *names;
-    struct bound name_bound;      /* of this map alone, so that its newest name always fits */
-    struct session_list sessions; /* least recently stored or reused first */
-    uint64_t stored, offered, accepted, evicted, expired, dropped;
-} __attribute__((aligned(CACHE_LINE_BYTES)));
-
-struct session_cache {
-    struct bound_registry *registry;
-    struct bound entries, bytes, names;
-    uint64_t seed;
-    uint64_t next_id;                /* atomic */
-    uint64_t per_name_count, ttl_ms; /* atomic */
-    struct shard shards[SHARDS];
-};
 
 /* ---- keys ---- */
 
@@ -60,10 +41,6 @@ bool session_key_init(struct session_key *key, const char *server_name, uint16_t
     key->byte_count = (size_t)(to - key->bytes);
     return true;
 }
-
-#define KEY_PORT SESSION_TRUST_BYTES
-#define KEY_ALPN_BYTES (KEY_PORT + 2)
-#define KEY_ALPN (KEY_ALPN_BYTES + 1)
 
 static bool key_is_whole(const struct session_key *key)
 {
@@ -524,71 +501,6 @@ void session_cache_sweep(struct session_cache *cache, uint64_t now_ms)
                name->count == 0 && name->used_ms + ttl_ms < now_ms) {
             lru_remove(shard->names, &name->entry);
             free(name);
-        }
-        pthread_mutex_unlock(&shard->lock);
-    }
-}
-
-/* ---- figures ---- */
-
-void session_cache_figures(struct session_cache *cache, struct session_figures *ret_figures)
-{
-    struct session_figures figures = {
-        .entries = bound_used(&cache->entries),
-        .bytes = bound_used(&cache->bytes),
-    };
-    for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &cache->shards[i];
-        pthread_mutex_lock(&shard->lock);
-        figures.names += lru_count(shard->names);
-        figures.stored += shard->stored;
-        figures.offered += shard->offered;
-        figures.accepted += shard->accepted;
-        figures.evicted += shard->evicted;
-        figures.expired += shard->expired;
-        figures.dropped += shard->dropped;
-        pthread_mutex_unlock(&shard->lock);
-    }
-    *ret_figures = figures;
-}
-
-void session_cache_publish(struct session_cache *cache)
-{
-    uint64_t names_count = 0;
-    for (size_t i = 0; i < SHARDS; i++) {
-        names_count += bound_used(&cache->shards[i].name_bound);
-    }
-    bound_set_used(&cache->names, names_count);
-}
-
-static void tell_name(const struct session_name *name, session_name_fn *each, void *owner)
-{
-    const uint8_t *key = name->key;
-    size_t alpn_bytes = key[KEY_ALPN_BYTES];
-    size_t text_bytes = name->key_bytes - KEY_ALPN - alpn_bytes;
-    char text[SESSION_NAME_MOST_BYTES + 1];
-    memcpy(text, key + KEY_ALPN + alpn_bytes, text_bytes);
-    text[text_bytes] = '\0';
-    const struct session_name_figures figures = {
-        .name = text,
-        .port = (uint16_t)(key[KEY_PORT] << 8 | key[KEY_PORT + 1]),
-        .trust = key,
-        .entries = name->count,
-        .offered = name->offered,
-        .accepted = name->accepted,
-        .apart = name->apart,
-    };
-    each(&figures, owner);
-}
-
-void session_cache_each_name(struct session_cache *cache, session_name_fn *each, void *owner)
-{
-    for (size_t i = 0; i < SHARDS; i++) {
-        struct shard *shard = &cache->shards[i];
-        pthread_mutex_lock(&shard->lock);
-        for (const struct lru_entry *entry = lru_oldest(shard->names); entry != NULL;
-             entry = TAILQ_NEXT(entry, order)) {
-            tell_name((const struct session_name *)entry, each, owner);
         }
         pthread_mutex_unlock(&shard->lock);
     }
