@@ -14,4 +14,5 @@ include proxy/http/module.mk
 
 sbin_PROGRAMS += evenkeel
 evenkeel_SOURCES = %D%/control/main.c
+evenkeel_LDFLAGS = $(link_flags)
 evenkeel_LDADD = $(proxy_archives) $(program_libs)
