@@ -21,4 +21,5 @@ libsteady_a_SOURCES = \
 	%D%/rng.c %D%/rng.h \
 	%D%/sanitize.h \
 	%D%/slab.c %D%/slab.h \
+	%D%/waitlist.c %D%/waitlist.h \
 	%D%/wheel.c %D%/wheel.h

@@ -1,7 +1,8 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-EXTRA_DIST += %D%/tls_rig.h %D%/pool_rig.h %D%/session_bench.h %D%/session_rig.h %D%/unit.h
+EXTRA_DIST += %D%/tls_rig.h %D%/pool_rig.h %D%/session_bench.h %D%/session_rig.h %D%/unit.h \
+	%D%/waitlist_house.h
 EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 
 steady_tests = \
@@ -22,6 +23,8 @@ steady_tests = \
 	%D%/test_pack \
 	%D%/test_rng \
 	%D%/test_slab \
+	%D%/test_waitlist \
+	%D%/test_waitlist_orders \
 	%D%/test_wheel
 
 conf_tests = \
