@@ -152,6 +152,21 @@ def reopen(s):
     check(not [fd for fd in fds if re.search(r"\.log\.\d", fd)], f"a rotated file is still open: {fds}")
 
 
+@scenario("a request that gave up in the queue is logged as if it had not waited")
+def queued_in_vain(s):
+    origin = RawOrigin(s)
+    origin.on("/hold", lambda connection, _: connection.wait_for_end() and False)
+    proxy = start_proxy(s, origin, {**access(s, format="json"), "upstreams": {"app": {
+        "pool": {"warm_min": 0}, "limits": {"in_flight": 1, "queue_wait": "200ms", "queue_target": "1m"}}}})
+    with proxy.client() as holder:
+        holder.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
+        origin.request_for("/hold")
+        check_equal(proxy.get("/queued").status, 503, "status")
+        row = json.loads(lines(s, 1)[0])
+        check_equal(row["reason"], "queue_timeout", "reason")
+        check(200 <= row["queue_ms"] <= row["duration_ms"], f"waited {row['queue_ms']} of {row['duration_ms']} ms")
+
+
 @scenario("a log that cannot be written stops the service")
 def unwritable(s):
     origin = RawOrigin(s)
