@@ -145,6 +145,23 @@ static void bury(struct connection *connection)
     loop_free_later(worker->env.loop, &connection->freed, free_connection);
 }
 
+static void forget_place(struct connection *connection)
+{
+    struct endpoint_local *local = connection->local;
+    __atomic_fetch_sub(&local->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
+    local->open_count--;
+    connection->has_place = false;
+}
+
+bool connection_gives_up_place(struct connection *connection)
+{
+    CHECK(connection->has_place);
+    bool surplus = bound_give_surplus(&connection->local->endpoint->connections);
+    if (surplus)
+        forget_place(connection);
+    return surplus;
+}
+
 void connection_drop(struct connection *connection, bool reset)
 {
     struct endpoint_local *local = connection->local;
@@ -162,10 +179,8 @@ void connection_drop(struct connection *connection, bool reset)
     connection->ready = false;
     if (had_place) {
         bound_give(&local->endpoint->connections, 1);
-        __atomic_fetch_sub(&local->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
+        forget_place(connection);
     }
-    local->open_count -= had_place;
-    connection->has_place = false;
     bury(connection);
     if (had_place) {
         queue_capacity_freed(worker, local->endpoint);

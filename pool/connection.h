@@ -70,6 +70,9 @@ __attribute__((warn_unused_result)) bool connection_watch(struct connection *con
 void connection_event(struct connection *connection, short what);
 /* Closes what it has, gives back descriptor and place; tells those who wait for capacity. Counts no reason. */
 void connection_drop(struct connection *connection, bool reset);
+/* Gives its place back if there are more connections than places, which a reload has made fewer; then it has to be closed. As many
+   connections of all workers do so as there are too many. */
+__attribute__((warn_unused_result)) bool connection_gives_up_place(struct connection *connection);
 /* Gives up the stream and the place without closing, for a sibling; the memory is buried. */
 struct stream connection_hand_over(struct connection *connection);
 /* An idle connection ends. */

@@ -59,7 +59,7 @@ void lease_return(struct pool_worker *worker, struct lease **lease)
         end_lease(connection, local->kept ? connection->end_reason : LEASE_CLOSED_RETIRED);
     else if (!local->kept)
         end_lease(connection, LEASE_CLOSED_RETIRED);
-    else if (bound_used(&endpoint->connections) > bound_limit(&endpoint->connections))
+    else if (connection_gives_up_place(connection))
         end_lease(connection, LEASE_CLOSED_SURPLUS);
     else {
         connection_rest(connection, CONNECTION_LENT);

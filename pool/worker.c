@@ -125,11 +125,11 @@ static void adopt_settings(struct endpoint_local *local, const struct upstream_s
 /* Lower limits hold for what rests already. */
 static void trim(struct endpoint_local *local, const struct upstream_settings *settings)
 {
-    const struct bound *connections = &local->endpoint->connections;
     struct connection *connection;
     (void)settings;
-    while (bound_used(connections) > bound_limit(connections) && !TAILQ_EMPTY(&local->idle))
-        connection_close_idle(TAILQ_LAST(&local->idle, connection_list), LEASE_CLOSED_SURPLUS);
+    while ((connection = TAILQ_LAST(&local->idle, connection_list)) != NULL &&
+           connection_gives_up_place(connection))
+        connection_close_idle(connection, LEASE_CLOSED_SURPLUS);
     TAILQ_FOREACH (connection, &local->idle, idle_link)
         wheel_arm(&local->worker->env.loop->wheel, &connection->timer,
                   connection->idle_since_ms + local->idle_ms);

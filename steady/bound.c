@@ -82,6 +82,18 @@ void bound_give(struct bound *bound, uint64_t n)
     CHECK(before >= n);
 }
 
+bool bound_give_surplus(struct bound *bound)
+{
+    uint64_t used = bound_used(bound);
+    do {
+        if (used <= bound_limit(bound)) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&bound->used, &used, used - 1, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
 void bound_set_used(struct bound *bound, uint64_t used)
 {
     __atomic_store_n(&bound->used, used, __ATOMIC_RELAXED);

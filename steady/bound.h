@@ -54,6 +54,10 @@ __attribute__((warn_unused_result)) bool bound_take_below(struct bound *bound, u
 /* Gives n units back; giving more than is taken is a fatal defect (assertion stays on in release). */
 void bound_give(struct bound *bound, uint64_t n);
 
+/* Gives one unit back if more than the limit are taken, which was lowered. Threads that ask at once bring the use down to the
+   limit, and not below it. */
+__attribute__((warn_unused_result)) bool bound_give_surplus(struct bound *bound);
+
 /* For resources counted elsewhere: publishes the present use (and so the peak). */
 void bound_set_used(struct bound *bound, uint64_t used);
 /* May be below what is used: then nothing more is lent until enough came back. */

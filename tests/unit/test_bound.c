@@ -396,9 +396,48 @@ static void shares_add_up_to_the_bound(void **state)
     }
 }
 
+/* ---- what a lower limit leaves over ---- */
+
+#define GIVERS 4
+
+struct givers {
+    struct bound bound;
+    pthread_barrier_t start;
+};
+
+static void *give_surplus(void *argument)
+{
+    struct givers *givers = argument;
+    pthread_barrier_wait(&givers->start);
+    while (bound_give_surplus(&givers->bound)) {
+    }
+    return NULL;
+}
+
+/* Each finds one too many, and each gives one back: they would end below the limit. */
+static void several_at_once_give_back_more_than_is_left_over(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 100; round++) {
+        struct givers givers;
+        pthread_t threads[GIVERS];
+        bound_init(&givers.bound, "things", NULL, 20000);
+        assert_true(bound_take(&givers.bound, 20000));
+        bound_set_limit(&givers.bound, 100);
+        assert_int_equal(pthread_barrier_init(&givers.start, NULL, GIVERS), 0);
+        for (int i = 0; i < GIVERS; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, give_surplus, &givers), 0);
+        for (int i = 0; i < GIVERS; i++)
+            pthread_join(threads[i], NULL);
+        pthread_barrier_destroy(&givers.start);
+        assert_int_equal(bound_used(&givers.bound), 100);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(several_at_once_give_back_more_than_is_left_over),
         cmocka_unit_test(a_take_is_all_or_nothing),
         cmocka_unit_test(the_peak_stays_after_the_use_went),
         cmocka_unit_test(taking_nothing_always_fits),
