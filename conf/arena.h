@@ -1,7 +1,7 @@
 /*
  * Arena: memory of one configuration, freed all at once.
  *
- * Thread: one while building. Errors: NULL when memory is exhausted; the arena remembers (arena_failed).
+ * Owns: the memory it gave. Thread: one while building. Errors: NULL when memory is exhausted; the arena remembers (arena_failed).
  */
 #ifndef EVENKEEL_CONF_ARENA_H
 #define EVENKEEL_CONF_ARENA_H

@@ -1,7 +1,7 @@
 /*
  * The production checklist: what `-t` says of a valid configuration that an operator may regret.
  *
- * Pure but for the limits of this process, which it reads.
+ * Owns nothing; pure but for the limits of this process, which it reads. Thread: any.
  */
 #ifndef EVENKEEL_CONF_CHECKLIST_H
 #define EVENKEEL_CONF_CHECKLIST_H

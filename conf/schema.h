@@ -2,7 +2,7 @@
  * The schema: one row per configuration key. Parsing, defaults, ranges, suggestions, the dump and the reference
  * documentation are all derived from it.
  *
- * Pure tables. To add a key: add a field to conf/settings.h and a row to conf/schema.c; run `make docs`.
+ * Owns nothing: tables. Thread: any. To add a key: add a field to conf/settings.h and a row to conf/schema.c; run `make docs`.
  */
 #ifndef EVENKEEL_CONF_SCHEMA_H
 #define EVENKEEL_CONF_SCHEMA_H

@@ -1,5 +1,7 @@
 /*
- * What health keeps with an endpoint and an upstream. Private to pool/. Thread: control.
+ * What health keeps with an endpoint and an upstream. Private to pool/.
+ *
+ * Owns: timers and probes under way, embedded in what they belong to. Thread: control, but for what says so. Time base: monotonic ms.
  */
 #ifndef EVENKEEL_POOL_HEALTH_STATE_H
 #define EVENKEEL_POOL_HEALTH_STATE_H

@@ -2,7 +2,7 @@
  * Idle limit: how long the other side keeps an idle connection, learned from when it closes them, so that ours are
  * closed first and no request meets one that is being closed.
  *
- * Owns nothing; pure. Time base: milliseconds, monotonic. An orderly end of a connection that rested for a ms is a sign;
+ * Owns nothing; pure. Thread: its caller's. Time base: milliseconds, monotonic. An orderly end of a connection that rested for a ms is a sign;
  * two signs that agree, from different moments, make a limit (connections that end together may have met a restart). A
  * limit grows with time, doubling in IDLE_LIMIT_DOUBLES_MS, until a new sign sets it back: what was learned wrongly,
  * or has changed since, is forgotten.

@@ -2,7 +2,7 @@
  * Loss: whether what happens to an endpoint's connections means that all of them are in doubt (a failover, a firewall
  * that forgot them). Decisions only.
  *
- * Owns nothing; pure. Time base: milliseconds, monotonic.
+ * Owns nothing; pure. Thread: its caller's. Time base: milliseconds, monotonic.
  */
 #ifndef EVENKEEL_POOL_LOSS_H
 #define EVENKEEL_POOL_LOSS_H

@@ -2,7 +2,8 @@
  * What the files of pool/ share: the process-wide state and a worker's.
  *
  * Owns: struct pools: the lists of upstreams and sets (control thread), the bounds (any thread), the table of
- * workers (each writes its own entry). struct pool_worker: its worker's alone, but for env, which siblings read.
+ * workers (each writes its own entry). struct pool_worker: its worker's alone, but for env, which siblings read. Thread: as
+ * said there.
  */
 #ifndef EVENKEEL_POOL_POOLS_H
 #define EVENKEEL_POOL_POOLS_H

@@ -2,7 +2,7 @@
  * The cap on free redials: requests that met a kept connection which was dead may go out once more without being a
  * retry, but only a small part of them. Decisions only.
  *
- * Owns nothing; pure. Time base: milliseconds, monotonic.
+ * Owns nothing; pure. Thread: its caller's. Time base: milliseconds, monotonic.
  */
 #ifndef EVENKEEL_POOL_REDIAL_CAP_H
 #define EVENKEEL_POOL_REDIAL_CAP_H

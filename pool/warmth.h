@@ -1,7 +1,7 @@
 /*
  * Warmth: how many connections to keep ready, for how long, and how soon to try again. Decisions only.
  *
- * Owns nothing; pure. Time base: milliseconds, monotonic; randomness is an argument.
+ * Owns nothing; pure. Thread: its caller's. Time base: milliseconds, monotonic; randomness is an argument.
  */
 #ifndef EVENKEEL_POOL_WARMTH_H
 #define EVENKEEL_POOL_WARMTH_H

@@ -1,7 +1,8 @@
 /*
  * The sessions of one server name: which is offered to an address, and which goes when there are too many.
  *
- * Owns: nothing; links sessions that its caller allocates and frees. Private to tls/. Pure: no lock, no clock, no I/O.
+ * Owns nothing: links sessions that its caller allocates and frees. Thread: any, under the lock of its shard. Private to tls/. Pure:
+ * no lock, no clock, no I/O.
  *
  * A name begins as SHARED: any session may be offered to any of its addresses. When most of what was offered to an
  * address other than the issuer's was declined, the endpoints do not share ticket keys: the name is APART, an address is

@@ -1,5 +1,7 @@
 /*
- * JSON into an evbuffer: commas and escaping done once. Nesting is bounded. Pure but for the buffer.
+ * JSON into an evbuffer: commas and escaping done once. Nesting is bounded.
+ *
+ * Owns nothing: the buffer is the caller's. Thread: any.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_JSON_H
 #define EVENKEEL_PROXY_ADMIN_JSON_H

@@ -1,8 +1,10 @@
 /*
- * /metrics: Prometheus text format 0.0.4. Thread: control.
+ * /metrics: Prometheus text format 0.0.4.
  *
  * Label values come from the configuration or from closed sets, never from traffic; the number of series is bounded and is itself a
  * metric, so that a scrape costs the same whatever the traffic was.
+ *
+ * Owns nothing. Thread: control.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_METRICS_H
 #define EVENKEEL_PROXY_ADMIN_METRICS_H

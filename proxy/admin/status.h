@@ -1,5 +1,7 @@
 /*
- * /status and /resources: what the process is doing and what it holds, as JSON. Thread: control.
+ * /status and /resources: what the process is doing and what it holds, as JSON.
+ *
+ * Owns nothing. Thread: control.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_STATUS_H
 #define EVENKEEL_PROXY_ADMIN_STATUS_H

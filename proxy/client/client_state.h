@@ -1,7 +1,7 @@
 /*
  * The inside of a client, shared by client.c (life, time, events), client_in.c (requests in) and client_out.c (responses out).
  *
- * Thread: its worker's.
+ * Owns: see client.h. Thread: its worker's. Private to client/.
  */
 #ifndef EVENKEEL_PROXY_CLIENT_CLIENT_STATE_H
 #define EVENKEEL_PROXY_CLIENT_CLIENT_STATE_H

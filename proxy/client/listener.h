@@ -2,7 +2,8 @@
  * Listeners: one listening socket per worker (SO_REUSEPORT), kept open across reloads.
  *
  * Owns: struct listener (control thread): the sockets, by address. struct worker_listener (a worker): the event on its socket, and what
- * its clients need of the settings; it lives until the last of them has gone. Errors: enum listener_result, errno kept.
+ * its clients need of the settings; it lives until the last of them has gone. Thread: as
+ * said there. Errors: enum listener_result, errno kept.
  */
 #ifndef EVENKEEL_PROXY_CLIENT_LISTENER_H
 #define EVENKEEL_PROXY_CLIENT_LISTENER_H

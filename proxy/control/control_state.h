@@ -1,7 +1,8 @@
 /*
  * The control thread's state, shared by control.c (start, signals, drain) and reload.c (generations).
  *
- * Thread: main only.
+ * Owns: everything of the process that is not a worker's or the log's. Private to control/. Thread: main only. Time base:
+ * CLOCK_MONOTONIC, ms, but for what says wall.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_CONTROL_STATE_H
 #define EVENKEEL_PROXY_CONTROL_CONTROL_STATE_H

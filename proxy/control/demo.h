@@ -2,7 +2,7 @@
  * The demo's two embedded backends: real HTTP servers (evhttp) on a thread of their own, on free ports of 127.0.0.1.
  *
  * They answer with who they are; /slow takes a second, /fail answers 500, /break cuts the response short.
- * Owns: the thread and its sockets.
+ * Owns: the thread and its sockets. Thread: started and stopped by main; serves on its own.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_DEMO_H
 #define EVENKEEL_PROXY_CONTROL_DEMO_H

@@ -1,7 +1,7 @@
 /*
  * Reload: from a file to a live generation, or nothing at all.
  *
- * Thread: control. Steps: read and check the file; wait for the addresses of new names, though not long; open what listens on new
+ * Owns: generations and listeners (in struct control). Thread: control. Steps: read and check the file; wait for the addresses of new names, though not long; open what listens on new
  * addresses; warm what is new (prewarm.h); then hand the generation to every worker; when all have adopted it, free the one before.
  * Up to the warming any step can fail, and then nothing has changed.
  */

@@ -3,7 +3,7 @@
  * exchange_gate.c (rates and shards), exchange_retry.c (what is tried again), exchange_request.c (the request's way),
  * exchange_relay.c (the response's way, tunnels), exchange_time.c (what it waits for), exchange_log.c (its access line).
  *
- * Private to these files. Thread: the worker's.
+ * Owns: see exchange.h. Private to these files. Thread: the worker's. Time base: the loop clock.
  */
 #ifndef EVENKEEL_PROXY_EXCHANGE_EXCHANGE_PARTS_H
 #define EVENKEEL_PROXY_EXCHANGE_EXCHANGE_PARTS_H

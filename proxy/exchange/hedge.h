@@ -4,8 +4,10 @@
  *
  * The second question is an exchange of its own, a twin, whose client is the first one: what the twin's attempt brings goes through
  * struct downstream_ops to the first one's client once its head has come. From then on the first one is beaten: it holds no place,
- * has no attempt and plans no retry, so that one of the two at a time speaks to the client. Owned by the first exchange, and ended
- * with it. Only requests without payload that may be sent twice. Thread: the worker's.
+ * has no attempt and plans no retry, so that one of the two at a time speaks to the client. The first exchange owns it, and it ends
+ * with that. Only requests without payload that may be sent twice.
+ *
+ * Owns: the twin. Thread: the worker's.
  */
 #ifndef EVENKEEL_PROXY_EXCHANGE_HEDGE_H
 #define EVENKEEL_PROXY_EXCHANGE_HEDGE_H

@@ -3,6 +3,8 @@
  *
  * Columns: id, name, status we answer with (0: the response was relayed or the client is gone), error token of Proxy-Status
  * (RFC 9209 2.3; "" is none), seconds of Retry-After (0: none).
+ *
+ * Owns nothing: a table. Thread: any.
  */
 #ifndef EVENKEEL_PROXY_HTTP_REASONS_H
 #define EVENKEEL_PROXY_HTTP_REASONS_H

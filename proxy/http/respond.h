@@ -1,7 +1,7 @@
 /*
  * Our own responses: a status, a line of text, Proxy-Status (RFC 9209) with the reason, Retry-After where waiting helps.
  *
- * Owns nothing: the head and its text live in a struct own_response on the caller's stack.
+ * Owns nothing: the head and its text live in a struct own_response on the caller's stack. Thread: any.
  */
 #ifndef EVENKEEL_PROXY_HTTP_RESPOND_H
 #define EVENKEEL_PROXY_HTTP_RESPOND_H

@@ -1,5 +1,7 @@
 /*
- * An access record as a line. Pure: bytes in, bytes out, escaped, bounded.
+ * An access record as a line: bytes in, bytes out, escaped, bounded.
+ *
+ * Owns nothing; pure. Thread: the worker's that writes it.
  */
 #ifndef EVENKEEL_PROXY_LOG_ACCESS_LOG_H
 #define EVENKEEL_PROXY_LOG_ACCESS_LOG_H

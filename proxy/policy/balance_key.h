@@ -1,7 +1,7 @@
 /*
  * The key by which a request is sent to always the same endpoint: a field, a cookie or the client's address.
  *
- * Pure. Thread: the exchange's worker. Spec: RFC 6265 4.2.1 (Cookie).
+ * Owns nothing; pure. Thread: the exchange's worker. Spec: RFC 6265 4.2.1 (Cookie).
  */
 #ifndef EVENKEEL_PROXY_POLICY_BALANCE_KEY_H
 #define EVENKEEL_PROXY_POLICY_BALANCE_KEY_H

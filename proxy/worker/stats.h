@@ -1,5 +1,5 @@
 /*
- * What a worker counts. One writer (the worker), any reader; plain 64-bit stores, read with relaxed atomics.
+ * What a worker counts. Thread: one writer (the worker), any reader; plain 64-bit stores, read with relaxed atomics.
  *
  * Owns nothing. Every row of the table becomes a metric: id, metric name, unit, help.
  * Label values come from the settings or from closed sets, never from traffic.
