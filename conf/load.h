@@ -24,20 +24,22 @@ struct loading {
 };
 
 /* Adds a message about a key by its full path: "upstreams.app.pool.max", "routes.[0].upstream". */
-__attribute__((format(printf, 4, 5))) void loading_report(struct loading *loading, int severity,
+__attribute__((format(printf, 4, 5))) void loading_report(struct loading *loading,
+                                                          enum settings_severity severity,
                                                           const char *path, const char *format,
                                                           ...);
 
 /* The same about a key that is at hand. */
-__attribute__((format(printf, 5, 6))) void loading_report_at(struct loading *loading, int severity,
+__attribute__((format(printf, 5, 6))) void loading_report_at(struct loading *loading,
+                                                             enum settings_severity severity,
                                                              const config_setting_t *at,
                                                              const char *path, const char *format,
                                                              ...);
 /* The file does not parse. */
 void loading_report_parse_error(struct loading *loading);
 /* A message about a file, and a line of it unless that is 0. */
-void loading_add_message(struct loading *loading, int severity, const char *file, unsigned line,
-                         const char *text);
+void loading_add_message(struct loading *loading, enum settings_severity severity, const char *file,
+                         unsigned line, const char *text);
 
 bool loading_is_section(const char *name);
 

@@ -9,8 +9,8 @@
 
 #define PATH_TEXT_BYTES 256
 
-void loading_add_message(struct loading *loading, int severity, const char *file, unsigned line,
-                         const char *text)
+void loading_add_message(struct loading *loading, enum settings_severity severity, const char *file,
+                         unsigned line, const char *text)
 {
     struct settings_messages *messages = loading->messages;
     struct settings_message *grown =
@@ -33,8 +33,8 @@ void loading_add_message(struct loading *loading, int severity, const char *file
     messages->error_count += severity == SETTINGS_ERROR;
 }
 
-void loading_report(struct loading *loading, int severity, const char *path, const char *format,
-                    ...)
+void loading_report(struct loading *loading, enum settings_severity severity, const char *path,
+                    const char *format, ...)
 {
     char text[1024];
     va_list args;
@@ -57,8 +57,8 @@ void loading_report(struct loading *loading, int severity, const char *path, con
                         at != NULL ? config_setting_source_line(at) : 0, full);
 }
 
-void loading_report_at(struct loading *loading, int severity, const config_setting_t *at,
-                       const char *path, const char *format, ...)
+void loading_report_at(struct loading *loading, enum settings_severity severity,
+                       const config_setting_t *at, const char *path, const char *format, ...)
 {
     char text[1024], full[1400];
     va_list args;

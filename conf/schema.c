@@ -20,8 +20,8 @@ static const char *const client_auths[] = {ENUM_NAMES(CLIENT_AUTHS) NULL};
 static const char *const proxy_header_modes[] = {ENUM_NAMES(PROXY_HEADER_MODES) NULL};
 static const char *const health_types[] = {ENUM_NAMES(HEALTH_TYPES) NULL};
 static const char *const then_words[] = {ENUM_NAMES(READINESS_THENS) NULL};
-static const char *const retry_words[] = {"connect_failure", "reset", "502", "503", "504",
-                                          "other_hop",       NULL};
+#define RETRY_WORD(id, word, bit) [bit] = (word),
+static const char *const retry_words[] = {RETRY_CONDITIONS(RETRY_WORD) NULL};
 
 #define AT(field) .at = offsetof(struct settings, field)
 static const struct schema_row top_rows[] = {

@@ -56,15 +56,16 @@ enum tls_version { ENUM_VALUES(TLS_VERSIONS) };
 #define CLIENT_AUTHS(X) X(CLIENT_AUTH_REQUIRED, "required") X(CLIENT_AUTH_OPTIONAL, "optional")
 enum client_auth { ENUM_VALUES(CLIENT_AUTHS) };
 
-/* Bits of retry.on. */
-enum retry_condition {
-    RETRY_CONNECT_FAILURE = 1 << 0,
-    RETRY_RESET = 1 << 1,
-    RETRY_502 = 1 << 2,
-    RETRY_503 = 1 << 3,
-    RETRY_504 = 1 << 4,
-    RETRY_OTHER_HOP = 1 << 5,
-};
+/* Bits of retry.on: id, word, number of the bit. */
+#define RETRY_CONDITIONS(X)                        \
+    X(RETRY_CONNECT_FAILURE, "connect_failure", 0) \
+    X(RETRY_RESET, "reset", 1)                     \
+    X(RETRY_502, "502", 2)                         \
+    X(RETRY_503, "503", 3)                         \
+    X(RETRY_504, "504", 4)                         \
+    X(RETRY_OTHER_HOP, "other_hop", 5)
+#define RETRY_CONDITION_BIT(id, word, bit) id = 1 << (bit),
+enum retry_condition { RETRY_CONDITIONS(RETRY_CONDITION_BIT) };
 
 struct admin_settings {
     struct address listen;
@@ -352,9 +353,12 @@ struct settings {
 enum settings_result { ENUM_VALUES(SETTINGS_RESULTS) };
 const char *settings_result_name(enum settings_result result);
 
+#define SETTINGS_SEVERITIES(X) X(SETTINGS_ERROR, "error") X(SETTINGS_WARNING, "warning")
+enum settings_severity { ENUM_VALUES(SETTINGS_SEVERITIES) };
+
 /* One message about a configuration: "site.conf:14: upstreams.app.pool.max: expected ..., got ...". */
 struct settings_message {
-    enum { SETTINGS_ERROR, SETTINGS_WARNING } severity;
+    enum settings_severity severity;
     const char *text; /* no newline */
 };
 

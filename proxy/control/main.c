@@ -38,7 +38,7 @@ static const char usage[] =
 
 static void print_messages(const struct settings_messages *messages)
 {
-    static const char *const words[] = {[SETTINGS_ERROR] = "error", [SETTINGS_WARNING] = "warning"};
+    static const char *const words[] = {ENUM_NAMES(SETTINGS_SEVERITIES)};
     for (size_t i = 0; i < messages->count; i++) {
         fprintf(stderr, "evenkeel: %s: %s\n", words[messages->items[i].severity],
                 messages->items[i].text);
