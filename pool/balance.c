@@ -112,7 +112,7 @@ static bool avoided(const struct choosing *choosing, const struct endpoint *endp
 
 static bool cold(const struct choosing *choosing, struct endpoint *endpoint)
 {
-    return __builtin_expect(count_read(&endpoint->cold_until_ms) != 0, 0) &&
+    return __builtin_expect(count_read(&endpoint->upkeep.cold_until_ms) != 0, 0) &&
            endpoint_warms_up(endpoint, loop_clock_ms(&choosing->worker->env.loop->clock));
 }
 
@@ -121,7 +121,7 @@ static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
 {
     struct endpoint *endpoint = choosing->view->endpoints[i];
     const struct pick_options *options = choosing->options;
-    uint32_t share = __atomic_load_n(&endpoint->traffic_share, __ATOMIC_RELAXED);
+    uint32_t share = __atomic_load_n(&endpoint->verdict.traffic_share, __ATOMIC_RELAXED);
     if (share == 0 || avoided(choosing, endpoint)) {
         return false;
     }
@@ -139,7 +139,8 @@ static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
 static bool fits(struct choosing *choosing, size_t i)
 {
     const struct endpoint *endpoint = choosing->view->endpoints[i];
-    bool whole = __atomic_load_n(&endpoint->traffic_share, __ATOMIC_RELAXED) == TRAFFIC_SHARE_WHOLE;
+    bool whole =
+        __atomic_load_n(&endpoint->verdict.traffic_share, __ATOMIC_RELAXED) == TRAFFIC_SHARE_WHOLE;
     return fits_draw(
         choosing, i,
         whole ? 0 : (uint32_t)rng_below(&choosing->worker->env.loop->rng, TRAFFIC_SHARE_WHOLE));
@@ -281,7 +282,7 @@ static bool make_table(struct upstream_view *view)
     }
     for (size_t i = 0; i < view->endpoint_count; i++) {
         members[i] =
-            (struct maglev_member){view->endpoints[i]->label, (uint32_t)weight_of(view, i)};
+            (struct maglev_member){view->endpoints[i]->names.label, (uint32_t)weight_of(view, i)};
     }
     view->balance = maglev_build(members, view->endpoint_count);
     free(members);

@@ -175,7 +175,7 @@ void connection_drop(struct connection *connection, bool reset)
     bool had_place = connection->has_place;
     upkeep_forget(connection);
     if (connection->ready)
-        __atomic_fetch_sub(&local->endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
+        __atomic_fetch_sub(&local->endpoint->upkeep.ready_count, 1, __ATOMIC_ACQ_REL);
     connection->ready = false;
     if (had_place) {
         bound_give(&local->endpoint->connections, 1);

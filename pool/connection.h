@@ -104,8 +104,9 @@ static inline uint32_t local_exchanges_limit(const struct endpoint_local *local)
 {
     if (local->endpoint->proxy_header == PROXY_HEADER_CLIENT) /* it speaks for one client */
         return 1;
-    return local->max_requests_count < UINT32_MAX ? (uint32_t)local->max_requests_count
-                                                  : UINT32_MAX;
+    return local->limits.max_requests_count < UINT32_MAX
+               ? (uint32_t)local->limits.max_requests_count
+               : UINT32_MAX;
 }
 
 /* Between exchanges, or dialled for nobody. */
@@ -116,7 +117,7 @@ static inline void connection_rest(struct connection *connection, enum connectio
     connection->facts.reused = true;
     connection->idle_since_ms = loop_clock_ms(&worker->env.loop->clock);
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
-              connection->idle_since_ms + connection->local->idle_ms);
+              connection->idle_since_ms + connection->local->limits.idle_ms);
 }
 
 static inline struct lease *connection_lend(struct connection *connection,

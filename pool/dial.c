@@ -81,7 +81,7 @@ static int open_socket(const struct endpoint_local *local)
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    set_options(fd, local->unacked_ms);
+    set_options(fd, local->limits.unacked_ms);
     int failed;
     do
         failed = connect(fd, &address->any, address->length);
@@ -134,11 +134,11 @@ bool dial_start(struct endpoint_local *local, enum fd_use use)
     bool taken = bound_take(&worker->pools->dials_in_flight, 1);
     CHECK(taken); /* its limit is that of all workers */
     worker->dialling_count++;
-    local->coming_count++;
-    local->fresh_coming_count++;
+    local->coming.count++;
+    local->coming.fresh_count++;
     count_add(&local->stats.dials, 1);
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
-              loop_clock_ms(&worker->env.loop->clock) + local->connect_ms);
+              loop_clock_ms(&worker->env.loop->clock) + local->limits.connect_ms);
     return true;
 }
 
@@ -146,9 +146,9 @@ bool dial_start(struct endpoint_local *local, enum fd_use use)
 static void end_dial(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
-    CHECK(connection->state == CONNECTION_DIALLING && local->coming_count > 0);
-    local->coming_count--;
-    local->fresh_coming_count--;
+    CHECK(connection->state == CONNECTION_DIALLING && local->coming.count > 0);
+    local->coming.count--;
+    local->coming.fresh_count--;
     local->worker->dialling_count--;
     bound_give(&local->worker->pools->dials_in_flight, 1);
     pool_worker_dial_ended(local->worker);
@@ -167,7 +167,7 @@ void dial_fail(struct connection *connection, enum dial_result result)
     count_add(&local->stats.dial_failures, 1);
     connection_drop(connection, true);
     upkeep_on_dial_failed(local, result);
-    if (local->line_count > 0)
+    if (local->line.count > 0)
         pool_worker_schedule_endpoint(local->worker, local);
     line_dial_failed(local, endpoint_retired(local->endpoint) ? DIAL_RETIRED : result);
 }

@@ -110,10 +110,10 @@ static void free_endpoint(struct endpoint *endpoint)
         endpoint->pools->hooks.endpoint_freed(endpoint->companion, endpoint->pools->hooks.owner);
     health_detach(endpoint);
     endpoint_tls_detach(endpoint);
-    free((char *)(uintptr_t)endpoint->text);
-    free((char *)(uintptr_t)endpoint->hostname);
-    free((char *)(uintptr_t)endpoint->address_text);
-    free((char *)(uintptr_t)endpoint->label);
+    free((char *)(uintptr_t)endpoint->names.text);
+    free((char *)(uintptr_t)endpoint->names.hostname);
+    free((char *)(uintptr_t)endpoint->names.address_text);
+    free((char *)(uintptr_t)endpoint->names.label);
     free(endpoint);
 }
 
@@ -130,8 +130,8 @@ static char *make_name(const struct endpoint_settings *settings)
 /* What tells it from all others: "app/10.0.0.7:8080", "app/app-a.internal:8080/10.0.0.7:8080". */
 static char *make_label(const struct endpoint *endpoint, bool literal)
 {
-    return make_text("%s/%s%s%s", endpoint->upstream->name, endpoint->text, literal ? "" : "/",
-                     literal ? "" : endpoint->address_text);
+    return make_text("%s/%s%s%s", endpoint->upstream->name, endpoint->names.text,
+                     literal ? "" : "/", literal ? "" : endpoint->names.address_text);
 }
 
 static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_settings *settings,
@@ -139,13 +139,14 @@ static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_setti
 {
     char address_text[ADDRESS_TEXT_BYTES];
     address_format(&endpoint->address.any, address_text);
-    endpoint->hostname = copy_text(hostname);
-    endpoint->address_text = copy_text(address_text);
-    endpoint->text = make_name(settings);
-    if (endpoint->hostname == NULL || endpoint->address_text == NULL || endpoint->text == NULL)
+    endpoint->names.hostname = copy_text(hostname);
+    endpoint->names.address_text = copy_text(address_text);
+    endpoint->names.text = make_name(settings);
+    if (endpoint->names.hostname == NULL || endpoint->names.address_text == NULL ||
+        endpoint->names.text == NULL)
         return false;
-    endpoint->label = make_label(endpoint, settings->literal);
-    return endpoint->label != NULL;
+    endpoint->names.label = make_label(endpoint, settings->literal);
+    return endpoint->names.label != NULL;
 }
 
 static bool accompany_endpoint(struct endpoint *endpoint)
@@ -169,17 +170,18 @@ static bool has_others(const struct upstream_private *own)
 
 bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms)
 {
-    uint64_t until_ms = count_read(&endpoint->cold_until_ms);
-    if (now_ms < until_ms && count_read(&endpoint->ready_count) < count_read(&endpoint->warm_count))
+    uint64_t until_ms = count_read(&endpoint->upkeep.cold_until_ms);
+    if (now_ms < until_ms &&
+        count_read(&endpoint->upkeep.ready_count) < count_read(&endpoint->upkeep.warm_count))
         return true;
-    __atomic_store_n(&endpoint->cold_until_ms, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->upkeep.cold_until_ms, 0, __ATOMIC_RELAXED);
     return false;
 }
 
 static void init_local(struct endpoint_local *local, struct endpoint *endpoint)
 {
     TAILQ_INIT(&local->idle);
-    TAILQ_INIT(&local->line);
+    TAILQ_INIT(&local->line.requests);
     local->endpoint = endpoint;
     upkeep_init(local);
 }
@@ -212,9 +214,9 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
     }
     for (unsigned i = 0; i < pools->worker_count; i++)
         init_local(&endpoint->locals[i], endpoint);
-    bound_init(&endpoint->connections, "endpoint_connections", endpoint->label, 0);
+    bound_init(&endpoint->connections, "endpoint_connections", endpoint->names.label, 0);
     if (has_others(own))
-        endpoint->cold_until_ms = loop_clock_ms(&(struct loop_clock){0}) + POOL_COLD_MS;
+        endpoint->upkeep.cold_until_ms = loop_clock_ms(&(struct loop_clock){0}) + POOL_COLD_MS;
     TAILQ_INSERT_TAIL(&own->endpoints, endpoint, link);
     return endpoint;
 }
@@ -223,7 +225,8 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
 
 static bool endpoint_used(const struct endpoint *endpoint)
 {
-    if (endpoint->sets_count > 0 || __atomic_load_n(&endpoint->failures_told, __ATOMIC_ACQUIRE))
+    if (endpoint->sets_count > 0 ||
+        __atomic_load_n(&endpoint->verdict.failures_told, __ATOMIC_ACQUIRE))
         return true;
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
         if (__atomic_load_n(&endpoint->locals[i].uses, __ATOMIC_ACQUIRE) > 0)

@@ -54,30 +54,45 @@ struct upkeep {
     struct loss_need need;
 };
 
+/* Requests of a worker that wait for a connection. */
+struct endpoint_line {
+    struct lease_request_list requests; /* who asked first stands first */
+    uint32_t count;
+    uint32_t fresh_only_count; /* of those */
+    uint64_t joined_count;     /* that ever stood in line */
+};
+
+/* What a worker may count on to come, and what its siblings ask of it. */
+struct endpoint_coming {
+    uint32_t count;       /* dials and asks that a request may count on */
+    uint32_t fresh_count; /* of those, the ones that end in a connection never used before */
+    uint32_t vain_count;  /* asks in a row that were in vain, without a dial since */
+    uint32_t asked_last;  /* turns of handover_ask_anyone() */
+    uint32_t
+        asked_count; /* written by siblings: idle connections they have asked for and not been answered on */
+};
+
+/* Of the adopted view. */
+struct endpoint_limits {
+    uint64_t idle_ms; /* configured or learned */
+    uint64_t max_requests_count, connect_ms, tls_ms, unacked_ms;
+};
+
 /* A worker's part of an endpoint. */
 struct endpoint_local {
-    struct connection_list idle;    /* newest first */
-    struct lease_request_list line; /* who asked first stands first */
+    struct connection_list idle; /* newest first */
+    struct endpoint_line line;
+    struct endpoint_coming coming;
+    struct endpoint_limits limits;
     uint64_t idle_count, dialling_count;
-    uint32_t line_count;
-    uint32_t fresh_only_count; /* of those in line */
-    uint64_t joined_count;     /* requests that ever stood in line */
     bool kept; /* connections may stay: in the adopted view, and the process does not drain */
-    uint64_t idle_ms;                                            /* configured or learned */
-    uint64_t max_requests_count, connect_ms, tls_ms, unacked_ms; /* of the adopted view */
-    uint64_t open_count;                                         /* connections that have a place */
+    uint64_t open_count; /* connections that have a place */
     struct upkeep upkeep;
     struct retirements retirements;
     struct local_stats stats;
     enum tls_failure tls_failure; /* of the last handshake that failed */
     uint64_t
         uses; /* connections, requests in line, being scheduled: what keeps the endpoint in memory */
-    uint32_t coming_count;       /* dials and asks that a request may count on */
-    uint32_t vain_count;         /* asks in a row that were in vain, without a dial since */
-    uint32_t asked_last;         /* turns of handover_ask_anyone() */
-    uint32_t fresh_coming_count; /* of those, the ones that end in a connection never used before */
-    uint32_t
-        asked_count; /* written by siblings: idle connections they have asked for and not been answered on */
     uint64_t stamp;        /* the worker's adoption that saw it last */
     struct deferred serve; /* gives connections to the line, dials what is missing */
     bool starved;          /* waits for a dial of the worker to end */
@@ -86,12 +101,36 @@ struct endpoint_local {
     struct endpoint *endpoint;
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 
+struct endpoint_names {
+    const char *text, *hostname, *address_text;
+    const char *label; /* of its bound */
+};
+
+/* What health lets workers see, and hear from them. */
+struct endpoint_verdict {
+    uint32_t traffic_share; /* what may be taken of its share, of TRAFFIC_SHARE_WHOLE; by control */
+    uint32_t eject_after_count; /* 0: never; by control */
+    uint32_t failures_count;    /* attempts that failed in a row */
+    bool failures_told;         /* control has yet to hear of them: keeps the endpoint in memory */
+};
+
+/* Shared by the upkeep of all workers; atomics. */
+struct endpoint_upkeep {
+    uint64_t ready_count; /* connections that carry or could carry a request */
+    uint64_t warm_count;  /* level to keep, by whoever adopts */
+    uint64_t
+        needed_count; /* by an earlier process; 0: unknown, or no longer of interest; by control */
+    uint64_t cold_until_ms; /* until it is warm, or then, others go first; 0: it is warm */
+    uint64_t redial_not_before_ms, redial_failures_count; /* in a row */
+    uint64_t lost_ms;                                     /* when a worker last saw a loss */
+    uint64_t learned_idle_ms;                             /* 0: nothing learned */
+};
+
 struct endpoint {
     struct upstream *upstream;
     struct pools *pools;
-    const char *text, *hostname, *address_text;
-    const char *label; /* of its bound */
-    void *companion;   /* struct pools_hooks */
+    struct endpoint_names names;
+    void *companion; /* struct pools_hooks */
     enum proxy_header_mode proxy_header;
     struct endpoint_tls *tls;       /* NULL: plain */
     struct endpoint_health *health; /* the control thread's, but for its message */
@@ -106,19 +145,8 @@ struct endpoint {
        wait?" against "I wait, is there capacity?", see queue.h. */
     uint64_t in_flight __attribute__((aligned(CACHE_LINE_BYTES)));
     struct latency latency;
-    uint32_t traffic_share; /* what may be taken of its share, of TRAFFIC_SHARE_WHOLE; by control */
-    uint32_t eject_after_count; /* 0: never; by control */
-    uint32_t failures_count;    /* attempts that failed in a row */
-    bool failures_told;         /* control has yet to hear of them: keeps the endpoint in memory */
-    /* Shared by the upkeep of all workers; atomics. */
-    uint64_t ready_count; /* connections that carry or could carry a request */
-    uint64_t warm_count;  /* level to keep, by whoever adopts */
-    uint64_t
-        needed_count; /* by an earlier process; 0: unknown, or no longer of interest; by control */
-    uint64_t cold_until_ms; /* until it is warm, or then, others go first; 0: it is warm */
-    uint64_t redial_not_before_ms, redial_failures_count; /* in a row */
-    uint64_t lost_ms;                                     /* when a worker last saw a loss */
-    uint64_t learned_idle_ms;                             /* 0: nothing learned */
+    struct endpoint_verdict verdict;
+    struct endpoint_upkeep upkeep;
     struct bound connections __attribute__((
         aligned(CACHE_LINE_BYTES))); /* limit: pool.max; a place is taken before a dial */
     struct endpoint_local locals[];
@@ -152,7 +180,7 @@ static inline void endpoint_local_leave(struct endpoint_local *local)
 static inline uint64_t local_spare_count(const struct endpoint_local *local)
 {
     uint64_t idle_count = count_read(&local->idle_count);
-    uint32_t asked_count = __atomic_load_n(&local->asked_count, __ATOMIC_RELAXED);
+    uint32_t asked_count = __atomic_load_n(&local->coming.asked_count, __ATOMIC_RELAXED);
     return idle_count > asked_count ? idle_count - asked_count : 0;
 }
 
@@ -162,7 +190,7 @@ bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms);
 /* What an earlier process needed, as far as there may be connections. */
 static inline uint64_t endpoint_needed_count(const struct endpoint *endpoint)
 {
-    uint64_t needed_count = count_read(&endpoint->needed_count);
+    uint64_t needed_count = count_read(&endpoint->upkeep.needed_count);
     uint64_t max_count = bound_limit(&endpoint->connections);
     return needed_count < max_count ? needed_count : max_count;
 }

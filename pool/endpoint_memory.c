@@ -19,8 +19,8 @@ static uint64_t now_us(void)
 
 static void save_endpoint(const struct endpoint *endpoint, uint64_t at_us, struct pack *pack)
 {
-    pack_text(pack, endpoint->text);
-    pack_text(pack, endpoint->address_text);
+    pack_text(pack, endpoint->names.text);
+    pack_text(pack, endpoint->names.address_text);
     pack_u32(pack, (uint32_t)latency_now_us(&endpoint->latency, at_us));
     /* a connection that nobody needed for pool.idle is closed: those that are open are what was needed lately */
     pack_u32(pack, (uint32_t)bound_used(&endpoint->connections));
@@ -59,7 +59,8 @@ static struct endpoint *find_endpoint(const struct upstream_private *own, struct
         last != NULL && TAILQ_NEXT(last, link) != NULL ? TAILQ_NEXT(last, link) : first;
     struct endpoint *endpoint = begin;
     while (endpoint != NULL) {
-        if (strcmp(endpoint->text, text) == 0 && strcmp(endpoint->address_text, address) == 0)
+        if (strcmp(endpoint->names.text, text) == 0 &&
+            strcmp(endpoint->names.address_text, address) == 0)
             return endpoint;
         endpoint = TAILQ_NEXT(endpoint, link) != NULL ? TAILQ_NEXT(endpoint, link) : first;
         if (endpoint == begin)
@@ -83,7 +84,7 @@ static size_t restore_upstream(struct upstream_private *own, struct unpack *unpa
         if (endpoint == NULL)
             continue;
         endpoint->latency = (struct latency){.at_us = now_us(), .estimate_us = latency_us};
-        __atomic_store_n(&endpoint->needed_count, needed_count, __ATOMIC_RELAXED);
+        __atomic_store_n(&endpoint->upkeep.needed_count, needed_count, __ATOMIC_RELAXED);
         last = endpoint;
         restored_count++;
     }
@@ -96,7 +97,7 @@ void pools_forget_needs(struct pools *pools)
     struct endpoint *endpoint;
     TAILQ_FOREACH (own, &pools->known, link)
         TAILQ_FOREACH (endpoint, &own->endpoints, link)
-            __atomic_store_n(&endpoint->needed_count, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&endpoint->upkeep.needed_count, 0, __ATOMIC_RELAXED);
 }
 
 size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack)

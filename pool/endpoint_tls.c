@@ -31,7 +31,7 @@ bool endpoint_tls_attach(struct endpoint *endpoint, const struct upstream_view *
     if (view->tls == NULL)
         return true;
     const char *configured = view->settings->tls.server_name;
-    const char *name = configured[0] != '\0' ? configured : endpoint->hostname;
+    const char *name = configured[0] != '\0' ? configured : endpoint->names.hostname;
     struct endpoint_tls *tls = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*tls));
     if (tls == NULL ||
         !tls_target_init(&tls->target, view->tls, name, address_port(&endpoint->address),
@@ -89,8 +89,8 @@ static void tell_endpoint(const struct endpoint *endpoint, uint64_t now_ms,
             continue;
         const struct pools_tls_failure failure = {
             .upstream = endpoint->upstream->name,
-            .text = endpoint->text,
-            .address = endpoint->address_text,
+            .text = endpoint->names.text,
+            .address = endpoint->names.address_text,
             .server_name = tls->target.name,
             .failure = (enum tls_failure)cause,
             .count = count - tls->told_count[cause],

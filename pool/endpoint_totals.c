@@ -62,7 +62,7 @@ static struct departed *find_departed(struct upstream_private *own, const char *
 void endpoint_totals_keep(struct upstream_private *own, const struct endpoint *endpoint)
 {
     const struct endpoint_figures figures = endpoint_figures(endpoint);
-    struct departed *departed = find_departed(own, endpoint->text, true);
+    struct departed *departed = find_departed(own, endpoint->names.text, true);
     if (departed != NULL)
         add_counters(&departed->counted, &figures);
 }

@@ -32,9 +32,9 @@ static bool find_richest(const struct endpoint_local *local, unsigned *ret_index
 static void no_longer_coming(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
-    CHECK(local->coming_count > 0);
-    local->coming_count--;
-    local->fresh_coming_count -= connection->for_fresh;
+    CHECK(local->coming.count > 0);
+    local->coming.count--;
+    local->coming.fresh_count -= connection->for_fresh;
 }
 
 /* Back at the one who asked. */
@@ -53,9 +53,9 @@ static void on_answer(struct message *message, void *receiver)
         descriptor_give(local->worker);
     }
     /* In vain, or wanted only for its place: then it goes and a dial takes that. */
-    bool use =
-        stream.fd >= 0 && (!connection->for_fresh || local->line_count > local->fresh_only_count);
-    local->vain_count = use ? 0 : local->vain_count + 1;
+    bool use = stream.fd >= 0 &&
+               (!connection->for_fresh || local->line.count > local->line.fresh_only_count);
+    local->coming.vain_count = use ? 0 : local->coming.vain_count + 1;
     if (use)
         line_offer(local, connection);
     else
@@ -69,9 +69,9 @@ static void on_ask(struct message *message, void *receiver)
     struct connection *asking = connection_of(message);
     struct endpoint_local *local = &asking->local->endpoint->locals[asking->sibling];
     (void)receiver;
-    __atomic_fetch_sub(&local->asked_count, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_sub(&local->coming.asked_count, 1, __ATOMIC_RELAXED);
     struct connection *given = TAILQ_FIRST(&local->idle);
-    if (given != NULL && local->line_count == local->fresh_only_count &&
+    if (given != NULL && local->line.count == local->line.fresh_only_count &&
         stream_move(&given->stream, asking->local->worker->env.tls_scratch)) {
         asking->facts.exchanges_count = given->facts.exchanges_count;
         asking->has_place = true;
@@ -92,12 +92,12 @@ static bool ask(struct endpoint_local *local, bool for_fresh, unsigned sibling)
         return false;
     connection->sibling = sibling;
     connection->for_fresh = for_fresh;
-    local->coming_count++;
-    local->fresh_coming_count += for_fresh;
+    local->coming.count++;
+    local->coming.fresh_count += for_fresh;
     struct pool_worker *worker = local->worker;
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               loop_clock_ms(&worker->env.loop->clock) + POOL_ASK_MS);
-    __atomic_fetch_add(&local->endpoint->locals[sibling].asked_count, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&local->endpoint->locals[sibling].coming.asked_count, 1, __ATOMIC_RELAXED);
     mailbox_post(pools_worker(worker->pools, sibling)->env.loop->mailbox, &connection->message,
                  on_ask);
     return true;
@@ -114,11 +114,11 @@ bool handover_ask_anyone(struct endpoint_local *local)
     const struct pools *pools = local->endpoint->pools;
     unsigned own = local->worker->env.index;
     for (unsigned i = 0; i + 1 < pools->worker_count; i++) {
-        unsigned sibling =
-            (own + 1 + (local->asked_last + i) % (pools->worker_count - 1)) % pools->worker_count;
+        unsigned sibling = (own + 1 + (local->coming.asked_last + i) % (pools->worker_count - 1)) %
+                           pools->worker_count;
         if (pools_worker(pools, sibling) == NULL)
             continue;
-        local->asked_last += i + 1;
+        local->coming.asked_last += i + 1;
         return ask(local, false, sibling);
     }
     return false;
@@ -135,6 +135,6 @@ void handover_late(struct connection *connection)
     struct endpoint_local *local = connection->local;
     no_longer_coming(connection);
     connection->late = true;
-    local->vain_count = UINT32_MAX / 2;
+    local->coming.vain_count = UINT32_MAX / 2;
     line_bring(local, true);
 }

@@ -93,7 +93,8 @@ void handshake_begin(struct connection *connection)
         fail(connection, TLS_FAILURE_NO_MEMORY);
         return;
     }
-    wheel_arm(&worker->env.loop->wheel, &connection->timer, now_of(connection) + local->tls_ms);
+    wheel_arm(&worker->env.loop->wheel, &connection->timer,
+              now_of(connection) + local->limits.tls_ms);
     shake(connection);
 }
 

@@ -75,14 +75,14 @@ bool health_attach(struct endpoint *endpoint)
         event_assign(&own->due_timer, health->env.base, -1, 0, on_due_timer, own);
     }
     endpoint->health = own;
-    endpoint->traffic_share = TRAFFIC_SHARE_WHOLE;
+    endpoint->verdict.traffic_share = TRAFFIC_SHARE_WHOLE;
     return true;
 }
 
 static void let_go(struct endpoint_health *own)
 {
     own->settings = NULL;
-    __atomic_store_n(&own->endpoint->eject_after_count, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&own->endpoint->verdict.eject_after_count, 0, __ATOMIC_RELAXED);
     if (own->endpoint->pools->health == NULL)
         return;
     probe_cancel(&own->probe);
@@ -107,8 +107,8 @@ static void tell(const struct upstream_private *own, const struct endpoint *endp
     const struct health_change change = {
         .event = event,
         .upstream = own->upstream.name,
-        .endpoint = endpoint != NULL ? endpoint->text : NULL,
-        .address = endpoint != NULL ? endpoint->address_text : NULL,
+        .endpoint = endpoint != NULL ? endpoint->names.text : NULL,
+        .address = endpoint != NULL ? endpoint->names.address_text : NULL,
         .why = why,
     };
     if (env->on_change != NULL)
@@ -152,7 +152,8 @@ static void share_anew(struct endpoint_health *own, uint64_t at_ms)
 {
     bool panic = own->endpoint->upstream->own->panic;
     uint64_t due_ms = health_status_due_ms(&own->status, own->settings, at_ms);
-    __atomic_store_n(&own->endpoint->traffic_share, share_of(own, panic, at_ms), __ATOMIC_RELAXED);
+    __atomic_store_n(&own->endpoint->verdict.traffic_share, share_of(own, panic, at_ms),
+                     __ATOMIC_RELAXED);
     if (due_ms == UINT64_MAX)
         event_del(&own->due_timer);
     else if (!event_pending(&own->due_timer, EV_TIMEOUT, NULL))
@@ -189,7 +190,7 @@ __attribute__((format(printf, 3, 4))) static void changed(struct endpoint_health
     vsnprintf(own->why, sizeof(own->why), format, arguments);
     va_end(arguments);
     own->changes++;
-    __atomic_store_n(&own->endpoint->failures_count, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&own->endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
     event_del(&own->due_timer);
     tell(own->endpoint->upstream->own, own->endpoint, event, own->why);
     settle(own->endpoint->upstream->own);
@@ -214,14 +215,14 @@ void endpoint_report(struct pool_worker *worker, struct endpoint *endpoint,
     bool failed = outcome == ENDPOINT_FAILED;
     latency_add(&endpoint->latency, latency_us, failed, loop_clock_us(&worker->env.loop->clock));
     if (!failed) {
-        if (__atomic_load_n(&endpoint->failures_count, __ATOMIC_RELAXED) != 0)
-            __atomic_store_n(&endpoint->failures_count, 0, __ATOMIC_RELAXED);
+        if (__atomic_load_n(&endpoint->verdict.failures_count, __ATOMIC_RELAXED) != 0)
+            __atomic_store_n(&endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
         return;
     }
-    uint32_t count = __atomic_add_fetch(&endpoint->failures_count, 1, __ATOMIC_RELAXED);
-    uint32_t enough = __atomic_load_n(&endpoint->eject_after_count, __ATOMIC_RELAXED);
+    uint32_t count = __atomic_add_fetch(&endpoint->verdict.failures_count, 1, __ATOMIC_RELAXED);
+    uint32_t enough = __atomic_load_n(&endpoint->verdict.eject_after_count, __ATOMIC_RELAXED);
     if (enough == 0 || count < enough ||
-        __atomic_exchange_n(&endpoint->failures_told, true, __ATOMIC_ACQ_REL))
+        __atomic_exchange_n(&endpoint->verdict.failures_told, true, __ATOMIC_ACQ_REL))
         return;
     mailbox_post(endpoint->pools->health->env.mailbox, &endpoint->health->failures, on_failures);
 }
@@ -231,11 +232,11 @@ static void on_failures(struct message *message, void *receiver)
     struct endpoint_health *own = container_of(message, struct endpoint_health, failures);
     struct endpoint *endpoint = own->endpoint;
     (void)receiver;
-    __atomic_store_n(&endpoint->failures_told, false, __ATOMIC_RELEASE);
-    uint32_t count = __atomic_load_n(&endpoint->failures_count, __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->verdict.failures_told, false, __ATOMIC_RELEASE);
+    uint32_t count = __atomic_load_n(&endpoint->verdict.failures_count, __ATOMIC_RELAXED);
     if (own->settings == NULL || own->drained || count < own->settings->eject_after_count)
         return;
-    __atomic_store_n(&endpoint->failures_count, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
     const struct census census = take_census(endpoint->upstream->own);
     if (!health_status_may_eject(own->settings, census.ejected_count, census.count) ||
         !health_status_on_failures(&own->status, own->settings, &endpoint->pools->health->rng,
@@ -261,9 +262,9 @@ static void arm_probe(struct endpoint_health *own, uint64_t wait_ms)
 /* What a client would write: "app-a.internal:8080", "[::1]:80". */
 static void write_host(const struct endpoint *endpoint, char host[PROBE_HOST_BYTES])
 {
-    bool brackets = strchr(endpoint->hostname, ':') != NULL;
-    snprintf(host, PROBE_HOST_BYTES, "%s%s%s%s", brackets ? "[" : "", endpoint->hostname,
-             brackets ? "]" : "", strrchr(endpoint->address_text, ':'));
+    bool brackets = strchr(endpoint->names.hostname, ':') != NULL;
+    snprintf(host, PROBE_HOST_BYTES, "%s%s%s%s", brackets ? "[" : "", endpoint->names.hostname,
+             brackets ? "]" : "", strrchr(endpoint->names.address_text, ':'));
 }
 
 static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
@@ -357,8 +358,8 @@ static void follow_view(const struct upstream_view *view)
     for (size_t i = 0; i < view->endpoint_count; i++) {
         struct endpoint *endpoint = view->endpoints[i];
         endpoint->health->settings = settings;
-        __atomic_store_n(&endpoint->eject_after_count, (uint32_t)settings->eject_after_count,
-                         __ATOMIC_RELAXED);
+        __atomic_store_n(&endpoint->verdict.eject_after_count,
+                         (uint32_t)settings->eject_after_count, __ATOMIC_RELAXED);
     }
     for (size_t i = 0; i < view->endpoint_count; i++)
         watch(view->endpoints[i]->health);
@@ -394,8 +395,8 @@ size_t pools_drain(struct pools *pools, const char *upstream, const char *name, 
             continue;
         TAILQ_FOREACH (endpoint, &own->endpoints, link) {
             struct endpoint_health *health = endpoint->health;
-            if (health->settings == NULL ||
-                (strcmp(endpoint->text, name) != 0 && strcmp(endpoint->address_text, name) != 0))
+            if (health->settings == NULL || (strcmp(endpoint->names.text, name) != 0 &&
+                                             strcmp(endpoint->names.address_text, name) != 0))
                 continue;
             count++;
             if (health->drained == drained)
@@ -427,10 +428,11 @@ void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figur
     figures->health_status_ms = at_ms - own->status.since_ms;
     figures->age_ms = at_ms - own->created_ms;
     figures->healthy = !own->drained && own->status.state == HEALTH_STATUS_UP;
-    figures->traffic_share = (double)__atomic_load_n(&endpoint->traffic_share, __ATOMIC_RELAXED) /
-                             (double)TRAFFIC_SHARE_WHOLE;
+    figures->traffic_share =
+        (double)__atomic_load_n(&endpoint->verdict.traffic_share, __ATOMIC_RELAXED) /
+        (double)TRAFFIC_SHARE_WHOLE;
     figures->latency_us = (uint64_t)latency_now_us(&endpoint->latency, loop_clock_us(&clock));
-    figures->failures_row = __atomic_load_n(&endpoint->failures_count, __ATOMIC_RELAXED);
+    figures->failures_row = __atomic_load_n(&endpoint->verdict.failures_count, __ATOMIC_RELAXED);
     figures->probes_good = own->probes_good;
     figures->probes_failed = own->probes_failed;
     figures->probes_put_off = own->probes_put_off;

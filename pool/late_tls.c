@@ -22,7 +22,7 @@ void late_tls_start(struct connection *connection, struct lease_request *request
     connection->late_tls_request = request;
     request->late_tls = connection;
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
-              loop_clock_ms(&worker->env.loop->clock) + connection->local->tls_ms);
+              loop_clock_ms(&worker->env.loop->clock) + connection->local->limits.tls_ms);
     event_active(&connection->event, EV_WRITE, 1);
 }
 

@@ -13,7 +13,7 @@ enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoi
 {
     struct endpoint_local *local = &endpoint->locals[worker->env.index];
     struct connection *connection = TAILQ_FIRST(&local->idle);
-    if (connection == NULL || local->line_count > 0 || request->fresh_only || connection->unsecured)
+    if (connection == NULL || local->line.count > 0 || request->fresh_only || connection->unsecured)
         return line_join(local, request, ret_lease);
     __atomic_fetch_add(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
     *ret_lease = connection_lend(connection, CONNECTION_IDLE);
@@ -64,7 +64,7 @@ void lease_return(struct pool_worker *worker, struct lease **lease)
     else {
         connection_rest(connection, CONNECTION_LENT);
         __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_ACQ_REL);
-        if (__builtin_expect(local->line_count > local->fresh_only_count, 0))
+        if (__builtin_expect(local->line.count > local->line.fresh_only_count, 0))
             pool_worker_schedule_endpoint(worker, local);
         else if (__builtin_expect(queue_waits(endpoint->upstream), 0))
             queue_offer(worker, endpoint->upstream);

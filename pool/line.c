@@ -14,7 +14,7 @@ enum bring_result { BRING_STARTED, BRING_LATER, BRING_FULL, BRING_NO_FD };
 static struct lease_request *first_servable(const struct endpoint_local *local, bool reused)
 {
     struct lease_request *request;
-    TAILQ_FOREACH (request, &local->line, link) {
+    TAILQ_FOREACH (request, &local->line.requests, link) {
         if (!reused || !request->fresh_only)
             break;
     }
@@ -24,19 +24,19 @@ static struct lease_request *first_servable(const struct endpoint_local *local, 
 static void enqueue(struct endpoint_local *local, struct lease_request *request)
 {
     request->endpoint = local->endpoint;
-    request->number = ++local->joined_count;
-    TAILQ_INSERT_TAIL(&local->line, request, link);
-    local->line_count++;
-    local->fresh_only_count += request->fresh_only;
+    request->number = ++local->line.joined_count;
+    TAILQ_INSERT_TAIL(&local->line.requests, request, link);
+    local->line.count++;
+    local->line.fresh_only_count += request->fresh_only;
     local->worker->request_count++;
     endpoint_local_use(local);
 }
 
 static void dequeue(struct endpoint_local *local, struct lease_request *request)
 {
-    TAILQ_REMOVE(&local->line, request, link);
-    local->line_count--;
-    local->fresh_only_count -= request->fresh_only;
+    TAILQ_REMOVE(&local->line.requests, request, link);
+    local->line.count--;
+    local->line.fresh_only_count -= request->fresh_only;
 }
 
 /* It is pending no more. */
@@ -95,12 +95,12 @@ static void fail(struct endpoint_local *local, struct lease_request *request,
 
 static bool misses_fresh(const struct endpoint_local *local)
 {
-    return local->fresh_only_count > local->fresh_coming_count;
+    return local->line.fresh_only_count > local->coming.fresh_count;
 }
 
 static bool misses_any(const struct endpoint_local *local)
 {
-    return local->line_count > local->coming_count || misses_fresh(local);
+    return local->line.count > local->coming.count || misses_fresh(local);
 }
 
 /* A place of pool.max for a dial. For a connection that has to be fresh a resting one makes space. */
@@ -123,7 +123,7 @@ static bool take_place(struct endpoint_local *local, bool fresh)
 static bool enough_exist(const struct endpoint_local *local)
 {
     const struct endpoint *endpoint = local->endpoint;
-    return local->vain_count < VAIN_ASKS * (uint64_t)local->line_count &&
+    return local->coming.vain_count < VAIN_ASKS * (uint64_t)local->line.count &&
            bound_used(&endpoint->connections) >= count_read(&endpoint->in_flight);
 }
 
@@ -141,7 +141,7 @@ static enum bring_result bring_one(struct endpoint_local *local, bool rather_dia
     bool fresh = misses_fresh(local);
     if (!fresh && ask_first(local, rather_dial))
         return BRING_STARTED;
-    local->vain_count = 0;
+    local->coming.vain_count = 0;
     if (local->dialling_count >= POOL_ENDPOINT_DIALS || worker->dialling_count >= POOL_WORKER_DIALS)
         return BRING_LATER;
     if (!take_place(local, fresh))
@@ -160,7 +160,7 @@ enum lease_result line_join(struct endpoint_local *local, struct lease_request *
     __atomic_fetch_add(&local->endpoint->in_flight, 1, __ATOMIC_RELAXED);
     struct connection *idle = TAILQ_FIRST(&local->idle);
     bool served =
-        idle != NULL && !request->fresh_only && local->line_count == local->fresh_only_count;
+        idle != NULL && !request->fresh_only && local->line.count == local->line.fresh_only_count;
     if (served && !idle->unsecured) {
         *ret_lease = connection_lend(idle, CONNECTION_IDLE);
         return LEASE_READY;
@@ -172,8 +172,8 @@ enum lease_result line_join(struct endpoint_local *local, struct lease_request *
     }
     if (!misses_any(local)) {
         /* Dials that nobody waited for are coming. A sibling that has one at rest is faster. */
-        uint64_t asks_count = local->coming_count - local->dialling_count;
-        if (!request->fresh_only && local->line_count > asks_count)
+        uint64_t asks_count = local->coming.count - local->dialling_count;
+        if (!request->fresh_only && local->line.count > asks_count)
             handover_ask_besides(local);
         return LEASE_PENDING;
     }
@@ -192,7 +192,7 @@ static struct lease_request *last_missing(const struct endpoint_local *local)
 {
     bool fresh = misses_fresh(local);
     struct lease_request *request;
-    TAILQ_FOREACH_REVERSE (request, &local->line, lease_request_list, link) {
+    TAILQ_FOREACH_REVERSE (request, &local->line.requests, lease_request_list, link) {
         if (!fresh || request->fresh_only)
             break;
     }
@@ -241,7 +241,7 @@ void line_offer(struct endpoint_local *local, struct connection *connection)
 static struct lease_request *last_up_to(const struct endpoint_local *local, uint64_t number)
 {
     struct lease_request *request;
-    TAILQ_FOREACH_REVERSE (request, &local->line, lease_request_list, link) {
+    TAILQ_FOREACH_REVERSE (request, &local->line.requests, lease_request_list, link) {
         if (request->number <= number)
             break;
     }
@@ -250,10 +250,10 @@ static struct lease_request *last_up_to(const struct endpoint_local *local, uint
 
 void line_dial_failed(struct endpoint_local *local, enum dial_result result)
 {
-    uint64_t joined_count = local->joined_count;
+    uint64_t joined_count = local->line.joined_count;
     uint32_t beyond_count =
-        local->line_count > local->coming_count ? local->line_count - local->coming_count : 0;
-    struct lease_request *request = TAILQ_FIRST(&local->line);
+        local->line.count > local->coming.count ? local->line.count - local->coming.count : 0;
+    struct lease_request *request = TAILQ_FIRST(&local->line.requests);
     if (request != NULL)
         fail(local, request, result);
     for (; beyond_count > 1 && (request = last_up_to(local, joined_count)) != NULL; beyond_count--)

@@ -49,7 +49,7 @@ static struct endpoint *find_endpoint(const struct upstream_view *view,
 {
     for (size_t i = 0; i < view->endpoint_count; i++)
         if (address_equal(&view->endpoints[i]->address, &named->address) &&
-            strcasecmp(view->endpoints[i]->hostname, named->hostname) == 0)
+            strcasecmp(view->endpoints[i]->names.hostname, named->hostname) == 0)
             return view->endpoints[i];
     return NULL;
 }
@@ -345,11 +345,11 @@ struct set_warmth upstream_set_warmth(const struct upstream_set *set)
         warmth.upstream_count++;
         for (size_t e = 0; e < view->endpoint_count; e++) {
             const struct endpoint *endpoint = view->endpoints[e];
-            uint64_t ready_count = count_read(&endpoint->ready_count);
+            uint64_t ready_count = count_read(&endpoint->upkeep.ready_count);
             uint64_t missing_count = ready_count < level_count ? level_count - ready_count : 0;
             warmth.wanted_count += level_count;
             warmth.ready_count += level_count - missing_count;
-            if (count_read(&endpoint->redial_failures_count) > 0)
+            if (count_read(&endpoint->upkeep.redial_failures_count) > 0)
                 warmth.failing_count += missing_count;
         }
     }

@@ -111,8 +111,8 @@ void upkeep_adopt(struct endpoint_local *local, const struct upstream_settings *
     upkeep->jitter_share = pool->jitter_share;
     retirements_init(&local->retirements, pool->lifetime_ms, pool->jitter_share);
     upkeep->idle_configured_ms = pool->idle_ms;
-    local->idle_ms = idle_limit_ms(&upkeep->idle_limit, pool->idle_ms, now_of(local));
-    write_shared(&endpoint->warm_count, level_count);
+    local->limits.idle_ms = idle_limit_ms(&upkeep->idle_limit, pool->idle_ms, now_of(local));
+    write_shared(&endpoint->upkeep.warm_count, level_count);
     if (!local->kept)
         return;
     upkeep->fill_upto_count = warmth_share_count(level_count, local->worker->env.index,
@@ -173,7 +173,7 @@ static enum ahead_result dial_ahead(struct endpoint_local *local, uint64_t level
 static enum ahead_result fill_warm(struct endpoint_local *local)
 {
     struct upkeep *upkeep = &local->upkeep;
-    uint64_t level_count = read_shared(&local->endpoint->warm_count);
+    uint64_t level_count = read_shared(&local->endpoint->upkeep.warm_count);
     enum ahead_result result = AHEAD_ENOUGH;
     while (local->open_count < upkeep->fill_upto_count) {
         result = dial_ahead(local, level_count);
@@ -206,12 +206,12 @@ static enum ahead_result fill_target(struct endpoint_local *local)
 static bool spare(struct connection *connection)
 {
     struct endpoint *endpoint = connection->local->endpoint;
-    uint64_t left_count = __atomic_sub_fetch(&endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
-    if ((int64_t)left_count >= (int64_t)read_shared(&endpoint->warm_count)) {
+    uint64_t left_count = __atomic_sub_fetch(&endpoint->upkeep.ready_count, 1, __ATOMIC_ACQ_REL);
+    if ((int64_t)left_count >= (int64_t)read_shared(&endpoint->upkeep.warm_count)) {
         connection->ready = false;
         return true;
     }
-    __atomic_fetch_add(&endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
+    __atomic_fetch_add(&endpoint->upkeep.ready_count, 1, __ATOMIC_ACQ_REL);
     return false;
 }
 
@@ -260,7 +260,7 @@ void upkeep_idle_over(struct connection *connection)
     struct endpoint_local *local = connection->local;
     uint64_t limit_ms =
         idle_limit_ms(&local->upkeep.idle_limit, local->upkeep.idle_configured_ms, now_of(local));
-    local->idle_ms = limit_ms;
+    local->limits.idle_ms = limit_ms;
     if (spare(connection))
         connection_close_idle(connection, LEASE_CLOSED_IDLE);
     else
@@ -272,7 +272,7 @@ void upkeep_run(struct endpoint_local *local)
     const struct upkeep *upkeep = &local->upkeep;
     if (!local->kept)
         return;
-    uint64_t not_before_ms = read_shared(&local->endpoint->redial_not_before_ms);
+    uint64_t not_before_ms = read_shared(&local->endpoint->upkeep.redial_not_before_ms);
     if (now_of(local) < not_before_ms) {
         if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 ||
             !TAILQ_EMPTY(&upkeep->overdue))
@@ -294,9 +294,9 @@ void upkeep_on_ready(struct connection *connection)
     struct pool_worker *worker = local->worker;
     if (!connection->ready) {
         connection->ready = true;
-        __atomic_fetch_add(&endpoint->ready_count, 1, __ATOMIC_ACQ_REL);
-        write_shared(&endpoint->redial_failures_count, 0);
-        write_shared(&endpoint->redial_not_before_ms, 0);
+        __atomic_fetch_add(&endpoint->upkeep.ready_count, 1, __ATOMIC_ACQ_REL);
+        write_shared(&endpoint->upkeep.redial_failures_count, 0);
+        write_shared(&endpoint->upkeep.redial_not_before_ms, 0);
         connection->retire_ms =
             now_of(local) +
             warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, &worker->env.loop->rng);
@@ -309,8 +309,8 @@ void upkeep_on_ready(struct connection *connection)
 
 void upkeep_on_gone(struct endpoint_local *local)
 {
-    if (!local->kept ||
-        bound_used(&local->endpoint->connections) >= read_shared(&local->endpoint->warm_count))
+    if (!local->kept || bound_used(&local->endpoint->connections) >=
+                            read_shared(&local->endpoint->upkeep.warm_count))
         return;
     local->upkeep.fill_upto_count = UINT64_MAX;
     pool_worker_schedule_endpoint(local->worker, local);
@@ -321,7 +321,7 @@ static void lose(struct endpoint_local *local, const struct connection *dying)
 {
     struct connection *connection, *next;
     count_add(&local->stats.losses, 1);
-    write_shared(&local->endpoint->lost_ms, now_of(local));
+    write_shared(&local->endpoint->upkeep.lost_ms, now_of(local));
     for (connection = TAILQ_FIRST(&local->idle); connection != NULL; connection = next) {
         next = TAILQ_NEXT(connection, idle_link);
         if (connection != dying)
@@ -332,12 +332,13 @@ static void lose(struct endpoint_local *local, const struct connection *dying)
 /* Dials that began together fail together: one step for all of them. */
 static void step_back(struct endpoint *endpoint, struct rng *rng, uint64_t now_ms)
 {
-    uint64_t not_before_ms = read_shared(&endpoint->redial_not_before_ms);
+    uint64_t not_before_ms = read_shared(&endpoint->upkeep.redial_not_before_ms);
     if (now_ms < not_before_ms)
         return;
     uint64_t failures_count =
-        __atomic_add_fetch(&endpoint->redial_failures_count, 1, __ATOMIC_RELAXED);
-    write_shared(&endpoint->redial_not_before_ms, now_ms + warmth_backoff_ms(failures_count, rng));
+        __atomic_add_fetch(&endpoint->upkeep.redial_failures_count, 1, __ATOMIC_RELAXED);
+    write_shared(&endpoint->upkeep.redial_not_before_ms,
+                 now_ms + warmth_backoff_ms(failures_count, rng));
 }
 
 void upkeep_hold_back(struct endpoint_local *local)
@@ -386,7 +387,7 @@ static void note_need(struct endpoint_local *local, uint64_t now_ms)
 static void learn(struct endpoint_local *local, uint64_t rested_ms, uint64_t now_ms)
 {
     struct idle_limit *limit = &local->upkeep.idle_limit;
-    uint64_t *shared = &local->endpoint->learned_idle_ms;
+    uint64_t *shared = &local->endpoint->upkeep.learned_idle_ms;
     struct connection *connection;
     bool learned = idle_limit_sign(limit, rested_ms, now_ms);
     if (learned) {
@@ -398,10 +399,10 @@ static void learn(struct endpoint_local *local, uint64_t rested_ms, uint64_t now
     } else {
         return;
     }
-    local->idle_ms = idle_limit_ms(limit, local->upkeep.idle_configured_ms, now_ms);
+    local->limits.idle_ms = idle_limit_ms(limit, local->upkeep.idle_configured_ms, now_ms);
     TAILQ_FOREACH (connection, &local->idle, idle_link)
         wheel_arm(&local->worker->env.loop->wheel, &connection->timer,
-                  connection->idle_since_ms + local->idle_ms);
+                  connection->idle_since_ms + local->limits.idle_ms);
 }
 
 /* Whoever takes connections and ends them at once would be dialled without end: that is as good as a dial that fails. */
@@ -413,8 +414,8 @@ static void note_young(struct endpoint_local *local, uint64_t now_ms)
     upkeep->young_ms = now_ms;
     uint64_t not_before_ms =
         now_ms + warmth_backoff_ms(++upkeep->young_count, &local->worker->env.loop->rng);
-    if (read_shared(&local->endpoint->redial_not_before_ms) < not_before_ms)
-        write_shared(&local->endpoint->redial_not_before_ms, not_before_ms);
+    if (read_shared(&local->endpoint->upkeep.redial_not_before_ms) < not_before_ms)
+        write_shared(&local->endpoint->upkeep.redial_not_before_ms, not_before_ms);
 }
 
 void upkeep_on_death(struct connection *connection, bool reset)
@@ -433,7 +434,7 @@ void upkeep_on_death(struct connection *connection, bool reset)
         note_young(local, now_ms);
     if (!reset)
         learn(local, rested_ms, now_ms);
-    uint64_t lost_ms = read_shared(&local->endpoint->lost_ms);
+    uint64_t lost_ms = read_shared(&local->endpoint->upkeep.lost_ms);
     bool elsewhere = reset && lost_ms != 0 && now_ms < lost_ms + LOSS_WINDOW_MS &&
                      local->upkeep.loss.since_ms == 0;
     if (loss_on_death(&local->upkeep.loss, reset, rested_ms, local->idle_count - 1, now_ms) ||

@@ -102,17 +102,17 @@ struct session_cache *pools_sessions(struct pools *pools)
 
 const char *endpoint_text(const struct endpoint *endpoint)
 {
-    return endpoint->text;
+    return endpoint->names.text;
 }
 
 const char *endpoint_address_text(const struct endpoint *endpoint)
 {
-    return endpoint->address_text;
+    return endpoint->names.address_text;
 }
 
 const char *endpoint_hostname(const struct endpoint *endpoint)
 {
-    return endpoint->hostname;
+    return endpoint->names.hostname;
 }
 
 struct upstream *endpoint_upstream(const struct endpoint *endpoint)
@@ -150,15 +150,15 @@ struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
 {
     struct endpoint_figures figures = {
         .upstream = endpoint->upstream->name,
-        .text = endpoint->text,
-        .address = endpoint->address_text,
+        .text = endpoint->names.text,
+        .address = endpoint->names.address_text,
         .companion = endpoint->companion,
         .open = bound_used(&endpoint->connections),
         .in_flight = __atomic_load_n(&endpoint->in_flight, __ATOMIC_RELAXED),
-        .warm = count_read(&endpoint->warm_count),
-        .ready = count_read(&endpoint->ready_count),
-        .learned_idle_ms = count_read(&endpoint->learned_idle_ms),
-        .cold = count_read(&endpoint->cold_until_ms) != 0,
+        .warm = count_read(&endpoint->upkeep.warm_count),
+        .ready = count_read(&endpoint->upkeep.ready_count),
+        .learned_idle_ms = count_read(&endpoint->upkeep.learned_idle_ms),
+        .cold = count_read(&endpoint->upkeep.cold_until_ms) != 0,
     };
     health_fill(endpoint, &figures);
     uint64_t now_ms = loop_clock_ms(&(struct loop_clock){0});
@@ -201,10 +201,10 @@ struct upstream_warmth upstream_warmth(const struct upstream *upstream)
     struct upstream_warmth warmth = {0, 0};
     const struct endpoint *endpoint;
     TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
-        uint64_t warm_count = count_read(&endpoint->warm_count);
+        uint64_t warm_count = count_read(&endpoint->upkeep.warm_count);
         uint64_t needed_count = endpoint_needed_count(endpoint);
         uint64_t wanted_count = warm_count > needed_count ? warm_count : needed_count;
-        uint64_t ready_count = count_read(&endpoint->ready_count);
+        uint64_t ready_count = count_read(&endpoint->upkeep.ready_count);
         if (!endpoint->shown)
             continue;
         warmth.wanted_count += wanted_count;

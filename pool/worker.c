@@ -114,10 +114,10 @@ static void adopt_settings(struct endpoint_local *local, const struct upstream_s
     struct pool_worker *worker = local->worker;
     local->stamp = worker->stamp;
     local->kept = !worker->draining;
-    local->max_requests_count = settings->pool.max_requests_count;
-    local->connect_ms = settings->timeouts.connect_ms;
-    local->tls_ms = settings->timeouts.tls_ms;
-    local->unacked_ms = settings->timeouts.idle_ms;
+    local->limits.max_requests_count = settings->pool.max_requests_count;
+    local->limits.connect_ms = settings->timeouts.connect_ms;
+    local->limits.tls_ms = settings->timeouts.tls_ms;
+    local->limits.unacked_ms = settings->timeouts.idle_ms;
     bound_set_limit(&local->endpoint->connections, settings->pool.max_count);
     upkeep_adopt(local, settings);
 }
@@ -132,7 +132,7 @@ static void trim(struct endpoint_local *local, const struct upstream_settings *s
         connection_close_idle(connection, LEASE_CLOSED_SURPLUS);
     TAILQ_FOREACH (connection, &local->idle, idle_link)
         wheel_arm(&local->worker->env.loop->wheel, &connection->timer,
-                  connection->idle_since_ms + local->idle_ms);
+                  connection->idle_since_ms + local->limits.idle_ms);
 }
 
 /* Connections that are open already follow the adopted limits; those that are to end when they come back still do. */

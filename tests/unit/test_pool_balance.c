@@ -238,9 +238,9 @@ static void a_full_endpoint_with_a_connection_to_spare_is_not_full(void **state)
     endpoint->locals[1].idle_count = 2;
     assert_int_equal(pick(&chooser, NULL), 0);
     assert_int_equal(pick(&chooser, endpoint), 0);
-    endpoint->locals[1].asked_count = 2; /* they are as good as gone */
+    endpoint->locals[1].coming.asked_count = 2; /* they are as good as gone */
     assert_int_equal(pick(&chooser, NULL), SIZE_MAX);
-    endpoint->locals[1].idle_count = endpoint->locals[1].asked_count = 0;
+    endpoint->locals[1].idle_count = endpoint->locals[1].coming.asked_count = 0;
     chooser_end(&chooser);
 }
 
@@ -286,7 +286,7 @@ static void a_refused_endpoint_is_never_taken(void **state)
 
 static void offer(struct chooser *chooser, size_t i, uint32_t part)
 {
-    chooser->view->endpoints[i]->traffic_share = part;
+    chooser->view->endpoints[i]->verdict.traffic_share = part;
 }
 
 static void answers_in(struct chooser *chooser, size_t i, uint64_t us)

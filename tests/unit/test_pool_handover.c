@@ -203,7 +203,7 @@ static void a_sibling_that_does_not_answer_is_not_waited_for(void **state)
     assert_int_equal(idle_at(&two, 0), 0);
     assert_int_equal(rig_figures(&two.rig, two.endpoint).open, 2);
     lease_return(pool_at(&two, 1), &attempt.lease);
-    assert_int_equal(two.endpoint->locals[1].coming_count, 0);
+    assert_int_equal(two.endpoint->locals[1].coming.count, 0);
     two_end(&two);
 }
 

@@ -245,7 +245,7 @@ static void a_refusal_at_rest_is_told_like_a_handshake_that_failed(void **state)
     assert_true(write(SSL_get_fd(far), rubbish, sizeof(rubbish) - 1) > 0);
     rig_await(&bench.rig, rig_figures(&bench.rig, bench.endpoint).idle == 0);
     assert_int_equal(figures_of(&bench).failed[TLS_FAILURE_PROTOCOL], 1);
-    assert_true(bench.endpoint->redial_not_before_ms > 0);
+    assert_true(bench.endpoint->upkeep.redial_not_before_ms > 0);
     close_bench(&bench);
 }
 

@@ -150,7 +150,7 @@ static bool told(const struct ward *ward, const char *words)
 
 static uint32_t offer(const struct ward *ward, size_t i)
 {
-    return rig_endpoint(&ward->rig, 0, i)->traffic_share;
+    return rig_endpoint(&ward->rig, 0, i)->verdict.traffic_share;
 }
 
 static void report(struct ward *ward, size_t i, enum endpoint_outcome outcome, int count)
