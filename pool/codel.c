@@ -21,8 +21,9 @@ void codel_look(struct codel *codel, uint64_t now_ms, uint64_t oldest_wait_ms)
         return;
     }
     bool stressed = codel_stressed(codel, now_ms);
-    if (!codel->late)
+    if (!codel->late) {
         codel->late_since_ms = now_ms;
+    }
     codel->late = true;
     codel->late_last_ms = now_ms;
     codel->stressed = stressed || now_ms >= codel->late_since_ms + codel->interval_ms;

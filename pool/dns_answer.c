@@ -76,28 +76,34 @@ static bool read_name(const struct message *message, size_t *at, struct wire_nam
     size_t here = *at, front = here, behind = 0;
     ret_name->length = 0;
     for (;;) {
-        if (!has(message, here, 1))
+        if (!has(message, here, 1)) {
             return false;
+        }
         uint8_t label = message->bytes[here];
         if ((label & 0xc0) == 0xc0) {
-            if (!has(message, here, 2))
+            if (!has(message, here, 2)) {
                 return false;
+            }
             size_t target = read16(message->bytes + here) & 0x3fffu;
             behind = behind == 0 ? here + 2 : behind;
-            if (target >= front)
+            if (target >= front) {
                 return false;
+            }
             here = front = target;
             continue;
         }
         if (label > 63 || !has(message, here, label + 1u) ||
-            ret_name->length + label + 1 > NAME_BYTES)
+            ret_name->length + label + 1 > NAME_BYTES) {
             return false;
+        }
         ret_name->bytes[ret_name->length++] = label;
-        for (size_t i = 1; i <= label; i++)
+        for (size_t i = 1; i <= label; i++) {
             ret_name->bytes[ret_name->length++] = lower(message->bytes[here + i]);
+        }
         here += label + 1u;
-        if (label == 0)
+        if (label == 0) {
             break;
+        }
     }
     *at = behind == 0 ? here : behind;
     return true;
@@ -110,14 +116,16 @@ static bool same_wire_name(const struct wire_name *a, const struct wire_name *b)
 
 static bool read_record(const struct message *message, size_t *at, struct record *ret_record)
 {
-    if (!read_name(message, at, &ret_record->owner) || !has(message, *at, RECORD_HEAD_BYTES))
+    if (!read_name(message, at, &ret_record->owner) || !has(message, *at, RECORD_HEAD_BYTES)) {
         return false;
+    }
     const uint8_t *head = message->bytes + *at;
     ret_record->type = read16(head);
     ret_record->class = read16(head + 2);
     ret_record->ttl_s = read32(head + 4);
-    if (ret_record->ttl_s > INT32_MAX)
+    if (ret_record->ttl_s > INT32_MAX) {
         ret_record->ttl_s = 0;
+    }
     ret_record->length = read16(head + 8);
     ret_record->at = *at + RECORD_HEAD_BYTES;
     *at = ret_record->at + ret_record->length;
@@ -129,15 +137,18 @@ static bool host_of(const struct wire_name *name, char host[DNS_HOST_BYTES])
 {
     size_t used = 0;
     for (size_t i = 0; name->bytes[i] != 0; i += name->bytes[i] + 1u) {
-        if (used + name->bytes[i] + 2 > DNS_HOST_BYTES)
+        if (used + name->bytes[i] + 2 > DNS_HOST_BYTES) {
             return false;
-        if (used > 0)
+        }
+        if (used > 0) {
             host[used++] = '.';
+        }
         for (size_t k = 1; k <= name->bytes[i]; k++) {
             uint8_t byte = name->bytes[i + k];
             if (!((byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '-' ||
-                  byte == '_'))
+                  byte == '_')) {
                 return false;
+            }
             host[used++] = (char)byte;
         }
     }
@@ -153,14 +164,17 @@ static void insert(struct dns_records *records, void *items, size_t item_bytes, 
 {
     char *base = items;
     size_t i = records->count;
-    while (i > 0 && compare(base + (i - 1) * item_bytes, item) > 0)
+    while (i > 0 && compare(base + (i - 1) * item_bytes, item) > 0) {
         i--;
-    if (i > 0 && compare(base + (i - 1) * item_bytes, item) == 0)
+    }
+    if (i > 0 && compare(base + (i - 1) * item_bytes, item) == 0) {
         return;
+    }
     if (records->count == DNS_RECORDS) {
         records->cut = true;
-        if (i == DNS_RECORDS)
+        if (i == DNS_RECORDS) {
             return;
+        }
         records->count--;
     }
     memmove(base + (i + 1) * item_bytes, base + i * item_bytes, (records->count - i) * item_bytes);
@@ -184,9 +198,10 @@ static int compare_services(const void *a, const void *b)
 static bool ip_usable(const struct dns_ip *ip, enum dns_type type)
 {
     static const struct dns_ip none;
-    if (type == DNS_A)
+    if (type == DNS_A) {
         return ip->bytes[0] != 0 && ip->bytes[0] < 224;
-    return ip->bytes[0] != 0xff && memcmp(ip, &none, sizeof(none)) != 0;
+    }
+    return ip->bytes[0] != 0xff && memcmp(ip, &none, sizeof none) != 0;
 }
 
 void dns_records_init(struct dns_records *records)
@@ -198,16 +213,18 @@ void dns_records_init(struct dns_records *records)
 
 void dns_records_add(struct dns_records *records, enum dns_type type, const struct dns_ip *ip)
 {
-    if (ip_usable(ip, type))
-        insert(records, records->ips, sizeof(*ip), ip, compare_ips);
+    if (ip_usable(ip, type)) {
+        insert(records, records->ips, sizeof *ip, ip, compare_ips);
+    }
 }
 
 static bool take_ip(const struct message *message, const struct record *record, enum dns_type type,
                     struct dns_records *records)
 {
     struct dns_ip ip = {{0}};
-    if (record->length != (type == DNS_A ? 4 : 16))
+    if (record->length != (type == DNS_A ? 4 : 16)) {
         return false;
+    }
     memcpy(ip.bytes, message->bytes + record->at, record->length);
     dns_records_add(records, type, &ip);
     return true;
@@ -221,19 +238,21 @@ static bool take_service(const struct message *message, const struct record *rec
     struct wire_name target;
     size_t at = record->at + SRV_HEAD_BYTES;
     if (record->length <= SRV_HEAD_BYTES || !read_name(message, &at, &target) ||
-        at != record->at + record->length)
+        at != record->at + record->length) {
         return false;
+    }
     uint16_t own_priority = read16(message->bytes + record->at);
     service.weight = read16(message->bytes + record->at + 2);
     service.port = read16(message->bytes + record->at + 4);
-    if (service.port == 0 || own_priority > *priority || !host_of(&target, service.host))
+    if (service.port == 0 || own_priority > *priority || !host_of(&target, service.host)) {
         return true;
+    }
     if (own_priority < *priority) {
         records->count = 0;
         records->cut = false;
         *priority = own_priority;
     }
-    insert(records, records->services, sizeof(service), &service, compare_services);
+    insert(records, records->services, sizeof service, &service, compare_services);
     return true;
 }
 
@@ -251,14 +270,17 @@ static bool follow(const struct message *message, size_t at, unsigned count, str
     struct record record;
     *ret_moved = false;
     for (unsigned i = 0; i < count; i++) {
-        if (!read_record(message, &at, &record))
+        if (!read_record(message, &at, &record)) {
             return false;
+        }
         if (*ret_moved || record.type != TYPE_CNAME || record.class != CLASS_IN ||
-            !same_wire_name(&record.owner, name))
+            !same_wire_name(&record.owner, name)) {
             continue;
+        }
         size_t target = record.at;
-        if (!read_name(message, &target, name) || target != record.at + record.length)
+        if (!read_name(message, &target, name) || target != record.at + record.length) {
             return false;
+        }
         *ttl_ms = lesser(*ttl_ms, record.ttl_s * 1000ull);
         *ret_moved = true;
     }
@@ -271,14 +293,17 @@ static bool collect(const struct message *message, size_t *at, unsigned count, e
     struct record record;
     uint32_t priority = UINT32_MAX;
     for (unsigned i = 0; i < count; i++) {
-        if (!read_record(message, at, &record))
+        if (!read_record(message, at, &record)) {
             return false;
+        }
         if (record.type != dns_type_code(type) || record.class != CLASS_IN ||
-            !same_wire_name(&record.owner, name))
+            !same_wire_name(&record.owner, name)) {
             continue;
+        }
         if (!(type == DNS_SRV ? take_service(message, &record, &priority, records)
-                              : take_ip(message, &record, type, records)))
+                              : take_ip(message, &record, type, records))) {
             return false;
+        }
         records->ttl_ms = lesser(records->ttl_ms, record.ttl_s * 1000ull);
     }
     return true;
@@ -288,10 +313,13 @@ static bool collect(const struct message *message, size_t *at, unsigned count, e
 static uint64_t negative_ttl_ms(const struct message *message, size_t at, unsigned count)
 {
     struct record record;
-    for (unsigned i = 0; i < count && read_record(message, &at, &record); i++)
-        if (record.type == TYPE_SOA && record.class == CLASS_IN && record.length >= SOA_TIMES_BYTES)
+    for (unsigned i = 0; i < count && read_record(message, &at, &record); i++) {
+        if (record.type == TYPE_SOA && record.class == CLASS_IN &&
+            record.length >= SOA_TIMES_BYTES) {
             return 1000 *
                    lesser(record.ttl_s, read32(message->bytes + record.at + record.length - 4));
+        }
+    }
     return 0;
 }
 
@@ -299,8 +327,9 @@ static bool read_question(const struct message *message, size_t *at, enum dns_ty
                           struct wire_name *ret_name)
 {
     if (read16(message->bytes + 4) != 1 || !read_name(message, at, ret_name) ||
-        !has(message, *at, QUESTION_TAIL_BYTES))
+        !has(message, *at, QUESTION_TAIL_BYTES)) {
         return false;
+    }
     const uint8_t *tail = message->bytes + *at;
     *at += QUESTION_TAIL_BYTES;
     return read16(tail) == dns_type_code(type) && read16(tail + 2) == CLASS_IN;
@@ -324,20 +353,26 @@ enum lookup_result dns_answer_parse(const uint8_t *bytes, size_t length, enum dn
     size_t at = HEADER_BYTES;
     bool moved = true;
     dns_records_init(&records);
-    if (!has(&message, 0, HEADER_BYTES) || (bytes[2] & (FLAG_ANSWER | FLAG_CUT)) != FLAG_ANSWER)
+    if (!has(&message, 0, HEADER_BYTES) || (bytes[2] & (FLAG_ANSWER | FLAG_CUT)) != FLAG_ANSWER) {
         return LOOKUP_MALFORMED;
+    }
     enum lookup_result result = result_of_code(bytes[3] & 0x0f);
-    if (result == LOOKUP_FAILED)
+    if (result == LOOKUP_FAILED) {
         return result;
-    if (!read_question(&message, &at, type, &name))
+    }
+    if (!read_question(&message, &at, type, &name)) {
         return LOOKUP_MALFORMED;
+    }
     unsigned answers_count = read16(bytes + 6);
-    for (unsigned i = 0; moved; i++)
+    for (unsigned i = 0; moved; i++) {
         if (i == ALIASES_MAX ||
-            !follow(&message, at, answers_count, &name, &records.ttl_ms, &moved))
+            !follow(&message, at, answers_count, &name, &records.ttl_ms, &moved)) {
             return LOOKUP_MALFORMED;
-    if (!collect(&message, &at, answers_count, type, &name, &records))
+        }
+    }
+    if (!collect(&message, &at, answers_count, type, &name, &records)) {
         return LOOKUP_MALFORMED;
+    }
     if (result == LOOKUP_UNKNOWN || records.count == 0) {
         result = result == LOOKUP_UNKNOWN ? LOOKUP_UNKNOWN : LOOKUP_EMPTY;
         records.count = 0;

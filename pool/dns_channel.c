@@ -51,10 +51,11 @@ struct dns_channel {
 static void arm_timer(struct dns_channel *channel)
 {
     struct timeval wait;
-    if (channel->ares != NULL && ares_timeout(channel->ares, NULL, &wait) != NULL)
+    if (channel->ares != NULL && ares_timeout(channel->ares, NULL, &wait) != NULL) {
         event_add(&channel->timer, &wait);
-    else
+    } else {
         event_del(&channel->timer);
+    }
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -78,9 +79,11 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
 static struct dns_socket *find_socket(struct dns_channel *channel, ares_socket_t fd)
 {
     struct dns_socket *found;
-    LIST_FOREACH (found, &channel->sockets, link)
-        if (found->fd == fd)
+    LIST_FOREACH (found, &channel->sockets, link) {
+        if (found->fd == fd) {
             break;
+        }
+    }
     return found;
 }
 
@@ -90,18 +93,21 @@ static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writa
     struct dns_channel *channel = arg;
     struct dns_socket *known = find_socket(channel, fd);
     short what = (short)((readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
-    if (known != NULL)
+    if (known != NULL) {
         event_del(&known->event);
+    }
     if (what == 0) {
-        if (known != NULL)
+        if (known != NULL) {
             LIST_REMOVE(known, link);
+        }
         free(known);
         return;
     }
     if (known == NULL) {
-        known = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*known));
-        if (known == NULL)
+        known = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *known);
+        if (known == NULL) {
             return;
+        }
         known->channel = channel;
         known->fd = fd;
         LIST_INSERT_HEAD(&channel->sockets, known, link);
@@ -141,13 +147,16 @@ static enum lookup_result read_answer(enum dns_type type, int status, const unsi
     bool yes = result == LOOKUP_FOUND;
     dns_records_init(records);
     records->ttl_ms = 0;
-    if (!yes && result != LOOKUP_EMPTY && result != LOOKUP_UNKNOWN)
+    if (!yes && result != LOOKUP_EMPTY && result != LOOKUP_UNKNOWN) {
         return result;
+    }
     enum lookup_result parsed = LOOKUP_MALFORMED;
-    if (bytes != NULL && length > 0)
+    if (bytes != NULL && length > 0) {
         parsed = dns_answer_parse(bytes, (size_t)length, type, records);
-    if (yes || (bytes != NULL && parsed == LOOKUP_MALFORMED))
+    }
+    if (yes || (bytes != NULL && parsed == LOOKUP_MALFORMED)) {
         return parsed;
+    }
     records->count = 0;
     return result;
 }
@@ -166,8 +175,9 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *bytes,
     void *owner = query->owner;
     enum lookup_result result = read_answer(query->type, status, bytes, length, &records);
     free_query(query);
-    if (done != NULL)
+    if (done != NULL) {
         done(owner, result, &records);
+    }
 }
 
 static void send_query(struct dns_channel *channel, struct dns_query *query)
@@ -185,10 +195,11 @@ enum dns_ask_result dns_channel_ask(struct dns_channel *channel, const char *hos
                                     struct dns_query **ret_query)
 {
     size_t host_bytes = strlen(host) + 1;
-    if (!bound_take(channel->queries, 1))
+    if (!bound_take(channel->queries, 1)) {
         return DNS_ASK_FULL;
+    }
     struct dns_query *query =
-        fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*query) + host_bytes);
+        fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *query + host_bytes);
     if (query == NULL) {
         bound_give(channel->queries, 1);
         return DNS_ASK_NO_MEMORY;
@@ -205,8 +216,9 @@ enum dns_ask_result dns_channel_ask(struct dns_channel *channel, const char *hos
 
 void dns_query_cancel(struct dns_query **query)
 {
-    if (*query != NULL)
+    if (*query != NULL) {
         (*query)->done = NULL;
+    }
     *query = NULL;
 }
 
@@ -214,9 +226,10 @@ void dns_query_cancel(struct dns_query **query)
 
 struct dns_channel *dns_channel_create(struct event_base *base, struct bound *queries)
 {
-    struct dns_channel *channel = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*channel));
-    if (channel == NULL)
+    struct dns_channel *channel = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *channel);
+    if (channel == NULL) {
         return NULL;
+    }
     if (ares_library_init(ARES_LIB_INIT_NONE) != ARES_SUCCESS) {
         free(channel);
         return NULL;
@@ -233,8 +246,9 @@ struct dns_channel *dns_channel_create(struct event_base *base, struct bound *qu
 static void close_ares(struct dns_channel *channel, ares_channel ares)
 {
     channel->closing = true;
-    if (ares != NULL)
+    if (ares != NULL) {
         ares_destroy(ares);
+    }
     channel->closing = false;
 }
 
@@ -242,8 +256,9 @@ void dns_channel_free(struct dns_channel **channel_pointer)
 {
     struct dns_channel *channel = *channel_pointer;
     struct dns_query *query;
-    if (channel == NULL)
+    if (channel == NULL) {
         return;
+    }
     *channel_pointer = NULL;
     close_ares(channel, channel->ares);
     while ((query = TAILQ_FIRST(&channel->again)) != NULL) {
@@ -264,15 +279,17 @@ static bool use_servers(ares_channel ares, const struct dns_channel_settings *se
         const struct address *server = &settings->servers[i];
         struct ares_addr_port_node *node = &nodes[count];
         bool v4 = server->any.sa_family == AF_INET;
-        memset(node, 0, sizeof(*node));
+        memset(node, 0, sizeof *node);
         node->family = server->any.sa_family;
         node->udp_port = node->tcp_port = ntohs(v4 ? server->v4.sin_port : server->v6.sin6_port);
-        if (v4)
-            memcpy(&node->addr, &server->v4.sin_addr, sizeof(server->v4.sin_addr));
-        else
-            memcpy(&node->addr, &server->v6.sin6_addr, sizeof(server->v6.sin6_addr));
-        if (count > 0)
+        if (v4) {
+            memcpy(&node->addr, &server->v4.sin_addr, sizeof server->v4.sin_addr);
+        } else {
+            memcpy(&node->addr, &server->v6.sin6_addr, sizeof server->v6.sin6_addr);
+        }
+        if (count > 0) {
             nodes[count - 1].next = node;
+        }
         count++;
     }
     return count == 0 || ares_set_servers_ports(ares, nodes) == ARES_SUCCESS;
@@ -291,8 +308,9 @@ bool dns_channel_open(struct dns_channel *channel, const struct dns_channel_sett
     chosen |= ARES_OPT_QUERY_CACHE;
     options.qcache_max_ttl = 0;
 #endif
-    if (fault_hits(FAULT_ALLOC) || ares_init_options(&ares, &options, chosen) != ARES_SUCCESS)
+    if (fault_hits(FAULT_ALLOC) || ares_init_options(&ares, &options, chosen) != ARES_SUCCESS) {
         return false;
+    }
     if (!use_servers(ares, settings)) {
         ares_destroy(ares);
         return false;

@@ -22,8 +22,9 @@ static inline bool file_mark_moved(struct file_mark *mark, const char *path)
 {
     struct stat found;
     struct file_mark now = {.bytes = 0};
-    if (stat(path, &found) == 0)
+    if (stat(path, &found) == 0) {
         now = (struct file_mark){found.st_dev, found.st_ino, found.st_size, found.st_mtim};
+    }
     bool moved = now.device != mark->device || now.inode != mark->inode ||
                  now.bytes != mark->bytes || now.changed.tv_sec != mark->changed.tv_sec ||
                  now.changed.tv_nsec != mark->changed.tv_nsec;

@@ -48,14 +48,16 @@ static void load(struct hosts *hosts, size_t space)
         hosts->bytes = read_whole(fd, hosts->text, space);
         hosts->text[hosts->bytes] = '\0';
     }
-    if (fd >= 0)
+    if (fd >= 0) {
         close(fd);
+    }
 }
 
 void hosts_refresh(struct hosts *hosts)
 {
-    if (!file_mark_moved(&hosts->mark, hosts->path))
+    if (!file_mark_moved(&hosts->mark, hosts->path)) {
         return;
+    }
     size_t bytes = (size_t)hosts->mark.bytes;
     load(hosts, bytes < HOSTS_BYTES_MAX ? bytes : HOSTS_BYTES_MAX);
 }
@@ -64,11 +66,13 @@ void hosts_refresh(struct hosts *hosts)
 static bool next_word(const char **at, const char *end, const char **ret_word, size_t *ret_bytes)
 {
     const char *word = *at;
-    while (word < end && strchr(BLANKS, *word) != NULL)
+    while (word < end && strchr(BLANKS, *word) != NULL) {
         word++;
+    }
     const char *behind = word;
-    while (behind < end && *behind != '#' && strchr(BLANKS, *behind) == NULL)
+    while (behind < end && *behind != '#' && strchr(BLANKS, *behind) == NULL) {
         behind++;
+    }
     *at = behind;
     *ret_word = word;
     *ret_bytes = (size_t)(behind - word);
@@ -79,9 +83,11 @@ static bool line_names(const char *at, const char *end, const char *host)
 {
     const char *word;
     size_t bytes;
-    while (next_word(&at, end, &word, &bytes))
-        if (strlen(host) == bytes && strncasecmp(word, host, bytes) == 0)
+    while (next_word(&at, end, &word, &bytes)) {
+        if (strlen(host) == bytes && strncasecmp(word, host, bytes) == 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -90,23 +96,26 @@ static void take_address(const char *word, size_t bytes, enum dns_type type,
 {
     struct address address;
     struct dns_ip ip = {{0}};
-    if (!address_from_host(word, bytes, 0, &address))
+    if (!address_from_host(word, bytes, 0, &address)) {
         return;
-    if (type == DNS_A && address.any.sa_family == AF_INET)
-        memcpy(ip.bytes, &address.v4.sin_addr, sizeof(address.v4.sin_addr));
-    else if (type == DNS_AAAA && address.any.sa_family == AF_INET6)
-        memcpy(ip.bytes, &address.v6.sin6_addr, sizeof(address.v6.sin6_addr));
-    else
+    }
+    if (type == DNS_A && address.any.sa_family == AF_INET) {
+        memcpy(ip.bytes, &address.v4.sin_addr, sizeof address.v4.sin_addr);
+    } else if (type == DNS_AAAA && address.any.sa_family == AF_INET6) {
+        memcpy(ip.bytes, &address.v6.sin6_addr, sizeof address.v6.sin6_addr);
+    } else {
         return;
+    }
     dns_records_add(records, type, &ip);
 }
 
 static bool is_localhost(const char *host)
 {
     static const char domain[] = "localhost";
-    const size_t bytes = strlen(host), domain_bytes = sizeof(domain) - 1;
-    if (bytes < domain_bytes || strcasecmp(host + bytes - domain_bytes, domain) != 0)
+    const size_t bytes = strlen(host), domain_bytes = sizeof domain - 1;
+    if (bytes < domain_bytes || strcasecmp(host + bytes - domain_bytes, domain) != 0) {
         return false;
+    }
     return bytes == domain_bytes || host[bytes - domain_bytes - 1] == '.';
 }
 
@@ -134,7 +143,8 @@ bool hosts_find(const struct hosts *hosts, const char *host, enum dns_type type,
         }
         line = line_end + 1;
     }
-    if (!named && is_localhost(host))
+    if (!named && is_localhost(host)) {
         take_loopback(type, ret_records);
+    }
     return ret_records->count > 0;
 }

@@ -33,8 +33,9 @@ static uint32_t size_for(size_t count)
 {
     static const uint32_t primes[] = {65521, 262139, 1048573, 8388593};
     size_t i = 0;
-    while (i + 1 < sizeof(primes) / sizeof(primes[0]) && primes[i] < count * SLOTS_PER_MEMBER)
+    while (i + 1 < sizeof primes / sizeof primes[0] && primes[i] < count * SLOTS_PER_MEMBER) {
         i++;
+    }
     return primes[i];
 }
 
@@ -47,8 +48,9 @@ static int by_name(const void *a, const void *b)
 
 static void take_local(struct maglev *maglev, struct builder *builder)
 {
-    while (maglev->locals[builder->next] != FREE)
+    while (maglev->locals[builder->next] != FREE) {
         builder->next = (builder->next + builder->skip) % maglev->size;
+    }
     maglev->locals[builder->next] = builder->index;
     builder->taken_count++;
 }
@@ -58,14 +60,17 @@ static void fill(struct maglev *maglev, struct builder *builders, size_t count)
 {
     uint64_t heaviest = 0;
     uint32_t left = maglev->size;
-    for (size_t i = 0; i < count; i++)
-        if (builders[i].member->weight > heaviest)
+    for (size_t i = 0; i < count; i++) {
+        if (builders[i].member->weight > heaviest) {
             heaviest = builders[i].member->weight;
+        }
+    }
     for (uint64_t round = 1; left > 0; round++) {
         for (size_t i = 0; i < count && left > 0; i++) {
             struct builder *builder = &builders[i];
-            if (builder->taken_count * heaviest >= round * builder->member->weight)
+            if (builder->taken_count * heaviest >= round * builder->member->weight) {
                 continue;
+            }
             take_local(maglev, builder);
             left--;
         }
@@ -76,16 +81,16 @@ struct maglev *maglev_build(const struct maglev_member *members, size_t count)
 {
     CHECK(count > 0 && count <= UINT16_MAX);
     uint32_t size = size_for(count);
-    struct builder *builders = fault_hits(FAULT_ALLOC) ? NULL : calloc(count, sizeof(*builders));
+    struct builder *builders = fault_hits(FAULT_ALLOC) ? NULL : calloc(count, sizeof *builders);
     struct maglev *maglev =
-        fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof(*maglev) + size * sizeof(maglev->locals[0]));
+        fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof *maglev + size * sizeof maglev->locals[0]);
     if (builders == NULL || maglev == NULL) {
         free(builders);
         free(maglev);
         return NULL;
     }
     maglev->size = size;
-    memset(maglev->locals, 0xff, size * sizeof(maglev->locals[0]));
+    memset(maglev->locals, 0xff, size * sizeof maglev->locals[0]);
     for (size_t i = 0; i < count; i++) {
         size_t bytes = strlen(members[i].name);
         builders[i].member = &members[i];
@@ -94,7 +99,7 @@ struct maglev *maglev_build(const struct maglev_member *members, size_t count)
         builders[i].skip =
             (uint32_t)(hash_bytes(SKIP_SEED, members[i].name, bytes) % (size - 1) + 1);
     }
-    qsort(builders, count, sizeof(*builders), by_name);
+    qsort(builders, count, sizeof *builders, by_name);
     fill(maglev, builders, count);
     free(builders);
     return maglev;

@@ -50,8 +50,9 @@ static enum name_step said_no(struct name_state *state, const struct resolver_se
                               const struct name_outcome *outcome, uint64_t now_ms, struct rng *rng)
 {
     state->failures_count = 0;
-    if (state->no_count++ == 0)
+    if (state->no_count++ == 0) {
         state->no_since_ms = now_ms;
+    }
     bool believed = state->no_count >= rules->negative_count &&
                     now_ms - state->no_since_ms >= rules->negative_span_ms;
     if (state->holding && !believed) {
@@ -72,8 +73,9 @@ static enum name_step failed(struct name_state *state, const struct resolver_set
 {
     uint64_t wait_ms =
         rules->min_ttl_ms < FAILURE_WAIT_MS ? rules->min_ttl_ms : (uint64_t)FAILURE_WAIT_MS;
-    for (uint64_t i = 0; i < state->failures_count && wait_ms < FAILURE_LONGEST_WAIT_MS; i++)
+    for (uint64_t i = 0; i < state->failures_count && wait_ms < FAILURE_LONGEST_WAIT_MS; i++) {
         wait_ms *= 2;
+    }
     wait_ms = clamp(wait_ms, 1, FAILURE_LONGEST_WAIT_MS);
     state->failures_count++;
     wait(state, now_ms, wait_ms / 2 + rng_below(rng, wait_ms / 2 + 1));
@@ -107,8 +109,9 @@ static uint64_t too_old_ms(const struct name_state *state, const struct resolver
 enum name_step name_state_passed(struct name_state *state, const struct resolver_settings *rules,
                                  uint64_t now_ms)
 {
-    if (!state->holding || now_ms < too_old_ms(state, rules))
+    if (!state->holding || now_ms < too_old_ms(state, rules)) {
         return NAME_KEEP;
+    }
     state->holding = false;
     return NAME_DROP;
 }

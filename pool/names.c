@@ -17,7 +17,7 @@
 
 void names_init(struct names *names, uint64_t limit, uint64_t seed, wheel_fire_fn *fire)
 {
-    memset(names, 0, sizeof(*names));
+    memset(names, 0, sizeof *names);
     bound_init(&names->bound, "dns_names", NULL, limit);
     TAILQ_INIT(&names->list);
     names->seed = seed;
@@ -28,8 +28,9 @@ static bool lower_copy(char lower[DNS_HOST_BYTES], const char *host)
 {
     size_t i = 0;
     for (; host[i] != '\0'; i++) {
-        if (i + 1 == DNS_HOST_BYTES)
+        if (i + 1 == DNS_HOST_BYTES) {
             return false;
+        }
         lower[i] = (char)tolower((unsigned char)host[i]);
     }
     lower[i] = '\0';
@@ -44,9 +45,11 @@ static size_t bucket_of(const struct names *names, const char *lower)
 static struct name *find(const struct names *names, const char *lower, bool service)
 {
     struct name *name;
-    LIST_FOREACH (name, &names->buckets[bucket_of(names, lower)], chain)
-        if (name->service == service && strcmp(name->host, lower) == 0)
+    LIST_FOREACH (name, &names->buckets[bucket_of(names, lower)], chain) {
+        if (name->service == service && strcmp(name->host, lower) == 0) {
             return name;
+        }
+    }
     return NULL;
 }
 
@@ -72,13 +75,15 @@ static void init_questions(struct name *name, wheel_fire_fn *fire, uint64_t now_
 struct name *names_obtain(struct names *names, const char *host, bool service, uint64_t now_ms)
 {
     char lower[DNS_HOST_BYTES];
-    if (!lower_copy(lower, host))
+    if (!lower_copy(lower, host)) {
         return NULL;
+    }
     struct name *name = find(names, lower, service);
-    if (name != NULL || !bound_take(&names->bound, 1))
+    if (name != NULL || !bound_take(&names->bound, 1)) {
         return name;
+    }
     size_t host_bytes = strlen(lower) + 1;
-    name = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*name) + host_bytes);
+    name = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *name + host_bytes);
     if (name == NULL) {
         bound_give(&names->bound, 1);
         return NULL;
@@ -95,8 +100,9 @@ struct name *names_obtain(struct names *names, const char *host, bool service, u
 static void release_group(struct service_group **group_pointer)
 {
     struct service_group *group = *group_pointer;
-    for (size_t i = 0; group != NULL && i < group->count; i++)
+    for (size_t i = 0; group != NULL && i < group->count; i++) {
         group->targets[i].name->uses--;
+    }
     free(group);
     *group_pointer = NULL;
 }
@@ -122,13 +128,15 @@ void names_free(struct name **name_pointer)
 
 enum keep_result question_keep_ips(struct question *question, const struct dns_records *records)
 {
-    size_t bytes = records->count * sizeof(*question->ips);
+    size_t bytes = records->count * sizeof *question->ips;
     question->cut = records->cut;
-    if (question->ip_count == records->count && memcmp(question->ips, records->ips, bytes) == 0)
+    if (question->ip_count == records->count && memcmp(question->ips, records->ips, bytes) == 0) {
         return KEEP_SAME;
+    }
     struct dns_ip *ips = fault_hits(FAULT_ALLOC) ? NULL : malloc(bytes);
-    if (ips == NULL)
+    if (ips == NULL) {
         return KEEP_NO_MEMORY;
+    }
     memcpy(ips, records->ips, bytes);
     free(question->ips);
     question->ips = ips;
@@ -152,12 +160,12 @@ struct named_address question_address(const struct question *question, size_t i,
     if (question->type == DNS_A) {
         named.address.v4.sin_family = AF_INET;
         named.address.v4.sin_port = htons(port);
-        named.address.length = sizeof(named.address.v4);
+        named.address.length = sizeof named.address.v4;
         memcpy(&named.address.v4.sin_addr, question->ips[i].bytes, 4);
     } else {
         named.address.v6.sin6_family = AF_INET6;
         named.address.v6.sin6_port = htons(port);
-        named.address.length = sizeof(named.address.v6);
+        named.address.length = sizeof named.address.v6;
         memcpy(&named.address.v6.sin6_addr, question->ips[i].bytes, 16);
     }
     return named;
@@ -186,10 +194,12 @@ static size_t host_addresses(const struct name *name, uint16_t port,
         size_t share = lesser(IPV6_SHARE, space / 2);
         v6_count = lesser(v6_count, left > share ? left : share);
     }
-    for (size_t i = 0; i < v4_count && count + v6_count < space; i++)
+    for (size_t i = 0; i < v4_count && count + v6_count < space; i++) {
         addresses[count++] = question_address(v4, i, port);
-    for (size_t i = 0; i < v6_count; i++)
+    }
+    for (size_t i = 0; i < v6_count; i++) {
         addresses[count++] = question_address(v6, i, port);
+    }
     return count;
 }
 
@@ -199,13 +209,15 @@ size_t name_addresses(const struct name *name, uint16_t port, struct named_addre
     const struct service_group *group = name->group;
     size_t count = 0;
     space = lesser(space, POOL_NAME_ADDRESSES);
-    if (!name->service)
+    if (!name->service) {
         return host_addresses(name, port, addresses, space);
+    }
     for (size_t i = 0; group != NULL && i < group->count; i++) {
         const struct service_target *target = &group->targets[i];
         size_t more = host_addresses(target->name, target->port, addresses + count, space - count);
-        for (; more > 0; more--)
+        for (; more > 0; more--) {
             addresses[count++].weight = target->weight;
+        }
     }
     return count;
 }
@@ -213,8 +225,9 @@ size_t name_addresses(const struct name *name, uint16_t port, struct named_addre
 static size_t ips_known(const struct name *name)
 {
     size_t count = 0;
-    for (unsigned i = 0; !name->service && i < name->question_count; i++)
+    for (unsigned i = 0; !name->service && i < name->question_count; i++) {
         count += name->questions[i].ip_count;
+    }
     return count;
 }
 
@@ -223,8 +236,9 @@ bool name_cut(const struct name *name)
     const struct service_group *group = name->group;
     size_t count = ips_known(name);
     bool cut = group != NULL && group->cut;
-    for (unsigned i = 0; i < name->question_count; i++)
+    for (unsigned i = 0; i < name->question_count; i++) {
         cut = cut || name->questions[i].cut;
+    }
     for (size_t i = 0; group != NULL && i < group->count; i++) {
         cut = cut || name_cut(group->targets[i].name);
         count += ips_known(group->targets[i].name);
@@ -248,17 +262,20 @@ static uint32_t divisor(uint32_t a, uint32_t b)
 static void scale_weights(struct service_group *group)
 {
     uint32_t most = 0, common = 0;
-    for (size_t i = 0; i < group->count; i++)
+    for (size_t i = 0; i < group->count; i++) {
         most = group->targets[i].weight > most ? group->targets[i].weight : most;
+    }
     for (size_t i = 0; i < group->count; i++) {
         uint32_t weight = group->targets[i].weight;
-        if (most > WEIGHT_MOST)
+        if (most > WEIGHT_MOST) {
             weight = (weight * WEIGHT_MOST + most / 2) / most;
+        }
         group->targets[i].weight = (uint16_t)(weight == 0 ? 1 : weight);
         common = divisor(common, group->targets[i].weight);
     }
-    for (size_t i = 0; i < group->count; i++)
+    for (size_t i = 0; i < group->count; i++) {
         group->targets[i].weight = (uint16_t)(group->targets[i].weight / common);
+    }
 }
 
 static struct service_group *make_group(const struct name *name, const struct dns_records *records,
@@ -266,8 +283,9 @@ static struct service_group *make_group(const struct name *name, const struct dn
 {
     size_t bytes = sizeof(struct service_group) + records->count * sizeof(struct service_target);
     struct service_group *group = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, bytes);
-    if (group == NULL)
+    if (group == NULL) {
         return NULL;
+    }
     group->cut = records->cut;
     for (size_t i = 0; i < records->count; i++) {
         const struct dns_service *service = &records->services[i];
@@ -276,8 +294,9 @@ static struct service_group *make_group(const struct name *name, const struct dn
             group->cut = true;
             continue;
         }
-        if (target->resolve_ms == 0)
+        if (target->resolve_ms == 0) {
             target->resolve_ms = name->resolve_ms;
+        }
         target->uses++;
         group->targets[group->count++] =
             (struct service_target){target, service->port, service->weight};
@@ -289,10 +308,11 @@ static struct service_group *make_group(const struct name *name, const struct dn
 static bool same_group(const struct service_group *a, const struct service_group *b)
 {
     bool same = a != NULL && a->count == b->count;
-    for (size_t i = 0; same && i < a->count; i++)
+    for (size_t i = 0; same && i < a->count; i++) {
         same = a->targets[i].name == b->targets[i].name &&
                a->targets[i].port == b->targets[i].port &&
                a->targets[i].weight == b->targets[i].weight;
+    }
     return same;
 }
 
@@ -300,8 +320,9 @@ enum keep_result name_keep_services(struct name *name, const struct dns_records 
                                     uint64_t now_ms)
 {
     struct service_group *group = make_group(name, records, now_ms);
-    if (group == NULL)
+    if (group == NULL) {
         return KEEP_NO_MEMORY;
+    }
     if (same_group(name->coming, group)) {
         release_group(&group);
         return KEEP_SAME;
@@ -318,25 +339,29 @@ enum keep_result name_keep_services(struct name *name, const struct dns_records 
 
 static bool group_asked(const struct service_group *group)
 {
-    for (size_t i = 0; group != NULL && i < group->count; i++)
-        if (ips_known(group->targets[i].name) == 0 && !name_asked(group->targets[i].name))
+    for (size_t i = 0; group != NULL && i < group->count; i++) {
+        if (ips_known(group->targets[i].name) == 0 && !name_asked(group->targets[i].name)) {
             return false;
+        }
+    }
     return true;
 }
 
 static size_t group_ips(const struct service_group *group)
 {
     size_t count = 0;
-    for (size_t i = 0; group != NULL && i < group->count; i++)
+    for (size_t i = 0; group != NULL && i < group->count; i++) {
         count += ips_known(group->targets[i].name);
+    }
     return count;
 }
 
 bool name_settle_services(struct name *name)
 {
     if (name->coming == NULL || !group_asked(name->coming) ||
-        (group_ips(name->coming) == 0 && group_ips(name->group) > 0))
+        (group_ips(name->coming) == 0 && group_ips(name->group) > 0)) {
         return false;
+    }
     release_group(&name->group);
     name->group = name->coming;
     name->coming = NULL;
@@ -353,8 +378,10 @@ bool name_drop_services(struct name *name)
 
 bool name_asked(const struct name *name)
 {
-    for (unsigned i = 0; i < name->question_count; i++)
-        if (!name->questions[i].state.ended)
+    for (unsigned i = 0; i < name->question_count; i++) {
+        if (!name->questions[i].state.ended) {
             return false;
+        }
+    }
     return name->coming == NULL && group_asked(name->group);
 }

@@ -56,8 +56,9 @@ static void free_probe(struct probe *probe)
 
 void probe_cancel(struct probe **probe)
 {
-    if (*probe != NULL)
+    if (*probe != NULL) {
         free_probe(*probe);
+    }
     *probe = NULL;
 }
 
@@ -79,13 +80,15 @@ static void fail(struct probe *probe, enum probe_result result)
 static void judge(struct probe *probe)
 {
     static const char version[] = "HTTP/1.";
-    const char *line = probe->status_line, *digits = line + sizeof(version) + 1;
+    const char *line = probe->status_line, *digits = line + sizeof version + 1;
     probe->report.result = PROBE_NOT_HTTP;
-    if (memcmp(line, version, sizeof(version) - 1) != 0 || line[sizeof(version)] != ' ')
+    if (memcmp(line, version, sizeof version - 1) != 0 || line[sizeof version] != ' ') {
         return;
+    }
     for (size_t i = 0; i < 3; i++) {
-        if (digits[i] < '0' || digits[i] > '9')
+        if (digits[i] < '0' || digits[i] > '9') {
             return;
+        }
         probe->report.status = probe->report.status * 10 + (unsigned)(digits[i] - '0');
     }
     bool good =
@@ -97,8 +100,9 @@ static void take(struct probe *probe, const char *bytes, size_t count)
 {
     size_t had = probe->got_bytes;
     probe->got_bytes += count;
-    if (probe->state == DROPPING)
+    if (probe->state == DROPPING) {
         return;
+    }
     size_t space = STATUS_LINE_BYTES - had;
     memcpy(probe->status_line + had, bytes, count < space ? count : space);
     if (probe->got_bytes >= STATUS_LINE_BYTES) {
@@ -114,13 +118,15 @@ static void read_answer(struct probe *probe)
     char space[4096];
     size_t got;
     for (;;) {
-        enum stream_result result = stream_recv(&probe->stream, space, sizeof(space), &got);
-        if (result == STREAM_BLOCKED)
+        enum stream_result result = stream_recv(&probe->stream, space, sizeof space, &got);
+        if (result == STREAM_BLOCKED) {
             return;
-        if (result == STREAM_OK)
+        }
+        if (result == STREAM_OK) {
             take(probe, space, got);
-        else if (probe->state == READING)
+        } else if (probe->state == READING) {
             probe->report.result = PROBE_BROKEN;
+        }
         if (result != STREAM_OK || probe->got_bytes > ANSWER_MOST_BYTES ||
             (probe->state == DROPPING && probe->report.result != PROBE_GOOD)) {
             finish(probe);
@@ -137,8 +143,9 @@ static void send_request(struct probe *probe)
                                     probe->request_bytes - probe->sent_bytes};
         size_t sent;
         enum stream_result result = stream_send(&probe->stream, &piece, 1, &sent);
-        if (result == STREAM_BLOCKED)
+        if (result == STREAM_BLOCKED) {
             return;
+        }
         if (result != STREAM_OK) {
             fail(probe, PROBE_BROKEN);
             return;
@@ -152,11 +159,13 @@ static void send_request(struct probe *probe)
 static int connect_result(const struct probe *probe)
 {
     int error = 0;
-    socklen_t length = sizeof(error);
-    if (probe->connect_errno != 0)
+    socklen_t length = sizeof error;
+    if (probe->connect_errno != 0) {
         return probe->connect_errno;
-    if (getsockopt(probe->stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+    }
+    if (getsockopt(probe->stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) {
         return errno;
+    }
     return error == 0 && dial_reached_itself(probe->stream.fd, &probe->address) ? ECONNREFUSED
                                                                                 : error;
 }
@@ -176,8 +185,9 @@ static void ask(struct probe *probe)
 static void shake(struct probe *probe)
 {
     enum stream_result result = stream_handshake(&probe->stream);
-    if (result == STREAM_BLOCKED)
+    if (result == STREAM_BLOCKED) {
         return;
+    }
     probe->security->shaken(&probe->stream, result == STREAM_OK, probe->security->owner);
     if (result == STREAM_OK) {
         ask(probe);
@@ -212,8 +222,9 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     switch (probe->state) {
     case CONNECTING:
-        if (what & EV_WRITE)
+        if (what & EV_WRITE) {
             connected(probe);
+        }
         break;
     case SHAKING: shake(probe); break;
     case SENDING: send_request(probe); break;
@@ -227,29 +238,31 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     struct probe *probe = arg;
     (void)fd;
     (void)what;
-    if (probe->state == DROPPING)
+    if (probe->state == DROPPING) {
         finish(probe);
-    else
+    } else {
         fail(probe, PROBE_TIMEOUT);
+    }
 }
 
 static bool write_request(struct probe *probe, const struct probe_target *target)
 {
     int bytes =
-        snprintf(probe->request, sizeof(probe->request),
+        snprintf(probe->request, sizeof probe->request,
                  "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: evenkeel-health\r\nAccept: */*\r\n"
                  "Connection: close\r\n\r\n",
                  target->settings->path, target->host);
     probe->request_bytes = bytes > 0 ? (size_t)bytes : 0;
-    return bytes > 0 && (size_t)bytes < sizeof(probe->request);
+    return bytes > 0 && (size_t)bytes < sizeof probe->request;
 }
 
 /* The socket, watched; false: nothing is open. */
 static bool dial(struct probe *probe, const struct address *address, uint64_t timeout_ms)
 {
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
         return false;
+    }
     stream_init(&probe->stream, fd);
     probe->address = *address;
     event_assign(&probe->event, probe->env.base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST,
@@ -257,24 +270,29 @@ static bool dial(struct probe *probe, const struct address *address, uint64_t ti
     event_assign(&probe->deadline, probe->env.base, -1, 0, on_deadline, probe);
     const struct timeval wait = {(time_t)(timeout_ms / 1000),
                                  (suseconds_t)(timeout_ms % 1000) * 1000};
-    if (connect(fd, &address->any, address->length) != 0 && errno != EINPROGRESS && errno != EINTR)
+    if (connect(fd, &address->any, address->length) != 0 && errno != EINPROGRESS &&
+        errno != EINTR) {
         probe->connect_errno = route_errno(address, errno);
+    }
     if (event_add(&probe->event, NULL) != 0 || event_add(&probe->deadline, &wait) != 0) {
         event_del(&probe->event);
         stream_close(&probe->stream, false);
         return false;
     }
-    if (probe->connect_errno != 0)
+    if (probe->connect_errno != 0) {
         event_active(&probe->event, EV_WRITE, 1);
+    }
     return true;
 }
 
 static bool take_places(const struct probe_env *env)
 {
-    if (!bound_take(env->in_flight, 1))
+    if (!bound_take(env->in_flight, 1)) {
         return false;
-    if (fds_take(env->fds, FD_FOR_CONTROL, 1))
+    }
+    if (fds_take(env->fds, FD_FOR_CONTROL, 1)) {
         return true;
+    }
     bound_give(env->in_flight, 1);
     return false;
 }
@@ -282,7 +300,7 @@ static bool take_places(const struct probe_env *env)
 struct probe *probe_start(const struct probe_env *env, const struct probe_target *target,
                           void *owner)
 {
-    struct probe *probe = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*probe));
+    struct probe *probe = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *probe);
     if (probe == NULL || !take_places(env)) {
         free(probe);
         return NULL;
@@ -294,8 +312,10 @@ struct probe *probe_start(const struct probe_env *env, const struct probe_target
     probe->status_last = target->settings->status_last;
     probe->security = target->security;
     probe->proxy_header = target->proxy_header;
-    if (write_request(probe, target) && dial(probe, &target->address, target->settings->timeout_ms))
+    if (write_request(probe, target) &&
+        dial(probe, &target->address, target->settings->timeout_ms)) {
         return probe;
+    }
     bound_give(env->fds, 1);
     bound_give(env->in_flight, 1);
     free(probe);

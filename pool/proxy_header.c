@@ -17,15 +17,15 @@ static const char word[6] = "PROXY ";
 static struct ip_address address_of(int family, const void *bytes, uint16_t port)
 {
     struct ip_address address;
-    memset(&address, 0, sizeof(address));
+    memset(&address, 0, sizeof address);
     if (family == AF_INET) {
         address.v4.sin_family = AF_INET;
         address.v4.sin_port = htons(port);
-        memcpy(&address.v4.sin_addr, bytes, sizeof(address.v4.sin_addr));
+        memcpy(&address.v4.sin_addr, bytes, sizeof address.v4.sin_addr);
     } else {
         address.v6.sin6_family = AF_INET6;
         address.v6.sin6_port = htons(port);
-        memcpy(&address.v6.sin6_addr, bytes, sizeof(address.v6.sin6_addr));
+        memcpy(&address.v6.sin6_addr, bytes, sizeof address.v6.sin6_addr);
     }
     return address;
 }
@@ -36,10 +36,12 @@ static struct ip_address address_of(int family, const void *bytes, uint16_t port
 static char *next_word(const char **at, const char *end, char space[INET6_ADDRSTRLEN])
 {
     size_t length = 0;
-    while (*at + length < end && (*at)[length] != ' ')
+    while (*at + length < end && (*at)[length] != ' ') {
         length++;
-    if (length == 0 || length >= INET6_ADDRSTRLEN)
+    }
+    if (length == 0 || length >= INET6_ADDRSTRLEN) {
         return NULL;
+    }
     memcpy(space, *at, length);
     space[length] = '\0';
     *at += length + (*at + length < end);
@@ -50,11 +52,13 @@ static char *next_word(const char **at, const char *end, char space[INET6_ADDRST
 static bool read_port(const char *text, uint16_t *ret_port)
 {
     unsigned value = 0;
-    if (text == NULL || (text[0] == '0' && text[1] != '\0') || strlen(text) > 5)
+    if (text == NULL || (text[0] == '0' && text[1] != '\0') || strlen(text) > 5) {
         return false;
+    }
     for (; *text != '\0'; text++) {
-        if (*text < '0' || *text > '9')
+        if (*text < '0' || *text > '9') {
             return false;
+        }
         value = value * 10 + (unsigned)(*text - '0');
     }
     *ret_port = (uint16_t)value;
@@ -69,8 +73,9 @@ static bool read_addresses(int family, const char *at, const char *end, struct p
     if (next_word(&at, end, text) == NULL || inet_pton(family, text, source) != 1 ||
         next_word(&at, end, text) == NULL || inet_pton(family, text, destination) != 1 ||
         !read_port(next_word(&at, end, text), &source_port) ||
-        !read_port(next_word(&at, end, text), &destination_port) || at != end || end[-1] == ' ')
+        !read_port(next_word(&at, end, text), &destination_port) || at != end || end[-1] == ' ') {
         return false;
+    }
     header->known = true;
     header->source = address_of(family, source, source_port);
     header->destination = address_of(family, destination, destination_port);
@@ -87,18 +92,21 @@ static enum proxy_header_result parse_line(const char *bytes, size_t length,
 {
     size_t space = length < LINE_MAX_BYTES ? length : LINE_MAX_BYTES;
     const char *newline = memchr(bytes, '\n', space);
-    if (newline == NULL)
+    if (newline == NULL) {
         return length < LINE_MAX_BYTES ? PROXY_HEADER_INCOMPLETE : PROXY_HEADER_TOO_LONG;
-    const char *at = bytes + sizeof(word), *end = newline - 1;
-    if (newline - bytes < (ptrdiff_t)sizeof(word) + 1 || *end != '\r')
+    }
+    const char *at = bytes + sizeof word, *end = newline - 1;
+    if (newline - bytes < (ptrdiff_t)sizeof word + 1 || *end != '\r') {
         return PROXY_HEADER_INVALID;
+    }
     bool good;
-    if (begins_with(at, end, "TCP4 ", 5))
+    if (begins_with(at, end, "TCP4 ", 5)) {
         good = read_addresses(AF_INET, at + 5, end, header);
-    else if (begins_with(at, end, "TCP6 ", 5))
+    } else if (begins_with(at, end, "TCP6 ", 5)) {
         good = read_addresses(AF_INET6, at + 5, end, header);
-    else /* what follows UNKNOWN is to be ignored */
+    } else { /* what follows UNKNOWN is to be ignored */
         good = begins_with(at, end, "UNKNOWN", 7) && (end - at == 7 || at[7] == ' ');
+    }
     *ret_bytes = (size_t)(newline + 1 - bytes);
     return good ? PROXY_HEADER_OK : PROXY_HEADER_INVALID;
 }
@@ -116,10 +124,12 @@ static enum proxy_header_result take_addresses(const uint8_t *bytes, size_t payl
     int family = bytes[13] == FAMILY_TCP4 ? AF_INET : bytes[13] == FAMILY_TCP6 ? AF_INET6 : 0;
     size_t each = family == AF_INET ? 4 : 16;
     const uint8_t *at = bytes + FIXED_BYTES;
-    if (family == 0)
+    if (family == 0) {
         return PROXY_HEADER_OK;
-    if (payload_bytes < 2 * each + 4)
+    }
+    if (payload_bytes < 2 * each + 4) {
         return PROXY_HEADER_INVALID;
+    }
     header->known = true;
     header->source = address_of(family, at, read_number(at + 2 * each));
     header->destination = address_of(family, at + each, read_number(at + 2 * each + 2));
@@ -129,15 +139,19 @@ static enum proxy_header_result take_addresses(const uint8_t *bytes, size_t payl
 static enum proxy_header_result parse_struct(const uint8_t *bytes, size_t length,
                                              struct proxy_header *header, size_t *ret_bytes)
 {
-    if (length < FIXED_BYTES)
+    if (length < FIXED_BYTES) {
         return PROXY_HEADER_INCOMPLETE;
+    }
     size_t payload_bytes = read_number(bytes + 14);
-    if (bytes[12] != COMMAND_LOCAL && bytes[12] != COMMAND_PROXY)
+    if (bytes[12] != COMMAND_LOCAL && bytes[12] != COMMAND_PROXY) {
         return PROXY_HEADER_INVALID;
-    if (FIXED_BYTES + payload_bytes > PROXY_HEADER_MAX_BYTES)
+    }
+    if (FIXED_BYTES + payload_bytes > PROXY_HEADER_MAX_BYTES) {
         return PROXY_HEADER_TOO_LONG;
-    if (length < FIXED_BYTES + payload_bytes)
+    }
+    if (length < FIXED_BYTES + payload_bytes) {
         return PROXY_HEADER_INCOMPLETE;
+    }
     *ret_bytes = FIXED_BYTES + payload_bytes;
     return bytes[12] == COMMAND_PROXY ? take_addresses(bytes, payload_bytes, header)
                                       : PROXY_HEADER_OK;
@@ -149,14 +163,16 @@ enum proxy_header_result proxy_header_parse(const char *bytes, size_t length,
     struct proxy_header header;
     enum proxy_header_result result = PROXY_HEADER_INVALID;
     size_t header_bytes = 0;
-    memset(&header, 0, sizeof(header));
-    if (memcmp(bytes, word, length < sizeof(word) ? length : sizeof(word)) == 0)
-        result = length < sizeof(word) ? PROXY_HEADER_INCOMPLETE
-                                       : parse_line(bytes, length, &header, &header_bytes);
-    else if (memcmp(bytes, signature, length < sizeof(signature) ? length : sizeof(signature)) == 0)
-        result = length < sizeof(signature)
+    memset(&header, 0, sizeof header);
+    if (memcmp(bytes, word, length < sizeof word ? length : sizeof word) == 0) {
+        result = length < sizeof word ? PROXY_HEADER_INCOMPLETE
+                                      : parse_line(bytes, length, &header, &header_bytes);
+    } else if (memcmp(bytes, signature, length < sizeof signature ? length : sizeof signature) ==
+               0) {
+        result = length < sizeof signature
                      ? PROXY_HEADER_INCOMPLETE
                      : parse_struct((const uint8_t *)bytes, length, &header, &header_bytes);
+    }
     if (result == PROXY_HEADER_OK) {
         *ret_header = header;
         *ret_bytes = header_bytes;
@@ -178,16 +194,17 @@ size_t proxy_header_write(const struct sockaddr *source, const struct sockaddr *
     bool v4 = source->sa_family == AF_INET && destination->sa_family == AF_INET;
     char *at = space + FIXED_BYTES;
     memset(space, 0, PROXY_HEADER_WRITE_BYTES);
-    memcpy(space, signature, sizeof(signature));
+    memcpy(space, signature, sizeof signature);
     space[12] = known ? COMMAND_PROXY : COMMAND_LOCAL;
-    if (!known)
+    if (!known) {
         return FIXED_BYTES;
+    }
     if (v4) {
         memcpy(at, from + 12, 4);
         memcpy(at + 4, to + 12, 4);
     } else {
-        memcpy(at, from, sizeof(from));
-        memcpy(at + sizeof(from), to, sizeof(to));
+        memcpy(at, from, sizeof from);
+        memcpy(at + sizeof from, to, sizeof to);
     }
     size_t ports_at = v4 ? 8 : 32;
     memcpy(at + ports_at, port_of(source), 2);

@@ -17,8 +17,9 @@ bool redial_cap_take(struct redial_cap *cap, uint64_t leases_count, uint64_t now
     cap->left = cap->left * (1 - windows) + REDIAL_CAP_LEAST * windows + leases * REDIAL_CAP_SHARE;
     cap->at_ms = now_ms;
     cap->leases_count = leases_count;
-    if (cap->left < 1)
+    if (cap->left < 1) {
         return false;
+    }
     cap->left--;
     return true;
 }

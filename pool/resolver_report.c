@@ -17,7 +17,7 @@ void resolver_report(const struct resolver *resolver, enum log_level level, cons
     char text[512];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     resolver->env.say(level, text, resolver->env.owner);
 }
@@ -35,8 +35,9 @@ static void list_ips(const struct question *question, char *text, size_t text_by
         address_format_ip(&addresses[i].address.any, one);
         used += (size_t)snprintf(text + used, text_bytes - used, "%s%s", i > 0 ? ", " : "", one);
     }
-    if (count < known && used < text_bytes)
+    if (count < known && used < text_bytes) {
         snprintf(text + used, text_bytes - used, ", and %zu more", known - count);
+    }
 }
 
 void resolver_report_change(const struct resolver *resolver, const struct question *question,
@@ -44,9 +45,10 @@ void resolver_report_change(const struct resolver *resolver, const struct questi
 {
     char text[256];
     const struct name *name = question->name;
-    if (question->type == DNS_SRV || question->ip_count == 0)
+    if (question->type == DNS_SRV || question->ip_count == 0) {
         return;
-    list_ips(question, text, sizeof(text));
+    }
+    list_ips(question, text, sizeof text);
     resolver_report(resolver, was_holding ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "name %s: %s: %s",
                     name->host, dns_type_name(question->type), text);
 }
@@ -54,19 +56,21 @@ void resolver_report_change(const struct resolver *resolver, const struct questi
 void resolver_report_failure(const struct resolver *resolver, const struct question *question)
 {
     const struct name_state *state = &question->state;
-    if (state->failures_count == 1)
+    if (state->failures_count == 1) {
         resolver_report(resolver, LOG_LEVEL_WARN, "name %s: %s: %s%s", question->name->host,
                         dns_type_name(question->type), lookup_result_name(state->last),
                         state->holding ? "; what is known is used on" : "");
+    }
 }
 
 void resolver_report_no(const struct resolver *resolver, const struct question *question)
 {
-    if (question->state.holding && question->state.no_count == 1)
+    if (question->state.holding && question->state.no_count == 1) {
         resolver_report(resolver, LOG_LEVEL_WARN,
                         "name %s: %s: %s; what is known is used until that is repeated",
                         question->name->host, dns_type_name(question->type),
                         lookup_result_name(question->state.last));
+    }
 }
 
 /* ---- figures ---- */
@@ -86,12 +90,15 @@ static struct name_figures figures_of(const struct name *name, uint64_t now_ms)
         uint64_t left_ms = state->next_ms > now_ms ? state->next_ms - now_ms : 0;
         figures.stale = figures.stale || name_state_stale(state, now_ms);
         figures.next_ms = left_ms < figures.next_ms ? left_ms : figures.next_ms;
-        if (state->holding && now_ms - state->answered_ms > figures.age_ms)
+        if (state->holding && now_ms - state->answered_ms > figures.age_ms) {
             figures.age_ms = now_ms - state->answered_ms;
-        if (state->failures_count > figures.failures_row)
+        }
+        if (state->failures_count > figures.failures_row) {
             figures.failures_row = state->failures_count;
-        if (state->ended)
+        }
+        if (state->ended) {
             figures.last[name->questions[i].type] = lookup_result_name(state->last);
+        }
     }
     return figures;
 }
@@ -102,8 +109,9 @@ void resolver_each_name(const struct resolver *resolver, name_figures_fn *each, 
     uint64_t now_ms = resolver_now_ms();
     TAILQ_FOREACH (name, &resolver->names.list, link) {
         struct name_figures figures = figures_of(name, now_ms);
-        if (name->wanted)
+        if (name->wanted) {
             each(&figures, owner);
+        }
     }
 }
 

@@ -45,8 +45,9 @@ static inline void retirements_sum(const struct retirements *retirements, uint64
                                    struct endpoint_figures *figures)
 {
     uint64_t step_ms = __atomic_load_n(&retirements->step_ms, __ATOMIC_RELAXED);
-    if (step_ms == 0)
+    if (step_ms == 0) {
         return;
+    }
     figures->retiring_step_ms = step_ms;
     for (unsigned i = 0; i < RETIREMENT_STEPS; i++) {
         unsigned step = (unsigned)((now_ms / step_ms + i) % RETIREMENT_STEPS);

@@ -13,8 +13,9 @@ static bool says_none(int error)
 bool route_exists(const struct address *address)
 {
     int fd = socket(address->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
+    if (fd < 0) {
         return !says_none(errno);
+    }
     bool exists = connect(fd, &address->any, address->length) == 0 || !says_none(errno);
     close(fd);
     return exists;

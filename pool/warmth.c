@@ -21,9 +21,11 @@ uint64_t warmth_backoff_ms(uint64_t failures_count, struct rng *rng)
 {
     CHECK(failures_count > 0);
     uint64_t wait_ms = WARMTH_BACKOFF_BASE_MS;
-    for (uint64_t i = 1; i < failures_count && wait_ms < WARMTH_BACKOFF_MAX_MS; i++)
+    for (uint64_t i = 1; i < failures_count && wait_ms < WARMTH_BACKOFF_MAX_MS; i++) {
         wait_ms *= 2;
-    if (wait_ms > WARMTH_BACKOFF_MAX_MS)
+    }
+    if (wait_ms > WARMTH_BACKOFF_MAX_MS) {
         wait_ms = WARMTH_BACKOFF_MAX_MS;
+    }
     return wait_ms - rng_below(rng, wait_ms / 2 + 1);
 }

@@ -77,8 +77,9 @@ static const struct h1_limits limits = {32768, FIELDS};
 
 static void must(bool true_one)
 {
-    if (!true_one)
+    if (!true_one) {
         abort();
+    }
 }
 
 static void parse_request(struct bench *bench)
@@ -151,17 +152,20 @@ int main(int argc, char **argv)
     static struct bench bench;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         bench.length = strlen(rows[i].input);
-        if (argc != 3)
+        if (argc != 3) {
             printf("%s %zu\n", rows[i].name, bench.length);
-        if (argc != 3 || strcmp(argv[1], rows[i].name) != 0)
+        }
+        if (argc != 3 || strcmp(argv[1], rows[i].name) != 0) {
             continue;
+        }
         bench.bytes = malloc(bench.length);
         must(bench.bytes);
         memcpy(bench.bytes, rows[i].input, bench.length);
         bench.head = (struct http_head){.fields = bench.fields, .field_limit = FIELDS};
         rows[i].prepare(&bench);
-        for (unsigned long count = strtoul(argv[2], NULL, 10); count > 0; count--)
+        for (unsigned long count = strtoul(argv[2], NULL, 10); count > 0; count--) {
             rows[i].run(&bench);
+        }
         free(bench.bytes);
     }
     return 0;

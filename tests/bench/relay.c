@@ -34,18 +34,20 @@ static struct sockaddr_in local(const char *port)
 static void watch(int loop, int fd, uint32_t what)
 {
     struct epoll_event event = {.events = what, .data.fd = fd};
-    if (fd >= FDS || epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event) != 0)
+    if (fd >= FDS || epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event) != 0) {
         give_up("watch");
+    }
 }
 
 static void join(int loop, int client, const struct sockaddr_in *origin)
 {
     int on = 1;
     int far = socket(AF_INET, SOCK_STREAM, 0);
-    if (far < 0 || connect(far, (const struct sockaddr *)origin, sizeof(*origin)) != 0)
+    if (far < 0 || connect(far, (const struct sockaddr *)origin, sizeof *origin) != 0) {
         give_up("connect");
-    setsockopt(far, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    }
+    setsockopt(far, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     watch(loop, client, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     watch(loop, far, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     others[client] = far;
@@ -56,11 +58,13 @@ static void join(int loop, int client, const struct sockaddr_in *origin)
 static bool pass_on(int fd)
 {
     static char bytes[65536];
-    ssize_t got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-    if (got <= 0)
+    ssize_t got = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    if (got <= 0) {
         return got < 0 && errno == EAGAIN;
-    if (send(others[fd], bytes, (size_t)got, MSG_NOSIGNAL | MSG_DONTWAIT) != got)
+    }
+    if (send(others[fd], bytes, (size_t)got, MSG_NOSIGNAL | MSG_DONTWAIT) != got) {
         give_up("a message too large for this relay");
+    }
     return true;
 }
 
@@ -74,14 +78,16 @@ static void part(int fd)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3)
+    if (argc != 3) {
         return 2;
+    }
     int on = 1, loop = epoll_create1(0), listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     struct sockaddr_in address = local(argv[1]), origin = local(argv[2]);
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (loop < 0 || bind(listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-        listen(listener, 4096) != 0)
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (loop < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(listener, 4096) != 0) {
         give_up("listen");
+    }
     watch(loop, listener, EPOLLIN);
     for (;;) {
         struct epoll_event events[EVENTS];
@@ -89,8 +95,9 @@ int main(int argc, char **argv)
         for (int i = 0; i < count; i++) {
             int fd = events[i].data.fd, client;
             if (fd == listener) {
-                while ((client = accept4(fd, NULL, NULL, SOCK_NONBLOCK)) >= 0)
+                while ((client = accept4(fd, NULL, NULL, SOCK_NONBLOCK)) >= 0) {
                     join(loop, client, &origin);
+                }
             } else if (others[fd] >= 0 && (events[i].events & ~(uint32_t)EPOLLOUT) != 0 &&
                        !pass_on(fd)) {
                 part(fd);

@@ -48,11 +48,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
         enum settings_result result = settings_parse(text, NAME, &settings, &messages);
         CHECK((result == SETTINGS_OK) == (messages.error_count == 0));
         CHECK((result == SETTINGS_OK) == (settings != NULL));
-        for (size_t i = 0; i < messages.count; i++)
+        for (size_t i = 0; i < messages.count; i++) {
             CHECK(strncmp(messages.items[i].text, NAME ":", sizeof NAME) == 0);
+        }
         settings_messages_free(&messages);
-        if (result == SETTINGS_OK)
+        if (result == SETTINGS_OK) {
             judge_dump(settings);
+        }
         settings_put(&settings);
     }
     free(text);

@@ -21,8 +21,9 @@ static void check_services(const struct dns_records *records)
         const struct dns_service *service = &records->services[i];
         check_host(service->host);
         CHECK(service->port != 0);
-        if (i == 0)
+        if (i == 0) {
             continue;
+        }
         int order = strcmp(service[-1].host, service->host);
         CHECK(order < 0 || (order == 0 && service[-1].port < service->port));
     }
@@ -31,26 +32,27 @@ static void check_services(const struct dns_records *records)
 static void check_ips(const struct dns_records *records)
 {
     for (size_t i = 0; i < records->count; i++) {
-        CHECK(i == 0 ||
-              memcmp(&records->ips[i - 1], &records->ips[i], sizeof(records->ips[i])) < 0);
+        CHECK(i == 0 || memcmp(&records->ips[i - 1], &records->ips[i], sizeof records->ips[i]) < 0);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct dns_records records = {.count = SIZE_MAX};
-    if (size == 0)
+    if (size == 0) {
         return 0;
+    }
     enum dns_type type = (enum dns_type)(data[0] % DNS_TYPE_COUNT);
     enum lookup_result result = dns_answer_parse(data + 1, size - 1, type, &records);
     switch (result) {
     case LOOKUP_FOUND:
         CHECK(records.count > 0 && records.count <= DNS_RECORDS);
         CHECK(records.ttl_ms <= 1000ull * INT32_MAX);
-        if (type == DNS_SRV)
+        if (type == DNS_SRV) {
             check_services(&records);
-        else
+        } else {
             check_ips(&records);
+        }
         break;
     case LOOKUP_EMPTY:
     case LOOKUP_UNKNOWN: CHECK(records.count == 0); break;

@@ -11,8 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
 {
     const struct oracle_role role = {.response = false};
     struct oracle_head parsed;
-    if (length_bytes == 0)
+    if (length_bytes == 0) {
         return 0;
+    }
     /* The first byte says how the rest arrives. */
     const char *bytes = (const char *)input + 1;
     size_t length = length_bytes - 1;
@@ -21,8 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
     bytes += empty_bytes;
     length -= empty_bytes;
     enum h1_result result = oracle_judge_head(&role, bytes, length, &limits, input[0], &parsed);
-    if (result != H1_OK)
+    if (result != H1_OK) {
         return 0;
+    }
     struct oracle_body body;
     oracle_judge_body(&body, (enum http_framing)parsed.head.framing, parsed.head.content_length,
                       bytes + parsed.head.head_bytes, length - parsed.head.head_bytes, &limits,

@@ -14,8 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);
 static void judge_status(const char *text, size_t bytes)
 {
     static const char before[] = "front, ", behind[] = ", \"back\";x=1.5";
-    if (!proxy_status_has_error(text, bytes))
+    if (!proxy_status_has_error(text, bytes)) {
         return;
+    }
     CHECK(memmem(text, bytes, "error", 5) != NULL);
     size_t longer_bytes = sizeof before - 1 + bytes + sizeof behind - 1;
     char *longer = malloc(longer_bytes);
@@ -44,8 +45,9 @@ static void judge_wait(const struct http_head *head)
     char text[HOP_GRPC_BYTES];
     struct http_field field;
     uint64_t wait_ms = hop_wait_ms(head);
-    if (wait_ms == UINT64_MAX)
+    if (wait_ms == UINT64_MAX) {
         return;
+    }
     size_t bytes = hop_grpc_format(text, hop_next_ms(wait_ms));
     const struct http_head told = head_of(FIELD_GRPC_TIMEOUT, &field, text, bytes);
     CHECK(bytes < HOP_GRPC_BYTES && hop_grpc_wait_ms(&told) <= wait_ms);

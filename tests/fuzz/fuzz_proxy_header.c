@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);
 
 static bool same_address(const struct ip_address *a, const struct ip_address *b)
 {
-    struct address left = {.length = sizeof(left.v6)}, right = {.length = sizeof(right.v6)};
+    struct address left = {.length = sizeof left.v6}, right = {.length = sizeof right.v6};
     left.v6 = a->v6;
     right.v6 = b->v6;
     return address_equal(&left, &right);
@@ -41,8 +41,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
         CHECK(used > 0 && used <= length_bytes && used <= PROXY_HEADER_MAX_BYTES);
         CHECK(proxy_header_parse(bytes, used, &other, &other_used) == PROXY_HEADER_OK);
         CHECK(used == other_used && same(&header, &other));
-        if (header.known)
+        if (header.known) {
             judge_again(&header);
+        }
     }
     for (size_t cut = 0; cut < length_bytes && cut < 200; cut++) {
         enum proxy_header_result sooner = proxy_header_parse(bytes, cut, &other, &other_used);

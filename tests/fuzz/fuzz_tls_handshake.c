@@ -61,8 +61,8 @@ static void make_server(void)
 {
     char folder[] = "/tmp/fuzz-tls-XXXXXX", cert_path[64], key_path[64], why[256];
     CHECK(mkdtemp(folder) != NULL);
-    snprintf(cert_path, sizeof(cert_path), "%s/cert", folder);
-    snprintf(key_path, sizeof(key_path), "%s/key", folder);
+    snprintf(cert_path, sizeof cert_path, "%s/cert", folder);
+    snprintf(key_path, sizeof key_path, "%s/key", folder);
     make_files(cert_path, key_path);
     struct certificate_settings files = {.cert = cert_path, .key = key_path, .ocsp = ""};
     const struct listener_tls_settings settings = {
@@ -73,7 +73,7 @@ static void make_server(void)
         .client_auth = CLIENT_AUTH_OPTIONAL,
         .tickets = true,
     };
-    CHECK(tls_server_create(&settings, tickets, &server, why, sizeof(why)) == TLS_SERVER_OK);
+    CHECK(tls_server_create(&settings, tickets, &server, why, sizeof why) == TLS_SERVER_OK);
     unlink(cert_path);
     unlink(key_path);
     rmdir(folder);
@@ -81,8 +81,9 @@ static void make_server(void)
 
 static void prepare(void)
 {
-    if (server != NULL)
+    if (server != NULL) {
         return;
+    }
     bound_init(&kept_bytes, "buffers_bytes", NULL, 16 * 1024 * 1024);
     bufs = buf_pool_create(&kept_bytes);
     CHECK(bufs != NULL);
@@ -110,8 +111,9 @@ static void begin(struct stream *stream, int fd, bool is_server, bool old)
     SSL *ssl = SSL_new(client_side);
     CHECK(ssl != NULL);
     SSL_set_connect_state(ssl);
-    if (old)
+    if (old) {
         CHECK(SSL_set_max_proto_version(ssl, TLS1_2_VERSION) == 1);
+    }
     CHECK(SSL_set_tlsext_host_name(ssl, "fuzz.test") == 1 && stream_start_tls(stream, ssl, room));
 }
 
@@ -127,12 +129,13 @@ static enum stream_result step(struct stream *stream, bool *done)
     }
     if (*done) {
         struct iovec answer = {"answer", 6};
-        do
-            result = stream_recv(stream, bytes, sizeof(bytes), &got);
-        while (result == STREAM_OK);
+        do {
+            result = stream_recv(stream, bytes, sizeof bytes, &got);
+        } while (result == STREAM_OK);
         CHECK(result != STREAM_BLOCKED || stream->drained);
-        if (result == STREAM_BLOCKED)
+        if (result == STREAM_BLOCKED) {
             result = stream_send(stream, &answer, 1, &got);
+        }
     }
     CHECK(ERR_peek_error() == 0);
     CHECK(result != STREAM_ERROR || stream_failure(stream) != TLS_FAILURE_NONE);
@@ -179,20 +182,23 @@ struct changes {
 static void pass_on(int from, int to, struct changes *changes)
 {
     uint8_t bytes[4 * PIECE_BYTES];
-    ssize_t got = read(from, bytes, sizeof(bytes));
+    ssize_t got = read(from, bytes, sizeof bytes);
     size_t length = got > 0 ? (size_t)got : 0;
     while (length > 0 && changes->end - changes->at >= 3) {
         size_t where = (size_t)(changes->at[0] << 8 | changes->at[1]) % length;
         uint8_t what = changes->at[2];
         changes->at += 3;
-        if (what == 0xff)
+        if (what == 0xff) {
             break; /* the next changes are for the next flight */
+        }
         bytes[where] ^= what;
-        if (what == 0)
+        if (what == 0) {
             length = where;
+        }
     }
-    if (length > 0)
+    if (length > 0) {
         (void)!write(to, bytes, length);
+    }
 }
 
 static void interfere(bool old, const uint8_t *bytes, size_t length)
@@ -220,8 +226,9 @@ static void interfere(bool old, const uint8_t *bytes, size_t length)
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
 {
-    if (length_bytes < 2)
+    if (length_bytes < 2) {
         return 0;
+    }
     prepare();
     bool old = (input[0] & 4) != 0;
     size_t piece_bytes = input[1] == 0 ? PIECE_BYTES : input[1];

@@ -33,8 +33,9 @@ static void prepare(void)
     struct settings *settings;
     struct settings_messages messages;
     char why[512];
-    if (pools != NULL)
+    if (pools != NULL) {
         return;
+    }
     bound_registry_init(&registry);
     bound_init(&fds, "fds", NULL, 100);
     pools = pools_create(1, &registry, &fds);
@@ -51,8 +52,9 @@ static void read_names(struct unpack *unpack)
     static const char *const hosts[] = {"a.example", "b.example"};
     struct names names;
     names_init(&names, 10, 1, never);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         CHECK(names_obtain(&names, hosts[i], false, 5) != NULL);
+    }
     size_t restored_count = names_restore(&names, unpack, 5);
     CHECK(restored_count <= 4);
     struct name *name, *next;
@@ -85,8 +87,9 @@ static void read_image(const uint8_t *input, size_t length_bytes)
     uint8_t *bytes = malloc(length_bytes + 1);
     CHECK(bytes != NULL);
     memcpy(bytes, input, length_bytes);
-    if (warm_decode(bytes, length_bytes, &terms, &image) != WARM_OK)
+    if (warm_decode(bytes, length_bytes, &terms, &image) != WARM_OK) {
         return;
+    }
     for (uint32_t i = 0; i < 8; i++) {
         struct unpack section = warm_section(&image, i);
         CHECK(section.left <= length_bytes);
@@ -97,17 +100,19 @@ static void read_image(const uint8_t *input, size_t length_bytes)
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
 {
     struct unpack unpack;
-    if (length_bytes == 0)
+    if (length_bytes == 0) {
         return 0;
+    }
     prepare();
     unpack_init(&unpack, input + 1, length_bytes - 1);
-    if (input[0] % 4 == 3)
+    if (input[0] % 4 == 3) {
         read_sessions(&unpack);
-    else if (input[0] % 4 == 0)
+    } else if (input[0] % 4 == 0) {
         read_image(input + 1, length_bytes - 1);
-    else if (input[0] % 4 == 1)
+    } else if (input[0] % 4 == 1) {
         read_names(&unpack);
-    else
+    } else {
         CHECK(pools_restore_endpoints(pools, &unpack) <= length_bytes);
+    }
     return 0;
 }

@@ -39,8 +39,9 @@ static inline char *oracle_exact(const char *bytes, size_t length)
 {
     char *copy = calloc(1, length ? length : 1);
     CHECK(copy);
-    if (length)
+    if (length) {
         memcpy(copy, bytes, length);
+    }
     return length ? copy : copy + 1;
 }
 
@@ -101,8 +102,9 @@ static inline void oracle_head_sound(const struct oracle_role *role, const struc
         CHECK(field->id == FIELD_OTHER || head_has(head, (enum field_id)field->id));
         CHECK(field->id != FIELD_TRANSFER_ENCODING || field->drop);
         CHECK(field->id != FIELD_CONTENT_LENGTH || field->drop);
-        for (unsigned j = 0; j < field->value_bytes; j++)
+        for (unsigned j = 0; j < field->value_bytes; j++) {
             CHECK((unsigned char)value[j] >= ' ' ? value[j] != 0x7f : value[j] == '\t');
+        }
     }
 }
 
@@ -137,8 +139,9 @@ static inline void oracle_parse_in_pieces(const struct oracle_role *role, const 
         CHECK(scanned <= there);
     }
     CHECK(result == whole || (result == H1_INCOMPLETE && (!length || bytes[length - 1] != '\n')));
-    if (result == H1_OK)
+    if (result == H1_OK) {
         oracle_heads_equal(&parsed->head, &again.head);
+    }
 }
 
 static inline size_t oracle_write(const struct oracle_role *role, const struct http_head *head,
@@ -146,17 +149,21 @@ static inline size_t oracle_write(const struct oracle_role *role, const struct h
 {
     struct h1_writer writer;
     h1_writer_init(&writer, room, room_bytes);
-    if (role->response)
+    if (role->response) {
         h1_write_status_line(&writer, head);
-    else
+    } else {
         h1_write_request_line(&writer, head);
-    if (!role->response && head->host.bytes == 0)
+    }
+    if (!role->response && head->host.bytes == 0) {
         h1_write_field_literal(&writer, "Host", "fallback");
+    }
     h1_write_fields(&writer, head);
-    if (head->facts & FACT_CLOSE)
+    if (head->facts & FACT_CLOSE) {
         h1_write_field_literal(&writer, "Connection", "close");
-    if (head->framing != FRAMING_NONE)
+    }
+    if (head->framing != FRAMING_NONE) {
         h1_write_framing(&writer, (enum http_framing)head->framing, head->content_length);
+    }
     h1_write_end(&writer);
     CHECK(h1_writer_ok(&writer) || h1_writer_length(&writer) <= room_bytes);
     return h1_writer_ok(&writer) ? h1_writer_length(&writer) : 0;
@@ -169,11 +176,13 @@ static inline void oracle_forwarded_equal(const struct http_head *one,
     unsigned j = 0;
     for (unsigned i = 0; i < one->field_count; i++) {
         const struct http_field *field = &one->fields[i];
-        if (field->drop || field->id == FIELD_HOST)
+        if (field->drop || field->id == FIELD_HOST) {
             continue;
+        }
         while (j < other->field_count &&
-               (other->fields[j].drop || other->fields[j].id == FIELD_HOST))
+               (other->fields[j].drop || other->fields[j].id == FIELD_HOST)) {
             j++;
+        }
         CHECK(j < other->field_count);
         const struct http_field *same = &other->fields[j++];
         CHECK(same->id == field->id && same->name_bytes == field->name_bytes);
@@ -248,8 +257,9 @@ static inline void oracle_twins_agree(const struct oracle_role *role, const char
                                       size_t length, const struct h1_limits *limits)
 {
     const char *line_end = memmem(bytes, length, "\r\n", 2);
-    if (!line_end || line_end + 2 > bytes + limits->head_bytes)
+    if (!line_end || line_end + 2 > bytes + limits->head_bytes) {
         return;
+    }
     size_t fields_at = (size_t)(line_end + 2 - bytes);
     struct oracle_head portable;
     char *exact = oracle_exact(bytes, length);
@@ -279,8 +289,9 @@ static inline enum h1_result oracle_judge_head(const struct oracle_role *role, c
     CHECK((h1_result_status(result) == 0) == (result == H1_OK || result == H1_INCOMPLETE));
     oracle_parse_in_pieces(role, bytes, length, limits, number, result, parsed);
     oracle_twins_agree(role, bytes, length, limits);
-    if (result != H1_OK)
+    if (result != H1_OK) {
         return result;
+    }
     oracle_head_sound(role, &parsed->head, length, limits);
     oracle_write_is_read_back(role, &parsed->head);
     oracle_copy_is_whole(&parsed->head);
@@ -314,8 +325,9 @@ static inline void oracle_decode(struct oracle_body *decoded, enum http_framing 
         size_t before = decoded->consumed;
         size_t count = 0;
         size_t consumed = 0;
-        if (there < length)
+        if (there < length) {
             there += number ? oracle_piece(&number, length - there) : length - there;
+        }
         do {
             char *exact = oracle_exact(bytes + decoded->consumed, there - decoded->consumed);
             size_t exact_bytes = there - decoded->consumed;
@@ -375,8 +387,9 @@ static inline void oracle_judge_body(struct oracle_body *decoded, enum http_fram
                                                                          : again.payload_bytes;
         CHECK(memcmp(decoded->payload, again.payload, both_bytes) == 0);
     }
-    if (h1_body_done(&decoded->body) && framing == FRAMING_CHUNKED)
+    if (h1_body_done(&decoded->body) && framing == FRAMING_CHUNKED) {
         oracle_heads_equal(&decoded->trailers.head, &again.trailers.head);
+    }
     free(again.payload);
 }
 

@@ -15,8 +15,9 @@ static uint8_t *read_whole(const char *path, size_t *ret_length_bytes)
     uint8_t *bytes = NULL;
     struct stat status;
     FILE *file = fopen(path, "rb");
-    if (!file)
+    if (!file) {
         return NULL;
+    }
     if (fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode)) {
         size_t size_bytes = (size_t)status.st_size;
         bytes = malloc(size_bytes);
@@ -40,8 +41,9 @@ static int replay(const char *folder, struct dirent **names, int name_count)
         snprintf(path, sizeof path, "%s/%s", folder, names[i]->d_name);
         free(names[i]);
         uint8_t *bytes = read_whole(path, &length_bytes);
-        if (!bytes)
+        if (!bytes) {
             continue; /* "." and ".." */
+        }
         fprintf(stderr, "# %s\n", path);
         LLVMFuzzerTestOneInput(bytes, length_bytes);
         free(bytes);

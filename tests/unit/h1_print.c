@@ -19,8 +19,9 @@ static const struct h1_limits limits = {32768, FIELDS};
 static void tell_hex(const char *name, const char *bytes, size_t length)
 {
     printf("\"%s\":\"", name);
-    for (size_t i = 0; i < length; i++)
+    for (size_t i = 0; i < length; i++) {
         printf("%02x", (unsigned char)bytes[i]);
+    }
     printf("\",");
 }
 
@@ -55,16 +56,19 @@ static void tell_body(const struct http_head *head, const char *bytes, size_t le
     while (result == H1_OK && consumed > 0 && !h1_body_done(&body)) {
         struct iovec piece;
         size_t count = 0;
-        if (body.state == H1_BODY_TRAILERS)
+        if (body.state == H1_BODY_TRAILERS) {
             result = h1_body_trailers(&body, bytes, (size_t)(end - bytes), &limits, &trailers,
                                       &consumed);
-        else
+        } else {
             result =
                 h1_body_take(&body, bytes, (size_t)(end - bytes), &piece, 1, &count, &consumed);
-        for (size_t i = 0; result == H1_OK && count && i < piece.iov_len; i++)
+        }
+        for (size_t i = 0; result == H1_OK && count && i < piece.iov_len; i++) {
             printf("%02x", ((unsigned char *)piece.iov_base)[i]);
-        if (result == H1_OK)
+        }
+        if (result == H1_OK) {
             bytes += consumed;
+        }
     }
     printf("\",\"end\":\"%s\",", h1_body_done(&body) ? "done"
                                  : result == H1_OK || result == H1_INCOMPLETE
@@ -104,12 +108,14 @@ int main(void)
     int role;
     while ((role = getchar()) != EOF) {
         uint8_t size[4];
-        if (fread(size, 1, 4, stdin) != 4)
+        if (fread(size, 1, 4, stdin) != 4) {
             return 1;
+        }
         size_t length = size[0] | size[1] << 8 | size[2] << 16 | (size_t)size[3] << 24;
         char *bytes = malloc(length + 1);
-        if (!bytes || fread(bytes, 1, length, stdin) != length)
+        if (!bytes || fread(bytes, 1, length, stdin) != length) {
             return 1;
+        }
         tell(role, bytes, length);
         free(bytes);
     }

@@ -38,7 +38,7 @@ static inline struct session_key key_of(const char *name, uint16_t port, const c
 {
     struct session_key key;
     uint8_t fingerprint[SESSION_TRUST_BYTES];
-    memset(fingerprint, trust, sizeof(fingerprint));
+    memset(fingerprint, trust, sizeof fingerprint);
     assert_true(session_key_init(&key, name, port, alpn, fingerprint));
     return key;
 }

@@ -39,8 +39,9 @@ static inline void session_rig_certify(SSL_CTX *server)
 static inline bool session_rig_shake(struct session_rig *rig, SSL_SESSION *offered)
 {
     SSL *server = SSL_new(rig->server), *client = SSL_new(rig->client);
-    if (offered != NULL)
+    if (offered != NULL) {
         assert_int_equal(SSL_set_session(client, offered), 1);
+    }
     BIO *server_end, *client_end;
     assert_int_equal(BIO_new_bio_pair(&server_end, 0, &client_end, 0), 1);
     SSL_set_bio(server, server_end, server_end);
@@ -92,8 +93,8 @@ static inline SSL_SESSION *session_rig_numbered(const struct session_rig *rig, u
 {
     SSL_SESSION *session = SSL_SESSION_dup(rig->model);
     unsigned char id[SSL_MAX_SSL_SESSION_ID_LENGTH] = {0};
-    memcpy(id, &number, sizeof(number));
-    assert_int_equal(SSL_SESSION_set1_id(session, id, sizeof(id)), 1);
+    memcpy(id, &number, sizeof number);
+    assert_int_equal(SSL_SESSION_set1_id(session, id, sizeof id), 1);
     return session;
 }
 
@@ -101,7 +102,7 @@ static inline uint32_t session_rig_number(const SSL_SESSION *session)
 {
     unsigned bytes;
     uint32_t number;
-    memcpy(&number, SSL_SESSION_get_id(session, &bytes), sizeof(number));
+    memcpy(&number, SSL_SESSION_get_id(session, &bytes), sizeof number);
     return number;
 }
 

@@ -27,7 +27,7 @@ static void literal_addresses_parse_and_format_back(void **state)
         {"unix:relative", NULL, "unix", AF_UNIX},
         {"unix:80", NULL, "unix", AF_UNIX},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct address address;
         char text[ADDRESS_TEXT_BYTES];
         assert_true(address_parse(cases[i].text, &address));
@@ -80,13 +80,14 @@ static void what_is_no_literal_address_is_refused_and_leaves_the_result_alone(vo
         "UNIX:/x",
         "http://10.0.0.7:80",
     };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct address address, before;
-        memset(&address, 0x5a, sizeof(address));
+        memset(&address, 0x5a, sizeof address);
         before = address;
-        if (address_parse(texts[i], &address))
+        if (address_parse(texts[i], &address)) {
             fail_msg("\"%s\" was taken", texts[i]);
-        assert_memory_equal(&address, &before, sizeof(address));
+        }
+        assert_memory_equal(&address, &before, sizeof address);
     }
 }
 
@@ -94,9 +95,9 @@ static void the_longest_socket_path_fits_and_one_more_byte_does_not(void **state
 {
     (void)state;
     struct address address;
-    char path[5 + sizeof(address.local.sun_path) + 1] = "unix:";
+    char path[5 + sizeof address.local.sun_path + 1] = "unix:";
     char text[ADDRESS_TEXT_BYTES];
-    memset(path + 5, 'p', sizeof(address.local.sun_path) - 1);
+    memset(path + 5, 'p', sizeof address.local.sun_path - 1);
     assert_true(address_parse(path, &address));
     assert_int_equal(address.length, sizeof(struct sockaddr_un));
     assert_int_equal(address_format(&address.any, text), strlen(path));
@@ -104,8 +105,8 @@ static void the_longest_socket_path_fits_and_one_more_byte_does_not(void **state
     path[strlen(path)] = 'p';
     assert_false(address_parse(path, &address));
     /* The kernel may fill the path without an end. */
-    memset(address.local.sun_path, 'q', sizeof(address.local.sun_path));
-    assert_int_equal(address_format(&address.any, text), 5 + sizeof(address.local.sun_path));
+    memset(address.local.sun_path, 'q', sizeof address.local.sun_path);
+    assert_int_equal(address_format(&address.any, text), 5 + sizeof address.local.sun_path);
 }
 
 static void unnamed_sockets_and_other_families_have_a_text(void **state)
@@ -167,16 +168,18 @@ static void equal_addresses_are_equal_in_every_part(void **state)
         "10.0.0.7:80", "10.0.0.7:81",          "10.0.0.8:80", "[::1]:80", "[::1]:81",
         "[::2]:80",    "[::ffff:10.0.0.7]:80", "unix:/a",     "unix:/b",  "unix:/aa",
     };
-    enum { COUNT = sizeof(texts) / sizeof(texts[0]) };
+    enum { COUNT = sizeof texts / sizeof texts[0] };
     struct address addresses[COUNT], again[COUNT];
-    memset(again, 0x5a, sizeof(again)); /* what lies between the parts is not compared */
+    memset(again, 0x5a, sizeof again); /* what lies between the parts is not compared */
     for (size_t i = 0; i < COUNT; i++) {
         assert_true(address_parse(texts[i], &addresses[i]));
         assert_true(address_parse(texts[i], &again[i]));
     }
-    for (size_t i = 0; i < COUNT; i++)
-        for (size_t k = 0; k < COUNT; k++)
+    for (size_t i = 0; i < COUNT; i++) {
+        for (size_t k = 0; k < COUNT; k++) {
             assert_int_equal(address_equal(&addresses[i], &again[k]), i == k);
+        }
+    }
     again[3].v6.sin6_scope_id = 2;
     assert_false(address_equal(&addresses[3], &again[3]));
     struct address none = {.length = 0};
@@ -187,7 +190,7 @@ static void ip_addresses_hold_both_families(void **state)
 {
     (void)state;
     struct ip_address small;
-    assert_int_equal(sizeof(small), 28);
+    assert_int_equal(sizeof small, 28);
     assert_ptr_equal(&small.any, &small.v6);
 }
 
@@ -226,12 +229,13 @@ static void prefixes_hold_what_shares_their_bits(void **state)
         {"::/0", "10.0.0.1", false},
         {"::/0", "::ffff:10.0.0.1", false},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct address_prefix prefix;
         assert_true(address_prefix_parse(cases[i].prefix, &prefix));
         struct address address = ip(cases[i].host);
-        if (address_in_prefix(&address.any, &prefix) != cases[i].inside)
+        if (address_in_prefix(&address.any, &prefix) != cases[i].inside) {
             fail_msg("%s in %s", cases[i].host, cases[i].prefix);
+        }
     }
 }
 
@@ -258,11 +262,12 @@ static void prefixes_with_host_bits_or_bad_lengths_are_refused(void **state)
         "localhost",   "10.0.0/8",    "10.0.0.0/256",
         "unix:/x",     "::/1000000",
     };
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct address_prefix prefix;
-        memset(&prefix, 0x5a, sizeof(prefix));
-        if (address_prefix_parse(texts[i], &prefix))
+        memset(&prefix, 0x5a, sizeof prefix);
+        if (address_prefix_parse(texts[i], &prefix)) {
             fail_msg("\"%s\" was taken", texts[i]);
+        }
         assert_int_equal(prefix.bits, 0x5a);
     }
 }
@@ -279,24 +284,27 @@ static void random_prefixes_hold_what_a_bitwise_comparison_says(void **state)
         unsigned most = family == AF_INET6 ? 128 : 32;
         unsigned bits = (unsigned)rng_below(&rng, most + 1);
         unsigned char network[16], host[16];
-        for (int k = 0; k < 16; k++)
+        for (int k = 0; k < 16; k++) {
             network[k] = host[k] = (unsigned char)rng_next(&rng);
-        for (unsigned bit = bits; bit < 128; bit++)
+        }
+        for (unsigned bit = bits; bit < 128; bit++) {
             network[bit / 8] &= (unsigned char)~(0x80 >> bit % 8);
+        }
         unsigned flipped = (unsigned)rng_below(&rng, most);
         host[flipped / 8] ^= (unsigned char)(0x80 >> flipped % 8);
 
         char ip_text[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 16];
         struct address_prefix prefix;
-        assert_non_null(inet_ntop(family, network, ip_text, sizeof(ip_text)));
-        snprintf(text, sizeof(text), "%s/%u", ip_text, bits);
+        assert_non_null(inet_ntop(family, network, ip_text, sizeof ip_text));
+        snprintf(text, sizeof text, "%s/%u", ip_text, bits);
         assert_true(address_prefix_parse(text, &prefix));
-        assert_non_null(inet_ntop(family, host, ip_text, sizeof(ip_text)));
+        assert_non_null(inet_ntop(family, host, ip_text, sizeof ip_text));
         struct address address = ip(ip_text);
 
         bool inside = true;
-        for (unsigned bit = 0; bit < bits; bit++)
+        for (unsigned bit = 0; bit < bits; bit++) {
             inside &= ((network[bit / 8] ^ host[bit / 8]) & 0x80 >> bit % 8) == 0;
+        }
         assert_int_equal(address_in_prefix(&address.any, &prefix), inside);
         inside_count += inside;
     }

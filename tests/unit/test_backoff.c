@@ -14,7 +14,7 @@ static void assert_uniform(const struct backoff_plan *plan, uint64_t least_ms, u
     uint64_t values = most_ms - least_ms + 1;
     struct rng rng;
     rng_init(&rng, unit_seed());
-    memset(counts, 0, sizeof(counts));
+    memset(counts, 0, sizeof counts);
     for (int i = 0; i < DRAWS; i++) {
         uint64_t wait_ms;
         assert_int_equal(backoff_wait(&defaults, plan, 1000, &rng, &wait_ms), BACKOFF_WAIT);
@@ -22,8 +22,9 @@ static void assert_uniform(const struct backoff_plan *plan, uint64_t least_ms, u
         counts[wait_ms - least_ms]++;
     }
     double expected = (double)DRAWS / (double)values, chi = 0;
-    for (uint64_t i = 0; i < values; i++)
+    for (uint64_t i = 0; i < values; i++) {
         chi += (counts[i] - expected) * (counts[i] - expected) / expected;
+    }
     /* Mean values - 1, variance twice that: seven standard deviations. */
     double freedom = (double)values - 1;
     assert_true((chi - freedom) * (chi - freedom) < 49 * 2 * freedom + 1);
@@ -33,9 +34,10 @@ static void full_jitter_doubles_up_to_its_maximum(void **state)
 {
     (void)state;
     static const uint64_t longest_ms[] = {25, 50, 100, 200, 250, 250};
-    for (unsigned i = 0; i < sizeof(longest_ms) / sizeof(longest_ms[0]); i++)
+    for (unsigned i = 0; i < sizeof longest_ms / sizeof longest_ms[0]; i++) {
         assert_uniform(&(struct backoff_plan){.retry = i + 1, .attempt_ms = 1, .deadline_ms = 9000},
                        0, longest_ms[i]);
+    }
     assert_uniform(
         &(struct backoff_plan){.retry = 4000000000u, .attempt_ms = 1, .deadline_ms = 9000}, 0, 250);
 }
@@ -75,7 +77,7 @@ static void what_cannot_end_before_the_deadline_is_not_begun(void **state)
     };
     struct rng rng;
     rng_init(&rng, unit_seed());
-    for (size_t i = 0; i < sizeof(plans) / sizeof(plans[0]); i++) {
+    for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
         uint64_t wait_ms = 4711;
         assert_int_equal(backoff_wait(&defaults, &plans[i], 1000, &rng, &wait_ms),
                          BACKOFF_TOO_LATE);
@@ -117,8 +119,9 @@ static void waits_without_end_are_waits(void **state)
     struct rng rng;
     uint64_t wait_ms;
     rng_init(&rng, unit_seed());
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         assert_int_equal(backoff_wait(&settings, &plan, 0, &rng, &wait_ms), BACKOFF_WAIT);
+    }
 }
 
 static void retry_after_is_honest_and_spread(void **state)
@@ -129,7 +132,7 @@ static void retry_after_is_honest_and_spread(void **state)
     static const struct {
         uint64_t wait_ms, least_s, most_s;
     } cases[] = {{0, 1, 2}, {1, 1, 2}, {1000, 1, 2}, {1001, 2, 4}, {5000, 5, 10}, {59999, 60, 120}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         bool least_seen = false, most_seen = false;
         for (int j = 0; j < 5000; j++) {
             uint64_t s = backoff_retry_after_s(cases[i].wait_ms, &rng);

@@ -21,7 +21,7 @@ static uint64_t key_of(enum balance_method method, const char *name, const char 
     uint64_t hash = 0;
     bool is_v6 = inet_pton(AF_INET6, client, &v6.sin6_addr) == 1;
     assert_true(is_v6 || inet_pton(AF_INET, client, &v4.sin_addr) == 1);
-    snprintf(request, sizeof(request), "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n", fields_text);
+    snprintf(request, sizeof request, "GET / HTTP/1.1\r\nHost: h\r\n%s\r\n", fields_text);
     assert_int_equal(h1_parse_request(request, strlen(request), &limits, &scanned, &head), H1_OK);
     bool found =
         balance_key(&settings, &head,
@@ -64,8 +64,9 @@ static void the_value_of_a_cookie_is_the_key(void **state)
                                        "Cookie: SID=42\r\n",
                                        "Cookie: a=sid=42\r\n",
                                        "Cookie: ;;; ;\r\n"};
-    for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
         assert_true(by_cookie(none[i]) == 0);
+    }
 }
 
 static void the_clients_address_without_its_port_is_the_key(void **state)

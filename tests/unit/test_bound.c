@@ -161,8 +161,9 @@ static void the_registry_lists_what_is_registered_in_order(void **state)
     assert_ptr_equal(TAILQ_NEXT(&bounds[0], link), &bounds[2]);
     bound_register(&registry, &bounds[1]);
     assert_ptr_equal(TAILQ_LAST(&registry.bounds, bound_list), &bounds[1]);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         bound_remove(&registry, &bounds[i]);
+    }
     assert_true(TAILQ_EMPTY(&registry.bounds));
 }
 
@@ -195,30 +196,35 @@ static void *compete(void *argument)
     for (int i = 0; i < 50000; i++) {
         uint64_t n = 1 + rng_below(&rng, limit / THREADS);
         bool took = false;
-        if (mine == 0 || rng_below(&rng, 2) == 0)
+        if (mine == 0 || rng_below(&rng, 2) == 0) {
             took = contest->shared ? bound_share_take(&share, n) : bound_take(&contest->bound, n);
+        }
         if (took) {
             mine += n;
             self->taken++;
-            if (__atomic_add_fetch(&contest->lent, n, __ATOMIC_SEQ_CST) > limit)
+            if (__atomic_add_fetch(&contest->lent, n, __ATOMIC_SEQ_CST) > limit) {
                 __atomic_store_n(&contest->limit_was_passed, true, __ATOMIC_RELAXED);
+            }
         } else if (mine > 0) {
             n = 1 + rng_below(&rng, mine);
             mine -= n;
             __atomic_sub_fetch(&contest->lent, n, __ATOMIC_SEQ_CST);
-            if (contest->shared)
+            if (contest->shared) {
                 bound_share_give(&share, n);
-            else
+            } else {
                 bound_give(&contest->bound, n);
+            }
         }
-        if (bound_used(&contest->bound) > limit)
+        if (bound_used(&contest->bound) > limit) {
             __atomic_store_n(&contest->limit_was_passed, true, __ATOMIC_RELAXED);
+        }
     }
     __atomic_sub_fetch(&contest->lent, mine, __ATOMIC_SEQ_CST);
-    if (contest->shared)
+    if (contest->shared) {
         bound_share_give(&share, mine);
-    else
+    } else {
         bound_give(&contest->bound, mine);
+    }
     return NULL;
 }
 
@@ -303,11 +309,13 @@ static void a_share_that_lends_nothing_holds_nothing(void **state)
     struct bound_share share;
     bound_init(&bound, "things", NULL, 100 * BOUND_SHARE_PART);
     bound_share_init(&share, &bound, 1);
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         assert_true(bound_share_take(&share, 1));
+    }
     assert_true(bound_used(&bound) > 1000);
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         bound_share_give(&share, 1);
+    }
     assert_int_equal(bound_used(&bound), 0);
     assert_int_equal(share.held, 0);
 }
@@ -323,10 +331,11 @@ static void most_takes_and_gives_of_a_share_leave_the_bound_alone(void **state)
     int changes = 0;
     uint64_t before = bound_used(&bound);
     for (int i = 0; i < 1000; i++) {
-        if (i % 2 == 0)
+        if (i % 2 == 0) {
             assert_true(bound_share_take(&share, 1));
-        else
+        } else {
             bound_share_give(&share, 1);
+        }
         changes += bound_used(&bound) != before;
         before = bound_used(&bound);
     }
@@ -357,8 +366,9 @@ static void shares_add_up_to_the_bound(void **state)
     struct bound_share shares[SHARES];
     uint64_t lent[SHARES] = {0};
     bound_init(&bound, "things", NULL, 20000);
-    for (int i = 0; i < SHARES; i++)
+    for (int i = 0; i < SHARES; i++) {
         bound_share_init(&shares[i], &bound, 1);
+    }
     uint64_t widest_limit = 20000;
     for (int round = 0; round < 200000; round++) {
         int i = (int)rng_below(&rng, SHARES);
@@ -372,8 +382,9 @@ static void shares_add_up_to_the_bound(void **state)
             } else {
                 /* Early by no more than the others keep in hand. */
                 uint64_t sum = 0;
-                for (int k = 0; k < SHARES; k++)
+                for (int k = 0; k < SHARES; k++) {
                     sum += lent[k];
+                }
                 assert_true(sum + n + SHARES * (widest_limit / BOUND_SHARE_PART) >
                             bound_limit(&bound));
             }
@@ -382,8 +393,9 @@ static void shares_add_up_to_the_bound(void **state)
             lent[i] -= n;
             bound_share_give(&shares[i], n);
         }
-        if (rng_below(&rng, 1000) == 0)
+        if (rng_below(&rng, 1000) == 0) {
             bound_set_limit(&bound, rng_below(&rng, widest_limit + 1));
+        }
         uint64_t held = 0;
         for (int k = 0; k < SHARES; k++) {
             assert_int_equal(shares[k].used, lent[k]);
@@ -425,10 +437,12 @@ static void several_at_once_give_back_more_than_is_left_over(void **state)
         assert_true(bound_take(&givers.bound, 20000));
         bound_set_limit(&givers.bound, 100);
         assert_int_equal(pthread_barrier_init(&givers.start, NULL, GIVERS), 0);
-        for (int i = 0; i < GIVERS; i++)
+        for (int i = 0; i < GIVERS; i++) {
             assert_int_equal(pthread_create(&threads[i], NULL, give_surplus, &givers), 0);
-        for (int i = 0; i < GIVERS; i++)
+        }
+        for (int i = 0; i < GIVERS; i++) {
             pthread_join(threads[i], NULL);
+        }
         pthread_barrier_destroy(&givers.start);
         assert_int_equal(bound_used(&givers.bound), 100);
     }

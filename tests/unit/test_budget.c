@@ -19,7 +19,7 @@ static char root[PATH_MAX];
 static void put(const char *file, const char *words)
 {
     char path[PATH_MAX * 2];
-    snprintf(path, sizeof(path), "%s%s", root, file);
+    snprintf(path, sizeof path, "%s%s", root, file);
     for (char *slash = path + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
         *slash = '\0';
         assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
@@ -35,9 +35,10 @@ static int make_root(void **state)
 {
     (void)state;
     const char *folder = getenv("TMPDIR");
-    snprintf(root, sizeof(root), "%s/evenkeel-budget-XXXXXX", folder ? folder : "/tmp");
-    if (mkdtemp(root) == NULL)
+    snprintf(root, sizeof root, "%s/evenkeel-budget-XXXXXX", folder ? folder : "/tmp");
+    if (mkdtemp(root) == NULL) {
         return -1;
+    }
     put("/proc/meminfo", "MemTotal:       16777216 kB\nMemFree:        123 kB\n");
     return 0;
 }
@@ -76,7 +77,7 @@ static void without_meminfo_memory_is_what_the_c_library_says(void **state)
     static const char *const texts[] = {"", "MemFree: 1 kB\n", "MemTotal: 0 kB\n", "MemTotal: x\n",
                                         "MemTotal: 99999999999999999999999 kB\n"};
     uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         put("/proc/meminfo", texts[i]);
         assert_memory_is(ram, "ram");
     }
@@ -123,7 +124,7 @@ static void a_container_sees_its_limit_at_the_root(void **state)
         "0::/../other\n",                /* out of the namespace */
         "0::/..\n",
     };
-    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         put("/proc/self/cgroup", paths[i]);
         assert_memory_is(GIB, "cgroup2");
     }
@@ -165,7 +166,7 @@ static void a_controller_is_not_taken_for_one_with_a_similar_name(void **state)
     put("/sys/fs/cgroup/cpu/x/cpu.cfs_period_us", "100000\n");
     assert_memory_is(16 * GIB, "ram");
     cpu_set_t affinity;
-    assert_int_equal(sched_getaffinity(0, sizeof(affinity), &affinity), 0);
+    assert_int_equal(sched_getaffinity(0, sizeof affinity, &affinity), 0);
     assert_int_equal(budget_processors(root), CPU_COUNT(&affinity));
 }
 
@@ -203,8 +204,8 @@ static void a_path_that_is_too_long_does_not_limit(void **state)
     assert_memory_is(16 * GIB, "ram");
 
     char long_root[PATH_MAX + 64];
-    memset(long_root, 'x', sizeof(long_root));
-    long_root[sizeof(long_root) - 1] = '\0';
+    memset(long_root, 'x', sizeof long_root);
+    long_root[sizeof long_root - 1] = '\0';
     assert_int_equal(budget_resident_bytes(long_root), 0);
     assert_int_equal(budget_open_fds(long_root), 0);
     assert_true(budget_memory_bytes(long_root, NULL) > 0);
@@ -229,15 +230,18 @@ static void open_descriptors_are_counted_without_the_one_that_looks(void **state
     (void)state;
     assert_int_equal(budget_open_fds(root), 0);
     uint64_t before = 0;
-    for (int fd = 0; fd < 1024; fd++)
+    for (int fd = 0; fd < 1024; fd++) {
         before += fcntl(fd, F_GETFD) >= 0;
+    }
     assert_int_equal(budget_open_fds(""), before);
     int fds[10];
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
     assert_int_equal(budget_open_fds(""), before + 10);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         close(fds[i]);
+    }
     assert_int_equal(budget_open_fds(""), before);
 }
 
@@ -274,15 +278,17 @@ static void processors_follow_the_affinity(void **state)
 {
     (void)state;
     cpu_set_t before, one;
-    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
     assert_int_equal(budget_processors(root), CPU_COUNT(&before));
     CPU_ZERO(&one);
-    for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++)
-        if (CPU_ISSET(cpu, &before))
+    for (int cpu = 0; CPU_COUNT(&one) == 0; cpu++) {
+        if (CPU_ISSET(cpu, &before)) {
             CPU_SET(cpu, &one);
-    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+        }
+    }
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
     unsigned count = budget_processors(root);
-    assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
     assert_int_equal(count, 1);
 }
 
@@ -290,7 +296,7 @@ static void a_quota_of_version_2_is_rounded_up_to_processors(void **state)
 {
     (void)state;
     cpu_set_t affinity;
-    assert_int_equal(sched_getaffinity(0, sizeof(affinity), &affinity), 0);
+    assert_int_equal(sched_getaffinity(0, sizeof affinity, &affinity), 0);
     unsigned all = (unsigned)CPU_COUNT(&affinity);
     const struct {
         const char *quota;
@@ -309,7 +315,7 @@ static void a_quota_of_version_2_is_rounded_up_to_processors(void **state)
         {"\n", all},
     };
     put("/proc/self/cgroup", "0::/a/b\n");
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         put("/sys/fs/cgroup/a/b/cpu.max", "max 100000\n");
         put("/sys/fs/cgroup/a/cpu.max", cases[i].quota);
         assert_int_equal(budget_processors(root), cases[i].processors);
@@ -322,7 +328,7 @@ static void a_quota_of_version_1_is_taken_unless_negative(void **state)
 {
     (void)state;
     cpu_set_t affinity;
-    assert_int_equal(sched_getaffinity(0, sizeof(affinity), &affinity), 0);
+    assert_int_equal(sched_getaffinity(0, sizeof affinity, &affinity), 0);
     put("/proc/self/cgroup", "3:cpu,cpuacct:/docker/abc\n");
     put("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us", "100000\n");
     put("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_period_us", "100000\n");

@@ -12,7 +12,7 @@ static const struct {
     {992, 1 << 10}, {4064, 4 << 10}, {16352, 16 << 10}, {65520, 64 << 10}, {262128, 256 << 10},
 };
 
-#define CLASSES (sizeof(classes) / sizeof(classes[0]))
+#define CLASSES (sizeof classes / sizeof classes[0])
 
 static void the_smallest_class_that_fits_is_lent_and_counted(void **state)
 {
@@ -88,24 +88,29 @@ static void memory_goes_back_to_the_system_after_a_peak(void **state)
     bound_init(&bytes, "buffers_bytes", NULL, UINT64_C(1) << 30);
     struct buf_pool *pool = buf_pool_create(&bytes);
     struct buf *bufs[CLASSES][COUNT];
-    for (size_t c = 0; c < CLASSES; c++)
+    for (size_t c = 0; c < CLASSES; c++) {
         for (int i = 0; i < COUNT; i++) {
             bufs[c][i] = buf_take(pool, classes[c].room);
             assert_non_null(bufs[c][i]);
             memset(bufs[c][i]->bytes, 1, classes[c].room);
         }
+    }
     uint64_t peak = buf_pool_held_bytes(pool);
     assert_true(peak >= COUNT * (341 - 1) << 10);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         buf_give(pool, &bufs[CLASSES - 1][i]);
+    }
     uint64_t held = buf_pool_held_bytes(pool);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         bufs[CLASSES - 1][i] = buf_take(pool, BUF_MAX_BYTES);
+    }
     assert_int_equal(buf_pool_held_bytes(pool), peak);
     assert_int_equal(held < peak, SANITIZE_ADDRESS);
-    for (size_t c = 0; c < CLASSES; c++)
-        for (int i = 0; i < COUNT; i++)
+    for (size_t c = 0; c < CLASSES; c++) {
+        for (int i = 0; i < COUNT; i++) {
             buf_give(pool, &bufs[c][i]);
+        }
+    }
     assert_true(buf_pool_held_bytes(pool) <= (3 * 64 + 2 * 64 + 2 * 256) << 10);
     assert_int_equal(bound_used(&bytes), 0);
     buf_pool_free(pool);
@@ -119,7 +124,7 @@ static void append_moves_to_the_front_only_when_needed(void **state)
     struct buf_pool *pool = buf_pool_create(&bytes);
     struct buf *buf = buf_take(pool, 1);
     char fill[992];
-    memset(fill, 'x', sizeof(fill));
+    memset(fill, 'x', sizeof fill);
     assert_true(buf_append(buf, "abc", 3));
     assert_true(buf_append(buf, fill, 900));
     buf_consume(buf, 2);
@@ -155,18 +160,21 @@ static void bytes_come_out_in_the_order_they_went_in(void **state)
     uint64_t in = 0, out = 0;
     for (int round = 0; round < 20000; round++) {
         unsigned char piece[1200];
-        size_t length = rng_below(&rng, sizeof(piece));
-        for (size_t i = 0; i < length; i++)
+        size_t length = rng_below(&rng, sizeof piece);
+        for (size_t i = 0; i < length; i++) {
             piece[i] = (unsigned char)((in + i) * 31 >> 3);
+        }
         bool fits = length <= buf->capacity - buf_length(buf);
         assert_int_equal(buf_append(buf, piece, length), fits);
-        if (fits)
+        if (fits) {
             in += length;
+        }
         assert_int_equal(buf_length(buf), in - out);
         size_t drop = rng_below(&rng, buf_length(buf) + 1);
-        for (size_t i = 0; i < drop; i++, out++)
+        for (size_t i = 0; i < drop; i++, out++) {
             assert_int_equal((unsigned char)buf->bytes[buf->begin + i],
                              (unsigned char)(out * 31 >> 3));
+        }
         buf_consume(buf, drop);
     }
     assert_true(in > 100000);

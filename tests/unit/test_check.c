@@ -44,8 +44,9 @@ static void the_nth_call_fails_once_and_no_other(void **state)
 {
     (void)state;
     fault_arm(FAULT_WRITE, 3);
-    for (int i = 1; i <= 10; i++)
+    for (int i = 1; i <= 10; i++) {
         assert_int_equal(fault_hits(FAULT_WRITE), i == 3);
+    }
     assert_true(fault_disarm(FAULT_WRITE));
 }
 
@@ -73,8 +74,9 @@ static void a_disarmed_fault_does_not_strike(void **state)
 static void without_fault_injection_no_call_fails(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < FAULT_KINDS; kind++)
+    for (int kind = 0; kind < FAULT_KINDS; kind++) {
         assert_false(fault_hits((enum fault_kind)kind));
+    }
 }
 
 #endif

@@ -60,8 +60,9 @@ static void nothing_served_is_stress_too(void **state)
     /* Only newcomers look, the oldest gets older and older. */
     struct codel codel;
     codel_init(&codel, TARGET, INTERVAL);
-    for (uint64_t now_ms = 1000; now_ms <= 1000 + TARGET + INTERVAL; now_ms++)
+    for (uint64_t now_ms = 1000; now_ms <= 1000 + TARGET + INTERVAL; now_ms++) {
         codel_look(&codel, now_ms, now_ms - 1000);
+    }
     assert_true(codel_stressed(&codel, 1000 + TARGET + INTERVAL));
 }
 
@@ -101,7 +102,7 @@ static void remove_at(struct queue *queue, size_t index)
 {
     queue->count--;
     memmove(&queue->since_ms[index], &queue->since_ms[index + 1],
-            (queue->count - index) * sizeof(queue->since_ms[0]));
+            (queue->count - index) * sizeof queue->since_ms[0]);
 }
 
 static void drop_the_late(struct queue *queue, uint64_t now_ms)
@@ -110,8 +111,9 @@ static void drop_the_late(struct queue *queue, uint64_t now_ms)
     while (queue->count > 0) {
         uint64_t wait_ms = now_ms - queue->since_ms[0];
         bool drops = queue->discipline && codel_drops(&queue->codel, now_ms, wait_ms, queue->count);
-        if (!drops && wait_ms < WAIT_MAX_MS)
+        if (!drops && wait_ms < WAIT_MAX_MS) {
             break;
+        }
         remove_at(queue, 0);
         queue->dropped++;
     }
@@ -130,8 +132,9 @@ static void arrive(struct queue *queue, uint64_t now_ms)
 static bool serve(struct queue *queue, uint64_t now_ms)
 {
     drop_the_late(queue, now_ms);
-    if (queue->count == 0)
+    if (queue->count == 0) {
         return false;
+    }
     bool newest = queue->discipline && codel_stressed(&queue->codel, now_ms);
     size_t index = newest ? queue->count - 1 : 0;
     queue->waits[now_ms - queue->since_ms[index]]++;
@@ -145,23 +148,29 @@ static void run(struct queue *queue, struct rng *rng, uint64_t per_second, uint6
                 uint64_t to_ms)
 {
     static uint64_t free_ms[SERVERS];
-    if (from_ms == 0)
-        memset(free_ms, 0, sizeof(free_ms));
+    if (from_ms == 0) {
+        memset(free_ms, 0, sizeof free_ms);
+    }
     for (uint64_t now_ms = from_ms; now_ms < to_ms; now_ms++) {
-        for (int i = 0; i < 20; i++)
-            if (rng_below(rng, 20000) < per_second)
+        for (int i = 0; i < 20; i++) {
+            if (rng_below(rng, 20000) < per_second) {
                 arrive(queue, now_ms);
-        for (int i = 0; i < SERVERS; i++)
-            if (now_ms >= free_ms[i] && serve(queue, now_ms))
+            }
+        }
+        for (int i = 0; i < SERVERS; i++) {
+            if (now_ms >= free_ms[i] && serve(queue, now_ms)) {
                 free_ms[i] = now_ms + SERVICE_MS;
+            }
+        }
     }
 }
 
 static uint64_t wait_quantile(const struct queue *queue, double q)
 {
     uint64_t rank = (uint64_t)((double)queue->served * q), below = 0, wait_ms = 0;
-    while (wait_ms < WAIT_MAX_MS && (below += queue->waits[wait_ms]) <= rank)
+    while (wait_ms < WAIT_MAX_MS && (below += queue->waits[wait_ms]) <= rank) {
         wait_ms++;
+    }
     return wait_ms;
 }
 
@@ -217,8 +226,9 @@ static void a_burst_is_absorbed(void **state)
     /* Thirty more than the servers can take at once: gone in 80 ms. */
     for (uint64_t second = 0; second < 20; second++) {
         uint64_t now_ms = second * 1000;
-        for (int i = 0; i < SERVERS + 30; i++)
+        for (int i = 0; i < SERVERS + 30; i++) {
             arrive(&queue, now_ms);
+        }
         run(&queue, &rng, 0, now_ms, now_ms + 1000);
     }
     assert_int_equal(queue.served, 20 * (SERVERS + 30));

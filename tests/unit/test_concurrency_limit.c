@@ -55,8 +55,9 @@ static void push(struct world *world, struct answer answer)
     assert_true(world->in_flight_count < IN_FLIGHT_MAX);
     uint64_t i = world->in_flight_count++;
     heap[i] = answer;
-    for (; i > 0 && heap[i].due_us < heap[(i - 1) / 2].due_us; i = (i - 1) / 2)
+    for (; i > 0 && heap[i].due_us < heap[(i - 1) / 2].due_us; i = (i - 1) / 2) {
         swap(&heap[i], &heap[(i - 1) / 2]);
+    }
 }
 
 static struct answer pop(struct world *world)
@@ -65,10 +66,12 @@ static struct answer pop(struct world *world)
     heap[0] = heap[--world->in_flight_count];
     for (uint64_t i = 0;;) {
         uint64_t child = 2 * i + 1;
-        if (child + 1 < world->in_flight_count && heap[child + 1].due_us < heap[child].due_us)
+        if (child + 1 < world->in_flight_count && heap[child + 1].due_us < heap[child].due_us) {
             child++;
-        if (child >= world->in_flight_count || heap[i].due_us <= heap[child].due_us)
+        }
+        if (child >= world->in_flight_count || heap[i].due_us <= heap[child].due_us) {
             return first;
+        }
         swap(&heap[i], &heap[child]);
         i = child;
     }
@@ -95,9 +98,11 @@ static void send(struct world *world)
         return;
     }
     uint64_t *server = &world->free_us[0];
-    for (unsigned i = 1; i < world->servers; i++)
-        if (world->free_us[i] < *server)
+    for (unsigned i = 1; i < world->servers; i++) {
+        if (world->free_us[i] < *server) {
             server = &world->free_us[i];
+        }
+    }
     uint64_t start_us = *server > world->now_us ? *server : world->now_us;
     *server = start_us + 1 + (uint64_t)(world->service_us * (0.5 + uniform(&world->rng)));
     push(world, (struct answer){.sent_us = world->now_us, .due_us = *server});
@@ -132,7 +137,7 @@ static void overload_is_held_near_the_knee(void **state)
         double service_us;
     } upstreams[] = {{8, 10000}, {50, 5000}, {200, 50000}};
     uint64_t seed = unit_seed();
-    for (size_t i = 0; i < sizeof(upstreams) / sizeof(upstreams[0]); i++) {
+    for (size_t i = 0; i < sizeof upstreams / sizeof upstreams[0]; i++) {
         for (int doubled = 0; doubled < 3; doubled++) {
             double times = 1.5 * (1 << doubled);
             static struct world world;
@@ -191,8 +196,9 @@ static void overload_without_end_does_not_raise_the_floor(void **state)
     (void)state;
     static struct world world;
     world_init(&world, unit_seed(), 20, 10000);
-    for (int minutes = 0; minutes < 20; minutes++)
+    for (int minutes = 0; minutes < 20; minutes++) {
         run(&world, 6000, 60);
+    }
     say(&world, "after 20 minutes", 60);
     assert_true(world.latency_us / (double)world.answered < 25000);
     assert_true((double)world.answered > 0.9 * 2000 * 60);
@@ -230,8 +236,9 @@ static void odd_samples_do_no_harm(void **state)
     }
     /* More in one window than a sample can count. */
     concurrency_limit_init(&limit, 1, 1000);
-    for (uint64_t i = 0; i < 3000000; i++)
+    for (uint64_t i = 0; i < 3000000; i++) {
         concurrency_limit_note(&limit, i < 16 ? 1 : 50, UINT64_MAX, 1000);
+    }
     assert_in_range(concurrency_limit_get(&limit), 1, 1000);
 }
 
@@ -251,8 +258,9 @@ static void *note_many(void *argument)
         /* As of an upstream that takes 100 at a time. */
         uint64_t latency_us = limit <= 100 ? 10000 : limit * 100;
         noter->changes += concurrency_limit_note(noter->limit, now_ms, latency_us, limit);
-        if (i % 16 == 0)
+        if (i % 16 == 0) {
             __atomic_fetch_add(noter->now_ms, 1, __ATOMIC_RELAXED);
+        }
     }
     return NULL;
 }

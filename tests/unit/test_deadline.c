@@ -35,8 +35,9 @@ static void nothing_is_left_of_a_passed_deadline(void **state)
 static void a_deadline_passes_exactly_when_nothing_is_left(void **state)
 {
     (void)state;
-    for (uint64_t now_ms = 0; now_ms < 20; now_ms++)
+    for (uint64_t now_ms = 0; now_ms < 20; now_ms++) {
         assert_int_equal(deadline_passed(10, now_ms), deadline_left_ms(10, now_ms) == 0);
+    }
     assert_false(deadline_passed(10, 9));
     assert_true(deadline_passed(10, 10));
 }

@@ -14,7 +14,7 @@ struct text {
 
 static void put(struct text *text, const void *bytes, size_t count)
 {
-    assert_true(text->length + count <= sizeof(text->bytes));
+    assert_true(text->length + count <= sizeof text->bytes);
     memcpy(text->bytes + text->length, bytes, count);
     text->length += count;
 }
@@ -103,8 +103,9 @@ static void put_soa(struct text *text, uint32_t ttl_s, uint32_t minimum_s)
     struct text data = {.length = 0};
     put_name(&data, "ns.test");
     put_name(&data, "mail.test");
-    for (uint32_t i = 1; i <= 4; i++)
+    for (uint32_t i = 1; i <= 4; i++) {
         put32(&data, i);
+    }
     put32(&data, minimum_s);
     put_record(text, "test", 6, ttl_s, data.bytes, data.length);
 }
@@ -182,16 +183,18 @@ static void two_hundred_addresses_keep_the_same_lowest_in_whatever_order(void **
     struct dns_records up, down;
     (void)state;
     struct text text = message(0, DNS_A, 200, 0);
-    for (uint32_t i = 0; i < 200; i++)
+    for (uint32_t i = 0; i < 200; i++) {
         put_a(&text, "@12", 60, 0x0a000001 + i);
+    }
     expect(text, DNS_A, LOOKUP_FOUND, &up);
     text = message(0, DNS_A, 200, 0);
-    for (uint32_t i = 200; i > 0; i--)
+    for (uint32_t i = 200; i > 0; i--) {
         put_a(&text, "@12", 60, 0x0a000000 + i);
+    }
     expect(text, DNS_A, LOOKUP_FOUND, &down);
     assert_int_equal(up.count, DNS_RECORDS);
     assert_true(up.cut && down.cut);
-    assert_memory_equal(up.ips, down.ips, sizeof(up.ips));
+    assert_memory_equal(up.ips, down.ips, sizeof up.ips);
     assert_memory_equal(up.ips[DNS_RECORDS - 1].bytes, "\x0a\0\0\x40", 4);
 }
 
@@ -276,7 +279,7 @@ static void a_service_that_is_none_or_has_no_proper_host_is_left_out(void **stat
     struct dns_records records;
     (void)state;
     static const char *const bad[] = {"", "a\nb.test", "a b.test", "a/b.test", "\x80.test"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct text text = message(0, DNS_SRV, 1, 0);
         put_srv(&text, 10, 1, 80, bad[i]);
         expect(text, DNS_SRV, LOOKUP_EMPTY, &records);
@@ -311,7 +314,7 @@ static void pointers_that_do_not_lead_to_the_front_are_malformed(void **state)
     struct dns_records records;
     (void)state;
     static const char *const pointers[] = {"@26", "@27", "@200", "@9999"};
-    for (size_t i = 0; i < sizeof(pointers) / sizeof(pointers[0]); i++) {
+    for (size_t i = 0; i < sizeof pointers / sizeof pointers[0]; i++) {
         struct text text = message(0, DNS_A, 1, 0);
         assert_int_equal(text.length, 26);
         put_a(&text, pointers[i], 60, 0x0a000001);

@@ -47,8 +47,9 @@ static void only_a_refused_exchange_counts_as_refused(void **state)
     (void)state;
     bound_init(&fds, "fds", NULL, 100);
     assert_true(fds_take(&fds, FD_FOR_EXCHANGE, 100));
-    for (enum fd_use use = FD_FOR_CONTROL; use < USES; use++)
+    for (enum fd_use use = FD_FOR_CONTROL; use < USES; use++) {
         assert_false(fds_take(&fds, use, 1));
+    }
     assert_int_equal(bound_refused(&fds), 0);
     assert_false(fds_take(&fds, FD_FOR_EXCHANGE, 1));
     assert_int_equal(bound_refused(&fds), 1);
@@ -93,10 +94,12 @@ static void several_workers_at_once_take_what_is_kept_for_exchanges(void **state
     (void)state;
     bound_init(&crowd.fds, "fds", NULL, 24);
     assert_int_equal(pthread_barrier_init(&crowd.start, NULL, CROWD_THREADS), 0);
-    for (int i = 0; i < CROWD_THREADS; i++)
+    for (int i = 0; i < CROWD_THREADS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &crowd), 0);
-    for (int i = 0; i < CROWD_THREADS; i++)
+    }
+    for (int i = 0; i < CROWD_THREADS; i++) {
         pthread_join(threads[i], NULL);
+    }
     pthread_barrier_destroy(&crowd.start);
     assert_int_equal(bound_peak(&crowd.fds), fds_level(&crowd.fds, FD_FOR_CONTROL));
     assert_int_equal(bound_used(&crowd.fds), 0);

@@ -39,8 +39,9 @@ static enum h1_result take(struct decoded *decoded, const char *bytes, size_t le
         }
         at += consumed;
         decoded->consumed += consumed;
-        if (consumed == 0)
+        if (consumed == 0) {
             return H1_OK;
+        }
     }
 }
 
@@ -98,8 +99,9 @@ static void a_body_until_the_close_is_never_done(void **state)
     (void)state;
     struct decoded decoded;
     begin(&decoded, FRAMING_CLOSE, 0);
-    for (unsigned i = 0; i < 100; i++)
+    for (unsigned i = 0; i < 100; i++) {
         assert_int_equal(take(&decoded, "abc", 3, 1), H1_OK);
+    }
     assert_false(h1_body_done(&decoded.body));
     assert_int_equal(decoded.body.total_bytes, 300);
 }
@@ -142,16 +144,18 @@ static void chunks_arrive_as_they_were_sent(void **state)
                 tls_bio_bytes += (size_t)sprintf(wire + tls_bio_bytes, "%*s;a=\"b\"\r\n",
                                                  (int)rng_below(&rng, 3), "");
             }
-            for (size_t i = 0; i < chunk_bytes; i++)
+            for (size_t i = 0; i < chunk_bytes; i++) {
                 wire[tls_bio_bytes++] = sent[sent_bytes++] = (char)rng_below(&rng, 256);
+            }
             tls_bio_bytes += (size_t)sprintf(wire + tls_bio_bytes, "\r\n");
         }
         tls_bio_bytes += (size_t)sprintf(wire + tls_bio_bytes, "0\r\n");
         begin(&decoded, FRAMING_CHUNKED, 0);
         for (size_t there = 0; there < tls_bio_bytes;) {
             size_t piece = 1 + rng_below(&rng, 1 + (round % 300));
-            if (piece > tls_bio_bytes - there)
+            if (piece > tls_bio_bytes - there) {
                 piece = tls_bio_bytes - there;
+            }
             assert_int_equal(take(&decoded, wire + there, piece, 1 + rng_below(&rng, 4)), H1_OK);
             there += piece;
             assert_int_equal(decoded.consumed, there);
@@ -242,8 +246,9 @@ static void trailers_have_the_limits_of_a_head(void **state)
     assert_int_equal(take_trailers(&decoded.body, text, &head, fields, &consumed),
                      H1_HEAD_TOO_LARGE);
     text[0] = '\0';
-    for (unsigned i = 0; i < 9; i++)
+    for (unsigned i = 0; i < 9; i++) {
         strcat(text, "X: y\r\n");
+    }
     strcat(text, "\r\n");
     assert_int_equal(take_chunks(&decoded, "0\r\n"), H1_OK);
     assert_int_equal(take_trailers(&decoded.body, text, &head, fields, &consumed),

@@ -66,8 +66,9 @@ static char *unescape(const char *at, const char *end, char *room)
             const char *colon = memchr(at, ':', (size_t)(end - at));
             const char *close = memchr(at, '}', (size_t)(end - at));
             assert_true(colon && close > colon);
-            for (unsigned long n = strtoul(at + 2, NULL, 10); n > 0; n--)
+            for (unsigned long n = strtoul(at + 2, NULL, 10); n > 0; n--) {
                 room = unescape(colon + 1, close, room);
+            }
             at = close + 1;
         } else {
             const char *escape = strchr("r\rn\nt\t\\\\", at[1]);
@@ -93,8 +94,9 @@ static struct text read_value(const char *at, const char *end)
 static const char *known_key(const char *line, size_t key_bytes)
 {
     for (size_t i = 0; i < sizeof known_keys / sizeof *known_keys; i++) {
-        if (strlen(known_keys[i]) == key_bytes && memcmp(known_keys[i], line, key_bytes) == 0)
+        if (strlen(known_keys[i]) == key_bytes && memcmp(known_keys[i], line, key_bytes) == 0) {
             return known_keys[i];
+        }
     }
     return NULL;
 }
@@ -105,20 +107,24 @@ static bool read_case(FILE *file, struct test_case *one)
     char *line = NULL;
     size_t size = 0;
     ssize_t length;
-    for (size_t i = 0; i < one->key_count; i++)
+    for (size_t i = 0; i < one->key_count; i++) {
         free(one->keys[i].value.at);
+    }
     one->key_count = 0;
     while ((length = getline(&line, &size, file)) > 0) {
         one->line++;
-        if (line[0] == '#' || (line[0] == '\n' && one->key_count == 0))
+        if (line[0] == '#' || (line[0] == '\n' && one->key_count == 0)) {
             continue;
-        if (line[0] == '\n')
+        }
+        if (line[0] == '\n') {
             break;
+        }
         const char *end = line + length - 1;
         const char *colon = strchr(line, ':');
         if (!colon || *end != '\n' || one->key_count == KEYS_MAX ||
-            !known_key(line, (size_t)(colon - line)))
+            !known_key(line, (size_t)(colon - line))) {
             fail_msg("%s:%u: no key we know", one->file, one->line);
+        }
         one->keys[one->key_count].key = known_key(line, (size_t)(colon - line));
         one->keys[one->key_count++].value = read_value(colon + 1 + (colon + 1 < end), end);
     }
@@ -129,8 +135,9 @@ static bool read_case(FILE *file, struct test_case *one)
 static struct text value_of(const struct test_case *one, const char *key, const char *fallback)
 {
     for (size_t i = 0; i < one->key_count; i++) {
-        if (strcmp(one->keys[i].key, key) == 0)
+        if (strcmp(one->keys[i].key, key) == 0) {
             return one->keys[i].value;
+        }
     }
     return (struct text){strlen(fallback), (char *)fallback};
 }
@@ -147,8 +154,9 @@ static void append(struct text *text, const char *bytes, size_t length)
 static void append_word(struct text *text, const char *before, const char *bytes, size_t length,
                         const char *behind)
 {
-    if (text->bytes)
+    if (text->bytes) {
         append(text, " ", 1);
+    }
     append(text, before, strlen(before));
     append(text, bytes, length);
     append(text, behind, strlen(behind));
@@ -158,8 +166,9 @@ static struct text told_facts(const struct http_head *head, char *room)
 {
     struct text told = {0, room};
     for (size_t i = 0; i < sizeof fact_names / sizeof *fact_names; i++) {
-        if (head->facts & fact_names[i].fact)
+        if (head->facts & fact_names[i].fact) {
             append_word(&told, "", fact_names[i].name, strlen(fact_names[i].name), "");
+        }
     }
     return told;
 }
@@ -170,9 +179,10 @@ static struct text told_fields(const struct http_head *head, bool trailers, char
     for (unsigned i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         bool brackets = trailers && field->drop;
-        if (trailers || (field->drop && field->id != FIELD_HOST))
+        if (trailers || (field->drop && field->id != FIELD_HOST)) {
             append_word(&told, brackets ? "(" : "", head->base + field->name_at, field->name_bytes,
                         brackets ? ")" : "");
+        }
     }
     return told;
 }
@@ -189,8 +199,9 @@ static void check_text(const struct test_case *one, const char *key, const char 
                        const char *bytes, size_t length)
 {
     struct text wanted = value_of(one, key, fallback);
-    if (wanted.bytes != length || memcmp(wanted.at, bytes, length) != 0)
+    if (wanted.bytes != length || memcmp(wanted.at, bytes, length) != 0) {
         complain(one, key, bytes, length, wanted);
+    }
 }
 
 static void check_word(const struct test_case *one, const char *key, const char *fallback,
@@ -226,18 +237,20 @@ static void check_body(const struct test_case *one, const struct http_head *head
     for (uint32_t number = 0; number < 8; number++) {
         oracle_judge_body(&decoded, (enum http_framing)head->framing, head->content_length, behind,
                           behind_bytes, &limits, number);
-        if (decoded.result != H1_OK && decoded.result != H1_INCOMPLETE)
+        if (decoded.result != H1_OK && decoded.result != H1_INCOMPLETE) {
             check_word(one, "end", "done", h1_result_name(decoded.result));
-        else
+        } else {
             check_word(one, "end", "done", h1_body_done(&decoded.body) ? "done" : "more");
+        }
         if (h1_body_done(&decoded.body)) {
             check_text(one, "left", "", behind + decoded.consumed, behind_bytes - decoded.consumed);
             struct text trailers = told_fields(&decoded.trailers.head, true, room);
             check_text(one, "trailers", "", trailers.at, trailers.bytes);
         }
         /* Of a broken body, what came before the fault depends on the pieces. */
-        if (decoded.result == H1_OK || decoded.result == H1_INCOMPLETE)
+        if (decoded.result == H1_OK || decoded.result == H1_INCOMPLETE) {
             check_text(one, "body", "", decoded.payload, decoded.payload_bytes);
+        }
         free(decoded.payload);
     }
 }
@@ -258,12 +271,14 @@ static void check_case(const struct test_case *one, bool response)
                                .method = method_of(value_of(one, "method", "GET").at)};
     struct oracle_head parsed;
     enum h1_result result = H1_OK;
-    for (uint32_t number = 0; number < 8; number++) /* 0: byte by byte */
+    for (uint32_t number = 0; number < 8; number++) { /* 0: byte by byte */
         result = oracle_judge_head(&role, input.at, input.bytes, &limits, number, &parsed);
+    }
     const struct http_head *head = &parsed.head;
     check_word(one, "result", "ok", h1_result_name(result));
-    if (result != H1_OK)
+    if (result != H1_OK) {
         return;
+    }
     if (response) {
         check_number(one, "status", "200", head->status);
         check_span(one, "reason", "OK", head, head->reason);
@@ -290,11 +305,13 @@ static unsigned check_file(const char *name, bool response)
     wrong_count = 0;
     snprintf(path, sizeof path, "%s/tests/corpus/h1/%s", root ? root : ".", name);
     FILE *file = fopen(path, "r");
-    if (!file)
+    if (!file) {
         fail_msg("%s is missing", path);
+    }
     while (read_case(file, &one)) {
-        if (!value_of(&one, "section", "").bytes || !value_of(&one, "result", "").bytes)
+        if (!value_of(&one, "section", "").bytes || !value_of(&one, "result", "").bytes) {
             fail_msg("%s:%u: no section or no result", name, one.line);
+        }
         check_case(&one, response);
         count++;
     }

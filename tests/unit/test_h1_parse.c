@@ -86,13 +86,15 @@ static void all_methods_are_known(void **state)
 static size_t long_head(char *room, size_t length)
 {
     size_t at = (size_t)sprintf(room, "GET / HTTP/1.1\r\nHost: h\r\n");
-    for (unsigned i = 0; i < 70 && at + 160 < length; i++)
+    for (unsigned i = 0; i < 70 && at + 160 < length; i++) {
         at += (size_t)sprintf(room + at, "X-%.*s: %.*s\r\n", (int)(i % 40),
                               "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn", (int)(i % 35),
                               "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv");
+    }
     at += (size_t)sprintf(room + at, "X-Fill: ");
-    while (at + 4 < length)
+    while (at + 4 < length) {
         room[at++] = 'f';
+    }
     memcpy(room + at, "\r\n\r\n", 4);
     return at + 4;
 }
@@ -145,8 +147,9 @@ static void a_line_is_judged_when_it_is_whole(void **state)
     static const char text[] = "GET / HTTP/1.1\r\nHost: h\r\nX[A]: b\r\n";
     struct parsed parsed;
     begin(&parsed);
-    for (size_t there = 1; there < sizeof text - 1; there++)
+    for (size_t there = 1; there < sizeof text - 1; there++) {
         assert_int_equal(parse_request(&parsed, text, there), H1_INCOMPLETE);
+    }
     assert_int_equal(parse_request(&parsed, text, sizeof text - 1), H1_BAD_FIELD_NAME);
 }
 
@@ -194,12 +197,13 @@ static void the_limit_cuts_the_head_and_not_what_follows(void **state)
         begin(&parsed);
         enum h1_result result =
             h1_parse_request(text, sizeof text - 1, &small, &parsed.scanned, &parsed.head);
-        if (limit >= head_bytes)
+        if (limit >= head_bytes) {
             assert_int_equal(result, H1_OK);
-        else if (limit >= 4 && limit < 16)
+        } else if (limit >= 4 && limit < 16) {
             assert_int_equal(result, H1_TARGET_TOO_LONG);
-        else
+        } else {
             assert_int_equal(result, H1_HEAD_TOO_LARGE);
+        }
     }
 }
 
@@ -233,8 +237,9 @@ static void a_name_as_long_as_a_field_can_tell_is_the_longest(void **state)
         begin(&parsed);
         enum h1_result result = h1_parse_request(text, at, &wide, &parsed.scanned, &parsed.head);
         assert_int_equal(result, name_bytes <= UINT16_MAX ? H1_OK : H1_HEAD_TOO_LARGE);
-        if (result == H1_OK)
+        if (result == H1_OK) {
             assert_int_equal(parsed.fields[0].name_bytes, name_bytes);
+        }
     }
     free(text);
 }
@@ -252,8 +257,9 @@ static void values_of_every_length_end_where_they_should(void **state)
         for (size_t i = 0; i < 4; i++) {
             lengths[i] = rng_below(&rng, 120);
             at += (size_t)sprintf(text + at, "N%zu:%*s", i, (int)rng_below(&rng, 4), "");
-            for (size_t j = 0; j < lengths[i]; j++)
+            for (size_t j = 0; j < lengths[i]; j++) {
                 text[at++] = j > 0 && j + 1 < lengths[i] && rng_below(&rng, 20) == 0 ? '\t' : 'v';
+            }
             at += (size_t)sprintf(text + at, "%*s\r\n", (int)rng_below(&rng, 3), "");
         }
         at += (size_t)sprintf(text + at, "\r\n");
@@ -261,8 +267,9 @@ static void values_of_every_length_end_where_they_should(void **state)
         assert_int_equal(
             h1_parse_response(text, at, &limits, METHOD_GET, &parsed.scanned, &parsed.head), H1_OK);
         assert_int_equal(parsed.head.field_count, 4);
-        for (size_t i = 0; i < 4; i++)
+        for (size_t i = 0; i < 4; i++) {
             assert_int_equal(parsed.fields[i].value_bytes, lengths[i]);
+        }
     }
 }
 

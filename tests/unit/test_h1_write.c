@@ -28,10 +28,11 @@ static void parse(struct parsed *parsed, const char *text, bool response)
 
 static void write_head(struct h1_writer *writer, const struct http_head *head)
 {
-    if (head->status)
+    if (head->status) {
         h1_write_status_line(writer, head);
-    else
+    } else {
         h1_write_request_line(writer, head);
+    }
     h1_write_fields(writer, head);
     h1_write_framing(writer, (enum http_framing)head->framing, head->content_length);
     h1_write_end(writer);
@@ -182,8 +183,9 @@ static void numbers_are_written_in_full(void **state)
         char room[32], wanted[32];
         struct h1_writer writer;
         uint64_t number = round < 1200 ? round : rng_next(&rng) >> rng_below(&rng, 64);
-        if (round == 1200)
+        if (round == 1200) {
             number = UINT64_MAX;
+        }
         h1_writer_init(&writer, room, sizeof room);
         h1_write_uint(&writer, number);
         snprintf(wanted, sizeof wanted, "%" PRIu64, number);
@@ -200,8 +202,9 @@ static void chunk_heads_are_written_in_full(void **state)
     for (unsigned round = 0; round < 20000; round++) {
         char room[H1_CHUNK_HEAD_BYTES], wanted[32];
         uint64_t number = round < 1200 ? round : rng_next(&rng) >> rng_below(&rng, 64);
-        if (round == 1200)
+        if (round == 1200) {
             number = UINT64_MAX;
+        }
         snprintf(wanted, sizeof wanted, "%" PRIx64 "\r\n", number);
         assert_int_equal(h1_chunk_head(room, number), strlen(wanted));
         assert_memory_equal(room, wanted, strlen(wanted));

@@ -17,8 +17,9 @@ static const int64_t alphabet[] = {
 static void short_strings_hash_as_siphash_says(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(alphabet) / sizeof(alphabet[0]); i++)
+    for (size_t i = 0; i < sizeof alphabet / sizeof alphabet[0]; i++) {
         assert_true(hash_bytes(0, "abcdefghijklmnopqrstuvwxyz", i + 1) == (uint64_t)alphabet[i]);
+    }
 }
 
 static void the_empty_string_has_a_hash_too(void **state)
@@ -46,19 +47,22 @@ static void every_bit_counts(void **state)
     rng_init(&rng, unit_seed());
     for (size_t length = 1; length < 40; length++) {
         unsigned char bytes[40];
-        for (size_t i = 0; i < length; i++)
+        for (size_t i = 0; i < length; i++) {
             bytes[i] = (unsigned char)rng_next(&rng);
+        }
         uint64_t seed = rng_next(&rng);
         uint64_t hash = hash_bytes(seed, bytes, length);
         for (size_t bit = 0; bit < length * 8 + 64; bit++) {
             uint64_t other_seed = seed;
-            if (bit < 64)
+            if (bit < 64) {
                 other_seed ^= UINT64_C(1) << bit;
-            else
+            } else {
                 bytes[(bit - 64) / 8] ^= (unsigned char)(1 << bit % 8);
+            }
             int flipped = __builtin_popcountll(hash ^ hash_bytes(other_seed, bytes, length));
-            if (bit >= 64)
+            if (bit >= 64) {
                 bytes[(bit - 64) / 8] ^= (unsigned char)(1 << bit % 8);
+            }
             assert_in_range(flipped, 6, 58); /* 6.5 standard deviations */
         }
     }

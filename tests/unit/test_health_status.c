@@ -20,14 +20,18 @@ static const struct health_settings settings = {
 
 static bool happen(struct status *status, struct rng *rng, const char *what, uint64_t now_ms)
 {
-    if (strcmp(what, "good") == 0 || strcmp(what, "bad") == 0)
+    if (strcmp(what, "good") == 0 || strcmp(what, "bad") == 0) {
         return health_status_on_probe(status, &settings, what[0] == 'g', now_ms);
-    if (strcmp(what, "failures") == 0)
+    }
+    if (strcmp(what, "failures") == 0) {
         return health_status_on_failures(status, &settings, rng, now_ms);
-    if (strcmp(what, "time") == 0)
+    }
+    if (strcmp(what, "time") == 0) {
         return health_status_on_time(status, now_ms);
-    if (strcmp(what, "blind") == 0)
+    }
+    if (strcmp(what, "blind") == 0) {
         return health_status_on_blindness(status, now_ms);
+    }
     assert_string_equal(what, "return");
     health_status_on_return(status, now_ms);
     return false;
@@ -45,18 +49,20 @@ static void play(const char *transcript)
         unsigned long long at_ms;
         char what[16], then[16];
         unsigned share;
-        snprintf(line, sizeof(line), "%.*s", (int)bytes, transcript);
+        snprintf(line, sizeof line, "%.*s", (int)bytes, transcript);
         transcript += bytes + (transcript[bytes] == '\n');
         int fields = sscanf(line, "%llu %15s %15s %u", &at_ms, what, then, &share);
         assert_true(fields >= 3);
         bool changed = happen(&status, &rng, what, at_ms);
         if (changed != (strcmp(then, "-") != 0) ||
-            (changed && strcmp(health_status_state_name(status.state), then) != 0))
+            (changed && strcmp(health_status_state_name(status.state), then) != 0)) {
             fail_msg("\"%s\": it is %s, changed: %d", line, health_status_state_name(status.state),
                      changed);
-        if (fields == 4 && health_status_share(&status, &settings, at_ms) != share)
+        }
+        if (fields == 4 && health_status_share(&status, &settings, at_ms) != share) {
             fail_msg("\"%s\": its share is %u", line,
                      (unsigned)health_status_share(&status, &settings, at_ms));
+        }
     }
 }
 
@@ -172,12 +178,13 @@ static void nothing_leads_astray(void **state)
         assert_in_range(share, TRAFFIC_SHARE_FIRST, TRAFFIC_SHARE_WHOLE);
         assert_true(status.state == HEALTH_STATUS_UP || share == TRAFFIC_SHARE_WHOLE);
         assert_in_range(wait_ms, 800, 6000);
-        if (status.state == HEALTH_STATUS_EJECTED)
+        if (status.state == HEALTH_STATUS_EJECTED) {
             assert_true(due_ms <= status.since_ms + settings.eject_max_ms * 11 / 10);
-        else if (share < TRAFFIC_SHARE_WHOLE)
+        } else if (share < TRAFFIC_SHARE_WHOLE) {
             assert_in_range(due_ms, now_ms + 1, now_ms + settings.slow_start_ms);
-        else
+        } else {
             assert_true(due_ms == UINT64_MAX);
+        }
     }
 }
 
@@ -188,11 +195,13 @@ static void probes_hasten_while_they_speak_against_the_standing(void **state)
     (void)state;
     rng_init(&rng, unit_seed());
     health_status_init(&status, 1000);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         assert_in_range(health_status_probe_wait_ms(&status, &settings, &rng), 4000, 6000);
+    }
     health_status_on_probe(&status, &settings, false, 2000);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         assert_in_range(health_status_probe_wait_ms(&status, &settings, &rng), 800, 1200);
+    }
 }
 
 static void the_ejected_share_is_bounded(void **state)

@@ -41,8 +41,9 @@ static void small_values_are_exact(void **state)
         assert_int_equal(histogram_quantile(&histogram, 0.5), value);
         assert_int_equal(bucket_end(value), value);
         assert_int_equal(histogram_count_upto(&histogram, value), 1);
-        if (value > 0)
+        if (value > 0) {
             assert_int_equal(histogram_count_upto(&histogram, value - 1), 0);
+        }
     }
 }
 
@@ -109,7 +110,7 @@ static void quantiles_are_right_to_an_eighth(void **state)
     enum { COUNT = 2000, SPREADS = 33 };
     struct rng rng;
     rng_init(&rng, unit_seed());
-    uint64_t *values = calloc(COUNT, sizeof(*values));
+    uint64_t *values = calloc(COUNT, sizeof *values);
     for (unsigned spread = 1; spread <= SPREADS; spread++) {
         struct histogram histogram = {.sum = 0};
         uint64_t sum = 0;
@@ -118,7 +119,7 @@ static void quantiles_are_right_to_an_eighth(void **state)
             sum += values[i];
             histogram_record(&histogram, values[i]);
         }
-        qsort(values, COUNT, sizeof(*values), compare);
+        qsort(values, COUNT, sizeof *values, compare);
         assert_int_equal(histogram_count(&histogram), COUNT);
         assert_true(histogram.sum == sum);
         for (uint64_t rank = 1; rank <= COUNT; rank++) {
@@ -129,8 +130,9 @@ static void quantiles_are_right_to_an_eighth(void **state)
         }
         for (int i = 0; i < 100; i++) {
             uint64_t limit = bucket_end(values[rng_below(&rng, COUNT)]), count = 0;
-            for (int k = 0; k < COUNT; k++)
+            for (int k = 0; k < COUNT; k++) {
                 count += values[k] <= limit;
+            }
             assert_int_equal(histogram_count_upto(&histogram, limit), count);
         }
     }
@@ -149,17 +151,19 @@ static void adding_up_is_recording_all_in_one(void **state)
         histogram_record(&parts[i % 3], value);
         histogram_record(&whole, value);
     }
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         histogram_add(&sum, &parts[i]);
-    assert_memory_equal(&sum, &whole, sizeof(whole));
+    }
+    assert_memory_equal(&sum, &whole, sizeof whole);
 }
 
 enum { RECORDED = 200000 };
 
 static void *record_values(void *argument)
 {
-    for (uint64_t i = 0; i < RECORDED; i++)
+    for (uint64_t i = 0; i < RECORDED; i++) {
         histogram_record(argument, i % 5000);
+    }
     return NULL;
 }
 

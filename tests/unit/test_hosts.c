@@ -8,7 +8,7 @@ static char path[64];
 static void write_hosts(const char *text)
 {
     char fresh[80];
-    snprintf(fresh, sizeof(fresh), "%s.new", path);
+    snprintf(fresh, sizeof fresh, "%s.new", path);
     FILE *file = fopen(fresh, "w");
     assert_non_null(file);
     assert_true(fputs(text, file) >= 0);
@@ -117,7 +117,7 @@ int main(void)
         cmocka_unit_test(localhost_is_known_without_a_line_for_it),
         cmocka_unit_test(a_line_for_localhost_is_all_that_holds_for_it),
     };
-    snprintf(path, sizeof(path), "/tmp/evenkeel-hosts-%d", (int)getpid());
+    snprintf(path, sizeof path, "/tmp/evenkeel-hosts-%d", (int)getpid());
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     unlink(path);
     return failed;

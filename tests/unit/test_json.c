@@ -69,8 +69,9 @@ static void forms_that_utf8_forbids_are_not_plain(void **state)
         "\xc0\xaf",         "\xe0\x80\xaf",     "\xed\xa0\x80", "\xf0\x80\x80\xaf",
         "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\x80"};
     (void)state;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_int_equal(json_plain_bytes(bad[i], strlen(bad[i])), 0);
+    }
     assert_int_equal(json_plain_bytes("ab\xe2\x82\xac\"", 6), 5);
     assert_int_equal(json_plain_bytes("\xe2\x82\xac", 2), 0);
 }

@@ -27,8 +27,9 @@ static unsigned take_all(struct key_buckets *buckets, uint64_t hash, bool retry,
     const struct token_rate rate = ten();
     unsigned count = 0;
     uint64_t wait_ms = 0;
-    while (key_buckets_take(buckets, hash, &rate, retry, now_us, &wait_ms))
+    while (key_buckets_take(buckets, hash, &rate, retry, now_us, &wait_ms)) {
         count++;
+    }
     assert_true(wait_ms > 0 && wait_ms <= 1000);
     return count;
 }
@@ -59,8 +60,9 @@ static void no_rate_is_no_limit(void **state)
     const struct token_rate none = {0};
     uint64_t wait_ms;
     (void)state;
-    for (unsigned i = 0; i < 1000; i++)
+    for (unsigned i = 0; i < 1000; i++) {
         assert_true(key_buckets_take(buckets, key(1), &none, false, SECOND_US, &wait_ms));
+    }
     assert_int_equal(key_buckets_figures(buckets, SECOND_US).used_count, 0);
     key_buckets_free(&buckets);
 }
@@ -74,8 +76,9 @@ static void a_flood_of_keys_stays_within_the_bound_and_forgets_the_least_used(vo
     (void)state;
     assert_int_equal(figures.room_count, 1024);
     assert_int_equal(take_all(buckets, key(0), false, SECOND_US), 5);
-    for (uint64_t i = 1; i < 100000; i++)
+    for (uint64_t i = 1; i < 100000; i++) {
         assert_true(key_buckets_take(buckets, key(i), &rate, false, SECOND_US, &wait_ms));
+    }
     figures = key_buckets_figures(buckets, SECOND_US);
     assert_int_equal(figures.used_count, figures.room_count);
     assert_true(figures.pushed_out_count >= 100000 - 1 - figures.room_count);
@@ -91,9 +94,11 @@ static void few_keys_push_nobody_out(void **state)
     const struct token_rate rate = ten();
     uint64_t wait_ms;
     (void)state;
-    for (unsigned round = 0; round < 5; round++)
-        for (uint64_t i = 0; i < 1000; i++)
+    for (unsigned round = 0; round < 5; round++) {
+        for (uint64_t i = 0; i < 1000; i++) {
             assert_true(key_buckets_take(buckets, key(i), &rate, false, SECOND_US, &wait_ms));
+        }
+    }
     assert_int_equal(key_buckets_figures(buckets, SECOND_US).pushed_out_count, 0);
     assert_int_equal(take_all(buckets, key(1), false, SECOND_US), 0);
     key_buckets_free(&buckets);
@@ -112,9 +117,10 @@ static void *take_many(void *arg)
     struct taker *taker = arg;
     const struct token_rate rate = ten();
     uint64_t wait_ms;
-    for (unsigned i = 0; i < TRIES; i++)
+    for (unsigned i = 0; i < TRIES; i++) {
         taker->taken[i % 16] +=
             key_buckets_take(taker->buckets, key(i % 16), &rate, false, SECOND_US, &wait_ms);
+    }
     return NULL;
 }
 
@@ -128,12 +134,14 @@ static void threads_together_get_no_more_than_the_rate(void **state)
         takers[i].buckets = buckets;
         assert_int_equal(pthread_create(&threads[i], NULL, take_many, &takers[i]), 0);
     }
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
+    }
     for (unsigned k = 0; k < 16; k++) {
         unsigned sum = 0;
-        for (unsigned i = 0; i < THREADS; i++)
+        for (unsigned i = 0; i < THREADS; i++) {
             sum += takers[i].taken[k];
+        }
         /* one more for each other thread that came with the key at the same moment */
         assert_in_range(sum, 5, 5 + THREADS - 1);
     }

@@ -8,8 +8,9 @@
 static struct latency fed(uint64_t sample_us, unsigned count, uint64_t every_us, uint64_t *now_us)
 {
     struct latency latency = {0};
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         latency_add(&latency, sample_us, false, *now_us += every_us);
+    }
     return latency;
 }
 
@@ -33,8 +34,9 @@ static void a_rise_is_believed_within_a_few_samples(void **state)
     uint64_t now_us = S;
     (void)state;
     struct latency latency = fed(10000, 50, 1000, &now_us);
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 6; i++) {
         latency_add(&latency, 400000, false, now_us += 1000);
+    }
     assert_in_range(latency_now_us(&latency, now_us), 390000, 400000);
 }
 
@@ -52,11 +54,13 @@ static void a_peak_is_forgotten_with_time_not_with_samples(void **state)
     uint64_t now_us = S;
     (void)state;
     struct latency latency = fed(100000, 10, 1000, &now_us);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         latency_add(&latency, 1000, false, now_us += 1000);
+    }
     assert_true(latency_now_us(&latency, now_us) > 80000); /* 0.1 s later */
-    for (int i = 0; i < 2000; i++)
+    for (int i = 0; i < 2000; i++) {
         latency_add(&latency, 1000, false, now_us += 10000);
+    }
     assert_true(latency_now_us(&latency, now_us) < 5000); /* 20 s later */
 }
 
@@ -74,8 +78,9 @@ static void who_fails_fast_does_not_look_fast(void **state)
     uint64_t now_us = S;
     (void)state;
     struct latency latency = fed(10000, 50, 1000, &now_us), unknown = {0};
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         latency_add(&latency, 100, true, now_us += 1000);
+    }
     assert_true(latency_now_us(&latency, now_us) > 100000);
     latency_add(&unknown, 100, true, now_us);
     assert_true(latency_now_us(&unknown, now_us) >= LATENCY_GRAIN_US);

@@ -13,8 +13,9 @@ static void free_thing(struct deferred_free *freed, void *owner)
 {
     struct thing *thing = container_of(freed, struct thing, freed);
     ++*(int *)owner;
-    if (thing->dependant != NULL)
+    if (thing->dependant != NULL) {
         loop_free_later(thing->loop, &thing->dependant->freed, free_thing);
+    }
     free(thing);
 }
 
@@ -26,7 +27,7 @@ static void what_is_freed_later_lives_until_the_pass_is_over(void **state)
     assert_int_equal(loop_init(&loop), MAILBOX_OK);
     loop_free_deferred(&loop, &freed_count);
     for (int i = 0; i < 3; i++) {
-        struct thing *thing = calloc(1, sizeof(*thing));
+        struct thing *thing = calloc(1, sizeof *thing);
         loop_free_later(&loop, &thing->freed, free_thing);
     }
     assert_int_equal(freed_count, 0);
@@ -43,9 +44,9 @@ static void what_a_freeing_frees_later_is_freed_in_the_same_pass(void **state)
     struct loop loop;
     int freed_count = 0;
     assert_int_equal(loop_init(&loop), MAILBOX_OK);
-    struct thing *thing = calloc(1, sizeof(*thing));
+    struct thing *thing = calloc(1, sizeof *thing);
     thing->loop = &loop;
-    thing->dependant = calloc(1, sizeof(*thing));
+    thing->dependant = calloc(1, sizeof *thing);
     loop_free_later(&loop, &thing->freed, free_thing);
     loop_free_deferred(&loop, &freed_count);
     assert_int_equal(freed_count, 2);
@@ -69,10 +70,12 @@ static void run_job(struct deferred *deferred)
 {
     struct job *job = container_of(deferred, struct job, deferred);
     job->run_count++;
-    if (job->cancels != NULL)
+    if (job->cancels != NULL) {
         loop_defer_cancel(job->loop, &job->cancels->deferred);
-    if (job->defers != NULL)
+    }
+    if (job->defers != NULL) {
         loop_defer(job->loop, &job->defers->deferred);
+    }
 }
 
 static void make_jobs(struct loop *loop, struct job jobs[JOBS])

@@ -37,9 +37,10 @@ static void evict(struct lru_entry *entry, void *argument)
 
 static struct owner *create(struct bound *bound, uint64_t limit)
 {
-    struct owner *owner = calloc(1, sizeof(*owner));
-    for (int i = 0; i < ENTRIES; i++)
+    struct owner *owner = calloc(1, sizeof *owner);
+    for (int i = 0; i < ENTRIES; i++) {
         snprintf(owner->things[i].key, KEY_BYTES, "key-%d", i);
+    }
     bound_init(bound, "things", NULL, limit);
     owner->lru = lru_create(bound, 12345, evict, owner);
     assert_non_null(owner->lru);
@@ -106,8 +107,9 @@ static void the_least_recently_used_entry_goes_when_full(void **state)
     (void)state;
     struct bound bound;
     struct owner *owner = create(&bound, 3);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         insert(owner, i);
+    }
     assert_ptr_equal(lru_oldest(owner->lru), &owner->things[0]);
     assert_non_null(find(owner, 0));
     assert_ptr_equal(lru_oldest(owner->lru), &owner->things[1]);
@@ -126,14 +128,16 @@ static void a_lowered_limit_is_reached_at_the_next_insert(void **state)
     (void)state;
     struct bound bound;
     struct owner *owner = create(&bound, 10);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         insert(owner, i);
+    }
     bound_set_limit(&bound, 4);
     insert(owner, 10);
     assert_int_equal(lru_count(owner->lru), 4);
     assert_int_equal(owner->evicted_count, 7);
-    for (int i = 0; i < 7; i++)
+    for (int i = 0; i < 7; i++) {
         assert_ptr_equal(owner->evicted[i], &owner->things[i]);
+    }
     destroy(owner);
 }
 
@@ -155,8 +159,9 @@ static void eviction_may_remove_others(void **state)
     (void)state;
     struct bound bound;
     struct owner *owner = create(&bound, 3);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         insert(owner, i);
+    }
     owner->remove_with = &owner->things[1];
     insert(owner, 3);
     assert_int_equal(lru_count(owner->lru), 2);
@@ -171,13 +176,15 @@ static void freeing_evicts_everything_oldest_first(void **state)
     (void)state;
     struct bound bound;
     struct owner *owner = create(&bound, ENTRIES);
-    for (int i = 0; i < ENTRIES; i++)
+    for (int i = 0; i < ENTRIES; i++) {
         insert(owner, i);
+    }
     lru_free(owner->lru);
     lru_free(NULL);
     assert_int_equal(owner->evicted_count, ENTRIES);
-    for (int i = 0; i < ENTRIES; i++)
+    for (int i = 0; i < ENTRIES; i++) {
         assert_ptr_equal(owner->evicted[i], &owner->things[i]);
+    }
     assert_int_equal(bound_used(&bound), 0);
     free(owner);
 }
@@ -212,8 +219,9 @@ static struct thing *model_oldest(struct owner *owner)
     struct thing *oldest = NULL;
     for (int i = 0; i < ENTRIES; i++) {
         struct thing *thing = &owner->things[i];
-        if (thing->inserted && (oldest == NULL || thing->last_use < oldest->last_use))
+        if (thing->inserted && (oldest == NULL || thing->last_use < oldest->last_use)) {
             oldest = thing;
+        }
     }
     return oldest;
 }
@@ -221,8 +229,9 @@ static struct thing *model_oldest(struct owner *owner)
 static uint64_t model_count(struct owner *owner)
 {
     uint64_t count = 0;
-    for (int i = 0; i < ENTRIES; i++)
+    for (int i = 0; i < ENTRIES; i++) {
         count += owner->things[i].inserted;
+    }
     return count;
 }
 
@@ -247,8 +256,9 @@ static void the_map_does_as_the_naive_model_says(void **state)
             }
             break;
         case 1:
-            if (rng_below(&rng, 50) == 0)
+            if (rng_below(&rng, 50) == 0) {
                 bound_set_limit(&bound, 1 + rng_below(&rng, ENTRIES));
+            }
             break;
         default:
             found = find(owner, i);
@@ -258,8 +268,9 @@ static void the_map_does_as_the_naive_model_says(void **state)
                 bool full = model_count(owner) >= bound_limit(&bound);
                 insert(owner, i);
                 assert_int_equal(owner->evicted_count > 0, full);
-                if (full)
+                if (full) {
                     assert_ptr_equal(owner->evicted[0], oldest);
+                }
             }
             thing->last_use = ++clock;
         }
@@ -294,8 +305,9 @@ static void without_memory_to_grow_the_map_still_works(void **state)
         insert(owner, i);
         fault_disarm(FAULT_ALLOC);
     }
-    for (int i = 0; i < ENTRIES; i++)
+    for (int i = 0; i < ENTRIES; i++) {
         assert_ptr_equal(find(owner, i), &owner->things[i]);
+    }
     destroy(owner);
 }
 

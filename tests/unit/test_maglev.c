@@ -21,9 +21,10 @@ static void table_init(struct table *table, size_t first, size_t count, size_t s
     table->count = 0;
     for (size_t n = 0; n < count; n++) {
         size_t i = backwards ? count - 1 - n : n;
-        if (i == skipped)
+        if (i == skipped) {
             continue;
-        snprintf(table->names[table->count], sizeof(table->names[0]), "app/10.0.0.%u:8080",
+        }
+        snprintf(table->names[table->count], sizeof table->names[0], "app/10.0.0.%u:8080",
                  (unsigned)(first + i));
         table->members[table->count] = (struct maglev_member){table->names[table->count], 1};
         table->count++;
@@ -72,8 +73,9 @@ static void the_order_of_the_members_does_not_matter(void **state)
     table_init(&other, 1, 7, SIZE_MAX, true);
     for (size_t i = 0; i < 1000; i++) {
         uint64_t key = rng_next(&rng);
-        for (unsigned n = 0; n < 3; n++)
+        for (unsigned n = 0; n < 3; n++) {
             assert_string_equal(owner(&one, key, n), owner(&other, key, n));
+        }
     }
     maglev_free(&one.maglev);
     maglev_free(&other.maglev);
@@ -87,12 +89,14 @@ static void shares_follow_the_weights(void **state)
     (void)state;
     rng_init(&rng, unit_seed());
     static const char *const names[] = {"a", "b", "c", "d"};
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         members[i] = (struct maglev_member){names[i], (uint32_t)weights[i]};
+    }
     struct maglev *maglev = maglev_build(members, 4);
     assert_non_null(maglev);
-    for (size_t i = 0; i < KEYS; i++)
+    for (size_t i = 0; i < KEYS; i++) {
         counts[maglev_choice(maglev, rng_next(&rng), 0)]++;
+    }
     for (size_t i = 0; i < 4; i++) {
         double share = (double)counts[i] / KEYS, wanted = (double)weights[i] / (double)total;
         assert_true(share > wanted * 0.85 && share < wanted * 1.15);
@@ -111,16 +115,19 @@ static void second_choices_spread(void **state)
     table_init(&table, 1, 5, SIZE_MAX, false);
     while (all < 20000) {
         uint64_t key = rng_next(&rng);
-        if (maglev_choice(table.maglev, key, 0) != 2)
+        if (maglev_choice(table.maglev, key, 0) != 2) {
             continue;
+        }
         unsigned n = 1;
-        while (maglev_choice(table.maglev, key, n) == 2)
+        while (maglev_choice(table.maglev, key, n) == 2) {
             n++;
+        }
         counts[maglev_choice(table.maglev, key, n)]++;
         all++;
     }
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < 5; i++) {
         assert_in_range(counts[i], i == 2 ? 0 : 4500, i == 2 ? 0 : 5500);
+    }
     maglev_free(&table.maglev);
 }
 
@@ -129,8 +136,9 @@ static void one_member_has_it_all(void **state)
     struct table table;
     (void)state;
     table_init(&table, 1, 1, SIZE_MAX, false);
-    for (uint64_t key = 0; key < 1000; key++)
+    for (uint64_t key = 0; key < 1000; key++) {
         assert_int_equal(maglev_choice(table.maglev, key, (unsigned)key % 9), 0);
+    }
     maglev_free(&table.maglev);
     assert_null(table.maglev);
 }

@@ -28,11 +28,13 @@ static void deliver(struct message *message, void *receiver)
     struct receiver *self = receiver;
     assert_false(message->posted);
     letter->delivered_count++;
-    if (self->count < 16)
+    if (self->count < 16) {
         self->order[self->count] = letter->number;
+    }
     self->count++;
-    if (letter->again != NULL)
+    if (letter->again != NULL) {
         mailbox_post(letter->again, message, deliver);
+    }
 }
 
 static bool readable(const struct mailbox *mailbox)
@@ -54,7 +56,7 @@ static void messages_arrive_once_and_in_order(void **state)
     struct mailbox *mailbox = create();
     struct letter letters[10];
     struct receiver receiver = {.count = 0};
-    memset(letters, 0, sizeof(letters));
+    memset(letters, 0, sizeof letters);
     for (int i = 0; i < 10; i++) {
         letters[i].number = i;
         mailbox_post(mailbox, &letters[i].message, deliver);
@@ -75,7 +77,7 @@ static void the_descriptor_is_readable_while_messages_wait(void **state)
     struct mailbox *mailbox = create();
     struct letter letters[2];
     struct receiver receiver = {.count = 0};
-    memset(letters, 0, sizeof(letters));
+    memset(letters, 0, sizeof letters);
     assert_false(readable(mailbox));
     for (int round = 0; round < 3; round++) {
         mailbox_post(mailbox, &letters[0].message, deliver);
@@ -93,11 +95,12 @@ static void the_descriptor_is_written_only_when_the_box_was_empty(void **state)
     struct mailbox *mailbox = create();
     struct letter letters[5];
     struct receiver receiver = {.count = 0};
-    memset(letters, 0, sizeof(letters));
-    for (int i = 0; i < 5; i++)
+    memset(letters, 0, sizeof letters);
+    for (int i = 0; i < 5; i++) {
         mailbox_post(mailbox, &letters[i].message, deliver);
+    }
     uint64_t rings = 0;
-    assert_int_equal(read(mailbox_fd(mailbox), &rings, sizeof(rings)), sizeof(rings));
+    assert_int_equal(read(mailbox_fd(mailbox), &rings, sizeof rings), sizeof rings);
     assert_int_equal(rings, 1);
     assert_int_equal(mailbox_drain(mailbox, &receiver), 5);
     mailbox_free(mailbox);
@@ -118,7 +121,7 @@ static void what_is_posted_during_delivery_waits_for_the_next_drain(void **state
     struct mailbox *mailbox = create();
     struct letter letter;
     struct receiver receiver = {.count = 0};
-    memset(&letter, 0, sizeof(letter));
+    memset(&letter, 0, sizeof letter);
     letter.again = mailbox;
     mailbox_post(mailbox, &letter.message, deliver);
     for (int i = 1; i <= 3; i++) {
@@ -142,8 +145,9 @@ static void a_message_may_be_freed_by_its_delivery(void **state)
 {
     (void)state;
     struct mailbox *mailbox = create();
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         mailbox_post(mailbox, calloc(1, sizeof(struct message)), deliver_and_free);
+    }
     assert_int_equal(mailbox_drain(mailbox, NULL), 10);
     mailbox_free(mailbox);
 }
@@ -165,7 +169,7 @@ static void misuse_is_fatal(void **state)
     struct mailbox *mailbox = create();
     struct letter letter;
     struct receiver receiver = {.count = 0};
-    memset(&letter, 0, sizeof(letter));
+    memset(&letter, 0, sizeof letter);
     mailbox_post(mailbox, &letter.message, deliver);
     assert_aborts(post_again, &letter.message, "steady/mailbox.c:");
     assert_aborts(free_the_box, mailbox, "steady/mailbox.c:");
@@ -239,8 +243,9 @@ static void *send_parcels(void *argument)
 {
     struct sender *self = argument;
     for (uint64_t i = 0; i < (uint64_t)LETTERS * ROUNDS; i++) {
-        while (i - __atomic_load_n(&self->acknowledged, __ATOMIC_ACQUIRE) >= LETTERS)
+        while (i - __atomic_load_n(&self->acknowledged, __ATOMIC_ACQUIRE) >= LETTERS) {
             sched_yield();
+        }
         struct parcel *parcel = &self->parcels[i % LETTERS];
         parcel->sender = self;
         parcel->number = i;
@@ -253,7 +258,7 @@ static void threads_lose_nothing_and_each_keeps_its_order(void **state)
 {
     (void)state;
     struct mailbox *mailbox = create();
-    struct sender *senders = calloc(SENDERS, sizeof(*senders));
+    struct sender *senders = calloc(SENDERS, sizeof *senders);
     for (int i = 0; i < SENDERS; i++) {
         senders[i].mailbox = mailbox;
         assert_int_equal(pthread_create(&senders[i].thread, NULL, send_parcels, &senders[i]), 0);
@@ -293,7 +298,7 @@ static void an_interrupted_write_or_read_loses_no_message(void **state)
     struct mailbox *mailbox = create();
     struct letter letter;
     struct receiver receiver = {.count = 0};
-    memset(&letter, 0, sizeof(letter));
+    memset(&letter, 0, sizeof letter);
     fault_arm(FAULT_WRITE, 1);
     mailbox_post(mailbox, &letter.message, deliver);
     assert_true(fault_disarm(FAULT_WRITE));

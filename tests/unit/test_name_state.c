@@ -86,8 +86,9 @@ static void failures_are_spaced_further_and_further_and_change_nothing(void **st
     says(&p, 12 * S, LOOKUP_MALFORMED, 0, NAME_KEEP, 2 * S, 4 * S);
     says(&p, 16 * S, LOOKUP_NO_MEMORY, 0, NAME_KEEP, 4 * S, 8 * S);
     says(&p, 24 * S, LOOKUP_TIMEOUT, 0, NAME_KEEP, 8 * S, 16 * S);
-    for (unsigned i = 0; i < 20; i++)
+    for (unsigned i = 0; i < 20; i++) {
         says(&p, 40 * S, LOOKUP_TIMEOUT, 0, NAME_KEEP, 15 * S, 30 * S);
+    }
     assert_true(p.state.holding && name_state_stale(&p.state, 40 * S));
     says(&p, 60 * S, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
     says(&p, 69 * S, LOOKUP_TIMEOUT, 0, NAME_KEEP, 500, 1 * S);
@@ -100,8 +101,9 @@ static void an_answer_that_cannot_be_renewed_goes_after_stale_and_not_before(voi
     says(&p, 0, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
     uint64_t end_ms = 10 * S + defaults.stale_ms;
     says(&p, end_ms - 1 * S, LOOKUP_TIMEOUT, 0, NAME_KEEP, 1, 30 * S);
-    for (unsigned i = 0; i < 10; i++)
+    for (unsigned i = 0; i < 10; i++) {
         says(&p, end_ms - 1 * S, LOOKUP_TIMEOUT, 0, NAME_KEEP, 1, 30 * S);
+    }
     assert_int_equal(name_state_due_ms(&p.state, &p.rules), end_ms);
     assert_int_equal(name_state_passed(&p.state, &p.rules, end_ms - 1), NAME_KEEP);
     assert_int_equal(name_state_passed(&p.state, &p.rules, end_ms), NAME_DROP);
@@ -114,8 +116,9 @@ static void a_name_that_never_resolved_is_asked_for_ever_more(void **state)
 {
     (void)state;
     struct play p = play();
-    for (uint64_t i = 0; i < 100; i++)
+    for (uint64_t i = 0; i < 100; i++) {
         says(&p, i * 40 * S, LOOKUP_FAILED, 0, NAME_KEEP, 500, 30 * S);
+    }
     says(&p, 5000 * S, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
 }
 
@@ -139,8 +142,9 @@ static void three_noes_in_a_hurry_are_not_enough(void **state)
     (void)state;
     struct play p = play();
     says(&p, 0, LOOKUP_FOUND, 10 * S, NAME_TAKE, 8 * S, 9500);
-    for (uint64_t i = 0; i < 10; i++)
+    for (uint64_t i = 0; i < 10; i++) {
         says(&p, 9 * S + i, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
+    }
     says(&p, 69 * S - 1, LOOKUP_UNKNOWN, 0, NAME_KEEP, 5 * S, 5500);
     says(&p, 69 * S, LOOKUP_UNKNOWN, 0, NAME_DROP, 4 * S, 5 * S);
 }

@@ -22,8 +22,9 @@ static void init(struct names *names, uint64_t limit)
 static void end(struct names *names)
 {
     struct name *name;
-    TAILQ_FOREACH (name, &names->list, link)
+    TAILQ_FOREACH (name, &names->list, link) {
         (void)name_drop_services(name);
+    }
     while ((name = TAILQ_FIRST(&names->list)) != NULL) {
         assert_int_equal(name->uses, 0);
         names_free(&name);
@@ -44,27 +45,31 @@ static void answer(struct name *name, enum dns_type type, size_t count, uint8_t 
     struct question *question = &name->questions[type == DNS_AAAA];
     struct dns_records records;
     dns_records_init(&records);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         dns_records_add(&records, type, &(struct dns_ip){{10, 0, first, (uint8_t)(i + 1)}});
-    if (count == 0)
+    }
+    if (count == 0) {
         (void)question_drop_ips(question);
-    else
+    } else {
         assert_true(question_keep_ips(question, &records) != KEEP_NO_MEMORY);
+    }
     question->state.ended = true;
 }
 
 static void asked(struct name *name)
 {
-    for (unsigned i = 0; i < name->question_count; i++)
+    for (unsigned i = 0; i < name->question_count; i++) {
         name->questions[i].state.ended = true;
+    }
 }
 
 static size_t count_of(const struct name *name, int family)
 {
     struct named_address addresses[POOL_NAME_ADDRESSES];
     size_t count = name_addresses(name, 80, addresses, POOL_NAME_ADDRESSES), found = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         found += addresses[i].address.any.sa_family == family;
+    }
     return found;
 }
 
@@ -81,7 +86,7 @@ static void a_name_is_one_in_any_case_but_a_service_is_another(void **state)
     assert_null(names_find(&names, "app.test", true));
     assert_ptr_not_equal(obtain(&names, "app.test", true), name);
     char longest[300];
-    memset(longest, 'a', sizeof(longest));
+    memset(longest, 'a', sizeof longest);
     longest[254] = '\0';
     assert_null(names_obtain(&names, longest, false, 0));
     longest[253] = '\0';
@@ -131,7 +136,7 @@ static void of_too_many_addresses_both_families_keep_a_part(void **state)
     (void)state;
     init(&names, 10);
     struct name *name = obtain(&names, "a", false);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         answer(name, DNS_A, rows[i].v4, 0);
         answer(name, DNS_AAAA, rows[i].v6, 0);
         assert_int_equal(count_of(name, AF_INET), rows[i].kept_v4);
@@ -207,7 +212,7 @@ static enum keep_result services(struct name *name, const struct target *targets
         struct dns_service *service = &records.services[records.count++];
         service->port = targets[i].port;
         service->weight = targets[i].weight;
-        snprintf(service->host, sizeof(service->host), "%s", targets[i].host);
+        snprintf(service->host, sizeof service->host, "%s", targets[i].host);
     }
     return name_keep_services(name, &records, 0);
 }
@@ -224,15 +229,16 @@ static void weights_become_the_smallest_in_proportion(void **state)
                 {{50, 100, 0}, {50, 100, 1}},
                 {{200, 100, 300}, {67, 33, 100}}};
     (void)state;
-    for (size_t r = 0; r < sizeof(rows) / sizeof(rows[0]); r++) {
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
         struct names names;
         init(&names, 10);
         struct name *name = obtain(&names, "_s", true);
         const struct target targets[] = {
             {"a", 1, rows[r].said[0]}, {"b", 2, rows[r].said[1]}, {"c", 3, rows[r].said[2]}};
         assert_int_equal(services(name, targets, 3), KEEP_CHANGED);
-        for (size_t i = 0; i < 3; i++)
+        for (size_t i = 0; i < 3; i++) {
             assert_int_equal(name->coming->targets[i].weight, rows[r].used[i]);
+        }
         end(&names);
     }
 }

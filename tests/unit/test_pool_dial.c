@@ -92,8 +92,9 @@ static int errno_of_connect(const struct address *address)
 /* In a network of its own nothing has an address, as IPv6 on a machine that has switched it off. */
 static int in_a_network_without_addresses(const struct address *address)
 {
-    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) {
         return 2;
+    }
     int error = errno_of_connect(address);
     return error == EADDRNOTAVAIL && route_errno(address, error) == ENETUNREACH ? 0 : 1;
 }
@@ -109,12 +110,14 @@ static void an_address_that_no_local_one_leads_to_is_unreachable_and_no_want_of_
     int status;
     pid_t child = fork();
     assert_true(child >= 0);
-    if (child == 0)
+    if (child == 0) {
         _exit(in_a_network_without_addresses(&far_off));
+    }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
-    if (WEXITSTATUS(status) == 2)
+    if (WEXITSTATUS(status) == 2) {
         skip();
+    }
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
@@ -202,7 +205,7 @@ static void a_failed_dial_to_a_retired_endpoint_says_that_it_is_retired(void **s
 static int option_of(int fd, int level, int name)
 {
     int value = 0;
-    socklen_t length = sizeof(value);
+    socklen_t length = sizeof value;
     assert_int_equal(getsockopt(fd, level, name, &value, &length), 0);
     return value;
 }
@@ -244,7 +247,7 @@ static void a_dial_never_reaches_itself(void **state)
     struct rig rig;
     struct rig_attempt attempt = {0};
     struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(own);
+    socklen_t length = sizeof own;
     (void)state;
     int itself = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(itself, (struct sockaddr *)&own, length), 0);
@@ -276,10 +279,11 @@ static void each_failing_allocation_is_survived(void **state)
         enum lease_result result = rig_lease(&one.rig, 0, one.endpoint, &attempt);
         struck = fault_disarm(FAULT_ALLOC);
         assert_int_equal(result, struck ? LEASE_NO_FD : LEASE_PENDING);
-        if (result == LEASE_PENDING)
+        if (result == LEASE_PENDING) {
             pool_lease_cancel(pool_of(&one), &attempt.request);
-        else
+        } else {
             assert_int_equal(bound_used(&one.rig.fds), 0);
+        }
     }
     one_end(&one);
 }

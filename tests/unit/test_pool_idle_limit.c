@@ -15,15 +15,17 @@ static void play(const struct row *rows, size_t count)
         uint64_t before_ms = idle_limit_ms(&limit, 50000, rows[i].at_ms);
         bool changed = idle_limit_sign(&limit, rows[i].age_ms, rows[i].at_ms);
         uint64_t after_ms = idle_limit_ms(&limit, 50000, rows[i].at_ms);
-        if (after_ms != rows[i].limit_ms)
+        if (after_ms != rows[i].limit_ms) {
             fail_msg("row %zu: limit %" PRIu64 ", expected %" PRIu64, i, after_ms,
                      rows[i].limit_ms);
-        if (!changed)
+        }
+        if (!changed) {
             assert_int_equal(before_ms, after_ms);
+        }
     }
 }
 
-#define PLAY(rows) play(rows, sizeof(rows) / sizeof((rows)[0]))
+#define PLAY(rows) play(rows, sizeof rows / sizeof((rows)[0]))
 
 static void two_signs_that_agree_make_a_limit_a_fifth_below_the_shorter(void **state)
 {

@@ -37,8 +37,9 @@ static void the_newest_idle_connection_is_lent_first(void **state)
     (void)state;
     one_init(&one, "");
     struct lease *leases[3];
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         leases[i] = rig_leased(&one.rig, 0, one.endpoint);
+    }
     int newest = leases[1]->stream->fd, middle = leases[0]->stream->fd;
     lease_return(pool_of(&one), &leases[2]);
     lease_return(pool_of(&one), &leases[0]);
@@ -94,7 +95,7 @@ static void do_harm(int fd, enum harm harm)
     switch (harm) {
     case HARM_END: close(fd); break;
     case HARM_RESET:
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         close(fd);
         break;
     case HARM_STRAY_BYTE: assert_int_equal(write(fd, "x", 1), 1); break;
@@ -117,8 +118,9 @@ static void a_connection_that_dies_idle_is_closed_at_once(void **state)
         struct endpoint_figures figures = rig_figures(&one.rig, one.endpoint);
         assert_int_equal(figures.closed[LEASE_CLOSED_DIED_IDLE], 1);
         assert_int_equal(figures.idle, 0);
-        if (harm == HARM_STRAY_BYTE)
+        if (harm == HARM_STRAY_BYTE) {
             close(far);
+        }
         one_end(&one);
     }
 }
@@ -156,7 +158,7 @@ static void a_borrower_hears_of_bytes_and_of_the_end(void **state)
     assert_int_equal(seen & EV_CLOSED, 0);
     char room[10];
     size_t n = 0;
-    assert_int_equal(stream_recv(lease->stream, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(stream_recv(lease->stream, room, sizeof room, &n), STREAM_OK);
     assert_int_equal(n, 1);
     close(far);
     rig_await(&one.rig, (seen & EV_CLOSED) != 0);
@@ -259,8 +261,9 @@ static void lower_limits_hold_for_what_is_open_and_higher_ones_for_what_comes(vo
     (void)state;
     one_init(&one, "pool = { warm_min = 0; max = 4; }");
     struct lease *leases[4];
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         leases[i] = rig_leased(&one.rig, 0, one.endpoint);
+    }
     lease_return(pool_of(&one), &leases[0]);
     rig_adopt(&one.rig,
               rig_settings(
@@ -282,10 +285,12 @@ static void lower_limits_hold_for_what_is_open_and_higher_ones_for_what_comes(vo
     rig_adopt(&one.rig, rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; "
                                      "pool = { warm_min = 0; max = 3; max_requests = 1; }; }; };",
                                      one.port));
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         leases[i] = rig_leased(&one.rig, 0, one.endpoint);
-    for (int i = 0; i < 3; i++)
+    }
+    for (int i = 0; i < 3; i++) {
         lease_return(pool_of(&one), &leases[i]);
+    }
     assert_int_equal(rig_figures(&one.rig, one.endpoint).closed[LEASE_CLOSED_REQUESTS], 3);
     one_end(&one);
 }
@@ -344,13 +349,13 @@ static void an_abandoned_connection_is_reset_and_a_finished_one_ends(void **stat
     int far = rig_accept(one.listener);
     lease_close(pool_of(&one), &lease, LEASE_CLOSED_ABANDONED);
     errno = 0;
-    assert_int_equal(read(far, room, sizeof(room)), -1);
+    assert_int_equal(read(far, room, sizeof room), -1);
     assert_int_equal(errno, ECONNRESET);
     close(far);
     lease = rig_leased(&one.rig, 0, one.endpoint);
     far = rig_accept(one.listener);
     lease_close(pool_of(&one), &lease, LEASE_CLOSED_DONE);
-    assert_int_equal(read(far, room, sizeof(room)), 0);
+    assert_int_equal(read(far, room, sizeof room), 0);
     close(far);
     one_end(&one);
 }
@@ -370,14 +375,16 @@ struct chance {
 
 static void accept_all(struct chance *chance)
 {
-    while (rig_readable(chance->one.listener) && chance->end_count < ORIGIN_ENDS)
+    while (rig_readable(chance->one.listener) && chance->end_count < ORIGIN_ENDS) {
         chance->ends[chance->end_count++] = rig_accept(chance->one.listener);
+    }
 }
 
 static void lose_an_end(struct chance *chance)
 {
-    if (chance->end_count == 0)
+    if (chance->end_count == 0) {
         return;
+    }
     size_t i = rng_below(&chance->rng, chance->end_count);
     do_harm(chance->ends[i], rng_below(&chance->rng, 2) ? HARM_END : HARM_RESET);
     chance->ends[i] = chance->ends[--chance->end_count];
@@ -401,10 +408,11 @@ static void step_attempt(struct chance *chance, size_t i)
     struct rig_attempt *attempt = &chance->attempts[i];
     struct pool_worker *pool = pool_of(&chance->one);
     if (attempt->lease != NULL) {
-        if (rng_below(&chance->rng, 4) == 0)
+        if (rng_below(&chance->rng, 4) == 0) {
             lease_close(pool, &attempt->lease, (enum lease_close_reason)rng_below(&chance->rng, 3));
-        else
+        } else {
             lease_return(pool, &attempt->lease);
+        }
         chance->pending[i] = false;
     } else if (chance->pending[i] && !attempt->failed) {
         if (rng_below(&chance->rng, 8) == 0) {
@@ -423,33 +431,39 @@ static void step_attempt(struct chance *chance, size_t i)
    nobody who waits is forgotten. */
 static void whatever_happens_everything_comes_back(void **state)
 {
-    struct chance *chance = calloc(1, sizeof(*chance));
+    struct chance *chance = calloc(1, sizeof *chance);
     (void)state;
     rng_init(&chance->rng, unit_seed());
     one_init(&chance->one, "");
     reload_by_chance(chance);
     for (int step = 0; step < STEPS; step++) {
         step_attempt(chance, rng_below(&chance->rng, ATTEMPTS));
-        if (rng_below(&chance->rng, 3) == 0)
+        if (rng_below(&chance->rng, 3) == 0) {
             rig_pass(&chance->one.rig.workers[0], false);
-        if (rng_below(&chance->rng, 20) == 0)
+        }
+        if (rng_below(&chance->rng, 20) == 0) {
             lose_an_end(chance);
-        if (rng_below(&chance->rng, 200) == 0)
+        }
+        if (rng_below(&chance->rng, 200) == 0) {
             reload_by_chance(chance);
+        }
         accept_all(chance);
     }
     for (size_t i = 0; i < ATTEMPTS; i++) {
         struct rig_attempt *attempt = &chance->attempts[i];
-        if (chance->pending[i] && attempt->lease == NULL)
+        if (chance->pending[i] && attempt->lease == NULL) {
             rig_await(&chance->one.rig,
                       (accept_all(chance), attempt->lease != NULL || attempt->failed));
-        if (attempt->lease != NULL)
+        }
+        if (attempt->lease != NULL) {
             lease_return(pool_of(&chance->one), &attempt->lease);
+        }
     }
     pool_worker_drain(pool_of(&chance->one));
     rig_await(&chance->one.rig, rig_busy_count(pool_of(&chance->one)) == 0);
-    while (chance->end_count > 0)
+    while (chance->end_count > 0) {
         close(chance->ends[--chance->end_count]);
+    }
     one_end(&chance->one);
     free(chance);
 }

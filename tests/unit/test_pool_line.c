@@ -185,12 +185,14 @@ static void dials_in_flight_are_bounded_and_the_rest_wait_for_them(void **state)
         assert_true(rig_figures(&one.rig, one.endpoint).dialling <= POOL_ENDPOINT_DIALS);
     }
     assert_int_equal(bound_used(&one.rig.pools->dials_in_flight), POOL_ENDPOINT_DIALS);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         rig_await(&one.rig, attempts[i].lease != NULL);
+    }
     assert_int_equal(rig_figures(&one.rig, one.endpoint).dials, COUNT);
     assert_int_equal(bound_peak(&one.rig.pools->dials_in_flight), POOL_ENDPOINT_DIALS);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         lease_return(pool_of(&one), &attempts[i].lease);
+    }
     one_end(&one);
 }
 
@@ -204,8 +206,9 @@ static void those_beyond_the_dials_in_flight_fail_with_the_first_dial_that_fails
     struct lease *lease;
     hang_further_dials(&one, &lease);
     struct rig_attempt attempts[COUNT] = {0};
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         assert_int_equal(rig_lease(&one.rig, 0, one.endpoint, &attempts[i]), LEASE_PENDING);
+    }
     for (int i = 0; i < COUNT; i++) {
         rig_await(&one.rig, attempts[i].failed);
         assert_int_equal(attempts[i].failure, DIAL_TIMEOUT);
@@ -231,9 +234,10 @@ static void ask_again(struct lease_request *request, enum dial_result result)
     assert_int_equal(result, DIAL_REFUSED);
     assert_true(failed_dial > stubborn->failed_dial);
     stubborn->failed_dial = failed_dial;
-    if (*stubborn->left_count > 0 && --*stubborn->left_count > 0)
+    if (*stubborn->left_count > 0 && --*stubborn->left_count > 0) {
         assert_int_equal(pool_lease(stubborn->pool, stubborn->endpoint, request, &none),
                          LEASE_PENDING);
+    }
 }
 
 /* Else one failed dial would go round for ever. */
@@ -270,12 +274,12 @@ static void dials_of_a_worker_are_bounded_over_all_its_endpoints(void **state)
     uint16_t ports[HANGING + 1];
     int listeners[HANGING + 1];
     char endpoints[256] = "";
-    struct rig_attempt *attempts = calloc(POOL_WORKER_DIALS, sizeof(*attempts)), last = {0};
+    struct rig_attempt *attempts = calloc(POOL_WORKER_DIALS, sizeof *attempts), last = {0};
     (void)state;
     rig_init(&rig, 1, 1000);
     for (int i = 0; i <= HANGING; i++) {
         listeners[i] = rig_listen(i < HANGING ? 0 : 8, &ports[i]);
-        snprintf(endpoints + strlen(endpoints), sizeof(endpoints) - strlen(endpoints),
+        snprintf(endpoints + strlen(endpoints), sizeof endpoints - strlen(endpoints),
                  "%s\"127.0.0.1:%u\"", i == 0 ? "" : ", ", ports[i]);
     }
     rig_adopt(
@@ -284,24 +288,29 @@ static void dials_of_a_worker_are_bounded_over_all_its_endpoints(void **state)
             "upstreams = { app = { endpoints = [ %s ]; timeouts = { connect = \"300ms\"; }; }; };",
             endpoints));
     struct lease *leases[HANGING];
-    for (size_t i = 0; i < HANGING; i++)
+    for (size_t i = 0; i < HANGING; i++) {
         leases[i] = rig_leased(&rig, 0, rig_endpoint(&rig, 0, i));
-    for (size_t i = 0; i < POOL_WORKER_DIALS; i++)
+    }
+    for (size_t i = 0; i < POOL_WORKER_DIALS; i++) {
         assert_int_equal(rig_lease(&rig, 0, rig_endpoint(&rig, 0, i % HANGING), &attempts[i]),
                          LEASE_PENDING);
+    }
     struct endpoint *good = rig_endpoint(&rig, 0, HANGING);
     assert_int_equal(rig_lease(&rig, 0, good, &last), LEASE_PENDING);
     assert_int_equal(rig_figures(&rig, good).dialling, 0);
     assert_int_equal(bound_used(&rig.pools->dials_in_flight), POOL_WORKER_DIALS);
     rig_await(&rig, last.lease != NULL);
     lease_return(rig.workers[0].pool, &last.lease);
-    for (size_t i = 0; i < POOL_WORKER_DIALS; i++)
+    for (size_t i = 0; i < POOL_WORKER_DIALS; i++) {
         rig_await(&rig, attempts[i].failed);
-    for (size_t i = 0; i < HANGING; i++)
+    }
+    for (size_t i = 0; i < HANGING; i++) {
         lease_return(rig.workers[0].pool, &leases[i]);
+    }
     rig_end(&rig);
-    for (int i = 0; i <= HANGING; i++)
+    for (int i = 0; i <= HANGING; i++) {
         close(listeners[i]);
+    }
     free(attempts);
 }
 

@@ -20,15 +20,16 @@ static void play(const struct row *rows, size_t count)
         bool lost = row->what == DIAL ? loss_on_dial_failure(&watch, row->kept_count, row->at_ms)
                                       : loss_on_death(&watch, row->what == RESET, row->rested_ms,
                                                       row->kept_count, row->at_ms);
-        if (lost != row->lost)
+        if (lost != row->lost) {
             fail_msg("row %zu: %s", i, lost ? "lost" : "not lost");
+        }
     }
 }
 
 #define PLAY(...)                                       \
     do {                                                \
         static const struct row rows[] = {__VA_ARGS__}; \
-        play(rows, sizeof(rows) / sizeof(rows[0]));     \
+        play(rows, sizeof rows / sizeof rows[0]);       \
     } while (0)
 
 static void one_death_is_not_a_loss(void **state)
@@ -70,16 +71,18 @@ static void what_was_needed_is_what_it_was_before_the_first_death(void **state)
     struct loss_need need = {0};
     (void)state;
     assert_int_equal(loss_need_count(&need, 25, 1000), 0);
-    for (uint64_t left = 24; left > 0; left--)
+    for (uint64_t left = 24; left > 0; left--) {
         assert_int_equal(loss_need_count(&need, left, 1000 + left), 25);
+    }
 }
 
 static void deaths_far_apart_ask_for_nothing(void **state)
 {
     struct loss_need need = {0};
     (void)state;
-    for (uint64_t i = 1; i < 10; i++)
+    for (uint64_t i = 1; i < 10; i++) {
         assert_int_equal(loss_need_count(&need, 25, i * (LOSS_WINDOW_MS + 1)), 0);
+    }
 }
 
 int main(void)

@@ -24,11 +24,11 @@ static void serve_tls(struct server *server, int fd)
     char room[2048];
     SSL *ssl = rig_ssl(server->context, true);
     SSL_set_fd(ssl, fd);
-    if (SSL_accept(ssl) == 1 && server->says != NULL && SSL_read(ssl, room, sizeof(room)) > 0) {
+    if (SSL_accept(ssl) == 1 && server->says != NULL && SSL_read(ssl, room, sizeof room) > 0) {
         SSL_write(ssl, server->says, (int)strlen(server->says));
         SSL_shutdown(ssl);
     } else {
-        (void)!recv(fd, room, sizeof(room), 0);
+        (void)!recv(fd, room, sizeof room, 0);
     }
     ERR_clear_error();
     SSL_free(ssl);
@@ -38,12 +38,14 @@ static void *server_run(void *arg)
 {
     struct server *server = arg;
     int fd = accept(server->fd, NULL, NULL);
-    if (fd < 0)
+    if (fd < 0) {
         return NULL;
-    if (server->context != NULL)
+    }
+    if (server->context != NULL) {
         serve_tls(server, fd);
-    else
+    } else {
         (void)!send(fd, "220 mail.example ready\r\n", 24, MSG_NOSIGNAL);
+    }
     close(fd);
     return NULL;
 }
@@ -51,7 +53,7 @@ static void *server_run(void *arg)
 static void server_start(struct server *server, SSL_CTX *context, const char *says)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
+    socklen_t length = sizeof address;
     *server = (struct server){.context = context, .says = says};
     server->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(server->fd, (struct sockaddr *)&address, length), 0);
@@ -83,8 +85,9 @@ static bool begin(struct stream *stream, void *owner)
 {
     struct prober *prober = owner;
     struct ssl_st *ssl = rig_ssl(prober->rig.client_side, false);
-    if (prober->begins && stream_start_tls(stream, ssl, prober->rig.room))
+    if (prober->begins && stream_start_tls(stream, ssl, prober->rig.room)) {
         return true;
+    }
     SSL_free(ssl);
     return false;
 }
@@ -107,7 +110,7 @@ static void on_done(const struct probe_report *report, void *owner)
 
 static void prober_init(struct prober *prober)
 {
-    memset(prober, 0, sizeof(*prober));
+    memset(prober, 0, sizeof *prober);
     rig_open(&prober->rig, TLS1_3_VERSION);
     prober->base = event_base_new();
     bound_init(&prober->fds, "fds", NULL, 10);
@@ -126,8 +129,9 @@ static struct probe_report probe_once(struct prober *prober, enum health_type ty
     assert_true(address_from_host("127.0.0.1", 9, port, &target.address));
     prober->told = false;
     assert_non_null(probe_start(&env, &target, prober));
-    while (!prober->told)
+    while (!prober->told) {
         assert_int_equal(event_base_loop(prober->base, EVLOOP_ONCE), 0);
+    }
     assert_int_equal(bound_used(&prober->fds) + bound_used(&prober->in_flight), 0);
     return prober->report;
 }
@@ -161,7 +165,7 @@ static void http_probes_are_judged_by_what_comes_after_the_handshake(void **stat
                  {"SSH-2.0-OpenSSH_9.2\r\n", PROBE_NOT_HTTP},
                  {"HTTP/1.1", PROBE_BROKEN}};
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct prober prober;
         struct server server;
         prober_init(&prober);

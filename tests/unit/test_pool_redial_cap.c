@@ -8,8 +8,9 @@ static uint64_t ask_all(struct redial_cap *cap, uint64_t from_ms, uint64_t reque
                         uint64_t each_ms)
 {
     uint64_t granted_count = 0;
-    for (uint64_t i = 1; i <= requests_count; i++)
+    for (uint64_t i = 1; i <= requests_count; i++) {
         granted_count += redial_cap_take(cap, i, from_ms + i * each_ms);
+    }
     return granted_count;
 }
 
@@ -27,8 +28,9 @@ static void of_few_requests_some_may(void **state)
     struct redial_cap cap;
     (void)state;
     redial_cap_init(&cap, 0, 1000);
-    for (int i = 0; i < REDIAL_CAP_LEAST; i++)
+    for (int i = 0; i < REDIAL_CAP_LEAST; i++) {
         assert_true(redial_cap_take(&cap, 20, 1000));
+    }
     assert_true(redial_cap_take(&cap, 20, 1000)); /* a twentieth of 20 */
     assert_false(redial_cap_take(&cap, 20, 1000));
     assert_true(redial_cap_take(&cap, 20, 1000 + REDIAL_CAP_WINDOW_MS / REDIAL_CAP_LEAST));
@@ -39,8 +41,9 @@ static void a_failover_under_load_is_covered(void **state)
     struct redial_cap cap;
     (void)state;
     redial_cap_init(&cap, 0, 1000);
-    for (int i = 0; i < 30; i++) /* 200 a second for five seconds, then 30 die at once */
+    for (int i = 0; i < 30; i++) { /* 200 a second for five seconds, then 30 die at once */
         assert_true(redial_cap_take(&cap, 1000, 6000));
+    }
 }
 
 static void what_was_not_used_long_ago_is_not_left(void **state)
@@ -49,8 +52,9 @@ static void what_was_not_used_long_ago_is_not_left(void **state)
     (void)state;
     redial_cap_init(&cap, 0, 0);
     uint64_t granted_count = 0; /* a day of 10 requests a second, then all die */
-    while (redial_cap_take(&cap, 864000, 86400000))
+    while (redial_cap_take(&cap, 864000, 86400000)) {
         granted_count++;
+    }
     assert_in_range(granted_count, REDIAL_CAP_LEAST, REDIAL_CAP_LEAST + 5);
 }
 

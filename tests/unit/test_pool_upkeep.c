@@ -24,8 +24,9 @@ static void the_warm_level_is_dialled_without_a_request_and_no_more(void **state
         assert_int_equal(figures.dials, 7);
         assert_int_equal(figures.ready, 7);
         assert_int_equal(figures.warm, 7);
-        for (unsigned w = 0; w < workers; w++)
+        for (unsigned w = 0; w < workers; w++) {
             assert_in_range(endpoint->locals[w].idle_count, 7 / workers, 7 / workers + 1);
+        }
         struct upstream_warmth warmth = upstream_warmth(rig.set->views[0].upstream);
         assert_int_equal(warmth.wanted_count, 7);
         assert_int_equal(warmth.ready_count, 7);
@@ -160,10 +161,12 @@ static void the_idle_limit_takes_what_is_above_the_level_only(void **state)
     uint64_t least_count = UINT64_MAX;
     (void)state;
     one_init(&one, "pool = { warm_min = 2; idle = \"100ms\"; };");
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         leases[i] = rig_leased(&one.rig, 0, one.endpoint);
-    for (int i = 0; i < 5; i++)
+    }
+    for (int i = 0; i < 5; i++) {
         lease_return(pool_of(&one), &leases[i]);
+    }
     rig_await(&one.rig,
               (watch_ready(&one, &least_count), FIGURES(&one).closed[LEASE_CLOSED_IDLE] >= 7));
     assert_int_equal(least_count, 2);
@@ -174,7 +177,7 @@ static void reset_all(int *far, int count)
 {
     struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     for (int i = 0; i < count; i++) {
-        setsockopt(far[i], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        setsockopt(far[i], SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         close(far[i]);
     }
 }
@@ -187,12 +190,15 @@ static void what_was_needed_before_a_loss_is_dialled_at_once(void **state)
     int far[COUNT];
     (void)state;
     one_init(&one, "pool = { warm_min = 2; };");
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         leases[i] = rig_leased(&one.rig, 0, one.endpoint);
-    for (int i = 0; i < COUNT; i++)
+    }
+    for (int i = 0; i < COUNT; i++) {
         far[i] = rig_accept(one.listener);
-    for (int i = 0; i < COUNT; i++)
+    }
+    for (int i = 0; i < COUNT; i++) {
         lease_return(pool_of(&one), &leases[i]);
+    }
     uint64_t dials_count = FIGURES(&one).dials;
     reset_all(far, COUNT);
     rig_await(&one.rig, FIGURES(&one).dials >= dials_count + COUNT && FIGURES(&one).ready == COUNT);
@@ -211,8 +217,9 @@ static void an_endpoint_that_refuses_is_asked_less_and_less_and_full_when_it_is_
     one_init(&one, "pool = { warm_min = 6; };");
     rig_await(&one.rig, FIGURES(&one).ready == 6);
     int far[6];
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 6; i++) {
         far[i] = rig_accept(one.listener);
+    }
     close(one.listener);
     reset_all(far, 6);
     uint64_t since_ms = rig_now_ms();
@@ -223,11 +230,11 @@ static void an_endpoint_that_refuses_is_asked_less_and_less_and_full_when_it_is_
     assert_int_equal(FIGURES(&one).ready, 0);
     one.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int on = 1;
-    setsockopt(one.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    setsockopt(one.listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                   .sin_port = htons(one.port)};
-    assert_int_equal(bind(one.listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(bind(one.listener, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(one.listener, 64), 0);
     uint64_t back_ms = rig_own_ms(&one.rig);
     rig_await(&one.rig, FIGURES(&one).ready == 6);

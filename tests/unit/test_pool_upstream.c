@@ -21,17 +21,21 @@ static size_t names(void *owner, const struct endpoint_settings *settings,
     char text[32];
     size_t count = 0;
     (*(unsigned *)owner)++;
-    if (strcasecmp(settings->host, "one") == 0)
+    if (strcasecmp(settings->host, "one") == 0) {
         count = 1;
-    if (strcasecmp(settings->host, "three") == 0)
+    }
+    if (strcasecmp(settings->host, "three") == 0) {
         count = 3;
-    if (settings->service)
+    }
+    if (settings->service) {
         count = 2;
-    if (strcasecmp(settings->host, "many") == 0)
+    }
+    if (strcasecmp(settings->host, "many") == 0) {
         count = room;
+    }
     assert_true(count <= room);
     for (size_t i = 0; i < count; i++) {
-        snprintf(text, sizeof(text), "127.0.1.%zu", i);
+        snprintf(text, sizeof text, "127.0.1.%zu", i);
         const char *host = count <= 3 ? three[i] : text;
         assert_true(address_from_host(host, strlen(host),
                                       settings->service ? (uint16_t)(100 + i) : settings->port,
@@ -145,7 +149,7 @@ static void who_waits_when_the_last_endpoint_goes_is_told(void **state)
     int listener = rig_listen(8, &port);
     rig_init(&rig, 1, 10);
     pools_set_names(rig.pools, names, &asked_count);
-    snprintf(text, sizeof(text), "one:%u", port);
+    snprintf(text, sizeof text, "one:%u", port);
     rig_adopt(&rig, one_endpoint(text, "pool = { warm_min = 0; max = 1; }"));
     struct upstream *upstream = rig.set->views[0].upstream;
     struct pool_worker *worker = rig.workers[0].pool;
@@ -209,12 +213,12 @@ static void too_many_endpoints_or_upstreams_fail_the_build(void **state)
     pools_set_names(rig.pools, names, &asked_count);
     bound_set_limit(&rig.pools->endpoints, 50);
     struct settings *settings = one_endpoint("many:80", "");
-    assert_int_equal(upstream_set_build(rig.pools, settings, &set, why, sizeof(why)),
+    assert_int_equal(upstream_set_build(rig.pools, settings, &set, why, sizeof why),
                      UPSTREAM_NO_MEMORY);
     assert_non_null(strstr(why, "many:80"));
     assert_int_equal(bound_used(&rig.pools->endpoints), 0);
     bound_set_limit(&rig.pools->upstreams, 0);
-    assert_int_equal(upstream_set_build(rig.pools, settings, &set, why, sizeof(why)),
+    assert_int_equal(upstream_set_build(rig.pools, settings, &set, why, sizeof why),
                      UPSTREAM_NO_MEMORY);
     assert_non_null(strstr(why, "\"app\""));
     settings_put(&settings);
@@ -312,8 +316,9 @@ static void an_endpoint_named_twice_has_both_weights(void **state)
             "upstreams = { app = { endpoints = [ \"three:80\", \"THREE:80 weight=4\" ]; }; };"));
     const struct upstream_view *view = &rig.set->views[0];
     assert_int_equal(view->endpoint_count, 3);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         assert_int_equal(view->weight_ends[i], 5 * (i + 1));
+    }
     rig_end(&rig);
 }
 
@@ -345,7 +350,7 @@ static void figures_are_told_of_the_present_endpoints_only(void **state)
     uint16_t port;
     int listener = rig_listen(8, &port);
     char text[32];
-    snprintf(text, sizeof(text), "127.0.0.1:%u", port);
+    snprintf(text, sizeof text, "127.0.0.1:%u", port);
     rig_adopt(&rig, one_endpoint(text, ""));
     struct endpoint *endpoint = rig_endpoint(&rig, 0, 0);
     struct lease *lease = rig_leased(&rig, 0, endpoint);
@@ -399,8 +404,9 @@ static void counters_of_a_name_do_not_fall_when_addresses_go(void **state)
     rig_init(&rig, 1, 100);
     pools_set_names(rig.pools, names, &asked_count);
     rig_adopt(&rig, one_endpoint("three:80\", \"127.0.0.9:80", ""));
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < 4; i++) {
         rig_endpoint(&rig, 0, i)->locals[0].stats.dials = 10 + i;
+    }
     rig_endpoint(&rig, 0, 1)->in_flight = 2;
     rig_endpoint(&rig, 0, 2)->in_flight = 3;
     assert_int_equal(pools_endpoint_totals(rig.pools, &entries), 2);
@@ -422,8 +428,9 @@ static void counters_of_a_name_do_not_fall_when_addresses_go(void **state)
         assert_int_equal(entries[0].dials, 10 + 11 + 12);
         assert_int_equal(entries[0].healthy, 3);
         free(entries);
-        if (still)
+        if (still) {
             endpoint_local_leave(waiter);
+        }
     }
     rig_end(&rig);
 }
@@ -522,7 +529,7 @@ static void each_failing_allocation_fails_the_build_and_leaves_nothing(void **st
         char why[256] = "";
         fault_arm(FAULT_ALLOC, n);
         enum upstream_result result =
-            upstream_set_build(rig.pools, settings, &set, why, sizeof(why));
+            upstream_set_build(rig.pools, settings, &set, why, sizeof why);
         struck = fault_disarm(FAULT_ALLOC);
         failures += struck;
         assert_int_equal(result, struck ? UPSTREAM_NO_MEMORY : UPSTREAM_OK);

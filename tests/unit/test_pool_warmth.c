@@ -6,8 +6,8 @@
 static void shares_of_all_workers_add_up_to_the_level(void **state)
 {
     (void)state;
-    for (unsigned workers = 1; workers <= 9; workers++)
-        for (uint64_t level = 0; level <= 30; level++)
+    for (unsigned workers = 1; workers <= 9; workers++) {
+        for (uint64_t level = 0; level <= 30; level++) {
             for (uint64_t turn = 0; turn < 10; turn++) {
                 uint64_t sum = 0, least = UINT64_MAX, most = 0;
                 for (unsigned w = 0; w < workers; w++) {
@@ -19,17 +19,22 @@ static void shares_of_all_workers_add_up_to_the_level(void **state)
                 assert_int_equal(sum, level);
                 assert_true(most - least <= 1);
             }
+        }
+    }
 }
 
 static void the_odd_connection_is_not_always_the_same_worker_s(void **state)
 {
     unsigned counts[4] = {0};
     (void)state;
-    for (uint64_t turn = 0; turn < 40; turn++)
-        for (unsigned w = 0; w < 4; w++)
+    for (uint64_t turn = 0; turn < 40; turn++) {
+        for (unsigned w = 0; w < 4; w++) {
             counts[w] += (unsigned)warmth_share_count(1, w, 4, turn);
-    for (unsigned w = 0; w < 4; w++)
+        }
+    }
+    for (unsigned w = 0; w < 4; w++) {
         assert_int_equal(counts[w], 10);
+    }
 }
 
 static void lifetimes_are_spread_over_the_whole_window_and_never_longer(void **state)
@@ -44,8 +49,9 @@ static void lifetimes_are_spread_over_the_whole_window_and_never_longer(void **s
         assert_in_range(life_ms, 720000, 900000);
         counts[(life_ms - 720000) * PARTS / 180001]++;
     }
-    for (int i = 0; i < PARTS; i++) /* 1000 expected, five deviations of 31 */
+    for (int i = 0; i < PARTS; i++) { /* 1000 expected, five deviations of 31 */
         assert_in_range(counts[i], 845, 1155);
+    }
 }
 
 static void a_lifetime_is_never_nothing(void **state)
@@ -65,7 +71,7 @@ static void waits_double_up_to_the_longest_and_differ(void **state)
     struct rng rng;
     (void)state;
     rng_init(&rng, unit_seed());
-    for (uint64_t i = 0; i < sizeof(longest_ms) / sizeof(longest_ms[0]); i++) {
+    for (uint64_t i = 0; i < sizeof longest_ms / sizeof longest_ms[0]; i++) {
         uint64_t least = UINT64_MAX, most = 0;
         for (int n = 0; n < 2000; n++) {
             uint64_t wait_ms = warmth_backoff_ms(i + 1, &rng);

@@ -30,11 +30,11 @@ static void told(const char *bytes, size_t length, size_t header_bytes, const ch
         address_format(&header.source.any, text);
         assert_string_equal(text, source);
     }
-    for (size_t cut = 0; cut < header_bytes; cut++)
+    for (size_t cut = 0; cut < header_bytes; cut++) {
         assert_int_equal(parse(bytes, cut, &header, &used), PROXY_HEADER_INCOMPLETE);
+    }
 }
-#define TOLD(bytes, rest, source) \
-    told(bytes rest, sizeof(bytes rest) - 1, sizeof(bytes) - 1, source)
+#define TOLD(bytes, rest, source) told(bytes rest, sizeof(bytes rest) - 1, sizeof bytes - 1, source)
 
 static void addresses_are_taken_from_both_versions(void **state)
 {
@@ -66,7 +66,7 @@ static void what_is_wrong_is_refused(void **state)
         size_t length;
         enum proxy_header_result result;
     } rows[] = {
-#define ROW(bytes, result) {bytes, sizeof(bytes) - 1, PROXY_HEADER_##result}
+#define ROW(bytes, result) {bytes, sizeof bytes - 1, PROXY_HEADER_##result}
         ROW("GET / HTTP/1.1\r\n", INVALID),
         ROW("PROXY\r\n", INVALID),
         ROW("PROXY \r\n", INVALID),
@@ -94,12 +94,13 @@ static void what_is_wrong_is_refused(void **state)
 #undef ROW
     };
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct proxy_header header;
         size_t used = 77;
         enum proxy_header_result result = parse(rows[i].bytes, rows[i].length, &header, &used);
-        if (result != rows[i].result)
+        if (result != rows[i].result) {
             fail_msg("row %zu: %d", i, result);
+        }
         assert_int_equal(used, 77);
     }
 }

@@ -47,7 +47,7 @@ static void play(struct readiness *readiness, const struct readiness_settings *s
 }
 
 #define PLAY(readiness, settings, rows) \
-    play(readiness, settings, rows, sizeof(rows) / sizeof((rows)[0]))
+    play(readiness, settings, rows, sizeof rows / sizeof((rows)[0]))
 
 static struct readiness_figures with(uint64_t usable, uint64_t connections, uint64_t sessions)
 {

@@ -40,20 +40,21 @@ static void on_question(evutil_socket_t fd, short what, void *arg)
     struct rig *rig = arg;
     uint8_t text[512];
     struct sockaddr_in from;
-    socklen_t from_length = sizeof(from);
+    socklen_t from_length = sizeof from;
     (void)what;
-    ssize_t length = recvfrom(fd, text, sizeof(text) - sizeof(record), 0, (struct sockaddr *)&from,
-                              &from_length);
+    ssize_t length =
+        recvfrom(fd, text, sizeof text - sizeof record, 0, (struct sockaddr *)&from, &from_length);
     assert_true(length > 16);
     rig->asked_count++;
-    if (rig->silent)
+    if (rig->silent) {
         return;
+    }
     text[2] = 0x81;
     text[3] = 0x80;
     if (text[length - 3] == 1) {
         text[7] = 1;
-        memcpy(text + length, record, sizeof(record));
-        length += (ssize_t)sizeof(record);
+        memcpy(text + length, record, sizeof record);
+        length += (ssize_t)sizeof record;
     }
     assert_int_equal(sendto(fd, text, (size_t)length, 0, (struct sockaddr *)&from, from_length),
                      length);
@@ -71,13 +72,13 @@ static void take_words(enum log_level level, const char *text, void *owner)
     struct rig *rig = owner;
     (void)level;
     rig->said_count++;
-    snprintf(rig->said, sizeof(rig->said), "%s", text);
+    snprintf(rig->said, sizeof rig->said, "%s", text);
 }
 
 static void open_server(struct rig *rig)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
+    socklen_t length = sizeof address;
     rig->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(rig->fd, (struct sockaddr *)&address, length), 0);
     assert_int_equal(getsockname(rig->fd, (struct sockaddr *)&address, &length), 0);
@@ -107,15 +108,17 @@ static struct settings *settings_with(const struct rig *rig, unsigned first, uns
             "resolver = { servers = [ \"127.0.0.1:%u\" ]; %s };\n"
             "upstreams = { app = { timeouts = { resolve = \"%ums\"; }; endpoints = [ ",
             rig->port, resolver, resolve_ms);
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         fprintf(out, "%s\"n%u.test:80\"", i > 0 ? ", " : "", first + i);
+    }
     fprintf(out, " ]; }; };\n");
     fclose(out);
     struct settings *settings = NULL;
     struct settings_messages messages;
     enum settings_result result = settings_parse(text, "test", &settings, &messages);
-    if (result != SETTINGS_OK)
+    if (result != SETTINGS_OK) {
         fail_msg("%s", messages.items[0].text);
+    }
     settings_messages_free(&messages);
     free(text);
     return settings;
@@ -137,10 +140,10 @@ static struct resolver *create(struct rig *rig)
 
 static void rig_init(struct rig *rig)
 {
-    memset(rig, 0, sizeof(*rig));
+    memset(rig, 0, sizeof *rig);
     rig->base = event_base_new();
     bound_registry_init(&rig->registry);
-    snprintf(rig->resolv_conf, sizeof(rig->resolv_conf), "/tmp/evenkeel-resolv-%d", (int)getpid());
+    snprintf(rig->resolv_conf, sizeof rig->resolv_conf, "/tmp/evenkeel-resolv-%d", (int)getpid());
     write_resolv_conf(rig, "nameserver 127.0.0.1\n");
     open_server(rig);
     rig->resolver = create(rig);
@@ -180,9 +183,11 @@ static void rig_end(struct rig *rig)
 static const struct bound *bound_named(const struct rig *rig, const char *name)
 {
     const struct bound *bound;
-    TAILQ_FOREACH (bound, &rig->registry.bounds, link)
-        if (strcmp(bound->name, name) == 0)
+    TAILQ_FOREACH (bound, &rig->registry.bounds, link) {
+        if (strcmp(bound->name, name) == 0) {
             return bound;
+        }
+    }
     fail_msg("no bound %s", name);
     return NULL;
 }
@@ -240,8 +245,9 @@ static void no_more_queries_than_the_bound_are_in_flight_and_all_get_their_turn(
     assert_int_equal(bound_used(queries), 64);
     rig.silent = false;
     await(&rig, resolver_state(rig.resolver) == NAMES_ASKED);
-    for (size_t i = 0; i < 200; i++)
+    for (size_t i = 0; i < 200; i++) {
         assert_int_equal(addresses(&rig, i), 1);
+    }
     assert_int_equal(bound_used(queries), 0);
     assert_int_equal(bound_peak(queries), 64);
     rig_end(&rig);
@@ -357,8 +363,9 @@ static void each_failing_allocation_is_survived_and_made_up_for(void **state)
         rig.resolver = create(&rig);
         fault_arm(FAULT_ALLOC, n);
         size_t refused = resolver_use(rig.resolver, settings);
-        if (refused == 0)
+        if (refused == 0) {
             await(&rig, resolver_state(rig.resolver) == NAMES_ASKED);
+        }
         struck = fault_disarm(FAULT_ALLOC);
         failures += struck;
         settings_put(&rig.settings);

@@ -21,15 +21,17 @@ static uint64_t take_all(struct retry_budget *budget, const struct retry_setting
                          uint64_t now_ms)
 {
     uint64_t count = 0;
-    while (retry_budget_take(budget, settings, 0, now_ms) == RETRY_BUDGET_TAKEN)
+    while (retry_budget_take(budget, settings, 0, now_ms) == RETRY_BUDGET_TAKEN) {
         count++;
+    }
     return count;
 }
 
 static void note_many(struct retry_budget *budget, uint64_t count, uint64_t now_ms)
 {
-    for (uint64_t i = 0; i < count; i++)
+    for (uint64_t i = 0; i < count; i++) {
         retry_budget_note_request(budget, 0, now_ms);
+    }
 }
 
 static void without_requests_there_are_three_a_second(void **state)
@@ -71,8 +73,9 @@ static void an_outage_of_everything_leaves_the_budget_as_it_was(void **state)
     uint64_t retries = 0;
     for (uint64_t now_ms = 100000; now_ms < 160000; now_ms += 5) {
         retry_budget_note_request(budget, 0, now_ms);
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < 2; i++) {
             retries += retry_budget_take(budget, &defaults, 0, now_ms) == RETRY_BUDGET_TAKEN;
+        }
     }
     /* 12000 requests: 1200 and three a second for the minute, 30 of those at once. */
     assert_in_range(retries, 1300, 1200 + 180 + 30);
@@ -95,12 +98,14 @@ static void the_cap_holds_over_any_minute(void **state)
     struct rng rng;
     rng_init(&rng, unit_seed());
     for (uint64_t now_ms = 100000; now_ms < 700000; now_ms += rng_below(&rng, 700)) {
-        while (retry_budget_take(budget, &settings, 0, now_ms) == RETRY_BUDGET_TAKEN)
+        while (retry_budget_take(budget, &settings, 0, now_ms) == RETRY_BUDGET_TAKEN) {
             taken_ms[count++] = now_ms;
+        }
         assert_true(count <= 1000 - 50);
     }
-    for (uint64_t i = 50; i < count; i++)
+    for (uint64_t i = 50; i < count; i++) {
         assert_true(taken_ms[i] - taken_ms[i - 50] >= 60000);
+    }
     assert_true(count >= 50 * 600 / 66);
     assert_int_equal(retry_budget_take(budget, &settings, 0, taken_ms[count - 1]),
                      RETRY_BUDGET_MINUTE_SPENT);
@@ -157,23 +162,26 @@ static void random_use_is_decided_as_by_a_list(void **state)
                 continue;
             }
             uint64_t of_requests = 0, of_retries = 0, of_minute = 0;
-            for (size_t i = 0; i < requests; i++)
+            for (size_t i = 0; i < requests; i++) {
                 of_requests += requests_ms[i] / 1000 + 10 > now_ms / 1000;
+            }
             for (size_t i = 0; i < retries; i++) {
                 of_retries += retries_ms[i] / 1000 + 10 > now_ms / 1000;
                 of_minute += retries_ms[i] / 6000 + 11 > now_ms / 6000;
             }
             enum retry_budget_result expected = RETRY_BUDGET_TAKEN;
             if ((double)of_retries + 1 >
-                settings.budget_ratio * (double)of_requests + settings.budget_per_second * 10)
+                settings.budget_ratio * (double)of_requests + settings.budget_per_second * 10) {
                 expected = RETRY_BUDGET_SPENT;
-            else if (settings.budget_per_minute_count > 0 &&
-                     of_minute >= settings.budget_per_minute_count)
+            } else if (settings.budget_per_minute_count > 0 &&
+                       of_minute >= settings.budget_per_minute_count) {
                 expected = RETRY_BUDGET_MINUTE_SPENT;
+            }
             enum retry_budget_result result = retry_budget_take(budget, &settings, worker, now_ms);
             assert_int_equal(result, expected);
-            if (result == RETRY_BUDGET_TAKEN)
+            if (result == RETRY_BUDGET_TAKEN) {
                 retries_ms[retries++] = now_ms;
+            }
         }
         retry_budget_free(&budget);
     }
@@ -196,15 +204,17 @@ static void *spend(void *argument)
     struct spender *s = argument;
     for (int i = 0; i < REQUESTS_PER_THREAD; i++) {
         retry_budget_note_request(s->budget, s->worker, 50000);
-        if (s->at_once)
+        if (s->at_once) {
             s->taken +=
                 retry_budget_take(s->budget, &defaults, s->worker, 50000) == RETRY_BUDGET_TAKEN;
+        }
     }
     /* The first refusal hands over what the worker kept back. */
     s->taken += retry_budget_take(s->budget, &defaults, s->worker, 50000) == RETRY_BUDGET_TAKEN;
     pthread_barrier_wait(s->all_noted);
-    while (retry_budget_take(s->budget, &defaults, s->worker, 50000) == RETRY_BUDGET_TAKEN)
+    while (retry_budget_take(s->budget, &defaults, s->worker, 50000) == RETRY_BUDGET_TAKEN) {
         s->taken++;
+    }
     return NULL;
 }
 

@@ -13,7 +13,7 @@ static void a_seed_gives_the_published_sequence(void **state)
                                        UINT64_C(4593380528125082431)};
     struct rng rng;
     rng_init(&rng, 1234567);
-    assert_memory_equal(rng.state, filled, sizeof(filled));
+    assert_memory_equal(rng.state, filled, sizeof filled);
 
     /* xoshiro256** from the state 1, 2, 3, 4. */
     static const uint64_t expected[] = {UINT64_C(11520),
@@ -23,8 +23,9 @@ static void a_seed_gives_the_published_sequence(void **state)
                                         UINT64_C(1216172134540287360),
                                         UINT64_C(607988272756665600)};
     rng = (struct rng){{1, 2, 3, 4}};
-    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
         assert_true(rng_next(&rng) == expected[i]);
+    }
 }
 
 static void two_generators_from_the_kernel_differ(void **state)
@@ -33,7 +34,7 @@ static void two_generators_from_the_kernel_differ(void **state)
     struct rng one, other;
     rng_init_random(&one);
     rng_init_random(&other);
-    assert_memory_not_equal(&one, &other, sizeof(one));
+    assert_memory_not_equal(&one, &other, sizeof one);
 }
 
 static void every_value_below_a_limit_is_as_likely(void **state)
@@ -50,9 +51,10 @@ static void every_value_below_a_limit_is_as_likely(void **state)
             counts[n]++;
         }
         double expected = (double)DRAWS / (double)limit, chi_squared = 0;
-        for (uint64_t n = 0; n < limit; n++)
+        for (uint64_t n = 0; n < limit; n++) {
             chi_squared +=
                 ((double)counts[n] - expected) * ((double)counts[n] - expected) / expected;
+        }
         assert_true(chi_squared < 45); /* 19 degrees of freedom: one in 1,000 exceeds 43.8 */
     }
 }
@@ -73,8 +75,9 @@ static void a_huge_limit_is_not_biased(void **state)
     }
     assert_in_range(lower_third, DRAWS / 3 - 500, DRAWS / 3 + 500);
     assert_in_range(every_third, DRAWS / 3 - 500, DRAWS / 3 + 500);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         assert_true(rng_below(&rng, UINT64_MAX) < UINT64_MAX);
+    }
 }
 
 static void below_zero_things(void *argument)
@@ -160,7 +163,7 @@ static void without_the_kernels_numbers_generators_differ_too(void **state)
     fault_arm(FAULT_READ, 1);
     rng_init_random(&other);
     assert_true(fault_disarm(FAULT_READ));
-    assert_memory_not_equal(&one, &other, sizeof(one));
+    assert_memory_not_equal(&one, &other, sizeof one);
 }
 
 #endif

@@ -30,7 +30,7 @@ static void no_part_of_the_key_may_differ(void **state)
     open_bench(&bench, &plenty);
     put(&bench, "127.0.0.1", 7);
     struct session_key own = bench.key;
-    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         struct session_offer offer;
         bench.key = others[i];
         assert_int_equal(take(&bench, "127.0.0.1", &offer), 0);
@@ -74,7 +74,7 @@ static void words_that_are_too_long_make_no_key(void **state)
     struct session_key key;
     const uint8_t trust[SESSION_TRUST_BYTES] = {0};
     char name[SESSION_NAME_MOST_BYTES + 2];
-    memset(name, 'a', sizeof(name));
+    memset(name, 'a', sizeof name);
     name[SESSION_NAME_MOST_BYTES] = '\0';
     assert_true(session_key_init(&key, name, 1, "http/1.1", trust));
     name[SESSION_NAME_MOST_BYTES] = 'a';
@@ -121,8 +121,9 @@ static void a_tls12_session_is_offered_until_it_is_declined(void **state)
     struct bench bench;
     open_bench(&bench, &plenty);
     put_as(&bench, &tls12, "127.0.0.1", 1);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         assert_int_equal(take_and_judge(&bench, "127.0.0.1", SESSION_ACCEPTED), 1);
+    }
     assert_int_equal(take_and_judge(&bench, "127.0.0.2", SESSION_DECLINED), 1);
     assert_int_equal(take_and_judge(&bench, "127.0.0.1", SESSION_DECLINED), 1);
     assert_int_equal(take_and_judge(&bench, "127.0.0.1", SESSION_ACCEPTED), 0);
@@ -182,8 +183,9 @@ static void a_name_keeps_its_newest_and_something_for_each_address(void **state)
     open_bench(&bench, &plenty);
     put(&bench, "127.0.0.1", 1);
     put(&bench, "127.0.0.2", 2);
-    for (uint32_t number = 3; number < 10; number++)
+    for (uint32_t number = 3; number < 10; number++) {
         put(&bench, "127.0.0.3", number);
+    }
     assert_int_equal(figures_of(&bench).entries, 4);
     assert_int_equal(take(&bench, "127.0.0.1", &offer), 1);
     assert_int_equal(take(&bench, "127.0.0.2", &offer), 2);
@@ -203,7 +205,7 @@ static void entries_are_bounded_and_the_oldest_goes(void **state)
     open_bench(&bench, &limits);
     for (uint32_t i = 0; i < 100; i++) {
         char name[32];
-        snprintf(name, sizeof(name), "name-%u", i);
+        snprintf(name, sizeof name, "name-%u", i);
         bench.key = key_of(name, 443, "http/1.1", 1);
         put(&bench, "127.0.0.1", i + 1);
         assert_true(figures_of(&bench).entries <= 8);
@@ -224,7 +226,7 @@ static void bytes_are_bounded(void **state)
     open_bench(&bench, &limits);
     for (uint32_t i = 0; i < 200; i++) {
         char name[32];
-        snprintf(name, sizeof(name), "name-%u", i);
+        snprintf(name, sizeof name, "name-%u", i);
         bench.key = key_of(name, 443, "http/1.1", 1);
         put(&bench, "127.0.0.1", i + 1);
         assert_true(figures_of(&bench).bytes <= limits.bytes);
@@ -256,19 +258,22 @@ static void a_name_keeps_a_ticket_for_each_connection(void **state)
     struct session_limits limits = plenty;
     limits.per_name_count = 4;
     open_bench(&bench, &limits);
-    for (uint32_t i = 1; i <= 20; i++)
+    for (uint32_t i = 1; i <= 20; i++) {
         put_of_many(&bench, &tls13, i, 8);
+    }
     assert_int_equal(figures_of(&bench).entries, 8);
     put_of_many(&bench, &tls13, 21, 3); /* another upstream's, or after a loss */
     assert_int_equal(figures_of(&bench).entries, 8);
-    for (uint32_t i = 22; i <= 600; i++)
+    for (uint32_t i = 22; i <= 600; i++) {
         put_of_many(&bench, &tls13, i, 100000);
+    }
     assert_int_equal(figures_of(&bench).entries, 256);
     close_bench(&bench);
     /* one of TLS 1.2 is good for all of them */
     open_bench(&bench, &limits);
-    for (uint32_t i = 1; i <= 20; i++)
+    for (uint32_t i = 1; i <= 20; i++) {
         put_of_many(&bench, &tls12, i, 8);
+    }
     assert_int_equal(figures_of(&bench).entries, 4);
     close_bench(&bench);
 }
@@ -281,7 +286,7 @@ static void lower_limits_hold_at_once(void **state)
     open_bench(&bench, &limits);
     for (uint32_t i = 0; i < 40; i++) {
         char name[32];
-        snprintf(name, sizeof(name), "name-%u", i);
+        snprintf(name, sizeof name, "name-%u", i);
         bench.key = key_of(name, 443, "http/1.1", 1);
         put(&bench, "127.0.0.1", i + 1);
     }
@@ -298,7 +303,7 @@ static void names_without_sessions_are_forgotten(void **state)
     open_bench(&bench, &plenty);
     for (uint32_t i = 0; i < 50; i++) {
         char name[32];
-        snprintf(name, sizeof(name), "name-%u", i);
+        snprintf(name, sizeof name, "name-%u", i);
         bench.key = key_of(name, 443, "http/1.1", 1);
         put(&bench, "127.0.0.1", i + 1);
     }
@@ -392,7 +397,7 @@ struct saved {
 static void save_one(const struct session_record *record, void *owner)
 {
     struct saved *saved = owner;
-    assert_true(saved->count < RECORDS_MOST && record->der_bytes <= sizeof(saved->der[0]));
+    assert_true(saved->count < RECORDS_MOST && record->der_bytes <= sizeof saved->der[0]);
     saved->records[saved->count] = *record;
     memcpy(saved->der[saved->count], record->der, record->der_bytes);
     saved->records[saved->count].der = saved->der[saved->count];
@@ -417,9 +422,10 @@ static void what_was_saved_comes_back_with_the_life_it_had_left(void **state)
 
     open_bench(&bench, &plenty);
     bench.now_ms = 5;
-    for (size_t i = 0; i < saved.count; i++)
+    for (size_t i = 0; i < saved.count; i++) {
         assert_int_equal(session_cache_restore(bench.cache, &saved.records[i], bench.now_ms),
                          SESSION_RESTORED);
+    }
     assert_int_equal(take(&bench, "127.0.0.1", &offer), 1);
     assert_int_equal(take(&bench, "127.0.0.2", &offer), 3);
     bench.now_ms += HINT_S * 1000 - 1000000;
@@ -436,8 +442,9 @@ static void what_is_no_session_is_not_restored(void **state)
     put(&bench, "127.0.0.1", 1);
     session_cache_save(bench.cache, bench.now_ms, save_one, &saved);
     struct session_record good = saved.records[0], bad = good;
-    for (bad.der_bytes = 0; bad.der_bytes < good.der_bytes; bad.der_bytes++)
+    for (bad.der_bytes = 0; bad.der_bytes < good.der_bytes; bad.der_bytes++) {
         assert_int_equal(session_cache_restore(bench.cache, &bad, 1), SESSION_RESTORE_INVALID);
+    }
     bad = good;
     bad.key.byte_count = 3;
     assert_int_equal(session_cache_restore(bench.cache, &bad, 1), SESSION_RESTORE_INVALID);
@@ -468,7 +475,7 @@ static void *walk(void *argument)
     rng_init(&rng, walker->seed);
     for (uint64_t step = 0; step < THREAD_STEPS; step++) {
         char name[32];
-        snprintf(name, sizeof(name), "name-%u", (unsigned)rng_below(&rng, 8));
+        snprintf(name, sizeof name, "name-%u", (unsigned)rng_below(&rng, 8));
         struct session_key key = key_of(name, 443, "http/1.1", 1);
         struct session_address address = address_number((uint32_t)rng_below(&rng, 5));
         struct session_offer offer;
@@ -479,8 +486,9 @@ static void *walk(void *argument)
         session = session_rig_numbered(rig, (uint32_t)step);
         session_cache_put(walker->cache, &key, &address, session, step, FOREVER_MS, 0);
         SSL_SESSION_free(session);
-        if (step % 100 == 0)
+        if (step % 100 == 0) {
             session_cache_sweep(walker->cache, step);
+        }
     }
     return NULL;
 }
@@ -498,8 +506,9 @@ static void workers_share_it_without_a_count_getting_lost(void **state)
         walkers[i] = (struct walker){.cache = bench.cache, .seed = seed + i};
         assert_int_equal(pthread_create(&walkers[i].thread, NULL, walk, &walkers[i]), 0);
     }
-    for (size_t i = 0; i < THREADS; i++)
+    for (size_t i = 0; i < THREADS; i++) {
         pthread_join(walkers[i].thread, NULL);
+    }
     struct session_figures figures = figures_of(&bench);
     assert_true(figures.entries <= 20);
     assert_int_equal(figures.stored + figures.dropped, THREADS * THREAD_STEPS);

@@ -25,10 +25,12 @@ static void tickets_are_kept_apart_when_most_of_fifty_offers_are_declined(void *
     (void)state;
     struct bench bench;
     open_bench(&bench, &plenty);
-    for (int i = 0; i < 24; i++)
+    for (int i = 0; i < 24; i++) {
         assert_true(offer_across(&bench, SESSION_ACCEPTED));
-    for (int i = 0; i < 25; i++)
+    }
+    for (int i = 0; i < 25; i++) {
         assert_true(offer_across(&bench, SESSION_DECLINED));
+    }
     assert_false(is_apart(&bench));
     assert_true(offer_across(&bench, SESSION_DECLINED));
     assert_true(is_apart(&bench));
@@ -40,8 +42,9 @@ static void half_of_fifty_offers_is_enough_to_share(void **state)
     (void)state;
     struct bench bench;
     open_bench(&bench, &plenty);
-    for (int i = 0; i < 500; i++)
+    for (int i = 0; i < 500; i++) {
         assert_true(offer_across(&bench, i % 2 == 0 ? SESSION_ACCEPTED : SESSION_DECLINED));
+    }
     close_bench(&bench);
 }
 
@@ -64,15 +67,19 @@ static void a_name_that_begins_to_share_is_found_out(void **state)
     struct bench bench;
     int misses = 0, trials = 0;
     open_bench(&bench, &plenty);
-    for (int i = 0; i < 26; i++)
+    for (int i = 0; i < 26; i++) {
         assert_true(offer_across(&bench, SESSION_DECLINED));
-    for (int i = 0; i < 400; i++)
+    }
+    for (int i = 0; i < 400; i++) {
         trials += offer_across(&bench, SESSION_DECLINED);
+    }
     assert_int_equal(trials, 400 / SESSION_TRIAL_MISSES);
-    while (!offer_across(&bench, SESSION_ACCEPTED) || misses < 3 * SESSION_TRIAL_MISSES)
+    while (!offer_across(&bench, SESSION_ACCEPTED) || misses < 3 * SESSION_TRIAL_MISSES) {
         misses++;
-    for (int i = 0; i < 3 * SESSION_TRIAL_MISSES; i++)
+    }
+    for (int i = 0; i < 3 * SESSION_TRIAL_MISSES; i++) {
         (void)offer_across(&bench, SESSION_ACCEPTED);
+    }
     assert_false(is_apart(&bench));
     close_bench(&bench);
 }
@@ -83,12 +90,14 @@ static void an_apart_name_has_a_session_for_each_of_its_addresses(void **state)
     struct bench bench;
     char address[32];
     open_bench(&bench, &plenty);
-    for (int i = 0; i < 26; i++)
+    for (int i = 0; i < 26; i++) {
         assert_true(offer_across(&bench, SESSION_DECLINED));
+    }
     for (uint32_t i = 0; i < 300; i++) {
-        snprintf(address, sizeof(address), "127.0.1.%u", i % 15);
-        if (i >= 15)
+        snprintf(address, sizeof address, "127.0.1.%u", i % 15);
+        if (i >= 15) {
             assert_int_equal(take_and_judge(&bench, address, SESSION_ACCEPTED) % 15, i % 15);
+        }
         put(&bench, address, 15000 + i);
         put(&bench, address, 15000 + i);
         assert_true(figures_of(&bench).entries <= plenty.per_name_count * SESSION_APART_FACTOR);
@@ -116,7 +125,7 @@ static void churn_dial(struct churn *churn, size_t n, size_t a)
     struct bench *bench = &churn->bench;
     char name[32];
     struct session_offer offer;
-    snprintf(name, sizeof(name), "name-%zu.internal", n);
+    snprintf(name, sizeof name, "name-%zu.internal", n);
     bench->key = key_of(name, 443, "http/1.1", 1);
     uint32_t number = churn->addresses[n][a];
     struct session_address address = address_number(number);
@@ -132,9 +141,10 @@ static void churn_dial(struct churn *churn, size_t n, size_t a)
     churn->resumed_seen += churn->seen[n][a] && resumed;
     churn->seen[n][a] = true;
     session = session_rig_numbered(&tls13, number);
-    for (int i = 0; i < 2; i++) /* as servers do */
+    for (int i = 0; i < 2; i++) { /* as servers do */
         session_cache_put(bench->cache, &bench->key, &address, session, bench->now_ms, FOREVER_MS,
                           0);
+    }
     SSL_SESSION_free(session);
 }
 
@@ -149,25 +159,29 @@ static void run_churn(struct churn *churn, bool shared)
     *churn = (struct churn){.shared = shared, .next_address = 0x7f010000};
     rng_init(&churn->rng, unit_seed());
     open_bench(&churn->bench, &plenty);
-    for (size_t n = 0; n < NAMES; n++)
-        for (size_t a = 0; a < ADDRESSES; a++)
+    for (size_t n = 0; n < NAMES; n++) {
+        for (size_t a = 0; a < ADDRESSES; a++) {
             churn_move(churn, n, a);
+        }
+    }
     uint64_t peak_bytes = 0;
     for (int round = 0; round < ROUNDS; round++) {
         churn->bench.now_ms += 42ull * 24 * 3600 * 1000 / ROUNDS / 40;
         for (size_t n = 0; n < NAMES; n++) {
-            for (int i = 0; i < DIALS_PER_ROUND / ADDRESSES; i++)
+            for (int i = 0; i < DIALS_PER_ROUND / ADDRESSES; i++) {
                 churn_dial(churn, n, rng_below(&churn->rng, ADDRESSES));
+            }
             churn_move(churn, n, rng_below(&churn->rng, ADDRESSES));
         }
         struct session_figures figures = figures_of(&churn->bench);
         assert_int_equal(figures.names, NAMES);
         assert_true(figures.entries <=
                     NAMES * plenty.per_name_count * (shared ? 1 : SESSION_APART_FACTOR));
-        if (round == ROUNDS / 2)
+        if (round == ROUNDS / 2) {
             peak_bytes = figures.bytes;
-        else if (round > ROUNDS / 2)
+        } else if (round > ROUNDS / 2) {
             assert_true(figures.bytes <= peak_bytes + peak_bytes / 20);
+        }
     }
     assert_true(churn->next_address - 0x7f010000 >= 4200);
     printf("# %" PRIu64 " dials, %" PRIu64 " resumed; at addresses seen before %" PRIu64

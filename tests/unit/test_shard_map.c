@@ -10,16 +10,18 @@
 
 static uint64_t hash_of(uint64_t seed, uint64_t key)
 {
-    return hash_bytes(seed, &key, sizeof(key));
+    return hash_bytes(seed, &key, sizeof key);
 }
 
 /* Every shard's count within seven standard deviations of its share. */
 static void assert_even(const unsigned *counts, uint32_t shard_count, double all)
 {
     double share = all / shard_count;
-    for (uint32_t i = 0; i < shard_count; i++)
-        if ((counts[i] - share) * (counts[i] - share) > 49 * share)
+    for (uint32_t i = 0; i < shard_count; i++) {
+        if ((counts[i] - share) * (counts[i] - share) > 49 * share) {
             fail_msg("shard %u of %u has %u of %.0f keys", i, shard_count, counts[i], all);
+        }
+    }
 }
 
 static void keys_are_spread_evenly(void **state)
@@ -27,9 +29,9 @@ static void keys_are_spread_evenly(void **state)
     (void)state;
     static const uint32_t shard_counts[] = {1, 2, 3, 7, 16, 64, 1000, SHARDS_MAX};
     uint64_t seed = unit_seed();
-    for (size_t i = 0; i < sizeof(shard_counts) / sizeof(shard_counts[0]); i++) {
+    for (size_t i = 0; i < sizeof shard_counts / sizeof shard_counts[0]; i++) {
         static unsigned counts[SHARDS_MAX];
-        memset(counts, 0, sizeof(counts));
+        memset(counts, 0, sizeof counts);
         for (uint64_t key = 0; key < KEYS; key++) {
             uint32_t shard = shard_of(hash_of(seed, key), shard_counts[i]);
             assert_true(shard < shard_counts[i]);
@@ -48,8 +50,9 @@ static void one_shard_more_takes_its_share_and_moves_nothing_else(void **state)
         for (uint64_t key = 0; key < KEYS / 10; key++) {
             uint64_t hash = hash_of(seed, key);
             uint32_t before = shard_of(hash, count), after = shard_of(hash, count + 1);
-            if (before == after)
+            if (before == after) {
                 continue;
+            }
             assert_int_equal(after, count);
             moved++;
         }
@@ -63,10 +66,10 @@ static void the_two_shards_of_a_key_differ_and_every_pair_comes_up(void **state)
     (void)state;
     static const uint32_t shard_counts[] = {2, 3, 5, 10};
     uint64_t seed = unit_seed();
-    for (size_t i = 0; i < sizeof(shard_counts) / sizeof(shard_counts[0]); i++) {
+    for (size_t i = 0; i < sizeof shard_counts / sizeof shard_counts[0]; i++) {
         uint32_t count = shard_counts[i];
         static unsigned pairs[100];
-        memset(pairs, 0, sizeof(pairs));
+        memset(pairs, 0, sizeof pairs);
         for (uint64_t key = 0; key < KEYS; key++) {
             uint64_t hash = hash_of(seed, key);
             struct shard_pair pair = shard_pair_of(hash, count);

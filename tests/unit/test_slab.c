@@ -12,7 +12,7 @@ static void an_object_is_aligned_writable_and_nulled_when_given(void **state)
 {
     (void)state;
     static const size_t sizes[] = {1, 7, 8, 16, 17, 100, 336, 1000, 4096, SLAB_MAX_OBJECT_BYTES};
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct bound bound;
         bound_init(&bound, "objects", NULL, 4);
         struct slab *slab = slab_create(sizes[i], &bound);
@@ -54,8 +54,9 @@ static void the_bound_of_two_slabs_holds_for_both_together(void **state)
     struct slab *one = slab_create(64, &bound);
     struct slab *other = slab_create(64, &bound);
     void *objects[3] = {slab_take(one), slab_take(other), slab_take(one)};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         assert_non_null(objects[i]);
+    }
     assert_null(slab_take(one));
     assert_null(slab_take(other));
     assert_int_equal(bound_used(&bound), 3);
@@ -79,9 +80,11 @@ struct lent {
 
 static void check_mark(const struct lent *lent, size_t bytes)
 {
-    for (size_t i = 0; i < bytes; i++)
-        if (lent->object[i] != lent->mark)
+    for (size_t i = 0; i < bytes; i++) {
+        if (lent->object[i] != lent->mark) {
             fail_msg("byte %zu of an object was written through another", i);
+        }
+    }
 }
 
 /* Takes and gives in random order, in waves that fill and empty the slab, against marks in every byte. Foreign pages
@@ -95,7 +98,7 @@ static void lent_objects_never_overlap(void **state)
     for (int pass = 0; pass < 6; pass++) {
         size_t bytes = 1 + rng_below(&rng, pass < 4 ? 600 : SLAB_MAX_OBJECT_BYTES);
         size_t most = pass < 4 ? MOST : MOST / 20;
-        struct lent *all = calloc(most, sizeof(*all));
+        struct lent *all = calloc(most, sizeof *all);
         void *foreign[FOREIGN];
         size_t count = 0, foreign_count = 0;
         struct bound bound;
@@ -117,9 +120,10 @@ static void lent_objects_never_overlap(void **state)
             }
             assert_in_range(bound_used(&bound), count, count + most / BOUND_SHARE_PART);
             assert_true(slab_held_bytes(slab) >= count * bytes);
-            if (foreign_count < FOREIGN && rng_below(&rng, 100) == 0)
+            if (foreign_count < FOREIGN && rng_below(&rng, 100) == 0) {
                 foreign[foreign_count++] =
                     mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            }
         }
         while (count > 0) {
             check_mark(&all[--count], bytes);
@@ -127,8 +131,9 @@ static void lent_objects_never_overlap(void **state)
         }
         assert_true(slab_held_bytes(slab) <= SLAB_CHUNK_BYTES);
         slab_free(slab);
-        while (foreign_count > 0)
+        while (foreign_count > 0) {
             munmap(foreign[--foreign_count], 4096);
+        }
         free(all);
     }
 }
@@ -138,12 +143,14 @@ static void an_object_costs_no_more_than_its_size(void **state)
     (void)state;
     enum { COUNT = 100000, BYTES = 336 };
     struct slab *slab = slab_create(BYTES, NULL);
-    void **objects = calloc(COUNT, sizeof(*objects));
-    for (int i = 0; i < COUNT; i++)
+    void **objects = calloc(COUNT, sizeof *objects);
+    for (int i = 0; i < COUNT; i++) {
         objects[i] = slab_take(slab);
+    }
     assert_true(slab_held_bytes(slab) <= COUNT * BYTES / 200 * 201 + SLAB_CHUNK_BYTES);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         slab_give(slab, &objects[i]);
+    }
     free(objects);
     slab_free(slab);
 }
@@ -153,7 +160,7 @@ static void memory_goes_back_to_the_system_after_a_peak(void **state)
     (void)state;
     enum { COUNT = 32 * 1024, BYTES = 1024 };
     struct slab *slab = slab_create(BYTES, NULL);
-    void **objects = calloc(COUNT, sizeof(*objects));
+    void **objects = calloc(COUNT, sizeof *objects);
     uint64_t before = budget_resident_bytes("");
     for (int i = 0; i < COUNT; i++) {
         objects[i] = slab_take(slab);
@@ -161,8 +168,9 @@ static void memory_goes_back_to_the_system_after_a_peak(void **state)
     }
     uint64_t peak = budget_resident_bytes("");
     assert_true(peak - before >= COUNT * BYTES);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         slab_give(slab, &objects[i]);
+    }
     assert_true(slab_held_bytes(slab) <= SLAB_CHUNK_BYTES);
 #if !SANITIZE_ADDRESS && !SANITIZE_THREAD
     assert_true(budget_resident_bytes("") < before + 1024 * 1024);
@@ -179,10 +187,11 @@ static void steady_use_after_a_peak_settles_in_few_chunks(void **state)
     struct rng rng;
     rng_init(&rng, unit_seed());
     struct slab *slab = slab_create(BYTES, NULL);
-    void **objects = calloc(PEAK, sizeof(*objects));
+    void **objects = calloc(PEAK, sizeof *objects);
     size_t count = 0;
-    while (count < PEAK)
+    while (count < PEAK) {
         objects[count++] = slab_take(slab);
+    }
     uint64_t peak_bytes = slab_held_bytes(slab);
     for (int i = 0; i < 200000; i++) {
         if (count < STEADY && rng_below(&rng, 2) == 0) {
@@ -194,8 +203,9 @@ static void steady_use_after_a_peak_settles_in_few_chunks(void **state)
         }
     }
     assert_true(slab_held_bytes(slab) < peak_bytes / 3);
-    while (count > 0)
+    while (count > 0) {
         slab_give(slab, &objects[--count]);
+    }
     free(objects);
     slab_free(slab);
 }
@@ -206,8 +216,9 @@ static void hovering_at_the_edge_of_a_chunk_keeps_the_spare(void **state)
     (void)state;
     struct slab *slab = slab_create(SLAB_MAX_OBJECT_BYTES, NULL);
     void *objects[5];
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         objects[i] = slab_take(slab);
+    }
     uint64_t held = slab_held_bytes(slab);
     for (int i = 0; i < 10; i++) {
         slab_give(slab, &objects[4]);
@@ -215,8 +226,9 @@ static void hovering_at_the_edge_of_a_chunk_keeps_the_spare(void **state)
         objects[4] = slab_take(slab);
         assert_int_equal(slab_held_bytes(slab), held);
     }
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 5; i++) {
         slab_give(slab, &objects[i]);
+    }
     slab_free(slab);
 }
 

@@ -14,7 +14,7 @@
 static void connect_pair(struct stream *ours, int *ret_far)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
+    socklen_t length = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_int_equal(bind(listener, (struct sockaddr *)&address, length), 0);
     assert_int_equal(listen(listener, 1), 0);
@@ -31,9 +31,9 @@ static enum stream_result recv_next(struct stream *stream, char *room, size_t ro
                                     size_t *ret_bytes)
 {
     enum stream_result result;
-    do
+    do {
         result = stream_recv(stream, room, room_bytes, ret_bytes);
-    while (result == STREAM_BLOCKED);
+    } while (result == STREAM_BLOCKED);
     return result;
 }
 
@@ -51,7 +51,7 @@ static void bytes_go_both_ways_in_pieces(void **state)
     assert_int_equal(recv(far, room, 14, MSG_WAITALL), 14);
     assert_memory_equal(room, "GET / HTTP/1.1", 14);
     assert_int_equal(write(far, "200", 3), 3);
-    assert_int_equal(recv_next(&stream, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(recv_next(&stream, room, sizeof room, &n), STREAM_OK);
     assert_int_equal(n, 3);
     assert_memory_equal(room, "200", 3);
     stream_close(&stream, false);
@@ -66,7 +66,7 @@ static void nothing_to_read_is_blocked_and_leaves_the_count_alone(void **state)
     size_t n = 77;
     (void)state;
     connect_pair(&stream, &far);
-    assert_int_equal(stream_recv(&stream, room, sizeof(room), &n), STREAM_BLOCKED);
+    assert_int_equal(stream_recv(&stream, room, sizeof room, &n), STREAM_BLOCKED);
     assert_int_equal(stream_probe(&stream), STREAM_BLOCKED);
     assert_int_equal(n, 77);
     stream_close(&stream, false);
@@ -81,10 +81,11 @@ static void a_full_socket_is_blocked(void **state)
     static char bytes[65536];
     (void)state;
     connect_pair(&stream, &far);
-    struct iovec piece = {bytes, sizeof(bytes)};
+    struct iovec piece = {bytes, sizeof bytes};
     enum stream_result result;
-    while ((result = stream_send(&stream, &piece, 1, &n)) == STREAM_OK)
+    while ((result = stream_send(&stream, &piece, 1, &n)) == STREAM_OK) {
         total += n;
+    }
     assert_int_equal(result, STREAM_BLOCKED);
     assert_true(total > 0);
     stream_close(&stream, true);
@@ -101,9 +102,9 @@ static void an_orderly_end_is_told_after_the_last_bytes(void **state)
     connect_pair(&stream, &far);
     assert_int_equal(write(far, "x", 1), 1);
     close(far);
-    assert_int_equal(recv_next(&stream, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(recv_next(&stream, room, sizeof room, &n), STREAM_OK);
     assert_int_equal(n, 1);
-    assert_int_equal(recv_next(&stream, room, sizeof(room), &n), STREAM_END);
+    assert_int_equal(recv_next(&stream, room, sizeof room, &n), STREAM_END);
     assert_int_equal(stream_probe(&stream), STREAM_END);
     stream_close(&stream, false);
 }
@@ -120,7 +121,7 @@ static void a_probe_takes_nothing(void **state)
     while (stream_probe(&stream) == STREAM_BLOCKED) {
     }
     assert_int_equal(stream_probe(&stream), STREAM_OK);
-    assert_int_equal(stream_recv(&stream, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(stream_recv(&stream, room, sizeof room, &n), STREAM_OK);
     assert_int_equal(n, 1);
     stream_close(&stream, false);
     close(far);
@@ -140,10 +141,10 @@ static void a_reset_is_told_to_reader_and_writer_without_a_signal(void **state)
         assert_int_equal(other.fd, -1);
         struct iovec piece = {"x", 1};
         enum stream_result result;
-        do
+        do {
             result =
                 writes ? stream_send(&stream, &piece, 1, &n) : stream_recv(&stream, room, 8, &n);
-        while (result == STREAM_OK || result == STREAM_BLOCKED);
+        } while (result == STREAM_OK || result == STREAM_BLOCKED);
         assert_int_equal(result, STREAM_RESET);
         assert_int_equal(stream_send(&stream, &piece, 1, &n), STREAM_RESET);
         stream_close(&stream, false);
@@ -158,7 +159,7 @@ static void a_plain_close_is_an_orderly_end_to_the_other_side(void **state)
     (void)state;
     connect_pair(&stream, &far);
     stream_close(&stream, false);
-    assert_int_equal(read(far, room, sizeof(room)), 0);
+    assert_int_equal(read(far, room, sizeof room), 0);
     stream_close(&stream, false);
     stream_close(&stream, true);
     close(far);
@@ -173,9 +174,9 @@ static void ending_our_direction_leaves_the_other_open(void **state)
     (void)state;
     connect_pair(&stream, &far);
     stream_end(&stream);
-    assert_int_equal(read(far, room, sizeof(room)), 0);
+    assert_int_equal(read(far, room, sizeof room), 0);
     assert_int_equal(write(far, "x", 1), 1);
-    assert_int_equal(recv_next(&stream, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(recv_next(&stream, room, sizeof room, &n), STREAM_OK);
     stream_close(&stream, false);
     stream_end(&stream);
     close(far);
@@ -189,7 +190,7 @@ static void any_other_failure_is_an_error_with_errno(void **state)
     (void)state;
     stream_init(&stream, socket(AF_INET, SOCK_STREAM, 0));
     errno = 0;
-    assert_int_equal(stream_recv(&stream, room, sizeof(room), &n), STREAM_ERROR);
+    assert_int_equal(stream_recv(&stream, room, sizeof room, &n), STREAM_ERROR);
     assert_int_equal(errno, ENOTCONN);
     stream_close(&stream, false);
 }
@@ -203,8 +204,9 @@ static void on_alarm(int signal)
 static void *send_signals(void *arg)
 {
     pthread_t *reader = arg;
-    for (int i = 0; i < 20000; i++)
+    for (int i = 0; i < 20000; i++) {
         pthread_kill(*reader, SIGUSR1);
+    }
     return NULL;
 }
 
@@ -252,7 +254,7 @@ static void an_injected_fault_looks_like_a_broken_connection(void **state)
     (void)state;
     connect_pair(&stream, &far);
     fault_arm(FAULT_READ, 1);
-    assert_int_equal(stream_recv(&stream, room, sizeof(room), &n), STREAM_RESET);
+    assert_int_equal(stream_recv(&stream, room, sizeof room, &n), STREAM_RESET);
     assert_true(fault_disarm(FAULT_READ));
     fault_arm(FAULT_WRITE, 1);
     assert_int_equal(stream_send(&stream, &piece, 1, &n), STREAM_RESET);

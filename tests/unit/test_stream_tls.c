@@ -29,14 +29,14 @@ static void bytes_go_both_ways(void **state)
         struct iovec pieces[] = {{"GET ", 4}, {"", 0}, {"/ HTTP/1.1", 10}};
         assert_int_equal(stream_send(&rig.client, pieces, 3, &n), STREAM_OK);
         assert_int_equal(n, 14);
-        assert_int_equal(stream_recv(&rig.server, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.server, room, sizeof room, &n), STREAM_OK);
         assert_int_equal(n, 14);
         assert_memory_equal(room, "GET / HTTP/1.1", 14);
         assert_true(rig.server.drained);
         send_all(&rig.server, "200", 3);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_OK);
         assert_int_equal(n, 3);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_BLOCKED);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_BLOCKED);
         rig_close(&rig);
     }
 }
@@ -50,8 +50,9 @@ static void a_stream_that_holds_deciphered_bytes_is_not_drained(void **state)
         struct rig rig;
         char sent[5000], got[5000];
         size_t total = 0, n = 0;
-        for (size_t i = 0; i < sizes[s]; i++)
+        for (size_t i = 0; i < sizes[s]; i++) {
             sent[i] = (char)(i * 7);
+        }
         rig_open(&rig, TLS1_3_VERSION);
         rig_shake(&rig);
         send_all(&rig.client, sent, sizes[s]);
@@ -59,8 +60,9 @@ static void a_stream_that_holds_deciphered_bytes_is_not_drained(void **state)
             size_t room = sizes[s] - total < 333 ? sizes[s] - total : 333;
             assert_int_equal(stream_recv(&rig.server, got + total, room, &n), STREAM_OK);
             total += n;
-            if (total < sizes[s])
+            if (total < sizes[s]) {
                 assert_false(rig.server.drained);
+            }
         }
         assert_memory_equal(sent, got, sizes[s]);
         assert_int_equal(stream_recv(&rig.server, got, 1, &n), STREAM_BLOCKED);
@@ -77,8 +79,9 @@ static void what_the_socket_does_not_take_arrives_later_and_whole(void **state)
     struct rng rng;
     rng_init(&rng, unit_seed());
     char *sent = malloc(TOTAL), *got = malloc(TOTAL + 1);
-    for (size_t i = 0; i < TOTAL; i++)
+    for (size_t i = 0; i < TOTAL; i++) {
         sent[i] = (char)rng_next(&rng);
+    }
     for (int v = 0; v < 2; v++) {
         struct rig rig;
         size_t out = 0, in = 0, n = 0;
@@ -94,10 +97,11 @@ static void what_the_socket_does_not_take_arrives_later_and_whole(void **state)
             struct iovec pieces[] = {{sent + out, first}, {sent + out + first, want - first}};
             if (want > 0 || stream_unsent(&rig.client)) {
                 enum stream_result result = stream_send(&rig.client, pieces, 2, &n);
-                if (result == STREAM_OK)
+                if (result == STREAM_OK) {
                     out += n;
-                else
+                } else {
                     assert_int_equal(result, STREAM_BLOCKED);
+                }
                 unsent_count += stream_unsent(&rig.client);
             }
             unsigned reads = (unsigned)rng_below(&rng, 4);
@@ -132,14 +136,14 @@ static void an_end_that_was_announced_is_an_end(void **state)
         rig_shake(&rig);
         send_all(&rig.server, "last", 4);
         stream_end(&rig.server);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_OK);
         assert_int_equal(n, 4);
         assert_false(rig.client.drained); /* else nobody would ask again */
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_END);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_END);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_END);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_END);
         /* our direction is still open */
         send_all(&rig.client, "more", 4);
-        assert_int_equal(stream_recv(&rig.server, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.server, room, sizeof room, &n), STREAM_OK);
         rig_close(&rig);
     }
 }
@@ -158,14 +162,15 @@ static void the_end_goes_with_the_last_bytes_and_not_before_them(void **state)
         rig_shake(&rig);
         stream_ends(&rig.server);
         do {
-            struct iovec left = {bytes + out, sizeof(bytes) - out};
-            if (left.iov_len > 0 || stream_unsent(&rig.server))
+            struct iovec left = {bytes + out, sizeof bytes - out};
+            if (left.iov_len > 0 || stream_unsent(&rig.server)) {
                 out += stream_send(&rig.server, &left, 1, &n) == STREAM_OK ? n : 0;
-            result = stream_recv(&rig.client, room, sizeof(room), &n);
+            }
+            result = stream_recv(&rig.client, room, sizeof room, &n);
             in += result == STREAM_OK ? n : 0;
-        } while (result == STREAM_OK || (result == STREAM_BLOCKED && in < sizeof(bytes)));
+        } while (result == STREAM_OK || (result == STREAM_BLOCKED && in < sizeof bytes));
         assert_int_equal(result, STREAM_END);
-        assert_int_equal(in, sizeof(bytes));
+        assert_int_equal(in, sizeof bytes);
         rig_close(&rig);
     }
 }
@@ -181,10 +186,10 @@ static void an_end_that_was_not_announced_is_a_break(void **state)
         rig_shake(&rig);
         send_all(&rig.server, "half", 4);
         assert_int_equal(shutdown(rig.server.fd, SHUT_WR), 0);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_RESET);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_RESET);
         assert_int_equal(stream_failure(&rig.client), TLS_FAILURE_TRUNCATED);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_RESET);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_RESET);
         rig_close(&rig);
     }
 }
@@ -199,9 +204,9 @@ static void an_end_behind_a_short_read_is_found_at_once(void **state)
     rig_open(&rig, TLS1_3_VERSION);
     rig_shake(&rig);
     char half_a_record[] = {0x17, 3, 3, 0, 50, 1, 2};
-    assert_int_equal(write(rig.server.fd, half_a_record, sizeof(half_a_record)), 7);
+    assert_int_equal(write(rig.server.fd, half_a_record, sizeof half_a_record), 7);
     assert_int_equal(shutdown(rig.server.fd, SHUT_WR), 0);
-    assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_RESET);
+    assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_RESET);
     assert_int_equal(stream_failure(&rig.client), TLS_FAILURE_TRUNCATED);
     rig_close(&rig);
 }
@@ -220,7 +225,7 @@ static void a_probe_takes_nothing_and_knows_tickets_from_bytes(void **state)
         send_all(&rig.server, "x", 1);
         assert_int_equal(stream_probe(&rig.client), STREAM_OK);
         assert_int_equal(stream_probe(&rig.client), STREAM_OK);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_OK);
         assert_int_equal(n, 1);
         stream_close(&rig.server, false);
         assert_int_equal(stream_probe(&rig.client), STREAM_END);
@@ -234,7 +239,7 @@ static void what_is_not_tls_is_called_so(void **state)
     char request[] = "GET / HTTP/1.1\r\n\r\n";
     (void)state;
     rig_open(&rig, TLS1_3_VERSION);
-    assert_int_equal(write(rig.client.fd, request, sizeof(request) - 1), sizeof(request) - 1);
+    assert_int_equal(write(rig.client.fd, request, sizeof request - 1), sizeof request - 1);
     assert_int_equal(stream_handshake(&rig.server), STREAM_ERROR);
     assert_int_equal(stream_failure(&rig.server), TLS_FAILURE_NOT_TLS);
     assert_int_equal(stream_handshake(&rig.server), STREAM_ERROR);
@@ -255,11 +260,12 @@ static void a_record_of_no_version_is_a_break_once_tls_has_begun(void **state)
         int other_fd = at_server ? rig.client.fd : rig.server.fd;
         assert_int_equal(stream_handshake(&rig.client), STREAM_BLOCKED);
         assert_int_equal(stream_handshake(&rig.server), STREAM_BLOCKED);
-        if (!at_server)
+        if (!at_server) {
             rig_shake(&rig);
-        assert_int_equal(write(other_fd, junk, sizeof(junk) - 1), sizeof(junk) - 1);
+        }
+        assert_int_equal(write(other_fd, junk, sizeof junk - 1), sizeof junk - 1);
         assert_int_equal(at_server ? stream_handshake(broken)
-                                   : stream_recv(broken, room, sizeof(room), &n),
+                                   : stream_recv(broken, room, sizeof room, &n),
                          STREAM_ERROR);
         assert_int_equal(stream_failure(broken), TLS_FAILURE_PROTOCOL);
         rig_close(&rig);
@@ -273,7 +279,7 @@ static void an_answer_in_the_clear_is_called_so(void **state)
     (void)state;
     rig_open(&rig, TLS1_3_VERSION);
     assert_int_equal(stream_handshake(&rig.client), STREAM_BLOCKED);
-    assert_int_equal(write(rig.server.fd, answer, sizeof(answer) - 1), sizeof(answer) - 1);
+    assert_int_equal(write(rig.server.fd, answer, sizeof answer - 1), sizeof answer - 1);
     assert_int_equal(stream_handshake(&rig.client), STREAM_ERROR);
     assert_int_equal(stream_failure(&rig.client), TLS_FAILURE_NOT_TLS);
     rig_close(&rig);
@@ -309,7 +315,7 @@ static int add_luggage(SSL *ssl, void *owner)
 {
     static const char luggage[2000];
     (void)owner;
-    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), luggage, sizeof(luggage));
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), luggage, sizeof luggage);
 }
 
 static int carry_on(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_bytes,
@@ -338,17 +344,17 @@ static void half_a_message_delays_what_is_sent_and_breaks_nothing(void **state)
     assert_int_equal(SSL_set_max_send_fragment(ssl, 512), 1);
     assert_true(stream_start_tls(&rig.server, ssl, rig.room));
     rig_shake(&rig);
-    ssize_t length = recv(rig.client.fd, tickets, sizeof(tickets), 0);
+    ssize_t length = recv(rig.client.fd, tickets, sizeof tickets, 0);
     assert_true(length > 4000);
     size_t first = 5 + ((size_t)(uint8_t)tickets[3] << 8 | (uint8_t)tickets[4]);
     assert_int_equal(write(rig.server.fd, tickets, first), first);
-    assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_BLOCKED);
+    assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_BLOCKED);
     struct iovec piece = {"here", 4};
     assert_int_equal(stream_send(&rig.client, &piece, 1, &n), STREAM_BLOCKED);
     assert_int_equal(write(rig.server.fd, tickets + first, (size_t)length - first),
                      (size_t)length - first);
     send_all(&rig.client, "here", 4);
-    assert_int_equal(stream_recv(&rig.server, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(stream_recv(&rig.server, room, sizeof room, &n), STREAM_OK);
     assert_int_equal(n, 4);
     rig_close(&rig);
 }
@@ -367,9 +373,9 @@ static void what_was_said_before_the_break_is_heard(void **state)
         stream_close(&rig.server, true);
         struct iovec piece = {"body", 4};
         assert_int_equal(stream_send(&rig.client, &piece, 1, &n), STREAM_RESET);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_OK);
         assert_int_equal(n, 3);
-        assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_RESET);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_RESET);
         assert_int_equal(stream_send(&rig.client, &piece, 1, &n), STREAM_RESET);
         rig_close(&rig);
     }
@@ -386,7 +392,7 @@ static void a_ticket_after_our_end_does_not_end_theirs(void **state)
     rig_shake(&rig);
     stream_end(&rig.client);
     send_all(&rig.server, "here", 4);
-    assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_OK);
     assert_int_equal(n, 4);
     rig_close(&rig);
 }
@@ -404,7 +410,7 @@ static void answers_that_nobody_reads_do_not_pile_up(void **state)
     while (result == STREAM_OK && ++count < 100000) {
         assert_int_equal(SSL_key_update(tls_io_ssl(rig.client.tls), SSL_KEY_UPDATE_REQUESTED), 1);
         send_all(&rig.client, "x", 1);
-        result = stream_recv(&rig.server, room, sizeof(room), &n);
+        result = stream_recv(&rig.server, room, sizeof room, &n);
         assert_true(bound_used(&rig.bytes) <= 512 * 1024);
     }
     assert_int_equal(result, STREAM_ERROR);
@@ -424,9 +430,9 @@ static void a_stream_moves_to_another_room_when_it_rests(void **state)
     assert_int_equal(stream_probe(&rig.client), STREAM_BLOCKED);
     assert_true(stream_move(&rig.client, other));
     send_all(&rig.client, "here", 4);
-    assert_int_equal(stream_recv(&rig.server, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(stream_recv(&rig.server, room, sizeof room, &n), STREAM_OK);
     send_all(&rig.server, "there", 5);
-    assert_int_equal(stream_recv(&rig.client, room, sizeof(room), &n), STREAM_OK);
+    assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_OK);
     assert_memory_equal(room, "there", 5);
     stream_close(&rig.client, false);
     tls_scratch_free(&other);

@@ -20,7 +20,7 @@ static void open_bench(struct bench *bench)
     assert_non_null(bench->tickets);
     SSL_CTX_set_session_cache_mode(bench->rig.server_side, SSL_SESS_CACHE_OFF);
     tls_tickets_use(bench->tickets, bench->rig.server_side);
-    snprintf(bench->path, sizeof(bench->path), "/tmp/evenkeel-keys-XXXXXX");
+    snprintf(bench->path, sizeof bench->path, "/tmp/evenkeel-keys-XXXXXX");
     close(mkstemp(bench->path));
 }
 
@@ -37,8 +37,9 @@ static SSL_SESSION *connect_with(struct bench *bench, SSL_SESSION *offer, bool *
     struct rig pair = bench->rig;
     int fds[2];
     SSL *near = rig_ssl(pair.client_side, false);
-    if (offer != NULL)
+    if (offer != NULL) {
         assert_int_equal(SSL_set_session(near, offer), 1);
+    }
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     stream_init(&pair.server, fds[0]);
     stream_init(&pair.client, fds[1]);
@@ -94,7 +95,7 @@ static void a_key_seals_for_its_time_and_opens_twice_as_long(void **state)
     (void)state;
     open_bench(&bench);
     SSL_SESSION *session = first_session(&bench);
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         tls_tickets_rotate(bench.tickets, steps[i].at_ms);
         assert_int_equal(offer(&bench, session), steps[i].outcome);
     }
@@ -106,9 +107,11 @@ static void a_key_seals_for_its_time_and_opens_twice_as_long(void **state)
 static enum tls_tickets_result follow(struct bench *bench, const char *letters, size_t last_bytes)
 {
     FILE *file = fopen(bench->path, "w");
-    for (const char *letter = letters; *letter != '\0'; letter++)
-        for (size_t i = 0; i < (letter[1] == '\0' ? last_bytes : KEY_BYTES); i++)
+    for (const char *letter = letters; *letter != '\0'; letter++) {
+        for (size_t i = 0; i < (letter[1] == '\0' ? last_bytes : KEY_BYTES); i++) {
             fputc(*letter, file);
+        }
+    }
     fclose(file);
     return tls_tickets_follow(bench->tickets, bench->path, 0);
 }

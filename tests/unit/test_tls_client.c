@@ -50,7 +50,7 @@ static void append_file(FILE *file, const char *path)
 {
     char room[4096];
     FILE *from = fopen(path, "r");
-    size_t bytes = fread(room, 1, sizeof(room), from);
+    size_t bytes = fread(room, 1, sizeof room, from);
     assert_int_equal(fwrite(room, 1, bytes, file), bytes);
     fclose(from);
 }
@@ -90,8 +90,9 @@ static int tear_down(void **state)
 {
     (void)state;
     char(*const paths)[64] = (char(*)[64])(void *)&files;
-    for (size_t i = 0; i < sizeof(files) / 64; i++)
+    for (size_t i = 0; i < sizeof files / 64; i++) {
         unlink(paths[i]);
+    }
     X509_free(server_certificate);
     EVP_PKEY_free(server_key);
     return 0;
@@ -108,8 +109,9 @@ static struct tls_client *obtain(struct tls_clients *clients,
 {
     struct tls_client *client = NULL;
     char why[256] = "";
-    if (tls_client_obtain(clients, settings, &client, why, sizeof(why)) != TLS_CLIENT_OK)
+    if (tls_client_obtain(clients, settings, &client, why, sizeof why) != TLS_CLIENT_OK) {
         fail_msg("%s", why);
+    }
     return client;
 }
 
@@ -128,7 +130,7 @@ static void every_part_of_the_trust_makes_another_client(void **state)
         settings_of(files.authority, files.cert_2, files.key_2),
         settings_of(files.authority, files.chain, files.key),
     };
-    enum { COUNT = sizeof(different) / sizeof(different[0]) };
+    enum { COUNT = sizeof different / sizeof different[0] };
     struct tls_client *made[COUNT];
     struct tls_target targets[COUNT];
     const struct sockaddr_in address = {.sin_family = AF_INET};
@@ -139,7 +141,7 @@ static void every_part_of_the_trust_makes_another_client(void **state)
                                     (const struct sockaddr *)&address, NULL));
         for (size_t j = 0; j < i; j++) {
             assert_ptr_not_equal(made[i], made[j]);
-            assert_memory_not_equal(&targets[i].key, &targets[j].key, sizeof(targets[i].key));
+            assert_memory_not_equal(&targets[i].key, &targets[j].key, sizeof targets[i].key);
         }
     }
     struct upstream_tls_settings same = settings_of(files.copy, "", "");
@@ -188,11 +190,14 @@ static void the_system_s_trust_is_another_once_its_file_is(void **state)
     set_mtime(file, 1000);
     made[3] = obtain(clients, &settings);
     unsetenv("SSL_CERT_FILE");
-    for (int i = 0; i < 4; i++)
-        for (int j = 0; j < i; j++)
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < i; j++) {
             assert_ptr_not_equal(made[i], made[j]);
-    for (int i = 0; i < 4; i++)
+        }
+    }
+    for (int i = 0; i < 4; i++) {
         tls_client_put(&made[i]);
+    }
     tls_clients_free(&clients);
     unlink(file);
     unlink(same);
@@ -213,13 +218,14 @@ static void a_file_that_cannot_be_used_is_named(void **state)
         {settings_of("", files.cert, files.empty), "tls.cert: "},
     };
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct tls_client *client = NULL;
         char why[512] = "";
-        assert_int_equal(tls_client_obtain(NULL, &cases[i].settings, &client, why, sizeof(why)),
+        assert_int_equal(tls_client_obtain(NULL, &cases[i].settings, &client, why, sizeof why),
                          TLS_CLIENT_BAD_FILE);
-        if (strstr(why, cases[i].words) == NULL)
+        if (strstr(why, cases[i].words) == NULL) {
             fail_msg("\"%s\" is not in: %s", cases[i].words, why);
+        }
         assert_null(client);
         assert_int_equal(ERR_peek_error(), 0);
     }
@@ -237,7 +243,7 @@ struct talk {
 /* The rig's client end is one of ours, towards a server with server_certificate. */
 static void begin_talk(struct talk *talk, const char *name, int version)
 {
-    memset(talk, 0, sizeof(*talk));
+    memset(talk, 0, sizeof *talk);
     rig_open(&talk->rig, version);
     SSL_CTX_use_certificate(talk->rig.server_side, server_certificate);
     SSL_CTX_use_PrivateKey(talk->rig.server_side, server_key);
@@ -280,11 +286,13 @@ static enum stream_result shake(struct rig *rig)
     enum stream_result client = STREAM_BLOCKED, server = STREAM_BLOCKED;
     for (int i = 0; i < 10 && client == STREAM_BLOCKED; i++) {
         client = stream_handshake(&rig->client);
-        if (server == STREAM_BLOCKED)
+        if (server == STREAM_BLOCKED) {
             server = stream_handshake(&rig->server);
+        }
     }
-    if (server == STREAM_BLOCKED)
+    if (server == STREAM_BLOCKED) {
         server = stream_handshake(&rig->server);
+    }
     return client;
 }
 
@@ -307,7 +315,7 @@ static void names_are_asked_for_and_addresses_are_not(void **state)
         const char *name, *asked;
     } cases[] = {{"app.test", "app.test"}, {"app.test.", "app.test"}, {"127.0.0.1", NULL}};
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct talk talk;
         begin_talk(&talk, cases[i].name, TLS1_2_VERSION);
         connect_anew(&talk);
@@ -316,8 +324,9 @@ static void names_are_asked_for_and_addresses_are_not(void **state)
         assert_true(client == STREAM_BLOCKED && server == STREAM_BLOCKED);
         const char *asked = tls_agreement(&talk.rig.server).name;
         assert_int_equal(asked == NULL, cases[i].asked == NULL);
-        if (asked != NULL)
+        if (asked != NULL) {
             assert_string_equal(asked, cases[i].asked);
+        }
         end_talk(&talk);
     }
 }
@@ -344,8 +353,8 @@ static void names_that_cannot_be_asked_for_make_no_target(void **state)
     const struct upstream_tls_settings settings = settings_of(files.authority, "", "");
     struct tls_client *client = obtain(clients, &settings);
     const struct sockaddr_in address = {.sin_family = AF_INET};
-    memset(name, 'a', sizeof(name));
-    name[sizeof(name) - 1] = '\0';
+    memset(name, 'a', sizeof name);
+    name[sizeof name - 1] = '\0';
     assert_false(
         tls_target_init(&target, client, name, 443, (const struct sockaddr *)&address, NULL));
     assert_false(
@@ -447,7 +456,7 @@ static void each_failing_allocation_leaves_nothing(void **state)
         char why[256];
         fault_arm(FAULT_ALLOC, n);
         enum tls_client_result result =
-            tls_client_obtain(NULL, &settings, &client, why, sizeof(why));
+            tls_client_obtain(NULL, &settings, &client, why, sizeof why);
         struck = fault_disarm(FAULT_ALLOC);
         assert_int_equal(result == TLS_CLIENT_OK, !struck);
         tls_client_put(&client);

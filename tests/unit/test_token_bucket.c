@@ -13,8 +13,9 @@ static uint64_t take_all(struct token_bucket *bucket, const struct token_rate *r
                          uint64_t now_us)
 {
     uint64_t count = 0, wait_ms;
-    while (token_bucket_take(bucket, rate, retry, now_us, &wait_ms))
+    while (token_bucket_take(bucket, rate, retry, now_us, &wait_ms)) {
         count++;
+    }
     assert_true(wait_ms >= 1);
     return count;
 }
@@ -27,7 +28,7 @@ static void a_full_bucket_gives_its_burst_and_a_tenth_of_a_second(void **state)
         uint64_t tokens;
     } cases[] = {{1, 0, 1},      {5, 0, 1},    {10, 0, 1},   {100, 0, 10},     {100, 50, 60},
                  {1000, 0, 100}, {0.01, 0, 1}, {0.01, 5, 6}, {1e6, 0, 100000}, {7, 20, 21}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct token_rate rate = token_rate(
             &(struct rate_settings){.per_second = cases[i].per_second, .burst = cases[i].burst});
         struct token_bucket bucket = {0};
@@ -47,8 +48,9 @@ static void without_a_rate_there_is_no_limit(void **state)
     struct token_rate rate = token_rate(&(struct rate_settings){.burst = 3});
     struct token_bucket bucket = {0};
     uint64_t wait_ms;
-    for (int i = 0; i < 100000; i++)
+    for (int i = 0; i < 100000; i++) {
         assert_true(token_bucket_take(&bucket, &rate, true, 5, &wait_ms));
+    }
     assert_true(token_bucket_full(&bucket, 5));
 }
 
@@ -58,7 +60,7 @@ static void the_rate_is_kept_over_time(void **state)
     static const double rates[] = {0.5, 3, 60, 333, 12345, 1e6, 7e7};
     struct rng rng;
     rng_init(&rng, unit_seed());
-    for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+    for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
         struct token_rate rate =
             token_rate(&(struct rate_settings){.per_second = rates[i], .burst = 50});
         struct token_bucket bucket = {0};
@@ -124,9 +126,10 @@ static void the_wait_is_long_enough_and_not_longer(void **state)
         take_all(&bucket, &rate, false, now_us);
         assert_false(token_bucket_take(&bucket, &rate, retry, now_us, &wait_ms));
         uint64_t unused_ms;
-        if (wait_ms > 1)
+        if (wait_ms > 1) {
             assert_false(token_bucket_take(&bucket, &rate, retry, now_us + (wait_ms - 1) * 1000,
                                            &unused_ms));
+        }
         assert_true(
             token_bucket_take(&bucket, &rate, retry, now_us + wait_ms * 1000 + 1, &unused_ms));
     }
@@ -141,13 +144,15 @@ static void extreme_rates_neither_wrap_nor_stop(void **state)
                                                     {.per_second = 1e-300, .burst = 1e9},
                                                     {.per_second = 1e300}};
     uint64_t years_us = UINT64_C(35) * 365 * 86400 * S_US;
-    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         struct token_rate rate = token_rate(&settings[i]);
         struct token_bucket bucket = {0};
         uint64_t wait_ms = 0;
-        for (int j = 0; j < 1000; j++)
-            if (!token_bucket_take(&bucket, &rate, j % 2 == 0, years_us, &wait_ms))
+        for (int j = 0; j < 1000; j++) {
+            if (!token_bucket_take(&bucket, &rate, j % 2 == 0, years_us, &wait_ms)) {
                 break;
+            }
+        }
         assert_true(bucket.full_at >= years_us * 16000);
     }
     /* A clock that stands before the bucket's past (another thread's) finds it emptier, not fuller. */
@@ -175,8 +180,9 @@ static void random_takes_are_granted_as_by_a_counter(void **state)
         struct token_bucket bucket = {0};
         uint64_t token = 1000000, full = (burst + steady) * token, level = full;
         uint64_t reserve = full / 4 * reserve_of_4;
-        if (full - reserve < token)
+        if (full - reserve < token) {
             reserve = full - token;
+        }
         uint64_t now_us = S_US;
         for (int i = 0; i < 2000; i++) {
             uint64_t step_us = rng_below(&rng, 1 + 3000000 / rate_s) * (rng_below(&rng, 2));
@@ -208,8 +214,9 @@ static void *drink(void *argument)
         uint64_t now_us = __atomic_load_n(drinker->now_us, __ATOMIC_RELAXED);
         drinker->taken +=
             token_bucket_take(drinker->bucket, drinker->rate, false, now_us, &wait_ms);
-        if (i % 8 == 0)
+        if (i % 8 == 0) {
             __atomic_fetch_add(drinker->now_us, 25, __ATOMIC_RELAXED);
+        }
     }
     return NULL;
 }

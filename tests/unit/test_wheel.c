@@ -26,12 +26,14 @@ static void note(struct wheel_timer *timer, uint64_t now_ms)
     assert_false(wheel_timer_armed(timer));
     probe->fired_count++;
     probe->fired_ms = now_ms;
-    if (probe->again_ms != 0)
+    if (probe->again_ms != 0) {
         wheel_arm(&wheel, timer, probe->again_ms);
-    if (probe->other != NULL && probe->other_ms != 0)
+    }
+    if (probe->other != NULL && probe->other_ms != 0) {
         wheel_arm(&wheel, &probe->other->timer, probe->other_ms);
-    else if (probe->other != NULL)
+    } else if (probe->other != NULL) {
         wheel_disarm(&wheel, &probe->other->timer);
+    }
 }
 
 static void probes_init(struct probe *probes, size_t count)
@@ -53,8 +55,9 @@ static void a_timer_fires_once_within_a_tick_of_its_time(void **state)
             uint64_t due_ms = start_ms + wait_ms;
             wheel_arm(&wheel, &probe.timer, due_ms);
             assert_true(wheel_timer_armed(&probe.timer));
-            for (uint64_t now_ms = start_ms; now_ms < due_ms + 2 * TICK; now_ms++)
+            for (uint64_t now_ms = start_ms; now_ms < due_ms + 2 * TICK; now_ms++) {
                 wheel_advance(&wheel, now_ms);
+            }
             assert_int_equal(probe.fired_count, 1);
             assert_in_range(probe.fired_ms, due_ms, due_ms + TICK - 1);
             assert_int_equal(wheel.armed_count, 0);
@@ -68,13 +71,14 @@ static void a_timer_beyond_the_horizon_waits_its_full_time(void **state)
     static const uint64_t waits_ms[] = {SPAN - TICK, SPAN - 1, SPAN,        SPAN + 1,
                                         SPAN + TICK, 2 * SPAN, 7 * SPAN + 5};
     struct probe probe;
-    for (size_t i = 0; i < sizeof(waits_ms) / sizeof(waits_ms[0]); i++) {
+    for (size_t i = 0; i < sizeof waits_ms / sizeof waits_ms[0]; i++) {
         wheel_init(&wheel, 1003);
         probes_init(&probe, 1);
         uint64_t due_ms = 1003 + waits_ms[i];
         wheel_arm(&wheel, &probe.timer, due_ms);
-        for (uint64_t now_ms = 1003; now_ms < due_ms + 2 * TICK; now_ms++)
+        for (uint64_t now_ms = 1003; now_ms < due_ms + 2 * TICK; now_ms++) {
             wheel_advance(&wheel, now_ms);
+        }
         assert_int_equal(probe.fired_count, 1);
         assert_in_range(probe.fired_ms, due_ms, due_ms + TICK - 1);
     }
@@ -139,7 +143,7 @@ static void a_past_time_fires_at_the_next_advance(void **state)
     (void)state;
     static const uint64_t past_ms[] = {0, 1, 900, 1000};
     struct probe probe;
-    for (size_t i = 0; i < sizeof(past_ms) / sizeof(past_ms[0]); i++) {
+    for (size_t i = 0; i < sizeof past_ms / sizeof past_ms[0]; i++) {
         wheel_init(&wheel, 1000);
         probes_init(&probe, 1);
         wheel_arm(&wheel, &probe.timer, past_ms[i]);
@@ -190,12 +194,14 @@ static void a_clock_that_jumps_far_fires_everything_due(void **state)
     struct probe probes[COUNT];
     wheel_init(&wheel, 0);
     probes_init(probes, COUNT);
-    for (uint64_t i = 0; i < COUNT; i++)
+    for (uint64_t i = 0; i < COUNT; i++) {
         wheel_arm(&wheel, &probes[i].timer, 1 + i * 1000);
+    }
     assert_int_equal(wheel_advance(&wheel, 50 * 1000), 50);
     assert_int_equal(wheel_advance(&wheel, UINT64_MAX / 2), 50);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         assert_int_equal(probes[i].fired_count, 1);
+    }
 }
 
 static void a_clock_that_stands_or_steps_back_fires_nothing(void **state)
@@ -247,8 +253,9 @@ static void a_callback_may_disarm_what_is_due_in_the_same_tick(void **state)
         probes_init(probes, 2);
         probes[0].other = &probes[1];
         probes[1].other = &probes[0];
-        for (int i = 0; i < 2; i++)
+        for (int i = 0; i < 2; i++) {
             wheel_arm(&wheel, &probes[i].timer, past ? 900 : 1200);
+        }
         assert_int_equal(wheel_advance(&wheel, 1200), 1);
         assert_int_equal(probes[0].fired_count + probes[1].fired_count, 1);
         assert_int_equal(wheel.armed_count, 0);
@@ -310,7 +317,7 @@ static void a_callback_may_free_its_owner(void **state)
     (void)state;
     wheel_init(&wheel, 1000);
     for (int i = 0; i < 10; i++) {
-        struct wheel_timer *timer = malloc(sizeof(*timer));
+        struct wheel_timer *timer = malloc(sizeof *timer);
         wheel_timer_init(timer, free_owner);
         wheel_arm(&wheel, timer, 1200);
     }
@@ -355,7 +362,7 @@ static uint64_t tick_of(uint64_t ms)
 static uint64_t random_due_ms(void)
 {
     static const uint64_t spans_ms[] = {1, 20, 300, 5000, SPAN, 2 * SPAN, 20 * SPAN};
-    uint64_t span_ms = spans_ms[rng_below(&model->rng, sizeof(spans_ms) / sizeof(spans_ms[0]))];
+    uint64_t span_ms = spans_ms[rng_below(&model->rng, sizeof spans_ms / sizeof spans_ms[0])];
     uint64_t base_ms = model->now_ms - (rng_below(&model->rng, 20) == 0 ? span_ms : 0);
     return base_ms + rng_below(&model->rng, span_ms + 1);
 }
@@ -389,8 +396,9 @@ static void check_firing(struct wheel_timer *timer, uint64_t now_ms)
     }
     model->due_ms[i] = 0;
     model->armed_count--;
-    for (uint64_t n = rng_below(&model->rng, 3); n > 0; n--)
+    for (uint64_t n = rng_below(&model->rng, 3); n > 0; n--) {
         change_one(wheel.tick);
+    }
 }
 
 static void check_against_model(void)
@@ -399,37 +407,43 @@ static void check_against_model(void)
     bool late_comers = false;
     for (size_t i = 0; i < TIMERS; i++) {
         assert_int_equal(wheel_timer_armed(&model->timers[i]), model->due_ms[i] != 0);
-        if (model->due_ms[i] == 0)
+        if (model->due_ms[i] == 0) {
             continue;
+        }
         uint64_t tick = tick_of(model->due_ms[i]);
-        if (tick < earliest_tick)
+        if (tick < earliest_tick) {
             earliest_tick = tick;
-        if (tick <= model->now_ms / TICK)
+        }
+        if (tick <= model->now_ms / TICK) {
             late_comers = true;
+        }
     }
     assert_int_equal(wheel.armed_count, model->armed_count);
     uint64_t next_ms = wheel_next_ms(&wheel);
-    if (earliest_tick == UINT64_MAX)
+    if (earliest_tick == UINT64_MAX) {
         assert_true(next_ms == UINT64_MAX);
-    else
+    } else {
         assert_true(next_ms <= earliest_tick * TICK || late_comers);
+    }
     assert_true(next_ms > model->now_ms || late_comers);
 }
 
 static void every_timer_does_as_the_naive_model_says(void **state)
 {
     (void)state;
-    model = calloc(1, sizeof(*model));
+    model = calloc(1, sizeof *model);
     rng_init(&model->rng, unit_seed());
     model->now_ms = 10 * SPAN + rng_below(&model->rng, SPAN);
     wheel_init(&wheel, model->now_ms);
-    for (int i = 0; i < TIMERS; i++)
+    for (int i = 0; i < TIMERS; i++) {
         wheel_timer_init(&model->timers[i], check_firing);
+    }
 
     uint64_t fired_count = 0;
     for (int round = 0; round < 40000; round++) {
-        for (uint64_t n = rng_below(&model->rng, 5); n > 0; n--)
+        for (uint64_t n = rng_below(&model->rng, 5); n > 0; n--) {
             change_one(wheel.tick);
+        }
         check_against_model();
 
         static const uint64_t steps_ms[] = {0, 1, TICK, 50, 1000, SPAN, 3 * SPAN};
@@ -438,19 +452,22 @@ static void every_timer_does_as_the_naive_model_says(void **state)
         model->now_ms += rng_below(&model->rng, longest_ms + 1);
         uint64_t tick = model->now_ms / TICK;
         bool must_fire[TIMERS];
-        for (int i = 0; i < TIMERS; i++)
+        for (int i = 0; i < TIMERS; i++) {
             must_fire[i] = model->due_ms[i] != 0 && tick_of(model->due_ms[i]) <= tick;
+        }
         model->last_tick = 0;
         fired_count += wheel_advance(&wheel, model->now_ms);
         for (int i = 0; i < TIMERS; i++) {
             /* What is still armed for a tick that passed was armed so by a callback. */
-            if (must_fire[i] && model->due_ms[i] != 0 && tick_of(model->due_ms[i]) <= tick)
+            if (must_fire[i] && model->due_ms[i] != 0 && tick_of(model->due_ms[i]) <= tick) {
                 assert_true(model->late_comer[i]);
+            }
         }
     }
     assert_true(fired_count > 10000);
-    for (int i = 0; i < TIMERS; i++)
+    for (int i = 0; i < TIMERS; i++) {
         wheel_disarm(&wheel, &model->timers[i]);
+    }
     assert_int_equal(wheel.armed_count, 0);
     assert_true(wheel_next_ms(&wheel) == UINT64_MAX);
     free(model);

@@ -21,8 +21,9 @@ static uint64_t sum_at(const struct window *window, uint64_t now_ms, unsigned su
 static void lane_add(struct window *window, struct window_local *local, unsigned sum,
                      uint64_t now_ms)
 {
-    if (window_is_over(window, now_ms))
+    if (window_is_over(window, now_ms)) {
         window_turn(window, now_ms, SLOT);
+    }
     window_local_add(window, local, sum);
 }
 
@@ -67,8 +68,9 @@ static void clearing_forgets_what_was_and_counts_what_comes(void **state)
     struct window_local local = {.serial = 0};
     window_init(&window, 1);
     window_add(&window, 0, 7, 5000, SLOT);
-    for (int i = 0; i < 1000; i++)
+    for (int i = 0; i < 1000; i++) {
         lane_add(&window, &local, 1, 5100);
+    }
     window_clear(&window);
     assert_int_equal(sum_at(&window, 5100, 0), 0);
     assert_int_equal(sum_at(&window, 5100, 1), 0);
@@ -86,20 +88,23 @@ static void slots_may_change_their_length(void **state)
     struct window window;
     uint64_t sums[WINDOW_SUMS];
     window_init(&window, 1);
-    for (uint64_t now_ms = 100000; now_ms < 120000; now_ms += 100)
+    for (uint64_t now_ms = 100000; now_ms < 120000; now_ms += 100) {
         window_add(&window, 0, 1, now_ms, 1000);
+    }
     /* Longer: no more than there is, all of it once the longer slots have come. */
     window_sum(&window, 119900, 6000, SLOTS, sums);
     assert_in_range(sums[0], 91, 200);
-    for (uint64_t now_ms = 120000; now_ms < 240000; now_ms += 100)
+    for (uint64_t now_ms = 120000; now_ms < 240000; now_ms += 100) {
         window_add(&window, 0, 1, now_ms, 6000);
+    }
     window_sum(&window, 239900, 6000, SLOTS, sums);
     assert_in_range(sums[0], 540, 600);
     /* Shorter: nothing that is too old. */
     window_sum(&window, 239900, 1000, SLOTS, sums);
     assert_in_range(sums[0], 1, 100);
-    for (uint64_t now_ms = 240000; now_ms < 260000; now_ms += 100)
+    for (uint64_t now_ms = 240000; now_ms < 260000; now_ms += 100) {
         window_add(&window, 0, 1, now_ms, 1000);
+    }
     window_sum(&window, 259900, 1000, SLOTS, sums);
     assert_in_range(sums[0], 91, 100);
 }
@@ -123,8 +128,9 @@ static void random_additions_sum_up_as_in_a_list(void **state)
         unsigned slots = 1 + (unsigned)rng_below(&rng, WINDOW_SLOTS_MAX);
         uint64_t now_ms = rng_below(&rng, 100000), clear_from = 0;
         for (uint64_t i = 0; i < ADDITIONS; i++) {
-            if (rng_below(&rng, 3) == 0)
+            if (rng_below(&rng, 3) == 0) {
                 now_ms += rng_below(&rng, slot_ms * (rng_below(&rng, 10) == 0 ? 20 : 1));
+            }
             model[i] = (struct model){now_ms / slot_ms, rng_below(&rng, WINDOW_SUMS),
                                       rng_below(&rng, 100)};
             window_add(&window, (unsigned)model[i].sum, model[i].n, now_ms, slot_ms);
@@ -134,12 +140,15 @@ static void random_additions_sum_up_as_in_a_list(void **state)
             }
             uint64_t later_ms = now_ms + rng_below(&rng, 2) * rng_below(&rng, slot_ms * 12);
             uint64_t expected[WINDOW_SUMS] = {0}, sums[WINDOW_SUMS];
-            for (uint64_t j = clear_from; j <= i; j++)
-                if (model[j].tick + slots > later_ms / slot_ms)
+            for (uint64_t j = clear_from; j <= i; j++) {
+                if (model[j].tick + slots > later_ms / slot_ms) {
                     expected[model[j].sum] += model[j].n;
+                }
+            }
             window_sum(&window, later_ms, slot_ms, slots, sums);
-            for (int j = 0; j < WINDOW_SUMS; j++)
+            for (int j = 0; j < WINDOW_SUMS; j++) {
                 assert_int_equal(sums[j], expected[j]);
+            }
         }
     }
 }
@@ -171,8 +180,9 @@ static void lanes_together_keep_back_less_than_their_share(void **state)
         assert_true(sum <= i);
         assert_true(i - sum <= i / WINDOW_LAG);
     }
-    for (int i = 0; i < LANES; i++)
+    for (int i = 0; i < LANES; i++) {
         window_local_flush(&window, &locals[i], 0);
+    }
     assert_int_equal(sum_at(&window, 7000, 0), ADDITIONS);
 }
 
@@ -182,8 +192,9 @@ static void a_lane_does_not_bring_old_additions_into_a_new_slot(void **state)
     struct window window;
     struct window_local busy = {.serial = 0}, other = {.serial = 0};
     window_init(&window, 1);
-    for (int i = 0; i < 100000; i++)
+    for (int i = 0; i < 100000; i++) {
         lane_add(&window, &busy, 0, 7000);
+    }
     uint64_t before = sum_at(&window, 7000, 0);
     lane_add(&window, &other, 0, 8000);
     window_local_flush(&window, &busy, 0);
@@ -208,10 +219,12 @@ static void *add_many(void *argument)
         uint64_t now_ms = __atomic_load_n(adder->clock_ms, __ATOMIC_RELAXED);
         window_add(adder->window, 0, 1, now_ms, SLOT);
         lane_add(adder->window, &local, 1, now_ms);
-        if (i % 16 == 0)
+        if (i % 16 == 0) {
             __atomic_fetch_add(adder->clock_ms, 1, __ATOMIC_RELAXED);
-        if (i % 1024 == 0)
+        }
+        if (i % 1024 == 0) {
             CHECK(sum_at(adder->window, now_ms, 0) <= THREADS * ADDITIONS_PER_THREAD);
+        }
     }
     return NULL;
 }
@@ -220,10 +233,12 @@ static void run_adders(struct window *window, uint64_t *clock_ms)
 {
     pthread_t threads[THREADS];
     struct adder adder = {.window = window, .clock_ms = clock_ms};
-    for (int i = 0; i < THREADS; i++)
+    for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, add_many, &adder), 0);
-    for (int i = 0; i < THREADS; i++)
+    }
+    for (int i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
 }
 
 static void eight_threads_lose_nothing_while_slots_pass(void **state)

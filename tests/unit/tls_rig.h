@@ -52,10 +52,11 @@ static inline struct ssl_st *rig_ssl(SSL_CTX *context, bool server)
 {
     SSL *ssl = SSL_new(context);
     assert_non_null(ssl);
-    if (server)
+    if (server) {
         SSL_set_accept_state(ssl);
-    else
+    } else {
         SSL_set_connect_state(ssl);
+    }
     return ssl;
 }
 
@@ -92,10 +93,12 @@ static inline void rig_shake(struct rig *rig)
 {
     enum stream_result server = STREAM_BLOCKED, client = STREAM_BLOCKED;
     for (int i = 0; i < 10 && (server == STREAM_BLOCKED || client == STREAM_BLOCKED); i++) {
-        if (client == STREAM_BLOCKED)
+        if (client == STREAM_BLOCKED) {
             client = stream_handshake(&rig->client);
-        if (server == STREAM_BLOCKED)
+        }
+        if (server == STREAM_BLOCKED) {
             server = stream_handshake(&rig->server);
+        }
     }
     assert_int_equal(client, STREAM_OK);
     assert_int_equal(server, STREAM_OK);

@@ -27,10 +27,11 @@ static inline uint64_t unit_seed(void)
 {
     uint64_t seed;
     const char *wanted = getenv("EVENKEEL_SEED");
-    if (wanted != NULL)
+    if (wanted != NULL) {
         seed = strtoull(wanted, NULL, 10);
-    else
-        assert_int_equal(getrandom(&seed, sizeof(seed), 0), sizeof(seed));
+    } else {
+        assert_int_equal(getrandom(&seed, sizeof seed, 0), sizeof seed);
+    }
     printf("# EVENKEEL_SEED=%" PRIu64 "\n", seed);
     fflush(stdout);
     return seed;
@@ -56,16 +57,18 @@ static inline void assert_aborts(void (*run)(void *argument), void *argument, co
     char text[1024];
     size_t length = 0;
     ssize_t n;
-    while ((n = read(ends[0], text + length, sizeof(text) - 1 - length)) > 0)
+    while ((n = read(ends[0], text + length, sizeof text - 1 - length)) > 0) {
         length += (size_t)n;
+    }
     text[length] = '\0';
     close(ends[0]);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
-    if (strstr(text, words) == NULL)
+    if (strstr(text, words) == NULL) {
         fail_msg("\"%s\" is not in: %s", words, text);
+    }
 }
 
 #endif
