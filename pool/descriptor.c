@@ -61,7 +61,7 @@ void pool_fds_given(struct pool_worker *worker)
 {
     struct pools *pools = worker->pools;
     const struct upstream_set *set = worker->set;
-    __atomic_fetch_add(&pools->fds->used, 0, __ATOMIC_ACQ_REL);
+    (void)waitlist_meet(&pools->fds->used, 0);
     if (!descriptor_wanted(pools))
         return;
     for (size_t i = 0; set != NULL && i < set->count; i++) {
@@ -81,7 +81,7 @@ static void on_asked(struct message *message, void *receiver)
 {
     struct pool_worker *worker = container_of(message, struct pool_worker, fd_asked);
     (void)receiver;
-    __atomic_store_n(&worker->fd_asked_posted, false, __ATOMIC_RELEASE);
+    (void)__atomic_exchange_n(&worker->fd_asked_posted, false, __ATOMIC_ACQ_REL);
     descriptor_spare(worker);
 }
 

@@ -2,7 +2,7 @@
  * Descriptors of the process for upstream connections: taken for a dial, given back, and who waits for one.
  *
  * Owns: nothing; the bound is the process's. Private to pool/, but for pool_fds_given() in pool/lease.h. Thread: any
- * worker's. No wake-up is lost by the scheme of pool/queue.h, with fds->used as the rendezvous.
+ * worker's. Who waits stands in the queues of upstreams (pool/queue.h), with fds->used as the rendezvous.
  */
 #ifndef EVENKEEL_POOL_DESCRIPTOR_H
 #define EVENKEEL_POOL_DESCRIPTOR_H

@@ -75,8 +75,7 @@ static struct upstream_private *create_upstream(struct pools *pools, const char 
         return NULL;
     }
     TAILQ_INIT(&own->endpoints);
-    for (unsigned i = 0; i < pools->worker_count; i++)
-        upstream_local_init(&own->locals[i], &own->upstream);
+    upstream_locals_init(own);
     /* The limits come with the first adoption. */
     bound_init(&own->upstream.in_flight, "upstream_in_flight", own->upstream.name, 0);
     bound_init(&own->upstream.queued, "upstream_queued", own->upstream.name, 0);
@@ -255,8 +254,7 @@ void sets_sweep(struct pools *pools)
     for (own = TAILQ_FIRST(&pools->known); own != NULL; own = next) {
         next = TAILQ_NEXT(own, link);
         sweep_endpoints(own);
-        if (own->sets_count > 0 || !TAILQ_EMPTY(&own->endpoints) ||
-            __atomic_load_n(&own->calls_count, __ATOMIC_ACQUIRE) > 0)
+        if (own->sets_count > 0 || !TAILQ_EMPTY(&own->endpoints) || !waitlist_idle(&own->waitlist))
             continue;
         TAILQ_REMOVE(&pools->known, own, link);
         bound_remove(pools->registry, &own->upstream.in_flight);

@@ -63,7 +63,7 @@ void lease_return(struct pool_worker *worker, struct lease **lease)
         end_lease(connection, LEASE_CLOSED_SURPLUS);
     else {
         connection_rest(connection, CONNECTION_LENT);
-        __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_ACQ_REL);
+        (void)waitlist_meet(&endpoint->in_flight, (uint64_t)-1);
         if (__builtin_expect(local->line.count > local->line.fresh_only_count, 0))
             pool_worker_schedule_endpoint(worker, local);
         else if (__builtin_expect(queue_waits(endpoint->upstream), 0))

@@ -20,6 +20,7 @@
 #include "steady/enum_names.h"
 #include "steady/loop.h"
 #include "steady/slab.h"
+#include "steady/waitlist.h"
 #include "tls/stream.h"
 
 struct pool_worker;
@@ -107,8 +108,8 @@ struct pool_worker_env {
 /* NULL when memory is exhausted. */
 struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_worker_env *env);
 /* Closes every idle connection and dial; leases must be back. Workers speak to each other by their mailboxes to
-   the last, so: end and join all loops, then drain all mailboxes until none holds anything, then free the pool
-   workers (before their bases). Frees what is deferred. NULL is fine. */
+   the last, so: end and join all loops, then drain all mailboxes and run what is deferred until there is neither, then free
+   the pool workers (before their bases). Frees what is deferred. NULL is fine. */
 void pool_worker_free(struct pool_worker **worker);
 
 /* Makes connections of the views that are ahead, for a set that is to be adopted soon and lives until then. */
@@ -134,18 +135,12 @@ void lease_close(struct pool_worker *worker, struct lease **lease, enum lease_cl
 
 /* ---- the queue of an upstream: waiting for capacity ---- */
 
-struct waiter {
-    TAILQ_ENTRY(waiter) link;
-    struct upstream *upstream; /* NULL: not queued */
-    void (*on_turn)(
-        struct waiter
-            *local); /* out of the queue; capacity may be there: try again, within this call */
-    /* Out of the queue, which does not empty: it waited longest, and others can still be served in time. NULL: never. */
-    void (*on_dropped)(struct waiter *local);
-    /* When it was queued first. Its owner sets it to 0 when it has been served: a later wait has a beginning of its own. */
-    uint64_t since_ms;
-    bool admitted; /* queued by upstream_wait() */
-    bool for_fd;   /* among them: for want of a descriptor */
+/* What a waiter (steady/waitlist.h) of the queue lacks. Its owner sets since_ms to 0 when it has been served: a later wait has a
+   beginning of its own. */
+enum queue_want {
+    QUEUE_CONNECTION, /* all connections that there may be are in use */
+    QUEUE_PLACE,      /* limits.in_flight is reached, or others wait */
+    QUEUE_DESCRIPTOR, /* it could dial, but all descriptors are taken */
 };
 
 enum admit_result {
@@ -158,16 +153,16 @@ enum admit_result {
    from on_turn. */
 __attribute__((warn_unused_result)) enum admit_result upstream_admit(struct pool_worker *worker,
                                                                      struct upstream *upstream,
-                                                                     struct waiter *local,
+                                                                     struct waiter *waiter,
                                                                      bool turn);
 /* Queues an admitted exchange whose attempt found every endpoint LEASE_FULL, or `for_fd`: LEASE_NO_FD; on_turn when
    a connection may be had. ADMIT_QUEUED or ADMIT_QUEUE_FULL. `turn`: it was queued or in an endpoint's line before; it goes to the front. */
 __attribute__((warn_unused_result)) enum admit_result upstream_wait(struct pool_worker *worker,
                                                                     struct upstream *upstream,
-                                                                    struct waiter *local,
+                                                                    struct waiter *waiter,
                                                                     bool for_fd, bool turn);
 /* Leaves the queue (deadline, client gone). Not being queued is fine. */
-void queue_cancel(struct pool_worker *worker, struct waiter *local);
+void queue_cancel(struct waiter *waiter);
 /* An exchange that gives its place back but will ask again (it waits before a retry): its upstream and view stay. Each keep is
    followed by one let_go, after which the upstream may vanish as after upstream_leave(). */
 void upstream_keep(struct pool_worker *worker, struct upstream *upstream);

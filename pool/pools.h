@@ -45,7 +45,7 @@ struct pools {
     struct bound upstream_connections; /* any state with a descriptor */
     struct bound idle_connections;     /* counted by workers, published with the figures */
     struct bound dials_in_flight;
-    uint64_t fd_waiting_count; /* atomic: queue locals that wait for a descriptor */
+    uint64_t fd_waiting_count; /* atomic: waiters of all queues that lack a descriptor */
     struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
     struct upstream_list known;
     struct upstream_set_list sets; /* newest first, retired ones too */
@@ -55,8 +55,7 @@ struct pools {
     pools_names_fn *names; /* NULL: no name stands for anything */
     void *names_owner;
     /* Changed by tests only. */
-    uint64_t
-        recheck_ms; /* while anyone waits a seat looks for capacity so often, though nobody called it */
+    uint64_t recheck_ms; /* of the wait lists of upstreams */
 };
 
 struct pool_worker {
@@ -77,8 +76,6 @@ struct pool_worker {
 
 /* Serves the local's line, and what upkeep misses there, at the end of the loop's pass. */
 void pool_worker_schedule_endpoint(struct pool_worker *worker, struct endpoint_local *local);
-/* The same for the queue of an upstream. */
-void pool_worker_schedule_upstream(struct pool_worker *worker, struct upstream_local *local);
 /* Serves the local's line when a dial of this worker has ended. */
 void pool_worker_starve_endpoint(struct pool_worker *worker, struct endpoint_local *local);
 /* A dial has ended: lines that wait for that go on. */

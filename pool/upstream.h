@@ -52,8 +52,10 @@ struct upstream {
     /* [worker index]: the view that worker has adopted; the last one it was in while exchanges of the worker are
        left; else NULL. Written by that worker. */
     struct upstream_view *views[POOL_MAX_WORKERS];
-    struct bound in_flight;       /* exchanges admitted; limit from limits.in_flight */
-    struct bound queued;          /* queue locals taken; limit from limits.queue */
+    /* Exchanges admitted, limit from limits.in_flight; and those that wait, limit from limits.queue. Each has its cache line:
+       the first changes with every exchange, the second is read by every exchange and changes seldom. */
+    struct bound in_flight __attribute__((aligned(64)));
+    struct bound queued __attribute__((aligned(64)));
     uint64_t turn;                /* round robin (atomic) */
     void *companion;              /* struct pools_hooks; NULL: none */
     struct upstream_private *own; /* pool/'s own state */

@@ -20,13 +20,6 @@ static void serve_endpoint(struct deferred *deferred)
     endpoint_local_leave(local);
 }
 
-static void serve_upstream(struct deferred *deferred)
-{
-    struct upstream_local *local = container_of(deferred, struct upstream_local, serve);
-    upstream_local_serve(local);
-    upstream_local_leave(local);
-}
-
 /* A starved local is used already. */
 void pool_worker_schedule_endpoint(struct pool_worker *worker, struct endpoint_local *local)
 {
@@ -39,15 +32,6 @@ void pool_worker_schedule_endpoint(struct pool_worker *worker, struct endpoint_l
     } else {
         endpoint_local_use(local);
     }
-    loop_defer(worker->env.loop, &local->serve);
-}
-
-void pool_worker_schedule_upstream(struct pool_worker *worker, struct upstream_local *local)
-{
-    if (local->serve.queued) {
-        return;
-    }
-    upstream_local_use(local);
     loop_defer(worker->env.loop, &local->serve);
 }
 
@@ -186,9 +170,7 @@ static void adopt_view(struct pool_worker *worker, struct upstream_view *view)
     bound_set_limit(&upstream->in_flight, view->settings->limits.in_flight_count);
     bound_set_limit(&upstream->queued, view->settings->limits.queue_count);
     enter_locals(worker, view);
-    struct upstream_local *local = &upstream->own->locals[worker->env.index];
-    local->serve.run = serve_upstream;
-    upstream_local_keep(local, worker, view);
+    upstream_local_keep(&upstream->own->locals[worker->env.index], worker, view);
 }
 
 void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *set)
@@ -235,9 +217,6 @@ static void unschedule(struct pool_worker *worker)
         if (deferred->run == serve_endpoint) {
             loop_defer_cancel(loop, deferred);
             endpoint_local_leave(container_of(deferred, struct endpoint_local, serve));
-        } else if (deferred->run == serve_upstream) {
-            loop_defer_cancel(loop, deferred);
-            upstream_local_leave(container_of(deferred, struct upstream_local, serve));
         }
     }
 }

@@ -222,6 +222,9 @@ static void publish(struct waitlist_local *local)
 static void insert(struct waitlist_local *local, struct waiter *waiter, unsigned line, bool front)
 {
     struct waiter_list *waiters = &local->lines[line].waiters;
+    if (!front || waiter->since_ms == 0) {
+        waiter->since_ms = loop_now_ms(local->loop);
+    }
     waiter->local = local;
     waiter->line = (uint8_t)line;
     if (front) {
@@ -264,9 +267,6 @@ static bool enter(struct waitlist_local *local, struct waiter *waiter, unsigned 
     if (!bound_take(local->list->waiting, 1)) {
         return false;
     }
-    if (!front || waiter->since_ms == 0) {
-        waiter->since_ms = loop_now_ms(local->loop);
-    }
     insert(local, waiter, line, front);
     look(local);
     return true;
@@ -277,16 +277,16 @@ bool waitlist_wait(struct waitlist_local *local, struct waiter *waiter, unsigned
     return enter(local, waiter, line, false);
 }
 
-/* In the line that it came from nothing can have been missed, and who has no use for what is there is not to look for ever. */
+/* Who comes back for the same can have missed nothing, and has no use for what is there: he would look for ever. */
 bool waitlist_return(struct waitlist_local *local, struct waiter *waiter, unsigned line)
 {
     if (local->turn != waiter) {
         return enter(local, waiter, line, true);
     }
-    bool other_line = line != local->turn_line;
+    bool the_same = line == local->turn_line && waiter->wants == local->turn_wants;
     local->turn = NULL;
     insert(local, waiter, line, true);
-    if (other_line) {
+    if (!the_same) {
         look(local);
     }
     return true;
@@ -305,6 +305,7 @@ void waitlist_turn_begin(struct waiter *waiter)
     take_out(waiter);
     local->turn = waiter;
     local->turn_line = waiter->line;
+    local->turn_wants = waiter->wants;
     local->turn_ms = waiter->since_ms;
 }
 

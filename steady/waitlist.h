@@ -28,8 +28,8 @@
  *    first, who may be younger, so that nobody in between is left out. An offer therefore comes to all it sees, unless it is
  *    used up before, and it ends though nobody can use it. Who is not seen by it, or takes a place in front of it, does W1 to W3
  *    later on.
- * 5. Who is in his turn stays counted, and his local keeps its rank. If he comes back to the same line, what was freed meanwhile
- *    was offered as if he had never left it. If he comes to another line it may have been offered to nobody: he does W2 and W3.
+ * 5. Who is in his turn stays counted, and his local keeps its rank. If he comes back to the same line for the same, what was freed
+ *    meanwhile was offered as if he had never left it. Else it may have been offered to nobody: he does W2 and W3.
  * 6. Who leaves the line may have been called for. The call comes all the same, and what it is for is passed on.
  *
  * So when no call is on its way, every local with waiters has looked since something that they need came free, and nothing is left
@@ -69,7 +69,7 @@ struct waiter {
     void (*on_dropped)(struct waiter *waiter);
     uint64_t since_ms; /* when it began to wait, or 0 */
     uint8_t line;
-    uint8_t wants; /* the policy's own word for what it lacks */
+    uint8_t wants; /* the policy's own word for what it lacks; set before it waits or returns */
 };
 TAILQ_HEAD(waiter_list, waiter);
 
@@ -84,8 +84,8 @@ struct waitlist_line {
 struct waitlist_local {
     struct waitlist_line lines[WAITLIST_LINES];
     struct waiter *turn; /* whose on_turn runs, still counted; only compared */
-    uint64_t turn_ms;    /* since when he waits, and in which line he did */
-    unsigned turn_line;
+    uint64_t turn_ms;    /* since when he waits, in which line he did, and what for */
+    unsigned turn_line, turn_wants;
     uint64_t
         called_ms; /* atomic: the rank it was called by, WAITLIST_NOBODY_MS: it is not called */
     struct message call;

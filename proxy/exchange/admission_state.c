@@ -23,11 +23,11 @@ static const uint8_t holdings[] = {
 static void leave_lines(struct exchange *exchange)
 {
     struct exchange_admission *admission = &exchange->admission;
-    if (__builtin_expect(admission->waiter.upstream != NULL, 0)) {
-        queue_cancel(exchange->worker->pool, &admission->waiter);
+    if (__builtin_expect(admission->waiter.local != NULL, 0)) {
+        queue_cancel(&admission->waiter);
     }
     if (__builtin_expect(admission->shard != NULL, 0)) {
-        gate_cancel(&admission->gate_waiter, exchange->worker);
+        gate_cancel(&admission->gate_waiter);
     }
 }
 
@@ -46,7 +46,7 @@ void admission_enter(struct exchange *exchange, enum admission_state state)
         leave_lines(exchange);
     }
     if (__builtin_expect((lost & HOLDS_SHARD) && admission->shard != NULL, 0)) {
-        gate_leave(&admission->shard->gate, exchange->worker);
+        gate_leave(&admission->shard->gate, exchange->worker->env.index);
     }
     /* the last hold of an upstream that has gone from the settings: it may vanish with it */
     if (lost & HOLDS_PLACE) {

@@ -13,7 +13,6 @@
 #include <stdint.h>
 
 #include "pool/lease.h"
-#include "proxy/policy/gate.h"
 
 struct exchange;
 
@@ -28,7 +27,7 @@ enum admission_state {
 
 struct exchange_admission {
     struct waiter waiter;
-    struct gate_waiter gate_waiter;
+    struct waiter gate_waiter;
     struct shard *shard; /* NULL: the route has none */
     uint64_t queued_ms;  /* since when it waits in some line; 0: it does not */
     uint8_t state;       /* enum admission_state; written only by admission_enter() */

@@ -37,7 +37,7 @@ void exchange_dequeue(struct exchange *exchange)
             (int64_t)(exchange_now_ms(exchange) - exchange->admission.queued_ms) * 1000;
         exchange->admission.queued_ms = 0;
     }
-    if (exchange->admission.waiter.upstream == NULL) { /* else the line is ordered by it */
+    if (exchange->admission.waiter.local == NULL) { /* else the line is ordered by it */
         exchange->admission.waiter.since_ms = 0;
     }
 }
@@ -53,7 +53,8 @@ static void exchange_admit_or_queue(struct exchange *exchange, enum admit_result
         exchange_queue(exchange);
     } else {
         exchange_fail(exchange,
-                      exchange->admission.waiter.for_fd ? REASON_NO_DESCRIPTORS : REASON_QUEUE_FULL,
+                      exchange->admission.waiter.wants == QUEUE_DESCRIPTOR ? REASON_NO_DESCRIPTORS
+                                                                           : REASON_QUEUE_FULL,
                       NULL);
     }
 }

@@ -84,7 +84,8 @@ void exchange_pass(struct exchange *exchange)
         exchange_admit(exchange, false);
         return;
     }
-    switch (gate_enter(&admission->shard->gate, exchange->worker, &admission->gate_waiter)) {
+    switch (gate_enter(&admission->shard->gate, exchange->worker->env.index,
+                       &exchange->worker->loop, &admission->gate_waiter)) {
     case GATE_OPEN:
         admission_enter(exchange, ADMISSION_IN_SHARD);
         exchange_admit(exchange, false);
@@ -97,7 +98,7 @@ void exchange_pass(struct exchange *exchange)
     }
 }
 
-void exchange_on_gate(struct gate_waiter *waiter)
+void exchange_on_gate(struct waiter *waiter)
 {
     struct exchange *exchange = container_of(waiter, struct exchange, admission.gate_waiter);
     admission_enter(exchange, ADMISSION_IN_SHARD);

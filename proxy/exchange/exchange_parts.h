@@ -66,7 +66,7 @@ __attribute__((warn_unused_result)) bool exchange_start_twin(struct exchange *ex
 void exchange_begin(struct exchange *exchange, const struct route *route);
 /* Its shard, if it has one, then its upstream. */
 void exchange_pass(struct exchange *exchange);
-void exchange_on_gate(struct gate_waiter *waiter);
+void exchange_on_gate(struct waiter *waiter);
 
 /* ---- exchange_admit.c: all of these may leave the exchange EXCHANGE_LEASED, and the caller goes on with exchange_go_on() ---- */
 

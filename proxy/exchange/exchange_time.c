@@ -53,9 +53,9 @@ static void due_queued(const struct exchange *exchange, struct due *due)
 {
     const struct exchange_admission *admission = &exchange->admission;
     due_earlier(due, admission->queued_ms, exchange_settings(exchange)->limits.queue_wait_ms,
-                admission->state == ADMISSION_AT_SHARD ? REASON_SHARD_TIMEOUT
-                : admission->waiter.for_fd             ? REASON_NO_DESCRIPTORS
-                                                       : REASON_QUEUE_TIMEOUT);
+                admission->state == ADMISSION_AT_SHARD        ? REASON_SHARD_TIMEOUT
+                : admission->waiter.wants == QUEUE_DESCRIPTOR ? REASON_NO_DESCRIPTORS
+                                                              : REASON_QUEUE_TIMEOUT);
 }
 
 static void due_sending(const struct exchange *exchange, struct due *due)

@@ -4,28 +4,27 @@
 #include <stdlib.h>
 
 #include "steady/check.h"
-#include "steady/deadline.h"
 
-#define NOBODY_MS UINT64_MAX
-/* As pool/queue.h: crossing threads costs. */
-#define GATE_LOCAL_MS 5
+#define GATE_LINE 0
 
-static void on_serve(struct deferred *deferred);
-static void on_call(struct message *message, void *receiver);
+static unsigned usable(const struct waitlist_local *local);
+static void meet(const struct waitlist_local *local);
+static void serve(struct waitlist_local *local);
+
+static const struct waitlist_policy gate_policy = {.usable = usable, .meet = meet, .serve = serve};
 
 bool gate_init(struct gate *gate, const char *label, unsigned worker_count)
 {
-    *gate = (struct gate){.upstream_local_count = worker_count};
     bound_init(&gate->inside, "shard_in_flight", label, 0);
     bound_init(&gate->waiting, "shard_queued", label, 0);
-    gate->locals = aligned_alloc(_Alignof(struct gate_local), worker_count * sizeof *gate->locals);
-    for (unsigned i = 0; gate->locals != NULL && i < worker_count; i++) {
-        struct gate_local *local = &gate->locals[i];
-        *local = (struct gate_local){.since_ms = NOBODY_MS, .gate = gate};
-        local->serve.run = on_serve;
-        TAILQ_INIT(&local->line);
+    gate->locals =
+        aligned_alloc(_Alignof(struct waitlist_local), worker_count * sizeof *gate->locals);
+    if (gate->locals == NULL) {
+        return false;
     }
-    return gate->locals != NULL;
+    waitlist_init(&gate->waitlist, &gate_policy, &gate->waiting, gate->locals, sizeof *gate->locals,
+                  worker_count);
+    return true;
 }
 
 void gate_release(struct gate *gate)
@@ -37,9 +36,7 @@ void gate_release(struct gate *gate)
 
 bool gate_idle(const struct gate *gate)
 {
-    return bound_used(&gate->inside) == 0 &&
-           __atomic_load_n(&gate->waiting_count, __ATOMIC_ACQUIRE) == 0 &&
-           __atomic_load_n(&gate->calls_count, __ATOMIC_ACQUIRE) == 0;
+    return bound_used(&gate->inside) == 0 && waitlist_idle(&gate->waitlist);
 }
 
 void gate_set_limits(struct gate *gate, uint64_t inside_count, uint64_t waiting_count)
@@ -48,9 +45,9 @@ void gate_set_limits(struct gate *gate, uint64_t inside_count, uint64_t waiting_
     bound_set_limit(&gate->waiting, waiting_count);
 }
 
-static bool anyone_waits(const struct gate *gate)
+static struct gate *gate_of(const struct waitlist_local *local)
 {
-    return __atomic_load_n(&gate->waiting_count, __ATOMIC_RELAXED) > 0;
+    return container_of(local->list, struct gate, waitlist);
 }
 
 /* No refusal is counted: who gets no place waits. */
@@ -59,127 +56,54 @@ static bool take_place(struct gate *gate)
     return bound_take_below(&gate->inside, 1, UINT64_MAX);
 }
 
-static uint64_t since(const struct gate_local *local)
+enum gate_result gate_enter(struct gate *gate, unsigned worker_index, struct loop *loop,
+                            struct waiter *waiter)
 {
-    return __atomic_load_n(&local->since_ms, __ATOMIC_ACQUIRE);
-}
-
-static void publish(struct gate_local *local)
-{
-    const struct gate_waiter *first = TAILQ_FIRST(&local->line);
-    __atomic_store_n(&local->since_ms, first != NULL ? first->since_ms : NOBODY_MS,
-                     __ATOMIC_RELEASE);
-}
-
-/* While `called` is set the message is on its way, and its receiver will see what was freed before. */
-static void call(struct gate_local *local)
-{
-    struct worker *worker = __atomic_load_n(&local->worker, __ATOMIC_ACQUIRE);
-    if (!__atomic_exchange_n(&local->called, true, __ATOMIC_ACQ_REL)) {
-        __atomic_fetch_add(&local->gate->calls_count, 1, __ATOMIC_RELAXED);
-        mailbox_post(worker->loop.mailbox, &local->call, on_call);
-    }
-}
-
-/* To the local that waits longest; `own` may be NULL: it has had its chance. */
-static void offer(struct gate *gate, struct gate_local *own, const struct gate_local *not_this)
-{
-    struct gate_local *first = NULL;
-    if (bound_used(&gate->inside) >= bound_limit(&gate->inside)) {
-        return;
-    }
-    for (unsigned i = 0; i < gate->upstream_local_count; i++) {
-        struct gate_local *local = &gate->locals[i];
-        if (local != not_this && since(local) != NOBODY_MS &&
-            (first == NULL || since(local) < since(first))) {
-            first = local;
-        }
-    }
-    if (own != NULL && since(own) != NOBODY_MS && first != NULL &&
-        since(own) <= deadline_after(since(first), GATE_LOCAL_MS)) {
-        if (!own->serve.queued) {
-            __atomic_fetch_add(&gate->calls_count, 1, __ATOMIC_RELAXED);
-            loop_defer(&own->worker->loop, &own->serve);
-        }
-    } else if (first != NULL) {
-        call(first);
-    }
-}
-
-static void take_out(struct gate_local *local, struct gate_waiter *waiter)
-{
-    TAILQ_REMOVE(&local->line, waiter, link);
-    waiter->gate = NULL;
-    publish(local);
-    __atomic_fetch_sub(&local->gate->waiting_count, 1, __ATOMIC_RELAXED);
-    bound_give(&local->gate->waiting, 1);
-}
-
-enum gate_result gate_enter(struct gate *gate, struct worker *worker, struct gate_waiter *waiter)
-{
-    struct gate_local *local = &gate->locals[worker->env.index];
-    if (!anyone_waits(gate) && take_place(gate)) {
+    struct waitlist_local *local = &gate->locals[worker_index];
+    if (!waitlist_waits(&gate->waitlist) && take_place(gate)) {
         return GATE_OPEN;
     }
-    if (!bound_take(&gate->waiting, 1)) {
-        return GATE_FULL;
+    if (local->loop == NULL) {
+        local->loop = loop;
     }
-    __atomic_store_n(&local->worker, worker, __ATOMIC_RELEASE);
-    waiter->gate = gate;
-    waiter->since_ms = worker_now_ms(worker);
-    TAILQ_INSERT_TAIL(&local->line, waiter, link);
-    publish(local);
-    __atomic_fetch_add(&gate->waiting_count, 1, __ATOMIC_ACQ_REL);
-    __atomic_fetch_add(&gate->inside.used, 0, __ATOMIC_ACQ_REL);
-    offer(gate, local, NULL);
-    return GATE_QUEUED;
+    return waitlist_wait(local, waiter, GATE_LINE) ? GATE_QUEUED : GATE_FULL;
 }
 
-void gate_leave(struct gate *gate, struct worker *worker)
+void gate_leave(struct gate *gate, unsigned worker_index)
 {
-    uint64_t before = __atomic_fetch_sub(&gate->inside.used, 1, __ATOMIC_ACQ_REL);
+    uint64_t before = waitlist_meet(&gate->inside.used, (uint64_t)-1);
     CHECK(before > 0);
-    if (anyone_waits(gate)) {
-        struct gate_local *own = &gate->locals[worker->env.index];
-        offer(gate, own, NULL);
+    if (waitlist_waits(&gate->waitlist)) {
+        waitlist_offer(&gate->locals[worker_index]);
     }
 }
 
-void gate_cancel(struct gate_waiter *waiter, const struct worker *worker)
+void gate_cancel(struct waiter *waiter)
 {
-    if (waiter->gate != NULL) {
-        take_out(&waiter->gate->locals[worker->env.index], waiter);
+    if (waiter->local != NULL) {
+        waitlist_cancel(waiter);
     }
 }
 
-/* What is left over goes to the others. */
-static void serve(struct gate_local *local)
+/* ---- what the wait list asks ---- */
+
+static unsigned usable(const struct waitlist_local *local)
 {
-    struct gate_waiter *waiter;
-    while ((waiter = TAILQ_FIRST(&local->line)) != NULL && take_place(local->gate)) {
-        take_out(local, waiter);
+    const struct bound *inside = &gate_of(local)->inside;
+    return bound_used(inside) < bound_limit(inside) ? 1u << GATE_LINE : 0;
+}
+
+static void meet(const struct waitlist_local *local)
+{
+    (void)waitlist_meet(&gate_of(local)->inside.used, 0);
+}
+
+static void serve(struct waitlist_local *local)
+{
+    struct waiter *waiter;
+    while ((waiter = waitlist_first(local, GATE_LINE)) != NULL && take_place(gate_of(local))) {
+        waitlist_turn_begin(waiter);
         waiter->on_turn(waiter);
+        (void)waitlist_turn_end(local);
     }
-    if (anyone_waits(local->gate)) {
-        offer(local->gate, NULL, local);
-    }
-}
-
-static void on_serve(struct deferred *deferred)
-{
-    struct gate_local *local = container_of(deferred, struct gate_local, serve);
-    struct gate *gate = local->gate;
-    serve(local);
-    __atomic_fetch_sub(&gate->calls_count, 1, __ATOMIC_RELEASE);
-}
-
-/* The flag falls before anything is looked at: what is freed from now on calls again. */
-static void on_call(struct message *message, void *receiver)
-{
-    struct gate_local *local = container_of(message, struct gate_local, call);
-    struct gate *gate = local->gate;
-    (void)receiver;
-    (void)__atomic_exchange_n(&local->called, false, __ATOMIC_ACQ_REL);
-    serve(local);
-    __atomic_fetch_sub(&gate->calls_count, 1, __ATOMIC_RELEASE);
 }

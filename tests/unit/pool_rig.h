@@ -238,12 +238,14 @@ static inline void rig_sleep(struct rig *rig, uint64_t wait_ms)
 
 static inline void rig_end(struct rig *rig)
 {
-    uint64_t delivered_count;
+    uint64_t done_count;
     do {
-        delivered_count = 0;
-        for (unsigned i = 0; i < rig->worker_count; i++)
-            delivered_count += mailbox_drain(rig->workers[i].loop.mailbox, &rig->workers[i]);
-    } while (delivered_count > 0);
+        done_count = 0;
+        for (unsigned i = 0; i < rig->worker_count; i++) {
+            done_count += mailbox_drain(rig->workers[i].loop.mailbox, &rig->workers[i]);
+            done_count += loop_run_deferred(&rig->workers[i].loop);
+        }
+    } while (done_count > 0);
     for (unsigned i = 0; i < rig->worker_count; i++) {
         struct rig_worker *worker = &rig->workers[i];
         pool_worker_free(&worker->pool);

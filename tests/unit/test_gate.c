@@ -15,17 +15,17 @@
 #define WORKERS 3
 
 struct visitor {
-    struct gate_waiter waiter;
+    struct waiter waiter;
     unsigned worker;
     bool inside;
 };
 
 struct hall {
     struct gate gate;
-    struct worker *workers[WORKERS];
+    struct loop loops[WORKERS];
 };
 
-static void on_turn(struct gate_waiter *waiter)
+static void on_turn(struct waiter *waiter)
 {
     ((struct visitor *)(void *)waiter)->inside = true;
 }
@@ -36,10 +36,8 @@ static void open_hall(struct hall *hall, uint64_t inside_count, uint64_t waiting
     assert_true(gate_init(&hall->gate, "", WORKERS));
     gate_set_limits(&hall->gate, inside_count, waiting_count);
     for (unsigned i = 0; i < WORKERS; i++) {
-        hall->workers[i] = calloc(1, sizeof *hall->workers[i]);
-        hall->workers[i]->env.index = i;
-        assert_int_equal(loop_init(&hall->workers[i]->loop), MAILBOX_OK);
-        hall->workers[i]->loop.clock.now_us = 1000000;
+        assert_int_equal(loop_init(&hall->loops[i]), MAILBOX_OK);
+        hall->loops[i].clock.now_us = 1000000;
     }
 }
 
@@ -48,19 +46,18 @@ static void close_hall(struct hall *hall)
     assert_true(gate_idle(&hall->gate));
     gate_release(&hall->gate);
     for (unsigned i = 0; i < WORKERS; i++) {
-        loop_release(&hall->workers[i]->loop);
-        free(hall->workers[i]);
+        loop_release(&hall->loops[i]);
     }
 }
 
 /* One pass of a worker's loop: mail, then what was put off. */
 static void pass(struct hall *hall, unsigned index)
 {
-    struct worker *worker = hall->workers[index];
-    mailbox_drain(worker->loop.mailbox, worker);
-    while (loop_has_deferred(&worker->loop))
-        loop_run_deferred(&worker->loop);
-    worker->loop.clock.now_us += 1000;
+    struct loop *loop = &hall->loops[index];
+    mailbox_drain(loop->mailbox, NULL);
+    while (loop_has_deferred(loop))
+        loop_run_deferred(loop);
+    loop->clock.now_us += 1000;
 }
 
 static void settle(struct hall *hall)
@@ -73,7 +70,8 @@ static void settle(struct hall *hall)
 static enum gate_result come(struct hall *hall, struct visitor *visitor, unsigned worker)
 {
     *visitor = (struct visitor){.waiter = {.on_turn = on_turn}, .worker = worker};
-    enum gate_result result = gate_enter(&hall->gate, hall->workers[worker], &visitor->waiter);
+    enum gate_result result =
+        gate_enter(&hall->gate, worker, &hall->loops[worker], &visitor->waiter);
     visitor->inside = result == GATE_OPEN;
     return result;
 }
@@ -81,9 +79,9 @@ static enum gate_result come(struct hall *hall, struct visitor *visitor, unsigne
 static void go(struct hall *hall, struct visitor *visitor)
 {
     if (visitor->inside)
-        gate_leave(&hall->gate, hall->workers[visitor->worker]);
+        gate_leave(&hall->gate, visitor->worker);
     else
-        gate_cancel(&visitor->waiter, hall->workers[visitor->worker]);
+        gate_cancel(&visitor->waiter);
     visitor->inside = false;
 }
 
@@ -114,7 +112,7 @@ static void a_newcomer_does_not_overtake(void **state)
     assert_int_equal(come(&hall, &first, 0), GATE_OPEN);
     assert_int_equal(come(&hall, &second, 1), GATE_QUEUED);
     go(&hall, &first);
-    hall.workers[0]->loop.clock.now_us += 10000; /* within 5 ms a worker prefers its own */
+    hall.loops[0].clock.now_us += 10000; /* within 5 ms a worker prefers its own */
     assert_int_equal(come(&hall, &third, 0), GATE_QUEUED);
     settle(&hall);
     assert_true(second.inside);
@@ -134,7 +132,7 @@ static void a_call_whose_receiver_has_gone_is_passed_on(void **state)
     open_hall(&hall, 1, 8);
     assert_int_equal(come(&hall, &first, 0), GATE_OPEN);
     assert_int_equal(come(&hall, &second, 1), GATE_QUEUED);
-    hall.workers[2]->loop.clock.now_us += 50000;
+    hall.loops[2].clock.now_us += 50000;
     assert_int_equal(come(&hall, &third, 2), GATE_QUEUED);
     go(&hall, &first);
     go(&hall, &second); /* while its call is on the way */
@@ -180,7 +178,7 @@ static unsigned count_waiting(const struct visitor visitors[VISITORS])
 {
     unsigned count = 0;
     for (unsigned i = 0; i < VISITORS; i++)
-        count += visitors[i].waiter.gate != NULL;
+        count += visitors[i].waiter.local != NULL;
     return count;
 }
 
@@ -200,7 +198,7 @@ static void nobody_is_forgotten_whatever_the_order(void **state)
         struct visitor *visitor = &visitors[rng_below(&rng, VISITORS)];
         if (rng_below(&rng, 3) == 0)
             pass(&hall, (unsigned)rng_below(&rng, WORKERS));
-        else if (visitor->inside || visitor->waiter.gate != NULL)
+        else if (visitor->inside || visitor->waiter.local != NULL)
             go(&hall, visitor);
         else
             (void)come(&hall, visitor, (unsigned)rng_below(&rng, WORKERS));

@@ -87,7 +87,7 @@ static void arrive(struct shortage *shortage, struct wanter *wanter, unsigned wo
 
 static void leave(struct shortage *shortage, struct wanter *wanter)
 {
-    queue_cancel(pool_at(shortage, wanter->worker), &wanter->waiter);
+    queue_cancel(&wanter->waiter);
     if (wanter->attempt.lease != NULL)
         lease_return(pool_at(shortage, wanter->worker), &wanter->attempt.lease);
     upstream_leave(pool_at(shortage, wanter->worker), wanter->endpoint->upstream);
@@ -103,7 +103,7 @@ static void a_descriptor_given_back_on_any_worker_serves_who_waits(void **state)
         assert_true(bound_take(&shortage.rig.fds, 1)); /* a client has it */
         arrive(&shortage, &wanter, 0, shortage.app);
         rig_settle(&shortage.rig);
-        assert_true(wanter.waiter.for_fd);
+        assert_int_equal(wanter.waiter.wants, QUEUE_DESCRIPTOR);
         unsigned turns_count = wanter.turns_count;
         rig_settle(&shortage.rig);
         assert_int_equal(wanter.turns_count, turns_count); /* nothing turns in vain */

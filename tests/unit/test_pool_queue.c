@@ -107,7 +107,7 @@ static void in_flight_and_queue_are_exact(void **state)
     for (int i = 3; i < 5; i++)
         assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_QUEUED);
     assert_int_equal(arrive(&queued, 0, &visitors[5]), ADMIT_QUEUE_FULL);
-    assert_null(visitors[5].waiter.upstream);
+    assert_null(visitors[5].waiter.local);
     assert_int_equal(bound_used(&queued.upstream->in_flight), 3);
     assert_int_equal(bound_used(&queued.upstream->queued), 2);
     rig_settle(&queued.rig);
@@ -137,7 +137,7 @@ static void the_queued_are_served_oldest_first_and_not_within_the_call(void **st
         rig_await(&queued.rig, queued.counter == i + 1);
         rig_settle(&queued.rig);
         assert_int_equal(visitors[i].order, i + 1);
-        assert_null(visitors[i].waiter.upstream);
+        assert_null(visitors[i].waiter.local);
         leave(&queued, &visitors[i]);
     }
     queued_end(&queued);
@@ -172,8 +172,8 @@ static void one_who_leaves_the_queue_is_not_called_and_the_next_is(void **state)
     assert_int_equal(arrive(&queued, 0, &third), ADMIT_QUEUED);
     leave(&queued, &first);
     /* The call is under way to the one who goes. */
-    queue_cancel(pool_at(&queued, 0), &second.waiter);
-    queue_cancel(pool_at(&queued, 0), &second.waiter);
+    queue_cancel(&second.waiter);
+    queue_cancel(&second.waiter);
     rig_await(&queued.rig, third.admitted);
     assert_int_equal(second.order, 0);
     leave(&queued, &third);
@@ -305,7 +305,7 @@ static void a_newcomer_waits_behind_one_admitted_who_waits_for_a_connection(void
                      1); /* no spinning, though there is capacity it does not want */
     assert_false(newcomer.admitted);
     assert_int_equal(bound_used(&queued.upstream->queued), 2);
-    queue_cancel(pool_at(&queued, 0), &admitted.waiter);
+    queue_cancel(&admitted.waiter);
     leave(&queued, &admitted);
     rig_await(&queued.rig, newcomer.admitted);
     leave(&queued, &newcomer);
@@ -326,11 +326,11 @@ static void who_queues_again_in_its_turn_keeps_its_slot_though_the_queue_is_full
     leave(&queued, &first);
     rig_await(&queued.rig, second.order == 1);
     assert_true(second.admitted);
-    assert_ptr_equal(second.waiter.upstream, queued.upstream);
+    assert_ptr_equal(second.waiter.local, &queued.upstream->own->locals[0].waits);
     assert_int_equal(second.waiter.since_ms, since_ms);
     assert_int_equal(bound_used(&queued.upstream->queued), 1);
     assert_int_equal(arrive(&queued, 0, &refused), ADMIT_QUEUE_FULL);
-    queue_cancel(pool_at(&queued, 0), &second.waiter);
+    queue_cancel(&second.waiter);
     leave(&queued, &second);
     queued_end(&queued);
 }
@@ -378,7 +378,8 @@ static void the_worker_whose_exchange_waits_longest_is_called_first(void **state
     queued_init(&queued, 2, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
     assert_int_equal(arrive(&queued, 1, &old), ADMIT_QUEUED);
-    rig_sleep(&queued.rig, 4 * QUEUE_LOCAL_MS + 1); /* by so much one waits longer than the other */
+    rig_sleep(&queued.rig,
+              4 * WAITLIST_LOCAL_MS + 1); /* by so much one waits longer than the other */
     assert_int_equal(arrive(&queued, 0, &young), ADMIT_QUEUED);
     leave(&queued, &first);
     rig_await(&queued.rig, old.admitted);
@@ -399,7 +400,7 @@ static void a_call_that_comes_too_late_goes_on_to_the_next_worker(void **state)
     assert_int_equal(arrive(&queued, 1, &gone), ADMIT_QUEUED);
     assert_int_equal(arrive(&queued, 2, &third), ADMIT_QUEUED);
     leave(&queued, &first);
-    queue_cancel(pool_at(&queued, 1), &gone.waiter);
+    queue_cancel(&gone.waiter);
     rig_await(&queued.rig, third.admitted);
     leave(&queued, &third);
     queued_end(&queued);
@@ -428,7 +429,7 @@ static void what_the_oldest_cannot_use_is_offered_to_the_others(void **state)
         rig_await(&queued.rig, other.order > 0);
         rig_settle(&queued.rig);
         assert_true(queued.counter <= 3); /* the offer ends */
-        queue_cancel(picky.worker->pool, &picky.waiter);
+        queue_cancel(&picky.waiter);
         leave(&queued, &first);
         leave(&queued, &picky);
         leave(&queued, &other);
@@ -495,7 +496,7 @@ static void a_worker_may_go_with_a_turn_still_to_be_given(void **state)
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
     assert_int_equal(arrive(&queued, 0, &second), ADMIT_QUEUED);
     leave(&queued, &first);
-    queue_cancel(pool_at(&queued, 0), &second.waiter);
+    queue_cancel(&second.waiter);
     queued_end(&queued);
 }
 
@@ -506,7 +507,7 @@ static void the_recheck_finds_what_nobody_called_for(void **state)
     struct visitor first, second;
     (void)state;
     queued_init(&queued, 1, 1, 10, 10);
-    queued.rig.pools->recheck_ms = 50;
+    queued.upstream->own->waitlist.recheck_ms = 50;
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
     assert_int_equal(arrive(&queued, 0, &second), ADMIT_QUEUED);
     bound_set_limit(&queued.upstream->in_flight, 2);

@@ -302,7 +302,7 @@ static void driver_admit(struct driver *driver, bool turn)
 static void driver_on_turn(struct waiter *waiter)
 {
     struct driver *driver = driver_of_waiter(waiter);
-    assert_null(waiter->upstream);
+    assert_null(waiter->local);
     if (driver->stage == STAGE_QUEUED)
         driver_admit(driver, true);
     else
@@ -354,12 +354,12 @@ static void driver_on_cancel(struct wheel_timer *timer, uint64_t now_ms)
     switch (driver->stage) {
     case STAGE_REST: break;
     case STAGE_QUEUED:
-        queue_cancel(driver->worker->pool, &driver->waiter);
+        queue_cancel(&driver->waiter);
         count(&driver->storm->cancelled);
         driver_rest(driver, 0);
         break;
     case STAGE_WAITING:
-        queue_cancel(driver->worker->pool, &driver->waiter);
+        queue_cancel(&driver->waiter);
         driver_leave(driver, &driver->storm->cancelled);
         break;
     case STAGE_PENDING:
