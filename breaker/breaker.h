@@ -29,7 +29,7 @@
 
 enum breaker_state { ENUM_VALUES(BREAKER_STATES) };
 #define BREAKER_STATE_COUNT ENUM_COUNT(BREAKER_STATES)
-const char *breaker_state_name(enum breaker_state state);
+const char *breaker_state_name(enum breaker_state value);
 static inline bool breaker_admits_freely(enum breaker_state state)
 {
     return state <= BREAKER_FORCED_CLOSED;
@@ -48,7 +48,7 @@ static inline bool breaker_admits_freely(enum breaker_state state)
     X(BREAKER_CAUSE_DISABLED, "disabled")
 
 enum breaker_cause { ENUM_VALUES(BREAKER_CAUSES) };
-const char *breaker_cause_name(enum breaker_cause cause);
+const char *breaker_cause_name(enum breaker_cause value);
 
 #define BREAKER_RESULTS(X)                                             \
     X(BREAKER_ADMITTED, "admitted")                                    \

@@ -14,7 +14,7 @@
     X(CHECKLIST_ADVICE, "advice") \
     X(CHECKLIST_WARNING, "warning")
 enum checklist_verdict { ENUM_VALUES(CHECKLIST_VERDICTS) };
-const char *checklist_verdict_name(enum checklist_verdict verdict);
+const char *checklist_verdict_name(enum checklist_verdict value);
 
 struct checklist_line {
     enum checklist_verdict verdict;

@@ -351,7 +351,7 @@ struct settings {
     X(SETTINGS_UNREADABLE, "unreadable") \
     X(SETTINGS_NO_MEMORY, "no memory")
 enum settings_result { ENUM_VALUES(SETTINGS_RESULTS) };
-const char *settings_result_name(enum settings_result result);
+const char *settings_result_name(enum settings_result value);
 
 #define SETTINGS_SEVERITIES(X) X(SETTINGS_ERROR, "error") X(SETTINGS_WARNING, "warning")
 enum settings_severity { ENUM_VALUES(SETTINGS_SEVERITIES) };

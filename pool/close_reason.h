@@ -26,6 +26,6 @@
     X(LEASE_CLOSED_LOST, "lost", "so many others of its endpoint died that it was replaced too")
 
 enum lease_close_reason { ENUM_VALUES(LEASE_CLOSE_REASONS) LEASE_CLOSE_REASON_COUNT };
-const char *lease_close_reason_name(enum lease_close_reason reason);
+const char *lease_close_reason_name(enum lease_close_reason value);
 
 #endif

@@ -36,8 +36,8 @@ enum dns_type { ENUM_VALUES(DNS_TYPES) DNS_TYPE_COUNT };
     X(LOOKUP_NO_MEMORY, "no_memory")
 
 enum lookup_result { ENUM_VALUES(LOOKUP_RESULTS) LOOKUP_RESULT_COUNT };
-const char *lookup_result_name(enum lookup_result result);
-const char *dns_type_name(enum dns_type type);
+const char *lookup_result_name(enum lookup_result value);
+const char *dns_type_name(enum dns_type value);
 /* As in the message. */
 uint16_t dns_type_code(enum dns_type type);
 

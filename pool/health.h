@@ -28,7 +28,7 @@ struct pool_worker;
     X(HEALTH_EVENT_CALM, "calm")           /* no more */
 
 enum health_event { ENUM_VALUES(HEALTH_EVENTS) };
-const char *health_event_name(enum health_event event);
+const char *health_event_name(enum health_event value);
 
 /* Something happened; told once each time. */
 struct health_change {

@@ -30,7 +30,7 @@
     X(HEALTH_STATUS_DOWN, "down") \
     X(HEALTH_STATUS_EJECTED, "ejected")
 enum health_state_kind { ENUM_VALUES(HEALTH_STATES) };
-const char *health_status_state_name(enum health_state_kind state);
+const char *health_status_state_name(enum health_state_kind value);
 
 struct status {
     enum health_state_kind state;

@@ -81,7 +81,7 @@ enum lease_result {
     X(DIAL_ERROR, "error")
 
 enum dial_result { ENUM_VALUES(DIAL_RESULTS) };
-const char *dial_result_name(enum dial_result result);
+const char *dial_result_name(enum dial_result value);
 
 /* The token of a pending lease; embedded in the attempt. The deadline is the caller's: cancel when it passes. */
 struct lease_request {

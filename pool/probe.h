@@ -32,7 +32,7 @@
     X(PROBE_TIMEOUT, "no answer in time")
 
 enum probe_result { ENUM_VALUES(PROBE_RESULTS) };
-const char *probe_result_name(enum probe_result result);
+const char *probe_result_name(enum probe_result value);
 
 struct probe_report {
     enum probe_result result;

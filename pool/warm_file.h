@@ -41,7 +41,7 @@
     X(WARM_NO_MEMORY, "no memory, or it is too large")
 
 enum warm_result { ENUM_VALUES(WARM_RESULTS) };
-const char *warm_result_words(enum warm_result result);
+const char *warm_result_words(enum warm_result value);
 
 /* One container, opened. */
 struct warm_image {

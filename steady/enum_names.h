@@ -5,7 +5,7 @@
  *         X(DRAIN_SERVING, "serving") \
  *         X(DRAIN_CLOSING, "closing")
  *     enum drain_stage { ENUM_VALUES(DRAIN_STAGES) };
- *     const char *drain_stage_name(enum drain_stage stage);              in the header
+ *     const char *drain_stage_name(enum drain_stage value);              in the header
  *     ENUM_NAME_FUNCTION(drain_stage_name, enum drain_stage, DRAIN_STAGES)   in the source
  *
  * Owns nothing. Thread: any. Errors: a number that is no value has the word "unknown".

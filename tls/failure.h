@@ -35,8 +35,8 @@
     X(TLS_FAILURE_PROTOCOL, "protocol_error", "tls_protocol_error")
 
 enum tls_failure { ENUM_VALUES(TLS_FAILURES) TLS_FAILURE_COUNT };
-const char *tls_failure_name(enum tls_failure failure);
-const char *tls_failure_proxy_status(enum tls_failure failure);
+const char *tls_failure_name(enum tls_failure value);
+const char *tls_failure_proxy_status(enum tls_failure value);
 
 /* What the thread's error queue says, which is empty afterwards; verify_result is that of the connection (X509_V_OK: 0). */
 enum tls_failure tls_failure_take(long verify_result);

@@ -32,7 +32,7 @@ struct seal_key {
     X(SEAL_ERROR, "no memory or randomness")
 
 enum seal_result { ENUM_VALUES(SEAL_RESULTS) };
-const char *seal_result_name(enum seal_result result);
+const char *seal_result_name(enum seal_result value);
 
 /* From a file: 32 bytes, or 64 hexadecimal digits and a line end. */
 __attribute__((warn_unused_result)) enum seal_result seal_key_load(const char *path,

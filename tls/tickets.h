@@ -31,7 +31,7 @@ struct ssl_ctx_st;
     X(TLS_TICKETS_BAD_FILE, "expected one to three keys of 80 bytes each") \
     X(TLS_TICKETS_NO_RANDOM, "no random numbers")
 enum tls_tickets_result { ENUM_VALUES(TLS_TICKETS_RESULTS) };
-const char *tls_tickets_result_name(enum tls_tickets_result result);
+const char *tls_tickets_result_name(enum tls_tickets_result value);
 
 /* NULL: no memory, or no random numbers. */
 struct tls_tickets *tls_tickets_create(uint64_t now_ms);

@@ -31,7 +31,7 @@ struct admin_env {
     X(ADMIN_CANNOT_BIND, "cannot bind") \
     X(ADMIN_NO_MEMORY, "no memory")
 enum admin_result { ENUM_VALUES(ADMIN_RESULTS) };
-const char *admin_result_name(enum admin_result result);
+const char *admin_result_name(enum admin_result value);
 
 /* On ADMIN_CANNOT_BIND errno says why. A stale unix socket file is removed, one in use is not. An inherited socket is taken, but
    nobody is accepted from it before admin_serve_on(). */

@@ -31,7 +31,7 @@
     X(METRIC_HISTOGRAM, "histogram")
 
 enum metric_type { ENUM_VALUES(METRIC_TYPES) };
-const char *metric_type_name(enum metric_type type);
+const char *metric_type_name(enum metric_type value);
 
 /* Columns: id, name, meaning, CLOSED(list of all values), CLOSED_BUT_FIRST(list) where the first is "none", or OPEN. The lists are in metric_labels.c. */
 #define METRIC_LABELS(X)                                                                           \

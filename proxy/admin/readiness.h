@@ -23,7 +23,7 @@
     X(READINESS_DRAINING, "draining") /* to the end */
 
 enum readiness_state { ENUM_VALUES(READINESS_STATES) READINESS_STATE_COUNT };
-const char *readiness_state_name(enum readiness_state state);
+const char *readiness_state_name(enum readiness_state value);
 
 /* What is missing: id, name, words for people. */
 #define READINESS_REASONS(X)                                                                    \
@@ -37,8 +37,8 @@ const char *readiness_state_name(enum readiness_state state);
     X(READINESS_FOR_DRAINING, "draining", "the process drains")
 
 enum readiness_reason { ENUM_VALUES(READINESS_REASONS) READINESS_REASON_COUNT };
-const char *readiness_reason_name(enum readiness_reason reason);
-const char *readiness_reason_words(enum readiness_reason reason);
+const char *readiness_reason_name(enum readiness_reason value);
+const char *readiness_reason_words(enum readiness_reason value);
 
 /* Of required upstreams only, but for the first and the last three. */
 struct readiness_figures {

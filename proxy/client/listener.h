@@ -51,7 +51,7 @@ struct worker_listener {
     X(LISTENER_NO_FD, "no_descriptors")    \
     X(LISTENER_NO_MEMORY, "no_memory")
 enum listener_result { ENUM_VALUES(LISTENER_RESULTS) };
-const char *listener_result_name(enum listener_result result);
+const char *listener_result_name(enum listener_result value);
 
 /* ---- control thread ---- */
 

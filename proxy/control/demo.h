@@ -20,7 +20,7 @@ struct demo;
     X(DEMO_NO_THREAD, "cannot start a thread") \
     X(DEMO_NO_MEMORY, "no memory")
 enum demo_result { ENUM_VALUES(DEMO_RESULTS) };
-const char *demo_result_name(enum demo_result result);
+const char *demo_result_name(enum demo_result value);
 
 __attribute__((warn_unused_result)) enum demo_result demo_create(struct demo **ret_demo);
 void demo_free(struct demo **demo);

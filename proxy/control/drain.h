@@ -25,7 +25,7 @@
     X(DRAIN_CUTTING, "cutting")     /* the end, whatever is left */
 
 enum drain_stage { ENUM_VALUES(DRAIN_STAGES) };
-const char *drain_stage_name(enum drain_stage stage);
+const char *drain_stage_name(enum drain_stage value);
 
 /* When each stage ends at the latest, in ms since the drain began. */
 struct drain_plan {

@@ -26,7 +26,7 @@ struct access_ring;
     X(LOG_NO_THREAD, "cannot start a thread") \
     X(LOG_NO_MEMORY, "no memory")
 enum log_result { ENUM_VALUES(LOG_RESULTS) };
-const char *log_result_name(enum log_result result);
+const char *log_result_name(enum log_result value);
 
 /* Opens the files and starts the thread. On LOG_CANNOT_OPEN and LOG_NO_THREAD errno says why. */
 __attribute__((warn_unused_result)) enum log_result log_create(const struct log_settings *settings,

@@ -29,7 +29,7 @@
     X(RETRY_SHARD_BUDGET_VERDICT, "shard_budget") /* that of the shard is */
 
 enum retry_verdict { ENUM_VALUES(RETRY_VERDICTS) RETRY_VERDICT_COUNT };
-const char *retry_verdict_name(enum retry_verdict verdict);
+const char *retry_verdict_name(enum retry_verdict value);
 
 struct retry_case {
     unsigned condition; /* the bit of enum retry_condition that names what happened; 0: none does */

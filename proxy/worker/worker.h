@@ -106,7 +106,7 @@ struct worker {
     X(WORKER_NO_FD, "no_descriptors") \
     X(WORKER_NO_THREAD, "no_thread")
 enum worker_result { ENUM_VALUES(WORKER_RESULTS) };
-const char *worker_result_name(enum worker_result result);
+const char *worker_result_name(enum worker_result value);
 
 __attribute__((warn_unused_result)) enum worker_result worker_create(const struct worker_env *env,
                                                                      struct worker **ret_worker);
