@@ -34,9 +34,11 @@ void pools_save_endpoints(struct pools *pools, struct pack *pack)
     TAILQ_FOREACH (own, &pools->known, link) {
         pack_text(pack, own->upstream.name);
         size_t at = pack_begin(pack);
-        TAILQ_FOREACH (endpoint, &own->endpoints, link)
-            if (!endpoint_retired(endpoint))
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+            if (!endpoint_retired(endpoint)) {
                 save_endpoint(endpoint, at_us, pack);
+            }
+        }
         pack_end(pack, at);
     }
 }
@@ -44,9 +46,11 @@ void pools_save_endpoints(struct pools *pools, struct pack *pack)
 static struct upstream_private *find_upstream(const struct pools *pools, const char *name)
 {
     struct upstream_private *own;
-    TAILQ_FOREACH (own, &pools->known, link)
-        if (strcmp(own->upstream.name, name) == 0)
+    TAILQ_FOREACH (own, &pools->known, link) {
+        if (strcmp(own->upstream.name, name) == 0) {
             return own;
+        }
+    }
     return NULL;
 }
 
@@ -60,11 +64,13 @@ static struct endpoint *find_endpoint(const struct upstream_private *own, struct
     struct endpoint *endpoint = begin;
     while (endpoint != NULL) {
         if (strcmp(endpoint->names.text, text) == 0 &&
-            strcmp(endpoint->names.address_text, address) == 0)
+            strcmp(endpoint->names.address_text, address) == 0) {
             return endpoint;
+        }
         endpoint = TAILQ_NEXT(endpoint, link) != NULL ? TAILQ_NEXT(endpoint, link) : first;
-        if (endpoint == begin)
+        if (endpoint == begin) {
             break;
+        }
     }
     return NULL;
 }
@@ -75,14 +81,16 @@ static size_t restore_upstream(struct upstream_private *own, struct unpack *unpa
     size_t restored_count = 0;
     while (unpack_more(unpack)) {
         char text[TEXT_BYTES], address[ADDRESS_TEXT_BYTES];
-        if (!unpack_text(unpack, text, sizeof(text)) ||
-            !unpack_text(unpack, address, sizeof(address)))
+        if (!unpack_text(unpack, text, sizeof text) ||
+            !unpack_text(unpack, address, sizeof address)) {
             break;
+        }
         uint32_t latency_us = unpack_u32(unpack);
         uint32_t needed_count = unpack_u32(unpack);
         struct endpoint *endpoint = unpack->failed ? NULL : find_endpoint(own, last, text, address);
-        if (endpoint == NULL)
+        if (endpoint == NULL) {
             continue;
+        }
         endpoint->latency = (struct latency){.at_us = now_us(), .estimate_us = latency_us};
         __atomic_store_n(&endpoint->upkeep.needed_count, needed_count, __ATOMIC_RELAXED);
         last = endpoint;
@@ -95,9 +103,11 @@ void pools_forget_needs(struct pools *pools)
 {
     const struct upstream_private *own;
     struct endpoint *endpoint;
-    TAILQ_FOREACH (own, &pools->known, link)
-        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
             __atomic_store_n(&endpoint->upkeep.needed_count, 0, __ATOMIC_RELAXED);
+        }
+    }
 }
 
 size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack)
@@ -107,12 +117,14 @@ size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack)
         char name[TEXT_BYTES];
         struct unpack endpoints;
         size_t length;
-        if (!unpack_text(unpack, name, sizeof(name)))
+        if (!unpack_text(unpack, name, sizeof name)) {
             break;
+        }
         const uint8_t *bytes = unpack_bytes(unpack, &length);
         struct upstream_private *own = bytes != NULL ? find_upstream(pools, name) : NULL;
-        if (own == NULL)
+        if (own == NULL) {
             continue;
+        }
         unpack_init(&endpoints, bytes, length);
         restored_count += restore_upstream(own, &endpoints);
     }

@@ -20,19 +20,21 @@ static void end_probe(const struct stream *stream, bool succeeded, void *owner)
 {
     struct endpoint *endpoint = owner;
     bool resumed = tls_client_finish(stream, succeeded);
-    if (succeeded)
+    if (succeeded) {
         endpoint_tls_succeeded(endpoint, resumed);
-    else if (stream_failure(stream) != TLS_FAILURE_NONE)
+    } else if (stream_failure(stream) != TLS_FAILURE_NONE) {
         endpoint_tls_failed(endpoint, stream_failure(stream));
+    }
 }
 
 bool endpoint_tls_attach(struct endpoint *endpoint, const struct upstream_view *view)
 {
-    if (view->tls == NULL)
+    if (view->tls == NULL) {
         return true;
+    }
     const char *configured = view->settings->tls.server_name;
     const char *name = configured[0] != '\0' ? configured : endpoint->names.hostname;
-    struct endpoint_tls *tls = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*tls));
+    struct endpoint_tls *tls = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *tls);
     if (tls == NULL ||
         !tls_target_init(&tls->target, view->tls, name, address_port(&endpoint->address),
                          &endpoint->address.any, &endpoint->upstream->own->connections_count)) {
@@ -46,8 +48,9 @@ bool endpoint_tls_attach(struct endpoint *endpoint, const struct upstream_view *
 
 void endpoint_tls_detach(struct endpoint *endpoint)
 {
-    if (endpoint->tls == NULL)
+    if (endpoint->tls == NULL) {
         return;
+    }
     tls_target_release(&endpoint->tls->target);
     free(endpoint->tls);
     endpoint->tls = NULL;
@@ -85,8 +88,9 @@ static void tell_endpoint(const struct endpoint *endpoint, uint64_t now_ms,
         uint64_t count = count_read(&tls->failures_count[cause]);
         bool early =
             tls->told_ms[cause] != 0 && now_ms < tls->told_ms[cause] + ENDPOINT_TLS_TELL_MS;
-        if (count == tls->told_count[cause] || early)
+        if (count == tls->told_count[cause] || early) {
             continue;
+        }
         const struct pools_tls_failure failure = {
             .upstream = endpoint->upstream->name,
             .text = endpoint->names.text,
@@ -106,19 +110,24 @@ void pools_log_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_fail
 {
     const struct upstream_private *own;
     const struct endpoint *endpoint;
-    TAILQ_FOREACH (own, &pools->known, link)
-        TAILQ_FOREACH (endpoint, &own->endpoints, link)
-            if (endpoint->tls != NULL)
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+            if (endpoint->tls != NULL) {
                 tell_endpoint(endpoint, now_ms, tell, owner);
+            }
+        }
+    }
 }
 
 /* Of the present settings. */
 static int64_t certificate_expires_s(const struct upstream *upstream)
 {
     const struct endpoint *endpoint;
-    TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link)
-        if (endpoint->shown)
+    TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
+        if (endpoint->shown) {
             return endpoint->tls != NULL ? tls_client_expires_s(endpoint->tls->target.client) : 0;
+        }
+    }
     return 0;
 }
 
@@ -127,7 +136,8 @@ void upstream_tls_figures(const struct upstream *upstream, struct upstream_tls_f
     const struct upstream_tls_figures *counts = &upstream->own->tls;
     ret_figures->full = count_read(&counts->full);
     ret_figures->resumed = count_read(&counts->resumed);
-    for (unsigned cause = 0; cause < TLS_FAILURE_COUNT; cause++)
+    for (unsigned cause = 0; cause < TLS_FAILURE_COUNT; cause++) {
         ret_figures->failed[cause] = count_read(&counts->failed[cause]);
+    }
     ret_figures->certificate_expires_s = certificate_expires_s(upstream);
 }

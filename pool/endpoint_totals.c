@@ -23,8 +23,9 @@ static void add_counters(struct endpoint_figures *sum, const struct endpoint_fig
 #define X(id) sum->id += more->id;
     ENDPOINT_COUNTERS(X)
 #undef X
-    for (size_t i = 0; i < LEASE_CLOSE_REASON_COUNT; i++)
+    for (size_t i = 0; i < LEASE_CLOSE_REASON_COUNT; i++) {
         sum->closed[i] += more->closed[i];
+    }
 }
 
 static void add_gauges(struct endpoint_figures *sum, const struct endpoint_figures *more)
@@ -32,11 +33,13 @@ static void add_gauges(struct endpoint_figures *sum, const struct endpoint_figur
 #define X(id) sum->id += more->id;
     ENDPOINT_GAUGES(X)
 #undef X
-    if (more->latency_us > sum->latency_us)
+    if (more->latency_us > sum->latency_us) {
         sum->latency_us = more->latency_us;
+    }
     if (more->learned_idle_ms != 0 &&
-        (sum->learned_idle_ms == 0 || more->learned_idle_ms < sum->learned_idle_ms))
+        (sum->learned_idle_ms == 0 || more->learned_idle_ms < sum->learned_idle_ms)) {
         sum->learned_idle_ms = more->learned_idle_ms;
+    }
 }
 
 /* NULL: none, and no room or memory for one. */
@@ -45,15 +48,18 @@ static struct departed *find_departed(struct upstream_private *own, const char *
     struct departed *departed;
     size_t count = 0, text_bytes = strlen(text) + 1;
     SLIST_FOREACH (departed, &own->departed, link) {
-        if (strcmp(departed->text, text) == 0)
+        if (strcmp(departed->text, text) == 0) {
             return departed;
+        }
         count++;
     }
-    if (!create || count == DEPARTED_MOST)
+    if (!create || count == DEPARTED_MOST) {
         return NULL;
-    departed = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*departed) + text_bytes);
-    if (departed == NULL)
+    }
+    departed = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *departed + text_bytes);
+    if (departed == NULL) {
         return NULL;
+    }
     memcpy(departed->text, text, text_bytes);
     SLIST_INSERT_HEAD(&own->departed, departed, link);
     return departed;
@@ -63,8 +69,9 @@ void endpoint_totals_keep(struct upstream_private *own, const struct endpoint *e
 {
     const struct endpoint_figures figures = endpoint_figures(endpoint);
     struct departed *departed = find_departed(own, endpoint->names.text, true);
-    if (departed != NULL)
+    if (departed != NULL) {
         add_counters(&departed->counted, &figures);
+    }
 }
 
 void endpoint_totals_forget(struct upstream_private *own)
@@ -87,16 +94,18 @@ static void gather(struct gathering *gathering, const struct endpoint *endpoint)
     if (gathering->count == gathering->space) {
         size_t space = gathering->space == 0 ? 16 : 2 * gathering->space;
         struct endpoint_figures *items =
-            fault_hits(FAULT_ALLOC) ? NULL : realloc(gathering->items, space * sizeof(*items));
-        if (items == NULL)
+            fault_hits(FAULT_ALLOC) ? NULL : realloc(gathering->items, space * sizeof *items);
+        if (items == NULL) {
             return;
+        }
         gathering->items = items;
         gathering->space = space;
     }
     struct endpoint_figures *figures = &gathering->items[gathering->count++];
     *figures = endpoint_figures(endpoint);
-    if (!endpoint->shown)
+    if (!endpoint->shown) {
         figures->address = NULL; /* it has left the settings, but not yet the memory */
+    }
 }
 
 /* Of one text those that are shown come first. */
@@ -120,8 +129,9 @@ static size_t merge(struct endpoint_figures *items, size_t count)
         bool shown = items[i].address != NULL;
         if (kept > 0 && same_text(&items[kept - 1], &items[i])) {
             add_counters(&items[kept - 1], &items[i]);
-            if (shown)
+            if (shown) {
                 add_gauges(&items[kept - 1], &items[i]);
+            }
         } else if (shown) {
             items[kept++] = items[i];
         }
@@ -134,11 +144,13 @@ static void add_departed(struct pools *pools, struct endpoint_figures *items, si
     struct upstream_private *own;
     TAILQ_FOREACH (own, &pools->known, link) {
         for (size_t i = 0; i < count && !SLIST_EMPTY(&own->departed); i++) {
-            if (strcmp(items[i].upstream, own->upstream.name) != 0)
+            if (strcmp(items[i].upstream, own->upstream.name) != 0) {
                 continue;
+            }
             const struct departed *departed = find_departed(own, items[i].text, false);
-            if (departed != NULL)
+            if (departed != NULL) {
                 add_counters(&items[i], &departed->counted);
+            }
         }
     }
 }
@@ -150,12 +162,14 @@ size_t pools_endpoint_totals(struct pools *pools, struct endpoint_figures **ret_
     const struct endpoint *endpoint;
     pools_publish(pools);
     TAILQ_FOREACH (own, &pools->known, link) {
-        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
             gather(&gathering, endpoint);
+        }
     }
-    if (gathering.count == 0)
+    if (gathering.count == 0) {
         return 0;
-    qsort(gathering.items, gathering.count, sizeof(*gathering.items), by_text);
+    }
+    qsort(gathering.items, gathering.count, sizeof *gathering.items, by_text);
     gathering.count = merge(gathering.items, gathering.count);
     add_departed(pools, gathering.items, gathering.count);
     *ret_entries = gathering.items;

@@ -16,19 +16,21 @@ static uint64_t now_of(const struct connection *connection)
 
 static void over(struct connection *connection, enum dial_result result)
 {
-    if (connection->state == CONNECTION_LATE_TLS)
+    if (connection->state == CONNECTION_LATE_TLS) {
         late_tls_over(connection, result);
-    else if (result == DIAL_OK)
+    } else if (result == DIAL_OK) {
         dial_done(connection, EV_READ);
-    else
+    } else {
         dial_fail(connection, result);
+    }
 }
 
 static void fail(struct connection *connection, enum tls_failure failure)
 {
     struct endpoint_local *local = connection->local;
-    if (connection->stream.tls != NULL && connection->word_awaited_ms == 0)
+    if (connection->stream.tls != NULL && connection->word_awaited_ms == 0) {
         (void)tls_client_finish(&connection->stream, false);
+    }
     endpoint_tls_failed(local->endpoint, failure);
     local->tls_failure = failure;
     over(connection, DIAL_TLS);
@@ -62,17 +64,19 @@ static void await_word(struct connection *connection)
 static void hear(struct connection *connection)
 {
     enum stream_result heard = stream_probe(&connection->stream);
-    if (heard != STREAM_BLOCKED && heard != STREAM_OK)
+    if (heard != STREAM_BLOCKED && heard != STREAM_OK) {
         fail_of_stream(connection);
-    else if (heard == STREAM_OK || tls_client_confirmed(&connection->stream))
+    } else if (heard == STREAM_OK || tls_client_confirmed(&connection->stream)) {
         done(connection);
+    }
 }
 
 static void shake(struct connection *connection)
 {
     enum stream_result result = stream_handshake(&connection->stream);
-    if (result == STREAM_BLOCKED)
+    if (result == STREAM_BLOCKED) {
         return;
+    }
     if (result != STREAM_OK) {
         fail_of_stream(connection);
         return;
@@ -100,10 +104,11 @@ void handshake_begin(struct connection *connection)
 
 void handshake_event(struct connection *connection)
 {
-    if (connection->word_awaited_ms == 0)
+    if (connection->word_awaited_ms == 0) {
         shake(connection);
-    else
+    } else {
         hear(connection);
+    }
 }
 
 void handshake_revoked(struct connection *connection)
@@ -114,8 +119,9 @@ void handshake_revoked(struct connection *connection)
 
 void handshake_late(struct connection *connection)
 {
-    if (connection->word_awaited_ms == 0)
+    if (connection->word_awaited_ms == 0) {
         fail(connection, TLS_FAILURE_TIMEOUT);
-    else
+    } else {
         done(connection);
+    }
 }

@@ -42,17 +42,19 @@ static void activate(struct resolver *resolver)
 static void schedule(struct resolver *resolver, struct question *question)
 {
     uint64_t at_ms = name_state_due_ms(&question->state, &resolver->rules);
-    if (question->query != NULL)
+    if (question->query != NULL) {
         at_ms = question->deadline_ms;
-    else if (question->waiting)
+    } else if (question->waiting) {
         at_ms = resolver_now_ms() + WAITING_LOOK_MS;
+    }
     wheel_arm(&resolver->wheel, &question->timer, at_ms);
 }
 
 static void enqueue(struct resolver *resolver, struct question *question)
 {
-    if (question->waiting || question->query != NULL)
+    if (question->waiting || question->query != NULL) {
         return;
+    }
     question->waiting = true;
     TAILQ_INSERT_TAIL(&resolver->waiting, question, link);
     schedule(resolver, question);
@@ -61,17 +63,20 @@ static void enqueue(struct resolver *resolver, struct question *question)
 
 static void dequeue(struct resolver *resolver, struct question *question)
 {
-    if (question->waiting)
+    if (question->waiting) {
         TAILQ_REMOVE(&resolver->waiting, question, link);
+    }
     question->waiting = false;
 }
 
 /* Its first lookup. */
 static void ask_first(struct resolver *resolver, struct name *name)
 {
-    for (unsigned i = 0; i < name->question_count; i++)
-        if (!wheel_timer_armed(&name->questions[i].timer))
+    for (unsigned i = 0; i < name->question_count; i++) {
+        if (!wheel_timer_armed(&name->questions[i].timer)) {
             enqueue(resolver, &name->questions[i]);
+        }
+    }
 }
 
 /* A network may come and go while the answer stays the same. */
@@ -79,8 +84,9 @@ static void look_at_route(struct resolver *resolver, struct question *question)
 {
     const struct named_address first = question_address(question, 0, ROUTE_PORT);
     bool routed = route_exists(&first.address);
-    if (routed == question->routed)
+    if (routed == question->routed) {
         return;
+    }
     question->routed = routed;
     resolver->changed = true;
     resolver_report(resolver, LOG_LEVEL_INFO, "name %s: there is %s route to its %s addresses",
@@ -95,15 +101,19 @@ static void take(struct resolver *resolver, struct question *question,
     enum keep_result result = question->type == DNS_SRV
                                   ? name_keep_services(name, records, resolver_now_ms())
                                   : question_keep_ips(question, records);
-    if (result == KEEP_NO_MEMORY)
+    if (result == KEEP_NO_MEMORY) {
         resolver_report(resolver, LOG_LEVEL_ERROR, "name %s: no memory for its records",
                         name->host);
-    if (question->ip_count > 0)
+    }
+    if (question->ip_count > 0) {
         look_at_route(resolver, question);
-    if (result != KEEP_CHANGED)
+    }
+    if (result != KEEP_CHANGED) {
         return;
-    for (size_t i = 0; name->coming != NULL && i < name->coming->count; i++)
+    }
+    for (size_t i = 0; name->coming != NULL && i < name->coming->count; i++) {
         ask_first(resolver, name->coming->targets[i].name);
+    }
     resolver->changed = resolver->changed || question->type != DNS_SRV;
     resolver_report_change(resolver, question, was_holding);
 }
@@ -112,8 +122,9 @@ static void drop(struct resolver *resolver, struct question *question)
 {
     bool had = question->type == DNS_SRV ? name_drop_services(question->name)
                                          : question_drop_ips(question);
-    if (!had)
+    if (!had) {
         return;
+    }
     resolver->changed = true;
     resolver_report(resolver, LOG_LEVEL_WARN, "name %s: %s: its records are given up: %s",
                     question->name->host, dns_type_name(question->type),
@@ -134,22 +145,25 @@ static void end_lookup(struct resolver *resolver, struct question *question,
     struct name_outcome outcome = {.result = result, .urgent = nothing_known(question->name)};
     bool was_holding = question->state.holding;
     bool was_failing = question->state.failures_count > 0;
-    if (result == LOOKUP_FOUND || result == LOOKUP_EMPTY || result == LOOKUP_UNKNOWN)
+    if (result == LOOKUP_FOUND || result == LOOKUP_EMPTY || result == LOOKUP_UNKNOWN) {
         outcome.ttl_ms = records->ttl_ms;
+    }
     resolver->figures.results[result]++;
     enum name_step step =
         name_state_ended(&question->state, rules, &outcome, resolver_now_ms(), &resolver->rng);
-    if (step == NAME_TAKE)
+    if (step == NAME_TAKE) {
         take(resolver, question, records, was_holding);
-    else if (step == NAME_DROP)
+    } else if (step == NAME_DROP) {
         drop(resolver, question);
-    else if (question->state.failures_count > 0)
+    } else if (question->state.failures_count > 0) {
         resolver_report_failure(resolver, question);
-    else
+    } else {
         resolver_report_no(resolver, question);
-    if (was_failing && question->state.failures_count == 0)
+    }
+    if (was_failing && question->state.failures_count == 0) {
         resolver_report(resolver, LOG_LEVEL_INFO, "name %s: %s: answered again",
                         question->name->host, dns_type_name(question->type));
+    }
     resolver->ended = true;
     schedule(resolver, question);
     activate(resolver);
@@ -164,9 +178,11 @@ static bool answer_from_hosts(struct resolver *resolver, struct name *name)
     struct resolver_settings rules = resolver->rules;
     bool found = false;
     hosts_refresh(&resolver->hosts);
-    for (unsigned i = 0; i < name->question_count; i++)
-        if (hosts_find(&resolver->hosts, name->host, name->questions[i].type, &records[i]))
+    for (unsigned i = 0; i < name->question_count; i++) {
+        if (hosts_find(&resolver->hosts, name->host, name->questions[i].type, &records[i])) {
             found = true;
+        }
+    }
     name->source = found ? NAME_FROM_HOSTS : NAME_FROM_DNS;
     rules.negative_count = 1;
     rules.negative_span_ms = 0;
@@ -184,20 +200,23 @@ static bool answer_from_hosts(struct resolver *resolver, struct name *name)
 static bool ask(struct resolver *resolver, struct question *question)
 {
     struct name *name = question->name;
-    if (!name->service && answer_from_hosts(resolver, name))
+    if (!name->service && answer_from_hosts(resolver, name)) {
         return true;
+    }
     question->asked_ms = resolver_now_ms();
     question->deadline_ms = question->asked_ms + name->resolve_ms;
     enum dns_ask_result result = dns_channel_ask(resolver->channel, name->host, question->type,
                                                  on_done, question, &question->query);
-    if (result == DNS_ASK_FULL)
+    if (result == DNS_ASK_FULL) {
         return false;
+    }
     dequeue(resolver, question);
     resolver->figures.queries[question->type]++;
-    if (result == DNS_ASK_NO_MEMORY)
+    if (result == DNS_ASK_NO_MEMORY) {
         end_lookup(resolver, question, &resolver->rules, LOOKUP_NO_MEMORY, NULL);
-    else
+    } else {
         schedule(resolver, question);
+    }
     return true;
 }
 
@@ -205,20 +224,23 @@ static bool ask(struct resolver *resolver, struct question *question)
 static void heard_nothing(struct resolver *resolver, const struct question *question)
 {
     if (resolver->heard_ms >= question->asked_ms ||
-        resolver_now_ms() - resolver->opened_ms < REOPEN_MS)
+        resolver_now_ms() - resolver->opened_ms < REOPEN_MS) {
         return;
+    }
     resolver->open_wanted = true;
-    if (!resolver->silence_told)
+    if (!resolver->silence_told) {
         resolver_report(resolver, LOG_LEVEL_WARN,
                         "no DNS server answers: asking them by new sockets");
+    }
     resolver->silence_told = true;
 }
 
 static void heard(struct resolver *resolver)
 {
     resolver->heard_ms = resolver_now_ms();
-    if (resolver->silence_told)
+    if (resolver->silence_told) {
         resolver_report(resolver, LOG_LEVEL_INFO, "DNS servers answer again");
+    }
     resolver->silence_told = false;
 }
 
@@ -229,10 +251,11 @@ static void on_done(void *owner, enum lookup_result result, const struct dns_rec
     struct resolver *resolver = resolver_of(question->name);
     question->query = NULL;
     dequeue(resolver, question);
-    if (result == LOOKUP_TIMEOUT)
+    if (result == LOOKUP_TIMEOUT) {
         heard_nothing(resolver, question);
-    else if (result != LOOKUP_FAILED && result != LOOKUP_NO_MEMORY)
+    } else if (result != LOOKUP_FAILED && result != LOOKUP_NO_MEMORY) {
         heard(resolver);
+    }
     end_lookup(resolver, question, &resolver->rules, result, records);
 }
 
@@ -247,10 +270,12 @@ static void on_fire(struct wheel_timer *timer, uint64_t now_ms)
         end_lookup(resolver, question, &resolver->rules, LOOKUP_TIMEOUT, NULL);
         return;
     }
-    if (name_state_passed(&question->state, &resolver->rules, now_ms) == NAME_DROP)
+    if (name_state_passed(&question->state, &resolver->rules, now_ms) == NAME_DROP) {
         drop(resolver, question);
-    if (now_ms >= question->state.next_ms)
+    }
+    if (now_ms >= question->state.next_ms) {
         enqueue(resolver, question);
+    }
     schedule(resolver, question);
     activate(resolver);
 }
@@ -259,11 +284,13 @@ static void on_fire(struct wheel_timer *timer, uint64_t now_ms)
 
 static void look_at_resolv_conf(struct resolver *resolver)
 {
-    if (resolver_now_ms() - resolver->looked_ms < REOPEN_MS)
+    if (resolver_now_ms() - resolver->looked_ms < REOPEN_MS) {
         return;
+    }
     resolver->looked_ms = resolver_now_ms();
-    if (!file_mark_moved(&resolver->resolv_conf, resolver->env.resolv_conf))
+    if (!file_mark_moved(&resolver->resolv_conf, resolver->env.resolv_conf)) {
         return;
+    }
     resolver_report(resolver, LOG_LEVEL_INFO, "%s has changed", resolver->env.resolv_conf);
     resolver->open_wanted = true;
 }
@@ -279,8 +306,9 @@ static void open_channel(struct resolver *resolver)
     resolver->figures.reopened += resolver->opened_ms > 0;
     resolver->opened_ms = resolver_now_ms();
     resolver->open_wanted = !dns_channel_open(resolver->channel, &settings);
-    if (resolver->open_wanted) /* with the next question */
+    if (resolver->open_wanted) { /* with the next question */
         resolver_report(resolver, LOG_LEVEL_ERROR, "no memory for speaking to DNS servers");
+    }
 }
 
 /* ---- frames of its own ---- */
@@ -290,10 +318,11 @@ static void arm_wheel(struct resolver *resolver)
     uint64_t next_ms = wheel_next_ms(&resolver->wheel), now_ms = resolver_now_ms();
     uint64_t wait_ms = next_ms > now_ms ? next_ms - now_ms : 0;
     struct timeval wait = {(time_t)(wait_ms / 1000), (suseconds_t)(wait_ms % 1000) * 1000};
-    if (next_ms == UINT64_MAX)
+    if (next_ms == UINT64_MAX) {
         event_del(&resolver->wheel_event);
-    else
+    } else {
         event_add(&resolver->wheel_event, &wait);
+    }
 }
 
 static void on_wheel(evutil_socket_t fd, short what, void *arg)
@@ -324,8 +353,9 @@ static void sweep(struct resolver *resolver)
         again = false;
         for (name = TAILQ_FIRST(&resolver->names.list); name != NULL; name = next) {
             next = TAILQ_NEXT(name, link);
-            if (name->wanted || name->uses > 0)
+            if (name->wanted || name->uses > 0) {
                 continue;
+            }
             again = again || name->service;
             forget(resolver, name);
         }
@@ -356,28 +386,33 @@ static void on_work(evutil_socket_t fd, short what, void *arg)
     struct question *question;
     (void)fd;
     (void)what;
-    if (!TAILQ_EMPTY(&resolver->waiting))
+    if (!TAILQ_EMPTY(&resolver->waiting)) {
         look_at_resolv_conf(resolver);
-    if (resolver->open_wanted)
+    }
+    if (resolver->open_wanted) {
         open_channel(resolver);
+    }
     while ((question = TAILQ_FIRST(&resolver->waiting)) != NULL && ask(resolver, question)) {
     }
-    if (resolver->ended || resolver->changed)
+    if (resolver->ended || resolver->changed) {
         settle(resolver);
+    }
     bool news = resolver->ended || resolver->changed, changed = resolver->changed;
     resolver->ended = resolver->changed = false;
     arm_wheel(resolver);
-    if (news)
+    if (news) {
         resolver->env.on_news(changed, resolver->env.owner);
+    }
 }
 
 /* ---- life ---- */
 
 struct resolver *resolver_create(const struct resolver_env *env)
 {
-    struct resolver *resolver = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*resolver));
-    if (resolver == NULL)
+    struct resolver *resolver = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *resolver);
+    if (resolver == NULL) {
         return NULL;
+    }
     bound_init(&resolver->queries, "dns_queries", NULL, QUERIES_IN_FLIGHT);
     resolver->channel = dns_channel_create(env->base, &resolver->queries);
     if (resolver->channel == NULL) {
@@ -402,11 +437,13 @@ void resolver_free(struct resolver **resolver_pointer)
 {
     struct resolver *resolver = *resolver_pointer;
     struct name *name;
-    if (resolver == NULL)
+    if (resolver == NULL) {
         return;
+    }
     *resolver_pointer = NULL;
-    TAILQ_FOREACH (name, &resolver->names.list, link)
+    TAILQ_FOREACH (name, &resolver->names.list, link) {
         name->wanted = false;
+    }
     sweep(resolver);
     dns_channel_free(&resolver->channel);
     event_del(&resolver->wheel_event);
@@ -426,10 +463,13 @@ typedef void entry_fn(struct resolver *resolver, const struct endpoint_settings 
 static void each_entry(struct resolver *resolver, entry_fn *each)
 {
     const struct settings *settings = resolver->settings;
-    for (size_t u = 0; u < settings->upstream_count; u++)
-        for (size_t e = 0; e < settings->upstreams[u].endpoint_count; e++)
-            if (!settings->upstreams[u].endpoints[e].literal)
+    for (size_t u = 0; u < settings->upstream_count; u++) {
+        for (size_t e = 0; e < settings->upstreams[u].endpoint_count; e++) {
+            if (!settings->upstreams[u].endpoints[e].literal) {
                 each(resolver, &settings->upstreams[u].endpoints[e], &settings->upstreams[u]);
+            }
+        }
+    }
 }
 
 static void want(struct resolver *resolver, const struct endpoint_settings *entry,
@@ -451,13 +491,16 @@ static void hurry(struct resolver *resolver, const struct endpoint_settings *ent
 {
     struct name *name = names_find(&resolver->names, entry->host, entry->service);
     uint64_t resolve_ms = upstream->timeouts.resolve_ms;
-    if (name == NULL)
+    if (name == NULL) {
         return;
-    if (resolve_ms < name->resolve_ms)
+    }
+    if (resolve_ms < name->resolve_ms) {
         name->resolve_ms = resolve_ms;
+    }
     uint64_t try_ms = resolve_ms / TRIES_PER_QUERY;
-    if (try_ms < resolver->try_ms)
+    if (try_ms < resolver->try_ms) {
         resolver->try_ms = try_ms < TRY_LEAST_MS ? TRY_LEAST_MS : try_ms;
+    }
     ask_first(resolver, name);
 }
 
@@ -466,15 +509,17 @@ static void keep_wanted(struct resolver *resolver, const struct endpoint_setting
 {
     struct name *name = names_find(&resolver->names, entry->host, entry->service);
     (void)upstream;
-    if (name != NULL)
+    if (name != NULL) {
         name->wanted = true;
+    }
 }
 
 static bool same_servers(const struct resolver_settings *a, const struct resolver_settings *b)
 {
     bool same = a->server_count == b->server_count;
-    for (size_t i = 0; same && i < a->server_count; i++)
+    for (size_t i = 0; same && i < a->server_count; i++) {
         same = address_equal(&a->servers[i], &b->servers[i]);
+    }
     return same;
 }
 
@@ -482,8 +527,9 @@ size_t resolver_use(struct resolver *resolver, struct settings *settings)
 {
     struct settings *before = resolver->settings;
     uint64_t try_ms = resolver->try_ms;
-    if (before == NULL || !same_servers(&resolver->rules, &settings->resolver))
+    if (before == NULL || !same_servers(&resolver->rules, &settings->resolver)) {
         resolver->open_wanted = true;
+    }
     resolver->settings = settings_get(settings);
     resolver->rules = settings->resolver;
     settings_put(&before);
@@ -491,8 +537,9 @@ size_t resolver_use(struct resolver *resolver, struct settings *settings)
     resolver->refused_count = 0;
     each_entry(resolver, want);
     each_entry(resolver, hurry);
-    if (resolver->try_ms == UINT64_MAX) /* no names at all */
+    if (resolver->try_ms == UINT64_MAX) { /* no names at all */
         resolver->try_ms = try_ms == 0 ? TRY_LEAST_MS : try_ms;
+    }
     resolver->open_wanted = resolver->open_wanted || try_ms != resolver->try_ms;
     activate(resolver);
     return resolver->refused_count;
@@ -501,8 +548,9 @@ size_t resolver_use(struct resolver *resolver, struct settings *settings)
 void resolver_forget_others(struct resolver *resolver)
 {
     struct name *name;
-    TAILQ_FOREACH (name, &resolver->names.list, link)
+    TAILQ_FOREACH (name, &resolver->names.list, link) {
         name->wanted = false;
+    }
     each_entry(resolver, keep_wanted);
     sweep(resolver);
 }
@@ -512,10 +560,12 @@ enum names_state resolver_state(const struct resolver *resolver)
     enum names_state state = NAMES_ASKED;
     const struct name *name;
     TAILQ_FOREACH (name, &resolver->names.list, link) {
-        if (!name->wanted || name_asked(name))
+        if (!name->wanted || name_asked(name)) {
             continue;
-        if (nothing_known(name))
+        }
+        if (nothing_known(name)) {
             return NAMES_ASKING;
+        }
         state = NAMES_USABLE;
     }
     return state;

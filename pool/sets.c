@@ -47,28 +47,33 @@ static enum upstream_result no_room(struct building *building,
 static struct endpoint *find_endpoint(const struct upstream_view *view,
                                       const struct named_address *named)
 {
-    for (size_t i = 0; i < view->endpoint_count; i++)
+    for (size_t i = 0; i < view->endpoint_count; i++) {
         if (address_equal(&view->endpoints[i]->address, &named->address) &&
-            strcasecmp(view->endpoints[i]->names.hostname, named->hostname) == 0)
+            strcasecmp(view->endpoints[i]->names.hostname, named->hostname) == 0) {
             return view->endpoints[i];
+        }
+    }
     return NULL;
 }
 
 static bool make_space(struct upstream_view *view)
 {
     size_t count = view->endpoint_count;
-    if ((count & (count - 1)) != 0)
+    if ((count & (count - 1)) != 0) {
         return true;
+    }
     size_t space = count == 0 ? 1 : 2 * count;
     struct endpoint **endpoints =
-        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->endpoints, space * sizeof(*endpoints));
-    if (endpoints == NULL)
+        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->endpoints, space * sizeof *endpoints);
+    if (endpoints == NULL) {
         return false;
+    }
     view->endpoints = endpoints;
     uint32_t *weight_ends =
-        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->weight_ends, space * sizeof(*weight_ends));
-    if (weight_ends == NULL)
+        fault_hits(FAULT_ALLOC) ? NULL : realloc(view->weight_ends, space * sizeof *weight_ends);
+    if (weight_ends == NULL) {
         return false;
+    }
     view->weight_ends = weight_ends;
     return true;
 }
@@ -82,8 +87,9 @@ static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, 
             return true;
         }
     }
-    if (!make_space(view))
+    if (!make_space(view)) {
         return false;
+    }
     view->endpoints[view->endpoint_count] = endpoint;
     view->weight_ends[view->endpoint_count++] = weight;
     endpoint->sets_count++;
@@ -94,10 +100,11 @@ static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, 
 static size_t find_addresses(const struct pools *pools, const struct endpoint_settings *settings,
                              struct named_address *addresses)
 {
-    if (!settings->literal)
+    if (!settings->literal) {
         return pools->names == NULL
                    ? 0
                    : pools->names(pools->names_owner, settings, addresses, POOL_NAME_ADDRESSES);
+    }
     addresses[0].hostname = settings->host;
     addresses[0].weight = 1;
     CHECK(address_from_host(settings->host, strlen(settings->host), settings->port,
@@ -112,12 +119,14 @@ static struct endpoint *obtain_endpoint(struct building *building,
 {
     struct endpoint *endpoint = find_endpoint(building->view, named);
     bool serves = building->previous != NULL && building->previous->endpoint_count > 0;
-    if (endpoint == NULL && serves)
+    if (endpoint == NULL && serves) {
         endpoint = find_endpoint(building->previous, named);
+    }
     if (endpoint == NULL) {
         endpoint = endpoint_create(building->view, settings, named);
-        if (endpoint != NULL)
+        if (endpoint != NULL) {
             endpoint->late = serves;
+        }
     }
     return endpoint;
 }
@@ -130,16 +139,18 @@ static enum upstream_result add_entry(struct building *building,
     for (size_t i = 0; i < count; i++) {
         struct endpoint *endpoint = obtain_endpoint(building, settings, &addresses[i]);
         if (endpoint == NULL || !add_endpoint(building->view, endpoint,
-                                              (uint32_t)addresses[i].weight * settings->weight))
+                                              (uint32_t)addresses[i].weight * settings->weight)) {
             return no_room(building, settings);
+        }
     }
     return UPSTREAM_OK;
 }
 
 static void sum_weights(struct upstream_view *view)
 {
-    for (size_t i = 1; i < view->endpoint_count; i++)
+    for (size_t i = 1; i < view->endpoint_count; i++) {
         view->weight_ends[i] += view->weight_ends[i - 1];
+    }
 }
 
 /* The upstream of that name in the newest live set that has it, if its connections would serve these settings too. */
@@ -151,10 +162,11 @@ static const struct upstream_view *find_previous(const struct pools *pools,
     TAILQ_FOREACH (record, &pools->sets, link) {
         for (size_t i = 0; !record->retired && i < record->set.count; i++) {
             const struct upstream_view *view = &record->set.views[i];
-            if (strcmp(view->settings->name, settings->name) == 0)
+            if (strcmp(view->settings->name, settings->name) == 0) {
                 return settings_upstream_same_pool(view->settings, settings) && view->tls == tls
                            ? view
                            : NULL;
+            }
         }
     }
     return NULL;
@@ -163,10 +175,12 @@ static const struct upstream_view *find_previous(const struct pools *pools,
 static struct tls_client *tls_of(const struct upstream_set *set,
                                  const struct upstream_settings *settings)
 {
-    for (size_t i = 0; i < set->count; i++)
+    for (size_t i = 0; i < set->count; i++) {
         if (set->views[i].tls != NULL &&
-            settings_upstream_same_pool(set->views[i].settings, settings))
+            settings_upstream_same_pool(set->views[i].settings, settings)) {
             return set->views[i].tls;
+        }
+    }
     return NULL;
 }
 
@@ -177,10 +191,12 @@ static struct tls_client *find_tls(const struct building *building,
     const struct upstream_set_record *record;
     struct tls_client *client = tls_of(building->set, settings);
     TAILQ_FOREACH (record, &building->pools->sets, link) {
-        if (client != NULL)
+        if (client != NULL) {
             break;
-        if (!record->retired && record->set.settings == building->set->settings)
+        }
+        if (!record->retired && record->set.settings == building->set->settings) {
             client = tls_of(&record->set, settings);
+        }
     }
     return client;
 }
@@ -190,15 +206,18 @@ static enum upstream_result obtain_tls(struct building *building,
                                        const struct upstream_settings *settings)
 {
     char why[512];
-    if (!settings->tls.enabled)
+    if (!settings->tls.enabled) {
         return UPSTREAM_OK;
+    }
     building->view->tls = tls_client_get(find_tls(building, settings));
-    if (building->view->tls != NULL)
+    if (building->view->tls != NULL) {
         return UPSTREAM_OK;
+    }
     enum tls_client_result result = tls_client_obtain(building->pools->tls, &settings->tls,
-                                                      &building->view->tls, why, sizeof(why));
-    if (result == TLS_CLIENT_OK)
+                                                      &building->view->tls, why, sizeof why);
+    if (result == TLS_CLIENT_OK) {
         return UPSTREAM_OK;
+    }
     say(building, "upstream \"%s\": %s", settings->name, why);
     return result == TLS_CLIENT_NO_MEMORY ? UPSTREAM_NO_MEMORY : UPSTREAM_BAD_FILE;
 }
@@ -206,9 +225,11 @@ static enum upstream_result obtain_tls(struct building *building,
 /* Nothing of it is in the set that is used now. */
 static bool is_ahead(const struct upstream_view *view)
 {
-    for (size_t i = 0; i < view->endpoint_count; i++)
-        if (view->endpoints[i]->shown)
+    for (size_t i = 0; i < view->endpoint_count; i++) {
+        if (view->endpoints[i]->shown) {
             return false;
+        }
+    }
     return view->endpoint_count > 0;
 }
 
@@ -225,13 +246,15 @@ static enum upstream_result build_view(struct building *building,
     building->view->settings = settings;
     building->view->upstream = &own->upstream;
     enum upstream_result obtained = obtain_tls(building, settings);
-    if (obtained != UPSTREAM_OK)
+    if (obtained != UPSTREAM_OK) {
         return obtained;
+    }
     building->previous = find_previous(building->pools, settings, building->view->tls);
     for (size_t i = 0; i < settings->endpoint_count; i++) {
         enum upstream_result result = add_entry(building, &settings->endpoints[i]);
-        if (result != UPSTREAM_OK)
+        if (result != UPSTREAM_OK) {
             return result;
+        }
     }
     sum_weights(building->view);
     building->view->ahead = is_ahead(building->view);
@@ -246,13 +269,13 @@ static enum upstream_result build_view(struct building *building,
 
 static struct upstream_set_record *create_record(struct settings *settings)
 {
-    struct upstream_set_record *record =
-        fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*record));
-    if (record == NULL)
+    struct upstream_set_record *record = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *record);
+    if (record == NULL) {
         return NULL;
+    }
     record->set.views = fault_hits(FAULT_ALLOC)
                             ? NULL
-                            : calloc(settings->upstream_count + 1, sizeof(*record->set.views));
+                            : calloc(settings->upstream_count + 1, sizeof *record->set.views);
     if (record->set.views == NULL) {
         free(record);
         return NULL;
@@ -266,10 +289,12 @@ static void free_record(struct upstream_set_record *record)
 {
     for (size_t v = 0; v < record->set.count; v++) {
         struct upstream_view *view = &record->set.views[v];
-        for (size_t e = 0; e < view->endpoint_count; e++)
+        for (size_t e = 0; e < view->endpoint_count; e++) {
             view->endpoints[e]->sets_count--;
-        if (view->upstream != NULL)
+        }
+        if (view->upstream != NULL) {
             view->upstream->own->sets_count--;
+        }
         balance_release(view);
         tls_client_put(&view->tls);
         free(view->endpoints);
@@ -282,9 +307,11 @@ static void free_record(struct upstream_set_record *record)
 
 static void count_live(const struct upstream_set *set, uint32_t change)
 {
-    for (size_t v = 0; v < set->count; v++)
-        for (size_t e = 0; e < set->views[v].endpoint_count; e++)
+    for (size_t v = 0; v < set->count; v++) {
+        for (size_t e = 0; e < set->views[v].endpoint_count; e++) {
             __atomic_fetch_add(&set->views[v].endpoints[e]->live_count, change, __ATOMIC_RELAXED);
+        }
+    }
 }
 
 static void limit_sessions(struct pools *pools, const struct tls_session_settings *settings)
@@ -340,8 +367,9 @@ struct set_warmth upstream_set_warmth(const struct upstream_set *set)
         const struct pool_settings *pool = &view->settings->pool;
         uint64_t level_count =
             pool->warm_min_count < pool->max_count ? pool->warm_min_count : pool->max_count;
-        if (!view->ahead || level_count == 0)
+        if (!view->ahead || level_count == 0) {
             continue;
+        }
         warmth.upstream_count++;
         for (size_t e = 0; e < view->endpoint_count; e++) {
             const struct endpoint *endpoint = view->endpoints[e];
@@ -349,8 +377,9 @@ struct set_warmth upstream_set_warmth(const struct upstream_set *set)
             uint64_t missing_count = ready_count < level_count ? level_count - ready_count : 0;
             warmth.wanted_count += level_count;
             warmth.ready_count += level_count - missing_count;
-            if (count_read(&endpoint->upkeep.redial_failures_count) > 0)
+            if (count_read(&endpoint->upkeep.redial_failures_count) > 0) {
                 warmth.failing_count += missing_count;
+            }
         }
     }
     return warmth;
@@ -359,8 +388,9 @@ struct set_warmth upstream_set_warmth(const struct upstream_set *set)
 void upstream_set_retire(struct pools *pools, struct upstream_set **set)
 {
     struct upstream_set_record *record = (struct upstream_set_record *)*set;
-    if (record == NULL)
+    if (record == NULL) {
         return;
+    }
     *set = NULL;
     CHECK(!record->retired);
     record->retired = true;
@@ -371,11 +401,14 @@ void upstream_set_retire(struct pools *pools, struct upstream_set **set)
 /* A view is in use while a worker has it, as the present one or as the last one of an upstream that has gone. */
 static bool in_use(const struct pools *pools, const struct upstream_set *set)
 {
-    for (size_t v = 0; v < set->count; v++)
-        for (unsigned w = 0; w < pools->worker_count; w++)
+    for (size_t v = 0; v < set->count; v++) {
+        for (unsigned w = 0; w < pools->worker_count; w++) {
             if (__atomic_load_n(&set->views[v].upstream->views[w], __ATOMIC_ACQUIRE) ==
-                &set->views[v])
+                &set->views[v]) {
                 return true;
+            }
+        }
+    }
     return false;
 }
 
@@ -385,8 +418,9 @@ size_t pools_collect(struct pools *pools)
     size_t alive_count = 0;
     for (record = TAILQ_FIRST(&pools->sets); record != NULL; record = next) {
         next = TAILQ_NEXT(record, link);
-        if (!record->retired)
+        if (!record->retired) {
             continue;
+        }
         if (in_use(pools, &record->set)) {
             alive_count++;
             continue;
@@ -402,23 +436,26 @@ void sets_show_newest(struct pools *pools)
 {
     struct upstream_set_record *newest;
     TAILQ_FOREACH (newest, &pools->sets, link) {
-        if (newest->used && !newest->retired)
+        if (newest->used && !newest->retired) {
             break;
+        }
     }
     struct upstream_private *own;
     struct endpoint *endpoint;
     TAILQ_FOREACH (own, &pools->known, link) {
-        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
             if (endpoint->shown) {
                 bound_remove(pools->registry, &endpoint->connections);
                 endpoint->shown = false;
             }
+        }
     }
-    for (size_t v = 0; newest != NULL && v < newest->set.count; v++)
+    for (size_t v = 0; newest != NULL && v < newest->set.count; v++) {
         for (size_t e = 0; e < newest->set.views[v].endpoint_count; e++) {
             endpoint = newest->set.views[v].endpoints[e];
             bound_register(pools->registry, &endpoint->connections);
             endpoint->shown = true;
         }
+    }
     health_follow(pools, newest != NULL ? &newest->set : NULL);
 }

@@ -36,9 +36,10 @@ struct pools *pools_create(unsigned worker_count, struct bound_registry *registr
                            struct bound *fds)
 {
     CHECK(worker_count > 0 && worker_count <= POOL_MAX_WORKERS);
-    struct pools *pools = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*pools));
-    if (pools == NULL)
+    struct pools *pools = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *pools);
+    if (pools == NULL) {
         return NULL;
+    }
     pools->tls = tls_clients_create(registry);
     if (pools->tls == NULL) {
         free(pools);
@@ -52,8 +53,9 @@ struct pools *pools_create(unsigned worker_count, struct bound_registry *registr
     TAILQ_INIT(&pools->sets);
     name_bounds(pools);
     struct bound *bounds[] = POOLS_BOUNDS(pools);
-    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
         bound_register(registry, bounds[i]);
+    }
     return pools;
 }
 
@@ -74,23 +76,27 @@ void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner)
 void pools_free(struct pools **pools_pointer)
 {
     struct pools *pools = *pools_pointer;
-    if (pools == NULL)
+    if (pools == NULL) {
         return;
+    }
     *pools_pointer = NULL;
-    for (unsigned i = 0; i < pools->worker_count; i++)
+    for (unsigned i = 0; i < pools->worker_count; i++) {
         CHECK(pools_worker(pools, i) == NULL);
+    }
     struct upstream_set_record *record, *next;
     for (record = TAILQ_FIRST(&pools->sets); record != NULL; record = next) {
         next = TAILQ_NEXT(record, link);
         struct upstream_set *set = &record->set;
-        if (!record->retired)
+        if (!record->retired) {
             upstream_set_retire(pools, &set);
+        }
     }
     CHECK(pools_collect(pools) == 0 && TAILQ_EMPTY(&pools->known));
     health_stop(pools);
     struct bound *bounds[] = POOLS_BOUNDS(pools);
-    for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
         bound_remove(pools->registry, bounds[i]);
+    }
     tls_clients_free(&pools->tls);
     free(pools);
 }
@@ -141,9 +147,10 @@ static void add_local(struct endpoint_figures *figures, const struct endpoint_lo
     figures->handed_over += count_read(&local->stats.handed_over);
     figures->losses += count_read(&local->stats.losses);
     figures->target += count_read(&local->upkeep.target_count);
-    _Static_assert(sizeof(figures->closed) == sizeof(local->stats.closed), "a figure a reason");
-    for (size_t i = 0; i < LEASE_CLOSE_REASON_COUNT; i++)
+    _Static_assert(sizeof figures->closed == sizeof local->stats.closed, "a figure a reason");
+    for (size_t i = 0; i < LEASE_CLOSE_REASON_COUNT; i++) {
         figures->closed[i] += count_read(&local->stats.closed[i]);
+    }
 }
 
 struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
@@ -175,8 +182,9 @@ void pools_publish(struct pools *pools)
     struct endpoint *endpoint;
     uint64_t idle_count = 0;
     TAILQ_FOREACH (own, &pools->known, link) {
-        TAILQ_FOREACH (endpoint, &own->endpoints, link)
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
             idle_count += endpoint_figures(endpoint).idle;
+        }
     }
     bound_set_used(&pools->idle_connections, idle_count);
     session_cache_publish(tls_clients_sessions(pools->tls));
@@ -190,8 +198,9 @@ void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *o
     TAILQ_FOREACH (own, &pools->known, link) {
         TAILQ_FOREACH (endpoint, &own->endpoints, link) {
             struct endpoint_figures figures = endpoint_figures(endpoint);
-            if (endpoint->shown)
+            if (endpoint->shown) {
                 each(&figures, owner);
+            }
         }
     }
 }
@@ -205,8 +214,9 @@ struct upstream_warmth upstream_warmth(const struct upstream *upstream)
         uint64_t needed_count = endpoint_needed_count(endpoint);
         uint64_t wanted_count = warm_count > needed_count ? warm_count : needed_count;
         uint64_t ready_count = count_read(&endpoint->upkeep.ready_count);
-        if (!endpoint->shown)
+        if (!endpoint->shown) {
             continue;
+        }
         warmth.wanted_count += wanted_count;
         warmth.ready_count += ready_count < wanted_count ? ready_count : wanted_count;
     }
@@ -216,6 +226,7 @@ struct upstream_warmth upstream_warmth(const struct upstream *upstream)
 void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owner)
 {
     struct upstream_private *own;
-    TAILQ_FOREACH (own, &pools->known, link)
+    TAILQ_FOREACH (own, &pools->known, link) {
         each(&own->upstream, owner);
+    }
 }

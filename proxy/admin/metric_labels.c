@@ -28,7 +28,7 @@ static const char *const dns_types[] = {ENUM_NAMES(DNS_TYPES)};
 static const char *const lookup_results[] = {ENUM_NAMES(LOOKUP_RESULTS)};
 
 #define OPEN NULL, 0
-#define CLOSED(list) list, sizeof(list) / sizeof(list)[0]
-#define CLOSED_BUT_FIRST(list) (list) + 1, sizeof(list) / sizeof(list)[0] - 1
+#define CLOSED(list) list, sizeof list / sizeof list[0]
+#define CLOSED_BUT_FIRST(list) (list) + 1, sizeof list / sizeof list[0] - 1
 #define ROW(id, name, meaning, ...) [id] = {name, meaning, __VA_ARGS__},
 const struct metric_label_row metric_label_rows[] = {METRIC_LABELS(ROW)};

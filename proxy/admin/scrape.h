@@ -55,8 +55,8 @@ void series_add_histogram(const struct series *series, const struct histogram *h
 /* What the rows of a table say; `series` is the variable of the function they become cases of. */
 #define ONE(value) series_add(&series, (double)(value))
 #define EACH(...) COUNTS(((const uint64_t[]){__VA_ARGS__}))
-#define COUNTS(counts) series_add_counts(&series, counts, sizeof(counts) / sizeof(counts)[0])
-#define SEEN(counts) series_add_seen(&series, counts, sizeof(counts) / sizeof(counts)[0])
+#define COUNTS(counts) series_add_counts(&series, counts, sizeof counts / sizeof counts[0])
+#define SEEN(counts) series_add_seen(&series, counts, sizeof counts / sizeof counts[0])
 #define STATE(state, count) series_add_state(&series, state, count)
 
 #endif

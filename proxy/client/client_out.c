@@ -222,7 +222,7 @@ static int client_splice_fd(struct exchange *exchange)
 
 static size_t client_proxy_header(struct exchange *exchange, char *space)
 {
-    struct address own = {.length = sizeof(own.v6)};
+    struct address own = {.length = sizeof own.v6};
     if (getsockname(client_of(exchange)->stream.fd, &own.any, &own.length) != 0) {
         own.any.sa_family = AF_UNSPEC;
     }

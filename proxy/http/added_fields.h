@@ -53,7 +53,7 @@ static inline void added_text(struct added_fields *added, const char *bytes, siz
     added->at = at + length;
     memcpy(at, bytes, length);
 }
-#define added_text_literal(added, text) added_text((added), (text), sizeof(text) - 1)
+#define added_text_literal(added, text) added_text((added), (text), sizeof text - 1)
 void added_text_uint(struct added_fields *added, uint64_t value);
 
 /* `name` is a literal, in the case that HTTP/1 writes. */
@@ -83,6 +83,6 @@ static inline void added_end(struct added_fields *added)
         added_text((added), (value), (value_bytes)); \
         added_end(added);                            \
     } while (0)
-#define added_field_literal(added, name, value) added_field((added), name, value, sizeof(value) - 1)
+#define added_field_literal(added, name, value) added_field((added), name, value, sizeof value - 1)
 
 #endif

@@ -120,25 +120,30 @@ static inline uint32_t field_half_word(const char *name)
 /* The first eight bytes in lower case, or as many as there are. */
 static inline uint64_t field_first_word(const char *name, size_t name_bytes)
 {
-    if (name_bytes >= 8)
+    if (name_bytes >= 8) {
         return field_word(name);
-    if (name_bytes >= 4)
+    }
+    if (name_bytes >= 4) {
         return field_half_word(name) | (uint64_t)field_half_word(name + name_bytes - 4)
                                            << 8 * (name_bytes - 4);
+    }
     uint64_t word = 0;
-    for (size_t i = 0; i < name_bytes; i++)
+    for (size_t i = 0; i < name_bytes; i++) {
         word |= (uint64_t)((unsigned char)name[i] | 0x20) << 8 * i;
+    }
     return word;
 }
 
 /* Whether two names of this length are the same but for case. */
 static inline bool field_name_equal(const char *name, const char *other, size_t name_bytes)
 {
-    if (name_bytes < 8)
+    if (name_bytes < 8) {
         return field_first_word(name, name_bytes) == field_first_word(other, name_bytes);
+    }
     for (size_t i = 0; i + 8 < name_bytes; i += 8) {
-        if (field_word(name + i) != field_word(other + i))
+        if (field_word(name + i) != field_word(other + i)) {
             return false;
+        }
     }
     return field_word(name + (name_bytes - 8)) == field_word(other + (name_bytes - 8));
 }
@@ -147,8 +152,9 @@ static inline bool field_name_equal(const char *name, const char *other, size_t 
 static inline enum field_id field_id_of(const char *name, size_t name_bytes)
 {
     const struct field_slot *slot = field_slot_of(field_first_word(name, name_bytes) + name_bytes);
-    if (slot->name_bytes != name_bytes || name_bytes == 0)
+    if (slot->name_bytes != name_bytes || name_bytes == 0) {
         return FIELD_OTHER;
+    }
     return field_name_equal(name, field_texts[slot->id], name_bytes) ? (enum field_id)slot->id
                                                                      : FIELD_OTHER;
 }

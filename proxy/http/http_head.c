@@ -6,11 +6,13 @@
 
 const struct http_field *head_find(const struct http_head *head, enum field_id id)
 {
-    if (id != FIELD_OTHER && !head_has(head, id))
+    if (id != FIELD_OTHER && !head_has(head, id)) {
         return NULL;
+    }
     for (unsigned i = 0; i < head->field_count; i++) {
-        if (head->fields[i].id == id)
+        if (head->fields[i].id == id) {
             return &head->fields[i];
+        }
     }
     return NULL;
 }
@@ -19,13 +21,15 @@ const struct http_field *head_find_name(const struct http_head *head, const char
                                         size_t name_bytes)
 {
     enum field_id id = field_id_of(name, name_bytes);
-    if (id != FIELD_OTHER)
+    if (id != FIELD_OTHER) {
         return head_find(head, id);
+    }
     for (unsigned i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         if (field->name_bytes == name_bytes &&
-            field_name_equal(head->base + field->name_at, name, name_bytes))
+            field_name_equal(head->base + field->name_at, name, name_bytes)) {
             return field;
+        }
     }
     return NULL;
 }
@@ -118,8 +122,9 @@ static const struct {
 const char *http_reason_phrase(unsigned status)
 {
     for (size_t i = 0; i < sizeof reason_phrases / sizeof *reason_phrases; i++) {
-        if (reason_phrases[i].status == status)
+        if (reason_phrases[i].status == status) {
             return reason_phrases[i].phrase;
+        }
     }
     return "";
 }
@@ -134,8 +139,9 @@ void head_copy(const struct http_head *head, struct http_head *ret_head, void *s
     size_t fields_bytes = head->field_count * sizeof *head->fields;
     struct http_field *fields = space;
     char *bytes = (char *)space + fields_bytes;
-    if (fields_bytes)
+    if (fields_bytes) {
         memcpy(fields, head->fields, fields_bytes);
+    }
     memcpy(bytes, head->base, head->head_bytes);
     *ret_head = *head;
     ret_head->base = bytes;

@@ -17,8 +17,10 @@ enum exchange_reason reason_of_tls_failure(enum tls_failure failure)
         REASON_UPSTREAM_TLS_CERTIFICATE, REASON_UPSTREAM_TLS_PROTOCOL, REASON_UPSTREAM_TLS_ALERT,
         REASON_UPSTREAM_TLS_TIMEOUT, REASON_UPSTREAM_TLS_BROKEN};
     const char *token = tls_failure_proxy_status(failure);
-    for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-        if (strcmp(reason_rows[reasons[i]].proxy_status_error, token) == 0)
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        if (strcmp(reason_rows[reasons[i]].proxy_status_error, token) == 0) {
             return reasons[i];
+        }
+    }
     return REASON_NO_MEMORY;
 }

@@ -29,8 +29,9 @@ void h1_body_init(struct h1_body *body, enum http_framing framing, uint64_t cont
 
 static int hex_digit(char byte)
 {
-    if (byte >= '0' && byte <= '9')
+    if (byte >= '0' && byte <= '9') {
         return byte - '0';
+    }
     byte |= 0x20;
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
@@ -39,16 +40,18 @@ static int hex_digit(char byte)
    7.1, 7.1.1). */
 static bool end_chunk_size(struct h1_body *body, char byte)
 {
-    if (body->digits == 0)
+    if (body->digits == 0) {
         return false;
-    if (byte == '\r' && body->state == H1_BODY_CHUNK_SIZE)
+    }
+    if (byte == '\r' && body->state == H1_BODY_CHUNK_SIZE) {
         body->state = H1_BODY_CHUNK_SIZE_LF;
-    else if (byte == ';')
+    } else if (byte == ';') {
         body->state = H1_BODY_CHUNK_EXTENSION;
-    else if (byte == ' ' || byte == '\t')
+    } else if (byte == ' ' || byte == '\t') {
         body->state = H1_BODY_CHUNK_SPACE;
-    else
+    } else {
         return false;
+    }
     return body->left_bytes <= BODY_MAX_BYTES - body->total_bytes;
 }
 
@@ -60,16 +63,18 @@ static bool take_chunk_size(struct h1_body *body, const char **at, const char *e
     unsigned digits = body->digits;
     int digit = 0;
     for (; next < end && (digit = hex_digit(*next)) >= 0; next++) {
-        if (digits++ == CHUNK_SIZE_MAX_DIGITS)
+        if (digits++ == CHUNK_SIZE_MAX_DIGITS) {
             return false;
+        }
         size = size << 4 | (unsigned)digit;
     }
     body->left_bytes = size;
     body->digits = (uint8_t)digits;
     body->line_bytes = digits;
     *at = next;
-    if (next == end)
+    if (next == end) {
         return true;
+    }
     body->line_bytes++;
     *at = next + 1;
     return end_chunk_size(body, *next);
@@ -81,8 +86,9 @@ static bool take_chunk_byte(struct h1_body *body, char byte)
     switch (body->state) {
     case H1_BODY_CHUNK_SPACE: return end_chunk_size(body, byte);
     case H1_BODY_CHUNK_EXTENSION:
-        if (byte == '\r')
+        if (byte == '\r') {
             body->state = H1_BODY_CHUNK_SIZE_LF;
+        }
         return byte == '\r' || h1_char_is(byte, H1_CHAR_VALUE);
     case H1_BODY_CHUNK_SIZE_LF:
         body->state = body->left_bytes ? H1_BODY_CHUNK_PAYLOAD : H1_BODY_TRAILERS;
@@ -102,12 +108,14 @@ static bool take_chunk_line(struct h1_body *body, const char **at, const char *e
 {
     while (*at < end && body->state != H1_BODY_CHUNK_PAYLOAD && body->state != H1_BODY_TRAILERS) {
         bool good;
-        if (body->state == H1_BODY_CHUNK_SIZE)
+        if (body->state == H1_BODY_CHUNK_SIZE) {
             good = take_chunk_size(body, at, end);
-        else
+        } else {
             good = ++body->line_bytes <= CHUNK_LINE_MAX_BYTES && take_chunk_byte(body, *(*at)++);
-        if (!good)
+        }
+        if (!good) {
             return false;
+        }
     }
     return true;
 }
@@ -118,11 +126,13 @@ static size_t take_payload(struct h1_body *body, const char *at, const char *end
 {
     size_t bytes = (size_t)(end - at);
     if (body->state != H1_BODY_CLOSE) {
-        if (bytes > body->left_bytes)
+        if (bytes > body->left_bytes) {
             bytes = (size_t)body->left_bytes;
+        }
         body->left_bytes -= bytes;
-        if (body->left_bytes == 0)
+        if (body->left_bytes == 0) {
             body->state = body->state == H1_BODY_LENGTH ? H1_BODY_DONE : H1_BODY_CHUNK_CR;
+        }
     }
     body->total_bytes += bytes;
     *ret_piece = (struct iovec){.iov_base = (void *)at, .iov_len = bytes};
@@ -139,12 +149,14 @@ enum h1_result h1_body_take(struct h1_body *body, const char *bytes, size_t leng
     while (at < end && body->state != H1_BODY_DONE && body->state != H1_BODY_TRAILERS) {
         bool payload = body->state == H1_BODY_LENGTH || body->state == H1_BODY_CLOSE ||
                        body->state == H1_BODY_CHUNK_PAYLOAD;
-        if (payload && count == space)
+        if (payload && count == space) {
             break;
-        if (payload)
+        }
+        if (payload) {
             at += take_payload(body, at, end, &iov[count++]);
-        else if (!take_chunk_line(body, &at, end))
+        } else if (!take_chunk_line(body, &at, end)) {
             return H1_BAD_CHUNK;
+        }
     }
     *ret_piece_count = count;
     *ret_consumed = (size_t)(at - bytes);
@@ -166,8 +178,9 @@ enum h1_result h1_body_trailers(struct h1_body *body, const char *bytes, size_t 
         (struct http_head){.base = bytes, .fields = head->fields, .field_limit = head->field_limit};
     h1_input_init(&input, bytes, length, limits->head_bytes);
     enum h1_result result = h1_parse_fields(&input, &rules, limits->fields_count, head);
-    if (result == H1_INCOMPLETE)
+    if (result == H1_INCOMPLETE) {
         body->line_bytes = (uint32_t)h1_input_scanned(bytes, length);
+    }
     if (result == H1_OK) {
         body->state = H1_BODY_DONE;
         *ret_consumed = head->head_bytes;

@@ -79,20 +79,24 @@ void h1_write_fields(struct h1_writer *writer, const struct http_head *head)
     const struct http_field *end = field + head->field_count;
     if (!(head->facts & FACT_CANONICAL)) {
         for (; field < end; field++) {
-            if (!field->drop)
+            if (!field->drop) {
                 h1_write_field(writer, head->base + field->name_at, field->name_bytes,
                                head->base + field->value_at, field->value_bytes);
+            }
         }
         return;
     }
     for (;;) {
-        while (field < end && field->drop)
+        while (field < end && field->drop) {
             field++;
-        if (field == end)
+        }
+        if (field == end) {
             return;
+        }
         uint32_t run_at = field->name_at;
-        while (++field < end && !field->drop)
+        while (++field < end && !field->drop) {
             ;
+        }
         uint32_t run_end = field[-1].value_at + field[-1].value_bytes + 2;
         h1_write_bytes(writer, head->base + run_at, run_end - run_at);
     }
@@ -121,8 +125,9 @@ size_t h1_chunk_head(char space[H1_CHUNK_HEAD_BYTES], uint64_t payload_bytes)
 {
     static const char hex[] = "0123456789abcdef";
     unsigned digits = payload_bytes ? (67 - (unsigned)__builtin_clzll(payload_bytes)) / 4 : 1;
-    for (unsigned i = digits; i-- > 0; payload_bytes >>= 4)
+    for (unsigned i = digits; i-- > 0; payload_bytes >>= 4) {
         space[i] = hex[payload_bytes & 15];
+    }
     space[digits] = '\r';
     space[digits + 1] = '\n';
     return digits + 2;

@@ -43,7 +43,7 @@ static inline void h1_write_bytes(struct h1_writer *writer, const char *bytes, s
     writer->at = at + length;
     memcpy(at, bytes, length);
 }
-#define h1_write_literal(writer, text) h1_write_bytes((writer), (text), sizeof(text) - 1)
+#define h1_write_literal(writer, text) h1_write_bytes((writer), (text), sizeof text - 1)
 void h1_write_uint(struct h1_writer *writer, uint64_t value);
 /* "GET /x HTTP/1.1\r\n" (the head's method text and target) and "Host: ...\r\n", but no Host when the head has none: HTTP/1.0. */
 void h1_write_request_line(struct h1_writer *writer, const struct http_head *head);

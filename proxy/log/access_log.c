@@ -23,7 +23,7 @@ static void put(struct line *line, const char *bytes, size_t length)
     line->at += length;
 }
 
-#define put_literal(line, text) put((line), (text), sizeof(text) - 1)
+#define put_literal(line, text) put((line), (text), sizeof text - 1)
 
 static void put_uint(struct line *line, uint64_t value)
 {

@@ -45,22 +45,24 @@ __attribute__((format(printf, 1, 2))) static inline struct settings *rig_setting
     char upstreams[4096], first[64], text[8192];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(upstreams, sizeof(upstreams), format, arguments);
+    vsnprintf(upstreams, sizeof upstreams, format, arguments);
     va_end(arguments);
     assert_int_equal(sscanf(upstreams, "upstreams = { %63[a-z0-9]", first), 1);
-    snprintf(text, sizeof(text),
+    snprintf(text, sizeof text,
              "listeners = { web = { listen = \"127.0.0.1:8080\"; }; };\n"
              "routes = ( { upstream = \"%s\"; } );\n%s",
              first, upstreams);
     struct settings *settings = NULL;
     struct settings_messages messages;
     enum settings_result result = settings_parse(text, "test", &settings, &messages);
-    for (size_t i = 0; result != SETTINGS_OK && i < messages.count; i++)
+    for (size_t i = 0; result != SETTINGS_OK && i < messages.count; i++) {
         print_message("%s\n", messages.items[i].text);
+    }
     assert_int_equal(result, SETTINGS_OK);
     settings_messages_free(&messages);
-    for (size_t i = 0; i < settings->upstream_count && strstr(upstreams, "warm_min") == NULL; i++)
+    for (size_t i = 0; i < settings->upstream_count && strstr(upstreams, "warm_min") == NULL; i++) {
         settings->upstreams[i].pool.warm_min_count = 0;
+    }
     return settings;
 }
 
@@ -147,16 +149,17 @@ static inline size_t rig_names(void *owner, const struct endpoint_settings *sett
 /* Workers without threads: the test turns their loops. */
 static inline void rig_init(struct rig *rig, unsigned worker_count, uint64_t fds)
 {
-    memset(rig, 0, sizeof(*rig));
+    memset(rig, 0, sizeof *rig);
     bound_registry_init(&rig->registry);
     bound_init(&rig->fds, "fds", NULL, fds);
     rig->pools = pools_create(worker_count, &rig->registry, &rig->fds);
     assert_non_null(rig->pools);
     pools_set_names(rig->pools, rig_names, NULL);
     rig->worker_count = worker_count;
-    rig->workers = calloc(worker_count, sizeof(*rig->workers));
-    for (unsigned i = 0; i < worker_count; i++)
+    rig->workers = calloc(worker_count, sizeof *rig->workers);
+    for (unsigned i = 0; i < worker_count; i++) {
         rig_worker_start(rig, &rig->workers[i], i);
+    }
 }
 
 /* Builds the set and leaves it to the caller to have it adopted. Consumes the settings. */
@@ -164,9 +167,10 @@ static inline struct upstream_set *rig_build(struct rig *rig, struct settings *s
 {
     struct upstream_set *set = NULL;
     char why[256] = "";
-    enum upstream_result result = upstream_set_build(rig->pools, settings, &set, why, sizeof(why));
-    if (result != UPSTREAM_OK)
+    enum upstream_result result = upstream_set_build(rig->pools, settings, &set, why, sizeof why);
+    if (result != UPSTREAM_OK) {
         fail_msg("%d: %s", result, why);
+    }
     upstream_set_use(rig->pools, set);
     settings_put(&settings);
     return set;
@@ -177,8 +181,9 @@ static inline void rig_adopt(struct rig *rig, struct settings *settings)
 {
     struct upstream_set *previous = rig->set;
     rig->set = rig_build(rig, settings);
-    for (unsigned i = 0; i < rig->worker_count; i++)
+    for (unsigned i = 0; i < rig->worker_count; i++) {
         pool_worker_adopt(rig->workers[i].pool, rig->set);
+    }
     upstream_set_retire(rig->pools, &previous);
 }
 
@@ -199,8 +204,9 @@ static inline void rig_pass(struct rig_worker *worker, bool wait)
 static inline void rig_turn(struct rig *rig)
 {
     uint64_t since_ms = rig_now_ms();
-    for (unsigned i = 0; i < rig->worker_count; i++)
+    for (unsigned i = 0; i < rig->worker_count; i++) {
         rig_pass(&rig->workers[i], rig->worker_count == 1);
+    }
     uint64_t took_ms = rig_now_ms() - since_ms;
     rig->lag_ms += took_ms > RIG_TURN_MS ? took_ms - RIG_TURN_MS : 0;
 }
@@ -225,8 +231,9 @@ static inline uint64_t rig_own_ms(const struct rig *rig)
 /* A few turns in which something must not happen. */
 static inline void rig_settle(struct rig *rig)
 {
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         rig_turn(rig);
+    }
 }
 
 /* Turns the loops for so long: where the time itself is what the test is about. */
@@ -262,12 +269,14 @@ static inline void rig_end(struct rig *rig)
         buf_pool_free(worker->bufs);
     }
     struct bound *bound;
-    TAILQ_FOREACH (bound, &rig->registry.bounds, link)
+    TAILQ_FOREACH (bound, &rig->registry.bounds, link) {
         if (strcmp(bound->name, "upstreams") != 0 && strcmp(bound->name, "endpoints") != 0 &&
             strncmp(bound->name, "tls_session", 11) != 0 &&
-            strcmp(bound->name, "idle_connections") != 0 && bound_used(bound) != 0)
+            strcmp(bound->name, "idle_connections") != 0 && bound_used(bound) != 0) {
             fail_msg("%s %s: %" PRIu64 " still used", bound->name,
                      bound->detail == NULL ? "" : bound->detail, bound_used(bound));
+        }
+    }
     pools_free(&rig->pools);
     assert_int_equal(bound_used(&rig->fds), 0);
     assert_int_equal(rig->registry.count, 0);
@@ -290,8 +299,9 @@ static inline void rig_on_ready(struct lease_request *request, struct lease *lea
 {
     struct rig_attempt *attempt = (struct rig_attempt *)request;
     attempt->lease = lease;
-    if (attempt->counter != NULL)
+    if (attempt->counter != NULL) {
         attempt->order = ++*attempt->counter;
+    }
 }
 
 static inline void rig_on_failed(struct lease_request *request, enum dial_result result)
@@ -306,8 +316,8 @@ static inline void rig_on_failed(struct lease_request *request, enum dial_result
 static inline size_t rig_proxy_header(struct lease_request *request, char *room)
 {
     (void)request;
-    memcpy(room, RIG_HEADER, sizeof(RIG_HEADER));
-    return sizeof(RIG_HEADER);
+    memcpy(room, RIG_HEADER, sizeof RIG_HEADER);
+    return sizeof RIG_HEADER;
 }
 
 /* Leases out, idle connections, dials and pending requests of a worker. */
@@ -331,10 +341,12 @@ static inline struct lease *rig_leased(struct rig *rig, unsigned worker, struct 
 {
     struct rig_attempt attempt = {.failed = false};
     enum lease_result result = rig_lease(rig, worker, endpoint, &attempt);
-    if (result == LEASE_PENDING)
+    if (result == LEASE_PENDING) {
         rig_await(rig, attempt.lease != NULL || attempt.failed);
-    if (attempt.lease == NULL)
+    }
+    if (attempt.lease == NULL) {
         fail_msg("no lease: %d, %s", result, dial_result_name(attempt.failure));
+    }
     return attempt.lease;
 }
 
@@ -348,8 +360,9 @@ struct rig_wanted {
 static inline void rig_take_figures(const struct endpoint_figures *figures, void *owner)
 {
     struct rig_wanted *wanted = owner;
-    if (strcmp(figures->text, wanted->text) == 0)
+    if (strcmp(figures->text, wanted->text) == 0) {
         wanted->figures = *figures;
+    }
 }
 
 static inline struct endpoint_figures rig_figures(struct rig *rig, const struct endpoint *endpoint)
@@ -368,7 +381,7 @@ static inline int rig_listen(int backlog, uint16_t *ret_port)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
+    socklen_t length = sizeof address;
     assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
     assert_int_equal(listen(fd, backlog), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);

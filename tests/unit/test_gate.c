@@ -55,16 +55,19 @@ static void pass(struct hall *hall, unsigned index)
 {
     struct loop *loop = &hall->loops[index];
     mailbox_drain(loop->mailbox, NULL);
-    while (loop_has_deferred(loop))
+    while (loop_has_deferred(loop)) {
         loop_run_deferred(loop);
+    }
     loop->clock.now_us += 1000;
 }
 
 static void settle(struct hall *hall)
 {
-    for (unsigned round = 0; round < 2 * WORKERS; round++)
-        for (unsigned i = 0; i < WORKERS; i++)
+    for (unsigned round = 0; round < 2 * WORKERS; round++) {
+        for (unsigned i = 0; i < WORKERS; i++) {
             pass(hall, i);
+        }
+    }
 }
 
 static enum gate_result come(struct hall *hall, struct visitor *visitor, unsigned worker)
@@ -78,10 +81,11 @@ static enum gate_result come(struct hall *hall, struct visitor *visitor, unsigne
 
 static void go(struct hall *hall, struct visitor *visitor)
 {
-    if (visitor->inside)
+    if (visitor->inside) {
         gate_leave(&hall->gate, visitor->worker);
-    else
+    } else {
         gate_cancel(&visitor->waiter);
+    }
     visitor->inside = false;
 }
 
@@ -150,16 +154,19 @@ static void a_higher_limit_is_used_by_the_next_who_leaves(void **state)
     unsigned inside = 0;
     (void)state;
     open_hall(&hall, 1, 8);
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < 6; i++) {
         (void)come(&hall, &visitors[i], i % WORKERS);
+    }
     gate_set_limits(&hall.gate, 3, 8);
     go(&hall, &visitors[0]);
     settle(&hall);
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < 6; i++) {
         inside += visitors[i].inside;
+    }
     assert_int_equal(inside, 3);
-    for (unsigned i = 0; i < 6; i++)
+    for (unsigned i = 0; i < 6; i++) {
         go(&hall, &visitors[i]);
+    }
     settle(&hall);
     close_hall(&hall);
 }
@@ -169,16 +176,18 @@ static void a_higher_limit_is_used_by_the_next_who_leaves(void **state)
 static unsigned count_inside(const struct visitor visitors[VISITORS])
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < VISITORS; i++)
+    for (unsigned i = 0; i < VISITORS; i++) {
         count += visitors[i].inside;
+    }
     return count;
 }
 
 static unsigned count_waiting(const struct visitor visitors[VISITORS])
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < VISITORS; i++)
+    for (unsigned i = 0; i < VISITORS; i++) {
         count += visitors[i].waiter.local != NULL;
+    }
     return count;
 }
 
@@ -196,20 +205,22 @@ static void nobody_is_forgotten_whatever_the_order(void **state)
     open_hall(&hall, 4, 12);
     for (unsigned step = 0; step < 200000; step++) {
         struct visitor *visitor = &visitors[rng_below(&rng, VISITORS)];
-        if (rng_below(&rng, 3) == 0)
+        if (rng_below(&rng, 3) == 0) {
             pass(&hall, (unsigned)rng_below(&rng, WORKERS));
-        else if (visitor->inside || visitor->waiter.local != NULL)
+        } else if (visitor->inside || visitor->waiter.local != NULL) {
             go(&hall, visitor);
-        else
+        } else {
             (void)come(&hall, visitor, (unsigned)rng_below(&rng, WORKERS));
+        }
         assert_true(count_inside(visitors) <= 4);
         if (step % 64 == 0) {
             settle(&hall);
             assert_true(count_inside(visitors) == 4 || count_waiting(visitors) == 0);
         }
     }
-    for (unsigned i = 0; i < VISITORS; i++)
+    for (unsigned i = 0; i < VISITORS; i++) {
         go(&hall, &visitors[i]);
+    }
     settle(&hall);
     close_hall(&hall);
 }

@@ -51,9 +51,11 @@ static size_t pick(struct chooser *chooser, const struct endpoint *avoid)
     enum pick_result result =
         upstream_pick(chooser->rig.workers[0].pool, chooser->view, &options, &endpoint);
     assert_true((result == PICK_OK) == (endpoint != NULL));
-    for (size_t i = 0; i < chooser->view->endpoint_count; i++)
-        if (chooser->view->endpoints[i] == endpoint)
+    for (size_t i = 0; i < chooser->view->endpoint_count; i++) {
+        if (chooser->view->endpoints[i] == endpoint) {
             return i;
+        }
+    }
     assert_null(endpoint);
     return SIZE_MAX;
 }
@@ -70,8 +72,9 @@ static void round_robin_takes_each_in_turn(void **state)
     (void)state;
     chooser_init(&chooser, A AND B AND C, "round_robin");
     size_t first = pick(&chooser, NULL);
-    for (size_t i = 1; i < 30; i++)
+    for (size_t i = 1; i < 30; i++) {
         assert_int_equal(pick(&chooser, NULL), (first + i) % 3);
+    }
     chooser_end(&chooser);
 }
 
@@ -103,8 +106,9 @@ static void round_robin_follows_small_weights_too(void **state)
     size_t counts[2] = {0};
     (void)state;
     chooser_init(&chooser, WEIGHTED(A, 2) AND B, "round_robin");
-    for (int i = 0; i < 30; i++)
+    for (int i = 0; i < 30; i++) {
         counts[pick(&chooser, NULL)]++;
+    }
     assert_int_equal(counts[0], 20);
     assert_int_equal(counts[1], 10);
     chooser_end(&chooser);
@@ -118,21 +122,25 @@ static void least_in_flight_finds_the_least_loaded_for_its_weight(void **state)
     load(&chooser, 0, 2);
     load(&chooser, 1, 5); /* 5/4 for its weight */
     load(&chooser, 2, 3);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20; i++) {
         assert_int_equal(pick(&chooser, NULL), 1);
+    }
     load(&chooser, 1, 20);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20; i++) {
         assert_int_equal(pick(&chooser, NULL), 0);
+    }
     chooser_end(&chooser);
 }
 
 static void equals_share(struct chooser *chooser)
 {
     size_t counts[MOST] = {0};
-    for (int i = 0; i < 3000; i++)
+    for (int i = 0; i < 3000; i++) {
         counts[pick(chooser, NULL)]++;
-    for (int i = 0; i < 3; i++)
+    }
+    for (int i = 0; i < 3; i++) {
         assert_in_range(counts[i], 800, 1200);
+    }
 }
 
 static void equally_loaded_endpoints_share(void **state)
@@ -156,8 +164,9 @@ static void two_choices_never_take_the_most_loaded(void **state)
     load(&chooser, 0, 9);
     load(&chooser, 1, 3);
     load(&chooser, 2, 6);
-    for (int i = 0; i < 3000; i++)
+    for (int i = 0; i < 3000; i++) {
         counts[pick(&chooser, NULL)]++;
+    }
     assert_int_equal(counts[0], 0);
     assert_in_range(counts[1], 1800, 2200); /* in two of three pairs */
     chooser_end(&chooser);
@@ -186,8 +195,9 @@ static void idle_endpoints_share_by_weight(void **state)
         struct chooser chooser;
         size_t counts[3] = {0};
         chooser_init(&chooser, WEIGHTED(A, 3) AND B AND WEIGHTED(C, 4), methods[m]);
-        for (int i = 0; i < 8000; i++)
+        for (int i = 0; i < 8000; i++) {
             counts[pick(&chooser, NULL)]++;
+        }
         assert_in_range(counts[0], 2800, 3200);
         assert_in_range(counts[1], 850, 1150);
         chooser_end(&chooser);
@@ -200,8 +210,9 @@ static void without_a_key_a_hash_method_is_two_choices(void **state)
     (void)state;
     chooser_init(&chooser, A AND B, "hash:client");
     load(&chooser, 0, 9);
-    for (int i = 0; i < 20; i++)
+    for (int i = 0; i < 20; i++) {
         assert_int_equal(pick(&chooser, NULL), 1);
+    }
     chooser_end(&chooser);
 }
 
@@ -213,11 +224,13 @@ static void the_one_to_avoid_is_taken_only_if_there_is_no_other(void **state)
         struct chooser chooser;
         chooser_init(&chooser, A AND B, methods[m]);
         const struct endpoint *avoid = chooser.view->endpoints[0];
-        for (int i = 0; i < 20; i++)
+        for (int i = 0; i < 20; i++) {
             assert_int_equal(pick(&chooser, avoid), 1);
+        }
         fill(&chooser, 1, true);
-        for (int i = 0; i < 20; i++)
+        for (int i = 0; i < 20; i++) {
             assert_int_equal(pick(&chooser, avoid), 0);
+        }
         fill(&chooser, 0, true);
         assert_int_equal(pick(&chooser, avoid), SIZE_MAX);
         assert_int_equal(pick(&chooser, NULL), SIZE_MAX);
@@ -249,9 +262,11 @@ static bool not_barred(const struct endpoint *endpoint, void *owner)
 {
     const struct chooser *chooser = ((void **)owner)[0];
     const unsigned *barred = ((void **)owner)[1];
-    for (size_t i = 0; i < chooser->view->endpoint_count; i++)
-        if (chooser->view->endpoints[i] == endpoint)
+    for (size_t i = 0; i < chooser->view->endpoint_count; i++) {
+        if (chooser->view->endpoints[i] == endpoint) {
             return (*barred >> i & 1) == 0;
+        }
+    }
     return false;
 }
 
@@ -303,11 +318,13 @@ static void two_choices_prefer_who_answers_sooner(void **state)
     chooser_init(&chooser, A AND B, "p2c");
     answers_in(&chooser, 0, 50000);
     answers_in(&chooser, 1, 10000);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         assert_int_equal(pick(&chooser, NULL), 1);
+    }
     load(&chooser, 1, 9); /* ten times 11 ms against 51 ms */
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         assert_int_equal(pick(&chooser, NULL), 0);
+    }
     chooser_end(&chooser);
 }
 
@@ -318,12 +335,14 @@ static void who_is_not_known_yet_is_judged_by_load_alone(void **state)
     (void)state;
     chooser_init(&chooser, A AND B, "p2c");
     answers_in(&chooser, 0, 50000);
-    for (int i = 0; i < 2000; i++)
+    for (int i = 0; i < 2000; i++) {
         counts[pick(&chooser, NULL)]++;
+    }
     assert_in_range(counts[0], 800, 1200);
     load(&chooser, 1, 1);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         assert_int_equal(pick(&chooser, NULL), 0);
+    }
     chooser_end(&chooser);
 }
 
@@ -352,11 +371,13 @@ static void at_a_near_tie_a_resting_connection_decides(void **state)
     answers_in(&chooser, 0, 10000);
     answers_in(&chooser, 1, 10500);
     chooser.view->endpoints[1]->locals[1].idle_count = 1;
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         assert_int_equal(pick(&chooser, NULL), 1);
+    }
     answers_in(&chooser, 1, 20000); /* not near any more */
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 100; i++) {
         assert_int_equal(pick(&chooser, NULL), 0);
+    }
     chooser.view->endpoints[1]->locals[1].idle_count = 0;
     chooser_end(&chooser);
 }
@@ -371,8 +392,9 @@ static void who_is_offered_nothing_gets_nothing_and_the_others_share(void **stat
         size_t counts[MOST] = {0};
         chooser_init(&chooser, A AND B AND C, all_methods[m]);
         offer(&chooser, 1, 0);
-        for (int i = 0; i < 3000; i++)
+        for (int i = 0; i < 3000; i++) {
             counts[pick(&chooser, NULL)]++;
+        }
         assert_int_equal(counts[1], 0);
         assert_in_range(counts[0], 1300, 1700);
         const struct endpoint *avoid = chooser.view->endpoints[0];
@@ -393,15 +415,18 @@ static void a_slow_start_takes_its_part(void **state)
         size_t counts[MOST] = {0};
         chooser_init(&chooser, A AND B AND C AND "127.0.0.1:4", all_methods[m]);
         offer(&chooser, 0, TRAFFIC_SHARE_WHOLE / 4);
-        for (int i = 0; i < 8000; i++)
+        for (int i = 0; i < 8000; i++) {
             counts[pick(&chooser, NULL)]++;
+        }
         assert_in_range(counts[0], 350, 750); /* a quarter of 2000, and what pairs make of it */
         assert_in_range(counts[2], 2200, 2800);
         /* whoever is alone gets all */
-        for (size_t i = 1; i < 4; i++)
+        for (size_t i = 1; i < 4; i++) {
             offer(&chooser, i, 0);
-        for (int i = 0; i < 20; i++)
+        }
+        for (int i = 0; i < 20; i++) {
             assert_int_equal(pick(&chooser, NULL), 0);
+        }
         chooser_end(&chooser);
     }
 }
@@ -410,11 +435,15 @@ static size_t pick_key(struct chooser *chooser, uint64_t key_hash)
 {
     const struct pick_options options = {.key_hash = key_hash, .keyed = true};
     struct endpoint *endpoint = NULL;
-    if (upstream_pick(chooser->rig.workers[0].pool, chooser->view, &options, &endpoint) != PICK_OK)
+    if (upstream_pick(chooser->rig.workers[0].pool, chooser->view, &options, &endpoint) !=
+        PICK_OK) {
         return SIZE_MAX;
-    for (size_t i = 0; i < chooser->view->endpoint_count; i++)
-        if (chooser->view->endpoints[i] == endpoint)
+    }
+    for (size_t i = 0; i < chooser->view->endpoint_count; i++) {
+        if (chooser->view->endpoints[i] == endpoint) {
             return i;
+        }
+    }
     return SIZE_MAX;
 }
 
@@ -442,8 +471,9 @@ static void a_key_stays_where_it_is_and_only_those_of_the_missing_move(void **st
         assert_int_equal(pick_key(&chooser, key), other);
         fill(&chooser, 1, false);
     }
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         assert_in_range(counts[i], 2700, 3300);
+    }
     assert_in_range(second[0], 1200, 1800);
     assert_in_range(second[2], 1200, 1800);
     chooser_end(&chooser);
@@ -485,15 +515,17 @@ static void keys_stay_through_a_reload_and_another_order(void **state)
     (void)state;
     chooser_init(&chooser, A AND B AND C, "hash:header:X-User");
     rng_init(&rng, unit_seed());
-    for (size_t i = 0; i < 500; i++)
+    for (size_t i = 0; i < 500; i++) {
         homes[i] = chooser.view->endpoints[pick_key(&chooser, keys[i] = rng_next(&rng))];
+    }
     rig_adopt(&chooser.rig,
               rig_settings("upstreams = { app = { endpoints = [ \"%s\" ]; balance = "
                            "\"hash:header:X-User\"; pool = { warm_min = 0; max = 2; }; }; };",
                            C AND A AND B));
     chooser.view = &chooser.rig.set->views[0];
-    for (size_t i = 0; i < 500; i++)
+    for (size_t i = 0; i < 500; i++) {
         assert_ptr_equal(chooser.view->endpoints[pick_key(&chooser, keys[i])], homes[i]);
+    }
     chooser_end(&chooser);
 }
 

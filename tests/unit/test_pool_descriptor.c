@@ -53,21 +53,23 @@ static void want(struct wanter *wanter, bool turn)
 {
     enum lease_result result =
         rig_lease(wanter->rig, wanter->worker, wanter->endpoint, &wanter->attempt);
-    if (result == LEASE_NO_FD || result == LEASE_FULL)
+    if (result == LEASE_NO_FD || result == LEASE_FULL) {
         assert_int_equal(upstream_wait(wanter->rig->workers[wanter->worker].pool,
                                        wanter->endpoint->upstream, &wanter->waiter,
                                        result == LEASE_NO_FD, turn),
                          ADMIT_QUEUED);
+    }
 }
 
 static void on_turn(struct waiter *waiter)
 {
     struct wanter *wanter = (struct wanter *)waiter;
     wanter->turns_count++;
-    if (!wanter->admitted)
+    if (!wanter->admitted) {
         assert_int_equal(upstream_admit(wanter->rig->workers[wanter->worker].pool,
                                         wanter->endpoint->upstream, waiter, true),
                          ADMIT_OK);
+    }
     wanter->admitted = true;
     want(wanter, true);
 }
@@ -81,15 +83,17 @@ static void arrive(struct shortage *shortage, struct wanter *wanter, unsigned wo
                               .worker = worker};
     wanter->admitted = upstream_admit(pool_at(shortage, worker), endpoint->upstream,
                                       &wanter->waiter, false) == ADMIT_OK;
-    if (wanter->admitted)
+    if (wanter->admitted) {
         want(wanter, false);
+    }
 }
 
 static void leave(struct shortage *shortage, struct wanter *wanter)
 {
     queue_cancel(&wanter->waiter);
-    if (wanter->attempt.lease != NULL)
+    if (wanter->attempt.lease != NULL) {
         lease_return(pool_at(shortage, wanter->worker), &wanter->attempt.lease);
+    }
     upstream_leave(pool_at(shortage, wanter->worker), wanter->endpoint->upstream);
 }
 
@@ -188,8 +192,9 @@ static void who_waits_for_a_descriptor_keeps_its_order(void **state)
     assert_null(wanters[3].attempt.lease);
     for (unsigned left_count = COUNT; left_count > 0;) {
         for (unsigned i = 0; i < COUNT; i++) {
-            if (wanters[i].attempt.lease == NULL)
+            if (wanters[i].attempt.lease == NULL) {
                 continue;
+            }
             leave(&shortage, &wanters[i]);
             left_count--;
         }
@@ -217,10 +222,12 @@ static void one_that_stops_waiting_for_a_descriptor_is_not_counted_any_more(void
 static void rest_elsewhere(struct shortage *shortage, unsigned count)
 {
     struct lease *leases[4];
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         leases[i] = rig_leased(&shortage->rig, 1, shortage->other);
-    for (unsigned i = 0; i < count; i++)
+    }
+    for (unsigned i = 0; i < count; i++) {
         lease_return(pool_at(shortage, 1), &leases[i]);
+    }
 }
 
 /* Those who stand behind the first were called by nobody: no sibling spared anything for them. */
@@ -232,12 +239,15 @@ static void each_who_waits_gets_the_descriptor_of_an_idle_connection_of_a_siblin
     (void)state;
     shortage_init(&shortage, COUNT);
     rest_elsewhere(&shortage, COUNT);
-    for (unsigned i = 0; i < COUNT; i++)
+    for (unsigned i = 0; i < COUNT; i++) {
         arrive(&shortage, &wanters[i], 0, shortage.app);
-    for (unsigned i = 0; i < COUNT; i++)
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
         rig_await(&shortage.rig, wanters[i].attempt.lease != NULL);
-    for (unsigned i = 0; i < COUNT; i++)
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
         leave(&shortage, &wanters[i]);
+    }
     shortage_end(&shortage);
 }
 

@@ -60,10 +60,12 @@ static void *origin_run(void *argument)
     struct origin *origin = argument;
     for (;;) {
         int fd = accept(origin->listener, NULL, NULL);
-        if (fd < 0)
+        if (fd < 0) {
             return NULL;
-        if (origin->header_bytes > 0)
+        }
+        if (origin->header_bytes > 0) {
             (void)recv(fd, origin->header, origin->header_bytes, MSG_WAITALL);
+        }
         SSL *ssl = SSL_new(origin->context);
         SSL_set_fd(ssl, fd);
         (void)SSL_accept(ssl);
@@ -99,7 +101,7 @@ static void origin_end(struct origin *origin)
 
 static void write_ca(struct bench *bench)
 {
-    snprintf(bench->ca, sizeof(bench->ca), "/tmp/evenkeel-ca-XXXXXX");
+    snprintf(bench->ca, sizeof bench->ca, "/tmp/evenkeel-ca-XXXXXX");
     int fd = mkstemp(bench->ca);
     FILE *file = fdopen(fd, "w");
     assert_int_equal(PEM_write_X509(file, origin_certificate), 1);
@@ -117,7 +119,7 @@ static void adopt(struct bench *bench, uint16_t port, const char *name, const ch
 
 static void open_bench(struct bench *bench, unsigned workers, int version, const char *more)
 {
-    memset(bench, 0, sizeof(*bench));
+    memset(bench, 0, sizeof *bench);
     write_ca(bench);
     origin_start(&bench->origin, version);
     rig_init(&bench->rig, workers, 100);
@@ -163,10 +165,10 @@ static void converse(struct bench *bench, struct lease *lease, SSL *far)
     size_t sent, got = 0;
     enum stream_result result = STREAM_BLOCKED;
     assert_int_equal(stream_send(lease->stream, &(struct iovec){"ping", 4}, 1, &sent), STREAM_OK);
-    assert_int_equal(SSL_read(far, room, sizeof(room)), 4);
+    assert_int_equal(SSL_read(far, room, sizeof room), 4);
     assert_int_equal(SSL_write(far, "pong!", 5), 5);
     rig_await(&bench->rig,
-              (result = stream_recv(lease->stream, room, sizeof(room), &got)) != STREAM_BLOCKED);
+              (result = stream_recv(lease->stream, room, sizeof room, &got)) != STREAM_BLOCKED);
     assert_int_equal(result, STREAM_OK);
     assert_int_equal(got, 5);
 }
@@ -242,7 +244,7 @@ static void a_refusal_at_rest_is_told_like_a_handshake_that_failed(void **state)
     SSL *far = far_end(&bench, 0);
     converse(&bench, lease, far);
     lease_return(pool_at(&bench, 0), &lease);
-    assert_true(write(SSL_get_fd(far), rubbish, sizeof(rubbish) - 1) > 0);
+    assert_true(write(SSL_get_fd(far), rubbish, sizeof rubbish - 1) > 0);
     rig_await(&bench.rig, rig_figures(&bench.rig, bench.endpoint).idle == 0);
     assert_int_equal(figures_of(&bench).failed[TLS_FAILURE_PROTOCOL], 1);
     assert_true(bench.endpoint->upkeep.redial_not_before_ms > 0);
@@ -428,12 +430,12 @@ static void dial_ahead(struct bench *bench, unsigned worker)
 static void open_telling_bench(struct bench *bench, unsigned workers)
 {
     open_bench(bench, workers, TLS1_3_VERSION, TELLS_CLIENT);
-    bench->origin.header_bytes = sizeof(RIG_HEADER);
+    bench->origin.header_bytes = sizeof RIG_HEADER;
 }
 
 static void lease_tells_and_ends(struct bench *bench, unsigned worker, unsigned number)
 {
-    memset(bench->origin.header, 0, sizeof(bench->origin.header));
+    memset(bench->origin.header, 0, sizeof bench->origin.header);
     struct lease *lease = rig_leased(&bench->rig, worker, bench->endpoint);
     SSL *far = far_end(bench, number);
     assert_string_equal(bench->origin.header, RIG_HEADER);
@@ -498,8 +500,9 @@ static void a_claim_ends_in_time_or_when_nobody_wants_it(void **state)
         struct rig_attempt attempt = {.failed = false};
         dial_ahead(&bench, 0);
         assert_int_equal(rig_lease(&bench.rig, 0, bench.endpoint, &attempt), LEASE_PENDING);
-        if (settle)
+        if (settle) {
             rig_settle(&bench.rig);
+        }
         pool_lease_cancel(pool_at(&bench, 0), &attempt.request);
         rig_settle(&bench.rig);
         assert_null(attempt.lease);

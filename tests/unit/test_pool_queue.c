@@ -25,8 +25,9 @@ static void on_turn(struct waiter *waiter)
         visitor->admitted = true;
         visitor->admit = false;
     }
-    if (visitor->wait_on)
+    if (visitor->wait_on) {
         assert_int_equal(upstream_wait(pool, upstream, waiter, false, true), ADMIT_QUEUED);
+    }
 }
 
 struct queued {
@@ -52,15 +53,16 @@ static void adopt(struct queued *queued, unsigned in_flight, unsigned queue, uns
 static void queued_init(struct queued *queued, unsigned workers, unsigned in_flight, unsigned queue,
                         unsigned max)
 {
-    memset(queued, 0, sizeof(*queued));
+    memset(queued, 0, sizeof *queued);
     rig_init(&queued->rig, workers, 1000);
     queued->rig.pools->recheck_ms = 3600000;
     queued->listener = rig_listen(64, &queued->port);
     adopt(queued, in_flight, queue, max);
     queued->upstream = queued->rig.set->views[0].upstream;
     queued->endpoint = rig_endpoint(&queued->rig, 0, 0);
-    for (unsigned i = 0; i < workers; i++)
+    for (unsigned i = 0; i < workers; i++) {
         queued->rig.workers[i].owner = queued->upstream;
+    }
 }
 
 static void queued_end(struct queued *queued)
@@ -102,10 +104,12 @@ static void in_flight_and_queue_are_exact(void **state)
     struct visitor visitors[6];
     (void)state;
     queued_init(&queued, 1, 3, 2, 10);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_OK);
-    for (int i = 3; i < 5; i++)
+    }
+    for (int i = 3; i < 5; i++) {
         assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_QUEUED);
+    }
     assert_int_equal(arrive(&queued, 0, &visitors[5]), ADMIT_QUEUE_FULL);
     assert_null(visitors[5].waiter.local);
     assert_int_equal(bound_used(&queued.upstream->in_flight), 3);
@@ -129,8 +133,9 @@ static void the_queued_are_served_oldest_first_and_not_within_the_call(void **st
     (void)state;
     queued_init(&queued, 1, 1, COUNT, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
-    for (int i = 0; i < COUNT; i++)
+    for (int i = 0; i < COUNT; i++) {
         assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_QUEUED);
+    }
     leave(&queued, &first);
     for (unsigned i = 0; i < COUNT; i++) {
         assert_int_equal(queued.counter, i);
@@ -258,8 +263,9 @@ static void who_queues_again_in_its_turn_is_first_again(void **state)
     struct visitor visitors[3];
     (void)state;
     queued_init(&queued, 1, 10, 10, 1);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_OK);
+    }
     struct lease *lease = rig_leased(&queued.rig, 0, queued.endpoint);
     for (int i = 0; i < 3; i++) {
         visitors[i].admit = false;
@@ -277,8 +283,9 @@ static void who_queues_again_in_its_turn_is_first_again(void **state)
     assert_int_equal(visitors[0].order, 2);
     assert_int_equal(visitors[1].order, 3);
     assert_int_equal(visitors[2].order, 4);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         leave(&queued, &visitors[i]);
+    }
     queued_end(&queued);
 }
 
@@ -347,8 +354,9 @@ static void higher_limits_call_those_who_wait(void **state)
     adopt(&queued, 3, 10, 10);
     rig_await(&queued.rig, visitors[1].admitted && visitors[2].admitted);
     adopt(&queued, 1, 10, 10);
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
         leave(&queued, &visitors[i]);
+    }
     queued_end(&queued);
 }
 

@@ -30,12 +30,14 @@ static void origin_accept(struct origin *origin)
 static void origin_echo(struct origin *origin, int fd)
 {
     char room[64];
-    ssize_t n = read(fd, room, sizeof(room));
-    if (n < 0 && errno == EAGAIN)
+    ssize_t n = read(fd, room, sizeof room);
+    if (n < 0 && errno == EAGAIN) {
         return;
+    }
     bool ends = origin->close_one_in > 0 && rng_below(&origin->rng, origin->close_one_in) == 0;
-    if (n <= 0 || ends || send(fd, room, (size_t)n, MSG_NOSIGNAL) != n)
+    if (n <= 0 || ends || send(fd, room, (size_t)n, MSG_NOSIGNAL) != n) {
         close(fd);
+    }
 }
 
 static void *origin_main(void *arg)
@@ -45,10 +47,11 @@ static void *origin_main(void *arg)
     while (!__atomic_load_n(&origin->stop, __ATOMIC_ACQUIRE)) {
         int count = epoll_wait(origin->epoll, events, 64, 10);
         for (int i = 0; i < count; i++) {
-            if (events[i].data.fd == origin->listener)
+            if (events[i].data.fd == origin->listener) {
                 origin_accept(origin);
-            else
+            } else {
                 origin_echo(origin, events[i].data.fd);
+            }
         }
     }
     return NULL;
@@ -74,10 +77,11 @@ static void origin_stop(struct origin *origin)
     close(origin->listener);
     for (int fd = 3; fd < 4096; fd++) {
         struct sockaddr_in own;
-        socklen_t length = sizeof(own);
+        socklen_t length = sizeof own;
         if (getsockname(fd, (struct sockaddr *)&own, &length) == 0 &&
-            ntohs(own.sin_port) == origin->port)
+            ntohs(own.sin_port) == origin->port) {
             close(fd);
+        }
     }
     close(origin->epoll);
 }
@@ -159,10 +163,11 @@ static void driver_rest(struct driver *driver, uint64_t rest_ms)
 {
     driver->stage = STAGE_REST;
     wheel_disarm(&driver->worker->loop.wheel, &driver->cancel);
-    if (driver->storm->places_only)
+    if (driver->storm->places_only) {
         mailbox_post(driver->worker->loop.mailbox, &driver->soon, driver_go_on);
-    else
+    } else {
         wheel_arm(&driver->worker->loop.wheel, &driver->timer, driver_now_ms(driver) + rest_ms);
+    }
 }
 
 static void driver_leave(struct driver *driver, uint64_t *counter)
@@ -176,10 +181,11 @@ static void driver_leave(struct driver *driver, uint64_t *counter)
 static void driver_end_lease(struct driver *driver)
 {
     gauge_down(&driver->storm->leased);
-    if (one_in(driver, driver->storm->close_one_in))
+    if (one_in(driver, driver->storm->close_one_in)) {
         lease_close(driver->worker->pool, &driver->lease, LEASE_CLOSED_DONE);
-    else
+    } else {
         lease_return(driver->worker->pool, &driver->lease);
+    }
     driver_leave(driver, &driver->storm->done);
 }
 
@@ -196,24 +202,27 @@ static void driver_on_event(struct lease *lease, short what)
     char room[8];
     size_t n = 0;
     if (driver->stage == STAGE_ECHO && (what & EV_READ) != 0) {
-        enum stream_result result = stream_recv(lease->stream, room, sizeof(room), &n);
+        enum stream_result result = stream_recv(lease->stream, room, sizeof room, &n);
         if (result == STREAM_OK && n == 1 && (what & EV_CLOSED) == 0) {
             driver->stage = STAGE_HOLD;
-            if (driver->storm->hold_ms == 0)
+            if (driver->storm->hold_ms == 0) {
                 driver_end_lease(driver);
-            else
+            } else {
                 wheel_arm(&driver->worker->loop.wheel, &driver->timer,
                           driver_now_ms(driver) +
                               rng_below(&driver->worker->loop.rng, driver->storm->hold_ms));
+            }
             return;
         }
         assert_true(result == STREAM_BLOCKED || result == STREAM_END || result == STREAM_RESET ||
                     n == 1);
-        if (result == STREAM_BLOCKED)
+        if (result == STREAM_BLOCKED) {
             return;
+        }
     }
-    if ((what & (EV_CLOSED | EV_READ)) != 0)
+    if ((what & (EV_CLOSED | EV_READ)) != 0) {
         driver_break_lease(driver, &driver->storm->failed);
+    }
 }
 
 static void driver_use(struct driver *driver, struct lease *lease)
@@ -225,18 +234,20 @@ static void driver_use(struct driver *driver, struct lease *lease)
     lease->owner = driver;
     lease->on_event = driver_on_event;
     gauge_up(&driver->storm->leased);
-    if (stream_send(lease->stream, &byte, 1, &n) != STREAM_OK)
+    if (stream_send(lease->stream, &byte, 1, &n) != STREAM_OK) {
         driver_break_lease(driver, &driver->storm->failed);
+    }
 }
 
 static void driver_wait(struct driver *driver, bool for_fd, bool turn)
 {
     driver->stage = STAGE_WAITING;
     if (upstream_wait(driver->worker->pool, driver->storm->upstream, &driver->waiter, for_fd,
-                      turn) == ADMIT_QUEUE_FULL)
+                      turn) == ADMIT_QUEUE_FULL) {
         driver_leave(driver, &driver->storm->refused);
-    else
+    } else {
         count(&driver->storm->queued);
+    }
 }
 
 static void driver_connect(struct driver *driver, bool turn)
@@ -249,8 +260,9 @@ static void driver_connect(struct driver *driver, bool turn)
     enum lease_result result = LEASE_FULL;
     driver->stage = STAGE_PENDING;
     driver->request.fresh_only = one_in(driver, driver->storm->fresh_one_in);
-    if (upstream_pick(driver->worker->pool, view, &options, &endpoint) == PICK_OK)
+    if (upstream_pick(driver->worker->pool, view, &options, &endpoint) == PICK_OK) {
         result = pool_lease(driver->worker->pool, endpoint, &driver->request, &lease);
+    }
     switch (result) {
     case LEASE_READY: driver_use(driver, lease); break;
     case LEASE_PENDING: break;
@@ -270,10 +282,11 @@ static void driver_on_failed(struct lease_request *request, enum dial_result res
 {
     struct driver *driver = (struct driver *)request;
     assert_true(driver->stage == STAGE_PENDING);
-    if (result == DIAL_FULL || result == DIAL_NO_FD)
+    if (result == DIAL_FULL || result == DIAL_NO_FD) {
         driver_wait(driver, result == DIAL_NO_FD, true);
-    else
+    } else {
         driver_leave(driver, &driver->storm->failed);
+    }
 }
 
 static void driver_admit(struct driver *driver, bool turn)
@@ -303,10 +316,11 @@ static void driver_on_turn(struct waiter *waiter)
 {
     struct driver *driver = driver_of_waiter(waiter);
     assert_null(waiter->local);
-    if (driver->stage == STAGE_QUEUED)
+    if (driver->stage == STAGE_QUEUED) {
         driver_admit(driver, true);
-    else
+    } else {
         driver_connect(driver, true);
+    }
 }
 
 static void driver_next(struct driver *driver)
@@ -320,9 +334,10 @@ static void driver_next(struct driver *driver)
         __atomic_fetch_sub(&driver->storm->active, 1, __ATOMIC_RELEASE);
         return;
     }
-    if (one_in(driver, driver->storm->cancel_one_in))
+    if (one_in(driver, driver->storm->cancel_one_in)) {
         wheel_arm(&driver->worker->loop.wheel, &driver->cancel,
                   driver_now_ms(driver) + rng_below(&driver->worker->loop.rng, 30));
+    }
     driver_admit(driver, false);
 }
 
@@ -330,20 +345,22 @@ static void driver_on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct driver *driver = container_of(timer, struct driver, timer);
     (void)now_ms;
-    if (driver->stage == STAGE_REST)
+    if (driver->stage == STAGE_REST) {
         driver_next(driver);
-    else if (driver->stage == STAGE_HOLD)
+    } else if (driver->stage == STAGE_HOLD) {
         driver_end_lease(driver);
+    }
 }
 
 static void driver_go_on(struct message *message, void *receiver)
 {
     struct driver *driver = container_of(message, struct driver, soon);
     (void)receiver;
-    if (driver->stage == STAGE_HOLD)
+    if (driver->stage == STAGE_HOLD) {
         driver_leave(driver, &driver->storm->done);
-    else
+    } else {
         driver_next(driver);
+    }
 }
 
 /* The client has gone, whatever stage its exchange is in. */
@@ -368,8 +385,9 @@ static void driver_on_cancel(struct wheel_timer *timer, uint64_t now_ms)
         break;
     case STAGE_ECHO:
     case STAGE_HOLD:
-        if (driver->lease != NULL)
+        if (driver->lease != NULL) {
             driver_break_lease(driver, &driver->storm->cancelled);
+        }
         break;
     }
 }
@@ -379,8 +397,9 @@ static void driver_on_cancel(struct wheel_timer *timer, uint64_t now_ms)
 static void *worker_main(void *arg)
 {
     struct rig_worker *worker = arg;
-    while (!__atomic_load_n(&worker->stop, __ATOMIC_ACQUIRE))
+    while (!__atomic_load_n(&worker->stop, __ATOMIC_ACQUIRE)) {
         rig_pass(worker, true);
+    }
     return NULL;
 }
 
@@ -397,10 +416,11 @@ static void run_errand(struct message *message, void *receiver)
     struct errand *errand = (struct errand *)message;
     struct rig_worker *worker = receiver;
     uint64_t *done_count = errand->done_count;
-    if (errand->set != NULL)
+    if (errand->set != NULL) {
         pool_worker_adopt(worker->pool, errand->set);
-    else
+    } else {
         pool_worker_drain(worker->pool);
+    }
     __atomic_fetch_add(done_count, 1, __ATOMIC_RELEASE);
 }
 
@@ -408,8 +428,9 @@ static void await_count(const uint64_t *counter, uint64_t wanted, const char *wh
 {
     uint64_t until_ms = rig_now_ms() + 6 * RIG_PATIENCE_MS;
     while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != wanted) {
-        if (rig_now_ms() > until_ms)
+        if (rig_now_ms() > until_ms) {
             fail_msg("waited in vain: %s", what);
+        }
         poll(NULL, 0, 1); /* how often it is looked at */
     }
 }
@@ -436,7 +457,7 @@ static void storm_adopt(struct storm *storm, struct settings *settings)
 
 static struct driver *storm_start(struct storm *storm, unsigned per_worker, uint64_t seed)
 {
-    struct driver *drivers = calloc((size_t)WORKERS * per_worker, sizeof(*drivers));
+    struct driver *drivers = calloc((size_t)WORKERS * per_worker, sizeof *drivers);
     storm->active = (uint64_t)WORKERS * per_worker;
     for (unsigned i = 0; i < WORKERS * per_worker; i++) {
         struct driver *driver = &drivers[i];
@@ -461,16 +482,18 @@ static struct driver *storm_start(struct storm *storm, unsigned per_worker, uint
 
 static void storm_stop(struct storm *storm, struct driver *drivers)
 {
-    for (unsigned i = 0; i < WORKERS; i++)
+    for (unsigned i = 0; i < WORKERS; i++) {
         __atomic_store_n(&storm->rig.workers[i].stop, true, __ATOMIC_RELEASE);
-    for (unsigned i = 0; i < WORKERS; i++)
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
         pthread_join(storm->rig.workers[i].thread, NULL);
+    }
     free(drivers);
 }
 
 static void storm_init(struct storm *storm, uint64_t seed, unsigned origin_closes_one_in)
 {
-    memset(storm, 0, sizeof(*storm));
+    memset(storm, 0, sizeof *storm);
     origin_start(&storm->origin, seed, origin_closes_one_in);
     rig_init(&storm->rig, WORKERS, 1000);
     /* No re-check: a wake-up that is lost is waited for in vain. */
@@ -507,11 +530,12 @@ static void look_for_sockets(uint16_t port, bool seen[65536])
     FILE *table = fopen("/proc/self/net/tcp", "r");
     assert_non_null(table);
     memset(seen, 0, 65536);
-    while (fgets(line, sizeof(line), table) != NULL) {
+    while (fgets(line, sizeof line, table) != NULL) {
         unsigned near, far, state;
         if (sscanf(line, " %*d: %*[^:]:%x %*[^:]:%x %x", &near, &far, &state) == 3 && far == port &&
-            (state == 1 || state == 2 || state == 8))
+            (state == 1 || state == 2 || state == 8)) {
             seen[near & 0xffff] = true;
+        }
     }
     fclose(table);
 }
@@ -523,15 +547,16 @@ static unsigned sockets_to(uint16_t port)
     unsigned common_count = 0;
     look_for_sockets(port, first);
     look_for_sockets(port, second);
-    for (size_t i = 0; i < 65536; i++)
+    for (size_t i = 0; i < 65536; i++) {
         common_count += first[i] && second[i];
+    }
     return common_count;
 }
 
 static void max_is_never_exceeded_by_four_workers(void **state)
 {
     enum { MAX = 7 };
-    struct storm *storm = malloc(sizeof(*storm));
+    struct storm *storm = malloc(sizeof *storm);
     uint64_t seed = unit_seed();
     (void)state;
     storm_init(storm, seed, 0);
@@ -548,8 +573,9 @@ static void max_is_never_exceeded_by_four_workers(void **state)
     while (__atomic_load_n(&storm->active, __ATOMIC_ACQUIRE) > 0) {
         unsigned now = sockets_to(storm->origin.port);
         most = now > most ? now : most;
-        if (rig_now_ms() > until_ms)
+        if (rig_now_ms() > until_ms) {
             fail_msg("%" PRIu64 " exchanges hang", storm->active);
+        }
     }
     storm_stop(storm, drivers);
     printf("# at most %u sockets seen, %" PRIu64 " leases\n", most, storm->leased.peak);
@@ -566,7 +592,7 @@ static void max_is_never_exceeded_by_four_workers(void **state)
 static void no_one_who_waits_is_forgotten(void **state)
 {
     enum { IN_FLIGHT = 12, QUEUE = 20 };
-    struct storm *storm = malloc(sizeof(*storm));
+    struct storm *storm = malloc(sizeof *storm);
     uint64_t seed = unit_seed();
     (void)state;
     storm_init(storm, seed, 50);
@@ -597,7 +623,7 @@ static void no_one_who_waits_is_forgotten(void **state)
 static void no_one_who_waits_for_a_descriptor_is_forgotten(void **state)
 {
     enum { FDS = 5 };
-    struct storm *storm = malloc(sizeof(*storm));
+    struct storm *storm = malloc(sizeof *storm);
     uint64_t seed = unit_seed();
     (void)state;
     storm_init(storm, seed, 50);
@@ -626,7 +652,7 @@ static void no_one_who_waits_for_a_descriptor_is_forgotten(void **state)
 /* Nothing but places: as many messages between the workers as there can be. */
 static void a_single_place_passed_round_is_never_lost(void **state)
 {
-    struct storm *storm = malloc(sizeof(*storm));
+    struct storm *storm = malloc(sizeof *storm);
     uint64_t seed = unit_seed();
     (void)state;
     for (unsigned places = 1; places <= 2; places++) {
@@ -648,7 +674,7 @@ static void a_single_place_passed_round_is_never_lost(void **state)
 
 static void reloads_under_load_lose_nothing(void **state)
 {
-    struct storm *storm = malloc(sizeof(*storm));
+    struct storm *storm = malloc(sizeof *storm);
     uint64_t seed = unit_seed();
     struct origin second;
     struct rng rng;
@@ -666,8 +692,9 @@ static void reloads_under_load_lose_nothing(void **state)
         uint16_t ports[2] = {storm->origin.port, second.port};
         unsigned first = (unsigned)rng_below(&rng, 2);
         char other[64] = "";
-        if (rng_below(&rng, 2) == 0)
-            snprintf(other, sizeof(other), ", \"127.0.0.1:%u\"", ports[1 - first]);
+        if (rng_below(&rng, 2) == 0) {
+            snprintf(other, sizeof other, ", \"127.0.0.1:%u\"", ports[1 - first]);
+        }
         storm_adopt(storm, rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\"%s ]; "
                                         "pool = { warm_min = 0; max = %u; }; "
                                         "limits = { in_flight = %u; queue = %u; }; }; "
