@@ -386,8 +386,8 @@ static void the_worker_whose_exchange_waits_longest_is_called_first(void **state
     queued_init(&queued, 2, 1, 10, 10);
     assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
     assert_int_equal(arrive(&queued, 1, &old), ADMIT_QUEUED);
-    rig_sleep(&queued.rig,
-              4 * WAITLIST_LOCAL_MS + 1); /* by so much one waits longer than the other */
+    /* by so much one waits longer than the other */
+    rig_sleep(&queued.rig, 4 * WAITLIST_LOCAL_MS + 1);
     assert_int_equal(arrive(&queued, 0, &young), ADMIT_QUEUED);
     leave(&queued, &first);
     rig_await(&queued.rig, old.admitted);
