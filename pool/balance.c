@@ -31,6 +31,20 @@ struct choosing {
 bool pool_endpoint_spares(const struct endpoint *endpoint)
 {
     for (unsigned i = 0; i < endpoint->pools->worker_count; i++) {
+        if (local_spare_count(&endpoint->locals[i]) > 0 ||
+            count_read(&endpoint->locals[i].sharing_count) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool endpoint_spares_for(const struct endpoint *endpoint, unsigned worker)
+{
+    if (count_read(&endpoint->locals[worker].sharing_count) > 0) {
+        return true;
+    }
+    for (unsigned i = 0; i < endpoint->pools->worker_count; i++) {
         if (local_spare_count(&endpoint->locals[i]) > 0) {
             return true;
         }
@@ -38,10 +52,14 @@ bool pool_endpoint_spares(const struct endpoint *endpoint)
     return false;
 }
 
+static bool at_limit(const struct endpoint *endpoint)
+{
+    return bound_used(&endpoint->connections) >= bound_limit(&endpoint->connections);
+}
+
 bool pool_endpoint_full(const struct endpoint *endpoint)
 {
-    return bound_used(&endpoint->connections) >= bound_limit(&endpoint->connections) &&
-           !pool_endpoint_spares(endpoint);
+    return at_limit(endpoint) && !pool_endpoint_spares(endpoint);
 }
 
 /* ---- weights ---- */
@@ -129,7 +147,8 @@ static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
         choosing->held_back = true;
         return false;
     }
-    if (options->idle_only ? !pool_endpoint_spares(endpoint) : pool_endpoint_full(endpoint)) {
+    if ((options->idle_only || at_limit(endpoint)) &&
+        !endpoint_spares_for(endpoint, choosing->worker->env.index)) {
         choosing->full = true;
         return false;
     }
@@ -216,8 +235,8 @@ static size_t in_turn(struct choosing *choosing)
 static bool warm(const struct choosing *choosing, size_t i)
 {
     const struct endpoint *endpoint = choosing->view->endpoints[i];
-    return endpoint->locals[choosing->worker->env.index].idle_count > 0 ||
-           pool_endpoint_spares(endpoint);
+    unsigned own = choosing->worker->env.index;
+    return endpoint->locals[own].idle_count > 0 || endpoint_spares_for(endpoint, own);
 }
 
 /* How long a request would take there, as far as one can tell: what is in flight for its weight, and this one, each as

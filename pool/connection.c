@@ -39,6 +39,7 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
     case CONNECTION_DIALLING: dial_late(connection); break;
     case CONNECTION_IDLE: upkeep_idle_over(connection); break;
     case CONNECTION_LATE_TLS: handshake_late(connection); break;
+    case CONNECTION_SHARING:
     case CONNECTION_LENT:
     case CONNECTION_CLOSED: break;
     }
@@ -48,24 +49,29 @@ static void on_retire(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct connection *connection = container_of(timer, struct connection, retire);
     (void)now_ms;
-    upkeep_overdue(connection, LEASE_CLOSED_LIFETIME);
+    upkeep_overdue(connection, ENDING_LIFETIME);
 }
 
 struct connection *connection_create(struct endpoint_local *local, enum connection_state state)
 {
     struct pool_worker *worker = local->worker;
     struct connection *connection = slab_take(worker->slab);
-    if (connection == NULL)
+    if (connection == NULL) {
         return NULL;
+    }
+    const struct connection_protocol *protocol = local->endpoint->protocol;
     *connection = (struct connection){
         .lease = {.connection = connection,
                   .stream = &connection->stream,
                   .endpoint = local->endpoint},
         .state = CONNECTION_CLOSED,
-        .handed = {.fd = -1},
-        .end_reason = LEASE_CLOSED_REQUESTS,
+        .lending = protocol->shares ? LENDS_SHARES : LENDS_WHOLE,
+        .capacity_count = endpoint_capacity_count(local->endpoint),
+        .ask = {.handed = {.fd = -1}},
+        .protocol = protocol,
         .local = local,
     };
+    TAILQ_INIT(&connection->shares);
     stream_init(&connection->stream, -1);
     wheel_timer_init(&connection->timer, on_timer);
     wheel_timer_init(&connection->retire, on_retire);
@@ -87,19 +93,22 @@ bool connection_watch(struct connection *connection, const struct stream *stream
     return true;
 }
 
-/* Tickets that come late are taken by the look. An end without close_notify is the habit of many servers. */
-static void idle_event(struct connection *connection, bool closed)
+static void idle_event(struct connection *connection, short what)
 {
-    const struct stream *stream = &connection->stream;
-    enum stream_result found = stream_probe(&connection->stream);
-    if (!closed && found == STREAM_BLOCKED)
-        return;
-    enum tls_failure failure = stream_failure(stream);
-    bool orderly = found == STREAM_END || failure == TLS_FAILURE_TRUNCATED;
-    if (!orderly && failure != TLS_FAILURE_NONE)
-        handshake_revoked(connection);
-    upkeep_on_death(connection, !orderly);
-    connection_close_idle(connection, LEASE_CLOSED_DIED_IDLE);
+    enum ending ending = connection->protocol->on_event_at_rest(connection, what);
+    if (ending != ENDING_NONE) {
+        connection_end(connection, ending);
+    }
+}
+
+static void lent_event(struct connection *connection, short what)
+{
+    struct lease *lease = &connection->lease;
+    if (connection->lending == LENDS_SHARES) {
+        connection->protocol->on_event(connection, what);
+    } else if (lease->on_event != NULL) {
+        lease->on_event(lease, what);
+    }
 }
 
 /* An event may be older than the lease it meets: told twice is told enough, and an idle connection looks for itself. */
@@ -108,14 +117,9 @@ void connection_event(struct connection *connection, short what)
     switch (connection->state) {
     case CONNECTION_DIALLING: dial_event(connection, what); break;
     case CONNECTION_LATE_TLS: late_tls_event(connection); break;
-    case CONNECTION_LENT:
-        if (connection->lease.on_event != NULL)
-            connection->lease.on_event(&connection->lease, what);
-        break;
-    case CONNECTION_IDLE:
-        if ((what & (EV_CLOSED | EV_READ)) != 0)
-            idle_event(connection, (what & EV_CLOSED) != 0);
-        break;
+    case CONNECTION_SHARING:
+    case CONNECTION_LENT: lent_event(connection, what); break;
+    case CONNECTION_IDLE: idle_event(connection, what); break;
     case CONNECTION_ASKING:
     case CONNECTION_CLOSED: break;
     }
@@ -153,58 +157,197 @@ static void forget_place(struct connection *connection)
     connection->has_place = false;
 }
 
-bool connection_gives_up_place(struct connection *connection)
+/* The place goes last: as long as it is taken nobody dials for it, so the warm level stays exact. */
+static void give_place(struct connection *connection)
 {
-    CHECK(connection->has_place);
-    bool surplus = bound_give_surplus(&connection->local->endpoint->connections);
-    if (surplus)
-        forget_place(connection);
-    return surplus;
+    struct endpoint *endpoint = connection->local->endpoint;
+    if (connection->ending != ENDING_NONE) {
+        connection->local->leaving_count--;
+        __atomic_fetch_sub(&endpoint->upkeep.leaving_count, 1, __ATOMIC_ACQ_REL);
+    }
+    bound_give(&endpoint->connections, 1);
+    forget_place(connection);
+}
+
+static void give_stream(struct connection *connection, bool reset)
+{
+    if (connection->session != NULL) {
+        connection->protocol->release(connection);
+    }
+    connection->session = NULL;
+    if (connection->stream.fd >= 0) {
+        stream_close(&connection->stream, reset);
+        descriptor_give(connection->local->worker);
+    }
 }
 
 void connection_drop(struct connection *connection, bool reset)
 {
     struct endpoint_local *local = connection->local;
-    struct pool_worker *worker = local->worker;
-    CHECK(connection->state != CONNECTION_CLOSED);
+    CHECK(connection->state != CONNECTION_CLOSED && connection->lent_count == 0);
     (void)event_del(&connection->event);
-    if (connection->stream.fd >= 0) {
-        stream_close(&connection->stream, reset);
-        descriptor_give(worker);
-    }
-    bool had_place = connection->has_place;
+    give_stream(connection, reset);
     upkeep_forget(connection);
-    if (connection->ready)
-        __atomic_fetch_sub(&local->endpoint->upkeep.ready_count, 1, __ATOMIC_ACQ_REL);
-    connection->ready = false;
+    upkeep_not_ready(connection);
+    bool had_place = connection->has_place;
     if (had_place) {
-        bound_give(&local->endpoint->connections, 1);
-        forget_place(connection);
+        give_place(connection);
     }
     bury(connection);
     if (had_place) {
-        queue_capacity_freed(worker, local->endpoint);
+        queue_capacity_freed(local->worker, local->endpoint);
         upkeep_on_gone(local);
     }
 }
 
 struct stream connection_hand_over(struct connection *connection)
 {
-    CHECK(connection->state == CONNECTION_IDLE);
+    CHECK(connection->state == CONNECTION_IDLE && connection->ending == ENDING_NONE);
     (void)event_del(&connection->event);
     struct stream stream = connection->stream;
     stream_init(&connection->stream, -1);
     upkeep_forget(connection);
     connection->has_place = connection->ready = false;
+    connection->session = NULL;
     connection->local->open_count--;
     count_add(&connection->local->stats.handed_over, 1);
     bury(connection);
     return stream;
 }
 
-void connection_close_idle(struct connection *connection, enum lease_close_reason reason)
+/* ---- the end ---- */
+
+void connection_end(struct connection *connection, enum ending ending)
 {
-    CHECK(connection->state == CONNECTION_IDLE);
-    count_add(&connection->local->stats.closed[reason], 1);
-    connection_drop(connection, false);
+    bool death_told = ending_is_death(connection->ending);
+    const struct ending_row *row = ending_row(death_told ? connection->ending : ending);
+    count_add(&connection->local->stats.closed[row->closed_as], 1);
+    if (row->death != DEATH_NONE && !death_told) {
+        upkeep_on_death(connection, row->death == DEATH_BROKEN);
+    }
+    connection_drop(connection, row->reset);
+}
+
+/* Counted as leaving, by its caller over all workers, while it keeps its place: its replacement need not wait for that. */
+static void leave(struct connection *connection, enum ending ending)
+{
+    upkeep_forget(connection);
+    upkeep_not_ready(connection);
+    connection->ending = ending;
+    connection->local->leaving_count++;
+    if (connection->state == CONNECTION_SHARING) {
+        connection_enter(connection, CONNECTION_SHARING, CONNECTION_LENT);
+    }
+}
+
+void connection_stop(struct connection *connection, enum ending ending)
+{
+    if (connection->lent_count == 0) {
+        connection_end(connection, ending);
+        return;
+    }
+    struct endpoint_local *local = connection->local;
+    const struct ending_row *row = ending_row(ending);
+    enum ending before = connection->ending;
+    if (before == ENDING_NONE) {
+        __atomic_fetch_add(&local->endpoint->upkeep.leaving_count, 1, __ATOMIC_ACQ_REL);
+        leave(connection, ending);
+    }
+    if (row->death != DEATH_NONE && !ending_is_death(before)) {
+        connection->ending = ending;
+        upkeep_on_death(connection, row->death == DEATH_BROKEN);
+    }
+    upkeep_on_gone(local);
+}
+
+/* Marks one of the endpoint as leaving if more are open and stay than may. */
+static bool mark_surplus(struct endpoint *endpoint)
+{
+    uint64_t leaving_count = count_read(&endpoint->upkeep.leaving_count);
+    do {
+        if (bound_used(&endpoint->connections) <=
+            bound_limit(&endpoint->connections) + leaving_count) {
+            return false;
+        }
+    } while (!__atomic_compare_exchange_n(&endpoint->upkeep.leaving_count, &leaving_count,
+                                          leaving_count + 1, true, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+bool connection_is_surplus(struct connection *connection)
+{
+    struct endpoint *endpoint = connection->local->endpoint;
+    CHECK(connection->has_place && connection->ending == ENDING_NONE);
+    bool surplus = connection->lent_count == 0 ? bound_give_surplus(&endpoint->connections)
+                                               : mark_surplus(endpoint);
+    if (surplus && connection->lent_count == 0) {
+        forget_place(connection);
+    } else if (surplus) {
+        leave(connection, ENDING_SURPLUS);
+    }
+    return surplus;
+}
+
+/* ---- shares ---- */
+
+static enum connection_state state_by_leases(const struct connection *connection)
+{
+    if (connection->lent_count == 0) {
+        return CONNECTION_IDLE;
+    }
+    return connection->ending == ENDING_NONE && connection->lent_count < connection->capacity_count
+               ? CONNECTION_SHARING
+               : CONNECTION_LENT;
+}
+
+void connection_settle(struct connection *connection)
+{
+    enum connection_state from = connection->state, to = state_by_leases(connection);
+    if (to == CONNECTION_IDLE) {
+        connection_rest(connection, from);
+    } else if (to != from) {
+        connection_enter(connection, from, to);
+    }
+}
+
+void connection_allow(struct connection *connection, uint32_t capacity_count)
+{
+    struct endpoint_local *local = connection->local;
+    CHECK(capacity_count > 0 && connection->lending == LENDS_SHARES);
+    connection->capacity_count = capacity_count;
+    __atomic_store_n(&local->endpoint->upkeep.capacity_count, capacity_count, __ATOMIC_RELAXED);
+    if (connection->lent_count == 0) {
+        return;
+    }
+    connection_settle(connection);
+    if (connection->state == CONNECTION_SHARING) {
+        pool_worker_schedule_endpoint(local->worker, local);
+        queue_capacity_freed(local->worker, local->endpoint);
+    }
+}
+
+/* The last one that it may give ends it, so that its replacement comes while it is still of use. */
+static struct lease *lend_share(struct connection *connection, struct lease *lease)
+{
+    struct local_stats *stats = &connection->local->stats;
+    *lease = (struct lease){.connection = connection,
+                            .endpoint = connection->local->endpoint,
+                            .facts = connection->facts};
+    TAILQ_INSERT_TAIL(&connection->shares, lease, link);
+    count_add(lease->facts.reused ? &stats->reused : &stats->fresh, 1);
+    connection->facts.reused = true;
+    connection->lent_count++;
+    connection_settle(connection);
+    if (connection->facts.exchanges_count + connection->lent_count >= connection->exchanges_limit) {
+        connection_stop(connection, ENDING_REQUESTS);
+    }
+    return lease;
+}
+
+struct lease *connection_lend(struct connection *connection, struct lease_request *request)
+{
+    return connection->lending == LENDS_SHARES
+               ? lend_share(connection, &request->share)
+               : connection_lend_whole(connection, connection->state);
 }

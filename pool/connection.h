@@ -4,18 +4,25 @@
  * Owns: the stream, its event, its place of pool.max and its descriptor's unit of the fd bound. Private to pool/.
  * Thread: its worker's. Time base: the loop clock. A connection's memory is freed at the end of the loop's pass.
  *
- *     ASKING ──► IDLE ◄──► LENT      ASKING: a sibling was asked to hand one over; no descriptor, no place yet
- *    DIALLING ──► │         │        SECURING: on the way to LENT where TLS begins for one request (claim.h)
- *        └────────┴─────────┴──► CLOSED
+ *     ASKING ──┐    ┌──────► LATE_TLS ───┐     ASKING: a sibling was asked to hand one over; no descriptor, no place yet
+ *              ├──► IDLE ◄──► SHARING ◄──┤     LATE_TLS: on the way to its first lease, where TLS begins for one request
+ *   DIALLING ──┘    └────────► LENT ◄────┘     SHARING: has leases out and room for more, if its protocol shares
+ *                                              LENT: has leases out and takes no more
+ *
+ * Every state leads to CLOSED; a connection that is ready may skip IDLE. connection_moves below is the whole truth.
+ *
+ * A connection is counted once, whatever it carries: its place, its lifetime, its death and its ending are not its leases'.
  */
 #ifndef EVENKEEL_POOL_CONNECTION_H
 #define EVENKEEL_POOL_CONNECTION_H
 
 #include <event2/event_struct.h>
 
+#include "pool/ending.h"
 #include "pool/endpoint.h"
 #include "pool/lease.h"
 #include "pool/pools.h"
+#include "pool/protocol.h"
 #include "steady/check.h"
 
 enum connection_state {
@@ -23,29 +30,38 @@ enum connection_state {
     CONNECTION_DIALLING,
     CONNECTION_IDLE,
     CONNECTION_LATE_TLS,
+    CONNECTION_SHARING,
     CONNECTION_LENT,
     CONNECTION_CLOSED,
 };
+
+/* How a lease of it is given. */
+enum connection_lending {
+    LENDS_WHOLE,    /* at once, and with it the connection */
+    LENDS_LATE_TLS, /* the whole, when TLS has been agreed on for the request (late_tls.h) */
+    LENDS_SHARES,   /* at once, beside others */
+};
+
+TAILQ_HEAD(lease_list, lease);
 
 struct connection {
     struct stream stream;
     struct lease_facts facts; /* as the next lease will have them */
     struct lease lease;       /* of the whole connection */
+    struct lease_list shares; /* leases out, if its protocol shares */
     enum connection_state state;
-    bool has_place;                         /* of endpoint->connections */
-    bool late;                              /* ASKING: nobody counts on the answer any more */
-    bool for_fresh;                         /* ASKING: only for the sake of its place */
-    bool unsecured;                         /* its TLS begins with a claim */
-    bool ready;                             /* counts for the endpoint's ready_count */
-    bool overdue;                           /* in local->upkeep.overdue */
-    enum lease_close_reason end_reason;     /* why it ends when exchanges_limit is reached */
-    uint32_t exchanges_limit;               /* 0: it ends when it comes back */
-    int dial_errno;                         /* DIALLING: failed already, to be told in its event */
-    unsigned sibling;                       /* ASKING: the worker that was asked */
-    struct stream handed;                   /* the answer; without a descriptor: none */
-    struct lease_request *late_tls_request; /* SECURING: for it */
-    uint64_t handshake_began_us;            /* DIALLING or SECURING, and TLS is in the stream */
-    uint64_t word_awaited_ms; /* since then, of the server, on our certificate; 0: it is not */
+    enum connection_lending lending;
+    uint32_t lent_count; /* leases out */
+    uint32_t
+        capacity_count; /* leases at once, at least 1; before it is ready: how many are hoped for */
+    uint32_t exchanges_limit; /* leases over its life; 0: not ready yet */
+    enum ending ending;       /* ENDING_NONE: it accepts leases; else it ends with the last one */
+    bool has_place;           /* of endpoint->connections */
+    bool ready;               /* counts for the endpoint's ready_count */
+    bool overdue;             /* in local->upkeep.overdue */
+    enum ending overdue_for;
+    const struct connection_protocol *protocol;
+    void *session; /* the protocol's */
     struct endpoint_local *local;
     uint64_t idle_since_ms;
     uint64_t retire_ms;    /* its lifetime is over; 0: not ready yet */
@@ -53,7 +69,18 @@ struct connection {
     struct wheel_timer
         timer; /* connect timeout, ask timeout, idle limit; may fire in vain while lent */
     struct wheel_timer retire;
-    TAILQ_ENTRY(connection) idle_link;
+    struct {
+        unsigned sibling;                   /* the worker that was asked */
+        bool late;                          /* nobody counts on the answer any more */
+        bool for_fresh;                     /* only for the sake of its place */
+        uint32_t hoped_count;               /* leases that the line counts on */
+        struct stream handed;               /* the answer; without a descriptor: none */
+    } ask;                                  /* ASKING */
+    int dial_errno;                         /* DIALLING: failed already, to be told in its event */
+    struct lease_request *late_tls_request; /* LATE_TLS: for it */
+    uint64_t handshake_began_us;            /* DIALLING or LATE_TLS, and TLS is in the stream */
+    uint64_t word_awaited_ms; /* since then, of the server, on our certificate; 0: it is not */
+    TAILQ_ENTRY(connection) spare_link; /* IDLE or SHARING: in the local's list of those */
     TAILQ_ENTRY(connection) overdue_link;
     TAILQ_ENTRY(connection) link; /* in worker->connections */
     struct event event;
@@ -68,36 +95,88 @@ __attribute__((warn_unused_result)) bool connection_watch(struct connection *con
                                                           const struct stream *stream);
 /* The next edge, as if it came from the loop. */
 void connection_event(struct connection *connection, short what);
-/* Closes what it has, gives back descriptor and place; tells those who wait for capacity. Counts no reason. */
+/* Closes what it has, gives back descriptor and place; tells those who wait for capacity. Counts no ending: it was never
+   ready, or connection_end() has done so. */
 void connection_drop(struct connection *connection, bool reset);
-/* Gives its place back if there are more connections than places, which a reload has made fewer; then it has to be closed. As many
-   connections of all workers do so as there are too many. */
-__attribute__((warn_unused_result)) bool connection_gives_up_place(struct connection *connection);
 /* Gives up the stream and the place without closing, for a sibling; the memory is buried. */
 struct stream connection_hand_over(struct connection *connection);
-/* An idle connection ends. */
-void connection_close_idle(struct connection *connection, enum lease_close_reason reason);
+/* It has no lease and ends now. The one place where an ending and a death are counted. */
+void connection_end(struct connection *connection, enum ending ending);
+/* It takes no further lease and ends with the last one that is out, which may be now. The first ending that is given stays,
+   unless a later one is a death. */
+void connection_stop(struct connection *connection, enum ending ending);
+/* A reload has made places fewer, and this connection is one too many; then the caller ends or stops it as surplus. As many
+   connections of all workers are as there are too many: at rest it has given its place back, else it is marked as leaving. */
+__attribute__((warn_unused_result)) bool connection_is_surplus(struct connection *connection);
+/* What the other side allows: so many leases at once (at least 1). */
+void connection_allow(struct connection *connection, uint32_t capacity_count);
+/* Lends it to the request that is served next: the whole, or a share, whose lease lives in the request. */
+struct lease *connection_lend(struct connection *connection, struct lease_request *request);
+/* Where it belongs with the leases that it has. */
+void connection_settle(struct connection *connection);
 
-/* The only writer of `state`, where the local's counts and its list of idle ones follow. `from` is what it is
-   now: where that is known to the compiler, little remains of this. */
+#define MOVES_TO(state) (1u << CONNECTION_##state)
+#define READY_MOVES (MOVES_TO(SHARING) | MOVES_TO(LENT) | MOVES_TO(CLOSED))
+static const uint8_t connection_moves[] = {
+    [CONNECTION_CLOSED] = MOVES_TO(ASKING) | MOVES_TO(DIALLING), /* when it is made */
+    [CONNECTION_ASKING] = READY_MOVES | MOVES_TO(IDLE) | MOVES_TO(LATE_TLS),
+    [CONNECTION_DIALLING] = READY_MOVES | MOVES_TO(IDLE) | MOVES_TO(LATE_TLS),
+    [CONNECTION_IDLE] = READY_MOVES | MOVES_TO(LATE_TLS),
+    [CONNECTION_LATE_TLS] = READY_MOVES,
+    [CONNECTION_SHARING] = MOVES_TO(IDLE) | MOVES_TO(LENT) | MOVES_TO(CLOSED),
+    [CONNECTION_LENT] = MOVES_TO(IDLE) | MOVES_TO(SHARING) | MOVES_TO(CLOSED),
+};
+#undef READY_MOVES
+#undef MOVES_TO
+
+/* Where it is in one of the local's lists of connections that may be lent. */
+static inline bool connection_state_is_spare(enum connection_state state)
+{
+    return state == CONNECTION_IDLE || state == CONNECTION_SHARING;
+}
+
+static inline struct connection_list *connection_list_of(struct endpoint_local *local,
+                                                         enum connection_state state)
+{
+    return state == CONNECTION_IDLE ? &local->idle : &local->sharing;
+}
+
+/* How many of the local are in a state, where that is counted. */
+static inline void connection_count(struct endpoint_local *local, enum connection_state state,
+                                    uint64_t change)
+{
+    if (state == CONNECTION_IDLE) {
+        count_add(&local->idle_count, change);
+    } else if (state == CONNECTION_SHARING) {
+        count_add(&local->sharing_count, change);
+    } else if (state == CONNECTION_DIALLING) {
+        count_add(&local->dialling_count, change);
+    }
+}
+
+/* The only writer of `state`, where the local's counts and its lists follow. `from` is what it is now: where that is
+   known to the compiler, little remains of this. */
 static inline void connection_enter(struct connection *connection, enum connection_state from,
                                     enum connection_state to)
 {
     struct endpoint_local *local = connection->local;
-    CHECK(connection->state == from);
-    if (from == CONNECTION_IDLE) {
-        TAILQ_REMOVE(&local->idle, connection, idle_link);
-        count_add(&local->idle_count, (uint64_t)-1);
-    } else if (from == CONNECTION_DIALLING) {
-        count_add(&local->dialling_count, (uint64_t)-1);
+    CHECK(connection->state == from && (connection_moves[from] >> to & 1) != 0);
+    if (connection_state_is_spare(from)) {
+        TAILQ_REMOVE(connection_list_of(local, from), connection, spare_link);
     }
-    if (to == CONNECTION_IDLE) {
-        TAILQ_INSERT_HEAD(&local->idle, connection, idle_link);
-        count_add(&local->idle_count, 1);
-    } else if (to == CONNECTION_DIALLING) {
-        count_add(&local->dialling_count, 1);
+    if (connection_state_is_spare(to)) {
+        TAILQ_INSERT_HEAD(connection_list_of(local, to), connection, spare_link);
     }
+    connection_count(local, from, (uint64_t)-1);
+    connection_count(local, to, 1);
     connection->state = to;
+}
+
+/* How many leases at once a connection that is yet to come may be hoped to give. */
+static inline uint32_t endpoint_capacity_count(const struct endpoint *endpoint)
+{
+    uint32_t allowed_count = __atomic_load_n(&endpoint->upkeep.capacity_count, __ATOMIC_RELAXED);
+    return allowed_count != 0 ? allowed_count : endpoint->protocol->capacity_count;
 }
 
 static inline uint32_t local_exchanges_limit(const struct endpoint_local *local)
@@ -120,13 +199,16 @@ static inline void connection_rest(struct connection *connection, enum connectio
               connection->idle_since_ms + connection->local->limits.idle_ms);
 }
 
-static inline struct lease *connection_lend(struct connection *connection,
-                                            enum connection_state from)
+/* All of it, to one borrower. */
+static inline struct lease *connection_lend_whole(struct connection *connection,
+                                                  enum connection_state from)
 {
     struct local_stats *stats = &connection->local->stats;
     connection_enter(connection, from, CONNECTION_LENT);
+    connection->lent_count = 1;
     connection->lease.facts = connection->facts;
-    count_add(connection->facts.reused ? &stats->reused : &stats->fresh, 1);
+    bool reused = from == CONNECTION_IDLE || connection->facts.reused;
+    count_add(reused ? &stats->reused : &stats->fresh, 1);
     return &connection->lease;
 }
 

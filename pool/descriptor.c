@@ -22,7 +22,7 @@ static bool close_oldest_idle(struct pool_worker *worker)
     struct connection *oldest = oldest_idle(worker);
     if (oldest == NULL)
         return false;
-    connection_close_idle(oldest, LEASE_CLOSED_SURPLUS);
+    connection_end(oldest, ENDING_SURPLUS);
     return true;
 }
 

@@ -134,8 +134,8 @@ bool dial_start(struct endpoint_local *local, enum fd_use use)
     bool taken = bound_take(&worker->pools->dials_in_flight, 1);
     CHECK(taken); /* its limit is that of all workers */
     worker->dialling_count++;
-    local->coming.count++;
-    local->coming.fresh_count++;
+    local->coming.count += connection->capacity_count;
+    local->coming.fresh_count += connection->capacity_count;
     count_add(&local->stats.dials, 1);
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               loop_clock_ms(&worker->env.loop->clock) + local->limits.connect_ms);
@@ -146,9 +146,10 @@ bool dial_start(struct endpoint_local *local, enum fd_use use)
 static void end_dial(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
-    CHECK(connection->state == CONNECTION_DIALLING && local->coming.count > 0);
-    local->coming.count--;
-    local->coming.fresh_count--;
+    CHECK(connection->state == CONNECTION_DIALLING &&
+          local->coming.count >= connection->capacity_count);
+    local->coming.count -= connection->capacity_count;
+    local->coming.fresh_count -= connection->capacity_count;
     local->worker->dialling_count--;
     bound_give(&local->worker->pools->dials_in_flight, 1);
     pool_worker_dial_ended(local->worker);
@@ -234,13 +235,15 @@ void dial_event(struct connection *connection, short what)
     int error = outcome(connection);
     enum proxy_header_mode proxy_header = connection->local->endpoint->proxy_header;
     bool secure = connection->local->endpoint->tls != NULL;
-    connection->unsecured = secure && proxy_header == PROXY_HEADER_CLIENT;
+    bool late_tls = secure && proxy_header == PROXY_HEADER_CLIENT;
+    if (late_tls)
+        connection->lending = LENDS_LATE_TLS;
     connection->facts.proxy_header = !secure && proxy_header == PROXY_HEADER_CLIENT;
     if (error != 0)
         dial_fail(connection, dial_result_of_errno(error));
     else if (proxy_header == PROXY_HEADER_SELF && !dial_proxy_header(&connection->stream))
         dial_fail(connection, DIAL_RESET);
-    else if (secure && !connection->unsecured)
+    else if (secure && !late_tls)
         handshake_begin(connection);
     else
         dial_done(connection, what & ~EV_WRITE);

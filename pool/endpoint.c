@@ -8,6 +8,7 @@
 
 #include "pool/endpoint_tls.h"
 #include "pool/health_state.h"
+#include "pool/protocol.h"
 #include "pool/queue.h"
 #include "pool/sets.h"
 #include "pool/upkeep.h"
@@ -180,6 +181,7 @@ bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms)
 static void init_local(struct endpoint_local *local, struct endpoint *endpoint)
 {
     TAILQ_INIT(&local->idle);
+    TAILQ_INIT(&local->sharing);
     TAILQ_INIT(&local->line.requests);
     local->endpoint = endpoint;
     upkeep_init(local);
@@ -202,6 +204,7 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
         endpoint->address = named->address;
         endpoint->turn = turn;
         endpoint->proxy_header = view->settings->proxy_protocol;
+        endpoint->protocol = &protocol_http1;
     }
     if (endpoint == NULL || !name_endpoint(endpoint, settings, named->hostname) ||
         !endpoint_tls_attach(endpoint, view) || !health_attach(endpoint) ||

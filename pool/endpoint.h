@@ -64,10 +64,11 @@ struct endpoint_line {
 
 /* What a worker may count on to come, and what its siblings ask of it. */
 struct endpoint_coming {
-    uint32_t count;       /* dials and asks that a request may count on */
-    uint32_t fresh_count; /* of those, the ones that end in a connection never used before */
-    uint32_t vain_count;  /* asks in a row that were in vain, without a dial since */
-    uint32_t asked_last;  /* turns of handover_ask_anyone() */
+    uint32_t count;        /* leases that dials and asks will give, as far as one can tell */
+    uint32_t asking_count; /* of those, the ones of asks */
+    uint32_t fresh_count;  /* of those, the ones of a connection never used before */
+    uint32_t vain_count;   /* asks in a row that were in vain, without a dial since */
+    uint32_t asked_last;   /* turns of handover_ask_anyone() */
     uint32_t
         asked_count; /* written by siblings: idle connections they have asked for and not been answered on */
 };
@@ -80,13 +81,15 @@ struct endpoint_limits {
 
 /* A worker's part of an endpoint. */
 struct endpoint_local {
-    struct connection_list idle; /* newest first */
+    struct connection_list idle;    /* newest first */
+    struct connection_list sharing; /* those with leases out and room for more */
     struct endpoint_line line;
     struct endpoint_coming coming;
     struct endpoint_limits limits;
-    uint64_t idle_count, dialling_count;
+    uint64_t idle_count, sharing_count, dialling_count;
     bool kept; /* connections may stay: in the adopted view, and the process does not drain */
-    uint64_t open_count; /* connections that have a place */
+    uint64_t open_count;    /* connections that have a place */
+    uint64_t leaving_count; /* of those, the ones that take no further lease */
     struct upkeep upkeep;
     struct retirements retirements;
     struct local_stats stats;
@@ -116,8 +119,10 @@ struct endpoint_verdict {
 
 /* Shared by the upkeep of all workers; atomics. */
 struct endpoint_upkeep {
-    uint64_t ready_count; /* connections that carry or could carry a request */
-    uint64_t warm_count;  /* level to keep, by whoever adopts */
+    uint64_t ready_count;    /* connections that take requests */
+    uint64_t leaving_count;  /* connections that take no more and end with the last one they have */
+    uint32_t capacity_count; /* leases at once that the last connection was allowed; 0: unknown */
+    uint64_t warm_count;     /* level to keep, by whoever adopts */
     uint64_t
         needed_count; /* by an earlier process; 0: unknown, or no longer of interest; by control */
     uint64_t cold_until_ms; /* until it is warm, or then, others go first; 0: it is warm */
@@ -132,6 +137,7 @@ struct endpoint {
     struct endpoint_names names;
     void *companion; /* struct pools_hooks */
     enum proxy_header_mode proxy_header;
+    const struct connection_protocol *protocol;
     struct endpoint_tls *tls;       /* NULL: plain */
     struct endpoint_health *health; /* the control thread's, but for its message */
     struct address address;
@@ -195,9 +201,17 @@ static inline uint64_t endpoint_needed_count(const struct endpoint *endpoint)
     return needed_count < max_count ? needed_count : max_count;
 }
 
-/* A worker has an idle connection that no sibling has asked for. */
+/* Connections of the local that take leases, or will. */
+static inline uint64_t local_lasting_count(const struct endpoint_local *local)
+{
+    return local->open_count - local->leaving_count;
+}
+
+/* A worker has an idle connection that no sibling has asked for, or room on one that is shared. */
 bool pool_endpoint_spares(const struct endpoint *endpoint);
-/* Every connection it may have is in use, or asked for by a sibling. */
+/* The same for what this worker may have: it shares its own connections only. */
+bool endpoint_spares_for(const struct endpoint *endpoint, unsigned worker);
+/* It has all connections that it may have, and none to spare. */
 bool pool_endpoint_full(const struct endpoint *endpoint);
 
 /* The endpoint's figures; the control thread's. */

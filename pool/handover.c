@@ -32,9 +32,12 @@ static bool find_richest(const struct endpoint_local *local, unsigned *ret_index
 static void no_longer_coming(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
-    CHECK(local->coming.count > 0);
-    local->coming.count--;
-    local->coming.fresh_count -= connection->for_fresh;
+    uint32_t count = connection->ask.hoped_count;
+    CHECK(local->coming.asking_count >= count && local->coming.count >= local->coming.asking_count);
+    local->coming.count -= count;
+    local->coming.asking_count -= count;
+    if (connection->ask.for_fresh)
+        local->coming.fresh_count -= count;
 }
 
 /* Back at the one who asked. */
@@ -42,9 +45,9 @@ static void on_answer(struct message *message, void *receiver)
 {
     struct connection *connection = connection_of(message);
     struct endpoint_local *local = connection->local;
-    struct stream stream = connection->handed;
+    struct stream stream = connection->ask.handed;
     (void)receiver;
-    if (!connection->late)
+    if (!connection->ask.late)
         no_longer_coming(connection);
     local->open_count += connection->has_place;
     connection->ready = connection->has_place;
@@ -54,7 +57,7 @@ static void on_answer(struct message *message, void *receiver)
     }
     /* In vain, or wanted only for its place: then it goes and a dial takes that. */
     bool use = stream.fd >= 0 &&
-               (!connection->for_fresh || local->line.count > local->line.fresh_only_count);
+               (!connection->ask.for_fresh || local->line.count > local->line.fresh_only_count);
     local->coming.vain_count = use ? 0 : local->coming.vain_count + 1;
     if (use)
         line_offer(local, connection);
@@ -63,25 +66,31 @@ static void on_answer(struct message *message, void *receiver)
     line_bring(local, true);
 }
 
+/* All that stays what it is, whichever worker has the connection. */
+static void move(struct connection *asking, struct connection *given)
+{
+    asking->facts = given->facts;
+    asking->facts.reused = true;
+    asking->protocol = given->protocol;
+    asking->session = given->session;
+    asking->lending = given->lending;
+    asking->capacity_count = given->capacity_count;
+    asking->retire_ms = given->retire_ms;
+    asking->has_place = true;
+    asking->ask.handed = connection_hand_over(given);
+}
+
 /* At the sibling. What its own line waits for it does not give away. */
 static void on_ask(struct message *message, void *receiver)
 {
     struct connection *asking = connection_of(message);
-    struct endpoint_local *local = &asking->local->endpoint->locals[asking->sibling];
+    struct endpoint_local *local = &asking->local->endpoint->locals[asking->ask.sibling];
     (void)receiver;
     __atomic_fetch_sub(&local->coming.asked_count, 1, __ATOMIC_RELAXED);
     struct connection *given = TAILQ_FIRST(&local->idle);
     if (given != NULL && local->line.count == local->line.fresh_only_count &&
-        stream_move(&given->stream, asking->local->worker->env.tls_scratch)) {
-        asking->facts.exchanges_count = given->facts.exchanges_count;
-        asking->has_place = true;
-        asking->retire_ms = given->retire_ms;
-        asking->facts.resumed = given->facts.resumed;
-        asking->facts.proxy_header = given->facts.proxy_header;
-        asking->unsecured = given->unsecured;
-        asking->handed = connection_hand_over(given);
-        asking->facts.reused = true;
-    }
+        stream_move(&given->stream, asking->local->worker->env.tls_scratch))
+        move(asking, given);
     mailbox_post(asking->local->worker->env.loop->mailbox, message, on_answer);
 }
 
@@ -90,10 +99,13 @@ static bool ask(struct endpoint_local *local, bool for_fresh, unsigned sibling)
     struct connection *connection = connection_create(local, CONNECTION_ASKING);
     if (connection == NULL)
         return false;
-    connection->sibling = sibling;
-    connection->for_fresh = for_fresh;
-    local->coming.count++;
-    local->coming.fresh_count += for_fresh;
+    uint32_t hoped_count = connection->capacity_count;
+    connection->ask.sibling = sibling;
+    connection->ask.for_fresh = for_fresh;
+    connection->ask.hoped_count = hoped_count;
+    local->coming.count += hoped_count;
+    local->coming.asking_count += hoped_count;
+    local->coming.fresh_count += for_fresh ? hoped_count : 0;
     struct pool_worker *worker = local->worker;
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               loop_clock_ms(&worker->env.loop->clock) + POOL_ASK_MS);
@@ -134,7 +146,7 @@ void handover_late(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
     no_longer_coming(connection);
-    connection->late = true;
+    connection->ask.late = true;
     local->coming.vain_count = UINT32_MAX / 2;
     line_bring(local, true);
 }

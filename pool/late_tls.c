@@ -11,6 +11,7 @@ static struct lease_request *release(struct connection *connection)
 {
     struct lease_request *request = connection->late_tls_request;
     connection->late_tls_request = NULL;
+    connection->lent_count = 0;
     request->late_tls = NULL;
     return request;
 }
@@ -20,6 +21,7 @@ void late_tls_start(struct connection *connection, struct lease_request *request
     const struct pool_worker *worker = connection->local->worker;
     connection_enter(connection, connection->state, CONNECTION_LATE_TLS);
     connection->late_tls_request = request;
+    connection->lent_count = 1; /* it is promised */
     request->late_tls = connection;
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               loop_clock_ms(&worker->env.loop->clock) + connection->local->limits.tls_ms);
@@ -29,12 +31,12 @@ void late_tls_start(struct connection *connection, struct lease_request *request
 void late_tls_event(struct connection *connection)
 {
     char header[PROXY_HEADER_WRITE_BYTES];
-    if (!connection->unsecured) {
+    if (connection->lending != LENDS_LATE_TLS) {
         handshake_event(connection);
         return;
     }
     size_t bytes = connection->late_tls_request->proxy_header(connection->late_tls_request, header);
-    connection->unsecured = false;
+    connection->lending = connection->protocol->shares ? LENDS_SHARES : LENDS_WHOLE;
     if (dial_report(&connection->stream, header, bytes))
         handshake_begin(connection);
     else

@@ -13,10 +13,11 @@ enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoi
 {
     struct endpoint_local *local = &endpoint->locals[worker->env.index];
     struct connection *connection = TAILQ_FIRST(&local->idle);
-    if (connection == NULL || local->line.count > 0 || request->fresh_only || connection->unsecured)
+    if (connection == NULL || local->line.count > 0 || request->fresh_only ||
+        connection->lending != LENDS_WHOLE)
         return line_join(local, request, ret_lease);
     __atomic_fetch_add(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
-    *ret_lease = connection_lend(connection, CONNECTION_IDLE);
+    *ret_lease = connection_lend_whole(connection, CONNECTION_IDLE);
     return LEASE_READY;
 }
 
@@ -30,50 +31,91 @@ void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request
     line_leave(local, request);
 }
 
-static struct connection *take_back(struct pool_worker *worker, struct lease **lease)
+/* May the connection serve again? What says no is the first of these that holds. */
+static inline enum ending ending_by_now(struct connection *connection)
 {
-    struct connection *connection = (*lease)->connection;
-    CHECK(connection->state == CONNECTION_LENT && connection->local->worker == worker);
-    *lease = NULL;
-    connection->lease.on_event = NULL;
-    return connection;
+    const struct endpoint_local *local = connection->local;
+    const struct bound *connections = &local->endpoint->connections;
+    if (connection->ending != ENDING_NONE) {
+        return connection->ending;
+    }
+    if (connection->facts.exchanges_count >= connection->exchanges_limit) {
+        return ENDING_REQUESTS;
+    }
+    if (!local->kept && connection->lent_count == 0) {
+        return ENDING_RETIRED;
+    }
+    if (bound_used(connections) > bound_limit(connections) && connection_is_surplus(connection)) {
+        return ENDING_SURPLUS;
+    }
+    return ENDING_NONE;
 }
 
-/* Ends a lease whose connection is not kept. */
-static void end_lease(struct connection *connection, enum lease_close_reason reason)
+/* What befalls a share is for the protocol to judge. */
+static enum ending take_share(struct connection *connection, struct lease *lease, enum ending left)
 {
-    struct endpoint *endpoint = connection->local->endpoint;
-    count_add(&connection->local->stats.closed[reason], 1);
-    __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
-    if (reason == LEASE_CLOSED_BROKEN)
-        upkeep_on_death(connection, true);
-    connection_drop(connection, reason == LEASE_CLOSED_ABANDONED || reason == LEASE_CLOSED_BROKEN);
+    TAILQ_REMOVE(&connection->shares, lease, link);
+    return connection->protocol->take_back(connection, lease, left);
+}
+
+/* Capacity is there: for the line of this worker, for exchanges that wait anywhere, or for want of a descriptor. */
+static inline void offer(struct pool_worker *worker, struct endpoint_local *local,
+                         struct upstream *upstream)
+{
+    if (__builtin_expect(local->line.count > local->line.fresh_only_count, 0)) {
+        pool_worker_schedule_endpoint(worker, local);
+    } else if (__builtin_expect(queue_waits(upstream), 0)) {
+        queue_offer(worker, upstream);
+    } else if (__builtin_expect(descriptor_wanted(worker->pools), 0)) {
+        descriptor_spare(worker);
+    }
+}
+
+/* The one way from a lease to its connection. `left`: how the borrower leaves it; ENDING_NONE: in order. */
+__attribute__((always_inline)) static inline void give_back(struct pool_worker *worker,
+                                                            struct lease **lease_pointer,
+                                                            enum ending left)
+{
+    struct lease *lease = *lease_pointer;
+    struct connection *connection = lease->connection;
+    struct endpoint_local *local = connection->local;
+    struct endpoint *endpoint = local->endpoint;
+    bool share = __builtin_expect(connection->lending == LENDS_SHARES, 0);
+    CHECK(connection->lent_count > 0 && local->worker == worker);
+    *lease_pointer = NULL;
+    lease->on_event = NULL;
+    connection->lent_count--;
+    connection->facts.exchanges_count++;
+    enum ending ending = share ? take_share(connection, lease, left) : left;
+    if (ending == ENDING_NONE) {
+        ending = ending_by_now(connection);
+    }
+    if (__builtin_expect(ending != ENDING_NONE, 0)) {
+        __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
+        connection_stop(connection, ending);
+        return;
+    }
+    if (share) {
+        connection_settle(connection);
+    } else {
+        connection_rest(connection, CONNECTION_LENT);
+    }
+    (void)waitlist_meet(&endpoint->in_flight, (uint64_t)-1);
+    offer(worker, local, endpoint->upstream);
 }
 
 void lease_return(struct pool_worker *worker, struct lease **lease)
 {
-    struct connection *connection = take_back(worker, lease);
-    struct endpoint_local *local = connection->local;
-    struct endpoint *endpoint = local->endpoint;
-    if (++connection->facts.exchanges_count >= connection->exchanges_limit)
-        end_lease(connection, local->kept ? connection->end_reason : LEASE_CLOSED_RETIRED);
-    else if (!local->kept)
-        end_lease(connection, LEASE_CLOSED_RETIRED);
-    else if (connection_gives_up_place(connection))
-        end_lease(connection, LEASE_CLOSED_SURPLUS);
-    else {
-        connection_rest(connection, CONNECTION_LENT);
-        (void)waitlist_meet(&endpoint->in_flight, (uint64_t)-1);
-        if (__builtin_expect(local->line.count > local->line.fresh_only_count, 0))
-            pool_worker_schedule_endpoint(worker, local);
-        else if (__builtin_expect(queue_waits(endpoint->upstream), 0))
-            queue_offer(worker, endpoint->upstream);
-        else if (__builtin_expect(descriptor_wanted(worker->pools), 0))
-            descriptor_spare(worker);
-    }
+    give_back(worker, lease, ENDING_NONE);
 }
 
 void lease_close(struct pool_worker *worker, struct lease **lease, enum lease_close_reason reason)
 {
-    end_lease(take_back(worker, lease), reason);
+    static const enum ending endings[] = {
+        [LEASE_CLOSED_DONE] = ENDING_DONE,
+        [LEASE_CLOSED_BROKEN] = ENDING_BROKEN,
+        [LEASE_CLOSED_ABANDONED] = ENDING_ABANDONED,
+    };
+    CHECK(reason < sizeof endings / sizeof endings[0]);
+    give_back(worker, lease, endings[reason]);
 }

@@ -43,19 +43,20 @@ struct lease_facts {
  * everything else is read-only to it. Readiness is edge-triggered and may be told twice or late, never too little:
  * what was readable when the lease was given comes as an event unless a recv met it first.
  *
- * A lease may be returned only if all of this holds, else it is closed:
+ * A lease of a whole connection may be returned only if all of this holds, else it is closed:
  * - the response was read to its end and not a byte beyond it;
  * - the last recv came up short of the room it was offered, or blocked: the kernel's buffer was empty then;
  * - EV_CLOSED was not seen.
  * What arrives later makes a new edge, which the pool sees (or the next borrower, when it is faster).
  */
 struct lease {
-    struct stream *stream;         /* the connection's, which is the borrower's alone */
-    struct connection *connection; /* private to pool/ */
+    struct stream *stream;         /* the connection's, all of it; NULL: the lease is a share */
+    struct connection *connection; /* for pool/ only */
     struct endpoint *endpoint;
     lease_event_fn *on_event;
     void *owner;
     struct lease_facts facts;
+    TAILQ_ENTRY(lease) link; /* a share: among those of the connection */
 };
 
 enum lease_result {
@@ -83,7 +84,8 @@ enum lease_result {
 enum dial_result { ENUM_VALUES(DIAL_RESULTS) };
 const char *dial_result_name(enum dial_result value);
 
-/* The token of a pending lease; embedded in the attempt. The deadline is the caller's: cancel when it passes. */
+/* The token of a pending lease, and the memory of one that is a share; embedded in the attempt, which outlives both. The
+   deadline is the caller's: cancel when it passes. */
 struct lease_request {
     TAILQ_ENTRY(lease_request) link;
     struct endpoint *endpoint;   /* NULL: not pending */
@@ -95,6 +97,7 @@ struct lease_request {
     bool fresh_only;              /* never a connection that was used before (the free redial) */
     uint64_t number;              /* the pool's: among all that ever stood in this line */
     enum tls_failure tls_failure; /* with DIAL_TLS */
+    struct lease share;           /* the pool's; what it gives may be this */
 };
 
 struct pool_worker_env {
@@ -129,8 +132,9 @@ __attribute__((warn_unused_result)) enum lease_result pool_lease(struct pool_wor
 /* Cancelling a request that is not pending is fine. Its dial goes on for others or for the pool. */
 void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request);
 
-/* Back to the pool: the next in line gets it, or it is kept idle. `stream` must be between exchanges. Nulls *lease. */
+/* Back to the pool: the next in line gets it, or it is kept idle. It must be between exchanges. Nulls *lease. */
 void lease_return(struct pool_worker *worker, struct lease **lease);
+/* DONE, BROKEN or ABANDONED: ends the lease, and the connection if the lease is all of it. Nulls *lease. */
 void lease_close(struct pool_worker *worker, struct lease **lease, enum lease_close_reason reason);
 
 /* ---- the queue of an upstream: waiting for capacity ---- */

@@ -61,7 +61,7 @@ void line_grant(struct endpoint_local *local, struct lease_request *request,
                 struct connection *connection)
 {
     settle(local, request);
-    struct lease *lease = connection_lend(connection, connection->state);
+    struct lease *lease = connection_lend(connection, request);
     endpoint_local_leave(local);
     request->on_ready(request, lease);
 }
@@ -80,7 +80,7 @@ static void serve(struct endpoint_local *local, struct lease_request *request,
                   struct connection *connection)
 {
     dequeue(local, request);
-    if (connection->unsecured)
+    if (connection->lending == LENDS_LATE_TLS)
         late_tls_start(connection, request);
     else
         line_grant(local, request, connection);
@@ -91,6 +91,13 @@ static void fail(struct endpoint_local *local, struct lease_request *request,
 {
     dequeue(local, request);
     line_refuse(local, request, result);
+}
+
+/* Of those that are shared already one, so that others rest and may go to siblings. */
+static struct connection *first_spare(const struct endpoint_local *local)
+{
+    struct connection *sharing = TAILQ_FIRST(&local->sharing);
+    return sharing != NULL ? sharing : TAILQ_FIRST(&local->idle);
 }
 
 static bool misses_fresh(const struct endpoint_local *local)
@@ -111,7 +118,7 @@ static bool take_place(struct endpoint_local *local, bool fresh)
         return true;
     if (!fresh || TAILQ_EMPTY(&local->idle))
         return false;
-    connection_close_idle(TAILQ_LAST(&local->idle, connection_list), LEASE_CLOSED_SURPLUS);
+    connection_end(TAILQ_LAST(&local->idle, connection_list), ENDING_SURPLUS);
     return bound_take(connections, 1);
 }
 
@@ -124,7 +131,8 @@ static bool enough_exist(const struct endpoint_local *local)
 {
     const struct endpoint *endpoint = local->endpoint;
     return local->coming.vain_count < VAIN_ASKS * (uint64_t)local->line.count &&
-           bound_used(&endpoint->connections) >= count_read(&endpoint->in_flight);
+           bound_used(&endpoint->connections) * endpoint_capacity_count(endpoint) >=
+               count_read(&endpoint->in_flight);
 }
 
 static bool ask_first(struct endpoint_local *local, bool rather_dial)
@@ -158,22 +166,21 @@ enum lease_result line_join(struct endpoint_local *local, struct lease_request *
 {
     CHECK(request->endpoint == NULL && request->on_ready != NULL && request->on_failed != NULL);
     __atomic_fetch_add(&local->endpoint->in_flight, 1, __ATOMIC_RELAXED);
-    struct connection *idle = TAILQ_FIRST(&local->idle);
+    struct connection *spare = first_spare(local);
     bool served =
-        idle != NULL && !request->fresh_only && local->line.count == local->line.fresh_only_count;
-    if (served && !idle->unsecured) {
-        *ret_lease = connection_lend(idle, CONNECTION_IDLE);
+        spare != NULL && !request->fresh_only && local->line.count == local->line.fresh_only_count;
+    if (served && spare->lending != LENDS_LATE_TLS) {
+        *ret_lease = connection_lend(spare, request);
         return LEASE_READY;
     }
     enqueue(local, request);
     if (served) {
-        serve(local, request, idle);
+        serve(local, request, spare);
         return LEASE_PENDING;
     }
     if (!misses_any(local)) {
         /* Dials that nobody waited for are coming. A sibling that has one at rest is faster. */
-        uint64_t asks_count = local->coming.count - local->dialling_count;
-        if (!request->fresh_only && local->line.count > asks_count)
+        if (!request->fresh_only && local->line.count > local->coming.asking_count)
             handover_ask_besides(local);
         return LEASE_PENDING;
     }
@@ -214,22 +221,32 @@ void line_bring(struct endpoint_local *local, bool rather_dial)
 void line_serve(struct endpoint_local *local)
 {
     struct lease_request *request;
-    while (!TAILQ_EMPTY(&local->idle) && (request = first_servable(local, true)) != NULL)
-        serve(local, request, TAILQ_FIRST(&local->idle));
+    struct connection *spare;
+    while ((spare = first_spare(local)) != NULL && (request = first_servable(local, true)) != NULL)
+        serve(local, request, spare);
     line_bring(local, false);
+}
+
+/* What shares serves as many as it may. */
+static void serve_all(struct endpoint_local *local, struct connection *connection)
+{
+    bool reused = connection->facts.reused;
+    struct lease_request *request = first_servable(local, reused);
+    do {
+        serve(local, request, connection);
+        request = first_servable(local, reused);
+    } while (request != NULL && connection->state == CONNECTION_SHARING);
 }
 
 void line_offer(struct endpoint_local *local, struct connection *connection)
 {
-    struct lease_request *request = first_servable(local, connection->facts.reused);
     upkeep_on_ready(connection);
-    if (request != NULL) {
-        serve(local, request, connection);
+    if (first_servable(local, connection->facts.reused) != NULL) {
+        serve_all(local, connection);
         return;
     }
     if (!local->kept) {
-        count_add(&local->stats.closed[LEASE_CLOSED_RETIRED], 1);
-        connection_drop(connection, false);
+        connection_end(connection, ENDING_RETIRED);
         return;
     }
     connection_rest(connection, connection->state);

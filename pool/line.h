@@ -11,9 +11,11 @@
 #include "pool/endpoint.h"
 #include "pool/lease.h"
 
-/* Puts the request in line and starts what it needs. */
-enum lease_result line_join(struct endpoint_local *local, struct lease_request *request,
-                            struct lease **ret_lease);
+/* What pool_lease() does where no whole connection rests: lends a share, or puts the request in line and starts what it needs.
+   Not inlined, so that the fast path before it has no registers to save. */
+__attribute__((noinline)) enum lease_result line_join(struct endpoint_local *local,
+                                                      struct lease_request *request,
+                                                      struct lease **ret_lease);
 void line_leave(struct endpoint_local *local, struct lease_request *request);
 /* A connection is ready (dialled, handed over): the first who may have it gets it, else it rests. */
 void line_offer(struct endpoint_local *local, struct connection *connection);

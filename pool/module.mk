@@ -9,6 +9,7 @@ libpool_a_SOURCES = \
 	%D%/dial.c %D%/dial.h \
 	%D%/dns_answer.c %D%/dns_answer.h \
 	%D%/dns_channel.c %D%/dns_channel.h \
+	%D%/ending.c %D%/ending.h \
 	%D%/endpoint_tls.c \
 	%D%/endpoint_tls.h \
 	%D%/handshake.c \
@@ -32,6 +33,7 @@ libpool_a_SOURCES = \
 	%D%/names.c %D%/names.h \
 	%D%/pools.h \
 	%D%/probe.c %D%/probe.h \
+	%D%/protocol.h %D%/protocol_http1.c \
 	%D%/proxy_header.c %D%/proxy_header.h \
 	%D%/queue.c %D%/queue.h \
 	%D%/redial_cap.c %D%/redial_cap.h \

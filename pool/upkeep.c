@@ -170,12 +170,18 @@ static enum ahead_result dial_ahead(struct endpoint_local *local, uint64_t level
     return AHEAD_LATER;
 }
 
+/* Places that may be taken for it: those that leave have theirs until they have gone. */
+static uint64_t warm_level_count(const struct endpoint *endpoint)
+{
+    return read_shared(&endpoint->upkeep.warm_count) + read_shared(&endpoint->upkeep.leaving_count);
+}
+
 static enum ahead_result fill_warm(struct endpoint_local *local)
 {
     struct upkeep *upkeep = &local->upkeep;
-    uint64_t level_count = read_shared(&local->endpoint->upkeep.warm_count);
+    uint64_t level_count = warm_level_count(local->endpoint);
     enum ahead_result result = AHEAD_ENOUGH;
-    while (local->open_count < upkeep->fill_upto_count) {
+    while (local_lasting_count(local) < upkeep->fill_upto_count) {
         result = dial_ahead(local, level_count);
         if (result != AHEAD_STARTED)
             break;
@@ -190,7 +196,7 @@ static enum ahead_result fill_target(struct endpoint_local *local)
     struct upkeep *upkeep = &local->upkeep;
     if (now_of(local) >= upkeep->target_until_ms)
         write_shared(&upkeep->target_count, 0);
-    while (local->open_count < upkeep->target_count) {
+    while (local_lasting_count(local) < upkeep->target_count) {
         enum ahead_result result = dial_ahead(local, UINT64_MAX);
         if (result != AHEAD_STARTED)
             return result;
@@ -215,25 +221,18 @@ static bool spare(struct connection *connection)
     return false;
 }
 
-static void end(struct connection *connection)
-{
-    upkeep_forget(connection);
-    if (connection->state == CONNECTION_IDLE)
-        connection_close_idle(connection, connection->end_reason);
-    else
-        connection->exchanges_limit = 0;
-}
-
 /* One at a time: retirements are spaced by the dials that replace what retires. */
 static void replace(struct endpoint_local *local)
 {
     struct connection *connection;
     while ((connection = TAILQ_FIRST(&local->upkeep.overdue)) != NULL && spare(connection))
-        end(connection);
+        connection_stop(connection, connection->overdue_for);
     if (connection == NULL || local->dialling_count > 0)
         return;
     if (dial_ahead(local, UINT64_MAX) == AHEAD_ENOUGH)
-        end(connection); /* pool.max leaves no room for its replacement beside it */
+        connection_stop(
+            connection,
+            connection->overdue_for); /* pool.max leaves no room for its replacement beside it */
 }
 
 void upkeep_forget(struct connection *connection)
@@ -244,13 +243,21 @@ void upkeep_forget(struct connection *connection)
     connection->overdue = false;
 }
 
-void upkeep_overdue(struct connection *connection, enum lease_close_reason reason)
+void upkeep_not_ready(struct connection *connection)
+{
+    if (!connection->ready)
+        return;
+    connection->ready = false;
+    __atomic_fetch_sub(&connection->local->endpoint->upkeep.ready_count, 1, __ATOMIC_ACQ_REL);
+}
+
+void upkeep_overdue(struct connection *connection, enum ending ending)
 {
     struct endpoint_local *local = connection->local;
-    if (connection->overdue || connection->exchanges_limit == 0)
+    if (connection->overdue || connection->ending != ENDING_NONE)
         return;
     connection->overdue = true;
-    connection->end_reason = reason;
+    connection->overdue_for = ending;
     TAILQ_INSERT_TAIL(&local->upkeep.overdue, connection, overdue_link);
     pool_worker_schedule_endpoint(local->worker, local);
 }
@@ -262,9 +269,9 @@ void upkeep_idle_over(struct connection *connection)
         idle_limit_ms(&local->upkeep.idle_limit, local->upkeep.idle_configured_ms, now_of(local));
     local->limits.idle_ms = limit_ms;
     if (spare(connection))
-        connection_close_idle(connection, LEASE_CLOSED_IDLE);
+        connection_end(connection, ENDING_IDLE);
     else
-        upkeep_overdue(connection, LEASE_CLOSED_IDLE);
+        upkeep_overdue(connection, ENDING_IDLE);
 }
 
 void upkeep_run(struct endpoint_local *local)
@@ -309,8 +316,8 @@ void upkeep_on_ready(struct connection *connection)
 
 void upkeep_on_gone(struct endpoint_local *local)
 {
-    if (!local->kept || bound_used(&local->endpoint->connections) >=
-                            read_shared(&local->endpoint->upkeep.warm_count))
+    if (!local->kept ||
+        bound_used(&local->endpoint->connections) >= warm_level_count(local->endpoint))
         return;
     local->upkeep.fill_upto_count = UINT64_MAX;
     pool_worker_schedule_endpoint(local->worker, local);
@@ -323,9 +330,9 @@ static void lose(struct endpoint_local *local, const struct connection *dying)
     count_add(&local->stats.losses, 1);
     write_shared(&local->endpoint->upkeep.lost_ms, now_of(local));
     for (connection = TAILQ_FIRST(&local->idle); connection != NULL; connection = next) {
-        next = TAILQ_NEXT(connection, idle_link);
+        next = TAILQ_NEXT(connection, spare_link);
         if (connection != dying)
-            connection_close_idle(connection, LEASE_CLOSED_LOST);
+            connection_end(connection, ENDING_LOST);
     }
 }
 
@@ -364,7 +371,7 @@ static uint64_t needed_count(const struct endpoint_local *local, uint64_t now_ms
 {
     const struct connection *connection;
     uint64_t count = local->open_count - local->idle_count - local->dialling_count;
-    TAILQ_FOREACH (connection, &local->idle, idle_link) {
+    TAILQ_FOREACH (connection, &local->idle, spare_link) {
         if (connection->idle_since_ms + RECENT_MS < now_ms)
             break;
         count++;
@@ -400,7 +407,7 @@ static void learn(struct endpoint_local *local, uint64_t rested_ms, uint64_t now
         return;
     }
     local->limits.idle_ms = idle_limit_ms(limit, local->upkeep.idle_configured_ms, now_ms);
-    TAILQ_FOREACH (connection, &local->idle, idle_link)
+    TAILQ_FOREACH (connection, &local->idle, spare_link)
         wheel_arm(&local->worker->env.loop->wheel, &connection->timer,
                   connection->idle_since_ms + local->limits.idle_ms);
 }
@@ -422,7 +429,7 @@ void upkeep_on_death(struct connection *connection, bool reset)
 {
     struct endpoint_local *local = connection->local;
     uint64_t now_ms = now_of(local);
-    bool lent = connection->state == CONNECTION_LENT;
+    bool lent = connection->state != CONNECTION_IDLE;
     uint64_t rested_ms = lent ? 0 : now_ms - connection->idle_since_ms;
     if (!local->kept)
         return;

@@ -32,14 +32,16 @@ void upkeep_on_ready(struct connection *connection);
 void upkeep_on_dial_failed(struct endpoint_local *local, enum dial_result result);
 /* Dials ahead wait as after one that failed. */
 void upkeep_hold_back(struct endpoint_local *local);
-/* The local has a place of its endpoint less. */
+/* The local has a place of its endpoint less, or one that no longer counts. */
 void upkeep_on_gone(struct endpoint_local *local);
 /* A connection is about to end because the other side ended it while it rested, or broke it while it was lent. */
 void upkeep_on_death(struct connection *connection, bool reset);
 /* Its time is over. It is closed, or marked to be replaced. */
-void upkeep_overdue(struct connection *connection, enum lease_close_reason reason);
+void upkeep_overdue(struct connection *connection, enum ending ending);
 /* It is not overdue any more, as it ends or moves to another worker. */
 void upkeep_forget(struct connection *connection);
+/* It does not count as ready any more. */
+void upkeep_not_ready(struct connection *connection);
 /* An idle connection's limit is over. */
 void upkeep_idle_over(struct connection *connection);
 

@@ -79,7 +79,7 @@ static struct endpoint_local *local_of(const struct pool_worker *worker, struct 
 static void close_all_idle(struct endpoint_local *local)
 {
     while (!TAILQ_EMPTY(&local->idle))
-        connection_close_idle(TAILQ_LAST(&local->idle, connection_list), LEASE_CLOSED_RETIRED);
+        connection_end(TAILQ_LAST(&local->idle, connection_list), ENDING_RETIRED);
 }
 
 typedef void local_fn(struct endpoint_local *local, const struct upstream_settings *settings);
@@ -112,9 +112,9 @@ static void trim(struct endpoint_local *local, const struct upstream_settings *s
     struct connection *connection;
     (void)settings;
     while ((connection = TAILQ_LAST(&local->idle, connection_list)) != NULL &&
-           connection_gives_up_place(connection))
-        connection_close_idle(connection, LEASE_CLOSED_SURPLUS);
-    TAILQ_FOREACH (connection, &local->idle, idle_link)
+           connection_is_surplus(connection))
+        connection_end(connection, ENDING_SURPLUS);
+    TAILQ_FOREACH (connection, &local->idle, spare_link)
         wheel_arm(&local->worker->env.loop->wheel, &connection->timer,
                   connection->idle_since_ms + local->limits.idle_ms);
 }
@@ -227,7 +227,7 @@ static void end_connections(struct pool_worker *worker)
     while ((connection = TAILQ_FIRST(&worker->connections)) != NULL) {
         CHECK(connection->state == CONNECTION_IDLE || connection->state == CONNECTION_DIALLING);
         if (connection->state == CONNECTION_IDLE)
-            connection_close_idle(connection, LEASE_CLOSED_RETIRED);
+            connection_end(connection, ENDING_RETIRED);
         else
             dial_abandon(connection);
     }

@@ -105,16 +105,6 @@ void bound_set_limit(struct bound *bound, uint64_t limit)
     __atomic_store_n(&bound->limit, limit, __ATOMIC_RELAXED);
 }
 
-uint64_t bound_used(const struct bound *bound)
-{
-    return __atomic_load_n(&bound->used, __ATOMIC_RELAXED);
-}
-
-uint64_t bound_limit(const struct bound *bound)
-{
-    return __atomic_load_n(&bound->limit, __ATOMIC_RELAXED);
-}
-
 uint64_t bound_peak(const struct bound *bound)
 {
     return __atomic_load_n(&bound->peak, __ATOMIC_RELAXED);

@@ -63,8 +63,16 @@ void bound_set_used(struct bound *bound, uint64_t used);
 /* May be below what is used: then nothing more is lent until enough came back. */
 void bound_set_limit(struct bound *bound, uint64_t limit);
 
-uint64_t bound_used(const struct bound *bound);
-uint64_t bound_limit(const struct bound *bound);
+static inline uint64_t bound_used(const struct bound *bound)
+{
+    return __atomic_load_n(&bound->used, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t bound_limit(const struct bound *bound)
+{
+    return __atomic_load_n(&bound->limit, __ATOMIC_RELAXED);
+}
+
 uint64_t bound_peak(const struct bound *bound);
 uint64_t bound_refused(const struct bound *bound);
 

@@ -14,7 +14,7 @@ libsteady_a_SOURCES = \
 	%D%/loop.c %D%/loop.h \
 	%D%/hash.c %D%/hash.h \
 	%D%/histogram.c %D%/histogram.h \
-	%D%/loop_clock.h \
+	%D%/loop_clock.c %D%/loop_clock.h \
 	%D%/lru.c %D%/lru.h \
 	%D%/mailbox.c %D%/mailbox.h \
 	%D%/pack.c %D%/pack.h \

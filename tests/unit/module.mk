@@ -73,6 +73,7 @@ pool_tests = \
 	%D%/test_pool_probe \
 	%D%/test_pool_queue \
 	%D%/test_pool_redial_cap \
+	%D%/test_pool_shares \
 	%D%/test_pool_upkeep \
 	%D%/test_pool_upstream \
 	%D%/test_pool_warmth \

@@ -3,6 +3,8 @@
 
 #include "steady/loop_clock.h"
 
+#include <time.h>
+
 static uint64_t monotonic_us(void)
 {
     struct timespec now;

@@ -174,9 +174,9 @@ static void a_connection_that_cannot_be_watched_is_closed_and_another_dialled(vo
     assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
     struct connection *asking = TAILQ_FIRST(&pool_at(&two, 1)->connections);
     assert_int_equal(mailbox_drain(two.rig.workers[0].loop.mailbox, &two.rig.workers[0]), 1);
-    assert_true(asking->handed.fd >= 0);
-    assert_int_equal(dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), asking->handed.fd),
-                     asking->handed.fd);
+    assert_true(asking->ask.handed.fd >= 0);
+    assert_int_equal(dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), asking->ask.handed.fd),
+                     asking->ask.handed.fd);
     rig_await(&two.rig, attempt.lease != NULL);
     assert_false(attempt.lease->facts.reused);
     assert_int_equal(rig_figures(&two.rig, two.endpoint).open, 1);
