@@ -47,7 +47,7 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 
 static void on_retire(struct wheel_timer *timer, uint64_t now_ms)
 {
-    struct connection *connection = container_of(timer, struct connection, retire);
+    struct connection *connection = container_of(timer, struct connection, retire.timer);
     (void)now_ms;
     upkeep_overdue(connection, ENDING_LIFETIME);
 }
@@ -66,15 +66,15 @@ struct connection *connection_create(struct endpoint_local *local, enum connecti
                   .endpoint = local->endpoint},
         .state = CONNECTION_CLOSED,
         .lending = protocol->shares ? LENDS_SHARES : LENDS_WHOLE,
-        .capacity_count = endpoint_capacity_count(local->endpoint),
+        .loans.capacity_count = endpoint_capacity_count(local->endpoint),
         .ask = {.handed = {.fd = -1}},
         .protocol = protocol,
         .local = local,
     };
-    TAILQ_INIT(&connection->shares);
+    TAILQ_INIT(&connection->loans.shares);
     stream_init(&connection->stream, -1);
     wheel_timer_init(&connection->timer, on_timer);
-    wheel_timer_init(&connection->retire, on_retire);
+    wheel_timer_init(&connection->retire.timer, on_retire);
     (void)event_assign(&connection->event, worker->env.base, -1, 0, on_event, connection);
     TAILQ_INSERT_TAIL(&worker->connections, connection, link);
     worker->connection_count++;
@@ -140,9 +140,9 @@ static void bury(struct connection *connection)
     struct pool_worker *worker = connection->local->worker;
     connection_enter(connection, connection->state, CONNECTION_CLOSED);
     wheel_disarm(&worker->env.loop->wheel, &connection->timer);
-    wheel_disarm(&worker->env.loop->wheel, &connection->retire);
-    if (connection->retire_place > 0)
-        retirements_change(&connection->local->retirements, connection->retire_place - 1,
+    wheel_disarm(&worker->env.loop->wheel, &connection->retire.timer);
+    if (connection->retire.place > 0)
+        retirements_change(&connection->local->retirements, connection->retire.place - 1,
                            (uint32_t)-1);
     TAILQ_REMOVE(&worker->connections, connection, link);
     worker->connection_count--;
@@ -184,7 +184,7 @@ static void give_stream(struct connection *connection, bool reset)
 void connection_drop(struct connection *connection, bool reset)
 {
     struct endpoint_local *local = connection->local;
-    CHECK(connection->state != CONNECTION_CLOSED && connection->lent_count == 0);
+    CHECK(connection->state != CONNECTION_CLOSED && connection->loans.lent_count == 0);
     (void)event_del(&connection->event);
     give_stream(connection, reset);
     upkeep_forget(connection);
@@ -242,7 +242,7 @@ static void leave(struct connection *connection, enum ending ending)
 
 void connection_stop(struct connection *connection, enum ending ending)
 {
-    if (connection->lent_count == 0) {
+    if (connection->loans.lent_count == 0) {
         connection_end(connection, ending);
         return;
     }
@@ -279,9 +279,9 @@ bool connection_is_surplus(struct connection *connection)
 {
     struct endpoint *endpoint = connection->local->endpoint;
     CHECK(connection->has_place && connection->ending == ENDING_NONE);
-    bool surplus = connection->lent_count == 0 ? bound_give_surplus(&endpoint->connections)
-                                               : mark_surplus(endpoint);
-    if (surplus && connection->lent_count == 0) {
+    bool surplus = connection->loans.lent_count == 0 ? bound_give_surplus(&endpoint->connections)
+                                                     : mark_surplus(endpoint);
+    if (surplus && connection->loans.lent_count == 0) {
         forget_place(connection);
     } else if (surplus) {
         leave(connection, ENDING_SURPLUS);
@@ -293,10 +293,11 @@ bool connection_is_surplus(struct connection *connection)
 
 static enum connection_state state_by_leases(const struct connection *connection)
 {
-    if (connection->lent_count == 0) {
+    if (connection->loans.lent_count == 0) {
         return CONNECTION_IDLE;
     }
-    return connection->ending == ENDING_NONE && connection->lent_count < connection->capacity_count
+    return connection->ending == ENDING_NONE &&
+                   connection->loans.lent_count < connection->loans.capacity_count
                ? CONNECTION_SHARING
                : CONNECTION_LENT;
 }
@@ -315,9 +316,9 @@ void connection_allow(struct connection *connection, uint32_t capacity_count)
 {
     struct endpoint_local *local = connection->local;
     CHECK(capacity_count > 0 && connection->lending == LENDS_SHARES);
-    connection->capacity_count = capacity_count;
+    connection->loans.capacity_count = capacity_count;
     __atomic_store_n(&local->endpoint->upkeep.capacity_count, capacity_count, __ATOMIC_RELAXED);
-    if (connection->lent_count == 0) {
+    if (connection->loans.lent_count == 0) {
         return;
     }
     connection_settle(connection);
@@ -334,12 +335,13 @@ static struct lease *lend_share(struct connection *connection, struct lease *lea
     *lease = (struct lease){.connection = connection,
                             .endpoint = connection->local->endpoint,
                             .facts = connection->facts};
-    TAILQ_INSERT_TAIL(&connection->shares, lease, link);
+    TAILQ_INSERT_TAIL(&connection->loans.shares, lease, link);
     count_add(lease->facts.reused ? &stats->reused : &stats->fresh, 1);
     connection->facts.reused = true;
-    connection->lent_count++;
+    connection->loans.lent_count++;
     connection_settle(connection);
-    if (connection->facts.exchanges_count + connection->lent_count >= connection->exchanges_limit) {
+    if (connection->facts.exchanges_count + connection->loans.lent_count >=
+        connection->loans.exchanges_limit) {
         connection_stop(connection, ENDING_REQUESTS);
     }
     return lease;

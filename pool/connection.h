@@ -44,45 +44,67 @@ enum connection_lending {
 
 TAILQ_HEAD(lease_list, lease);
 
+/* What is lent of a connection. */
+struct connection_loans {
+    struct lease_list shares; /* leases out, if its protocol shares */
+    uint32_t lent_count;      /* leases out */
+    uint32_t
+        capacity_count; /* leases at once, at least 1; before it is ready: how many are hoped for */
+    uint32_t exchanges_limit; /* leases over its life; 0: not ready yet */
+};
+
+/* ASKING: of which sibling, and what came of it. */
+struct connection_ask {
+    unsigned sibling;     /* the worker that was asked */
+    bool late;            /* nobody counts on the answer any more */
+    bool for_fresh;       /* only for the sake of its place */
+    uint32_t hoped_count; /* leases that the line counts on */
+    struct stream handed; /* the answer; without a descriptor: none */
+};
+
+struct connection_tls {
+    struct lease_request *late_request; /* LATE_TLS: for it */
+    uint64_t began_us;                  /* DIALLING or LATE_TLS, and TLS is in the stream */
+    uint64_t word_awaited_ms; /* since then, of the server, on our certificate; 0: it is not */
+};
+
+/* The end of its lifetime. */
+struct connection_retire {
+    uint64_t at_ms; /* 0: not ready yet */
+    unsigned place; /* 1 + its step of local->retirements; 0: not counted there */
+    struct wheel_timer timer;
+};
+
+/* It is to be replaced before it ends. */
+struct connection_overdue {
+    bool queued; /* in local->upkeep.overdue */
+    enum ending reason;
+    TAILQ_ENTRY(connection) link;
+};
+
 struct connection {
     struct stream stream;
     struct lease_facts facts; /* as the next lease will have them */
     struct lease lease;       /* of the whole connection */
-    struct lease_list shares; /* leases out, if its protocol shares */
+    struct connection_loans loans;
     enum connection_state state;
     enum connection_lending lending;
-    uint32_t lent_count; /* leases out */
-    uint32_t
-        capacity_count; /* leases at once, at least 1; before it is ready: how many are hoped for */
-    uint32_t exchanges_limit; /* leases over its life; 0: not ready yet */
-    enum ending ending;       /* ENDING_NONE: it accepts leases; else it ends with the last one */
-    bool has_place;           /* of endpoint->connections */
-    bool ready;               /* counts for the endpoint's ready_count */
-    bool overdue;             /* in local->upkeep.overdue */
-    enum ending overdue_for;
+    enum ending ending; /* ENDING_NONE: it accepts leases; else it ends with the last one */
+    bool has_place;     /* of endpoint->connections */
+    bool ready;         /* counts for the endpoint's ready_count */
     const struct connection_protocol *protocol;
     void *session; /* the protocol's */
     struct endpoint_local *local;
     uint64_t idle_since_ms;
-    uint64_t retire_ms;    /* its lifetime is over; 0: not ready yet */
-    unsigned retire_place; /* 1 + its step of local->retirements; 0: not counted there */
     struct wheel_timer
         timer; /* connect timeout, ask timeout, idle limit; may fire in vain while lent */
-    struct wheel_timer retire;
-    struct {
-        unsigned sibling;                   /* the worker that was asked */
-        bool late;                          /* nobody counts on the answer any more */
-        bool for_fresh;                     /* only for the sake of its place */
-        uint32_t hoped_count;               /* leases that the line counts on */
-        struct stream handed;               /* the answer; without a descriptor: none */
-    } ask;                                  /* ASKING */
-    int dial_errno;                         /* DIALLING: failed already, to be told in its event */
-    struct lease_request *late_tls_request; /* LATE_TLS: for it */
-    uint64_t handshake_began_us;            /* DIALLING or LATE_TLS, and TLS is in the stream */
-    uint64_t word_awaited_ms; /* since then, of the server, on our certificate; 0: it is not */
+    struct connection_retire retire;
+    struct connection_overdue overdue;
+    struct connection_ask ask;
+    struct connection_tls tls;
+    int dial_errno;                     /* DIALLING: failed already, to be told in its event */
     TAILQ_ENTRY(connection) spare_link; /* IDLE or SHARING: in the local's list of those */
-    TAILQ_ENTRY(connection) overdue_link;
-    TAILQ_ENTRY(connection) link; /* in worker->connections */
+    TAILQ_ENTRY(connection) link;       /* in worker->connections */
     struct event event;
     struct message message; /* ask and answer */
     struct deferred_free freed;
@@ -205,7 +227,7 @@ static inline struct lease *connection_lend_whole(struct connection *connection,
 {
     struct local_stats *stats = &connection->local->stats;
     connection_enter(connection, from, CONNECTION_LENT);
-    connection->lent_count = 1;
+    connection->loans.lent_count = 1;
     connection->lease.facts = connection->facts;
     bool reused = from == CONNECTION_IDLE || connection->facts.reused;
     count_add(reused ? &stats->reused : &stats->fresh, 1);

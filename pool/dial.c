@@ -134,8 +134,8 @@ bool dial_start(struct endpoint_local *local, enum fd_use use)
     bool taken = bound_take(&worker->pools->dials_in_flight, 1);
     CHECK(taken); /* its limit is that of all workers */
     worker->dialling_count++;
-    local->coming.count += connection->capacity_count;
-    local->coming.fresh_count += connection->capacity_count;
+    local->coming.count += connection->loans.capacity_count;
+    local->coming.fresh_count += connection->loans.capacity_count;
     count_add(&local->stats.dials, 1);
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               loop_clock_ms(&worker->env.loop->clock) + local->limits.connect_ms);
@@ -147,9 +147,9 @@ static void end_dial(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
     CHECK(connection->state == CONNECTION_DIALLING &&
-          local->coming.count >= connection->capacity_count);
-    local->coming.count -= connection->capacity_count;
-    local->coming.fresh_count -= connection->capacity_count;
+          local->coming.count >= connection->loans.capacity_count);
+    local->coming.count -= connection->loans.capacity_count;
+    local->coming.fresh_count -= connection->loans.capacity_count;
     local->worker->dialling_count--;
     bound_give(&local->worker->pools->dials_in_flight, 1);
     pool_worker_dial_ended(local->worker);

@@ -2,7 +2,7 @@
  * Endings: every way in which a connection stops serving, and what that means. One row each; nothing else says how a
  * socket is closed, which figure counts it, or what loss detection hears of it.
  *
- * Owns nothing; pure. Private to pool/. Spec: RFC 9112 section 9 (persistence), RFC 9113 section 6.8 (GOAWAY).
+ * Owns nothing; pure. Thread: its caller's. Private to pool/. Spec: RFC 9112 section 9 (persistence), RFC 9113 section 6.8 (GOAWAY).
  */
 #ifndef EVENKEEL_POOL_ENDING_H
 #define EVENKEEL_POOL_ENDING_H

@@ -74,8 +74,8 @@ static void move(struct connection *asking, struct connection *given)
     asking->protocol = given->protocol;
     asking->session = given->session;
     asking->lending = given->lending;
-    asking->capacity_count = given->capacity_count;
-    asking->retire_ms = given->retire_ms;
+    asking->loans.capacity_count = given->loans.capacity_count;
+    asking->retire.at_ms = given->retire.at_ms;
     asking->has_place = true;
     asking->ask.handed = connection_hand_over(given);
 }
@@ -99,7 +99,7 @@ static bool ask(struct endpoint_local *local, bool for_fresh, unsigned sibling)
     struct connection *connection = connection_create(local, CONNECTION_ASKING);
     if (connection == NULL)
         return false;
-    uint32_t hoped_count = connection->capacity_count;
+    uint32_t hoped_count = connection->loans.capacity_count;
     connection->ask.sibling = sibling;
     connection->ask.for_fresh = for_fresh;
     connection->ask.hoped_count = hoped_count;

@@ -28,7 +28,7 @@ static void over(struct connection *connection, enum dial_result result)
 static void fail(struct connection *connection, enum tls_failure failure)
 {
     struct endpoint_local *local = connection->local;
-    if (connection->stream.tls != NULL && connection->word_awaited_ms == 0) {
+    if (connection->stream.tls != NULL && connection->tls.word_awaited_ms == 0) {
         (void)tls_client_finish(&connection->stream, false);
     }
     endpoint_tls_failed(local->endpoint, failure);
@@ -56,9 +56,10 @@ static void await_word(struct connection *connection)
         return;
     }
     uint64_t wait_ms = 2 * connection->facts.tls_us / 1000;
-    connection->word_awaited_ms = now_of(connection);
+    connection->tls.word_awaited_ms = now_of(connection);
     wheel_arm(&connection->local->worker->env.loop->wheel, &connection->timer,
-              connection->word_awaited_ms + (wait_ms > WORD_LEAST_MS ? wait_ms : WORD_LEAST_MS));
+              connection->tls.word_awaited_ms +
+                  (wait_ms > WORD_LEAST_MS ? wait_ms : WORD_LEAST_MS));
 }
 
 static void hear(struct connection *connection)
@@ -83,7 +84,7 @@ static void shake(struct connection *connection)
     }
     connection->facts.resumed = tls_client_finish(&connection->stream, true);
     connection->facts.tls_us =
-        loop_clock_us(&connection->local->worker->env.loop->clock) - connection->handshake_began_us;
+        loop_clock_us(&connection->local->worker->env.loop->clock) - connection->tls.began_us;
     await_word(connection);
 }
 
@@ -91,7 +92,7 @@ void handshake_begin(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
     struct pool_worker *worker = local->worker;
-    connection->handshake_began_us = loop_clock_us(&worker->env.loop->clock);
+    connection->tls.began_us = loop_clock_us(&worker->env.loop->clock);
     if (!tls_client_begin(&local->endpoint->tls->target, &connection->stream,
                           worker->env.tls_scratch)) {
         fail(connection, TLS_FAILURE_NO_MEMORY);
@@ -104,7 +105,7 @@ void handshake_begin(struct connection *connection)
 
 void handshake_event(struct connection *connection)
 {
-    if (connection->word_awaited_ms == 0) {
+    if (connection->tls.word_awaited_ms == 0) {
         shake(connection);
     } else {
         hear(connection);
@@ -119,7 +120,7 @@ void handshake_revoked(struct connection *connection)
 
 void handshake_late(struct connection *connection)
 {
-    if (connection->word_awaited_ms == 0) {
+    if (connection->tls.word_awaited_ms == 0) {
         fail(connection, TLS_FAILURE_TIMEOUT);
     } else {
         done(connection);

@@ -9,9 +9,9 @@
 
 static struct lease_request *release(struct connection *connection)
 {
-    struct lease_request *request = connection->late_tls_request;
-    connection->late_tls_request = NULL;
-    connection->lent_count = 0;
+    struct lease_request *request = connection->tls.late_request;
+    connection->tls.late_request = NULL;
+    connection->loans.lent_count = 0;
     request->late_tls = NULL;
     return request;
 }
@@ -20,8 +20,8 @@ void late_tls_start(struct connection *connection, struct lease_request *request
 {
     const struct pool_worker *worker = connection->local->worker;
     connection_enter(connection, connection->state, CONNECTION_LATE_TLS);
-    connection->late_tls_request = request;
-    connection->lent_count = 1; /* it is promised */
+    connection->tls.late_request = request;
+    connection->loans.lent_count = 1; /* it is promised */
     request->late_tls = connection;
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               loop_clock_ms(&worker->env.loop->clock) + connection->local->limits.tls_ms);
@@ -35,7 +35,7 @@ void late_tls_event(struct connection *connection)
         handshake_event(connection);
         return;
     }
-    size_t bytes = connection->late_tls_request->proxy_header(connection->late_tls_request, header);
+    size_t bytes = connection->tls.late_request->proxy_header(connection->tls.late_request, header);
     connection->lending = connection->protocol->shares ? LENDS_SHARES : LENDS_WHOLE;
     if (dial_report(&connection->stream, header, bytes))
         handshake_begin(connection);

@@ -39,10 +39,10 @@ static inline enum ending ending_by_now(struct connection *connection)
     if (connection->ending != ENDING_NONE) {
         return connection->ending;
     }
-    if (connection->facts.exchanges_count >= connection->exchanges_limit) {
+    if (connection->facts.exchanges_count >= connection->loans.exchanges_limit) {
         return ENDING_REQUESTS;
     }
-    if (!local->kept && connection->lent_count == 0) {
+    if (!local->kept && connection->loans.lent_count == 0) {
         return ENDING_RETIRED;
     }
     if (bound_used(connections) > bound_limit(connections) && connection_is_surplus(connection)) {
@@ -54,7 +54,7 @@ static inline enum ending ending_by_now(struct connection *connection)
 /* What befalls a share is for the protocol to judge. */
 static enum ending take_share(struct connection *connection, struct lease *lease, enum ending left)
 {
-    TAILQ_REMOVE(&connection->shares, lease, link);
+    TAILQ_REMOVE(&connection->loans.shares, lease, link);
     return connection->protocol->take_back(connection, lease, left);
 }
 
@@ -81,10 +81,10 @@ __attribute__((always_inline)) static inline void give_back(struct pool_worker *
     struct endpoint_local *local = connection->local;
     struct endpoint *endpoint = local->endpoint;
     bool share = __builtin_expect(connection->lending == LENDS_SHARES, 0);
-    CHECK(connection->lent_count > 0 && local->worker == worker);
+    CHECK(connection->loans.lent_count > 0 && local->worker == worker);
     *lease_pointer = NULL;
     lease->on_event = NULL;
-    connection->lent_count--;
+    connection->loans.lent_count--;
     connection->facts.exchanges_count++;
     enum ending ending = share ? take_share(connection, lease, left) : left;
     if (ending == ENDING_NONE) {

@@ -77,11 +77,11 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 static void retire_at(struct connection *connection, uint64_t retire_ms)
 {
     struct endpoint_local *local = connection->local;
-    connection->retire_ms = retire_ms;
-    wheel_arm(&local->worker->env.loop->wheel, &connection->retire, retire_ms);
-    if (connection->retire_place > 0)
-        retirements_change(&local->retirements, connection->retire_place - 1, (uint32_t)-1);
-    connection->retire_place = 1 + retirements_add(&local->retirements, retire_ms);
+    connection->retire.at_ms = retire_ms;
+    wheel_arm(&local->worker->env.loop->wheel, &connection->retire.timer, retire_ms);
+    if (connection->retire.place > 0)
+        retirements_change(&local->retirements, connection->retire.place - 1, (uint32_t)-1);
+    connection->retire.place = 1 + retirements_add(&local->retirements, retire_ms);
 }
 
 /* A restart is a loss of every connection: what was needed before it is dialled again. */
@@ -131,7 +131,7 @@ void upkeep_shorten(struct connection *connection)
     uint64_t retire_ms =
         now_of(local) + warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share,
                                            &local->worker->env.loop->rng);
-    if (retire_ms < connection->retire_ms)
+    if (retire_ms < connection->retire.at_ms)
         retire_at(connection, retire_ms);
 }
 
@@ -226,21 +226,21 @@ static void replace(struct endpoint_local *local)
 {
     struct connection *connection;
     while ((connection = TAILQ_FIRST(&local->upkeep.overdue)) != NULL && spare(connection))
-        connection_stop(connection, connection->overdue_for);
+        connection_stop(connection, connection->overdue.reason);
     if (connection == NULL || local->dialling_count > 0)
         return;
     if (dial_ahead(local, UINT64_MAX) == AHEAD_ENOUGH)
         connection_stop(
             connection,
-            connection->overdue_for); /* pool.max leaves no room for its replacement beside it */
+            connection->overdue.reason); /* pool.max leaves no room for its replacement beside it */
 }
 
 void upkeep_forget(struct connection *connection)
 {
-    if (!connection->overdue)
+    if (!connection->overdue.queued)
         return;
-    TAILQ_REMOVE(&connection->local->upkeep.overdue, connection, overdue_link);
-    connection->overdue = false;
+    TAILQ_REMOVE(&connection->local->upkeep.overdue, connection, overdue.link);
+    connection->overdue.queued = false;
 }
 
 void upkeep_not_ready(struct connection *connection)
@@ -254,11 +254,11 @@ void upkeep_not_ready(struct connection *connection)
 void upkeep_overdue(struct connection *connection, enum ending ending)
 {
     struct endpoint_local *local = connection->local;
-    if (connection->overdue || connection->ending != ENDING_NONE)
+    if (connection->overdue.queued || connection->ending != ENDING_NONE)
         return;
-    connection->overdue = true;
-    connection->overdue_for = ending;
-    TAILQ_INSERT_TAIL(&local->upkeep.overdue, connection, overdue_link);
+    connection->overdue.queued = true;
+    connection->overdue.reason = ending;
+    TAILQ_INSERT_TAIL(&local->upkeep.overdue, connection, overdue.link);
     pool_worker_schedule_endpoint(local->worker, local);
 }
 
@@ -304,12 +304,12 @@ void upkeep_on_ready(struct connection *connection)
         __atomic_fetch_add(&endpoint->upkeep.ready_count, 1, __ATOMIC_ACQ_REL);
         write_shared(&endpoint->upkeep.redial_failures_count, 0);
         write_shared(&endpoint->upkeep.redial_not_before_ms, 0);
-        connection->retire_ms =
+        connection->retire.at_ms =
             now_of(local) +
             warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, &worker->env.loop->rng);
     }
-    connection->exchanges_limit = local_exchanges_limit(local);
-    retire_at(connection, connection->retire_ms);
+    connection->loans.exchanges_limit = local_exchanges_limit(local);
+    retire_at(connection, connection->retire.at_ms);
     if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 || !TAILQ_EMPTY(&upkeep->overdue))
         pool_worker_schedule_endpoint(worker, local);
 }

@@ -124,8 +124,8 @@ static void limit_open(struct pool_worker *worker)
 {
     struct connection *connection;
     TAILQ_FOREACH (connection, &worker->connections, link) {
-        if (connection->exchanges_limit > 0)
-            connection->exchanges_limit = local_exchanges_limit(connection->local);
+        if (connection->loans.exchanges_limit > 0)
+            connection->loans.exchanges_limit = local_exchanges_limit(connection->local);
         upkeep_shorten(connection);
     }
 }

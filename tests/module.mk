@@ -20,7 +20,7 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 
-dist_check_SCRIPTS = %D%/check-deadlines %D%/check-docs %D%/check-layers %D%/check-sleeps
+dist_check_SCRIPTS = %D%/check-deadlines %D%/check-docs %D%/check-layers %D%/check-shape %D%/check-sleeps
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += %D%/fresh %D%/lint %D%/.clang-tidy
 

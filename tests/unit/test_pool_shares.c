@@ -22,7 +22,7 @@ static struct connection *connection_of(const struct lease *lease)
 static void tell_all(struct connection *connection, short what)
 {
     struct lease *lease, *next;
-    for (lease = TAILQ_FIRST(&connection->shares); lease != NULL; lease = next) {
+    for (lease = TAILQ_FIRST(&connection->loans.shares); lease != NULL; lease = next) {
         next = TAILQ_NEXT(lease, link);
         if (lease->on_event != NULL) {
             lease->on_event(lease, what);
@@ -54,7 +54,7 @@ static void on_shared_event(struct connection *connection, short what)
             break;
         }
         obey(connection, result, byte);
-        if (connection->lent_count == 0) {
+        if (connection->loans.lent_count == 0) {
             break;
         }
     }
@@ -302,11 +302,11 @@ static void what_the_other_side_allows_is_hoped_of_the_next_one(void **state)
     struct connection *connection = borrow(&shared, 0);
     int far = rig_accept(shared.one.listener);
     send_byte(far, ALLOW_ONE);
-    rig_await(&shared.one.rig, connection->capacity_count == 1);
+    rig_await(&shared.one.rig, connection->loans.capacity_count == 1);
     assert_int_equal(connection->state, CONNECTION_LENT);
     assert_int_equal(ask(&shared, 1), LEASE_FULL);
     send_byte(far, ALLOW_ONE + 4);
-    rig_await(&shared.one.rig, connection->capacity_count == 5);
+    rig_await(&shared.one.rig, connection->loans.capacity_count == 5);
     for (int i = 1; i < 5; i++) {
         assert_int_equal(ask(&shared, i), LEASE_READY);
     }
@@ -421,7 +421,7 @@ static void what_accepts_no_more_is_replaced_at_once_and_ends_with_its_last_leas
     send_byte(far, GO_AWAY);
     rig_await(&shared.one.rig, figures_of(&shared).idle == 1);
     assert_int_equal(going->ending, ENDING_WITHDRAWN);
-    assert_int_equal(going->lent_count, 2);
+    assert_int_equal(going->loans.lent_count, 2);
     assert_int_equal(figures_of(&shared).open, 2);
     assert_int_equal(figures_of(&shared).ready, 1);
     assert_ptr_not_equal(borrow(&shared, 2), going);
@@ -561,7 +561,7 @@ static void a_shared_connection_moves_at_rest_with_what_its_protocol_keeps(void 
     rig_await(&rig, attempt.lease != NULL);
     const struct connection *moved = connection_of(attempt.lease);
     assert_ptr_equal(moved->session, &sessions_count);
-    assert_int_equal(moved->capacity_count, 2);
+    assert_int_equal(moved->loans.capacity_count, 2);
     assert_int_equal(moved->facts.exchanges_count, 1);
     assert_int_equal(sessions_count, 1);
     lease_return(rig.workers[1].pool, &attempt.lease);
@@ -647,7 +647,7 @@ static void look(struct chance *chance)
         leaving += connection->ending != ENDING_NONE;
         sharing += connection->state == CONNECTION_SHARING;
         idle += connection->state == CONNECTION_IDLE;
-        lent += connection->lent_count;
+        lent += connection->loans.lent_count;
     }
     for (int i = 0; i < BORROWERS; i++) {
         leases += chance->shared.borrowers[i].lease != NULL;
