@@ -4,7 +4,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "breaker/evidence.h"
 #include "steady/check.h"
+#include "steady/counter.h"
 #include "steady/deadline.h"
 #include "steady/enum_names.h"
 #include "steady/fault.h"
@@ -17,35 +19,40 @@
 #define STATE_BITS 3
 #define STATE_MASK ((UINT64_C(1) << STATE_BITS) - 1)
 
-struct breaker_local {
-    struct window_local calls;
-    uint64_t refused_count;
+/* One thread's. */
+struct refusals {
+    uint64_t count;
 } __attribute__((aligned(WINDOW_CACHE_LINE)));
 
 struct breaker {
     /* Read without the lock; with the head of the window this fills one cache line, which nobody writes while all is well. */
     uint64_t word;          /* written by transition() only */
     uint64_t not_before_ms; /* nobody is admitted earlier who is not admitted freely */
-    struct outcome_window outcomes;
+    struct evidence evidence;
 
     /* Under the lock. */
     pthread_mutex_t lock;
     uint64_t since_ms;
     uint64_t outage_since_ms;
-    uint64_t patience_end_ms;    /* half-open: one more probe goes then, though none came back */
+    uint64_t
+        patience_end_ms; /* half-open: one more probe goes then, though none came back; atomic */
     uint64_t probes_in_flight;   /* of all epochs: never above settings.probes_count */
     uint64_t on_trial_in_flight; /* of this epoch, probes and calls of the ramp */
     uint64_t on_trial_good;      /* of those, how many came back well */
+    uint64_t bad_in_a_row;       /* probes of this epoch, since a good one */
+    uint32_t bad_strata;         /* bad probes of this epoch were in these; atomic */
+    uint32_t asked_strata;       /* had traffic when it first opened, or have asked since; atomic */
     uint64_t probes_count;
     uint64_t entered_count[BREAKER_STATE_COUNT];
     breaker_change_fn *on_change;
     void *owner;
 
     unsigned worker_count;
-    struct breaker_local locals[];
+    struct refusals *refusals; /* behind the locals */
+    struct evidence_local locals[];
 };
 
-_Static_assert(offsetof(struct breaker, outcomes.window.base) < WINDOW_CACHE_LINE,
+_Static_assert(offsetof(struct breaker, evidence.outcomes.window.base) < WINDOW_CACHE_LINE,
                "a success reads one shared cache line");
 
 ENUM_NAME_FUNCTION(breaker_state_name, enum breaker_state, BREAKER_STATES)
@@ -55,7 +62,8 @@ ENUM_NAME_FUNCTION(breaker_cause_name, enum breaker_cause, BREAKER_CAUSES)
 struct breaker *breaker_create(unsigned worker_count, breaker_change_fn *on_change, void *owner)
 {
     CHECK(worker_count > 0);
-    size_t bytes = sizeof(struct breaker) + worker_count * sizeof(struct breaker_local);
+    size_t bytes = sizeof(struct breaker) +
+                   worker_count * (sizeof(struct evidence_local) + sizeof(struct refusals));
     struct breaker *breaker =
         fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(WINDOW_CACHE_LINE, bytes);
     if (breaker == NULL) {
@@ -68,10 +76,12 @@ struct breaker *breaker_create(unsigned worker_count, breaker_change_fn *on_chan
         .owner = owner,
         .worker_count = worker_count,
     };
-    outcome_window_init(&breaker->outcomes, worker_count);
+    breaker->refusals = (struct refusals *)(void *)&breaker->locals[worker_count];
     for (unsigned i = 0; i < worker_count; i++) {
-        breaker->locals[i] = (struct breaker_local){.refused_count = 0};
+        breaker->locals[i] = (struct evidence_local){.calls = {0}};
+        breaker->refusals[i] = (struct refusals){0};
     }
+    evidence_init(&breaker->evidence, breaker->locals, worker_count);
     return breaker;
 }
 
@@ -122,6 +132,26 @@ static uint64_t not_before(const struct breaker *breaker)
     return __atomic_load_n(&breaker->not_before_ms, __ATOMIC_RELAXED);
 }
 
+static void set_patience(struct breaker *breaker, uint64_t time_ms)
+{
+    __atomic_store_n(&breaker->patience_end_ms, time_ms, __ATOMIC_RELAXED);
+}
+
+static uint64_t patience_end(const struct breaker *breaker)
+{
+    return __atomic_load_n(&breaker->patience_end_ms, __ATOMIC_RELAXED);
+}
+
+static uint32_t load(const uint32_t *value)
+{
+    return __atomic_load_n(value, __ATOMIC_RELAXED);
+}
+
+static void store(uint32_t *value, uint32_t n)
+{
+    __atomic_store_n(value, n, __ATOMIC_RELAXED);
+}
+
 /* ---- transitions: the lock is held ---- */
 
 static bool is_open(enum breaker_state state)
@@ -148,7 +178,7 @@ static void transition(struct breaker *breaker, const struct breaker_settings *s
         .from = from,
         .to = to,
         .cause = cause,
-        .seen = outcome_window_count(&breaker->outcomes, now_ms, settings->window_ms),
+        .seen = evidence_count(&breaker->evidence, settings, now_ms),
         .outage_ms = outage_age_ms(breaker, now_ms),
         .open_ms = open_ms,
     };
@@ -158,13 +188,16 @@ static void transition(struct breaker *breaker, const struct breaker_settings *s
         breaker->on_trial_in_flight = breaker->on_trial_good = 0;
     }
     if (is_open(from)) {
-        outcome_window_clear(&breaker->outcomes);
+        evidence_clear(&breaker->evidence, now_ms, settings->window_ms);
     }
     if (outage_begins) {
         breaker->outage_since_ms = now_ms;
+        store(&breaker->asked_strata, evidence_strata(&breaker->evidence, settings, now_ms));
     }
     breaker->since_ms = now_ms;
-    breaker->patience_end_ms = 0;
+    breaker->bad_in_a_row = 0;
+    store(&breaker->bad_strata, 0);
+    set_patience(breaker, 0);
     breaker->entered_count[to]++;
     set_not_before(breaker, open_ms > 0 ? deadline_after(now_ms, open_ms) : 0);
     __atomic_store_n(&breaker->word, (epoch_of(word) + new_epoch) << STATE_BITS | to,
@@ -185,11 +218,12 @@ static uint64_t pause_ms(const struct breaker *breaker, const struct breaker_set
     return share_ms < (double)settings->open_max_ms ? (uint64_t)share_ms : settings->open_max_ms;
 }
 
-static void open_up(struct breaker *breaker, const struct breaker_settings *settings,
-                    enum breaker_cause cause, uint64_t now_ms, struct rng *rng)
+static void open_up(struct breaker *breaker, const struct breaker_caller *caller,
+                    enum breaker_cause cause)
 {
-    uint64_t open_ms = rng_shorten(rng, pause_ms(breaker, settings, now_ms), OPEN_JITTER_SHARE);
-    transition(breaker, settings, BREAKER_OPEN, cause, open_ms, now_ms);
+    uint64_t open_ms = rng_shorten(caller->rng, pause_ms(breaker, caller->settings, caller->now_ms),
+                                   OPEN_JITTER_SHARE);
+    transition(breaker, caller->settings, BREAKER_OPEN, cause, open_ms, caller->now_ms);
 }
 
 /* Changes that only time and settings bring. */
@@ -223,8 +257,7 @@ bool breaker_refuses(const struct breaker *breaker, const struct breaker_setting
 }
 
 /* A trial widens with what comes back: each good answer frees its own place and makes another. */
-static bool has_space(const struct breaker *breaker, const struct breaker_settings *settings,
-                      uint64_t now_ms)
+static bool has_space(const struct breaker *breaker, const struct breaker_caller *caller)
 {
     switch (breaker_state(breaker)) {
     case BREAKER_CLOSED:
@@ -232,23 +265,23 @@ static bool has_space(const struct breaker *breaker, const struct breaker_settin
     case BREAKER_OPEN:
     case BREAKER_FORCED_OPEN: return false;
     case BREAKER_HALF_OPEN:
-        return breaker->probes_in_flight < settings->probes_count &&
+        return breaker->probes_in_flight < caller->settings->probes_count &&
                (breaker->on_trial_in_flight <= breaker->on_trial_good ||
-                now_ms >= breaker->patience_end_ms);
+                caller->now_ms >= patience_end(breaker));
     case BREAKER_RAMP: return breaker->on_trial_in_flight < breaker->on_trial_good;
     }
     return false;
 }
 
-static enum breaker_result let_through(struct breaker *breaker,
-                                       const struct breaker_settings *settings, uint64_t now_ms)
+static enum breaker_result let_through(struct breaker *breaker, const struct breaker_caller *caller)
 {
     switch (breaker_state(breaker)) {
     case BREAKER_HALF_OPEN:
         breaker->on_trial_in_flight++;
         breaker->probes_in_flight++;
         breaker->probes_count++;
-        breaker->patience_end_ms = deadline_after(now_ms, pause_ms(breaker, settings, now_ms));
+        set_patience(breaker, deadline_after(caller->now_ms,
+                                             pause_ms(breaker, caller->settings, caller->now_ms)));
         return BREAKER_PROBE;
     case BREAKER_RAMP: breaker->on_trial_in_flight++; return BREAKER_ADMITTED;
     case BREAKER_CLOSED:
@@ -259,44 +292,69 @@ static enum breaker_result let_through(struct breaker *breaker,
     return BREAKER_ADMITTED;
 }
 
-static enum breaker_result refuse(struct breaker *breaker, unsigned worker, uint64_t now_ms,
+static enum breaker_result refuse(struct breaker *breaker, const struct breaker_caller *caller,
                                   uint64_t *ret_retry_after_ms)
 {
-    uint64_t left_ms = deadline_left_ms(not_before(breaker), now_ms);
+    uint64_t left_ms = deadline_left_ms(not_before(breaker), caller->now_ms);
     *ret_retry_after_ms = left_ms > 0 ? left_ms : 1;
-    uint64_t *count = &breaker->locals[worker].refused_count;
-    __atomic_store_n(count, __atomic_load_n(count, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+    stat_add(&breaker->refusals[caller->worker].count, 1);
     return BREAKER_REFUSED;
 }
 
-__attribute__((noinline)) static enum breaker_result admit_guardedly(
-    struct breaker *breaker, const struct breaker_settings *settings, unsigned worker,
-    uint64_t now_ms, struct breaker_ticket *ret_ticket, uint64_t *ret_retry_after_ms)
+/* All who ask are of one stratum. */
+static bool is_lone(const struct breaker *breaker, enum strata_side side)
 {
-    if (settings->enabled && now_ms < not_before(breaker)) {
-        return refuse(breaker, worker, now_ms, ret_retry_after_ms);
-    }
-    pthread_mutex_lock(&breaker->lock);
-    catch_up(breaker, settings, now_ms);
-    enum breaker_result result = BREAKER_REFUSED;
-    if (has_space(breaker, settings, now_ms)) {
-        ret_ticket->word = load_word(breaker);
-        result = let_through(breaker, settings, now_ms);
-    } else if (now_ms >= not_before(breaker)) {
-        /* Full: a report makes room and says so. Looking again costs the lock, so not before a while. */
-        set_not_before(breaker, deadline_after(now_ms, settings->open_min_ms));
-    }
-    pthread_mutex_unlock(&breaker->lock);
-    return result == BREAKER_REFUSED ? refuse(breaker, worker, now_ms, ret_retry_after_ms) : result;
+    return strata_count(load(&breaker->asked_strata), side) < 2;
 }
 
-enum breaker_result breaker_admit(struct breaker *breaker, const struct breaker_settings *settings,
-                                  unsigned worker, uint64_t now_ms,
+/* Its client or its path has had a bad probe: now others go first, as long as they ask too. */
+static bool has_had_its_turn(const struct breaker *breaker, const struct breaker_caller *caller)
+{
+    uint32_t bad = load(&breaker->bad_strata) & strata_bits(caller->strata);
+    if (bad == 0 || caller->now_ms >= patience_end(breaker)) {
+        return false;
+    }
+    return ((bad & STRATA_OF_SIDE(STRATA_BY_CLIENT)) != 0 && !is_lone(breaker, STRATA_BY_CLIENT)) ||
+           ((bad & STRATA_OF_SIDE(STRATA_BY_PATH)) != 0 && !is_lone(breaker, STRATA_BY_PATH));
+}
+
+static void note_asked(struct breaker *breaker, struct strata strata)
+{
+    uint32_t bits = strata_bits(strata);
+    if ((bits & ~load(&breaker->asked_strata)) != 0) {
+        __atomic_fetch_or(&breaker->asked_strata, bits, __ATOMIC_RELAXED);
+    }
+}
+
+__attribute__((noinline)) static enum breaker_result admit_guardedly(
+    struct breaker *breaker, const struct breaker_caller *caller, struct breaker_ticket *ret_ticket,
+    uint64_t *ret_retry_after_ms)
+{
+    note_asked(breaker, caller->strata);
+    if (caller->settings->enabled &&
+        (caller->now_ms < not_before(breaker) || has_had_its_turn(breaker, caller))) {
+        return refuse(breaker, caller, ret_retry_after_ms);
+    }
+    pthread_mutex_lock(&breaker->lock);
+    catch_up(breaker, caller->settings, caller->now_ms);
+    enum breaker_result result = BREAKER_REFUSED;
+    if (has_space(breaker, caller)) {
+        ret_ticket->word = load_word(breaker);
+        result = let_through(breaker, caller);
+    } else if (caller->now_ms >= not_before(breaker)) {
+        /* Full: a report makes room and says so. Looking again costs the lock, so not before a while. */
+        set_not_before(breaker, deadline_after(caller->now_ms, caller->settings->open_min_ms));
+    }
+    pthread_mutex_unlock(&breaker->lock);
+    return result == BREAKER_REFUSED ? refuse(breaker, caller, ret_retry_after_ms) : result;
+}
+
+enum breaker_result breaker_admit(struct breaker *breaker, const struct breaker_caller *caller,
                                   struct breaker_ticket *ret_ticket, uint64_t *ret_retry_after_ms)
 {
     uint64_t word = load_word(breaker);
     if (__builtin_expect(!admits_freely(word), 0)) {
-        return admit_guardedly(breaker, settings, worker, now_ms, ret_ticket, ret_retry_after_ms);
+        return admit_guardedly(breaker, caller, ret_ticket, ret_retry_after_ms);
     }
     ret_ticket->word = word;
     return BREAKER_ADMITTED;
@@ -304,56 +362,79 @@ enum breaker_result breaker_admit(struct breaker *breaker, const struct breaker_
 
 /* ---- reports ---- */
 
-/* part >= rate * whole, without opening a call late for want of a bit. */
-static bool reaches(uint64_t part, double rate, uint64_t whole)
+/* Opens if the calls of the window say so. */
+static void judge(struct breaker *breaker, const struct breaker_caller *caller,
+                  uint64_t least_calls)
 {
-    return (double)part + 1e-6 >= rate * (double)whole;
+    static const enum breaker_cause causes[] = {
+        [FINDING_IN_A_ROW] = BREAKER_CAUSE_IN_A_ROW,
+        [FINDING_FAILURE_RATE] = BREAKER_CAUSE_FAILURE_RATE,
+        [FINDING_SLOW_RATE] = BREAKER_CAUSE_SLOW_RATE,
+    };
+    enum finding finding =
+        evidence_judge(&breaker->evidence, caller->settings, least_calls, caller->now_ms);
+    if (finding != FINDING_NONE) {
+        open_up(breaker, caller, causes[finding]);
+    }
 }
 
-/* Opens if the calls of the window say so. */
-static void judge(struct breaker *breaker, const struct breaker_settings *settings,
-                  uint64_t least_calls, uint64_t now_ms, struct rng *rng)
+/* One client or one path alone does not hold the others up: unless a good one has come, it takes a bad probe of another, and
+   always as many bad ones in a row as are let through at a time. Where nobody was reached, no other would be. */
+static bool is_bad_yet(struct breaker *breaker, const struct breaker_caller *caller,
+                       enum outcome outcome)
 {
-    struct outcome_counts seen =
-        outcome_window_count(&breaker->outcomes, now_ms, settings->window_ms);
-    if (seen.in_a_row >= settings->consecutive_count) {
-        open_up(breaker, settings, BREAKER_CAUSE_IN_A_ROW, now_ms, rng);
-    } else if (seen.calls >= least_calls) {
-        if (reaches(seen.failures, settings->failure_rate, seen.calls)) {
-            open_up(breaker, settings, BREAKER_CAUSE_FAILURE_RATE, now_ms, rng);
-        } else if (reaches(seen.slow, settings->slow_rate, seen.calls)) {
-            open_up(breaker, settings, BREAKER_CAUSE_SLOW_RATE, now_ms, rng);
+    uint32_t bad = load(&breaker->bad_strata) | strata_bits(caller->strata);
+    bool one_client = is_lone(breaker, STRATA_BY_CLIENT),
+         one_path = is_lone(breaker, STRATA_BY_PATH);
+    store(&breaker->bad_strata, bad);
+    breaker->bad_in_a_row++;
+    if (outcome == OUTCOME_UNREACHED || breaker->bad_in_a_row >= caller->settings->probes_count ||
+        (one_client && one_path)) {
+        return true;
+    }
+    return breaker->on_trial_good == 0 && (one_client || strata_count(bad, STRATA_BY_CLIENT) > 1) &&
+           (one_path || strata_count(bad, STRATA_BY_PATH) > 1);
+}
+
+static void weigh_probe(struct breaker *breaker, const struct breaker_caller *caller,
+                        enum outcome outcome)
+{
+    if (outcome != OUTCOME_SUCCESS) {
+        if (is_bad_yet(breaker, caller, outcome)) {
+            open_up(breaker, caller, BREAKER_CAUSE_BAD_PROBE);
         }
+        return;
+    }
+    breaker->bad_in_a_row = 0;
+    if (++breaker->on_trial_good >= caller->settings->probes_count) {
+        transition(breaker, caller->settings, BREAKER_RAMP, BREAKER_CAUSE_GOOD_PROBES, 0,
+                   caller->now_ms);
+    }
+}
+
+/* There is little to judge by yet, and as much to lose as there was when it opened. */
+static void weigh_in_ramp(struct breaker *breaker, const struct breaker_caller *caller, bool good)
+{
+    uint64_t few = 2 * caller->settings->probes_count;
+    uint64_t least_calls = caller->settings->min_requests_count;
+    if (good) {
+        breaker->on_trial_good++;
+    } else {
+        judge(breaker, caller, few < least_calls ? few : least_calls);
     }
 }
 
 /* A call of this epoch came back with something to say. */
-static void weigh(struct breaker *breaker, const struct breaker_settings *settings, bool good,
-                  uint64_t now_ms, struct rng *rng)
+static void weigh(struct breaker *breaker, const struct breaker_caller *caller,
+                  enum outcome outcome)
 {
+    bool good = outcome == OUTCOME_SUCCESS;
     switch (breaker_state(breaker)) {
-    case BREAKER_HALF_OPEN:
-        if (!good) {
-            open_up(breaker, settings, BREAKER_CAUSE_BAD_PROBE, now_ms, rng);
-        } else if (++breaker->on_trial_good >= settings->probes_count) {
-            transition(breaker, settings, BREAKER_RAMP, BREAKER_CAUSE_GOOD_PROBES, 0, now_ms);
-        }
-        break;
-    case BREAKER_RAMP:
-        /* There is little to judge by yet, and as much to lose as there was when it opened. */
-        if (good) {
-            breaker->on_trial_good++;
-        } else {
-            uint64_t least_calls = 2 * settings->probes_count;
-            if (least_calls > settings->min_requests_count) {
-                least_calls = settings->min_requests_count;
-            }
-            judge(breaker, settings, least_calls, now_ms, rng);
-        }
-        break;
+    case BREAKER_HALF_OPEN: weigh_probe(breaker, caller, outcome); break;
+    case BREAKER_RAMP: weigh_in_ramp(breaker, caller, good); break;
     case BREAKER_CLOSED:
         if (!good) {
-            judge(breaker, settings, settings->min_requests_count, now_ms, rng);
+            judge(breaker, caller, caller->settings->min_requests_count);
         }
         break;
     case BREAKER_FORCED_CLOSED:
@@ -383,32 +464,25 @@ static void leave(struct breaker *breaker, uint64_t word, bool of_this_epoch)
 }
 
 __attribute__((noinline)) static void report_guardedly(struct breaker *breaker,
-                                                       const struct breaker_settings *settings,
-                                                       unsigned worker, uint64_t word,
-                                                       enum outcome outcome, uint64_t now_ms,
-                                                       struct rng *rng)
+                                                       const struct breaker_caller *caller,
+                                                       uint64_t word, enum outcome outcome)
 {
     pthread_mutex_lock(&breaker->lock);
     bool of_this_epoch = epoch_of(word) == epoch_of(load_word(breaker));
     leave(breaker, word, of_this_epoch);
     if (of_this_epoch && outcome != OUTCOME_IGNORED) {
-        struct window_local *calls = &breaker->locals[worker].calls;
-        if (outcome == OUTCOME_SUCCESS) {
-            outcome_window_add_success(&breaker->outcomes, calls, now_ms, settings->window_ms);
-        } else {
-            outcome_window_add_bad(&breaker->outcomes, calls, outcome, now_ms, settings->window_ms);
+        evidence_add(&breaker->evidence, &breaker->locals[caller->worker], caller->strata, outcome,
+                     caller->now_ms, caller->settings->window_ms);
+        if (caller->settings->enabled) {
+            weigh(breaker, caller, outcome);
         }
-        if (settings->enabled) {
-            weigh(breaker, settings, outcome == OUTCOME_SUCCESS, now_ms, rng);
-        }
-        catch_up(breaker, settings, now_ms);
+        catch_up(breaker, caller->settings, caller->now_ms);
     }
     pthread_mutex_unlock(&breaker->lock);
 }
 
-void breaker_report(struct breaker *breaker, const struct breaker_settings *settings,
-                    unsigned worker, struct breaker_ticket *ticket, enum outcome outcome,
-                    uint64_t now_ms, struct rng *rng)
+void breaker_report(struct breaker *breaker, const struct breaker_caller *caller,
+                    struct breaker_ticket *ticket, enum outcome outcome)
 {
     uint64_t word = ticket->word;
     CHECK(word != 0);
@@ -417,13 +491,15 @@ void breaker_report(struct breaker *breaker, const struct breaker_settings *sett
         if (outcome == OUTCOME_IGNORED) {
             return;
         }
-        if (__builtin_expect(outcome == OUTCOME_SUCCESS && word == load_word(breaker), 1)) {
-            outcome_window_add_success(&breaker->outcomes, &breaker->locals[worker].calls, now_ms,
-                                       settings->window_ms);
+        if (__builtin_expect(outcome == OUTCOME_SUCCESS && word == load_word(breaker) &&
+                                 evidence_try_good(&breaker->evidence,
+                                                   &breaker->locals[caller->worker], caller->strata,
+                                                   caller->now_ms),
+                             1)) {
             return;
         }
     }
-    report_guardedly(breaker, settings, worker, word, outcome, now_ms, rng);
+    report_guardedly(breaker, caller, word, outcome);
 }
 
 /* ---- operators ---- */
@@ -465,6 +541,18 @@ bool breaker_resume(struct breaker *breaker, const struct breaker_settings *sett
     return resumes;
 }
 
+uint32_t breaker_strata(struct breaker *breaker, const struct breaker_settings *settings,
+                        uint64_t now_ms)
+{
+    pthread_mutex_lock(&breaker->lock);
+    uint32_t set = evidence_strata(&breaker->evidence, settings, now_ms);
+    if (!admits_freely(load_word(breaker))) {
+        set |= load(&breaker->asked_strata);
+    }
+    pthread_mutex_unlock(&breaker->lock);
+    return set;
+}
+
 struct breaker_figures breaker_figures(struct breaker *breaker,
                                        const struct breaker_settings *settings, uint64_t now_ms)
 {
@@ -473,7 +561,8 @@ struct breaker_figures breaker_figures(struct breaker *breaker,
         .state = breaker_state(breaker),
         .since_ms = breaker->since_ms,
         .outage_since_ms = admits_freely(load_word(breaker)) ? 0 : breaker->outage_since_ms,
-        .counts = outcome_window_count(&breaker->outcomes, now_ms, settings->window_ms),
+        .counts = evidence_count(&breaker->evidence, settings, now_ms),
+        .failed_share = evidence_failed_share(&breaker->evidence, settings, now_ms),
         .probes_in_flight = breaker->probes_in_flight,
         .probes_count = breaker->probes_count,
     };
@@ -482,8 +571,7 @@ struct breaker_figures breaker_figures(struct breaker *breaker,
     }
     pthread_mutex_unlock(&breaker->lock);
     for (unsigned i = 0; i < breaker->worker_count; i++) {
-        figures.refused_count +=
-            __atomic_load_n(&breaker->locals[i].refused_count, __ATOMIC_RELAXED);
+        figures.refused_count += __atomic_load_n(&breaker->refusals[i].count, __ATOMIC_RELAXED);
     }
     return figures;
 }

@@ -1,8 +1,8 @@
 /*
  * Breaker: whether calls to an upstream or an endpoint are let through, decided by what became of earlier ones.
  *
- * Owns: the outcomes of the last seconds, its state, who is on trial. One for all workers, over reloads: settings are an argument
- * of every call. Thread: any; `worker` is the caller's worker index and belongs to one thread. While calls are admitted freely
+ * Owns: the outcomes of the last seconds, also by stratum (steady/strata.h), its state, who is on trial. One for all workers, over
+ * reloads: settings are an argument of every call. Thread: any; `worker` is the caller's worker index and belongs to one thread. While calls are admitted freely
  * admitting reads one word and a success writes to its own worker only; everything else is done under a mutex, held for some
  * hundred instructions, in which the hook runs. Time base: milliseconds, monotonic; threads may differ by some milliseconds.
  * Errors: NULL from breaker_create() only. Spec: docs/internals/breaker.md has the states, their transitions and the memory model.
@@ -78,15 +78,23 @@ struct breaker *breaker_create(unsigned worker_count, breaker_change_fn *on_chan
 /* NULL is fine. */
 void breaker_free(struct breaker **breaker);
 
+/* Who calls, and when: a worker, for a request of these strata. */
+struct breaker_caller {
+    const struct breaker_settings *settings;
+    struct rng *rng; /* for reports */
+    uint64_t now_ms;
+    unsigned worker;
+    struct strata strata;
+};
+
 /* On BREAKER_REFUSED sets *ret_retry_after_ms, at least 1: when asking again may help; else sets *ret_ticket. */
 __attribute__((warn_unused_result)) enum breaker_result breaker_admit(
-    struct breaker *breaker, const struct breaker_settings *settings, unsigned worker,
-    uint64_t now_ms, struct breaker_ticket *ret_ticket, uint64_t *ret_retry_after_ms);
+    struct breaker *breaker, const struct breaker_caller *caller, struct breaker_ticket *ret_ticket,
+    uint64_t *ret_retry_after_ms);
 
 /* What became of an admitted call; nulls the ticket. Calls admitted before the breaker opened do not count any more. */
-void breaker_report(struct breaker *breaker, const struct breaker_settings *settings,
-                    unsigned worker, struct breaker_ticket *ticket, enum outcome outcome,
-                    uint64_t now_ms, struct rng *rng);
+void breaker_report(struct breaker *breaker, const struct breaker_caller *caller,
+                    struct breaker_ticket *ticket, enum outcome outcome);
 
 enum breaker_force { BREAKER_FORCE_NONE, BREAKER_FORCE_OPEN, BREAKER_FORCE_CLOSED };
 /* An operator's word stands until it is taken back (NONE): then a breaker forced open tries with probes, one forced closed is
@@ -103,12 +111,16 @@ bool breaker_resume(struct breaker *breaker, const struct breaker_settings *sett
 bool breaker_refuses(const struct breaker *breaker, const struct breaker_settings *settings,
                      uint64_t now_ms);
 enum breaker_state breaker_state(const struct breaker *breaker);
+/* The strata that have traffic: calls in the window or, while not all are admitted freely, who asks. */
+uint32_t breaker_strata(struct breaker *breaker, const struct breaker_settings *settings,
+                        uint64_t now_ms);
 
 struct breaker_figures {
     enum breaker_state state;
     uint64_t since_ms;        /* of the last change, 0 when there was none */
     uint64_t outage_since_ms; /* when it first opened, 0 when it admits freely */
     struct outcome_counts counts;
+    double failed_share; /* that is judged by */
     uint64_t entered_count[BREAKER_STATE_COUNT];
     uint64_t probes_in_flight;
     uint64_t probes_count;

@@ -13,15 +13,23 @@
 
 #include "breaker/window.h"
 #include "steady/enum_names.h"
+#include "steady/strata.h"
 
-/* What a call says of who was called. IGNORED: nothing (we refused, the client left, another hop had decided). */
-#define OUTCOMES(X)               \
-    X(OUTCOME_SUCCESS, "success") \
-    X(OUTCOME_FAILURE, "failure") \
-    X(OUTCOME_SLOW, "slow")       \
+/* What a call says of who was called. UNREACHED: a failure that had nothing to do with the call, as no connection came about.
+   IGNORED: nothing (we refused, the client left, another hop had decided). */
+#define OUTCOMES(X)                   \
+    X(OUTCOME_SUCCESS, "success")     \
+    X(OUTCOME_FAILURE, "failure")     \
+    X(OUTCOME_UNREACHED, "unreached") \
+    X(OUTCOME_SLOW, "slow")           \
     X(OUTCOME_IGNORED, "ignored")
 
 enum outcome { ENUM_VALUES(OUTCOMES) };
+
+static inline bool outcome_failed(enum outcome outcome)
+{
+    return outcome == OUTCOME_FAILURE || outcome == OUTCOME_UNREACHED;
+}
 
 #define OUTCOME_WINDOW_SLOTS 10
 
@@ -30,6 +38,7 @@ enum { OUTCOME_SUM_CALLS, OUTCOME_SUM_FAILURES, OUTCOME_SUM_SLOW };
 struct outcome_window {
     uint64_t in_a_row; /* failures since the last call that did not fail */
     struct window window;
+    struct strata_row row; /* those, by stratum */
 };
 
 struct outcome_counts {
@@ -38,35 +47,34 @@ struct outcome_counts {
 };
 
 void outcome_window_init(struct outcome_window *outcomes, unsigned worker_count);
+void outcome_window_add_success(struct outcome_window *outcomes, struct window_local *local,
+                                uint64_t now_ms, uint64_t window_ms);
 /* A failure or a slow call; hands over the local's successes, which came before it. */
 void outcome_window_add_bad(struct outcome_window *outcomes, struct window_local *local,
-                            enum outcome outcome, uint64_t now_ms, uint64_t window_ms);
+                            struct strata strata, enum outcome outcome, uint64_t now_ms,
+                            uint64_t window_ms);
 struct outcome_counts outcome_window_count(const struct outcome_window *outcomes, uint64_t now_ms,
                                            uint64_t window_ms);
 void outcome_window_clear(struct outcome_window *outcomes);
-
-/* The first success of a slot. Not for direct use. */
-void outcome_window_add_first(struct outcome_window *outcomes, struct window_local *local,
-                              uint64_t now_ms, uint64_t window_ms);
 
 static inline uint64_t outcome_window_slot_ms(uint64_t window_ms)
 {
     return window_ms < OUTCOME_WINDOW_SLOTS ? 1 : window_ms / OUTCOME_WINDOW_SLOTS;
 }
 
-static inline void outcome_window_add_success(struct outcome_window *outcomes,
-                                              struct window_local *local, uint64_t now_ms,
-                                              uint64_t window_ms)
+/* False: nothing was done, as the present slot is over. */
+__attribute__((warn_unused_result)) static inline bool outcome_window_try_success(
+    struct outcome_window *outcomes, struct window_local *local, uint64_t now_ms)
 {
+    if (window_is_over(&outcomes->window, now_ms)) {
+        return false;
+    }
     /* Read first: while all is well nobody writes here, and every thread has it in its cache. */
     if (__builtin_expect(__atomic_load_n(&outcomes->in_a_row, __ATOMIC_RELAXED) != 0, 0)) {
         __atomic_store_n(&outcomes->in_a_row, 0, __ATOMIC_RELAXED);
     }
-    if (window_is_over(&outcomes->window, now_ms)) {
-        outcome_window_add_first(outcomes, local, now_ms, window_ms);
-    } else {
-        window_local_add(&outcomes->window, local, OUTCOME_SUM_CALLS);
-    }
+    window_local_add(&outcomes->window, local, OUTCOME_SUM_CALLS);
+    return true;
 }
 
 #endif

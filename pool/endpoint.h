@@ -21,6 +21,7 @@
 #include "pool/upstream.h"
 #include "steady/address.h"
 #include "steady/bound.h"
+#include "steady/strata.h"
 
 #define CACHE_LINE_BYTES 64
 
@@ -115,6 +116,7 @@ struct endpoint_verdict {
     uint32_t eject_after_count; /* 0: never; by control */
     uint32_t failures_count;    /* attempts that failed in a row */
     bool failures_told;         /* control has yet to hear of them: keeps the endpoint in memory */
+    struct strata_row failures_row; /* those, by stratum */
 };
 
 /* Shared by the upkeep of all workers; atomics. */

@@ -209,22 +209,37 @@ static void on_due_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- attempts ---- */
 
-void endpoint_report(struct pool_worker *worker, struct endpoint *endpoint,
-                     enum endpoint_outcome outcome, uint64_t latency_us)
+void endpoint_answered(struct pool_worker *worker, struct endpoint *endpoint, uint64_t latency_us)
 {
-    bool failed = outcome == ENDPOINT_FAILED;
-    latency_add(&endpoint->latency, latency_us, failed, loop_clock_us(&worker->env.loop->clock));
-    if (!failed) {
-        if (__atomic_load_n(&endpoint->verdict.failures_count, __ATOMIC_RELAXED) != 0)
-            __atomic_store_n(&endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
-        return;
+    latency_add(&endpoint->latency, latency_us, false, loop_clock_us(&worker->env.loop->clock));
+    if (__atomic_load_n(&endpoint->verdict.failures_count, __ATOMIC_RELAXED) != 0) {
+        __atomic_store_n(&endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
     }
+}
+
+static uint32_t count_failure(struct endpoint *endpoint, const struct endpoint_failure *failure)
+{
     uint32_t count = __atomic_add_fetch(&endpoint->verdict.failures_count, 1, __ATOMIC_RELAXED);
+    if (failure->unreached) {
+        strata_row_add_unreached(&endpoint->verdict.failures_row, count == 1);
+    } else {
+        strata_row_add(&endpoint->verdict.failures_row, failure->strata, count == 1);
+    }
+    return count;
+}
+
+void endpoint_failed(struct pool_worker *worker, struct endpoint *endpoint,
+                     const struct endpoint_failure *failure, uint64_t latency_us)
+{
+    latency_add(&endpoint->latency, latency_us, true, loop_clock_us(&worker->env.loop->clock));
+    uint32_t count = count_failure(endpoint, failure);
     uint32_t enough = __atomic_load_n(&endpoint->verdict.eject_after_count, __ATOMIC_RELAXED);
-    if (enough == 0 || count < enough ||
-        __atomic_exchange_n(&endpoint->verdict.failures_told, true, __ATOMIC_ACQ_REL))
-        return;
-    mailbox_post(endpoint->pools->health->env.mailbox, &endpoint->health->failures, on_failures);
+    if (enough > 0 && count >= enough &&
+        strata_row_speaks_for_all(&endpoint->verdict.failures_row, enough, failure->with_traffic) &&
+        !__atomic_exchange_n(&endpoint->verdict.failures_told, true, __ATOMIC_ACQ_REL)) {
+        mailbox_post(endpoint->pools->health->env.mailbox, &endpoint->health->failures,
+                     on_failures);
+    }
 }
 
 static void on_failures(struct message *message, void *receiver)

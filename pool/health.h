@@ -1,8 +1,8 @@
 /*
  * Health: which endpoints attempts may go to, by probes, by what became of attempts, and by the operator's word.
  *
- * Owns: per endpoint its status, its probe and its timers. Thread: control, but for endpoint_report(), which is the
- * workers'. A worker reads one number of an endpoint, its traffic share: 0, it is not to be used; TRAFFIC_SHARE_WHOLE, its whole share.
+ * Owns: per endpoint its status, its probe and its timers. Thread: control, but for endpoint_answered() and
+ * endpoint_failed(), which are the workers'. A worker reads one number of an endpoint, its traffic share: 0, it is not to be used; TRAFFIC_SHARE_WHOLE, its whole share.
  */
 #ifndef EVENKEEL_POOL_HEALTH_H
 #define EVENKEEL_POOL_HEALTH_H
@@ -15,6 +15,7 @@
 #include "pool/upstream.h"
 #include "steady/enum_names.h"
 #include "steady/mailbox.h"
+#include "steady/strata.h"
 
 struct pool_worker;
 
@@ -50,13 +51,18 @@ struct health_env {
 __attribute__((warn_unused_result)) bool pools_start_health(struct pools *pools,
                                                             const struct health_env *env);
 
-/* What became of an attempt, as far as it speaks for or against its endpoint. */
-enum endpoint_outcome { ENDPOINT_ANSWERED, ENDPOINT_FAILED };
+/* What became of an attempt, once for each that tells something of its endpoint: latency_us, from its start to the head of the
+   response (or its failure). What the client or this process broke off is not reported. */
+void endpoint_answered(struct pool_worker *worker, struct endpoint *endpoint, uint64_t latency_us);
 
-/* Once for each attempt that tells something of its endpoint: latency_us, from its start to the head of the response
-   (or its failure). What the client or this process broke off is not reported. */
-void endpoint_report(struct pool_worker *worker, struct endpoint *endpoint,
-                     enum endpoint_outcome outcome, uint64_t latency_us);
+/* Whose attempt failed, as far as it tells what the failure is to be put down to. */
+struct endpoint_failure {
+    struct strata strata;
+    uint32_t with_traffic; /* the strata that the endpoint has calls of */
+    bool unreached;        /* there was no connection, so any other would have failed */
+};
+void endpoint_failed(struct pool_worker *worker, struct endpoint *endpoint,
+                     const struct endpoint_failure *failure, uint64_t latency_us);
 
 /* Takes endpoints of the upstream out, or gives them back: those whose address or configured text is `name`.
    Attempts under way end as they would. Returns how many match; their state is kept until they leave the settings. */

@@ -21,5 +21,6 @@ libsteady_a_SOURCES = \
 	%D%/rng.c %D%/rng.h \
 	%D%/sanitize.h \
 	%D%/slab.c %D%/slab.h \
+	%D%/strata.c %D%/strata.h \
 	%D%/waitlist.c %D%/waitlist.h \
 	%D%/wheel.c %D%/wheel.h

@@ -161,6 +161,7 @@ static void write_policy(struct json *json, const struct upstream *upstream,
     json_uint(json, "calls", breaker.counts.calls);
     json_uint(json, "failures", breaker.counts.failures);
     json_uint(json, "slow", breaker.counts.slow);
+    json_number(json, "failure_share", breaker.failed_share);
     json_uint(json, "failures_in_a_row", breaker.counts.in_a_row);
     json_uint(json, "probes_in_flight", breaker.probes_in_flight);
     json_uint(json, "openings", breaker.entered_count[BREAKER_OPEN]);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proxy/client/client_state.h"
+#include "proxy/policy/call_strata.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
 
@@ -22,6 +23,13 @@ static uint64_t client_due_ms(const struct client *client);
 size_t client_object_bytes(void)
 {
     return sizeof(struct client);
+}
+
+void client_set_address(struct client *client, const struct ip_address *address)
+{
+    client->origin.address = *address;
+    client->origin.client_stratum =
+        call_client_stratum(client->origin.worker->env.strata_seed, address);
 }
 
 void client_accept(struct worker_listener *listener, int fd, const struct ip_address *address)
@@ -48,10 +56,9 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
         return;
     }
     memset(client, 0, sizeof *client);
-    client->origin = (struct exchange_origin){.worker = worker,
-                                              .listener = &listener->view,
-                                              .stream = &client->stream,
-                                              .address = *address};
+    client->origin = (struct exchange_origin){
+        .worker = worker, .listener = &listener->view, .stream = &client->stream};
+    client_set_address(client, address);
     client->listener = listener;
     client->refused = refused;
     client->state = CLIENT_CLOSED;

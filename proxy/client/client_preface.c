@@ -30,7 +30,7 @@ static bool client_prefaced(struct client *client, const struct proxy_header *he
         return false;
     }
     if (header->known) {
-        client->origin.address = header->source;
+        client_set_address(client, &header->source);
     }
     client->duplex.readable = true;
     if (client->listener->tls != NULL) {

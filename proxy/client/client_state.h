@@ -65,6 +65,8 @@ static inline bool client_leaves(const struct client *client)
     return client->origin.worker->draining || client->listener->listener == NULL;
 }
 
+/* Where it comes from, as far as is known by now. */
+void client_set_address(struct client *client, const struct ip_address *address);
 void client_enter(struct client *client, enum client_state state);
 /* Arms the timer for what the client waits for now. */
 void client_arm(struct client *client);

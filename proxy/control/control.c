@@ -24,6 +24,7 @@
 #include "proxy/policy/admission.h"
 #include "steady/budget.h"
 #include "steady/check.h"
+#include "steady/rng.h"
 #include "tls/scratch.h"
 #include "tls/tickets.h"
 
@@ -150,6 +151,9 @@ static bool control_start_workers(struct control *control)
     }
     control->policy = (struct policy_env){control->log, control->workers.count};
     policy_accompany(control->pools, &control->policy);
+    struct rng rng;
+    rng_init_random(&rng);
+    uint64_t strata_seed = rng_next(&rng);
     for (unsigned i = 0; i < control->workers.count; i++) {
         const struct worker_env env = {.index = i,
                                        .worker_count = control->workers.count,
@@ -158,6 +162,7 @@ static bool control_start_workers(struct control *control)
                                        .pools = control->pools,
                                        .control = control->loop.mailbox,
                                        .ready = &control->ready,
+                                       .strata_seed = strata_seed,
                                        .held = takeover_pending(control)};
         enum worker_result result = worker_thread_create(&env, &control->workers.threads[i]);
         if (result != WORKER_OK) {

@@ -47,15 +47,20 @@ void attempt_init(struct exchange *exchange)
     h1_upstream_init(&attempt->upstream, &exchange_events, exchange, exchange->worker);
 }
 
+__attribute__((noinline)) static void attempt_report_nothing(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    const struct policy_caller caller = exchange_caller(exchange);
+    policy_report_endpoint(&caller, attempt->endpoint, &attempt->tickets, OUTCOME_IGNORED);
+    policy_report_upstream(&caller, &attempt->tickets, OUTCOME_IGNORED);
+}
+
 /* The tickets of an attempt that is over and says nothing. */
 static void attempt_drop_tickets(struct exchange *exchange)
 {
-    struct attempt *attempt = &exchange->attempt;
-    if (__builtin_expect((attempt->tickets.upstream.word | attempt->tickets.endpoint.word) != 0,
-                         0)) {
-        const struct policy_caller caller = exchange_caller(exchange);
-        policy_report_endpoint(&caller, attempt->endpoint, &attempt->tickets, OUTCOME_IGNORED);
-        policy_report_upstream(&caller, &attempt->tickets, OUTCOME_IGNORED);
+    const struct policy_tickets *tickets = &exchange->attempt.tickets;
+    if (__builtin_expect((tickets->upstream.word | tickets->endpoint.word) != 0, 0)) {
+        attempt_report_nothing(exchange);
     }
 }
 
@@ -124,11 +129,18 @@ void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bo
     struct attempt *attempt = &exchange->attempt;
     const struct policy_caller caller = exchange_caller(exchange);
     policy_report_endpoint(&caller, attempt->endpoint, &attempt->tickets, outcome);
-    if (!attempt->reported && (outcome != OUTCOME_IGNORED || answered)) {
-        attempt->reported = true;
-        endpoint_report(exchange->worker->pool, attempt->endpoint,
-                        outcome == OUTCOME_FAILURE ? ENDPOINT_FAILED : ENDPOINT_ANSWERED,
+    if (attempt->reported || (outcome == OUTCOME_IGNORED && !answered)) {
+        return;
+    }
+    attempt->reported = true;
+    if (outcome_failed(outcome)) {
+        const struct endpoint_failure failure = {caller.by.strata,
+                                                 policy_endpoint_strata(&caller, attempt->endpoint),
+                                                 outcome == OUTCOME_UNREACHED};
+        endpoint_failed(exchange->worker->pool, attempt->endpoint, &failure,
                         attempt_age_us(exchange));
+    } else {
+        endpoint_answered(exchange->worker->pool, attempt->endpoint, attempt_age_us(exchange));
     }
 }
 
@@ -144,22 +156,21 @@ void attempt_report_answer(struct exchange *exchange)
     struct upstream *upstream = exchange->target.upstream;
     const struct policy_caller caller = exchange_caller(exchange);
     const struct upstream_settings *settings = caller.view->settings;
-    struct policy_local *local = &policy_of(upstream)->locals[caller.worker];
+    struct policy_local *local = &policy_of(upstream)->locals[caller.by.worker];
     uint64_t age_us = attempt_age_us(exchange);
     enum outcome outcome =
-        age_us >= settings->breaker.slow_after_ms * 1000 ? OUTCOME_SLOW : OUTCOME_SUCCESS;
+        policy_note_latency(local, &caller.by, age_us) ? OUTCOME_SLOW : OUTCOME_SUCCESS;
     policy_report_endpoint(&caller, attempt->endpoint, &attempt->tickets, outcome);
     policy_report_upstream(&caller, &attempt->tickets, outcome);
-    policy_note_latency(local, age_us, caller.now_ms);
     if (__builtin_expect(settings->retry.hedge, 0)) {
         policy_note_most(local, age_us);
     }
     if (__builtin_expect(settings->limits.adaptive, 0)) {
-        policy_adapt(upstream, &settings->limits, age_us, caller.now_ms);
+        policy_adapt(upstream, &settings->limits, age_us, caller.by.now_ms);
     }
     if (!attempt->reported) {
         attempt->reported = true;
-        endpoint_report(exchange->worker->pool, attempt->endpoint, ENDPOINT_ANSWERED, age_us);
+        endpoint_answered(exchange->worker->pool, attempt->endpoint, age_us);
     }
 }
 

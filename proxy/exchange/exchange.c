@@ -8,6 +8,7 @@
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/http/respond.h"
+#include "proxy/policy/call_strata.h"
 #include "steady/deadline.h"
 
 static void exchange_route(struct exchange *exchange);
@@ -28,7 +29,7 @@ static struct exchange *exchange_create(const struct exchange_origin *origin,
     exchange->origin = origin;
     exchange->downstream = downstream;
     exchange->owner = owner;
-    exchange->target = (struct exchange_target){NULL, "", "", &worker->stats.no_route};
+    exchange->target = (struct exchange_target){NULL, "", "", &worker->stats.no_route, {0, 0}};
     exchange->times.started_us = loop_clock_us(&worker->loop.clock);
     exchange->times.queue_us = exchange->times.first_byte_us = -1;
     exchange->times.connect_us = exchange->times.tls_us = -1;
@@ -164,9 +165,13 @@ static void exchange_route(struct exchange *exchange)
     }
     const struct upstream_view *view =
         &generation->upstreams->views[route->settings->upstream_index];
-    exchange->target =
-        (struct exchange_target){view->upstream, view->upstream->name, route->figures->name,
-                                 &route->figures->by_worker[worker->env.index]};
+    exchange->target = (struct exchange_target){
+        view->upstream,
+        view->upstream->name,
+        route->figures->name,
+        &route->figures->by_worker[worker->env.index],
+        {exchange->origin->client_stratum,
+         call_path_stratum(worker->env.strata_seed, route->figures->name, head)}};
     if (head->framing == FRAMING_LENGTH &&
         head->content_length > generation->settings->limits.body_bytes) {
         exchange_fail(exchange, REASON_BODY_TOO_LARGE, NULL);

@@ -27,6 +27,7 @@
 #include "proxy/policy/admission.h"
 #include "proxy/worker/stats.h"
 #include "proxy/worker/worker.h"
+#include "steady/strata.h"
 
 struct exchange;
 
@@ -71,6 +72,7 @@ struct exchange_origin {
     const struct stream *stream;
     char *certificate; /* verified, as X-Forwarded-Client-Cert has it; NULL: none */
     struct ip_address address;
+    uint8_t client_stratum; /* of the address */
 };
 
 /* The client's connection if it speaks TLS; NULL: plain. */
@@ -99,6 +101,7 @@ struct exchange_target {
         *upstream_name;     /* "" before routing; lives as long as the process knows the upstream */
     const char *route_name; /* "" before routing */
     struct route_stats *stats;
+    struct strata strata; /* what a failure of it says of the upstream depends on them */
 };
 
 struct exchange_response {

@@ -49,8 +49,11 @@ static inline struct policy_local *exchange_policy_local(const struct exchange *
 static inline struct policy_caller exchange_caller(const struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
-    return (struct policy_caller){exchange_view(exchange), worker->env.index, worker_now_ms(worker),
-                                  &worker->loop.rng};
+    const struct upstream_view *view = exchange_view(exchange);
+    return (struct policy_caller){view,
+                                  {&view->settings->breaker, &worker->loop.rng,
+                                   worker_now_ms(worker), worker->env.index,
+                                   exchange->target.strata}};
 }
 
 /* ---- exchange.c ---- */

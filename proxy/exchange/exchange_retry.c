@@ -37,15 +37,27 @@ static const struct {
    more of a hurry says nothing but that it was slow, if it was. */
 static enum outcome exchange_cut_outcome(const struct exchange *exchange)
 {
-    const struct upstream_settings *settings = exchange_settings(exchange);
-    uint64_t waited_ms = attempt_age_us(exchange) / 1000;
+    const struct policy_caller caller = exchange_caller(exchange);
+    const struct upstream_settings *settings = caller.view->settings;
+    uint64_t waited_us = attempt_age_us(exchange);
     uint64_t patience_ms = deadline_earlier(
         exchange->times.allowed_ms,
         deadline_earlier(settings->timeouts.first_byte_ms, settings->timeouts.per_try_ms));
-    if (waited_ms * 2 >= patience_ms) {
+    if (waited_us / 1000 * 2 >= patience_ms) {
         return OUTCOME_FAILURE;
     }
-    return waited_ms >= settings->breaker.slow_after_ms ? OUTCOME_SLOW : OUTCOME_IGNORED;
+    return policy_is_slow(&caller, waited_us) ? OUTCOME_SLOW : OUTCOME_IGNORED;
+}
+
+/* A dial that comes to nothing is no request's doing. */
+static enum outcome exchange_failed_outcome(const struct exchange *exchange,
+                                            enum exchange_reason reason)
+{
+    if (reason == REASON_DEADLINE) {
+        return exchange_cut_outcome(exchange);
+    }
+    return failures[reason].condition == RETRY_CONNECT_FAILURE ? OUTCOME_UNREACHED
+                                                               : OUTCOME_FAILURE;
 }
 
 /* ---- the decision ---- */
@@ -72,22 +84,23 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
     const struct backoff_plan plan = {
         .retry = exchange->tries.retries_count + 1,
         .retry_after_ms = failure->retry_after_ms,
-        .attempt_ms = policy_floor_us(&policy->locals[caller.worker], caller.now_ms) / 1000,
+        .attempt_ms = policy_floor_us(&policy->locals[caller.by.worker], caller.by.now_ms) / 1000,
         .deadline_ms = exchange->times.deadline_ms,
     };
     uint64_t wait_ms = 0;
-    if (breaker_refuses(policy->breaker, &caller.view->settings->breaker, caller.now_ms)) {
+    if (breaker_refuses(policy->breaker, caller.by.settings, caller.by.now_ms)) {
         return RETRY_BREAKER_VERDICT;
     }
-    if (backoff_wait(settings, &plan, caller.now_ms, caller.rng, &wait_ms) == BACKOFF_TOO_LATE) {
+    if (backoff_wait(settings, &plan, caller.by.now_ms, caller.by.rng, &wait_ms) ==
+        BACKOFF_TOO_LATE) {
         return RETRY_TOO_LATE_VERDICT;
     }
     if (exchange->admission.shard != NULL &&
-        retry_budget_take(exchange->admission.shard->budget, settings, caller.worker,
-                          caller.now_ms) != RETRY_BUDGET_TAKEN) {
+        retry_budget_take(exchange->admission.shard->budget, settings, caller.by.worker,
+                          caller.by.now_ms) != RETRY_BUDGET_TAKEN) {
         return RETRY_SHARD_BUDGET_VERDICT;
     }
-    switch (retry_budget_take(policy->budget, settings, caller.worker, caller.now_ms)) {
+    switch (retry_budget_take(policy->budget, settings, caller.by.worker, caller.by.now_ms)) {
     case RETRY_BUDGET_SPENT: return RETRY_BUDGET_VERDICT;
     case RETRY_BUDGET_MINUTE_SPENT: return RETRY_MINUTE_VERDICT;
     case RETRY_BUDGET_TAKEN: break;
@@ -95,7 +108,7 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
     /* another endpoint need not recover first */
     bool at_once =
         failure->condition == RETRY_CONNECT_FAILURE && exchange_has_other_endpoint(exchange);
-    exchange->tries.retry_at_ms = deadline_after(caller.now_ms, at_once ? 0 : wait_ms);
+    exchange->tries.retry_at_ms = deadline_after(caller.by.now_ms, at_once ? 0 : wait_ms);
     return RETRY_MADE_VERDICT;
 }
 
@@ -145,7 +158,7 @@ bool exchange_retries(struct exchange *exchange, enum exchange_reason reason)
                          ? RETRY_CONNECT_FAILURE
                      : vain ? 0
                             : failures[reason].condition,
-        .outcome = reason == REASON_DEADLINE ? exchange_cut_outcome(exchange) : OUTCOME_FAILURE,
+        .outcome = exchange_failed_outcome(exchange, reason),
     };
     if (!exchange_retry(exchange, &failure)) {
         return false;

@@ -132,17 +132,15 @@ static struct breaker *breaker_of(const struct endpoint *endpoint)
 enum policy_result policy_admit(const struct policy_caller *caller, const struct endpoint *endpoint,
                                 struct policy_tickets *ret_tickets, uint64_t *ret_retry_after_ms)
 {
-    const struct breaker_settings *settings = &caller->view->settings->breaker;
-    const struct upstream_policy *policy = policy_of(caller->view->upstream);
     struct policy_tickets tickets = {{0}, {0}};
-    if (breaker_admit(policy->breaker, settings, caller->worker, caller->now_ms, &tickets.upstream,
+    if (breaker_admit(policy_of(caller->view->upstream)->breaker, &caller->by, &tickets.upstream,
                       ret_retry_after_ms) == BREAKER_REFUSED) {
         return POLICY_UPSTREAM_OPEN;
     }
     uint64_t endpoint_wait_ms;
     if (caller->view->endpoint_count > 1 &&
-        breaker_admit(breaker_of(endpoint), settings, caller->worker, caller->now_ms,
-                      &tickets.endpoint, &endpoint_wait_ms) == BREAKER_REFUSED) {
+        breaker_admit(breaker_of(endpoint), &caller->by, &tickets.endpoint, &endpoint_wait_ms) ==
+            BREAKER_REFUSED) {
         policy_report_upstream(caller, &tickets, OUTCOME_IGNORED);
         return POLICY_ENDPOINT_OPEN;
     }
@@ -152,21 +150,15 @@ enum policy_result policy_admit(const struct policy_caller *caller, const struct
 
 bool policy_refuses(const struct policy_caller *caller, uint64_t *ret_retry_after_ms)
 {
-    const struct upstream_policy *policy = policy_of(caller->view->upstream);
-    if (__builtin_expect(
-            !breaker_refuses(policy->breaker, &caller->view->settings->breaker, caller->now_ms),
-            1)) {
+    struct breaker *breaker = policy_of(caller->view->upstream)->breaker;
+    if (__builtin_expect(!breaker_refuses(breaker, caller->by.settings, caller->by.now_ms), 1)) {
         return false;
     }
     struct breaker_ticket ticket = {0};
-    enum breaker_result result =
-        breaker_admit(policy->breaker, &caller->view->settings->breaker, caller->worker,
-                      caller->now_ms, &ticket, ret_retry_after_ms);
-    if (result == BREAKER_REFUSED) {
+    if (breaker_admit(breaker, &caller->by, &ticket, ret_retry_after_ms) == BREAKER_REFUSED) {
         return true;
     }
-    breaker_report(policy->breaker, &caller->view->settings->breaker, caller->worker, &ticket,
-                   OUTCOME_IGNORED, caller->now_ms, caller->rng);
+    breaker_report(breaker, &caller->by, &ticket, OUTCOME_IGNORED);
     return false;
 }
 
@@ -174,8 +166,7 @@ void policy_report_endpoint(const struct policy_caller *caller, const struct end
                             struct policy_tickets *tickets, enum outcome outcome)
 {
     if (tickets->endpoint.word != 0) {
-        breaker_report(breaker_of(endpoint), &caller->view->settings->breaker, caller->worker,
-                       &tickets->endpoint, outcome, caller->now_ms, caller->rng);
+        breaker_report(breaker_of(endpoint), &caller->by, &tickets->endpoint, outcome);
     }
 }
 
@@ -183,18 +174,36 @@ void policy_report_upstream(const struct policy_caller *caller, struct policy_ti
                             enum outcome outcome)
 {
     if (tickets->upstream.word != 0) {
-        breaker_report(policy_of(caller->view->upstream)->breaker, &caller->view->settings->breaker,
-                       caller->worker, &tickets->upstream, outcome, caller->now_ms, caller->rng);
+        breaker_report(policy_of(caller->view->upstream)->breaker, &caller->by, &tickets->upstream,
+                       outcome);
     }
+}
+
+uint32_t policy_endpoint_strata(const struct policy_caller *caller, const struct endpoint *endpoint)
+{
+    return breaker_strata(breaker_of(endpoint), caller->by.settings, caller->by.now_ms);
 }
 
 bool policy_usable(const struct endpoint *endpoint, void *owner)
 {
     const struct policy_caller *caller = owner;
-    return !breaker_refuses(breaker_of(endpoint), &caller->view->settings->breaker, caller->now_ms);
+    return !breaker_refuses(breaker_of(endpoint), caller->by.settings, caller->by.now_ms);
 }
 
-/* ---- the floor ---- */
+/* ---- what answers take ---- */
+
+static bool is_slow(const struct policy_local *local, const struct breaker_caller *by,
+                    uint64_t latency_us)
+{
+    return usual_time_exceeded(&local->usual, by->strata, latency_us,
+                               by->settings->slow_after_ms * 1000);
+}
+
+bool policy_is_slow(const struct policy_caller *caller, uint64_t latency_us)
+{
+    return is_slow(&policy_of(caller->view->upstream)->locals[caller->by.worker], &caller->by,
+                   latency_us);
+}
 
 uint64_t policy_floor_us(const struct policy_local *local, uint64_t now_ms)
 {
@@ -202,7 +211,7 @@ uint64_t policy_floor_us(const struct policy_local *local, uint64_t now_ms)
     return age_s < 64 ? local->floor_us >> age_s : 0;
 }
 
-void policy_note_latency(struct policy_local *local, uint64_t latency_us, uint64_t now_ms)
+static void note_floor(struct policy_local *local, uint64_t latency_us, uint64_t now_ms)
 {
     if (latency_us <= local->floor_us || local->floor_us == 0) {
         local->floor_us = latency_us;
@@ -210,6 +219,15 @@ void policy_note_latency(struct policy_local *local, uint64_t latency_us, uint64
         local->floor_us += (latency_us - local->floor_us) >> FLOOR_RISE_SHIFT;
     }
     local->floor_ms = now_ms;
+}
+
+bool policy_note_latency(struct policy_local *local, const struct breaker_caller *by,
+                         uint64_t latency_us)
+{
+    bool slow = is_slow(local, by, latency_us);
+    note_floor(local, latency_us, by->now_ms);
+    usual_time_note(&local->usual, by->strata, latency_us, by->now_ms);
+    return slow;
 }
 
 /* ---- hedges ---- */

@@ -14,6 +14,7 @@
 #include "breaker/breaker.h"
 #include "breaker/concurrency_limit.h"
 #include "breaker/retry_budget.h"
+#include "breaker/usual_time.h"
 #include "pool/upstream.h"
 #include "proxy/policy/retry.h"
 
@@ -29,6 +30,7 @@ struct policy_local {
     uint64_t most_us;      /* with retry.hedge: what 95 of 100 answers take at most; 0: unknown */
     uint64_t hedge_credit; /* in 1/HEDGE_COST of a hedge */
     uint64_t hedges_count, hedges_won_count;
+    struct usual_time usual;
 } __attribute__((aligned(64)));
 
 struct upstream_policy {
@@ -77,12 +79,10 @@ struct policy_tickets {
     struct breaker_ticket upstream, endpoint;
 };
 
-/* Who asks: a worker at an upstream. */
+/* Who asks: a caller at an upstream. */
 struct policy_caller {
     const struct upstream_view *view;
-    unsigned worker;
-    uint64_t now_ms;
-    struct rng *rng;
+    struct breaker_caller by; /* its settings are the view's */
 };
 
 enum policy_result { POLICY_ADMITTED, POLICY_UPSTREAM_OPEN, POLICY_ENDPOINT_OPEN };
@@ -108,11 +108,18 @@ void policy_report_endpoint(const struct policy_caller *caller, const struct end
 void policy_report_upstream(const struct policy_caller *caller, struct policy_tickets *tickets,
                             enum outcome outcome);
 
+/* The strata that the endpoint has calls of. */
+uint32_t policy_endpoint_strata(const struct policy_caller *caller,
+                                const struct endpoint *endpoint);
+
 /* For struct pick_options: false when the endpoint's breaker refuses; `owner` is a struct policy_caller. */
 bool policy_usable(const struct endpoint *endpoint, void *owner);
 
-/* An answer took so long. */
-void policy_note_latency(struct policy_local *local, uint64_t latency_us, uint64_t now_ms);
+/* Whether a call that took so long was slow (breaker.slow_after, and three times what its path stratum usually takes). */
+bool policy_is_slow(const struct policy_caller *caller, uint64_t latency_us);
+/* An answer took so long. Returns whether it was slow. */
+bool policy_note_latency(struct policy_local *local, const struct breaker_caller *by,
+                         uint64_t latency_us);
 /* With retry.hedge: an answer took so long; what most take, 0 as long as there were few; and whether one more may be hedged, which
    counts as done. */
 void policy_note_most(struct policy_local *local, uint64_t latency_us);

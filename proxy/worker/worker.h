@@ -61,6 +61,7 @@ struct worker_env {
     struct pools *pools;
     struct mailbox *control;             /* where answers go */
     const uint32_t *ready;               /* whether the process is; atomic */
+    uint64_t strata_seed;                /* of requests; secret, the process's */
     bool held;                           /* does not accept before it is told to listen */
     size_t client_bytes, exchange_bytes; /* of the objects in its slabs */
 };

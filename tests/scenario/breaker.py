@@ -97,7 +97,6 @@ def not_failures(s):
 @scenario("a deadline of our own, or slow answers, do not open the breaker")
 def hangs(s):
     origin = RawOrigin(s).on("/hang", lambda connection, _: connection.wait_for_end() and False)
-    origin.on("/slow", takes(0.06, status=200, body=b"slow"))
     with s.case("first_byte"):
         proxy = start_proxy(s, origin, guarded(timeouts={"first_byte": "60ms"}), name="first")
         for _ in range(5):
@@ -110,10 +109,12 @@ def hangs(s):
             check_equal(proxy.get("/hang").status, 504, "status")
         opened(proxy)
     with s.case("slow answers"):
-        proxy = start_proxy(s, origin, guarded({"slow_after": "40ms", "min_requests": 10}), name="third")
-        for _ in range(10):
-            check_equal(proxy.get("/slow").status, 200, "status")
-        opened(proxy)
+        origin.on("/was_quick", status=200, body=b"quick")
+        proxy = start_proxy(s, origin, guarded({"slow_after": "40ms", "min_requests": 5, "window": "500ms"}), name="third")
+        for _ in range(20):  # so many tell what is usual
+            check_equal(proxy.get("/was_quick").status, 200, "status")
+        origin.on("/was_quick", takes(0.06, status=200, body=b"slow"))
+        eventually(lambda: proxy.get("/was_quick").status == 503, "slow answers open it")
 
 
 @scenario("more probes than allowed reach an upstream that is tried again", within=scaled(60, 200))

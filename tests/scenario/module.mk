@@ -34,6 +34,7 @@ scenario_tests = \
 	%D%/shards.py \
 	%D%/smuggling.py \
 	%D%/storm.py \
+	%D%/strata.py \
 	%D%/streaming.py \
 	%D%/tls_audit.py \
 	%D%/tls_clients.py \

@@ -23,6 +23,7 @@ steady_tests = \
 	%D%/test_pack \
 	%D%/test_rng \
 	%D%/test_slab \
+	%D%/test_strata \
 	%D%/test_waitlist \
 	%D%/test_waitlist_orders \
 	%D%/test_wheel
@@ -39,6 +40,8 @@ breaker_tests = \
 	%D%/test_outcome_window \
 	%D%/test_retry_budget \
 	%D%/test_shard_map \
+	%D%/test_breaker_strata \
+	%D%/test_strata_window \
 	%D%/test_token_bucket \
 	%D%/test_window
 
@@ -87,6 +90,7 @@ proxy_tests = \
 	%D%/test_access_log \
 	%D%/test_admission \
 	%D%/test_balance_key \
+	%D%/test_call_strata \
 	%D%/test_drain \
 	%D%/test_gate \
 	%D%/test_h1_body \

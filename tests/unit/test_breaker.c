@@ -11,6 +11,8 @@
 #define LANES 4
 #define THREADS 8
 
+static const struct strata lone = {3, 5}; /* all calls are of one client and one path */
+
 static const struct breaker_settings defaults = {
     .enabled = true,
     .window_ms = 10000,
@@ -261,7 +263,8 @@ static void try_admit(struct breaker *breaker, struct model *m,
     uint64_t retry_after_ms = 0;
     bool sure = breaker_refuses(breaker, settings, now_ms);
     enum breaker_result result =
-        breaker_admit(breaker, settings, worker, now_ms, &ticket, &retry_after_ms);
+        breaker_admit(breaker, &(struct breaker_caller){settings, NULL, now_ms, worker, lone},
+                      &ticket, &retry_after_ms);
     assert_int_equal(result, model_admit(m, now_ms));
     assert_true(!sure || result == BREAKER_REFUSED);
     if (result == BREAKER_REFUSED) {
@@ -292,7 +295,8 @@ static void random_play(struct rng *rng, struct model *m)
             size_t index = rng_below(rng, m->calls_count);
             enum outcome outcome = random_outcome(rng, badness);
             struct breaker_ticket ticket = m->calls[index].ticket;
-            breaker_report(breaker, &settings, worker, &ticket, outcome, now_ms, rng);
+            breaker_report(breaker, &(struct breaker_caller){&settings, rng, now_ms, worker, lone},
+                           &ticket, outcome);
             model_report(m, index, outcome, now_ms);
         } else if (draw >= 996) {
             enum breaker_force force =
@@ -365,8 +369,10 @@ static void *call_in_a_storm(void *argument)
     while (!__atomic_load_n(&storm->over, __ATOMIC_RELAXED)) {
         struct breaker_ticket ticket;
         uint64_t retry_after_ms;
-        enum breaker_result result = breaker_admit(storm->breaker, &defaults, stormer->worker,
-                                                   now_of(storm), &ticket, &retry_after_ms);
+        enum breaker_result result = breaker_admit(
+            storm->breaker,
+            &(struct breaker_caller){&defaults, NULL, now_of(storm), stormer->worker, lone},
+            &ticket, &retry_after_ms);
         if (result == BREAKER_REFUSED) {
             __atomic_fetch_add(&storm->refused, 1, __ATOMIC_RELAXED);
             continue;
@@ -378,8 +384,10 @@ static void *call_in_a_storm(void *argument)
         enum outcome outcome = down                       ? OUTCOME_FAILURE
                                : rng_below(&rng, 50) == 0 ? OUTCOME_IGNORED
                                                           : OUTCOME_SUCCESS;
-        breaker_report(storm->breaker, &defaults, stormer->worker, &ticket, outcome, now_of(storm),
-                       &rng);
+        breaker_report(
+            storm->breaker,
+            &(struct breaker_caller){&defaults, &rng, now_of(storm), stormer->worker, lone},
+            &ticket, outcome);
     }
     return NULL;
 }
@@ -443,12 +451,16 @@ static void *call_calmly(void *argument)
     struct rng rng;
     rng_init(&rng, stormer->seed + stormer->worker);
     for (int i = 0; i < CALLS_PER_THREAD; i++) {
+        const struct strata strata = {(uint8_t)(i % STRATA_COUNT), (uint8_t)(i % 7)};
         struct breaker_ticket ticket;
         uint64_t retry_after_ms;
-        CHECK(breaker_admit(stormer->storm->breaker, &defaults, stormer->worker, 50000, &ticket,
-                            &retry_after_ms) == BREAKER_ADMITTED);
-        breaker_report(stormer->storm->breaker, &defaults, stormer->worker, &ticket,
-                       i % 10 == 9 ? OUTCOME_FAILURE : OUTCOME_SUCCESS, 50000, &rng);
+        CHECK(
+            breaker_admit(stormer->storm->breaker,
+                          &(struct breaker_caller){&defaults, NULL, 50000, stormer->worker, strata},
+                          &ticket, &retry_after_ms) == BREAKER_ADMITTED);
+        breaker_report(stormer->storm->breaker,
+                       &(struct breaker_caller){&defaults, &rng, 50000, stormer->worker, strata},
+                       &ticket, i % 10 == 9 ? OUTCOME_FAILURE : OUTCOME_SUCCESS);
     }
     return NULL;
 }
@@ -481,10 +493,13 @@ static void report_twice(void *argument)
     uint64_t retry_after_ms;
     struct rng rng;
     rng_init(&rng, 1);
-    if (breaker_admit(argument, &defaults, 0, 0, &ticket, &retry_after_ms) != BREAKER_ADMITTED)
+    if (breaker_admit(argument, &(struct breaker_caller){&defaults, NULL, 0, 0, lone}, &ticket,
+                      &retry_after_ms) != BREAKER_ADMITTED)
         return;
-    breaker_report(argument, &defaults, 0, &ticket, OUTCOME_SUCCESS, 0, &rng);
-    breaker_report(argument, &defaults, 0, &ticket, OUTCOME_SUCCESS, 0, &rng);
+    breaker_report(argument, &(struct breaker_caller){&defaults, &rng, 0, 0, lone}, &ticket,
+                   OUTCOME_SUCCESS);
+    breaker_report(argument, &(struct breaker_caller){&defaults, &rng, 0, 0, lone}, &ticket,
+                   OUTCOME_SUCCESS);
 }
 
 static void a_ticket_is_reported_once(void **state)
@@ -507,8 +522,10 @@ static void open_times_spread_over_their_whole_range(void **state)
         struct breaker *breaker = breaker_create(1, NULL, NULL);
         struct breaker_ticket ticket;
         uint64_t wait_ms = 0;
-        while (breaker_admit(breaker, &defaults, 0, 1000, &ticket, &wait_ms) == BREAKER_ADMITTED)
-            breaker_report(breaker, &defaults, 0, &ticket, OUTCOME_FAILURE, 1000, &rng);
+        while (breaker_admit(breaker, &(struct breaker_caller){&defaults, NULL, 1000, 0, lone},
+                             &ticket, &wait_ms) == BREAKER_ADMITTED)
+            breaker_report(breaker, &(struct breaker_caller){&defaults, &rng, 1000, 0, lone},
+                           &ticket, OUTCOME_FAILURE);
         sum += wait_ms;
         least = wait_ms < least ? wait_ms : least;
         most = wait_ms > most ? wait_ms : most;
@@ -543,17 +560,24 @@ static void an_outage_of_an_earlier_process_goes_on(void **state)
     assert_false(breaker_resume(breaker, &off, 60000, 100000));
     assert_true(breaker_resume(breaker, &defaults, 60000, 100000));
     assert_false(breaker_resume(breaker, &defaults, 60000, 100000));
-    assert_int_equal(breaker_admit(breaker, &defaults, 0, 100000, &ticket, &retry_after_ms),
+    assert_int_equal(breaker_admit(breaker,
+                                   &(struct breaker_caller){&defaults, NULL, 100000, 0, lone},
+                                   &ticket, &retry_after_ms),
                      BREAKER_REFUSED);
     assert_int_equal(retry_after_ms, 250);
     assert_int_equal(breaker_figures(breaker, &defaults, 100000).outage_since_ms, 40000);
-    assert_int_equal(breaker_admit(breaker, &defaults, 0, 100250, &ticket, &retry_after_ms),
+    assert_int_equal(breaker_admit(breaker,
+                                   &(struct breaker_caller){&defaults, NULL, 100250, 0, lone},
+                                   &ticket, &retry_after_ms),
                      BREAKER_PROBE);
     struct rng rng;
     rng_init(&rng, 1);
-    breaker_report(breaker, &defaults, 0, &ticket, OUTCOME_FAILURE, 100260, &rng);
+    breaker_report(breaker, &(struct breaker_caller){&defaults, &rng, 100260, 0, lone}, &ticket,
+                   OUTCOME_FAILURE);
     /* a tenth of a minute and more, so the longest pause: the age of the outage counts */
-    assert_int_equal(breaker_admit(breaker, &defaults, 0, 100260, &ticket, &retry_after_ms),
+    assert_int_equal(breaker_admit(breaker,
+                                   &(struct breaker_caller){&defaults, NULL, 100260, 0, lone},
+                                   &ticket, &retry_after_ms),
                      BREAKER_REFUSED);
     assert_in_range(retry_after_ms, 4000, 6000);
     breaker_free(&breaker);

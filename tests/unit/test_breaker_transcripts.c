@@ -22,19 +22,21 @@ static ENUM_NAME_FUNCTION(breaker_result_name, enum breaker_result,
                           BREAKER_RESULTS) static ENUM_NAME_FUNCTION(outcome_name, enum outcome,
                                                                      OUTCOMES)
 
-    static const struct breaker_settings defaults = {
-        .enabled = true,
-        .window_ms = 10000,
-        .min_requests_count = 20,
-        .failure_rate = 0.5,
-        .slow_rate = 0.8,
-        .slow_after_ms = 10000,
-        .consecutive_count = 10,
-        .open_share = 0.1,
-        .open_min_ms = 250,
-        .open_max_ms = 5000,
-        .probes_count = 3,
-        .ramp_ms = 1000,
+    static const struct strata lone = {3, 5}; /* all calls are of one client and one path */
+
+static const struct breaker_settings defaults = {
+    .enabled = true,
+    .window_ms = 10000,
+    .min_requests_count = 20,
+    .failure_rate = 0.5,
+    .slow_rate = 0.8,
+    .slow_after_ms = 10000,
+    .consecutive_count = 10,
+    .open_share = 0.1,
+    .open_min_ms = 250,
+    .open_max_ms = 5000,
+    .probes_count = 3,
+    .ramp_ms = 1000,
 };
 
 struct play {
@@ -80,8 +82,9 @@ static void admit(struct play *play, struct breaker_ticket *ticket, char *answer
 {
     uint64_t retry_after_ms = UINT64_MAX;
     bool sure = breaker_refuses(play->breaker, &play->settings, play->now_ms);
-    enum breaker_result result =
-        breaker_admit(play->breaker, &play->settings, 0, play->now_ms, ticket, &retry_after_ms);
+    enum breaker_result result = breaker_admit(
+        play->breaker, &(struct breaker_caller){&play->settings, NULL, play->now_ms, 0, lone},
+        ticket, &retry_after_ms);
     if (sure)
         assert_int_equal(result, BREAKER_REFUSED);
     if (result == BREAKER_REFUSED)
@@ -92,7 +95,9 @@ static void admit(struct play *play, struct breaker_ticket *ticket, char *answer
 
 static void report(struct play *play, struct breaker_ticket *ticket, enum outcome outcome)
 {
-    breaker_report(play->breaker, &play->settings, 0, ticket, outcome, play->now_ms, &play->rng);
+    breaker_report(play->breaker,
+                   &(struct breaker_caller){&play->settings, &play->rng, play->now_ms, 0, lone},
+                   ticket, outcome);
     assert_int_equal(ticket->word, 0);
 }
 

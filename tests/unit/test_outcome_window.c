@@ -6,6 +6,8 @@
 
 #define WINDOW_MS 10000
 
+static const struct strata strata = {3, 5};
+
 static void assert_counts(const struct outcome_window *outcomes, uint64_t now_ms, uint64_t calls,
                           uint64_t failures, uint64_t slow, uint64_t in_a_row)
 {
@@ -24,12 +26,12 @@ static void each_outcome_is_counted_for_what_it_is(void **state)
     outcome_window_init(&outcomes, 1);
     assert_counts(&outcomes, 5000, 0, 0, 0, 0);
     outcome_window_add_success(&outcomes, &local, 5000, WINDOW_MS);
-    outcome_window_add_bad(&outcomes, &local, OUTCOME_FAILURE, 5000, WINDOW_MS);
-    outcome_window_add_bad(&outcomes, &local, OUTCOME_FAILURE, 5000, WINDOW_MS);
+    outcome_window_add_bad(&outcomes, &local, strata, OUTCOME_FAILURE, 5000, WINDOW_MS);
+    outcome_window_add_bad(&outcomes, &local, strata, OUTCOME_FAILURE, 5000, WINDOW_MS);
     assert_counts(&outcomes, 5000, 3, 2, 0, 2);
-    outcome_window_add_bad(&outcomes, &local, OUTCOME_SLOW, 6000, WINDOW_MS);
+    outcome_window_add_bad(&outcomes, &local, strata, OUTCOME_SLOW, 6000, WINDOW_MS);
     assert_counts(&outcomes, 6000, 4, 2, 1, 0);
-    outcome_window_add_bad(&outcomes, &local, OUTCOME_FAILURE, 6000, WINDOW_MS);
+    outcome_window_add_bad(&outcomes, &local, strata, OUTCOME_FAILURE, 6000, WINDOW_MS);
     assert_counts(&outcomes, 6000, 5, 3, 1, 1);
     outcome_window_add_success(&outcomes, &local, 6000, WINDOW_MS);
     assert_counts(&outcomes, 6000, 6, 3, 1, 0);
@@ -43,7 +45,7 @@ static void failures_in_a_row_are_counted_over_any_time(void **state)
     struct window_local local = {.serial = 0};
     outcome_window_init(&outcomes, 1);
     for (uint64_t i = 1; i <= 20; i++)
-        outcome_window_add_bad(&outcomes, &local, OUTCOME_FAILURE, i * 60000, WINDOW_MS);
+        outcome_window_add_bad(&outcomes, &local, strata, OUTCOME_FAILURE, i * 60000, WINDOW_MS);
     assert_counts(&outcomes, 20 * 60000, 1, 1, 0, 20);
     outcome_window_clear(&outcomes);
     assert_counts(&outcomes, 20 * 60000, 0, 0, 0, 0);
@@ -58,7 +60,7 @@ static void what_a_lane_keeps_back_comes_before_its_failure(void **state)
     for (int i = 0; i < 123457; i++)
         outcome_window_add_success(&outcomes, &local, 5000, WINDOW_MS);
     assert_true(outcome_window_count(&outcomes, 5000, WINDOW_MS).calls < 123457);
-    outcome_window_add_bad(&outcomes, &local, OUTCOME_FAILURE, 5000, WINDOW_MS);
+    outcome_window_add_bad(&outcomes, &local, strata, OUTCOME_FAILURE, 5000, WINDOW_MS);
     assert_counts(&outcomes, 5000, 123458, 1, 0, 1);
 }
 

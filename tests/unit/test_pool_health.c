@@ -153,10 +153,22 @@ static uint32_t offer(const struct ward *ward, size_t i)
     return rig_endpoint(&ward->rig, 0, i)->verdict.traffic_share;
 }
 
-static void report(struct ward *ward, size_t i, enum endpoint_outcome outcome, int count)
+static void answers(struct ward *ward, size_t i)
+{
+    endpoint_answered(ward->rig.workers[0].pool, rig_endpoint(&ward->rig, 0, i), 1000);
+}
+
+static void fail_as(struct ward *ward, size_t i, const struct endpoint_failure *failure, int count)
 {
     for (int n = 0; n < count; n++)
-        endpoint_report(ward->rig.workers[0].pool, rig_endpoint(&ward->rig, 0, i), outcome, 1000);
+        endpoint_failed(ward->rig.workers[0].pool, rig_endpoint(&ward->rig, 0, i), failure, 1000);
+}
+
+/* Attempts of the only client with the only path. */
+static void fails(struct ward *ward, size_t i, int count)
+{
+    const struct strata strata = {3, 5};
+    fail_as(ward, i, &(struct endpoint_failure){strata, strata_bits(strata), false}, count);
 }
 
 #define QUICK "interval = \"20ms\"; timeout = \"200ms\"; slow_start = \"100ms\"; "
@@ -251,21 +263,53 @@ static void failures_in_a_row_eject(void **state)
     ward_adopt(&ward,
                "endpoints = [ \"127.0.0.1:2\", \"127.0.0.1:3\" ]; health = { eject_after = 3; "
                "eject_base = \"50ms\"; slow_start = \"50ms\"; };");
-    report(&ward, 0, ENDPOINT_FAILED, 2);
-    report(&ward, 0, ENDPOINT_ANSWERED, 1);
-    report(&ward, 0, ENDPOINT_FAILED, 2);
+    fails(&ward, 0, 2);
+    answers(&ward, 0);
+    fails(&ward, 0, 2);
     ward_turn(&ward);
     assert_string_equal(ward.log, "");
-    report(&ward, 0, ENDPOINT_FAILED, 5); /* told once */
+    fails(&ward, 0, 5); /* told once */
     ward_turn(&ward);
     assert_string_equal(ward.log, "app/127.0.0.1:2 ejected: 7 attempts in a row failed\n");
     assert_int_equal(offer(&ward, 0), 0);
-    report(&ward, 1, ENDPOINT_FAILED, 30); /* the last one is not ejected */
+    fails(&ward, 1, 30); /* the last one is not ejected */
     ward_turn(&ward);
     assert_int_equal(offer(&ward, 1), TRAFFIC_SHARE_WHOLE);
     ward_await(&ward, told(&ward, "app/127.0.0.1:2 up: its ejection is over"));
     ward_await(&ward, offer(&ward, 0) == TRAFFIC_SHARE_WHOLE);
     ward_end(&ward);
+}
+
+/* The failures that bring an endpoint out of three in a row, where traffic is of two clients and four paths. */
+static void failures_of_one_client_or_one_path_do_not_eject(void **state)
+{
+    static const struct {
+        struct strata strata[3];
+        bool unreached, ejects;
+    } cases[] = {
+        {{{1, 11}, {1, 12}, {1, 13}}, false, false}, /* one client */
+        {{{1, 11}, {2, 11}, {1, 11}}, false, false}, /* one path */
+        {{{1, 11}, {2, 12}, {2, 13}}, false, true},
+        {{{1, 11}, {1, 11}, {1, 11}}, true, true}, /* which had no part in it */
+    };
+    uint32_t with_traffic =
+        strata_bits((struct strata){1, 11}) | strata_bits((struct strata){2, 12}) |
+        strata_bits((struct strata){2, 13}) | strata_bits((struct strata){2, 14});
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ward ward;
+        ward_init(&ward);
+        ward_adopt(&ward, "endpoints = [ \"127.0.0.1:2\", \"127.0.0.1:3\" ]; "
+                          "health = { eject_after = 3; };");
+        for (int n = 0; n < 30; n++) {
+            const struct endpoint_failure failure = {cases[i].strata[n % 3], with_traffic,
+                                                     cases[i].unreached};
+            fail_as(&ward, 0, &failure, 1);
+            ward_turn(&ward);
+        }
+        assert_true(told(&ward, "ejected") == cases[i].ejects);
+        ward_end(&ward);
+    }
 }
 
 static void a_success_in_between_saves_who_was_told_of(void **state)
@@ -275,8 +319,8 @@ static void a_success_in_between_saves_who_was_told_of(void **state)
     ward_init(&ward);
     ward_adopt(&ward,
                "endpoints = [ \"127.0.0.1:2\", \"127.0.0.1:3\" ]; health = { eject_after = 3; };");
-    report(&ward, 0, ENDPOINT_FAILED, 3);
-    report(&ward, 0, ENDPOINT_ANSWERED, 1);
+    fails(&ward, 0, 3);
+    answers(&ward, 0);
     ward_turn(&ward);
     assert_string_equal(ward.log, "");
     ward_end(&ward);
@@ -290,7 +334,7 @@ static void an_endpoint_that_was_told_of_may_leave_the_settings(void **state)
     ward_init(&ward);
     ward_adopt(&ward,
                "endpoints = [ \"127.0.0.1:2\", \"127.0.0.1:3\" ]; health = { eject_after = 1; };");
-    report(&ward, 0, ENDPOINT_FAILED, 1);
+    fails(&ward, 0, 1);
     ward_adopt(&ward, "endpoints = [ \"127.0.0.1:3\" ];");
     pools_collect(ward.rig.pools);
     ward_turn(&ward);
@@ -402,6 +446,7 @@ int main(void)
         cmocka_unit_test(bad_answers_take_an_endpoint_out_and_good_ones_bring_it_back),
         cmocka_unit_test(a_connection_is_enough_for_tcp_probes),
         cmocka_unit_test(failures_in_a_row_eject),
+        cmocka_unit_test(failures_of_one_client_or_one_path_do_not_eject),
         cmocka_unit_test(a_success_in_between_saves_who_was_told_of),
         cmocka_unit_test(an_endpoint_that_was_told_of_may_leave_the_settings),
         cmocka_unit_test(too_few_healthy_ones_are_panic_and_all_are_used),
