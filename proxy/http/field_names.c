@@ -3,7 +3,7 @@
 #include "proxy/http/field_names.h"
 
 const char field_texts[FIELD_ID_COUNT][FIELD_TEXT_BYTES] __attribute__((aligned(32))) = {
-#define X(id, name, request, response) [FIELD_##id] = name,
+#define X(id, name, request, response) [FIELD_##id] = name ":",
     FIELD_NAMES(X)
 #undef X
 };

@@ -1,4 +1,4 @@
-/* One pass over the field lines: name, colon, value, line end. Here are the exceptions; the loop is in its own file. */
+/* Field lines: name, colon, value, line end. Here any line is taken; the pass over plain ones is in its own file. */
 
 #include "proxy/http1/h1_fields.h"
 
@@ -30,51 +30,13 @@ static enum h1_result no_name(const struct h1_input *input, uint32_t at, bool fi
     }
 }
 
-/* A line that is not empty and that a step did not take for a field. OK: it is one, and its name is that long. */
-static enum h1_result judge_odd_line(const struct h1_input *input, uint32_t at, bool first,
-                                     uint32_t *ret_name_bytes)
-{
-    const char *name = input->bytes + at;
-    const char *end = input->bytes + input->end;
-    size_t name_bytes = (size_t)(h1_scan(name, end, H1_CHAR_TOKEN) - name);
-    if (name_bytes > UINT16_MAX)
-        return H1_HEAD_TOO_LARGE;
-    if (at + name_bytes == input->end)
-        return input->at_end;
-    if (name_bytes == 0)
-        return no_name(input, at, first);
-    if (name[name_bytes] != ':')
-        return bad_name(name[name_bytes]);
-    *ret_name_bytes = (uint32_t)name_bytes;
-    return H1_OK;
-}
-
 /* RFC 9112 2.2 and RFC 9110 5.5: why a value does not end in CRLF, by the byte at which it ends. */
-static enum h1_result bad_value(const struct h1_input *input, uint32_t end)
+static enum h1_result bad_value(const struct h1_input *input, const char *at)
 {
-    if (end == input->end)
+    const char *end = input->bytes + input->end;
+    if (at == end || (*at == '\r' && at + 1 == end))
         return input->at_end;
-    char byte = input->bytes[end];
-    if (byte == '\r' && end + 1 == input->end)
-        return input->at_end;
-    return byte == '\r' || byte == '\n' ? H1_BAD_LINE_END : H1_BAD_FIELD_VALUE;
-}
-
-/* Where the value begins behind more than one byte of white space (RFC 9110 5.5). */
-static const char *skip_space(struct h1_input *input, const char *at)
-{
-    at = h1_input_ahead(input, at);
-    while (*at == ' ' || *at == '\t')
-        at = h1_input_ahead(input, at + 1);
-    return at;
-}
-
-/* Where it ends before white space. */
-static uint32_t trim(const struct h1_input *input, uint32_t value, uint32_t end)
-{
-    while (end > value && (input->bytes[end - 1] == ' ' || input->bytes[end - 1] == '\t'))
-        end--;
-    return end;
+    return *at == '\r' || *at == '\n' ? H1_BAD_LINE_END : H1_BAD_FIELD_VALUE;
 }
 
 static inline bool is_line_end(const char *at)
@@ -82,30 +44,147 @@ static inline bool is_line_end(const char *at)
     return memcmp(at, "\r\n", 2) == 0;
 }
 
-static inline enum h1_result known_field(struct h1_rules *rules, struct http_head *head,
-                                         struct http_field *field, enum field_id id)
+static bool is_space(char byte)
 {
-    const struct h1_role *role = rules->role;
-    uint64_t *seen = &head->seen[FIELD_ID_COUNT > 64 ? id / 64 : 0];
-    uint64_t bit = (uint64_t)1 << id % 64;
+    return byte == ' ' || byte == '\t';
+}
+
+/* How far the pass over the lines has come. */
+struct lines {
+    const struct h1_input *input;
+    const struct h1_role *role;
+    struct http_field *field;       /* the next one */
+    const struct http_field *limit; /* behind the last one there may be */
+    uint32_t at;                    /* where the next line begins */
+    uint16_t facts;
+    uint64_t seen[2];
+};
+
+/* Why a pass over plain lines ends. */
+enum lines_end {
+    LINES_ODD,      /* the next line is none of its kind */
+    LINES_LISTENED, /* somebody listens to the field before this one */
+};
+
+typedef enum lines_end take_plain_lines_fn(struct lines *lines);
+
+/* Takes the name of the next line, which a colon ends. */
+static enum h1_result take_name(struct lines *lines, bool first)
+{
+    const struct h1_input *input = lines->input;
+    const char *name = input->bytes + lines->at;
+    const char *end = input->bytes + input->end;
+    const char *colon = h1_scan(name, end, H1_CHAR_TOKEN);
+    size_t name_bytes = (size_t)(colon - name);
+    if (name_bytes > UINT16_MAX)
+        return H1_HEAD_TOO_LARGE;
+    if (colon == end)
+        return input->at_end;
+    if (name_bytes == 0)
+        return no_name(input, lines->at, first);
+    if (*colon != ':')
+        return bad_name(*colon);
+    if (lines->field == lines->limit)
+        return H1_TOO_MANY_FIELDS;
+    lines->field->name_at = lines->at;
+    lines->field->name_bytes = (uint16_t)name_bytes;
+    lines->field->id = (uint8_t)field_id_of(name, name_bytes);
+    lines->field->drop = lines->role->drops[lines->field->id];
+    return H1_OK;
+}
+
+/* Takes the next line, whatever it is. */
+static enum h1_result take_line(struct lines *lines, bool first)
+{
+    const struct h1_input *input = lines->input;
+    const char *end = input->bytes + input->end;
+    struct http_field *field = lines->field;
+    enum h1_result result = take_name(lines, first);
+    if (result != H1_OK)
+        return result;
+    const char *colon = input->bytes + field->name_at + field->name_bytes;
+    const char *value = colon + 1;
+    while (value < end && is_space(*value))
+        value++;
+    const char *line_end = h1_scan(value, end, H1_CHAR_VALUE);
+    if (end - line_end < 2 || !is_line_end(line_end))
+        return bad_value(input, line_end);
+    const char *value_end = line_end;
+    while (value_end > value && is_space(value_end[-1]))
+        value_end--;
+    field->value_at = (uint32_t)(value - input->bytes);
+    field->value_bytes = (uint32_t)(value_end - value);
+    if (value != colon + 2 || colon[1] != ' ' || value == value_end || value_end != line_end)
+        lines->facts = 0;
+    lines->at = (uint32_t)(line_end - input->bytes) + 2;
+    lines->field++;
+    return H1_OK;
+}
+
+/* Hands the field before this one to who listens to it. */
+static enum h1_result note_field(struct lines *lines, struct h1_rules *rules,
+                                 struct http_head *head)
+{
+    struct http_field *field = lines->field - 1;
+    uint64_t *seen = &lines->seen[FIELD_ID_COUNT > 64 ? field->id / 64 : 0];
+    uint64_t bit = (uint64_t)1 << field->id % 64;
     bool again = *seen & bit;
     *seen |= bit;
-    field->id = (uint8_t)id;
-    field->drop = role->drops[id];
-    return role->notes[id] ? role->notes[id](rules, head, field, again) : H1_OK;
+    if (!rules->role->notes[field->id])
+        return H1_OK;
+    if (field->id == FIELD_HOST)
+        rules->host_plain_bytes = h1_host_step_any(h1_input_at(lines->input, field->value_at));
+    return rules->role->notes[field->id](rules, head, field, again);
 }
+
+static bool is_empty_line(const struct lines *lines)
+{
+    const struct h1_input *input = lines->input;
+    return input->end - lines->at >= 2 && is_line_end(input->bytes + lines->at);
+}
+
+static inline __attribute__((always_inline)) enum h1_result parse_fields(
+    struct h1_input *input, struct h1_rules *rules, const struct http_field *limit,
+    struct http_head *head, take_plain_lines_fn *take_plain_lines)
+{
+    struct lines lines = {.input = input,
+                          .role = rules->role,
+                          .field = head->fields,
+                          .limit = limit,
+                          .at = h1_input_offset(input, input->at),
+                          .facts = FACT_CANONICAL};
+    enum h1_result result = H1_OK;
+    while (result == H1_OK) {
+        enum lines_end end = take_plain_lines ? take_plain_lines(&lines) : LINES_ODD;
+        if (end == LINES_ODD) {
+            if (is_empty_line(&lines))
+                break;
+            result = take_line(&lines, lines.field == head->fields);
+        }
+        if (result == H1_OK)
+            result = note_field(&lines, rules, head);
+    }
+    head->seen[0] = lines.seen[0] & ~((uint64_t)1 << FIELD_OTHER);
+    head->seen[1] = lines.seen[1];
+    head->facts |= lines.facts;
+    head->field_count = (uint16_t)(lines.field - head->fields);
+    head->head_bytes = result == H1_OK ? lines.at + 2 : 0;
+    return result;
+}
+
+enum h1_result h1_parse_fields_portable(struct h1_input *input, struct h1_rules *rules,
+                                        const struct http_field *limit, struct http_head *head)
+{
+    return parse_fields(input, rules, limit, head, NULL);
+}
+
+#ifdef __x86_64__
 
 #define H1_JOIN(name, kind) name##_##kind
 #define H1_NAMED(name, kind) H1_JOIN(name, kind)
 #define H1_USE(name) H1_NAMED(name, H1_FOR)
 #define H1_TARGET(kind) H1_NAMED(H1_TARGET, kind)
 
-#define H1_TARGET_portable
-#define H1_FOR portable
-#include "proxy/http1/h1_fields_loop.h"
-#undef H1_FOR
-
-#ifdef __x86_64__
 #define H1_TARGET_sse2
 #define H1_FOR sse2
 #include "proxy/http1/h1_fields_loop.h"
@@ -115,6 +194,7 @@ static inline enum h1_result known_field(struct h1_rules *rules, struct http_hea
 #define H1_FOR avx2
 #include "proxy/http1/h1_fields_loop.h"
 #undef H1_FOR
+
 #endif
 
 enum h1_result h1_parse_fields(struct h1_input *input, struct h1_rules *rules,

@@ -24,11 +24,12 @@
 
 struct h1_input {
     const char *bytes;
+    const char *tail; /* where offset 0 would be, for the places in the copy */
     const char *at;
-    const char *base; /* where offset 0 would be, for `at`: bytes, or before the copy */
-    const char *
-        safe; /* from here on, reading ahead needs the copy; beyond every pointer once there is one */
-    uint32_t end; /* offset */
+    const char *base; /* where offset 0 would be, for `at`: bytes or tail */
+    const char *safe; /* from here on, reading ahead needs the copy; beyond every pointer in it */
+    uint32_t safe_at; /* the same as an offset */
+    uint32_t end;     /* offset */
     enum h1_result at_end;
     char copy[H1_PAD_BYTES + H1_AHEAD_BYTES];
 };
@@ -37,21 +38,39 @@ static inline void h1_input_init(struct h1_input *input, const char *bytes, size
                                  uint32_t limit_bytes)
 {
     bool cut = length >= limit_bytes;
+    uint32_t end = cut ? limit_bytes : (uint32_t)length;
+    char *middle = input->copy + H1_PAD_BYTES;
+    if (end >= H1_PAD_BYTES)
+        memcpy(input->copy, bytes + end - H1_PAD_BYTES, H1_PAD_BYTES);
+    else if (end)
+        memcpy(middle - end, bytes, end);
+    memset(middle, 0, H1_AHEAD_BYTES);
     input->bytes = bytes;
+    input->tail = (const char *)((uintptr_t)middle - end);
     input->at = bytes;
     input->base = bytes;
-    input->end = cut ? limit_bytes : (uint32_t)length;
-    input->safe = bytes + (input->end < H1_PAD_BYTES ? 0 : input->end - H1_AHEAD_BYTES);
+    input->safe_at = end < H1_PAD_BYTES ? 0 : end - H1_AHEAD_BYTES;
+    input->safe = bytes + input->safe_at;
+    input->end = end;
     input->at_end = cut ? H1_HEAD_TOO_LARGE : H1_INCOMPLETE;
 }
-
-/* Makes the copy, if there is none; returns where `at` is in it. */
-const char *h1_input_pad(struct h1_input *input, const char *at);
 
 /* From what is returned, H1_AHEAD_BYTES may be read. `at` is not beyond the input's end. */
 static inline const char *h1_input_ahead(struct h1_input *input, const char *at)
 {
-    return __builtin_expect(at >= input->safe, 0) ? h1_input_pad(input, at) : at;
+    if (__builtin_expect(at < input->safe, 1))
+        return at;
+    uintptr_t offset = (uintptr_t)at - (uintptr_t)input->base;
+    input->base = input->tail;
+    input->safe = (const char *)UINTPTR_MAX;
+    return (const char *)((uintptr_t)input->tail + offset);
+}
+
+/* The same by offset. */
+static inline const char *h1_input_at(const struct h1_input *input, uint32_t offset)
+{
+    const char *base = offset < input->safe_at ? input->bytes : input->tail;
+    return (const char *)((uintptr_t)base + offset);
 }
 
 static inline uint32_t h1_input_offset(const struct h1_input *input, const char *at)

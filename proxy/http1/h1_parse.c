@@ -261,7 +261,14 @@ static const char *reason_end(struct h1_input *input, const char *at)
    reason: servers that leave it out are common, and nothing can be mistaken. */
 static enum h1_result parse_status_line(struct h1_input *input, struct http_head *head)
 {
+    static const char usual[] = "HTTP/1.1 200 OK\r\n";
     const char *at = h1_input_ahead(input, input->at);
+    if (memcmp(at, usual, sizeof usual - 1) == 0) {
+        head->status = 200;
+        head->reason = (struct span){h1_input_offset(input, at) + 13, 2};
+        input->at = at + sizeof usual - 1;
+        return H1_OK;
+    }
     if (memcmp(at, "HTTP/1.1 ", VERSION_BYTES + 1) != 0) {
         enum h1_result result = parse_other_version(input, at, head);
         if (result != H1_OK)

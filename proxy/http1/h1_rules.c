@@ -312,7 +312,8 @@ static void judge_connection(const struct h1_rules *rules, struct http_head *hea
     h1_drop_nominated(head, head);
 }
 
-void h1_drop_nominated(const struct http_head *head, struct http_head *fields)
+__attribute__((noinline)) void h1_drop_nominated(const struct http_head *head,
+                                                 struct http_head *fields)
 {
     for (unsigned i = 0; i < head->field_count; i++) {
         struct list list = list_of(head, &head->fields[i]);

@@ -50,22 +50,23 @@ const uint8_t h1_chars[256] = {
 };
 
 #ifdef __x86_64__
-#define EVERY(byte)               \
-    {                             \
-        [0 ... 31] = (char)(byte) \
+#define EVERY(byte)         \
+    {                       \
+        [0 ... 31] = (byte) \
+    }
+#define TWICE(...)               \
+    {                            \
+        __VA_ARGS__, __VA_ARGS__ \
     }
 
 const struct h1_vectors h1_vectors __attribute__((aligned(32))) = {
     .control = EVERY(0x1f),
     .del = EVERY(0x7f),
     .lower_case = EVERY(0x20),
-    .dash = EVERY('-'),
-    .letter_shift = EVERY(-'a' - 128),
-    .letter_end = EVERY(-128 + 26),
-    .digit_shift = EVERY(-'0' - 128),
-    .digit_end = EVERY(-128 + 10),
-    .dash_shift = EVERY(-'-' - 128),
-    .dash_to_digit_end = EVERY(-128 + 13),
-    .slash = EVERY('/'),
+    .half = EVERY(0x0f),
+    .none = EVERY(0),
+    .high = TWICE(1, 2, 4, 8, 16, 32, 64, 128, 0, 0, 0, 0, 0, 0, 0, 0),
+    .token = TWICE(0xe8, 0xfc, 0xf8, 0xfc, 0xfc, 0xfc, 0xfc, 0xfc, 0xf8, 0xf8, 0xf4, 0x54, 0xd0,
+                   0x54, 0xf4, 0x70),
 };
 #endif

@@ -74,19 +74,13 @@ static inline unsigned h1_host_step_portable(const char *at)
     return h1_step_portable(at, H1_CHAR_DOTTED);
 }
 
-/* Where a name ends that is PLAIN and not longer than a step. */
-static inline unsigned h1_name_step_portable(const char *at)
-{
-    return h1_step_portable(at, H1_CHAR_PLAIN);
-}
-
-/* The id of the name at `at`, which is PLAIN. */
-static inline enum field_id h1_name_id_portable(const char *at, unsigned name_bytes)
-{
-    return field_id_of(at, name_bytes);
-}
-
 #ifdef __x86_64__
+
+/* A token that a colon ends, both within H1_SCAN_BYTES. */
+struct h1_name {
+    uint64_t bytes; /* without the colon; 0: there is none */
+    enum field_id id;
+};
 
 /* --- SSE2: every x86-64 has it */
 
@@ -147,15 +141,15 @@ static inline unsigned h1_half_name_step_sse2(const char *at)
     return h1_stop_sse2((unsigned)_mm_movemask_epi8(plain) ^ 0xffff);
 }
 
-static inline unsigned h1_name_step_sse2(const char *at)
+/* Knows PLAIN names only, which nearly all are. */
+static inline struct h1_name h1_name_sse2(const char *at)
 {
-    unsigned step = h1_half_name_step_sse2(at);
-    return step < 16 ? step : 16 + h1_half_name_step_sse2(at + 16);
-}
-
-static inline enum field_id h1_name_id_sse2(const char *at, unsigned name_bytes)
-{
-    return field_id_of(at, name_bytes);
+    unsigned bytes = h1_half_name_step_sse2(at);
+    if (bytes == H1_STEP_BYTES_sse2)
+        bytes += h1_half_name_step_sse2(at + bytes);
+    if (bytes == 0 || bytes == H1_SCAN_BYTES || at[bytes] != ':')
+        return (struct h1_name){0, FIELD_OTHER};
+    return (struct h1_name){bytes, field_id_of(at, bytes)};
 }
 
 /* --- AVX2, chosen when the processor has it */
@@ -169,14 +163,24 @@ static inline bool h1_has_avx2(void)
            __builtin_cpu_supports("bmi2");
 }
 
-/* Vectors of one byte each. Compilers that see the byte make them anew wherever they are used. */
-extern const struct h1_vectors {
-    char control[32], del[32], lower_case[32], dash[32];
-    char letter_shift[32], letter_end[32], digit_shift[32], digit_end[32];
-    char dash_shift[32], dash_to_digit_end[32], slash[32];
-} h1_vectors __attribute__((aligned(32)));
+/* The first five repeat one byte. The others are looked up by half a byte, in each half of a vector: bit H of the L-th entry
+   of `token` says that the byte 0xHL is of a token, and bit H is what the H-th entry of `high` is. */
+struct h1_vectors {
+    uint8_t control[32], del[32], lower_case[32], half[32], none[32];
+    uint8_t high[32], token[32];
+};
+extern const struct h1_vectors h1_vectors;
 
-H1_AVX2 static inline __m256i h1_vector(const char *bytes)
+/* Where the vectors are, without the compiler knowing what they are: it would make those of one byte anew wherever they are
+   used, in three instructions, instead of naming them as operands. */
+H1_AVX2 static inline const struct h1_vectors *h1_vectors_at(void)
+{
+    const struct h1_vectors *vectors = &h1_vectors;
+    __asm__("" : "+r"(vectors));
+    return vectors;
+}
+
+H1_AVX2 static inline __m256i h1_vector(const void *bytes)
 {
     return _mm256_load_si256((const __m256i *)bytes);
 }
@@ -188,52 +192,38 @@ H1_AVX2 static inline __m256i h1_load_avx2(const char *at)
 
 H1_AVX2 static inline uint32_t h1_text_stops_avx2(const char *at)
 {
+    const struct h1_vectors *vectors = h1_vectors_at();
     __m256i bytes = h1_load_avx2(at);
-    __m256i control =
-        _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, h1_vector(h1_vectors.control)), bytes);
-    __m256i del = _mm256_cmpeq_epi8(bytes, h1_vector(h1_vectors.del));
+    __m256i control = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, h1_vector(vectors->control)), bytes);
+    __m256i del = _mm256_cmpeq_epi8(bytes, h1_vector(vectors->del));
     return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(control, del));
 }
 
-/* Ranges as in h1_range_sse2(). _tzcnt_u32() of 0 is 32. */
-H1_AVX2 static inline __m256i h1_range_avx2(__m256i bytes, const char *shift, const char *end)
+/* How many of the bytes are of a token. A byte above 0x7f, as an index, finds 0. _tzcnt_u64() of 0 is 64. */
+H1_AVX2 static inline uint64_t h1_token_step_avx2(__m256i bytes, const struct h1_vectors *vectors)
 {
-    return _mm256_cmpgt_epi8(h1_vector(end), _mm256_add_epi8(bytes, h1_vector(shift)));
+    __m256i upper_half = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), h1_vector(vectors->half));
+    __m256i token = _mm256_and_si256(_mm256_shuffle_epi8(h1_vector(vectors->high), upper_half),
+                                     _mm256_shuffle_epi8(h1_vector(vectors->token), bytes));
+    __m256i stops = _mm256_cmpeq_epi8(token, h1_vector(vectors->none));
+    return _tzcnt_u64((uint32_t)_mm256_movemask_epi8(stops));
 }
 
-H1_AVX2 static inline unsigned h1_host_step_avx2(const char *at)
+/* The texts of known names end in a colon too: to compare it is to compare the length. */
+H1_AVX2 static inline struct h1_name h1_name_avx2(const char *at)
 {
+    const struct h1_vectors *vectors = h1_vectors_at();
     __m256i bytes = h1_load_avx2(at);
-    __m256i lower = _mm256_or_si256(bytes, h1_vector(h1_vectors.lower_case));
-    __m256i letter = h1_range_avx2(lower, h1_vectors.letter_shift, h1_vectors.letter_end);
-    __m256i dash_to_digit =
-        h1_range_avx2(bytes, h1_vectors.dash_shift, h1_vectors.dash_to_digit_end);
-    __m256i slash = _mm256_cmpeq_epi8(bytes, h1_vector(h1_vectors.slash));
-    __m256i dotted = _mm256_or_si256(letter, _mm256_andnot_si256(slash, dash_to_digit));
-    return _tzcnt_u32(~(unsigned)_mm256_movemask_epi8(dotted));
-}
-
-H1_AVX2 static inline unsigned h1_name_step_avx2(const char *at)
-{
-    __m256i bytes = h1_load_avx2(at);
-    __m256i lower = _mm256_or_si256(bytes, h1_vector(h1_vectors.lower_case));
-    __m256i letter = h1_range_avx2(lower, h1_vectors.letter_shift, h1_vectors.letter_end);
-    __m256i digit = h1_range_avx2(bytes, h1_vectors.digit_shift, h1_vectors.digit_end);
-    __m256i dash = _mm256_cmpeq_epi8(bytes, h1_vector(h1_vectors.dash));
-    __m256i plain = _mm256_or_si256(_mm256_or_si256(letter, digit), dash);
-    return _tzcnt_u32(~(unsigned)_mm256_movemask_epi8(plain));
-}
-
-H1_AVX2 static inline enum field_id h1_name_id_avx2(const char *at, unsigned name_bytes)
-{
-    __m256i lower = _mm256_or_si256(h1_load_avx2(at), h1_vector(h1_vectors.lower_case));
+    uint64_t name_bytes = h1_token_step_avx2(bytes, vectors);
+    if (name_bytes - 1 >= H1_SCAN_BYTES - 1 || at[name_bytes] != ':')
+        return (struct h1_name){0, FIELD_OTHER};
+    __m256i lower = _mm256_or_si256(bytes, h1_vector(vectors->lower_case));
     uint64_t first = (uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(lower));
-    const struct field_slot *slot = field_slot_of(_bzhi_u64(first, 8 * name_bytes) + name_bytes);
-    if (slot->name_bytes != name_bytes)
-        return FIELD_OTHER;
-    __m256i same = _mm256_cmpeq_epi8(lower, h1_load_avx2(field_texts[slot->id]));
+    unsigned id = field_slot_of(_bzhi_u64(first, 8 * (unsigned)name_bytes) + name_bytes)->id;
+    __m256i same = _mm256_cmpeq_epi8(lower, h1_vector(field_texts[id]));
     unsigned differences = ~(unsigned)_mm256_movemask_epi8(same);
-    return _bzhi_u32(differences, name_bytes) ? FIELD_OTHER : (enum field_id)slot->id;
+    bool known = _bzhi_u32(differences, (unsigned)name_bytes + 1) == 0;
+    return (struct h1_name){name_bytes, known ? (enum field_id)id : FIELD_OTHER};
 }
 
 #endif
@@ -244,10 +234,12 @@ H1_AVX2 static inline enum field_id h1_name_id_avx2(const char *at, unsigned nam
 #define H1_STEP_BYTES_any H1_STEP_BYTES_sse2
 #define h1_text_stops_any h1_text_stops_sse2
 #define h1_target_step_any h1_target_step_sse2
+#define h1_host_step_any h1_host_step_sse2
 #else
 #define H1_STEP_BYTES_any H1_STEP_BYTES_portable
 #define h1_text_stops_any h1_text_stops_portable
 #define h1_target_step_any h1_target_step_portable
+#define h1_host_step_any h1_host_step_portable
 #endif
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "proxy/http1/h1_scan.h"
 
-#define PORT_MAX "65535"
+#define PORT_MAX 65535
 #define PORT_MAX_DIGITS 5
 
 /* Where the host at `at` ends, or NULL. */
@@ -116,11 +116,14 @@ static bool port_valid(const char *at, const char *end, bool may_be_empty)
         return false;
     if (at == end)
         return may_be_empty;
-    if (end - at > PORT_MAX_DIGITS || (end - at == PORT_MAX_DIGITS && memcmp(at, PORT_MAX, 5) > 0))
+    if (end - at > PORT_MAX_DIGITS)
         return false;
+    unsigned port = 0;
     do {
-        if (*at < '0' || *at > '9')
+        unsigned digit = (unsigned char)*at - (unsigned)'0';
+        if (digit > 9)
             return false;
+        port = port * 10 + digit;
     } while (++at < end);
-    return true;
+    return port <= PORT_MAX;
 }
