@@ -1,8 +1,10 @@
 /* Who gives a descriptor up, and who is told that there is one. */
 #include "pool/descriptor.h"
 
+#include <stdlib.h>
+
 #include "pool/connection.h"
-#include "pool/queue.h"
+#include "steady/fault.h"
 
 /* A connection at rest whose upstream has exchanges that could use it is theirs. */
 static struct connection *oldest_idle(const struct pool_worker *worker)
@@ -56,18 +58,12 @@ void descriptor_give(struct pool_worker *worker)
     pool_fds_given(worker);
 }
 
-/* Every upstream that waits is offered it: the one that is faster has it, the others keep their places. */
 void pool_fds_given(struct pool_worker *worker)
 {
     struct pools *pools = worker->pools;
-    const struct upstream_set *set = worker->set;
     (void)waitlist_meet(&pools->fds->used, 0);
-    if (!descriptor_wanted(pools))
-        return;
-    for (size_t i = 0; set != NULL && i < set->count; i++) {
-        struct upstream *upstream = set->views[i].upstream;
-        if (__atomic_load_n(&upstream->own->fd_waiting_count, __ATOMIC_RELAXED) > 0)
-            queue_offer(worker, upstream);
+    if (descriptor_wanted(pools)) {
+        waitlist_offer(&pools->fd_locals[worker->env.index]);
     }
 }
 
@@ -81,7 +77,6 @@ static void on_asked(struct message *message, void *receiver)
 {
     struct pool_worker *worker = container_of(message, struct pool_worker, fd_asked);
     (void)receiver;
-    (void)__atomic_exchange_n(&worker->fd_asked_posted, false, __ATOMIC_ACQ_REL);
     descriptor_spare(worker);
 }
 
@@ -90,8 +85,73 @@ void descriptor_ask(struct pool_worker *worker)
     struct pools *pools = worker->pools;
     for (unsigned i = 0; i < pools->worker_count; i++) {
         struct pool_worker *sibling = pools_worker(pools, i);
-        if (sibling != NULL && sibling != worker &&
-            !__atomic_exchange_n(&sibling->fd_asked_posted, true, __ATOMIC_ACQ_REL))
-            mailbox_post(sibling->env.loop->mailbox, &sibling->fd_asked, on_asked);
+        if (sibling != NULL && sibling != worker) {
+            mailbox_post_once(sibling->env.loop->mailbox, &sibling->fd_asked, on_asked);
+        }
+    }
+}
+
+/* ---- who waits ---- */
+
+#define FD_LINE 0
+
+static unsigned usable(const struct waitlist_local *waits)
+{
+    const struct pools *pools = container_of(waits->list, const struct pools, fd_waitlist);
+    return descriptors_spent(pools) ? 0 : 1u << FD_LINE;
+}
+
+static void meet(const struct waitlist_local *waits)
+{
+    const struct pools *pools = container_of(waits->list, const struct pools, fd_waitlist);
+    (void)waitlist_meet(&pools->fds->used, 0);
+}
+
+/* Every queue looks: the first one that can use it has it, the others keep their places. */
+static void serve(struct waitlist_local *waits)
+{
+    struct waiter *waiter;
+    TAILQ_FOREACH (waiter, &waits->lines[FD_LINE].waiters, link) {
+        waitlist_serve_soon(&container_of(waiter, struct upstream_local, for_fd)->waits);
+    }
+}
+
+static const struct waitlist_policy fd_policy = {.usable = usable, .meet = meet, .serve = serve};
+
+bool descriptor_waits_init(struct pools *pools)
+{
+    size_t bytes = pools->worker_count * sizeof *pools->fd_locals;
+    pools->fd_locals =
+        fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(_Alignof(struct waitlist_local), bytes);
+    if (pools->fd_locals == NULL) {
+        return false;
+    }
+    bound_init(&pools->fd_waiting, "fd_waiting", NULL, UINT64_MAX);
+    waitlist_init(&pools->fd_waitlist, &fd_policy, &pools->fd_waiting, pools->fd_locals,
+                  sizeof *pools->fd_locals, pools->worker_count);
+    return true;
+}
+
+void descriptor_waits_release(struct pools *pools)
+{
+    CHECK(waitlist_idle(&pools->fd_waitlist));
+    free(pools->fd_locals);
+}
+
+void descriptor_want(struct upstream_local *local)
+{
+    struct pools *pools = local->worker->pools;
+    (void)waitlist_meet(&local->upstream->own->fd_waiting_count, 1);
+    if (local->fd_waiting_count++ == 0) {
+        bool waits = waitlist_wait(&pools->fd_locals[local->waits.index], &local->for_fd, FD_LINE);
+        CHECK(waits); /* they are as many as there are upstreams and workers at most */
+    }
+}
+
+void descriptor_want_no_more(struct upstream_local *local)
+{
+    (void)waitlist_meet(&local->upstream->own->fd_waiting_count, (uint64_t)-1);
+    if (--local->fd_waiting_count == 0) {
+        waitlist_cancel(&local->for_fd);
     }
 }

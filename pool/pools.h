@@ -17,6 +17,7 @@
 #include "pool/lease.h"
 #include "pool/upstream.h"
 #include "steady/bound.h"
+#include "steady/waitlist.h"
 
 /* Dials in flight at most: of a worker, and of a worker at one endpoint. A burst beyond waits in line:
    handshakes collapse rather than pile up. */
@@ -45,7 +46,9 @@ struct pools {
     struct bound upstream_connections; /* any state with a descriptor */
     struct bound idle_connections;     /* counted by workers, published with the figures */
     struct bound dials_in_flight;
-    uint64_t fd_waiting_count; /* atomic: waiters of all queues that lack a descriptor */
+    struct bound fd_waiting;   /* upstream_locals in this list */
+    struct waitlist fd_waitlist;
+    struct waitlist_local *fd_locals; /* [worker] */
     struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
     struct upstream_list known;
     struct upstream_set_list sets; /* newest first, retired ones too */
@@ -71,7 +74,6 @@ struct pool_worker {
     struct connection_list connections; /* all */
     struct endpoint_local_list starved; /* locals whose line waits for a dial to end */
     struct message fd_asked;            /* from siblings: can it spare a descriptor? */
-    bool fd_asked_posted;               /* atomic */
 };
 
 /* Serves the local's line, and what upkeep misses there, at the end of the loop's pass. */

@@ -75,7 +75,7 @@ void upstream_local_keep(struct upstream_local *local, struct pool_worker *worke
 {
     bool first = local->worker == NULL;
     local->worker = worker;
-    local->waits.loop = worker->env.loop;
+    waitlist_attach(&local->waits, worker->env.loop);
     local->codel[LINE_ADMITTED].target_ms = local->codel[LINE_NEWCOMERS].target_ms =
         view->settings->limits.queue_target_ms;
     local->gone = false;
@@ -150,18 +150,10 @@ static void meet(const struct waitlist_local *waits)
     const struct upstream_local *local = container_of(waits, const struct upstream_local, waits);
     const struct upstream_view *view = view_of(local);
     (void)waitlist_meet(&local->upstream->in_flight.used, 0);
-    if (waitlist_meet(&local->upstream->own->fd_waiting_count, 0) > 0) {
-        (void)waitlist_meet(&local->worker->pools->fds->used, 0);
-    }
+    (void)waitlist_meet(&local->upstream->own->fd_waiting_count, 0);
     for (size_t i = 0; i < view->endpoint_count; i++) {
         (void)waitlist_meet(&view->endpoints[i]->in_flight, 0);
     }
-}
-
-static void count_fd_waiter(struct upstream *upstream, uint64_t change)
-{
-    (void)waitlist_meet(&upstream->own->fd_waiting_count, change);
-    (void)waitlist_meet(&upstream->own->pools->fd_waiting_count, change);
 }
 
 /* ---- lines ---- */
@@ -212,7 +204,7 @@ static void give_held(struct upstream_local *local)
     if (local->turn_holds == QUEUE_PLACE) {
         give_place(local->upstream);
     } else if (local->turn_holds == QUEUE_DESCRIPTOR) {
-        count_fd_waiter(local->upstream, (uint64_t)-1);
+        descriptor_want_no_more(local);
     }
     local->turn_holds = QUEUE_CONNECTION;
 }
@@ -227,12 +219,12 @@ static enum admit_result enter(struct pool_worker *worker, struct upstream *upst
     CHECK(view_of(local) != NULL);
     waiter->wants = (uint8_t)wants;
     if (wants == QUEUE_DESCRIPTOR) {
-        count_fd_waiter(upstream, 1);
+        descriptor_want(local);
     }
     if (turn ? !waitlist_return(&local->waits, waiter, line)
              : !waitlist_wait(&local->waits, waiter, line)) {
         if (wants == QUEUE_DESCRIPTOR) {
-            count_fd_waiter(upstream, (uint64_t)-1);
+            descriptor_want_no_more(local);
         }
         return ADMIT_QUEUE_FULL;
     }
@@ -282,7 +274,7 @@ void queue_cancel(struct waiter *waiter)
     waitlist_cancel(waiter);
     look(local, waiter->line);
     if (waiter->wants == QUEUE_DESCRIPTOR) {
-        count_fd_waiter(local->upstream, (uint64_t)-1);
+        descriptor_want_no_more(local);
     }
     upstream_local_leave(local);
 }

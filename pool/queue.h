@@ -3,7 +3,7 @@
  *
  * Owns: a wait list (steady/waitlist.h) with two lines, of those admitted (they wait for a connection) and of newcomers (for a place
  * in flight). What is freed has for a rendezvous: a place in_flight.used of the upstream, a connection or a place for one
- * endpoint->in_flight, a descriptor fds->used, the trial without a descriptor fd_waiting_count. Private to pool/. Thread: a local
+ * endpoint->in_flight, the trial without a descriptor fd_waiting_count; for descriptors see pool/descriptor.h. Private to pool/. Thread: a local
  * belongs to its worker; counts over all workers are atomic. Time base: the loop clock.
  */
 #ifndef EVENKEEL_POOL_QUEUE_H
@@ -28,6 +28,8 @@ struct upstream_local {
     bool gone;            /* the upstream is not in the adopted set */
     uint8_t
         turn_holds; /* enum queue_want: a place taken for the one in its turn, or its part of fd_waiting_count */
+    uint64_t fd_waiting_count; /* waiters here that lack a descriptor, in line or in their turn */
+    struct waiter for_fd;      /* waits for all of them (pool/descriptor.h) */
     struct redial_cap redials;
     struct pool_worker *worker; /* NULL until it adopts a view */
     struct upstream *upstream;

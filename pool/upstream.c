@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pool/descriptor.h"
 #include "pool/endpoint.h"
 #include "pool/health_state.h"
 #include "pool/pools.h"
@@ -41,11 +42,12 @@ struct pools *pools_create(unsigned worker_count, struct bound_registry *registr
         return NULL;
     }
     pools->tls = tls_clients_create(registry);
-    if (pools->tls == NULL) {
+    pools->worker_count = worker_count;
+    if (pools->tls == NULL || !descriptor_waits_init(pools)) {
+        tls_clients_free(&pools->tls);
         free(pools);
         return NULL;
     }
-    pools->worker_count = worker_count;
     pools->registry = registry;
     pools->fds = fds;
     pools->recheck_ms = POOL_RECHECK_MS;
@@ -98,6 +100,7 @@ void pools_free(struct pools **pools_pointer)
         bound_remove(pools->registry, bounds[i]);
     }
     tls_clients_free(&pools->tls);
+    descriptor_waits_release(pools);
     free(pools);
 }
 

@@ -67,6 +67,7 @@ struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_wo
     worker->pools = pools;
     TAILQ_INIT(&worker->connections);
     TAILQ_INIT(&worker->starved);
+    waitlist_attach(&pools->fd_locals[env->index], env->loop);
     __atomic_store_n(&pools->workers[env->index], worker, __ATOMIC_RELEASE);
     return worker;
 }

@@ -64,10 +64,8 @@ static void ring(int fd)
     CHECK(rung);
 }
 
-void mailbox_post(struct mailbox *mailbox, struct message *message, message_fn *deliver)
+static void push(struct mailbox *mailbox, struct message *message, message_fn *deliver)
 {
-    bool was_posted = __atomic_exchange_n(&message->posted, true, __ATOMIC_ACQUIRE);
-    CHECK(!was_posted);
     message->deliver = deliver;
     struct message *older = __atomic_load_n(&mailbox->newest, __ATOMIC_RELAXED);
     do {
@@ -78,6 +76,20 @@ void mailbox_post(struct mailbox *mailbox, struct message *message, message_fn *
        once the last message came: who does so must know that the senders returned. */
     if (older == NULL) {
         ring(mailbox->fd);
+    }
+}
+
+void mailbox_post(struct mailbox *mailbox, struct message *message, message_fn *deliver)
+{
+    bool was_posted = __atomic_exchange_n(&message->posted, true, __ATOMIC_ACQUIRE);
+    CHECK(!was_posted);
+    push(mailbox, message, deliver);
+}
+
+void mailbox_post_once(struct mailbox *mailbox, struct message *message, message_fn *deliver)
+{
+    if (!__atomic_exchange_n(&message->posted, true, __ATOMIC_ACQ_REL)) {
+        push(mailbox, message, deliver);
     }
 }
 
@@ -103,7 +115,7 @@ uint64_t mailbox_drain(struct mailbox *mailbox, void *receiver)
         struct message *message = oldest;
         oldest = message->link.stqe_next;
         message_fn *deliver = message->deliver;
-        __atomic_store_n(&message->posted, false, __ATOMIC_RELEASE);
+        (void)__atomic_exchange_n(&message->posted, false, __ATOMIC_ACQ_REL);
         deliver(message, receiver);
         delivered_count++;
     }

@@ -39,6 +39,9 @@ void mailbox_free(struct mailbox *mailbox);
 int mailbox_fd(const struct mailbox *mailbox);
 
 void mailbox_post(struct mailbox *mailbox, struct message *message, message_fn *deliver);
+/* The same, unless it waits in this box already: then too what was written before is seen by the delivery, which is yet to
+   come. Several threads may do so at a time, and nobody posts it in another way. */
+void mailbox_post_once(struct mailbox *mailbox, struct message *message, message_fn *deliver);
 
 /* Delivers everything that was posted before the call, in order of posting. Returns how many. */
 uint64_t mailbox_drain(struct mailbox *mailbox, void *receiver);

@@ -263,7 +263,7 @@ static void look(struct waitlist_local *local)
 
 static bool enter(struct waitlist_local *local, struct waiter *waiter, unsigned line, bool front)
 {
-    CHECK(waiter->local == NULL && waiter->on_turn != NULL);
+    CHECK(waiter->local == NULL && local->loop != NULL);
     if (!bound_take(local->list->waiting, 1)) {
         return false;
     }

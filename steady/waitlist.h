@@ -51,6 +51,7 @@
 #include <sys/queue.h>
 
 #include "steady/bound.h"
+#include "steady/check.h"
 #include "steady/loop.h"
 
 /* Lines of a local: bit n of a set of lines stands for line n. */
@@ -63,7 +64,8 @@
 struct waiter {
     TAILQ_ENTRY(waiter) link;
     struct waitlist_local *local; /* in one of its lines; NULL: in none */
-    /* Out of the line; what it waits for may be there: to be tried within this call. From a frame of its own. */
+    /* Out of the line; what it waits for may be there: to be tried within this call. From a frame of its own. NULL: the policy
+       gives no turns. */
     void (*on_turn)(struct waiter *waiter);
     /* Out of the line: the policy gave it up. NULL: it must not. */
     void (*on_dropped)(struct waiter *waiter);
@@ -91,7 +93,7 @@ struct waitlist_local {
     struct message call;
     struct deferred serve;
     struct wheel_timer recheck;
-    struct loop *loop; /* its worker's; set before it waits first */
+    struct loop *loop; /* its worker's; NULL: it has not been told yet */
     struct waitlist *list;
     unsigned index; /* the worker's */
 } __attribute__((aligned(64)));
@@ -123,6 +125,15 @@ void waitlist_init(struct waitlist *list, const struct waitlist_policy *policy,
                    unsigned local_count);
 /* Nobody waits and no call is on its way: the locals may go, if nobody can begin to wait or offer any more. */
 bool waitlist_idle(const struct waitlist *list);
+
+/* Tells a local its worker's loop: before it waits first, and always the same. */
+static inline void waitlist_attach(struct waitlist_local *local, struct loop *loop)
+{
+    if (local->loop == NULL) {
+        local->loop = loop;
+    }
+    CHECK(local->loop == loop);
+}
 
 /* F2 and W2, one step with acquire and release; returns what was there before. */
 static inline uint64_t waitlist_meet(uint64_t *rendezvous, uint64_t change)

@@ -63,9 +63,7 @@ enum gate_result gate_enter(struct gate *gate, unsigned worker_index, struct loo
     if (!waitlist_waits(&gate->waitlist) && take_place(gate)) {
         return GATE_OPEN;
     }
-    if (local->loop == NULL) {
-        local->loop = loop;
-    }
+    waitlist_attach(local, loop);
     return waitlist_wait(local, waiter, GATE_LINE) ? GATE_QUEUED : GATE_FULL;
 }
 

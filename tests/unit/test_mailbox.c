@@ -280,6 +280,67 @@ static void threads_lose_nothing_and_each_keeps_its_order(void **state)
     free(senders);
 }
 
+/* ---- posted once ---- */
+
+struct reminder {
+    struct message message; /* first */
+    struct mailbox *mailbox;
+    uint64_t done_count, seen_count; /* the first is atomic */
+};
+
+static void look_at_reminder(struct message *message, void *receiver)
+{
+    struct reminder *reminder = (struct reminder *)message;
+    ++*(uint64_t *)receiver;
+    reminder->seen_count = __atomic_load_n(&reminder->done_count, __ATOMIC_RELAXED);
+}
+
+static void what_waits_already_is_delivered_once(void **state)
+{
+    (void)state;
+    struct reminder reminder = {.mailbox = create()};
+    uint64_t delivered_count = 0;
+    for (int round = 1; round <= 3; round++) {
+        mailbox_post_once(reminder.mailbox, &reminder.message, look_at_reminder);
+        mailbox_post_once(reminder.mailbox, &reminder.message, look_at_reminder);
+        assert_int_equal(mailbox_drain(reminder.mailbox, &delivered_count), 1);
+        assert_int_equal(delivered_count, round);
+    }
+    mailbox_free(reminder.mailbox);
+}
+
+static void *remind(void *argument)
+{
+    struct reminder *reminder = argument;
+    for (int i = 0; i < ROUNDS; i++) {
+        __atomic_fetch_add(&reminder->done_count, 1, __ATOMIC_RELAXED);
+        mailbox_post_once(reminder->mailbox, &reminder->message, look_at_reminder);
+    }
+    return NULL;
+}
+
+static void what_was_done_before_a_post_is_seen_though_the_message_waited_already(void **state)
+{
+    (void)state;
+    struct reminder reminder = {.mailbox = create()};
+    pthread_t threads[SENDERS];
+    uint64_t delivered_count = 0;
+    for (int i = 0; i < SENDERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, remind, &reminder), 0);
+    }
+    while (reminder.seen_count < (uint64_t)SENDERS * ROUNDS) {
+        /* The last one of all must have rung. */
+        struct pollfd poll_fd = {.fd = mailbox_fd(reminder.mailbox), .events = POLLIN};
+        assert_int_equal(poll(&poll_fd, 1, 20000), 1);
+        mailbox_drain(reminder.mailbox, &delivered_count);
+    }
+    for (int i = 0; i < SENDERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    mailbox_drain(reminder.mailbox, &delivered_count);
+    mailbox_free(reminder.mailbox);
+}
+
 #ifdef EVENKEEL_FAULT_INJECTION
 
 static void without_memory_nothing_is_created(void **state)
@@ -322,6 +383,8 @@ int main(void)
         cmocka_unit_test(the_descriptor_is_written_only_when_the_box_was_empty),
         cmocka_unit_test(the_descriptor_neither_blocks_nor_is_inherited),
         cmocka_unit_test(what_is_posted_during_delivery_waits_for_the_next_drain),
+        cmocka_unit_test(what_waits_already_is_delivered_once),
+        cmocka_unit_test(what_was_done_before_a_post_is_seen_though_the_message_waited_already),
         cmocka_unit_test(a_message_may_be_freed_by_its_delivery),
         cmocka_unit_test(misuse_is_fatal),
         cmocka_unit_test(without_a_descriptor_nothing_is_created),

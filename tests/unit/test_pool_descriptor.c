@@ -39,7 +39,7 @@ static void shortage_init(struct shortage *shortage, uint64_t fds)
 
 static void shortage_end(struct shortage *shortage)
 {
-    assert_int_equal(shortage->rig.pools->fd_waiting_count, 0);
+    assert_int_equal(bound_used(&shortage->rig.pools->fd_waiting), 0);
     rig_end(&shortage->rig);
     close(shortage->listener);
 }
@@ -211,9 +211,9 @@ static void one_that_stops_waiting_for_a_descriptor_is_not_counted_any_more(void
     shortage_init(&shortage, 1);
     assert_true(bound_take(&shortage.rig.fds, 1));
     arrive(&shortage, &wanter, 0, shortage.app);
-    assert_int_equal(shortage.rig.pools->fd_waiting_count, 1);
+    assert_int_equal(bound_used(&shortage.rig.pools->fd_waiting), 1);
     leave(&shortage, &wanter);
-    assert_int_equal(shortage.rig.pools->fd_waiting_count, 0);
+    assert_int_equal(bound_used(&shortage.rig.pools->fd_waiting), 0);
     bound_give(&shortage.rig.fds, 1);
     shortage_end(&shortage);
 }
@@ -319,6 +319,28 @@ static void one_that_comes_from_a_vain_ask_waits_from_then_on(void **state)
     shortage_end(&shortage);
 }
 
+/* Its exchanges are served to the end: on the worker that frees the descriptor nothing leads to them but the list of who waits. */
+static void who_waits_at_an_upstream_that_has_gone_from_the_settings_is_told_of_a_descriptor(
+    void **state)
+{
+    struct shortage shortage;
+    struct wanter wanter;
+    (void)state;
+    shortage_init(&shortage, 1);
+    assert_true(bound_take(&shortage.rig.fds, 1));
+    arrive(&shortage, &wanter, 0, shortage.app);
+    rig_settle(&shortage.rig);
+    rig_adopt(&shortage.rig,
+              rig_settings("upstreams = { other = { endpoints = [ \"127.0.0.1:1\" ]; "
+                           "pool = { warm_min = 0; }; }; };"));
+    rig_settle(&shortage.rig);
+    bound_give(&shortage.rig.fds, 1);
+    pool_fds_given(pool_at(&shortage, 1));
+    rig_await(&shortage.rig, wanter.attempt.lease != NULL);
+    leave(&shortage, &wanter);
+    shortage_end(&shortage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +354,8 @@ int main(void)
         cmocka_unit_test(the_next_waits_for_the_descriptor_when_the_first_has_given_up),
         cmocka_unit_test(a_connection_at_rest_behind_a_full_upstream_gives_its_descriptor),
         cmocka_unit_test(one_that_comes_from_a_vain_ask_waits_from_then_on),
+        cmocka_unit_test(
+            who_waits_at_an_upstream_that_has_gone_from_the_settings_is_told_of_a_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

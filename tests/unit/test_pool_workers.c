@@ -644,7 +644,7 @@ static void no_one_who_waits_for_a_descriptor_is_forgotten(void **state)
     storm_stop(storm, drivers);
     assert_int_equal(bound_peak(&storm->rig.fds), FDS);
     assert_true(storm->queued > 0);
-    assert_int_equal(storm->rig.pools->fd_waiting_count, 0);
+    assert_int_equal(bound_used(&storm->rig.pools->fd_waiting), 0);
     storm_end(storm);
     free(storm);
 }
