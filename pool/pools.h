@@ -46,9 +46,9 @@ struct pools {
     struct bound upstream_connections; /* any state with a descriptor */
     struct bound idle_connections;     /* counted by workers, published with the figures */
     struct bound dials_in_flight;
-    struct bound fd_waiting;   /* upstream_locals in this list */
+    struct bound fd_waiting; /* upstream_locals in this list */
     struct waitlist fd_waitlist;
-    struct waitlist_local *fd_locals; /* [worker] */
+    struct waitlist_local *fd_locals;              /* [worker] */
     struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
     struct upstream_list known;
     struct upstream_set_list sets; /* newest first, retired ones too */
