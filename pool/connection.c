@@ -87,8 +87,9 @@ bool connection_watch(struct connection *connection, const struct stream *stream
 {
     (void)event_assign(&connection->event, connection->local->worker->env.base, stream->fd,
                        EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST, on_event, connection);
-    if (event_add(&connection->event, NULL) != 0)
+    if (event_add(&connection->event, NULL) != 0) {
         return false;
+    }
     connection->stream = *stream;
     return true;
 }
@@ -141,9 +142,10 @@ static void bury(struct connection *connection)
     connection_enter(connection, connection->state, CONNECTION_CLOSED);
     wheel_disarm(&worker->env.loop->wheel, &connection->timer);
     wheel_disarm(&worker->env.loop->wheel, &connection->retire.timer);
-    if (connection->retire.place > 0)
+    if (connection->retire.place > 0) {
         retirements_change(&connection->local->retirements, connection->retire.place - 1,
                            (uint32_t)-1);
+    }
     TAILQ_REMOVE(&worker->connections, connection, link);
     worker->connection_count--;
     loop_free_later(worker->env.loop, &connection->freed, free_connection);

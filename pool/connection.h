@@ -203,8 +203,9 @@ static inline uint32_t endpoint_capacity_count(const struct endpoint *endpoint)
 
 static inline uint32_t local_exchanges_limit(const struct endpoint_local *local)
 {
-    if (local->endpoint->proxy_header == PROXY_HEADER_CLIENT) /* it speaks for one client */
+    if (local->endpoint->proxy_header == PROXY_HEADER_CLIENT) { /* it speaks for one client */
         return 1;
+    }
     return local->limits.max_requests_count < UINT32_MAX
                ? (uint32_t)local->limits.max_requests_count
                : UINT32_MAX;

@@ -13,8 +13,9 @@ static struct connection *oldest_idle(const struct pool_worker *worker)
     TAILQ_FOREACH (connection, &worker->connections, link) {
         if (connection->state == CONNECTION_IDLE &&
             !queue_wants_connections(connection->local->endpoint->upstream) &&
-            (oldest == NULL || connection->idle_since_ms < oldest->idle_since_ms))
+            (oldest == NULL || connection->idle_since_ms < oldest->idle_since_ms)) {
             oldest = connection;
+        }
     }
     return oldest;
 }
@@ -22,8 +23,9 @@ static struct connection *oldest_idle(const struct pool_worker *worker)
 static bool close_oldest_idle(struct pool_worker *worker)
 {
     struct connection *oldest = oldest_idle(worker);
-    if (oldest == NULL)
+    if (oldest == NULL) {
         return false;
+    }
     connection_end(oldest, ENDING_SURPLUS);
     return true;
 }
@@ -31,21 +33,26 @@ static bool close_oldest_idle(struct pool_worker *worker)
 static bool take(struct pool_worker *worker, enum fd_use use)
 {
     struct pools *pools = worker->pools;
-    if (use != FD_FOR_EXCHANGE)
+    if (use != FD_FOR_EXCHANGE) {
         return !descriptor_wanted(pools) && fds_take(pools->fds, use, 1);
-    while (!fds_take(pools->fds, use, 1))
-        if (!close_oldest_idle(worker))
+    }
+    while (!fds_take(pools->fds, use, 1)) {
+        if (!close_oldest_idle(worker)) {
             return false;
+        }
+    }
     return true;
 }
 
 bool descriptor_take(struct pool_worker *worker, enum fd_use use)
 {
     struct pools *pools = worker->pools;
-    if (!take(worker, use))
+    if (!take(worker, use)) {
         return false;
-    if (bound_take(&pools->upstream_connections, 1))
+    }
+    if (bound_take(&pools->upstream_connections, 1)) {
         return true;
+    }
     bound_give(pools->fds, 1);
     pool_fds_given(worker);
     return false;
@@ -69,8 +76,9 @@ void pool_fds_given(struct pool_worker *worker)
 
 void descriptor_spare(struct pool_worker *worker)
 {
-    if (descriptor_wanted(worker->pools) && descriptors_spent(worker->pools))
+    if (descriptor_wanted(worker->pools) && descriptors_spent(worker->pools)) {
         (void)close_oldest_idle(worker);
+    }
 }
 
 static void on_asked(struct message *message, void *receiver)

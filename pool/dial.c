@@ -52,15 +52,17 @@ enum dial_result dial_result_of_errno(int error)
         {EADDRINUSE, DIAL_NO_ADDRESS_PORT},
         {EAGAIN, DIAL_NO_ADDRESS_PORT},
     };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        if (rows[i].error == error)
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].error == error) {
             return rows[i].result;
+        }
+    }
     return DIAL_ERROR;
 }
 
 static void set_option(int fd, int level, int name, int value)
 {
-    (void)setsockopt(fd, level, name, &value, sizeof(value));
+    (void)setsockopt(fd, level, name, &value, sizeof value);
 }
 
 static void set_options(int fd, uint64_t unacked_ms)
@@ -79,15 +81,17 @@ static int open_socket(const struct endpoint_local *local)
 {
     const struct address *address = &local->endpoint->address;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
+    if (fd < 0) {
         return -1;
+    }
     set_options(fd, local->limits.unacked_ms);
     int failed;
-    do
+    do {
         failed = connect(fd, &address->any, address->length);
-    while (failed != 0 && errno == EINTR);
-    if (failed == 0 || errno == EINPROGRESS || errno == EALREADY)
+    } while (failed != 0 && errno == EINTR);
+    if (failed == 0 || errno == EINPROGRESS || errno == EALREADY) {
         return fd;
+    }
     int error = route_errno(address, errno);
     close(fd);
     errno = error;
@@ -102,13 +106,16 @@ static bool begin(struct connection *connection)
     int error = fd >= 0 ? ENOMEM : errno; /* a loop that cannot watch one more lacks memory */
     struct stream stream;
     stream_init(&stream, fd);
-    if (fd >= 0 && connection_watch(connection, &stream))
+    if (fd >= 0 && connection_watch(connection, &stream)) {
         return true;
-    if (fd >= 0)
+    }
+    if (fd >= 0) {
         close(fd);
+    }
     descriptor_give(local->worker);
-    if (dial_result_of_errno(error) == DIAL_NO_FD)
+    if (dial_result_of_errno(error) == DIAL_NO_FD) {
         return false;
+    }
     connection->dial_errno = error;
     event_active(&connection->event, EV_WRITE, 1);
     return true;
@@ -117,8 +124,9 @@ static bool begin(struct connection *connection)
 bool dial_start(struct endpoint_local *local, enum fd_use use)
 {
     struct pool_worker *worker = local->worker;
-    if (!descriptor_take(worker, use))
+    if (!descriptor_take(worker, use)) {
         return false;
+    }
     struct connection *connection = connection_create(local, CONNECTION_DIALLING);
     if (connection == NULL) {
         descriptor_give(worker);
@@ -168,17 +176,19 @@ void dial_fail(struct connection *connection, enum dial_result result)
     count_add(&local->stats.dial_failures, 1);
     connection_drop(connection, true);
     upkeep_on_dial_failed(local, result);
-    if (local->line.count > 0)
+    if (local->line.count > 0) {
         pool_worker_schedule_endpoint(local->worker, local);
+    }
     line_dial_failed(local, endpoint_retired(local->endpoint) ? DIAL_RETIRED : result);
 }
 
 void dial_late(struct connection *connection)
 {
-    if (connection->stream.tls != NULL)
+    if (connection->stream.tls != NULL) {
         handshake_late(connection);
-    else
+    } else {
         dial_fail(connection, DIAL_TIMEOUT);
+    }
 }
 
 /* What came with the connection is the borrower's, or the resting connection's, to see. */
@@ -186,8 +196,9 @@ void dial_done(struct connection *connection, short what)
 {
     end_dial(connection);
     line_offer(connection->local, connection);
-    if (what != 0)
+    if (what != 0) {
         connection_event(connection, what);
+    }
 }
 
 bool dial_report(struct stream *stream, char *header, size_t bytes)
@@ -206,18 +217,20 @@ bool dial_proxy_header(struct stream *stream)
 
 bool dial_reached_itself(int fd, const struct address *address)
 {
-    struct address own = {.length = sizeof(own.v6)};
+    struct address own = {.length = sizeof own.v6};
     return getsockname(fd, &own.any, &own.length) == 0 && address_equal(&own, address);
 }
 
 static int outcome(const struct connection *connection)
 {
-    if (connection->dial_errno != 0)
+    if (connection->dial_errno != 0) {
         return connection->dial_errno;
+    }
     int error = 0;
-    socklen_t length = sizeof(error);
-    if (getsockopt(connection->stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+    socklen_t length = sizeof error;
+    if (getsockopt(connection->stream.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) {
         return errno;
+    }
     return error == 0 &&
                    dial_reached_itself(connection->stream.fd, &connection->local->endpoint->address)
                ? ECONNREFUSED
@@ -230,21 +243,24 @@ void dial_event(struct connection *connection, short what)
         handshake_event(connection);
         return;
     }
-    if ((what & EV_WRITE) == 0)
+    if ((what & EV_WRITE) == 0) {
         return;
+    }
     int error = outcome(connection);
     enum proxy_header_mode proxy_header = connection->local->endpoint->proxy_header;
     bool secure = connection->local->endpoint->tls != NULL;
     bool late_tls = secure && proxy_header == PROXY_HEADER_CLIENT;
-    if (late_tls)
+    if (late_tls) {
         connection->lending = LENDS_LATE_TLS;
+    }
     connection->facts.proxy_header = !secure && proxy_header == PROXY_HEADER_CLIENT;
-    if (error != 0)
+    if (error != 0) {
         dial_fail(connection, dial_result_of_errno(error));
-    else if (proxy_header == PROXY_HEADER_SELF && !dial_proxy_header(&connection->stream))
+    } else if (proxy_header == PROXY_HEADER_SELF && !dial_proxy_header(&connection->stream)) {
         dial_fail(connection, DIAL_RESET);
-    else if (secure && !late_tls)
+    } else if (secure && !late_tls) {
         handshake_begin(connection);
-    else
+    } else {
         dial_done(connection, what & ~EV_WRITE);
+    }
 }

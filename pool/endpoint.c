@@ -20,8 +20,9 @@ static void *allocate(size_t head_bytes, size_t part_bytes, size_t count)
     size_t bytes = head_bytes + part_bytes * count;
     bytes = (bytes + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES * CACHE_LINE_BYTES;
     void *object = fault_hits(FAULT_ALLOC) ? NULL : aligned_alloc(CACHE_LINE_BYTES, bytes);
-    if (object != NULL)
+    if (object != NULL) {
         memset(object, 0, bytes);
+    }
     return object;
 }
 
@@ -34,8 +35,9 @@ __attribute__((format(printf, 1, 2))) static char *make_text(const char *format,
 {
     char *text = NULL;
     va_list arguments;
-    if (fault_hits(FAULT_ALLOC))
+    if (fault_hits(FAULT_ALLOC)) {
         return NULL;
+    }
     va_start(arguments, format);
     int length = vasprintf(&text, format, arguments);
     va_end(arguments);
@@ -47,8 +49,9 @@ __attribute__((format(printf, 1, 2))) static char *make_text(const char *format,
 static void free_upstream(struct upstream_private *own)
 {
     endpoint_totals_forget(own);
-    if (own->upstream.companion != NULL)
+    if (own->upstream.companion != NULL) {
         own->pools->hooks.upstream_freed(own->upstream.companion, own->pools->hooks.owner);
+    }
     free((char *)(uintptr_t)own->upstream.name);
     free(own);
 }
@@ -56,8 +59,9 @@ static void free_upstream(struct upstream_private *own)
 static bool accompany_upstream(struct upstream_private *own)
 {
     const struct pools_hooks *hooks = &own->pools->hooks;
-    if (hooks->upstream_created == NULL)
+    if (hooks->upstream_created == NULL) {
         return true;
+    }
     own->upstream.companion = hooks->upstream_created(&own->upstream, hooks->owner);
     return own->upstream.companion != NULL;
 }
@@ -66,8 +70,9 @@ static struct upstream_private *create_upstream(struct pools *pools, const char 
 {
     struct upstream_private *own =
         allocate(sizeof(struct upstream_private), sizeof(struct upstream), pools->worker_count);
-    if (own == NULL)
+    if (own == NULL) {
         return NULL;
+    }
     own->upstream.own = own;
     own->pools = pools;
     own->upstream.name = copy_text(name);
@@ -86,11 +91,14 @@ static struct upstream_private *create_upstream(struct pools *pools, const char 
 struct upstream_private *upstream_obtain(struct pools *pools, const char *name)
 {
     struct upstream_private *own;
-    TAILQ_FOREACH (own, &pools->known, link)
-        if (strcmp(own->upstream.name, name) == 0)
+    TAILQ_FOREACH (own, &pools->known, link) {
+        if (strcmp(own->upstream.name, name) == 0) {
             return own;
-    if (!bound_take(&pools->upstreams, 1))
+        }
+    }
+    if (!bound_take(&pools->upstreams, 1)) {
         return NULL;
+    }
     own = create_upstream(pools, name);
     if (own == NULL) {
         bound_give(&pools->upstreams, 1);
@@ -106,8 +114,9 @@ struct upstream_private *upstream_obtain(struct pools *pools, const char *name)
 
 static void free_endpoint(struct endpoint *endpoint)
 {
-    if (endpoint->companion != NULL)
+    if (endpoint->companion != NULL) {
         endpoint->pools->hooks.endpoint_freed(endpoint->companion, endpoint->pools->hooks.owner);
+    }
     health_detach(endpoint);
     endpoint_tls_detach(endpoint);
     free((char *)(uintptr_t)endpoint->names.text);
@@ -120,8 +129,9 @@ static void free_endpoint(struct endpoint *endpoint)
 /* As configured, but without the weight, which may change while the endpoint stays. */
 static char *make_name(const struct endpoint_settings *settings)
 {
-    if (settings->service)
+    if (settings->service) {
         return make_text("srv:%s", settings->host);
+    }
     bool brackets = strchr(settings->host, ':') != NULL;
     return make_text("%s%s%s:%u", brackets ? "[" : "", settings->host, brackets ? "]" : "",
                      (unsigned)settings->port);
@@ -143,8 +153,9 @@ static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_setti
     endpoint->names.address_text = copy_text(address_text);
     endpoint->names.text = make_name(settings);
     if (endpoint->names.hostname == NULL || endpoint->names.address_text == NULL ||
-        endpoint->names.text == NULL)
+        endpoint->names.text == NULL) {
         return false;
+    }
     endpoint->names.label = make_label(endpoint, settings->literal);
     return endpoint->names.label != NULL;
 }
@@ -152,8 +163,9 @@ static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_setti
 static bool accompany_endpoint(struct endpoint *endpoint)
 {
     const struct pools_hooks *hooks = &endpoint->pools->hooks;
-    if (hooks->endpoint_created == NULL)
+    if (hooks->endpoint_created == NULL) {
         return true;
+    }
     endpoint->companion = hooks->endpoint_created(endpoint, hooks->owner);
     return endpoint->companion != NULL;
 }
@@ -162,9 +174,11 @@ static bool accompany_endpoint(struct endpoint *endpoint)
 static bool has_others(const struct upstream_private *own)
 {
     const struct endpoint *endpoint;
-    TAILQ_FOREACH (endpoint, &own->endpoints, link)
-        if (endpoint->shown)
+    TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+        if (endpoint->shown) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -172,8 +186,9 @@ bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms)
 {
     uint64_t until_ms = count_read(&endpoint->upkeep.cold_until_ms);
     if (now_ms < until_ms &&
-        count_read(&endpoint->upkeep.ready_count) < count_read(&endpoint->upkeep.warm_count))
+        count_read(&endpoint->upkeep.ready_count) < count_read(&endpoint->upkeep.warm_count)) {
         return true;
+    }
     __atomic_store_n(&endpoint->upkeep.cold_until_ms, 0, __ATOMIC_RELAXED);
     return false;
 }
@@ -194,8 +209,9 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
     struct upstream_private *own = view->upstream->own;
     struct pools *pools = own->pools;
     uint64_t turn = bound_used(&pools->endpoints);
-    if (!bound_take(&pools->endpoints, 1))
+    if (!bound_take(&pools->endpoints, 1)) {
         return NULL;
+    }
     struct endpoint *endpoint =
         allocate(sizeof(struct endpoint), sizeof(struct endpoint_local), pools->worker_count);
     if (endpoint != NULL) {
@@ -209,16 +225,19 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
     if (endpoint == NULL || !name_endpoint(endpoint, settings, named->hostname) ||
         !endpoint_tls_attach(endpoint, view) || !health_attach(endpoint) ||
         !accompany_endpoint(endpoint)) {
-        if (endpoint != NULL)
+        if (endpoint != NULL) {
             free_endpoint(endpoint);
+        }
         bound_give(&pools->endpoints, 1);
         return NULL;
     }
-    for (unsigned i = 0; i < pools->worker_count; i++)
+    for (unsigned i = 0; i < pools->worker_count; i++) {
         init_local(&endpoint->locals[i], endpoint);
+    }
     bound_init(&endpoint->connections, "endpoint_connections", endpoint->names.label, 0);
-    if (has_others(own))
+    if (has_others(own)) {
         endpoint->upkeep.cold_until_ms = loop_clock_ms(&(struct loop_clock){0}) + POOL_COLD_MS;
+    }
     TAILQ_INSERT_TAIL(&own->endpoints, endpoint, link);
     return endpoint;
 }
@@ -228,11 +247,14 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
 static bool endpoint_used(const struct endpoint *endpoint)
 {
     if (endpoint->sets_count > 0 ||
-        __atomic_load_n(&endpoint->verdict.failures_told, __ATOMIC_ACQUIRE))
+        __atomic_load_n(&endpoint->verdict.failures_told, __ATOMIC_ACQUIRE)) {
         return true;
-    for (unsigned i = 0; i < endpoint->pools->worker_count; i++)
-        if (__atomic_load_n(&endpoint->locals[i].uses, __ATOMIC_ACQUIRE) > 0)
+    }
+    for (unsigned i = 0; i < endpoint->pools->worker_count; i++) {
+        if (__atomic_load_n(&endpoint->locals[i].uses, __ATOMIC_ACQUIRE) > 0) {
             return true;
+        }
+    }
     return false;
 }
 
@@ -241,8 +263,9 @@ static void sweep_endpoints(struct upstream_private *own)
     struct endpoint *endpoint, *next;
     for (endpoint = TAILQ_FIRST(&own->endpoints); endpoint != NULL; endpoint = next) {
         next = TAILQ_NEXT(endpoint, link);
-        if (endpoint_used(endpoint))
+        if (endpoint_used(endpoint)) {
             continue;
+        }
         TAILQ_REMOVE(&own->endpoints, endpoint, link);
         endpoint_totals_keep(own, endpoint);
         free_endpoint(endpoint);
@@ -257,8 +280,10 @@ void sets_sweep(struct pools *pools)
     for (own = TAILQ_FIRST(&pools->known); own != NULL; own = next) {
         next = TAILQ_NEXT(own, link);
         sweep_endpoints(own);
-        if (own->sets_count > 0 || !TAILQ_EMPTY(&own->endpoints) || !waitlist_idle(&own->waitlist))
+        if (own->sets_count > 0 || !TAILQ_EMPTY(&own->endpoints) ||
+            !waitlist_idle(&own->waitlist)) {
             continue;
+        }
         TAILQ_REMOVE(&pools->known, own, link);
         bound_remove(pools->registry, &own->upstream.in_flight);
         bound_remove(pools->registry, &own->upstream.queued);

@@ -18,8 +18,9 @@ static bool find_richest(const struct endpoint_local *local, unsigned *ret_index
     const struct pools *pools = endpoint->pools;
     uint64_t most = 0;
     for (unsigned i = 0; i < pools->worker_count; i++) {
-        if (i == local->worker->env.index || pools_worker(pools, i) == NULL)
+        if (i == local->worker->env.index || pools_worker(pools, i) == NULL) {
             continue;
+        }
         uint64_t count = local_spare_count(&endpoint->locals[i]);
         if (count > most) {
             most = count;
@@ -36,8 +37,9 @@ static void no_longer_coming(struct connection *connection)
     CHECK(local->coming.asking_count >= count && local->coming.count >= local->coming.asking_count);
     local->coming.count -= count;
     local->coming.asking_count -= count;
-    if (connection->ask.for_fresh)
+    if (connection->ask.for_fresh) {
         local->coming.fresh_count -= count;
+    }
 }
 
 /* Back at the one who asked. */
@@ -47,8 +49,9 @@ static void on_answer(struct message *message, void *receiver)
     struct endpoint_local *local = connection->local;
     struct stream stream = connection->ask.handed;
     (void)receiver;
-    if (!connection->ask.late)
+    if (!connection->ask.late) {
         no_longer_coming(connection);
+    }
     local->open_count += connection->has_place;
     connection->ready = connection->has_place;
     if (stream.fd >= 0 && !connection_watch(connection, &stream)) {
@@ -59,10 +62,11 @@ static void on_answer(struct message *message, void *receiver)
     bool use = stream.fd >= 0 &&
                (!connection->ask.for_fresh || local->line.count > local->line.fresh_only_count);
     local->coming.vain_count = use ? 0 : local->coming.vain_count + 1;
-    if (use)
+    if (use) {
         line_offer(local, connection);
-    else
+    } else {
         connection_drop(connection, false);
+    }
     line_bring(local, true);
 }
 
@@ -89,16 +93,18 @@ static void on_ask(struct message *message, void *receiver)
     __atomic_fetch_sub(&local->coming.asked_count, 1, __ATOMIC_RELAXED);
     struct connection *given = TAILQ_FIRST(&local->idle);
     if (given != NULL && local->line.count == local->line.fresh_only_count &&
-        stream_move(&given->stream, asking->local->worker->env.tls_scratch))
+        stream_move(&given->stream, asking->local->worker->env.tls_scratch)) {
         move(asking, given);
+    }
     mailbox_post(asking->local->worker->env.loop->mailbox, message, on_answer);
 }
 
 static bool ask(struct endpoint_local *local, bool for_fresh, unsigned sibling)
 {
     struct connection *connection = connection_create(local, CONNECTION_ASKING);
-    if (connection == NULL)
+    if (connection == NULL) {
         return false;
+    }
     uint32_t hoped_count = connection->loans.capacity_count;
     connection->ask.sibling = sibling;
     connection->ask.for_fresh = for_fresh;
@@ -128,8 +134,9 @@ bool handover_ask_anyone(struct endpoint_local *local)
     for (unsigned i = 0; i + 1 < pools->worker_count; i++) {
         unsigned sibling = (own + 1 + (local->coming.asked_last + i) % (pools->worker_count - 1)) %
                            pools->worker_count;
-        if (pools_worker(pools, sibling) == NULL)
+        if (pools_worker(pools, sibling) == NULL) {
             continue;
+        }
         local->coming.asked_last += i + 1;
         return ask(local, false, sibling);
     }

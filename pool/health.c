@@ -41,9 +41,10 @@ static void arm(struct event *timer, uint64_t wait_ms)
 bool pools_start_health(struct pools *pools, const struct health_env *env)
 {
     CHECK(pools->health == NULL && TAILQ_EMPTY(&pools->known));
-    struct health *health = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*health));
-    if (health == NULL)
+    struct health *health = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *health);
+    if (health == NULL) {
         return false;
+    }
     health->env = *env;
     rng_init_random(&health->rng);
     bound_init(&health->probes_in_flight, "health_probes", NULL, HEALTH_PROBES);
@@ -54,8 +55,9 @@ bool pools_start_health(struct pools *pools, const struct health_env *env)
 
 void health_stop(struct pools *pools)
 {
-    if (pools->health == NULL)
+    if (pools->health == NULL) {
         return;
+    }
     bound_remove(pools->registry, &pools->health->probes_in_flight);
     free(pools->health);
     pools->health = NULL;
@@ -64,9 +66,10 @@ void health_stop(struct pools *pools)
 bool health_attach(struct endpoint *endpoint)
 {
     struct health *health = endpoint->pools->health;
-    struct endpoint_health *own = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*own));
-    if (own == NULL)
+    struct endpoint_health *own = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *own);
+    if (own == NULL) {
         return false;
+    }
     own->endpoint = endpoint;
     own->created_ms = now_ms();
     health_status_init(&own->status, own->created_ms);
@@ -83,8 +86,9 @@ static void let_go(struct endpoint_health *own)
 {
     own->settings = NULL;
     __atomic_store_n(&own->endpoint->verdict.eject_after_count, 0, __ATOMIC_RELAXED);
-    if (own->endpoint->pools->health == NULL)
+    if (own->endpoint->pools->health == NULL) {
         return;
+    }
     probe_cancel(&own->probe);
     event_del(&own->probe_timer);
     event_del(&own->due_timer);
@@ -92,8 +96,9 @@ static void let_go(struct endpoint_health *own)
 
 void health_detach(struct endpoint *endpoint)
 {
-    if (endpoint->health != NULL)
+    if (endpoint->health != NULL) {
         let_go(endpoint->health);
+    }
     free(endpoint->health);
     endpoint->health = NULL;
 }
@@ -111,8 +116,9 @@ static void tell(const struct upstream_private *own, const struct endpoint *endp
         .address = endpoint != NULL ? endpoint->names.address_text : NULL,
         .why = why,
     };
-    if (env->on_change != NULL)
+    if (env->on_change != NULL) {
         env->on_change(&change, env->owner);
+    }
 }
 
 struct census {
@@ -126,8 +132,9 @@ static struct census take_census(const struct upstream_private *own)
     const struct endpoint *endpoint;
     TAILQ_FOREACH (endpoint, &own->endpoints, link) {
         const struct endpoint_health *health = endpoint->health;
-        if (health->settings == NULL || health->drained)
+        if (health->settings == NULL || health->drained) {
             continue;
+        }
         census.settings = health->settings;
         census.count++;
         census.healthy_count += health->status.state == HEALTH_STATUS_UP;
@@ -138,10 +145,12 @@ static struct census take_census(const struct upstream_private *own)
 
 static uint32_t share_of(const struct endpoint_health *own, bool panic, uint64_t at_ms)
 {
-    if (own->drained)
+    if (own->drained) {
         return 0;
-    if (panic)
+    }
+    if (panic) {
         return TRAFFIC_SHARE_WHOLE;
+    }
     return own->status.state == HEALTH_STATUS_UP
                ? health_status_share(&own->status, own->settings, at_ms)
                : 0;
@@ -154,10 +163,11 @@ static void share_anew(struct endpoint_health *own, uint64_t at_ms)
     uint64_t due_ms = health_status_due_ms(&own->status, own->settings, at_ms);
     __atomic_store_n(&own->endpoint->verdict.traffic_share, share_of(own, panic, at_ms),
                      __ATOMIC_RELAXED);
-    if (due_ms == UINT64_MAX)
+    if (due_ms == UINT64_MAX) {
         event_del(&own->due_timer);
-    else if (!event_pending(&own->due_timer, EV_TIMEOUT, NULL))
+    } else if (!event_pending(&own->due_timer, EV_TIMEOUT, NULL)) {
         arm(&own->due_timer, due_ms > at_ms ? due_ms - at_ms : 0);
+    }
 }
 
 /* The status of one endpoint may change the shares of all. */
@@ -169,13 +179,16 @@ static void settle(struct upstream_private *own)
     bool before = own->panic;
     own->panic = census.settings != NULL &&
                  health_status_panics(census.settings, census.healthy_count, census.count);
-    TAILQ_FOREACH (endpoint, &own->endpoints, link)
-        if (endpoint->health->settings != NULL)
+    TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+        if (endpoint->health->settings != NULL) {
             share_anew(endpoint->health, at_ms);
-    if (own->panic == before)
+        }
+    }
+    if (own->panic == before) {
         return;
+    }
     char why[HEALTH_WHY_BYTES];
-    snprintf(why, sizeof(why), "%zu of %zu endpoints are healthy", census.healthy_count,
+    snprintf(why, sizeof why, "%zu of %zu endpoints are healthy", census.healthy_count,
              census.count);
     own->panics_count += own->panic;
     tell(own, NULL, own->panic ? HEALTH_EVENT_PANIC : HEALTH_EVENT_CALM, why);
@@ -187,7 +200,7 @@ __attribute__((format(printf, 3, 4))) static void changed(struct endpoint_health
 {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(own->why, sizeof(own->why), format, arguments);
+    vsnprintf(own->why, sizeof own->why, format, arguments);
     va_end(arguments);
     own->changes++;
     __atomic_store_n(&own->endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
@@ -201,10 +214,11 @@ static void on_due_timer(evutil_socket_t fd, short what, void *arg)
     struct endpoint_health *own = arg;
     (void)fd;
     (void)what;
-    if (health_status_on_time(&own->status, now_ms()))
+    if (health_status_on_time(&own->status, now_ms())) {
         changed(own, HEALTH_EVENT_UP, "its ejection is over");
-    else
+    } else {
         share_anew(own, now_ms());
+    }
 }
 
 /* ---- attempts ---- */
@@ -249,14 +263,16 @@ static void on_failures(struct message *message, void *receiver)
     (void)receiver;
     __atomic_store_n(&endpoint->verdict.failures_told, false, __ATOMIC_RELEASE);
     uint32_t count = __atomic_load_n(&endpoint->verdict.failures_count, __ATOMIC_RELAXED);
-    if (own->settings == NULL || own->drained || count < own->settings->eject_after_count)
+    if (own->settings == NULL || own->drained || count < own->settings->eject_after_count) {
         return;
+    }
     __atomic_store_n(&endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
     const struct census census = take_census(endpoint->upstream->own);
     if (!health_status_may_eject(own->settings, census.ejected_count, census.count) ||
         !health_status_on_failures(&own->status, own->settings, &endpoint->pools->health->rng,
-                                   now_ms()))
+                                   now_ms())) {
         return;
+    }
     own->ejections++;
     changed(own, HEALTH_EVENT_EJECTED, "%u attempts in a row failed", count);
 }
@@ -308,8 +324,9 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 /* Want of descriptors, ports or memory is ours: it says nothing about the endpoint. */
 static bool is_evidence(const struct probe_report *report)
 {
-    if (report->result == PROBE_NO_TLS)
+    if (report->result == PROBE_NO_TLS) {
         return report->tls != TLS_FAILURE_NO_MEMORY;
+    }
     return report->result != PROBE_NO_CONNECTION ||
            (report->dial != DIAL_NO_FD && report->dial != DIAL_NO_ADDRESS_PORT);
 }
@@ -318,18 +335,20 @@ static void take_report(struct endpoint_health *own, const struct probe_report *
 {
     bool good = report->result == PROBE_GOOD;
     ++*(good ? &own->probes_good : &own->probes_failed);
-    if (!health_status_on_probe(&own->status, own->settings, good, now_ms()))
+    if (!health_status_on_probe(&own->status, own->settings, good, now_ms())) {
         return;
-    if (good)
+    }
+    if (good) {
         changed(own, HEALTH_EVENT_UP, "probes are answered");
-    else if (report->result == PROBE_STATUS)
+    } else if (report->result == PROBE_STATUS) {
         changed(own, HEALTH_EVENT_DOWN, "probes are answered with %u", report->status);
-    else if (report->result == PROBE_NO_CONNECTION)
+    } else if (report->result == PROBE_NO_CONNECTION) {
         changed(own, HEALTH_EVENT_DOWN, "probes fail: %s", dial_result_name(report->dial));
-    else if (report->result == PROBE_NO_TLS)
+    } else if (report->result == PROBE_NO_TLS) {
         changed(own, HEALTH_EVENT_DOWN, "probes fail: TLS: %s", tls_failure_name(report->tls));
-    else
+    } else {
         changed(own, HEALTH_EVENT_DOWN, "probes fail: %s", probe_result_name(report->result));
+    }
 }
 
 static void on_probe_done(const struct probe_report *report, void *owner)
@@ -337,10 +356,11 @@ static void on_probe_done(const struct probe_report *report, void *owner)
     struct endpoint_health *own = owner;
     struct health *health = own->endpoint->pools->health;
     own->probe = NULL;
-    if (is_evidence(report))
+    if (is_evidence(report)) {
         take_report(own, report);
-    else
+    } else {
         own->probes_put_off++;
+    }
     arm_probe(own, health_status_probe_wait_ms(&own->status, own->settings, &health->rng));
 }
 
@@ -354,17 +374,20 @@ static void watch(struct endpoint_health *own)
     if (!probes_wanted(own->settings)) {
         probe_cancel(&own->probe);
         event_del(&own->probe_timer);
-        if (health_status_on_blindness(&own->status, now_ms()))
+        if (health_status_on_blindness(&own->status, now_ms())) {
             changed(own, HEALTH_EVENT_UP, "it is not probed any more");
+        }
         return;
     }
-    if (own->probe != NULL)
+    if (own->probe != NULL) {
         return;
-    if (!event_pending(&own->probe_timer, EV_TIMEOUT, NULL))
+    }
+    if (!event_pending(&own->probe_timer, EV_TIMEOUT, NULL)) {
         arm_probe(own, rng_below(&health->rng,
                                  interval_ms < FIRST_PROBE_MS ? interval_ms : FIRST_PROBE_MS));
-    else if (own->next_probe_ms > now_ms() + interval_ms)
+    } else if (own->next_probe_ms > now_ms() + interval_ms) {
         arm_probe(own, health_status_probe_wait_ms(&own->status, own->settings, &health->rng));
+    }
 }
 
 static void follow_view(const struct upstream_view *view)
@@ -376,8 +399,9 @@ static void follow_view(const struct upstream_view *view)
         __atomic_store_n(&endpoint->verdict.eject_after_count,
                          (uint32_t)settings->eject_after_count, __ATOMIC_RELAXED);
     }
-    for (size_t i = 0; i < view->endpoint_count; i++)
+    for (size_t i = 0; i < view->endpoint_count; i++) {
         watch(view->endpoints[i]->health);
+    }
     settle(view->upstream->own);
 }
 
@@ -385,17 +409,21 @@ void health_follow(struct pools *pools, const struct upstream_set *newest)
 {
     struct upstream_private *own;
     struct endpoint *endpoint;
-    if (pools->health == NULL)
+    if (pools->health == NULL) {
         return;
-    TAILQ_FOREACH (own, &pools->known, link) {
-        TAILQ_FOREACH (endpoint, &own->endpoints, link)
-            if (endpoint->shown)
-                endpoint->health->settings = NULL; /* until its view is met */
-            else
-                let_go(endpoint->health);
     }
-    for (size_t v = 0; newest != NULL && v < newest->count; v++)
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+            if (endpoint->shown) {
+                endpoint->health->settings = NULL; /* until its view is met */
+            } else {
+                let_go(endpoint->health);
+            }
+        }
+    }
+    for (size_t v = 0; newest != NULL && v < newest->count; v++) {
         follow_view(&newest->views[v]);
+    }
 }
 
 /* ---- the operator ---- */
@@ -406,19 +434,23 @@ size_t pools_drain(struct pools *pools, const char *upstream, const char *name, 
     struct endpoint *endpoint;
     size_t count = 0;
     TAILQ_FOREACH (own, &pools->known, link) {
-        if (strcmp(own->upstream.name, upstream) != 0)
+        if (strcmp(own->upstream.name, upstream) != 0) {
             continue;
+        }
         TAILQ_FOREACH (endpoint, &own->endpoints, link) {
             struct endpoint_health *health = endpoint->health;
             if (health->settings == NULL || (strcmp(endpoint->names.text, name) != 0 &&
-                                             strcmp(endpoint->names.address_text, name) != 0))
+                                             strcmp(endpoint->names.address_text, name) != 0)) {
                 continue;
+            }
             count++;
-            if (health->drained == drained)
+            if (health->drained == drained) {
                 continue;
+            }
             health->drained = drained;
-            if (!drained)
+            if (!drained) {
                 health_status_on_return(&health->status, now_ms());
+            }
             changed(health, drained ? HEALTH_EVENT_DRAINED : HEALTH_EVENT_UNDRAINED,
                     "the operator said so");
         }

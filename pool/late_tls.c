@@ -37,10 +37,11 @@ void late_tls_event(struct connection *connection)
     }
     size_t bytes = connection->tls.late_request->proxy_header(connection->tls.late_request, header);
     connection->lending = connection->protocol->shares ? LENDS_SHARES : LENDS_WHOLE;
-    if (dial_report(&connection->stream, header, bytes))
+    if (dial_report(&connection->stream, header, bytes)) {
         handshake_begin(connection);
-    else
+    } else {
         late_tls_over(connection, DIAL_RESET);
+    }
 }
 
 void late_tls_over(struct connection *connection, enum dial_result result)

@@ -14,8 +14,9 @@ enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoi
     struct endpoint_local *local = &endpoint->locals[worker->env.index];
     struct connection *connection = TAILQ_FIRST(&local->idle);
     if (connection == NULL || local->line.count > 0 || request->fresh_only ||
-        connection->lending != LENDS_WHOLE)
+        connection->lending != LENDS_WHOLE) {
         return line_join(local, request, ret_lease);
+    }
     __atomic_fetch_add(&endpoint->in_flight, 1, __ATOMIC_RELAXED);
     *ret_lease = connection_lend_whole(connection, CONNECTION_IDLE);
     return LEASE_READY;
@@ -23,8 +24,9 @@ enum lease_result pool_lease(struct pool_worker *worker, struct endpoint *endpoi
 
 void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request)
 {
-    if (request->endpoint == NULL)
+    if (request->endpoint == NULL) {
         return;
+    }
     struct endpoint *endpoint = request->endpoint;
     struct endpoint_local *local = &endpoint->locals[worker->env.index];
     __atomic_fetch_sub(&endpoint->in_flight, 1, __ATOMIC_RELAXED);

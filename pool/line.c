@@ -15,8 +15,9 @@ static struct lease_request *first_servable(const struct endpoint_local *local, 
 {
     struct lease_request *request;
     TAILQ_FOREACH (request, &local->line.requests, link) {
-        if (!reused || !request->fresh_only)
+        if (!reused || !request->fresh_only) {
             break;
+        }
     }
     return request;
 }
@@ -48,10 +49,11 @@ static void settle(struct endpoint_local *local, struct lease_request *request)
 
 void line_leave(struct endpoint_local *local, struct lease_request *request)
 {
-    if (request->late_tls != NULL)
+    if (request->late_tls != NULL) {
         late_tls_cancel(request);
-    else
+    } else {
         dequeue(local, request);
+    }
     settle(local, request);
     endpoint_local_leave(local);
 }
@@ -80,10 +82,11 @@ static void serve(struct endpoint_local *local, struct lease_request *request,
                   struct connection *connection)
 {
     dequeue(local, request);
-    if (connection->lending == LENDS_LATE_TLS)
+    if (connection->lending == LENDS_LATE_TLS) {
         late_tls_start(connection, request);
-    else
+    } else {
         line_grant(local, request, connection);
+    }
 }
 
 static void fail(struct endpoint_local *local, struct lease_request *request,
@@ -114,10 +117,12 @@ static bool misses_any(const struct endpoint_local *local)
 static bool take_place(struct endpoint_local *local, bool fresh)
 {
     struct bound *connections = &local->endpoint->connections;
-    if (bound_take(connections, 1))
+    if (bound_take(connections, 1)) {
         return true;
-    if (!fresh || TAILQ_EMPTY(&local->idle))
+    }
+    if (!fresh || TAILQ_EMPTY(&local->idle)) {
         return false;
+    }
     connection_end(TAILQ_LAST(&local->idle, connection_list), ENDING_SURPLUS);
     return bound_take(connections, 1);
 }
@@ -137,8 +142,9 @@ static bool enough_exist(const struct endpoint_local *local)
 
 static bool ask_first(struct endpoint_local *local, bool rather_dial)
 {
-    if (enough_exist(local))
+    if (enough_exist(local)) {
         return handover_ask(local, false) || handover_ask_anyone(local);
+    }
     return !rather_dial && handover_ask(local, false);
 }
 
@@ -147,15 +153,20 @@ static enum bring_result bring_one(struct endpoint_local *local, bool rather_dia
 {
     struct pool_worker *worker = local->worker;
     bool fresh = misses_fresh(local);
-    if (!fresh && ask_first(local, rather_dial))
+    if (!fresh && ask_first(local, rather_dial)) {
         return BRING_STARTED;
+    }
     local->coming.vain_count = 0;
-    if (local->dialling_count >= POOL_ENDPOINT_DIALS || worker->dialling_count >= POOL_WORKER_DIALS)
+    if (local->dialling_count >= POOL_ENDPOINT_DIALS ||
+        worker->dialling_count >= POOL_WORKER_DIALS) {
         return BRING_LATER;
-    if (!take_place(local, fresh))
+    }
+    if (!take_place(local, fresh)) {
         return (fresh || rather_dial) && handover_ask(local, fresh) ? BRING_STARTED : BRING_FULL;
-    if (dial_start(local, FD_FOR_EXCHANGE))
+    }
+    if (dial_start(local, FD_FOR_EXCHANGE)) {
         return BRING_STARTED;
+    }
     /* Not offered to those who wait: they would want the descriptor that there is not. */
     bound_give(&local->endpoint->connections, 1);
     return BRING_NO_FD;
@@ -180,8 +191,9 @@ enum lease_result line_join(struct endpoint_local *local, struct lease_request *
     }
     if (!misses_any(local)) {
         /* Dials that nobody waited for are coming. A sibling that has one at rest is faster. */
-        if (!request->fresh_only && local->line.count > local->coming.asking_count)
+        if (!request->fresh_only && local->line.count > local->coming.asking_count) {
             handover_ask_besides(local);
+        }
         return LEASE_PENDING;
     }
     switch (bring_one(local, false)) {
@@ -200,8 +212,9 @@ static struct lease_request *last_missing(const struct endpoint_local *local)
     bool fresh = misses_fresh(local);
     struct lease_request *request;
     TAILQ_FOREACH_REVERSE (request, &local->line.requests, lease_request_list, link) {
-        if (!fresh || request->fresh_only)
+        if (!fresh || request->fresh_only) {
             break;
+        }
     }
     return request;
 }
@@ -222,8 +235,10 @@ void line_serve(struct endpoint_local *local)
 {
     struct lease_request *request;
     struct connection *spare;
-    while ((spare = first_spare(local)) != NULL && (request = first_servable(local, true)) != NULL)
+    while ((spare = first_spare(local)) != NULL &&
+           (request = first_servable(local, true)) != NULL) {
         serve(local, request, spare);
+    }
     line_bring(local, false);
 }
 
@@ -259,8 +274,9 @@ static struct lease_request *last_up_to(const struct endpoint_local *local, uint
 {
     struct lease_request *request;
     TAILQ_FOREACH_REVERSE (request, &local->line.requests, lease_request_list, link) {
-        if (request->number <= number)
+        if (request->number <= number) {
             break;
+        }
     }
     return request;
 }
@@ -271,8 +287,11 @@ void line_dial_failed(struct endpoint_local *local, enum dial_result result)
     uint32_t beyond_count =
         local->line.count > local->coming.count ? local->line.count - local->coming.count : 0;
     struct lease_request *request = TAILQ_FIRST(&local->line.requests);
-    if (request != NULL)
+    if (request != NULL) {
         fail(local, request, result);
-    for (; beyond_count > 1 && (request = last_up_to(local, joined_count)) != NULL; beyond_count--)
+    }
+    for (; beyond_count > 1 && (request = last_up_to(local, joined_count)) != NULL;
+         beyond_count--) {
         fail(local, request, result);
+    }
 }

@@ -50,17 +50,20 @@ void upkeep_init(struct endpoint_local *local)
 static void arm(struct endpoint_local *local, uint64_t due_ms)
 {
     struct wheel_timer *timer = &local->upkeep.timer;
-    if (wheel_timer_armed(timer) && timer->due_ms <= due_ms)
+    if (wheel_timer_armed(timer) && timer->due_ms <= due_ms) {
         return;
-    if (!wheel_timer_armed(timer))
+    }
+    if (!wheel_timer_armed(timer)) {
         endpoint_local_use(local);
+    }
     wheel_arm(&local->worker->env.loop->wheel, timer, due_ms);
 }
 
 static void disarm(struct endpoint_local *local)
 {
-    if (!wheel_timer_armed(&local->upkeep.timer))
+    if (!wheel_timer_armed(&local->upkeep.timer)) {
         return;
+    }
     wheel_disarm(&local->worker->env.loop->wheel, &local->upkeep.timer);
     endpoint_local_leave(local);
 }
@@ -79,8 +82,9 @@ static void retire_at(struct connection *connection, uint64_t retire_ms)
     struct endpoint_local *local = connection->local;
     connection->retire.at_ms = retire_ms;
     wheel_arm(&local->worker->env.loop->wheel, &connection->retire.timer, retire_ms);
-    if (connection->retire.place > 0)
+    if (connection->retire.place > 0) {
         retirements_change(&local->retirements, connection->retire.place - 1, (uint32_t)-1);
+    }
     connection->retire.place = 1 + retirements_add(&local->retirements, retire_ms);
 }
 
@@ -90,8 +94,9 @@ static void recall(struct endpoint_local *local)
     struct upkeep *upkeep = &local->upkeep;
     const struct endpoint *endpoint = local->endpoint;
     uint64_t needed_count = endpoint_needed_count(endpoint);
-    if (upkeep->recalled || needed_count == 0)
+    if (upkeep->recalled || needed_count == 0) {
         return;
+    }
     upkeep->recalled = true;
     uint64_t share_count = warmth_share_count(needed_count, local->worker->env.index,
                                               endpoint->pools->worker_count, endpoint->turn);
@@ -113,26 +118,30 @@ void upkeep_adopt(struct endpoint_local *local, const struct upstream_settings *
     upkeep->idle_configured_ms = pool->idle_ms;
     local->limits.idle_ms = idle_limit_ms(&upkeep->idle_limit, pool->idle_ms, now_of(local));
     write_shared(&endpoint->upkeep.warm_count, level_count);
-    if (!local->kept)
+    if (!local->kept) {
         return;
+    }
     upkeep->fill_upto_count = warmth_share_count(level_count, local->worker->env.index,
                                                  endpoint->pools->worker_count, endpoint->turn);
     recall(local);
-    if (local->open_count < upkeep->fill_upto_count || local->open_count < upkeep->target_count)
+    if (local->open_count < upkeep->fill_upto_count || local->open_count < upkeep->target_count) {
         pool_worker_schedule_endpoint(local->worker, local);
+    }
 }
 
 void upkeep_shorten(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
     const struct upkeep *upkeep = &local->upkeep;
-    if (!upkeep->shortened || !connection->ready)
+    if (!upkeep->shortened || !connection->ready) {
         return;
+    }
     uint64_t retire_ms =
         now_of(local) + warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share,
                                            &local->worker->env.loop->rng);
-    if (retire_ms < connection->retire.at_ms)
+    if (retire_ms < connection->retire.at_ms) {
         retire_at(connection, retire_ms);
+    }
 }
 
 void upkeep_stop(struct endpoint_local *local)
@@ -154,17 +163,20 @@ static enum ahead_result dial_ahead(struct endpoint_local *local, uint64_t level
 {
     struct pool_worker *worker = local->worker;
     struct bound *connections = &local->endpoint->connections;
-    if (bound_used(connections) >= level_count)
+    if (bound_used(connections) >= level_count) {
         return AHEAD_ENOUGH;
+    }
     if (local->dialling_count >= POOL_ENDPOINT_DIALS ||
         worker->dialling_count >= POOL_WORKER_DIALS) {
         pool_worker_starve_endpoint(worker, local);
         return AHEAD_LATER;
     }
-    if (!bound_take_below(connections, 1, level_count))
+    if (!bound_take_below(connections, 1, level_count)) {
         return AHEAD_ENOUGH;
-    if (dial_start(local, FD_FOR_STOCK))
+    }
+    if (dial_start(local, FD_FOR_STOCK)) {
         return AHEAD_STARTED;
+    }
     bound_give(connections, 1);
     arm(local, now_of(local) + SHORTAGE_MS);
     return AHEAD_LATER;
@@ -183,26 +195,31 @@ static enum ahead_result fill_warm(struct endpoint_local *local)
     enum ahead_result result = AHEAD_ENOUGH;
     while (local_lasting_count(local) < upkeep->fill_upto_count) {
         result = dial_ahead(local, level_count);
-        if (result != AHEAD_STARTED)
+        if (result != AHEAD_STARTED) {
             break;
+        }
     }
-    if (result != AHEAD_LATER)
+    if (result != AHEAD_LATER) {
         upkeep->fill_upto_count = 0;
+    }
     return result;
 }
 
 static enum ahead_result fill_target(struct endpoint_local *local)
 {
     struct upkeep *upkeep = &local->upkeep;
-    if (now_of(local) >= upkeep->target_until_ms)
+    if (now_of(local) >= upkeep->target_until_ms) {
         write_shared(&upkeep->target_count, 0);
+    }
     while (local_lasting_count(local) < upkeep->target_count) {
         enum ahead_result result = dial_ahead(local, UINT64_MAX);
-        if (result != AHEAD_STARTED)
+        if (result != AHEAD_STARTED) {
             return result;
+        }
     }
-    if (local->dialling_count == 0)
+    if (local->dialling_count == 0) {
         write_shared(&upkeep->target_count, 0);
+    }
     return AHEAD_ENOUGH;
 }
 
@@ -225,28 +242,33 @@ static bool spare(struct connection *connection)
 static void replace(struct endpoint_local *local)
 {
     struct connection *connection;
-    while ((connection = TAILQ_FIRST(&local->upkeep.overdue)) != NULL && spare(connection))
+    while ((connection = TAILQ_FIRST(&local->upkeep.overdue)) != NULL && spare(connection)) {
         connection_stop(connection, connection->overdue.reason);
-    if (connection == NULL || local->dialling_count > 0)
+    }
+    if (connection == NULL || local->dialling_count > 0) {
         return;
-    if (dial_ahead(local, UINT64_MAX) == AHEAD_ENOUGH)
+    }
+    if (dial_ahead(local, UINT64_MAX) == AHEAD_ENOUGH) {
         connection_stop(
             connection,
             connection->overdue.reason); /* pool.max leaves no room for its replacement beside it */
+    }
 }
 
 void upkeep_forget(struct connection *connection)
 {
-    if (!connection->overdue.queued)
+    if (!connection->overdue.queued) {
         return;
+    }
     TAILQ_REMOVE(&connection->local->upkeep.overdue, connection, overdue.link);
     connection->overdue.queued = false;
 }
 
 void upkeep_not_ready(struct connection *connection)
 {
-    if (!connection->ready)
+    if (!connection->ready) {
         return;
+    }
     connection->ready = false;
     __atomic_fetch_sub(&connection->local->endpoint->upkeep.ready_count, 1, __ATOMIC_ACQ_REL);
 }
@@ -254,8 +276,9 @@ void upkeep_not_ready(struct connection *connection)
 void upkeep_overdue(struct connection *connection, enum ending ending)
 {
     struct endpoint_local *local = connection->local;
-    if (connection->overdue.queued || connection->ending != ENDING_NONE)
+    if (connection->overdue.queued || connection->ending != ENDING_NONE) {
         return;
+    }
     connection->overdue.queued = true;
     connection->overdue.reason = ending;
     TAILQ_INSERT_TAIL(&local->upkeep.overdue, connection, overdue.link);
@@ -268,26 +291,30 @@ void upkeep_idle_over(struct connection *connection)
     uint64_t limit_ms =
         idle_limit_ms(&local->upkeep.idle_limit, local->upkeep.idle_configured_ms, now_of(local));
     local->limits.idle_ms = limit_ms;
-    if (spare(connection))
+    if (spare(connection)) {
         connection_end(connection, ENDING_IDLE);
-    else
+    } else {
         upkeep_overdue(connection, ENDING_IDLE);
+    }
 }
 
 void upkeep_run(struct endpoint_local *local)
 {
     const struct upkeep *upkeep = &local->upkeep;
-    if (!local->kept)
+    if (!local->kept) {
         return;
+    }
     uint64_t not_before_ms = read_shared(&local->endpoint->upkeep.redial_not_before_ms);
     if (now_of(local) < not_before_ms) {
         if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 ||
-            !TAILQ_EMPTY(&upkeep->overdue))
+            !TAILQ_EMPTY(&upkeep->overdue)) {
             arm(local, not_before_ms);
+        }
         return;
     }
-    if (fill_warm(local) == AHEAD_LATER || fill_target(local) == AHEAD_LATER)
+    if (fill_warm(local) == AHEAD_LATER || fill_target(local) == AHEAD_LATER) {
         return;
+    }
     replace(local);
 }
 
@@ -310,15 +337,17 @@ void upkeep_on_ready(struct connection *connection)
     }
     connection->loans.exchanges_limit = local_exchanges_limit(local);
     retire_at(connection, connection->retire.at_ms);
-    if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 || !TAILQ_EMPTY(&upkeep->overdue))
+    if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 || !TAILQ_EMPTY(&upkeep->overdue)) {
         pool_worker_schedule_endpoint(worker, local);
+    }
 }
 
 void upkeep_on_gone(struct endpoint_local *local)
 {
     if (!local->kept ||
-        bound_used(&local->endpoint->connections) >= warm_level_count(local->endpoint))
+        bound_used(&local->endpoint->connections) >= warm_level_count(local->endpoint)) {
         return;
+    }
     local->upkeep.fill_upto_count = UINT64_MAX;
     pool_worker_schedule_endpoint(local->worker, local);
 }
@@ -331,8 +360,9 @@ static void lose(struct endpoint_local *local, const struct connection *dying)
     write_shared(&local->endpoint->upkeep.lost_ms, now_of(local));
     for (connection = TAILQ_FIRST(&local->idle); connection != NULL; connection = next) {
         next = TAILQ_NEXT(connection, spare_link);
-        if (connection != dying)
+        if (connection != dying) {
             connection_end(connection, ENDING_LOST);
+        }
     }
 }
 
@@ -340,8 +370,9 @@ static void lose(struct endpoint_local *local, const struct connection *dying)
 static void step_back(struct endpoint *endpoint, struct rng *rng, uint64_t now_ms)
 {
     uint64_t not_before_ms = read_shared(&endpoint->upkeep.redial_not_before_ms);
-    if (now_ms < not_before_ms)
+    if (now_ms < not_before_ms) {
         return;
+    }
     uint64_t failures_count =
         __atomic_add_fetch(&endpoint->upkeep.redial_failures_count, 1, __ATOMIC_RELAXED);
     write_shared(&endpoint->upkeep.redial_not_before_ms,
@@ -356,14 +387,17 @@ void upkeep_hold_back(struct endpoint_local *local)
 void upkeep_on_dial_failed(struct endpoint_local *local, enum dial_result result)
 {
     uint64_t now_ms = now_of(local);
-    if (!local->kept)
+    if (!local->kept) {
         return;
+    }
     step_back(local->endpoint, &local->worker->env.loop->rng, now_ms);
     if (result != DIAL_TIMEOUT &&
-        loss_on_dial_failure(&local->upkeep.loss, local->idle_count, now_ms))
+        loss_on_dial_failure(&local->upkeep.loss, local->idle_count, now_ms)) {
         lose(local, NULL);
-    if (local->upkeep.target_count > 0 || !TAILQ_EMPTY(&local->upkeep.overdue))
+    }
+    if (local->upkeep.target_count > 0 || !TAILQ_EMPTY(&local->upkeep.overdue)) {
         pool_worker_schedule_endpoint(local->worker, local);
+    }
 }
 
 /* How many connections of the local were needed lately, the dying one included. */
@@ -372,8 +406,9 @@ static uint64_t needed_count(const struct endpoint_local *local, uint64_t now_ms
     const struct connection *connection;
     uint64_t count = local->open_count - local->idle_count - local->dialling_count;
     TAILQ_FOREACH (connection, &local->idle, spare_link) {
-        if (connection->idle_since_ms + RECENT_MS < now_ms)
+        if (connection->idle_since_ms + RECENT_MS < now_ms) {
             break;
+        }
         count++;
     }
     return count;
@@ -382,10 +417,12 @@ static uint64_t needed_count(const struct endpoint_local *local, uint64_t now_ms
 static void note_need(struct endpoint_local *local, uint64_t now_ms)
 {
     uint64_t count = loss_need_count(&local->upkeep.need, needed_count(local, now_ms), now_ms);
-    if (count == 0)
+    if (count == 0) {
         return;
-    if (count > local->upkeep.target_count)
+    }
+    if (count > local->upkeep.target_count) {
         write_shared(&local->upkeep.target_count, count);
+    }
     local->upkeep.target_until_ms = now_ms + TARGET_MS;
     pool_worker_schedule_endpoint(local->worker, local);
 }
@@ -407,22 +444,25 @@ static void learn(struct endpoint_local *local, uint64_t rested_ms, uint64_t now
         return;
     }
     local->limits.idle_ms = idle_limit_ms(limit, local->upkeep.idle_configured_ms, now_ms);
-    TAILQ_FOREACH (connection, &local->idle, spare_link)
+    TAILQ_FOREACH (connection, &local->idle, spare_link) {
         wheel_arm(&local->worker->env.loop->wheel, &connection->timer,
                   connection->idle_since_ms + local->limits.idle_ms);
+    }
 }
 
 /* Whoever takes connections and ends them at once would be dialled without end: that is as good as a dial that fails. */
 static void note_young(struct endpoint_local *local, uint64_t now_ms)
 {
     struct upkeep *upkeep = &local->upkeep;
-    if (now_ms >= upkeep->young_ms + YOUNG_FORGOTTEN_MS)
+    if (now_ms >= upkeep->young_ms + YOUNG_FORGOTTEN_MS) {
         upkeep->young_count = 0;
+    }
     upkeep->young_ms = now_ms;
     uint64_t not_before_ms =
         now_ms + warmth_backoff_ms(++upkeep->young_count, &local->worker->env.loop->rng);
-    if (read_shared(&local->endpoint->upkeep.redial_not_before_ms) < not_before_ms)
+    if (read_shared(&local->endpoint->upkeep.redial_not_before_ms) < not_before_ms) {
         write_shared(&local->endpoint->upkeep.redial_not_before_ms, not_before_ms);
+    }
 }
 
 void upkeep_on_death(struct connection *connection, bool reset)
@@ -431,20 +471,26 @@ void upkeep_on_death(struct connection *connection, bool reset)
     uint64_t now_ms = now_of(local);
     bool lent = connection->state != CONNECTION_IDLE;
     uint64_t rested_ms = lent ? 0 : now_ms - connection->idle_since_ms;
-    if (!local->kept)
+    if (!local->kept) {
         return;
-    if (rested_ms <= RECENT_MS)
+    }
+    if (rested_ms <= RECENT_MS) {
         note_need(local, now_ms);
-    if (lent)
+    }
+    if (lent) {
         return;
-    if (connection->facts.exchanges_count == 0 && rested_ms < YOUNG_MS)
+    }
+    if (connection->facts.exchanges_count == 0 && rested_ms < YOUNG_MS) {
         note_young(local, now_ms);
-    if (!reset)
+    }
+    if (!reset) {
         learn(local, rested_ms, now_ms);
+    }
     uint64_t lost_ms = read_shared(&local->endpoint->upkeep.lost_ms);
     bool elsewhere = reset && lost_ms != 0 && now_ms < lost_ms + LOSS_WINDOW_MS &&
                      local->upkeep.loss.since_ms == 0;
     if (loss_on_death(&local->upkeep.loss, reset, rested_ms, local->idle_count - 1, now_ms) ||
-        elsewhere)
+        elsewhere) {
         lose(local, connection);
+    }
 }

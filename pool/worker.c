@@ -48,16 +48,18 @@ void pool_worker_starve_endpoint(struct pool_worker *worker, struct endpoint_loc
 void pool_worker_dial_ended(struct pool_worker *worker)
 {
     struct endpoint_local *local;
-    while ((local = TAILQ_FIRST(&worker->starved)) != NULL)
+    while ((local = TAILQ_FIRST(&worker->starved)) != NULL) {
         pool_worker_schedule_endpoint(worker, local);
+    }
 }
 
 struct pool_worker *pool_worker_create(struct pools *pools, const struct pool_worker_env *env)
 {
     CHECK(env->index < pools->worker_count && pools_worker(pools, env->index) == NULL);
-    struct pool_worker *worker = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof(*worker));
-    if (worker == NULL)
+    struct pool_worker *worker = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *worker);
+    if (worker == NULL) {
         return NULL;
+    }
     worker->slab = slab_create(sizeof(struct connection), NULL);
     if (worker->slab == NULL) {
         free(worker);
@@ -79,17 +81,20 @@ static struct endpoint_local *local_of(const struct pool_worker *worker, struct 
 
 static void close_all_idle(struct endpoint_local *local)
 {
-    while (!TAILQ_EMPTY(&local->idle))
+    while (!TAILQ_EMPTY(&local->idle)) {
         connection_end(TAILQ_LAST(&local->idle, connection_list), ENDING_RETIRED);
+    }
 }
 
 typedef void local_fn(struct endpoint_local *local, const struct upstream_settings *settings);
 
 static void each_local(struct pool_worker *worker, const struct upstream_set *set, local_fn *each)
 {
-    for (size_t v = 0; set != NULL && v < set->count; v++)
-        for (size_t e = 0; e < set->views[v].endpoint_count; e++)
+    for (size_t v = 0; set != NULL && v < set->count; v++) {
+        for (size_t e = 0; e < set->views[v].endpoint_count; e++) {
             each(local_of(worker, set->views[v].endpoints[e]), set->views[v].settings);
+        }
+    }
 }
 
 /* Takes over the settings. Limits of the process are set by each worker in its turn: the last one to adopt has
@@ -113,11 +118,13 @@ static void trim(struct endpoint_local *local, const struct upstream_settings *s
     struct connection *connection;
     (void)settings;
     while ((connection = TAILQ_LAST(&local->idle, connection_list)) != NULL &&
-           connection_is_surplus(connection))
+           connection_is_surplus(connection)) {
         connection_end(connection, ENDING_SURPLUS);
-    TAILQ_FOREACH (connection, &local->idle, spare_link)
+    }
+    TAILQ_FOREACH (connection, &local->idle, spare_link) {
         wheel_arm(&local->worker->env.loop->wheel, &connection->timer,
                   connection->idle_since_ms + local->limits.idle_ms);
+    }
 }
 
 /* Connections that are open already follow the adopted limits; those that are to end when they come back still do. */
@@ -125,8 +132,9 @@ static void limit_open(struct pool_worker *worker)
 {
     struct connection *connection;
     TAILQ_FOREACH (connection, &worker->connections, link) {
-        if (connection->loans.exchanges_limit > 0)
+        if (connection->loans.exchanges_limit > 0) {
             connection->loans.exchanges_limit = local_exchanges_limit(connection->local);
+        }
         upkeep_shorten(connection);
     }
 }
@@ -134,8 +142,9 @@ static void limit_open(struct pool_worker *worker)
 static void retire_unseen(struct endpoint_local *local, const struct upstream_settings *settings)
 {
     (void)settings;
-    if (local->stamp == local->worker->stamp)
+    if (local->stamp == local->worker->stamp) {
         return;
+    }
     local->kept = false;
     upkeep_stop(local);
     close_all_idle(local);
@@ -157,11 +166,13 @@ void pool_worker_prewarm(struct pool_worker *worker, const struct upstream_set *
     worker->coming = coming;
     for (size_t v = 0; v < coming->count; v++) {
         const struct upstream_view *view = &coming->views[v];
-        if (!view->ahead)
+        if (!view->ahead) {
             continue;
+        }
         enter_locals(worker, view);
-        for (size_t e = 0; e < view->endpoint_count; e++)
+        for (size_t e = 0; e < view->endpoint_count; e++) {
             adopt_settings(local_of(worker, view->endpoints[e]), view->settings);
+        }
     }
 }
 
@@ -178,16 +189,18 @@ void pool_worker_adopt(struct pool_worker *worker, const struct upstream_set *se
 {
     const struct upstream_set *previous = worker->set;
     worker->stamp++;
-    for (size_t i = 0; i < set->count; i++)
+    for (size_t i = 0; i < set->count; i++) {
         adopt_view(worker, &set->views[i]);
+    }
     each_local(worker, set, adopt_settings);
     each_local(worker, previous, retire_unseen);
     each_local(worker, set, trim);
     limit_open(worker);
     for (size_t i = 0; previous != NULL && i < previous->count; i++) {
         struct upstream *upstream = previous->views[i].upstream;
-        if (upstream->views[worker->env.index] == &previous->views[i])
+        if (upstream->views[worker->env.index] == &previous->views[i]) {
             upstream_local_let_go(&upstream->own->locals[worker->env.index]);
+        }
     }
     worker->set = set;
     worker->coming = NULL;
@@ -227,18 +240,20 @@ static void end_connections(struct pool_worker *worker)
     struct connection *connection;
     while ((connection = TAILQ_FIRST(&worker->connections)) != NULL) {
         CHECK(connection->state == CONNECTION_IDLE || connection->state == CONNECTION_DIALLING);
-        if (connection->state == CONNECTION_IDLE)
+        if (connection->state == CONNECTION_IDLE) {
             connection_end(connection, ENDING_RETIRED);
-        else
+        } else {
             dial_abandon(connection);
+        }
     }
 }
 
 void pool_worker_free(struct pool_worker **worker_pointer)
 {
     struct pool_worker *worker = *worker_pointer;
-    if (worker == NULL)
+    if (worker == NULL) {
         return;
+    }
     *worker_pointer = NULL;
     CHECK(worker->request_count == 0);
     pool_worker_drain(worker);

@@ -34,8 +34,9 @@ static enum h1_result no_name(const struct h1_input *input, uint32_t at, bool fi
 static enum h1_result bad_value(const struct h1_input *input, const char *at)
 {
     const char *end = input->bytes + input->end;
-    if (at == end || (*at == '\r' && at + 1 == end))
+    if (at == end || (*at == '\r' && at + 1 == end)) {
         return input->at_end;
+    }
     return *at == '\r' || *at == '\n' ? H1_BAD_LINE_END : H1_BAD_FIELD_VALUE;
 }
 
@@ -76,16 +77,21 @@ static enum h1_result take_name(struct lines *lines, bool first)
     const char *end = input->bytes + input->end;
     const char *colon = h1_scan(name, end, H1_CHAR_TOKEN);
     size_t name_bytes = (size_t)(colon - name);
-    if (name_bytes > UINT16_MAX)
+    if (name_bytes > UINT16_MAX) {
         return H1_HEAD_TOO_LARGE;
-    if (colon == end)
+    }
+    if (colon == end) {
         return input->at_end;
-    if (name_bytes == 0)
+    }
+    if (name_bytes == 0) {
         return no_name(input, lines->at, first);
-    if (*colon != ':')
+    }
+    if (*colon != ':') {
         return bad_name(*colon);
-    if (lines->field == lines->limit)
+    }
+    if (lines->field == lines->limit) {
         return H1_TOO_MANY_FIELDS;
+    }
     lines->field->name_at = lines->at;
     lines->field->name_bytes = (uint16_t)name_bytes;
     lines->field->id = (uint8_t)field_id_of(name, name_bytes);
@@ -100,22 +106,27 @@ static enum h1_result take_line(struct lines *lines, bool first)
     const char *end = input->bytes + input->end;
     struct http_field *field = lines->field;
     enum h1_result result = take_name(lines, first);
-    if (result != H1_OK)
+    if (result != H1_OK) {
         return result;
+    }
     const char *colon = input->bytes + field->name_at + field->name_bytes;
     const char *value = colon + 1;
-    while (value < end && is_space(*value))
+    while (value < end && is_space(*value)) {
         value++;
+    }
     const char *line_end = h1_scan(value, end, H1_CHAR_VALUE);
-    if (end - line_end < 2 || !is_line_end(line_end))
+    if (end - line_end < 2 || !is_line_end(line_end)) {
         return bad_value(input, line_end);
+    }
     const char *value_end = line_end;
-    while (value_end > value && is_space(value_end[-1]))
+    while (value_end > value && is_space(value_end[-1])) {
         value_end--;
+    }
     field->value_at = (uint32_t)(value - input->bytes);
     field->value_bytes = (uint32_t)(value_end - value);
-    if (value != colon + 2 || colon[1] != ' ' || value == value_end || value_end != line_end)
+    if (value != colon + 2 || colon[1] != ' ' || value == value_end || value_end != line_end) {
         lines->facts = 0;
+    }
     lines->at = (uint32_t)(line_end - input->bytes) + 2;
     lines->field++;
     return H1_OK;
@@ -130,10 +141,12 @@ static enum h1_result note_field(struct lines *lines, struct h1_rules *rules,
     uint64_t bit = (uint64_t)1 << field->id % 64;
     bool again = *seen & bit;
     *seen |= bit;
-    if (!rules->role->notes[field->id])
+    if (!rules->role->notes[field->id]) {
         return H1_OK;
-    if (field->id == FIELD_HOST)
+    }
+    if (field->id == FIELD_HOST) {
         rules->host_plain_bytes = h1_host_step_any(h1_input_at(lines->input, field->value_at));
+    }
     return rules->role->notes[field->id](rules, head, field, again);
 }
 
@@ -157,12 +170,14 @@ static inline __attribute__((always_inline)) enum h1_result parse_fields(
     while (result == H1_OK) {
         enum lines_end end = take_plain_lines ? take_plain_lines(&lines) : LINES_ODD;
         if (end == LINES_ODD) {
-            if (is_empty_line(&lines))
+            if (is_empty_line(&lines)) {
                 break;
+            }
             result = take_line(&lines, lines.field == head->fields);
         }
-        if (result == H1_OK)
+        if (result == H1_OK) {
             result = note_field(&lines, rules, head);
+        }
     }
     head->seen[0] = lines.seen[0] & ~((uint64_t)1 << FIELD_OTHER);
     head->seen[1] = lines.seen[1];
@@ -203,8 +218,9 @@ enum h1_result h1_parse_fields(struct h1_input *input, struct h1_rules *rules,
     const struct http_field *limit =
         head->fields + (fields_limit < head->field_limit ? fields_limit : head->field_limit);
 #ifdef __x86_64__
-    if (h1_has_avx2())
+    if (h1_has_avx2()) {
         return h1_parse_fields_avx2(input, rules, limit, head);
+    }
     return h1_parse_fields_sse2(input, rules, limit, head);
 #else
     return h1_parse_fields_portable(input, rules, limit, head);

@@ -23,11 +23,13 @@ static inline __attribute__((always_inline)) enum lines_end H1_USE(take_plain_li
         }
         const char *line = base + at;
         struct h1_name name = H1_USE(h1_name)(line);
-        if (!LIKELY(name.bytes) || field == lines->limit)
+        if (!LIKELY(name.bytes) || field == lines->limit) {
             break;
+        }
         const char *value = line + name.bytes + 2;
-        if (!LIKELY(value[-1] == ' ' && (unsigned char)*value > ' '))
+        if (!LIKELY(value[-1] == ' ' && (unsigned char)*value > ' ')) {
             break;
+        }
         size_t value_at = at + name.bytes + 2;
         size_t end_at = value_at;
         uint32_t stops;
@@ -39,8 +41,9 @@ static inline __attribute__((always_inline)) enum lines_end H1_USE(take_plain_li
             }
         }
         end_at += (size_t)__builtin_ctz(stops);
-        if (!LIKELY(is_line_end(base + end_at) && (unsigned char)base[end_at - 1] > ' '))
+        if (!LIKELY(is_line_end(base + end_at) && (unsigned char)base[end_at - 1] > ' ')) {
             break;
+        }
         field->name_at = (uint32_t)at;
         field->value_at = (uint32_t)value_at;
         field->value_bytes = (uint32_t)(end_at - value_at);
@@ -49,10 +52,11 @@ static inline __attribute__((always_inline)) enum lines_end H1_USE(take_plain_li
         field->drop = role->drops[name.id];
         at = end_at + 2;
         field++;
-        if (role->notes[name.id])
+        if (role->notes[name.id]) {
             end = LINES_LISTENED;
-        else
+        } else {
             seen[FIELD_ID_COUNT > 64 ? name.id / 64 : 0] |= (uint64_t)1 << name.id % 64;
+        }
     }
     lines->at = (uint32_t)at;
     lines->field = field;

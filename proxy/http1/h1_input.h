@@ -40,10 +40,11 @@ static inline void h1_input_init(struct h1_input *input, const char *bytes, size
     bool cut = length >= limit_bytes;
     uint32_t end = cut ? limit_bytes : (uint32_t)length;
     char *middle = input->copy + H1_PAD_BYTES;
-    if (end >= H1_PAD_BYTES)
+    if (end >= H1_PAD_BYTES) {
         memcpy(input->copy, bytes + end - H1_PAD_BYTES, H1_PAD_BYTES);
-    else if (end)
+    } else if (end) {
         memcpy(middle - end, bytes, end);
+    }
     memset(middle, 0, H1_AHEAD_BYTES);
     input->bytes = bytes;
     input->tail = (const char *)((uintptr_t)middle - end);
@@ -58,8 +59,9 @@ static inline void h1_input_init(struct h1_input *input, const char *bytes, size
 /* From what is returned, H1_AHEAD_BYTES may be read. `at` is not beyond the input's end. */
 static inline const char *h1_input_ahead(struct h1_input *input, const char *at)
 {
-    if (__builtin_expect(at < input->safe, 1))
+    if (__builtin_expect(at < input->safe, 1)) {
         return at;
+    }
     uintptr_t offset = (uintptr_t)at - (uintptr_t)input->base;
     input->base = input->tail;
     input->safe = (const char *)UINTPTR_MAX;
@@ -97,11 +99,13 @@ size_t h1_input_scan(const char *bytes, size_t length, size_t scanned);
 static inline bool h1_input_grown(const char *bytes, size_t length, uint32_t limit_bytes,
                                   size_t *scanned)
 {
-    if (*scanned == 0 || *scanned > length || length >= limit_bytes)
+    if (*scanned == 0 || *scanned > length || length >= limit_bytes) {
         return true;
+    }
     size_t stop = h1_input_scan(bytes, length, *scanned);
-    if (stop < length)
+    if (stop < length) {
         return true;
+    }
     *scanned = h1_input_scanned(bytes, length);
     return false;
 }

@@ -66,15 +66,18 @@ enum h1_result h1_parse_request(const char *bytes, size_t length, const struct h
 {
     struct h1_input input;
     struct h1_rules rules = {.role = &h1_request_role, .options_limit = limits->fields_count};
-    if (!h1_input_grown(bytes, length, limits->head_bytes, scanned))
+    if (!h1_input_grown(bytes, length, limits->head_bytes, scanned)) {
         return H1_INCOMPLETE;
+    }
     h1_input_init(&input, bytes, length, limits->head_bytes);
     clear(head, bytes);
     enum h1_result result = parse_request_line(&input, head);
-    if (result == H1_OK)
+    if (result == H1_OK) {
         result = h1_parse_fields(&input, &rules, limits->fields_count, head);
-    if (result == H1_INCOMPLETE)
+    }
+    if (result == H1_INCOMPLETE) {
         *scanned = h1_input_scanned(bytes, length);
+    }
     return result == H1_OK ? h1_rules_request(&rules, head) : result;
 }
 
@@ -83,23 +86,27 @@ enum h1_result h1_parse_response(const char *bytes, size_t length, const struct 
 {
     struct h1_input input;
     struct h1_rules rules = {.role = &h1_response_role, .options_limit = limits->fields_count};
-    if (!h1_input_grown(bytes, length, limits->head_bytes, scanned))
+    if (!h1_input_grown(bytes, length, limits->head_bytes, scanned)) {
         return H1_INCOMPLETE;
+    }
     h1_input_init(&input, bytes, length, limits->head_bytes);
     clear(head, bytes);
     enum h1_result result = parse_status_line(&input, head);
-    if (result == H1_OK)
+    if (result == H1_OK) {
         result = h1_parse_fields(&input, &rules, limits->fields_count, head);
-    if (result == H1_INCOMPLETE)
+    }
+    if (result == H1_INCOMPLETE) {
         *scanned = h1_input_scanned(bytes, length);
+    }
     return result == H1_OK ? h1_rules_response(&rules, method, head) : result;
 }
 
 size_t h1_skip_empty_lines(const char *bytes, size_t length)
 {
     size_t skipped = 0;
-    while (length - skipped >= 2 && bytes[skipped] == '\r' && bytes[skipped + 1] == '\n')
+    while (length - skipped >= 2 && bytes[skipped] == '\r' && bytes[skipped + 1] == '\n') {
         skipped += 2;
+    }
     return skipped;
 }
 
@@ -127,15 +134,19 @@ static enum h1_result parse_other_version(const struct h1_input *input, const ch
     static const char shape[VERSION_BYTES] = "HTTP/1.1";
     for (unsigned i = 0; i < VERSION_BYTES; i++) {
         bool digit = i == 5 || i == 7;
-        if (h1_input_is_end(input, at + i))
+        if (h1_input_is_end(input, at + i)) {
             return input->at_end;
-        if (digit ? at[i] < '0' || at[i] > '9' : at[i] != shape[i])
+        }
+        if (digit ? at[i] < '0' || at[i] > '9' : at[i] != shape[i]) {
             return H1_BAD_VERSION;
+        }
     }
-    if (at[5] != '1')
+    if (at[5] != '1') {
         return H1_VERSION_NOT_SUPPORTED;
-    if (at[7] == '0')
+    }
+    if (at[7] == '0') {
         head->facts |= FACT_HTTP_1_0;
+    }
     return H1_OK;
 }
 
@@ -145,21 +156,28 @@ static enum h1_result parse_method(struct h1_input *input, struct http_head *hea
     const char *begin = input->at;
     const char *end = h1_scan(begin, begin + METHOD_MAX_BYTES + 1, H1_CHAR_TOKEN);
     size_t bytes = (size_t)(end - begin);
-    if (bytes > METHOD_MAX_BYTES)
+    if (bytes > METHOD_MAX_BYTES) {
         return H1_BAD_METHOD;
-    if (h1_input_is_end(input, end))
+    }
+    if (h1_input_is_end(input, end)) {
         return input->at_end;
-    if (bytes == 0 && *end == '\r' && h1_input_is_end(input, end + 1))
+    }
+    if (bytes == 0 && *end == '\r' && h1_input_is_end(input, end + 1)) {
         return input->at_end; /* it may begin an empty line, for the caller to skip */
-    if (*end == '\n')
+    }
+    if (*end == '\n') {
         return H1_BAD_LINE_END;
-    if (bytes == 0 || *end == '\r')
+    }
+    if (bytes == 0 || *end == '\r') {
         return H1_BAD_START_LINE;
-    if (*end != ' ')
+    }
+    if (*end != ' ') {
         return H1_BAD_METHOD;
+    }
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (methods[i].name_bytes == bytes && memcmp(methods[i].name, begin, bytes) == 0)
+        if (methods[i].name_bytes == bytes && memcmp(methods[i].name, begin, bytes) == 0) {
             head->method = methods[i].method;
+        }
     }
     head->method_text.bytes = (uint32_t)bytes;
     input->at = end + 1;
@@ -169,8 +187,9 @@ static enum h1_result parse_method(struct h1_input *input, struct http_head *hea
 /* Why no space ends a target, or what is wrong with an empty one. */
 static enum h1_result bad_target(const struct h1_input *input, const char *end)
 {
-    if (h1_input_is_end(input, end))
+    if (h1_input_is_end(input, end)) {
         return input->at_end;
+    }
     switch (*end) {
     case '\n': return H1_BAD_LINE_END;
     case '\r':
@@ -185,24 +204,29 @@ static enum h1_result parse_target_and_version(struct h1_input *input, struct ht
     const char *end = input->at;
     uint32_t target_at = h1_input_offset(input, end);
     unsigned step;
-    while ((step = h1_target_step_any(end)) == H1_STEP_BYTES_any)
+    while ((step = h1_target_step_any(end)) == H1_STEP_BYTES_any) {
         end = h1_input_ahead(input, end + step);
+    }
     end += step;
     uint32_t target_bytes = h1_input_offset(input, end) - target_at;
-    if (*end != ' ' || target_bytes == 0)
+    if (*end != ' ' || target_bytes == 0) {
         return bad_target(input, end);
+    }
     const char *version = h1_input_ahead(input, end + 1);
     if (memcmp(version, "HTTP/1.1\r\n", VERSION_BYTES + 2) != 0) {
         enum h1_result result = parse_other_version(input, version, head);
-        if (result != H1_OK)
+        if (result != H1_OK) {
             return result;
-        if (memcmp(version + VERSION_BYTES, "\r\n", 2) != 0)
+        }
+        if (memcmp(version + VERSION_BYTES, "\r\n", 2) != 0) {
             return bad_line_end(input, version + VERSION_BYTES);
+        }
     }
     input->at = version + VERSION_BYTES + 2;
     head->target = (struct span){target_at, target_bytes};
-    if (head->method != METHOD_CONNECT && input->bytes[target_at] == '/')
+    if (head->method != METHOD_CONNECT && input->bytes[target_at] == '/') {
         return H1_OK; /* RFC 9112 3.2.1: origin-form, what nearly all are */
+    }
     return h1_parse_target(head->target, head);
 }
 
@@ -220,10 +244,12 @@ static enum h1_result parse_request_line(struct h1_input *input, struct http_hea
     } else {
         result = parse_method(input, head);
     }
-    if (result != H1_OK)
+    if (result != H1_OK) {
         return result;
-    if (at_end == H1_HEAD_TOO_LARGE)
+    }
+    if (at_end == H1_HEAD_TOO_LARGE) {
         input->at_end = H1_TARGET_TOO_LONG;
+    }
     result = parse_target_and_version(input, head);
     input->at_end = at_end;
     return result;
@@ -235,8 +261,9 @@ static enum h1_result parse_status(const struct h1_input *input, const char *at,
 {
     unsigned status = 0;
     for (unsigned i = 0; i < 3; i++) {
-        if (at[i] < '0' || at[i] > '9')
+        if (at[i] < '0' || at[i] > '9') {
             return h1_input_is_end(input, at + i) ? input->at_end : H1_BAD_STATUS;
+        }
         status = status * 10 + (unsigned)(at[i] - '0');
     }
     head->status = (uint16_t)status;
@@ -248,11 +275,13 @@ static const char *reason_end(struct h1_input *input, const char *at)
 {
     for (;;) {
         uint32_t stops;
-        while ((stops = h1_text_stops_any(at)) == 0)
+        while ((stops = h1_text_stops_any(at)) == 0) {
             at = h1_input_ahead(input, at + H1_STEP_BYTES_any);
+        }
         at += __builtin_ctz(stops);
-        if (*at != '\t')
+        if (*at != '\t') {
             return at;
+        }
         at = h1_input_ahead(input, at + 1);
     }
 }
@@ -271,27 +300,32 @@ static enum h1_result parse_status_line(struct h1_input *input, struct http_head
     }
     if (memcmp(at, "HTTP/1.1 ", VERSION_BYTES + 1) != 0) {
         enum h1_result result = parse_other_version(input, at, head);
-        if (result != H1_OK)
+        if (result != H1_OK) {
             return result;
-        if (at[VERSION_BYTES] != ' ')
+        }
+        if (at[VERSION_BYTES] != ' ') {
             return h1_input_is_end(input, at + VERSION_BYTES) ? input->at_end : H1_BAD_VERSION;
+        }
     }
     at += VERSION_BYTES + 1;
     enum h1_result result = parse_status(input, at, head);
-    if (result != H1_OK)
+    if (result != H1_OK) {
         return result;
+    }
     at += 3;
     if (*at == ' ') {
         uint32_t reason_at = h1_input_offset(input, ++at);
         at = reason_end(input, at);
         head->reason = (struct span){reason_at, h1_input_offset(input, at) - reason_at};
-        if (*at != '\r' && *at != '\n' && !h1_input_is_end(input, at))
+        if (*at != '\r' && *at != '\n' && !h1_input_is_end(input, at)) {
             return H1_BAD_START_LINE;
+        }
     } else if (*at != '\r' && *at != '\n' && !h1_input_is_end(input, at)) {
         return H1_BAD_STATUS;
     }
-    if (memcmp(at, "\r\n", 2) != 0)
+    if (memcmp(at, "\r\n", 2) != 0) {
         return bad_line_end(input, at);
+    }
     input->at = at + 2;
     return H1_OK;
 }

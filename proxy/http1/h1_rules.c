@@ -91,16 +91,19 @@ static bool is_space(char byte)
 /* The next element without white space around it, maybe empty; false after the last one. */
 static bool next_element(struct list *list, struct element *ret_element)
 {
-    if (!list->at)
+    if (!list->at) {
         return false;
+    }
     const char *from = list->at;
     const char *comma = memchr(from, ',', (size_t)(list->end - from));
     const char *to = comma ? comma : list->end;
     list->at = comma ? comma + 1 : NULL;
-    while (from < to && is_space(*from))
+    while (from < to && is_space(*from)) {
         from++;
-    while (to > from && is_space(to[-1]))
+    }
+    while (to > from && is_space(to[-1])) {
         to--;
+    }
     *ret_element = (struct element){from, (size_t)(to - from)};
     return true;
 }
@@ -110,7 +113,7 @@ static bool element_is(const struct element *element, const char *word, size_t w
     return element->bytes == word_bytes && strncasecmp(element->at, word, word_bytes) == 0;
 }
 
-#define ELEMENT_IS(element, word) element_is((element), (word), sizeof(word) - 1)
+#define ELEMENT_IS(element, word) element_is((element), (word), sizeof word - 1)
 
 static bool is_token(const struct element *element)
 {
@@ -124,12 +127,15 @@ static enum h1_result note_host(struct h1_rules *rules, struct http_head *head,
                                 struct http_field *field, bool again)
 {
     const char *at = head->base + field->value_at;
-    if (again)
+    if (again) {
         return H1_SEVERAL_HOSTS;
-    if (!h1_authority_valid(at, at + field->value_bytes, rules->host_plain_bytes))
+    }
+    if (!h1_authority_valid(at, at + field->value_bytes, rules->host_plain_bytes)) {
         return H1_BAD_HOST;
-    if (!(head->facts & FACT_ABSOLUTE_FORM))
+    }
+    if (!(head->facts & FACT_ABSOLUTE_FORM)) {
         head->host = (struct span){field->value_at, field->value_bytes};
+    }
     return H1_OK;
 }
 
@@ -141,19 +147,23 @@ static enum h1_result note_content_length(struct h1_rules *rules, struct http_he
     const char *at = head->base + field->value_at;
     const char *end = at + field->value_bytes;
     uint64_t length = 0;
-    if (at == end)
+    if (at == end) {
         return H1_BAD_CONTENT_LENGTH;
+    }
     for (; at < end; at++) {
         unsigned digit = (unsigned char)*at - (unsigned)'0';
-        if (digit > 9 || length > INT64_MAX / 10)
+        if (digit > 9 || length > INT64_MAX / 10) {
             return H1_BAD_CONTENT_LENGTH;
+        }
         length = length * 10 + digit; /* below 2^63 + 2 */
     }
-    if (length > INT64_MAX)
+    if (length > INT64_MAX) {
         return H1_BAD_CONTENT_LENGTH;
-    if (again)
+    }
+    if (again) {
         return length == rules->content_length ? H1_BAD_CONTENT_LENGTH
                                                : H1_DIFFERING_CONTENT_LENGTHS;
+    }
     rules->content_length = length;
     return H1_OK;
 }
@@ -167,12 +177,13 @@ static enum h1_result note_codings(struct h1_rules *rules, struct http_head *hea
     (void)again;
     while (next_element(&list, &coding)) {
         rules->chunked_last = ELEMENT_IS(&coding, "chunked");
-        if (rules->chunked_last)
+        if (rules->chunked_last) {
             rules->chunked_count++;
-        else if (is_token(&coding))
+        } else if (is_token(&coding)) {
             rules->other_count++;
-        else
+        } else {
             rules->bad_coding = true;
+        }
     }
     return H1_OK;
 }
@@ -185,16 +196,18 @@ static __attribute__((noinline)) enum h1_result note_option_list(struct h1_rules
     struct list list = list_of(head, field);
     struct element option;
     while (next_element(&list, &option)) {
-        if (ELEMENT_IS(&option, "keep-alive"))
+        if (ELEMENT_IS(&option, "keep-alive")) {
             head->facts |= FACT_KEEP_ALIVE;
-        else if (ELEMENT_IS(&option, "close"))
+        } else if (ELEMENT_IS(&option, "close")) {
             head->facts |= FACT_CLOSE;
-        else if (ELEMENT_IS(&option, "upgrade"))
+        } else if (ELEMENT_IS(&option, "upgrade")) {
             rules->upgrades = true;
-        else if (option.bytes && !ELEMENT_IS(&option, "te"))
+        } else if (option.bytes && !ELEMENT_IS(&option, "te")) {
             rules->nominates = true;
-        if (++rules->options_count > rules->options_limit)
+        }
+        if (++rules->options_count > rules->options_limit) {
             return H1_TOO_MANY_FIELDS;
+        }
     }
     return H1_OK;
 }
@@ -206,8 +219,9 @@ static enum h1_result note_options(struct h1_rules *rules, struct http_head *hea
     const size_t usual_bytes = sizeof usual - 1;
     (void)again;
     if (field->value_bytes != usual_bytes ||
-        !field_name_equal(head->base + field->value_at, usual, usual_bytes))
+        !field_name_equal(head->base + field->value_at, usual, usual_bytes)) {
         return note_option_list(rules, head, field);
+    }
     head->facts |= FACT_KEEP_ALIVE;
     return H1_OK;
 }
@@ -226,8 +240,9 @@ static enum h1_result note_expectations(struct h1_rules *rules, struct http_head
         return H1_OK;
     }
     while (next_element(&list, &expectation)) {
-        if (!ELEMENT_IS(&expectation, "100-continue"))
+        if (!ELEMENT_IS(&expectation, "100-continue")) {
             return H1_UNKNOWN_EXPECTATION;
+        }
     }
     head->facts |= FACT_EXPECT_CONTINUE;
     return H1_OK;
@@ -238,8 +253,9 @@ static bool list_has(struct list list, const char *word, size_t word_bytes)
 {
     struct element element;
     while (next_element(&list, &element)) {
-        if (element_is(&element, word, word_bytes))
+        if (element_is(&element, word, word_bytes)) {
             return true;
+        }
     }
     return false;
 }
@@ -250,8 +266,9 @@ static enum h1_result note_te(struct h1_rules *rules, struct http_head *head,
 {
     (void)rules;
     (void)again;
-    if (list_has(list_of(head, field), "trailers", 8))
+    if (list_has(list_of(head, field), "trailers", 8)) {
         head->facts |= FACT_TE_TRAILERS;
+    }
     return H1_OK;
 }
 
@@ -261,8 +278,9 @@ static enum h1_result note_protocols(struct h1_rules *rules, struct http_head *h
 {
     (void)rules;
     (void)again;
-    if (list_has(list_of(head, field), "websocket", 9))
+    if (list_has(list_of(head, field), "websocket", 9)) {
         head->facts |= FACT_UPGRADE_WEBSOCKET;
+    }
     return H1_OK;
 }
 
@@ -271,12 +289,15 @@ static enum h1_result note_protocols(struct h1_rules *rules, struct http_head *h
 static enum h1_result judge_transfer_encoding(const struct h1_rules *rules,
                                               const struct http_head *head)
 {
-    if (head->facts & FACT_HTTP_1_0)
+    if (head->facts & FACT_HTTP_1_0) {
         return H1_TRANSFER_ENCODING_IN_1_0;
-    if (head_has(head, FIELD_CONTENT_LENGTH))
+    }
+    if (head_has(head, FIELD_CONTENT_LENGTH)) {
         return H1_LENGTH_AND_TRANSFER_ENCODING;
-    if (rules->bad_coding || !rules->chunked_last || rules->chunked_count > 1)
+    }
+    if (rules->bad_coding || !rules->chunked_last || rules->chunked_count > 1) {
         return H1_BAD_TRANSFER_ENCODING;
+    }
     return rules->other_count ? H1_UNKNOWN_TRANSFER_ENCODING : H1_OK;
 }
 
@@ -287,13 +308,15 @@ static void drop_nominated(struct http_head *head, const struct element *option)
     static const char forwarded[] = "x-forwarded-";
     if (field_id_of(option->at, option->bytes) != FIELD_OTHER ||
         (option->bytes >= sizeof forwarded - 1 &&
-         strncasecmp(option->at, forwarded, sizeof forwarded - 1) == 0))
+         strncasecmp(option->at, forwarded, sizeof forwarded - 1) == 0)) {
         return;
+    }
     for (unsigned i = 0; i < head->field_count; i++) {
         struct http_field *field = &head->fields[i];
         if (field->name_bytes == option->bytes &&
-            field_name_equal(head->base + field->name_at, option->at, option->bytes))
+            field_name_equal(head->base + field->name_at, option->at, option->bytes)) {
             field->drop = 1;
+        }
     }
 }
 
@@ -301,14 +324,17 @@ static void drop_nominated(struct http_head *head, const struct element *option)
 static void judge_connection(const struct h1_rules *rules, struct http_head *head)
 {
     bool old = head->facts & FACT_HTTP_1_0;
-    if (old && !(head->facts & FACT_KEEP_ALIVE))
+    if (old && !(head->facts & FACT_KEEP_ALIVE)) {
         head->facts |= FACT_CLOSE;
-    if (rules->upgrades && !old && head_has(head, FIELD_UPGRADE))
+    }
+    if (rules->upgrades && !old && head_has(head, FIELD_UPGRADE)) {
         head->facts |= FACT_UPGRADE;
-    else
+    } else {
         head->facts &= (uint16_t)~FACT_UPGRADE_WEBSOCKET;
-    if (!rules->nominates)
+    }
+    if (!rules->nominates) {
         return;
+    }
     h1_drop_nominated(head, head);
 }
 
@@ -319,21 +345,24 @@ __attribute__((noinline)) void h1_drop_nominated(const struct http_head *head,
         struct list list = list_of(head, &head->fields[i]);
         struct element option;
         while (head->fields[i].id == FIELD_CONNECTION && next_element(&list, &option)) {
-            if (is_token(&option))
+            if (is_token(&option)) {
                 drop_nominated(fields, &option);
+            }
         }
     }
 }
 
 enum h1_result h1_rules_request(struct h1_rules *rules, struct http_head *head)
 {
-    if (!head_has(head, FIELD_HOST) && !(head->facts & FACT_HTTP_1_0))
-        return H1_MISSING_HOST;   /* RFC 9112 3.2 */
+    if (!head_has(head, FIELD_HOST) && !(head->facts & FACT_HTTP_1_0)) {
+        return H1_MISSING_HOST; /* RFC 9112 3.2 */
+    }
     head->framing = FRAMING_NONE; /* RFC 9112 6.3 rule 7 */
     if (head_has(head, FIELD_TRANSFER_ENCODING)) {
         enum h1_result result = judge_transfer_encoding(rules, head);
-        if (result != H1_OK)
+        if (result != H1_OK) {
             return result;
+        }
         head->framing = FRAMING_CHUNKED;
     } else if (head_has(head, FIELD_CONTENT_LENGTH)) {
         head->framing = FRAMING_LENGTH;
@@ -352,18 +381,21 @@ enum h1_result h1_rules_response(struct h1_rules *rules, enum http_method method
     bool tunnel = method == METHOD_CONNECT && head->status / 100 == 2;
     if (chunked) {
         enum h1_result result = judge_transfer_encoding(rules, head);
-        if (result != H1_OK)
+        if (result != H1_OK) {
             return result;
-        if (interim_or_204) /* RFC 9112 6.1: must not be there */
+        }
+        if (interim_or_204) { /* RFC 9112 6.1: must not be there */
             return H1_BAD_TRANSFER_ENCODING;
+        }
     }
     head->content_length = length && !interim_or_204 && !tunnel ? rules->content_length : 0;
-    if (interim_or_204 || tunnel || head->status == 304 || method == METHOD_HEAD)
+    if (interim_or_204 || tunnel || head->status == 304 || method == METHOD_HEAD) {
         head->framing = FRAMING_NONE; /* RFC 9112 6.3 rules 1 and 2 */
-    else if (chunked)
+    } else if (chunked) {
         head->framing = FRAMING_CHUNKED;
-    else
+    } else {
         head->framing = length ? FRAMING_LENGTH : FRAMING_CLOSE;
+    }
     judge_connection(rules, head);
     return H1_OK;
 }

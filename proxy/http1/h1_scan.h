@@ -41,8 +41,9 @@ static inline bool h1_char_is(char byte, enum h1_char kinds)
 /* Where the run of bytes of this kind that begins at `at` ends. */
 static inline const char *h1_scan(const char *at, const char *end, enum h1_char kind)
 {
-    while (at < end && h1_char_is(*at, kind))
+    while (at < end && h1_char_is(*at, kind)) {
         at++;
+    }
     return at;
 }
 
@@ -145,10 +146,12 @@ static inline unsigned h1_half_name_step_sse2(const char *at)
 static inline struct h1_name h1_name_sse2(const char *at)
 {
     unsigned bytes = h1_half_name_step_sse2(at);
-    if (bytes == H1_STEP_BYTES_sse2)
+    if (bytes == H1_STEP_BYTES_sse2) {
         bytes += h1_half_name_step_sse2(at + bytes);
-    if (bytes == 0 || bytes == H1_SCAN_BYTES || at[bytes] != ':')
+    }
+    if (bytes == 0 || bytes == H1_SCAN_BYTES || at[bytes] != ':') {
         return (struct h1_name){0, FIELD_OTHER};
+    }
     return (struct h1_name){bytes, field_id_of(at, bytes)};
 }
 
@@ -215,8 +218,9 @@ H1_AVX2 static inline struct h1_name h1_name_avx2(const char *at)
     const struct h1_vectors *vectors = h1_vectors_at();
     __m256i bytes = h1_load_avx2(at);
     uint64_t name_bytes = h1_token_step_avx2(bytes, vectors);
-    if (name_bytes - 1 >= H1_SCAN_BYTES - 1 || at[name_bytes] != ':')
+    if (name_bytes - 1 >= H1_SCAN_BYTES - 1 || at[name_bytes] != ':') {
         return (struct h1_name){0, FIELD_OTHER};
+    }
     __m256i lower = _mm256_or_si256(bytes, h1_vector(vectors->lower_case));
     uint64_t first = (uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(lower));
     unsigned id = field_slot_of(_bzhi_u64(first, 8 * (unsigned)name_bytes) + name_bytes)->id;

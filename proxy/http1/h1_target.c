@@ -28,8 +28,9 @@ enum h1_result h1_parse_target(struct span target, struct http_head *head)
     const char *at = head_text(head, target);
     const char *end = at + target.bytes;
     head->target = target;
-    if (*at == '/' && head->method != METHOD_CONNECT) /* RFC 9112 3.2.1: origin-form */
+    if (*at == '/' && head->method != METHOD_CONNECT) { /* RFC 9112 3.2.1: origin-form */
         return H1_OK;
+    }
     if (head->method ==
         METHOD_CONNECT) { /* RFC 9112 3.2.3: authority-form, with a port (RFC 9110 9.3.6) */
         const char *host_end = *at == '[' ? ip_literal_end(at, end) : reg_name_end(at, end);
@@ -46,12 +47,15 @@ enum h1_result h1_parse_target(struct span target, struct http_head *head)
 bool h1_authority_valid(const char *at, const char *end, size_t plain_bytes)
 {
     size_t bytes = (size_t)(end - at);
-    if (bytes == 0)
+    if (bytes == 0) {
         return false;
-    if (plain_bytes >= bytes)
+    }
+    if (plain_bytes >= bytes) {
         return true;
-    if (plain_bytes && at[plain_bytes] == ':')
+    }
+    if (plain_bytes && at[plain_bytes] == ':') {
         return port_valid(at + plain_bytes, end, true);
+    }
     const char *host_end = *at == '[' ? ip_literal_end(at, end) : reg_name_end(at, end);
     return host_end && host_end > at && port_valid(host_end, end, true);
 }
@@ -62,25 +66,29 @@ bool h1_authority_valid(const char *at, const char *end, size_t plain_bytes)
 static enum h1_result absolute_form(const char *at, const char *end, struct http_head *head)
 {
     size_t scheme_bytes;
-    if (end - at > 7 && strncasecmp(at, "http://", 7) == 0)
+    if (end - at > 7 && strncasecmp(at, "http://", 7) == 0) {
         scheme_bytes = 7;
-    else if (end - at > 8 && strncasecmp(at, "https://", 8) == 0)
+    } else if (end - at > 8 && strncasecmp(at, "https://", 8) == 0) {
         scheme_bytes = 8;
-    else
+    } else {
         return H1_BAD_TARGET;
+    }
     const char *authority = at + scheme_bytes;
     const char *path = authority;
-    while (path < end && *path != '/' && *path != '?')
+    while (path < end && *path != '/' && *path != '?') {
         path++;
-    if (!h1_authority_valid(authority, path, 0))
+    }
+    if (!h1_authority_valid(authority, path, 0)) {
         return H1_BAD_TARGET;
+    }
     head->facts |= FACT_ABSOLUTE_FORM;
     head->host = span_of(head, authority, path);
     head->target = span_of(head, path, end);
     if (path == end) {
         head->target = span_of(head, authority - 1, authority);
-        if (head->method == METHOD_OPTIONS)
+        if (head->method == METHOD_OPTIONS) {
             head->facts |= FACT_ASTERISK;
+        }
     } else if (*path == '?') {
         return H1_BAD_TARGET;
     }
@@ -93,8 +101,9 @@ static const char *ip_literal_end(const char *at, const char *end)
     char text[INET6_ADDRSTRLEN];
     struct in6_addr address;
     const char *bracket = memchr(at, ']', (size_t)(end - at));
-    if (!bracket || (size_t)(bracket - at) > sizeof text)
+    if (!bracket || (size_t)(bracket - at) > sizeof text) {
         return NULL;
+    }
     size_t text_bytes = (size_t)(bracket - at) - 1;
     memcpy(text, at + 1, text_bytes);
     text[text_bytes] = '\0';
@@ -110,19 +119,24 @@ static const char *reg_name_end(const char *at, const char *end)
 
 static bool port_valid(const char *at, const char *end, bool may_be_empty)
 {
-    if (at == end)
+    if (at == end) {
         return may_be_empty;
-    if (*at++ != ':')
+    }
+    if (*at++ != ':') {
         return false;
-    if (at == end)
+    }
+    if (at == end) {
         return may_be_empty;
-    if (end - at > PORT_MAX_DIGITS)
+    }
+    if (end - at > PORT_MAX_DIGITS) {
         return false;
+    }
     unsigned port = 0;
     do {
         unsigned digit = (unsigned char)*at - (unsigned)'0';
-        if (digit > 9)
+        if (digit > 9) {
             return false;
+        }
         port = port * 10 + digit;
     } while (++at < end);
     return port <= PORT_MAX;

@@ -64,18 +64,21 @@ static bool model_free(const struct model *m)
 static uint64_t model_pause(const struct model *m, uint64_t now_ms)
 {
     double ms = model_free(m) ? 0 : m->settings->open_share * (double)(now_ms - m->outage_ms);
-    if (ms < (double)m->settings->open_min_ms)
+    if (ms < (double)m->settings->open_min_ms) {
         return m->settings->open_min_ms;
+    }
     return ms > (double)m->settings->open_max_ms ? m->settings->open_max_ms : (uint64_t)ms;
 }
 
 static void model_enter(struct model *m, enum breaker_state to, uint64_t now_ms)
 {
     bool closes = to == BREAKER_OPEN || to == BREAKER_FORCED_OPEN;
-    if (closes && model_free(m))
+    if (closes && model_free(m)) {
         m->outage_ms = now_ms;
-    if (m->state == BREAKER_OPEN || m->state == BREAKER_FORCED_OPEN)
+    }
+    if (m->state == BREAKER_OPEN || m->state == BREAKER_FORCED_OPEN) {
         m->notes_from = m->notes_count;
+    }
     if (closes || to == BREAKER_HALF_OPEN) {
         m->epoch++;
         m->good = 0;
@@ -111,37 +114,42 @@ static void model_catch_up(struct model *m, uint64_t now_ms)
 {
     bool judged =
         m->state == BREAKER_OPEN || m->state == BREAKER_HALF_OPEN || m->state == BREAKER_RAMP;
-    if (judged && !m->settings->enabled)
+    if (judged && !m->settings->enabled) {
         model_enter(m, BREAKER_CLOSED, now_ms);
-    else if (m->state == BREAKER_OPEN && now_ms >= m->sleeps_until_ms)
+    } else if (m->state == BREAKER_OPEN && now_ms >= m->sleeps_until_ms) {
         model_enter(m, BREAKER_HALF_OPEN, now_ms);
-    else if (m->state == BREAKER_RAMP && now_ms >= m->since_ms + m->settings->ramp_ms &&
-             model_in_flight(m, false) < m->good)
+    } else if (m->state == BREAKER_RAMP && now_ms >= m->since_ms + m->settings->ramp_ms &&
+               model_in_flight(m, false) < m->good) {
         model_enter(m, BREAKER_CLOSED, now_ms);
+    }
 }
 
 static enum breaker_result model_admit(struct model *m, uint64_t now_ms)
 {
     if (!model_free(m)) {
-        if (m->settings->enabled && now_ms < m->sleeps_until_ms)
+        if (m->settings->enabled && now_ms < m->sleeps_until_ms) {
             return BREAKER_REFUSED;
+        }
         model_catch_up(m, now_ms);
     }
     bool room = model_free(m);
     size_t on_trial = model_in_flight(m, false);
-    if (m->state == BREAKER_HALF_OPEN)
+    if (m->state == BREAKER_HALF_OPEN) {
         room = model_in_flight(m, true) < m->settings->probes_count &&
                (on_trial <= m->good || now_ms >= m->patience_ms);
-    else if (m->state == BREAKER_RAMP)
+    } else if (m->state == BREAKER_RAMP) {
         room = on_trial < m->good;
+    }
     if (!room) {
-        if (now_ms >= m->sleeps_until_ms)
+        if (now_ms >= m->sleeps_until_ms) {
             m->sleeps_until_ms = now_ms + m->settings->open_min_ms;
+        }
         return BREAKER_REFUSED;
     }
     m->calls[m->calls_count++] = (struct call){.state = m->state, .epoch = m->epoch};
-    if (m->state != BREAKER_HALF_OPEN)
+    if (m->state != BREAKER_HALF_OPEN) {
         return BREAKER_ADMITTED;
+    }
     m->patience_ms = now_ms + model_pause(m, now_ms);
     return BREAKER_PROBE;
 }
@@ -153,8 +161,9 @@ static struct outcome_counts model_count(const struct model *m, uint64_t now_ms)
     for (size_t i = m->notes_from; i < m->notes_count; i++) {
         enum outcome outcome = m->notes[i].outcome;
         counts.in_a_row = outcome == OUTCOME_FAILURE ? counts.in_a_row + 1 : 0;
-        if (m->notes[i].ms / slot_ms + 10 <= now_ms / slot_ms)
+        if (m->notes[i].ms / slot_ms + 10 <= now_ms / slot_ms) {
             continue;
+        }
         counts.calls++;
         counts.failures += outcome == OUTCOME_FAILURE;
         counts.slow += outcome == OUTCOME_SLOW;
@@ -168,8 +177,9 @@ static void model_judge(struct model *m, uint64_t least_calls, uint64_t now_ms)
     bool enough = c.calls >= least_calls;
     if (c.in_a_row >= m->settings->consecutive_count ||
         (enough && (double)c.failures >= m->settings->failure_rate * (double)c.calls) ||
-        (enough && (double)c.slow >= m->settings->slow_rate * (double)c.calls))
+        (enough && (double)c.slow >= m->settings->slow_rate * (double)c.calls)) {
         model_open(m, now_ms);
+    }
 }
 
 static void model_report(struct model *m, size_t index, enum outcome outcome, uint64_t now_ms)
@@ -177,10 +187,12 @@ static void model_report(struct model *m, size_t index, enum outcome outcome, ui
     struct call call = m->calls[index];
     m->calls[index] = m->calls[--m->calls_count];
     bool on_trial = call.state == BREAKER_HALF_OPEN || call.state == BREAKER_RAMP;
-    if (on_trial && (m->state == BREAKER_HALF_OPEN || m->state == BREAKER_RAMP))
+    if (on_trial && (m->state == BREAKER_HALF_OPEN || m->state == BREAKER_RAMP)) {
         m->sleeps_until_ms = 0;
-    if (call.epoch != m->epoch || outcome == OUTCOME_IGNORED)
+    }
+    if (call.epoch != m->epoch || outcome == OUTCOME_IGNORED) {
         return;
+    }
     m->notes[m->notes_count++] = (struct note){now_ms, outcome};
     bool good = outcome == OUTCOME_SUCCESS;
     uint64_t two_each = 2 * m->settings->probes_count, least = m->settings->min_requests_count;
@@ -188,8 +200,9 @@ static void model_report(struct model *m, size_t index, enum outcome outcome, ui
     } else if (m->state == BREAKER_HALF_OPEN && !good) {
         model_open(m, now_ms);
     } else if (m->state == BREAKER_HALF_OPEN) {
-        if (++m->good >= m->settings->probes_count)
+        if (++m->good >= m->settings->probes_count) {
             model_enter(m, BREAKER_RAMP, now_ms);
+        }
     } else if (m->state == BREAKER_RAMP && good) {
         m->good++;
     } else if (m->state == BREAKER_RAMP) {
@@ -197,8 +210,9 @@ static void model_report(struct model *m, size_t index, enum outcome outcome, ui
     } else if (m->state == BREAKER_CLOSED && !good) {
         model_judge(m, least, now_ms);
     }
-    if (!model_free(m))
+    if (!model_free(m)) {
         model_catch_up(m, now_ms);
+    }
 }
 
 static void model_force(struct model *m, enum breaker_force force, uint64_t now_ms)
@@ -208,8 +222,9 @@ static void model_force(struct model *m, enum breaker_force force, uint64_t now_
                             : m->state == BREAKER_FORCED_OPEN   ? BREAKER_HALF_OPEN
                             : m->state == BREAKER_FORCED_CLOSED ? BREAKER_CLOSED
                                                                 : m->state;
-    if (to != m->state)
+    if (to != m->state) {
         model_enter(m, to, now_ms);
+    }
 }
 
 /* ---- both together ---- */
@@ -217,8 +232,9 @@ static void model_force(struct model *m, enum breaker_force force, uint64_t now_
 static void note_open_ms(const struct breaker_change *change, void *owner)
 {
     struct model *m = owner;
-    if (change->to == BREAKER_OPEN)
+    if (change->to == BREAKER_OPEN) {
         m->open_ms = change->open_ms;
+    }
 }
 
 static void random_settings(struct breaker_settings *settings, struct rng *rng)
@@ -235,10 +251,12 @@ static void random_settings(struct breaker_settings *settings, struct rng *rng)
 
 static enum outcome random_outcome(struct rng *rng, uint64_t badness)
 {
-    if (rng_below(rng, 20) == 0)
+    if (rng_below(rng, 20) == 0) {
         return OUTCOME_IGNORED;
-    if (rng_below(rng, 100) >= badness)
+    }
+    if (rng_below(rng, 100) >= badness) {
         return OUTCOME_SUCCESS;
+    }
     return rng_below(rng, 4) == 0 ? OUTCOME_SLOW : OUTCOME_FAILURE;
 }
 
@@ -284,10 +302,12 @@ static void random_play(struct rng *rng, struct model *m)
     uint64_t now_ms = rng_below(rng, 1000000), badness = 0;
     for (int step = 0; step < 4000; step++) {
         unsigned worker = (unsigned)rng_below(rng, LANES);
-        if (rng_below(rng, 3) == 0)
+        if (rng_below(rng, 3) == 0) {
             now_ms += rng_below(rng, rng_below(rng, 50) == 0 ? 20000 : 60);
-        if (rng_below(rng, 200) == 0)
+        }
+        if (rng_below(rng, 200) == 0) {
             badness = rng_below(rng, 3) * 50;
+        }
         uint64_t draw = rng_below(rng, 1000);
         if (draw < 520 && m->calls_count < CALLS_MAX) {
             try_admit(breaker, m, &settings, worker, now_ms);
@@ -316,9 +336,10 @@ static void random_calls_are_judged_as_by_the_model(void **state)
     (void)state;
     struct rng rng;
     rng_init(&rng, unit_seed());
-    struct model *m = malloc(sizeof(*m));
-    for (int round = 0; round < 30; round++)
+    struct model *m = malloc(sizeof *m);
+    for (int round = 0; round < 30; round++) {
         random_play(&rng, m);
+    }
     free(m);
 }
 
@@ -377,8 +398,9 @@ static void *call_in_a_storm(void *argument)
             __atomic_fetch_add(&storm->refused, 1, __ATOMIC_RELAXED);
             continue;
         }
-        if (result == BREAKER_PROBE)
+        if (result == BREAKER_PROBE) {
             be_a_probe(storm, &rng);
+        }
         __atomic_fetch_add(&storm->admitted, 1, __ATOMIC_RELAXED);
         bool down = __atomic_load_n(&storm->origin_is_down, __ATOMIC_RELAXED);
         enum outcome outcome = down                       ? OUTCOME_FAILURE
@@ -404,12 +426,14 @@ static void weather(struct storm *storm, struct rng *rng)
         }
         /* Mostly to take back what was forced before. */
         uint64_t draw = rng_below(rng, 5000);
-        if (draw < 6)
+        if (draw < 6) {
             breaker_force(storm->breaker, &defaults,
                           draw < 2 ? (enum breaker_force)(draw + 1) : BREAKER_FORCE_NONE,
                           now_of(storm));
-        if (i % 16 == 0)
+        }
+        if (i % 16 == 0) {
             usleep(1); /* the other threads have their turn */
+        }
     }
     breaker_force(storm->breaker, &defaults, BREAKER_FORCE_NONE, now_of(storm));
 }
@@ -429,8 +453,9 @@ static void eight_threads_never_have_more_probes_than_allowed(void **state)
     }
     weather(&storm, &rng);
     __atomic_store_n(&storm.over, true, __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
     struct breaker_figures figures = breaker_figures(storm.breaker, &defaults, storm.now_ms);
     printf("# %" PRIu64 " admitted, %" PRIu64 " refused, %" PRIu64 " probes, at most %" PRIu64
            " at a time; open %" PRIu64 ", ramp %" PRIu64 "\n",
@@ -476,8 +501,9 @@ static void eight_threads_calls_are_counted(void **state)
         stormers[i] = (struct stormer){&storm, i, 1};
         assert_int_equal(pthread_create(&threads[i], NULL, call_calmly, &stormers[i]), 0);
     }
-    for (unsigned i = 0; i < THREADS; i++)
+    for (unsigned i = 0; i < THREADS; i++) {
         assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
     struct breaker_figures figures = breaker_figures(storm.breaker, &defaults, 50000);
     /* Each thread's last call failed and brought along what its worker kept back. */
     assert_int_equal(figures.counts.calls, THREADS * CALLS_PER_THREAD);
@@ -494,8 +520,9 @@ static void report_twice(void *argument)
     struct rng rng;
     rng_init(&rng, 1);
     if (breaker_admit(argument, &(struct breaker_caller){&defaults, NULL, 0, 0, lone}, &ticket,
-                      &retry_after_ms) != BREAKER_ADMITTED)
+                      &retry_after_ms) != BREAKER_ADMITTED) {
         return;
+    }
     breaker_report(argument, &(struct breaker_caller){&defaults, &rng, 0, 0, lone}, &ticket,
                    OUTCOME_SUCCESS);
     breaker_report(argument, &(struct breaker_caller){&defaults, &rng, 0, 0, lone}, &ticket,
@@ -523,9 +550,10 @@ static void open_times_spread_over_their_whole_range(void **state)
         struct breaker_ticket ticket;
         uint64_t wait_ms = 0;
         while (breaker_admit(breaker, &(struct breaker_caller){&defaults, NULL, 1000, 0, lone},
-                             &ticket, &wait_ms) == BREAKER_ADMITTED)
+                             &ticket, &wait_ms) == BREAKER_ADMITTED) {
             breaker_report(breaker, &(struct breaker_caller){&defaults, &rng, 1000, 0, lone},
                            &ticket, OUTCOME_FAILURE);
+        }
         sum += wait_ms;
         least = wait_ms < least ? wait_ms : least;
         most = wait_ms > most ? wait_ms : most;

@@ -71,9 +71,11 @@ static void on_change(const struct breaker_change *change, void *owner)
 
 static enum outcome outcome_of(const char *word)
 {
-    for (enum outcome outcome = OUTCOME_SUCCESS; outcome <= OUTCOME_IGNORED; outcome++)
-        if (strcmp(word, outcome_name(outcome)) == 0)
+    for (enum outcome outcome = OUTCOME_SUCCESS; outcome <= OUTCOME_IGNORED; outcome++) {
+        if (strcmp(word, outcome_name(outcome)) == 0) {
             return outcome;
+        }
+    }
     fail_msg("no such action: %s", word);
     return OUTCOME_IGNORED;
 }
@@ -85,12 +87,14 @@ static void admit(struct play *play, struct breaker_ticket *ticket, char *answer
     enum breaker_result result = breaker_admit(
         play->breaker, &(struct breaker_caller){&play->settings, NULL, play->now_ms, 0, lone},
         ticket, &retry_after_ms);
-    if (sure)
+    if (sure) {
         assert_int_equal(result, BREAKER_REFUSED);
-    if (result == BREAKER_REFUSED)
+    }
+    if (result == BREAKER_REFUSED) {
         snprintf(answer, bytes, "%s %" PRIu64, breaker_result_name(result), retry_after_ms);
-    else
+    } else {
         snprintf(answer, bytes, "%s", breaker_result_name(result));
+    }
 }
 
 static void report(struct play *play, struct breaker_ticket *ticket, enum outcome outcome)
@@ -106,27 +110,29 @@ static void report_many(struct play *play, unsigned count, enum outcome outcome)
     for (unsigned i = 0; i < count; i++) {
         struct breaker_ticket ticket;
         char answer[64];
-        admit(play, &ticket, answer, sizeof(answer));
-        if (strncmp(answer, "refused", 7) == 0)
+        admit(play, &ticket, answer, sizeof answer);
+        if (strncmp(answer, "refused", 7) == 0) {
             fail_msg("%s: call %u was refused", play->line, i);
+        }
         report(play, &ticket, outcome);
     }
 }
 
 static void set(struct play *play, const char *key, uint64_t value)
 {
-    if (strcmp(key, "enabled") == 0)
+    if (strcmp(key, "enabled") == 0) {
         play->settings.enabled = value != 0;
-    else if (strcmp(key, "probes") == 0)
+    } else if (strcmp(key, "probes") == 0) {
         play->settings.probes_count = value;
-    else if (strcmp(key, "min_requests") == 0)
+    } else if (strcmp(key, "min_requests") == 0) {
         play->settings.min_requests_count = value;
-    else if (strcmp(key, "consecutive") == 0)
+    } else if (strcmp(key, "consecutive") == 0) {
         play->settings.consecutive_count = value;
-    else if (strcmp(key, "window") == 0)
+    } else if (strcmp(key, "window") == 0) {
         play->settings.window_ms = value;
-    else
+    } else {
         fail_msg("no such setting: %s", key);
+    }
 }
 
 static void act(struct play *play, const char *verb, const char *object, const char *value,
@@ -137,18 +143,19 @@ static void act(struct play *play, const char *verb, const char *object, const c
         admit(play, named, answer, bytes);
         return;
     }
-    if (strcmp(verb, "force") == 0)
+    if (strcmp(verb, "force") == 0) {
         breaker_force(play->breaker, &play->settings,
                       strcmp(object, "open") == 0     ? BREAKER_FORCE_OPEN
                       : strcmp(object, "closed") == 0 ? BREAKER_FORCE_CLOSED
                                                       : BREAKER_FORCE_NONE,
                       play->now_ms);
-    else if (strcmp(verb, "set") == 0)
+    } else if (strcmp(verb, "set") == 0) {
         set(play, object, strtoull(value, NULL, 10));
-    else if (object[0] == 'x')
+    } else if (object[0] == 'x') {
         report_many(play, (unsigned)strtoul(object + 1, NULL, 10), outcome_of(verb));
-    else
+    } else {
         report(play, named, outcome_of(verb));
+    }
     snprintf(answer, bytes, "%s", breaker_state_name(breaker_state(play->breaker)));
 }
 
@@ -156,8 +163,9 @@ static void act(struct play *play, const char *verb, const char *object, const c
 static bool answers(const char *answer, const char *expected)
 {
     uint64_t least, most, got;
-    if (sscanf(expected, "refused %" SCNu64 "..%" SCNu64, &least, &most) == 2)
+    if (sscanf(expected, "refused %" SCNu64 "..%" SCNu64, &least, &most) == 2) {
         return sscanf(answer, "refused %" SCNu64, &got) == 1 && got >= least && got <= most;
+    }
     return strcmp(answer, expected) == 0;
 }
 
@@ -167,34 +175,39 @@ static void play_line(struct play *play)
     char *arrow = strstr(play->line, " -> ");
     assert_non_null(arrow);
     char expected[64], cause[24] = "";
-    snprintf(expected, sizeof(expected), "%s", arrow + 4);
+    snprintf(expected, sizeof expected, "%s", arrow + 4);
     char *by = strstr(expected, " by ");
     if (by != NULL) {
-        snprintf(cause, sizeof(cause), "%.20s", by + 4);
+        snprintf(cause, sizeof cause, "%.20s", by + 4);
         *by = '\0';
     }
-    if (sscanf(play->line, "%23s %23s %23s %23s", time, verb, object, value) < 3)
+    if (sscanf(play->line, "%23s %23s %23s %23s", time, verb, object, value) < 3) {
         fail_msg("what is this? %s", play->line);
+    }
     uint64_t ms = strtoull(time[0] == '+' ? time + 1 : time, NULL, 10);
     ms += time[0] == '+' ? play->now_ms : 0;
     assert_true(ms >= play->now_ms);
     play->now_ms = ms;
     play->changes_count = 0;
-    act(play, verb, object, value, answer, sizeof(answer));
-    if (!answers(answer, expected))
+    act(play, verb, object, value, answer, sizeof answer);
+    if (!answers(answer, expected)) {
         fail_msg("%s\n... but the answer was: %s", play->line, answer);
-    if ((play->changes_count > 0) != (cause[0] != '\0'))
+    }
+    if ((play->changes_count > 0) != (cause[0] != '\0')) {
         fail_msg("%s\n... but the state %s", play->line,
                  play->changes_count > 0 ? "changed" : "did not change");
-    if (cause[0] != '\0' && strcmp(cause, breaker_cause_name(play->change.cause)) != 0)
+    }
+    if (cause[0] != '\0' && strcmp(cause, breaker_cause_name(play->change.cause)) != 0) {
         fail_msg("%s\n... but by %s", play->line, breaker_cause_name(play->change.cause));
+    }
 }
 
 static void perform(const char *script)
 {
     static uint64_t seed;
-    if (seed == 0)
+    if (seed == 0) {
         seed = unit_seed();
+    }
     struct play play = {.settings = defaults};
     rng_init(&play.rng, seed);
     play.breaker = breaker_create(1, on_change, &play);
@@ -202,13 +215,15 @@ static void perform(const char *script)
     while (*script != '\0') {
         size_t length = strcspn(script, "\n");
         size_t bare = strcspn(script, "#\n");
-        while (bare > 0 && script[bare - 1] == ' ')
+        while (bare > 0 && script[bare - 1] == ' ') {
             bare--;
-        assert_true(bare < sizeof(play.line));
+        }
+        assert_true(bare < sizeof play.line);
         memcpy(play.line, script, bare);
         play.line[bare] = '\0';
-        if (bare > 0)
+        if (bare > 0) {
             play_line(&play);
+        }
         script += length + (script[length] == '\n');
     }
     breaker_free(&play.breaker);
@@ -477,7 +492,7 @@ static const char to_ramp[] = "1000 failure x10 -> open by in_a_row\n"
 static void perform_from_ramp(const char *script)
 {
     char whole[2048];
-    snprintf(whole, sizeof(whole), "%s%s", to_ramp, script);
+    snprintf(whole, sizeof whole, "%s%s", to_ramp, script);
     perform(whole);
 }
 
@@ -705,11 +720,14 @@ static void every_transition_was_played(void **state)
                           [BREAKER_FORCED_CLOSED] = true},
         [BREAKER_FORCED_OPEN] = {[BREAKER_HALF_OPEN] = true, [BREAKER_FORCED_CLOSED] = true},
     };
-    for (enum breaker_state from = 0; from < BREAKER_STATE_COUNT; from++)
-        for (enum breaker_state to = 0; to < BREAKER_STATE_COUNT; to++)
-            if (seen[from][to] != possible[from][to])
+    for (enum breaker_state from = 0; from < BREAKER_STATE_COUNT; from++) {
+        for (enum breaker_state to = 0; to < BREAKER_STATE_COUNT; to++) {
+            if (seen[from][to] != possible[from][to]) {
                 fail_msg("%s -> %s is %s", breaker_state_name(from), breaker_state_name(to),
                          possible[from][to] ? "in no transcript" : "impossible");
+            }
+        }
+    }
 }
 
 int main(void)

@@ -49,8 +49,9 @@ H1_AVX2 static struct h1_name name_avx2(const char *at)
 static struct h1_name wanted_name(const char *at, enum h1_char kind)
 {
     size_t bytes = (size_t)(h1_scan(at, at + H1_SCAN_BYTES, kind) - at);
-    if (bytes == 0 || bytes == H1_SCAN_BYTES || at[bytes] != ':')
+    if (bytes == 0 || bytes == H1_SCAN_BYTES || at[bytes] != ':') {
         return (struct h1_name){0, FIELD_OTHER};
+    }
     return (struct h1_name){bytes, field_id_of(at, bytes)};
 }
 
@@ -59,8 +60,9 @@ static void check_names(const char *at)
     struct h1_name wanted = wanted_name(at, H1_CHAR_PLAIN);
     struct h1_name found = h1_name_sse2(at);
     assert_true(found.bytes == wanted.bytes && found.id == wanted.id);
-    if (!h1_has_avx2())
+    if (!h1_has_avx2()) {
         return;
+    }
     wanted = wanted_name(at, H1_CHAR_TOKEN);
     found = name_avx2(at);
     assert_true(found.bytes == wanted.bytes && found.id == wanted.id);
@@ -78,8 +80,9 @@ static const struct twins *all_twins(size_t *ret_count)
     twins[0].steps[1] = text_step_sse2;
     twins[1].steps[1] = target_step_sse2;
     twins[2].steps[1] = host_step_sse2;
-    if (h1_has_avx2())
+    if (h1_has_avx2()) {
         twins[0].steps[2] = text_step_avx2;
+    }
 #endif
     *ret_count = sizeof twins / sizeof *twins;
     return twins;
@@ -92,9 +95,10 @@ static void check_twins(const char *at)
     for (size_t i = 0; i < count; i++) {
         unsigned wanted = twins[i].steps[0](at);
         for (size_t kind = 1; kind < 3; kind++) {
-            if (twins[i].steps[kind] && twins[i].steps[kind](at) != wanted)
+            if (twins[i].steps[kind] && twins[i].steps[kind](at) != wanted) {
                 fail_msg("%s step %zu stops at %u, not %u", twins[i].name, kind,
                          twins[i].steps[kind](at), wanted);
+            }
         }
     }
 #ifdef __x86_64__
@@ -131,10 +135,11 @@ static void random_bytes_stop_all_twins_alike(void **state)
     rng_init(&rng, unit_seed());
     for (unsigned round = 0; round < ROUNDS; round++) {
         uint64_t strangeness = 1 + rng_below(&rng, 64);
-        for (size_t i = 0; i < sizeof block; i++)
+        for (size_t i = 0; i < sizeof block; i++) {
             block[i] = rng_below(&rng, 64) < strangeness
                            ? (char)rng_below(&rng, 256)
                            : likely[rng_below(&rng, sizeof likely - 1)];
+        }
         check_twins(block);
     }
 }
@@ -148,12 +153,14 @@ static void all_twins_know_the_same_names(void **state)
         char block[H1_SCAN_BYTES];
         unsigned id = 1 + (unsigned)rng_below(&rng, FIELD_ID_COUNT - 1);
         unsigned bytes = (unsigned)strlen(field_texts[id]);
-        for (size_t i = 0; i < sizeof block; i++)
+        for (size_t i = 0; i < sizeof block; i++) {
             block[i] = (char)rng_below(&rng, 256);
+        }
         memcpy(block, field_texts[id], bytes);
         for (size_t i = 0; i < bytes; i++) {
-            if (block[i] >= 'a' && rng_below(&rng, 2))
+            if (block[i] >= 'a' && rng_below(&rng, 2)) {
                 block[i] = (char)(block[i] & ~0x20);
+            }
         }
         check_twins(block);
         block[rng_below(&rng, bytes)] ^= (char)(1 << rng_below(&rng, 8));

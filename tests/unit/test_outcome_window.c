@@ -44,8 +44,9 @@ static void failures_in_a_row_are_counted_over_any_time(void **state)
     struct outcome_window outcomes;
     struct window_local local = {.serial = 0};
     outcome_window_init(&outcomes, 1);
-    for (uint64_t i = 1; i <= 20; i++)
+    for (uint64_t i = 1; i <= 20; i++) {
         outcome_window_add_bad(&outcomes, &local, strata, OUTCOME_FAILURE, i * 60000, WINDOW_MS);
+    }
     assert_counts(&outcomes, 20 * 60000, 1, 1, 0, 20);
     outcome_window_clear(&outcomes);
     assert_counts(&outcomes, 20 * 60000, 0, 0, 0, 0);
@@ -57,8 +58,9 @@ static void what_a_lane_keeps_back_comes_before_its_failure(void **state)
     struct outcome_window outcomes;
     struct window_local local = {.serial = 0};
     outcome_window_init(&outcomes, 1);
-    for (int i = 0; i < 123457; i++)
+    for (int i = 0; i < 123457; i++) {
         outcome_window_add_success(&outcomes, &local, 5000, WINDOW_MS);
+    }
     assert_true(outcome_window_count(&outcomes, 5000, WINDOW_MS).calls < 123457);
     outcome_window_add_bad(&outcomes, &local, strata, OUTCOME_FAILURE, 5000, WINDOW_MS);
     assert_counts(&outcomes, 5000, 123458, 1, 0, 1);
@@ -68,7 +70,7 @@ static void windows_of_any_length_work(void **state)
 {
     (void)state;
     static const uint64_t windows_ms[] = {1, 9, 10, 100, 3600000};
-    for (size_t i = 0; i < sizeof(windows_ms) / sizeof(windows_ms[0]); i++) {
+    for (size_t i = 0; i < sizeof windows_ms / sizeof windows_ms[0]; i++) {
         struct outcome_window outcomes;
         struct window_local local = {.serial = 0};
         outcome_window_init(&outcomes, 1);

@@ -35,10 +35,12 @@ static struct pool_worker *pool_at(struct two *two, unsigned worker)
 static void rest(struct two *two, unsigned worker, size_t count)
 {
     struct lease *leases[8];
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         leases[i] = rig_leased(&two->rig, worker, two->endpoint);
-    for (size_t i = 0; i < count; i++)
+    }
+    for (size_t i = 0; i < count; i++) {
         lease_return(pool_at(two, worker), &leases[i]);
+    }
 }
 
 static uint64_t idle_at(struct two *two, unsigned worker)
@@ -97,14 +99,17 @@ static void no_more_is_asked_for_than_is_there(void **state)
     two_init(&two, 2, "");
     rest(&two, 0, 2);
     struct rig_attempt attempts[4] = {0};
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempts[i]), LEASE_PENDING);
+    }
     assert_int_equal(rig_figures(&two.rig, two.endpoint).dials, 4);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         rig_await(&two.rig, attempts[i].lease != NULL);
+    }
     assert_int_equal(rig_figures(&two.rig, two.endpoint).handed_over, 2);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         lease_return(pool_at(&two, 1), &attempts[i].lease);
+    }
     assert_int_equal(rig_figures(&two.rig, two.endpoint).open, 4);
     two_end(&two);
 }
@@ -194,8 +199,9 @@ static void a_sibling_that_does_not_answer_is_not_waited_for(void **state)
     struct rig_attempt attempt = {0};
     assert_int_equal(rig_lease(&two.rig, 1, two.endpoint, &attempt), LEASE_PENDING);
     uint64_t until_ms = rig_now_ms() + RIG_PATIENCE_MS;
-    while (attempt.lease == NULL && rig_now_ms() < until_ms)
+    while (attempt.lease == NULL && rig_now_ms() < until_ms) {
         rig_pass(&two.rig.workers[1], false); /* the other one's loop hangs */
+    }
     assert_non_null(attempt.lease);
     assert_false(attempt.lease->facts.reused);
     /* The late answer is kept for the next. */
@@ -318,9 +324,11 @@ static void each_connection_retires_somewhere_wherever_it_went(void **state)
     rest(&two, 0, 3);
     pool_worker_drain(
         pool_at(&two, 0)); /* those of other steps are counted out where they were in */
-    for (unsigned w = 0; w < 2; w++)
-        for (size_t i = 0; i < RETIREMENT_STEPS; i++)
+    for (unsigned w = 0; w < 2; w++) {
+        for (size_t i = 0; i < RETIREMENT_STEPS; i++) {
             assert_int_equal(two.endpoint->locals[w].retirements.counts[i], 0);
+        }
+    }
     two_end(&two);
 }
 

@@ -23,19 +23,21 @@ static void answer(struct origin *origin, int fd, int *hung, size_t *hung_count)
 {
     char text[128], room[512];
     int says = __atomic_load_n(&origin->says, __ATOMIC_ACQUIRE);
-    ssize_t got = says == CUT ? 0 : recv(fd, room, sizeof(room) - 1, 0);
-    if (got > 0 && __atomic_load_n(&origin->probes_count, __ATOMIC_RELAXED) == 0)
+    ssize_t got = says == CUT ? 0 : recv(fd, room, sizeof room - 1, 0);
+    if (got > 0 && __atomic_load_n(&origin->probes_count, __ATOMIC_RELAXED) == 0) {
         memcpy(origin->request, room, (size_t)got); /* told by the count */
+    }
     __atomic_fetch_add(&origin->probes_count, 1, __ATOMIC_RELEASE);
     if (says == HANG && *hung_count < 16) {
         hung[(*hung_count)++] = fd;
         return;
     }
-    int bytes = says == GIBBERISH ? snprintf(text, sizeof(text), "SSH-2.0-something\r\n")
-                                  : snprintf(text, sizeof(text),
+    int bytes = says == GIBBERISH ? snprintf(text, sizeof text, "SSH-2.0-something\r\n")
+                                  : snprintf(text, sizeof text,
                                              "HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n", says);
-    if (says != CUT)
+    if (says != CUT) {
         (void)!send(fd, text, (size_t)bytes, MSG_NOSIGNAL);
+    }
     close(fd);
 }
 
@@ -48,18 +50,20 @@ static void *origin_run(void *arg)
         struct pollfd poll_fd = {.fd = origin->fd, .events = POLLIN};
         if (poll(&poll_fd, 1, 20) == 1) {
             int fd = accept4(origin->fd, NULL, NULL, SOCK_CLOEXEC);
-            if (fd >= 0)
+            if (fd >= 0) {
                 answer(origin, fd, hung, &hung_count);
+            }
         }
     }
-    while (hung_count > 0)
+    while (hung_count > 0) {
         close(hung[--hung_count]);
+    }
     return NULL;
 }
 
 static void origin_init(struct origin *origin, int says)
 {
-    memset(origin, 0, sizeof(*origin));
+    memset(origin, 0, sizeof *origin);
     origin->fd = rig_listen(64, &origin->port);
     origin->says = says;
     assert_int_equal(pthread_create(&origin->thread, NULL, origin_run, origin), 0);
@@ -90,14 +94,14 @@ static void on_change(const struct health_change *change, void *owner)
 {
     struct ward *ward = owner;
     size_t used = strlen(ward->log);
-    snprintf(ward->log + used, sizeof(ward->log) - used, "%s%s%s %s: %s\n", change->upstream,
+    snprintf(ward->log + used, sizeof ward->log - used, "%s%s%s %s: %s\n", change->upstream,
              change->address != NULL ? "/" : "", change->address != NULL ? change->address : "",
              health_event_name(change->event), change->why);
 }
 
 static void ward_init(struct ward *ward)
 {
-    memset(ward, 0, sizeof(*ward));
+    memset(ward, 0, sizeof *ward);
     rig_init(&ward->rig, 1, 100);
     ward->base = event_base_new();
     assert_int_equal(mailbox_create(&ward->mailbox), MAILBOX_OK);
@@ -111,7 +115,7 @@ __attribute__((format(printf, 2, 3))) static void ward_adopt(struct ward *ward, 
     char upstreams[2048];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(upstreams, sizeof(upstreams), format, arguments);
+    vsnprintf(upstreams, sizeof upstreams, format, arguments);
     va_end(arguments);
     rig_adopt(&ward->rig, rig_settings("upstreams = { app = { %s }; };", upstreams));
 }
@@ -160,8 +164,9 @@ static void answers(struct ward *ward, size_t i)
 
 static void fail_as(struct ward *ward, size_t i, const struct endpoint_failure *failure, int count)
 {
-    for (int n = 0; n < count; n++)
+    for (int n = 0; n < count; n++) {
         endpoint_failed(ward->rig.workers[0].pool, rig_endpoint(&ward->rig, 0, i), failure, 1000);
+    }
 }
 
 /* Attempts of the only client with the only path. */
@@ -189,7 +194,7 @@ static void a_probe_asks_as_it_was_told(void **state)
     ward_await(&ward, health->probes_good >= 3 &&
                           __atomic_load_n(&origin.probes_count, __ATOMIC_ACQUIRE) > 0);
     char wanted[256];
-    snprintf(wanted, sizeof(wanted), "GET /health?deep=1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n",
+    snprintf(wanted, sizeof wanted, "GET /health?deep=1 HTTP/1.1\r\nHost: 127.0.0.1:%u\r\n",
              origin.port);
     assert_memory_equal(origin.request, wanted, strlen(wanted));
     assert_string_equal(origin.request + strlen(origin.request) - 4, "\r\n\r\n");
@@ -220,7 +225,7 @@ static void bad_answers_take_an_endpoint_out_and_good_ones_bring_it_back(void **
         "endpoints = [ \"127.0.0.1:%u\", \"127.0.0.1:%u\" ]; health = { path = \"/\"; fall = "
         "2; interval = \"20ms\"; timeout = \"60ms\"; slow_start = \"50ms\"; };",
         origin.port, fine.port);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ward.log[0] = '\0';
         origin_say(&origin, cases[i].says);
         ward_await(&ward, told(&ward, cases[i].why));
@@ -296,7 +301,7 @@ static void failures_of_one_client_or_one_path_do_not_eject(void **state)
         strata_bits((struct strata){1, 11}) | strata_bits((struct strata){2, 12}) |
         strata_bits((struct strata){2, 13}) | strata_bits((struct strata){2, 14});
     (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct ward ward;
         ward_init(&ward);
         ward_adopt(&ward, "endpoints = [ \"127.0.0.1:2\", \"127.0.0.1:3\" ]; "
@@ -357,8 +362,9 @@ static void too_few_healthy_ones_are_panic_and_all_are_used(void **state)
         "= \"tcp\"; fall = 1; " QUICK "};",
         origin.port);
     ward_await(&ward, told(&ward, "app panic: 1 of 3 endpoints are healthy"));
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 3; i++) {
         assert_int_equal(offer(&ward, i), TRAFFIC_SHARE_WHOLE);
+    }
     struct upstream_health health = upstream_health(ward.rig.set->views[0].upstream);
     assert_true(health.panic && health.healthy_count == 1 && health.endpoint_count == 3);
     /* a drained one does not count: one of two is enough */
