@@ -10,6 +10,7 @@ scenario_tests = \
 	%D%/cli.py \
 	%D%/deadlines.py \
 	%D%/dns.py \
+	%D%/documents.py \
 	%D%/drain.py \
 	%D%/failures.py \
 	%D%/forwarding.py \
