@@ -16,16 +16,19 @@ enum balance_key_source {
     BALANCE_KEY_CLIENT, /* the address of the connection */
 };
 
-#define BALANCE_METHODS(X)                                                                         \
-    X(BALANCE_P2C, "p2c", "", BALANCE_KEY_NONE, p2c,                                               \
-      "of two that are drawn, the one with the lower load and latency")                            \
-    X(BALANCE_ROUND_ROBIN, "round_robin", "", BALANCE_KEY_NONE, round_robin, "in turn, by weight") \
-    X(BALANCE_LEAST_IN_FLIGHT, "least_in_flight", "", BALANCE_KEY_NONE, least_in_flight,           \
-      "the one with the fewest requests in flight for its weight")                                 \
-    X(BALANCE_HASH_CLIENT, "hash:client", "", BALANCE_KEY_CLIENT, by_hash,                         \
-      "by consistent hash of the client's address")                                                \
-    X(BALANCE_HASH_HEADER, "hash:header:", "NAME", BALANCE_KEY_HEADER, by_hash, "of a header")     \
-    X(BALANCE_HASH_COOKIE, "hash:cookie:", "NAME", BALANCE_KEY_COOKIE, by_hash, "of a cookie")
+#define BALANCE_METHODS(X)                                                                               \
+    X(BALANCE_P2C, "p2c", "", BALANCE_KEY_NONE, p2c,                                                     \
+      "two endpoints are drawn at random, and the one with the lower load and latency gets the request") \
+    X(BALANCE_ROUND_ROBIN, "round_robin", "", BALANCE_KEY_NONE, round_robin,                             \
+      "endpoints take turns, by weight")                                                                 \
+    X(BALANCE_LEAST_IN_FLIGHT, "least_in_flight", "", BALANCE_KEY_NONE, least_in_flight,                 \
+      "the endpoint with the fewest requests in flight for its weight gets the request")                 \
+    X(BALANCE_HASH_CLIENT, "hash:client", "", BALANCE_KEY_CLIENT, by_hash,                               \
+      "consistent hash of the client's address")                                                         \
+    X(BALANCE_HASH_HEADER, "hash:header:", "NAME", BALANCE_KEY_HEADER, by_hash,                          \
+      "consistent hash of a header field")                                                               \
+    X(BALANCE_HASH_COOKIE, "hash:cookie:", "NAME", BALANCE_KEY_COOKIE, by_hash,                          \
+      "consistent hash of a cookie")
 
 enum balance_method { ENUM_VALUES(BALANCE_METHODS) BALANCE_METHOD_COUNT };
 

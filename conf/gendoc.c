@@ -14,10 +14,11 @@ struct style {
 };
 
 static const char intro[] =
-    "A configuration is a libconfig file. Durations and sizes are texts with a unit (\"250ms\", \"15m\", \"64KiB\"); a bare "
-    "number there is an error, and so is a duration of zero: every wait ends. Unknown keys are errors, with the nearest known one. "
-    "@include \"FILE\" takes in another file, from the folder of the one that names it. Everything but listeners, upstreams and "
-    "routes has a default. `evenkeel -t -c FILE` tests a file, `evenkeel -T -c FILE` prints it with every default.";
+    "A configuration is a file in the syntax of libconfig. Listeners, upstreams and routes must be set; every other key has a default. "
+    "Write durations and sizes as texts with a unit (\"250ms\", \"15m\", \"64KiB\"). A number without a unit is an error, and a duration "
+    "of zero is an error except where the range allows it. An unknown key is an error that names the nearest known key. @include \"FILE\" includes another file; a relative path "
+    "starts at the directory of the file that includes it. `evenkeel -t -c FILE` tests a file. `evenkeel -T -c FILE` prints it with all "
+    "defaults.";
 
 static const char *full_path(const struct schema_section *section, const struct schema_row *row)
 {
@@ -168,8 +169,8 @@ static void man_end(void)
 static void sample_begin(void)
 {
     printf(
-        "# A configuration of evenkeel with every key and its default. What must be set is set to an example;\n"
-        "# everything else may go. evenkeel -t -c FILE tests it.\n");
+        "# Every key of an evenkeel configuration. Lines that begin with \"# KEY = \" show the default of a key and can be removed.\n"
+        "# The other keys must be set, and have the value of an example. `evenkeel -t -c FILE` tests a configuration.\n");
 }
 
 static const char *sample_value(const struct schema_section *section, const struct schema_row *row)
