@@ -5,8 +5,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +19,7 @@
 #include "proxy/control/pid_file.h"
 #include "proxy/control/reload.h"
 #include "proxy/control/upstream_tls.h"
+#include "proxy/control/user.h"
 #include "proxy/policy/admission.h"
 #include "steady/budget.h"
 #include "steady/check.h"
@@ -257,18 +256,17 @@ static bool control_drop_user(struct control *control)
     if (name[0] == '\0') {
         return true;
     }
-    errno = 0;
-    const struct passwd *user = getpwnam(name);
-    if (user == NULL) {
-        log_error(control->log, "user %s: %s", name, errno != 0 ? strerror(errno) : "no such user");
+    struct user user;
+    if (!user_find(name, &user)) {
+        log_error(control->log, "user %s: %s", name, user_error());
         return false;
     }
-    if (geteuid() == user->pw_uid) {
-        return true; /* started by a process that has dropped it already */
+    if (user_is_present(&user)) {
+        return true;
     }
-    if (initgroups(name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
-        setuid(user->pw_uid) != 0) {
-        log_error(control->log, "user %s: %s", name, strerror(errno));
+    log_give_files(control->log, user.uid);
+    if (!user_become(&user)) {
+        log_error(control->log, "user %s: %s", name, user_error());
         return false;
     }
     return true;

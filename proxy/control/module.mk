@@ -14,5 +14,6 @@ libproxy_a_SOURCES += \
 	%D%/upgrade.c %D%/upgrade.h \
 	%D%/upgrade_wire.c %D%/upgrade_wire.h \
 	%D%/upstream_tls.c %D%/upstream_tls.h \
+	%D%/user.c %D%/user.h \
 	%D%/warm.c %D%/warm.h \
 	%D%/worker_thread.c %D%/worker_thread.h

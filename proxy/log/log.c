@@ -31,7 +31,13 @@ struct access_ring {
 };
 
 /* What the control thread asks of the log thread; answered under the lock. */
-enum log_order { LOG_ORDER_NONE, LOG_ORDER_REOPEN, LOG_ORDER_SWAP, LOG_ORDER_END };
+enum log_order {
+    LOG_ORDER_NONE,
+    LOG_ORDER_GIVE, /* to `heir` */
+    LOG_ORDER_REOPEN,
+    LOG_ORDER_SWAP,
+    LOG_ORDER_END
+};
 
 struct log {
     pthread_t thread;
@@ -42,6 +48,7 @@ struct log {
     struct log_ring error_ring;
     struct log_file error_file, access_file;
     struct log_file next_error, next_access; /* of a swap */
+    uid_t heir;
     struct access_ring *access;
     unsigned worker_count;
     atomic_uint level;
@@ -84,9 +91,20 @@ static void log_pour_all(struct log *log)
     bound_set_used(&log->rings, used);
 }
 
-/* A file that stays under its path keeps its descriptor and its figures. */
+static bool same_path(const struct log_file *file, const char *path)
+{
+    return file->path != NULL && path != NULL && strcmp(file->path, path) == 0;
+}
+
+/* The figures go on; so does the file, where the next one has the same path and could not be opened. */
 static void log_file_replace(struct log_file *file, struct log_file *next)
 {
+    if (next->fd < 0 && same_path(file, next->path)) {
+        next->fd = file->fd;
+        next->bytes = file->bytes;
+        next->opened_ms = file->opened_ms;
+        file->fd = -1;
+    }
     next->written_bytes = file->written_bytes;
     next->write_errors = file->write_errors;
     next->rotations = file->rotations;
@@ -95,11 +113,24 @@ static void log_file_replace(struct log_file *file, struct log_file *next)
     *next = (struct log_file){.fd = -1};
 }
 
+static void log_give(struct log *log, struct log_file *file)
+{
+    if (!log_file_give(file, log->heir)) {
+        log_warn(log,
+                 "log %s stays its owner's: it is not a file of this process's own; it is not "
+                 "opened again unless the user may",
+                 file->path);
+    }
+}
+
 /* Everything written before the order is out already. */
 static void log_obey(struct log *log, enum log_order order)
 {
     uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
-    if (order == LOG_ORDER_REOPEN) {
+    if (order == LOG_ORDER_GIVE) {
+        log_give(log, &log->error_file);
+        log_give(log, &log->access_file);
+    } else if (order == LOG_ORDER_REOPEN) {
         log_file_reopen(&log->error_file, now_ms);
         log_file_reopen(&log->access_file, now_ms);
         log->reopened++;
@@ -161,15 +192,28 @@ static void log_command(struct log *log, enum log_order order)
 
 /* ---- life ---- */
 
-static bool log_open_files(const struct log_settings *settings, struct log_file *error,
-                           struct log_file *access)
+/* `present` is the file it takes the place of. */
+static bool log_open_file(struct log_file *file, const struct log_file *present, const char *path)
 {
-    uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
+    if (log_file_open(file, path, clock_ms(CLOCK_MONOTONIC))) {
+        return true;
+    }
+    int why = errno;
+    if (same_path(present, path)) {
+        file->path = strdup(path);
+    }
+    errno = why;
+    return file->path != NULL;
+}
+
+static bool log_open_files(struct log *log, const struct log_settings *settings,
+                           struct log_file *error, struct log_file *access)
+{
     *error = *access = (struct log_file){.fd = -1};
-    if (!log_file_open(error, settings->path, now_ms)) {
+    if (!log_open_file(error, &log->error_file, settings->path)) {
         return false;
     }
-    if (!log_file_open(access, settings->access.path, now_ms)) {
+    if (!log_open_file(access, &log->access_file, settings->access.path)) {
         int why = errno;
         log_file_close(error);
         errno = why;
@@ -203,7 +247,7 @@ static enum log_result log_build(struct log *log, const struct log_settings *set
         log->worker_count++;
     }
     log->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (log->wake_fd < 0 || !log_open_files(settings, &log->error_file, &log->access_file)) {
+    if (log->wake_fd < 0 || !log_open_files(log, settings, &log->error_file, &log->access_file)) {
         return LOG_CANNOT_OPEN;
     }
     log_take_settings(log, settings);
@@ -276,12 +320,18 @@ void log_free(struct log **log_pointer)
 
 enum log_result log_apply(struct log *log, const struct log_settings *settings)
 {
-    if (!log_open_files(settings, &log->next_error, &log->next_access)) {
+    if (!log_open_files(log, settings, &log->next_error, &log->next_access)) {
         return LOG_CANNOT_OPEN;
     }
     log_command(log, LOG_ORDER_SWAP);
     log_take_settings(log, settings);
     return LOG_OK;
+}
+
+void log_give_files(struct log *log, uid_t user)
+{
+    log->heir = user;
+    log_command(log, LOG_ORDER_GIVE);
 }
 
 void log_reopen(struct log *log)

@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "conf/settings.h"
 #include "proxy/http/http_head.h"
@@ -36,10 +37,13 @@ __attribute__((warn_unused_result)) enum log_result log_create(const struct log_
 /* Writes out what is in the rings (at most 2 s), ends the thread. NULL is fine. */
 void log_free(struct log **log);
 
-/* New settings after a reload: opens new files first; when one cannot be opened the old ones stay and the result says so. */
+/* Before the process goes on as another user: gives the files to that user, who is to open them again. */
+void log_give_files(struct log *log, uid_t user);
+/* New settings after a reload: opens new files first; when one cannot be opened the old ones stay and the result says so. A file
+   whose path has not changed need not be opened anew: if it cannot be, the one that is open is written on. */
 __attribute__((warn_unused_result)) enum log_result log_apply(struct log *log,
                                                               const struct log_settings *settings);
-/* Closes and opens every file, after everything written before the call is out. */
+/* Opens every file anew, after everything written before the call is out. One that cannot be opened is written on as it is. */
 void log_reopen(struct log *log);
 
 /* One line: time, level, text. Cheap when the level is off. */

@@ -13,9 +13,11 @@
 #include "steady/counter.h"
 
 #define COMPLAIN_EVERY_MS 60000
+#define LINES_LOST "lines are lost"
 
 /* At most one line a minute on stderr: the log cannot say of itself that it is broken. */
-static void log_file_complain(struct log_file *file, const char *what, uint64_t now_ms)
+static void log_file_complain(struct log_file *file, const char *what, const char *outcome,
+                              uint64_t now_ms)
 {
     int error = errno;
     stat_add(&file->write_errors, 1);
@@ -23,11 +25,21 @@ static void log_file_complain(struct log_file *file, const char *what, uint64_t 
         return;
     }
     file->complained_ms = now_ms;
-    dprintf(STDERR_FILENO,
-            "evenkeel: log %s: %s: %s; lines are lost (%" PRIu64 " failures so far)\n", file->path,
-            what, strerror(error), file->write_errors);
+    dprintf(STDERR_FILENO, "evenkeel: log %s: %s: %s; %s (%" PRIu64 " failures so far)\n",
+            file->path, what, strerror(error), outcome, file->write_errors);
 }
 
+static void log_file_close_fd(struct log_file *file)
+{
+    if (file->fd >= 0 && !file->terminal) {
+        /* what is written is not read again soon: do not fill the page cache with it */
+        (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+        close(file->fd);
+    }
+    file->fd = -1;
+}
+
+/* On failure errno says why, and what was open stays open. */
 static bool log_file_open_fd(struct log_file *file, uint64_t now_ms)
 {
     struct stat info;
@@ -35,6 +47,7 @@ static bool log_file_open_fd(struct log_file *file, uint64_t now_ms)
     if (fd < 0) {
         return false;
     }
+    log_file_close_fd(file);
     file->fd = fd;
     file->opened_ms = now_ms;
     file->bytes = fstat(fd, &info) == 0 ? (uint64_t)info.st_size : 0;
@@ -66,16 +79,6 @@ bool log_file_open(struct log_file *file, const char *path, uint64_t now_ms)
     return false;
 }
 
-static void log_file_close_fd(struct log_file *file)
-{
-    if (file->fd >= 0 && !file->terminal) {
-        /* what is written is not read again soon: do not fill the page cache with it */
-        (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
-        close(file->fd);
-    }
-    file->fd = -1;
-}
-
 void log_file_close(struct log_file *file)
 {
     log_file_close_fd(file);
@@ -88,10 +91,30 @@ void log_file_reopen(struct log_file *file, uint64_t now_ms)
     if (file->path == NULL || file->terminal) {
         return;
     }
-    log_file_close_fd(file);
     if (!log_file_open_fd(file, now_ms)) {
-        log_file_complain(file, "cannot reopen", now_ms);
+        log_file_complain(file, "cannot reopen",
+                          file->fd >= 0 ? "the file that is open is written on" : LINES_LOST,
+                          now_ms);
     }
+}
+
+/* Whoever can write to the folder could have put a link to somebody else's file under this name. */
+static bool log_file_is_own(const struct log_file *file, const struct stat *opened)
+{
+    struct stat named;
+    return lstat(file->path, &named) == 0 && S_ISREG(named.st_mode) && named.st_nlink == 1 &&
+           named.st_dev == opened->st_dev && named.st_ino == opened->st_ino &&
+           opened->st_uid == geteuid();
+}
+
+bool log_file_give(struct log_file *file, uid_t user)
+{
+    struct stat opened;
+    if (file->fd < 0 || file->terminal || fstat(file->fd, &opened) != 0 ||
+        !S_ISREG(opened.st_mode) || opened.st_uid == user) {
+        return true;
+    }
+    return log_file_is_own(file, &opened) && fchown(file->fd, user, (gid_t)-1) == 0;
 }
 
 /* path.1 is the youngest; the one beyond keep_count is overwritten. */
@@ -108,7 +131,7 @@ static void log_file_rotate(struct log_file *file, uint64_t now_ms)
                 snprintf(from, space, "%s", file->path);
             }
             if (rename(from, to) != 0 && errno != ENOENT) {
-                log_file_complain(file, "cannot rotate", now_ms);
+                log_file_complain(file, "cannot rotate", "it grows on", now_ms);
             }
         }
         stat_add(&file->rotations, 1);
@@ -130,7 +153,7 @@ void log_file_write(struct log_file *file, const char *bytes, size_t length, uin
         log_file_rotate(file, now_ms);
     }
     if (file->fd < 0 && !log_file_open_fd(file, now_ms)) {
-        log_file_complain(file, "cannot open", now_ms);
+        log_file_complain(file, "cannot open", LINES_LOST, now_ms);
         return;
     }
     while (length > 0) {
@@ -139,7 +162,7 @@ void log_file_write(struct log_file *file, const char *bytes, size_t length, uin
             continue;
         }
         if (written <= 0) {
-            log_file_complain(file, "cannot write", now_ms);
+            log_file_complain(file, "cannot write", LINES_LOST, now_ms);
             return;
         }
         bytes += written;

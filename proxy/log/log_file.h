@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct log_file {
     char *path;         /* NULL: off; "stderr" and "stdout" are not files and never rotated */
@@ -27,8 +28,11 @@ struct log_file {
 __attribute__((warn_unused_result)) bool log_file_open(struct log_file *file, const char *path,
                                                        uint64_t now_ms);
 void log_file_close(struct log_file *file);
-/* Closes and opens again under the same path; what cannot be opened is tried again at the next write. */
+/* Opens what is at the path now; when that cannot be opened, the file that is open stays and is written on. */
 void log_file_reopen(struct log_file *file, uint64_t now_ms);
+/* Makes a file of this process's user that of another one, who is to open it again. True also for what needs no giving: no file,
+   or the other's already. */
+__attribute__((warn_unused_result)) bool log_file_give(struct log_file *file, uid_t user);
 /* Writes whole lines; rotates before when it is time. */
 void log_file_write(struct log_file *file, const char *bytes, size_t length, uint64_t now_ms);
 

@@ -43,6 +43,7 @@ scenario_tests = \
 	%D%/tls_sessions.py \
 	%D%/tls_upstream.py \
 	%D%/upgrade.py \
+	%D%/user.py \
 	%D%/warm_state.py \
 	%D%/websocket.py
 

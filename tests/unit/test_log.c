@@ -216,6 +216,30 @@ static void reopening_follows_a_moved_file(void **state)
     free((char *)(uintptr_t)path);
 }
 
+/* A folder with the name of the log stands in for one that this process may not write to: root may. */
+static void a_file_that_cannot_be_opened_anew_is_written_on(void **state)
+{
+    struct log_file file = {.fd = -1};
+    const char *path = strdup(path_in("taken.log"));
+    char old[160];
+    (void)state;
+    snprintf(old, sizeof old, "%s.old", path);
+    assert_true(log_file_open(&file, path, 1000));
+    log_file_write(&file, "before\n", 7, 1000);
+    assert_int_equal(rename(path, old), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    int saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+    dup2(null, STDERR_FILENO);
+    log_file_reopen(&file, 2000);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(null);
+    log_file_write(&file, "after\n", 6, 2000);
+    assert_int_equal(count_lines(old), 2);
+    log_file_close(&file);
+    free((char *)(uintptr_t)path);
+}
+
 static void new_settings_that_cannot_be_opened_change_nothing(void **state)
 {
     struct bound_registry registry;
@@ -247,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_loses_lines_and_is_counted),
         cmocka_unit_test(lines_of_all_threads_arrive_whole),
         cmocka_unit_test(reopening_follows_a_moved_file),
+        cmocka_unit_test(a_file_that_cannot_be_opened_anew_is_written_on),
         cmocka_unit_test(new_settings_that_cannot_be_opened_change_nothing),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -1,0 +1,25 @@
+/*
+ * The user that the process goes on as once everything is open that only root may open.
+ *
+ * Owns nothing. Thread: control (and main, for `-t`). Errors: false, errno says why (0: there is no such user).
+ */
+#ifndef EVENKEEL_PROXY_CONTROL_USER_H
+#define EVENKEEL_PROXY_CONTROL_USER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct user {
+    const char *name; /* the caller's */
+    uid_t uid;
+    gid_t gid;
+};
+
+__attribute__((warn_unused_result)) bool user_find(const char *name, struct user *ret_user);
+/* Whether this process is that user already, as one that was started by its predecessor is. */
+bool user_is_present(const struct user *user);
+__attribute__((warn_unused_result)) bool user_become(const struct user *user);
+/* Why user_find() or user_become() failed, right behind it. */
+const char *user_error(void);
+
+#endif
