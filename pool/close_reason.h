@@ -8,22 +8,25 @@
 
 #include "steady/enum_names.h"
 
-#define LEASE_CLOSE_REASONS(X)                                                                                \
-    X(LEASE_CLOSED_DONE, "done",                                                                              \
-      "the protocol says so: Connection: close, a body that ends with the connection, a tunnel that is over") \
-    X(LEASE_CLOSED_BROKEN, "broken", "reset, end or garbage during a request")                                \
-    X(LEASE_CLOSED_ABANDONED, "abandoned",                                                                    \
-      "the attempt was cancelled before its response had ended")                                              \
-    X(LEASE_CLOSED_IDLE, "idle",                                                                              \
-      "it was idle for as long as pool.idle, or what was learned, allows")                                    \
-    X(LEASE_CLOSED_DIED_IDLE, "died_idle",                                                                    \
-      "the endpoint closed it while it was idle, or sent bytes that nobody had asked for")                    \
-    X(LEASE_CLOSED_REQUESTS, "requests", "pool.max_requests")                                                 \
-    X(LEASE_CLOSED_RETIRED, "retired",                                                                        \
-      "its endpoint has gone from the configuration, or the process drains")                                  \
-    X(LEASE_CLOSED_SURPLUS, "surplus", "nobody may keep it")                                                  \
-    X(LEASE_CLOSED_LIFETIME, "lifetime", "pool.lifetime")                                                     \
-    X(LEASE_CLOSED_LOST, "lost", "so many others of its endpoint died that it was replaced too")
+#define LEASE_CLOSE_REASONS(X)                                                                                     \
+    X(LEASE_CLOSED_DONE, "done",                                                                                   \
+      "the protocol required it: Connection: close, a body that ends with the connection, or the end of a tunnel") \
+    X(LEASE_CLOSED_BROKEN, "broken",                                                                               \
+      "during a request, the endpoint reset or ended the connection, or sent an invalid response")                 \
+    X(LEASE_CLOSED_ABANDONED, "abandoned",                                                                         \
+      "the attempt was cancelled before the end of its response")                                                  \
+    X(LEASE_CLOSED_IDLE, "idle",                                                                                   \
+      "the connection was idle for pool.idle, or for the learned idle limit")                                      \
+    X(LEASE_CLOSED_DIED_IDLE, "died_idle",                                                                         \
+      "the endpoint closed the idle connection, or sent bytes on it without a request")                            \
+    X(LEASE_CLOSED_REQUESTS, "requests", "the connection had carried pool.max_requests requests")                  \
+    X(LEASE_CLOSED_RETIRED, "retired",                                                                             \
+      "the endpoint is no longer in the configuration, or the process drains")                                     \
+    X(LEASE_CLOSED_SURPLUS, "surplus",                                                                             \
+      "the pool needed its place or file descriptor for another connection, or a reload lowered pool.max")         \
+    X(LEASE_CLOSED_LIFETIME, "lifetime", "the connection had the age pool.lifetime")                               \
+    X(LEASE_CLOSED_LOST, "lost",                                                                                   \
+      "many other connections of the endpoint broke, so that the pool replaced this one too")
 
 enum lease_close_reason { ENUM_VALUES(LEASE_CLOSE_REASONS) LEASE_CLOSE_REASON_COUNT };
 const char *lease_close_reason_name(enum lease_close_reason value);

@@ -10,10 +10,10 @@
 #define METRICS_LISTED_MOST 4
 
 static const char intro[] =
-    "`/metrics` on the admin listener, in the text format 0.0.4 of Prometheus. Label values come from the configuration or from "
-    "closed sets and never from traffic, so the number of series does not depend on traffic: `evenkeel_metric_series` says how "
-    "many there are. Beyond %d the others are left out and counted. [operations.md](operations.md#metrics) says what to alert "
-    "on.\n";
+    "`/metrics` on the admin listener answers in the text format 0.0.4 of Prometheus. Label values come from the configuration or "
+    "from fixed sets, never from traffic, so the number of series does not depend on traffic. `evenkeel_metric_series` is that "
+    "number. At most %d series are written; the others are left out and counted. [operations.md](operations.md#metrics) lists the "
+    "conditions to alert on.\n";
 
 static void write_labels(const struct metric *metric)
 {
@@ -110,8 +110,7 @@ static void write_label_table(void)
 static void write_close_reasons(void)
 {
     static const char *const details[] = {ENUM_DETAILS(LEASE_CLOSE_REASONS)};
-    printf(
-        "\n## Why connections with endpoints are closed\n\n| reason | meaning |\n| --- | --- |\n");
+    printf("\n## Why connections to endpoints are closed\n\n| reason | meaning |\n| --- | --- |\n");
     for (unsigned i = 0; i < LEASE_CLOSE_REASON_COUNT; i++) {
         printf("| `%s` | %s |\n", lease_close_reason_name((enum lease_close_reason)i), details[i]);
     }

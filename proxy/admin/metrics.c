@@ -4,12 +4,12 @@
 #include "proxy/admin/scrape.h"
 #include "steady/loop_clock.h"
 
-#define SCRAPE_METRICS(X)                                                                 \
-    X(metric_series_dropped, GAUGE, (), "", "Series left out because there are too many", \
-      ONE(scrape->dropped_count))                                                         \
-    X(scrape_duration_seconds, GAUGE, (), "seconds", "Time it took to write this page",   \
-      ONE((double)(now_us() - scrape->began_us) / 1e6))                                   \
-    X(metric_series, GAUGE, (), "", "Series on this page, this one included",             \
+#define SCRAPE_METRICS(X)                                                                         \
+    X(metric_series_dropped, GAUGE, (), "", "Series left out because there are too many of them", \
+      ONE(scrape->dropped_count))                                                                 \
+    X(scrape_duration_seconds, GAUGE, (), "seconds", "Time that this page took to write",         \
+      ONE((double)(now_us() - scrape->began_us) / 1e6))                                           \
+    X(metric_series, GAUGE, (), "", "Series on this page, this one included",                     \
       ONE(scrape->series_count + 1))
 
 enum { SCRAPE_METRICS(METRIC_ID_OF_ROW) };
@@ -29,7 +29,7 @@ static void write_scrape(struct scrape *scrape, const struct metric *metric)
 }
 
 const struct metric_group metrics_scrape =
-    METRIC_GROUP("The page", "Of this scrape; they come last.", metrics, write_scrape);
+    METRIC_GROUP("The page", "Metrics about the page of metrics itself.", metrics, write_scrape);
 
 const struct metric_group *const metric_groups[] = {
     &metrics_process,   &metrics_workers,  &metrics_clients,

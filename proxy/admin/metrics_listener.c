@@ -6,10 +6,10 @@
 
 #define LISTENER_METRICS(X)                                                                   \
     X(tls_handshakes_failed_total, COUNTER, (LABEL_TLS_FAILURE), "",                          \
-      "TLS handshakes with clients that came to nothing, by cause", write_failures(&series))  \
+      "Failed TLS handshakes with clients, by cause", write_failures(&series))                \
     X(tls_certificate_expiry_timestamp_seconds, GAUGE,                                        \
       (LABEL_LISTENER, LABEL_CERTIFICATE, LABEL_CERTIFICATE_NAME, LABEL_KEY_TYPE), "seconds", \
-      "When a listener's certificate expires, Unix time", write_certificates(&series))
+      "Time when a listener's certificate expires, in Unix time", write_certificates(&series))
 
 enum { LISTENER_METRICS(METRIC_ID_OF_ROW) };
 static const struct metric metrics[] = {LISTENER_METRICS(METRIC_OF_ROW)};

@@ -2,29 +2,29 @@
 #include "pool/resolver.h"
 #include "proxy/admin/scrape.h"
 
-#define LOOKUP_METRICS(X)                                                                                   \
-    X(dns_queries_total, COUNTER, (LABEL_DNS_TYPE), "", "Questions to DNS servers, by type",                \
-      COUNTS(figures.queries))                                                                              \
-    X(dns_lookups_total, COUNTER, (LABEL_LOOKUP_RESULT), "", "Lookups that have ended, by result",          \
-      COUNTS(figures.results))                                                                              \
-    X(dns_reopened_total, COUNTER, (), "",                                                                  \
-      "Times the sockets to DNS servers were opened anew: /etc/resolv.conf changed, or no server answered", \
-      ONE(figures.reopened))                                                                                \
-    X(dns_adoptions_total, COUNTER, (), "",                                                                 \
-      "Times the workers took over other addresses of names",                                               \
+#define LOOKUP_METRICS(X)                                                                                      \
+    X(dns_queries_total, COUNTER, (LABEL_DNS_TYPE), "", "Queries to DNS servers, by record type",              \
+      COUNTS(figures.queries))                                                                                 \
+    X(dns_lookups_total, COUNTER, (LABEL_LOOKUP_RESULT), "", "Finished lookups, by result",                    \
+      COUNTS(figures.results))                                                                                 \
+    X(dns_reopened_total, COUNTER, (), "",                                                                     \
+      "Times the sockets to DNS servers were reopened because /etc/resolv.conf changed or no server answered", \
+      ONE(figures.reopened))                                                                                   \
+    X(dns_adoptions_total, COUNTER, (), "",                                                                    \
+      "Times the workers adopted changed addresses of names",                                                  \
       ONE(scrape->overview->name_adoptions))
 
 #define OF_NAME (LABEL_HOST_NAME, LABEL_NAME_TYPE)
 
-#define NAME_METRICS(X)                                                                           \
-    X(dns_name_addresses, GAUGE, OF_NAME, "", "Addresses a configured name stands for",           \
-      ONE(figures->addresses_count))                                                              \
-    X(dns_name_age_seconds, GAUGE, OF_NAME, "seconds",                                            \
-      "Age of the oldest answer in use for a name", ONE((double)figures->age_ms / 1000))          \
-    X(dns_name_stale, GAUGE, OF_NAME, "", "1 while an answer in use is older than its TTL",       \
-      ONE(figures->stale))                                                                        \
-    X(dns_name_next_lookup_seconds, GAUGE, OF_NAME, "seconds", "Until a name is asked for again", \
-      ONE((double)figures->next_ms / 1000))
+#define NAME_METRICS(X)                                                                     \
+    X(dns_name_addresses, GAUGE, OF_NAME, "", "Addresses of a configured name",             \
+      ONE(figures->addresses_count))                                                        \
+    X(dns_name_age_seconds, GAUGE, OF_NAME, "seconds",                                      \
+      "Age of the oldest answer in use for a name", ONE((double)figures->age_ms / 1000))    \
+    X(dns_name_stale, GAUGE, OF_NAME, "", "1 while an answer in use is older than its TTL", \
+      ONE(figures->stale))                                                                  \
+    X(dns_name_next_lookup_seconds, GAUGE, OF_NAME, "seconds",                              \
+      "Time until a name is looked up again", ONE((double)figures->next_ms / 1000))
 
 enum { LOOKUP_METRICS(METRIC_ID_OF_ROW) };
 enum { NAME_METRICS(METRIC_ID_OF_ROW) };
@@ -59,5 +59,6 @@ static void write_names(struct scrape *scrape, const struct metric *metric)
 
 const struct metric_group metrics_lookups =
     METRIC_GROUP("DNS", "Since the start.", lookup_metrics, write_lookups);
-const struct metric_group metrics_names = METRIC_GROUP(
-    "Names", "Each name that the configuration's endpoints have.", name_metrics, write_names);
+const struct metric_group metrics_names =
+    METRIC_GROUP("Names", "One series for each name in the endpoints of the configuration.",
+                 name_metrics, write_names);

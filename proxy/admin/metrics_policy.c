@@ -10,26 +10,27 @@
 
 #define OF_UPSTREAM (LABEL_UPSTREAM)
 
-#define POLICY_METRICS(X)                                                                          \
-    X(breaker_state, GAUGE, (LABEL_UPSTREAM, LABEL_BREAKER_STATE), "",                             \
-      "1 for the state of an upstream's breaker", STATE(breaker.state, BREAKER_STATE_COUNT))       \
-    X(breaker_changes_total, COUNTER, (LABEL_UPSTREAM, LABEL_BREAKER_STATE), "",                   \
-      "Times an upstream's breaker came into a state", COUNTS(breaker.entered_count))              \
-    X(breaker_refused_total, COUNTER, OF_UPSTREAM, "", "Requests that a breaker let not through",  \
-      ONE(SUM(breaker_refused_count)))                                                             \
-    X(breaker_probes_total, COUNTER, OF_UPSTREAM, "",                                              \
-      "Requests let through to see whether an outage is over", ONE(breaker.probes_count))          \
-    X(breaker_endpoints_guarded, GAUGE, OF_UPSTREAM, "",                                           \
-      "Endpoints whose own breaker does not admit freely", ONE(stat_read(&policy->guarded_count))) \
-    X(retry_verdicts_total, COUNTER, (LABEL_UPSTREAM, LABEL_RETRY_VERDICT), "",                    \
-      "Attempts that failed before an answer was passed on, by whether they were repeated",        \
-      write_verdicts(&series, policy))                                                             \
-    X(retry_budget_left, GAUGE, OF_UPSTREAM, "", "Retries that the budget would allow now",        \
-      ONE(budget.left_count))                                                                      \
-    X(hedges_total, COUNTER, OF_UPSTREAM, "",                                                      \
-      "Requests that were sent to a second endpoint because the first took long",                  \
-      ONE(SUM(hedges_count)))                                                                      \
-    X(hedges_won_total, COUNTER, OF_UPSTREAM, "",                                                  \
+#define POLICY_METRICS(X)                                                                             \
+    X(breaker_state, GAUGE, (LABEL_UPSTREAM, LABEL_BREAKER_STATE), "",                                \
+      "1 for the current state of an upstream's circuit breaker, 0 for the others",                   \
+      STATE(breaker.state, BREAKER_STATE_COUNT))                                                      \
+    X(breaker_changes_total, COUNTER, (LABEL_UPSTREAM, LABEL_BREAKER_STATE), "",                      \
+      "Times an upstream's circuit breaker entered a state", COUNTS(breaker.entered_count))           \
+    X(breaker_refused_total, COUNTER, OF_UPSTREAM, "", "Requests that a circuit breaker refused",     \
+      ONE(SUM(breaker_refused_count)))                                                                \
+    X(breaker_probes_total, COUNTER, OF_UPSTREAM, "",                                                 \
+      "Requests that a half-open circuit breaker let through", ONE(breaker.probes_count))             \
+    X(breaker_endpoints_guarded, GAUGE, OF_UPSTREAM, "",                                              \
+      "Endpoints whose circuit breaker is not closed", ONE(stat_read(&policy->guarded_count)))        \
+    X(retry_verdicts_total, COUNTER, (LABEL_UPSTREAM, LABEL_RETRY_VERDICT), "",                       \
+      "Attempts that failed before the client had any answer, by whether and why they were repeated", \
+      write_verdicts(&series, policy))                                                                \
+    X(retry_budget_left, GAUGE, OF_UPSTREAM, "", "Retries that the retry budget allows now",          \
+      ONE(budget.left_count))                                                                         \
+    X(hedges_total, COUNTER, OF_UPSTREAM, "",                                                         \
+      "Requests that were sent to a second endpoint because the first was slow",                      \
+      ONE(SUM(hedges_count)))                                                                         \
+    X(hedges_won_total, COUNTER, OF_UPSTREAM, "",                                                     \
       "Requests that the second endpoint answered first", ONE(SUM(hedges_won_count)))
 
 #define SUM(field) sum_of(policy, offsetof(struct policy_local, field))
@@ -37,9 +38,9 @@
 #define OF_SHARD (LABEL_ROUTE, LABEL_SHARD)
 
 #define SHARD_METRICS(X)                                                                        \
-    X(shard_in_flight, GAUGE, OF_SHARD, "", "Exchanges in a shard",                             \
+    X(shard_in_flight, GAUGE, OF_SHARD, "", "Exchanges in flight in a shard",                   \
       ONE(bound_used(&shard->gate.inside)))                                                     \
-    X(shard_queued, GAUGE, OF_SHARD, "", "Exchanges that wait for a place in a shard",          \
+    X(shard_queued, GAUGE, OF_SHARD, "", "Exchanges in the queue of a shard",                   \
       ONE(bound_used(&shard->gate.waiting)))                                                    \
     X(shard_requests_total, COUNTER, OF_SHARD, "", "Requests of a shard that its rate allowed", \
       ONE(stat_read(&shard->requests_count)))                                                   \
@@ -50,12 +51,13 @@
       ONE(stat_read(&shard->rate_refused_count) + bound_refused(&shard->gate.waiting)))
 
 #define RATE_METRICS(X)                                                                          \
-    X(rate_keys, GAUGE, (LABEL_ROUTE), "", "Keys of key_rate that have used some of their rate", \
+    X(rate_keys, GAUGE, (LABEL_ROUTE), "", "Keys of key_rate that have used part of their rate", \
       ONE(figures.used_count))                                                                   \
-    X(rate_keys_limit, GAUGE, (LABEL_ROUTE), "", "Keys that can be remembered",                  \
+    X(rate_keys_limit, GAUGE, (LABEL_ROUTE), "", "Highest number of keys that are remembered",   \
       ONE(figures.room_count))                                                                   \
     X(rate_keys_pushed_out_total, COUNTER, (LABEL_ROUTE), "",                                    \
-      "Keys that were forgotten before their rate was whole again", ONE(figures.pushed_out_count))
+      "Keys that were forgotten although they had used part of their rate",                      \
+      ONE(figures.pushed_out_count))
 
 enum { POLICY_METRICS(METRIC_ID_OF_ROW) };
 enum { SHARD_METRICS(METRIC_ID_OF_ROW) };

@@ -9,50 +9,55 @@
 #define PROCESS_METRICS(X)                                                                         \
     X(build_info, GAUGE, (LABEL_VERSION), "", "Always 1", series.labels[0] = overview->version;    \
       ONE(1))                                                                                      \
-    X(start_time_seconds, GAUGE, (), "seconds", "When the process started, Unix time",             \
+    X(start_time_seconds, GAUGE, (), "seconds", "Time when the process started, in Unix time",     \
       ONE((double)overview->started_wall_ms / 1000))                                               \
-    X(generation, GAUGE, (), "", "Number of the present configuration: 1 is the first",            \
+    X(generation, GAUGE, (), "", "Number of the current configuration; the first is 1",            \
       ONE(overview->generation))                                                                   \
-    X(generations_alive, GAUGE, (), "",                                                            \
-      "Configurations that something still holds, the present one included",                       \
+    X(generations_alive, GAUGE, (), "", "Configurations in memory, the current one included",      \
       ONE(overview->generations_alive))                                                            \
     X(ready, GAUGE, (), "", "1 while /readyz answers 200",                                         \
       ONE(readiness_is_ready(overview->readiness)))                                                \
-    X(readiness_state, GAUGE, (LABEL_READINESS_STATE), "", "1 for the state of readiness",         \
+    X(readiness_state, GAUGE, (LABEL_READINESS_STATE), "",                                         \
+      "1 for the current state of readiness, 0 for the others",                                    \
       STATE(overview->readiness->state, READINESS_STATE_COUNT))                                    \
-    X(readiness_gave_up, GAUGE, (), "", "1 when readiness did not wait for warmth any longer",     \
+    X(readiness_gave_up, GAUGE, (), "",                                                            \
+      "1 after readiness.give_up_after passed before every warm connection and session was there", \
       ONE(overview->readiness->gave_up_count))                                                     \
     X(ready_after_seconds, GAUGE, (), "seconds",                                                   \
-      "What it took from the start to readiness; 0: it is not there yet",                          \
+      "Time from the start of the process until it was ready; 0: not ready yet",                   \
       ONE((double)overview->readiness->ready_ms / 1000))                                           \
     X(draining, GAUGE, (), "", "1 while the process drains", ONE(overview->draining))              \
     X(reloads_total, COUNTER, (), "", "Reloads that took effect", ONE(overview->reloads_ok))       \
     X(reload_failures_total, COUNTER, (), "", "Reloads that were rejected",                        \
       ONE(overview->reloads_failed))                                                               \
-    X(last_reload_time_seconds, GAUGE, (), "seconds", "Last reload, Unix time; 0: never",          \
+    X(last_reload_time_seconds, GAUGE, (), "seconds",                                              \
+      "Time of the last reload, in Unix time; 0: never",                                           \
       ONE((double)overview->last_reload_wall_ms / 1000))                                           \
-    X(last_reload_successful, GAUGE, (), "", "0 after a rejected reload",                          \
+    X(last_reload_successful, GAUGE, (), "",                                                       \
+      "1 if the last reload took effect, 0 if it was rejected",                                    \
       ONE(overview->last_reload_ok || overview->last_reload_wall_ms == 0))                         \
-    X(upgrades_total, COUNTER, (), "", "Upgrades begun by this process",                           \
+    X(upgrades_total, COUNTER, (), "", "Upgrades that this process began",                         \
       ONE(overview->upgrade->begun_count))                                                         \
-    X(upgrade_failures_total, COUNTER, (), "", "Upgrades that ended with this process going on",   \
+    X(upgrade_failures_total, COUNTER, (), "",                                                     \
+      "Upgrades that failed, so that this process continued",                                      \
       ONE(overview->upgrade->failed_count))                                                        \
-    X(warm_state_restored, GAUGE, (), "", "1 when the start found a warm state",                   \
+    X(warm_state_restored, GAUGE, (), "", "1 if this process started with a saved warm state",     \
       ONE(overview->warm->restored))                                                               \
-    X(warm_state_saves_total, COUNTER, (), "", "Warm states saved", ONE(overview->warm->saves_ok)) \
-    X(warm_state_save_failures_total, COUNTER, (), "", "Warm states that could not be saved",      \
+    X(warm_state_saves_total, COUNTER, (), "", "Times the warm state was saved",                   \
+      ONE(overview->warm->saves_ok))                                                               \
+    X(warm_state_save_failures_total, COUNTER, (), "", "Times the warm state could not be saved",  \
       ONE(overview->warm->saves_failed))                                                           \
     X(warm_state_saved_time_seconds, GAUGE, (), "seconds",                                         \
-      "When the last warm state was saved, Unix time; 0: never",                                   \
+      "Time when the warm state was last saved, in Unix time; 0: never",                           \
       ONE((double)overview->warm->saved_wall_ms / 1000))                                           \
-    X(warm_state_bytes, GAUGE, (), "bytes", "Size of the last warm state saved",                   \
+    X(warm_state_bytes, GAUGE, (), "bytes", "Size of the last saved warm state",                   \
       ONE(overview->warm->saved_bytes))                                                            \
     X(worker_silence_seconds, GAUGE, (), "seconds",                                                \
-      "How long ago the worker that has been silent longest gave a sign of life",                  \
+      "Time since the last sign of life of the worker that has been silent longest",               \
       ONE((double)overview->silence_ms / 1000))                                                    \
-    X(cpu_user_seconds_total, COUNTER, (), "seconds", "User time of the process",                  \
+    X(cpu_user_seconds_total, COUNTER, (), "seconds", "CPU time of the process in user mode",      \
       ONE(seconds_of(&usage.ru_utime)))                                                            \
-    X(cpu_system_seconds_total, COUNTER, (), "seconds", "System time of the process",              \
+    X(cpu_system_seconds_total, COUNTER, (), "seconds", "CPU time of the process in the kernel",   \
       ONE(seconds_of(&usage.ru_stime)))                                                            \
     X(resident_memory_bytes, GAUGE, (), "bytes", "Resident memory",                                \
       ONE(budget_resident_bytes("")))                                                              \

@@ -3,13 +3,14 @@
 
 #define OF_BOUND (LABEL_BOUND, LABEL_BOUND_DETAIL)
 
-#define BOUND_METRICS(X)                                                                           \
-    X(bound_used, GAUGE, OF_BOUND, "", "Use of a bounded resource", ONE(bound_used(bound)))        \
-    X(bound_limit, GAUGE, OF_BOUND, "", "Limit of a bounded resource", ONE(bound_limit(bound)))    \
-    X(bound_peak, GAUGE, OF_BOUND, "", "Highest use of a bounded resource so far",                 \
-      ONE(bound_peak(bound)))                                                                      \
-    X(bound_refused_total, COUNTER, OF_BOUND, "", "Times the limit of a bounded resource refused", \
-      ONE(bound_refused(bound)))
+#define BOUND_METRICS(X)                                                                        \
+    X(bound_used, GAUGE, OF_BOUND, "", "Current use of a bounded resource",                     \
+      ONE(bound_used(bound)))                                                                   \
+    X(bound_limit, GAUGE, OF_BOUND, "", "Limit of a bounded resource", ONE(bound_limit(bound))) \
+    X(bound_peak, GAUGE, OF_BOUND, "", "Highest use of a bounded resource since the start",     \
+      ONE(bound_peak(bound)))                                                                   \
+    X(bound_refused_total, COUNTER, OF_BOUND, "",                                               \
+      "Requests for more of a bounded resource that its limit refused", ONE(bound_refused(bound)))
 
 #define LOG_METRICS(X)                                                                        \
     X(log_lines_total, COUNTER, (), "", "Lines handed to the log thread", ONE(figures.lines)) \
@@ -47,7 +48,7 @@ static void write_log(struct scrape *scrape, const struct metric *metric)
 }
 
 const struct metric_group metrics_bounds = METRIC_GROUP(
-    "Bounded resources", "Everything that has a limit; `/resources` shows the same as JSON.",
+    "Bounded resources", "Every resource that has a limit; `/resources` shows the same as JSON.",
     bound_metrics, write_bounds);
 const struct metric_group metrics_log =
-    METRIC_GROUP("Log", "The log and the access log together.", log_metrics, write_log);
+    METRIC_GROUP("Log", "The error log and the access log together.", log_metrics, write_log);

@@ -3,9 +3,9 @@
 
 #define ROUTE_METRICS(X)                                                                   \
     X(responses_total, COUNTER, (LABEL_ROUTE, LABEL_CLASS), "",                            \
-      "Exchanges by class of the status sent", COUNTS(sum.by_class))                       \
+      "Exchanges, by class of the status that the client got", COUNTS(sum.by_class))       \
     X(exchanges_by_reason_total, COUNTER, (LABEL_ROUTE, LABEL_REASON), "",                 \
-      "Exchanges by how they ended", SEEN(sum.by_reason))                                  \
+      "Exchanges, by the reason why they ended", SEEN(sum.by_reason))                      \
     X(exchange_duration_seconds, HISTOGRAM, (LABEL_ROUTE), "seconds",                      \
       "Time from a request's head to the end of its response", HISTOGRAM(sum.duration_us)) \
     X(first_byte_seconds, HISTOGRAM, (LABEL_ROUTE), "seconds",                             \

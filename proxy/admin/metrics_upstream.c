@@ -5,58 +5,60 @@
 
 #include <stdio.h>
 
-#define UPSTREAM_METRICS(X)                                                                  \
-    X(upstream_endpoints, GAUGE, (LABEL_UPSTREAM), "", "Endpoints that are not drained",     \
-      ONE(health.endpoint_count))                                                            \
-    X(upstream_endpoints_healthy, GAUGE, (LABEL_UPSTREAM), "",                               \
-      "Endpoints that are healthy and not drained", ONE(health.healthy_count))               \
-    X(upstream_panic, GAUGE, (LABEL_UPSTREAM), "",                                           \
-      "1 while so few endpoints are healthy that all are used", ONE(health.panic))           \
-    X(upstream_panics_total, COUNTER, (LABEL_UPSTREAM), "", "Times that panic began",        \
-      ONE(health.panics_count))                                                              \
-    X(upstream_tls_handshakes_total, COUNTER, (LABEL_UPSTREAM, LABEL_HANDSHAKE_KIND), "",    \
-      "TLS handshakes with an upstream that succeeded", EACH(tls.full, tls.resumed))         \
-    X(upstream_tls_failures_total, COUNTER, (LABEL_UPSTREAM, LABEL_TLS_FAILURE), "",         \
-      "TLS handshakes with an upstream that failed, by cause",                               \
-      series_add_seen(&series, tls.failed + 1, TLS_FAILURE_COUNT - 1))                       \
-    X(upstream_tls_certificate_expiry_timestamp_seconds, GAUGE, (LABEL_UPSTREAM), "seconds", \
-      "When the certificate that is shown to an upstream (tls.cert) expires, Unix time",     \
+#define UPSTREAM_METRICS(X)                                                                       \
+    X(upstream_endpoints, GAUGE, (LABEL_UPSTREAM), "",                                            \
+      "Endpoints that the operator has not drained", ONE(health.endpoint_count))                  \
+    X(upstream_endpoints_healthy, GAUGE, (LABEL_UPSTREAM), "",                                    \
+      "Endpoints that are healthy and not drained", ONE(health.healthy_count))                    \
+    X(upstream_panic, GAUGE, (LABEL_UPSTREAM), "",                                                \
+      "1 while fewer than health.panic of the endpoints are healthy, so that all are used",       \
+      ONE(health.panic))                                                                          \
+    X(upstream_panics_total, COUNTER, (LABEL_UPSTREAM), "", "Times the upstream went into panic", \
+      ONE(health.panics_count))                                                                   \
+    X(upstream_tls_handshakes_total, COUNTER, (LABEL_UPSTREAM, LABEL_HANDSHAKE_KIND), "",         \
+      "Successful TLS handshakes with an upstream", EACH(tls.full, tls.resumed))                  \
+    X(upstream_tls_failures_total, COUNTER, (LABEL_UPSTREAM, LABEL_TLS_FAILURE), "",              \
+      "Failed TLS handshakes with an upstream, by cause",                                         \
+      series_add_seen(&series, tls.failed + 1, TLS_FAILURE_COUNT - 1))                            \
+    X(upstream_tls_certificate_expiry_timestamp_seconds, GAUGE, (LABEL_UPSTREAM), "seconds",      \
+      "Time when the client certificate of an upstream (tls.cert) expires, in Unix time",         \
       IF_ANY(tls.certificate_expires_s))
 
 #define IF_ANY(value) \
     if ((value) != 0) \
     ONE(value)
 
-#define SESSION_METRICS(X)                                                                         \
-    X(tls_sessions, GAUGE, (), "", "Upstream TLS sessions kept", ONE(figures.entries))             \
-    X(tls_session_bytes, GAUGE, (), "bytes", "Memory that upstream TLS sessions take",             \
-      ONE(figures.bytes))                                                                          \
-    X(tls_session_names, GAUGE, (), "", "Server names that upstream TLS sessions are for",         \
-      ONE(figures.names))                                                                          \
-    X(tls_sessions_stored_total, COUNTER, (), "", "Sessions that upstreams gave us and were kept", \
-      ONE(figures.stored))                                                                         \
-    X(tls_sessions_offered_total, COUNTER, (), "",                                                 \
-      "Sessions offered in a handshake that succeeded", ONE(figures.offered))                      \
-    X(tls_sessions_accepted_total, COUNTER, (), "", "Sessions offered that were resumed",          \
-      ONE(figures.accepted))                                                                       \
-    X(tls_sessions_evicted_total, COUNTER, (), "", "Sessions that made room for others",           \
-      ONE(figures.evicted))                                                                        \
-    X(tls_sessions_expired_total, COUNTER, (), "", "Sessions whose life was over",                 \
-      ONE(figures.expired))                                                                        \
-    X(tls_sessions_dropped_total, COUNTER, (), "",                                                 \
-      "Sessions that could not be kept: no memory, or too large", ONE(figures.dropped))
+#define SESSION_METRICS(X)                                                                     \
+    X(tls_sessions, GAUGE, (), "", "Cached TLS sessions of upstreams", ONE(figures.entries))   \
+    X(tls_session_bytes, GAUGE, (), "bytes", "Memory that cached TLS sessions use",            \
+      ONE(figures.bytes))                                                                      \
+    X(tls_session_names, GAUGE, (), "", "Server names with cached TLS sessions",               \
+      ONE(figures.names))                                                                      \
+    X(tls_sessions_stored_total, COUNTER, (), "",                                              \
+      "Sessions that upstreams issued and that were cached", ONE(figures.stored))              \
+    X(tls_sessions_offered_total, COUNTER, (), "",                                             \
+      "Sessions offered in a handshake that succeeded", ONE(figures.offered))                  \
+    X(tls_sessions_accepted_total, COUNTER, (), "", "Offered sessions that were resumed",      \
+      ONE(figures.accepted))                                                                   \
+    X(tls_sessions_evicted_total, COUNTER, (), "", "Sessions removed to make room for others", \
+      ONE(figures.evicted))                                                                    \
+    X(tls_sessions_expired_total, COUNTER, (), "",                                             \
+      "Sessions removed because their lifetime was over", ONE(figures.expired))                \
+    X(tls_sessions_dropped_total, COUNTER, (), "",                                             \
+      "Sessions that could not be cached because memory was short or they were too large",     \
+      ONE(figures.dropped))
 
 #define OF_NAME (LABEL_SERVER_NAME, LABEL_PORT, LABEL_TRUST)
 
-#define SESSION_NAME_METRICS(X)                                                     \
-    X(tls_name_sessions, GAUGE, OF_NAME, "", "Sessions kept for a server name",     \
-      ONE(figures->entries))                                                        \
-    X(tls_name_offered_total, COUNTER, OF_NAME, "", "Sessions of the name offered", \
-      ONE(figures->offered))                                                        \
-    X(tls_name_accepted_total, COUNTER, OF_NAME, "",                                \
-      "Sessions of the name offered that were resumed", ONE(figures->accepted))     \
-    X(tls_name_apart, GAUGE, OF_NAME, "",                                           \
-      "1 while its addresses are found not to share ticket keys", ONE(figures->apart))
+#define SESSION_NAME_METRICS(X)                                                      \
+    X(tls_name_sessions, GAUGE, OF_NAME, "", "Cached sessions of a server name",     \
+      ONE(figures->entries))                                                         \
+    X(tls_name_offered_total, COUNTER, OF_NAME, "",                                  \
+      "Sessions of a server name offered in a handshake", ONE(figures->offered))     \
+    X(tls_name_accepted_total, COUNTER, OF_NAME, "",                                 \
+      "Offered sessions of a server name that were resumed", ONE(figures->accepted)) \
+    X(tls_name_apart, GAUGE, OF_NAME, "",                                            \
+      "1 if the addresses of the server name do not share ticket keys", ONE(figures->apart))
 
 enum { UPSTREAM_METRICS(METRIC_ID_OF_ROW) };
 enum { SESSION_METRICS(METRIC_ID_OF_ROW) };
@@ -117,11 +119,11 @@ static void write_session_names(struct scrape *scrape, const struct metric *metr
 
 const struct metric_group metrics_upstreams = METRIC_GROUP(
     "Upstreams",
-    "Health, and TLS with upstreams since the start. A cause that has not occurred has no series.",
+    "Health of upstreams, and TLS handshakes with them. A cause that has not occurred has no series.",
     upstream_metrics, write_upstreams);
 const struct metric_group metrics_sessions = METRIC_GROUP(
-    "TLS sessions of upstreams", "Of all upstreams together.", session_metrics, write_sessions);
+    "TLS sessions of upstreams", "All upstreams together.", session_metrics, write_sessions);
 const struct metric_group metrics_session_names = METRIC_GROUP(
     "TLS sessions by server name",
-    "A name stands several times where its certificates are checked by different authorities.",
+    "A name has several series if several upstreams use it with different trust settings.",
     session_name_metrics, write_session_names);

@@ -16,43 +16,42 @@
 #include "steady/histogram.h"
 #include "tls/failure.h"
 
-#define WORKER_COUNTERS(X)                                                                    \
-    X(clients_accepted, "clients_accepted_total", "", "Client connections accepted")          \
-    X(clients_closed, "clients_closed_total", "", "Client connections closed")                \
-    X(clients_refused, "clients_refused_total", "",                                           \
-      "Client connections answered with 503 because of limits.clients")                       \
-    X(accept_pauses, "accept_pauses_total", "",                                               \
-      "Times accepting was paused for want of descriptors")                                   \
-    X(accept_errors, "accept_errors_total", "", "Failed accepts")                             \
-    X(client_timeouts, "client_timeouts_total", "",                                           \
-      "Client connections closed by a timeout outside an exchange")                           \
-    X(proxy_headers_refused, "proxy_headers_refused_total", "",                               \
-      "Connections closed that began with a PROXY header and were not from trusted_peers")    \
-    X(proxy_headers_invalid, "proxy_headers_invalid_total", "",                               \
-      "Connections closed whose PROXY header could not be read")                              \
-    X(handshakes_full, "tls_handshakes_full_total", "",                                       \
-      "TLS handshakes with clients that made a new session")                                  \
-    X(handshakes_resumed, "tls_handshakes_resumed_total", "",                                 \
-      "TLS handshakes with clients that resumed one")                                         \
-    X(handshakes_refused, "tls_handshakes_refused_total", "",                                 \
-      "Connections closed because of limits.handshakes")                                      \
-    X(exchanges_started, "exchanges_started_total", "", "Exchanges begun")                    \
-    X(exchanges_finished, "exchanges_finished_total", "", "Exchanges ended")                  \
-    X(attempts, "attempts_total", "", "Attempts at an endpoint")                              \
-    X(redials, "redials_total", "",                                                           \
-      "Attempts repeated because a reused connection was found dead")                         \
-    X(redials_refused, "redials_refused_total", "",                                           \
-      "Attempts not repeated though a reused connection was found dead: too many were")       \
-    X(queued, "queued_total", "", "Exchanges that waited in an upstream's queue")             \
-    X(tunnels, "tunnels_total", "", "Connections upgraded to a tunnel")                       \
-    X(client_bytes_in, "client_received_bytes_total", "bytes", "Bytes received from clients") \
-    X(client_bytes_out, "client_sent_bytes_total", "bytes", "Bytes sent to clients")          \
-    X(upstream_bytes_in, "upstream_received_bytes_total", "bytes",                            \
-      "Bytes received from upstreams")                                                        \
-    X(upstream_bytes_out, "upstream_sent_bytes_total", "bytes", "Bytes sent to upstreams")    \
-    X(spliced_bytes, "spliced_bytes_total", "bytes",                                          \
-      "Bytes moved without passing through user space")                                       \
-    X(loop_passes, "loop_passes_total", "", "Turns of the workers' event loops")
+#define WORKER_COUNTERS(X)                                                                           \
+    X(clients_accepted, "clients_accepted_total", "", "Client connections accepted")                 \
+    X(clients_closed, "clients_closed_total", "", "Client connections closed")                       \
+    X(clients_refused, "clients_refused_total", "",                                                  \
+      "Client connections answered with 503 because of limits.clients")                              \
+    X(accept_pauses, "accept_pauses_total", "",                                                      \
+      "Times accepting was paused because file descriptors were short")                              \
+    X(accept_errors, "accept_errors_total", "", "Accepts that failed")                               \
+    X(client_timeouts, "client_timeouts_total", "",                                                  \
+      "Client connections closed by a timeout outside an exchange")                                  \
+    X(proxy_headers_refused, "proxy_headers_refused_total", "",                                      \
+      "Connections closed because a PROXY header came from an address that is not in trusted_peers") \
+    X(proxy_headers_invalid, "proxy_headers_invalid_total", "",                                      \
+      "Connections closed because their PROXY header was invalid")                                   \
+    X(handshakes_full, "tls_handshakes_full_total", "",                                              \
+      "TLS handshakes with clients that made a new session")                                         \
+    X(handshakes_resumed, "tls_handshakes_resumed_total", "",                                        \
+      "TLS handshakes with clients that resumed a session")                                          \
+    X(handshakes_refused, "tls_handshakes_refused_total", "",                                        \
+      "Connections closed because of limits.handshakes")                                             \
+    X(exchanges_started, "exchanges_started_total", "", "Exchanges started")                         \
+    X(exchanges_finished, "exchanges_finished_total", "", "Exchanges finished")                      \
+    X(attempts, "attempts_total", "", "Attempts at an endpoint")                                     \
+    X(redials, "redials_total", "", "Attempts repeated because a pooled connection was broken")      \
+    X(redials_refused, "redials_refused_total", "",                                                  \
+      "Attempts on a broken pooled connection that were not repeated, because too many had been")    \
+    X(queued, "queued_total", "", "Exchanges that waited in an upstream's queue")                    \
+    X(tunnels, "tunnels_total", "", "Connections upgraded to a tunnel")                              \
+    X(client_bytes_in, "client_received_bytes_total", "bytes", "Bytes received from clients")        \
+    X(client_bytes_out, "client_sent_bytes_total", "bytes", "Bytes sent to clients")                 \
+    X(upstream_bytes_in, "upstream_received_bytes_total", "bytes",                                   \
+      "Bytes received from upstreams")                                                               \
+    X(upstream_bytes_out, "upstream_sent_bytes_total", "bytes", "Bytes sent to upstreams")           \
+    X(spliced_bytes, "spliced_bytes_total", "bytes",                                                 \
+      "Bytes that the kernel moved without a copy to user space (splice)")                           \
+    X(loop_passes, "loop_passes_total", "", "Passes of the workers' event loops")
 
 /* Classes of the status sent, by its first digit; NONE: no response was begun. */
 #define STATUS_CLASSES(X)        \
