@@ -25,6 +25,8 @@
     X(LEASE_CLOSED_SURPLUS, "surplus",                                                                             \
       "the pool needed its place or file descriptor for another connection, or a reload lowered pool.max")         \
     X(LEASE_CLOSED_LIFETIME, "lifetime", "the connection had the age pool.lifetime")                               \
+    X(LEASE_CLOSED_RECORD_FLOOD, "record_flood",                                                                   \
+      "the endpoint sent more than 32 TLS records without payload in 10 seconds")                                  \
     X(LEASE_CLOSED_LOST, "lost",                                                                                   \
       "many other connections of the endpoint broke, so that the pool replaced this one too")
 

@@ -219,8 +219,18 @@ struct stream connection_hand_over(struct connection *connection)
 
 /* ---- the end ---- */
 
+/* A break that we have made is told apart from one that we have met. */
+static enum ending real_ending(const struct connection *connection, enum ending ending)
+{
+    return ending_row(ending)->death == DEATH_BROKEN &&
+                   stream_failure(&connection->stream) == TLS_FAILURE_RECORD_FLOOD
+               ? ENDING_RECORD_FLOOD
+               : ending;
+}
+
 void connection_end(struct connection *connection, enum ending ending)
 {
+    ending = real_ending(connection, ending);
     bool death_told = ending_is_death(connection->ending);
     const struct ending_row *row = ending_row(death_told ? connection->ending : ending);
     count_add(&connection->local->stats.closed[row->closed_as], 1);

@@ -24,6 +24,7 @@ enum ending_death {
     X(DONE, DONE, false, DEATH_NONE)                                                           \
     X(BROKEN, BROKEN, true, DEATH_BROKEN)                                                      \
     X(ABANDONED, ABANDONED, true, DEATH_NONE)                                                  \
+    X(RECORD_FLOOD, RECORD_FLOOD, true, DEATH_BROKEN)                                          \
     /* it is sound, but may not be kept */                                                     \
     X(REQUESTS, REQUESTS, false, DEATH_NONE)                                                   \
     X(LIFETIME, LIFETIME, false, DEATH_NONE)                                                   \

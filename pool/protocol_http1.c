@@ -19,7 +19,7 @@ static enum ending on_event_at_rest(struct connection *connection, short what)
     if (found == STREAM_END || failure == TLS_FAILURE_TRUNCATED) {
         return ENDING_DIED_ORDERLY;
     }
-    if (failure != TLS_FAILURE_NONE) {
+    if (failure != TLS_FAILURE_NONE && failure != TLS_FAILURE_RECORD_FLOOD) {
         handshake_revoked(connection);
     }
     return found == STREAM_OK ? ENDING_STRAY_BYTES : ENDING_DIED_RESET;

@@ -31,6 +31,7 @@
     X(TLS_FAILURE_ALERT, "alert", "tls_alert_received")                                            \
     X(TLS_FAILURE_TIMEOUT, "timeout", "connection_timeout")                                        \
     X(TLS_FAILURE_TRUNCATED, "truncated", "connection_terminated")                                 \
+    X(TLS_FAILURE_RECORD_FLOOD, "record_flood", "tls_protocol_error")                              \
     X(TLS_FAILURE_NO_MEMORY, "no_memory", "proxy_internal_error")                                  \
     X(TLS_FAILURE_PROTOCOL, "protocol_error", "tls_protocol_error")
 

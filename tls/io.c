@@ -9,6 +9,7 @@
 
 #include "steady/check.h"
 #include "steady/fault.h"
+#include "tls/record_flood.h"
 #include "tls/tls_bio.h"
 
 /* A record can be read when all of it has come. While the other side's window is small, records of a segment each are read as they
@@ -20,6 +21,7 @@
 struct tls_io {
     struct tls_bio bio;
     SSL *ssl;
+    struct record_flood flood;
     uint64_t sent_ms;         /* when the last record went out */
     uint32_t sent_bytes;      /* since the last pause, up to SMALL_RECORDS_BYTES */
     bool ends;                /* with what is sent next */
@@ -90,6 +92,10 @@ static enum stream_result judge(struct tls_io *io, int returned)
         ERR_clear_error();
         return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
     }
+    if (io->flood.over) {
+        ERR_clear_error();
+        return end(io, STREAM_ERROR, TLS_FAILURE_RECORD_FLOOD);
+    }
     int error = SSL_get_error(io->ssl, returned);
     switch (error) {
     case SSL_ERROR_NONE: return STREAM_OK;
@@ -110,6 +116,25 @@ static enum stream_result judge(struct tls_io *io, int returned)
         return end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);
     }
     return end(io, STREAM_ERROR, failure);
+}
+
+/* SSL_set_msg_callback(3), once the handshake is over: each record is told of before it is deciphered. */
+static void on_message(int sent, int version, int type, const void *bytes, size_t length, SSL *ssl,
+                       void *owner)
+{
+    struct tls_io *io = owner;
+    (void)version, (void)bytes, (void)length, (void)ssl;
+    if (sent || type != SSL3_RT_HEADER) {
+        return;
+    }
+    record_flood_heard(&io->flood, loop_clock_ms(io->bio.scratch->clock));
+    io->bio.deaf = io->flood.over;
+}
+
+static void watch_records(struct tls_io *io)
+{
+    SSL_set_msg_callback_arg(io->ssl, io);
+    SSL_set_msg_callback(io->ssl, on_message);
 }
 
 /* ---- the calls ---- */
@@ -141,7 +166,24 @@ enum stream_result tls_io_handshake(struct tls_io *io)
     if (result == STREAM_BLOCKED && io->bio.out_error != 0) {
         result = end(io, of_socket_error(io->bio.out_error), TLS_FAILURE_NONE);
     }
+    if (result == STREAM_OK) {
+        watch_records(io);
+    }
     return result;
+}
+
+/* SSL_read() goes from record to record, and from one filled scratch to the next, until there is payload. With some in hand the
+   socket is not asked again: small records that keep coming would hold the worker for as long as they come. */
+static enum stream_result recv_some(struct tls_io *io, char *space, size_t space_bytes,
+                                    size_t *ret_bytes)
+{
+    int returned = SSL_read_ex(io->ssl, space, space_bytes, ret_bytes);
+    if (returned != 1) {
+        return judge(io, returned);
+    }
+    record_flood_payload(&io->flood, *ret_bytes == space_bytes && SSL_pending(io->ssl) > 0);
+    io->bio.enough = true;
+    return STREAM_OK;
 }
 
 enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_bytes,
@@ -156,8 +198,7 @@ enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_by
     tls_bio_enter(&io->bio);
     while ((result == STREAM_OK && total < space_bytes) ||
            (result == STREAM_BLOCKED && total == 0 && tls_bio_doubts(&io->bio))) {
-        int returned = SSL_read_ex(io->ssl, (char *)scratch + total, space_bytes - total, &n);
-        result = returned == 1 ? STREAM_OK : judge(io, returned);
+        result = recv_some(io, (char *)scratch + total, space_bytes - total, &n);
         if (result == STREAM_OK) {
             total += n;
             /* what is left of a record is OpenSSL's; without that, it would only find out what is known already */
@@ -170,7 +211,7 @@ enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_by
     if (io->bio.failed) {
         return end(io, STREAM_ERROR, TLS_FAILURE_NO_MEMORY);
     }
-    *ret_drained = result == STREAM_BLOCKED;
+    *ret_drained = result == STREAM_BLOCKED && io->bio.emptied;
     if (total == 0) {
         return result;
     }

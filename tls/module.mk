@@ -4,6 +4,7 @@ libtls_a_SOURCES = \
 	%D%/client.c %D%/client.h \
 	%D%/failure.c %D%/failure.h \
 	%D%/io.c %D%/io.h \
+	%D%/record_flood.c %D%/record_flood.h \
 	%D%/scratch.h \
 	%D%/server.c %D%/server.h \
 	%D%/server_names.c %D%/server_names.h \

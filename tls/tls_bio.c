@@ -81,7 +81,7 @@ void tls_bio_enter(struct tls_bio *bio)
 {
     struct tls_scratch *scratch = bio->scratch;
     CHECK(scratch->in_at == scratch->in_end && scratch->out_end == 0);
-    bio->emptied = bio->asked = false;
+    bio->emptied = bio->asked = bio->enough = false;
 }
 
 bool tls_bio_doubts(struct tls_bio *bio)
@@ -169,7 +169,7 @@ static size_t take(char *scratch, size_t space_bytes, const char *bytes, size_t 
 static bool receive(struct tls_bio *bio)
 {
     struct tls_scratch *scratch = bio->scratch;
-    if (bio->emptied || bio->ended || bio->in_error != 0) {
+    if (bio->emptied || bio->enough || bio->ended || bio->in_error != 0) {
         return false;
     }
     ssize_t n = socket_recv(bio->fd, scratch->in, IN_BYTES, 0);
@@ -190,6 +190,9 @@ static int bio_read(BIO *base, char *bytes, size_t space_bytes, size_t *ret_byte
     struct tls_bio *bio = BIO_get_data(base);
     struct tls_scratch *scratch = bio->scratch;
     BIO_clear_retry_flags(base);
+    if (bio->deaf) {
+        return 0;
+    }
     if (bio->kept_in != NULL) {
         *ret_bytes = take(bytes, space_bytes, bio->kept_in->bytes + bio->kept_in->begin,
                           buf_length(bio->kept_in));

@@ -34,6 +34,8 @@ struct tls_bio {
         out_error; /* errno of recv and send; 0: none. What can be read is good even if nothing can be sent */
     bool emptied; /* in this call the socket held no more, or less than was asked for */
     bool asked;   /* the former: it said so itself */
+    bool enough;  /* in this call: no more is asked of the socket */
+    bool deaf;    /* for good: nothing of what the other side says is read any more */
     bool ended;   /* the other side has ended its direction */
     bool failed;  /* something had to be kept and there was no memory */
 };

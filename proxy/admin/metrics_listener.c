@@ -6,7 +6,11 @@
 
 #define LISTENER_METRICS(X)                                                                   \
     X(tls_handshakes_failed_total, COUNTER, (LABEL_TLS_FAILURE), "",                          \
-      "Failed TLS handshakes with clients, by cause", write_failures(&series))                \
+      "Failed TLS handshakes with clients, by cause",                                         \
+      write_causes(&series, offsetof(struct worker_stats, handshakes_failed)))                \
+    X(tls_connections_broken_total, COUNTER, (LABEL_TLS_FAILURE), "",                         \
+      "TLS connections of clients that broke after their handshake, by cause",                \
+      write_causes(&series, offsetof(struct worker_stats, tls_broken)))                       \
     X(tls_certificate_expiry_timestamp_seconds, GAUGE,                                        \
       (LABEL_LISTENER, LABEL_CERTIFICATE, LABEL_CERTIFICATE_NAME, LABEL_KEY_TYPE), "seconds", \
       "Time when a listener's certificate expires, in Unix time", write_certificates(&series))
@@ -14,13 +18,12 @@
 enum { LISTENER_METRICS(METRIC_ID_OF_ROW) };
 static const struct metric metrics[] = {LISTENER_METRICS(METRIC_OF_ROW)};
 
-static void write_failures(const struct series *series)
+/* At the offset of worker_stats there is a counter for each cause. */
+static void write_causes(const struct series *series, size_t offset)
 {
     uint64_t sums[TLS_FAILURE_COUNT];
     for (size_t i = 0; i < TLS_FAILURE_COUNT; i++) {
-        sums[i] =
-            overview_sum(series->scrape->overview,
-                         offsetof(struct worker_stats, handshakes_failed) + i * sizeof(uint64_t));
+        sums[i] = overview_sum(series->scrape->overview, offset + i * sizeof(uint64_t));
     }
     series_add_seen(series, sums + 1, TLS_FAILURE_COUNT - 1);
 }

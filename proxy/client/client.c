@@ -212,8 +212,8 @@ void client_close(struct client *client, bool reset)
     CHECK(client->exchange == NULL && client->state != CLIENT_CLOSED);
     client_enter(client, CLIENT_CLOSED);
     event_del(&client->event);
+    client_end_tls(client);
     stream_close(&client->stream, reset);
-    client_forget_tls(client);
     wheel_disarm(&worker->loop.wheel, &client->timer);
     loop_defer_cancel(&worker->loop, &client->deferred);
     duplex_release(&client->duplex, worker->bufs);

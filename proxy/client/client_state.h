@@ -87,7 +87,8 @@ bool client_take_preface(struct client *client);
 void client_begin_tls(struct client *client);
 /* A step of it. True: it is over, go on with what has been received. */
 bool client_shake(struct client *client);
-void client_forget_tls(struct client *client);
+/* The client is about to be closed: counts what broke its TLS, if anything did, and forgets what was agreed. */
+void client_end_tls(struct client *client);
 
 /* client_in.c: does what can be done now with what has been received. From a frame of the client's own only. */
 void client_run(struct client *client);

@@ -60,8 +60,13 @@ bool client_shake(struct client *client)
     return false;
 }
 
-void client_forget_tls(struct client *client)
+void client_end_tls(struct client *client)
 {
+    enum tls_failure failure = stream_failure(&client->stream);
+    bool agreed = client->tls == NULL;
+    if (agreed && failure != TLS_FAILURE_NONE) {
+        stat_add(&client->origin.worker->stats.tls_broken[failure], 1);
+    }
     free(client->origin.certificate);
     client->origin.certificate = NULL;
     tls_server_put(&client->tls);

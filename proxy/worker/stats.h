@@ -76,6 +76,7 @@ struct worker_stats {
     WORKER_COUNTERS(X)
 #undef X
     uint64_t handshakes_failed[TLS_FAILURE_COUNT];     /* with clients */
+    uint64_t tls_broken[TLS_FAILURE_COUNT];            /* with clients, after the handshake */
     uint64_t clients_open, clients_idle, tunnels_open; /* gauges */
     struct route_stats no_route; /* requests that were refused before a route was found */
 };

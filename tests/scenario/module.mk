@@ -37,6 +37,7 @@ scenario_tests = \
 	%D%/storm.py \
 	%D%/strata.py \
 	%D%/streaming.py \
+	%D%/tls_abuse.py \
 	%D%/tls_audit.py \
 	%D%/tls_clients.py \
 	%D%/tls_listener.py \
@@ -55,6 +56,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/client.py \
 	%D%/harness/commands.py \
 	%D%/harness/dns.py \
+	%D%/harness/libssl.py \
 	%D%/harness/origin.py \
 	%D%/harness/leftovers.py \
 	%D%/harness/outage.py \

@@ -417,6 +417,74 @@ static void answers_that_nobody_reads_do_not_pile_up(void **state)
     rig_close(&rig);
 }
 
+static void a_flood_of_key_updates_is_cut_off(void **state)
+{
+    struct rig rig;
+    char room[16];
+    size_t n = 0;
+    unsigned said = 0;
+    enum stream_result result = STREAM_BLOCKED;
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    rig_shake(&rig);
+    while (result == STREAM_BLOCKED && said < 1000) {
+        assert_int_equal(SSL_key_update(tls_io_ssl(rig.client.tls), SSL_KEY_UPDATE_NOT_REQUESTED),
+                         1);
+        assert_int_equal(stream_handshake(&rig.client), STREAM_OK);
+        said++;
+        result = stream_recv(&rig.server, room, sizeof room, &n);
+        assert_int_not_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_OK);
+    }
+    assert_int_equal(result, STREAM_ERROR);
+    assert_int_equal(stream_failure(&rig.server), TLS_FAILURE_RECORD_FLOOD);
+    assert_int_equal(said, 33);
+    rig_close(&rig);
+}
+
+static void a_key_update_now_and_then_is_fine(void **state)
+{
+    struct rig rig;
+    char room[16];
+    size_t n = 0;
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    rig_shake(&rig);
+    for (int i = 0; i < 200; i++) {
+        rig.clock.now_us = (uint64_t)(i + 1) * 500000;
+        assert_int_equal(SSL_key_update(tls_io_ssl(rig.client.tls), SSL_KEY_UPDATE_REQUESTED), 1);
+        send_all(&rig.client, "x", 1);
+        assert_int_equal(stream_recv(&rig.server, room, sizeof room, &n), STREAM_OK);
+        assert_int_equal(stream_recv(&rig.client, room, sizeof room, &n), STREAM_BLOCKED);
+    }
+    rig_close(&rig);
+}
+
+/* Many more of them than fit one call's scratch. */
+static void small_records_that_keep_coming_give_others_their_turn(void **state)
+{
+    static char space[512 * 1024];
+    struct rig rig;
+    size_t n = 0, sent = 0, received = 0, most = 0;
+    int room = 4 * 1024 * 1024;
+    (void)state;
+    rig_open(&rig, TLS1_3_VERSION);
+    rig_shake(&rig);
+    (void)setsockopt(rig.client.fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+    for (const struct iovec one = {(char[]){"x"}, 1}; sent < 6000; sent++) {
+        if (stream_send(&rig.client, &one, 1, &n) != STREAM_OK || stream_unsent(&rig.client)) {
+            break;
+        }
+    }
+    while (stream_recv(&rig.server, space, sizeof space, &n) == STREAM_OK) {
+        received += n;
+        most = n > most ? n : most;
+    }
+    assert_in_range(received, sent, sent + 1);
+    /* a record of one byte is 23 bytes long */
+    assert_in_range(most, 1, 128 * 1024 / 23 + 1);
+    rig_close(&rig);
+}
+
 /* A worker hands a resting connection to another. */
 static void a_stream_moves_to_another_room_when_it_rests(void **state)
 {
@@ -458,6 +526,9 @@ int main(void)
         cmocka_unit_test(what_was_said_before_the_break_is_heard),
         cmocka_unit_test(a_ticket_after_our_end_does_not_end_theirs),
         cmocka_unit_test(answers_that_nobody_reads_do_not_pile_up),
+        cmocka_unit_test(a_flood_of_key_updates_is_cut_off),
+        cmocka_unit_test(a_key_update_now_and_then_is_fine),
+        cmocka_unit_test(small_records_that_keep_coming_give_others_their_turn),
         cmocka_unit_test(a_stream_moves_to_another_room_when_it_rests),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

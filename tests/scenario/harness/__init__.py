@@ -16,6 +16,7 @@ from .certificates import Authority, Certificate, replace as replace_certificate
 from .client import Client, Interrupted, get, head
 from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
 from .dns import DnsServer, Dnsmasq, Silence
+from .libssl import Libssl
 from .origin import Arrived, RawOrigin, describe, reads_body, takes
 from .pace import Pace
 from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, node_modules, node_program

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""TLS used against us: what a few bytes, silence or slowness at one connection may cost the others."""
+
+import socket
+import ssl
+import time
+
+from harness import (Authority, Libssl, NginxOrigin, RawOrigin, check, check_equal, eventually, patient, run, scenario,
+                     start_proxy)
+
+# Far more than anybody needs, and what kept a worker busy for seconds before they were counted.
+UPDATES = 20000
+
+
+def with_tls(s, **more):
+    authority = Authority(s)
+    return authority, {"workers": 1, "listeners": {"web": {"tls": {"certificates": [authority.issue("shop.test").settings()]},
+                                                           **more}}}
+
+
+def ask(proxy, authority, target="/hello"):
+    """One request over TLS; returns everything that came back and how long it took."""
+    begun = time.monotonic()
+    context = ssl.create_default_context(cafile=authority.cert)
+    with socket.create_connection(proxy.address, timeout=patient(10)) as plain:
+        with context.wrap_socket(plain, server_hostname="shop.test") as secure:
+            secure.sendall(f"GET {target} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n".encode())
+            pieces = []
+            while piece := secure.recv(65536):
+                pieces.append(piece)
+    return b"".join(pieces), time.monotonic() - begun
+
+
+@scenario("a client that sends KeyUpdates without end keeps a worker from all others")
+def flood_of_a_client(s):
+    authority, settings = with_tls(s)
+    proxy = start_proxy(s, NginxOrigin(s), settings)
+    with socket.create_connection(proxy.address) as sock:
+        flooder = Libssl(sock)
+        sent = flooder.flood(UPDATES)
+        flooder.free()
+    check(sent < UPDATES, f"all {sent} were taken")
+    eventually(lambda: proxy.metric("evenkeel_tls_connections_broken_total", cause="record_flood") == 1, "it is counted")
+    check(b"hello" in ask(proxy, authority)[0], "the next client is served")
+
+
+@scenario("a client that changes keys now and then is cut off")
+def now_and_then(s):
+    _, settings = with_tls(s)
+    proxy = start_proxy(s, NginxOrigin(s), settings)
+    with socket.create_connection(proxy.address) as sock:
+        client = Libssl(sock)
+        for _ in range(20):
+            check(client.key_update(), "an update is taken")
+            check(client.write(b"GET /hello HTTP/1.1\r\nHost: shop.test\r\n\r\n"), "a request is taken")
+            answer = client.read()
+            while answer and b"hello" not in answer:
+                answer += client.read()
+            check(b"hello" in answer, "it is answered")
+        client.free()
+    check_equal(proxy.metric("evenkeel_tls_connections_broken_total", cause="record_flood"), None, "none is counted")
+
+
+@scenario("an origin that sends KeyUpdates without end keeps a worker from all others")
+def flood_of_an_origin(s):
+    authority = Authority(s)
+    certificate = authority.issue("shop.test")
+    sent = []
+
+    def floods(connection):
+        origin = Libssl(connection.socket, certificate)
+        sent.append(origin.flood(UPDATES))
+        origin.free()
+    origin = RawOrigin(s, serve=floods)
+    proxy = start_proxy(s, origin, {"workers": 1, "upstreams": {"app": {
+        "tls": {"enabled": True, "server_name": "shop.test", "ca": authority.cert}}}})
+    eventually(lambda: sent and sent[0] < UPDATES, lambda: f"the first is cut off; sent {sent}")
+    eventually(lambda: proxy.metric("evenkeel_endpoint_closes_total", reason="record_flood"), "it is counted")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,30 @@
+/*
+ * Record flood: how many records without payload the other side may send once the handshake is over. Private to tls/.
+ *
+ * Owns nothing. Thread: any; time is an argument, in milliseconds. Spec: RFC 8446 4.6.3 and 5.1, RFC 5246 7.4.1.1.
+ *
+ * KeyUpdates, attempts to renegotiate, warnings, empty and padded records carry no byte for anybody, and each costs more time than
+ * its few bytes say: a KeyUpdate derives keys. Nobody needs more than a handful of them.
+ */
+#ifndef EVENKEEL_TLS_RECORD_FLOOD_H
+#define EVENKEEL_TLS_RECORD_FLOOD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RECORD_FLOOD_MOST 32
+#define RECORD_FLOOD_PERIOD_MS 10000
+
+struct record_flood {
+    uint64_t since_ms;   /* when the period began */
+    uint16_t bare_count; /* records of the period that have brought no payload, or not yet */
+    bool payload_open;   /* the last payload left bytes of its record behind */
+    bool over;           /* there were too many, for good */
+};
+
+/* A record begins. */
+void record_flood_heard(struct record_flood *flood, uint64_t now_ms);
+/* Payload has come out. `more`: its record holds more of it. */
+void record_flood_payload(struct record_flood *flood, bool more);
+
+#endif
