@@ -51,9 +51,13 @@ void exchange_send(struct exchange *exchange, const struct payload *arrived)
     const struct payload payload =
         arrived != NULL ? *arrived : request_body_held(&exchange->body, &piece);
     struct added_fields added;
-    added_fields_init(&added, exchange->worker->write_scratch + WORKER_HEAD_BYTES,
-                      WORKER_COMPOSE_BYTES);
-    forward_add_fields(exchange, &added);
+    if (__builtin_expect(!forward_add_fields(exchange,
+                                             exchange->worker->write_scratch + WORKER_HEAD_BYTES,
+                                             WORKER_COMPOSE_BYTES, &added),
+                         0)) {
+        exchange_fail(exchange, REASON_HEAD_TOO_LARGE, NULL);
+        return;
+    }
     enum sink sink = side->ops->send_head(side, &exchange->request, &added, &payload);
     if (__builtin_expect(sink == SINK_BROKEN, 0)) {
         return;

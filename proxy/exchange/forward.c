@@ -10,11 +10,15 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/http/added_fields.h"
 #include "proxy/http/hop_fields.h"
+#include "steady/check.h"
 #include "steady/deadline.h"
 
 /* Longer or stranger identifiers are replaced, even a trusted client's. */
 #define REQUEST_ID_MAX_BYTES 128
 #define TRACEPARENT_BYTES 55
+
+/* More than all that is added and neither the request's nor a certificate's: names, addresses, numbers, identifiers. */
+#define OWN_BYTES 1024
 
 #ifdef __SSE2__
 
@@ -51,6 +55,12 @@ static void hex_of(char *space, uint64_t value)
 }
 
 #endif
+
+static inline char *add_hex(char *at, uint64_t value)
+{
+    hex_of(at, value);
+    return at + 16;
+}
 
 static bool request_id_valid(const char *text, size_t bytes)
 {
@@ -171,178 +181,194 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
 }
 
 /* The values of a field that may occur several times, joined, with a separator behind each. */
-static void compose_joined(struct added_fields *added, const struct http_head *head,
-                           enum field_id id)
+static char *add_joined(char *at, const struct http_head *head, enum field_id id)
 {
     if (!head_has(head, id)) {
-        return;
+        return at;
     }
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         if (field->id == id && field->value_bytes > 0) {
-            added_text(added, head->base + field->value_at, field->value_bytes);
-            added_text_literal(added, ", ");
+            at = added_text(at, head->base + field->value_at, field->value_bytes);
+            at = added_literal(at, ", ");
         }
     }
+    return at;
 }
 
 /* A single value: the trusted client's own, else ours. */
-static void compose_kept_or(const struct exchange *exchange, struct added_fields *added,
-                            enum field_id id, const char *value, size_t value_bytes)
+static char *add_kept_or(char *at, const struct exchange *exchange, enum field_id id,
+                         const char *value, size_t value_bytes)
 {
     const struct http_field *kept = exchange->trusted ? only_field(&exchange->request, id) : NULL;
     if (__builtin_expect(kept != NULL, 0)) {
         value = exchange->request.base + kept->value_at;
         value_bytes = kept->value_bytes;
     }
-    added_text(added, value, value_bytes);
-    added_end(added);
+    return added_text(at, value, value_bytes);
 }
 
-static void add_x_forwarded(const struct exchange *exchange, struct added_fields *added,
-                            const char *ip, size_t ip_bytes)
+static char *add_x_forwarded(char *at, const struct exchange *exchange)
 {
     const struct http_head *head = &exchange->request;
     bool secure = origin_secure(exchange->origin) != NULL;
-    added_begin(added, "X-Forwarded-For");
+    at = added_literal(at, "X-Forwarded-For: ");
     if (exchange->trusted) {
-        compose_joined(added, head, FIELD_X_FORWARDED_FOR);
+        at = add_joined(at, head, FIELD_X_FORWARDED_FOR);
     }
-    added_text(added, ip, ip_bytes);
-    added_end(added);
-    added_begin(added, "X-Forwarded-Proto");
-    compose_kept_or(exchange, added, FIELD_X_FORWARDED_PROTO, secure ? "https" : "http",
-                    secure ? 5 : 4);
-    added_begin(added, "X-Forwarded-Host");
-    compose_kept_or(exchange, added, FIELD_X_FORWARDED_HOST, head_text(head, head->host),
-                    head->host.bytes);
+    at += address_format_ip(&exchange->origin->address.any, at);
+    at = added_literal(at, "\r\nX-Forwarded-Proto: ");
+    at = add_kept_or(at, exchange, FIELD_X_FORWARDED_PROTO, secure ? "https" : "http",
+                     secure ? 5 : 4);
+    at = added_literal(at, "\r\nX-Forwarded-Host: ");
+    at = add_kept_or(at, exchange, FIELD_X_FORWARDED_HOST, head_text(head, head->host),
+                     head->host.bytes);
+    return added_literal(at, "\r\n");
 }
 
 /* RFC 7239 4: an IPv6 address is in brackets and quoted. */
-static void add_forwarded(const struct exchange *exchange, struct added_fields *added,
-                          const char *ip, size_t ip_bytes)
+static char *add_forwarded(char *at, const struct exchange *exchange)
 {
     const struct http_head *head = &exchange->request;
+    char ip[ADDRESS_TEXT_BYTES];
+    size_t ip_bytes = address_format_ip(&exchange->origin->address.any, ip);
     bool v6 = memchr(ip, ':', ip_bytes) != NULL;
-    added_begin(added, "Forwarded");
+    at = added_literal(at, "Forwarded: ");
     if (exchange->trusted) {
-        compose_joined(added, head, FIELD_FORWARDED);
+        at = add_joined(at, head, FIELD_FORWARDED);
     }
-    added_text(added, v6 ? "for=\"[" : "for=", v6 ? 6 : 4);
-    added_text(added, ip, ip_bytes);
-    added_text(added, v6 ? "]\"" : "", v6 ? 2 : 0);
+    at = added_text(at, v6 ? "for=\"[" : "for=", v6 ? 6 : 4);
+    at = added_text(at, ip, ip_bytes);
+    at = added_text(at, v6 ? "]\"" : "", v6 ? 2 : 0);
     if (head->host.bytes > 0) {
-        added_text_literal(added, ";host=\"");
-        added_text(added, head_text(head, head->host), head->host.bytes);
-        added_text_literal(added, "\"");
+        at = added_literal(at, ";host=\"");
+        at = added_text(at, head_text(head, head->host), head->host.bytes);
+        at = added_literal(at, "\"");
     }
-    added_text_literal(added, ";proto=http");
+    at = added_literal(at, ";proto=http");
     if (origin_secure(exchange->origin) != NULL) {
-        added_text_literal(added, "s");
+        at = added_literal(at, "s");
     }
-    added_end(added);
+    return added_literal(at, "\r\n");
 }
 
-static void add_client(const struct exchange *exchange, struct added_fields *added)
+static char *add_client(char *at, const struct exchange *exchange)
 {
     enum forwarded_style style = exchange->forward.style;
-    char ip[ADDRESS_TEXT_BYTES];
-    if (style == FORWARDED_NONE) {
-        return;
+    if (style == FORWARDED_X || style == FORWARDED_BOTH) {
+        at = add_x_forwarded(at, exchange);
     }
-    size_t ip_bytes = address_format_ip(&exchange->origin->address.any, ip);
-    if (style != FORWARDED_RFC7239) {
-        add_x_forwarded(exchange, added, ip, ip_bytes);
+    if (style == FORWARDED_RFC7239 || style == FORWARDED_BOTH) {
+        at = add_forwarded(at, exchange);
     }
-    if (style != FORWARDED_X) {
-        add_forwarded(exchange, added, ip, ip_bytes);
-    }
+    return at;
 }
 
-static void add_traceparent(const struct exchange *exchange, struct added_fields *added)
+static char *add_request_id(char *at, const struct forward *forward)
+{
+    at = added_literal(at, "X-Request-Id: ");
+    at = added_text(at, forward->request_id, FORWARD_ID_BYTES);
+    return added_literal(at, "\r\n");
+}
+
+/* The request's id doubles as the trace's, so that logs and traces meet. */
+static char *add_traceparent(char *at, const struct exchange *exchange)
 {
     struct rng *rng = &exchange->worker->loop.rng;
-    char text[TRACEPARENT_BYTES];
-    memcpy(text, "00-", 3);
-    /* the request's id doubles as the trace's, so that logs and traces meet */
+    at = added_literal(at, "traceparent: 00-");
     if (!exchange->forward.request_id_kept) {
-        memcpy(text + 3, exchange->forward.request_id, FORWARD_ID_BYTES);
+        at = added_text(at, exchange->forward.request_id, FORWARD_ID_BYTES);
     } else {
-        hex_of(text + 3, rng_next(rng));
-        hex_of(text + 19, rng_next(rng));
+        at = add_hex(at, rng_next(rng));
+        at = add_hex(at, rng_next(rng));
     }
-    text[35] = '-';
-    hex_of(text + 36, rng_next(rng));
-    memcpy(text + 52, "-01", 3);
-    added_field(added, "traceparent", text, sizeof text);
+    at = added_literal(at, "-");
+    at = add_hex(at, rng_next(rng));
+    return added_literal(at, "-01\r\n");
 }
 
 /* What the next hop is told of the time that is left, and of how often this was tried. */
-static void add_hop(const struct exchange *exchange, struct added_fields *added)
+static char *add_hop(char *at, const struct exchange *exchange)
 {
     uint64_t now_ms = worker_now_ms(exchange->worker);
     uint64_t next_ms = hop_next_ms(deadline_left_ms(exchange->times.deadline_ms, now_ms));
     uint64_t attempt =
         (uint64_t)exchange->tries.attempts_before + exchange->tries.retries_count + 1;
-    added_begin(added, "X-Envoy-Expected-Rq-Timeout-Ms");
-    added_text_uint(added, next_ms);
-    added_end(added);
+    at = added_literal(at, "X-Envoy-Expected-Rq-Timeout-Ms: ");
+    at = added_uint(at, next_ms);
     if (__builtin_expect(attempt == 1, 1)) {
-        added_field_literal(added, "X-Envoy-Attempt-Count", "1");
+        at = added_literal(at, "\r\nX-Envoy-Attempt-Count: 1\r\n");
     } else {
-        added_begin(added, "X-Envoy-Attempt-Count");
-        added_text_uint(added, attempt);
-        added_end(added);
+        at = added_literal(at, "\r\nX-Envoy-Attempt-Count: ");
+        at = added_uint(at, attempt);
+        at = added_literal(at, "\r\n");
     }
     if (__builtin_expect(head_has(&exchange->request, FIELD_GRPC_TIMEOUT), 0)) {
         /* a client that is not trusted asks nothing of us, but for the server what it waits stays what it waits */
-        char text[HOP_GRPC_BYTES];
         uint64_t asked_ms = hop_grpc_wait_ms(&exchange->request);
-        size_t bytes = hop_grpc_format(text, asked_ms < next_ms ? asked_ms : next_ms);
-        added_field(added, "grpc-timeout", text, bytes);
+        at = added_literal(at, "grpc-timeout: ");
+        at += hop_grpc_format(at, asked_ms < next_ms ? asked_ms : next_ms);
+        at = added_literal(at, "\r\n");
     }
+    return at;
 }
 
-static void add_max_forwards(const struct exchange *exchange, struct added_fields *added)
+static char *add_certificate(char *at, const char *certificate, size_t bytes)
 {
-    uint64_t left;
-    if (__builtin_expect(!counts_forwards(&exchange->request), 1)) {
-        return;
-    }
-    left = max_forwards(&exchange->request);
-    if (left != UINT64_MAX) {
-        added_begin(added, "Max-Forwards");
-        added_text_uint(added, left - 1);
-        added_end(added);
-    }
+    at = added_literal(at, "X-Forwarded-Client-Cert: ");
+    at = added_text(at, certificate, bytes);
+    return added_literal(at, "\r\n");
 }
 
-static void add_via(const struct exchange *exchange, struct added_fields *added)
+static char *add_max_forwards(char *at, const struct exchange *exchange)
+{
+    uint64_t left = max_forwards(&exchange->request);
+    if (left != UINT64_MAX) {
+        at = added_literal(at, "Max-Forwards: ");
+        at = added_uint(at, left - 1);
+        at = added_literal(at, "\r\n");
+    }
+    return at;
+}
+
+static char *add_via(char *at, const struct http_head *head)
+{
+    at = added_literal(at, "Via: ");
+    at = add_joined(at, head, FIELD_VIA);
+    at = added_text(at, head->facts & FACT_HTTP_1_0 ? "1.0 evenkeel" : "1.1 evenkeel", 12);
+    return added_literal(at, "\r\n");
+}
+
+bool forward_add_fields(const struct exchange *exchange, char *space, size_t space_bytes,
+                        struct added_fields *ret_added)
 {
     const struct http_head *head = &exchange->request;
-    added_begin(added, "Via");
-    compose_joined(added, head, FIELD_VIA);
-    added_text(added, head->facts & FACT_HTTP_1_0 ? "1.0 evenkeel" : "1.1 evenkeel", 12);
-    added_end(added);
-}
-
-void forward_add_fields(const struct exchange *exchange, struct added_fields *added)
-{
     const struct forward *forward = &exchange->forward;
-    add_client(exchange, added);
+    const char *certificate = exchange->origin->certificate;
+    size_t certificate_bytes = certificate != NULL ? strlen(certificate) : 0;
+    /* The values that are taken over are different parts of the head, none longer than its line; the host may be written twice. */
+    size_t most_bytes = OWN_BYTES + 2 * (size_t)head->head_bytes + certificate_bytes;
+    if (__builtin_expect(most_bytes > space_bytes, 0)) {
+        return false;
+    }
+    char *at = add_client(space, exchange);
     if (forward->adds_id && !forward->request_id_kept) {
-        added_field(added, "X-Request-Id", forward->request_id, FORWARD_ID_BYTES);
+        at = add_request_id(at, forward);
     }
     if (forward->adds_trace && !forward->trace_kept) {
-        add_traceparent(exchange, added);
+        at = add_traceparent(at, exchange);
     }
-    add_hop(exchange, added);
-    if (exchange->origin->certificate != NULL) {
-        added_field(added, "X-Forwarded-Client-Cert", exchange->origin->certificate,
-                    strlen(exchange->origin->certificate));
+    at = add_hop(at, exchange);
+    if (certificate != NULL) {
+        at = add_certificate(at, certificate, certificate_bytes);
     }
-    add_max_forwards(exchange, added);
+    if (__builtin_expect(counts_forwards(head), 0)) {
+        at = add_max_forwards(at, exchange);
+    }
     if (forward->adds_via) {
-        add_via(exchange, added);
+        at = add_via(at, head);
     }
+    *ret_added = (struct added_fields){space, (size_t)(at - space)};
+    CHECK(ret_added->bytes <= most_bytes);
+    return true;
 }

@@ -8,6 +8,7 @@
 #define EVENKEEL_PROXY_EXCHANGE_FORWARD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "conf/settings.h"
@@ -36,7 +37,9 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
 /* TRACE or OPTIONS with Max-Forwards 0: it must not go further (RFC 9110 7.6.2). */
 bool forward_ends_here(const struct exchange *exchange);
 
-/* What the upstream is told beside the request's own fields. */
-void forward_add_fields(const struct exchange *exchange, struct added_fields *added);
+/* What the upstream is told beside the request's own fields, written into the space. False: it may not fit. */
+__attribute__((warn_unused_result)) bool forward_add_fields(const struct exchange *exchange,
+                                                            char *space, size_t space_bytes,
+                                                            struct added_fields *ret_added);
 
 #endif

@@ -3,9 +3,9 @@
 
 #include "proxy/http/decimal.h"
 
-void added_text_uint(struct added_fields *added, uint64_t value)
+char *added_uint(char *at, uint64_t value)
 {
     char digits[DECIMAL_BYTES];
-    const char *at = decimal_of(digits, value);
-    added_text(added, at, (size_t)(digits + DECIMAL_BYTES - at));
+    const char *begin = decimal_of(digits, value);
+    return added_text(at, begin, (size_t)(digits + DECIMAL_BYTES - begin));
 }

@@ -106,7 +106,7 @@ static void h1_upstream_write_head(const struct h1_upstream *upstream, const str
         write_endpoint_host(upstream->side.lease->endpoint, writer);
     }
     h1_write_fields(writer, head);
-    h1_write_bytes(writer, added->lines, added_bytes(added));
+    h1_write_bytes(writer, added->lines, added->bytes);
     write_connection(head, writer);
     h1_write_framing(writer, head->framing, head->content_length);
     h1_write_end(writer);
@@ -132,7 +132,7 @@ static enum sink h1_upstream_send_head(struct upstream_side *side, const struct 
     }
     out[count++] = (struct iovec){writer.begin, h1_writer_length(&writer)};
     count += payload_frame(payload, upstream->chunked, chunk_head, &writer, out + count);
-    if (!h1_writer_ok(&writer) || added->overflow) {
+    if (!h1_writer_ok(&writer)) {
         side->events->failed(side->owner, REASON_HEAD_TOO_LARGE, NULL);
         return SINK_BROKEN;
     }

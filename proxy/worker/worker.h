@@ -30,9 +30,9 @@ struct splice_pipe;
 
 /* One read's worth; what a direction may hold back at most when the far side is slow. */
 #define WORKER_READ_BYTES (128u * 1024)
-/* Space for a head at its limit with everything the proxy adds, and for composing the values of what is added. */
+/* Space for a head at its limit with everything the proxy adds, and for what is added, where each part of such a head may occur twice. */
 #define WORKER_HEAD_BYTES (256u * 1024)
-#define WORKER_COMPOSE_BYTES (192u * 1024)
+#define WORKER_COMPOSE_BYTES (320u * 1024)
 #define WORKER_FIELDS_COUNT 1024u
 /* Reads one connection may do in one pass before others get their turn. */
 #define WORKER_TURN_READS 16u

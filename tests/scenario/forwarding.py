@@ -342,6 +342,24 @@ def balance(s):
                     check_equal(len(free.requests) - before, 6, "requests at the free endpoint")
 
 
+@scenario("a head at its limit does not fit with what is added to it")
+def head_at_its_limit(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"limits": {"head": "128KiB"}, "headers": {"forwarded": "both", "via": True}})
+    host = "h" * 30000 + ".example"
+    taken_over = [("X-Forwarded-For", "192.0.2.7, " * 2000 + "192.0.2.8"), ("Via", "1.1 one, " * 1000 + "1.1 two"),
+                  ("Forwarded", "for=192.0.2.7, " * 2000 + "for=192.0.2.8")]
+    head = f"GET /limit HTTP/1.1\r\nHost: {host}\r\n" + "".join(f"{name}: {value}\r\n" for name, value in taken_over)
+    padding = 128 * 1024 - 1 - len(head) - len("X-Padding: \r\n\r\n")
+    with proxy.client() as client:
+        client.send(head + "X-Padding: " + "p" * padding + "\r\n\r\n")
+        arrived = Arrived(client.response())
+    check_equal(arrived.all("X-Forwarded-Host"), [host], "X-Forwarded-Host")
+    ours = {"X-Forwarded-For": "127.0.0.1", "Via": "1.1 evenkeel", "Forwarded": f'for=127.0.0.1;host="{host}";proto=http'}
+    for name, value in taken_over:
+        check_equal(arrived.all(name), [f"{value}, {ours[name]}"], name)
+
+
 @scenario("an endpoint given by name is not found")
 def named_endpoint(s):
     origin = RawOrigin(s)
