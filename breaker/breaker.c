@@ -18,6 +18,8 @@
    nothing of now. */
 #define STATE_BITS 3
 #define STATE_MASK ((UINT64_C(1) << STATE_BITS) - 1)
+/* Of a ticket's word: its call holds no place on trial any more. */
+#define YIELDED (UINT64_C(1) << 63)
 
 /* One thread's. */
 struct refusals {
@@ -468,8 +470,10 @@ __attribute__((noinline)) static void report_guardedly(struct breaker *breaker,
                                                        uint64_t word, enum outcome outcome)
 {
     pthread_mutex_lock(&breaker->lock);
-    bool of_this_epoch = epoch_of(word) == epoch_of(load_word(breaker));
-    leave(breaker, word, of_this_epoch);
+    bool of_this_epoch = epoch_of(word & ~YIELDED) == epoch_of(load_word(breaker));
+    if ((word & YIELDED) == 0) {
+        leave(breaker, word, of_this_epoch);
+    }
     if (of_this_epoch && outcome != OUTCOME_IGNORED) {
         evidence_add(&breaker->evidence, &breaker->locals[caller->worker], caller->strata, outcome,
                      caller->now_ms, caller->settings->window_ms);
@@ -500,6 +504,20 @@ void breaker_report(struct breaker *breaker, const struct breaker_caller *caller
         }
     }
     report_guardedly(breaker, caller, word, outcome);
+}
+
+bool breaker_ticket_on_trial(const struct breaker_ticket *ticket)
+{
+    return !admits_freely(ticket->word) && (ticket->word & YIELDED) == 0;
+}
+
+void breaker_yield(struct breaker *breaker, struct breaker_ticket *ticket)
+{
+    CHECK(breaker_ticket_on_trial(ticket));
+    pthread_mutex_lock(&breaker->lock);
+    leave(breaker, ticket->word, epoch_of(ticket->word) == epoch_of(load_word(breaker)));
+    pthread_mutex_unlock(&breaker->lock);
+    ticket->word |= YIELDED;
 }
 
 /* ---- operators ---- */

@@ -96,6 +96,12 @@ __attribute__((warn_unused_result)) enum breaker_result breaker_admit(
 void breaker_report(struct breaker *breaker, const struct breaker_caller *caller,
                     struct breaker_ticket *ticket, enum outcome outcome);
 
+/* The call holds one of the few places of a trial, a probe's or one of the ramp. */
+bool breaker_ticket_on_trial(const struct breaker_ticket *ticket);
+/* Such a call will take a while for which nobody here is to blame: its place is another's. It is reported all the same, and counts
+   for what it says. */
+void breaker_yield(struct breaker *breaker, struct breaker_ticket *ticket);
+
 enum breaker_force { BREAKER_FORCE_NONE, BREAKER_FORCE_OPEN, BREAKER_FORCE_CLOSED };
 /* An operator's word stands until it is taken back (NONE): then a breaker forced open tries with probes, one forced closed is
    closed. */

@@ -226,6 +226,11 @@ static void on_due_timer(evutil_socket_t fd, short what, void *arg)
 void endpoint_answered(struct pool_worker *worker, struct endpoint *endpoint, uint64_t latency_us)
 {
     latency_add(&endpoint->latency, latency_us, false, loop_clock_us(&worker->env.loop->clock));
+    endpoint_answered_early(endpoint);
+}
+
+void endpoint_answered_early(struct endpoint *endpoint)
+{
     if (__atomic_load_n(&endpoint->verdict.failures_count, __ATOMIC_RELAXED) != 0) {
         __atomic_store_n(&endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
     }

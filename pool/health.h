@@ -54,6 +54,8 @@ __attribute__((warn_unused_result)) bool pools_start_health(struct pools *pools,
 /* What became of an attempt, once for each that tells something of its endpoint: latency_us, from its start to the head of the
    response (or its failure). What the client or this process broke off is not reported. */
 void endpoint_answered(struct pool_worker *worker, struct endpoint *endpoint, uint64_t latency_us);
+/* Before its client had sent all: how long it took says nothing. */
+void endpoint_answered_early(struct endpoint *endpoint);
 
 /* Whose attempt failed, as far as it tells what the failure is to be put down to. */
 struct endpoint_failure {

@@ -64,18 +64,25 @@ static void attempt_drop_tickets(struct exchange *exchange)
     }
 }
 
+void attempt_earn(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    const struct shard *shard = exchange->admission.shard;
+    uint64_t now_ms = worker_now_ms(worker);
+    retry_budget_note_request(policy_of(exchange->target.upstream)->budget, worker->env.index,
+                              now_ms);
+    if (shard != NULL) {
+        retry_budget_note_request(shard->budget, worker->env.index, now_ms);
+    }
+}
+
 static void attempt_count(struct exchange *exchange, const struct endpoint *endpoint)
 {
     struct worker *worker = exchange->worker;
     struct exchange_tries *tries = &exchange->tries;
-    if (tries->attempts_count == 0 && !exchange_is_twin(exchange)) {
-        uint64_t now_ms = worker_now_ms(worker);
-        const struct shard *shard = exchange->admission.shard;
-        retry_budget_note_request(policy_of(exchange->target.upstream)->budget, worker->env.index,
-                                  now_ms);
-        if (shard != NULL) {
-            retry_budget_note_request(shard->budget, worker->env.index, now_ms);
-        }
+    if (tries->attempts_count == 0 && !exchange_is_twin(exchange) &&
+        exchange->body.state != REQUEST_ARRIVING) {
+        attempt_earn(exchange);
     }
     tries->attempts_count++;
     stat_add(&worker->stats.attempts, 1);
@@ -114,14 +121,24 @@ enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endp
 
 /* ---- what it reports ---- */
 
-/* The time the client took to send its body is not the endpoint's. */
+/* The time the client takes to send its body is not the endpoint's. */
 uint64_t attempt_age_us(const struct exchange *exchange)
 {
-    uint64_t since_us = exchange->body.sent_ms * 1000;
+    const struct request_body *body = &exchange->body;
+    if (exchange_client_owes(exchange)) {
+        return 0;
+    }
+    uint64_t since_us = (body->state == REQUEST_SENT ? body->sent_ms : body->moved_ms) * 1000;
     if (exchange->request.framing == FRAMING_NONE || since_us < exchange->attempt.started_us) {
         since_us = exchange->attempt.started_us;
     }
     return loop_clock_us(&exchange->worker->loop.clock) - since_us;
+}
+
+void attempt_yield(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    policy_yield(exchange->target.upstream, attempt->endpoint, &attempt->tickets);
 }
 
 void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered)
@@ -150,8 +167,23 @@ void attempt_report_upstream(struct exchange *exchange, enum outcome outcome)
     policy_report_upstream(&caller, &exchange->attempt.tickets, outcome);
 }
 
+/* How long it took says nothing while the client owes bytes. */
+static void attempt_report_early_answer(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    const struct policy_caller caller = exchange_caller(exchange);
+    policy_report_endpoint(&caller, attempt->endpoint, &attempt->tickets, OUTCOME_SUCCESS);
+    policy_report_upstream(&caller, &attempt->tickets, OUTCOME_SUCCESS);
+    attempt->reported = true;
+    endpoint_answered_early(attempt->endpoint);
+}
+
 void attempt_report_answer(struct exchange *exchange)
 {
+    if (__builtin_expect(exchange_client_owes(exchange), 0)) {
+        attempt_report_early_answer(exchange);
+        return;
+    }
     struct attempt *attempt = &exchange->attempt;
     struct upstream *upstream = exchange->target.upstream;
     const struct policy_caller caller = exchange_caller(exchange);

@@ -55,6 +55,9 @@ static inline bool attempt_piped(const struct attempt *attempt)
     return attempt->upstream.side.ops->piped(&attempt->upstream.side);
 }
 
+/* The exchange's request is whole and goes to its first endpoint: it counts for the retry budgets. */
+void attempt_earn(struct exchange *exchange);
+
 /* What the attempt says of its endpoint: to the endpoint's breaker, and, unless it says nothing (OUTCOME_IGNORED) and has not
    `answered` either, to the pool. Likewise to the upstream's breaker. What was reported is not reported again. */
 void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered);
@@ -62,8 +65,11 @@ void attempt_report_upstream(struct exchange *exchange, enum outcome outcome);
 /* A final head has come, and is passed on. */
 void attempt_report_answer(struct exchange *exchange);
 
-/* Since its start, or since the client had sent all of the request if that was later. */
+/* How long the endpoint has had what it needs: since the start, or since it was last given something of the request if that was
+   later. 0: the client owes it more. */
 uint64_t attempt_age_us(const struct exchange *exchange);
+/* Its client is slow: it leaves what it holds of a breaker's trial to others. */
+void attempt_yield(struct exchange *exchange);
 
 /* Ends it: the lease goes back to the pool if its connection may serve again, else it is closed. Ending twice is fine. */
 void attempt_end(struct exchange *exchange);

@@ -30,6 +30,22 @@ static inline bool exchange_is_twin(const struct exchange *exchange)
     return exchange->hedge.role == HEDGE_TWIN;
 }
 
+/* A client that has been silent so long keeps what it asks from going on: who gives up on it is not to blame. */
+#define EXCHANGE_SILENT_MS 1000
+
+/* Time passes at the client: more of its request is to come, and nothing keeps it from coming. */
+static inline bool exchange_client_owes(const struct exchange *exchange)
+{
+    const struct request_body *body = &exchange->body;
+    return __builtin_expect(body->state == REQUEST_ARRIVING, 0) && !body->full &&
+           !body->continue_awaited && exchange->stage == EXCHANGE_SENDING;
+}
+static inline bool exchange_client_silent(const struct exchange *exchange)
+{
+    return exchange_client_owes(exchange) &&
+           exchange_now_ms(exchange) - exchange->body.moved_ms >= EXCHANGE_SILENT_MS;
+}
+
 /* The upstream as this worker sees it, and its settings. */
 static inline const struct upstream_view *exchange_view(const struct exchange *exchange)
 {

@@ -28,6 +28,7 @@ static void exchange_payload_passed(struct exchange *exchange, const struct payl
     if (body->bytes > 0) {
         request_body_passed(body, exchange->worker, arrived, exchange_replays(exchange));
     }
+    body->moved_ms = exchange_now_ms(exchange);
     body->full = full;
     if (was_full && !full && body->state == REQUEST_ARRIVING) {
         exchange->downstream->read_on(exchange);
@@ -95,6 +96,9 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
     body->bytes += payload_bytes(payload);
     body->moved_ms = exchange_now_ms(exchange);
     body->state = payload->last ? REQUEST_WHOLE : REQUEST_ARRIVING;
+    if (payload->last && exchange->tries.attempts_count > 0) {
+        attempt_earn(exchange);
+    }
     if (body->continue_awaited) {
         body->continue_awaited = false;
         exchange_rearm(exchange);

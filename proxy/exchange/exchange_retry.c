@@ -54,7 +54,10 @@ static enum outcome exchange_failed_outcome(const struct exchange *exchange,
                                             enum exchange_reason reason)
 {
     if (reason == REASON_DEADLINE) {
-        return exchange_cut_outcome(exchange);
+        return exchange_client_owes(exchange) ? OUTCOME_IGNORED : exchange_cut_outcome(exchange);
+    }
+    if (exchange_client_silent(exchange)) {
+        return OUTCOME_IGNORED;
     }
     return failures[reason].condition == RETRY_CONNECT_FAILURE ? OUTCOME_UNREACHED
                                                                : OUTCOME_FAILURE;
@@ -173,7 +176,8 @@ bool exchange_retries_response(struct exchange *exchange, const struct http_head
     bool other_hop = head_has_error(head);
     const struct failure failure = {
         .condition = retry_condition_of(head->status),
-        .outcome = other_hop ? OUTCOME_IGNORED : OUTCOME_FAILURE,
+        .outcome =
+            other_hop || exchange_client_silent(exchange) ? OUTCOME_IGNORED : OUTCOME_FAILURE,
         .other_hop = other_hop,
         .retry_after_ms = retry_after_ms(head, worker_wall_ms(exchange->worker)),
     };

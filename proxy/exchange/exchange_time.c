@@ -34,10 +34,19 @@ bool exchange_hopeless(const struct exchange *exchange)
            left_ms * 1000 < policy_floor_us(exchange_policy_local(exchange), now_ms);
 }
 
-/* When something is due, and what it means if nothing has come by then. */
+enum due_act {
+    DUE_FAIL,  /* what was awaited has not come: the exchange ends with the reason */
+    DUE_LOOK,  /* whether the client is still there */
+    DUE_YIELD, /* its client is slow: others have its place on a breaker's trial */
+    DUE_HEDGE,
+    DUE_RETRY,
+};
+
+/* When something is due, and what is to be done if nothing has come by then. */
 struct due {
     uint64_t at_ms;
-    enum exchange_reason reason;
+    enum due_act act;
+    enum exchange_reason reason; /* of DUE_FAIL */
 };
 
 static void due_earlier(struct due *due, uint64_t since_ms, uint64_t wait_ms,
@@ -45,7 +54,14 @@ static void due_earlier(struct due *due, uint64_t since_ms, uint64_t wait_ms,
 {
     uint64_t at_ms = deadline_after(since_ms, wait_ms);
     if (at_ms < due->at_ms) {
-        *due = (struct due){at_ms, reason};
+        *due = (struct due){at_ms, DUE_FAIL, reason};
+    }
+}
+
+static void due_act_earlier(struct due *due, uint64_t at_ms, enum due_act act)
+{
+    if (at_ms < due->at_ms) {
+        *due = (struct due){at_ms, act, REASON_COMPLETE};
     }
 }
 
@@ -69,6 +85,10 @@ static void due_sending(const struct exchange *exchange, struct due *due)
     } else {
         due_earlier(due, body->moved_ms, exchange->origin->listener->timeouts.body_ms,
                     REASON_REQUEST_TIMEOUT);
+        if (__builtin_expect(policy_on_trial(&exchange->attempt.tickets), 0)) {
+            due_act_earlier(due, exchange->attempt.started_us / 1000 + EXCHANGE_SILENT_MS,
+                            DUE_YIELD);
+        }
     }
 }
 
@@ -82,7 +102,7 @@ static void due_awaiting(const struct exchange *exchange, struct due *due)
     due_earlier(due, sent_ms, settings->timeouts.first_byte_ms, REASON_FIRST_BYTE_TIMEOUT);
     due_earlier(due, since_ms, settings->timeouts.per_try_ms, REASON_TRY_TIMEOUT);
     if (__builtin_expect(settings->retry.hedge, 0)) {
-        due->at_ms = deadline_earlier(due->at_ms, hedge_due_ms(exchange));
+        due_act_earlier(due, hedge_due_ms(exchange), DUE_HEDGE);
     }
 }
 
@@ -115,9 +135,9 @@ static void due_tunnel(const struct exchange *exchange, struct due *due)
 /* What the exchange waits for next, and until when. */
 static struct due exchange_due_ms(const struct exchange *exchange)
 {
-    struct due due = {exchange->times.deadline_ms, REASON_DEADLINE};
+    struct due due = {exchange->times.deadline_ms, DUE_FAIL, REASON_DEADLINE};
     if (!exchange->looked) {
-        due_earlier(&due, exchange->times.started_us / 1000, LOOK_AFTER_MS, REASON_CLIENT_ABORT);
+        due_act_earlier(&due, exchange->times.started_us / 1000 + LOOK_AFTER_MS, DUE_LOOK);
     }
     switch ((enum exchange_stage)exchange->stage) {
     case EXCHANGE_QUEUED: due_queued(exchange, &due); break;
@@ -129,9 +149,7 @@ static struct due exchange_due_ms(const struct exchange *exchange)
     case EXCHANGE_AWAITING: due_awaiting(exchange, &due); break;
     case EXCHANGE_RESPONDING: due_responding(exchange, &due); break;
     case EXCHANGE_TUNNEL: due_tunnel(exchange, &due); break;
-    case EXCHANGE_BACKOFF:
-        due.at_ms = deadline_earlier(due.at_ms, exchange->tries.retry_at_ms);
-        break;
+    case EXCHANGE_BACKOFF: due_act_earlier(&due, exchange->tries.retry_at_ms, DUE_RETRY); break;
     case EXCHANGE_NEW:
     case EXCHANGE_LEASED:
     case EXCHANGE_FINISHED: break;
@@ -158,7 +176,25 @@ static void exchange_look(struct exchange *exchange)
     exchange->looked = true;
     if (exchange->downstream->gone(exchange)) {
         exchange_finish(exchange, REASON_CLIENT_ABORT);
-    } else {
+    }
+}
+
+static void exchange_act(struct exchange *exchange, const struct due *due)
+{
+    switch (due->act) {
+    case DUE_LOOK: exchange_look(exchange); break;
+    case DUE_YIELD: attempt_yield(exchange); break;
+    case DUE_HEDGE: hedge_start(exchange); break;
+    case DUE_RETRY: exchange_resume(exchange); return;
+    case DUE_FAIL:
+        if (exchange->stage == EXCHANGE_TUNNEL) {
+            exchange_finish(exchange, due->reason);
+        } else {
+            exchange_fail(exchange, due->reason, NULL);
+        }
+        return;
+    }
+    if (!exchange_is_over(exchange)) {
         exchange_rearm(exchange);
     }
 }
@@ -167,21 +203,9 @@ void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct exchange *exchange = container_of(timer, struct exchange, timer);
     const struct due due = exchange_due_ms(exchange);
-    if (!deadline_passed(due.at_ms, now_ms)) {
-        wheel_arm(&exchange->worker->loop.wheel, timer, due.at_ms);
-    } else if (exchange->stage == EXCHANGE_AWAITING && hedge_due_ms(exchange) <= now_ms) {
-        hedge_start(exchange);
-        if (!exchange_is_over(exchange)) {
-            exchange_rearm(exchange);
-        }
-    } else if (exchange->stage == EXCHANGE_BACKOFF &&
-               deadline_passed(exchange->tries.retry_at_ms, now_ms)) {
-        exchange_resume(exchange);
-    } else if (!exchange->looked && due.reason == REASON_CLIENT_ABORT) {
-        exchange_look(exchange);
-    } else if (exchange->stage == EXCHANGE_TUNNEL) {
-        exchange_finish(exchange, due.reason);
+    if (deadline_passed(due.at_ms, now_ms)) {
+        exchange_act(exchange, &due);
     } else {
-        exchange_fail(exchange, due.reason, NULL);
+        wheel_arm(&exchange->worker->loop.wheel, timer, due.at_ms);
     }
 }

@@ -179,6 +179,23 @@ void policy_report_upstream(const struct policy_caller *caller, struct policy_ti
     }
 }
 
+bool policy_on_trial(const struct policy_tickets *tickets)
+{
+    return breaker_ticket_on_trial(&tickets->upstream) ||
+           breaker_ticket_on_trial(&tickets->endpoint);
+}
+
+void policy_yield(const struct upstream *upstream, const struct endpoint *endpoint,
+                  struct policy_tickets *tickets)
+{
+    if (breaker_ticket_on_trial(&tickets->upstream)) {
+        breaker_yield(policy_of(upstream)->breaker, &tickets->upstream);
+    }
+    if (breaker_ticket_on_trial(&tickets->endpoint)) {
+        breaker_yield(breaker_of(endpoint), &tickets->endpoint);
+    }
+}
+
 uint32_t policy_endpoint_strata(const struct policy_caller *caller, const struct endpoint *endpoint)
 {
     return breaker_strata(breaker_of(endpoint), caller->by.settings, caller->by.now_ms);

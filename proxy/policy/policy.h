@@ -108,6 +108,11 @@ void policy_report_endpoint(const struct policy_caller *caller, const struct end
 void policy_report_upstream(const struct policy_caller *caller, struct policy_tickets *tickets,
                             enum outcome outcome);
 
+/* Whether the attempt holds a place on trial of a breaker, and that it gives it to others (breaker_yield()). */
+bool policy_on_trial(const struct policy_tickets *tickets);
+void policy_yield(const struct upstream *upstream, const struct endpoint *endpoint,
+                  struct policy_tickets *tickets);
+
 /* The strata that the endpoint has calls of. */
 uint32_t policy_endpoint_strata(const struct policy_caller *caller,
                                 const struct endpoint *endpoint);

@@ -33,6 +33,7 @@ scenario_tests = \
 	%D%/selfcheck.py \
 	%D%/service.py \
 	%D%/shards.py \
+	%D%/slow_clients.py \
 	%D%/smuggling.py \
 	%D%/storm.py \
 	%D%/strata.py \

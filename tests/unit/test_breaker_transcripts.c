@@ -6,6 +6,7 @@
  *     admit NAME                               -> admitted | probe | refused LEAST..MOST (retry after, ms)
  *     success|failure|slow|ignored NAME        -> the state after the call NAME was reported
  *     success|failure|slow|ignored xN          -> the state after N calls were admitted and reported one by one
+ *     yield NAME                               -> the state; the call gives its place on trial to others
  *     force open|closed|none                   -> the state
  *     set KEY VALUE                            -> the state
  *
@@ -143,7 +144,11 @@ static void act(struct play *play, const char *verb, const char *object, const c
         admit(play, named, answer, bytes);
         return;
     }
-    if (strcmp(verb, "force") == 0) {
+    if (strcmp(verb, "yield") == 0) {
+        assert_true(breaker_ticket_on_trial(named));
+        breaker_yield(play->breaker, named);
+        assert_false(breaker_ticket_on_trial(named));
+    } else if (strcmp(verb, "force") == 0) {
         breaker_force(play->breaker, &play->settings,
                       strcmp(object, "open") == 0     ? BREAKER_FORCE_OPEN
                       : strcmp(object, "closed") == 0 ? BREAKER_FORCE_CLOSED
@@ -448,6 +453,37 @@ static void a_bad_probe_opens_again(void **state)
             "1410 failure x1  -> open by bad_probe\n"
             "2000 success x2  -> half_open by time\n"
             "2010 slow x1     -> open by bad_probe\n"); /* a slow answer is no cure */
+}
+
+static void a_probe_that_yields_makes_room_and_is_heard(void **state)
+{
+    (void)state;
+    perform("1000 set probes 1   -> closed\n"
+            "1000 failure x10    -> open by in_a_row\n"
+            "1400 admit a        -> probe by time\n"
+            "1401 admit b        -> refused 1..250\n"
+            "1402 yield a        -> half_open\n"
+            "1402 admit b        -> probe\n"
+            "1403 admit c        -> refused 1..250\n"
+            "1404 ignored b      -> half_open\n"
+            "1500 success a      -> ramp by good_probes\n"
+            "1501 admit d        -> admitted\n"
+            "1501 admit e        -> refused 1..250\n"
+            "1502 yield d        -> ramp\n"
+            "1502 admit e        -> admitted\n"
+            "1503 success d      -> ramp\n"
+            "1503 success e      -> ramp\n"
+            "2600 success x1     -> closed by time\n");
+    perform("1000 set probes 1   -> closed\n"
+            "1000 failure x10    -> open by in_a_row\n"
+            "1400 admit a        -> probe by time\n"
+            "1402 yield a        -> half_open\n"
+            "1403 failure a      -> open by bad_probe\n"
+            "1700 admit b        -> probe by time\n"
+            "1701 yield b        -> half_open\n"
+            "1702 admit c        -> probe\n"
+            "1703 failure c      -> open by bad_probe\n"
+            "1704 success b      -> open\n"); /* of a time gone by */
 }
 
 static void a_probe_that_says_nothing_gives_its_place_back(void **state)
@@ -762,6 +798,7 @@ int main(void)
         cmocka_unit_test(an_operator_opens_and_nothing_closes_it),
         cmocka_unit_test(taking_forced_open_back_tries_with_probes),
         cmocka_unit_test(an_operator_closes_and_nothing_opens_it),
+        cmocka_unit_test(a_probe_that_yields_makes_room_and_is_heard),
         cmocka_unit_test(an_operator_may_speak_in_any_state),
         cmocka_unit_test(disabling_lets_everything_through),
         cmocka_unit_test(every_transition_was_played),

@@ -1,0 +1,149 @@
+"""Slow clients: what a client takes for its request is the client's time, and says nothing of the origin."""
+
+import contextlib
+
+from harness import (RawOrigin, Stopwatch, check, check_equal, eventually, reads_body, run, scenario, start_proxy,
+                     takes)
+
+QUICK = {"consecutive": 5, "open_min": "150ms", "open_max": "150ms", "ramp": "100ms"}
+UPLOAD = "POST /upload/{} HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 100\r\n{}\r\n"
+
+
+def settings(**upstream):
+    return {"workers": 1, "listeners": {"web": {"timeouts": {"body": "700ms"}}},
+            "upstreams": {"app": {"breaker": QUICK, "retry": {"attempts": 1}, "pool": {"warm_min": 0}, **upstream}}}
+
+
+def upload(s, proxy, number, fields="", begun=b"x", path=None):
+    """A client that has sent the head of an upload, and of its body what is `begun`."""
+    client = s.enter_context(contextlib.closing(proxy.client(source=f"127.{10 + number}.0.1")))
+    client.send(UPLOAD.format(path or number, fields).encode() + begun)
+    return client
+
+
+def told(proxy):
+    return [line for line in proxy.log().splitlines() if " breaker " in line or "ejected" in line]
+
+
+def breaker(proxy):
+    return proxy.admin_json("/upstreams")["upstreams"][0]["breaker"]
+
+
+@scenario("slow clients open a breaker or eject an endpoint")
+def stalled(s):
+    origins = [RawOrigin(s, name) for name in ("one", "two")]
+    for name, chosen, fields, timeouts, status in (
+            ("one endpoint", origins[:1], "", {"total": "300ms"}, 504),
+            ("two endpoints", origins, "", {"total": "300ms"}, 504),
+            ("a deadline of the call", origins, "grpc-timeout: 300m\r\n", {"first_byte": "400ms"}, 504)):
+        with s.case(name), contextlib.ExitStack() as clients:
+            proxy = start_proxy(s, chosen, settings(timeouts=timeouts), name=name.replace(" ", "-"))
+            slow = [upload(clients, proxy, number, fields) for number in range(15)]
+            check_equal([client.response("POST").status for client in slow], [status] * len(slow), "how they end")
+            check_equal(told(proxy), [], "breakers and ejections")
+            check_equal(breaker(proxy)["failures"], 0, "failures")
+            check_equal(proxy.get("/").status, 200, "status of others")
+
+
+@scenario("an origin that gives up on a client who says nothing is taken for a sick one")
+def given_up(s):
+    def impatient(connection, _):
+        connection.socket.settimeout(1.2)
+        connection.wait_for_end(1.2)
+        return False
+
+    origin = RawOrigin(s).on("/upload", reads_body(impatient))
+    proxy = start_proxy(s, origin, {**settings(), "listeners": {"web": {"timeouts": {"body": "20s"}}}})
+    with contextlib.ExitStack() as clients:
+        slow = [upload(clients, proxy, number) for number in range(15)]
+        check_equal([client.response("POST").status for client in slow], [502] * len(slow), "how they end")
+    check_equal(told(proxy), [], "breakers and ejections")
+
+
+@scenario("an origin that breaks uploads off is not found out")
+def broken_off(s):
+    def breaks(connection, _):
+        connection.reset()
+        return False
+
+    origin = RawOrigin(s).on("/upload", reads_body(breaks))
+    proxy = start_proxy(s, origin, settings())
+    with contextlib.ExitStack() as clients:
+        for number in range(12):
+            upload(clients, proxy, number).response("POST")
+    check(" breaker closed -> open" in proxy.log(), "the breaker stays closed")
+
+
+@scenario("slow uploads hold the probes of a breaker, and nobody is served")
+def probes(s):
+    state = {"failing": True}
+
+    def answer(connection, _):
+        return connection.respond(503 if state["failing"] else 200, b"x")
+
+    origin = RawOrigin(s).on("/", answer)
+    proxy = start_proxy(s, origin, {**settings(breaker={**QUICK, "probes": 1}),
+                                    "listeners": {"web": {"timeouts": {"body": "30s"}}}})
+    for _ in range(5):
+        proxy.get("/")
+    proxy.wait_for_log(" breaker closed -> open")
+    state["failing"] = False
+    with contextlib.ExitStack() as clients:
+        def slow():
+            """An upload that is not refused: it has the probe."""
+            client = upload(clients, proxy, 1)
+            client.wait_until_read()
+            return client if eventually(lambda: breaker(proxy)["probes_in_flight"] or not client.is_open(),
+                                        "it is let through, or refused") and client.is_open() else None
+
+        client = eventually(slow, "an upload is let through")
+        watch = Stopwatch(proxy)
+        eventually(lambda: proxy.get("/").status == 200, "others are served")
+        check(watch.stop().seconds < 3, f"others were served after {watch.seconds:.1f} s")
+        eventually(lambda: proxy.get("/").status == 200 and breaker(proxy)["state"] == "closed", "it is closed")
+        client.send(b"x" * 99)
+        check_equal(client.response("POST").status, 200, "the upload's own end")
+
+
+@scenario("where there are only slow uploads, a breaker never closes")
+def only_uploads(s):
+    state = {"failing": True}
+
+    def answer(connection, _):
+        return connection.respond(503 if state["failing"] else 200, b"x")
+
+    proxy = start_proxy(s, RawOrigin(s).on("/", answer), {
+        **settings(), "listeners": {"web": {"timeouts": {"body": "30s"}}}})
+    for _ in range(5):
+        proxy.get("/")
+    proxy.wait_for_log(" breaker closed -> open")
+    state["failing"] = False
+    with contextlib.ExitStack() as clients:
+        def closed():
+            client = upload(clients, proxy, 1)
+            client.wait_until_read()
+            client.send_slowly(b"x" * 99, step=11, pause=0.15)
+            return client.response("POST").status == 200 and breaker(proxy)["state"] == "closed"
+        eventually(closed, "it closes", within=40)
+
+
+@scenario("an answer that comes before the upload has ended counts the upload as slowness")
+def early(s):
+    late = takes(0.1, status=200, body=b"enough")
+
+    def answer(connection, request):
+        return late(connection, request) if request.method == "POST" else connection.respond(200, b"x")
+
+    origin = RawOrigin(s).on("/upload", reads_body(answer))
+    proxy = start_proxy(s, origin, settings(breaker={**QUICK, "slow_after": "50ms", "min_requests": 5}))
+    for number in range(20):
+        quick = proxy.client(source=f"127.{10 + number}.0.1")
+        check_equal(quick.request("GET", "/upload/one").status, 200, "status")
+    with contextlib.ExitStack() as clients:
+        for number in range(15):
+            check_equal(upload(clients, proxy, number, path="one").response("POST").status, 200, "status")
+    check_equal(told(proxy), [], "breakers and ejections")
+    check_equal(breaker(proxy)["slow"], 0, "slow calls")
+
+
+run()
