@@ -62,7 +62,7 @@ static inline struct client *client_of(const struct exchange *exchange)
 /* Its listener takes no more clients: this request is the last. */
 static inline bool client_leaves(const struct client *client)
 {
-    return client->origin.worker->draining || client->listener->listener == NULL;
+    return client->origin.worker->draining || client->listener->state >= LISTENER_LEAVES;
 }
 
 /* Where it comes from, as far as is known by now. */

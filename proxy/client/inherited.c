@@ -30,7 +30,7 @@ static bool bound_to(int fd, struct address *ret_address)
     return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
 }
 
-bool inherited_add(struct inherited *inherited, int fd)
+bool inherited_add(struct inherited *inherited, int fd, bool shared)
 {
     struct inherited_socket *added = &inherited->sockets[inherited->count];
     if (inherited->count == INHERITED_MAX || !listens(fd) || !bound_to(fd, &added->address) ||
@@ -40,6 +40,7 @@ bool inherited_add(struct inherited *inherited, int fd)
         return false;
     }
     added->fd = fd;
+    added->shared = shared;
     inherited->count++;
     return true;
 }
@@ -50,7 +51,7 @@ void inherited_from_environment(struct inherited *inherited)
     bool ours = pid != NULL && fds != NULL && strtol(pid, NULL, 10) == (long)getpid();
     long count = ours ? strtol(fds, NULL, 10) : 0;
     for (long i = 0; i < count && i < INHERITED_MAX; i++) {
-        (void)inherited_add(inherited, LISTEN_FDS_FIRST + (int)i);
+        (void)inherited_add(inherited, LISTEN_FDS_FIRST + (int)i, true);
     }
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
@@ -69,6 +70,16 @@ size_t inherited_count(const struct inherited *inherited, const struct address *
         count += matches(&inherited->sockets[i], address);
     }
     return count;
+}
+
+bool inherited_shared(const struct inherited *inherited, const struct address *address)
+{
+    for (size_t i = 0; i < inherited->count; i++) {
+        if (matches(&inherited->sockets[i], address) && inherited->sockets[i].shared) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int inherited_take(struct inherited *inherited, const struct address *address)

@@ -16,7 +16,8 @@
 
 struct inherited {
     struct inherited_socket {
-        int fd; /* -1: taken */
+        int fd;      /* -1: taken */
+        bool shared; /* a service manager keeps it, too */
         struct address address;
     } sockets[INHERITED_MAX];
     size_t count;
@@ -25,9 +26,11 @@ struct inherited {
 /* Reads and removes LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES; descriptors that do not listen on a stream are closed. */
 void inherited_from_environment(struct inherited *inherited);
 /* Adds one; it is closed when it does not listen on a stream, or when there are too many. True: it was added. */
-bool inherited_add(struct inherited *inherited, int fd);
+bool inherited_add(struct inherited *inherited, int fd, bool shared);
 /* How many are bound to the address and not taken. */
 size_t inherited_count(const struct inherited *inherited, const struct address *address);
+/* Whether somebody keeps one of them. */
+bool inherited_shared(const struct inherited *inherited, const struct address *address);
 /* One of them: non-blocking, closed on exec. -1: there is none. */
 int inherited_take(struct inherited *inherited, const struct address *address);
 /* Closes what nobody took; calls for each before. */

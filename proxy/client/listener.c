@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,7 +21,7 @@
 /* Accepts in a row before other events get their turn. */
 #define LISTENER_TURN_ACCEPTS 64
 /* How long a listener rests when descriptors have run out and none comes free here. */
-#define LISTENER_PAUSE_MS 100
+#define LISTENER_REST_MS 100
 
 enum accept_result {
     ACCEPT_TAKEN,
@@ -30,9 +32,9 @@ enum accept_result {
 };
 
 static void listener_on_readable(evutil_socket_t fd, short what, void *arg);
-static void listener_pause(struct worker_listener *listener);
-static void listener_on_resume(struct wheel_timer *timer, uint64_t now_ms);
-static void listener_forget(struct worker_listener *listener);
+static void listener_on_again(struct wheel_timer *timer, uint64_t now_ms);
+static void listener_enter(struct worker_listener *listener, enum worker_listener_state state);
+static void listener_leave(struct worker_listener *listener);
 
 ENUM_NAME_FUNCTION(listener_result_name, enum listener_result, LISTENER_RESULTS)
 
@@ -119,6 +121,7 @@ enum listener_result listener_open(const struct address *address, unsigned worke
         return LISTENER_NO_MEMORY;
     }
     listener->address = *address;
+    listener->shared = inherits && inherited_shared(inherited, address);
     address_format(&address->any, listener->text);
     for (unsigned i = 0; i < fd_count; i++) {
         enum listener_result result =
@@ -149,6 +152,22 @@ void listener_close(struct listener **listener_pointer)
     *listener_pointer = NULL;
 }
 
+void listener_hush(const struct listener *listener)
+{
+    /* a segment with SYN is dropped, all others pass */
+    static struct sock_filter no_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, offsetof(struct tcphdr, th_flags)),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TH_SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+    };
+    const struct sock_fprog filter = {sizeof no_syn / sizeof no_syn[0], no_syn};
+    for (unsigned i = 0; !listener->shared && i < listener->fd_count; i++) {
+        /* without it, who comes between the last accept and the close is reset */
+        (void)setsockopt(listener->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
+    }
+}
+
 static struct worker_listener *worker_listener_find(struct worker *worker,
                                                     const struct listener *listener,
                                                     unsigned waiter)
@@ -172,7 +191,7 @@ static struct worker_listener *worker_listener_add(struct worker *worker,
     added->worker = worker;
     added->listener = listener;
     added->waiter = waiter;
-    wheel_timer_init(&added->resume, listener_on_resume);
+    wheel_timer_init(&added->again, listener_on_again);
     event_assign(&added->event, worker->base, listener->fds[waiter], EV_READ | EV_PERSIST,
                  listener_on_readable, added);
     TAILQ_INSERT_TAIL(&worker->listeners, added, link);
@@ -219,8 +238,8 @@ void listeners_adopt(struct worker *worker)
         for (size_t i = 0; i < generation->settings->listener_count; i++) {
             kept = kept || own->listener == generation->listeners[i];
         }
-        if (!kept && own->listener != NULL) {
-            listener_forget(own);
+        if (!kept && own->state < LISTENER_LEAVES) {
+            listener_leave(own);
             gone = true;
         }
     }
@@ -229,13 +248,35 @@ void listeners_adopt(struct worker *worker)
     }
 }
 
+void listeners_leave(struct worker *worker)
+{
+    struct worker_listener *own, *next;
+    for (own = TAILQ_FIRST(&worker->listeners); own != NULL; own = next) {
+        next = TAILQ_NEXT(own, link);
+        if (own->state < LISTENER_LEAVES) {
+            listener_leave(own);
+        }
+    }
+}
+
+bool listeners_leaving(const struct worker *worker)
+{
+    const struct worker_listener *own;
+    TAILQ_FOREACH (own, &worker->listeners, link) {
+        if (own->state == LISTENER_LEAVES) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void listeners_close(struct worker *worker)
 {
     struct worker_listener *own, *next;
     for (own = TAILQ_FIRST(&worker->listeners); own != NULL; own = next) {
         next = TAILQ_NEXT(own, link);
-        if (own->listener != NULL) {
-            listener_forget(own);
+        if (own->state != LISTENER_LEFT) {
+            listener_enter(own, LISTENER_LEFT);
         }
     }
 }
@@ -244,8 +285,10 @@ void listeners_resume(struct worker *worker)
 {
     struct worker_listener *own;
     TAILQ_FOREACH (own, &worker->listeners, link) {
-        if (own->paused && own->listener != NULL) {
-            listener_on_resume(&own->resume, 0);
+        if (own->state == LISTENER_RESTS) {
+            listener_enter(own, LISTENER_ACCEPTS);
+        } else if (own->state == LISTENER_LEAVES) {
+            event_add(&own->event, NULL);
         }
     }
 }
@@ -253,47 +296,88 @@ void listeners_resume(struct worker *worker)
 void worker_listener_put(struct worker_listener *listener)
 {
     listener->client_count--;
-    if (listener->client_count == 0 && listener->listener == NULL) {
+    if (listener->client_count == 0 && listener->state == LISTENER_LEFT) {
         TAILQ_REMOVE(&listener->worker->listeners, listener, link);
         tls_server_put(&listener->tls);
         free(listener);
     }
 }
 
-/* Stops accepting; the object stays while clients refer to it. */
-static void listener_forget(struct worker_listener *listener)
-{
-    listener->view.admission.bucket = NULL;
-    listener->client_count++;
-    if (!listener->paused) {
-        /* what the kernel has accepted already is served, not reset */
-        listener_on_readable(listener->listener->fds[listener->waiter], EV_READ, listener);
-    }
-    event_del(&listener->event);
-    wheel_disarm(&listener->worker->loop.wheel, &listener->resume);
-    listener->listener = NULL;
-    worker_listener_put(listener);
-}
-
-static void listener_pause(struct worker_listener *listener)
+/* In LISTENER_LEAVES the timer brings the end, or another try before it. */
+static void listener_arm(struct worker_listener *listener)
 {
     struct worker *worker = listener->worker;
-    if (!listener->paused) {
-        listener->paused = true;
-        event_del(&listener->event);
-        stat_add(&worker->stats.accept_pauses, 1);
-    }
-    wheel_arm(&worker->loop.wheel, &listener->resume,
-              deadline_after(worker_now_ms(worker), LISTENER_PAUSE_MS));
+    uint64_t again_ms = deadline_after(worker_now_ms(worker), LISTENER_REST_MS);
+    bool last = listener->state == LISTENER_LEAVES && listener->leave_until_ms < again_ms;
+    wheel_arm(&worker->loop.wheel, &listener->again, last ? listener->leave_until_ms : again_ms);
 }
 
-static void listener_on_resume(struct wheel_timer *timer, uint64_t now_ms)
+static void listener_enter(struct worker_listener *listener, enum worker_listener_state state)
 {
-    struct worker_listener *listener = container_of(timer, struct worker_listener, resume);
-    (void)now_ms;
-    wheel_disarm(&listener->worker->loop.wheel, timer);
-    listener->paused = false;
-    event_add(&listener->event, NULL);
+    struct worker *worker = listener->worker;
+    listener->state = state;
+    switch (state) {
+    case LISTENER_ACCEPTS:
+        wheel_disarm(&worker->loop.wheel, &listener->again);
+        event_add(&listener->event, NULL);
+        break;
+    case LISTENER_RESTS:
+        event_del(&listener->event);
+        stat_add(&worker->stats.accept_pauses, 1);
+        listener_arm(listener);
+        break;
+    case LISTENER_LEAVES:
+        listener->view.admission.bucket = NULL;
+        listener->leave_until_ms = deadline_after(worker_now_ms(worker), LISTENERS_LEAVE_MS);
+        event_add(&listener->event, NULL);
+        listener_arm(listener);
+        break;
+    case LISTENER_LEFT:
+        event_del(&listener->event);
+        wheel_disarm(&worker->loop.wheel, &listener->again);
+        listener->view.admission.bucket = NULL;
+        listener->listener = NULL;
+        listener->client_count++; /* so that it is freed in one place */
+        worker_listener_put(listener);
+        break;
+    }
+}
+
+static void listener_leave(struct worker_listener *listener)
+{
+    listener_enter(listener, LISTENER_LEAVES);
+    /* mostly nobody waits */
+    listener_on_readable(listener->listener->fds[listener->waiter], EV_READ, listener);
+}
+
+static void listener_on_again(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct worker_listener *listener = container_of(timer, struct worker_listener, again);
+    if (listener->state == LISTENER_RESTS) {
+        listener_enter(listener, LISTENER_ACCEPTS);
+    } else if (deadline_passed(listener->leave_until_ms, now_ms)) {
+        listener_enter(listener, LISTENER_LEFT);
+    } else {
+        event_add(&listener->event, NULL);
+        listener_arm(listener);
+    }
+}
+
+/* Nobody waits to be accepted. */
+static void listener_on_nobody(struct worker_listener *listener)
+{
+    if (listener->state == LISTENER_LEAVES) {
+        listener_enter(listener, LISTENER_LEFT);
+    }
+}
+
+static void listener_on_shortage(struct worker_listener *listener)
+{
+    if (listener->state == LISTENER_LEAVES) {
+        event_del(&listener->event); /* until the timer, or a descriptor that comes free */
+    } else {
+        listener_enter(listener, LISTENER_RESTS);
+    }
 }
 
 static enum accept_result accept_result_of_errno(int error)
@@ -342,8 +426,8 @@ static void listener_on_readable(evutil_socket_t fd, short what, void *arg)
         case ACCEPT_TAKEN:
         case ACCEPT_GONE: break;
         case ACCEPT_FAILED: break;
-        case ACCEPT_NOBODY: return;
-        case ACCEPT_SHORTAGE: listener_pause(listener); return;
+        case ACCEPT_NOBODY: listener_on_nobody(listener); return;
+        case ACCEPT_SHORTAGE: listener_on_shortage(listener); return;
         }
     }
 }

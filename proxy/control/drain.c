@@ -15,8 +15,8 @@
 /* What is left of the grace when the rest is cut, and when the process is ended by force. A short grace is shared out. */
 #define CUT_MARGIN_MS 1000
 #define EXIT_MARGIN_MS 250
-/* A worker closes its listeners between two events. */
-#define CLOSING_MS 1000
+/* A worker takes who waits to be accepted, for LISTENERS_LEAVE_MS at most, and then leaves its listeners. */
+#define CLOSING_MS (LISTENERS_LEAVE_MS + 200)
 /* After a second signal: what the end itself may take. */
 #define HURRY_MS 1000
 #define PROGRESS_MS 5000
@@ -136,6 +136,9 @@ static void drain_log(struct control *control)
 
 static void drain_close(struct control *control)
 {
+    if (!control->drain.handed_over && !takeover_pending(control)) {
+        reload_hush_listeners(control);
+    }
     control->drain.listening_count = control->drain.undrained_count = control->workers.count;
     for (unsigned i = 0; i < control->workers.count; i++) {
         worker_thread_drain(control->workers.threads[i], drain_on_closed, drain_on_drained);
@@ -242,6 +245,7 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
         return;
     }
     bool was_ready = readiness_is_ready(&control->readiness.readiness);
+    drain->handed_over = handed_over;
     drain->plan = drain_plan(&control->generations.settings->drain, handed_over);
     drain->since_ms = drain->told_ms = control_now_ms();
     drain_set_alarm(drain->plan.exit_ms);

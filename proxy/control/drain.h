@@ -50,6 +50,7 @@ struct drain {
     struct event *timer;
     unsigned listening_count; /* workers that still listen */
     unsigned undrained_count; /* workers that still have clients */
+    bool handed_over;         /* another process serves the same sockets */
     bool cut;                 /* something was ended that could have gone on */
 };
 

@@ -108,16 +108,34 @@ static struct listener *listener_find(struct control *control, const struct addr
     return NULL;
 }
 
-/* Closes the listeners no generation uses: those opened for one that failed, or that the present one left out. */
-static void listeners_sweep(struct control *control, const struct generation *keep)
+static void listeners_mark(struct control *control, const struct generation *keep)
 {
-    struct listener *listener, *next;
+    struct listener *listener;
     TAILQ_FOREACH (listener, &control->listeners, link) {
         listener->wanted = false;
     }
     for (size_t i = 0; keep != NULL && i < keep->settings->listener_count; i++) {
         keep->listeners[i]->wanted = true;
     }
+}
+
+/* Those that `keep` leaves out are about to be left by the workers. NULL: all. */
+static void listeners_hush(struct control *control, const struct generation *keep)
+{
+    const struct listener *listener;
+    listeners_mark(control, keep);
+    TAILQ_FOREACH (listener, &control->listeners, link) {
+        if (!listener->wanted) {
+            listener_hush(listener);
+        }
+    }
+}
+
+/* Closes the listeners no generation uses: those opened for one that failed, or that the present one left out. */
+static void listeners_sweep(struct control *control, const struct generation *keep)
+{
+    struct listener *listener, *next;
+    listeners_mark(control, keep);
     for (listener = TAILQ_FIRST(&control->listeners); listener != NULL; listener = next) {
         next = TAILQ_NEXT(listener, link);
         if (!listener->wanted) {
@@ -380,6 +398,7 @@ void reload_swap(struct control *control, struct generation *generation, struct 
              (unsigned long long)generation->number, settings->listener_count,
              settings->upstream_count, settings->route_count);
     names_log_unresolved(control);
+    listeners_hush(control, generation);
     reload_post(control);
 }
 
@@ -493,6 +512,11 @@ bool reload_first(struct control *control)
     names_log_unresolved(control);
     reload_post(control);
     return true;
+}
+
+void reload_hush_listeners(struct control *control)
+{
+    listeners_hush(control, NULL);
 }
 
 void reload_close_listeners(struct control *control)

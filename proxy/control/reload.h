@@ -28,6 +28,8 @@ bool reload_settled(const struct control *control);
 __attribute__((warn_unused_result)) bool reload_names(struct control *control);
 /* Called a few times a second: frees what has drained, takes up a reload that waits. */
 void reload_housekeeping(struct control *control);
+/* The process drains and workers are about to leave their listeners, of which no other process serves a socket. */
+void reload_hush_listeners(struct control *control);
 /* The process drains and no worker listens any more: closes the sockets, so that clients go elsewhere. */
 void reload_close_listeners(struct control *control);
 /* After the workers are gone. */

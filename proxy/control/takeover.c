@@ -50,9 +50,10 @@ static bool take_warm(struct takeover *takeover, int fd)
 static bool take_message(struct control *control, enum upgrade_message message, const int *fds,
                          size_t fd_count)
 {
+    bool sockets = message == UPGRADE_SOCKETS || message == UPGRADE_SHARED_SOCKETS;
     for (size_t i = 0; i < fd_count; i++) {
-        if (message == UPGRADE_SOCKETS) {
-            (void)inherited_add(&control->inherited, fds[i]);
+        if (sockets) {
+            (void)inherited_add(&control->inherited, fds[i], message == UPGRADE_SHARED_SOCKETS);
             continue;
         }
         bool good = message == UPGRADE_WARM && take_warm(&control->takeover, fds[i]);
@@ -61,7 +62,7 @@ static bool take_message(struct control *control, enum upgrade_message message, 
             return false;
         }
     }
-    return message == UPGRADE_SOCKETS || message == UPGRADE_WARM || message == UPGRADE_BEGIN;
+    return sockets || message == UPGRADE_WARM || message == UPGRADE_BEGIN;
 }
 
 bool takeover_open(struct control *control)

@@ -124,27 +124,59 @@ static void upgrade_on_look(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the start ---- */
 
-static bool send_sockets(const struct control *control, int channel)
-{
-    const struct listener *listener;
+/* Sockets on their way, as many in a message as it takes. */
+struct socket_sender {
+    int channel;
+    enum upgrade_message message;
     int fds[UPGRADE_FDS];
-    size_t count = 0;
-    fds[count++] = admin_fd(control->admin);
-    TAILQ_FOREACH (listener, &control->listeners, link) {
-        /* duplicates of an inherited one would be one and the same to the new process */
-        unsigned own_count =
-            listener->inherited_count > 0 ? listener->inherited_count : listener->fd_count;
-        for (unsigned i = 0; i < own_count; i++) {
-            if (count == UPGRADE_FDS) {
-                if (!upgrade_send(channel, UPGRADE_SOCKETS, fds, count)) {
-                    return false;
-                }
-                count = 0;
-            }
-            fds[count++] = listener->fds[i];
+    size_t count;
+};
+
+static bool sender_flush(struct socket_sender *sender)
+{
+    size_t count = sender->count;
+    sender->count = 0;
+    return count == 0 || upgrade_send(sender->channel, sender->message, sender->fds, count);
+}
+
+static bool sender_add(struct socket_sender *sender, int fd)
+{
+    sender->fds[sender->count++] = fd;
+    return sender->count < UPGRADE_FDS || sender_flush(sender);
+}
+
+static bool sender_add_listener(struct socket_sender *sender, const struct listener *listener)
+{
+    /* duplicates of an inherited one would be one and the same to the new process */
+    unsigned own_count =
+        listener->inherited_count > 0 ? listener->inherited_count : listener->fd_count;
+    for (unsigned i = 0; i < own_count; i++) {
+        if (!sender_add(sender, listener->fds[i])) {
+            return false;
         }
     }
-    return upgrade_send(channel, UPGRADE_SOCKETS, fds, count);
+    return true;
+}
+
+static bool send_listeners(const struct control *control, int channel, bool shared)
+{
+    struct socket_sender sender = {.channel = channel,
+                                   .message = shared ? UPGRADE_SHARED_SOCKETS : UPGRADE_SOCKETS};
+    const struct listener *listener;
+    if (!shared && !sender_add(&sender, admin_fd(control->admin))) {
+        return false;
+    }
+    TAILQ_FOREACH (listener, &control->listeners, link) {
+        if (listener->shared == shared && !sender_add_listener(&sender, listener)) {
+            return false;
+        }
+    }
+    return sender_flush(&sender);
+}
+
+static bool send_sockets(const struct control *control, int channel)
+{
+    return send_listeners(control, channel, false) && send_listeners(control, channel, true);
 }
 
 /* In memory: nothing of it is ever on a disk. */

@@ -3,7 +3,7 @@
  *
  * Owns nothing. Thread: control. The channel is a SOCK_SEQPACKET socket whose number the new one finds in its environment.
  *
- *   old: SOCKETS..., WARM, BEGIN        everything it needs; it warms up and accepts nothing
+ *   old: SOCKETS..., SHARED_SOCKETS..., WARM, BEGIN        everything it needs; it warms up and accepts nothing
  *   new:                       READY    it is warm (or cold, if the configuration puts up with that)
  *   old: TAKE                           from now on it may accept
  *   new:                       SERVING  every worker accepts
@@ -23,8 +23,9 @@
 #define UPGRADE_FDS 64
 
 enum upgrade_message {
-    UPGRADE_SOCKETS = 'S', /* listening sockets, up to UPGRADE_FDS */
-    UPGRADE_WARM = 'W',    /* a file with the warm state, not sealed */
+    UPGRADE_SOCKETS = 'S',        /* listening sockets that Evenkeel has made, up to UPGRADE_FDS */
+    UPGRADE_SHARED_SOCKETS = 'M', /* likewise, of a service manager */
+    UPGRADE_WARM = 'W',           /* a file with the warm state, not sealed */
     UPGRADE_BEGIN = 'B',
     UPGRADE_READY = 'R',
     UPGRADE_TAKE = 'T',

@@ -13,6 +13,7 @@
 
 static void *worker_thread_main(void *arg);
 static void worker_thread_take(struct message *message, void *receiver);
+static void worker_thread_report_left(struct worker_thread *thread);
 static void worker_thread_report_drained(struct worker_thread *thread);
 
 static struct worker_message *worker_message_of(const struct message *message)
@@ -137,6 +138,7 @@ static void *worker_thread_main(void *arg)
     struct worker *worker = thread->worker;
     while (!thread->stopping) {
         worker_pass(worker);
+        worker_thread_report_left(thread);
         worker_thread_report_drained(thread);
     }
     clients_close_all(worker);
@@ -145,11 +147,32 @@ static void *worker_thread_main(void *arg)
     return NULL;
 }
 
+static void worker_thread_answer(struct worker_thread *thread, size_t which)
+{
+    struct message *answer = &thread->answers[which].message;
+    if (answer->deliver != NULL) {
+        mailbox_post(thread->worker->env.control, answer, answer->deliver);
+    }
+}
+
+static void worker_thread_report_left(struct worker_thread *thread)
+{
+    if (__builtin_expect(thread->postponed == 0, 1) || listeners_leaving(thread->worker)) {
+        return;
+    }
+    for (size_t which = 0; which < WORKER_REQUEST_COUNT; which++) {
+        if (thread->postponed & (1U << which)) {
+            worker_thread_answer(thread, which);
+        }
+    }
+    thread->postponed = 0;
+}
+
 static void worker_thread_report_drained(struct worker_thread *thread)
 {
     struct worker *worker = thread->worker;
     if (__builtin_expect(!worker->draining, 1) || thread->drained_reported ||
-        !TAILQ_EMPTY(&worker->open)) {
+        thread->postponed != 0 || !TAILQ_EMPTY(&worker->open)) {
         return;
     }
     thread->drained_reported = true;
@@ -186,7 +209,7 @@ static void take_listen(struct worker_thread *thread)
 static void take_drain(struct worker_thread *thread)
 {
     thread->worker->draining = true;
-    listeners_close(thread->worker);
+    listeners_leave(thread->worker);
     clients_close_idle(thread->worker);
 }
 
@@ -205,6 +228,12 @@ static void take_stop(struct worker_thread *thread)
     thread->stopping = true;
 }
 
+/* The answer says that control may close sockets. */
+static bool answers_for_listeners(size_t which)
+{
+    return which == WORKER_ADOPT || which == WORKER_DRAIN;
+}
+
 static void worker_thread_take(struct message *message, void *receiver)
 {
     static void (*const takes[WORKER_REQUEST_COUNT])(struct worker_thread *) = {
@@ -215,11 +244,12 @@ static void worker_thread_take(struct message *message, void *receiver)
     };
     struct worker_message *request = worker_message_of(message);
     struct worker_thread *thread = request->thread;
-    struct worker *worker = receiver;
+    (void)receiver;
     size_t which = (size_t)(request - thread->requests);
     takes[which](thread);
-    struct message *answer = &thread->answers[which].message;
-    if (answer->deliver != NULL) {
-        mailbox_post(worker->env.control, answer, answer->deliver);
+    if (answers_for_listeners(which) && listeners_leaving(thread->worker)) {
+        thread->postponed |= 1U << which;
+    } else {
+        worker_thread_answer(thread, which);
     }
 }

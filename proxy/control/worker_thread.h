@@ -16,9 +16,9 @@
 /* What a worker is asked; it answers with the same message. */
 enum worker_request {
     WORKER_PREWARM, /* connections of upstreams that only the coming set has are made; no answer */
-    WORKER_ADOPT,   /* the generation serves from now on */
-    WORKER_LISTEN,  /* it was held: from now on it accepts */
-    WORKER_DRAIN,   /* answered once it no longer listens */
+    WORKER_ADOPT, /* the generation serves from now on; answered once listeners that it drops are left */
+    WORKER_LISTEN,      /* it was held: from now on it accepts */
+    WORKER_DRAIN,       /* answered once it no longer listens */
     WORKER_END_TUNNELS, /* while draining: tunnels have had their time; no answer */
     WORKER_BEAT,        /* answered at once */
     WORKER_STOP,        /* the thread ends, and with it every exchange; no answer */
@@ -36,6 +36,7 @@ struct worker_thread {
     bool started;
     bool stopping; /* the thread's own, as is the rest */
     bool drained_reported;
+    unsigned postponed; /* requests that are answered once listeners have left: a bit each */
     const struct upstream_set *coming;
     struct generation *generation;
     struct worker_message requests[WORKER_REQUEST_COUNT];

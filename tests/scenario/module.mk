@@ -18,6 +18,7 @@ scenario_tests = \
 	%D%/health.py \
 	%D%/hedging.py \
 	%D%/hostile.py \
+	%D%/listener_end.py \
 	%D%/load.py \
 	%D%/logs.py \
 	%D%/pool.py \
