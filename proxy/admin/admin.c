@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/http.h>
 #include <event2/listener.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "pool/health.h"
+#include "proxy/admin/admin_places.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/admin/status.h"
 #include "proxy/admin/upstreams_view.h"
@@ -24,18 +24,14 @@
 #define ADMIN_TIMEOUT_S 10
 #define ADMIN_HEAD_BYTES 8192
 #define ADMIN_BODY_BYTES 1024
-#define ADMIN_BACKLOG 64
-/* How often those who wait in the kernel's queue are looked after. */
-#define ADMIN_SWEEP_MS 100
+#define ADMIN_BACKLOG 256
 #define ADMIN_FLUSH_STEP_MS 10
 
 struct admin {
     struct admin_env env;
     struct address address;
     struct evconnlistener *listener;
-    struct event *sweep; /* runs while the listener rests */
-    struct bufferevent
-        *connections[ADMIN_CONNECTIONS]; /* each with a reference of ours; NULL: free */
+    struct admin_places *places;
     struct evhttp *http;
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path]; /* "" for TCP */
 };
@@ -285,9 +281,8 @@ static void admin_serve(struct admin *admin, struct evhttp_request *request,
     evbuffer_free(body);
 }
 
-static void admin_on_request(struct evhttp_request *request, void *arg)
+static void admin_route(struct admin *admin, struct evhttp_request *request)
 {
-    struct admin *admin = arg;
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
     struct admin_names names;
@@ -304,71 +299,23 @@ static void admin_on_request(struct evhttp_request *request, void *arg)
     admin_refuse(request, 404, "Not Found", NULL);
 }
 
+static void admin_on_request(struct evhttp_request *request, void *arg)
+{
+    struct admin *admin = arg;
+    const struct bufferevent *connection =
+        evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
+    admin_places_answer(admin->places, connection);
+    admin_route(admin, request);
+    admin_places_answered(admin->places, connection);
+}
+
 /* ---- connections ---- */
 
-/* evhttp of libevent 2.1 neither limits connections nor tells when one ends. So each one's bufferevent is kept by a reference of
-   ours: when its connection is gone, evhttp has taken its callbacks away. */
-static bool connection_gone(struct bufferevent *connection)
+static struct bufferevent *admin_on_connection(struct event_base *base, void *arg)
 {
-    bufferevent_data_cb on_read, on_write;
-    bufferevent_event_cb on_event;
-    void *owner;
-    bufferevent_getcb(connection, &on_read, &on_write, &on_event, &owner);
-    return on_read == NULL && on_write == NULL && on_event == NULL;
-}
-
-/* Lets go of what has ended. Returns a free place, ADMIN_CONNECTIONS when there is none. */
-static size_t admin_sweep(struct admin *admin)
-{
-    size_t place = ADMIN_CONNECTIONS;
-    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        if (admin->connections[i] != NULL && connection_gone(admin->connections[i])) {
-            bufferevent_decref(admin->connections[i]);
-            admin->connections[i] = NULL;
-        }
-        if (admin->connections[i] == NULL) {
-            place = i;
-        }
-    }
-    return place;
-}
-
-static bool admin_is_full(const struct admin *admin)
-{
-    bool full = true;
-    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        full = full && admin->connections[i] != NULL;
-    }
-    return full;
-}
-
-static bool admin_is_empty(const struct admin *admin)
-{
-    bool empty = true;
-    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        empty = empty && admin->connections[i] == NULL;
-    }
-    return empty;
-}
-
-static void admin_sweep_soon(struct admin *admin)
-{
-    const struct timeval soon = {0, ADMIN_SWEEP_MS * 1000};
-    if (!evtimer_pending(admin->sweep, NULL)) {
-        event_add(admin->sweep, &soon);
-    }
-}
-
-/* A connection whose answer is not in the kernel yet. */
-static bool admin_answers(const struct admin *admin)
-{
-    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        struct bufferevent *connection = admin->connections[i];
-        if (connection != NULL && evbuffer_get_length(bufferevent_get_output(connection)) > 0) {
-            return true;
-        }
-    }
-    return false;
+    struct admin *admin = arg;
+    (void)base;
+    return admin_places_take(admin->places);
 }
 
 static uint64_t admin_now_ms(void)
@@ -380,43 +327,10 @@ void admin_flush(struct admin *admin, uint64_t limit_ms)
 {
     const struct timeval step = {0, ADMIN_FLUSH_STEP_MS * 1000};
     const uint64_t until_ms = admin_now_ms() + limit_ms;
-    while (admin != NULL && admin_answers(admin) && admin_now_ms() < until_ms) {
+    while (admin != NULL && admin_places_busy(admin->places) && admin_now_ms() < until_ms) {
         event_base_loopexit(admin->env.base, &step);
         event_base_loop(admin->env.base, EVLOOP_ONCE);
     }
-}
-
-static void admin_on_sweep(evutil_socket_t fd, short what, void *arg)
-{
-    struct admin *admin = arg;
-    (void)fd;
-    (void)what;
-    (void)admin_sweep(admin);
-    if (!admin_is_full(admin)) {
-        evconnlistener_enable(admin->listener);
-    }
-    if (!admin_is_empty(admin)) {
-        admin_sweep_soon(admin);
-    }
-}
-
-/* evhttp shuts a connection down; its descriptor is closed with the bufferevent, once we have let go of that. If evhttp closed it,
-   the bufferevent's events would still be on a number that may be another thread's by then. */
-static struct bufferevent *admin_on_connection(struct event_base *base, void *arg)
-{
-    struct admin *admin = arg;
-    struct bufferevent *connection = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-    size_t place = admin_sweep(admin);
-    if (connection != NULL && place < ADMIN_CONNECTIONS) {
-        bufferevent_incref(connection);
-        admin->connections[place] = connection;
-    }
-    /* the one just placed has no callbacks yet: it is looked at later */
-    if (admin_is_full(admin)) {
-        evconnlistener_disable(admin->listener);
-    }
-    admin_sweep_soon(admin);
-    return connection;
 }
 
 /* ---- the socket ---- */
@@ -472,14 +386,13 @@ static void admin_own_file(struct admin *admin, bool own)
 /* Another process accepts, still or by now. */
 static void admin_hold(struct admin *admin)
 {
-    evconnlistener_disable(admin->listener);
-    event_del(admin->sweep);
+    admin_places_hold(admin->places, true);
     admin_own_file(admin, false);
 }
 
 void admin_serve_on(struct admin *admin)
 {
-    evconnlistener_enable(admin->listener);
+    admin_places_hold(admin->places, false);
     admin_own_file(admin, true);
 }
 
@@ -508,8 +421,8 @@ enum admin_result admin_create(const struct admin_settings *settings, struct inh
     }
     admin->env = *env;
     admin->http = evhttp_new(env->base);
-    admin->sweep = evtimer_new(env->base, admin_on_sweep, admin);
-    if (admin->http == NULL || admin->sweep == NULL) {
+    admin->places = admin_places_create(env->base, env->registry);
+    if (admin->http == NULL || admin->places == NULL) {
         admin_free(&admin);
         return ADMIN_NO_MEMORY;
     }
@@ -534,6 +447,7 @@ enum admin_result admin_create(const struct admin_settings *settings, struct inh
                                                 EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE |
                                                 EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
     admin->listener = evhttp_bound_socket_get_listener(bound);
+    admin_places_listen(admin->places, admin->listener);
     evhttp_set_bevcb(admin->http, admin_on_connection, admin);
     evhttp_set_gencb(admin->http, admin_on_request, admin);
     if (held) {
@@ -554,14 +468,7 @@ void admin_free(struct admin **admin_pointer)
     if (admin->http != NULL) {
         evhttp_free(admin->http);
     }
-    if (admin->sweep != NULL) {
-        event_free(admin->sweep);
-    }
-    for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
-        if (admin->connections[i] != NULL) {
-            bufferevent_decref(admin->connections[i]);
-        }
-    }
+    admin_places_free(&admin->places);
     if (admin->socket_path[0] != '\0') {
         unlink(admin->socket_path);
     }

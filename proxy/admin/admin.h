@@ -1,7 +1,7 @@
 /*
  * The admin listener: evhttp on the control thread's base, so that no scrape touches a worker.
  *
- * Owns: its sockets and connections (bounded in number, size and time). Thread: control.
+ * Owns: its sockets and connections (bounded in number and time by admin_places, in size here). Thread: control.
  * Its paths are the table of routes in admin.c; what they do to the rest of the process goes through struct admin_env.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_ADMIN_H
@@ -9,17 +9,16 @@
 
 #include <event2/event.h>
 
+#include "proxy/admin/admin_places.h"
 #include "proxy/admin/overview.h"
 #include "proxy/client/inherited.h"
 #include "steady/enum_names.h"
-
-/* Connections at a time; more wait in the kernel's queue. */
-#define ADMIN_CONNECTIONS 64
 
 struct admin;
 
 struct admin_env {
     struct event_base *base;
+    struct bound_registry *registry;
     /* Fills the overview as of now. */
     void (*overview)(struct overview *ret_overview, void *owner);
     void (*drain)(void *owner); /* POST /drain */

@@ -221,8 +221,8 @@ static void control_admin_drain(void *owner)
 
 static bool control_start_admin(struct control *control)
 {
-    const struct admin_env env = {control->loop.base, control_overview, control_admin_drain,
-                                  control};
+    const struct admin_env env = {control->loop.base, &control->limits.registry, control_overview,
+                                  control_admin_drain, control};
     enum admin_result result =
         admin_create(&control->generations.settings->admin, &control->inherited,
                      takeover_pending(control), &env, &control->admin);

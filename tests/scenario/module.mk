@@ -3,6 +3,7 @@
 
 scenario_tests = \
 	%D%/admin.py \
+	%D%/admin_abuse.py \
 	%D%/admission.py \
 	%D%/balance.py \
 	%D%/bounds.py \
