@@ -139,6 +139,9 @@ void exchange_on_dead_connection(struct exchange *exchange);
 /* What an upstream side tells an exchange. */
 extern const struct upstream_events exchange_events;
 
+/* Says 100 to a client that waits for it, in the origin's place. */
+void exchange_say_continue(struct exchange *exchange);
+
 /* The final response's head, and what came with it, to the client; the exchange does not end here. */
 enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
                           const struct payload *payload);

@@ -34,6 +34,12 @@ static void exchange_on_interim(void *owner, const struct http_head *head)
     }
 }
 
+void exchange_say_continue(struct exchange *exchange)
+{
+    static const struct http_head head = {.base = "", .status = 100};
+    exchange_on_interim(exchange, &head);
+}
+
 static bool exchange_on_final(void *owner, const struct http_head *head)
 {
     struct exchange *exchange = owner;

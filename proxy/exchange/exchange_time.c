@@ -8,6 +8,8 @@
 
 /* A client that resets in the same breath as its request leaves no further event: an exchange that lasts looks once. */
 #define LOOK_AFTER_MS 250
+/* An origin that takes longer to say 100 will not: many never do, while the client may wait for it (RFC 9110 10.1.1). */
+#define CONTINUE_AFTER_MS 1000
 
 void exchange_set_deadline(struct exchange *exchange, const struct upstream_settings *upstream,
                            const struct route_settings *route)
@@ -35,9 +37,10 @@ bool exchange_hopeless(const struct exchange *exchange)
 }
 
 enum due_act {
-    DUE_FAIL,  /* what was awaited has not come: the exchange ends with the reason */
-    DUE_LOOK,  /* whether the client is still there */
-    DUE_YIELD, /* its client is slow: others have its place on a breaker's trial */
+    DUE_FAIL,     /* what was awaited has not come: the exchange ends with the reason */
+    DUE_LOOK,     /* whether the client is still there */
+    DUE_CONTINUE, /* the client is told to send its payload, for an origin that does not */
+    DUE_YIELD,    /* its client is slow: others have its place on a breaker's trial */
     DUE_HEDGE,
     DUE_RETRY,
 };
@@ -79,7 +82,7 @@ static void due_sending(const struct exchange *exchange, struct due *due)
     const struct timeout_settings *timeouts = &exchange_settings(exchange)->timeouts;
     const struct request_body *body = &exchange->body;
     if (body->continue_awaited) {
-        due_earlier(due, body->moved_ms, timeouts->first_byte_ms, REASON_FIRST_BYTE_TIMEOUT);
+        due_act_earlier(due, body->moved_ms + CONTINUE_AFTER_MS, DUE_CONTINUE);
     } else if (body->full || body->state != REQUEST_ARRIVING) {
         due_earlier(due, body->moved_ms, timeouts->idle_ms, REASON_IDLE_TIMEOUT);
     } else {
@@ -183,6 +186,7 @@ static void exchange_act(struct exchange *exchange, const struct due *due)
 {
     switch (due->act) {
     case DUE_LOOK: exchange_look(exchange); break;
+    case DUE_CONTINUE: exchange_say_continue(exchange); break;
     case DUE_YIELD: attempt_yield(exchange); break;
     case DUE_HEDGE: hedge_start(exchange); break;
     case DUE_RETRY: exchange_resume(exchange); return;

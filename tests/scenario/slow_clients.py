@@ -45,6 +45,35 @@ def stalled(s):
             check_equal(proxy.get("/").status, 200, "status of others")
 
 
+@scenario("a client that waits for 100 and never sends is taken for a sick origin")
+def awaits_continue(s):
+    def continues(connection, request):
+        connection.send("HTTP/1.1 100 Continue\r\n\r\n")
+        request.read_body(connection.reader)
+        return False
+
+    origin = RawOrigin(s).on("/upload/continues", reads_body(continues))
+    for name, path in (("the origin says 100", "continues"), ("the origin says nothing", "silent")):
+        with s.case(name), contextlib.ExitStack() as clients:
+            proxy = start_proxy(s, origin, settings(timeouts={"first_byte": "400ms"}), name=path)
+            slow = [upload(clients, proxy, number, "Expect: 100-continue\r\n", b"", path) for number in range(15)]
+            check_equal([client.interim().status for client in slow], [100] * len(slow), "what they are told")
+            check_equal([client.response("POST").status for client in slow], [408] * len(slow), "how they end")
+            check_equal(told(proxy), [], "breakers and ejections")
+
+
+@scenario("a client waits for a 100 that its origin never says")
+def strict(s):
+    proxy = start_proxy(s, RawOrigin(s), settings())
+    with contextlib.ExitStack() as clients:
+        client = upload(clients, proxy, 1, "Expect: 100-continue\r\n", b"")
+        watch = Stopwatch(proxy)
+        check_equal(client.interim().status, 100, "what it is told")
+        check(watch.stop().seconds > 0.9, f"it was told after {watch.seconds:.3f} s, when the origin might still have")
+        client.send(b"x" * 100)
+        check_equal(client.response("POST").status, 200, "status")
+
+
 @scenario("an origin that gives up on a client who says nothing is taken for a sick one")
 def given_up(s):
     def impatient(connection, _):
