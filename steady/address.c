@@ -2,6 +2,7 @@
 #include "steady/address.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -139,20 +140,34 @@ size_t address_format(const struct sockaddr *address, char text[ADDRESS_TEXT_BYT
     }
 }
 
-/* On the path of every request: inet_ntop() costs ten times as much. */
+/* What each byte of an IPv4 address is in text, with the dot behind it. */
+struct octet {
+    char text[7];
+    uint8_t bytes;
+};
+#define OCTET(digits)             \
+    {                             \
+        digits ".", sizeof digits \
+    }
+#define TEN(tens)                                                                        \
+    OCTET(tens "0"), OCTET(tens "1"), OCTET(tens "2"), OCTET(tens "3"), OCTET(tens "4"), \
+        OCTET(tens "5"), OCTET(tens "6"), OCTET(tens "7"), OCTET(tens "8"), OCTET(tens "9")
+static const struct octet octets[256] = {
+    TEN(""),      TEN("1"),     TEN("2"),     TEN("3"),  TEN("4"),     TEN("5"),     TEN("6"),
+    TEN("7"),     TEN("8"),     TEN("9"),     TEN("10"), TEN("11"),    TEN("12"),    TEN("13"),
+    TEN("14"),    TEN("15"),    TEN("16"),    TEN("17"), TEN("18"),    TEN("19"),    TEN("20"),
+    TEN("21"),    TEN("22"),    TEN("23"),    TEN("24"), OCTET("250"), OCTET("251"), OCTET("252"),
+    OCTET("253"), OCTET("254"), OCTET("255"),
+};
+
+/* On the path of every request: inet_ntop() costs twenty times as much. */
 static size_t format_v4(const uint8_t bytes[4], char *text)
 {
     char *at = text;
     for (int i = 0; i < 4; i++) {
-        unsigned value = bytes[i];
-        if (value >= 100) {
-            *at++ = (char)('0' + value / 100);
-        }
-        if (value >= 10) {
-            *at++ = (char)('0' + value / 10 % 10);
-        }
-        *at++ = (char)('0' + value % 10);
-        *at++ = '.';
+        const struct octet *octet = &octets[bytes[i]];
+        memcpy(at, octet->text, 4);
+        at += octet->bytes;
     }
     at[-1] = '\0';
     return (size_t)(at - 1 - text);
@@ -250,6 +265,19 @@ bool address_prefix_parse(const char *text, struct address_prefix *ret_prefix)
     return true;
 }
 
+/* Whether the first so many bits of two addresses are the same. */
+static bool same_bits(const uint8_t one[16], const uint8_t other[16], unsigned bits)
+{
+    uint64_t ones[2], others[2];
+    memcpy(ones, one, sizeof ones);
+    memcpy(others, other, sizeof others);
+    uint64_t high = be64toh(ones[0] ^ others[0]), low = be64toh(ones[1] ^ others[1]);
+    if (bits <= 64) {
+        return bits == 0 || high >> (64 - bits) == 0;
+    }
+    return high == 0 && low >> (128 - bits) == 0;
+}
+
 bool address_in_prefix(const struct sockaddr *address, const struct address_prefix *prefix)
 {
     uint8_t bytes[16];
@@ -259,10 +287,5 @@ bool address_in_prefix(const struct sockaddr *address, const struct address_pref
     if (prefix->bits < MAPPED_BITS && memcmp(bytes, mapped_head, sizeof mapped_head) == 0) {
         return false;
     }
-    size_t whole = prefix->bits / 8;
-    unsigned rest = prefix->bits % 8;
-    if (memcmp(bytes, prefix->bytes, whole) != 0) {
-        return false;
-    }
-    return rest == 0 || (bytes[whole] ^ prefix->bytes[whole]) >> (8 - rest) == 0;
+    return same_bits(bytes, prefix->bytes, prefix->bits);
 }

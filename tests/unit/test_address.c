@@ -123,6 +123,21 @@ static void unnamed_sockets_and_other_families_have_a_text(void **state)
     assert_string_equal(text, "unknown");
 }
 
+static void every_byte_of_an_ipv4_address_is_written_as_the_c_library_does(void **state)
+{
+    (void)state;
+    for (unsigned value = 0; value < 256; value++) {
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+        const uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(255 - value), (uint8_t)(value * 7),
+                                  (uint8_t)value};
+        char ours[ADDRESS_TEXT_BYTES], theirs[INET_ADDRSTRLEN];
+        memcpy(&v4.sin_addr, bytes, sizeof bytes);
+        assert_non_null(inet_ntop(AF_INET, bytes, theirs, sizeof theirs));
+        assert_int_equal(address_format_ip((const struct sockaddr *)&v4, ours), strlen(theirs));
+        assert_string_equal(ours, theirs);
+    }
+}
+
 static void split_finds_host_and_port_of_names_too(void **state)
 {
     (void)state;
@@ -318,6 +333,7 @@ int main(void)
         cmocka_unit_test(what_is_no_literal_address_is_refused_and_leaves_the_result_alone),
         cmocka_unit_test(the_longest_socket_path_fits_and_one_more_byte_does_not),
         cmocka_unit_test(unnamed_sockets_and_other_families_have_a_text),
+        cmocka_unit_test(every_byte_of_an_ipv4_address_is_written_as_the_c_library_does),
         cmocka_unit_test(split_finds_host_and_port_of_names_too),
         cmocka_unit_test(a_host_is_taken_by_its_length),
         cmocka_unit_test(equal_addresses_are_equal_in_every_part),
