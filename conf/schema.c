@@ -62,7 +62,8 @@ static const struct schema_row top_rows[] = {
     {"limits.handshakes", &type_count, "2000", AT(limits.handshakes_count), .min = 1,
      .max = 1000000,
      .help =
-         "highest number of TLS handshakes with clients in progress; a further client is closed"},
+         "highest number of TLS handshakes with clients in progress, each from its first byte on; a further client takes the place "
+         "of the oldest one, if that has had a second, or is closed"},
     {"limits.memory", &type_size_or_auto, "auto", AT(limits.memory_bytes), .min = 16 * MIB,
      .max = 1024 * GIB, .fixed = true,
      .help =

@@ -32,11 +32,18 @@ void client_set_address(struct client *client, const struct ip_address *address)
         call_client_stratum(client->origin.worker->env.strata_seed, address);
 }
 
+/* A place among limits.clients: a free one, or that of a client that holds one without ever having said a word. */
+static bool client_take_place(struct worker *worker)
+{
+    struct bound *places = &worker->env.bounds->clients;
+    return bound_take(places, 1) || (clients_evict(worker, CLIENT_SILENT) && bound_take(places, 1));
+}
+
 void client_accept(struct worker_listener *listener, int fd, const struct ip_address *address)
 {
     struct worker *worker = listener->worker;
     struct shared_bounds *bounds = worker->env.bounds;
-    bool refused = !bound_take(&bounds->clients, 1);
+    bool refused = !client_take_place(worker);
     struct client *client = NULL;
     /* to say why takes a handshake, which is what there is no room for */
     bool told = refused && listener->tls == NULL && bound_take(&bounds->refusals, 1);
@@ -67,7 +74,7 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     stream_init(&client->stream, fd);
     client->duplex.stream = &client->stream;
     wheel_timer_init(&client->timer, client_on_timer);
-    TAILQ_INSERT_TAIL(&worker->open, client, link);
+    TAILQ_INSERT_TAIL(&worker->open.all, client, link);
     stat_add(&worker->stats.clients_open, 1);
     client_enter(client, CLIENT_IDLE);
     event_assign(&client->event, worker->base, fd,
@@ -82,14 +89,14 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     } else if (listener->proxy_protocol) {
         client_await_preface(client);
     } else if (listener->tls != NULL) {
-        client_begin_tls(client);
+        client_await_tls(client);
     }
 }
 
 void clients_close_idle(struct worker *worker)
 {
     struct client *client, *next;
-    for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
+    for (client = TAILQ_FIRST(&worker->open.all); client != NULL; client = next) {
         next = TAILQ_NEXT(client, link);
         if (client->state != CLIENT_IDLE || client->duplex.out != NULL || !client_leaves(client)) {
             continue;
@@ -123,7 +130,7 @@ static void client_cut(struct client *client)
 void clients_end_tunnels(struct worker *worker)
 {
     struct client *client, *next;
-    for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
+    for (client = TAILQ_FIRST(&worker->open.all); client != NULL; client = next) {
         next = TAILQ_NEXT(client, link);
         if (client->state == CLIENT_TUNNEL) {
             client_cut(client);
@@ -134,7 +141,7 @@ void clients_end_tunnels(struct worker *worker)
 void clients_cut(struct worker *worker)
 {
     struct client *client, *next;
-    for (client = TAILQ_FIRST(&worker->open); client != NULL; client = next) {
+    for (client = TAILQ_FIRST(&worker->open.all); client != NULL; client = next) {
         next = TAILQ_NEXT(client, link);
         client_cut(client);
     }
@@ -143,7 +150,7 @@ void clients_cut(struct worker *worker)
 void clients_close_all(struct worker *worker)
 {
     clients_cut(worker);
-    CHECK(TAILQ_EMPTY(&worker->open));
+    CHECK(TAILQ_EMPTY(&worker->open.all));
 }
 
 static uint64_t client_due_ms(const struct client *client)
@@ -154,6 +161,7 @@ static uint64_t client_due_ms(const struct client *client)
     }
     switch ((enum client_state)client->state) {
     case CLIENT_PREFACE:
+    case CLIENT_SILENT:
     case CLIENT_HANDSHAKE: return deadline_after(client->since_ms, timeouts->handshake_ms);
     case CLIENT_HEAD: return deadline_after(client->since_ms, timeouts->head_ms);
     case CLIENT_LINGER: return deadline_after(client->since_ms, CLIENT_LINGER_MS);
@@ -180,8 +188,8 @@ void client_enter(struct client *client, enum client_state state)
     struct worker_stats *stats = &client->origin.worker->stats;
     if (client->state == CLIENT_IDLE) {
         stat_sub(&stats->clients_idle, 1);
-    } else if (client->state == CLIENT_HANDSHAKE) {
-        bound_give(&client->origin.worker->env.bounds->handshakes, 1);
+    } else if (client->state == CLIENT_SILENT || client->state == CLIENT_HANDSHAKE) {
+        client_leave_handshake(client);
     } else if (client->state == CLIENT_TUNNEL) {
         stat_sub(&stats->tunnels_open, 1);
     }
@@ -189,6 +197,8 @@ void client_enter(struct client *client, enum client_state state)
     client->since_ms = worker_now_ms(client->origin.worker);
     if (state == CLIENT_IDLE) {
         stat_add(&stats->clients_idle, 1);
+    } else if (state == CLIENT_SILENT || state == CLIENT_HANDSHAKE) {
+        client_join_handshake(client);
     } else if (state == CLIENT_TUNNEL) {
         stat_add(&stats->tunnels_open, 1);
         stat_add(&stats->tunnels, 1);
@@ -217,7 +227,7 @@ void client_close(struct client *client, bool reset)
     wheel_disarm(&worker->loop.wheel, &client->timer);
     loop_defer_cancel(&worker->loop, &client->deferred);
     duplex_release(&client->duplex, worker->bufs);
-    TAILQ_REMOVE(&worker->open, client, link);
+    TAILQ_REMOVE(&worker->open.all, client, link);
     stat_sub(&worker->stats.clients_open, 1);
     stat_add(&worker->stats.clients_closed, 1);
     bound_give(client->refused ? &worker->env.bounds->refusals : &worker->env.bounds->clients, 1);
@@ -260,7 +270,7 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         client_refuse(client, REASON_REQUEST_TIMEOUT, NULL, METHOD_OTHER);
         return;
     }
-    if (client->state == CLIENT_HANDSHAKE) {
+    if (client->state == CLIENT_SILENT || client->state == CLIENT_HANDSHAKE) {
         stat_add(&client->origin.worker->stats.handshakes_failed[TLS_FAILURE_TIMEOUT], 1);
     }
     client_close(client, client->duplex.out != NULL);

@@ -305,6 +305,7 @@ static bool client_step(struct client *client)
 {
     switch ((enum client_state)client->state) {
     case CLIENT_PREFACE: return client_take_preface(client);
+    case CLIENT_SILENT: return client_meet_tls(client);
     case CLIENT_HANDSHAKE: return client_shake(client);
     case CLIENT_IDLE:
     case CLIENT_HEAD: return client_take_head(client);

@@ -34,7 +34,7 @@ static bool client_prefaced(struct client *client, const struct proxy_header *he
     }
     client->duplex.readable = true;
     if (client->listener->tls != NULL) {
-        client_begin_tls(client);
+        client_await_tls(client);
     } else {
         client_enter(client, CLIENT_IDLE);
     }

@@ -16,6 +16,7 @@
 
 enum client_state {
     CLIENT_PREFACE,   /* a PROXY header is awaited */
+    CLIENT_SILENT,    /* TLS is awaited, nothing of it has come */
     CLIENT_HANDSHAKE, /* TLS is being agreed on */
     CLIENT_IDLE,      /* between requests */
     CLIENT_HEAD,      /* part of a head has come */
@@ -39,8 +40,11 @@ struct client {
         struct deferred_free freed; /* once closed */
         struct deferred deferred;   /* while open */
     };
-    struct h1_body body; /* of the request */
-    uint64_t since_ms;   /* when the state began, or the socket last took a byte of what is kept */
+    union {
+        struct h1_body body;         /* of the request */
+        TAILQ_ENTRY(client) shaking; /* in SILENT and HANDSHAKE: among those of its worker */
+    };
+    uint64_t since_ms; /* when the state began, or the socket last took a byte of what is kept */
     struct tls_server *tls; /* the listener's as of the handshake, kept until that is over */
     uint8_t state;          /* enum client_state; written only by client_enter() */
     bool keep : 1;          /* the connection may serve another request after this one */
@@ -83,10 +87,17 @@ void client_await_preface(struct client *client);
 /* A step of it. True: it has been taken, go on. */
 bool client_take_preface(struct client *client);
 
-/* client_tls.c: the connection begins with a handshake; the client may be closed afterwards. */
-void client_begin_tls(struct client *client);
-/* A step of it. True: it is over, go on with what has been received. */
+/* client_tls.c: the connection begins with a handshake. */
+void client_await_tls(struct client *client);
+/* A step in SILENT. True: the handshake has begun, go on with it. */
+bool client_meet_tls(struct client *client);
+/* A step in HANDSHAKE. True: it is over, go on with what has been received. */
 bool client_shake(struct client *client);
+/* Entering and leaving SILENT and HANDSHAKE: for client_enter(). `state` is the new one, and the old one. */
+void client_join_handshake(struct client *client);
+void client_leave_handshake(struct client *client);
+/* Closes the worker's oldest client in the state (SILENT, HANDSHAKE), if it has had time enough to get beyond. False: there is none. */
+bool clients_evict(struct worker *worker, enum client_state state);
 /* The client is about to be closed: counts what broke its TLS, if anything did, and forgets what was agreed. */
 void client_end_tls(struct client *client);
 

@@ -3,23 +3,100 @@
 
 #include "proxy/client/client_state.h"
 #include "steady/check.h"
+#include "steady/deadline.h"
 #include "tls/server.h"
 
-void client_begin_tls(struct client *client)
+/* Whoever means to speak TLS has said something by then: a round trip after the connection, or two after a lost packet. */
+#define EVICTABLE_AFTER_MS 1000
+
+static struct client_list *list_of(struct worker *worker, enum client_state state)
+{
+    return state == CLIENT_SILENT ? &worker->open.silent : &worker->open.shaking;
+}
+
+void client_join_handshake(struct client *client)
+{
+    TAILQ_INSERT_TAIL(list_of(client->origin.worker, (enum client_state)client->state), client,
+                      shaking);
+}
+
+void client_leave_handshake(struct client *client)
 {
     struct worker *worker = client->origin.worker;
+    enum client_state state = (enum client_state)client->state;
+    TAILQ_REMOVE(list_of(worker, state), client, shaking);
+    client->body = (struct h1_body){0};
+    if (state == CLIENT_HANDSHAKE) {
+        bound_give(&worker->env.bounds->handshakes, 1);
+    }
+}
+
+bool clients_evict(struct worker *worker, enum client_state state)
+{
+    struct client *oldest = TAILQ_FIRST(list_of(worker, state));
+    if (oldest == NULL || !deadline_passed(deadline_after(oldest->since_ms, EVICTABLE_AFTER_MS),
+                                           worker_now_ms(worker))) {
+        return false;
+    }
+    stat_add(&worker->stats.handshakes_evicted, 1);
+    client_close(oldest, true);
+    return true;
+}
+
+void client_await_tls(struct client *client)
+{
     CHECK(client->state == CLIENT_IDLE || client->state == CLIENT_PREFACE);
-    if (!bound_take(&worker->env.bounds->handshakes, 1)) {
+    client_enter(client, CLIENT_SILENT);
+}
+
+static bool take_handshake(struct worker *worker)
+{
+    struct bound *handshakes = &worker->env.bounds->handshakes;
+    return bound_take(handshakes, 1) ||
+           (clients_evict(worker, CLIENT_HANDSHAKE) && bound_take(handshakes, 1));
+}
+
+static void client_begin_tls(struct client *client)
+{
+    struct worker *worker = client->origin.worker;
+    uint64_t since_ms = client->since_ms;
+    if (!take_handshake(worker)) {
         stat_add(&worker->stats.handshakes_refused, 1);
         client_close(client, true);
         return;
     }
     client_enter(client, CLIENT_HANDSHAKE);
+    /* silence before it was part of its time */
+    client->since_ms = since_ms;
+    client_arm(client);
     /* a reload may take it from the listener in the middle of the handshake */
     client->tls = tls_server_get(client->listener->tls);
     if (!tls_server_accept(client->tls, &client->stream, worker->tls_scratch)) {
         client_close(client, true);
     }
+}
+
+static void client_handshake_failed(struct client *client, enum tls_failure failure)
+{
+    stat_add(&client->origin.worker->stats.handshakes_failed[failure], 1);
+}
+
+/* A handshake takes a place once there is a byte of it, and not before: silence costs its sender nothing. */
+bool client_meet_tls(struct client *client)
+{
+    enum stream_result result =
+        client->duplex.readable ? stream_probe(&client->stream) : STREAM_BLOCKED;
+    client->duplex.readable = result == STREAM_OK;
+    if (result == STREAM_BLOCKED) {
+        return false;
+    }
+    if (result != STREAM_OK) {
+        client_handshake_failed(client, TLS_FAILURE_TRUNCATED);
+        client_close(client, false);
+        return false;
+    }
+    client_begin_tls(client);
+    return client->state == CLIENT_HANDSHAKE;
 }
 
 static bool client_secured(struct client *client)
@@ -49,7 +126,7 @@ bool client_shake(struct client *client)
     /* what the socket alone has to say is that the client went away */
     enum tls_failure failure = stream_failure(&client->stream);
     failure = failure != TLS_FAILURE_NONE ? failure : TLS_FAILURE_TRUNCATED;
-    stat_add(&client->origin.worker->stats.handshakes_failed[failure], 1);
+    client_handshake_failed(client, failure);
     if (failure != TLS_FAILURE_NOT_TLS) {
         client_close(client, false);
         return false;

@@ -172,7 +172,7 @@ static void worker_thread_report_drained(struct worker_thread *thread)
 {
     struct worker *worker = thread->worker;
     if (__builtin_expect(!worker->draining, 1) || thread->drained_reported ||
-        thread->postponed != 0 || !TAILQ_EMPTY(&worker->open)) {
+        thread->postponed != 0 || !TAILQ_EMPTY(&worker->open.all)) {
         return;
     }
     thread->drained_reported = true;

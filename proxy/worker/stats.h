@@ -36,6 +36,8 @@
       "TLS handshakes with clients that resumed a session")                                          \
     X(handshakes_refused, "tls_handshakes_refused_total", "",                                        \
       "Connections closed because of limits.handshakes")                                             \
+    X(handshakes_evicted, "tls_handshakes_evicted_total", "",                                        \
+      "Connections closed that had not ended a TLS handshake when others needed their place")        \
     X(exchanges_started, "exchanges_started_total", "", "Exchanges started")                         \
     X(exchanges_finished, "exchanges_finished_total", "", "Exchanges finished")                      \
     X(attempts, "attempts_total", "", "Attempts at an endpoint")                                     \

@@ -64,7 +64,9 @@ enum worker_result worker_create(const struct worker_env *env, struct worker **r
     worker->held = env->held;
     worker->wheel_armed_ms = UINT64_MAX;
     worker->access = log_access_ring(env->log, env->index);
-    TAILQ_INIT(&worker->open);
+    TAILQ_INIT(&worker->open.all);
+    TAILQ_INIT(&worker->open.silent);
+    TAILQ_INIT(&worker->open.shaking);
     TAILQ_INIT(&worker->listeners);
     SLIST_INIT(&worker->pipes);
     enum worker_result result =

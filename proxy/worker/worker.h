@@ -66,6 +66,13 @@ struct worker_env {
     size_t client_bytes, exchange_bytes; /* of the objects in its slabs */
 };
 
+/* Clients, oldest first. Who has not begun TLS, or not ended its handshake, stands in a second list. */
+struct worker_clients {
+    struct client_list all;
+    struct client_list silent;  /* nothing of a handshake has come */
+    struct client_list shaking; /* part of one has */
+};
+
 /* The wall clock, read once a second. */
 struct worker_date {
     uint64_t second;    /* of the loop clock, that `text` stands for */
@@ -88,7 +95,7 @@ struct worker {
     struct http_field *fields;         /* WORKER_FIELDS_COUNT, of the head being parsed */
     struct http_field *trailer_fields; /* likewise, of trailers */
     struct worker_stats stats;
-    struct client_list open; /* every client */
+    struct worker_clients open;
     struct worker_listener_list listeners;
     struct splice_pipe_list pipes; /* empty pipes kept for the next large body */
     unsigned pipe_count;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """TLS used against us: what a few bytes, silence or slowness at one connection may cost the others."""
 
+import contextlib
 import socket
 import ssl
 import time
@@ -76,6 +77,55 @@ def flood_of_an_origin(s):
         "tls": {"enabled": True, "server_name": "shop.test", "ca": authority.cert}}}})
     eventually(lambda: sent and sent[0] < UPDATES, lambda: f"the first is cut off; sent {sent}")
     eventually(lambda: proxy.metric("evenkeel_endpoint_closes_total", reason="record_flood"), "it is counted")
+
+
+@contextlib.contextmanager
+def crowd(proxy, count, says=b""):
+    """So many clients that say this and nothing more."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(proxy.client()) for _ in range(count)]
+        for client in clients:
+            client.send(says)
+        yield clients
+
+
+def served(proxy, authority):
+    with contextlib.suppress(OSError):
+        return b"hello" in ask(proxy, authority)[0]
+    return False
+
+
+@scenario("silent sockets use up the places for handshakes")
+def silence(s):
+    authority, settings = with_tls(s)
+    proxy = start_proxy(s, NginxOrigin(s), {**settings, "limits": {"handshakes": 5}})
+    with crowd(proxy, 50):
+        eventually(lambda: proxy.metric("evenkeel_clients_open") == 50, "all are connected")
+        check(served(proxy, authority), "one that speaks is served at once")
+        check_equal(proxy.bound("handshakes")["peak"], 1, "handshakes at a time")
+
+
+@scenario("handshakes that do not go on use up the places for others")
+def stalled_handshakes(s):
+    authority, settings = with_tls(s)
+    proxy = start_proxy(s, NginxOrigin(s), {**settings, "limits": {"handshakes": 5}})
+    with crowd(proxy, 5, b"\x16\x03\x01\x02\x00\x01") as clients:
+        eventually(lambda: proxy.bound("handshakes")["used"] == 5, "no place is left")
+        eventually(lambda: served(proxy, authority), "one that goes on is served", 5)
+        check(not clients[0].is_open(), "the oldest has made room")
+        check(all(client.is_open() for client in clients[1:]), "the others have their time")
+    check_equal(proxy.metric("evenkeel_tls_handshakes_evicted_total"), 1, "evicted")
+
+
+@scenario("silent sockets use up the places for clients")
+def silent_clients(s):
+    authority, settings = with_tls(s)
+    proxy = start_proxy(s, NginxOrigin(s), {**settings, "limits": {"clients": 20}})
+    with crowd(proxy, 20) as clients:
+        eventually(lambda: proxy.metric("evenkeel_clients_open") == 20, "no place is left")
+        eventually(lambda: served(proxy, authority), "one that speaks is served", 5)
+        check(not clients[0].is_open(), "the oldest has made room")
+        check(all(client.is_open() for client in clients[1:]), "the others have their time")
 
 
 if __name__ == "__main__":
