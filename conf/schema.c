@@ -71,7 +71,7 @@ static const struct schema_row top_rows[] = {
     {"limits.head", &type_size, "32KiB", AT(limits.head_bytes), .min = 1 * KIB, .max = 128 * KIB,
      .help =
          "longest start line and header fields of a request (else 414 or 431) or of a response (else 502)"},
-    {"limits.fields", &type_count, "128", AT(limits.fields_count), .min = 8, .max = 1000,
+    {"limits.fields", &type_count, "256", AT(limits.fields_count), .min = 8, .max = 1000,
      .help = "highest number of header fields of a request (else 431) or of a response (else 502)"},
     {"limits.body", &type_size, "64MiB", AT(limits.body_bytes), .min = 1, .max = 1024 * 1024 * GIB,
      .help = "longest payload of a request (else 413)"},
@@ -224,6 +224,10 @@ static const struct schema_row upstream_rows[] = {
     {"proxy_protocol", &type_word, "none", AT(proxy_protocol), .words = proxy_header_modes,
      .help =
          "send a PROXY protocol header (version 2) at the start of each connection: local names no client; client names the client of the request, so each connection carries one request"},
+
+    {"lenient", &type_bool, "false", AT(lenient),
+     .help =
+         "accept response heads with bare LF, folded lines or control bytes, and chunked responses of HTTP/1.0 (else 502)"},
 
     {"pool.warm_min", &type_count, "2", AT(pool.warm_min_count), .min = 0, .max = 10000,
      .help = "number of connections that are kept open to each endpoint, also without traffic"},

@@ -240,6 +240,7 @@ struct upstream_settings {
     const char *balance_key; /* header or cookie name; NULL when the method takes none */
     struct upstream_tls_settings tls;
     enum proxy_header_mode proxy_protocol;
+    bool lenient; /* towards heads of its responses that are against the standard */
     struct pool_settings pool;
     struct timeout_settings timeouts;
     struct retry_settings retry;

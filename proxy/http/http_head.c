@@ -134,6 +134,19 @@ size_t head_copy_bytes(const struct http_head *head)
     return head->field_count * sizeof *head->fields + head->head_bytes;
 }
 
+/* The "/" that is not there: the host moves over the slash before it, which makes place for one behind it. `bytes` are the
+   head's. */
+static __attribute__((noinline)) void fill_path(struct http_head *head, char *bytes)
+{
+    char *host = bytes + head->host.at;
+    memmove(host - 1, host, head->host.bytes);
+    host[head->host.bytes - 1] = '/';
+    head->host.at--;
+    head->target.at--;
+    head->target.bytes++;
+    head->facts &= (uint16_t)~FACT_EMPTY_PATH;
+}
+
 void head_copy(const struct http_head *head, struct http_head *ret_head, void *space)
 {
     size_t fields_bytes = head->field_count * sizeof *head->fields;
@@ -147,4 +160,7 @@ void head_copy(const struct http_head *head, struct http_head *ret_head, void *s
     ret_head->base = bytes;
     ret_head->fields = fields;
     ret_head->field_limit = head->field_count;
+    if (__builtin_expect(head->facts & FACT_EMPTY_PATH, 0)) {
+        fill_path(ret_head, bytes);
+    }
 }

@@ -60,10 +60,13 @@ enum http_fact {
     FACT_ABSOLUTE_FORM = 1 << 6, /* target came as scheme://authority/path; host is from there */
     FACT_UPGRADE_WEBSOCKET = 1 << 7, /* the Upgrade field names websocket */
     FACT_ASTERISK = 1 << 8, /* OPTIONS for the server as a whole: written with "*" as the target */
-    FACT_CANONICAL =
-        1
-        << 9, /* the field lines stand in the bytes as they would be written, one behind the other; who
-                                changes more of a field than its drop takes this back */
+    /* The field lines stand in the bytes as they would be written, one behind the other; who changes more of a field than its
+       drop takes this back. */
+    FACT_CANONICAL = 1 << 9,
+    /* The sender frames oddly: nothing that follows on its connection is trusted. */
+    FACT_LAST = 1 << 10,
+    /* The target is a query right behind the authority; a copy of the head has the "/". */
+    FACT_EMPTY_PATH = 1 << 11,
 };
 
 struct http_head {
@@ -95,6 +98,12 @@ static inline bool head_has(const struct http_head *head, enum field_id id)
     return (head->seen[id / 64] >> (id % 64)) & 1;
 }
 
+/* As if no field had this id; they stay among the fields. */
+static inline void head_forget(struct http_head *head, enum field_id id)
+{
+    head->seen[id / 64] &= ~((uint64_t)1 << (id % 64));
+}
+
 /* The first field with this id, or NULL. */
 const struct http_field *head_find(const struct http_head *head, enum field_id id);
 /* The first field with this name (any case), known or not, or NULL. */
@@ -109,8 +118,9 @@ const char *http_reason_phrase(unsigned status);
 
 /* Bytes needed by head_copy. */
 size_t head_copy_bytes(const struct http_head *head);
-/* Copies head, its fields and its head_bytes bytes into `room` (aligned to 8, head_copy_bytes long); the copy's base and
-   fields point into space, and it has room for no more fields than it has. */
+/* Copies head, its fields and its head_bytes bytes into `space` (aligned to 8, head_copy_bytes long); the copy's base and
+   fields point into space, and it has room for no more fields than it has. Its target has a path, if need be by moving
+   its host a byte (FACT_EMPTY_PATH). */
 void head_copy(const struct http_head *head, struct http_head *ret_head, void *space);
 
 #endif

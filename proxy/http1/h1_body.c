@@ -27,6 +27,12 @@ void h1_body_init(struct h1_body *body, enum http_framing framing, uint64_t cont
     }
 }
 
+void h1_body_init_response(struct h1_body *body, enum http_framing framing, uint64_t content_length)
+{
+    h1_body_init(body, framing, content_length);
+    body->tolerant = true;
+}
+
 static int hex_digit(char byte)
 {
     if (byte >= '0' && byte <= '9') {
@@ -43,10 +49,11 @@ static bool end_chunk_size(struct h1_body *body, char byte)
     if (body->digits == 0) {
         return false;
     }
-    if (byte == '\r' && body->state == H1_BODY_CHUNK_SIZE) {
+    if (byte == '\r' && (body->state == H1_BODY_CHUNK_SIZE || body->tolerant)) {
         body->state = H1_BODY_CHUNK_SIZE_LF;
     } else if (byte == ';') {
-        body->state = H1_BODY_CHUNK_EXTENSION;
+        body->state = body->tolerant ? H1_BODY_EXTENSION : H1_BODY_EXTENSION_NAME;
+        body->begun = false;
     } else if (byte == ' ' || byte == '\t') {
         body->state = H1_BODY_CHUNK_SPACE;
     } else {
@@ -80,12 +87,81 @@ static bool take_chunk_size(struct h1_body *body, const char **at, const char *e
     return end_chunk_size(body, *next);
 }
 
+static bool is_white(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+/* The byte behind a name or a value, or behind the white space there, which no line end may follow: the state is `behind`
+   then. */
+static bool end_extension_part(struct h1_body *body, char byte, enum h1_body_state behind)
+{
+    bool spaced = !body->begun;
+    bool named = behind == H1_BODY_EXTENSION_SPACE;
+    body->begun = false;
+    if (is_white(byte)) {
+        body->state = (uint8_t)behind;
+    } else if (byte == ';') {
+        body->state = H1_BODY_EXTENSION_NAME;
+    } else if (byte == '=' && named) {
+        body->state = H1_BODY_EXTENSION_VALUE;
+    } else if (byte == '\r' && !spaced) {
+        body->state = H1_BODY_CHUNK_SIZE_LF;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* A byte of a token, or before it: white space may be there. */
+static bool take_extension_token(struct h1_body *body, char byte, enum h1_body_state behind)
+{
+    if (h1_char_is(byte, H1_CHAR_TOKEN)) {
+        body->begun = true;
+        return true;
+    }
+    if (body->begun) {
+        return end_extension_part(body, byte, behind);
+    }
+    if (byte == '"' && body->state == H1_BODY_EXTENSION_VALUE) {
+        body->state = H1_BODY_EXTENSION_QUOTED;
+        return true;
+    }
+    return is_white(byte);
+}
+
+/* A byte of a quoted string (RFC 9110 5.6.4). */
+static bool take_quoted(struct h1_body *body, char byte)
+{
+    if (body->state == H1_BODY_EXTENSION_ESCAPE) {
+        body->state = H1_BODY_EXTENSION_QUOTED;
+    } else if (byte == '\\') {
+        body->state = H1_BODY_EXTENSION_ESCAPE;
+    } else if (byte == '"') {
+        body->state = H1_BODY_EXTENSION_BEHIND;
+        body->begun = true; /* nothing stands between it and the line's end yet */
+    }
+    return h1_char_is(byte, H1_CHAR_VALUE);
+}
+
+/* A byte of a chunk extension: *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ). */
+static bool take_extension_byte(struct h1_body *body, char byte)
+{
+    switch (body->state) {
+    case H1_BODY_EXTENSION_NAME: return take_extension_token(body, byte, H1_BODY_EXTENSION_SPACE);
+    case H1_BODY_EXTENSION_VALUE: return take_extension_token(body, byte, H1_BODY_EXTENSION_BEHIND);
+    case H1_BODY_EXTENSION_SPACE: return end_extension_part(body, byte, H1_BODY_EXTENSION_SPACE);
+    case H1_BODY_EXTENSION_BEHIND: return end_extension_part(body, byte, H1_BODY_EXTENSION_BEHIND);
+    default: return take_quoted(body, byte);
+    }
+}
+
 /* Takes one byte of the rest of the line that begins a chunk, or of the line end behind its payload. */
 static bool take_chunk_byte(struct h1_body *body, char byte)
 {
     switch (body->state) {
     case H1_BODY_CHUNK_SPACE: return end_chunk_size(body, byte);
-    case H1_BODY_CHUNK_EXTENSION:
+    case H1_BODY_EXTENSION:
         if (byte == '\r') {
             body->state = H1_BODY_CHUNK_SIZE_LF;
         }
@@ -99,7 +175,7 @@ static bool take_chunk_byte(struct h1_body *body, char byte)
         body->state = H1_BODY_CHUNK_SIZE;
         body->digits = 0;
         return byte == '\n';
-    default: return false;
+    default: return take_extension_byte(body, byte);
     }
 }
 

@@ -20,7 +20,13 @@ enum h1_body_state {
     H1_BODY_CLOSE,
     H1_BODY_CHUNK_SIZE, /* the states of the chunked decoder */
     H1_BODY_CHUNK_SPACE,
-    H1_BODY_CHUNK_EXTENSION,
+    H1_BODY_EXTENSION, /* of a tolerated sender: anything up to the line's end */
+    H1_BODY_EXTENSION_NAME, /* the states of a chunk extension (RFC 9112 7.1.1); here before or in a name, */
+    H1_BODY_EXTENSION_SPACE, /* behind one and white space, */
+    H1_BODY_EXTENSION_VALUE, /* before or in a token, */
+    H1_BODY_EXTENSION_QUOTED,
+    H1_BODY_EXTENSION_ESCAPE,
+    H1_BODY_EXTENSION_BEHIND, /* behind a value */
     H1_BODY_CHUNK_SIZE_LF,
     H1_BODY_CHUNK_PAYLOAD,
     H1_BODY_CHUNK_CR,
@@ -34,9 +40,15 @@ struct h1_body {
     uint32_t line_bytes; /* of the present chunk-size line or trailer section, against the limits */
     uint8_t state;       /* enum h1_body_state */
     uint8_t digits;      /* of the chunk size so far */
+    bool begun;    /* a part of the chunk extension that may not be empty has its first byte */
+    bool tolerant; /* white space may stand behind a chunk size, and anything in an extension */
 };
 
+/* Of a request: chunk lines are held to their grammar. */
 void h1_body_init(struct h1_body *body, enum http_framing framing, uint64_t content_length);
+/* Of a response: what means nothing in a chunk line may be anything that cannot move its end. */
+void h1_body_init_response(struct h1_body *body, enum http_framing framing,
+                           uint64_t content_length);
 
 /* Takes up to `length` received bytes; writes the payload found as at most `room` iov into the bytes, and how many
    bytes were consumed. Stops early when room is used up (call again), when the body is done, or at the trailer section,

@@ -286,6 +286,19 @@ static const char *reason_end(struct h1_input *input, const char *at)
     }
 }
 
+/* Empty lines before a status line: what some scripts print too much. They belong to no message, and none that follows on
+   the connection is trusted. */
+static __attribute__((noinline)) const char *skip_empty_lines(struct h1_input *input,
+                                                              const char *at,
+                                                              struct http_head *head)
+{
+    while (memcmp(at, "\r\n", 2) == 0) {
+        head->facts |= FACT_LAST;
+        at = h1_input_ahead(input, at + 2);
+    }
+    return at;
+}
+
 /* RFC 9112 4: HTTP-version SP 3DIGIT SP [ reason-phrase ] CRLF. The second space may be missing together with the
    reason: servers that leave it out are common, and nothing can be mistaken. */
 static enum h1_result parse_status_line(struct h1_input *input, struct http_head *head)
@@ -299,6 +312,10 @@ static enum h1_result parse_status_line(struct h1_input *input, struct http_head
         return H1_OK;
     }
     if (memcmp(at, "HTTP/1.1 ", VERSION_BYTES + 1) != 0) {
+        at = skip_empty_lines(input, at, head);
+        if (*at == '\r' && h1_input_is_end(input, at + 1)) {
+            return input->at_end;
+        }
         enum h1_result result = parse_other_version(input, at, head);
         if (result != H1_OK) {
             return result;

@@ -52,6 +52,7 @@ const struct h1_role h1_response_role = {
             [FIELD_CONNECTION] = note_options,
             [FIELD_UPGRADE] = note_protocols,
         },
+    .tolerant = true,
 };
 
 /* Trailers do not say which way they go: what neither way may carry is dropped (RFC 9110 6.5.1). */
@@ -139,30 +140,54 @@ static enum h1_result note_host(struct h1_rules *rules, struct http_head *head,
     return H1_OK;
 }
 
-/* RFC 9110 8.6, RFC 9112 6.3: digits; lists and repetitions may be refused, so they are. At most 2^63-1, so that sums
-   and offsets stay exact. */
+/* RFC 9110 8.6: digits, at most 2^63-1, so that sums and offsets stay exact. What is above that is no length. */
+static inline __attribute__((always_inline)) uint64_t length_of(const char *at, const char *end)
+{
+    uint64_t length = 0;
+    if (at == end) {
+        return UINT64_MAX;
+    }
+    do {
+        unsigned digit = (unsigned char)*at - (unsigned)'0';
+        if (digit > 9 || length > INT64_MAX / 10) {
+            return UINT64_MAX;
+        }
+        length = length * 10 + digit; /* below 2^63 + 2 */
+    } while (++at < end);
+    return length;
+}
+
+/* RFC 9112 6.3: several values, in fields or in a list, that all agree may be taken for one. From an origin they are; a
+   request that has them is refused, since who reads it next may choose otherwise. `used`: it keeps its parameters, so that its
+   caller calls it without moving them. */
+static __attribute__((noinline, used)) enum h1_result note_lengths(struct h1_rules *rules,
+                                                                   struct http_head *head,
+                                                                   struct http_field *field,
+                                                                   bool again)
+{
+    struct list list = list_of(head, field);
+    struct element element;
+    while (next_element(&list, &element)) {
+        uint64_t length = length_of(element.at, element.at + element.bytes);
+        if (length > INT64_MAX) {
+            return H1_BAD_CONTENT_LENGTH;
+        }
+        if (again && length != rules->content_length) {
+            return H1_DIFFERING_CONTENT_LENGTHS;
+        }
+        rules->content_length = length;
+        again = true;
+    }
+    return rules->role->tolerant ? H1_OK : H1_BAD_CONTENT_LENGTH;
+}
+
 static enum h1_result note_content_length(struct h1_rules *rules, struct http_head *head,
                                           struct http_field *field, bool again)
 {
     const char *at = head->base + field->value_at;
-    const char *end = at + field->value_bytes;
-    uint64_t length = 0;
-    if (at == end) {
-        return H1_BAD_CONTENT_LENGTH;
-    }
-    for (; at < end; at++) {
-        unsigned digit = (unsigned char)*at - (unsigned)'0';
-        if (digit > 9 || length > INT64_MAX / 10) {
-            return H1_BAD_CONTENT_LENGTH;
-        }
-        length = length * 10 + digit; /* below 2^63 + 2 */
-    }
-    if (length > INT64_MAX) {
-        return H1_BAD_CONTENT_LENGTH;
-    }
-    if (again) {
-        return length == rules->content_length ? H1_BAD_CONTENT_LENGTH
-                                               : H1_DIFFERING_CONTENT_LENGTHS;
+    uint64_t length = length_of(at, at + field->value_bytes);
+    if (__builtin_expect(again || length > INT64_MAX, 0)) {
+        return note_lengths(rules, head, field, again);
     }
     rules->content_length = length;
     return H1_OK;
@@ -285,17 +310,18 @@ static enum h1_result note_protocols(struct h1_rules *rules, struct http_head *h
 }
 
 /* RFC 9112 6.1-6.3: chunked once and last, or nobody knows where the message ends; another coding before it we could
-   only pass on blindly. */
+   only pass on blindly. An origin that says chunked twice, or a length beside it, means chunked (RFC 9112 6.3 rule 3). */
 static enum h1_result judge_transfer_encoding(const struct h1_rules *rules,
                                               const struct http_head *head)
 {
+    bool tolerant = rules->role->tolerant;
     if (head->facts & FACT_HTTP_1_0) {
         return H1_TRANSFER_ENCODING_IN_1_0;
     }
-    if (head_has(head, FIELD_CONTENT_LENGTH)) {
+    if (head_has(head, FIELD_CONTENT_LENGTH) && !tolerant) {
         return H1_LENGTH_AND_TRANSFER_ENCODING;
     }
-    if (rules->bad_coding || !rules->chunked_last || rules->chunked_count > 1) {
+    if (rules->bad_coding || !rules->chunked_last || (rules->chunked_count > 1 && !tolerant)) {
         return H1_BAD_TRANSFER_ENCODING;
     }
     return rules->other_count ? H1_UNKNOWN_TRANSFER_ENCODING : H1_OK;
@@ -372,29 +398,63 @@ enum h1_result h1_rules_request(struct h1_rules *rules, struct http_head *head)
     return H1_OK;
 }
 
+/* Transfer-Encoding of a response: what it says wins over a length, which is then forgotten. Where the origin said more
+   than one thing, or spoke of content that there cannot be, what follows on its connection is not trusted. */
+static __attribute__((noinline)) enum h1_result judge_coded_response(struct h1_rules *rules,
+                                                                     struct http_head *head)
+{
+    enum h1_result result = judge_transfer_encoding(rules, head);
+    if (result != H1_OK) {
+        return result;
+    }
+    if (head->status < 200) { /* RFC 9112 6.1: must not be there, and what comes next is a head */
+        return H1_BAD_TRANSFER_ENCODING;
+    }
+    if (head_has(head, FIELD_CONTENT_LENGTH) || rules->chunked_count > 1 || head->status == 204) {
+        head->facts |= FACT_LAST;
+    }
+    head_forget(head, FIELD_CONTENT_LENGTH);
+    rules->content_length = head->content_length = 0;
+    return H1_OK;
+}
+
+/* RFC 9112 6.3 rules 1 and 2: it ends with its head, whatever its fields say. */
+static bool response_is_head(enum http_method method, unsigned status)
+{
+    return status < 200 || status == 204 || status == 304 || method == METHOD_HEAD ||
+           (method == METHOD_CONNECT && status / 100 == 2);
+}
+
+/* The length of what ends with its head: of what a GET would have got (RFC 9110 8.6), but in 1xx, 204 and a tunnel nothing is
+   meant. A 204 with one may be followed by it. */
+static uint64_t length_of_head(const struct h1_rules *rules, enum http_method method,
+                               struct http_head *head)
+{
+    if (head->status == 204 && rules->content_length > 0) {
+        head->facts |= FACT_LAST;
+    }
+    return head->status == 304 ||
+                   (method == METHOD_HEAD && head->status >= 200 && head->status != 204)
+               ? rules->content_length
+               : 0;
+}
+
 enum h1_result h1_rules_response(struct h1_rules *rules, enum http_method method,
                                  struct http_head *head)
 {
-    bool chunked = head_has(head, FIELD_TRANSFER_ENCODING);
     bool length = head_has(head, FIELD_CONTENT_LENGTH);
-    bool interim_or_204 = head->status < 200 || head->status == 204;
-    bool tunnel = method == METHOD_CONNECT && head->status / 100 == 2;
-    if (chunked) {
-        enum h1_result result = judge_transfer_encoding(rules, head);
+    head->framing = length ? FRAMING_LENGTH : FRAMING_CLOSE;
+    head->content_length = rules->content_length;
+    if (head_has(head, FIELD_TRANSFER_ENCODING)) {
+        enum h1_result result = judge_coded_response(rules, head);
         if (result != H1_OK) {
             return result;
         }
-        if (interim_or_204) { /* RFC 9112 6.1: must not be there */
-            return H1_BAD_TRANSFER_ENCODING;
-        }
-    }
-    head->content_length = length && !interim_or_204 && !tunnel ? rules->content_length : 0;
-    if (interim_or_204 || tunnel || head->status == 304 || method == METHOD_HEAD) {
-        head->framing = FRAMING_NONE; /* RFC 9112 6.3 rules 1 and 2 */
-    } else if (chunked) {
         head->framing = FRAMING_CHUNKED;
-    } else {
-        head->framing = length ? FRAMING_LENGTH : FRAMING_CLOSE;
+    }
+    if (response_is_head(method, head->status)) {
+        head->framing = FRAMING_NONE;
+        head->content_length = length_of_head(rules, method, head);
     }
     judge_connection(rules, head);
     return H1_OK;

@@ -23,6 +23,8 @@ typedef enum h1_result h1_note_fn(struct h1_rules *rules, struct http_head *head
 struct h1_role {
     uint8_t drops[FIELD_ID_COUNT];
     h1_note_fn *notes[FIELD_ID_COUNT];
+    bool
+        tolerant; /* what some senders say twice, or too much, is taken where it has but one meaning */
 };
 
 extern const struct h1_role h1_request_role;

@@ -62,7 +62,7 @@ bool h1_authority_valid(const char *at, const char *end, size_t plain_bytes)
 
 /* RFC 9112 3.2.2: http and https only; userinfo is refused (RFC 9110 4.2.4), as is an empty host (RFC 9110 4.2.1). An
    empty path becomes "/", for OPTIONS "*" (RFC 9112 3.2.4); with a query behind it there is no "/" in the bytes that the
-   span could show, and nobody sends that: refused. */
+   span could show: head_copy() makes one. */
 static enum h1_result absolute_form(const char *at, const char *end, struct http_head *head)
 {
     size_t scheme_bytes;
@@ -90,7 +90,7 @@ static enum h1_result absolute_form(const char *at, const char *end, struct http
             head->facts |= FACT_ASTERISK;
         }
     } else if (*path == '?') {
-        return H1_BAD_TARGET;
+        head->facts |= FACT_EMPTY_PATH;
     }
     return H1_OK;
 }

@@ -1,6 +1,7 @@
 /* Reading: heads, bodies by copy or by splice, a tunnel's bytes, and what an end means. */
 #include "proxy/upstream/h1_response.h"
 
+#include "proxy/http1/h1_lenient.h"
 #include "proxy/http1/h1_parse.h"
 #include "proxy/upstream/splice.h"
 #include "proxy/worker/worker.h"
@@ -295,8 +296,11 @@ static bool take_final(struct h1_upstream *upstream, const struct http_head *hea
     const struct upstream_side *side = &upstream->side;
     bool passes = side->events->final(side->owner, head);
     upstream->state = H1_UPSTREAM_BODY;
-    upstream->keep = !(head->facts & FACT_CLOSE) && head->framing != FRAMING_CLOSE;
-    h1_body_init(&upstream->body, head->framing, head->content_length);
+    upstream->keep = !(head->facts & (FACT_CLOSE | FACT_LAST)) && head->framing != FRAMING_CLOSE;
+    if (__builtin_expect(head->facts & FACT_LAST, 0)) {
+        stat_add(&side->worker->stats.responses_tolerated, 1);
+    }
+    h1_body_init_response(&upstream->body, head->framing, head->content_length);
     if (__builtin_expect(passes, 1)) {
         return feed_body(upstream, head, input);
     }
@@ -331,40 +335,112 @@ static bool take_upgrade(struct h1_upstream *upstream, const struct http_head *h
     return input->length > 0 ? take_raw(upstream, input) : keep(upstream, input);
 }
 
+/* What follows a head: the rest of its response, or the next head. */
+enum after_head {
+    AFTER_HEAD_NEXT, /* it was an interim one */
+    AFTER_HEAD_MORE, /* its response is under way: read on */
+    AFTER_HEAD_STOP, /* stop reading */
+};
+
+static enum after_head take_head(struct h1_upstream *upstream, const struct http_head *head,
+                                 struct duplex_input *input)
+{
+    struct upstream_side *side = &upstream->side;
+    const struct lease *lease = side->lease;
+    upstream->scanned = 0;
+    if (head->status >= 200) {
+        return take_final(upstream, head, input) ? AFTER_HEAD_MORE : AFTER_HEAD_STOP;
+    }
+    if (head->status == 101) {
+        return take_upgrade(upstream, head, input) ? AFTER_HEAD_MORE : AFTER_HEAD_STOP;
+    }
+    side->events->interim(side->owner, head);
+    return side->lease == lease ? AFTER_HEAD_NEXT : AFTER_HEAD_STOP;
+}
+
+static bool refuse_head(const struct h1_upstream *upstream, enum h1_result result)
+{
+    bool large = result == H1_HEAD_TOO_LARGE || result == H1_TOO_MANY_FIELDS;
+    return fail(upstream, large ? REASON_UPSTREAM_HEAD_TOO_LARGE : REASON_UPSTREAM_INVALID,
+                h1_result_name(result));
+}
+
+static bool is_lenient(const struct h1_upstream *upstream)
+{
+    const struct upstream_side *side = &upstream->side;
+    const struct upstream *of = endpoint_upstream(side->lease->endpoint);
+    return of->views[side->worker->env.index]->settings->lenient;
+}
+
+/* A head as the strict parser reads it once it has been written anew in `space`. */
+static enum h1_result parse_rewritten(const struct h1_upstream *upstream,
+                                      const struct duplex_input *input, struct buf *space,
+                                      struct http_head *head, size_t *ret_consumed)
+{
+    struct h1_limits limits = limits_of(upstream);
+    size_t written_bytes, scanned = 0;
+    enum h1_result result = h1_lenient_rewrite(input->bytes, input->length, &limits, space->bytes,
+                                               &written_bytes, ret_consumed);
+    if (result != H1_OK) {
+        return result;
+    }
+    limits.head_bytes = (uint32_t)written_bytes;
+    result = h1_parse_response(space->bytes, written_bytes, &limits,
+                               (enum http_method)upstream->method, &scanned, head);
+    head->facts |= FACT_LAST;
+    return result;
+}
+
+/* A head that the strict parser refuses, of an upstream that is known for such. */
+static enum after_head take_odd_head(struct h1_upstream *upstream, struct duplex_input *input,
+                                     struct http_head *head)
+{
+    struct worker *worker = upstream->side.worker;
+    size_t most_bytes = limits_of(upstream).head_bytes, consumed = 0;
+    most_bytes = input->length < most_bytes ? input->length : most_bytes;
+    struct buf *space = buf_take(worker->bufs, H1_LENIENT_BYTES(most_bytes));
+    enum after_head after = AFTER_HEAD_STOP;
+    if (space == NULL) {
+        fail(upstream, REASON_NO_MEMORY, NULL);
+        return AFTER_HEAD_STOP;
+    }
+    enum h1_result result = parse_rewritten(upstream, input, space, head, &consumed);
+    if (result == H1_OK) {
+        consume(input, consumed);
+        after = take_head(upstream, head, input);
+    } else if (result == H1_INCOMPLETE) {
+        after = keep(upstream, input) ? AFTER_HEAD_MORE : AFTER_HEAD_STOP;
+    } else {
+        refuse_head(upstream, result);
+    }
+    buf_give(worker->bufs, &space);
+    return after;
+}
+
 /* Heads, up to the final one. */
 static bool feed_heads(struct h1_upstream *upstream, struct duplex_input *input)
 {
     struct upstream_side *side = &upstream->side;
-    const struct lease *lease = side->lease;
     const struct h1_limits limits = limits_of(upstream);
-    while (input->length > 0) {
+    enum after_head after = AFTER_HEAD_NEXT;
+    while (after == AFTER_HEAD_NEXT && input->length > 0) {
         struct http_head head = {.fields = side->worker->fields,
                                  .field_limit = WORKER_FIELDS_COUNT};
         enum h1_result result =
             h1_parse_response(input->bytes, input->length, &limits,
                               (enum http_method)upstream->method, &upstream->scanned, &head);
-        if (result == H1_INCOMPLETE) {
+        if (result == H1_OK) {
+            consume(input, head.head_bytes);
+            after = take_head(upstream, &head, input);
+        } else if (result == H1_INCOMPLETE) {
             break;
-        }
-        if (result != H1_OK) {
-            bool large = result == H1_HEAD_TOO_LARGE || result == H1_TOO_MANY_FIELDS;
-            return fail(upstream, large ? REASON_UPSTREAM_HEAD_TOO_LARGE : REASON_UPSTREAM_INVALID,
-                        h1_result_name(result));
-        }
-        upstream->scanned = 0;
-        consume(input, head.head_bytes);
-        if (head.status == 101) {
-            return take_upgrade(upstream, &head, input);
-        }
-        if (head.status >= 200) {
-            return take_final(upstream, &head, input);
-        }
-        side->events->interim(side->owner, &head);
-        if (side->lease != lease) {
-            return false;
+        } else if (h1_lenient_helps(result) && is_lenient(upstream)) {
+            after = take_odd_head(upstream, input, &head);
+        } else {
+            return refuse_head(upstream, result);
         }
     }
-    return keep(upstream, input);
+    return after == AFTER_HEAD_NEXT ? keep(upstream, input) : after == AFTER_HEAD_MORE;
 }
 
 /* Received bytes, by what is awaited. False: stop reading. */

@@ -45,6 +45,8 @@
     X(redials_refused, "redials_refused_total", "",                                                  \
       "Attempts on a broken pooled connection that were not repeated, because too many had been")    \
     X(queued, "queued_total", "", "Exchanges that waited in an upstream's queue")                    \
+    X(responses_tolerated, "responses_tolerated_total", "",                                          \
+      "Responses accepted although their framing breaks the standard; their connections are closed") \
     X(tunnels, "tunnels_total", "", "Connections upgraded to a tunnel")                              \
     X(client_bytes_in, "client_received_bytes_total", "bytes", "Bytes received from clients")        \
     X(client_bytes_out, "client_sent_bytes_total", "bytes", "Bytes sent to clients")                 \

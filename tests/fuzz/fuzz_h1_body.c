@@ -13,11 +13,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
     if (length_bytes < 2) {
         return 0;
     }
-    /* The first byte says how the rest arrives, the second what it is: nearly always chunks. */
+    /* The first byte says how the rest arrives and from whom, the second what it is: nearly always chunks. */
     enum http_framing framing = input[1] < 4 ? (enum http_framing)input[1] : FRAMING_CHUNKED;
     const char *bytes = (const char *)input + 2;
     size_t length = length_bytes - 2;
-    oracle_judge_body(&body, framing, input[1] * 3U, bytes, length, &limits, input[0]);
+    oracle_judge_body(&body, input[0] & 0x80, framing, input[1] * 3U, bytes, length, &limits,
+                      input[0]);
     if (framing == FRAMING_NONE) {
         CHECK(h1_body_done(&body.body) && body.consumed == 0);
     }

@@ -24,9 +24,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
         return 0;
     }
     struct oracle_body body;
-    oracle_judge_body(&body, (enum http_framing)parsed.head.framing, parsed.head.content_length,
-                      bytes + parsed.head.head_bytes, length - parsed.head.head_bytes, &limits,
-                      input[0]);
+    oracle_judge_body(&body, true, (enum http_framing)parsed.head.framing,
+                      parsed.head.content_length, bytes + parsed.head.head_bytes,
+                      length - parsed.head.head_bytes, &limits, input[0]);
     free(body.payload);
     return 0;
 }

@@ -141,8 +141,10 @@ def target_forms(s):
         check_equal(len(other.requests), 2, "requests at the origin of that authority")
     with s.case("absolute-form without a path asks for /"):
         check_equal(Arrived(proxy.get("http://shop.example")).target, "/", "target")
-    with s.case("absolute-form with a query but no path is refused, not guessed"):
-        check_equal(proxy.get("http://shop.example?q=1").status, 400, "status")
+    with s.case("absolute-form with a query but no path asks for / with that query"):
+        arrived = Arrived(proxy.get("http://other.example:80?q=1", host="shop.example"))
+        check_equal((arrived.target, arrived.all("Host")), ("/?q=1", ["other.example:80"]), "target and Host")
+        check_equal(len(other.requests), 3, "requests at the origin of that authority")
     with s.case("OPTIONS * stays OPTIONS *"):
         arrived = Arrived(proxy.get("*", method="OPTIONS"))
         check_equal((arrived.method, arrived.target), ("OPTIONS", "*"), "request line")

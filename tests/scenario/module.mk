@@ -22,6 +22,7 @@ scenario_tests = \
 	%D%/listener_end.py \
 	%D%/load.py \
 	%D%/logs.py \
+	%D%/odd_origins.py \
 	%D%/pool.py \
 	%D%/pool_failover.py \
 	%D%/pool_lifetime.py \

@@ -34,6 +34,7 @@ class Message:
         self.start_line = data.split(b"\r\n", 1)[0]
         self.head = data.split(b"\r\n\r\n", 1)[0].lower()
         self.body = data.split(b"\r\n\r\n", 1)[1] if b"\r\n\r\n" in data else b""
+        self.lengths = b" ".join(line for line in self.head.split(b"\r\n") if line.startswith(b"content-length:"))
         self.framed = b"content-length:" in self.head or b"transfer-encoding:" in self.head
 
 
@@ -65,8 +66,17 @@ INTENDED = [
      "HTTP/1.2 and up are served as 1.1 (RFC 9110 2.5); llhttp refuses them"),
     ("both", ever, lambda m: b" ;" in m.body or b"\t;" in m.body,
      "bad white space before a chunk extension is to be removed (RFC 9112 7.1.1)"),
-    ("llhttp", since(8), lambda m: b";" in m.body,
-     "chunk extensions may hold whatever is no control (RFC 9112 7.1.1: to be ignored); llhttp checks their grammar"),
+    ("llhttp", since(8), lambda m: m.role != "Q" and b";" in m.body,
+     "chunk extensions of responses may hold whatever is no control (RFC 9112 7.1.1: to be ignored)"),
+    ("both", ever, lambda m: m.role != "Q" and (b" \r\n" in m.body or b"\t\r\n" in m.body),
+     "white space behind a chunk size of a response cannot be mistaken"),
+    ("both", ever, lambda m: m.role != "Q" and m.data.startswith(b"\r\n"),
+     "empty lines before a response belong to no message; its connection is not used again"),
+    ("both", ever, lambda m: m.role != "Q" and m.head.count(b"content-length:") > 1 or b", " in m.lengths,
+     "lengths of a response that agree are one (RFC 9112 6.3)"),
+    ("both", ever, lambda m: m.role != "Q" and b"transfer-encoding:" in m.head and
+     (b"content-length:" in m.head or m.head.count(b"chunked") > 1),
+     "chunked in a response wins over a length and over itself (RFC 9112 6.3); its connection is not used again"),
     ("llhttp", before(9, 4), lambda m: any(line.startswith((b"content-length:", b"transfer-encoding:")) and
                                            b"\t" in line[len(line.rstrip()):] for line in m.head.split(b"\r\n")),
      "a tab is white space behind a length or a coding too (RFC 9110 5.6.3)"),
@@ -234,8 +244,9 @@ def expected_target(raw, ours):
     """What the target must have become, by other means than ours; and Host, if the target decides it."""
     if not ours["facts"] & ABSOLUTE_FORM:
         return raw, None
-    authority, slash, path = raw.split(b"//", 1)[1].partition(b"/")
-    return slash + path or b"/", authority
+    rest = raw.split(b"//", 1)[1]
+    at = min(at for at in (rest.find(b"/"), rest.find(b"?"), len(rest)) if at >= 0)
+    return rest[at:] or b"/", rest[:at]
 
 
 def differences(message, ours, heard):

@@ -5,6 +5,7 @@
  * least first, and the bytes. Standard output: a line for each; text is in hex.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static void tell_fields(const char *name, const struct http_head *head)
     printf("],");
 }
 
-static void tell_body(const struct http_head *head, const char *bytes, size_t length)
+static void tell_body(bool response, const struct http_head *head, const char *bytes, size_t length)
 {
     static struct http_field fields[FIELDS];
     struct http_head trailers = {.fields = fields, .field_limit = FIELDS};
@@ -51,7 +52,11 @@ static void tell_body(const struct http_head *head, const char *bytes, size_t le
     enum h1_result result = H1_OK;
     const char *end = bytes + length;
     size_t consumed = 1;
-    h1_body_init(&body, (enum http_framing)head->framing, head->content_length);
+    if (response) {
+        h1_body_init_response(&body, (enum http_framing)head->framing, head->content_length);
+    } else {
+        h1_body_init(&body, (enum http_framing)head->framing, head->content_length);
+    }
     printf("\"body\":\"");
     while (result == H1_OK && consumed > 0 && !h1_body_done(&body)) {
         struct iovec piece;
@@ -98,7 +103,7 @@ static void tell(int role, const char *bytes, size_t length)
         printf("\"framing\":\"%s\",\"content_length\":%llu,", framings[head.framing],
                (unsigned long long)head.content_length);
         tell_fields("fields", &head);
-        tell_body(&head, bytes + head.head_bytes, length - head.head_bytes);
+        tell_body(role != 'Q', &head, bytes + head.head_bytes, length - head.head_bytes);
     }
     printf("\"result\":\"%s\"}\n", h1_result_name(result));
 }

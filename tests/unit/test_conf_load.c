@@ -73,7 +73,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(settings->log.access.rotate_size_bytes, 100 * 1024 * 1024);
     assert_int_equal(settings->limits.clients_count, 20000);
     assert_int_equal(settings->limits.head_bytes, 32 * 1024);
-    assert_int_equal(settings->limits.fields_count, 128);
+    assert_int_equal(settings->limits.fields_count, 256);
     assert_int_equal(settings->limits.body_bytes, 64 * 1024 * 1024);
     assert_int_equal(settings->listeners[0].timeouts.head_ms, 10000);
     assert_int_equal(settings->listeners[0].timeouts.idle_ms, 60000);

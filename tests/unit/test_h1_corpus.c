@@ -30,9 +30,11 @@ static const struct {
     {"absolute_form", FACT_ABSOLUTE_FORM},
     {"asterisk", FACT_ASTERISK},
     {"close", FACT_CLOSE},
+    {"empty_path", FACT_EMPTY_PATH},
     {"expect_continue", FACT_EXPECT_CONTINUE},
     {"http_1_0", FACT_HTTP_1_0},
     {"keep_alive", FACT_KEEP_ALIVE},
+    {"last", FACT_LAST},
     {"te_trailers", FACT_TE_TRAILERS},
     {"upgrade", FACT_UPGRADE},
     {"websocket", FACT_UPGRADE_WEBSOCKET},
@@ -228,15 +230,16 @@ static void check_span(const struct test_case *one, const char *key, const char 
 
 static const struct h1_limits limits = {32768, 128};
 
-static void check_body(const struct test_case *one, const struct http_head *head, struct text input)
+static void check_body(const struct test_case *one, bool response, const struct http_head *head,
+                       struct text input)
 {
     static char room[TEXT_MAX];
     const char *behind = input.at + head->head_bytes;
     size_t behind_bytes = input.bytes - head->head_bytes;
     struct oracle_body decoded;
     for (uint32_t number = 0; number < 8; number++) {
-        oracle_judge_body(&decoded, (enum http_framing)head->framing, head->content_length, behind,
-                          behind_bytes, &limits, number);
+        oracle_judge_body(&decoded, response, (enum http_framing)head->framing,
+                          head->content_length, behind, behind_bytes, &limits, number);
         if (decoded.result != H1_OK && decoded.result != H1_INCOMPLETE) {
             check_word(one, "end", "done", h1_result_name(decoded.result));
         } else {
@@ -293,7 +296,7 @@ static void check_case(const struct test_case *one, bool response)
     check_text(one, "dropped", "", dropped.at, dropped.bytes);
     check_word(one, "framing", "none", framings[head->framing]);
     check_number(one, "content_length", "0", head->content_length);
-    check_body(one, head, input);
+    check_body(one, response, head, input);
 }
 
 static unsigned check_file(const char *name, bool response)
