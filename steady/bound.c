@@ -37,6 +37,11 @@ static void raise_peak(struct bound *bound, uint64_t used)
     }
 }
 
+void bound_refuse(struct bound *bound, uint64_t n)
+{
+    __atomic_fetch_add(&bound->refused, n, __ATOMIC_RELAXED);
+}
+
 /* A plain addition could pass the limit for an instant; comparing first never does. */
 uint64_t bound_take_some(struct bound *bound, uint64_t least, uint64_t most)
 {
@@ -46,7 +51,7 @@ uint64_t bound_take_some(struct bound *bound, uint64_t least, uint64_t most)
         uint64_t limit = bound_limit(bound);
         uint64_t space = used < limit ? limit - used : 0;
         if (space < least) {
-            __atomic_fetch_add(&bound->refused, 1, __ATOMIC_RELAXED);
+            bound_refuse(bound, 1);
             return 0;
         }
         taken = space < most ? space : most;

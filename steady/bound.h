@@ -51,6 +51,9 @@ __attribute__((warn_unused_result)) uint64_t bound_take_some(struct bound *bound
 __attribute__((warn_unused_result)) bool bound_take_below(struct bound *bound, uint64_t n,
                                                           uint64_t level);
 
+/* Counts refusals that were decided elsewhere, by what this bound limits. */
+void bound_refuse(struct bound *bound, uint64_t n);
+
 /* Gives n units back; giving more than is taken is a fatal defect (assertion stays on in release). */
 void bound_give(struct bound *bound, uint64_t n);
 

@@ -8,6 +8,7 @@ libsteady_a_SOURCES = \
 	%D%/counter.h \
 	%D%/deadline.h \
 	%D%/enum_names.h \
+	%D%/episode.c %D%/episode.h \
 	%D%/fault.c %D%/fault.h \
 	%D%/fds.c %D%/fds.h \
 	%D%/container_of.h \

@@ -73,6 +73,7 @@ const char *metric_type_name(enum metric_type value);
       "what the name stands for: addresses, or the targets of SRV records", CLOSED(name_types))     \
     X(LABEL_DNS_TYPE, "type", "type of the DNS record", CLOSED(dns_types))                          \
     X(LABEL_LOOKUP_RESULT, "result", "result of a lookup", CLOSED(lookup_results))                  \
+    X(LABEL_LOG, "log", "which log", CLOSED(log_names))                                             \
     X(LABEL_BOUND, "name", "name of a bounded resource", OPEN)                                      \
     X(LABEL_BOUND_DETAIL, "detail",                                                                 \
       "what the resource belongs to, if there are several of this name; else empty", OPEN)

@@ -5,6 +5,7 @@
 #include "proxy/admin/metric.h"
 #include "proxy/admin/readiness.h"
 #include "proxy/http/reasons.h"
+#include "proxy/log/log.h"
 #include "proxy/policy/retry.h"
 #include "proxy/worker/stats.h"
 #include "tls/failure.h"
@@ -25,6 +26,7 @@ static const char *const breaker_states[] = {ENUM_NAMES(BREAKER_STATES)};
 static const char *const verdicts[] = {ENUM_NAMES(RETRY_VERDICTS)};
 static const char *const name_types[] = {"host", "service"};
 static const char *const dns_types[] = {ENUM_NAMES(DNS_TYPES)};
+static const char *const log_names[] = {ENUM_NAMES(LOG_NAMES)};
 static const char *const lookup_results[] = {ENUM_NAMES(LOOKUP_RESULTS)};
 
 #define OPEN NULL, 0

@@ -12,14 +12,18 @@
     X(bound_refused_total, COUNTER, OF_BOUND, "",                                               \
       "Requests for more of a bounded resource that its limit refused", ONE(bound_refused(bound)))
 
-#define LOG_METRICS(X)                                                                        \
-    X(log_lines_total, COUNTER, (), "", "Lines handed to the log thread", ONE(figures.lines)) \
-    X(log_dropped_total, COUNTER, (), "", "Lines dropped because a ring was full",            \
-      ONE(figures.dropped))                                                                   \
-    X(log_write_errors_total, COUNTER, (), "", "Failed writes, opens and rotations",          \
-      ONE(figures.write_errors))                                                              \
-    X(log_written_bytes_total, COUNTER, (), "bytes", "Bytes written", ONE(figures.bytes))     \
-    X(log_rotations_total, COUNTER, (), "", "Files rotated", ONE(figures.rotations))
+#define OF_LOG (LABEL_LOG)
+
+#define LOG_METRICS(X)                                                                           \
+    X(log_lines_total, COUNTER, OF_LOG, "", "Lines that found a place in a log's queue",         \
+      ONE(figures.lines))                                                                        \
+    X(log_dropped_total, COUNTER, OF_LOG, "",                                                    \
+      "Lines lost: the log's queue was full, or the process ended before they could be written", \
+      ONE(figures.dropped))                                                                      \
+    X(log_write_errors_total, COUNTER, OF_LOG, "", "Failed writes, opens and rotations",         \
+      ONE(figures.write_errors))                                                                 \
+    X(log_written_bytes_total, COUNTER, OF_LOG, "bytes", "Bytes written", ONE(figures.bytes))    \
+    X(log_rotations_total, COUNTER, OF_LOG, "", "Files rotated", ONE(figures.rotations))
 
 enum { BOUND_METRICS(METRIC_ID_OF_ROW) };
 enum { LOG_METRICS(METRIC_ID_OF_ROW) };
@@ -39,11 +43,14 @@ static void write_bounds(struct scrape *scrape, const struct metric *metric)
 
 static void write_log(struct scrape *scrape, const struct metric *metric)
 {
-    const struct series series = {scrape, metric, {NULL}};
-    struct log_figures figures;
-    log_figures(scrape->overview->log, &figures);
-    switch (metric - log_metrics) {
-        LOG_METRICS(METRIC_CASE_OF_ROW)
+    static const char *const names[] = {ENUM_NAMES(LOG_NAMES)};
+    for (unsigned name = 0; name < LOG_NAMES_COUNT; name++) {
+        const struct series series = {scrape, metric, {names[name]}};
+        struct log_sink_figures figures;
+        log_figures(scrape->overview->log, (enum log_name)name, &figures);
+        switch (metric - log_metrics) {
+            LOG_METRICS(METRIC_CASE_OF_ROW)
+        }
     }
 }
 
@@ -51,4 +58,4 @@ const struct metric_group metrics_bounds = METRIC_GROUP(
     "Bounded resources", "Every resource that has a limit; `/resources` shows the same as JSON.",
     bound_metrics, write_bounds);
 const struct metric_group metrics_log =
-    METRIC_GROUP("Log", "The error log and the access log together.", log_metrics, write_log);
+    METRIC_GROUP("Logs", "Of the error log and of the access log.", log_metrics, write_log);

@@ -1,4 +1,4 @@
-/* The log thread and the ways in. */
+/* Two logs and the ways in. */
 #include "proxy/log/log.h"
 
 #include <errno.h>
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,208 +19,99 @@
 #define ACCESS_RING_BYTES (1024 * 1024)
 #define ERROR_RING_BYTES (256 * 1024)
 #define ERROR_LINE_BYTES 2048
-/* Access lines are collected this long before they are written together. */
-#define FLUSH_MS 50
-/* What log_free() waits for the last lines, at most. */
-#define END_MS 2000
+/* Access lines are collected this long before they are written together. An error line wakes its sink. */
+#define ACCESS_PAUSE_MS 50
+#define ERROR_PAUSE_MS 1000
+/* What log_free() waits for the last lines. */
+#define ACCESS_END_MS 1000
+#define ERROR_END_MS 500
 
 struct access_ring {
     struct log_ring ring;
     struct log *log;
 };
 
-/* What the control thread asks of the log thread; answered under the lock. */
-enum log_order {
-    LOG_ORDER_NONE,
-    LOG_ORDER_GIVE, /* to `heir` */
-    LOG_ORDER_REOPEN,
-    LOG_ORDER_SWAP,
-    LOG_ORDER_END
-};
-
 struct log {
-    pthread_t thread;
-    pthread_mutex_t lock; /* error_ring's writers; orders */
-    pthread_cond_t done;
-    enum log_order order;
-    int wake_fd;
+    struct log_sink sinks[LOG_NAMES_COUNT];
+    unsigned sink_count; /* that were started, in the order of their names */
+    struct log_ring *error_rings[1];
+    struct log_ring **access_rings;
     struct log_ring error_ring;
-    struct log_file error_file, access_file;
-    struct log_file next_error, next_access; /* of a swap */
-    uid_t heir;
+    pthread_mutex_t error_lock; /* error_ring's writers */
     struct access_ring *access;
     unsigned worker_count;
     atomic_uint level;
     atomic_uint format;
     atomic_bool access_on;
-    atomic_uint_fast64_t reopened;
     struct bound_registry *registry;
-    struct bound rings; /* log_ring_bytes: all rings together */
 };
 
-static uint64_t clock_ms(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
+static const char *const log_names[] = {ENUM_NAMES(LOG_NAMES)};
 
 ENUM_NAME_FUNCTION(log_result_name, enum log_result, LOG_RESULTS)
 
-/* ---- the thread ---- */
+/* ---- what a sink says of itself ---- */
 
-static void log_pour(struct log_ring *ring, struct log_file *file)
+/* Where nothing else is left: standard error, unless nobody reads that. */
+static void say_on_stderr(const char *text)
 {
-    const char *bytes;
-    size_t length;
-    while ((length = log_ring_peek(ring, &bytes)) > 0) {
-        log_file_write(file, bytes, length, clock_ms(CLOCK_MONOTONIC));
-        log_ring_consume(ring, length);
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&room, 1, 0) > 0) {
+        dprintf(STDERR_FILENO, "evenkeel: %s\n", text);
     }
 }
 
-static void log_pour_all(struct log *log)
+static void log_on_sink(struct log_sink *sink, bool bad, const char *text, void *owner)
 {
-    uint64_t used = log_ring_used(&log->error_ring);
-    log_pour(&log->error_ring, &log->error_file);
-    for (unsigned i = 0; i < log->worker_count; i++) {
-        used += log_ring_used(&log->access[i].ring);
-        log_pour(&log->access[i].ring, &log->access_file);
-    }
-    bound_set_used(&log->rings, used);
-}
-
-static bool same_path(const struct log_file *file, const char *path)
-{
-    return file->path != NULL && path != NULL && strcmp(file->path, path) == 0;
-}
-
-/* The figures go on; so does the file, where the next one has the same path and could not be opened. */
-static void log_file_replace(struct log_file *file, struct log_file *next)
-{
-    if (next->fd < 0 && same_path(file, next->path)) {
-        next->fd = file->fd;
-        next->bytes = file->bytes;
-        next->opened_ms = file->opened_ms;
-        file->fd = -1;
-    }
-    next->written_bytes = file->written_bytes;
-    next->write_errors = file->write_errors;
-    next->rotations = file->rotations;
-    log_file_close(file);
-    *file = *next;
-    *next = (struct log_file){.fd = -1};
-}
-
-static void log_give(struct log *log, struct log_file *file)
-{
-    if (!log_file_give(file, log->heir)) {
-        log_warn(log,
-                 "log %s stays its owner's: it is not a file of this process's own; it is not "
-                 "opened again unless the user may",
-                 file->path);
-    }
-}
-
-/* Everything written before the order is out already. */
-static void log_obey(struct log *log, enum log_order order)
-{
-    uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
-    if (order == LOG_ORDER_GIVE) {
-        log_give(log, &log->error_file);
-        log_give(log, &log->access_file);
-    } else if (order == LOG_ORDER_REOPEN) {
-        log_file_reopen(&log->error_file, now_ms);
-        log_file_reopen(&log->access_file, now_ms);
-        log->reopened++;
-    } else if (order == LOG_ORDER_SWAP) {
-        log_file_replace(&log->error_file, &log->next_error);
-        log_file_replace(&log->access_file, &log->next_access);
-    }
-}
-
-static void *log_main(void *arg)
-{
-    struct log *log = arg;
-    bool ending = false;
-    while (!ending) {
-        struct pollfd wake = {.fd = log->wake_fd, .events = POLLIN};
-        uint64_t count;
-        bool idle = !atomic_load(&log->access_on);
-        (void)poll(&wake, 1, idle ? 1000 : FLUSH_MS);
-        if (wake.revents != 0 && read(log->wake_fd, &count, sizeof count) < 0) {
-            /* somebody else's wake-up was taken with the last one */
+    struct log *log = owner;
+    const struct log_sink *error = &log->sinks[LOG_ERROR];
+    if (sink == error && bad) {
+        bool there_already = sink->file.standard && strcmp(sink->file.path, "stderr") == 0;
+        if (!there_already) {
+            say_on_stderr(text);
         }
-        pthread_mutex_lock(&log->lock);
-        enum log_order order = log->order;
-        pthread_mutex_unlock(&log->lock);
-        log_pour_all(log);
-        if (order != LOG_ORDER_NONE) {
-            log_obey(log, order);
-            pthread_mutex_lock(&log->lock);
-            log->order = LOG_ORDER_NONE;
-            pthread_cond_broadcast(&log->done);
-            pthread_mutex_unlock(&log->lock);
-            ending = order == LOG_ORDER_END;
-        }
+        return;
     }
-    return NULL;
-}
-
-static void log_wake(struct log *log)
-{
-    const uint64_t one = 1;
-    ssize_t written = write(log->wake_fd, &one, sizeof one);
-    (void)written; /* a full counter wakes just as well */
-}
-
-/* Gives an order and waits until it is carried out, at most END_MS (a disk that hangs must not hang the process). */
-static void log_command(struct log *log, enum log_order order)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += END_MS / 1000;
-    pthread_mutex_lock(&log->lock);
-    log->order = order;
-    log_wake(log);
-    while (log->order != LOG_ORDER_NONE &&
-           pthread_cond_timedwait(&log->done, &log->lock, &until) != ETIMEDOUT) {
-    }
-    pthread_mutex_unlock(&log->lock);
+    log_warn(log, "%s", text);
 }
 
 /* ---- life ---- */
 
-/* `present` is the file it takes the place of. */
-static bool log_open_file(struct log_file *file, const struct log_file *present, const char *path)
+/* A file that has the path already need not be opened anew. */
+static bool log_open_file(struct log_file *file, struct log_sink *present, const char *path)
 {
-    if (log_file_open(file, path, clock_ms(CLOCK_MONOTONIC))) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    if (log_file_open(file, path, now_ms)) {
         return true;
     }
     int why = errno;
-    if (same_path(present, path)) {
-        file->path = strdup(path);
-    }
+    bool open_already = present != NULL && log_sink_has_path(present, path);
     errno = why;
-    return file->path != NULL;
+    return open_already && log_file_name(file, path);
 }
 
+/* The files of both logs, or of none. */
 static bool log_open_files(struct log *log, const struct log_settings *settings,
-                           struct log_file *error, struct log_file *access)
+                           struct log_file files[LOG_NAMES_COUNT])
 {
-    *error = *access = (struct log_file){.fd = -1};
-    if (!log_open_file(error, &log->error_file, settings->path)) {
-        return false;
+    const char *const paths[] = {
+        [LOG_ERROR] = settings->path, [LOG_ACCESS] = settings->access.path};
+    for (unsigned name = 0; name < LOG_NAMES_COUNT; name++) {
+        struct log_sink *present = name < log->sink_count ? &log->sinks[name] : NULL;
+        if (!log_open_file(&files[name], present, paths[name])) {
+            int why = errno;
+            while (name > 0) {
+                log_file_close(&files[--name]);
+            }
+            errno = why;
+            return false;
+        }
     }
-    if (!log_open_file(access, &log->access_file, settings->access.path)) {
-        int why = errno;
-        log_file_close(error);
-        errno = why;
-        return false;
-    }
-    access->rotate_size_bytes = settings->access.rotate_size_bytes;
-    access->rotate_age_ms = settings->access.rotate_age_ms;
-    access->keep_count = settings->access.keep_count;
+    files[LOG_ACCESS].rotate_size_bytes = settings->access.rotate_size_bytes;
+    files[LOG_ACCESS].rotate_age_ms = settings->access.rotate_age_ms;
+    files[LOG_ACCESS].keep_count = settings->access.keep_count;
     return true;
 }
 
@@ -232,43 +122,73 @@ static void log_take_settings(struct log *log, const struct log_settings *settin
     atomic_store(&log->access_on, settings->access.path != NULL);
 }
 
-static enum log_result log_build(struct log *log, const struct log_settings *settings,
-                                 unsigned worker_count)
+static enum log_result log_make_rings(struct log *log, unsigned worker_count)
 {
     log->access = calloc(worker_count, sizeof *log->access);
-    if (log->access == NULL || !log_ring_init(&log->error_ring, ERROR_RING_BYTES)) {
+    log->access_rings = calloc(worker_count, sizeof *log->access_rings);
+    if (log->access == NULL || log->access_rings == NULL ||
+        !log_ring_init(&log->error_ring, ERROR_RING_BYTES)) {
         return LOG_NO_MEMORY;
     }
+    log->error_rings[0] = &log->error_ring;
     for (unsigned i = 0; i < worker_count; i++) {
         log->access[i].log = log;
+        log->access_rings[i] = &log->access[i].ring;
         if (!log_ring_init(&log->access[i].ring, ACCESS_RING_BYTES)) {
             return LOG_NO_MEMORY;
         }
         log->worker_count++;
     }
-    log->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    if (log->wake_fd < 0 || !log_open_files(log, settings, &log->error_file, &log->access_file)) {
+    return LOG_OK;
+}
+
+/* A sink may speak from its first moment on: it finds the rings and the level in place. */
+static enum log_result log_start_sinks(struct log *log, const struct log_settings *settings)
+{
+    const struct log_sink_env envs[] = {
+        [LOG_ERROR] = {log_names[LOG_ERROR], log->error_rings, 1, ERROR_PAUSE_MS, log_on_sink, log},
+        [LOG_ACCESS] = {log_names[LOG_ACCESS], log->access_rings, log->worker_count,
+                        ACCESS_PAUSE_MS, log_on_sink, log},
+    };
+    struct log_file files[LOG_NAMES_COUNT];
+    if (!log_open_files(log, settings, files)) {
         return LOG_CANNOT_OPEN;
     }
     log_take_settings(log, settings);
+    for (unsigned name = 0; name < LOG_NAMES_COUNT; name++) {
+        if (!log_sink_start(&log->sinks[name], &envs[name], &files[name])) {
+            int why = errno;
+            log_file_close(&files[LOG_ACCESS]);
+            errno = why;
+            return LOG_NO_THREAD;
+        }
+        log->sink_count++;
+    }
     return LOG_OK;
 }
 
 static void log_destroy(struct log *log)
 {
-    log_file_close(&log->error_file);
-    log_file_close(&log->access_file);
-    if (log->wake_fd >= 0) {
-        close(log->wake_fd);
-    }
     for (unsigned i = 0; i < log->worker_count; i++) {
         log_ring_release(&log->access[i].ring);
     }
     log_ring_release(&log->error_ring);
+    free(log->access_rings);
     free(log->access);
-    pthread_mutex_destroy(&log->lock);
-    pthread_cond_destroy(&log->done);
+    pthread_mutex_destroy(&log->error_lock);
     free(log);
+}
+
+/* The error log ends last: the access log has its last words there. False: a disk hangs, and so does the sink's thread. */
+static bool log_end_sinks(struct log *log)
+{
+    static const uint64_t within_ms[] = {[LOG_ERROR] = ERROR_END_MS, [LOG_ACCESS] = ACCESS_END_MS};
+    bool ended = true;
+    while (log->sink_count > 0) {
+        log->sink_count--;
+        ended = log_sink_end(&log->sinks[log->sink_count], within_ms[log->sink_count]) && ended;
+    }
+    return ended;
 }
 
 enum log_result log_create(const struct log_settings *settings, unsigned worker_count,
@@ -278,26 +198,23 @@ enum log_result log_create(const struct log_settings *settings, unsigned worker_
     if (log == NULL) {
         return LOG_NO_MEMORY;
     }
-    log->wake_fd = log->error_file.fd = log->access_file.fd = -1;
     log->registry = registry;
-    pthread_mutex_init(&log->lock, NULL);
-    pthread_cond_init(&log->done, NULL);
-    /* the log thread counts against it from its first turn on */
-    bound_init(&log->rings, "log_ring_bytes", NULL,
-               ERROR_RING_BYTES + (uint64_t)worker_count * ACCESS_RING_BYTES);
-    enum log_result result = log_build(log, settings, worker_count);
-    int why = errno;
+    pthread_mutex_init(&log->error_lock, NULL);
+    enum log_result result = log_make_rings(log, worker_count);
     if (result == LOG_OK) {
-        why = pthread_create(&log->thread, NULL, log_main, log);
-        result = why == 0 ? LOG_OK : LOG_NO_THREAD;
+        result = log_start_sinks(log, settings);
     }
     if (result != LOG_OK) {
-        log_destroy(log);
+        int why = errno;
+        if (log_end_sinks(log)) {
+            log_destroy(log);
+        }
         errno = why;
         return result;
     }
-    pthread_setname_np(log->thread, "log");
-    bound_register(registry, &log->rings);
+    for (unsigned name = 0; name < LOG_NAMES_COUNT; name++) {
+        bound_register(registry, &log->sinks[name].queue);
+    }
     *ret_log = log;
     return LOG_OK;
 }
@@ -309,34 +226,39 @@ void log_free(struct log **log_pointer)
         return;
     }
     *log_pointer = NULL;
-    log_command(log, LOG_ORDER_END);
-    if (log->order != LOG_ORDER_NONE) {
-        return; /* the disk hangs: the process ends without the thread */
+    for (unsigned name = 0; name < LOG_NAMES_COUNT; name++) {
+        bound_remove(log->registry, &log->sinks[name].queue);
     }
-    pthread_join(log->thread, NULL);
-    bound_remove(log->registry, &log->rings);
-    log_destroy(log);
+    if (log_end_sinks(log)) {
+        log_destroy(log);
+    } /* else the process ends without that thread, which may still use its memory */
 }
 
 enum log_result log_apply(struct log *log, const struct log_settings *settings)
 {
-    if (!log_open_files(log, settings, &log->next_error, &log->next_access)) {
+    struct log_file files[LOG_NAMES_COUNT];
+    if (!log_open_files(log, settings, files)) {
         return LOG_CANNOT_OPEN;
     }
-    log_command(log, LOG_ORDER_SWAP);
+    for (unsigned name = 0; name < LOG_NAMES_COUNT; name++) {
+        log_sink_swap(&log->sinks[name], &files[name]);
+    }
     log_take_settings(log, settings);
     return LOG_OK;
 }
 
 void log_give_files(struct log *log, uid_t user)
 {
-    log->heir = user;
-    log_command(log, LOG_ORDER_GIVE);
+    for (unsigned name = 0; name < LOG_NAMES_COUNT; name++) {
+        log_sink_give(&log->sinks[name], user);
+    }
 }
 
 void log_reopen(struct log *log)
 {
-    log_command(log, LOG_ORDER_REOPEN);
+    for (unsigned name = 0; name < LOG_NAMES_COUNT; name++) {
+        log_sink_reopen(&log->sinks[name]);
+    }
 }
 
 /* ---- lines ---- */
@@ -348,13 +270,13 @@ void log_write(struct log *log, enum log_level level, const char *format, ...)
     if ((unsigned)level > atomic_load_explicit(&log->level, memory_order_relaxed)) {
         return;
     }
-    uint64_t wall_ms = clock_ms(CLOCK_REALTIME);
-    time_t seconds = (time_t)(wall_ms / 1000);
+    struct timespec now;
     struct tm parts;
-    gmtime_r(&seconds, &parts);
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &parts);
     size_t used = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &parts);
     used += (size_t)snprintf(line + used, sizeof line - used,
-                             ".%03uZ %s: ", (unsigned)(wall_ms % 1000), names[level]);
+                             ".%03uZ %s: ", (unsigned)(now.tv_nsec / 1000000), names[level]);
     va_list args;
     va_start(args, format);
     int more = vsnprintf(line + used, sizeof line - used - 1, format, args);
@@ -369,10 +291,14 @@ void log_write(struct log *log, enum log_level level, const char *format, ...)
         }
     }
     line[used++] = '\n';
-    pthread_mutex_lock(&log->lock);
-    log_ring_put(&log->error_ring, line, used);
-    pthread_mutex_unlock(&log->lock);
-    log_wake(log);
+    struct log_sink *sink = &log->sinks[LOG_ERROR];
+    pthread_mutex_lock(&log->error_lock);
+    bool put = log_ring_put(&log->error_ring, line, used);
+    pthread_mutex_unlock(&log->error_lock);
+    if (!put) {
+        log_sink_lost(sink);
+    }
+    log_sink_wake(sink);
 }
 
 struct access_ring *log_access_ring(struct log *log, unsigned index)
@@ -394,27 +320,16 @@ void access_log_write(struct access_ring *ring, const struct access_record *reco
     size_t length = json ? access_line_json(record, wall_ms, line)
                          : access_line_combined(record, wall_ms, line);
     size_t before = log_ring_used(&ring->ring);
-    log_ring_put(&ring->ring, line, length);
-    /* the thread comes by itself soon enough, unless lines come faster than that */
-    if (before < ACCESS_RING_BYTES / 2 && before + length >= ACCESS_RING_BYTES / 2) {
-        log_wake(ring->log);
+    struct log_sink *sink = &ring->log->sinks[LOG_ACCESS];
+    if (!log_ring_put(&ring->ring, line, length)) {
+        log_sink_lost(sink);
+    } else if (before < ACCESS_RING_BYTES / 2 && before + length >= ACCESS_RING_BYTES / 2) {
+        log_sink_wake(
+            sink); /* it comes by itself soon enough, unless lines come faster than that */
     }
 }
 
-void log_figures(struct log *log, struct log_figures *ret_figures)
+void log_figures(const struct log *log, enum log_name name, struct log_sink_figures *ret_figures)
 {
-    struct log_figures figures = {.reopened = log->reopened};
-    const struct log_file *const files[] = {&log->error_file, &log->access_file};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        figures.write_errors += __atomic_load_n(&files[i]->write_errors, __ATOMIC_RELAXED);
-        figures.rotations += __atomic_load_n(&files[i]->rotations, __ATOMIC_RELAXED);
-        figures.bytes += __atomic_load_n(&files[i]->written_bytes, __ATOMIC_RELAXED);
-    }
-    figures.lines = __atomic_load_n(&log->error_ring.lines, __ATOMIC_RELAXED);
-    figures.dropped = __atomic_load_n(&log->error_ring.dropped, __ATOMIC_RELAXED);
-    for (unsigned i = 0; i < log->worker_count; i++) {
-        figures.lines += __atomic_load_n(&log->access[i].ring.lines, __ATOMIC_RELAXED);
-        figures.dropped += __atomic_load_n(&log->access[i].ring.dropped, __ATOMIC_RELAXED);
-    }
-    *ret_figures = figures;
+    log_sink_figures(&log->sinks[name], ret_figures);
 }

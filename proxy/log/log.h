@@ -1,9 +1,9 @@
 /*
- * Logs: the log thread owns the files; everybody else hands over finished lines and never waits.
+ * Logs: each has a sink with a thread of its own (log_sink.h); everybody else hands over finished lines and never waits.
  *
- * Owns: rings of bytes (bounded; a line that does not fit is dropped and counted), files, rotation. Thread: log_write from
- * any; an access ring belongs to one worker. Files are reopened on log_reopen() (SIGUSR1) and rotated by size and age. A
- * full disk or a vanished folder loses lines, counted, and is reported on stderr once a minute; it never blocks a request.
+ * Owns: rings of bytes (bounded; a line that does not fit is lost, counted for its sink and told in the error log) and the sinks. Thread:
+ * log_write from any; an access ring belongs to one worker. Files are reopened on log_reopen() (SIGUSR1) and rotated by size and age.
+ * Trouble of the access log is told in the error log; that of the error log on stderr, if it goes elsewhere.
  */
 #ifndef EVENKEEL_PROXY_LOG_LOG_H
 #define EVENKEEL_PROXY_LOG_LOG_H
@@ -15,6 +15,7 @@
 
 #include "conf/settings.h"
 #include "proxy/http/http_head.h"
+#include "proxy/log/log_sink.h"
 #include "steady/bound.h"
 #include "steady/enum_names.h"
 
@@ -29,12 +30,19 @@ struct access_ring;
 enum log_result { ENUM_VALUES(LOG_RESULTS) };
 const char *log_result_name(enum log_result value);
 
-/* Opens the files and starts the thread. On LOG_CANNOT_OPEN and LOG_NO_THREAD errno says why. */
+/* The logs there are, each with its sink. */
+#define LOG_NAMES(X)      \
+    X(LOG_ERROR, "error") \
+    X(LOG_ACCESS, "access")
+enum log_name { ENUM_VALUES(LOG_NAMES) };
+#define LOG_NAMES_COUNT ENUM_COUNT(LOG_NAMES)
+
+/* Opens the files and starts the threads. On LOG_CANNOT_OPEN and LOG_NO_THREAD errno says why. */
 __attribute__((warn_unused_result)) enum log_result log_create(const struct log_settings *settings,
                                                                unsigned worker_count,
                                                                struct bound_registry *registry,
                                                                struct log **ret_log);
-/* Writes out what is in the rings (at most 2 s), ends the thread. NULL is fine. */
+/* Writes out what is in the rings, for at most 2 s, and ends the threads. NULL is fine. */
 void log_free(struct log **log);
 
 /* Before the process goes on as another user: gives the files to that user, who is to open them again. */
@@ -88,9 +96,6 @@ bool access_log_on(const struct access_ring *ring);
 void access_log_write(struct access_ring *ring, const struct access_record *record,
                       uint64_t wall_ms);
 
-struct log_figures {
-    uint64_t lines, dropped, write_errors, rotations, reopened, bytes;
-};
-void log_figures(struct log *log, struct log_figures *ret_figures);
+void log_figures(const struct log *log, enum log_name name, struct log_sink_figures *ret_figures);
 
 #endif

@@ -1,101 +1,151 @@
-/* Writing and rotating one file. */
+/* Opening, writing and rotating one file. */
 #include "proxy/log/log_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "steady/counter.h"
+#define OPEN_FLAGS (O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+/* What a suffix adds to a path: a dot and a number. */
+#define SUFFIX_BYTES 24
 
-#define COMPLAIN_EVERY_MS 60000
-#define LINES_LOST "lines are lost"
-
-/* At most one line a minute on stderr: the log cannot say of itself that it is broken. */
-static void log_file_complain(struct log_file *file, const char *what, const char *outcome,
-                              uint64_t now_ms)
+static enum log_file_kind kind_of(mode_t mode)
 {
-    int error = errno;
-    stat_add(&file->write_errors, 1);
-    if (file->complained_ms != 0 && now_ms - file->complained_ms < COMPLAIN_EVERY_MS) {
-        return;
-    }
-    file->complained_ms = now_ms;
-    dprintf(STDERR_FILENO, "evenkeel: log %s: %s: %s; %s (%" PRIu64 " failures so far)\n",
-            file->path, what, strerror(error), outcome, file->write_errors);
+    return S_ISREG(mode) ? LOG_FILE_REGULAR : S_ISSOCK(mode) ? LOG_FILE_SOCKET : LOG_FILE_STREAM;
 }
 
-static void log_file_close_fd(struct log_file *file)
+/* What is behind a descriptor, not behind a path: a path may mean something else a moment later. */
+static void log_file_adopt(struct log_file *file, int fd, uint64_t now_ms)
 {
-    if (file->fd >= 0 && !file->terminal) {
-        /* what is written is not read again soon: do not fill the page cache with it */
-        (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
-        close(file->fd);
-    }
-    file->fd = -1;
+    struct stat info = {0};
+    file->fd = fd;
+    file->kind = fstat(fd, &info) == 0 ? kind_of(info.st_mode) : LOG_FILE_STREAM;
+    file->bytes = file->kind == LOG_FILE_REGULAR ? (uint64_t)info.st_size : 0;
+    file->opened_ms = now_ms;
 }
 
-/* On failure errno says why, and what was open stays open. */
-static bool log_file_open_fd(struct log_file *file, uint64_t now_ms)
+static bool is_fifo(const char *path)
 {
     struct stat info;
-    int fd = open(file->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0640);
-    if (fd < 0) {
+    return stat(path, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
+/* The descriptor of standard output is shared with who started this process, and so is its blocking mode: a pipe or a terminal is
+   opened a second time, for us alone. Where that is not allowed the shared one is used, with care. */
+static void log_file_open_standard(struct log_file *file, int shared, uint64_t now_ms)
+{
+    char path[32];
+    log_file_adopt(file, shared, now_ms);
+    if (file->kind == LOG_FILE_STREAM) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", shared);
+        int own = open(path, OPEN_FLAGS);
+        file->fd = own >= 0 ? own : shared;
+    }
+}
+
+static bool log_file_open_path(struct log_file *file, uint64_t now_ms)
+{
+    int fd = open(file->path, OPEN_FLAGS | O_CREAT, 0640);
+    if (fd >= 0) {
+        log_file_adopt(file, fd, now_ms);
+        return true;
+    }
+    if (errno == ENXIO && is_fifo(file->path)) {
+        file->kind = LOG_FILE_STREAM;
+        return true;
+    }
+    return false;
+}
+
+bool log_file_name(struct log_file *file, const char *path)
+{
+    *file = (struct log_file){.fd = -1, .path = path != NULL ? strdup(path) : NULL};
+    if (path != NULL && file->path == NULL) {
+        errno = ENOMEM;
         return false;
     }
-    log_file_close_fd(file);
-    file->fd = fd;
-    file->opened_ms = now_ms;
-    file->bytes = fstat(fd, &info) == 0 ? (uint64_t)info.st_size : 0;
+    file->standard = path != NULL && (strcmp(path, "stderr") == 0 || strcmp(path, "stdout") == 0);
     return true;
 }
 
 bool log_file_open(struct log_file *file, const char *path, uint64_t now_ms)
 {
-    file->fd = -1;
-    file->path = path != NULL ? strdup(path) : NULL;
+    if (!log_file_name(file, path)) {
+        return false;
+    }
     if (path == NULL) {
         return true;
     }
-    if (file->path == NULL) {
-        errno = ENOMEM;
-        return false;
-    }
-    file->terminal = strcmp(path, "stderr") == 0 || strcmp(path, "stdout") == 0;
-    if (file->terminal) {
-        file->fd = path[3] == 'e' ? STDERR_FILENO : STDOUT_FILENO;
+    if (file->standard) {
+        log_file_open_standard(file, path[3] == 'e' ? STDERR_FILENO : STDOUT_FILENO, now_ms);
         return true;
     }
-    if (log_file_open_fd(file, now_ms)) {
+    if (log_file_open_path(file, now_ms)) {
         return true;
     }
-    int error = errno;
+    int why = errno;
     log_file_close(file);
-    errno = error;
+    errno = why;
     return false;
+}
+
+static void close_fd(int fd, enum log_file_kind kind)
+{
+    if (fd < 0) {
+        return;
+    }
+    if (kind == LOG_FILE_REGULAR) {
+        /* what is written is not read again soon: do not fill the page cache with it */
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    }
+    close(fd);
 }
 
 void log_file_close(struct log_file *file)
 {
-    log_file_close_fd(file);
+    bool shared = file->standard && file->fd <= STDERR_FILENO;
+    if (!shared) {
+        close_fd(file->fd, file->kind);
+    }
     free(file->path);
-    file->path = NULL;
+    *file = (struct log_file){.fd = -1};
 }
 
-void log_file_reopen(struct log_file *file, uint64_t now_ms)
+void log_file_inherit(struct log_file *file, struct log_file *from)
 {
-    if (file->path == NULL || file->terminal) {
-        return;
+    bool named_only = file->path != NULL && file->kind == LOG_FILE_OFF;
+    if (named_only) {
+        file->fd = from->fd;
+        file->kind = from->kind;
+        file->bytes = from->bytes;
+        file->opened_ms = from->opened_ms;
+        from->fd = -1;
     }
-    if (!log_file_open_fd(file, now_ms)) {
-        log_file_complain(file, "cannot reopen",
-                          file->fd >= 0 ? "the file that is open is written on" : LINES_LOST,
-                          now_ms);
+    log_file_close(from);
+}
+
+bool log_file_reopen(struct log_file *file, uint64_t now_ms)
+{
+    if (file->path == NULL || file->standard) {
+        return true;
     }
+    int old_fd = file->fd;
+    enum log_file_kind old_kind = file->kind;
+    file->fd = -1;
+    if (!log_file_open_path(file, now_ms)) {
+        file->fd = old_fd;
+        return false;
+    }
+    close_fd(old_fd, old_kind);
+    return true;
 }
 
 /* Whoever can write to the folder could have put a link to somebody else's file under this name. */
@@ -110,64 +160,139 @@ static bool log_file_is_own(const struct log_file *file, const struct stat *open
 bool log_file_give(struct log_file *file, uid_t user)
 {
     struct stat opened;
-    if (file->fd < 0 || file->terminal || fstat(file->fd, &opened) != 0 ||
-        !S_ISREG(opened.st_mode) || opened.st_uid == user) {
+    if (file->kind != LOG_FILE_REGULAR || file->standard || fstat(file->fd, &opened) != 0 ||
+        opened.st_uid == user) {
         return true;
     }
     return log_file_is_own(file, &opened) && fchown(file->fd, user, (gid_t)-1) == 0;
 }
 
-/* path.1 is the youngest; the one beyond keep_count is overwritten. */
-static void log_file_rotate(struct log_file *file, uint64_t now_ms)
+/* ---- writing ---- */
+
+/* As many whole lines as fit into one atomic write of a pipe, so that lines of several processes do not mix; a longer line in parts. */
+static size_t piece_of(const char *bytes, size_t length)
 {
-    size_t space = strlen(file->path) + 24;
-    char *from = malloc(space), *to = malloc(space);
-    if (from != NULL && to != NULL) {
-        for (uint64_t i = file->keep_count; i > 0; i--) {
-            snprintf(to, space, "%s.%" PRIu64, file->path, i);
-            if (i > 1) {
-                snprintf(from, space, "%s.%" PRIu64, file->path, i - 1);
-            } else {
-                snprintf(from, space, "%s", file->path);
-            }
-            if (rename(from, to) != 0 && errno != ENOENT) {
-                log_file_complain(file, "cannot rotate", "it grows on", now_ms);
-            }
-        }
-        stat_add(&file->rotations, 1);
-        log_file_reopen(file, now_ms);
+    if (length <= PIPE_BUF) {
+        return length;
     }
-    free(from);
-    free(to);
+    const char *end = memrchr(bytes, '\n', PIPE_BUF);
+    return end != NULL ? (size_t)(end - bytes) + 1 : PIPE_BUF;
 }
 
-void log_file_write(struct log_file *file, const char *bytes, size_t length, uint64_t now_ms)
+static bool takes_now(int fd)
 {
-    if (file->path == NULL) {
-        return;
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    return poll(&room, 1, 0) != 0;
+}
+
+static ssize_t write_once(const struct log_file *file, const char *bytes, size_t length)
+{
+    if (file->kind == LOG_FILE_REGULAR) {
+        return write(file->fd, bytes, length);
     }
-    bool due = !file->terminal && file->rotate_size_bytes > 0 && file->bytes > 0 &&
-               (file->bytes + length > file->rotate_size_bytes ||
-                now_ms - file->opened_ms > file->rotate_age_ms);
-    if (due) {
-        log_file_rotate(file, now_ms);
+    if (!takes_now(file->fd)) {
+        errno = EAGAIN;
+        return -1;
     }
-    if (file->fd < 0 && !log_file_open_fd(file, now_ms)) {
-        log_file_complain(file, "cannot open", LINES_LOST, now_ms);
-        return;
+    length = piece_of(bytes, length);
+    return file->kind == LOG_FILE_SOCKET
+               ? send(file->fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL)
+               : write(file->fd, bytes, length);
+}
+
+/* A FIFO whose reader has gone, or has not come yet. */
+static bool log_file_connect(struct log_file *file, uint64_t now_ms)
+{
+    if (file->fd < 0 && !log_file_open_path(file, now_ms)) {
+        return false;
     }
-    while (length > 0) {
-        ssize_t written = write(file->fd, bytes, length);
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written <= 0) {
-            log_file_complain(file, "cannot write", LINES_LOST, now_ms);
-            return;
-        }
-        bytes += written;
-        length -= (size_t)written;
+    if (file->fd < 0) {
+        errno = EPIPE;
+        return false;
+    }
+    return true;
+}
+
+enum log_file_result log_file_write(struct log_file *file, const char *bytes, size_t length,
+                                    uint64_t now_ms, size_t *ret_written)
+{
+    ssize_t written;
+    if (file->kind == LOG_FILE_OFF) {
+        *ret_written = length;
+        return LOG_FILE_OK;
+    }
+    if (!log_file_connect(file, now_ms)) {
+        return LOG_FILE_FAILED;
+    }
+    do {
+        written = write_once(file, bytes, length);
+    } while (written < 0 && errno == EINTR);
+    if (written >= 0) {
         file->bytes += (uint64_t)written;
-        stat_add(&file->written_bytes, (uint64_t)written);
+        *ret_written = (size_t)written;
+        return LOG_FILE_OK;
     }
+    if (errno == EAGAIN) {
+        return LOG_FILE_BUSY;
+    }
+    if (errno == EPIPE && !file->standard) {
+        close_fd(file->fd, file->kind);
+        file->fd = -1;
+        errno = EPIPE;
+    }
+    return LOG_FILE_FAILED;
+}
+
+/* ---- rotation ---- */
+
+bool log_file_due(const struct log_file *file, size_t bytes, uint64_t now_ms)
+{
+    return file->kind == LOG_FILE_REGULAR && !file->standard && file->rotate_size_bytes > 0 &&
+           file->bytes > 0 &&
+           (file->bytes + bytes > file->rotate_size_bytes ||
+            now_ms - file->opened_ms > file->rotate_age_ms);
+}
+
+/* The path still means the file that is open: nobody else has renamed it. */
+static bool log_file_in_place(const struct log_file *file)
+{
+    struct stat open_file, at_path;
+    return fstat(file->fd, &open_file) == 0 && stat(file->path, &at_path) == 0 &&
+           open_file.st_dev == at_path.st_dev && open_file.st_ino == at_path.st_ino;
+}
+
+/* path.1 is the youngest; the one beyond keep_count is overwritten. */
+static bool rename_files(const struct log_file *file)
+{
+    size_t space = strlen(file->path) + SUFFIX_BYTES;
+    char *from = malloc(space), *to = malloc(space);
+    bool renamed = from != NULL && to != NULL;
+    for (uint64_t i = file->keep_count; renamed && i > 0; i--) {
+        snprintf(to, space, "%s.%" PRIu64, file->path, i);
+        if (i > 1) {
+            snprintf(from, space, "%s.%" PRIu64, file->path, i - 1);
+        } else {
+            snprintf(from, space, "%s", file->path);
+        }
+        renamed = rename(from, to) == 0 || (errno == ENOENT && i > 1);
+    }
+    int why = errno;
+    free(from);
+    free(to);
+    errno = why;
+    return renamed;
+}
+
+bool log_file_rotate(struct log_file *file, uint64_t now_ms, bool *ret_rotated)
+{
+    bool ours = log_file_in_place(file);
+    if ((ours && !rename_files(file)) || !log_file_reopen(file, now_ms)) {
+        int why = errno;
+        file->opened_ms = now_ms;
+        file->bytes = 0;
+        errno = why;
+        return false;
+    }
+    *ret_rotated = ours;
+    return true;
 }

@@ -27,7 +27,6 @@ bool log_ring_put(struct log_ring *ring, const char *line, size_t bytes)
     uint64_t head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED);
     uint64_t tail = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
     if (bytes > ring->capacity - (size_t)(head - tail)) {
-        __atomic_store_n(&ring->dropped, ring->dropped + 1, __ATOMIC_RELAXED);
         return false;
     }
     size_t at = (size_t)head & (ring->capacity - 1);

@@ -3,4 +3,6 @@ libproxy_a_SOURCES += \
 	%D%/json_text.c %D%/json_text.h \
 	%D%/log.c %D%/log.h \
 	%D%/log_file.c %D%/log_file.h \
-	%D%/log_ring.c %D%/log_ring.h
+	%D%/log_ring.c %D%/log_ring.h \
+	%D%/log_sink.c %D%/log_sink.h \
+	%D%/log_stage.c %D%/log_stage.h

@@ -21,6 +21,7 @@ scenario_tests = \
 	%D%/hostile.py \
 	%D%/listener_end.py \
 	%D%/load.py \
+	%D%/log_sinks.py \
 	%D%/logs.py \
 	%D%/odd_origins.py \
 	%D%/pool.py \
