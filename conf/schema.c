@@ -39,6 +39,9 @@ static const struct schema_row top_rows[] = {
      .also_at = offsetof(struct settings, admin.listen), .fixed = true,
      .help =
          "address of the admin listener, with /livez, /readyz, /metrics, /status, /resources and /upstreams"},
+    {"admin.hosts", &type_host_list, NULL, AT(admin.hosts),
+     .help =
+         "host names by which the admin listener may be addressed (Host, Origin), besides IP addresses and localhost; requests for other names are refused with 403"},
 
     {"log.level", &type_word, "info", AT(log.level), .words = log_levels,
      .help = "lines less severe than this are not written to the error log"},

@@ -39,6 +39,17 @@ static inline void print_quoted(const char *text, FILE *out)
     fputc('"', out);
 }
 
+/* A list of texts. */
+static inline void print_texts(const struct schema_row *row, const void *element, FILE *out)
+{
+    const struct schema_list *list = field_in(element, row->at);
+    const char *const *texts = list->items;
+    for (size_t i = 0; i < list->count; i++) {
+        fputs(i > 0 ? ", " : "", out);
+        print_quoted(texts[i], out);
+    }
+}
+
 static inline bool store_text(struct arena *arena, void *element, size_t at, const char *text,
                               size_t bytes)
 {

@@ -117,6 +117,16 @@ static bool take_host(struct arena *arena, const struct schema_row *row, void *e
     return copy != NULL;
 }
 
+static bool take_host_name(struct arena *arena, const struct schema_row *row, void *element,
+                           const char *text)
+{
+    if (!host_valid(strncmp(text, "*.", 2) == 0 ? text + 2 : text)) {
+        return false;
+    }
+    const char **added = schema_list_add(arena, field_of(element, row->at), sizeof *added);
+    return added != NULL && (*added = arena_text(arena, text, strlen(text))) != NULL;
+}
+
 static void print_host(const struct schema_row *row, const void *element, FILE *out)
 {
     fprintf(out, "\"%s%s\"", *(const bool *)field_in(element, row->also_at) ? "*" : "",
@@ -201,6 +211,13 @@ const struct schema_type type_prefix_list = {
 const struct schema_type type_host = {
     "host",    "a host such as \"shop.example\" or \"*.shop.example\"", true, false, take_host,
     print_host};
+const struct schema_type type_host_list = {
+    "list of hosts",
+    "a host such as \"admin.example\" or \"*.admin.example\"",
+    true,
+    true,
+    take_host_name,
+    print_texts};
 const struct schema_type type_endpoint_list = {
     "list of endpoints",
     "\"host:port\" or \"srv:_http._tcp.name\", with \" weight=N\" (1 to 100) if need be",

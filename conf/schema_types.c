@@ -326,16 +326,6 @@ static bool take_method(struct arena *arena, const struct schema_row *row, void 
     return added != NULL && (*added = arena_text(arena, text, strlen(text))) != NULL;
 }
 
-static void print_methods(const struct schema_row *row, const void *element, FILE *out)
-{
-    const struct schema_list *list = field_in(element, row->at);
-    const char *const *methods = list->items;
-    for (size_t i = 0; i < list->count; i++) {
-        fputs(i > 0 ? ", " : "", out);
-        print_quoted(methods[i], out);
-    }
-}
-
 /* "host:port", or "srv:_service._proto.name" with ports of its own; "srv:80" is a host called srv. */
 static bool take_condition(struct arena *arena, const struct schema_row *row, void *element,
                            const char *text)
@@ -420,7 +410,7 @@ const struct schema_type type_key = {
 const struct schema_type type_header = {
     "header", "\"X-Name\" or \"X-Name: value\"", true, false, take_header, print_header};
 const struct schema_type type_method_list = {
-    "list of methods", "a method such as \"GET\"", true, true, take_method, print_methods};
+    "list of methods", "a method such as \"GET\"", true, true, take_method, print_texts};
 const struct schema_type type_condition_list = {"list of conditions", "one of",        true, true,
                                                 take_condition,       print_conditions};
 /* read by conf/load.c: its elements are groups */

@@ -70,6 +70,8 @@ enum retry_condition { RETRY_CONDITIONS(RETRY_CONDITION_BIT) };
 struct admin_settings {
     struct address listen;
     const char *listen_text;
+    const char *const *hosts; /* lower-case names, or "*.suffix" */
+    size_t hosts_count;
 };
 
 struct access_log_settings {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "pool/health.h"
+#include "proxy/admin/admin_guard.h"
 #include "proxy/admin/admin_places.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/admin/status.h"
@@ -209,8 +210,8 @@ static bool route_matches(const char *pattern, const char *path, struct admin_na
     return *path == '\0';
 }
 
-static void admin_reply(struct evhttp_request *request, int status, const char *reason,
-                        const char *type, struct evbuffer *body)
+static void admin_reply(struct evhttp_request *request, int status, const char *type,
+                        struct evbuffer *body)
 {
     struct evkeyvalq *fields = evhttp_request_get_output_headers(request);
     evhttp_add_header(fields, "Content-Type", type);
@@ -221,20 +222,22 @@ static void admin_reply(struct evhttp_request *request, int status, const char *
         evhttp_add_header(fields, "Content-Length", length);
         evbuffer_drain(body, evbuffer_get_length(body));
     }
-    evhttp_send_reply(request, status, reason, body);
+    evhttp_send_reply(request, status, http_reason_phrase((unsigned)status), body);
 }
 
-static void admin_refuse(struct evhttp_request *request, int status, const char *reason,
+/* `detail` and `allow` may be NULL. */
+static void admin_refuse(struct evhttp_request *request, int status, const char *detail,
                          const char *allow)
 {
     struct evbuffer *body = evbuffer_new();
     if (body != NULL) {
-        evbuffer_add_printf(body, "%d %s\n", status, reason);
+        evbuffer_add_printf(body, "%d %s%s%s\n", status, http_reason_phrase((unsigned)status),
+                            detail != NULL ? ": " : "", detail != NULL ? detail : "");
     }
     if (allow != NULL) {
         evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allow);
     }
-    admin_reply(request, status, reason, "text/plain; charset=utf-8", body);
+    admin_reply(request, status, TEXT, body);
     if (body != NULL) {
         evbuffer_free(body);
     }
@@ -247,7 +250,7 @@ static void admin_page(struct admin *admin, struct evhttp_request *request,
     admin->env.overview(&overview, admin->env.owner);
     route->page(body, &overview);
     int status = route->status != NULL ? route->status(&overview) : 200;
-    admin_reply(request, status, http_reason_phrase((unsigned)status), route->content_type, body);
+    admin_reply(request, status, route->content_type, body);
 }
 
 static void admin_act(struct admin *admin, struct evhttp_request *request,
@@ -255,7 +258,7 @@ static void admin_act(struct admin *admin, struct evhttp_request *request,
                       struct evbuffer *body)
 {
     int status = route->act(admin, names, body);
-    admin_reply(request, status, http_reason_phrase((unsigned)status), route->content_type, body);
+    admin_reply(request, status, route->content_type, body);
 }
 
 static void admin_serve(struct admin *admin, struct evhttp_request *request,
@@ -264,13 +267,12 @@ static void admin_serve(struct admin *admin, struct evhttp_request *request,
     enum evhttp_cmd_type method = evhttp_request_get_command(request);
     bool reads = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
     if (!(reads && route->page != NULL) && !(method == EVHTTP_REQ_POST && route->act != NULL)) {
-        admin_refuse(request, 405, "Method Not Allowed",
-                     route->page != NULL ? "GET, HEAD" : "POST");
+        admin_refuse(request, 405, NULL, route->page != NULL ? "GET, HEAD" : "POST");
         return;
     }
     struct evbuffer *body = evbuffer_new();
     if (body == NULL) {
-        admin_refuse(request, 503, "Service Unavailable", NULL);
+        admin_refuse(request, 503, NULL, NULL);
         return;
     }
     if (reads) {
@@ -281,13 +283,32 @@ static void admin_serve(struct admin *admin, struct evhttp_request *request,
     evbuffer_free(body);
 }
 
+static bool admin_allows(struct admin *admin, struct evhttp_request *request)
+{
+    const struct evkeyvalq *fields = evhttp_request_get_input_headers(request);
+    const enum evhttp_cmd_type method = evhttp_request_get_command(request);
+    const struct admin_request_source source = {
+        .host = evhttp_find_header(fields, "Host"),
+        .origin = evhttp_find_header(fields, "Origin"),
+        .fetch_site = evhttp_find_header(fields, "Sec-Fetch-Site"),
+        .acts = method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD,
+    };
+    struct overview overview;
+    admin->env.overview(&overview, admin->env.owner);
+    enum admin_verdict verdict = admin_guard_judge(&overview.settings->admin, &source);
+    if (verdict != ADMIN_ALLOWED) {
+        admin_refuse(request, 403, admin_verdict_words(verdict), NULL);
+    }
+    return verdict == ADMIN_ALLOWED;
+}
+
 static void admin_route(struct admin *admin, struct evhttp_request *request)
 {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
     struct admin_names names;
     if (path == NULL) {
-        admin_refuse(request, 400, "Bad Request", NULL);
+        admin_refuse(request, 400, NULL, NULL);
         return;
     }
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
@@ -296,7 +317,7 @@ static void admin_route(struct admin *admin, struct evhttp_request *request)
             return;
         }
     }
-    admin_refuse(request, 404, "Not Found", NULL);
+    admin_refuse(request, 404, NULL, NULL);
 }
 
 static void admin_on_request(struct evhttp_request *request, void *arg)
@@ -305,7 +326,9 @@ static void admin_on_request(struct evhttp_request *request, void *arg)
     const struct bufferevent *connection =
         evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
     admin_places_answer(admin->places, connection);
-    admin_route(admin, request);
+    if (admin_allows(admin, request)) {
+        admin_route(admin, request);
+    }
     admin_places_answered(admin->places, connection);
 }
 

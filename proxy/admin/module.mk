@@ -1,5 +1,6 @@
 libproxy_a_SOURCES += \
 	%D%/admin.c %D%/admin.h \
+	%D%/admin_guard.c %D%/admin_guard.h \
 	%D%/admin_places.c %D%/admin_places.h \
 	%D%/json.c %D%/json.h \
 	%D%/metric.h \

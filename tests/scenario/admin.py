@@ -153,14 +153,14 @@ def over_tcp(s):
     with s.case("HEAD, HTTP/1.0, keep-alive and pipelining"):
         with Client(("127.0.0.1", port)) as client:
             for _ in range(3):
-                check_equal(client.request("GET", "/livez").status, 200, "status")
-            client.send("GET /livez HTTP/1.1\r\nHost: h\r\n\r\n" * 5)
+                check_equal(client.request("GET", "/livez", host="localhost").status, 200, "status")
+            client.send("GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n" * 5)
             for _ in range(5):
                 check_equal(client.response().status, 200, "status")
         with Client(("127.0.0.1", port)) as client:
-            check_equal(client.request("HEAD", "/metrics").status, 200, "status")
+            check_equal(client.request("HEAD", "/metrics", host="localhost").status, 200, "status")
         with Client(("127.0.0.1", port)) as client:
-            check_equal(client.request("GET", "/livez", version="HTTP/1.0").status, 200, "status")
+            check_equal(client.request("GET", "/livez", host=None, version="HTTP/1.0").status, 200, "status")
             client.expect_closed()
     with s.case("garbage is refused, silence is ended, and others are answered meanwhile"):
         silent = [Client(("127.0.0.1", port)) for _ in range(20)]
@@ -187,11 +187,43 @@ def over_tcp(s):
         eventually(lambda: curl("-f", "-m", "2", f"{url}/livez").code == 0, "curl gets through")
     with s.case("a scraper that does not read holds nobody up"):
         with Client(("127.0.0.1", port), receive_buffer=2048) as client:
-            client.send("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n" * 200)
+            client.send("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200)
             check_equal(curl("-f", "-m", "3", f"{url}/livez").code, 0, "exit code of curl")
             check_equal(proxy.get("/").status, 200, "status through the proxy")
     # One is the connection over which we ask.
     eventually(lambda: proxy.open_fds(besides=origin.address) <= fds + 1, "the fds return")
+
+
+@scenario("a page that an operator visits reads the admin listener, or drains the process")
+def foreign_pages(s):
+    port, other = s.port(), "evil.example"
+    proxy = start_proxy(s, RawOrigin(s), {"admin": {"listen": f"127.0.0.1:{port}"}})
+
+    def status(path, *options, host="127.0.0.1"):
+        done = curl("-o", "/dev/null", "-w", "%{http_code}", "--resolve", f"{host}:{port}:127.0.0.1", *options,
+                    f"http://{host}:{port}{path}")
+        return int(done.text)
+
+    with s.case("a name that was pointed at the listener is 403, whatever is asked"):
+        for path in ("/livez", "/metrics", "/status", "/nothing"):
+            check_equal(status(path, host=other), 403, f"status of {path}")
+        check_equal(status("/drain", "-X", "POST", host=other), 403, "status of POST /drain")
+    with s.case("a request with the Origin of another page is 403"):
+        for origin in (f"http://{other}", "null", f"http://127.0.0.1:{port + 1}"):
+            check_equal(status("/status", "-H", f"Origin: {origin}"), 403, f"status of /status from {origin}")
+            check_equal(status("/drain", "-X", "POST", "-H", f"Origin: {origin}"), 403, f"POST /drain from {origin}")
+        check_equal(status("/drain", "-X", "POST", "-H", "Sec-Fetch-Site: cross-site"), 403, "POST of another site")
+    with s.case("a request that changes something says for whom it is"):
+        with Client(("127.0.0.1", port)) as client:
+            check_equal(client.request("POST", "/drain", host=None, version="HTTP/1.0").status, 403, "status")
+    with s.case("nothing of this has changed anything, and the operator gets through"):
+        check_equal(proxy.admin_json("/status")["draining"], False, "draining")
+        check_equal(status("/status", host="localhost"), 200, "status by localhost")
+        check_equal(status("/status", "-H", f"Origin: http://127.0.0.1:{port}"), 200, "status from a page of ours")
+    with s.case("admin.hosts allows a name from the next reload on"):
+        check(proxy.reload({"admin": {"hosts": [other]}}), "the reload was rejected")
+        check_equal(status("/status", host=other), 200, "status by the name")
+        check_equal(status("/upstreams/app/breaker/auto", "-X", "POST", host=other), 200, "POST by the name")
 
 
 run()

@@ -105,6 +105,7 @@ proxy_tests = \
 	%D%/test_json \
 	%D%/test_log \
 	%D%/test_payload \
+	%D%/test_admin_guard \
 	%D%/test_readiness \
 	%D%/test_respond \
 	%D%/test_metrics \
