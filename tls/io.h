@@ -21,12 +21,15 @@ struct tls_io *tls_io_create(int fd, struct ssl_st *ssl, struct tls_scratch *scr
 void tls_io_free(struct tls_io **io);
 
 enum stream_result tls_io_handshake(struct tls_io *io);
-/* *ret_drained: nothing more can be had before the next edge. */
-enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_bytes,
-                               size_t *ret_bytes, bool *ret_drained);
+/* Sending and receiving are not inlined: plain streams, which share their callers, would pay for the frames.
+   *ret_drained: nothing more can be had before the next edge. */
+__attribute__((noinline)) enum stream_result tls_io_recv(struct tls_io *io, void *scratch,
+                                                         size_t space_bytes, size_t *ret_bytes,
+                                                         bool *ret_drained);
 enum stream_result tls_io_probe(struct tls_io *io);
-enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, size_t piece_count,
-                               size_t *ret_bytes);
+__attribute__((noinline)) enum stream_result tls_io_send(struct tls_io *io,
+                                                         const struct iovec *pieces,
+                                                         size_t piece_count, size_t *ret_bytes);
 bool tls_io_unsent(const struct tls_io *io);
 /* What tls_io_send() is given next is the last: tls_io_end() goes with it. */
 void tls_io_ends(struct tls_io *io);

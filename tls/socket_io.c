@@ -3,6 +3,8 @@
 #include "tls/socket_io.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,18 +23,7 @@ ssize_t socket_recv(int fd, void *space, size_t space_bytes, int flags)
     return n;
 }
 
-/* A single piece is cheaper in the kernel without a header around it, and the common case. */
-static ssize_t send_once(int fd, const struct msghdr *message)
-{
-    const struct iovec *only = message->msg_iov;
-    if (message->msg_iovlen == 1) {
-        return syscall(SYS_sendto, fd, only->iov_base, only->iov_len, MSG_NOSIGNAL | MSG_DONTWAIT,
-                       NULL, 0);
-    }
-    return syscall(SYS_sendmsg, fd, message, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
-ssize_t socket_send(int fd, const struct msghdr *message)
+ssize_t socket_send(int fd, const void *bytes, size_t length)
 {
     if (fault_hits(FAULT_WRITE)) {
         errno = EPIPE;
@@ -40,7 +31,25 @@ ssize_t socket_send(int fd, const struct msghdr *message)
     }
     ssize_t n;
     do {
-        n = send_once(fd, message);
+        n = syscall(SYS_sendto, fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+    } while (__builtin_expect(n < 0 && errno == EINTR, 0));
+    return n;
+}
+
+ssize_t socket_send_pieces(int fd, const struct iovec *pieces, size_t piece_count)
+{
+    /* The kernel only reads the pieces, though its struct does not say so. */
+    const struct msghdr message = {
+        .msg_iov = (struct iovec *)(uintptr_t)pieces,
+        .msg_iovlen = piece_count < IOV_MAX ? piece_count : IOV_MAX,
+    };
+    if (fault_hits(FAULT_WRITE)) {
+        errno = EPIPE;
+        return -1;
+    }
+    ssize_t n;
+    do {
+        n = syscall(SYS_sendmsg, fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     } while (__builtin_expect(n < 0 && errno == EINTR, 0));
     return n;
 }

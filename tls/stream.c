@@ -2,7 +2,6 @@
 #include "tls/stream.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -74,16 +73,9 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *pieces
     if (IS_TLS(stream)) {
         return tls_io_send(stream->tls, pieces, piece_count, ret_bytes);
     }
-    /* The kernel only reads the pieces, though its struct does not say so. */
-    union {
-        const struct iovec *ours;
-        struct iovec *kernels;
-    } both = {.ours = pieces};
-    const struct msghdr message = {
-        .msg_iov = both.kernels,
-        .msg_iovlen = piece_count < IOV_MAX ? piece_count : IOV_MAX,
-    };
-    ssize_t n = socket_send(stream->fd, &message);
+    ssize_t n = __builtin_expect(piece_count == 1, 1)
+                    ? socket_send(stream->fd, pieces->iov_base, pieces->iov_len)
+                    : socket_send_pieces(stream->fd, pieces, piece_count);
     if (n < 0) {
         return result_of_errno();
     }

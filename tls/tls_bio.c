@@ -104,12 +104,10 @@ static void keep(struct tls_bio *bio, struct buf **buf, const char *bytes, size_
 /* How much of the bytes the socket takes. */
 static size_t send_some(struct tls_bio *bio, const char *bytes, size_t length)
 {
-    struct iovec piece = {(void *)(uintptr_t)bytes, length};
-    const struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
     if (bio->out_error != 0) {
         return 0;
     }
-    ssize_t n = socket_send(bio->fd, &message);
+    ssize_t n = socket_send(bio->fd, bytes, length);
     if (n >= 0) {
         return (size_t)n;
     }
