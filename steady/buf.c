@@ -121,11 +121,8 @@ struct buf *buf_take(struct buf_pool *pool, size_t min_bytes)
     return buf;
 }
 
-void buf_give(struct buf_pool *pool, struct buf **buf)
+void buf_give_back(struct buf_pool *pool, struct buf **buf)
 {
-    if (*buf == NULL) {
-        return;
-    }
     uint32_t c = (*buf)->size_class;
     CHECK(c < CLASSES);
     if (c < SMALL_CLASSES) {

@@ -38,8 +38,15 @@ uint64_t buf_pool_held_bytes(const struct buf_pool *pool);
 
 /* A buffer with room for at least min_bytes, empty. */
 __attribute__((warn_unused_result)) struct buf *buf_take(struct buf_pool *pool, size_t min_bytes);
-/* Gives *buf back and nulls it; *buf may be NULL. */
-void buf_give(struct buf_pool *pool, struct buf **buf);
+/* Gives *buf back, which is one, and nulls it. */
+void buf_give_back(struct buf_pool *pool, struct buf **buf);
+/* Gives *buf back and nulls it; *buf may be NULL, and mostly is. */
+static inline void buf_give(struct buf_pool *pool, struct buf **buf)
+{
+    if (*buf != NULL) {
+        buf_give_back(pool, buf);
+    }
+}
 
 static inline size_t buf_length(const struct buf *buf)
 {

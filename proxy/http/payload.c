@@ -3,7 +3,7 @@
 
 #include "steady/check.h"
 
-size_t iov_bytes(const struct iovec *iov, size_t count)
+size_t iov_bytes_of_several(const struct iovec *iov, size_t count)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {

@@ -34,7 +34,16 @@ struct payload {
     const struct http_head *trailers; /* with last; NULL: none */
 };
 
-size_t iov_bytes(const struct iovec *iov, size_t count);
+/* Of more than one piece. */
+__attribute__((noinline)) size_t iov_bytes_of_several(const struct iovec *iov, size_t count);
+
+static inline size_t iov_bytes(const struct iovec *iov, size_t count)
+{
+    if (__builtin_expect(count > 1, 0)) {
+        return iov_bytes_of_several(iov, count);
+    }
+    return count == 1 ? iov->iov_len : 0;
+}
 
 static inline size_t payload_bytes(const struct payload *payload)
 {
