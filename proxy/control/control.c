@@ -42,11 +42,8 @@
 /* How long the end waits for answers of the admin listener that are under way. */
 #define CONTROL_FLUSH_MS 250
 
-static void control_on_signal(evutil_socket_t number, short what, void *arg);
 static void control_on_mail(evutil_socket_t fd, short what, void *arg);
 static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg);
-
-static const int control_signals[CONTROL_SIGNALS] = {SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2};
 
 uint64_t control_now_ms(void)
 {
@@ -290,14 +287,7 @@ static bool control_start_loop(struct control *control)
         event_add(control->loop.housekeeping, &period) != 0) {
         return false;
     }
-    for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
-        control->loop.signals[i] =
-            evsignal_new(control->loop.base, control_signals[i], control_on_signal, control);
-        if (control->loop.signals[i] == NULL || event_add(control->loop.signals[i], NULL) != 0) {
-            return false;
-        }
-    }
-    return true;
+    return signals_listen(control);
 }
 
 /* Signals go to the control thread only: every other thread is started with all of them blocked. */
@@ -385,11 +375,6 @@ static void control_stop_workers(struct control *control)
 
 static void control_free_loop(struct control_loop *loop)
 {
-    for (size_t i = 0; i < CONTROL_SIGNALS; i++) {
-        if (loop->signals[i] != NULL) {
-            event_free(loop->signals[i]);
-        }
-    }
     struct event *const events[] = {loop->mail_event, loop->housekeeping};
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         if (events[i] != NULL) {
@@ -424,6 +409,7 @@ static void control_stop(struct control *control)
     /* The last thing others see of us: the old process kills this one when the channel of an upgrade is closed. */
     takeover_free(control);
     settings_put(&control->generations.settings);
+    signals_free(&control->signals);
     control_free_loop(&control->loop);
     free(control->workers.threads);
     free(control->workers.stats);
@@ -459,6 +445,8 @@ int control_run(const struct control_start *start)
             start->on_ready(start->owner);
         }
         event_base_loop(control.loop.base, 0);
+    }
+    if (started || control.drain.stage != DRAIN_SERVING) {
         admin_flush(control.admin, CONTROL_FLUSH_MS);
     }
     /* unless it was told to end meanwhile */
@@ -488,25 +476,4 @@ static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
     tls_tickets_rotate(control->tickets, control_now_ms());
     upstream_tls_housekeeping(control);
     reload_housekeeping(control);
-}
-
-static void control_on_signal(evutil_socket_t number, short what, void *arg)
-{
-    struct control *control = arg;
-    (void)what;
-    switch (number) {
-    case SIGHUP: reload_request(control); break;
-    case SIGUSR1:
-        log_reopen(control->log);
-        log_info(control->log, "logs reopened");
-        break;
-    case SIGUSR2: upgrade_begin(control); break;
-    default:
-        if (control->drain.stage == DRAIN_SERVING) {
-            drain_begin(control, strsignal((int)number), false);
-        } else {
-            drain_cut(control, strsignal((int)number));
-        }
-        break;
-    }
 }

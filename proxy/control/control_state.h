@@ -22,6 +22,7 @@
 #include "proxy/control/notify.h"
 #include "proxy/control/prewarm.h"
 #include "proxy/control/readiness_watch.h"
+#include "proxy/control/signals.h"
 #include "proxy/control/takeover.h"
 #include "proxy/control/upgrade.h"
 #include "proxy/control/warm.h"
@@ -31,14 +32,11 @@
 #include "proxy/worker/generation.h"
 #include "steady/mailbox.h"
 
-#define CONTROL_SIGNALS 5
-
 /* What wakes the control thread. */
 struct control_loop {
     struct event_base *base;
     struct mailbox *mailbox;
     struct event *mail_event, *housekeeping;
-    struct event *signals[CONTROL_SIGNALS];
 };
 
 /* How the program was started. */
@@ -106,6 +104,7 @@ struct control_probe {
 
 struct control {
     struct control_loop loop;
+    struct signals signals;
     struct control_program program;
     struct control_workers workers;
     struct control_limits limits;

@@ -12,6 +12,7 @@
 #include "conf/settings.h"
 #include "proxy/control/control.h"
 #include "proxy/control/demo.h"
+#include "proxy/control/signals.h"
 #include "tls/client.h"
 #include "tls/server.h"
 
@@ -219,6 +220,9 @@ int main(int argc, char **argv)
     if (!parse_options(argc, argv, &options)) {
         fputs(usage, stderr);
         return 2;
+    }
+    if (options.action == ACTION_RUN || options.action == ACTION_DEMO) {
+        signals_hold();
     }
     switch (options.action) {
     case ACTION_RUN: return run_file(options.config_path, argv);

@@ -274,6 +274,9 @@ static const char *upgrade_refusal(const struct control *control)
     if (control->program.config_path == NULL) {
         return "the demo has no successor";
     }
+    if (control->generations.present == NULL) {
+        return "the process does not serve yet";
+    }
     if (control->drain.stage != DRAIN_SERVING) {
         return "the process drains";
     }

@@ -38,6 +38,7 @@ scenario_tests = \
 	%D%/service.py \
 	%D%/shards.py \
 	%D%/slow_clients.py \
+	%D%/signals.py \
 	%D%/smuggling.py \
 	%D%/storm.py \
 	%D%/strata.py \
