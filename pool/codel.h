@@ -21,23 +21,24 @@
 
 struct codel {
     uint64_t target_ms, interval_ms;
-    uint64_t late_since_ms; /* the first look of those in a row that found the oldest late */
-    uint64_t late_last_ms;  /* the last look that found it late */
-    bool late;              /* the last look of all did */
-    bool stressed;          /* as of late_last_ms */
+    /* time of the first of the looks in a row that found the oldest entry late */
+    uint64_t late_since_ms;
+    uint64_t late_last_ms; /* time of the last look that found the oldest entry late */
+    bool late;             /* the last look found the oldest entry late */
+    bool stressed;         /* the queue was under stress at late_last_ms */
 };
 
-/* Both at least 1. */
+/* Both times are at least 1. */
 void codel_init(struct codel *codel, uint64_t target_ms, uint64_t interval_ms);
 
-/* A look at the queue, each time an entry comes, is served or is dropped: how long the oldest has waited then, 0 when there is
-   none. */
+/* Looks at the queue. To be called each time that an entry joins, is served or is dropped. oldest_wait_ms: how long the
+   oldest entry has waited; 0: the queue is empty. */
 void codel_look(struct codel *codel, uint64_t now_ms, uint64_t oldest_wait_ms);
 
-/* Serve the newest first? */
+/* True: the newest entry is served first. */
 bool codel_stressed(const struct codel *codel, uint64_t now_ms);
 
-/* Drop an entry that has waited so long, while queued_count wait, itself included? */
+/* True: an entry that has waited for wait_ms is to be dropped. queued_count: number of entries, this one included. */
 bool codel_drops(const struct codel *codel, uint64_t now_ms, uint64_t wait_ms,
                  uint64_t queued_count);
 

@@ -1,17 +1,18 @@
 /*
- * Upstream connections: from the dial (or the ask at a sibling) to the close.
+ * Upstream connections: from the dial, or from asking a sibling worker for one, to the close.
  *
- * Owns: the stream, its event, its place of pool.max and its descriptor's unit of the fd bound. Private to pool/.
+ * Owns: the stream, its event, its place of pool.max and its unit of the bound on file descriptors. Private to pool/.
  * Thread: its worker's. Time base: the loop clock. A connection's memory is freed at the end of the loop's pass.
  *
  *     ASKING ──┐    ┌──────► LATE_TLS ───┐     ASKING: a sibling was asked to hand one over; no descriptor, no place yet
- *              ├──► IDLE ◄──► SHARING ◄──┤     LATE_TLS: on the way to its first lease, where TLS begins for one request
+ *              ├──► IDLE ◄──► SHARING ◄──┤     LATE_TLS: TLS is being agreed on for the request that gets its first lease
  *   DIALLING ──┘    └────────► LENT ◄────┘     SHARING: has leases out and room for more, if its protocol shares
  *                                              LENT: has leases out and takes no more
  *
- * Every state leads to CLOSED; a connection that is ready may skip IDLE. connection_moves below is the whole truth.
+ * Every state leads to CLOSED. A connection that becomes ready may skip IDLE. The table connection_moves below has all
+ * moves.
  *
- * A connection is counted once, whatever it carries: its place, its lifetime, its death and its ending are not its leases'.
+ * Place, lifetime, death and ending are counted once for a connection, however many leases it carries.
  */
 #ifndef EVENKEEL_POOL_CONNECTION_H
 #define EVENKEEL_POOL_CONNECTION_H
@@ -35,112 +36,118 @@ enum connection_state {
     CONNECTION_CLOSED,
 };
 
-/* How a lease of it is given. */
+/* How a connection gives a lease. */
 enum connection_lending {
-    LENDS_WHOLE,    /* at once, and with it the connection */
-    LENDS_LATE_TLS, /* the whole, when TLS has been agreed on for the request (late_tls.h) */
-    LENDS_SHARES,   /* at once, beside others */
+    LENDS_WHOLE,    /* at once; the lease is the whole connection */
+    LENDS_LATE_TLS, /* the whole connection, after TLS was agreed on for the request (late_tls.h) */
+    LENDS_SHARES,   /* at once; the lease is one of several of the connection */
 };
 
 TAILQ_HEAD(lease_list, lease);
 
-/* What is lent of a connection. */
+/* The leases of a connection. */
 struct connection_loans {
-    struct lease_list shares; /* leases out, if its protocol shares */
-    uint32_t lent_count;      /* leases out */
-    uint32_t
-        capacity_count; /* leases at once, at least 1; before it is ready: how many are hoped for */
-    uint32_t exchanges_limit; /* leases over its life; 0: not ready yet */
+    struct lease_list shares; /* leases that are out, if the protocol shares connections */
+    uint32_t lent_count;      /* number of leases that are out */
+    /* number of leases that can be out at a time, at least 1; before the connection is ready: an estimate */
+    uint32_t capacity_count;
+    uint32_t exchanges_limit; /* number of leases in the life of the connection; 0: not ready yet */
 };
 
-/* ASKING: of which sibling, and what came of it. */
+/* In the state ASKING: which sibling was asked, and its answer. */
 struct connection_ask {
     unsigned sibling;     /* the worker that was asked */
-    bool late;            /* nobody counts on the answer any more */
-    bool for_fresh;       /* only for the sake of its place */
-    uint32_t hoped_count; /* leases that the line counts on */
-    struct stream handed; /* the answer; without a descriptor: none */
+    bool late;            /* the answer is late, so no request counts on it any more */
+    bool for_fresh;       /* the connection was asked for only because of its place of pool.max */
+    uint32_t hoped_count; /* number of leases that the line counts on */
+    struct stream handed; /* the answer; a stream without descriptor: the sibling has none */
 };
 
 struct connection_tls {
-    struct lease_request *late_request; /* LATE_TLS: for it */
-    uint64_t began_us;                  /* DIALLING or LATE_TLS, and TLS is in the stream */
-    uint64_t word_awaited_ms; /* since then, of the server, on our certificate; 0: it is not */
+    struct lease_request *late_request; /* LATE_TLS: the request that gets the connection */
+    uint64_t began_us;                  /* start of the TLS handshake, in DIALLING or LATE_TLS */
+    /* since when the server's message after our client certificate is awaited; 0: it is not */
+    uint64_t word_awaited_ms;
 };
 
-/* The end of its lifetime. */
+/* The end of the connection's lifetime. */
 struct connection_retire {
     uint64_t at_ms; /* 0: not ready yet */
-    unsigned place; /* 1 + its step of local->retirements; 0: not counted there */
+    unsigned place; /* 1 + its step in local->retirements; 0: not counted there */
     struct wheel_timer timer;
 };
 
-/* It is to be replaced before it ends. */
+/* The connection is past its lifetime or idle limit, and is replaced before it ends. */
 struct connection_overdue {
-    bool queued; /* in local->upkeep.overdue */
+    bool queued; /* the connection is in local->upkeep.overdue */
     enum ending reason;
     TAILQ_ENTRY(connection) link;
 };
 
 struct connection {
     struct stream stream;
-    struct lease_facts facts; /* as the next lease will have them */
-    struct lease lease;       /* of the whole connection */
+    struct lease_facts facts; /* what the next lease is told about the connection */
+    struct lease lease;       /* the lease of the whole connection */
     struct connection_loans loans;
     enum connection_state state;
     enum connection_lending lending;
-    enum ending ending; /* ENDING_NONE: it accepts leases; else it ends with the last one */
-    bool has_place;     /* of endpoint->connections */
-    bool ready;         /* counts for the endpoint's ready_count */
+    /* ENDING_NONE: the connection takes leases; else it ends with its last lease */
+    enum ending ending;
+    bool has_place; /* it has a place of endpoint->connections */
+    bool ready;     /* it counts in the endpoint's ready_count */
     const struct connection_protocol *protocol;
-    void *session; /* the protocol's */
+    void *session; /* state of the protocol */
     struct endpoint_local *local;
     uint64_t idle_since_ms;
-    struct wheel_timer
-        timer; /* connect timeout, ask timeout, idle limit; may fire in vain while lent */
+    /* connect timeout, ask timeout, idle limit; may fire without effect while the connection is lent */
+    struct wheel_timer timer;
     struct connection_retire retire;
     struct connection_overdue overdue;
     struct connection_ask ask;
     struct connection_tls tls;
-    int dial_errno;                     /* DIALLING: failed already, to be told in its event */
-    TAILQ_ENTRY(connection) spare_link; /* IDLE or SHARING: in the local's list of those */
-    TAILQ_ENTRY(connection) link;       /* in worker->connections */
+    int dial_errno; /* DIALLING: connect() failed at once with this errno; the event reports it */
+    /* IDLE or SHARING: link in the local's list of that state */
+    TAILQ_ENTRY(connection) spare_link;
+    TAILQ_ENTRY(connection) link; /* link in worker->connections */
     struct event event;
-    struct message message; /* ask and answer */
+    struct message message; /* the question to a sibling, and its answer */
     struct deferred_free freed;
 };
 
-/* A new one at this local, ASKING or DIALLING, without a descriptor; NULL: no memory. */
+/* Makes a connection of this local in the state ASKING or DIALLING, without a descriptor. NULL: no memory. */
 struct connection *connection_create(struct endpoint_local *local, enum connection_state state);
-/* Takes the stream and watches it; false (the stream stays the caller's): epoll has no space. */
+/* Takes the stream over and watches it. False: epoll has no space, and the stream stays the caller's. */
 __attribute__((warn_unused_result)) bool connection_watch(struct connection *connection,
                                                           const struct stream *stream);
-/* The next edge, as if it came from the loop. */
+/* Handles the next edge, as if it came from the event loop. */
 void connection_event(struct connection *connection, short what);
-/* Closes what it has, gives back descriptor and place; tells those who wait for capacity. Counts no ending: it was never
-   ready, or connection_end() has done so. */
+/* Closes the connection, gives its descriptor and its place back, and tells waiters about the capacity. Counts no
+   ending: the connection was never ready, or connection_end() has counted it. */
 void connection_drop(struct connection *connection, bool reset);
-/* Gives up the stream and the place without closing, for a sibling; the memory is buried. */
+/* Gives the stream and the place to a sibling without closing. The memory is freed at the end of the pass. */
 struct stream connection_hand_over(struct connection *connection);
-/* It has no lease and ends now. The one place where an ending and a death are counted. */
+/* Ends a connection without leases. The only function that counts an ending or a death. */
 void connection_end(struct connection *connection, enum ending ending);
-/* It takes no further lease and ends with the last one that is out, which may be now. The first ending that is given stays,
-   unless a later one is a death. */
+/* Lends no further lease of the connection and ends it with its last lease, which may be now. The first ending that is
+   given stays, unless a later one is a death. */
 void connection_stop(struct connection *connection, enum ending ending);
-/* A reload has made places fewer, and this connection is one too many; then the caller ends or stops it as surplus. As many
-   connections of all workers are as there are too many: at rest it has given its place back, else it is marked as leaving. */
+/* After a reload has lowered pool.max: true if this connection is one too many; then the caller ends or stops it as
+   surplus. Over all workers exactly as many connections are surplus as there are too many. An idle connection has given
+   its place back, a lent one is counted as leaving. */
 __attribute__((warn_unused_result)) bool connection_is_surplus(struct connection *connection);
-/* What the other side allows: so many leases at once (at least 1). */
+/* Sets the number of leases that the other side allows at a time (at least 1). */
 void connection_allow(struct connection *connection, uint32_t capacity_count);
-/* Lends it to the request that is served next: the whole, or a share, whose lease lives in the request. */
+/* Lends the connection to the request that is served next: the whole connection, or a share whose lease is embedded in
+   the request. */
 struct lease *connection_lend(struct connection *connection, struct lease_request *request);
-/* Where it belongs with the leases that it has. */
+/* Moves the connection to the state that fits its leases. */
 void connection_settle(struct connection *connection);
 
 #define MOVES_TO(state) (1u << CONNECTION_##state)
 #define READY_MOVES (MOVES_TO(SHARING) | MOVES_TO(LENT) | MOVES_TO(CLOSED))
 static const uint8_t connection_moves[] = {
-    [CONNECTION_CLOSED] = MOVES_TO(ASKING) | MOVES_TO(DIALLING), /* when it is made */
+    [CONNECTION_CLOSED] =
+        MOVES_TO(ASKING) | MOVES_TO(DIALLING), /* when the connection is created */
     [CONNECTION_ASKING] = READY_MOVES | MOVES_TO(IDLE) | MOVES_TO(LATE_TLS),
     [CONNECTION_DIALLING] = READY_MOVES | MOVES_TO(IDLE) | MOVES_TO(LATE_TLS),
     [CONNECTION_IDLE] = READY_MOVES | MOVES_TO(LATE_TLS),
@@ -151,7 +158,7 @@ static const uint8_t connection_moves[] = {
 #undef READY_MOVES
 #undef MOVES_TO
 
-/* Where it is in one of the local's lists of connections that may be lent. */
+/* Whether a connection in this state is in one of the local's lists of connections that can be lent. */
 static inline bool connection_state_is_spare(enum connection_state state)
 {
     return state == CONNECTION_IDLE || state == CONNECTION_SHARING;
@@ -163,7 +170,7 @@ static inline struct connection_list *connection_list_of(struct endpoint_local *
     return state == CONNECTION_IDLE ? &local->idle : &local->sharing;
 }
 
-/* How many of the local are in a state, where that is counted. */
+/* Updates the local's count of connections in this state, if there is one. */
 static inline void connection_count(struct endpoint_local *local, enum connection_state state,
                                     uint64_t change)
 {
@@ -176,8 +183,8 @@ static inline void connection_count(struct endpoint_local *local, enum connectio
     }
 }
 
-/* The only writer of `state`, where the local's counts and its lists follow. `from` is what it is now: where that is
-   known to the compiler, little remains of this. */
+/* The only writer of `state`; updates the counts and lists of the local. `from` is the current state: where the
+   compiler knows it, most of this function is optimised away. */
 static inline void connection_enter(struct connection *connection, enum connection_state from,
                                     enum connection_state to)
 {
@@ -194,7 +201,7 @@ static inline void connection_enter(struct connection *connection, enum connecti
     connection->state = to;
 }
 
-/* How many leases at once a connection that is yet to come may be hoped to give. */
+/* The number of leases at a time that a connection in progress is expected to give. */
 static inline uint32_t endpoint_capacity_count(const struct endpoint *endpoint)
 {
     uint32_t allowed_count = __atomic_load_n(&endpoint->upkeep.capacity_count, __ATOMIC_RELAXED);
@@ -203,7 +210,8 @@ static inline uint32_t endpoint_capacity_count(const struct endpoint *endpoint)
 
 static inline uint32_t local_exchanges_limit(const struct endpoint_local *local)
 {
-    if (local->endpoint->proxy_header == PROXY_HEADER_CLIENT) { /* it speaks for one client */
+    if (local->endpoint->proxy_header ==
+        PROXY_HEADER_CLIENT) { /* each connection carries one client's header */
         return 1;
     }
     return local->limits.max_requests_count < UINT32_MAX
@@ -211,7 +219,7 @@ static inline uint32_t local_exchanges_limit(const struct endpoint_local *local)
                : UINT32_MAX;
 }
 
-/* Between exchanges, or dialled for nobody. */
+/* Makes the connection idle: it is between exchanges, or was dialled ahead of requests. */
 static inline void connection_rest(struct connection *connection, enum connection_state from)
 {
     struct pool_worker *worker = connection->local->worker;
@@ -222,7 +230,7 @@ static inline void connection_rest(struct connection *connection, enum connectio
               connection->idle_since_ms + connection->local->limits.idle_ms);
 }
 
-/* All of it, to one borrower. */
+/* Lends the whole connection to one borrower. */
 static inline struct lease *connection_lend_whole(struct connection *connection,
                                                   enum connection_state from)
 {

@@ -1,9 +1,9 @@
 /*
- * Descriptors of the process for upstream connections: taken for a dial, given back, and who waits for one.
+ * File descriptors for upstream connections: taken for a dial, given back, and waited for.
  *
- * Owns: a wait list (steady/waitlist.h) of workers' parts of upstreams, in whose queues somebody waits for a descriptor; its
- * rendezvous is the use of the bound, which is the process's. A part that is called has its queue looked at. Private to pool/, but
- * for pool_fds_given() in pool/lease.h. Thread: any worker's.
+ * Owns: a wait list (steady/waitlist.h) of `upstream_local`s whose queues contain exchanges that wait for a
+ * descriptor. Its rendezvous variable is the use of the process-wide bound on file descriptors. When a local is
+ * called, its queue is served. Private to pool/, except pool_fds_given() in pool/lease.h. Thread: any worker's.
  */
 #ifndef EVENKEEL_POOL_DESCRIPTOR_H
 #define EVENKEEL_POOL_DESCRIPTOR_H
@@ -12,18 +12,19 @@
 #include "pool/queue.h"
 #include "steady/fds.h"
 
-/* One for a dial. For an exchange the worker's oldest idle connection gives its own when there is none left; for the stock nothing
-   is closed, and nothing taken while an exchange waits. */
+/* Takes a descriptor for a dial. If none is left, a dial for an exchange closes the worker's oldest idle connection and
+   uses its descriptor. A dial ahead of requests closes nothing, and takes nothing while an exchange waits. */
 __attribute__((warn_unused_result)) bool descriptor_take(struct pool_worker *worker,
                                                          enum fd_use use);
 void descriptor_give(struct pool_worker *worker);
 
-/* One more exchange in its queue lacks a descriptor, or one less does. */
+/* Counts that one exchange more (or fewer) in the queue lacks a descriptor. */
 void descriptor_want(struct upstream_local *local);
 void descriptor_want_no_more(struct upstream_local *local);
-/* An exchange of this worker begins to wait: siblings look whether they can spare one. */
+/* An exchange of this worker begins to wait for a descriptor: asks the siblings to spare one. */
 void descriptor_ask(struct pool_worker *worker);
-/* A connection rests: it is closed if all descriptors are taken, an exchange waits for one, and none for this connection. */
+/* A connection has become idle: closes it if all descriptors are taken and an exchange waits for one that cannot use
+   this connection. */
 void descriptor_spare(struct pool_worker *worker);
 
 /* False: no memory. */

@@ -1,5 +1,5 @@
 /*
- * Dials: a non-blocking connect with its limits, and what became of it.
+ * Dials: a non-blocking connect with its limits, and its result.
  *
  * Owns: the socket until it is connected. Private to pool/. Thread: its worker's. Spec: connect(2), tcp(7).
  */
@@ -10,26 +10,28 @@
 #include "pool/lease.h"
 #include "steady/fds.h"
 
-/* Begins a dial for an exchange in line or for the stock; a place of endpoint->connections was taken and passes to it. False: no
-   descriptor or no memory, the place is still the caller's. What fails later, fails in the connection's event. */
+/* Begins a dial for an exchange in line, or ahead of requests. The caller has taken a place of endpoint->connections,
+   which passes to the dial. False: no descriptor or no memory, and the place is still the caller's. A later failure is
+   reported in the connection's event. */
 __attribute__((warn_unused_result)) bool dial_start(struct endpoint_local *local, enum fd_use use);
-/* An event of a DIALLING connection. */
+/* Handles an event of a DIALLING connection. */
 void dial_event(struct connection *connection, short what);
-/* Ends it without telling anyone. */
+/* Ends a dial without telling any request. */
 void dial_abandon(struct connection *connection);
 void dial_fail(struct connection *connection, enum dial_result result);
-/* Its time is over. */
+/* The connect timeout has passed. */
 void dial_late(struct connection *connection);
-/* It is ready; `what` came with it and is told again. */
+/* The connection is ready. `what` is the event that came with it, which is reported again to its borrower. */
 void dial_done(struct connection *connection, short what);
 enum dial_result dial_result_of_errno(int error);
-/* Sends a PROXY protocol header, as the first bytes of a connection. False: it does not fit, which never is, or the connection has
-   broken. */
+/* Sends a PROXY protocol header as the first bytes of a connection. False: the connection has broken, or the socket did
+   not take the whole header, which does not happen. */
 __attribute__((warn_unused_result)) bool dial_report(struct stream *stream, char *header,
                                                      size_t bytes);
-/* The same with one that tells of no client. */
+/* Sends a PROXY protocol header that names no client. */
 __attribute__((warn_unused_result)) bool dial_proxy_header(struct stream *stream);
-/* With nobody listening, a dial to a local port may be given that very port as its own and reach itself. */
+/* True: the socket is connected to itself. When a local port has no listener, the kernel may give the dial that very
+   port as its own. */
 bool dial_reached_itself(int fd, const struct address *address);
 
 #endif

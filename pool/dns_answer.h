@@ -1,9 +1,9 @@
 /*
  * DNS messages: what a server's answer says about one question.
  *
- * Owns nothing; pure. Thread: any. Errors: enum lookup_result. Spec: RFC 1035 section 4 (messages), RFC 3596 (AAAA), RFC 2782
- * (SRV), RFC 2308 (how long a "no" holds), RFC 2181 section 8 (TTL). A message is believed whole or not at all; what no
- * connection can be made to is left out.
+ * Owns nothing; pure. Thread: any. Errors: enum lookup_result. Spec: RFC 1035 section 4 (messages), RFC 3596 (AAAA),
+ * RFC 2782 (SRV), RFC 2308 (lifetime of negative answers), RFC 2181 section 8 (TTL). A message is accepted or rejected
+ * as a whole. Addresses to which nothing can connect are left out.
  */
 #ifndef EVENKEEL_POOL_DNS_ANSWER_H
 #define EVENKEEL_POOL_DNS_ANSWER_H
@@ -14,7 +14,8 @@
 
 #include "steady/enum_names.h"
 
-/* Records of one answer that are kept: the lowest by value, so that the same answer in another order keeps the same. */
+/* Number of records of one answer that are kept: the lowest by value, so that the same answer in another order keeps
+   the same records. */
 #define DNS_RECORDS 64
 #define DNS_HOST_BYTES 254
 
@@ -25,20 +26,20 @@
 
 enum dns_type { ENUM_VALUES(DNS_TYPES) DNS_TYPE_COUNT };
 
-/* How a lookup ended: id, name in metrics and logs. */
+/* Results of a lookup: id, name in metrics and logs. */
 #define LOOKUP_RESULTS(X)                                                                 \
     X(LOOKUP_FOUND, "found")                                                              \
     X(LOOKUP_EMPTY, "empty")     /* the name exists, without records of this type */      \
     X(LOOKUP_UNKNOWN, "unknown") /* NXDOMAIN */                                           \
     X(LOOKUP_TIMEOUT, "timeout")                                                          \
     X(LOOKUP_FAILED, "failed")       /* every server failed, refused or is unreachable */ \
-    X(LOOKUP_MALFORMED, "malformed") /* the name or the answer */                         \
+    X(LOOKUP_MALFORMED, "malformed") /* the name or the answer is malformed */            \
     X(LOOKUP_NO_MEMORY, "no_memory")
 
 enum lookup_result { ENUM_VALUES(LOOKUP_RESULTS) LOOKUP_RESULT_COUNT };
 const char *lookup_result_name(enum lookup_result value);
 const char *dns_type_name(enum dns_type value);
-/* As in the message. */
+/* The type's number in DNS messages. */
 uint16_t dns_type_code(enum dns_type type);
 
 struct dns_ip {
@@ -51,10 +52,10 @@ struct dns_service {
 };
 
 struct dns_records {
-    uint64_t
-        ttl_ms; /* the least of all that led here; of a "no": how long it holds, 0 if the server does not say */
+    /* the lowest TTL of all records that led here; of a negative answer: its lifetime, 0 if the server gives none */
+    uint64_t ttl_ms;
     size_t count;
-    bool cut; /* there were more than DNS_RECORDS */
+    bool cut; /* there were more than DNS_RECORDS records */
     union {
         struct dns_ip ips[DNS_RECORDS];           /* A, AAAA: ascending */
         struct dns_service services[DNS_RECORDS]; /* SRV of the lowest priority: by host and port */
@@ -62,10 +63,10 @@ struct dns_records {
 };
 
 void dns_records_init(struct dns_records *records);
-/* An address of the type; left out when it is no place to connect to or there already. */
+/* Adds an address of the type, unless nothing can connect to it or it is there already. */
 void dns_records_add(struct dns_records *records, enum dns_type type, const struct dns_ip *ip);
 
-/* FOUND, EMPTY and UNKNOWN set *ret_records; the last two leave count at 0. */
+/* FOUND, EMPTY and UNKNOWN set *ret_records; EMPTY and UNKNOWN leave count at 0. */
 __attribute__((warn_unused_result)) enum lookup_result dns_answer_parse(
     const uint8_t *bytes, size_t length, enum dns_type type, struct dns_records *ret_records);
 

@@ -1,10 +1,10 @@
 /*
  * Questions to DNS servers: c-ares on an event base.
  *
- * Owns: the c-ares channel, its sockets' events and timer, the queries in flight. Nothing else of the program speaks to c-ares.
- * Private to pool/. Thread: its base's. Retransmission, other servers, TCP after truncation, search domains and matching answers
- * to questions are c-ares's; what an answer says is dns_answer's. A query that is cancelled stays counted until c-ares is through
- * with it.
+ * Owns: the c-ares channel, the events and the timer of its sockets, the queries in flight. No other file calls
+ * c-ares. Private to pool/. Thread: its base's. c-ares retransmits, changes servers, uses TCP after truncation,
+ * applies search domains and matches answers to questions; dns_answer.h parses the answers. A cancelled query counts
+ * until c-ares ends it.
  */
 #ifndef EVENKEEL_POOL_DNS_CHANNEL_H
 #define EVENKEEL_POOL_DNS_CHANNEL_H
@@ -21,34 +21,36 @@
 struct dns_channel;
 struct dns_query;
 
-/* The query is gone; `records` with FOUND, EMPTY and UNKNOWN. May run from within dns_channel_ask(). */
+/* The query is over. `records` is set with FOUND, EMPTY and UNKNOWN. May be called from within dns_channel_ask(). */
 typedef void dns_done_fn(void *owner, enum lookup_result result, const struct dns_records *records);
 
 struct dns_channel_settings {
-    const struct address *servers; /* none: those of resolv_conf */
+    const struct address *servers; /* none: the servers in resolv_conf */
     size_t server_count;
     const char *resolv_conf;
-    uint64_t try_ms; /* the first wait for an answer; doubled in each round over the servers */
+    /* time until the first retransmission; doubled in each round over the servers */
+    uint64_t try_ms;
 };
 
 enum dns_ask_result {
-    DNS_ASK_SENT, /* or over already */
+    DNS_ASK_SENT, /* the query is sent, or over already */
     DNS_ASK_FULL, /* the bound is reached */
     DNS_ASK_NO_MEMORY,
 };
 
-/* queries: how many may be in flight. NULL when memory is exhausted. */
+/* `queries` bounds the queries in flight. NULL: no memory. */
 struct dns_channel *dns_channel_create(struct event_base *base, struct bound *queries);
-/* Forgets all queries without a word. NULL is fine. */
+/* Forgets all queries without calling back. NULL is fine. */
 void dns_channel_free(struct dns_channel **channel);
-/* Reads resolv_conf and opens anew; what is in flight is asked again. False: no memory, what there was stays. */
+/* Reads resolv_conf and reopens the channel; queries in flight are sent again. False: no memory, and the old channel
+   stays. */
 __attribute__((warn_unused_result)) bool dns_channel_open(
     struct dns_channel *channel, const struct dns_channel_settings *settings);
-/* Sets *ret_query before done can be called. */
+/* Sets *ret_query before `done` can be called. */
 __attribute__((warn_unused_result)) enum dns_ask_result dns_channel_ask(
     struct dns_channel *channel, const char *host, enum dns_type type, dns_done_fn *done,
     void *owner, struct dns_query **ret_query);
-/* done is not called any more. NULL is fine. */
+/* `done` is not called any more. NULL is fine. */
 void dns_query_cancel(struct dns_query **query);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * Endings: every way in which a connection stops serving, and what that means. One row each; nothing else says how a
- * socket is closed, which figure counts it, or what loss detection hears of it.
+ * Endings: every way in which a connection stops serving. Each has one row, the only place that says how the socket is
+ * closed, which counter counts the ending, and what loss detection is told.
  *
- * Owns nothing; pure. Thread: its caller's. Private to pool/. Spec: RFC 9112 section 9 (persistence), RFC 9113 section 6.8 (GOAWAY).
+ * Owns nothing; pure. Thread: its caller's. Private to pool/. Spec: RFC 9112 section 9 (persistence), RFC 9113 section
+ * 6.8 (GOAWAY).
  */
 #ifndef EVENKEEL_POOL_ENDING_H
 #define EVENKEEL_POOL_ENDING_H
@@ -14,32 +15,32 @@
 /* What an ending says about the other connections of the endpoint. A connection dies once, whatever it carried. */
 enum ending_death {
     DEATH_NONE,
-    DEATH_ORDERLY, /* the other side ended it as one may: perhaps its idle limit */
-    DEATH_BROKEN,  /* reset, or it sent what nobody asked for */
+    DEATH_ORDERLY, /* the other side ended it in order, perhaps because of its idle limit */
+    DEATH_BROKEN,  /* a reset, or bytes without a request */
 };
 
-/* X(id, counts as LEASE_CLOSED_..., reset: the other side is to see a break, death) */
+/* X(id, counts as LEASE_CLOSED_..., reset: the other side sees a reset, death) */
 #define ENDINGS(X)                                                                             \
-    /* how the last exchange left it */                                                        \
+    /* the last exchange ended it */                                                           \
     X(DONE, DONE, false, DEATH_NONE)                                                           \
     X(BROKEN, BROKEN, true, DEATH_BROKEN)                                                      \
     X(ABANDONED, ABANDONED, true, DEATH_NONE)                                                  \
     X(RECORD_FLOOD, RECORD_FLOOD, true, DEATH_BROKEN)                                          \
-    /* it is sound, but may not be kept */                                                     \
+    /* the connection works but may not be kept */                                             \
     X(REQUESTS, REQUESTS, false, DEATH_NONE)                                                   \
     X(LIFETIME, LIFETIME, false, DEATH_NONE)                                                   \
     X(IDLE, IDLE, false, DEATH_NONE)                                                           \
     X(RETIRED, RETIRED, false, DEATH_NONE)                                                     \
     X(SURPLUS, SURPLUS, false, DEATH_NONE)                                                     \
     X(WITHDRAWN, DONE, false, DEATH_NONE) /* the other side takes no further lease (GOAWAY) */ \
-    /* what happened while it rested */                                                        \
+    /* something happened while it was idle */                                                 \
     X(DIED_ORDERLY, DIED_IDLE, false, DEATH_ORDERLY)                                           \
     X(DIED_RESET, DIED_IDLE, false, DEATH_BROKEN)                                              \
     X(STRAY_BYTES, DIED_IDLE, false, DEATH_BROKEN)                                             \
-    X(LOST, LOST, false, DEATH_NONE) /* others died: it may be dead without knowing */
+    X(LOST, LOST, false, DEATH_NONE) /* others died, so this one may be dead without notice */
 
 enum ending {
-    ENDING_NONE, /* it serves on */
+    ENDING_NONE, /* the connection continues to serve */
 #define X(id, closed_as, reset, death) ENDING_##id,
     ENDINGS(X)
 #undef X
@@ -51,9 +52,9 @@ struct ending_row {
     enum ending_death death;
 };
 
-/* Not of ENDING_NONE. */
+/* The row of an ending other than ENDING_NONE. */
 const struct ending_row *ending_row(enum ending ending);
-/* ENDING_NONE is no death. */
+/* Whether the ending is a death; ENDING_NONE is not. */
 bool ending_is_death(enum ending ending);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * What endpoints were like, kept beyond the life of the process: how slow, and how many connections they needed.
+ * Figures of endpoints that are saved for the next process: latency, and the number of connections they needed.
  *
- * Owns nothing. Thread: control; before the workers run when restoring.
+ * Owns nothing. Thread: control; for restoring, before the workers run.
  */
 #ifndef EVENKEEL_POOL_ENDPOINT_MEMORY_H
 #define EVENKEEL_POOL_ENDPOINT_MEMORY_H
@@ -12,9 +12,9 @@
 #include "steady/pack.h"
 
 void pools_save_endpoints(struct pools *pools, struct pack *pack);
-/* Endpoints that are not in the settings any more are passed over. Returns how many are. */
+/* Skips endpoints that are not in the settings any more. Returns how many are in them. */
 size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack);
-/* The start is over: what was needed then is no measure any more. */
+/* The start is over: the restored numbers of needed connections are no longer used. */
 void pools_forget_needs(struct pools *pools);
 
 #endif

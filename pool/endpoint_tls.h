@@ -1,8 +1,8 @@
 /*
- * TLS of an endpoint: the name to ask for and check there, and what became of its handshakes.
+ * TLS of an endpoint: the server name to ask for and to check, and the results of handshakes.
  *
- * Owns: the target, counts of failures by cause. Private to pool/. Thread: made, freed and told of on the control thread;
- * counted by any worker, atomics.
+ * Owns: the target, counts of failures by cause. Private to pool/. Thread: created, freed and reported on the control
+ * thread; counted by any worker with atomics.
  */
 #ifndef EVENKEEL_POOL_ENDPOINT_TLS_H
 #define EVENKEEL_POOL_ENDPOINT_TLS_H
@@ -11,23 +11,23 @@
 #include "pool/upstream.h"
 #include "tls/client.h"
 
-/* A cause that goes on is told so often. */
+/* A cause that continues is reported once in this time. */
 #define ENDPOINT_TLS_TELL_MS 10000
 
 struct endpoint;
 
 struct endpoint_tls {
     struct tls_target target;
-    struct probe_security security; /* of its probes */
+    struct probe_security security; /* security of its probes */
     uint64_t failures_count[TLS_FAILURE_COUNT];
     uint64_t told_count[TLS_FAILURE_COUNT], told_ms[TLS_FAILURE_COUNT]; /* control */
 };
 
-/* False: no memory, or no such name can be asked for. */
+/* False: no memory, or the name is not a valid server name. */
 __attribute__((warn_unused_result)) bool endpoint_tls_attach(struct endpoint *endpoint,
                                                              const struct upstream_view *view);
 void endpoint_tls_detach(struct endpoint *endpoint);
-/* How its probes make TLS; NULL: not at all. */
+/* How probes of the endpoint make TLS; NULL: they do not. */
 const struct probe_security *endpoint_tls_security(const struct endpoint *endpoint);
 void endpoint_tls_succeeded(struct endpoint *endpoint, bool resumed);
 void endpoint_tls_failed(struct endpoint *endpoint, enum tls_failure failure);

@@ -1,5 +1,5 @@
 /*
- * Hand-over: an idle connection moves from the worker that has most to one that has none.
+ * Hand-over: an idle connection moves from the worker that has most of them to one that has none.
  *
  * Owns: nothing; the message is embedded in the connection that is to receive the descriptor. Private to pool/.
  * Thread: the asking worker, then the asked one, then the asking one again.
@@ -9,11 +9,13 @@
 
 #include "pool/connection.h"
 
-/* Asks the sibling with most idle connections; false: none has one. for_fresh: only the place is wanted. */
+/* Asks the sibling with the most idle connections. False: no sibling has one. for_fresh: only the place of pool.max is
+   wanted. */
 __attribute__((warn_unused_result)) bool handover_ask(struct endpoint_local *local, bool for_fresh);
-/* Asks one sibling after the other though none seems to have one; false: there are no siblings. */
+/* Asks the siblings in turn, although none seems to have an idle connection. False: there are no siblings. */
 __attribute__((warn_unused_result)) bool handover_ask_anyone(struct endpoint_local *local);
-/* Asks for one that is not counted on, as a dial is under way; where none is to be had nothing happens. */
+/* Asks for a connection that no request counts on, because a dial is also in progress. Does nothing if no sibling has
+   one. */
 void handover_ask_besides(struct endpoint_local *local);
 /* The sibling has not answered in time. */
 void handover_late(struct connection *connection);

@@ -11,7 +11,7 @@
 #include "pool/health.h"
 #include "pool/probe.h"
 
-/* Probes in flight at most, of all upstreams; one beyond waits for its next turn. */
+/* Highest number of probes in flight, over all upstreams; a further probe waits for its next turn. */
 #define HEALTH_PROBES 256
 #define HEALTH_WHY_BYTES 64
 
@@ -23,7 +23,7 @@ struct health {
 
 struct endpoint_health {
     struct endpoint *endpoint;
-    /* Of the newest live view that has the endpoint; NULL: none, and nothing is under way. */
+    /* From the newest live view that has the endpoint. NULL: there is none, and nothing is in progress. */
     const struct health_settings *settings;
     struct status status;
     bool drained;
@@ -31,14 +31,14 @@ struct endpoint_health {
     struct event probe_timer, due_timer; /* assigned when there is a struct health */
     uint64_t created_ms, next_probe_ms;
     uint64_t probes_good, probes_failed, probes_put_off, ejections, changes;
-    struct message failures; /* posted by the worker that met one failure too many */
+    struct message failures; /* posted by the worker that counted failure number eject_after */
     char why[HEALTH_WHY_BYTES];
 };
 
-/* An endpoint comes and goes. */
+/* Attach and detach the health of an endpoint. */
 __attribute__((warn_unused_result)) bool health_attach(struct endpoint *endpoint);
 void health_detach(struct endpoint *endpoint);
-/* The newest live set has changed: follows its endpoints, lets go of all others. */
+/* The newest live set has changed: follows its endpoints, and lets go of all others. */
 void health_follow(struct pools *pools, const struct upstream_set *newest);
 void health_stop(struct pools *pools);
 void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figures);

@@ -1,10 +1,12 @@
 /*
- * Late TLS: TLS that begins when it is known whose request will come, because the origin is told of the client before it.
+ * Late TLS: a TLS handshake that begins only when it is known whose request uses the connection, because the origin is
+ * told the client before TLS begins.
  *
- * Owns: a connection between its rest, or its dial, and its lease: LATE_TLS, for one request, which stays pending. Private to pool/.
- * Thread: its worker's. Time base: the loop clock; the deadline is that of a handshake (timeouts.tls).
+ * Owns: a connection in the state LATE_TLS, for one request, which stays pending. Private to pool/. Thread: its
+ * worker's. Time base: the loop clock; the deadline is that of a handshake (timeouts.tls).
  *
- * Such a connection is dialled ahead like others and rests without TLS. It is cheap to lose: nobody else can have it.
+ * Such a connection is dialled ahead like others and is idle without TLS. It can be dropped without harm, because no
+ * other request can have it.
  */
 #ifndef EVENKEEL_POOL_LATE_TLS_H
 #define EVENKEEL_POOL_LATE_TLS_H
@@ -12,13 +14,13 @@
 #include "pool/connection.h"
 #include "pool/lease.h"
 
-/* For a request that is out of the line. What becomes of it is told later, never from within the call. */
+/* Begins for a request that has left the line. The result is reported later, never from within the call. */
 void late_tls_start(struct connection *connection, struct lease_request *request);
-/* An event while it is LATE_TLS. */
+/* Handles an event in the state LATE_TLS. */
 void late_tls_event(struct connection *connection);
-/* The request is granted the connection, or refused. */
+/* The handshake has ended: the request gets the connection, or the failure. */
 void late_tls_over(struct connection *connection, enum dial_result result);
-/* The request does not want it any more: nobody does. */
+/* The request is cancelled, so the connection is closed. */
 void late_tls_cancel(struct lease_request *request);
 
 #endif

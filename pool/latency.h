@@ -1,8 +1,8 @@
 /*
- * Latency of an endpoint: an estimate that rises with the peaks and fades with time.
+ * Latency of an endpoint: an estimate that rises at once with high samples and falls with time.
  *
- * Owns nothing; pure but for the fields it is given. Thread: any number of writers and readers without order; an
- * update that gets lost is one sample among many. Time base: microseconds, passed in.
+ * Owns nothing; pure except for the fields that it is given. Thread: any number of writers and readers without
+ * synchronisation; a lost update is one sample of many. Time base: microseconds, passed in.
  */
 #ifndef EVENKEEL_POOL_LATENCY_H
 #define EVENKEEL_POOL_LATENCY_H
@@ -10,15 +10,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* In this time an estimate that nothing confirms falls to a third: who was slow is tried again. */
+/* In this time an estimate without new samples falls to a third, so that a slow endpoint is tried again. */
 #define LATENCY_FADE_US 5000000.0
-/* Differences much below this say nothing: loops that turn, interrupts. */
+/* Smaller differences are noise, such as a pass of an event loop or an interrupt. */
 #define LATENCY_GRAIN_US 1000u
 #define LATENCY_MOST_US UINT32_MAX
 
 struct latency {
-    uint64_t at_us;       /* of the last sample */
-    uint32_t estimate_us; /* as of then; 0: unknown */
+    uint64_t at_us;       /* time of the last sample */
+    uint32_t estimate_us; /* the estimate at that time; 0: unknown */
 };
 
 /* exp(-x) within a few percent where it matters. */
@@ -28,13 +28,13 @@ static inline double latency_fade(uint64_t elapsed_us)
     return 1 / (1 + x + x * x / 2);
 }
 
-/* Clocks of workers differ by a pass of their loops. */
+/* The clocks of workers differ by up to a pass of their loops. */
 static inline uint64_t latency_elapsed_us(uint64_t at_us, uint64_t now_us)
 {
     return now_us > at_us ? now_us - at_us : 0;
 }
 
-/* What it is worth now; 0: unknown. */
+/* The estimate now; 0: unknown. */
 static inline double latency_now_us(const struct latency *latency, uint64_t now_us)
 {
     uint64_t at_us = __atomic_load_n(&latency->at_us, __ATOMIC_RELAXED);
@@ -42,8 +42,9 @@ static inline double latency_now_us(const struct latency *latency, uint64_t now_
     return estimate_us * latency_fade(latency_elapsed_us(at_us, now_us));
 }
 
-/* A rise is believed at once, but one sample at most doubles the estimate: an outlier must not turn all away. A sample
-   of an attempt that failed says "slow" whatever it took: who fails fast must not look attractive. */
+/* A higher sample raises the estimate at once, but at most doubles it, so that one outlier does not turn all requests
+   away. A failed attempt counts as slow whatever it took, so that an endpoint that fails quickly does not attract
+   requests. */
 static inline void latency_add(struct latency *latency, uint64_t sample_us, bool failed,
                                uint64_t now_us)
 {

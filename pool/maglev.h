@@ -1,10 +1,10 @@
 /*
- * Consistent hash by table (Maglev, Eisenbud et al., NSDI 2016): each member prefers the locals of the table in an
- * order of its own, and in turns, by weight, each takes the next it likes that is still free.
+ * Consistent hash by table (Maglev, Eisenbud et al., NSDI 2016). Each member prefers the entries of the table in an
+ * order of its own. In turns, by weight, each member takes the first free entry of its order.
  *
- * Owns: the table, immutable. Thread: built on one, read by all. Depends on the members' names and weights only, not on
- * their order: every process that has the same members sends a key to the same one. When a member goes, its keys are
- * spread over the others and few of theirs move.
+ * Owns: the table, immutable. Thread: built by one thread, read by all. The table depends only on the members' names
+ * and weights, not on their order: every process with the same members sends a key to the same member. When a member
+ * goes, its keys are spread over the others, and few other keys move.
  */
 #ifndef EVENKEEL_POOL_MAGLEV_H
 #define EVENKEEL_POOL_MAGLEV_H
@@ -22,7 +22,7 @@ struct maglev_member {
 /* NULL: no memory. `count` from 1 to 65535. */
 struct maglev *maglev_build(const struct maglev_member *members, size_t count);
 void maglev_free(struct maglev **maglev);
-/* Index of the key's n-th choice. Choices of a key are drawn with replacement: two may be the same. */
+/* Index of the key's n-th choice. The choices of a key are drawn with replacement, so two may be the same. */
 __attribute__((pure)) size_t maglev_choice(const struct maglev *maglev, uint64_t key_hash,
                                            unsigned n);
 

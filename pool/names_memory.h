@@ -1,8 +1,9 @@
 /*
- * What names stood for, kept beyond the life of the process.
+ * The addresses of names, saved for the next process.
  *
- * Owns nothing. Private to pool/. Thread: control. What is restored counts as old from the first moment: it is used until it is
- * confirmed or replaced, as any stale answer. Names of services (SRV) are not kept: their order is new each time.
+ * Owns nothing. Private to pool/. Thread: control. Restored addresses count as stale from the start: like any stale
+ * answer they are used until they are confirmed or replaced. Services (SRV) are not saved, because their order is new
+ * each time.
  */
 #ifndef EVENKEEL_POOL_NAMES_MEMORY_H
 #define EVENKEEL_POOL_NAMES_MEMORY_H
@@ -11,7 +12,7 @@
 #include "steady/pack.h"
 
 void names_save(const struct names *names, struct pack *pack);
-/* Addresses of names that are known and have none yet. Returns how many questions have got some. */
+/* Restores addresses of names that are known and have no address yet. Returns how many questions have got some. */
 size_t names_restore(struct names *names, struct unpack *unpack, uint64_t now_ms);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * What the files of pool/ share: the process-wide state and a worker's.
+ * What the files of pool/ share: the state of the process and that of a worker.
  *
- * Owns: struct pools: the lists of upstreams and sets (control thread), the bounds (any thread), the table of
- * workers (each writes its own entry). struct pool_worker: its worker's alone, but for env, which siblings read. Thread: as
- * said there.
+ * Owns: struct pools: the lists of upstreams and sets (control thread), the bounds (any thread), the table of workers
+ * (each worker writes its own entry). struct pool_worker belongs to its worker alone, except `env`, which siblings
+ * read. Thread: as said there.
  */
 #ifndef EVENKEEL_POOL_POOLS_H
 #define EVENKEEL_POOL_POOLS_H
@@ -19,17 +19,17 @@
 #include "steady/bound.h"
 #include "steady/waitlist.h"
 
-/* Dials in flight at most: of a worker, and of a worker at one endpoint. A burst beyond waits in line:
-   handshakes collapse rather than pile up. */
+/* Highest number of dials in progress: of a worker, and of a worker to one endpoint. Further requests wait in line, so
+   that they share the connections of a burst. */
 #define POOL_WORKER_DIALS 128
 #define POOL_ENDPOINT_DIALS 32
-/* A sibling that does not answer an ask for so long is not waited for. */
+/* After this time the answer of a sibling is not waited for. */
 #define POOL_ASK_MS 50
-/* Endpoints and upstreams of the whole process. */
+/* Highest numbers of endpoints and upstreams in the process. */
 #define POOL_ENDPOINTS 16384
 #define POOL_UPSTREAMS 4096
 #define POOL_RECHECK_MS 100
-/* A new endpoint is spared traffic for so long at most while it gets warm. */
+/* A new endpoint gets no traffic for at most this time while it warms up. */
 #define POOL_COLD_MS 3000
 
 struct upstream_local;
@@ -43,44 +43,44 @@ struct pools {
     struct bound_registry *registry;
     struct bound *fds;
     struct bound upstreams, endpoints;
-    struct bound upstream_connections; /* any state with a descriptor */
+    struct bound upstream_connections; /* connections in any state that has a descriptor */
     struct bound idle_connections;     /* counted by workers, published with the figures */
     struct bound dials_in_flight;
-    struct bound fd_waiting; /* upstream_locals in this list */
+    struct bound fd_waiting; /* `upstream_local`s in the wait list for descriptors */
     struct waitlist fd_waitlist;
     struct waitlist_local *fd_locals;              /* [worker] */
     struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
     struct upstream_list known;
-    struct upstream_set_list sets; /* newest first, retired ones too */
+    struct upstream_set_list sets; /* newest first, retired ones included */
     struct pools_hooks hooks;
     struct health *health; /* NULL: not started */
     struct tls_clients *tls;
-    pools_names_fn *names; /* NULL: no name stands for anything */
+    pools_names_fn *names; /* NULL: no name has an address */
     void *names_owner;
-    /* Changed by tests only. */
-    uint64_t recheck_ms; /* of the wait lists of upstreams */
+    /* Only tests change these. */
+    uint64_t recheck_ms; /* interval of the checks in the wait lists of upstreams */
 };
 
 struct pool_worker {
     struct pool_worker_env env;
     struct pools *pools;
     const struct upstream_set *set;    /* adopted */
-    const struct upstream_set *coming; /* prewarmed, not yet adopted; NULL: none */
-    uint64_t stamp;                    /* adoptions */
+    const struct upstream_set *coming; /* prewarmed and not yet adopted; NULL: none */
+    uint64_t stamp;                    /* number of adoptions */
     bool draining;
     uint64_t dialling_count;
     uint64_t connection_count, request_count;
     struct slab *slab;
     struct connection_list connections; /* all */
-    struct endpoint_local_list starved; /* locals whose line waits for a dial to end */
-    struct message fd_asked;            /* from siblings: can it spare a descriptor? */
+    struct endpoint_local_list starved; /* locals whose line waits until a dial ends */
+    struct message fd_asked;            /* from siblings: can this worker spare a descriptor? */
 };
 
-/* Serves the local's line, and what upkeep misses there, at the end of the loop's pass. */
+/* Serves the local's line and its upkeep at the end of the loop's pass. */
 void pool_worker_schedule_endpoint(struct pool_worker *worker, struct endpoint_local *local);
 /* Serves the local's line when a dial of this worker has ended. */
 void pool_worker_starve_endpoint(struct pool_worker *worker, struct endpoint_local *local);
-/* A dial has ended: lines that wait for that go on. */
+/* A dial has ended: lines that waited for that continue. */
 void pool_worker_dial_ended(struct pool_worker *worker);
 
 static inline struct pool_worker *pools_worker(const struct pools *pools, unsigned index)

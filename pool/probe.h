@@ -2,8 +2,8 @@
  * A probe: one active check of an endpoint, by a TCP connection, a TLS handshake or an HTTP request on a connection of
  * its own.
  *
- * Owns: the socket, its unit of the fd bound and its place of probes_in_flight. Private to pool/. Thread: control.
- * Ends by telling its one result, or by being cancelled. Spec: RFC 9112 4 (status line).
+ * Owns: the socket, its unit of the bound on file descriptors, and its place of probes_in_flight. Private to pool/.
+ * Thread: control. A probe ends by reporting its one result, or by being cancelled. Spec: RFC 9112 4 (status line).
  */
 #ifndef EVENKEEL_POOL_PROBE_H
 #define EVENKEEL_POOL_PROBE_H
@@ -24,11 +24,11 @@
 
 #define PROBE_RESULTS(X)                                               \
     X(PROBE_GOOD, "ok")                                                \
-    X(PROBE_NO_CONNECTION, "no connection")     /* dial says why */    \
-    X(PROBE_NO_TLS, "the TLS handshake failed") /* tls says why */     \
+    X(PROBE_NO_CONNECTION, "no connection")     /* `dial` says why */  \
+    X(PROBE_NO_TLS, "the TLS handshake failed") /* `tls` says why */   \
     X(PROBE_BROKEN, "the connection broke")     /* before an answer */ \
     X(PROBE_NOT_HTTP, "the answer is not HTTP/1.x")                    \
-    X(PROBE_STATUS, "unexpected status") /* status says which */       \
+    X(PROBE_STATUS, "unexpected status") /* `status` says which */     \
     X(PROBE_TIMEOUT, "no answer in time")
 
 enum probe_result { ENUM_VALUES(PROBE_RESULTS) };
@@ -37,13 +37,13 @@ const char *probe_result_name(enum probe_result value);
 struct probe_report {
     enum probe_result result;
     enum dial_result dial;
-    unsigned status; /* 0: none came */
+    unsigned status; /* 0: no status was received */
     enum tls_failure tls;
 };
 
-/* TLS as the endpoint's traffic has it: the same names, trust and sessions. */
+/* TLS as the endpoint's traffic uses it: the same names, trust and sessions. */
 struct probe_security {
-    /* Makes TLS of the connected stream, at the start of the handshake; false: no memory. */
+    /* Makes TLS of the connected stream, at the start of the handshake. False: no memory. */
     bool (*begin)(struct stream *stream, void *owner);
     void (*shaken)(const struct stream *stream, bool succeeded, void *owner);
     void *owner;
@@ -53,23 +53,23 @@ struct probe_target {
     struct address address;
     const char *host;                       /* of the Host field */
     const struct health_settings *settings; /* used within probe_start() only */
-    const struct probe_security *security;  /* until it is over; NULL: plain */
-    bool proxy_header;                      /* a PROXY protocol header comes first */
+    const struct probe_security *security;  /* valid until the probe is over; NULL: plain TCP */
+    bool proxy_header;                      /* a PROXY protocol header is sent first */
 };
 
 struct probe_env {
     struct event_base *base;
     struct bound *fds, *in_flight;
-    /* The probe is over and freed. Never from within probe_start(). */
+    /* The probe is over and freed. Never called from within probe_start(). */
     void (*on_done)(const struct probe_report *report, void *owner);
 };
 
 struct probe;
 
-/* NULL: no descriptor, no place or no memory; that says nothing about the endpoint. */
+/* NULL: no descriptor, no place or no memory, which says nothing about the endpoint. */
 struct probe *probe_start(const struct probe_env *env, const struct probe_target *target,
                           void *owner);
-/* Ends it untold; NULL is fine. */
+/* Ends the probe without a report. NULL is fine. */
 void probe_cancel(struct probe **probe);
 
 #endif

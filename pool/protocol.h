@@ -1,9 +1,11 @@
 /*
- * What a protocol makes of a connection: how many leases it carries at once, and what its bytes mean to the pool.
+ * What a protocol decides about a connection: how many leases it carries at a time, and what its bytes mean to the
+ * pool.
  *
- * Owns: connection->session, which only the protocol looks into. Private to pool/ and to who speaks the protocol. Thread:
- * the connection's worker; a connection at rest may move to another one with its session, which therefore keeps no pointer
- * to either. The pool counts connections, leases, deaths and endings by itself: hooks only say what happened.
+ * Owns: connection->session, which only the protocol uses. Private to pool/ and to the code that speaks the protocol.
+ * Thread: the connection's worker. An idle connection may move to another worker with its session, so the session
+ * keeps no pointer to either worker. The pool counts connections, leases, deaths and endings; hooks only report what
+ * happened.
  */
 #ifndef EVENKEEL_POOL_PROTOCOL_H
 #define EVENKEEL_POOL_PROTOCOL_H
@@ -18,24 +20,26 @@ struct connection;
 
 struct connection_protocol {
     const char *name;
-    /* False: a lease is the whole connection, and the borrower reads and writes lease->stream. True: a lease is a share,
-       its stream is NULL, and the protocol reads and writes for all of them. */
+    /* False: a lease is the whole connection, and the borrower reads and writes lease->stream. True: a lease is a
+       share, its stream is NULL, and the protocol reads and writes for all shares. */
     bool shares;
-    /* Leases at once until the other side has said what it allows; then connection_allow(). 1 without shares. */
+    /* Number of leases at a time until the other side has said what it allows; then connection_allow() changes it. 1
+       without shares. */
     uint32_t capacity_count;
-    /* An event of the socket while leases are out, for the protocol to pass on to their borrowers. Without shares NULL:
-       the one borrower hears it. */
+    /* An event of the socket while leases are out, which the protocol passes on to their borrowers. NULL without
+       shares: the one borrower gets the event. */
     void (*on_event)(struct connection *connection, short what);
-    /* A share comes back, left by its borrower in this way (ENDING_NONE: in order). Returns what that means for the
-       connection; ENDING_NONE: it serves on. Without shares NULL: what befalls the lease befalls the connection. */
+    /* A share comes back; `left` says how its borrower left it (ENDING_NONE: in order). Returns what that means for the
+       connection; ENDING_NONE: it continues to serve. NULL without shares: the ending of the lease is the ending of the
+       connection. */
     enum ending (*take_back)(struct connection *connection, struct lease *lease, enum ending left);
-    /* An event of the socket at rest: bytes, the end, or a stale edge. ENDING_NONE: it rests on. */
+    /* An event of the socket while it is idle: bytes, the end, or an old edge. ENDING_NONE: the connection stays idle. */
     enum ending (*on_event_at_rest)(struct connection *connection, short what);
-    /* The connection ends, before its socket is closed: frees the session. NULL where there is none. */
+    /* The connection ends, and its socket is about to be closed: frees the session. NULL: there is none. */
     void (*release)(struct connection *connection);
 };
 
-/* Also HTTP/1.0, and anything else that has a connection to itself. */
+/* HTTP/1.1 and HTTP/1.0, and anything else that uses a connection alone. */
 extern const struct connection_protocol protocol_http1;
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The cap on free redials: requests that met a kept connection which was dead may go out once more without being a
- * retry, but only a small part of them. Decisions only.
+ * The cap on free redials: a request that met a dead pooled connection may be sent once more without counting as a
+ * retry, but only for a small part of the requests. Decisions only.
  *
  * Owns nothing; pure. Thread: its caller's. Time base: milliseconds, monotonic.
  */
@@ -10,18 +10,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Of the requests of the last window, and so many a window whatever the traffic. */
+/* The share of the requests of the last window, and the number in a window that is allowed whatever the traffic. */
 #define REDIAL_CAP_SHARE 0.05
 #define REDIAL_CAP_WINDOW_MS 10000
 #define REDIAL_CAP_LEAST 10
 
 struct redial_cap {
-    uint64_t at_ms, leases_count; /* when last asked */
-    double left;                  /* redials that may go out */
+    uint64_t at_ms, leases_count; /* time and leases of the last call */
+    double left;                  /* number of redials that are allowed now */
 };
 
 void redial_cap_init(struct redial_cap *cap, uint64_t leases_count, uint64_t now_ms);
-/* leases_count: all that were ever given. True: it may go out, and is counted. */
+/* leases_count: number of all leases so far. True: the redial is allowed, and is counted. */
 bool redial_cap_take(struct redial_cap *cap, uint64_t leases_count, uint64_t now_ms);
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * The inside of a resolver, for its files: resolver.c (what is asked, and when), resolver_report.c (what it says and counts).
+ * The inside of a resolver, for its files: resolver.c (what is looked up, and when), resolver_report.c (log lines and
+ * figures).
  *
- * Owns: the names, the channel, what waits for either. Private to pool/. Thread: the one that made it (control). Time base:
- * CLOCK_MONOTONIC, ms.
+ * Owns: the names, the channel, the questions that wait for it. Private to pool/. Thread: the one that made it
+ * (control). Time base: CLOCK_MONOTONIC, ms.
  */
 #ifndef EVENKEEL_POOL_RESOLVER_STATE_H
 #define EVENKEEL_POOL_RESOLVER_STATE_H
@@ -25,10 +26,10 @@ struct resolver {
     struct dns_channel *channel;
     struct bound queries;
     struct file_mark resolv_conf;
-    size_t refused_count; /* names of the settings that there was no room for */
+    size_t refused_count; /* names of the settings for which there was no room */
     uint64_t try_ms;
-    uint64_t opened_ms, looked_ms; /* the channel; resolv.conf */
-    uint64_t heard_ms;             /* the last time a server answered */
+    uint64_t opened_ms, looked_ms; /* when the channel was opened; when resolv.conf was checked */
+    uint64_t heard_ms;             /* when a server last answered */
     bool open_wanted;
     bool silence_told;
     bool ended, changed; /* since the last on_news */
@@ -40,11 +41,11 @@ struct resolver {
 
 uint64_t resolver_now_ms(void);
 
-/* For the log of whoever made it. */
+/* Writes a line to the log of the owner. */
 __attribute__((format(printf, 3, 4))) void resolver_report(const struct resolver *resolver,
                                                            enum log_level level, const char *format,
                                                            ...);
-/* What a question stands for has changed; it has failed; it was answered by no. */
+/* Report that the records of a question have changed, that a lookup has failed, or that the answer was negative. */
 void resolver_report_change(const struct resolver *resolver, const struct question *question,
                             bool was_holding);
 void resolver_report_failure(const struct resolver *resolver, const struct question *question);
