@@ -194,18 +194,22 @@ static void settle(struct upstream_private *own)
     tell(own, NULL, own->panic ? HEALTH_EVENT_PANIC : HEALTH_EVENT_CALM, why);
 }
 
-__attribute__((format(printf, 3, 4))) static void changed(struct endpoint_health *own,
-                                                          enum health_event event,
+/* Why the status is what it is. */
+__attribute__((format(printf, 2, 3))) static void explain(struct endpoint_health *own,
                                                           const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(own->why, sizeof own->why, format, arguments);
     va_end(arguments);
+}
+
+static void changed(struct endpoint_health *own, enum health_event event, const char *why)
+{
     own->changes++;
     __atomic_store_n(&own->endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
     event_del(&own->due_timer);
-    tell(own->endpoint->upstream->own, own->endpoint, event, own->why);
+    tell(own->endpoint->upstream->own, own->endpoint, event, why);
     settle(own->endpoint->upstream->own);
 }
 
@@ -215,7 +219,8 @@ static void on_due_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     if (health_status_on_time(&own->status, now_ms())) {
-        changed(own, HEALTH_EVENT_UP, "its ejection is over");
+        explain(own, "its ejection is over");
+        changed(own, HEALTH_EVENT_UP, own->why);
     } else {
         share_anew(own, now_ms());
     }
@@ -279,7 +284,8 @@ static void on_failures(struct message *message, void *receiver)
         return;
     }
     own->ejections++;
-    changed(own, HEALTH_EVENT_EJECTED, "%u attempts in a row failed", count);
+    explain(own, "%u attempts in a row failed", count);
+    changed(own, HEALTH_EVENT_EJECTED, own->why);
 }
 
 /* ---- probes ---- */
@@ -336,23 +342,32 @@ static bool is_evidence(const struct probe_report *report)
            (report->dial != DIAL_NO_FD && report->dial != DIAL_NO_ADDRESS_PORT);
 }
 
+static void explain_by_report(struct endpoint_health *own, const struct probe_report *report)
+{
+    if (report->result == PROBE_GOOD) {
+        explain(own, "probes are answered");
+    } else if (report->result == PROBE_STATUS) {
+        explain(own, "probes are answered with %u", report->status);
+    } else if (report->result == PROBE_NO_CONNECTION) {
+        explain(own, "probes fail: %s", dial_result_name(report->dial));
+    } else if (report->result == PROBE_NO_TLS) {
+        explain(own, "probes fail: TLS: %s", tls_failure_name(report->tls));
+    } else {
+        explain(own, "probes fail: %s", probe_result_name(report->result));
+    }
+}
+
+/* An endpoint that stays down may do so for another cause than it went down for. */
 static void take_report(struct endpoint_health *own, const struct probe_report *report)
 {
     bool good = report->result == PROBE_GOOD;
     ++*(good ? &own->probes_good : &own->probes_failed);
-    if (!health_status_on_probe(&own->status, own->settings, good, now_ms())) {
-        return;
+    bool change = health_status_on_probe(&own->status, own->settings, good, now_ms());
+    if (change || (!good && own->status.state == HEALTH_STATUS_DOWN)) {
+        explain_by_report(own, report);
     }
-    if (good) {
-        changed(own, HEALTH_EVENT_UP, "probes are answered");
-    } else if (report->result == PROBE_STATUS) {
-        changed(own, HEALTH_EVENT_DOWN, "probes are answered with %u", report->status);
-    } else if (report->result == PROBE_NO_CONNECTION) {
-        changed(own, HEALTH_EVENT_DOWN, "probes fail: %s", dial_result_name(report->dial));
-    } else if (report->result == PROBE_NO_TLS) {
-        changed(own, HEALTH_EVENT_DOWN, "probes fail: TLS: %s", tls_failure_name(report->tls));
-    } else {
-        changed(own, HEALTH_EVENT_DOWN, "probes fail: %s", probe_result_name(report->result));
+    if (change) {
+        changed(own, good ? HEALTH_EVENT_UP : HEALTH_EVENT_DOWN, own->why);
     }
 }
 
@@ -380,7 +395,8 @@ static void watch(struct endpoint_health *own)
         probe_cancel(&own->probe);
         event_del(&own->probe_timer);
         if (health_status_on_blindness(&own->status, now_ms())) {
-            changed(own, HEALTH_EVENT_UP, "it is not probed any more");
+            explain(own, "it is not probed any more");
+            changed(own, HEALTH_EVENT_UP, own->why);
         }
         return;
     }
@@ -433,6 +449,19 @@ void health_follow(struct pools *pools, const struct upstream_set *newest)
 
 /* ---- the operator ---- */
 
+static const char said_so[] = "the operator said so";
+
+/* What the status is otherwise, and why, is kept meanwhile: an endpoint that is down is so when it is given back. */
+static void set_drained(struct endpoint_health *own, bool drained)
+{
+    own->drained = drained;
+    if (!drained && own->status.state == HEALTH_STATUS_UP) {
+        health_status_on_return(&own->status, now_ms());
+        explain(own, said_so);
+    }
+    changed(own, drained ? HEALTH_EVENT_DRAINED : HEALTH_EVENT_UNDRAINED, said_so);
+}
+
 size_t pools_drain(struct pools *pools, const char *upstream, const char *name, bool drained)
 {
     struct upstream_private *own;
@@ -452,12 +481,7 @@ size_t pools_drain(struct pools *pools, const char *upstream, const char *name, 
             if (health->drained == drained) {
                 continue;
             }
-            health->drained = drained;
-            if (!drained) {
-                health_status_on_return(&health->status, now_ms());
-            }
-            changed(health, drained ? HEALTH_EVENT_DRAINED : HEALTH_EVENT_UNDRAINED,
-                    "the operator said so");
+            set_drained(health, drained);
         }
     }
     return count;
@@ -476,7 +500,7 @@ void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figur
     uint64_t at_ms = now_ms();
     struct loop_clock clock = {0};
     figures->status = own->drained ? "drained" : health_status_state_name(own->status.state);
-    figures->why = own->why;
+    figures->why = own->drained ? said_so : own->why;
     figures->health_status_ms = at_ms - own->status.since_ms;
     figures->age_ms = at_ms - own->created_ms;
     figures->healthy = !own->drained && own->status.state == HEALTH_STATUS_UP;

@@ -276,4 +276,31 @@ def drained(s):
     check(response.get("Retry-After"), "no Retry-After")
 
 
+@scenario("/upstreams explains an endpoint that is down by what it went down for, not by what is wrong now")
+def present_cause(s):
+    ill = RawOrigin(s, "ill")
+    ill.on("/health", status=503)
+    proxy = start_proxy(s, [RawOrigin(s, "well"), ill], upstream({**QUICK, "path": "/health"}))
+
+    def why():
+        return endpoint_of(proxy, ill)["health"]["why"]
+
+    def ask(act):
+        check_equal(proxy.admin(f"/upstreams/app/endpoints/{ill.address}/{act}", "POST")[0], 200, f"status of {act}")
+
+    await_status(proxy, ill, "down")
+    check_equal(why(), "probes are answered with 503", "why it is down")
+    with s.case("another cause comes while it is down"):
+        ill.on("/health", status=500)
+        eventually(lambda: why() == "probes are answered with 500", lambda: f"the present cause, not {why()}")
+        ill.refuse()
+        eventually(lambda: why() == "probes fail: refused", lambda: f"the present cause, not {why()}")
+    with s.case("the operator's word holds while it is drained, and no longer"):
+        ask("drain")
+        check_equal(why(), "the operator said so", "why it is drained")
+        ask("undrain")
+        check_equal((health_status(proxy, ill), why()), ("down", "probes fail: refused"), "status and why after it")
+    check_equal(len(lines_about(proxy, ill, "down")), 1, "lines in the log that it is down")
+
+
 run()
