@@ -5,6 +5,7 @@ libproxy_a_SOURCES += \
 	%D%/json.c %D%/json.h \
 	%D%/metric.h \
 	%D%/metric_labels.c \
+	%D%/metric_text.c %D%/metric_text.h \
 	%D%/metrics.c %D%/metrics.h \
 	%D%/metrics_endpoint.c \
 	%D%/metrics_listener.c \

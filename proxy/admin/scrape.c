@@ -2,10 +2,13 @@
 #include "proxy/admin/scrape.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "proxy/admin/metric_text.h"
 #include "steady/check.h"
 
-#define LABELS_BYTES 2048
+/* The longest line: names of the metric and its labels, values of these and of a bucket's edge, a number. */
+#define LINE_BYTES (512 + (METRIC_LABELS_MAX + 1) * METRIC_VALUE_BYTES)
 
 const uint64_t scrape_edges_us[SCRAPE_EDGES_COUNT] = {
     500,    1000,   2500,    5000,    10000,   25000,    50000,    100000,
@@ -28,61 +31,48 @@ static bool series_fits(struct scrape *scrape)
     return true;
 }
 
-/* ---- labels ---- */
+/* ---- a line ---- */
 
-struct label_text {
-    char bytes[LABELS_BYTES];
+struct line {
+    char bytes[LINE_BYTES];
     size_t used;
 };
 
-static void put(struct label_text *text, char byte)
+static void put(struct line *line, const char *text)
 {
-    if (text->used + 1 < sizeof text->bytes) {
-        text->bytes[text->used++] = byte;
-    }
+    size_t bytes = strlen(text);
+    CHECK(bytes <= sizeof line->bytes - line->used);
+    memcpy(line->bytes + line->used, text, bytes);
+    line->used += bytes;
 }
 
-/* A value may come from a certificate: a control, which would end the line, becomes a space. */
-static void put_value(struct label_text *text, const char *value, size_t most_bytes)
+static void put_label(struct line *line, const char *before, const char *name, const char *value)
 {
-    size_t end = text->used + most_bytes;
-    for (; value != NULL && *value != '\0' && text->used + 2 < end; value++) {
-        if (*value == '"' || *value == '\\') {
-            put(text, '\\');
-        }
-        put(text, (unsigned char)*value < 0x20 ? ' ' : *value);
-    }
-}
-
-static void put_label(struct label_text *text, const char *name, const char *value)
-{
-    put(text, text->used == 0 ? '{' : ',');
-    for (; *name != '\0'; name++) {
-        put(text, *name);
-    }
-    put(text, '=');
-    put(text, '"');
-    put_value(text, value, 256);
-    put(text, '"');
+    put(line, before);
+    put(line, name);
+    put(line, "=\"");
+    CHECK(sizeof line->bytes - line->used >= METRIC_VALUE_BYTES);
+    line->used += metric_escape(line->bytes + line->used, value != NULL ? value : "");
+    put(line, "\"");
 }
 
 /* `last` replaces the value of the last label unless it is NULL; `edge` is that of a bucket unless it is NULL. */
-static void put_labels(struct label_text *text, const struct series *series, const char *last,
+static void put_labels(struct line *line, const struct series *series, const char *last,
                        const char *edge)
 {
     const enum metric_label *labels = series->metric->labels;
+    const char *before = "{";
     for (size_t i = 0; i < METRIC_LABELS_MAX && labels[i] != LABEL_NONE; i++) {
         bool is_last = i + 1 == METRIC_LABELS_MAX || labels[i + 1] == LABEL_NONE;
-        put_label(text, metric_label_rows[labels[i]].name,
+        put_label(line, before, metric_label_rows[labels[i]].name,
                   is_last && last != NULL ? last : series->labels[i]);
+        before = ",";
     }
     if (edge != NULL) {
-        put_label(text, "le", edge);
+        put_label(line, before, "le", edge);
+        before = ",";
     }
-    if (text->used > 0) {
-        put(text, '}');
-    }
-    text->bytes[text->used] = '\0';
+    put(line, *before == ',' ? "}" : "");
 }
 
 /* ---- samples ---- */
@@ -90,14 +80,21 @@ static void put_labels(struct label_text *text, const struct series *series, con
 static void add_sample(const struct series *series, const char *suffix, const char *last,
                        const char *edge, double value)
 {
-    struct label_text labels;
+    struct line line;
+    char number[METRIC_NUMBER_BYTES + 1];
     if (!series_fits(series->scrape)) {
         return;
     }
-    labels.used = 0;
-    put_labels(&labels, series, last, edge);
-    evbuffer_add_printf(series->scrape->out, METRIC_PREFIX "%s%s%s %.15g\n", series->metric->name,
-                        suffix, labels.bytes, value);
+    line.used = 0;
+    put(&line, METRIC_PREFIX);
+    put(&line, series->metric->name);
+    put(&line, suffix);
+    put_labels(&line, series, last, edge);
+    put(&line, " ");
+    number[metric_number(number, value)] = '\0';
+    put(&line, number);
+    put(&line, "\n");
+    evbuffer_add(series->scrape->out, line.bytes, line.used);
 }
 
 /* The closed set that the metric's last label has its values from. */

@@ -76,6 +76,24 @@ def metrics(s):
                 check(series in exposed, f"{series} is missing")
 
 
+@scenario("a name with a quotation mark, a backslash or a byte that is no text breaks the metrics")
+def hostile_names(s):
+    names = ['quoted "route"', "back\\slash", "grüße", 'end\\"', "x" * 900 + '"']
+    routes = [{"name": name, "path_prefix": f"/{number}", "upstream": "app"} for number, name in enumerate(names)]
+    proxy = start_proxy(s, RawOrigin(s), {"routes": routes})
+    for number in range(len(names)):
+        check_equal(proxy.get(f"/{number}").status, 200, "status")
+    with s.case("promtool has no objection"):
+        check_equal(promtool(proxy.admin("/metrics")[1]), "", "promtool")
+    with s.case("each name is told apart"):
+        found = proxy.metrics()
+        for name in names:
+            escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+            check_equal(found.get(f'evenkeel_responses_total{{route="{escaped}",class="2xx"}}'), 1, f"answers of {name}")
+    with s.case("/status has the names as they are"):
+        check_equal([route["name"] for route in proxy.admin_json("/status")["routes"]], names, "names in /status")
+
+
 @scenario("counts get lost between the workers")
 def exact_counts(s):
     origin = NginxOrigin(s)

@@ -1,6 +1,7 @@
 /* The tables of the metrics keep the conventions of Prometheus, and what is written of them cannot break the page. */
 #include "tests/unit/unit.h"
 
+#include "proxy/admin/metric_text.h"
 #include "proxy/admin/scrape.h"
 
 typedef void metric_fn(const struct metric *metric);
@@ -132,36 +133,83 @@ static void each_value_of_a_closed_set_is_a_sample(void **state)
     evbuffer_free(scrape.out);
 }
 
+/* What a label value becomes; to be freed. */
+static char *labelled(const char *value)
+{
+    struct scrape scrape = {.out = evbuffer_new()};
+    const struct series series = {&scrape, &named, {value}};
+    ONE(1.5);
+    char *text = taken(&scrape);
+    evbuffer_free(scrape.out);
+    return text;
+}
+
 static void a_value_cannot_end_its_line_or_its_label(void **state)
 {
     (void)state;
-    struct scrape scrape = {.out = evbuffer_new()};
-    const struct series series = {&scrape, &named, {"a\"b\\c\nd"}};
-    ONE(1.5);
-    assert_page(&scrape, "evenkeel_named{upstream=\"a\\\"b\\\\c d\"} 1.5\n");
-    evbuffer_free(scrape.out);
+    static const struct {
+        const char *value, *escaped;
+    } cases[] = {
+        {"a\"b\\c\nd", "a\\\"b\\\\c\\nd"},
+        {"tab\there", "tab\there"},
+        {"gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f"},
+        {"latin \xfc", "latin \xef\xbf\xbd"},
+        {"\xc3\"", "\xef\xbf\xbd\\\""},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char expected[128], *text = labelled(cases[i].value);
+        snprintf(expected, sizeof expected, "evenkeel_named{upstream=\"%s\"} 1.5\n",
+                 cases[i].escaped);
+        assert_string_equal(text, expected);
+        free(text);
+    }
 }
 
-/* An escape at the very end must not lose its second byte. */
+/* An escape or a character at the very end must not lose a part. */
 static void a_long_value_is_cut_between_its_characters(void **state)
 {
     (void)state;
-    for (size_t bytes = 240; bytes < 1200; bytes++) {
-        char value[1200];
-        struct scrape scrape = {.out = evbuffer_new()};
-        const struct series series = {&scrape, &named, {value}};
-        memset(value, '"', bytes);
-        value[bytes] = '\0';
-        ONE(1);
-        char *text = taken(&scrape);
-        assert_true(strlen(text) < 400);
-        const char *at = strchr(text, '"') + 1;
-        while (*at == '\\') {
-            at += 2;
+    static const char *const units[] = {"\"", "\xfc", "\xe2\x82\xac"};
+    static const char *const escaped[] = {"\\\"", "\xef\xbf\xbd", "\xe2\x82\xac"};
+    for (size_t unit = 0; unit < 3; unit++) {
+        for (size_t first = 0; first < 4; first++) {
+            char value[8192] = "xxx";
+            value[first < 3 ? first : 3] = '\0';
+            for (size_t i = 0; i < 1500; i++) {
+                strcat(value, units[unit]);
+            }
+            char *text = labelled(value);
+            assert_true(strlen(text) < METRIC_VALUE_BYTES + 64);
+            const char *at = strchr(text, '"') + 1 + first;
+            while (strncmp(at, escaped[unit], strlen(escaped[unit])) == 0) {
+                at += strlen(escaped[unit]);
+            }
+            assert_string_equal(at, "\"} 1.5\n");
+            free(text);
         }
-        assert_string_equal(at, "\"} 1\n");
-        free(text);
-        evbuffer_free(scrape.out);
+    }
+}
+
+static void a_count_is_whole_to_its_last_digit(void **state)
+{
+    (void)state;
+    static const struct {
+        double value;
+        const char *text;
+    } cases[] = {
+        {0, "0"},
+        {7, "7"},
+        {1e15, "1000000000000000"},
+        {9007199254740991.0, "9007199254740991"},
+        {0.25, "0.25"},
+        {-3, "-3"},
+        {1e300, "1e+300"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[METRIC_NUMBER_BYTES + 1];
+        text[metric_number(text, cases[i].value)] = '\0';
+        assert_string_equal(text, cases[i].text);
     }
 }
 
@@ -209,6 +257,7 @@ int main(void)
         cmocka_unit_test(each_value_of_a_closed_set_is_a_sample),
         cmocka_unit_test(a_value_cannot_end_its_line_or_its_label),
         cmocka_unit_test(a_long_value_is_cut_between_its_characters),
+        cmocka_unit_test(a_count_is_whole_to_its_last_digit),
         cmocka_unit_test(buckets_are_cumulative_and_end_with_all),
         cmocka_unit_test(series_beyond_the_most_are_left_out_and_counted),
     };
