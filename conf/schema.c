@@ -401,6 +401,9 @@ static const struct schema_row route_rows[] = {
      .help = "upstream that gets the requests of the route"},
     {"deadline", &type_duration, NULL, AT(deadline_ms), .min = MS, .max = 30 * DAY,
      .help = "longest time of the exchange, if shorter than timeouts.total of the upstream"},
+    {"upgrade", &type_protocol_list, NULL, AT(upgrades),
+     .help =
+         "the only protocols that requests may be upgraded to, such as \"websocket\"; [ \"none\" ]: none; not given: any. Never h2c, TLS or another version of HTTP"},
     {"rate.per_second", &type_number, "0.0", AT(rate.per_second), .min = 0, .max = 1e9,
      .help = "highest rate of requests of the route, per second (else 503); 0: no limit"},
     {"rate.burst", &type_number, "0.0", AT(rate.burst), .min = 0, .max = 1e9,

@@ -326,6 +326,20 @@ static bool take_method(struct arena *arena, const struct schema_row *row, void 
     return added != NULL && (*added = arena_text(arena, text, strlen(text))) != NULL;
 }
 
+/* "websocket", "SPDY/3.1" */
+static bool take_protocol(struct arena *arena, const struct schema_row *row, void *element,
+                          const char *text)
+{
+    const char *slash = strchr(text, '/');
+    size_t name_bytes = slash != NULL ? (size_t)(slash - text) : strlen(text);
+    if (!value_is_token(text, name_bytes) ||
+        (slash != NULL && !value_is_token(slash + 1, strlen(slash + 1)))) {
+        return false;
+    }
+    const char **added = schema_list_add(arena, field_of(element, row->at), sizeof *added);
+    return added != NULL && (*added = arena_text(arena, text, strlen(text))) != NULL;
+}
+
 /* "host:port", or "srv:_service._proto.name" with ports of its own; "srv:80" is a host called srv. */
 static bool take_condition(struct arena *arena, const struct schema_row *row, void *element,
                            const char *text)
@@ -411,6 +425,9 @@ const struct schema_type type_header = {
     "header", "\"X-Name\" or \"X-Name: value\"", true, false, take_header, print_header};
 const struct schema_type type_method_list = {
     "list of methods", "a method such as \"GET\"", true, true, take_method, print_texts};
+const struct schema_type type_protocol_list = {
+    "list of protocols", "a protocol such as \"websocket\"", true, true, take_protocol,
+    print_texts};
 const struct schema_type type_condition_list = {"list of conditions", "one of",        true, true,
                                                 take_condition,       print_conditions};
 /* read by conf/load.c: its elements are groups */

@@ -275,6 +275,9 @@ struct route_settings {
     const char *upstream;
     size_t upstream_index; /* into settings.upstreams */
     uint64_t deadline_ms;  /* 0: the upstream's total only */
+    const char *const
+        *upgrades; /* protocols, maybe with a version; NULL: any that may be upgraded to */
+    size_t upgrade_count;
     struct rate_settings rate;
     struct key_rate_settings key_rate;
     struct shard_settings shards;

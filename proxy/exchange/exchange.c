@@ -7,6 +7,7 @@
 #include "breaker/backoff.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/hedge.h"
+#include "proxy/exchange/upgrade.h"
 #include "proxy/http/respond.h"
 #include "proxy/policy/call_strata.h"
 #include "steady/deadline.h"
@@ -181,6 +182,9 @@ static void exchange_route(struct exchange *exchange)
     if (__builtin_expect(exchange->times.deadline_asked, 0) && exchange_hopeless(exchange)) {
         exchange_fail(exchange, REASON_HOPELESS, NULL);
         return;
+    }
+    if (__builtin_expect(head->facts & FACT_UPGRADE, 0)) {
+        upgrade_narrow(exchange, route->settings);
     }
     exchange->body.continue_awaited = (head->facts & FACT_EXPECT_CONTINUE) != 0;
     exchange_begin(exchange, route);

@@ -1,6 +1,7 @@
 /* The response's way, the bytes of a tunnel, and what else the upstream side tells. */
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/hedge.h"
+#include "proxy/exchange/upgrade.h"
 #include "proxy/policy/retry.h"
 #include "steady/deadline.h"
 
@@ -148,9 +149,7 @@ void exchange_client_writable(struct exchange *exchange)
 static enum sink exchange_on_upgrade(void *owner, const struct http_head *head)
 {
     struct exchange *exchange = owner;
-    bool asked = (exchange->request.facts & FACT_UPGRADE_WEBSOCKET) &&
-                 exchange->request.framing == FRAMING_NONE;
-    if (!asked) {
+    if (!upgrade_agreed(exchange, head)) {
         exchange_fail(exchange, REASON_UPGRADE_FAILED, NULL);
         return SINK_BROKEN;
     }

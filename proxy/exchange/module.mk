@@ -12,4 +12,5 @@ libproxy_a_SOURCES += \
 	%D%/exchange_time.c \
 	%D%/forward.c %D%/forward.h \
 	%D%/hedge.c %D%/hedge.h \
-	%D%/request_body.c %D%/request_body.h
+	%D%/request_body.c %D%/request_body.h \
+	%D%/upgrade.c %D%/upgrade.h

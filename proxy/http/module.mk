@@ -1,6 +1,7 @@
 libproxy_a_SOURCES += \
 	%D%/added_fields.c %D%/added_fields.h \
 	%D%/decimal.c %D%/decimal.h \
+	%D%/field_list.h \
 	%D%/field_names.c %D%/field_names.h \
 	%D%/hop_fields.c %D%/hop_fields.h \
 	%D%/http_head.c %D%/http_head.h \

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proxy/http/field_list.h"
 #include "proxy/http1/h1_scan.h"
 #include "proxy/http1/h1_target.h"
 
@@ -16,7 +17,6 @@ static h1_note_fn note_codings;
 static h1_note_fn note_options;
 static h1_note_fn note_expectations;
 static h1_note_fn note_te;
-static h1_note_fn note_protocols;
 
 const struct h1_role h1_request_role = {
     .drops =
@@ -34,7 +34,6 @@ const struct h1_role h1_request_role = {
             [FIELD_CONNECTION] = note_options,
             [FIELD_EXPECT] = note_expectations,
             [FIELD_TE] = note_te,
-            [FIELD_UPGRADE] = note_protocols,
         },
 };
 
@@ -50,7 +49,6 @@ const struct h1_role h1_response_role = {
             [FIELD_CONTENT_LENGTH] = note_content_length,
             [FIELD_TRANSFER_ENCODING] = note_codings,
             [FIELD_CONNECTION] = note_options,
-            [FIELD_UPGRADE] = note_protocols,
         },
     .tolerant = true,
 };
@@ -66,57 +64,9 @@ const struct h1_role h1_trailer_role = {
         },
 };
 
-/* A comma-separated list (RFC 9110 5.6.1); `at` is NULL when it is used up. Quoted strings are not known: no list that we
-   read may hold one. */
-struct list {
-    const char *at;
-    const char *end;
-};
+#define ELEMENT_IS(element, word) field_element_is((element), (word), sizeof word - 1)
 
-struct element {
-    const char *at;
-    size_t bytes;
-};
-
-static struct list list_of(const struct http_head *head, const struct http_field *field)
-{
-    const char *at = head->base + field->value_at;
-    return (struct list){at, at + field->value_bytes};
-}
-
-static bool is_space(char byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
-/* The next element without white space around it, maybe empty; false after the last one. */
-static bool next_element(struct list *list, struct element *ret_element)
-{
-    if (!list->at) {
-        return false;
-    }
-    const char *from = list->at;
-    const char *comma = memchr(from, ',', (size_t)(list->end - from));
-    const char *to = comma ? comma : list->end;
-    list->at = comma ? comma + 1 : NULL;
-    while (from < to && is_space(*from)) {
-        from++;
-    }
-    while (to > from && is_space(to[-1])) {
-        to--;
-    }
-    *ret_element = (struct element){from, (size_t)(to - from)};
-    return true;
-}
-
-static bool element_is(const struct element *element, const char *word, size_t word_bytes)
-{
-    return element->bytes == word_bytes && strncasecmp(element->at, word, word_bytes) == 0;
-}
-
-#define ELEMENT_IS(element, word) element_is((element), (word), sizeof word - 1)
-
-static bool is_token(const struct element *element)
+static bool is_token(const struct field_element *element)
 {
     const char *end = element->at + element->bytes;
     return element->bytes && h1_scan(element->at, end, H1_CHAR_TOKEN) == end;
@@ -165,9 +115,9 @@ static __attribute__((noinline, used)) enum h1_result note_lengths(struct h1_rul
                                                                    struct http_field *field,
                                                                    bool again)
 {
-    struct list list = list_of(head, field);
-    struct element element;
-    while (next_element(&list, &element)) {
+    struct field_list list = field_list_of(head, field);
+    struct field_element element;
+    while (field_list_next(&list, &element)) {
         uint64_t length = length_of(element.at, element.at + element.bytes);
         if (length > INT64_MAX) {
             return H1_BAD_CONTENT_LENGTH;
@@ -197,10 +147,10 @@ static enum h1_result note_content_length(struct h1_rules *rules, struct http_he
 static enum h1_result note_codings(struct h1_rules *rules, struct http_head *head,
                                    struct http_field *field, bool again)
 {
-    struct list list = list_of(head, field);
-    struct element coding;
+    struct field_list list = field_list_of(head, field);
+    struct field_element coding;
     (void)again;
-    while (next_element(&list, &coding)) {
+    while (field_list_next(&list, &coding)) {
         rules->chunked_last = ELEMENT_IS(&coding, "chunked");
         if (rules->chunked_last) {
             rules->chunked_count++;
@@ -218,9 +168,9 @@ static __attribute__((noinline)) enum h1_result note_option_list(struct h1_rules
                                                                  struct http_head *head,
                                                                  const struct http_field *field)
 {
-    struct list list = list_of(head, field);
-    struct element option;
-    while (next_element(&list, &option)) {
+    struct field_list list = field_list_of(head, field);
+    struct field_element option;
+    while (field_list_next(&list, &option)) {
         if (ELEMENT_IS(&option, "keep-alive")) {
             head->facts |= FACT_KEEP_ALIVE;
         } else if (ELEMENT_IS(&option, "close")) {
@@ -256,15 +206,15 @@ static enum h1_result note_options(struct h1_rules *rules, struct http_head *hea
 static enum h1_result note_expectations(struct h1_rules *rules, struct http_head *head,
                                         struct http_field *field, bool again)
 {
-    struct list list = list_of(head, field);
-    struct element expectation;
+    struct field_list list = field_list_of(head, field);
+    struct field_element expectation;
     (void)rules;
     (void)again;
     if (head->facts & FACT_HTTP_1_0) {
         field->drop = 1;
         return H1_OK;
     }
-    while (next_element(&list, &expectation)) {
+    while (field_list_next(&list, &expectation)) {
         if (!ELEMENT_IS(&expectation, "100-continue")) {
             return H1_UNKNOWN_EXPECTATION;
         }
@@ -273,38 +223,18 @@ static enum h1_result note_expectations(struct h1_rules *rules, struct http_head
     return H1_OK;
 }
 
-/* Whether a list has this word. */
-static bool list_has(struct list list, const char *word, size_t word_bytes)
-{
-    struct element element;
-    while (next_element(&list, &element)) {
-        if (element_is(&element, word, word_bytes)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* RFC 9110 10.1.4. */
 static enum h1_result note_te(struct h1_rules *rules, struct http_head *head,
                               struct http_field *field, bool again)
 {
     (void)rules;
     (void)again;
-    if (list_has(list_of(head, field), "trailers", 8)) {
-        head->facts |= FACT_TE_TRAILERS;
-    }
-    return H1_OK;
-}
-
-/* RFC 9110 7.8. */
-static enum h1_result note_protocols(struct h1_rules *rules, struct http_head *head,
-                                     struct http_field *field, bool again)
-{
-    (void)rules;
-    (void)again;
-    if (list_has(list_of(head, field), "websocket", 9)) {
-        head->facts |= FACT_UPGRADE_WEBSOCKET;
+    struct field_list list = field_list_of(head, field);
+    struct field_element coding;
+    while (field_list_next(&list, &coding)) {
+        if (ELEMENT_IS(&coding, "trailers")) {
+            head->facts |= FACT_TE_TRAILERS;
+        }
     }
     return H1_OK;
 }
@@ -329,7 +259,7 @@ static enum h1_result judge_transfer_encoding(const struct h1_rules *rules,
 
 /* RFC 9110 7.6.1: what is named is for this hop only. A field in our table is known to be end-to-end, and naming one is
    forbidden there: obeying would let a client take away what an earlier hop relies on (X-Forwarded-For). */
-static void drop_nominated(struct http_head *head, const struct element *option)
+static void drop_nominated(struct http_head *head, const struct field_element *option)
 {
     static const char forwarded[] = "x-forwarded-";
     if (field_id_of(option->at, option->bytes) != FIELD_OTHER ||
@@ -355,8 +285,6 @@ static void judge_connection(const struct h1_rules *rules, struct http_head *hea
     }
     if (rules->upgrades && !old && head_has(head, FIELD_UPGRADE)) {
         head->facts |= FACT_UPGRADE;
-    } else {
-        head->facts &= (uint16_t)~FACT_UPGRADE_WEBSOCKET;
     }
     if (!rules->nominates) {
         return;
@@ -368,9 +296,9 @@ __attribute__((noinline)) void h1_drop_nominated(const struct http_head *head,
                                                  struct http_head *fields)
 {
     for (unsigned i = 0; i < head->field_count; i++) {
-        struct list list = list_of(head, &head->fields[i]);
-        struct element option;
-        while (head->fields[i].id == FIELD_CONNECTION && next_element(&list, &option)) {
+        struct field_list list = field_list_of(head, &head->fields[i]);
+        struct field_element option;
+        while (head->fields[i].id == FIELD_CONNECTION && field_list_next(&list, &option)) {
             if (is_token(&option)) {
                 drop_nominated(fields, &option);
             }

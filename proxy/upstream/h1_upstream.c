@@ -86,12 +86,28 @@ static void write_endpoint_host(const struct endpoint *endpoint, struct h1_write
     h1_write_literal(writer, "\r\n");
 }
 
+/* What is left of the client's Upgrade fields, in one. */
+static __attribute__((noinline)) void write_upgrade(const struct http_head *head,
+                                                    struct h1_writer *writer)
+{
+    const char *before = "Upgrade: ";
+    h1_write_field_literal(writer, "Connection", "Upgrade");
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        if (field->id == FIELD_UPGRADE && field->value_bytes > 0) {
+            h1_write_bytes(writer, before, strlen(before));
+            h1_write_bytes(writer, head->base + field->value_at, field->value_bytes);
+            before = ", ";
+        }
+    }
+    h1_write_literal(writer, "\r\n");
+}
+
 /* Connection-specific fields are written anew: they are ours, not the client's (RFC 9110 7.6.1). */
 static void write_connection(const struct http_head *head, struct h1_writer *writer)
 {
-    if ((head->facts & FACT_UPGRADE_WEBSOCKET) && head->framing == FRAMING_NONE) {
-        h1_write_field_literal(writer, "Connection", "Upgrade");
-        h1_write_field_literal(writer, "Upgrade", "websocket");
+    if (__builtin_expect(head->facts & FACT_UPGRADE, 0)) {
+        write_upgrade(head, writer);
     } else if (head->facts & FACT_TE_TRAILERS) {
         h1_write_field_literal(writer, "Connection", "TE");
         h1_write_field_literal(writer, "TE", "trailers");

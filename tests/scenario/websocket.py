@@ -4,7 +4,7 @@ import os
 import time
 
 from harness import (Arrived, NodeServer, RawOrigin, check, check_equal, eventually, node_modules, node_program, patient,
-                     run, scaled, scenario, start_proxy)
+                     reads_body, run, scaled, scenario, start_proxy)
 
 BOTH = ("evenkeel", "nginx")
 NODE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node")
@@ -65,12 +65,34 @@ def no_tunnel(s):
             client.send(UPGRADE.format("/refuse"))
             response = client.response()
             check_equal((response.status, bytes(response.body)), (403, b"no"), "answer")
-    for protocol in ("h2c", "TLS/1.0", "IRC/6.9"):
+    for protocol in ("h2c", "H2C", "h2", "TLS/1.0", "tls", "HTTP/2.0", "http/3", "h2c, TLS/1.2", ",", "h2c/1"):
         with s.case(f"Upgrade: {protocol} is not passed on"):
             with proxy.client() as client:
                 client.send(UPGRADE.replace("websocket", protocol).format("/ask"))
                 arrived = Arrived(client.response())
-                check_equal(arrived.all("Upgrade"), [], "Upgrade at the origin")
+                check_equal((arrived.all("Upgrade"), arrived.all("Connection")), ([], []), "Upgrade at the origin")
+        with s.case(f"101 to Upgrade: {protocol} becomes a 502"):
+            with proxy.client() as client:
+                client.send(UPGRADE.replace("websocket", protocol).format("/switch"))
+                check_equal(client.response().status, 502, "status")
+    with s.case("what may be upgraded to is passed on without what may not"):
+        with proxy.client() as client:
+            client.send(UPGRADE.replace("websocket", "h2c ,IRC/6.9, TLS/1.0").replace(
+                "Connection: Upgrade", "Connection: Upgrade\r\nUpgrade: websocket").format("/ask"))
+            check_equal(Arrived(client.response()).all("Upgrade"), ["IRC/6.9, websocket"], "Upgrade at the origin")
+    for protocol in ("h2c", "h2c, websocket", "SPDY/3", "SPDY/3.1x", ""):
+        with s.case(f"101 to '{protocol}', which was not offered, becomes a 502"):
+            origin.on("/other", lambda connection, _, protocol=protocol: connection.send(
+                SWITCHING.replace("websocket", protocol) + "raw") and connection.wait_for_end(1) and False)
+            with proxy.client() as client:
+                client.send(UPGRADE.replace("websocket", "websocket, SPDY/3.1").format("/other"))
+                check_equal(client.response().status, 502, "status")
+    with s.case("101 before the request is whole becomes a 502"):
+        origin.on("/early", reads_body(lambda connection, _: connection.send(SWITCHING) and
+                                       connection.wait_for_end(1) and False))
+        with proxy.client() as client:
+            client.send(UPGRADE.replace("GET", "POST").replace("Host: h", "Host: h\r\nContent-Length: 10").format("/early") + "half")
+            check_equal(client.response().status, 502, "status")
     with s.case("101 to a request without Upgrade becomes a 502"):
         check_equal(proxy.get("/switch").status, 502, "status")
     with s.case("Upgrade without Connection: upgrade gets no tunnel"):
@@ -85,6 +107,63 @@ def no_tunnel(s):
         with proxy.client() as client:
             client.send("CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n")
             check_equal(client.response().status, 501, "status")
+
+
+@scenario("only WebSocket can be upgraded to")
+def other_protocols(s):
+    def echo(connection, request):
+        if request.get("Upgrade") is None:
+            return connection.respond(200, b"stays")
+        connection.send(f"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: {request.get('Upgrade')}\r\n\r\n")
+        connection.send(f"{len(request.body)} ")
+        while True:
+            connection.reader.fill()
+            connection.send(bytes(connection.reader.buffer))
+            connection.reader.buffer.clear()
+
+    origin = RawOrigin(s)
+    origin.on("/", echo)
+    narrow = [{"name": "none", "path_prefix": "/none", "upgrade": ["none"], "upstream": "app"},
+              {"name": "narrow", "path_prefix": "/narrow", "upgrade": ["websocket", "SPDY/3.1"], "upstream": "app"},
+              {"name": "all", "upstream": "app"}]
+    proxy = start_proxy(s, origin, {"routes": narrow})
+
+    def tunnel(head, body, said):
+        with proxy.client() as client:
+            client.send(head + "Connection: Upgrade\r\n\r\n" + body + "ping")
+            check_equal(client.response().status, 101, "status")
+            wanted = f"{said} ping".encode()
+            while len(client.reader.buffer) < len(wanted):
+                client.reader.fill()
+            check_equal(bytes(client.reader.buffer), wanted, "bytes")
+
+    start = "POST /exec/1/start HTTP/1.1\r\nHost: docker\r\nUpgrade: tcp\r\n"
+    with s.case("docker exec: POST with a body to tcp"):
+        tunnel(start + "Content-Type: application/json\r\nContent-Length: 13\r\n", '{"Tty": true}', 13)
+    with s.case("docker attach: POST with a length of nothing"):
+        tunnel(start + "Content-Length: 0\r\n", "", 0)
+    with s.case("POST without a length"):
+        tunnel(start, "", 0)
+    with s.case("POST with a chunked body"):
+        tunnel(start + "Transfer-Encoding: chunked\r\n", "4\r\nbody\r\n0\r\n\r\n", 4)
+    with s.case("kubectl exec: POST to SPDY/3.1"):
+        tunnel("POST /api/v1/pods/x/exec?command=sh HTTP/1.1\r\nHost: k\r\nUpgrade: SPDY/3.1\r\n", "", 0)
+    for prefix, protocol, passes in (("/none", "websocket", False), ("/none", "tcp", False), ("/narrow", "tcp", False),
+                                     ("/narrow", "WebSocket", True), ("/narrow", "SPDY/3.1", True), ("/narrow", "SPDY/2", False)):
+        with s.case(f"routes.upgrade: {protocol} at {prefix} {'passes' if passes else 'stays'}"):
+            head = f"GET {prefix} HTTP/1.1\r\nHost: h\r\nUpgrade: {protocol}\r\n"
+            if passes:
+                tunnel(head, "", 0)
+            else:
+                with proxy.client() as client:
+                    client.send(head + "Connection: Upgrade\r\n\r\n")
+                    check_equal(bytes(client.response().body), b"stays", "answer")
+                    check_equal(client.request("GET", "/next").status, 200, "the next exchange")
+    with s.case("bytes before the 101 wait for it, and are a request where none comes"):
+        with proxy.client() as client:
+            client.send("GET /none HTTP/1.1\r\nHost: h\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n"
+                        "GET /second HTTP/1.1\r\nHost: h\r\n\r\n")
+            check_equal([bytes(client.response().body) for _ in range(2)], [b"stays"] * 2, "two answers")
 
 
 @scenario("a tunnel swallows bytes at its beginning or its end", proxies=BOTH)

@@ -37,7 +37,6 @@ static const struct {
     {"last", FACT_LAST},
     {"te_trailers", FACT_TE_TRAILERS},
     {"upgrade", FACT_UPGRADE},
-    {"websocket", FACT_UPGRADE_WEBSOCKET},
 };
 
 static const char *const known_keys[] = {
