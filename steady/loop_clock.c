@@ -7,6 +7,6 @@ uint64_t loop_clock_read(struct loop_clock *clock)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    clock->now_us = (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+    loop_clock_set(clock, (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u);
     return clock->now_us;
 }

@@ -10,7 +10,15 @@
 
 struct loop_clock {
     uint64_t now_us; /* 0: to be read at the next question */
+    uint64_t now_ms; /* the same time cut */
 };
+
+/* Lets it stand at a time, which is not 0, until it expires. */
+static inline void loop_clock_set(struct loop_clock *clock, uint64_t now_us)
+{
+    clock->now_us = now_us;
+    clock->now_ms = now_us / 1000u;
+}
 
 static inline void loop_clock_expire(struct loop_clock *clock)
 {
@@ -27,7 +35,8 @@ static inline uint64_t loop_clock_us(struct loop_clock *clock)
 
 static inline uint64_t loop_clock_ms(struct loop_clock *clock)
 {
-    return loop_clock_us(clock) / 1000u;
+    (void)loop_clock_us(clock);
+    return clock->now_ms;
 }
 
 #endif

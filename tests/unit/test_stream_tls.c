@@ -450,7 +450,7 @@ static void a_key_update_now_and_then_is_fine(void **state)
     rig_open(&rig, TLS1_3_VERSION);
     rig_shake(&rig);
     for (int i = 0; i < 200; i++) {
-        rig.clock.now_us = (uint64_t)(i + 1) * 500000;
+        loop_clock_set(&rig.clock, (uint64_t)(i + 1) * 500000);
         assert_int_equal(SSL_key_update(tls_io_ssl(rig.client.tls), SSL_KEY_UPDATE_REQUESTED), 1);
         send_all(&rig.client, "x", 1);
         assert_int_equal(stream_recv(&rig.server, room, sizeof room, &n), STREAM_OK);

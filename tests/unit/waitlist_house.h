@@ -209,7 +209,7 @@ static inline void house_build(struct house *house, uint64_t place_count, uint64
 {
     for (unsigned i = 0; i < HOUSE_WORKERS; i++) {
         CHECK(loop_init(&house->loops[i]) == MAILBOX_OK);
-        house->loops[i].clock.now_us = 1000000;
+        loop_clock_set(&house->loops[i].clock, 1000000);
     }
     house_open(house, place_count, connection_count);
 }
@@ -224,7 +224,8 @@ static inline void house_tear_down(struct house *house)
 static inline void house_later(struct house *house, uint64_t ms)
 {
     for (unsigned i = 0; i < HOUSE_WORKERS; i++) {
-        house->loops[i].clock.now_us += ms * 1000;
+        struct loop_clock *clock = &house->loops[i].clock;
+        loop_clock_set(clock, loop_clock_us(clock) + ms * 1000);
     }
 }
 
