@@ -1,4 +1,4 @@
-/* Which endpoint is next: in turn, the least loaded, the better of two, or by the request's key. */
+/* The methods of balancing: round robin, least in flight, power of two choices, consistent hash. */
 #include "pool/balance.h"
 
 #include <stdlib.h>
@@ -10,22 +10,23 @@
 #include "steady/check.h"
 #include "steady/fault.h"
 
-/* Draws before all endpoints are looked at. */
+/* Number of draws before all endpoints are looked at. */
 #define DRAWS 4
 #define TURNS 8
 #define KEY_CHOICES 8
-/* Costs that differ by less are alike: then a resting connection decides. */
+/* Costs whose ratio is above this are a tie: then an idle connection decides. */
 #define NEAR_TIE 0.9
 #define NOBODY SIZE_MAX
 
-/* One choice, and what it still respects. */
+/* One choice, and the rules that still hold for it. */
 struct choosing {
     struct pool_worker *worker;
     const struct upstream_view *view;
     const struct pick_options *options;
-    bool avoiding;        /* those tried already */
-    bool starting;        /* slow starts hold back */
-    bool full, held_back; /* met on the way */
+    bool avoiding; /* endpoints that were tried are avoided */
+    bool starting; /* slow starts are respected */
+    bool full,
+        held_back; /* met during the choice: a full endpoint, one held back by its slow start */
 };
 
 bool pool_endpoint_spares(const struct endpoint *endpoint)
@@ -74,7 +75,7 @@ static uint64_t weight_of(const struct upstream_view *view, size_t i)
     return view->weight_ends[i] - (i > 0 ? view->weight_ends[i - 1] : 0);
 }
 
-/* Whose share of the weights the position is in. */
+/* The endpoint whose share of the weights contains the position. */
 static size_t at(const struct upstream_view *view, uint64_t position)
 {
     size_t low = 0, high = view->endpoint_count - 1;
@@ -97,8 +98,8 @@ static size_t by_share(const struct upstream_view *view, struct rng *rng)
     return at(view, rng_below(rng, total_of(view)));
 }
 
-/* A step that has no divisor in common with the total visits every position once a round, and one near the
-   golden section spreads each endpoint's positions over the round. */
+/* A step without a common divisor with the total visits every position once in a round. A step near the golden section
+   spreads the positions of each endpoint over the round. */
 static uint64_t step_of(uint64_t total)
 {
     uint64_t step = total * 618 / 1000;
@@ -134,7 +135,7 @@ static bool cold(const struct choosing *choosing, struct endpoint *endpoint)
            endpoint_warms_up(endpoint, loop_clock_ms(&choosing->worker->env.loop->clock));
 }
 
-/* `draw`: 0..TRAFFIC_SHARE_WHOLE - 1, decides while only a part of its share may be taken. */
+/* `draw`: 0..TRAFFIC_SHARE_WHOLE - 1; it decides while the endpoint may take only a part of its share. */
 static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
 {
     struct endpoint *endpoint = choosing->view->endpoints[i];
@@ -167,7 +168,7 @@ static bool fits(struct choosing *choosing, size_t i)
 
 /* ---- the methods ---- */
 
-/* Is a loaded less than b, each for its weight? */
+/* Whether a has less load than b, each relative to its weight. */
 static bool lighter(const struct upstream_view *view, size_t a, size_t b)
 {
     uint64_t load_a = __atomic_load_n(&view->endpoints[a]->in_flight, __ATOMIC_RELAXED);
@@ -175,7 +176,8 @@ static bool lighter(const struct upstream_view *view, size_t a, size_t b)
     return load_a * weight_of(view, b) < load_b * weight_of(view, a);
 }
 
-/* The least loaded that fits; of equals the one that was drawn by share, else the first after it. */
+/* The endpoint with the least load that fits. Among equal ones the one that was drawn by share, else the first after
+   it. */
 static size_t least_loaded(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
@@ -195,7 +197,7 @@ static size_t least_loaded(struct choosing *choosing)
     return best;
 }
 
-/* What the view's round robin steps by. */
+/* State of the view's round robin. */
 struct turns {
     uint64_t step;
 };
@@ -239,8 +241,8 @@ static bool warm(const struct choosing *choosing, size_t i)
     return endpoint->locals[own].idle_count > 0 || endpoint_spares_for(endpoint, own);
 }
 
-/* How long a request would take there, as far as one can tell: what is in flight for its weight, and this one, each as
-   long as the latency. Idle endpoints cost the same whatever their weight, as they were drawn by it. */
+/* Estimates how long a request would take at the endpoint: the requests in flight for its weight, and this one, each as
+   long as the latency. Idle endpoints cost the same whatever their weight, because they were drawn by weight. */
 static double cost_of(const struct upstream_view *view, size_t i, double latency_us)
 {
     double load = (double)__atomic_load_n(&view->endpoints[i]->in_flight, __ATOMIC_RELAXED);
@@ -248,14 +250,15 @@ static double cost_of(const struct upstream_view *view, size_t i, double latency
     return (load * mean / (double)weight_of(view, i) + 1) * (latency_us + LATENCY_GRAIN_US);
 }
 
-/* Of a pair the second, b, only if it is better by more than a hair, or warm when the first is not. */
+/* Chooses b only if it is better by more than a tie, or if it has an idle connection and a has none. */
 static size_t better(const struct choosing *choosing, size_t a, size_t b)
 {
     const struct upstream_view *view = choosing->view;
     uint64_t now_us = loop_clock_us(&choosing->worker->env.loop->clock);
     double latency_a = latency_now_us(&view->endpoints[a]->latency, now_us);
     double latency_b = latency_now_us(&view->endpoints[b]->latency, now_us);
-    if (latency_a == 0 || latency_b == 0) { /* of one nothing is known: the load decides */
+    if (latency_a == 0 ||
+        latency_b == 0) { /* the latency of one of them is unknown: the load decides */
         latency_a = latency_b = 0;
     }
     double cost_a = cost_of(view, a, latency_a), cost_b = cost_of(view, b, latency_b);
@@ -268,7 +271,7 @@ static size_t better(const struct choosing *choosing, size_t a, size_t b)
     return !warm(choosing, a) && warm(choosing, b) ? b : a;
 }
 
-/* The first by its share, the second by its share of the rest. */
+/* Draws the first by its share, and the second by its share of the rest. */
 static size_t better_of_two(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
@@ -315,8 +318,7 @@ static void free_table(struct upstream_view *view)
     view->balance = NULL;
 }
 
-/* The key's first choice that fits. What an endpoint in a slow start may take of its keys is always the same part, which
-   grows. */
+/* The key's first choice that fits. An endpoint in a slow start always takes the same part of its keys, which grows. */
 static size_t by_key(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
@@ -341,12 +343,13 @@ static size_t by_key(struct choosing *choosing)
 /* ---- the table ---- */
 
 /*
- * A method. `prepare` makes what the view's choices need, once its endpoints and weights stand, into view->balance (false: no
- * memory); `release` frees it; NULL: there is nothing to prepare. `choose` returns an index, or NOBODY when none fits.
- * Called by: prepare and release by the control thread, choose by any worker, at a view of two endpoints or more.
+ * A method. `prepare` puts what choices need into view->balance, when the view's endpoints and weights are known
+ * (false: no memory); `release` frees it; NULL: there is nothing to prepare. `choose` returns an index, or NOBODY if
+ * no endpoint fits. The control thread calls prepare and release; any worker calls choose, on a view of two or more
+ * endpoints.
  */
 struct method {
-    bool keyed; /* only for requests that have a key; the others are chosen for by p2c */
+    bool keyed; /* only for requests that have a key; others are balanced by p2c */
     bool (*prepare)(struct upstream_view *view);
     size_t (*choose)(struct choosing *choosing);
     void (*release)(struct upstream_view *view);
@@ -373,7 +376,7 @@ static size_t choose(struct choosing *choosing)
                                                       : method->choose(choosing);
 }
 
-/* What is respected is given up one by one: first slow starts, then what was tried already. */
+/* Rules are relaxed one by one: first slow starts, then endpoints that were tried already. */
 enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream_view *view,
                                const struct pick_options *options, struct endpoint **ret_endpoint)
 {

@@ -1,4 +1,4 @@
-/* When a queue stands, and what goes first then. */
+/* Decides when a queue does not empty, and which entry goes first then. */
 #include "pool/codel.h"
 
 #include "steady/check.h"

@@ -29,7 +29,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     connection_event(arg, what);
 }
 
-/* What it means depends on the state; a lent connection's limits are its borrower's. */
+/* The meaning of the timer depends on the state. The limits of a lent connection are its borrower's. */
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct connection *connection = connection_of_timer(timer);
@@ -112,7 +112,8 @@ static void lent_event(struct connection *connection, short what)
     }
 }
 
-/* An event may be older than the lease it meets: told twice is told enough, and an idle connection looks for itself. */
+/* An event may be older than the lease that it meets. A borrower may be told twice, and an idle connection checks its
+   socket. */
 void connection_event(struct connection *connection, short what)
 {
     switch (connection->state) {
@@ -135,7 +136,7 @@ static void free_connection(struct deferred_free *freed, void *owner)
     endpoint_local_leave(local);
 }
 
-/* Takes it out of everything; what it holds has been given back. */
+/* Removes a connection from all lists and counts. What it held has been given back. */
 static void bury(struct connection *connection)
 {
     struct pool_worker *worker = connection->local->worker;
@@ -159,7 +160,7 @@ static void forget_place(struct connection *connection)
     connection->has_place = false;
 }
 
-/* The place goes last: as long as it is taken nobody dials for it, so the warm level stays exact. */
+/* The place is given back last: while it is taken no other connection is dialled for it, so the warm level stays exact. */
 static void give_place(struct connection *connection)
 {
     struct endpoint *endpoint = connection->local->endpoint;
@@ -219,7 +220,7 @@ struct stream connection_hand_over(struct connection *connection)
 
 /* ---- the end ---- */
 
-/* A break that we have made is told apart from one that we have met. */
+/* A break that Evenkeel has made is not counted as a break by the other side. */
 static enum ending real_ending(const struct connection *connection, enum ending ending)
 {
     return ending_row(ending)->death == DEATH_BROKEN &&
@@ -240,7 +241,7 @@ void connection_end(struct connection *connection, enum ending ending)
     connection_drop(connection, row->reset);
 }
 
-/* Counted as leaving, by its caller over all workers, while it keeps its place: its replacement need not wait for that. */
+/* The caller has counted the connection as leaving. It keeps its place, but its replacement need not wait for that. */
 static void leave(struct connection *connection, enum ending ending)
 {
     upkeep_forget(connection);
@@ -272,7 +273,7 @@ void connection_stop(struct connection *connection, enum ending ending)
     upkeep_on_gone(local);
 }
 
-/* Marks one of the endpoint as leaving if more are open and stay than may. */
+/* Counts one connection of the endpoint as leaving if more stay open than pool.max allows. */
 static bool mark_surplus(struct endpoint *endpoint)
 {
     uint64_t leaving_count = count_read(&endpoint->upkeep.leaving_count);
@@ -340,7 +341,8 @@ void connection_allow(struct connection *connection, uint32_t capacity_count)
     }
 }
 
-/* The last one that it may give ends it, so that its replacement comes while it is still of use. */
+/* When the connection gives its last allowed lease it is stopped, so that its replacement is dialled while it is still
+   in use. */
 static struct lease *lend_share(struct connection *connection, struct lease *lease)
 {
     struct local_stats *stats = &connection->local->stats;

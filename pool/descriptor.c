@@ -1,4 +1,4 @@
-/* Who gives a descriptor up, and who is told that there is one. */
+/* Which connection gives a descriptor up, and which waiter is told about it. */
 #include "pool/descriptor.h"
 
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include "pool/connection.h"
 #include "steady/fault.h"
 
-/* A connection at rest whose upstream has exchanges that could use it is theirs. */
+/* The oldest idle connection, except those that exchanges of their own upstream could use. */
 static struct connection *oldest_idle(const struct pool_worker *worker)
 {
     struct connection *connection, *oldest = NULL;
@@ -115,7 +115,7 @@ static void meet(const struct waitlist_local *waits)
     (void)waitlist_meet(&pools->fds->used, 0);
 }
 
-/* Every queue looks: the first one that can use it has it, the others keep their places. */
+/* Every queue is served: the first waiter that can use the descriptor takes it, the others keep their places. */
 static void serve(struct waitlist_local *waits)
 {
     struct waiter *waiter;
@@ -152,7 +152,7 @@ void descriptor_want(struct upstream_local *local)
     (void)waitlist_meet(&local->upstream->own->fd_waiting_count, 1);
     if (local->fd_waiting_count++ == 0) {
         bool waits = waitlist_wait(&pools->fd_locals[local->waits.index], &local->for_fd, FD_LINE);
-        CHECK(waits); /* they are as many as there are upstreams and workers at most */
+        CHECK(waits); /* there are at most as many as upstreams times workers */
     }
 }
 

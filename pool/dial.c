@@ -1,4 +1,4 @@
-/* Non-blocking connects, and errno by table. */
+/* Non-blocking connects, and a table of errno values. */
 #include "pool/dial.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "steady/check.h"
 #include "steady/enum_names.h"
 
-/* A dead other side of a resting connection is found within KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_EACH_S. */
+/* A dead peer of an idle connection is found within KEEPALIVE_IDLE_S + KEEPALIVE_COUNT * KEEPALIVE_EACH_S. */
 #define KEEPALIVE_IDLE_S 15
 #define KEEPALIVE_EACH_S 5
 #define KEEPALIVE_COUNT 3
@@ -76,7 +76,7 @@ static void set_options(int fd, uint64_t unacked_ms)
                unacked_ms < INT32_MAX ? (int)unacked_ms : INT32_MAX);
 }
 
-/* The socket, connecting; -1 with errno. */
+/* Opens the socket and begins to connect. -1 with errno. */
 static int open_socket(const struct endpoint_local *local)
 {
     const struct address *address = &local->endpoint->address;
@@ -98,12 +98,12 @@ static int open_socket(const struct endpoint_local *local)
     return -1;
 }
 
-/* Opens and watches; what fails is told later, in the connection's event, but for want of descriptors. */
+/* Opens and watches the socket. Failures are reported later, in the connection's event, except a lack of descriptors. */
 static bool begin(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
     int fd = open_socket(local);
-    int error = fd >= 0 ? ENOMEM : errno; /* a loop that cannot watch one more lacks memory */
+    int error = fd >= 0 ? ENOMEM : errno; /* epoll could not watch the socket, for lack of memory */
     struct stream stream;
     stream_init(&stream, fd);
     if (fd >= 0 && connection_watch(connection, &stream)) {
@@ -140,7 +140,7 @@ bool dial_start(struct endpoint_local *local, enum fd_use use)
     __atomic_fetch_add(&local->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
     local->open_count++;
     bool taken = bound_take(&worker->pools->dials_in_flight, 1);
-    CHECK(taken); /* its limit is that of all workers */
+    CHECK(taken); /* its limit is the sum over all workers */
     worker->dialling_count++;
     local->coming.count += connection->loans.capacity_count;
     local->coming.fresh_count += connection->loans.capacity_count;
@@ -150,7 +150,7 @@ bool dial_start(struct endpoint_local *local, enum fd_use use)
     return true;
 }
 
-/* It no longer counts as a dial, whatever becomes of it. */
+/* The connection no longer counts as a dial. */
 static void end_dial(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
@@ -191,7 +191,7 @@ void dial_late(struct connection *connection)
     }
 }
 
-/* What came with the connection is the borrower's, or the resting connection's, to see. */
+/* The event that came with the connection is given to its borrower, or to the idle connection. */
 void dial_done(struct connection *connection, short what)
 {
     end_dial(connection);

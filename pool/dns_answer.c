@@ -1,4 +1,4 @@
-/* Reads DNS messages; trusts no length, pointer or count in them. */
+/* Parses DNS messages. Trusts no length, pointer or count in them. */
 #include "pool/dns_answer.h"
 
 #include <arpa/inet.h>
@@ -11,7 +11,7 @@
 #define RECORD_HEAD_BYTES 10
 #define SRV_HEAD_BYTES 6
 #define NAME_BYTES 255
-/* In the third byte. */
+/* Flags in the third byte. */
 #define FLAG_ANSWER 0x80
 #define FLAG_CUT 0x02
 #define CLASS_IN 1
@@ -25,7 +25,7 @@ struct message {
     size_t length;
 };
 
-/* In the message's own form, letters in lower case. */
+/* A name in the message's own form, with letters in lower case. */
 struct wire_name {
     size_t length;
     uint8_t bytes[NAME_BYTES];
@@ -35,7 +35,7 @@ struct record {
     struct wire_name owner;
     uint16_t type, class;
     uint32_t ttl_s;
-    size_t at, length; /* of its data */
+    size_t at, length; /* offset and length of its data */
 };
 
 ENUM_NAME_FUNCTION(lookup_result_name, enum lookup_result, LOOKUP_RESULTS)
@@ -70,7 +70,7 @@ static uint8_t lower(uint8_t byte)
     return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + ('a' - 'A')) : byte;
 }
 
-/* Moves *at behind the name. Each pointer leads further to the front than the one before, so this ends. */
+/* Moves *at behind the name. Each pointer leads further to the front than the one before, so the loop ends. */
 static bool read_name(const struct message *message, size_t *at, struct wire_name *ret_name)
 {
     size_t here = *at, front = here, behind = 0;
@@ -132,7 +132,8 @@ static bool read_record(const struct message *message, size_t *at, struct record
     return has(message, ret_record->at, ret_record->length);
 }
 
-/* Letters, digits, hyphens and underscores only: it becomes a question, a label of TLS and a line of the log. */
+/* Accepts only letters, digits, hyphens and underscores, because the name becomes a question, a TLS server name and
+   text in the log. */
 static bool host_of(const struct wire_name *name, char host[DNS_HOST_BYTES])
 {
     size_t used = 0;
@@ -158,7 +159,7 @@ static bool host_of(const struct wire_name *name, char host[DNS_HOST_BYTES])
 
 /* ---- records of a kind ---- */
 
-/* Keeps the array ascending and without doubles; what does not fit is the greatest. */
+/* Keeps the array ascending and without duplicates. If it is full, the greatest item is left out. */
 static void insert(struct dns_records *records, void *items, size_t item_bytes, const void *item,
                    int (*compare)(const void *a, const void *b))
 {
@@ -194,7 +195,7 @@ static int compare_services(const void *a, const void *b)
     return order != 0 ? order : (int)left->port - (int)right->port;
 }
 
-/* Unspecified, multicast and broadcast addresses are no place to connect to. */
+/* Nothing can connect to unspecified, multicast and broadcast addresses. */
 static bool ip_usable(const struct dns_ip *ip, enum dns_type type)
 {
     static const struct dns_ip none;
@@ -230,7 +231,7 @@ static bool take_ip(const struct message *message, const struct record *record, 
     return true;
 }
 
-/* `priority`: of those kept so far. The target "." says that there is no such service. */
+/* `priority`: of the services kept so far. The target "." means that there is no such service. */
 static bool take_service(const struct message *message, const struct record *record,
                          uint32_t *priority, struct dns_records *records)
 {
@@ -263,7 +264,7 @@ static uint64_t lesser(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* One step along an alias of the name, if there is one; *ret_moved. */
+/* Follows one alias of the name, if there is one; *ret_moved. */
 static bool follow(const struct message *message, size_t at, unsigned count, struct wire_name *name,
                    uint64_t *ttl_ms, bool *ret_moved)
 {
@@ -309,7 +310,8 @@ static bool collect(const struct message *message, size_t *at, unsigned count, e
     return true;
 }
 
-/* How long a "no" holds, by the SOA record in the authority section. Damage there changes nothing of the "no". */
+/* Lifetime of a negative answer, from the SOA record in the authority section. A malformed SOA record does not
+   invalidate the answer. */
 static uint64_t negative_ttl_ms(const struct message *message, size_t at, unsigned count)
 {
     struct record record;

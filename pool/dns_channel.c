@@ -1,4 +1,4 @@
-/* The one place that includes c-ares. */
+/* The only file that includes c-ares. */
 #include "pool/dns_channel.h"
 
 #include <ares.h>
@@ -11,12 +11,12 @@
 #include "steady/fault.h"
 
 #define CLASS_IN 1
-/* Rounds over the servers. */
+/* Number of rounds over the servers. */
 #define TRIES 3
-/* Configured ones beyond are not asked. */
+/* Further configured servers are not used. */
 #define SERVERS_MAX 16
 
-/* A socket of c-ares that is waited for. */
+/* A socket of c-ares that is watched. */
 struct dns_socket {
     LIST_ENTRY(dns_socket) link;
     struct dns_channel *channel;
@@ -41,8 +41,7 @@ struct dns_channel {
     ares_channel ares; /* NULL: not open */
     struct event timer;
     LIST_HEAD(, dns_socket) sockets;
-    struct dns_query_list
-        again; /* taken from a channel that closes, for the one that replaces it */
+    struct dns_query_list again; /* queries taken from a channel that closes, for its successor */
     bool closing;
 };
 
@@ -87,7 +86,7 @@ static struct dns_socket *find_socket(struct dns_channel *channel, ares_socket_t
     return found;
 }
 
-/* c-ares opens, closes or waits for a socket. One that cannot be remembered is as if its server were silent. */
+/* c-ares opens, closes or waits for a socket. If there is no memory to remember a socket, its server seems silent. */
 static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
 {
     struct dns_channel *channel = arg;
@@ -139,7 +138,8 @@ static enum lookup_result result_of_status(int status)
     }
 }
 
-/* Of several search domains the last one's message comes with what all of them together say: of a "no" only its time is read. */
+/* With several search domains, c-ares gives the message of the last one with the result of all together. Of a negative
+   answer only its lifetime is read. */
 static enum lookup_result read_answer(enum dns_type type, int status, const unsigned char *bytes,
                                       int length, struct dns_records *records)
 {
@@ -242,7 +242,7 @@ struct dns_channel *dns_channel_create(struct event_base *base, struct bound *qu
     return channel;
 }
 
-/* Every query of it comes back at once, to `again` or cancelled; every socket is let go. */
+/* Every query comes back at once, to `again` or cancelled. Every socket is let go. */
 static void close_ares(struct dns_channel *channel, ares_channel ares)
 {
     channel->closing = true;

@@ -1,4 +1,4 @@
-/* Upstreams and endpoints as objects: made when a set first needs them, freed when nobody does. */
+/* Upstreams and endpoints as objects: created when a set first needs them, freed when nothing uses them. */
 #include "pool/endpoint.h"
 
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include "pool/upkeep.h"
 #include "steady/fault.h"
 
-/* Zeroed, cache-line aligned, with `count` parts after the head. */
+/* Zeroed, aligned to cache lines, with `count` parts after the head. */
 static void *allocate(size_t head_bytes, size_t part_bytes, size_t count)
 {
     size_t bytes = head_bytes + part_bytes * count;
@@ -82,7 +82,7 @@ static struct upstream_private *create_upstream(struct pools *pools, const char 
     }
     TAILQ_INIT(&own->endpoints);
     upstream_locals_init(own);
-    /* The limits come with the first adoption. */
+    /* The first adoption sets the limits. */
     bound_init(&own->upstream.in_flight, "upstream_in_flight", own->upstream.name, 0);
     bound_init(&own->upstream.queued, "upstream_queued", own->upstream.name, 0);
     return own;
@@ -126,7 +126,7 @@ static void free_endpoint(struct endpoint *endpoint)
     free(endpoint);
 }
 
-/* As configured, but without the weight, which may change while the endpoint stays. */
+/* The configured text without the weight, which may change while the endpoint stays. */
 static char *make_name(const struct endpoint_settings *settings)
 {
     if (settings->service) {
@@ -137,7 +137,7 @@ static char *make_name(const struct endpoint_settings *settings)
                      (unsigned)settings->port);
 }
 
-/* What tells it from all others: "app/10.0.0.7:8080", "app/app-a.internal:8080/10.0.0.7:8080". */
+/* A unique label: "app/10.0.0.7:8080", "app/app-a.internal:8080/10.0.0.7:8080". */
 static char *make_label(const struct endpoint *endpoint, bool literal)
 {
     return make_text("%s/%s%s%s", endpoint->upstream->name, endpoint->names.text,
@@ -170,7 +170,7 @@ static bool accompany_endpoint(struct endpoint *endpoint)
     return endpoint->companion != NULL;
 }
 
-/* An upstream that serves already need not wait for what is new. */
+/* Whether the upstream is already serving at other endpoints, so that it need not wait for a new one. */
 static bool has_others(const struct upstream_private *own)
 {
     const struct endpoint *endpoint;
@@ -273,7 +273,7 @@ static void sweep_endpoints(struct upstream_private *own)
     }
 }
 
-/* Calls on the way are looked at last: whoever made one had a use that was looked at before. */
+/* Calls on their way are checked last: whatever made a call had a use that was checked before. */
 void sets_sweep(struct pools *pools)
 {
     struct upstream_private *own, *next;

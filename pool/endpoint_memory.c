@@ -1,4 +1,4 @@
-/* Endpoints to bytes and back. */
+/* Converts figures of endpoints to bytes and back. */
 #include "pool/endpoint_memory.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ static void save_endpoint(const struct endpoint *endpoint, uint64_t at_us, struc
     pack_text(pack, endpoint->names.text);
     pack_text(pack, endpoint->names.address_text);
     pack_u32(pack, (uint32_t)latency_now_us(&endpoint->latency, at_us));
-    /* a connection that nobody needed for pool.idle is closed: those that are open are what was needed lately */
+    /* a connection that was not needed for pool.idle is closed, so the open ones are those that were needed recently */
     pack_u32(pack, (uint32_t)bound_used(&endpoint->connections));
 }
 
@@ -54,7 +54,7 @@ static struct upstream_private *find_upstream(const struct pools *pools, const c
     return NULL;
 }
 
-/* The search goes on behind the last one found: the order has seldom changed. */
+/* The search continues behind the last endpoint found, because the order rarely changes. */
 static struct endpoint *find_endpoint(const struct upstream_private *own, struct endpoint *last,
                                       const char *text, const char *address)
 {

@@ -1,4 +1,4 @@
-/* Counting on workers, telling on the control thread. */
+/* Counts failures on workers and reports them on the control thread. */
 #include "pool/endpoint_tls.h"
 
 #include <stdlib.h>
@@ -119,7 +119,7 @@ void pools_log_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_fail
     }
 }
 
-/* Of the present settings. */
+/* From the current settings. */
 static int64_t certificate_expires_s(const struct upstream *upstream)
 {
     const struct endpoint *endpoint;

@@ -1,4 +1,4 @@
-/* Adds up figures by text. */
+/* Adds up figures by the text of the endpoint. */
 #include "pool/endpoint_totals.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "pool/queue.h"
 #include "steady/fault.h"
 
-/* Texts of an upstream that are remembered; more would take that many edits of its settings. */
+/* Highest number of texts of an upstream that are remembered; more would take that many edits of its settings. */
 #define DEPARTED_MOST 1024
 
 struct departed {
@@ -42,7 +42,7 @@ static void add_gauges(struct endpoint_figures *sum, const struct endpoint_figur
     }
 }
 
-/* NULL: none, and no room or memory for one. */
+/* NULL: there is none, and no room or memory for one. */
 static struct departed *find_departed(struct upstream_private *own, const char *text, bool create)
 {
     struct departed *departed;
@@ -88,7 +88,7 @@ struct gathering {
     size_t count, space;
 };
 
-/* Without memory the rest is left out. */
+/* Without memory the remaining endpoints are left out. */
 static void gather(struct gathering *gathering, const struct endpoint *endpoint)
 {
     if (gathering->count == gathering->space) {
@@ -104,11 +104,11 @@ static void gather(struct gathering *gathering, const struct endpoint *endpoint)
     struct endpoint_figures *figures = &gathering->items[gathering->count++];
     *figures = endpoint_figures(endpoint);
     if (!endpoint->shown) {
-        figures->address = NULL; /* it has left the settings, but not yet the memory */
+        figures->address = NULL; /* it has left the settings, but is still in memory */
     }
 }
 
-/* Of one text those that are shown come first. */
+/* Of one text, endpoints that are shown come first. */
 static int by_text(const void *a, const void *b)
 {
     const struct endpoint_figures *one = a, *other = b;

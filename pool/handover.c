@@ -1,4 +1,4 @@
-/* Asking, giving, and the answer, which may be late. */
+/* The question to a sibling, the sibling's answer, and answers that are late. */
 #include "pool/handover.h"
 
 #include <unistd.h>
@@ -42,7 +42,7 @@ static void no_longer_coming(struct connection *connection)
     }
 }
 
-/* Back at the one who asked. */
+/* The answer is back at the worker that asked. */
 static void on_answer(struct message *message, void *receiver)
 {
     struct connection *connection = connection_of(message);
@@ -58,7 +58,7 @@ static void on_answer(struct message *message, void *receiver)
         stream_close(&stream, false);
         descriptor_give(local->worker);
     }
-    /* In vain, or wanted only for its place: then it goes and a dial takes that. */
+    /* If there was no connection, or it was wanted only for its place, it is closed and a dial takes the place. */
     bool use = stream.fd >= 0 &&
                (!connection->ask.for_fresh || local->line.count > local->line.fresh_only_count);
     local->coming.vain_count = use ? 0 : local->coming.vain_count + 1;
@@ -70,7 +70,7 @@ static void on_answer(struct message *message, void *receiver)
     line_bring(local, true);
 }
 
-/* All that stays what it is, whichever worker has the connection. */
+/* All of this stays the same, whichever worker has the connection. */
 static void move(struct connection *asking, struct connection *given)
 {
     asking->facts = given->facts;
@@ -84,7 +84,7 @@ static void move(struct connection *asking, struct connection *given)
     asking->ask.handed = connection_hand_over(given);
 }
 
-/* At the sibling. What its own line waits for it does not give away. */
+/* At the sibling. It does not give away a connection that its own line waits for. */
 static void on_ask(struct message *message, void *receiver)
 {
     struct connection *asking = connection_of(message);

@@ -1,4 +1,4 @@
-/* Shaking hands, and waiting whether the other side takes it back. */
+/* The handshake, and the wait for the server's message after it. */
 #include "pool/handshake.h"
 
 #include "pool/dial.h"
@@ -6,7 +6,8 @@
 #include "pool/late_tls.h"
 #include "pool/upkeep.h"
 
-/* The server's word is awaited for twice the time the handshake took, but at least so long: the wheel's tick. */
+/* The server's message is awaited for twice the time of the handshake, but at least for this time, because of the
+   wheel's tick. */
 #define WORD_LEAST_MS 20
 
 static uint64_t now_of(const struct connection *connection)
@@ -36,7 +37,7 @@ static void fail(struct connection *connection, enum tls_failure failure)
     over(connection, DIAL_TLS);
 }
 
-/* What the socket alone has to say is that the other side went away. */
+/* If only the socket reports a failure, the other side went away. */
 static void fail_of_stream(struct connection *connection)
 {
     enum tls_failure failure = stream_failure(&connection->stream);

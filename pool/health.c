@@ -1,4 +1,4 @@
-/* Carries out what the statuses decide: timers, probes, traffic shares. */
+/* Carries out the decisions of health_status.c: timers, probes, traffic shares. */
 #include "pool/health_state.h"
 
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include "steady/enum_names.h"
 #include "steady/fault.h"
 
-/* The first probe of an endpoint comes within this time, or within an interval if that is shorter. */
+/* The first probe of an endpoint runs within this time, or within an interval if that is shorter. */
 #define FIRST_PROBE_MS 1000
 
 static void on_probe_timer(evutil_socket_t fd, short what, void *arg);
@@ -122,8 +122,8 @@ static void tell(const struct upstream_private *own, const struct endpoint *endp
 }
 
 struct census {
-    size_t count, healthy_count, ejected_count; /* without the drained */
-    const struct health_settings *settings;     /* NULL: none is followed */
+    size_t count, healthy_count, ejected_count; /* without drained endpoints */
+    const struct health_settings *settings;     /* NULL: no settings are followed */
 };
 
 static struct census take_census(const struct upstream_private *own)
@@ -156,7 +156,7 @@ static uint32_t share_of(const struct endpoint_health *own, bool panic, uint64_t
                : 0;
 }
 
-/* Sets anew what share the endpoint gets, and when to look again. */
+/* Computes the endpoint's share again, and when to compute it next. */
 static void share_anew(struct endpoint_health *own, uint64_t at_ms)
 {
     bool panic = own->endpoint->upstream->own->panic;
@@ -170,7 +170,7 @@ static void share_anew(struct endpoint_health *own, uint64_t at_ms)
     }
 }
 
-/* The status of one endpoint may change the shares of all. */
+/* The status of one endpoint can change the shares of all. */
 static void settle(struct upstream_private *own)
 {
     const struct census census = take_census(own);
@@ -301,7 +301,7 @@ static void arm_probe(struct endpoint_health *own, uint64_t wait_ms)
     arm(&own->probe_timer, wait_ms);
 }
 
-/* What a client would write: "app-a.internal:8080", "[::1]:80". */
+/* Writes the host as a client would: "app-a.internal:8080", "[::1]:80". */
 static void write_host(const struct endpoint *endpoint, char host[PROBE_HOST_BYTES])
 {
     bool brackets = strchr(endpoint->names.hostname, ':') != NULL;
@@ -332,7 +332,7 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* Want of descriptors, ports or memory is ours: it says nothing about the endpoint. */
+/* A lack of descriptors, ports or memory is this process's and says nothing about the endpoint. */
 static bool is_evidence(const struct probe_report *report)
 {
     if (report->result == PROBE_NO_TLS) {
@@ -386,7 +386,7 @@ static void on_probe_done(const struct probe_report *report, void *owner)
 
 /* ---- settings ---- */
 
-/* Probes begin, go on or end as the settings have it. */
+/* Starts, continues or ends probes as the settings say. */
 static void watch(struct endpoint_health *own)
 {
     struct health *health = own->endpoint->pools->health;

@@ -1,13 +1,13 @@
-/* The transitions. */
+/* The transitions of the health status. */
 #include "pool/health_status.h"
 
 #include "steady/enum_names.h"
 
-/* While a probe speaks against the state, the next comes this much sooner. */
+/* While a probe contradicts the state, the next one runs sooner by this factor. */
 #define PROBE_HASTE 5
 #define PROBE_JITTER 0.2
 #define EJECTION_JITTER 0.1
-/* A slow start has so many steps. */
+/* Number of steps of a slow start. */
 #define SLOW_START_STEPS 20
 #define SLOW_START_STEP_MIN_MS 10
 
@@ -124,7 +124,7 @@ uint64_t health_status_probe_wait_ms(const struct status *status,
     return rng_jitter(rng, wait_ms, PROBE_JITTER);
 }
 
-/* Of two endpoints or more one may always go, unless none may at all. */
+/* Of two or more endpoints one can always be ejected, unless none may be at all. */
 bool health_status_may_eject(const struct health_settings *settings, size_t ejected_count,
                              size_t count)
 {

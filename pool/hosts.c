@@ -11,7 +11,7 @@
 #include "steady/address.h"
 #include "steady/fault.h"
 
-/* What stands behind it in a larger file is not seen. */
+/* Text beyond this size is ignored. */
 #define HOSTS_BYTES_MAX (1024u * 1024)
 
 #define BLANKS " \t\r"

@@ -1,7 +1,7 @@
 /* Two signs that agree make a limit. */
 #include "pool/idle_limit.h"
 
-/* A fifth is taken off, for the way and the clock of the other side. */
+/* The margin is a fifth, for the network and the other side's clock. */
 #define MARGIN_PART 5
 
 static bool agree(uint64_t a_ms, uint64_t b_ms)

@@ -1,4 +1,4 @@
-/* A header that tells of the client, a handshake, and whom the connection is for. */
+/* The PROXY header, the handshake, and the request that gets the connection. */
 #include "pool/late_tls.h"
 
 #include "pool/dial.h"
@@ -21,7 +21,7 @@ void late_tls_start(struct connection *connection, struct lease_request *request
     const struct pool_worker *worker = connection->local->worker;
     connection_enter(connection, connection->state, CONNECTION_LATE_TLS);
     connection->tls.late_request = request;
-    connection->loans.lent_count = 1; /* it is promised */
+    connection->loans.lent_count = 1; /* it is promised to the request */
     request->late_tls = connection;
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               loop_clock_ms(&worker->env.loop->clock) + connection->local->limits.tls_ms);

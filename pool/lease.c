@@ -33,7 +33,7 @@ void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request
     line_leave(local, request);
 }
 
-/* May the connection serve again? What says no is the first of these that holds. */
+/* Whether the connection may serve again. The first condition that forbids it decides the ending. */
 static inline enum ending ending_by_now(struct connection *connection)
 {
     const struct endpoint_local *local = connection->local;
@@ -53,14 +53,15 @@ static inline enum ending ending_by_now(struct connection *connection)
     return ENDING_NONE;
 }
 
-/* What befalls a share is for the protocol to judge. */
+/* The protocol decides what the ending of a share means. */
 static enum ending take_share(struct connection *connection, struct lease *lease, enum ending left)
 {
     TAILQ_REMOVE(&connection->loans.shares, lease, link);
     return connection->protocol->take_back(connection, lease, left);
 }
 
-/* Capacity is there: for the line of this worker, for exchanges that wait anywhere, or for want of a descriptor. */
+/* Offers capacity: to the line of this worker, to exchanges that wait on any worker, or to those that wait for a
+   descriptor. */
 static inline void offer(struct pool_worker *worker, struct endpoint_local *local,
                          struct upstream *upstream)
 {
@@ -73,7 +74,7 @@ static inline void offer(struct pool_worker *worker, struct endpoint_local *loca
     }
 }
 
-/* The one way from a lease to its connection. `left`: how the borrower leaves it; ENDING_NONE: in order. */
+/* The only way from a lease to its connection. `left`: how the borrower leaves the lease; ENDING_NONE: in order. */
 __attribute__((always_inline)) static inline void give_back(struct pool_worker *worker,
                                                             struct lease **lease_pointer,
                                                             enum ending left)

@@ -40,7 +40,7 @@ static void dequeue(struct endpoint_local *local, struct lease_request *request)
     local->line.fresh_only_count -= request->fresh_only;
 }
 
-/* It is pending no more. */
+/* The request is no longer pending. */
 static void settle(struct endpoint_local *local, struct lease_request *request)
 {
     local->worker->request_count--;
@@ -58,7 +58,7 @@ void line_leave(struct endpoint_local *local, struct lease_request *request)
     endpoint_local_leave(local);
 }
 
-/* The request's load stays: it is the lease's from now on. */
+/* The request's load stays counted: it is the lease's from now on. */
 void line_grant(struct endpoint_local *local, struct lease_request *request,
                 struct connection *connection)
 {
@@ -96,7 +96,7 @@ static void fail(struct endpoint_local *local, struct lease_request *request,
     line_refuse(local, request, result);
 }
 
-/* Of those that are shared already one, so that others rest and may go to siblings. */
+/* Prefers a connection that is already shared, so that idle ones stay idle and siblings can have them. */
 static struct connection *first_spare(const struct endpoint_local *local)
 {
     struct connection *sharing = TAILQ_FIRST(&local->sharing);
@@ -113,7 +113,7 @@ static bool misses_any(const struct endpoint_local *local)
     return local->line.count > local->coming.count || misses_fresh(local);
 }
 
-/* A place of pool.max for a dial. For a connection that has to be fresh a resting one makes space. */
+/* Takes a place of pool.max for a dial. For a request that needs a new connection, an idle one is closed to make room. */
 static bool take_place(struct endpoint_local *local, bool fresh)
 {
     struct bound *connections = &local->endpoint->connections;
@@ -127,11 +127,11 @@ static bool take_place(struct endpoint_local *local, bool fresh)
     return bound_take(connections, 1);
 }
 
-/* Asks in vain after which a dial takes its turn, for each request in line. */
+/* Number of vain asks for each request in line, after which a connection is dialled. */
 #define VAIN_ASKS 4
 
-/* While connections are as many as exchanges one more would be one too many: who has one at rest may have lent it in
-   between, or given it to another sibling, but someone's is free or about to be. */
+/* While there are as many connections as exchanges, a further one would be one too many: a sibling that had an idle one
+   may have lent it in between, or given it to another worker, but one is free or about to be. */
 static bool enough_exist(const struct endpoint_local *local)
 {
     const struct endpoint *endpoint = local->endpoint;
@@ -167,7 +167,7 @@ static enum bring_result bring_one(struct endpoint_local *local, bool rather_dia
     if (dial_start(local, FD_FOR_EXCHANGE)) {
         return BRING_STARTED;
     }
-    /* Not offered to those who wait: they would want the descriptor that there is not. */
+    /* Not offered to waiters: they would need the descriptor that is missing. */
     bound_give(&local->endpoint->connections, 1);
     return BRING_NO_FD;
 }
@@ -190,7 +190,7 @@ enum lease_result line_join(struct endpoint_local *local, struct lease_request *
         return LEASE_PENDING;
     }
     if (!misses_any(local)) {
-        /* Dials that nobody waited for are coming. A sibling that has one at rest is faster. */
+        /* The expected connections come from dials ahead of requests. A sibling with an idle connection is faster. */
         if (!request->fresh_only && local->line.count > local->coming.asking_count) {
             handover_ask_besides(local);
         }
@@ -206,7 +206,7 @@ enum lease_result line_join(struct endpoint_local *local, struct lease_request *
     return LEASE_FULL;
 }
 
-/* Who came last has the worst claim to what is coming. */
+/* The request that came last has the weakest claim to the expected connections. */
 static struct lease_request *last_missing(const struct endpoint_local *local)
 {
     bool fresh = misses_fresh(local);
@@ -242,7 +242,7 @@ void line_serve(struct endpoint_local *local)
     line_bring(local, false);
 }
 
-/* What shares serves as many as it may. */
+/* A shared connection serves as many requests as it may. */
 static void serve_all(struct endpoint_local *local, struct connection *connection)
 {
     bool reused = connection->facts.reused;
@@ -269,7 +269,7 @@ void line_offer(struct endpoint_local *local, struct connection *connection)
     descriptor_spare(local->worker);
 }
 
-/* Whoever fails may ask again at once, and has then another dial to wait for. */
+/* A failed request may ask again at once, and then waits for another dial. */
 static struct lease_request *last_up_to(const struct endpoint_local *local, uint64_t number)
 {
     struct lease_request *request;

@@ -1,7 +1,7 @@
-/* Signs add up within a window. */
+/* Signs within a window add up. */
 #include "pool/loss.h"
 
-/* A quarter of what rested must have died. */
+/* A quarter of the idle connections must have died. */
 #define LOSS_PART 4
 
 static bool sign(struct loss_watch *watch, uint64_t kept_count, uint64_t now_ms)

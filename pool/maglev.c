@@ -9,7 +9,7 @@
 #include "steady/fault.h"
 #include "steady/hash.h"
 
-/* Slots per member: what moves beyond the least when one goes shrinks with it. */
+/* Entries for each member. The more there are, the fewer keys move when a member goes. */
 #define SLOTS_PER_MEMBER 100
 #define OFFSET_SEED 1
 #define SKIP_SEED 2
@@ -23,12 +23,12 @@ struct maglev {
 /* A member while the table is built. */
 struct builder {
     const struct maglev_member *member;
-    uint16_t index; /* as the caller has it */
+    uint16_t index; /* the caller's index */
     uint32_t next, skip;
     uint64_t taken_count;
 };
 
-/* Primes, so that every skip visits every local. */
+/* Primes, so that every skip visits every entry. */
 static uint32_t size_for(size_t count)
 {
     static const uint32_t primes[] = {65521, 262139, 1048573, 8388593};
@@ -55,7 +55,7 @@ static void take_local(struct maglev *maglev, struct builder *builder)
     builder->taken_count++;
 }
 
-/* In round r the member of the heaviest weight takes its r-th local, one of half the weight its r/2-th. */
+/* In round r the member with the largest weight takes its r-th entry, a member with half that weight its r/2-th. */
 static void fill(struct maglev *maglev, struct builder *builders, size_t count)
 {
     uint64_t heaviest = 0;

@@ -3,12 +3,12 @@
 
 #include "steady/deadline.h"
 
-/* Refreshed after 80% to 95% of the TTL. */
+/* An answer is refreshed after 80% to 95% of its TTL. */
 #define REFRESH_LEAST_SHARE 0.80
 #define REFRESH_SPREAD_SHARE 0.15
-/* However short a TTL: no server is asked more often by one question. */
+/* Shortest time between two lookups of a question, however short the TTL. */
 #define LEAST_WAIT_MS 50
-/* After a failure: this long, then twice as long each time, half of it by chance. */
+/* Wait after a failure: this long, then doubled each time, half of it random. */
 #define FAILURE_WAIT_MS 1000
 #define FAILURE_LONGEST_WAIT_MS 30000
 

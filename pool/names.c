@@ -1,4 +1,4 @@
-/* The table of names, their records, and what they add up to. */
+/* The table of names, their records, and the addresses that they add up to. */
 #include "pool/names.h"
 
 #include <ctype.h>
@@ -10,7 +10,7 @@
 #include "steady/hash.h"
 
 #define WEIGHT_MOST 100
-/* Of POOL_NAME_ADDRESSES: kept for IPv6 when there is more of both than fits. */
+/* Part of POOL_NAME_ADDRESSES that is kept for IPv6 if both families have more addresses than fit. */
 #define IPV6_SHARE (POOL_NAME_ADDRESSES / 2)
 
 /* ---- the table ---- */
@@ -176,7 +176,7 @@ static size_t lesser(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* A family that this machine has no way to counts only as long as there is nothing better. */
+/* Addresses of a family without a route from this machine count only if there are no others. */
 static size_t usable_count(const struct question *question, const struct question *other)
 {
     bool better = other->ip_count > 0 && other->routed;
@@ -258,7 +258,7 @@ static uint32_t divisor(uint32_t a, uint32_t b)
     return a;
 }
 
-/* RFC 2782: among others a weight of 0 is next to nothing; when all are 0 they are alike. */
+/* RFC 2782: among other weights a weight of 0 is next to nothing. If all weights are 0 they are equal. */
 static void scale_weights(struct service_group *group)
 {
     uint32_t most = 0, common = 0;

@@ -1,4 +1,4 @@
-/* Answers to bytes and back. */
+/* Converts answers to bytes and back. */
 #include "pool/names_memory.h"
 
 #include <string.h>

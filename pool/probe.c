@@ -1,4 +1,5 @@
-/* Dial, ask, read the status line; what follows is read and dropped, so that the other side sees an orderly end. */
+/* Dials, sends the request and reads the status line. The rest of the response is read and dropped, so that the other
+   side sees an orderly end. */
 #include "pool/probe.h"
 
 #include <errno.h>
@@ -15,12 +16,12 @@
 #include "steady/fault.h"
 #include "steady/fds.h"
 
-/* "HTTP/1.1 200" */
+/* Length of "HTTP/1.1 200". */
 #define STATUS_LINE_BYTES 12
-/* More of an answer than this is not waited for. */
+/* Most bytes of a response that are read. */
 #define ANSWER_MOST_BYTES (256u * 1024)
 #define REQUEST_BYTES 2048
-/* Once the verdict stands, the other side's end is awaited no longer than this. */
+/* After the verdict, longest wait for the end of the other side. */
 #define DROP_MS 100
 
 enum probe_state { CONNECTING, SHAKING, SENDING, READING, DROPPING };
@@ -33,10 +34,10 @@ struct probe {
     struct event event, deadline;
     enum probe_state state;
     bool http, proxy_header;
-    int connect_errno; /* connect() failed at once: told in the event */
+    int connect_errno; /* errno if connect() failed at once, reported in the event */
     uint64_t status_first, status_last;
-    const struct probe_security *security; /* NULL: plain */
-    struct probe_report report;            /* as it stands while DROPPING */
+    const struct probe_security *security; /* NULL: plain TCP */
+    struct probe_report report;            /* the report while DROPPING */
     size_t sent_bytes, request_bytes, got_bytes;
     char status_line[STATUS_LINE_BYTES];
     char request[REQUEST_BYTES];
@@ -135,7 +136,7 @@ static void read_answer(struct probe *probe)
     }
 }
 
-/* What TLS has taken may still be on its way when all is taken: then it is sent on with nothing more. */
+/* TLS may have taken everything and not yet sent it: then sending continues without new bytes. */
 static void send_request(struct probe *probe)
 {
     while (probe->sent_bytes < probe->request_bytes || stream_unsent(&probe->stream)) {
@@ -170,7 +171,7 @@ static int connect_result(const struct probe *probe)
                                                                                 : error;
 }
 
-/* The way is open; for some that is all. */
+/* The connection is open; for some probes that is all. */
 static void ask(struct probe *probe)
 {
     if (!probe->http) {
@@ -256,7 +257,7 @@ static bool write_request(struct probe *probe, const struct probe_target *target
     return bytes > 0 && (size_t)bytes < sizeof probe->request;
 }
 
-/* The socket, watched; false: nothing is open. */
+/* Opens and watches the socket. False: nothing is open. */
 static bool dial(struct probe *probe, const struct address *address, uint64_t timeout_ms)
 {
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

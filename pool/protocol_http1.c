@@ -1,11 +1,11 @@
-/* HTTP/1: a lease is the whole connection, and at rest nothing may come. Spec: RFC 9112 section 9. */
+/* HTTP/1: a lease is the whole connection, and no byte may arrive while it is idle. Spec: RFC 9112 section 9. */
 #include <event2/event.h>
 
 #include "pool/connection.h"
 #include "pool/handshake.h"
 #include "pool/protocol.h"
 
-/* Tickets that come late are taken by the look. An end without close_notify is the habit of many servers. */
+/* stream_probe() takes late tickets. An end without close_notify is usual for many servers. */
 static enum ending on_event_at_rest(struct connection *connection, short what)
 {
     if ((what & (EV_CLOSED | EV_READ)) == 0) {

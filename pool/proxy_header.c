@@ -1,4 +1,4 @@
-/* Version 1 is a line, version 2 a struct. */
+/* Version 1 is a text line, version 2 is binary. */
 #include "pool/proxy_header.h"
 
 #include <arpa/inet.h>
@@ -32,7 +32,7 @@ static struct ip_address address_of(int family, const void *bytes, uint16_t port
 
 /* ---- version 1 ---- */
 
-/* The next word of the line, terminated; NULL: there is none, or it is longer than any that can be meant. */
+/* The next word of the line, terminated. NULL: there is none, or it is longer than any valid one. */
 static char *next_word(const char **at, const char *end, char space[INET6_ADDRSTRLEN])
 {
     size_t length = 0;
@@ -104,7 +104,7 @@ static enum proxy_header_result parse_line(const char *bytes, size_t length,
         good = read_addresses(AF_INET, at + 5, end, header);
     } else if (begins_with(at, end, "TCP6 ", 5)) {
         good = read_addresses(AF_INET6, at + 5, end, header);
-    } else { /* what follows UNKNOWN is to be ignored */
+    } else { /* the rest after UNKNOWN is ignored */
         good = begins_with(at, end, "UNKNOWN", 7) && (end - at == 7 || at[7] == ' ');
     }
     *ret_bytes = (size_t)(newline + 1 - bytes);
@@ -180,7 +180,7 @@ enum proxy_header_result proxy_header_parse(const char *bytes, size_t length,
     return result;
 }
 
-/* In network order; at the same place in both families. */
+/* In network order. Both families have it at the same place. */
 static const in_port_t *port_of(const struct sockaddr *address)
 {
     return &((const struct sockaddr_in *)address)->sin_port;

@@ -1,4 +1,4 @@
-/* Who waits for an upstream, and whose turn it is. */
+/* Exchanges that wait for an upstream, and whose turn it is. */
 #include "pool/queue.h"
 
 #include "pool/descriptor.h"
@@ -95,19 +95,19 @@ void upstream_local_let_go(struct upstream_local *local)
     upstream_local_leave(local);
 }
 
-/* ---- what is there, and who may have it ---- */
+/* ---- what is there, and which waiter may have it ---- */
 
-/* When all descriptors are taken, one exchange of the upstream still tries: either its worker has an idle connection of another
-   upstream to close, or the exchange is the one that waits for a descriptor from now on, so that whoever frees one calls it and the
-   other workers spare one. The others would try in vain. */
+/* When all descriptors are taken, one exchange of the upstream still tries. Either its worker closes an idle connection
+   of another upstream for it, or the exchange becomes the one that waits for a descriptor, so that it is called when
+   one is freed, and other workers spare one. Further exchanges would try in vain. */
 static bool may_dial(const struct upstream_private *own)
 {
     return !descriptors_spent(own->pools) ||
            __atomic_load_n(&own->fd_waiting_count, __ATOMIC_ACQUIRE) == 0;
 }
 
-/* A connection may be had at some endpoint. Without a view of its own the worker cannot tell; where there is no
-   endpoint who waits is to learn of it. */
+/* Whether some endpoint can give a connection. A worker without a view cannot tell. If there is no endpoint, waiters
+   are called so that they learn of it. */
 static bool connection_to_be_had(const struct upstream_view *view)
 {
     if (view == NULL || view->endpoint_count == 0) {
@@ -158,7 +158,7 @@ static void meet(const struct waitlist_local *waits)
 
 /* ---- lines ---- */
 
-/* A waiter that has come back to the front may stand before older ones. */
+/* A waiter that has returned to the front may be in front of older ones. */
 static uint64_t longest_wait_ms(const struct upstream_local *local, unsigned line)
 {
     const struct waiter *first = waitlist_first(&local->waits, line);
@@ -166,13 +166,13 @@ static uint64_t longest_wait_ms(const struct upstream_local *local, unsigned lin
     return first != NULL && first->since_ms < now_ms ? now_ms - first->since_ms : 0;
 }
 
-/* Whenever somebody has come or gone. */
+/* To be called whenever a waiter has joined or left. */
 static void look(struct upstream_local *local, unsigned line)
 {
     codel_look(&local->codel[line], now_of(local), longest_wait_ms(local, line));
 }
 
-/* The one that must go: it waited longest, and the line stands. */
+/* The waiter that must be dropped: it has waited longest, and the line does not empty. */
 static struct waiter *surplus(const struct upstream_local *local, unsigned line)
 {
     struct waiter *waiter = waitlist_first(&local->waits, line);
@@ -184,21 +184,21 @@ static struct waiter *surplus(const struct upstream_local *local, unsigned line)
     return waiter;
 }
 
-/* Who is served next: the newest surely still waits. */
+/* The waiter that is served next. Under stress it is the newest, whose client certainly still waits. */
 static struct waiter *next_of(const struct upstream_local *local, unsigned line)
 {
     return codel_stressed(&local->codel[line], now_of(local)) ? waitlist_last(&local->waits, line)
                                                               : waitlist_first(&local->waits, line);
 }
 
-/* bound_give() with the order that the rendezvous needs. */
+/* bound_give() with the memory order that the rendezvous needs. */
 static void give_place(struct upstream *upstream)
 {
     uint64_t before = waitlist_meet(&upstream->in_flight.used, (uint64_t)-1);
     CHECK(before > 0);
 }
 
-/* What was taken for the one in its turn, and not used. */
+/* Gives back what was taken for the waiter in its turn and not used. */
 static void give_held(struct upstream_local *local)
 {
     if (local->turn_holds == QUEUE_PLACE) {
@@ -263,8 +263,8 @@ enum admit_result upstream_wait(struct pool_worker *worker, struct upstream *ups
     return enter(worker, upstream, waiter, for_fd ? QUEUE_DESCRIPTOR : QUEUE_CONNECTION, turn);
 }
 
-/* What this waiter was called for is passed on by the call. That the next may try without a descriptor is offered by
-   upstream_leave(): who waits for one has a place, and gives it back when it gives up. */
+/* If this waiter was called, the call passes the capacity on. The right to try without a descriptor is offered to the
+   next by upstream_leave(), because a waiter for a descriptor holds a place and gives it back when it gives up. */
 void queue_cancel(struct waiter *waiter)
 {
     if (waiter->local == NULL) {
@@ -300,7 +300,7 @@ void upstream_let_go(struct pool_worker *worker, struct upstream *upstream)
 
 /* ---- turns ---- */
 
-/* False: nobody left, nothing left, or the first could not use it. */
+/* False: no waiter or no capacity is left, or the first waiter could not use it. */
 static bool give_turn(struct upstream_local *local)
 {
     struct waiter *waiter = next_of(local, LINE_ADMITTED);
@@ -320,12 +320,12 @@ static bool give_turn(struct upstream_local *local)
     bool left = waitlist_turn_end(&local->waits);
     give_held(local);
     if (left) {
-        local->busy--; /* not the last: serve() has one */
+        local->busy--; /* not the last use: serve() has one */
     }
     return left;
 }
 
-/* It leaves as if it had given up by itself. */
+/* The dropped waiter leaves as if it had given up. */
 static void drop_surplus(struct upstream_local *local, unsigned line)
 {
     struct waiter *waiter;

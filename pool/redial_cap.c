@@ -1,4 +1,4 @@
-/* A bucket that requests and time fill, and that leaks within a window. */
+/* A token bucket that requests and time fill, and that empties within a window. */
 #include "pool/redial_cap.h"
 
 void redial_cap_init(struct redial_cap *cap, uint64_t leases_count, uint64_t now_ms)
@@ -10,7 +10,7 @@ bool redial_cap_take(struct redial_cap *cap, uint64_t leases_count, uint64_t now
 {
     double windows = (double)(now_ms - cap->at_ms) / REDIAL_CAP_WINDOW_MS;
     double leases = (double)(leases_count - cap->leases_count);
-    if (windows > 1) { /* what was longer ago does not count */
+    if (windows > 1) { /* older requests do not count */
         leases /= windows;
         windows = 1;
     }

@@ -1,4 +1,4 @@
-/* When what is asked, and what becomes of the answers. */
+/* When which question is asked, and what an answer changes. */
 #include "pool/resolver.h"
 
 #include <stdio.h>
@@ -13,14 +13,14 @@
 #include "steady/fault.h"
 
 #define QUERIES_IN_FLIGHT 64
-/* Any: a route is the same for all. */
+/* Any port: the route does not depend on it. */
 #define ROUTE_PORT 9
-/* Rounds of 1, 2 and 4 tries fit into the time a query has. */
+/* Rounds of 1, 2 and 4 waits fit into the time of a query. */
 #define TRIES_PER_QUERY 8
 #define TRY_LEAST_MS 20
-/* A channel that gets no answer is not opened anew more often, and resolv.conf not looked at. */
+/* A channel without answers is reopened at most once in this time, and resolv.conf is checked as often. */
 #define REOPEN_MS 1000
-/* A question that waits for others looks this often whether its answer has become too old. */
+/* A question that waits for a place checks this often whether its answer has become too old. */
 #define WAITING_LOOK_MS 1000
 
 static void on_fire(struct wheel_timer *timer, uint64_t now_ms);
@@ -31,7 +31,7 @@ static struct resolver *resolver_of(const struct name *name)
     return container_of(name->names, struct resolver, names);
 }
 
-/* The rest is done in a frame of its own. */
+/* The rest runs in a frame of the event loop. */
 static void activate(struct resolver *resolver)
 {
     event_active(&resolver->work, EV_TIMEOUT, 1);
@@ -69,7 +69,7 @@ static void dequeue(struct resolver *resolver, struct question *question)
     question->waiting = false;
 }
 
-/* Its first lookup. */
+/* The first lookup of a name. */
 static void ask_first(struct resolver *resolver, struct name *name)
 {
     for (unsigned i = 0; i < name->question_count; i++) {
@@ -79,7 +79,7 @@ static void ask_first(struct resolver *resolver, struct name *name)
     }
 }
 
-/* A network may come and go while the answer stays the same. */
+/* A network can come and go while the answer stays the same. */
 static void look_at_route(struct resolver *resolver, struct question *question)
 {
     const struct named_address first = question_address(question, 0, ROUTE_PORT);
@@ -171,7 +171,7 @@ static void end_lookup(struct resolver *resolver, struct question *question,
 
 /* ---- asking ---- */
 
-/* What the hosts file says holds at once, and it is looked at again after the shortest TTL. */
+/* An answer from the hosts file is used at once, and checked again after the shortest TTL. */
 static bool answer_from_hosts(struct resolver *resolver, struct name *name)
 {
     struct dns_records records[2];
@@ -196,7 +196,7 @@ static bool answer_from_hosts(struct resolver *resolver, struct name *name)
     return found;
 }
 
-/* False: too many are in flight. */
+/* False: too many queries are in flight. */
 static bool ask(struct resolver *resolver, struct question *question)
 {
     struct name *name = question->name;
@@ -220,7 +220,7 @@ static bool ask(struct resolver *resolver, struct question *question)
     return true;
 }
 
-/* No server has answered since the question was asked: perhaps it was not them. */
+/* No server has answered since the question was asked, so the failure may be on this side. */
 static void heard_nothing(struct resolver *resolver, const struct question *question)
 {
     if (resolver->heard_ms >= question->asked_ms ||
@@ -244,7 +244,7 @@ static void heard(struct resolver *resolver)
     resolver->silence_told = false;
 }
 
-/* From within c-ares, perhaps from within ask(). */
+/* Called from within c-ares, perhaps from within ask(). */
 static void on_done(void *owner, enum lookup_result result, const struct dns_records *records)
 {
     struct question *question = owner;
@@ -259,7 +259,7 @@ static void on_done(void *owner, enum lookup_result result, const struct dns_rec
     end_lookup(resolver, question, &resolver->rules, result, records);
 }
 
-/* A query's deadline has passed, or it is time to look at the answer. */
+/* The deadline of a query has passed, or the answer is to be checked. */
 static void on_fire(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct question *question = container_of(timer, struct question, timer);
@@ -306,12 +306,12 @@ static void open_channel(struct resolver *resolver)
     resolver->figures.reopened += resolver->opened_ms > 0;
     resolver->opened_ms = resolver_now_ms();
     resolver->open_wanted = !dns_channel_open(resolver->channel, &settings);
-    if (resolver->open_wanted) { /* with the next question */
+    if (resolver->open_wanted) { /* done with the next question */
         resolver_report(resolver, LOG_LEVEL_ERROR, "no memory for speaking to DNS servers");
     }
 }
 
-/* ---- frames of its own ---- */
+/* ---- frames of the event loop ---- */
 
 static void arm_wheel(struct resolver *resolver)
 {
@@ -344,7 +344,7 @@ static void forget(struct resolver *resolver, struct name *name)
     names_free(&name);
 }
 
-/* Forgetting a name of services may leave its targets without use. */
+/* Freeing the name of a service may leave its targets unused. */
 static void sweep(struct resolver *resolver)
 {
     struct name *name, *next;
@@ -485,7 +485,7 @@ static void want(struct resolver *resolver, const struct endpoint_settings *entr
     name->resolve_ms = upstream->timeouts.resolve_ms;
 }
 
-/* Of several upstreams with the name the least patient one decides. */
+/* Of several upstreams with the name, the shortest timeouts.resolve applies. */
 static void hurry(struct resolver *resolver, const struct endpoint_settings *entry,
                   const struct upstream_settings *upstream)
 {
@@ -537,7 +537,7 @@ size_t resolver_use(struct resolver *resolver, struct settings *settings)
     resolver->refused_count = 0;
     each_entry(resolver, want);
     each_entry(resolver, hurry);
-    if (resolver->try_ms == UINT64_MAX) { /* no names at all */
+    if (resolver->try_ms == UINT64_MAX) { /* there are no names */
         resolver->try_ms = try_ms == 0 ? TRY_LEAST_MS : try_ms;
     }
     resolver->open_wanted = resolver->open_wanted || try_ms != resolver->try_ms;

@@ -1,4 +1,4 @@
-/* What a resolver says to the log, and its figures. */
+/* Log lines and figures of a resolver. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -22,7 +22,7 @@ void resolver_report(const struct resolver *resolver, enum log_level level, cons
     resolver->env.say(level, text, resolver->env.owner);
 }
 
-/* "10.0.0.1, 10.0.0.2, ...": the first few. */
+/* Lists the first addresses: "10.0.0.1, 10.0.0.2, ...". */
 static void list_ips(const struct question *question, char *text, size_t text_bytes)
 {
     struct named_address addresses[4];

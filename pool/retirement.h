@@ -1,9 +1,10 @@
 /*
- * Retirements ahead: how many connections of a local retire in which of the coming steps of time.
+ * Retirements ahead: how many connections of a local reach the end of their lifetime in each of the coming steps of
+ * time.
  *
  * Owns: counts by absolute step, in a ring. Private to pool/. Thread: written by the local's worker, read by any. Time
- * base: the loop clock, ms. A step is a twelfth of the longest lifetime; when the settings change it, connections of
- * before stay where they were put, so the figures are blurred until those have gone.
+ * base: the loop clock, ms. A step is a twelfth of the longest lifetime. If the settings change it, older connections
+ * stay in their steps, so the figures are imprecise until those connections are gone.
  */
 #ifndef EVENKEEL_POOL_RETIREMENT_H
 #define EVENKEEL_POOL_RETIREMENT_H
@@ -32,7 +33,7 @@ static inline void retirements_change(struct retirements *retirements, unsigned 
     __atomic_store_n(&retirements->counts[step], count, __ATOMIC_RELAXED);
 }
 
-/* Returns the step it was counted in, for retirements_change(..., -1). */
+/* Counts a connection. Returns its step, for retirements_change(..., -1). */
 static inline unsigned retirements_add(struct retirements *retirements, uint64_t retire_ms)
 {
     unsigned step = (unsigned)(retire_ms / retirements->step_ms % RETIREMENT_STEPS);
@@ -40,7 +41,7 @@ static inline unsigned retirements_add(struct retirements *retirements, uint64_t
     return step;
 }
 
-/* Adds the local's to the figures, which begin with the present step. */
+/* Adds the counts of a local to the figures, which begin with the current step. */
 static inline void retirements_sum(const struct retirements *retirements, uint64_t now_ms,
                                    struct endpoint_figures *figures)
 {

@@ -1,4 +1,4 @@
-/* Connecting a datagram socket looks up the route, and does nothing else. */
+/* Connecting a datagram socket looks up the route and sends nothing. */
 #include "pool/route.h"
 
 #include <errno.h>

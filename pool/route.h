@@ -1,5 +1,5 @@
 /*
- * Whether this machine has a way to an address.
+ * Whether this machine has a route to an address.
  *
  * Owns nothing. Thread: any. The kernel's routing table is asked; nothing is sent.
  */
@@ -10,11 +10,11 @@
 
 #include "steady/address.h"
 
-/* False only if the kernel says that there is none. */
+/* False only if the kernel says that there is no route. */
 bool route_exists(const struct address *address);
 
-/* What a connect() to the address that failed with this error failed with: EADDRNOTAVAIL means that the local ports are used
- * up, or that no local address leads there (IPv6 is switched off), and that becomes ENETUNREACH. */
+/* The reason for which a connect() to the address failed with this error. EADDRNOTAVAIL means that the local ports are
+   used up, or that no local address has a route there (IPv6 is switched off); the latter becomes ENETUNREACH. */
 int route_errno(const struct address *address, int error);
 
 #endif

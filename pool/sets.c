@@ -14,12 +14,12 @@
 #include "steady/loop_clock.h"
 #include "tls/client.h"
 
-/* What is being built, and where to say why it cannot be. */
+/* The set that is being built, and where to write why it cannot be. */
 struct building {
     struct pools *pools;
     const struct upstream_set *set;
     struct upstream_view *view;
-    const struct upstream_view *previous; /* its endpoints may be kept; NULL: none */
+    const struct upstream_view *previous; /* a view whose endpoints may be kept; NULL: none */
     char *why;
     size_t why_bytes;
 };
@@ -78,7 +78,8 @@ static bool make_space(struct upstream_view *view)
     return true;
 }
 
-/* An endpoint named twice counts once, with both weights. weight_ends holds plain weights until the view is whole. */
+/* An endpoint that is named twice counts once, with both weights. weight_ends holds plain weights until the view is
+   complete. */
 static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, uint32_t weight)
 {
     for (size_t i = 0; i < view->endpoint_count; i++) {
@@ -96,7 +97,7 @@ static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, 
     return true;
 }
 
-/* What the entry stands for now; 0: nothing is known of its name. */
+/* Addresses of the entry now; 0: none are known. */
 static size_t find_addresses(const struct pools *pools, const struct endpoint_settings *settings,
                              struct named_address *addresses)
 {
@@ -112,7 +113,7 @@ static size_t find_addresses(const struct pools *pools, const struct endpoint_se
     return 1;
 }
 
-/* One that was there stays the same object; one that comes to an upstream that serves already is marked. */
+/* A known endpoint stays the same object. One that joins an upstream which is already serving is marked `late`. */
 static struct endpoint *obtain_endpoint(struct building *building,
                                         const struct endpoint_settings *settings,
                                         const struct named_address *named)
@@ -153,7 +154,7 @@ static void sum_weights(struct upstream_view *view)
     }
 }
 
-/* The upstream of that name in the newest live set that has it, if its connections would serve these settings too. */
+/* The view of that name in the newest live set that has it, if its connections may serve these settings too. */
 static const struct upstream_view *find_previous(const struct pools *pools,
                                                  const struct upstream_settings *settings,
                                                  const struct tls_client *tls)
@@ -184,7 +185,7 @@ static struct tls_client *tls_of(const struct upstream_set *set,
     return NULL;
 }
 
-/* What has been read for these settings already: for an upstream before, or for the set that names have made out of date. */
+/* The TLS client that was already loaded for these settings: for an earlier upstream, or for the previous set. */
 static struct tls_client *find_tls(const struct building *building,
                                    const struct upstream_settings *settings)
 {
@@ -201,7 +202,7 @@ static struct tls_client *find_tls(const struct building *building,
     return client;
 }
 
-/* Files may say something else than last time: then it is another client. */
+/* If the files have changed, this is another TLS client. */
 static enum upstream_result obtain_tls(struct building *building,
                                        const struct upstream_settings *settings)
 {
@@ -222,7 +223,7 @@ static enum upstream_result obtain_tls(struct building *building,
     return result == TLS_CLIENT_NO_MEMORY ? UPSTREAM_NO_MEMORY : UPSTREAM_BAD_FILE;
 }
 
-/* Nothing of it is in the set that is used now. */
+/* None of its endpoints is in the set that is in use now. */
 static bool is_ahead(const struct upstream_view *view)
 {
     for (size_t i = 0; i < view->endpoint_count; i++) {
@@ -284,7 +285,7 @@ static struct upstream_set_record *create_record(struct settings *settings)
     return record;
 }
 
-/* What it had alone goes with the next sweep. */
+/* Objects that only this set contained go with the next sweep. */
 static void free_record(struct upstream_set_record *record)
 {
     for (size_t v = 0; v < record->set.count; v++) {
@@ -398,7 +399,7 @@ void upstream_set_retire(struct pools *pools, struct upstream_set **set)
     sets_show_newest(pools);
 }
 
-/* A view is in use while a worker has it, as the present one or as the last one of an upstream that has gone. */
+/* A view is in use while a worker has it: as the current one, or as the last one of an upstream that is gone. */
 static bool in_use(const struct pools *pools, const struct upstream_set *set)
 {
     for (size_t v = 0; v < set->count; v++) {

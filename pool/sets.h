@@ -1,5 +1,5 @@
 /*
- * Sets in memory: who has what, and when nobody has it any more.
+ * Sets in memory: which objects each set contains, and when an object is in no set any more.
  *
  * Owns: sets, upstreams and endpoints, from their building to their collection. Private to pool/. Thread: control.
  */
@@ -15,15 +15,15 @@ struct upstream_set_record {
     bool used, retired;
 };
 
-/* An upstream by its name, known before or new; NULL: no memory or too many. */
+/* The upstream of that name, known before or new. NULL: no memory or too many. */
 struct upstream_private *upstream_obtain(struct pools *pools, const char *name);
-/* A new endpoint of the view's upstream; NULL: no memory or too many. */
+/* A new endpoint of the view's upstream. NULL: no memory or too many. */
 struct endpoint *endpoint_create(const struct upstream_view *view,
                                  const struct endpoint_settings *settings,
                                  const struct named_address *named);
-/* Frees upstreams and endpoints that no set has and no worker uses. */
+/* Frees upstreams and endpoints that no set contains and no worker uses. */
 void sets_sweep(struct pools *pools);
-/* The endpoints of the newest live set are those whose bounds are seen. */
+/* Registers the bounds of the endpoints of the newest live set, and no others. */
 void sets_show_newest(struct pools *pools);
 
 #endif

@@ -1,4 +1,4 @@
-/* What is missing is dialled, what is overdue replaced, what was lost dialled again. */
+/* Dials missing connections, replaces overdue ones, and restores lost ones. */
 #include "pool/upkeep.h"
 
 #include "pool/descriptor.h"
@@ -6,14 +6,14 @@
 #include "pool/warmth.h"
 #include "steady/check.h"
 
-/* A connection that has carried a request within this time was needed. */
+/* A connection that has carried a request within this time counts as needed. */
 #define RECENT_MS 1500
-/* A connection that ends so soon, and has carried nothing, was never a connection. */
+/* A connection that ends this soon and has carried no request counts as a failed dial. */
 #define YOUNG_MS 1000
 #define YOUNG_FORGOTTEN_MS 5000
-/* How long what was needed before a loss is still believed to be needed. */
+/* How long the number of connections before a loss stays the target. */
 #define TARGET_MS 30000
-/* When the process lacks what a dial needs. */
+/* Wait when the process lacks what a dial needs. */
 #define SHORTAGE_MS 1000
 
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms);
@@ -88,7 +88,7 @@ static void retire_at(struct connection *connection, uint64_t retire_ms)
     connection->retire.place = 1 + retirements_add(&local->retirements, retire_ms);
 }
 
-/* A restart is a loss of every connection: what was needed before it is dialled again. */
+/* A restart is a loss of every connection: the number that was needed before it is dialled again. */
 static void recall(struct endpoint_local *local)
 {
     struct upkeep *upkeep = &local->upkeep;
@@ -156,7 +156,7 @@ void upkeep_stop(struct endpoint_local *local)
 enum ahead_result {
     AHEAD_STARTED,
     AHEAD_ENOUGH, /* no place below the level */
-    AHEAD_LATER,  /* dials are bounded, descriptors short */
+    AHEAD_LATER,  /* too many dials are in progress, or descriptors are short */
 };
 
 static enum ahead_result dial_ahead(struct endpoint_local *local, uint64_t level_count)
@@ -182,7 +182,7 @@ static enum ahead_result dial_ahead(struct endpoint_local *local, uint64_t level
     return AHEAD_LATER;
 }
 
-/* Places that may be taken for it: those that leave have theirs until they have gone. */
+/* Places that may be taken for the warm level: connections that leave keep their places until they are gone. */
 static uint64_t warm_level_count(const struct endpoint *endpoint)
 {
     return read_shared(&endpoint->upkeep.warm_count) + read_shared(&endpoint->upkeep.leaving_count);
@@ -225,7 +225,7 @@ static enum ahead_result fill_target(struct endpoint_local *local)
 
 /* ---- replacing ---- */
 
-/* Takes it off the ready ones if the warm level allows. */
+/* Takes a connection off the count of ready ones if the warm level allows. */
 static bool spare(struct connection *connection)
 {
     struct endpoint *endpoint = connection->local->endpoint;
@@ -238,7 +238,7 @@ static bool spare(struct connection *connection)
     return false;
 }
 
-/* One at a time: retirements are spaced by the dials that replace what retires. */
+/* One at a time, so that the dials of replacements space the retirements. */
 static void replace(struct endpoint_local *local)
 {
     struct connection *connection;
@@ -251,7 +251,7 @@ static void replace(struct endpoint_local *local)
     if (dial_ahead(local, UINT64_MAX) == AHEAD_ENOUGH) {
         connection_stop(
             connection,
-            connection->overdue.reason); /* pool.max leaves no room for its replacement beside it */
+            connection->overdue.reason); /* pool.max leaves no room for its replacement */
     }
 }
 
@@ -352,7 +352,7 @@ void upkeep_on_gone(struct endpoint_local *local)
     pool_worker_schedule_endpoint(local->worker, local);
 }
 
-/* What rests is older than what was lost. */
+/* The connections that are still idle are older than those that were lost. */
 static void lose(struct endpoint_local *local, const struct connection *dying)
 {
     struct connection *connection, *next;
@@ -366,7 +366,7 @@ static void lose(struct endpoint_local *local, const struct connection *dying)
     }
 }
 
-/* Dials that began together fail together: one step for all of them. */
+/* Dials that began together fail together, and cause one step. */
 static void step_back(struct endpoint *endpoint, struct rng *rng, uint64_t now_ms)
 {
     uint64_t not_before_ms = read_shared(&endpoint->upkeep.redial_not_before_ms);
@@ -400,7 +400,7 @@ void upkeep_on_dial_failed(struct endpoint_local *local, enum dial_result result
     }
 }
 
-/* How many connections of the local were needed lately, the dying one included. */
+/* Number of connections of the local that were needed recently, the dying one included. */
 static uint64_t needed_count(const struct endpoint_local *local, uint64_t now_ms)
 {
     const struct connection *connection;
@@ -427,7 +427,7 @@ static void note_need(struct endpoint_local *local, uint64_t now_ms)
     pool_worker_schedule_endpoint(local->worker, local);
 }
 
-/* Learned here, or by a sibling whose word is taken once there is a sign here too. */
+/* The limit is learned here, or by a sibling, whose limit is used when there is a sign here too. */
 static void learn(struct endpoint_local *local, uint64_t rested_ms, uint64_t now_ms)
 {
     struct idle_limit *limit = &local->upkeep.idle_limit;
@@ -450,7 +450,8 @@ static void learn(struct endpoint_local *local, uint64_t rested_ms, uint64_t now
     }
 }
 
-/* Whoever takes connections and ends them at once would be dialled without end: that is as good as a dial that fails. */
+/* An endpoint that accepts connections and ends them at once would be dialled without end, so this counts as a failed
+   dial. */
 static void note_young(struct endpoint_local *local, uint64_t now_ms)
 {
     struct upkeep *upkeep = &local->upkeep;

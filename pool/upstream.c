@@ -15,7 +15,7 @@
 #include "steady/fault.h"
 #include "tls/client.h"
 
-/* The bounds that are one for the process. */
+/* Names of the bounds of the process. */
 static void name_bounds(struct pools *pools)
 {
     uint64_t fds = bound_limit(pools->fds);

@@ -1,20 +1,19 @@
 /*
- * Upstreams and endpoints at run time: what is shared by all workers and outlives a reload.
+ * Upstreams and endpoints at run time: objects that all workers share and that outlive a reload.
  *
- * Owns: struct upstream (one per configured name, kept over reloads), struct endpoint (one per upstream, hostname
- * and address, kept over reloads while tls settings stay the same), and sets of views: one per generation, and one
- * more whenever its names stand for other addresses. Thread: sets
- * are built, retired and collected on the control thread; a worker reads the views it has adopted; counters are
- * atomics. Errors: enum upstream_result plus words for the log.
+ * Owns: struct upstream (one for each configured name, kept over reloads); struct endpoint (one for each upstream,
+ * hostname and address, kept over reloads while the TLS settings stay the same); and sets of views: one for each
+ * generation, and one more whenever the addresses of a name change. Thread: sets are built, retired and collected on
+ * the control thread; a worker reads the views that it has adopted; counters are atomic. Errors: enum upstream_result,
+ * and a text for the log.
  *
  * Life of a set: upstream_set_build() -> perhaps pool_worker_prewarm() -> upstream_set_use() -> every worker calls
- * pool_worker_adopt() -> upstream_set_retire(previous).
- * A retired set is freed by pools_collect() once no upstream that is gone from the present set has anything in flight.
+ * pool_worker_adopt() -> upstream_set_retire(previous). A retired set is freed by pools_collect() when no upstream
+ * that is missing in the current set has anything in flight.
  *
- * What a worker may hold: an upstream from the present view, or as long as an exchange of the worker is admitted to
- * it or queued (views[worker] is not NULL then); its view only within a pass, as adopting replaces it; an endpoint
- * from the present view, or as long as a lease or a pending request is at it. An endpoint to avoid is only
- * compared.
+ * A worker may hold an upstream of the current view, or one at which an exchange of the worker is admitted or queued
+ * (views[worker] is not NULL then). It may hold its view only within a pass, because adopting replaces it. It may hold
+ * an endpoint of the current view, or one with a lease or a pending request. An endpoint to avoid is only compared.
  */
 #ifndef EVENKEEL_POOL_UPSTREAM_H
 #define EVENKEEL_POOL_UPSTREAM_H
@@ -32,33 +31,33 @@
 
 #define POOL_MAX_WORKERS 128
 
-struct endpoint; /* pool/endpoint.h, private to pool/ but for the accessors here */
+struct endpoint; /* pool/endpoint.h, private to pool/ except for the accessors here */
 
 /* An upstream as one generation sees it. */
 struct upstream_view {
     const struct upstream_settings *settings; /* lives as long as the view */
     struct upstream *upstream;
     struct endpoint **endpoints;
-    size_t endpoint_count;  /* 0: no name of it stands for anything yet, or any more */
+    size_t endpoint_count;  /* 0: no name of the upstream has an address */
     uint32_t *weight_ends;  /* running sums of the endpoints' weights */
-    void *balance;          /* what its method has prepared; NULL: nothing */
-    struct tls_client *tls; /* a reference; NULL: plain */
-    bool ahead;             /* when it was built none of its endpoints was in use yet */
+    void *balance;          /* prepared by its balance method; NULL: nothing */
+    struct tls_client *tls; /* a reference; NULL: no TLS */
+    bool ahead;             /* none of its endpoints was in use when the view was built */
 };
 
-/* Persistent by name. */
+/* An upstream, identified by its name. */
 struct upstream {
     const char *name;
-    /* [worker index]: the view that worker has adopted; the last one it was in while exchanges of the worker are
-       left; else NULL. Written by that worker. */
+    /* [worker index]: the view that the worker has adopted; after the upstream has left the settings, the last view,
+       while exchanges of the worker are left; else NULL. Written by that worker. */
     struct upstream_view *views[POOL_MAX_WORKERS];
-    /* Exchanges admitted, limit from limits.in_flight; and those that wait, limit from limits.queue. Each has its cache line:
-       the first changes with every exchange, the second is read by every exchange and changes seldom. */
+    /* Exchanges admitted (limit: limits.in_flight), and exchanges that wait (limit: limits.queue). Each has its cache
+       line: the first changes with every exchange; the second is read by every exchange and changes rarely. */
     struct bound in_flight __attribute__((aligned(64)));
     struct bound queued __attribute__((aligned(64)));
-    uint64_t turn;                /* round robin (atomic) */
+    uint64_t turn;                /* position of round robin (atomic) */
     void *companion;              /* struct pools_hooks; NULL: none */
-    struct upstream_private *own; /* pool/'s own state */
+    struct upstream_private *own; /* state of pool/ */
 };
 
 struct upstream_set {
@@ -67,29 +66,29 @@ struct upstream_set {
     struct settings *settings; /* a reference */
 };
 
-struct pools; /* process-wide state of pool/ */
+struct pools; /* State of pool/ for the process. */
 
-/* Addresses that one entry of `endpoints` stands for at most. */
+/* Highest number of addresses of one entry of `endpoints`. */
 #define POOL_NAME_ADDRESSES 64
 
 struct named_address {
     struct address address;
-    const char *hostname; /* only copied from */
-    uint16_t weight;      /* beside others of the same entry */
+    const char *hostname; /* copied, not kept */
+    uint16_t weight;      /* relative to the other addresses of the same entry */
 };
 
-/* What an entry that is no literal address stands for now: up to `room` different addresses, 0 when nothing is known. The control
-   thread, from within upstream_set_build(). */
+/* Finds the addresses of an entry that is a name: up to `room` different addresses, 0 if none are known. Called on the
+   control thread, from within upstream_set_build(). */
 typedef size_t pools_names_fn(void *owner, const struct endpoint_settings *settings,
                               struct named_address *addresses, size_t space);
 
 /*
- * What proxy/ keeps along with an upstream and an endpoint (a breaker, say): its companions. They are created right
+ * Companions: objects that proxy/ keeps with an upstream and an endpoint, such as a breaker. They are created right
  * after the object, before any worker sees it, and freed right before it, when no worker has it any more; both on the
  * control thread. Workers find them by upstream->companion and endpoint_companion().
  */
 struct pools_hooks {
-    /* NULL: no memory, the set cannot be built. */
+    /* NULL: no memory, and the set cannot be built. */
     void *(*upstream_created)(const struct upstream *upstream, void *owner);
     void (*upstream_freed)(void *companion, void *owner);
     void *(*endpoint_created)(const struct endpoint *endpoint, void *owner);
@@ -104,31 +103,32 @@ enum upstream_result { UPSTREAM_OK, UPSTREAM_BAD_FILE, UPSTREAM_NO_MEMORY };
 /* NULL when memory is exhausted. */
 struct pools *pools_create(unsigned worker_count, struct bound_registry *registry,
                            struct bound *fds);
-/* Before the first set is built; a pair of functions that is NULL keeps nothing. */
+/* To be called before the first set is built. A pair of functions that is NULL keeps no companion. */
 void pools_set_hooks(struct pools *pools, const struct pools_hooks *hooks);
-/* Before the first set is built: what names stand for. Without it only literal addresses become endpoints. */
+/* To be called before the first set is built: gives the function that finds addresses of names. Without it only literal
+   addresses become endpoints. */
 void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner);
-/* After every worker's pool has been freed. */
+/* To be called after every worker's pool has been freed. */
 void pools_free(struct pools **pools);
 
-/* Builds the views of a generation, or of the same settings when names stand for other addresses; keeps upstreams and
-   endpoints that are already known. A view is empty as long as nothing is known of its names. On failure `why`
-   (>= 256 bytes) says what there is no room for. */
+/* Builds the views of a generation, or of the same settings after addresses of names have changed. Keeps upstreams and
+   endpoints that are already known. A view is empty while its names have no address. On failure `why` (>= 256 bytes)
+   names the limit. */
 __attribute__((warn_unused_result)) enum upstream_result upstream_set_build(
     struct pools *pools, struct settings *settings, struct upstream_set **ret_set, char *why,
     size_t why_bytes);
-/* Workers are about to adopt it: figures, bounds and probes are those of this set from now on. */
+/* Workers are about to adopt the set: figures, bounds and probes are those of this set from now on. */
 void upstream_set_use(struct pools *pools, struct upstream_set *set);
 /* How far pool_worker_prewarm() has come, over all workers. */
 struct set_warmth {
-    size_t upstream_count; /* that are ahead */
+    size_t upstream_count; /* upstreams that are ahead */
     uint64_t wanted_count, ready_count;
-    uint64_t failing_count; /* of what is missing: of endpoints that have not taken the last dial */
+    uint64_t failing_count; /* missing connections of endpoints whose last dial has failed */
 };
 struct set_warmth upstream_set_warmth(const struct upstream_set *set);
 /* The set is no longer adopted by any worker. */
 void upstream_set_retire(struct pools *pools, struct upstream_set **set);
-/* Frees what is retired and unused; returns the number of retired sets still alive. */
+/* Frees retired sets that are unused. Returns the number of retired sets still in memory. */
 size_t pools_collect(struct pools *pools);
 
 const char *endpoint_text(
@@ -139,7 +139,7 @@ bool endpoint_retired(const struct endpoint *endpoint);
 struct upstream *endpoint_upstream(const struct endpoint *endpoint);
 void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks; NULL: none */
 
-/* Figures of an endpoint as of now (summed where several are taken together), and what it counts. */
+/* Figures of an endpoint now (summed where several are taken together), and its counters. */
 #define ENDPOINT_GAUGES(X) \
     X(open)                \
     X(idle)                \
@@ -170,37 +170,36 @@ void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks
 /* Figures for metrics, /status and /upstreams, summed over workers. */
 struct endpoint_figures {
     const char *upstream, *text, *address;
-    void *companion; /* struct pools_hooks; of one address */
+    void *companion; /* struct pools_hooks; of a single address */
 #define X(id) uint64_t id;
     ENDPOINT_GAUGES(X)
     ENDPOINT_COUNTERS(X)
 #undef X
     uint64_t closed[LEASE_CLOSE_REASON_COUNT];
     uint64_t latency_us; /* estimate; 0: unknown */
-    /* Connections by when their lifetime ends: in the first step from now, the second, ...; the last three are overdue. */
+    /* Connections by the time of the end of their lifetime: in the first step from now, the second, ...; the last three
+       are overdue. */
     uint64_t retiring[RETIREMENT_STEPS], retiring_step_ms;
-    uint64_t
-        learned_idle_ms; /* of pool/upkeep: what the other side lets rest, less a margin; 0: unknown */
+    uint64_t learned_idle_ms; /* from pool/upkeep: learned idle limit; 0: unknown */
     /* of pool/health */
     const char *status;        /* "up", "down", "ejected", "drained" */
-    const char *why;           /* "": it has always been up */
-    double traffic_share;      /* what it gets of its share */
-    uint64_t health_status_ms; /* how long it has been so */
+    const char *why;           /* cause of the status; "": it has always been up */
+    double traffic_share;      /* part of its share that it gets */
+    uint64_t health_status_ms; /* time in this status */
     uint64_t age_ms;
     uint64_t failures_row;
 };
-/* Brings the bounds whose use workers count (idle_connections) up to date, before the registry is read (control
-   thread). */
+/* Updates the bounds whose use workers count (idle_connections), before the registry is read (control thread). */
 void pools_publish(struct pools *pools);
-/* Calls back for every endpoint of the newest settings (control thread). Publishes, too. */
+/* Calls back for every endpoint of the newest settings (control thread). Also updates the bounds. */
 typedef void endpoint_figures_fn(const struct endpoint_figures *figures, void *owner);
 void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *owner);
-/* One for each text of the newest settings: the figures of all its addresses, with what was counted at those that have
-   gone, so that counters do not fall. `address` and what is words belong to one of them; latency_us is the highest. The
-   array is the caller's to free; 0: none, or no memory. */
+/* One entry for each endpoint text in the newest settings: the figures of all its addresses, with the counts of
+   addresses that are gone, so that counters do not fall. `address` and texts are those of one of them; latency_us is
+   the highest. The caller frees the array. 0: none, or no memory. */
 size_t pools_endpoint_totals(struct pools *pools, struct endpoint_figures **ret_entries);
-/* An upstream's warm level over its endpoints (or what an earlier process needed, if that was more), and how much of it is
-   ready. */
+/* An upstream's warm level over its endpoints (or the number that an earlier process needed, if that is higher), and
+   how much of it is ready. */
 struct upstream_warmth {
     uint64_t wanted_count, ready_count;
 };
@@ -208,25 +207,26 @@ struct upstream_warmth upstream_warmth(const struct upstream *upstream);
 typedef void upstream_each_fn(const struct upstream *upstream, void *owner);
 void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owner);
 
-/* Handshakes with an upstream's endpoints since the start. */
+/* TLS handshakes with an upstream's endpoints since the start. */
 struct upstream_tls_figures {
     uint64_t full, resumed;
     uint64_t failed[TLS_FAILURE_COUNT];
-    int64_t certificate_expires_s; /* of ours, since 1970; 0: none */
+    int64_t certificate_expires_s; /* end of our client certificate, since 1970; 0: none */
 };
 void upstream_tls_figures(const struct upstream *upstream,
                           struct upstream_tls_figures *ret_figures);
-/* Handshakes with an endpoint that failed for one cause since that was told last. */
+/* Failed handshakes with an endpoint for one cause since the last report. */
 struct pools_tls_failure {
     const char *upstream, *text, *address, *server_name;
     enum tls_failure failure;
     uint64_t count;
 };
 typedef void pools_tls_failure_fn(const struct pools_tls_failure *failure, void *owner);
-/* Calls back for what has not been told yet, a cause that goes on not too often (control thread). */
+/* Calls back for failures that have not been reported yet; a cause that continues is not reported too often (control
+   thread). */
 void pools_log_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_failure_fn *tell,
                             void *owner);
-/* What upstreams gave us to resume TLS with, of all of them. */
+/* The TLS sessions of all upstreams. */
 struct session_cache;
 struct session_cache *pools_sessions(struct pools *pools);
 

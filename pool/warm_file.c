@@ -18,16 +18,16 @@
 #define WARM_VERSION 1
 #define WARM_FLAG_SEALED 1u
 #define WARM_CHECKSUM_AT (WARM_HEAD_BYTES - 8)
-/* A checksum, not a secret: the same for everybody. */
+/* The checksum detects damage and is not a secret, so its seed is fixed. */
 #define WARM_SEED UINT64_C(0x57a7e0f5feed5eed)
-/* Clocks of hosts that share a folder may differ by so much. */
+/* Clocks of hosts that share a directory may differ by this much. */
 #define WARM_SKEW_MS 60000
-/* In a folder: "warm-OWNER.state". */
+/* File name in a directory: "warm-OWNER.state". */
 #define WARM_PREFIX "warm-"
 #define WARM_SUFFIX ".state"
 #define WARM_TEMPORARY ".new"
 #define WARM_FOLDER_FILES 1024
-/* A file that was being written so long ago is nobody's any more. */
+/* A temporary file of this age belongs to no running process. */
 #define WARM_TEMPORARY_S 60
 
 ENUM_NAME_FUNCTION(warm_result_words, enum warm_result, WARM_RESULTS)
@@ -174,7 +174,7 @@ static enum warm_result check_whole(const struct head *head, const uint8_t *byte
     return unpack_u64(&end) == checksum(bytes, length) ? WARM_OK : WARM_DAMAGED;
 }
 
-/* In place: the nonce stays before the payload, the tag behind it. */
+/* Decrypts in place: the nonce stays before the payload, the tag behind it. */
 static enum warm_result open_sealed(uint8_t *bytes, size_t length, const struct seal_key *key)
 {
     size_t sealed_bytes = length - WARM_HEAD_BYTES;
@@ -252,7 +252,7 @@ static bool ends(const char *text, const char *with)
     return bytes >= with_bytes && strcmp(text + bytes - with_bytes, with) == 0;
 }
 
-/* The folder a file is in; returns the file's name. */
+/* Splits a path into the directory and the file's name, which is returned. */
 static const char *split_path(const char *path, char folder[WARM_PATH_BYTES])
 {
     const char *slash = strrchr(path, '/');
@@ -262,7 +262,7 @@ static const char *split_path(const char *path, char folder[WARM_PATH_BYTES])
     return base;
 }
 
-/* Removes what was left half written and, of a shared folder, states nobody would take any more. */
+/* Removes temporary files, and in a shared directory also states that are too old to be used. */
 static void sweep(const char *own_path, bool shared, const struct warm_terms *terms)
 {
     char folder[WARM_PATH_BYTES];
@@ -308,7 +308,7 @@ static bool write_all(int fd, const uint8_t *bytes, size_t length)
     return true;
 }
 
-/* The rename is on the disk when the folder is. */
+/* The rename is on disk when the directory is. */
 static void sync_folder(const char *path)
 {
     char folder[WARM_PATH_BYTES];
@@ -385,7 +385,7 @@ static enum warm_result read_file(const char *path, uint8_t **ret_bytes, size_t 
         bytes = fault_hits(FAULT_ALLOC) ? NULL : malloc(length + 1);
         result = bytes == NULL ? WARM_NO_MEMORY : WARM_OK;
     }
-    /* a file that shrinks meanwhile is torn, which its checksum will tell */
+    /* a file that shrinks meanwhile is damaged, which its checksum shows */
     ssize_t got = result == WARM_OK ? read(fd, bytes, length) : 0;
     if (got < 0) {
         result = WARM_UNREADABLE;

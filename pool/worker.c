@@ -10,7 +10,7 @@
 #include "steady/check.h"
 #include "steady/fault.h"
 
-/* ---- what is deferred, so that nobody's callback runs inside another's call ---- */
+/* ---- deferred work, so that no callback runs inside another's call ---- */
 
 static void serve_endpoint(struct deferred *deferred)
 {
@@ -20,7 +20,7 @@ static void serve_endpoint(struct deferred *deferred)
     endpoint_local_leave(local);
 }
 
-/* A starved local is used already. */
+/* A starved local already counts as used. */
 void pool_worker_schedule_endpoint(struct pool_worker *worker, struct endpoint_local *local)
 {
     if (local->serve.queued) {
@@ -97,8 +97,8 @@ static void each_local(struct pool_worker *worker, const struct upstream_set *se
     }
 }
 
-/* Takes over the settings. Limits of the process are set by each worker in its turn: the last one to adopt has
-   the last word, and all that adopt a set say the same. */
+/* Takes the settings over. Each worker sets the limits of the process in its turn. The last one to adopt decides, and
+   all workers that adopt a set set the same values. */
 static void adopt_settings(struct endpoint_local *local, const struct upstream_settings *settings)
 {
     struct pool_worker *worker = local->worker;
@@ -112,7 +112,7 @@ static void adopt_settings(struct endpoint_local *local, const struct upstream_s
     upkeep_adopt(local, settings);
 }
 
-/* Lower limits hold for what rests already. */
+/* Lower limits apply to idle connections at once. */
 static void trim(struct endpoint_local *local, const struct upstream_settings *settings)
 {
     struct connection *connection;
@@ -127,7 +127,7 @@ static void trim(struct endpoint_local *local, const struct upstream_settings *s
     }
 }
 
-/* Connections that are open already follow the adopted limits; those that are to end when they come back still do. */
+/* Open connections follow the adopted limits. Those that end when they come back still do. */
 static void limit_open(struct pool_worker *worker)
 {
     struct connection *connection;
