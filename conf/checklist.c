@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "steady/enum_names.h"
@@ -84,13 +85,43 @@ static void check_user(struct checking *checking)
     }
 }
 
-static void check_access_log(struct checking *checking)
+/* What a path stands for now, if that is not rotated; NULL: a regular file, or none yet. */
+static const char *unrotated_kind(const char *path)
 {
-    if (checking->settings->log.access.path == NULL) {
+    struct stat info;
+    if (strcmp(path, "stdout") == 0 || strcmp(path, "stderr") == 0) {
+        return "";
+    }
+    if (stat(path, &info) != 0 || S_ISREG(info.st_mode)) {
+        return NULL;
+    }
+    return S_ISFIFO(info.st_mode)                           ? ": a FIFO: it is not rotated"
+           : S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode) ? ": a device: it is not rotated"
+                                                            : ": no regular file";
+}
+
+static void check_log(struct checking *checking, const char *key, const char *path,
+                      const struct rotation_settings *rotation)
+{
+    const char *kind = unrotated_kind(path);
+    if (kind != NULL) {
+        say(checking, CHECKLIST_OK, "%s: %s%s", key, path, kind);
+    } else {
+        say(checking, CHECKLIST_OK,
+            "%s: %s: rotated at %" PRIu64 " KiB or %" PRIu64 " s, %" PRIu64 " kept", key, path,
+            rotation->size_bytes / 1024, rotation->age_ms / 1000, rotation->keep_count);
+    }
+}
+
+static void check_logs(struct checking *checking)
+{
+    const struct log_settings *log = &checking->settings->log;
+    check_log(checking, "log.path", log->path, &log->rotation);
+    if (log->access.path == NULL) {
         say(checking, CHECKLIST_ADVICE,
             "log.access.path: off: nothing will tell which requests failed");
     } else {
-        say(checking, CHECKLIST_OK, "log.access.path: %s", checking->settings->log.access.path);
+        check_log(checking, "log.access.path", log->access.path, &log->access.rotation);
     }
 }
 
@@ -183,7 +214,7 @@ static void check_trust(struct checking *checking)
 size_t checklist_run(const struct settings *settings, checklist_line_fn *line_fn, void *owner)
 {
     static void (*const checks[])(struct checking *) = {
-        check_descriptors, check_user,       check_admin, check_trust, check_access_log,
+        check_descriptors, check_user,       check_admin, check_trust, check_logs,
         check_endpoints,   check_last_route, check_drain, check_warmth};
     struct checking checking = {settings, line_fn, owner, 0};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {

@@ -74,17 +74,23 @@ struct admin_settings {
     size_t hosts_count;
 };
 
+/* Of a log that goes to a regular file; nothing else is rotated. */
+struct rotation_settings {
+    uint64_t size_bytes;
+    uint64_t age_ms;
+    uint64_t keep_count;
+};
+
 struct access_log_settings {
     const char *path; /* NULL: off; "stdout", "stderr" or a file */
     enum access_format format;
-    uint64_t rotate_size_bytes;
-    uint64_t rotate_age_ms;
-    uint64_t keep_count;
+    struct rotation_settings rotation;
 };
 
 struct log_settings {
     enum log_level level;
     const char *path; /* "stderr", "stdout" or a file */
+    struct rotation_settings rotation;
     struct access_log_settings access;
 };
 

@@ -109,9 +109,8 @@ static bool log_open_files(struct log *log, const struct log_settings *settings,
             return false;
         }
     }
-    files[LOG_ACCESS].rotate_size_bytes = settings->access.rotate_size_bytes;
-    files[LOG_ACCESS].rotate_age_ms = settings->access.rotate_age_ms;
-    files[LOG_ACCESS].keep_count = settings->access.keep_count;
+    files[LOG_ERROR].rotation = settings->rotation;
+    files[LOG_ACCESS].rotation = settings->access.rotation;
     return true;
 }
 

@@ -247,10 +247,10 @@ enum log_file_result log_file_write(struct log_file *file, const char *bytes, si
 
 bool log_file_due(const struct log_file *file, size_t bytes, uint64_t now_ms)
 {
-    return file->kind == LOG_FILE_REGULAR && !file->standard && file->rotate_size_bytes > 0 &&
+    return file->kind == LOG_FILE_REGULAR && !file->standard && file->rotation.size_bytes > 0 &&
            file->bytes > 0 &&
-           (file->bytes + bytes > file->rotate_size_bytes ||
-            now_ms - file->opened_ms > file->rotate_age_ms);
+           (file->bytes + bytes > file->rotation.size_bytes ||
+            now_ms - file->opened_ms > file->rotation.age_ms);
 }
 
 /* The path still means the file that is open: nobody else has renamed it. */
@@ -261,24 +261,41 @@ static bool log_file_in_place(const struct log_file *file)
            open_file.st_dev == at_path.st_dev && open_file.st_ino == at_path.st_ino;
 }
 
-/* path.1 is the youngest; the one beyond keep_count is overwritten. */
+/* The name of the rotated file of that number; 0 is the file itself. It fits into `space`: see rename_files(). */
+static void rotated_name(const struct log_file *file, uint64_t number, char *name, size_t space)
+{
+    if (number == 0) {
+        snprintf(name, space, "%s", file->path);
+    } else {
+        snprintf(name, space, "%s.%" PRIu64, file->path, number);
+    }
+}
+
+/* Each file takes the name of the next older one, down to the first name that is free: path.1 is the youngest, the one beyond keep_count is
+   overwritten. */
+static bool shift_files(const struct log_file *file, char *from, char *to, size_t space)
+{
+    uint64_t last = 0;
+    do {
+        rotated_name(file, ++last, to, space);
+    } while (last < file->rotation.keep_count && access(to, F_OK) == 0);
+    for (uint64_t i = last; i > 0; i--) {
+        rotated_name(file, i - 1, from, space);
+        rotated_name(file, i, to, space);
+        if (rename(from, to) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool rename_files(const struct log_file *file)
 {
     size_t space = strlen(file->path) + SUFFIX_BYTES;
-    char *from = malloc(space), *to = malloc(space);
-    bool renamed = from != NULL && to != NULL;
-    for (uint64_t i = file->keep_count; renamed && i > 0; i--) {
-        snprintf(to, space, "%s.%" PRIu64, file->path, i);
-        if (i > 1) {
-            snprintf(from, space, "%s.%" PRIu64, file->path, i - 1);
-        } else {
-            snprintf(from, space, "%s", file->path);
-        }
-        renamed = rename(from, to) == 0 || (errno == ENOENT && i > 1);
-    }
+    char *names = malloc(2 * space);
+    bool renamed = names != NULL && shift_files(file, names, names + space, space);
     int why = errno;
-    free(from);
-    free(to);
+    free(names);
     errno = why;
     return renamed;
 }

@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "conf/settings.h"
+
 enum log_file_kind {
     LOG_FILE_OFF,     /* nothing is open: what is written is gone */
     LOG_FILE_REGULAR, /* the only kind that is rotated */
@@ -34,11 +36,10 @@ struct log_file {
     char *path;
     int fd; /* -1: off, or a FIFO that nobody reads */
     enum log_file_kind kind;
-    bool standard;              /* "stderr" or "stdout": never opened again, closed or rotated */
-    uint64_t bytes;             /* in a regular file */
-    uint64_t opened_ms;         /* or last found to be impossible to rotate */
-    uint64_t rotate_size_bytes; /* 0: it is not rotated */
-    uint64_t rotate_age_ms, keep_count;
+    bool standard;      /* "stderr" or "stdout": never opened again, closed or rotated */
+    uint64_t bytes;     /* in a regular file */
+    uint64_t opened_ms; /* or last found to be impossible to rotate */
+    struct rotation_settings rotation; /* a size of 0: it is not rotated */
 };
 
 /* A path of NULL is off. A FIFO that nobody reads is no error: it is opened again when something is written. */

@@ -115,11 +115,11 @@ static size_t sink_next_bytes(struct log_sink *sink, uint64_t now_ms)
     if (between && log_file_due(file, log_stage_lines(stage, 0), now_ms)) {
         sink_rotate(sink, now_ms);
     }
-    bool bounded = file->kind == LOG_FILE_REGULAR && file->rotate_size_bytes > 0;
+    bool bounded = file->kind == LOG_FILE_REGULAR && file->rotation.size_bytes > 0;
     return log_stage_lines(stage, !bounded ? UINT64_MAX
-                                  : !between || file->bytes > file->rotate_size_bytes
+                                  : !between || file->bytes > file->rotation.size_bytes
                                       ? 0
-                                      : file->rotate_size_bytes - file->bytes);
+                                      : file->rotation.size_bytes - file->bytes);
 }
 
 /* Writes what is in the stage, as far as it is taken. */
@@ -153,24 +153,23 @@ static uint64_t sink_queued_bytes(const struct log_sink *sink)
     return used;
 }
 
-/* Everything that was queued before, unless more comes than can be written. */
-static void sink_pour(struct log_sink *sink)
+/* One stage of what is queued; returns whether there may be more that can be written. */
+static bool sink_pour_stage(struct log_sink *sink)
 {
     uint64_t now_ms = monotonic_ms();
     bound_set_used(&sink->queue, sink_queued_bytes(sink));
-    for (unsigned i = 0; i < POUR_STAGES; i++) {
-        log_stage_fill(&sink->stage, sink->env.rings, sink->env.ring_count);
-        if (log_stage_empty(&sink->stage)) {
-            sink->state = LOG_SINK_CLEAR;
-            break;
-        }
-        sink->state = sink_write(sink, now_ms);
-        if (sink->state != LOG_SINK_CLEAR) {
-            break;
-        }
-    }
-    bound_set_used(&sink->queue, sink_queued_bytes(sink));
+    log_stage_fill(&sink->stage, sink->env.rings, sink->env.ring_count);
+    bool some = !log_stage_empty(&sink->stage);
+    sink->state = some ? sink_write(sink, now_ms) : LOG_SINK_CLEAR;
     sink_tell_losses(sink, now_ms);
+    return some && sink->state == LOG_SINK_CLEAR;
+}
+
+/* Everything that was queued before, unless more comes than can be written. */
+static void sink_pour(struct log_sink *sink)
+{
+    for (unsigned i = 0; i < POUR_STAGES && sink_pour_stage(sink); i++) {
+    }
 }
 
 /* ---- orders ---- */

@@ -11,7 +11,7 @@ import stat
 import struct
 import termios
 
-from harness import (RawOrigin, Skipped, check, check_equal, eventually, h2load, NginxOrigin, patient, program, run,
+from harness import (RawOrigin, Skipped, check, check_equal, eventually, h2load, NginxOrigin, program, run,
                      run_program, scenario, start_proxy)
 
 # Fields that make an access line long: queues of a MiB are full after a few hundred requests.
@@ -181,6 +181,78 @@ def full_disk(s):
         told = eventually(lambda: LOST.search(proxy.log()), "the end is told")
         check_equal(int(told[1]), dropped, "lines told to be lost")
         check_equal(numbers(read_file(f"{disk}/access.log")), list(range(asked - int(dropped))), "lines that are there")
+
+
+
+def rotating(path):
+    """Every 64 KiB, which is some 20 long lines."""
+    return {"log": {"path": path, "rotate_size": "64KiB", "access": {"path": path, "format": "json", "rotate_size": "64KiB"}}}
+
+
+def unchanged(path, before):
+    now = os.lstat(path)
+    check_equal((stat.S_IFMT(now.st_mode), now.st_ino, now.st_rdev), (stat.S_IFMT(before.st_mode), before.st_ino, before.st_rdev),
+                f"what is at {path}")
+    check_equal([name for name in os.listdir(os.path.dirname(path)) if name.startswith(os.path.basename(path) + ".")], [],
+                "files beside it")
+
+
+@scenario("rotation renames a device node")
+def rotated_device(s):
+    path = s.path("null")
+    try:
+        os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        os.close(os.open(path, os.O_WRONLY))
+    except OSError as fault:
+        raise Skipped(f"no device nodes here: {fault}") from None
+    before = os.lstat(path)
+    proxy = start_proxy(s, quick_origin(s), {"workers": 1, **rotating(path)})
+    ask(proxy, 100)
+    proxy.stop()
+    unchanged(path, before)
+    with s.case("-t says that it is not rotated"):
+        said = run_program(s, "-t", "-c", proxy.config_path).stdout
+        check(f"log.path: {path}: a device: it is not rotated" in said, said)
+        check(f"log.access.path: {path}: a device: it is not rotated" in said, said)
+
+
+@scenario("rotation renames a FIFO")
+def rotated_fifo(s):
+    pipe = Pipe(s, "fifo")
+    before = os.lstat(pipe.path)
+    proxy = start_proxy(s, quick_origin(s), {
+        "workers": 1, "log": {"access": {"path": pipe.path, "format": "json", "rotate_size": "64KiB"}}})
+    for first in range(0, 100, 10):
+        ask(proxy, 10, first)
+        eventually(lambda first=first: len(pipe.read().splitlines()) >= first + 10, "the lines arrive")
+    unchanged(pipe.path, before)
+    check_equal(numbers(pipe.read()), list(range(100)), "lines")
+    with s.case("-t says that it is not rotated"):
+        said = run_program(s, "-t", "-c", proxy.config_path).stdout
+        check(f"log.access.path: {pipe.path}: a FIFO: it is not rotated" in said, said)
+    pipe.close()
+
+
+@scenario("rotation tears a line")
+def torn_lines(s):
+    path = s.path("access.log")
+    proxy = start_proxy(s, NginxOrigin(s), {
+        "workers": 4, "log": {"access": {"path": path, "format": "json", "rotate_size": "64KiB", "keep": 1000}}})
+    h2load(f"{proxy.url}/hello", 20000, 32).expect_clean()
+
+    def files():
+        return [s.path(name) for name in os.listdir(s.directory) if name.startswith("access.log")]
+
+    # What a busy disk costs is counted, and no matter here.
+    eventually(lambda: sum(read_file(file).count("\n") for file in files()) >= 20000 -
+               proxy.metric("evenkeel_log_dropped_total", log="access"), "each request has its line")
+    check(len(files()) > 50, f"{len(files())} files are too few to tell")
+    for file in files():
+        text = read_file(file)
+        check(text.endswith("\n") or not text, f"{file} ends in a line")
+        for row in text.splitlines():
+            json.loads(row)
+        check(len(text) <= 65536, f"{file} has {len(text)} bytes")
 
 
 run()

@@ -70,7 +70,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_string_equal(settings->admin.listen_text, "127.0.0.1:9901");
     assert_int_equal(settings->log.level, LOG_LEVEL_INFO);
     assert_null(settings->log.access.path);
-    assert_int_equal(settings->log.access.rotate_size_bytes, 100 * 1024 * 1024);
+    assert_int_equal(settings->log.access.rotation.size_bytes, 100 * 1024 * 1024);
     assert_int_equal(settings->limits.clients_count, 20000);
     assert_int_equal(settings->limits.head_bytes, 32 * 1024);
     assert_int_equal(settings->limits.fields_count, 256);

@@ -110,9 +110,9 @@ static void rotation_keeps_the_newest_and_leaves_no_descriptor(void **state)
     const char *path = strdup(path_in("rotate.log"));
     (void)state;
     assert_true(log_file_open(&file, path, 1000));
-    file.rotate_size_bytes = 100;
-    file.rotate_age_ms = 1000000;
-    file.keep_count = 3;
+    file.rotation.size_bytes = 100;
+    file.rotation.age_ms = 1000000;
+    file.rotation.keep_count = 3;
     unsigned before = open_fds();
     for (int i = 0; i < 1000; i++) {
         char line[64];
@@ -142,8 +142,8 @@ static void a_file_that_another_process_has_rotated_is_not_rotated_again(void **
     (void)state;
     snprintf(moved, sizeof moved, "%s.1", path);
     assert_true(log_file_open(&file, path, 1000));
-    file.rotate_size_bytes = 10;
-    file.rotate_age_ms = file.keep_count = 3;
+    file.rotation.size_bytes = 10;
+    file.rotation.age_ms = file.rotation.keep_count = 3;
     write_whole(&file, "0123456789\n", 1000);
     assert_int_equal(rename(path, moved), 0);
     assert_true(log_file_due(&file, 11, 1000));
@@ -223,7 +223,7 @@ static struct log_settings settings_for(const char *error_path, const char *acce
     return (struct log_settings){
         .level = LOG_LEVEL_INFO,
         .path = error_path,
-        .access = {access_path, ACCESS_FORMAT_JSON, 1 << 30, 1 << 30, 3},
+        .access = {access_path, ACCESS_FORMAT_JSON, {1 << 30, 1 << 30, 3}},
     };
 }
 
@@ -297,6 +297,37 @@ static void reopening_follows_a_moved_file(void **state)
     free((char *)(uintptr_t)path);
 }
 
+static void the_error_log_grows_without_end(void **state)
+{
+    struct bound_registry registry;
+    struct log *log;
+    const char *path = strdup(path_in("long.log"));
+    struct log_settings settings = settings_for(path, NULL);
+    struct log_sink_figures figures;
+    char name[160];
+    (void)state;
+    settings.rotation = (struct rotation_settings){1000, 1 << 30, 1000};
+    bound_registry_init(&registry);
+    assert_int_equal(log_create(&settings, 1, &registry, &log), LOG_OK);
+    for (int i = 0; i < 500; i++) {
+        log_info(log, "a line of the error log, number %d", i);
+    }
+    log_reopen(log);
+    log_figures(log, LOG_ERROR, &figures);
+    log_free(&log);
+    assert_true(figures.rotations > 20);
+    size_t lines = count_lines(path);
+    for (unsigned i = 1; i <= figures.rotations; i++) {
+        struct stat info;
+        snprintf(name, sizeof name, "%s.%u", path, i);
+        assert_int_equal(stat(name, &info), 0);
+        assert_true(info.st_size <= 1000);
+        lines += count_lines(name);
+    }
+    assert_int_equal(lines, 500);
+    free((char *)(uintptr_t)path);
+}
+
 static void new_settings_that_cannot_be_opened_change_nothing(void **state)
 {
     struct bound_registry registry;
@@ -331,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_pipe_that_is_full_is_busy_and_gets_whole_lines),
         cmocka_unit_test(lines_of_all_threads_arrive_whole),
         cmocka_unit_test(reopening_follows_a_moved_file),
+        cmocka_unit_test(the_error_log_grows_without_end),
         cmocka_unit_test(new_settings_that_cannot_be_opened_change_nothing),
     };
     signal(SIGPIPE, SIG_IGN); /* as the program does */
