@@ -44,12 +44,13 @@ void exchange_dequeue(struct exchange *exchange)
 
 static void exchange_admit_or_queue(struct exchange *exchange, enum admit_result result)
 {
+    /* it stands in line now, and leaves the line with this state */
+    if (result == ADMIT_QUEUED && exchange->admission.state != ADMISSION_ADMITTED) {
+        admission_enter(exchange, ADMISSION_QUEUED);
+    }
     if (exchange_is_twin(exchange)) {
         exchange_finish(exchange, REASON_CLIENT_ABORT); /* it helps only if it need not wait */
     } else if (result == ADMIT_QUEUED) {
-        if (exchange->admission.state != ADMISSION_ADMITTED) {
-            admission_enter(exchange, ADMISSION_QUEUED);
-        }
         exchange_queue(exchange);
     } else {
         exchange_fail(exchange,

@@ -47,13 +47,13 @@ def endpoint(name):
     return answer
 
 
-def rig(s, retry=None):
+def rig(s, retry=None, **upstream):
     origins = [RawOrigin(s, name).on("/", endpoint(name)) for name in ("first", "second")]
     retry = {"hedge": True, "attempts": 3, "on": ["connect_failure", "reset", "503"], "backoff_base": "15ms",
              "backoff_max": "40ms", "budget": {"ratio": 1.0, "per_second": 1000.0}, **(retry or {})}
     proxy = start_proxy(s, origins, {"workers": 1, "upstreams": {"app": {
         "balance": "round_robin", "breaker": {"enabled": False}, "health": {"eject_after": 0}, "pool": {"warm_min": 0},
-        "retry": retry}}})
+        "retry": retry, **upstream}}})
     teach(proxy, 500)
     return origins, proxy
 
@@ -142,6 +142,20 @@ def slow_reader(s):
             consistent(client.response(), plan)
     s.note(f"{proxy.metric('evenkeel_hedges_won_total', upstream='app') - won:.0f} hedges won")
     check(proxy.metric("evenkeel_hedges_won_total", upstream="app") > won, "no hedge has won")
+
+
+@scenario("a twin that finds no place is forgotten in the line that it stood in", within=90)
+def no_place(s):
+    """The first attempt holds the only place, so the twin would have to wait, and ends instead."""
+    _, proxy = rig(s, limits={"in_flight": 1, "queue": 4})
+    before = proxy.metric("evenkeel_hedges_total", upstream="app")
+    for number in range(5):
+        with proxy.client() as client:
+            check_equal(client.request("GET", f"/plan{number}/first=120:small/second=120:small").status, 200, "status")
+        teach(proxy, 60)
+    check(proxy.metric("evenkeel_hedges_total", upstream="app") > before, "no twin was started")
+    eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 0, "nobody stands in line")
+    eventually(lambda: proxy.bound("exchanges")["used"] == 0, "no exchange is left")
 
 
 run()
