@@ -186,6 +186,13 @@ static enum stream_result recv_some(struct tls_io *io, char *space, size_t space
     return STREAM_OK;
 }
 
+/* The ciphertext of so much payload in records of a segment each. What is received beyond it would have to be kept. */
+static size_t ciphertext_bytes(size_t payload_bytes)
+{
+    size_t bytes = payload_bytes + payload_bytes / 32 + 512;
+    return bytes < TLS_RECEIVE_BYTES ? bytes : TLS_RECEIVE_BYTES;
+}
+
 enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_bytes,
                                size_t *ret_bytes, bool *ret_drained)
 {
@@ -196,6 +203,7 @@ enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_by
         return result;
     }
     tls_bio_enter(&io->bio);
+    io->bio.most_bytes = ciphertext_bytes(space_bytes);
     while ((result == STREAM_OK && total < space_bytes) ||
            (result == STREAM_BLOCKED && total == 0 && tls_bio_doubts(&io->bio))) {
         result = recv_some(io, (char *)scratch + total, space_bytes - total, &n);

@@ -2,6 +2,7 @@
 #include "tls/stream.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -81,6 +82,14 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *pieces
     }
     *ret_bytes = (size_t)n;
     return STREAM_OK;
+}
+
+/* poll() arms the edge: a socket that nothing has filled up gives none when it empties. A broken one is writable: whoever sends is
+   told. */
+bool stream_writable(const struct stream *stream)
+{
+    struct pollfd socket = {.fd = stream->fd, .events = POLLOUT};
+    return poll(&socket, 1, 0) != 0;
 }
 
 bool stream_tls_unsent(const struct tls_io *io)

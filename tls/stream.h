@@ -57,6 +57,8 @@ __attribute__((warn_unused_result)) enum stream_result stream_send(struct stream
                                                                    size_t *ret_bytes);
 /* Whether what was taken by stream_send() is partly still here (TLS only): send again, if only nothing, at the next edge. */
 static inline bool stream_unsent(const struct stream *stream);
+/* Whether the socket takes bytes now. False: the next edge will tell. Asks the system, where stream_send() finds out by trying. */
+bool stream_writable(const struct stream *stream);
 /* The front of what came, which stays there (plain only). */
 __attribute__((warn_unused_result)) enum stream_result stream_peek(struct stream *stream,
                                                                    void *space, size_t space_bytes,

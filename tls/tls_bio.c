@@ -9,7 +9,6 @@
 #include "steady/fault.h"
 #include "tls/socket_io.h"
 
-#define IN_BYTES (128u * 1024)
 #define OUT_BYTES (8u * (TLS_RECORD_BYTES + 512))
 
 static int bio_read(BIO *base, char *bytes, size_t space_bytes, size_t *ret_bytes);
@@ -27,7 +26,7 @@ struct tls_scratch *tls_scratch_create(struct buf_pool *bufs, struct loop_clock 
     }
     scratch->bufs = bufs;
     scratch->clock = clock;
-    scratch->in = malloc(IN_BYTES);
+    scratch->in = malloc(TLS_RECEIVE_BYTES);
     scratch->out = malloc(OUT_BYTES);
     scratch->plain = malloc(TLS_RECORD_BYTES);
     scratch->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "bio");
@@ -81,6 +80,7 @@ void tls_bio_enter(struct tls_bio *bio)
 {
     struct tls_scratch *scratch = bio->scratch;
     CHECK(scratch->in_at == scratch->in_end && scratch->out_end == 0);
+    bio->most_bytes = TLS_RECEIVE_BYTES;
     bio->emptied = bio->asked = bio->enough = false;
 }
 
@@ -170,8 +170,8 @@ static bool receive(struct tls_bio *bio)
     if (bio->emptied || bio->enough || bio->ended || bio->in_error != 0) {
         return false;
     }
-    ssize_t n = socket_recv(bio->fd, scratch->in, IN_BYTES, 0);
-    bio->emptied = n < (ssize_t)IN_BYTES;
+    ssize_t n = socket_recv(bio->fd, scratch->in, bio->most_bytes, 0);
+    bio->emptied = n < (ssize_t)bio->most_bytes;
     bio->asked = n < 0;
     if (n == 0) {
         bio->ended = true;

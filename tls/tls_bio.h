@@ -26,9 +26,13 @@ struct tls_scratch {
     size_t out_end;       /* made by OpenSSL, not sent yet */
 };
 
+/* What is received at most in one step. */
+#define TLS_RECEIVE_BYTES (128u * 1024)
+
 struct tls_bio {
     struct tls_scratch *scratch;
     struct buf *kept_in, *kept_out; /* the same, between calls */
+    size_t most_bytes;              /* in this call: what is received at most in one step */
     int fd;
     int in_error,
         out_error; /* errno of recv and send; 0: none. What can be read is good even if nothing can be sent */

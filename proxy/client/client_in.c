@@ -5,11 +5,12 @@
 #include "proxy/http1/h1_parse.h"
 #include "steady/check.h"
 
-static enum stream_result client_receive(struct client *client, struct duplex_input *ret_input)
+static enum stream_result client_receive(struct client *client, size_t most_bytes,
+                                         struct duplex_input *ret_input)
 {
     size_t got = 0;
     enum stream_result result =
-        duplex_receive(&client->duplex, client->origin.worker, WORKER_READ_BYTES, ret_input, &got);
+        duplex_receive(&client->duplex, client->origin.worker, most_bytes, ret_input, &got);
     stat_add(&client->origin.worker->stats.client_bytes_in, got);
     return result;
 }
@@ -20,8 +21,9 @@ static bool client_keep(struct client *client, const struct duplex_input *input,
     return duplex_keep(&client->duplex, client->origin.worker->bufs, input, consumed);
 }
 
-/* The bytes to look at next: those kept, or new ones. */
-static enum stream_result client_input(struct client *client, struct duplex_input *ret_input)
+/* The bytes to look at next: those kept, or at most so many new ones. */
+static enum stream_result client_input(struct client *client, size_t most_bytes,
+                                       struct duplex_input *ret_input)
 {
     struct duplex *duplex = &client->duplex;
     if (duplex_kept_input(duplex, ret_input)) {
@@ -33,7 +35,7 @@ static enum stream_result client_input(struct client *client, struct duplex_inpu
     if (!duplex->readable && !(duplex->suspect && awaits)) {
         return STREAM_BLOCKED;
     }
-    return client_receive(client, ret_input);
+    return client_receive(client, most_bytes, ret_input);
 }
 
 /* Which of our reasons an unparsable head is. */
@@ -151,7 +153,7 @@ static bool client_take_head(struct client *client)
     if (client->duplex.out != NULL) {
         return false; /* the last response is still on its way: one at a time */
     }
-    enum stream_result received = client_input(client, &input);
+    enum stream_result received = client_input(client, WORKER_READ_BYTES, &input);
     if (received == STREAM_BLOCKED) {
         return false;
     }
@@ -223,10 +225,11 @@ static bool client_take_payload(struct client *client)
         }
         return false;
     }
-    if (exchange_request_room(client->exchange) == 0) {
+    size_t room = exchange_request_room(client->exchange);
+    if (room == 0) {
         return false;
     }
-    enum stream_result received = client_input(client, &input);
+    enum stream_result received = client_input(client, room, &input);
     if (received == STREAM_BLOCKED) {
         return false;
     }
@@ -257,11 +260,12 @@ static bool client_take_payload(struct client *client)
 static bool client_take_raw(struct client *client)
 {
     struct duplex_input input;
-    if (exchange_request_room(client->exchange) == 0) {
+    size_t room = exchange_request_room(client->exchange);
+    if (room == 0) {
         return false;
     }
     client->duplex.starved = false;
-    enum stream_result received = client_input(client, &input);
+    enum stream_result received = client_input(client, room, &input);
     if (received == STREAM_BLOCKED) {
         return false;
     }
@@ -290,7 +294,7 @@ static bool client_discard(struct client *client)
     if (!client->duplex.readable) {
         return false;
     }
-    enum stream_result received = client_receive(client, &input);
+    enum stream_result received = client_receive(client, WORKER_READ_BYTES, &input);
     if (received == STREAM_BLOCKED) {
         return false;
     }

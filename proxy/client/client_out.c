@@ -202,7 +202,16 @@ static void client_end_raw(struct exchange *exchange)
 
 static size_t client_room(struct exchange *exchange)
 {
-    return client_of(exchange)->duplex.out != NULL ? 0 : WORKER_READ_BYTES;
+    const struct client *client = client_of(exchange);
+    if (client->duplex.out != NULL) {
+        return 0;
+    }
+    if (__builtin_expect(worker_has_ample_buffers(client->origin.worker), 1)) {
+        return WORKER_READ_BYTES;
+    }
+    /* who reads takes so little at once, and it is kept for nobody; a head is read in any case */
+    bool taken = exchange->response.status == 0 || stream_writable(&client->stream);
+    return taken ? WORKER_TIGHT_BYTES : 0;
 }
 
 static void client_read_on(struct exchange *exchange)

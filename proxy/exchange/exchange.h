@@ -44,7 +44,8 @@ struct downstream_ops {
     enum sink (*send_raw)(struct exchange *exchange, const struct iovec *iov, size_t count);
     /* The far side of a tunnel has ended: no more raw bytes to the client. */
     void (*end_raw)(struct exchange *exchange);
-    /* How many bytes of the response the client takes now; 0: exchange_client_drained() will be called. */
+    /* How many bytes of the response the client takes now; 0: exchange_client_drained() or
+       exchange_client_writable() will be called. */
     size_t (*room)(struct exchange *exchange);
     /* There is room for the request's payload again: reads on, soon. */
     void (*read_on)(struct exchange *exchange);
@@ -109,6 +110,7 @@ struct exchange_response {
     uint64_t moved_ms; /* last time a byte of it moved */
     uint16_t status;   /* sent to the client; 0: none yet */
     bool full;         /* the client said SINK_FULL, or payload waits in a pipe for it */
+    bool paused;       /* full, though nothing waits: buffers are scarce */
     bool intact;       /* the client has been given a whole response */
 };
 

@@ -7,10 +7,25 @@
 
 /* ---- the response ---- */
 
+/* Nothing waits at the client, but it would have to: until its socket takes more, the response stays with its upstream. */
+static void exchange_pause(struct exchange *exchange)
+{
+    exchange->response.full = exchange->response.paused = true;
+    stat_add(&exchange->worker->stats.responses_paused, 1);
+    exchange_rearm(exchange);
+}
+
 static size_t exchange_room(void *owner)
 {
     struct exchange *exchange = owner;
-    return exchange->response.full ? 0 : exchange->downstream->room(exchange);
+    if (exchange->response.full) {
+        return 0;
+    }
+    size_t room = exchange->downstream->room(exchange);
+    if (__builtin_expect(room == 0, 0)) {
+        exchange_pause(exchange);
+    }
+    return room;
 }
 
 static int exchange_splice_fd(void *owner)
@@ -129,6 +144,7 @@ void exchange_client_drained(struct exchange *exchange)
     struct exchange *answers = hedge_who_answers(exchange);
     struct upstream_side *side = attempt_side(&answers->attempt);
     exchange->response.full = answers->response.full = false;
+    exchange->response.paused = answers->response.paused = false;
     exchange->response.moved_ms = answers->response.moved_ms = exchange_now_ms(exchange);
     exchange_rearm(exchange);
     if (answers != exchange) {

@@ -86,7 +86,11 @@ void exchange_go_on(struct exchange *exchange)
 
 size_t exchange_request_room(const struct exchange *exchange)
 {
-    return exchange->body.full ? 0 : WORKER_READ_BYTES;
+    if (exchange->body.full) {
+        return 0;
+    }
+    return __builtin_expect(worker_has_ample_buffers(exchange->worker), 1) ? WORKER_READ_BYTES
+                                                                           : WORKER_TIGHT_BYTES;
 }
 
 enum sink exchange_request_payload(struct exchange *exchange, const struct payload *payload)

@@ -47,6 +47,8 @@
     X(queued, "queued_total", "", "Exchanges that waited in an upstream's queue")                    \
     X(responses_tolerated, "responses_tolerated_total", "",                                          \
       "Responses accepted although their framing breaks the standard; their connections are closed") \
+    X(responses_paused, "responses_paused_total", "",                                                \
+      "Times a response waited at its upstream because its client was slow and buffers were scarce") \
     X(tunnels, "tunnels_total", "", "Connections upgraded to a tunnel")                              \
     X(client_bytes_in, "client_received_bytes_total", "bytes", "Bytes received from clients")        \
     X(client_bytes_out, "client_sent_bytes_total", "bytes", "Bytes sent to clients")                 \

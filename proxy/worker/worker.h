@@ -30,6 +30,11 @@ struct splice_pipe;
 
 /* One read's worth; what a direction may hold back at most when the far side is slow. */
 #define WORKER_READ_BYTES (128u * 1024)
+/* While buffers are scarce: what fits a small one with its framing and its TLS records. */
+#define WORKER_TIGHT_BYTES (15u * 1024)
+/* Buffers are scarce when an eighth of those left is less than what one read may have to keep: its payload and its records, each in
+   a buffer of the largest kind. So what a single connection may hold shrinks with what is left for all. */
+#define WORKER_AMPLE_BYTES (8u * 2 * 256 * 1024)
 /* Space for a head at its limit with everything the proxy adds, and for what is added, where each part of such a head may occur twice. */
 #define WORKER_HEAD_BYTES (256u * 1024)
 #define WORKER_COMPOSE_BYTES (320u * 1024)
@@ -133,6 +138,11 @@ static inline uint64_t worker_now_ms(struct worker *worker)
 static inline bool worker_ready(const struct worker *worker)
 {
     return __atomic_load_n(worker->env.ready, __ATOMIC_RELAXED) != 0;
+}
+static inline bool worker_has_ample_buffers(const struct worker *worker)
+{
+    const struct bound *bytes = &worker->env.bounds->buffers_bytes;
+    return bound_used(bytes) + WORKER_AMPLE_BYTES <= bound_limit(bytes);
 }
 /* The Date of now; refreshed once a second. */
 const char *worker_date(struct worker *worker);

@@ -128,5 +128,46 @@ def silent_clients(s):
         check(all(client.is_open() for client in clients[1:]), "the others have their time")
 
 
+def begins(proxy, authority, target):
+    """A client with a small window that asks and reads nothing."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    sock.settimeout(patient(30))
+    sock.connect(proxy.address)
+    secure = ssl.create_default_context(cafile=authority.cert).wrap_socket(sock, server_hostname="shop.test")
+    secure.sendall(f"GET {target} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n".encode())
+    return secure
+
+
+def length_of(secure):
+    """How much of a body comes until the connection ends."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += secure.recv(65536)
+    length = len(received.partition(b"\r\n\r\n")[2])
+    while piece := secure.recv(65536):
+        length += len(piece)
+    return length
+
+
+@scenario("TLS clients that read slowly break the downloads of others, or their own, by using up the buffers", within=120)
+def slow_readers(s):
+    size = 12 << 20
+    authority, settings = with_tls(s)
+    origin = RawOrigin(s).on("/large", body=b"x" * size)
+    proxy = start_proxy(s, origin, {**settings, "limits": {"memory": "16MiB"}, "upstreams": {"app": {"breaker": {"enabled": False}}}})
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(begins(proxy, authority, "/large")) for _ in range(60)]
+        eventually(lambda: proxy.metric("evenkeel_responses_paused_total") >= 20, "reading pauses for want of buffers")
+        for _ in range(3):
+            with begins(proxy, authority, "/large") as quick:
+                check_equal(length_of(quick), size, "bytes of one who reads")
+        held = proxy.bound("buffers_bytes")
+        check(held["refused"] == 0 and held["used"] < held["limit"], f"buffers: {held}")
+        for each in slow[::20]:
+            check_equal(length_of(each), size, "bytes of one who was slow")
+    check_equal(proxy.metric("evenkeel_exchanges_by_reason_total", reason="no_memory") or 0, 0, "broken for want of memory")
+
+
 if __name__ == "__main__":
     run()
