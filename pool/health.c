@@ -122,9 +122,18 @@ static void tell(const struct upstream_private *own, const struct endpoint *endp
 }
 
 struct census {
-    size_t count, healthy_count, ejected_count; /* without drained endpoints */
-    const struct health_settings *settings;     /* NULL: no settings are followed */
+    size_t count, healthy_count, usable_count, ejected_count; /* without drained endpoints */
+    const struct health_settings *settings;                   /* NULL: no settings are followed */
 };
+
+/* Upkeep tries again and again, and none of it has led to a connection. */
+static bool is_unreached(const struct endpoint *endpoint)
+{
+    const struct endpoint_upkeep *upkeep = &endpoint->upkeep;
+    return __atomic_load_n(&upkeep->warm_count, __ATOMIC_RELAXED) > 0 &&
+           __atomic_load_n(&upkeep->redial_failures_count, __ATOMIC_RELAXED) > 0 &&
+           bound_used(&endpoint->connections) == 0;
+}
 
 static struct census take_census(const struct upstream_private *own)
 {
@@ -137,7 +146,9 @@ static struct census take_census(const struct upstream_private *own)
         }
         census.settings = health->settings;
         census.count++;
-        census.healthy_count += health->status.state == HEALTH_STATUS_UP;
+        bool healthy = health->status.state == HEALTH_STATUS_UP;
+        census.healthy_count += healthy;
+        census.usable_count += healthy && !is_unreached(endpoint);
         census.ejected_count += health->status.state == HEALTH_STATUS_EJECTED;
     }
     return census;
@@ -490,8 +501,11 @@ size_t pools_drain(struct pools *pools, const char *upstream, const char *name, 
 struct upstream_health upstream_health(const struct upstream *upstream)
 {
     const struct census census = take_census(upstream->own);
-    return (struct upstream_health){census.count, census.healthy_count, upstream->own->panic,
-                                    upstream->own->panics_count};
+    return (struct upstream_health){.endpoint_count = census.count,
+                                    .healthy_count = census.healthy_count,
+                                    .usable_count = census.usable_count,
+                                    .panic = upstream->own->panic,
+                                    .panics_count = upstream->own->panics_count};
 }
 
 void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figures)

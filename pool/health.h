@@ -75,7 +75,10 @@ size_t pools_drain(struct pools *pools, const char *upstream, const char *name, 
 /* Health of an upstream as a whole (control thread). */
 struct upstream_health {
     uint64_t endpoint_count, healthy_count; /* without drained endpoints */
-    bool panic;                             /* all endpoints are used, healthy or not */
+    /* Those of the healthy ones that take connections, as far as is known: the last dial succeeded, or a connection is open. An
+       endpoint without a warm level is dialled only for requests, so a failed dial is no news of it. */
+    uint64_t usable_count;
+    bool panic; /* all endpoints are used, healthy or not */
     uint64_t panics_count;
 };
 struct upstream_health upstream_health(const struct upstream *upstream);

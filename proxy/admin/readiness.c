@@ -57,6 +57,16 @@ static bool lasting(struct readiness *readiness, bool now, uint64_t long_ms, uin
     return now_ms - readiness->changing_ms >= long_ms;
 }
 
+/* Warmth has not come in time. Who could not serve one request is not ready, cold or not. */
+static enum readiness_state without_warmth(const struct readiness_settings *settings,
+                                           const struct readiness_figures *figures)
+{
+    if (settings->then != READINESS_READY_COLD) {
+        return READINESS_GIVEN_UP;
+    }
+    return lost(figures) ? READINESS_LOST : READINESS_COLD;
+}
+
 static enum readiness_state next(struct readiness *readiness,
                                  const struct readiness_settings *settings, uint64_t now_ms)
 {
@@ -68,7 +78,7 @@ static enum readiness_state next(struct readiness *readiness,
     case READINESS_WARMING:
         if (readiness->missing != 0 &&
             now_ms - readiness->started_ms >= settings->give_up_after_ms) {
-            return settings->then == READINESS_READY_COLD ? READINESS_COLD : READINESS_GIVEN_UP;
+            return without_warmth(settings, figures);
         }
         return readiness->missing == 0 ? READINESS_WARM : READINESS_WARMING;
     case READINESS_GIVEN_UP: return readiness->missing == 0 ? READINESS_WARM : READINESS_GIVEN_UP;
@@ -79,8 +89,11 @@ static enum readiness_state next(struct readiness *readiness,
         }
         return readiness->missing == 0 ? READINESS_WARM : readiness->state;
     case READINESS_LOST:
-        return lasting(readiness, !lost(figures), BACK_AFTER_MS, now_ms) ? READINESS_WARM
-                                                                         : READINESS_LOST;
+        if (!lasting(readiness, !lost(figures), BACK_AFTER_MS, now_ms)) {
+            return READINESS_LOST;
+        }
+        return readiness->missing == 0 || readiness->ready_ms != 0 ? READINESS_WARM
+                                                                   : READINESS_COLD;
     case READINESS_DRAINING:
     case READINESS_STATE_COUNT: break;
     }
@@ -102,8 +115,8 @@ bool readiness_step(struct readiness *readiness, const struct readiness_settings
     if (state == readiness->state) {
         return false;
     }
-    bool gave_up = readiness->state == READINESS_WARMING &&
-                   (state == READINESS_COLD || state == READINESS_GIVEN_UP);
+    bool gave_up = readiness->state == READINESS_WARMING && state != READINESS_WARM &&
+                   state != READINESS_DRAINING;
     readiness->gave_up_count += gave_up;
     readiness->state = state;
     readiness->since_ms = now_ms;

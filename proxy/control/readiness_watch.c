@@ -68,7 +68,7 @@ static void gather(struct control *control, struct readiness_figures *ret_figure
         figures.warm_level_count += warmth.wanted_count;
         figures.connections_count += warmth.ready_count;
         figures.resolved_count += set->views[i].endpoint_count > 0;
-        figures.usable_count += health.healthy_count > 0;
+        figures.usable_count += health.usable_count > 0;
     }
     gather_sessions(control, &figures);
     *ret_figures = figures;

@@ -80,6 +80,31 @@ def lost(s):
     check_equal(proxy.metric("evenkeel_readiness_gave_up"), 0, "given up")
 
 
+@scenario("a process is ready (cold) while no required upstream takes a connection")
+def lost_beats_cold(s):
+    origins = [RawOrigin(s, "one"), RawOrigin(s, "two")]
+    for origin in origins:
+        origin.refuse()
+    upstreams = {origin.name: {"endpoints": [origin.address]} for origin in origins}
+    proxy = start_proxy(s, None, {"upstreams": upstreams, "routes": [{"name": "all", "upstream": "one"}],
+                                  "readiness": {"give_up_after": "1s", "listener_path": "/ready"}})
+    with s.case("it gives up waiting, and is not ready"):
+        body = eventually(lambda: (found := readyz(proxy)[1])["state"] != "warming" and found, "it has given up")
+        check_equal((body["state"], body["ready"], body["figures"]["usable"]), ("lost", False, 0), "readiness")
+        check("lost" in [each["what"] for each in body["missing"]], f"missing: {body['missing']}")
+        check_equal(proxy.get("/ready").status, 503, "status on the listener")
+        check_equal(proxy.metric("evenkeel_readiness_gave_up"), 1, "evenkeel_readiness_gave_up")
+    with s.case("one of them comes, and it is ready"):
+        origins[0].listen()
+        eventually(lambda: ready(proxy), "it is ready")
+        check_equal(proxy.get("/").status, 200, "status")
+    with s.case("all of them go without a probe that would tell, and readiness goes"):
+        origins[0].refuse()
+        for connection in origins[0].open_connections():
+            connection.reset()
+        eventually(lambda: readyz(proxy)[1]["state"] == "lost", "it is taken back")
+
+
 def access_line(proxy, target):
     """The access line of the one request for this target."""
     def find():

@@ -136,6 +136,39 @@ static void it_does_not_wait_for_ever(void **state)
     assert_int_equal(readiness.gave_up_count, 1);
 }
 
+/* All required upstreams are down when patience ends: whoever asks would get nothing but 503. */
+static void lost_beats_cold(void **state)
+{
+    (void)state;
+    struct readiness readiness;
+    struct readiness_settings strict = usual;
+    const struct row rows[] = {
+        {30999, with(0, 0, 0), READINESS_WARMING, FOR(POOLS) | FOR(SESSIONS) | FOR(LOST)},
+        {31000, with(0, 0, 0), READINESS_LOST, FOR(POOLS) | FOR(SESSIONS) | FOR(LOST)},
+        /* one comes back, and stays: it is late, and as cold as it was going to be */
+        {40000, with(1, 0, 0), READINESS_LOST, FOR(POOLS) | FOR(SESSIONS)},
+        {41000, with(1, 0, 0), READINESS_COLD, FOR(POOLS) | FOR(SESSIONS)},
+        {42000, warm, READINESS_WARM, 0},
+    };
+    const struct row warm_at_once[] = {
+        {31000, with(0, 0, 0), READINESS_LOST, FOR(POOLS) | FOR(SESSIONS) | FOR(LOST)},
+        {40000, warm, READINESS_LOST, 0},
+        {41000, warm, READINESS_WARM, 0},
+    };
+    const struct row never[] = {
+        {31000, with(0, 0, 0), READINESS_GIVEN_UP, FOR(POOLS) | FOR(SESSIONS) | FOR(LOST)},
+    };
+    readiness_init(&readiness, 1000);
+    PLAY(&readiness, &usual, rows);
+    assert_int_equal(readiness.gave_up_count, 1);
+    assert_int_equal(readiness.ready_ms, 40000);
+    readiness_init(&readiness, 1000);
+    PLAY(&readiness, &usual, warm_at_once);
+    strict.then = READINESS_NOT_READY;
+    readiness_init(&readiness, 1000);
+    PLAY(&readiness, &strict, never);
+}
+
 static void a_drain_takes_it_for_good(void **state)
 {
     (void)state;
@@ -171,6 +204,7 @@ int main(void)
         cmocka_unit_test(it_comes_when_nothing_is_missing),
         cmocka_unit_test(it_does_not_flap),
         cmocka_unit_test(it_does_not_wait_for_ever),
+        cmocka_unit_test(lost_beats_cold),
         cmocka_unit_test(a_drain_takes_it_for_good),
         cmocka_unit_test(nothing_required_is_never_lost),
     };
