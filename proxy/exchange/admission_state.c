@@ -1,15 +1,15 @@
-/* The one place where an exchange's places are given back. */
+/* The only file that gives an exchange's places back. */
 #include "proxy/exchange/admission_state.h"
 
 #include "proxy/exchange/exchange.h"
 #include "proxy/policy/shards.h"
 
-/* What a state holds. */
+/* What an exchange holds in a state. */
 enum {
-    HOLDS_UPSTREAM = 1, /* it stays in memory, without a place at it */
-    HOLDS_SHARD = 2,    /* a place of the shard, if it has one */
-    HOLDS_PLACE = 4,    /* one of limits.in_flight */
-    HOLDS_LINE = 8,     /* a place in a line, perhaps */
+    HOLDS_UPSTREAM = 1, /* the upstream stays in memory, without a place */
+    HOLDS_SHARD = 2,    /* a place of the shard, if the exchange has one */
+    HOLDS_PLACE = 4,    /* a place of limits.in_flight */
+    HOLDS_LINE = 8,     /* possibly a place in a line */
 };
 static const uint8_t holdings[] = {
     [ADMISSION_OUTSIDE] = 0,
@@ -48,7 +48,7 @@ void admission_enter(struct exchange *exchange, enum admission_state state)
     if (__builtin_expect((lost & HOLDS_SHARD) && admission->shard != NULL, 0)) {
         gate_leave(&admission->shard->gate, exchange->worker->env.index);
     }
-    /* the last hold of an upstream that has gone from the settings: it may vanish with it */
+    /* after the last hold of an upstream that has left the settings it may be freed */
     if (lost & HOLDS_PLACE) {
         upstream_leave(pool, upstream);
     }

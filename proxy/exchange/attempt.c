@@ -1,4 +1,4 @@
-/* A connection asked for, and what an attempt says of its endpoint. */
+/* Asking for a connection, and what an attempt reports about its endpoint. */
 #include "proxy/exchange/attempt.h"
 
 #include "pool/health.h"
@@ -55,7 +55,7 @@ __attribute__((noinline)) static void attempt_report_nothing(struct exchange *ex
     policy_report_upstream(&caller, &attempt->tickets, OUTCOME_IGNORED);
 }
 
-/* The tickets of an attempt that is over and says nothing. */
+/* The tickets of an attempt that is over and has no result. */
 static void attempt_drop_tickets(struct exchange *exchange)
 {
     const struct policy_tickets *tickets = &exchange->attempt.tickets;
@@ -119,9 +119,9 @@ enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endp
     return result;
 }
 
-/* ---- what it reports ---- */
+/* ---- reports ---- */
 
-/* The time the client takes to send its body is not the endpoint's. */
+/* The time that the client takes to send its body does not count. */
 uint64_t attempt_age_us(const struct exchange *exchange)
 {
     const struct request_body *body = &exchange->body;
@@ -167,7 +167,7 @@ void attempt_report_upstream(struct exchange *exchange, enum outcome outcome)
     policy_report_upstream(&caller, &exchange->attempt.tickets, outcome);
 }
 
-/* How long it took says nothing while the client owes bytes. */
+/* While the client still has to send bytes, the latency says nothing. */
 static void attempt_report_early_answer(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;

@@ -1,8 +1,8 @@
 /*
- * An attempt: one try of an exchange at one endpoint: its lease, what the breakers let it have, and what it reports.
+ * An attempt: one try of an exchange at one endpoint, with its lease, its breaker tickets and its reports.
  *
- * Owns: its lease (or the request for one), its tickets. Embedded in the exchange. How the request is spoken is the upstream side's:
- * proxy/upstream. Thread: its worker's.
+ * Owns: its lease (or the request for one), its tickets. Embedded in the exchange. The upstream side (proxy/upstream)
+ * speaks the protocol. Thread: its worker's.
  */
 #ifndef EVENKEEL_PROXY_EXCHANGE_ATTEMPT_H
 #define EVENKEEL_PROXY_EXCHANGE_ATTEMPT_H
@@ -19,23 +19,23 @@ struct exchange;
 enum attempt_state {
     ATTEMPT_NONE,
     ATTEMPT_LEASING, /* waits for a connection */
-    ATTEMPT_LEASED,  /* has one */
-    ATTEMPT_FAILED,  /* there was none to be had */
+    ATTEMPT_LEASED,  /* has a connection */
+    ATTEMPT_FAILED,  /* could not get a connection */
 };
 
 struct attempt {
     struct lease_request request;
-    struct endpoint *endpoint; /* the last one tried */
+    struct endpoint *endpoint; /* the last endpoint that was tried */
     struct h1_upstream upstream;
     uint64_t started_us;
-    struct policy_tickets tickets; /* what the breakers have yet to be told */
+    struct policy_tickets tickets; /* tickets that are not reported to the breakers yet */
     uint8_t state;                 /* enum attempt_state */
-    bool reported;                 /* what it says of its endpoint has been reported */
+    bool reported;                 /* the result for its endpoint has been reported */
 };
 
 void attempt_init(struct exchange *exchange);
 
-/* Asks for a connection to the endpoint. LEASE_READY: it has one, and nothing has been sent. */
+/* Asks for a connection to the endpoint. LEASE_READY: the attempt has one, and nothing has been sent. */
 __attribute__((warn_unused_result)) enum lease_result attempt_start(struct exchange *exchange,
                                                                     struct endpoint *endpoint,
                                                                     bool fresh_only);
@@ -55,23 +55,24 @@ static inline bool attempt_piped(const struct attempt *attempt)
     return attempt->upstream.side.ops->piped(&attempt->upstream.side);
 }
 
-/* The exchange's request is whole and goes to its first endpoint: it counts for the retry budgets. */
+/* The exchange's whole request goes to its first endpoint: it counts for the retry budgets. */
 void attempt_earn(struct exchange *exchange);
 
-/* What the attempt says of its endpoint: to the endpoint's breaker, and, unless it says nothing (OUTCOME_IGNORED) and has not
-   `answered` either, to the pool. Likewise to the upstream's breaker. What was reported is not reported again. */
+/* Reports the result to the endpoint's breaker and, unless it says nothing (OUTCOME_IGNORED and not `answered`), to the
+   pool; the other function reports to the upstream's breaker. A second report does nothing. */
 void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered);
 void attempt_report_upstream(struct exchange *exchange, enum outcome outcome);
-/* A final head has come, and is passed on. */
+/* A final response head has come and is passed on. */
 void attempt_report_answer(struct exchange *exchange);
 
-/* How long the endpoint has had what it needs: since the start, or since it was last given something of the request if that was
-   later. 0: the client owes it more. */
+/* How long the endpoint has had what it needs: since the start of the attempt, or since it was last given bytes of the
+   request, if that is later. 0: the client still has to send bytes. */
 uint64_t attempt_age_us(const struct exchange *exchange);
-/* Its client is slow: it leaves what it holds of a breaker's trial to others. */
+/* The client is slow: gives the attempt's places in breaker trials to other exchanges. */
 void attempt_yield(struct exchange *exchange);
 
-/* Ends it: the lease goes back to the pool if its connection may serve again, else it is closed. Ending twice is fine. */
+/* Ends the attempt: the lease goes back to the pool if its connection may serve again, else it is closed. Ending twice
+   is fine. */
 void attempt_end(struct exchange *exchange);
 
 #endif

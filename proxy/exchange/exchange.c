@@ -1,4 +1,4 @@
-/* The exchange: from a parsed head to its route, and the one way out. */
+/* The exchange: from a parsed head to its route, and its only exit. */
 #include "proxy/exchange/exchange.h"
 
 #include <stddef.h>
@@ -51,7 +51,7 @@ static void exchange_free_now(struct deferred_free *freed, void *owner)
     slab_give(worker->exchanges, &exchange);
 }
 
-/* Takes a copy of the head. False: no memory. */
+/* Copies the head. False: no memory. */
 static bool exchange_take_head(struct exchange *exchange, const struct http_head *head)
 {
     exchange->head_buf = buf_take(exchange->worker->bufs, head_copy_bytes(head));
@@ -110,7 +110,7 @@ bool exchange_start_twin(struct exchange *exchange, const struct downstream_ops 
     twin->tries.retries_count = 1;
     twin->tries.tried[twin->tries.tried_count++] = exchange->attempt.endpoint;
     twin->body.state = REQUEST_WHOLE;
-    twin->looked = true; /* the other one does */
+    twin->looked = true; /* the first exchange checks that */
     *ret_twin = twin;
     return true;
 }
@@ -131,7 +131,7 @@ bool exchange_refuse(const struct exchange_origin *origin, const struct downstre
     return true;
 }
 
-/* What is answered here, whatever the routes say. False: it goes on. */
+/* Answers requests that are answered before routing. False: the exchange continues. */
 static bool exchange_ends_here(struct exchange *exchange)
 {
     const struct http_head *head = &exchange->request;
@@ -192,7 +192,7 @@ static void exchange_route(struct exchange *exchange)
 
 /* ---- the end ---- */
 
-/* Nothing has been sent to the client yet: what it gets is ours. */
+/* Nothing has been sent to the client yet, so Evenkeel answers itself. */
 static void exchange_answer_ourselves(struct exchange *exchange, enum exchange_reason reason,
                                       const char *detail)
 {

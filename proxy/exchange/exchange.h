@@ -1,13 +1,14 @@
 /*
- * An exchange: one request and its response, from the head's arrival to the access log line.
+ * An exchange: one request and its response, from the arrival of the head to the access log line.
  *
- * Owns: a copy of the request's head, its attempt, its timer, its places at the upstream and at a shard. Belongs to a client and is
- * ended only by exchange_finish(). It knows neither side's wire protocol: the client side is reached through struct downstream_ops,
- * the upstream side through struct upstream_ops.
- * Thread: its worker's. Time base: the loop clock.
+ * Owns: a copy of the request's head, its attempt, its timer, its places at the upstream and at a shard. It belongs to
+ * a client and ends only in exchange_finish(). It does not know the wire protocol of either side: it reaches the
+ * client side through struct downstream_ops and the upstream side through struct upstream_ops. Thread: its worker's.
+ * Time base: the loop clock.
  *
- * Backpressure: whoever passes bytes on asks what the far side says. SINK_FULL means: taken, but stop until told to go on; and who
- * reads for an exchange asks first how much room there is.
+ * Backpressure: code that passes bytes on checks the result of the other side. SINK_FULL means that the bytes were
+ * taken, and that no more may be passed until the other side says so. Code that reads for an exchange first asks how
+ * much room there is.
  */
 #ifndef EVENKEEL_PROXY_EXCHANGE_EXCHANGE_H
 #define EVENKEEL_PROXY_EXCHANGE_EXCHANGE_H
@@ -31,52 +32,56 @@
 
 struct exchange;
 
-/* What a client's protocol does for an exchange. */
+/* What the protocol of a client does for an exchange. */
 struct downstream_ops {
-    /* The final response's head and its first payload. head->framing says how the length is known; payload.last that it is all. */
+    /* Sends the final response's head and its first payload. head->framing says how the length is known, payload.last
+       that the payload is complete. */
     enum sink (*send_head)(struct exchange *exchange, const struct http_head *head,
                            const struct payload *payload);
     enum sink (*send_payload)(struct exchange *exchange, const struct payload *payload);
-    /* An interim response (1xx but 101). */
+    /* Sends an interim response (1xx except 101). */
     enum sink (*send_interim)(struct exchange *exchange, const struct http_head *head);
-    /* 101: from here on bytes are relayed as they are. */
+    /* Sends 101. From then on bytes are relayed unchanged. */
     enum sink (*send_upgrade)(struct exchange *exchange, const struct http_head *head);
     enum sink (*send_raw)(struct exchange *exchange, const struct iovec *iov, size_t count);
-    /* The far side of a tunnel has ended: no more raw bytes to the client. */
+    /* The other side of a tunnel has ended: sends the end to the client. */
     void (*end_raw)(struct exchange *exchange);
     /* How many bytes of the response the client takes now; 0: exchange_client_drained() or
        exchange_client_writable() will be called. */
     size_t (*room)(struct exchange *exchange);
-    /* There is room for the request's payload again: reads on, soon. */
+    /* There is room for the request's payload again: reading continues soon. */
     void (*read_on)(struct exchange *exchange);
-    /* The socket, for splicing into; -1 when bytes must pass through user space or some are still waiting. */
+    /* The socket to splice into; -1: bytes must pass through user space, or some still wait. */
     int (*splice_fd)(struct exchange *exchange);
-    /* A PROXY protocol header of the client's connection into PROXY_HEADER_WRITE_BYTES of space; returns its length. */
+    /* Writes a PROXY protocol header of the client's connection into PROXY_HEADER_WRITE_BYTES of space; returns its
+       length. */
     size_t (*proxy_header)(struct exchange *exchange, char *space);
-    /* Whether the client turns out to be gone, when asked. */
+    /* Checks whether the client is gone. */
     bool (*gone)(struct exchange *exchange);
-    /* The exchange is over and about to be freed. intact: the response was sent whole, the connection may serve another. */
+    /* The exchange is over and about to be freed. intact: the whole response was sent, so the connection may serve
+       another exchange. */
     void (*finished)(struct exchange *exchange, bool intact);
 };
 
-/* What an exchange needs of the listener that its client came by. */
+/* What an exchange needs of the listener on which its client connected. */
 struct exchange_listener {
     struct listener_timeout_settings timeouts;
     struct listener_admission admission;
     char name[65];
 };
 
-/* Where exchanges come from: a client connection. It outlives them, and does not change while one is under way. */
+/* The client connection from which exchanges come. It outlives them, and does not change while one is in progress. */
 struct exchange_origin {
     struct worker *worker;
     const struct exchange_listener *listener;
     const struct stream *stream;
-    char *certificate; /* verified, as X-Forwarded-Client-Cert has it; NULL: none */
+    /* verified certificate, in the form of X-Forwarded-Client-Cert; NULL: none */
+    char *certificate;
     struct ip_address address;
-    uint8_t client_stratum; /* of the address */
+    uint8_t client_stratum; /* stratum of the address */
 };
 
-/* The client's connection if it speaks TLS; NULL: plain. */
+/* The client's TLS stream; NULL: plain. */
 static inline const struct stream *origin_secure(const struct exchange_origin *origin)
 {
     return origin->stream->tls != NULL ? origin->stream : NULL;
@@ -86,70 +91,70 @@ enum exchange_stage {
     EXCHANGE_NEW,        /* not routed yet */
     EXCHANGE_QUEUED,     /* waits for a place at the upstream, or for a connection */
     EXCHANGE_CONNECTING, /* waits for a lease */
-    EXCHANGE_LEASED,     /* has one; the request is sent before anything else happens */
-    EXCHANGE_SENDING,    /* the request's body is on its way */
+    EXCHANGE_LEASED,     /* has a lease; the request is sent before anything else happens */
+    EXCHANGE_SENDING,    /* the request's body is being sent */
     EXCHANGE_AWAITING,   /* request sent, no final response yet */
-    EXCHANGE_RESPONDING, /* the response's body is on its way */
+    EXCHANGE_RESPONDING, /* the response's body is being received */
     EXCHANGE_TUNNEL,
     EXCHANGE_BACKOFF, /* waits before a retry */
     EXCHANGE_FINISHED,
 };
 
-/* Where it is to go. */
+/* Where the exchange goes. */
 struct exchange_target {
-    struct upstream *upstream; /* NULL: none yet, or left already */
-    const char
-        *upstream_name;     /* "" before routing; lives as long as the process knows the upstream */
+    struct upstream *upstream; /* NULL: not yet, or not any more */
+    /* "" before routing; valid as long as the process knows the upstream */
+    const char *upstream_name;
     const char *route_name; /* "" before routing */
     struct route_stats *stats;
-    struct strata strata; /* what a failure of it says of the upstream depends on them */
+    struct strata strata; /* the breaker judges failures of the exchange by these strata */
 };
 
 struct exchange_response {
     uint64_t payload_bytes;
-    uint64_t moved_ms; /* last time a byte of it moved */
-    uint16_t status;   /* sent to the client; 0: none yet */
-    bool full;         /* the client said SINK_FULL, or payload waits in a pipe for it */
+    uint64_t moved_ms; /* when a byte of the response last moved */
+    uint16_t status;   /* status sent to the client; 0: none yet */
+    bool full;         /* the client said SINK_FULL, or payload for it waits in a pipe */
     bool paused;       /* full, though nothing waits: buffers are scarce */
-    bool intact;       /* the client has been given a whole response */
+    bool intact;       /* the client got a whole response */
 };
 
-/* Endpoints that are remembered as tried; retry.attempts allows no more. */
+/* Number of tried endpoints that are remembered; retry.attempts allows no more. */
 #define EXCHANGE_TRIED 3
 
 struct exchange_tries {
-    const struct endpoint *tried[EXCHANGE_TRIED]; /* only compared: others go first */
-    uint64_t retry_at_ms;                         /* in EXCHANGE_BACKOFF */
+    const struct endpoint *tried[EXCHANGE_TRIED]; /* only compared; other endpoints are preferred */
+    uint64_t retry_at_ms;                         /* in EXCHANGE_BACKOFF: end of the wait */
     uint8_t tried_count;
     uint8_t attempts_count;
-    uint8_t retries_count;   /* of those, the ones that were retries */
-    uint8_t attempts_before; /* by the hops before, but for the one that is this exchange */
-    uint8_t
-        last_reason; /* enum exchange_reason of the last attempt that failed without an answer */
-    bool redialled;  /* the one free redial is spent */
+    uint8_t retries_count;   /* attempts of these that were retries */
+    uint8_t attempts_before; /* attempts by earlier hops, without the one that is this exchange */
+    /* enum exchange_reason of the last attempt that failed without an answer */
+    uint8_t last_reason;
+    bool redialled; /* the one free redial is used up */
 };
 
-/* See hedge.h. */
+/* Part of an exchange in hedging; see hedge.h. */
 enum hedge_role {
-    HEDGE_ALONE,  /* it has not been hedged */
+    HEDGE_ALONE,  /* not hedged */
     HEDGE_RACING, /* its twin asks another endpoint; both may still answer */
     HEDGE_BEATEN, /* its twin brings the answer; its own attempt is over */
-    HEDGE_SPENT,  /* its twin brought nothing; there is no second one */
-    HEDGE_TWIN,   /* it is such a twin: counts and logs nothing itself */
+    HEDGE_SPENT,  /* its twin failed; there is no second one */
+    HEDGE_TWIN,   /* it is a twin: it is not counted or logged */
 };
 
 struct exchange_hedge {
-    struct exchange *twin; /* RACING, BEATEN */
+    struct exchange *twin; /* in RACING and BEATEN */
     uint8_t role;          /* enum hedge_role; written only by hedge.c */
 };
 
 struct exchange_times {
     uint64_t started_us;
-    uint64_t deadline_ms;            /* of the whole exchange; 0: none yet */
-    uint64_t allowed_ms;             /* for the whole, by our own settings */
-    uint64_t retry_after_ms;         /* what a refusal tells the client to wait */
+    uint64_t deadline_ms;            /* deadline of the whole exchange; 0: none yet */
+    uint64_t allowed_ms;             /* time for the whole exchange by the configuration */
+    uint64_t retry_after_ms;         /* wait that a refusal tells the client */
     int64_t queue_us, first_byte_us; /* -1: did not happen */
-    int64_t connect_us, tls_us;      /* likewise */
+    int64_t connect_us, tls_us;      /* -1: did not happen */
     bool deadline_asked;             /* the deadline is the one that the client asked for */
 };
 
@@ -157,8 +162,8 @@ struct exchange {
     struct worker *worker;
     const struct exchange_origin *origin;
     const struct downstream_ops *downstream;
-    void *owner; /* the client (HTTP/1) or stream; of a twin the exchange it belongs to */
-    struct http_head request; /* the copy; its base is in head_buf */
+    void *owner; /* the client (HTTP/1) or stream; for a twin, the exchange to which it belongs */
+    struct http_head request; /* a copy; its base is in head_buf */
     struct buf *head_buf;
     struct exchange_target target;
     struct request_body body;
@@ -171,25 +176,26 @@ struct exchange {
     struct wheel_timer timer;
     struct deferred_free freed;
     uint8_t stage;          /* enum exchange_stage; written only by exchange_enter() */
-    uint8_t reason;         /* enum exchange_reason, once finished */
-    bool reused;            /* the last lease had been used before */
-    bool resumed;           /* its TLS session had been, too */
+    uint8_t reason;         /* enum exchange_reason, when finished */
+    bool reused;            /* the last lease's connection had been used before */
+    bool resumed;           /* its TLS session was resumed */
     bool trusted;           /* the client's address is in trusted_peers */
-    bool looked;            /* whether the client is still there has been asked */
-    bool client_raw_ended;  /* a tunnel's direction from the client is over */
-    struct forward forward; /* what is added for the upstream */
-    char endpoint_text[64]; /* of the last attempt */
+    bool looked;            /* the exchange has checked whether the client is still there */
+    bool client_raw_ended;  /* the client has ended its direction of a tunnel */
+    struct forward forward; /* fields that are added for the upstream */
+    char endpoint_text[64]; /* endpoint of the last attempt */
 };
 
-/* Begins an exchange for a parsed head, whose bytes may vanish afterwards, with what has arrived of its payload. The exchange
-   may be over when this returns: downstream->finished() tells. Returns false when there is no memory for it (nothing happened). */
+/* Begins an exchange for a parsed head with the payload that has arrived. The bytes of the head may be freed
+   afterwards. The exchange may be over when this returns: downstream->finished() tells. False: no memory, and nothing
+   has happened. */
 __attribute__((warn_unused_result)) bool exchange_start(const struct exchange_origin *origin,
                                                         const struct downstream_ops *downstream,
                                                         void *owner, const struct http_head *head,
                                                         const struct payload *payload,
                                                         struct exchange **ret_exchange);
-/* Begins and ends one for a request that could not be understood: answered, counted and logged like any other. METHOD_OTHER: its
-   method was not read, or is none that we know. It is over when this returns. */
+/* Begins and ends an exchange for a request that could not be understood. It is answered, counted and logged like any
+   other. METHOD_OTHER: the method was not read, or is unknown. The exchange is over when this returns. */
 __attribute__((warn_unused_result)) bool exchange_refuse(const struct exchange_origin *origin,
                                                          const struct downstream_ops *downstream,
                                                          void *owner, enum exchange_reason reason,
@@ -197,21 +203,21 @@ __attribute__((warn_unused_result)) bool exchange_refuse(const struct exchange_o
                                                          enum http_method method,
                                                          struct exchange **ret_exchange);
 
-/* ---- from the client's side ---- */
+/* ---- calls from the client's side ---- */
 
-/* How much of the request, or of a tunnel's bytes, may be read now; 0: downstream->read_on() will be called. */
+/* How many bytes of the request or of a tunnel may be read now; 0: downstream->read_on() will be called. */
 size_t exchange_request_room(const struct exchange *exchange);
 enum sink exchange_request_payload(struct exchange *exchange, const struct payload *payload);
-/* The client's output has drained. */
+/* The client's output buffer is empty. */
 void exchange_client_drained(struct exchange *exchange);
-/* The client's socket takes bytes again, and none wait in its buffer: some may wait in a pipe. */
+/* The client's socket takes bytes again, and its buffer is empty; bytes may wait in a pipe. */
 void exchange_client_writable(struct exchange *exchange);
 /* Raw bytes of a tunnel. */
 enum sink exchange_client_raw(struct exchange *exchange, const struct iovec *iov, size_t count);
 void exchange_client_raw_end(struct exchange *exchange);
 
-/* Answers with our own response if nothing was sent yet, else breaks the response visibly; then finishes. `detail` goes into
-   Proxy-Status and may be NULL. */
+/* Answers with Evenkeel's own response if nothing was sent yet, else breaks the response visibly; then finishes.
+   `detail` goes into Proxy-Status and may be NULL. */
 void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const char *detail);
 
 /* The only exit. Cancels the attempt, gives the lease and the places back, counts, logs, tells the client, frees. */

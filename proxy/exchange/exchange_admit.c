@@ -6,7 +6,7 @@
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/policy/balance_key.h"
 
-/* Nothing lets the request through. A retry is answered with what made it one. */
+/* No breaker admits the request. A retry is answered with the failure of its last attempt. */
 static void exchange_refuse_try(struct exchange *exchange, enum exchange_reason reason,
                                 uint64_t retry_after_ms)
 {
@@ -37,7 +37,8 @@ void exchange_dequeue(struct exchange *exchange)
             (int64_t)(exchange_now_ms(exchange) - exchange->admission.queued_ms) * 1000;
         exchange->admission.queued_ms = 0;
     }
-    if (exchange->admission.waiter.local == NULL) { /* else the line is ordered by it */
+    if (exchange->admission.waiter.local ==
+        NULL) { /* while it is in a line, the line is ordered by this */
         exchange->admission.waiter.since_ms = 0;
     }
 }
@@ -49,7 +50,7 @@ static void exchange_admit_or_queue(struct exchange *exchange, enum admit_result
         admission_enter(exchange, ADMISSION_QUEUED);
     }
     if (exchange_is_twin(exchange)) {
-        exchange_finish(exchange, REASON_CLIENT_ABORT); /* it helps only if it need not wait */
+        exchange_finish(exchange, REASON_CLIENT_ABORT); /* hedging helps only if it need not wait */
     } else if (result == ADMIT_QUEUED) {
         exchange_queue(exchange);
     } else {
@@ -126,7 +127,7 @@ static enum pick_result exchange_choose(struct exchange *exchange, struct policy
             exchange_refuse_try(exchange, REASON_BREAKER_OPEN, retry_after_ms);
             return PICK_NONE;
         }
-        options->usable = policy_usable; /* it was asked by another worker meanwhile */
+        options->usable = policy_usable; /* another worker has asked it meanwhile */
         options->owner = caller;
     }
     exchange_refuse_try(exchange,
@@ -196,7 +197,7 @@ void exchange_on_leased(struct exchange *exchange)
             (int64_t)(loop_clock_us(&exchange->worker->loop.clock) - exchange->attempt.started_us);
     }
     if (times->connect_us >= 0 && !lease->facts.reused && lease->facts.tls_us > 0) {
-        /* of a dial that was begun for another the exchange may have waited for the end only */
+        /* the dial may have begun for another exchange, so that this one waited only for its end */
         int64_t tls_us = (int64_t)lease->facts.tls_us;
         times->tls_us = tls_us < times->connect_us ? tls_us : times->connect_us;
         times->connect_us -= times->tls_us;
@@ -213,7 +214,7 @@ static void exchange_untry(struct exchange *exchange, bool for_fd)
     exchange_wait(exchange, for_fd, true);
 }
 
-/* A reload took the endpoint away meanwhile: no failure, another one. */
+/* A reload removed the endpoint meanwhile: this is not a failure, and another endpoint is tried. */
 static void exchange_try_another(struct exchange *exchange)
 {
     attempt_end(exchange);

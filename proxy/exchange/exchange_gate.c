@@ -1,4 +1,4 @@
-/* What an exchange passes before it comes to its upstream: the rates of its key, route and listener, and its shard. */
+/* The checks before the upstream: the rates of key, route and listener, and the shard. */
 #include <stddef.h>
 
 #include "proxy/exchange/exchange_parts.h"
@@ -14,7 +14,7 @@ static bool exchange_refuse_rate(struct exchange *exchange, enum exchange_reason
     return false;
 }
 
-/* A client that asks too much is refused before it takes what is everybody's. Retries of the hops before leave a reserve. */
+/* A client over its own rate is refused before it takes tokens of the others. Retries of earlier hops leave a reserve. */
 static bool exchange_rates_allow(struct exchange *exchange, const struct route *route)
 {
     const struct admission_view *admission = &route->admission;
@@ -41,7 +41,7 @@ static bool exchange_rates_allow(struct exchange *exchange, const struct route *
     return true;
 }
 
-/* False: it has been answered. Requests without a key share a shard. */
+/* False: the exchange has been answered. Requests without a key share a shard. */
 static bool exchange_choose_shard(struct exchange *exchange, const struct route *route)
 {
     const struct shard_settings *settings = &route->settings->shards;

@@ -1,7 +1,8 @@
 /*
  * What the files of an exchange share: exchange.c (its life), exchange_admit.c (a place, an endpoint, a connection),
- * exchange_gate.c (rates and shards), exchange_retry.c (what is tried again), exchange_request.c (the request's way),
- * exchange_relay.c (the response's way, tunnels), exchange_time.c (what it waits for), exchange_log.c (its access line).
+ * exchange_gate.c (rates and shards), exchange_retry.c (retries), exchange_request.c (sending the request),
+ * exchange_relay.c (passing the response on, tunnels), exchange_time.c (deadlines and timeouts), exchange_log.c (the
+ * access line).
  *
  * Owns: see exchange.h. Private to these files. Thread: the worker's. Time base: the loop clock.
  */
@@ -30,10 +31,10 @@ static inline bool exchange_is_twin(const struct exchange *exchange)
     return exchange->hedge.role == HEDGE_TWIN;
 }
 
-/* A client that has been silent so long keeps what it asks from going on: who gives up on it is not to blame. */
+/* If a client that still has to send bytes is silent for this long, the endpoint is not to blame for a timeout. */
 #define EXCHANGE_SILENT_MS 1000
 
-/* Time passes at the client: more of its request is to come, and nothing keeps it from coming. */
+/* Whether the exchange waits for the client: more of its request is to come, and there is room for it. */
 static inline bool exchange_client_owes(const struct exchange *exchange)
 {
     const struct request_body *body = &exchange->body;
@@ -55,13 +56,13 @@ static inline const struct upstream_settings *exchange_settings(const struct exc
 {
     return exchange_view(exchange)->settings;
 }
-/* What this worker keeps of its policy. */
+/* This worker's part of the upstream's policy. */
 static inline struct policy_local *exchange_policy_local(const struct exchange *exchange)
 {
     return &policy_of(exchange->target.upstream)->locals[exchange->worker->env.index];
 }
 
-/* Who asks the breakers. */
+/* The caller that the breakers are asked for. */
 static inline struct policy_caller exchange_caller(const struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
@@ -74,23 +75,25 @@ static inline struct policy_caller exchange_caller(const struct exchange *exchan
 
 /* ---- exchange.c ---- */
 
-/* A twin: an exchange that asks for the same as the other, which owns it, at another endpoint. False: no memory. */
+/* Starts a twin: an exchange that sends the same request to another endpoint and is owned by the first. False: no
+   memory. */
 __attribute__((warn_unused_result)) bool exchange_start_twin(struct exchange *exchange,
                                                              const struct downstream_ops *ops,
                                                              struct exchange **ret_twin);
 
 /* ---- exchange_gate.c ---- */
 
-/* From a route and a deadline on: what it has to pass, then its upstream. */
+/* Begins after routing: passes the rates and the shard, then the upstream. */
 void exchange_begin(struct exchange *exchange, const struct route *route);
-/* Its shard, if it has one, then its upstream. */
+/* Passes the shard, if there is one, then the upstream. */
 void exchange_pass(struct exchange *exchange);
 void exchange_on_gate(struct waiter *waiter);
 
-/* ---- exchange_admit.c: all of these may leave the exchange EXCHANGE_LEASED, and the caller goes on with exchange_go_on() ---- */
+/* ---- exchange_admit.c: all of these may leave the exchange EXCHANGE_LEASED; then the caller calls exchange_go_on()
+   ---- */
 
-/* It waits in a line, or does no longer: it has a connection, or the attempt it waited for has failed. A later wait counts from
-   its own beginning. */
+/* The exchange begins or ends its wait in a line: it has a connection, or its attempt has failed. A later wait has its
+   own beginning. */
 void exchange_queue(struct exchange *exchange);
 void exchange_dequeue(struct exchange *exchange);
 void exchange_on_dropped(struct waiter *waiter);
@@ -99,21 +102,21 @@ void exchange_on_dropped(struct waiter *waiter);
 void exchange_admit(struct exchange *exchange, bool turn);
 /* Asks an endpoint for a connection. `turn`: it has had its turn, and goes to the front if it has to queue again. */
 void exchange_try(struct exchange *exchange, bool turn);
-/* It is admitted, but no connection can be had now. */
+/* The exchange is admitted, but can get no connection now: it queues. */
 void exchange_wait(struct exchange *exchange, bool for_fd, bool turn);
 void exchange_on_turn(struct waiter *waiter);
-/* What asking for a lease came to. */
+/* Handles the result of asking for a lease. */
 void exchange_take_result(struct exchange *exchange, enum lease_result result, bool turn);
-/* It has a lease. */
+/* The exchange has a lease. */
 void exchange_on_leased(struct exchange *exchange);
 void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result);
 
 /* ---- exchange_request.c ---- */
 
-/* It has a lease: sends the head, what is added to it and the payload that is there: what is held, or, if that is not NULL,
-   `arrived`, which is held nowhere. */
+/* The exchange has a lease: sends the head, the added fields and the payload: what is held, or `arrived` if that is not
+   NULL, which is not held. */
 void exchange_send(struct exchange *exchange, const struct payload *arrived);
-/* Sends if it has a lease since. */
+/* Sends if the exchange has got a lease. */
 void exchange_go_on(struct exchange *exchange);
 /* For exchange_events. */
 void exchange_on_request_moved(void *owner);
@@ -122,39 +125,40 @@ void exchange_on_request_sent(void *owner);
 
 /* ---- exchange_retry.c ---- */
 
-/* An attempt has failed for this reason before anything of its response went out: tells the breakers, and tries again if that is
-   allowed. True: the exchange goes on. */
+/* An attempt has failed for this reason before anything of its response was passed on: tells the breakers, and tries
+   again if that is allowed. True: the exchange continues. */
 bool exchange_retries(struct exchange *exchange, enum exchange_reason reason);
-/* The same for a response that is to be tried again. True: it must not be passed on, and exchange_back_off() follows. */
+/* The same for a response that may be retried. True: the response must not be passed on, and exchange_back_off()
+   follows. */
 bool exchange_retries_response(struct exchange *exchange, const struct http_head *head);
-/* The attempt is over, the next one begins after a while. */
+/* The attempt is over, and the next one begins after a wait. */
 void exchange_back_off(struct exchange *exchange);
 /* The wait before a retry is over. */
 void exchange_resume(struct exchange *exchange);
-/* The connection turned out dead before it carried anything back: redials once if that is safe, else fails. */
+/* The connection was dead before it carried anything back: sends the request once more if that is safe, else fails. */
 void exchange_on_dead_connection(struct exchange *exchange);
 
 /* ---- exchange_relay.c ---- */
 
-/* What an upstream side tells an exchange. */
+/* The events of an upstream side for an exchange. */
 extern const struct upstream_events exchange_events;
 
-/* Says 100 to a client that waits for it, in the origin's place. */
+/* Sends 100 to a client that waits for it, in place of the origin. */
 void exchange_say_continue(struct exchange *exchange);
 
-/* The final response's head, and what came with it, to the client; the exchange does not end here. */
+/* Passes the final response's head and its first payload to the client; the exchange does not end here. */
 enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
                           const struct payload *payload);
 
 /* ---- exchange_time.c ---- */
 
-/* Once, at the admission: whatever the exchange waits for later is bounded by it. */
+/* Called once, at the admission: the deadline bounds every later wait of the exchange. */
 void exchange_set_deadline(struct exchange *exchange, const struct upstream_settings *upstream,
                            const struct route_settings *route);
-/* What is left cannot be enough: no work is to be begun. */
+/* Whether the time that is left cannot be enough, so that no work must begin. */
 bool exchange_hopeless(const struct exchange *exchange);
 
-/* What is awaited has changed, and may be due earlier than what was. */
+/* The exchange waits for something else now, which may be due earlier. */
 void exchange_rearm(struct exchange *exchange);
 /* The only writer of `stage`. */
 void exchange_enter(struct exchange *exchange, enum exchange_stage stage);

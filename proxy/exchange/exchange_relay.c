@@ -1,4 +1,4 @@
-/* The response's way, the bytes of a tunnel, and what else the upstream side tells. */
+/* Passing the response on, tunnels, and the other events of the upstream side. */
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/exchange/upgrade.h"
@@ -39,7 +39,7 @@ static void exchange_on_interim(void *owner, const struct http_head *head)
     struct exchange *exchange = owner;
     if (head->status == 100) {
         if (!exchange->body.continue_awaited) {
-            return; /* not asked for, or the body is on its way already */
+            return; /* not asked for, or the body is already being sent */
         }
         exchange->body.continue_awaited = false;
         exchange->body.moved_ms = exchange_now_ms(exchange);
@@ -185,7 +185,7 @@ static enum sink exchange_on_upgrade(void *owner, const struct http_head *head)
     return sink;
 }
 
-/* Ends a tunnel whose directions are both over with nothing left to send. */
+/* Ends a tunnel if both directions are over and everything is sent. */
 static bool exchange_tunnel_over(struct exchange *exchange)
 {
     const struct upstream_side *side = attempt_side(&exchange->attempt);
@@ -230,7 +230,7 @@ static void exchange_on_raw_flushed(void *owner)
     exchange_tunnel_over(owner);
 }
 
-/* ---- its end ---- */
+/* ---- the end of the response ---- */
 
 static void exchange_on_dead(void *owner)
 {

@@ -1,8 +1,8 @@
-/* The request's way: from the client's side to the upstream side, through what is held between them. */
+/* Sending the request: from the client's side to the upstream side, with what is held in between. */
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/policy/retry.h"
 
-/* Worth keeping what is sent: a retry is possible and would be allowed. */
+/* Whether sent payload is kept: a retry is possible and would be allowed. */
 static bool exchange_replays(const struct exchange *exchange)
 {
     const struct retry_settings *retry = &exchange_settings(exchange)->retry;
@@ -19,7 +19,7 @@ static void exchange_request_sent(struct exchange *exchange)
     }
 }
 
-/* The payload has been taken by the upstream side. */
+/* The upstream side has taken the payload. */
 static void exchange_payload_passed(struct exchange *exchange, const struct payload *arrived,
                                     bool full)
 {
@@ -35,7 +35,7 @@ static void exchange_payload_passed(struct exchange *exchange, const struct payl
     }
 }
 
-/* The connection was dead: nothing was taken, and what there is waits for the next one. */
+/* The connection was dead and took nothing: the payload waits for the next one. */
 static void exchange_payload_kept(struct exchange *exchange, const struct payload *arrived)
 {
     if (arrived != NULL && !request_body_hold(&exchange->body, exchange->worker, arrived)) {

@@ -1,4 +1,4 @@
-/* What is tried again, and when: the free redial of a request that met a dead connection, and retries. */
+/* Retries, and the free redial of a request that met a dead connection. */
 #include "breaker/backoff.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/http/proxy_status.h"
@@ -6,12 +6,12 @@
 #include "proxy/policy/shards.h"
 #include "steady/deadline.h"
 
-/* Reasons that speak against the endpoint of an attempt, rather than against the client or this process, and what of retry.on
-   names them. */
+/* Reasons that are evidence against the endpoint of an attempt rather than against the client or this process, and the
+   words of retry.on for them. */
 static const struct {
     bool fault;
     unsigned condition;
-    bool lasting; /* the same endpoint would only say it again */
+    bool lasting; /* the same endpoint would fail again */
 } failures[REASON_COUNT] = {
     [REASON_CONNECT_REFUSED] = {true, RETRY_CONNECT_FAILURE},
     [REASON_CONNECT_TIMEOUT] = {true, RETRY_CONNECT_FAILURE},
@@ -31,10 +31,11 @@ static const struct {
     [REASON_DEADLINE] = {true, 0},
 };
 
-/* ---- what an attempt says of its endpoint ---- */
+/* ---- the result of an attempt for its endpoint ---- */
 
-/* Cut off by the deadline. It had what it may have by itself, or half of it: then nobody else is to blame. A client that was in
-   more of a hurry says nothing but that it was slow, if it was. */
+/* The attempt was cut off by the deadline. If it had at least half of the time that the configuration allows, this is a
+   failure of the endpoint. If the client was in more of a hurry, the only evidence is that the call was slow, if it
+   was. */
 static enum outcome exchange_cut_outcome(const struct exchange *exchange)
 {
     const struct policy_caller caller = exchange_caller(exchange);
@@ -49,7 +50,7 @@ static enum outcome exchange_cut_outcome(const struct exchange *exchange)
     return policy_is_slow(&caller, waited_us) ? OUTCOME_SLOW : OUTCOME_IGNORED;
 }
 
-/* A dial that comes to nothing is no request's doing. */
+/* The request has no part in a failed dial. */
 static enum outcome exchange_failed_outcome(const struct exchange *exchange,
                                             enum exchange_reason reason)
 {
@@ -77,7 +78,7 @@ static bool exchange_has_other_endpoint(const struct exchange *exchange)
     return exchange_view(exchange)->endpoint_count > exchange->tries.tried_count;
 }
 
-/* After the pure rules: the breaker, the time, the budget, which counts what it gives. */
+/* After the pure rules, asks the breaker, the time and, last, the budget, because what it grants counts as made. */
 static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
                                              const struct failure *failure)
 {
@@ -108,14 +109,14 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
     case RETRY_BUDGET_MINUTE_SPENT: return RETRY_MINUTE_VERDICT;
     case RETRY_BUDGET_TAKEN: break;
     }
-    /* another endpoint need not recover first */
+    /* another endpoint does not need time to recover */
     bool at_once =
         failure->condition == RETRY_CONNECT_FAILURE && exchange_has_other_endpoint(exchange);
     exchange->tries.retry_at_ms = deadline_after(caller.by.now_ms, at_once ? 0 : wait_ms);
     return RETRY_MADE_VERDICT;
 }
 
-/* Told to the breakers once: a failure that is made good at another endpoint says nothing of the upstream. */
+/* The breakers are told once. A failure that is made good at another endpoint says nothing about the upstream. */
 static bool exchange_retry(struct exchange *exchange, const struct failure *failure)
 {
     const struct retry_settings *settings = &exchange_settings(exchange)->retry;
@@ -187,7 +188,7 @@ bool exchange_retries_response(struct exchange *exchange, const struct http_head
 
 /* ---- the wait ---- */
 
-/* A place that is not used while waiting is another's. */
+/* During the wait another exchange can use the place. */
 void exchange_back_off(struct exchange *exchange)
 {
     exchange->tries.retries_count++;
@@ -211,8 +212,8 @@ void exchange_resume(struct exchange *exchange)
 
 /* ---- the free redial ---- */
 
-/* Safe to repeat: nothing of it reached the upstream, or it changes nothing to do it twice; and all of it is still at hand
-   (RFC 9110 9.2.2, RFC 9112 9.3.1). */
+/* Whether the request is safe to repeat: nothing of it reached the upstream, or it is idempotent; and all of it is
+   still available (RFC 9110 9.2.2, RFC 9112 9.3.1). */
 static bool exchange_may_redial(const struct exchange *exchange)
 {
     const struct upstream_side *side = &exchange->attempt.upstream.side;
@@ -243,7 +244,7 @@ void exchange_on_dead_connection(struct exchange *exchange)
     struct endpoint *endpoint = attempt->endpoint;
     exchange->tries.redialled = true;
     stat_add(&exchange->worker->stats.redials, 1);
-    /* a connection that had died before says nothing of the endpoint: the tickets go on */
+    /* a connection that was already dead says nothing about the endpoint, so the tickets are kept */
     struct policy_tickets tickets = attempt->tickets;
     attempt->tickets = (struct policy_tickets){{0}, {0}};
     attempt_end(exchange);

@@ -1,4 +1,4 @@
-/* What an exchange waits for, and until when. */
+/* Deadlines and timeouts of an exchange: what it waits for, and until when. */
 #include <stddef.h>
 
 #include "proxy/exchange/exchange_parts.h"
@@ -6,9 +6,10 @@
 #include "proxy/http/hop_fields.h"
 #include "steady/deadline.h"
 
-/* A client that resets in the same breath as its request leaves no further event: an exchange that lasts looks once. */
+/* If a client resets right after its request, no further event comes. So an exchange that lasts this long checks once. */
 #define LOOK_AFTER_MS 250
-/* An origin that takes longer to say 100 will not: many never do, while the client may wait for it (RFC 9110 10.1.1). */
+/* An origin that has not sent 100 after this time may never send it, while the client may be waiting for it (RFC 9110
+   10.1.1). */
 #define CONTINUE_AFTER_MS 1000
 
 void exchange_set_deadline(struct exchange *exchange, const struct upstream_settings *upstream,
@@ -37,15 +38,15 @@ bool exchange_hopeless(const struct exchange *exchange)
 }
 
 enum due_act {
-    DUE_FAIL,     /* what was awaited has not come: the exchange ends with the reason */
-    DUE_LOOK,     /* whether the client is still there */
-    DUE_CONTINUE, /* the client is told to send its payload, for an origin that does not */
-    DUE_YIELD,    /* its client is slow: others have its place on a breaker's trial */
+    DUE_FAIL,     /* what was expected has not come: the exchange ends with the reason */
+    DUE_LOOK,     /* check whether the client is still there */
+    DUE_CONTINUE, /* tell the client to send its payload, in place of an origin that does not */
+    DUE_YIELD,    /* the client is slow: other exchanges get its place in a breaker's trial */
     DUE_HEDGE,
     DUE_RETRY,
 };
 
-/* When something is due, and what is to be done if nothing has come by then. */
+/* When something is due, and what to do if nothing has come by then. */
 struct due {
     uint64_t at_ms;
     enum due_act act;
@@ -95,7 +96,7 @@ static void due_sending(const struct exchange *exchange, struct due *due)
     }
 }
 
-/* The time the client took to send its body is not the attempt's. */
+/* The time that the client takes to send its body does not count for the attempt. */
 static void due_awaiting(const struct exchange *exchange, struct due *due)
 {
     const struct upstream_settings *settings = exchange_settings(exchange);
@@ -109,8 +110,8 @@ static void due_awaiting(const struct exchange *exchange, struct due *due)
     }
 }
 
-/* Of a beaten exchange its twin looks at the response; a client that is slow to take what waits in its buffer has a timer of its
-   own. */
+/* For a beaten exchange its twin watches the response. A client that is slow to take what waits in its buffer has a
+   timer of its own. */
 static void due_responding(const struct exchange *exchange, struct due *due)
 {
     const struct exchange_response *response = &exchange->response;
@@ -173,7 +174,7 @@ void exchange_enter(struct exchange *exchange, enum exchange_stage stage)
     }
 }
 
-/* A client that has gone without a word is found by looking. */
+/* Finds a client that is gone without an event. */
 static void exchange_look(struct exchange *exchange)
 {
     exchange->looked = true;

@@ -13,16 +13,17 @@
 #include "steady/check.h"
 #include "steady/deadline.h"
 
-/* Longer or stranger identifiers are replaced, even a trusted client's. */
+/* Longer or unusual identifiers are replaced, even from a trusted client. */
 #define REQUEST_ID_MAX_BYTES 128
 #define TRACEPARENT_BYTES 55
 
-/* More than all that is added and neither the request's nor a certificate's: names, addresses, numbers, identifiers. */
+/* More bytes than all added fields that come neither from the request nor from a certificate: names, addresses,
+   numbers, identifiers. */
 #define OWN_BYTES 1024
 
 #ifdef __SSE2__
 
-/* Sixteen hex digits, all at once: each nibble gets a byte of its own, and the letters their distance. */
+/* Sixteen hex digits at once: each nibble gets a byte of its own, and letters get their offset. */
 static inline void hex_of(char *space, uint64_t value)
 {
     __m128i bytes = _mm_cvtsi64_si128((long long)htobe64(value));
@@ -94,7 +95,7 @@ static bool traceparent_valid(const char *text, size_t bytes)
         trace = trace || (i >= 3 && i < 35 && text[i] != '0');
         parent = parent || (i >= 36 && i < 52 && text[i] != '0');
     }
-    /* version 00 has exactly this length; later versions may go on after a dash */
+    /* version 00 has exactly this length; later versions may continue after a dash */
     bool ends = bytes == TRACEPARENT_BYTES ||
                 (memcmp(text, "00", 2) != 0 && text[TRACEPARENT_BYTES] == '-');
     return trace && parent && ends;
@@ -110,7 +111,7 @@ static bool counts_forwards(const struct http_head *head)
     return head->method == METHOD_TRACE || head->method == METHOD_OPTIONS;
 }
 
-/* The value of Max-Forwards; a large one when there is none, or none that is a number. */
+/* The value of Max-Forwards; a large one if there is none, or if it is not a number. */
 static uint64_t max_forwards(const struct http_head *head)
 {
     const struct http_field *field = only_field(head, FIELD_MAX_FORWARDS);
@@ -153,7 +154,8 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
         hex_of(exchange->forward.request_id, rng_next(&exchange->worker->loop.rng));
         hex_of(exchange->forward.request_id + 16, rng_next(&exchange->worker->loop.rng));
     }
-    /* written anew, from what was there if it may be believed; what is not written is passed on only from trusted ones */
+    /* Evenkeel writes these fields anew, from the received values of a trusted client; other such fields pass only from
+       trusted clients */
     bool writes_x = settings->forwarded == FORWARDED_X || settings->forwarded == FORWARDED_BOTH;
     bool writes_rfc =
         settings->forwarded == FORWARDED_RFC7239 || settings->forwarded == FORWARDED_BOTH;
@@ -180,7 +182,7 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
     }
 }
 
-/* The values of a field that may occur several times, joined, with a separator behind each. */
+/* Joins the values of a field that may occur several times, with a separator behind each. */
 static char *add_joined(char *at, const struct http_head *head, enum field_id id)
 {
     if (!head_has(head, id)) {
@@ -196,7 +198,7 @@ static char *add_joined(char *at, const struct http_head *head, enum field_id id
     return at;
 }
 
-/* A single value: the trusted client's own, else ours. */
+/* A single value: the trusted client's own, else Evenkeel's. */
 static char *add_kept_or(char *at, const struct exchange *exchange, enum field_id id,
                          const char *value, size_t value_bytes)
 {
@@ -271,7 +273,7 @@ static char *add_request_id(char *at, const struct forward *forward)
     return added_literal(at, "\r\n");
 }
 
-/* The request's id doubles as the trace's, so that logs and traces meet. */
+/* The request's id is also the trace's id, so that logs and traces can be matched. */
 static char *add_traceparent(char *at, const struct exchange *exchange)
 {
     struct rng *rng = &exchange->worker->loop.rng;
@@ -287,7 +289,7 @@ static char *add_traceparent(char *at, const struct exchange *exchange)
     return added_literal(at, "-01\r\n");
 }
 
-/* What the next hop is told of the time that is left, and of how often this was tried. */
+/* Tells the next hop how much time is left, and how often the request was tried. */
 static char *add_hop(char *at, const struct exchange *exchange)
 {
     uint64_t now_ms = worker_now_ms(exchange->worker);
@@ -304,7 +306,8 @@ static char *add_hop(char *at, const struct exchange *exchange)
         at = added_literal(at, "\r\n");
     }
     if (__builtin_expect(head_has(&exchange->request, FIELD_GRPC_TIMEOUT), 0)) {
-        /* a client that is not trusted asks nothing of us, but for the server what it waits stays what it waits */
+        /* a client that is not trusted cannot shorten our deadline, but the server still gets the time that it asked
+           for */
         uint64_t asked_ms = hop_grpc_wait_ms(&exchange->request);
         at = added_literal(at, "grpc-timeout: ");
         at += hop_grpc_format(at, asked_ms < next_ms ? asked_ms : next_ms);
@@ -346,7 +349,7 @@ bool forward_add_fields(const struct exchange *exchange, char *space, size_t spa
     const struct forward *forward = &exchange->forward;
     const char *certificate = exchange->origin->certificate;
     size_t certificate_bytes = certificate != NULL ? strlen(certificate) : 0;
-    /* The values that are taken over are different parts of the head, none longer than its line; the host may be written twice. */
+    /* The copied values are different parts of the head, none longer than its line; the host may be written twice. */
     size_t most_bytes = OWN_BYTES + 2 * (size_t)head->head_bytes + certificate_bytes;
     if (__builtin_expect(most_bytes > space_bytes, 0)) {
         return false;

@@ -17,7 +17,8 @@ static void hedge_enter(struct exchange *exchange, enum hedge_role role, struct 
 
 /* ---- whether and when ---- */
 
-/* While a breaker of the upstream is on its guard there is trouble enough. A shard's places are counted by request. */
+/* While a breaker of the upstream is guarded, nothing is hedged. A shard counts its places by request, so routes with
+   shards are not hedged. */
 static bool hedge_allowed(const struct exchange *exchange)
 {
     const struct upstream_view *view = exchange_view(exchange);
@@ -67,14 +68,14 @@ struct exchange *hedge_who_answers(struct exchange *exchange)
     return exchange->hedge.role == HEDGE_BEATEN ? exchange->hedge.twin : exchange;
 }
 
-/* ---- what a twin tells its client, the first exchange ---- */
+/* ---- how a twin answers its client, the first exchange ---- */
 
 static struct exchange *first_of(struct exchange *twin)
 {
     return twin->owner;
 }
 
-/* The twin was faster: the first one's attempt, and what it may have planned instead, is over. */
+/* The twin was faster: the attempt of the first exchange, and its planned retry, are over. */
 static void hedge_beat(struct exchange *first, struct exchange *twin)
 {
     hedge_enter(first, HEDGE_BEATEN, twin);
@@ -87,7 +88,7 @@ static void hedge_beat(struct exchange *first, struct exchange *twin)
              endpoint_text(twin->attempt.endpoint));
 }
 
-/* Another failure is no better than none. */
+/* A 5xx response of the twin is not an answer. */
 static enum sink hedge_send_head(struct exchange *twin, const struct http_head *head,
                                  const struct payload *payload)
 {
@@ -106,7 +107,7 @@ static enum sink hedge_send_payload(struct exchange *twin, const struct payload 
     return first->downstream->send_payload(first, payload);
 }
 
-/* Only what its own attempt says comes before an answer. */
+/* Before the final response only the exchange's own attempt may send interim responses. */
 static enum sink hedge_send_interim(struct exchange *twin, const struct http_head *head)
 {
     (void)twin;
@@ -149,7 +150,7 @@ static void hedge_finished(struct exchange *twin, bool intact)
     struct exchange *first = first_of(twin);
     bool answered = first->hedge.role == HEDGE_BEATEN;
     if (first->hedge.twin != twin) {
-        return; /* not needed any more */
+        return; /* no longer needed */
     }
     hedge_enter(first, HEDGE_SPENT, NULL);
     if (answered) {
@@ -159,7 +160,7 @@ static void hedge_finished(struct exchange *twin, bool intact)
     }
 }
 
-/* It has no payload to take and asks for no tunnel. */
+/* A twin has no payload to take and asks for no tunnel. */
 static const struct downstream_ops hedge_ops = {
     .send_head = hedge_send_head,
     .send_payload = hedge_send_payload,

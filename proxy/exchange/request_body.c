@@ -4,7 +4,7 @@
 #include "proxy/http/http_head.h"
 #include "proxy/worker/worker.h"
 
-/* What one request may keep to be sent again. */
+/* Most bytes of one request that are kept for a retry. */
 #define REPLAY_BYTES (64u * 1024)
 
 static const struct http_head *request_body_trailers(const struct request_body *body)
@@ -13,7 +13,7 @@ static const struct http_head *request_body_trailers(const struct request_body *
                                   : NULL;
 }
 
-/* Trailers are few and rare: they are kept until the exchange ends, sent or not. */
+/* Trailers are few and rare, so they are kept until the exchange ends. */
 static bool request_body_keep_trailers(struct request_body *body, struct worker *worker,
                                        const struct http_head *trailers)
 {
@@ -53,7 +53,7 @@ bool request_body_hold(struct request_body *body, struct worker *worker,
     return iov_keep(worker->bufs, &body->held, payload->iov, payload->count, 0);
 }
 
-/* ---- what was sent is kept to be sent again ---- */
+/* ---- payload that is kept for a retry ---- */
 
 void request_body_forget(struct request_body *body, struct worker *worker)
 {
@@ -64,7 +64,7 @@ void request_body_forget(struct request_body *body, struct worker *worker)
     }
 }
 
-/* Counts what is kept, `bytes` of it in all; false: that is too much. */
+/* Counts `bytes` as kept in all. False: that is too much. */
 static bool request_body_count(struct request_body *body, struct worker *worker, uint64_t bytes)
 {
     if (bytes > REPLAY_BYTES ||
@@ -76,7 +76,7 @@ static bool request_body_count(struct request_body *body, struct worker *worker,
     return true;
 }
 
-/* What is held has been passed on: it moves to what is kept. */
+/* Held payload has been passed on: it becomes kept payload. */
 static bool request_body_keep_held(struct request_body *body, struct worker *worker)
 {
     if (body->replay != NULL || !request_body_count(body, worker, buf_length(body->held))) {
