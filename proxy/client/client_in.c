@@ -173,12 +173,12 @@ static bool client_take_head(struct client *client)
     if (input.length == 0) {
         return true;
     }
-    struct http_head head = {.fields = worker->fields, .field_limit = WORKER_FIELDS_COUNT};
+    struct http_head head;
+    head.fields = worker->fields;
+    head.field_limit = WORKER_FIELDS_COUNT;
     size_t scanned = client->state == CLIENT_HEAD && empty == 0 ? client->body.total_bytes : 0;
-    enum h1_result result = H1_INCOMPLETE;
-    if (input.length > 1 || input.bytes[0] != '\r') {
-        result = h1_parse_request(input.bytes, input.length, &h1_limits, &scanned, &head);
-    }
+    enum h1_result result =
+        h1_parse_request(input.bytes, input.length, &h1_limits, &scanned, &head);
     if (result == H1_OK) {
         client_start(client, &input, &head);
         return client->state != CLIENT_CLOSED;

@@ -66,11 +66,11 @@ enum h1_result h1_parse_request(const char *bytes, size_t length, const struct h
 {
     struct h1_input input;
     struct h1_rules rules = {.role = &h1_request_role, .options_limit = limits->fields_count};
+    clear(head, bytes);
     if (!h1_input_grown(bytes, length, limits->head_bytes, scanned)) {
         return H1_INCOMPLETE;
     }
     h1_input_init(&input, bytes, length, limits->head_bytes);
-    clear(head, bytes);
     enum h1_result result = parse_request_line(&input, head);
     if (result == H1_OK) {
         result = h1_parse_fields(&input, &rules, limits->fields_count, head);
@@ -86,11 +86,11 @@ enum h1_result h1_parse_response(const char *bytes, size_t length, const struct 
 {
     struct h1_input input;
     struct h1_rules rules = {.role = &h1_response_role, .options_limit = limits->fields_count};
+    clear(head, bytes);
     if (!h1_input_grown(bytes, length, limits->head_bytes, scanned)) {
         return H1_INCOMPLETE;
     }
     h1_input_init(&input, bytes, length, limits->head_bytes);
-    clear(head, bytes);
     enum h1_result result = parse_status_line(&input, head);
     if (result == H1_OK) {
         result = h1_parse_fields(&input, &rules, limits->fields_count, head);

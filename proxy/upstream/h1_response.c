@@ -227,6 +227,8 @@ static enum h1_result take_payload(struct h1_upstream *upstream, struct duplex_i
     consume(input, consumed);
     if (result == H1_OK && upstream->body.state == H1_BODY_TRAILERS) {
         const struct h1_limits limits = limits_of(upstream);
+        trailers->fields = upstream->side.worker->trailer_fields;
+        trailers->field_limit = WORKER_FIELDS_COUNT;
         result = h1_body_trailers(&upstream->body, input->bytes, input->length, &limits, trailers,
                                   &consumed);
         if (result == H1_INCOMPLETE) {
@@ -248,8 +250,7 @@ static bool feed_body(struct h1_upstream *upstream, const struct http_head *head
 {
     struct upstream_side *side = &upstream->side;
     struct iovec iov[PAYLOAD_IOVS];
-    struct http_head trailers = {.fields = side->worker->trailer_fields,
-                                 .field_limit = WORKER_FIELDS_COUNT};
+    struct http_head trailers;
     bool waits;
     do {
         struct payload payload;
@@ -424,8 +425,9 @@ static bool feed_heads(struct h1_upstream *upstream, struct duplex_input *input)
     const struct h1_limits limits = limits_of(upstream);
     enum after_head after = AFTER_HEAD_NEXT;
     while (after == AFTER_HEAD_NEXT && input->length > 0) {
-        struct http_head head = {.fields = side->worker->fields,
-                                 .field_limit = WORKER_FIELDS_COUNT};
+        struct http_head head;
+        head.fields = side->worker->fields;
+        head.field_limit = WORKER_FIELDS_COUNT;
         enum h1_result result =
             h1_parse_response(input->bytes, input->length, &limits,
                               (enum http_method)upstream->method, &upstream->scanned, &head);
