@@ -1,6 +1,7 @@
 /* Checks between keys, one function each. */
 #include "conf/check.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,6 +60,19 @@ static void say_unknown_name(struct loading *loading, size_t route, const char *
     }
 }
 
+/* One that the upstream's own limit would cut short does not do what it says. */
+static void check_route_deadline(struct loading *loading, const struct route_settings *route,
+                                 const char *path)
+{
+    const struct upstream_settings *upstream = &loading->settings->upstreams[route->upstream_index];
+    if (route->deadline_ms > upstream->timeouts.total_ms) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "deadline is longer than timeouts.total of upstream \"%s\" (%" PRIu64
+                       " ms), which ends the exchange before: raise that",
+                       upstream->name, upstream->timeouts.total_ms);
+    }
+}
+
 static void check_references(struct loading *loading)
 {
     struct settings *settings = loading->settings;
@@ -81,6 +95,9 @@ static void check_references(struct loading *loading)
             say_unknown_name(loading, i, "upstream", route->upstream,
                              nearest(route->upstream, settings->upstreams, settings->upstream_count,
                                      sizeof *settings->upstreams));
+        }
+        if (found) {
+            check_route_deadline(loading, route, path);
         }
         found = route->listener == NULL;
         for (size_t j = 0; j < settings->listener_count && !found; j++) {
@@ -245,15 +262,18 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
     const struct {
         const char *name;
         uint64_t ms;
-    } parts[] = {{"timeouts.connect", timeouts->connect_ms},
-                 {"timeouts.first_byte", timeouts->first_byte_ms},
-                 {"timeouts.per_try", timeouts->per_try_ms},
-                 {"limits.queue_wait", upstream->limits.queue_wait_ms}};
+        const char *whole;
+        uint64_t whole_ms;
+    } parts[] = {{"timeouts.connect", timeouts->connect_ms, "total", timeouts->total_ms},
+                 {"timeouts.first_byte", timeouts->first_byte_ms, "total", timeouts->total_ms},
+                 {"timeouts.per_try", timeouts->per_try_ms, "total", timeouts->total_ms},
+                 {"limits.queue_wait", upstream->limits.queue_wait_ms, "total", timeouts->total_ms},
+                 {"timeouts.total", timeouts->total_ms, "stream", timeouts->stream_ms}};
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-        if (parts[i].ms > timeouts->total_ms) {
+        if (parts[i].ms > parts[i].whole_ms) {
             loading_report(loading, SETTINGS_WARNING, path,
-                           "%s is longer than timeouts.total, which ends the exchange before",
-                           parts[i].name);
+                           "%s is longer than timeouts.%s, which ends the exchange before",
+                           parts[i].name, parts[i].whole);
         }
     }
 }

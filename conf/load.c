@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "conf/check.h"
+#include "conf/follow.h"
 #include "conf/value.h"
 #include "steady/budget.h"
 #include "steady/hash.h"
@@ -402,6 +403,7 @@ static void take_everything(struct loading *loading)
     }
     uint64_t workers = loading->settings->worker_setting_count;
     loading->settings->worker_count = workers > 0 ? (unsigned)workers : budget_processors("");
+    follow_settings(loading);
     check_settings(loading);
 }
 

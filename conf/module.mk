@@ -10,6 +10,8 @@ libconf_a_SOURCES = \
 	%D%/checklist.h \
 	%D%/dump.c \
 	%D%/dump.h \
+	%D%/follow.c \
+	%D%/follow.h \
 	%D%/load.c \
 	%D%/load.h \
 	%D%/load_messages.c \

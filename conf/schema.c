@@ -262,26 +262,29 @@ static const struct schema_row upstream_rows[] = {
      .help = "longest time until a TCP connection is open (else 504)"},
     {"timeouts.tls", &type_duration, "2s", AT(timeouts.tls_ms), .min = MS, .max = HOUR,
      .help = "longest time of a TLS handshake (else 504)"},
-    {"timeouts.first_byte", &type_duration, "15s", AT(timeouts.first_byte_ms), .min = MS,
+    {"timeouts.first_byte", &type_duration, "60s", AT(timeouts.first_byte_ms), .min = MS,
      .max = 30 * DAY,
      .help =
-         "longest time from the last byte of the request to the first byte of the response (else 504)"},
-    {"timeouts.idle", &type_duration, "30s", AT(timeouts.idle_ms), .min = MS, .max = 30 * DAY,
+         "longest time from the last byte of the request to the first byte of the response (else 504); if not given, at most per_try and total where these are"},
+    {"timeouts.idle", &type_duration, "60s", AT(timeouts.idle_ms), .min = MS, .max = 30 * DAY,
      .help =
          "longest time for which the upstream neither sends a byte that is expected nor takes one (else 504, or the response breaks off)"},
-    {"timeouts.per_try", &type_duration, "20s", AT(timeouts.per_try_ms), .min = MS, .max = 30 * DAY,
+    {"timeouts.per_try", &type_duration, "65s", AT(timeouts.per_try_ms), .min = MS, .max = 30 * DAY,
      .help =
-         "longest time of one attempt, from its start to the end of the response's head, without the time of the client's upload (else 504)"},
-    {"timeouts.total", &type_duration, "60s", AT(timeouts.total_ms), .min = MS, .max = 30 * DAY,
+         "longest time of one attempt, from its start to the end of the response's head, without the time of the client's upload (else 504); if not given, at least first_byte and 5s, at most total where that is"},
+    {"timeouts.total", &type_duration, "75s", AT(timeouts.total_ms), .min = MS, .max = 30 * DAY,
      .help =
-         "longest time of the exchange: queue, all attempts and the whole response (else 504, or the response breaks off); raise it for large downloads"},
+         "longest time up to the end of the response's head: queue and all attempts, without the time of the client's upload (else 504); if not given, at least per_try and 10s"},
+    {"timeouts.stream", &type_duration, "12h", AT(timeouts.stream_ms), .min = MS, .max = 366 * DAY,
+     .help =
+         "longest time of the whole exchange, upload and response included, even while bytes move (else 504, or the response breaks off); if not given, at least total"},
     {"timeouts.tunnel_idle", &type_duration, "5m", AT(timeouts.tunnel_idle_ms), .min = MS,
      .max = 30 * DAY,
      .help =
          "longest time without a byte in either direction of an upgraded connection (WebSocket)"},
     {"timeouts.tunnel_total", &type_duration, "12h", AT(timeouts.tunnel_total_ms), .min = MS,
      .max = 366 * DAY,
-     .help = "longest time of an upgraded connection, in place of timeouts.total"},
+     .help = "longest time of an upgraded connection, in place of timeouts.stream"},
 
     {"retry.attempts", &type_count, "3", AT(retry.attempts_count), .min = 1, .max = 3,
      .help = "highest number of attempts of an exchange, the first included"},
@@ -410,7 +413,8 @@ static const struct schema_row route_rows[] = {
     {"upstream", &type_optional_text, NULL, AT(upstream),
      .help = "upstream that gets the requests of the route"},
     {"deadline", &type_duration, NULL, AT(deadline_ms), .min = MS, .max = 30 * DAY,
-     .help = "longest time of the exchange, if shorter than timeouts.total of the upstream"},
+     .help =
+         "longest time up to the end of the response's head, in place of timeouts.total of the upstream, which must not be shorter"},
     {"upgrade", &type_protocol_list, NULL, AT(upgrades),
      .help =
          "the only protocols that requests may be upgraded to, such as \"websocket\"; [ \"none\" ]: none; not given: any. Never h2c, TLS or another version of HTTP"},

@@ -188,8 +188,9 @@ struct timeout_settings {
     uint64_t first_byte_ms; /* request sent to first byte of the response */
     uint64_t idle_ms;       /* without a byte of the response while one is awaited */
     uint64_t per_try_ms;    /* an attempt, from its start to the end of the response's head */
-    uint64_t total_ms;      /* the exchange, all attempts and the response */
-    uint64_t tunnel_idle_ms, tunnel_total_ms; /* upgraded connections, instead of idle and total */
+    uint64_t total_ms;  /* queue and all attempts up to the response's head, without the upload */
+    uint64_t stream_ms; /* the whole exchange */
+    uint64_t tunnel_idle_ms, tunnel_total_ms; /* upgraded connections, instead of idle and stream */
 };
 
 struct retry_settings {

@@ -103,6 +103,7 @@ bool exchange_start_twin(struct exchange *exchange, const struct downstream_ops 
     }
     twin->target = exchange->target;
     twin->times.deadline_ms = exchange->times.deadline_ms;
+    twin->times.end_ms = exchange->times.end_ms;
     twin->times.allowed_ms = exchange->times.allowed_ms;
     twin->trusted = exchange->trusted;
     twin->forward = exchange->forward;

@@ -150,9 +150,10 @@ struct exchange_hedge {
 
 struct exchange_times {
     uint64_t started_us;
-    uint64_t deadline_ms;            /* deadline of the whole exchange; 0: none yet */
-    uint64_t allowed_ms;             /* time for the whole exchange by the configuration */
-    uint64_t retry_after_ms;         /* wait that a refusal tells the client */
+    uint64_t deadline_ms;    /* of the response's head, without the client's upload; 0: none yet */
+    uint64_t end_ms;         /* of the whole exchange */
+    uint64_t allowed_ms;     /* time up to the head by the configuration */
+    uint64_t retry_after_ms; /* wait that a refusal tells the client */
     int64_t queue_us, first_byte_us; /* -1: did not happen */
     int64_t connect_us, tls_us;      /* -1: did not happen */
     bool deadline_asked;             /* the deadline is the one that the client asked for */

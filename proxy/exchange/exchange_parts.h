@@ -152,9 +152,11 @@ enum sink exchange_answer(struct exchange *exchange, const struct http_head *hea
 
 /* ---- exchange_time.c ---- */
 
-/* Called once, at the admission: the deadline bounds every later wait of the exchange. */
+/* Called once, at the admission: the deadline bounds every later wait of the exchange up to the response's head. */
 void exchange_set_deadline(struct exchange *exchange, const struct upstream_settings *upstream,
                            const struct route_settings *route);
+/* The client has sent some of what it owed: the time that it took is no part of the deadline. */
+void exchange_excuse_upload(struct exchange *exchange);
 /* Whether the time that is left cannot be enough, so that no work must begin. */
 bool exchange_hopeless(const struct exchange *exchange);
 

@@ -97,6 +97,9 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
 {
     struct request_body *body = &exchange->body;
     struct upstream_side *side = attempt_side(&exchange->attempt);
+    if (exchange_client_owes(exchange)) {
+        exchange_excuse_upload(exchange);
+    }
     body->bytes += payload_bytes(payload);
     body->moved_ms = exchange_now_ms(exchange);
     body->state = payload->last ? REQUEST_WHOLE : REQUEST_ARRIVING;

@@ -15,18 +15,28 @@
 void exchange_set_deadline(struct exchange *exchange, const struct upstream_settings *upstream,
                            const struct route_settings *route)
 {
-    uint64_t total_ms = upstream->timeouts.total_ms;
-    if (route->deadline_ms != 0 && route->deadline_ms < total_ms) {
-        total_ms = route->deadline_ms;
-    }
+    uint64_t now_ms = exchange_now_ms(exchange);
+    uint64_t total_ms = route->deadline_ms != 0 ? route->deadline_ms : upstream->timeouts.total_ms;
     exchange->times.allowed_ms = total_ms;
+    exchange->times.end_ms = deadline_after(now_ms, upstream->timeouts.stream_ms);
     if (exchange->trusted && hop_asks(&exchange->request)) {
         uint64_t asked_ms = hop_wait_ms(&exchange->request);
         exchange->times.deadline_asked = asked_ms < total_ms;
         total_ms = exchange->times.deadline_asked ? asked_ms : total_ms;
         exchange->tries.attempts_before = (uint8_t)(hop_attempts_count(&exchange->request) - 1);
+        /* that of a gRPC call holds up to its last byte */
+        exchange->times.end_ms = deadline_earlier(
+            exchange->times.end_ms, deadline_after(now_ms, hop_grpc_wait_ms(&exchange->request)));
     }
-    exchange->times.deadline_ms = deadline_after(exchange_now_ms(exchange), total_ms);
+    exchange->times.deadline_ms =
+        deadline_earlier(exchange->times.end_ms, deadline_after(now_ms, total_ms));
+}
+
+void exchange_excuse_upload(struct exchange *exchange)
+{
+    uint64_t owed_ms = exchange_now_ms(exchange) - exchange->body.moved_ms;
+    exchange->times.deadline_ms = deadline_earlier(
+        exchange->times.end_ms, deadline_after(exchange->times.deadline_ms, owed_ms));
 }
 
 bool exchange_hopeless(const struct exchange *exchange)
@@ -110,6 +120,13 @@ static void due_awaiting(const struct exchange *exchange, struct due *due)
     }
 }
 
+/* When a byte last moved, in either direction: a response that began early may wait for the rest of the upload. */
+static uint64_t exchange_moved_ms(const struct exchange *exchange)
+{
+    return exchange->body.moved_ms > exchange->response.moved_ms ? exchange->body.moved_ms
+                                                                 : exchange->response.moved_ms;
+}
+
 /* For a beaten exchange its twin watches the response. A client that is slow to take what waits in its buffer has a
    timer of its own. */
 static void due_responding(const struct exchange *exchange, struct due *due)
@@ -119,7 +136,7 @@ static void due_responding(const struct exchange *exchange, struct due *due)
         return;
     }
     if (!response->full) {
-        due_earlier(due, response->moved_ms, exchange_settings(exchange)->timeouts.idle_ms,
+        due_earlier(due, exchange_moved_ms(exchange), exchange_settings(exchange)->timeouts.idle_ms,
                     REASON_IDLE_TIMEOUT);
     } else if (response->paused || attempt_piped(&exchange->attempt)) {
         due_earlier(due, response->moved_ms, exchange->origin->listener->timeouts.send_ms,
@@ -129,17 +146,16 @@ static void due_responding(const struct exchange *exchange, struct due *due)
 
 static void due_tunnel(const struct exchange *exchange, struct due *due)
 {
-    uint64_t moved_ms = exchange->body.moved_ms > exchange->response.moved_ms
-                            ? exchange->body.moved_ms
-                            : exchange->response.moved_ms;
-    due_earlier(due, moved_ms, exchange_settings(exchange)->timeouts.tunnel_idle_ms,
-                REASON_IDLE_TIMEOUT);
+    due_earlier(due, exchange_moved_ms(exchange),
+                exchange_settings(exchange)->timeouts.tunnel_idle_ms, REASON_IDLE_TIMEOUT);
 }
 
 /* What the exchange waits for next, and until when. */
 static struct due exchange_due_ms(const struct exchange *exchange)
 {
-    struct due due = {exchange->times.deadline_ms, DUE_FAIL, REASON_DEADLINE};
+    bool to_head = exchange->response.status == 0 && !exchange_client_owes(exchange);
+    struct due due = {to_head ? exchange->times.deadline_ms : exchange->times.end_ms, DUE_FAIL,
+                      REASON_DEADLINE};
     if (!exchange->looked) {
         due_act_earlier(&due, exchange->times.started_us / 1000 + LOOK_AFTER_MS, DUE_LOOK);
     }

@@ -306,11 +306,12 @@ static char *add_hop(char *at, const struct exchange *exchange)
         at = added_literal(at, "\r\n");
     }
     if (__builtin_expect(head_has(&exchange->request, FIELD_GRPC_TIMEOUT), 0)) {
-        /* a client that is not trusted cannot shorten our deadline, but the server still gets the time that it asked
-           for */
+        /* The deadline of a call holds beyond the response's head, so it is told by itself. A client that is not trusted
+           cannot shorten ours, but the server still gets the time that it asked for. */
         uint64_t asked_ms = hop_grpc_wait_ms(&exchange->request);
+        uint64_t end_ms = hop_next_ms(deadline_left_ms(exchange->times.end_ms, now_ms));
         at = added_literal(at, "grpc-timeout: ");
-        at += hop_grpc_format(at, asked_ms < next_ms ? asked_ms : next_ms);
+        at += hop_grpc_format(at, asked_ms < end_ms ? asked_ms : end_ms);
         at = added_literal(at, "\r\n");
     }
     return at;

@@ -353,7 +353,7 @@ def stalled_later(s):
             check(took < patient(5), f"it took {took:.1f} s")
 
 
-@scenario("an exchange goes on for ever in small steps, past its total deadline")
+@scenario("an exchange goes on for ever in small steps, past the limit of the whole")
 def total_deadline(s):
     origin = RawOrigin(s)
 
@@ -365,7 +365,7 @@ def total_deadline(s):
 
     origin.on("/drip", drip)
     proxy = start_proxy(s, origin, {"upstreams": {"app": {"timeouts": {
-        "first_byte": "500ms", "idle": "500ms", "per_try": "1s", "total": "1500ms"}}}})
+        "first_byte": "500ms", "idle": "500ms", "per_try": "1s", "total": "1500ms", "stream": "1500ms"}}}})
     with proxy.client() as client:
         started = time.monotonic()
         response = client.request("GET", "/drip")

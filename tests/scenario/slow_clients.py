@@ -33,8 +33,8 @@ def breaker(proxy):
 def stalled(s):
     origins = [RawOrigin(s, name) for name in ("one", "two")]
     for name, chosen, fields, timeouts, status in (
-            ("one endpoint", origins[:1], "", {"total": "300ms"}, 504),
-            ("two endpoints", origins, "", {"total": "300ms"}, 504),
+            ("one endpoint", origins[:1], "", {"total": "300ms"}, 408),
+            ("two endpoints", origins, "", {"total": "300ms"}, 408),
             ("a deadline of the call", origins, "grpc-timeout: 300m\r\n", {"first_byte": "400ms"}, 504)):
         with s.case(name), contextlib.ExitStack() as clients:
             proxy = start_proxy(s, chosen, settings(timeouts=timeouts), name=name.replace(" ", "-"))

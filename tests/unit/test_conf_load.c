@@ -82,9 +82,11 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(app->pool.idle_ms, 50000);
     assert_int_equal(app->pool.max_requests_count, 10000);
     assert_int_equal(app->timeouts.connect_ms, 1000);
-    assert_int_equal(app->timeouts.first_byte_ms, 15000);
-    assert_int_equal(app->timeouts.per_try_ms, 20000);
-    assert_int_equal(app->timeouts.total_ms, 60000);
+    assert_int_equal(app->timeouts.first_byte_ms, 60000);
+    assert_int_equal(app->timeouts.per_try_ms, 65000);
+    assert_int_equal(app->timeouts.total_ms, 75000);
+    assert_int_equal(app->timeouts.idle_ms, 60000);
+    assert_int_equal(app->timeouts.stream_ms, 12 * 60 * 60 * 1000);
     assert_int_equal(app->retry.on, RETRY_CONNECT_FAILURE | RETRY_RESET);
     assert_int_equal(app->limits.in_flight_count, 1024);
     assert_int_equal(app->limits.queue_count, 256);
@@ -96,6 +98,50 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(settings->routes[0].deadline_ms, 0);
     settings_put(&settings);
     assert_null(settings);
+}
+
+#define WITH_TIMEOUTS(TIMEOUTS, ROUTE)                                                             \
+    "listeners = { web = { listen = \"127.0.0.1:0\"; }; };\n"                                      \
+    "upstreams = { app = { endpoints = [ \"127.0.0.1:80\" ]; timeouts = { " TIMEOUTS " }; }; };\n" \
+    "routes = ( { upstream = \"app\"; " ROUTE " } );\n"
+
+static void keys_that_are_not_given_follow_those_that_are(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t connect_ms, first_byte_ms, per_try_ms, total_ms, stream_ms;
+    } cases[] = {
+        {WITH_TIMEOUTS("", ""), 1000, 60000, 65000, 75000, 43200000},
+        {WITH_TIMEOUTS("first_byte = \"20m\";", ""), 1000, 1200000, 1205000, 1215000, 43200000},
+        {WITH_TIMEOUTS("first_byte = \"8s\";", ""), 1000, 8000, 65000, 75000, 43200000},
+        {WITH_TIMEOUTS("per_try = \"90s\";", ""), 1000, 60000, 90000, 100000, 43200000},
+        {WITH_TIMEOUTS("per_try = \"2s\";", ""), 1000, 2000, 2000, 75000, 43200000},
+        {WITH_TIMEOUTS("total = \"400ms\";", ""), 400, 400, 400, 400, 43200000},
+        {WITH_TIMEOUTS("total = \"20m\";", ""), 1000, 60000, 65000, 1200000, 43200000},
+        {WITH_TIMEOUTS("total = \"13h\";", ""), 1000, 60000, 65000, 46800000, 46800000},
+        {WITH_TIMEOUTS("first_byte = \"30s\"; total = \"10s\";", ""), 1000, 30000, 10000, 10000,
+         43200000},
+        {WITH_TIMEOUTS("", "deadline = \"75s\";"), 1000, 60000, 65000, 75000, 43200000},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct settings *settings = good(cases[i].text);
+        const struct timeout_settings *timeouts = &settings->upstreams[0].timeouts;
+        assert_int_equal(timeouts->connect_ms, cases[i].connect_ms);
+        assert_int_equal(timeouts->first_byte_ms, cases[i].first_byte_ms);
+        assert_int_equal(timeouts->per_try_ms, cases[i].per_try_ms);
+        assert_int_equal(timeouts->total_ms, cases[i].total_ms);
+        assert_int_equal(timeouts->stream_ms, cases[i].stream_ms);
+        settings_put(&settings);
+    }
+}
+
+static void a_deadline_that_its_upstream_would_cut_short_is_refused(void **state)
+{
+    (void)state;
+    refused(WITH_TIMEOUTS("", "deadline = \"76s\";"), "deadline is longer than timeouts.total");
+    refused(WITH_TIMEOUTS("total = \"2s\";", "deadline = \"3s\";"),
+            "of upstream \"app\" (2000 ms)");
 }
 
 static void an_unknown_key_is_named_with_its_place_and_the_nearest(void **state)
@@ -413,6 +459,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_those_of_the_design),
+        cmocka_unit_test(keys_that_are_not_given_follow_those_that_are),
+        cmocka_unit_test(a_deadline_that_its_upstream_would_cut_short_is_refused),
         cmocka_unit_test(an_unknown_key_is_named_with_its_place_and_the_nearest),
         cmocka_unit_test(a_bare_number_is_not_a_duration_or_size),
         cmocka_unit_test(zero_and_endless_waits_are_refused),

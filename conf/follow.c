@@ -1,0 +1,67 @@
+/* An upstream's timeouts. */
+#include "conf/follow.h"
+
+#include <stdio.h>
+
+/* What connecting takes of an attempt beside the wait for the response, and queue and retries of the whole beside one attempt:
+   the distances between the defaults of first_byte, per_try and total. */
+#define BESIDE_FIRST_BYTE_MS 5000
+#define BESIDE_PER_TRY_MS 10000
+
+static bool is_given(const struct loading *loading, const struct upstream_settings *upstream,
+                     const char *key)
+{
+    char path[160];
+    snprintf(path, sizeof path, "upstreams.%s.%s", upstream->name, key);
+    return config_lookup(loading->config, path) != NULL;
+}
+
+/* A key that is not given is long enough for the part that is inside it. */
+static void raise(uint64_t *whole_ms, uint64_t part_ms, uint64_t beside_ms)
+{
+    if (*whole_ms < part_ms + beside_ms) {
+        *whole_ms = part_ms + beside_ms;
+    }
+}
+
+/* A key that is not given does not last longer than a whole that is. */
+static void lower(uint64_t *part_ms, uint64_t whole_ms)
+{
+    if (*part_ms > whole_ms) {
+        *part_ms = whole_ms;
+    }
+}
+
+static void follow_timeouts(const struct loading *loading, struct upstream_settings *upstream)
+{
+    struct timeout_settings *timeouts = &upstream->timeouts;
+    const bool per_try = is_given(loading, upstream, "timeouts.per_try");
+    const bool total = is_given(loading, upstream, "timeouts.total");
+    if (!is_given(loading, upstream, "timeouts.first_byte")) {
+        lower(&timeouts->first_byte_ms, per_try ? timeouts->per_try_ms : UINT64_MAX);
+        lower(&timeouts->first_byte_ms, total ? timeouts->total_ms : UINT64_MAX);
+    }
+    if (!per_try) {
+        raise(&timeouts->per_try_ms, timeouts->first_byte_ms, BESIDE_FIRST_BYTE_MS);
+        lower(&timeouts->per_try_ms, total ? timeouts->total_ms : UINT64_MAX);
+    }
+    if (!total) {
+        raise(&timeouts->total_ms, timeouts->per_try_ms, BESIDE_PER_TRY_MS);
+    }
+    if (!is_given(loading, upstream, "timeouts.stream")) {
+        raise(&timeouts->stream_ms, timeouts->total_ms, 0);
+    }
+    if (!is_given(loading, upstream, "timeouts.connect")) {
+        lower(&timeouts->connect_ms, timeouts->total_ms);
+    }
+    if (!is_given(loading, upstream, "limits.queue_wait")) {
+        lower(&upstream->limits.queue_wait_ms, timeouts->total_ms);
+    }
+}
+
+void follow_settings(struct loading *loading)
+{
+    for (size_t i = 0; i < loading->settings->upstream_count; i++) {
+        follow_timeouts(loading, &loading->settings->upstreams[i]);
+    }
+}
