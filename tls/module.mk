@@ -18,6 +18,7 @@ libtls_a_SOURCES = \
 	%D%/seal.c %D%/seal.h \
 	%D%/staple.c %D%/staple.h \
 	%D%/stream.c %D%/stream.h \
+	%D%/ticket_terms.c %D%/ticket_terms.h \
 	%D%/tickets.c %D%/tickets.h \
 	%D%/trust.c %D%/trust.h \
 	%D%/tls_bio.c %D%/tls_bio.h

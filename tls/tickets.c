@@ -17,6 +17,7 @@
 
 #include "steady/enum_names.h"
 #include "steady/fault.h"
+#include "tls/ticket_terms.h"
 
 #define KEYS 3
 
@@ -225,5 +226,6 @@ void tls_tickets_use(struct tls_tickets *tickets, struct ssl_ctx_st *context)
 {
     SSL_CTX_set_app_data(context, tickets);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket);
+    ticket_terms_use(context);
     SSL_CTX_set_timeout(context, TLS_TICKETS_LIFETIME_S);
 }

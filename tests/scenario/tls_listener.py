@@ -163,6 +163,27 @@ def distrusted(s):
         check("Reused, TLS" not in s_client(proxy, version, "-sess_in", s.path(f"session{version}")), f"{version} let in")
 
 
+@scenario("a client whose certificate has expired is let in by a session of before")
+def expired(s):
+    authority, clients = Authority(s), Authority(s, "clients")
+    until = time.time() + patient(6)
+    badge = clients.issue_until("alice", until)
+    proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")], client_ca=clients.cert))
+
+    def visit(version, *how):
+        said = s_client(proxy, version, "-cert", badge.cert, "-key", badge.key, "-ign_eof", *how, feed=REQUEST)
+        return "Reused, TLS" in said, "hello" in said
+    for version in ("-tls1_2", "-tls1_3"):
+        session = s.path(f"session{version}")
+        check_equal(visit(version, "-sess_out", session), (False, True), f"{version}: at first (resumed, served)")
+        check_equal(visit(version, "-sess_in", session, "-sess_out", session), (True, True), f"{version}: while it is valid")
+    time.sleep(max(0.0, until + 1 - time.time()))  # until the certificate expires
+    for version in ("-tls1_2", "-tls1_3"):
+        before = handshakes_failed(proxy, "certificate_expired")
+        check_equal(visit(version, "-sess_in", s.path(f"session{version}")), (False, False), f"{version}: expired")
+        eventually(lambda: handshakes_failed(proxy, "certificate_expired") == before + 1, "it is counted")
+
+
 @scenario("nobody is told in time that a certificate expires, or which one")
 def expiry(s):
     authority = Authority(s)
@@ -206,6 +227,21 @@ def resumption(s):
             check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} was not resumed")
         check(proxy.reload(), "reload")
         check("Reused, TLS" in s_client(proxy, version, "-sess_in", session), f"{version} after a reload")
+
+
+@scenario("clients that use each ticket once run out of tickets")
+def tickets_for_one_use(s):
+    authority = Authority(s)
+    proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")]))
+    session = s.path("session")
+
+    def visit(*how):
+        said = s_client(proxy, "-tls1_3", "-ign_eof", "-sess_out", session, *how, feed=REQUEST)
+        return "Reused, TLS" in said, said.count("Post-Handshake New Session Ticket arrived")
+    # two after a full handshake: browsers open two connections at once; one after a resumed one: as many as were used
+    check_equal(visit(), (False, 2), "at first (resumed, tickets)")
+    for number in range(3):
+        check_equal(visit("-sess_in", session), (True, 1), f"resumption {number + 1}")
 
 
 @scenario("the access log does not tell what was agreed with a client")

@@ -54,6 +54,7 @@ tls_tests = \
 	%D%/test_stream \
 	%D%/test_tls_client \
 	%D%/test_stream_tls \
+	%D%/test_ticket_terms \
 	%D%/test_tickets
 
 pool_tests = \

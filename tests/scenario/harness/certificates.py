@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 from .verdict import Failed
 
@@ -52,6 +53,20 @@ class Authority(Certificate):
         _openssl("x509", "-req", "-in", f"{stem}.csr", "-CA", self.cert, "-CAkey", self.key, "-CAcreateserial",
                  "-days", days, "-extfile", f"{stem}.ext", "-out", f"{stem}.pem")
         return Certificate(f"{stem}.pem", f"{stem}.key", names[0])
+
+    def issue_until(self, name, until_s):
+        """A client's certificate that expires at this Unix time."""
+        brief = self.issue(name, client=True)
+        config, index = self._scenario.path("ca.conf"), self._scenario.path("ca.index")
+        with open(config, "w") as file:
+            file.write(f"""[ca]\ndefault_ca = it\n[it]\ndatabase = {index}\nnew_certs_dir = {self._scenario.directory}
+                       rand_serial = yes\npolicy = any\nunique_subject = no\n[any]\ncommonName = supplied\n""".replace("  ", ""))
+        open(index, "w").close()
+        ends = time.strftime("%Y%m%d%H%M%SZ", time.gmtime(until_s))
+        _openssl("ca", "-batch", "-notext", "-config", config, "-cert", self.cert, "-keyfile", self.key, "-md", "sha256",
+                 "-in", f"{brief.cert.removesuffix('.pem')}.csr", "-out", brief.cert, "-startdate", "20200101000000Z",
+                 "-enddate", ends)
+        return brief
 
     def vouch(self, certificate, days=2):
         """A file with an OCSP response that says the certificate is good."""
