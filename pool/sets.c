@@ -346,7 +346,6 @@ enum upstream_result upstream_set_build(struct pools *pools, struct settings *se
             return result;
         }
     }
-    limit_sessions(pools, &settings->tls_sessions);
     TAILQ_INSERT_HEAD(&pools->sets, record, link);
     count_live(&record->set, 1);
     *ret_set = &record->set;
@@ -357,6 +356,7 @@ void upstream_set_use(struct pools *pools, struct upstream_set *set)
 {
     struct upstream_set_record *record = (struct upstream_set_record *)set;
     record->used = true;
+    limit_sessions(pools, &set->settings->tls_sessions);
     sets_show_newest(pools);
 }
 

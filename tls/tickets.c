@@ -36,22 +36,38 @@ struct tls_tickets {
     bool from_file;
 };
 
+struct tls_ticket_keys {
+    struct ticket_key keys[KEYS];
+    unsigned count;
+    bool from_file; /* else one new key of our own */
+};
+
 ENUM_NAME_FUNCTION(tls_tickets_result_name, enum tls_tickets_result, TLS_TICKETS_RESULTS)
 
-/* A new key of our own in front; the oldest goes. */
-static bool add_key(struct tls_tickets *tickets, uint64_t now_ms)
+static bool make_key(struct ticket_key *ret_key)
 {
-    struct ticket_key key;
-    if (RAND_bytes((unsigned char *)&key, sizeof key) != 1) {
-        return false;
-    }
-    memmove(tickets->keys + 1, tickets->keys, (KEYS - 1) * sizeof key);
-    tickets->keys[0] = key;
-    OPENSSL_cleanse(&key, sizeof key);
+    return RAND_bytes((unsigned char *)ret_key, sizeof *ret_key) == 1;
+}
+
+/* A key of our own in front; the oldest goes. */
+static void put_key(struct tls_tickets *tickets, const struct ticket_key *key, uint64_t now_ms)
+{
+    memmove(tickets->keys + 1, tickets->keys, (KEYS - 1) * sizeof *key);
+    tickets->keys[0] = *key;
     if (tickets->key_count < KEYS) {
         tickets->key_count++;
     }
     tickets->rotated_ms = now_ms;
+}
+
+static bool add_key(struct tls_tickets *tickets, uint64_t now_ms)
+{
+    struct ticket_key key;
+    if (!make_key(&key)) {
+        return false;
+    }
+    put_key(tickets, &key, now_ms);
+    OPENSSL_cleanse(&key, sizeof key);
     return true;
 }
 
@@ -90,50 +106,74 @@ void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms)
     pthread_mutex_unlock(&tickets->lock);
 }
 
-static enum tls_tickets_result read_keys(const char *path, struct ticket_key keys[KEYS + 1],
-                                         unsigned *ret_count)
+static enum tls_tickets_result read_keys(const char *path, struct tls_ticket_keys *keys)
 {
+    unsigned char bytes[sizeof keys->keys + 1];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return TLS_TICKETS_UNREADABLE;
     }
-    ssize_t n = read(fd, keys, (KEYS + 1) * sizeof *keys);
+    ssize_t n = read(fd, bytes, sizeof bytes);
     int error = errno;
     close(fd);
     errno = error;
     if (n < 0) {
         return TLS_TICKETS_UNREADABLE;
     }
-    if (n == 0 || (size_t)n % sizeof *keys != 0 || (size_t)n > KEYS * sizeof *keys) {
-        return TLS_TICKETS_BAD_FILE;
+    size_t length = (size_t)n;
+    bool whole = length > 0 && length <= sizeof keys->keys && length % sizeof keys->keys[0] == 0;
+    if (whole) {
+        memcpy(keys->keys, bytes, length);
+        keys->count = (unsigned)(length / sizeof keys->keys[0]);
+        keys->from_file = true;
     }
-    *ret_count = (unsigned)((size_t)n / sizeof *keys);
+    OPENSSL_cleanse(bytes, sizeof bytes);
+    return whole ? TLS_TICKETS_OK : TLS_TICKETS_BAD_FILE;
+}
+
+enum tls_tickets_result tls_ticket_keys_load(const char *path, struct tls_ticket_keys **ret_keys)
+{
+    struct tls_ticket_keys *keys = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *keys);
+    enum tls_tickets_result result = TLS_TICKETS_OK;
+    if (keys == NULL) {
+        return TLS_TICKETS_NO_MEMORY;
+    }
+    if (path[0] != '\0') {
+        result = read_keys(path, keys);
+    } else if (!make_key(&keys->keys[0])) {
+        result = TLS_TICKETS_NO_RANDOM;
+    }
+    if (result != TLS_TICKETS_OK) {
+        int error = errno;
+        tls_ticket_keys_free(&keys);
+        errno = error;
+        return result;
+    }
+    *ret_keys = keys;
     return TLS_TICKETS_OK;
 }
 
-enum tls_tickets_result tls_tickets_follow(struct tls_tickets *tickets, const char *path,
-                                           uint64_t now_ms)
+void tls_ticket_keys_free(struct tls_ticket_keys **keys)
 {
-    struct ticket_key keys[KEYS + 1];
-    unsigned count = 0;
-    enum tls_tickets_result result =
-        path[0] != '\0' ? read_keys(path, keys, &count) : TLS_TICKETS_OK;
-    if (result != TLS_TICKETS_OK) {
-        return result;
+    if (*keys != NULL) {
+        OPENSSL_cleanse(*keys, sizeof **keys);
+        free(*keys);
+        *keys = NULL;
     }
+}
+
+void tls_tickets_follow(struct tls_tickets *tickets, const struct tls_ticket_keys *keys,
+                        uint64_t now_ms)
+{
     pthread_mutex_lock(&tickets->lock);
-    if (count > 0) {
-        memcpy(tickets->keys, keys, count * sizeof *keys);
-        tickets->key_count = count;
-    } else if (tickets->from_file && !add_key(tickets, now_ms)) {
-        result = TLS_TICKETS_NO_RANDOM;
+    if (keys->from_file) {
+        memcpy(tickets->keys, keys->keys, keys->count * sizeof keys->keys[0]);
+        tickets->key_count = keys->count;
+    } else if (tickets->from_file) {
+        put_key(tickets, &keys->keys[0], now_ms);
     }
-    if (result == TLS_TICKETS_OK) {
-        tickets->from_file = count > 0;
-    }
+    tickets->from_file = keys->from_file;
     pthread_mutex_unlock(&tickets->lock);
-    OPENSSL_cleanse(keys, sizeof keys);
-    return result;
 }
 
 void tls_tickets_save(struct tls_tickets *tickets, uint64_t now_ms, struct pack *pack)

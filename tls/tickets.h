@@ -29,7 +29,8 @@ struct ssl_ctx_st;
     X(TLS_TICKETS_OK, "ok")                                                \
     X(TLS_TICKETS_UNREADABLE, "unreadable") /* errno says why */           \
     X(TLS_TICKETS_BAD_FILE, "expected one to three keys of 80 bytes each") \
-    X(TLS_TICKETS_NO_RANDOM, "no random numbers")
+    X(TLS_TICKETS_NO_RANDOM, "no random numbers")                          \
+    X(TLS_TICKETS_NO_MEMORY, "no memory")
 enum tls_tickets_result { ENUM_VALUES(TLS_TICKETS_RESULTS) };
 const char *tls_tickets_result_name(enum tls_tickets_result value);
 
@@ -40,10 +41,16 @@ void tls_tickets_free(struct tls_tickets **tickets);
 
 /* To be called now and then: makes a new key when it is time, unless the keys are a file's. */
 void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms);
-/* From now on the keys are those of the file, the first one seals: each 16 bytes of name, 32 for HMAC, 32 for AES, as nginx has
-   them. "" goes back to keys of our own. On failure all stays as it is. */
-__attribute__((warn_unused_result)) enum tls_tickets_result tls_tickets_follow(
-    struct tls_tickets *tickets, const char *path, uint64_t now_ms);
+/* Keys that are to be followed, and are not yet. */
+struct tls_ticket_keys;
+/* Those of the file, the first one seals: each 16 bytes of name, 32 for HMAC, 32 for AES, as nginx has them. "": keys of our own. */
+__attribute__((warn_unused_result)) enum tls_tickets_result tls_ticket_keys_load(
+    const char *path, struct tls_ticket_keys **ret_keys);
+/* NULL is fine. */
+void tls_ticket_keys_free(struct tls_ticket_keys **keys);
+/* From now on the keys are these; keys of our own stay as they are when they are followed already. */
+void tls_tickets_follow(struct tls_tickets *tickets, const struct tls_ticket_keys *keys,
+                        uint64_t now_ms);
 
 /* The keys of our own, for a process that takes this one's place; they must not get to a disk. A file's are not kept. */
 void tls_tickets_save(struct tls_tickets *tickets, uint64_t now_ms, struct pack *pack);

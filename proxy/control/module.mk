@@ -3,6 +3,7 @@ libproxy_a_SOURCES += \
 	%D%/control_state.h \
 	%D%/demo.c %D%/demo.h \
 	%D%/drain.c %D%/drain.h \
+	%D%/generation_build.c %D%/generation_build.h \
 	%D%/heartbeat.c %D%/heartbeat.h \
 	%D%/names.c %D%/names.h \
 	%D%/notify.c %D%/notify.h \

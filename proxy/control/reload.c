@@ -1,4 +1,4 @@
-/* Builds generations aside and swaps them. */
+/* Has generations built aside, and swaps them. */
 #include "proxy/control/reload.h"
 
 #include <errno.h>
@@ -7,268 +7,13 @@
 #include <string.h>
 
 #include "proxy/control/control_state.h"
+#include "proxy/control/generation_build.h"
 #include "proxy/control/names.h"
 #include "proxy/policy/admission.h"
 #include "steady/check.h"
-#include "steady/fds.h"
-#include "tls/server.h"
-
-/* Route names that have counters of their own, over all reloads: a reload that brings more is rejected. */
-#define ROUTE_BOOK_MAX 4096
+#include "tls/tickets.h"
 
 static void reload_on_adopted(struct message *message, void *receiver);
-static void generation_free(struct control *control, struct generation **generation);
-
-/* ---- parts of a generation ---- */
-
-static struct route_figures *route_book_find(const struct route_book *book, const char *name)
-{
-    for (size_t i = 0; i < book->count; i++) {
-        if (book->items[i].name != NULL && strcmp(book->items[i].name, name) == 0) {
-            return &book->items[i];
-        }
-    }
-    return NULL;
-}
-
-/* NULL: no memory, or too many. */
-static struct route_figures *route_book_add(struct control *control, const char *name)
-{
-    struct route_book *book = &control->routes;
-    if (book->count == ROUTE_BOOK_MAX) {
-        log_error(control->log, "reload: more than %d route names since the start", ROUTE_BOOK_MAX);
-        return NULL;
-    }
-    char *copy = strdup(name);
-    struct route_stats *by_worker = calloc(control->workers.count, sizeof *by_worker);
-    struct admission *admission = calloc(1, sizeof *admission);
-    if (copy == NULL || by_worker == NULL || admission == NULL) {
-        free(copy);
-        free(by_worker);
-        free(admission);
-        return NULL;
-    }
-    struct route_figures *added = &book->items[book->count++];
-    *added = (struct route_figures){copy, by_worker, admission};
-    return added;
-}
-
-static struct route_figures *route_book_obtain(struct control *control, const char *name)
-{
-    struct route_figures *known = route_book_find(&control->routes, name);
-    return known != NULL ? known : route_book_add(control, name);
-}
-
-/* The book is as long as it may ever get: workers keep pointers to its rows. */
-static bool route_book_open(struct control *control)
-{
-    if (control->routes.items == NULL) {
-        control->routes.items = calloc(ROUTE_BOOK_MAX, sizeof *control->routes.items);
-        control->routes.count = 0;
-    }
-    return control->routes.items != NULL;
-}
-
-static bool generation_add_routes(struct control *control, struct generation *generation)
-{
-    const struct settings *settings = generation->settings;
-    generation->routes = calloc(settings->route_count + 1, sizeof *generation->routes);
-    if (generation->routes == NULL || !route_book_open(control)) {
-        return false;
-    }
-    for (size_t i = 0; i < settings->route_count; i++) {
-        const struct route_settings *route = &settings->routes[i];
-        const struct route_figures *figures = route_book_obtain(control, route->name);
-        if (figures == NULL) {
-            return false;
-        }
-        generation->routes[i] = (struct route){
-            .settings = route,
-            .figures = figures,
-            .host_bytes = route->host != NULL ? strlen(route->host) : 0,
-            .path_prefix_bytes = route->path_prefix != NULL ? strlen(route->path_prefix) : 0,
-            .header_name_bytes = route->header_name != NULL ? strlen(route->header_name) : 0,
-        };
-        if (admission_build(figures->admission, route, control->workers.count,
-                            &generation->routes[i].admission) != ADMISSION_OK) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static struct listener *listener_find(struct control *control, const struct address *address)
-{
-    struct listener *listener;
-    TAILQ_FOREACH (listener, &control->listeners, link) {
-        if (address_equal(&listener->address, address)) {
-            return listener;
-        }
-    }
-    return NULL;
-}
-
-static void listeners_mark(struct control *control, const struct generation *keep)
-{
-    struct listener *listener;
-    TAILQ_FOREACH (listener, &control->listeners, link) {
-        listener->wanted = false;
-    }
-    for (size_t i = 0; keep != NULL && i < keep->settings->listener_count; i++) {
-        keep->listeners[i]->wanted = true;
-    }
-}
-
-/* Those that `keep` leaves out are about to be left by the workers. NULL: all. */
-static void listeners_hush(struct control *control, const struct generation *keep)
-{
-    const struct listener *listener;
-    listeners_mark(control, keep);
-    TAILQ_FOREACH (listener, &control->listeners, link) {
-        if (!listener->wanted) {
-            listener_hush(listener);
-        }
-    }
-}
-
-/* Closes the listeners no generation uses: those opened for one that failed, or that the present one left out. */
-static void listeners_sweep(struct control *control, const struct generation *keep)
-{
-    struct listener *listener, *next;
-    listeners_mark(control, keep);
-    for (listener = TAILQ_FIRST(&control->listeners); listener != NULL; listener = next) {
-        next = TAILQ_NEXT(listener, link);
-        if (!listener->wanted) {
-            TAILQ_REMOVE(&control->listeners, listener, link);
-            bound_give(&control->limits.shared.fds, listener->fd_count);
-            listener_close(&listener);
-        }
-    }
-}
-
-static bool generation_add_listeners(struct control *control, struct generation *generation,
-                                     char *why, size_t why_bytes)
-{
-    const struct settings *settings = generation->settings;
-    generation->listeners = calloc(settings->listener_count + 1, sizeof(struct listener *));
-    if (generation->listeners == NULL) {
-        snprintf(why, why_bytes, "no memory");
-        return false;
-    }
-    for (size_t i = 0; i < settings->listener_count; i++) {
-        const struct listener_settings *wanted = &settings->listeners[i];
-        struct listener *listener = listener_find(control, &wanted->listen);
-        if (listener == NULL) {
-            unsigned fd_count =
-                listener_fd_count(&wanted->listen, control->workers.count, &control->inherited);
-            if (!fds_take(&control->limits.shared.fds, FD_FOR_CONTROL, fd_count)) {
-                snprintf(why, why_bytes, "listener %s: no descriptors left", wanted->name);
-                return false;
-            }
-            enum listener_result result = listener_open(&wanted->listen, control->workers.count,
-                                                        &control->inherited, &listener);
-            if (result != LISTENER_OK) {
-                snprintf(why, why_bytes, "listener %s: %s: %s: %s", wanted->name,
-                         wanted->listen_text, listener_result_name(result), strerror(errno));
-                bound_give(&control->limits.shared.fds, fd_count);
-                return false;
-            }
-            TAILQ_INSERT_TAIL(&control->listeners, listener, link);
-        }
-        generation->listeners[i] = listener;
-    }
-    return true;
-}
-
-/* Files are read anew at each reload, whether or not the settings have changed; other addresses of names are no reload. */
-static bool generation_add_tls(struct control *control, struct generation *generation, char *why,
-                               size_t why_bytes)
-{
-    const struct settings *settings = generation->settings;
-    enum tls_tickets_result followed =
-        tls_tickets_follow(control->tickets, settings->tls_tickets.keys, control_now_ms());
-    if (followed != TLS_TICKETS_OK) {
-        snprintf(why, why_bytes, "tls_tickets.keys %s: %s", settings->tls_tickets.keys,
-                 followed == TLS_TICKETS_UNREADABLE ? strerror(errno)
-                                                    : tls_tickets_result_name(followed));
-        return false;
-    }
-    generation->tls = calloc(settings->listener_count + 1, sizeof(struct tls_server *));
-    if (generation->tls == NULL) {
-        snprintf(why, why_bytes, "no memory");
-        return false;
-    }
-    const struct generation *now = control->generations.present;
-    bool same = now != NULL && now->settings == settings;
-    for (size_t i = 0; i < settings->listener_count; i++) {
-        const struct listener_settings *listener = &settings->listeners[i];
-        char cause[448];
-        if (same) {
-            generation->tls[i] = tls_server_get(now->tls[i]);
-        } else if (listener->tls.enabled &&
-                   tls_server_create(&listener->tls, control->tickets, &generation->tls[i], cause,
-                                     sizeof cause) != TLS_SERVER_OK) {
-            snprintf(why, why_bytes, "listeners.%s.%s", listener->name, cause);
-            return false;
-        }
-    }
-    return true;
-}
-
-static struct generation *generation_build(struct control *control, struct settings *settings,
-                                           uint64_t number, char *why, size_t why_bytes)
-{
-    struct generation *generation = calloc(1, sizeof *generation);
-    if (generation == NULL || !bound_take(&control->limits.generations, 1)) {
-        snprintf(why, why_bytes,
-                 generation == NULL ? "no memory" : "two generations are alive already");
-        free(generation);
-        return NULL;
-    }
-    generation->number = number;
-    generation->settings = settings_get(settings);
-    generation->probe_path_bytes = strlen(settings->readiness.listener_path);
-    bool built = generation_add_routes(control, generation);
-    if (!built) {
-        snprintf(why, why_bytes, "no memory for the routes");
-    }
-    built = built && generation_add_tls(control, generation, why, why_bytes);
-    built = built && generation_add_listeners(control, generation, why, why_bytes);
-    built = built && upstream_set_build(control->pools, settings, &generation->upstreams, why,
-                                        why_bytes) == UPSTREAM_OK;
-    if (!built) {
-        generation_free(control, &generation);
-        listeners_sweep(control, control->generations.present);
-        return NULL;
-    }
-    control->names.changed = false; /* it has what the names stand for now */
-    return generation;
-}
-
-static void generation_free(struct control *control, struct generation **generation_pointer)
-{
-    struct generation *generation = *generation_pointer;
-    if (generation == NULL) {
-        return;
-    }
-    size_t route_count = generation->settings->route_count;
-    if (generation->upstreams != NULL) {
-        upstream_set_retire(control->pools, &generation->upstreams);
-    }
-    for (size_t i = 0; generation->tls != NULL && i < generation->settings->listener_count; i++) {
-        tls_server_put(&generation->tls[i]);
-    }
-    free(generation->tls);
-    settings_put(&generation->settings);
-    for (size_t i = 0; generation->routes != NULL && i < route_count; i++) {
-        admission_leave(control->routes.leftovers, &generation->routes[i].admission);
-    }
-    free(generation->listeners);
-    free(generation->routes);
-    free(generation);
-    bound_give(&control->limits.generations, 1);
-    *generation_pointer = NULL;
-}
 
 /* ---- the swap ---- */
 
@@ -280,9 +25,20 @@ static void reload_log_over(struct control *control)
     }
 }
 
+/* Sessions that clients have been given stay good until the keys of a generation that serves are others. */
+static void reload_follow_keys(struct control *control)
+{
+    struct generation *generation = control->generations.present;
+    if (generation->ticket_keys != NULL) {
+        tls_tickets_follow(control->tickets, generation->ticket_keys, control_now_ms());
+        tls_ticket_keys_free(&generation->ticket_keys);
+    }
+}
+
 static void reload_post(struct control *control)
 {
     const struct generation *generation = control->generations.present;
+    reload_follow_keys(control);
     upstream_set_use(control->pools, generation->upstreams);
     for (size_t i = 0; i < generation->settings->route_count; i++) {
         admission_adopt(control->routes.leftovers, &generation->routes[i].admission,
@@ -356,22 +112,46 @@ static void reload_log_messages(struct control *control, const struct settings_m
     }
 }
 
-/* Takes over the settings' reference when it succeeds. */
+/* What a reload may change before it is sure to be taken, as it was before. */
+struct reload_mark {
+    size_t route_count;
+    bool names_changed;
+};
+
+/* Nothing is left of what was begun, of which `generation` is what was built; NULL: it was not. */
+static void reload_undo(struct control *control, const struct reload_mark *mark,
+                        struct generation **generation)
+{
+    generation_free(control, generation);
+    listeners_sweep(control, control->generations.present);
+    pools_collect(control->pools);
+    route_book_cut(control, mark->route_count);
+    control->names.changed = control->names.changed || mark->names_changed;
+}
+
+static struct generation *reload_build(struct control *control, struct settings *settings,
+                                       char *why, size_t why_bytes)
+{
+    const struct reload_mark mark = {control->routes.count, control->names.changed};
+    struct generation *generation = generation_build(
+        control, settings, control->generations.present->number + 1, why, why_bytes);
+    if (generation != NULL) {
+        enum log_result logged = log_apply(control->log, &settings->log);
+        if (logged == LOG_OK) {
+            return generation;
+        }
+        snprintf(why, why_bytes, "log: %s: %s", log_result_name(logged), strerror(errno));
+    }
+    reload_undo(control, &mark, &generation);
+    return NULL;
+}
+
+/* Takes over the settings' reference. */
 static void reload_to(struct control *control, struct settings *settings)
 {
     char why[512] = "";
-    struct generation *generation = generation_build(
-        control, settings, control->generations.present->number + 1, why, sizeof why);
+    struct generation *generation = reload_build(control, settings, why, sizeof why);
     if (generation == NULL) {
-        reload_failed(control, why);
-        settings_put(&settings);
-        return;
-    }
-    enum log_result logged = log_apply(control->log, &settings->log);
-    if (logged != LOG_OK) {
-        snprintf(why, sizeof why, "log: %s: %s", log_result_name(logged), strerror(errno));
-        generation_free(control, &generation);
-        listeners_sweep(control, control->generations.present);
         reload_failed(control, why);
         settings_put(&settings);
         return;
@@ -538,13 +318,7 @@ void reload_free(struct control *control)
     if (control->pools != NULL) {
         pools_collect(control->pools);
     }
-    for (size_t i = 0; i < control->routes.count; i++) {
-        free((char *)(uintptr_t)control->routes.items[i].name);
-        free(control->routes.items[i].by_worker);
-        free(control->routes.items[i].admission);
-    }
-    free(control->routes.items);
-    admission_leftovers_free(&control->routes.leftovers);
+    route_book_free(control);
     if (control->reloads.last_error[0] != '\0') {
         free((char *)(uintptr_t)control->reloads.last_error);
     }

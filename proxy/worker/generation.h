@@ -19,6 +19,7 @@
 
 struct listener;
 struct tls_server;
+struct tls_ticket_keys;
 
 struct route {
     const struct route_settings *settings;
@@ -34,10 +35,11 @@ struct generation {
     struct settings *settings;
     struct upstream_set *upstreams;
     struct route *routes;
-    struct listener **listeners; /* same order as settings->listeners */
-    struct tls_server **tls;     /* likewise; NULL: no TLS there */
-    size_t probe_path_bytes;     /* of readiness.listener_path; 0: none */
-    unsigned waiting_count;      /* workers that have not adopted it yet (control thread) */
+    struct listener **listeners;         /* same order as settings->listeners */
+    struct tls_server **tls;             /* likewise; NULL: no TLS there */
+    struct tls_ticket_keys *ticket_keys; /* until it serves; NULL: as they are */
+    size_t probe_path_bytes;             /* of readiness.listener_path; 0: none */
+    unsigned waiting_count;              /* workers that have not adopted it yet (control thread) */
 };
 
 /* Whether the request asks for readiness (readiness.listener_path). */

@@ -30,6 +30,7 @@ scenario_tests = \
 	%D%/pool_warm.py \
 	%D%/proxy_protocol.py \
 	%D%/readiness.py \
+	%D%/rejected.py \
 	%D%/reload.py \
 	%D%/resend.py \
 	%D%/retries.py \

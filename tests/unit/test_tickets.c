@@ -104,6 +104,18 @@ static void a_key_seals_for_its_time_and_opens_twice_as_long(void **state)
 }
 
 /* One key for each letter, and so many bytes of the last. */
+static enum tls_tickets_result follow_file(struct bench *bench, const char *path)
+{
+    struct tls_ticket_keys *keys = NULL;
+    enum tls_tickets_result result = tls_ticket_keys_load(path, &keys);
+    if (result == TLS_TICKETS_OK) {
+        tls_tickets_follow(bench->tickets, keys, 0);
+        tls_ticket_keys_free(&keys);
+    }
+    assert_null(keys);
+    return result;
+}
+
 static enum tls_tickets_result follow(struct bench *bench, const char *letters, size_t last_bytes)
 {
     FILE *file = fopen(bench->path, "w");
@@ -113,7 +125,7 @@ static enum tls_tickets_result follow(struct bench *bench, const char *letters, 
         }
     }
     fclose(file);
-    return tls_tickets_follow(bench->tickets, bench->path, 0);
+    return follow_file(bench, bench->path);
 }
 
 static void the_keys_of_a_file_change_with_the_file_only(void **state)
@@ -132,7 +144,7 @@ static void the_keys_of_a_file_change_with_the_file_only(void **state)
     assert_int_equal(follow(&bench, "cb", KEY_BYTES), TLS_TICKETS_OK);
     assert_int_equal(offer(&bench, session), REFUSED);
     assert_int_equal(follow(&bench, "a", KEY_BYTES), TLS_TICKETS_OK);
-    assert_int_equal(tls_tickets_follow(bench.tickets, "", 0), TLS_TICKETS_OK);
+    assert_int_equal(follow_file(&bench, ""), TLS_TICKETS_OK);
     SSL_SESSION_free(own);
     own = first_session(&bench);
     assert_int_equal(follow(&bench, "a", KEY_BYTES), TLS_TICKETS_OK);
@@ -153,8 +165,23 @@ static void a_file_that_is_no_good_changes_nothing(void **state)
     assert_int_equal(follow(&bench, "b", KEY_BYTES - 1), TLS_TICKETS_BAD_FILE);
     assert_int_equal(follow(&bench, "bc", 1), TLS_TICKETS_BAD_FILE);
     assert_int_equal(follow(&bench, "bcde", KEY_BYTES), TLS_TICKETS_BAD_FILE);
-    assert_int_equal(tls_tickets_follow(bench.tickets, "/nowhere", 0), TLS_TICKETS_UNREADABLE);
+    assert_int_equal(follow_file(&bench, "/nowhere"), TLS_TICKETS_UNREADABLE);
     assert_int_equal(offer(&bench, session), OPENED);
+    SSL_SESSION_free(session);
+    close_bench(&bench);
+}
+
+static void keys_that_are_read_and_never_followed_change_nothing(void **state)
+{
+    struct bench bench;
+    struct tls_ticket_keys *keys = NULL;
+    (void)state;
+    open_bench(&bench);
+    assert_int_equal(follow(&bench, "a", KEY_BYTES), TLS_TICKETS_OK);
+    SSL_SESSION *session = first_session(&bench);
+    assert_int_equal(tls_ticket_keys_load("", &keys), TLS_TICKETS_OK);
+    assert_int_equal(offer(&bench, session), OPENED);
+    tls_ticket_keys_free(&keys);
     SSL_SESSION_free(session);
     close_bench(&bench);
 }
@@ -164,6 +191,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_seals_for_its_time_and_opens_twice_as_long),
         cmocka_unit_test(the_keys_of_a_file_change_with_the_file_only),
+        cmocka_unit_test(keys_that_are_read_and_never_followed_change_nothing),
         cmocka_unit_test(a_file_that_is_no_good_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

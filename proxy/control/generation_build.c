@@ -1,0 +1,303 @@
+/* The parts of a generation: routes, listeners, TLS, upstreams. */
+#include "proxy/control/generation_build.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/control/control_state.h"
+#include "proxy/policy/admission.h"
+#include "steady/fds.h"
+#include "tls/server.h"
+#include "tls/tickets.h"
+
+/* Route names that have counters of their own, over all reloads: a reload that brings more is rejected. */
+#define ROUTE_BOOK_MAX 4096
+
+/* ---- the book of routes ---- */
+
+static struct route_figures *route_book_find(const struct route_book *book, const char *name)
+{
+    for (size_t i = 0; i < book->count; i++) {
+        if (book->items[i].name != NULL && strcmp(book->items[i].name, name) == 0) {
+            return &book->items[i];
+        }
+    }
+    return NULL;
+}
+
+static void route_figures_free(struct route_figures *figures)
+{
+    free((char *)(uintptr_t)figures->name);
+    free(figures->by_worker);
+    free(figures->admission);
+    *figures = (struct route_figures){.name = NULL};
+}
+
+/* NULL: no memory, or too many. */
+static struct route_figures *route_book_add(struct control *control, const char *name)
+{
+    struct route_book *book = &control->routes;
+    if (book->count == ROUTE_BOOK_MAX) {
+        log_error(control->log, "reload: more than %d route names since the start", ROUTE_BOOK_MAX);
+        return NULL;
+    }
+    char *copy = strdup(name);
+    struct route_stats *by_worker = calloc(control->workers.count, sizeof *by_worker);
+    struct admission *admission = calloc(1, sizeof *admission);
+    if (copy == NULL || by_worker == NULL || admission == NULL) {
+        free(copy);
+        free(by_worker);
+        free(admission);
+        return NULL;
+    }
+    struct route_figures *added = &book->items[book->count++];
+    *added = (struct route_figures){copy, by_worker, admission};
+    return added;
+}
+
+static struct route_figures *route_book_obtain(struct control *control, const char *name)
+{
+    struct route_figures *known = route_book_find(&control->routes, name);
+    return known != NULL ? known : route_book_add(control, name);
+}
+
+void route_book_cut(struct control *control, size_t count)
+{
+    struct route_book *book = &control->routes;
+    while (book->count > count) {
+        route_figures_free(&book->items[--book->count]);
+    }
+}
+
+/* The book is as long as it may ever get: workers keep pointers to its rows. */
+static bool route_book_open(struct control *control)
+{
+    if (control->routes.items == NULL) {
+        control->routes.items = calloc(ROUTE_BOOK_MAX, sizeof *control->routes.items);
+        control->routes.count = 0;
+    }
+    return control->routes.items != NULL;
+}
+
+void route_book_free(struct control *control)
+{
+    route_book_cut(control, 0);
+    free(control->routes.items);
+    control->routes.items = NULL;
+    admission_leftovers_free(&control->routes.leftovers);
+}
+
+static bool generation_add_routes(struct control *control, struct generation *generation)
+{
+    const struct settings *settings = generation->settings;
+    generation->routes = calloc(settings->route_count + 1, sizeof *generation->routes);
+    if (generation->routes == NULL || !route_book_open(control)) {
+        return false;
+    }
+    for (size_t i = 0; i < settings->route_count; i++) {
+        const struct route_settings *route = &settings->routes[i];
+        const struct route_figures *figures = route_book_obtain(control, route->name);
+        if (figures == NULL) {
+            return false;
+        }
+        generation->routes[i] = (struct route){
+            .settings = route,
+            .figures = figures,
+            .host_bytes = route->host != NULL ? strlen(route->host) : 0,
+            .path_prefix_bytes = route->path_prefix != NULL ? strlen(route->path_prefix) : 0,
+            .header_name_bytes = route->header_name != NULL ? strlen(route->header_name) : 0,
+        };
+        if (admission_build(figures->admission, route, control->workers.count,
+                            &generation->routes[i].admission) != ADMISSION_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- listeners ---- */
+
+static struct listener *listener_find(struct control *control, const struct address *address)
+{
+    struct listener *listener;
+    TAILQ_FOREACH (listener, &control->listeners, link) {
+        if (address_equal(&listener->address, address)) {
+            return listener;
+        }
+    }
+    return NULL;
+}
+
+static void listeners_mark(struct control *control, const struct generation *keep)
+{
+    struct listener *listener;
+    TAILQ_FOREACH (listener, &control->listeners, link) {
+        listener->wanted = false;
+    }
+    for (size_t i = 0; keep != NULL && i < keep->settings->listener_count; i++) {
+        keep->listeners[i]->wanted = true;
+    }
+}
+
+void listeners_hush(struct control *control, const struct generation *keep)
+{
+    const struct listener *listener;
+    listeners_mark(control, keep);
+    TAILQ_FOREACH (listener, &control->listeners, link) {
+        if (!listener->wanted) {
+            listener_hush(listener);
+        }
+    }
+}
+
+void listeners_sweep(struct control *control, const struct generation *keep)
+{
+    struct listener *listener, *next;
+    listeners_mark(control, keep);
+    for (listener = TAILQ_FIRST(&control->listeners); listener != NULL; listener = next) {
+        next = TAILQ_NEXT(listener, link);
+        if (!listener->wanted) {
+            TAILQ_REMOVE(&control->listeners, listener, link);
+            bound_give(&control->limits.shared.fds, listener->fd_count);
+            listener_close(&listener);
+        }
+    }
+}
+
+static bool generation_add_listeners(struct control *control, struct generation *generation,
+                                     char *why, size_t why_bytes)
+{
+    const struct settings *settings = generation->settings;
+    generation->listeners = calloc(settings->listener_count + 1, sizeof(struct listener *));
+    if (generation->listeners == NULL) {
+        snprintf(why, why_bytes, "no memory");
+        return false;
+    }
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_settings *wanted = &settings->listeners[i];
+        struct listener *listener = listener_find(control, &wanted->listen);
+        if (listener == NULL) {
+            unsigned fd_count =
+                listener_fd_count(&wanted->listen, control->workers.count, &control->inherited);
+            if (!fds_take(&control->limits.shared.fds, FD_FOR_CONTROL, fd_count)) {
+                snprintf(why, why_bytes, "listener %s: no descriptors left", wanted->name);
+                return false;
+            }
+            enum listener_result result = listener_open(&wanted->listen, control->workers.count,
+                                                        &control->inherited, &listener);
+            if (result != LISTENER_OK) {
+                snprintf(why, why_bytes, "listener %s: %s: %s: %s", wanted->name,
+                         wanted->listen_text, listener_result_name(result), strerror(errno));
+                bound_give(&control->limits.shared.fds, fd_count);
+                return false;
+            }
+            TAILQ_INSERT_TAIL(&control->listeners, listener, link);
+        }
+        generation->listeners[i] = listener;
+    }
+    return true;
+}
+
+/* ---- TLS ---- */
+
+static bool generation_add_ticket_keys(struct generation *generation, char *why, size_t why_bytes)
+{
+    const char *path = generation->settings->tls_tickets.keys;
+    enum tls_tickets_result loaded = tls_ticket_keys_load(path, &generation->ticket_keys);
+    if (loaded != TLS_TICKETS_OK) {
+        snprintf(why, why_bytes, "tls_tickets.keys %s: %s", path,
+                 loaded == TLS_TICKETS_UNREADABLE ? strerror(errno)
+                                                  : tls_tickets_result_name(loaded));
+    }
+    return loaded == TLS_TICKETS_OK;
+}
+
+/* Files are read anew at each reload, whether or not the settings have changed; other addresses of names are no reload. */
+static bool generation_add_tls(struct control *control, struct generation *generation, char *why,
+                               size_t why_bytes)
+{
+    const struct settings *settings = generation->settings;
+    const struct generation *now = control->generations.present;
+    bool same = now != NULL && now->settings == settings;
+    if (!same && !generation_add_ticket_keys(generation, why, why_bytes)) {
+        return false;
+    }
+    generation->tls = calloc(settings->listener_count + 1, sizeof(struct tls_server *));
+    if (generation->tls == NULL) {
+        snprintf(why, why_bytes, "no memory");
+        return false;
+    }
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_settings *listener = &settings->listeners[i];
+        char cause[448];
+        if (same) {
+            generation->tls[i] = tls_server_get(now->tls[i]);
+        } else if (listener->tls.enabled &&
+                   tls_server_create(&listener->tls, control->tickets, &generation->tls[i], cause,
+                                     sizeof cause) != TLS_SERVER_OK) {
+            snprintf(why, why_bytes, "listeners.%s.%s", listener->name, cause);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the whole ---- */
+
+struct generation *generation_build(struct control *control, struct settings *settings,
+                                    uint64_t number, char *why, size_t why_bytes)
+{
+    struct generation *generation = calloc(1, sizeof *generation);
+    if (generation == NULL || !bound_take(&control->limits.generations, 1)) {
+        snprintf(why, why_bytes,
+                 generation == NULL ? "no memory" : "two generations are alive already");
+        free(generation);
+        return NULL;
+    }
+    generation->number = number;
+    generation->settings = settings_get(settings);
+    generation->probe_path_bytes = strlen(settings->readiness.listener_path);
+    bool built = generation_add_routes(control, generation);
+    if (!built) {
+        snprintf(why, why_bytes, "no memory for the routes");
+    }
+    built = built && generation_add_tls(control, generation, why, why_bytes);
+    built = built && generation_add_listeners(control, generation, why, why_bytes);
+    built = built && upstream_set_build(control->pools, settings, &generation->upstreams, why,
+                                        why_bytes) == UPSTREAM_OK;
+    if (!built) {
+        generation_free(control, &generation);
+        listeners_sweep(control, control->generations.present);
+        return NULL;
+    }
+    control->names.changed = false; /* it has what the names stand for now */
+    return generation;
+}
+
+void generation_free(struct control *control, struct generation **generation_pointer)
+{
+    struct generation *generation = *generation_pointer;
+    if (generation == NULL) {
+        return;
+    }
+    size_t route_count = generation->settings->route_count;
+    if (generation->upstreams != NULL) {
+        upstream_set_retire(control->pools, &generation->upstreams);
+    }
+    for (size_t i = 0; generation->tls != NULL && i < generation->settings->listener_count; i++) {
+        tls_server_put(&generation->tls[i]);
+    }
+    free(generation->tls);
+    tls_ticket_keys_free(&generation->ticket_keys);
+    settings_put(&generation->settings);
+    for (size_t i = 0; generation->routes != NULL && i < route_count; i++) {
+        admission_leave(control->routes.leftovers, &generation->routes[i].admission);
+    }
+    free(generation->listeners);
+    free(generation->routes);
+    free(generation);
+    bound_give(&control->limits.generations, 1);
+    *generation_pointer = NULL;
+}
