@@ -85,7 +85,7 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     }
     if (refused) {
         stat_add(&worker->stats.clients_refused, 1);
-        client_refuse(client, REASON_CLIENT_LIMIT, NULL, METHOD_OTHER);
+        client_refuse(client, REASON_CLIENT_LIMIT, NULL, NULL);
     } else if (listener->proxy_protocol) {
         client_await_preface(client);
     } else if (listener->tls != NULL) {
@@ -267,7 +267,9 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         return;
     }
     if (client->state == CLIENT_HEAD) {
-        client_refuse(client, REASON_REQUEST_TIMEOUT, NULL, METHOD_OTHER);
+        const struct buf *in = client->duplex.in;
+        client_refuse_head(client, REASON_REQUEST_TIMEOUT, NULL, METHOD_OTHER,
+                           in->bytes + in->begin, buf_length(in));
         return;
     }
     if (client->state == CLIENT_SILENT || client->state == CLIENT_HANDSHAKE) {
@@ -303,11 +305,11 @@ static void client_on_deferred(struct deferred *deferred)
 }
 
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,
-                   enum http_method method)
+                   const struct http_head *seen)
 {
     client->keep = false;
     client_enter(client, CLIENT_EXCHANGE);
-    if (!exchange_refuse(&client->origin, &client_ops, client, reason, detail, method,
+    if (!exchange_refuse(&client->origin, &client_ops, client, reason, detail, seen,
                          &client->exchange)) {
         client_close(client, true);
     }

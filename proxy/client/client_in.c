@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "proxy/client/client_state.h"
+#include "proxy/http1/h1_glimpse.h"
 #include "proxy/http1/h1_parse.h"
 #include "steady/check.h"
 
@@ -36,6 +37,16 @@ static enum stream_result client_input(struct client *client, size_t most_bytes,
         return STREAM_BLOCKED;
     }
     return client_receive(client, most_bytes, ret_input);
+}
+
+void client_refuse_head(struct client *client, enum exchange_reason reason, const char *detail,
+                        enum http_method method, const char *bytes, size_t length)
+{
+    struct http_head seen = {.method = (uint8_t)method,
+                             .fields = client->origin.worker->fields,
+                             .field_limit = WORKER_FIELDS_COUNT};
+    h1_glimpse(bytes, length, &seen);
+    client_refuse(client, reason, detail, &seen);
 }
 
 /* Which of our reasons an unparsable head is. */
@@ -132,7 +143,7 @@ static void client_start(struct client *client, const struct duplex_input *input
         return;
     }
     if (!valid) {
-        client_refuse(client, reason, detail, head->method);
+        client_refuse_head(client, reason, detail, head->method, head->base, head->head_bytes);
     } else if (!exchange_start(&client->origin, &client_ops, client, head, &payload,
                                &client->exchange)) {
         client_close(client, true);
@@ -184,11 +195,12 @@ static bool client_take_head(struct client *client)
         return client->state != CLIENT_CLOSED;
     }
     if (result != H1_INCOMPLETE) {
-        client_refuse(client, reason_of_parse(result), h1_result_name(result), head.method);
+        client_refuse_head(client, reason_of_parse(result), h1_result_name(result), head.method,
+                           input.bytes, input.length);
         return client->state != CLIENT_CLOSED;
     }
     if (!client_keep(client, &input, 0)) {
-        client_refuse(client, REASON_NO_MEMORY, NULL, head.method);
+        client_refuse_head(client, REASON_NO_MEMORY, NULL, head.method, input.bytes, input.length);
         return client->state != CLIENT_CLOSED;
     }
     client->duplex.starved = true;

@@ -78,9 +78,12 @@ void client_arm(struct client *client);
 void client_close(struct client *client, bool reset);
 /* The client is no longer there: its exchange, if any, is cancelled. */
 void client_lost(struct client *client, enum exchange_reason reason);
-/* Answers a request that there is no exchange for; METHOD_OTHER: its method was not read, or is none that we know. */
+/* Answers a request that there is no exchange for; `seen` is what was read of its head, or NULL. */
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,
-                   enum http_method method);
+                   const struct http_head *seen);
+/* The same; reads what can be read of the head at the front of these bytes. METHOD_OTHER: the method is not known. */
+void client_refuse_head(struct client *client, enum exchange_reason reason, const char *detail,
+                        enum http_method method, const char *bytes, size_t length);
 
 /* client_preface.c: the connection begins with a PROXY header; the client may be closed afterwards. */
 void client_await_preface(struct client *client);

@@ -133,7 +133,7 @@ bool client_shake(struct client *client)
     }
     /* said in the clear, because whoever asked in the clear will not read anything else */
     stream_stop_tls(&client->stream);
-    client_refuse(client, REASON_TLS_REQUIRED, NULL, METHOD_OTHER);
+    client_refuse(client, REASON_TLS_REQUIRED, NULL, NULL);
     return false;
 }
 

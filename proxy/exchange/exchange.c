@@ -118,15 +118,14 @@ bool exchange_start_twin(struct exchange *exchange, const struct downstream_ops 
 
 bool exchange_refuse(const struct exchange_origin *origin, const struct downstream_ops *downstream,
                      void *owner, enum exchange_reason reason, const char *detail,
-                     enum http_method method, struct exchange **ret_exchange)
+                     const struct http_head *seen, struct exchange **ret_exchange)
 {
     struct exchange *exchange = exchange_create(origin, downstream, owner);
     if (exchange == NULL) {
         return false;
     }
     stat_add(&origin->worker->stats.exchanges_started, 1);
-    exchange->request.base = "";
-    exchange->request.method = (uint8_t)method;
+    exchange->request = seen != NULL ? *seen : (struct http_head){.base = ""};
     *ret_exchange = exchange;
     exchange_fail(exchange, reason, detail);
     return true;

@@ -196,12 +196,13 @@ __attribute__((warn_unused_result)) bool exchange_start(const struct exchange_or
                                                         const struct payload *payload,
                                                         struct exchange **ret_exchange);
 /* Begins and ends an exchange for a request that could not be understood. It is answered, counted and logged like any
-   other. METHOD_OTHER: the method was not read, or is unknown. The exchange is over when this returns. */
+   other. `seen` is what could be read of its head, whose bytes may vanish afterwards; NULL: nothing was read. The exchange is over
+   when this returns. */
 __attribute__((warn_unused_result)) bool exchange_refuse(const struct exchange_origin *origin,
                                                          const struct downstream_ops *downstream,
                                                          void *owner, enum exchange_reason reason,
                                                          const char *detail,
-                                                         enum http_method method,
+                                                         const struct http_head *seen,
                                                          struct exchange **ret_exchange);
 
 /* ---- calls from the client's side ---- */

@@ -3,6 +3,7 @@ libproxy_a_SOURCES += \
 	%D%/h1_fields.c %D%/h1_fields.h \
 	%D%/h1_fields_loop.h \
 	%D%/h1_frame.c %D%/h1_frame.h \
+	%D%/h1_glimpse.c %D%/h1_glimpse.h \
 	%D%/h1_input.c %D%/h1_input.h \
 	%D%/h1_lenient.c %D%/h1_lenient.h \
 	%D%/h1_parse.c %D%/h1_parse.h \

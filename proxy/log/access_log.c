@@ -7,8 +7,31 @@
 
 #include "proxy/log/json_text.h"
 
-/* All texts of a record together, each byte escaped to six at worst, are cut to what fits beside the numbers. */
+/* What the keys, numbers and words of a line take at most. */
 #define NUMBERS_ROOM 1024
+
+/* How many bytes each text of a record may take once it is escaped: none can push another out of the line. */
+#define TEXT_ROOMS(X)    \
+    X(client, 64)        \
+    X(method, 64)        \
+    X(target, 2048)      \
+    X(host, 512)         \
+    X(client_tls, 16)    \
+    X(client_cipher, 64) \
+    X(client_sni, 512)   \
+    X(reason, 32)        \
+    X(listener, 256)     \
+    X(route, 256)        \
+    X(upstream, 256)     \
+    X(endpoint, 256)     \
+    X(user_agent, 1280)  \
+    X(referer, 1024)     \
+    X(request_id, 512)
+
+#define TEXT_ROOM(field, bytes) ROOM_##field = (bytes),
+#define TEXT_ROOM_PLUS(field, bytes) +(bytes)
+enum { TEXT_ROOMS(TEXT_ROOM) };
+_Static_assert(NUMBERS_ROOM + (TEXT_ROOMS(TEXT_ROOM_PLUS)) <= ACCESS_LINE_BYTES, "a line fits");
 
 struct line {
     char *at;
@@ -56,30 +79,54 @@ static void put_ms(struct line *line, uint64_t us)
 
 static const char hex[] = "0123456789abcdef";
 
-/* Never invalid JSON, whatever the bytes: what is not UTF-8 becomes \u00XX. Cut where the room for the rest begins. */
-static void put_json_text(struct line *line, struct access_text text)
+/* At most `most` of these plain bytes, without the first part of a UTF-8 sequence at the end. */
+static size_t cut_plain(const char *bytes, size_t length, size_t most)
 {
-    const unsigned char *bytes = (const unsigned char *)text.bytes;
+    if (length <= most) {
+        return length;
+    }
+    while (most > 0 && ((unsigned char)bytes[most] & 0xc0) == 0x80) {
+        most--;
+    }
+    return most;
+}
+
+/* The next bytes of the text as they stand in a JSON string, `space` of them at most; returns how many were taken. What is not UTF-8
+   becomes \u00XX, so that it is never invalid JSON. */
+static size_t put_json_part(struct line *line, const char *bytes, size_t left, size_t space)
+{
+    size_t run = cut_plain(bytes, json_plain_bytes(bytes, left), space);
+    if (run > 0) {
+        put(line, bytes, run);
+        return run;
+    }
+    unsigned char c = (unsigned char)*bytes;
+    bool short_escape = c == '"' || c == '\\';
+    if (space < (short_escape ? 2 : 6)) {
+        return 0;
+    }
+    if (short_escape) {
+        put(line, (const char[]){'\\', (char)c}, 2);
+    } else {
+        put(line, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+    }
+    return 1;
+}
+
+/* Cut to its room. */
+static void put_json_text(struct line *line, struct access_text text, size_t room)
+{
     size_t left = text.length < ACCESS_TEXT_BYTES ? text.length : ACCESS_TEXT_BYTES;
-    const char *limit = line->end - NUMBERS_ROOM;
+    const char *bytes = text.bytes;
     put_literal(line, "\"");
+    const char *limit = line->at + room;
     while (left > 0) {
-        size_t run = json_plain_bytes((const char *)bytes, left);
-        if (line->at + run + 6 > limit) {
+        size_t taken = put_json_part(line, bytes, left, (size_t)(limit - line->at));
+        if (taken == 0) {
             break;
         }
-        put(line, (const char *)bytes, run);
-        bytes += run;
-        left -= run;
-        if (left > 0) {
-            unsigned char c = *bytes++;
-            left--;
-            if (c == '"' || c == '\\') {
-                put(line, (const char[]){'\\', (char)c}, 2);
-            } else {
-                put(line, (const char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
-            }
-        }
+        bytes += taken;
+        left -= taken;
     }
     put_literal(line, "\"");
 }
@@ -122,11 +169,11 @@ static void put_client_tls(struct line *line, const struct access_record *record
         return;
     }
     put_literal(line, "{\"version\":");
-    put_json_text(line, record->client_tls);
+    put_json_text(line, record->client_tls, ROOM_client_tls);
     put_literal(line, ",\"cipher\":");
-    put_json_text(line, record->client_cipher);
+    put_json_text(line, record->client_cipher, ROOM_client_cipher);
     put_literal(line, ",\"sni\":");
-    put_json_text(line, record->client_sni);
+    put_json_text(line, record->client_sni, ROOM_client_sni);
     put_literal(line, ",\"resumed\":");
     put(line, record->client_resumed ? "true}" : "false}", record->client_resumed ? 5 : 6);
 }
@@ -135,7 +182,8 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
                         char line_bytes[ACCESS_LINE_BYTES])
 {
     struct line line = {line_bytes, line_bytes + ACCESS_LINE_BYTES};
-#define TEXT(key, field) (put_literal(&line, ",\"" key "\":"), put_json_text(&line, record->field))
+#define TEXT(key, field) \
+    (put_literal(&line, ",\"" key "\":"), put_json_text(&line, record->field, ROOM_##field))
 #define UINT(key, value) (put_literal(&line, ",\"" key "\":"), put_uint(&line, (value)))
     put_literal(&line, "{\"time\":");
     put_time(&line, wall_ms);
@@ -192,21 +240,20 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
 }
 
 /* As nginx escapes in its combined format: \xXX for what is not printable ASCII, quotes and backslashes; "-" for nothing. */
-static void put_combined_text(struct line *line, struct access_text text)
+static void put_combined_text(struct line *line, struct access_text text, size_t room)
 {
+    static const char upper_hex[] = "0123456789ABCDEF";
     size_t length = text.length < ACCESS_TEXT_BYTES ? text.length : ACCESS_TEXT_BYTES;
-    const char *limit = line->end - NUMBERS_ROOM;
+    const char *limit = line->at + room - 4;
     if (length == 0) {
         put_literal(line, "-");
     }
-    for (size_t i = 0; i < length && line->at < limit; i++) {
+    for (size_t i = 0; i < length && line->at <= limit; i++) {
         unsigned char c = (unsigned char)text.bytes[i];
         if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
             *line->at++ = (char)c;
         } else {
-            put(line,
-                (const char[]){'\\', 'x', "0123456789ABCDEF"[c >> 4], "0123456789ABCDEF"[c & 15]},
-                4);
+            put(line, (const char[]){'\\', 'x', upper_hex[c >> 4], upper_hex[c & 15]}, 4);
         }
     }
 }
@@ -220,7 +267,7 @@ size_t access_line_combined(const struct access_record *record, uint64_t wall_ms
     time_t seconds = (time_t)(wall_ms / 1000);
     struct tm parts;
     gmtime_r(&seconds, &parts);
-    put_combined_text(&line, record->client);
+    put_combined_text(&line, record->client, ROOM_client);
     put_literal(&line, " - - [");
     put_padded(&line, (uint64_t)parts.tm_mday, 2);
     put_literal(&line, "/");
@@ -234,17 +281,17 @@ size_t access_line_combined(const struct access_record *record, uint64_t wall_ms
     put_literal(&line, ":");
     put_padded(&line, (uint64_t)parts.tm_sec, 2);
     put_literal(&line, " +0000] \"");
-    put_combined_text(&line, record->method);
+    put_combined_text(&line, record->method, ROOM_method);
     put_literal(&line, " ");
-    put_combined_text(&line, record->target);
+    put_combined_text(&line, record->target, ROOM_target);
     put(&line, record->http_1_0 ? " HTTP/1.0\" " : " HTTP/1.1\" ", 11);
     put_uint(&line, record->status);
     put_literal(&line, " ");
     put_uint(&line, record->response_body_bytes);
     put_literal(&line, " \"");
-    put_combined_text(&line, record->referer);
+    put_combined_text(&line, record->referer, ROOM_referer);
     put_literal(&line, "\" \"");
-    put_combined_text(&line, record->user_agent);
+    put_combined_text(&line, record->user_agent, ROOM_user_agent);
     put_literal(&line, "\"\n");
     return (size_t)(line.at - line_bytes);
 }

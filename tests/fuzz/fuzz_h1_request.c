@@ -1,5 +1,6 @@
 /* Any bytes as a request: see h1_oracle.h for what must hold. The body goes through the decoder as the head says. */
 
+#include "proxy/http1/h1_glimpse.h"
 #include "tests/fuzz/h1_oracle.h"
 
 /* Small, so that inputs reach them. */
@@ -23,6 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
     length -= empty_bytes;
     enum h1_result result = oracle_judge_head(&role, bytes, length, &limits, input[0], &parsed);
     if (result != H1_OK) {
+        struct http_field field;
+        struct http_head seen = {.fields = &field, .field_limit = 1};
+        h1_glimpse(bytes, length, &seen);
+        CHECK(seen.target.at + seen.target.bytes <= length);
+        CHECK(seen.host.at + seen.host.bytes <= length);
         return 0;
     }
     struct oracle_body body;

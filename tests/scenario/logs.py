@@ -83,6 +83,52 @@ def json_lines(s):
         check_equal((row["status"], row["reason"]), (0, "client_abort"), "status and reason")
 
 
+@scenario("the log does not say what was asked in a request that is refused")
+def refused_lines(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {**access(s, format="json"), "limits": {"head": "8KiB"},
+                                    "listeners": {"web": {"timeouts": {"head": "300ms"}}}})
+    agent = "User-Agent: tester/1\r\n"
+    rows = [
+        ("two hosts", f"GET /two-hosts HTTP/1.1\r\n{agent}Host: a\r\nHost: b\r\n\r\n", 400, ("GET", "/two-hosts", "a", "tester/1")),
+        ("a field without a colon", f"GET /no-colon HTTP/1.1\r\nHost: a\r\nbad\r\n{agent}\r\n", 400,
+         ("GET", "/no-colon", "a", "tester/1")),
+        ("a bad method", f"G@T /bad-method HTTP/1.1\r\nHost: a\r\n{agent}\r\n", 400, ("G@T", "/bad-method", "a", "tester/1")),
+        ("a version that is not spoken", f"GET /version HTTP/3.0\r\nHost: a\r\n{agent}\r\n", 505,
+         ("GET", "/version", "a", "tester/1")),
+        ("a long target", f"GET /{'x' * 9000} HTTP/1.1\r\nHost: a\r\n{agent}\r\n", 414, ("GET", f"/{'x' * 1023}", "a", "tester/1")),
+        ("too many fields", f"GET /many HTTP/1.1\r\nHost: a\r\n{agent}" + "".join(f"X-{n}: 1\r\n" for n in range(300)) + "\r\n",
+         431, ("GET", "/many", "a", "tester/1")),
+        ("a bad chunk", f"POST /chunk HTTP/1.1\r\nHost: a\r\n{agent}Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400,
+         ("POST", "/chunk", "a", "tester/1")),
+        ("a head that does not end", f"GET /slow HTTP/1.1\r\nHost: a\r\n{agent}X-", 408, ("GET", "/slow", "a", "tester/1")),
+        ("bytes that are no text", "GET /\xff\xfe HTTP/1.1\r\nHost: \x01\r\nUser-Agent: \xff\r\n\r\n", 400, None),
+    ]
+    for number, (what, sent, status, expected) in enumerate(rows):
+        with s.case(what):
+            with proxy.client() as client:
+                client.send(sent.encode("latin-1"))
+                check_equal(client.response().status, status, "status")
+            row = json.loads(lines(s, number + 1)[number])
+            check_equal(row["status"], status, "status in the log")
+            if expected:
+                check_equal((row["method"], row["target"], row["host"], row["user_agent"]), expected, "what was asked")
+            else:
+                check_equal((row["method"], row["target"]), ("GET", "/\xff\xfe"), "what was asked")
+
+
+@scenario("a long target and an agent that is not UTF-8 cost the line its request id")
+def crowded_lines(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, access(s, format="json"))
+    bad = "\xff" * 1000
+    proxy.get(f"/{'x' * 1000}", [("User-Agent", bad), ("Referer", bad)])
+    row = json.loads(lines(s, 1)[0])
+    check_equal(row["request_id"], origin.requests[0].get("X-Request-Id"), "request id")
+    check_equal(row["target"], f"/{'x' * 1000}", "target")
+    check(row["user_agent"], "the agent is not logged")
+
+
 @scenario("a combined access line does not parse")
 def combined_lines(s):
     origin = RawOrigin(s)

@@ -97,6 +97,7 @@ proxy_tests = \
 	%D%/test_gate \
 	%D%/test_h1_body \
 	%D%/test_h1_corpus \
+	%D%/test_h1_glimpse \
 	%D%/test_h1_lenient \
 	%D%/test_h1_parse \
 	%D%/test_h1_scan \

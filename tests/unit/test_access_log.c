@@ -215,12 +215,50 @@ static void texts_too_long_are_cut_and_the_rest_is_whole(void **state)
     assert_non_null(memmem(line, length, "\"request_id\":", 13));
 }
 
+static void a_long_target_and_an_agent_that_is_no_utf8_push_the_request_id_out(void **state)
+{
+    char line[ACCESS_LINE_BYTES], target[5000], bad[5000];
+    struct access_record one = record();
+    (void)state;
+    memset(target, 't', sizeof target);
+    memset(bad, 0xff, sizeof bad);
+    one.target = (struct access_text){target, sizeof target};
+    one.host = one.user_agent = one.referer = (struct access_text){bad, sizeof bad};
+    one.listener = one.route = one.upstream = one.endpoint = one.host;
+    one.client_sni = one.client_cipher = one.client_tls = one.host;
+    size_t length = access_line_json(&one, WALL_MS, line);
+    assert_true(json_line_valid(line, length));
+    assert_non_null(memmem(line, length, "\"request_id\":\"0123\"}", 20));
+    assert_non_null(memmem(line, length, "\"user_agent\":\"\\u00ff", 20));
+    assert_non_null(memmem(line, length, target, ACCESS_TEXT_BYTES));
+}
+
+static void a_text_is_cut_between_two_characters(void **state)
+{
+    char line[ACCESS_LINE_BYTES], text_bytes[700];
+    (void)state;
+    for (size_t shift = 0; shift < 4;
+         shift++) { /* each way in which the end of the room meets one of four bytes */
+        struct access_record one = record();
+        memset(text_bytes, 'x', shift);
+        for (size_t i = shift; i + 4 <= sizeof text_bytes; i += 4) {
+            memcpy(text_bytes + i, "\xf0\x9f\x92\xa9", 4);
+        }
+        one.host = (struct access_text){text_bytes, (uint32_t)(sizeof text_bytes - 4)};
+        size_t length = access_line_json(&one, WALL_MS, line);
+        assert_true(json_line_valid(line, length));
+        assert_null(memmem(line, length, "\\u00", 4));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_says_everything_of_an_exchange),
         cmocka_unit_test(random_bytes_stay_valid_json_and_one_line),
         cmocka_unit_test(texts_too_long_are_cut_and_the_rest_is_whole),
+        cmocka_unit_test(a_long_target_and_an_agent_that_is_no_utf8_push_the_request_id_out),
+        cmocka_unit_test(a_text_is_cut_between_two_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
