@@ -226,7 +226,8 @@ static const struct schema_row upstream_rows[] = {
     {"tls.enabled", &type_bool, "false", AT(tls.enabled), .help = "speak TLS to the endpoints"},
     {"tls.server_name", &type_text, "", AT(tls.server_name),
      .help =
-         "name in SNI, for which the certificate must be valid; \"\": the hostname of the endpoint"},
+         "name in SNI, for which the certificate must be valid; \"\": the hostname of the endpoint, or the domain of SRV records (app.test of "
+         "srv:_http._tcp.app.test), never the target that they name"},
     {"tls.verify", &type_bool, "true", AT(tls.verify),
      .help = "verify the certificate of the endpoint and its name"},
     {"tls.ca", &type_text, "", AT(tls.ca),

@@ -169,7 +169,7 @@ struct endpoint_settings {
 
 struct upstream_tls_settings {
     bool enabled;
-    const char *server_name; /* "": the endpoint's hostname */
+    const char *server_name; /* "": the endpoint's hostname, or the domain of its SRV records */
     bool verify;
     const char *ca, *cert, *key; /* "" is none / the system's */
 };

@@ -121,6 +121,7 @@ static void free_endpoint(struct endpoint *endpoint)
     endpoint_tls_detach(endpoint);
     free((char *)(uintptr_t)endpoint->names.text);
     free((char *)(uintptr_t)endpoint->names.hostname);
+    free((char *)(uintptr_t)endpoint->names.identity);
     free((char *)(uintptr_t)endpoint->names.address_text);
     free((char *)(uintptr_t)endpoint->names.label);
     free(endpoint);
@@ -137,6 +138,15 @@ static char *make_name(const struct endpoint_settings *settings)
                      (unsigned)settings->port);
 }
 
+const char *endpoint_identity(const struct endpoint_settings *settings)
+{
+    const char *name = settings->host;
+    while (settings->service && *name == '_' && strchr(name, '.') != NULL) {
+        name = strchr(name, '.') + 1;
+    }
+    return name;
+}
+
 /* A unique label: "app/10.0.0.7:8080", "app/app-a.internal:8080/10.0.0.7:8080". */
 static char *make_label(const struct endpoint *endpoint, bool literal)
 {
@@ -150,10 +160,11 @@ static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_setti
     char address_text[ADDRESS_TEXT_BYTES];
     address_format(&endpoint->address.any, address_text);
     endpoint->names.hostname = copy_text(hostname);
+    endpoint->names.identity = copy_text(endpoint_identity(settings));
     endpoint->names.address_text = copy_text(address_text);
     endpoint->names.text = make_name(settings);
-    if (endpoint->names.hostname == NULL || endpoint->names.address_text == NULL ||
-        endpoint->names.text == NULL) {
+    if (endpoint->names.hostname == NULL || endpoint->names.identity == NULL ||
+        endpoint->names.address_text == NULL || endpoint->names.text == NULL) {
         return false;
     }
     endpoint->names.label = make_label(endpoint, settings->literal);

@@ -109,6 +109,8 @@ struct endpoint_local {
 
 struct endpoint_names {
     const char *text, *hostname, *address_text;
+    const char *
+        identity; /* whom the settings name, and so a certificate has to: never what DNS chose (RFC 6125 6.2.1) */
     const char *label; /* detail of its bound */
 };
 

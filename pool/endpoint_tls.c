@@ -33,7 +33,7 @@ bool endpoint_tls_attach(struct endpoint *endpoint, const struct upstream_view *
         return true;
     }
     const char *configured = view->settings->tls.server_name;
-    const char *name = configured[0] != '\0' ? configured : endpoint->names.hostname;
+    const char *name = configured[0] != '\0' ? configured : endpoint->names.identity;
     struct endpoint_tls *tls = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *tls);
     if (tls == NULL ||
         !tls_target_init(&tls->target, view->tls, name, address_port(&endpoint->address),

@@ -44,12 +44,22 @@ static enum upstream_result no_room(struct building *building,
 
 /* ---- endpoints of a view ---- */
 
+/* With TLS an endpoint is bound to the name in the settings, too: two services of different domains may have the same target. */
+static bool is_endpoint(const struct endpoint *endpoint, const struct endpoint_settings *settings,
+                        const struct named_address *named)
+{
+    return address_equal(&endpoint->address, &named->address) &&
+           strcasecmp(endpoint->names.hostname, named->hostname) == 0 &&
+           (endpoint->tls == NULL ||
+            strcasecmp(endpoint->names.identity, endpoint_identity(settings)) == 0);
+}
+
 static struct endpoint *find_endpoint(const struct upstream_view *view,
+                                      const struct endpoint_settings *settings,
                                       const struct named_address *named)
 {
     for (size_t i = 0; i < view->endpoint_count; i++) {
-        if (address_equal(&view->endpoints[i]->address, &named->address) &&
-            strcasecmp(view->endpoints[i]->names.hostname, named->hostname) == 0) {
+        if (is_endpoint(view->endpoints[i], settings, named)) {
             return view->endpoints[i];
         }
     }
@@ -118,10 +128,10 @@ static struct endpoint *obtain_endpoint(struct building *building,
                                         const struct endpoint_settings *settings,
                                         const struct named_address *named)
 {
-    struct endpoint *endpoint = find_endpoint(building->view, named);
+    struct endpoint *endpoint = find_endpoint(building->view, settings, named);
     bool serves = building->previous != NULL && building->previous->endpoint_count > 0;
     if (endpoint == NULL && serves) {
-        endpoint = find_endpoint(building->previous, named);
+        endpoint = find_endpoint(building->previous, settings, named);
     }
     if (endpoint == NULL) {
         endpoint = endpoint_create(building->view, settings, named);

@@ -17,6 +17,8 @@ struct upstream_set_record {
 
 /* The upstream of that name, known before or new. NULL: no memory or too many. */
 struct upstream_private *upstream_obtain(struct pools *pools, const char *name);
+/* Whom an entry names: its host, or the domain of its service. Lives as long as the settings. */
+const char *endpoint_identity(const struct endpoint_settings *settings);
 /* A new endpoint of the view's upstream. NULL: no memory or too many. */
 struct endpoint *endpoint_create(const struct upstream_view *view,
                                  const struct endpoint_settings *settings,

@@ -8,7 +8,7 @@ import random
 import re
 import time
 
-from harness import (SANITIZED, Arrived, Authority, HaproxyOrigin, NginxOrigin, OpensslServer, RawOrigin, check,
+from harness import (SANITIZED, Arrived, Authority, DnsServer, HaproxyOrigin, NginxOrigin, OpensslServer, RawOrigin, check,
                      check_equal, eventually, replace_certificate, run, run_program, scaled, scenario, start_proxy)
 
 
@@ -87,6 +87,24 @@ def certificates(s):
         with s.case(f"{name} is refused as {cause}"):
             cases.fails(name, cause, "tls_certificate_error")
     proxy.wait_for_log("tls.verify is false")
+
+
+@scenario("whoever answers for the DNS says whose certificate is believed")
+def services(s):
+    authority, server = Authority(s), DnsServer(s)
+    server.host("evil.test", "127.0.0.1")
+    cases = Cases(s, authority)
+    for name, shown in (("shop", "shop.test"), ("bank", "evil.test")):
+        origin = NginxOrigin(s, f"at-{name}", tls=authority.issue(shown))
+        service = f"_https._tcp.{name}.test"
+        server.answers[service, "SRV"] = [(1, 1, origin.port, "evil.test")]
+        cases.add(name, origin, server_name="")
+        cases.upstreams[name]["endpoints"] = [f"srv:{service}"]
+    cases.start(resolver={"servers": [server.address]})
+    with s.case("a certificate for the domain in the settings is believed, whatever the target's name"):
+        cases.succeeds("shop")
+    with s.case("a certificate for the target that DNS chose is not"):
+        cases.fails("bank", "certificate_wrong_name", "tls_certificate_error")
 
 
 @scenario("a probe goes another way than the traffic, or believes anybody")
