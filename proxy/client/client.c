@@ -1,4 +1,4 @@
-/* A client's life: accepted, timed, told of events, closed. */
+/* The life of a client: accept, timer, events, close. */
 #include "proxy/client/client.h"
 
 #include <stddef.h>
@@ -9,10 +9,10 @@
 #include "steady/check.h"
 #include "steady/deadline.h"
 
-/* How long we read on after our last byte, so that the client sees the response and not a reset (RFC 9112 9.6). */
+/* How long Evenkeel reads on after its last byte, so that the client sees the response and not a reset (RFC 9112 9.6). */
 #define CLIENT_LINGER_MS 2000
-/* While the process drains: how long after it came, or got its last response, a client may ask one more request. It is likely to
-   be on its way: to close the connection now would meet it with a reset. */
+/* While the process drains: how long after its accept or its last response a client may send one more request. It is
+   likely to be on its way, and closing the connection now would answer it with a reset. */
 #define CLIENT_DRAIN_MS 1000
 
 static void client_on_event(evutil_socket_t fd, short what, void *arg);
@@ -32,7 +32,7 @@ void client_set_address(struct client *client, const struct ip_address *address)
         call_client_stratum(client->origin.worker->env.strata_seed, address);
 }
 
-/* A place among limits.clients: a free one, or that of a client that holds one without ever having said a word. */
+/* Takes a place of limits.clients: a free one, or that of a client that has never sent a byte. */
 static bool client_take_place(struct worker *worker)
 {
     struct bound *places = &worker->env.bounds->clients;
@@ -45,7 +45,7 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     struct shared_bounds *bounds = worker->env.bounds;
     bool refused = !client_take_place(worker);
     struct client *client = NULL;
-    /* to say why takes a handshake, which is what there is no room for */
+    /* an answer would need a handshake, for which there is no capacity */
     bool told = refused && listener->tls == NULL && bound_take(&bounds->refusals, 1);
     if (!refused || told) {
         client = slab_take(worker->clients);
@@ -101,7 +101,7 @@ void clients_close_idle(struct worker *worker)
         if (client->state != CLIENT_IDLE || client->duplex.out != NULL || !client_leaves(client)) {
             continue;
         }
-        /* a request that is in the socket already is served */
+        /* a request that is already in the socket is served */
         client->duplex.readable = true;
         client_run(client);
         if (client->state != CLIENT_IDLE) {
@@ -203,7 +203,7 @@ void client_enter(struct client *client, enum client_state state)
         stat_add(&stats->tunnels_open, 1);
         stat_add(&stats->tunnels, 1);
     }
-    /* an exchange has its own timer; ours stays where it was and looks again then */
+    /* an exchange has its own timer; the client's stays where it is, and checks again when it fires */
     if (state != CLIENT_EXCHANGE && state != CLIENT_TUNNEL && state != CLIENT_CLOSED) {
         client_arm(client);
     }
@@ -293,7 +293,8 @@ static void client_on_event(evutil_socket_t fd, short what, void *arg)
     } else if ((what & EV_WRITE) && client->exchange != NULL) {
         exchange_client_writable(client->exchange);
     }
-    /* Responses go out first, all requests of a pass after them: whoever is at the other ends is woken once for many. */
+    /* Responses are sent first, and all requests of a pass after them, so that the other sides are woken once for
+       several of them. */
     if (client->state != CLIENT_CLOSED) {
         client_run_soon(client);
     }

@@ -1,8 +1,9 @@
 /*
  * A client: a downstream connection that speaks HTTP/1.x.
  *
- * Owns: its socket, bytes received but not consumed, bytes the socket has not taken yet, and its exchange. Between requests it owns
- * no buffer. Thread: its worker's. Spec: RFC 9112; 9 (connection management), 9.6 (tear-down: we linger after an early close).
+ * Owns: its socket, bytes that were received and not consumed, bytes that the socket has not taken yet, and its
+ * exchange. Between requests it owns no buffer. Thread: its worker's. Spec: RFC 9112 9 (connection management), 9.6
+ * (tear-down: Evenkeel lingers after an early close).
  */
 #ifndef EVENKEEL_PROXY_CLIENT_CLIENT_H
 #define EVENKEEL_PROXY_CLIENT_CLIENT_H
@@ -12,14 +13,16 @@
 
 size_t client_object_bytes(void);
 
-/* Takes over an accepted socket, for which a descriptor of the bound has been taken. Beyond limits.clients it is told 503. */
+/* Takes over an accepted socket, for which a descriptor of the bound has been taken. Beyond limits.clients it is
+   answered with 503. */
 void client_accept(struct worker_listener *listener, int fd, const struct ip_address *address);
 
-/* The process drains, or a listener has gone: its clients between requests are closed, the others after their exchange. */
+/* The process drains, or a listener is gone: its clients between requests are closed, the others after their exchange. */
 void clients_close_idle(struct worker *worker);
-/* The process drains, and tunnels have had their time. */
+/* The process drains, and drain.tunnels is over. */
 void clients_end_tunnels(struct worker *worker);
-/* The grace is over: exchanges that have not answered yet say 503, the others break visibly; all are closed. */
+/* drain.grace is over: exchanges without a response are answered with 503, the others break visibly, and all clients
+   are closed. */
 void clients_cut(struct worker *worker);
 /* The worker ends. */
 void clients_close_all(struct worker *worker);

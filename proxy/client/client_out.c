@@ -1,4 +1,5 @@
-/* Responses out: heads, payload in its frame, a tunnel's bytes, and what the socket did not take at once. */
+/* Sending responses: heads, payload in its frame, the bytes of a tunnel, and bytes that the socket did not take at
+   once. */
 #include <sys/socket.h>
 
 #include "pool/proxy_header.h"
@@ -7,7 +8,7 @@
 #include "proxy/http1/h1_write.h"
 #include "steady/check.h"
 
-/* A payload this small goes behind its head: one piece is cheaper to send than two. */
+/* A payload this small is copied behind its head, because one piece is cheaper to send than two. */
 #define CLIENT_COPY_BYTES 2048
 
 static enum sink client_send(struct client *client, const struct iovec *iov, size_t count)
@@ -31,7 +32,7 @@ static enum sink client_send(struct client *client, const struct iovec *iov, siz
     return SINK_BROKEN;
 }
 
-/* Of a response; `last`: nothing of it follows. */
+/* Sends a part of a response; `last`: nothing of the response follows. */
 static enum sink client_send_part(struct client *client, const struct iovec *iov, size_t count,
                                   bool last)
 {
@@ -105,7 +106,7 @@ static void client_write_head(struct client *client, const struct exchange *exch
             h1_write_framing(writer, FRAMING_CHUNKED, 0);
         }
     }
-    /* a request that is not whole yet would be taken for the next one */
+    /* the rest of an incomplete request would be taken for the next one */
     client->keep =
         client->keep && !client->out_close && h1_body_done(&client->body) && !client_leaves(client);
     if (!client->keep) {
@@ -209,7 +210,7 @@ static size_t client_room(struct exchange *exchange)
     if (__builtin_expect(worker_has_ample_buffers(client->origin.worker), 1)) {
         return WORKER_READ_BYTES;
     }
-    /* who reads takes so little at once, and it is kept for nobody; a head is read in any case */
+    /* the upstream side reads so little at a time that nothing is kept; a head is read in any case */
     bool taken = exchange->response.status == 0 || stream_writable(&client->stream);
     return taken ? WORKER_TIGHT_BYTES : 0;
 }
@@ -251,7 +252,7 @@ static void client_finished(struct exchange *exchange, bool intact)
         return;
     }
     if (!intact) {
-        /* where only the connection's end marks the body's end, nothing but a reset shows the break */
+        /* if only the end of the connection marks the end of the body, only a reset shows the break */
         client_close(client, client->out_close);
         return;
     }

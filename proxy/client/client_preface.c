@@ -1,4 +1,5 @@
-/* What a trusted balancer says before its client's first byte: a PROXY header, taken off exactly, so that TLS may follow. */
+/* The PROXY header that a trusted balancer sends before the client's first byte. Exactly its bytes are removed, so that
+   TLS can follow. */
 #include "pool/proxy_header.h"
 #include "proxy/client/client_state.h"
 #include "proxy/worker/generation.h"
@@ -14,7 +15,7 @@ void client_await_preface(struct client *client)
     client_enter(client, CLIENT_PREFACE);
 }
 
-/* The bytes are there: they were looked at already. Unless the connection has broken since. */
+/* Removes bytes that were already peeked at. False: the connection has broken since. */
 static bool client_drop_front(struct client *client, size_t length)
 {
     size_t got = 0;

@@ -1,4 +1,5 @@
-/* A client's TLS handshake: begun with the connection, bounded in number and time, over before anything of HTTP. */
+/* A client's TLS handshake: it begins with the connection, is bounded in number and time, and is over before HTTP
+   begins. */
 #include <stdlib.h>
 
 #include "proxy/client/client_state.h"
@@ -6,7 +7,7 @@
 #include "steady/deadline.h"
 #include "tls/server.h"
 
-/* Whoever means to speak TLS has said something by then: a round trip after the connection, or two after a lost packet. */
+/* A client that speaks TLS has sent a byte by then: a round trip after the connection, or two after a lost packet. */
 #define EVICTABLE_AFTER_MS 1000
 
 static struct client_list *list_of(struct worker *worker, enum client_state state)
@@ -66,10 +67,10 @@ static void client_begin_tls(struct client *client)
         return;
     }
     client_enter(client, CLIENT_HANDSHAKE);
-    /* silence before it was part of its time */
+    /* the silence before it counts as part of its time */
     client->since_ms = since_ms;
     client_arm(client);
-    /* a reload may take it from the listener in the middle of the handshake */
+    /* a reload may take it from the listener during the handshake */
     client->tls = tls_server_get(client->listener->tls);
     if (!tls_server_accept(client->tls, &client->stream, worker->tls_scratch)) {
         client_close(client, true);
@@ -81,7 +82,7 @@ static void client_handshake_failed(struct client *client, enum tls_failure fail
     stat_add(&client->origin.worker->stats.handshakes_failed[failure], 1);
 }
 
-/* A handshake takes a place once there is a byte of it, and not before: silence costs its sender nothing. */
+/* A handshake takes a place of limits.handshakes with its first byte, so that a silent connection takes none. */
 bool client_meet_tls(struct client *client)
 {
     enum stream_result result =
@@ -123,7 +124,7 @@ bool client_shake(struct client *client)
         client->duplex.readable = false;
         return false;
     }
-    /* what the socket alone has to say is that the client went away */
+    /* if only the socket reports a failure, the client went away */
     enum tls_failure failure = stream_failure(&client->stream);
     failure = failure != TLS_FAILURE_NONE ? failure : TLS_FAILURE_TRUNCATED;
     client_handshake_failed(client, failure);
@@ -131,7 +132,7 @@ bool client_shake(struct client *client)
         client_close(client, false);
         return false;
     }
-    /* said in the clear, because whoever asked in the clear will not read anything else */
+    /* answered in plain text, because the client asked in plain text */
     stream_stop_tls(&client->stream);
     client_refuse(client, REASON_TLS_REQUIRED, NULL, NULL);
     return false;

@@ -1,8 +1,8 @@
 /*
- * Listening sockets that were open before this program ran: handed over by a service manager (LISTEN_FDS) or by the
+ * Listening sockets that were open before this program started: from a service manager (LISTEN_FDS) or from the
  * process that this one replaces. A listener takes those that are bound to its address.
  *
- * Owns: the sockets nobody has taken. Thread: control. Spec: sd_listen_fds(3).
+ * Owns: the sockets that no listener has taken. Thread: control. Spec: sd_listen_fds(3).
  */
 #ifndef EVENKEEL_PROXY_CLIENT_INHERITED_H
 #define EVENKEEL_PROXY_CLIENT_INHERITED_H
@@ -17,23 +17,23 @@
 struct inherited {
     struct inherited_socket {
         int fd;      /* -1: taken */
-        bool shared; /* a service manager keeps it, too */
+        bool shared; /* a service manager also keeps it open */
         struct address address;
     } sockets[INHERITED_MAX];
     size_t count;
 };
 
-/* Reads and removes LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES; descriptors that do not listen on a stream are closed. */
+/* Reads and removes LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES. Descriptors that do not listen on a stream are closed. */
 void inherited_from_environment(struct inherited *inherited);
-/* Adds one; it is closed when it does not listen on a stream, or when there are too many. True: it was added. */
+/* Adds a socket. It is closed if it does not listen on a stream, or if there are too many. True: it was added. */
 bool inherited_add(struct inherited *inherited, int fd, bool shared);
-/* How many are bound to the address and not taken. */
+/* Number of sockets that are bound to the address and not taken. */
 size_t inherited_count(const struct inherited *inherited, const struct address *address);
-/* Whether somebody keeps one of them. */
+/* Whether another process also keeps one of them open. */
 bool inherited_shared(const struct inherited *inherited, const struct address *address);
-/* One of them: non-blocking, closed on exec. -1: there is none. */
+/* Takes one of them: non-blocking, closed on exec. -1: there is none. */
 int inherited_take(struct inherited *inherited, const struct address *address);
-/* Closes what nobody took; calls for each before. */
+/* Closes the sockets that no listener took; calls back for each before. */
 void inherited_close(struct inherited *inherited,
                      void (*each)(const struct address *address, void *owner), void *owner);
 

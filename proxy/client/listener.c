@@ -1,4 +1,4 @@
-/* Listening sockets, and accepting: as many clients as there are places and descriptors for, never more. */
+/* Listening sockets, and accepting: never more clients than there are places and descriptors for. */
 #include "proxy/client/listener.h"
 
 #include <errno.h>
@@ -18,16 +18,17 @@
 #include "tls/server.h"
 
 #define LISTENER_BACKLOG 4096
-/* Accepts in a row before other events get their turn. */
+/* Number of accepts in a row before other events are handled. */
 #define LISTENER_TURN_ACCEPTS 64
-/* How long a listener rests when descriptors have run out and none comes free here. */
+/* How long a listener rests when descriptors have run out and none becomes free on this worker. */
 #define LISTENER_REST_MS 100
 
 enum accept_result {
     ACCEPT_TAKEN,
-    ACCEPT_NOBODY, /* none is there */
-    ACCEPT_GONE,   /* there was one */
-    ACCEPT_SHORTAGE, /* the clients' share of the descriptors is spent, or the kernel has nothing left */
+    ACCEPT_NOBODY, /* no connection waits */
+    ACCEPT_GONE,   /* a connection waited, and is gone */
+    /* the clients' share of the descriptors is used up, or the kernel has none left */
+    ACCEPT_SHORTAGE,
     ACCEPT_FAILED,
 };
 
@@ -50,7 +51,7 @@ static enum listener_result listener_bind_one(const struct address *address, int
     if (address->any.sa_family == AF_INET6) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     }
-    /* inherited by every accepted socket: one system call less for each client */
+    /* accepted sockets inherit this, which saves a system call for each client */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (bind(fd, &address->any, address->length) != 0 || listen(fd, LISTENER_BACKLOG) != 0) {
         int error = errno;
@@ -62,8 +63,8 @@ static enum listener_result listener_bind_one(const struct address *address, int
     return LISTENER_OK;
 }
 
-/* Sockets of other programs (or of a second copy of this one) on the address must make the bind fail, though SO_REUSEPORT
-   would let our own user share it. */
+/* If sockets of another program (or of a second copy of this one) are bound to the address the bind must fail, although
+   SO_REUSEPORT would let a process of the same user share it. */
 static bool listener_in_use(const struct address *address)
 {
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -80,7 +81,7 @@ static bool listener_in_use(const struct address *address)
     return in_use;
 }
 
-/* The next inherited socket, or, once they are used up, another descriptor of the first ones in turn. */
+/* The next inherited socket or, when they are used up, a duplicate of the first ones in turn. */
 static enum listener_result listener_inherit_one(struct listener *listener,
                                                  struct inherited *inherited, int *ret_fd)
 {
@@ -154,7 +155,7 @@ void listener_close(struct listener **listener_pointer)
 
 void listener_hush(const struct listener *listener)
 {
-    /* a segment with SYN is dropped, all others pass */
+    /* drops segments with SYN and passes all others */
     static struct sock_filter no_syn[] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, offsetof(struct tcphdr, th_flags)),
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, TH_SYN, 0, 1),
@@ -163,7 +164,7 @@ void listener_hush(const struct listener *listener)
     };
     const struct sock_fprog filter = {sizeof no_syn / sizeof no_syn[0], no_syn};
     for (unsigned i = 0; !listener->shared && i < listener->fd_count; i++) {
-        /* without it, who comes between the last accept and the close is reset */
+        /* without the filter, a connection that arrives between the last accept and the close would be reset */
         (void)setsockopt(listener->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
     }
 }
@@ -303,7 +304,7 @@ void worker_listener_put(struct worker_listener *listener)
     }
 }
 
-/* In LISTENER_LEAVES the timer brings the end, or another try before it. */
+/* In LISTENER_LEAVES the timer ends the wait, or tries again before. */
 static void listener_arm(struct worker_listener *listener)
 {
     struct worker *worker = listener->worker;
@@ -346,7 +347,7 @@ static void listener_enter(struct worker_listener *listener, enum worker_listene
 static void listener_leave(struct worker_listener *listener)
 {
     listener_enter(listener, LISTENER_LEAVES);
-    /* mostly nobody waits */
+    /* usually no connection waits */
     listener_on_readable(listener->listener->fds[listener->waiter], EV_READ, listener);
 }
 
@@ -363,7 +364,7 @@ static void listener_on_again(struct wheel_timer *timer, uint64_t now_ms)
     }
 }
 
-/* Nobody waits to be accepted. */
+/* No connection waits to be accepted. */
 static void listener_on_nobody(struct worker_listener *listener)
 {
     if (listener->state == LISTENER_LEAVES) {
@@ -374,7 +375,7 @@ static void listener_on_nobody(struct worker_listener *listener)
 static void listener_on_shortage(struct worker_listener *listener)
 {
     if (listener->state == LISTENER_LEAVES) {
-        event_del(&listener->event); /* until the timer, or a descriptor that comes free */
+        event_del(&listener->event); /* until the timer fires, or a descriptor becomes free */
     } else {
         listener_enter(listener, LISTENER_RESTS);
     }
@@ -394,7 +395,7 @@ static enum accept_result accept_result_of_errno(int error)
     }
 }
 
-/* Takes one client, with a descriptor out of the share that leaves enough to serve it. */
+/* Accepts one client, with a descriptor from the clients' share, which leaves enough to serve them. */
 static enum accept_result accept_one(struct worker_listener *listener, int fd)
 {
     struct worker *worker = listener->worker;

@@ -1,9 +1,9 @@
 /*
- * Listeners: one listening socket per worker (SO_REUSEPORT), kept open across reloads.
+ * Listeners: one listening socket for each worker (SO_REUSEPORT), kept open over reloads.
  *
- * Owns: struct listener (control thread): the sockets, by address. struct worker_listener (a worker): the event on its socket, and what
- * its clients need of the settings; it lives until the last of them has gone. Thread: as
- * said there. Errors: enum listener_result, errno kept.
+ * Owns: struct listener (control thread): the sockets, by address. struct worker_listener (a worker): the event on its
+ * socket, and the settings that its clients need; it lives until the last of them is gone. Thread: as said there.
+ * Errors: enum listener_result, errno kept.
  */
 #ifndef EVENKEEL_PROXY_CLIENT_LISTENER_H
 #define EVENKEEL_PROXY_CLIENT_LISTENER_H
@@ -24,40 +24,39 @@ struct listener {
     struct address address;
     char text[ADDRESS_TEXT_BYTES];
     unsigned inherited_count;
-    bool
-        shared; /* another process may serve the same sockets: what is done to them is done to it */
-    unsigned fd_count;          /* at least one for each worker; more when more were inherited */
+    bool shared; /* another process may serve the same sockets, so changes to them affect it */
+    unsigned fd_count;          /* at least one for each worker; more if more were inherited */
     bool wanted;                /* used while a generation is being built */
     struct token_bucket bucket; /* of listeners.NAME.rate */
     int fds[];                  /* worker i serves i, i + worker_count, ... */
 };
 TAILQ_HEAD(listener_list, listener);
 
-/* A worker's part of a listener. A listener that is dropped, or drained, first takes what the kernel has accepted for it: closing
-   the socket would reset those connections. */
+/* A worker's part of a listener. A listener that is dropped or drained first accepts the connections that the kernel
+   has already accepted for it, because closing the socket would reset them. */
 enum worker_listener_state {
     LISTENER_ACCEPTS,
-    LISTENER_RESTS,  /* for want of descriptors */
-    LISTENER_LEAVES, /* until nobody waits to be accepted, or LISTENERS_LEAVE_MS are over */
-    LISTENER_LEFT,   /* it is on no socket; its clients still refer to it */
+    LISTENER_RESTS,  /* descriptors are short */
+    LISTENER_LEAVES, /* until no connection waits, or LISTENERS_LEAVE_MS have passed */
+    LISTENER_LEFT,   /* it has no socket; its clients still refer to it */
 };
 
 struct worker_listener {
     TAILQ_ENTRY(worker_listener) link;
     struct worker *worker;
     const struct listener *listener; /* NULL: LISTENER_LEFT */
-    unsigned waiter;                 /* which of the listener's sockets */
+    unsigned waiter;                 /* index of its socket in the listener */
     struct event event;
     struct wheel_timer again; /* when it rests, and while it leaves */
     uint64_t leave_until_ms;
     bool proxy_protocol;
-    struct tls_server *tls;        /* of the generation; NULL: no TLS */
-    struct exchange_listener view; /* what its clients' exchanges need of it */
+    struct tls_server *tls;        /* from the generation; NULL: no TLS */
+    struct exchange_listener view; /* what the exchanges of its clients need of it */
     uint64_t client_count;
     enum worker_listener_state state; /* written only by listener_enter() */
 };
 
-/* What leaving may take, in ms. A drain waits longer than that for its listeners. */
+/* Longest time of leaving, in ms. A drain waits longer than that for its listeners. */
 #define LISTENERS_LEAVE_MS 800
 
 #define LISTENER_RESULTS(X)                \
@@ -70,22 +69,24 @@ const char *listener_result_name(enum listener_result value);
 
 /* ---- control thread ---- */
 
-/* How many sockets listener_open() would hold. */
+/* Number of sockets that listener_open() would hold. */
 unsigned listener_fd_count(const struct address *address, unsigned worker_count,
                            const struct inherited *inherited);
-/* Takes what was inherited for the address, or binds it. Inherited sockets are shared between workers when they are too few:
-   another one on the address would get clients before this process is to serve any. */
+/* Takes the sockets that were inherited for the address, or binds new ones. If there are fewer inherited sockets than
+   workers, workers share them: another socket bound to the address would get connections before this process is allowed
+   to serve any. */
 __attribute__((warn_unused_result)) enum listener_result listener_open(
     const struct address *address, unsigned worker_count, struct inherited *inherited,
     struct listener **ret_listener);
 void listener_close(struct listener **listener);
-/* The kernel accepts nobody else for this listener, which is about to be left and closed: whoever tries meanwhile tries again a
-   moment later, and finds it closed. Connections that are being made are still made. Nothing is done to shared sockets. */
+/* The kernel accepts no further connection for this listener, which is about to be left and closed. A client that
+   connects meanwhile sends its SYN again, and then finds the port closed. Connections that are half open are still
+   completed. Shared sockets are left alone. */
 void listener_hush(const struct listener *listener);
 
 /* ---- worker ---- */
 
-/* Follows worker->generation: new listeners start to accept, gone ones leave, kept ones take their new settings. */
+/* Follows worker->generation: new listeners start to accept, removed ones leave, kept ones get their new settings. */
 void listeners_adopt(struct worker *worker);
 /* All listeners leave. */
 void listeners_leave(struct worker *worker);
@@ -93,9 +94,9 @@ void listeners_leave(struct worker *worker);
 bool listeners_leaving(const struct worker *worker);
 /* Stops accepting everywhere, at once. */
 void listeners_close(struct worker *worker);
-/* A descriptor has come free: listeners that rest go on. */
+/* A descriptor has become free: listeners that rest continue. */
 void listeners_resume(struct worker *worker);
-/* A client of this listener has gone. */
+/* A client of this listener is gone. */
 void worker_listener_put(struct worker_listener *listener);
 
 #endif

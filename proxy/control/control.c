@@ -27,19 +27,19 @@
 #include "tls/scratch.h"
 #include "tls/tickets.h"
 
-/* Descriptors kept back for what is not counted: the admin's connections; logs, resolving, signals and the files that a reload reads;
-   and, per worker, its epoll and its mailbox. */
+/* Descriptors that are reserved for uncounted uses: connections of the admin listener; logs, DNS, signals and the files
+   that a reload reads; and for each worker its epoll and its mailbox. */
 #define FD_RESERVE (ADMIN_CONNECTIONS + 32)
 #define FD_RESERVE_PER_WORKER 4
-/* Clients beyond limits.clients that are being told so. */
+/* Clients beyond limits.clients that are being answered with 503. */
 #define REFUSALS_LIMIT 256
 /* Share of the memory budget that buffers may take. */
 #define BUFFERS_MEMORY_SHARE 0.5
-/* Of that memory, what may be kept of requests to send them again. */
+/* Part of that memory that may be used for payload that is kept for retries. */
 #define REPLAY_MEMORY_SHARE 0.05
 #define PIPES_PER_WORKER 256
 #define HOUSEKEEPING_MS 250
-/* How long the end waits for answers of the admin listener that are under way. */
+/* At the end, how long to wait for answers of the admin listener in progress. */
 #define CONTROL_FLUSH_MS 250
 
 static void control_on_mail(evutil_socket_t fd, short what, void *arg);
@@ -290,7 +290,7 @@ static bool control_start_loop(struct control *control)
     return signals_listen(control);
 }
 
-/* Signals go to the control thread only: every other thread is started with all of them blocked. */
+/* Only the control thread gets signals: every other thread is started with all of them blocked. */
 static bool control_start_threads(struct control *control)
 {
     sigset_t all, before;
@@ -337,7 +337,7 @@ static bool control_start_everything(struct control *control)
 
 /* ---- end ---- */
 
-/* Workers speak to each other to the last: what is still under way arrives before any of them is freed. */
+/* Workers send each other messages until the end, so messages on their way are delivered before any worker is freed. */
 static void control_settle(struct control *control)
 {
     uint64_t delivered_count;
@@ -360,14 +360,14 @@ static void control_stop_workers(struct control *control)
         }
     }
     control_settle(control);
-    /* answers that were still under way */
+    /* answers that were on their way */
     if (control->loop.mailbox != NULL) {
         mailbox_drain(control->loop.mailbox, control);
     }
     for (unsigned i = 0; workers->threads != NULL && i < workers->count; i++) {
         worker_thread_free(&workers->threads[i]);
     }
-    /* what they reported of endpoints while their last exchanges ended */
+    /* reports about endpoints from the last exchanges of the workers */
     if (control->loop.mailbox != NULL) {
         mailbox_drain(control->loop.mailbox, control);
     }
@@ -406,7 +406,7 @@ static void control_stop(struct control *control)
         free(control->program.pid_path);
     }
     log_free(&control->log);
-    /* The last thing others see of us: the old process kills this one when the channel of an upgrade is closed. */
+    /* The last visible act: the old process kills this one when the channel of an upgrade is closed. */
     takeover_free(control);
     settings_put(&control->generations.settings);
     signals_free(&control->signals);

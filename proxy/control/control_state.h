@@ -1,8 +1,8 @@
 /*
- * The control thread's state, shared by control.c (start, signals, drain) and reload.c (generations).
+ * The state of the control thread, shared by the files of control/.
  *
- * Owns: everything of the process that is not a worker's or the log's. Private to control/. Thread: main only. Time base:
- * CLOCK_MONOTONIC, ms, but for what says wall.
+ * Owns: everything of the process that is not a worker's or the log's. Private to control/. Thread: main only. Time
+ * base: CLOCK_MONOTONIC, ms, except what says wall.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_CONTROL_STATE_H
 #define EVENKEEL_PROXY_CONTROL_CONTROL_STATE_H
@@ -54,7 +54,7 @@ struct control_workers {
     unsigned count;
 };
 
-/* What bounds the whole process. */
+/* Limits of the whole process. */
 struct control_limits {
     struct bound_registry registry;
     struct shared_bounds shared;
@@ -64,27 +64,29 @@ struct control_limits {
 
 /* The configurations that are live, or about to be. */
 struct control_generations {
-    struct settings *settings; /* of the present one */
+    struct settings *settings; /* of the current generation */
     struct generation *present;
-    struct generation *leaving; /* the one before, until every worker has adopted the present one */
-    struct settings *coming;    /* of a reload that waits for its names; NULL: none */
+    /* the previous generation, until every worker has adopted the current one */
+    struct generation *leaving;
+    struct settings *coming; /* of a reload that waits for its names; NULL: none */
     struct prewarm prewarm;
 };
 
-/* Routes ever named, with their counters: kept over reloads so that counters go on, bounded by the largest configuration. */
+/* All routes that were ever named, with their counters: kept over reloads so that counters continue, bounded by
+   ROUTE_BOOK_MAX. */
 struct route_book {
     struct route_figures *items;
     size_t count;
-    struct admission_leftovers *leftovers; /* shards that routes have no more */
+    struct admission_leftovers *leftovers; /* replaced shards that exchanges still hold */
 };
 
 /* What proxy/control/names.c keeps here. */
 struct control_names {
     struct resolver *resolver;
     struct event *timer;
-    bool changed; /* since the last adoption */
+    bool changed; /* names have changed since the last adoption */
     uint64_t adopted_ms, adoptions;
-    uint64_t until_ms;  /* the end of a wait */
+    uint64_t until_ms;  /* end of a wait */
     uint64_t usable_ms; /* since when each name has an address; 0: not yet */
 };
 
@@ -116,7 +118,7 @@ struct control {
     struct admin *admin;
     struct pools *pools;
     struct policy_env policy;
-    struct tls_tickets *tickets; /* of all listeners with TLS */
+    struct tls_tickets *tickets; /* for all listeners with TLS */
     struct listener_list listeners;
     struct route_book routes;
     struct inherited inherited;
@@ -127,7 +129,7 @@ struct control {
     struct warm warm;
     struct upgrade upgrade;
     struct takeover takeover;
-    uint32_t ready; /* the verdict, for every thread; atomic */
+    uint32_t ready; /* whether the process is ready, for every thread; atomic */
 };
 
 uint64_t control_now_ms(void); /* CLOCK_MONOTONIC */

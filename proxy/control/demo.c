@@ -100,7 +100,7 @@ static void demo_fail(struct evhttp_request *request, void *arg)
     demo_answer(request, arg, 500, "Internal Server Error");
 }
 
-/* Promises more than it sends, then hangs up: what a crash in mid-response looks like. */
+/* Sends less than it promises and closes, like a server that crashes during a response. */
 static void demo_break(struct evhttp_request *request, void *arg)
 {
     static const char start[] =

@@ -1,8 +1,8 @@
 /*
- * The demo's two embedded backends: real HTTP servers (evhttp) on a thread of their own, on free ports of 127.0.0.1.
+ * The two servers of the demo: real HTTP servers (evhttp) on a thread of their own, on free ports of 127.0.0.1.
  *
- * They answer with who they are; /slow takes a second, /fail answers 500, /break cuts the response short.
- * Owns: the thread and its sockets. Thread: started and stopped by main; serves on its own.
+ * They answer with their name; /slow takes a second, /fail answers 500, /break cuts the response short. Owns: the
+ * thread and its sockets. Thread: started and stopped by main; serves on its own.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_DEMO_H
 #define EVENKEEL_PROXY_CONTROL_DEMO_H
@@ -29,7 +29,7 @@ void demo_free(struct demo **demo);
    written into text (terminated). Returns the length needed. */
 size_t demo_configuration(const struct demo *demo, uint16_t web_port, uint16_t admin_port,
                           char *text, size_t text_bytes);
-/* What to try, printed on the terminal. */
+/* Prints on the terminal what to try. */
 void demo_print_welcome(uint16_t web_port, uint16_t admin_port);
 
 #endif

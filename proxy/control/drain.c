@@ -1,4 +1,4 @@
-/* The stages of a drain and what each does. */
+/* The stages of a drain and what each of them does. */
 #include "proxy/control/drain.h"
 
 #include <inttypes.h>
@@ -12,15 +12,16 @@
 #include "steady/check.h"
 #include "steady/enum_names.h"
 
-/* What is left of the grace when the rest is cut, and when the process is ended by force. A short grace is shared out. */
+/* How long before the end of the grace the rest is cut, and the process is ended by force. A short grace is divided in
+   proportion. */
 #define CUT_MARGIN_MS 1000
 #define EXIT_MARGIN_MS 250
-/* A worker takes who waits to be accepted, for LISTENERS_LEAVE_MS at most, and then leaves its listeners. */
+/* A worker accepts waiting connections, for LISTENERS_LEAVE_MS at most, and then leaves its listeners. */
 #define CLOSING_MS (LISTENERS_LEAVE_MS + 200)
-/* After a second signal: what the end itself may take. */
+/* After a second signal: longest time of the end itself. */
 #define HURRY_MS 1000
 #define PROGRESS_MS 5000
-/* Stages are looked at this often. */
+/* Interval of the checks. */
 #define STEP_MS 20
 
 static void drain_on_timer(evutil_socket_t fd, short what, void *arg);
@@ -68,7 +69,7 @@ enum drain_stage drain_next(const struct drain_plan *plan, enum drain_stage stag
 
 /* ---- the last resort ---- */
 
-/* The workers do not end, or the disk does not take the log: the grace is kept all the same. */
+/* A worker does not end, or the disk does not take the log: the process ends within the grace all the same. */
 static void drain_on_alarm(int number)
 {
     static const char words[] = "evenkeel: the grace is over: ended by force\n";
@@ -112,7 +113,7 @@ static uint64_t drain_clients(const struct control *control, uint64_t *ret_tunne
     return clients;
 }
 
-/* A client is left that is neither between requests nor waiting for its first. */
+/* Whether a client is left that is neither between requests nor waiting for its first. */
 static bool drain_busy(const struct control *control)
 {
     uint64_t tunnels, clients = drain_clients(control, &tunnels), idle = 0;
@@ -198,7 +199,7 @@ static void drain_on_timer(evutil_socket_t fd, short what, void *arg)
     drain_step(arg);
 }
 
-/* The sockets are closed when no worker's event is on them any more. */
+/* The sockets are closed when no worker watches them any more. */
 static void drain_on_closed(struct message *message, void *receiver)
 {
     struct control *control = receiver;

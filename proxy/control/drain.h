@@ -1,9 +1,9 @@
 /*
- * Drain: how the process ends. Unready first, then listeners close, idle clients go, exchanges finish, tunnels are ended after a
- * limit of their own, and what is left is cut: always within the grace.
+ * Drain: the end of the process. It becomes unready, listeners close, idle clients are closed, exchanges finish,
+ * tunnels are ended after a limit of their own, and the rest is cut, always within the grace.
  *
- * Owns: its timer (in struct control), and SIGALRM, which ends the process when even the cut does not. Thread: control. Time base:
- * CLOCK_MONOTONIC. drain_plan() and drain_next() are pure.
+ * Owns: its timer (in struct control), and SIGALRM, which ends the process if even the cut does not. Thread: control.
+ * Time base: CLOCK_MONOTONIC. drain_plan() and drain_next() are pure.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_DRAIN_H
 #define EVENKEEL_PROXY_CONTROL_DRAIN_H
@@ -20,9 +20,9 @@
     X(DRAIN_SERVING, "serving")                                                              \
     X(DRAIN_UNREADY, "unready")     /* readiness is withdrawn, everything is still served */ \
     X(DRAIN_CLOSING, "closing")     /* listeners close */                                    \
-    X(DRAIN_FINISHING, "finishing") /* what is in flight finishes */                         \
-    X(DRAIN_RUSHING, "rushing")     /* likewise, but tunnels are over */                     \
-    X(DRAIN_CUTTING, "cutting")     /* the end, whatever is left */
+    X(DRAIN_FINISHING, "finishing") /* exchanges in flight finish */                         \
+    X(DRAIN_RUSHING, "rushing")     /* as finishing, without tunnels */                      \
+    X(DRAIN_CUTTING, "cutting")     /* the rest is cut off */
 
 enum drain_stage { ENUM_VALUES(DRAIN_STAGES) };
 const char *drain_stage_name(enum drain_stage value);
@@ -36,9 +36,9 @@ struct drain_plan {
     uint64_t exit_ms;    /* the process is ended by force; before the grace is over */
 };
 
-/* `handed_over`: another process serves the listeners already, so nobody has to be told to look elsewhere. */
+/* `handed_over`: another process already serves the listeners, so no load balancer has to notice. */
 struct drain_plan drain_plan(const struct drain_settings *settings, bool handed_over);
-/* The stage to be in, given the present one and the time; never goes back. */
+/* The stage at this time, given the current one; never goes back. */
 enum drain_stage drain_next(const struct drain_plan *plan, enum drain_stage stage,
                             uint64_t elapsed_ms, bool listeners_closed);
 
@@ -51,16 +51,16 @@ struct drain {
     unsigned listening_count; /* workers that still listen */
     unsigned undrained_count; /* workers that still have clients */
     bool handed_over;         /* another process serves the same sockets */
-    bool cut;                 /* something was ended that could have gone on */
+    bool cut;                 /* an exchange was cut off */
 };
 
 struct control;
 
 __attribute__((warn_unused_result)) bool drain_init(struct control *control);
 void drain_free(struct control *control);
-/* Begins; a second call changes nothing. */
+/* Begins a drain; a second call changes nothing. */
 void drain_begin(struct control *control, const char *why, bool handed_over);
-/* A second signal: ends now. */
+/* A second signal: ends the process now. */
 void drain_cut(struct control *control, const char *why);
 /* What is left of the grace; 0 while serving. */
 uint64_t drain_left_ms(const struct control *control);

@@ -5,10 +5,10 @@
 
 #include "proxy/control/control_state.h"
 
-/* How often workers are asked; more often when the watchdog's time is short. */
+/* How often workers are asked; more often if the watchdog's time is short. */
 #define HEARTBEAT_MS 1000
 #define HEARTBEAT_MIN_MS 10
-/* Asks per watchdog time, and what part of it an answer may be old. */
+/* Questions in the watchdog's time, and the part of it after which an answer is too old. */
 #define WATCHDOG_ASKS 4
 #define WATCHDOG_FRESH_PART 2
 

@@ -24,7 +24,7 @@ enum action { ACTION_RUN, ACTION_TEST, ACTION_DUMP, ACTION_DEMO, ACTION_VERSION,
 struct options {
     enum action action;
     const char *config_path;
-    uint16_t web_port, admin_port; /* of the demo */
+    uint16_t web_port, admin_port; /* for the demo */
 };
 
 static const char usage[] =
@@ -46,7 +46,7 @@ static void print_messages(const struct settings_messages *messages)
     }
 }
 
-/* The settings of a file, or NULL after saying why not. */
+/* The settings of a file. NULL: it has an error, which is printed. */
 static struct settings *load(const char *path)
 {
     struct settings *settings = NULL;
@@ -67,7 +67,7 @@ static void print_checklist_line(const struct checklist_line *line, void *owner)
     printf("%-7s %s\n", checklist_verdict_name(line->verdict), line->text);
 }
 
-/* What the settings point to: errors here are as bad as errors in the file. */
+/* Checks the files that the settings name: an error in them counts like an error in the configuration. */
 static bool check_files(const struct settings *settings)
 {
     bool good = true;
@@ -166,7 +166,7 @@ static int run_demo(struct options *options)
     return status;
 }
 
-/* A port argument of --demo; false when it is none. */
+/* Parses a port of --demo. False: it is not a port. */
 static bool parse_port(const char *text, uint16_t *ret_port)
 {
     char *end;

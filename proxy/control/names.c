@@ -1,4 +1,4 @@
-/* Between the resolver and reload.c. */
+/* Connects the resolver and reload.c. */
 #include "proxy/control/names.h"
 
 #include <event2/event.h>
@@ -9,7 +9,7 @@
 
 #define RESOLV_CONF "/etc/resolv.conf"
 #define HOSTS "/etc/hosts"
-/* Once each name has an address: how long the lookups that are left are waited for (RFC 8305 section 3). */
+/* After each name has an address: how long the remaining lookups are waited for (RFC 8305 section 3). */
 #define SECOND_FAMILY_MS 50
 
 static void names_look(struct control *control);
@@ -93,7 +93,7 @@ static void names_begin(struct control *control, struct settings *settings)
     names_use(control, settings);
 }
 
-/* Whether there is nothing to wait for any more; else the timer is armed. */
+/* Whether there is nothing left to wait for; else the timer is armed. */
 static bool names_awaited(struct control *control)
 {
     uint64_t now_ms = control_now_ms(), until_ms = control->names.until_ms;

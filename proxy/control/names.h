@@ -1,9 +1,9 @@
 /*
- * Names and the process: who waits for them, and what becomes of the upstreams when they stand for other addresses.
+ * Names in the process: who waits for them, and what happens to upstreams when their addresses change.
  *
- * Owns: the resolver, the timer of what waits. Thread: control. The first generation, and a reload that brings new names, wait for
- * these, but no longer than timeouts.resolve; then an upstream may begin without endpoints. A change is adopted by the workers as
- * a set of its own, at most one each NAMES_SPACING_MS, and never while another set is on its way.
+ * Owns: the resolver, the timer of the wait. Thread: control. The first generation, and a reload with new names, wait
+ * for these, but not longer than timeouts.resolve; then an upstream may begin without endpoints. Workers adopt a
+ * change as a set of its own, at most one in NAMES_SPACING_MS, and none while another set is on its way.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_NAMES_H
 #define EVENKEEL_PROXY_CONTROL_NAMES_H
@@ -18,14 +18,14 @@ struct control;
 
 __attribute__((warn_unused_result)) bool names_start(struct control *control);
 void names_stop(struct control *control);
-/* Blocks, serving the control thread's other events; false: the process is to end. */
+/* Blocks while the control thread's other events are handled. False: the process is to end. */
 __attribute__((warn_unused_result)) bool names_await_first(struct control *control);
-/* Calls reload_go_on() once the names of control->generations.coming have been asked for, at the latest after timeouts.resolve. Perhaps
-   at once. */
+/* Calls reload_go_on() when the names of control->generations.coming have been looked up, at the latest after
+   timeouts.resolve, possibly at once. */
 void names_await(struct control *control);
-/* A generation has been adopted or a reload has failed: only the names of the present settings are needed. */
+/* A generation has been adopted, or a reload has failed: only the names of the current settings are needed. */
 void names_settle(struct control *control);
-/* Upstreams of the settings that cannot serve for want of addresses are said in the log. */
+/* Logs the upstreams of the settings that have no address. */
 void names_log_unresolved(struct control *control);
 
 #endif

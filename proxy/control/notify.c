@@ -1,4 +1,4 @@
-/* Datagrams to the service manager. */
+/* Messages to the service manager. */
 #include "proxy/control/notify.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A manager that is slow to read holds us up no longer than this. */
+/* Longest wait for a manager that is slow to read. */
 #define NOTIFY_WAIT_MS 500
 
 static bool notifier_address(const char *name, struct address *ret_address)
@@ -26,14 +26,14 @@ static bool notifier_address(const char *name, struct address *ret_address)
     if (name[0] == '@') {
         address.local.sun_path[0] = '\0';
     }
-    /* an abstract name is exactly as long as it is */
+    /* an abstract name has exactly this length, without a terminator */
     address.length =
         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + bytes + (name[0] == '/' ? 1 : 0));
     *ret_address = address;
     return true;
 }
 
-/* The variable as a number, 0 when there is none; it is not for children. */
+/* The variable as a number; 0: there is none. It is removed, so that child processes do not inherit it. */
 static uint64_t take_number(const char *name)
 {
     const char *text = getenv(name);

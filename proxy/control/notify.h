@@ -1,8 +1,9 @@
 /*
- * What the service manager is told: the datagrams of sd_notify(3), and whether it wants a watchdog.
+ * Messages to the service manager: the datagrams of sd_notify(3), and whether it wants a watchdog.
  *
- * Owns: a datagram socket, when NOTIFY_SOCKET names one. Thread: control. Time base: CLOCK_MONOTONIC. Errors: none are told: a
- * manager that does not listen must not stop the service. Spec: sd_notify(3), sd_watchdog_enabled(3).
+ * Owns: a datagram socket, if NOTIFY_SOCKET names one. Thread: control. Time base: CLOCK_MONOTONIC. Errors: none are
+ * reported, because a manager that does not listen must not stop the service. Spec: sd_notify(3),
+ * sd_watchdog_enabled(3).
  */
 #ifndef EVENKEEL_PROXY_CONTROL_NOTIFY_H
 #define EVENKEEL_PROXY_CONTROL_NOTIFY_H
@@ -14,19 +15,19 @@
 #include "steady/address.h"
 
 struct notifier {
-    int fd;     /* -1: nobody to tell */
+    int fd;     /* -1: there is no manager */
     bool muted; /* another process is the service */
     struct address to;
-    uint64_t watchdog_ms; /* a sign of life is due within each of these; 0: none is asked for */
+    uint64_t watchdog_ms; /* a sign of life is due within this time; 0: none */
 };
 
-/* Reads NOTIFY_SOCKET (a path, or an abstract name after "@"), WATCHDOG_USEC and WATCHDOG_PID. The latter two are taken out of the
-   environment. */
+/* Reads NOTIFY_SOCKET (a path, or an abstract name after "@"), WATCHDOG_USEC and WATCHDOG_PID. Removes the latter two
+   from the environment. */
 void notifier_open(struct notifier *notifier);
 void notifier_close(struct notifier *notifier);
 
 void notify_ready(const struct notifier *notifier);
-/* The reload's end is told with notify_ready(). */
+/* notify_ready() reports the end of the reload. */
 void notify_reloading(const struct notifier *notifier);
 void notify_stopping(const struct notifier *notifier);
 void notify_alive(const struct notifier *notifier);

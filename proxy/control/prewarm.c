@@ -35,7 +35,8 @@ static void prewarm_over(struct control *control, const struct set_warmth *warmt
     reload_swap(control, generation, prewarm->settings);
 }
 
-/* An upgrade has the sockets counted: nothing changes meanwhile. A process that drains has no use for another generation. */
+/* During an upgrade nothing changes, because the sockets have been counted. A process that drains needs no other
+   generation. */
 static void prewarm_on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct control *control = arg;

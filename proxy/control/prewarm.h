@@ -1,9 +1,9 @@
 /*
- * New upstreams of a reload are warm before they take traffic: the generation waits, built and checked, while workers that still use
- * the one before make its connections.
+ * New upstreams of a reload are warm before they get traffic: the built and checked generation waits, while workers
+ * that still use the previous one open its connections.
  *
- * Owns: the waiting generation and its timer, in struct control. Thread: control. Bounded by readiness.give_up_after of the new
- * settings; an endpoint that does not take a dial is not waited for.
+ * Owns: the waiting generation and its timer, in struct control. Thread: control. The wait is bounded by
+ * readiness.give_up_after of the new settings; an endpoint that does not accept a dial is not waited for.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_PREWARM_H
 #define EVENKEEL_PROXY_CONTROL_PREWARM_H
@@ -24,11 +24,12 @@ struct prewarm {
     uint64_t started_ms;
 };
 
-/* True: it waits, and reload_swap() is called with both when it need not any more. False: it has nothing to wait for. */
+/* True: the generation waits, and reload_swap() is called with both when the wait is over. False: there is nothing to
+   wait for. */
 __attribute__((warn_unused_result)) bool prewarm_begin(struct control *control,
                                                        struct generation *generation,
                                                        struct settings *settings);
-/* The process ends: nothing waits any more. The caller frees the generation and the settings. */
+/* The process ends: the wait is over. The caller frees the generation and the settings. */
 void prewarm_stop(struct control *control);
 
 #endif

@@ -1,4 +1,4 @@
-/* From the process's figures to a verdict, and from the verdict to everybody. */
+/* Collects the figures for readiness, and reports the result. */
 #include "proxy/control/readiness_watch.h"
 
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 #include "steady/budget.h"
 #include "tls/session_cache.h"
 
-/* How often figures are gathered: while somebody waits for readiness, and later. */
+/* How often figures are collected: while something waits for readiness, and later. */
 #define WARMING_LOOK_MS 20
 #define LATER_LOOK_MS 250
 
@@ -24,7 +24,8 @@ static void count_name(const struct session_name_figures *figures, void *owner)
     *count += figures->entries > 0;
 }
 
-/* Names that connections are kept to by TLS: each gives a session as soon as there is one, unless TLS waits for a client. */
+/* Server names for TLS that will have a session as soon as there is a connection, which is not so if TLS waits for a
+   client. */
 static uint64_t tls_names_count(const struct upstream_settings *settings)
 {
     bool one = settings->tls.server_name[0] != '\0';
@@ -33,7 +34,7 @@ static uint64_t tls_names_count(const struct upstream_settings *settings)
     return !kept ? 0 : one ? 1 : settings->endpoint_count;
 }
 
-/* The usual number is what an earlier process had, else one for each name. */
+/* The usual number of sessions is what an earlier process had, else one for each name. */
 static void gather_sessions(const struct control *control, struct readiness_figures *figures)
 {
     struct session_cache *sessions = pools_sessions(control->pools);

@@ -1,5 +1,5 @@
 /*
- * Watches readiness: gathers the figures, takes the steps, tells the workers, the log and the service manager.
+ * Watches readiness: collects the figures, takes the steps, tells the workers, the log and the service manager.
  *
  * Owns: its timer (in struct control). Thread: control; workers read one flag.
  */
@@ -23,7 +23,7 @@ __attribute__((warn_unused_result)) bool readiness_watch_start(struct control *c
 void readiness_watch_free(struct control *control);
 /* Something has changed that readiness may depend on. */
 void readiness_watch_look(struct control *control);
-/* Tells the service manager what there is to tell; it could not be told before. */
+/* Tells the service manager what could not be told earlier. */
 void readiness_watch_log(struct control *control);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * Reload: from a file to a live generation, or nothing at all.
  *
- * Owns: generations and listeners (in struct control). Thread: control. Steps: read and check the file; wait for the addresses of new names, though not long; open what listens on new
- * addresses; warm what is new (prewarm.h); then hand the generation to every worker; when all have adopted it, free the one before.
- * Up to the warming any step can fail, and then nothing has changed.
+ * Owns: generations and listeners (in struct control). Thread: control. Steps: read and check the file; wait for the
+ * addresses of new names, for a limited time; open listeners on new addresses; open the connections of new upstreams
+ * (prewarm.h); then give the generation to every worker; when all have adopted it, free the previous one. Each step
+ * before the change-over can fail, and then nothing has changed.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_RELOAD_H
 #define EVENKEEL_PROXY_CONTROL_RELOAD_H
@@ -14,25 +15,25 @@ struct control;
 struct generation;
 struct settings;
 
-/* The first generation, from control->generations.settings; before the workers run. */
+/* Builds the first generation, from control->generations.settings, before the workers run. */
 __attribute__((warn_unused_result)) bool reload_first(struct control *control);
-/* SIGHUP: now, or as soon as the last one is over. */
+/* SIGHUP: reloads now, or as soon as the last reload is over. */
 void reload_request(struct control *control);
 /* control->generations.coming has its names, or has waited long enough. */
 void reload_go_on(struct control *control);
-/* The generation has been built, checked and warmed: from now on it is the present one. Takes over both. */
+/* The generation has been built, checked and warmed: it is the current one from now on. Takes both over. */
 void reload_swap(struct control *control, struct generation *generation, struct settings *settings);
-/* There is a generation; none is on its way to the workers, and none waits for its names or its connections. */
+/* Whether there is a generation, none is on its way to the workers, and none waits for its names or its connections. */
 bool reload_settled(const struct control *control);
-/* Names stand for other addresses: the present settings with other endpoints, which is no reload. False: no memory for it. */
+/* Addresses of names have changed: the current settings with other endpoints, which is not a reload. False: no memory. */
 __attribute__((warn_unused_result)) bool reload_names(struct control *control);
-/* Called a few times a second: frees what has drained, takes up a reload that waits. */
+/* Called a few times a second: frees what has drained, begins a reload that waits. */
 void reload_housekeeping(struct control *control);
-/* The process drains and workers are about to leave their listeners, of which no other process serves a socket. */
+/* The process drains, and workers are about to leave their listeners, of which no other process serves a socket. */
 void reload_hush_listeners(struct control *control);
-/* The process drains and no worker listens any more: closes the sockets, so that clients go elsewhere. */
+/* The process drains, and no worker listens any more: closes the sockets, so that clients go elsewhere. */
 void reload_close_listeners(struct control *control);
-/* After the workers are gone. */
+/* To be called after the workers are gone. */
 void reload_free(struct control *control);
 
 #endif

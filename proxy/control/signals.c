@@ -38,7 +38,7 @@ static void signal_end(struct control *control, int number)
 
 static const struct signal_row {
     int number;
-    bool ends; /* the process */
+    bool ends; /* the signal ends the process */
     void (*act)(struct control *control, int number);
 } rows[SIGNALS_COUNT] = {
     {SIGHUP, false, signal_reload},   {SIGUSR1, false, signal_reopen},
@@ -46,7 +46,7 @@ static const struct signal_row {
     {SIGINT, true, signal_end},
 };
 
-/* Nothing has begun that would have to be brought to an end. The kernel's own way is not enough: it ends no process 1. */
+/* Nothing has begun that would have to be finished. The default action would not do, because it does not end process 1. */
 static void signal_end_at_once(int number)
 {
     (void)number;

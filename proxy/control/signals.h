@@ -1,9 +1,10 @@
 /*
- * Signals: what each does, at every moment of the process's life.
+ * Signals: what each does at every moment of the process's life.
  *
- * Owns: the dispositions of SIGHUP, SIGUSR1, SIGUSR2, SIGTERM and SIGINT, and their events (in struct control). Thread: main, whose
- * loop runs what a signal asks for; every other thread is started with all of them blocked. Before there is a loop, what asks for
- * something is kept until there is one, and what asks for the end ends the process.
+ * Owns: the dispositions of SIGHUP, SIGUSR1, SIGUSR2, SIGTERM and SIGINT, and their events (in struct control).
+ * Thread: main, whose loop does what a signal asks for; every other thread is started with all of them blocked. Before
+ * there is a loop, a signal that asks for something is kept until there is one, and a signal that asks for the end
+ * ends the process.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_SIGNALS_H
 #define EVENKEEL_PROXY_CONTROL_SIGNALS_H
@@ -19,9 +20,9 @@ struct signals {
     struct event *events[SIGNALS_COUNT];
 };
 
-/* First of all, before the configuration is read. */
+/* To be called first, before the configuration is read. */
 void signals_hold(void);
-/* Once there is a loop: from now on it takes them, those that were kept first. False: no memory. */
+/* To be called when there is a loop, which handles signals from now on, kept ones first. False: no memory. */
 __attribute__((warn_unused_result)) bool signals_listen(struct control *control);
 void signals_free(struct signals *signals);
 

@@ -1,4 +1,4 @@
-/* From being started by another process to standing in its place. */
+/* The new process of an upgrade, from its start until it has replaced the old one. */
 #include "proxy/control/takeover.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include "proxy/control/pid_file.h"
 #include "proxy/control/upgrade_wire.h"
 
-/* What the old process gives is on its way when this one begins. */
+/* Longest wait for what the old process sends, which is on its way when this process starts. */
 #define GIVE_WAIT_MS 5000
 
 static void takeover_on_heard(evutil_socket_t fd, short what, void *arg);
@@ -189,7 +189,7 @@ static void takeover_on_listening(struct message *message, void *receiver)
     takeover_log(control, UPGRADE_SERVING, TAKEOVER_SERVING);
 }
 
-/* The old process has told whose service it is, or has ended: either way it is this one's. */
+/* The old process has told the service manager that this one is the service, or has ended. */
 static void takeover_done(struct control *control)
 {
     control->takeover.stage = TAKEOVER_NONE;

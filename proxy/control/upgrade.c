@@ -18,7 +18,7 @@
 #include "proxy/control/upgrade_wire.h"
 #include "steady/check.h"
 
-/* How often it is looked whether the new process still lives, and is in time. */
+/* How often to check whether the new process still lives, and is in time. */
 #define LOOK_MS 50
 
 static void upgrade_on_heard(evutil_socket_t fd, short what, void *arg);
@@ -68,7 +68,7 @@ static void upgrade_succeed(struct control *control)
     admin_hand_over(control->admin);
     notify_main_pid(&control->notifier, upgrade->figures.pid);
     control->notifier.muted = true;
-    /* if it cannot be told, the end of the channel tells it */
+    /* if the message cannot be sent, the end of the channel says the same */
     (void)!upgrade_send(upgrade->channel, UPGRADE_DONE, NULL, 0);
     upgrade_release(upgrade);
     drain_begin(control, why, true);
@@ -105,7 +105,7 @@ static void upgrade_on_heard(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-/* A program that knows nothing of the channel can end, or hang, without a word on it. */
+/* A program that does not know the channel can end, or hang, without a message. */
 static void upgrade_on_look(evutil_socket_t fd, short what, void *arg)
 {
     struct control *control = arg;
@@ -124,7 +124,7 @@ static void upgrade_on_look(evutil_socket_t fd, short what, void *arg)
 
 /* ---- the start ---- */
 
-/* Sockets on their way, as many in a message as it takes. */
+/* Listening sockets to be sent, as many in a message as fit. */
 struct socket_sender {
     int channel;
     enum upgrade_message message;
@@ -147,7 +147,7 @@ static bool sender_add(struct socket_sender *sender, int fd)
 
 static bool sender_add_listener(struct socket_sender *sender, const struct listener *listener)
 {
-    /* duplicates of an inherited one would be one and the same to the new process */
+    /* duplicates of an inherited socket would be the same socket for the new process */
     unsigned own_count =
         listener->inherited_count > 0 ? listener->inherited_count : listener->fd_count;
     for (unsigned i = 0; i < own_count; i++) {
@@ -179,7 +179,7 @@ static bool send_sockets(const struct control *control, int channel)
     return send_listeners(control, channel, false) && send_listeners(control, channel, true);
 }
 
-/* In memory: nothing of it is ever on a disk. */
+/* In memory, never on a disk. */
 static bool send_warm(struct control *control, int channel)
 {
     uint8_t *bytes;
@@ -203,7 +203,7 @@ static bool send_warm(struct control *control, int channel)
     return sent;
 }
 
-/* Variables that speak of this process are not for the new one. */
+/* Variables that describe this process are not passed on. */
 static bool is_ours(const char *variable)
 {
     static const char *const names[] = {UPGRADE_VARIABLE "=", "WATCHDOG_USEC=", "WATCHDOG_PID="};
@@ -230,7 +230,7 @@ static int spawn_with(const struct control *control, int their_channel, char **e
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    /* the name it was started by is looked up again: it may stand for another file by now */
+    /* the name is looked up again, because it may stand for another file by now */
     int error = posix_spawnp(ret_pid, argv[0], &actions, &attributes, argv, environment);
     if (error == ENOENT && control->program.path[0] != '\0') {
         error =
@@ -286,7 +286,7 @@ static const char *upgrade_refusal(const struct control *control)
     if (takeover_pending(control)) {
         return "this process has not taken over yet";
     }
-    /* its end would be the end of all others in the container */
+    /* the end of process 1 would end all others in the container */
     return getpid() == 1 ? "process 1 cannot be replaced: replace the container" : NULL;
 }
 

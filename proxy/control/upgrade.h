@@ -1,8 +1,10 @@
 /*
- * Upgrade, the old process's side: starts the program anew, gives it the listening sockets and the warm state, and drains only
- * once the new one serves. What goes wrong before that ends the new one, and nothing has changed.
+ * Upgrade, the side of the old process: it starts the program again, gives it the listening sockets and the warm
+ * state, and drains only when the new process serves. Any failure before that ends the new process and changes
+ * nothing.
  *
- * Owns: the channel, the new process until it serves (in struct control). Thread: control. The words of the two: upgrade_wire.h.
+ * Owns: the channel, and the new process until it serves (in struct control). Thread: control. The messages:
+ * upgrade_wire.h.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_UPGRADE_H
 #define EVENKEEL_PROXY_CONTROL_UPGRADE_H
@@ -17,15 +19,16 @@ struct control;
 
 struct upgrade {
     int channel;
-    struct event *heard, *look; /* on the channel; at the process and the time */
+    struct event *heard,
+        *look; /* events: on the channel; of the check of the process and the time */
     uint64_t since_ms;
-    bool taking; /* it has been told to serve */
+    bool taking; /* the new process was told to serve */
     struct upgrade_figures figures;
 };
 
 /* SIGUSR2. */
 void upgrade_begin(struct control *control);
-/* The process is to end: the new one with it, unless it serves. */
+/* The process is to end: it ends the new process too, unless that one serves. */
 void upgrade_abort(struct control *control, const char *why);
 
 #endif

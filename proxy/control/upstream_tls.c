@@ -1,4 +1,4 @@
-/* One line for each endpoint and cause in ten seconds at most, with how often it happened. */
+/* At most one line in ten seconds for each endpoint and cause, with a count. */
 #include "proxy/control/upstream_tls.h"
 
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /*
- * TLS towards upstreams, as the control thread sees it: failures said in the log, sessions that are over dropped.
+ * TLS towards upstreams on the control thread: logs failures, drops expired sessions.
  *
  * Owns nothing. Thread: control.
  */

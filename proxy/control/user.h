@@ -1,5 +1,5 @@
 /*
- * The user that the process goes on as once everything is open that only root may open.
+ * The user that the process changes to after it has opened everything that only root may open.
  *
  * Owns nothing. Thread: control (and main, for `-t`). Errors: false, errno says why (0: there is no such user).
  */
@@ -16,10 +16,10 @@ struct user {
 };
 
 __attribute__((warn_unused_result)) bool user_find(const char *name, struct user *ret_user);
-/* Whether this process is that user already, as one that was started by its predecessor is. */
+/* Whether this process already runs as that user, like one that its predecessor started. */
 bool user_is_present(const struct user *user);
 __attribute__((warn_unused_result)) bool user_become(const struct user *user);
-/* Why user_find() or user_become() failed, right behind it. */
+/* Why user_find() or user_become() failed; to be called right after it. */
 const char *user_error(void);
 
 #endif

@@ -75,14 +75,15 @@ static size_t restore_breakers(struct control *control, struct unpack *unpack)
                                  control->warm.figures.restored_age_ms, control_now_ms());
 }
 
-/* A number is never used for anything else; what is restored in the first step is what the others rest on. */
+/* A number is never used for another section. What the first step restores is needed by the others. */
 static const struct warm_section {
     uint32_t number;
     bool first;
-    bool memory_only; /* for an upgrade; never in a file */
+    bool memory_only; /* only in an upgrade; never in a file */
     const char *name;
     void (*save)(struct control *control, struct pack *pack);
-    size_t (*restore)(struct control *control, struct unpack *unpack); /* how many of them */
+    size_t (*restore)(struct control *control,
+                      struct unpack *unpack); /* returns how many of them */
 } sections[] = {
     {1, true, false, "names", save_names, restore_names},
     {2, false, false, "endpoints", save_endpoints, restore_endpoints},
@@ -169,14 +170,14 @@ static bool warm_open_key(struct control *control)
     return true;
 }
 
-/* From the process that this one replaces. */
+/* Opens the state from the process that this one replaces. */
 static void warm_open_given(struct control *control)
 {
     struct takeover *takeover = &control->takeover;
     const struct warm_terms terms = {control_wall_ms(),
                                      control->generations.settings->warm_state.max_age_ms, NULL};
     uint8_t *bytes = takeover->warm_bytes;
-    takeover->warm_bytes = NULL; /* the image's, or freed */
+    takeover->warm_bytes = NULL; /* it belongs to the image, or is freed */
     enum warm_result result =
         warm_decode(bytes, takeover->warm_length, &terms, &control->warm.image);
     if (result == WARM_OK) {
@@ -227,7 +228,7 @@ static void warm_collect(struct control *control, bool in_memory, struct pack *p
     }
 }
 
-/* In a shared folder: this host, and what tells two processes of one host apart and stays the same over restarts. */
+/* In a shared directory: this host, and what distinguishes two processes of one host and stays the same over restarts. */
 static void warm_owner(const struct control *control, char owner[96])
 {
     char host[64] = "";

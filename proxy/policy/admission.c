@@ -1,4 +1,4 @@
-/* Buckets and shards of routes over reloads. */
+/* Token buckets and shards of routes, kept over reloads. */
 #include "proxy/policy/admission.h"
 
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static struct admission_keys *keys_create(size_t keys_count)
     return keys;
 }
 
-/* The present ones, others, or none, as the settings want it. */
+/* Keeps the current buckets of keys, makes new ones, or has none, as the settings say. */
 static bool view_keys(struct admission_view *view, const struct key_rate_settings *settings)
 {
     struct admission_keys *present = view->of->keys;

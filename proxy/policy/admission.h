@@ -1,9 +1,9 @@
 /*
- * What a route admits by, beyond one configuration: its bucket, the buckets of its keys, its shards. Kept by the route's name from
- * one generation to the next.
+ * The limits of a route that outlive a generation: its token bucket, the token buckets of its keys, and its shards.
+ * They pass from one generation to the next by the route's name.
  *
- * Owns: all of that; keys and shards live as long as a generation sees them, shards also as long as an exchange has one. Thread:
- * made, adopted and left by control; used by any worker, with the pointers that its generation has.
+ * Owns: all of that. Keys and shards live as long as a generation uses them; shards also as long as an exchange holds
+ * one. Thread: made, adopted and left by control; used by any worker through the pointers of its generation.
  */
 #ifndef EVENKEEL_PROXY_POLICY_ADMISSION_H
 #define EVENKEEL_PROXY_POLICY_ADMISSION_H
@@ -21,25 +21,25 @@ struct shard_set;
 struct admission_keys {
     struct key_buckets *buckets;
     size_t count;
-    unsigned views_count; /* generations that see them; control only */
+    unsigned views_count; /* generations that use them; control only */
 };
 
 /* By the route's name. */
 struct admission {
     struct token_bucket bucket;
-    struct admission_keys *keys; /* as the adopted generation sees them; NULL: none */
-    struct shard_set *shards;    /* likewise */
+    struct admission_keys *keys; /* those that the adopted generation uses; NULL: none */
+    struct shard_set *shards;    /* those that the adopted generation uses; NULL: none */
 };
 
-/* Replaced sets that exchanges still have shards of, and where the bounds of the others are told. */
+/* Replaced sets of shards that exchanges still hold, and the registry of the bounds of the others. */
 struct admission_leftovers;
 
 enum admission_result { ADMISSION_OK, ADMISSION_NO_MEMORY };
-/* Has to be left, whatever the result. */
+/* The view must be left with admission_leave(), whatever the result. */
 __attribute__((warn_unused_result)) enum admission_result admission_build(
     struct admission *admission, const struct route_settings *settings, unsigned worker_count,
     struct admission_view *ret_view);
-/* The generation of the view is to be used: limits of its settings take effect. */
+/* The generation of the view is about to be used: its limits take effect. */
 void admission_adopt(struct admission_leftovers *leftovers, const struct admission_view *view,
                      const struct route_settings *settings);
 /* The generation of the view is over. A view that was never built (all zero) is fine. */
@@ -47,14 +47,14 @@ void admission_leave(struct admission_leftovers *leftovers, struct admission_vie
 
 /* NULL: no memory. */
 struct admission_leftovers *admission_leftovers_create(struct bound_registry *registry);
-/* Frees those that nobody is in any more. */
+/* Frees the sets whose shards no exchange holds any more. */
 void admission_collect(struct admission_leftovers *leftovers);
 /* After all workers have ended. NULL is fine. */
 void admission_leftovers_free(struct admission_leftovers **leftovers);
 
-/* What a listener admits by: its own bucket, shared by the workers, and the rate of the generation they are at. */
+/* The rate limit of a listener: its token bucket, shared by the workers, and the rate in the worker's generation. */
 struct listener_admission {
-    struct token_bucket *bucket; /* NULL: no listener any more */
+    struct token_bucket *bucket; /* NULL: the listener is gone */
     struct token_rate rate;
 };
 

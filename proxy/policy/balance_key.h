@@ -1,5 +1,5 @@
 /*
- * The key by which a request is sent to always the same endpoint: a field, a cookie or the client's address.
+ * The key of a request for consistent hash: a header field, a cookie or the client's address.
  *
  * Owns nothing; pure. Thread: the exchange's worker. Spec: RFC 6265 4.2.1 (Cookie).
  */
@@ -19,7 +19,7 @@ __attribute__((warn_unused_result)) bool balance_key(const struct upstream_setti
                                                      const struct sockaddr *client_address,
                                                      uint64_t *ret_hash);
 
-/* The key of a rate or a shard; *ret_hash stays what it is when the request has none. */
+/* The key for a rate or a shard. *ret_hash is unchanged if the request has no key. */
 void request_key(enum key_source source, const char *name, const struct http_head *head,
                  const struct sockaddr *client_address, uint64_t *ret_hash);
 

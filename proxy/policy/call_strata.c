@@ -1,4 +1,4 @@
-/* A short hash each: the one is made for every connection, the other for every request. */
+/* Two short hashes: that of the client is made for every connection, that of the path for every request. */
 #include "proxy/policy/call_strata.h"
 
 #include <endian.h>
@@ -8,19 +8,20 @@
 /* An odd number without a pattern. */
 #define SCATTER UINT64_C(0x9e3779b97f4a7c15)
 #define EACH_BYTE UINT64_C(0x0101010101010101)
-/* Client strata that a network can reach, a power of two. */
+/* Number of client strata that a network can reach, a power of two. */
 #define NETWORK_STRATA 4
 
 _Static_assert((STRATA_COUNT & (STRATA_COUNT - 1)) == 0, "a stratum is some bits of a hash");
 
-/* Both halves of a product depend on all bits of the word. */
+/* Both halves of the product depend on all bits of the word. */
 static uint64_t mix(uint64_t hash, uint64_t word)
 {
     unsigned __int128 product = (unsigned __int128)(hash ^ word) * SCATTER;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Words that differ little still go on differing in a way that does not depend on the seed: it is mixed in once more. */
+/* The seed is mixed in once more, because the results for similar words would else differ in a way that does not depend
+   on the seed. */
 static unsigned stratum_of(uint64_t seed, uint64_t hash)
 {
     return (unsigned)(mix(hash, ~seed) % STRATA_COUNT);
@@ -28,7 +29,8 @@ static unsigned stratum_of(uint64_t seed, uint64_t hash)
 
 /* ---- the client ---- */
 
-/* The address as a number, and how many bits of it stand below the network's. An IPv4 address is one however it is written. */
+/* The address as a number, and how many of its bits are below the network's. An IPv4 address gives the same number in
+   both its forms. */
 static uint64_t number_of(const struct ip_address *address, unsigned *ret_host_bits)
 {
     if (address->any.sa_family == AF_INET) {
@@ -46,7 +48,7 @@ static uint64_t number_of(const struct ip_address *address, unsigned *ret_host_b
     }
     uint64_t prefix;
     memcpy(&prefix, v6, sizeof prefix);
-    *ret_host_bits = 16; /* of the /64, which one client's hosts share */
+    *ret_host_bits = 16; /* of the /64, which is one client's */
     return be64toh(prefix);
 }
 
@@ -61,7 +63,7 @@ uint8_t call_client_stratum(uint64_t seed, const struct ip_address *client)
 
 /* ---- the path ---- */
 
-/* A word's bytes before the first '?' (in a copy, in the order they came), and whether there is one. */
+/* Cuts the word at the first '?' (the bytes are in the order of the text). True: there was one. */
 static bool cut_query(uint64_t *word)
 {
     uint64_t differs = *word ^ (EACH_BYTE * '?');
@@ -80,7 +82,8 @@ static uint64_t word_at(const char *bytes)
     return le64toh(word);
 }
 
-/* The last bytes of a text, fewer than a word's. A request line goes on behind its target. */
+/* The last bytes of a text, fewer than a word. Reading beyond them is safe, because the request line continues behind
+   its target. */
 static uint64_t rest_at(const struct http_head *head, const char *bytes, size_t count)
 {
     uint64_t word = 0;

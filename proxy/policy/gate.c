@@ -50,7 +50,7 @@ static struct gate *gate_of(const struct waitlist_local *local)
     return container_of(local->list, struct gate, waitlist);
 }
 
-/* No refusal is counted: who gets no place waits. */
+/* Counts no refusal, because an exchange without a place waits. */
 static bool take_place(struct gate *gate)
 {
     return bound_take_below(&gate->inside, 1, UINT64_MAX);

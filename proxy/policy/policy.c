@@ -1,4 +1,4 @@
-/* Breakers and budgets beside upstreams and endpoints. */
+/* Circuit breakers and budgets beside upstreams and endpoints. */
 #include "proxy/policy/policy.h"
 
 #include <stdlib.h>
@@ -6,7 +6,7 @@
 #include "proxy/log/log.h"
 #include "proxy/worker/stats.h"
 
-/* How much of the difference a higher latency raises the floor by: about what a hundred answers agree on. */
+/* The floor rises by the difference shifted by this, so that it follows a higher latency in about a hundred answers. */
 #define FLOOR_RISE_SHIFT 6
 
 /* ---- companions ---- */
@@ -249,7 +249,8 @@ bool policy_note_latency(struct policy_local *local, const struct breaker_caller
 
 /* ---- hedges ---- */
 
-/* Nineteen steps up for each answer that took longer, one down for each that did not: it rests where 95 of 100 took less. */
+/* Nineteen steps up for each answer that took longer, one step down for each that did not: the estimate settles at the
+   0.95 quantile. */
 void policy_note_most(struct policy_local *local, uint64_t latency_us)
 {
     uint64_t step_us = local->most_us / 1024 + 1;
@@ -279,7 +280,7 @@ bool policy_take_hedge(struct policy_local *local)
 
 /* ---- the limit of what is in flight ---- */
 
-/* An adoption sets the bound to what the settings say; the next answer brings it back. */
+/* An adoption sets the bound to the configured limit; the next answer sets it back. */
 void policy_adapt(struct upstream *upstream, const struct upstream_limit_settings *limits,
                   uint64_t latency_us, uint64_t now_ms)
 {

@@ -1,4 +1,4 @@
-/* Outages to bytes and back. */
+/* Converts outages to bytes and back. */
 #include "proxy/policy/policy_memory.h"
 
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "proxy/policy/policy.h"
 
 #define TEXT_BYTES 512
-/* Stands for the upstream itself where an endpoint's address would be. */
+/* In place of an endpoint's address: the upstream itself. */
 #define WHOLE "*"
 
 static void save_one(struct breaker *breaker, const struct upstream_view *view, const char *address,

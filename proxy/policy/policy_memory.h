@@ -1,7 +1,7 @@
 /*
- * Outages that breakers know of, kept beyond the life of the process: what is down is not met with full traffic by the next one.
+ * Open breakers, saved for the next process, so that it does not send full traffic to what is down.
  *
- * Owns nothing. Thread: control; before the workers run when restoring.
+ * Owns nothing. Thread: control; for restoring, before the workers run.
  */
 #ifndef EVENKEEL_PROXY_POLICY_POLICY_MEMORY_H
 #define EVENKEEL_PROXY_POLICY_POLICY_MEMORY_H
@@ -13,7 +13,8 @@
 #include "steady/pack.h"
 
 void policy_memory_save(const struct upstream_set *set, uint64_t now_ms, struct pack *pack);
-/* age_ms: how long ago the bytes were made; the outages are taken to have lasted. Returns how many breakers are open by it. */
+/* age_ms: time since the bytes were made, during which the outages are taken to have lasted. Returns how many breakers
+   are open. */
 size_t policy_memory_restore(const struct upstream_set *set, struct unpack *unpack, uint64_t age_ms,
                              uint64_t now_ms);
 

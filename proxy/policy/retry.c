@@ -45,7 +45,7 @@ unsigned retry_condition_of(unsigned status)
     }
 }
 
-/* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7); the obsolete forms say nothing. */
+/* Parses "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7); the obsolete forms are ignored. */
 static uint64_t date_ms(const char *text, size_t bytes)
 {
     char copy[IMF_DATE_BYTES + 1];

@@ -1,4 +1,4 @@
-/* Reading: heads, bodies by copy or by splice, a tunnel's bytes, and what an end means. */
+/* Reading a response: heads, bodies by copy or by splice, the bytes of a tunnel, and the end of the connection. */
 #include "proxy/upstream/h1_response.h"
 
 #include "proxy/http1/h1_lenient.h"
@@ -6,7 +6,7 @@
 #include "proxy/upstream/splice.h"
 #include "proxy/worker/worker.h"
 
-/* The first read of a response: a head and a small body, no more. */
+/* Size of the first read of a response: enough for a head and a small body. */
 #define HEAD_READ_BYTES (16u * 1024)
 
 static const struct payload payload_end = {NULL, 0, true, NULL};
@@ -35,7 +35,7 @@ static void consume(struct duplex_input *input, size_t bytes)
     input->length -= bytes;
 }
 
-/* Nothing more will come from the endpoint. `clean`: an orderly end. */
+/* The endpoint sends nothing more. `clean`: an orderly end. */
 static void ended(struct h1_upstream *upstream, bool clean)
 {
     const struct upstream_events *events = upstream->side.events;
@@ -73,7 +73,7 @@ static void ended(struct h1_upstream *upstream, bool clean)
 
 /* ---- splicing ---- */
 
-/* Whether the payload is large and plain enough to be moved past user space. */
+/* Whether the payload is large and needs no new framing, so that it can be spliced. */
 static bool splices(struct h1_upstream *upstream, int *ret_sink_fd)
 {
     const struct h1_body *body = &upstream->body;
@@ -93,7 +93,7 @@ static bool splices(struct h1_upstream *upstream, int *ret_sink_fd)
     return *ret_sink_fd >= 0 && upstream->pipe != NULL;
 }
 
-/* After a step of splicing: what it means. True: go on reading. */
+/* Handles the result of a step of splicing. True: continue to read. */
 static bool spliced(struct h1_upstream *upstream, enum splice_result result)
 {
     struct upstream_side *side = &upstream->side;
@@ -119,7 +119,7 @@ static bool spliced(struct h1_upstream *upstream, enum splice_result result)
     return false;
 }
 
-/* The socket gives payload to the pipe, and the pipe to the client. */
+/* Moves payload from the socket to the pipe, and from the pipe to the client. */
 static enum splice_result splice_step(struct h1_upstream *upstream, int sink_fd, size_t *ret_in,
                                       size_t *ret_out)
 {
@@ -154,7 +154,7 @@ static bool splice_on(struct h1_upstream *upstream, int sink_fd)
 
 /* ---- reading ---- */
 
-/* How much to read at most: what the far side takes, and with a head little behind it that could be spliced. */
+/* How much to read at most: what the other side takes. With a head, only little of a payload that could be spliced. */
 static size_t read_bytes(const struct h1_upstream *upstream)
 {
     const struct upstream_side *side = &upstream->side;
@@ -165,7 +165,7 @@ static size_t read_bytes(const struct h1_upstream *upstream)
     return may_splice && room > HEAD_READ_BYTES ? HEAD_READ_BYTES : room;
 }
 
-/* One read and what follows from it. True: there may be more. */
+/* Reads once and handles what was read. True: there may be more. */
 static bool read_once(struct h1_upstream *upstream)
 {
     struct upstream_side *side = &upstream->side;
@@ -189,14 +189,14 @@ static bool read_once(struct h1_upstream *upstream)
     }
     side->answered = true;
     stat_add(&side->worker->stats.upstream_bytes_in, got);
-    /* where more is awaited, only the socket says that nothing comes: libevent does not tell an error from readiness */
+    /* if more is expected, only the socket says that nothing comes: libevent does not tell an error from readiness */
     return feed(upstream, &input);
 }
 
 void h1_response_read(struct h1_upstream *upstream)
 {
     const struct lease *lease = upstream->side.lease;
-    /* what goes past user space goes in larger steps, which count as so many reads */
+    /* splicing uses larger steps, each of which counts as several reads */
     for (unsigned reads = 0; reads < WORKER_TURN_READS;
          reads += upstream->pipe != NULL ? SPLICE_STEP_READS : 1) {
         if (lease == NULL || upstream->side.lease != lease || !read_once(upstream)) {
@@ -214,7 +214,7 @@ static struct h1_limits limits_of(const struct h1_upstream *upstream)
     return (struct h1_limits){(uint32_t)limits->head_bytes, (uint32_t)limits->fields_count};
 }
 
-/* Payload at the front of the input, and the trailers if it comes to them. *ret_waits: they are not whole yet. */
+/* Payload at the front of the input, and the trailers if they follow. *ret_waits: the trailers are incomplete. */
 static enum h1_result take_payload(struct h1_upstream *upstream, struct duplex_input *input,
                                    struct iovec *iov, struct http_head *trailers,
                                    struct payload *ret_payload, bool *ret_waits)
@@ -244,7 +244,7 @@ static enum h1_result take_payload(struct h1_upstream *upstream, struct duplex_i
     return result;
 }
 
-/* Body bytes, from the final head on. `head` is set on the first call: it goes out with the first payload. */
+/* Body bytes, from the final head on. `head` is set in the first call, and goes out with the first payload. */
 static bool feed_body(struct h1_upstream *upstream, const struct http_head *head,
                       struct duplex_input *input)
 {
@@ -259,7 +259,7 @@ static bool feed_body(struct h1_upstream *upstream, const struct http_head *head
             return fail(upstream, REASON_UPSTREAM_INVALID, h1_result_name(result));
         }
         if (payload.last && input->length > 0) {
-            upstream->keep = false; /* nobody asked for what follows */
+            upstream->keep = false; /* bytes after the response are not expected */
         }
         enum sink sink = SINK_OPEN;
         if (head != NULL) {
@@ -275,7 +275,7 @@ static bool feed_body(struct h1_upstream *upstream, const struct http_head *head
     return keep(upstream, input);
 }
 
-/* Of a response that is not passed on: if all of it is here the connection can be kept. */
+/* Drops the body of a response that is not passed on. If all of it is here, the connection can be kept. */
 static void drop_body(struct h1_upstream *upstream, struct duplex_input *input)
 {
     struct iovec iov[PAYLOAD_IOVS];
@@ -336,10 +336,10 @@ static bool take_upgrade(struct h1_upstream *upstream, const struct http_head *h
     return input->length > 0 ? take_raw(upstream, input) : keep(upstream, input);
 }
 
-/* What follows a head: the rest of its response, or the next head. */
+/* What follows a head. */
 enum after_head {
-    AFTER_HEAD_NEXT, /* it was an interim one */
-    AFTER_HEAD_MORE, /* its response is under way: read on */
+    AFTER_HEAD_NEXT, /* the next head: this one was interim */
+    AFTER_HEAD_MORE, /* the rest of its response: continue to read */
     AFTER_HEAD_STOP, /* stop reading */
 };
 
@@ -373,7 +373,7 @@ static bool is_lenient(const struct h1_upstream *upstream)
     return of->views[side->worker->env.index]->settings->lenient;
 }
 
-/* A head as the strict parser reads it once it has been written anew in `space`. */
+/* Parses a head strictly, after it was written anew in `space`. */
 static enum h1_result parse_rewritten(const struct h1_upstream *upstream,
                                       const struct duplex_input *input, struct buf *space,
                                       struct http_head *head, size_t *ret_consumed)
@@ -392,7 +392,7 @@ static enum h1_result parse_rewritten(const struct h1_upstream *upstream,
     return result;
 }
 
-/* A head that the strict parser refuses, of an upstream that is known for such. */
+/* A head that the strict parser refuses, of an upstream with `lenient`. */
 static enum after_head take_odd_head(struct h1_upstream *upstream, struct duplex_input *input,
                                      struct http_head *head)
 {
@@ -418,7 +418,7 @@ static enum after_head take_odd_head(struct h1_upstream *upstream, struct duplex
     return after;
 }
 
-/* Heads, up to the final one. */
+/* Parses heads, up to the final one. */
 static bool feed_heads(struct h1_upstream *upstream, struct duplex_input *input)
 {
     struct upstream_side *side = &upstream->side;
@@ -445,7 +445,7 @@ static bool feed_heads(struct h1_upstream *upstream, struct duplex_input *input)
     return after == AFTER_HEAD_NEXT ? keep(upstream, input) : after == AFTER_HEAD_MORE;
 }
 
-/* Received bytes, by what is awaited. False: stop reading. */
+/* Handles received bytes by what is expected. False: stop reading. */
 static bool feed(struct h1_upstream *upstream, struct duplex_input *input)
 {
     switch ((enum h1_upstream_state)upstream->state) {

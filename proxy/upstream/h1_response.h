@@ -8,7 +8,7 @@
 
 #include "proxy/upstream/h1_upstream.h"
 
-/* Reads what there is, as far as the far side can take it; the request may be over afterwards. */
+/* Reads what has arrived, as far as the other side can take it. The request may be over afterwards. */
 void h1_response_read(struct h1_upstream *upstream);
 
 #endif

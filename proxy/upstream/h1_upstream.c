@@ -1,4 +1,4 @@
-/* The request out, and the end. The response is read in h1_response.c. */
+/* Sending the request, and the end of an exchange with the endpoint. h1_response.c reads the response. */
 #include "proxy/upstream/h1_upstream.h"
 
 #include <string.h>
@@ -46,7 +46,7 @@ void h1_upstream_begin(struct h1_upstream *upstream, struct lease *lease)
 
 /* ---- the request ---- */
 
-/* Gives bytes to the socket, or keeps them. */
+/* Sends bytes, or keeps those that the socket does not take. */
 static enum sink h1_upstream_write(struct h1_upstream *upstream, const struct iovec *iov,
                                    size_t count)
 {
@@ -62,7 +62,7 @@ static enum sink h1_upstream_write(struct h1_upstream *upstream, const struct io
     case DUPLEX_SENT: return SINK_OPEN;
     case DUPLEX_KEPT: return SINK_FULL;
     case DUPLEX_BROKEN:
-        /* what it sent back before, if anything, decides what becomes of the exchange */
+        /* the response that came before, if any, decides how the exchange ends */
         side->broken = true;
         loop_defer(&worker->loop, &upstream->deferred);
         return SINK_FULL;
@@ -72,7 +72,7 @@ static enum sink h1_upstream_write(struct h1_upstream *upstream, const struct io
     return SINK_BROKEN;
 }
 
-/* HTTP/1.0 could do without a Host; what we send may not (RFC 9112 3.2): it names whom it is sent to. */
+/* HTTP/1.0 allows a request without Host, but Evenkeel's request must have one (RFC 9112 3.2): it names the endpoint. */
 static void write_endpoint_host(const struct endpoint *endpoint, struct h1_writer *writer)
 {
     const char *name = endpoint_hostname(endpoint);
@@ -86,7 +86,7 @@ static void write_endpoint_host(const struct endpoint *endpoint, struct h1_write
     h1_write_literal(writer, "\r\n");
 }
 
-/* What is left of the client's Upgrade fields, in one. */
+/* Writes the client's remaining Upgrade fields as one field. */
 static __attribute__((noinline)) void write_upgrade(const struct http_head *head,
                                                     struct h1_writer *writer)
 {
@@ -103,7 +103,7 @@ static __attribute__((noinline)) void write_upgrade(const struct http_head *head
     h1_write_literal(writer, "\r\n");
 }
 
-/* Connection-specific fields are written anew: they are ours, not the client's (RFC 9110 7.6.1). */
+/* Connection-specific fields are written anew, because they are Evenkeel's and not the client's (RFC 9110 7.6.1). */
 static void write_connection(const struct http_head *head, struct h1_writer *writer)
 {
     if (__builtin_expect(head->facts & FACT_UPGRADE, 0)) {
@@ -239,7 +239,8 @@ static bool h1_upstream_piped(const struct upstream_side *side)
 
 /* ---- the end ---- */
 
-/* Asks the socket when the last receive does not tell: bytes that nobody asked for must not be read as the next response. */
+/* Whether the socket is empty. Asks the socket if the last receive does not tell, because unexpected bytes must not be
+   read as the next response. */
 static bool h1_upstream_is_empty(const struct h1_upstream *upstream)
 {
     char byte;
@@ -250,14 +251,15 @@ static bool h1_upstream_is_empty(const struct h1_upstream *upstream)
     return stream_recv(upstream->duplex.stream, &byte, 1, &got) == STREAM_BLOCKED;
 }
 
-/* Why the connection may not serve again. The first row that holds decides. */
+/* Why the connection may not serve again. The first row whose condition is true decides. */
 enum h1_upstream_obstacle {
     OBSTACLE_NONE,
-    OBSTACLE_TUNNEL,     /* it was a tunnel, which is over */
-    OBSTACLE_ENDED,      /* the other side has ended it, or takes no more */
-    OBSTACLE_UNFINISHED, /* the response is not whole */
-    OBSTACLE_CLOSES, /* the response is whole and says that it is the last, or is followed by bytes */
-    OBSTACLE_REQUEST, /* the response is whole, the request is not */
+    OBSTACLE_TUNNEL,     /* the connection was a tunnel, which is over */
+    OBSTACLE_ENDED,      /* the other side has ended the connection, or takes no more bytes */
+    OBSTACLE_UNFINISHED, /* the response is incomplete */
+    /* the response is complete and closes the connection, or is followed by bytes */
+    OBSTACLE_CLOSES,
+    OBSTACLE_REQUEST, /* the response is complete, but the request is not */
 };
 
 static enum h1_upstream_obstacle h1_upstream_obstacle(const struct h1_upstream *upstream)

@@ -10,7 +10,7 @@
 #include "steady/fds.h"
 
 #define SPLICE_PIPE_BYTES (SPLICE_STEP_READS * WORKER_READ_BYTES)
-/* What a worker keeps, unless all workers' pipes hold more than a share of the descriptors. */
+/* Number of empty pipes that a worker keeps, unless the pipes of all workers hold more than their share of descriptors. */
 #define SPLICE_KEPT_PIPES 64
 #define SPLICE_KEPT_FDS_SHARE 16
 
@@ -39,7 +39,7 @@ struct splice_pipe *splice_pipe_take(struct worker *worker)
         worker_give_fds(worker, 2);
         return NULL;
     }
-    /* a refusal (pipe-user-pages-soft) leaves the default size, which works as well */
+    /* if this is refused (pipe-user-pages-soft) the pipe has its default size, which works as well */
     (void)fcntl(fds[1], F_SETPIPE_SZ, SPLICE_PIPE_BYTES);
     *pipe = (struct splice_pipe){.read_fd = fds[0], .write_fd = fds[1]};
     return pipe;

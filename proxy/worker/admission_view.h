@@ -1,5 +1,5 @@
 /*
- * What a route admits by, as one generation sees it: the limits of its settings on buckets and shards that outlive it.
+ * The limits of a route in one generation: settings for token buckets and shards that outlive the generation.
  *
  * Owns nothing: policy/admission builds it and keeps what it points to. Thread: built on control, read by workers.
  */
@@ -19,7 +19,7 @@ struct admission_view {
     struct token_rate rate, key_rate, shard_rate;
     struct admission_keys *keys;
     struct shard_set *shards;
-    bool limited; /* by any of that */
+    bool limited; /* at least one of these limits is set */
 };
 
 #endif

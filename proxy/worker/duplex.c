@@ -1,4 +1,4 @@
-/* Sending and receiving on one wire end. */
+/* Sending and receiving at one end of a connection. */
 #include "proxy/worker/duplex.h"
 
 #include <event2/event.h>
@@ -7,7 +7,7 @@
 #include "proxy/worker/worker.h"
 #include "steady/check.h"
 
-/* Less than this is not worth a receive. */
+/* A receive of fewer bytes is not worth its system call. */
 #define DUPLEX_LEAST_BYTES 512
 #define DUPLEX_MORE_BYTES 1024
 
@@ -109,7 +109,7 @@ enum stream_result duplex_receive(struct duplex *duplex, struct worker *worker, 
         duplex->suspect = false;
         return result;
     }
-    /* the next edge will tell of more, unless the end is already known to follow */
+    /* the next edge announces more, unless the end is already known to follow */
     duplex->readable = !duplex->stream->drained || duplex->saw_end;
     duplex->suspect = !duplex->readable;
     if (duplex->in != NULL) {

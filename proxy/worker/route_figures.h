@@ -1,8 +1,8 @@
 /*
- * What is kept of a route by its name, over reloads: a struct route_stats for each worker, and what it admits by.
+ * What is kept for a route by its name over reloads: a struct route_stats for each worker, and its limits.
  *
- * Owns nothing; control/reload makes them, one for each name the process has ever been given (bounded there). Thread: made by
- * control; each worker counts into its own part.
+ * Owns nothing: control/reload makes them, one for each name that the process has ever had (bounded there). Thread:
+ * made by control; each worker counts into its own part.
  */
 #ifndef EVENKEEL_PROXY_WORKER_ROUTE_FIGURES_H
 #define EVENKEEL_PROXY_WORKER_ROUTE_FIGURES_H

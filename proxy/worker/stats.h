@@ -1,8 +1,9 @@
 /*
- * What a worker counts. Thread: one writer (the worker), any reader; plain 64-bit stores, read with relaxed atomics.
+ * The counters of a worker. Thread: one writer (the worker), any reader; plain 64-bit stores, read with relaxed
+ * atomics.
  *
- * Owns nothing. Every row of the table becomes a metric: id, metric name, unit, help.
- * Label values come from the settings or from closed sets, never from traffic.
+ * Owns nothing. Every row of the table becomes a metric: id, metric name, unit, help. Label values come from the
+ * settings or from fixed sets, never from traffic.
  */
 #ifndef EVENKEEL_PROXY_WORKER_STATS_H
 #define EVENKEEL_PROXY_WORKER_STATS_H
@@ -59,7 +60,7 @@
       "Bytes that the kernel moved without a copy to user space (splice)")                           \
     X(loop_passes, "loop_passes_total", "", "Passes of the workers' event loops")
 
-/* Classes of the status sent, by its first digit; NONE: no response was begun. */
+/* Classes of the status that the client got, by its first digit; NONE: no response was begun. */
 #define STATUS_CLASSES(X)        \
     X(STATUS_CLASS_NONE, "none") \
     X(STATUS_CLASS_1XX, "1xx")   \
@@ -69,7 +70,7 @@
     X(STATUS_CLASS_5XX, "5xx")
 enum status_class { ENUM_VALUES(STATUS_CLASSES) STATUS_CLASS_COUNT };
 
-/* Per route and worker; found by the route's name over reloads. */
+/* Of a route and a worker; found by the route's name over reloads. */
 struct route_stats {
     uint64_t by_class[STATUS_CLASS_COUNT]; /* [status / 100] */
     uint64_t by_reason[REASON_COUNT];

@@ -1,4 +1,4 @@
-/* A worker made, one pass of its loop, and its end. */
+/* Making a worker, one pass of its loop, and its end. */
 #include "proxy/worker/worker.h"
 
 #include <stdlib.h>
@@ -163,7 +163,7 @@ static void worker_on_wheel(evutil_socket_t fd, short what, void *arg)
     wheel_advance(&worker->loop.wheel, worker_now_ms(worker));
 }
 
-/* libevent's timer follows the wheel only when the wheel's next look is earlier than what is armed. */
+/* libevent's timer is armed only if the wheel is due earlier than what is armed. */
 static void worker_arm_wheel(struct worker *worker)
 {
     uint64_t next_ms = wheel_next_ms(&worker->loop.wheel);

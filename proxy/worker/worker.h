@@ -1,8 +1,9 @@
 /*
  * A worker: one thread, one event base, and everything that serves requests on it.
  *
- * Owns: its clients, exchanges, listeners' events, buffers, scratch memory and its side of the pools. Nobody else touches them;
- * other threads reach a worker through its mailbox. Thread: its own, which proxy/control/worker_thread starts. Time base: the loop clock.
+ * Owns: its clients, exchanges, listeners' events, buffers, scratch memory and its part of the pools. No other thread
+ * touches them; other threads reach a worker through its mailbox. Thread: its own, which proxy/control/worker_thread
+ * starts. Time base: the loop clock.
  */
 #ifndef EVENKEEL_PROXY_WORKER_WORKER_H
 #define EVENKEEL_PROXY_WORKER_WORKER_H
@@ -28,18 +29,20 @@
 struct client;
 struct splice_pipe;
 
-/* One read's worth; what a direction may hold back at most when the far side is slow. */
+/* Bytes of one read; the most that a direction holds back if the other side is slow. */
 #define WORKER_READ_BYTES (128u * 1024)
-/* While buffers are scarce: what fits a small one with its framing and its TLS records. */
+/* Size of a read while buffers are scarce: fits a small buffer with its framing and its TLS records. */
 #define WORKER_TIGHT_BYTES (15u * 1024)
-/* Buffers are scarce when an eighth of those left is less than what one read may have to keep: its payload and its records, each in
-   a buffer of the largest kind. So what a single connection may hold shrinks with what is left for all. */
+/* Buffers are scarce if an eighth of those left is less than what one read may have to keep: its payload and its
+   records, each in a buffer of the largest size. So the memory of a single connection shrinks with what is left for
+   all. */
 #define WORKER_AMPLE_BYTES (8u * 2 * 256 * 1024)
-/* Space for a head at its limit with everything the proxy adds, and for what is added, where each part of such a head may occur twice. */
+/* Space for a head of the highest size with everything that the proxy adds, and for the added fields, in which each
+   part of such a head may occur twice. */
 #define WORKER_HEAD_BYTES (256u * 1024)
 #define WORKER_COMPOSE_BYTES (320u * 1024)
 #define WORKER_FIELDS_COUNT 1024u
-/* Reads one connection may do in one pass before others get their turn. */
+/* Reads of one connection in one pass before others get their turn. */
 #define WORKER_TURN_READS 16u
 
 TAILQ_HEAD(client_list, client);
@@ -49,11 +52,11 @@ SLIST_HEAD(splice_pipe_list, splice_pipe);
 /* Bounds that all workers share. */
 struct shared_bounds {
     struct bound clients;
-    struct bound refusals;   /* clients told 503 that are still listening */
-    struct bound handshakes; /* TLS handshakes with clients under way */
+    struct bound refusals;   /* clients that were answered with 503 and are not closed yet */
+    struct bound handshakes; /* TLS handshakes with clients in progress */
     struct bound exchanges;
     struct bound buffers_bytes;
-    struct bound replay_bytes; /* payload of requests kept to be sent again */
+    struct bound replay_bytes; /* payload of requests that is kept for a retry */
     struct bound fds;          /* taken by fds_take() */
     struct bound pipes;
 };
@@ -64,23 +67,23 @@ struct worker_env {
     struct log *log;
     struct shared_bounds *bounds;
     struct pools *pools;
-    struct mailbox *control;             /* where answers go */
-    const uint32_t *ready;               /* whether the process is; atomic */
-    uint64_t strata_seed;                /* of requests; secret, the process's */
-    bool held;                           /* does not accept before it is told to listen */
-    size_t client_bytes, exchange_bytes; /* of the objects in its slabs */
+    struct mailbox *control; /* mailbox for answers */
+    const uint32_t *ready;   /* whether the process is ready; atomic */
+    uint64_t strata_seed;    /* seed of the strata of requests; a secret of the process */
+    bool held;               /* the worker does not accept until it is told to listen */
+    size_t client_bytes, exchange_bytes; /* sizes of the objects in its slabs */
 };
 
-/* Clients, oldest first. Who has not begun TLS, or not ended its handshake, stands in a second list. */
+/* Clients, oldest first. A client before or in its TLS handshake is also in a second list. */
 struct worker_clients {
     struct client_list all;
-    struct client_list silent;  /* nothing of a handshake has come */
-    struct client_list shaking; /* part of one has */
+    struct client_list silent;  /* no byte of a handshake has arrived */
+    struct client_list shaking; /* the handshake is in progress */
 };
 
 /* The wall clock, read once a second. */
 struct worker_date {
-    uint64_t second;    /* of the loop clock, that `text` stands for */
+    uint64_t second;    /* second of the loop clock for which `text` is valid */
     uint64_t offset_ms; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
     char text[32];      /* IMF-fixdate (RFC 9110 5.6.7) */
 };
@@ -89,7 +92,7 @@ struct worker {
     struct event_base *base;
     struct loop loop;
     struct pool_worker *pool;
-    struct generation *generation; /* what new requests are served by */
+    struct generation *generation; /* the generation that serves new requests */
     struct slab *clients;
     struct slab *exchanges;
     struct buf_pool *bufs;
@@ -97,8 +100,8 @@ struct worker {
     struct access_ring *access;
     char *read_scratch;                /* WORKER_READ_BYTES */
     char *write_scratch;               /* WORKER_HEAD_BYTES, and WORKER_COMPOSE_BYTES behind them */
-    struct http_field *fields;         /* WORKER_FIELDS_COUNT, of the head being parsed */
-    struct http_field *trailer_fields; /* likewise, of trailers */
+    struct http_field *fields;         /* WORKER_FIELDS_COUNT fields, for the head being parsed */
+    struct http_field *trailer_fields; /* WORKER_FIELDS_COUNT fields, for trailers */
     struct worker_stats stats;
     struct worker_clients open;
     struct worker_listener_list listeners;
@@ -123,12 +126,12 @@ const char *worker_result_name(enum worker_result value);
 
 __attribute__((warn_unused_result)) enum worker_result worker_create(const struct worker_env *env,
                                                                      struct worker **ret_worker);
-/* Its thread has ended, or there was none; it has no client, no mail and nothing deferred. NULL is fine. */
+/* Its thread has ended, or there was none; it has no clients, no messages and no deferred work. NULL is fine. */
 void worker_free(struct worker **worker);
 
 /* ---- on the worker's thread ---- */
 
-/* One pass of its loop: waits, runs what is ready, then what was deferred, then frees. */
+/* One pass of its loop: waits, runs what is ready, then deferred work, then frees. */
 void worker_pass(struct worker *worker);
 
 static inline uint64_t worker_now_ms(struct worker *worker)
@@ -144,10 +147,10 @@ static inline bool worker_has_ample_buffers(const struct worker *worker)
     const struct bound *bytes = &worker->env.bounds->buffers_bytes;
     return bound_used(bytes) + WORKER_AMPLE_BYTES <= bound_limit(bytes);
 }
-/* The Date of now; refreshed once a second. */
+/* The current Date; refreshed once a second. */
 const char *worker_date(struct worker *worker);
 uint64_t worker_wall_ms(struct worker *worker);
-/* Gives units of the bound on descriptors back, and calls who waits for one. */
+/* Gives units of the bound on descriptors back, and calls a waiter for one. */
 void worker_give_fds(struct worker *worker, uint64_t count);
 
 #endif
