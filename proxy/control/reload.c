@@ -17,7 +17,7 @@ static void reload_on_adopted(struct message *message, void *receiver);
 
 /* ---- the swap ---- */
 
-/* While the service manager waits for the start, a reload is no event of its own. */
+/* While the service manager waits for the start, a reload is not reported to it. */
 static void reload_log_over(struct control *control)
 {
     if (control->readiness.told) {
@@ -86,7 +86,7 @@ static void reload_failed(struct control *control, const char *why)
     reload_log_over(control);
 }
 
-/* Keys that are read once, at the start. */
+/* Keys that are read at the start only. */
 static void reload_warn_fixed(struct control *control, const struct settings *settings)
 {
     const struct settings *now = control->generations.settings;
@@ -243,7 +243,7 @@ bool reload_names(struct control *control)
     return true;
 }
 
-/* One swap at a time, and no third generation while something of the one before the last still drains. */
+/* One change-over at a time, and no third generation while an upstream that was removed still drains. */
 static bool reload_possible(struct control *control)
 {
     return reload_settled(control) && pools_collect(control->pools) == 0;

@@ -1,8 +1,9 @@
 /*
- * A generation: one configuration made live, what workers need of it in the form they need it.
+ * A generation: one live configuration, in the form that workers need.
  *
- * Owns: a reference on the settings, the upstreams' views, the route table. Immutable once built. Thread: built and freed on the
- * control thread; a worker uses it between adopting it and adopting the next, and keeps no pointer into it longer.
+ * Owns: a reference to the settings, the upstreams' views, the route table. Immutable once built. Thread: built and
+ * freed on the control thread; a worker uses it from adopting it to adopting the next, and keeps no pointer into it
+ * longer.
  */
 #ifndef EVENKEEL_PROXY_WORKER_GENERATION_H
 #define EVENKEEL_PROXY_WORKER_GENERATION_H
@@ -36,20 +37,20 @@ struct generation {
     struct upstream_set *upstreams;
     struct route *routes;
     struct listener **listeners;         /* same order as settings->listeners */
-    struct tls_server **tls;             /* likewise; NULL: no TLS there */
+    struct tls_server **tls;             /* same order as settings->listeners; NULL: no TLS */
     struct tls_ticket_keys *ticket_keys; /* until it serves; NULL: as they are */
     size_t probe_path_bytes;             /* of readiness.listener_path; 0: none */
     unsigned waiting_count;              /* workers that have not adopted it yet (control thread) */
 };
 
-/* Whether the request asks for readiness (readiness.listener_path). */
+/* Whether the request is a probe of readiness.listener_path. */
 bool generation_probed(const struct generation *generation, const struct http_head *head);
 
 /* The first route that matches, or NULL. */
 const struct route *generation_route(const struct generation *generation, const char *listener_name,
                                      const struct http_head *head);
 
-/* True when the host (with or without port, any case, with or without a trailing dot) is what the route asks for. */
+/* Whether the host (with or without port, in any case, with or without a trailing dot) matches the route's. */
 bool route_host_matches(const struct route_settings *route, size_t route_host_bytes,
                         const char *host, size_t host_bytes);
 
