@@ -1,4 +1,4 @@
-/* Requests in: heads, payload, a tunnel's bytes; what is not consumed is kept, bounded by one read. */
+/* Reading requests: heads, payload, the bytes of a tunnel. Unconsumed bytes are kept, at most one read of them. */
 #include <string.h>
 
 #include "proxy/client/client_state.h"
@@ -16,13 +16,13 @@ static enum stream_result client_receive(struct client *client, size_t most_byte
     return result;
 }
 
-/* Keeps what was not consumed of the input. False: no memory. */
+/* Keeps the unconsumed bytes of the input. False: no memory. */
 static bool client_keep(struct client *client, const struct duplex_input *input, size_t consumed)
 {
     return duplex_keep(&client->duplex, client->origin.worker->bufs, input, consumed);
 }
 
-/* The bytes to look at next: those kept, or at most so many new ones. */
+/* The next bytes to parse: kept ones, or at most so many new ones. */
 static enum stream_result client_input(struct client *client, size_t most_bytes,
                                        struct duplex_input *ret_input)
 {
@@ -30,7 +30,7 @@ static enum stream_result client_input(struct client *client, size_t most_bytes,
     if (duplex_kept_input(duplex, ret_input)) {
         return STREAM_OK;
     }
-    /* libevent does not tell an error from readiness: where more is awaited, only the socket says that nothing comes */
+    /* libevent does not tell an error from readiness: if more is expected, only the socket says that nothing comes */
     bool awaits = client->state == CLIENT_HEAD || client->state == CLIENT_TUNNEL ||
                   (client->state == CLIENT_EXCHANGE && !h1_body_done(&client->body));
     if (!duplex->readable && !(duplex->suspect && awaits)) {
@@ -49,7 +49,7 @@ void client_refuse_head(struct client *client, enum exchange_reason reason, cons
     client_refuse(client, reason, detail, &seen);
 }
 
-/* Which of our reasons an unparsable head is. */
+/* The reason for a head that cannot be parsed. */
 static enum exchange_reason reason_of_parse(enum h1_result result)
 {
     switch (h1_result_status(result)) {
@@ -62,7 +62,8 @@ static enum exchange_reason reason_of_parse(enum h1_result result)
     }
 }
 
-/* Payload of the request at the front of the bytes: *ret_consumed of them. Without `trailers` it stops before them. False: *ret_reason. */
+/* Decodes payload of the request at the front of the bytes: *ret_consumed of them. Without `trailers` it stops before
+   them. False: *ret_reason. */
 static bool client_decode(struct client *client, const char *bytes, size_t length,
                           struct iovec iov[PAYLOAD_IOVS], struct payload *ret_payload,
                           struct http_head *trailers, size_t *ret_consumed,
@@ -107,11 +108,11 @@ static bool client_decode(struct client *client, const char *bytes, size_t lengt
 
 static bool client_keeps_alive(const struct client *client, const struct http_head *head)
 {
-    /* after a refused CONNECT the client may go on as if it had a tunnel */
+    /* after a refused CONNECT the client may continue as if it had a tunnel */
     return !(head->facts & FACT_CLOSE) && head->method != METHOD_CONNECT && !client_leaves(client);
 }
 
-/* A whole head: starts the exchange with what came with it. */
+/* A complete head: starts the exchange with the bytes that came with it. */
 static void client_start(struct client *client, const struct duplex_input *input,
                          const struct http_head *head)
 {
@@ -132,7 +133,8 @@ static void client_start(struct client *client, const struct duplex_input *input
     client_enter(client, CLIENT_EXCHANGE);
     bool valid = true;
     if (!h1_body_done(&client->body) && rest_bytes > 0) {
-        /* payload may have to be held until there is a connection; trailers cannot be: they wait for the next step */
+        /* payload may have to be held until there is a connection; trailers cannot be held, so they wait for the next
+           step */
         valid = client_decode(client, rest, rest_bytes, iov, &payload, NULL, &consumed, &reason,
                               &detail);
     } else {
@@ -162,7 +164,7 @@ static bool client_take_head(struct client *client)
                                         (uint32_t)limits->fields_count};
     struct duplex_input input;
     if (client->duplex.out != NULL) {
-        return false; /* the last response is still on its way: one at a time */
+        return false; /* the last response is still being sent: one exchange at a time */
     }
     enum stream_result received = client_input(client, WORKER_READ_BYTES, &input);
     if (received == STREAM_BLOCKED) {
@@ -205,14 +207,15 @@ static bool client_take_head(struct client *client)
     }
     client->duplex.starved = true;
     client->body.total_bytes =
-        scanned; /* no body yet: the word remembers how far the head was searched */
+        scanned; /* there is no body yet: this field remembers how far the head was searched */
     if (client->state == CLIENT_IDLE) {
         client_enter(client, CLIENT_HEAD);
     }
     return true;
 }
 
-/* A reset comes as readiness alone, without the mark of an end: look, but leave the bytes of the next request where they are. */
+/* A reset is reported only as readiness, without the mark of an end. So this checks, but leaves the bytes of the next
+   request in the socket. */
 bool client_is_gone(struct client *client)
 {
     enum stream_result result = stream_probe(&client->stream);
@@ -231,7 +234,7 @@ static bool client_take_payload(struct client *client)
     enum exchange_reason reason;
     const char *detail;
     if (h1_body_done(&client->body)) {
-        /* whatever comes now belongs to the next request; but a client that leaves takes its exchange with it */
+        /* further bytes belong to the next request; but a client that leaves ends its exchange */
         if (client->duplex.saw_end || (client->duplex.readable && client_is_gone(client))) {
             client_lost(client, REASON_CLIENT_ABORT);
         }
@@ -334,7 +337,7 @@ static bool client_step(struct client *client)
     return false;
 }
 
-/* Does what can be done now; a client that always has more lets the others go first after a while. */
+/* Does what can be done now. A client that always has more bytes lets others run after a while. */
 void client_run(struct client *client)
 {
     unsigned steps = 0;

@@ -1,5 +1,6 @@
 /*
- * The inside of a client, shared by client.c (life, time, events), client_in.c (requests in) and client_out.c (responses out).
+ * The inside of a client, shared by client.c (life, timer, events), client_in.c (reading requests) and client_out.c
+ * (sending responses).
  *
  * Owns: see client.h. Thread: its worker's. Private to client/.
  */
@@ -15,15 +16,15 @@
 #include "tls/stream.h"
 
 enum client_state {
-    CLIENT_PREFACE,   /* a PROXY header is awaited */
-    CLIENT_SILENT,    /* TLS is awaited, nothing of it has come */
-    CLIENT_HANDSHAKE, /* TLS is being agreed on */
+    CLIENT_PREFACE,   /* a PROXY header is expected */
+    CLIENT_SILENT,    /* TLS is expected, and no byte of it has arrived */
+    CLIENT_HANDSHAKE, /* the TLS handshake is in progress */
     CLIENT_IDLE,      /* between requests */
-    CLIENT_HEAD,      /* part of a head has come */
+    CLIENT_HEAD,      /* part of a head has arrived */
     CLIENT_EXCHANGE,  /* an exchange runs */
-    CLIENT_TUNNEL,    /* an exchange runs, bytes are relayed as they are */
-    CLIENT_CLOSING,   /* the last response is on its way out */
-    CLIENT_LINGER,    /* our direction is ended; what comes is thrown away */
+    CLIENT_TUNNEL,    /* an exchange runs, and bytes are relayed unchanged */
+    CLIENT_CLOSING,   /* the last response is being sent */
+    CLIENT_LINGER,    /* Evenkeel's direction has ended; received bytes are dropped */
     CLIENT_CLOSED,
 };
 
@@ -41,21 +42,24 @@ struct client {
         struct deferred deferred;   /* while open */
     };
     union {
-        struct h1_body body;         /* of the request */
-        TAILQ_ENTRY(client) shaking; /* in SILENT and HANDSHAKE: among those of its worker */
+        struct h1_body body; /* of the request */
+        /* in SILENT and HANDSHAKE: link in the worker's list of them */
+        TAILQ_ENTRY(client) shaking;
     };
-    uint64_t since_ms; /* when the state began, or the socket last took a byte of what is kept */
-    struct tls_server *tls; /* the listener's as of the handshake, kept until that is over */
-    uint8_t state;          /* enum client_state; written only by client_enter() */
-    bool keep : 1;          /* the connection may serve another request after this one */
-    bool out_chunked : 1;   /* how the response is framed */
+    /* when the state began, or when the socket last took a byte of the kept ones */
+    uint64_t since_ms;
+    /* the listener's at the start of the handshake, kept until it is over */
+    struct tls_server *tls;
+    uint8_t state;        /* enum client_state; written only by client_enter() */
+    bool keep : 1;        /* the connection may serve another request after this one */
+    bool out_chunked : 1; /* how the response is framed */
     bool out_close : 1;
     bool refused : 1; /* beyond limits.clients: counted in `refusals` */
     bool http_1_0 : 1;
-    bool served : 1; /* at least one request */
+    bool served : 1; /* at least one request has been served */
 };
 
-/* client.c: what an exchange asks of its client is in client_out.c */
+/* client.c. The operations that an exchange calls are in client_out.c. */
 extern const struct downstream_ops client_ops;
 
 static inline struct client *client_of(const struct exchange *exchange)
@@ -63,20 +67,20 @@ static inline struct client *client_of(const struct exchange *exchange)
     return exchange->owner;
 }
 
-/* Its listener takes no more clients: this request is the last. */
+/* Whether its listener is leaving, so that this request is the last. */
 static inline bool client_leaves(const struct client *client)
 {
     return client->origin.worker->draining || client->listener->state >= LISTENER_LEAVES;
 }
 
-/* Where it comes from, as far as is known by now. */
+/* Sets the client's address, as far as it is known by now. */
 void client_set_address(struct client *client, const struct ip_address *address);
 void client_enter(struct client *client, enum client_state state);
 /* Arms the timer for what the client waits for now. */
 void client_arm(struct client *client);
 /* The only way a client ends. Its exchange must be over. */
 void client_close(struct client *client, bool reset);
-/* The client is no longer there: its exchange, if any, is cancelled. */
+/* The client is gone: its exchange, if any, is cancelled. */
 void client_lost(struct client *client, enum exchange_reason reason);
 /* Answers a request that there is no exchange for; `seen` is what was read of its head, or NULL. */
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,
@@ -85,39 +89,41 @@ void client_refuse(struct client *client, enum exchange_reason reason, const cha
 void client_refuse_head(struct client *client, enum exchange_reason reason, const char *detail,
                         enum http_method method, const char *bytes, size_t length);
 
-/* client_preface.c: the connection begins with a PROXY header; the client may be closed afterwards. */
+/* client_preface.c: the connection begins with a PROXY header. The client may be closed afterwards. */
 void client_await_preface(struct client *client);
-/* A step of it. True: it has been taken, go on. */
+/* A step in PREFACE. True: the header has been read, continue. */
 bool client_take_preface(struct client *client);
 
 /* client_tls.c: the connection begins with a handshake. */
 void client_await_tls(struct client *client);
-/* A step in SILENT. True: the handshake has begun, go on with it. */
+/* A step in SILENT. True: the handshake has begun, continue with it. */
 bool client_meet_tls(struct client *client);
-/* A step in HANDSHAKE. True: it is over, go on with what has been received. */
+/* A step in HANDSHAKE. True: the handshake is over, continue with what was received. */
 bool client_shake(struct client *client);
-/* Entering and leaving SILENT and HANDSHAKE: for client_enter(). `state` is the new one, and the old one. */
+/* For client_enter() when it enters or leaves SILENT and HANDSHAKE. `state` is the new state, or the old one. */
 void client_join_handshake(struct client *client);
 void client_leave_handshake(struct client *client);
-/* Closes the worker's oldest client in the state (SILENT, HANDSHAKE), if it has had time enough to get beyond. False: there is none. */
+/* Closes the worker's oldest client in the state (SILENT or HANDSHAKE), if it has had time enough to get beyond it.
+   False: there is none. */
 bool clients_evict(struct worker *worker, enum client_state state);
-/* The client is about to be closed: counts what broke its TLS, if anything did, and forgets what was agreed. */
+/* The client is about to be closed: counts the failure of its TLS, if there is one. */
 void client_end_tls(struct client *client);
 
-/* client_in.c: does what can be done now with what has been received. From a frame of the client's own only. */
+/* client_in.c: does what can be done now with the received bytes. Called only from a frame of the client's own. */
 void client_run(struct client *client);
-/* The same at the end of the loop's pass. */
+/* Runs the client at the end of the loop's pass. */
 static inline void client_run_soon(struct client *client)
 {
     loop_defer(&client->origin.worker->loop, &client->deferred);
 }
 
-/* Whether the client has reset or ended; its bytes stay where they are. */
+/* Whether the client has reset or ended the connection; its bytes stay in the socket. */
 bool client_is_gone(struct client *client);
 
-/* client_out.c: sends what waits. False: the client is closed. */
+/* client_out.c: sends kept bytes. False: the client is closed. */
 bool client_flush(struct client *client);
-/* The last response is out: closes, after reading on for a while if the client may still be sending (RFC 9112 9.6). */
+/* The last response has been sent: closes, after reading on for a while if the client may still be sending (RFC 9112
+   9.6). */
 void client_finish_sending(struct client *client);
 
 #endif
