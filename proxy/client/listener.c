@@ -63,22 +63,30 @@ static enum listener_result listener_bind_one(const struct address *address, int
     return LISTENER_OK;
 }
 
-/* If sockets of another program (or of a second copy of this one) are bound to the address the bind must fail, although
-   SO_REUSEPORT would let a process of the same user share it. */
-static bool listener_in_use(const struct address *address)
+int listener_probe(const struct address *address)
 {
+    if (address->any.sa_family == AF_UNIX) {
+        return 0;
+    }
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
-        return false;
+        return errno;
     }
     int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (address->any.sa_family == AF_INET6) {
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     }
-    bool in_use = bind(fd, &address->any, address->length) != 0 && errno == EADDRINUSE;
+    int error = bind(fd, &address->any, address->length) != 0 ? errno : 0;
     close(fd);
-    return in_use;
+    return error;
+}
+
+/* If sockets of another program (or of a second copy of this one) are bound to the address the bind must fail, although
+   SO_REUSEPORT would let a process of the same user share it. */
+static bool listener_in_use(const struct address *address)
+{
+    return listener_probe(address) == EADDRINUSE;
 }
 
 /* The next inherited socket or, when they are used up, a duplicate of the first ones in turn. */

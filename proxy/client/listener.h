@@ -69,6 +69,8 @@ const char *listener_result_name(enum listener_result value);
 
 /* ---- control thread ---- */
 
+/* Why the address could not be bound now, as an errno; 0: it could. Addresses of Unix sockets are not tried. */
+int listener_probe(const struct address *address);
 /* Number of sockets that listener_open() would hold. */
 unsigned listener_fd_count(const struct address *address, unsigned worker_count,
                            const struct inherited *inherited);

@@ -13,8 +13,7 @@
 #include "proxy/control/control.h"
 #include "proxy/control/demo.h"
 #include "proxy/control/signals.h"
-#include "tls/client.h"
-#include "tls/server.h"
+#include "proxy/control/start_check.h"
 
 #define DEMO_WEB_PORT 8080
 #define DEMO_ADMIN_PORT 9901
@@ -37,12 +36,17 @@ static const char usage[] =
     "signals: HUP reload, TERM or INT drain (a second one ends at once), USR1 reopen logs,\n"
     "         USR2 replace the program without closing its listeners\n";
 
-static void print_messages(const struct settings_messages *messages)
+static void print_finding(enum settings_severity severity, const char *text, void *owner)
 {
     static const char *const words[] = {ENUM_NAMES(SETTINGS_SEVERITIES)};
+    (void)owner;
+    fprintf(stderr, "evenkeel: %s: %s\n", words[severity], text);
+}
+
+static void print_messages(const struct settings_messages *messages)
+{
     for (size_t i = 0; i < messages->count; i++) {
-        fprintf(stderr, "evenkeel: %s: %s\n", words[messages->items[i].severity],
-                messages->items[i].text);
+        print_finding(messages->items[i].severity, messages->items[i].text, NULL);
     }
 }
 
@@ -67,42 +71,13 @@ static void print_checklist_line(const struct checklist_line *line, void *owner)
     printf("%-7s %s\n", checklist_verdict_name(line->verdict), line->text);
 }
 
-/* Checks the files that the settings name: an error in them counts like an error in the configuration. */
-static bool check_files(const struct settings *settings)
-{
-    bool good = true;
-    for (size_t i = 0; i < settings->listener_count; i++) {
-        const struct listener_settings *listener = &settings->listeners[i];
-        struct tls_server *server = NULL;
-        char why[512];
-        if (listener->tls.enabled &&
-            tls_server_create(&listener->tls, NULL, &server, why, sizeof why) != TLS_SERVER_OK) {
-            fprintf(stderr, "evenkeel: error: listeners.%s.%s\n", listener->name, why);
-            good = false;
-        }
-        tls_server_put(&server);
-    }
-    for (size_t i = 0; i < settings->upstream_count; i++) {
-        const struct upstream_settings *upstream = &settings->upstreams[i];
-        struct tls_client *client = NULL;
-        char why[512];
-        if (upstream->tls.enabled &&
-            tls_client_obtain(NULL, &upstream->tls, &client, why, sizeof why) != TLS_CLIENT_OK) {
-            fprintf(stderr, "evenkeel: error: upstreams.%s.%s\n", upstream->name, why);
-            good = false;
-        }
-        tls_client_put(&client);
-    }
-    return good;
-}
-
 static int run_test(const char *path)
 {
     struct settings *settings = load(path);
     if (settings == NULL) {
         return 1;
     }
-    if (!check_files(settings)) {
+    if (!start_check(settings, print_finding, NULL)) {
         settings_put(&settings);
         return 1;
     }

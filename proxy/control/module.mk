@@ -12,6 +12,7 @@ libproxy_a_SOURCES += \
 	%D%/readiness_watch.c %D%/readiness_watch.h \
 	%D%/reload.c %D%/reload.h \
 	%D%/signals.c %D%/signals.h \
+	%D%/start_check.c %D%/start_check.h \
 	%D%/takeover.c %D%/takeover.h \
 	%D%/upgrade.c %D%/upgrade.h \
 	%D%/upgrade_wire.c %D%/upgrade_wire.h \

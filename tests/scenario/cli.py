@@ -182,6 +182,54 @@ def drops_user(s):
     check(proxy.reload({"drain": {"grace": "6s"}}), "the reload was rejected")
 
 
+KEYS = {
+    "warm_state.key_file": 'warm_state = {{ path = "{folder}/warm"; key_file = "{path}"; }};',
+    "tls_tickets.keys": 'tls_tickets = {{ keys = "{path}"; }};',
+}
+
+
+@scenario("-t passes what a start refuses")
+def start_refuses(s):
+    exposed, short = s.write("exposed.key", "ab" * 32), s.write("short.key", "abc")
+    os.chmod(exposed, 0o644)
+    os.chmod(short, 0o600)
+    for what, line, words in [
+            (f"{key} is {state}", line.format(folder=s.directory, path=path), (key, path))
+            for key, line in KEYS.items()
+            for state, path in (("missing", s.path("nowhere.key")), ("malformed", short), ("exposed", exposed))
+    ] + [("the user does not exist", 'user = "no-such-user";', ("user no-such-user",))]:
+        with s.case(what):
+            path = s.write("bad.conf", GOOD.replace("127.0.0.1:8080", f"127.0.0.1:{s.port()}") + line + "\n"
+                           f'admin = {{ listen = "unix:{s.path("admin.sock")}"; }};\n')
+            for arguments in (("-t", "-c", path), ("-c", path)):
+                done = run_program(s, *arguments)
+                check_equal(done.returncode, 1, f"exit code of {arguments[0]}")
+                check(all(word in done.stderr for word in words), f"{arguments} says {done.stderr}")
+
+
+@scenario("-t is silent about what would make a start fail here and now")
+def start_warned(s):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for what, text, words in (
+                ("the port of a listener is in use", GOOD.replace("127.0.0.1:8080", f"127.0.0.1:{port}"),
+                 f"listeners.web.listen: 127.0.0.1:{port} is in use"),
+                ("the port of the admin listener is in use", GOOD + f'admin = {{ listen = "127.0.0.1:{port}"; }};\n',
+                 f"admin.listen: 127.0.0.1:{port} is in use"),
+                ("an address of another machine", GOOD.replace("127.0.0.1:8080", "192.0.2.7:8080"),
+                 "listeners.web.listen: 192.0.2.7:8080: a start would fail"),
+                ("a log in a folder that is not there", GOOD + 'log = { path = "/nowhere/error.log"; };\n',
+                 "log.path: /nowhere/error.log: a start would fail"),
+                ("a pid file likewise", GOOD + 'pid_file = "/nowhere/pid";\n', "pid_file: /nowhere/pid: a start would fail")):
+            with s.case(what):
+                s.write("good.conf", text)
+                done = run_program(s, "-t", "-c", "good.conf")
+                check_equal(done.returncode, 0, f"exit code, after\n{done.stdout}{done.stderr}")
+                check(f"warning: {words}" in done.stderr, f"it says {done.stderr}")
+
+
 @scenario("a stale admin socket keeps the program from starting")
 def stale_socket(s):
     origin = RawOrigin(s)

@@ -5,9 +5,10 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import time
 
-from harness import (RawOrigin, check, check_equal, eventually, patient, run, run_program, scenario, start_proxy,
+from harness import (RawOrigin, check, check_equal, eventually, patient, program, run, run_program, scenario, start_proxy,
                      stopped_thread)
 
 
@@ -168,7 +169,9 @@ def examples(s):
             return file.read()
 
     pod, compose, compose_conf = read("kubernetes", "evenkeel.yaml"), read("compose", "compose.yaml"), read("compose", "evenkeel.conf")
-    pod_conf = re.search(r"evenkeel\.conf: \|\n((?:    .*\n)+)", pod)[1]
+    key = s.write("seal.key", "0123456789abcdef" * 4)
+    os.chmod(key, 0o600)
+    pod_conf = re.search(r"evenkeel\.conf: \|\n((?:    .*\n)+)", pod)[1].replace("/etc/evenkeel-key/key", key)
     for name, text in (("kubernetes", pod_conf), ("compose", compose_conf)):
         with s.case(f"{name}: the configuration is valid"):
             done = run_program(s, "-t", "-c", s.write(f"{name}.conf", text))
@@ -190,5 +193,34 @@ def examples(s):
         grace = seconds(read("evenkeel.conf.sample"), "grace")
         check(int(re.search(r"TimeoutStopSec=(\d+)s", unit)[1]) > grace, "it kills first")
 
+
+
+@scenario("`systemctl reload` with a bad file says that all is well")
+def reload_command(s):
+    with open(os.path.join(os.path.dirname(__file__), "..", "..", "contrib", "evenkeel.service.in")) as file:
+        commands = re.findall(r"^ExecReload=(.*)$", file.read(), re.MULTILINE)
+    proxy = start_proxy(s, RawOrigin(s))
+    good = proxy.text()
+
+    def reload():
+        """What systemd does: one command after the other until one fails; returns the last exit code."""
+        code = 0
+        for command in commands:
+            words = command.replace("$MAINPID", str(proxy.pid)).split()
+            words = [program() if word == "@sbindir@/evenkeel" else
+                     proxy.config_path if word == "@sysconfdir@/evenkeel/evenkeel.conf" else word for word in words]
+            code = subprocess.run(words, capture_output=True, timeout=patient(20), check=False).returncode
+            if code != 0:
+                break
+        return code
+
+    with s.case("a bad file fails, and the process never hears of it"):
+        proxy.write_config(good + "nonsense = 1;\n")
+        check(reload() != 0, "it succeeded")
+        check_equal(proxy.reloads(), (0, 0), "reloads")
+    with s.case("a good one is taken, though the ports are in use"):
+        proxy.write_config(good)
+        check_equal(reload(), 0, "exit code")
+        eventually(lambda: proxy.reloads() == (1, 0), "the reload is taken")
 
 run()

@@ -1,0 +1,180 @@
+/* A table of checks, each of one part of the settings. */
+#include "proxy/control/start_check.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/client/listener.h"
+#include "proxy/control/user.h"
+#include "tls/client.h"
+#include "tls/seal.h"
+#include "tls/server.h"
+#include "tls/tickets.h"
+
+struct start_check {
+    const struct settings *settings;
+    start_finding_fn *say;
+    void *owner;
+    bool failed;
+};
+
+__attribute__((format(printf, 3, 4))) static void found(struct start_check *check,
+                                                        enum settings_severity severity,
+                                                        const char *format, ...)
+{
+    char text[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    check->failed = check->failed || severity == SETTINGS_ERROR;
+    check->say(severity, text, check->owner);
+}
+
+/* ---- the user ---- */
+
+static void check_user(struct start_check *check)
+{
+    const char *name = check->settings->user;
+    struct user user;
+    if (name[0] == '\0') {
+        return;
+    }
+    if (!user_find(name, &user)) {
+        found(check, SETTINGS_ERROR, "user %s: %s", name, user_error());
+    } else if (!user_is_present(&user) && geteuid() != 0) {
+        found(check, SETTINGS_WARNING,
+              "user %s: a start would fail: only root can become another user", name);
+    }
+}
+
+/* ---- addresses ---- */
+
+static void check_address(struct start_check *check, const char *key, const char *name,
+                          const struct address *address, const char *text)
+{
+    int error = listener_probe(address);
+    if (error == EADDRINUSE) {
+        found(check, SETTINGS_WARNING,
+              "%s%s.listen: %s is in use: a start would fail; a reload of the process that uses it "
+              "would not",
+              key, name, text);
+    } else if (error != 0) {
+        found(check, SETTINGS_WARNING, "%s%s.listen: %s: a start would fail: %s", key, name, text,
+              strerror(error));
+    }
+}
+
+static void check_addresses(struct start_check *check)
+{
+    const struct settings *settings = check->settings;
+    check_address(check, "admin", "", &settings->admin.listen, settings->admin.listen_text);
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_settings *listener = &settings->listeners[i];
+        check_address(check, "listeners.", listener->name, &listener->listen,
+                      listener->listen_text);
+    }
+}
+
+/* ---- keys and certificates ---- */
+
+static void check_listener_tls(struct start_check *check)
+{
+    for (size_t i = 0; i < check->settings->listener_count; i++) {
+        const struct listener_settings *listener = &check->settings->listeners[i];
+        struct tls_server *server = NULL;
+        char why[512];
+        if (listener->tls.enabled &&
+            tls_server_create(&listener->tls, NULL, &server, why, sizeof why) != TLS_SERVER_OK) {
+            found(check, SETTINGS_ERROR, "listeners.%s.%s", listener->name, why);
+        }
+        tls_server_put(&server);
+    }
+}
+
+static void check_upstream_tls(struct start_check *check)
+{
+    for (size_t i = 0; i < check->settings->upstream_count; i++) {
+        const struct upstream_settings *upstream = &check->settings->upstreams[i];
+        struct tls_client *client = NULL;
+        char why[512];
+        if (upstream->tls.enabled &&
+            tls_client_obtain(NULL, &upstream->tls, &client, why, sizeof why) != TLS_CLIENT_OK) {
+            found(check, SETTINGS_ERROR, "upstreams.%s.%s", upstream->name, why);
+        }
+        tls_client_put(&client);
+    }
+}
+
+static void check_ticket_keys(struct start_check *check)
+{
+    const char *path = check->settings->tls_tickets.keys;
+    struct tls_ticket_keys *keys = NULL;
+    enum tls_tickets_result result = tls_ticket_keys_load(path, &keys);
+    if (result != TLS_TICKETS_OK) {
+        found(check, SETTINGS_ERROR, "tls_tickets.keys: %s: %s", path,
+              result == TLS_TICKETS_UNREADABLE ? strerror(errno) : tls_tickets_result_name(result));
+    }
+    tls_ticket_keys_free(&keys);
+}
+
+static void check_warm_key(struct start_check *check)
+{
+    const char *path = check->settings->warm_state.key_file;
+    struct seal_key key;
+    if (path[0] == '\0') {
+        return;
+    }
+    enum seal_result result = seal_key_load(path, &key);
+    if (result != SEAL_OK) {
+        found(check, SETTINGS_ERROR, "warm_state.key_file: %s: %s", path,
+              result == SEAL_KEY_UNREADABLE ? strerror(errno) : seal_result_name(result));
+        return;
+    }
+    seal_key_forget(&key);
+}
+
+/* ---- files that are written ---- */
+
+static void check_written(struct start_check *check, const char *key, const char *path,
+                          const char *outcome)
+{
+    char copy[PATH_MAX];
+    if (path == NULL || path[0] == '\0' || strcmp(path, "stderr") == 0 ||
+        strcmp(path, "stdout") == 0 || access(path, W_OK) == 0) {
+        return;
+    }
+    if (errno == ENOENT && (size_t)snprintf(copy, sizeof copy, "%s", path) < sizeof copy &&
+        access(dirname(copy), W_OK) == 0) {
+        return;
+    }
+    found(check, SETTINGS_WARNING, "%s: %s: %s: %s", key, path, outcome, strerror(errno));
+}
+
+static void check_files(struct start_check *check)
+{
+    const struct settings *settings = check->settings;
+    static const char fails[] = "a start would fail";
+    check_written(check, "log.path", settings->log.path, fails);
+    check_written(check, "log.access.path", settings->log.access.path, fails);
+    check_written(check, "pid_file", settings->pid_file, fails);
+    check_written(check, "warm_state.path", settings->warm_state.path, "nothing would be saved");
+}
+
+bool start_check(const struct settings *settings, start_finding_fn *say, void *owner)
+{
+    static void (*const checks[])(struct start_check * check) = {
+        check_user,        check_addresses, check_listener_tls, check_upstream_tls,
+        check_ticket_keys, check_warm_key,  check_files,
+    };
+    struct start_check check = {.settings = settings, .say = say, .owner = owner};
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
+        checks[i](&check);
+    }
+    return !check.failed;
+}
