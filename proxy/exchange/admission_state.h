@@ -7,7 +7,7 @@
  *
  *     OUTSIDE ──► AT_SHARD ──► IN_SHARD ──► QUEUED ──► ADMITTED ──► OUTSIDE
  *        └──────────────────────────────────►┘            │
- *                AT_SHARD, IN_SHARD, QUEUED ◄── APART ◄───┘  between two attempts, or while a twin brings the answer
+ *                AT_SHARD, IN_SHARD, QUEUED ◄── APART ◄───┘  before a body, between attempts, while a twin answers
  */
 #ifndef EVENKEEL_PROXY_EXCHANGE_ADMISSION_STATE_H
 #define EVENKEEL_PROXY_EXCHANGE_ADMISSION_STATE_H

@@ -81,12 +81,7 @@ bool exchange_start(const struct exchange_origin *origin, const struct downstrea
     exchange->body.state = payload->last ? REQUEST_WHOLE : REQUEST_ARRIVING;
     *ret_exchange = exchange;
     exchange_route(exchange);
-    if (__builtin_expect(exchange->stage == EXCHANGE_LEASED, 1)) {
-        exchange_send(exchange, payload);
-    } else if (!exchange_is_over(exchange) &&
-               !request_body_hold(&exchange->body, worker, payload)) {
-        exchange_fail(exchange, REASON_NO_MEMORY, NULL);
-    }
+    exchange_send_or_hold(exchange, payload);
     return true;
 }
 

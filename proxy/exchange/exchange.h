@@ -88,7 +88,8 @@ static inline const struct stream *origin_secure(const struct exchange_origin *o
 }
 
 enum exchange_stage {
-    EXCHANGE_NEW,        /* not routed yet */
+    EXCHANGE_NEW, /* not routed yet */
+    EXCHANGE_AWAITING_BODY, /* waits for the first bytes of the request's body, and holds no place meanwhile */
     EXCHANGE_QUEUED,     /* waits for a place at the upstream, or for a connection */
     EXCHANGE_CONNECTING, /* waits for a lease */
     EXCHANGE_LEASED,     /* has a lease; the request is sent before anything else happens */

@@ -60,18 +60,26 @@ static bool exchange_choose_shard(struct exchange *exchange, const struct route 
     return true;
 }
 
+/* Nothing of the body is here, and nobody but the client can change that: it may not take a place at the upstream from others. */
+static bool exchange_has_no_body_yet(const struct exchange *exchange)
+{
+    const struct request_body *body = &exchange->body;
+    return __builtin_expect(body->state == REQUEST_ARRIVING, 0) && body->bytes == 0 &&
+           !body->continue_awaited;
+}
+
 void exchange_begin(struct exchange *exchange, const struct route *route)
 {
     bool limited =
         route->admission.limited || exchange->origin->listener->admission.rate.interval != 0;
-    if (__builtin_expect(!limited, 1)) {
-        exchange_admit(exchange, false);
+    if (__builtin_expect(limited, 0) &&
+        (!exchange_rates_allow(exchange, route) ||
+         (route->admission.shards != NULL && !exchange_choose_shard(exchange, route)))) {
         return;
     }
-    if (!exchange_rates_allow(exchange, route)) {
-        return;
-    }
-    if (route->admission.shards != NULL && !exchange_choose_shard(exchange, route)) {
+    if (exchange_has_no_body_yet(exchange)) {
+        admission_enter(exchange, ADMISSION_APART);
+        exchange_enter(exchange, EXCHANGE_AWAITING_BODY);
         return;
     }
     exchange_pass(exchange);

@@ -39,7 +39,8 @@ static inline bool exchange_client_owes(const struct exchange *exchange)
 {
     const struct request_body *body = &exchange->body;
     return __builtin_expect(body->state == REQUEST_ARRIVING, 0) && !body->full &&
-           !body->continue_awaited && exchange->stage == EXCHANGE_SENDING;
+           !body->continue_awaited &&
+           (exchange->stage == EXCHANGE_SENDING || exchange->stage == EXCHANGE_AWAITING_BODY);
 }
 static inline bool exchange_client_silent(const struct exchange *exchange)
 {
@@ -116,6 +117,8 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
 /* The exchange has a lease: sends the head, the added fields and the payload: what is held, or `arrived` if that is not
    NULL, which is not held. */
 void exchange_send(struct exchange *exchange, const struct payload *arrived);
+/* The first payload of a request that has been admitted: sends it, or holds it until there is a lease. */
+void exchange_send_or_hold(struct exchange *exchange, const struct payload *payload);
 /* Sends if the exchange has got a lease. */
 void exchange_go_on(struct exchange *exchange);
 /* For exchange_events. */

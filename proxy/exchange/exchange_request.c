@@ -25,7 +25,7 @@ static void exchange_payload_passed(struct exchange *exchange, const struct payl
 {
     struct request_body *body = &exchange->body;
     bool was_full = body->full;
-    if (body->bytes > 0) {
+    if (body->bytes > 0 || (arrived != NULL && arrived->trailers != NULL)) {
         request_body_passed(body, exchange->worker, arrived, exchange_replays(exchange));
     }
     body->moved_ms = exchange_now_ms(exchange);
@@ -75,6 +75,16 @@ void exchange_send(struct exchange *exchange, const struct payload *arrived)
     }
 }
 
+void exchange_send_or_hold(struct exchange *exchange, const struct payload *payload)
+{
+    if (__builtin_expect(exchange->stage == EXCHANGE_LEASED, 1)) {
+        exchange_send(exchange, payload);
+    } else if (!exchange_is_over(exchange) &&
+               !request_body_hold(&exchange->body, exchange->worker, payload)) {
+        exchange_fail(exchange, REASON_NO_MEMORY, NULL);
+    }
+}
+
 void exchange_go_on(struct exchange *exchange)
 {
     if (exchange->stage == EXCHANGE_LEASED) {
@@ -83,6 +93,14 @@ void exchange_go_on(struct exchange *exchange)
 }
 
 /* ---- from the client's side ---- */
+
+/* The first bytes of a body are here: the exchange asks for its places now. */
+static enum sink exchange_body_begins(struct exchange *exchange, const struct payload *payload)
+{
+    exchange_pass(exchange);
+    exchange_send_or_hold(exchange, payload);
+    return exchange_is_over(exchange) ? SINK_BROKEN : exchange->body.full ? SINK_FULL : SINK_OPEN;
+}
 
 size_t exchange_request_room(const struct exchange *exchange)
 {
@@ -109,6 +127,9 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
     if (body->continue_awaited) {
         body->continue_awaited = false;
         exchange_rearm(exchange);
+    }
+    if (exchange->stage == EXCHANGE_AWAITING_BODY) {
+        return exchange_body_begins(exchange, payload);
     }
     if (side->lease == NULL) {
         if (!request_body_hold(body, exchange->worker, payload)) {

@@ -88,6 +88,13 @@ static void due_queued(const struct exchange *exchange, struct due *due)
                                                               : REASON_QUEUE_TIMEOUT);
 }
 
+/* The client's next bytes. */
+static void due_client(const struct exchange *exchange, struct due *due)
+{
+    due_earlier(due, exchange->body.moved_ms, exchange->origin->listener->timeouts.body_ms,
+                REASON_REQUEST_TIMEOUT);
+}
+
 static void due_sending(const struct exchange *exchange, struct due *due)
 {
     const struct timeout_settings *timeouts = &exchange_settings(exchange)->timeouts;
@@ -97,8 +104,7 @@ static void due_sending(const struct exchange *exchange, struct due *due)
     } else if (body->full || body->state != REQUEST_ARRIVING) {
         due_earlier(due, body->moved_ms, timeouts->idle_ms, REASON_IDLE_TIMEOUT);
     } else {
-        due_earlier(due, body->moved_ms, exchange->origin->listener->timeouts.body_ms,
-                    REASON_REQUEST_TIMEOUT);
+        due_client(exchange, due);
         if (__builtin_expect(policy_on_trial(&exchange->attempt.tickets), 0)) {
             due_act_earlier(due, exchange->attempt.started_us / 1000 + EXCHANGE_SILENT_MS,
                             DUE_YIELD);
@@ -160,6 +166,7 @@ static struct due exchange_due_ms(const struct exchange *exchange)
         due_act_earlier(&due, exchange->times.started_us / 1000 + LOOK_AFTER_MS, DUE_LOOK);
     }
     switch ((enum exchange_stage)exchange->stage) {
+    case EXCHANGE_AWAITING_BODY: due_client(exchange, &due); break;
     case EXCHANGE_QUEUED: due_queued(exchange, &due); break;
     case EXCHANGE_CONNECTING:
         due_earlier(&due, exchange->attempt.started_us / 1000,

@@ -45,6 +45,23 @@ def stalled(s):
             check_equal(proxy.get("/").status, 200, "status of others")
 
 
+@scenario("heads without bodies take all connections")
+def heads_only(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 2, "upstreams": {"app": {
+        "pool": {"max": 4, "warm_min": 0}, "limits": {"in_flight": 4, "queue": 4}}}})
+    with contextlib.ExitStack() as clients:
+        slow = [upload(clients, proxy, number, begun=b"") for number in range(20)]
+        for client in slow:
+            client.wait_until_read()
+        check_equal(proxy.get("/").status, 200, "status of others")
+        check_equal([request.target for request in origin.requests], ["/"], "what the origin was asked")
+        check_equal(proxy.bound("upstream_in_flight", "app")["used"], 0, "places that are taken")
+        for client in slow:
+            client.send(b"x" * 100)
+            check_equal(client.response("POST").status, 200, "status of an upload")
+
+
 @scenario("a client that waits for 100 and never sends is taken for a sick origin")
 def awaits_continue(s):
     def continues(connection, request):
