@@ -101,6 +101,12 @@ static const struct schema_row top_rows[] = {
     {"headers.via", &type_bool, "false", AT(headers.via),
      .help =
          "add Via to requests (RFC 9110 7.6.3); some servers do not compress responses to such requests"},
+    {"headers.underscores", &type_bool, "false", AT(headers.underscores),
+     .help =
+         "pass request fields with _ in their names, except those that a server may take for a field that matters, such as X_Forwarded_For; else all of them are dropped"},
+    {"headers.pass", &type_field_list, NULL, AT(headers.pass),
+     .help =
+         "fields that servers believe, such as \"X-Real-IP\", that pass from any client; else they pass only from trusted_peers (the list is in operations.md)"},
 
     {"resolver.servers", &type_server_list, NULL, AT(resolver.servers),
      .help = "DNS servers; none: those of /etc/resolv.conf"},

@@ -425,6 +425,8 @@ const struct schema_type type_header = {
     "header", "\"X-Name\" or \"X-Name: value\"", true, false, take_header, print_header};
 const struct schema_type type_method_list = {
     "list of methods", "a method such as \"GET\"", true, true, take_method, print_texts};
+const struct schema_type type_field_list = {
+    "list of fields", "a field name such as \"X-Real-IP\"", true, true, take_method, print_texts};
 const struct schema_type type_protocol_list = {
     "list of protocols", "a protocol such as \"websocket\"", true, true, take_protocol,
     print_texts};

@@ -108,6 +108,10 @@ struct header_settings {
     bool request_id;
     bool traceparent;
     bool via;
+    bool underscores; /* fields with "_" in their names go on */
+    const char *const
+        *pass; /* fields that upstreams believe and that any client may set all the same */
+    size_t pass_count;
 };
 
 struct certificate_settings {

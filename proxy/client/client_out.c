@@ -236,7 +236,7 @@ static size_t client_proxy_header(struct exchange *exchange, char *space)
     if (getsockname(client_of(exchange)->stream.fd, &own.any, &own.length) != 0) {
         own.any.sa_family = AF_UNSPEC;
     }
-    return proxy_header_write(&exchange->origin->address.any, &own.any, space);
+    return proxy_header_write(&exchange_client(exchange)->any, &own.any, space);
 }
 
 static bool client_gone(struct exchange *exchange)

@@ -157,7 +157,7 @@ static bool control_start_workers(struct control *control)
                                        .bounds = &control->limits.shared,
                                        .pools = control->pools,
                                        .control = control->loop.mailbox,
-                                       .ready = &control->ready,
+                                       .shared = &control->shared,
                                        .strata_seed = strata_seed,
                                        .held = takeover_pending(control)};
         enum worker_result result = worker_thread_create(&env, &control->workers.threads[i]);

@@ -129,7 +129,7 @@ struct control {
     struct warm warm;
     struct upgrade upgrade;
     struct takeover takeover;
-    uint32_t ready; /* whether the process is ready, for every thread; atomic */
+    struct shared_words shared;
 };
 
 uint64_t control_now_ms(void); /* CLOCK_MONOTONIC */

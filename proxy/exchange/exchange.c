@@ -6,6 +6,7 @@
 
 #include "breaker/backoff.h"
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/field_trust.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/exchange/upgrade.h"
 #include "proxy/http/respond.h"
@@ -102,6 +103,7 @@ bool exchange_start_twin(struct exchange *exchange, const struct downstream_ops 
     twin->times.allowed_ms = exchange->times.allowed_ms;
     twin->trusted = exchange->trusted;
     twin->forward = exchange->forward;
+    twin->told_client = exchange->told_client;
     twin->tries.attempts_before = exchange->tries.attempts_before;
     twin->tries.retries_count = 1;
     twin->tries.tried[twin->tries.tried_count++] = exchange->attempt.endpoint;
@@ -143,6 +145,26 @@ static bool exchange_ends_here(struct exchange *exchange)
     return true;
 }
 
+static uint8_t exchange_client_stratum(const struct exchange *exchange)
+{
+    return __builtin_expect(exchange->forward.client_told, 0)
+               ? call_client_stratum(exchange->worker->env.strata_seed, &exchange->told_client)
+               : exchange->origin->client_stratum;
+}
+
+/* What few requests have. */
+__attribute__((noinline)) static void exchange_take_odd(struct exchange *exchange,
+                                                        const struct route_settings *route)
+{
+    const struct settings *settings = exchange->worker->generation->settings;
+    if (exchange->request.facts & FACT_UNDERSCORE) {
+        field_trust_underscores(exchange, &settings->headers, &exchange->request);
+    }
+    if (exchange->request.facts & FACT_UPGRADE) {
+        upgrade_narrow(exchange, route);
+    }
+}
+
 static void exchange_route(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
@@ -166,7 +188,7 @@ static void exchange_route(struct exchange *exchange)
         view->upstream->name,
         route->figures->name,
         &route->figures->by_worker[worker->env.index],
-        {exchange->origin->client_stratum,
+        {exchange_client_stratum(exchange),
          call_path_stratum(worker->env.strata_seed, route->figures->name, head)}};
     if (head->framing == FRAMING_LENGTH &&
         head->content_length > generation->settings->limits.body_bytes) {
@@ -178,8 +200,8 @@ static void exchange_route(struct exchange *exchange)
         exchange_fail(exchange, REASON_HOPELESS, NULL);
         return;
     }
-    if (__builtin_expect(head->facts & FACT_UPGRADE, 0)) {
-        upgrade_narrow(exchange, route->settings);
+    if (__builtin_expect(head->facts & (FACT_UPGRADE | FACT_UNDERSCORE), 0)) {
+        exchange_take_odd(exchange, route->settings);
     }
     exchange->body.continue_awaited = (head->facts & FACT_EXPECT_CONTINUE) != 0;
     exchange_begin(exchange, route);

@@ -177,16 +177,24 @@ struct exchange {
     struct attempt attempt;
     struct wheel_timer timer;
     struct deferred_free freed;
-    uint8_t stage;          /* enum exchange_stage; written only by exchange_enter() */
-    uint8_t reason;         /* enum exchange_reason, when finished */
-    bool reused;            /* the last lease's connection had been used before */
-    bool resumed;           /* its TLS session was resumed */
-    bool trusted;           /* the client's address is in trusted_peers */
-    bool looked;            /* the exchange has checked whether the client is still there */
-    bool client_raw_ended;  /* the client has ended its direction of a tunnel */
-    struct forward forward; /* fields that are added for the upstream */
-    char endpoint_text[64]; /* endpoint of the last attempt */
+    uint8_t stage;                 /* enum exchange_stage; written only by exchange_enter() */
+    uint8_t reason;                /* enum exchange_reason, when finished */
+    bool reused;                   /* the last lease's connection had been used before */
+    bool resumed;                  /* its TLS session was resumed */
+    bool trusted;                  /* the client's address is in trusted_peers */
+    bool looked;                   /* the exchange has checked whether the client is still there */
+    bool client_raw_ended;         /* the client has ended its direction of a tunnel */
+    struct forward forward;        /* fields that are added for the upstream */
+    char endpoint_text[64];        /* endpoint of the last attempt */
+    struct ip_address told_client; /* with forward.client_told */
 };
+
+/* The client: that of the connection, or the one that a trusted peer tells of. */
+static inline const struct ip_address *exchange_client(const struct exchange *exchange)
+{
+    return __builtin_expect(exchange->forward.client_told, 0) ? &exchange->told_client
+                                                              : &exchange->origin->address;
+}
 
 /* Begins an exchange for a parsed head with the payload that has arrived. The bytes of the head may be freed
    afterwards. The exchange may be over when this returns: downstream->finished() tells. False: no memory, and nothing

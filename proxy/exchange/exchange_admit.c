@@ -156,7 +156,7 @@ void exchange_try(struct exchange *exchange, bool turn)
         options.owner = &caller;
     }
     options.keyed = balance_key(caller.view->settings, &exchange->request,
-                                &exchange->origin->address.any, &options.key_hash);
+                                &exchange_client(exchange)->any, &options.key_hash);
     enum pick_result picked = exchange_choose(exchange, &caller, &options, &endpoint);
     if (picked == PICK_NONE) {
         return;

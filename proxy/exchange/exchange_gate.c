@@ -25,7 +25,7 @@ static bool exchange_rates_allow(struct exchange *exchange, const struct route *
     if (admission->key_rate.interval != 0) {
         const struct key_rate_settings *settings = &route->settings->key_rate;
         request_key(settings->key, settings->key_name, &exchange->request,
-                    &exchange->origin->address.any, &key_hash);
+                    &exchange_client(exchange)->any, &key_hash);
         if (!key_buckets_take(admission->keys->buckets, key_hash, &admission->key_rate, retry,
                               now_us, &wait_ms)) {
             return exchange_refuse_rate(exchange, REASON_CLIENT_RATE, wait_ms);
@@ -47,7 +47,7 @@ static bool exchange_choose_shard(struct exchange *exchange, const struct route 
     const struct shard_settings *settings = &route->settings->shards;
     uint64_t key_hash = 0, wait_ms;
     request_key(settings->key, settings->key_name, &exchange->request,
-                &exchange->origin->address.any, &key_hash);
+                &exchange_client(exchange)->any, &key_hash);
     struct shard *shard = shard_take(route->admission.shards, key_hash, settings->shuffle);
     exchange->admission.shard = shard;
     if (!token_bucket_take(&shard->bucket, &route->admission.shard_rate,

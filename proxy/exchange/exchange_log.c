@@ -45,7 +45,7 @@ void exchange_log(struct exchange *exchange)
                                : exchange->endpoint_text;
     char client[ADDRESS_TEXT_BYTES];
     struct access_record record = {
-        .client = text_of(client, address_format_ip(&exchange->origin->address.any, client)),
+        .client = text_of(client, address_format_ip(&exchange_client(exchange)->any, client)),
         .method = text_of(head_text(head, head->method_text), head->method_text.bytes),
         .target = text_of(head_text(head, head->target), head->target.bytes),
         .host = text_of(head_text(head, head->host), head->host.bytes),

@@ -1,5 +1,6 @@
 /* Sending the request: from the client's side to the upstream side, with what is held in between. */
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/field_trust.h"
 #include "proxy/policy/retry.h"
 
 /* Whether sent payload is kept: a retry is possible and would be allowed. */
@@ -119,6 +120,9 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
         exchange_excuse_upload(exchange);
     }
     body->bytes += payload_bytes(payload);
+    if (__builtin_expect(payload->trailers != NULL, 0)) {
+        field_trust_trailers(exchange, payload->trailers);
+    }
     body->moved_ms = exchange_now_ms(exchange);
     body->state = payload->last ? REQUEST_WHOLE : REQUEST_ARRIVING;
     if (payload->last && exchange->tries.attempts_count > 0) {

@@ -8,7 +8,10 @@
 #endif
 
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/field_trust.h"
+#include "proxy/exchange/told_client.h"
 #include "proxy/http/added_fields.h"
+#include "proxy/http/believed_fields.h"
 #include "proxy/http/hop_fields.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
@@ -134,6 +137,69 @@ bool forward_ends_here(const struct exchange *exchange)
     return counts_forwards(&exchange->request) && max_forwards(&exchange->request) == 0;
 }
 
+#define ID(name) ((uint64_t)1 << FIELD_##name)
+/* The fields that forward_mark() knows. */
+static const uint64_t marked_ids =
+    ID(X_FORWARDED_FOR) | ID(X_FORWARDED_PROTO) | ID(X_FORWARDED_HOST) | ID(FORWARDED) |
+    ID(X_REQUEST_ID) | ID(TRACEPARENT) | ID(MAX_FORWARDS) | ID(VIA) | ID(X_ENVOY_ATTEMPT_COUNT) |
+    ID(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS) | ID(GRPC_TIMEOUT);
+static const uint64_t telling_ids = ID(X_FORWARDED_FOR) | ID(FORWARDED);
+#undef ID
+_Static_assert(FIELD_ID_COUNT <= 64, "the masks are of the first word of head->seen");
+
+/* What is written anew, from what was there if it may be believed, is dropped; what is not written is passed on only from trusted
+   ones. */
+static void forward_mark(const struct exchange *exchange, struct http_field *field,
+                         const struct http_field *id)
+{
+    const struct forward *forward = &exchange->forward;
+    bool trusted = exchange->trusted;
+    switch (field->id) {
+    case FIELD_X_FORWARDED_FOR:
+    case FIELD_X_FORWARDED_PROTO:
+    case FIELD_X_FORWARDED_HOST:
+        field->drop = forward->style == FORWARDED_X || forward->style == FORWARDED_BOTH || !trusted;
+        break;
+    case FIELD_FORWARDED:
+        field->drop =
+            forward->style == FORWARDED_RFC7239 || forward->style == FORWARDED_BOTH || !trusted;
+        break;
+    case FIELD_X_REQUEST_ID: field->drop = field != id && forward->adds_id; break;
+    case FIELD_TRACEPARENT: field->drop = !forward->trace_kept && forward->adds_trace; break;
+    case FIELD_MAX_FORWARDS:
+        field->drop =
+            counts_forwards(&exchange->request) && max_forwards(&exchange->request) != UINT64_MAX;
+        break;
+    case FIELD_VIA: field->drop = forward->adds_via; break;
+    case FIELD_X_ENVOY_ATTEMPT_COUNT:
+    case FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS:
+    case FIELD_GRPC_TIMEOUT: field->drop = 1; break;
+    default: break;
+    }
+}
+
+/* Of a trusted peer that sends none of the fields we know of, everything stays as it is. */
+static void forward_mark_all(struct exchange *exchange, const struct header_settings *settings,
+                             const struct http_field *id)
+{
+    struct http_head *head = &exchange->request;
+    bool trusted = exchange->trusted;
+    bool known = (head->seen[0] & marked_ids) != 0;
+    if (trusted && !known) {
+        return;
+    }
+    for (size_t i = 0; i < head->field_count; i++) {
+        struct http_field *field = &head->fields[i];
+        if (field->id == FIELD_OTHER) {
+            if (believed_may_begin(head->base[field->name_at]) && !trusted) {
+                field_trust_judge(exchange, settings, field);
+            }
+        } else if (__builtin_expect(known, 0)) {
+            forward_mark(exchange, field, id);
+        }
+    }
+}
+
 void forward_prepare(struct exchange *exchange, const struct header_settings *settings)
 {
     struct http_head *head = &exchange->request;
@@ -147,39 +213,17 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
         id = NULL;
     }
     const struct http_field *trace = only_field(head, FIELD_TRACEPARENT);
-    exchange->forward.trace_kept =
+    forward->trace_kept =
         trace != NULL && traceparent_valid(head->base + trace->value_at, trace->value_bytes);
-    exchange->forward.request_id_kept = id != NULL;
+    forward->request_id_kept = id != NULL;
     if (id == NULL) {
-        hex_of(exchange->forward.request_id, rng_next(&exchange->worker->loop.rng));
-        hex_of(exchange->forward.request_id + 16, rng_next(&exchange->worker->loop.rng));
+        hex_of(forward->request_id, rng_next(&exchange->worker->loop.rng));
+        hex_of(forward->request_id + 16, rng_next(&exchange->worker->loop.rng));
     }
-    /* Evenkeel writes these fields anew, from the received values of a trusted client; other such fields pass only from
-       trusted clients */
-    bool writes_x = settings->forwarded == FORWARDED_X || settings->forwarded == FORWARDED_BOTH;
-    bool writes_rfc =
-        settings->forwarded == FORWARDED_RFC7239 || settings->forwarded == FORWARDED_BOTH;
-    for (size_t i = 0; i < head->field_count; i++) {
-        struct http_field *field = &head->fields[i];
-        switch (field->id) {
-        case FIELD_X_FORWARDED_FOR:
-        case FIELD_X_FORWARDED_PROTO:
-        case FIELD_X_FORWARDED_HOST: field->drop = writes_x || !exchange->trusted; break;
-        case FIELD_FORWARDED: field->drop = writes_rfc || !exchange->trusted; break;
-        case FIELD_X_REQUEST_ID: field->drop = field != id && exchange->forward.adds_id; break;
-        case FIELD_TRACEPARENT:
-            field->drop = !exchange->forward.trace_kept && exchange->forward.adds_trace;
-            break;
-        case FIELD_MAX_FORWARDS:
-            field->drop = counts_forwards(head) && max_forwards(head) != UINT64_MAX;
-            break;
-        case FIELD_VIA: field->drop = exchange->forward.adds_via; break;
-        case FIELD_X_ENVOY_ATTEMPT_COUNT:
-        case FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS:
-        case FIELD_GRPC_TIMEOUT: field->drop = 1; break;
-        default: break;
-        }
+    if (__builtin_expect(head->seen[0] & telling_ids, 0) && exchange->trusted) {
+        told_client_find(exchange);
     }
+    forward_mark_all(exchange, settings, id);
 }
 
 /* Joins the values of a field that may occur several times, with a separator behind each. */

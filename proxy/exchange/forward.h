@@ -28,6 +28,7 @@ struct forward {
     bool adds_via : 1;
     bool request_id_kept : 1; /* the request has an id from a trusted client; request_id is empty */
     bool trace_kept : 1;      /* the request has a valid traceparent from a trusted client */
+    bool client_told : 1;     /* a trusted peer tells of the client: exchange->told_client */
     char request_id[FORWARD_ID_BYTES + 1]; /* Evenkeel's own; "" if the request's own id is kept */
 };
 

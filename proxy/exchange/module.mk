@@ -10,7 +10,9 @@ libproxy_a_SOURCES += \
 	%D%/exchange_request.c \
 	%D%/exchange_retry.c \
 	%D%/exchange_time.c \
+	%D%/field_trust.c %D%/field_trust.h \
 	%D%/forward.c %D%/forward.h \
 	%D%/hedge.c %D%/hedge.h \
 	%D%/request_body.c %D%/request_body.h \
+	%D%/told_client.c %D%/told_client.h \
 	%D%/upgrade.c %D%/upgrade.h

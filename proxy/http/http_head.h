@@ -58,6 +58,7 @@ enum http_fact {
     FACT_KEEP_ALIVE = 1 << 4, /* an explicit Connection: keep-alive */
     FACT_HTTP_1_0 = 1 << 5,
     FACT_ABSOLUTE_FORM = 1 << 6, /* target came as scheme://authority/path; host is from there */
+    FACT_UNDERSCORE = 1 << 7,    /* a field's name has "_" in it */
     FACT_ASTERISK = 1 << 8, /* OPTIONS for the server as a whole: written with "*" as the target */
     /* The field lines stand in the bytes as they would be written, one behind the other; who changes more of a field than its
        drop takes this back. */

@@ -96,6 +96,9 @@ static enum h1_result take_name(struct lines *lines, bool first)
     lines->field->name_bytes = (uint16_t)name_bytes;
     lines->field->id = (uint8_t)field_id_of(name, name_bytes);
     lines->field->drop = lines->role->drops[lines->field->id];
+    if (memchr(name, '_', name_bytes) != NULL) {
+        lines->facts |= FACT_UNDERSCORE;
+    }
     return H1_OK;
 }
 
@@ -125,7 +128,7 @@ static enum h1_result take_line(struct lines *lines, bool first)
     field->value_at = (uint32_t)(value - input->bytes);
     field->value_bytes = (uint32_t)(value_end - value);
     if (value != colon + 2 || colon[1] != ' ' || value == value_end || value_end != line_end) {
-        lines->facts = 0;
+        lines->facts &= (uint16_t)~FACT_CANONICAL;
     }
     lines->at = (uint32_t)(line_end - input->bytes) + 2;
     lines->field++;

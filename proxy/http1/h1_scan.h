@@ -167,7 +167,7 @@ static inline bool h1_has_avx2(void)
 }
 
 /* The first five repeat one byte. The others are looked up by half a byte, in each half of a vector: bit H of the L-th entry
-   of `token` says that the byte 0xHL is of a token, and bit H is what the H-th entry of `high` is. */
+   of `token` says that the byte 0xHL is of a token and not "_", and bit H is what the H-th entry of `high` is. */
 struct h1_vectors {
     uint8_t control[32], del[32], lower_case[32], half[32], none[32];
     uint8_t high[32], token[32];
@@ -202,7 +202,7 @@ H1_AVX2 static inline uint32_t h1_text_stops_avx2(const char *at)
     return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(control, del));
 }
 
-/* How many of the bytes are of a token. A byte above 0x7f, as an index, finds 0. _tzcnt_u64() of 0 is 64. */
+/* How many of the bytes are of a token without "_": names with one are left to who looks at them (FACT_UNDERSCORE). A byte above 0x7f, as an index, finds 0. _tzcnt_u64() of 0 is 64. */
 H1_AVX2 static inline uint64_t h1_token_step_avx2(__m256i bytes, const struct h1_vectors *vectors)
 {
     __m256i upper_half = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), h1_vector(vectors->half));

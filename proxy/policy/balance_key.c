@@ -7,6 +7,9 @@
 #include "pool/balance.h"
 #include "steady/hash.h"
 
+/* Of an IPv6 address: its /64. */
+#define CLIENT_V6_BYTES 8
+
 static uint64_t hash_of(const void *bytes, size_t count)
 {
     return hash_bytes(BALANCE_KEY_SEED, bytes, count);
@@ -64,7 +67,8 @@ static bool key_of_cookie(const struct http_head *head, const char *name, uint64
     return false;
 }
 
-/* The address without the port. */
+/* The address without the port; of IPv6 the /64, whose addresses one client has all to itself. An IPv4 address is one however it
+   is written. */
 static bool key_of_client(const struct sockaddr *address, uint64_t *ret_hash)
 {
     if (address->sa_family == AF_INET) {
@@ -73,8 +77,10 @@ static bool key_of_client(const struct sockaddr *address, uint64_t *ret_hash)
         return true;
     }
     if (address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)address;
-        *ret_hash = hash_of(&v6->sin6_addr, sizeof v6->sin6_addr);
+        const struct in6_addr *v6 =
+            &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+        *ret_hash = IN6_IS_ADDR_V4MAPPED(v6) ? hash_of(&v6->s6_addr[12], sizeof(struct in_addr))
+                                             : hash_of(v6, CLIENT_V6_BYTES);
         return true;
     }
     return false;

@@ -46,6 +46,10 @@
     X(redials_refused, "redials_refused_total", "",                                                  \
       "Attempts on a broken pooled connection that were not repeated, because too many had been")    \
     X(queued, "queued_total", "", "Exchanges that waited in an upstream's queue")                    \
+    X(fields_underscore_dropped, "fields_underscore_dropped_total", "",                              \
+      "Request fields dropped because of _ in their names")                                          \
+    X(fields_believed_dropped, "fields_believed_dropped_total", "",                                  \
+      "Request fields dropped because servers believe them and the client is not in trusted_peers")  \
     X(responses_tolerated, "responses_tolerated_total", "",                                          \
       "Responses accepted although their framing breaks the standard; their connections are closed") \
     X(responses_paused, "responses_paused_total", "",                                                \

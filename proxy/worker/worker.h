@@ -61,6 +61,12 @@ struct shared_bounds {
     struct bound pipes;
 };
 
+/* Words that all threads share; atomic. */
+struct shared_words {
+    uint32_t ready;            /* whether the process is */
+    uint32_t underscores_told; /* the log has said that fields with "_" are dropped */
+};
+
 struct worker_env {
     unsigned index;
     unsigned worker_count;
@@ -68,9 +74,9 @@ struct worker_env {
     struct shared_bounds *bounds;
     struct pools *pools;
     struct mailbox *control; /* mailbox for answers */
-    const uint32_t *ready;   /* whether the process is ready; atomic */
-    uint64_t strata_seed;    /* seed of the strata of requests; a secret of the process */
-    bool held;               /* the worker does not accept until it is told to listen */
+    struct shared_words *shared;
+    uint64_t strata_seed; /* seed of the strata of requests; a secret of the process */
+    bool held;            /* the worker does not accept until it is told to listen */
     size_t client_bytes, exchange_bytes; /* sizes of the objects in its slabs */
 };
 
@@ -140,7 +146,7 @@ static inline uint64_t worker_now_ms(struct worker *worker)
 }
 static inline bool worker_ready(const struct worker *worker)
 {
-    return __atomic_load_n(worker->env.ready, __ATOMIC_RELAXED) != 0;
+    return __atomic_load_n(&worker->env.shared->ready, __ATOMIC_RELAXED) != 0;
 }
 static inline bool worker_has_ample_buffers(const struct worker *worker)
 {

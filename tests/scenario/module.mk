@@ -50,6 +50,7 @@ scenario_tests = \
 	%D%/tls_listener.py \
 	%D%/tls_sessions.py \
 	%D%/tls_upstream.py \
+	%D%/trust.py \
 	%D%/upgrade.py \
 	%D%/user.py \
 	%D%/warm_state.py \

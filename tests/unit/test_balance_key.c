@@ -75,8 +75,18 @@ static void the_clients_address_without_its_port_is_the_key(void **state)
     uint64_t one = key_of(BALANCE_HASH_CLIENT, NULL, "", "10.0.0.1");
     assert_true(one != 0);
     assert_true(one != key_of(BALANCE_HASH_CLIENT, NULL, "", "10.0.0.2"));
-    assert_true(key_of(BALANCE_HASH_CLIENT, NULL, "", "2001:db8::1") !=
-                key_of(BALANCE_HASH_CLIENT, NULL, "", "2001:db8::2"));
+    assert_true(one == key_of(BALANCE_HASH_CLIENT, NULL, "", "::ffff:10.0.0.1"));
+}
+
+/* One client has all of its /64 and may change its address with every connection. */
+static void a_v6_client_does_not_escape_its_key_within_its_64(void **state)
+{
+    (void)state;
+    uint64_t one = key_of(BALANCE_HASH_CLIENT, NULL, "", "2001:db8:0:1::1");
+    assert_true(one == key_of(BALANCE_HASH_CLIENT, NULL, "", "2001:db8:0:1::2"));
+    assert_true(one == key_of(BALANCE_HASH_CLIENT, NULL, "", "2001:db8:0:1:ffff:ffff:ffff:ffff"));
+    assert_true(one != key_of(BALANCE_HASH_CLIENT, NULL, "", "2001:db8:0:2::1"));
+    assert_true(one != key_of(BALANCE_HASH_CLIENT, NULL, "", "2001:db8:1:1::1"));
 }
 
 static void other_methods_take_no_key(void **state)
@@ -93,6 +103,7 @@ int main(void)
         cmocka_unit_test(the_value_of_a_field_is_the_key),
         cmocka_unit_test(the_value_of_a_cookie_is_the_key),
         cmocka_unit_test(the_clients_address_without_its_port_is_the_key),
+        cmocka_unit_test(a_v6_client_does_not_escape_its_key_within_its_64),
         cmocka_unit_test(other_methods_take_no_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

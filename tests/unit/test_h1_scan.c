@@ -45,11 +45,11 @@ H1_AVX2 static struct h1_name name_avx2(const char *at)
     return h1_name_avx2(at);
 }
 
-/* What a name must be found as: `kind` is what its bytes may be. */
+/* What a name must be found as: `kind` is what its bytes may be. One with "_" is left to others. */
 static struct h1_name wanted_name(const char *at, enum h1_char kind)
 {
     size_t bytes = (size_t)(h1_scan(at, at + H1_SCAN_BYTES, kind) - at);
-    if (bytes == 0 || bytes == H1_SCAN_BYTES || at[bytes] != ':') {
+    if (bytes == 0 || bytes == H1_SCAN_BYTES || at[bytes] != ':' || memchr(at, '_', bytes)) {
         return (struct h1_name){0, FIELD_OTHER};
     }
     return (struct h1_name){bytes, field_id_of(at, bytes)};
