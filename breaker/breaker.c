@@ -1,4 +1,4 @@
-/* Closed, open, half-open, ramp. */
+/* The states closed, open, half-open and ramp. */
 #include "breaker/breaker.h"
 
 #include <pthread.h>
@@ -11,39 +11,42 @@
 #include "steady/enum_names.h"
 #include "steady/fault.h"
 
-/* Less, never more: an outage is to be over within open_share of its length. */
+/* The time is shortened, never lengthened, so that an outage is noticed as over within open_share of its length. */
 #define OPEN_JITTER_SHARE 0.2
 
-/* The state's word: an epoch above, the state below. A new epoch begins with every open and half-open: tickets of an older one say
-   nothing of now. */
+/* The word of the state: an epoch in the high bits, the state in the low ones. A new epoch begins with every open and
+   half-open; the results of tickets of an older epoch are not counted. */
 #define STATE_BITS 3
 #define STATE_MASK ((UINT64_C(1) << STATE_BITS) - 1)
-/* Of a ticket's word: its call holds no place on trial any more. */
+/* A bit in a ticket's word: the call has given its trial place back. */
 #define YIELDED (UINT64_C(1) << 63)
 
-/* One thread's. */
+/* One thread's counter. */
 struct refusals {
     uint64_t count;
 } __attribute__((aligned(WINDOW_CACHE_LINE)));
 
 struct breaker {
-    /* Read without the lock; with the head of the window this fills one cache line, which nobody writes while all is well. */
-    uint64_t word;          /* written by transition() only */
-    uint64_t not_before_ms; /* nobody is admitted earlier who is not admitted freely */
+    /* Read without the lock. Together with the head of the window this is one cache line, which no thread writes while
+       all calls succeed. */
+    uint64_t word; /* written by transition() only */
+    /* no call is admitted before this time unless calls are admitted freely */
+    uint64_t not_before_ms;
     struct evidence evidence;
 
-    /* Under the lock. */
+    /* Protected by the lock. */
     pthread_mutex_t lock;
     uint64_t since_ms;
     uint64_t outage_since_ms;
-    uint64_t
-        patience_end_ms; /* half-open: one more probe goes then, though none came back; atomic */
-    uint64_t probes_in_flight;   /* of all epochs: never above settings.probes_count */
-    uint64_t on_trial_in_flight; /* of this epoch, probes and calls of the ramp */
-    uint64_t on_trial_good;      /* of those, how many came back well */
-    uint64_t bad_in_a_row;       /* probes of this epoch, since a good one */
-    uint32_t bad_strata;         /* bad probes of this epoch were in these; atomic */
-    uint32_t asked_strata;       /* had traffic when it first opened, or have asked since; atomic */
+    /* half-open: one more probe goes then, even if none has a result; atomic */
+    uint64_t patience_end_ms;
+    uint64_t probes_in_flight;   /* of all epochs: never more than settings.probes_count */
+    uint64_t on_trial_in_flight; /* probes and calls of the ramp, of this epoch */
+    uint64_t on_trial_good;      /* those of them that succeeded */
+    uint64_t bad_in_a_row;       /* failed probes of this epoch in a row */
+    uint32_t bad_strata;         /* strata of failed probes of this epoch; atomic */
+    /* strata that had traffic when it first opened, or have had since; atomic */
+    uint32_t asked_strata;
     uint64_t probes_count;
     uint64_t entered_count[BREAKER_STATE_COUNT];
     breaker_change_fn *on_change;
@@ -161,14 +164,14 @@ static bool is_open(enum breaker_state state)
     return state == BREAKER_OPEN || state == BREAKER_FORCED_OPEN;
 }
 
-/* How long ago it first opened; 0 when it admits freely. */
+/* Time since it first opened; 0 if it admits freely. */
 static uint64_t outage_age_ms(const struct breaker *breaker, uint64_t now_ms)
 {
     bool is_over = admits_freely(load_word(breaker)) || now_ms < breaker->outage_since_ms;
     return is_over ? 0 : now_ms - breaker->outage_since_ms;
 }
 
-/* open_ms: into an open state, when to look again; else 0. */
+/* open_ms: how long a new open state lasts; else 0. */
 static void transition(struct breaker *breaker, const struct breaker_settings *settings,
                        enum breaker_state to, enum breaker_cause cause, uint64_t open_ms,
                        uint64_t now_ms)
@@ -209,7 +212,7 @@ static void transition(struct breaker *breaker, const struct breaker_settings *s
     }
 }
 
-/* How long an outage of this age keeps it open, or waits for a probe that does not come back. */
+/* How long it stays open after an outage of this age, or waits for a probe without a result. */
 static uint64_t pause_ms(const struct breaker *breaker, const struct breaker_settings *settings,
                          uint64_t now_ms)
 {
@@ -228,7 +231,7 @@ static void open_up(struct breaker *breaker, const struct breaker_caller *caller
     transition(breaker, caller->settings, BREAKER_OPEN, cause, open_ms, caller->now_ms);
 }
 
-/* Changes that only time and settings bring. */
+/* Changes of state by time and settings alone. */
 static void catch_up(struct breaker *breaker, const struct breaker_settings *settings,
                      uint64_t now_ms)
 {
@@ -258,7 +261,7 @@ bool breaker_refuses(const struct breaker *breaker, const struct breaker_setting
            (settings->enabled && now_ms < not_before(breaker));
 }
 
-/* A trial widens with what comes back: each good answer frees its own place and makes another. */
+/* A trial grows with its successes: each frees its own place and adds another. */
 static bool has_space(const struct breaker *breaker, const struct breaker_caller *caller)
 {
     switch (breaker_state(breaker)) {
@@ -303,13 +306,13 @@ static enum breaker_result refuse(struct breaker *breaker, const struct breaker_
     return BREAKER_REFUSED;
 }
 
-/* All who ask are of one stratum. */
+/* Whether all callers are in one stratum. */
 static bool is_lone(const struct breaker *breaker, enum strata_side side)
 {
     return strata_count(load(&breaker->asked_strata), side) < 2;
 }
 
-/* Its client or its path has had a bad probe: now others go first, as long as they ask too. */
+/* Whether a probe of the same client or path has failed: then others go first, as long as they ask too. */
 static bool has_had_its_turn(const struct breaker *breaker, const struct breaker_caller *caller)
 {
     uint32_t bad = load(&breaker->bad_strata) & strata_bits(caller->strata);
@@ -344,7 +347,8 @@ __attribute__((noinline)) static enum breaker_result admit_guardedly(
         ret_ticket->word = load_word(breaker);
         result = let_through(breaker, caller);
     } else if (caller->now_ms >= not_before(breaker)) {
-        /* Full: a report makes room and says so. Looking again costs the lock, so not before a while. */
+        /* There is no place. A report that frees one resets this. Checking again costs the lock, so not before some
+           time. */
         set_not_before(breaker, deadline_after(caller->now_ms, caller->settings->open_min_ms));
     }
     pthread_mutex_unlock(&breaker->lock);
@@ -380,8 +384,9 @@ static void judge(struct breaker *breaker, const struct breaker_caller *caller,
     }
 }
 
-/* One client or one path alone does not hold the others up: unless a good one has come, it takes a bad probe of another, and
-   always as many bad ones in a row as are let through at a time. Where nobody was reached, no other would be. */
+/* Failures of a single client or path do not stop the trial for the others. Unless a probe has succeeded, it takes a
+   failed probe of another client and path; and always as many failures in a row as there are probes at a time. If
+   nobody was reached, one failure is enough. */
 static bool is_bad_yet(struct breaker *breaker, const struct breaker_caller *caller,
                        enum outcome outcome)
 {
@@ -414,7 +419,7 @@ static void weigh_probe(struct breaker *breaker, const struct breaker_caller *ca
     }
 }
 
-/* There is little to judge by yet, and as much to lose as there was when it opened. */
+/* In the ramp there are few calls to judge by, and as much to lose as when it opened. */
 static void weigh_in_ramp(struct breaker *breaker, const struct breaker_caller *caller, bool good)
 {
     uint64_t few = 2 * caller->settings->probes_count;
@@ -426,7 +431,7 @@ static void weigh_in_ramp(struct breaker *breaker, const struct breaker_caller *
     }
 }
 
-/* A call of this epoch came back with something to say. */
+/* Handles the result of a call of this epoch. */
 static void weigh(struct breaker *breaker, const struct breaker_caller *caller,
                   enum outcome outcome)
 {
@@ -445,7 +450,7 @@ static void weigh(struct breaker *breaker, const struct breaker_caller *caller,
     }
 }
 
-/* The place of a call on trial is free again. */
+/* Frees the trial place of a call. */
 static void leave(struct breaker *breaker, uint64_t word, bool of_this_epoch)
 {
     if (admits_freely(word)) {

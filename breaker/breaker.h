@@ -1,11 +1,14 @@
 /*
- * Breaker: whether calls to an upstream or an endpoint are let through, decided by what became of earlier ones.
+ * Circuit breaker: whether calls to an upstream or an endpoint are let through, decided by the results of earlier
+ * calls.
  *
- * Owns: the outcomes of the last seconds, also by stratum (steady/strata.h), its state, who is on trial. One for all workers, over
- * reloads: settings are an argument of every call. Thread: any; `worker` is the caller's worker index and belongs to one thread. While calls are admitted freely
- * admitting reads one word and a success writes to its own worker only; everything else is done under a mutex, held for some
- * hundred instructions, in which the hook runs. Time base: milliseconds, monotonic; threads may differ by some milliseconds.
- * Errors: NULL from breaker_create() only. Spec: docs/internals/breaker.md has the states, their transitions and the memory model.
+ * Owns: the results of the last seconds, also by stratum (steady/strata.h); its state; the calls on trial. One breaker
+ * serves all workers, over reloads: settings are an argument of every call. Thread: any; `worker` is the caller's
+ * worker index and belongs to one thread. While calls are admitted freely, admitting reads one word and a success
+ * writes only to its own worker's part. Everything else runs under a mutex that is held for some hundred instructions,
+ * in which the hook also runs. Time base: milliseconds, monotonic; threads may differ by some milliseconds. Errors:
+ * NULL from breaker_create() only. Spec: docs/internals/breaker.md has the states, their transitions and the memory
+ * model.
  */
 #ifndef EVENKEEL_BREAKER_BREAKER_H
 #define EVENKEEL_BREAKER_BREAKER_H
@@ -18,7 +21,7 @@
 #include "steady/enum_names.h"
 #include "steady/rng.h"
 
-/* The first two admit freely. */
+/* The first two states admit calls freely. */
 #define BREAKER_STATES(X)                     \
     X(BREAKER_CLOSED, "closed")               \
     X(BREAKER_FORCED_CLOSED, "forced_closed") \
@@ -50,9 +53,9 @@ static inline bool breaker_admits_freely(enum breaker_state state)
 enum breaker_cause { ENUM_VALUES(BREAKER_CAUSES) };
 const char *breaker_cause_name(enum breaker_cause value);
 
-#define BREAKER_RESULTS(X)                                             \
-    X(BREAKER_ADMITTED, "admitted")                                    \
-    X(BREAKER_PROBE, "probe") /* admitted to see whether it is over */ \
+#define BREAKER_RESULTS(X)                              \
+    X(BREAKER_ADMITTED, "admitted")                     \
+    X(BREAKER_PROBE, "probe") /* admitted as a probe */ \
     X(BREAKER_REFUSED, "refused")
 enum breaker_result { ENUM_VALUES(BREAKER_RESULTS) };
 
@@ -64,11 +67,11 @@ struct breaker_ticket {
 struct breaker_change {
     enum breaker_state from, to;
     enum breaker_cause cause;
-    struct outcome_counts seen; /* what it was decided on */
-    uint64_t outage_ms;         /* since it first opened; 0 when this is the beginning */
-    uint64_t open_ms;           /* into OPEN: for how long */
+    struct outcome_counts seen; /* the results that led to the decision */
+    uint64_t outage_ms;         /* since it first opened; 0 if it opens now */
+    uint64_t open_ms;           /* for a change to OPEN: how long */
 };
-/* Told of every change, in order. Must not call the breaker. */
+/* Called for every change, in order. Must not call the breaker. */
 typedef void breaker_change_fn(const struct breaker_change *change, void *owner);
 
 struct breaker;
@@ -78,55 +81,56 @@ struct breaker *breaker_create(unsigned worker_count, breaker_change_fn *on_chan
 /* NULL is fine. */
 void breaker_free(struct breaker **breaker);
 
-/* Who calls, and when: a worker, for a request of these strata. */
+/* A caller: a worker, for a request of these strata, at a time. */
 struct breaker_caller {
     const struct breaker_settings *settings;
-    struct rng *rng; /* for reports */
+    struct rng *rng; /* used by reports */
     uint64_t now_ms;
     unsigned worker;
     struct strata strata;
 };
 
-/* On BREAKER_REFUSED sets *ret_retry_after_ms, at least 1: when asking again may help; else sets *ret_ticket. */
+/* With BREAKER_REFUSED sets *ret_retry_after_ms, at least 1: when to ask again; else sets *ret_ticket. */
 __attribute__((warn_unused_result)) enum breaker_result breaker_admit(
     struct breaker *breaker, const struct breaker_caller *caller, struct breaker_ticket *ret_ticket,
     uint64_t *ret_retry_after_ms);
 
-/* What became of an admitted call; nulls the ticket. Calls admitted before the breaker opened do not count any more. */
+/* Reports the result of an admitted call; nulls the ticket. The results of calls that were admitted before the breaker
+   opened are not counted. */
 void breaker_report(struct breaker *breaker, const struct breaker_caller *caller,
                     struct breaker_ticket *ticket, enum outcome outcome);
 
-/* The call holds one of the few places of a trial, a probe's or one of the ramp. */
+/* Whether the call holds one of the few trial places, as a probe or in the ramp. */
 bool breaker_ticket_on_trial(const struct breaker_ticket *ticket);
-/* Such a call will take a while for which nobody here is to blame: its place is another's. It is reported all the same, and counts
-   for what it says. */
+/* The call will take longer for a reason that is not the upstream's: its trial place is given to another call. It is
+   reported all the same, and its result counts. */
 void breaker_yield(struct breaker *breaker, struct breaker_ticket *ticket);
 
 enum breaker_force { BREAKER_FORCE_NONE, BREAKER_FORCE_OPEN, BREAKER_FORCE_CLOSED };
-/* An operator's word stands until it is taken back (NONE): then a breaker forced open tries with probes, one forced closed is
-   closed. */
+/* The operator's setting holds until it is taken back (NONE). Then a breaker that was forced open becomes half-open,
+   and one that was forced closed becomes closed. */
 void breaker_force(struct breaker *breaker, const struct breaker_settings *settings,
                    enum breaker_force force, uint64_t now_ms);
 
-/* An earlier process saw an outage that had lasted so long: as if it had opened then and were to try with probes after
-   breaker.open_min. Nothing happens unless it admits freely and is enabled. True: it is open now. */
+/* An earlier process saw an outage of this age: behaves as if it had opened then and were to become half-open after
+   breaker.open_min. Does nothing unless it is enabled and admits freely. True: it is open now. */
 bool breaker_resume(struct breaker *breaker, const struct breaker_settings *settings,
                     uint64_t outage_ms, uint64_t now_ms);
 
-/* Whether admitting would surely refuse, to look for another endpoint first. Takes no lock. */
+/* Whether admitting would certainly refuse, so that another endpoint is tried first. Takes no lock. */
 bool breaker_refuses(const struct breaker *breaker, const struct breaker_settings *settings,
                      uint64_t now_ms);
 enum breaker_state breaker_state(const struct breaker *breaker);
-/* The strata that have traffic: calls in the window or, while not all are admitted freely, who asks. */
+/* The strata with traffic: with calls in the window or, while calls are not admitted freely, with callers. */
 uint32_t breaker_strata(struct breaker *breaker, const struct breaker_settings *settings,
                         uint64_t now_ms);
 
 struct breaker_figures {
     enum breaker_state state;
-    uint64_t since_ms;        /* of the last change, 0 when there was none */
-    uint64_t outage_since_ms; /* when it first opened, 0 when it admits freely */
+    uint64_t since_ms;        /* time of the last change; 0: none */
+    uint64_t outage_since_ms; /* when it first opened; 0: it admits freely */
     struct outcome_counts counts;
-    double failed_share; /* that is judged by */
+    double failed_share; /* the share that decides */
     uint64_t entered_count[BREAKER_STATE_COUNT];
     uint64_t probes_in_flight;
     uint64_t probes_count;

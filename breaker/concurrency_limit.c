@@ -1,4 +1,4 @@
-/* Latency against its floor, window by window. */
+/* Compares latency with its floor, window by window. */
 #include "breaker/concurrency_limit.h"
 
 #include <math.h>
@@ -12,10 +12,10 @@
 #define SHRINK_MIN 0.75
 #define SMOOTHING 0.25
 #define ONLY_QUEUED 0.6
-/* The floor is measured anew when the latency is this much above it, or so much of the limit was used... */
+/* The floor is measured again if the latency is this much above it, or if so much of the limit was used... */
 #define DOUBT 1.25
 #define PRESSED 0.9
-/* ...this many windows after the last time; sooner the first time, and when that showed how much was queueing. */
+/* ...after this many windows; sooner the first time, and if the last measurement showed how much was queueing. */
 #define WINDOWS_TO_DIP 30
 #define WINDOWS_TO_NEXT_DIP 3
 
@@ -73,7 +73,7 @@ uint64_t concurrency_limit_get(const struct concurrency_limit *limit)
 
 static void adjust(struct concurrency_limit *limit, double mean_us, double peak)
 {
-    /* One window by itself says little: the lowest of many would be a floor nobody can keep to. */
+    /* A single window says little: the lowest of many would be a floor that calls cannot keep to. */
     if (limit->recent_us == 0) {
         limit->recent_us = mean_us;
     }
@@ -93,13 +93,13 @@ static void adjust(struct concurrency_limit *limit, double mean_us, double peak)
     limit->wanted = limit->wanted < most ? limit->wanted : most;
 }
 
-/* Whether the floor has to be measured anew. */
+/* Whether the floor has to be measured again. */
 static bool is_doubtful(struct concurrency_limit *limit, double peak)
 {
     if (limit->windows_to_dip > 0) {
         limit->windows_to_dip--;
     }
-    /* Nothing is cut to less than half on the word of an old floor. */
+    /* With an old floor the limit is not cut below half. */
     if (limit->windows_to_dip > 0 && limit->wanted > limit->measured_at / 2) {
         return false;
     }
@@ -107,12 +107,12 @@ static bool is_doubtful(struct concurrency_limit *limit, double peak)
            peak >= PRESSED * limit->wanted;
 }
 
-/* The answers that came in a dip were to calls sent in it. */
+/* The answers in a dip were to calls that were sent in it. */
 static void take_floor(struct concurrency_limit *limit, double mean_us)
 {
     bool only_queued = mean_us < ONLY_QUEUED * limit->recent_us;
     bool unsettled = mean_us > DOUBT * limit->recent_us;
-    /* Half the load took little more than half the time: the other half had only queued, and stays out. */
+    /* Half the load took little more than half the time, so the other half was only queueing, and stays out. */
     if (only_queued) {
         limit->wanted = (double)load(&limit->limit_count);
     }
@@ -121,11 +121,11 @@ static void take_floor(struct concurrency_limit *limit, double mean_us)
     limit->floor_us = limit->recent_us = mean_us;
 }
 
-/* Returns the limit from now on. */
+/* Returns the new limit. */
 static double next_phase(struct concurrency_limit *limit, double mean_us, double peak)
 {
     switch (limit->phase) {
-    case CONCURRENCY_DIPPING: /* the answers were still of calls from before */
+    case CONCURRENCY_DIPPING: /* the answers were to calls from before the dip */
         limit->phase = CONCURRENCY_DIPPED;
         return (double)load(&limit->limit_count);
     case CONCURRENCY_DIPPED:
@@ -140,7 +140,7 @@ static double next_phase(struct concurrency_limit *limit, double mean_us, double
     }
     double dip = (peak < limit->wanted ? peak : limit->wanted) / 2;
     if (dip < (double)load(&limit->least_count)) {
-        /* So little is in flight that it shows the floor as it is. */
+        /* So little is in flight that the latency is the floor. */
         take_floor(limit, limit->recent_us);
         return limit->wanted;
     }
@@ -158,7 +158,7 @@ static bool close_window(struct concurrency_limit *limit, uint64_t now_ms)
     uint64_t after =
         within_range(limit, next_phase(limit, mean_us > 1 ? mean_us : 1, (double)peak));
     store(&limit->limit_count, after);
-    /* As long as two answers take, so that those of the next window were sent under this limit, or most of them. */
+    /* As long as two answers take, so that most calls of the next window are sent under this limit. */
     uint64_t two_ms = (uint64_t)(2 * mean_us / 1000);
     store(&limit->window_end_ms, now_ms + (two_ms > WINDOW_MS ? two_ms : WINDOW_MS));
     return after != before;

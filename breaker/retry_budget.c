@@ -10,7 +10,7 @@
 
 #define SLOTS 10
 #define SLOT_MS (RETRY_BUDGET_WINDOW_MS / SLOTS)
-/* One more than make a minute: the present slot has only begun, and a cap has to hold over any 60 s. */
+/* One more than a minute has: the current slot has only begun, and the cap must hold over any 60 s. */
 #define MINUTE_SLOTS 11
 #define MINUTE_SLOT_MS 6000
 
@@ -23,7 +23,7 @@ struct retry_budget_local {
 struct retry_budget {
     struct window window;
 
-    /* Under the lock; so are the retries of the window. */
+    /* Protected by the lock; so are the retries of the window. */
     pthread_mutex_t lock;
     struct window minute;
     uint64_t taken_count, refused_count;
@@ -69,7 +69,7 @@ void retry_budget_note_request(struct retry_budget *budget, unsigned worker, uin
     window_local_add(&budget->window, &budget->locals[worker].requests, REQUESTS);
 }
 
-/* Whole retries; the least bit more forgives what a ratio like 0.1 lacks in binary. */
+/* Whole retries. The small addition compensates for the rounding of a ratio such as 0.1 in binary. */
 static uint64_t earned(const struct retry_settings *settings, uint64_t requests_count)
 {
     return (uint64_t)(settings->budget_ratio * (double)requests_count +
@@ -106,7 +106,7 @@ enum retry_budget_result retry_budget_take(struct retry_budget *budget,
     pthread_mutex_lock(&budget->lock);
     enum retry_budget_result result = decide(budget, settings, now_ms);
     if (result == RETRY_BUDGET_TAKEN) {
-        /* Counted whether or not there is a cap: a reload may bring one. */
+        /* Counted with or without a cap, because a reload may set one. */
         window_add(&budget->window, RETRIES, 1, now_ms, SLOT_MS);
         window_add(&budget->minute, RETRIES, 1, now_ms, MINUTE_SLOT_MS);
         budget->taken_count++;

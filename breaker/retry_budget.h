@@ -1,14 +1,15 @@
 /*
- * Retry budget: how many retries the requests of the last seconds have earned.
+ * Retry budget: how many retries the requests of the last seconds allow.
  *
- * Owns: two windows. One per upstream or shard for all workers, over reloads: settings are an argument. Thread: any; `worker` is the
- * caller's worker index and belongs to one thread. Counting a request writes to the worker only, most of the time; taking is done
- * under a mutex. Time base: milliseconds, monotonic. Errors: NULL from retry_budget_create() only.
+ * Owns: two windows. One for each upstream or shard, for all workers, over reloads: settings are an argument. Thread:
+ * any; `worker` is the caller's worker index and belongs to one thread. Counting a request mostly writes only to the
+ * worker's part; taking runs under a mutex. Time base: milliseconds, monotonic. Errors: NULL from
+ * retry_budget_create() only.
  *
- * Counted over time and not on what is in flight: a budget of what is in flight collapses when everything fails at once.
- * The budget is never exceeded: retries among the last 10 s are at most budget_ratio of the requests among them plus
- * budget_per_second * 10, and at most budget_per_minute_count among the last 60 s. What locals keep back (window.h) can make it
- * smaller by up to 1/WINDOW_LAG.
+ * The budget counts requests over time and not requests in flight: a budget of requests in flight collapses when all
+ * of them fail at once. The budget is never exceeded: the retries of the last 10 s are at most budget_ratio of the
+ * requests in that time plus budget_per_second * 10, and the retries of the last 60 s at most budget_per_minute_count.
+ * Requests that locals have not handed over yet (window.h) can make it smaller by up to 1/WINDOW_LAG.
  */
 #ifndef EVENKEEL_BREAKER_RETRY_BUDGET_H
 #define EVENKEEL_BREAKER_RETRY_BUDGET_H
@@ -32,10 +33,10 @@ struct retry_budget *retry_budget_create(unsigned worker_count);
 /* NULL is fine. */
 void retry_budget_free(struct retry_budget **budget);
 
-/* A request came: not a retry of ours, whether or not somebody else's. */
+/* A request came that is not a retry of this process, although it may be one of another hop. */
 void retry_budget_note_request(struct retry_budget *budget, unsigned worker, uint64_t now_ms);
 
-/* Asked last, when all else allows a retry: what is taken counts as made. */
+/* To be asked last, when everything else allows a retry: what is taken counts as made. */
 __attribute__((warn_unused_result)) enum retry_budget_result retry_budget_take(
     struct retry_budget *budget, const struct retry_settings *settings, unsigned worker,
     uint64_t now_ms);
@@ -43,7 +44,7 @@ __attribute__((warn_unused_result)) enum retry_budget_result retry_budget_take(
 struct retry_budget_figures {
     uint64_t requests_count, retries_count; /* of the last 10 s */
     uint64_t left_count;
-    uint64_t taken_count, refused_count; /* ever */
+    uint64_t taken_count, refused_count; /* since the start */
 };
 struct retry_budget_figures retry_budget_figures(struct retry_budget *budget,
                                                  const struct retry_settings *settings,

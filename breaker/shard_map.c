@@ -3,16 +3,16 @@
 
 #include "steady/check.h"
 
-/* Tries for a second shard; none of them hits with a chance of 2^-64 at worst. */
+/* Tries for a second shard. At worst all of them fail with a probability of 2^-64. */
 #define SECOND_TRIES 64
 
-/* A step of the generator the paper gives: its period is full, so each hash is the seed of a sequence of its own. */
+/* A step of the generator in the paper. Its period is full, so each hash is the seed of a sequence of its own. */
 static uint64_t next(uint64_t sequence)
 {
     return sequence * UINT64_C(2862933555777941757) + 1;
 }
 
-/* A hash that has nothing to do with the one it is made of (the finaliser of SplitMix64). */
+/* A hash that is independent of the one it is made from (the finaliser of SplitMix64). */
 static uint64_t another(uint64_t hash)
 {
     hash += UINT64_C(0x9e3779b97f4a7c15);
@@ -21,8 +21,8 @@ static uint64_t another(uint64_t hash)
     return hash ^ hash >> 31;
 }
 
-/* Goes through the counts at which the key would have moved: with b + 1 shards it moved to b, and the next such count is past
-   (b + 1) / r for r uniform in 0..1. */
+/* Follows the shard counts at which the key would have moved: with b + 1 shards it moved to b, and the next such count
+   is above (b + 1) / r for r uniform in 0..1. */
 uint32_t shard_of(uint64_t hash, uint32_t shard_count)
 {
     CHECK(shard_count > 0);

@@ -40,7 +40,7 @@ static struct strata_calls since(const struct strata_calls *now, const struct st
     return calls;
 }
 
-/* keep: the span that ends is the one just before the new one. */
+/* keep: the span that ends is directly before the new one. */
 static void begin(struct strata_window *window, const struct strata_calls *good, bool keep,
                   uint64_t now_ms, uint64_t window_ms)
 {
@@ -67,7 +67,7 @@ void strata_window_clear(struct strata_window *window, const struct strata_calls
 
 /* ---- shares ---- */
 
-/* The calls of the window, by what became of them. */
+/* The calls of the window, by result. */
 struct tally {
     double of[STRATA_SUMS][STRATA_SIDES][STRATA_COUNT];
     double all[STRATA_SIDES][STRATA_COUNT];

@@ -28,7 +28,7 @@ struct token_rate token_rate(const struct rate_settings *settings)
     return (struct token_rate){
         .interval = interval,
         .fresh_depth = to_ticks((double)interval * (tokens - 1)),
-        /* A full bucket gives to a retry however small it is. */
+        /* A full token bucket allows a retry however small it is. */
         .retry_depth = for_retries > 1 ? to_ticks((double)interval * (for_retries - 1)) : 0,
     };
 }

@@ -1,11 +1,13 @@
 /*
- * Token bucket: so many requests a second, some more at once, and a reserve that retries may not touch.
+ * Token bucket: a number of requests a second, a burst, and a reserve that retries may not use.
  *
- * Owns nothing; a bucket is one word, embedded, and zero is a full one; a rate is made of settings and shared by the buckets of a
- * generation. Thread: any (one atomic word, exact: never more than the rate allows). Time base: microseconds, monotonic; not the
- * rounded milliseconds, which would hand out a fast rate in lumps. Good for 35 years of that clock.
+ * Owns nothing; a token bucket is one embedded word, and zero is a full one. A rate is made of settings and shared by
+ * the token buckets of a generation. Thread: any (one atomic word, exact: never more than the rate allows). Time base:
+ * microseconds, monotonic, because rounded milliseconds would give the tokens of a fast rate in lumps. Good for 35
+ * years of that clock.
  *
- * The word is the time at which the bucket will be full again (the virtual scheduling algorithm of ITU-T I.371, "GCRA").
+ * The word is the time at which the token bucket will be full again (the virtual scheduling algorithm of ITU-T I.371,
+ * "GCRA").
  */
 #ifndef EVENKEEL_BREAKER_TOKEN_BUCKET_H
 #define EVENKEEL_BREAKER_TOKEN_BUCKET_H
@@ -21,21 +23,22 @@ struct token_bucket {
 
 /* In ticks of 1/16 ns, so that a fast rate is not rounded. */
 struct token_rate {
-    uint64_t interval;    /* in which a token comes; 0: no limit */
-    uint64_t fresh_depth; /* how far before its being full a bucket still gives */
+    uint64_t interval;    /* time in which one token comes; 0: no limit */
+    uint64_t fresh_depth; /* how long before it is full a token bucket still gives a token */
     uint64_t retry_depth;
 };
 
-/* A bucket holds settings->burst tokens and a tenth of a second's, at least one; retries leave retry_reserve of them. */
+/* A token bucket holds settings->burst tokens and those of a tenth of a second, at least one. Retries leave
+   retry_reserve of them. */
 struct token_rate token_rate(const struct rate_settings *settings);
 
-/* Takes a token, or sets *ret_wait_ms, at least 1, to the time after which there may be one. */
+/* Takes a token, or sets *ret_wait_ms, at least 1: after this time there may be one. */
 __attribute__((warn_unused_result)) bool token_bucket_take(struct token_bucket *bucket,
                                                            const struct token_rate *rate,
                                                            bool retry, uint64_t now_us,
                                                            uint64_t *ret_wait_ms);
 
-/* Nothing is lost when a full bucket is forgotten. */
+/* A full token bucket can be forgotten without loss. */
 bool token_bucket_full(const struct token_bucket *bucket, uint64_t now_us);
 
 #endif

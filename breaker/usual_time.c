@@ -2,7 +2,7 @@
 #include "breaker/usual_time.h"
 
 #define PERIOD_MS 10000
-/* A period moves the mean by a 64th of the difference at most; the first ones count alike. */
+/* A period moves the mean by at most a 64th of the difference; the first periods have equal weight. */
 #define PERIODS_MOST 64
 
 static void learn(struct usual_time_of *of)
@@ -13,7 +13,7 @@ static void learn(struct usual_time_of *of)
     of->sum_us = of->calls_count = 0;
 }
 
-/* What is not known yet goes on waiting for enough calls. */
+/* A stratum without a known usual time waits for more calls. */
 static void end_period(struct usual_time *usual)
 {
     for (unsigned i = 0; i < STRATA_COUNT; i++) {

@@ -1,12 +1,12 @@
 /*
- * What the calls of each path stratum usually take, so that what always takes long is not taken for slow.
+ * The usual time of the calls of each path stratum, so that calls that always take long do not count as slow.
  *
- * A stratum's usual time is a mean that follows within some ten minutes: what takes three times as long as usual is seen for long
- * enough to be acted upon, and what goes on taking so long becomes usual. As it is a mean, of calls that are as ever no more than a
- * third can exceed it three times.
+ * The usual time of a stratum is a mean that adapts within about ten minutes. Calls that take three times as long as
+ * usual count as slow for long enough to act on; if they continue to take that long, it becomes usual. Because it is a
+ * mean, at most a third of the usual calls can take more than three times as long.
  *
- * Owns: nothing on the heap; embedded, zero-initialised. Thread: one; each worker learns for itself. Time base: milliseconds,
- * monotonic. Errors: none.
+ * Owns: nothing on the heap; embedded, zero-initialised. Thread: one; each worker learns for itself. Time base:
+ * milliseconds, monotonic. Errors: none.
  */
 #ifndef EVENKEEL_BREAKER_USUAL_TIME_H
 #define EVENKEEL_BREAKER_USUAL_TIME_H
@@ -16,15 +16,15 @@
 
 #include "steady/strata.h"
 
-/* So much slower than usual is slow. */
+/* A call is slow if it takes this many times the usual time. */
 #define USUAL_TIME_SLOW_FACTOR 3
-/* Fewer first calls do not tell what is usual. */
+/* Fewer first calls do not show what is usual. */
 #define USUAL_TIME_FIRST_CALLS 16
 
 struct usual_time_of {
-    uint64_t sum_us; /* of the calls of this period */
+    uint64_t sum_us; /* sum over the calls of this period */
     uint32_t calls_count;
-    uint32_t periods_count; /* that were learned from; 0: nothing is known */
+    uint32_t periods_count; /* number of periods in the mean; 0: unknown */
     double mean_us;
 };
 
@@ -36,7 +36,7 @@ struct usual_time {
 /* Not for direct use. */
 void usual_time_learn(struct usual_time *usual, struct usual_time_of *of, uint64_t now_ms);
 
-/* A call of the stratum took so long. */
+/* Notes the time of a call of the stratum. */
 static inline void usual_time_note(struct usual_time *usual, struct strata strata, uint64_t took_us,
                                    uint64_t now_ms)
 {
@@ -49,8 +49,8 @@ static inline void usual_time_note(struct usual_time *usual, struct strata strat
     }
 }
 
-/* Whether a call of the stratum that took so long was slow: longer than slow_after_us and than USUAL_TIME_SLOW_FACTOR times what is
-   usual there. */
+/* Whether a call of the stratum with this time was slow: longer than slow_after_us and than USUAL_TIME_SLOW_FACTOR
+   times the usual time. */
 static inline bool usual_time_exceeded(const struct usual_time *usual, struct strata strata,
                                        uint64_t took_us, uint64_t slow_after_us)
 {

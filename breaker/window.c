@@ -27,7 +27,7 @@ void window_init(struct window *window, unsigned worker_count)
 void window_turn(struct window *window, uint64_t now_ms, uint64_t slot_ms)
 {
     CHECK(slot_ms > 0);
-    /* Who comes second does not wait: what it adds belongs to the slot before, by a hair. */
+    /* A second thread does not wait: what it adds belongs to the slot before, by a hair. */
     if (__atomic_exchange_n(&window->marking, true, __ATOMIC_ACQUIRE)) {
         return;
     }
@@ -62,7 +62,7 @@ void window_clear(struct window *window)
     __atomic_fetch_add(&window->serial, 1, __ATOMIC_RELAXED);
 }
 
-/* The sum at the mark, or at the last clearing if that was later. */
+/* The sum at the mark, or at the last clearing if that is later. */
 static uint64_t later(const struct window *window, const struct window_mark *mark, unsigned sum)
 {
     uint64_t at_mark = load(&mark->sums[sum]);
@@ -87,7 +87,7 @@ void window_sum(const struct window *window, uint64_t now_ms, uint64_t slot_ms, 
         from = mark;
     }
     for (unsigned i = 0; i < WINDOW_SUMS; i++) {
-        /* A thread that was away while the whole ring passed may find a mark newer than the sum it then reads. */
+        /* A thread that was paused while the whole ring passed may find a mark newer than the sum that it reads then. */
         uint64_t since = from != NULL ? later(window, from, i) : 0;
         uint64_t sum = load(&window->sums[i]);
         ret_sums[i] = from != NULL && sum > since ? sum - since : 0;

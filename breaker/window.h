@@ -1,13 +1,14 @@
 /*
  * Sums over a sliding time window, written by several threads.
  *
- * Owns: nothing on the heap; embedded, zero-initialised but for window_init(). Thread: any may add, sum up and clear;
- * a local belongs to one thread. Time base: milliseconds of the caller's monotonic clock; the clocks of two threads may
- * differ by less than a slot. Errors: none.
+ * Owns: nothing on the heap; embedded, zero-initialised except by window_init(). Thread: any may add, sum up and
+ * clear; a local belongs to one thread. Time base: milliseconds of the caller's monotonic clock; the clocks of two
+ * threads may differ by less than a slot. Errors: none.
  *
- * The window is made of slots. Sums are never reset: the beginning of each slot is marked with what they were then, so the sum
- * over the last slots is a subtraction. The present slot counts in full though it has only begun: a window of n slots covers
- * between n - 1 and n slots of time. What is added while another thread begins a slot may be counted in the one before.
+ * The window is made of slots. Sums are never reset: the start of each slot is marked with the sums at that time, so
+ * the sum over the last slots is a subtraction. The current slot counts in full although it has only begun: a window
+ * of n slots covers between n - 1 and n slots of time. What is added while another thread begins a slot may be counted
+ * in the slot before.
  */
 #ifndef EVENKEEL_BREAKER_WINDOW_H
 #define EVENKEEL_BREAKER_WINDOW_H
@@ -16,35 +17,35 @@
 #include <stdint.h>
 
 #define WINDOW_SUMS 3
-/* Readers look at WINDOW_SLOTS_MAX marks; a writer would have to pass them by the rest of the ring to be in their way. */
+/* Readers look at WINDOW_SLOTS_MAX marks. A writer would have to pass them by the rest of the ring to overwrite one. */
 #define WINDOW_SLOTS_MAX 11
 #define WINDOW_MARKS 16
 #define WINDOW_CACHE_LINE 64
 
 struct window_mark {
     uint64_t start_ms;
-    uint64_t sums[WINDOW_SUMS]; /* when the slot began */
+    uint64_t sums[WINDOW_SUMS]; /* at the start of the slot */
 };
 
 struct window {
-    /* Read by all, written once a slot. */
+    /* Read by all threads, written once in a slot. */
     uint64_t end_ms;            /* of the present slot */
     uint64_t serial;            /* changes with every slot and every clearing */
     uint64_t newest;            /* number of marks ever made; this one is the present slot's */
-    uint8_t lag_shift;          /* a local keeps back the slot's sum shifted by this */
+    uint8_t lag_shift;          /* a local keeps back at most the slot's sum shifted by this */
     bool marking;               /* a thread is beginning a slot */
     uint64_t base[WINDOW_SUMS]; /* the sums at the last clearing */
     struct window_mark marks[WINDOW_MARKS];
-    /* Written by all: far from what is above. */
+    /* Written by all threads, so kept apart from the fields above. */
     uint64_t sums[WINDOW_SUMS];
 };
 
-/* One thread's additions of ones to one of the sums. Busy windows are given many at a time, so that threads seldom write to what
-   they share; all locals together keep back at most 1/WINDOW_LAG of the slot's sum, and nothing while that is less than one a
-   local. What is kept back when the slot ends is lost. */
+/* One thread's additions of ones to one of the sums. In a busy window a local adds many at a time, so that threads
+   seldom write shared memory. All locals together keep back at most 1/WINDOW_LAG of the slot's sum, and nothing while
+   that is less than one for each local. What is kept back at the end of a slot is lost. */
 struct window_local {
-    uint64_t serial; /* of the window, when the rest began */
-    uint64_t from;   /* the sum was then */
+    uint64_t serial; /* of the window, when the current batch began */
+    uint64_t from;   /* the sum at that time */
     uint64_t pending;
     uint64_t batch; /* to be added at once */
 };

@@ -1,4 +1,4 @@
-/* PEM files in, names and dates out. */
+/* Reads PEM files; names and dates of certificates. */
 #include "tls/certificate.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ const char *openssl_words(char *space, size_t space_bytes)
     return space;
 }
 
-/* Nobody is asked for a passphrase: a key that needs one is an error. */
+/* A key that needs a passphrase is an error. */
 static int no_passphrase(char *space, int space_bytes, int for_writing, void *owner)
 {
     (void)space;
@@ -63,7 +63,7 @@ static bool read_chain(const char *path, struct certificate *certificate)
     if (certificate->leaf == NULL || certificate->chain == NULL) {
         return false;
     }
-    /* the end of the file is the end of the chain, anything else is damage */
+    /* the end of the file is the end of the chain; anything else is damage */
     unsigned long error = ERR_peek_last_error();
     if (ERR_GET_LIB(error) != ERR_LIB_PEM || ERR_GET_REASON(error) != PEM_R_NO_START_LINE) {
         return false;

@@ -1,7 +1,7 @@
 /*
- * A certificate with its chain and key, as files have them. Private to tls/.
+ * A certificate with its chain and key, as files contain them. Private to tls/.
  *
- * Owns: OpenSSL's objects until they are given to a context. Thread: control. Errors: words.
+ * Owns: OpenSSL's objects until they are given to a context. Thread: control. Errors: a text.
  */
 #ifndef EVENKEEL_TLS_CERTIFICATE_H
 #define EVENKEEL_TLS_CERTIFICATE_H
@@ -18,7 +18,7 @@ struct certificate {
     EVP_PKEY *key;
 };
 
-/* False: `why` says which file and what is wrong with it. A key must fit its certificate. */
+/* False: `why` names the file and the error. The key must fit the certificate. */
 __attribute__((warn_unused_result)) bool certificate_load(const char *cert_path,
                                                           const char *key_path,
                                                           struct certificate *ret_certificate,
@@ -26,16 +26,16 @@ __attribute__((warn_unused_result)) bool certificate_load(const char *cert_path,
 void certificate_release(struct certificate *certificate);
 __attribute__((warn_unused_result)) bool certificate_use(const struct certificate *certificate,
                                                          SSL_CTX *context);
-/* OpenSSL learns what a certificate says at first sight and keeps it in there: done for a context's authorities by this, so that workers
-   only read. */
+/* OpenSSL parses a certificate at first use and caches the result in it. This does so for the authorities of a context,
+   so that workers only read. */
 void certificate_authorities_settle(SSL_CTX *context);
-/* Adds every DNS name it is for (its common name, if it has no other). False: no memory. */
+/* Adds every DNS name of the certificate, or its common name if it has none. False: no memory. */
 __attribute__((warn_unused_result)) bool certificate_names(const struct certificate *certificate,
                                                            struct server_names *names,
                                                            unsigned index);
 int64_t certificate_expires_s(const X509 *certificate);
 
-/* The words of the oldest error of the thread's queue, which is empty afterwards. */
+/* The text of the oldest error in the thread's queue, which is empty afterwards. */
 const char *openssl_words(char *space, size_t space_bytes);
 
 #endif

@@ -1,4 +1,4 @@
-/* Contexts by trust, and the life of a connection as far as sessions are concerned. */
+/* Contexts by trust, and the sessions of a connection. */
 #include "tls/client.h"
 
 #include <openssl/err.h>
@@ -18,9 +18,9 @@
 #include "tls/trust.h"
 
 #define ALPN "http/1.1"
-/* What old servers of one's own may still need, but nothing without forward secrecy. */
+/* Includes what old servers may need, but nothing without forward secrecy. */
 #define CIPHERS_1_2 "HIGH:!aNULL:!kRSA:!PSK:!SRP:!MD5:!3DES"
-/* However a chain of tickets goes on, the other side proves who it is so often (RFC 8446 4.6.1). */
+/* A chain of tickets ends after this time, so that the other side proves its identity again (RFC 8446 4.6.1). */
 #define VERIFIED_MS (7ull * 24 * 3600 * 1000)
 
 TAILQ_HEAD(tls_client_list, tls_client);
@@ -28,25 +28,25 @@ TAILQ_HEAD(tls_client_list, tls_client);
 struct tls_clients {
     struct tls_client_list list;
     struct session_cache *sessions;
-    int note_index; /* where an SSL has its note */
+    int note_index; /* index of the note in an SSL */
 };
 
 struct tls_client {
     TAILQ_ENTRY(tls_client) link;
-    struct tls_clients *clients; /* NULL: made for a test */
+    struct tls_clients *clients; /* NULL: made for a test of files */
     uint32_t references;
     SSL_CTX *context;
     bool verify;
     uint8_t trust[SESSION_TRUST_BYTES];
 };
 
-/* What an SSL is about; freed with it. */
+/* What an SSL carries with it; freed with it. */
 struct note {
     const struct tls_target *target;
     struct session_offer offer;
-    bool asked;        /* for our certificate */
-    bool heard;        /* it has brought a session */
-    uint64_t until_ms; /* what it brings may be kept until then; 0: not known yet */
+    bool asked;        /* the server asked for a client certificate */
+    bool heard;        /* the server has sent a session */
+    uint64_t until_ms; /* new sessions may be kept until then; 0: not known yet */
 };
 
 static uint64_t now_ms(void)
@@ -71,7 +71,7 @@ static void free_note(void *parent, void *note, CRYPTO_EX_DATA *data, int index,
 
 struct tls_clients *tls_clients_create(struct bound_registry *registry)
 {
-    /* Until the settings are known. */
+    /* Limits until the settings are known. */
     static const struct session_limits least = {
         .entries_count = 1, .per_name_count = 1, .bytes = 4096, .ttl_ms = 1000};
     uint64_t seed;
@@ -118,7 +118,7 @@ static struct note *note_of(const SSL *ssl)
     return SSL_get_ex_data(ssl, client->clients->note_index);
 }
 
-/* How long who proved their identity now may be taken for the same. */
+/* How long the identity that was proved now may be taken for granted. */
 static uint64_t verified_ms(const SSL *ssl, bool verify)
 {
     const X509 *certificate = SSL_get0_peer_certificate(ssl);
@@ -134,7 +134,8 @@ static uint64_t verified_ms(const SSL *ssl, bool verify)
     return left_ms < VERIFIED_MS ? left_ms : VERIFIED_MS;
 }
 
-/* With the handshake's end or later, also at rest; returning 0 leaves the session OpenSSL's. */
+/* Called at the end of the handshake or later, also while the connection is idle. Returning 0 leaves the session to
+   OpenSSL. */
 static int on_session(SSL *ssl, SSL_SESSION *session)
 {
     struct note *note = note_of(ssl);
@@ -154,7 +155,7 @@ static int on_session(SSL *ssl, SSL_SESSION *session)
     return 0;
 }
 
-/* What we have to show is in the context. */
+/* The client certificate is in the context. */
 static int on_certificate_wanted(SSL *ssl, void *owner)
 {
     (void)owner;
@@ -184,7 +185,7 @@ static void free_client(struct tls_client *client)
     free(client);
 }
 
-/* Its context, without trust. */
+/* Makes the context, without trust. */
 static struct tls_client *create_client(struct tls_clients *clients, bool verify)
 {
     struct tls_client *client = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *client);
@@ -281,7 +282,8 @@ bool tls_target_init(struct tls_target *target, struct tls_client *client, const
                      const uint64_t *connections_count)
 {
     size_t bytes = strlen(server_name);
-    if (bytes > 0 && server_name[bytes - 1] == '.') { /* neither asked for nor in certificates */
+    if (bytes > 0 &&
+        server_name[bytes - 1] == '.') { /* a final dot is neither sent nor in certificates */
         bytes--;
     }
     if (bytes == 0 || bytes >= sizeof target->name) {

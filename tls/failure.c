@@ -1,4 +1,4 @@
-/* OpenSSL's codes to ours, by table. */
+/* Maps OpenSSL's codes to failures, by table. */
 #include "tls/failure.h"
 
 #include <openssl/err.h>
@@ -80,7 +80,7 @@ static enum tls_failure of_reason(int reason)
         {SSL_R_TLSV1_UNRECOGNIZED_NAME, TLS_FAILURE_ALERT_NAME},
         {SSL_R_UNEXPECTED_EOF_WHILE_READING, TLS_FAILURE_TRUNCATED},
     };
-    /* OpenSSL numbers the alerts it was sent from here on */
+    /* OpenSSL numbers received alerts from here on */
     return LOOK_UP(rows, reason,
                    reason >= SSL_AD_REASON_OFFSET ? TLS_FAILURE_ALERT : TLS_FAILURE_PROTOCOL);
 }

@@ -1,7 +1,7 @@
 /*
- * Why TLS failed: a closed set, for logs, metrics and Proxy-Status.
+ * Why TLS failed: a fixed set of causes, for logs, metrics and Proxy-Status.
  *
- * Owns nothing. Thread: any; OpenSSL's error queue belongs to the thread, and whoever calls OpenSSL leaves it empty.
+ * Owns nothing. Thread: any; OpenSSL's error queue belongs to the thread, and code that calls OpenSSL leaves it empty.
  * Spec: RFC 8446 6, RFC 9209 2.3 (proxy_status column).
  */
 #ifndef EVENKEEL_TLS_FAILURE_H
@@ -39,7 +39,8 @@ enum tls_failure { ENUM_VALUES(TLS_FAILURES) TLS_FAILURE_COUNT };
 const char *tls_failure_name(enum tls_failure value);
 const char *tls_failure_proxy_status(enum tls_failure value);
 
-/* What the thread's error queue says, which is empty afterwards; verify_result is that of the connection (X509_V_OK: 0). */
+/* The cause in the thread's error queue, which is empty afterwards. verify_result is that of the connection (X509_V_OK:
+   0). */
 enum tls_failure tls_failure_take(long verify_result);
 
 #endif

@@ -1,4 +1,4 @@
-/* Handshakes, records in, records out, the end. */
+/* Handshakes, receiving and sending records, the end. */
 #include "tls/io.h"
 
 #include <errno.h>
@@ -12,8 +12,9 @@
 #include "tls/record_flood.h"
 #include "tls/tls_bio.h"
 
-/* A record can be read when all of it has come. While the other side's window is small, records of a segment each are read as they
-   come; after so many bytes whole ones cost less. A pause starts it over, as it does for the window (RFC 5681 4.1). */
+/* The other side can decrypt a record only when all of it has arrived. While its window is small, it can read records
+   of one segment as they arrive; after this many bytes large records cost less. A pause starts again with small ones,
+   as it does for the congestion window (RFC 5681 4.1). */
 #define SMALL_RECORD_BYTES 1369
 #define SMALL_RECORDS_BYTES (32u * 1024)
 #define PAUSE_MS 1000
@@ -22,9 +23,9 @@ struct tls_io {
     struct tls_bio bio;
     SSL *ssl;
     struct record_flood flood;
-    uint64_t sent_ms;         /* when the last record went out */
+    uint64_t sent_ms;         /* when the last record was sent */
     uint32_t sent_bytes;      /* since the last pause, up to SMALL_RECORDS_BYTES */
-    bool ends;                /* with what is sent next */
+    bool ends;                /* the stream ends with what is sent next */
     enum stream_result over;  /* STREAM_END, RESET or ERROR, for good; STREAM_OK: not over */
     enum tls_failure failure; /* why */
 };
@@ -55,7 +56,7 @@ void tls_io_free(struct tls_io **io_pointer)
     if (io == NULL) {
         return;
     }
-    /* a session is as good as before, however its connection ends */
+    /* a session stays usable, however its connection ends */
     SSL_set_shutdown(io->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(io->ssl);
     ERR_clear_error();
@@ -78,14 +79,14 @@ static enum stream_result of_socket_error(int error)
     return error == ECONNRESET || error == EPIPE ? STREAM_RESET : STREAM_ERROR;
 }
 
-/* Not even the head of a message has been understood: whoever is there need not speak TLS. */
+/* Not even the head of a message was understood, so the other side may not speak TLS. */
 static bool heard_nothing(const SSL *ssl)
 {
     OSSL_HANDSHAKE_STATE state = SSL_get_state(ssl);
     return state == TLS_ST_BEFORE || state == TLS_ST_CW_CLNT_HELLO;
 }
 
-/* After an SSL call that returned `returned`; leaves the error queue empty. */
+/* Judges an SSL call that returned `returned`; leaves the error queue empty. */
 static enum stream_result judge(struct tls_io *io, int returned)
 {
     if (io->bio.failed) {
@@ -118,7 +119,7 @@ static enum stream_result judge(struct tls_io *io, int returned)
     return end(io, STREAM_ERROR, failure);
 }
 
-/* SSL_set_msg_callback(3), once the handshake is over: each record is told of before it is deciphered. */
+/* SSL_set_msg_callback(3), when the handshake is over: called for each record before it is decrypted. */
 static void on_message(int sent, int version, int type, const void *bytes, size_t length, SSL *ssl,
                        void *owner)
 {
@@ -149,7 +150,7 @@ static enum stream_result shake(struct tls_io *io)
         result = returned == 1 ? STREAM_OK : judge(io, returned);
     } while (result == STREAM_BLOCKED && tls_bio_doubts(&io->bio));
     tls_bio_leave(&io->bio);
-    /* the other side may be waiting for what the socket has not taken yet */
+    /* the other side may be waiting for bytes that the socket has not taken yet */
     return result == STREAM_OK && tls_io_unsent(io) ? STREAM_BLOCKED : result;
 }
 
@@ -159,7 +160,7 @@ enum stream_result tls_io_handshake(struct tls_io *io)
         return io->over;
     }
     enum stream_result result = shake(io);
-    /* who takes no more may have said why */
+    /* a peer that takes no more may have said why */
     if (result == STREAM_BLOCKED && io->bio.out_error != 0) {
         result = shake(io);
     }
@@ -172,8 +173,8 @@ enum stream_result tls_io_handshake(struct tls_io *io)
     return result;
 }
 
-/* SSL_read() goes from record to record, and from one filled scratch to the next, until there is payload. With some in hand the
-   socket is not asked again: small records that keep coming would hold the worker for as long as they come. */
+/* SSL_read() reads records until there is payload, and refills the scratch memory for that. If payload is there, the
+   socket is not asked again: a peer that keeps sending small records would else hold the worker. */
 static enum stream_result recv_some(struct tls_io *io, char *space, size_t space_bytes,
                                     size_t *ret_bytes)
 {
@@ -186,7 +187,8 @@ static enum stream_result recv_some(struct tls_io *io, char *space, size_t space
     return STREAM_OK;
 }
 
-/* The ciphertext of so much payload in records of a segment each. What is received beyond it would have to be kept. */
+/* Bytes of ciphertext for this payload in records of one segment each. What is received beyond that would have to be
+   kept. */
 static size_t ciphertext_bytes(size_t payload_bytes)
 {
     size_t bytes = payload_bytes + payload_bytes / 32 + 512;
@@ -209,7 +211,7 @@ enum stream_result tls_io_recv(struct tls_io *io, void *scratch, size_t space_by
         result = recv_some(io, (char *)scratch + total, space_bytes - total, &n);
         if (result == STREAM_OK) {
             total += n;
-            /* what is left of a record is OpenSSL's; without that, it would only find out what is known already */
+            /* OpenSSL has the rest of a record; without one, another call would find nothing new */
             if (total < space_bytes && tls_bio_is_dry(&io->bio)) {
                 result = STREAM_BLOCKED;
             }
@@ -254,13 +256,13 @@ static size_t record_bytes(struct tls_io *io)
     return io->sent_bytes < SMALL_RECORDS_BYTES ? SMALL_RECORD_BYTES : TLS_RECORD_BYTES;
 }
 
-/* Where in the pieces the next record begins. */
+/* Where the next record begins in the pieces. */
 struct cursor {
     const struct iovec *piece, *end;
-    size_t at; /* in the piece */
+    size_t at; /* offset in the piece */
 };
 
-/* The next record's plaintext: in place if one piece holds it, else gathered in the scratch. Empty at the end. */
+/* Plaintext of the next record: in place if one piece contains it, else copied to the scratch memory. Empty at the end. */
 static struct iovec gather(struct tls_scratch *scratch, struct cursor *cursor, size_t wanted)
 {
     size_t gathered = 0;
@@ -283,7 +285,7 @@ static struct iovec gather(struct tls_scratch *scratch, struct cursor *cursor, s
     return (struct iovec){scratch->plain, gathered};
 }
 
-/* Within tls_bio_enter() and tls_bio_leave(). */
+/* Called between tls_bio_enter() and tls_bio_leave(). */
 static void say_end(struct tls_io *io)
 {
     if ((SSL_get_shutdown(io->ssl) & SSL_SENT_SHUTDOWN) != 0) {
@@ -293,7 +295,7 @@ static void say_end(struct tls_io *io)
     ERR_clear_error();
 }
 
-/* Records are made as long as the socket takes them. */
+/* Makes records as long as the socket takes them. */
 enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, size_t piece_count,
                                size_t *ret_bytes)
 {
@@ -314,7 +316,7 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
         }
         int returned = SSL_write_ex(io->ssl, record.iov_base, record.iov_len, &written);
         if (returned != 1) {
-            /* the bio takes everything, but half a message of a handshake has come, and goes first */
+            /* the bio takes everything, but half a handshake message has arrived and goes first */
             enum stream_result result = judge(io, returned);
             if (result == STREAM_END) {
                 (void)end(io, STREAM_RESET, TLS_FAILURE_TRUNCATED);

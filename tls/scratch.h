@@ -1,8 +1,8 @@
 /*
- * A worker's scratch for TLS: what records are received into and made in, for all its streams in turn.
+ * A worker's scratch memory for TLS: for received records and records to be sent, of all its streams in turn.
  *
- * Owns: the scratch memory; nothing of a stream stays in it between two calls. Thread: its worker's. Errors: NULL when memory is
- * exhausted.
+ * Owns: the scratch memory; nothing of a stream stays in it between two calls. Thread: its worker's. Errors: NULL when
+ * memory is exhausted.
  */
 #ifndef EVENKEEL_TLS_SCRATCH_H
 #define EVENKEEL_TLS_SCRATCH_H
@@ -12,7 +12,7 @@
 
 struct tls_scratch;
 
-/* bufs: what a stream has to keep comes from there. All streams of the scratch end before it does. */
+/* bufs: the pool for what a stream has to keep. All streams that use the scratch memory end before it is freed. */
 struct tls_scratch *tls_scratch_create(struct buf_pool *bufs, struct loop_clock *clock);
 /* NULL is fine. */
 void tls_scratch_free(struct tls_scratch **scratch);

@@ -1,4 +1,4 @@
-/* Contexts for certificates, and what happens in a handshake. */
+/* Contexts for certificates, and the callbacks of a handshake. */
 #include "tls/server.h"
 
 #include <errno.h>
@@ -15,7 +15,8 @@
 #include "tls/server_names.h"
 #include "tls/staple.h"
 
-/* RFC 9325 4.2: forward secrecy and authenticated encryption only; the client's order decides, its hardware knows best. */
+/* RFC 9325 4.2: only forward secrecy and authenticated encryption. The client's order decides, because it knows its
+   hardware. */
 #define CIPHERS_1_2                                              \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:" \
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:" \
@@ -32,10 +33,10 @@ struct certificate_group {
     char *first_name;
 };
 
-/* As the settings have them, for figures. */
+/* In the order of the settings, for figures. */
 struct certificate_row {
     X509 *leaf;
-    const char *first_name; /* its group's */
+    const char *first_name; /* that of its group */
 };
 
 struct tls_server {
@@ -51,7 +52,7 @@ struct tls_server {
 
 /* ---- in a handshake ---- */
 
-/* RFC 7301 3.2: a client that speaks other protocols only is told so. */
+/* RFC 7301 3.2: a client without a common protocol is refused. */
 static int on_alpn(SSL *ssl, const unsigned char **ret_chosen, unsigned char *ret_length,
                    const unsigned char *offered, unsigned offered_bytes, void *owner)
 {
@@ -67,7 +68,7 @@ static int on_alpn(SSL *ssl, const unsigned char **ret_chosen, unsigned char *re
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* A name nobody knows gets the default: it is the client who judges certificates. */
+/* An unknown name gets the default certificate, because the client judges certificates. */
 static int on_name(SSL *ssl, int *ret_alert, void *owner)
 {
     const struct tls_server *server = owner;
@@ -121,8 +122,8 @@ static bool digest_authorities(EVP_MD_CTX *digest, SSL_CTX *context)
     return true;
 }
 
-/* Sessions of a listener that trusts other clients, or did before its file was replaced, are not taken up here: who they are is
-   part of them, and nobody checks it again. */
+/* A session of a listener with another trust in clients, also of this one before its CA file was replaced, is not
+   resumed: the client's identity is part of the session, and would not be checked again. */
 static bool set_session_scope(SSL_CTX *context, const struct listener_tls_settings *settings)
 {
     const unsigned char client_auth = (unsigned char)settings->client_auth;
@@ -198,7 +199,7 @@ static bool has_key_like(SSL_CTX *context, const EVP_PKEY *key)
     return has;
 }
 
-/* The group of the same names that has no certificate with such a key yet: so ECDSA and RSA stand side by side. */
+/* The group with the same names that has no certificate with such a key yet, so that ECDSA and RSA are side by side. */
 static struct certificate_group *find_group(struct tls_server *server,
                                             const struct server_names *names, const EVP_PKEY *key)
 {

@@ -20,7 +20,7 @@ static int compare(const void *left, const void *right)
         return a->wildcard ? 1 : -1;
     }
     int order = strcmp(a->name, b->name);
-    /* who was first keeps the name */
+    /* the first entry keeps the name */
     return order != 0 ? order : a->index < b->index ? -1 : a->index > b->index;
 }
 

@@ -1,8 +1,8 @@
 /*
- * Which certificate a name gets: exact, then wildcard, then the default.
+ * Which certificate a name gets: an exact match, then a wildcard, then the default.
  *
- * Owns: the names. Thread: built on one, then read by all. Errors: false when memory is exhausted. Spec: RFC 6066 3, RFC 6125 6.4.3
- * (a wildcard stands for one whole label, the first).
+ * Owns: the names. Thread: built by one, then read by all. Errors: false when memory is exhausted. Spec: RFC 6066 3,
+ * RFC 6125 6.4.3 (a wildcard stands for one whole label, the first).
  */
 #ifndef EVENKEEL_TLS_SERVER_NAMES_H
 #define EVENKEEL_TLS_SERVER_NAMES_H
@@ -13,7 +13,7 @@
 struct server_name {
     char *name; /* lower case; a wildcard's without the "*" */
     bool wildcard;
-    unsigned index; /* what it stands for */
+    unsigned index; /* index of its group */
 };
 
 struct server_names {
@@ -21,12 +21,12 @@ struct server_names {
     size_t count, capacity;
 };
 
-/* "*.x" is a wildcard. A name that is there already keeps what it stands for. */
+/* "*.x" is a wildcard. A name that is there already keeps its index. */
 __attribute__((warn_unused_result)) bool server_names_add(struct server_names *names,
                                                           const char *name, size_t length,
                                                           unsigned index);
 void server_names_seal(struct server_names *names);
-/* False: nothing fits. Case does not matter. */
+/* False: no name matches. Case does not matter. */
 bool server_names_find(const struct server_names *names, const char *name, unsigned *ret_index);
 void server_names_release(struct server_names *names);
 

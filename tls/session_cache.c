@@ -1,4 +1,4 @@
-/* Shards with a lock each; bytes inside, OpenSSL's objects only outside the locks. */
+/* Shards with a lock each. Bytes are handled under the locks, OpenSSL's objects only outside. */
 #include "tls/session_cache.h"
 
 #include <openssl/ssl.h>
@@ -13,7 +13,8 @@
 #include "tls/session_cache_state.h"
 #include "tls/session_der.h"
 
-/* A name without sessions is worth little: twice as many as sessions, in each shard at least a few. */
+/* Names without sessions matter little: there are at most twice as many names as sessions, and at least a few in each
+   shard. */
 #define NAMES_PER_ENTRY 2
 #define SHARD_NAMES_LEAST 16
 
@@ -259,7 +260,7 @@ void session_cache_set_limits(struct session_cache *cache, const struct session_
 
 /* ---- out of the cache ---- */
 
-/* What is offered, as bytes: the session itself when it may be used once, else a copy. */
+/* The bytes of the session to offer: the session itself if it may be used once, else a copy. */
 static struct session *lend(struct shard *shard, struct session *session)
 {
     if (session->single_use) {
@@ -341,7 +342,7 @@ void session_cache_judge(struct session_cache *cache, const struct session_key *
             session_name_judge(name, offer->across, verdict == SESSION_ACCEPTED);
         }
     }
-    /* Another address may still take what this one has declined. */
+    /* Another address may still accept a session that this one has declined. */
     bool spent = verdict == SESSION_SPOILT || (verdict == SESSION_DECLINED && !offer->across);
     if (name != NULL && !offer->single_use && spent) {
         drop_by_id(cache, shard, name, offer->id);
@@ -351,13 +352,13 @@ void session_cache_judge(struct session_cache *cache, const struct session_key *
 
 /* ---- into the cache ---- */
 
-/* Room for a session, made at the cost of the oldest: of its own shard first. No lock is held. */
+/* Makes room for a session by evicting the oldest, of its own shard first. No lock is held. */
 static bool make_space(struct session_cache *cache, size_t home, size_t bytes)
 {
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *shard = &cache->shards[(home + i) % SHARDS];
         pthread_mutex_lock(&shard->lock);
-        /* Asked before taking: making room is the normal course, no refusal to be counted. */
+        /* Checked before taking: evicting is normal here, and not a refusal to be counted. */
         while ((bound_used(&cache->entries) >= bound_limit(&cache->entries) ||
                 bound_used(&cache->bytes) + bytes > bound_limit(&cache->bytes)) &&
                !TAILQ_EMPTY(&shard->sessions)) {
@@ -375,7 +376,7 @@ static bool make_space(struct session_cache *cache, size_t home, size_t bytes)
     return false;
 }
 
-/* How many the name keeps: tickets are good for one connection each. */
+/* Number of sessions that the name may keep: a ticket is good for one connection. */
 static uint64_t room_of(const struct session_cache *cache, const struct session_name *name)
 {
     uint64_t least = __atomic_load_n(&cache->per_name_count, __ATOMIC_RELAXED);
@@ -384,7 +385,7 @@ static uint64_t room_of(const struct session_cache *cache, const struct session_
     return most > least ? most : least;
 }
 
-/* Takes the session over, for a name with so many connections. */
+/* Takes the session over, for a name with this number of connections. */
 static bool insert(struct session_cache *cache, const struct session_key *key,
                    struct session *session, uint64_t now_ms, uint64_t connections_count)
 {
@@ -421,8 +422,8 @@ static bool insert(struct session_cache *cache, const struct session_key *key,
     return false;
 }
 
-/* RFC 8446 4.6.1: a ticket may not be kept longer than the server says, and one of 0 s not at all. Before TLS 1.3
-   0 means that the server says nothing. */
+/* RFC 8446 4.6.1: a ticket may not be kept longer than the server says, and one of 0 s not at all. Before TLS 1.3, 0
+   means that the server says nothing. */
 static uint64_t life_ms(const struct session_cache *cache, const SSL_SESSION *session)
 {
     uint64_t life = __atomic_load_n(&cache->ttl_ms, __ATOMIC_RELAXED);

@@ -1,4 +1,4 @@
-/* One field is cut out of the sequence. */
+/* Removes one field of the sequence. */
 #include "tls/session_der.h"
 
 #include <limits.h>
@@ -15,7 +15,7 @@ struct span {
     const uint8_t *begin, *end;
 };
 
-/* One element; false: malformed. */
+/* Reads one element. False: malformed. */
 static bool next_element(struct span *left, struct span *ret_element, struct span *ret_content,
                          int *ret_tag, int *ret_class)
 {
@@ -31,7 +31,7 @@ static bool next_element(struct span *left, struct span *ret_element, struct spa
     return true;
 }
 
-/* *ret_content: of the sequence; *ret_peer: the field in it, empty when there is none. */
+/* *ret_content: of the sequence; *ret_peer: the field in it, empty if there is none. */
 static bool find_peer(struct span whole, struct span *ret_content, struct span *ret_peer)
 {
     struct span element, content, left;

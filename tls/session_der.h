@@ -1,6 +1,6 @@
 /*
- * Sessions as bytes: what OpenSSL serialises, less the peer's certificate, which resuming does not need and which is
- * most of it, in room and in time to read.
+ * Sessions as bytes: OpenSSL's serialisation without the peer's certificate. Resuming does not need the certificate,
+ * which is most of the bytes and of the time to read them.
  *
  * Owns nothing; pure. Private to tls/. Thread: any. Spec: the ASN.1 of SSL_SESSION, i2d_SSL_SESSION(3).
  */
@@ -16,9 +16,9 @@ struct ssl_session_st;
 /* To be freed with session_der_free(); false: no memory, or not a session that can be written. */
 __attribute__((warn_unused_result)) bool session_der_write(const struct ssl_session_st *session,
                                                            uint8_t **ret_der, size_t *ret_bytes);
-/* They are secrets: wiped first. */
+/* Frees the bytes after wiping them, because they are secrets. */
 void session_der_free(uint8_t *der, size_t bytes);
-/* The caller's to free; NULL: the bytes are not exactly one session that can be resumed in TLS 1.2 or later. */
+/* The caller frees the session. NULL: the bytes are not exactly one session that can be resumed in TLS 1.2 or later. */
 struct ssl_session_st *session_der_read(const uint8_t *der, size_t bytes);
 
 #endif

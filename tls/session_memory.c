@@ -1,4 +1,4 @@
-/* Sessions to bytes and back. */
+/* Converts sessions to bytes and back. */
 #include "tls/session_memory.h"
 
 #include <string.h>
@@ -23,7 +23,7 @@ static uint64_t left(uint64_t left_ms, uint64_t age_ms)
     return left_ms > age_ms ? left_ms - age_ms : 0;
 }
 
-/* False: the bytes are not a session's. */
+/* False: the bytes are not a session. */
 static bool read_record(struct unpack *unpack, uint64_t age_ms, struct session_record *ret_record)
 {
     struct session_record record = {.key = {.byte_count = 0}};

@@ -1,4 +1,4 @@
-/* What a name's endpoints do with each other's tickets decides what they are offered. */
+/* Whether a name's addresses accept each other's tickets decides what they are offered. */
 #include "tls/session_name.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ static bool issued_by(const struct session *session, const struct session_addres
     return memcmp(&session->address, address, sizeof *address) == 0;
 }
 
-/* The sessions of an address to the front, in their order. */
+/* Moves the sessions of an address to the front, in their order. */
 static void bring_forward(struct session_name *name, const struct session_address *address)
 {
     struct session_list own = TAILQ_HEAD_INITIALIZER(own);
@@ -45,7 +45,7 @@ void session_name_remove(struct session_name *name, struct session *session)
     name->count--;
 }
 
-/* The oldest session of the address that has most, and how many that has. */
+/* The oldest session of the address with the most sessions, and how many it has. */
 static struct session *oldest_of_most(const struct session_name *name, uint64_t *ret_count)
 {
     struct session *session, *chosen = NULL;
@@ -103,7 +103,7 @@ static void begin_judgement(struct session_name *name)
     name->miss_count = 0;
 }
 
-/* As soon as what is left of the offers cannot change the outcome, it stands. */
+/* The verdict is reached as soon as the remaining offers cannot change it. */
 void session_name_judge(struct session_name *name, bool across, bool accepted)
 {
     name->offered++;

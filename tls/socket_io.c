@@ -1,5 +1,5 @@
-/* recv and send that do not wait. By syscall(): what does not wait needs no cancellation point, which costs as much in libc as
-   all else here. */
+/* Non-blocking recv and send, by syscall(): a call that does not block needs no cancellation point, which costs as much
+   in libc as everything else here. */
 #include "tls/socket_io.h"
 
 #include <errno.h>
@@ -38,7 +38,7 @@ ssize_t socket_send(int fd, const void *bytes, size_t length)
 
 ssize_t socket_send_pieces(int fd, const struct iovec *pieces, size_t piece_count)
 {
-    /* The kernel only reads the pieces, though its struct does not say so. */
+    /* The kernel only reads the pieces, although its struct does not say so. */
     const struct msghdr message = {
         .msg_iov = (struct iovec *)(uintptr_t)pieces,
         .msg_iovlen = piece_count < IOV_MAX ? piece_count : IOV_MAX,

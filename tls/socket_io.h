@@ -1,5 +1,5 @@
 /*
- * The system calls below streams, one place for faults to be injected. Private to tls/.
+ * The system calls of streams. Tests inject faults here. Private to tls/.
  *
  * Owns nothing. Thread: any. Errors: -1 and errno, never EINTR.
  */
@@ -12,9 +12,9 @@
 #include <sys/uio.h>
 
 ssize_t socket_recv(int fd, void *space, size_t space_bytes, int flags);
-/* Sending raises no SIGPIPE. A single piece is cheaper in the kernel without a header around it, and the common case. */
+/* Sends without SIGPIPE. A single piece is the common case, and cheaper in the kernel without a message header. */
 ssize_t socket_send(int fd, const void *bytes, size_t length);
-/* At most IOV_MAX of them at once. Not inlined: who sends a single piece needs no room for the header. */
+/* Sends at most IOV_MAX pieces. Not inlined, so that callers with a single piece need no stack for the header. */
 __attribute__((noinline)) ssize_t socket_send_pieces(int fd, const struct iovec *pieces,
                                                      size_t piece_count);
 

@@ -1,4 +1,4 @@
-/* Read once, handed out until it is out of date. */
+/* An OCSP response, read once and stapled until it expires. */
 #include "tls/staple.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "tls/certificate.h"
 
-/* Of what it says about this very certificate: until when it may be believed. False: it says nothing about it. */
+/* Until when the response is valid for this certificate. False: it says nothing about it. */
 static bool read_until(OCSP_BASICRESP *basic, const X509 *leaf, int64_t *ret_until_s)
 {
     for (int i = 0; i < OCSP_resp_count(basic); i++) {

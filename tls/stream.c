@@ -84,8 +84,8 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *pieces
     return STREAM_OK;
 }
 
-/* poll() arms the edge: a socket that nothing has filled up gives none when it empties. A broken one is writable: whoever sends is
-   told. */
+/* poll() arms the edge: a socket that was never full gives no edge when it empties. A broken socket is writable, and
+   the sender is told. */
 bool stream_writable(const struct stream *stream)
 {
     struct pollfd socket = {.fd = stream->fd, .events = POLLOUT};
@@ -137,7 +137,7 @@ void stream_end(struct stream *stream)
     (void)shutdown(stream->fd, SHUT_WR);
 }
 
-/* After EINTR Linux has closed the descriptor: it may be someone else's by now and is not closed again. */
+/* After EINTR Linux has closed the descriptor. It may already belong to something else and is not closed again. */
 void stream_close(struct stream *stream, bool reset)
 {
     if (stream->fd < 0) {

@@ -21,7 +21,7 @@
 
 #define KEYS 3
 
-/* As it stands in a file. */
+/* In the layout of a key file. */
 struct ticket_key {
     unsigned char name[16];
     unsigned char hmac[32];
@@ -39,7 +39,7 @@ struct tls_tickets {
 struct tls_ticket_keys {
     struct ticket_key keys[KEYS];
     unsigned count;
-    bool from_file; /* else one new key of our own */
+    bool from_file; /* else a new key of the process */
 };
 
 ENUM_NAME_FUNCTION(tls_tickets_result_name, enum tls_tickets_result, TLS_TICKETS_RESULTS)
@@ -49,7 +49,7 @@ static bool make_key(struct ticket_key *ret_key)
     return RAND_bytes((unsigned char *)ret_key, sizeof *ret_key) == 1;
 }
 
-/* A key of our own in front; the oldest goes. */
+/* Puts a key of the process in front; the oldest goes. */
 static void put_key(struct tls_tickets *tickets, const struct ticket_key *key, uint64_t now_ms)
 {
     memmove(tickets->keys + 1, tickets->keys, (KEYS - 1) * sizeof *key);
@@ -96,7 +96,7 @@ void tls_tickets_free(struct tls_tickets **tickets_pointer)
     free(tickets);
 }
 
-/* Without random numbers the old key goes on. */
+/* Without random numbers the old key stays in use. */
 void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms)
 {
     pthread_mutex_lock(&tickets->lock);
@@ -208,7 +208,7 @@ size_t tls_tickets_restore(struct tls_tickets *tickets, struct unpack *unpack, u
     return own ? count : 0;
 }
 
-/* The key to seal with, or the one of that name; *ret_newest: it is the one that seals. */
+/* The key to encrypt with, or the one with that name. *ret_newest: it is the one that encrypts. */
 static bool find_key(struct tls_tickets *tickets, const unsigned char *name,
                      struct ticket_key *ret_key, bool *ret_newest)
 {
@@ -238,7 +238,7 @@ static bool prepare(const struct ticket_key *key, unsigned char *iv, EVP_CIPHER_
            EVP_MAC_CTX_set_params(mac, params) == 1;
 }
 
-/* SSL_CTX_set_tlsext_ticket_key_evp_cb(3): 1 is fine, 2 is fine but give a new one, 0 is unknown. */
+/* SSL_CTX_set_tlsext_ticket_key_evp_cb(3): 1: good; 2: good, but issue a new ticket; 0: unknown. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                      EVP_MAC_CTX *mac, int seal)
 {

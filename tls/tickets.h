@@ -1,12 +1,12 @@
 /*
- * Ticket keys of the listeners: what seals the sessions that clients keep for us, so that we keep none.
+ * Ticket keys of the listeners: they encrypt the sessions that clients keep, so that Evenkeel keeps none.
  *
- * Owns: three keys, the newest seals, all open. One for the process, over reloads, so that sessions outlive them. Thread: any; a
- * short lock. Time base: milliseconds, monotonic, given by the caller. Errors: enum tls_tickets_result. Spec: RFC 5077 4 and 5.5,
- * RFC 8446 4.6.1 and C.4.
+ * Owns: three keys: the newest encrypts, all decrypt. One set for the process, over reloads, so that sessions outlive
+ * them. Thread: any; a short lock. Time base: milliseconds, monotonic, given by the caller. Errors: enum
+ * tls_tickets_result. Spec: RFC 5077 4 and 5.5, RFC 8446 4.6.1 and C.4.
  *
- * A key that leaks opens the TLS 1.2 connections that it sealed: so keys are short-lived and stay in memory, unless a fleet
- * shares them by a file.
+ * A key that leaks decrypts the TLS 1.2 connections of its tickets. So keys are short-lived and stay in memory, unless
+ * several machines share them by a file.
  */
 #ifndef EVENKEEL_TLS_TICKETS_H
 #define EVENKEEL_TLS_TICKETS_H
@@ -17,9 +17,9 @@
 #include "steady/enum_names.h"
 #include "steady/pack.h"
 
-/* How long a key seals; it opens twice as long after that. */
+/* How long a key encrypts; it decrypts for twice as long after that. */
 #define TLS_TICKETS_ROTATE_MS (8u * 3600 * 1000)
-/* No ticket is good for longer. */
+/* Longest life of a ticket. */
 #define TLS_TICKETS_LIFETIME_S (2u * 8 * 3600)
 
 struct tls_tickets;
@@ -36,28 +36,29 @@ const char *tls_tickets_result_name(enum tls_tickets_result value);
 
 /* NULL: no memory, or no random numbers. */
 struct tls_tickets *tls_tickets_create(uint64_t now_ms);
-/* After all contexts that use it. NULL is fine. */
+/* To be called after all contexts that use it are freed. NULL is fine. */
 void tls_tickets_free(struct tls_tickets **tickets);
 
-/* To be called now and then: makes a new key when it is time, unless the keys are a file's. */
+/* To be called now and then: makes a new key when it is time, unless the keys come from a file. */
 void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms);
-/* Keys that are to be followed, and are not yet. */
+/* Keys that were read and are not in use yet. */
 struct tls_ticket_keys;
-/* Those of the file, the first one seals: each 16 bytes of name, 32 for HMAC, 32 for AES, as nginx has them. "": keys of our own. */
+/* Reads the keys of the file, of which the first encrypts. Each has 16 bytes of name, 32 for HMAC, 32 for AES, as in
+   nginx. "": keys of the process. */
 __attribute__((warn_unused_result)) enum tls_tickets_result tls_ticket_keys_load(
     const char *path, struct tls_ticket_keys **ret_keys);
 /* NULL is fine. */
 void tls_ticket_keys_free(struct tls_ticket_keys **keys);
-/* From now on the keys are these; keys of our own stay as they are when they are followed already. */
+/* Uses these keys from now on. If keys of the process are already in use they stay as they are. */
 void tls_tickets_follow(struct tls_tickets *tickets, const struct tls_ticket_keys *keys,
                         uint64_t now_ms);
 
-/* The keys of our own, for a process that takes this one's place; they must not get to a disk. A file's are not kept. */
+/* Packs the keys of the process for its successor; they must not get to a disk. Keys of a file are not packed. */
 void tls_tickets_save(struct tls_tickets *tickets, uint64_t now_ms, struct pack *pack);
-/* Before any ticket is made. Returns how many keys there are by it. */
+/* To be called before any ticket is issued. Returns how many keys were restored. */
 size_t tls_tickets_restore(struct tls_tickets *tickets, struct unpack *unpack, uint64_t now_ms);
 
-/* Makes the context seal and open with these keys. */
+/* Makes the context encrypt and decrypt with these keys. */
 void tls_tickets_use(struct tls_tickets *tickets, struct ssl_ctx_st *context);
 
 #endif

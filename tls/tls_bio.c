@@ -1,4 +1,4 @@
-/* The scratch, and the BIO that reads from it and writes to it. */
+/* The scratch memory, and the BIO that reads from it and writes to it. */
 #include "tls/tls_bio.h"
 
 #include <errno.h>
@@ -101,7 +101,7 @@ static void keep(struct tls_bio *bio, struct buf **buf, const char *bytes, size_
     }
 }
 
-/* How much of the bytes the socket takes. */
+/* Sends bytes; returns how many the socket takes. */
 static size_t send_some(struct tls_bio *bio, const char *bytes, size_t length)
 {
     if (bio->out_error != 0) {
@@ -163,7 +163,8 @@ static size_t take(char *scratch, size_t space_bytes, const char *bytes, size_t 
     return n;
 }
 
-/* More into the scratch. A short read has emptied the socket: it is not asked again unless there is doubt. */
+/* Receives into the scratch memory. A short read has emptied the socket, which is not asked again unless there is
+   doubt. */
 static bool receive(struct tls_bio *bio)
 {
     struct tls_scratch *scratch = bio->scratch;
@@ -212,7 +213,7 @@ static int bio_read(BIO *base, char *bytes, size_t space_bytes, size_t *ret_byte
     return 1;
 }
 
-/* Never full: what the scratch cannot hold goes to the socket, and what that does not take is kept. */
+/* Never full: what does not fit into the scratch memory goes to the socket, and what that does not take is kept. */
 static int bio_write(BIO *base, const char *bytes, size_t length, size_t *ret_bytes)
 {
     struct tls_bio *bio = BIO_get_data(base);

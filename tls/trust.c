@@ -1,4 +1,4 @@
-/* Every part of the trust goes through the digest, each behind a tag and its length. */
+/* Every part of the trust goes into the digest, each after a tag and its length. */
 #include "tls/trust.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 struct loading {
     SSL_CTX *context;
     EVP_MD_CTX *digest;
-    bool digested; /* everything so far */
+    bool digested; /* everything so far is digested */
     char *why;
     size_t why_bytes;
 };
@@ -54,7 +54,7 @@ __attribute__((format(printf, 2, 3))) static bool fail(struct loading *loading, 
 
 /* ---- the system's CA ---- */
 
-/* OpenSSL looks into the directory when it needs an issuer; its times tell when somebody changed it. */
+/* OpenSSL reads the directory when it needs an issuer; the directory's times show whether it has changed. */
 static void add_path(struct loading *loading, const char *tag, const char *variable,
                      const char *otherwise)
 {
@@ -110,7 +110,7 @@ static bool add_authorities(struct loading *loading, BIO *file, const char *path
     return true;
 }
 
-/* Whatever stands in the file is trusted as it is, an intermediate or a server's own certificate too. */
+/* Every certificate in the file is trusted as it is, also an intermediate or a server's own certificate. */
 static bool load_ca(struct loading *loading, const char *path)
 {
     FILE *stream = fopen(path, "re");

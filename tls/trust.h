@@ -1,8 +1,8 @@
 /*
- * Trust profiles: whose certificates we accept and which one we show, put into a context and told apart by a fingerprint
- * of what the files say. Private to tls/.
+ * Trust profiles: which certificates are accepted and which client certificate is used, loaded into a context and
+ * identified by a fingerprint of the files' contents. Private to tls/.
  *
- * Owns nothing. Thread: control. Errors: words.
+ * Owns nothing. Thread: control. Errors: a text.
  */
 #ifndef EVENKEEL_TLS_TRUST_H
 #define EVENKEEL_TLS_TRUST_H
@@ -13,7 +13,7 @@
 #include "conf/settings.h"
 #include "tls/session_cache.h"
 
-/* Reads the files into the context. False: `why` says which key and file, and what is wrong with it. */
+/* Reads the files into the context. False: `why` names key, file and error. */
 __attribute__((warn_unused_result)) bool trust_load(SSL_CTX *context,
                                                     const struct upstream_tls_settings *settings,
                                                     uint8_t ret_trust[SESSION_TRUST_BYTES],
