@@ -83,6 +83,13 @@ void *slab_take(struct slab *slab)
     return object;
 }
 
+/* The C library clears objects of any length sooner than the compiler those whose length it knows. */
+void *slab_take_zeroed(struct slab *slab)
+{
+    void *object = slab_take(slab);
+    return object != NULL ? memset(object, 0, slab->object_bytes) : NULL;
+}
+
 void slab_give(struct slab *slab, void *object_pointer)
 {
     /* Copied, as the pointer behind it has the caller's type. */

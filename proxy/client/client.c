@@ -48,7 +48,7 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     /* an answer would need a handshake, for which there is no capacity */
     bool told = refused && listener->tls == NULL && bound_take(&bounds->refusals, 1);
     if (!refused || told) {
-        client = slab_take(worker->clients);
+        client = slab_take_zeroed(worker->clients);
         if (client == NULL) {
             bound_give(refused ? &bounds->refusals : &bounds->clients, 1);
         }
@@ -62,7 +62,6 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
         worker_give_fds(worker, 1);
         return;
     }
-    memset(client, 0, sizeof *client);
     client->origin = (struct exchange_origin){
         .worker = worker, .listener = &listener->view, .stream = &client->stream};
     client_set_address(client, address);

@@ -1,9 +1,6 @@
 /* The exchange: from a parsed head to its route, and its only exit. */
 #include "proxy/exchange/exchange.h"
 
-#include <stddef.h>
-#include <string.h>
-
 #include "breaker/backoff.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/field_trust.h"
@@ -19,14 +16,10 @@ static struct exchange *exchange_create(const struct exchange_origin *origin,
                                         const struct downstream_ops *downstream, void *owner)
 {
     struct worker *worker = origin->worker;
-    struct exchange *exchange = slab_take(worker->exchanges);
+    struct exchange *exchange = slab_take_zeroed(worker->exchanges);
     if (exchange == NULL) {
         return NULL;
     }
-    /* the texts at the end are written before they are read */
-    memset(exchange, 0, offsetof(struct exchange, forward.request_id));
-    exchange->endpoint_text[0] = exchange->forward.request_id[0] = '\0';
-    exchange->forward.request_id[FORWARD_ID_BYTES] = '\0';
     exchange->worker = worker;
     exchange->origin = origin;
     exchange->downstream = downstream;

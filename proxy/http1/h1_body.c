@@ -13,18 +13,19 @@
 /* Sizes and their sum stay below 2^63, as lengths do. */
 #define BODY_MAX_BYTES ((uint64_t)INT64_MAX)
 
+static const uint8_t first_states[] = {
+    [FRAMING_NONE] = H1_BODY_DONE,
+    [FRAMING_LENGTH] = H1_BODY_LENGTH,
+    [FRAMING_CHUNKED] = H1_BODY_CHUNK_SIZE,
+    [FRAMING_CLOSE] = H1_BODY_CLOSE,
+};
+
 void h1_body_init(struct h1_body *body, enum http_framing framing, uint64_t content_length)
 {
-    *body = (struct h1_body){.state = H1_BODY_DONE};
-    switch (framing) {
-    case FRAMING_NONE: break;
-    case FRAMING_LENGTH:
-        body->left_bytes = content_length;
-        body->state = content_length ? H1_BODY_LENGTH : H1_BODY_DONE;
-        break;
-    case FRAMING_CHUNKED: body->state = H1_BODY_CHUNK_SIZE; break;
-    case FRAMING_CLOSE: body->state = H1_BODY_CLOSE; break;
-    }
+    bool counted = framing == FRAMING_LENGTH;
+    bool empty = counted && content_length == 0;
+    *body = (struct h1_body){.left_bytes = counted ? content_length : 0,
+                             .state = empty ? H1_BODY_DONE : first_states[framing]};
 }
 
 void h1_body_init_response(struct h1_body *body, enum http_framing framing, uint64_t content_length)
@@ -215,16 +216,17 @@ static size_t take_payload(struct h1_body *body, const char *at, const char *end
     return bytes;
 }
 
-enum h1_result h1_body_take(struct h1_body *body, const char *bytes, size_t length,
-                            struct iovec *iov, size_t space, size_t *ret_piece_count,
-                            size_t *ret_consumed)
+/* Not inlined: most bodies are not chunked. */
+static __attribute__((noinline)) enum h1_result take_chunks(struct h1_body *body, const char *bytes,
+                                                            size_t length, struct iovec *iov,
+                                                            size_t space, size_t *ret_piece_count,
+                                                            size_t *ret_consumed)
 {
     const char *at = bytes;
     const char *end = bytes + length;
     size_t count = 0;
     while (at < end && body->state != H1_BODY_DONE && body->state != H1_BODY_TRAILERS) {
-        bool payload = body->state == H1_BODY_LENGTH || body->state == H1_BODY_CLOSE ||
-                       body->state == H1_BODY_CHUNK_PAYLOAD;
+        bool payload = body->state == H1_BODY_CHUNK_PAYLOAD;
         if (payload && count == space) {
             break;
         }
@@ -236,6 +238,19 @@ enum h1_result h1_body_take(struct h1_body *body, const char *bytes, size_t leng
     }
     *ret_piece_count = count;
     *ret_consumed = (size_t)(at - bytes);
+    return H1_OK;
+}
+
+enum h1_result h1_body_take(struct h1_body *body, const char *bytes, size_t length,
+                            struct iovec *iov, size_t space, size_t *ret_piece_count,
+                            size_t *ret_consumed)
+{
+    if (body->state != H1_BODY_LENGTH && body->state != H1_BODY_CLOSE) {
+        return take_chunks(body, bytes, length, iov, space, ret_piece_count, ret_consumed);
+    }
+    bool takes = length > 0 && space > 0;
+    *ret_piece_count = takes;
+    *ret_consumed = takes ? take_payload(body, bytes, bytes + length, iov) : 0;
     return H1_OK;
 }
 
