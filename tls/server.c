@@ -414,6 +414,24 @@ struct tls_agreement tls_agreement(const struct stream *stream)
     };
 }
 
+bool tls_server_misdirects(const struct tls_server *server, const struct stream *stream,
+                           const char *host, size_t host_bytes)
+{
+    const char *asked = SSL_get_servername(tls_io_ssl(stream->tls), TLSEXT_NAMETYPE_host_name);
+    if (asked == NULL || (strncmp(asked, host, host_bytes) == 0 && asked[host_bytes] == '\0')) {
+        return false;
+    }
+    char name[HOST_NAME_MOST_BYTES + 1];
+    unsigned shown, wanted;
+    if (host_bytes > HOST_NAME_MOST_BYTES || !server_names_find(&server->names, asked, &shown)) {
+        return false;
+    }
+    memcpy(name, host, host_bytes);
+    name[host_bytes] = '\0';
+    return !server_names_find(&server->groups[shown].names, name, &wanted) &&
+           server_names_find(&server->names, name, &wanted);
+}
+
 /* RFC 2253 escapes quotes with a backslash, as a quoted string wants them; control bytes and other scripts come as \XX. */
 static char *describe(X509 *certificate)
 {

@@ -41,6 +41,11 @@ struct tls_agreement {
     const char *name; /* the name in SNI; NULL: none */
 };
 struct tls_agreement tls_agreement(const struct stream *stream);
+/* Whether the host, a name without a port, is that of another site than the one whose certificate the client has asked for and seen:
+   both have certificates here, and the first one's does not do for the second (RFC 9110 7.4 and 15.5.20). A client that asked for no
+   name, or for one that nobody has, has seen the default and is not misdirected. */
+bool tls_server_misdirects(const struct tls_server *server, const struct stream *stream,
+                           const char *host, size_t host_bytes);
 /* The client's verified certificate in the form of X-Forwarded-Client-Cert, `Hash=...;Subject="..."`, on the heap.
    NULL: there is none. */
 char *tls_client_certificate(const struct stream *stream);

@@ -6,8 +6,6 @@
 
 #include "steady/fault.h"
 
-#define NAME_MAX_BYTES 255 /* RFC 1035 3.1 */
-
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
@@ -79,9 +77,9 @@ static bool look_up(const struct server_names *names, const char *name, bool wil
 
 bool server_names_find(const struct server_names *names, const char *name, unsigned *ret_index)
 {
-    char wanted[NAME_MAX_BYTES + 1];
+    char wanted[HOST_NAME_MOST_BYTES + 1];
     size_t length = strlen(name);
-    if (length == 0 || length > NAME_MAX_BYTES) {
+    if (length == 0 || length > HOST_NAME_MOST_BYTES) {
         return false;
     }
     for (size_t i = 0; i <= length; i++) {

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define HOST_NAME_MOST_BYTES 255 /* RFC 1035 3.1 */
+
 struct server_name {
     char *name; /* lower case; a wildcard's without the "*" */
     bool wildcard;

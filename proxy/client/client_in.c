@@ -132,7 +132,10 @@ static void client_start(struct client *client, const struct duplex_input *input
     h1_body_init(&client->body, head->framing, head->content_length);
     client_enter(client, CLIENT_EXCHANGE);
     bool valid = true;
-    if (!h1_body_done(&client->body) && rest_bytes > 0) {
+    if (client->stream.tls != NULL && client_is_misdirected(client, head)) {
+        valid = false;
+        reason = REASON_MISDIRECTED;
+    } else if (!h1_body_done(&client->body) && rest_bytes > 0) {
         /* payload may have to be held until there is a connection; trailers cannot be held, so they wait for the next
            step */
         valid = client_decode(client, rest, rest_bytes, iov, &payload, NULL, &consumed, &reason,

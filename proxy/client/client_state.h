@@ -100,6 +100,8 @@ void client_await_tls(struct client *client);
 bool client_meet_tls(struct client *client);
 /* A step in HANDSHAKE. True: the handshake is over, continue with what was received. */
 bool client_shake(struct client *client);
+/* Whether a request over TLS is for another site than the one whose certificate was shown. */
+bool client_is_misdirected(const struct client *client, const struct http_head *head);
 /* For client_enter() when it enters or leaves SILENT and HANDSHAKE. `state` is the new state, or the old one. */
 void client_join_handshake(struct client *client);
 void client_leave_handshake(struct client *client);

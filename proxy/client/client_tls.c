@@ -138,6 +138,14 @@ bool client_shake(struct client *client)
     return false;
 }
 
+bool client_is_misdirected(const struct client *client, const struct http_head *head)
+{
+    const char *host = head_text(head, head->host);
+    const struct tls_server *server = client->listener->tls;
+    return server != NULL && tls_server_misdirects(server, &client->stream, host,
+                                                   host_name_bytes(host, head->host.bytes));
+}
+
 void client_end_tls(struct client *client)
 {
     enum tls_failure failure = stream_failure(&client->stream);

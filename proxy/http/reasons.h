@@ -18,6 +18,7 @@
     X(CLIENT_STALLED, "client_stalled", 0, "", 0)                                            \
     X(REQUEST_TIMEOUT, "request_timeout", 408, "http_request_error", 0)                      \
     X(TLS_REQUIRED, "tls_required", 400, "tls_protocol_error", 0)                            \
+    X(MISDIRECTED, "misdirected", 421, "destination_not_found", 0)                           \
     X(REQUEST_INVALID, "request_invalid", 400, "http_request_error", 0)                      \
     X(TARGET_TOO_LONG, "target_too_long", 414, "http_request_error", 0)                      \
     X(HEAD_TOO_LARGE, "head_too_large", 431, "http_request_error", 0)                        \

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 /* Host without port and trailing dot (RFC 9110 4.2.3, RFC 3986 3.2.2). */
-static size_t host_name_bytes(const char *host, size_t host_bytes)
+size_t host_name_bytes(const char *host, size_t host_bytes)
 {
     if (host_bytes > 0 && host[0] == '[') {
         const char *end = memchr(host, ']', host_bytes);

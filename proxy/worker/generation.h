@@ -50,6 +50,8 @@ bool generation_probed(const struct generation *generation, const struct http_he
 const struct route *generation_route(const struct generation *generation, const char *listener_name,
                                      const struct http_head *head);
 
+/* How much of a host is its name: without the port and a trailing dot. */
+size_t host_name_bytes(const char *host, size_t host_bytes);
 /* Whether the host (with or without port, in any case, with or without a trailing dot) matches the route's. */
 bool route_host_matches(const struct route_settings *route, size_t route_host_bytes,
                         const char *host, size_t host_bytes);

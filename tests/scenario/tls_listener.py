@@ -75,6 +75,30 @@ def names(s):
     check(b"hello" in get(proxy, context_for(authority)), "the right name, and no answer")
 
 
+@scenario("a connection made for one site is used for another that has a certificate of its own")
+def misdirected(s):
+    authority = Authority(s)
+    certificates = [authority.issue(*names) for names in (("shop.test", "www.shop.test"), ("bank.test", "shared.test"),
+                                                          ("shared.test", "*.wild.test"))]
+    proxy = start_proxy(s, NginxOrigin(s), listener(certificates))
+    context = context_for(authority)
+    context.check_hostname = False
+
+    def status(asked, host):
+        with socket.create_connection(proxy.address, timeout=patient(10)) as plain:
+            with context.wrap_socket(plain, server_hostname=asked) as secure:
+                secure.sendall(f"GET /hello HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+                return int(b"".join(iter(lambda: secure.recv(65536), b"")).split()[1])
+    for asked, host, expected in (
+            ("shop.test", "bank.test", 421), ("bank.test", "shop.test:443", 421), ("shop.test", "a.WILD.test.", 421),
+            ("bank.test", "a.wild.test", 421), ("shop.test", "SHOP.test", 200), ("shop.test", "www.shop.test:8443", 200),
+            ("a.wild.test", "b.wild.test", 200), ("a.wild.test", "shared.test", 200), ("bank.test", "shared.test", 200),
+            ("shop.test", "elsewhere.test", 200), (None, "bank.test", 200), ("elsewhere.test", "bank.test", 200)):
+        with s.case(f"{host} on a connection for {asked}: {expected}"):
+            check_equal(status(asked, host), expected, "status")
+    eventually(lambda: proxy.metric("evenkeel_exchanges_by_reason_total", reason="misdirected") == 4, "they are counted")
+
+
 @scenario("ECDSA and RSA do not stand side by side, or a version or cipher is refused that should not be")
 def matrix(s):
     authority = Authority(s)
