@@ -1,10 +1,11 @@
-/* Converts figures of endpoints to bytes and back. */
+/* Converts what is known of endpoints to bytes and back. */
 #include "pool/endpoint_memory.h"
 
 #include <string.h>
 #include <time.h>
 
 #include "pool/endpoint.h"
+#include "pool/health_state.h"
 #include "pool/pools.h"
 #include "pool/queue.h"
 
@@ -127,6 +128,39 @@ size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack)
         }
         unpack_init(&endpoints, bytes, length);
         restored_count += restore_upstream(own, &endpoints);
+    }
+    return restored_count;
+}
+
+/* ---- the operator's word ---- */
+
+void pools_save_drained(struct pools *pools, struct pack *pack)
+{
+    const struct upstream_private *own;
+    const struct endpoint *endpoint;
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+            if (!endpoint_retired(endpoint) && endpoint->health->drained) {
+                pack_text(pack, own->upstream.name);
+                pack_text(pack, endpoint->names.text);
+                pack_text(pack, endpoint->names.address_text);
+            }
+        }
+    }
+}
+
+size_t pools_restore_drained(struct pools *pools, struct unpack *unpack)
+{
+    size_t restored_count = 0;
+    while (unpack_more(unpack)) {
+        char name[TEXT_BYTES], text[TEXT_BYTES], address[ADDRESS_TEXT_BYTES];
+        if (!unpack_text(unpack, name, sizeof name) || !unpack_text(unpack, text, sizeof text) ||
+            !unpack_text(unpack, address, sizeof address)) {
+            break;
+        }
+        const struct upstream_private *own = find_upstream(pools, name);
+        struct endpoint *endpoint = own != NULL ? find_endpoint(own, NULL, text, address) : NULL;
+        restored_count += endpoint != NULL && health_drain(endpoint);
     }
     return restored_count;
 }

@@ -465,12 +465,24 @@ static const char said_so[] = "the operator said so";
 /* What the status is otherwise, and why, is kept meanwhile: an endpoint that is down is so when it is given back. */
 static void set_drained(struct endpoint_health *own, bool drained)
 {
+    if (own->drained == drained) {
+        return;
+    }
     own->drained = drained;
     if (!drained && own->status.state == HEALTH_STATUS_UP) {
         health_status_on_return(&own->status, now_ms());
         explain(own, said_so);
     }
     changed(own, drained ? HEALTH_EVENT_DRAINED : HEALTH_EVENT_UNDRAINED, said_so);
+}
+
+bool health_drain(struct endpoint *endpoint)
+{
+    if (endpoint->health->settings == NULL) {
+        return false;
+    }
+    set_drained(endpoint->health, true);
+    return true;
 }
 
 size_t pools_drain(struct pools *pools, const char *upstream, const char *name, bool drained)
@@ -489,9 +501,6 @@ size_t pools_drain(struct pools *pools, const char *upstream, const char *name, 
                 continue;
             }
             count++;
-            if (health->drained == drained) {
-                continue;
-            }
             set_drained(health, drained);
         }
     }

@@ -41,6 +41,8 @@ void health_detach(struct endpoint *endpoint);
 /* The newest live set has changed: follows its endpoints, and lets go of all others. */
 void health_follow(struct pools *pools, const struct upstream_set *newest);
 void health_stop(struct pools *pools);
+/* Takes the endpoint out of use, as pools_drain() does. False: it is in no live set. */
+bool health_drain(struct endpoint *endpoint);
 void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figures);
 
 #endif

@@ -83,6 +83,7 @@ static int drain_endpoint(struct admin *admin, const struct admin_names *names,
     }
     evbuffer_add_printf(out, "%zu %s %s\n", count, count == 1 ? "endpoint" : "endpoints",
                         drained ? "drained" : "undrained");
+    admin->env.said(admin->env.owner);
     return 200;
 }
 
@@ -127,6 +128,9 @@ static int force_breaker(struct admin *admin, const struct admin_names *names, s
     admin->env.overview(&overview, admin->env.owner);
     pools_each_upstream(overview.pools, force_upstream, &walk);
     evbuffer_add_printf(out, "%s\n", walk.found ? done : "no such upstream");
+    if (walk.found) {
+        admin->env.said(admin->env.owner);
+    }
     return walk.found ? 200 : 404;
 }
 

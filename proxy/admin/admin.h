@@ -22,6 +22,9 @@ struct admin_env {
     /* Fills the overview as of now. */
     void (*overview)(struct overview *ret_overview, void *owner);
     void (*drain)(void *owner); /* POST /drain */
+    void (*said)(
+        void *
+            owner); /* the operator has drained an endpoint or forced a breaker, or taken that back */
     void *owner;
 };
 

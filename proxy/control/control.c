@@ -216,10 +216,16 @@ static void control_admin_drain(void *owner)
     drain_begin(owner, "asked by POST /drain", false);
 }
 
+/* It is to outlive this process, even one that is killed. */
+static void control_admin_said(void *owner)
+{
+    warm_save_if_ready(owner);
+}
+
 static bool control_start_admin(struct control *control)
 {
-    const struct admin_env env = {control->loop.base, &control->limits.registry, control_overview,
-                                  control_admin_drain, control};
+    const struct admin_env env = {control->loop.base,  &control->limits.registry, control_overview,
+                                  control_admin_drain, control_admin_said,        control};
     enum admin_result result =
         admin_create(&control->generations.settings->admin, &control->inherited,
                      takeover_pending(control), &env, &control->admin);

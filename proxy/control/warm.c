@@ -75,6 +75,45 @@ static size_t restore_breakers(struct control *control, struct unpack *unpack)
                                  control->warm.figures.restored_age_ms, control_now_ms());
 }
 
+static void save_drained(struct control *control, struct pack *pack)
+{
+    pools_save_drained(control->pools, pack);
+}
+
+static size_t restore_drained(struct control *control, struct unpack *unpack)
+{
+    return pools_restore_drained(control->pools, unpack);
+}
+
+static void save_forced(struct control *control, struct pack *pack)
+{
+    policy_memory_save_forced(control->generations.present->upstreams, pack);
+}
+
+static size_t restore_forced(struct control *control, struct unpack *unpack)
+{
+    return policy_memory_restore_forced(control->generations.present->upstreams, unpack,
+                                        control_now_ms());
+}
+
+static void save_upgrades(struct control *control, struct pack *pack)
+{
+    pack_u64(pack, control->upgrade.figures.begun_count);
+    pack_u64(pack, control->upgrade.figures.failed_count);
+}
+
+/* The service counts its upgrades, whichever process it is by now. */
+static size_t restore_upgrades(struct control *control, struct unpack *unpack)
+{
+    uint64_t begun_count = unpack_u64(unpack), failed_count = unpack_u64(unpack);
+    if (unpack->failed) {
+        return 0;
+    }
+    control->upgrade.figures.begun_count = begun_count;
+    control->upgrade.figures.failed_count = failed_count;
+    return 2;
+}
+
 /* A number is never used for another section. What the first step restores is needed by the others. */
 static const struct warm_section {
     uint32_t number;
@@ -90,6 +129,9 @@ static const struct warm_section {
     {3, false, true, "ticket keys", save_tickets, restore_tickets},
     {4, false, false, "sessions", save_sessions, restore_sessions},
     {5, false, false, "open breakers", save_breakers, restore_breakers},
+    {6, false, false, "drained endpoints", save_drained, restore_drained},
+    {7, false, false, "forced breakers", save_forced, restore_forced},
+    {8, false, true, "upgrade counts", save_upgrades, restore_upgrades},
 };
 
 #define SECTION_COUNT (sizeof sections / sizeof sections[0])
@@ -275,6 +317,14 @@ void warm_save_now(struct control *control)
     }
 }
 
+void warm_save_if_ready(struct control *control)
+{
+    if (control->drain.stage == DRAIN_SERVING &&
+        readiness_is_ready(&control->readiness.readiness)) {
+        warm_save_now(control);
+    }
+}
+
 bool warm_snapshot(struct control *control, uint8_t **ret_bytes, size_t *ret_length)
 {
     struct pack pack;
@@ -292,11 +342,7 @@ static void warm_on_timer(evutil_socket_t fd, short what, void *arg)
                                  (suseconds_t)(interval_ms % 1000) * 1000};
     (void)fd;
     (void)what;
-    /* what a process that is not warm yet knows must not replace what a warm one knew */
-    if (control->drain.stage == DRAIN_SERVING &&
-        readiness_is_ready(&control->readiness.readiness)) {
-        warm_save_now(control);
-    }
+    warm_save_if_ready(control);
     event_add(control->warm.timer, &next);
 }
 

@@ -35,6 +35,8 @@ void warm_restore_rest(struct control *control);
 __attribute__((warn_unused_result)) bool warm_start(struct control *control);
 /* Saves, if there is a path. */
 void warm_save_now(struct control *control);
+/* Likewise, while this process is warm: what one that is not warm yet knows must not replace what a warm one knew. */
+void warm_save_if_ready(struct control *control);
 /* What would be saved, not sealed, as a container of its own; the caller frees *ret_bytes. False: no memory. */
 __attribute__((warn_unused_result)) bool warm_snapshot(struct control *control, uint8_t **ret_bytes,
                                                        size_t *ret_length);

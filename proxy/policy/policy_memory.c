@@ -1,4 +1,4 @@
-/* Converts outages to bytes and back. */
+/* Converts what is known of breakers to bytes and back. */
 #include "proxy/policy/policy_memory.h"
 
 #include <string.h>
@@ -81,6 +81,57 @@ size_t policy_memory_restore(const struct upstream_set *set, struct unpack *unpa
         uint64_t outage_ms = unpack_u64(unpack);
         if (!unpack->failed && outage_ms < UINT64_MAX / 2) {
             restored_count += restore_one(set, name, address, outage_ms + age_ms, now_ms);
+        }
+    }
+    return restored_count;
+}
+
+/* ---- the operator's word ---- */
+
+static enum breaker_force force_of(const struct upstream *upstream)
+{
+    enum breaker_state state = breaker_state(policy_of(upstream)->breaker);
+    return state == BREAKER_FORCED_OPEN     ? BREAKER_FORCE_OPEN
+           : state == BREAKER_FORCED_CLOSED ? BREAKER_FORCE_CLOSED
+                                            : BREAKER_FORCE_NONE;
+}
+
+void policy_memory_save_forced(const struct upstream_set *set, struct pack *pack)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        enum breaker_force force = force_of(set->views[i].upstream);
+        if (force != BREAKER_FORCE_NONE) {
+            pack_text(pack, set->views[i].upstream->name);
+            pack_u8(pack, (uint8_t)force);
+        }
+    }
+}
+
+static bool force_one(const struct upstream_set *set, const char *name, enum breaker_force force,
+                      uint64_t now_ms)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct upstream_view *view = &set->views[i];
+        if (strcmp(view->upstream->name, name) == 0) {
+            policy_force(view->upstream, view->settings, force, now_ms);
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t policy_memory_restore_forced(const struct upstream_set *set, struct unpack *unpack,
+                                    uint64_t now_ms)
+{
+    size_t restored_count = 0;
+    while (unpack_more(unpack)) {
+        char name[TEXT_BYTES];
+        if (!unpack_text(unpack, name, sizeof name)) {
+            break;
+        }
+        uint8_t force = unpack_u8(unpack);
+        if (!unpack->failed && (force == BREAKER_FORCE_OPEN || force == BREAKER_FORCE_CLOSED)) {
+            restored_count += force_one(set, name, (enum breaker_force)force, now_ms);
         }
     }
     return restored_count;

@@ -1,5 +1,6 @@
 /*
- * Open breakers, saved for the next process, so that it does not send full traffic to what is down.
+ * Breakers, saved for the next process: open ones, so that it does not send full traffic to what is down, and those that the operator
+ * has forced.
  *
  * Owns nothing. Thread: control; for restoring, before the workers run.
  */
@@ -17,5 +18,11 @@ void policy_memory_save(const struct upstream_set *set, uint64_t now_ms, struct 
    are open. */
 size_t policy_memory_restore(const struct upstream_set *set, struct unpack *unpack, uint64_t age_ms,
                              uint64_t now_ms);
+
+/* Breakers that the operator has forced open or closed. */
+void policy_memory_save_forced(const struct upstream_set *set, struct pack *pack);
+/* Forces them again. Returns how many. */
+size_t policy_memory_restore_forced(const struct upstream_set *set, struct unpack *unpack,
+                                    uint64_t now_ms);
 
 #endif

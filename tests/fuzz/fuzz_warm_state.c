@@ -90,7 +90,7 @@ static void read_image(const uint8_t *input, size_t length_bytes)
     if (warm_decode(bytes, length_bytes, &terms, &image) != WARM_OK) {
         return;
     }
-    for (uint32_t i = 0; i < 8; i++) {
+    for (uint32_t i = 0; i < 10; i++) {
         struct unpack section = warm_section(&image, i);
         CHECK(section.left <= length_bytes);
     }
@@ -111,6 +111,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
         read_image(input + 1, length_bytes - 1);
     } else if (input[0] % 4 == 1) {
         read_names(&unpack);
+    } else if (input[0] % 8 == 2) {
+        CHECK(pools_restore_drained(pools, &unpack) <= length_bytes);
     } else {
         CHECK(pools_restore_endpoints(pools, &unpack) <= length_bytes);
     }

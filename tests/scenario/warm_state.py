@@ -237,4 +237,79 @@ def shared(s):
     check_equal(len(os.listdir(folder)), 2, "files after a restart")
 
 
+
+def operator_settings(origins, **more):
+    """Upstreams of which the operator says something: "app", "shut" and "held"."""
+    return {"upstreams": {name: {"endpoints": [each.address for each in origins], "required": name == "app"}
+                          for name in ("app", "shut", "held")},
+            "routes": [{"name": name, "path_prefix": f"/{name}", "upstream": name} for name in ("shut", "held")]
+            + [{"name": "all", "upstream": "app"}], **more}
+
+
+def operator_says(proxy, origins):
+    drained = origins[0].address
+    for path in (f"app/endpoints/{drained}/drain", "shut/breaker/open", "held/breaker/close"):
+        status, body = proxy.admin(f"/upstreams/{path}", "POST")
+        check_equal(status, 200, f"status of {path}: {body}")
+
+
+def expect_said(proxy, origins):
+    view = {each["name"]: each for each in proxy.admin_json("/upstreams")["upstreams"]}
+    check_equal({row["address"]: row["health"]["status"] for row in view["app"]["endpoints"]},
+                {origins[0].address: "drained", origins[1].address: "up"}, "endpoints of app")
+    check_equal([view[name]["breaker"]["state"] for name in ("app", "shut", "held")],
+                ["closed", "forced_open", "forced_closed"], "breakers")
+    check_equal({proxy.get("/").get("Server") for _ in range(10)}, {origins[1].name}, "who answers")
+    check_equal(proxy.get("/shut").status, 503, "status at the breaker that is forced open")
+
+
+def named_origins(s):
+    origins = [RawOrigin(s, name) for name in ("left", "right")]
+    for each in origins:
+        each.on("/", status=200, body=b"ok", fields=[("Server", each.name)])
+    return origins
+
+
+@scenario("a restart, even by force, forgets what the operator has said")
+def word_kept(s):
+    origins = named_origins(s)
+    settings = merge(operator_settings(origins), warm_settings(s.path("warm"), interval="10m"))
+    proxy = start_proxy(s, None, settings, name="first")
+    ready(proxy)
+    operator_says(proxy, origins)
+    expect_said(proxy, origins)
+    proxy.kill()
+    proxy = start_proxy(s, None, settings, name="second")
+    with s.case("after it was killed"):
+        expect_said(proxy, origins)
+        check_equal(proxy.metric("evenkeel_upgrades_total"), 0, "upgrades")
+    ready(proxy)
+    proxy.stop()
+    proxy = start_proxy(s, None, settings, name="third")
+    with s.case("after it was ended"):
+        expect_said(proxy, origins)
+    ready(proxy)
+    for path in (f"app/endpoints/{origins[0].address}/undrain", "shut/breaker/auto", "held/breaker/auto"):
+        check_equal(proxy.admin(f"/upstreams/{path}", "POST")[0], 200, f"status of {path}")
+    proxy.kill()
+    proxy = start_proxy(s, None, settings, name="fourth")
+    with s.case("what was taken back stays taken back"):
+        eventually(lambda: len({proxy.get("/").get("Server") for _ in range(10)}) == 2, "both answer")
+        states = [each["breaker"]["state"] for each in proxy.admin_json("/upstreams")["upstreams"]]
+        check("forced_open" not in states and "forced_closed" not in states, f"breakers: {states}")
+
+
+@scenario("an upgrade forgets what the operator has said, or how many there were")
+def word_handed_over(s):
+    origins = named_origins(s)
+    proxy = start_proxy(s, None, operator_settings(origins, drain={"grace": "3s"}))
+    ready(proxy)
+    operator_says(proxy, origins)
+    for count in (1, 2):
+        with s.case(f"upgrade {count}"):
+            old = proxy.upgrade()
+            expect_said(proxy, origins)
+            check_equal(proxy.metric("evenkeel_upgrades_total"), count, "upgrades")
+            check_equal(old.wait(patient(10)), 0, "exit code of the old process")
+
 run()
