@@ -106,6 +106,7 @@ struct upstream_private *upstream_obtain(struct pools *pools, const char *name)
     }
     bound_register(pools->registry, &own->upstream.in_flight);
     bound_register(pools->registry, &own->upstream.queued);
+    own->number = ++pools->known_count;
     TAILQ_INSERT_TAIL(&pools->known, own, link);
     return own;
 }

@@ -112,14 +112,8 @@ static void gather(struct gathering *gathering, const struct endpoint *endpoint)
 static int by_text(const void *a, const void *b)
 {
     const struct endpoint_figures *one = a, *other = b;
-    int order = strcmp(one->upstream, other->upstream);
-    order = order != 0 ? order : strcmp(one->text, other->text);
+    int order = strcmp(one->text, other->text);
     return order != 0 ? order : (one->address == NULL) - (other->address == NULL);
-}
-
-static bool same_text(const struct endpoint_figures *one, const struct endpoint_figures *other)
-{
-    return strcmp(one->upstream, other->upstream) == 0 && strcmp(one->text, other->text) == 0;
 }
 
 static size_t merge(struct endpoint_figures *items, size_t count)
@@ -127,7 +121,7 @@ static size_t merge(struct endpoint_figures *items, size_t count)
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
         bool shown = items[i].address != NULL;
-        if (kept > 0 && same_text(&items[kept - 1], &items[i])) {
+        if (kept > 0 && strcmp(items[kept - 1].text, items[i].text) == 0) {
             add_counters(&items[kept - 1], &items[i]);
             if (shown) {
                 add_gauges(&items[kept - 1], &items[i]);
@@ -139,39 +133,26 @@ static size_t merge(struct endpoint_figures *items, size_t count)
     return kept;
 }
 
-static void add_departed(struct pools *pools, struct endpoint_figures *items, size_t count)
-{
-    struct upstream_private *own;
-    TAILQ_FOREACH (own, &pools->known, link) {
-        for (size_t i = 0; i < count && !SLIST_EMPTY(&own->departed); i++) {
-            if (strcmp(items[i].upstream, own->upstream.name) != 0) {
-                continue;
-            }
-            const struct departed *departed = find_departed(own, items[i].text, false);
-            if (departed != NULL) {
-                add_counters(&items[i], &departed->counted);
-            }
-        }
-    }
-}
-
-size_t pools_endpoint_totals(struct pools *pools, struct endpoint_figures **ret_entries)
+size_t upstream_endpoint_totals(const struct upstream *upstream,
+                                struct endpoint_figures **ret_entries)
 {
     struct gathering gathering = {NULL, 0, 0};
-    const struct upstream_private *own;
     const struct endpoint *endpoint;
-    pools_publish(pools);
-    TAILQ_FOREACH (own, &pools->known, link) {
-        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
-            gather(&gathering, endpoint);
-        }
+    TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
+        gather(&gathering, endpoint);
     }
     if (gathering.count == 0) {
         return 0;
     }
     qsort(gathering.items, gathering.count, sizeof *gathering.items, by_text);
     gathering.count = merge(gathering.items, gathering.count);
-    add_departed(pools, gathering.items, gathering.count);
+    for (size_t i = 0; i < gathering.count; i++) {
+        const struct departed *departed =
+            find_departed(upstream->own, gathering.items[i].text, false);
+        if (departed != NULL) {
+            add_counters(&gathering.items[i], &departed->counted);
+        }
+    }
     *ret_entries = gathering.items;
     return gathering.count;
 }

@@ -51,6 +51,7 @@ struct pools {
     struct waitlist_local *fd_locals;              /* [worker] */
     struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
     struct upstream_list known;
+    uint64_t known_count;          /* ever: the number of the latest one */
     struct upstream_set_list sets; /* newest first, retired ones included */
     struct pools_hooks hooks;
     struct health *health; /* NULL: not started */

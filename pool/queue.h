@@ -41,6 +41,9 @@ struct upstream_private {
     struct upstream upstream;
     struct pools *pools;
     TAILQ_ENTRY(upstream_private) link;
+    uint64_t number; /* control: ascends in the list */
+    /* control: in the newest settings; NULL: it has left them */
+    const struct upstream_settings *settings;
     struct endpoint_list endpoints;  /* control */
     struct departed_list departed;   /* control: counts of endpoints that no longer exist */
     struct upstream_tls_figures tls; /* counted by any worker, atomics */

@@ -454,6 +454,7 @@ void sets_show_newest(struct pools *pools)
     struct upstream_private *own;
     struct endpoint *endpoint;
     TAILQ_FOREACH (own, &pools->known, link) {
+        own->settings = NULL;
         TAILQ_FOREACH (endpoint, &own->endpoints, link) {
             if (endpoint->shown) {
                 bound_remove(pools->registry, &endpoint->connections);
@@ -462,6 +463,7 @@ void sets_show_newest(struct pools *pools)
         }
     }
     for (size_t v = 0; newest != NULL && v < newest->set.count; v++) {
+        newest->set.views[v].upstream->own->settings = newest->set.views[v].settings;
         for (size_t e = 0; e < newest->set.views[v].endpoint_count; e++) {
             endpoint = newest->set.views[v].endpoints[e];
             bound_register(pools->registry, &endpoint->connections);

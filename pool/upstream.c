@@ -186,24 +186,22 @@ void pools_publish(struct pools *pools)
     uint64_t idle_count = 0;
     TAILQ_FOREACH (own, &pools->known, link) {
         TAILQ_FOREACH (endpoint, &own->endpoints, link) {
-            idle_count += endpoint_figures(endpoint).idle;
+            for (unsigned i = 0; i < pools->worker_count; i++) {
+                idle_count += count_read(&endpoint->locals[i].idle_count);
+            }
         }
     }
     bound_set_used(&pools->idle_connections, idle_count);
     session_cache_publish(tls_clients_sessions(pools->tls));
 }
 
-void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *owner)
+void upstream_each_endpoint(const struct upstream *upstream, endpoint_figures_fn *each, void *owner)
 {
-    struct upstream_private *own;
-    struct endpoint *endpoint;
-    pools_publish(pools);
-    TAILQ_FOREACH (own, &pools->known, link) {
-        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
-            struct endpoint_figures figures = endpoint_figures(endpoint);
-            if (endpoint->shown) {
-                each(&figures, owner);
-            }
+    const struct endpoint *endpoint;
+    TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
+        if (endpoint->shown) {
+            const struct endpoint_figures figures = endpoint_figures(endpoint);
+            each(&figures, owner);
         }
     }
 }
@@ -232,4 +230,25 @@ void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owne
     TAILQ_FOREACH (own, &pools->known, link) {
         each(&own->upstream, owner);
     }
+}
+
+bool pools_walk_upstreams(struct pools *pools, uint64_t after, upstream_step_fn *step, void *owner)
+{
+    struct upstream_private *own;
+    TAILQ_FOREACH (own, &pools->known, link) {
+        if (own->number > after && !step(&own->upstream, owner)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t upstream_number(const struct upstream *upstream)
+{
+    return upstream->own->number;
+}
+
+const struct upstream_settings *upstream_settings_shown(const struct upstream *upstream)
+{
+    return upstream->own->settings;
 }

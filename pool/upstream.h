@@ -191,13 +191,15 @@ struct endpoint_figures {
 };
 /* Updates the bounds whose use workers count (idle_connections), before the registry is read (control thread). */
 void pools_publish(struct pools *pools);
-/* Calls back for every endpoint of the newest settings (control thread). Also updates the bounds. */
+/* Calls back for every endpoint that the upstream has in the newest settings (control thread). */
 typedef void endpoint_figures_fn(const struct endpoint_figures *figures, void *owner);
-void pools_each_endpoint(struct pools *pools, endpoint_figures_fn *each, void *owner);
-/* One entry for each endpoint text in the newest settings: the figures of all its addresses, with the counts of
-   addresses that are gone, so that counters do not fall. `address` and texts are those of one of them; latency_us is
-   the highest. The caller frees the array. 0: none, or no memory. */
-size_t pools_endpoint_totals(struct pools *pools, struct endpoint_figures **ret_entries);
+void upstream_each_endpoint(const struct upstream *upstream, endpoint_figures_fn *each,
+                            void *owner);
+/* One for each text of the newest settings: the figures of all its addresses, with what was counted at those that have
+   gone, so that counters do not fall. `address` and the figures that are words belong to one of them; latency_us is the
+   highest. The array is the caller's to free; 0: none, or no memory. */
+size_t upstream_endpoint_totals(const struct upstream *upstream,
+                                struct endpoint_figures **ret_entries);
 /* An upstream's warm level over its endpoints (or the number that an earlier process needed, if that is higher), and
    how much of it is ready. */
 struct upstream_warmth {
@@ -206,6 +208,14 @@ struct upstream_warmth {
 struct upstream_warmth upstream_warmth(const struct upstream *upstream);
 typedef void upstream_each_fn(const struct upstream *upstream, void *owner);
 void pools_each_upstream(struct pools *pools, upstream_each_fn *each, void *owner);
+/* In parts: continues behind the upstream of this number (0: at the beginning) until `step` returns false; true: that never was so. Upstreams that came or
+   went since the last part do not confuse it. */
+typedef bool upstream_step_fn(const struct upstream *upstream, void *owner);
+bool pools_walk_upstreams(struct pools *pools, uint64_t after, upstream_step_fn *step, void *owner);
+/* Ascends with the creation; never 0. */
+uint64_t upstream_number(const struct upstream *upstream);
+/* In the newest settings (control thread); NULL: it has left them. */
+const struct upstream_settings *upstream_settings_shown(const struct upstream *upstream);
 
 /* TLS handshakes with an upstream's endpoints since the start. */
 struct upstream_tls_figures {

@@ -13,6 +13,7 @@
 
 #include "pool/health.h"
 #include "proxy/admin/admin_guard.h"
+#include "proxy/admin/admin_jobs.h"
 #include "proxy/admin/admin_places.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/admin/status.h"
@@ -33,6 +34,7 @@ struct admin {
     struct address address;
     struct evconnlistener *listener;
     struct admin_places *places;
+    struct admin_jobs *jobs;
     struct evhttp *http;
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path]; /* "" for TCP */
 };
@@ -153,27 +155,29 @@ static int act_free_breaker(struct admin *admin, const struct admin_names *names
 }
 
 #define TEXT "text/plain; charset=utf-8"
+#define METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 /* One row for each path; an asterisk stands for one segment. */
 static const struct admin_route {
     const char *pattern;
     const char *content_type;
-    page_fn *page;     /* GET, HEAD */
-    act_fn *act;       /* POST */
-    status_fn *status; /* of the page; NULL: always 200 */
+    page_fn *page;              /* GET, HEAD */
+    act_fn *act;                /* POST */
+    status_fn *status;          /* of the page; NULL: always 200 */
+    page_part_fn *const *parts; /* instead of `page`, of a page that may be large */
 } routes[] = {
-    {"/livez", TEXT, write_livez, NULL, NULL},
-    {"/readyz", "application/json", readyz_write, NULL, readyz_status},
-    {"/metrics", "text/plain; version=0.0.4; charset=utf-8", metrics_write, NULL, NULL},
-    {"/status", "application/json", status_write, NULL, NULL},
-    {"/resources", "application/json", resources_write, NULL, NULL},
-    {"/upstreams", "application/json", upstreams_write, NULL, NULL},
-    {"/drain", TEXT, NULL, act_drain, NULL},
-    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint, NULL},
-    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint, NULL},
-    {"/upstreams/*/breaker/open", TEXT, NULL, act_open_breaker, NULL},
-    {"/upstreams/*/breaker/close", TEXT, NULL, act_close_breaker, NULL},
-    {"/upstreams/*/breaker/auto", TEXT, NULL, act_free_breaker, NULL},
+    {"/livez", TEXT, write_livez, NULL, NULL, NULL},
+    {"/readyz", "application/json", readyz_write, NULL, readyz_status, NULL},
+    {"/metrics", METRICS, NULL, NULL, NULL, metrics_page},
+    {"/status", "application/json", NULL, NULL, NULL, status_page},
+    {"/resources", "application/json", resources_write, NULL, NULL, NULL},
+    {"/upstreams", "application/json", NULL, NULL, NULL, upstreams_page},
+    {"/drain", TEXT, NULL, act_drain, NULL, NULL},
+    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint, NULL, NULL},
+    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint, NULL, NULL},
+    {"/upstreams/*/breaker/open", TEXT, NULL, act_open_breaker, NULL, NULL},
+    {"/upstreams/*/breaker/close", TEXT, NULL, act_close_breaker, NULL, NULL},
+    {"/upstreams/*/breaker/auto", TEXT, NULL, act_free_breaker, NULL, NULL},
 };
 
 /* A segment with its escapes resolved; false: too long, or bytes that no name has. */
@@ -214,8 +218,13 @@ static bool route_matches(const char *pattern, const char *path, struct admin_na
     return *path == '\0';
 }
 
-static void admin_reply(struct evhttp_request *request, int status, const char *type,
-                        struct evbuffer *body)
+static const struct bufferevent *admin_connection_of(struct evhttp_request *request)
+{
+    return evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
+}
+
+static void admin_reply(struct admin *admin, struct evhttp_request *request, int status,
+                        const char *type, struct evbuffer *body)
 {
     struct evkeyvalq *fields = evhttp_request_get_output_headers(request);
     evhttp_add_header(fields, "Content-Type", type);
@@ -226,12 +235,13 @@ static void admin_reply(struct evhttp_request *request, int status, const char *
         evhttp_add_header(fields, "Content-Length", length);
         evbuffer_drain(body, evbuffer_get_length(body));
     }
+    admin_places_answered(admin->places, admin_connection_of(request));
     evhttp_send_reply(request, status, http_reason_phrase((unsigned)status), body);
 }
 
 /* `detail` and `allow` may be NULL. */
-static void admin_refuse(struct evhttp_request *request, int status, const char *detail,
-                         const char *allow)
+static void admin_refuse(struct admin *admin, struct evhttp_request *request, int status,
+                         const char *detail, const char *allow)
 {
     struct evbuffer *body = evbuffer_new();
     if (body != NULL) {
@@ -241,7 +251,7 @@ static void admin_refuse(struct evhttp_request *request, int status, const char 
     if (allow != NULL) {
         evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", allow);
     }
-    admin_reply(request, status, TEXT, body);
+    admin_reply(admin, request, status, TEXT, body);
     if (body != NULL) {
         evbuffer_free(body);
     }
@@ -254,7 +264,53 @@ static void admin_page(struct admin *admin, struct evhttp_request *request,
     admin->env.overview(&overview, admin->env.owner);
     route->page(body, &overview);
     int status = route->status != NULL ? route->status(&overview) : 200;
-    admin_reply(request, status, route->content_type, body);
+    admin_reply(admin, request, status, route->content_type, body);
+}
+
+/* The upstream of "?upstream=NAME"; false: there is none of that name. */
+static bool admin_take_query(struct admin *admin, struct evhttp_request *request,
+                             char only[ADMIN_NAME_BYTES])
+{
+    static const char key[] = "upstream=";
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    struct overview overview;
+    only[0] = '\0';
+    if (query == NULL || strncmp(query, key, sizeof key - 1) != 0) {
+        return true;
+    }
+    query += sizeof key - 1;
+    admin->env.overview(&overview, admin->env.owner);
+    const struct settings *settings = overview.settings;
+    bool known = take_name(query, strcspn(query, "&"), only);
+    for (size_t i = 0; known && i < settings->upstream_count; i++) {
+        if (strcmp(settings->upstreams[i].name, only) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void admin_large_page(struct admin *admin, struct evhttp_request *request,
+                             const struct admin_route *route)
+{
+    char only[ADMIN_NAME_BYTES];
+    if (!admin_take_query(admin, request, only)) {
+        admin_refuse(admin, request, 404, "no such upstream", NULL);
+    } else if (!admin_jobs_add(admin->jobs, request, route, route->parts, only)) {
+        admin_refuse(admin, request, 503, NULL, NULL);
+    }
+}
+
+static void admin_on_job(struct evhttp_request *request, const void *route, struct evbuffer *body,
+                         void *owner)
+{
+    const struct admin_route *of = route;
+    struct admin *admin = owner;
+    if (body != NULL) {
+        admin_reply(admin, request, 200, of->content_type, body);
+    } else {
+        admin_refuse(admin, request, 503, NULL, NULL);
+    }
 }
 
 static void admin_act(struct admin *admin, struct evhttp_request *request,
@@ -262,7 +318,7 @@ static void admin_act(struct admin *admin, struct evhttp_request *request,
                       struct evbuffer *body)
 {
     int status = route->act(admin, names, body);
-    admin_reply(request, status, route->content_type, body);
+    admin_reply(admin, request, status, route->content_type, body);
 }
 
 static void admin_serve(struct admin *admin, struct evhttp_request *request,
@@ -270,13 +326,17 @@ static void admin_serve(struct admin *admin, struct evhttp_request *request,
 {
     enum evhttp_cmd_type method = evhttp_request_get_command(request);
     bool reads = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
-    if (!(reads && route->page != NULL) && !(method == EVHTTP_REQ_POST && route->act != NULL)) {
-        admin_refuse(request, 405, NULL, route->page != NULL ? "GET, HEAD" : "POST");
+    if (!(reads && route->act == NULL) && !(method == EVHTTP_REQ_POST && route->act != NULL)) {
+        admin_refuse(admin, request, 405, NULL, route->act == NULL ? "GET, HEAD" : "POST");
+        return;
+    }
+    if (route->parts != NULL) {
+        admin_large_page(admin, request, route);
         return;
     }
     struct evbuffer *body = evbuffer_new();
     if (body == NULL) {
-        admin_refuse(request, 503, NULL, NULL);
+        admin_refuse(admin, request, 503, NULL, NULL);
         return;
     }
     if (reads) {
@@ -301,7 +361,7 @@ static bool admin_allows(struct admin *admin, struct evhttp_request *request)
     admin->env.overview(&overview, admin->env.owner);
     enum admin_verdict verdict = admin_guard_judge(&overview.settings->admin, &source);
     if (verdict != ADMIN_ALLOWED) {
-        admin_refuse(request, 403, admin_verdict_words(verdict), NULL);
+        admin_refuse(admin, request, 403, admin_verdict_words(verdict), NULL);
     }
     return verdict == ADMIN_ALLOWED;
 }
@@ -312,7 +372,7 @@ static void admin_route(struct admin *admin, struct evhttp_request *request)
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
     struct admin_names names;
     if (path == NULL) {
-        admin_refuse(request, 400, NULL, NULL);
+        admin_refuse(admin, request, 400, NULL, NULL);
         return;
     }
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
@@ -321,19 +381,16 @@ static void admin_route(struct admin *admin, struct evhttp_request *request)
             return;
         }
     }
-    admin_refuse(request, 404, NULL, NULL);
+    admin_refuse(admin, request, 404, NULL, NULL);
 }
 
 static void admin_on_request(struct evhttp_request *request, void *arg)
 {
     struct admin *admin = arg;
-    const struct bufferevent *connection =
-        evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
-    admin_places_answer(admin->places, connection);
+    admin_places_answer(admin->places, admin_connection_of(request));
     if (admin_allows(admin, request)) {
         admin_route(admin, request);
     }
-    admin_places_answered(admin->places, connection);
 }
 
 /* ---- connections ---- */
@@ -449,7 +506,9 @@ enum admin_result admin_create(const struct admin_settings *settings, struct inh
     admin->env = *env;
     admin->http = evhttp_new(env->base);
     admin->places = admin_places_create(env->base, env->registry);
-    if (admin->http == NULL || admin->places == NULL) {
+    const struct admin_jobs_env jobs = {env->base, env->overview, env->owner, admin_on_job, admin};
+    admin->jobs = admin_jobs_create(&jobs);
+    if (admin->http == NULL || admin->places == NULL || admin->jobs == NULL) {
         admin_free(&admin);
         return ADMIN_NO_MEMORY;
     }
@@ -492,6 +551,7 @@ void admin_free(struct admin **admin_pointer)
     if (admin == NULL) {
         return;
     }
+    admin_jobs_free(&admin->jobs);
     if (admin->http != NULL) {
         evhttp_free(admin->http);
     }

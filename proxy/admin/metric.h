@@ -97,11 +97,24 @@ struct metric {
 
 struct scrape;
 
+/* What a subject has its series for: how many there are, and whether they may be left out. */
+#define METRIC_SCOPES(X)                                      \
+    X(SCOPE_PROCESS, "process") /* few, and never left out */ \
+    X(SCOPE_BOUND, "bound")                                   \
+    X(SCOPE_UPSTREAM, "upstream")                             \
+    X(SCOPE_ENDPOINT, "endpoint")                             \
+    X(SCOPE_ROUTE, "route")                                   \
+    X(SCOPE_OTHER, "other") /* of a part of the routes, of names, of shards */
+
+enum metric_scope { ENUM_VALUES(METRIC_SCOPES) METRIC_SCOPE_COUNT };
+
 /* A subject. */
 struct metric_group {
     const char *title, *about; /* for the reference */
     const struct metric *metrics;
     size_t count;
+    enum metric_scope scope;
+    size_t kept_count; /* the first so many are written even where there are too many series */
     /* Adds the samples of one of the group's metrics; its head is written already. */
     void (*write)(struct scrape *scrape, const struct metric *metric);
 };
@@ -129,9 +142,12 @@ extern const struct metric_group metrics_process, metrics_workers, metrics_clien
         code;                                                  \
         break;
 
-#define METRIC_GROUP(title, about, metrics, write)                       \
-    {                                                                    \
-        title, about, metrics, sizeof metrics / sizeof metrics[0], write \
+#define METRICS_IN(table) (sizeof(table) / sizeof(table)[0])
+#define METRIC_GROUP_KEPT(title, about, metrics, scope, kept_count, write)   \
+    {                                                                        \
+        title, about, metrics, METRICS_IN(metrics), scope, kept_count, write \
     }
+#define METRIC_GROUP(title, about, metrics, scope, write) \
+    METRIC_GROUP_KEPT(title, about, metrics, scope, METRICS_IN(metrics), write)
 
 #endif

@@ -12,8 +12,10 @@
 static const char intro[] =
     "`/metrics` on the admin listener answers in the text format 0.0.4 of Prometheus. Label values come from the configuration or "
     "from fixed sets, never from traffic, so the number of series does not depend on traffic. `evenkeel_metric_series` is that "
-    "number. At most %d series are written; the others are left out and counted. [operations.md](operations.md#metrics) lists the "
-    "conditions to alert on.\n";
+    "number. At most %d series are written, in the order of this document; the others are left out and counted, but never those "
+    "of the process as a whole. In a configuration that could have more series than that, the largest subjects are shortened to their first metrics; "
+    "`evenkeel_metric_subjects_shortened` says so, and `/metrics?upstream=NAME` has all metrics of one upstream. "
+    "[operations.md](operations.md#metrics) lists the conditions to alert on.\n";
 
 static void write_labels(const struct metric *metric)
 {
@@ -27,6 +29,13 @@ static void write_group(const struct metric_group *group)
     printf("\n## %s\n\n", group->title);
     if (group->about[0] != '\0') {
         printf("%s\n\n", group->about);
+    }
+    if (group->kept_count < group->count) {
+        printf("Shortened: the metrics up to `" METRIC_PREFIX "%s`.\n\n",
+               group->metrics[group->kept_count - 1].name);
+    } else if (group->scope == SCOPE_BOUND) {
+        printf(
+            "Shortened: what the process has one of, and what was at least half used, or refused something.\n\n");
     }
     printf("| metric | type | labels | unit | meaning |\n| --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < group->count; i++) {

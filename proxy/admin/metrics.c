@@ -4,9 +4,16 @@
 #include "proxy/admin/scrape.h"
 #include "steady/loop_clock.h"
 
+/* Of a closed set of label values, what is counted on. */
+#define SEEN_MOST 4
+
 #define SCRAPE_METRICS(X)                                                                         \
     X(metric_series_dropped, GAUGE, (), "", "Series left out because there are too many of them", \
       ONE(scrape->dropped_count))                                                                 \
+    X(metric_subjects_shortened, GAUGE, (), "",                                                   \
+      "Subjects of which only the first metrics are written because there are too many series; "  \
+      "/metrics?upstream=NAME has all of one upstream",                                           \
+      ONE(__builtin_popcount(scrape->shortened)))                                                 \
     X(scrape_duration_seconds, GAUGE, (), "seconds", "Time that this page took to write",         \
       ONE((double)(now_us() - scrape->began_us) / 1e6))                                           \
     X(metric_series, GAUGE, (), "", "Series on this page, this one included",                     \
@@ -28,24 +35,146 @@ static void write_scrape(struct scrape *scrape, const struct metric *metric)
     }
 }
 
-const struct metric_group metrics_scrape =
-    METRIC_GROUP("The page", "Metrics about the page of metrics itself.", metrics, write_scrape);
+const struct metric_group metrics_scrape = METRIC_GROUP(
+    "The page", "Metrics about the page of metrics itself.", metrics, SCOPE_PROCESS, write_scrape);
 
 const struct metric_group *const metric_groups[] = {
-    &metrics_process,   &metrics_workers,  &metrics_clients,
-    &metrics_listeners, &metrics_routes,   &metrics_endpoints,
-    &metrics_upstreams, &metrics_sessions, &metrics_session_names,
-    &metrics_policy,    &metrics_shards,   &metrics_rates,
-    &metrics_lookups,   &metrics_names,    &metrics_bounds,
-    &metrics_log,       &metrics_scrape,   NULL};
+    &metrics_process,   &metrics_workers,   &metrics_clients,
+    &metrics_listeners, &metrics_sessions,  &metrics_lookups,
+    &metrics_log,       &metrics_bounds,    &metrics_upstreams,
+    &metrics_policy,    &metrics_endpoints, &metrics_routes,
+    &metrics_shards,    &metrics_rates,     &metrics_session_names,
+    &metrics_names,     &metrics_scrape,    NULL};
 
-void metrics_write(struct evbuffer *out, const struct overview *overview)
+/* ---- what there is room for ---- */
+
+static uint64_t items_of(const struct overview *overview, enum metric_scope scope)
 {
-    struct scrape scrape = {.out = out, .overview = overview, .began_us = now_us()};
-    for (const struct metric_group *const *group = metric_groups; *group != NULL; group++) {
-        for (size_t i = 0; i < (*group)->count; i++) {
-            scrape_head(&scrape, &(*group)->metrics[i]);
-            (*group)->write(&scrape, &(*group)->metrics[i]);
+    uint64_t count = 0;
+    switch (scope) {
+    case SCOPE_BOUND: return overview->registry->count;
+    case SCOPE_UPSTREAM: return overview->settings->upstream_count;
+    case SCOPE_ROUTE: return overview->route_count;
+    case SCOPE_ENDPOINT:
+        for (size_t i = 0; i < overview->settings->upstream_count; i++) {
+            count += overview->settings->upstreams[i].endpoint_count;
         }
+        return count;
+    case SCOPE_PROCESS:
+    case SCOPE_OTHER:
+    case METRIC_SCOPE_COUNT: break;
+    }
+    return 0;
+}
+
+/* Series of a metric for one item. Of a long set of values most never occur. */
+static uint64_t series_of(const struct metric *metric)
+{
+    uint64_t count = 1;
+    for (size_t i = 0; i < METRIC_LABELS_MAX && metric->labels[i] != LABEL_NONE; i++) {
+        size_t words = metric_label_rows[metric->labels[i]].word_count;
+        count = words == 0 ? count : words < SEEN_MOST ? words : SEEN_MOST;
+    }
+    return metric->type == METRIC_HISTOGRAM ? count * (SCRAPE_EDGES_COUNT + 3) : count;
+}
+
+static uint64_t series_upto(const struct metric_group *group, size_t metric_count)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < metric_count; i++) {
+        count += series_of(&group->metrics[i]);
+    }
+    return count;
+}
+
+/* What is left out depends on the configuration alone: as long as that stays the same, no series comes and goes. */
+struct plan {
+    uint64_t planned_count;
+    uint64_t spared_counts[32]; /* by group: what leaving out all that is not kept would save */
+};
+
+static struct plan plan_of(const struct overview *overview)
+{
+    struct plan plan = {.planned_count = 0};
+    for (size_t g = 0; metric_groups[g] != NULL; g++) {
+        const struct metric_group *group = metric_groups[g];
+        uint64_t items = items_of(overview, group->scope);
+        uint64_t all = items * series_upto(group, group->count);
+        bool few = group->scope == SCOPE_BOUND; /* of which hardly any is near its limit */
+        plan.planned_count += all;
+        plan.spared_counts[g] = all - (few ? 0 : items * series_upto(group, group->kept_count));
+    }
+    return plan;
+}
+
+static uint32_t shortened(const struct overview *overview)
+{
+    struct plan plan = plan_of(overview);
+    uint32_t bits = 0;
+    while (plan.planned_count > METRICS_SERIES_MAX) {
+        size_t most = 0;
+        for (size_t g = 1; metric_groups[g] != NULL; g++) {
+            most = plan.spared_counts[g] > plan.spared_counts[most] ? g : most;
+        }
+        if (plan.spared_counts[most] == 0) {
+            break;
+        }
+        bits |= UINT32_C(1) << most;
+        plan.planned_count -= plan.spared_counts[most];
+        plan.spared_counts[most] = 0;
+    }
+    return bits;
+}
+
+bool scrape_is_short(const struct scrape *scrape)
+{
+    return (scrape->shortened >> scrape->group & 1) != 0;
+}
+
+/* ---- the page ---- */
+
+/* A page about one upstream has what there is of upstreams, and what is about the page. */
+static bool is_wanted(const struct scrape *scrape, const struct metric_group *group)
+{
+    return scrape->only == NULL || group == &metrics_scrape || group->scope == SCOPE_BOUND ||
+           group->scope == SCOPE_UPSTREAM || group->scope == SCOPE_ENDPOINT;
+}
+
+static void write_metric(struct scrape *scrape, const struct metric *metric)
+{
+    scrape_head(scrape, metric);
+    metric_groups[scrape->group]->write(scrape, metric);
+}
+
+/* The next metric, whole: the format wants its samples together. */
+static void write_next(struct scrape *scrape)
+{
+    const struct metric_group *group = metric_groups[scrape->group];
+    size_t count = scrape_is_short(scrape) ? group->kept_count : group->count;
+    if (scrape->metric < count && is_wanted(scrape, group)) {
+        scrape->of_process = group->scope == SCOPE_PROCESS;
+        write_metric(scrape, &group->metrics[scrape->metric++]);
+    } else {
+        scrape->group++;
+        scrape->metric = 0;
     }
 }
+
+static bool write_metrics(struct page *page)
+{
+    struct scrape *scrape = &page->scrape;
+    scrape->overview = page->overview;
+    if (scrape->began_us == 0) {
+        scrape->began_us = now_us();
+        scrape->only = page->only[0] != '\0' ? page->only : NULL;
+        scrape->shortened = scrape->only == NULL ? shortened(page->overview) : 0;
+        pools_publish(page->overview->pools);
+    }
+    bool time = true;
+    for (; metric_groups[scrape->group] != NULL && time; time = page_has_time(page)) {
+        write_next(scrape);
+    }
+    return metric_groups[scrape->group] == NULL;
+}
+
+page_part_fn *const metrics_page[] = {write_metrics, NULL};

@@ -9,10 +9,8 @@
 #ifndef EVENKEEL_PROXY_ADMIN_METRICS_H
 #define EVENKEEL_PROXY_ADMIN_METRICS_H
 
-#include <event2/buffer.h>
+#include "proxy/admin/page.h"
 
-#include "proxy/admin/overview.h"
-
-void metrics_write(struct evbuffer *out, const struct overview *overview);
+extern page_part_fn *const metrics_page[];
 
 #endif

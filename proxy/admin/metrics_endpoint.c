@@ -6,6 +6,9 @@
 #define AT_ENDPOINT (LABEL_UPSTREAM, LABEL_ENDPOINT)
 
 #define ENDPOINT_METRICS(X)                                                                                                                \
+    X(endpoint_healthy, GAUGE, AT_ENDPOINT, "",                                                                                            \
+      "1 if the endpoint is healthy, 0 while it is down, ejected or drained; for a name, the number of its addresses that are healthy",    \
+      ONE(figures->healthy))                                                                                                               \
     X(endpoint_connections, GAUGE, (LABEL_UPSTREAM, LABEL_ENDPOINT, LABEL_CONNECTION_STATE), "",                                           \
       "Connections of an endpoint by state",                                                                                               \
       EACH(figures->open, figures->idle, figures->in_flight, figures->dialling))                                                           \
@@ -17,9 +20,6 @@
       EACH(figures->reused, figures->fresh))                                                                                               \
     X(endpoint_closes_total, COUNTER, (LABEL_UPSTREAM, LABEL_ENDPOINT, LABEL_CLOSE_REASON), "",                                            \
       "Connections closed, by reason", SEEN(figures->closed))                                                                              \
-    X(endpoint_healthy, GAUGE, AT_ENDPOINT, "",                                                                                            \
-      "1 if the endpoint is healthy, 0 while it is down, ejected or drained; for a name, the number of its addresses that are healthy",    \
-      ONE(figures->healthy))                                                                                                               \
     X(endpoint_latency_seconds, GAUGE, AT_ENDPOINT, "seconds",                                                                             \
       "Latency estimate that load balancing uses; for a name, the highest of its addresses; 0: no recent sample",                          \
       ONE((double)figures->latency_us / 1e6))                                                                                              \
@@ -58,17 +58,28 @@ static void write_endpoint(const struct endpoint_figures *figures, struct series
     }
 }
 
-static void write_endpoints(struct scrape *scrape, const struct metric *metric)
+static void write_upstream(const struct upstream *upstream, void *owner)
 {
+    const struct series *row = owner;
     struct endpoint_figures *entries = NULL;
-    size_t count = pools_endpoint_totals(scrape->overview->pools, &entries);
+    if (!scrape_wants(row->scrape, upstream->name)) {
+        return;
+    }
+    size_t count = upstream_endpoint_totals(upstream, &entries);
     for (size_t i = 0; i < count; i++) {
-        write_endpoint(&entries[i],
-                       (struct series){scrape, metric, {entries[i].upstream, entries[i].text}});
+        write_endpoint(
+            &entries[i],
+            (struct series){row->scrape, row->metric, {entries[i].upstream, entries[i].text}});
     }
     free(entries);
 }
 
-const struct metric_group metrics_endpoints = METRIC_GROUP(
-    "Endpoints", "The counters of an endpoint include addresses that its name no longer has.",
-    metrics, write_endpoints);
+static void write_endpoints(struct scrape *scrape, const struct metric *metric)
+{
+    struct series row = {scrape, metric, {NULL}};
+    pools_each_upstream(scrape->overview->pools, write_upstream, &row);
+}
+
+const struct metric_group metrics_endpoints =
+    METRIC_GROUP_KEPT("Endpoints", "Counters go on when an address has gone.", metrics,
+                      SCOPE_ENDPOINT, 1, write_endpoints);

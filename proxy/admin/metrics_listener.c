@@ -59,5 +59,6 @@ static void write_listeners(struct scrape *scrape, const struct metric *metric)
     }
 }
 
-const struct metric_group metrics_listeners = METRIC_GROUP(
-    "TLS with clients", "A cause that has not occurred has no series.", metrics, write_listeners);
+const struct metric_group metrics_listeners =
+    METRIC_GROUP("TLS with clients", "A cause that has not occurred has no series.", metrics,
+                 SCOPE_PROCESS, write_listeners);

@@ -58,7 +58,7 @@ static void write_names(struct scrape *scrape, const struct metric *metric)
 }
 
 const struct metric_group metrics_lookups =
-    METRIC_GROUP("DNS", "Since the start.", lookup_metrics, write_lookups);
+    METRIC_GROUP("DNS", "Since the start.", lookup_metrics, SCOPE_PROCESS, write_lookups);
 const struct metric_group metrics_names =
     METRIC_GROUP("Names", "One series for each name in the endpoints of the configuration.",
-                 name_metrics, write_names);
+                 name_metrics, SCOPE_OTHER, write_names);

@@ -1,6 +1,5 @@
 /* Breakers, retries, hedges, shards and rates. */
 #include <stdio.h>
-#include <string.h>
 
 #include "proxy/admin/scrape.h"
 #include "proxy/policy/admission.h"
@@ -88,23 +87,11 @@ static void write_verdicts(const struct series *series, const struct upstream_po
     series_add_counts(series, sums, RETRY_VERDICT_COUNT);
 }
 
-static const struct upstream_settings *settings_of(const struct settings *settings,
-                                                   const char *name)
-{
-    for (size_t i = 0; i < settings->upstream_count; i++) {
-        if (strcmp(settings->upstreams[i].name, name) == 0) {
-            return &settings->upstreams[i];
-        }
-    }
-    return NULL;
-}
-
 static void write_upstream(const struct upstream *upstream, void *owner)
 {
     struct series series = *(const struct series *)owner;
-    const struct upstream_settings *of =
-        settings_of(series.scrape->overview->settings, upstream->name);
-    if (of == NULL) {
+    const struct upstream_settings *of = upstream_settings_shown(upstream);
+    if (of == NULL || !scrape_wants(series.scrape, upstream->name)) {
         return;
     }
     struct upstream_policy *policy = policy_of(upstream);
@@ -164,9 +151,9 @@ static void write_rates(struct scrape *scrape, const struct metric *metric)
     }
 }
 
-const struct metric_group metrics_policy =
-    METRIC_GROUP("Breakers, retries and hedges", "", policy_metrics, write_policies);
+const struct metric_group metrics_policy = METRIC_GROUP_KEPT(
+    "Breakers, retries and hedges", "", policy_metrics, SCOPE_UPSTREAM, 1, write_policies);
 const struct metric_group metrics_shards =
-    METRIC_GROUP("Shards", "Of routes with `shards`.", shard_metrics, write_shards);
-const struct metric_group metrics_rates =
-    METRIC_GROUP("Rates by key", "Of routes with `key_rate`.", rate_metrics, write_rates);
+    METRIC_GROUP("Shards", "Of routes with `shards`.", shard_metrics, SCOPE_OTHER, write_shards);
+const struct metric_group metrics_rates = METRIC_GROUP("Rates by key", "Of routes with `key_rate`.",
+                                                       rate_metrics, SCOPE_OTHER, write_rates);

@@ -88,4 +88,4 @@ static void write_process(struct scrape *scrape, const struct metric *metric)
 
 const struct metric_group metrics_process =
     METRIC_GROUP("Process", "The process, its readiness, reloads, upgrades and warm state.",
-                 metrics, write_process);
+                 metrics, SCOPE_PROCESS, write_process);

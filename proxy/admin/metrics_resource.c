@@ -1,4 +1,6 @@
 /* Bounded resources, and the log. */
+#include <string.h>
+
 #include "proxy/admin/scrape.h"
 
 #define OF_BOUND (LABEL_BOUND, LABEL_BOUND_DETAIL)
@@ -30,13 +32,47 @@ enum { LOG_METRICS(METRIC_ID_OF_ROW) };
 static const struct metric bound_metrics[] = {BOUND_METRICS(METRIC_OF_ROW)};
 static const struct metric log_metrics[] = {LOG_METRICS(METRIC_OF_ROW)};
 
+static void write_bound(struct scrape *scrape, const struct metric *metric,
+                        const struct bound *bound)
+{
+    const struct series series = {scrape, metric, {bound->name, bound->detail}};
+    switch (metric - bound_metrics) {
+        BOUND_METRICS(METRIC_CASE_OF_ROW)
+    }
+}
+
+/* Of an upstream: "app"; of one of its endpoints: "app/10.0.0.7:8080". */
+static bool is_of(const char *detail, const char *upstream)
+{
+    size_t bytes = strlen(upstream);
+    return strncmp(detail, upstream, bytes) == 0 && (detail[bytes] == '\0' || detail[bytes] == '/');
+}
+
+/* Where there are too many, those that have never been half full are left out. */
+static bool is_wanted(const struct scrape *scrape, const struct bound *bound)
+{
+    if (scrape->only != NULL) {
+        return is_of(bound->detail, scrape->only);
+    }
+    return !scrape_is_short(scrape) ||
+           bound_peak(bound) >= bound_limit(bound) - bound_limit(bound) / 2 ||
+           bound_refused(bound) > 0;
+}
+
+/* The process's own come first. */
 static void write_bounds(struct scrape *scrape, const struct metric *metric)
 {
     const struct bound *bound;
+    scrape->of_process = true;
     TAILQ_FOREACH (bound, &scrape->overview->registry->bounds, link) {
-        const struct series series = {scrape, metric, {bound->name, bound->detail}};
-        switch (metric - bound_metrics) {
-            BOUND_METRICS(METRIC_CASE_OF_ROW)
+        if (bound->detail == NULL && scrape->only == NULL) {
+            write_bound(scrape, metric, bound);
+        }
+    }
+    scrape->of_process = false;
+    TAILQ_FOREACH (bound, &scrape->overview->registry->bounds, link) {
+        if (bound->detail != NULL && is_wanted(scrape, bound)) {
+            write_bound(scrape, metric, bound);
         }
     }
 }
@@ -56,6 +92,6 @@ static void write_log(struct scrape *scrape, const struct metric *metric)
 
 const struct metric_group metrics_bounds = METRIC_GROUP(
     "Bounded resources", "Every resource that has a limit; `/resources` shows the same as JSON.",
-    bound_metrics, write_bounds);
-const struct metric_group metrics_log =
-    METRIC_GROUP("Logs", "Of the error log and of the access log.", log_metrics, write_log);
+    bound_metrics, SCOPE_BOUND, write_bounds);
+const struct metric_group metrics_log = METRIC_GROUP(
+    "Logs", "Of the error log and of the access log.", log_metrics, SCOPE_PROCESS, write_log);

@@ -12,10 +12,19 @@
       "Time from a request's head to the head of the upstream's response",                 \
       HISTOGRAM(sum.first_byte_us))
 
-/* What was refused before a route was found took no time worth a histogram. */
-#define HISTOGRAM(figure)                         \
-    if (route > 0) {                              \
-        series_add_histogram(&series, &(figure)); \
+/* The classes of very many routes are written only as they occur. */
+#define CLASSES(counts)                   \
+    if (scrape_is_short(series.scrape)) { \
+        SEEN(counts);                     \
+    } else {                              \
+        COUNTS(counts);                   \
+    }
+
+/* What was refused before a route was found took no time worth a histogram. One that has never counted is left out; of any other
+   all buckets are there, so that sums over routes by `le` are right. */
+#define HISTOGRAM(figure)                              \
+    if (route > 0 && histogram_count(&(figure)) > 0) { \
+        series_add_histogram(&series, &(figure));      \
     }
 
 enum { ROUTE_METRICS(METRIC_ID_OF_ROW) };
@@ -61,7 +70,7 @@ static void write_routes(struct scrape *scrape, const struct metric *metric)
     }
 }
 
-const struct metric_group metrics_routes = METRIC_GROUP(
+const struct metric_group metrics_routes = METRIC_GROUP_KEPT(
     "Routes",
-    "A reason that has not occurred has no series; [operations.md](operations.md#reasons) says what each means.",
-    metrics, write_routes);
+    "A reason that has not occurred has no series, nor has a histogram without a value; [operations.md](operations.md#reasons) says what each means.",
+    metrics, SCOPE_ROUTE, 1, write_routes);

@@ -70,6 +70,9 @@ static const struct metric session_name_metrics[] = {SESSION_NAME_METRICS(METRIC
 static void write_upstream(const struct upstream *upstream, void *owner)
 {
     struct series series = *(const struct series *)owner;
+    if (!scrape_wants(series.scrape, upstream->name)) {
+        return;
+    }
     const struct upstream_health health = upstream_health(upstream);
     struct upstream_tls_figures tls;
     upstream_tls_figures(upstream, &tls);
@@ -117,13 +120,14 @@ static void write_session_names(struct scrape *scrape, const struct metric *metr
     session_cache_each_name(pools_sessions(scrape->overview->pools), write_session_name, &series);
 }
 
-const struct metric_group metrics_upstreams = METRIC_GROUP(
+const struct metric_group metrics_upstreams = METRIC_GROUP_KEPT(
     "Upstreams",
     "Health of upstreams, and TLS handshakes with them. A cause that has not occurred has no series.",
-    upstream_metrics, write_upstreams);
-const struct metric_group metrics_sessions = METRIC_GROUP(
-    "TLS sessions of upstreams", "All upstreams together.", session_metrics, write_sessions);
+    upstream_metrics, SCOPE_UPSTREAM, 2, write_upstreams);
+const struct metric_group metrics_sessions =
+    METRIC_GROUP("TLS sessions of upstreams", "All upstreams together.", session_metrics,
+                 SCOPE_PROCESS, write_sessions);
 const struct metric_group metrics_session_names = METRIC_GROUP(
     "TLS sessions by server name",
     "A name has several series if several upstreams use it with different trust settings.",
-    session_name_metrics, write_session_names);
+    session_name_metrics, SCOPE_OTHER, write_session_names);

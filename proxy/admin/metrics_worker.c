@@ -42,6 +42,6 @@ static void write_counter(struct scrape *scrape, const struct metric *metric)
 }
 
 const struct metric_group metrics_clients =
-    METRIC_GROUP("Connections now", "All workers together.", gauges, write_gauge);
-const struct metric_group metrics_workers =
-    METRIC_GROUP("Traffic", "Since the start, all workers together.", counters, write_counter);
+    METRIC_GROUP("Connections now", "All workers together.", gauges, SCOPE_PROCESS, write_gauge);
+const struct metric_group metrics_workers = METRIC_GROUP(
+    "Traffic", "Since the start, all workers together.", counters, SCOPE_PROCESS, write_counter);

@@ -1,6 +1,7 @@
 libproxy_a_SOURCES += \
 	%D%/admin.c %D%/admin.h \
 	%D%/admin_guard.c %D%/admin_guard.h \
+	%D%/admin_jobs.c %D%/admin_jobs.h \
 	%D%/admin_places.c %D%/admin_places.h \
 	%D%/json.c %D%/json.h \
 	%D%/metric.h \
@@ -17,6 +18,7 @@ libproxy_a_SOURCES += \
 	%D%/metrics_upstream.c \
 	%D%/metrics_worker.c \
 	%D%/overview.h \
+	%D%/page.c %D%/page.h \
 	%D%/readiness.c %D%/readiness.h \
 	%D%/scrape.c %D%/scrape.h \
 	%D%/status.c %D%/status.h \

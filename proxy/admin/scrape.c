@@ -23,12 +23,19 @@ void scrape_head(struct scrape *scrape, const struct metric *metric)
 
 static bool series_fits(struct scrape *scrape)
 {
-    if (scrape->series_count >= METRICS_SERIES_MAX) {
+    bool full = scrape->series_count >= METRICS_SERIES_MAX ||
+                evbuffer_get_length(scrape->out) >= METRICS_BYTES_MAX;
+    if (full && !scrape->of_process) {
         scrape->dropped_count++;
         return false;
     }
     scrape->series_count++;
     return true;
+}
+
+bool scrape_wants(const struct scrape *scrape, const char *upstream)
+{
+    return scrape->only == NULL || strcmp(scrape->only, upstream) == 0;
 }
 
 /* ---- a line ---- */

@@ -1,8 +1,8 @@
 /*
- * A scrape: samples in the text format of Prometheus, as many series as fit below METRICS_SERIES_MAX.
+ * A scrape: samples in the text format of Prometheus, as many series as fit below METRICS_SERIES_MAX and METRICS_BYTES_MAX.
  *
- * Owns nothing: writes to a buffer. Thread: control. Errors: what does not fit is left out and counted. Spec: Prometheus text
- * format 0.0.4.
+ * Owns nothing: writes to a buffer. Thread: control. Errors: what does not fit is left out and counted; what the process as a whole
+ * has always fits. Spec: Prometheus text format 0.0.4.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_SCRAPE_H
 #define EVENKEEL_PROXY_ADMIN_SCRAPE_H
@@ -17,13 +17,23 @@
 
 /* Series beyond this are left out and counted in evenkeel_metric_series_dropped. */
 #define METRICS_SERIES_MAX 100000
+#define METRICS_BYTES_MAX 9500000
 
 struct scrape {
     struct evbuffer *out;
     const struct overview *overview;
     uint64_t began_us;
+    const char *only;     /* everything about this upstream, and nothing else; NULL: the page */
+    uint32_t shortened;   /* a bit per group: too many series, only what is kept is written */
+    size_t group, metric; /* what is written next: of metric_groups, and of the group */
+    bool of_process;      /* what is added is never left out */
     uint64_t series_count, dropped_count;
 };
+
+/* Only what is kept of the group is written. */
+bool scrape_is_short(const struct scrape *scrape);
+/* Whether the page is about this upstream. */
+bool scrape_wants(const struct scrape *scrape, const char *upstream);
 
 /* The samples of a metric that share label values; values may hold any byte. */
 struct series {

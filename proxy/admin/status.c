@@ -13,17 +13,6 @@
 #include "proxy/policy/shards.h"
 #include "steady/budget.h"
 
-/* Bound to the endpoints of one upstream while pools_each_endpoint() goes over all. */
-struct endpoint_walk {
-    struct json *json;
-    const char *upstream;
-};
-
-struct upstream_walk {
-    struct json *json;
-    struct pools *pools;
-};
-
 static uint64_t now_ms(clockid_t clock)
 {
     struct timespec now;
@@ -116,11 +105,7 @@ static void write_route(struct json *json, const struct overview *overview,
 
 static void write_endpoint(const struct endpoint_figures *figures, void *owner)
 {
-    const struct endpoint_walk *walk = owner;
-    struct json *json = walk->json;
-    if (strcmp(figures->upstream, walk->upstream) != 0) {
-        return;
-    }
+    struct json *json = owner;
     json_open(json, NULL, '{');
     json_text(json, "endpoint", figures->text);
     json_text(json, "address", figures->address);
@@ -136,20 +121,21 @@ static void write_endpoint(const struct endpoint_figures *figures, void *owner)
     json_close(json, '}');
 }
 
-static void write_upstream(const struct upstream *upstream, void *owner)
+static bool write_upstream(const struct upstream *upstream, void *owner)
 {
-    struct upstream_walk *walk = owner;
-    struct endpoint_walk endpoints = {walk->json, upstream->name};
-    json_open(walk->json, NULL, '{');
-    json_text(walk->json, "name", upstream->name);
-    json_uint(walk->json, "in_flight", bound_used(&upstream->in_flight));
-    json_uint(walk->json, "queued", bound_used(&upstream->queued));
-    json_text(walk->json, "breaker",
-              breaker_state_name(breaker_state(policy_of(upstream)->breaker)));
-    json_open(walk->json, "endpoints", '[');
-    pools_each_endpoint(walk->pools, write_endpoint, &endpoints);
-    json_close(walk->json, ']');
-    json_close(walk->json, '}');
+    struct page *page = owner;
+    struct json *json = &page->json;
+    json_open(json, NULL, '{');
+    json_text(json, "name", upstream->name);
+    json_uint(json, "in_flight", bound_used(&upstream->in_flight));
+    json_uint(json, "queued", bound_used(&upstream->queued));
+    json_text(json, "breaker", breaker_state_name(breaker_state(policy_of(upstream)->breaker)));
+    json_open(json, "endpoints", '[');
+    upstream_each_endpoint(upstream, write_endpoint, json);
+    json_close(json, ']');
+    json_close(json, '}');
+    page->cursor = upstream_number(upstream);
+    return page_has_time(page);
 }
 
 static void write_readiness(struct json *json, const struct readiness *readiness)
@@ -233,56 +219,100 @@ static void write_name(const struct name_figures *figures, void *owner)
     json_close(json, '}');
 }
 
-void status_write(struct evbuffer *out, const struct overview *overview)
+static void write_upgrade(struct json *json, const struct upgrade_figures *upgrade)
 {
-    struct json json = {out, false};
-    struct upstream_walk upstreams = {&json, overview->pools};
-    json_open(&json, NULL, '{');
-    json_text(&json, "version", overview->version);
-    json_uint(&json, "pid", (uint64_t)getpid());
-    json_time(&json, "started", overview->started_wall_ms);
-    json_number(&json, "uptime_s", (double)(now_ms(CLOCK_MONOTONIC) - overview->started_ms) / 1000);
-    json_text(&json, "configuration", overview->config_path);
-    json_uint(&json, "generation", overview->generation);
-    json_uint(&json, "generations_alive", overview->generations_alive);
-    json_open(&json, "readiness", '{');
-    write_readiness(&json, overview->readiness);
-    json_close(&json, '}');
-    write_warm(&json, overview->warm);
-    json_open(&json, "upgrade", '{');
-    json_uint(&json, "pid", (uint64_t)overview->upgrade->pid);
-    json_uint(&json, "failures", overview->upgrade->failed_count);
-    json_text(&json, "last_error",
-              overview->upgrade->last_error[0] != '\0' ? overview->upgrade->last_error : NULL);
-    json_close(&json, '}');
-    json_bool(&json, "draining", overview->draining);
-    json_open(&json, "drain", '{');
-    json_text(&json, "stage", overview->drain_stage);
-    json_uint(&json, "left_ms", overview->drain_left_ms);
-    json_close(&json, '}');
-    json_open(&json, "reloads", '{');
-    json_uint(&json, "ok", overview->reloads_ok);
-    json_uint(&json, "failed", overview->reloads_failed);
-    json_time(&json, "last", overview->last_reload_wall_ms);
-    json_bool(&json, "last_ok", overview->last_reload_ok);
-    json_text(&json, "last_error", overview->last_reload_error);
-    write_prewarming(&json, overview->prewarming);
-    json_close(&json, '}');
-    write_workers(&json, overview);
-    json_open(&json, "routes", '[');
-    for (size_t i = 0; i < overview->route_count; i++) {
-        write_route(&json, overview, &overview->routes[i]);
-    }
-    json_close(&json, ']');
-    json_open(&json, "upstreams", '[');
-    pools_each_upstream(overview->pools, write_upstream, &upstreams);
-    json_close(&json, ']');
-    json_open(&json, "names", '[');
-    resolver_each_name(overview->resolver, write_name, &json);
-    json_close(&json, ']');
-    json_close(&json, '}');
-    evbuffer_add(out, "\n", 1);
+    json_open(json, "upgrade", '{');
+    json_uint(json, "pid", (uint64_t)upgrade->pid);
+    json_uint(json, "failures", upgrade->failed_count);
+    json_text(json, "last_error", upgrade->last_error[0] != '\0' ? upgrade->last_error : NULL);
+    json_close(json, '}');
 }
+
+static void write_drain(struct json *json, const struct overview *overview)
+{
+    json_bool(json, "draining", overview->draining);
+    json_open(json, "drain", '{');
+    json_text(json, "stage", overview->drain_stage);
+    json_uint(json, "left_ms", overview->drain_left_ms);
+    json_close(json, '}');
+}
+
+static void write_reloads(struct json *json, const struct overview *overview)
+{
+    json_open(json, "reloads", '{');
+    json_uint(json, "ok", overview->reloads_ok);
+    json_uint(json, "failed", overview->reloads_failed);
+    json_time(json, "last", overview->last_reload_wall_ms);
+    json_bool(json, "last_ok", overview->last_reload_ok);
+    json_text(json, "last_error", overview->last_reload_error);
+    write_prewarming(json, overview->prewarming);
+    json_close(json, '}');
+}
+
+/* ---- /status, in parts ---- */
+
+static bool write_process(struct page *page)
+{
+    const struct overview *overview = page->overview;
+    struct json *json = &page->json;
+    json_open(json, NULL, '{');
+    json_text(json, "version", overview->version);
+    json_uint(json, "pid", (uint64_t)getpid());
+    json_time(json, "started", overview->started_wall_ms);
+    json_number(json, "uptime_s", (double)(now_ms(CLOCK_MONOTONIC) - overview->started_ms) / 1000);
+    json_text(json, "configuration", overview->config_path);
+    json_uint(json, "generation", overview->generation);
+    json_uint(json, "generations_alive", overview->generations_alive);
+    json_open(json, "readiness", '{');
+    write_readiness(json, overview->readiness);
+    json_close(json, '}');
+    write_warm(json, overview->warm);
+    write_upgrade(json, overview->upgrade);
+    write_drain(json, overview);
+    write_reloads(json, overview);
+    write_workers(json, overview);
+    json_open(json, "routes", '[');
+    return true;
+}
+
+static bool write_routes(struct page *page)
+{
+    const struct overview *overview = page->overview;
+    bool time = true;
+    for (; page->cursor < overview->route_count && time; time = page_has_time(page)) {
+        write_route(&page->json, overview, &overview->routes[page->cursor++]);
+    }
+    return page->cursor >= overview->route_count;
+}
+
+static bool open_upstreams(struct page *page)
+{
+    json_close(&page->json, ']');
+    json_open(&page->json, "upstreams", '[');
+    return true;
+}
+
+static bool write_upstreams(struct page *page)
+{
+    return page_walk_upstreams(page, write_upstream);
+}
+
+static bool write_names(struct page *page)
+{
+    struct json *json = &page->json;
+    json_close(json, ']');
+    json_open(json, "names", '[');
+    resolver_each_name(page->overview->resolver, write_name, json);
+    json_close(json, ']');
+    json_close(json, '}');
+    evbuffer_add(page->out, "\n", 1);
+    return true;
+}
+
+page_part_fn *const status_page[] = {write_process,   write_routes, open_upstreams,
+                                     write_upstreams, write_names,  NULL};
+
+/* ---- /resources ---- */
 
 void resources_write(struct evbuffer *out, const struct overview *overview)
 {
@@ -290,6 +320,7 @@ void resources_write(struct evbuffer *out, const struct overview *overview)
     const struct bound *bound;
     json_open(&json, NULL, '{');
     json_open(&json, "bounds", '[');
+    pools_publish(overview->pools);
     TAILQ_FOREACH (bound, &overview->registry->bounds, link) {
         uint64_t limit = bound_limit(bound), used = bound_used(bound);
         json_open(&json, NULL, '{');

@@ -6,14 +6,12 @@
 #ifndef EVENKEEL_PROXY_ADMIN_STATUS_H
 #define EVENKEEL_PROXY_ADMIN_STATUS_H
 
-#include <event2/buffer.h>
-
-#include "proxy/admin/overview.h"
+#include "proxy/admin/page.h"
 
 /* /readyz; status 200 or 503 */
 void readyz_write(struct evbuffer *out, const struct overview *overview);
 int readyz_status(const struct overview *overview);
-void status_write(struct evbuffer *out, const struct overview *overview);
+extern page_part_fn *const status_page[];
 void resources_write(struct evbuffer *out, const struct overview *overview);
 
 #endif

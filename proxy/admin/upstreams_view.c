@@ -11,12 +11,6 @@
 #include "proxy/policy/policy.h"
 #include "steady/loop_clock.h"
 
-struct walk {
-    struct json *json;
-    const struct overview *overview;
-    const char *upstream; /* whose endpoints are written */
-};
-
 /* Where an address comes from: looked for among the names the resolver keeps. */
 struct source_walk {
     const char *text; /* "app-a.internal:8080", "srv:_http._tcp.app" */
@@ -34,6 +28,7 @@ static void match_name(const struct name_figures *figures, void *owner)
     }
 }
 
+/* A literal is no name, and need not be looked for. */
 static const char *source_of(const struct overview *overview, const char *text)
 {
     struct source_walk walk = {text, "literal"};
@@ -106,16 +101,13 @@ static void write_connections(struct json *json, const struct endpoint_figures *
 
 static void write_endpoint(const struct endpoint_figures *figures, void *owner)
 {
-    const struct walk *walk = owner;
-    struct json *json = walk->json;
+    struct page *page = owner;
+    struct json *json = &page->json;
     uint64_t leases = figures->reused + figures->fresh;
-    if (strcmp(figures->upstream, walk->upstream) != 0) {
-        return;
-    }
     json_open(json, NULL, '{');
     json_text(json, "endpoint", figures->text);
     json_text(json, "address", figures->address);
-    json_text(json, "source", source_of(walk->overview, figures->text));
+    json_text(json, "source", source_of(page->overview, figures->text));
     json_number(json, "age_s", (double)figures->age_ms / 1000);
     write_health(json, figures);
     json_text(json, "breaker", policy_endpoint_state(figures->companion));
@@ -129,17 +121,6 @@ static void write_endpoint(const struct endpoint_figures *figures, void *owner)
     json_number(json, "reuse_ratio", leases > 0 ? (double)figures->reused / (double)leases : 0);
     json_uint(json, "handed_over", figures->handed_over);
     json_close(json, '}');
-}
-
-static const struct upstream_settings *settings_of(const struct settings *settings,
-                                                   const char *name)
-{
-    for (size_t i = 0; i < settings->upstream_count; i++) {
-        if (strcmp(settings->upstreams[i].name, name) == 0) {
-            return &settings->upstreams[i];
-        }
-    }
-    return NULL;
 }
 
 static void write_policy(struct json *json, const struct upstream *upstream,
@@ -173,17 +154,10 @@ static void write_policy(struct json *json, const struct upstream *upstream,
     json_close(json, '}');
 }
 
-static void write_upstream(const struct upstream *upstream, void *owner)
+static void write_upstream_fields(struct json *json, const struct upstream *upstream,
+                                  const struct upstream_settings *settings)
 {
-    struct walk *walk = owner;
-    struct json *json = walk->json;
     const struct upstream_health health = upstream_health(upstream);
-    const struct upstream_settings *settings =
-        settings_of(walk->overview->settings, upstream->name);
-    if (settings == NULL) {
-        return; /* it has gone from the settings and drains */
-    }
-    json_open(json, NULL, '{');
     json_text(json, "name", upstream->name);
     json_uint(json, "endpoints_in_use", health.endpoint_count);
     json_uint(json, "endpoints_healthy", health.healthy_count);
@@ -194,22 +168,46 @@ static void write_upstream(const struct upstream *upstream, void *owner)
     json_uint(json, "queued", bound_used(&upstream->queued));
     json_uint(json, "pool_max", settings->pool.max_count);
     json_uint(json, "warm_level", settings->pool.warm_min_count);
-    write_policy(json, upstream, settings);
-    json_open(json, "endpoints", '[');
-    walk->upstream = upstream->name;
-    pools_each_endpoint(walk->overview->pools, write_endpoint, walk);
-    json_close(json, ']');
-    json_close(json, '}');
 }
 
-void upstreams_write(struct evbuffer *out, const struct overview *overview)
+/* One that has left the settings drains, and is not shown. */
+static bool write_upstream(const struct upstream *upstream, void *owner)
 {
-    struct json json = {out, false};
-    struct walk walk = {&json, overview, NULL};
-    json_open(&json, NULL, '{');
-    json_open(&json, "upstreams", '[');
-    pools_each_upstream(overview->pools, write_upstream, &walk);
-    json_close(&json, ']');
-    json_close(&json, '}');
-    evbuffer_add(out, "\n", 1);
+    struct page *page = owner;
+    struct json *json = &page->json;
+    const struct upstream_settings *settings = upstream_settings_shown(upstream);
+    bool wanted = page->only[0] == '\0' || strcmp(page->only, upstream->name) == 0;
+    page->cursor = upstream_number(upstream);
+    if (settings != NULL && wanted) {
+        json_open(json, NULL, '{');
+        write_upstream_fields(json, upstream, settings);
+        write_policy(json, upstream, settings);
+        json_open(json, "endpoints", '[');
+        upstream_each_endpoint(upstream, write_endpoint, page);
+        json_close(json, ']');
+        json_close(json, '}');
+    }
+    return page_has_time(page);
 }
+
+static bool open_upstreams(struct page *page)
+{
+    json_open(&page->json, NULL, '{');
+    json_open(&page->json, "upstreams", '[');
+    return true;
+}
+
+static bool write_upstreams(struct page *page)
+{
+    return page_walk_upstreams(page, write_upstream);
+}
+
+static bool close_upstreams(struct page *page)
+{
+    json_close(&page->json, ']');
+    json_close(&page->json, '}');
+    evbuffer_add(page->out, "\n", 1);
+    return true;
+}
+
+page_part_fn *const upstreams_page[] = {open_upstreams, write_upstreams, close_upstreams, NULL};

@@ -6,10 +6,8 @@
 #ifndef EVENKEEL_PROXY_ADMIN_UPSTREAMS_VIEW_H
 #define EVENKEEL_PROXY_ADMIN_UPSTREAMS_VIEW_H
 
-#include <event2/buffer.h>
+#include "proxy/admin/page.h"
 
-#include "proxy/admin/overview.h"
-
-void upstreams_write(struct evbuffer *out, const struct overview *overview);
+extern page_part_fn *const upstreams_page[];
 
 #endif

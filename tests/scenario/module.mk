@@ -4,6 +4,7 @@
 scenario_tests = \
 	%D%/admin.py \
 	%D%/admin_abuse.py \
+	%D%/admin_large.py \
 	%D%/admission.py \
 	%D%/balance.py \
 	%D%/bounds.py \

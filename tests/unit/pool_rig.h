@@ -365,10 +365,15 @@ static inline void rig_take_figures(const struct endpoint_figures *figures, void
     }
 }
 
+static inline void rig_each_endpoint(const struct upstream *upstream, void *owner)
+{
+    upstream_each_endpoint(upstream, rig_take_figures, owner);
+}
+
 static inline struct endpoint_figures rig_figures(struct rig *rig, const struct endpoint *endpoint)
 {
     struct rig_wanted wanted = {.text = endpoint_text(endpoint)};
-    pools_each_endpoint(rig->pools, rig_take_figures, &wanted);
+    pools_each_upstream(rig->pools, rig_each_endpoint, &wanted);
     assert_non_null(wanted.figures.text);
     return wanted.figures;
 }

@@ -248,6 +248,49 @@ static void series_beyond_the_most_are_left_out_and_counted(void **state)
     evbuffer_free(scrape.out);
 }
 
+/* However many upstreams there are. */
+static void what_the_process_as_a_whole_has_is_never_left_out(void **state)
+{
+    (void)state;
+    struct scrape scrape = {
+        .out = evbuffer_new(), .series_count = METRICS_SERIES_MAX, .of_process = true};
+    const struct series series = {&scrape, &named, {"app"}};
+    ONE(1);
+    assert_page(&scrape, "evenkeel_named{upstream=\"app\"} 1\n");
+    assert_int_equal(scrape.dropped_count, 0);
+    evbuffer_free(scrape.out);
+}
+
+static void long_names_do_not_make_the_page_large(void **state)
+{
+    (void)state;
+    struct scrape scrape = {.out = evbuffer_new()};
+    char name[1000];
+    const struct series series = {&scrape, &named, {name}};
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    for (size_t i = 0; i < 20000; i++) {
+        ONE(1);
+    }
+    assert_true(evbuffer_get_length(scrape.out) < METRICS_BYTES_MAX + 2 * sizeof name);
+    assert_int_equal(scrape.series_count + scrape.dropped_count, 20000);
+    assert_true(scrape.dropped_count > 0);
+    evbuffer_free(scrape.out);
+}
+
+static void what_is_kept_of_a_subject_is_a_part_of_it(void **state)
+{
+    (void)state;
+    size_t count = 0;
+    for (const struct metric_group *const *group = metric_groups; *group != NULL; group++) {
+        bool whole = (*group)->kept_count == (*group)->count;
+        assert_true((*group)->kept_count > 0 && (*group)->kept_count <= (*group)->count);
+        assert_true(whole || (*group)->scope != SCOPE_PROCESS);
+        count++;
+    }
+    assert_true(count <= 32); /* a bit for each */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +302,9 @@ int main(void)
         cmocka_unit_test(a_long_value_is_cut_between_its_characters),
         cmocka_unit_test(a_count_is_whole_to_its_last_digit),
         cmocka_unit_test(buckets_are_cumulative_and_end_with_all),
+        cmocka_unit_test(what_the_process_as_a_whole_has_is_never_left_out),
+        cmocka_unit_test(long_names_do_not_make_the_page_large),
+        cmocka_unit_test(what_is_kept_of_a_subject_is_a_part_of_it),
         cmocka_unit_test(series_beyond_the_most_are_left_out_and_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

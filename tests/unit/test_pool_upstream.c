@@ -367,7 +367,7 @@ static void figures_are_told_of_the_present_endpoints_only(void **state)
     lease = rig_leased(&rig, 0, endpoint);
     rig_adopt(&rig, one_endpoint("127.0.0.1:1", ""));
     struct rig_wanted wanted = {.text = text};
-    pools_each_endpoint(rig.pools, rig_take_figures, &wanted);
+    pools_each_upstream(rig.pools, rig_each_endpoint, &wanted);
     assert_null(wanted.figures.text);
     lease_return(rig.workers[0].pool, &lease);
     rig_end(&rig);
@@ -409,7 +409,7 @@ static void counters_of_a_name_do_not_fall_when_addresses_go(void **state)
     }
     rig_endpoint(&rig, 0, 1)->in_flight = 2;
     rig_endpoint(&rig, 0, 2)->in_flight = 3;
-    assert_int_equal(pools_endpoint_totals(rig.pools, &entries), 2);
+    assert_int_equal(upstream_endpoint_totals(rig.set->views[0].upstream, &entries), 2);
     assert_string_equal(entries[0].text, "127.0.0.9:80");
     assert_int_equal(entries[0].dials, 13);
     assert_string_equal(entries[1].text, "three:80");
@@ -424,7 +424,7 @@ static void counters_of_a_name_do_not_fall_when_addresses_go(void **state)
     rig_adopt(&rig, one_endpoint("three:80", "tls = { server_name = \"x\"; };"));
     for (int still = 1; still >= 0; still--) {
         pools_collect(rig.pools);
-        assert_int_equal(pools_endpoint_totals(rig.pools, &entries), 1);
+        assert_int_equal(upstream_endpoint_totals(rig.set->views[0].upstream, &entries), 1);
         assert_int_equal(entries[0].dials, 10 + 11 + 12);
         assert_int_equal(entries[0].healthy, 3);
         free(entries);

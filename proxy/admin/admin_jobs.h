@@ -1,0 +1,42 @@
+/*
+ * Requests for large pages, which are written one after another, a slice at a time.
+ *
+ * Owns: the requests from admin_jobs_add() until their answer is given to `finish`, and the page at hand. Only the first in the
+ * line has a page, so memory is that of one page; between two slices the control thread does whatever else is due.
+ * Thread: control. Errors: a request whose connection has gone is dropped when its turn comes.
+ */
+#ifndef EVENKEEL_PROXY_ADMIN_ADMIN_JOBS_H
+#define EVENKEEL_PROXY_ADMIN_ADMIN_JOBS_H
+
+#include <event2/event.h>
+#include <event2/http.h>
+
+#include "proxy/admin/page.h"
+
+/* What else is due on the control thread waits no longer than this. */
+#define ADMIN_SLICE_US 4000
+
+struct admin_jobs;
+
+struct admin_jobs_env {
+    struct event_base *base;
+    void (*overview)(struct overview *ret_overview, void *owner);
+    void *overview_owner;
+    /* Takes the request over and sends the answer; body NULL: no memory. `route` is what admin_jobs_add() was given. */
+    void (*finish)(struct evhttp_request *request, const void *route, struct evbuffer *body,
+                   void *owner);
+    void *owner;
+};
+
+/* NULL: no memory. */
+struct admin_jobs *admin_jobs_create(const struct admin_jobs_env *env);
+/* False: no memory, and the request is the caller's still. */
+__attribute__((warn_unused_result)) bool admin_jobs_add(struct admin_jobs *jobs,
+                                                        struct evhttp_request *request,
+                                                        const void *route,
+                                                        page_part_fn *const *parts,
+                                                        const char *only);
+/* Before the requests' evhttp is freed. NULL is fine. */
+void admin_jobs_free(struct admin_jobs **jobs);
+
+#endif

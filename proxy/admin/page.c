@@ -1,0 +1,55 @@
+/* Pages in slices. */
+#include "proxy/admin/page.h"
+
+#include <stdio.h>
+
+#include "steady/loop_clock.h"
+
+static uint64_t now_us(void)
+{
+    return loop_clock_us(&(struct loop_clock){0});
+}
+
+void page_init(struct page *page, page_part_fn *const *parts, const char *only)
+{
+    *page = (struct page){.parts = parts};
+    snprintf(page->only, sizeof page->only, "%s", only);
+}
+
+bool page_begin(struct page *page)
+{
+    page->out = evbuffer_new();
+    page->json.out = page->out;
+    page->scrape.out = page->out;
+    return page->out != NULL;
+}
+
+bool page_has_time(const struct page *page)
+{
+    return now_us() < page->until_us;
+}
+
+bool page_write(struct page *page, const struct overview *overview, uint64_t slice_us)
+{
+    page->overview = overview;
+    page->until_us = now_us() + slice_us;
+    while (*page->parts != NULL && (*page->parts)(page)) {
+        page->parts++;
+        page->cursor = 0;
+    }
+    page->overview = NULL;
+    return *page->parts == NULL;
+}
+
+bool page_walk_upstreams(struct page *page, upstream_step_fn *step)
+{
+    return pools_walk_upstreams(page->overview->pools, page->cursor, step, page);
+}
+
+void page_release(struct page *page)
+{
+    if (page->out != NULL) {
+        evbuffer_free(page->out);
+        page->out = NULL;
+    }
+}
