@@ -271,22 +271,27 @@ static size_t better(const struct choosing *choosing, size_t a, size_t b)
     return !warm(choosing, a) && warm(choosing, b) ? b : a;
 }
 
-/* Draws the first by its share, and the second by its share of the rest. */
+/* The second of two. Where weights differ both are drawn alike, so that they may be the same one: else load and latency would
+   decide every choice between two endpoints, and the weights none. With equal weights the second is another one. */
+static size_t second_of_two(const struct upstream_view *view, struct rng *rng, size_t first)
+{
+    if (total_of(view) != view->endpoint_count) {
+        return by_share(view, rng);
+    }
+    size_t other = rng_below(rng, view->endpoint_count - 1);
+    return other + (other >= first);
+}
+
 static size_t better_of_two(struct choosing *choosing)
 {
     const struct upstream_view *view = choosing->view;
     struct rng *rng = &choosing->worker->env.loop->rng;
     for (int n = 0; n < DRAWS; n++) {
         size_t a = by_share(view, rng);
-        uint64_t weight = weight_of(view, a);
-        uint64_t position = rng_below(rng, total_of(view) - weight);
-        if (position >= view->weight_ends[a] - weight) {
-            position += weight;
-        }
-        size_t b = at(view, position);
-        bool a_fits = fits(choosing, a), b_fits = fits(choosing, b);
+        size_t b = second_of_two(view, rng, a);
+        bool a_fits = fits(choosing, a), b_fits = a == b ? a_fits : fits(choosing, b);
         if (a_fits && b_fits) {
-            return better(choosing, a, b);
+            return a == b ? a : better(choosing, a, b);
         }
         if (a_fits || b_fits) {
             return a_fits ? a : b;

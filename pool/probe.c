@@ -24,7 +24,14 @@
 /* After the verdict, longest wait for the end of the other side. */
 #define DROP_MS 100
 
-enum probe_state { CONNECTING, SHAKING, SENDING, READING, DROPPING };
+enum probe_state {
+    CONNECTING,
+    SHAKING,
+    SENDING,
+    READING, /* a status line */
+    INTERIM, /* the rest of an interim response's head (RFC 9110 15.2); another status line follows */
+    DROPPING /* what comes after the verdict */
+};
 
 struct probe {
     struct probe_env env;
@@ -39,6 +46,7 @@ struct probe {
     const struct probe_security *security; /* NULL: plain TCP */
     struct probe_report report;            /* the report while DROPPING */
     size_t sent_bytes, request_bytes, got_bytes;
+    size_t status_line_bytes, line_bytes; /* read of the status line; in INTERIM: of the line */
     char status_line[STATUS_LINE_BYTES];
     char request[REQUEST_BYTES];
 };
@@ -78,6 +86,7 @@ static void fail(struct probe *probe, enum probe_result result)
     finish(probe);
 }
 
+/* Judges by the status line, but for that of an interim response: then the state is INTERIM. */
 static void judge(struct probe *probe)
 {
     static const char version[] = "HTTP/1.";
@@ -92,25 +101,56 @@ static void judge(struct probe *probe)
         }
         probe->report.status = probe->report.status * 10 + (unsigned)(digits[i] - '0');
     }
+    if (probe->report.status / 100 == 1 && probe->report.status != 101) {
+        probe->report.status = 0;
+        probe->status_line_bytes = 0;
+        probe->line_bytes = 1;
+        probe->state = INTERIM;
+        return;
+    }
     bool good =
         probe->report.status >= probe->status_first && probe->report.status <= probe->status_last;
     probe->report.result = good ? PROBE_GOOD : PROBE_STATUS;
 }
 
-static void take(struct probe *probe, const char *bytes, size_t count)
+static size_t take_status_line(struct probe *probe, const char *bytes, size_t count)
 {
-    size_t had = probe->got_bytes;
-    probe->got_bytes += count;
-    if (probe->state == DROPPING) {
-        return;
-    }
-    size_t space = STATUS_LINE_BYTES - had;
-    memcpy(probe->status_line + had, bytes, count < space ? count : space);
-    if (probe->got_bytes >= STATUS_LINE_BYTES) {
+    size_t space = STATUS_LINE_BYTES - probe->status_line_bytes;
+    size_t used = count < space ? count : space;
+    memcpy(probe->status_line + probe->status_line_bytes, bytes, used);
+    probe->status_line_bytes += used;
+    if (used == space) {
         const struct timeval wait = {0, DROP_MS * 1000};
         probe->state = DROPPING;
         judge(probe);
-        event_add(&probe->deadline, &wait);
+        if (probe->state == DROPPING) {
+            event_add(&probe->deadline, &wait);
+        }
+    }
+    return used;
+}
+
+/* The head ends with an empty line. */
+static size_t take_interim(struct probe *probe, const char *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (bytes[i] == '\n' && probe->line_bytes == 0) {
+            probe->state = READING;
+            return i + 1;
+        }
+        probe->line_bytes = bytes[i] == '\n' ? 0 : probe->line_bytes + (bytes[i] != '\r');
+    }
+    return count;
+}
+
+static void take(struct probe *probe, const char *bytes, size_t count)
+{
+    probe->got_bytes += count;
+    while (count > 0 && probe->state != DROPPING) {
+        size_t used = probe->state == INTERIM ? take_interim(probe, bytes, count)
+                                              : take_status_line(probe, bytes, count);
+        bytes += used;
+        count -= used;
     }
 }
 
@@ -125,7 +165,7 @@ static void read_answer(struct probe *probe)
         }
         if (result == STREAM_OK) {
             take(probe, space, got);
-        } else if (probe->state == READING) {
+        } else if (probe->state != DROPPING) {
             probe->report.result = PROBE_BROKEN;
         }
         if (result != STREAM_OK || probe->got_bytes > ANSWER_MOST_BYTES ||
@@ -230,6 +270,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     case SHAKING: shake(probe); break;
     case SENDING: send_request(probe); break;
     case READING:
+    case INTERIM:
     case DROPPING: read_answer(probe); break;
     }
 }

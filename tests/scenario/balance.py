@@ -122,6 +122,18 @@ def weights(s):
         check(60 <= found["origin1"] <= 140, f"{dict(found)}")
 
 
+@scenario("load and latency overrule weights")
+def weights_of_two(s):
+    two = origins(s, 2)
+    two[0].on("/", takes(0.004, status=200, body=b"ok", fields=[("X-Origin", "origin0")]))
+    weighted = [f"{two[0].address} weight=95", f"{two[1].address} weight=5"]
+    for workers in (1, 2):
+        with s.case(f"workers: {workers}"):
+            proxy = start_proxy(s, two, {"workers": workers, **upstream(endpoints=weighted)}, name=f"p{workers}")
+            found = shares(proxy, 400)
+            check(found["origin0"] >= 320, f"{dict(found)}")
+
+
 @scenario("a slow endpoint gets as much as a fast one")
 def slow_endpoint(s):
     three = origins(s, 3)

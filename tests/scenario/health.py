@@ -303,4 +303,17 @@ def present_cause(s):
     check_equal(len(lines_about(proxy, ill, "down")), 1, "lines in the log that it is down")
 
 
+@scenario("a probe takes an interim response for the answer")
+def interim(s):
+    def hinted(connection, _):
+        connection.send("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")
+        return connection.respond(200, b"fine", [("Connection", "close")])
+
+    origin = RawOrigin(s).on("/health", hinted)
+    proxy = start_proxy(s, origin, {"upstreams": {"app": {"health": {
+        "path": "/health", "interval": "20ms", "fall": 1}}}})
+    eventually(lambda: proxy.metric("evenkeel_endpoint_probes_total", state="good") >= 3, "probes are good")
+    check_equal(proxy.metric("evenkeel_endpoint_probes_total", state="bad") or 0, 0, "bad probes")
+
+
 run()

@@ -187,6 +187,23 @@ static void two_choices_follow_the_weights_under_load(void **state)
     chooser_end(&chooser);
 }
 
+/* 95 to 5: both draws are the heavy one in 90 of 100 choices, the light one in a quarter of one. */
+static void two_choices_keep_the_weights_whatever_load_says(void **state)
+{
+    struct chooser chooser;
+    (void)state;
+    for (size_t loaded = 0; loaded < 2; loaded++) {
+        size_t counts[2] = {0};
+        chooser_init(&chooser, WEIGHTED(A, 95) AND WEIGHTED(B, 5), "p2c");
+        load(&chooser, loaded, 1000);
+        for (int i = 0; i < 4000; i++) {
+            counts[pick(&chooser, NULL)]++;
+        }
+        assert_in_range(counts[0], loaded == 0 ? 3500 : 3960, loaded == 0 ? 3720 : 4000);
+        chooser_end(&chooser);
+    }
+}
+
 static void idle_endpoints_share_by_weight(void **state)
 {
     static const char *const methods[] = {"p2c", "least_in_flight"};
@@ -539,6 +556,7 @@ int main(void)
         cmocka_unit_test(equally_loaded_endpoints_share),
         cmocka_unit_test(two_choices_never_take_the_most_loaded),
         cmocka_unit_test(two_choices_follow_the_weights_under_load),
+        cmocka_unit_test(two_choices_keep_the_weights_whatever_load_says),
         cmocka_unit_test(idle_endpoints_share_by_weight),
         cmocka_unit_test(without_a_key_a_hash_method_is_two_choices),
         cmocka_unit_test(the_one_to_avoid_is_taken_only_if_there_is_no_other),
