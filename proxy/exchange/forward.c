@@ -11,6 +11,7 @@
 #include "proxy/exchange/field_trust.h"
 #include "proxy/exchange/told_client.h"
 #include "proxy/http/added_fields.h"
+#include "proxy/http/append.h"
 #include "proxy/http/believed_fields.h"
 #include "proxy/http/hop_fields.h"
 #include "steady/check.h"
@@ -235,8 +236,8 @@ static char *add_joined(char *at, const struct http_head *head, enum field_id id
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
         if (field->id == id && field->value_bytes > 0) {
-            at = added_text(at, head->base + field->value_at, field->value_bytes);
-            at = added_literal(at, ", ");
+            at = append(at, head->base + field->value_at, field->value_bytes);
+            at = append_literal(at, ", ");
         }
     }
     return at;
@@ -251,25 +252,25 @@ static char *add_kept_or(char *at, const struct exchange *exchange, enum field_i
         value = exchange->request.base + kept->value_at;
         value_bytes = kept->value_bytes;
     }
-    return added_text(at, value, value_bytes);
+    return append(at, value, value_bytes);
 }
 
 static char *add_x_forwarded(char *at, const struct exchange *exchange)
 {
     const struct http_head *head = &exchange->request;
     bool secure = origin_secure(exchange->origin) != NULL;
-    at = added_literal(at, "X-Forwarded-For: ");
+    at = append_literal(at, "X-Forwarded-For: ");
     if (exchange->trusted) {
         at = add_joined(at, head, FIELD_X_FORWARDED_FOR);
     }
     at += address_format_ip(&exchange->origin->address.any, at);
-    at = added_literal(at, "\r\nX-Forwarded-Proto: ");
+    at = append_literal(at, "\r\nX-Forwarded-Proto: ");
     at = add_kept_or(at, exchange, FIELD_X_FORWARDED_PROTO, secure ? "https" : "http",
                      secure ? 5 : 4);
-    at = added_literal(at, "\r\nX-Forwarded-Host: ");
+    at = append_literal(at, "\r\nX-Forwarded-Host: ");
     at = add_kept_or(at, exchange, FIELD_X_FORWARDED_HOST, head_text(head, head->host),
                      head->host.bytes);
-    return added_literal(at, "\r\n");
+    return append_literal(at, "\r\n");
 }
 
 /* RFC 7239 4: an IPv6 address is in brackets and quoted. */
@@ -279,23 +280,23 @@ static char *add_forwarded(char *at, const struct exchange *exchange)
     char ip[ADDRESS_TEXT_BYTES];
     size_t ip_bytes = address_format_ip(&exchange->origin->address.any, ip);
     bool v6 = memchr(ip, ':', ip_bytes) != NULL;
-    at = added_literal(at, "Forwarded: ");
+    at = append_literal(at, "Forwarded: ");
     if (exchange->trusted) {
         at = add_joined(at, head, FIELD_FORWARDED);
     }
-    at = added_text(at, v6 ? "for=\"[" : "for=", v6 ? 6 : 4);
-    at = added_text(at, ip, ip_bytes);
-    at = added_text(at, v6 ? "]\"" : "", v6 ? 2 : 0);
+    at = append(at, v6 ? "for=\"[" : "for=", v6 ? 6 : 4);
+    at = append(at, ip, ip_bytes);
+    at = append(at, v6 ? "]\"" : "", v6 ? 2 : 0);
     if (head->host.bytes > 0) {
-        at = added_literal(at, ";host=\"");
-        at = added_text(at, head_text(head, head->host), head->host.bytes);
-        at = added_literal(at, "\"");
+        at = append_literal(at, ";host=\"");
+        at = append(at, head_text(head, head->host), head->host.bytes);
+        at = append_literal(at, "\"");
     }
-    at = added_literal(at, ";proto=http");
+    at = append_literal(at, ";proto=http");
     if (origin_secure(exchange->origin) != NULL) {
-        at = added_literal(at, "s");
+        at = append_literal(at, "s");
     }
-    return added_literal(at, "\r\n");
+    return append_literal(at, "\r\n");
 }
 
 static char *add_client(char *at, const struct exchange *exchange)
@@ -312,25 +313,25 @@ static char *add_client(char *at, const struct exchange *exchange)
 
 static char *add_request_id(char *at, const struct forward *forward)
 {
-    at = added_literal(at, "X-Request-Id: ");
-    at = added_text(at, forward->request_id, FORWARD_ID_BYTES);
-    return added_literal(at, "\r\n");
+    at = append_literal(at, "X-Request-Id: ");
+    at = append(at, forward->request_id, FORWARD_ID_BYTES);
+    return append_literal(at, "\r\n");
 }
 
 /* The request's id is also the trace's id, so that logs and traces can be matched. */
 static char *add_traceparent(char *at, const struct exchange *exchange)
 {
     struct rng *rng = &exchange->worker->loop.rng;
-    at = added_literal(at, "traceparent: 00-");
+    at = append_literal(at, "traceparent: 00-");
     if (!exchange->forward.request_id_kept) {
-        at = added_text(at, exchange->forward.request_id, FORWARD_ID_BYTES);
+        at = append(at, exchange->forward.request_id, FORWARD_ID_BYTES);
     } else {
         at = add_hex(at, rng_next(rng));
         at = add_hex(at, rng_next(rng));
     }
-    at = added_literal(at, "-");
+    at = append_literal(at, "-");
     at = add_hex(at, rng_next(rng));
-    return added_literal(at, "-01\r\n");
+    return append_literal(at, "-01\r\n");
 }
 
 /* Tells the next hop how much time is left, and how often the request was tried. */
@@ -340,51 +341,51 @@ static char *add_hop(char *at, const struct exchange *exchange)
     uint64_t next_ms = hop_next_ms(deadline_left_ms(exchange->times.deadline_ms, now_ms));
     uint64_t attempt =
         (uint64_t)exchange->tries.attempts_before + exchange->tries.retries_count + 1;
-    at = added_literal(at, "X-Envoy-Expected-Rq-Timeout-Ms: ");
-    at = added_uint(at, next_ms);
+    at = append_literal(at, "X-Envoy-Expected-Rq-Timeout-Ms: ");
+    at = append_uint(at, next_ms);
     if (__builtin_expect(attempt == 1, 1)) {
-        at = added_literal(at, "\r\nX-Envoy-Attempt-Count: 1\r\n");
+        at = append_literal(at, "\r\nX-Envoy-Attempt-Count: 1\r\n");
     } else {
-        at = added_literal(at, "\r\nX-Envoy-Attempt-Count: ");
-        at = added_uint(at, attempt);
-        at = added_literal(at, "\r\n");
+        at = append_literal(at, "\r\nX-Envoy-Attempt-Count: ");
+        at = append_uint(at, attempt);
+        at = append_literal(at, "\r\n");
     }
     if (__builtin_expect(head_has(&exchange->request, FIELD_GRPC_TIMEOUT), 0)) {
         /* The deadline of a call holds beyond the response's head, so it is told by itself. A client that is not trusted
            cannot shorten ours, but the server still gets the time that it asked for. */
         uint64_t asked_ms = hop_grpc_wait_ms(&exchange->request);
         uint64_t end_ms = hop_next_ms(deadline_left_ms(exchange->times.end_ms, now_ms));
-        at = added_literal(at, "grpc-timeout: ");
+        at = append_literal(at, "grpc-timeout: ");
         at += hop_grpc_format(at, asked_ms < end_ms ? asked_ms : end_ms);
-        at = added_literal(at, "\r\n");
+        at = append_literal(at, "\r\n");
     }
     return at;
 }
 
 static char *add_certificate(char *at, const char *certificate, size_t bytes)
 {
-    at = added_literal(at, "X-Forwarded-Client-Cert: ");
-    at = added_text(at, certificate, bytes);
-    return added_literal(at, "\r\n");
+    at = append_literal(at, "X-Forwarded-Client-Cert: ");
+    at = append(at, certificate, bytes);
+    return append_literal(at, "\r\n");
 }
 
 static char *add_max_forwards(char *at, const struct exchange *exchange)
 {
     uint64_t left = max_forwards(&exchange->request);
     if (left != UINT64_MAX) {
-        at = added_literal(at, "Max-Forwards: ");
-        at = added_uint(at, left - 1);
-        at = added_literal(at, "\r\n");
+        at = append_literal(at, "Max-Forwards: ");
+        at = append_uint(at, left - 1);
+        at = append_literal(at, "\r\n");
     }
     return at;
 }
 
 static char *add_via(char *at, const struct http_head *head)
 {
-    at = added_literal(at, "Via: ");
+    at = append_literal(at, "Via: ");
     at = add_joined(at, head, FIELD_VIA);
-    at = added_text(at, head->facts & FACT_HTTP_1_0 ? "1.0 evenkeel" : "1.1 evenkeel", 12);
-    return added_literal(at, "\r\n");
+    at = append(at, head->facts & FACT_HTTP_1_0 ? "1.0 evenkeel" : "1.1 evenkeel", 12);
+    return append_literal(at, "\r\n");
 }
 
 bool forward_add_fields(const struct exchange *exchange, char *space, size_t space_bytes,

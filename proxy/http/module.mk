@@ -1,5 +1,6 @@
 libproxy_a_SOURCES += \
-	%D%/added_fields.c %D%/added_fields.h \
+	%D%/added_fields.h \
+	%D%/append.h \
 	%D%/believed_fields.c %D%/believed_fields.h \
 	%D%/decimal.c %D%/decimal.h \
 	%D%/field_list.h \

@@ -4,73 +4,111 @@
 
 #include <string.h>
 
-#include "proxy/http/decimal.h"
+#include "proxy/http/append.h"
 
 void h1_writer_init(struct h1_writer *writer, char *space, size_t space_bytes)
 {
     *writer = (struct h1_writer){.at = space, .end = space + space_bytes, .begin = space};
 }
 
-static inline void put_uint(struct h1_writer *writer, uint64_t value)
+/* Where so many bytes may be appended; NULL: there is no room for them. */
+static inline char *take_room(struct h1_writer *writer, size_t bytes)
+{
+    char *at = writer->at;
+    if (__builtin_expect((size_t)(writer->end - at) < bytes, 0)) {
+        writer->overflow = true;
+        writer->end = at;
+        return NULL;
+    }
+    writer->at = at + bytes;
+    return at;
+}
+
+static inline char *append_span(char *at, const struct http_head *head, struct span span)
+{
+    return append(at, head_text(head, span), span.bytes);
+}
+
+void h1_write_uint(struct h1_writer *writer, uint64_t value)
 {
     char digits[DECIMAL_BYTES];
     const char *at = decimal_of(digits, value);
     h1_write_bytes(writer, at, (size_t)(digits + DECIMAL_BYTES - at));
 }
 
-void h1_write_uint(struct h1_writer *writer, uint64_t value)
+/* Method and target that do not stand one behind the other in the bytes as they are to be written. */
+static __attribute__((noinline)) void write_other_target(struct h1_writer *writer,
+                                                         const struct http_head *head)
 {
-    put_uint(writer, value);
+    h1_write_bytes(writer, head_text(head, head->method_text), head->method_text.bytes);
+    if (head->facts & FACT_ASTERISK) {
+        h1_write_literal(writer, " *");
+    } else {
+        h1_write_literal(writer, " ");
+        h1_write_bytes(writer, head_text(head, head->target), head->target.bytes);
+    }
 }
 
-/* Appends text of the head. */
-static inline void put_span(struct h1_writer *writer, const struct http_head *head,
-                            struct span span)
+static void write_host(struct h1_writer *writer, const struct http_head *head)
 {
-    h1_write_bytes(writer, head_text(head, span), span.bytes);
+    static const char before[] = " HTTP/1.1\r\nHost: ", after[] = "\r\n";
+    size_t bytes = sizeof before - 1 + head->host.bytes + sizeof after - 1;
+    char *at = take_room(writer, bytes);
+    if (at != NULL) {
+        at = append_literal(at, before);
+        at = append_span(at, head, head->host);
+        append_literal(at, after);
+    }
 }
 
 void h1_write_request_line(struct h1_writer *writer, const struct http_head *head)
 {
     struct span method = head->method_text;
     struct span target = head->target;
-    if (head->facts & FACT_ASTERISK) {
-        put_span(writer, head, method);
-        h1_write_literal(writer, " *");
-    } else if (method.at + method.bytes + 1 == target.at) { /* as it came */
+    if (!(head->facts & FACT_ASTERISK) && method.at + method.bytes + 1 == target.at) {
         h1_write_bytes(writer, head_text(head, method), method.bytes + 1 + target.bytes);
     } else {
-        put_span(writer, head, method);
-        h1_write_literal(writer, " ");
-        put_span(writer, head, target);
+        write_other_target(writer, head);
     }
     if (head->host.bytes == 0) {
         h1_write_literal(writer, " HTTP/1.1\r\n");
-        return;
+    } else {
+        write_host(writer, head);
     }
-    h1_write_literal(writer, " HTTP/1.1\r\nHost: ");
-    put_span(writer, head, head->host);
+}
+
+/* A status line that does not stand in the bytes as it is to be written. */
+static __attribute__((noinline)) void write_other_status(struct h1_writer *writer,
+                                                         const struct http_head *head)
+{
+    char line[] = "HTTP/1.1 000 ";
+    line[9] = (char)('0' + head->status / 100 % 10);
+    line[10] = (char)('0' + head->status / 10 % 10);
+    line[11] = (char)('0' + head->status % 10);
+    h1_write_bytes(writer, line, sizeof line - 1);
+    if (head->reason.bytes == 0) {
+        const char *phrase = http_reason_phrase(head->status);
+        h1_write_bytes(writer, phrase, strlen(phrase));
+    } else {
+        h1_write_bytes(writer, head_text(head, head->reason), head->reason.bytes);
+    }
     h1_write_literal(writer, "\r\n");
 }
 
 void h1_write_status_line(struct h1_writer *writer, const struct http_head *head)
 {
-    char line[] = "HTTP/1.1 000 ";
-    const uint32_t line_bytes = sizeof line - 1;
-    if (head->reason.at == line_bytes && memcmp(head->base, line, 9) == 0) { /* as it came */
-        h1_write_bytes(writer, head->base, line_bytes + head->reason.bytes);
-    } else {
-        line[9] = (char)('0' + head->status / 100 % 10);
-        line[10] = (char)('0' + head->status / 10 % 10);
-        line[11] = (char)('0' + head->status % 10);
-        h1_write_bytes(writer, line, line_bytes);
-        put_span(writer, head, head->reason);
+    static const char version[] = "HTTP/1.1 ";
+    const struct span reason = head->reason;
+    if (reason.at != sizeof version - 1 + 4 || reason.bytes == 0 ||
+        memcmp(head->base, version, sizeof version - 1) != 0) {
+        write_other_status(writer, head);
+        return;
     }
-    if (head->reason.bytes == 0) {
-        const char *phrase = http_reason_phrase(head->status);
-        h1_write_bytes(writer, phrase, strlen(phrase));
+    char *at = take_room(writer, reason.at + reason.bytes + 2);
+    if (at != NULL) {
+        at = append(at, head->base, reason.at + reason.bytes);
+        append_literal(at, "\r\n");
     }
-    h1_write_literal(writer, "\r\n");
 }
 
 void h1_write_fields(struct h1_writer *writer, const struct http_head *head)
@@ -102,17 +140,26 @@ void h1_write_fields(struct h1_writer *writer, const struct http_head *head)
     }
 }
 
+static void write_content_length(struct h1_writer *writer, uint64_t content_length)
+{
+    static const char before[] = "Content-Length: ", after[] = "\r\n";
+    char digits[DECIMAL_BYTES];
+    const char *number = decimal_of(digits, content_length);
+    size_t number_bytes = (size_t)(digits + DECIMAL_BYTES - number);
+    char *at = take_room(writer, sizeof before - 1 + number_bytes + sizeof after - 1);
+    if (at != NULL) {
+        at = append_literal(at, before);
+        at = append(at, number, number_bytes);
+        append_literal(at, after);
+    }
+}
+
 void h1_write_framing(struct h1_writer *writer, enum http_framing framing, uint64_t content_length)
 {
-    switch (framing) {
-    case FRAMING_LENGTH:
-        h1_write_literal(writer, "Content-Length: ");
-        put_uint(writer, content_length);
-        h1_write_literal(writer, "\r\n");
-        break;
-    case FRAMING_CHUNKED: h1_write_literal(writer, "Transfer-Encoding: chunked\r\n"); break;
-    case FRAMING_NONE:
-    case FRAMING_CLOSE: break;
+    if (framing == FRAMING_LENGTH) {
+        write_content_length(writer, content_length);
+    } else if (framing == FRAMING_CHUNKED) {
+        h1_write_literal(writer, "Transfer-Encoding: chunked\r\n");
     }
 }
 
