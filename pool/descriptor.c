@@ -20,7 +20,13 @@ static struct connection *oldest_idle(const struct pool_worker *worker)
     return oldest;
 }
 
-static bool close_oldest_idle(struct pool_worker *worker)
+uint64_t pool_idle_since_ms(const struct pool_worker *worker)
+{
+    const struct connection *oldest = oldest_idle(worker);
+    return oldest != NULL ? oldest->idle_since_ms : UINT64_MAX;
+}
+
+bool pool_close_oldest_idle(struct pool_worker *worker)
 {
     struct connection *oldest = oldest_idle(worker);
     if (oldest == NULL) {
@@ -37,7 +43,7 @@ static bool take(struct pool_worker *worker, enum fd_use use)
         return !descriptor_wanted(pools) && fds_take(pools->fds, use, 1);
     }
     while (!fds_take(pools->fds, use, 1)) {
-        if (!close_oldest_idle(worker)) {
+        if (!pool_close_oldest_idle(worker)) {
             return false;
         }
     }
@@ -77,7 +83,7 @@ void pool_fds_given(struct pool_worker *worker)
 void descriptor_spare(struct pool_worker *worker)
 {
     if (descriptor_wanted(worker->pools) && descriptors_spent(worker->pools)) {
-        (void)close_oldest_idle(worker);
+        pool_close_oldest_idle(worker);
     }
 }
 
@@ -86,9 +92,12 @@ static void on_asked(struct message *message, void *receiver)
     struct pool_worker *worker = container_of(message, struct pool_worker, fd_asked);
     (void)receiver;
     descriptor_spare(worker);
+    if (worker->env.on_fds_asked != NULL) {
+        worker->env.on_fds_asked(worker->env.owner);
+    }
 }
 
-void descriptor_ask(struct pool_worker *worker)
+void pool_ask_for_fds(struct pool_worker *worker)
 {
     struct pools *pools = worker->pools;
     for (unsigned i = 0; i < pools->worker_count; i++) {

@@ -21,8 +21,6 @@ void descriptor_give(struct pool_worker *worker);
 /* Counts that one exchange more (or fewer) in the queue lacks a descriptor. */
 void descriptor_want(struct upstream_local *local);
 void descriptor_want_no_more(struct upstream_local *local);
-/* An exchange of this worker begins to wait for a descriptor: asks the siblings to spare one. */
-void descriptor_ask(struct pool_worker *worker);
 /* A connection has become idle: closes it if all descriptors are taken and an exchange waits for one that cannot use
    this connection. */
 void descriptor_spare(struct pool_worker *worker);

@@ -112,6 +112,8 @@ struct pool_worker_env {
     struct loop *loop;
     struct tls_scratch *tls_scratch; /* NULL: no endpoint has TLS */
     void *owner;                     /* the worker */
+    /* A sibling lacks descriptors: may close something of the owner's. NULL: nothing. */
+    void (*on_fds_asked)(void *owner);
 };
 
 /* NULL when memory is exhausted. */
@@ -193,5 +195,11 @@ __attribute__((warn_unused_result)) bool upstream_may_redial(struct pool_worker 
 /* To be called after code on this worker's thread has given units of the bound on file descriptors back: calls an
    exchange that waits for one. */
 void pool_fds_given(struct pool_worker *worker);
+/* Asks the siblings to give up a descriptor that they can do without. */
+void pool_ask_for_fds(struct pool_worker *worker);
+/* Since when the worker's longest idle connection is idle that may be given up; UINT64_MAX: there is none. */
+uint64_t pool_idle_since_ms(const struct pool_worker *worker);
+/* Closes that connection. False: there is none. */
+bool pool_close_oldest_idle(struct pool_worker *worker);
 
 #endif

@@ -235,7 +235,7 @@ static enum admit_result enter(struct pool_worker *worker, struct upstream *upst
     }
     look(local, line);
     if (wants == QUEUE_DESCRIPTOR && !asked) {
-        descriptor_ask(worker);
+        pool_ask_for_fds(worker);
     }
     if (surplus(local, line) != NULL) {
         waitlist_serve_soon(&local->waits);

@@ -17,6 +17,12 @@ size_t client_object_bytes(void);
    answered with 503. */
 void client_accept(struct worker_listener *listener, int fd, const struct ip_address *address);
 
+/* Descriptors are short: closes some of what the worker has that has been idle longest, clients and upstream connections, but nothing
+   that was used within the last second. False: nothing was closed. */
+bool clients_make_room(struct worker *worker);
+/* A sibling asks for descriptors; `owner` is the worker. */
+void clients_on_fds_asked(void *owner);
+
 /* The process drains, or a listener is gone: its clients between requests are closed, the others after their exchange. */
 void clients_close_idle(struct worker *worker);
 /* The process drains, and drain.tunnels is over. */

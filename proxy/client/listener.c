@@ -333,6 +333,7 @@ static void listener_enter(struct worker_listener *listener, enum worker_listene
     case LISTENER_RESTS:
         event_del(&listener->event);
         stat_add(&worker->stats.accept_pauses, 1);
+        pool_ask_for_fds(worker->pool);
         listener_arm(listener);
         break;
     case LISTENER_LEAVES:
@@ -403,11 +404,18 @@ static enum accept_result accept_result_of_errno(int error)
     }
 }
 
+static bool take_client_fd(struct worker *worker)
+{
+    struct bound *fds = &worker->env.bounds->fds;
+    return fds_take(fds, FD_FOR_CLIENT, 1) ||
+           (clients_make_room(worker) && fds_take(fds, FD_FOR_CLIENT, 1));
+}
+
 /* Accepts one client, with a descriptor from the clients' share, which leaves enough to serve them. */
 static enum accept_result accept_one(struct worker_listener *listener, int fd)
 {
     struct worker *worker = listener->worker;
-    if (!fds_take(&worker->env.bounds->fds, FD_FOR_CLIENT, 1)) {
+    if (!take_client_fd(worker)) {
         return ACCEPT_SHORTAGE;
     }
     struct ip_address address;

@@ -3,6 +3,7 @@ libproxy_a_SOURCES += \
 	%D%/client_in.c \
 	%D%/client_out.c \
 	%D%/client_preface.c \
+	%D%/client_room.c \
 	%D%/client_state.h \
 	%D%/client_tls.c \
 	%D%/inherited.c %D%/inherited.h \

@@ -482,4 +482,5 @@ static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
     tls_tickets_rotate(control->tickets, control_now_ms());
     upstream_tls_housekeeping(control);
     reload_housekeeping(control);
+    trouble_look(control);
 }

@@ -24,6 +24,7 @@
 #include "proxy/control/readiness_watch.h"
 #include "proxy/control/signals.h"
 #include "proxy/control/takeover.h"
+#include "proxy/control/trouble.h"
 #include "proxy/control/upgrade.h"
 #include "proxy/control/warm.h"
 #include "proxy/control/worker_thread.h"
@@ -59,6 +60,7 @@ struct control_limits {
     struct bound_registry registry;
     struct shared_bounds shared;
     struct bound generations;
+    struct trouble trouble; /* where they refuse */
     uint64_t memory_budget_bytes;
 };
 

@@ -14,6 +14,7 @@ libproxy_a_SOURCES += \
 	%D%/signals.c %D%/signals.h \
 	%D%/start_check.c %D%/start_check.h \
 	%D%/takeover.c %D%/takeover.h \
+	%D%/trouble.c %D%/trouble.h \
 	%D%/upgrade.c %D%/upgrade.h \
 	%D%/upgrade_wire.c %D%/upgrade_wire.h \
 	%D%/upstream_tls.c %D%/upstream_tls.h \

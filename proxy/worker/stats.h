@@ -24,6 +24,8 @@
       "Client connections answered with 503 because of limits.clients")                              \
     X(accept_pauses, "accept_pauses_total", "",                                                      \
       "Times accepting was paused because file descriptors were short")                              \
+    X(clients_given_up, "clients_given_up_total", "",                                                \
+      "Idle client connections closed because new ones needed file descriptors")                     \
     X(accept_errors, "accept_errors_total", "", "Accepts that failed")                               \
     X(client_timeouts, "client_timeouts_total", "",                                                  \
       "Client connections closed by a timeout outside an exchange")                                  \

@@ -38,13 +38,15 @@ static enum worker_result worker_build(struct worker *worker)
         worker->bufs == NULL || worker->tls_scratch == NULL) {
         return WORKER_NO_MEMORY;
     }
-    worker->pool = pool_worker_create(worker->env.pools, &(struct pool_worker_env){
-                                                             .index = worker->env.index,
-                                                             .base = worker->base,
-                                                             .loop = &worker->loop,
-                                                             .tls_scratch = worker->tls_scratch,
-                                                             .owner = worker,
-                                                         });
+    worker->pool =
+        pool_worker_create(worker->env.pools, &(struct pool_worker_env){
+                                                  .index = worker->env.index,
+                                                  .base = worker->base,
+                                                  .loop = &worker->loop,
+                                                  .tls_scratch = worker->tls_scratch,
+                                                  .owner = worker,
+                                                  .on_fds_asked = worker->env.on_fds_asked,
+                                              });
     if (worker->pool == NULL) {
         return WORKER_NO_MEMORY;
     }

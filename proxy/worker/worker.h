@@ -78,6 +78,7 @@ struct worker_env {
     uint64_t strata_seed; /* seed of the strata of requests; a secret of the process */
     bool held;            /* the worker does not accept until it is told to listen */
     size_t client_bytes, exchange_bytes; /* sizes of the objects in its slabs */
+    void (*on_fds_asked)(void *worker);  /* see struct pool_worker_env */
 };
 
 /* Clients, oldest first. A client before or in its TLS handshake is also in a second list. */

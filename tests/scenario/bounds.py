@@ -76,16 +76,14 @@ def fd_exhaustion(s):
             check(lines < 2000, f"{lines} lines in the log")
         with s.case("admin still answers"):
             check_equal(proxy.admin("/livez")[0], 200, "status of /livez")
-        with s.case("clients that were taken are served"):
-            for client in crowd[:30]:
-                client.send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
-            # Some of them wait to be accepted: they get no answer yet.
-            answers, deadline = [], time.monotonic() + patient(2)
-            while len(answers) < 10 and time.monotonic() < deadline:
-                answers += [client.response().status for client in crowd[:30] if not client.is_open()]
-                time.sleep(0.01)  # how often it is looked
-            check(answers.count(200) >= 10, f"answers: {answers}")
-            check(set(answers) <= {200, 503}, f"answers: {answers}")
+        with s.case("whoever waits is taken in the place of those that have been idle longest"):
+            eventually(lambda: proxy.to_be_accepted() == 0, "nobody waits", 30)
+            check(proxy.metric("evenkeel_clients_given_up_total") > 200, "idle clients are not given up")
+        with s.case("those that are still there are served"):
+            there = [client for client in crowd if client.is_open()]
+            check(len(there) > 20, f"{len(there)} clients are there")
+            for client in there:
+                check_equal(client.request("GET", "/hello").status, 200, "status")
     finally:
         for client in crowd:
             client.close()
@@ -134,6 +132,32 @@ class Crowd:
             client.close()
 
 
+@scenario("a new client starves while idle ones hold every descriptor")
+def idle_clients_give_way(s):
+    origin = NginxOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 2, "limits": {"clients": 1000}, "upstreams": {"app": {"pool": {"warm_min": 0}}}},
+                        limits=["--nofile=100:100"])
+    idle = []
+    while proxy.metric("evenkeel_accept_pauses_total") == 0:
+        idle.append(proxy.client())
+        idle[-1].send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n")
+        if len(idle) <= 20:
+            check_equal(idle[-1].response().status, 200, "status")
+        check(len(idle) < 300, "no pause with 300 clients")
+    with s.case("a new client is served"):
+        check_equal(proxy.get("/hello").status, 200, "status")
+        check(proxy.metric("evenkeel_clients_given_up_total") > 0, "no idle client was given up")
+    with s.case("those that had been idle longest have gone, by a clean end"):
+        gone = [client for client in idle[:20] if not client.is_open()]
+        check(gone, "none of the first 20 has gone")
+        check_equal({client.ending() for client in gone}, {"eof"}, "how they ended")
+    with s.case("the log says that accepting pauses, and when it goes on"):
+        proxy.wait_for_log("accepting pauses: no descriptors are left for clients")
+        proxy.wait_for_log("accepting goes on")
+    for client in idle:
+        client.close()
+
+
 @scenario("a request fails for want of a descriptor although an upstream connection is idle")
 def waits_for_descriptor(s):
     size = 4 << 20
@@ -151,7 +175,7 @@ def waits_for_descriptor(s):
                 crowd.read()
                 # With the first pause all that fit have been taken.
                 paused = proxy.metric("evenkeel_accept_pauses_total") > 0
-                taken = proxy.bound("clients")["used"]
+                taken = proxy.metric("evenkeel_clients_accepted_total")
                 return paused and taken >= 10 and crowd.complete(size) == taken
 
             try:
