@@ -53,21 +53,10 @@ void upstream_local_leave(struct upstream_local *local)
     }
 }
 
-static uint64_t leases_count(const struct upstream_local *local)
-{
-    const struct upstream_view *view = view_of(local);
-    uint64_t count = 0;
-    for (size_t i = 0; i < view->endpoint_count; i++) {
-        const struct endpoint_local *at = &view->endpoints[i]->locals[local->waits.index];
-        count += at->stats.reused + at->stats.fresh;
-    }
-    return count;
-}
-
 bool upstream_may_redial(struct pool_worker *worker, struct upstream *upstream)
 {
     struct upstream_local *local = upstream_local_of(upstream, worker);
-    return redial_cap_take(&local->redials, leases_count(local), now_of(local));
+    return redial_cap_take(&local->redials, local->admitted_count, now_of(local));
 }
 
 void upstream_local_keep(struct upstream_local *local, struct pool_worker *worker,
@@ -81,7 +70,7 @@ void upstream_local_keep(struct upstream_local *local, struct pool_worker *worke
     local->gone = false;
     __atomic_store_n(&local->upstream->views[worker->env.index], view, __ATOMIC_RELEASE);
     if (first) {
-        redial_cap_init(&local->redials, leases_count(local), now_of(local));
+        redial_cap_init(&local->redials, local->admitted_count, now_of(local));
     }
     if (waitlist_local_waits(&local->waits)) {
         waitlist_serve_soon(&local->waits);
@@ -253,6 +242,7 @@ enum admit_result upstream_admit(struct pool_worker *worker, struct upstream *up
     } else if ((queue_waits(upstream) && !turn) || !bound_take(&upstream->in_flight, 1)) {
         return enter(worker, upstream, waiter, QUEUE_PLACE, turn);
     }
+    local->admitted_count++;
     upstream_local_use(local);
     return ADMIT_OK;
 }

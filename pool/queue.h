@@ -26,7 +26,8 @@ struct upstream_local {
     /* for each line, whether it does not empty: then the newest goes first and the oldest are dropped */
     struct codel codel[WAITLIST_LINES];
     uint64_t busy; /* exchanges admitted and waiters queued: while not 0, the view stays */
-    bool gone;     /* the upstream is not in the adopted set */
+    uint64_t admitted_count; /* of all time, whatever endpoints come and go */
+    bool gone;               /* the upstream is not in the adopted set */
     /* enum queue_want: a place that was taken for the waiter in its turn, or its part of fd_waiting_count */
     uint8_t turn_holds;
     /* waiters of this worker that lack a descriptor, in line or in their turn */

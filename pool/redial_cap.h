@@ -16,12 +16,12 @@
 #define REDIAL_CAP_LEAST 10
 
 struct redial_cap {
-    uint64_t at_ms, leases_count; /* time and leases of the last call */
-    double left;                  /* number of redials that are allowed now */
+    uint64_t at_ms, requests_count; /* time and requests of the last call */
+    double left;                    /* number of redials that are allowed now */
 };
 
-void redial_cap_init(struct redial_cap *cap, uint64_t leases_count, uint64_t now_ms);
-/* leases_count: number of all leases so far. True: the redial is allowed, and is counted. */
-bool redial_cap_take(struct redial_cap *cap, uint64_t leases_count, uint64_t now_ms);
+void redial_cap_init(struct redial_cap *cap, uint64_t requests_count, uint64_t now_ms);
+/* requests_count: number of all requests so far, which never falls. True: the redial is allowed, and is counted. */
+bool redial_cap_take(struct redial_cap *cap, uint64_t requests_count, uint64_t now_ms);
 
 #endif

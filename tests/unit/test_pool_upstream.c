@@ -166,6 +166,30 @@ static void who_waits_when_the_last_endpoint_goes_is_told(void **state)
     close(listener);
 }
 
+static void an_endpoint_that_leaves_or_comes_back_leaves_the_cap_on_free_redials_alone(void **state)
+{
+    static const char *const endpoints[] = {"127.0.0.1:80", "127.0.0.1:81\", \"127.0.0.1:80",
+                                            "127.0.0.1:81"};
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig_adopt(&rig, one_endpoint("127.0.0.1:80\", \"127.0.0.1:81", ""));
+    struct upstream *upstream = rig.set->views[0].upstream;
+    struct pool_worker *worker = rig.workers[0].pool;
+    unsigned granted_count = 0;
+    for (size_t i = 0; i < 2; i++) {
+        rig_endpoint(&rig, 0, i)->locals[0].stats.reused += 100000;
+    }
+    for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
+        for (size_t n = 0; n < 100; n++) {
+            granted_count += upstream_may_redial(worker, upstream);
+        }
+        rig_adopt(&rig, one_endpoint(endpoints[i], ""));
+    }
+    assert_in_range(granted_count, 10, 15);
+    rig_end(&rig);
+}
+
 static void services_bring_their_ports_names_and_weights(void **state)
 {
     struct rig rig;
@@ -574,6 +598,8 @@ int main(void)
         cmocka_unit_test(a_literal_address_is_not_looked_up),
         cmocka_unit_test(a_name_that_stands_for_nothing_leaves_the_upstream_without_endpoints),
         cmocka_unit_test(who_waits_when_the_last_endpoint_goes_is_told),
+        cmocka_unit_test(
+            an_endpoint_that_leaves_or_comes_back_leaves_the_cap_on_free_redials_alone),
         cmocka_unit_test(services_bring_their_ports_names_and_weights),
         cmocka_unit_test(an_address_that_stays_keeps_its_endpoint_and_one_that_comes_is_marked),
         cmocka_unit_test(too_many_endpoints_or_upstreams_fail_the_build),
