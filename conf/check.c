@@ -126,7 +126,7 @@ static void check_shadows(struct loading *loading)
             char path[64];
             snprintf(path, sizeof path, "routes.[%zu]", i + 1);
             loading_report(loading, SETTINGS_WARNING, path,
-                           "never used: route \"%s\" before it takes every request",
+                           "is never used: route \"%s\" before it takes every request",
                            settings->routes[i].name);
             return;
         }
@@ -193,7 +193,7 @@ static void check_health(struct loading *loading, const struct upstream_settings
     }
     if (health->type != HEALTH_HTTP && health->path[0] != '\0') {
         loading_report(loading, SETTINGS_WARNING, path,
-                       "health.path is of no use unless health.type is \"http\"");
+                       "health.path has no effect unless health.type is \"http\"");
     }
     if (health->eject_base_ms > health->eject_max_ms) {
         loading_report(loading, SETTINGS_ERROR, path,
@@ -207,19 +207,21 @@ static void check_upstream_tls(struct loading *loading, const struct upstream_tl
 {
     bool trusts = tls->ca[0] != '\0', shows = tls->cert[0] != '\0' || tls->key[0] != '\0';
     if (!tls->enabled && (trusts || shows || tls->server_name[0] != '\0')) {
-        loading_report(loading, SETTINGS_WARNING, path,
-                       "tls: keys are set but tls.enabled is false: it is spoken to in the clear");
+        loading_report(
+            loading, SETTINGS_WARNING, path,
+            "tls: keys are set, but tls.enabled is false: requests are sent in plain text");
     }
     if ((tls->cert[0] == '\0') != (tls->key[0] == '\0')) {
-        loading_report(loading, SETTINGS_ERROR, path,
-                       "tls.cert and tls.key: neither is of use without the other");
+        loading_report(loading, SETTINGS_ERROR, path, "tls.cert and tls.key must be set together");
     }
     if (tls->enabled && !tls->verify) {
-        loading_report(loading, SETTINGS_WARNING, path,
-                       "tls.verify is false: whoever can redirect traffic can pose as it");
+        loading_report(
+            loading, SETTINGS_WARNING, path,
+            "tls.verify is false: anyone who can redirect the traffic can pose as this upstream");
     }
     if (tls->enabled && !tls->verify && trusts) {
-        loading_report(loading, SETTINGS_WARNING, path, "tls.ca is of no use: tls.verify is false");
+        loading_report(loading, SETTINGS_WARNING, path,
+                       "tls.ca has no effect, because tls.verify is false");
     }
     if (strlen(tls->server_name) > SERVER_NAME_MOST_BYTES || !is_plain(tls->server_name)) {
         loading_report(loading, SETTINGS_ERROR, path,
@@ -240,9 +242,10 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
         for (size_t j = 0; j < i; j++) {
             if (strcmp(upstream->endpoints[i].host, upstream->endpoints[j].host) == 0 &&
                 upstream->endpoints[i].port == upstream->endpoints[j].port) {
-                loading_report(loading, SETTINGS_ERROR, path,
-                               "endpoint \"%s\" stands here twice; weights say how much it takes",
-                               upstream->endpoints[i].text);
+                loading_report(
+                    loading, SETTINGS_ERROR, path,
+                    "endpoint \"%s\" is named twice; use weight to give it more requests",
+                    upstream->endpoints[i].text);
             }
         }
     }
@@ -291,7 +294,8 @@ static void check_drain(struct loading *loading)
 {
     const struct drain_settings *drain = &loading->settings->drain;
     if (drain->pause_ms >= drain->grace_ms) {
-        loading_report(loading, SETTINGS_ERROR, "drain.pause", "leaves nothing of drain.grace");
+        loading_report(loading, SETTINGS_ERROR, "drain.pause",
+                       "is as long as drain.grace: exchanges have no time to finish");
     }
 }
 

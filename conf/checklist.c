@@ -79,7 +79,8 @@ static void check_admin(struct checking *checking)
 static void check_user(struct checking *checking)
 {
     if (checking->settings->user[0] == '\0' && geteuid() == 0) {
-        say(checking, CHECKLIST_WARNING, "user: started as root and stays root; set user");
+        say(checking, CHECKLIST_WARNING,
+            "user: the process was started as root and stays root; set user");
     } else {
         say(checking, CHECKLIST_OK, "user: not root");
     }
@@ -119,7 +120,7 @@ static void check_logs(struct checking *checking)
     check_log(checking, "log.path", log->path, &log->rotation);
     if (log->access.path == NULL) {
         say(checking, CHECKLIST_ADVICE,
-            "log.access.path: off: nothing will tell which requests failed");
+            "log.access.path: off: no log will show which requests failed");
     } else {
         check_log(checking, "log.access.path", log->access.path, &log->access.rotation);
     }
@@ -132,10 +133,11 @@ static void check_endpoints(struct checking *checking)
         const struct upstream_settings *upstream = &settings->upstreams[i];
         if (upstream->endpoint_count == 1 && upstream->endpoints[0].literal) {
             say(checking, CHECKLIST_ADVICE,
-                "upstreams.%s: one endpoint: when it is down, so is the upstream", upstream->name);
+                "upstreams.%s: has one endpoint: when that endpoint is down, the upstream is down",
+                upstream->name);
         } else {
-            say(checking, CHECKLIST_OK, "upstreams.%s: %zu endpoints by name or address",
-                upstream->name, upstream->endpoint_count);
+            say(checking, CHECKLIST_OK, "upstreams.%s: %zu endpoints", upstream->name,
+                upstream->endpoint_count);
         }
         if (upstream->limits.in_flight_count >
             upstream->pool.max_count * upstream->endpoint_count) {
@@ -172,13 +174,15 @@ static void check_warmth(struct checking *checking)
     const struct settings *settings = checking->settings;
     if (settings->drain.pause_ms == 0) {
         say(checking, CHECKLIST_ADVICE,
-            "drain.pause: 0: a balancer has no time to notice /readyz before listeners close");
+            "drain.pause: 0: a load balancer has no time to notice /readyz before the listeners close");
     } else {
-        say(checking, CHECKLIST_OK, "drain.pause: %" PRIu64 " ms for balancers to look elsewhere",
+        say(checking, CHECKLIST_OK,
+            "drain.pause: %" PRIu64 " ms for load balancers to notice the drain",
             settings->drain.pause_ms);
     }
     if (settings->warm_state.path[0] == '\0') {
-        say(checking, CHECKLIST_ADVICE, "warm_state.path: off: a restart begins cold");
+        say(checking, CHECKLIST_ADVICE,
+            "warm_state.path: off: after a restart, the process starts without warm state");
     } else {
         say(checking, CHECKLIST_OK, "warm_state.path: %s", settings->warm_state.path);
     }
@@ -191,8 +195,8 @@ static void check_last_route(struct checking *checking)
     bool all = last->listener == NULL && last->host == NULL && last->path_prefix == NULL &&
                last->method_count == 0 && last->header_name == NULL;
     say(checking, all ? CHECKLIST_OK : CHECKLIST_ADVICE,
-        all ? "routes: \"%s\" takes what no other route takes"
-            : "routes: the last one, \"%s\", is not for everything: requests that match none are 404",
+        all ? "routes: \"%s\" takes every request that no other route takes"
+            : "routes: the last route, \"%s\", has conditions: a request that matches no route is answered with 404",
         last->name);
 }
 
@@ -204,7 +208,7 @@ static void check_trust(struct checking *checking)
             (settings->trusted_peers[i].bits == 96 &&
              settings->trusted_peers[i].bytes[11] == 0xff)) {
             say(checking, CHECKLIST_WARNING,
-                "trusted_peers: trusts everyone: any client can forge X-Forwarded-For");
+                "trusted_peers: trusts every client: any client can forge X-Forwarded-For");
             return;
         }
     }

@@ -438,7 +438,7 @@ static bool file_readable(struct loading *loading, const char *path)
         int c;
         while ((c = getc(file)) != EOF && c != 0) {
         }
-        why = c == 0 ? "holds a NUL byte: not a text file" : NULL;
+        why = c == 0 ? "contains a NUL byte: not a text file" : NULL;
     }
     if (file != NULL) {
         fclose(file);

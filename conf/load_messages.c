@@ -96,7 +96,7 @@ void loading_report_parse_error(struct loading *loading)
     char full[1024];
     char line[160];
     if (strcmp(text, "duplicate setting name") == 0) {
-        text = "a key stands in this group a second time";
+        text = "this key is set twice in its group";
         if (file_line(file != NULL ? file : loading->name, config_error_line(loading->config), line,
                       sizeof line)) {
             snprintf(full, sizeof full, "%s: %s", text, line);

@@ -406,7 +406,7 @@ static void watch(struct endpoint_health *own)
         probe_cancel(&own->probe);
         event_del(&own->probe_timer);
         if (health_status_on_blindness(&own->status, now_ms())) {
-            explain(own, "it is not probed any more");
+            explain(own, "it is no longer probed");
             changed(own, HEALTH_EVENT_UP, own->why);
         }
         return;
@@ -460,7 +460,7 @@ void health_follow(struct pools *pools, const struct upstream_set *newest)
 
 /* ---- the operator ---- */
 
-static const char said_so[] = "the operator said so";
+static const char said_so[] = "by the operator";
 
 /* What the status is otherwise, and why, is kept meanwhile: an endpoint that is down is so when it is given back. */
 static void set_drained(struct endpoint_health *own, bool drained)

@@ -126,7 +126,7 @@ static void drop(struct resolver *resolver, struct question *question)
         return;
     }
     resolver->changed = true;
-    resolver_report(resolver, LOG_LEVEL_WARN, "name %s: %s: its records are given up: %s",
+    resolver_report(resolver, LOG_LEVEL_WARN, "name %s: %s: its records are dropped: %s",
                     question->name->host, dns_type_name(question->type),
                     lookup_result_name(question->state.last));
 }
@@ -161,7 +161,7 @@ static void end_lookup(struct resolver *resolver, struct question *question,
         resolver_report_no(resolver, question);
     }
     if (was_failing && question->state.failures_count == 0) {
-        resolver_report(resolver, LOG_LEVEL_INFO, "name %s: %s: answered again",
+        resolver_report(resolver, LOG_LEVEL_INFO, "name %s: %s: lookups succeed again",
                         question->name->host, dns_type_name(question->type));
     }
     resolver->ended = true;
@@ -230,7 +230,7 @@ static void heard_nothing(struct resolver *resolver, const struct question *ques
     resolver->open_wanted = true;
     if (!resolver->silence_told) {
         resolver_report(resolver, LOG_LEVEL_WARN,
-                        "no DNS server answers: asking them by new sockets");
+                        "no DNS server answers: their sockets are reopened");
     }
     resolver->silence_told = true;
 }
@@ -307,7 +307,7 @@ static void open_channel(struct resolver *resolver)
     resolver->opened_ms = resolver_now_ms();
     resolver->open_wanted = !dns_channel_open(resolver->channel, &settings);
     if (resolver->open_wanted) { /* done with the next question */
-        resolver_report(resolver, LOG_LEVEL_ERROR, "no memory for speaking to DNS servers");
+        resolver_report(resolver, LOG_LEVEL_ERROR, "no memory for the sockets to DNS servers");
     }
 }
 
@@ -373,8 +373,9 @@ static void settle(struct resolver *resolver)
         }
         if (name->wanted && !name->cut_told && name_cut(name)) {
             name->cut_told = true;
-            resolver_report(resolver, LOG_LEVEL_WARN, "name %s: of its addresses only %d are used",
-                            name->host, POOL_NAME_ADDRESSES);
+            resolver_report(resolver, LOG_LEVEL_WARN,
+                            "name %s: has too many addresses: only %d are used", name->host,
+                            POOL_NAME_ADDRESSES);
         }
     }
     sweep(resolver);

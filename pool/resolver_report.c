@@ -59,7 +59,7 @@ void resolver_report_failure(const struct resolver *resolver, const struct quest
     if (state->failures_count == 1) {
         resolver_report(resolver, LOG_LEVEL_WARN, "name %s: %s: %s%s", question->name->host,
                         dns_type_name(question->type), lookup_result_name(state->last),
-                        state->holding ? "; what is known is used on" : "");
+                        state->holding ? "; the known records stay in use" : "");
     }
 }
 
@@ -67,7 +67,7 @@ void resolver_report_no(const struct resolver *resolver, const struct question *
 {
     if (question->state.holding && question->state.no_count == 1) {
         resolver_report(resolver, LOG_LEVEL_WARN,
-                        "name %s: %s: %s; what is known is used until that is repeated",
+                        "name %s: %s: %s; the known records stay in use until this is repeated",
                         question->name->host, dns_type_name(question->type),
                         lookup_result_name(question->state.last));
     }

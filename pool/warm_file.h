@@ -23,21 +23,21 @@
 #define WARM_PAYLOAD_MAX_BYTES ((size_t)64 * 1024 * 1024)
 #define WARM_PATH_BYTES 4096
 
-#define WARM_RESULTS(X)                                                   \
-    X(WARM_OK, "ok")                                                      \
-    X(WARM_ABSENT, "there is none")                                       \
-    X(WARM_UNREADABLE, "it cannot be read")    /* errno says why */       \
-    X(WARM_UNWRITABLE, "it cannot be written") /* errno says why */       \
-    X(WARM_EXPOSED, "others may read it")                                 \
-    X(WARM_FOREIGN, "it is no warm state")                                \
-    X(WARM_OTHER_VERSION, "it is of another version")                     \
-    X(WARM_TORN, "it is not whole")                                       \
-    X(WARM_DAMAGED, "its checksum does not match")                        \
-    X(WARM_OLD, "it is older than warm_state.max_age")                    \
-    X(WARM_FUTURE, "it is from the future")                               \
-    X(WARM_NO_KEY, "it is sealed, and there is no key")                   \
-    X(WARM_PLAIN, "it is not sealed, though there is a key")              \
-    X(WARM_WRONG_KEY, "it was sealed with another key, or changed since") \
+#define WARM_RESULTS(X)                                                         \
+    X(WARM_OK, "ok")                                                            \
+    X(WARM_ABSENT, "there is none")                                             \
+    X(WARM_UNREADABLE, "it cannot be read")    /* errno says why */             \
+    X(WARM_UNWRITABLE, "it cannot be written") /* errno says why */             \
+    X(WARM_EXPOSED, "other users may read it")                                  \
+    X(WARM_FOREIGN, "it is not a warm state file")                              \
+    X(WARM_OTHER_VERSION, "it is of another version")                           \
+    X(WARM_TORN, "it is incomplete")                                            \
+    X(WARM_DAMAGED, "its checksum does not match")                              \
+    X(WARM_OLD, "it is older than warm_state.max_age")                          \
+    X(WARM_FUTURE, "it is from the future")                                     \
+    X(WARM_NO_KEY, "it is encrypted, and there is no key")                      \
+    X(WARM_PLAIN, "it is not encrypted, but there is a key")                    \
+    X(WARM_WRONG_KEY, "it was encrypted with another key, or has been changed") \
     X(WARM_NO_MEMORY, "no memory, or it is too large")
 
 enum warm_result { ENUM_VALUES(WARM_RESULTS) };

@@ -18,7 +18,7 @@ const char *openssl_words(char *space, size_t space_bytes)
     } else if (ERR_GET_LIB(code) == ERR_LIB_SYS) {
         snprintf(space, space_bytes, "%s", strerror(ERR_GET_REASON(code)));
     } else if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) {
-        snprintf(space, space_bytes, "nothing of that kind in it (PEM)");
+        snprintf(space, space_bytes, "no such object in it (PEM)");
     } else {
         snprintf(space, space_bytes, "%s", reason != NULL ? reason : "unknown error");
     }
@@ -95,7 +95,7 @@ bool certificate_load(const char *cert_path, const char *key_path,
         say(why, why_bytes, "key", key_path);
     } else if (X509_check_private_key(certificate.leaf, certificate.key) != 1) {
         ERR_clear_error();
-        snprintf(why, why_bytes, "key %s: is not that of certificate %s", key_path, cert_path);
+        snprintf(why, why_bytes, "key %s: does not belong to certificate %s", key_path, cert_path);
     } else {
         loaded = true;
     }

@@ -23,12 +23,12 @@ struct seal_key {
 };
 
 /* With SEAL_KEY_UNREADABLE errno says why. */
-#define SEAL_RESULTS(X)                                                                    \
-    X(SEAL_OK, "ok")                                                                       \
-    X(SEAL_KEY_UNREADABLE, "the key file cannot be read")                                  \
-    X(SEAL_KEY_EXPOSED, "everybody may read the key file")                                 \
-    X(SEAL_KEY_MALFORMED, "the key file holds neither 32 bytes nor 64 hexadecimal digits") \
-    X(SEAL_BROKEN, "another key, or changed since")                                        \
+#define SEAL_RESULTS(X)                                                                       \
+    X(SEAL_OK, "ok")                                                                          \
+    X(SEAL_KEY_UNREADABLE, "the key file cannot be read")                                     \
+    X(SEAL_KEY_EXPOSED, "other users may read the key file")                                  \
+    X(SEAL_KEY_MALFORMED, "the key file contains neither 32 bytes nor 64 hexadecimal digits") \
+    X(SEAL_BROKEN, "another key, or the bytes have been changed")                             \
     X(SEAL_ERROR, "no memory or randomness")
 
 enum seal_result { ENUM_VALUES(SEAL_RESULTS) };

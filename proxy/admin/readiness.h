@@ -29,10 +29,10 @@ const char *readiness_state_name(enum readiness_state value);
 #define READINESS_REASONS(X)                                                                    \
     X(READINESS_FOR_SETTINGS, "settings", "not every worker uses the configuration yet")        \
     X(READINESS_FOR_UPSTREAMS, "upstreams", "a required upstream has no address yet")           \
-    X(READINESS_FOR_POOLS, "pools", "fewer connections than readiness.pools of the warm level") \
+    X(READINESS_FOR_POOLS, "pools", "fewer connections are open than readiness.pools asks for") \
     X(READINESS_FOR_SESSIONS, "sessions",                                                       \
-      "fewer TLS sessions than readiness.sessions of the usual")                                \
-    X(READINESS_FOR_MEMORY, "memory", "more memory is in use than the budget has")              \
+      "fewer TLS sessions are cached than readiness.sessions asks for")                         \
+    X(READINESS_FOR_MEMORY, "memory", "more memory is in use than limits.memory allows")        \
     X(READINESS_FOR_LOST, "lost", "no required upstream has an endpoint that can be used")      \
     X(READINESS_FOR_DRAINING, "draining", "the process drains")
 

@@ -279,7 +279,7 @@ static bool control_start_loop(struct control *control)
 {
     control->loop.base = event_base_new();
     if (control->loop.base == NULL || mailbox_create(&control->loop.mailbox) != MAILBOX_OK) {
-        fprintf(stderr, "evenkeel: no descriptors to start with\n");
+        fprintf(stderr, "evenkeel: no file descriptors are available\n");
         return false;
     }
     control->loop.mail_event = event_new(control->loop.base, mailbox_fd(control->loop.mailbox),
@@ -319,7 +319,7 @@ static void control_on_left_over(const struct address *address, void *owner)
     const struct control *control = owner;
     char text[ADDRESS_TEXT_BYTES];
     address_format(&address->any, text);
-    log_warn(control->log, "inherited socket %s is no listener's: closed", text);
+    log_warn(control->log, "inherited socket %s belongs to no listener: closed", text);
 }
 
 static bool control_start_everything(struct control *control)

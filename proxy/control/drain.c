@@ -72,7 +72,7 @@ enum drain_stage drain_next(const struct drain_plan *plan, enum drain_stage stag
 /* A worker does not end, or the disk does not take the log: the process ends within the grace all the same. */
 static void drain_on_alarm(int number)
 {
-    static const char words[] = "evenkeel: the grace is over: ended by force\n";
+    static const char words[] = "evenkeel: drain.grace is over: the process is ended by force\n";
     (void)number;
     ssize_t written = write(STDERR_FILENO, words, sizeof words - 1);
     (void)written;
@@ -168,7 +168,7 @@ static void drain_enter(struct control *control, enum drain_stage stage)
     case DRAIN_CLOSING: drain_close(control); break;
     case DRAIN_RUSHING: drain_end_tunnels(control); break;
     case DRAIN_CUTTING:
-        log_warn(control->log, "drain: the grace is over: what is left is cut off");
+        log_warn(control->log, "drain: drain.grace is over: the remaining exchanges are cut off");
         drain_end(control, drain_busy(control));
         break;
     case DRAIN_SERVING:
@@ -250,7 +250,7 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
     drain->plan = drain_plan(&control->generations.settings->drain, handed_over);
     drain->since_ms = drain->told_ms = control_now_ms();
     drain_set_alarm(drain->plan.exit_ms);
-    log_info(control->log, "draining: %s; exchanges in flight have %" PRIu64 " ms", why,
+    log_info(control->log, "draining: %s; exchanges in flight may take %" PRIu64 " ms", why,
              drain->plan.cut_ms);
     notify_stopping(&control->notifier);
     drain_enter(control, DRAIN_UNREADY);

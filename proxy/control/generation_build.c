@@ -252,7 +252,7 @@ struct generation *generation_build(struct control *control, struct settings *se
     struct generation *generation = calloc(1, sizeof *generation);
     if (generation == NULL || !bound_take(&control->limits.generations, 1)) {
         snprintf(why, why_bytes,
-                 generation == NULL ? "no memory" : "two generations are alive already");
+                 generation == NULL ? "no memory" : "there are already two generations");
         free(generation);
         return NULL;
     }

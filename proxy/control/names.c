@@ -172,7 +172,7 @@ void names_log_unresolved(struct control *control)
         if (set->views[i].endpoint_count == 0) {
             log_warn(control->log,
                      "upstream %s has no endpoints: none of its names has an address yet; its "
-                     "requests are answered 503 until one has",
+                     "requests are answered with 503 until one has",
                      set->views[i].settings->name);
         }
     }

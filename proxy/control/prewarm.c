@@ -30,7 +30,7 @@ static void prewarm_over(struct control *control, const struct set_warmth *warmt
               " connections after %" PRIu64 " ms%s",
               generation->number, warmth->ready_count, warmth->wanted_count,
               control_now_ms() - prewarm->started_ms,
-              whole ? "" : "; it takes traffic all the same");
+              whole ? "" : "; it gets traffic all the same");
     prewarm->generation = NULL;
     reload_swap(control, generation, prewarm->settings);
 }

@@ -81,7 +81,7 @@ static void reload_failed(struct control *control, const char *why)
     }
     char *copy = strdup(why);
     control->reloads.last_error = copy != NULL ? copy : "";
-    log_error(control->log, "reload rejected, generation %llu goes on: %s",
+    log_error(control->log, "reload rejected, generation %llu stays in use: %s",
               (unsigned long long)control->generations.present->number, why);
     reload_log_over(control);
 }
@@ -233,7 +233,7 @@ bool reload_names(struct control *control)
     struct generation *generation =
         generation_build(control, control->generations.settings, now->number, why, sizeof why);
     if (generation == NULL) {
-        log_error(control->log, "names stand for other addresses, but: %s", why);
+        log_error(control->log, "the addresses of names have changed, but cannot be used: %s", why);
         return false;
     }
     control->generations.leaving = now;
@@ -260,14 +260,14 @@ void reload_request(struct control *control)
         return;
     }
     if (control->upgrade.figures.pid != 0 || takeover_pending(control)) {
-        log_warn(control->log, "reload ignored: an upgrade is under way");
+        log_warn(control->log, "reload ignored: an upgrade is in progress");
         return;
     }
     control->reloads.wanted = true;
     if (reload_possible(control)) {
         reload_now(control);
     } else {
-        log_info(control->log, "reload waits until the last one is over");
+        log_info(control->log, "this reload waits until the last one is over");
     }
 }
 

@@ -92,7 +92,7 @@ bool takeover_open(struct control *control)
         enum upgrade_receipt receipt =
             upgrade_receive(channel, GIVE_WAIT_MS, &message, fds, &fd_count);
         if (receipt != UPGRADE_RECEIVED || !take_message(control, message, fds, fd_count)) {
-            fprintf(stderr, "evenkeel: the process to be replaced does not give what is needed\n");
+            fprintf(stderr, "evenkeel: the old process has not sent what this process needs\n");
             return false;
         }
         if (message == UPGRADE_BEGIN) {
@@ -147,7 +147,7 @@ static void takeover_log(struct control *control, enum upgrade_message message,
     if (upgrade_send(control->takeover.channel, message, NULL, 0)) {
         control->takeover.stage = next;
     } else {
-        takeover_fail(control, "the old process does not listen");
+        takeover_fail(control, "the old process does not take messages");
     }
 }
 
@@ -216,10 +216,10 @@ static void takeover_on_heard(evutil_socket_t fd, short what, void *arg)
     if (takeover->stage == TAKEOVER_SERVING) {
         takeover_done(control);
     } else if (receipt == UPGRADE_GONE) {
-        takeover_fail(control, "the old process has gone");
+        takeover_fail(control, "the old process is gone");
     } else if (message == UPGRADE_TAKE && takeover->stage == TAKEOVER_OFFERED) {
         takeover_take(control);
     } else {
-        takeover_fail(control, "the old process says what it should not");
+        takeover_fail(control, "the old process has sent an invalid message");
     }
 }

@@ -49,7 +49,7 @@ void upgrade_abort(struct control *control, const char *why)
     if (upgrade->figures.pid == 0) {
         return;
     }
-    log_error(control->log, "upgrade: %s: process %ld is ended, this one goes on", why,
+    log_error(control->log, "upgrade: %s: process %ld is ended, this process continues", why,
               (long)upgrade->figures.pid);
     kill(upgrade->figures.pid, SIGKILL);
     while (waitpid(upgrade->figures.pid, NULL, 0) < 0 && errno == EINTR) {
@@ -96,12 +96,12 @@ static void upgrade_on_heard(evutil_socket_t fd, short what, void *arg)
         log_info(control->log, "upgrade: process %ld is ready", (long)control->upgrade.figures.pid);
         control->upgrade.taking = upgrade_send(fd, UPGRADE_TAKE, NULL, 0);
         if (!control->upgrade.taking) {
-            upgrade_abort(control, "the new process does not listen");
+            upgrade_abort(control, "the new process does not take messages");
         }
     } else if (message == UPGRADE_SERVING && control->upgrade.taking) {
         upgrade_succeed(control);
     } else {
-        upgrade_abort(control, "the new process says what it should not");
+        upgrade_abort(control, "the new process has sent an invalid message");
     }
 }
 
@@ -272,16 +272,16 @@ static int spawn(const struct control *control, int their_channel, pid_t *ret_pi
 static const char *upgrade_refusal(const struct control *control)
 {
     if (control->program.config_path == NULL) {
-        return "the demo has no successor";
+        return "the demo cannot be upgraded";
     }
     if (control->generations.present == NULL) {
-        return "the process does not serve yet";
+        return "this process does not serve yet";
     }
     if (control->drain.stage != DRAIN_SERVING) {
         return "the process drains";
     }
     if (control->upgrade.figures.pid != 0) {
-        return "one is under way";
+        return "an upgrade is in progress";
     }
     if (takeover_pending(control)) {
         return "this process has not taken over yet";
@@ -331,6 +331,6 @@ void upgrade_begin(struct control *control)
     log_info(control->log, "upgrade: process %ld warms up", (long)upgrade->figures.pid);
     if (!upgrade_watch(control, ends[0]) || !send_sockets(control, ends[0]) ||
         !send_warm(control, ends[0]) || !upgrade_send(ends[0], UPGRADE_BEGIN, NULL, 0)) {
-        upgrade_abort(control, "the new process cannot be given what it needs");
+        upgrade_abort(control, "the new process cannot be sent what it needs");
     }
 }

@@ -297,7 +297,7 @@ def present_cause(s):
         eventually(lambda: why() == "probes fail: refused", lambda: f"the present cause, not {why()}")
     with s.case("the operator's word holds while it is drained, and no longer"):
         ask("drain")
-        check_equal(why(), "the operator said so", "why it is drained")
+        check_equal(why(), "by the operator", "why it is drained")
         ask("undrain")
         check_equal((health_status(proxy, ill), why()), ("down", "probes fail: refused"), "status and why after it")
     check_equal(len(lines_about(proxy, ill, "down")), 1, "lines in the log that it is down")

@@ -158,7 +158,7 @@ def new_upstream(s):
         dead.refuse()
         before = takes_over(proxy, {"endpoints": [dead.address]}, readiness={"give_up_after": "60s"})
         eventually(lambda: over(proxy, before), "the reload is over")
-        proxy.wait_for_log("it takes traffic all the same")
+        proxy.wait_for_log("it gets traffic all the same")
     with s.case("one that is slow for ever is waited for as long as configured; the newest file wins"):
         silent = RawOrigin(s, "silent", certificate=authority.issue("IP:127.0.0.1"), handshake_s=patient(20))
         before = takes_over(proxy, {"endpoints": [silent.address], "tls": tls, "timeouts": {"tls": "30s"}},

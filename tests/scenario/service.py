@@ -115,7 +115,7 @@ def activation(s):
         for client in clients:
             check_equal(client.request("GET", "/").status, 200, "status")
     with s.case("one that no listener wants is closed and named"):
-        proxy.wait_for_log("127.0.0.1:{} is no listener's".format(unused.getsockname()[1]))
+        proxy.wait_for_log("127.0.0.1:{} belongs to no listener".format(unused.getsockname()[1]))
     with s.case("a reload keeps it"):
         check(proxy.reload({"limits": {"body": "1MiB"}}), "the reload was rejected")
         check_equal(proxy.get().status, 200, "status")

@@ -160,7 +160,7 @@ class Upgrading(Stage):
         os.chmod(f"{path}.next", 0o755)
         os.rename(f"{path}.next", path)
         proxy.signal(signal.SIGUSR2)
-        self._successor = eventually(lambda: proxy.admin_json("/status")["upgrade"]["pid"], "an upgrade is under way")
+        self._successor = eventually(lambda: proxy.admin_json("/status")["upgrade"]["pid"], "an upgrade is in progress")
         return proxy
 
     def release(self):
@@ -176,7 +176,7 @@ class TakingOver(Stage):
         proxy.settings["upstreams"]["absent"] = {"endpoints": [f"127.0.0.1:{self.s.port()}"]}
         proxy.write_config(proxy.text())
         proxy.signal(signal.SIGUSR2)
-        self._successor = eventually(lambda: proxy.admin_json("/status")["upgrade"]["pid"], "an upgrade is under way")
+        self._successor = eventually(lambda: proxy.admin_json("/status")["upgrade"]["pid"], "an upgrade is in progress")
         eventually(lambda: "generation 1" in proxy.log().partition("warms up")[2], "the new process has a generation")
         return proxy
 
@@ -230,7 +230,7 @@ def ends(*codes):
 
 
 HUP, USR1, USR2, TERM = signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM
-REOPENED, NOT_YET = says("logs reopened"), says("upgrade refused: the process does not serve yet")
+REOPENED, NOT_YET = says("logs reopened"), says("upgrade refused: this process does not serve yet")
 BEGUN = says("warms up")
 
 # What each signal does at each moment, once the process can go on.
@@ -240,9 +240,9 @@ TABLE = {
     Warming: {HUP: reloaded, USR1: REOPENED, USR2: BEGUN, TERM: ends(0)},
     ReloadNaming: {HUP: reloaded_twice, USR1: REOPENED, USR2: BEGUN, TERM: ends(0)},
     ReloadWarming: {HUP: reloaded_twice, USR1: REOPENED, USR2: BEGUN, TERM: ends(0)},
-    Upgrading: {HUP: says("reload ignored: an upgrade is under way"), USR1: REOPENED,
-                USR2: says("upgrade refused: one is under way"), TERM: ends(0)},
-    TakingOver: {HUP: says("reload ignored: an upgrade is under way"), USR1: REOPENED,
+    Upgrading: {HUP: says("reload ignored: an upgrade is in progress"), USR1: REOPENED,
+                USR2: says("upgrade refused: an upgrade is in progress"), TERM: ends(0)},
+    TakingOver: {HUP: says("reload ignored: an upgrade is in progress"), USR1: REOPENED,
                  USR2: says("upgrade refused: this process has not taken over yet"),
                  TERM: says("the new process has ended")},
     Draining: {HUP: says("reload ignored: draining"), USR1: REOPENED, USR2: says("upgrade refused: the process drains"),

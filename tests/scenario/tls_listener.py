@@ -455,8 +455,8 @@ def explained(s):
     authority = Authority(s)
     good, other = authority.issue("shop.test"), authority.issue("shop.test")
     text = s.write("text.pem", "no certificate\n")
-    for cert, key, words in ((good.cert, other.key, "is not that of certificate"), ("/nowhere.pem", good.key, "No such file"),
-                             (text, good.key, "nothing of that kind in it"), (good.cert, text, f"key {text}")):
+    for cert, key, words in ((good.cert, other.key, "does not belong to certificate"), ("/nowhere.pem", good.key, "No such file"),
+                             (text, good.key, "no such object in it"), (good.cert, text, f"key {text}")):
         path = s.write("bad.conf", f"""
             listeners = {{ web = {{ listen = "127.0.0.1:{s.port()}";
                 tls = {{ certificates = ( {{ cert = "{cert}"; key = "{key}"; }} ); }}; }}; }};

@@ -115,7 +115,7 @@ def no_good(s):
             ("one that hangs", "#!/bin/sh\nexec sleep 100\n", "did not become ready"),
             ("one that leaves a child with the channel", "#!/bin/sh\nsleep 2 & exit 0\n", "has ended"),
             ("one that is no program", "garbage", "cannot be started"),
-            ("one that says what it should not", "#!/bin/bash\nprintf A >&3\nexec sleep 100\n", "says what it should not")):
+            ("one that says what it should not", "#!/bin/bash\nprintf A >&3\nexec sleep 100\n", "has sent an invalid message")):
         with s.case(name):
             replace_program(path, text)
             proxy.signal(signal.SIGUSR2)
@@ -123,7 +123,7 @@ def no_good(s):
             eventually(lambda n=failures: proxy.admin_json("/status")["upgrade"]["failures"] == n, "it has failed")
             status = proxy.admin_json("/status")["upgrade"]
             # one that ends soon may not even have been there to be given anything
-            check(words in status["last_error"] or "cannot be given" in status["last_error"], f"/status says {status['last_error']}")
+            check(words in status["last_error"] or "cannot be sent" in status["last_error"], f"/status says {status['last_error']}")
             check_equal(status["pid"], 0, "the new process in /status")
             load.more(20)
     with s.case("a configuration it cannot start with"):
@@ -163,9 +163,9 @@ def never_ready(s):
         proxy.signal(signal.SIGUSR2)
         eventually(lambda: proxy.admin_json("/status")["upgrade"]["pid"], "it warms up")
         proxy.signal(signal.SIGUSR2)
-        proxy.wait_for_log("upgrade refused: one is under way")
+        proxy.wait_for_log("upgrade refused: an upgrade is in progress")
         proxy.signal(signal.SIGHUP)
-        proxy.wait_for_log("reload ignored: an upgrade is under way")
+        proxy.wait_for_log("reload ignored: an upgrade is in progress")
     with s.case("a drain meanwhile ends both"):
         proxy.signal(signal.SIGTERM)
         proxy.expect_clean_exit()

@@ -165,12 +165,12 @@ def refused(s):
     with open(path, "rb") as file:
         good = file.read()
     cases = (
-        ("others may read it", good, 0o640),
-        ("it is not whole", good[:-5], 0o600),
+        ("other users may read it", good, 0o640),
+        ("it is incomplete", good[:-5], 0o600),
         ("its checksum does not match", good[:-5] + b"12345", 0o600),
-        ("it is no warm state", b"garbage" * 100, 0o600),
+        ("it is not a warm state file", b"garbage" * 100, 0o600),
         ("it is of another version", good[:9] + b"\x09" + good[10:], 0o600),
-        ("it is no warm state", b"", 0o600),
+        ("it is not a warm state file", b"", 0o600),
     )
     for number, (words, content, mode) in enumerate(cases):
         with s.case(words):
@@ -217,7 +217,7 @@ def sealed(s):
         os.chmod(key, 0o644)
         done = run_program(s, "-c", s.write("bad.conf", proxy.text()))
         check_equal(done.returncode, 1, "exit code")
-        check("everybody may read the key file" in done.stderr, f"it says {done.stderr[-300:]!r}")
+        check("other users may read the key file" in done.stderr, f"it says {done.stderr[-300:]!r}")
 
 
 @scenario("a new replica does not find the state of another one in a shared folder")

@@ -226,7 +226,7 @@ static void tls_is_refused_rather_than_ignored(void **state)
         "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
         "upstreams = { app = { endpoints = [ \"a:1\" ]; tls = { enabled = true; cert = \"a\"; }; }; };\n"
         "routes = ( { upstream = \"app\"; } );\n",
-        "neither is of use without the other");
+        "must be set together");
     refused(
         "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
         "upstreams = { app = { endpoints = [ \"a:1\" ]; tls = { server_name = \"a b\"; }; }; };\n"

@@ -404,9 +404,9 @@ static void a_drained_endpoint_gets_nothing_until_it_is_given_back(void **state)
     assert_int_equal(pools_drain(ward.rig.pools, "app", "127.0.0.1:2", false), 1);
     assert_int_equal(upstream_pick(worker, &ward.rig.set->views[0], &options, &endpoint), PICK_OK);
     ward_await(&ward, offer(&ward, 0) == TRAFFIC_SHARE_WHOLE);
-    assert_string_equal(ward.log, "app/127.0.0.1:2 drained: the operator said so\n"
-                                  "app/127.0.0.1:3 drained: the operator said so\n"
-                                  "app/127.0.0.1:2 undrained: the operator said so\n");
+    assert_string_equal(ward.log, "app/127.0.0.1:2 drained: by the operator\n"
+                                  "app/127.0.0.1:3 drained: by the operator\n"
+                                  "app/127.0.0.1:2 undrained: by the operator\n");
     ward_end(&ward);
 }
 
@@ -422,7 +422,7 @@ static void probes_that_end_with_the_settings_leave_nobody_down(void **state)
     ward_adopt(
         &ward,
         "endpoints = [ \"127.0.0.1:2\", \"127.0.0.1:3\" ]; health = { slow_start = \"30ms\"; };");
-    assert_true(told(&ward, "up: it is not probed any more"));
+    assert_true(told(&ward, "up: it is no longer probed"));
     ward_await(&ward,
                offer(&ward, 0) == TRAFFIC_SHARE_WHOLE && offer(&ward, 1) == TRAFFIC_SHARE_WHOLE);
     ward_end(&ward);
