@@ -1,9 +1,9 @@
 """Deadlines: whatever an exchange waits for ends in time, at every hop, and nothing goes on that nobody waits for."""
 
-import json
 import time
 
-from harness import Arrived, RawOrigin, Stopwatch, check, check_equal, eventually, patient, reads_body, run, scenario, start_proxy
+from harness import (Arrived, RawOrigin, Stopwatch, access_rows, check, check_equal, eventually, patient, reads_body, run,
+                     scenario, start_proxy)
 
 WAIT = "X-Envoy-Expected-Rq-Timeout-Ms"
 
@@ -11,8 +11,7 @@ WAIT = "X-Envoy-Expected-Rq-Timeout-Ms"
 def access_lines(s, name, count):
     """The access lines of a proxy, once there are so many."""
     def read():
-        with open(s.path(f"{name}.log.access")) as file:
-            lines = [json.loads(line) for line in file]
+        lines = access_rows(s.path(f"{name}.log.access"))
         return len(lines) >= count and lines
     return eventually(read, f"{count} access lines of {name}")
 

@@ -8,8 +8,8 @@ import signal
 import threading
 import time
 
-from harness import (Interrupted, RawOrigin, check, check_equal, eventually, h2load, NginxOrigin, patient, run,
-                     scenario, start_proxy)
+from harness import (Interrupted, NginxOrigin, RawOrigin, access_rows, check, check_equal, eventually, h2load, log_lines,
+                     patient, run, scenario, start_proxy)
 
 COMBINED = re.compile(r'^(\S+) - - \[([^\]]+)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" '
                       r'"((?:[^"\\]|\\.)*)"')
@@ -25,12 +25,8 @@ def lines(s, count, within=20):
     path = s.path("access.log")
 
     def read():
-        if not os.path.exists(path):
-            return None
-        with open(path, errors="replace") as log:
-            text = log.read()
-        rows = text.splitlines()
-        return rows if len(rows) >= count and text.endswith("\n") else None
+        rows = log_lines(path)
+        return rows if len(rows) >= count else None
 
     return eventually(read, f"{count} lines in the access log", within)
 
@@ -188,8 +184,7 @@ def reopen(s):
     def targets():
         found = []
         for name in [f"access.log.{number}" for number in range(5)] + ["access.log"]:
-            with open(s.path(name)) as log:
-                found += [json.loads(row)["target"] for row in log]
+            found += [row["target"] for row in access_rows(s.path(name))]
         return found
 
     eventually(lambda: len(targets()) >= len(asked), "each request has its line")

@@ -66,6 +66,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/commands.py \
 	%D%/harness/dns.py \
 	%D%/harness/libssl.py \
+	%D%/harness/log_lines.py \
 	%D%/harness/origin.py \
 	%D%/harness/leftovers.py \
 	%D%/harness/outage.py \

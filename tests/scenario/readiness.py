@@ -3,7 +3,7 @@
 import json
 import signal
 
-from harness import Authority, RawOrigin, check, check_equal, eventually, patient, run, scenario, start_proxy
+from harness import Authority, RawOrigin, access_rows, check, check_equal, eventually, patient, run, scenario, start_proxy
 
 DIAL_S = 0.15
 
@@ -108,8 +108,7 @@ def lost_beats_cold(s):
 def access_line(proxy, target):
     """The access line of the one request for this target."""
     def find():
-        with open(proxy.settings["log"]["access"]["path"]) as log:
-            lines = [json.loads(line) for line in log]
+        lines = access_rows(proxy.settings["log"]["access"]["path"])
         return [line for line in lines if line["target"] == target]
     return eventually(find, f"{target} is in the access log")[0]
 

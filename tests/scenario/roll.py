@@ -1,11 +1,10 @@
 """A rolling restart behind a balancer that obeys /readyz: the new process takes traffic when it is warm."""
 
-import json
 import threading
 import time
 
-from harness import (Authority, Client, Interrupted, NginxOrigin, Process, check, eventually, full_scale, patient, run,
-                     scaled, scenario, start_proxy)
+from harness import (Authority, Client, Interrupted, NginxOrigin, Process, access_rows, check, eventually, full_scale,
+                     patient, run, scaled, scenario, start_proxy)
 
 RATE = 500
 CLIENTS = 20
@@ -152,8 +151,7 @@ def roll(s, origin, authority, by_readiness):
     new.stop()
     balancer.kill()
     before, during = load.p99(begin, begun), load.p99(begun, end)
-    with open(s.path(f"{kind}-new.access")) as file:
-        dialled = [not line["reused"] for line in map(json.loads, file) if line["target"] == "/hello"]
+    dialled = [not row["reused"] for row in access_rows(s.path(f"{kind}-new.access")) if row["target"] == "/hello"]
     share = sum(dialled) / len(dialled)
     s.note(f"by {kind}: p99 {before * 1000:.1f} ms before, {during * 1000:.1f} ms during the roll, "
            f"{len(load.samples)} requests, {len(load.faults)} failed; the new one dialled for {share:.1%} of its {len(dialled)}")

@@ -1,14 +1,14 @@
 """Shards: one tenant's storm stays in its shard, and every shard has figures of its own."""
 
 import collections
-import json
 import re
 import signal
 import subprocess
 import threading
 import time
 
-from harness import RawOrigin, check, check_equal, eventually, full_scale, patient, run, scaled, scenario, start_proxy
+from harness import (RawOrigin, access_rows, check, check_equal, eventually, full_scale, log_lines, patient, run, scaled,
+                     scenario, start_proxy)
 
 CALM = {"retry": {"attempts": 1}, "breaker": {"enabled": False}, "health": {"eject_after": 0}}
 
@@ -58,7 +58,7 @@ def limits(s):
     for thread in threads:
         thread.join(patient(60))
     check_equal(results, {200: 24 * scaled(20, 200)}, "answers")
-    same = len({line["shard"] for line in map(json.loads, open(s.path("access")))}) == 1
+    same = len({line["shard"] for line in access_rows(s.path("access"))}) == 1
     for name in peak:
         check(peak[name] <= 3, f"{peak[name]} of {name} at once")
     check(same or max(peak.values()) == 3, "the limit was never reached")
@@ -122,23 +122,20 @@ def storm(s):
     quiet = [f"tenant-{number}" for number in range(8)]
 
     def lines():
-        with open(s.path("access")) as file:
-            return sum(1 for _ in file)
+        return len(log_lines(s.path("access")))
 
     where = {}
     for name in [*quiet, "noisy"]:
         before = lines()
         proxy.get("/probe", tenant(name))
         eventually(lambda: lines() > before, "the access line is written")
-        with open(s.path("access")) as file:
-            where[name] = json.loads(file.readlines()[-1])["shard"]
+        where[name] = access_rows(s.path("access"))[-1]["shard"]
     others = [name for name in quiet if where[name] != where["noisy"]]
     check(len(others) >= 4, f"too many share a shard with the noisy one: {where}")
 
     def waits(after):
         """What each of the others' requests waited for a place, in milliseconds, in order; of the lines after so many."""
-        with open(s.path("access")) as file:
-            rows = [json.loads(line) for line in file.readlines()[after:] if line.endswith("\n")]
+        rows = access_rows(s.path("access"))[after:]
         return sorted(row["queue_ms"] or 0 for row in rows if row["target"] == "/")
 
     def measure(seconds):

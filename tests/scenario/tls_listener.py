@@ -2,8 +2,6 @@
 """TLS on listeners: who gets which certificate, who is let in, and that nothing of it is lost at a reload."""
 
 import contextlib
-import json
-import os
 import shutil
 import socket
 import ssl
@@ -11,8 +9,9 @@ import subprocess
 import threading
 import time
 
-from harness import (SANITIZED, Authority, NginxOrigin, RawOrigin, check, check_equal, curl, eventually, patient,
-                     replace_certificate, run, run_program, scaled, scenario, start_proxy, wrk_in_background)
+from harness import (SANITIZED, Authority, NginxOrigin, RawOrigin, access_rows, check, check_equal, curl, eventually,
+                     log_lines, patient, replace_certificate, run, run_program, scaled, scenario, start_proxy,
+                     wrk_in_background)
 
 REQUEST = b"GET /hello HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
 
@@ -277,9 +276,8 @@ def logged(s):
     for way in ("-sess_out", "-sess_in"):
         s_client(proxy, "-tls1_2", "-cipher", "ECDHE-ECDSA-CHACHA20-POLY1305", "-servername", "shop.test", "-ign_eof", way,
                  session, feed=REQUEST)
-    eventually(lambda: os.path.exists(log) and open(log).read().count("\n") == 2, "two lines")
-    with open(log, encoding="utf-8") as file:
-        told = [json.loads(line)["client_tls"] for line in file]
+    eventually(lambda: len(log_lines(log)) == 2, "two lines")
+    told = [row["client_tls"] for row in access_rows(log)]
     expected = {"version": "TLSv1.2", "cipher": "ECDHE-ECDSA-CHACHA20-POLY1305", "sni": "shop.test"}
     check_equal(told, [{**expected, "resumed": False}, {**expected, "resumed": True}], "client_tls")
 

@@ -2,14 +2,14 @@
 """TLS towards upstreams: who is believed, what is said of the others, and what a session may be used for."""
 
 import hashlib
-import json
 import os
 import random
 import re
 import time
 
-from harness import (SANITIZED, Arrived, Authority, DnsServer, HaproxyOrigin, NginxOrigin, OpensslServer, RawOrigin, check,
-                     check_equal, eventually, replace_certificate, run, run_program, scaled, scenario, start_proxy)
+from harness import (SANITIZED, Arrived, Authority, DnsServer, HaproxyOrigin, NginxOrigin, OpensslServer, RawOrigin,
+                     access_rows, check, check_equal, eventually, replace_certificate, run, run_program, scaled, scenario,
+                     start_proxy)
 
 
 class Cases:
@@ -247,7 +247,7 @@ def restart(s):
         check_equal(cases.handshakes("one", "full"), 2, "full handshakes")
 
     def written():
-        lines = [json.loads(line) for line in open(log)]
+        lines = access_rows(log)
         return len(lines) >= 10 and lines
     rows = eventually(written, "access lines")
     check(rows[0]["tls_ms"] > 0 and not rows[0]["resumed"] and not rows[0]["reused"], f"first line: {rows[0]}")

@@ -4,7 +4,7 @@ import json
 import threading
 import wsgiref.simple_server
 
-from harness import Arrived, RawOrigin, check, check_equal, eventually, run, scenario, start_proxy
+from harness import Arrived, RawOrigin, access_rows, check, check_equal, eventually, run, scenario, start_proxy
 
 NOBODY = {"trusted_peers": ["192.0.2.1/32"]}
 BELIEVED = ("X-Real-IP", "x-real-ip", "X-Client-IP", "Client-IP", "True-Client-IP", "CF-Connecting-IP", "Fastly-Client-IP",
@@ -141,9 +141,8 @@ TRUSTING = {"workers": 1, "trusted_peers": ["127.0.0.0/8", "10.0.0.0/8"]}
 
 def last_client(s, count):
     def read():
-        with open(s.path("access.log")) as file:
-            lines = file.read().splitlines()
-        return len(lines) >= count and json.loads(lines[count - 1])["client"]
+        rows = access_rows(s.path("access.log"))
+        return len(rows) >= count and rows[count - 1]["client"]
     return eventually(read, f"{count} lines in the access log")
 
 

@@ -1,12 +1,11 @@
 """`user`: the process starts as root and goes on as somebody else; what the operator asks for later still works."""
 
 import contextlib
-import json
 import os
 import pwd
 import signal
 
-from harness import (RawOrigin, Skipped, check, check_equal, eventually, run, scenario, start_proxy)
+from harness import RawOrigin, Skipped, access_rows, check, check_equal, eventually, run, scenario, start_proxy
 
 NAME = "nobody"
 
@@ -38,7 +37,7 @@ def text_of(path):
 
 
 def targets(*paths):
-    return [json.loads(row)["target"] for path in paths for row in text_of(path).splitlines()]
+    return [row["target"] for path in paths for row in access_rows(path)]
 
 
 def started(s, owner, **more):

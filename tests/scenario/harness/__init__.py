@@ -17,6 +17,7 @@ from .client import Client, Interrupted, get, head
 from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
 from .dns import DnsServer, Dnsmasq, Silence
 from .libssl import Libssl
+from .log_lines import access_rows, log_lines
 from .origin import Arrived, RawOrigin, describe, reads_body, takes
 from .pace import Pace
 from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, node_modules, node_program
@@ -25,5 +26,5 @@ from .processor import Stopwatch
 from .proxy import SANITIZED, THE_PROXY, NginxProxy, program, run_program, start_proxy
 from .settings import Address, merge, render
 from .tap import run, scenario
-from .verdict import Failed, Skipped, check, check_equal, eventually, full_scale, patient, promptly, scaled
+from .verdict import Failed, Skipped, check, check_equal, eventually, full_scale, once_of, patient, promptly, scaled
 from .wire import Broken, Reader, Request, Response
