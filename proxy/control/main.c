@@ -10,6 +10,7 @@
 #include "conf/checklist.h"
 #include "conf/dump.h"
 #include "conf/settings.h"
+#include "proxy/control/ask.h"
 #include "proxy/control/control.h"
 #include "proxy/control/demo.h"
 #include "proxy/control/signals.h"
@@ -18,11 +19,20 @@
 #define DEMO_WEB_PORT 8080
 #define DEMO_ADMIN_PORT 9901
 
-enum action { ACTION_RUN, ACTION_TEST, ACTION_DUMP, ACTION_DEMO, ACTION_VERSION, ACTION_HELP };
+enum action {
+    ACTION_RUN,
+    ACTION_TEST,
+    ACTION_DUMP,
+    ACTION_ASK,
+    ACTION_DEMO,
+    ACTION_VERSION,
+    ACTION_HELP
+};
 
 struct options {
     enum action action;
     const char *config_path;
+    const char *page;              /* to ask for */
     uint16_t web_port, admin_port; /* for the demo */
 };
 
@@ -30,6 +40,8 @@ static const char usage[] =
     "usage: evenkeel -c FILE          run in the foreground\n"
     "       evenkeel -t -c FILE       test the configuration, print the production checklist\n"
     "       evenkeel -T -c FILE       print the effective configuration\n"
+    "       evenkeel --ask PAGE -c FILE\n"
+    "                                 print a page of the running process's admin listener\n"
     "       evenkeel --demo [WEB_PORT [ADMIN_PORT]]\n"
     "                                 two embedded backends behind the proxy on 127.0.0.1:8080\n"
     "       evenkeel -V | -h          version | this text\n"
@@ -98,6 +110,17 @@ static int run_dump(const char *path)
     return written && fflush(stdout) == 0 ? 0 : 1;
 }
 
+static int run_ask(const char *path, const char *page)
+{
+    struct settings *settings = load(path);
+    if (settings == NULL) {
+        return 1;
+    }
+    bool good = ask_print(&settings->admin, page);
+    settings_put(&settings);
+    return good ? 0 : 1;
+}
+
 static int run_file(const char *path, char *const *argv)
 {
     struct settings *settings = load(path);
@@ -156,16 +179,21 @@ static bool parse_port(const char *text, uint16_t *ret_port)
 static bool parse_options(int argc, char **argv, struct options *ret_options)
 {
     static const struct option long_options[] = {{"demo", no_argument, NULL, 'D'},
+                                                 {"ask", required_argument, NULL, 'A'},
                                                  {"version", no_argument, NULL, 'V'},
                                                  {"help", no_argument, NULL, 'h'},
                                                  {0}};
-    struct options options = {ACTION_RUN, NULL, DEMO_WEB_PORT, DEMO_ADMIN_PORT};
+    struct options options = {.web_port = DEMO_WEB_PORT, .admin_port = DEMO_ADMIN_PORT};
     int option;
     while ((option = getopt_long(argc, argv, "c:tTVh", long_options, NULL)) != -1) {
         switch (option) {
         case 'c': options.config_path = optarg; break;
         case 't': options.action = ACTION_TEST; break;
         case 'T': options.action = ACTION_DUMP; break;
+        case 'A':
+            options.action = ACTION_ASK;
+            options.page = optarg;
+            break;
         case 'D': options.action = ACTION_DEMO; break;
         case 'V': options.action = ACTION_VERSION; break;
         case 'h': options.action = ACTION_HELP; break;
@@ -181,7 +209,7 @@ static bool parse_options(int argc, char **argv, struct options *ret_options)
         return false;
     }
     bool needs_file = options.action == ACTION_RUN || options.action == ACTION_TEST ||
-                      options.action == ACTION_DUMP;
+                      options.action == ACTION_DUMP || options.action == ACTION_ASK;
     if (optind < argc || (needs_file && options.config_path == NULL)) {
         return false;
     }
@@ -203,6 +231,7 @@ int main(int argc, char **argv)
     case ACTION_RUN: return run_file(options.config_path, argv);
     case ACTION_TEST: return run_test(options.config_path);
     case ACTION_DUMP: return run_dump(options.config_path);
+    case ACTION_ASK: return run_ask(options.config_path, options.page);
     case ACTION_DEMO: return run_demo(&options);
     case ACTION_VERSION: printf("evenkeel %s\n", PACKAGE_VERSION); return 0;
     case ACTION_HELP: fputs(usage, stdout); return 0;

@@ -1,4 +1,5 @@
 libproxy_a_SOURCES += \
+	%D%/ask.c %D%/ask.h \
 	%D%/control.c %D%/control.h \
 	%D%/control_state.h \
 	%D%/demo.c %D%/demo.h \

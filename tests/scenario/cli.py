@@ -128,7 +128,7 @@ def options(s):
     with s.case("-h prints the options"):
         done = run_program(s, "-h")
         check_equal(done.returncode, 0, "exit code")
-        for option in ("-c", "-t", "-T", "-V", "-h", "--demo"):
+        for option in ("-c", "-t", "-T", "-V", "-h", "--ask", "--demo"):
             check(option in done.stdout, f"{option} is missing in\n{done.stdout}")
     for arguments in ([], ["-x"], ["-c"], ["-c", "a", "b"], ["--no-such-option"], ["-t"]):
         with s.case(f"the command line {arguments} is refused with 2 and a word on stderr"):
@@ -228,6 +228,31 @@ def start_warned(s):
                 done = run_program(s, "-t", "-c", "good.conf")
                 check_equal(done.returncode, 0, f"exit code, after\n{done.stdout}{done.stderr}")
                 check(f"warning: {words}" in done.stderr, f"it says {done.stderr}")
+
+
+@scenario("--ask does not say what the admin listener says, or hangs")
+def ask(s):
+    origin = RawOrigin(s)
+    for name, listen in (("tcp", f"127.0.0.1:{s.port()}"), ("unix", f"unix:{s.path('ask.sock')}")):
+        proxy = start_proxy(s, origin, {"admin": {"listen": listen}}, name=name)
+        with s.case(f"{name}: a page"):
+            done = run_program(s, "--ask", "/livez", "-c", proxy.config_path)
+            check_equal((done.returncode, done.stdout, done.stderr), (0, "ok\n", ""), "exit code and output")
+        with s.case(f"{name}: a long page, whole"):
+            done = run_program(s, "--ask", "/metrics", "-c", proxy.config_path)
+            check(done.returncode == 0 and len(done.stdout) > 20000 and "evenkeel_draining 0" in done.stdout,
+                  f"exit code {done.returncode}, {len(done.stdout)} bytes")
+        with s.case(f"{name}: a page that there is not"):
+            done = run_program(s, "--ask", "/nothing", "-c", proxy.config_path)
+            check_equal(done.returncode, 1, "exit code")
+            check("status 404" in done.stderr, f"it says {done.stderr}")
+        with s.case(f"{name}: a process that does not answer"), proxy.asleep():
+            check_equal(run_program(s, "--ask", "/livez", "-c", proxy.config_path, within=20).returncode, 1, "exit code")
+        proxy.stop()
+        with s.case(f"{name}: no process"):
+            done = run_program(s, "--ask", "/livez", "-c", proxy.config_path)
+            check_equal(done.returncode, 1, "exit code")
+            check("admin listener" in done.stderr, f"it says {done.stderr}")
 
 
 @scenario("a stale admin socket keeps the program from starting")

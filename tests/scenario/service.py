@@ -1,14 +1,16 @@
 """What a service manager sees: notifications, the watchdog, sockets it hands over, the pid file."""
 
 import contextlib
+import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import time
 
-from harness import (RawOrigin, check, check_equal, eventually, patient, program, run, run_program, scenario, start_proxy,
+from harness import (SANITIZED, RawOrigin, Skipped, check, check_equal, eventually, patient, program, run, run_program, scenario, start_proxy,
                      stopped_thread)
 
 
@@ -169,9 +171,7 @@ def examples(s):
             return file.read()
 
     pod, compose, compose_conf = read("kubernetes", "evenkeel.yaml"), read("compose", "compose.yaml"), read("compose", "evenkeel.conf")
-    key = s.write("seal.key", "0123456789abcdef" * 4)
-    os.chmod(key, 0o600)
-    pod_conf = re.search(r"evenkeel\.conf: \|\n((?:    .*\n)+)", pod)[1].replace("/etc/evenkeel-key/key", key)
+    pod_conf = re.search(r"evenkeel\.conf: \|\n((?:    .*\n)+)", pod)[1]
     for name, text in (("kubernetes", pod_conf), ("compose", compose_conf)):
         with s.case(f"{name}: the configuration is valid"):
             done = run_program(s, "-t", "-c", s.write(f"{name}.conf", text))
@@ -193,6 +193,77 @@ def examples(s):
         grace = seconds(read("evenkeel.conf.sample"), "grace")
         check(int(re.search(r"TimeoutStopSec=(\d+)s", unit)[1]) > grace, "it kills first")
 
+
+
+def contrib_text(*path):
+    with open(os.path.join(os.path.dirname(__file__), "..", "..", "contrib", *path)) as file:
+        return file.read()
+
+
+def installed_by(stage):
+    """The Debian packages that a stage of a Dockerfile installs."""
+    command = re.search(r"--no-install-recommends \\\n(.*?)(?:&&|\n[A-Z])", stage + "\nEND", re.DOTALL)[1]
+    return {word for word in command.split() if word != "\\"}
+
+
+def package_of(library):
+    """The Debian package that a file belongs to."""
+    for path in (os.path.realpath(library), library, library.removeprefix("/usr")):
+        done = subprocess.run(["dpkg", "-S", path], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return done.stdout.split(":")[0]
+    raise Skipped(f"{library} is no Debian package's")
+
+
+@scenario("the image lacks a library, runs as root, or cannot tell how it is")
+def image(s):
+    dockerfile = contrib_text("docker", "Dockerfile")
+    build, final = re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)[1:]
+    with s.case("what builds it is what builds it elsewhere"):
+        with open(os.path.join(os.path.dirname(__file__), "..", "..", "autogen.sh")) as file:
+            known = set(re.findall(r"^(\S+) +\S+ +demo$", file.read(), re.MULTILINE))
+        check_equal(installed_by(build), known - {"curl"}, "packages")
+    with s.case("every library that the program needs is in it"):
+        if SANITIZED or shutil.which("dpkg") is None:
+            raise Skipped("not what an image would hold")
+        said = subprocess.run(["ldd", program()], capture_output=True, text=True, check=True).stdout
+        needed = {package_of(path) for path in re.findall(r"=> (/\S+)", said)}
+        check_equal(needed - {"libc6", "libgcc-s1", "zlib1g"} - installed_by(final), set(), "packages that are missing")
+    with s.case("it runs as the user that the pod says, not as root"):
+        user = re.search(r"^USER (\d+):(\d+)$", final, re.MULTILINE)
+        pod = contrib_text("kubernetes", "evenkeel.yaml")
+        check_equal((int(user[1]), int(user[2])),
+                    (number_after(pod, "runAsUser"), number_after(pod, "runAsGroup")), "user and group")
+        check(int(user[1]) > 0, "root")
+    asks = {"image": json.loads(re.search(r"HEALTHCHECK[^[]*CMD (\[.*\])", final)[1]),
+            "compose": json.loads(re.search(r"test: (\[.*\])", contrib_text("compose", "compose.yaml"))[1])[1:]}
+    origin = RawOrigin(s)
+    for where, command in asks.items():
+        with s.case(f"the health check of {where} tells a good process from a dead one, and needs no other program"):
+            proxy = start_proxy(s, origin, {"admin": {"listen": f"127.0.0.1:{s.port()}"}}, name=where)
+            check_equal((command[0], command[-1]), ("evenkeel", "/etc/evenkeel/evenkeel.conf"), "program and configuration")
+            arguments = [*command[1:-1], proxy.config_path]
+            eventually(lambda arguments=arguments: run_program(s, *arguments).returncode == 0, "it is well")
+            proxy.kill()
+            check_equal(run_program(s, *arguments).returncode, 1, "exit code for one that is dead")
+
+
+@scenario("the Kubernetes example needs what a cluster lacks, or promises what it does not do")
+def pod_example(s):
+    pod = contrib_text("kubernetes", "evenkeel.yaml")
+    settings = "\n".join(line.partition("#")[0] for line in pod.splitlines())
+    with s.case("no disk that many pods write to, no secret that somebody has to fill in"):
+        for words in ("ReadWriteMany", "PersistentVolumeClaim", "kind: Secret", "replace"):
+            check(words not in settings, f"{words} stands in it")
+    with s.case("the admin port is kept to Prometheus by a policy"):
+        policy = settings[settings.index("kind: NetworkPolicy"):]
+        check("podSelector:\n    matchLabels: {app: evenkeel}" in policy, "the policy is not for these pods")
+        open_to_all, kept = policy.split("- from:")
+        check("port: web" in open_to_all and "port: admin" not in open_to_all, "the admin port is open to all")
+        check("port: admin" in kept and "Selector" in kept, "nobody may scrape")
+    with s.case("the image is one that is built here"):
+        tag = re.search(r"image: (\S+)", settings)[1]
+        check(f"-t {tag} ." in contrib_text("docker", "Dockerfile"), f"nothing builds {tag}")
 
 
 @scenario("`systemctl reload` with a bad file says that all is well")
