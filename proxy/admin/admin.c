@@ -43,7 +43,7 @@ ENUM_NAME_FUNCTION(admin_result_name, enum admin_result, ADMIN_RESULTS)
 
 /* ---- routes ---- */
 
-/* Segments of a path that a pattern's asterisks stand for. */
+/* Segments of a path that the asterisks of a pattern match. */
 #define ADMIN_NAMES 2
 #define ADMIN_NAME_BYTES 256
 
@@ -56,7 +56,7 @@ typedef void page_fn(struct evbuffer *out, const struct overview *overview);
 
 typedef int status_fn(const struct overview *overview);
 
-/* Does something: POST. Says what in `out`; returns the status. */
+/* Carries out a POST. Writes what it did into `out`; returns the status. */
 typedef int act_fn(struct admin *admin, const struct admin_names *names, struct evbuffer *out);
 
 static void write_livez(struct evbuffer *out, const struct overview *overview)
@@ -157,14 +157,14 @@ static int act_free_breaker(struct admin *admin, const struct admin_names *names
 #define TEXT "text/plain; charset=utf-8"
 #define METRICS "text/plain; version=0.0.4; charset=utf-8"
 
-/* One row for each path; an asterisk stands for one segment. */
+/* One row for each path; an asterisk matches one segment. */
 static const struct admin_route {
     const char *pattern;
     const char *content_type;
     page_fn *page;              /* GET, HEAD */
     act_fn *act;                /* POST */
     status_fn *status;          /* of the page; NULL: always 200 */
-    page_part_fn *const *parts; /* instead of `page`, of a page that may be large */
+    page_part_fn *const *parts; /* instead of `page`, for a page that may be large */
 } routes[] = {
     {"/livez", TEXT, write_livez, NULL, NULL, NULL},
     {"/readyz", "application/json", readyz_write, NULL, readyz_status, NULL},
@@ -180,7 +180,7 @@ static const struct admin_route {
     {"/upstreams/*/breaker/auto", TEXT, NULL, act_free_breaker, NULL, NULL},
 };
 
-/* A segment with its escapes resolved; false: too long, or bytes that no name has. */
+/* Decodes the escapes of a segment. False: it is too long, or contains bytes that no name has. */
 static bool take_name(const char *segment, size_t bytes, char name[ADMIN_NAME_BYTES])
 {
     size_t plain_bytes = 0;
@@ -193,7 +193,7 @@ static bool take_name(const char *segment, size_t bytes, char name[ADMIN_NAME_BY
     char *plain = evhttp_uridecode(escaped, 0, &plain_bytes);
     bool good = plain != NULL && strlen(plain) == plain_bytes;
     if (good) {
-        memcpy(name, plain, plain_bytes + 1); /* never longer than it was */
+        memcpy(name, plain, plain_bytes + 1); /* the result is never longer than the segment */
     }
     free(plain);
     return good;
@@ -267,7 +267,7 @@ static void admin_page(struct admin *admin, struct evhttp_request *request,
     admin_reply(admin, request, status, route->content_type, body);
 }
 
-/* The upstream of "?upstream=NAME"; false: there is none of that name. */
+/* Finds the upstream of "?upstream=NAME". False: there is none of that name. */
 static bool admin_take_query(struct admin *admin, struct evhttp_request *request,
                              char only[ADMIN_NAME_BYTES])
 {
@@ -441,7 +441,7 @@ static int admin_listen(const struct address *address)
     if (!local) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     } else if (!answers(address)) {
-        /* left behind by a process that has gone */
+        /* a process that no longer exists has left it behind */
         unlink(address->local.sun_path);
     }
     mode_t before = umask(0117);
@@ -456,7 +456,7 @@ static int admin_listen(const struct address *address)
     return fd;
 }
 
-/* The file is removed at the end by whoever serves the socket then. */
+/* The process that serves the socket at the end removes the file. */
 static void admin_own_file(struct admin *admin, bool own)
 {
     const struct address *address = &admin->address;
@@ -467,7 +467,7 @@ static void admin_own_file(struct admin *admin, bool own)
     }
 }
 
-/* Another process accepts, still or by now. */
+/* Another process accepts, for now or for good. */
 static void admin_hold(struct admin *admin)
 {
     admin_places_hold(admin->places, true);

@@ -1,8 +1,9 @@
 /*
  * The admin listener: evhttp on the control thread's base, so that no scrape touches a worker.
  *
- * Owns: its sockets and connections (bounded in number and time by admin_places, in size here). Thread: control.
- * Its paths are the table of routes in admin.c; what they do to the rest of the process goes through struct admin_env.
+ * Owns: its sockets and connections (admin_places bounds their number and time, this file their size). Thread:
+ * control. Its paths are the table of routes in admin.c; their effects on the rest of the process go through struct
+ * admin_env.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_ADMIN_H
 #define EVENKEEL_PROXY_ADMIN_ADMIN_H
@@ -19,12 +20,12 @@ struct admin;
 struct admin_env {
     struct event_base *base;
     struct bound_registry *registry;
-    /* Fills the overview as of now. */
+    /* Fills the overview with the current state. */
     void (*overview)(struct overview *ret_overview, void *owner);
     void (*drain)(void *owner); /* POST /drain */
     void (*said)(
-        void *
-            owner); /* the operator has drained an endpoint or forced a breaker, or taken that back */
+        /* the operator has drained an endpoint, forced a breaker, or taken that back */
+        void *owner);
     void *owner;
 };
 
@@ -35,15 +36,15 @@ struct admin_env {
 enum admin_result { ENUM_VALUES(ADMIN_RESULTS) };
 const char *admin_result_name(enum admin_result value);
 
-/* On ADMIN_CANNOT_BIND errno says why. A stale unix socket file is removed, one in use is not. An inherited socket is taken, but
-   nobody is accepted from it before admin_serve_on(). */
+/* With ADMIN_CANNOT_BIND errno says why. A stale unix socket file is removed, one in use is not. An inherited socket is
+   taken, but accepts no connection before admin_serve_on(). */
 __attribute__((warn_unused_result)) enum admin_result admin_create(
     const struct admin_settings *settings, struct inherited *inherited, bool held,
     const struct admin_env *env, struct admin **ret_admin);
 void admin_serve_on(struct admin *admin);
-/* Another process serves the socket, and its file is that process's. */
+/* Another process serves the socket, and the file is that process's. */
 void admin_hand_over(struct admin *admin);
-/* Before the end: answers that are under way go out; turns the base until they have, for limit_ms at most. NULL is fine. */
+/* At the end: runs the base until answers in progress are sent, for at most limit_ms. NULL is fine. */
 void admin_flush(struct admin *admin, uint64_t limit_ms);
 /* The listening socket. */
 int admin_fd(const struct admin *admin);

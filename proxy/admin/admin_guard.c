@@ -1,4 +1,4 @@
-/* Foreign hosts and pages. */
+/* Rejects requests for foreign hosts and from foreign pages. */
 #include "proxy/admin/admin_guard.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 
 ENUM_NAME_FUNCTION(admin_verdict_words, enum admin_verdict, ADMIN_VERDICTS)
 
-/* A host without its port, its brackets and the dot at the end of a whole name. */
+/* A host without its port, its brackets and the dot at its end. */
 struct bare_host {
     const char *text;
     size_t bytes;
@@ -63,11 +63,12 @@ static bool host_is_good(const struct admin_settings *settings,
     if (settings->listen.any.sa_family == AF_UNIX) {
         return true;
     }
-    /* HTTP/1.0 knows no Host; every browser sends one */
+    /* HTTP/1.0 has no Host; every browser sends one */
     return source->host != NULL ? host_is_ours(settings, source->host) : !source->acts;
 }
 
-/* A page of ours has our authority; behind a proxy that changes Host, one of the configured names. */
+/* The origin of the admin listener's own pages is its authority or, behind a proxy that changes Host, one of the
+   configured names. */
 static bool origin_is_good(const struct admin_settings *settings,
                            const struct admin_request_source *source)
 {
@@ -78,7 +79,7 @@ static bool origin_is_good(const struct admin_settings *settings,
     }
     const char *authority = strstr(source->origin, "://");
     if (authority == NULL) {
-        return false; /* "null": a page that hides where it is from */
+        return false; /* "null": a page that hides its origin */
     }
     authority += 3;
     return (source->host != NULL && strcasecmp(authority, source->host) == 0) ||

@@ -1,11 +1,13 @@
 /*
- * Who may speak to the admin listener through a browser: requests for a foreign host and from a foreign page are refused.
+ * Protects the admin listener from requests that a foreign page makes in the operator's browser: requests for a
+ * foreign host and from a foreign page are refused.
  *
  * Owns nothing; pure. Thread: any. Spec: RFC 6454 7 (Origin), Fetch Metadata (Sec-Fetch-Site).
  *
- * A page that an operator happens to visit can make the browser send requests here: as they are, with its Origin, or, once its own
- * name has been pointed at this address (DNS rebinding), with its name as Host. A name is therefore believed only when the
- * configuration has it; an address and "localhost" cannot be pointed anywhere. No page reaches a unix socket.
+ * A page that an operator visits can make the browser send requests to this listener: with the page's Origin or, if
+ * the page's own name has been pointed at this address (DNS rebinding), with that name as Host. So a name is accepted
+ * only if the configuration contains it. An address and "localhost" cannot be pointed elsewhere. No page can reach a
+ * unix socket.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_ADMIN_GUARD_H
 #define EVENKEEL_PROXY_ADMIN_ADMIN_GUARD_H
@@ -23,10 +25,10 @@
 enum admin_verdict { ENUM_VALUES(ADMIN_VERDICTS) };
 const char *admin_verdict_words(enum admin_verdict value);
 
-/* What of a request is judged; NULL: the field is not there. */
+/* The fields of a request that are judged; NULL: the field is missing. */
 struct admin_request_source {
     const char *host, *origin, *fetch_site;
-    bool acts; /* it would change something */
+    bool acts; /* the request would change something */
 };
 
 enum admin_verdict admin_guard_judge(const struct admin_settings *settings,

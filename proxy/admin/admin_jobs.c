@@ -1,4 +1,4 @@
-/* The line of requests for large pages. */
+/* The queue of requests for large pages. */
 #include "proxy/admin/admin_jobs.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static void job_remove(struct admin_jobs *jobs, struct admin_job *job)
     free(job);
 }
 
-/* evhttp takes a request that is being answered from a connection that ends, and leaves it to whoever answers. */
+/* When the connection of a request in progress ends, evhttp detaches the request and leaves it to its handler. */
 static bool job_is_orphan(const struct admin_job *job)
 {
     return evhttp_request_get_connection(job->request) == NULL;

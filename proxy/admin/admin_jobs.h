@@ -1,9 +1,9 @@
 /*
- * Requests for large pages, which are written one after another, a slice at a time.
+ * Requests for large pages, which are written one after the other, a slice at a time.
  *
- * Owns: the requests from admin_jobs_add() until their answer is given to `finish`, and the page at hand. Only the first in the
- * line has a page, so memory is that of one page; between two slices the control thread does whatever else is due.
- * Thread: control. Errors: a request whose connection has gone is dropped when its turn comes.
+ * Owns: the requests from admin_jobs_add() until their answer is given to `finish`, and the current page. Only the
+ * first request in the queue has a page, so there is memory for one page; between two slices the control thread does
+ * other work. Thread: control. Errors: a request whose connection is gone is dropped when its turn comes.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_ADMIN_JOBS_H
 #define EVENKEEL_PROXY_ADMIN_ADMIN_JOBS_H
@@ -13,7 +13,7 @@
 
 #include "proxy/admin/page.h"
 
-/* What else is due on the control thread waits no longer than this. */
+/* Longest time of a slice, for which other work of the control thread waits. */
 #define ADMIN_SLICE_US 4000
 
 struct admin_jobs;
@@ -22,7 +22,7 @@ struct admin_jobs_env {
     struct event_base *base;
     void (*overview)(struct overview *ret_overview, void *owner);
     void *overview_owner;
-    /* Takes the request over and sends the answer; body NULL: no memory. `route` is what admin_jobs_add() was given. */
+    /* Takes the request over and sends the answer. body NULL: no memory. `route` is what admin_jobs_add() was given. */
     void (*finish)(struct evhttp_request *request, const void *route, struct evbuffer *body,
                    void *owner);
     void *owner;
@@ -30,13 +30,13 @@ struct admin_jobs_env {
 
 /* NULL: no memory. */
 struct admin_jobs *admin_jobs_create(const struct admin_jobs_env *env);
-/* False: no memory, and the request is the caller's still. */
+/* False: no memory, and the request is still the caller's. */
 __attribute__((warn_unused_result)) bool admin_jobs_add(struct admin_jobs *jobs,
                                                         struct evhttp_request *request,
                                                         const void *route,
                                                         page_part_fn *const *parts,
                                                         const char *only);
-/* Before the requests' evhttp is freed. NULL is fine. */
+/* To be called before the requests' evhttp is freed. NULL is fine. */
 void admin_jobs_free(struct admin_jobs **jobs);
 
 #endif

@@ -1,4 +1,4 @@
-/* Who is connected to the admin listener, and for how long. */
+/* The connections of the admin listener, and their deadlines. */
 #include "proxy/admin/admin_places.h"
 
 #include <event2/buffer.h>
@@ -7,20 +7,20 @@
 
 #include "steady/loop_clock.h"
 
-/* For a request to come whole, from the accept or from the end of the answer before. */
+/* Longest time until a request is complete, from the accept or from the end of the last answer. */
 #define ADMIN_REQUEST_MS 10000
-/* For an answer to be made and taken. */
+/* Longest time to write and send an answer. */
 #define ADMIN_ANSWER_MS 30000
-/* How often deadlines are looked at. */
+/* Interval of the checks of deadlines. */
 #define ADMIN_SWEEP_MS 100
-/* Nobody loses a place sooner than this: a request that is in the kernel already is read first. */
+/* A connection keeps its place for at least this long, so that a request which is already in the kernel is read first. */
 #define ADMIN_SETTLED_MS 100
 
 enum place_state {
     PLACE_FREE,
-    PLACE_ASKED,    /* for a request, which has not come whole */
-    PLACE_ANSWERS,  /* the answer is being made */
-    PLACE_ANSWERED, /* it is made, and leaves */
+    PLACE_ASKED,    /* waits for a complete request */
+    PLACE_ANSWERS,  /* the answer is being written */
+    PLACE_ANSWERED, /* the answer is complete and being sent */
 };
 
 struct admin_place {
@@ -55,7 +55,7 @@ static bool place_sends(const struct admin_place *place)
     return evbuffer_get_length(bufferevent_get_output(place->connection)) > 0;
 }
 
-/* evhttp takes its callbacks away from a connection that it is done with. */
+/* evhttp removes its callbacks from a connection that it is done with. */
 static bool place_gone(const struct admin_place *place)
 {
     bufferevent_data_cb on_read, on_write;
@@ -65,8 +65,9 @@ static bool place_gone(const struct admin_place *place)
     return on_read == NULL && on_write == NULL && on_event == NULL;
 }
 
-/* evhttp shuts a connection down; its descriptor is closed with the bufferevent, once we have let go of that. If evhttp closed it,
-   the bufferevent's events would still be on a number that may be another thread's by then. */
+/* evhttp shuts a connection down, and its descriptor is closed with the bufferevent when the last reference is
+   released. If evhttp closed it, the bufferevent's events would still be on a number that may by then belong to another
+   thread. */
 static void place_leave(struct admin_places *places, struct admin_place *place)
 {
     bufferevent_decref(place->connection);
@@ -75,7 +76,7 @@ static void place_leave(struct admin_places *places, struct admin_place *place)
     bound_give(&places->bound, 1);
 }
 
-/* What has happened to the connection behind our back. */
+/* Checks what evhttp has done with the connection. */
 static void place_look(struct admin_places *places, struct admin_place *place)
 {
     if (place->state == PLACE_FREE) {
@@ -103,7 +104,7 @@ static bool place_is_late(const struct admin_place *place, uint64_t now_ms)
     return place->state != PLACE_FREE && now_ms - place->since_ms >= limits_ms[place->state];
 }
 
-/* Whether a place is taken from this one rather than from that. */
+/* Whether this connection loses its place before that one. */
 static bool place_goes_before(const struct admin_place *place, const struct admin_place *other)
 {
     if (other == NULL) {
@@ -113,7 +114,7 @@ static bool place_goes_before(const struct admin_place *place, const struct admi
     return idle != other_idle ? idle : place->since_ms < other->since_ms;
 }
 
-/* The connection that a newcomer replaces; NULL: all of them have just come. */
+/* The connection that a newcomer replaces. NULL: all of them are too new. */
 static struct admin_place *places_oldest(struct admin_places *places)
 {
     struct admin_place *oldest = NULL;
@@ -127,7 +128,7 @@ static struct admin_place *places_oldest(struct admin_places *places)
     return oldest;
 }
 
-/* NULL: a free one. */
+/* NULL: a free place. */
 static struct admin_place *places_find(struct admin_places *places,
                                        const struct bufferevent *connection)
 {
@@ -199,7 +200,7 @@ void admin_places_hold(struct admin_places *places, bool held)
     }
 }
 
-/* Takes one unit of the bound, from somebody else if need be; false: nobody's may be taken yet. */
+/* Takes one unit of the bound, if need be from another connection. False: none may be taken yet. */
 static bool places_make_room(struct admin_places *places)
 {
     for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
@@ -215,13 +216,13 @@ static bool places_make_room(struct admin_places *places)
     return oldest != NULL && oldest->state == PLACE_FREE && bound_take(&places->bound, 1);
 }
 
-/* Whether the next one will have to wait in the kernel's queue. */
+/* Whether the next connection has to wait in the kernel's queue. */
 static bool places_are_full(struct admin_places *places)
 {
     return bound_used(&places->bound) == ADMIN_CONNECTIONS && places_oldest(places) == NULL;
 }
 
-/* The new connection has no callbacks before this returns: it is not to be looked at here. */
+/* The new connection has no callbacks before this returns, so it must not be checked here. */
 struct bufferevent *admin_places_take(struct admin_places *places)
 {
     struct bufferevent *connection =

@@ -1,5 +1,5 @@
 /*
- * JSON into an evbuffer: commas and escaping done once. Nesting is bounded.
+ * JSON into an evbuffer, with commas and escaping. Nesting is bounded.
  *
  * Owns nothing: the buffer is the caller's. Thread: any.
  */

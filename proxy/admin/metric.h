@@ -82,7 +82,7 @@ enum metric_label { ENUM_VALUES(METRIC_LABELS) METRIC_LABEL_COUNT };
 
 struct metric_label_row {
     const char *name, *meaning;
-    const char *const *words; /* all values, where the set is closed; else NULL */
+    const char *const *words; /* all values of a fixed set; else NULL */
     size_t word_count;
 };
 extern const struct metric_label_row metric_label_rows[METRIC_LABEL_COUNT];
@@ -97,14 +97,14 @@ struct metric {
 
 struct scrape;
 
-/* What a subject has its series for: how many there are, and whether they may be left out. */
+/* What a group has its series for, which decides how many there are and whether they may be left out. */
 #define METRIC_SCOPES(X)                                      \
     X(SCOPE_PROCESS, "process") /* few, and never left out */ \
     X(SCOPE_BOUND, "bound")                                   \
     X(SCOPE_UPSTREAM, "upstream")                             \
     X(SCOPE_ENDPOINT, "endpoint")                             \
     X(SCOPE_ROUTE, "route")                                   \
-    X(SCOPE_OTHER, "other") /* of a part of the routes, of names, of shards */
+    X(SCOPE_OTHER, "other") /* for a part of the routes, of names, of shards */
 
 enum metric_scope { ENUM_VALUES(METRIC_SCOPES) METRIC_SCOPE_COUNT };
 
@@ -114,8 +114,8 @@ struct metric_group {
     const struct metric *metrics;
     size_t count;
     enum metric_scope scope;
-    size_t kept_count; /* the first so many are written even where there are too many series */
-    /* Adds the samples of one of the group's metrics; its head is written already. */
+    size_t kept_count; /* this many metrics are written even if there are too many series */
+    /* Adds the samples of one of the group's metrics, whose head is already written. */
     void (*write)(struct scrape *scrape, const struct metric *metric);
 };
 

@@ -7,10 +7,10 @@
 
 #include "proxy/log/json_text.h"
 
-/* Beyond this a double does not hold every whole number. */
+/* Above this a double does not represent every whole number. */
 #define WHOLE_MOST 9007199254740992.0
 
-/* What stands for a byte that cannot stand for itself. */
+/* The escape of a byte that needs one. */
 static const char *escape_of(const char *byte)
 {
     switch (*byte) {
@@ -21,7 +21,7 @@ static const char *escape_of(const char *byte)
     }
 }
 
-/* The most of a run of whole characters that fits. */
+/* The longest part of a run of whole characters that fits. */
 static size_t cut(const char *text, size_t bytes, size_t room)
 {
     if (bytes <= room) {
@@ -42,7 +42,7 @@ size_t metric_escape(char out[METRIC_VALUE_BYTES], const char *value)
         size_t bytes = run, taken = run;
         if (run == 0) {
             const char *escape = escape_of(value);
-            from = escape != NULL ? escape : value; /* a control stands for itself */
+            from = escape != NULL ? escape : value; /* a control character needs no escape */
             bytes = escape != NULL ? strlen(escape) : 1;
             taken = 1;
         }

@@ -1,6 +1,6 @@
 /*
- * Text of the metrics page: values of labels and of samples. Every label value goes through metric_escape(), and nothing else
- * does.
+ * Text of the metrics page: values of labels and of samples. Every label value is escaped by metric_escape(), and
+ * nothing else is.
  *
  * Owns nothing; pure. Thread: any. Spec: Prometheus text format 0.0.4, "Text format details".
  */
@@ -9,15 +9,15 @@
 
 #include <stddef.h>
 
-/* Of an escaped label value at most. */
+/* Longest escaped label value. */
 #define METRIC_VALUE_BYTES 1024
-/* Of a number. */
+/* Longest number. */
 #define METRIC_NUMBER_BYTES 32
 
-/* Escapes backslash, quotation mark and line feed; a byte that is no UTF-8 becomes U+FFFD. What does not fit is cut between
-   characters. Returns the bytes written, without a terminator. */
+/* Escapes backslash, quotation mark and line feed. A byte that is not UTF-8 becomes U+FFFD. A text that is too long is
+   cut between characters. Returns the bytes written, without a terminator. */
 size_t metric_escape(char out[METRIC_VALUE_BYTES], const char *value);
-/* Counts are whole to the last digit. Returns the bytes written, without a terminator. */
+/* Counts are exact to the last digit. Returns the bytes written, without a terminator. */
 size_t metric_number(char out[METRIC_NUMBER_BYTES], double value);
 
 #endif

@@ -1,10 +1,10 @@
-/* Every subject's metrics, and those of the page itself. */
+/* The metrics of every group, and those of the page itself. */
 #include "proxy/admin/metrics.h"
 
 #include "proxy/admin/scrape.h"
 #include "steady/loop_clock.h"
 
-/* Of a closed set of label values, what is counted on. */
+/* Number of values of a fixed set that are expected to occur. */
 #define SEEN_MOST 4
 
 #define SCRAPE_METRICS(X)                                                                         \
@@ -67,7 +67,7 @@ static uint64_t items_of(const struct overview *overview, enum metric_scope scop
     return 0;
 }
 
-/* Series of a metric for one item. Of a long set of values most never occur. */
+/* Expected number of series of a metric for one item. Most values of a long set never occur. */
 static uint64_t series_of(const struct metric *metric)
 {
     uint64_t count = 1;
@@ -87,10 +87,11 @@ static uint64_t series_upto(const struct metric_group *group, size_t metric_coun
     return count;
 }
 
-/* What is left out depends on the configuration alone: as long as that stays the same, no series comes and goes. */
+/* What is left out depends only on the configuration: while that is the same, no series comes or goes. */
 struct plan {
     uint64_t planned_count;
-    uint64_t spared_counts[32]; /* by group: what leaving out all that is not kept would save */
+    /* by group: number of series that leaving out the optional ones would save */
+    uint64_t spared_counts[32];
 };
 
 static struct plan plan_of(const struct overview *overview)
@@ -100,7 +101,7 @@ static struct plan plan_of(const struct overview *overview)
         const struct metric_group *group = metric_groups[g];
         uint64_t items = items_of(overview, group->scope);
         uint64_t all = items * series_upto(group, group->count);
-        bool few = group->scope == SCOPE_BOUND; /* of which hardly any is near its limit */
+        bool few = group->scope == SCOPE_BOUND; /* hardly any of them is near its limit */
         plan.planned_count += all;
         plan.spared_counts[g] = all - (few ? 0 : items * series_upto(group, group->kept_count));
     }
@@ -133,7 +134,7 @@ bool scrape_is_short(const struct scrape *scrape)
 
 /* ---- the page ---- */
 
-/* A page about one upstream has what there is of upstreams, and what is about the page. */
+/* A page about one upstream contains the metrics of upstreams and those of the page. */
 static bool is_wanted(const struct scrape *scrape, const struct metric_group *group)
 {
     return scrape->only == NULL || group == &metrics_scrape || group->scope == SCOPE_BOUND ||
@@ -146,7 +147,7 @@ static void write_metric(struct scrape *scrape, const struct metric *metric)
     metric_groups[scrape->group]->write(scrape, metric);
 }
 
-/* The next metric, whole: the format wants its samples together. */
+/* Writes the next metric as a whole, because the format requires its samples together. */
 static void write_next(struct scrape *scrape)
 {
     const struct metric_group *group = metric_groups[scrape->group];

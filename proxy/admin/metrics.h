@@ -1,8 +1,8 @@
 /*
  * /metrics: Prometheus text format 0.0.4.
  *
- * Label values come from the configuration or from closed sets, never from traffic; the number of series is bounded and is itself a
- * metric, so that a scrape costs the same whatever the traffic was.
+ * Label values come from the configuration or from fixed sets, never from traffic. The number of series is bounded and
+ * is itself a metric, so a scrape costs the same whatever the traffic was.
  *
  * Owns nothing. Thread: control.
  */

@@ -1,4 +1,4 @@
-/* Endpoints as the settings name them: addresses come and go, and would be series without end. */
+/* Metrics of endpoints by their text in the settings: addresses change, and would make series without end. */
 #include <stdlib.h>
 
 #include "proxy/admin/scrape.h"

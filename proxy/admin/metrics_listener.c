@@ -18,7 +18,7 @@
 enum { LISTENER_METRICS(METRIC_ID_OF_ROW) };
 static const struct metric metrics[] = {LISTENER_METRICS(METRIC_OF_ROW)};
 
-/* At the offset of worker_stats there is a counter for each cause. */
+/* At the offset in worker_stats there is a counter for each cause. */
 static void write_causes(const struct series *series, size_t offset)
 {
     uint64_t sums[TLS_FAILURE_COUNT];
@@ -39,7 +39,7 @@ static void write_certificate(const struct tls_certificate_figures *figures, voi
     ONE(figures->expires_s);
 }
 
-/* Of the present generation: names come from files that its settings name. */
+/* Certificates of the current generation; their names come from files that its settings name. */
 static void write_certificates(struct series *series)
 {
     const struct overview *overview = series->scrape->overview;

@@ -41,14 +41,14 @@ static void write_bound(struct scrape *scrape, const struct metric *metric,
     }
 }
 
-/* Of an upstream: "app"; of one of its endpoints: "app/10.0.0.7:8080". */
+/* Whether the detail is that of the upstream ("app") or of one of its endpoints ("app/10.0.0.7:8080"). */
 static bool is_of(const char *detail, const char *upstream)
 {
     size_t bytes = strlen(upstream);
     return strncmp(detail, upstream, bytes) == 0 && (detail[bytes] == '\0' || detail[bytes] == '/');
 }
 
-/* Where there are too many, those that have never been half full are left out. */
+/* If there are too many bounds, those that were never half full are left out. */
 static bool is_wanted(const struct scrape *scrape, const struct bound *bound)
 {
     if (scrape->only != NULL) {
@@ -59,7 +59,7 @@ static bool is_wanted(const struct scrape *scrape, const struct bound *bound)
            bound_refused(bound) > 0;
 }
 
-/* The process's own come first. */
+/* The bounds of the process come first. */
 static void write_bounds(struct scrape *scrape, const struct metric *metric)
 {
     const struct bound *bound;

@@ -12,7 +12,7 @@
       "Time from a request's head to the head of the upstream's response",                 \
       HISTOGRAM(sum.first_byte_us))
 
-/* The classes of very many routes are written only as they occur. */
+/* With very many routes, classes are written only if they have occurred. */
 #define CLASSES(counts)                   \
     if (scrape_is_short(series.scrape)) { \
         SEEN(counts);                     \
@@ -20,8 +20,8 @@
         COUNTS(counts);                   \
     }
 
-/* What was refused before a route was found took no time worth a histogram. One that has never counted is left out; of any other
-   all buckets are there, so that sums over routes by `le` are right. */
+/* Requests that were refused before a route was found have no histogram. A histogram without a sample is left out; of
+   any other all buckets are written, so that sums over routes by `le` are right. */
 #define HISTOGRAM(figure)                              \
     if (route > 0 && histogram_count(&(figure)) > 0) { \
         series_add_histogram(&series, &(figure));      \
@@ -30,7 +30,7 @@
 enum { ROUTE_METRICS(METRIC_ID_OF_ROW) };
 static const struct metric metrics[] = {ROUTE_METRICS(METRIC_OF_ROW)};
 
-/* Route 0 is none: what was refused before one was found. */
+/* Route 0 stands for requests that were refused before a route was found. */
 static const struct route_stats *stats_of(const struct overview *overview, size_t route,
                                           unsigned worker)
 {

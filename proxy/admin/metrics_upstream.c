@@ -98,7 +98,7 @@ static void write_sessions(struct scrape *scrape, const struct metric *metric)
     }
 }
 
-/* A name may be there several times, once for each trust: a part of the fingerprint tells which is which. */
+/* A name may occur several times, once for each trust profile; a part of the fingerprint distinguishes them. */
 static void write_session_name(const struct session_name_figures *figures, void *owner)
 {
     struct series series = *(const struct series *)owner;

@@ -1,5 +1,5 @@
 /*
- * What the control thread knows of the whole process: the one input of metrics, /status and /resources.
+ * The state of the whole process: the only input of metrics, /status and /resources.
  *
  * Owns nothing; filled by proxy/control/control. Thread: control.
  */
@@ -18,20 +18,20 @@
 #include "proxy/worker/route_figures.h"
 #include "steady/bound.h"
 
-/* Of the warm state; control/warm fills them. */
+/* Figures of the warm state; control/warm fills them. */
 struct warm_figures {
     uint64_t saves_ok, saves_failed;
-    uint64_t saved_wall_ms, saved_bytes; /* last; 0: never */
+    uint64_t saved_wall_ms, saved_bytes; /* of the last save; 0: never */
     bool restored;                       /* at the start */
-    uint64_t restored_age_ms;            /* then */
-    const char *refused; /* why there was nothing to restore; "": there was, or it is off */
+    uint64_t restored_age_ms;            /* age of the state that was restored */
+    const char *refused; /* why nothing was restored; "": something was, or the warm state is off */
 };
 
 /* Of upgrades that this process began; control/upgrade fills them. */
 struct upgrade_figures {
     pid_t pid; /* of the new process; 0: none */
     uint64_t begun_count, failed_count;
-    const char *last_error; /* "": the last one went well, or there was none */
+    const char *last_error; /* "": the last one succeeded, or there was none */
 };
 
 struct resolver;
@@ -49,15 +49,17 @@ struct overview {
     uint64_t reloads_ok, reloads_failed;
     uint64_t last_reload_wall_ms; /* 0: never */
     bool last_reload_ok;
-    const char *last_reload_error;         /* "" */
-    const struct upstream_set *prewarming; /* of a generation that waits; NULL: none */
+    const char *last_reload_error; /* "" */
+    /* of a generation that waits for its connections; NULL: none */
+    const struct upstream_set *prewarming;
     const struct readiness *readiness;
     const struct warm_figures *warm;
     const struct upgrade_figures *upgrade;
     bool draining;
     const char *drain_stage;
     uint64_t drain_left_ms; /* of the grace */
-    uint64_t silence_ms;    /* since the worker that has been silent longest told that it lives */
+    /* since the last sign of life of the worker that has been silent longest */
+    uint64_t silence_ms;
     unsigned worker_count;
     const struct worker_stats *const *workers;
     struct tls_server *const *tls; /* same order as settings->listeners; NULL: before the first */
@@ -66,7 +68,7 @@ struct overview {
     struct bound_registry *registry;
     struct pools *pools;
     const struct resolver *resolver;
-    uint64_t name_adoptions; /* sets adopted because names stood for other addresses */
+    uint64_t name_adoptions; /* sets adopted because addresses of names changed */
     struct log *log;
     uint64_t memory_budget_bytes;
 };

@@ -1,4 +1,4 @@
-/* Pages in slices. */
+/* Pages that are written in slices. */
 #include "proxy/admin/page.h"
 
 #include <stdio.h>

@@ -1,10 +1,13 @@
 /*
- * A page that is written in slices, so that one about ten thousand upstreams does not hold up what else the control thread does.
+ * A page that is written in slices, so that a page about ten thousand upstreams does not delay other work of the
+ * control thread.
  *
- * Owns: its buffer. Thread: control. Time base: us, monotonic. Errors: none; out of memory the page is cut short by the buffer.
+ * Owns: its buffer. Thread: control. Time base: us, monotonic. Errors: none; without memory the buffer cuts the page
+ * short.
  *
- * A page is a list of parts. A part writes as long as page_has_time(), but something each time, and keeps its place in `cursor`; what it knows of the process
- * comes from the overview, which is taken anew for each slice and may have changed since the last one.
+ * A page is a list of parts. A part writes while page_has_time(), but at least something each time, and keeps its
+ * position in `cursor`. What it knows about the process comes from the overview, which is made for each slice and may
+ * have changed since the last one.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_PAGE_H
 #define EVENKEEL_PROXY_ADMIN_PAGE_H
@@ -19,14 +22,14 @@
 
 struct page;
 
-/* Writes from `cursor` on; true: the part is whole. */
+/* Writes from `cursor` on. True: the part is complete. */
 typedef bool page_part_fn(struct page *page);
 
 struct page {
     struct evbuffer *out;       /* NULL: not begun */
     page_part_fn *const *parts; /* NULL ends the list */
-    uint64_t cursor;            /* of the part at hand, which begins with 0 */
-    uint64_t until_us;          /* the end of the slice */
+    uint64_t cursor;            /* position in the current part, which begins with 0 */
+    uint64_t until_us;          /* end of the slice */
     const struct overview *overview;
     char only[256];       /* the upstream of ?upstream=; "": all */
     struct json json;     /* of pages in JSON */
@@ -37,11 +40,11 @@ struct page {
 void page_init(struct page *page, page_part_fn *const *parts, const char *only);
 /* False: no memory. */
 __attribute__((warn_unused_result)) bool page_begin(struct page *page);
-/* Goes on for about so long; true: the page is whole. */
+/* Continues for about this time. True: the page is complete. */
 bool page_write(struct page *page, const struct overview *overview, uint64_t slice_us);
 bool page_has_time(const struct page *page);
-/* For a part that is about upstreams: `step` writes one, moves the cursor to its number and says whether there is time for another.
-   True: that was the last one. */
+/* For a part about upstreams: `step` writes one, moves the cursor to its number and says whether there is time for
+   another. True: that was the last one. */
 bool page_walk_upstreams(struct page *page, upstream_step_fn *step);
 void page_release(struct page *page);
 

@@ -3,7 +3,7 @@
 
 #include "steady/enum_names.h"
 
-/* Loss has to last before readiness is taken back, its end before it is given again. */
+/* The loss has to last this long before readiness is withdrawn, and its end before readiness is given again. */
 #define LOST_AFTER_MS 2000
 #define BACK_AFTER_MS 1000
 
@@ -44,7 +44,7 @@ static uint32_t missing_for_warmth(const struct readiness_settings *settings,
     return bits;
 }
 
-/* Whether `now` has been so for long enough. */
+/* Whether `now` has been true for long enough. */
 static bool lasting(struct readiness *readiness, bool now, uint64_t long_ms, uint64_t now_ms)
 {
     if (!now) {
@@ -57,7 +57,8 @@ static bool lasting(struct readiness *readiness, bool now, uint64_t long_ms, uin
     return now_ms - readiness->changing_ms >= long_ms;
 }
 
-/* Warmth has not come in time. Who could not serve one request is not ready, cold or not. */
+/* Connections and sessions are not there in time. A process that cannot serve a single request is not ready in any
+   case. */
 static enum readiness_state without_warmth(const struct readiness_settings *settings,
                                            const struct readiness_figures *figures)
 {

@@ -1,8 +1,8 @@
 /*
- * Readiness: whether this process performs as it does in steady state, decided from figures.
+ * Readiness: whether this process performs as in steady state, decided from figures.
  *
- * Owns nothing; pure. Thread: control. Time base: ms, monotonic, an argument. It does not flap: once ready, only a drain or the
- * lasting loss of every required upstream takes it back.
+ * Owns nothing; pure. Thread: control. Time base: ms, monotonic, an argument. Readiness does not flap: once ready,
+ * only a drain or the lasting loss of every required upstream withdraws it.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_READINESS_H
 #define EVENKEEL_PROXY_ADMIN_READINESS_H
@@ -14,18 +14,18 @@
 #include "steady/enum_names.h"
 
 /* id, name in /readyz and the label of a metric */
-#define READINESS_STATES(X)                                                                  \
-    X(READINESS_WARMING, "warming")   /* since the start */                                  \
-    X(READINESS_WARM, "warm")         /* ready */                                            \
-    X(READINESS_COLD, "cold")         /* ready, though give_up_after passed before warmth */ \
-    X(READINESS_GIVEN_UP, "given_up") /* not ready; becomes WARM should it warm up yet */    \
-    X(READINESS_LOST, "lost")         /* no required upstream can be used */                 \
+#define READINESS_STATES(X)                                                                 \
+    X(READINESS_WARMING, "warming")   /* since the start */                                 \
+    X(READINESS_WARM, "warm")         /* ready */                                           \
+    X(READINESS_COLD, "cold")         /* ready, although give_up_after passed first */      \
+    X(READINESS_GIVEN_UP, "given_up") /* not ready; becomes WARM when nothing is missing */ \
+    X(READINESS_LOST, "lost")         /* no required upstream can be used */                \
     X(READINESS_DRAINING, "draining") /* to the end */
 
 enum readiness_state { ENUM_VALUES(READINESS_STATES) READINESS_STATE_COUNT };
 const char *readiness_state_name(enum readiness_state value);
 
-/* What is missing: id, name, words for people. */
+/* What is missing: id, name, text. */
 #define READINESS_REASONS(X)                                                                    \
     X(READINESS_FOR_SETTINGS, "settings", "not every worker uses the configuration yet")        \
     X(READINESS_FOR_UPSTREAMS, "upstreams", "a required upstream has no address yet")           \
@@ -40,13 +40,14 @@ enum readiness_reason { ENUM_VALUES(READINESS_REASONS) READINESS_REASON_COUNT };
 const char *readiness_reason_name(enum readiness_reason value);
 const char *readiness_reason_words(enum readiness_reason value);
 
-/* Of required upstreams only, but for the first and the last three. */
+/* For required upstreams only, except the first and the last three. */
 struct readiness_figures {
     bool settings_live;
     uint64_t required_count, resolved_count, usable_count; /* upstreams */
-    uint64_t warm_level_count, connections_count; /* of each endpoint at most its level counts */
+    uint64_t warm_level_count, connections_count; /* each endpoint counts up to its warm level */
     uint64_t sessions_usual_count,
-        sessions_count; /* sessions of an earlier process, else names and those with one */
+        /* number expected: sessions of an earlier process, else names; and number there */
+        sessions_count;
     bool memory_spent;
     bool draining;
 };
@@ -54,9 +55,9 @@ struct readiness_figures {
 struct readiness {
     enum readiness_state state;
     uint64_t since_ms;    /* when the state began */
-    uint64_t started_ms;  /* warming began */
-    uint64_t ready_ms;    /* what it took to become ready first; 0: has not been */
-    uint64_t changing_ms; /* since when loss, or the end of it, is seen; 0: it is not */
+    uint64_t started_ms;  /* when warming began */
+    uint64_t ready_ms;    /* time until it was ready first; 0: not yet */
+    uint64_t changing_ms; /* since when the loss, or its end, is seen; 0: it is not */
     uint64_t gave_up_count;
     uint32_t missing; /* a bit per enum readiness_reason */
     struct readiness_figures figures;
@@ -67,7 +68,7 @@ void readiness_init(struct readiness *readiness, uint64_t now_ms);
 bool readiness_step(struct readiness *readiness, const struct readiness_settings *settings,
                     const struct readiness_figures *figures, uint64_t now_ms);
 bool readiness_is_ready(const struct readiness *readiness);
-/* Nothing more is waited for: it is ready, or has given up. */
+/* Whether the wait is over: the process is ready, or has given up. */
 bool readiness_settled(const struct readiness *readiness);
 
 #endif

@@ -7,7 +7,7 @@
 #include "proxy/admin/metric_text.h"
 #include "steady/check.h"
 
-/* The longest line: names of the metric and its labels, values of these and of a bucket's edge, a number. */
+/* The longest line: names of the metric and its labels, their values and that of a bucket's edge, a number. */
 #define LINE_BYTES (512 + (METRIC_LABELS_MAX + 1) * METRIC_VALUE_BYTES)
 
 const uint64_t scrape_edges_us[SCRAPE_EDGES_COUNT] = {
@@ -63,7 +63,7 @@ static void put_label(struct line *line, const char *before, const char *name, c
     put(line, "\"");
 }
 
-/* `last` replaces the value of the last label unless it is NULL; `edge` is that of a bucket unless it is NULL. */
+/* `last` replaces the value of the last label unless it is NULL; `edge` is the edge of a bucket, or NULL. */
 static void put_labels(struct line *line, const struct series *series, const char *last,
                        const char *edge)
 {
@@ -104,7 +104,7 @@ static void add_sample(const struct series *series, const char *suffix, const ch
     evbuffer_add(series->scrape->out, line.bytes, line.used);
 }
 
-/* The closed set that the metric's last label has its values from. */
+/* The fixed set from which the metric's last label takes its values. */
 static const struct metric_label_row *last_label(const struct metric *metric)
 {
     size_t last = METRIC_LABELS_MAX - 1;

@@ -1,8 +1,9 @@
 /*
- * A scrape: samples in the text format of Prometheus, as many series as fit below METRICS_SERIES_MAX and METRICS_BYTES_MAX.
+ * A scrape: samples in the text format of Prometheus, as many series as fit into METRICS_SERIES_MAX and
+ * METRICS_BYTES_MAX.
  *
- * Owns nothing: writes to a buffer. Thread: control. Errors: what does not fit is left out and counted; what the process as a whole
- * has always fits. Spec: Prometheus text format 0.0.4.
+ * Owns nothing: writes to a buffer. Thread: control. Errors: what does not fit is left out and counted; the metrics of
+ * the process always fit. Spec: Prometheus text format 0.0.4.
  */
 #ifndef EVENKEEL_PROXY_ADMIN_SCRAPE_H
 #define EVENKEEL_PROXY_ADMIN_SCRAPE_H
@@ -23,16 +24,17 @@ struct scrape {
     struct evbuffer *out;
     const struct overview *overview;
     uint64_t began_us;
-    const char *only;     /* everything about this upstream, and nothing else; NULL: the page */
-    uint32_t shortened;   /* a bit per group: too many series, only what is kept is written */
-    size_t group, metric; /* what is written next: of metric_groups, and of the group */
-    bool of_process;      /* what is added is never left out */
+    const char *only; /* only this upstream; NULL: the whole page */
+    /* one bit for each group: there are too many series, so only the kept metrics are written */
+    uint32_t shortened;
+    size_t group, metric; /* what is written next: index in metric_groups, and in the group */
+    bool of_process;      /* the series that are added are never left out */
     uint64_t series_count, dropped_count;
 };
 
-/* Only what is kept of the group is written. */
+/* Whether only the kept metrics of the group are written. */
 bool scrape_is_short(const struct scrape *scrape);
-/* Whether the page is about this upstream. */
+/* Whether the page contains this upstream. */
 bool scrape_wants(const struct scrape *scrape, const char *upstream);
 
 /* The samples of a metric that share label values; values may hold any byte. */
@@ -42,27 +44,27 @@ struct series {
     const char *labels[METRIC_LABELS_MAX];
 };
 
-/* Upper edges of the buckets in microseconds: each is moved to the end of the histogram's bucket it falls into. */
+/* Upper edges of the buckets in microseconds. Each is moved to the end of the histogram's bucket that contains it. */
 #define SCRAPE_EDGES_COUNT 16
 extern const uint64_t scrape_edges_us[SCRAPE_EDGES_COUNT];
 
-/* The sum over all workers of the counter at this place of struct worker_stats. */
+/* The sum over all workers of the counter at this offset in struct worker_stats. */
 uint64_t overview_sum(const struct overview *overview, size_t at);
 
 /* HELP and TYPE. */
 void scrape_head(struct scrape *scrape, const struct metric *metric);
 
 void series_add(const struct series *series, double value);
-/* One sample for each value of the metric's last label, which is a closed set of `count`. */
+/* Adds one sample for each value of the metric's last label, a fixed set of `count` values. */
 void series_add_counts(const struct series *series, const uint64_t *counts, size_t count);
-/* Likewise, without those that are 0: of sets that would be most of the page. */
+/* The same without samples that are 0, which would be most of the page for some sets. */
 void series_add_seen(const struct series *series, const uint64_t *counts, size_t count);
-/* 1 for the state that holds, 0 for the others. */
+/* Adds 1 for the current state, and 0 for the others. */
 void series_add_state(const struct series *series, size_t state, size_t count);
-/* In seconds, of what was recorded in microseconds. */
+/* In seconds, from samples in microseconds. */
 void series_add_histogram(const struct series *series, const struct histogram *histogram);
 
-/* What the rows of a table say; `series` is the variable of the function they become cases of. */
+/* The code of the rows of a table; `series` is a variable of the function whose cases they become. */
 #define ONE(value) series_add(&series, (double)(value))
 #define EACH(...) COUNTS(((const uint64_t[]){__VA_ARGS__}))
 #define COUNTS(counts) series_add_counts(&series, counts, sizeof counts / sizeof counts[0])

@@ -192,7 +192,7 @@ int readyz_status(const struct overview *overview)
     return readiness_is_ready(overview->readiness) ? 200 : 503;
 }
 
-/* Times in seconds; an age of null: nothing is known. */
+/* Times in seconds; an age of null: unknown. */
 static void write_name(const struct name_figures *figures, void *owner)
 {
     struct json *json = owner;

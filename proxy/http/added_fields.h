@@ -1,6 +1,7 @@
 /*
- * Fields that are added to a head on its way, whatever protocol writes them: lines, the way HTTP/1 writes them, so that it takes them
- * in one copy. Another protocol splits them at their first colon and at CRLF, which no name and no value holds.
+ * Fields that are added to a head, whatever protocol writes them. They are lines in the form of HTTP/1, so that HTTP/1
+ * adds them in one copy. Another protocol splits them at their first colon and at CRLF, which no name or value
+ * contains.
  *
  * Owns nothing: the lines are in their writer's space. Thread: any.
  */

@@ -1,7 +1,8 @@
 /*
- * Appending to a space whose room is known to be enough: each function returns where it stopped.
+ * Appending to a space that is known to be large enough: each function returns where it stopped.
  *
- * Owns nothing. Thread: any. Errors: none; the caller has held the length of all that he appends against the room before.
+ * Owns nothing. Thread: any. Errors: none; the caller has compared the length of everything that it appends with the
+ * room.
  */
 #ifndef EVENKEEL_PROXY_HTTP_APPEND_H
 #define EVENKEEL_PROXY_HTTP_APPEND_H
@@ -19,7 +20,7 @@ static inline char *append(char *at, const char *bytes, size_t length)
 }
 #define append_literal(at, text) append((at), (text), sizeof text - 1)
 
-/* At most DECIMAL_BYTES. */
+/* Appends at most DECIMAL_BYTES. */
 static inline char *append_uint(char *at, uint64_t value)
 {
     char digits[DECIMAL_BYTES];

@@ -1,4 +1,4 @@
-/* The search of the table: for names with the right first letter only. */
+/* Searches the table, for names with the right first letter only. */
 #include "proxy/http/believed_fields.h"
 
 #include "proxy/http/field_names.h"

@@ -1,9 +1,9 @@
 /*
- * Request fields that servers believe: who the client is, by which way it came, what it had asked for. A proxy in front of the server is
- * meant to set them; a client that sets them lies.
+ * Request fields that servers believe: the client's address, the way by which the request came, the original target.
+ * Only a proxy in front of the server should set them; a client that sets them is forging.
  *
- * Owns: a constant table. Thread: any. The fields that the proxy writes itself (X-Forwarded-For, Forwarded, ...) are rows of
- * field_names.h and not of this table. docs/operations.md shows it.
+ * Owns: a constant table. Thread: any. The fields that Evenkeel writes itself (X-Forwarded-For, Forwarded, ...) are
+ * rows of field_names.h and not of this table. docs/operations.md lists it.
  */
 #ifndef EVENKEEL_PROXY_HTTP_BELIEVED_FIELDS_H
 #define EVENKEEL_PROXY_HTTP_BELIEVED_FIELDS_H
@@ -47,7 +47,7 @@
     X("x-url-scheme")             \
     X("x-webauth-user")
 
-/* And whatever begins with this. */
+/* And every name that begins with this. */
 #define BELIEVED_PREFIX "x-forwarded-"
 
 #define BELIEVED_LETTER(letter) (1u << ((letter)&31))

@@ -1,8 +1,8 @@
 /*
  * Comma-separated lists in field values.
  *
- * Owns nothing: elements point into the head's bytes. Thread: any. Quoted strings are not known: no list that is read here may hold
- * one. Spec: RFC 9110 5.6.1.
+ * Owns nothing: elements point into the head's bytes. Thread: any. Quoted strings are not supported: the lists that
+ * are read here cannot contain any. Spec: RFC 9110 5.6.1.
  */
 #ifndef EVENKEEL_PROXY_HTTP_FIELD_LIST_H
 #define EVENKEEL_PROXY_HTTP_FIELD_LIST_H
@@ -14,7 +14,7 @@
 
 #include "proxy/http/http_head.h"
 
-/* `at` is NULL when it is used up. */
+/* `at` is NULL after the last element. */
 struct field_list {
     const char *at;
     const char *end;
@@ -37,7 +37,7 @@ static inline bool field_list_is_space(char byte)
     return byte == ' ' || byte == '\t';
 }
 
-/* The next element without white space around it, maybe empty; false after the last one. */
+/* The next element without surrounding white space, possibly empty. False: there is none. */
 static inline bool field_list_next(struct field_list *list, struct field_element *ret_element)
 {
     if (!list->at) {
@@ -57,7 +57,7 @@ static inline bool field_list_next(struct field_list *list, struct field_element
     return true;
 }
 
-/* Whether it is this word in any case. */
+/* Whether the element is this word, in any case. */
 static inline bool field_element_is(const struct field_element *element, const char *word,
                                     size_t word_bytes)
 {

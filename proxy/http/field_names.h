@@ -79,14 +79,14 @@ enum field_id {
         FIELD_ID_COUNT
 };
 
-/* The names by enum field_id, padded with NUL, to be compared by vector; row 0, FIELD_OTHER, is empty. */
+/* The names by enum field_id, padded with NUL, for comparison by vectors. Row 0, FIELD_OTHER, is empty. */
 #define FIELD_TEXT_BYTES 32
 extern const char field_texts[FIELD_ID_COUNT][FIELD_TEXT_BYTES];
 
-/* Perfect hash: every name of the table has a slot of its own, found from its key, which is its first eight bytes in
-   lower case plus its length. */
+/* Perfect hash: every name of the table has a slot of its own. Its key is the first eight bytes in lower case plus the
+   length. */
 struct field_slot {
-    uint8_t id; /* enum field_id; the only one that a name with this hash can have */
+    uint8_t id; /* enum field_id: the only one that a name with this hash can have */
     uint8_t name_bytes;
 };
 
@@ -99,8 +99,7 @@ static inline const struct field_slot *field_slot_of(uint64_t key)
     return &field_slots[key * FIELD_SLOT_MULTIPLIER >> (64 - FIELD_SLOT_BITS)];
 }
 
-/* Sets the bit in which letters differ from their lower case. It makes no letter, digit or "-" of any other byte but a
-   control. */
+/* Sets the bit that distinguishes lower-case letters. It maps no other byte to a letter, digit or "-", except controls. */
 #define FIELD_LOWER_CASE 0x2020202020202020U
 
 static inline uint64_t field_word(const char *name)
@@ -134,7 +133,7 @@ static inline uint64_t field_first_word(const char *name, size_t name_bytes)
     return word;
 }
 
-/* Whether two names of this length are the same but for case. */
+/* Whether two names of this length are equal, regardless of case. */
 static inline bool field_name_equal(const char *name, const char *other, size_t name_bytes)
 {
     if (name_bytes < 8) {

@@ -1,16 +1,16 @@
-/* Reads and writes what hops tell each other. */
+/* Reads and writes the fields that proxies send each other. */
 #include "proxy/http/hop_fields.h"
 
 #include <stdio.h>
 
-/* More is no time anybody waits, nor a number of attempts anybody makes. */
+/* Larger numbers are not realistic for a wait or a number of attempts. */
 #define DIGITS_MAX 9
 #define ATTEMPTS_MAX 255
-/* What an answer needs to come back; at most this part of what is left. */
+/* Time for the answer on its way back; at most this part of the time that is left. */
 #define WAY_BACK_MS 10
 #define WAY_BACK_PART 10
 
-/* Digits at the front of a text: how many there are and what they say. 0: none, or too many. */
+/* Parses the digits at the start of a text; returns their number. 0: there are none, or too many. */
 static uint32_t take_digits(const char *text, uint32_t bytes, uint64_t *ret_value)
 {
     uint64_t value = 0;
@@ -31,7 +31,7 @@ static bool read_number(const char *text, uint32_t bytes, uint64_t *ret_value)
     return bytes > 0 && take_digits(text, bytes, ret_value) == bytes;
 }
 
-/* "250m": up to eight digits and a unit. Parts of a millisecond are rounded up, as 0 would be over already. */
+/* "250m": up to eight digits and a unit. Parts of a millisecond are rounded up, because 0 would already be over. */
 static bool read_grpc(const char *text, uint32_t bytes, uint64_t *ret_ms)
 {
     uint64_t value;
@@ -50,7 +50,7 @@ static bool read_grpc(const char *text, uint32_t bytes, uint64_t *ret_ms)
     }
 }
 
-/* The smallest value of a field that may occur several times; UINT64_MAX: none that can be read. */
+/* The smallest value of a field that may occur several times; UINT64_MAX: no valid value. */
 static uint64_t smallest(const struct http_head *head, enum field_id id,
                          bool (*read)(const char *text, uint32_t bytes, uint64_t *ret_value))
 {

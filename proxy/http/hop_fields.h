@@ -1,8 +1,8 @@
 /*
- * What hops tell each other of a request: how long its sender waits (X-Envoy-Expected-Rq-Timeout-Ms, grpc-timeout), and the
- * how-manieth attempt it is (X-Envoy-Attempt-Count).
+ * Fields that proxies send each other about a request: how long its sender waits (X-Envoy-Expected-Rq-Timeout-Ms,
+ * grpc-timeout), and the number of the attempt (X-Envoy-Attempt-Count).
  *
- * Owns nothing; pure. Thread: any. Errors: a value that is no such thing says nothing. Spec: gRPC over HTTP/2 ("Timeout").
+ * Owns nothing; pure. Thread: any. Errors: an invalid value is ignored. Spec: gRPC over HTTP/2 ("Timeout").
  */
 #ifndef EVENKEEL_PROXY_HTTP_HOP_FIELDS_H
 #define EVENKEEL_PROXY_HTTP_HOP_FIELDS_H
@@ -16,20 +16,21 @@ static inline bool hop_asks(const struct http_head *head)
            head_has(head, FIELD_X_ENVOY_ATTEMPT_COUNT) || head_has(head, FIELD_GRPC_TIMEOUT);
 }
 
-/* How long the sender of the request waits; the shorter one when several fields say so, UINT64_MAX when none does. */
+/* How long the sender of the request waits; the shortest value if several fields say so, UINT64_MAX if none does. */
 uint64_t hop_wait_ms(const struct http_head *head);
 
-/* How long grpc-timeout says. */
+/* The value of grpc-timeout. */
 uint64_t hop_grpc_wait_ms(const struct http_head *head);
 
-/* How many attempts the hops before have made of the request, this one included: at least 1. */
+/* Number of attempts of the request by earlier hops, this one included: at least 1. */
 unsigned hop_attempts_count(const struct http_head *head);
 
-/* What the next hop is told that waits for us for left_ms: a little less, so that its answer arrives before we give up. */
+/* How long the next hop may take if the sender waits for left_ms: a little less, so that its answer arrives before
+   Evenkeel gives up. */
 uint64_t hop_next_ms(uint64_t left_ms);
 
 #define HOP_GRPC_BYTES 12
-/* The value of a grpc-timeout; returns its length. At most eight digits: what needs more is told in a coarser unit. */
+/* Writes the value of a grpc-timeout; returns its length. At most eight digits; a longer time gets a coarser unit. */
 size_t hop_grpc_format(char text[HOP_GRPC_BYTES], uint64_t wait_ms);
 
 #endif

@@ -1,4 +1,4 @@
-/* Looking things up in a head, copying one, and what RFC 9110 says about methods and status codes. */
+/* Lookups in a head, copying a head, and what RFC 9110 says about methods and status codes. */
 
 #include "proxy/http/http_head.h"
 
@@ -134,7 +134,7 @@ size_t head_copy_bytes(const struct http_head *head)
     return head->field_count * sizeof *head->fields + head->head_bytes;
 }
 
-/* The "/" that is not there: the host moves over the slash before it, which makes place for one behind it. `bytes` are the
+/* Adds a missing "/": the host moves over the slash before it, which makes room for one behind it. `bytes` are the
    head's. */
 static __attribute__((noinline)) void fill_path(struct http_head *head, char *bytes)
 {

@@ -24,12 +24,12 @@ struct http_field {
     uint32_t value_bytes;
     uint16_t name_bytes;
     uint8_t id; /* enum field_id; FIELD_OTHER when not in the table */
-    uint8_t
-        drop; /* 1: not forwarded (hop-by-hop, nominated by Connection, or written anew: framing, Host) */
+    /* 1: not forwarded (hop-by-hop, named by Connection, or written anew: framing, Host) */
+    uint8_t drop;
 };
 
 enum http_method {
-    METHOD_OTHER, /* any other token; its bytes are in head.method */
+    METHOD_OTHER, /* any other token; its bytes are in head.method_text */
     METHOD_GET,
     METHOD_HEAD,
     METHOD_POST,
@@ -60,17 +60,17 @@ enum http_fact {
     FACT_ABSOLUTE_FORM = 1 << 6, /* target came as scheme://authority/path; host is from there */
     FACT_UNDERSCORE = 1 << 7,    /* a field's name has "_" in it */
     FACT_ASTERISK = 1 << 8, /* OPTIONS for the server as a whole: written with "*" as the target */
-    /* The field lines stand in the bytes as they would be written, one behind the other; who changes more of a field than its
-       drop takes this back. */
+    /* The received field lines are exactly as they would be written, without gaps. Code that changes more of a field
+       than `drop` removes this fact. */
     FACT_CANONICAL = 1 << 9,
-    /* The sender frames oddly: nothing that follows on its connection is trusted. */
+    /* The sender's framing is unusual: nothing that follows on its connection is trusted. */
     FACT_LAST = 1 << 10,
     /* The target is a query right behind the authority; a copy of the head has the "/". */
     FACT_EMPTY_PATH = 1 << 11,
 };
 
 struct http_head {
-    const char *base;    /* every offset is from here */
+    const char *base;    /* every offset is relative to this */
     uint32_t head_bytes; /* length of the head including the empty line */
     uint16_t status;     /* responses; 0 in requests */
     uint8_t method;      /* enum http_method, requests */
@@ -79,13 +79,13 @@ struct http_head {
     uint16_t field_count;
     uint64_t content_length; /* with FRAMING_LENGTH, and for HEAD/304 what the field said; else 0 */
     struct span method_text;
-    struct span
-        target; /* path and query, to be sent on; "*" of OPTIONS *; authority of CONNECT; never empty */
+    /* path and query to be sent on; "*" for OPTIONS *; authority for CONNECT; never empty */
+    struct span target;
     struct span host;   /* Host field or authority of the absolute form; as received */
     struct span reason; /* responses */
     struct http_field *fields;
     uint32_t field_limit; /* room in fields[] */
-    uint64_t seen[2];     /* a bit per enum field_id that occurs, but FIELD_OTHER */
+    uint64_t seen[2];     /* one bit for each enum field_id that occurs, except FIELD_OTHER */
 };
 
 static inline const char *head_text(const struct http_head *head, struct span span)
@@ -98,7 +98,7 @@ static inline bool head_has(const struct http_head *head, enum field_id id)
     return (head->seen[id / 64] >> (id % 64)) & 1;
 }
 
-/* As if no field had this id; they stay among the fields. */
+/* Makes it appear as if no field had this id; the fields stay. */
 static inline void head_forget(struct http_head *head, enum field_id id)
 {
     head->seen[id / 64] &= ~((uint64_t)1 << (id % 64));
@@ -118,9 +118,9 @@ const char *http_reason_phrase(unsigned status);
 
 /* Bytes needed by head_copy. */
 size_t head_copy_bytes(const struct http_head *head);
-/* Copies head, its fields and its head_bytes bytes into `space` (aligned to 8, head_copy_bytes long); the copy's base and
-   fields point into space, and it has room for no more fields than it has. Its target has a path, if need be by moving
-   its host a byte (FACT_EMPTY_PATH). */
+/* Copies the head, its fields and its head_bytes bytes into `space` (aligned to 8, head_copy_bytes long). The copy's
+   base and fields point into space, and it has room for no more fields than it has. Its target has a path, if need be
+   by moving its host a byte (FACT_EMPTY_PATH). */
 void head_copy(const struct http_head *head, struct http_head *ret_head, void *space);
 
 #endif

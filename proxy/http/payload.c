@@ -16,7 +16,7 @@ bool iov_keep(struct buf_pool *pool, struct buf **buf, const struct iovec *iov, 
               size_t sent)
 {
     size_t left = iov_bytes(iov, count) - sent;
-    /* what was consumed at the front is room too: appending moves */
+    /* consumed bytes at the front are room too, because appending moves the rest */
     size_t reusable = *buf != NULL ? (*buf)->begin : 0;
     if ((*buf == NULL || reusable < left) && !buf_widen(pool, buf, left)) {
         return false;

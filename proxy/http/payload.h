@@ -1,5 +1,5 @@
 /*
- * Pieces: bytes for a socket as an array of iovec, and what the socket did not take of them.
+ * Payload: bytes for a socket as an array of iovec, and those of them that the socket did not take.
  *
  * Owns nothing. Thread: the worker's.
  */
@@ -14,19 +14,19 @@
 
 struct http_head;
 
-/* Pieces of payload handled at once; a message of many tiny chunks takes several rounds. */
+/* Number of pieces of payload that are handled at a time; a message of many tiny chunks takes several rounds. */
 #define PAYLOAD_IOVS 64
-/* What a head and a chunk's frame add to them. */
+/* Number of pieces that a head and a chunk's frame add. */
 #define FRAME_IOVS 4
 
-/* What whoever takes bytes says of the next ones. */
+/* Result of passing bytes on. */
 enum sink {
     SINK_OPEN,   /* taken; more may come */
-    SINK_FULL,   /* taken; the next only after the sink has drained */
+    SINK_FULL,   /* taken; pass more only after the sink has drained */
     SINK_BROKEN, /* the exchange is over: touch nothing, return */
 };
 
-/* Payload on its way: the last one of a message says so. */
+/* Payload to be passed on; `last` marks the last one of a message. */
 struct payload {
     const struct iovec *iov;
     size_t count;
@@ -50,7 +50,7 @@ static inline size_t payload_bytes(const struct payload *payload)
     return iov_bytes(payload->iov, payload->count);
 }
 
-/* Appends the iov but for their first `sent` bytes to *buf, which may be NULL and is not afterwards. False: no memory. */
+/* Appends the iov without their first `sent` bytes to *buf, which may be NULL before but not after. False: no memory. */
 __attribute__((warn_unused_result)) bool iov_keep(struct buf_pool *pool, struct buf **buf,
                                                   const struct iovec *iov, size_t count,
                                                   size_t sent);

@@ -10,7 +10,7 @@ const struct reason_row reason_rows[REASON_COUNT] = {
 #undef X
 };
 
-/* The token of Proxy-Status decides: it is what the two tables have in common. */
+/* The token of Proxy-Status decides, because both tables have it. */
 enum exchange_reason reason_of_tls_failure(enum tls_failure failure)
 {
     static const enum exchange_reason reasons[] = {

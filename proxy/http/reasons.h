@@ -82,7 +82,7 @@ struct reason_row {
     const char *proxy_status_error;
 };
 
-/* What a handshake with an upstream that failed for this cause makes of the exchange. */
+/* The reason of an exchange whose handshake with an upstream failed for this cause. */
 enum exchange_reason reason_of_tls_failure(enum tls_failure failure);
 
 extern const struct reason_row reason_rows[REASON_COUNT];

@@ -1,4 +1,4 @@
-/* Builds our own responses from the table of reasons. */
+/* Builds Evenkeel's own responses from the table of reasons. */
 #include "proxy/http/respond.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /*
- * Our own responses: a status, a line of text, Proxy-Status (RFC 9209) with the reason, Retry-After where waiting helps.
+ * Evenkeel's own responses: a status, a line of text, Proxy-Status (RFC 9209) with the reason, Retry-After where
+ * waiting helps.
  *
- * Owns nothing: the head and its text live in a struct own_response on the caller's stack. Thread: any.
+ * Owns nothing: the head and its text are in a struct own_response on the caller's stack. Thread: any.
  */
 #ifndef EVENKEEL_PROXY_HTTP_RESPOND_H
 #define EVENKEEL_PROXY_HTTP_RESPOND_H
@@ -17,11 +18,12 @@ struct own_response {
     size_t body_bytes;
 };
 
-/* `detail` is one of our own words (never a client's bytes) or NULL. retry_after_s goes out where waiting helps; 0: nowhere. */
+/* `detail` is one of Evenkeel's own words, never bytes of a client, or NULL. retry_after_s is sent where waiting helps;
+   0: never. */
 void own_response_build(struct own_response *response, enum exchange_reason reason,
                         const char *detail, uint64_t retry_after_s);
-/* Takes the line of text away: for a request whose method is not known. It may be HEAD, and what followed the head would be read
-   as the next response (RFC 9110 9.3.2). */
+/* Removes the line of text, for a request whose method is unknown. It may be HEAD, and then bytes behind the head would
+   be read as the next response (RFC 9110 9.3.2). */
 void own_response_empty(struct own_response *response);
 
 #endif

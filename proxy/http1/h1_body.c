@@ -1,4 +1,4 @@
-/* Lengths are counted, chunked is a state machine whose only loop over bytes is the chunk-size line. */
+/* Lengths are counted. The chunked decoder is a state machine whose only loop over single bytes is the chunk-size line. */
 
 #include "proxy/http1/h1_body.h"
 
@@ -10,7 +10,7 @@
 #define CHUNK_LINE_MAX_BYTES 4096
 #define CHUNK_SIZE_MAX_DIGITS 16
 
-/* Sizes and their sum stay below 2^63, as lengths do. */
+/* Sizes and their sum stay below 2^63, like lengths. */
 #define BODY_MAX_BYTES ((uint64_t)INT64_MAX)
 
 static const uint8_t first_states[] = {
@@ -140,7 +140,7 @@ static bool take_quoted(struct h1_body *body, char byte)
         body->state = H1_BODY_EXTENSION_ESCAPE;
     } else if (byte == '"') {
         body->state = H1_BODY_EXTENSION_BEHIND;
-        body->begun = true; /* nothing stands between it and the line's end yet */
+        body->begun = true; /* nothing is between this byte and the end of the line yet */
     }
     return h1_char_is(byte, H1_CHAR_VALUE);
 }
@@ -180,7 +180,7 @@ static bool take_chunk_byte(struct h1_body *body, char byte)
     }
 }
 
-/* Takes framing until payload or trailers are next, or nothing is left. False: malformed. */
+/* Reads framing until payload or trailers follow, or no bytes are left. False: malformed. */
 static bool take_chunk_line(struct h1_body *body, const char **at, const char *end)
 {
     while (*at < end && body->state != H1_BODY_CHUNK_PAYLOAD && body->state != H1_BODY_TRAILERS) {
@@ -216,7 +216,7 @@ static size_t take_payload(struct h1_body *body, const char *at, const char *end
     return bytes;
 }
 
-/* Not inlined: most bodies are not chunked. */
+/* Not inlined, because most bodies are not chunked. */
 static __attribute__((noinline)) enum h1_result take_chunks(struct h1_body *body, const char *bytes,
                                                             size_t length, struct iovec *iov,
                                                             size_t space, size_t *ret_piece_count,

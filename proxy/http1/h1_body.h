@@ -15,13 +15,14 @@
 #include "proxy/http1/h1_parse.h"
 
 enum h1_body_state {
-    H1_BODY_DONE, /* nothing (more) to come */
+    H1_BODY_DONE, /* nothing (more) follows */
     H1_BODY_LENGTH,
     H1_BODY_CLOSE,
     H1_BODY_CHUNK_SIZE, /* the states of the chunked decoder */
     H1_BODY_CHUNK_SPACE,
-    H1_BODY_EXTENSION, /* of a tolerated sender: anything up to the line's end */
-    H1_BODY_EXTENSION_NAME, /* the states of a chunk extension (RFC 9112 7.1.1); here before or in a name, */
+    H1_BODY_EXTENSION, /* of a tolerated sender: anything up to the end of the line */
+    /* the states of a chunk extension (RFC 9112 7.1.1); here before or in a name, */
+    H1_BODY_EXTENSION_NAME,
     H1_BODY_EXTENSION_SPACE, /* behind one and white space, */
     H1_BODY_EXTENSION_VALUE, /* before or in a token, */
     H1_BODY_EXTENSION_QUOTED,
@@ -37,16 +38,17 @@ enum h1_body_state {
 struct h1_body {
     uint64_t left_bytes;  /* of the length, or of this chunk */
     uint64_t total_bytes; /* payload so far */
-    uint32_t line_bytes; /* of the present chunk-size line or trailer section, against the limits */
-    uint8_t state;       /* enum h1_body_state */
-    uint8_t digits;      /* of the chunk size so far */
-    bool begun;    /* a part of the chunk extension that may not be empty has its first byte */
-    bool tolerant; /* white space may stand behind a chunk size, and anything in an extension */
+    /* length of the current chunk-size line or trailer section, compared with the limits */
+    uint32_t line_bytes;
+    uint8_t state;  /* enum h1_body_state */
+    uint8_t digits; /* of the chunk size so far */
+    bool begun;     /* a part of the chunk extension that must not be empty has its first byte */
+    bool tolerant;  /* white space may follow a chunk size, and an extension may contain anything */
 };
 
-/* Of a request: chunk lines are held to their grammar. */
+/* For a request: chunk lines must follow their grammar. */
 void h1_body_init(struct h1_body *body, enum http_framing framing, uint64_t content_length);
-/* Of a response: what means nothing in a chunk line may be anything that cannot move its end. */
+/* For a response: parts of a chunk line without a meaning may be anything that cannot move its end. */
 void h1_body_init_response(struct h1_body *body, enum http_framing framing,
                            uint64_t content_length);
 

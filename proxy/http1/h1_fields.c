@@ -50,12 +50,12 @@ static bool is_space(char byte)
     return byte == ' ' || byte == '\t';
 }
 
-/* How far the pass over the lines has come. */
+/* Position of the pass over the lines. */
 struct lines {
     const struct h1_input *input;
     const struct h1_role *role;
     struct http_field *field;       /* the next one */
-    const struct http_field *limit; /* behind the last one there may be */
+    const struct http_field *limit; /* behind the last field that is allowed */
     uint32_t at;                    /* where the next line begins */
     uint16_t facts;
     uint64_t seen[2];
@@ -63,8 +63,8 @@ struct lines {
 
 /* Why a pass over plain lines ends. */
 enum lines_end {
-    LINES_ODD,      /* the next line is none of its kind */
-    LINES_LISTENED, /* somebody listens to the field before this one */
+    LINES_ODD,      /* the next line is not plain */
+    LINES_LISTENED, /* a rule needs the field before this one */
 };
 
 typedef enum lines_end take_plain_lines_fn(struct lines *lines);
@@ -102,7 +102,7 @@ static enum h1_result take_name(struct lines *lines, bool first)
     return H1_OK;
 }
 
-/* Takes the next line, whatever it is. */
+/* Takes the next line, of any form. */
 static enum h1_result take_line(struct lines *lines, bool first)
 {
     const struct h1_input *input = lines->input;
@@ -135,7 +135,7 @@ static enum h1_result take_line(struct lines *lines, bool first)
     return H1_OK;
 }
 
-/* Hands the field before this one to who listens to it. */
+/* Gives the field before this one to its rule. */
 static enum h1_result note_field(struct lines *lines, struct h1_rules *rules,
                                  struct http_head *head)
 {

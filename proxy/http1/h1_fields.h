@@ -9,14 +9,14 @@
 #include "proxy/http1/h1_input.h"
 #include "proxy/http1/h1_rules.h"
 
-/* Fills head->fields and head->seen from input->at on, hands the fields that the rules want to know to them, and sets
+/* Fills head->fields and head->seen from input->at on, gives fields to the rules that need them, and sets
    head->head_bytes. At most fields_limit fields. */
 __attribute__((warn_unused_result)) enum h1_result h1_parse_fields(struct h1_input *input,
                                                                    struct h1_rules *rules,
                                                                    uint32_t fields_limit,
                                                                    struct http_head *head);
 
-/* The same for one kind of processor each: h1_parse_fields() takes the best that there is, tests take them all. */
+/* Variants for one kind of processor each: h1_parse_fields() uses the best that is available, tests use all. */
 typedef enum h1_result h1_parse_fields_fn(struct h1_input *input, struct h1_rules *rules,
                                           const struct http_field *limit, struct http_head *head);
 

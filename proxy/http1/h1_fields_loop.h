@@ -1,8 +1,8 @@
 /*
- * The pass over plain field lines, included once for each kind of vectors: H1_FOR names the steps it takes. It calls nothing,
- * so that what it works with stays in registers.
+ * The pass over plain field lines, included once for each kind of vector instructions: H1_FOR names the steps that it
+ * uses. It calls no function, so that its variables stay in registers.
  *
- * Owns nothing. Thread: any. Errors: none; the line where it ends is judged by its caller. Spec: RFC 9112 5.
+ * Owns nothing. Thread: any. Errors: none; its caller judges the line where it ends. Spec: RFC 9112 5.
  */
 
 H1_TARGET(H1_FOR)
@@ -63,7 +63,7 @@ static inline __attribute__((always_inline)) enum lines_end H1_USE(take_plain_li
     return end;
 }
 
-/* Not to be inlined: who chooses among the kinds would save registers for all of them. */
+/* Not inlined, because its caller would save registers for all variants. */
 H1_TARGET(H1_FOR)
 __attribute__((noinline)) enum h1_result H1_USE(h1_parse_fields)(struct h1_input *input,
                                                                  struct h1_rules *rules,

@@ -1,4 +1,4 @@
-/* Chunks and what ends them. */
+/* Chunks and the end of a chunked body. */
 #include "proxy/http1/h1_frame.h"
 
 size_t payload_frame(const struct payload *payload, bool chunked,

@@ -1,4 +1,4 @@
-/* Reading a refused head, line by line. */
+/* Reads a refused head, line by line. */
 #include "proxy/http1/h1_glimpse.h"
 
 #include <stdbool.h>
@@ -26,7 +26,7 @@ static struct span take_line(const char *bytes, size_t length, size_t *at)
     return line;
 }
 
-/* The next bytes of the line that are not blank; they are taken from its front. */
+/* The next bytes of the line that are not blank, removed from its front. */
 static struct span take_word(const char *bytes, struct span *line)
 {
     while (line->bytes > 0 && is_blank(bytes[line->at])) {
@@ -69,7 +69,7 @@ static void glimpse_request_line(struct span line, struct http_head *head)
     }
 }
 
-/* The first of each counts, as nobody can tell which one was meant. */
+/* The first of each field counts, because it is unknown which one was meant. */
 static void glimpse_field(struct span line, struct http_head *head)
 {
     const char *colon = memchr(head->base + line.at, ':', line.bytes);

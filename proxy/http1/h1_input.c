@@ -1,4 +1,4 @@
-/* The copy of the last bytes, and how a head that arrives byte by byte is not parsed for each. */
+/* The copy of the last bytes, and the rule by which a head that arrives byte by byte is not parsed for each byte. */
 
 #include "proxy/http1/h1_input.h"
 

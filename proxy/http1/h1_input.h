@@ -1,12 +1,12 @@
 /*
- * The bytes a parser looks at, safe to be read in steps of 32 bytes up to their very end.
+ * The input of a parser, which can be read in steps of 32 bytes up to its very end.
  *
- * Owns nothing. Thread: any. Errors: running out of bytes is `at_end`: too large where a limit cut the input, else
- * incomplete, so that more bytes never change a verdict once given.
+ * Owns nothing. Thread: any. Errors: running out of bytes is `at_end`: too large if a limit cut the input, else
+ * incomplete. So more bytes never change a verdict that was given.
  *
- * What lies ahead is read by pointer. It ends in NUL, which no part of a head may hold, so that nobody has to ask for the
- * end before he has met one. Near the end the pointers move over into a padded copy of the last bytes; so what lies behind
- * is read from `bytes`, by offset.
+ * The parser reads ahead by pointer. The input ends in NUL, which no part of a head may contain, so the parser asks
+ * for the end only when it meets a NUL. Near the end the pointers move to a padded copy of the last bytes; bytes
+ * behind the position are read from `bytes`, by offset.
  */
 #ifndef EVENKEEL_PROXY_HTTP1_H1_INPUT_H
 #define EVENKEEL_PROXY_HTTP1_H1_INPUT_H
@@ -56,7 +56,7 @@ static inline void h1_input_init(struct h1_input *input, const char *bytes, size
     input->at_end = cut ? H1_HEAD_TOO_LARGE : H1_INCOMPLETE;
 }
 
-/* From what is returned, H1_AHEAD_BYTES may be read. `at` is not beyond the input's end. */
+/* H1_AHEAD_BYTES may be read from the returned pointer. `at` is not beyond the end of the input. */
 static inline const char *h1_input_ahead(struct h1_input *input, const char *at)
 {
     if (__builtin_expect(at < input->safe, 1)) {
@@ -85,17 +85,17 @@ static inline bool h1_input_is_end(const struct h1_input *input, const char *at)
     return h1_input_offset(input, at) == input->end;
 }
 
-/* Where the next call may go on looking: before a CR whose LF is yet to come. */
+/* Where the next search may continue: before a CR whose LF has not arrived yet. */
 static inline size_t h1_input_scanned(const char *bytes, size_t length)
 {
     return length && bytes[length - 1] == '\r' ? length - 1 : length;
 }
 
-/* Where the bytes from `scanned` on end a line, or spoil one, or their end if they do neither. */
+/* The first place from `scanned` on where the bytes end a line or make one invalid; their end if there is none. */
 size_t h1_input_scan(const char *bytes, size_t length, size_t scanned);
 
-/* Whether what came since *scanned is worth parsing; moves *scanned on if not. So a head is parsed at most once for each of
-   its lines, however it arrives, and a line is judged when it is whole. */
+/* Whether the bytes since *scanned are worth parsing; else moves *scanned. So a head is parsed at most once for each of
+   its lines, however it arrives, and a line is judged when it is complete. */
 static inline bool h1_input_grown(const char *bytes, size_t length, uint32_t limit_bytes,
                                   size_t *scanned)
 {

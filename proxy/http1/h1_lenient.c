@@ -1,4 +1,4 @@
-/* Line by line, by LF. */
+/* Rewrites line by line, at each LF. */
 #include "proxy/http1/h1_lenient.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ struct rewriting {
 
 struct line {
     const char *at;
-    size_t bytes; /* without its end */
+    size_t bytes; /* without its line end */
 };
 
 bool h1_lenient_helps(enum h1_result result)
@@ -38,14 +38,15 @@ static bool take_line(struct rewriting *rewriting, struct line *ret_line)
     return true;
 }
 
-/* A control byte becomes a space; but a CR, which other readers may take for a line end (RFC 9112 2.2), stays to be refused. */
+/* A control byte becomes a space. A CR stays and is refused later, because other parsers may take it for a line end
+   (RFC 9112 2.2). */
 static char harmless(char byte)
 {
     bool control = ((unsigned char)byte < 0x20 && byte != '\t' && byte != '\r') || byte == 0x7f;
     return control ? ' ' : byte;
 }
 
-/* Takes back the end of the line before this one if it goes on here (RFC 9112 5.2). A status line is not folded. */
+/* Removes the end of the line before this one if this one continues it (RFC 9112 5.2). A status line is not folded. */
 static void write_line(struct rewriting *rewriting, const struct line *line)
 {
     bool folded = line->bytes > 0 && (*line->at == ' ' || *line->at == '\t');
@@ -60,7 +61,7 @@ static void write_line(struct rewriting *rewriting, const struct line *line)
     rewriting->lines_count++;
 }
 
-/* Only the version says that chunks are not to be understood (RFC 9112 6.1). */
+/* Only the version says that chunks are not understood (RFC 9112 6.1). */
 static void raise_version(char *head, size_t length)
 {
     static const char old[] = "HTTP/1.0";
