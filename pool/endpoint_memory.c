@@ -149,9 +149,8 @@ void pools_save_drained(struct pools *pools, struct pack *pack)
     }
 }
 
-size_t pools_restore_drained(struct pools *pools, struct unpack *unpack)
+static void mark_drained(struct pools *pools, struct unpack *unpack)
 {
-    size_t restored_count = 0;
     while (unpack_more(unpack)) {
         char name[TEXT_BYTES], text[TEXT_BYTES], address[ADDRESS_TEXT_BYTES];
         if (!unpack_text(unpack, name, sizeof name) || !unpack_text(unpack, text, sizeof text) ||
@@ -160,7 +159,24 @@ size_t pools_restore_drained(struct pools *pools, struct unpack *unpack)
         }
         const struct upstream_private *own = find_upstream(pools, name);
         struct endpoint *endpoint = own != NULL ? find_endpoint(own, NULL, text, address) : NULL;
-        restored_count += endpoint != NULL && health_drain(endpoint);
+        if (endpoint != NULL) {
+            endpoint->health->to_drain = true;
+        }
+    }
+}
+
+size_t pools_restore_drained(struct pools *pools, struct unpack *unpack)
+{
+    const struct upstream_private *own;
+    struct endpoint *endpoint;
+    size_t restored_count = 0;
+    mark_drained(pools, unpack);
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+            bool drains = endpoint->health->to_drain;
+            endpoint->health->to_drain = false;
+            restored_count += health_drain(endpoint, drains) && drains;
+        }
     }
     return restored_count;
 }

@@ -16,7 +16,7 @@ void pools_save_endpoints(struct pools *pools, struct pack *pack);
 /* Skips endpoints that are not in the settings any more. Returns how many are in them. */
 size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack);
 void pools_save_drained(struct pools *pools, struct pack *pack);
-/* Drains them again, once the first set is in use. Returns how many are drained. */
+/* Drains them again, once the first set is in use, and gives all others back. Returns how many are drained. */
 size_t pools_restore_drained(struct pools *pools, struct unpack *unpack);
 /* The start is over: the restored numbers of needed connections are no longer used. */
 void pools_forget_needs(struct pools *pools);

@@ -476,12 +476,12 @@ static void set_drained(struct endpoint_health *own, bool drained)
     changed(own, drained ? HEALTH_EVENT_DRAINED : HEALTH_EVENT_UNDRAINED, said_so);
 }
 
-bool health_drain(struct endpoint *endpoint)
+bool health_drain(struct endpoint *endpoint, bool drained)
 {
     if (endpoint->health->settings == NULL) {
         return false;
     }
-    set_drained(endpoint->health, true);
+    set_drained(endpoint->health, drained);
     return true;
 }
 

@@ -27,6 +27,7 @@ struct endpoint_health {
     const struct health_settings *settings;
     struct status status;
     bool drained;
+    bool to_drain; /* while pools_restore_drained() reads what was said */
     struct probe *probe;
     struct event probe_timer, due_timer; /* assigned when there is a struct health */
     uint64_t created_ms, next_probe_ms;
@@ -41,8 +42,8 @@ void health_detach(struct endpoint *endpoint);
 /* The newest live set has changed: follows its endpoints, and lets go of all others. */
 void health_follow(struct pools *pools, const struct upstream_set *newest);
 void health_stop(struct pools *pools);
-/* Takes the endpoint out of use, as pools_drain() does. False: it is in no live set. */
-bool health_drain(struct endpoint *endpoint);
+/* Takes the endpoint out of use or gives it back, as pools_drain() does. False: it is in no live set. */
+bool health_drain(struct endpoint *endpoint, bool drained);
 void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figures);
 
 #endif

@@ -220,6 +220,7 @@ static void control_admin_drain(void *owner)
 static void control_admin_said(void *owner)
 {
     warm_save_if_ready(owner);
+    upgrade_on_word(owner);
 }
 
 static bool control_start_admin(struct control *control)

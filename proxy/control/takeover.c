@@ -198,6 +198,17 @@ static void takeover_done(struct control *control)
     readiness_watch_log(control);
 }
 
+static bool takeover_hear_word(struct control *control, int fd)
+{
+    struct takeover *takeover = &control->takeover;
+    if (!take_warm(takeover, fd)) {
+        return false;
+    }
+    uint8_t *bytes = takeover->warm_bytes;
+    takeover->warm_bytes = NULL;
+    return warm_take_word(control, bytes, takeover->warm_length);
+}
+
 static void takeover_on_heard(evutil_socket_t fd, short what, void *arg)
 {
     struct control *control = arg;
@@ -210,8 +221,13 @@ static void takeover_on_heard(evutil_socket_t fd, short what, void *arg)
     if (receipt == UPGRADE_NOTHING_YET) {
         return;
     }
+    bool word = receipt == UPGRADE_RECEIVED && message == UPGRADE_WORD && fd_count == 1 &&
+                takeover->stage == TAKEOVER_OFFERED && takeover_hear_word(control, fds[0]);
     for (size_t i = 0; receipt == UPGRADE_RECEIVED && i < fd_count; i++) {
         close(fds[i]);
+    }
+    if (word) {
+        return;
     }
     if (takeover->stage == TAKEOVER_SERVING) {
         takeover_done(control);

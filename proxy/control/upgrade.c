@@ -74,6 +74,43 @@ static void upgrade_succeed(struct control *control)
     drain_begin(control, why, true);
 }
 
+/* ---- what it is sent ---- */
+
+/* In memory, never on a disk. */
+static bool send_warm(struct control *control, int channel, enum upgrade_message message)
+{
+    uint8_t *bytes;
+    size_t length, written = 0;
+    if (!warm_snapshot(control, &bytes, &length)) {
+        return false;
+    }
+    int fd = memfd_create("evenkeel-warm", MFD_CLOEXEC);
+    while (fd >= 0 && written < length) {
+        ssize_t n = write(fd, bytes + written, length - written);
+        if (n == 0 || (n < 0 && errno != EINTR)) {
+            break;
+        }
+        written += n > 0 ? (size_t)n : 0;
+    }
+    bool sent = fd >= 0 && written == length && upgrade_send(channel, message, &fd, 1);
+    free(bytes);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return sent;
+}
+
+/* Says what the operator has said since the new process was sent everything, and lets it take over. */
+static bool upgrade_let_take(struct control *control, int channel)
+{
+    struct upgrade *upgrade = &control->upgrade;
+    if (upgrade->said && !send_warm(control, channel, UPGRADE_WORD)) {
+        return false;
+    }
+    upgrade->said = false;
+    return upgrade_send(channel, UPGRADE_TAKE, NULL, 0);
+}
+
 /* ---- while it warms up ---- */
 
 static void upgrade_on_heard(evutil_socket_t fd, short what, void *arg)
@@ -94,7 +131,7 @@ static void upgrade_on_heard(evutil_socket_t fd, short what, void *arg)
         upgrade_abort(control, "the new process has ended");
     } else if (message == UPGRADE_READY && !control->upgrade.taking) {
         log_info(control->log, "upgrade: process %ld is ready", (long)control->upgrade.figures.pid);
-        control->upgrade.taking = upgrade_send(fd, UPGRADE_TAKE, NULL, 0);
+        control->upgrade.taking = upgrade_let_take(control, fd);
         if (!control->upgrade.taking) {
             upgrade_abort(control, "the new process does not take messages");
         }
@@ -177,30 +214,6 @@ static bool send_listeners(const struct control *control, int channel, bool shar
 static bool send_sockets(const struct control *control, int channel)
 {
     return send_listeners(control, channel, false) && send_listeners(control, channel, true);
-}
-
-/* In memory, never on a disk. */
-static bool send_warm(struct control *control, int channel)
-{
-    uint8_t *bytes;
-    size_t length, written = 0;
-    if (!warm_snapshot(control, &bytes, &length)) {
-        return false;
-    }
-    int fd = memfd_create("evenkeel-warm", MFD_CLOEXEC);
-    while (fd >= 0 && written < length) {
-        ssize_t n = write(fd, bytes + written, length - written);
-        if (n == 0 || (n < 0 && errno != EINTR)) {
-            break;
-        }
-        written += n > 0 ? (size_t)n : 0;
-    }
-    bool sent = fd >= 0 && written == length && upgrade_send(channel, UPGRADE_WARM, &fd, 1);
-    free(bytes);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return sent;
 }
 
 /* Variables that describe this process are not passed on. */
@@ -302,6 +315,11 @@ static bool upgrade_watch(struct control *control, int channel)
            event_add(upgrade->heard, NULL) == 0 && event_add(upgrade->look, &period) == 0;
 }
 
+void upgrade_on_word(struct control *control)
+{
+    control->upgrade.said = true;
+}
+
 void upgrade_begin(struct control *control)
 {
     struct upgrade *upgrade = &control->upgrade;
@@ -328,9 +346,11 @@ void upgrade_begin(struct control *control)
         return;
     }
     upgrade->since_ms = control_now_ms();
+    upgrade->said = false;
     log_info(control->log, "upgrade: process %ld warms up", (long)upgrade->figures.pid);
     if (!upgrade_watch(control, ends[0]) || !send_sockets(control, ends[0]) ||
-        !send_warm(control, ends[0]) || !upgrade_send(ends[0], UPGRADE_BEGIN, NULL, 0)) {
+        !send_warm(control, ends[0], UPGRADE_WARM) ||
+        !upgrade_send(ends[0], UPGRADE_BEGIN, NULL, 0)) {
         upgrade_abort(control, "the new process cannot be sent what it needs");
     }
 }

@@ -7,7 +7,7 @@
  *
  *   old: SOCKETS..., SHARED_SOCKETS..., WARM, BEGIN        everything the new process needs; it warms up and accepts nothing
  *   new:                       READY    it is warm (or cold, if the configuration accepts that)
- *   old: TAKE                           from now on it may accept
+ *   old: WORD, TAKE                     from now on it may accept; WORD only if the operator has said something since WARM
  *   new:                       SERVING  every worker accepts
  *   old: DONE                           the manager knows the new service; the old process drains
  *
@@ -28,6 +28,7 @@ enum upgrade_message {
     UPGRADE_SOCKETS = 'S',        /* listening sockets that Evenkeel has made, up to UPGRADE_FDS */
     UPGRADE_SHARED_SOCKETS = 'M', /* the same, from a service manager */
     UPGRADE_WARM = 'W',           /* a file with the warm state, not encrypted */
+    UPGRADE_WORD = 'O',           /* likewise, of which what the operator has said counts */
     UPGRADE_BEGIN = 'B',
     UPGRADE_READY = 'R',
     UPGRADE_TAKE = 'T',

@@ -114,24 +114,30 @@ static size_t restore_upgrades(struct control *control, struct unpack *unpack)
     return 2;
 }
 
-/* A number is never used for another section. What the first step restores is needed by the others. */
+enum warm_kind {
+    WARM_FIRST, /* the others need what it restores */
+    WARM_REST,
+    WARM_WORD,   /* the operator's: goes over again if it changes during an upgrade */
+    WARM_MEMORY, /* only in an upgrade; never in a file */
+};
+
+/* A number is never used for another section. */
 static const struct warm_section {
     uint32_t number;
-    bool first;
-    bool memory_only; /* only in an upgrade; never in a file */
+    enum warm_kind kind;
     const char *name;
     void (*save)(struct control *control, struct pack *pack);
     size_t (*restore)(struct control *control,
                       struct unpack *unpack); /* returns how many of them */
 } sections[] = {
-    {1, true, false, "names", save_names, restore_names},
-    {2, false, false, "endpoints", save_endpoints, restore_endpoints},
-    {3, false, true, "ticket keys", save_tickets, restore_tickets},
-    {4, false, false, "sessions", save_sessions, restore_sessions},
-    {5, false, false, "open breakers", save_breakers, restore_breakers},
-    {6, false, false, "drained endpoints", save_drained, restore_drained},
-    {7, false, false, "forced breakers", save_forced, restore_forced},
-    {8, false, true, "upgrade counts", save_upgrades, restore_upgrades},
+    {1, WARM_FIRST, "names", save_names, restore_names},
+    {2, WARM_REST, "endpoints", save_endpoints, restore_endpoints},
+    {3, WARM_MEMORY, "ticket keys", save_tickets, restore_tickets},
+    {4, WARM_REST, "sessions", save_sessions, restore_sessions},
+    {5, WARM_REST, "open breakers", save_breakers, restore_breakers},
+    {6, WARM_WORD, "drained endpoints", save_drained, restore_drained},
+    {7, WARM_WORD, "forced breakers", save_forced, restore_forced},
+    {8, WARM_MEMORY, "upgrade counts", save_upgrades, restore_upgrades},
 };
 
 #define SECTION_COUNT (sizeof sections / sizeof sections[0])
@@ -140,7 +146,7 @@ static void warm_restore(struct control *control, bool first)
 {
     struct warm *warm = &control->warm;
     for (size_t i = 0; warm->image.bytes != NULL && i < SECTION_COUNT; i++) {
-        if (sections[i].first != first) {
+        if ((sections[i].kind == WARM_FIRST) != first) {
             continue;
         }
         struct unpack content = warm_section(&warm->image, sections[i].number);
@@ -229,6 +235,26 @@ static void warm_open_given(struct control *control)
     }
 }
 
+bool warm_take_word(struct control *control, uint8_t *bytes, size_t length)
+{
+    const struct warm_terms terms = {control_wall_ms(),
+                                     control->generations.settings->warm_state.max_age_ms, NULL};
+    struct warm_image image;
+    if (warm_decode(bytes, length, &terms, &image) != WARM_OK) {
+        return false;
+    }
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        if (sections[i].kind == WARM_WORD) {
+            /* also an empty one: what was said may have been taken back */
+            struct unpack content = warm_section(&image, sections[i].number);
+            size_t count = sections[i].restore(control, &content);
+            log_info(control->log, "takeover: %zu %s", count, sections[i].name);
+        }
+    }
+    warm_image_release(&image);
+    return true;
+}
+
 bool warm_open(struct control *control)
 {
     struct warm *warm = &control->warm;
@@ -261,7 +287,7 @@ static void warm_collect(struct control *control, bool in_memory, struct pack *p
 {
     pack_init(pack, WARM_PAYLOAD_MAX_BYTES);
     for (size_t i = 0; i < SECTION_COUNT; i++) {
-        if (sections[i].memory_only && !in_memory) {
+        if (sections[i].kind == WARM_MEMORY && !in_memory) {
             continue;
         }
         size_t at = warm_section_begin(pack, sections[i].number);

@@ -40,6 +40,9 @@ void warm_save_if_ready(struct control *control);
 /* What would be saved, not sealed, as a container of its own; the caller frees *ret_bytes. False: no memory. */
 __attribute__((warn_unused_result)) bool warm_snapshot(struct control *control, uint8_t **ret_bytes,
                                                        size_t *ret_length);
+/* What the operator has said to the old process since its snapshot: a later one, whose bytes (from malloc) are taken over. */
+__attribute__((warn_unused_result)) bool warm_take_word(struct control *control, uint8_t *bytes,
+                                                        size_t length);
 void warm_free(struct control *control);
 
 #endif

@@ -107,32 +107,47 @@ void policy_memory_save_forced(const struct upstream_set *set, struct pack *pack
     }
 }
 
-static bool force_one(const struct upstream_set *set, const char *name, enum breaker_force force,
-                      uint64_t now_ms)
+/* The next upstream and what was said of it; false: there is none, or the rest is malformed. */
+static bool next_forced(struct unpack *unpack, char name[TEXT_BYTES], enum breaker_force *ret_force)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct upstream_view *view = &set->views[i];
-        if (strcmp(view->upstream->name, name) == 0) {
-            policy_force(view->upstream, view->settings, force, now_ms);
-            return true;
+    if (!unpack_more(unpack) || !unpack_text(unpack, name, TEXT_BYTES)) {
+        return false;
+    }
+    uint8_t force = unpack_u8(unpack);
+    *ret_force = force == BREAKER_FORCE_OPEN     ? BREAKER_FORCE_OPEN
+                 : force == BREAKER_FORCE_CLOSED ? BREAKER_FORCE_CLOSED
+                                                 : BREAKER_FORCE_NONE;
+    return !unpack->failed;
+}
+
+static enum breaker_force said_of(struct unpack content, const char *upstream)
+{
+    char name[TEXT_BYTES];
+    enum breaker_force force;
+    while (next_forced(&content, name, &force)) {
+        if (strcmp(name, upstream) == 0) {
+            return force;
         }
     }
-    return false;
+    return BREAKER_FORCE_NONE;
 }
 
 size_t policy_memory_restore_forced(const struct upstream_set *set, struct unpack *unpack,
                                     uint64_t now_ms)
 {
     size_t restored_count = 0;
-    while (unpack_more(unpack)) {
-        char name[TEXT_BYTES];
-        if (!unpack_text(unpack, name, sizeof name)) {
-            break;
+    char name[TEXT_BYTES];
+    enum breaker_force force;
+    for (size_t i = 0; i < set->count; i++) {
+        const struct upstream_view *view = &set->views[i];
+        force = said_of(*unpack, view->upstream->name);
+        restored_count += force != BREAKER_FORCE_NONE;
+        if (force != force_of(view->upstream)) {
+            policy_force(view->upstream, view->settings, force, now_ms);
         }
-        uint8_t force = unpack_u8(unpack);
-        if (!unpack->failed && (force == BREAKER_FORCE_OPEN || force == BREAKER_FORCE_CLOSED)) {
-            restored_count += force_one(set, name, (enum breaker_force)force, now_ms);
-        }
+    }
+    while (next_forced(unpack, name, &force)) {
+        /* to the end, or to where it is malformed */
     }
     return restored_count;
 }

@@ -21,7 +21,7 @@ size_t policy_memory_restore(const struct upstream_set *set, struct unpack *unpa
 
 /* Breakers that the operator has forced open or closed. */
 void policy_memory_save_forced(const struct upstream_set *set, struct pack *pack);
-/* Forces them again. Returns how many. */
+/* Forces them again, and no others. Returns how many. */
 size_t policy_memory_restore_forced(const struct upstream_set *set, struct unpack *unpack,
                                     uint64_t now_ms);
 

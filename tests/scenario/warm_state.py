@@ -2,12 +2,13 @@
 
 import os
 import signal
+import socket
 import stat
 import threading
 import time
 
 from harness import (Authority, Dnsmasq, DnsServer, RawOrigin, check, check_equal, eventually, full_scale, merge,
-                     patient, run, run_program, scenario, start_proxy)
+                     patient, render, run, run_program, scenario, start_proxy)
 
 
 def state(proxy):
@@ -311,5 +312,32 @@ def word_handed_over(s):
             expect_said(proxy, origins)
             check_equal(proxy.metric("evenkeel_upgrades_total"), count, "upgrades")
             check_equal(old.wait(patient(10)), 0, "exit code of the old process")
+
+
+@scenario("what the operator says while a new process warms up is forgotten")
+def word_meanwhile(s):
+    origins = named_origins(s)
+    late = s.port()
+    settings = operator_settings(origins, drain={"grace": "3s"}, upgrade={"ready_within": "60s"},
+                                 readiness={"give_up_after": "60s"})
+    proxy = start_proxy(s, None, settings)
+    ready(proxy)
+    operator_says(proxy, origins)
+    # The new process waits for an upstream that is not there yet.
+    proxy.write_config(render(merge(proxy.settings, {"upstreams": {"late": {"endpoints": [f"127.0.0.1:{late}"]}}})))
+    proxy.signal(signal.SIGUSR2)
+    eventually(lambda: "generation 1" in proxy.log().partition("warms up")[2], "the new process has a generation")
+    for path in (f"app/endpoints/{origins[0].address}/undrain", f"app/endpoints/{origins[1].address}/drain",
+                 "shut/breaker/auto", "held/breaker/open"):
+        check_equal(proxy.admin(f"/upstreams/{path}", "POST")[0], 200, f"status of {path}")
+    with socket.create_server(("127.0.0.1", late), backlog=100):
+        successor = eventually(proxy.successor, "the new process serves")
+        view = {each["name"]: each for each in proxy.admin_json("/upstreams")["upstreams"]}
+        check_equal({row["address"]: row["health"]["status"] for row in view["app"]["endpoints"]},
+                    {origins[0].address: "up", origins[1].address: "drained"}, "endpoints of app")
+        check(view["shut"]["breaker"]["state"] != "forced_open", "a breaker that was let go is held")
+        check_equal(view["held"]["breaker"]["state"], "forced_open", "the breaker that is held")
+        check_equal({proxy.get("/").get("Server") for _ in range(10)}, {origins[0].name}, "who answers")
+        os.kill(successor, signal.SIGTERM)
 
 run()
