@@ -368,6 +368,14 @@ void tls_io_end(struct tls_io *io)
     tls_bio_leave(&io->bio);
 }
 
+/* OpenSSL answers every failure of its own with an alert. */
+bool tls_io_alerted(const struct tls_io *io)
+{
+    bool own = io->failure != TLS_FAILURE_NONE && io->failure != TLS_FAILURE_NO_MEMORY &&
+               io->failure != TLS_FAILURE_RECORD_FLOOD;
+    return io->over == STREAM_ERROR && own && io->bio.kept_out == NULL && io->bio.out_error == 0;
+}
+
 enum tls_failure tls_io_failure(const struct tls_io *io)
 {
     return io->failure;

@@ -35,6 +35,8 @@ bool tls_io_unsent(const struct tls_io *io);
 void tls_io_ends(struct tls_io *io);
 /* Tells the other side that this direction ends (close_notify), as far as the socket takes it. */
 void tls_io_end(struct tls_io *io);
+/* It has failed, an alert was made of that and the socket has taken it. */
+bool tls_io_alerted(const struct tls_io *io);
 enum tls_failure tls_io_failure(const struct tls_io *io);
 struct ssl_st *tls_io_ssl(const struct tls_io *io);
 /* Moves to another worker's scratch memory. False: it is not idle, or no memory. */

@@ -155,6 +155,11 @@ void stream_close(struct stream *stream, bool reset)
     stream->fd = -1;
 }
 
+bool stream_alerted(const struct stream *stream)
+{
+    return stream->tls != NULL && tls_io_alerted(stream->tls);
+}
+
 bool stream_spliceable(const struct stream *stream)
 {
     return stream->fd >= 0 && stream->tls == NULL;

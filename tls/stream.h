@@ -75,6 +75,8 @@ __attribute__((warn_unused_result)) enum stream_result stream_probe(struct strea
 void stream_ends(struct stream *stream);
 /* Ends this direction: close_notify for TLS, then shutdown(SHUT_WR). */
 void stream_end(struct stream *stream);
+/* Whether TLS has failed for what the other side sent, and an alert that says so is on its way to it. */
+bool stream_alerted(const struct stream *stream);
 /* Closes the descriptor; closing a closed stream is fine. `reset`: discard unsent bytes and send RST, so that
    the other side sees a break. */
 void stream_close(struct stream *stream, bool reset);

@@ -236,14 +236,21 @@ void client_close(struct client *client, bool reset)
     listeners_resume(worker);
 }
 
+void client_break_off(struct client *client, bool reset)
+{
+    if (client->stream.tls == NULL || !client_linger_behind_alert(client)) {
+        client_close(client, reset);
+    }
+}
+
 void client_lost(struct client *client, enum exchange_reason reason)
 {
     if (client->exchange != NULL) {
         client->keep = false;
         exchange_finish(client->exchange, reason);
     }
-    if (client->state != CLIENT_CLOSED) {
-        client_close(client, true);
+    if (client->state != CLIENT_CLOSED && client->state != CLIENT_LINGER) {
+        client_break_off(client, true);
     }
 }
 

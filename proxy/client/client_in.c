@@ -174,7 +174,7 @@ static bool client_take_head(struct client *client)
         return false;
     }
     if (received != STREAM_OK) {
-        client_close(client, received != STREAM_END);
+        client_break_off(client, received != STREAM_END);
         return false;
     }
     size_t empty = h1_skip_empty_lines(input.bytes, input.length);

@@ -253,7 +253,7 @@ static void client_finished(struct exchange *exchange, bool intact)
     }
     if (!intact) {
         /* if only the end of the connection marks the end of the body, only a reset shows the break */
-        client_close(client, client->out_close);
+        client_break_off(client, client->out_close);
         return;
     }
     if (client->keep && h1_body_done(&client->body) && !client_leaves(client)) {

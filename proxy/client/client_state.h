@@ -80,6 +80,9 @@ void client_enter(struct client *client, enum client_state state);
 void client_arm(struct client *client);
 /* The only way a client ends. Its exchange must be over. */
 void client_close(struct client *client, bool reset);
+/* Closes a client that cannot be understood or served any further. If a TLS alert says so, the connection ends in order behind it, after
+   what the client still sends: a reset could overtake the alert. */
+void client_break_off(struct client *client, bool reset);
 /* The client is gone: its exchange, if any, is cancelled. */
 void client_lost(struct client *client, enum exchange_reason reason);
 /* Answers a request that there is no exchange for; `seen` is what was read of its head, or NULL. */
@@ -100,6 +103,8 @@ void client_await_tls(struct client *client);
 bool client_meet_tls(struct client *client);
 /* A step in HANDSHAKE. True: the handshake is over, continue with what was received. */
 bool client_shake(struct client *client);
+/* The client has been told of a failure by an alert: goes to LINGER, in the clear. False: it has not. */
+bool client_linger_behind_alert(struct client *client);
 /* Whether a request over TLS is for another site than the one whose certificate was shown. */
 bool client_is_misdirected(const struct client *client, const struct http_head *head);
 /* For client_enter() when it enters or leaves SILENT and HANDSHAKE. `state` is the new state, or the old one. */

@@ -129,13 +129,28 @@ bool client_shake(struct client *client)
     failure = failure != TLS_FAILURE_NONE ? failure : TLS_FAILURE_TRUNCATED;
     client_handshake_failed(client, failure);
     if (failure != TLS_FAILURE_NOT_TLS) {
-        client_close(client, false);
+        client_break_off(client, false);
         return false;
     }
     /* answered in plain text, because the client asked in plain text */
     stream_stop_tls(&client->stream);
     client_refuse(client, REASON_TLS_REQUIRED, NULL, NULL);
     return false;
+}
+
+bool client_linger_behind_alert(struct client *client)
+{
+    if (!stream_alerted(&client->stream)) {
+        return false;
+    }
+    client_end_tls(client);
+    stream_stop_tls(&client->stream);
+    stream_end(&client->stream);
+    duplex_release(&client->duplex, client->origin.worker->bufs);
+    client->duplex.readable = true;
+    client_enter(client, CLIENT_LINGER);
+    client_run_soon(client);
+    return true;
 }
 
 bool client_is_misdirected(const struct client *client, const struct http_head *head)

@@ -390,6 +390,95 @@ def truncated(s):
         pass
 
 
+@scenario("a fatal alert is lost in a reset of the connection")
+def alerts(s):
+    authority = Authority(s)
+    origin = RawOrigin(s).on("/slow", lambda connection, request: connection.wait_for_end()).on("/hello", body=b"hello\n")
+    proxy = start_proxy(s, origin, listener([authority.issue("shop.test")]))
+
+    def told(target, garbage):
+        """What a client is told that asks for this (None: before its first request) and then sends garbage."""
+        arrives, leaves = ssl.MemoryBIO(), ssl.MemoryBIO()
+        secure = context_for(authority).wrap_bio(arrives, leaves, server_hostname="shop.test")
+        with proxy.client() as client:
+            def until_done(call):
+                while True:
+                    try:
+                        return call()
+                    except ssl.SSLWantReadError:
+                        client.send(leaves.read())
+                        if not (piece := client.socket.recv(65536)):
+                            raise EOFError from None
+                        arrives.write(piece)
+            until_done(secure.do_handshake)
+            if target:
+                secure.write(f"GET {target} HTTP/1.1\r\nHost: shop.test\r\n\r\n".encode())
+            client.send(leaves.read())
+            if target and target.startswith("/slow"):
+                origin.request_for(target)
+            # the first record cannot be deciphered; what follows it is in the socket when that is found out
+            client.send(b"\x17\x03\x03\x00\x40" + bytes(64) + garbage)
+            try:
+                while until_done(lambda: secure.read(65536)):
+                    pass
+            except EOFError:
+                return "no alert"
+            except ssl.SSLError as fault:
+                while client.socket.recv(65536):
+                    pass  # a reset would raise
+                return str(fault).lower().replace("_", " ")
+            return "an orderly end"
+    for target in (None, "/hello", "/slow"):
+        for garbage in (b"", bytes(100000)):
+            with s.case(f"{len(garbage)} more bytes after {target or 'the handshake'}"):
+                for number in range(5):
+                    said = told(target and f"{target}{number}-{len(garbage)}", garbage)
+                    check("alert bad record mac" in said, f"told: {said}")
+    proxy.rest(within=30)
+
+
+@scenario("the reason why a client is not let in is lost in a reset, because it has sent its request already")
+def alerts_of_handshakes(s):
+    authority, clients = Authority(s), Authority(s, "clients")
+    proxy = start_proxy(s, NginxOrigin(s), listener([authority.issue("shop.test")], client_ca=clients.cert))
+    for _ in range(10):
+        # in TLS 1.3 the client is through before its certificate is missed
+        with socket.create_connection(proxy.address, timeout=patient(10)) as plain:
+            secure = context_for(authority).wrap_socket(plain, server_hostname="shop.test")
+            secure.sendall(REQUEST + bytes(50000))
+            try:
+                check_equal(secure.recv(65536), "an alert", "answer")
+            except ssl.SSLError as fault:
+                check("certificate required" in str(fault).lower().replace("_", " "), f"told: {fault}")
+
+
+@scenario("an answer that comes before the request is whole is lost in a reset of the connection")
+def early_answers(s):
+    authority = Authority(s)
+
+    def unauthorized(connection, _):
+        connection.respond(401, body=b"no\n")
+        return False
+    unauthorized.reads_body = True
+    proxy = start_proxy(s, RawOrigin(s).on("/", unauthorized), {"listeners": {
+        "web": {"tls": {"certificates": [authority.issue("shop.test").settings()]}}, "plain": {"listen": f"127.0.0.1:{s.port()}"}}})
+    head = b"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 1000000\r\n\r\nbegins"
+    for name in ("plain", "web"):
+        for count in (0, 200000):
+            with s.case(f"{name}: {count} bytes of the body come after it"), \
+                    socket.create_connection(proxy.listeners[name].pair, timeout=patient(10)) as sock:
+                if name == "web":
+                    sock = context_for(authority).wrap_socket(sock, server_hostname="shop.test")
+                sock.sendall(head)
+                answer = sock.recv(65536)
+                check(answer.startswith(b"HTTP/1.1 401 "), f"answer: {answer[:80]}")
+                sock.sendall(bytes(count))
+                while piece := sock.recv(65536):  # a reset would raise
+                    answer += piece
+                check(answer.endswith(b"no\n"), f"answer: {answer[-80:]}")
+                sock.close()
+
+
 @scenario("a client that does not finish its handshake keeps its place for ever")
 def slow(s):
     authority = Authority(s)
