@@ -95,6 +95,7 @@ static int run_test(const char *path)
     }
     printf("%s: the configuration is valid\n", path);
     checklist_run(settings, print_checklist_line, NULL);
+    start_check_as_user(settings, path, print_finding, NULL);
     settings_put(&settings);
     return 0;
 }

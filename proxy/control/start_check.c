@@ -20,6 +20,7 @@ struct start_check {
     const struct settings *settings;
     start_finding_fn *say;
     void *owner;
+    const char *as_user; /* whose eyes it looks with; NULL: those of who starts it */
     bool failed;
 };
 
@@ -32,8 +33,16 @@ __attribute__((format(printf, 3, 4))) static void found(struct start_check *chec
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    check->failed = check->failed || severity == SETTINGS_ERROR;
-    check->say(severity, text, check->owner);
+    if (check->as_user == NULL) {
+        check->failed = check->failed || severity == SETTINGS_ERROR;
+        check->say(severity, text, check->owner);
+        return;
+    }
+    char full[1280];
+    snprintf(full, sizeof full,
+             "%s: a start works, but reloads and upgrades, by user %s, would not", text,
+             check->as_user);
+    check->say(SETTINGS_WARNING, full, check->owner);
 }
 
 /* ---- the user ---- */
@@ -166,15 +175,36 @@ static void check_files(struct start_check *check)
     check_written(check, "warm_state.path", settings->warm_state.path, "nothing would be saved");
 }
 
+/* What a reload reads again comes first. */
+static void (*const checks[])(struct start_check *check) = {
+    check_listener_tls, check_upstream_tls, check_ticket_keys, check_warm_key,
+    check_user,         check_addresses,    check_files,
+};
+#define CHECKS_OF_RELOADS 4
+
 bool start_check(const struct settings *settings, start_finding_fn *say, void *owner)
 {
-    static void (*const checks[])(struct start_check * check) = {
-        check_user,        check_addresses, check_listener_tls, check_upstream_tls,
-        check_ticket_keys, check_warm_key,  check_files,
-    };
     struct start_check check = {.settings = settings, .say = say, .owner = owner};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         checks[i](&check);
     }
     return !check.failed;
+}
+
+void start_check_as_user(const struct settings *settings, const char *config_path,
+                         start_finding_fn *say, void *owner)
+{
+    struct start_check check = {
+        .settings = settings, .say = say, .owner = owner, .as_user = settings->user};
+    struct user user;
+    if (settings->user[0] == '\0' || geteuid() != 0 || !user_find(settings->user, &user) ||
+        user_is_present(&user) || !user_become(&user)) {
+        return;
+    }
+    if (access(config_path, R_OK) != 0) {
+        found(&check, SETTINGS_WARNING, "%s: %s", config_path, strerror(errno));
+    }
+    for (size_t i = 0; i < CHECKS_OF_RELOADS; i++) {
+        checks[i](&check);
+    }
 }

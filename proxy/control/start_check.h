@@ -18,4 +18,8 @@ typedef void start_finding_fn(enum settings_severity severity, const char *text,
 __attribute__((warn_unused_result)) bool start_check(const struct settings *settings,
                                                      start_finding_fn *say, void *owner);
 
+/* Last of all, because this process becomes `user`, if that is set and root asks: warns of what root can read and the user cannot. */
+void start_check_as_user(const struct settings *settings, const char *config_path,
+                         start_finding_fn *say, void *owner);
+
 #endif

@@ -5,7 +5,8 @@ import os
 import pwd
 import signal
 
-from harness import RawOrigin, Skipped, access_rows, check, check_equal, eventually, run, scenario, start_proxy
+from harness import (Authority, RawOrigin, Skipped, access_rows, check, check_equal, eventually, render, run,
+                     run_program, scenario, start_proxy)
 
 NAME = "nobody"
 
@@ -140,5 +141,31 @@ def given_away(s):
     eventually(lambda: f"log {logs.access} stays its owner's" in text_of(logs.error), "the log tells")
     check(proxy.reload({"limits": {"body": "1MiB"}}), f"rejected:\n{text_of(logs.error)}")
 
+
+
+@scenario("-t does not say that reloads will fail because `user` cannot read what root can")
+def unreadable_for_the_user(s):
+    somebody()
+    os.chmod(s.directory, 0o711)
+    site = Authority(s, "authority").issue("shop.test")
+    keys = s.write("ticket.keys", os.urandom(80))
+    text = render({
+        "user": NAME, "admin": {"listen": f"127.0.0.1:{s.port()}"}, "tls_tickets": {"keys": keys},
+        "listeners": {"web": {"listen": f"127.0.0.1:{s.port()}", "tls": {"certificates": [site.settings()]}}},
+        "upstreams": {"app": {"endpoints": ["127.0.0.1:1"]}}, "routes": [{"name": "all", "upstream": "app"}]})
+    path = s.write("site.conf", text)
+    for file in (path, keys, site.cert, site.key):
+        os.chmod(file, 0o644)
+    with s.case("all can be read"):
+        done = run_program(s, "-t", "-c", path)
+        check_equal((done.returncode, "by user" in done.stderr), (0, False), f"exit code, after\n{done.stderr}")
+    for file in (path, keys, site.key):
+        with s.case(f"{os.path.basename(file)} is root's alone"):
+            os.chmod(file, 0o600)
+            done = run_program(s, "-t", "-c", path)
+            check_equal(done.returncode, 0, f"exit code, after\n{done.stderr}")
+            rows = [row for row in done.stderr.splitlines() if file in row and f"by user {NAME}" in row]
+            check(rows, f"it says {done.stderr}")
+            os.chmod(file, 0o644)
 
 run()
