@@ -60,7 +60,7 @@ static void say_unknown_name(struct loading *loading, size_t route, const char *
     }
 }
 
-/* One that the upstream's own limit would cut short does not do what it says. */
+/* A deadline of a route that is longer than the upstream's own limit has no effect. */
 static void check_route_deadline(struct loading *loading, const struct route_settings *route,
                                  const char *path)
 {
@@ -163,7 +163,7 @@ static void check_listeners(struct loading *loading)
     }
 }
 
-/* Both go into a request as they are. */
+/* Both go into a request unchanged. */
 static bool is_plain(const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -201,7 +201,7 @@ static void check_health(struct loading *loading, const struct upstream_settings
     }
 }
 
-/* What is set but not used is most likely meant to be. */
+/* A key that is set but has no effect is probably a mistake. */
 static void check_upstream_tls(struct loading *loading, const struct upstream_tls_settings *tls,
                                const char *path)
 {

@@ -86,7 +86,7 @@ static void check_user(struct checking *checking)
     }
 }
 
-/* What a path stands for now, if that is not rotated; NULL: a regular file, or none yet. */
+/* What a path names now, if it is not rotated; NULL: a regular file, or nothing yet. */
 static const char *unrotated_kind(const char *path)
 {
     struct stat info;

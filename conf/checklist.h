@@ -1,7 +1,7 @@
 /*
- * The production checklist: what `-t` says of a valid configuration that an operator may regret.
+ * The production checklist: what `-t` says about a valid configuration that an operator may regret.
  *
- * Owns nothing; pure but for the limits of this process, which it reads. Thread: any.
+ * Owns nothing; pure except for the limits of this process, which it reads. Thread: any.
  */
 #ifndef EVENKEEL_CONF_CHECKLIST_H
 #define EVENKEEL_CONF_CHECKLIST_H
@@ -23,7 +23,7 @@ struct checklist_line {
 
 typedef void checklist_line_fn(const struct checklist_line *line, void *owner);
 
-/* Every check says exactly one line or more; returns how many were warnings. */
+/* Each check writes at least one line. Returns how many were warnings. */
 size_t checklist_run(const struct settings *settings, checklist_line_fn *line_fn, void *owner);
 
 #endif

@@ -6,7 +6,7 @@
 #include "conf/schema.h"
 #include "conf/schema_types.h"
 
-/* Rows that have no value are left out: optional keys, empty lists that have no default. */
+/* Rows without a value are left out: optional keys, and empty lists without a default. */
 static bool row_is_set(const struct schema_row *row, const void *element)
 {
     const char *field = (const char *)element + row->at;
@@ -36,7 +36,7 @@ static void indent(FILE *out, size_t depth)
     fprintf(out, "%*s", (int)depth * 2, "");
 }
 
-/* Prints the rows below `prefix` and returns the first that is not. */
+/* Prints the rows below `prefix`, and returns the first row that is not below it. */
 static const struct schema_row *dump_group(const struct schema_row *row, const char *prefix,
                                            const void *element, FILE *out, size_t depth)
 {

@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-/* What connecting takes of an attempt beside the wait for the response, and queue and retries of the whole beside one attempt:
-   the distances between the defaults of first_byte, per_try and total. */
+/* Time for connecting in an attempt beside the wait for the response, and time for queue and retries beside one
+   attempt: the differences between the defaults of first_byte, per_try and total. */
 #define BESIDE_FIRST_BYTE_MS 5000
 #define BESIDE_PER_TRY_MS 10000
 
@@ -16,7 +16,7 @@ static bool is_given(const struct loading *loading, const struct upstream_settin
     return config_lookup(loading->config, path) != NULL;
 }
 
-/* A key that is not given is long enough for the part that is inside it. */
+/* A key that is not set is raised so that the part inside it fits. */
 static void raise(uint64_t *whole_ms, uint64_t part_ms, uint64_t beside_ms)
 {
     if (*whole_ms < part_ms + beside_ms) {
@@ -24,7 +24,7 @@ static void raise(uint64_t *whole_ms, uint64_t part_ms, uint64_t beside_ms)
     }
 }
 
-/* A key that is not given does not last longer than a whole that is. */
+/* A key that is not set is lowered to the whole that contains it. */
 static void lower(uint64_t *part_ms, uint64_t whole_ms)
 {
     if (*part_ms > whole_ms) {

@@ -1,5 +1,5 @@
 /*
- * Keys that follow others: what the file does not give is raised or lowered to what it does give.
+ * Keys that follow others: a key that the file does not set is raised or lowered to fit those that it sets.
  *
  * Owns nothing. Thread: the one that loads. Errors: none. Private to conf/.
  */
@@ -8,7 +8,7 @@
 
 #include "conf/load.h"
 
-/* Once everything is taken, before the checks. */
+/* To be called when everything is read, before the checks. */
 void follow_settings(struct loading *loading);
 
 #endif

@@ -1,4 +1,4 @@
-/* From a file to settings: walks the parsed file by the schema and reports everything that is wrong with it. */
+/* From a file to settings: walks the parsed file by the schema and reports every error in it. */
 #include "conf/load.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 #define FILE_MAX_BYTES (16 * 1024 * 1024)
 #define ITEMS_MAX 1024
 #define PATH_TEXT_BYTES 256
-/* A suggestion further away than this helps nobody. */
+/* A suggestion at a larger distance is of no help. */
 #define SUGGEST_DISTANCE 3
 
 static void walk(struct loading *loading, const config_setting_t *group,
@@ -59,7 +59,7 @@ static void range_text(const struct schema_row *row, char *text, size_t bytes)
     snprintf(text, bytes, " from %s to %s", low, high);
 }
 
-/* What stands in the file, as text; NULL for a group or list. */
+/* The value in the file as text; NULL for a group or list. */
 static const char *scalar_text(const config_setting_t *setting, char space[64])
 {
     switch (config_setting_type(setting)) {
@@ -119,7 +119,7 @@ static void take_list(struct loading *loading, const config_setting_t *setting,
                           row->type->expected);
         return;
     }
-    /* what the file says replaces the default */
+    /* the value in the file replaces the default */
     memset((char *)element + row->at, 0,
            row->words != NULL ? sizeof(unsigned) : sizeof(struct schema_list));
     int count = config_setting_length(setting);
@@ -203,7 +203,7 @@ static const char *last_name(const char *path)
     return dot != NULL ? dot + 1 : path;
 }
 
-/* The known key that was probably meant, within this group, then anywhere; false when none is near. */
+/* The known key that was probably meant, in this group or anywhere. False: none is near. */
 static bool suggest(const struct schema_section *section, const char *inner, const char *name,
                     char *text, size_t bytes)
 {

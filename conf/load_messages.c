@@ -1,4 +1,4 @@
-/* What is said about a configuration: by file and line, with the text of the line where that helps. */
+/* Messages about a configuration: with file and line, and with the text of the line where that helps. */
 #include <libconfig.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,7 +80,7 @@ static bool file_line(const char *path, int number, char *line, size_t line_byte
         return false;
     }
     while (number > 0 && (found = fgets(line, (int)line_bytes, file) != NULL)) {
-        /* a line longer than the room comes in parts: only its end counts */
+        /* a line longer than the buffer comes in parts, of which the last counts */
         number -= strchr(line, '\n') != NULL;
     }
     fclose(file);

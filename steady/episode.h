@@ -1,10 +1,12 @@
 /*
- * An episode: a count that rises, seen as something that begins, goes on and is over once the count has rested for a while.
+ * An episode: a rising count, seen as something that begins, continues, and is over when the count has not risen for
+ * some time.
  *
- * It turns thousands of refusals into two lines for the operator. The owner notes the count whenever it looks; how often that is
- * decides how early an episode is seen, not how much it counts.
+ * It turns thousands of refusals into two lines for the operator. The owner notes the count whenever it looks; how
+ * often that is decides how early an episode is seen, not how much it counts.
  *
- * Owns: nothing; embedded. Thread: its owner's. Time base: milliseconds of any clock that does not go back, as arguments. Errors: none.
+ * Owns: nothing; embedded. Thread: its owner's. Time base: milliseconds of any clock that does not go back, as
+ * arguments. Errors: none.
  */
 #ifndef EVENKEEL_STEADY_EPISODE_H
 #define EVENKEEL_STEADY_EPISODE_H
@@ -19,7 +21,8 @@ struct episode {
     uint64_t seen_count;   /* when it was noted last */
     uint64_t before_count; /* before the present or the last episode */
     uint64_t began_ms,
-        risen_ms; /* of the present or the last episode: its begin, and when the count was last seen to have risen */
+        /* of the present or the last episode: its begin, and when the count was last seen to have risen */
+        risen_ms;
 };
 
 /* What the count, as it is now, says: an episode begins when it has risen, and ends when it has not for `rest_ms`. */

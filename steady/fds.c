@@ -1,7 +1,7 @@
 /* How far each use may fill the bound on descriptors. */
 #include "steady/fds.h"
 
-/* One part in so many is left to the uses before, rounded up so that every use leaves something; 0: nothing is left. */
+/* One part in this many is left to the uses before, rounded up so that every use leaves something; 0: nothing is left. */
 static const uint64_t parts_left[] = {
     [FD_FOR_EXCHANGE] = 0,
     [FD_FOR_CONTROL] = 16,

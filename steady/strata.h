@@ -1,12 +1,12 @@
 /*
- * Strata: which part of the traffic a call belongs to, so that what one part meets is not taken for what all meet.
+ * Strata: the parts of the traffic to which calls belong, so that a failure that one part meets is not taken for one
+ * that all meet.
  *
- * A call is in one of STRATA_COUNT strata by its client and in one by its path. Here is what breakers and outlier ejection share:
- * failures in a row, by stratum.
+ * A call is in one of STRATA_COUNT strata by its client and in one by its path. This file has what breakers and
+ * ejection share: failures in a row, by stratum.
  *
- * Owns: nothing on the heap; embedded, zero-initialised. Thread: any; all is relaxed atomics, and two threads at the beginning of a
- * row may lose a failure. Errors: none.
- * Spec: docs/internals/breaker.md.
+ * Owns: nothing on the heap; embedded, zero-initialised. Thread: any; everything is relaxed atomics, and two threads
+ * at the beginning of a row may lose a failure. Errors: none. Spec: docs/internals/breaker.md.
  */
 #ifndef EVENKEEL_STEADY_STRATA_H
 #define EVENKEEL_STEADY_STRATA_H
@@ -16,7 +16,7 @@
 
 #define STRATA_COUNT 16
 
-/* The ways in which traffic is parted. */
+/* The two ways in which traffic is divided. */
 enum strata_side { STRATA_BY_CLIENT, STRATA_BY_PATH };
 #define STRATA_SIDES 2
 
@@ -39,20 +39,21 @@ static inline unsigned strata_count(uint32_t set, enum strata_side side)
     return (unsigned)__builtin_popcount(set & STRATA_OF_SIDE(side));
 }
 
-/* Failures since the last call that did not fail. Their number is the owner's, who sets it to 0 when a call succeeds: the row
-   begins anew with the next failure. */
+/* Failures since the last call that did not fail. The owner counts them, and sets its count to 0 when a call succeeds:
+   then the next failure begins a new row. */
 struct strata_row {
-    uint32_t unreached_count; /* that no call had a part in: nobody was reached */
+    /* failures in which the call had no part, because nobody was reached */
+    uint32_t unreached_count;
     uint32_t failed_counts[STRATA_SIDES][STRATA_COUNT];
 };
 
-/* first: it begins a row. */
+/* first: the failure begins a row. */
 void strata_row_add(struct strata_row *row, struct strata strata, bool first);
 void strata_row_add_unreached(struct strata_row *row, bool first);
 
-/* Whether a row of at least `wanted` failures is the traffic's, and not some part's of it. On each side where several strata have
-   traffic it has to touch more than half of those that so many calls can touch, and a quarter of `wanted` has to come from others
-   than the one that gave the most. */
+/* Whether a row of at least `wanted` failures is evidence for all traffic and not only for a part of it. On each side
+   on which several strata have traffic, it has to touch more than half of those that so many calls can touch, and a
+   quarter of `wanted` has to come from others than the stratum with the most. */
 __attribute__((warn_unused_result)) bool strata_row_speaks_for_all(const struct strata_row *row,
                                                                    uint64_t wanted,
                                                                    uint32_t with_traffic);

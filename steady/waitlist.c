@@ -51,14 +51,14 @@ void waitlist_init(struct waitlist *list, const struct waitlist_policy *policy,
     }
 }
 
-/* Calls are looked at last: whoever makes one waits, or keeps the list by other means. */
+/* Calls are checked last: whatever makes one waits, or keeps the list by other means. */
 bool waitlist_idle(const struct waitlist *list)
 {
     return __atomic_load_n(&list->waiting->used, __ATOMIC_ACQUIRE) == 0 &&
            __atomic_load_n(&list->calls_count, __ATOMIC_ACQUIRE) == 0;
 }
 
-/* What is on its way to a local, or runs there, keeps the list. */
+/* Calls on their way to a local, and locals that serve, keep the list. */
 static void keep(struct waitlist *list)
 {
     __atomic_fetch_add(&list->calls_count, 1, __ATOMIC_RELAXED);
@@ -88,7 +88,8 @@ static uint64_t waits_since(const struct waitlist_local *local, unsigned lines)
     return first_ms;
 }
 
-/* The local that waits longest of those behind `after`, other than `not_this`; since WAITLIST_NOBODY_MS: there is none. */
+/* The local that has waited longest of those behind `after`, except `not_this`; since WAITLIST_NOBODY_MS: there is
+   none. */
 static struct rank first_behind(const struct waitlist *list, unsigned lines, struct rank after,
                                 unsigned not_this)
 {
@@ -109,8 +110,8 @@ bool waitlist_waits_in(const struct waitlist *list, unsigned lines)
 
 /* ---- offers ---- */
 
-/* Notes that it was called, by the older of two ranks; returns what was noted before. Changes the note in any case, so that
-   what happened before is seen by who clears it. */
+/* Notes that the local was called, by the older of two ranks; returns the old note. Always changes the note, so that
+   what was done before is visible to the receiver that clears it. */
 static uint64_t note_call(struct waitlist_local *local, uint64_t since_ms)
 {
     uint64_t noted_ms = __atomic_load_n(&local->called_ms, __ATOMIC_RELAXED);
@@ -155,7 +156,7 @@ void waitlist_offer(struct waitlist_local *own)
     }
 }
 
-/* What this local leaves goes to those behind the rank it was called by. */
+/* Offers what this local leaves to those behind the rank by which it was called. */
 static void serve(struct waitlist_local *local, struct rank called)
 {
     struct waitlist *list = local->list;
@@ -169,7 +170,7 @@ static void serve(struct waitlist_local *local, struct rank called)
     }
 }
 
-/* The note is cleared before anything is looked at: what is freed from now on calls again. */
+/* Clears the note before looking, so that what is freed from now on calls again. */
 static void on_call(struct message *message, void *receiver)
 {
     struct waitlist_local *local = container_of(message, struct waitlist_local, call);
@@ -200,7 +201,7 @@ static void on_recheck(struct wheel_timer *timer, uint64_t now_ms)
 
 /* ---- lines ---- */
 
-/* Who is in his turn may come back: his rank is kept for him. */
+/* A waiter in its turn may return, so its rank is kept for it. */
 static uint64_t line_since(const struct waitlist_local *local, unsigned line)
 {
     const struct waiter *first = waitlist_first(local, line);
@@ -277,7 +278,7 @@ bool waitlist_wait(struct waitlist_local *local, struct waiter *waiter, unsigned
     return enter(local, waiter, line, false);
 }
 
-/* Who comes back for the same can have missed nothing, and has no use for what is there: he would look for ever. */
+/* A waiter that returns for the same capacity has missed nothing, and cannot use what is there: looking would not end. */
 bool waitlist_return(struct waitlist_local *local, struct waiter *waiter, unsigned line)
 {
     if (local->turn != waiter) {

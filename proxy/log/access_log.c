@@ -7,10 +7,10 @@
 
 #include "proxy/log/json_text.h"
 
-/* What the keys, numbers and words of a line take at most. */
+/* The most bytes that the keys, numbers and words of a line take. */
 #define NUMBERS_ROOM 1024
 
-/* How many bytes each text of a record may take once it is escaped: none can push another out of the line. */
+/* The most bytes of each text of a record when it is escaped: so none can push another out of the line. */
 #define TEXT_ROOMS(X)    \
     X(client, 64)        \
     X(method, 64)        \
@@ -79,7 +79,7 @@ static void put_ms(struct line *line, uint64_t us)
 
 static const char hex[] = "0123456789abcdef";
 
-/* At most `most` of these plain bytes, without the first part of a UTF-8 sequence at the end. */
+/* At most `most` of these plain bytes, without an incomplete UTF-8 sequence at the end. */
 static size_t cut_plain(const char *bytes, size_t length, size_t most)
 {
     if (length <= most) {
@@ -91,8 +91,8 @@ static size_t cut_plain(const char *bytes, size_t length, size_t most)
     return most;
 }
 
-/* The next bytes of the text as they stand in a JSON string, `space` of them at most; returns how many were taken. What is not UTF-8
-   becomes \u00XX, so that it is never invalid JSON. */
+/* Writes the next bytes of the text in the form of a JSON string, at most `space` of them; returns how many it took. A
+   byte that is not UTF-8 becomes \u00XX, so the line is always valid JSON. */
 static size_t put_json_part(struct line *line, const char *bytes, size_t left, size_t space)
 {
     size_t run = cut_plain(bytes, json_plain_bytes(bytes, left), space);
@@ -239,7 +239,8 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     return (size_t)(line.at - line_bytes);
 }
 
-/* As nginx escapes in its combined format: \xXX for what is not printable ASCII, quotes and backslashes; "-" for nothing. */
+/* Escaped as nginx does in its combined format: \xXX for what is not printable ASCII, quotes and backslashes; "-" for
+   nothing. */
 static void put_combined_text(struct line *line, struct access_text text, size_t room)
 {
     static const char upper_hex[] = "0123456789ABCDEF";

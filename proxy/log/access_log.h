@@ -1,5 +1,5 @@
 /*
- * An access record as a line: bytes in, bytes out, escaped, bounded.
+ * An access record as a line: escaped and bounded.
  *
  * Owns nothing; pure. Thread: the worker's that writes it.
  */
@@ -11,7 +11,7 @@
 #include "proxy/log/log.h"
 
 #define ACCESS_LINE_BYTES 8192
-/* Longer texts are cut, escaped ones earlier, each to a room of its own: a line always fits. */
+/* Longer texts are cut, each to a room of its own; escapes count. So a line always fits. */
 #define ACCESS_TEXT_BYTES 1024
 
 /* Returns the length, the newline included; never more than ACCESS_LINE_BYTES. */

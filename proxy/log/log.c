@@ -19,10 +19,10 @@
 #define ACCESS_RING_BYTES (1024 * 1024)
 #define ERROR_RING_BYTES (256 * 1024)
 #define ERROR_LINE_BYTES 2048
-/* Access lines are collected this long before they are written together. An error line wakes its sink. */
+/* Access lines are collected for this time before they are written together. An error line wakes its sink at once. */
 #define ACCESS_PAUSE_MS 50
 #define ERROR_PAUSE_MS 1000
-/* What log_free() waits for the last lines. */
+/* How long log_free() waits for the last lines. */
 #define ACCESS_END_MS 1000
 #define ERROR_END_MS 500
 
@@ -52,7 +52,7 @@ ENUM_NAME_FUNCTION(log_result_name, enum log_result, LOG_RESULTS)
 
 /* ---- what a sink says of itself ---- */
 
-/* Where nothing else is left: standard error, unless nobody reads that. */
+/* The last resort: standard error, unless nobody reads that. */
 static void say_on_stderr(const char *text)
 {
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -77,7 +77,7 @@ static void log_on_sink(struct log_sink *sink, bool bad, const char *text, void 
 
 /* ---- life ---- */
 
-/* A file that has the path already need not be opened anew. */
+/* A file that already has the path need not be reopened. */
 static bool log_open_file(struct log_file *file, struct log_sink *present, const char *path)
 {
     struct timespec now;
@@ -92,7 +92,7 @@ static bool log_open_file(struct log_file *file, struct log_sink *present, const
     return open_already && log_file_name(file, path);
 }
 
-/* The files of both logs, or of none. */
+/* Opens the files of both logs, or of none. */
 static bool log_open_files(struct log *log, const struct log_settings *settings,
                            struct log_file files[LOG_NAMES_COUNT])
 {
@@ -141,7 +141,7 @@ static enum log_result log_make_rings(struct log *log, unsigned worker_count)
     return LOG_OK;
 }
 
-/* A sink may speak from its first moment on: it finds the rings and the level in place. */
+/* A sink may log from its first moment on, so the rings and the level are set before. */
 static enum log_result log_start_sinks(struct log *log, const struct log_settings *settings)
 {
     const struct log_sink_env envs[] = {
@@ -178,7 +178,8 @@ static void log_destroy(struct log *log)
     free(log);
 }
 
-/* The error log ends last: the access log has its last words there. False: a disk hangs, and so does the sink's thread. */
+/* The error log ends last, because the access log reports its last errors there. False: a disk hangs, and so does the
+   sink's thread. */
 static bool log_end_sinks(struct log *log)
 {
     static const uint64_t within_ms[] = {[LOG_ERROR] = ERROR_END_MS, [LOG_ACCESS] = ACCESS_END_MS};
@@ -283,7 +284,7 @@ void log_write(struct log *log, enum log_level level, const char *format, ...)
     if (more > 0) {
         used += (size_t)more < sizeof line - used - 1 ? (size_t)more : sizeof line - used - 2;
     }
-    /* a text from elsewhere must not forge a line */
+    /* a text from outside must not forge a line */
     for (size_t i = 0; i < used; i++) {
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f) {
             line[i] = ' ';

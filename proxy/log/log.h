@@ -1,9 +1,11 @@
 /*
- * Logs: each has a sink with a thread of its own (log_sink.h); everybody else hands over finished lines and never waits.
+ * Logs: each has a sink with a thread of its own (log_sink.h). All other threads hand over finished lines and never
+ * wait.
  *
- * Owns: rings of bytes (bounded; a line that does not fit is lost, counted for its sink and told in the error log) and the sinks. Thread:
- * log_write from any; an access ring belongs to one worker. Files are reopened on log_reopen() (SIGUSR1) and rotated by size and age.
- * Trouble of the access log is told in the error log; that of the error log on stderr, if it goes elsewhere.
+ * Owns: rings of bytes (bounded; a line that does not fit is lost, counted for its sink and reported in the error log)
+ * and the sinks. Thread: log_write from any; an access ring belongs to one worker. Files are reopened on log_reopen()
+ * (SIGUSR1) and rotated by size and age. Errors of the access log are reported in the error log; those of the error
+ * log on stderr, if it goes elsewhere.
  */
 #ifndef EVENKEEL_PROXY_LOG_LOG_H
 #define EVENKEEL_PROXY_LOG_LOG_H
@@ -45,13 +47,14 @@ __attribute__((warn_unused_result)) enum log_result log_create(const struct log_
 /* Writes out what is in the rings, for at most 2 s, and ends the threads. NULL is fine. */
 void log_free(struct log **log);
 
-/* Before the process goes on as another user: gives the files to that user, who is to open them again. */
+/* To be called before the process changes its user: gives the files to that user, who will reopen them. */
 void log_give_files(struct log *log, uid_t user);
-/* New settings after a reload: opens new files first; when one cannot be opened the old ones stay and the result says so. A file
-   whose path has not changed need not be opened anew: if it cannot be, the one that is open is written on. */
+/* New settings after a reload: opens new files first. If one cannot be opened, the old ones stay and the result says
+   so. A file whose path has not changed need not be reopened: if it cannot be, the open one is used. */
 __attribute__((warn_unused_result)) enum log_result log_apply(struct log *log,
                                                               const struct log_settings *settings);
-/* Opens every file anew, after everything written before the call is out. One that cannot be opened is written on as it is. */
+/* Reopens every file, after everything that was written before the call is out. If one cannot be opened, its old file
+   is used. */
 void log_reopen(struct log *log);
 
 /* One line: time, level, text. Cheap when the level is off. */
@@ -63,7 +66,7 @@ __attribute__((format(printf, 3, 4))) void log_write(struct log *log, enum log_l
 #define log_info(log, ...) log_write((log), LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(log, ...) log_write((log), LOG_LEVEL_DEBUG, __VA_ARGS__)
 
-/* Everything the access log says of one exchange. Texts need not be terminated and are escaped by the writer. */
+/* Everything that the access log says about one exchange. Texts need not be terminated, and are escaped by the writer. */
 struct access_text {
     const char *bytes;
     uint32_t length;
@@ -91,8 +94,8 @@ struct access_record {
 struct access_ring *log_access_ring(struct log *log, unsigned index);
 /* False when the access log is off: build no record. */
 bool access_log_on(const struct access_ring *ring);
-/* Formats and hands over; drops and counts when the ring is full. No allocation, no lock, no system call but (seldom) a wake-up.
-   wall_ms: CLOCK_REALTIME, cached by the caller. */
+/* Formats and hands over; drops and counts if the ring is full. No allocation, no lock, no system call except, rarely,
+   a wake-up. wall_ms: CLOCK_REALTIME, cached by the caller. */
 void access_log_write(struct access_ring *ring, const struct access_record *record,
                       uint64_t wall_ms);
 

@@ -22,7 +22,7 @@ static enum log_file_kind kind_of(mode_t mode)
     return S_ISREG(mode) ? LOG_FILE_REGULAR : S_ISSOCK(mode) ? LOG_FILE_SOCKET : LOG_FILE_STREAM;
 }
 
-/* What is behind a descriptor, not behind a path: a path may mean something else a moment later. */
+/* The file behind a descriptor and not behind a path, because a path may name another file a moment later. */
 static void log_file_adopt(struct log_file *file, int fd, uint64_t now_ms)
 {
     struct stat info = {0};
@@ -38,8 +38,9 @@ static bool is_fifo(const char *path)
     return stat(path, &info) == 0 && S_ISFIFO(info.st_mode);
 }
 
-/* The descriptor of standard output is shared with who started this process, and so is its blocking mode: a pipe or a terminal is
-   opened a second time, for us alone. Where that is not allowed the shared one is used, with care. */
+/* The descriptor of standard output is shared with the process that started this one, and so is its blocking mode. A
+   pipe or a terminal is opened a second time, for this process alone. Where that is not allowed the shared one is used,
+   with care. */
 static void log_file_open_standard(struct log_file *file, int shared, uint64_t now_ms)
 {
     char path[32];
@@ -103,7 +104,7 @@ static void close_fd(int fd, enum log_file_kind kind)
         return;
     }
     if (kind == LOG_FILE_REGULAR) {
-        /* what is written is not read again soon: do not fill the page cache with it */
+        /* what is written is not read again soon, so it need not stay in the page cache */
         (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     }
     close(fd);
@@ -148,7 +149,7 @@ bool log_file_reopen(struct log_file *file, uint64_t now_ms)
     return true;
 }
 
-/* Whoever can write to the folder could have put a link to somebody else's file under this name. */
+/* Another user who can write to the directory could have put a link to some other file under this name. */
 static bool log_file_is_own(const struct log_file *file, const struct stat *opened)
 {
     struct stat named;
@@ -169,7 +170,8 @@ bool log_file_give(struct log_file *file, uid_t user)
 
 /* ---- writing ---- */
 
-/* As many whole lines as fit into one atomic write of a pipe, so that lines of several processes do not mix; a longer line in parts. */
+/* As many whole lines as fit into one atomic write of a pipe, so that lines of several processes do not mix. A longer
+   line is written in parts. */
 static size_t piece_of(const char *bytes, size_t length)
 {
     if (length <= PIPE_BUF) {
@@ -200,7 +202,7 @@ static ssize_t write_once(const struct log_file *file, const char *bytes, size_t
                : write(file->fd, bytes, length);
 }
 
-/* A FIFO whose reader has gone, or has not come yet. */
+/* A FIFO whose reader is gone, or has not come yet. */
 static bool log_file_connect(struct log_file *file, uint64_t now_ms)
 {
     if (file->fd < 0 && !log_file_open_path(file, now_ms)) {
@@ -253,7 +255,7 @@ bool log_file_due(const struct log_file *file, size_t bytes, uint64_t now_ms)
             now_ms - file->opened_ms > file->rotation.age_ms);
 }
 
-/* The path still means the file that is open: nobody else has renamed it. */
+/* Whether the path still names the open file, so that no other program has renamed it. */
 static bool log_file_in_place(const struct log_file *file)
 {
     struct stat open_file, at_path;

@@ -1,13 +1,13 @@
 /*
- * Where a log goes: a file, a pipe, a device or a socket; opened, written, rotated, reopened and closed in one place each, so that no
- * descriptor is ever left behind.
+ * Where a log goes: a file, a pipe, a device or a socket. Opening, writing, rotating, reopening and closing are in one
+ * place each, so that no descriptor is left open.
  *
- * Nothing here waits for a reader. A regular file takes what the disk takes; of everything else poll() is asked first, and at most
- * PIPE_BUF bytes are written at a time, so that a descriptor shared with others (standard output), which must not be made
- * non-blocking under their hands, does not block either.
+ * Nothing here waits for a reader. A regular file takes what the disk takes. For everything else poll() is asked
+ * first, and at most PIPE_BUF bytes are written at a time: a descriptor that is shared with other processes (standard
+ * output) must not be made non-blocking, and must not block either.
  *
- * Owns one descriptor and the path. Thread: log_file_open() any, from then on one. Time base: CLOCK_MONOTONIC in milliseconds. Errors: false or
- * LOG_FILE_FAILED with errno.
+ * Owns one descriptor and the path. Thread: log_file_open() any, from then on one. Time base: CLOCK_MONOTONIC in
+ * milliseconds. Errors: false or LOG_FILE_FAILED with errno.
  */
 #ifndef EVENKEEL_PROXY_LOG_LOG_FILE_H
 #define EVENKEEL_PROXY_LOG_LOG_FILE_H
@@ -20,7 +20,7 @@
 #include "conf/settings.h"
 
 enum log_file_kind {
-    LOG_FILE_OFF,     /* nothing is open: what is written is gone */
+    LOG_FILE_OFF,     /* nothing is open: what is written is dropped */
     LOG_FILE_REGULAR, /* the only kind that is rotated */
     LOG_FILE_STREAM,  /* a pipe, a terminal or another device */
     LOG_FILE_SOCKET,
@@ -34,27 +34,27 @@ enum log_file_result {
 
 struct log_file {
     char *path;
-    int fd; /* -1: off, or a FIFO that nobody reads */
+    int fd; /* -1: off, or a FIFO without a reader */
     enum log_file_kind kind;
     bool standard;      /* "stderr" or "stdout": never opened again, closed or rotated */
     uint64_t bytes;     /* in a regular file */
-    uint64_t opened_ms; /* or last found to be impossible to rotate */
+    uint64_t opened_ms; /* time of opening, or of the last failed rotation */
     struct rotation_settings rotation; /* a size of 0: it is not rotated */
 };
 
-/* A path of NULL is off. A FIFO that nobody reads is no error: it is opened again when something is written. */
+/* A path of NULL is off. A FIFO without a reader is no error: it is opened again when something is written. */
 __attribute__((warn_unused_result)) bool log_file_open(struct log_file *file, const char *path,
                                                        uint64_t now_ms);
 void log_file_close(struct log_file *file);
 /* Only the path, for log_file_inherit(). */
 __attribute__((warn_unused_result)) bool log_file_name(struct log_file *file, const char *path);
-/* Takes over what another one has open, if it was only named; else closes that. */
+/* Takes over the open file of another log, if this one only has a path; else closes that file. */
 void log_file_inherit(struct log_file *file, struct log_file *from);
-/* Opens the path anew. When that fails what was open stays open. */
+/* Reopens the path. If that fails the open file stays open. */
 __attribute__((warn_unused_result)) bool log_file_reopen(struct log_file *file, uint64_t now_ms);
 
-/* Makes a file of this process's user that of another one, who is to open it again. True also for what needs no giving: no file,
-   or the other's already. */
+/* Gives a file of this process's user to another user, who will reopen it. True also if there is nothing to give: no
+   file, or it is already the other's. */
 __attribute__((warn_unused_result)) bool log_file_give(struct log_file *file, uid_t user);
 
 /* Writes as much as is taken at once, at most `length`. */
