@@ -25,6 +25,7 @@ curl             cmd:curl                            demo
 libcmocka-dev    pc:cmocka                           check
 python3          file:/usr/bin/python3               check
 python3-h11      py:h11                              check
+gunicorn         cmd:gunicorn                        check
 nginx-light      cmd:nginx                           check
 haproxy          cmd:haproxy                         check
 dnsmasq-base     cmd:dnsmasq                         check

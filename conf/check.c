@@ -258,7 +258,7 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
         loading_report(loading, SETTINGS_ERROR, path,
                        "retry.backoff_base is longer than retry.backoff_max");
     }
-    if (upstream->pool.warm_min_count > upstream->pool.max_count) {
+    if (!upstream->pool.warm_auto && upstream->pool.warm_min_count > upstream->pool.max_count) {
         loading_report(loading, SETTINGS_ERROR, path, "pool.warm_min is larger than pool.max");
     }
     check_health(loading, upstream, path);

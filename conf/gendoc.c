@@ -67,7 +67,8 @@ static const char *preset_of(const struct schema_row *row)
         return row->type->list ? "[ ]" : "none";
     }
     if (!row->type->list) {
-        snprintf(text, sizeof text, row->type->quoted ? "\"%s\"" : "%s", row->preset);
+        snprintf(text, sizeof text, row->type->quoted || schema_takes_auto(row) ? "\"%s\"" : "%s",
+                 row->preset);
         return text;
     }
     char copy[256];

@@ -90,6 +90,7 @@ static void take_scalar(struct loading *loading, const config_setting_t *setting
         return;
     }
     bool number_type = row->type == loading->bool_type ? is_bool : !is_text && !is_bool;
+    number_type = number_type || (schema_takes_auto(row) && is_text && strcmp(text, "auto") == 0);
     if (row->type->quoted && !is_text) {
         bool timed = strcmp(row->type->name, "duration") == 0;
         bool sized = strncmp(row->type->name, "size", 4) == 0;

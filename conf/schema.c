@@ -249,8 +249,10 @@ static const struct schema_row upstream_rows[] = {
      .help =
          "accept response heads with bare LF, folded lines or control bytes, and chunked responses of HTTP/1.0 (else 502)"},
 
-    {"pool.warm_min", &type_count, "2", AT(pool.warm_min_count), .min = 0, .max = 10000,
-     .help = "number of connections that are kept open to each endpoint, also without traffic"},
+    {"pool.warm_min", &type_count_or_auto, "auto", AT(pool.warm_min_count),
+     .also_at = offsetof(struct upstream_settings, pool.warm_auto), .min = 0, .max = 10000,
+     .help =
+         "number of connections that are kept open to each endpoint, also without traffic; auto: 1 until its first response, then 2. An endpoint that closes its connections after each response has none"},
     {"pool.max", &type_count, "256", AT(pool.max_count), .min = 1, .max = 100000,
      .help = "highest number of connections to each endpoint, over all workers; exact"},
     {"pool.idle", &type_duration, "50s", AT(pool.idle_ms), .min = MS, .max = DAY,

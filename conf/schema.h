@@ -57,6 +57,9 @@ struct schema_section {
 
 extern const struct schema_section schema_sections[]; /* ends with name NULL */
 
+/* Whether the row takes the word "auto" beside bare numbers. */
+bool schema_takes_auto(const struct schema_row *row);
+
 /* Pointer and count as every list of the settings has them. */
 struct schema_list {
     void *items;

@@ -124,6 +124,26 @@ static void print_count(const struct schema_row *row, const void *element, FILE 
     fprintf(out, "%" PRIu64, *(const uint64_t *)field_in(element, row->at));
 }
 
+static bool take_count_or_auto(struct arena *arena, const struct schema_row *row, void *element,
+                               const char *text)
+{
+    bool is_auto = strcmp(text, "auto") == 0;
+    *(bool *)field_of(element, row->also_at) = is_auto;
+    if (is_auto) {
+        *(uint64_t *)field_of(element, row->at) = POOL_WARM_AUTO_COUNT;
+    }
+    return is_auto || take_count(arena, row, element, text);
+}
+
+static void print_count_or_auto(const struct schema_row *row, const void *element, FILE *out)
+{
+    if (*(const bool *)field_in(element, row->also_at)) {
+        print_quoted("auto", out);
+    } else {
+        print_count(row, element, out);
+    }
+}
+
 static bool take_number(struct arena *arena, const struct schema_row *row, void *element,
                         const char *text)
 {
@@ -397,6 +417,9 @@ const struct schema_type type_size_or_auto = {
     print_size_or_auto};
 const struct schema_type type_count = {"count", "a whole number", false,
                                        false,   take_count,       print_count};
+const struct schema_type type_count_or_auto = {
+    "count or \"auto\"", "\"auto\" or a whole number", false, false,
+    take_count_or_auto,  print_count_or_auto};
 const struct schema_type type_number = {"number", "a number",  false,
                                         false,    take_number, print_number};
 const struct schema_type type_bool = {"boolean", "true or false", false,
@@ -439,3 +462,8 @@ const struct schema_type type_certificate_list = {"list of { cert; key; ocsp; }"
                                                   true,
                                                   NULL,
                                                   print_certificates};
+
+bool schema_takes_auto(const struct schema_row *row)
+{
+    return row->type == &type_count_or_auto;
+}

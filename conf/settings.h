@@ -178,8 +178,10 @@ struct upstream_tls_settings {
     const char *ca, *cert, *key; /* "" is none / the system's */
 };
 
+#define POOL_WARM_AUTO_COUNT 2
 struct pool_settings {
     uint64_t warm_min_count;
+    bool warm_auto; /* POOL_WARM_AUTO_COUNT, from the endpoint's first response on */
     uint64_t max_count;
     uint64_t idle_ms;
     uint64_t lifetime_ms;

@@ -210,6 +210,9 @@ static inline uint32_t endpoint_capacity_count(const struct endpoint *endpoint)
 
 static inline uint32_t local_exchanges_limit(const struct endpoint_local *local)
 {
+    if (endpoint_habit(local->endpoint) != HABIT_KEEPS && !local->endpoint->protocol->shares) {
+        return 1; /* its first return is looked at: habit_limit_reached() */
+    }
     if (local->endpoint->proxy_header ==
         PROXY_HEADER_CLIENT) { /* each connection carries one client's header */
         return 1;

@@ -198,7 +198,7 @@ bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms)
 {
     uint64_t until_ms = count_read(&endpoint->upkeep.cold_until_ms);
     if (now_ms < until_ms &&
-        count_read(&endpoint->upkeep.ready_count) < count_read(&endpoint->upkeep.warm_count)) {
+        count_read(&endpoint->upkeep.ready_count) < endpoint_warm_count(endpoint)) {
         return true;
     }
     __atomic_store_n(&endpoint->upkeep.cold_until_ms, 0, __ATOMIC_RELAXED);
@@ -233,6 +233,7 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
         endpoint->turn = turn;
         endpoint->proxy_header = view->settings->proxy_protocol;
         endpoint->protocol = &protocol_http1;
+        endpoint->upkeep.habit = endpoint->protocol->shares ? HABIT_KEEPS : HABIT_UNKNOWN;
     }
     if (endpoint == NULL || !name_endpoint(endpoint, settings, named->hostname) ||
         !endpoint_tls_attach(endpoint, view) || !health_attach(endpoint) ||

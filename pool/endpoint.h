@@ -125,6 +125,9 @@ struct endpoint_verdict {
     struct strata_row failures_row; /* the same failures by stratum */
 };
 
+/* See habit.h. */
+enum endpoint_habit { HABIT_UNKNOWN, HABIT_KEEPS, HABIT_CLOSES };
+
 /* Shared by the upkeep of all workers; atomics. */
 struct endpoint_upkeep {
     uint64_t ready_count; /* connections that take requests */
@@ -132,7 +135,10 @@ struct endpoint_upkeep {
     uint64_t leaving_count;
     /* number of leases at a time that the last connection was allowed; 0: unknown */
     uint32_t capacity_count;
-    uint64_t warm_count; /* the warm level */
+    uint64_t warm_count; /* configured level, written at each adoption; see endpoint_warm_count() */
+    uint32_t warm_waits; /* the level is kept from the first response on, not before */
+    uint32_t habit;      /* enum endpoint_habit; written by habit.c */
+    uint32_t closes_row; /* written by habit.c */
     /* connections that an earlier process needed; 0: unknown, or no longer of interest; written by control */
     uint64_t needed_count;
     /* until it is warm, or until this time, other endpoints are preferred; 0: it is warm */
@@ -208,11 +214,43 @@ static inline uint64_t local_spare_count(const struct endpoint_local *local)
 /* True: a new endpoint of an upstream that has others is still warming up, so the others are preferred. */
 bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms);
 
+static inline enum endpoint_habit endpoint_habit(const struct endpoint *endpoint)
+{
+    return (enum endpoint_habit)__atomic_load_n(&endpoint->upkeep.habit, __ATOMIC_RELAXED);
+}
+
+static inline bool endpoint_waits(const struct endpoint *endpoint)
+{
+    return __atomic_load_n(&endpoint->upkeep.warm_waits, __ATOMIC_RELAXED) != 0;
+}
+
+/* What is left of a configured warm level by the endpoint's habit. `waits`: it is kept from the first response on. */
+static inline uint64_t endpoint_level_count(const struct endpoint *endpoint, uint64_t level_count,
+                                            bool waits)
+{
+    switch (endpoint_habit(endpoint)) {
+    case HABIT_UNKNOWN: return waits && level_count > 1 ? 1 : level_count;
+    case HABIT_KEEPS: return level_count;
+    case HABIT_CLOSES: return 0;
+    }
+    return level_count;
+}
+
+/* The warm level now. */
+static inline uint64_t endpoint_warm_count(const struct endpoint *endpoint)
+{
+    return endpoint_level_count(endpoint, count_read(&endpoint->upkeep.warm_count),
+                                endpoint_waits(endpoint));
+}
+
 /* Connections that an earlier process needed, as far as pool.max allows. */
 static inline uint64_t endpoint_needed_count(const struct endpoint *endpoint)
 {
     uint64_t needed_count = count_read(&endpoint->upkeep.needed_count);
     uint64_t max_count = bound_limit(&endpoint->connections);
+    if (endpoint_habit(endpoint) == HABIT_CLOSES) {
+        return 0;
+    }
     return needed_count < max_count ? needed_count : max_count;
 }
 

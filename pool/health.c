@@ -130,7 +130,7 @@ struct census {
 static bool is_unreached(const struct endpoint *endpoint)
 {
     const struct endpoint_upkeep *upkeep = &endpoint->upkeep;
-    return __atomic_load_n(&upkeep->warm_count, __ATOMIC_RELAXED) > 0 &&
+    return endpoint_warm_count(endpoint) > 0 &&
            __atomic_load_n(&upkeep->redial_failures_count, __ATOMIC_RELAXED) > 0 &&
            bound_used(&endpoint->connections) == 0;
 }

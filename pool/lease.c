@@ -3,6 +3,7 @@
 
 #include "pool/connection.h"
 #include "pool/descriptor.h"
+#include "pool/habit.h"
 #include "pool/line.h"
 #include "pool/queue.h"
 #include "pool/upkeep.h"
@@ -41,7 +42,8 @@ static inline enum ending ending_by_now(struct connection *connection)
     if (connection->ending != ENDING_NONE) {
         return connection->ending;
     }
-    if (connection->facts.exchanges_count >= connection->loans.exchanges_limit) {
+    if (connection->facts.exchanges_count >= connection->loans.exchanges_limit &&
+        habit_limit_reached(connection)) {
         return ENDING_REQUESTS;
     }
     if (!local->kept && connection->loans.lent_count == 0) {
@@ -110,6 +112,11 @@ __attribute__((always_inline)) static inline void give_back(struct pool_worker *
 void lease_return(struct pool_worker *worker, struct lease **lease)
 {
     give_back(worker, lease, ENDING_NONE);
+}
+
+void lease_told_last(struct lease *lease)
+{
+    habit_told_last(lease->connection);
 }
 
 void lease_close(struct pool_worker *worker, struct lease **lease, enum lease_close_reason reason)

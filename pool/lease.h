@@ -143,6 +143,9 @@ void pool_lease_cancel(struct pool_worker *worker, struct lease_request *request
 /* Returns the lease to the pool: the next request in line gets it, or the connection becomes idle. It must be between
    exchanges. Nulls *lease. */
 void lease_return(struct pool_worker *worker, struct lease **lease);
+/* The response says that it is the last of its connection: the pool learns whether the endpoint keeps connections. The lease
+   stays out. */
+void lease_told_last(struct lease *lease);
 /* Reason: DONE, BROKEN or ABANDONED. Ends the lease, and also the connection if the lease is the whole connection.
    Nulls *lease. */
 void lease_close(struct pool_worker *worker, struct lease **lease, enum lease_close_reason reason);

@@ -3,6 +3,7 @@
 
 #include "pool/descriptor.h"
 #include "pool/dial.h"
+#include "pool/habit.h"
 #include "pool/handover.h"
 #include "pool/late_tls.h"
 #include "pool/queue.h"
@@ -257,11 +258,12 @@ void line_offer(struct endpoint_local *local, struct connection *connection)
 {
     upkeep_on_ready(connection);
     if (first_servable(local, connection->facts.reused) != NULL) {
+        habit_make_way(local);
         serve_all(local, connection);
         return;
     }
-    if (!local->kept) {
-        connection_end(connection, ENDING_RETIRED);
+    if (!local->kept || habit_unwelcome(connection)) {
+        connection_end(connection, local->kept ? ENDING_SURPLUS : ENDING_RETIRED);
         return;
     }
     connection_rest(connection, connection->state);

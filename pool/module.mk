@@ -19,6 +19,7 @@ libpool_a_SOURCES = \
 	%D%/endpoint_totals.c %D%/endpoint_totals.h \
 	%D%/file_mark.h \
 	%D%/late_tls.c %D%/late_tls.h \
+	%D%/habit.c %D%/habit.h \
 	%D%/handover.c %D%/handover.h \
 	%D%/health.c %D%/health.h %D%/health_state.h \
 	%D%/hosts.c %D%/hosts.h \

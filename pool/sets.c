@@ -376,14 +376,15 @@ struct set_warmth upstream_set_warmth(const struct upstream_set *set)
     for (size_t v = 0; v < set->count; v++) {
         const struct upstream_view *view = &set->views[v];
         const struct pool_settings *pool = &view->settings->pool;
-        uint64_t level_count =
+        uint64_t most_count =
             pool->warm_min_count < pool->max_count ? pool->warm_min_count : pool->max_count;
-        if (!view->ahead || level_count == 0) {
+        if (!view->ahead || most_count == 0) {
             continue;
         }
         warmth.upstream_count++;
         for (size_t e = 0; e < view->endpoint_count; e++) {
             const struct endpoint *endpoint = view->endpoints[e];
+            uint64_t level_count = endpoint_level_count(endpoint, most_count, pool->warm_auto);
             uint64_t ready_count = count_read(&endpoint->upkeep.ready_count);
             uint64_t missing_count = ready_count < level_count ? level_count - ready_count : 0;
             warmth.wanted_count += level_count;

@@ -118,6 +118,7 @@ void upkeep_adopt(struct endpoint_local *local, const struct upstream_settings *
     upkeep->idle_configured_ms = pool->idle_ms;
     local->limits.idle_ms = idle_limit_ms(&upkeep->idle_limit, pool->idle_ms, now_of(local));
     write_shared(&endpoint->upkeep.warm_count, level_count);
+    __atomic_store_n(&endpoint->upkeep.warm_waits, pool->warm_auto, __ATOMIC_RELAXED);
     if (!local->kept) {
         return;
     }
@@ -185,7 +186,7 @@ static enum ahead_result dial_ahead(struct endpoint_local *local, uint64_t level
 /* Places that may be taken for the warm level: connections that leave keep their places until they are gone. */
 static uint64_t warm_level_count(const struct endpoint *endpoint)
 {
-    return read_shared(&endpoint->upkeep.warm_count) + read_shared(&endpoint->upkeep.leaving_count);
+    return endpoint_warm_count(endpoint) + read_shared(&endpoint->upkeep.leaving_count);
 }
 
 static enum ahead_result fill_warm(struct endpoint_local *local)
@@ -208,7 +209,8 @@ static enum ahead_result fill_warm(struct endpoint_local *local)
 static enum ahead_result fill_target(struct endpoint_local *local)
 {
     struct upkeep *upkeep = &local->upkeep;
-    if (now_of(local) >= upkeep->target_until_ms) {
+    if (now_of(local) >= upkeep->target_until_ms ||
+        endpoint_habit(local->endpoint) == HABIT_CLOSES) {
         write_shared(&upkeep->target_count, 0);
     }
     while (local_lasting_count(local) < upkeep->target_count) {
@@ -230,7 +232,7 @@ static bool spare(struct connection *connection)
 {
     struct endpoint *endpoint = connection->local->endpoint;
     uint64_t left_count = __atomic_sub_fetch(&endpoint->upkeep.ready_count, 1, __ATOMIC_ACQ_REL);
-    if ((int64_t)left_count >= (int64_t)read_shared(&endpoint->upkeep.warm_count)) {
+    if ((int64_t)left_count >= (int64_t)endpoint_warm_count(endpoint)) {
         connection->ready = false;
         return true;
     }
@@ -342,7 +344,7 @@ void upkeep_on_ready(struct connection *connection)
     }
 }
 
-void upkeep_on_gone(struct endpoint_local *local)
+void upkeep_fill(struct endpoint_local *local)
 {
     if (!local->kept ||
         bound_used(&local->endpoint->connections) >= warm_level_count(local->endpoint)) {
@@ -350,6 +352,11 @@ void upkeep_on_gone(struct endpoint_local *local)
     }
     local->upkeep.fill_upto_count = UINT64_MAX;
     pool_worker_schedule_endpoint(local->worker, local);
+}
+
+void upkeep_on_gone(struct endpoint_local *local)
+{
+    upkeep_fill(local);
 }
 
 /* The connections that are still idle are older than those that were lost. */

@@ -34,6 +34,8 @@ void upkeep_on_ready(struct connection *connection);
 void upkeep_on_dial_failed(struct endpoint_local *local, enum dial_result result);
 /* Delays dials ahead of requests as after a failed dial. */
 void upkeep_hold_back(struct endpoint_local *local);
+/* Dials what is missing of the warm level, soon. */
+void upkeep_fill(struct endpoint_local *local);
 /* The local has lost a place of its endpoint, or a connection that does not count any more. */
 void upkeep_on_gone(struct endpoint_local *local);
 /* A connection is about to end because the other side ended it while it was idle, or broke it while it was lent. */

@@ -165,7 +165,7 @@ struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
         .companion = endpoint->companion,
         .open = bound_used(&endpoint->connections),
         .in_flight = __atomic_load_n(&endpoint->in_flight, __ATOMIC_RELAXED),
-        .warm = count_read(&endpoint->upkeep.warm_count),
+        .warm = endpoint_warm_count(endpoint),
         .ready = count_read(&endpoint->upkeep.ready_count),
         .learned_idle_ms = count_read(&endpoint->upkeep.learned_idle_ms),
         .cold = count_read(&endpoint->upkeep.cold_until_ms) != 0,
@@ -211,7 +211,7 @@ struct upstream_warmth upstream_warmth(const struct upstream *upstream)
     struct upstream_warmth warmth = {0, 0};
     const struct endpoint *endpoint;
     TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
-        uint64_t warm_count = count_read(&endpoint->upkeep.warm_count);
+        uint64_t warm_count = endpoint_warm_count(endpoint);
         uint64_t needed_count = endpoint_needed_count(endpoint);
         uint64_t wanted_count = warm_count > needed_count ? warm_count : needed_count;
         uint64_t ready_count = count_read(&endpoint->upkeep.ready_count);

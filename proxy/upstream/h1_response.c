@@ -291,6 +291,19 @@ static void drop_body(struct h1_upstream *upstream, struct duplex_input *input)
     upstream->keep = upstream->keep && input->length == 0;
 }
 
+/* Why the connection of this response is not kept. */
+static __attribute__((noinline)) void note_last(const struct h1_upstream *upstream,
+                                                const struct http_head *head)
+{
+    const struct upstream_side *side = &upstream->side;
+    if (head->facts & FACT_LAST) {
+        stat_add(&side->worker->stats.responses_tolerated, 1);
+    }
+    if ((head->facts & FACT_CLOSE) || head->framing == FRAMING_CLOSE) {
+        lease_told_last(side->lease);
+    }
+}
+
 static bool take_final(struct h1_upstream *upstream, const struct http_head *head,
                        struct duplex_input *input)
 {
@@ -298,8 +311,8 @@ static bool take_final(struct h1_upstream *upstream, const struct http_head *hea
     bool passes = side->events->final(side->owner, head);
     upstream->state = H1_UPSTREAM_BODY;
     upstream->keep = !(head->facts & (FACT_CLOSE | FACT_LAST)) && head->framing != FRAMING_CLOSE;
-    if (__builtin_expect(head->facts & FACT_LAST, 0)) {
-        stat_add(&side->worker->stats.responses_tolerated, 1);
+    if (__builtin_expect(!upstream->keep, 0)) {
+        note_last(upstream, head);
     }
     h1_body_init_response(&upstream->body, head->framing, head->content_length);
     if (__builtin_expect(passes, 1)) {

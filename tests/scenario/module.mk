@@ -24,6 +24,7 @@ scenario_tests = \
 	%D%/load.py \
 	%D%/log_sinks.py \
 	%D%/logs.py \
+	%D%/lone_servers.py \
 	%D%/odd_origins.py \
 	%D%/pool.py \
 	%D%/pool_failover.py \

@@ -160,7 +160,7 @@ def new_upstream(s):
         proxy.wait_for_log("it gets traffic all the same")
     with s.case("one that is slow for ever is waited for as long as configured; the newest file wins"):
         silent = RawOrigin(s, "silent", certificate=authority.issue("IP:127.0.0.1"), handshake_s=patient(20))
-        before = takes_over(proxy, {"endpoints": [silent.address], "tls": tls, "timeouts": {"tls": "30s"}},
+        before = takes_over(proxy, {"endpoints": [silent.address], "tls": tls, "timeouts": {"tls": "30s"}, "pool": {"warm_min": 2}},
                             readiness={"give_up_after": "700ms"})
         warming = eventually(lambda: proxy.admin_json("/status")["reloads"].get("warming"), "it waits")
         check_equal(warming, {"upstreams": 1, "connections_wanted": 2, "connections_ready": 0}, "/status")

@@ -62,6 +62,7 @@ __attribute__((format(printf, 1, 2))) static inline struct settings *rig_setting
     settings_messages_free(&messages);
     for (size_t i = 0; i < settings->upstream_count && strstr(upstreams, "warm_min") == NULL; i++) {
         settings->upstreams[i].pool.warm_min_count = 0;
+        settings->upstreams[i].pool.warm_auto = false;
     }
     return settings;
 }

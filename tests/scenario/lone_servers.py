@@ -1,0 +1,148 @@
+"""Servers that take one connection at a time: what the proxy keeps ready must not be what keeps them from serving."""
+
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from harness import Process, RawOrigin, check, check_equal, eventually, patient, run, scenario, start_proxy
+
+APPLICATION = '''
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
+    return [b"ok\\n"]
+'''
+
+
+class Program(Process):
+    """A server that runs as a program of its own, at a port of 127.0.0.1."""
+
+    def __init__(self, s, name, arguments):
+        self.port = s.port()
+        super().__init__(s, name, [each.format(port=self.port) for each in arguments])
+        self.address = f"127.0.0.1:{self.port}"
+        eventually(self._listens, f"{name} listens", 20)
+
+    def _listens(self):
+        with open("/proc/net/tcp") as file:
+            return any(f":{self.port:04X} 00000000:0000 0A" in line for line in file)
+
+
+def http_server(s):
+    """The file server of the standard library, without threads: HTTP/1.0."""
+    code = ("import functools, http.server; http.server.HTTPServer(('127.0.0.1', {port}), functools.partial("
+            "http.server.SimpleHTTPRequestHandler, directory='" + s.directory + "')).serve_forever()")
+    return Program(s, "http.server", ["/usr/bin/python3", "-c", code])
+
+
+def wsgiref_server(s):
+    """The reference server of WSGI: HTTP/1.0."""
+    s.write("hello.py", APPLICATION)
+    code = (f"import sys; sys.path.insert(0, '{s.directory}'); from hello import application; from wsgiref.simple_server "
+            "import make_server; make_server('127.0.0.1', {port}, application).serve_forever()")
+    return Program(s, "wsgiref", ["/usr/bin/python3", "-c", code])
+
+
+def gunicorn(s):
+    """One sync worker, which is gunicorn's default: HTTP/1.1 with Connection: close."""
+    s.write("hello.py", APPLICATION)
+    return Program(s, "gunicorn", ["gunicorn", "--chdir", s.directory, "--bind", "127.0.0.1:{port}", "--timeout", "5",
+                                   "hello:application"])
+
+
+SERVERS = (http_server, wsgiref_server, gunicorn)
+
+
+def quick(proxy, within):
+    started = time.monotonic()
+    status = proxy.get("/").status
+    took = time.monotonic() - started
+    check_equal(status, 200, "status")
+    check(took < patient(within), f"it took {took:.1f} s")
+
+
+@scenario("connections kept ready starve a server that takes one at a time", within=180)
+def starved(s):
+    for start in SERVERS:
+        server = start(s)
+        proxy = start_proxy(s, server, name=f"before-{server.name}")
+        with s.case(f"{server.name}: the first requests are served at once"):
+            for _ in range(5):
+                quick(proxy, 3)
+        with s.case(f"{server.name}: so are several at a time"):
+            with ThreadPoolExecutor(8) as pool:
+                statuses = list(pool.map(lambda _, proxy=proxy: proxy.get("/").status, range(40)))
+            check_equal(statuses, [200] * 40, "statuses")
+        with s.case(f"{server.name}: nothing stands there without a request"):
+            eventually(lambda proxy=proxy, server=server: not proxy_connections(proxy, server), "no connection is left")
+        with s.case(f"{server.name}: others than the proxy are served"):
+            check_equal(direct_get(server), b"HTTP/1.", "answer")
+        proxy.stop()
+        server.stop()
+
+
+def proxy_connections(proxy, server):
+    return [row for row in proxy.sockets() if row[1].endswith(f":{server.port}")]
+
+
+def direct_get(server):
+    with socket.create_connection(("127.0.0.1", server.port), patient(5)) as sock:
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        return sock.recv(7)
+
+
+@scenario("the first requests meet a server that one idle connection blocks", within=120)
+def burst_at_the_start(s):
+    for start in SERVERS:
+        server = start(s)
+        for workers in (1, 4):
+            proxy = start_proxy(s, server, {"workers": workers}, name=f"burst-{server.name}-{workers}")
+            with s.case(f"{server.name}: 16 at once, the first that there are, {workers} workers"):
+                started = time.monotonic()
+                with ThreadPoolExecutor(16) as pool:
+                    statuses = list(pool.map(lambda _, proxy=proxy: proxy.get("/").status, range(16)))
+                check_equal(statuses, [200] * 16, "statuses")
+                check(time.monotonic() - started < patient(6), f"it took {time.monotonic() - started:.1f} s")
+            proxy.stop()
+        server.stop()
+
+
+@scenario("an endpoint that keeps connections is not kept warm, or is before its first answer")
+def levels(s):
+    keeps, closes, asked = RawOrigin(s, "keeps"), RawOrigin(s, "closes"), RawOrigin(s, "asked")
+    closes.on("/", lambda connection, _: connection.respond(200, b"ok", [("Connection", "close")]) and False)
+    proxy = start_proxy(s, keeps, {
+        "upstreams": {"closes": {"endpoints": [closes.address]},
+                      "asked": {"endpoints": [asked.address], "pool": {"warm_min": 3}}},
+        "routes": [{"name": "closes", "path_prefix": "/closes", "upstream": "closes"},
+                   {"name": "asked", "path_prefix": "/asked", "upstream": "asked"}, {"name": "all", "upstream": "app"}]})
+
+    def level(origin, count):
+        eventually(lambda: len(origin.open_connections()) == count, f"{count} connections at {origin.name}")
+
+    with s.case("before the first answer one connection stands at each endpoint, or as many as pool.warm_min says"):
+        level(keeps, 1)
+        level(closes, 1)
+        level(asked, 3)
+        check_equal(proxy.admin("/readyz")[0], 200, "/readyz")
+    with s.case("after it the warm level is there"):
+        check_equal(proxy.get("/").status, 200, "status")
+        level(keeps, 2)
+        check_equal(len(keeps.connections), 2, "connections in all")
+    with s.case("an endpoint that closes has none, whatever was asked for"):
+        check_equal(proxy.get("/closes").status, 200, "status")
+        level(closes, 0)
+        check(proxy.reload({"upstreams": {"closes": {"pool": {"warm_min": 4}}}}), "the reload was rejected")
+        check_equal(proxy.get("/closes").status, 200, "status")
+        level(closes, 0)
+    with s.case("it has them again when it keeps connections"):
+        closes.on("/", status=200, body=b"ok")
+        check_equal(proxy.get("/closes").status, 200, "status")
+        level(closes, 4)
+    with s.case("an endpoint that closes now and then is kept warm"):
+        keeps.on("/now", lambda connection, _: connection.respond(200, b"ok", [("Connection", "close")]) and False)
+        for number in range(40):
+            check_equal(proxy.get("/now" if number % 4 == 0 else "/").status, 200, "status")
+        level(keeps, 2)
+
+
+run()
