@@ -7,28 +7,39 @@
 
 #include "conf/load.h"
 #include "conf/value.h"
+#include "steady/text_index.h"
 
 /* RFC 1035 2.3.4, written out */
 #define SERVER_NAME_MOST_BYTES 253
 
+/* The first of that name. */
+static void index_name(struct loading *loading, struct text_index *index, const char *name,
+                       void *named)
+{
+    if (text_index_find(index, name) == NULL && !text_index_add(index, name, named)) {
+        loading_report(loading, SETTINGS_ERROR, name, "no memory");
+    }
+}
+
 static void check_names(struct loading *loading)
 {
     struct settings *settings = loading->settings;
+    struct text_index names = {NULL, 0, 0};
     for (size_t i = 0; i < settings->route_count; i++) {
         struct route_settings *route = &settings->routes[i];
         if (route->name == NULL) {
             route->name = arena_printf(&loading->arena, "route-%zu", i + 1);
         }
-        for (size_t j = 0; j < i && route->name != NULL; j++) {
-            const char *earlier = settings->routes[j].name;
-            if (earlier != NULL && strcmp(earlier, route->name) == 0) {
-                char path[64];
-                snprintf(path, sizeof path, "routes.[%zu].name", i);
-                loading_report(loading, SETTINGS_ERROR, path, "\"%s\" is the name of another route",
-                               route->name);
-            }
+        if (route->name != NULL && text_index_find(&names, route->name) != NULL) {
+            char path[64];
+            snprintf(path, sizeof path, "routes.[%zu].name", i);
+            loading_report(loading, SETTINGS_ERROR, path, "\"%s\" is the name of another route",
+                           route->name);
+        } else if (route->name != NULL) {
+            index_name(loading, &names, route->name, route);
         }
     }
+    text_index_release(&names);
 }
 
 /* The existing name nearest to one that does not exist. */
@@ -73,42 +84,57 @@ static void check_route_deadline(struct loading *loading, const struct route_set
     }
 }
 
+static void check_route_upstream(struct loading *loading, size_t number,
+                                 const struct text_index *upstreams)
+{
+    struct settings *settings = loading->settings;
+    struct route_settings *route = &settings->routes[number];
+    const struct upstream_settings *upstream = text_index_find(upstreams, route->upstream);
+    char path[64];
+    if (upstream == NULL) {
+        say_unknown_name(loading, number, "upstream", route->upstream,
+                         nearest(route->upstream, settings->upstreams, settings->upstream_count,
+                                 sizeof *settings->upstreams));
+        return;
+    }
+    route->upstream_index = (size_t)(upstream - settings->upstreams);
+    snprintf(path, sizeof path, "routes.[%zu]", number);
+    check_route_deadline(loading, route, path);
+}
+
+static void check_route_listener(struct loading *loading, size_t number)
+{
+    const struct settings *settings = loading->settings;
+    const char *name = settings->routes[number].listener;
+    bool found = name == NULL;
+    for (size_t i = 0; i < settings->listener_count && !found; i++) {
+        found = strcmp(settings->listeners[i].name, name) == 0;
+    }
+    if (!found) {
+        say_unknown_name(loading, number, "listener", name,
+                         nearest(name, settings->listeners, settings->listener_count,
+                                 sizeof *settings->listeners));
+    }
+}
+
 static void check_references(struct loading *loading)
 {
     struct settings *settings = loading->settings;
+    struct text_index upstreams = {NULL, 0, 0};
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        index_name(loading, &upstreams, settings->upstreams[i].name, &settings->upstreams[i]);
+    }
     for (size_t i = 0; i < settings->route_count; i++) {
-        struct route_settings *route = &settings->routes[i];
-        bool found = false;
-        char path[64];
-        snprintf(path, sizeof path, "routes.[%zu]", i);
-        if (route->upstream == NULL) {
+        if (settings->routes[i].upstream == NULL) {
+            char path[64];
+            snprintf(path, sizeof path, "routes.[%zu]", i);
             loading_report(loading, SETTINGS_ERROR, path, "expected an upstream");
             continue;
         }
-        for (size_t j = 0; j < settings->upstream_count; j++) {
-            if (strcmp(settings->upstreams[j].name, route->upstream) == 0) {
-                route->upstream_index = j;
-                found = true;
-            }
-        }
-        if (!found) {
-            say_unknown_name(loading, i, "upstream", route->upstream,
-                             nearest(route->upstream, settings->upstreams, settings->upstream_count,
-                                     sizeof *settings->upstreams));
-        }
-        if (found) {
-            check_route_deadline(loading, route, path);
-        }
-        found = route->listener == NULL;
-        for (size_t j = 0; j < settings->listener_count && !found; j++) {
-            found = strcmp(settings->listeners[j].name, route->listener) == 0;
-        }
-        if (!found) {
-            say_unknown_name(loading, i, "listener", route->listener,
-                             nearest(route->listener, settings->listeners, settings->listener_count,
-                                     sizeof *settings->listeners));
-        }
+        check_route_upstream(loading, i, &upstreams);
+        check_route_listener(loading, i);
     }
+    text_index_release(&upstreams);
 }
 
 static bool route_takes_all(const struct route_settings *route)

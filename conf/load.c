@@ -19,7 +19,7 @@
 #include "steady/hash.h"
 
 #define FILE_MAX_BYTES (16 * 1024 * 1024)
-#define ITEMS_MAX 1024
+#define ITEMS_MAX 16384
 #define PATH_TEXT_BYTES 256
 /* A suggestion at a larger distance is of no help. */
 #define SUGGEST_DISTANCE 3

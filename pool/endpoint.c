@@ -46,8 +46,12 @@ __attribute__((format(printf, 1, 2))) static char *make_text(const char *format,
 
 /* ---- upstreams ---- */
 
+/* NULL is fine. */
 static void free_upstream(struct upstream_private *own)
 {
+    if (own == NULL) {
+        return;
+    }
     endpoint_totals_forget(own);
     if (own->upstream.companion != NULL) {
         own->pools->hooks.upstream_freed(own->upstream.companion, own->pools->hooks.owner);
@@ -90,17 +94,16 @@ static struct upstream_private *create_upstream(struct pools *pools, const char 
 
 struct upstream_private *upstream_obtain(struct pools *pools, const char *name)
 {
-    struct upstream_private *own;
-    TAILQ_FOREACH (own, &pools->known, link) {
-        if (strcmp(own->upstream.name, name) == 0) {
-            return own;
-        }
+    struct upstream_private *own = text_index_find(&pools->known_by_name, name);
+    if (own != NULL) {
+        return own;
     }
     if (!bound_take(&pools->upstreams, 1)) {
         return NULL;
     }
     own = create_upstream(pools, name);
-    if (own == NULL) {
+    if (own == NULL || !text_index_add(&pools->known_by_name, own->upstream.name, own)) {
+        free_upstream(own);
         bound_give(&pools->upstreams, 1);
         return NULL;
     }
@@ -298,6 +301,7 @@ void sets_sweep(struct pools *pools)
             continue;
         }
         TAILQ_REMOVE(&pools->known, own, link);
+        text_index_remove(&pools->known_by_name, own->upstream.name);
         bound_remove(pools->registry, &own->upstream.in_flight);
         bound_remove(pools->registry, &own->upstream.queued);
         free_upstream(own);

@@ -17,6 +17,7 @@
 #include "pool/lease.h"
 #include "pool/upstream.h"
 #include "steady/bound.h"
+#include "steady/text_index.h"
 #include "steady/waitlist.h"
 
 /* Highest number of dials in progress: of a worker, and of a worker to one endpoint. Further requests wait in line, so
@@ -26,8 +27,8 @@
 /* After this time the answer of a sibling is not waited for. */
 #define POOL_ASK_MS 50
 /* Highest numbers of endpoints and upstreams in the process. */
-#define POOL_ENDPOINTS 16384
-#define POOL_UPSTREAMS 4096
+#define POOL_ENDPOINTS 65536
+#define POOL_UPSTREAMS 16384
 #define POOL_RECHECK_MS 100
 /* A new endpoint gets no traffic for at most this time while it warms up. */
 #define POOL_COLD_MS 3000
@@ -51,6 +52,7 @@ struct pools {
     struct waitlist_local *fd_locals;              /* [worker] */
     struct pool_worker *workers[POOL_MAX_WORKERS]; /* atomic */
     struct upstream_list known;
+    struct text_index known_by_name;
     uint64_t known_count;          /* ever: the number of the latest one */
     struct upstream_set_list sets; /* newest first, retired ones included */
     struct pools_hooks hooks;

@@ -171,13 +171,11 @@ static const struct upstream_view *find_previous(const struct pools *pools,
 {
     const struct upstream_set_record *record;
     TAILQ_FOREACH (record, &pools->sets, link) {
-        for (size_t i = 0; !record->retired && i < record->set.count; i++) {
-            const struct upstream_view *view = &record->set.views[i];
-            if (strcmp(view->settings->name, settings->name) == 0) {
-                return settings_upstream_same_pool(view->settings, settings) && view->tls == tls
-                           ? view
-                           : NULL;
-            }
+        const struct upstream_view *view =
+            record->retired ? NULL : text_index_find(&record->by_name, settings->name);
+        if (view != NULL) {
+            return settings_upstream_same_pool(view->settings, settings) && view->tls == tls ? view
+                                                                                             : NULL;
         }
     }
     return NULL;
@@ -312,6 +310,7 @@ static void free_record(struct upstream_set_record *record)
         free(view->weight_ends);
     }
     free(record->set.views);
+    text_index_release(&record->by_name);
     settings_put(&record->set.settings);
     free(record);
 }
@@ -350,6 +349,10 @@ enum upstream_result upstream_set_build(struct pools *pools, struct settings *se
     for (size_t i = 0; i < settings->upstream_count; i++) {
         building.view = &record->set.views[record->set.count++];
         enum upstream_result result = build_view(&building, &settings->upstreams[i]);
+        if (result == UPSTREAM_OK &&
+            !text_index_add(&record->by_name, settings->upstreams[i].name, building.view)) {
+            result = UPSTREAM_NO_MEMORY;
+        }
         if (result != UPSTREAM_OK) {
             free_record(record);
             sets_sweep(pools);

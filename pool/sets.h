@@ -13,6 +13,7 @@ struct upstream_set_record {
     struct upstream_set set; /* first */
     TAILQ_ENTRY(upstream_set_record) link;
     bool used, retired;
+    struct text_index by_name; /* the views of the set */
 };
 
 /* The upstream of that name, known before or new. NULL: no memory or too many. */

@@ -99,6 +99,7 @@ void pools_free(struct pools **pools_pointer)
     for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; i++) {
         bound_remove(pools->registry, bounds[i]);
     }
+    text_index_release(&pools->known_by_name);
     tls_clients_free(&pools->tls);
     descriptor_waits_release(pools);
     free(pools);

@@ -151,8 +151,10 @@ static void write_rates(struct scrape *scrape, const struct metric *metric)
     }
 }
 
-const struct metric_group metrics_policy = METRIC_GROUP_KEPT(
-    "Breakers, retries and hedges", "", policy_metrics, SCOPE_UPSTREAM, 1, write_policies);
+const struct metric_group metrics_policy =
+    METRIC_GROUP_KEPT("Breakers, retries and hedges",
+                      "When shortened, only the series of the present state is written.",
+                      policy_metrics, SCOPE_UPSTREAM, 1, write_policies);
 const struct metric_group metrics_shards =
     METRIC_GROUP("Shards", "Of routes with `shards`.", shard_metrics, SCOPE_OTHER, write_shards);
 const struct metric_group metrics_rates = METRIC_GROUP("Rates by key", "Of routes with `key_rate`.",

@@ -3,7 +3,7 @@
 
 #define ROUTE_METRICS(X)                                                                   \
     X(responses_total, COUNTER, (LABEL_ROUTE, LABEL_CLASS), "",                            \
-      "Exchanges, by class of the status that the client got", COUNTS(sum.by_class))       \
+      "Exchanges, by class of the status that the client got", CLASSES(sum.by_class))      \
     X(exchanges_by_reason_total, COUNTER, (LABEL_ROUTE, LABEL_REASON), "",                 \
       "Exchanges, by the reason why they ended", SEEN(sum.by_reason))                      \
     X(exchange_duration_seconds, HISTOGRAM, (LABEL_ROUTE), "seconds",                      \

@@ -144,7 +144,9 @@ void series_add_state(const struct series *series, size_t state, size_t count)
     const struct metric_label_row *label = last_label(series->metric);
     CHECK(count == label->word_count);
     for (size_t i = 0; i < count; i++) {
-        add_sample(series, "", label->words[i], NULL, i == state ? 1 : 0);
+        if (i == state || !scrape_is_short(series->scrape)) {
+            add_sample(series, "", label->words[i], NULL, i == state ? 1 : 0);
+        }
     }
 }
 

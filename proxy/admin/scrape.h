@@ -59,7 +59,7 @@ void series_add(const struct series *series, double value);
 void series_add_counts(const struct series *series, const uint64_t *counts, size_t count);
 /* The same without samples that are 0, which would be most of the page for some sets. */
 void series_add_seen(const struct series *series, const uint64_t *counts, size_t count);
-/* Adds 1 for the current state, and 0 for the others. */
+/* Adds 1 for the current state, and 0 for the others; in a shortened subject only the current state. */
 void series_add_state(const struct series *series, size_t state, size_t count);
 /* In seconds, from samples in microseconds. */
 void series_add_histogram(const struct series *series, const struct histogram *histogram);

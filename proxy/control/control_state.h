@@ -32,6 +32,7 @@
 #include "proxy/policy/policy.h"
 #include "proxy/worker/generation.h"
 #include "steady/mailbox.h"
+#include "steady/text_index.h"
 
 /* What wakes the control thread. */
 struct control_loop {
@@ -78,6 +79,7 @@ struct control_generations {
    ROUTE_BOOK_MAX. */
 struct route_book {
     struct route_figures *items;
+    struct text_index by_name;
     size_t count;
     struct admission_leftovers *leftovers; /* replaced shards that exchanges still hold */
 };

@@ -13,19 +13,9 @@
 #include "tls/tickets.h"
 
 /* Route names that have counters of their own, over all reloads: a reload that brings more is rejected. */
-#define ROUTE_BOOK_MAX 4096
+#define ROUTE_BOOK_MAX 32768
 
 /* ---- the book of routes ---- */
-
-static struct route_figures *route_book_find(const struct route_book *book, const char *name)
-{
-    for (size_t i = 0; i < book->count; i++) {
-        if (book->items[i].name != NULL && strcmp(book->items[i].name, name) == 0) {
-            return &book->items[i];
-        }
-    }
-    return NULL;
-}
 
 static void route_figures_free(struct route_figures *figures)
 {
@@ -46,20 +36,22 @@ static struct route_figures *route_book_add(struct control *control, const char 
     char *copy = strdup(name);
     struct route_stats *by_worker = calloc(control->workers.count, sizeof *by_worker);
     struct admission *admission = calloc(1, sizeof *admission);
-    if (copy == NULL || by_worker == NULL || admission == NULL) {
+    struct route_figures *added = &book->items[book->count];
+    if (copy == NULL || by_worker == NULL || admission == NULL ||
+        !text_index_add(&book->by_name, copy, added)) {
         free(copy);
         free(by_worker);
         free(admission);
         return NULL;
     }
-    struct route_figures *added = &book->items[book->count++];
     *added = (struct route_figures){copy, by_worker, admission};
+    book->count++;
     return added;
 }
 
 static struct route_figures *route_book_obtain(struct control *control, const char *name)
 {
-    struct route_figures *known = route_book_find(&control->routes, name);
+    struct route_figures *known = text_index_find(&control->routes.by_name, name);
     return known != NULL ? known : route_book_add(control, name);
 }
 
@@ -67,7 +59,9 @@ void route_book_cut(struct control *control, size_t count)
 {
     struct route_book *book = &control->routes;
     while (book->count > count) {
-        route_figures_free(&book->items[--book->count]);
+        struct route_figures *last = &book->items[--book->count];
+        text_index_remove(&book->by_name, last->name);
+        route_figures_free(last);
     }
 }
 
@@ -84,6 +78,7 @@ static bool route_book_open(struct control *control)
 void route_book_free(struct control *control)
 {
     route_book_cut(control, 0);
+    text_index_release(&control->routes.by_name);
     free(control->routes.items);
     control->routes.items = NULL;
     admission_leftovers_free(&control->routes.leftovers);
