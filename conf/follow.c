@@ -1,19 +1,17 @@
 /* An upstream's timeouts. */
 #include "conf/follow.h"
 
-#include <stdio.h>
+#include <stdint.h>
 
 /* Time for connecting in an attempt beside the wait for the response, and time for queue and retries beside one
    attempt: the differences between the defaults of first_byte, per_try and total. */
 #define BESIDE_FIRST_BYTE_MS 5000
 #define BESIDE_PER_TRY_MS 10000
 
-static bool is_given(const struct loading *loading, const struct upstream_settings *upstream,
-                     const char *key)
+/* What the file says of an upstream. */
+static bool is_given(const config_setting_t *item, const char *key)
 {
-    char path[160];
-    snprintf(path, sizeof path, "upstreams.%s.%s", upstream->name, key);
-    return config_lookup(loading->config, path) != NULL;
+    return config_setting_lookup((config_setting_t *)(uintptr_t)item, key) != NULL;
 }
 
 /* A key that is not set is raised so that the part inside it fits. */
@@ -32,12 +30,12 @@ static void lower(uint64_t *part_ms, uint64_t whole_ms)
     }
 }
 
-static void follow_timeouts(const struct loading *loading, struct upstream_settings *upstream)
+static void follow_timeouts(const config_setting_t *item, struct upstream_settings *upstream)
 {
     struct timeout_settings *timeouts = &upstream->timeouts;
-    const bool per_try = is_given(loading, upstream, "timeouts.per_try");
-    const bool total = is_given(loading, upstream, "timeouts.total");
-    if (!is_given(loading, upstream, "timeouts.first_byte")) {
+    const bool per_try = is_given(item, "timeouts.per_try");
+    const bool total = is_given(item, "timeouts.total");
+    if (!is_given(item, "timeouts.first_byte")) {
         lower(&timeouts->first_byte_ms, per_try ? timeouts->per_try_ms : UINT64_MAX);
         lower(&timeouts->first_byte_ms, total ? timeouts->total_ms : UINT64_MAX);
     }
@@ -48,20 +46,23 @@ static void follow_timeouts(const struct loading *loading, struct upstream_setti
     if (!total) {
         raise(&timeouts->total_ms, timeouts->per_try_ms, BESIDE_PER_TRY_MS);
     }
-    if (!is_given(loading, upstream, "timeouts.stream")) {
+    if (!is_given(item, "timeouts.stream")) {
         raise(&timeouts->stream_ms, timeouts->total_ms, 0);
     }
-    if (!is_given(loading, upstream, "timeouts.connect")) {
+    if (!is_given(item, "timeouts.connect")) {
         lower(&timeouts->connect_ms, timeouts->total_ms);
     }
-    if (!is_given(loading, upstream, "limits.queue_wait")) {
+    if (!is_given(item, "limits.queue_wait")) {
         lower(&upstream->limits.queue_wait_ms, timeouts->total_ms);
     }
 }
 
+/* The settings have the upstreams in the order of the file. They are not looked for by name: the library goes through all of them. */
 void follow_settings(struct loading *loading)
 {
+    const config_setting_t *group = config_lookup(loading->config, "upstreams");
     for (size_t i = 0; i < loading->settings->upstream_count; i++) {
-        follow_timeouts(loading, &loading->settings->upstreams[i]);
+        follow_timeouts(config_setting_get_elem(group, (unsigned)i),
+                        &loading->settings->upstreams[i]);
     }
 }

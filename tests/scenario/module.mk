@@ -21,6 +21,7 @@ scenario_tests = \
 	%D%/hedging.py \
 	%D%/hostile.py \
 	%D%/listener_end.py \
+	%D%/large.py \
 	%D%/load.py \
 	%D%/log_sinks.py \
 	%D%/logs.py \

@@ -1,0 +1,47 @@
+"""A configuration of ten thousand upstreams and routes is taken, and what it costs does not grow with the square of that."""
+
+import os
+
+from harness import RawOrigin, check, check_equal, patient, run, scenario, start_proxy
+
+COUNT = 10000
+# Of a processor. A walk over all upstreams for each of them took more than this at the start alone.
+START_CPU_S, RELOAD_CPU_S = 5, 5
+
+
+def cpu_seconds(proxy):
+    """Of the process so far."""
+    with open(f"/proc/{proxy.pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def settings_of(origin, count):
+    upstreams = {f"u{number}": {"endpoints": [origin.address], "required": False, "pool": {"warm_min": 0}}
+                 for number in range(count)}
+    routes = [{"name": f"r{number}", "host": f"h{number}.example", "upstream": f"u{number}"} for number in range(count)]
+    return {"upstreams": upstreams, "routes": routes, "log": {"level": "warn"}}
+
+
+@scenario("a configuration of 10,000 upstreams and routes is refused, or its cost grows with the square of their number")
+def ten_thousand(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, None, settings_of(origin, COUNT))
+    started = cpu_seconds(proxy)
+    with s.case("the last route leads to the last upstream"):
+        check_equal(proxy.get("/", host=f"h{COUNT - 1}.example").status, 200, "status")
+        check_equal(proxy.metric("evenkeel_responses_total", route=f"r{COUNT - 1}", **{"class": "2xx"}), 1, "answers")
+    with s.case("a reload is taken"):
+        before = cpu_seconds(proxy)
+        check(proxy.reload(settings_of(origin, COUNT)), "the reload was rejected")
+        reloaded = cpu_seconds(proxy) - before
+        check_equal(proxy.get("/", host="h0.example").status, 200, "status")
+    with s.case("two routes of one name are not taken"):
+        check(not proxy.reload(text=proxy.text().replace(f'"r{COUNT - 1}"', '"r0"')), "the reload was taken")
+        check("is the name of another route" in proxy.log(), "the log does not say why")
+    with s.case("neither start nor reload looks for each name among all of them"):
+        check(started < patient(START_CPU_S), f"the start took {started:.1f} s of a processor")
+        check(reloaded < patient(RELOAD_CPU_S), f"the reload took {reloaded:.1f} s of a processor")
+
+
+run()
