@@ -56,7 +56,7 @@ bool descriptor_take(struct pool_worker *worker, enum fd_use use)
     if (!take(worker, use)) {
         return false;
     }
-    if (bound_take(&pools->upstream_connections, 1)) {
+    if (bound_try(&pools->upstream_connections, 1)) {
         return true;
     }
     bound_give(pools->fds, 1);

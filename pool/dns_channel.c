@@ -195,7 +195,7 @@ enum dns_ask_result dns_channel_ask(struct dns_channel *channel, const char *hos
                                     struct dns_query **ret_query)
 {
     size_t host_bytes = strlen(host) + 1;
-    if (!bound_take(channel->queries, 1)) {
+    if (!bound_try(channel->queries, 1)) {
         return DNS_ASK_FULL;
     }
     struct dns_query *query =

@@ -118,14 +118,14 @@ static bool misses_any(const struct endpoint_local *local)
 static bool take_place(struct endpoint_local *local, bool fresh)
 {
     struct bound *connections = &local->endpoint->connections;
-    if (bound_take(connections, 1)) {
+    if (bound_try(connections, 1)) {
         return true;
     }
     if (!fresh || TAILQ_EMPTY(&local->idle)) {
         return false;
     }
     connection_end(TAILQ_LAST(&local->idle, connection_list), ENDING_SURPLUS);
-    return bound_take(connections, 1);
+    return bound_try(connections, 1);
 }
 
 /* Number of vain asks for each request in line, after which a connection is dialled. */

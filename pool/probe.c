@@ -329,7 +329,7 @@ static bool dial(struct probe *probe, const struct address *address, uint64_t ti
 
 static bool take_places(const struct probe_env *env)
 {
-    if (!bound_take(env->in_flight, 1)) {
+    if (!bound_try(env->in_flight, 1)) {
         return false;
     }
     if (fds_take(env->fds, FD_FOR_CONTROL, 1)) {

@@ -239,7 +239,7 @@ enum admit_result upstream_admit(struct pool_worker *worker, struct upstream *up
     if (__builtin_expect(turn && local->waits.turn == waiter && local->turn_holds == QUEUE_PLACE,
                          0)) {
         local->turn_holds = QUEUE_CONNECTION;
-    } else if ((queue_waits(upstream) && !turn) || !bound_take(&upstream->in_flight, 1)) {
+    } else if ((queue_waits(upstream) && !turn) || !bound_try(&upstream->in_flight, 1)) {
         return enter(worker, upstream, waiter, QUEUE_PLACE, turn);
     }
     local->admitted_count++;
@@ -300,7 +300,7 @@ static bool give_turn(struct upstream_local *local)
     if (waiter == NULL || (usable(&local->waits) & 1u << waiter->line) == 0) {
         return false;
     }
-    if (waiter->wants == QUEUE_PLACE && !bound_take(&local->upstream->in_flight, 1)) {
+    if (waiter->wants == QUEUE_PLACE && !bound_try(&local->upstream->in_flight, 1)) {
         return false;
     }
     local->turn_holds = waiter->wants;

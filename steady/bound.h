@@ -51,8 +51,15 @@ __attribute__((warn_unused_result)) uint64_t bound_take_some(struct bound *bound
 __attribute__((warn_unused_result)) bool bound_take_below(struct bound *bound, uint64_t n,
                                                           uint64_t level);
 
-/* Counts refusals that were decided elsewhere, by what this bound limits. */
+/* Counts refusals: somebody who asked goes without, for good, because of this limit. Whoever waits for a place, makes room and asks
+   again, or can do as well without, is not refused: see bound_try(). */
 void bound_refuse(struct bound *bound, uint64_t n);
+
+/* Takes n units if they fit below the limit, all or nothing; counts no refusal. If nothing comes of it in the end, bound_refuse(). */
+__attribute__((warn_unused_result)) static inline bool bound_try(struct bound *bound, uint64_t n)
+{
+    return bound_take_below(bound, n, UINT64_MAX);
+}
 
 /* Gives n units back; giving more than is taken is a fatal defect (assertion stays on in release). */
 void bound_give(struct bound *bound, uint64_t n);

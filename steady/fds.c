@@ -18,8 +18,7 @@ uint64_t fds_level(const struct bound *fds, enum fd_use use)
 
 bool fds_take(struct bound *fds, enum fd_use use, uint64_t n)
 {
-    return use == FD_FOR_EXCHANGE ? bound_take(fds, n)
-                                  : bound_take_below(fds, n, fds_level(fds, use));
+    return bound_take_below(fds, n, fds_level(fds, use));
 }
 
 bool fds_left(const struct bound *fds, enum fd_use use)

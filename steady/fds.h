@@ -27,8 +27,7 @@ enum fd_use {
 
 /* How many descriptors may be taken in all, this use included. */
 uint64_t fds_level(const struct bound *fds, enum fd_use use);
-/* Takes n descriptors, all or none. Only a refusal for an exchange counts as a refusal: other uses try again by
-   themselves. */
+/* Takes n descriptors, all or none. Counts no refusal: exchanges wait, other uses come again by themselves; who gives up in the end counts it. */
 __attribute__((warn_unused_result)) bool fds_take(struct bound *fds, enum fd_use use, uint64_t n);
 /* Whether a take of one would succeed now; another thread may be faster. */
 bool fds_left(const struct bound *fds, enum fd_use use);

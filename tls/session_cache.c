@@ -365,14 +365,16 @@ static bool make_space(struct session_cache *cache, size_t home, size_t bytes)
             drop(cache, shard, TAILQ_FIRST(&shard->sessions), &shard->evicted);
         }
         pthread_mutex_unlock(&shard->lock);
-        if (!bound_take(&cache->entries, 1)) {
+        if (!bound_try(&cache->entries, 1)) {
             continue;
         }
-        if (bound_take(&cache->bytes, bytes)) {
+        if (bound_try(&cache->bytes, bytes)) {
             return true;
         }
         bound_give(&cache->entries, 1);
     }
+    bool lacks_bytes = bound_used(&cache->bytes) + bytes > bound_limit(&cache->bytes);
+    bound_refuse(lacks_bytes ? &cache->bytes : &cache->entries, 1);
     return false;
 }
 

@@ -206,7 +206,7 @@ static bool places_make_room(struct admin_places *places)
     for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
         place_look(places, &places->all[i]);
     }
-    if (bound_take(&places->bound, 1)) {
+    if (bound_try(&places->bound, 1)) {
         return true;
     }
     struct admin_place *oldest = places_oldest(places);

@@ -46,7 +46,7 @@
     X(shard_retries_total, COUNTER, OF_SHARD, "", "Retries of a shard's requests",              \
       ONE(stat_read(&shard->retries_count)))                                                    \
     X(shard_refused_total, COUNTER, OF_SHARD, "",                                               \
-      "Requests that a shard's rate or its full queue refused",                                 \
+      "Requests that a shard's rate or its queue refused",                                      \
       ONE(stat_read(&shard->rate_refused_count) + bound_refused(&shard->gate.waiting)))
 
 #define RATE_METRICS(X)                                                                          \

@@ -12,7 +12,8 @@
     X(bound_peak, GAUGE, OF_BOUND, "", "Highest use of a bounded resource since the start",     \
       ONE(bound_peak(bound)))                                                                   \
     X(bound_refused_total, COUNTER, OF_BOUND, "",                                               \
-      "Requests for more of a bounded resource that its limit refused", ONE(bound_refused(bound)))
+      "Requests that a limit refused; those that wait and are served count as none",            \
+      ONE(bound_refused(bound)))
 
 #define OF_LOG (LABEL_LOG)
 

@@ -36,7 +36,11 @@ void client_set_address(struct client *client, const struct ip_address *address)
 static bool client_take_place(struct worker *worker)
 {
     struct bound *places = &worker->env.bounds->clients;
-    return bound_take(places, 1) || (clients_evict(worker, CLIENT_SILENT) && bound_take(places, 1));
+    if (bound_try(places, 1) || (clients_evict(worker, CLIENT_SILENT) && bound_try(places, 1))) {
+        return true;
+    }
+    bound_refuse(places, 1);
+    return false;
 }
 
 void client_accept(struct worker_listener *listener, int fd, const struct ip_address *address)

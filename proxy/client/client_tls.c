@@ -53,8 +53,12 @@ void client_await_tls(struct client *client)
 static bool take_handshake(struct worker *worker)
 {
     struct bound *handshakes = &worker->env.bounds->handshakes;
-    return bound_take(handshakes, 1) ||
-           (clients_evict(worker, CLIENT_HANDSHAKE) && bound_take(handshakes, 1));
+    if (bound_try(handshakes, 1) ||
+        (clients_evict(worker, CLIENT_HANDSHAKE) && bound_try(handshakes, 1))) {
+        return true;
+    }
+    bound_refuse(handshakes, 1);
+    return false;
 }
 
 static void client_begin_tls(struct client *client)

@@ -177,6 +177,7 @@ static bool generation_add_listeners(struct control *control, struct generation 
             unsigned fd_count =
                 listener_fd_count(&wanted->listen, control->workers.count, &control->inherited);
             if (!fds_take(&control->limits.shared.fds, FD_FOR_CONTROL, fd_count)) {
+                bound_refuse(&control->limits.shared.fds, 1);
                 snprintf(why, why_bytes, "listener %s: no descriptors left", wanted->name);
                 return false;
             }

@@ -8,6 +8,7 @@
 #include "proxy/exchange/upgrade.h"
 #include "proxy/http/respond.h"
 #include "proxy/policy/call_strata.h"
+#include "proxy/policy/shards.h"
 #include "steady/deadline.h"
 
 static void exchange_route(struct exchange *exchange);
@@ -227,10 +228,27 @@ static void exchange_answer_ourselves(struct exchange *exchange, enum exchange_r
     exchange_finish(exchange, reason);
 }
 
+/* The bound that refuses an exchange which has waited in vain; NULL: another reason, or counted already. */
+static struct bound *exchange_refused_by(const struct exchange *exchange,
+                                         enum exchange_reason reason)
+{
+    switch ((unsigned)reason) {
+    case REASON_QUEUE_TIMEOUT:
+    case REASON_QUEUE_DROPPED: return &exchange->target.upstream->queued;
+    case REASON_NO_DESCRIPTORS: return &exchange->worker->env.bounds->fds;
+    case REASON_SHARD_TIMEOUT: return &exchange->admission.shard->gate.waiting;
+    default: return NULL;
+    }
+}
+
 void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const char *detail)
 {
     if (exchange_is_over(exchange)) {
         return;
+    }
+    struct bound *refuser = exchange_refused_by(exchange, reason);
+    if (refuser != NULL) {
+        bound_refuse(refuser, 1);
     }
     if (exchange->response.status == 0 && exchange_retries(exchange, reason)) {
         return;

@@ -24,7 +24,7 @@ struct splice_pipe *splice_pipe_take(struct worker *worker)
         worker->pipe_count--;
         return pipe;
     }
-    if (!bound_take(&worker->env.bounds->pipes, 1)) {
+    if (!bound_try(&worker->env.bounds->pipes, 1)) {
         return NULL;
     }
     if (!fds_take(&worker->env.bounds->fds, FD_FOR_CLIENT, 2)) {

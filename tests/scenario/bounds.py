@@ -181,6 +181,7 @@ def waits_for_descriptor(s):
             try:
                 eventually(all_served, "every client that was taken has its answer", 30)
                 check_equal(crowd.answers(), {"HTTP/1.1 200 OK"}, "answers")
+                check_equal(proxy.bound("fds")["refused"], 0, "those who waited, counted as refused")
             finally:
                 crowd.close()
 

@@ -95,6 +95,7 @@ def unread_output(s):
         dropped = proxy.metric("evenkeel_log_dropped_total", log="access")
         check(dropped > 0, "nothing is counted")
         check_equal(proxy.metric("evenkeel_log_dropped_total", log="error"), 0, "lines lost of the error log")
+        check_equal(proxy.bound("log_ring_bytes", "access")["refused"], dropped, "refusals of its queue")
     with s.case("once it is read all lines but the lost ones come, whole, and the count is told"):
         eventually(lambda: len(pipe.read().splitlines()) >= asked - dropped, "the rest arrives")
         told = eventually(lambda: LOST.search(read_file(error_log)), "the end is told")

@@ -34,6 +34,7 @@ scenario_tests = \
 	%D%/proxy_protocol.py \
 	%D%/readiness.py \
 	%D%/rejected.py \
+	%D%/refusals.py \
 	%D%/reload.py \
 	%D%/resend.py \
 	%D%/retries.py \
