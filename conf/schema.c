@@ -232,8 +232,8 @@ static const struct schema_row upstream_rows[] = {
     {"tls.enabled", &type_bool, "false", AT(tls.enabled), .help = "speak TLS to the endpoints"},
     {"tls.server_name", &type_text, "", AT(tls.server_name),
      .help =
-         "name in SNI, for which the certificate must be valid; \"\": the hostname of the endpoint, or the domain of SRV records (app.test of "
-         "srv:_http._tcp.app.test), never the target that they name"},
+         "name in SNI, for which the certificate must be valid; \"\": the hostname of the endpoint, or the domain of SRV records (app.test for "
+         "srv:_http._tcp.app.test), never a target in them"},
     {"tls.verify", &type_bool, "true", AT(tls.verify),
      .help = "verify the certificate of the endpoint and its name"},
     {"tls.ca", &type_text, "", AT(tls.ca),
@@ -274,19 +274,19 @@ static const struct schema_row upstream_rows[] = {
     {"timeouts.first_byte", &type_duration, "60s", AT(timeouts.first_byte_ms), .min = MS,
      .max = 30 * DAY,
      .help =
-         "longest time from the last byte of the request to the first byte of the response (else 504); if not given, at most per_try and total where these are"},
+         "longest time from the last byte of the request to the first byte of the response (else 504); if not set, at most per_try and total if these are set"},
     {"timeouts.idle", &type_duration, "60s", AT(timeouts.idle_ms), .min = MS, .max = 30 * DAY,
      .help =
          "longest time for which the upstream neither sends a byte that is expected nor takes one (else 504, or the response breaks off)"},
     {"timeouts.per_try", &type_duration, "65s", AT(timeouts.per_try_ms), .min = MS, .max = 30 * DAY,
      .help =
-         "longest time of one attempt, from its start to the end of the response's head, without the time of the client's upload (else 504); if not given, at least first_byte and 5s, at most total where that is"},
+         "longest time of one attempt, from its start to the end of the response's head, without the time of the client's upload (else 504); if not set, at least first_byte plus 5s, and at most total if that is set"},
     {"timeouts.total", &type_duration, "75s", AT(timeouts.total_ms), .min = MS, .max = 30 * DAY,
      .help =
-         "longest time up to the end of the response's head: queue and all attempts, without the time of the client's upload (else 504); if not given, at least per_try and 10s"},
+         "longest time up to the end of the response's head: queue and all attempts, without the time of the client's upload (else 504); if not set, at least per_try plus 10s"},
     {"timeouts.stream", &type_duration, "12h", AT(timeouts.stream_ms), .min = MS, .max = 366 * DAY,
      .help =
-         "longest time of the whole exchange, upload and response included, even while bytes move (else 504, or the response breaks off); if not given, at least total"},
+         "longest time of the whole exchange, upload and response included, even while bytes move (else 504, or the response breaks off); if not set, at least total"},
     {"timeouts.tunnel_idle", &type_duration, "5m", AT(timeouts.tunnel_idle_ms), .min = MS,
      .max = 30 * DAY,
      .help =

@@ -11,7 +11,7 @@
     X(metric_series_dropped, GAUGE, (), "", "Series left out because there are too many of them", \
       ONE(scrape->dropped_count))                                                                 \
     X(metric_subjects_shortened, GAUGE, (), "",                                                   \
-      "Subjects of which only the first metrics are written because there are too many series; "  \
+      "Groups of metrics that are written only in part because there are too many series; "       \
       "/metrics?upstream=NAME has all of one upstream",                                           \
       ONE(__builtin_popcount(scrape->shortened)))                                                 \
     X(scrape_duration_seconds, GAUGE, (), "seconds", "Time that this page took to write",         \

@@ -37,7 +37,7 @@
       "1 if the last reload took effect, 0 if it was rejected",                                    \
       ONE(overview->last_reload_ok || overview->last_reload_wall_ms == 0))                         \
     X(upgrades_total, COUNTER, (), "",                                                             \
-      "Upgrades begun by this process and those that it replaced",                                 \
+      "Upgrades that this process and those that it replaced have begun",                          \
       ONE(overview->upgrade->begun_count))                                                         \
     X(upgrade_failures_total, COUNTER, (), "",                                                     \
       "Upgrades that failed, so that this process continued",                                      \

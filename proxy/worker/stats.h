@@ -40,7 +40,7 @@
     X(handshakes_refused, "tls_handshakes_refused_total", "",                                        \
       "Connections closed because of limits.handshakes")                                             \
     X(handshakes_evicted, "tls_handshakes_evicted_total", "",                                        \
-      "Connections closed that had not ended a TLS handshake when others needed their place")        \
+      "TLS handshakes in progress that were closed to make room for others")                         \
     X(exchanges_started, "exchanges_started_total", "", "Exchanges started")                         \
     X(exchanges_finished, "exchanges_finished_total", "", "Exchanges finished")                      \
     X(attempts, "attempts_total", "", "Attempts at an endpoint")                                     \
@@ -49,7 +49,7 @@
       "Attempts on a broken pooled connection that were not repeated, because too many had been")    \
     X(queued, "queued_total", "", "Exchanges that waited in an upstream's queue")                    \
     X(fields_underscore_dropped, "fields_underscore_dropped_total", "",                              \
-      "Request fields dropped because of _ in their names")                                          \
+      "Request fields dropped because their names contain _")                                        \
     X(fields_believed_dropped, "fields_believed_dropped_total", "",                                  \
       "Request fields dropped because servers believe them and the client is not in trusted_peers")  \
     X(responses_tolerated, "responses_tolerated_total", "",                                          \
