@@ -277,7 +277,8 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         return;
     }
     if (client->state == CLIENT_HEAD) {
-        const struct buf *in = client->duplex.in;
+        const struct buf *in =
+            client->duplex.in; /* what has begun: there is always something in HEAD */
         client_refuse_head(client, REASON_REQUEST_TIMEOUT, NULL, METHOD_OTHER,
                            in->bytes + in->begin, buf_length(in));
         return;

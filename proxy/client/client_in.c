@@ -187,6 +187,9 @@ static bool client_take_head(struct client *client)
         }
     }
     if (input.length == 0) {
+        if (client->state == CLIENT_HEAD) {
+            client_enter(client, CLIENT_IDLE); /* all that had begun was an empty line */
+        }
         return true;
     }
     struct http_head head;

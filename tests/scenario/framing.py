@@ -380,4 +380,23 @@ def limits(s):
         check(not any(r.target == "/grows" and r.complete for r in origin.requests), "the request was completed")
 
 
+@scenario("a stray line end behind a request is taken for the beginning of the next one", proxies=BOTH)
+def stray_line_end(s):
+    proxy = start_proxy(s, RawOrigin(s), {"listeners": {"web": {"timeouts": {"head": "300ms", "idle": "20s"}}}})
+    for pieces in (("\r\n",), ("\r", "\n"), ("\r\n\r", "\n")):
+        with s.case(f"{pieces}: no 408 follows, and the next request is served"):
+            with proxy.client() as client:
+                check_equal(Arrived(client.request("POST", "/first", body=b"body")).bytes, 4, "bytes")
+                for piece in pieces:
+                    client.send(piece)
+                    client.wait_until_read()
+                client.socket.settimeout(1)
+                try:
+                    check_equal(client.socket.recv(100), None, "what the proxy sends")
+                except TimeoutError:
+                    pass
+                client.socket.settimeout(patient(20))
+                check_equal(Arrived(client.request("GET", "/next")).target, "/next", "the next exchange")
+
+
 run()
