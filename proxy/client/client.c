@@ -52,7 +52,7 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     /* an answer would need a handshake, for which there is no capacity */
     bool told = refused && listener->tls == NULL && bound_take(&bounds->refusals, 1);
     if (!refused || told) {
-        client = slab_take_zeroed(worker->clients);
+        client = slab_take_zeroed(worker->clients, sizeof *client);
         if (client == NULL) {
             bound_give(refused ? &bounds->refusals : &bounds->clients, 1);
         }

@@ -1,6 +1,8 @@
 /* The exchange: from a parsed head to its route, and its only exit. */
 #include "proxy/exchange/exchange.h"
 
+#include <stddef.h>
+
 #include "breaker/backoff.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/field_trust.h"
@@ -17,7 +19,8 @@ static struct exchange *exchange_create(const struct exchange_origin *origin,
                                         const struct downstream_ops *downstream, void *owner)
 {
     struct worker *worker = origin->worker;
-    struct exchange *exchange = slab_take_zeroed(worker->exchanges);
+    struct exchange *exchange =
+        slab_take_zeroed(worker->exchanges, offsetof(struct exchange, head_space));
     if (exchange == NULL) {
         return NULL;
     }
@@ -49,11 +52,16 @@ static void exchange_free_now(struct deferred_free *freed, void *owner)
 /* Copies the head. False: no memory. */
 static bool exchange_take_head(struct exchange *exchange, const struct http_head *head)
 {
-    exchange->head_buf = buf_take(exchange->worker->bufs, head_copy_bytes(head));
-    if (exchange->head_buf == NULL) {
-        return false;
+    char *space = exchange->head_space;
+    size_t bytes = head_copy_bytes(head);
+    if (bytes > sizeof exchange->head_space) {
+        exchange->head_buf = buf_take(exchange->worker->bufs, bytes);
+        if (exchange->head_buf == NULL) {
+            return false;
+        }
+        space = exchange->head_buf->bytes;
     }
-    head_copy(head, &exchange->request, exchange->head_buf->bytes);
+    head_copy(head, &exchange->request, space);
     exchange->body.moved_ms = exchange_now_ms(exchange);
     return true;
 }

@@ -160,13 +160,16 @@ struct exchange_times {
     bool deadline_asked;             /* the deadline is the one that the client asked for */
 };
 
+/* Heads up to this length need no buffer: what programs send, and less than half of what browsers do. */
+#define EXCHANGE_HEAD_BYTES 640
+
 struct exchange {
     struct worker *worker;
     const struct exchange_origin *origin;
     const struct downstream_ops *downstream;
     void *owner; /* the client (HTTP/1) or stream; for a twin, the exchange to which it belongs */
-    struct http_head request; /* a copy; its base is in head_buf */
-    struct buf *head_buf;
+    struct http_head request; /* a copy; its base is in head_space or head_buf */
+    struct buf *head_buf;     /* NULL: there is room for the head in head_space */
     struct exchange_target target;
     struct request_body body;
     struct exchange_response response;
@@ -187,6 +190,7 @@ struct exchange {
     struct forward forward;        /* fields that are added for the upstream */
     char endpoint_text[64];        /* endpoint of the last attempt */
     struct ip_address told_client; /* with forward.client_told */
+    _Alignas(8) char head_space[EXCHANGE_HEAD_BYTES];
 };
 
 /* The client: that of the connection, or the one that a trusted peer tells of. */

@@ -23,12 +23,12 @@ struct exchange;
 /* Which fields are added, from the settings at the start of the exchange; and the request's id. */
 struct forward {
     uint8_t style; /* enum forwarded_style */
-    bool adds_id : 1;
-    bool adds_trace : 1;
-    bool adds_via : 1;
-    bool request_id_kept : 1; /* the request has an id from a trusted client; request_id is empty */
-    bool trace_kept : 1;      /* the request has a valid traceparent from a trusted client */
-    bool client_told : 1;     /* a trusted peer tells of the client: exchange->told_client */
+    bool adds_id;
+    bool adds_trace;
+    bool adds_via;
+    bool request_id_kept; /* the request has an id from a trusted client; request_id is empty */
+    bool trace_kept;      /* the request has a valid traceparent from a trusted client */
+    bool client_told;     /* a trusted peer tells of the client: exchange->told_client */
     char request_id[FORWARD_ID_BYTES + 1]; /* Evenkeel's own; "" if the request's own id is kept */
 };
 

@@ -62,7 +62,7 @@ static void narrow_field(struct http_head *head, struct http_field *field, char 
 void upgrade_narrow(struct exchange *exchange, const struct route_settings *route)
 {
     struct http_head *head = &exchange->request;
-    char *bytes = exchange->head_buf->bytes + (head->base - exchange->head_buf->bytes);
+    char *bytes = (char *)(uintptr_t)head->base; /* the exchange's own copy */
     bool any = false;
     for (size_t i = 0; i < head->field_count; i++) {
         struct http_field *field = &head->fields[i];

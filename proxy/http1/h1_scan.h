@@ -80,7 +80,7 @@ static inline unsigned h1_host_step_portable(const char *at)
 /* A token that a colon ends, both within H1_SCAN_BYTES. */
 struct h1_name {
     uint64_t bytes; /* without the colon; 0: there is none */
-    enum field_id id;
+    uint64_t id;    /* enum field_id, as wide as an index */
 };
 
 /* --- SSE2: every x86-64 has it */
@@ -223,11 +223,11 @@ H1_AVX2 static inline struct h1_name h1_name_avx2(const char *at)
     }
     __m256i lower = _mm256_or_si256(bytes, h1_vector(vectors->lower_case));
     uint64_t first = (uint64_t)_mm_cvtsi128_si64(_mm256_castsi256_si128(lower));
-    unsigned id = field_slot_of(_bzhi_u64(first, 8 * (unsigned)name_bytes) + name_bytes)->id;
+    uint64_t id = field_slot_of(_bzhi_u64(first, 8 * (unsigned)name_bytes) + name_bytes)->id;
     __m256i same = _mm256_cmpeq_epi8(lower, h1_vector(field_texts[id]));
     unsigned differences = ~(unsigned)_mm256_movemask_epi8(same);
     bool known = _bzhi_u32(differences, (unsigned)name_bytes + 1) == 0;
-    return (struct h1_name){name_bytes, known ? (enum field_id)id : FIELD_OTHER};
+    return (struct h1_name){name_bytes, known ? id : FIELD_OTHER};
 }
 
 #endif

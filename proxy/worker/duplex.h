@@ -20,14 +20,14 @@ struct worker;
 
 struct duplex {
     struct stream *stream;
-    struct buf *in;       /* received and not consumed */
-    struct buf *out;      /* to be sent */
-    bool readable : 1;    /* the socket may hold bytes */
-    bool suspect : 1;     /* the last receive was short: an error may have come with it unseen */
-    bool saw_end : 1;     /* the end follows what is readable */
-    bool starved : 1;     /* `in` needs more bytes before more of it can be consumed */
-    bool end_wanted : 1;  /* this direction is to be ended when `out` is empty */
-    bool send_broken : 1; /* the socket takes no more bytes; received bytes are still read */
+    struct buf *in;   /* received and not consumed */
+    struct buf *out;  /* to be sent */
+    bool readable;    /* the socket may hold bytes */
+    bool suspect;     /* the last receive was short: an error may have come with it unseen */
+    bool saw_end;     /* the end follows what is readable */
+    bool starved;     /* `in` needs more bytes before more of it can be consumed */
+    bool end_wanted;  /* this direction is to be ended when `out` is empty */
+    bool send_broken; /* the socket takes no more bytes; received bytes are still read */
 };
 
 /* Bytes to parse, and where they are: in `in`, or in the worker's scratch buffer until the next receive on that worker. */
