@@ -477,7 +477,7 @@ enum settings_result settings_load(const char *path, struct settings **ret_setti
         result = SETTINGS_UNREADABLE;
         arena_release(&loading.arena);
     } else {
-        if (config_read_file(&config, path) != CONFIG_TRUE) {
+        if (config_read_file(&config, path) != CONFIG_TRUE) { /* loses the text at which it stops */
             loading_report_parse_error(&loading);
         } else {
             take_everything(&loading);

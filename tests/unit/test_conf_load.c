@@ -1,4 +1,5 @@
 /* Reading configurations: defaults, every kind of error with its place, names, includes, the dump's round trip. */
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +16,8 @@
 #include "conf/settings.h"
 #include "steady/rng.h"
 
-/* libconfig 1.5 loses what it holds when a file breaks off inside a text; nothing of ours. */
+/* libconfig loses the text at which it finds a file to be broken; nothing of ours, and no more than that: see
+   a_broken_file_costs_no_more_than_the_text_at_which_it_breaks(). */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
@@ -455,6 +457,35 @@ static void mutated_configurations_never_crash(void **state)
     free(whole);
 }
 
+static void load_broken(const char *text)
+{
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    assert_int_equal(settings_parse(text, "test.conf", &settings, &messages), SETTINGS_INVALID);
+    settings_messages_free(&messages);
+}
+
+/* libconfig's parser frees no token that it has read and not used. One text for each file that is refused is all that a process
+   may lose by reloads; the lexer's buffers and everything of ours come back. */
+static void a_broken_file_costs_no_more_than_the_text_at_which_it_breaks(void **state)
+{
+    enum { TEXT_BYTES = 1000, BLOCK_BYTES = 64, OVERHEAD_BYTES = 32, LOADS_COUNT = 2000 };
+    char text[TEXT_BYTES + 64], name[TEXT_BYTES + 1];
+    (void)state;
+    memset(name, 'x', TEXT_BYTES);
+    name[TEXT_BYTES] = '\0';
+    snprintf(text, sizeof text, "workers = 1 \"%s\";\n", name);
+    load_broken(text);
+    size_t before_bytes = mallinfo2().uordblks;
+    for (int i = 0; i < LOADS_COUNT; i++) {
+        load_broken(text);
+        load_broken("workers = 1; @ \n");
+        load_broken("workers = (\n");
+    }
+    size_t lost_bytes = mallinfo2().uordblks - before_bytes;
+    assert_true(lost_bytes <= (size_t)LOADS_COUNT * (TEXT_BYTES + BLOCK_BYTES + OVERHEAD_BYTES));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +506,7 @@ int main(void)
         cmocka_unit_test(another_limit_is_another_configuration_but_the_same_pool),
         cmocka_unit_test(includes_and_files_that_are_none_are_explained),
         cmocka_unit_test(mutated_configurations_never_crash),
+        cmocka_unit_test(a_broken_file_costs_no_more_than_the_text_at_which_it_breaks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
