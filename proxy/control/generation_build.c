@@ -12,7 +12,7 @@
 #include "tls/server.h"
 #include "tls/tickets.h"
 
-/* Route names that have counters of their own, over all reloads: a reload that brings more is rejected. */
+/* Highest number of route names with counters of their own, over all reloads. A reload with more is rejected. */
 #define ROUTE_BOOK_MAX 32768
 
 /* ---- the book of routes ---- */
@@ -65,7 +65,7 @@ void route_book_cut(struct control *control, size_t count)
     }
 }
 
-/* The book is as long as it may ever get: workers keep pointers to its rows. */
+/* The book has its full size from the start, because workers keep pointers to its rows. */
 static bool route_book_open(struct control *control)
 {
     if (control->routes.items == NULL) {
@@ -210,7 +210,8 @@ static bool generation_add_ticket_keys(struct generation *generation, char *why,
     return loaded == TLS_TICKETS_OK;
 }
 
-/* Files are read anew at each reload, whether or not the settings have changed; other addresses of names are no reload. */
+/* Files are read again at each reload, whether or not the settings have changed. Changed addresses of names are not a
+   reload. */
 static bool generation_add_tls(struct control *control, struct generation *generation, char *why,
                                size_t why_bytes)
 {
@@ -268,7 +269,7 @@ struct generation *generation_build(struct control *control, struct settings *se
         listeners_sweep(control, control->generations.present);
         return NULL;
     }
-    control->names.changed = false; /* it has what the names stand for now */
+    control->names.changed = false; /* it has the current addresses of the names */
     return generation;
 }
 
