@@ -363,6 +363,9 @@ static const struct schema_row upstream_rows[] = {
          "find the number of exchanges in flight at which answers are not yet slower, and limit exchanges to it; limits.in_flight stays the highest limit"},
     {"limits.adaptive_min", &type_count, "8", AT(limits.adaptive_min_count), .min = 1, .max = 1e6,
      .help = "lowest limit that limits.adaptive may choose"},
+    {"limits.client_share", &type_number, "0.25", AT(limits.client_share), .min = 0.001, .max = 1,
+     .help =
+         "largest share of the exchanges in flight that slow uploads of one client address may be while other clients wait (else 408); 1: no limit"},
     {"health.type", &type_word, "http", AT(health.type), .words = health_types,
      .help =
          "how endpoints are probed: an HTTP request for health.path, a TCP connection, or a TLS handshake"},

@@ -231,6 +231,8 @@ struct upstream_limit_settings {
     uint64_t queue_target_ms; /* a longer wait that lasts is a queue that does not empty */
     bool adaptive; /* in_flight is the most; less as long as more only makes answers later */
     uint64_t adaptive_min_count;
+    double
+        client_share; /* of what is in flight, for slow uploads of one address while others wait */
 };
 
 struct health_settings {

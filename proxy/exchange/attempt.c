@@ -135,10 +135,24 @@ uint64_t attempt_age_us(const struct exchange *exchange)
     return loop_clock_us(&exchange->worker->loop.clock) - since_us;
 }
 
-void attempt_yield(struct exchange *exchange)
+static void attempt_set_slow(struct exchange *exchange, bool slow)
+{
+    struct slow_clients *clients = &exchange_policy_local(exchange)->slow_clients;
+    if (slow != exchange->attempt.slow) {
+        slow_clients_add(&clients->uploads[exchange_client_slot(exchange)], slow ? 1 : -1);
+        exchange->attempt.slow = slow;
+    }
+}
+
+bool attempt_judge_client(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
+    const struct policy_caller caller = exchange_caller(exchange);
+    uint64_t took_us = loop_clock_us(&exchange->worker->loop.clock) - attempt->started_us;
     policy_yield(exchange->target.upstream, attempt->endpoint, &attempt->tickets);
+    attempt->judge_at_ms = caller.by.now_ms + SLOW_CLIENT_AGAIN_MS;
+    attempt_set_slow(exchange, slow_client_upload(exchange->body.bytes, took_us));
+    return attempt->slow && policy_slow_upload_goes(&caller, exchange_client_slot(exchange));
 }
 
 void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered)
@@ -216,6 +230,10 @@ void attempt_end(struct exchange *exchange)
         pool_lease_cancel(exchange->worker->pool, &attempt->request);
     }
     attempt_drop_tickets(exchange);
+    if (__builtin_expect(attempt->judge_at_ms != 0, 0)) {
+        attempt_set_slow(exchange, false);
+        attempt->judge_at_ms = 0;
+    }
     if (attempt->state == ATTEMPT_LEASED) {
         side->ops->end(side);
     }

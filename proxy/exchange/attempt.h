@@ -28,8 +28,11 @@ struct attempt {
     struct endpoint *endpoint; /* the last endpoint that was tried */
     struct h1_upstream upstream;
     uint64_t started_us;
+    uint64_t
+        judge_at_ms; /* when a client that owes bytes is judged again; 0: it has not been judged */
     struct policy_tickets tickets; /* tickets that are not reported to the breakers yet */
     uint8_t state;                 /* enum attempt_state */
+    bool slow;                     /* counted as a slow upload of its client */
     bool reported;                 /* the result for its endpoint has been reported */
 };
 
@@ -68,8 +71,9 @@ void attempt_report_answer(struct exchange *exchange);
 /* How long the endpoint has had what it needs: since the start of the attempt, or since it was last given bytes of the
    request, if that is later. 0: the client still has to send bytes. */
 uint64_t attempt_age_us(const struct exchange *exchange);
-/* The client is slow: gives the attempt's places in breaker trials to other exchanges. */
-void attempt_yield(struct exchange *exchange);
+/* The client has owed bytes for a while, and is judged again after judge_at_ms if it goes on: gives the attempt's places in
+   breaker trials to other exchanges. True: others wait, and the attempt has to give its place at the upstream up. */
+bool attempt_judge_client(struct exchange *exchange);
 
 /* Ends the attempt: the lease goes back to the pool if its connection may serve again, else it is closed. Ending twice
    is fine. */

@@ -20,12 +20,19 @@ static void exchange_refuse_try(struct exchange *exchange, enum exchange_reason 
     exchange_fail(exchange, reason, NULL);
 }
 
+static void exchange_count_waiting(struct exchange *exchange, int difference)
+{
+    struct slow_clients *clients = &exchange_policy_local(exchange)->slow_clients;
+    slow_clients_add(&clients->waiting[exchange_client_slot(exchange)], difference);
+}
+
 void exchange_queue(struct exchange *exchange)
 {
     if (exchange->admission.queued_ms == 0) {
         exchange->times.queue_us = exchange->times.queue_us > 0 ? exchange->times.queue_us : 0;
         exchange->admission.queued_ms = exchange_now_ms(exchange);
         stat_add(&exchange->worker->stats.queued, 1);
+        exchange_count_waiting(exchange, 1);
     }
     exchange_enter(exchange, EXCHANGE_QUEUED);
 }
@@ -36,6 +43,7 @@ void exchange_dequeue(struct exchange *exchange)
         exchange->times.queue_us +=
             (int64_t)(exchange_now_ms(exchange) - exchange->admission.queued_ms) * 1000;
         exchange->admission.queued_ms = 0;
+        exchange_count_waiting(exchange, -1);
     }
     if (exchange->admission.waiter.local ==
         NULL) { /* while it is in a line, the line is ordered by this */

@@ -57,6 +57,11 @@ static inline const struct upstream_settings *exchange_settings(const struct exc
 {
     return exchange_view(exchange)->settings;
 }
+/* The slot of its client among slow clients. */
+static inline unsigned exchange_client_slot(const struct exchange *exchange)
+{
+    return slow_client_slot(exchange->worker->env.strata_seed, exchange_client(exchange));
+}
 /* This worker's part of the upstream's policy. */
 static inline struct policy_local *exchange_policy_local(const struct exchange *exchange)
 {

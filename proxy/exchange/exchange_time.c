@@ -51,7 +51,7 @@ enum due_act {
     DUE_FAIL,     /* what was expected has not come: the exchange ends with the reason */
     DUE_LOOK,     /* check whether the client is still there */
     DUE_CONTINUE, /* tell the client to send its payload, in place of an origin that does not */
-    DUE_YIELD,    /* the client is slow: other exchanges get its place in a breaker's trial */
+    DUE_JUDGE,    /* the client has owed bytes for a while: other exchanges may need its places */
     DUE_HEDGE,
     DUE_RETRY,
 };
@@ -105,10 +105,11 @@ static void due_sending(const struct exchange *exchange, struct due *due)
         due_earlier(due, body->moved_ms, timeouts->idle_ms, REASON_IDLE_TIMEOUT);
     } else {
         due_client(exchange, due);
-        if (__builtin_expect(policy_on_trial(&exchange->attempt.tickets), 0)) {
-            due_act_earlier(due, exchange->attempt.started_us / 1000 + EXCHANGE_SILENT_MS,
-                            DUE_YIELD);
-        }
+        due_act_earlier(due,
+                        exchange->attempt.judge_at_ms != 0
+                            ? exchange->attempt.judge_at_ms
+                            : exchange->attempt.started_us / 1000 + SLOW_CLIENT_AFTER_MS,
+                        DUE_JUDGE);
     }
 }
 
@@ -206,12 +207,20 @@ static void exchange_look(struct exchange *exchange)
     }
 }
 
+static void exchange_judge_client(struct exchange *exchange)
+{
+    if (attempt_judge_client(exchange)) {
+        stat_add(&exchange->worker->stats.slow_uploads_ended, 1);
+        exchange_fail(exchange, REASON_REQUEST_TIMEOUT, "others wait");
+    }
+}
+
 static void exchange_act(struct exchange *exchange, const struct due *due)
 {
     switch (due->act) {
     case DUE_LOOK: exchange_look(exchange); break;
     case DUE_CONTINUE: exchange_say_continue(exchange); break;
-    case DUE_YIELD: attempt_yield(exchange); break;
+    case DUE_JUDGE: exchange_judge_client(exchange); break;
     case DUE_HEDGE: hedge_start(exchange); break;
     case DUE_RETRY: exchange_resume(exchange); return;
     case DUE_FAIL:

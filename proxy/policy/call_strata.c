@@ -52,6 +52,12 @@ static uint64_t number_of(const struct ip_address *address, unsigned *ret_host_b
     return be64toh(prefix);
 }
 
+uint64_t call_client_hash(uint64_t seed, const struct ip_address *client)
+{
+    unsigned host_bits;
+    return mix(mix(seed, number_of(client, &host_bits)), ~seed);
+}
+
 uint8_t call_client_stratum(uint64_t seed, const struct ip_address *client)
 {
     unsigned host_bits;

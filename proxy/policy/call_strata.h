@@ -19,6 +19,8 @@
 
 /* All clients of families other than IPv4 and IPv6 count as one client. */
 uint8_t call_client_stratum(uint64_t seed, const struct ip_address *client);
+/* All bits of the hash of a client: an IPv4 address, or the /64 of an IPv6 one. */
+uint64_t call_client_hash(uint64_t seed, const struct ip_address *client);
 /* The query is not part of the path. route_name is identified by its address, which is the same for all workers while
    the process lives. */
 uint8_t call_path_stratum(uint64_t seed, const char *route_name, const struct http_head *head);

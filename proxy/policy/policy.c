@@ -296,6 +296,23 @@ void policy_adapt(struct upstream *upstream, const struct upstream_limit_setting
     }
 }
 
+/* ---- slow clients ---- */
+
+bool policy_slow_upload_goes(const struct policy_caller *caller, unsigned slot)
+{
+    const struct upstream *upstream = caller->view->upstream;
+    const struct upstream_policy *policy = policy_of(upstream);
+    struct slow_clients_sum sum = {0, 0};
+    if (bound_used(&upstream->queued) == 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < policy->worker_count; i++) {
+        slow_clients_sum_add(&sum, &policy->locals[i].slow_clients, slot);
+    }
+    return slow_clients_exceed(&sum, bound_used(&upstream->in_flight),
+                               caller->view->settings->limits.client_share);
+}
+
 /* ---- operators ---- */
 
 void policy_force(const struct upstream *upstream, const struct upstream_settings *settings,

@@ -17,6 +17,7 @@
 #include "breaker/usual_time.h"
 #include "pool/upstream.h"
 #include "proxy/policy/retry.h"
+#include "proxy/policy/slow_clients.h"
 
 struct log;
 
@@ -31,6 +32,7 @@ struct policy_local {
     uint64_t hedge_credit; /* in 1/HEDGE_COST of a hedge */
     uint64_t hedges_count, hedges_won_count;
     struct usual_time usual;
+    struct slow_clients slow_clients;
 } __attribute__((aligned(64)));
 
 struct upstream_policy {
@@ -144,5 +146,8 @@ void policy_force(const struct upstream *upstream, const struct upstream_setting
 
 /* The state of an endpoint's breaker, by its companion. */
 const char *policy_endpoint_state(const void *companion);
+
+/* Whether a slow upload of the slot has to give its place to others who wait. */
+bool policy_slow_upload_goes(const struct policy_caller *caller, unsigned slot);
 
 #endif

@@ -41,6 +41,8 @@
       "Connections closed because of limits.handshakes")                                             \
     X(handshakes_evicted, "tls_handshakes_evicted_total", "",                                        \
       "TLS handshakes in progress that were closed to make room for others")                         \
+    X(slow_uploads_ended, "slow_uploads_ended_total", "",                                            \
+      "Slow uploads ended with 408 because other clients needed their place (limits.client_share)")  \
     X(exchanges_started, "exchanges_started_total", "", "Exchanges started")                         \
     X(exchanges_finished, "exchanges_finished_total", "", "Exchanges finished")                      \
     X(attempts, "attempts_total", "", "Attempts at an endpoint")                                     \

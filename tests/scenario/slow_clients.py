@@ -62,6 +62,26 @@ def heads_only(s):
             check_equal(client.response("POST").status, 200, "status of an upload")
 
 
+@scenario("slow uploads of one client hold all connections while others wait")
+def greedy(s):
+    upstream = {"pool": {"max": 4, "warm_min": 0}, "limits": {"queue_wait": "1500ms"}}
+    for name, source, status in (("others wait", "127.77.0.1", 200), ("only the client itself waits", "127.11.0.1", 503)):
+        with s.case(name), contextlib.ExitStack() as clients:
+            proxy = start_proxy(s, RawOrigin(s, f"origin {name}"), {
+                "workers": 2, "upstreams": {"app": upstream}}, name=name.replace(" ", "-"))
+            slow = [upload(clients, proxy, 1) for _ in range(4)]
+            eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 4, "all connections are taken")
+            other = clients.enter_context(contextlib.closing(proxy.client(source=source)))
+            answers = [other.request("GET", "/").status for _ in range(2)]
+            check_equal(answers[1], status, "status of who waits")
+            left = [client for client in slow if client.is_open()]
+            check(0 < len(left) < 4 if status == 200 else len(left) == 4, f"{len(left)} slow uploads are left")
+            check_equal(proxy.metric("evenkeel_slow_uploads_ended_total"), 4 - len(left), "slow uploads ended")
+            for client in left:
+                client.send(b"x" * 99)
+                check_equal(client.response("POST").status, 200, "status of an upload")
+
+
 @scenario("a client that waits for 100 and never sends is taken for a sick origin")
 def awaits_continue(s):
     def continues(connection, request):

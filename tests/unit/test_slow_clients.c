@@ -1,0 +1,85 @@
+/* Slow clients: what is slow, and whose slow uploads give way to whom. */
+#include "tests/unit/unit.h"
+
+#include <arpa/inet.h>
+
+#include "proxy/policy/slow_clients.h"
+
+static void slow_is_what_comes_slower_than_the_least_rate(void **state)
+{
+    (void)state;
+    assert_true(slow_client_upload(0, 1000000));
+    assert_true(slow_client_upload(SLOW_CLIENT_BYTES_PER_S - 1, 1000000));
+    assert_false(slow_client_upload(SLOW_CLIENT_BYTES_PER_S, 1000000));
+    assert_true(slow_client_upload(SLOW_CLIENT_BYTES_PER_S, 2000000));
+    assert_false(slow_client_upload(0, 0));
+}
+
+static void more_than_the_share_gives_way_to_others_only(void **state)
+{
+    static const struct {
+        uint64_t uploads_count, others_waiting_count, in_flight_count;
+        double share;
+        bool exceed;
+    } cases[] = {
+        {256, 0, 256, 0.25, false}, {256, 1, 257, 0.25, true}, {65, 1, 256, 0.25, true},
+        {64, 1, 256, 0.25, false},  {1, 9, 100, 0.25, false},  {256, 9, 256, 1, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct slow_clients_sum sum = {cases[i].uploads_count, cases[i].others_waiting_count};
+        assert_int_equal(slow_clients_exceed(&sum, cases[i].in_flight_count, cases[i].share),
+                         cases[i].exceed);
+    }
+}
+
+static void counts_of_all_workers_are_summed_by_slot(void **state)
+{
+    struct slow_clients workers[2] = {{.uploads = {0}}, {.uploads = {0}}};
+    struct slow_clients_sum sum = {0, 0};
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        slow_clients_add(&workers[i].uploads[7], 1);
+        slow_clients_add(&workers[i].uploads[8], 1);
+        slow_clients_add(&workers[i].waiting[7], 1);
+        slow_clients_add(&workers[i].waiting[9], 1);
+    }
+    slow_clients_add(&workers[0].waiting[9], -1);
+    for (unsigned i = 0; i < 2; i++) {
+        slow_clients_sum_add(&sum, &workers[i], 7);
+    }
+    assert_int_equal(sum.uploads_count, 2);
+    assert_int_equal(sum.others_waiting_count, 1);
+}
+
+static void an_address_has_one_slot_and_the_hosts_of_a_64_share_one(void **state)
+{
+    struct ip_address one = {.any.sa_family = AF_INET6}, other = one;
+    bool used[SLOW_CLIENT_SLOTS] = {false};
+    unsigned used_count = 0;
+    uint64_t seed = unit_seed();
+    (void)state;
+    one.v6 = other.v6 = (struct sockaddr_in6){.sin6_family = AF_INET6};
+    other.v6.sin6_addr.s6_addr[15] = 1;
+    assert_int_equal(slow_client_slot(seed, &one), slow_client_slot(seed, &other));
+    for (unsigned i = 0; i < 1000; i++) {
+        one.v4 =
+            (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000000 + i)};
+        used[slow_client_slot(seed, &one)] = true;
+    }
+    for (unsigned i = 0; i < SLOW_CLIENT_SLOTS; i++) {
+        used_count += used[i];
+    }
+    assert_in_range(used_count, SLOW_CLIENT_SLOTS - 2, SLOW_CLIENT_SLOTS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slow_is_what_comes_slower_than_the_least_rate),
+        cmocka_unit_test(more_than_the_share_gives_way_to_others_only),
+        cmocka_unit_test(counts_of_all_workers_are_summed_by_slot),
+        cmocka_unit_test(an_address_has_one_slot_and_the_hosts_of_a_64_share_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
