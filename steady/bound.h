@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 
 #include "steady/check.h"
+#include "steady/episode.h"
 
 struct bound {
     TAILQ_ENTRY(bound) link;
@@ -21,7 +22,8 @@ struct bound {
     uint64_t limit;
     uint64_t used;
     uint64_t peak;
-    uint64_t refused; /* takes that were refused because of the limit */
+    uint64_t refused;        /* takes that were refused because of the limit */
+    struct episode refusals; /* for whoever watches over `refused`: one thread */
 };
 
 TAILQ_HEAD(bound_list, bound);

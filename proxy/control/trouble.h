@@ -16,8 +16,10 @@
 struct control;
 
 struct trouble {
-    struct episode accept_pauses;
+    struct episode accept_pauses, no_memory, pool_losses;
     uint64_t looked_ms;
+    uint64_t window_ms; /* since when lines are counted */
+    uint64_t said_count, unsaid_count;
 };
 
 /* Looks, if the last look is old enough. */

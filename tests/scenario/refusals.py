@@ -130,4 +130,29 @@ def clients(s):
         client.close()
 
 
+@scenario("nobody is told when a limit begins to refuse, or when it is over")
+def told(s):
+    origin, gate = gated(s)
+    proxy = start_proxy(s, origin, limited(limits={"in_flight": 1, "queue": 2, "queue_wait": "30s", "queue_target": "30s"}))
+    answers = ask(proxy, 6)
+    with s.case("the log says so, with cause, figure and remedy"):
+        proxy.wait_for_log("bound upstream_queued (app) refuses: 2 of 2 in use, 3 refused: requests are answered 503")
+        check("limits.queue" in proxy.log(), "no remedy")
+    gate.set()
+    check_equal(answers(), [200] * 3 + [503] * 3, "answers")
+    with s.case("the log says when it is over, with the count"):
+        proxy.wait_for_log("bound upstream_queued (app) refuses no more: 3 refused")
+    with s.case("there are two lines, however many were refused"):
+        check_equal(proxy.log().count("bound upstream_queued"), 2, "lines")
+
+
+@scenario("a warm pool dies at rest in silence")
+def dead_pool(s):
+    origin = RawOrigin(s).on("/", status=200, body=b"ok")
+    proxy = start_proxy(s, origin, {"workers": 1, "upstreams": {"app": {"pool": {"warm_min": 8}}}})
+    eventually(lambda: proxy.metric("evenkeel_endpoint_ready_connections") >= 8, "the pool is warm")
+    origin.stop()
+    proxy.wait_for_log("warm connections died at rest, most of them of upstream app: endpoint")
+
+
 run()
