@@ -10,7 +10,7 @@
 
 /* Atomics. */
 struct way {
-    uint64_t key; /* 0: nobody's */
+    uint64_t key; /* 0: free */
     struct token_bucket bucket;
 };
 

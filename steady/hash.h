@@ -1,5 +1,5 @@
 /*
- * Keyed hash of byte strings (SipHash-1-3): who does not know the seed cannot choose keys that collide.
+ * Keyed hash of byte strings (SipHash-1-3): without the seed nobody can choose keys that collide.
  *
  * Owns nothing; pure. Thread: any.
  */

@@ -76,7 +76,7 @@ static SSL_TICKET_RETURN on_open(SSL *ssl, SSL_SESSION *session, const unsigned 
         !ticket_terms_hold(bytes, length, (int64_t)time(NULL))) {
         return SSL_TICKET_RETURN_IGNORE_RENEW;
     }
-    /* who uses tickets once, as RFC 8446 C.4 asks of clients, has used this one up */
+    /* a client that uses each ticket once, as RFC 8446 C.4 recommends, has used this one up */
     bool renew = status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) == TLS1_3_VERSION;
     return renew ? SSL_TICKET_RETURN_USE_RENEW : SSL_TICKET_RETURN_USE;
 }

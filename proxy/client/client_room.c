@@ -1,4 +1,4 @@
-/* Descriptors for those who wait to be accepted: whoever has been idle longest gives one up. */
+/* Descriptors for connections that wait to be accepted: the connection that has been idle for longest gives its own up. */
 #include <string.h>
 
 #include "proxy/client/client_state.h"

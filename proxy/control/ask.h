@@ -1,5 +1,5 @@
 /*
- * Asking a running process: `--ask`, for health checks of containers and for whoever has no HTTP client at hand.
+ * Asking a running process: `--ask`, for health checks of containers, and where there is no HTTP client.
  *
  * Owns nothing. Thread: main of a process of its own, which may wait, for ASK_WAIT_S at a time. Spec: HTTP/1.0 with Host.
  */

@@ -1,5 +1,5 @@
 /*
- * Names in the process: who waits for them, and what happens to upstreams when their addresses change.
+ * Names in the process: what waits for them, and what happens to upstreams when their addresses change.
  *
  * Owns: the resolver, the timer of the wait. Thread: control. The first generation, and a reload with new names, wait
  * for these, but not longer than timeouts.resolve; then an upstream may begin without endpoints. Workers adopt a

@@ -118,7 +118,7 @@ struct reload_mark {
     bool names_changed;
 };
 
-/* Nothing is left of what was begun, of which `generation` is what was built; NULL: it was not. */
+/* Undoes a reload that has failed; `generation`: what was built of it; NULL: nothing. */
 static void reload_undo(struct control *control, const struct reload_mark *mark,
                         struct generation **generation)
 {

@@ -1,4 +1,4 @@
-/* The table of signals, and who takes them when. */
+/* The table of signals, and which thread handles them when. */
 #include "proxy/control/signals.h"
 
 #include <signal.h>

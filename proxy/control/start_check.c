@@ -20,7 +20,7 @@ struct start_check {
     const struct settings *settings;
     start_finding_fn *say;
     void *owner;
-    const char *as_user; /* whose eyes it looks with; NULL: those of who starts it */
+    const char *as_user; /* the user for whom files are checked; NULL: the user who started it */
     bool failed;
 };
 

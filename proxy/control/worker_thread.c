@@ -80,7 +80,7 @@ uint64_t worker_thread_settle(struct worker_thread *thread)
     uint64_t done_count = mailbox_drain(worker->loop.mailbox, worker);
     listeners_close(worker);
     clients_close_all(worker);
-    /* who left a place has offered it to those in line, and what is deferred keeps that line in memory */
+    /* places that became free were offered to waiters, and the deferred work keeps their line in memory */
     while (loop_has_deferred(&worker->loop)) {
         done_count += loop_run_deferred(&worker->loop);
     }

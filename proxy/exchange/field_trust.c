@@ -55,7 +55,7 @@ static bool stands_in(const struct exchange *exchange, const struct header_setti
            deceives(exchange, settings, twin, name_bytes);
 }
 
-/* Once in the life of the process: who misses such a field has to find out why. */
+/* Logged once in the life of the process, so that an operator who misses such a field finds out why. */
 static void tell_once(struct exchange *exchange, const char *name, size_t name_bytes)
 {
     struct worker *worker = exchange->worker;

@@ -72,7 +72,7 @@ static bool is_token(const struct field_element *element)
     return element->bytes && h1_scan(element->at, end, H1_CHAR_TOKEN) == end;
 }
 
-/* RFC 9112 3.2: exactly one, whatever the target says; an empty one names nobody, and http has no URI without a host
+/* RFC 9112 3.2: exactly one, whatever the target says; an empty one is refused, because http has no URI without a host
    (RFC 9110 4.2.1). The authority of an absolute-form target wins (RFC 9112 3.2.2). */
 static enum h1_result note_host(struct h1_rules *rules, struct http_head *head,
                                 struct http_field *field, bool again)

@@ -1,5 +1,5 @@
 /*
- * What fields mean for the message and its connection: framing, persistence, upgrade, expectation, who is asked.
+ * What fields mean for the message and its connection: framing, persistence, upgrade, expectation, the host.
  *
  * Owns nothing; a struct h1_rules lives as long as one call of a parser. Thread: any. Errors: enum h1_result. Spec:
  * RFC 9110 7.2, 7.6.1, 7.8, 8.6, 10.1.1, 10.1.4, RFC 9112 3.2, 6, 9.
@@ -19,12 +19,12 @@ struct h1_rules;
 typedef enum h1_result h1_note_fn(struct h1_rules *rules, struct http_head *head,
                                   struct http_field *field, bool again);
 
-/* By enum field_id: whether it is dropped, and who listens to it, NULL if nobody does. */
+/* By enum field_id: whether the field is dropped, and the function that handles it; NULL: none. */
 struct h1_role {
     uint8_t drops[FIELD_ID_COUNT];
     h1_note_fn *notes[FIELD_ID_COUNT];
-    bool
-        tolerant; /* what some senders say twice, or too much, is taken where it has but one meaning */
+    /* what some senders say twice, or too much, is taken where it has but one meaning */
+    bool tolerant;
 };
 
 extern const struct h1_role h1_request_role;

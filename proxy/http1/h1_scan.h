@@ -202,7 +202,7 @@ H1_AVX2 static inline uint32_t h1_text_stops_avx2(const char *at)
     return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(control, del));
 }
 
-/* How many of the bytes are of a token without "_": names with one are left to who looks at them (FACT_UNDERSCORE). A byte above 0x7f, as an index, finds 0. _tzcnt_u64() of 0 is 64. */
+/* How many of the bytes are token characters other than "_": names with "_" are left to a slower step (FACT_UNDERSCORE). A byte above 0x7f, as an index, finds 0. _tzcnt_u64() of 0 is 64. */
 H1_AVX2 static inline uint64_t h1_token_step_avx2(__m256i bytes, const struct h1_vectors *vectors)
 {
     __m256i upper_half = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), h1_vector(vectors->half));
