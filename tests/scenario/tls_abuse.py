@@ -155,7 +155,8 @@ def slow_readers(s):
     size = 12 << 20
     authority, settings = with_tls(s)
     origin = RawOrigin(s).on("/large", body=b"x" * size)
-    proxy = start_proxy(s, origin, {**settings, "limits": {"memory": "16MiB"}, "upstreams": {"app": {"breaker": {"enabled": False}}}})
+    proxy = start_proxy(s, origin, {**settings, "limits": {"memory": "16MiB"},
+                                    "upstreams": {"app": {"breaker": {"enabled": False}}}})
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(begins(proxy, authority, "/large")) for _ in range(60)]
         eventually(lambda: proxy.metric("evenkeel_responses_paused_total") >= 20, "reading pauses for want of buffers")

@@ -461,7 +461,8 @@ def early_answers(s):
         return False
     unauthorized.reads_body = True
     proxy = start_proxy(s, RawOrigin(s).on("/", unauthorized), {"listeners": {
-        "web": {"tls": {"certificates": [authority.issue("shop.test").settings()]}}, "plain": {"listen": f"127.0.0.1:{s.port()}"}}})
+        "web": {"tls": {"certificates": [authority.issue("shop.test").settings()]}},
+        "plain": {"listen": f"127.0.0.1:{s.port()}"}}})
     head = b"POST / HTTP/1.1\r\nHost: shop.test\r\nContent-Length: 1000000\r\n\r\nbegins"
     for name in ("plain", "web"):
         for count in (0, 200000):
