@@ -1,4 +1,4 @@
-/* Counting and judging. */
+/* Counting calls, and judging them. */
 #include "breaker/evidence.h"
 
 void evidence_init(struct evidence *evidence, const struct evidence_local *locals,
@@ -19,7 +19,7 @@ static struct strata_calls good_calls(const struct evidence *evidence)
     return sum;
 }
 
-/* Begins a span of the strata, if the present one is over. */
+/* Begins a span of the strata if the current one is over. */
 static void turn(struct evidence *evidence, uint64_t now_ms, uint64_t window_ms)
 {
     if (now_ms >= evidence->strata.end_ms) {
@@ -81,7 +81,7 @@ uint32_t evidence_strata(const struct evidence *evidence, const struct breaker_s
     return strata_window_set(&evidence->strata, &good, now_ms, settings->window_ms);
 }
 
-/* part >= rate * whole, without opening a call late for want of a bit. */
+/* part >= rate * whole, with an allowance for rounding. */
 static bool reaches(uint64_t part, double rate, uint64_t whole)
 {
     return (double)part + 1e-6 >= rate * (double)whole;
@@ -92,7 +92,7 @@ static bool share_reaches(double share, double rate)
     return share + 1e-9 >= rate;
 }
 
-/* All calls are asked first: the strata cost more. */
+/* All calls together are judged first, because the strata cost more. */
 enum finding evidence_judge(const struct evidence *evidence,
                             const struct breaker_settings *settings, uint64_t least_calls,
                             uint64_t now_ms)

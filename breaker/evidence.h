@@ -1,8 +1,10 @@
 /*
- * What a breaker goes by: the calls of the last seconds, all together and by stratum, and whether they speak against who is called.
+ * The evidence of a breaker: the calls of the last seconds, all together and by stratum, and whether they are evidence
+ * against the upstream or endpoint.
  *
- * Owns: nothing on the heap; embedded. Thread: a local belongs to one thread; evidence_try_good() takes no lock, everything else is
- * guarded by the owner's. Time base: milliseconds, monotonic. Errors: none. Spec: docs/internals/breaker.md, "Evidence".
+ * Owns: nothing on the heap; embedded. Thread: a local belongs to one thread; evidence_try_good() takes no lock,
+ * everything else is protected by the owner's. Time base: milliseconds, monotonic. Errors: none. Spec:
+ * docs/internals/breaker.md, "Evidence".
  */
 #ifndef EVENKEEL_BREAKER_EVIDENCE_H
 #define EVENKEEL_BREAKER_EVIDENCE_H
@@ -30,7 +32,7 @@ struct evidence {
 void evidence_init(struct evidence *evidence, const struct evidence_local *locals,
                    unsigned worker_count);
 
-/* Takes no lock. False: nothing was done, as a slot is over; evidence_add() does it. */
+/* Takes no lock. False: nothing was done, because a slot is over; evidence_add() does it. */
 __attribute__((warn_unused_result)) static inline bool evidence_try_good(
     struct evidence *evidence, struct evidence_local *local, struct strata strata, uint64_t now_ms)
 {
@@ -47,14 +49,14 @@ void evidence_add(struct evidence *evidence, struct evidence_local *local, struc
 void evidence_clear(struct evidence *evidence, uint64_t now_ms, uint64_t window_ms);
 
 enum finding { FINDING_NONE, FINDING_IN_A_ROW, FINDING_FAILURE_RATE, FINDING_SLOW_RATE };
-/* least_calls: so many there have to be for a rate. */
+/* least_calls: with fewer calls, rates are not judged. */
 __attribute__((warn_unused_result)) enum finding evidence_judge(
     const struct evidence *evidence, const struct breaker_settings *settings, uint64_t least_calls,
     uint64_t now_ms);
 
 struct outcome_counts evidence_count(const struct evidence *evidence,
                                      const struct breaker_settings *settings, uint64_t now_ms);
-/* The share of failures that counts: the smallest of all calls' and the strata's. */
+/* The share of failures that counts: the smallest of that of all calls and those of the strata. */
 double evidence_failed_share(const struct evidence *evidence,
                              const struct breaker_settings *settings, uint64_t now_ms);
 /* The strata that have traffic. */
