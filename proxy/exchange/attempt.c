@@ -125,12 +125,13 @@ enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endp
 uint64_t attempt_age_us(const struct exchange *exchange)
 {
     const struct request_body *body = &exchange->body;
-    if (exchange_client_owes(exchange)) {
-        return 0;
-    }
-    uint64_t since_us = (body->state == REQUEST_SENT ? body->sent_ms : body->moved_ms) * 1000;
-    if (exchange->request.framing == FRAMING_NONE || since_us < exchange->attempt.started_us) {
-        since_us = exchange->attempt.started_us;
+    uint64_t since_us = exchange->attempt.started_us;
+    if (exchange->request.framing != FRAMING_NONE) {
+        if (exchange_client_owes(exchange)) {
+            return 0;
+        }
+        uint64_t given_us = (body->state == REQUEST_SENT ? body->sent_ms : body->moved_ms) * 1000;
+        since_us = given_us > since_us ? given_us : since_us;
     }
     return loop_clock_us(&exchange->worker->loop.clock) - since_us;
 }
