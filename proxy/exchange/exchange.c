@@ -222,8 +222,9 @@ static void exchange_answer_ourselves(struct exchange *exchange, enum exchange_r
                            : (uint64_t)reason_rows[reason].retry_after_s * 1000;
     own_response_build(&own, reason, detail,
                        backoff_retry_after_s(wait_ms, &exchange->worker->loop.rng));
-    if (request->method == METHOD_OTHER && request->method_text.bytes == 0) {
-        own_response_empty(&own);
+    if (request->method == METHOD_OTHER &&
+        (request->method_text.bytes == 0 || (request->facts & FACT_GLIMPSED) != 0)) {
+        own_response_empty(&own); /* it may have become HEAD */
     }
     const struct iovec piece = {own.body, request->method == METHOD_HEAD ? 0 : own.body_bytes};
     const struct payload payload = {&piece, 1, true, NULL};

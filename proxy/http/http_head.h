@@ -67,6 +67,8 @@ enum http_fact {
     FACT_LAST = 1 << 10,
     /* The target is a query right behind the authority; a copy of the head has the "/". */
     FACT_EMPTY_PATH = 1 << 11,
+    /* Refused: its texts are what could be read of it, and METHOD_OTHER may have become any method. */
+    FACT_GLIMPSED = 1 << 12,
 };
 
 struct http_head {

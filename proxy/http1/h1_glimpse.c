@@ -97,6 +97,7 @@ void h1_glimpse(const char *bytes, size_t length, struct http_head *head)
 {
     size_t at = 0;
     head->base = bytes;
+    head->facts |= FACT_GLIMPSED;
     glimpse_request_line(take_line(bytes, length, &at), head);
     while (at < length) {
         struct span line = take_line(bytes, length, &at);

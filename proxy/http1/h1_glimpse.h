@@ -11,7 +11,7 @@
 
 #include "proxy/http/http_head.h"
 
-/* Sets base, method_text, target, host, FACT_HTTP_1_0 and the fields, at most User-Agent. fields, field_limit and
+/* Sets base, method_text, target, host, FACT_GLIMPSED, FACT_HTTP_1_0 and the fields, at most User-Agent. fields, field_limit and
    everything else are the caller's. `bytes` begin with the request line and may end anywhere. */
 void h1_glimpse(const char *bytes, size_t length, struct http_head *head);
 
