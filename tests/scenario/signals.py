@@ -199,6 +199,7 @@ class Draining(Stage):
         return proxy
 
     def release(self):
+        self.proxy.admin("/status")  # the signal has been taken before this is answered
         self._go_on.set()
 
     def serves(self):
