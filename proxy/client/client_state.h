@@ -48,7 +48,8 @@ struct client {
     };
     /* when the state began, or when the socket last took a byte of the kept ones */
     uint64_t since_ms;
-    /* the listener's at the start of the handshake, kept until it is over */
+    /* the listener's when TLS was first expected, kept until the handshake is over: a reload may take it from the
+       listener before the first byte */
     struct tls_server *tls;
     uint8_t state;        /* enum client_state; written only by client_enter() */
     bool keep : 1;        /* the connection may serve another request after this one */

@@ -47,6 +47,7 @@ bool clients_evict(struct worker *worker, enum client_state state)
 void client_await_tls(struct client *client)
 {
     CHECK(client->state == CLIENT_IDLE || client->state == CLIENT_PREFACE);
+    client->tls = tls_server_get(client->listener->tls);
     client_enter(client, CLIENT_SILENT);
 }
 
@@ -74,8 +75,6 @@ static void client_begin_tls(struct client *client)
     /* the silence before it counts as part of its time */
     client->since_ms = since_ms;
     client_arm(client);
-    /* a reload may take it from the listener during the handshake */
-    client->tls = tls_server_get(client->listener->tls);
     if (!tls_server_accept(client->tls, &client->stream, worker->tls_scratch)) {
         client_close(client, true);
     }

@@ -128,6 +128,23 @@ def silent_clients(s):
         check(all(client.is_open() for client in clients[1:]), "the others have their time")
 
 
+@scenario("a reload that takes TLS from a listener ends the process at the first byte of a client that was silent")
+def silent_over_a_reload(s):
+    authority, settings = with_tls(s)
+    proxy = start_proxy(s, NginxOrigin(s), settings)
+    context = ssl.create_default_context(cafile=authority.cert)
+    with socket.create_connection(proxy.address, timeout=patient(10)) as plain:
+        eventually(lambda: proxy.metric("evenkeel_clients_open") == 1, "it is connected")
+        del proxy.settings["listeners"]["web"]["tls"]
+        check(proxy.reload(), "reload")
+        with context.wrap_socket(plain, server_hostname="shop.test") as secure:
+            secure.sendall(b"GET /hello HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+            check(secure.recv(65536).startswith(b"HTTP/1.1 200"), "it speaks TLS as it was told")
+    with proxy.client() as client:
+        client.send(b"GET /hello HTTP/1.1\r\nHost: shop.test\r\n\r\n")
+        check_equal(client.response().status, 200, "the next one speaks in the clear")
+
+
 def begins(proxy, authority, target):
     """A client with a small window that asks and reads nothing."""
     sock = socket.socket()
