@@ -28,6 +28,7 @@ static void log_file_adopt(struct log_file *file, int fd, uint64_t now_ms)
     struct stat info = {0};
     file->fd = fd;
     file->kind = fstat(fd, &info) == 0 ? kind_of(info.st_mode) : LOG_FILE_STREAM;
+    file->id = (struct log_file_id){info.st_dev, info.st_ino};
     file->bytes = file->kind == LOG_FILE_REGULAR ? (uint64_t)info.st_size : 0;
     file->opened_ms = now_ms;
 }
@@ -125,12 +126,12 @@ void log_file_inherit(struct log_file *file, struct log_file *from)
     bool named_only = file->path != NULL && file->kind == LOG_FILE_OFF;
     if (named_only) {
         file->fd = from->fd;
+        file->id = from->id;
         file->kind = from->kind;
         file->bytes = from->bytes;
         file->opened_ms = from->opened_ms;
         from->fd = -1;
     }
-    log_file_close(from);
 }
 
 bool log_file_reopen(struct log_file *file, uint64_t now_ms)
@@ -247,10 +248,14 @@ enum log_file_result log_file_write(struct log_file *file, const char *bytes, si
 
 /* ---- rotation ---- */
 
+bool log_file_rotates(const struct log_file *file)
+{
+    return file->kind == LOG_FILE_REGULAR && !file->standard && file->rotation.size_bytes > 0;
+}
+
 bool log_file_due(const struct log_file *file, size_t bytes, uint64_t now_ms)
 {
-    return file->kind == LOG_FILE_REGULAR && !file->standard && file->rotation.size_bytes > 0 &&
-           file->bytes > 0 &&
+    return log_file_rotates(file) && file->bytes > 0 &&
            (file->bytes + bytes > file->rotation.size_bytes ||
             now_ms - file->opened_ms > file->rotation.age_ms);
 }
@@ -258,9 +263,9 @@ bool log_file_due(const struct log_file *file, size_t bytes, uint64_t now_ms)
 /* Whether the path still names the open file, so that no other program has renamed it. */
 static bool log_file_in_place(const struct log_file *file)
 {
-    struct stat open_file, at_path;
-    return fstat(file->fd, &open_file) == 0 && stat(file->path, &at_path) == 0 &&
-           open_file.st_dev == at_path.st_dev && open_file.st_ino == at_path.st_ino;
+    struct stat at_path;
+    return stat(file->path, &at_path) == 0 && file->id.device == at_path.st_dev &&
+           file->id.inode == at_path.st_ino;
 }
 
 /* The name of the rotated file of that number; 0 is the file itself. It fits into `space`: see rename_files(). */

@@ -32,9 +32,21 @@ enum log_file_result {
     LOG_FILE_FAILED, /* errno says why */
 };
 
+/* Which file is open, under whatever name. */
+struct log_file_id {
+    dev_t device;
+    ino_t inode;
+};
+
+static inline bool log_file_id_equal(const struct log_file_id *a, const struct log_file_id *b)
+{
+    return a->device == b->device && a->inode == b->inode;
+}
+
 struct log_file {
     char *path;
-    int fd; /* -1: off, or a FIFO without a reader */
+    int fd;                /* -1: off, or a FIFO without a reader */
+    struct log_file_id id; /* of the file that was opened last */
     enum log_file_kind kind;
     bool standard;      /* "stderr" or "stdout": never opened again, closed or rotated */
     uint64_t bytes;     /* in a regular file */
@@ -48,7 +60,7 @@ __attribute__((warn_unused_result)) bool log_file_open(struct log_file *file, co
 void log_file_close(struct log_file *file);
 /* Only the path, for log_file_inherit(). */
 __attribute__((warn_unused_result)) bool log_file_name(struct log_file *file, const char *path);
-/* Takes over the open file of another log, if this one only has a path; else closes that file. */
+/* Takes over the open file of another log, if this one only has a path. */
 void log_file_inherit(struct log_file *file, struct log_file *from);
 /* Reopens the path. If that fails the open file stays open. */
 __attribute__((warn_unused_result)) bool log_file_reopen(struct log_file *file, uint64_t now_ms);
@@ -61,6 +73,8 @@ __attribute__((warn_unused_result)) bool log_file_give(struct log_file *file, ui
 __attribute__((warn_unused_result)) enum log_file_result log_file_write(
     struct log_file *file, const char *bytes, size_t length, uint64_t now_ms, size_t *ret_written);
 
+/* Whether the file is rotated at all. */
+bool log_file_rotates(const struct log_file *file);
 /* Whether the file has to be rotated before so many bytes more. */
 bool log_file_due(const struct log_file *file, size_t bytes, uint64_t now_ms);
 /* Renames the files and opens the path anew; *ret_rotated is false if another process had done it and only the new file was opened.

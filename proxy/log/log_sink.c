@@ -115,8 +115,7 @@ static size_t sink_next_bytes(struct log_sink *sink, uint64_t now_ms)
     if (between && log_file_due(file, log_stage_lines(stage, 0), now_ms)) {
         sink_rotate(sink, now_ms);
     }
-    bool bounded = file->kind == LOG_FILE_REGULAR && file->rotation.size_bytes > 0;
-    return log_stage_lines(stage, !bounded ? UINT64_MAX
+    return log_stage_lines(stage, !log_file_rotates(file) ? UINT64_MAX
                                   : !between || file->bytes > file->rotation.size_bytes
                                       ? 0
                                       : file->rotation.size_bytes - file->bytes);
@@ -138,6 +137,9 @@ static enum log_sink_state sink_write(struct log_sink *sink, uint64_t now_ms)
         case LOG_FILE_FAILED:
             sink->failure_errno = errno;
             sink_fail(sink, "write", WAITS, errno, now_ms);
+            if (sink->file.fd < 0) {
+                log_stage_begin_line_anew(&sink->stage); /* for the next reader of a FIFO */
+            }
             return LOG_SINK_FAILED;
         }
     }
@@ -165,23 +167,37 @@ static bool sink_pour_stage(struct log_sink *sink)
     return some && sink->state == LOG_SINK_CLEAR;
 }
 
-/* Everything that was queued before, unless more comes than can be written. */
-static void sink_pour(struct log_sink *sink)
+/* Everything that was queued before, unless more comes than can be written: then false. */
+static bool sink_pour(struct log_sink *sink)
 {
-    for (unsigned i = 0; i < POUR_STAGES && sink_pour_stage(sink); i++) {
+    unsigned stages = 0;
+    while (stages < POUR_STAGES && sink_pour_stage(sink)) {
+        stages++;
     }
+    return stages < POUR_STAGES;
 }
 
 /* ---- orders ---- */
 
+/* The open file may be another one than before. The rest of a line that is written in part goes where its beginning
+   is; to another file, or to the next reader of a FIFO, the line goes as a whole. */
+static void sink_check_line(struct log_sink *sink, const struct log_file_id *before)
+{
+    if (sink->file.fd < 0 || !log_file_id_equal(before, &sink->file.id)) {
+        log_stage_begin_line_anew(&sink->stage);
+    }
+}
+
 static void sink_obey_swap(struct log_sink *sink, struct log_file *next)
 {
-    log_file_inherit(next, &sink->file);
+    struct log_file last = sink->file;
+    log_file_inherit(next, &last);
     pthread_mutex_lock(&sink->lock);
     sink->file = *next;
     pthread_mutex_unlock(&sink->lock);
+    sink_check_line(sink, &last.id);
+    log_file_close(&last); /* after the swap, because others compare the path */
     sink->complained_ms = 0;
-    log_stage_begin_line_anew(&sink->stage);
 }
 
 static void sink_obey_give(struct log_sink *sink, uid_t user)
@@ -199,13 +215,13 @@ static void sink_obey_give(struct log_sink *sink, uid_t user)
 static void sink_obey_reopen(struct log_sink *sink)
 {
     uint64_t now_ms = monotonic_ms();
-    int before = sink->file.fd;
+    const struct log_file_id before = sink->file.id;
     if (!log_file_reopen(&sink->file, now_ms)) {
         sink_fail(sink, "reopen",
                   sink->file.fd >= 0 ? "the file that is open is written on" : WAITS, errno,
                   now_ms);
-    } else if (sink->file.fd != before) {
-        log_stage_begin_line_anew(&sink->stage);
+    } else {
+        sink_check_line(sink, &before);
     }
 }
 
@@ -214,6 +230,7 @@ static uint64_t sink_discard(struct log_sink *sink)
 {
     struct log_stage *stage = &sink->stage;
     uint64_t count = 0;
+    log_stage_fill(stage, sink->env.rings, sink->env.ring_count);
     while (!log_stage_empty(stage)) {
         count += log_stage_discard(stage);
         log_stage_fill(stage, sink->env.rings, sink->env.ring_count);
@@ -221,13 +238,23 @@ static uint64_t sink_discard(struct log_sink *sink)
     return count;
 }
 
+static int time_left_ms(uint64_t then_ms)
+{
+    uint64_t now_ms = monotonic_ms();
+    return now_ms < then_ms ? (int)(then_ms - now_ms) : 0;
+}
+
 static void sink_obey_end(struct log_sink *sink, uint64_t give_up_ms)
 {
     char text[512];
-    while (sink->state == LOG_SINK_BUSY && monotonic_ms() < give_up_ms) {
+    bool poured = false;
+    int left_ms;
+    while ((!poured || sink->state == LOG_SINK_BUSY) && (left_ms = time_left_ms(give_up_ms)) > 0) {
         struct pollfd room = {.fd = sink->file.fd, .events = POLLOUT};
-        (void)poll(&room, 1, (int)(give_up_ms - monotonic_ms()) + 1);
-        sink_pour(sink);
+        if (sink->state == LOG_SINK_BUSY) {
+            (void)poll(&room, 1, left_ms);
+        }
+        poured = sink_pour(sink);
     }
     uint64_t lost_count = sink_discard(sink);
     bound_refuse(&sink->queue, lost_count);
@@ -252,7 +279,7 @@ static bool sink_obey(struct log_sink *sink)
     if (orders == 0) {
         return false;
     }
-    sink_pour(sink);
+    (void)sink_pour(sink);
     if (orders & LOG_ORDER_SWAP) {
         sink_obey_swap(sink, &next);
     }
@@ -294,7 +321,7 @@ static void *sink_main(void *arg)
     struct log_sink *sink = arg;
     do {
         sink_wait(sink);
-        sink_pour(sink);
+        (void)sink_pour(sink);
     } while (!sink_obey(sink));
     return NULL;
 }
@@ -306,7 +333,8 @@ void log_sink_wake(struct log_sink *sink)
     (void)written; /* a full counter wakes just as well */
 }
 
-/* Gives an order and waits until it is carried out, for at most so long: a disk that hangs must not hang the process. */
+/* Gives an order and waits until it is carried out, for at most so long: a disk that hangs must not hang the process. Called under
+   the lock, under which the order's argument was set: the thread takes both together. */
 static bool sink_command(struct log_sink *sink, enum log_sink_order order, uint64_t within_ms)
 {
     struct timespec until;
@@ -314,39 +342,40 @@ static bool sink_command(struct log_sink *sink, enum log_sink_order order, uint6
     uint64_t until_ns = (uint64_t)until.tv_nsec + within_ms % 1000 * 1000000;
     until.tv_sec += (time_t)(within_ms / 1000 + until_ns / 1000000000);
     until.tv_nsec = (long)(until_ns % 1000000000);
-    pthread_mutex_lock(&sink->lock);
     sink->orders |= order;
     uint64_t number = ++sink->given_count;
     log_sink_wake(sink);
     while (sink->obeyed_count < number &&
            pthread_cond_timedwait(&sink->obeyed, &sink->lock, &until) != ETIMEDOUT) {
     }
-    bool done = sink->obeyed_count >= number;
-    pthread_mutex_unlock(&sink->lock);
-    return done;
+    return sink->obeyed_count >= number;
 }
 
 void log_sink_reopen(struct log_sink *sink)
 {
+    pthread_mutex_lock(&sink->lock);
     (void)sink_command(sink, LOG_ORDER_REOPEN, ORDER_MS);
+    pthread_mutex_unlock(&sink->lock);
 }
 
 void log_sink_swap(struct log_sink *sink, struct log_file *file)
 {
     pthread_mutex_lock(&sink->lock);
-    log_file_close(&sink->next); /* of an order that a hanging disk kept from being carried out */
+    /* of an order that a hanging disk kept from being carried out */
+    struct log_file left_over = sink->next;
     sink->next = *file;
+    (void)sink_command(sink, LOG_ORDER_SWAP, ORDER_MS);
     pthread_mutex_unlock(&sink->lock);
     *file = (struct log_file){.fd = -1};
-    (void)sink_command(sink, LOG_ORDER_SWAP, ORDER_MS);
+    log_file_close(&left_over);
 }
 
 void log_sink_give(struct log_sink *sink, uid_t user)
 {
     pthread_mutex_lock(&sink->lock);
     sink->heir = user;
-    pthread_mutex_unlock(&sink->lock);
     (void)sink_command(sink, LOG_ORDER_GIVE, ORDER_MS);
+    pthread_mutex_unlock(&sink->lock);
 }
 
 bool log_sink_has_path(struct log_sink *sink, const char *path)
@@ -409,8 +438,9 @@ bool log_sink_end(struct log_sink *sink, uint64_t within_ms)
 {
     pthread_mutex_lock(&sink->lock);
     sink->give_up_ms = monotonic_ms() + within_ms;
+    bool ended = sink_command(sink, LOG_ORDER_END, within_ms + END_MARGIN_MS);
     pthread_mutex_unlock(&sink->lock);
-    if (!sink_command(sink, LOG_ORDER_END, within_ms + END_MARGIN_MS)) {
+    if (!ended) {
         return false;
     }
     pthread_join(sink->thread, NULL);

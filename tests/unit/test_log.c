@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,7 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +23,7 @@
 #include "proxy/log/log.h"
 #include "proxy/log/log_file.h"
 #include "proxy/log/log_ring.h"
+#include "proxy/log/log_sink.h"
 
 static char folder[64];
 
@@ -351,6 +356,193 @@ static void new_settings_that_cannot_be_opened_change_nothing(void **state)
     free((char *)(uintptr_t)path);
 }
 
+/* ---- a sink alone ---- */
+
+/* Lines of one ring of this size each, and a sink that is not in a hurry. */
+struct lone_sink {
+    struct log_sink sink;
+    struct log_ring *ring_pointers[64];
+    struct log_ring rings[64];
+    unsigned ring_count;
+    char said[1024]; /* the last thing it said */
+};
+
+static void on_said(struct log_sink *sink, bool bad, const char *text, void *owner)
+{
+    struct lone_sink *lone = owner;
+    (void)sink, (void)bad;
+    snprintf(lone->said, sizeof lone->said, "%s", text);
+}
+
+static struct lone_sink *lone_sink_create(unsigned ring_count, size_t ring_bytes)
+{
+    struct lone_sink *lone = calloc(1, sizeof *lone);
+    assert_non_null(lone);
+    for (unsigned i = 0; i < ring_count; i++) {
+        lone->ring_pointers[i] = &lone->rings[i];
+        assert_true(log_ring_init(&lone->rings[i], ring_bytes));
+    }
+    lone->ring_count = ring_count;
+    return lone;
+}
+
+static void lone_sink_start(struct lone_sink *lone, const char *path)
+{
+    struct log_file file;
+    const struct log_sink_env env = {"lone", lone->ring_pointers, lone->ring_count, 60000, on_said,
+                                     lone};
+    assert_true(log_file_open(&file, path, 1));
+    assert_true(log_sink_start(&lone->sink, &env, &file));
+}
+
+static void lone_sink_end(struct lone_sink *lone)
+{
+    assert_true(log_sink_end(&lone->sink, 10000));
+    for (unsigned i = 0; i < lone->ring_count; i++) {
+        log_ring_release(&lone->rings[i]);
+    }
+    free(lone);
+}
+
+struct waker {
+    struct log_sink *sink;
+    bool stop;
+};
+
+static void *wake_without_end(void *arg)
+{
+    struct waker *waker = arg;
+    while (!__atomic_load_n(&waker->stop, __ATOMIC_RELAXED)) {
+        log_sink_wake(waker->sink);
+    }
+    return NULL;
+}
+
+static void lines_that_come_during_a_reload_turn_the_log_off(void **state)
+{
+    struct lone_sink *lone = lone_sink_create(1, 4096);
+    struct waker waker = {&lone->sink, false};
+    pthread_t thread;
+    const char *paths[2] = {strdup(path_in("one.log")), strdup(path_in("other.log"))};
+    (void)state;
+    lone_sink_start(lone, paths[0]);
+    assert_int_equal(pthread_create(&thread, NULL, wake_without_end, &waker), 0);
+    bool kept = true;
+    for (unsigned i = 0; i < 20000 && kept; i++) {
+        struct log_file file;
+        assert_true(log_file_open(&file, paths[i % 2], 1));
+        log_sink_swap(&lone->sink, &file);
+        kept = log_sink_has_path(&lone->sink, paths[i % 2]);
+    }
+    __atomic_store_n(&waker.stop, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    lone_sink_end(lone);
+    free((char *)(uintptr_t)paths[0]);
+    free((char *)(uintptr_t)paths[1]);
+    assert_true(kept);
+}
+
+static void full_rings_of_many_workers_are_lost_at_the_end(void **state)
+{
+    static char line[4096];
+    struct lone_sink *lone = lone_sink_create(64, 1024 * 1024);
+    const char *path = strdup(path_in("many.log"));
+    size_t put_count = 0;
+    (void)state;
+    memset(line, 'x', sizeof line);
+    line[sizeof line - 1] = '\n';
+    for (unsigned i = 0; i < 64; i++) {
+        while (log_ring_put(&lone->rings[i], line, sizeof line)) {
+            put_count++;
+        }
+    }
+    lone_sink_start(lone, path);
+    lone_sink_end(lone);
+    assert_int_equal(count_lines(path), put_count);
+    assert_int_equal(unlink(path), 0);
+    free((char *)(uintptr_t)path);
+}
+
+/* True when so much can be read, false if it never can. */
+static bool await_bytes(int fd, int least)
+{
+    for (int i = 0, there = 0; i < 1000; i++) {
+        struct pollfd more = {.fd = fd, .events = POLLIN};
+        (void)poll(&more, 1, 10);
+        if (ioctl(fd, FIONREAD, &there) == 0 && there >= least) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool await_write_error(const struct log_sink *sink)
+{
+    struct log_sink_figures figures = {0};
+    for (int i = 0; i < 1000 && figures.write_errors == 0; i++) {
+        const struct timespec pause = {.tv_nsec = 10000000}; /* between two looks at a counter */
+        nanosleep(&pause, NULL);
+        log_sink_figures(sink, &figures);
+    }
+    return figures.write_errors > 0;
+}
+
+static void the_next_reader_of_a_fifo_gets_the_rest_of_a_line(void **state)
+{
+    static char line[8192];
+    struct lone_sink *lone = lone_sink_create(1, 65536);
+    const char *path = strdup(path_in("torn.fifo"));
+    char first = 0;
+    (void)state;
+    memset(line, 'x', sizeof line);
+    line[0] = '{';
+    line[sizeof line - 1] = '\n';
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0 && fcntl(reader, F_SETPIPE_SZ, 4096) == 4096);
+    assert_true(log_ring_put(&lone->rings[0], line, sizeof line));
+    lone_sink_start(lone, path);
+    log_sink_wake(&lone->sink);
+    assert_true(await_bytes(reader, 4096));
+    close(reader);
+    assert_true(await_write_error(&lone->sink));
+    reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(await_bytes(reader, 1));
+    assert_int_equal(read(reader, &first, 1), 1);
+    lone_sink_end(lone);
+    close(reader);
+    free((char *)(uintptr_t)path);
+    assert_int_equal(first, '{');
+}
+
+static void a_line_that_a_full_disk_has_cut_is_begun_twice(void **state)
+{
+    static char line[2000];
+    struct lone_sink *lone = lone_sink_create(1, 65536);
+    const char *path = strdup(path_in("cut.log"));
+    struct rlimit before, small;
+    struct stat info;
+    (void)state;
+    memset(line, 'x', sizeof line);
+    line[sizeof line - 1] = '\n';
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    small.rlim_cur = 1000;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    assert_true(log_ring_put(&lone->rings[0], line, sizeof line));
+    lone_sink_start(lone, path);
+    log_sink_wake(&lone->sink);
+    bool failed = await_write_error(&lone->sink);
+    log_sink_reopen(&lone->sink);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    lone_sink_end(lone);
+    assert_true(failed);
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(info.st_size, sizeof line);
+    free((char *)(uintptr_t)path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +556,10 @@ int main(void)
         cmocka_unit_test(reopening_follows_a_moved_file),
         cmocka_unit_test(the_error_log_grows_without_end),
         cmocka_unit_test(new_settings_that_cannot_be_opened_change_nothing),
+        cmocka_unit_test(lines_that_come_during_a_reload_turn_the_log_off),
+        cmocka_unit_test(full_rings_of_many_workers_are_lost_at_the_end),
+        cmocka_unit_test(the_next_reader_of_a_fifo_gets_the_rest_of_a_line),
+        cmocka_unit_test(a_line_that_a_full_disk_has_cut_is_begun_twice),
     };
     signal(SIGPIPE, SIG_IGN); /* as the program does */
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
