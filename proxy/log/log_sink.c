@@ -26,6 +26,8 @@
 #define ORDER_MS 2000
 /* An order waits for at most so many stages of lines that come faster than they are written. */
 #define POUR_STAGES 256
+/* How often a thread that ends looks at the time while its reader does not keep up. */
+#define END_STEP_MS 50
 /* The thread's own time to come back after it has given up. */
 #define END_MARGIN_MS 250
 
@@ -238,21 +240,14 @@ static uint64_t sink_discard(struct log_sink *sink)
     return count;
 }
 
-static int time_left_ms(uint64_t then_ms)
-{
-    uint64_t now_ms = monotonic_ms();
-    return now_ms < then_ms ? (int)(then_ms - now_ms) : 0;
-}
-
 static void sink_obey_end(struct log_sink *sink, uint64_t give_up_ms)
 {
     char text[512];
     bool poured = false;
-    int left_ms;
-    while ((!poured || sink->state == LOG_SINK_BUSY) && (left_ms = time_left_ms(give_up_ms)) > 0) {
+    while ((!poured || sink->state == LOG_SINK_BUSY) && monotonic_ms() < give_up_ms) {
         struct pollfd room = {.fd = sink->file.fd, .events = POLLOUT};
         if (sink->state == LOG_SINK_BUSY) {
-            (void)poll(&room, 1, left_ms);
+            (void)poll(&room, 1, END_STEP_MS);
         }
         poured = sink_pour(sink);
     }

@@ -480,8 +480,8 @@ static bool await_write_error(const struct log_sink *sink)
 {
     struct log_sink_figures figures = {0};
     for (int i = 0; i < 1000 && figures.write_errors == 0; i++) {
-        const struct timespec pause = {.tv_nsec = 10000000}; /* between two looks at a counter */
-        nanosleep(&pause, NULL);
+        const struct timespec pause = {.tv_nsec = 10000000};
+        nanosleep(&pause, NULL); /* between two looks at a counter */
         log_sink_figures(sink, &figures);
     }
     return figures.write_errors > 0;
