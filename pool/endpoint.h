@@ -139,6 +139,7 @@ struct endpoint_upkeep {
     uint32_t warm_waits; /* the level is kept from the first response on, not before */
     uint32_t habit;      /* enum endpoint_habit; written by habit.c */
     uint32_t closes_row; /* written by habit.c */
+    uint64_t row_since_ms; /* when the row began; written by habit.c */
     /* connections that an earlier process needed; 0: unknown, or no longer of interest; written by control */
     uint64_t needed_count;
     /* until it is warm, or until this time, other endpoints are preferred; 0: it is warm */

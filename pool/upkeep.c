@@ -3,6 +3,7 @@
 
 #include "pool/descriptor.h"
 #include "pool/dial.h"
+#include "pool/habit.h"
 #include "pool/warmth.h"
 #include "steady/check.h"
 
@@ -15,6 +16,8 @@
 #define TARGET_MS 30000
 /* Wait when the process lacks what a dial needs. */
 #define SHORTAGE_MS 1000
+/* Wait while an endpoint has not answered its first request, whose end may tell nobody. */
+#define HELD_BACK_MS 1000
 
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms);
 
@@ -300,13 +303,21 @@ void upkeep_idle_over(struct connection *connection)
     }
 }
 
+/* No dial ahead of requests before this time. */
+static uint64_t not_before(const struct endpoint_local *local)
+{
+    return habit_holds_back(local->endpoint)
+               ? now_of(local) + HELD_BACK_MS
+               : read_shared(&local->endpoint->upkeep.redial_not_before_ms);
+}
+
 void upkeep_run(struct endpoint_local *local)
 {
     const struct upkeep *upkeep = &local->upkeep;
     if (!local->kept) {
         return;
     }
-    uint64_t not_before_ms = read_shared(&local->endpoint->upkeep.redial_not_before_ms);
+    uint64_t not_before_ms = not_before(local);
     if (now_of(local) < not_before_ms) {
         if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 ||
             !TAILQ_EMPTY(&upkeep->overdue)) {

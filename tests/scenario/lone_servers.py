@@ -1,6 +1,7 @@
 """Servers that take one connection at a time: what the proxy keeps ready must not be what keeps them from serving."""
 
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -123,7 +124,7 @@ def levels(s):
         level(keeps, 1)
         level(closes, 1)
         level(asked, 3)
-        check_equal(proxy.admin("/readyz")[0], 200, "/readyz")
+        eventually(lambda: proxy.admin("/readyz")[0] == 200, "/readyz says 200")
     with s.case("after it the warm level is there"):
         check_equal(proxy.get("/").status, 200, "status")
         level(keeps, 2)
@@ -143,6 +144,53 @@ def levels(s):
         for number in range(40):
             check_equal(proxy.get("/now" if number % 4 == 0 else "/").status, 200, "status")
         level(keeps, 2)
+
+
+@scenario("while the first request of an endpoint lasts, connections are dialled and closed without end")
+def first_request_lasts(s):
+    over = threading.Event()
+    origin, clock = RawOrigin(s), RawOrigin(s, "clock")
+    origin.on("/", lambda connection, _: over.wait(60) and connection.respond(200, b"ok"))
+    lifetime = {"lifetime": "1s", "jitter": 0.0}
+    proxy = start_proxy(s, origin, {
+        "upstreams": {"app": {"pool": lifetime}, "clock": {"endpoints": [clock.address], "pool": {"warm_min": 1, **lifetime}}},
+        "routes": [{"name": "clock", "path_prefix": "/clock", "upstream": "clock"}, {"name": "all", "upstream": "app"}]})
+
+    def lifetimes_over():
+        return proxy.metric("evenkeel_endpoint_closes_total", upstream="clock", reason="lifetime") or 0
+
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(proxy.get, "/")
+        eventually(lambda: origin.requests, "the origin has the request")
+        before = lifetimes_over()
+        eventually(lambda: lifetimes_over() >= before + 3, "the lifetime of its connection is over")
+        dialled = len(origin.connections)
+        over.set()
+        with s.case("its connection is not replaced before the endpoint is known to keep connections"):
+            check(dialled <= 2, f"{dialled} connections for one request")
+        with s.case("the request is answered, and the pool is warm then"):
+            check_equal(answer.result().status, 200, "status")
+            eventually(lambda: len(origin.open_connections()) >= 1, "a connection is ready")
+
+
+@scenario("an endpoint that closes fresh connections now and then, and keeps used ones, loses its warm level")
+def fresh_closes(s):
+    origin = RawOrigin(s)
+    origin.on("/now", lambda connection, _: connection.respond(200, b"ok", [("Connection", "close")]) and False)
+    proxy = start_proxy(s, origin, {"workers": 1})
+    check_equal(proxy.get("/").status, 200, "status")
+    with s.case("two connections are kept, whatever the number of closed ones"):
+        for number in range(12):
+            eventually(lambda: len(origin.open_connections()) == 2, "two connections are open")
+            release = threading.Event()
+            origin.on("/held", lambda connection, _, release=release: release.wait(60) and connection.respond(200, b"ok"))
+            with ThreadPoolExecutor(1) as pool:
+                answer = pool.submit(proxy.get, "/held")
+                eventually(lambda: [each.target for each in origin.requests].count("/held") > number, "a request is held")
+                check_equal(proxy.get("/now").status, 200, "status")
+                eventually(lambda: len(origin.open_connections()) == 2, "a closed one is replaced")
+                release.set()
+                check_equal(answer.result().status, 200, "status")
 
 
 run()
