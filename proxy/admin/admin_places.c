@@ -227,8 +227,9 @@ struct bufferevent *admin_places_take(struct admin_places *places)
 {
     struct bufferevent *connection =
         bufferevent_socket_new(places->base, -1, BEV_OPT_CLOSE_ON_FREE);
-    if (connection != NULL && places_make_room(places)) {
-        struct admin_place *place = places_find(places, NULL);
+    struct admin_place *place =
+        connection != NULL && places_make_room(places) ? places_find(places, NULL) : NULL;
+    if (place != NULL) {
         bufferevent_incref(connection);
         place->connection = connection;
         place_enter(place, PLACE_ASKED);
