@@ -128,6 +128,12 @@ static struct admin_place *places_oldest(struct admin_places *places)
     return oldest;
 }
 
+/* Whether the next connection has to wait in the kernel's queue. */
+static bool places_are_full(struct admin_places *places)
+{
+    return bound_used(&places->bound) == ADMIN_CONNECTIONS && places_oldest(places) == NULL;
+}
+
 /* NULL: a free place. */
 static struct admin_place *places_find(struct admin_places *places,
                                        const struct bufferevent *connection)
@@ -160,7 +166,7 @@ static void places_on_sweep(evutil_socket_t fd, short what, void *arg)
             place_end(places, &places->all[i]);
         }
     }
-    if (!places->held) {
+    if (!places->held && !places_are_full(places)) {
         evconnlistener_enable(places->listener);
     }
     if (bound_used(&places->bound) > 0) {
@@ -211,15 +217,10 @@ static bool places_make_room(struct admin_places *places)
     }
     struct admin_place *oldest = places_oldest(places);
     if (oldest != NULL) {
+        bound_refuse(&places->bound, 1); /* whose place it was */
         place_end(places, oldest);
     }
-    return oldest != NULL && oldest->state == PLACE_FREE && bound_take(&places->bound, 1);
-}
-
-/* Whether the next connection has to wait in the kernel's queue. */
-static bool places_are_full(struct admin_places *places)
-{
-    return bound_used(&places->bound) == ADMIN_CONNECTIONS && places_oldest(places) == NULL;
+    return oldest != NULL && oldest->state == PLACE_FREE && bound_try(&places->bound, 1);
 }
 
 /* The new connection has no callbacks before this returns, so it must not be checked here. */
