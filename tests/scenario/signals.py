@@ -164,6 +164,7 @@ class Upgrading(Stage):
         return proxy
 
     def release(self):
+        self.proxy.admin("/status")  # the signal has been taken before this is answered
         os.kill(self._successor, signal.SIGKILL)
         self.says("the new process has ended")
 
@@ -224,6 +225,14 @@ def says(*words):
     return outcome
 
 
+def ends_after(*words):
+    """The process says so and ends by itself, before the end of the case can be a second signal."""
+    def outcome(stage):
+        says(*words)(stage)
+        stage.proxy.expect_clean_exit(codes=(0,))
+    return outcome
+
+
 def ends(*codes):
     def outcome(stage):
         stage.proxy.expect_clean_exit(codes=codes)
@@ -246,8 +255,8 @@ TABLE = {
     TakingOver: {HUP: says("reload ignored: an upgrade is in progress"), USR1: REOPENED,
                  USR2: says("upgrade refused: this process has not taken over yet"),
                  TERM: says("the new process has ended")},
-    Draining: {HUP: says("reload ignored: draining"), USR1: REOPENED, USR2: says("upgrade refused: the process drains"),
-               TERM: ends(3)},
+    Draining: {HUP: ends_after("reload ignored: draining"), USR1: ends_after("logs reopened"),
+               USR2: ends_after("upgrade refused: the process drains"), TERM: ends(3)},
 }
 
 
