@@ -85,7 +85,9 @@ bool client_flush(struct client *client)
 static void client_write_head(struct client *client, const struct exchange *exchange,
                               const struct http_head *head, struct h1_writer *writer)
 {
-    bool head_only = exchange->request.method == METHOD_HEAD || head->status == 304;
+    /* RFC 9110 8.6: a 204 says no length, not even that of nothing */
+    bool head_only =
+        (exchange->request.method == METHOD_HEAD && head->status != 204) || head->status == 304;
     h1_write_status_line(writer, head);
     h1_write_fields(writer, head);
     if (!head_has(head, FIELD_DATE)) {

@@ -97,6 +97,19 @@ def tolerated(s):
         check_equal(proxy.metric("evenkeel_responses_tolerated_total"), odd, "evenkeel_responses_tolerated_total")
 
 
+@scenario("a tolerated response to HEAD says what its status forbids, or its body becomes the next response")
+def tolerated_heads(s):
+    origin = origin_of(s, TOLERATED)
+    proxy = start_proxy(s, origin, settings())
+    for number, (name, _, status, *_) in enumerate(TOLERATED):
+        with s.case(f"HEAD: {name}"), proxy.client() as client:
+            response = client.request("HEAD", f"/{number}/")
+            told = [name for name in ("Content-Length", "Transfer-Encoding") if response.get(name)]
+            check_equal(response.status, status, "status")
+            check(len(told) <= (status != 204), f"framing fields: {told}")
+            check_equal(Arrived(client.request("GET", "/next")).target, "/next", "the next exchange")
+
+
 @scenario("bytes behind a tolerated response become the next one")
 def behind_tolerated(s):
     evil = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"
