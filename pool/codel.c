@@ -14,6 +14,11 @@ bool codel_stressed(const struct codel *codel, uint64_t now_ms)
     return codel->stressed && now_ms < codel->late_last_ms + codel->interval_ms;
 }
 
+enum codel_end codel_next(const struct codel *codel, uint64_t now_ms)
+{
+    return codel_stressed(codel, now_ms) ? CODEL_NEWEST : CODEL_OLDEST;
+}
+
 void codel_look(struct codel *codel, uint64_t now_ms, uint64_t oldest_wait_ms)
 {
     if (oldest_wait_ms < codel->target_ms) {

@@ -35,8 +35,11 @@ void codel_init(struct codel *codel, uint64_t target_ms, uint64_t interval_ms);
    oldest entry has waited; 0: the queue is empty. */
 void codel_look(struct codel *codel, uint64_t now_ms, uint64_t oldest_wait_ms);
 
-/* True: the newest entry is served first. */
 bool codel_stressed(const struct codel *codel, uint64_t now_ms);
+
+/* Which entry is served next. */
+enum codel_end { CODEL_OLDEST, CODEL_NEWEST };
+enum codel_end codel_next(const struct codel *codel, uint64_t now_ms);
 
 /* True: an entry that has waited for wait_ms is to be dropped. queued_count: number of entries, this one included. */
 bool codel_drops(const struct codel *codel, uint64_t now_ms, uint64_t wait_ms,

@@ -176,8 +176,11 @@ static struct waiter *surplus(const struct upstream_local *local, unsigned line)
 /* The waiter that is served next. Under stress it is the newest, whose client certainly still waits. */
 static struct waiter *next_of(const struct upstream_local *local, unsigned line)
 {
-    return codel_stressed(&local->codel[line], now_of(local)) ? waitlist_last(&local->waits, line)
-                                                              : waitlist_first(&local->waits, line);
+    switch (codel_next(&local->codel[line], now_of(local))) {
+    case CODEL_NEWEST: return waitlist_last(&local->waits, line);
+    case CODEL_OLDEST: break;
+    }
+    return waitlist_first(&local->waits, line);
 }
 
 /* bound_give() with the memory order that the rendezvous needs. */

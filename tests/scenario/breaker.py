@@ -176,6 +176,34 @@ def endpoints(s):
     eventually(lambda: proxy.get("/").status == 200 and bad.requests() > 5, "the bad endpoint is tried again")
 
 
+ON_503 = {"on": ["503"], "backoff_base": "1ms", "backoff_max": "2ms", "budget": {"ratio": 1.0, "per_second": 100.0}}
+
+
+@scenario("a failure that another endpoint has made good opens the breaker of the upstream")
+def made_good(s):
+    bad, good = Patient(s, "bad"), Patient(s, "good")
+    good.failing = False
+    proxy = start_proxy(s, [bad, good], {"workers": 1, **guarded(
+        {"consecutive": 1000, "min_requests": 10, "failure_rate": 0.2, "open_min": "20s", "open_max": "20s"},
+        balance="round_robin", retry=ON_503)})
+    for _ in range(40):
+        check_equal(proxy.get("/").status, 200, "status")
+    check(bad.requests() >= 10, f"only {bad.requests()} requests at the bad endpoint")
+    check_equal(state(proxy), "closed", "state of the upstream")
+
+
+@scenario("a retry is waited for although the breaker has opened")
+def opened_by_this(s):
+    origin = Patient(s)
+    proxy = start_proxy(s, origin, {"workers": 1, **guarded(
+        {"consecutive": 2, "open_min": "20s", "open_max": "20s"}, retry={"attempts": 3, **ON_503})})
+    response = proxy.get("/")
+    check_equal((response.status, bytes(response.body)), (503, b"x"), "the origin's own refusal")
+    check_equal(origin.requests(), 2, "requests at the origin")
+    check_equal(proxy.metric("evenkeel_retry_verdicts_total", verdict="breaker"), 1, "retries given up for the breaker")
+    check_equal(proxy.metric("evenkeel_retry_verdicts_total", verdict="made"), 1, "retries made")
+
+
 @scenario("an operator's word does not count")
 def forced(s):
     origin = Patient(s)

@@ -3,7 +3,7 @@
 import time
 
 from harness import (Arrived, RawOrigin, Stopwatch, access_rows, check, check_equal, eventually, patient, reads_body, run,
-                     scenario, start_proxy)
+                     scenario, start_proxy, takes)
 
 WAIT = "X-Envoy-Expected-Rq-Timeout-Ms"
 
@@ -119,6 +119,18 @@ def _(s):
     check("hopeless" in response.get("Proxy-Status"), f"Proxy-Status: {response.get('Proxy-Status')}")
     check_equal(len(origin.connections), 0, "connections made for it")
     check_equal(proxy.metric("evenkeel_attempts_total"), 0, "attempts")
+
+
+@scenario("work is begun for a request that has less time than the quickest answer takes")
+def _(s):
+    origin = RawOrigin(s).on("/", takes(0.5, status=200))
+    proxy = start_proxy(s, origin, {"workers": 1})
+    for _ in range(3):
+        check_equal(proxy.get("/").status, 200, "status")
+    response = proxy.get("/late", [(WAIT, 40)])
+    check_equal(response.status, 504, "status")
+    check("hopeless" in response.get("Proxy-Status"), f"Proxy-Status: {response.get('Proxy-Status')}")
+    check_equal([r.target for r in origin.requests].count("/late"), 0, "requests at the origin")
 
 
 @scenario("the queue holds a request longer than its deadline, or after its client has gone")

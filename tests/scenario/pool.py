@@ -165,18 +165,17 @@ def idle_death(s):
             check_equal(proxy.get("/").status, 200, "status of the next request")
 
 
+def dies_when_reused(connection, request):
+    if len(connection.requests) > 1:
+        connection.reset() if request.target.endswith("reset") else connection.close()
+        return False
+    return connection.respond(200, b"ok")
+
+
 @scenario("a client pays for a reused connection that dies before the first byte")
 def stale_reuse(s):
-    origin = RawOrigin(s)
+    origin = RawOrigin(s).on("/dies", dies_when_reused)
     proxy = start_proxy(s, origin, {"workers": 1, **pool()})
-
-    def dies_when_reused(connection, request):
-        if len(connection.requests) > 1:
-            connection.reset() if request.target.endswith("reset") else connection.close()
-            return False
-        return connection.respond(200, b"ok")
-
-    origin.on("/dies", dies_when_reused)
     for method in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS"):
         for how in ("close", "reset"):
             with s.case(f"{method} is sent once more on a fresh connection ({how})"):
@@ -186,29 +185,36 @@ def stale_reuse(s):
                     response = client.request(method, target)
                 check_equal(response.status, 200, f"status of {method}")
                 check_equal(len([r for r in origin.requests if r.target == target]), 2, "tries at the origin")
-    with s.case("a PUT is repeated whole, or not at all"):
-        with proxy.client() as client:
-            check_equal(client.request("GET", "/prepare").status, 200, "status before")
-            response = client.request("PUT", "/dies/PUT/body", body=b"body")
-        bodies = [bytes(r.body) for r in origin.requests if r.target == "/dies/PUT/body"]
-        check((response.status, bodies) in ((200, [b"body", b"body"]), (502, [b"body"])),
-              f"answered {response.status}, bodies {bodies}")
-    with s.case("a POST that was sent is not repeated"):
-        with proxy.client() as client:
-            check_equal(client.request("GET", "/prepare").status, 200, "status before")
-            response = client.request("POST", "/dies/POST/close", body=b"pay once")
-        check_equal(response.status, 502, "status")
-        check_equal(len([r for r in origin.requests if r.target == "/dies/POST/close"]), 1, "tries at the origin")
-    with s.case("a POST without a body is not repeated either"):
-        with proxy.client() as client:
-            check_equal(client.request("GET", "/prepare").status, 200, "status before")
-            check_equal(client.request("POST", "/dies/POST/empty").status, 502, "status")
-        check_equal(len([r for r in origin.requests if r.target == "/dies/POST/empty"]), 1, "tries at the origin")
     with s.case("a fresh connection that dies is not redialled without end"):
         origin.on("/always", lambda connection, _: False)
         check_equal(proxy.get("/always").status, 502, "status")
         tries = len([r for r in origin.requests if r.target == "/always"])
         check(tries <= 4, f"{tries} tries at the origin: three attempts and one free redial are the most")
+
+
+@scenario("what a dead connection may have carried is sent twice, or in part")
+def stale_bodies(s):
+    origin = RawOrigin(s).on("/dies", dies_when_reused)
+    proxy = start_proxy(s, origin, {"workers": 1, **pool()})
+
+    def bodies(method, target, body=b""):
+        """The status of the request on a connection that dies of it, and the body of each try at the origin."""
+        with proxy.client() as client:
+            check_equal(client.request("GET", "/prepare").status, 200, "status before")
+            status = client.request(method, target, body=body).status
+        return status, [bytes(request.body) for request in origin.requests if request.target == target]
+
+    with s.case("a POST that was sent is not repeated"):
+        check_equal(bodies("POST", "/dies/full", b"pay once"), (502, [b"pay once"]), "status, bodies")
+    with s.case("a POST without a body is not repeated either"):
+        check_equal(bodies("POST", "/dies/empty"), (502, [b""]), "status, bodies")
+    with s.case("a PUT is repeated whole"):
+        check_equal(bodies("PUT", "/dies/put", b"body"), (200, [b"body", b"body"]), "status, bodies")
+    with s.case("a PUT that is too large to be kept is not repeated"):
+        status, tries = bodies("PUT", "/dies/large", bytes(300000))
+        check_equal((status, [len(body) for body in tries]), (502, [300000]), "status, bytes of the bodies")
+    # Where no redial is left, nothing is repeated whatever it is.
+    check_equal(proxy.metric("evenkeel_redials_refused_total"), 0, "redials that the cap refused")
 
 
 @scenario("a connection that idles out just when it is used costs a request", within=60)

@@ -105,6 +105,20 @@ def lost_beats_cold(s):
         eventually(lambda: readyz(proxy)[1]["state"] == "lost", "it is taken back")
 
 
+@scenario("a first start is ready before there is a TLS session to resume")
+def without_sessions(s):
+    authority = Authority(s)
+    upstream = {"tls": {"enabled": True, "ca": authority.cert}, "pool": {"warm_min": 1}}
+    for tickets, expected, missing in ((0, "cold", ["sessions"]), (2, "warm", [])):
+        with s.case(f"an origin that gives {tickets} tickets: {expected}"):
+            origin = RawOrigin(s, f"gives{tickets}", certificate=authority.issue("IP:127.0.0.1"), tickets=tickets)
+            proxy = start_proxy(s, origin, {"upstreams": {"app": upstream}, "readiness": {"give_up_after": "2s"}},
+                                name=f"evenkeel{tickets}")
+            eventually(lambda p=proxy: ready(p), "it is ready")
+            body = readyz(proxy)[1]
+            check_equal((body["state"], [each["what"] for each in body["missing"]]), (expected, missing), "readiness")
+
+
 def access_line(proxy, target):
     """The access line of the one request for this target."""
     def find():

@@ -97,6 +97,33 @@ def full(s):
         check_equal(len(shards(proxy)), 0, "shards")
 
 
+def requests_by_shard(proxy):
+    return [row["requests"] for row in shards(proxy)]
+
+
+@scenario("the retries of one shard are made with what the requests of the others have earned")
+def retry_budget(s):
+    origin = RawOrigin(s).on("/", status=200).on("/fails", status=503)
+    settings = sharded({"shuffle": False}, retry={"attempts": 2, "on": ["503"], "backoff_base": "1ms", "backoff_max": "2ms",
+                                                  "budget": {"ratio": 0.5, "per_second": 0.0}})
+    proxy = start_proxy(s, origin, settings)
+    check_equal(proxy.get("/", tenant("failing")).status, 200, "status")
+    own = requests_by_shard(proxy).index(1)
+    # Tenants of other shards earn a retry for every two requests.
+    number = 0
+    while sum(requests_by_shard(proxy)) - requests_by_shard(proxy)[own] < 40:
+        check_equal(proxy.get("/", tenant(f"other{number}")).status, 200, "status")
+        number += 1
+    earned = requests_by_shard(proxy)[own] // 2
+    for _ in range(20):
+        check_equal(proxy.get("/fails", tenant("failing")).status, 503, "status")
+    earned += 20 // 2
+    made = proxy.metric("evenkeel_retry_verdicts_total", verdict="made")
+    refused = proxy.metric("evenkeel_retry_verdicts_total", verdict="shard_budget")
+    check(1 <= made <= earned + 1, f"{made:.0f} retries were made, the shard has earned {earned}")
+    check_equal(made + refused, 20, "decisions on a retry")
+
+
 @scenario("a drain that is cut while a shard's line is full ends in a crash")
 def cut_in_line(s):
     origin = RawOrigin(s).on("/", lambda connection, _: connection.wait_for_end() and False)

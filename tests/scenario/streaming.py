@@ -7,7 +7,7 @@ import threading
 import time
 
 from harness import (SANITIZED, Arrived, MemoryWatch, NginxOrigin, RawOrigin, check, check_equal, curl, describe,
-                     patient, reads_body, run, scaled, scenario, start_proxy)
+                     eventually, patient, reads_body, run, scaled, scenario, start_proxy)
 
 BOTH = ("evenkeel", "nginx")
 MIB = 1 << 20
@@ -143,6 +143,24 @@ def downloads(s):
             check(response.complete, f"cut after {sink.count} bytes: {response.ended}")
             check_equal((sink.count, sink.digest()), (size, Source(size).digest()), "length and checksum")
             bounded(watch, proxy, s)
+
+
+@scenario("bytes of a download that was given up are in the next one")
+def given_up(s):
+    """What stands in a pipe when its client goes must not be what another client gets."""
+    origin = RawOrigin(s)
+    for letter in b"ab":
+        origin.on(f"/{letter:c}", lambda connection, _, letter=letter: connection.respond(200, bytes([letter]) * 16 * MIB))
+    proxy = start_proxy(s, origin, {"workers": 1})
+    for _ in range(3):
+        client = proxy.client(receive_buffer=8192)
+        client.send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n")
+        eventually(lambda: proxy.bound("pipes")["used"] > 0, "the download goes through a pipe")
+        time.sleep(0.2)  # so much waits for the reader that it stands in the pipe
+        client.reset()
+        proxy.rest()
+        body = bytes(proxy.get("/b").body)
+        check_equal((len(body), body.count(b"b")), (16 * MIB, 16 * MIB), "bytes, and those of this download")
 
 
 @scenario("a large upload is cut, changed, or held in memory", within=400, proxies=BOTH)

@@ -158,6 +158,34 @@ def periodic(s):
     check(state(proxy)["restored"], "what was saved before a kill is not restored")
 
 
+@scenario("what a process that is not ready knows replaces what a warm one knew")
+def not_ready(s):
+    origin = RawOrigin(s)
+    path = s.path("warm")
+    save_one(s, origin, path, "first")
+    settings = merge(warm_settings(path, interval="1s"), {"readiness": {"give_up_after": "1m"}})
+
+    def keeps(proxy, what):
+        check_equal(proxy.admin("/readyz")[0], 503, "/readyz")
+        saves, before = state(proxy)["saves"], os.stat(path).st_mtime_ns
+        time.sleep(1.6)  # by then it would have been saved: nothing tells of a save that is not made
+        with s.case(f"{what}, by the timer"):
+            check_equal((state(proxy)["saves"], os.stat(path).st_mtime_ns), (saves, before), "saves, and the file")
+        with s.case(f"{what}, at the end"):
+            proxy.signal(signal.SIGTERM)
+            proxy.expect_clean_exit()
+            check_equal(os.stat(path).st_mtime_ns, before, "the file")
+
+    keeps(start_proxy(s, f"127.0.0.1:{s.port()}", settings, name="second"), "one that never was")
+    proxy = start_proxy(s, origin, settings, name="third")
+    ready(proxy)
+    origin.refuse()
+    for connection in origin.open_connections():
+        connection.reset()
+    eventually(lambda: proxy.admin("/readyz")[0] == 503, "readiness is lost")
+    keeps(proxy, "one that no longer is")
+
+
 @scenario("a state that is no good is used, or stops the start")
 def refused(s):
     origin = RawOrigin(s)

@@ -135,8 +135,8 @@ static bool serve(struct queue *queue, uint64_t now_ms)
     if (queue->count == 0) {
         return false;
     }
-    bool newest = queue->discipline && codel_stressed(&queue->codel, now_ms);
-    size_t index = newest ? queue->count - 1 : 0;
+    enum codel_end end = queue->discipline ? codel_next(&queue->codel, now_ms) : CODEL_OLDEST;
+    size_t index = end == CODEL_NEWEST ? queue->count - 1 : 0;
     queue->waits[now_ms - queue->since_ms[index]]++;
     remove_at(queue, index);
     queue->served++;

@@ -508,6 +508,39 @@ static void a_worker_may_go_with_a_turn_still_to_be_given(void **state)
     queued_end(&queued);
 }
 
+/* The line is looked at until it is under stress; then it stays so, however long the machine takes. */
+static void bring_under_stress(struct queued *queued)
+{
+    struct codel *codel = &queued->upstream->own->locals[0].codel[LINE_NEWCOMERS];
+    uint64_t now_ms = loop_now_ms(queued->rig.workers[0].pool->env.loop);
+    codel_look(codel, now_ms, codel->target_ms);
+    codel_look(codel, now_ms + codel->interval_ms, codel->target_ms);
+    assert_true(codel_stressed(codel, now_ms));
+    codel->interval_ms = 3600000;
+}
+
+/* The clients of the oldest have gone, or soon will. */
+static void under_stress_the_newest_is_served_first(void **state)
+{
+    enum { COUNT = 4 };
+    struct queued queued;
+    struct visitor first, visitors[COUNT];
+    (void)state;
+    queued_init(&queued, 1, 1, COUNT, 10);
+    assert_int_equal(arrive(&queued, 0, &first), ADMIT_OK);
+    for (int i = 0; i < COUNT; i++) {
+        assert_int_equal(arrive(&queued, 0, &visitors[i]), ADMIT_QUEUED);
+    }
+    bring_under_stress(&queued);
+    leave(&queued, &first);
+    for (unsigned i = 0; i < COUNT; i++) {
+        rig_await(&queued.rig, queued.counter == i + 1);
+        assert_int_equal(visitors[COUNT - 1 - i].order, i + 1);
+        leave(&queued, &visitors[COUNT - 1 - i]);
+    }
+    queued_end(&queued);
+}
+
 /* Should a call be lost for a reason nobody thought of, the re-check finds the capacity. */
 static void the_recheck_finds_what_nobody_called_for(void **state)
 {
@@ -546,6 +579,7 @@ int main(void)
         cmocka_unit_test(an_upstream_that_has_gone_stays_until_the_last_exchange_leaves),
         cmocka_unit_test(an_upstream_that_comes_back_is_the_same),
         cmocka_unit_test(a_worker_may_go_with_a_turn_still_to_be_given),
+        cmocka_unit_test(under_stress_the_newest_is_served_first),
         cmocka_unit_test(the_recheck_finds_what_nobody_called_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

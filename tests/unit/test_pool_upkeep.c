@@ -126,6 +126,30 @@ static void a_shorter_lifetime_holds_for_what_is_open(void **state)
     one_end(&one);
 }
 
+/* What was dialled over an hour must not end in one moment, an hour's replacements at once. */
+static void a_shorter_lifetime_spreads_the_ends_of_what_is_open(void **state)
+{
+    enum { COUNT = 16, LIFETIME_MS = 60000 };
+    struct one one;
+    const struct connection *connection;
+    uint64_t first_ms = UINT64_MAX, last_ms = 0;
+    (void)state;
+    one_init(&one, "pool = { warm_min = 16; lifetime = \"1h\"; };");
+    rig_await(&one.rig, FIGURES(&one).ready == COUNT);
+    rig_adopt(&one.rig,
+              rig_settings("upstreams = { app = { endpoints = [ \"127.0.0.1:%u\" ]; pool = "
+                           "{ warm_min = 16; lifetime = \"60s\"; jitter = 0.5; }; }; };",
+                           one.port));
+    TAILQ_FOREACH (connection, &one.endpoint->locals[0].idle, spare_link) {
+        uint64_t at_ms = connection->retire.at_ms;
+        first_ms = at_ms < first_ms ? at_ms : first_ms;
+        last_ms = at_ms > last_ms ? at_ms : last_ms;
+    }
+    /* That 16 draws lie within a quarter of the window is one case in tens of millions. */
+    assert_in_range(last_ms - first_ms, LIFETIME_MS / 2 / 4, LIFETIME_MS / 2);
+    one_end(&one);
+}
+
 static void a_lent_connection_past_its_lifetime_ends_when_it_comes_back(void **state)
 {
     struct one one;
@@ -338,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_warm_connection_that_dies_is_replaced),
         cmocka_unit_test(what_is_past_its_lifetime_goes_after_its_replacement_came),
         cmocka_unit_test(a_shorter_lifetime_holds_for_what_is_open),
+        cmocka_unit_test(a_shorter_lifetime_spreads_the_ends_of_what_is_open),
         cmocka_unit_test(a_lent_connection_past_its_lifetime_ends_when_it_comes_back),
         cmocka_unit_test(without_room_for_a_replacement_it_is_closed_first),
         cmocka_unit_test(the_idle_limit_takes_what_is_above_the_level_only),

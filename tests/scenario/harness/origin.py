@@ -133,11 +133,12 @@ class RawOrigin:
 
     on(prefix, answer) chooses answer(connection, request) by the longest prefix of the target; an answer
     that returns False ends the connection. `serve(connection)` replaces the whole dialogue. With a
-    `certificate` it speaks TLS, and begins each handshake only after `handshake_s`: what a dial costs.
+    `certificate` it speaks TLS, and begins each handshake only after `handshake_s`: what a dial costs; a full handshake gives
+    so many `tickets`.
     """
 
     def __init__(self, scenario, name="origin", serve=None, backlog=1024, receive_buffer=None, certificate=None,
-                 handshake_s=0.0):
+                 handshake_s=0.0, tickets=2):
         self.name = name
         self.connections = []
         self.peak_established = self.peak_handshakes = self._handshakes = 0
@@ -161,6 +162,7 @@ class RawOrigin:
         if certificate:
             self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._tls.load_cert_chain(certificate.cert, certificate.key)
+            self._tls.num_tickets = tickets
         self.listen()
         scenario.add(self)
 
