@@ -2,6 +2,7 @@
 # the modules they share go to EXTRA_DIST.
 
 scenario_tests = \
+	%D%/abuse.py \
 	%D%/admin.py \
 	%D%/admin_abuse.py \
 	%D%/admin_large.py \
@@ -63,11 +64,13 @@ scenario_tests = \
 TESTS += $(scenario_tests)
 EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/__init__.py \
+	%D%/harness/attacks.py \
 	%D%/harness/bystander.py \
 	%D%/harness/certificates.py \
 	%D%/harness/client.py \
 	%D%/harness/commands.py \
 	%D%/harness/dns.py \
+	%D%/harness/ending.py \
 	%D%/harness/libssl.py \
 	%D%/harness/log_lines.py \
 	%D%/harness/origin.py \

@@ -2,11 +2,10 @@
 
 import contextlib
 
-from harness import (RawOrigin, Stopwatch, check, check_equal, eventually, reads_body, run, scenario, start_proxy,
-                     takes)
+from harness import (RawOrigin, Stopwatch, begin_upload, check, check_equal, eventually, reads_body, run, scenario,
+                     start_proxy, takes)
 
 QUICK = {"consecutive": 5, "open_min": "150ms", "open_max": "150ms", "ramp": "100ms"}
-UPLOAD = "POST /upload/{} HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 100\r\n{}\r\n"
 
 
 def settings(**upstream):
@@ -15,10 +14,8 @@ def settings(**upstream):
 
 
 def upload(s, proxy, number, fields="", begun=b"x", path=None):
-    """A client that has sent the head of an upload, and of its body what is `begun`."""
-    client = s.enter_context(contextlib.closing(proxy.client(source=f"127.{10 + number}.0.1")))
-    client.send(UPLOAD.format(path or number, fields).encode() + begun)
-    return client
+    """An upload that has begun, and ends with `s` at the latest."""
+    return s.enter_context(begin_upload(proxy.address, number, fields, begun, path))
 
 
 def told(proxy):
@@ -90,9 +87,11 @@ def awaits_continue(s):
         return False
 
     origin = RawOrigin(s).on("/upload/continues", reads_body(continues))
-    for name, path in (("the origin says 100", "continues"), ("the origin says nothing", "silent")):
+    for name, path, timeouts in (("the origin says 100", "continues", {"first_byte": "400ms"}),
+                                 ("the origin says nothing", "silent", {"first_byte": "400ms"}),
+                                 ("there is less time than the origin has for its 100", "brief", {"total": "400ms"})):
         with s.case(name), contextlib.ExitStack() as clients:
-            proxy = start_proxy(s, origin, settings(timeouts={"first_byte": "400ms"}), name=path)
+            proxy = start_proxy(s, origin, settings(timeouts=timeouts), name=path)
             slow = [upload(clients, proxy, number, "Expect: 100-continue\r\n", b"", path) for number in range(15)]
             check_equal([client.interim().status for client in slow], [100] * len(slow), "what they are told")
             check_equal([client.response("POST").status for client in slow], [408] * len(slow), "how they end")

@@ -1,6 +1,6 @@
 """Strata: what one client or one path meets is not taken for what all meet, and what all meet is."""
 
-from harness import RawOrigin, check, check_equal, eventually, run, scenario, start_proxy, takes
+from harness import RawOrigin, check, check_equal, eventually, network, run, scenario, start_proxy, takes
 
 # Of 35 calls; those that fail come in a row that is longer than opens a breaker or ejects an endpoint.
 FAILING, FINE = 25, 10
@@ -11,7 +11,7 @@ class Crowd:
     """Clients of many networks who ask for many paths."""
 
     def __init__(self, proxy, count=16):
-        self.clients = [proxy.client(source=f"127.{10 + number}.0.1") for number in range(count)]
+        self.clients = [proxy.client(source=network(number)) for number in range(count)]
         self.asked = 0
 
     def ask(self, target=None):

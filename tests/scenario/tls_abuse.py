@@ -4,10 +4,9 @@
 import contextlib
 import socket
 import ssl
-import time
 
-from harness import (Authority, Libssl, NginxOrigin, RawOrigin, check, check_equal, eventually, patient, run, scenario,
-                     start_proxy)
+from harness import (Authority, Failed, Libssl, NginxOrigin, RawOrigin, check, check_equal, crowd, eventually, run, scenario,
+                     slow_reader, start_proxy)
 
 # Far more than anybody needs, and what kept a worker busy for seconds before they were counted.
 UPDATES = 20000
@@ -20,16 +19,10 @@ def with_tls(s, **more):
 
 
 def ask(proxy, authority, target="/hello"):
-    """One request over TLS; returns everything that came back and how long it took."""
-    begun = time.monotonic()
+    """The answer to one request over TLS."""
     context = ssl.create_default_context(cafile=authority.cert)
-    with socket.create_connection(proxy.address, timeout=patient(10)) as plain:
-        with context.wrap_socket(plain, server_hostname="shop.test") as secure:
-            secure.sendall(f"GET {target} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n".encode())
-            pieces = []
-            while piece := secure.recv(65536):
-                pieces.append(piece)
-    return b"".join(pieces), time.monotonic() - begun
+    with proxy.client(tls=context, within=10) as client:
+        return client.request("GET", target, host="shop.test")
 
 
 @scenario("a client that sends KeyUpdates without end keeps a worker from all others")
@@ -42,7 +35,7 @@ def flood_of_a_client(s):
         flooder.free()
     check(sent < UPDATES, f"all {sent} were taken")
     eventually(lambda: proxy.metric("evenkeel_tls_connections_broken_total", cause="record_flood") == 1, "it is counted")
-    check(b"hello" in ask(proxy, authority)[0], "the next client is served")
+    check_equal(ask(proxy, authority).status, 200, "status of the next client")
 
 
 @scenario("a client that changes keys now and then is cut off")
@@ -79,19 +72,13 @@ def flood_of_an_origin(s):
     eventually(lambda: proxy.metric("evenkeel_endpoint_closes_total", reason="record_flood"), "it is counted")
 
 
-@contextlib.contextmanager
-def crowd(proxy, count, says=b""):
-    """So many clients that say this and nothing more."""
-    with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(proxy.client()) for _ in range(count)]
-        for client in clients:
-            client.send(says)
-        yield clients
+def connecting(proxy):
+    return lambda _: proxy.client()
 
 
 def served(proxy, authority):
-    with contextlib.suppress(OSError):
-        return b"hello" in ask(proxy, authority)[0]
+    with contextlib.suppress(OSError, Failed):
+        return ask(proxy, authority).status == 200
     return False
 
 
@@ -99,7 +86,7 @@ def served(proxy, authority):
 def silence(s):
     authority, settings = with_tls(s)
     proxy = start_proxy(s, NginxOrigin(s), {**settings, "limits": {"handshakes": 5}})
-    with crowd(proxy, 50):
+    with crowd(connecting(proxy), 50):
         eventually(lambda: proxy.metric("evenkeel_clients_open") == 50, "all are connected")
         check(served(proxy, authority), "one that speaks is served at once")
         check_equal(proxy.bound("handshakes")["peak"], 1, "handshakes at a time")
@@ -109,7 +96,7 @@ def silence(s):
 def stalled_handshakes(s):
     authority, settings = with_tls(s)
     proxy = start_proxy(s, NginxOrigin(s), {**settings, "limits": {"handshakes": 5}})
-    with crowd(proxy, 5, b"\x16\x03\x01\x02\x00\x01") as clients:
+    with crowd(connecting(proxy), 5, b"\x16\x03\x01\x02\x00\x01") as clients:
         eventually(lambda: proxy.bound("handshakes")["used"] == 5, "no place is left")
         eventually(lambda: served(proxy, authority), "one that goes on is served", 5)
         check(not clients[0].is_open(), "the oldest has made room")
@@ -121,7 +108,7 @@ def stalled_handshakes(s):
 def silent_clients(s):
     authority, settings = with_tls(s)
     proxy = start_proxy(s, NginxOrigin(s), {**settings, "limits": {"clients": 20}})
-    with crowd(proxy, 20) as clients:
+    with crowd(connecting(proxy), 20) as clients:
         eventually(lambda: proxy.metric("evenkeel_clients_open") == 20, "no place is left")
         eventually(lambda: served(proxy, authority), "one that speaks is served", 5)
         check(not clients[0].is_open(), "the oldest has made room")
@@ -146,25 +133,14 @@ def silent_over_a_reload(s):
 
 
 def begins(proxy, authority, target):
-    """A client with a small window that asks and reads nothing."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-    sock.settimeout(patient(30))
-    sock.connect(proxy.address)
-    secure = ssl.create_default_context(cafile=authority.cert).wrap_socket(sock, server_hostname="shop.test")
-    secure.sendall(f"GET {target} HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n".encode())
-    return secure
+    return slow_reader(proxy.address, ssl.create_default_context(cafile=authority.cert), target)
 
 
-def length_of(secure):
+def length_of(client):
     """How much of a body comes until the connection ends."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        received += secure.recv(65536)
-    length = len(received.partition(b"\r\n\r\n")[2])
-    while piece := secure.recv(65536):
-        length += len(piece)
-    return length
+    pieces = []
+    client.response(sink=lambda piece: pieces.append(len(piece)))
+    return sum(pieces)
 
 
 @scenario("TLS clients that read slowly break the downloads of others, or their own, by using up the buffers", within=120)

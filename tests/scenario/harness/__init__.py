@@ -11,11 +11,13 @@ against, and ends with run(). Environment:
 """
 
 from . import leftovers, ports
+from .attacks import KeyUpdates, Trickle, Uploads, begin_upload, crowd, network, slow_reader
 from .bystander import Bystander
 from .certificates import Authority, Certificate, replace as replace_certificate
 from .client import Client, Interrupted, get, head
 from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
 from .dns import DnsServer, Dnsmasq, Silence
+from .ending import describe_exit
 from .libssl import Libssl
 from .log_lines import access_rows, log_lines
 from .origin import Arrived, RawOrigin, describe, reads_body, takes

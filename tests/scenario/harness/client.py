@@ -15,13 +15,17 @@ class Interrupted(Failed):
 
 
 class Client:
-    """One TCP connection to the proxy. `address` is (host, port)."""
+    """One connection to the proxy. `address` is (host, port), or the path of a unix socket.
 
-    def __init__(self, address, source=None, receive_buffer=None, within=30.0):
-        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    `tls`: the SSLContext to speak TLS by, to `server_name`.
+    """
+
+    def __init__(self, address, source=None, receive_buffer=None, within=30.0, tls=None, server_name="shop.test"):
+        family = _family(address)
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(patient(within))
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if family != socket.AF_UNIX:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source:
@@ -30,6 +34,8 @@ class Client:
             self.socket.bind((source, 0))
         try:
             self.socket.connect(address)
+            if tls:
+                self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)
         except OSError:
             self.socket.close()
             raise
@@ -118,6 +124,12 @@ class Client:
         finally:
             self.socket.setblocking(True)
             self.socket.settimeout(patient(10))
+
+
+def _family(address):
+    if isinstance(address, str):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
 
 def head(method, target, fields=(), body=b"", host="shop.example", version="HTTP/1.1"):

@@ -15,37 +15,43 @@ class Answer:
 
 
 class Pace:
-    """`rate` GET requests a second over `clients` kept connections, from now until end()."""
+    """`rate` GET requests a second over `clients` connections, from now until end().
 
-    def __init__(self, address, rate, clients, target="/"):
-        self._address, self._target = address, target
+    The connections are kept, or, without `keep`, each is used once. `connect(number)` makes that of a client, to the
+    address by default. `target` is what is asked for, or a function of the request's number.
+    """
+
+    def __init__(self, address, rate, clients, target="/", connect=None, keep=True):
+        self._connect = connect or (lambda _: Client(address))
+        self._target, self._keep = target, keep
         self._gap = 1.0 / rate
         self._started = time.monotonic()
         self._turn = 0
         self._lock = threading.Lock()
         self._stop = False
         self.answers = []
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
+        self._threads = [threading.Thread(target=self._run, args=[number], daemon=True) for number in range(clients)]
         for thread in self._threads:
             thread.start()
 
     def _next_due(self):
         with self._lock:
             self._turn += 1
-            return self._started + self._turn * self._gap
+            return self._turn, self._started + self._turn * self._gap
 
-    def _run(self):
+    def _run(self, number):
         client = None
         while not self._stop:
-            due = self._next_due()
+            turn, due = self._next_due()
+            target = self._target(turn) if callable(self._target) else self._target
             time.sleep(max(0.0, due - time.monotonic()))  # the pace
             status, error, begun = None, None, time.monotonic()
             try:
-                client = client or Client(self._address)
-                response = client.request("GET", self._target)
+                client = client or self._connect(number)
+                response = client.request("GET", target)
                 status = response.status
                 error = None if status == 200 else response.get("Proxy-Status") or response.start_line
-                if response.closes:
+                if response.closes or not self._keep:
                     client.close()
                     client = None
             except (Interrupted, OSError) as fault:

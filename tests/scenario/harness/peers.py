@@ -107,8 +107,8 @@ class NginxOrigin(_Server):
 class HaproxyOrigin(_Server):
     """HAProxy in front of another origin: it refuses what is not strictly HTTP/1.1.
 
-    `behind`: an origin or "host:port"; `server`: more words for its line (send-proxy). `tls`: the certificate it
-    shows, and `bind`: more words for the line of its own address.
+    `behind`: an origin or "host:port", or several; `server`: more words for its line (send-proxy). `tls`: the certificate
+    it shows, and `bind`: more words for the line of its own address.
     """
 
     def __init__(self, scenario, behind, name="haproxy", server="", tls=None, bind=""):
@@ -116,9 +116,12 @@ class HaproxyOrigin(_Server):
         if tls:
             both = "".join(pathlib.Path(path).read_text() for path in (tls.cert, tls.key))
             bind = f"ssl crt {scenario.write(f'{name}.pem', both)} {bind}"
+        origins = behind if isinstance(behind, (list, tuple)) else [behind]
+        servers = "".join(f"    server s{number} {getattr(each, 'address', each)} {server}\n"
+                          for number, each in enumerate(origins))
         config = scenario.write(f"{name}.cfg", f"""
 global
-    maxconn 2000
+    maxconn 4000
     log stderr format raw local0
 defaults
     mode http
@@ -130,8 +133,7 @@ frontend web
     bind 127.0.0.1:{port} {bind}
     default_backend origin
 backend origin
-    server one {getattr(behind, "address", behind)} {server}
-""")
+{servers}""")
         super().__init__(scenario, name, ["haproxy", "-q", "-db", "-f", config], port, signal.SIGUSR1)
 
     def stop(self):

@@ -4,13 +4,13 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
 
 from . import verdict
 from .client import Client, UnixHttpConnection
+from .ending import describe_end, describe_exit, sanitizer_report
 from .peers import nginx_file
 from .process import LISTENING, Adopted, Process
 from .settings import Address, merge, render
@@ -20,7 +20,6 @@ THE_PROXY = os.environ.get("EVENKEEL_PROXY", "evenkeel")
 # Bounds of which nothing is used when nobody asks.
 _TRANSIENT = {"clients", "refusals", "handshakes", "exchanges", "upstream_in_flight", "upstream_queued", "shard_in_flight",
               "shard_queued", "replay_bytes"}
-_REPORTS = re.compile(r"ERROR: \w*Sanitizer|WARNING: ThreadSanitizer|runtime error:|LeakSanitizer")
 
 
 def program():
@@ -98,7 +97,7 @@ class _Proxy(Process):
     def _wait_until_up(self):
         def up():
             if self.exit_code is not None:
-                raise Failed(f"{self.name} exited with {self.exit_code} at start:\n{self.log()}")
+                raise Failed(f"{self.name} {describe_exit(self.exit_code)} at start:\n{self.log()}")
             return self._answers()
         eventually(up, f"{self.name} is up", 10)
 
@@ -172,7 +171,7 @@ class EvenkeelProxy(_Proxy):
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as fault:
-            raise Failed(f"admin {path}: {fault!r}") from None
+            raise Failed(f"admin {path}: {fault!r}\n{describe_end(self)}".rstrip()) from None
         finally:
             connection.close()
 
@@ -257,15 +256,11 @@ class EvenkeelProxy(_Proxy):
         self._stopped = True
         try:
             code = self.wait(within)
-        except Failed:
+        except Failed as late:
             self._child.kill()
             self._child.wait()
-            raise
-        log = self.log()
-        report = _REPORTS.search(log)
-        if report:
-            raise Failed(f"{self.name}: sanitizer report:\n{log[max(0, report.start() - 200):][:6000]}")
-        check(code in codes, f"{self.name} exited with {code}")
+            raise Failed(f"{late}\n{sanitizer_report(self.log())}".rstrip()) from None
+        check(code in codes and not sanitizer_report(self.log()), describe_end(self))
 
 
 class NginxProxy(_Proxy):
@@ -283,7 +278,7 @@ class NginxProxy(_Proxy):
     def text(self):
         settings = self.settings
         upstreams = "".join(
-            f"upstream {name} {{ {' '.join(f'server {e};' for e in each['endpoints'])} keepalive 64; }}\n"
+            f"upstream {name} {{ zone {name} 256k; {_nginx_servers(each)} keepalive 64; }}\n"
             for name, each in settings["upstreams"].items())
         limits = settings.get("limits", {})
         servers = "".join(self._server(each) for each in settings["listeners"].values())
@@ -315,11 +310,20 @@ class NginxProxy(_Proxy):
         locations = "".join(
             f"location {route.get('path_prefix', '/')} {{ proxy_pass http://{route['upstream']}; }}\n"
             for route in self.settings["routes"])
-        return f"server {{ listen {listener['listen']} reuseport; {rows}\n{locations} }}\n"
+        shown = listener.get("tls", {}).get("certificates", ())
+        rows += "".join(f" ssl_certificate {each['cert']}; ssl_certificate_key {each['key']};" for each in shown)
+        kind = "ssl reuseport" if shown else "reuseport"
+        return f"server {{ listen {listener['listen']} {kind}; {rows}\n{locations} }}\n"
 
     def stop(self):
         with contextlib.suppress(ProcessLookupError):
             super().stop()
+
+
+def _nginx_servers(upstream):
+    most = upstream.get("pool", {}).get("max")
+    bound = f" max_conns={most}" if most else ""
+    return " ".join(f"server {endpoint}{bound};" for endpoint in upstream["endpoints"])
 
 
 def _nginx_size(text):
