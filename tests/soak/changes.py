@@ -20,11 +20,11 @@ def draw_settings(draw, fixed, origins, authority, extra_port):
     for name in ("plain", "named"):
         upstreams[name]["proxy_protocol"] = draw.choice(("none", "none", "local", "client"))
     upstreams["secure"]["tls"] = {"enabled": True, "ca": authority.cert, "server_name": "localhost"}
-    routes = [_draw_route(draw, "/secure", "secure"), _draw_route(draw, "/named", "named"),
-              _draw_route(draw, "/", "plain")]
+    prefixes = {"/secure": "secure", "/named": "named", "/": "plain"}
     if draw.random() < 0.5:
         upstreams["other"] = _draw_upstream(draw, plain)
-        routes.insert(0, _draw_route(draw, "/plain/other", "other"))
+        prefixes = {"/plain/other": "other", **prefixes}
+    routes = [_draw_route(draw, prefix, name, upstreams[name]) for prefix, name in prefixes.items()]
     listeners = dict(fixed["listeners"])
     if draw.random() < 0.5:
         listeners["extra"] = {"listen": f"127.0.0.1:{extra_port}"}
@@ -56,15 +56,16 @@ def _draw_upstream(draw, origins):
     }
 
 
-def _draw_route(draw, prefix, upstream):
-    route = {"path_prefix": prefix, "upstream": upstream}
+def _draw_route(draw, prefix, name, upstream):
+    route = {"path_prefix": prefix, "upstream": name}
     if draw.random() < 0.4:
         route["shards"] = {"count": draw.randint(1, 8), "key": "header:X-Tenant", "shuffle": draw.random() < 0.5,
                            "in_flight": 20, "queue": 8}
     if draw.random() < 0.3:
         route["key_rate"] = {"per_second": 2000.0, "burst": 500.0}
     if draw.random() < 0.3:
-        route["deadline"] = f"{draw.randint(500, 4000)}ms"
+        total_s = int(upstream["timeouts"]["total"].removesuffix("s"))  # a longer deadline is an error
+        route["deadline"] = f"{draw.randint(500, min(4000, total_s * 1000))}ms"
     return route
 
 
@@ -132,10 +133,11 @@ class Operator:
 
     async def _upgrade(self):
         try:
-            await asyncio.to_thread(self._proxy.upgrade, 10.0)
+            old = await asyncio.to_thread(self._proxy.upgrade, 10.0)
         except Failed:  # one that is refused, or comes to nothing, leaves the process as it was: it is asked again
             self._ledger.seen["upgrades that were repeated"] += 1
-            await asyncio.to_thread(self._proxy.upgrade, 20.0)
+            old = await asyncio.to_thread(self._proxy.upgrade, 20.0)
+        self._ledger.replaced.append(old)
 
     async def _admin(self, page, method="GET"):
         return await asyncio.to_thread(self._proxy.admin, page, method)

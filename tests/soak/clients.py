@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import itertools
 
+import ill_clients
 from message import chunks, payload, read_body, read_head
 from origins import WEIGHTS
 
@@ -59,18 +60,29 @@ class Crowd:
         self._names = (f"e{number}" for number in itertools.count())
         self._over = False
         self._tasks = []
+        self._secure = [address for address, context in addresses if context]
+        self._ways = {self._ask: 80, self._pipeline: 5, self._give_up: 5, self._tunnel: 3, self._babble: 2,
+                      self._read_slowly: 4, self._upload_slowly: 4, self._stall: 3, self._half_close: 3,
+                      self._expect_without_body: 2, self._flood: 1}
 
     def start(self, count):
         self._tasks = [asyncio.create_task(self._live()) for _ in range(count)]
 
     async def stop(self):
+        """Let each end what it is at; a client that does not is a fault."""
         self._over = True
         done, stuck = await asyncio.wait(self._tasks, timeout=3 * _PATIENCE_S)
-        for task in stuck:
-            task.cancel()
-            self._ledger.fault("a client never ended")
+        if stuck:
+            self._ledger.fault(f"{len(stuck)} clients never ended")
         for task in done:
             task.result()
+
+    async def leave(self):
+        """They end now, whatever they are at."""
+        self._over = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _live(self):
         while not self._over:
@@ -98,27 +110,63 @@ class Crowd:
                 writer.close()
 
     async def _one(self, reader, writer):
-        way = self._draw.choices((self._ask, self._pipeline, self._give_up, self._tunnel, self._babble),
-                                 (85, 5, 5, 3, 2))[0]
+        way = self._draw.choices(list(self._ways), self._ways.values())[0]
         await way(reader, writer)
 
     async def _ask(self, reader, writer):
         ask = Ask.draw(self._draw, next(self._names))
-        sending = asyncio.create_task(_send(writer, ask.raw))
-        try:
+        await self._exchange(ask, reader, _send(writer, ask.raw))
+
+    async def _exchange(self, ask, reader, send):
+        """The answer is awaited while the request is sent."""
+        async with _beside(send) as sending:
             await self._expect(ask, reader)
             if not sending.done():
                 raise Over  # answered before all was sent
-        finally:
-            sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await sending
+
+    async def _read_slowly(self, reader, writer):
+        self._saw("slow readers")
+        ill_clients.read_little(writer)
+        async with _beside(ill_clients.hesitate(writer.transport, self._draw)):
+            await self._ask(reader, writer)
+
+    async def _upload_slowly(self, reader, writer):
+        self._saw("slow uploads")
+        ask = Ask.draw(self._draw, next(self._names), "POST")
+        await self._exchange(ask, reader, ill_clients.send_slowly(writer, self._draw, b"".join(ask.raw)))
+
+    async def _stall(self, reader, writer):
+        status = await ill_clients.stall(reader, writer, self._draw, next(self._names))
+        self._saw(f"stalled uploads ended by {status or 'the client'}")
+        raise Over
+
+    async def _expect_without_body(self, reader, writer):
+        statuses = await ill_clients.expect_without_body(reader, writer, self._draw, next(self._names))
+        self._saw(f"bodies that never came, answered {' '.join(statuses) or 'nothing'}")
+        raise Over
+
+    async def _half_close(self, reader, writer):
+        ask = Ask.draw(self._draw, next(self._names))
+        await self._exchange(ask, reader, _send(writer, ask.raw, and_end=True))
+        self._saw("half-closed and answered")
+        if behind := await reader.read():
+            self._ledger.fault(f"{ask.name} has half-closed, and its answer is followed by {behind[:80]}")
+        raise Over
+
+    async def _flood(self, _reader, _writer):
+        if (taken := await ill_clients.flood(self._draw.choice(self._secure))) is not None:
+            self._saw("floods of KeyUpdates")
+            if taken >= ill_clients.KEY_UPDATES:
+                self._ledger.fault(f"all {taken} KeyUpdates of one client were taken")
 
     async def _pipeline(self, reader, writer):
         asks = [Ask.draw(self._draw, next(self._names), "GET") for _ in range(self._draw.randint(2, 6))]
         writer.write(b"".join(ask.raw[0] for ask in asks))
         for ask in asks:
             await self._expect(ask, reader)
+
+    def _saw(self, what):
+        self._ledger.seen[what] += 1
 
     async def _give_up(self, _reader, writer):
         raw = b"".join(Ask.draw(self._draw, next(self._names)).raw)
@@ -170,7 +218,21 @@ class Crowd:
             self._ledger.fault(f"{ask.name} ({ask.mood}) sent {len(ask.body)} bytes, {fields['x-received']} arrived")
 
 
-async def _send(writer, pieces):
+async def _send(writer, pieces, and_end=False):
     for piece in pieces:
         writer.write(piece)
         await writer.drain()
+    if and_end and writer.can_write_eof():
+        writer.write_eof()
+
+
+@contextlib.asynccontextmanager
+async def _beside(work):
+    """The work goes on while the block runs, and is over when the block is."""
+    task = asyncio.create_task(work)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, OSError):
+            await task

@@ -9,6 +9,7 @@ TESTS += %D%/soak.py
 EXTRA_DIST += \
 	%D%/changes.py \
 	%D%/clients.py \
+	%D%/ill_clients.py \
 	%D%/message.py \
 	%D%/origins.py \
 	%D%/soak.py

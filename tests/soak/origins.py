@@ -24,6 +24,7 @@ class Origin:
         self._draw = draw
         self._ledger = ledger
         self._writers = set()
+        self._tasks = set()
         self._server = self._context = None
         if certificate:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -32,7 +33,7 @@ class Origin:
     async def start(self):
         while self._server is None:  # the port may still serve a connection that we made
             with contextlib.suppress(OSError):
-                self._server = await asyncio.start_server(self._serve, self.host, self.port, ssl=self._context,
+                self._server = await asyncio.start_server(self._take, self.host, self.port, ssl=self._context,
                                                           reuse_address=True, limit=1 << 20)
                 return
             await asyncio.sleep(0.02)  # how often it is tried
@@ -46,6 +47,21 @@ class Origin:
             writer.transport.abort()
         await asyncio.sleep(self._draw.uniform(0, 0.6))  # how long it is away
         await self.start()
+
+    async def leave(self):
+        """It ends now, connections and all."""
+        if self._server:
+            self._server.close()
+            self._server = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _take(self, reader, writer):
+        # A task of our own: one of asyncio's streams that is cancelled complains.
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, reader, writer):
         self._writers.add(writer)

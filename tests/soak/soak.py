@@ -6,6 +6,8 @@ as far as time allows.
 
 import asyncio
 import collections
+import contextlib
+import logging
 import os
 import pathlib
 import random
@@ -14,7 +16,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "scenario"))
 
-from harness import Authority, DnsServer, check, merge, render, run, scenario, start_proxy  # noqa: E402
+from harness import (Authority, DnsServer, check, check_equal, describe_exit, merge, patient, render,  # noqa: E402
+                     run, scenario, start_proxy)
 from changes import NAME, Operator, draw_settings  # noqa: E402
 from clients import Crowd  # noqa: E402
 from origins import Origin  # noqa: E402
@@ -30,6 +33,7 @@ class Ledger:
         self.seen = collections.Counter()
         self.arrived = collections.Counter()  # [POST]: times at an origin
         self.faults = []
+        self.replaced = []  # processes, each by an upgrade
 
     def fault(self, text):
         self.faults.append(text)
@@ -62,20 +66,23 @@ async def live(s, draw, ledger):
     port, dns = s.port(), DnsServer(s)
     origins += [Origin(port, draw, ledger, host=f"127.0.9.{number}") for number in (1, 2, 3)]
     dns.host(NAME, "127.0.9.1")
-    for origin in origins:
-        await origin.start()
-    fixed, extra_port = fixed_settings(s, dns, certificate), s.port()
-    # Not in a thread of its own: what the harness starts dies with the thread that started it.
-    proxy = start_proxy(s, None, draw_settings(draw, fixed, origins, authority, extra_port))
+    async with contextlib.AsyncExitStack() as leaving:
+        for origin in origins:
+            leaving.push_async_callback(origin.leave)
+            await origin.start()
+        fixed, extra_port = fixed_settings(s, dns, certificate), s.port()
+        # Not in a thread of its own: what the harness starts dies with the thread that started it.
+        proxy = start_proxy(s, None, draw_settings(draw, fixed, origins, authority, extra_port))
 
-    def draw_next():
-        return render(merge(proxy.settings, draw_settings(draw, fixed, origins, authority, extra_port)))
+        def draw_next():
+            return render(merge(proxy.settings, draw_settings(draw, fixed, origins, authority, extra_port)))
 
-    context = ssl.create_default_context(cafile=authority.cert)
-    crowd = Crowd([(proxy.listeners["web"].pair, None), (proxy.listeners["secure"].pair, context)], draw, ledger)
-    crowd.start(40)
-    await Operator(proxy, origins, dns, draw, draw_next, ledger).work(asyncio.get_running_loop().time() + _SECONDS)
-    await crowd.stop()
+        context = ssl.create_default_context(cafile=authority.cert)
+        crowd = Crowd([(proxy.listeners["web"].pair, None), (proxy.listeners["secure"].pair, context)], draw, ledger)
+        leaving.push_async_callback(crowd.leave)
+        crowd.start(40)
+        await Operator(proxy, origins, dns, draw, draw_next, ledger).work(asyncio.get_running_loop().time() + _SECONDS)
+        await crowd.stop()
     return proxy
 
 
@@ -84,14 +91,22 @@ def soak(s):
     seed = int(os.environ.get("EVENKEEL_SEED", "0")) or random.randrange(1, 1 << 31)
     s.note(f"seed {seed}")
     ledger = Ledger()
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # that a peer has gone while we write is what this is about
     proxy = asyncio.run(live(s, random.Random(seed), ledger))
     s.note(", ".join(f"{count} {what}" for what, count in ledger.seen.most_common()))
+    s.note(f"{proxy.metric('evenkeel_hedges_total'):.0f} hedges since the last upgrade")
     with s.case("every answer is whole and its own, or visibly broken"):
         check(not ledger.faults, "\n".join(ledger.faults[:_FAULTS_SHOWN]))
         check(ledger.seen["200 passed on"] > 4 * _SECONDS, f"hardly anything was served: {ledger.seen}")
     with s.case("no POST arrives twice"):
         twice = [name for name, count in ledger.arrived.items() if count > 1]
         check(not twice, f"{len(twice)} of {len(ledger.arrived)} did: {twice[:_FAULTS_SHOWN]}")
+    with s.case("no configuration is rejected but the wrong ones"):
+        rejected = [line for line in proxy.log().splitlines() if " reload rejected" in line and "wrokers" not in line]
+        check_equal(rejected, [], "others")
+    with s.case("each process that was replaced has ended well"):
+        ends = collections.Counter(describe_exit(each.wait(patient(20))) for each in ledger.replaced)
+        check(set(ends) <= {"exited with 0"}, f"they {ends}")
     with s.case("nothing is in use when nobody asks"):
         proxy.rest()
 
