@@ -5,8 +5,8 @@ import contextlib
 import socket
 import ssl
 
-from harness import (Authority, Failed, Libssl, NginxOrigin, RawOrigin, check, check_equal, crowd, eventually, run, scenario,
-                     slow_reader, start_proxy)
+from harness import (Authority, Failed, Libssl, NginxOrigin, RawOrigin, check, check_equal, crowd, eventually, patient, run,
+                     scenario, slow_reader, start_proxy)
 
 # Far more than anybody needs, and what kept a worker busy for seconds before they were counted.
 UPDATES = 20000

@@ -206,7 +206,8 @@ class Crowd:
                 self._judge(ask, fields, body)
         if fields.get("connection") == "close":
             if behind := await reader.read():
-                self._ledger.fault(f"{ask.method} {ask.name} ({ask.mood}): the last answer is followed by {behind[:80]}")
+                self._ledger.fault(f"{ask.method} {ask.name} ({ask.mood}): the last answer, {status} {fields}, is followed by "
+                                   f"{behind[:80]}")
             raise Over
 
     def _judge(self, ask, fields, body):
