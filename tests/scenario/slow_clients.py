@@ -1,6 +1,7 @@
 """Slow clients: what a client takes for its request is the client's time, and says nothing of the origin."""
 
 import contextlib
+import signal
 
 from harness import (RawOrigin, Stopwatch, begin_upload, check, check_equal, eventually, reads_body, run, scenario,
                      start_proxy, takes)
@@ -57,6 +58,37 @@ def heads_only(s):
         for client in slow:
             client.send(b"x" * 100)
             check_equal(client.response("POST").status, 200, "status of an upload")
+
+
+@scenario("a head that waits for its body outlives its upstream, or is lost in a reload or at the end of the process", within=90)
+def heads_that_wait(s):
+    first, second = RawOrigin(s, "first"), RawOrigin(s, "second")
+    other = {"upstreams": {"other": {"endpoints": [second.address], "pool": {"warm_min": 0}}},
+             "routes": [{"name": "other", "path_prefix": "/upload/1", "upstream": "other"}, {"name": "all", "upstream": "app"}],
+             "listeners": {"web": {"timeouts": {"body": "20s"}}}}
+    proxy = start_proxy(s, first, {"workers": 1, **other})
+    with contextlib.ExitStack() as clients:
+        waits, resets = upload(clients, proxy, 1, begun=b""), upload(clients, proxy, 1, begun=b"")
+        waits.wait_until_read()
+        resets.wait_until_read()
+        with s.case("its upstream leaves the settings and comes back with the body"):
+            check(proxy.reload({"upstreams": {"other": None}, "routes": [{"name": "all", "upstream": "app"}]}), "rejected")
+            resets.reset()
+            eventually(lambda: proxy.metric("evenkeel_clients_open") == 1, "the client is gone")
+            waits.send(b"x" * 100)
+            check_equal(waits.response("POST").status, 200, "status")
+            check_equal([request.target for request in second.requests], ["/upload/1"], "what its origin was asked")
+        with s.case("the upstream is configured anew"):
+            check(proxy.reload(other), "rejected")
+            check_equal(waits.request("POST", "/upload/1", body=b"x").status, 200, "status")
+        with s.case("a drain lets it finish"):
+            drained = upload(clients, proxy, 1, begun=b"")
+            drained.wait_until_read()
+            proxy.signal(signal.SIGTERM)
+            proxy.wait_for_log("drain: finishing")
+            drained.send(b"x" * 100)
+            check_equal(drained.response("POST").status, 200, "status")
+    proxy.expect_clean_exit()
 
 
 @scenario("slow uploads of one client hold all connections while others wait")
