@@ -219,7 +219,6 @@ static bool places_make_room(struct admin_places *places)
     if (oldest != NULL) {
         bound_refuse(&places->bound, 1); /* whose place it was */
         place_end(places, oldest);
-        bound_refuse(&places->bound, 1);
     }
     return oldest != NULL && oldest->state == PLACE_FREE && bound_try(&places->bound, 1);
 }

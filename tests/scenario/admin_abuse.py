@@ -15,8 +15,9 @@ def admin_path(proxy):
 @scenario("connections that send a byte now and then keep /livez from being answered")
 def slow_heads(s):
     proxy = start_proxy(s, RawOrigin(s))
-    with Trickle(admin_path(proxy), PLACES, HEAD, b"x"):
+    with Trickle(admin_path(proxy), PLACES, HEAD, b"x") as slow:
         check_equal(proxy.admin("/livez")[0], 200, "status of /livez beside as many slow heads as there are places")
+        check_equal(proxy.bound("admin_connections")["refused"], slow.ended(), "places lost, as counted and as seen")
         with Trickle(admin_path(proxy), 3 * PLACES, HEAD, b"x"):
             check_equal(proxy.admin("/livez")[0], 200, "status of /livez beside four times as many")
     check(proxy.bound("admin_connections")["refused"] > 0, "places were lost, and nothing counts that")

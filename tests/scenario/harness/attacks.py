@@ -107,12 +107,13 @@ class Trickle(_Background):
         self._clients = [Client(path, receive_buffer=receive_buffer) for _ in range(count)]
         self._more = more
         for client in self._clients:
+            client.socket.setblocking(False)
             self._send(client, first)
 
     @staticmethod
     def _send(client, data):
         with contextlib.suppress(OSError):
-            client.socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            client.socket.send(data)
 
     def _once(self):
         for client in self._clients:
@@ -130,7 +131,7 @@ class Trickle(_Background):
     @staticmethod
     def _at_end(sock):
         try:
-            return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+            return sock.recv(1, socket.MSG_PEEK) == b""
         except BlockingIOError:
             return False
         except OSError:
