@@ -44,17 +44,6 @@ void pools_save_endpoints(struct pools *pools, struct pack *pack)
     }
 }
 
-static struct upstream_private *find_upstream(const struct pools *pools, const char *name)
-{
-    struct upstream_private *own;
-    TAILQ_FOREACH (own, &pools->known, link) {
-        if (strcmp(own->upstream.name, name) == 0) {
-            return own;
-        }
-    }
-    return NULL;
-}
-
 /* The search continues behind the last endpoint found, because the order rarely changes. */
 static struct endpoint *find_endpoint(const struct upstream_private *own, struct endpoint *last,
                                       const char *text, const char *address)
@@ -122,7 +111,8 @@ size_t pools_restore_endpoints(struct pools *pools, struct unpack *unpack)
             break;
         }
         const uint8_t *bytes = unpack_bytes(unpack, &length);
-        struct upstream_private *own = bytes != NULL ? find_upstream(pools, name) : NULL;
+        struct upstream_private *own =
+            bytes != NULL ? text_index_find(&pools->known_by_name, name) : NULL;
         if (own == NULL) {
             continue;
         }
@@ -157,7 +147,7 @@ static void mark_drained(struct pools *pools, struct unpack *unpack)
             !unpack_text(unpack, address, sizeof address)) {
             break;
         }
-        const struct upstream_private *own = find_upstream(pools, name);
+        const struct upstream_private *own = text_index_find(&pools->known_by_name, name);
         struct endpoint *endpoint = own != NULL ? find_endpoint(own, NULL, text, address) : NULL;
         if (endpoint != NULL) {
             endpoint->health->to_drain = true;

@@ -164,6 +164,12 @@ static void sum_weights(struct upstream_view *view)
     }
 }
 
+const struct upstream_view *upstream_set_find(const struct upstream_set *set, const char *name)
+{
+    const struct upstream_set_record *record = container_of(set, struct upstream_set_record, set);
+    return text_index_find(&record->by_name, name);
+}
+
 /* The view of that name in the newest live set that has it, if its connections may serve these settings too. */
 static const struct upstream_view *find_previous(const struct pools *pools,
                                                  const struct upstream_settings *settings,

@@ -119,6 +119,8 @@ __attribute__((warn_unused_result)) enum upstream_result upstream_set_build(
     size_t why_bytes);
 /* Workers are about to adopt the set: figures, bounds and probes are those of this set from now on. */
 void upstream_set_use(struct pools *pools, struct upstream_set *set);
+/* The view of that name; NULL: there is none. */
+const struct upstream_view *upstream_set_find(const struct upstream_set *set, const char *name);
 /* How far pool_worker_prewarm() has come, over all workers. */
 struct set_warmth {
     size_t upstream_count; /* upstreams that are ahead */

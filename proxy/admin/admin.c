@@ -102,7 +102,6 @@ static int act_undrain_endpoint(struct admin *admin, const struct admin_names *n
 }
 
 struct force_walk {
-    const struct overview *overview;
     const char *name;
     enum breaker_force force;
     bool found;
@@ -111,14 +110,10 @@ struct force_walk {
 static void force_upstream(const struct upstream *upstream, void *owner)
 {
     struct force_walk *walk = owner;
-    const struct settings *settings = walk->overview->settings;
-    for (size_t i = 0; i < settings->upstream_count; i++) {
-        if (strcmp(upstream->name, walk->name) == 0 &&
-            strcmp(settings->upstreams[i].name, walk->name) == 0) {
-            policy_force(upstream, &settings->upstreams[i], walk->force,
-                         loop_clock_ms(&(struct loop_clock){0}));
-            walk->found = true;
-        }
+    const struct upstream_settings *settings = upstream_settings_shown(upstream);
+    if (settings != NULL && strcmp(upstream->name, walk->name) == 0) {
+        policy_force(upstream, settings, walk->force, loop_clock_ms(&(struct loop_clock){0}));
+        walk->found = true;
     }
 }
 
@@ -126,7 +121,7 @@ static int force_breaker(struct admin *admin, const struct admin_names *names, s
                          enum breaker_force force, const char *done)
 {
     struct overview overview;
-    struct force_walk walk = {&overview, names->text[0], force, false};
+    struct force_walk walk = {names->text[0], force, false};
     admin->env.overview(&overview, admin->env.owner);
     pools_each_upstream(overview.pools, force_upstream, &walk);
     evbuffer_add_printf(out, "%s\n", walk.found ? done : "no such upstream");

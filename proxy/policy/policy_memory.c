@@ -57,15 +57,9 @@ static struct breaker *find_in(const struct upstream_view *view, const char *add
 static bool restore_one(const struct upstream_set *set, const char *name, const char *address,
                         uint64_t outage_ms, uint64_t now_ms)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        const struct upstream_view *view = &set->views[i];
-        struct breaker *breaker =
-            strcmp(view->upstream->name, name) == 0 ? find_in(view, address) : NULL;
-        if (breaker != NULL) {
-            return breaker_resume(breaker, &view->settings->breaker, outage_ms, now_ms);
-        }
-    }
-    return false;
+    const struct upstream_view *view = upstream_set_find(set, name);
+    struct breaker *breaker = view != NULL ? find_in(view, address) : NULL;
+    return breaker != NULL && breaker_resume(breaker, &view->settings->breaker, outage_ms, now_ms);
 }
 
 size_t policy_memory_restore(const struct upstream_set *set, struct unpack *unpack, uint64_t age_ms,
@@ -132,22 +126,31 @@ static enum breaker_force said_of(struct unpack content, const char *upstream)
     return BREAKER_FORCE_NONE;
 }
 
+static void force(const struct upstream_view *view, enum breaker_force force, uint64_t now_ms)
+{
+    if (force != force_of(view->upstream)) {
+        policy_force(view->upstream, view->settings, force, now_ms);
+    }
+}
+
 size_t policy_memory_restore_forced(const struct upstream_set *set, struct unpack *unpack,
                                     uint64_t now_ms)
 {
     size_t restored_count = 0;
     char name[TEXT_BYTES];
-    enum breaker_force force;
+    enum breaker_force said;
     for (size_t i = 0; i < set->count; i++) {
         const struct upstream_view *view = &set->views[i];
-        force = said_of(*unpack, view->upstream->name);
-        restored_count += force != BREAKER_FORCE_NONE;
-        if (force != force_of(view->upstream)) {
-            policy_force(view->upstream, view->settings, force, now_ms);
+        if (force_of(view->upstream) != BREAKER_FORCE_NONE) {
+            force(view, said_of(*unpack, view->upstream->name), now_ms);
         }
     }
-    while (next_forced(unpack, name, &force)) {
-        /* to the end, or to where it is malformed */
+    while (next_forced(unpack, name, &said)) {
+        const struct upstream_view *view = upstream_set_find(set, name);
+        if (view != NULL) {
+            force(view, said, now_ms);
+            restored_count += said != BREAKER_FORCE_NONE;
+        }
     }
     return restored_count;
 }
