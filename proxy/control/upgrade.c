@@ -49,11 +49,13 @@ void upgrade_abort(struct control *control, const char *why)
     if (upgrade->figures.pid == 0) {
         return;
     }
-    log_error(control->log, "upgrade: %s: process %ld is ended, this process continues", why,
-              (long)upgrade->figures.pid);
-    kill(upgrade->figures.pid, SIGKILL);
-    while (waitpid(upgrade->figures.pid, NULL, 0) < 0 && errno == EINTR) {
+    siginfo_t end = {.si_code = 0};
+    kill(upgrade->figures.pid, SIGKILL); /* nothing, if it has ended by itself */
+    while (waitid(P_PID, (id_t)upgrade->figures.pid, &end, WEXITED) != 0 && errno == EINTR) {
     }
+    log_error(control->log, "upgrade: %s: process %ld (%s %d) is ended, this process continues",
+              why, (long)upgrade->figures.pid, end.si_code == CLD_EXITED ? "exit status" : "signal",
+              end.si_status);
     upgrade->figures.failed_count++;
     upgrade->figures.last_error = why;
     upgrade_release(upgrade);

@@ -197,7 +197,7 @@ def expired(s):
 
     def sessions(lasts_s):
         """The certificate and its end, once there are sessions of it; None: it expired before, on a slow machine."""
-        until = time.time() + lasts_s
+        until = int(time.time()) + lasts_s  # a certificate tells whole seconds
         badge, seen = clients.issue_until("alice", until), []
         for version in ("-tls1_2", "-tls1_3"):
             session = s.path(f"session{version}")
