@@ -185,11 +185,13 @@ static enum sink exchange_on_upgrade(void *owner, const struct http_head *head)
     return sink;
 }
 
-/* Ends a tunnel if both directions are over and everything is sent. */
+/* Ends a tunnel if both directions are over and everything is sent. The client's is over, too, when the endpoint takes
+   nothing more: nobody would read the client's end. */
 static bool exchange_tunnel_over(struct exchange *exchange)
 {
     const struct upstream_side *side = attempt_side(&exchange->attempt);
-    if (!exchange->client_raw_ended || !side->ops->raw_over(side)) {
+    bool sends = !exchange->client_raw_ended && !side->broken;
+    if (sends || !side->ops->raw_over(side)) {
         return false;
     }
     exchange->response.intact = true;

@@ -67,6 +67,9 @@ static void ended(struct h1_upstream *upstream, bool clean)
         }
         break;
     case H1_UPSTREAM_RAW_OVER:
+        upstream->side.broken = upstream->side.broken || !clean;
+        events->raw_flushed(owner);
+        break;
     case H1_UPSTREAM_NONE: break;
     }
 }

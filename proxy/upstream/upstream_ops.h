@@ -32,7 +32,7 @@ struct upstream_events {
     /* The whole request has been sent. Not called for bytes that send_head() or send_payload() sent at once: these
        return SINK_OPEN. */
     void (*request_sent)(void *owner);
-    /* Everything that was given to send_raw() before end_raw() has been sent. */
+    /* Everything that was given to send_raw() before end_raw() has been sent, or the endpoint takes nothing more. */
     void (*raw_flushed)(void *owner);
 
     /* ---- the response's way ---- */

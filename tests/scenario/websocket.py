@@ -231,6 +231,26 @@ def tunnel_edges(s):
             check(growth < 4096, f"memory grew by {growth} KiB")
 
 
+@scenario("a tunnel whose origin has gone stays, because its client is no longer read")
+def origin_gone(s):
+    for name, leave in (("closes", lambda connection: connection.close()),
+                        ("ends its direction, then resets",
+                         lambda connection: (connection.socket.shutdown(1), connection.wait_for_end(1), connection.reset()))):
+        origin = RawOrigin(s, name.split(",")[0].replace(" ", "-"))
+        origin.on("/", lambda connection, _, leave=leave: connection.send(SWITCHING) and leave(connection) and False)
+        proxy = start_proxy(s, origin, name=origin.name + "-proxy")
+        with s.case(f"the origin {name}, and the client sends more"):
+            with proxy.client() as client:
+                client.send(UPGRADE.format("/"))
+                client.interim()
+                for _ in range(50):
+                    client.send(b"x" * 1000)
+                    if proxy.metric("evenkeel_tunnels_open") == 0:
+                        break
+                    time.sleep(0.02)  # the reset that answers one piece meets a later one
+            eventually(lambda: proxy.metric("evenkeel_tunnels_open") == 0, "the tunnel is over")
+
+
 @scenario("an idle tunnel stays for ever")
 def tunnel_limits(s):
     origin = RawOrigin(s)
