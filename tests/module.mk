@@ -20,7 +20,8 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 
-dist_check_SCRIPTS = %D%/check-deadlines %D%/check-docs %D%/check-layers %D%/check-shape %D%/check-sleeps
+dist_check_SCRIPTS = %D%/check-deadlines %D%/check-docs %D%/check-layers \
+	%D%/check-mutations %D%/check-shape %D%/check-sleeps
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += %D%/fresh %D%/lint %D%/.clang-tidy
 
@@ -29,3 +30,4 @@ include %D%/fuzz/module.mk
 include %D%/scenario/module.mk
 include %D%/bench/module.mk
 include %D%/soak/module.mk
+include %D%/mutation/module.mk

@@ -128,6 +128,8 @@ def route_names(s):
         check(not proxy.reload(text=proxy.text()), "it was taken")
     names = [each for each in set(proxy.metrics()) - series if "route-" in each]
     check_equal(names, [], "series of routes that never were")
+    book = [row["name"] for row in proxy.admin_json("/status")["routes"]]
+    check_equal([name for name in book if name.startswith("route-")], [], "names that are kept of them")
     proxy.settings["listeners"].pop("wrong")
     check(proxy.reload(text=proxy.text()), f"there is no room for 900 routes any more: {proxy.log_tail(1)}")
     proxy.signal(signal.SIGTERM)

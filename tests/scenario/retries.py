@@ -265,13 +265,19 @@ def hedge_races(s):
     failing_too = lambda connection, _: connection.respond(503, b"no")          # noqa: E731
     first, second, proxy = hedging(s, failing_too, 0.5, 0.03)
     proxy.reload({"upstreams": {"app": {"balance": "least_in_flight"}}})
-    statuses = {}
+    statuses, failed = {}, set()
     with proxy.client() as client:
         for number in range(800):
             response = client.request("GET", f"/{number}")
             statuses[response.status] = statuses.get(response.status, 0) + 1
+            if response.status == 503:
+                failed.add(f"/{number}")
             check(bytes(response.body) in (b"slow" * 5000, b"no"), f"body {bytes(response.body[:40])!r}")
     check(set(statuses) <= {200, 503}, f"{statuses}")
+    with s.case("a failure of the second attempt is no answer while the first goes on"):
+        second_attempts = {r.target for r in second.requests if r.get("X-Envoy-Attempt-Count") == "2"}
+        check(len(second_attempts) >= 3, f"{len(second_attempts)} second attempts met the failing endpoint")
+        check_equal(second_attempts & failed, set(), "requests that such a failure has answered")
     with s.case("a client that leaves takes both with it"):
         for _ in range(40):
             client = proxy.client()

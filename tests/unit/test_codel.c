@@ -66,6 +66,20 @@ static void nothing_served_is_stress_too(void **state)
     assert_true(codel_stressed(&codel, 1000 + TARGET + INTERVAL));
 }
 
+/* Who has waited long has gone, or soon will; who has just come still waits for an answer. */
+static void the_newest_is_next_as_long_as_there_is_stress(void **state)
+{
+    (void)state;
+    struct codel codel;
+    codel_init(&codel, TARGET, INTERVAL);
+    codel_look(&codel, 1000, 100 * TARGET);
+    assert_int_equal(codel_next(&codel, 1000), CODEL_OLDEST);
+    codel_look(&codel, 1000 + INTERVAL, TARGET);
+    assert_int_equal(codel_next(&codel, 1000 + INTERVAL), CODEL_NEWEST);
+    assert_int_equal(codel_next(&codel, 1000 + 2 * INTERVAL - 1), CODEL_NEWEST);
+    assert_int_equal(codel_next(&codel, 1000 + 2 * INTERVAL), CODEL_OLDEST);
+}
+
 static void only_the_late_are_dropped_and_never_the_last(void **state)
 {
     (void)state;
@@ -242,6 +256,7 @@ int main(void)
         cmocka_unit_test(one_short_wait_within_the_interval_is_enough),
         cmocka_unit_test(stress_ends_an_interval_after_the_last_late_one),
         cmocka_unit_test(nothing_served_is_stress_too),
+        cmocka_unit_test(the_newest_is_next_as_long_as_there_is_stress),
         cmocka_unit_test(only_the_late_are_dropped_and_never_the_last),
         cmocka_unit_test(under_overload_waits_are_short_and_no_capacity_is_lost),
         cmocka_unit_test(after_overload_it_is_as_if_nothing_had_been),
