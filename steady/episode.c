@@ -3,10 +3,22 @@
 
 #include <stdbool.h>
 
+/* Part of what is counted is gone. Only what comes from now on is a rise. */
+static void episode_fall(struct episode *episode, uint64_t count)
+{
+    uint64_t fallen_count = episode->seen_count - count;
+    episode->seen_count = count;
+    episode->before_count -=
+        fallen_count < episode->before_count ? fallen_count : episode->before_count;
+}
+
 enum episode_event episode_note(struct episode *episode, uint64_t count, uint64_t rest_ms,
                                 uint64_t now_ms)
 {
-    bool risen = count != episode->seen_count;
+    if (count < episode->seen_count) {
+        episode_fall(episode, count);
+    }
+    bool risen = count > episode->seen_count;
     enum episode_state before = episode->state;
     if (risen && before == EPISODE_OVER) {
         episode->before_count = episode->seen_count;

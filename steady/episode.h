@@ -25,7 +25,8 @@ struct episode {
         risen_ms;
 };
 
-/* What the count, as it is now, says: an episode begins when it has risen, and ends when it has not for `rest_ms`. */
+/* What the count, as it is now, says: an episode begins when it has risen, and ends when it has not for `rest_ms`. A count that
+   falls, because part of what it sums has gone, is no event. */
 enum episode_event episode_note(struct episode *episode, uint64_t count, uint64_t rest_ms,
                                 uint64_t now_ms);
 /* The cause is known to last though the count rests: the rest begins anew. */

@@ -48,12 +48,27 @@ static void a_cause_that_lasts_keeps_it_going(void **state)
     assert_int_equal(episode_length_ms(&episode), 390);
 }
 
+static void a_count_that_falls_looks_like_an_episode(void **state)
+{
+    struct episode episode = {0};
+    (void)state;
+    assert_int_equal(episode_note(&episode, 10, 100, 10), EPISODE_BEGINS);
+    assert_int_equal(episode_note(&episode, 10, 100, 110), EPISODE_ENDS);
+    assert_int_equal(episode_note(&episode, 3, 100, 500), EPISODE_NO_EVENT);
+    assert_int_equal(episode_note(&episode, 5, 100, 600), EPISODE_BEGINS);
+    assert_int_equal(episode_count(&episode), 2);
+    assert_int_equal(episode_note(&episode, 0, 100, 650), EPISODE_NO_EVENT);
+    assert_int_equal(episode_count(&episode), 0);
+    assert_int_equal(episode_note(&episode, 0, 100, 700), EPISODE_ENDS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_flood_is_told_twice),
         cmocka_unit_test(the_next_one_counts_from_nothing),
         cmocka_unit_test(a_cause_that_lasts_keeps_it_going),
+        cmocka_unit_test(a_count_that_falls_looks_like_an_episode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
