@@ -207,6 +207,34 @@ void upstream_each_endpoint(const struct upstream *upstream, endpoint_figures_fn
     }
 }
 
+static uint64_t endpoint_losses(const struct endpoint *endpoint)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < endpoint->pools->worker_count; i++) {
+        count += count_read(&endpoint->locals[i].stats.losses);
+    }
+    return count;
+}
+
+struct pool_losses pools_losses(const struct pools *pools)
+{
+    struct pool_losses losses = {0, 0, NULL, NULL};
+    const struct upstream_private *own;
+    const struct endpoint *endpoint;
+    TAILQ_FOREACH (own, &pools->known, link) {
+        TAILQ_FOREACH (endpoint, &own->endpoints, link) {
+            uint64_t count = endpoint->shown ? endpoint_losses(endpoint) : 0;
+            losses.count += count;
+            if (count > losses.most_count) {
+                losses.most_count = count;
+                losses.upstream = own->upstream.name;
+                losses.endpoint = endpoint->names.text;
+            }
+        }
+    }
+    return losses;
+}
+
 struct upstream_warmth upstream_warmth(const struct upstream *upstream)
 {
     struct upstream_warmth warmth = {0, 0};

@@ -193,6 +193,14 @@ struct endpoint_figures {
 };
 /* Updates the bounds whose use workers count (idle_connections), before the registry is read (control thread). */
 void pools_publish(struct pools *pools);
+/* How often endpoints have lost all their idle connections, and the endpoint with the most of these losses. The texts live as long
+   as the newest settings. */
+struct pool_losses {
+    uint64_t count, most_count;
+    const char *upstream, *endpoint; /* with the most; NULL: there was no loss */
+};
+/* Sums the endpoints of the newest settings (control thread): cheap enough to be called each second. */
+struct pool_losses pools_losses(const struct pools *pools);
 /* Calls back for every endpoint that the upstream has in the newest settings (control thread). */
 typedef void endpoint_figures_fn(const struct endpoint_figures *figures, void *owner);
 void upstream_each_endpoint(const struct upstream *upstream, endpoint_figures_fn *each,

@@ -163,40 +163,18 @@ static void look_at_memory(struct control *control, uint64_t now_ms)
     }
 }
 
-/* Pools that have lost many idle connections at once, and the endpoint that lost most of all. */
-struct losses {
-    uint64_t count, most;
-    char worst[512];
-};
-
-static void add_losses(const struct endpoint_figures *figures, void *owner)
-{
-    struct losses *losses = owner;
-    losses->count += figures->losses;
-    if (figures->losses > losses->most) {
-        losses->most = figures->losses;
-        snprintf(losses->worst, sizeof losses->worst, "upstream %s: endpoint %s", figures->upstream,
-                 figures->text);
-    }
-}
-
-static void add_upstream_losses(const struct upstream *upstream, void *owner)
-{
-    upstream_each_endpoint(upstream, add_losses, owner);
-}
-
+/* Pools that have lost many idle connections at once. */
 static void look_at_pools(struct control *control, uint64_t now_ms)
 {
     struct episode *episode = &control->limits.trouble.pool_losses;
-    struct losses losses = {0};
-    pools_each_upstream(control->pools, add_upstream_losses, &losses);
+    const struct pool_losses losses = pools_losses(control->pools);
     switch (episode_note(episode, losses.count, REST_MS, now_ms)) {
     case EPISODE_BEGINS:
         say(control,
-            "warm connections died at rest, most of them of %s: it was restarted, or something "
+            "warm connections died at rest, most of them of upstream %s: endpoint %s: it was restarted, or something "
             "between closes idle connections; they are dialled again; if this repeats, lower "
             "pool.idle below the time after which they are closed",
-            losses.worst);
+            losses.upstream, losses.endpoint);
         break;
     case EPISODE_ENDS:
         say(control, "warm connections die no more: %" PRIu64 " losses in %" PRIu64 " ms",
