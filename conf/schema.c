@@ -186,6 +186,9 @@ static const struct schema_row listener_rows[] = {
     {"proxy_protocol", &type_bool, "false", AT(proxy_protocol),
      .help =
          "each connection begins with a PROXY protocol header, version 1 or 2; connections that do not come from trusted_peers are closed"},
+    {"abort_on_close", &type_bool, "false", AT(abort_on_close),
+     .help =
+         "a client that closes its sending side behind a whole request no longer wants the answer, and its request is cancelled; else it is answered, because it may only have ended its sending"},
     {"timeouts.head", &type_duration, "10s", AT(timeouts.head_ms), .min = MS, .max = DAY,
      .help = "longest time from the first byte of a request's head to its end (else 408)"},
     {"timeouts.idle", &type_duration, "60s", AT(timeouts.idle_ms), .min = MS, .max = DAY,

@@ -157,6 +157,7 @@ struct listener_settings {
     const char *listen_text;
     struct address listen;
     bool proxy_protocol;
+    bool abort_on_close;
     struct listener_tls_settings tls;
     struct listener_timeout_settings timeouts;
     struct rate_settings rate;

@@ -119,6 +119,13 @@ enum stream_result stream_probe(struct stream *stream)
     return IS_TLS(stream) ? tls_io_probe(stream->tls) : stream_peek(stream, &byte, 1, &n);
 }
 
+/* poll() reports these whatever is asked for. POLLHUP means both directions, and this one is still open. */
+bool stream_is_broken(const struct stream *stream)
+{
+    struct pollfd socket = {.fd = stream->fd};
+    return poll(&socket, 1, 0) != 0 && (socket.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 void stream_ends(struct stream *stream)
 {
     if (IS_TLS(stream)) {

@@ -71,6 +71,9 @@ __attribute__((warn_unused_result)) enum stream_result stream_peek(struct stream
                                                                    size_t *ret_bytes);
 /* Whether anything has arrived, without taking it: STREAM_BLOCKED: no; STREAM_OK: yes. */
 __attribute__((warn_unused_result)) enum stream_result stream_probe(struct stream *stream);
+/* Whether the connection is broken, for a stream whose end has been received: behind that, the system reports a reset only
+   here. */
+bool stream_is_broken(const struct stream *stream);
 /* The next stream_send() is the last: TLS sends its end with it, and stream_end() has less to do. */
 void stream_ends(struct stream *stream);
 /* Ends this direction: close_notify for TLS, then shutdown(SHUT_WR). */

@@ -220,13 +220,39 @@ static bool client_take_head(struct client *client)
     return true;
 }
 
+/* The client has ended its direction, and its request is whole. It may have closed the connection, or wait for its answer
+   (RFC 9293 3.6, RFC 8446 6.1): only a reset tells, at the latest the one that meets the first bytes of the answer. No
+   request follows on the connection, beyond those received. */
+static bool client_left_at_end(struct client *client)
+{
+    if (client->listener->view.abort_on_close) {
+        return true;
+    }
+    client->keep = client->keep && client->duplex.in != NULL;
+    return stream_is_broken(&client->stream);
+}
+
 /* A reset is reported only as readiness, without the mark of an end. So this checks, but leaves the bytes of the next
-   request in the socket. */
+   request in the socket. An end stays readable: whoever takes the next request, or what comes after the last one, meets
+   it there. */
 bool client_is_gone(struct client *client)
 {
     enum stream_result result = stream_probe(&client->stream);
-    client->duplex.readable = result == STREAM_OK;
+    client->duplex.readable = result == STREAM_OK || result == STREAM_END;
+    if (result == STREAM_END) {
+        return client_left_at_end(client);
+    }
     return result != STREAM_OK && result != STREAM_BLOCKED;
+}
+
+/* The request is whole, so what is readable belongs to the next one. */
+static bool client_left(struct client *client)
+{
+    if (!client->duplex.readable) {
+        return false;
+    }
+    bool ended = client->duplex.saw_end && client->listener->view.abort_on_close;
+    return ended || client_is_gone(client);
 }
 
 /* A step of the request's payload in EXCHANGE. */
@@ -240,8 +266,7 @@ static bool client_take_payload(struct client *client)
     enum exchange_reason reason;
     const char *detail;
     if (h1_body_done(&client->body)) {
-        /* further bytes belong to the next request; but a client that leaves ends its exchange */
-        if (client->duplex.saw_end || (client->duplex.readable && client_is_gone(client))) {
+        if (client_left(client)) {
             client_lost(client, REASON_CLIENT_ABORT);
         }
         return false;

@@ -46,7 +46,7 @@ void client_finish_sending(struct client *client)
 {
     bool unread = client->refused || client->duplex.in != NULL || client->duplex.readable ||
                   !h1_body_done(&client->body);
-    if (!unread || client->duplex.saw_end) {
+    if (!unread) {
         client_close(client, false);
         return;
     }

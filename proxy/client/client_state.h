@@ -125,7 +125,7 @@ static inline void client_run_soon(struct client *client)
     loop_defer(&client->origin.worker->loop, &client->deferred);
 }
 
-/* Whether the client has reset or ended the connection; its bytes stay in the socket. */
+/* Whether the client, whose request is whole, no longer waits for the answer; its bytes stay in the socket. */
 bool client_is_gone(struct client *client);
 
 /* client_out.c: sends kept bytes. False: the client is closed. */

@@ -226,6 +226,7 @@ static void listener_adopt(struct worker *worker, const struct listener_settings
         own->view.admission =
             (struct listener_admission){&listener->bucket, token_rate(&settings->rate)};
         own->proxy_protocol = settings->proxy_protocol;
+        own->view.abort_on_close = settings->abort_on_close;
         tls_server_put(&own->tls);
         own->tls = tls_server_get(tls);
         snprintf(own->view.name, sizeof own->view.name, "%s", settings->name);

@@ -67,6 +67,7 @@ struct downstream_ops {
 struct exchange_listener {
     struct listener_timeout_settings timeouts;
     struct listener_admission admission;
+    bool abort_on_close; /* the end of the client's direction cancels its exchange */
     char name[65];
 };
 

@@ -84,7 +84,7 @@ def not_failures(s):
             client = proxy.client()
             client.send(f"GET /slow/{number} HTTP/1.1\r\nHost: a\r\n\r\n")
             origin.request_for(f"/slow/{number}")
-            client.close()
+            client.reset()
         eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "they are gone")
         check_equal(state(proxy), "closed", "state")
     for target, what in (("/hop", "what another hop refused"), ("/500", "500"), ("/429", "429")):

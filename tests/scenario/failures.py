@@ -409,13 +409,13 @@ def client_abort(s):
     def aborts(client, how):
         client.reset() if how == "reset" else client.close()
 
+    with s.case("reset while waiting for the response cancels the attempt"):
+        client = proxy.client()
+        client.send("GET /wait/reset HTTP/1.1\r\nHost: h\r\n\r\n")
+        origin.request_for("/wait/reset")
+        client.reset()
+        promptly(lambda: cancelled("/wait/reset"), "the origin sees the end", 3, proxy)
     for how in ("close", "reset"):
-        with s.case(f"{how} while waiting for the response cancels the attempt"):
-            client = proxy.client()
-            client.send(f"GET /wait/{how} HTTP/1.1\r\nHost: h\r\n\r\n")
-            origin.request_for(f"/wait/{how}")
-            aborts(client, how)
-            promptly(lambda how=how: cancelled(f"/wait/{how}"), "the origin sees the end", 3, proxy)
         with s.case(f"{how} in the middle of the response cancels the attempt"):
             client = proxy.client()
             client.send(f"GET /endless/{how} HTTP/1.1\r\nHost: h\r\n\r\n")

@@ -342,6 +342,8 @@ def balance(s):
                     for _ in range(6):
                         check_equal(proxy.get("/").status, 200, "status")
                     check_equal(len(free.requests) - before, 6, "requests at the free endpoint")
+                    one.reset()
+                    two.reset()
 
 
 @scenario("a head at its limit does not fit with what is added to it")

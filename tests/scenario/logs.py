@@ -74,7 +74,7 @@ def json_lines(s):
         client = proxy.client()
         client.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
         origin.request_for("/hold")
-        client.close()
+        client.reset()
         row = json.loads(lines(s, 7)[6])
         check_equal((row["status"], row["reason"]), (0, "client_abort"), "status and reason")
 
@@ -207,6 +207,7 @@ def queued_in_vain(s):
         check_equal(row["reason"], "queue_timeout", "reason")
         # The wait is the difference of two whole milliseconds.
         check(200 <= row["queue_ms"] <= row["duration_ms"] + 1, f"waited {row['queue_ms']} of {row['duration_ms']} ms")
+        holder.reset()
 
 
 @scenario("a log that cannot be written stops the service")

@@ -285,7 +285,8 @@ def leaves_queue(s):
     origin = RawOrigin(s)
     release = threading.Event()
     origin.on("/hold", lambda connection, _: release.wait(patient(20)) and connection.respond(200, b"held"))
-    proxy = start_proxy(s, origin, pool({"in_flight": 1, "queue": 4, "queue_wait": "20s", "queue_target": "1m"}))
+    proxy = start_proxy(s, origin, {**pool({"in_flight": 1, "queue": 4, "queue_wait": "20s", "queue_target": "1m"}),
+                                    "listeners": {"web": {"abort_on_close": True}}})
 
     def ask(target):
         client = proxy.client()

@@ -159,7 +159,7 @@ def gone(s):
     client.send("GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
     eventually(lambda: verdicts(proxy).get("made"), "a retry is waited for")
     check_equal(proxy.bound("upstream_in_flight", "app")["used"], 0, "places held while it waits")
-    client.close()
+    client.reset()
     promptly(lambda: proxy.metric("evenkeel_exchanges_finished_total")
              == proxy.metric("evenkeel_exchanges_started_total"), "the exchange is over", 2, proxy)
     check(proxy.reload({"upstreams": {"other": {"endpoints": [origin.address]}}}), "the reload was rejected")
@@ -283,7 +283,7 @@ def hedge_races(s):
             client = proxy.client()
             client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             time.sleep(0.01)  # by then some are hedged, others not yet
-            client.close()
+            client.reset()
         eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "all places are given back")
     with s.case("a POST is not asked twice"):
         before = proxy.metric("evenkeel_hedges_total", upstream="app")

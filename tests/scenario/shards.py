@@ -84,14 +84,14 @@ def full(s):
     check_equal((response.status, "shard_timeout" in response.get("Proxy-Status")), (503, True), "who waited too long")
     waiting.send("GET /wait HTTP/1.1\r\nHost: a\r\nX-Tenant: t\r\n\r\n")
     eventually(lambda: proxy.metric("evenkeel_shard_queued", route="all") == 1, "one waits")
-    waiting.close()
+    waiting.reset()
     eventually(lambda: proxy.metric("evenkeel_shard_queued", route="all") == 0, "it has left the line")
     with s.case("a reload to another number of shards while one is full"):
         check(proxy.reload({"routes": [{"name": "all", "upstream": "app", "shards": {"count": 5, "in_flight": 1}}]}),
               "the reload was rejected")
         check_equal(len(shards(proxy)), 5, "shards")
         check_equal(proxy.get("/", tenant("t")).status, 200, "status in the new set")
-        held.close()
+        held.reset()
         eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "the old one is let go")
         check(proxy.reload({"routes": [{"name": "all", "upstream": "app"}]}), "the reload was rejected")
         check_equal(len(shards(proxy)), 0, "shards")

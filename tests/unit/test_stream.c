@@ -92,6 +92,27 @@ static void a_full_socket_is_blocked(void **state)
     close(far);
 }
 
+static void a_reset_behind_the_end_is_told(void **state)
+{
+    struct stream stream;
+    int far;
+    char room[8];
+    size_t n = 0;
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)state;
+    connect_pair(&stream, &far);
+    assert_false(stream_is_broken(&stream));
+    assert_int_equal(shutdown(far, SHUT_WR), 0);
+    assert_int_equal(recv_next(&stream, room, sizeof room, &n), STREAM_END);
+    assert_false(stream_is_broken(&stream));
+    assert_int_equal(setsockopt(far, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    close(far);
+    /* on the loopback the reset has arrived when close() returns */
+    assert_int_equal(stream_probe(&stream), STREAM_END);
+    assert_true(stream_is_broken(&stream));
+    stream_close(&stream, false);
+}
+
 static void an_orderly_end_is_told_after_the_last_bytes(void **state)
 {
     struct stream stream;
@@ -271,6 +292,7 @@ int main(void)
         cmocka_unit_test(bytes_go_both_ways_in_pieces),
         cmocka_unit_test(nothing_to_read_is_blocked_and_leaves_the_count_alone),
         cmocka_unit_test(a_full_socket_is_blocked),
+        cmocka_unit_test(a_reset_behind_the_end_is_told),
         cmocka_unit_test(an_orderly_end_is_told_after_the_last_bytes),
         cmocka_unit_test(a_probe_takes_nothing),
         cmocka_unit_test(a_reset_is_told_to_reader_and_writer_without_a_signal),
