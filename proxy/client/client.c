@@ -320,7 +320,7 @@ void client_refuse(struct client *client, enum exchange_reason reason, const cha
                    const struct http_head *seen)
 {
     client->keep = false;
-    client_enter(client, CLIENT_EXCHANGE);
+    client_enter_exchange(client);
     if (!exchange_refuse(&client->origin, &client_ops, client, reason, detail, seen,
                          &client->exchange)) {
         client_close(client, true);

@@ -128,9 +128,8 @@ static void client_start(struct client *client, const struct duplex_input *input
     client->http_1_0 = (head->facts & FACT_HTTP_1_0) != 0;
     client->keep = client_keeps_alive(client, head);
     client->duplex.starved = false;
-    client->out_chunked = client->out_close = false;
     h1_body_init(&client->body, head->framing, head->content_length);
-    client_enter(client, CLIENT_EXCHANGE);
+    client_enter_exchange(client);
     bool valid = true;
     if (client->stream.tls != NULL && client_is_misdirected(client, head)) {
         valid = false;

@@ -77,6 +77,13 @@ static inline bool client_leaves(const struct client *client)
 /* Sets the client's address, as far as it is known by now. */
 void client_set_address(struct client *client, const struct ip_address *address);
 void client_enter(struct client *client, enum client_state state);
+
+/* An exchange begins, be it only a refusal. How the response before it was framed says nothing about its own. */
+static inline void client_enter_exchange(struct client *client)
+{
+    client->out_chunked = client->out_close = false;
+    client_enter(client, CLIENT_EXCHANGE);
+}
 /* Arms the timer for what the client waits for now. */
 void client_arm(struct client *client);
 /* The only way a client ends. Its exchange must be over. */

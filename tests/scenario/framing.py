@@ -101,6 +101,21 @@ def response_framing(s):
                     client = proxy.client()
 
 
+@scenario("a response of our own is framed as the one before it on the connection was")
+def refusal_after_chunks(s):
+    origin = RawOrigin(s).on("/chunked", lambda connection, _: connection.send(chunked_response("a", "bb")))
+    proxy = start_proxy(s, origin, {"listeners": {"web": {"timeouts": {"head": "300ms"}}}, "limits": {"head": "4KiB"}})
+    for what, said, status in (("an invalid head", "GET /\r\n\r\n", 400), ("a head too large", b"GET /" + b"x" * 8000, 414),
+                               ("a head that never ends", "GET / HT", 408), ("what is no head", "0\r\n\r\n", 400)):
+        with s.case(what), proxy.client() as client:
+            check(client.request("GET", "/chunked").chunked, "the first response is not chunked")
+            client.send(said)
+            response = client.response()
+            check_equal((response.status, response.framing, response.complete),
+                        (status, int(response.get("Content-Length")), True), "status, framing, completeness")
+            client.expect_closed()
+
+
 @scenario("a chunked request body arrives changed or never ends", proxies=BOTH)
 def chunked_requests(s):
     origin = RawOrigin(s)
@@ -382,7 +397,7 @@ def limits(s):
 
 @scenario("a stray line end behind a request is taken for the beginning of the next one", proxies=BOTH)
 def stray_line_end(s):
-    proxy = start_proxy(s, RawOrigin(s), {"listeners": {"web": {"timeouts": {"head": "300ms", "idle": "20s"}}}})
+    proxy = start_proxy(s, RawOrigin(s), {"listeners": {"web": {"timeouts": {"head": "1s", "idle": "20s"}}}})
     for pieces in (("\r\n",), ("\r", "\n"), ("\r\n\r", "\n")):
         with s.case(f"{pieces}: no 408 follows, and the next request is served"):
             with proxy.client() as client:
@@ -390,7 +405,7 @@ def stray_line_end(s):
                 for piece in pieces:
                     client.send(piece)
                     client.wait_until_read()
-                client.socket.settimeout(1)
+                client.socket.settimeout(1.5)
                 try:
                     check_equal(client.socket.recv(100), None, "what the proxy sends")
                 except TimeoutError:

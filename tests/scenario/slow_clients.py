@@ -168,7 +168,7 @@ def broken_off(s):
     with contextlib.ExitStack() as clients:
         for number in range(12):
             upload(clients, proxy, number).response("POST")
-    check(" breaker closed -> open" in proxy.log(), "the breaker stays closed")
+    proxy.wait_for_log(" breaker closed -> open")
 
 
 @scenario("slow uploads hold the probes of a breaker, and nobody is served")
