@@ -133,8 +133,11 @@ def levels(s):
         check_equal(proxy.get("/closes").status, 200, "status")
         level(closes, 0)
         check(proxy.reload({"upstreams": {"closes": {"pool": {"warm_min": 4}}}}), "the reload was rejected")
-        check_equal(proxy.get("/closes").status, 200, "status")
+        dialled = len(closes.connections)
+        for _ in range(5):
+            check_equal(proxy.get("/closes").status, 200, "status")
         level(closes, 0)
+        check_equal(len(closes.connections) - dialled, 5, "connections for five requests")
     with s.case("it has them again when it keeps connections"):
         closes.on("/", status=200, body=b"ok")
         check_equal(proxy.get("/closes").status, 200, "status")
