@@ -20,11 +20,13 @@ def draw_settings(draw, fixed, origins, authority, extra_port):
     for name in ("plain", "named"):
         upstreams[name]["proxy_protocol"] = draw.choice(("none", "none", "local", "client"))
     upstreams["secure"]["tls"] = {"enabled": True, "ca": authority.cert, "server_name": "localhost"}
+    upstreams["hedged"] = _hedged_upstream(plain)
     prefixes = {"/secure": "secure", "/named": "named", "/": "plain"}
     if draw.random() < 0.5:
         upstreams["other"] = _draw_upstream(draw, plain)
         prefixes = {"/plain/other": "other", **prefixes}
     routes = [_draw_route(draw, prefix, name, upstreams[name]) for prefix, name in prefixes.items()]
+    routes.insert(0, {"path_prefix": "/hedged", "upstream": "hedged"})
     listeners = dict(fixed["listeners"])
     if draw.random() < 0.5:
         listeners["extra"] = {"listen": f"127.0.0.1:{extra_port}"}
@@ -56,6 +58,16 @@ def _draw_upstream(draw, origins):
     }
 
 
+def _hedged_upstream(origins):
+    """The same after every reload, and never guarded: what most answers take has to be known before anything is hedged."""
+    return {
+        "endpoints": [f"127.0.0.1:{origin.port}" for origin in origins],
+        "retry": {"hedge": True, "attempts": 2, "on": ["connect_failure", "reset", "503"]},
+        "timeouts": {"connect": "300ms", "first_byte": "1s", "idle": "1s", "total": "3s"},
+        "breaker": {"enabled": False}, "health": {"eject_after": 0}, "required": False,
+    }
+
+
 def _draw_route(draw, prefix, name, upstream):
     route = {"path_prefix": prefix, "upstream": name}
     if draw.random() < 0.4:
@@ -84,8 +96,8 @@ class Operator:
     def __init__(self, proxy, origins, dns, draw, draw_next, ledger):
         self._proxy, self._origins, self._dns = proxy, origins, dns
         self._draw, self._draw_next, self._ledger = draw, draw_next, ledger
-        self._ways = {self._reload: 8, self._spoil: 1, self._bounce: 4, self._reopen: 2, self._look: 4,
-                      self._take_out: 3, self._force: 2, self._rename: 4, self._upgrade: 1}
+        self._ways = {self._reload: 24, self._spoil: 3, self._bounce: 12, self._reopen: 6, self._look: 12,
+                      self._take_out: 9, self._force: 6, self._rename: 12, self._upgrade: 1}
 
     async def work(self, until):
         """One change after the other until it is that late on the loop's clock."""
@@ -128,10 +140,11 @@ class Operator:
             await self._admin(f"/upstreams/{upstream['name']}/endpoints/{endpoint}/{word}", "POST")
 
     async def _force(self):
-        name = self._draw.choice(("plain", "secure", "named", "other"))
+        name = self._draw.choice(("plain", "secure", "named", "other", "hedged"))
         await self._admin(f"/upstreams/{name}/breaker/{self._draw.choice(('open', 'close', 'auto', 'auto'))}", "POST")
 
     async def _upgrade(self):
+        self._ledger.seen["hedges"] += int(await asyncio.to_thread(self._proxy.metric, "evenkeel_hedges_total"))
         try:
             old = await asyncio.to_thread(self._proxy.upgrade, 10.0)
         except Failed:  # one that is refused, or comes to nothing, leaves the process as it was: it is asked again

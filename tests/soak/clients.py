@@ -48,7 +48,7 @@ class Ask:
             else:
                 fields += "Transfer-Encoding: chunked\r\n"
                 pieces = [*chunks(body, draw), b"0\r\n\r\n"]
-        path = draw.choice(("/plain", "/plain/other", "/secure", "/named"))
+        path = draw.choice(("/plain", "/plain/other", "/secure", "/named", "/hedged", "/hedged"))
         return Ask(name, method, mood, count, body, [f"{method} {path}/{name} HTTP/1.1\r\n{fields}\r\n".encode(), *pieces])
 
 
