@@ -32,6 +32,12 @@ EXTRA_DIST += \
 	%D%/storm \
 	%D%/wrk.lua
 
+# The program in pgo/, compiled with a profile of the benchmark's load. Its options are those of this build.
+pgo:
+	$(AM_TESTS_ENVIRONMENT) MAKE='$(MAKE)' CC='$(CC)' CFLAGS='$(CFLAGS)' $(SHELL) $(top_srcdir)/%D%/pgo.sh
+.PHONY: pgo
+EXTRA_DIST += %D%/pgo.sh
+
 # The HTTP/1.x codec alone, in instructions per call.
 bench-h1: %D%/h1_cost
 	$(SHELL) $(top_srcdir)/%D%/h1_cost.sh %D%/h1_cost

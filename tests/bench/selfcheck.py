@@ -4,6 +4,7 @@
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import threading
 
@@ -109,6 +110,18 @@ def a_wrong_response_is_accepted():
     return False
 
 
+def a_profile_is_begun_without_what_it_needs():
+    here = os.path.dirname(os.path.abspath(__file__))
+    env = {**os.environ, "top_srcdir": os.path.join(here, "..", ".."), "top_builddir": "/nonexistent",
+           "PYTHON3": sys.executable, "MAKE": "false", "CC": "gcc -D__clang__"}
+    other = subprocess.run(["sh", os.path.join(here, "pgo.sh")], env=env, capture_output=True, text=True, timeout=30,
+                           check=False)
+    bare = subprocess.run([sys.executable, os.path.join(here, "run"), "--tools"], env={**env, "PATH": "/nonexistent"},
+                          capture_output=True, text=True, timeout=30, check=False)
+    return other.returncode == 0 or "works only with gcc" not in other.stderr \
+        or bare.returncode == 0 or "missing: wrk (Debian package: wrk)" not in bare.stderr
+
+
 class _Served:
     """What a crowd needs of a candidate that runs."""
 
@@ -141,7 +154,8 @@ def _answer(connection, response):
 
 
 FAULTS = (one_outlier_moves_the_median, slow_rounds_move_the_ratio, the_worse_peer_is_the_yardstick,
-          failed_requests_pass, callees_are_counted_twice, the_proxy_shares_its_core, a_wrong_response_is_accepted)
+          failed_requests_pass, callees_are_counted_twice, the_proxy_shares_its_core, a_wrong_response_is_accepted,
+          a_profile_is_begun_without_what_it_needs)
 
 
 def main():
