@@ -30,6 +30,7 @@ void client_set_address(struct client *client, const struct ip_address *address)
     client->origin.address = *address;
     client->origin.client_stratum =
         call_client_stratum(client->origin.worker->env.strata_seed, address);
+    client->origin.judged_in = 0;
 }
 
 /* Takes a place of limits.clients: a free one, or that of a client that has never sent a byte. */

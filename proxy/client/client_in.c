@@ -4,6 +4,7 @@
 #include "proxy/client/client_state.h"
 #include "proxy/http1/h1_glimpse.h"
 #include "proxy/http1/h1_parse.h"
+#include "proxy/worker/generation.h"
 #include "steady/check.h"
 
 static enum stream_result client_receive(struct client *client, size_t most_bytes,
@@ -112,6 +113,17 @@ static bool client_keeps_alive(const struct client *client, const struct http_he
     return !(head->facts & FACT_CLOSE) && head->method != METHOD_CONNECT && !client_leaves(client);
 }
 
+/* Who is trusted changes only with the address and with the generation. */
+static void client_judge(struct client *client)
+{
+    struct exchange_origin *origin = &client->origin;
+    const struct generation *generation = origin->worker->generation;
+    if (__builtin_expect(origin->judged_in != generation->number, 0)) {
+        origin->trusted = generation_trusts(generation, &origin->address.any);
+        origin->judged_in = generation->number;
+    }
+}
+
 /* A complete head: starts the exchange with the bytes that came with it. */
 static void client_start(struct client *client, const struct duplex_input *input,
                          const struct http_head *head)
@@ -130,6 +142,7 @@ static void client_start(struct client *client, const struct duplex_input *input
     client->duplex.starved = false;
     h1_body_init(&client->body, head->framing, head->content_length);
     client_enter_exchange(client);
+    client_judge(client);
     bool valid = true;
     if (client->stream.tls != NULL && client_is_misdirected(client, head)) {
         valid = false;

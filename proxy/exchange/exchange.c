@@ -174,7 +174,7 @@ static void exchange_route(struct exchange *exchange)
     const struct http_head *head = &exchange->request;
     const struct route *route =
         generation_route(generation, exchange->origin->listener->name, head);
-    exchange->trusted = generation_trusts(generation, &exchange->origin->address.any);
+    exchange->trusted = exchange->origin->trusted;
     forward_prepare(exchange, &generation->settings->headers);
     if (exchange_ends_here(exchange)) {
         return;

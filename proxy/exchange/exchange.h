@@ -80,6 +80,8 @@ struct exchange_origin {
     char *certificate;
     struct ip_address address;
     uint8_t client_stratum; /* stratum of the address */
+    bool trusted;           /* the address is in trusted_peers of generation `judged_in` */
+    uint64_t judged_in;     /* number of a generation; 0: the address has not been judged */
 };
 
 /* The client's TLS stream; NULL: plain. */

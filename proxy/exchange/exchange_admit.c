@@ -128,10 +128,12 @@ static enum pick_result exchange_choose(struct exchange *exchange, struct policy
         if (picked == PICK_NONE) {
             break;
         }
-        switch (policy_admit(caller, *ret_endpoint, &exchange->attempt.tickets, &retry_after_ms)) {
-        case POLICY_ADMITTED: return PICK_OK;
-        case POLICY_ENDPOINT_OPEN: break;
-        case POLICY_UPSTREAM_OPEN:
+        enum policy_result verdict =
+            policy_admit(caller, *ret_endpoint, &exchange->attempt.tickets, &retry_after_ms);
+        if (__builtin_expect(verdict == POLICY_ADMITTED, 1)) {
+            return PICK_OK;
+        }
+        if (verdict == POLICY_UPSTREAM_OPEN) {
             exchange_refuse_try(exchange, REASON_BREAKER_OPEN, retry_after_ms);
             return PICK_NONE;
         }

@@ -135,16 +135,18 @@ static enum h1_result take_line(struct lines *lines, bool first)
     return H1_OK;
 }
 
-/* Gives the field before this one to its rule. */
-static enum h1_result note_field(struct lines *lines, struct h1_rules *rules,
-                                 struct http_head *head)
+/* Gives the field before this one to its rule; `listened`: it has one. */
+static inline __attribute__((always_inline)) enum h1_result note_field(struct lines *lines,
+                                                                       struct h1_rules *rules,
+                                                                       struct http_head *head,
+                                                                       bool listened)
 {
     struct http_field *field = lines->field - 1;
     uint64_t *seen = &lines->seen[FIELD_ID_COUNT > 64 ? field->id / 64 : 0];
     uint64_t bit = (uint64_t)1 << field->id % 64;
     bool again = *seen & bit;
     *seen |= bit;
-    if (!rules->role->notes[field->id]) {
+    if (!listened && !rules->role->notes[field->id]) {
         return H1_OK;
     }
     if (field->id == FIELD_HOST) {
@@ -179,7 +181,7 @@ static inline __attribute__((always_inline)) enum h1_result parse_fields(
             result = take_line(&lines, lines.field == head->fields);
         }
         if (result == H1_OK) {
-            result = note_field(&lines, rules, head);
+            result = note_field(&lines, rules, head, end == LINES_LISTENED);
         }
     }
     head->seen[0] = lines.seen[0] & ~((uint64_t)1 << FIELD_OTHER);

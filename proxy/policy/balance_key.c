@@ -89,7 +89,11 @@ static bool key_of_client(const struct sockaddr *address, uint64_t *ret_hash)
 bool balance_key(const struct upstream_settings *settings, const struct http_head *head,
                  const struct sockaddr *client_address, uint64_t *ret_hash)
 {
-    switch (balance_method_rows[settings->balance].key_source) {
+    enum balance_key_source source = balance_method_rows[settings->balance].key_source;
+    if (__builtin_expect(source == BALANCE_KEY_NONE, 1)) {
+        return false;
+    }
+    switch (source) {
     case BALANCE_KEY_HEADER: return key_of_field(head, settings->balance_key, ret_hash);
     case BALANCE_KEY_COOKIE: return key_of_cookie(head, settings->balance_key, ret_hash);
     case BALANCE_KEY_CLIENT: return key_of_client(client_address, ret_hash);

@@ -76,12 +76,19 @@ static bool route_matches(const struct route *route, const char *listener_name,
     return settings->header_name == NULL || route_header_matches(route, head);
 }
 
+bool route_unconditional(const struct route_settings *route)
+{
+    return route->listener == NULL && route->host == NULL && route->path_prefix == NULL &&
+           route->method_count == 0 && route->header_name == NULL;
+}
+
 const struct route *generation_route(const struct generation *generation, const char *listener_name,
                                      const struct http_head *head)
 {
     for (size_t i = 0; i < generation->settings->route_count; i++) {
-        if (route_matches(&generation->routes[i], listener_name, head)) {
-            return &generation->routes[i];
+        const struct route *route = &generation->routes[i];
+        if (route->unconditional || route_matches(route, listener_name, head)) {
+            return route;
         }
     }
     return NULL;

@@ -26,6 +26,7 @@ struct route {
     const struct route_settings *settings;
     const struct route_figures *figures; /* outlives the generation */
     struct admission_view admission;
+    bool unconditional; /* route_unconditional() */
     size_t host_bytes;
     size_t path_prefix_bytes;
     size_t header_name_bytes;
@@ -46,6 +47,8 @@ struct generation {
 /* Whether the request is a probe of readiness.listener_path. */
 bool generation_probed(const struct generation *generation, const struct http_head *head);
 
+/* Whether every request matches the route. */
+bool route_unconditional(const struct route_settings *route);
 /* The first route that matches, or NULL. */
 const struct route *generation_route(const struct generation *generation, const char *listener_name,
                                      const struct http_head *head);

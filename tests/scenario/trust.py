@@ -76,6 +76,11 @@ def believed(s):
         check(proxy.reload({"trusted_peers": ["127.0.0.0/8"], "headers": {"pass": None}}), "the reload was rejected")
         for name in (*BELIEVED, *HARMLESS):
             check_equal(Arrived(proxy.get("/", [(name, "value")])).all(name), ["value"], name)
+    with s.case("a connection that outlives a reload is judged anew"), proxy.client() as client:
+        for peers, believed in ((["127.0.0.0/8"], ["1"]), (["192.0.2.1/32"], []), (["127.0.0.0/8"], ["1"])):
+            check(proxy.reload({"trusted_peers": peers}), "the reload was rejected")
+            client.send("GET / HTTP/1.1\r\nHost: h\r\nX-Real-IP: 1\r\n\r\n")
+            check_equal(Arrived(client.response()).all("X-Real-IP"), believed, f"with {peers}")
 
 
 @scenario("a name with an underscore stands in for a field that the proxy vouches for")
