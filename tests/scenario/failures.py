@@ -125,7 +125,7 @@ def stray_bytes(s):
 @scenario("our own answer to a HEAD, or to what may be one, is followed by content")
 def head_without_content(s):
     """RFC 9110 9.3.2: a client would take it for the next response."""
-    proxy = start_proxy(s, RawOrigin(s), {"limits": {"clients": 1}, "listeners": {"web": {"timeouts": {"head": "200ms"}}}})
+    proxy = start_proxy(s, RawOrigin(s), {"limits": {"clients": 1}, "listeners": {"web": {"timeouts": {"head": "1s"}}}})
     for request, status, length in (
             (b"HEAD / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, None),
             (b"HEAD http://other HTTP/1.1\r\nHost: a b\r\n\r\n", 400, None),

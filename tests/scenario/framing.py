@@ -104,7 +104,7 @@ def response_framing(s):
 @scenario("a response of our own is framed as the one before it on the connection was")
 def refusal_after_chunks(s):
     origin = RawOrigin(s).on("/chunked", lambda connection, _: connection.send(chunked_response("a", "bb")))
-    proxy = start_proxy(s, origin, {"listeners": {"web": {"timeouts": {"head": "300ms"}}}, "limits": {"head": "4KiB"}})
+    proxy = start_proxy(s, origin, {"listeners": {"web": {"timeouts": {"head": "2s"}}}, "limits": {"head": "4KiB"}})
     for what, said, status in (("an invalid head", "GET /\r\n\r\n", 400), ("a head too large", b"GET /" + b"x" * 8000, 414),
                                ("a head that never ends", "GET / HT", 408), ("what is no head", "0\r\n\r\n", 400)):
         with s.case(what), proxy.client() as client:

@@ -83,7 +83,7 @@ def json_lines(s):
 def refused_lines(s):
     origin = RawOrigin(s)
     proxy = start_proxy(s, origin, {**access(s, format="json"), "limits": {"head": "8KiB"},
-                                    "listeners": {"web": {"timeouts": {"head": "300ms"}}}})
+                                    "listeners": {"web": {"timeouts": {"head": "2s"}}}})
     agent = "User-Agent: tester/1\r\n"
     rows = [
         ("two hosts", f"GET /two-hosts HTTP/1.1\r\n{agent}Host: a\r\nHost: b\r\n\r\n", 400, ("GET", "/two-hosts", "a", "tester/1")),
