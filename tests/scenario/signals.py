@@ -1,6 +1,8 @@
 """Signals at every moment of a process's life: each does what it is for, or says why not; none ends what should go on."""
 
+import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -233,6 +235,16 @@ def ends_after(*words):
     return outcome
 
 
+def begun(stage):
+    """An upgrade has begun; how far it comes is not the question here, and whoever it leaves ends."""
+    stage.serves()
+    stage.says("warms up")
+    stage.proxy.stop()
+    successor = int(re.search(r"process (\d+) warms up", stage.proxy.log())[1])
+    with contextlib.suppress(ProcessLookupError):  # it has not taken over, and ended with the other one
+        os.kill(successor, signal.SIGKILL)
+
+
 def ends(*codes):
     def outcome(stage):
         stage.proxy.expect_clean_exit(codes=codes)
@@ -241,15 +253,14 @@ def ends(*codes):
 
 HUP, USR1, USR2, TERM = signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGTERM
 REOPENED, NOT_YET = says("logs reopened"), says("upgrade refused: this process does not serve yet")
-BEGUN = says("warms up")
 
 # What each signal does at each moment, once the process can go on.
 TABLE = {
-    Reading: {HUP: reloaded, USR1: REOPENED, USR2: BEGUN, TERM: ends(0, -TERM)},
+    Reading: {HUP: reloaded, USR1: REOPENED, USR2: begun, TERM: ends(0, -TERM)},
     Naming: {HUP: reloaded, USR1: REOPENED, USR2: NOT_YET, TERM: ends(0)},
-    Warming: {HUP: reloaded, USR1: REOPENED, USR2: BEGUN, TERM: ends(0)},
-    ReloadNaming: {HUP: reloaded_twice, USR1: REOPENED, USR2: BEGUN, TERM: ends(0)},
-    ReloadWarming: {HUP: reloaded_twice, USR1: REOPENED, USR2: BEGUN, TERM: ends(0)},
+    Warming: {HUP: reloaded, USR1: REOPENED, USR2: begun, TERM: ends(0)},
+    ReloadNaming: {HUP: reloaded_twice, USR1: REOPENED, USR2: begun, TERM: ends(0)},
+    ReloadWarming: {HUP: reloaded_twice, USR1: REOPENED, USR2: begun, TERM: ends(0)},
     Upgrading: {HUP: says("reload ignored: an upgrade is in progress"), USR1: REOPENED,
                 USR2: says("upgrade refused: an upgrade is in progress"), TERM: ends(0)},
     TakingOver: {HUP: says("reload ignored: an upgrade is in progress"), USR1: REOPENED,
