@@ -402,7 +402,7 @@ static double outage_is_seen(const char *what, const struct crowd *crowds, unsig
     uint64_t worst = 0;
     for (unsigned i = 0; i < OUTAGES; i++) {
         struct stage stage;
-        struct opening openings[2];
+        struct opening openings[2] = {{0}};
         stage_init(&stage, seed + i, crowds, count);
         run_for(&stage, 20);
         stage.origin_is_down = true;
