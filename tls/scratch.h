@@ -15,6 +15,6 @@ struct tls_scratch;
 /* bufs: the pool for what a stream has to keep. All streams that use the scratch memory end before it is freed. */
 struct tls_scratch *tls_scratch_create(struct buf_pool *bufs, struct loop_clock *clock);
 /* NULL is fine. */
-void tls_scratch_free(struct tls_scratch **scratch);
+void tls_scratch_free(struct tls_scratch **scratch_pointer);
 
 #endif

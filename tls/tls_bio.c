@@ -40,10 +40,10 @@ struct tls_scratch *tls_scratch_create(struct buf_pool *bufs, struct loop_clock 
     return scratch;
 }
 
-void tls_scratch_free(struct tls_scratch **room_pointer)
+void tls_scratch_free(struct tls_scratch **scratch_pointer)
 {
-    struct tls_scratch *scratch = *room_pointer;
-    *room_pointer = NULL;
+    struct tls_scratch *scratch = *scratch_pointer;
+    *scratch_pointer = NULL;
     if (scratch == NULL) {
         return;
     }

@@ -98,11 +98,12 @@ bool admin_jobs_add(struct admin_jobs *jobs, struct evhttp_request *request, con
 void admin_jobs_free(struct admin_jobs **jobs_pointer)
 {
     struct admin_jobs *jobs = *jobs_pointer;
-    struct admin_job *job;
+    struct admin_job *job, *next;
     if (jobs == NULL) {
         return;
     }
-    while ((job = TAILQ_FIRST(&jobs->line)) != NULL) {
+    for (job = TAILQ_FIRST(&jobs->line); job != NULL; job = next) {
+        next = TAILQ_NEXT(job, link);
         if (job_is_orphan(job)) {
             evhttp_request_free(job->request);
         }

@@ -315,7 +315,7 @@ static void of_two_or_three_strata_one_opens_nothing(void **state)
         for (unsigned i = 0; i < SEEDS; i++) {
             struct stage stage;
             stage_init(&stage, seed + i, crowds, 2);
-            for (uint8_t j = 0; j <= others; j++) {
+            for (unsigned j = 0; j <= others; j++) {
                 stage.client_strata[j] = stage.path_strata[j] = (uint8_t)(3 * j);
             }
             run_for(&stage, 300);

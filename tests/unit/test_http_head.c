@@ -25,8 +25,9 @@ static bool fits(uint64_t multiplier, uint8_t ids[1 << FIELD_SLOT_BITS])
         size_t bytes = field_names[id].name_bytes;
         uint64_t key = field_first_word(field_names[id].name, bytes) + bytes;
         uint64_t slot = key * multiplier >> (64 - FIELD_SLOT_BITS);
-        if (ids[slot] != FIELD_OTHER)
+        if (ids[slot] != FIELD_OTHER) {
             return false;
+        }
         ids[slot] = (uint8_t)id;
     }
     return true;
@@ -39,16 +40,18 @@ static void print_slots(void)
     struct rng rng;
     uint64_t multiplier;
     rng_init(&rng, 1);
-    do
+    do {
         multiplier = rng_next(&rng) | 1;
-    while (!fits(multiplier, ids));
+    } while (!fits(multiplier, ids));
     printf("# #define FIELD_SLOT_MULTIPLIER 0x%016" PRIx64 "U\n", multiplier);
     for (unsigned slot = 0; slot < 1 << FIELD_SLOT_BITS; slot++) {
-        if (ids[slot] == FIELD_OTHER)
+        if (ids[slot] == FIELD_OTHER) {
             continue;
+        }
         printf("#     [%u] = SLOT(", slot);
-        for (const char *at = field_names[ids[slot]].name; *at; at++)
+        for (const char *at = field_names[ids[slot]].name; *at; at++) {
             putchar(*at == '-' ? '_' : toupper(*at));
+        }
         printf("),\n");
     }
     fflush(stdout);
@@ -59,11 +62,13 @@ static void every_name_has_its_slot(void **state)
     (void)state;
     uint8_t ids[1 << FIELD_SLOT_BITS];
     bool good = fits(FIELD_SLOT_MULTIPLIER, ids);
-    for (unsigned slot = 0; slot < 1 << FIELD_SLOT_BITS; slot++)
+    for (unsigned slot = 0; slot < 1 << FIELD_SLOT_BITS; slot++) {
         good = good && field_slots[slot].id == ids[slot] &&
                field_slots[slot].name_bytes == field_names[ids[slot]].name_bytes;
-    if (!good)
+    }
+    if (!good) {
         print_slots();
+    }
     assert_true(good);
 }
 
@@ -78,11 +83,13 @@ static void a_name_is_known_in_any_case(void **state)
         assert_memory_equal(field_texts[id], row->name, row->name_bytes);
         assert_int_equal(field_texts[id][row->name_bytes], ':');
         assert_int_equal(field_id_of(row->name, row->name_bytes), id);
-        for (size_t i = 0; i < row->name_bytes; i++)
+        for (size_t i = 0; i < row->name_bytes; i++) {
             name[i] = (char)toupper(row->name[i]);
+        }
         assert_int_equal(field_id_of(name, row->name_bytes), id);
-        for (size_t i = 0; i < row->name_bytes; i += 2)
+        for (size_t i = 0; i < row->name_bytes; i += 2) {
             name[i] = row->name[i];
+        }
         assert_int_equal(field_id_of(name, row->name_bytes), id);
     }
 }
@@ -99,10 +106,11 @@ static void a_name_that_differs_in_a_byte_is_another(void **state)
                 memcpy(name, row->name, row->name_bytes);
                 name[i] = *other;
                 enum field_id found = field_id_of(name, row->name_bytes);
-                if (*other == row->name[i])
+                if (*other == row->name[i]) {
                     assert_int_equal(found, id);
-                else
+                } else {
                     assert_int_not_equal(found, id);
+                }
             }
         }
         memcpy(name, row->name, row->name_bytes);

@@ -32,7 +32,7 @@ static message_fn *receiver_of_calls;
 
 #define HOUSE_STEP() big_step()
 
-#include "steady/waitlist.c"
+#include "steady/waitlist.c" /* NOLINT(bugprone-suspicious-include) */
 #include "tests/unit/waitlist_house.h"
 
 /* ---- coroutines ---- */
