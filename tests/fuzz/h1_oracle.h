@@ -266,7 +266,7 @@ static inline enum h1_result oracle_parse_fields(h1_parse_fields_fn *parse_field
                                                  const struct h1_limits *limits,
                                                  struct oracle_head *parsed)
 {
-    struct h1_input input;
+    struct h1_input input = {.copy = {0}};
     struct h1_rules rules = {.role = role->response ? &h1_response_role : &h1_request_role,
                              .options_limit = limits->fields_count};
     parsed->head =
