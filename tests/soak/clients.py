@@ -154,10 +154,10 @@ class Crowd:
         raise Over
 
     async def _flood(self, _reader, _writer):
-        if (ended := await ill_clients.flood(self._draw.choice(self._secure))) is not None:
+        if (taken := await ill_clients.flood(self._draw.choice(self._secure))) is not None:
             self._saw("floods of KeyUpdates")
-            if not ended:
-                self._ledger.fault(f"all {ill_clients.KEY_UPDATES} KeyUpdates of one client were taken")
+            if taken >= ill_clients.KEY_UPDATES:
+                self._ledger.fault(f"all {taken} KeyUpdates of one client were taken")
 
     async def _pipeline(self, reader, writer):
         asks = [Ask.draw(self._draw, next(self._names), "GET") for _ in range(self._draw.randint(2, 6))]
