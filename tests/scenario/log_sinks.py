@@ -9,6 +9,7 @@ import re
 import signal
 import stat
 import struct
+import subprocess
 import termios
 
 from harness import (RawOrigin, Skipped, check, check_equal, eventually, h2load, NginxOrigin, program, run,
@@ -160,6 +161,8 @@ def reader_comes_late(s):
 
 @scenario("lines lost to a full disk are not counted")
 def full_disk(s):
+    if subprocess.run(["unshare", "-m", "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        raise Skipped("no file system can be mounted here without others seeing it")
     folder = s.path("disk")
     os.mkdir(folder)
     size = 4 * 1024 * 1024
