@@ -29,7 +29,7 @@ enum accept_result {
     ACCEPT_GONE,   /* a connection waited, and is gone */
     /* the clients' share of the descriptors is used up, or the kernel has none left */
     ACCEPT_SHORTAGE,
-    ACCEPT_FAILED,
+    ACCEPT_FAILED, /* the socket itself; it may last */
 };
 
 static void listener_on_readable(evutil_socket_t fd, short what, void *arg);
@@ -396,7 +396,15 @@ static enum accept_result accept_result_of_errno(int error)
     switch (error) {
     case EAGAIN: return ACCEPT_NOBODY;
     case EINTR:
-    case ECONNABORTED: return ACCEPT_GONE;
+    case ECONNABORTED:
+    case EPERM: /* a firewall's word, and accept(2): errors of the connection that waited */
+    case ENETDOWN:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH: return ACCEPT_GONE;
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
@@ -443,8 +451,8 @@ static void listener_on_readable(evutil_socket_t fd, short what, void *arg)
         switch (accept_one(listener, fd)) {
         case ACCEPT_TAKEN:
         case ACCEPT_GONE: break;
-        case ACCEPT_FAILED: break;
         case ACCEPT_NOBODY: listener_on_nobody(listener); return;
+        case ACCEPT_FAILED:
         case ACCEPT_SHORTAGE: listener_on_shortage(listener); return;
         }
     }

@@ -3,6 +3,7 @@
 import signal
 import socket
 import threading
+import time
 
 from harness import (Address, Client, Interrupted, NginxOrigin, RawOrigin, check, check_equal, eventually, patient,
                      run, scenario, start_proxy)
@@ -139,6 +140,26 @@ def of_a_manager(s):
         second = start_proxy(s, origin, settings, sockets=[listening], name="second")
         check_equal(outcome(client), 200, "what who came in between is served")
         check_equal(second.get("/").status, 200, "status")
+
+
+@scenario("a listening socket that fails for good keeps a worker busy, or is given up")
+def broken(s):
+    with socket.socket() as listening:
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            listening.setsockopt(socket.SOL_SOCKET, option, 1)
+        listening.bind(("127.0.0.1", s.port()))
+        listening.listen(100)
+        proxy = start_proxy(s, RawOrigin(s), {"workers": 1, "listeners": {"web": {
+            "listen": Address("127.0.0.1:{}".format(listening.getsockname()[1]))}}}, sockets=[listening])
+        check_equal(proxy.get("/").status, 200, "status before")
+        listening.shutdown(socket.SHUT_RDWR)
+        eventually(lambda: proxy.metric("evenkeel_accept_errors_total") > 0, "it fails")
+        before = proxy.cpu_seconds()
+        time.sleep(1)  # what is measured is the work done in a second in which nothing happens
+        used = proxy.cpu_seconds() - before
+        check(used < 0.3, f"{used:.2f} s of processor time")
+        listening.listen(100)
+        check_equal(proxy.get("/").status, 200, "status once it can be used again")
 
 
 run()
