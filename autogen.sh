@@ -21,6 +21,7 @@ libevent-dev     pc:libevent_core                    demo
 libssl-dev       pc:openssl                          demo
 libc-ares-dev    pc:libcares                         demo
 libconfig-dev    pc:libconfig                        demo
+libnghttp2-dev   pc:libnghttp2                       demo
 curl             cmd:curl                            demo
 libcmocka-dev    pc:cmocka                           check
 python3          file:/usr/bin/python3               check

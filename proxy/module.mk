@@ -8,6 +8,7 @@ include proxy/exchange/module.mk
 include proxy/upstream/module.mk
 include proxy/policy/module.mk
 include proxy/worker/module.mk
+include proxy/http2/module.mk
 include proxy/http1/module.mk
 include proxy/log/module.mk
 include proxy/http/module.mk
