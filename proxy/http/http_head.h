@@ -69,6 +69,9 @@ enum http_fact {
     FACT_EMPTY_PATH = 1 << 11,
     /* Refused: its texts are what could be read of it, and METHOD_OTHER may have become any method. */
     FACT_GLIMPSED = 1 << 12,
+    /* CONNECT with :protocol (RFC 8441). The head is that of the upgrade which asks for the same in HTTP/1: GET, Upgrade with
+       the protocol, FACT_UPGRADE. */
+    FACT_EXTENDED_CONNECT = 1 << 13,
 };
 
 struct http_head {

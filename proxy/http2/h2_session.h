@@ -78,13 +78,15 @@ struct h2_end {
 struct h2_events {
     /* ---- server role ---- */
 
-    /* A request. The head lies in the session until this returns, laid out as lines of HTTP/1, so that
-       it is FACT_CANONICAL wherever it can be: Cookie fields joined, Host made of :authority, no connection-specific field.
-       `fault`: H2_FAULT_NONE, or what is wrong with a head that is still understood well enough to be answered (too large, too many
-       fields, not valid; then the stream is reset once it was answered). `last`: no payload follows. Returns its stream; NULL: there is no
-       capacity, and it is refused (REFUSED_STREAM). */
-    struct h2_stream *(*request)(void *owner, struct http_head *head, enum h2_fault fault,
-                                 bool last);
+    /* A request begins. Returns its stream, zeroed; NULL: there is no capacity, and it is refused (REFUSED_STREAM). Comes before
+       `request`, so that a request may be answered at once. */
+    struct h2_stream *(*opened)(void *owner);
+    /* Its head, which lies in the session until this returns, laid out as lines of HTTP/1, so that it is FACT_CANONICAL wherever it
+       can be: Cookie fields joined, Host made of :authority, no connection-specific field, FACT_EXTENDED_CONNECT as the upgrade that
+       asks for the same. `fault`: H2_FAULT_NONE, or what is wrong with a head that is still understood well enough to be answered (too
+       large, too many fields, not valid; then the stream is reset once it was answered). `last`: no payload follows. */
+    void (*request)(struct h2_stream *stream, struct http_head *head, enum h2_fault fault,
+                    bool last);
 
     /* ---- client role ---- */
 
@@ -163,8 +165,9 @@ __attribute__((warn_unused_result)) enum sink h2_stream_give(struct h2_stream *s
                                                              const struct payload *payload);
 /* So many bytes of received payload have been passed on. */
 void h2_stream_taken(struct h2_stream *stream, size_t bytes);
-/* RST_STREAM. `closed` is not called; the stream may be freed at once. NO_ERROR of a server: the rest of the request is not
-   wanted, behind what was given (RFC 9113 8.1). A stream that is not open is fine. */
+/* RST_STREAM. `closed` is not called; the stream may be freed at once. But NO_ERROR of a server that has given the last of its response:
+   the rest of the request is not wanted, RST_STREAM goes behind what was given (RFC 9113 8.1), and `closed` is called then. A stream that is
+   not open is fine. */
 void h2_stream_reset(struct h2_stream *stream, uint32_t code);
 
 #endif
