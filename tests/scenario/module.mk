@@ -72,6 +72,9 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/commands.py \
 	%D%/harness/dns.py \
 	%D%/harness/ending.py \
+	%D%/harness/h2_bytes.py \
+	%D%/harness/h2_origin.py \
+	%D%/harness/h2_wire.py \
 	%D%/harness/libssl.py \
 	%D%/harness/log_lines.py \
 	%D%/harness/origin.py \

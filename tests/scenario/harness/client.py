@@ -14,31 +14,35 @@ class Interrupted(Failed):
     """The connection ended before a response head came."""
 
 
-class Client:
-    """One connection to the proxy. `address` is (host, port), or the path of a unix socket.
+def connect(address, source=None, receive_buffer=None, within=30.0, tls=None, server_name="shop.test"):
+    """A connected socket. `address` is (host, port), or the path of a unix socket.
 
     `tls`: the SSLContext to speak TLS by, to `server_name`.
     """
+    family = _family(address)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.settimeout(patient(within))
+    if family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    if source:
+        # Let the kernel choose the port at connect, when it knows the whole four-tuple.
+        sock.setsockopt(socket.IPPROTO_IP, 24, 1)     # IP_BIND_ADDRESS_NO_PORT
+        sock.bind((source, 0))
+    try:
+        sock.connect(address)
+        return tls.wrap_socket(sock, server_hostname=server_name) if tls else sock
+    except OSError:
+        sock.close()
+        raise
 
-    def __init__(self, address, source=None, receive_buffer=None, within=30.0, tls=None, server_name="shop.test"):
-        family = _family(address)
-        self.socket = socket.socket(family, socket.SOCK_STREAM)
-        self.socket.settimeout(patient(within))
-        if family != socket.AF_UNIX:
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        if source:
-            # Let the kernel choose the port at connect, when it knows the whole four-tuple.
-            self.socket.setsockopt(socket.IPPROTO_IP, 24, 1)     # IP_BIND_ADDRESS_NO_PORT
-            self.socket.bind((source, 0))
-        try:
-            self.socket.connect(address)
-            if tls:
-                self.socket = tls.wrap_socket(self.socket, server_hostname=server_name)
-        except OSError:
-            self.socket.close()
-            raise
+
+class Client:
+    """One connection to the proxy: see connect()."""
+
+    def __init__(self, address, **options):
+        self.socket = connect(address, **options)
         self.reader = Reader(self.socket)
 
     def __enter__(self):

@@ -18,6 +18,12 @@ _ESTABLISHED = 1
 _libc = ctypes.CDLL(None)
 
 
+def reset_socket(sock):
+    """Have the kernel send a reset at once, whoever else holds the socket or waits for it."""
+    unspecified = ctypes.create_string_buffer(struct.pack("H14x", socket.AF_UNSPEC))
+    _libc.connect(sock.fileno(), unspecified, 16)  # dissolves the association
+
+
 class OriginConnection:
     """One connection from the proxy, served by a thread of its own."""
 
@@ -80,9 +86,7 @@ class OriginConnection:
 
     def reset(self):
         """Send a reset at once, even if the connection's own thread sits in recv()."""
-        # Dissolving the association is what makes the kernel reset, whoever else holds the socket.
-        unspecified = ctypes.create_string_buffer(struct.pack("H14x", socket.AF_UNSPEC))
-        _libc.connect(self.socket.fileno(), unspecified, 16)
+        reset_socket(self.socket)
         self.close()
 
     def close(self):
