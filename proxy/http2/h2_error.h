@@ -33,6 +33,7 @@ const char *h2_code_name(enum h2_code value);
 #define H2_FAULTS(X)                               \
     X(H2_FAULT_NONE, "none")                       \
     X(H2_FAULT_INVALID, "invalid")                 \
+    X(H2_FAULT_EXPECTATION, "unknown_expectation") \
     X(H2_FAULT_TARGET_TOO_LONG, "target_too_long") \
     X(H2_FAULT_HEAD_TOO_LARGE, "head_too_large")   \
     X(H2_FAULT_TOO_MANY_FIELDS, "too_many_fields")

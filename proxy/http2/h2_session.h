@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "proxy/http/added_fields.h"
 #include "proxy/http/http_head.h"
@@ -39,10 +40,11 @@ struct h2_limits {
 /* What a session uses of its worker. The worker may change while the session is at rest: h2_session_move(). */
 struct h2_env {
     struct buf_pool *bufs;
-    struct http_field
-        *fields; /* scratch for one head, valid during one event; WORKER_FIELDS_COUNT of them */
-    uint32_t fields_count;
+    /* H2_FRAME_BYTES that all sessions of a server on this thread share, so that none holds a frame's space while it is at rest;
+       NULL: the session has its own. A session that uses it stays on its thread. */
+    char *frame_space;
 };
+#define H2_FRAME_BYTES (17u * 1024)
 
 enum h2_stream_state {
     H2_STREAM_NONE,        /* not opened yet, or over */
@@ -54,15 +56,18 @@ enum h2_stream_state {
 /* A stream. Zeroed before it is used; read-only to its owner. */
 struct h2_stream {
     struct h2_session *session; /* NULL: not open */
-    struct buf *out;            /* payload that was given and is not in a frame yet */
-    struct http_head *trailers; /* to be sent behind it; in `out`s pool, NULL: none */
-    uint64_t received_bytes;    /* of payload */
-    uint64_t sent_bytes;        /* of payload */
-    uint64_t expected_bytes;    /* content-length of what is received; UINT64_MAX: none */
+    TAILQ_ENTRY(h2_stream) siblings;
+    struct buf *out;      /* payload that was given and is not in a frame yet */
+    struct buf *trailers; /* to be sent behind it: a struct http_head with its bytes; NULL: none */
+    uint64_t received_bytes; /* of payload */
+    uint64_t sent_bytes;     /* of payload */
+    uint64_t expected_bytes; /* content-length of what is received; UINT64_MAX: none */
     int32_t id;
     uint32_t held_bytes; /* of payload received and not taken yet */
     uint8_t state;       /* enum h2_stream_state */
+    uint8_t method;      /* enum http_method, of the request */
     uint8_t urgency;     /* RFC 9218: 0 (first) to 7; 3 by default */
+    uint8_t marks;       /* for the session's own use */
     bool incremental;
 };
 
@@ -126,16 +131,18 @@ void h2_session_free(struct h2_session **session);
 /* Gives a session without streams to another owner and worker. */
 void h2_session_move(struct h2_session *session, const struct h2_env *env, void *owner);
 
-/* Takes bytes of the socket, all of them. */
+/* Takes bytes of the socket, all of them. now_ms is for bounds by time. */
 __attribute__((warn_unused_result)) enum h2_result h2_session_take(struct h2_session *session,
-                                                                   const char *bytes,
-                                                                   size_t length);
+                                                                   const char *bytes, size_t length,
+                                                                   uint64_t now_ms);
 /* The most that may be read and taken now, so that what must be kept stays within its bound. */
 size_t h2_session_room(const struct h2_session *session);
 /* Writes frames into the space; returns their length. Less than the space: nothing more waits. space_bytes is at least H2_PULL_BYTES. */
 size_t h2_session_pull(struct h2_session *session, char *space, size_t space_bytes);
 #define H2_PULL_BYTES (32u * 1024)
 bool h2_session_has_output(const struct h2_session *session);
+/* H2_OVER was returned, or would be: some connection errors are known only once h2_session_pull() has written their GOAWAY. */
+bool h2_session_is_over(const struct h2_session *session);
 uint32_t h2_session_streams_count(const struct h2_session *session);
 /* Why the connection is over, after H2_OVER: one of Evenkeel's own words. */
 const char *h2_session_why(const struct h2_session *session);
@@ -159,7 +166,7 @@ __attribute__((warn_unused_result)) bool h2_stream_answer(struct h2_stream *stre
                                                           const struct http_head *head,
                                                           const char *date, bool last);
 /* How many bytes may be given now, so that they need not be kept longer than the pass: 0: `drained` will be called. */
-size_t h2_stream_room(const struct h2_stream *stream);
+size_t h2_stream_room(struct h2_stream *stream);
 /* Takes all of the payload. SINK_FULL: give no more before `drained`. SINK_BROKEN: no memory. */
 __attribute__((warn_unused_result)) enum sink h2_stream_give(struct h2_stream *stream,
                                                              const struct payload *payload);
