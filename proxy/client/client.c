@@ -17,8 +17,6 @@
 
 static void client_on_event(evutil_socket_t fd, short what, void *arg);
 static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms);
-static void client_on_deferred(struct deferred *deferred);
-static uint64_t client_due_ms(const struct client *client);
 
 size_t client_object_bytes(void)
 {
@@ -73,7 +71,8 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
     client->listener = listener;
     client->refused = refused;
     client->state = CLIENT_CLOSED;
-    client->deferred.run = client_on_deferred;
+    client->protocol = &h1_client_protocol;
+    client->deferred.run = client->protocol->run;
     listener->client_count++;
     stream_init(&client->stream, fd);
     client->duplex.stream = &client->stream;
@@ -102,32 +101,9 @@ void clients_close_idle(struct worker *worker)
     struct client *client, *next;
     for (client = TAILQ_FIRST(&worker->open.all); client != NULL; client = next) {
         next = TAILQ_NEXT(client, link);
-        if (client->state != CLIENT_IDLE || client->duplex.out != NULL || !client_leaves(client)) {
-            continue;
+        if (client_leaves(client)) {
+            client->protocol->leave(client);
         }
-        /* a request that is already in the socket is served */
-        client->duplex.readable = true;
-        client_run(client);
-        if (client->state != CLIENT_IDLE) {
-            continue;
-        }
-        if (client->served && deadline_passed(client_due_ms(client), worker_now_ms(worker))) {
-            client_close(client, false);
-        } else if (client->served) {
-            client_arm(client);
-        } else {
-            client_enter(client, CLIENT_IDLE);
-        }
-    }
-}
-
-static void client_cut(struct client *client)
-{
-    if (client->exchange != NULL) {
-        exchange_fail(client->exchange, REASON_DRAIN_CUT, NULL);
-    }
-    if (client->state != CLIENT_CLOSED) {
-        client_close(client, false);
     }
 }
 
@@ -136,9 +112,7 @@ void clients_end_tunnels(struct worker *worker)
     struct client *client, *next;
     for (client = TAILQ_FIRST(&worker->open.all); client != NULL; client = next) {
         next = TAILQ_NEXT(client, link);
-        if (client->state == CLIENT_TUNNEL) {
-            client_cut(client);
-        }
+        client->protocol->end_tunnels(client);
     }
 }
 
@@ -147,7 +121,7 @@ void clients_cut(struct worker *worker)
     struct client *client, *next;
     for (client = TAILQ_FIRST(&worker->open.all); client != NULL; client = next) {
         next = TAILQ_NEXT(client, link);
-        client_cut(client);
+        client->protocol->cut(client);
     }
 }
 
@@ -157,7 +131,7 @@ void clients_close_all(struct worker *worker)
     CHECK(TAILQ_EMPTY(&worker->open.all));
 }
 
-static uint64_t client_due_ms(const struct client *client)
+uint64_t client_due_ms(const struct client *client)
 {
     const struct listener_timeout_settings *timeouts = &client->listener->view.timeouts;
     if (client->duplex.out != NULL) {
@@ -250,10 +224,7 @@ void client_break_off(struct client *client, bool reset)
 
 void client_lost(struct client *client, enum exchange_reason reason)
 {
-    if (client->exchange != NULL) {
-        client->keep = false;
-        exchange_finish(client->exchange, reason);
-    }
+    client->protocol->lost(client, reason);
     if (client->state != CLIENT_CLOSED && client->state != CLIENT_LINGER) {
         client_break_off(client, true);
     }
@@ -262,8 +233,8 @@ void client_lost(struct client *client, enum exchange_reason reason)
 static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct client *client = container_of(timer, struct client, timer);
-    bool in_exchange = client->exchange != NULL;
-    if (in_exchange && client->duplex.out == NULL) {
+    bool busy = client->protocol->busy(client);
+    if (busy && client->duplex.out == NULL) {
         wheel_arm(&client->origin.worker->loop.wheel, timer,
                   deadline_after(now_ms, client->listener->view.timeouts.idle_ms));
         return;
@@ -273,21 +244,11 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         return;
     }
     stat_add(&client->origin.worker->stats.client_timeouts, 1);
-    if (in_exchange) {
+    if (busy) {
         client_lost(client, REASON_CLIENT_STALLED);
-        return;
+    } else {
+        client->protocol->expired(client);
     }
-    if (client->state == CLIENT_HEAD) {
-        const struct buf *in =
-            client->duplex.in; /* what has begun: there is always something in HEAD */
-        client_refuse_head(client, REASON_REQUEST_TIMEOUT, NULL, METHOD_OTHER,
-                           in->bytes + in->begin, buf_length(in));
-        return;
-    }
-    if (client->state == CLIENT_SILENT || client->state == CLIENT_HANDSHAKE) {
-        stat_add(&client->origin.worker->stats.handshakes_failed[TLS_FAILURE_TIMEOUT], 1);
-    }
-    client_close(client, client->duplex.out != NULL);
 }
 
 static void client_on_event(evutil_socket_t fd, short what, void *arg)
@@ -310,11 +271,6 @@ static void client_on_event(evutil_socket_t fd, short what, void *arg)
     if (client->state != CLIENT_CLOSED) {
         client_run_soon(client);
     }
-}
-
-static void client_on_deferred(struct deferred *deferred)
-{
-    client_run(container_of(deferred, struct client, deferred));
 }
 
 void client_refuse(struct client *client, enum exchange_reason reason, const char *detail,

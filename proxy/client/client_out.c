@@ -70,13 +70,7 @@ bool client_flush(struct client *client)
     if (result != DUPLEX_SENT) {
         return true;
     }
-    if (client->exchange != NULL) {
-        exchange_client_drained(client->exchange);
-    } else if (client->state == CLIENT_CLOSING) {
-        client_finish_sending(client);
-    } else {
-        client_arm(client);
-    }
+    client->protocol->drained(client);
     return client->state != CLIENT_CLOSED;
 }
 

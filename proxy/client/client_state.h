@@ -1,6 +1,6 @@
 /*
- * The inside of a client, shared by client.c (life, timer, events), client_in.c (reading requests) and client_out.c
- * (sending responses).
+ * The inside of a client: what every client is (client.c: life, timer, events), and the table of what its protocol does. HTTP/1 is
+ * h1_client.c (its row), client_in.c (reading requests) and client_out.c (sending responses).
  *
  * Owns: see client.h. Thread: its worker's. Private to client/.
  */
@@ -28,9 +28,30 @@ enum client_state {
     CLIENT_CLOSED,
 };
 
+/* What the protocol of a client does. A client begins as one of HTTP/1, which is also in charge of the time before HTTP. Any of these
+   may close the client. */
+struct client_protocol {
+    /* Does what can be done now: set as `run` of the client's deferred work, so that choosing costs nothing. */
+    void (*run)(struct deferred *deferred);
+    /* Whether exchanges are in progress. Their own timers watch them, and the client's watches only that its socket takes bytes. */
+    bool (*busy)(const struct client *client);
+    /* All kept bytes have been sent. */
+    void (*drained)(struct client *client);
+    /* client_due_ms() has passed, and no exchange is in progress. */
+    void (*expired)(struct client *client);
+    /* The listener is leaving: ends what is at rest. Called once or more. */
+    void (*leave)(struct client *client);
+    /* Ends tunnels, or everything: what has no response yet is answered, the rest breaks visibly. Then the client closes. */
+    void (*end_tunnels)(struct client *client);
+    void (*cut)(struct client *client);
+    /* The connection is of no use any more: cancels all exchanges. */
+    void (*lost)(struct client *client, enum exchange_reason reason);
+};
+
 struct client {
     struct event event;
     TAILQ_ENTRY(client) link;
+    const struct client_protocol *protocol;
     struct exchange_origin origin;
     struct worker_listener *listener;
     struct exchange *exchange;
@@ -60,7 +81,8 @@ struct client {
     bool served : 1; /* at least one request has been served */
 };
 
-/* client.c. The operations that an exchange calls are in client_out.c. */
+/* h1_client.c. The operations that an exchange calls are in client_out.c. */
+extern const struct client_protocol h1_client_protocol;
 extern const struct downstream_ops client_ops;
 
 static inline struct client *client_of(const struct exchange *exchange)
@@ -84,7 +106,9 @@ static inline void client_enter_exchange(struct client *client)
     client->out_chunked = client->out_close = false;
     client_enter(client, CLIENT_EXCHANGE);
 }
-/* Arms the timer for what the client waits for now. */
+/* When the client must have got beyond what it does now. */
+uint64_t client_due_ms(const struct client *client);
+/* Arms the timer for that. */
 void client_arm(struct client *client);
 /* The only way a client ends. Its exchange must be over. */
 void client_close(struct client *client, bool reset);

@@ -6,5 +6,6 @@ libproxy_a_SOURCES += \
 	%D%/client_room.c \
 	%D%/client_state.h \
 	%D%/client_tls.c \
+	%D%/h1_client.c \
 	%D%/inherited.c %D%/inherited.h \
 	%D%/listener.c %D%/listener.h
