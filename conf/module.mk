@@ -12,6 +12,7 @@ libconf_a_SOURCES = \
 	%D%/dump.h \
 	%D%/follow.c \
 	%D%/follow.h \
+	%D%/grpc_status.h \
 	%D%/load.c \
 	%D%/load.h \
 	%D%/load_messages.c \

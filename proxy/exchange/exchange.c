@@ -8,6 +8,7 @@
 #include "proxy/exchange/field_trust.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/exchange/upgrade.h"
+#include "proxy/http/grpc_words.h"
 #include "proxy/http/respond.h"
 #include "proxy/policy/call_strata.h"
 #include "proxy/policy/shards.h"
@@ -220,8 +221,12 @@ static void exchange_answer_ourselves(struct exchange *exchange, enum exchange_r
     uint64_t wait_ms = exchange->times.retry_after_ms != 0
                            ? exchange->times.retry_after_ms
                            : (uint64_t)reason_rows[reason].retry_after_s * 1000;
-    own_response_build(&own, reason, detail,
-                       backoff_retry_after_s(wait_ms, &exchange->worker->loop.rng));
+    uint64_t retry_after_s = backoff_retry_after_s(wait_ms, &exchange->worker->loop.rng);
+    if (grpc_is_call(request) && reason_rows[reason].grpc != GRPC_OK) {
+        own_response_build_grpc(&own, reason, detail, retry_after_s);
+    } else {
+        own_response_build(&own, reason, detail, retry_after_s);
+    }
     if (request->method == METHOD_OTHER &&
         (request->method_text.bytes == 0 || (request->facts & FACT_GLIMPSED) != 0)) {
         own_response_empty(&own); /* it may have become HEAD */

@@ -5,6 +5,7 @@ libproxy_a_SOURCES += \
 	%D%/decimal.c %D%/decimal.h \
 	%D%/field_list.h \
 	%D%/field_names.c %D%/field_names.h \
+	%D%/grpc_words.c %D%/grpc_words.h \
 	%D%/hop_fields.c %D%/hop_fields.h \
 	%D%/http_head.c %D%/http_head.h \
 	%D%/payload.c %D%/payload.h \

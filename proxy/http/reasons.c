@@ -5,7 +5,7 @@
 #include <string.h>
 
 const struct reason_row reason_rows[REASON_COUNT] = {
-#define X(id, name, status, error, retry_after_s) {name, status, retry_after_s, error},
+#define X(id, name, status, error, retry_after_s, grpc) {name, status, retry_after_s, error, grpc},
     EXCHANGE_REASONS(X)
 #undef X
 };

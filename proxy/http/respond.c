@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/http/grpc_words.h"
 #include "steady/check.h"
 
 static void own_response_add(struct own_response *response, enum field_id id, const char *name,
@@ -26,19 +27,26 @@ static void own_response_add(struct own_response *response, enum field_id id, co
     head->head_bytes += (uint32_t)(name_bytes + value_bytes);
 }
 
-void own_response_build(struct own_response *response, enum exchange_reason reason,
-                        const char *detail, uint64_t retry_after_s)
+/* Starts a response with what depends on its kind. */
+static void own_response_begin(struct own_response *response, unsigned status,
+                               const char *content_type)
 {
-    const struct reason_row *row = &reason_rows[reason];
-    char value[160];
     response->head = (struct http_head){
         .base = response->text,
-        .status = row->status,
-        .framing = FRAMING_LENGTH,
+        .status = (uint16_t)status,
+        .framing = FRAMING_NONE,
         .fields = response->fields,
         .field_limit = sizeof response->fields / sizeof response->fields[0],
     };
-    own_response_add(response, FIELD_CONTENT_TYPE, "Content-Type", "text/plain; charset=utf-8");
+    response->body_bytes = 0;
+    own_response_add(response, FIELD_CONTENT_TYPE, "Content-Type", content_type);
+}
+
+/* Adds why it is refused, and when to come back. */
+static void own_response_explain(struct own_response *response, const struct reason_row *row,
+                                 const char *detail, uint64_t retry_after_s)
+{
+    char value[160];
     if (row->proxy_status_error[0] != '\0') {
         snprintf(value, sizeof value, "evenkeel; error=%s; details=\"%s%s%s\"",
                  row->proxy_status_error, row->name, detail != NULL ? ": " : "",
@@ -49,12 +57,36 @@ void own_response_build(struct own_response *response, enum exchange_reason reas
         snprintf(value, sizeof value, "%llu", (unsigned long long)retry_after_s);
         own_response_add(response, FIELD_RETRY_AFTER, "Retry-After", value);
     }
+}
+
+void own_response_build(struct own_response *response, enum exchange_reason reason,
+                        const char *detail, uint64_t retry_after_s)
+{
+    const struct reason_row *row = &reason_rows[reason];
+    own_response_begin(response, row->status, "text/plain; charset=utf-8");
+    own_response_explain(response, row, detail, retry_after_s);
     int length = snprintf(response->body, sizeof response->body, "%u %s (%s)\n",
                           (unsigned)row->status, http_reason_phrase(row->status), row->name);
     response->body_bytes =
         (size_t)length < sizeof response->body ? (size_t)length : sizeof response->body - 1;
+    response->head.framing = FRAMING_LENGTH;
     response->head.content_length = response->body_bytes;
     response->head.seen[FIELD_CONTENT_LENGTH / 64] |= (uint64_t)1 << (FIELD_CONTENT_LENGTH % 64);
+}
+
+void own_response_build_grpc(struct own_response *response, enum exchange_reason reason,
+                             const char *detail, uint64_t retry_after_s)
+{
+    const struct reason_row *row = &reason_rows[reason];
+    char text[128], value[128];
+    own_response_begin(response, 200, "application/grpc");
+    own_response_explain(response, row, detail, retry_after_s);
+    snprintf(value, sizeof value, "%u", (unsigned)row->grpc);
+    own_response_add(response, FIELD_OTHER, "grpc-status", value);
+    snprintf(text, sizeof text, "%s (%s%s%s)", http_reason_phrase(row->status), row->name,
+             detail != NULL ? ": " : "", detail != NULL ? detail : "");
+    grpc_message_encode(value, sizeof value, text);
+    own_response_add(response, FIELD_OTHER, "grpc-message", value);
 }
 
 void own_response_empty(struct own_response *response)

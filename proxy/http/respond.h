@@ -1,6 +1,6 @@
 /*
  * Evenkeel's own responses: a status, a line of text, Proxy-Status (RFC 9209) with the reason, Retry-After where
- * waiting helps.
+ * waiting helps. For a gRPC call they are trailers-only responses: the same in grpc-status and grpc-message, without payload.
  *
  * Owns nothing: the head and its text are in a struct own_response on the caller's stack. Thread: any.
  */
@@ -12,7 +12,7 @@
 
 struct own_response {
     struct http_head head;
-    struct http_field fields[4];
+    struct http_field fields[5];
     char text[512];
     char body[128];
     size_t body_bytes;
@@ -22,6 +22,9 @@ struct own_response {
    0: never. */
 void own_response_build(struct own_response *response, enum exchange_reason reason,
                         const char *detail, uint64_t retry_after_s);
+/* The same for a gRPC call. */
+void own_response_build_grpc(struct own_response *response, enum exchange_reason reason,
+                             const char *detail, uint64_t retry_after_s);
 /* Removes the line of text, for a request whose method is unknown. It may be HEAD, and then bytes behind the head would
    be read as the next response (RFC 9110 9.3.2). */
 void own_response_empty(struct own_response *response);

@@ -103,6 +103,7 @@ proxy_tests = \
 	%D%/test_h1_parse \
 	%D%/test_h1_scan \
 	%D%/test_h1_write \
+	%D%/test_grpc_words \
 	%D%/test_hop_fields \
 	%D%/test_http_head \
 	%D%/test_json \

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "proxy/http/grpc_words.h"
 #include "proxy/http/respond.h"
 
 static void every_reason_with_a_status_makes_a_whole_response(void **state)
@@ -37,6 +38,33 @@ static void every_reason_with_a_status_makes_a_whole_response(void **state)
     }
 }
 
+/* A call that we refuse must never look like one that went well. */
+static void every_reason_refuses_a_grpc_call_with_a_status(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < REASON_COUNT; i++) {
+        struct own_response response;
+        enum grpc_status status = GRPC_OK;
+        assert_true(reason_rows[i].grpc < GRPC_STATUS_COUNT);
+        assert_int_equal(reason_rows[i].grpc == GRPC_OK,
+                         i == REASON_COMPLETE || i == REASON_UPGRADED || i == REASON_READY);
+        own_response_build_grpc(&response, (enum exchange_reason)i, "50%", 7);
+        assert_int_equal(response.head.status, 200);
+        assert_int_equal(response.head.framing, FRAMING_NONE);
+        assert_int_equal(response.body_bytes, 0);
+        assert_true(grpc_is_call(&response.head));
+        assert_true(grpc_status_find(&response.head, &status));
+        assert_int_equal(status, reason_rows[i].grpc);
+        const struct http_field *message = head_find_name(&response.head, "grpc-message", 12);
+        const char *value = response.head.base + message->value_at;
+        assert_non_null(
+            memmem(value, message->value_bytes, reason_rows[i].name, strlen(reason_rows[i].name)));
+        assert_non_null(memmem(value, message->value_bytes, "50%25", 5));
+        assert_int_equal(head_find(&response.head, FIELD_PROXY_STATUS) != NULL,
+                         reason_rows[i].status >= 400);
+    }
+}
+
 static void an_emptied_response_says_that_it_is_empty(void **state)
 {
     (void)state;
@@ -64,6 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_reason_with_a_status_makes_a_whole_response),
+        cmocka_unit_test(every_reason_refuses_a_grpc_call_with_a_status),
         cmocka_unit_test(an_emptied_response_says_that_it_is_empty),
         cmocka_unit_test(names_are_label_values_and_differ),
     };
