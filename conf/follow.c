@@ -30,7 +30,7 @@ static void lower(uint64_t *part_ms, uint64_t whole_ms)
     }
 }
 
-static void follow_timeouts(const config_setting_t *item, struct upstream_settings *upstream)
+void follow_settings(const config_setting_t *item, struct upstream_settings *upstream)
 {
     struct timeout_settings *timeouts = &upstream->timeouts;
     const bool per_try = is_given(item, "timeouts.per_try");
@@ -54,15 +54,5 @@ static void follow_timeouts(const config_setting_t *item, struct upstream_settin
     }
     if (!is_given(item, "limits.queue_wait")) {
         lower(&upstream->limits.queue_wait_ms, timeouts->total_ms);
-    }
-}
-
-/* The settings have the upstreams in the order of the file. They are not looked for by name: the library goes through all of them. */
-void follow_settings(struct loading *loading)
-{
-    const config_setting_t *group = config_lookup(loading->config, "upstreams");
-    for (size_t i = 0; i < loading->settings->upstream_count; i++) {
-        follow_timeouts(config_setting_get_elem(group, (unsigned)i),
-                        &loading->settings->upstreams[i]);
     }
 }

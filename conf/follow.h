@@ -6,9 +6,11 @@
 #ifndef EVENKEEL_CONF_FOLLOW_H
 #define EVENKEEL_CONF_FOLLOW_H
 
-#include "conf/load.h"
+#include <libconfig.h>
 
-/* To be called when everything is read, before the checks. */
-void follow_settings(struct loading *loading);
+#include "conf/settings.h"
+
+/* An upstream's, when all of its keys are read. */
+void follow_settings(const config_setting_t *item, struct upstream_settings *upstream);
 
 #endif

@@ -1,16 +1,13 @@
 /* From a file to settings: walks the parsed file by the schema and reports every error in it. */
 #include "conf/load.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <libconfig.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "conf/check.h"
 #include "conf/follow.h"
@@ -18,7 +15,6 @@
 #include "steady/budget.h"
 #include "steady/hash.h"
 
-#define FILE_MAX_BYTES (16 * 1024 * 1024)
 #define ITEMS_MAX 16384
 #define PATH_TEXT_BYTES 256
 /* A suggestion at a larger distance is of no help. */
@@ -262,14 +258,24 @@ static void unknown_key(struct loading *loading, const config_setting_t *setting
     }
 }
 
+/* Whether the key is where the group before it goes on. */
+static bool goes_on(const struct loading *loading, const config_setting_t *setting)
+{
+    return config_setting_is_root(config_setting_parent(setting)) &&
+           source_goes_on(&loading->source, config_setting_name(setting));
+}
+
 /* The keys of a group of the file. inner: the group's path within the section, with a dot at its end; label: its full path. */
 static void walk(struct loading *loading, const config_setting_t *group,
                  const struct schema_section *section, const char *inner, const char *label,
                  void *element)
 {
+    const char *name = "";
     for (int i = 0; i < config_setting_length(group); i++) {
         const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
-        const char *name = config_setting_name(setting);
+        if (!goes_on(loading, setting)) {
+            name = config_setting_name(setting);
+        }
         char path[PATH_TEXT_BYTES], full[PATH_TEXT_BYTES * 2];
         snprintf(path, sizeof path, "%s%s", inner, name);
         snprintf(full, sizeof full, "%s%s%s", label, label[0] != '\0' ? "." : "", name);
@@ -328,29 +334,43 @@ static bool name_valid(const char *name)
                '\0';
 }
 
+/* Named elements begin with their name. */
+static void take_name(struct loading *loading, const config_setting_t *item, const char *label,
+                      void *element)
+{
+    const char *name = config_setting_name(item);
+    *(const char **)element = arena_text(&loading->arena, name, strlen(name));
+    if (!name_valid(name)) {
+        loading_report_at(loading, SETTINGS_ERROR, item, label,
+                          "expected a name of 1 to 64 letters, digits, \"_\" and \"-\"");
+    }
+    if (text_index_find(&loading->named, label) != NULL) {
+        loading_report_at(loading, SETTINGS_ERROR, item, label, LOADING_SET_TWICE);
+        return;
+    }
+    const char *key = arena_text(&loading->arena, label, strlen(label));
+    if (key == NULL || !text_index_add(&loading->named, key, (void *)(uintptr_t)item)) {
+        loading->arena.failed = true;
+    }
+}
+
 static void take_item(struct loading *loading, const struct schema_section *section,
-                      const config_setting_t *item, size_t index)
+                      const config_setting_t *item, const void *presets)
 {
     struct schema_list *list = (void *)((char *)loading->settings + section->items_at);
     char label[PATH_TEXT_BYTES];
     if (section->shape == SCHEMA_NAMED) {
         snprintf(label, sizeof label, "%s.%s", section->name, config_setting_name(item));
     } else {
-        snprintf(label, sizeof label, "%s.[%zu]", section->name, index);
+        snprintf(label, sizeof label, "%s.[%zu]", section->name, list->count);
     }
     void *element = schema_list_add(&loading->arena, list, section->element_bytes);
     if (element == NULL) {
         return;
     }
-    take_presets(loading, section, element);
+    memcpy(element, presets, section->element_bytes);
     if (section->shape == SCHEMA_NAMED) {
-        const char *name = config_setting_name(item);
-        /* every named element begins with its name */
-        *(const char **)element = arena_text(&loading->arena, name, strlen(name));
-        if (!name_valid(name)) {
-            loading_report_at(loading, SETTINGS_ERROR, item, label,
-                              "expected a name of 1 to 64 letters, digits, \"_\" and \"-\"");
-        }
+        take_name(loading, item, label, element);
     }
     if (config_setting_type(item) != CONFIG_TYPE_GROUP) {
         loading_report_at(loading, SETTINGS_ERROR, item, label, "expected a group { ... }");
@@ -361,6 +381,42 @@ static void take_item(struct loading *loading, const struct schema_section *sect
         ((struct listener_settings *)element)->tls.enabled =
             config_setting_get_member(item, "tls") != NULL;
     }
+    if (strcmp(section->name, "upstreams") == 0) {
+        follow_settings(item, element);
+    }
+}
+
+/* The group in which a group of the top goes on; NULL: none. */
+static const config_setting_t *next_part(const struct loading *loading,
+                                         const config_setting_t *part)
+{
+    const config_setting_t *next = config_setting_get_elem(
+        config_root_setting(loading->config), (unsigned)config_setting_index(part) + 1);
+    return next != NULL && goes_on(loading, next) ? next : NULL;
+}
+
+static void take_items(struct loading *loading, const struct schema_section *section,
+                       const config_setting_t *setting)
+{
+    void *presets = arena_take(&loading->arena, section->element_bytes);
+    if (presets == NULL) {
+        return;
+    }
+    take_presets(loading, section, presets);
+    for (const config_setting_t *part = setting; part != NULL; part = next_part(loading, part)) {
+        for (int i = 0; i < config_setting_length(part); i++) {
+            take_item(loading, section, config_setting_get_elem(part, (unsigned)i), presets);
+        }
+    }
+}
+
+static int items_count(const struct loading *loading, const config_setting_t *setting)
+{
+    int count = 0;
+    for (; setting != NULL; setting = next_part(loading, setting)) {
+        count += config_setting_length(setting);
+    }
+    return count;
 }
 
 static void take_section(struct loading *loading, const struct schema_section *section)
@@ -377,7 +433,7 @@ static void take_section(struct loading *loading, const struct schema_section *s
         }
         return;
     }
-    int count = config_setting_length(setting);
+    int count = items_count(loading, setting);
     if (config_setting_type(setting) != wanted) {
         loading_report_at(loading, SETTINGS_ERROR, setting, section->name, "expected %s",
                           section->shape == SCHEMA_NAMED ? "a group { name = { ... }; ... }"
@@ -386,9 +442,7 @@ static void take_section(struct loading *loading, const struct schema_section *s
         loading_report_at(loading, SETTINGS_ERROR, setting, section->name,
                           "expected from 1 to %d, got %d", ITEMS_MAX, count);
     } else {
-        for (int i = 0; i < count; i++) {
-            take_item(loading, section, config_setting_get_elem(setting, (unsigned)i), (size_t)i);
-        }
+        take_items(loading, section, setting);
     }
 }
 
@@ -404,7 +458,6 @@ static void take_everything(struct loading *loading)
     }
     uint64_t workers = loading->settings->worker_setting_count;
     loading->settings->worker_count = workers > 0 ? (unsigned)workers : budget_processors("");
-    follow_settings(loading);
     check_settings(loading);
 }
 
@@ -424,32 +477,6 @@ static enum settings_result finish(struct loading *loading, struct settings **re
     return *ret_settings != NULL ? SETTINGS_OK : SETTINGS_NO_MEMORY;
 }
 
-static bool file_readable(struct loading *loading, const char *path)
-{
-    struct stat info;
-    const char *why = NULL;
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fstat(fileno(file), &info) != 0) {
-        why = strerror(errno);
-    } else if (!S_ISREG(info.st_mode)) {
-        why = "not a regular file";
-    } else if (info.st_size > FILE_MAX_BYTES) {
-        why = "larger than 16 MiB";
-    } else {
-        int c;
-        while ((c = getc(file)) != EOF && c != 0) {
-        }
-        why = c == 0 ? "contains a NUL byte: not a text file" : NULL;
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    if (why != NULL) {
-        loading_add_message(loading, SETTINGS_ERROR, path, 0, why);
-    }
-    return why == NULL;
-}
-
 static bool loading_begin(struct loading *loading, config_t *config, const char *name,
                           struct settings_messages *messages)
 {
@@ -461,31 +488,36 @@ static bool loading_begin(struct loading *loading, config_t *config, const char 
     return loading->settings != NULL;
 }
 
+/* From the text, if there is one, to the settings. */
+static enum settings_result loading_end(struct loading *loading, bool is_read,
+                                        struct settings **ret_settings)
+{
+    const struct source *source = &loading->source;
+    bool unreadable = !is_read && source->error != NULL && source->error_at.line == 0;
+    if (!is_read && source->error != NULL) {
+        loading_add_message(loading, SETTINGS_ERROR, source->error_at.file, source->error_at.line,
+                            source->error);
+    } else if (is_read && config_read_string(loading->config, source->text) != CONFIG_TRUE) {
+        loading_report_parse_error(loading); /* the library loses the text at which it stops */
+    } else if (is_read) {
+        take_everything(loading);
+    }
+    enum settings_result result = finish(loading, ret_settings);
+    config_destroy(loading->config);
+    source_close(&loading->source);
+    text_index_release(&loading->named);
+    return unreadable && result == SETTINGS_INVALID ? SETTINGS_UNREADABLE : result;
+}
+
 enum settings_result settings_load(const char *path, struct settings **ret_settings,
                                    struct settings_messages *ret_messages)
 {
     struct loading loading;
     config_t config;
-    enum settings_result result = SETTINGS_NO_MEMORY;
-    char folder[PATH_MAX];
-    if (!loading_begin(&loading, &config, path, ret_messages)) {
-        return result;
-    }
-    snprintf(folder, sizeof folder, "%s", path);
-    config_set_include_dir(&config, dirname(folder));
-    if (!file_readable(&loading, path)) {
-        result = SETTINGS_UNREADABLE;
-        arena_release(&loading.arena);
-    } else {
-        if (config_read_file(&config, path) != CONFIG_TRUE) { /* loses the text at which it stops */
-            loading_report_parse_error(&loading);
-        } else {
-            take_everything(&loading);
-        }
-        result = finish(&loading, ret_settings);
-    }
-    config_destroy(&config);
-    return result;
+    return loading_begin(&loading, &config, path, ret_messages)
+               ? loading_end(&loading, source_read(&loading.source, &loading.arena, path),
+                             ret_settings)
+               : SETTINGS_NO_MEMORY;
 }
 
 enum settings_result settings_parse(const char *text, const char *name,
@@ -494,15 +526,8 @@ enum settings_result settings_parse(const char *text, const char *name,
 {
     struct loading loading;
     config_t config;
-    if (!loading_begin(&loading, &config, name, ret_messages)) {
-        return SETTINGS_NO_MEMORY;
-    }
-    if (config_read_string(&config, text) != CONFIG_TRUE) {
-        loading_report_parse_error(&loading);
-    } else {
-        take_everything(&loading);
-    }
-    enum settings_result result = finish(&loading, ret_settings);
-    config_destroy(&config);
-    return result;
+    return loading_begin(&loading, &config, name, ret_messages)
+               ? loading_end(&loading, source_take(&loading.source, &loading.arena, text, name),
+                             ret_settings)
+               : SETTINGS_NO_MEMORY;
 }

@@ -13,10 +13,16 @@
 #include "conf/schema.h"
 #include "conf/schema_types.h"
 #include "conf/settings.h"
+#include "conf/source.h"
+#include "steady/text_index.h"
+
+#define LOADING_SET_TWICE "this key is set twice in its group"
 
 struct loading {
     config_t *config;
     const char *name; /* of the file */
+    struct source source;
+    struct text_index named; /* "upstreams.app": to what the file says of it */
     struct arena arena;
     struct settings *settings;
     struct settings_messages *messages;

@@ -33,6 +33,23 @@ void loading_add_message(struct loading *loading, enum settings_severity severit
     messages->error_count += severity == SETTINGS_ERROR;
 }
 
+/* What the file says under a path: "upstreams.app.pool.max". NULL: nothing. */
+static const config_setting_t *given_at(const struct loading *loading, const char *path)
+{
+    char name[PATH_TEXT_BYTES];
+    const char *dot = strchr(path, '.');
+    size_t name_bytes = dot != NULL ? (size_t)(dot + 1 - path) + strcspn(dot + 1, ".") : 0;
+    snprintf(name, sizeof name, "%.*s", (int)name_bytes, path);
+    config_setting_t *named = text_index_find(&loading->named, name);
+    return named != NULL ? config_setting_lookup(named, path + name_bytes)
+                         : config_lookup(loading->config, path);
+}
+
+static struct source_place place_of(const struct loading *loading, const config_setting_t *setting)
+{
+    return source_place(&loading->source, config_setting_source_line(setting));
+}
+
 void loading_report(struct loading *loading, enum settings_severity severity, const char *path,
                     const char *format, ...)
 {
@@ -46,15 +63,17 @@ void loading_report(struct loading *loading, enum settings_severity severity, co
     snprintf(shorter, sizeof shorter, "%s", path);
     /* the line of the key itself, or of the nearest group around it that is in the file */
     while (at == NULL && shorter[0] != '\0') {
-        at = config_lookup(loading->config, shorter);
+        at = given_at(loading, shorter);
         char *dot = strrchr(shorter, '.');
         *(dot != NULL ? dot : shorter) = '\0';
     }
-    const char *file = at != NULL ? config_setting_source_file(at) : NULL;
+    struct source_place place = {loading->name, 0};
+    if (at != NULL) {
+        place = place_of(loading, at);
+    }
     char full[1400];
     snprintf(full, sizeof full, "%s: %s", path, text);
-    loading_add_message(loading, severity, file != NULL ? file : loading->name,
-                        at != NULL ? config_setting_source_line(at) : 0, full);
+    loading_add_message(loading, severity, place.file, place.line, full);
 }
 
 void loading_report_at(struct loading *loading, enum settings_severity severity,
@@ -65,52 +84,28 @@ void loading_report_at(struct loading *loading, enum settings_severity severity,
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    const char *file = config_setting_source_file(at);
+    const struct source_place place = place_of(loading, at);
     snprintf(full, sizeof full, "%s: %s", path, text);
-    loading_add_message(loading, severity, file != NULL ? file : loading->name,
-                        config_setting_source_line(at), full);
-}
-
-/* The text of a line of a file without the space around it; false when it cannot be read. */
-static bool file_line(const char *path, int number, char *line, size_t line_bytes)
-{
-    FILE *file = fopen(path, "re");
-    bool found = false;
-    if (file == NULL) {
-        return false;
-    }
-    while (number > 0 && (found = fgets(line, (int)line_bytes, file) != NULL)) {
-        /* a line longer than the buffer comes in parts, of which the last counts */
-        number -= strchr(line, '\n') != NULL;
-    }
-    fclose(file);
-    line[strcspn(line, "\r\n")] = '\0';
-    memmove(line, line + strspn(line, " \t"), strlen(line + strspn(line, " \t")) + 1);
-    return found;
+    loading_add_message(loading, severity, place.file, place.line, full);
 }
 
 void loading_report_parse_error(struct loading *loading)
 {
-    const char *file = config_error_file(loading->config);
     const char *text = config_error_text(loading->config);
+    const unsigned text_line = (unsigned)config_error_line(loading->config);
+    const struct source_place place = source_place(&loading->source, text_line);
     char full[1024];
-    char line[160];
     if (strcmp(text, "duplicate setting name") == 0) {
-        text = "this key is set twice in its group";
-        if (file_line(file != NULL ? file : loading->name, config_error_line(loading->config), line,
-                      sizeof line)) {
-            snprintf(full, sizeof full, "%s: %s", text, line);
-            loading_add_message(loading, SETTINGS_ERROR, file != NULL ? file : loading->name,
-                                (unsigned)config_error_line(loading->config), full);
-            return;
-        }
+        char line[160];
+        source_quote(&loading->source, text_line, line, sizeof line);
+        snprintf(full, sizeof full, LOADING_SET_TWICE ": %s", line);
+    } else {
+        snprintf(full, sizeof full, "%s%s", text,
+                 strcmp(text, "syntax error") == 0
+                     ? ": something is missing or misplaced here or just before"
+                     : "");
     }
-    snprintf(full, sizeof full, "%s%s", text,
-             strcmp(text, "syntax error") == 0
-                 ? ": something is missing or misplaced here or just before"
-                 : "");
-    loading_add_message(loading, SETTINGS_ERROR, file != NULL ? file : loading->name,
-                        (unsigned)config_error_line(loading->config), full);
+    loading_add_message(loading, SETTINGS_ERROR, place.file, place.line, full);
 }
 
 void settings_messages_free(struct settings_messages *messages)

@@ -24,6 +24,8 @@ libconf_a_SOURCES = \
 	%D%/schema_types.h \
 	%D%/settings.c \
 	%D%/settings.h \
+	%D%/source.c \
+	%D%/source.h \
 	%D%/value.c \
 	%D%/value.h
 

@@ -31,7 +31,8 @@ steady_tests = \
 	%D%/test_wheel
 
 conf_tests = \
-	%D%/test_conf_load
+	%D%/test_conf_load \
+	%D%/test_conf_source
 
 breaker_tests = \
 	%D%/test_backoff \

@@ -1,0 +1,366 @@
+/* Copies files piece by piece, as the library would cut them, follows what they include and splits large groups. */
+#include "conf/source.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define READ_MAX_BYTES ((size_t)16 * 1024 * 1024)
+#define READ_STEP_BYTES ((size_t)64 * 1024)
+#define INCLUDE_DEPTH_MAX 10
+#define DIRECTIVE "@include"
+/* Between two parts of a group; with the number of the second. */
+#define SEAM_FORMAT(skip) "};*%" skip "u={"
+
+/* Where in the structure of the text its end is, for the splitting of groups. */
+struct scan {
+    struct source *source;
+    unsigned depth;
+    char outermost;     /* the bracket that opened depth 1 */
+    char last;          /* the last byte that counts: no space, no comment */
+    unsigned key_count; /* in this part of the group at depth 1 */
+};
+
+static bool copy_file(struct scan *scan, const char *path, unsigned level);
+
+static bool fail(struct source *source, struct source_place at, const char *text)
+{
+    source->error = text;
+    source->error_at = at;
+    return false;
+}
+
+static struct source_place here(const struct source *source)
+{
+    return source_place(source, source->text_line);
+}
+
+/* ---- the text and its lines ---- */
+
+static void append(struct source *source, const char *bytes, size_t byte_count)
+{
+    if (source->room_bytes - source->text_bytes <= byte_count) {
+        size_t room_bytes = 2 * (source->room_bytes + byte_count) + 1;
+        char *grown = realloc(source->text, room_bytes);
+        if (grown == NULL) {
+            source->arena->failed = true;
+            return;
+        }
+        source->text = grown;
+        source->room_bytes = room_bytes;
+    }
+    memcpy(source->text + source->text_bytes, bytes, byte_count);
+    source->text_bytes += byte_count;
+    source->text[source->text_bytes] = '\0';
+    for (const char *end = bytes + byte_count;
+         (bytes = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL; bytes++) {
+        source->text_line++;
+    }
+}
+
+static bool at_line_start(const struct source *source)
+{
+    return source->text_bytes == 0 || source->text[source->text_bytes - 1] == '\n';
+}
+
+static void begin_span(struct source *source, struct source_place place)
+{
+    struct source_span *grown =
+        realloc(source->spans, (source->span_count + 1) * sizeof *source->spans);
+    if (grown == NULL) {
+        source->arena->failed = true;
+        return;
+    }
+    source->spans = grown;
+    grown[source->span_count++] = (struct source_span){source->text_line, place};
+}
+
+/* ---- splitting ---- */
+
+/* Of what the library takes for a name. */
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '*' ||
+           c == '_' || c == '-';
+}
+
+/* After what can only be the end of the key before it. */
+static bool begins_key(const struct scan *scan, char first)
+{
+    return scan->depth == 1 && scan->outermost == '{' && scan->last != '\0' &&
+           strchr("{};,", scan->last) != NULL && is_name_byte(first);
+}
+
+static void count_key(struct scan *scan)
+{
+    if (scan->key_count == SOURCE_PART_MAX) {
+        char seam[32];
+        int bytes = snprintf(seam, sizeof seam, SEAM_FORMAT(""), ++scan->source->part_count);
+        append(scan->source, seam, (size_t)bytes);
+        scan->key_count = 0;
+    }
+    scan->key_count++;
+}
+
+static void follow_brackets(struct scan *scan, char c)
+{
+    if (c == '{' || c == '(' || c == '[') {
+        if (scan->depth++ == 0) {
+            scan->outermost = c;
+            scan->key_count = 0;
+        }
+    } else if ((c == '}' || c == ')' || c == ']') && scan->depth > 0) {
+        scan->depth--;
+    }
+}
+
+/* ---- pieces ---- */
+
+static size_t quoted_bytes(const char *text)
+{
+    const char *at = text + 1;
+    while (*at != '"' && *at != '\0') {
+        at += at[0] == '\\' && at[1] != '\0' ? 2 : 1;
+    }
+    return *at == '"' ? (size_t)(at + 1 - text) : 0;
+}
+
+static bool is_comment(const char *text)
+{
+    return text[0] == '#' || (text[0] == '/' && (text[1] == '/' || text[1] == '*'));
+}
+
+/* A text, a comment, a name, space within a line, or else one byte. 0: it has no end. */
+static size_t piece_bytes(const char *text)
+{
+    if (*text == '"') {
+        return quoted_bytes(text);
+    }
+    if (text[0] == '/' && text[1] == '*') {
+        const char *end = strstr(text + 2, "*/");
+        return end != NULL ? (size_t)(end + 2 - text) : 0;
+    }
+    if (is_comment(text)) {
+        return strcspn(text, "\n");
+    }
+    size_t bytes = strspn(text, " \t");
+    while (bytes == 0 || (is_name_byte(text[bytes - 1]) && is_name_byte(text[bytes]))) {
+        bytes++;
+    }
+    return bytes;
+}
+
+static void copy_piece(struct scan *scan, const char *piece, size_t bytes)
+{
+    bool counts = strchr(" \t\r\n\f", *piece) == NULL && !is_comment(piece);
+    if (counts && begins_key(scan, *piece)) {
+        count_key(scan);
+    }
+    append(scan->source, piece, bytes);
+    if (counts) {
+        follow_brackets(scan, *piece);
+        scan->last = piece[bytes - 1];
+    }
+}
+
+/* ---- included files ---- */
+
+/* The quoted name after the directive that a line begins with; NULL: it begins otherwise. */
+static const char *included_name(const char *line)
+{
+    const char *word = line + strspn(line, " \t");
+    if (strncmp(word, DIRECTIVE, strlen(DIRECTIVE)) != 0) {
+        return NULL;
+    }
+    word += strlen(DIRECTIVE);
+    size_t space_bytes = strspn(word, " \t");
+    return space_bytes > 0 && word[space_bytes] == '"' ? word + space_bytes : NULL;
+}
+
+/* A relative path starts at the directory of the file that includes it. */
+static char *included_path(struct source *source, const char *quoted, size_t quoted_byte_count)
+{
+    const char *file = here(source).file, *slash = strrchr(file, '/');
+    size_t folder_bytes = quoted[1] != '/' && slash != NULL ? (size_t)(slash + 1 - file) : 0;
+    char *path = arena_take(source->arena, folder_bytes + quoted_byte_count);
+    if (path == NULL) {
+        return NULL;
+    }
+    memcpy(path, file, folder_bytes);
+    char *out = path + folder_bytes;
+    for (const char *in = quoted + 1; in < quoted + quoted_byte_count - 1; in++) {
+        in += in[0] == '\\' && (in[1] == '\\' || in[1] == '"');
+        *out++ = *in;
+    }
+    return path;
+}
+
+/* The included file stands on lines of its own. Returns what follows the directive; NULL: there is no going on. */
+static const char *include(struct scan *scan, const char *quoted, unsigned level)
+{
+    struct source *source = scan->source;
+    const struct source_place at = here(source);
+    size_t bytes = quoted_bytes(quoted);
+    if (bytes == 0) {
+        fail(source, at, DIRECTIVE ": the name of the file has no end");
+        return NULL;
+    }
+    if (level == INCLUDE_DEPTH_MAX) {
+        fail(source, at, DIRECTIVE ": files include each other too deeply");
+        return NULL;
+    }
+    const char *path = included_path(source, quoted, bytes);
+    if (path == NULL || !copy_file(scan, path, level + 1)) {
+        if (source->error != NULL && source->error_at.line == 0) {
+            fail(source, at,
+                 arena_printf(source->arena, DIRECTIVE " \"%s\": %s", path, source->error));
+        }
+        return NULL;
+    }
+    append(source, "\n", 1);
+    begin_span(source, at);
+    return quoted + bytes;
+}
+
+/* ---- files ---- */
+
+static bool copy_text(struct scan *scan, const char *text, const char *name, unsigned level)
+{
+    struct source *source = scan->source;
+    begin_span(source, (struct source_place){name, 1});
+    while (*text != '\0' && !source->arena->failed) {
+        const char *quoted = at_line_start(source) ? included_name(text) : NULL;
+        if (quoted != NULL) {
+            text = include(scan, quoted, level);
+            if (text == NULL) {
+                return false;
+            }
+            continue;
+        }
+        size_t bytes = piece_bytes(text);
+        if (bytes == 0) {
+            return fail(source, here(source),
+                        *text == '"' ? "the text that begins here has no end"
+                                     : "the comment that begins here has no end");
+        }
+        copy_piece(scan, text, bytes);
+        text += bytes;
+    }
+    return !source->arena->failed;
+}
+
+/* All that there is, with a NUL behind it. NULL: *ret_why says why. */
+static char *read_all(FILE *file, size_t most_bytes, size_t *ret_bytes, const char **ret_why)
+{
+    char *text = NULL;
+    size_t used_bytes = 0, got_bytes;
+    do {
+        char *grown = realloc(text, used_bytes + READ_STEP_BYTES + 1);
+        if (grown == NULL) {
+            free(text);
+            *ret_why = strerror(ENOMEM);
+            return NULL;
+        }
+        text = grown;
+        got_bytes = fread(text + used_bytes, 1, READ_STEP_BYTES, file);
+        used_bytes += got_bytes;
+        text[used_bytes] = '\0';
+    } while (got_bytes == READ_STEP_BYTES && used_bytes <= most_bytes);
+    *ret_bytes = used_bytes;
+    *ret_why = ferror(file)                ? strerror(errno)
+               : used_bytes > most_bytes   ? "larger than 16 MiB"
+               : strlen(text) < used_bytes ? "contains a NUL byte: not a text file"
+                                           : NULL;
+    if (*ret_why != NULL) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+/* The outermost file is a regular one; what it includes may come through a pipe. */
+static bool copy_file(struct scan *scan, const char *path, unsigned level)
+{
+    struct source *source = scan->source;
+    struct stat info;
+    const char *why = NULL;
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *file = fopen(path, "re");
+    if (file == NULL || fstat(fileno(file), &info) != 0) {
+        why = strerror(errno);
+    } else if (level == 0 && !S_ISREG(info.st_mode)) {
+        why = "not a regular file";
+    } else {
+        text = read_all(file, READ_MAX_BYTES - source->read_bytes, &bytes, &why);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    source->read_bytes += bytes;
+    bool copied = text != NULL ? copy_text(scan, text, path, level)
+                               : fail(source, (struct source_place){path, 0}, why);
+    free(text);
+    return copied;
+}
+
+bool source_read(struct source *source, struct arena *arena, const char *path)
+{
+    *source = (struct source){.arena = arena, .text_line = 1};
+    append(source, "", 0);
+    return copy_file(&(struct scan){.source = source}, path, 0);
+}
+
+bool source_take(struct source *source, struct arena *arena, const char *text, const char *name)
+{
+    *source = (struct source){.arena = arena, .text_line = 1};
+    append(source, "", 0);
+    return copy_text(&(struct scan){.source = source}, text, name, 0);
+}
+
+void source_close(struct source *source)
+{
+    free(source->text);
+    free(source->spans);
+    *source = (struct source){0};
+}
+
+/* ---- the way back ---- */
+
+struct source_place source_place(const struct source *source, unsigned text_line)
+{
+    size_t first = 0, after = source->span_count;
+    while (after - first > 1) {
+        size_t middle = first + (after - first) / 2;
+        if (source->spans[middle].text_line <= text_line) {
+            first = middle;
+        } else {
+            after = middle;
+        }
+    }
+    struct source_place place = source->spans[first].place;
+    place.line += text_line - source->spans[first].text_line;
+    return place;
+}
+
+void source_quote(const struct source *source, unsigned text_line, char *line, size_t line_bytes)
+{
+    const char *at = source->text;
+    while (--text_line > 0 && (at = strchr(at, '\n')) != NULL) {
+        at++;
+    }
+    int seam_bytes = 0;
+    at = at != NULL ? at + strspn(at, " \t") : "";
+    (void)sscanf(at, SEAM_FORMAT("*") "%n", &seam_bytes);
+    at += seam_bytes;
+    snprintf(line, line_bytes, "%.*s", (int)strcspn(at, "\r\n"), at);
+}
+
+bool source_goes_on(const struct source *source, const char *key)
+{
+    char *end;
+    unsigned long part = key[0] == '*' ? strtoul(key + 1, &end, 10) : 0;
+    return part > 0 && part <= source->part_count && *end == '\0';
+}
