@@ -255,6 +255,23 @@ static void check_upstream_tls(struct loading *loading, const struct upstream_tl
     }
 }
 
+static void check_upstream_protocol(struct loading *loading,
+                                    const struct upstream_settings *upstream, const char *path)
+{
+    if (upstream->protocol == UPSTREAM_HTTP1) {
+        return;
+    }
+    if (upstream->proxy_protocol == PROXY_HEADER_CLIENT) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "proxy_protocol = \"client\" needs protocol = \"http1\": a connection that "
+                       "names one client cannot carry the requests of others");
+    }
+    if (upstream->protocol == UPSTREAM_AUTO && !upstream->tls.enabled) {
+        loading_report(loading, SETTINGS_WARNING, path,
+                       "protocol = \"auto\" means HTTP/1, because tls.enabled is false");
+    }
+}
+
 static void check_upstream(struct loading *loading, const struct upstream_settings *upstream)
 {
     char path[128];
@@ -276,6 +293,7 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
         }
     }
     check_upstream_tls(loading, &upstream->tls, path);
+    check_upstream_protocol(loading, upstream, path);
     if (upstream->breaker.open_min_ms > upstream->breaker.open_max_ms) {
         loading_report(loading, SETTINGS_ERROR, path,
                        "breaker.open_min is longer than breaker.open_max");

@@ -18,6 +18,7 @@ static const char *const forwarded_styles[] = {ENUM_NAMES(FORWARDED_STYLES) NULL
 static const char *const tls_versions[] = {ENUM_NAMES(TLS_VERSIONS) NULL};
 static const char *const client_auths[] = {ENUM_NAMES(CLIENT_AUTHS) NULL};
 static const char *const proxy_header_modes[] = {ENUM_NAMES(PROXY_HEADER_MODES) NULL};
+static const char *const upstream_protocols[] = {ENUM_NAMES(UPSTREAM_PROTOCOLS) NULL};
 static const char *const health_types[] = {ENUM_NAMES(HEALTH_TYPES) NULL};
 static const char *const then_words[] = {ENUM_NAMES(READINESS_THENS) NULL};
 #define RETRY_WORD(id, word, bit) [bit] = (word),
@@ -244,6 +245,9 @@ static const struct schema_row upstream_rows[] = {
     {"tls.cert", &type_text, "", AT(tls.cert),
      .help = "certificate that endpoints get if they ask for one; \"\": none"},
     {"tls.key", &type_text, "", AT(tls.key), .help = "private key of tls.cert"},
+    {"protocol", &type_word, "http1", AT(protocol), .words = upstream_protocols,
+     .help =
+         "what is spoken to the endpoints. http2: HTTP/2 over TLS, or in clear text with prior knowledge; a request with Upgrade (WebSocket) is answered with 501. auto: with TLS what the endpoint chooses (ALPN), else HTTP/1; a request with Upgrade gets an HTTP/1 connection of its own"},
     {"proxy_protocol", &type_word, "none", AT(proxy_protocol), .words = proxy_header_modes,
      .help =
          "send a PROXY protocol header (version 2) at the start of each connection: local names no client; client names the client of the request, so each connection carries one request"},
@@ -267,6 +271,12 @@ static const struct schema_row upstream_rows[] = {
          "share by which the lifetimes of connections differ, so that they do not end together"},
     {"pool.max_requests", &type_count, "10000", AT(pool.max_requests_count), .min = 1, .max = 1e12,
      .help = "a connection is closed after this number of requests"},
+    {"pool.streams", &type_count, "100", AT(pool.streams_count), .min = 1, .max = 10000,
+     .help =
+         "highest number of requests that an HTTP/2 connection carries at a time; fewer if the endpoint allows fewer"},
+    {"pool.ping", &type_duration, "10s", AT(pool.ping_ms), .min = 100 * MS, .max = HOUR,
+     .help =
+         "an HTTP/2 connection that carries requests and has been silent for this time is asked whether it is alive (PING); without an answer within the same time it is closed as broken"},
 
     {"timeouts.resolve", &type_duration, "5s", AT(timeouts.resolve_ms), .min = MS, .max = HOUR,
      .help = "longest time of a lookup of a name"},

@@ -84,5 +84,6 @@ static bool upstream_rows_equal(const struct upstream_settings *a,
 bool settings_upstream_same_pool(const struct upstream_settings *a,
                                  const struct upstream_settings *b)
 {
-    return upstream_rows_equal(a, b, "tls.") && a->proxy_protocol == b->proxy_protocol;
+    return upstream_rows_equal(a, b, "tls.") && a->proxy_protocol == b->proxy_protocol &&
+           a->protocol == b->protocol;
 }

@@ -40,6 +40,13 @@ enum forwarded_style { ENUM_VALUES(FORWARDED_STYLES) };
     X(PROXY_HEADER_CLIENT, "client") /* of the client whose request follows */
 enum proxy_header_mode { ENUM_VALUES(PROXY_HEADER_MODES) };
 
+/* What is spoken to the endpoints. AUTO: with TLS, what the endpoint chooses by ALPN (RFC 7301), else HTTP/1. */
+#define UPSTREAM_PROTOCOLS(X)  \
+    X(UPSTREAM_HTTP1, "http1") \
+    X(UPSTREAM_HTTP2, "http2") \
+    X(UPSTREAM_AUTO, "auto")
+enum upstream_protocol { ENUM_VALUES(UPSTREAM_PROTOCOLS) };
+
 #define HEALTH_TYPES(X) X(HEALTH_HTTP, "http") X(HEALTH_TCP, "tcp") X(HEALTH_TLS, "tls")
 enum health_type { ENUM_VALUES(HEALTH_TYPES) };
 
@@ -188,6 +195,8 @@ struct pool_settings {
     uint64_t lifetime_ms;
     double jitter_share;
     uint64_t max_requests_count;
+    uint64_t streams_count; /* HTTP/2: of a connection at a time */
+    uint64_t ping_ms;       /* HTTP/2: silence after which a connection with requests is asked */
 };
 
 struct timeout_settings {
@@ -258,6 +267,7 @@ struct upstream_settings {
     const char *balance_key; /* header or cookie name; NULL when the method takes none */
     struct upstream_tls_settings tls;
     enum proxy_header_mode proxy_protocol;
+    enum upstream_protocol protocol;
     bool lenient; /* towards heads of its responses that are against the standard */
     struct pool_settings pool;
     struct timeout_settings timeouts;
@@ -405,7 +415,7 @@ void settings_messages_free(struct settings_messages *messages);
 struct settings *settings_get(struct settings *settings);
 void settings_put(struct settings **settings);
 
-/* True when both upstreams are alike in what a pooled connection depends on: tls, proxy_protocol. Endpoints are matched
+/* True when both upstreams are alike in what a pooled connection depends on: tls, proxy_protocol, protocol. Endpoints are matched
    one by one by their text. */
 bool settings_upstream_same_pool(const struct upstream_settings *a,
                                  const struct upstream_settings *b);

@@ -59,14 +59,15 @@ struct connection *connection_create(struct endpoint_local *local, enum connecti
     if (connection == NULL) {
         return NULL;
     }
-    const struct connection_protocol *protocol = local->endpoint->protocol;
+    const struct connection_protocol *protocol = protocol_of(local->endpoint);
     *connection = (struct connection){
         .lease = {.connection = connection,
                   .stream = &connection->stream,
                   .endpoint = local->endpoint},
         .state = CONNECTION_CLOSED,
         .lending = protocol->shares ? LENDS_SHARES : LENDS_WHOLE,
-        .loans.capacity_count = endpoint_capacity_count(local->endpoint),
+        .loans = {.allowed_count = endpoint_capacity_count(local->endpoint),
+                  .capacity_count = endpoint_capacity_count(local->endpoint)},
         .ask = {.handed = {.fd = -1}},
         .protocol = protocol,
         .local = local,
@@ -306,7 +307,7 @@ bool connection_is_surplus(struct connection *connection)
 
 static enum connection_state state_by_leases(const struct connection *connection)
 {
-    if (connection->loans.lent_count == 0) {
+    if (connection->loans.lent_count == 0 && connection->loans.capacity_count > 0) {
         return CONNECTION_IDLE;
     }
     return connection->ending == ENDING_NONE &&
@@ -318,20 +319,33 @@ static enum connection_state state_by_leases(const struct connection *connection
 void connection_settle(struct connection *connection)
 {
     enum connection_state from = connection->state, to = state_by_leases(connection);
-    if (to == CONNECTION_IDLE) {
+    if (connection->loans.lent_count + connection->loans.capacity_count == 0) {
+        connection_end(connection, ENDING_WITHDRAWN); /* another one may carry something */
+    } else if (to == CONNECTION_IDLE) {
         connection_rest(connection, from);
     } else if (to != from) {
         connection_enter(connection, from, to);
     }
 }
 
-void connection_allow(struct connection *connection, uint32_t capacity_count)
+void connection_expect(struct connection *connection, uint32_t allowed_count)
 {
     struct endpoint_local *local = connection->local;
-    CHECK(capacity_count > 0 && connection->lending == LENDS_SHARES);
-    connection->loans.capacity_count = capacity_count;
-    __atomic_store_n(&local->endpoint->upkeep.capacity_count, capacity_count, __ATOMIC_RELAXED);
-    if (connection->loans.lent_count == 0) {
+    uint32_t most_count = local->limits.streams_count;
+    connection->loans.allowed_count = allowed_count;
+    connection->loans.capacity_count = allowed_count < most_count ? allowed_count : most_count;
+    if (connection->loans.capacity_count > 0) {
+        __atomic_store_n(&local->endpoint->upkeep.capacity_count, connection->loans.capacity_count,
+                         __ATOMIC_RELAXED);
+    }
+}
+
+void connection_allow(struct connection *connection, uint32_t allowed_count)
+{
+    struct endpoint_local *local = connection->local;
+    CHECK(connection->lending == LENDS_SHARES);
+    connection_expect(connection, allowed_count);
+    if (connection->state == CONNECTION_IDLE && connection->loans.capacity_count > 0) {
         return;
     }
     connection_settle(connection);
@@ -353,12 +367,30 @@ static struct lease *lend_share(struct connection *connection, struct lease *lea
     count_add(lease->facts.reused ? &stats->reused : &stats->fresh, 1);
     connection->facts.reused = true;
     connection->loans.lent_count++;
+    count_add(&connection->local->shares_count, 1);
     connection_settle(connection);
     if (connection->facts.exchanges_count + connection->loans.lent_count >=
         connection->loans.exchanges_limit) {
         connection_stop(connection, ENDING_REQUESTS);
     }
     return lease;
+}
+
+void connection_promise(struct connection *connection, struct lease_request *request)
+{
+    connection->promised_to = request;
+    request->promised = connection;
+}
+
+struct lease_request *connection_promise_over(struct connection *connection)
+{
+    struct lease_request *request = connection->promised_to;
+    if (__builtin_expect(request != NULL, 0)) {
+        connection->promised_to = NULL;
+        connection->loans.lent_count = 0;
+        request->promised = NULL;
+    }
+    return request;
 }
 
 struct lease *connection_lend(struct connection *connection, struct lease_request *request)

@@ -49,8 +49,10 @@ TAILQ_HEAD(lease_list, lease);
 struct connection_loans {
     struct lease_list shares; /* leases that are out, if the protocol shares connections */
     uint32_t lent_count;      /* number of leases that are out */
-    /* number of leases that can be out at a time, at least 1; before the connection is ready: an estimate */
-    uint32_t capacity_count;
+    /* number of leases that can be out at a time: by the other side, and by the settings too; before the connection is
+       ready: an estimate */
+    uint32_t allowed_count, capacity_count;
+    uint32_t coming_count;    /* DIALLING: leases that the line counts on */
     uint32_t exchanges_limit; /* number of leases in the life of the connection; 0: not ready yet */
 };
 
@@ -64,8 +66,7 @@ struct connection_ask {
 };
 
 struct connection_tls {
-    struct lease_request *late_request; /* LATE_TLS: the request that gets the connection */
-    uint64_t began_us;                  /* start of the TLS handshake, in DIALLING or LATE_TLS */
+    uint64_t began_us; /* start of the TLS handshake, in DIALLING or LATE_TLS */
     /* since when the server's message after our client certificate is awaited; 0: it is not */
     uint64_t word_awaited_ms;
 };
@@ -98,6 +99,8 @@ struct connection {
     const struct connection_protocol *protocol;
     void *session; /* state of the protocol */
     struct endpoint_local *local;
+    struct lease_request
+        *promised_to; /* LATE_TLS, DIALLING: the one request that gets it; NULL: any */
     uint64_t idle_since_ms;
     /* connect timeout, ask timeout, idle limit; may fire without effect while the connection is lent */
     struct wheel_timer timer;
@@ -135,11 +138,17 @@ void connection_stop(struct connection *connection, enum ending ending);
    surplus. Over all workers exactly as many connections are surplus as there are too many. An idle connection has given
    its place back, a lent one is counted as leaving. */
 __attribute__((warn_unused_result)) bool connection_is_surplus(struct connection *connection);
-/* Sets the number of leases that the other side allows at a time (at least 1). */
-void connection_allow(struct connection *connection, uint32_t capacity_count);
+/* The other side allows so many leases at a time. Ends the connection if it is idle and may carry none. */
+void connection_allow(struct connection *connection, uint32_t allowed_count);
+/* The same without effect yet, for a connection that is being dialled. */
+void connection_expect(struct connection *connection, uint32_t allowed_count);
 /* Lends the connection to the request that is served next: the whole connection, or a share whose lease is embedded in
    the request. */
 struct lease *connection_lend(struct connection *connection, struct lease_request *request);
+/* The connection goes to this request and no other, who has left the line. */
+void connection_promise(struct connection *connection, struct lease_request *request);
+/* The promise has been kept, or cannot be: returns the request; NULL: there was no promise. */
+struct lease_request *connection_promise_over(struct connection *connection);
 /* Moves the connection to the state that fits its leases. */
 void connection_settle(struct connection *connection);
 
@@ -204,14 +213,28 @@ static inline void connection_enter(struct connection *connection, enum connecti
 /* The number of leases at a time that a connection in progress is expected to give. */
 static inline uint32_t endpoint_capacity_count(const struct endpoint *endpoint)
 {
-    uint32_t allowed_count = __atomic_load_n(&endpoint->upkeep.capacity_count, __ATOMIC_RELAXED);
-    return allowed_count != 0 ? allowed_count : endpoint->protocol->capacity_count;
+    uint32_t capacity_count = __atomic_load_n(&endpoint->upkeep.capacity_count, __ATOMIC_RELAXED);
+    if (capacity_count == 0) {
+        capacity_count = protocol_of(endpoint)->capacity_count;
+    }
+    return capacity_count != 0 ? capacity_count : 1;
 }
 
-static inline uint32_t local_exchanges_limit(const struct endpoint_local *local)
+/* Whether that is a guess, which the next connection corrects. */
+static inline bool endpoint_capacity_is_unknown(const struct endpoint *endpoint)
 {
-    if (endpoint_habit(local->endpoint) != HABIT_KEEPS && !local->endpoint->protocol->shares) {
+    return __atomic_load_n(&endpoint->upkeep.capacity_count, __ATOMIC_RELAXED) == 0 &&
+           protocol_of(endpoint)->capacity_count == 0;
+}
+
+static inline uint32_t connection_exchanges_limit(const struct connection *connection)
+{
+    const struct endpoint_local *local = connection->local;
+    if (endpoint_habit(local->endpoint) != HABIT_KEEPS && !connection->protocol->shares) {
         return 1; /* its first return is looked at: habit_limit_reached() */
+    }
+    if (!connection->protocol->shares && protocol_of(local->endpoint)->shares) {
+        return 1; /* a connection beside shared ones, for one request that cannot share */
     }
     if (local->endpoint->proxy_header ==
         PROXY_HEADER_CLIENT) { /* each connection carries one client's header */

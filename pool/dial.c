@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "pool/descriptor.h"
+#include "pool/habit.h"
 #include "pool/handshake.h"
+#include "pool/late_tls.h"
 #include "pool/line.h"
 #include "pool/proxy_header.h"
 #include "pool/queue.h"
@@ -121,32 +123,64 @@ static bool begin(struct connection *connection)
     return true;
 }
 
-bool dial_start(struct endpoint_local *local, enum fd_use use)
+static void count_dial(struct connection *connection, uint32_t coming_count)
 {
+    struct endpoint_local *local = connection->local;
     struct pool_worker *worker = local->worker;
-    if (!descriptor_take(worker, use)) {
-        return false;
-    }
-    struct connection *connection = connection_create(local, CONNECTION_DIALLING);
-    if (connection == NULL) {
-        descriptor_give(worker);
-        return false;
-    }
-    if (!begin(connection)) {
-        connection_drop(connection, false);
-        return false;
-    }
     connection->has_place = true;
     __atomic_fetch_add(&local->endpoint->upstream->own->connections_count, 1, __ATOMIC_RELAXED);
     local->open_count++;
     bool taken = bound_take(&worker->pools->dials_in_flight, 1);
     CHECK(taken); /* its limit is the sum over all workers */
     worker->dialling_count++;
-    local->coming.count += connection->loans.capacity_count;
-    local->coming.fresh_count += connection->loans.capacity_count;
+    connection->loans.coming_count = coming_count;
+    local->coming.count += coming_count;
+    local->coming.fresh_count += coming_count;
     count_add(&local->stats.dials, 1);
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               loop_clock_ms(&worker->env.loop->clock) + local->limits.connect_ms);
+}
+
+/* NULL: no descriptor or no memory. */
+static struct connection *start(struct endpoint_local *local, enum fd_use use)
+{
+    struct pool_worker *worker = local->worker;
+    if (!descriptor_take(worker, use)) {
+        return NULL;
+    }
+    struct connection *connection = connection_create(local, CONNECTION_DIALLING);
+    if (connection == NULL) {
+        descriptor_give(worker);
+        return NULL;
+    }
+    if (!begin(connection)) {
+        connection_drop(connection, false);
+        return NULL;
+    }
+    return connection;
+}
+
+bool dial_start(struct endpoint_local *local, enum fd_use use)
+{
+    struct connection *connection = start(local, use);
+    if (connection == NULL) {
+        return false;
+    }
+    count_dial(connection, connection->loans.capacity_count);
+    return true;
+}
+
+bool dial_start_alone(struct endpoint_local *local, struct lease_request *request)
+{
+    struct connection *connection = start(local, FD_FOR_EXCHANGE);
+    if (connection == NULL) {
+        return false;
+    }
+    connection->protocol = &protocol_http1;
+    connection->lending = LENDS_WHOLE;
+    connection->loans.capacity_count = 1;
+    connection_promise(connection, request);
+    count_dial(connection, 0);
     return true;
 }
 
@@ -155,9 +189,9 @@ static void end_dial(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
     CHECK(connection->state == CONNECTION_DIALLING &&
-          local->coming.count >= connection->loans.capacity_count);
-    local->coming.count -= connection->loans.capacity_count;
-    local->coming.fresh_count -= connection->loans.capacity_count;
+          local->coming.count >= connection->loans.coming_count);
+    local->coming.count -= connection->loans.coming_count;
+    local->coming.fresh_count -= connection->loans.coming_count;
     local->worker->dialling_count--;
     bound_give(&local->worker->pools->dials_in_flight, 1);
     pool_worker_dial_ended(local->worker);
@@ -172,6 +206,7 @@ void dial_abandon(struct connection *connection)
 void dial_fail(struct connection *connection, enum dial_result result)
 {
     struct endpoint_local *local = connection->local;
+    struct lease_request *alone = connection_promise_over(connection);
     end_dial(connection);
     count_add(&local->stats.dial_failures, 1);
     connection_drop(connection, true);
@@ -179,23 +214,64 @@ void dial_fail(struct connection *connection, enum dial_result result)
     if (local->line.count > 0) {
         pool_worker_schedule_endpoint(local->worker, local);
     }
-    line_dial_failed(local, endpoint_retired(local->endpoint) ? DIAL_RETIRED : result);
+    if (endpoint_retired(local->endpoint)) {
+        result = DIAL_RETIRED;
+    }
+    if (alone != NULL) {
+        line_refuse(local, alone, result);
+    } else {
+        line_dial_failed(local, result);
+    }
 }
 
 void dial_late(struct connection *connection)
 {
-    if (connection->stream.tls != NULL) {
+    if (connection->stream.tls != NULL && connection->session == NULL) {
         handshake_late(connection);
     } else {
         dial_fail(connection, DIAL_TIMEOUT);
     }
 }
 
+void dial_open(struct connection *connection, short what)
+{
+    const struct endpoint_local *local = connection->local;
+    const struct pool_worker *worker = local->worker;
+    if (connection->protocol->start == NULL) {
+        dial_done(connection, what);
+        return;
+    }
+    wheel_arm(&worker->env.loop->wheel, &connection->timer,
+              loop_clock_ms(&worker->env.loop->clock) + local->limits.tls_ms);
+    if (!connection->protocol->start(connection)) {
+        dial_fail(connection, DIAL_ERROR);
+    } else if (what != 0) {
+        connection_event(connection, what);
+    }
+}
+
+/* What the connection can carry is known now, while it was a guess before. */
+static void learn(struct connection *connection)
+{
+    if (connection->protocol->shares) {
+        habit_shares(connection->local->endpoint);
+    } else {
+        connection->loans.capacity_count = 1;
+    }
+}
+
 /* The event that came with the connection is given to its borrower, or to the idle connection. */
 void dial_done(struct connection *connection, short what)
 {
+    struct lease_request *alone = connection_promise_over(connection);
     end_dial(connection);
-    line_offer(connection->local, connection);
+    learn(connection);
+    if (alone != NULL) {
+        connection->loans.exchanges_limit = 1;
+        line_grant(connection->local, alone, connection);
+    } else {
+        line_offer(connection->local, connection);
+    }
     if (what != 0) {
         connection_event(connection, what);
     }
@@ -239,6 +315,10 @@ static int outcome(const struct connection *connection)
 
 void dial_event(struct connection *connection, short what)
 {
+    if (connection->session != NULL) {
+        connection->protocol->on_event(connection, what);
+        return;
+    }
     if (connection->stream.tls != NULL) {
         handshake_event(connection);
         return;
@@ -261,6 +341,6 @@ void dial_event(struct connection *connection, short what)
     } else if (secure && !late_tls) {
         handshake_begin(connection);
     } else {
-        dial_done(connection, what & ~EV_WRITE);
+        dial_open(connection, what & ~EV_WRITE);
     }
 }

@@ -16,6 +16,12 @@
 __attribute__((warn_unused_result)) bool dial_start(struct endpoint_local *local, enum fd_use use);
 /* Handles an event of a DIALLING connection. */
 void dial_event(struct connection *connection, short what);
+/* The same for one request, which gets the connection whole and in HTTP/1 when it is ready. */
+__attribute__((warn_unused_result)) bool dial_start_alone(struct endpoint_local *local,
+                                                          struct lease_request *request);
+/* The socket is connected, with TLS: the connection is ready, or begins the session that it needs first. `what` as in
+   dial_done(). */
+void dial_open(struct connection *connection, short what);
 /* Ends a dial without telling any request. */
 void dial_abandon(struct connection *connection);
 void dial_fail(struct connection *connection, enum dial_result result);

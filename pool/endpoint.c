@@ -235,8 +235,7 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
         endpoint->address = named->address;
         endpoint->turn = turn;
         endpoint->proxy_header = view->settings->proxy_protocol;
-        endpoint->protocol = &protocol_http1;
-        endpoint->upkeep.habit = endpoint->protocol->shares ? HABIT_KEEPS : HABIT_UNKNOWN;
+        protocol_init(endpoint, view);
     }
     if (endpoint == NULL || !name_endpoint(endpoint, settings, named->hostname) ||
         !endpoint_tls_attach(endpoint, view) || !health_attach(endpoint) ||

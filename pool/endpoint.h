@@ -34,6 +34,9 @@ struct local_stats {
     uint64_t reused, fresh; /* leases of connections that were used before, and of new ones */
     uint64_t handed_over;   /* connections given to siblings */
     uint64_t losses;        /* losses: events after which all idle connections were closed */
+    uint64_t goaways;       /* shared connections that the endpoint has withdrawn */
+    uint64_t refused; /* leases of shared connections that the endpoint has refused unprocessed */
+    uint64_t pings_failed; /* shared connections that gave no sign of life when asked */
     uint64_t closed[LEASE_CLOSE_REASON_COUNT];
 };
 
@@ -79,6 +82,8 @@ struct endpoint_coming {
 struct endpoint_limits {
     uint64_t idle_ms; /* the configured or the learned limit */
     uint64_t max_requests_count, connect_ms, tls_ms, unacked_ms;
+    uint64_t ping_ms;
+    uint32_t streams_count; /* leases of a shared connection at a time */
 };
 
 /* A worker's part of an endpoint. */
@@ -89,6 +94,7 @@ struct endpoint_local {
     struct endpoint_coming coming;
     struct endpoint_limits limits;
     uint64_t idle_count, sharing_count, dialling_count;
+    uint64_t shares_count; /* leases of shared connections that are out */
     /* connections may be kept: the endpoint is in the adopted view, and the process does not drain */
     bool kept;
     uint64_t open_count;    /* connections that have a place */
@@ -157,6 +163,9 @@ struct endpoint {
     struct endpoint_names names;
     void *companion; /* struct pools_hooks */
     enum proxy_header_mode proxy_header;
+    /* atomic: what may be offered to it; HTTP1 as soon as it has asked for that (enum upstream_protocol) */
+    uint32_t speaks;
+    /* atomic: what its next connection is expected to speak */
     const struct connection_protocol *protocol;
     struct endpoint_tls *tls;       /* NULL: plain */
     struct endpoint_health *health; /* belongs to the control thread, except its message */

@@ -27,18 +27,58 @@ static void end_probe(const struct stream *stream, bool succeeded, void *owner)
     }
 }
 
+static enum tls_offer offer_of(const struct endpoint *endpoint)
+{
+    static const enum tls_offer offers[] = {
+        [UPSTREAM_HTTP1] = TLS_OFFER_HTTP1,
+        [UPSTREAM_HTTP2] = TLS_OFFER_HTTP2,
+        [UPSTREAM_AUTO] = TLS_OFFER_BOTH,
+    };
+    return offers[endpoint->speaks];
+}
+
+static bool init_target(const struct endpoint *endpoint, const struct upstream_view *view,
+                        enum tls_offer offer, struct tls_target *ret_target)
+{
+    const char *configured = view->settings->tls.server_name;
+    const char *name = configured[0] != '\0' ? configured : endpoint->names.identity;
+    return tls_target_init(ret_target, view->tls, name, address_port(&endpoint->address), offer,
+                           &endpoint->address.any, &endpoint->upstream->own->connections_count);
+}
+
+/* A target of its own for HTTP/1: sessions are kept apart by what was offered. */
+static bool add_http1(struct endpoint_tls *tls, const struct endpoint *endpoint,
+                      const struct upstream_view *view)
+{
+    if (tls->target.offer == TLS_OFFER_HTTP1) {
+        return true;
+    }
+    tls->http1 = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *tls->http1);
+    return tls->http1 != NULL && init_target(endpoint, view, TLS_OFFER_HTTP1, tls->http1);
+}
+
+static void free_tls(struct endpoint_tls *tls)
+{
+    if (tls->http1 != NULL) {
+        tls_target_release(tls->http1);
+    }
+    tls_target_release(&tls->target);
+    free(tls->http1);
+    free(tls);
+}
+
 bool endpoint_tls_attach(struct endpoint *endpoint, const struct upstream_view *view)
 {
     if (view->tls == NULL) {
         return true;
     }
-    const char *configured = view->settings->tls.server_name;
-    const char *name = configured[0] != '\0' ? configured : endpoint->names.identity;
     struct endpoint_tls *tls = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *tls);
-    if (tls == NULL ||
-        !tls_target_init(&tls->target, view->tls, name, address_port(&endpoint->address),
-                         &endpoint->address.any, &endpoint->upstream->own->connections_count)) {
-        free(tls);
+    if (tls == NULL) {
+        return false;
+    }
+    if (!init_target(endpoint, view, offer_of(endpoint), &tls->target) ||
+        !add_http1(tls, endpoint, view)) {
+        free_tls(tls);
         return false;
     }
     tls->security = (struct probe_security){begin_probe, end_probe, endpoint};
@@ -48,12 +88,16 @@ bool endpoint_tls_attach(struct endpoint *endpoint, const struct upstream_view *
 
 void endpoint_tls_detach(struct endpoint *endpoint)
 {
-    if (endpoint->tls == NULL) {
-        return;
+    if (endpoint->tls != NULL) {
+        free_tls(endpoint->tls);
+        endpoint->tls = NULL;
     }
-    tls_target_release(&endpoint->tls->target);
-    free(endpoint->tls);
-    endpoint->tls = NULL;
+}
+
+const struct tls_target *endpoint_tls_target(const struct endpoint *endpoint, bool http1_only)
+{
+    const struct endpoint_tls *tls = endpoint->tls;
+    return http1_only && tls->http1 != NULL ? tls->http1 : &tls->target;
 }
 
 const struct probe_security *endpoint_tls_security(const struct endpoint *endpoint)

@@ -18,6 +18,7 @@ struct endpoint;
 
 struct endpoint_tls {
     struct tls_target target;
+    struct tls_target *http1; /* for connections that must speak HTTP/1; NULL: the target does */
     struct probe_security security; /* security of its probes */
     uint64_t failures_count[TLS_FAILURE_COUNT];
     uint64_t told_count[TLS_FAILURE_COUNT], told_ms[TLS_FAILURE_COUNT]; /* control */
@@ -27,6 +28,8 @@ struct endpoint_tls {
 __attribute__((warn_unused_result)) bool endpoint_tls_attach(struct endpoint *endpoint,
                                                              const struct upstream_view *view);
 void endpoint_tls_detach(struct endpoint *endpoint);
+/* Whom a connection asks for, and what it offers. */
+const struct tls_target *endpoint_tls_target(const struct endpoint *endpoint, bool http1_only);
 /* How probes of the endpoint make TLS; NULL: they do not. */
 const struct probe_security *endpoint_tls_security(const struct endpoint *endpoint);
 void endpoint_tls_succeeded(struct endpoint *endpoint, bool resumed);

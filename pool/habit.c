@@ -89,7 +89,7 @@ bool habit_limit_reached(struct connection *connection)
         enter(local->endpoint, HABIT_KEEPS);
         upkeep_fill(local);
     }
-    connection->loans.exchanges_limit = local_exchanges_limit(local);
+    connection->loans.exchanges_limit = connection_exchanges_limit(connection);
     return connection->facts.exchanges_count >= connection->loans.exchanges_limit;
 }
 
@@ -111,6 +111,13 @@ bool habit_unwelcome(const struct connection *connection)
     case HABIT_CLOSES: return true;
     }
     return false;
+}
+
+void habit_shares(struct endpoint *endpoint)
+{
+    if (endpoint_habit(endpoint) != HABIT_KEEPS) {
+        enter(endpoint, HABIT_KEEPS);
+    }
 }
 
 void habit_make_way(struct endpoint_local *local)

@@ -54,6 +54,9 @@ static void on_answer(struct message *message, void *receiver)
     }
     local->open_count += connection->has_place;
     connection->ready = connection->has_place;
+    if (connection->session != NULL && connection->protocol->join != NULL) {
+        connection->protocol->join(connection);
+    }
     if (stream.fd >= 0 && !connection_watch(connection, &stream)) {
         stream_close(&stream, false);
         descriptor_give(local->worker);
@@ -78,10 +81,26 @@ static void move(struct connection *asking, struct connection *given)
     asking->protocol = given->protocol;
     asking->session = given->session;
     asking->lending = given->lending;
+    asking->loans.allowed_count = given->loans.allowed_count;
     asking->loans.capacity_count = given->loans.capacity_count;
     asking->retire.at_ms = given->retire.at_ms;
     asking->has_place = true;
     asking->ask.handed = connection_hand_over(given);
+}
+
+static bool takes_leave(struct connection *given, const struct connection *asking)
+{
+    const struct connection_protocol *protocol = given->protocol;
+    if (given->session != NULL && protocol->leave != NULL && !protocol->leave(given)) {
+        return false;
+    }
+    if (stream_move(&given->stream, asking->local->worker->env.tls_scratch)) {
+        return true;
+    }
+    if (given->session != NULL && protocol->join != NULL) {
+        protocol->join(given);
+    }
+    return false;
 }
 
 /* At the sibling. It does not give away a connection that its own line waits for. */
@@ -93,7 +112,7 @@ static void on_ask(struct message *message, void *receiver)
     __atomic_fetch_sub(&local->coming.asked_count, 1, __ATOMIC_RELAXED);
     struct connection *given = TAILQ_FIRST(&local->idle);
     if (given != NULL && local->line.count == local->line.fresh_only_count &&
-        stream_move(&given->stream, asking->local->worker->env.tls_scratch)) {
+        takes_leave(given, asking)) {
         move(asking, given);
     }
     mailbox_post(asking->local->worker->env.loop->mailbox, message, on_answer);

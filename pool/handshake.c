@@ -20,7 +20,7 @@ static void over(struct connection *connection, enum dial_result result)
     if (connection->state == CONNECTION_LATE_TLS) {
         late_tls_over(connection, result);
     } else if (result == DIAL_OK) {
-        dial_done(connection, EV_READ);
+        dial_open(connection, EV_READ);
     } else {
         dial_fail(connection, result);
     }
@@ -46,8 +46,15 @@ static void fail_of_stream(struct connection *connection)
 
 static void done(struct connection *connection)
 {
-    endpoint_tls_succeeded(connection->local->endpoint, connection->facts.resumed);
-    over(connection, DIAL_OK);
+    struct endpoint_local *local = connection->local;
+    if (protocol_agree(connection)) {
+        endpoint_tls_succeeded(local->endpoint, connection->facts.resumed);
+        over(connection, DIAL_OK);
+        return;
+    }
+    endpoint_tls_failed(local->endpoint, TLS_FAILURE_NO_COMMON_PROTOCOL);
+    local->tls_failure = TLS_FAILURE_NO_COMMON_PROTOCOL;
+    over(connection, DIAL_TLS);
 }
 
 static void await_word(struct connection *connection)
@@ -89,13 +96,20 @@ static void shake(struct connection *connection)
     await_word(connection);
 }
 
+static const struct tls_target *target_of(const struct connection *connection)
+{
+    const struct endpoint *endpoint = connection->local->endpoint;
+    bool http1_only = connection->promised_to != NULL ||
+                      __atomic_load_n(&endpoint->speaks, __ATOMIC_RELAXED) == UPSTREAM_HTTP1;
+    return endpoint_tls_target(endpoint, http1_only);
+}
+
 void handshake_begin(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
     struct pool_worker *worker = local->worker;
     connection->tls.began_us = loop_clock_us(&worker->env.loop->clock);
-    if (!tls_client_begin(&local->endpoint->tls->target, &connection->stream,
-                          worker->env.tls_scratch)) {
+    if (!tls_client_begin(target_of(connection), &connection->stream, worker->env.tls_scratch)) {
         fail(connection, TLS_FAILURE_NO_MEMORY);
         return;
     }

@@ -7,22 +7,12 @@
 #include "pool/proxy_header.h"
 #include "pool/upkeep.h"
 
-static struct lease_request *release(struct connection *connection)
-{
-    struct lease_request *request = connection->tls.late_request;
-    connection->tls.late_request = NULL;
-    connection->loans.lent_count = 0;
-    request->late_tls = NULL;
-    return request;
-}
-
 void late_tls_start(struct connection *connection, struct lease_request *request)
 {
     const struct pool_worker *worker = connection->local->worker;
     connection_enter(connection, connection->state, CONNECTION_LATE_TLS);
-    connection->tls.late_request = request;
-    connection->loans.lent_count = 1; /* it is promised to the request */
-    request->late_tls = connection;
+    connection_promise(connection, request);
+    connection->loans.lent_count = 1;
     wheel_arm(&worker->env.loop->wheel, &connection->timer,
               loop_clock_ms(&worker->env.loop->clock) + connection->local->limits.tls_ms);
     event_active(&connection->event, EV_WRITE, 1);
@@ -35,7 +25,7 @@ void late_tls_event(struct connection *connection)
         handshake_event(connection);
         return;
     }
-    size_t bytes = connection->tls.late_request->proxy_header(connection->tls.late_request, header);
+    size_t bytes = connection->promised_to->proxy_header(connection->promised_to, header);
     connection->lending = connection->protocol->shares ? LENDS_SHARES : LENDS_WHOLE;
     if (dial_report(&connection->stream, header, bytes)) {
         handshake_begin(connection);
@@ -47,7 +37,7 @@ void late_tls_event(struct connection *connection)
 void late_tls_over(struct connection *connection, enum dial_result result)
 {
     struct endpoint_local *local = connection->local;
-    struct lease_request *request = release(connection);
+    struct lease_request *request = connection_promise_over(connection);
     if (result == DIAL_OK) {
         line_grant(local, request, connection);
         connection_event(connection, EV_READ);
@@ -61,7 +51,11 @@ void late_tls_over(struct connection *connection, enum dial_result result)
 
 void late_tls_cancel(struct lease_request *request)
 {
-    struct connection *connection = request->late_tls;
-    (void)release(connection);
-    connection_drop(connection, true);
+    struct connection *connection = request->promised;
+    (void)connection_promise_over(connection);
+    if (connection->state == CONNECTION_DIALLING) {
+        dial_abandon(connection);
+    } else {
+        connection_drop(connection, true);
+    }
 }

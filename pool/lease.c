@@ -59,6 +59,7 @@ static inline enum ending ending_by_now(struct connection *connection)
 static enum ending take_share(struct connection *connection, struct lease *lease, enum ending left)
 {
     TAILQ_REMOVE(&connection->loans.shares, lease, link);
+    count_add(&connection->local->shares_count, (uint64_t)-1);
     return connection->protocol->take_back(connection, lease, left);
 }
 

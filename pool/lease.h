@@ -92,14 +92,16 @@ const char *dial_result_name(enum dial_result value);
 struct lease_request {
     TAILQ_ENTRY(lease_request) link;
     struct endpoint *endpoint; /* NULL: not pending */
-    /* the request has left the line, and TLS is being agreed on for it */
-    struct connection *late_tls;
+    /* the request has left the line and gets this connection, which is being dialled or agrees on TLS for it */
+    struct connection *promised;
     /* Writes the PROXY protocol header of the client, which is sent before TLS begins, into a room of
        PROXY_HEADER_WRITE_BYTES. Returns its length. */
     size_t (*proxy_header)(struct lease_request *request, char *space);
     void (*on_ready)(struct lease_request *request, struct lease *lease);
     void (*on_failed)(struct lease_request *request, enum dial_result result);
     bool fresh_only; /* never a connection that was used before (the free redial) */
+    /* no share: the whole of an HTTP/1 connection, for a request with Upgrade */
+    bool whole_only;
     uint64_t number; /* number of the request among all that were ever in this line; the pool's */
     enum tls_failure tls_failure; /* with DIAL_TLS */
     struct lease share;           /* the lease, if it is a share; the pool's */

@@ -23,15 +23,21 @@ static struct lease_request *first_servable(const struct endpoint_local *local, 
     return request;
 }
 
-static void enqueue(struct endpoint_local *local, struct lease_request *request)
+/* The request is pending, until settle(). */
+static void await(struct endpoint_local *local, struct lease_request *request)
 {
     request->endpoint = local->endpoint;
+    local->worker->request_count++;
+    endpoint_local_use(local);
+}
+
+static void enqueue(struct endpoint_local *local, struct lease_request *request)
+{
+    await(local, request);
     request->number = ++local->line.joined_count;
     TAILQ_INSERT_TAIL(&local->line.requests, request, link);
     local->line.count++;
     local->line.fresh_only_count += request->fresh_only;
-    local->worker->request_count++;
-    endpoint_local_use(local);
 }
 
 static void dequeue(struct endpoint_local *local, struct lease_request *request)
@@ -50,7 +56,7 @@ static void settle(struct endpoint_local *local, struct lease_request *request)
 
 void line_leave(struct endpoint_local *local, struct lease_request *request)
 {
-    if (request->late_tls != NULL) {
+    if (request->promised != NULL) {
         late_tls_cancel(request);
     } else {
         dequeue(local, request);
@@ -128,15 +134,29 @@ static bool take_place(struct endpoint_local *local, bool fresh)
     return bound_try(connections, 1);
 }
 
-/* Number of vain asks for each request in line, after which a connection is dialled. */
+/* Number of vain asks for each request in line, after which a connection is dialled; for all of them, if connections are
+   shared: a sibling lends a shared one to its own requests only. */
 #define VAIN_ASKS 4
+
+static uint64_t vain_asks_most(const struct endpoint_local *local)
+{
+    return protocol_of(local->endpoint)->shares ? VAIN_ASKS
+                                                : VAIN_ASKS * (uint64_t)local->line.count;
+}
+
+/* Highest number of dials of the local in progress. While it is not known what a connection carries, one finds that out for
+   all requests in line: else a burst would dial a connection for each of them. */
+static uint64_t dials_most(const struct endpoint_local *local)
+{
+    return endpoint_capacity_is_unknown(local->endpoint) ? 1 : POOL_ENDPOINT_DIALS;
+}
 
 /* While there are as many connections as exchanges, a further one would be one too many: a sibling that had an idle one
    may have lent it in between, or given it to another worker, but one is free or about to be. */
 static bool enough_exist(const struct endpoint_local *local)
 {
     const struct endpoint *endpoint = local->endpoint;
-    return local->coming.vain_count < VAIN_ASKS * (uint64_t)local->line.count &&
+    return local->coming.vain_count < vain_asks_most(local) &&
            bound_used(&endpoint->connections) * endpoint_capacity_count(endpoint) >=
                count_read(&endpoint->in_flight);
 }
@@ -158,8 +178,7 @@ static enum bring_result bring_one(struct endpoint_local *local, bool rather_dia
         return BRING_STARTED;
     }
     local->coming.vain_count = 0;
-    if (local->dialling_count >= POOL_ENDPOINT_DIALS ||
-        worker->dialling_count >= POOL_WORKER_DIALS) {
+    if (local->dialling_count >= dials_most(local) || worker->dialling_count >= POOL_WORKER_DIALS) {
         return BRING_LATER;
     }
     if (!take_place(local, fresh)) {
@@ -173,10 +192,28 @@ static enum bring_result bring_one(struct endpoint_local *local, bool rather_dia
     return BRING_NO_FD;
 }
 
+/* For a request that cannot share: a connection beside the shared ones of its endpoint. */
+static enum lease_result dial_alone(struct endpoint_local *local, struct lease_request *request)
+{
+    if (!take_place(local, true)) {
+        return LEASE_FULL;
+    }
+    if (!dial_start_alone(local, request)) {
+        bound_give(&local->endpoint->connections, 1);
+        return LEASE_NO_FD;
+    }
+    __atomic_fetch_add(&local->endpoint->in_flight, 1, __ATOMIC_RELAXED);
+    await(local, request);
+    return LEASE_PENDING;
+}
+
 enum lease_result line_join(struct endpoint_local *local, struct lease_request *request,
                             struct lease **ret_lease)
 {
     CHECK(request->endpoint == NULL && request->on_ready != NULL && request->on_failed != NULL);
+    if (request->whole_only && protocol_of(local->endpoint)->shares) {
+        return dial_alone(local, request);
+    }
     __atomic_fetch_add(&local->endpoint->in_flight, 1, __ATOMIC_RELAXED);
     struct connection *spare = first_spare(local);
     bool served =

@@ -34,7 +34,7 @@ libpool_a_SOURCES = \
 	%D%/names.c %D%/names.h \
 	%D%/pools.h \
 	%D%/probe.c %D%/probe.h \
-	%D%/protocol.h %D%/protocol_http1.c \
+	%D%/protocol.c %D%/protocol.h %D%/protocol_http1.c \
 	%D%/proxy_header.c %D%/proxy_header.h \
 	%D%/queue.c %D%/queue.h \
 	%D%/redial_cap.c %D%/redial_cap.h \

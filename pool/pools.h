@@ -33,6 +33,7 @@
 /* A new endpoint gets no traffic for at most this time while it warms up. */
 #define POOL_COLD_MS 3000
 
+struct connection_protocol;
 struct upstream_local;
 
 TAILQ_HEAD(endpoint_local_list, endpoint_local);
@@ -56,7 +57,8 @@ struct pools {
     uint64_t known_count;          /* ever: the number of the latest one */
     struct upstream_set_list sets; /* newest first, retired ones included */
     struct pools_hooks hooks;
-    struct health *health; /* NULL: not started */
+    const struct connection_protocol *http2; /* NULL: everything is HTTP/1 */
+    struct health *health;                   /* NULL: not started */
     struct tls_clients *tls;
     pools_names_fn *names; /* NULL: no name has an address */
     void *names_owner;

@@ -348,7 +348,7 @@ void upkeep_on_ready(struct connection *connection)
             now_of(local) +
             warmth_lifetime_ms(upkeep->lifetime_ms, upkeep->jitter_share, &worker->env.loop->rng);
     }
-    connection->loans.exchanges_limit = local_exchanges_limit(local);
+    connection->loans.exchanges_limit = connection_exchanges_limit(connection);
     retire_at(connection, connection->retire.at_ms);
     if (upkeep->fill_upto_count > 0 || upkeep->target_count > 0 || !TAILQ_EMPTY(&upkeep->overdue)) {
         pool_worker_schedule_endpoint(worker, local);

@@ -9,6 +9,7 @@
 #include "pool/endpoint.h"
 #include "pool/health_state.h"
 #include "pool/pools.h"
+#include "pool/protocol.h"
 #include "pool/queue.h"
 #include "pool/sets.h"
 #include "steady/check.h"
@@ -67,6 +68,12 @@ void pools_set_hooks(struct pools *pools, const struct pools_hooks *hooks)
     CHECK((hooks->upstream_created == NULL) == (hooks->upstream_freed == NULL));
     CHECK((hooks->endpoint_created == NULL) == (hooks->endpoint_freed == NULL));
     pools->hooks = *hooks;
+}
+
+void pools_set_http2(struct pools *pools, const struct connection_protocol *http2)
+{
+    CHECK(TAILQ_EMPTY(&pools->known));
+    pools->http2 = http2;
 }
 
 void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner)
@@ -150,6 +157,10 @@ static void add_local(struct endpoint_figures *figures, const struct endpoint_lo
     figures->fresh += count_read(&local->stats.fresh);
     figures->handed_over += count_read(&local->stats.handed_over);
     figures->losses += count_read(&local->stats.losses);
+    figures->goaways += count_read(&local->stats.goaways);
+    figures->refused += count_read(&local->stats.refused);
+    figures->pings_failed += count_read(&local->stats.pings_failed);
+    figures->shares += count_read(&local->shares_count);
     figures->target += count_read(&local->upkeep.target_count);
     _Static_assert(sizeof figures->closed == sizeof local->stats.closed, "a figure a reason");
     for (size_t i = 0; i < LEASE_CLOSE_REASON_COUNT; i++) {
@@ -163,6 +174,7 @@ struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
         .upstream = endpoint->upstream->name,
         .text = endpoint->names.text,
         .address = endpoint->names.address_text,
+        .protocol = protocol_of(endpoint)->name,
         .companion = endpoint->companion,
         .open = bound_used(&endpoint->connections),
         .in_flight = __atomic_load_n(&endpoint->in_flight, __ATOMIC_RELAXED),

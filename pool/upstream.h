@@ -31,7 +31,8 @@
 
 #define POOL_MAX_WORKERS 128
 
-struct endpoint; /* pool/endpoint.h, private to pool/ except for the accessors here */
+struct connection_protocol; /* pool/protocol.h */
+struct endpoint;            /* pool/endpoint.h, private to pool/ except for the accessors here */
 
 /* An upstream as one generation sees it. */
 struct upstream_view {
@@ -105,6 +106,8 @@ struct pools *pools_create(unsigned worker_count, struct bound_registry *registr
                            struct bound *fds);
 /* To be called before the first set is built. A pair of functions that is NULL keeps no companion. */
 void pools_set_hooks(struct pools *pools, const struct pools_hooks *hooks);
+/* To be called before the first set is built: how HTTP/2 connections are spoken on. Without it everything is HTTP/1. */
+void pools_set_http2(struct pools *pools, const struct connection_protocol *http2);
 /* To be called before the first set is built: gives the function that finds addresses of names. Without it only literal
    addresses become endpoints. */
 void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner);
@@ -151,6 +154,7 @@ void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks
     X(ready)               \
     X(target)              \
     X(cold)                \
+    X(shares)              \
     X(healthy)
 #define ENDPOINT_COUNTERS(X) \
     X(dials)                 \
@@ -159,6 +163,9 @@ void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks
     X(fresh)                 \
     X(handed_over)           \
     X(losses)                \
+    X(goaways)               \
+    X(refused)               \
+    X(pings_failed)          \
     X(probes_good)           \
     X(probes_failed)         \
     X(probes_put_off)        \
@@ -172,7 +179,8 @@ void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks
 /* Figures for metrics, /status and /upstreams, summed over workers. */
 struct endpoint_figures {
     const char *upstream, *text, *address;
-    void *companion; /* struct pools_hooks; of a single address */
+    const char *protocol; /* what its next connection is expected to speak: "http1", "http2" */
+    void *companion;      /* struct pools_hooks; of a single address */
 #define X(id) uint64_t id;
     ENDPOINT_GAUGES(X)
     ENDPOINT_COUNTERS(X)

@@ -108,6 +108,8 @@ static void adopt_settings(struct endpoint_local *local, const struct upstream_s
     local->limits.connect_ms = settings->timeouts.connect_ms;
     local->limits.tls_ms = settings->timeouts.tls_ms;
     local->limits.unacked_ms = settings->timeouts.idle_ms;
+    local->limits.ping_ms = settings->pool.ping_ms;
+    local->limits.streams_count = (uint32_t)settings->pool.streams_count;
     bound_set_limit(&local->endpoint->connections, settings->pool.max_count);
     upkeep_adopt(local, settings);
 }
@@ -133,7 +135,10 @@ static void limit_open(struct pool_worker *worker)
     struct connection *connection;
     TAILQ_FOREACH (connection, &worker->connections, link) {
         if (connection->loans.exchanges_limit > 0) {
-            connection->loans.exchanges_limit = local_exchanges_limit(connection->local);
+            connection->loans.exchanges_limit = connection_exchanges_limit(connection);
+        }
+        if (connection->ready && connection->lending == LENDS_SHARES) {
+            connection_allow(connection, connection->loans.allowed_count);
         }
         upkeep_shorten(connection);
     }

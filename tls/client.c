@@ -17,7 +17,6 @@
 #include "tls/io.h"
 #include "tls/trust.h"
 
-#define ALPN "http/1.1"
 /* Includes what old servers may need, but nothing without forward secrecy. */
 #define CIPHERS_1_2 "HIGH:!aNULL:!kRSA:!PSK:!SRP:!MD5:!3DES"
 /* A chain of tickets ends after this time, so that the other side proves its identity again (RFC 8446 4.6.1). */
@@ -55,6 +54,15 @@ static uint64_t now_ms(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
+
+static const struct {
+    const char *text;
+    const char *wire;
+} offers[] = {
+#define X(id, text, wire) [id] = {text, wire},
+    TLS_OFFERS(X)
+#undef X
+};
 
 /* ---- all clients ---- */
 
@@ -167,7 +175,6 @@ static int on_certificate_wanted(SSL *ssl, void *owner)
 
 static bool set_policy(SSL_CTX *context, bool verify)
 {
-    static const unsigned char protocols[] = "\x08" ALPN;
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_verify(context, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
@@ -175,8 +182,7 @@ static bool set_policy(SSL_CTX *context, bool verify)
     SSL_CTX_sess_set_new_cb(context, on_session);
     SSL_CTX_set_cert_cb(context, on_certificate_wanted, NULL);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_cipher_list(context, CIPHERS_1_2) == 1 &&
-           SSL_CTX_set_alpn_protos(context, protocols, sizeof protocols - 1) == 0;
+           SSL_CTX_set_cipher_list(context, CIPHERS_1_2) == 1;
 }
 
 static void free_client(struct tls_client *client)
@@ -278,7 +284,7 @@ static bool is_address(const char *name)
 }
 
 bool tls_target_init(struct tls_target *target, struct tls_client *client, const char *server_name,
-                     uint16_t port, const struct sockaddr *address,
+                     uint16_t port, enum tls_offer offer, const struct sockaddr *address,
                      const uint64_t *connections_count)
 {
     size_t bytes = strlen(server_name);
@@ -291,11 +297,12 @@ bool tls_target_init(struct tls_target *target, struct tls_client *client, const
     }
     memcpy(target->name, server_name, bytes);
     target->name[bytes] = '\0';
-    if (!session_key_init(&target->key, target->name, port, ALPN, client->trust)) {
+    if (!session_key_init(&target->key, target->name, port, offers[offer].text, client->trust)) {
         return false;
     }
     target->address = session_address_of(address);
     target->literal = is_address(target->name);
+    target->offer = offer;
     target->connections_count = connections_count;
     target->client = tls_client_get(client);
     return true;
@@ -316,6 +323,12 @@ static bool expect_name(SSL *ssl, const struct tls_target *target)
     SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     return SSL_set1_host(ssl, target->name) == 1 &&
            SSL_set_tlsext_host_name(ssl, target->name) == 1;
+}
+
+static bool offer_protocols(SSL *ssl, enum tls_offer offer)
+{
+    const char *wire = offers[offer].wire;
+    return SSL_set_alpn_protos(ssl, (const unsigned char *)wire, (unsigned)strlen(wire)) == 0;
 }
 
 static void offer_session(SSL *ssl, const struct tls_target *target, struct note *note)
@@ -339,7 +352,7 @@ bool tls_client_begin(const struct tls_target *target, struct stream *stream,
     } else {
         note->target = target;
         SSL_set_connect_state(ssl);
-        if (expect_name(ssl, target)) {
+        if (expect_name(ssl, target) && offer_protocols(ssl, target->offer)) {
             offer_session(ssl, target, note);
             if (stream_start_tls(stream, ssl, scratch)) {
                 return true;
@@ -361,6 +374,14 @@ bool tls_client_finish(const struct stream *stream, bool succeeded)
                         : succeeded ? SESSION_DECLINED
                                     : SESSION_SPOILT);
     return resumed;
+}
+
+bool tls_client_chose_http2(const struct stream *stream)
+{
+    const unsigned char *chosen;
+    unsigned bytes;
+    SSL_get0_alpn_selected(tls_io_ssl(stream->tls), &chosen, &bytes);
+    return bytes == 2 && memcmp(chosen, "h2", bytes) == 0;
 }
 
 bool tls_client_confirmed(const struct stream *stream)

@@ -41,6 +41,18 @@ int64_t tls_client_expires_s(const struct tls_client *client);
 struct tls_client *tls_client_get(struct tls_client *client);
 void tls_client_put(struct tls_client **client);
 
+/* Application protocols that are offered (RFC 7301). X(id, the list as text, which is part of the key of sessions, the list as
+   it is sent) */
+#define TLS_OFFERS(X)                              \
+    X(TLS_OFFER_HTTP1, "http/1.1", "\x08http/1.1") \
+    X(TLS_OFFER_HTTP2, "h2", "\x02h2")             \
+    X(TLS_OFFER_BOTH, "h2,http/1.1", "\x02h2\x08http/1.1")
+enum tls_offer {
+#define X(id, text, wire) id,
+    TLS_OFFERS(X)
+#undef X
+};
+
 /* The target of a connection: a name at an address. Outlives its connections. */
 struct tls_target {
     struct tls_client *client;
@@ -48,15 +60,14 @@ struct tls_target {
     struct session_address address;
     char name[SESSION_NAME_MOST_BYTES + 1]; /* sent in SNI and checked */
     bool literal;                           /* the name is an address: checked, but not sent */
+    enum tls_offer offer;
     const uint64_t *connections_count; /* atomic: number of sessions worth keeping; NULL: unknown */
 };
 
 /* False: the name cannot be a server name. The count outlives the target. */
-__attribute__((warn_unused_result)) bool tls_target_init(struct tls_target *target,
-                                                         struct tls_client *client,
-                                                         const char *server_name, uint16_t port,
-                                                         const struct sockaddr *address,
-                                                         const uint64_t *connections_count);
+__attribute__((warn_unused_result)) bool tls_target_init(
+    struct tls_target *target, struct tls_client *client, const char *server_name, uint16_t port,
+    enum tls_offer offer, const struct sockaddr *address, const uint64_t *connections_count);
 void tls_target_release(struct tls_target *target);
 
 /* Makes TLS of a connected socket and offers a session; stream_handshake() comes next. False: no memory. */
@@ -65,6 +76,8 @@ __attribute__((warn_unused_result)) bool tls_client_begin(const struct tls_targe
                                                           struct tls_scratch *scratch);
 /* The handshake is over: tells the cache whether the offered session was accepted. True: the session was resumed. */
 bool tls_client_finish(const struct stream *stream, bool succeeded);
+/* After the handshake: whether the server has chosen HTTP/2 ("h2"). */
+bool tls_client_chose_http2(const struct stream *stream);
 /* False: the server asked for a client certificate and has not answered to it yet (RFC 8446 4.4.2: in TLS 1.3 it checks
    the certificate after the client has finished). stream_probe() meets its next message. */
 bool tls_client_confirmed(const struct stream *stream);

@@ -2,6 +2,7 @@
 #include "tests/unit/pool_rig.h"
 
 #include "pool/connection.h"
+#include "pool/dial.h"
 #include "pool/upkeep.h"
 
 /* ---- a protocol of three leases a connection ---- */
@@ -88,6 +89,37 @@ static const struct connection_protocol three = {
     .shares = true,
     .capacity_count = CAPACITY,
     .on_event = on_shared_event,
+    .take_back = take_share_back,
+    .on_event_at_rest = on_event_at_rest,
+    .release = release,
+};
+
+/* ---- the same, but it is not lent before the origin has said what it allows ---- */
+
+static bool start_session(struct connection *connection)
+{
+    connection->session = &sessions_count;
+    sessions_count++;
+    return true;
+}
+
+static void on_event_of_start(struct connection *connection, short what)
+{
+    char byte = 0;
+    size_t n = 0;
+    if (connection->state != CONNECTION_DIALLING) {
+        on_shared_event(connection, what);
+    } else if (stream_recv(&connection->stream, &byte, 1, &n) == STREAM_OK) {
+        connection_expect(connection, (uint32_t)(byte - ALLOW_ONE + 1));
+        dial_done(connection, 0);
+    }
+}
+
+static const struct connection_protocol asking = {
+    .name = "asking",
+    .shares = true,
+    .start = start_session,
+    .on_event = on_event_of_start,
     .take_back = take_share_back,
     .on_event_at_rest = on_event_at_rest,
     .release = release,
@@ -316,6 +348,95 @@ static void what_the_other_side_allows_is_hoped_of_the_next_one(void **state)
         give(&shared, i);
     }
     close(far);
+    shared_end(&shared);
+}
+
+static void a_burst_learns_from_one_dial_how_many_more_it_needs(void **state)
+{
+    struct shared shared;
+    (void)state;
+    shared_init(&shared, "");
+    shared.one.endpoint->protocol = &asking;
+    for (int i = 0; i < 9; i++) {
+        assert_int_equal(ask(&shared, i), LEASE_PENDING);
+    }
+    rig_settle(&shared.one.rig);
+    assert_int_equal(figures_of(&shared).dials, 1);
+    int far[3];
+    for (int i = 0; i < 3; i++) {
+        far[i] = rig_accept(shared.one.listener);
+        send_byte(far[i], ALLOW_ONE + 3);
+        rig_await(&shared.one.rig, shared.borrowers[i < 2 ? 4 * i + 3 : 8].lease != NULL);
+        assert_int_equal(figures_of(&shared).dials, 3);
+    }
+    for (int i = 0; i < 9; i++) {
+        give(&shared, i);
+    }
+    for (int i = 0; i < 3; i++) {
+        close(far[i]);
+    }
+    shared_end(&shared);
+}
+
+static void a_session_that_does_not_start_in_time_is_a_dial_that_failed(void **state)
+{
+    struct shared shared;
+    (void)state;
+    shared_init(&shared, "timeouts = { tls = \"100ms\"; };");
+    shared.one.endpoint->protocol = &asking;
+    assert_int_equal(ask(&shared, 0), LEASE_PENDING);
+    rig_await(&shared.one.rig, shared.borrowers[0].failed);
+    assert_int_equal(shared.borrowers[0].failure, DIAL_TIMEOUT);
+    assert_int_equal(figures_of(&shared).open, 0);
+    shared_end(&shared);
+}
+
+static void what_is_allowed_nothing_ends_at_rest_and_not_before(void **state)
+{
+    struct shared shared;
+    (void)state;
+    shared_init(&shared, "");
+    struct connection *connection = borrow(&shared, 0);
+    (void)borrow(&shared, 1);
+    connection_allow(connection, 0);
+    assert_int_equal(connection->state, CONNECTION_LENT);
+    give(&shared, 0);
+    assert_int_equal(figures_of(&shared).open, 1);
+    give(&shared, 1);
+    assert_int_equal(figures_of(&shared).open, 0);
+    connection = borrow(&shared, 0);
+    give(&shared, 0);
+    connection_allow(connection, 0);
+    assert_int_equal(figures_of(&shared).open, 0);
+    assert_int_equal(figures_of(&shared).closed[LEASE_CLOSED_DONE], 2);
+    shared_end(&shared);
+}
+
+static void a_request_that_cannot_share_gets_a_connection_of_its_own(void **state)
+{
+    struct shared shared;
+    (void)state;
+    shared_init(&shared, "pool = { warm_min = 0; max = 2; };");
+    struct connection *first = borrow(&shared, 0);
+    shared.borrowers[1] = (struct rig_attempt){.request = {.whole_only = true}};
+    assert_int_equal(rig_lease(&shared.one.rig, 0, shared.one.endpoint, &shared.borrowers[1]),
+                     LEASE_PENDING);
+    assert_ptr_equal(borrow(&shared, 2), first);
+    rig_await(&shared.one.rig, shared.borrowers[1].lease != NULL);
+    assert_non_null(shared.borrowers[1].lease->stream);
+    assert_int_equal(figures_of(&shared).open, 2);
+    shared.borrowers[3] = (struct rig_attempt){.request = {.whole_only = true}};
+    assert_int_equal(rig_lease(&shared.one.rig, 0, shared.one.endpoint, &shared.borrowers[3]),
+                     LEASE_FULL);
+    give(&shared, 1);
+    assert_int_equal(figures_of(&shared).open, 1);
+    assert_int_equal(rig_lease(&shared.one.rig, 0, shared.one.endpoint, &shared.borrowers[3]),
+                     LEASE_PENDING);
+    pool_lease_cancel(pool_of(&shared.one), &shared.borrowers[3].request);
+    rig_settle(&shared.one.rig);
+    assert_int_equal(figures_of(&shared).open, 1);
+    give(&shared, 0);
+    give(&shared, 2);
     shared_end(&shared);
 }
 
@@ -718,6 +839,10 @@ int main(void)
         cmocka_unit_test(the_limit_counts_connections_and_a_share_that_ends_is_capacity),
         cmocka_unit_test(what_the_other_side_allows_serves_those_who_wait_for_a_dial),
         cmocka_unit_test(what_the_other_side_allows_is_hoped_of_the_next_one),
+        cmocka_unit_test(a_burst_learns_from_one_dial_how_many_more_it_needs),
+        cmocka_unit_test(a_session_that_does_not_start_in_time_is_a_dial_that_failed),
+        cmocka_unit_test(what_is_allowed_nothing_ends_at_rest_and_not_before),
+        cmocka_unit_test(a_request_that_cannot_share_gets_a_connection_of_its_own),
         cmocka_unit_test(a_share_that_breaks_is_no_death_of_its_connection),
         cmocka_unit_test(a_death_counts_once_however_many_leases_it_ends),
         cmocka_unit_test(what_died_is_dialled_again_before_its_last_lease_has_ended),

@@ -137,13 +137,18 @@ static void every_part_of_the_trust_makes_another_client(void **state)
     different[1].verify = false;
     for (size_t i = 0; i < COUNT; i++) {
         made[i] = obtain(clients, &different[i]);
-        assert_true(tls_target_init(&targets[i], made[i], "app.test", 443,
+        assert_true(tls_target_init(&targets[i], made[i], "app.test", 443, TLS_OFFER_HTTP1,
                                     (const struct sockaddr *)&address, NULL));
         for (size_t j = 0; j < i; j++) {
             assert_ptr_not_equal(made[i], made[j]);
             assert_memory_not_equal(&targets[i].key, &targets[j].key, sizeof targets[i].key);
         }
     }
+    struct tls_target offers_more;
+    assert_true(tls_target_init(&offers_more, made[0], "app.test", 443, TLS_OFFER_BOTH,
+                                (const struct sockaddr *)&address, NULL));
+    assert_memory_not_equal(&offers_more.key, &targets[0].key, sizeof offers_more.key);
+    tls_target_release(&offers_more);
     struct upstream_tls_settings same = settings_of(files.copy, "", "");
     struct tls_client *copy = obtain(clients, &same);
     assert_ptr_equal(copy, made[0]);
@@ -255,8 +260,8 @@ static void begin_talk(struct talk *talk, const char *name, int version)
     struct tls_client *client = obtain(talk->clients, &settings);
     const struct sockaddr_in address = {.sin_family = AF_INET,
                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_true(
-        tls_target_init(&talk->target, client, name, 443, (const struct sockaddr *)&address, NULL));
+    assert_true(tls_target_init(&talk->target, client, name, 443, TLS_OFFER_HTTP1,
+                                (const struct sockaddr *)&address, NULL));
     tls_client_put(&client);
 }
 
@@ -355,12 +360,12 @@ static void names_that_cannot_be_asked_for_make_no_target(void **state)
     const struct sockaddr_in address = {.sin_family = AF_INET};
     memset(name, 'a', sizeof name);
     name[sizeof name - 1] = '\0';
-    assert_false(
-        tls_target_init(&target, client, name, 443, (const struct sockaddr *)&address, NULL));
-    assert_false(
-        tls_target_init(&target, client, "", 443, (const struct sockaddr *)&address, NULL));
-    assert_false(
-        tls_target_init(&target, client, ".", 443, (const struct sockaddr *)&address, NULL));
+    assert_false(tls_target_init(&target, client, name, 443, TLS_OFFER_HTTP1,
+                                 (const struct sockaddr *)&address, NULL));
+    assert_false(tls_target_init(&target, client, "", 443, TLS_OFFER_HTTP1,
+                                 (const struct sockaddr *)&address, NULL));
+    assert_false(tls_target_init(&target, client, ".", 443, TLS_OFFER_HTTP1,
+                                 (const struct sockaddr *)&address, NULL));
     tls_client_put(&client);
     tls_clients_free(&clients);
 }
