@@ -34,6 +34,26 @@ const struct http_field *head_find_name(const struct http_head *head, const char
     return NULL;
 }
 
+static const struct {
+    const char *name;
+    uint8_t name_bytes;
+    uint8_t method;
+} methods[] = {
+    {"GET", 3, METHOD_GET},     {"HEAD", 4, METHOD_HEAD},     {"POST", 4, METHOD_POST},
+    {"PUT", 3, METHOD_PUT},     {"DELETE", 6, METHOD_DELETE}, {"OPTIONS", 7, METHOD_OPTIONS},
+    {"PATCH", 5, METHOD_PATCH}, {"TRACE", 5, METHOD_TRACE},   {"CONNECT", 7, METHOD_CONNECT},
+};
+
+enum http_method http_method_of(const char *name, size_t name_bytes)
+{
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        if (methods[i].name_bytes == name_bytes && memcmp(methods[i].name, name, name_bytes) == 0) {
+            return (enum http_method)methods[i].method;
+        }
+    }
+    return METHOD_OTHER;
+}
+
 bool http_method_idempotent(enum http_method method)
 {
     switch (method) {

@@ -115,6 +115,10 @@ const struct http_field *head_find(const struct http_head *head, enum field_id i
 const struct http_field *head_find_name(const struct http_head *head, const char *name,
                                         size_t name_bytes);
 
+/* A longer method is refused. */
+#define HTTP_METHOD_MAX_BYTES 32
+/* METHOD_OTHER for a name that is not in the table; names are case-sensitive (RFC 9110 9.1). */
+enum http_method http_method_of(const char *name, size_t name_bytes);
 /* Safe methods and PUT, DELETE (RFC 9110 9.2.2). */
 bool http_method_idempotent(enum http_method method);
 

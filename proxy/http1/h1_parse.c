@@ -25,7 +25,6 @@
 #include "proxy/http1/h1_rules.h"
 #include "proxy/http1/h1_target.h"
 
-#define METHOD_MAX_BYTES 32
 #define VERSION_BYTES 8 /* "HTTP/1.1" */
 
 static const struct {
@@ -35,16 +34,6 @@ static const struct {
 #define X(id, status, name) [H1_##id] = {name, status},
     H1_RESULTS(X)
 #undef X
-};
-
-static const struct {
-    const char *name;
-    uint8_t name_bytes;
-    uint8_t method;
-} methods[] = {
-    {"GET", 3, METHOD_GET},     {"HEAD", 4, METHOD_HEAD},     {"POST", 4, METHOD_POST},
-    {"PUT", 3, METHOD_PUT},     {"DELETE", 6, METHOD_DELETE}, {"OPTIONS", 7, METHOD_OPTIONS},
-    {"PATCH", 5, METHOD_PATCH}, {"TRACE", 5, METHOD_TRACE},   {"CONNECT", 7, METHOD_CONNECT},
 };
 
 static enum h1_result parse_request_line(struct h1_input *input, struct http_head *head);
@@ -154,9 +143,9 @@ static enum h1_result parse_other_version(const struct h1_input *input, const ch
 static enum h1_result parse_method(struct h1_input *input, struct http_head *head)
 {
     const char *begin = input->at;
-    const char *end = h1_scan(begin, begin + METHOD_MAX_BYTES + 1, H1_CHAR_TOKEN);
+    const char *end = h1_scan(begin, begin + HTTP_METHOD_MAX_BYTES + 1, H1_CHAR_TOKEN);
     size_t bytes = (size_t)(end - begin);
-    if (bytes > METHOD_MAX_BYTES) {
+    if (bytes > HTTP_METHOD_MAX_BYTES) {
         return H1_BAD_METHOD;
     }
     if (h1_input_is_end(input, end)) {
@@ -174,11 +163,7 @@ static enum h1_result parse_method(struct h1_input *input, struct http_head *hea
     if (*end != ' ') {
         return H1_BAD_METHOD;
     }
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (methods[i].name_bytes == bytes && memcmp(methods[i].name, begin, bytes) == 0) {
-            head->method = methods[i].method;
-        }
-    }
+    head->method = (uint8_t)http_method_of(begin, bytes);
     head->method_text.bytes = (uint32_t)bytes;
     input->at = end + 1;
     return H1_OK;

@@ -47,10 +47,11 @@ struct h2_env {
 #define H2_FRAME_BYTES (17u * 1024)
 
 enum h2_stream_state {
-    H2_STREAM_NONE,        /* not opened yet, or over */
-    H2_STREAM_OPEN,        /* both directions */
-    H2_STREAM_SEND_ONLY,   /* the other side has ended its direction */
-    H2_STREAM_RECEIVE_ONLY /* the last of this direction was given; some of it may still wait */
+    H2_STREAM_NONE,         /* not opened yet, or over */
+    H2_STREAM_OPEN,         /* both directions */
+    H2_STREAM_SEND_ONLY,    /* the other side has ended its direction */
+    H2_STREAM_RECEIVE_ONLY, /* the last of this direction was given; some of it may still wait */
+    H2_STREAM_ENDING        /* both of it; `closed` comes once all that was given is sent */
 };
 
 /* A stream. Zeroed before it is used; read-only to its owner. */
@@ -95,7 +96,8 @@ struct h2_events {
 
     /* ---- client role ---- */
 
-    /* A response head: interim if its status is below 200. Bytes as above. */
+    /* A response head: interim if its status is below 200. Bytes as above. One that is malformed ends its stream with PROTOCOL_ERROR,
+       one beyond the limits with ENHANCE_YOUR_CALM, neither `remote`. */
     void (*response)(struct h2_stream *stream, struct http_head *head, bool last);
     /* SETTINGS of the server: how many streams it takes at a time now. Called with the first and each later change. */
     void (*allowed)(void *owner, uint32_t streams_count);
@@ -137,7 +139,8 @@ __attribute__((warn_unused_result)) enum h2_result h2_session_take(struct h2_ses
                                                                    uint64_t now_ms);
 /* The most that may be read and taken now, so that what must be kept stays within its bound. */
 size_t h2_session_room(const struct h2_session *session);
-/* Writes frames into the space; returns their length. Less than the space: nothing more waits. space_bytes is at least H2_PULL_BYTES. */
+/* Writes frames into the space; returns their length. space_bytes is at least H2_PULL_BYTES. h2_session_has_output() says whether more
+   waits, for which there was no room. */
 size_t h2_session_pull(struct h2_session *session, char *space, size_t space_bytes);
 #define H2_PULL_BYTES (32u * 1024)
 bool h2_session_has_output(const struct h2_session *session);

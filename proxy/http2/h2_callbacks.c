@@ -1,0 +1,379 @@
+/* What nghttp2 tells becomes events. A callback that gives an event touches the stream no more: its owner may have ended it. */
+#include "proxy/http2/h2_head.h"
+#include "proxy/http2/h2_state.h"
+#include "steady/check.h"
+
+/* ---- field blocks ---- */
+
+static enum h2_block_kind kind_of(const struct h2_session *session, const nghttp2_frame *frame,
+                                  const struct h2_stream *stream)
+{
+    if (h2_session_is_server(session)) {
+        return frame->headers.cat == NGHTTP2_HCAT_REQUEST ? H2_BLOCK_REQUEST : H2_BLOCK_TRAILERS;
+    }
+    return stream != NULL && (stream->marks & H2_MARK_HEAD) ? H2_BLOCK_TRAILERS : H2_BLOCK_RESPONSE;
+}
+
+static int on_begin_headers(nghttp2_session *frames, const nghttp2_frame *frame, void *user_data)
+{
+    struct h2_session *session = user_data;
+    struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
+    enum h2_block_kind kind = kind_of(session, frame, stream);
+    h2_block_release(&session->block, session->env.bufs);
+    if (kind == H2_BLOCK_REQUEST || stream != NULL) {
+        h2_block_begin(&session->block, kind);
+    }
+    return 0;
+}
+
+/* Answers what is wrong with a block. nghttp2 goes on to read it for HPACK's sake and says no more of it. */
+static int refuse_block(struct h2_session *session, int32_t id, enum h2_block_result result)
+{
+    bool request = session->block.kind == H2_BLOCK_REQUEST;
+    h2_block_release(&session->block, session->env.bufs);
+    uint32_t code = H2_PROTOCOL_ERROR;
+    switch (result) {
+    case H2_BLOCK_OK: return 0;
+    case H2_BLOCK_FLOOD:
+        h2_session_end(session, H2_ENHANCE_YOUR_CALM, "head_flood");
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    case H2_BLOCK_MALFORMED: break;
+    case H2_BLOCK_NO_MEMORY: code = request ? H2_REFUSED_STREAM : H2_INTERNAL_ERROR; break;
+    }
+    if (nghttp2_submit_rst_stream(session->frames, NGHTTP2_FLAG_NONE, id, code) != 0) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static int on_header(nghttp2_session *frames, const nghttp2_frame *frame, const uint8_t *name,
+                     size_t name_bytes, const uint8_t *value, size_t value_bytes, uint8_t flags,
+                     void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)frames, (void)flags;
+    if (session->block.kind == H2_BLOCK_NONE) {
+        return 0;
+    }
+    enum h2_block_result result =
+        h2_block_add(&session->block, session->env.bufs, &session->limits, (const char *)name,
+                     name_bytes, (const char *)value, value_bytes);
+    return result == H2_BLOCK_OK ? 0 : refuse_block(session, frame->hd.stream_id, result);
+}
+
+/* nghttp2 would leave such fields out: a message with one is malformed (RFC 9113 8.2.1). */
+static int on_invalid_header(nghttp2_session *frames, const nghttp2_frame *frame,
+                             const uint8_t *name, size_t name_bytes, const uint8_t *value,
+                             size_t value_bytes, uint8_t flags, void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)frames, (void)name, (void)name_bytes, (void)value, (void)value_bytes, (void)flags;
+    return refuse_block(session, frame->hd.stream_id, H2_BLOCK_MALFORMED);
+}
+
+/* ---- heads ---- */
+
+/* RFC 9113 8.1.1: how much payload must come. A message without content has none. */
+static uint64_t expected_of(const struct http_head *head)
+{
+    bool endless = head->framing == FRAMING_CHUNKED || head->method == METHOD_CONNECT ||
+                   (head->facts & FACT_EXTENDED_CONNECT);
+    return endless ? UINT64_MAX : head->framing == FRAMING_LENGTH ? head->content_length : 0;
+}
+
+static int reset(struct h2_session *session, int32_t id, uint32_t code)
+{
+    int result = nghttp2_submit_rst_stream(session->frames, NGHTTP2_FLAG_NONE, id, code);
+    return result == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* A refusal that does not stop the reading of the block, which has been read. */
+static int refuse_whole(struct h2_session *session, int32_t id, enum h2_block_result result)
+{
+    int refused = refuse_block(session, id, result);
+    return refused == NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE ? 0 : refused;
+}
+
+static int take_request(struct h2_session *session, int32_t id, bool last)
+{
+    struct http_head head;
+    enum h2_fault fault;
+    enum h2_block_result result =
+        h2_head_request(&session->block, session->env.bufs, last, &head, &fault);
+    if (result != H2_BLOCK_OK) {
+        return refuse_whole(session, id, result);
+    }
+    struct h2_stream *stream = session->events->opened(session->owner);
+    if (stream == NULL) {
+        h2_block_release(&session->block, session->env.bufs);
+        return reset(session, id, H2_REFUSED_STREAM);
+    }
+    h2_stream_register(session, stream, id);
+    nghttp2_session_set_stream_user_data(session->frames, id, stream);
+    stream->marks = H2_MARK_HEAD | (fault != H2_FAULT_NONE ? H2_MARK_REFUSED : 0);
+    stream->method = head.method;
+    stream->expected_bytes = expected_of(&head);
+    if (last) {
+        h2_stream_end_received(stream);
+    }
+    session->events->request(stream, &head, fault, last);
+    h2_block_release(&session->block, session->env.bufs);
+    return 0;
+}
+
+static int take_response(struct h2_session *session, struct h2_stream *stream, bool last)
+{
+    struct http_head head;
+    if (session->block.fault != H2_FAULT_NONE) {
+        h2_block_release(&session->block, session->env.bufs);
+        return reset(session, stream->id, H2_ENHANCE_YOUR_CALM);
+    }
+    enum h2_block_result result = h2_head_response(&session->block, session->env.bufs,
+                                                   (enum http_method)stream->method, last, &head);
+    if (result != H2_BLOCK_OK) {
+        return refuse_whole(session, stream->id, result);
+    }
+    if (head.status >= 200) {
+        stream->marks |= H2_MARK_HEAD;
+        stream->expected_bytes = expected_of(&head);
+    }
+    if (last) {
+        h2_stream_end_received(stream);
+    }
+    session->events->response(stream, &head, last);
+    h2_block_release(&session->block, session->env.bufs);
+    return 0;
+}
+
+/* The end of what is received. RFC 9113 8.1.1: less than Content-Length says is malformed. */
+static int take_end(struct h2_session *session, struct h2_stream *stream,
+                    const struct payload *payload)
+{
+    bool whole =
+        stream->expected_bytes == UINT64_MAX || stream->received_bytes == stream->expected_bytes;
+    if (!whole) {
+        return reset(session, stream->id, H2_PROTOCOL_ERROR);
+    }
+    h2_stream_end_received(stream);
+    if (!(stream->marks & H2_MARK_REFUSED)) {
+        session->events->payload(stream, payload);
+    }
+    return 0;
+}
+
+static int take_trailers(struct h2_session *session, struct h2_stream *stream, bool last)
+{
+    struct http_head head;
+    enum h2_block_result result =
+        last ? h2_head_trailers(&session->block, session->env.bufs, &head) : H2_BLOCK_MALFORMED;
+    if (result == H2_BLOCK_OK && session->block.fault != H2_FAULT_NONE) {
+        h2_block_release(&session->block, session->env.bufs);
+        return reset(session, stream->id, H2_ENHANCE_YOUR_CALM);
+    }
+    if (result != H2_BLOCK_OK) {
+        return refuse_whole(session, stream->id, result);
+    }
+    const struct payload end = {.last = true, .trailers = &head};
+    int taken = take_end(session, stream, &end);
+    h2_block_release(&session->block, session->env.bufs);
+    return taken;
+}
+
+static int take_block(struct h2_session *session, const nghttp2_frame *frame)
+{
+    int32_t id = frame->hd.stream_id;
+    bool last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    struct h2_stream *stream = h2_stream_of(session->frames, id);
+    switch ((enum h2_block_kind)session->block.kind) {
+    case H2_BLOCK_REQUEST: return take_request(session, id, last);
+    case H2_BLOCK_RESPONSE: return take_response(session, stream, last);
+    case H2_BLOCK_TRAILERS: return take_trailers(session, stream, last);
+    case H2_BLOCK_NONE: break;
+    }
+    return 0;
+}
+
+/* ---- payload ---- */
+
+static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head, void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)frames;
+    if (head->type == NGHTTP2_DATA) {
+        session->data_left = (uint32_t)head->length;
+    }
+    return 0;
+}
+
+/* The end is told with the last bytes of a frame that has no padding, so that its receiver may pass it on at once; else when
+   the frame is whole. */
+static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uint8_t *bytes,
+                   size_t length, void *user_data)
+{
+    struct h2_session *session = user_data;
+    struct h2_stream *stream = h2_stream_of(frames, id);
+    if (nghttp2_session_consume_connection(frames, length) != 0) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+    if (stream == NULL) {
+        return 0;
+    }
+    session->data_left -= (uint32_t)length;
+    stream->received_bytes += length;
+    if (stream->received_bytes > stream->expected_bytes) {
+        return reset(session, id, H2_PROTOCOL_ERROR);
+    }
+    if (stream->marks & H2_MARK_REFUSED) {
+        return 0;
+    }
+    const struct iovec piece = {(void *)(uintptr_t)bytes, length};
+    bool last = (flags & NGHTTP2_FLAG_END_STREAM) && session->data_left == 0;
+    const struct payload payload = {.iov = &piece, .count = 1, .last = last};
+    stream->held_bytes += (uint32_t)length;
+    if (last) {
+        return take_end(session, stream, &payload);
+    }
+    session->events->payload(stream, &payload);
+    return 0;
+}
+
+static int take_data_frame(struct h2_session *session, const nghttp2_frame *frame)
+{
+    struct h2_stream *stream = h2_stream_of(session->frames, frame->hd.stream_id);
+    bool told =
+        stream == NULL || stream->state == H2_STREAM_SEND_ONLY || stream->state == H2_STREAM_ENDING;
+    if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) || told) {
+        return 0;
+    }
+    const struct payload end = {.last = true};
+    return take_end(session, stream, &end);
+}
+
+/* ---- other frames ---- */
+
+static void take_settings(struct h2_session *session, const nghttp2_frame *frame)
+{
+    if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+        return;
+    }
+    if (!h2_session_is_server(session)) {
+        session->events->allowed(session->owner,
+                                 nghttp2_session_get_remote_settings(
+                                     session->frames, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS));
+    }
+    h2_flow_wake_all(session); /* the windows of all streams may have changed */
+}
+
+static void take_goaway(struct h2_session *session, const nghttp2_frame *frame)
+{
+    session->goaway_received = true;
+    session->goaway_id = frame->goaway.last_stream_id;
+    if (!h2_session_is_server(session)) {
+        session->events->going_away(session->owner, frame->goaway.error_code);
+    }
+}
+
+static void take_window_update(struct h2_session *session, int32_t id)
+{
+    if (id == 0) {
+        h2_flow_wake_all(session);
+        return;
+    }
+    struct h2_stream *stream = h2_stream_of(session->frames, id);
+    if (stream != NULL) {
+        h2_flow_wake(stream);
+    }
+}
+
+static void take_reset(struct h2_session *session, int32_t id)
+{
+    struct h2_stream *stream = h2_stream_of(session->frames, id);
+    if (stream != NULL) {
+        stream->marks |= H2_MARK_REMOTE;
+    }
+}
+
+static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)frames;
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS: return take_block(session, frame);
+    case NGHTTP2_DATA: return take_data_frame(session, frame);
+    case NGHTTP2_SETTINGS: take_settings(session, frame); break;
+    case NGHTTP2_GOAWAY: take_goaway(session, frame); break;
+    case NGHTTP2_WINDOW_UPDATE: take_window_update(session, frame->hd.stream_id); break;
+    case NGHTTP2_RST_STREAM: take_reset(session, frame->hd.stream_id); break;
+    case NGHTTP2_PING:
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) && !h2_session_is_server(session)) {
+            session->events->pong(session->owner);
+        }
+        break;
+    default: break;
+    }
+    return 0;
+}
+
+/* ---- sent ---- */
+
+/* The response is in frames: what is left of the request is cut off (RFC 9113 8.1). */
+static int cut_request(struct h2_session *session, const struct h2_stream *stream)
+{
+    uint32_t code = stream->marks & H2_MARK_REFUSED ? H2_PROTOCOL_ERROR : H2_NO_ERROR;
+    bool open = stream->state == H2_STREAM_RECEIVE_ONLY;
+    bool unwanted = stream->marks & (H2_MARK_REFUSED | H2_MARK_UNREAD);
+    return open && unwanted ? reset(session, stream->id, code) : 0;
+}
+
+static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *user_data)
+{
+    struct h2_session *session = user_data;
+    if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != H2_NO_ERROR) {
+        h2_session_end(session, frame->goaway.error_code, NULL);
+        return 0;
+    }
+    if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) {
+        return 0;
+    }
+    struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
+    if (stream == NULL) {
+        return 0;
+    }
+    if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
+        return h2_session_is_server(session) ? cut_request(session, stream) : 0;
+    }
+    h2_flow_wake(stream);
+    return 0;
+}
+
+/* ---- ends ---- */
+
+static int on_stream_close(nghttp2_session *frames, int32_t id, uint32_t code, void *user_data)
+{
+    struct h2_session *session = user_data;
+    struct h2_stream *stream = h2_stream_of(frames, id);
+    if (stream == NULL) {
+        return 0;
+    }
+    bool beyond = session->goaway_received && id > session->goaway_id;
+    const struct h2_end end = {.code = code,
+                               .remote = beyond || (stream->marks & H2_MARK_REMOTE),
+                               .unsent = code == H2_REFUSED_STREAM};
+    nghttp2_session_set_stream_user_data(frames, id, NULL);
+    h2_stream_forget(stream);
+    session->events->closed(stream, end);
+    return 0;
+}
+
+void h2_callbacks_set(nghttp2_session_callbacks *callbacks)
+{
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_flow_send_data);
+}

@@ -1,0 +1,31 @@
+/*
+ * What nghttp2 allocates for one connection: counted, and bounded.
+ *
+ * Owns nothing; embedded in a session. Thread: the session's. Errors: beyond the limit nothing is allocated, which nghttp2 reports
+ * as NGHTTP2_ERR_NOMEM and which ends the connection.
+ *
+ * nghttp2 allocates the space of the frame that is being written once, when a session begins, and holds it for the session's life;
+ * its content matters only within h2_session_pull(). So sessions of one thread may share that space: the first allocation of its
+ * size gets the shared one.
+ */
+#ifndef EVENKEEL_PROXY_HTTP2_H2_MEMORY_H
+#define EVENKEEL_PROXY_HTTP2_H2_MEMORY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nghttp2/nghttp2.h>
+
+struct h2_memory {
+    uint64_t bytes; /* in use, as the allocator counts them */
+    uint64_t peak_bytes;
+    uint64_t limit_bytes;
+    char *frame_space; /* given to the first allocation of its size; NULL: none is shared */
+    char *shared;      /* the same, once it is in use */
+};
+
+void h2_memory_init(struct h2_memory *memory, uint64_t limit_bytes, char *frame_space);
+/* nghttp2's view of it; valid as long as *memory. */
+nghttp2_mem h2_memory_of(struct h2_memory *memory);
+
+#endif

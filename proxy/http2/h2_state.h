@@ -1,0 +1,107 @@
+/*
+ * A session's own state, for the files of this folder. Who owns what: docs/internals/http2.md.
+ *
+ * Owns: what h2_session.h says. Thread: the worker's.
+ */
+#ifndef EVENKEEL_PROXY_HTTP2_H2_STATE_H
+#define EVENKEEL_PROXY_HTTP2_H2_STATE_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "proxy/http2/h2_block.h"
+#include "proxy/http2/h2_memory.h"
+#include "proxy/http2/h2_session.h"
+
+TAILQ_HEAD(h2_stream_list, h2_stream);
+
+/* Bits of h2_stream.marks. */
+enum h2_mark {
+    H2_MARK_HEAD = 1 << 0,   /* its head has come: what comes next is trailers */
+    H2_MARK_WAITS = 1 << 1,  /* its owner waits for `drained` */
+    H2_MARK_REMOTE = 1 << 2, /* the other side has reset it */
+    H2_MARK_REFUSED =
+        1
+        << 3, /* its request has a fault: what follows is not told, and it is reset once answered */
+    H2_MARK_UNREAD = 1 << 4, /* the rest of the request is not wanted: it is reset once answered */
+    H2_MARK_SENT = 1 << 5,   /* client: its head is in a frame */
+};
+
+struct h2_session {
+    nghttp2_session *frames;
+    const struct h2_events *events;
+    void *owner;
+    struct h2_env env;
+    struct h2_limits limits;
+    struct h2_memory memory;
+    struct h2_block block; /* being received */
+    struct h2_stream_list streams;
+    uint32_t streams_count;
+    uint32_t waiting_count; /* streams with H2_MARK_WAITS */
+    uint64_t queued_bytes;  /* of payload in all streams' `out` */
+    uint64_t now_ms;        /* at the last h2_session_take() */
+    char *space_at;         /* where the next frame goes, within h2_session_pull() */
+    char *space_end;
+    struct buf *left;   /* of a frame that did not fit into the space */
+    const char *over;   /* why the connection is over; NULL: it is not */
+    int32_t goaway_id;  /* last stream of the GOAWAY received */
+    uint32_t data_left; /* of the DATA frame being received */
+    uint8_t role;       /* enum h2_role */
+    bool inside;        /* within h2_session_take() or h2_session_pull() */
+    bool told;          /* wants_pull was called and h2_session_pull() has not been since */
+    bool mute;          /* nghttp2 cannot write frames any more */
+    bool goaway_received;
+};
+
+/* ---- h2_session.c ---- */
+
+/* Calls wants_pull if it is time to. */
+void h2_session_tell(struct h2_session *session);
+/* The connection is over, with GOAWAY; `why` is a literal. */
+void h2_session_end(struct h2_session *session, uint32_t code, const char *why);
+
+/* ---- h2_callbacks.c ---- */
+
+void h2_callbacks_set(nghttp2_session_callbacks *callbacks);
+
+/* ---- h2_flow.c ---- */
+
+/* What nghttp2 reads a stream's payload with. */
+nghttp2_data_provider h2_flow_provider(struct h2_stream *stream);
+int h2_flow_send_data(nghttp2_session *frames, nghttp2_frame *frame, const uint8_t *head,
+                      size_t length, nghttp2_data_source *source, void *user_data);
+/* A stream may have room again. */
+void h2_flow_wake(struct h2_stream *stream);
+/* All streams may. */
+void h2_flow_wake_all(struct h2_session *session);
+/* Drops what the stream was given. */
+void h2_flow_drop(struct h2_stream *stream);
+
+/* ---- h2_stream.c ---- */
+
+struct h2_stream *h2_stream_of(nghttp2_session *frames, int32_t id);
+void h2_stream_register(struct h2_session *session, struct h2_stream *stream, int32_t id);
+/* The only writers of `state`: a direction has ended. */
+void h2_stream_end_received(struct h2_stream *stream);
+void h2_stream_end_given(struct h2_stream *stream);
+/* Its owner does not hear of it any more. */
+void h2_stream_forget(struct h2_stream *stream);
+
+/* ---- h2_write.c ---- */
+
+/* Queue a field block. False: no memory. */
+__attribute__((warn_unused_result)) bool h2_write_response(struct h2_stream *stream,
+                                                           const struct http_head *head,
+                                                           const char *date, bool last);
+__attribute__((warn_unused_result)) bool h2_write_trailers(struct h2_stream *stream,
+                                                           const struct http_head *head);
+/* Returns the new stream's id; 0: none may be opened. */
+int32_t h2_write_request(struct h2_session *session, struct h2_stream *stream,
+                         const struct http_head *head, const struct added_fields *added,
+                         bool secure, bool last);
+
+static inline bool h2_session_is_server(const struct h2_session *session)
+{
+    return session->role == H2_ROLE_SERVER;
+}
+
+#endif
