@@ -13,7 +13,6 @@
 #include "conf/follow.h"
 #include "conf/value.h"
 #include "steady/budget.h"
-#include "steady/hash.h"
 
 #define ITEMS_MAX 16384
 #define PATH_TEXT_BYTES 256

@@ -4,10 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/dump.h"
 #include "conf/load.h"
 #include "steady/enum_names.h"
-#include "steady/hash.h"
 
 /* The settings live in their own arena; this stands before them. */
 struct counted {
@@ -17,19 +15,6 @@ struct counted {
 };
 
 ENUM_NAME_FUNCTION(settings_result_name, enum settings_result, SETTINGS_RESULTS)
-
-static uint64_t fingerprint(const struct settings *settings)
-{
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    uint64_t hash = 0;
-    if (out != NULL && settings_dump(settings, out) && fclose(out) == 0) {
-        hash = hash_bytes(0, text, bytes);
-    }
-    free(text);
-    return hash;
-}
 
 struct settings *settings_adopt(struct settings *settings, struct arena *arena)
 {
@@ -41,7 +26,6 @@ struct settings *settings_adopt(struct settings *settings, struct arena *arena)
     counted->settings = *settings;
     counted->arena = *arena;
     counted->references = 1;
-    counted->settings.fingerprint = fingerprint(&counted->settings);
     return &counted->settings;
 }
 

@@ -374,7 +374,6 @@ struct settings {
     struct warm_state_settings warm_state;
     struct upgrade_settings upgrade;
     struct drain_settings drain;
-    uint64_t fingerprint; /* equal texts of effective settings have equal fingerprints */
 };
 
 #define SETTINGS_RESULTS(X)              \
