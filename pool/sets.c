@@ -17,7 +17,7 @@
 /* The set that is being built, and where to write why it cannot be. */
 struct building {
     struct pools *pools;
-    const struct upstream_set *set;
+    struct upstream_set_record *record;
     struct upstream_view *view;
     const struct upstream_view *previous; /* a view whose endpoints may be kept; NULL: none */
     char *why;
@@ -187,30 +187,19 @@ static const struct upstream_view *find_previous(const struct pools *pools,
     return NULL;
 }
 
-static struct tls_client *tls_of(const struct upstream_set *set,
-                                 const struct upstream_settings *settings)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        if (set->views[i].tls != NULL &&
-            settings_upstream_same_pool(set->views[i].settings, settings)) {
-            return set->views[i].tls;
-        }
-    }
-    return NULL;
-}
-
-/* The TLS client that was already loaded for these settings: for an earlier upstream, or for the previous set. */
+/* The TLS client that was already loaded for these settings: for an earlier upstream, or for a live set of the same
+   configuration. */
 static struct tls_client *find_tls(const struct building *building,
                                    const struct upstream_settings *settings)
 {
     const struct upstream_set_record *record;
-    struct tls_client *client = tls_of(building->set, settings);
+    struct tls_client *client = tls_client_index_find(&building->record->tls, &settings->tls);
     TAILQ_FOREACH (record, &building->pools->sets, link) {
         if (client != NULL) {
             break;
         }
-        if (!record->retired && record->set.settings == building->set->settings) {
-            client = tls_of(&record->set, settings);
+        if (!record->retired && record->set.settings == building->record->set.settings) {
+            client = tls_client_index_find(&record->tls, &settings->tls);
         }
     }
     return client;
@@ -224,14 +213,16 @@ static enum upstream_result obtain_tls(struct building *building,
     if (!settings->tls.enabled) {
         return UPSTREAM_OK;
     }
+    enum tls_client_result result = TLS_CLIENT_OK;
     building->view->tls = tls_client_get(find_tls(building, settings));
-    if (building->view->tls != NULL) {
-        return UPSTREAM_OK;
+    if (building->view->tls == NULL) {
+        result = tls_client_obtain(building->pools->tls, &settings->tls, &building->view->tls, why,
+                                   sizeof why);
     }
-    enum tls_client_result result = tls_client_obtain(building->pools->tls, &settings->tls,
-                                                      &building->view->tls, why, sizeof why);
     if (result == TLS_CLIENT_OK) {
-        return UPSTREAM_OK;
+        return tls_client_index_add(&building->record->tls, &settings->tls, building->view->tls)
+                   ? UPSTREAM_OK
+                   : UPSTREAM_NO_MEMORY;
     }
     say(building, "upstream \"%s\": %s", settings->name, why);
     return result == TLS_CLIENT_NO_MEMORY ? UPSTREAM_NO_MEMORY : UPSTREAM_BAD_FILE;
@@ -317,6 +308,7 @@ static void free_record(struct upstream_set_record *record)
     }
     free(record->set.views);
     text_index_release(&record->by_name);
+    tls_client_index_release(&record->tls);
     settings_put(&record->set.settings);
     free(record);
 }
@@ -351,7 +343,7 @@ enum upstream_result upstream_set_build(struct pools *pools, struct settings *se
         say(&building, "no memory for the upstreams");
         return UPSTREAM_NO_MEMORY;
     }
-    building.set = &record->set;
+    building.record = record;
     for (size_t i = 0; i < settings->upstream_count; i++) {
         building.view = &record->set.views[record->set.count++];
         enum upstream_result result = build_view(&building, &settings->upstreams[i]);

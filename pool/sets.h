@@ -8,12 +8,14 @@
 
 #include "pool/pools.h"
 #include "pool/upstream.h"
+#include "tls/client_index.h"
 
 struct upstream_set_record {
     struct upstream_set set; /* first */
     TAILQ_ENTRY(upstream_set_record) link;
     bool used, retired;
-    struct text_index by_name; /* the views of the set */
+    struct text_index by_name;   /* the views of the set */
+    struct tls_client_index tls; /* those of the views */
 };
 
 /* The upstream of that name, known before or new. NULL: no memory or too many. */

@@ -2,6 +2,7 @@ noinst_LIBRARIES += libtls.a
 libtls_a_SOURCES = \
 	%D%/certificate.c %D%/certificate.h \
 	%D%/client.c %D%/client.h \
+	%D%/client_index.c %D%/client_index.h \
 	%D%/failure.c %D%/failure.h \
 	%D%/io.c %D%/io.h \
 	%D%/record_flood.c %D%/record_flood.h \

@@ -12,6 +12,7 @@
 #include "proxy/client/listener.h"
 #include "proxy/control/user.h"
 #include "tls/client.h"
+#include "tls/client_index.h"
 #include "tls/seal.h"
 #include "tls/server.h"
 #include "tls/tickets.h"
@@ -106,18 +107,25 @@ static void check_listener_tls(struct start_check *check)
     }
 }
 
+/* Files that many upstreams have in common are read once. */
 static void check_upstream_tls(struct start_check *check)
 {
+    struct tls_client_index good = {.by_trust = {0}};
     for (size_t i = 0; i < check->settings->upstream_count; i++) {
         const struct upstream_settings *upstream = &check->settings->upstreams[i];
         struct tls_client *client = NULL;
         char why[512];
-        if (upstream->tls.enabled &&
-            tls_client_obtain(NULL, &upstream->tls, &client, why, sizeof why) != TLS_CLIENT_OK) {
+        if (!upstream->tls.enabled || tls_client_index_find(&good, &upstream->tls) != NULL) {
+            continue;
+        }
+        if (tls_client_obtain(NULL, &upstream->tls, &client, why, sizeof why) != TLS_CLIENT_OK) {
             found(check, SETTINGS_ERROR, "upstreams.%s.%s", upstream->name, why);
+        } else if (!tls_client_index_add(&good, &upstream->tls, client)) {
+            found(check, SETTINGS_ERROR, "upstreams.%s.tls: no memory", upstream->name);
         }
         tls_client_put(&client);
     }
+    tls_client_index_release(&good);
 }
 
 static void check_ticket_keys(struct start_check *check)
