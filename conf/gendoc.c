@@ -15,7 +15,7 @@ struct style {
 
 static const char intro[] =
     "A configuration is a file in the syntax of libconfig. Listeners, upstreams and routes must be set; every other key has a default. "
-    "Write durations and sizes as texts with a unit (\"250ms\", \"15m\", \"64KiB\"). A number without a unit is an error, and a duration "
+    "Write durations and sizes as texts with a unit: \"250ms\", \"15m\", \"1h30m\"; \"64KiB\", or in short \"64k\", \"20M\", \"4G\" (powers of 1024). A number without a unit is an error, and a duration "
     "of zero is an error except where the range allows it. An unknown key is an error that names the nearest known key. @include \"FILE\" includes another file; a relative path "
     "starts at the directory of the file that includes it. `evenkeel -t -c FILE` tests a file. `evenkeel -T -c FILE` prints it with all "
     "defaults.";
@@ -45,16 +45,7 @@ static const char *range_of(const struct schema_row *row)
     if (row->min == 0 && row->max == 0) {
         return text;
     }
-    if (strcmp(row->type->name, "duration") == 0) {
-        value_print_duration((uint64_t)row->min, low);
-        value_print_duration((uint64_t)row->max, high);
-    } else if (strncmp(row->type->name, "size", 4) == 0) {
-        value_print_size((uint64_t)row->min, low);
-        value_print_size((uint64_t)row->max, high);
-    } else {
-        snprintf(low, sizeof low, "%.15g", row->min);
-        snprintf(high, sizeof high, "%.15g", row->max);
-    }
+    schema_range(row, low, high);
     snprintf(text, sizeof text, "%s to %s", low, high);
     return text;
 }

@@ -1,10 +1,7 @@
 /* From a file to settings: walks the parsed file by the schema and reports every error in it. */
 #include "conf/load.h"
 
-#include <inttypes.h>
 #include <libconfig.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,161 +11,9 @@
 #include "conf/value.h"
 #include "steady/budget.h"
 
-#define ITEMS_MAX 16384
 #define PATH_TEXT_BYTES 256
 /* A suggestion at a larger distance is of no help. */
 #define SUGGEST_DISTANCE 3
-
-static void walk(struct loading *loading, const config_setting_t *group,
-                 const struct schema_section *section, const char *inner, const char *label,
-                 void *element);
-
-/* ---- values ---- */
-
-static void range_text(const struct schema_row *row, char *text, size_t bytes)
-{
-    char low[VALUE_TEXT_BYTES], high[VALUE_TEXT_BYTES];
-    text[0] = '\0';
-    if (row->words != NULL) {
-        size_t used = 0;
-        for (size_t i = 0; row->words[i] != NULL && used < bytes; i++) {
-            used += (size_t)snprintf(text + used, bytes - used, "%s\"%s\"", i > 0 ? ", " : " ",
-                                     row->words[i]);
-        }
-        return;
-    }
-    if (row->min == 0 && row->max == 0) {
-        return;
-    }
-    char unit = row->preset != NULL && row->type->quoted ? 'q' : 'n';
-    if (strcmp(row->type->name, "duration") == 0) {
-        value_print_duration((uint64_t)row->min, low);
-        value_print_duration((uint64_t)row->max, high);
-    } else if (unit == 'q' || strncmp(row->type->name, "size", 4) == 0) {
-        value_print_size((uint64_t)row->min, low);
-        value_print_size((uint64_t)row->max, high);
-    } else {
-        snprintf(low, sizeof low, "%.15g", row->min);
-        snprintf(high, sizeof high, "%.15g", row->max);
-    }
-    snprintf(text, bytes, " from %s to %s", low, high);
-}
-
-/* The value in the file as text; NULL for a group or list. */
-static const char *scalar_text(const config_setting_t *setting, char space[64])
-{
-    switch (config_setting_type(setting)) {
-    case CONFIG_TYPE_INT:
-    case CONFIG_TYPE_INT64:
-        snprintf(space, 64, "%lld", config_setting_get_int64(setting));
-        return space;
-    case CONFIG_TYPE_FLOAT:
-        snprintf(space, 64, "%.15g", config_setting_get_float(setting));
-        return space;
-    case CONFIG_TYPE_BOOL: return config_setting_get_bool(setting) ? "true" : "false";
-    case CONFIG_TYPE_STRING: return config_setting_get_string(setting);
-    default: return NULL;
-    }
-}
-
-static void take_scalar(struct loading *loading, const config_setting_t *setting,
-                        const struct schema_row *row, const char *path, void *element)
-{
-    char space[64], range[256];
-    const char *text = scalar_text(setting, space);
-    bool is_text = config_setting_type(setting) == CONFIG_TYPE_STRING;
-    bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;
-    range_text(row, range, sizeof range);
-    if (text == NULL) {
-        loading_report_at(loading, SETTINGS_ERROR, setting, path,
-                          "expected %s%s, got a group or list", row->type->expected, range);
-        return;
-    }
-    bool number_type = row->type == loading->bool_type ? is_bool : !is_text && !is_bool;
-    number_type = number_type || (schema_takes_auto(row) && is_text && strcmp(text, "auto") == 0);
-    if (row->type->quoted && !is_text) {
-        bool timed = strcmp(row->type->name, "duration") == 0;
-        bool sized = strncmp(row->type->name, "size", 4) == 0;
-        loading_report_at(loading, SETTINGS_ERROR, setting, path,
-                          timed || sized ? "expected %s, got %s without a unit: write \"%s%s\""
-                                         : "expected %s, got %s%s%s",
-                          row->type->expected, text, timed || sized ? text : "",
-                          timed   ? "s"
-                          : sized ? "B"
-                                  : "");
-        return;
-    }
-    if ((!row->type->quoted && !number_type) ||
-        !row->type->take(&loading->arena, row, element, text)) {
-        loading_report_at(loading, SETTINGS_ERROR, setting, path, "expected %s%s, got %s%s%s",
-                          row->type->expected, range, is_text ? "\"" : "", text,
-                          is_text ? "\"" : "");
-    }
-}
-
-static void take_list(struct loading *loading, const config_setting_t *setting,
-                      const struct schema_row *row, const char *path, void *element)
-{
-    int type = config_setting_type(setting);
-    if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST) {
-        loading_report_at(loading, SETTINGS_ERROR, setting, path, "expected a list [ ... ] of %s",
-                          row->type->expected);
-        return;
-    }
-    /* the value in the file replaces the default */
-    memset((char *)element + row->at, 0,
-           row->words != NULL ? sizeof(unsigned) : sizeof(struct schema_list));
-    int count = config_setting_length(setting);
-    for (int i = 0; i < count && i < ITEMS_MAX; i++) {
-        take_scalar(loading, config_setting_get_elem(setting, (unsigned)i), row, path, element);
-    }
-    if (count > ITEMS_MAX) {
-        loading_report_at(loading, SETTINGS_ERROR, setting, path,
-                          "expected at most %d elements, got %d", ITEMS_MAX, count);
-    }
-}
-
-static void take_certificates(struct loading *loading, const config_setting_t *setting,
-                              const struct schema_row *row, const char *path, void *element)
-{
-    if (config_setting_type(setting) != CONFIG_TYPE_LIST) {
-        loading_report_at(loading, SETTINGS_ERROR, setting, path,
-                          "expected a list ( { cert = ...; key = ...; }, ... )");
-        return;
-    }
-    for (int i = 0; i < config_setting_length(setting) && i < ITEMS_MAX; i++) {
-        config_setting_t *one = config_setting_get_elem(setting, (unsigned)i);
-        const char *cert = NULL, *key = NULL, *ocsp = "";
-        if (config_setting_type(one) != CONFIG_TYPE_GROUP ||
-            !config_setting_lookup_string(one, "cert", &cert) ||
-            !config_setting_lookup_string(one, "key", &key) ||
-            2 + config_setting_lookup_string(one, "ocsp", &ocsp) != config_setting_length(one)) {
-            loading_report_at(
-                loading, SETTINGS_ERROR, one, path,
-                "expected { cert = \"FILE\"; key = \"FILE\"; }, and ocsp = \"FILE\" if wanted");
-            continue;
-        }
-        struct certificate_settings *added =
-            schema_list_add(&loading->arena, (void *)((char *)element + row->at), sizeof *added);
-        if (added != NULL) {
-            added->cert = arena_text(&loading->arena, cert, strlen(cert));
-            added->key = arena_text(&loading->arena, key, strlen(key));
-            added->ocsp = arena_text(&loading->arena, ocsp, strlen(ocsp));
-        }
-    }
-}
-
-static void take_row(struct loading *loading, const config_setting_t *setting,
-                     const struct schema_row *row, const char *path, void *element)
-{
-    if (row->type->take == NULL) {
-        take_certificates(loading, setting, row, path, element);
-    } else if (row->type->list) {
-        take_list(loading, setting, row, path, element);
-    } else {
-        take_scalar(loading, setting, row, path, element);
-    }
-}
 
 /* ---- keys ---- */
 
@@ -280,7 +125,7 @@ static void walk(struct loading *loading, const config_setting_t *group,
         snprintf(full, sizeof full, "%s%s%s", label, label[0] != '\0' ? "." : "", name);
         const struct schema_row *row = find_row(section, path);
         if (row != NULL) {
-            take_row(loading, setting, row, full, element);
+            loading_take_row(loading, setting, row, full, element);
         } else if (is_group(section, path) && config_setting_type(setting) == CONFIG_TYPE_GROUP) {
             char deeper[PATH_TEXT_BYTES + 1];
             snprintf(deeper, sizeof deeper, "%s.", path);
@@ -437,9 +282,9 @@ static void take_section(struct loading *loading, const struct schema_section *s
         loading_report_at(loading, SETTINGS_ERROR, setting, section->name, "expected %s",
                           section->shape == SCHEMA_NAMED ? "a group { name = { ... }; ... }"
                                                          : "a list ( { ... }, ... )");
-    } else if (count == 0 || count > ITEMS_MAX) {
+    } else if (count == 0 || count > LOADING_ITEMS_MAX) {
         loading_report_at(loading, SETTINGS_ERROR, setting, section->name,
-                          "expected from 1 to %d, got %d", ITEMS_MAX, count);
+                          "expected from 1 to %d, got %d", LOADING_ITEMS_MAX, count);
     } else {
         take_items(loading, section, setting);
     }

@@ -16,6 +16,9 @@
 #include "conf/source.h"
 #include "steady/text_index.h"
 
+/* Elements of a list, and of a section. */
+#define LOADING_ITEMS_MAX 16384
+
 #define LOADING_SET_TWICE "this key is set twice in its group"
 
 struct loading {
@@ -46,6 +49,10 @@ void loading_report_parse_error(struct loading *loading);
 /* A message about a file, and a line of it unless that is 0. */
 void loading_add_message(struct loading *loading, enum settings_severity severity, const char *file,
                          unsigned line, const char *text);
+
+/* Takes what the file says of a row into the element; `path` is the full one. (conf/load_values.c) */
+void loading_take_row(struct loading *loading, const config_setting_t *setting,
+                      const struct schema_row *row, const char *path, void *element);
 
 bool loading_is_section(const char *name);
 

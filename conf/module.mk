@@ -16,9 +16,13 @@ libconf_a_SOURCES = \
 	%D%/load.c \
 	%D%/load.h \
 	%D%/load_messages.c \
+	%D%/load_values.c \
+	%D%/mend.c \
+	%D%/mend.h \
 	%D%/schema.c \
 	%D%/schema.h \
 	%D%/schema_fields.h \
+	%D%/schema_numbers.c \
 	%D%/schema_places.c \
 	%D%/schema_types.c \
 	%D%/schema_types.h \

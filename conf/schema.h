@@ -13,8 +13,11 @@
 
 #include "conf/arena.h"
 #include "conf/settings.h"
+#include "conf/value.h"
 
 struct schema_row;
+
+enum schema_unit { UNIT_PLAIN, UNIT_MS, UNIT_BYTES };
 
 /* How values of a kind are read and written. */
 struct schema_type {
@@ -28,6 +31,7 @@ struct schema_type {
                  const char *text);
     /* Writes the value as the file would have it. */
     void (*print)(const struct schema_row *row, const void *element, FILE *out);
+    enum schema_unit unit; /* of the range */
 };
 
 struct schema_row {
@@ -59,6 +63,10 @@ extern const struct schema_section schema_sections[]; /* ends with name NULL */
 
 /* Whether the row takes the word "auto" beside bare numbers. */
 bool schema_takes_auto(const struct schema_row *row);
+
+/* The range as a file would have it. */
+void schema_range(const struct schema_row *row, char low[VALUE_TEXT_BYTES],
+                  char high[VALUE_TEXT_BYTES]);
 
 /* Pointer and count as every list of the settings has them. */
 struct schema_list {

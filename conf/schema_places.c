@@ -199,29 +199,49 @@ static void print_endpoints(const struct schema_row *row, const void *element, F
 }
 
 const struct schema_type type_address = {
-    "address",    "an address such as \"127.0.0.1:8080\", \"[::1]:80\" or \"unix:/run/x.sock\"",
-    true,         false,
-    take_address, print_address};
+    .name = "address",
+    .expected = "an address such as \"127.0.0.1:8080\", \"[::1]:80\" or \"unix:/run/x.sock\"",
+    .quoted = true,
+    .take = take_address,
+    .print = print_address,
+};
 const struct schema_type type_server_list = {
-    "list of addresses", "an address and port such as \"127.0.0.1:5353\"", true, true, take_server,
-    print_servers};
+    .name = "list of addresses",
+    .expected = "an address and port such as \"127.0.0.1:5353\"",
+    .quoted = true,
+    .list = true,
+    .take = take_server,
+    .print = print_servers,
+};
 const struct schema_type type_prefix_list = {
-    "list of prefixes", "an address prefix such as \"10.0.0.0/8\"", true, true, take_prefix,
-    print_prefixes};
+    .name = "list of prefixes",
+    .expected = "an address prefix such as \"10.0.0.0/8\"",
+    .quoted = true,
+    .list = true,
+    .take = take_prefix,
+    .print = print_prefixes,
+};
 const struct schema_type type_host = {
-    "host",    "a host such as \"shop.example\" or \"*.shop.example\"", true, false, take_host,
-    print_host};
+    .name = "host",
+    .expected = "a host such as \"shop.example\" or \"*.shop.example\"",
+    .quoted = true,
+    .take = take_host,
+    .print = print_host,
+};
 const struct schema_type type_host_list = {
-    "list of hosts",
-    "a host such as \"admin.example\" or \"*.admin.example\"",
-    true,
-    true,
-    take_host_name,
-    print_texts};
+    .name = "list of hosts",
+    .expected = "a host such as \"admin.example\" or \"*.admin.example\"",
+    .quoted = true,
+    .list = true,
+    .take = take_host_name,
+    .print = print_texts,
+};
 const struct schema_type type_endpoint_list = {
-    "list of endpoints",
-    "\"host:port\" or \"srv:_http._tcp.name\", with \" weight=N\" (1 to 100) if need be",
-    true,
-    true,
-    take_endpoint,
-    print_endpoints};
+    .name = "list of endpoints",
+    .expected =
+        "\"host:port\" or \"srv:_http._tcp.name\", with \" weight=N\" (1 to 100) if need be",
+    .quoted = true,
+    .list = true,
+    .take = take_endpoint,
+    .print = print_endpoints,
+};

@@ -1,7 +1,6 @@
 /* Reading and printing each kind of value. */
 #include "conf/schema_types.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,135 +45,6 @@ bool schema_row_equal(const struct schema_row *row, const void *a, const void *b
     free(one);
     free(other);
     return equal;
-}
-
-/* ---- numbers ---- */
-
-static bool take_duration(struct arena *arena, const struct schema_row *row, void *element,
-                          const char *text)
-{
-    uint64_t ms;
-    (void)arena;
-    if (!value_duration(text, &ms) || !in_range(row, (double)ms)) {
-        return false;
-    }
-    *(uint64_t *)field_of(element, row->at) = ms;
-    return true;
-}
-
-static void print_duration(const struct schema_row *row, const void *element, FILE *out)
-{
-    char text[VALUE_TEXT_BYTES];
-    value_print_duration(*(const uint64_t *)field_in(element, row->at), text);
-    print_quoted(text, out);
-}
-
-static bool take_size(struct arena *arena, const struct schema_row *row, void *element,
-                      const char *text)
-{
-    uint64_t bytes;
-    (void)arena;
-    if (!value_size(text, &bytes) || !in_range(row, (double)bytes)) {
-        return false;
-    }
-    *(uint64_t *)field_of(element, row->at) = bytes;
-    return true;
-}
-
-static void print_size(const struct schema_row *row, const void *element, FILE *out)
-{
-    char text[VALUE_TEXT_BYTES];
-    value_print_size(*(const uint64_t *)field_in(element, row->at), text);
-    print_quoted(text, out);
-}
-
-static bool take_size_or_auto(struct arena *arena, const struct schema_row *row, void *element,
-                              const char *text)
-{
-    if (strcmp(text, "auto") == 0) {
-        *(uint64_t *)field_of(element, row->at) = 0;
-        return true;
-    }
-    return take_size(arena, row, element, text);
-}
-
-static void print_size_or_auto(const struct schema_row *row, const void *element, FILE *out)
-{
-    if (*(const uint64_t *)field_in(element, row->at) == 0) {
-        print_quoted("auto", out);
-    } else {
-        print_size(row, element, out);
-    }
-}
-
-static bool take_count(struct arena *arena, const struct schema_row *row, void *element,
-                       const char *text)
-{
-    uint64_t count;
-    (void)arena;
-    if (!value_count(text, &count) || !in_range(row, (double)count)) {
-        return false;
-    }
-    *(uint64_t *)field_of(element, row->at) = count;
-    return true;
-}
-
-static void print_count(const struct schema_row *row, const void *element, FILE *out)
-{
-    fprintf(out, "%" PRIu64, *(const uint64_t *)field_in(element, row->at));
-}
-
-static bool take_count_or_auto(struct arena *arena, const struct schema_row *row, void *element,
-                               const char *text)
-{
-    bool is_auto = strcmp(text, "auto") == 0;
-    *(bool *)field_of(element, row->also_at) = is_auto;
-    if (is_auto) {
-        *(uint64_t *)field_of(element, row->at) = POOL_WARM_AUTO_COUNT;
-    }
-    return is_auto || take_count(arena, row, element, text);
-}
-
-static void print_count_or_auto(const struct schema_row *row, const void *element, FILE *out)
-{
-    if (*(const bool *)field_in(element, row->also_at)) {
-        print_quoted("auto", out);
-    } else {
-        print_count(row, element, out);
-    }
-}
-
-static bool take_number(struct arena *arena, const struct schema_row *row, void *element,
-                        const char *text)
-{
-    double number;
-    (void)arena;
-    if (!value_number(text, &number) || !in_range(row, number)) {
-        return false;
-    }
-    *(double *)field_of(element, row->at) = number;
-    return true;
-}
-
-static void print_number(const struct schema_row *row, const void *element, FILE *out)
-{
-    char text[32];
-    snprintf(text, sizeof text, "%.15g", *(const double *)field_in(element, row->at));
-    fprintf(out, "%s%s", text, strchr(text, '.') != NULL ? "" : ".0");
-}
-
-static bool take_bool(struct arena *arena, const struct schema_row *row, void *element,
-                      const char *text)
-{
-    bool value = strcmp(text, "true") == 0;
-    (void)arena;
-    *(bool *)field_of(element, row->at) = value;
-    return value || strcmp(text, "false") == 0;
-}
-
-static void print_bool(const struct schema_row *row, const void *element, FILE *out)
-{
-    fputs(*(const bool *)field_in(element, row->at) ? "true" : "false", out);
 }
 
 /* ---- texts and words ---- */
@@ -406,64 +276,99 @@ static void print_certificates(const struct schema_row *row, const void *element
     fputs(" )", out);
 }
 
-const struct schema_type type_duration = {
-    "duration",    "a duration such as \"250ms\", \"1.5s\", \"15m\", \"24h\"",
-    true,          false,
-    take_duration, print_duration};
-const struct schema_type type_size = {
-    "size", "a size such as \"512B\", \"64KiB\", \"2GiB\"", true, false, take_size, print_size};
-const struct schema_type type_size_or_auto = {
-    "size or \"auto\"", "\"auto\" or a size such as \"2GiB\"", true, false, take_size_or_auto,
-    print_size_or_auto};
-const struct schema_type type_count = {"count", "a whole number", false,
-                                       false,   take_count,       print_count};
-const struct schema_type type_count_or_auto = {
-    "count or \"auto\"", "\"auto\" or a whole number", false, false,
-    take_count_or_auto,  print_count_or_auto};
-const struct schema_type type_number = {"number", "a number",  false,
-                                        false,    take_number, print_number};
-const struct schema_type type_bool = {"boolean", "true or false", false,
-                                      false,     take_bool,       print_bool};
-const struct schema_type type_text = {"text", "a text", true, false, take_text, print_text};
-const struct schema_type type_optional_text = {"text", "a text that is not empty", true,
-                                               false,  take_optional_text,         print_text};
-const struct schema_type type_word = {"word", "one of", true, false, take_word, print_word};
+const struct schema_type type_text = {
+    .name = "text",
+    .expected = "a text",
+    .quoted = true,
+    .take = take_text,
+    .print = print_text,
+};
+const struct schema_type type_optional_text = {
+    .name = "text",
+    .expected = "a text that is not empty",
+    .quoted = true,
+    .take = take_optional_text,
+    .print = print_text,
+};
+const struct schema_type type_word = {
+    .name = "word",
+    .expected = "one of",
+    .quoted = true,
+    .take = take_word,
+    .print = print_word,
+};
 const struct schema_type type_path_or_off = {
-    "path or \"off\"", "a path, \"stdout\", \"stderr\" or \"off\"", true, false, take_path_or_off,
-    print_path_or_off};
+    .name = "path or \"off\"",
+    .expected = "a path, \"stdout\", \"stderr\" or \"off\"",
+    .quoted = true,
+    .take = take_path_or_off,
+    .print = print_path_or_off,
+};
 #define BALANCE_WORD(id, word, follows, ...) " \"" word follows "\""
 const struct schema_type type_balance = {
-    "balance method", "one of" BALANCE_METHODS(BALANCE_WORD), true, false, take_balance,
-    print_balance};
+    .name = "balance method",
+    .expected = "one of" BALANCE_METHODS(BALANCE_WORD),
+    .quoted = true,
+    .take = take_balance,
+    .print = print_balance,
+};
 const struct schema_type type_status_range = {
-    "status or range",
-    "a status such as \"200\" or a range such as \"200-399\"",
-    true,
-    false,
-    take_status_range,
-    print_status_range};
+    .name = "status or range",
+    .expected = "a status such as \"200\" or a range such as \"200-399\"",
+    .quoted = true,
+    .take = take_status_range,
+    .print = print_status_range,
+};
 const struct schema_type type_key = {
-    "key", "\"host\", \"client\" or \"header:NAME\"", true, false, take_key, print_key};
+    .name = "key",
+    .expected = "\"host\", \"client\" or \"header:NAME\"",
+    .quoted = true,
+    .take = take_key,
+    .print = print_key,
+};
 const struct schema_type type_header = {
-    "header", "\"X-Name\" or \"X-Name: value\"", true, false, take_header, print_header};
+    .name = "header",
+    .expected = "\"X-Name\" or \"X-Name: value\"",
+    .quoted = true,
+    .take = take_header,
+    .print = print_header,
+};
 const struct schema_type type_method_list = {
-    "list of methods", "a method such as \"GET\"", true, true, take_method, print_texts};
+    .name = "list of methods",
+    .expected = "a method such as \"GET\"",
+    .quoted = true,
+    .list = true,
+    .take = take_method,
+    .print = print_texts,
+};
 const struct schema_type type_field_list = {
-    "list of fields", "a field name such as \"X-Real-IP\"", true, true, take_method, print_texts};
+    .name = "list of fields",
+    .expected = "a field name such as \"X-Real-IP\"",
+    .quoted = true,
+    .list = true,
+    .take = take_method,
+    .print = print_texts,
+};
 const struct schema_type type_protocol_list = {
-    "list of protocols", "a protocol such as \"websocket\"", true, true, take_protocol,
-    print_texts};
-const struct schema_type type_condition_list = {"list of conditions", "one of",        true, true,
-                                                take_condition,       print_conditions};
+    .name = "list of protocols",
+    .expected = "a protocol such as \"websocket\"",
+    .quoted = true,
+    .list = true,
+    .take = take_protocol,
+    .print = print_texts,
+};
+const struct schema_type type_condition_list = {
+    .name = "list of conditions",
+    .expected = "one of",
+    .quoted = true,
+    .list = true,
+    .take = take_condition,
+    .print = print_conditions,
+};
 /* read by conf/load.c: its elements are groups */
-const struct schema_type type_certificate_list = {"list of { cert; key; ocsp; }",
-                                                  "groups of cert, key and maybe ocsp",
-                                                  false,
-                                                  true,
-                                                  NULL,
-                                                  print_certificates};
-
-bool schema_takes_auto(const struct schema_row *row)
-{
-    return row->type == &type_count_or_auto;
-}
+const struct schema_type type_certificate_list = {
+    .name = "list of { cert; key; ocsp; }",
+    .expected = "groups of cert, key and maybe ocsp",
+    .list = true,
+    .print = print_certificates,
+};

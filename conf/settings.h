@@ -101,13 +101,16 @@ struct log_settings {
     struct access_log_settings access;
 };
 
+/* A size without limit. */
+#define SIZE_NONE_BYTES UINT64_MAX
+
 struct limit_settings {
     uint64_t clients_count;
     uint64_t handshakes_count; /* of TLS with clients, at a time */
     uint64_t memory_bytes;     /* 0: "auto", from the cgroup */
     uint64_t head_bytes;
     uint64_t fields_count;
-    uint64_t body_bytes;
+    uint64_t body_bytes; /* or SIZE_NONE_BYTES */
 };
 
 struct header_settings {

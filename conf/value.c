@@ -13,10 +13,26 @@ struct unit {
     uint64_t factor;
 };
 
+/* Of a value with several names, the first is the one that is printed. In ascending order. */
 static const struct unit duration_units[] = {{"ms", 1},      {"s", 1000},     {"m", 60000},
                                              {"h", 3600000}, {"d", 86400000}, {NULL, 0}};
+#define KIB UINT64_C(1024)
 static const struct unit size_units[] = {
-    {"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {NULL, 0}};
+    {"B", 1},
+    {"KiB", KIB},
+    {"k", KIB},
+    {"K", KIB},
+    {"MiB", KIB *KIB},
+    {"m", KIB *KIB},
+    {"M", KIB *KIB},
+    {"GiB", KIB *KIB *KIB},
+    {"g", KIB *KIB *KIB},
+    {"G", KIB *KIB *KIB},
+    {"TiB", KIB *KIB *KIB *KIB},
+    {"t", KIB *KIB *KIB *KIB},
+    {"T", KIB *KIB *KIB *KIB},
+    {NULL, 0},
+};
 
 bool value_number(const char *text, double *ret_number)
 {
@@ -48,44 +64,69 @@ bool value_count(const char *text, uint64_t *ret_count)
     return true;
 }
 
-static bool value_with_unit(const char *text, const struct unit *units, uint64_t *ret_value)
+/* A number and its unit, of which the longest name that fits counts: "5m" but "5ms". NULL: neither; else what follows. */
+static const char *take_part(const char *text, const struct unit *units,
+                             const struct unit **ret_unit, double *ret_value)
 {
     char digits[32];
     size_t length = strspn(text, "0123456789.");
     double number;
     if (length == 0 || length >= sizeof digits) {
-        return false;
+        return NULL;
     }
     memcpy(digits, text, length);
     digits[length] = '\0';
     if (!value_number(digits, &number)) {
-        return false;
+        return NULL;
     }
+    size_t longest_bytes = 0;
     for (const struct unit *unit = units; unit->name != NULL; unit++) {
-        double value = number * (double)unit->factor;
-        if (strcmp(text + length, unit->name) == 0 && value < 9e15 && value == floor(value)) {
-            *ret_value = (uint64_t)value;
-            return true;
+        size_t bytes = strlen(unit->name);
+        if (bytes > longest_bytes && strncmp(text + length, unit->name, bytes) == 0) {
+            longest_bytes = bytes;
+            *ret_unit = unit;
+            *ret_value = number * (double)unit->factor;
         }
     }
-    return false;
+    return longest_bytes > 0 ? text + length + longest_bytes : NULL;
+}
+
+/* Parts follow each other from the largest unit to the smallest. */
+static bool value_of_parts(const char *text, const struct unit *units, size_t parts_max,
+                           uint64_t *ret_value)
+{
+    const struct unit *before = NULL, *unit = NULL;
+    double sum = 0, value = 0;
+    for (size_t i = 0; i == 0 || *text != '\0'; i++, before = unit) {
+        text = take_part(text, units, &unit, &value);
+        if (text == NULL || i == parts_max || (before != NULL && unit >= before)) {
+            return false;
+        }
+        sum += value;
+    }
+    if (sum >= 9e15 || sum != floor(sum)) {
+        return false;
+    }
+    *ret_value = (uint64_t)sum;
+    return true;
 }
 
 bool value_duration(const char *text, uint64_t *ret_ms)
 {
-    return value_with_unit(text, duration_units, ret_ms);
+    return value_of_parts(text, duration_units, sizeof duration_units / sizeof duration_units[0],
+                          ret_ms);
 }
 
 bool value_size(const char *text, uint64_t *ret_bytes)
 {
-    return value_with_unit(text, size_units, ret_bytes);
+    return value_of_parts(text, size_units, 1, ret_bytes);
 }
 
 static void value_print(uint64_t value, const struct unit *units, char text[VALUE_TEXT_BYTES])
 {
     const struct unit *best = units;
     for (const struct unit *unit = units; unit->name != NULL; unit++) {
-        if (value != 0 && value % unit->factor == 0) {
+        if (value != 0 && value % unit->factor == 0 && unit->factor > best->factor) {
             best = unit;
         }
     }

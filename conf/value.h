@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* "250ms", "1.5s", "15m", "24h", "7d": one number, one unit. */
+/* "250ms", "1.5s", "15m", "24h", "7d", "1h30m": numbers with units, the largest unit first. */
 __attribute__((warn_unused_result)) bool value_duration(const char *text, uint64_t *ret_ms);
-/* "512B", "64KiB", "1.5MiB", "2GiB". */
+/* "512B", "64KiB", "1.5MiB", "2GiB", or in short "64k", "20M", "4G": powers of 1024. */
 __attribute__((warn_unused_result)) bool value_size(const char *text, uint64_t *ret_bytes);
 __attribute__((warn_unused_result)) bool value_count(const char *text, uint64_t *ret_count);
 __attribute__((warn_unused_result)) bool value_number(const char *text, double *ret_number);

@@ -166,6 +166,65 @@ static void a_bare_number_is_not_a_duration_or_size(void **state)
     refused("limits = { body = 1024; };\n" MINIMAL, "write \"1024B\"");
 }
 
+static void durations_of_several_parts_and_short_sizes_are_understood(void **state)
+{
+    static const struct {
+        const char *duration;
+        uint64_t ms;
+    } durations[] = {{"1h30m", 5400000}, {"1m30s", 90000}, {"2s500ms", 2500}, {"90s", 90000}};
+    static const struct {
+        const char *size;
+        uint64_t bytes;
+    } sizes[] = {{"64k", 65536},
+                 {"64K", 65536},
+                 {"20M", 20971520},
+                 {"4G", UINT64_C(4) << 30},
+                 {"20GiB", UINT64_C(20) << 30},
+                 {"1T", UINT64_C(1) << 40},
+                 {"none", SIZE_NONE_BYTES}};
+    char text[512];
+    (void)state;
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+        snprintf(text, sizeof text, "drain = { grace = \"%s\"; };\n" MINIMAL,
+                 durations[i].duration);
+        struct settings *settings = good(text);
+        assert_int_equal(settings->drain.grace_ms, durations[i].ms);
+        settings_put(&settings);
+    }
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        snprintf(text, sizeof text, "limits = { body = \"%s\"; };\n" MINIMAL, sizes[i].size);
+        struct settings *settings = good(text);
+        assert_true(settings->limits.body_bytes == sizes[i].bytes);
+        settings_put(&settings);
+    }
+}
+
+static void what_is_not_taken_comes_with_what_to_write(void **state)
+{
+    static const struct {
+        const char *text, *wanted;
+    } cases[] = {
+        {"drain = { grace = \"25\"; };", "write \"25s\""},
+        {"drain = { grace = \"2 mins\"; };", "write \"2m\""},
+        {"drain = { grace = \"30m1h\"; };", "got \"30m1h\""},
+        {"drain = { grace = \"1m1m\"; };", "got \"1m1m\""},
+        {"drain = { grace = \"none\"; };", "every wait has an end"},
+        {"limits = { body = \"64MB\"; };", "write \"64MiB\""},
+        {"limits = { body = \"unlimited\"; };", "write \"none\""},
+        {"limits = { body = \"1G1M\"; };", "got \"1G1M\""},
+        {"limits = { head = \"none\"; };", "there must be a limit"},
+        {"limits = { clients = \"100\"; };", "write 100, without quotes"},
+        {"log = { level = \"debugs\"; };", "did you mean \"debug\"?"},
+        {"user = 12;", "write \"12\""},
+    };
+    char text[512];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        snprintf(text, sizeof text, "%s\n" MINIMAL, cases[i].text);
+        refused(text, cases[i].wanted);
+    }
+}
+
 static void zero_and_endless_waits_are_refused(void **state)
 {
     static const char *const values[] = {"0s", "0ms", "infinite", "-1s", "1",       "",
@@ -492,6 +551,8 @@ int main(void)
         cmocka_unit_test(a_deadline_that_its_upstream_would_cut_short_is_refused),
         cmocka_unit_test(an_unknown_key_is_named_with_its_place_and_the_nearest),
         cmocka_unit_test(a_bare_number_is_not_a_duration_or_size),
+        cmocka_unit_test(durations_of_several_parts_and_short_sizes_are_understood),
+        cmocka_unit_test(what_is_not_taken_comes_with_what_to_write),
         cmocka_unit_test(zero_and_endless_waits_are_refused),
         cmocka_unit_test(all_errors_of_a_file_are_reported_in_one_run),
         cmocka_unit_test(names_must_exist_and_be_labels),

@@ -1,0 +1,145 @@
+/* Units and words of other programs, and how they are written here. */
+#include "conf/mend.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conf/value.h"
+
+/* A unit as people write it, without the "s" of the plural, and as it is written here. */
+struct spoken_unit {
+    const char *spoken, *written;
+};
+static const struct spoken_unit spoken_durations[] = {{"", "s"},
+                                                      {"s", "s"},
+                                                      {"sec", "s"},
+                                                      {"second", "s"},
+                                                      {"ms", "ms"},
+                                                      {"msec", "ms"},
+                                                      {"millisecond", "ms"},
+                                                      {"m", "m"},
+                                                      {"min", "m"},
+                                                      {"minute", "m"},
+                                                      {"h", "h"},
+                                                      {"hr", "h"},
+                                                      {"hour", "h"},
+                                                      {"d", "d"},
+                                                      {"day", "d"},
+                                                      {NULL, NULL}};
+static const struct spoken_unit spoken_sizes[] = {
+    {"", "B"},    {"b", "B"},    {"byte", "B"},  {"k", "KiB"}, {"kb", "KiB"}, {"kib", "KiB"},
+    {"m", "MiB"}, {"mb", "MiB"}, {"mib", "MiB"}, {"g", "GiB"}, {"gb", "GiB"}, {"gib", "GiB"},
+    {"t", "TiB"}, {"tb", "TiB"}, {"tib", "TiB"}, {NULL, NULL}};
+
+static const char *const endless_words[] = {"none",  "off", "infinite", "infinity", "unlimited",
+                                            "never", "-1",  "0",        "0s",       NULL};
+
+static bool is_word_of(const char *const *words, const char *text)
+{
+    while (*words != NULL && strcasecmp(*words, text) != 0) {
+        words++;
+    }
+    return *words != NULL;
+}
+
+static bool spoken_alike(const char *text, const char *spoken)
+{
+    size_t bytes = strlen(spoken);
+    return strncasecmp(text, spoken, bytes) == 0 &&
+           (text[bytes] == '\0' || (bytes > 1 && strcasecmp(text + bytes, "s") == 0));
+}
+
+/* "20 MB" as "20MiB". False: no number, or no unit that is known. */
+static bool respell(const char *text, const struct spoken_unit *units, char ret_text[64])
+{
+    size_t digits_bytes = strspn(text, "0123456789.");
+    const char *spoken = text + digits_bytes + strspn(text + digits_bytes, " ");
+    if (digits_bytes == 0 || digits_bytes > 32) {
+        return false;
+    }
+    while (units->spoken != NULL && !spoken_alike(spoken, units->spoken)) {
+        units++;
+    }
+    if (units->spoken != NULL) {
+        snprintf(ret_text, 64, "%.*s%s", (int)digits_bytes, text, units->written);
+    }
+    return units->spoken != NULL;
+}
+
+static bool takes_none(const struct schema_row *row)
+{
+    return strstr(row->type->name, "\"none\"") != NULL;
+}
+
+static void mend_duration(const struct schema_row *row, const char *text, char *hint)
+{
+    char low[VALUE_TEXT_BYTES], high[VALUE_TEXT_BYTES], respelled[64];
+    uint64_t ms;
+    schema_range(row, low, high);
+    if (is_word_of(endless_words, text)) {
+        snprintf(hint, MEND_TEXT_BYTES,
+                 ": every wait has an end; write the longest that is right, at most \"%s\"", high);
+    } else if (respell(text, spoken_durations, respelled) && value_duration(respelled, &ms) &&
+               strcmp(respelled, text) != 0) {
+        snprintf(hint, MEND_TEXT_BYTES, ": write \"%s\"", respelled);
+    }
+}
+
+static void mend_size(const struct schema_row *row, const char *text, char *hint)
+{
+    char respelled[64];
+    uint64_t bytes;
+    if (is_word_of(endless_words, text)) {
+        snprintf(hint, MEND_TEXT_BYTES,
+                 takes_none(row) ? ": write \"none\" for no limit" : ": there must be a limit");
+    } else if (respell(text, spoken_sizes, respelled) && value_size(respelled, &bytes) &&
+               strcmp(respelled, text) != 0) {
+        snprintf(hint, MEND_TEXT_BYTES, ": write \"%s\"", respelled);
+    }
+}
+
+/* A number or a word that needs no quotes, or one that needs them. */
+static void mend_quotes(const struct schema_row *row, const char *text, bool is_quoted, char *hint)
+{
+    bool number = *text != '\0' && text[strspn(text, "0123456789.")] == '\0';
+    bool word = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+    if (row->type->quoted && !is_quoted) {
+        snprintf(hint, MEND_TEXT_BYTES, ": write \"%s\"", text);
+    } else if (!row->type->quoted && is_quoted && (number || word)) {
+        snprintf(hint, MEND_TEXT_BYTES, ": write %s, without quotes", text);
+    }
+}
+
+/* The nearest of the row's words. */
+static void mend_word(const struct schema_row *row, const char *text, char *hint)
+{
+    const char *best = NULL;
+    size_t best_distance = 3;
+    for (size_t i = 0; row->words[i] != NULL; i++) {
+        size_t distance = value_distance(row->words[i], text);
+        if (distance < best_distance && distance < strlen(row->words[i])) {
+            best_distance = distance;
+            best = row->words[i];
+        }
+    }
+    if (best != NULL) {
+        snprintf(hint, MEND_TEXT_BYTES, ": did you mean \"%s\"?", best);
+    }
+}
+
+void mend_value(const struct schema_row *row, const char *text, bool is_quoted,
+                char ret_hint[MEND_TEXT_BYTES])
+{
+    ret_hint[0] = '\0';
+    if (row->type->unit == UNIT_MS) {
+        mend_duration(row, text, ret_hint);
+    } else if (row->type->unit == UNIT_BYTES) {
+        mend_size(row, text, ret_hint);
+    } else if (row->words != NULL && is_quoted) {
+        mend_word(row, text, ret_hint);
+    } else {
+        mend_quotes(row, text, is_quoted, ret_hint);
+    }
+}
