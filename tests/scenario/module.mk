@@ -64,6 +64,12 @@ scenario_tests = \
 
 TESTS += $(scenario_tests)
 EXTRA_DIST += $(scenario_tests) \
+	tests/corpus/h2/__init__.py \
+	tests/corpus/h2/connection.py \
+	tests/corpus/h2/hpack.py \
+	tests/corpus/h2/messages.py \
+	tests/corpus/h2/shape.py \
+	tests/corpus/h2/streams.py \
 	%D%/harness/__init__.py \
 	%D%/harness/attacks.py \
 	%D%/harness/bystander.py \

@@ -89,8 +89,7 @@ class _Credit:
         self.frame_bytes = max(self.frame_bytes, dict(values).get(h2.MAX_FRAME_SIZE, 0))
 
     def acknowledged(self):
-        check(self.unacknowledged, "SETTINGS are acknowledged that were not sent")
-        values = self.unacknowledged.pop(0)
+        values = self.unacknowledged.pop(0) if self.unacknowledged else {}  # those that were sent as bytes announce nothing
         initial = values.get(h2.INITIAL_WINDOW_SIZE, self.initial)
         self.streams = {stream: window + initial - self.initial for stream, window in self.streams.items()}
         self.initial = initial
@@ -156,6 +155,10 @@ class H2Wire:
         for at in range(0, len(data), step):
             self.send(data[at:at + step])
             time.sleep(pause)  # the pace is what the caller wants to show
+
+    def finish_sending(self):
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)  # that of SSLSocket would forget the keys
 
     def announce(self, values):
         """Send SETTINGS, and hold the other end to them once it has acknowledged them."""
@@ -225,9 +228,18 @@ class H2Wire:
             self.changed.notify_all()
         return False
 
+    def http1_status(self):
+        """The status of an answer of HTTP/1, where one came instead of frames; 0: none."""
+        return int(self._buffer[9:12]) if len(self._buffer) >= 12 and self._speaks_http1() else 0
+
+    def _speaks_http1(self):
+        return not self.frames and self._buffer.startswith(b"HTTP/1.")
+
     def take(self, piece):
         """Bytes of the other end."""
         self._buffer += piece
+        if self._speaks_http1():
+            return
         answers = []
         at = 0
         while len(self._buffer) - at >= 9:

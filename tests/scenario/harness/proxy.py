@@ -313,6 +313,7 @@ class NginxProxy(_Proxy):
         shown = listener.get("tls", {}).get("certificates", ())
         rows += "".join(f" ssl_certificate {each['cert']}; ssl_certificate_key {each['key']};" for each in shown)
         kind = "ssl reuseport" if shown else "reuseport"
+        kind += " http2" if "http2" in listener else ""
         return f"server {{ listen {listener['listen']} {kind}; {rows}\n{locations} }}\n"
 
     def stop(self):
