@@ -44,7 +44,7 @@ static const char *scalar_text(const config_setting_t *setting, char space[64])
 static void take_scalar(struct loading *loading, const config_setting_t *setting,
                         const struct schema_row *row, const char *path, void *element)
 {
-    char space[64], range[256];
+    char space[64], range[640];
     const char *text = scalar_text(setting, space);
     bool is_text = config_setting_type(setting) == CONFIG_TYPE_STRING;
     bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "conf/balance_method.h"
+#include "conf/grpc_status.h"
 #include "steady/address.h"
 #include "steady/enum_names.h"
 
@@ -71,6 +72,9 @@ enum client_auth { ENUM_VALUES(CLIENT_AUTHS) };
     X(RETRY_503, "503", 3)                         \
     X(RETRY_504, "504", 4)                         \
     X(RETRY_OTHER_HOP, "other_hop", 5)
+/* From this bit on the statuses of gRPC but "ok", in their order, with "grpc:" before their words. */
+#define RETRY_GRPC_BIT 6
+#define RETRY_GRPC_ANY (~0u << RETRY_GRPC_BIT)
 #define RETRY_CONDITION_BIT(id, word, bit) id = 1 << (bit),
 enum retry_condition { RETRY_CONDITIONS(RETRY_CONDITION_BIT) };
 
@@ -209,6 +213,7 @@ struct timeout_settings {
     uint64_t per_try_ms;    /* an attempt, from its start to the end of the response's head */
     uint64_t total_ms;  /* queue and all attempts up to the response's head, without the upload */
     uint64_t stream_ms; /* the whole exchange */
+    uint64_t grpc_idle_ms;
     uint64_t tunnel_idle_ms, tunnel_total_ms; /* upgraded connections, instead of idle and stream */
 };
 

@@ -47,6 +47,7 @@ const char *metric_type_name(enum metric_type value);
     X(LABEL_CLASS, "class",                                                                         \
       "class of the status that the client got; `none`: no response was begun", CLOSED(classes))    \
     X(LABEL_REASON, "reason", "why an exchange ended", CLOSED(reasons))                             \
+    X(LABEL_GRPC_STATUS, "grpc_status", "status of a gRPC call", CLOSED(grpc_statuses))             \
     X(LABEL_SHARD, "shard", "number of a shard of the route", OPEN)                                 \
     X(LABEL_UPSTREAM, "upstream", "name of an upstream", OPEN)                                      \
     X(LABEL_ENDPOINT, "endpoint",                                                                   \

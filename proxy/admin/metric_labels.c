@@ -16,6 +16,7 @@ ENUM_NAME_FUNCTION(metric_type_name, enum metric_type, METRIC_TYPES)
 static const char *const readiness_states[] = {ENUM_NAMES(READINESS_STATES)};
 static const char *const classes[] = {ENUM_NAMES(STATUS_CLASSES)};
 static const char *const reasons[] = {EXCHANGE_REASONS(REASON_NAME)};
+static const char *const grpc_statuses[] = {ENUM_NAMES(GRPC_STATUSES)};
 static const char *const connection_states[] = {"open", "idle", "in_flight", "dialling"};
 static const char *const lease_states[] = {"reused", "fresh"};
 static const char *const probe_results[] = {"good", "failed", "put_off"};

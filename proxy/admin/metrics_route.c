@@ -6,6 +6,8 @@
       "Exchanges, by class of the status that the client got", CLASSES(sum.by_class))      \
     X(exchanges_by_reason_total, COUNTER, (LABEL_ROUTE, LABEL_REASON), "",                 \
       "Exchanges, by the reason why they ended", SEEN(sum.by_reason))                      \
+    X(grpc_calls_total, COUNTER, (LABEL_ROUTE, LABEL_GRPC_STATUS), "",                     \
+      "gRPC calls, by the status that the client got", SEEN(sum.by_grpc))                  \
     X(exchange_duration_seconds, HISTOGRAM, (LABEL_ROUTE), "seconds",                      \
       "Time from a request's head to the end of its response", HISTOGRAM(sum.duration_us)) \
     X(first_byte_seconds, HISTOGRAM, (LABEL_ROUTE), "seconds",                             \
@@ -46,6 +48,9 @@ static void add_stats(struct route_stats *into, const struct route_stats *from)
     for (size_t i = 0; i < REASON_COUNT; i++) {
         into->by_reason[i] += stat_read(&from->by_reason[i]);
     }
+    for (size_t i = 0; i < GRPC_STATUS_COUNT; i++) {
+        into->by_grpc[i] += stat_read(&from->by_grpc[i]);
+    }
     histogram_add(&into->duration_us, &from->duration_us);
     histogram_add(&into->first_byte_us, &from->first_byte_us);
 }
@@ -72,5 +77,5 @@ static void write_routes(struct scrape *scrape, const struct metric *metric)
 
 const struct metric_group metrics_routes = METRIC_GROUP_KEPT(
     "Routes",
-    "A reason that has not occurred has no series, nor has a histogram without a value; [operations.md](operations.md#reasons) says what each means.",
+    "A reason or gRPC status that has not occurred has no series, nor has a histogram without a value; [operations.md](operations.md#reasons) says what each means.",
     metrics, SCOPE_ROUTE, 1, write_routes);

@@ -8,11 +8,14 @@
 #include "proxy/exchange/field_trust.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/exchange/upgrade.h"
-#include "proxy/http/grpc_words.h"
+#include "proxy/http/hop_fields.h"
 #include "proxy/http/respond.h"
 #include "proxy/policy/call_strata.h"
 #include "proxy/policy/shards.h"
 #include "steady/deadline.h"
+
+/* Of requests that are looked at more closely. A gRPC call says that it takes trailers. */
+#define ODD_FACTS (FACT_UPGRADE | FACT_UNDERSCORE | FACT_TE_TRAILERS)
 
 static void exchange_route(struct exchange *exchange);
 
@@ -155,8 +158,8 @@ static uint8_t exchange_client_stratum(const struct exchange *exchange)
                : exchange->origin->client_stratum;
 }
 
-/* What few requests have. */
-__attribute__((noinline)) static void exchange_take_odd(struct exchange *exchange,
+/* What few requests have. False: the exchange has been answered. */
+__attribute__((noinline)) static bool exchange_take_odd(struct exchange *exchange,
                                                         const struct route_settings *route)
 {
     const struct settings *settings = exchange->worker->generation->settings;
@@ -166,6 +169,12 @@ __attribute__((noinline)) static void exchange_take_odd(struct exchange *exchang
     if (exchange->request.facts & FACT_UPGRADE) {
         upgrade_narrow(exchange, route);
     }
+    exchange_find_call(exchange);
+    if (exchange_is_call(exchange) && !hop_grpc_valid(&exchange->request)) {
+        exchange_fail(exchange, REASON_REQUEST_INVALID, "grpc-timeout");
+        return false;
+    }
+    return true;
 }
 
 static void exchange_route(struct exchange *exchange)
@@ -193,6 +202,10 @@ static void exchange_route(struct exchange *exchange)
         &route->figures->by_worker[worker->env.index],
         {exchange_client_stratum(exchange),
          call_path_stratum(worker->env.strata_seed, route->figures->name, head)}};
+    if (__builtin_expect(head->facts & ODD_FACTS, 0) &&
+        !exchange_take_odd(exchange, route->settings)) {
+        return;
+    }
     if (head->framing == FRAMING_LENGTH &&
         head->content_length > generation->settings->limits.body_bytes) {
         exchange_fail(exchange, REASON_BODY_TOO_LARGE, NULL);
@@ -202,9 +215,6 @@ static void exchange_route(struct exchange *exchange)
     if (__builtin_expect(exchange->times.deadline_asked, 0) && exchange_hopeless(exchange)) {
         exchange_fail(exchange, REASON_HOPELESS, NULL);
         return;
-    }
-    if (__builtin_expect(head->facts & (FACT_UPGRADE | FACT_UNDERSCORE), 0)) {
-        exchange_take_odd(exchange, route->settings);
     }
     exchange->body.continue_awaited = (head->facts & FACT_EXPECT_CONTINUE) != 0;
     exchange_begin(exchange, route);
@@ -222,7 +232,8 @@ static void exchange_answer_ourselves(struct exchange *exchange, enum exchange_r
                            ? exchange->times.retry_after_ms
                            : (uint64_t)reason_rows[reason].retry_after_s * 1000;
     uint64_t retry_after_s = backoff_retry_after_s(wait_ms, &exchange->worker->loop.rng);
-    if (grpc_is_call(request) && reason_rows[reason].grpc != GRPC_OK) {
+    exchange_find_call(exchange);
+    if (exchange_is_call(exchange) && reason_rows[reason].grpc != GRPC_OK) {
         own_response_build_grpc(&own, reason, detail, retry_after_s);
     } else {
         own_response_build(&own, reason, detail, retry_after_s);
@@ -300,6 +311,9 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
         stat_add(&exchange->target.stats->by_reason[reason], 1);
         histogram_record(&exchange->target.stats->duration_us, (uint64_t)exchange_age_us(exchange));
         stat_add(&worker->stats.exchanges_finished, 1);
+        if (exchange_is_call(exchange)) {
+            stat_add(&exchange->target.stats->by_grpc[exchange_call_status(exchange)], 1);
+        }
     }
     loop_free_later(&worker->loop, &exchange->freed, exchange_free_now);
     exchange->downstream->finished(exchange, exchange->response.intact);

@@ -152,6 +152,19 @@ struct exchange_hedge {
     uint8_t role;          /* enum hedge_role; written only by hedge.c */
 };
 
+/* What has become of a gRPC call. */
+enum exchange_call {
+    CALL_NONE,  /* the request is no gRPC call */
+    CALL_OPEN,  /* its server has not said how it ended */
+    CALL_ENDED, /* the server has said it: grpc-status */
+};
+
+/* Part of an exchange in gRPC; written only by exchange_grpc.c. */
+struct exchange_grpc {
+    uint8_t call;   /* enum exchange_call */
+    uint8_t status; /* enum grpc_status, with CALL_ENDED */
+};
+
 struct exchange_times {
     uint64_t started_us;
     uint64_t deadline_ms;    /* of the response's head, without the client's upload; 0: none yet */
@@ -179,6 +192,7 @@ struct exchange {
     struct exchange_admission admission;
     struct exchange_tries tries;
     struct exchange_hedge hedge;
+    struct exchange_grpc grpc;
     struct exchange_times times;
     struct attempt attempt;
     struct wheel_timer timer;
@@ -201,6 +215,11 @@ static inline const struct ip_address *exchange_client(const struct exchange *ex
 {
     return __builtin_expect(exchange->forward.client_told, 0) ? &exchange->told_client
                                                               : &exchange->origin->address;
+}
+
+static inline bool exchange_is_call(const struct exchange *exchange)
+{
+    return __builtin_expect(exchange->grpc.call != CALL_NONE, 0);
 }
 
 /* Begins an exchange for a parsed head with the payload that has arrived. The bytes of the head may be freed

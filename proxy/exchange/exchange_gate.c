@@ -60,12 +60,13 @@ static bool exchange_choose_shard(struct exchange *exchange, const struct route 
     return true;
 }
 
-/* Nothing of the body is here, and nobody but the client can change that: it may not take a place at the upstream from others. */
+/* Nothing of the body is here, and nobody but the client can change that: it may not take a place at the upstream from others. The
+   client of a gRPC call may wait for the server's first message. */
 static bool exchange_has_no_body_yet(const struct exchange *exchange)
 {
     const struct request_body *body = &exchange->body;
     return __builtin_expect(body->state == REQUEST_ARRIVING, 0) && body->bytes == 0 &&
-           !body->continue_awaited;
+           !body->continue_awaited && !exchange_is_call(exchange);
 }
 
 void exchange_begin(struct exchange *exchange, const struct route *route)

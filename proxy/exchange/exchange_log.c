@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/http/grpc_words.h"
 #include "proxy/policy/shards.h"
 #include "steady/deadline.h"
 #include "tls/server.h"
@@ -78,5 +79,8 @@ void exchange_log(struct exchange *exchange)
                 : (int64_t)deadline_left_ms(exchange->times.deadline_ms, exchange_now_ms(exchange)),
     };
     describe_client_tls(exchange, &record);
+    if (exchange_is_call(exchange)) {
+        record.grpc_status = text_of_string(grpc_status_name(exchange_call_status(exchange)));
+    }
     access_log_write(worker->access, &record, worker_wall_ms(worker));
 }

@@ -2,7 +2,7 @@
  * What the files of an exchange share: exchange.c (its life), exchange_admit.c (a place, an endpoint, a connection),
  * exchange_gate.c (rates and shards), exchange_retry.c (retries), exchange_request.c (sending the request),
  * exchange_relay.c (passing the response on, tunnels), exchange_time.c (deadlines and timeouts), exchange_log.c (the
- * access line).
+ * access line), exchange_grpc.c (what gRPC adds).
  *
  * Owns: see exchange.h. Private to these files. Thread: the worker's. Time base: the loop clock.
  */
@@ -141,6 +141,11 @@ bool exchange_retries(struct exchange *exchange, enum exchange_reason reason);
 bool exchange_retries_response(struct exchange *exchange, const struct http_head *head);
 /* The attempt is over, and the next one begins after a wait. */
 void exchange_back_off(struct exchange *exchange);
+/* The same for a trailers-only response to a gRPC call. */
+bool exchange_retries_call(struct exchange *exchange, const struct http_head *head,
+                           enum grpc_status status);
+/* Whether a trailers-only response with this status is evidence against its endpoint. */
+bool exchange_blames(enum grpc_status status);
 /* The wait before a retry is over. */
 void exchange_resume(struct exchange *exchange);
 /* The connection was dead before it carried anything back: sends the request once more if that is safe, else fails. */
@@ -148,8 +153,8 @@ void exchange_on_dead_connection(struct exchange *exchange);
 
 /* ---- exchange_relay.c ---- */
 
-/* The events of an upstream side for an exchange. */
-extern const struct upstream_events exchange_events;
+/* The events of an upstream side for an exchange, and for one that is a gRPC call. */
+extern const struct upstream_events exchange_events, exchange_call_events;
 
 /* Sends 100 to a client that waits for it, in place of the origin. */
 void exchange_say_continue(struct exchange *exchange);
@@ -173,6 +178,22 @@ void exchange_rearm(struct exchange *exchange);
 /* The only writer of `stage`. */
 void exchange_enter(struct exchange *exchange, enum exchange_stage stage);
 void exchange_on_timer(struct wheel_timer *timer, uint64_t now_ms);
+
+/* ---- exchange_grpc.c ---- */
+
+/* Checks whether the request is a gRPC call, and prepares the exchange for it. */
+void exchange_find_call(struct exchange *exchange);
+/* The call will be tried again: the number of attempts before is written anew (forward.c). */
+void exchange_repeat_call(struct exchange *exchange);
+/* The status of a call that is over, as its client sees it. */
+enum grpc_status exchange_call_status(const struct exchange *exchange);
+/* Whether retry.on names a status of gRPC, so that payload of a call is kept. */
+bool exchange_repeats_call(const struct exchange *exchange);
+/* For exchange_call_events. */
+bool exchange_on_call_final(void *owner, const struct http_head *head);
+enum sink exchange_on_call_response(void *owner, const struct http_head *head,
+                                    const struct payload *payload);
+enum sink exchange_on_call_payload(void *owner, const struct payload *payload);
 
 /* ---- exchange_log.c ---- */
 

@@ -250,23 +250,20 @@ static size_t exchange_proxy_header(void *owner, char *space)
     return exchange->downstream->proxy_header(exchange, space);
 }
 
-const struct upstream_events exchange_events = {
-    .request_moved = exchange_on_request_moved,
-    .request_drained = exchange_on_request_drained,
-    .request_sent = exchange_on_request_sent,
-    .raw_flushed = exchange_on_raw_flushed,
-    .room = exchange_room,
-    .interim = exchange_on_interim,
-    .final = exchange_on_final,
-    .dropped = exchange_on_response_dropped,
-    .response = exchange_on_response,
-    .payload = exchange_on_payload,
-    .splice_fd = exchange_splice_fd,
-    .spliced = exchange_on_spliced,
-    .upgrade = exchange_on_upgrade,
-    .raw = exchange_on_raw,
-    .raw_end = exchange_on_raw_end,
-    .dead = exchange_on_dead,
-    .failed = exchange_on_failed,
-    .proxy_header = exchange_proxy_header,
-};
+/* A gRPC call differs in what it looks for in its response. */
+#define EXCHANGE_EVENTS(on_final, on_response, on_payload)                                        \
+    {                                                                                             \
+        .request_moved = exchange_on_request_moved,                                               \
+        .request_drained = exchange_on_request_drained, .request_sent = exchange_on_request_sent, \
+        .raw_flushed = exchange_on_raw_flushed, .room = exchange_room,                            \
+        .interim = exchange_on_interim, .final = on_final,                                        \
+        .dropped = exchange_on_response_dropped, .response = on_response, .payload = on_payload,  \
+        .splice_fd = exchange_splice_fd, .spliced = exchange_on_spliced,                          \
+        .upgrade = exchange_on_upgrade, .raw = exchange_on_raw, .raw_end = exchange_on_raw_end,   \
+        .dead = exchange_on_dead, .failed = exchange_on_failed,                                   \
+        .proxy_header = exchange_proxy_header,                                                    \
+    }
+const struct upstream_events exchange_events =
+    EXCHANGE_EVENTS(exchange_on_final, exchange_on_response, exchange_on_payload);
+const struct upstream_events exchange_call_events =
+    EXCHANGE_EVENTS(exchange_on_call_final, exchange_on_call_response, exchange_on_call_payload);

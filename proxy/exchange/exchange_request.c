@@ -8,7 +8,7 @@ static bool exchange_replays(const struct exchange *exchange)
 {
     const struct retry_settings *retry = &exchange_settings(exchange)->retry;
     return exchange->response.status == 0 && !exchange->body.lost && retry->attempts_count > 1 &&
-           retry_idempotent(retry, &exchange->request);
+           (retry_idempotent(retry, &exchange->request) || exchange_repeats_call(exchange));
 }
 
 static void exchange_request_sent(struct exchange *exchange)

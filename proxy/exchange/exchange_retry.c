@@ -1,6 +1,7 @@
 /* Retries, and the free redial of a request that met a dead connection. */
 #include "breaker/backoff.h"
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/http/grpc_words.h"
 #include "proxy/http/proxy_status.h"
 #include "proxy/policy/retry.h"
 #include "proxy/policy/shards.h"
@@ -70,6 +71,8 @@ struct failure {
     unsigned condition;
     enum outcome outcome;
     bool other_hop;
+    bool pushback;   /* the server asks for no retry */
+    bool repeatable; /* retry.on says that this failure had no effect, whatever the method */
     uint64_t retry_after_ms;
 };
 
@@ -124,9 +127,10 @@ static bool exchange_retry(struct exchange *exchange, const struct failure *fail
     const struct retry_case retry_case = {
         .condition = failure->condition,
         .other_hop = failure->other_hop,
+        .pushback = failure->pushback,
         .untouched = !side->touched,
         .body_at_hand = !exchange->body.lost,
-        .idempotent = retry_idempotent(settings, &exchange->request),
+        .idempotent = failure->repeatable || retry_idempotent(settings, &exchange->request),
         .retries_count = exchange->tries.retries_count,
     };
     bool elsewhere = exchange_has_other_endpoint(exchange);
@@ -186,12 +190,50 @@ bool exchange_retries_response(struct exchange *exchange, const struct http_head
     return exchange_retry(exchange, &failure);
 }
 
+/* ---- gRPC ---- */
+
+/* As with the statuses of HTTP: what says that the endpoint cannot serve is a failure (UNAVAILABLE as 503, DEADLINE_EXCEEDED as
+   504). What an application answers is none, whatever it is (INTERNAL and UNKNOWN as 500, RESOURCE_EXHAUSTED as 429). */
+bool exchange_blames(enum grpc_status status)
+{
+    return status == GRPC_UNAVAILABLE || status == GRPC_DEADLINE_EXCEEDED;
+}
+
+static enum outcome exchange_call_outcome(const struct exchange *exchange, enum grpc_status status)
+{
+    if (!exchange_blames(status)) {
+        return OUTCOME_SUCCESS;
+    }
+    if (exchange_client_silent(exchange)) {
+        return OUTCOME_IGNORED;
+    }
+    return status == GRPC_DEADLINE_EXCEEDED ? exchange_cut_outcome(exchange) : OUTCOME_FAILURE;
+}
+
+bool exchange_retries_call(struct exchange *exchange, const struct http_head *head,
+                           enum grpc_status status)
+{
+    bool other_hop = head_has_error(head);
+    struct failure failure = {
+        .condition = retry_condition_of_call(status),
+        .outcome = other_hop ? OUTCOME_IGNORED : exchange_call_outcome(exchange, status),
+        .other_hop = other_hop,
+        .repeatable = true,
+    };
+    failure.pushback = grpc_pushback_find(head, &failure.retry_after_ms) == GRPC_PUSHBACK_STOP;
+    exchange->tries.last_reason = REASON_COMPLETE;
+    return exchange_retry(exchange, &failure);
+}
+
 /* ---- the wait ---- */
 
 /* During the wait another exchange can use the place. */
 void exchange_back_off(struct exchange *exchange)
 {
     exchange->tries.retries_count++;
+    if (exchange_is_call(exchange)) {
+        exchange_repeat_call(exchange);
+    }
     exchange_dequeue(exchange);
     attempt_end(exchange);
     request_body_rewind(&exchange->body, exchange->worker);

@@ -12,6 +12,22 @@
    10.1.1). */
 #define CONTINUE_AFTER_MS 1000
 
+/* Obeys the client's own deadline, which only shortens. That of a gRPC call belongs to the protocol and is obeyed for every
+   client; other fields, for those of trusted_peers. Returns the time up to the response's head. */
+static uint64_t exchange_obey(struct exchange *exchange, uint64_t total_ms)
+{
+    uint64_t grpc_ms = hop_grpc_wait_ms(&exchange->request), asked_ms = grpc_ms;
+    if (exchange->trusted) {
+        asked_ms = hop_wait_ms(&exchange->request);
+        exchange->tries.attempts_before = (uint8_t)(hop_attempts_count(&exchange->request) - 1);
+    }
+    /* that of a gRPC call holds up to its last byte */
+    exchange->times.end_ms = deadline_earlier(exchange->times.end_ms,
+                                              deadline_after(exchange_now_ms(exchange), grpc_ms));
+    exchange->times.deadline_asked = asked_ms < total_ms;
+    return exchange->times.deadline_asked ? asked_ms : total_ms;
+}
+
 void exchange_set_deadline(struct exchange *exchange, const struct upstream_settings *upstream,
                            const struct route_settings *route)
 {
@@ -19,14 +35,8 @@ void exchange_set_deadline(struct exchange *exchange, const struct upstream_sett
     uint64_t total_ms = route->deadline_ms != 0 ? route->deadline_ms : upstream->timeouts.total_ms;
     exchange->times.allowed_ms = total_ms;
     exchange->times.end_ms = deadline_after(now_ms, upstream->timeouts.stream_ms);
-    if (exchange->trusted && hop_asks(&exchange->request)) {
-        uint64_t asked_ms = hop_wait_ms(&exchange->request);
-        exchange->times.deadline_asked = asked_ms < total_ms;
-        total_ms = exchange->times.deadline_asked ? asked_ms : total_ms;
-        exchange->tries.attempts_before = (uint8_t)(hop_attempts_count(&exchange->request) - 1);
-        /* that of a gRPC call holds up to its last byte */
-        exchange->times.end_ms = deadline_earlier(
-            exchange->times.end_ms, deadline_after(now_ms, hop_grpc_wait_ms(&exchange->request)));
+    if (hop_asks(&exchange->request) && (exchange->trusted || exchange_is_call(exchange))) {
+        total_ms = exchange_obey(exchange, total_ms);
     }
     exchange->times.deadline_ms =
         deadline_earlier(exchange->times.end_ms, deadline_after(now_ms, total_ms));
@@ -104,6 +114,20 @@ static uint64_t due_continue_ms(const struct exchange *exchange)
     return since_ms + (half_ms < CONTINUE_AFTER_MS ? half_ms : CONTINUE_AFTER_MS);
 }
 
+/* When a byte last moved, in either direction: a response that began early may wait for the rest of the upload. */
+static uint64_t exchange_moved_ms(const struct exchange *exchange)
+{
+    return exchange->body.moved_ms > exchange->response.moved_ms ? exchange->body.moved_ms
+                                                                 : exchange->response.moved_ms;
+}
+
+/* Both sides of a gRPC stream may be silent: neither owes the next byte. */
+static void due_call(const struct exchange *exchange, struct due *due)
+{
+    due_earlier(due, exchange_moved_ms(exchange),
+                exchange_settings(exchange)->timeouts.grpc_idle_ms, REASON_IDLE_TIMEOUT);
+}
+
 static void due_sending(const struct exchange *exchange, struct due *due)
 {
     const struct timeout_settings *timeouts = &exchange_settings(exchange)->timeouts;
@@ -113,7 +137,11 @@ static void due_sending(const struct exchange *exchange, struct due *due)
     } else if (body->full || body->state != REQUEST_ARRIVING) {
         due_earlier(due, body->moved_ms, timeouts->idle_ms, REASON_IDLE_TIMEOUT);
     } else {
-        due_client(exchange, due);
+        if (exchange_is_call(exchange)) {
+            due_call(exchange, due);
+        } else {
+            due_client(exchange, due);
+        }
         due_act_earlier(due,
                         exchange->attempt.judge_at_ms != 0
                             ? exchange->attempt.judge_at_ms
@@ -136,13 +164,6 @@ static void due_awaiting(const struct exchange *exchange, struct due *due)
     }
 }
 
-/* When a byte last moved, in either direction: a response that began early may wait for the rest of the upload. */
-static uint64_t exchange_moved_ms(const struct exchange *exchange)
-{
-    return exchange->body.moved_ms > exchange->response.moved_ms ? exchange->body.moved_ms
-                                                                 : exchange->response.moved_ms;
-}
-
 /* For a beaten exchange its twin watches the response. A client that is slow to take what waits in its buffer has a
    timer of its own. */
 static void due_responding(const struct exchange *exchange, struct due *due)
@@ -151,7 +172,9 @@ static void due_responding(const struct exchange *exchange, struct due *due)
     if (exchange->hedge.role == HEDGE_BEATEN) {
         return;
     }
-    if (!response->full) {
+    if (exchange_is_call(exchange) && !response->full) {
+        due_call(exchange, due);
+    } else if (!response->full) {
         due_earlier(due, exchange_moved_ms(exchange), exchange_settings(exchange)->timeouts.idle_ms,
                     REASON_IDLE_TIMEOUT);
     } else if (response->paused || attempt_piped(&exchange->attempt)) {

@@ -13,6 +13,7 @@
 #include "proxy/http/added_fields.h"
 #include "proxy/http/append.h"
 #include "proxy/http/believed_fields.h"
+#include "proxy/http/grpc_words.h"
 #include "proxy/http/hop_fields.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
@@ -334,6 +335,19 @@ static char *add_traceparent(char *at, const struct exchange *exchange)
     return append_literal(at, "-01\r\n");
 }
 
+/* The number of an attempt that is not the first. The client's side may have tried a gRPC call before (gRFC A6). */
+static char *add_attempt(char *at, const struct exchange *exchange, uint64_t attempt)
+{
+    at = append_literal(at, "\r\nX-Envoy-Attempt-Count: ");
+    at = append_uint(at, attempt);
+    if (exchange_is_call(exchange) && exchange->tries.retries_count > 0) {
+        at = append_literal(at, "\r\ngrpc-previous-rpc-attempts: ");
+        at = append_uint(at, grpc_previous_attempts(&exchange->request) +
+                                 exchange->tries.retries_count);
+    }
+    return append_literal(at, "\r\n");
+}
+
 /* Tells the next hop how much time is left, and how often the request was tried. */
 static char *add_hop(char *at, const struct exchange *exchange)
 {
@@ -346,9 +360,7 @@ static char *add_hop(char *at, const struct exchange *exchange)
     if (__builtin_expect(attempt == 1, 1)) {
         at = append_literal(at, "\r\nX-Envoy-Attempt-Count: 1\r\n");
     } else {
-        at = append_literal(at, "\r\nX-Envoy-Attempt-Count: ");
-        at = append_uint(at, attempt);
-        at = append_literal(at, "\r\n");
+        at = add_attempt(at, exchange, attempt);
     }
     if (__builtin_expect(head_has(&exchange->request, FIELD_GRPC_TIMEOUT), 0)) {
         /* The deadline of a call holds beyond the response's head, so it is told by itself. A client that is not trusted

@@ -4,6 +4,7 @@ libproxy_a_SOURCES += \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/exchange_admit.c \
 	%D%/exchange_gate.c \
+	%D%/exchange_grpc.c \
 	%D%/exchange_log.c \
 	%D%/exchange_parts.h \
 	%D%/exchange_relay.c \

@@ -6,6 +6,8 @@
 
 #define PUSHBACK_DIGITS 9
 
+ENUM_NAME_FUNCTION(grpc_status_name, enum grpc_status, GRPC_STATUSES)
+
 static const struct http_field *find(const struct http_head *head, const char *name)
 {
     return head_find_name(head, name, strlen(name));
@@ -81,9 +83,17 @@ enum grpc_pushback grpc_pushback_find(const struct http_head *head, uint64_t *re
     return read_number(head, field, ret_wait_ms) ? GRPC_PUSHBACK_WAIT : GRPC_PUSHBACK_STOP;
 }
 
+static const char previous_attempts[] = "grpc-previous-rpc-attempts";
+
+bool grpc_names_previous_attempts(const struct http_head *head, const struct http_field *field)
+{
+    return field->name_bytes == sizeof previous_attempts - 1 &&
+           strncasecmp(head->base + field->name_at, previous_attempts, field->name_bytes) == 0;
+}
+
 uint64_t grpc_previous_attempts(const struct http_head *head)
 {
-    const struct http_field *field = find(head, "grpc-previous-rpc-attempts");
+    const struct http_field *field = find(head, previous_attempts);
     uint64_t count;
     return field != NULL && read_number(head, field, &count) ? count : 0;
 }

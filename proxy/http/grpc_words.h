@@ -14,6 +14,8 @@
 #include "conf/grpc_status.h"
 #include "proxy/http/http_head.h"
 
+const char *grpc_status_name(enum grpc_status value);
+
 /* Whether the content type is application/grpc, maybe with "+proto" or the like behind it. gRPC-Web is another protocol:
    its trailers are in its payload. */
 bool grpc_is_call(const struct http_head *head);
@@ -34,7 +36,9 @@ enum grpc_pushback {
 /* Sets *ret_wait_ms with GRPC_PUSHBACK_WAIT only. */
 enum grpc_pushback grpc_pushback_find(const struct http_head *head, uint64_t *ret_wait_ms);
 
-/* Reads the number of attempts that the client's side made before this request; 0: none. */
+/* grpc-previous-rpc-attempts: whether a field is it, and the number of attempts that the client's side made before this
+   request; 0: none. */
+bool grpc_names_previous_attempts(const struct http_head *head, const struct http_field *field);
 uint64_t grpc_previous_attempts(const struct http_head *head);
 
 /* Writes a text as a value of grpc-message, percent-encoded and ended with NUL, and cuts it to the space. */

@@ -74,6 +74,22 @@ uint64_t hop_grpc_wait_ms(const struct http_head *head)
     return smallest(head, FIELD_GRPC_TIMEOUT, read_grpc);
 }
 
+bool hop_grpc_valid(const struct http_head *head)
+{
+    if (!head_has(head, FIELD_GRPC_TIMEOUT)) {
+        return true;
+    }
+    for (size_t i = 0; i < head->field_count; i++) {
+        const struct http_field *field = &head->fields[i];
+        uint64_t value;
+        if (field->id == FIELD_GRPC_TIMEOUT &&
+            !read_grpc(head->base + field->value_at, field->value_bytes, &value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 uint64_t hop_wait_ms(const struct http_head *head)
 {
     uint64_t envoy_ms = smallest(head, FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, read_number);

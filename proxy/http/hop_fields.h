@@ -2,7 +2,7 @@
  * Fields that proxies send each other about a request: how long its sender waits (X-Envoy-Expected-Rq-Timeout-Ms,
  * grpc-timeout), and the number of the attempt (X-Envoy-Attempt-Count).
  *
- * Owns nothing; pure. Thread: any. Errors: an invalid value is ignored. Spec: gRPC over HTTP/2 ("Timeout").
+ * Owns nothing; pure. Thread: any. Errors: an invalid value is ignored, but see hop_grpc_valid(). Spec: gRPC over HTTP/2 ("Timeout").
  */
 #ifndef EVENKEEL_PROXY_HTTP_HOP_FIELDS_H
 #define EVENKEEL_PROXY_HTTP_HOP_FIELDS_H
@@ -21,6 +21,9 @@ uint64_t hop_wait_ms(const struct http_head *head);
 
 /* The value of grpc-timeout. */
 uint64_t hop_grpc_wait_ms(const struct http_head *head);
+
+/* Whether every grpc-timeout is valid; true without one. */
+bool hop_grpc_valid(const struct http_head *head);
 
 /* Number of attempts of the request by earlier hops, this one included: at least 1. */
 unsigned hop_attempts_count(const struct http_head *head);

@@ -34,11 +34,11 @@ static void own_response_begin(struct own_response *response, unsigned status,
     response->head = (struct http_head){
         .base = response->text,
         .status = (uint16_t)status,
-        .framing = FRAMING_NONE,
+        .framing = FRAMING_LENGTH,
         .fields = response->fields,
         .field_limit = sizeof response->fields / sizeof response->fields[0],
     };
-    response->body_bytes = 0;
+    response->head.seen[FIELD_CONTENT_LENGTH / 64] |= (uint64_t)1 << (FIELD_CONTENT_LENGTH % 64);
     own_response_add(response, FIELD_CONTENT_TYPE, "Content-Type", content_type);
 }
 
@@ -69,9 +69,7 @@ void own_response_build(struct own_response *response, enum exchange_reason reas
                           (unsigned)row->status, http_reason_phrase(row->status), row->name);
     response->body_bytes =
         (size_t)length < sizeof response->body ? (size_t)length : sizeof response->body - 1;
-    response->head.framing = FRAMING_LENGTH;
     response->head.content_length = response->body_bytes;
-    response->head.seen[FIELD_CONTENT_LENGTH / 64] |= (uint64_t)1 << (FIELD_CONTENT_LENGTH % 64);
 }
 
 void own_response_build_grpc(struct own_response *response, enum exchange_reason reason,
@@ -87,6 +85,7 @@ void own_response_build_grpc(struct own_response *response, enum exchange_reason
              detail != NULL ? ": " : "", detail != NULL ? detail : "");
     grpc_message_encode(value, sizeof value, text);
     own_response_add(response, FIELD_OTHER, "grpc-message", value);
+    own_response_empty(response);
 }
 
 void own_response_empty(struct own_response *response)

@@ -16,9 +16,10 @@
     X(method, 64)        \
     X(target, 2048)      \
     X(host, 512)         \
-    X(client_tls, 16)    \
+    X(client_tls, 12)    \
     X(client_cipher, 64) \
     X(client_sni, 512)   \
+    X(grpc_status, 20)   \
     X(reason, 32)        \
     X(listener, 256)     \
     X(route, 256)        \
@@ -178,6 +179,16 @@ static void put_client_tls(struct line *line, const struct access_record *record
     put(line, record->client_resumed ? "true}" : "false}", record->client_resumed ? 5 : 6);
 }
 
+static void put_ending(struct line *line, const struct access_record *record)
+{
+    put_literal(line, ",\"reason\":");
+    put_json_text(line, record->reason, ROOM_reason);
+    if (record->grpc_status.length > 0) {
+        put_literal(line, ",\"grpc_status\":");
+        put_json_text(line, record->grpc_status, ROOM_grpc_status);
+    }
+}
+
 size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
                         char line_bytes[ACCESS_LINE_BYTES])
 {
@@ -196,7 +207,7 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     put_literal(&line, ",\"protocol\":");
     put(&line, record->http_1_0 ? "\"HTTP/1.0\"" : "\"HTTP/1.1\"", 10);
     UINT("status", record->status);
-    TEXT("reason", reason);
+    put_ending(&line, record);
     UINT("request_bytes", record->request_body_bytes);
     UINT("response_bytes", record->response_body_bytes);
     put_literal(&line, ",\"duration_ms\":");

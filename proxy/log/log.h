@@ -78,8 +78,9 @@ struct access_record {
     struct access_text listener, route, upstream, endpoint;   /* empty: none */
     struct access_text client_tls, client_cipher, client_sni; /* empty: no TLS; no name */
     bool client_resumed;
-    struct access_text reason; /* how it ended, from the table of reasons */
-    unsigned status;           /* 0: nothing was sent */
+    struct access_text grpc_status; /* empty: no gRPC call */
+    struct access_text reason;      /* how it ended, from the table of reasons */
+    unsigned status;                /* 0: nothing was sent */
     bool http_1_0;
     int shard;    /* -1: none */
     bool reused;  /* served on a connection that was used before */

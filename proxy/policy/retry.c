@@ -20,6 +20,9 @@ enum retry_verdict retry_judge(const struct retry_settings *settings,
     if (retry_case->other_hop && (settings->on & RETRY_OTHER_HOP) == 0) {
         return RETRY_OTHER_HOP_VERDICT;
     }
+    if (retry_case->pushback) {
+        return RETRY_PUSHBACK_VERDICT;
+    }
     if (retry_case->retries_count + 1 >= settings->attempts_count) {
         return RETRY_ATTEMPTS_VERDICT;
     }
@@ -43,6 +46,11 @@ unsigned retry_condition_of(unsigned status)
     case 504: return RETRY_504;
     default: return 0;
     }
+}
+
+unsigned retry_condition_of_call(enum grpc_status status)
+{
+    return status == GRPC_OK ? 0 : 1u << (RETRY_GRPC_BIT + status - GRPC_CANCELLED);
 }
 
 /* Parses "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7); the obsolete forms are ignored. */

@@ -19,6 +19,7 @@
     X(RETRY_MADE_VERDICT, "made")                                                                 \
     X(RETRY_NOT_ASKED_VERDICT, "not_asked") /* retry.on does not name the failure */              \
     X(RETRY_OTHER_HOP_VERDICT, "other_hop") /* another hop has already decided */                 \
+    X(RETRY_PUSHBACK_VERDICT, "pushback")   /* the server of a gRPC call wants none */            \
     X(RETRY_ATTEMPTS_VERDICT, "attempts")   /* retry.attempts is reached */                       \
     X(RETRY_UNSAFE_VERDICT,                                                                       \
       "unsafe")                   /* the request may have had an effect, and is not idempotent */ \
@@ -35,6 +36,7 @@ const char *retry_verdict_name(enum retry_verdict value);
 struct retry_case {
     unsigned condition; /* the bit of enum retry_condition for the failure; 0: none */
     bool other_hop;     /* another hop decided the response */
+    bool pushback;      /* the server asks for no retry */
     bool untouched;     /* no byte of the request has reached the endpoint */
     bool body_at_hand;  /* all payload that has arrived can be sent again */
     bool idempotent;    /* the request may be sent twice, by its method or its Idempotency-Key */
@@ -49,6 +51,9 @@ bool retry_idempotent(const struct retry_settings *settings, const struct http_h
 
 /* The bit of enum retry_condition for a response's status; 0: none. */
 unsigned retry_condition_of(unsigned status);
+
+/* The same for a trailers-only response to a gRPC call. */
+unsigned retry_condition_of_call(enum grpc_status status);
 
 /* How long a response asks to wait; 0: it does not. A date is compared with wall_ms (CLOCK_REALTIME). */
 uint64_t retry_after_ms(const struct http_head *head, uint64_t wall_ms);

@@ -82,6 +82,7 @@ enum status_class { ENUM_VALUES(STATUS_CLASSES) STATUS_CLASS_COUNT };
 struct route_stats {
     uint64_t by_class[STATUS_CLASS_COUNT]; /* [status / 100] */
     uint64_t by_reason[REASON_COUNT];
+    uint64_t by_grpc[GRPC_STATUS_COUNT];
     struct histogram duration_us;   /* first byte of the request to end of the response */
     struct histogram first_byte_us; /* first byte of the request to the response's head */
 };

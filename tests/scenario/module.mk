@@ -18,6 +18,7 @@ scenario_tests = \
 	%D%/failures.py \
 	%D%/forwarding.py \
 	%D%/framing.py \
+	%D%/grpc_rules.py \
 	%D%/half_close.py \
 	%D%/health.py \
 	%D%/hedging.py \

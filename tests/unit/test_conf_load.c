@@ -158,6 +158,35 @@ static void an_unknown_key_is_named_with_its_place_and_the_nearest(void **state)
     refused("zzzzzzzzzzzz = 1;\n" MINIMAL, "test.conf:1: zzzzzzzzzzzz: unknown key");
 }
 
+static void an_unknown_word_is_named_with_the_nearest(void **state)
+{
+    (void)state;
+    refused(
+        "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; retry = { on = [ \"grpc:unavailible\" ]; }; }; };\n"
+        "routes = ( { upstream = \"app\"; } );\n",
+        "got \"grpc:unavailible\": did you mean \"grpc:unavailable\"?");
+    refused(
+        "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; retry = { on = [ \"grpc:ok\" ]; }; }; };\n"
+        "routes = ( { upstream = \"app\"; } );\n",
+        "\"grpc:unauthenticated\", got \"grpc:ok\"");
+}
+
+static void statuses_of_grpc_are_conditions_of_a_retry(void **state)
+{
+    (void)state;
+    struct settings *settings = good(
+        "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ];\n"
+        "retry = { on = [ \"reset\", \"grpc:cancelled\", \"grpc:unauthenticated\" ]; }; }; };\n"
+        "routes = ( { upstream = \"app\"; } );\n");
+    assert_int_equal(settings->upstreams[0].retry.on,
+                     RETRY_RESET | 1u << RETRY_GRPC_BIT |
+                         1u << (RETRY_GRPC_BIT + GRPC_UNAUTHENTICATED - GRPC_CANCELLED));
+    settings_put(&settings);
+}
+
 static void a_bare_number_is_not_a_duration_or_size(void **state)
 {
     (void)state;
@@ -550,6 +579,8 @@ int main(void)
         cmocka_unit_test(keys_that_are_not_given_follow_those_that_are),
         cmocka_unit_test(a_deadline_that_its_upstream_would_cut_short_is_refused),
         cmocka_unit_test(an_unknown_key_is_named_with_its_place_and_the_nearest),
+        cmocka_unit_test(an_unknown_word_is_named_with_the_nearest),
+        cmocka_unit_test(statuses_of_grpc_are_conditions_of_a_retry),
         cmocka_unit_test(a_bare_number_is_not_a_duration_or_size),
         cmocka_unit_test(durations_of_several_parts_and_short_sizes_are_understood),
         cmocka_unit_test(what_is_not_taken_comes_with_what_to_write),

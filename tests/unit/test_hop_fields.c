@@ -108,6 +108,30 @@ static void a_grpc_timeout_has_at_most_eight_digits(void **state)
     }
 }
 
+static void a_grpc_timeout_that_is_none_is_found_among_others(void **state)
+{
+    static const struct {
+        const char *lines;
+        bool valid;
+    } cases[] = {{"", true},
+                 {"grpc-timeout: 99999999H\r\n", true},
+                 {"grpc-timeout: 0n\r\n", true},
+                 {"grpc-timeout: 5S\r\ngrpc-timeout: 3M\r\n", true},
+                 {"grpc-timeout: 5S\r\ngrpc-timeout: soon\r\n", false},
+                 {"grpc-timeout: 100000000m\r\n", false},
+                 {"grpc-timeout: 5\r\n", false},
+                 {"grpc-timeout: 5s\r\n", false},
+                 {"grpc-timeout: -5S\r\n", false},
+                 {"grpc-timeout: 5.5S\r\n", false},
+                 {"grpc-timeout: S\r\n", false},
+                 {"grpc-timeout: \r\n", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct http_head head = head_of(cases[i].lines);
+        assert_int_equal(hop_grpc_valid(&head), cases[i].valid);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +140,7 @@ int main(void)
         cmocka_unit_test(a_request_is_its_first_attempt_unless_it_says_otherwise),
         cmocka_unit_test(the_next_hop_is_given_less_than_is_left),
         cmocka_unit_test(a_grpc_timeout_has_at_most_eight_digits),
+        cmocka_unit_test(a_grpc_timeout_that_is_none_is_found_among_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,7 +50,8 @@ static void every_reason_refuses_a_grpc_call_with_a_status(void **state)
                          i == REASON_COMPLETE || i == REASON_UPGRADED || i == REASON_READY);
         own_response_build_grpc(&response, (enum exchange_reason)i, "50%", 7);
         assert_int_equal(response.head.status, 200);
-        assert_int_equal(response.head.framing, FRAMING_NONE);
+        assert_int_equal(response.head.framing, FRAMING_LENGTH);
+        assert_int_equal(response.head.content_length, 0);
         assert_int_equal(response.body_bytes, 0);
         assert_true(grpc_is_call(&response.head));
         assert_true(grpc_status_find(&response.head, &status));

@@ -75,6 +75,21 @@ static void what_another_hop_decided_is_retried_only_on_request(void **state)
     assert_int_equal(retry_judge(&settings, &this), RETRY_NOT_ASKED_VERDICT);
 }
 
+static void a_server_that_pushes_back_is_asked_no_more(void **state)
+{
+    struct retry_settings settings = three;
+    struct retry_case this = fine;
+    (void)state;
+    settings.on |= retry_condition_of_call(GRPC_UNAVAILABLE);
+    this.condition = retry_condition_of_call(GRPC_UNAVAILABLE);
+    assert_int_equal(retry_judge(&settings, &this), RETRY_MADE_VERDICT);
+    this.pushback = true;
+    assert_int_equal(retry_judge(&settings, &this), RETRY_PUSHBACK_VERDICT);
+    this.condition = retry_condition_of_call(GRPC_INTERNAL);
+    assert_int_equal(retry_judge(&settings, &this), RETRY_NOT_ASKED_VERDICT);
+    assert_int_equal(retry_condition_of_call(GRPC_OK), 0);
+}
+
 static void a_wait_is_read_from_seconds_and_dates(void **state)
 {
     static const struct {
@@ -147,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_speaks_against_a_retry_is_named),
+        cmocka_unit_test(a_server_that_pushes_back_is_asked_no_more),
         cmocka_unit_test(what_another_hop_decided_is_retried_only_on_request),
         cmocka_unit_test(a_wait_is_read_from_seconds_and_dates),
         cmocka_unit_test(an_error_in_proxy_status_is_found_whatever_stands_around_it),
