@@ -77,9 +77,11 @@ static inline bool h2_block_has(const struct h2_block *block, enum h2_pseudo pse
     return (block->pseudo_seen >> pseudo) & 1;
 }
 
+/* Not NULL once there is text, though there be no field. */
 static inline struct http_field *h2_block_fields(const struct h2_block *block)
 {
-    return block->fields != NULL ? (struct http_field *)(void *)block->fields->bytes : NULL;
+    const struct buf *buf = block->fields != NULL ? block->fields : block->text;
+    return (struct http_field *)(void *)(uintptr_t)buf->bytes;
 }
 
 #endif

@@ -26,24 +26,40 @@ static int on_begin_headers(nghttp2_session *frames, const nghttp2_frame *frame,
     return 0;
 }
 
-/* Answers what is wrong with a block. nghttp2 goes on to read it for HPACK's sake and says no more of it. */
+/* RST_STREAM for what the other side did. If this frame ends the stream, nghttp2 closes it and sends none: `closed` tells the code all the
+   same. */
+static int reset(struct h2_session *session, int32_t id, uint32_t code)
+{
+    struct h2_stream *stream = h2_stream_of(session->frames, id);
+    if (stream != NULL && stream->code == H2_NO_ERROR) {
+        stream->code = code;
+    }
+    int result = nghttp2_submit_rst_stream(session->frames, NGHTTP2_FLAG_NONE, id, code);
+    return result == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* Ends a stream, or the connection, for what is wrong with a block. */
 static int refuse_block(struct h2_session *session, int32_t id, enum h2_block_result result)
 {
     bool request = session->block.kind == H2_BLOCK_REQUEST;
     h2_block_release(&session->block, session->env.bufs);
-    uint32_t code = H2_PROTOCOL_ERROR;
     switch (result) {
-    case H2_BLOCK_OK: return 0;
+    case H2_BLOCK_OK: break;
     case H2_BLOCK_FLOOD:
         h2_session_end(session, H2_ENHANCE_YOUR_CALM, "head_flood");
         return NGHTTP2_ERR_CALLBACK_FAILURE;
-    case H2_BLOCK_MALFORMED: break;
-    case H2_BLOCK_NO_MEMORY: code = request ? H2_REFUSED_STREAM : H2_INTERNAL_ERROR; break;
+    case H2_BLOCK_MALFORMED: return reset(session, id, H2_PROTOCOL_ERROR);
+    case H2_BLOCK_NO_MEMORY:
+        return reset(session, id, request ? H2_REFUSED_STREAM : H2_INTERNAL_ERROR);
     }
-    if (nghttp2_submit_rst_stream(session->frames, NGHTTP2_FLAG_NONE, id, code) != 0) {
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    }
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    return 0;
+}
+
+/* The same while it is still being read: nghttp2 goes on for HPACK's sake, and says no more of it. */
+static int refuse_part(struct h2_session *session, int32_t id, enum h2_block_result result)
+{
+    int refused = refuse_block(session, id, result);
+    return refused == 0 ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : refused;
 }
 
 static int on_header(nghttp2_session *frames, const nghttp2_frame *frame, const uint8_t *name,
@@ -58,7 +74,7 @@ static int on_header(nghttp2_session *frames, const nghttp2_frame *frame, const 
     enum h2_block_result result =
         h2_block_add(&session->block, session->env.bufs, &session->limits, (const char *)name,
                      name_bytes, (const char *)value, value_bytes);
-    return result == H2_BLOCK_OK ? 0 : refuse_block(session, frame->hd.stream_id, result);
+    return result == H2_BLOCK_OK ? 0 : refuse_part(session, frame->hd.stream_id, result);
 }
 
 /* nghttp2 would leave such fields out: a message with one is malformed (RFC 9113 8.2.1). */
@@ -68,7 +84,7 @@ static int on_invalid_header(nghttp2_session *frames, const nghttp2_frame *frame
 {
     struct h2_session *session = user_data;
     (void)frames, (void)name, (void)name_bytes, (void)value, (void)value_bytes, (void)flags;
-    return refuse_block(session, frame->hd.stream_id, H2_BLOCK_MALFORMED);
+    return refuse_part(session, frame->hd.stream_id, H2_BLOCK_MALFORMED);
 }
 
 /* ---- heads ---- */
@@ -81,19 +97,6 @@ static uint64_t expected_of(const struct http_head *head)
     return endless ? UINT64_MAX : head->framing == FRAMING_LENGTH ? head->content_length : 0;
 }
 
-static int reset(struct h2_session *session, int32_t id, uint32_t code)
-{
-    int result = nghttp2_submit_rst_stream(session->frames, NGHTTP2_FLAG_NONE, id, code);
-    return result == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
-}
-
-/* A refusal that does not stop the reading of the block, which has been read. */
-static int refuse_whole(struct h2_session *session, int32_t id, enum h2_block_result result)
-{
-    int refused = refuse_block(session, id, result);
-    return refused == NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE ? 0 : refused;
-}
-
 static int take_request(struct h2_session *session, int32_t id, bool last)
 {
     struct http_head head;
@@ -101,7 +104,7 @@ static int take_request(struct h2_session *session, int32_t id, bool last)
     enum h2_block_result result =
         h2_head_request(&session->block, session->env.bufs, last, &head, &fault);
     if (result != H2_BLOCK_OK) {
-        return refuse_whole(session, id, result);
+        return refuse_block(session, id, result);
     }
     struct h2_stream *stream = session->events->opened(session->owner);
     if (stream == NULL) {
@@ -131,7 +134,7 @@ static int take_response(struct h2_session *session, struct h2_stream *stream, b
     enum h2_block_result result = h2_head_response(&session->block, session->env.bufs,
                                                    (enum http_method)stream->method, last, &head);
     if (result != H2_BLOCK_OK) {
-        return refuse_whole(session, stream->id, result);
+        return refuse_block(session, stream->id, result);
     }
     if (head.status >= 200) {
         stream->marks |= H2_MARK_HEAD;
@@ -171,7 +174,7 @@ static int take_trailers(struct h2_session *session, struct h2_stream *stream, b
         return reset(session, stream->id, H2_ENHANCE_YOUR_CALM);
     }
     if (result != H2_BLOCK_OK) {
-        return refuse_whole(session, stream->id, result);
+        return refuse_block(session, stream->id, result);
     }
     const struct payload end = {.last = true, .trailers = &head};
     int taken = take_end(session, stream, &end);
@@ -215,7 +218,7 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
     if (nghttp2_session_consume_connection(frames, length) != 0) {
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
-    if (stream == NULL) {
+    if (stream == NULL || stream->code != H2_NO_ERROR) {
         return 0;
     }
     session->data_left -= (uint32_t)length;
@@ -356,7 +359,7 @@ static int on_stream_close(nghttp2_session *frames, int32_t id, uint32_t code, v
         return 0;
     }
     bool beyond = session->goaway_received && id > session->goaway_id;
-    const struct h2_end end = {.code = code,
+    const struct h2_end end = {.code = stream->code != H2_NO_ERROR ? stream->code : code,
                                .remote = beyond || (stream->marks & H2_MARK_REMOTE),
                                .unsent = code == H2_REFUSED_STREAM};
     nghttp2_session_set_stream_user_data(frames, id, NULL);

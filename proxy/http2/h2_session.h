@@ -63,6 +63,7 @@ struct h2_stream {
     uint64_t received_bytes; /* of payload */
     uint64_t sent_bytes;     /* of payload */
     uint64_t expected_bytes; /* content-length of what is received; UINT64_MAX: none */
+    uint32_t code;           /* enum h2_code: why the session ends it; NO_ERROR: it does not */
     int32_t id;
     uint32_t held_bytes; /* of payload received and not taken yet */
     uint8_t state;       /* enum h2_stream_state */

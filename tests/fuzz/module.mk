@@ -8,6 +8,8 @@ fuzz_targets = \
 	%D%/fuzz_h1_body \
 	%D%/fuzz_h1_request \
 	%D%/fuzz_h1_response \
+	%D%/fuzz_h2_client \
+	%D%/fuzz_h2_server \
 	%D%/fuzz_hop_fields \
 	%D%/fuzz_proxy_header \
 	%D%/fuzz_tls_handshake \
@@ -19,13 +21,15 @@ fuzz_corpora = \
 	%D%/corpus/fuzz_h1_body \
 	%D%/corpus/fuzz_h1_request \
 	%D%/corpus/fuzz_h1_response \
+	%D%/corpus/fuzz_h2_client \
+	%D%/corpus/fuzz_h2_server \
 	%D%/corpus/fuzz_hop_fields \
 	%D%/corpus/fuzz_proxy_header \
 	%D%/corpus/fuzz_tls_handshake \
 	%D%/corpus/fuzz_warm_state
 
 check_PROGRAMS += $(fuzz_targets)
-EXTRA_DIST += %D%/run %D%/h1_oracle.h
+EXTRA_DIST += %D%/run %D%/h1_oracle.h %D%/h2_oracle.h
 EXTRA_DIST += $(fuzz_corpora)
 
 if ENABLE_FUZZING
