@@ -3,6 +3,8 @@
 #include "proxy/http2/h2_state.h"
 #include "steady/check.h"
 
+#define LARGEST_FRAME_BYTES 16384 /* RFC 9113 4.2: SETTINGS_MAX_FRAME_SIZE, which is not changed */
+
 /* ---- field blocks ---- */
 
 static enum h2_block_kind kind_of(const struct h2_session *session, const nghttp2_frame *frame,
@@ -20,6 +22,9 @@ static int on_begin_headers(nghttp2_session *frames, const nghttp2_frame *frame,
     struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
     enum h2_block_kind kind = kind_of(session, frame, stream);
     h2_block_release(&session->block, session->env.bufs);
+    if (kind == H2_BLOCK_REQUEST) {
+        session->newest_id = frame->hd.stream_id;
+    }
     if (kind == H2_BLOCK_REQUEST || stream != NULL) {
         h2_block_begin(&session->block, kind);
     }
@@ -198,14 +203,35 @@ static int take_block(struct h2_session *session, const nghttp2_frame *frame)
 
 /* ---- payload ---- */
 
+/* Whether the client has ended the stream itself, or has passed it over (RFC 9113 5.1, 5.1.1). What comes for a stream that this
+   side has reset, or for one that is older, may have been on its way. */
+static bool is_ended(const struct h2_session *session, int32_t id)
+{
+    return h2_session_is_server(session) && id % 2 == 1 && id <= session->newest_id &&
+           id > session->reset_id && nghttp2_session_find_stream(session->frames, id) == NULL;
+}
+
+static int break_off(struct h2_session *session, uint32_t code)
+{
+    h2_session_end(session, code, NULL);
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+/* nghttp2 remembers no stream that is over, and checks the length of no CONTINUATION. */
 static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head, void *user_data)
 {
     struct h2_session *session = user_data;
     (void)frames;
-    if (head->type == NGHTTP2_DATA) {
+    switch (head->type) {
+    case NGHTTP2_DATA:
         session->data_left = (uint32_t)head->length;
+        return is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED) : 0;
+    case NGHTTP2_HEADERS:
+        return is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED) : 0;
+    case NGHTTP2_CONTINUATION:
+        return head->length > LARGEST_FRAME_BYTES ? break_off(session, H2_FRAME_SIZE_ERROR) : 0;
+    default: return 0;
     }
-    return 0;
 }
 
 /* The end is told with the last bytes of a frame that has no padding, so that its receiver may pass it on at once; else when
@@ -334,6 +360,9 @@ static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, vo
     if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != H2_NO_ERROR) {
         h2_session_end(session, frame->goaway.error_code, NULL);
         return 0;
+    }
+    if (frame->hd.type == NGHTTP2_RST_STREAM && frame->hd.stream_id > session->reset_id) {
+        session->reset_id = frame->hd.stream_id;
     }
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) {
         return 0;

@@ -44,6 +44,8 @@ struct h2_session {
     struct buf *left;   /* of a frame that did not fit into the space */
     const char *over;   /* why the connection is over; NULL: it is not */
     int32_t goaway_id;  /* last stream of the GOAWAY received */
+    int32_t newest_id;  /* server: the last stream that the client has opened */
+    int32_t reset_id;   /* server: the last stream that this side has reset */
     uint32_t data_left; /* of the DATA frame being received */
     uint8_t role;       /* enum h2_role */
     bool inside;        /* within h2_session_take() or h2_session_pull() */
