@@ -71,17 +71,18 @@ enum lease_result {
 /* Results of a dial. RETIRED: the dial failed, but its endpoint has left the settings, so this is no evidence: try
    another endpoint. FULL: the expected connection went to another request and pool.max connections exist, as with
    LEASE_FULL. */
-#define DIAL_RESULTS(X)                                                                     \
-    X(DIAL_OK, "ok")                                                                        \
-    X(DIAL_REFUSED, "refused")                                                              \
-    X(DIAL_UNREACHABLE, "unreachable")                                                      \
-    X(DIAL_RESET, "reset")                                                                  \
-    X(DIAL_TIMEOUT, "timeout")                                                              \
-    X(DIAL_NO_FD, "no_fd")                                                                  \
-    X(DIAL_NO_ADDRESS_PORT, "no_address_port") /* EADDRNOTAVAIL: local ports are used up */ \
-    X(DIAL_RETIRED, "retired")                                                              \
-    X(DIAL_FULL, "full")                                                                    \
-    X(DIAL_TLS, "tls") /* the handshake failed: tls_failure of the request says why */      \
+#define DIAL_RESULTS(X)                                                                          \
+    X(DIAL_OK, "ok")                                                                             \
+    X(DIAL_REFUSED, "refused")                                                                   \
+    X(DIAL_UNREACHABLE, "unreachable")                                                           \
+    X(DIAL_RESET, "reset")                                                                       \
+    X(DIAL_TIMEOUT, "timeout")                                                                   \
+    X(DIAL_NO_FD, "no_fd")                                                                       \
+    X(DIAL_NO_ADDRESS_PORT, "no_address_port") /* EADDRNOTAVAIL: local ports are used up */      \
+    X(DIAL_RETIRED, "retired")                                                                   \
+    X(DIAL_FULL, "full")                                                                         \
+    X(DIAL_PROTOCOL, "protocol") /* it does not speak the protocol that is expected */           \
+    X(DIAL_TLS, "tls")           /* the handshake failed: tls_failure of the request says why */ \
     X(DIAL_ERROR, "error")
 
 enum dial_result { ENUM_VALUES(DIAL_RESULTS) };
@@ -196,6 +197,11 @@ void upstream_leave(struct pool_worker *worker, struct upstream *upstream);
    more without counting as a retry, which a few of each hundred requests may; the redial is counted. */
 __attribute__((warn_unused_result)) bool upstream_may_redial(struct pool_worker *worker,
                                                              struct upstream *upstream);
+
+/* The same after an event (not 0) that has refused several requests of one connection: it counts as one redial. */
+__attribute__((warn_unused_result)) bool upstream_may_redial_after(struct pool_worker *worker,
+                                                                   struct upstream *upstream,
+                                                                   uint64_t event);
 
 /* To be called after code on this worker's thread has given units of the bound on file descriptors back: calls an
    exchange that waits for one. */

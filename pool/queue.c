@@ -59,6 +59,17 @@ bool upstream_may_redial(struct pool_worker *worker, struct upstream *upstream)
     return redial_cap_take(&local->redials, local->admitted_count, now_of(local));
 }
 
+bool upstream_may_redial_after(struct pool_worker *worker, struct upstream *upstream,
+                               uint64_t event)
+{
+    struct upstream_local *local = upstream_local_of(upstream, worker);
+    if (event == local->redial_event || upstream_may_redial(worker, upstream)) {
+        local->redial_event = event;
+        return true;
+    }
+    return false;
+}
+
 void upstream_local_keep(struct upstream_local *local, struct pool_worker *worker,
                          struct upstream_view *view)
 {

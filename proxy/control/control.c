@@ -21,6 +21,7 @@
 #include "proxy/control/upstream_tls.h"
 #include "proxy/control/user.h"
 #include "proxy/policy/admission.h"
+#include "proxy/upstream/h2_connection.h"
 #include "steady/budget.h"
 #include "steady/check.h"
 #include "steady/rng.h"
@@ -145,6 +146,7 @@ static bool control_start_workers(struct control *control)
         log_error(control->log, "start: no memory");
         return false;
     }
+    pools_set_http2(control->pools, &h2_connection_protocol);
     control->policy = (struct policy_env){control->log, control->workers.count};
     policy_accompany(control->pools, &control->policy);
     struct rng rng;

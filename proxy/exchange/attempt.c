@@ -1,6 +1,8 @@
 /* Asking for a connection, and what an attempt reports about its endpoint. */
 #include "proxy/exchange/attempt.h"
 
+#include <string.h>
+
 #include "pool/health.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/policy/shards.h"
@@ -11,10 +13,24 @@ static struct exchange *exchange_of(struct lease_request *request)
     return container_of(request, struct exchange, attempt.request);
 }
 
+static __attribute__((noinline)) void attempt_shares(struct exchange *exchange, struct lease *lease)
+{
+    struct attempt *attempt = &exchange->attempt;
+    const struct upstream_events *events = attempt_side(attempt)->events;
+    attempt->state = ATTEMPT_SHARES;
+    memset(&attempt->upstream, 0, sizeof attempt->upstream);
+    h2_upstream_init(&attempt->upstream.h2, events, exchange, exchange->worker);
+    h2_upstream_begin(&attempt->upstream.h2, lease);
+}
+
 static void attempt_leased(struct exchange *exchange, struct lease *lease)
 {
+    if (__builtin_expect(lease->stream == NULL, 0)) {
+        attempt_shares(exchange, lease);
+        return;
+    }
     exchange->attempt.state = ATTEMPT_LEASED;
-    h1_upstream_begin(&exchange->attempt.upstream, lease);
+    h1_upstream_begin(&exchange->attempt.upstream.h1, lease);
 }
 
 static void attempt_on_ready(struct lease_request *request, struct lease *lease)
@@ -38,13 +54,22 @@ static size_t attempt_proxy_header(struct lease_request *request, char *space)
     return exchange->downstream->proxy_header(exchange, space);
 }
 
+/* What speaks until a lease says otherwise. */
+static __attribute__((noinline)) void attempt_speak_http1(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    const struct upstream_events *events = attempt_side(attempt)->events;
+    memset(&attempt->upstream, 0, sizeof attempt->upstream);
+    h1_upstream_init(&attempt->upstream.h1, events, exchange, exchange->worker);
+}
+
 void attempt_init(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
     attempt->request.on_ready = attempt_on_ready;
     attempt->request.on_failed = attempt_on_failed;
     attempt->request.proxy_header = attempt_proxy_header;
-    h1_upstream_init(&attempt->upstream, &exchange_events, exchange, exchange->worker);
+    h1_upstream_init(&attempt->upstream.h1, &exchange_events, exchange, exchange->worker);
 }
 
 __attribute__((noinline)) static void attempt_report_nothing(struct exchange *exchange)
@@ -235,8 +260,11 @@ void attempt_end(struct exchange *exchange)
         attempt_set_slow(exchange, false);
         attempt->judge_at_ms = 0;
     }
-    if (attempt->state == ATTEMPT_LEASED) {
+    if (__builtin_expect(attempt->state == ATTEMPT_LEASED, 1)) {
         side->ops->end(side);
+    } else if (attempt->state == ATTEMPT_SHARES) {
+        side->ops->end(side);
+        attempt_speak_http1(exchange);
     }
     attempt->state = ATTEMPT_NONE;
 }

@@ -13,6 +13,7 @@
 #include "pool/lease.h"
 #include "proxy/policy/policy.h"
 #include "proxy/upstream/h1_upstream.h"
+#include "proxy/upstream/h2_upstream.h"
 
 struct exchange;
 
@@ -20,13 +21,18 @@ enum attempt_state {
     ATTEMPT_NONE,
     ATTEMPT_LEASING, /* waits for a connection */
     ATTEMPT_LEASED,  /* has a connection */
+    ATTEMPT_SHARES,  /* has a stream of a connection */
     ATTEMPT_FAILED,  /* could not get a connection */
 };
 
 struct attempt {
     struct lease_request request;
     struct endpoint *endpoint; /* the last endpoint that was tried */
-    struct h1_upstream upstream;
+    union {                    /* HTTP/2 while the state is SHARES */
+        struct upstream_side side;
+        struct h1_upstream h1;
+        struct h2_upstream h2;
+    } upstream;
     uint64_t started_us;
     uint64_t
         judge_at_ms; /* when a client that owes bytes is judged again; 0: it has not been judged */

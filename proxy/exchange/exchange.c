@@ -160,6 +160,7 @@ static uint8_t exchange_client_stratum(const struct exchange *exchange)
 
 /* What few requests have. False: the exchange has been answered. */
 __attribute__((noinline)) static bool exchange_take_odd(struct exchange *exchange,
+                                                        const struct upstream_settings *upstream,
                                                         const struct route_settings *route)
 {
     const struct settings *settings = exchange->worker->generation->settings;
@@ -168,10 +169,16 @@ __attribute__((noinline)) static bool exchange_take_odd(struct exchange *exchang
     }
     if (exchange->request.facts & FACT_UPGRADE) {
         upgrade_narrow(exchange, route);
+        exchange->attempt.request.whole_only = (exchange->request.facts & FACT_UPGRADE) != 0;
     }
     exchange_find_call(exchange);
     if (exchange_is_call(exchange) && !hop_grpc_valid(&exchange->request)) {
         exchange_fail(exchange, REASON_REQUEST_INVALID, "grpc-timeout");
+        return false;
+    }
+    if (exchange->attempt.request.whole_only && upstream->protocol == UPSTREAM_HTTP2) {
+        exchange_fail(exchange, REASON_NOT_IMPLEMENTED,
+                      "Upgrade needs an upstream that speaks HTTP/1");
         return false;
     }
     return true;
@@ -203,7 +210,7 @@ static void exchange_route(struct exchange *exchange)
         {exchange_client_stratum(exchange),
          call_path_stratum(worker->env.strata_seed, route->figures->name, head)}};
     if (__builtin_expect(head->facts & ODD_FACTS, 0) &&
-        !exchange_take_odd(exchange, route->settings)) {
+        !exchange_take_odd(exchange, view->settings, route->settings)) {
         return;
     }
     if (head->framing == FRAMING_LENGTH &&

@@ -135,7 +135,14 @@ struct exchange_tries {
     uint8_t attempts_before; /* attempts by earlier hops, without the one that is this exchange */
     /* enum exchange_reason of the last attempt that failed without an answer */
     uint8_t last_reason;
-    bool redialled; /* the one free redial is used up */
+    uint8_t redial; /* enum exchange_redial */
+};
+
+/* The one free redial of an exchange. */
+enum exchange_redial {
+    REDIAL_LEFT,
+    REDIAL_FRESH, /* made, on a new connection: a pooled one was dead */
+    REDIAL_ANY,   /* made, on any connection: one has refused the request */
 };
 
 /* Part of an exchange in hedging; see hedge.h. */

@@ -173,14 +173,14 @@ void exchange_try(struct exchange *exchange, bool turn)
     }
     enum lease_result result = LEASE_FULL;
     if (picked == PICK_OK) {
-        result = attempt_start(exchange, endpoint, exchange->tries.redialled);
+        result = attempt_start(exchange, endpoint, exchange->tries.redial == REDIAL_FRESH);
     }
     bool for_fd = result == LEASE_NO_FD;
     uint64_t wait_ms;
     options.idle_only = true;
     if (for_fd && upstream_pick(worker->pool, caller.view, &options, &endpoint) == PICK_OK &&
         policy_admit(&caller, endpoint, &exchange->attempt.tickets, &wait_ms) == POLICY_ADMITTED) {
-        result = attempt_start(exchange, endpoint, exchange->tries.redialled);
+        result = attempt_start(exchange, endpoint, exchange->tries.redial == REDIAL_FRESH);
     }
     exchange_take_result(exchange, result, turn);
 }
@@ -253,6 +253,7 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
     case DIAL_NO_ADDRESS_PORT:
     case DIAL_ERROR: exchange_fail(exchange, REASON_DIAL_FAILED, dial_result_name(result)); break;
     case DIAL_UNREACHABLE:
+    case DIAL_PROTOCOL:
     case DIAL_RESET:
     case DIAL_OK: exchange_fail(exchange, REASON_CONNECT_FAILED, dial_result_name(result)); break;
     }

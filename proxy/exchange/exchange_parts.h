@@ -150,6 +150,8 @@ bool exchange_blames(enum grpc_status status);
 void exchange_resume(struct exchange *exchange);
 /* The connection was dead before it carried anything back: sends the request once more if that is safe, else fails. */
 void exchange_on_dead_connection(struct exchange *exchange);
+/* The endpoint has not processed the request: sends it once more, wherever, else fails. `event` as in struct upstream_events. */
+void exchange_on_unsent(struct exchange *exchange, uint64_t event, const char *detail);
 
 /* ---- exchange_relay.c ---- */
 

@@ -239,6 +239,11 @@ static void exchange_on_dead(void *owner)
     exchange_on_dead_connection(owner);
 }
 
+static void exchange_on_refused(void *owner, uint64_t event, const char *detail)
+{
+    exchange_on_unsent(owner, event, detail);
+}
+
 static void exchange_on_failed(void *owner, enum exchange_reason reason, const char *detail)
 {
     exchange_fail(owner, reason, detail);
@@ -260,7 +265,7 @@ static size_t exchange_proxy_header(void *owner, char *space)
         .dropped = exchange_on_response_dropped, .response = on_response, .payload = on_payload,  \
         .splice_fd = exchange_splice_fd, .spliced = exchange_on_spliced,                          \
         .upgrade = exchange_on_upgrade, .raw = exchange_on_raw, .raw_end = exchange_on_raw_end,   \
-        .dead = exchange_on_dead, .failed = exchange_on_failed,                                   \
+        .dead = exchange_on_dead, .unsent = exchange_on_refused, .failed = exchange_on_failed,    \
         .proxy_header = exchange_proxy_header,                                                    \
     }
 const struct upstream_events exchange_events =

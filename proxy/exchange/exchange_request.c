@@ -3,12 +3,16 @@
 #include "proxy/exchange/field_trust.h"
 #include "proxy/policy/retry.h"
 
-/* Whether sent payload is kept: a retry is possible and would be allowed. */
+/* Whether sent payload is kept: a retry is possible and would be allowed, or the endpoint may refuse the request. */
 static bool exchange_replays(const struct exchange *exchange)
 {
     const struct retry_settings *retry = &exchange_settings(exchange)->retry;
-    return exchange->response.status == 0 && !exchange->body.lost && retry->attempts_count > 1 &&
-           (retry_idempotent(retry, &exchange->request) || exchange_repeats_call(exchange));
+    if (exchange->response.status != 0 || exchange->body.lost) {
+        return false;
+    }
+    return exchange->attempt.upstream.side.ops->refuses ||
+           (retry->attempts_count > 1 &&
+            (retry_idempotent(retry, &exchange->request) || exchange_repeats_call(exchange)));
 }
 
 static void exchange_request_sent(struct exchange *exchange)

@@ -259,7 +259,7 @@ void exchange_resume(struct exchange *exchange)
 static bool exchange_may_redial(const struct exchange *exchange)
 {
     const struct upstream_side *side = &exchange->attempt.upstream.side;
-    if (exchange->tries.redialled || !side->lease->facts.reused || side->answered) {
+    if (exchange->tries.redial != REDIAL_LEFT || !side->lease->facts.reused || side->answered) {
         return false;
     }
     return !exchange->body.lost &&
@@ -284,7 +284,7 @@ void exchange_on_dead_connection(struct exchange *exchange)
         return;
     }
     struct endpoint *endpoint = attempt->endpoint;
-    exchange->tries.redialled = true;
+    exchange->tries.redial = REDIAL_FRESH;
     stat_add(&exchange->worker->stats.redials, 1);
     /* a connection that was already dead says nothing about the endpoint, so the tickets are kept */
     struct policy_tickets tickets = attempt->tickets;
@@ -293,5 +293,25 @@ void exchange_on_dead_connection(struct exchange *exchange)
     attempt->tickets = tickets;
     request_body_rewind(&exchange->body, exchange->worker);
     exchange_take_result(exchange, attempt_start(exchange, endpoint, true), true);
+    exchange_go_on(exchange);
+}
+
+void exchange_on_unsent(struct exchange *exchange, uint64_t event, const char *detail)
+{
+    struct worker *worker = exchange->worker;
+    if (exchange->tries.redial != REDIAL_LEFT || exchange->body.lost) {
+        exchange_fail(exchange, REASON_UPSTREAM_RESET, detail);
+        return;
+    }
+    if (!upstream_may_redial_after(worker->pool, exchange->target.upstream, event)) {
+        stat_add(&worker->stats.redials_refused, 1);
+        exchange_fail(exchange, REASON_UPSTREAM_RESET, detail);
+        return;
+    }
+    exchange->tries.redial = REDIAL_ANY;
+    stat_add(&worker->stats.redials, 1);
+    attempt_end(exchange);
+    request_body_rewind(&exchange->body, worker);
+    exchange_try(exchange, true);
     exchange_go_on(exchange);
 }

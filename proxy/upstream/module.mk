@@ -1,5 +1,7 @@
 libproxy_a_SOURCES += \
 	%D%/h1_upstream.c %D%/h1_upstream.h \
 	%D%/h1_response.c %D%/h1_response.h \
+	%D%/h2_connection.c %D%/h2_connection.h \
+	%D%/h2_upstream.c %D%/h2_upstream.h \
 	%D%/splice.c %D%/splice.h \
 	%D%/upstream_ops.h

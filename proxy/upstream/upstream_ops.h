@@ -60,6 +60,9 @@ struct upstream_events {
 
     /* The connection was dead before it brought anything back. */
     void (*dead)(void *owner);
+    /* The endpoint has surely not processed the request, which may be sent again whatever its method (RFC 9113 8.7).
+       `event`: number of the event that refused it at its connection, perhaps with others. */
+    void (*unsent)(void *owner, uint64_t event, const char *detail);
     /* The request has failed; `detail` may be NULL. */
     void (*failed)(void *owner, enum exchange_reason reason, const char *detail);
     /* Writes a PROXY header of the client's connection into PROXY_HEADER_WRITE_BYTES of space; returns its length. */
@@ -80,6 +83,8 @@ struct upstream_side {
 };
 
 struct upstream_ops {
+    /* The endpoint may refuse a request unprocessed although it has got bytes of it: unsent(). */
+    bool refuses;
     /* Sends the head with the added fields, and the payload that is there. `broken` afterwards: nothing was taken.
        SINK_BROKEN: the request is over, and failed() has said why. */
     enum sink (*send_head)(struct upstream_side *side, const struct http_head *head,

@@ -1,0 +1,340 @@
+/* A request as a stream, and its response. h2_connection.c speaks for all streams of a connection. */
+#include "proxy/upstream/h2_upstream.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pool/upstream.h"
+#include "proxy/upstream/h2_connection.h"
+#include "proxy/worker/worker.h"
+#include "steady/check.h"
+
+/* The most that is passed on before other connections get their turn. */
+#define TURN_BYTES (64u * 1024)
+
+static const struct upstream_ops h2_upstream_ops;
+
+static struct h2_upstream *upstream_of(struct upstream_side *side)
+{
+    return container_of(side, struct h2_upstream, side);
+}
+
+static struct h2_upstream *upstream_of_stream(struct h2_stream *stream)
+{
+    return container_of(stream, struct h2_upstream, stream);
+}
+
+static void run(struct deferred *deferred);
+
+void h2_upstream_init(struct h2_upstream *upstream, const struct upstream_events *events,
+                      void *owner, struct worker *worker)
+{
+    upstream->side.ops = &h2_upstream_ops;
+    upstream->side.events = events;
+    upstream->side.owner = owner;
+    upstream->side.worker = worker;
+    upstream->deferred.run = run;
+}
+
+void h2_upstream_begin(struct h2_upstream *upstream, struct lease *lease)
+{
+    upstream->side.lease = lease;
+    upstream->connection = h2_connection_of(lease);
+    upstream->state = H2_UPSTREAM_HEAD;
+}
+
+static void run_later(struct h2_upstream *upstream)
+{
+    loop_defer(&upstream->side.worker->loop, &upstream->deferred);
+}
+
+/* ---- the request ---- */
+
+/* A request of HTTP/1.0 without Host still needs an authority (RFC 9113 8.3.1): it names the endpoint. */
+static __attribute__((noinline)) bool name_endpoint(const struct h2_upstream *upstream,
+                                                    struct added_fields *added)
+{
+    const struct endpoint *endpoint = upstream->side.lease->endpoint;
+    const char *name = endpoint_hostname(endpoint);
+    const char *port = strrchr(endpoint_address_text(endpoint), ':');
+    bool v6 = strchr(name, ':') != NULL;
+    char *space = upstream->side.worker->write_scratch;
+    int written = snprintf(space, WORKER_HEAD_BYTES, "Host: %s%s%s%s\r\n", v6 ? "[" : "", name,
+                           v6 ? "]" : "", port);
+    if (written < 0 || (size_t)written + added->bytes > WORKER_HEAD_BYTES) {
+        return false;
+    }
+    memcpy(space + written, added->lines, added->bytes);
+    *added = (struct added_fields){space, (size_t)written + added->bytes};
+    return true;
+}
+
+static enum sink give(struct h2_upstream *upstream, const struct payload *payload)
+{
+    struct upstream_side *side = &upstream->side;
+    upstream->request_whole = payload->last;
+    enum sink sink = h2_stream_give(&upstream->stream, payload);
+    if (sink == SINK_BROKEN) {
+        side->events->failed(side->owner, REASON_NO_MEMORY, NULL);
+    }
+    return sink;
+}
+
+static enum sink send_head(struct upstream_side *side, const struct http_head *head,
+                           const struct added_fields *added, const struct payload *payload)
+{
+    struct h2_upstream *upstream = upstream_of(side);
+    struct added_fields fields = *added;
+    bool more = !payload->last || payload->count > 0 || payload->trailers != NULL;
+    if (__builtin_expect(head->host.bytes == 0, 0) && !name_endpoint(upstream, &fields)) {
+        side->events->failed(side->owner, REASON_HEAD_TOO_LARGE, NULL);
+        return SINK_BROKEN;
+    }
+    if (!h2_connection_open_stream(upstream->connection, upstream, head, &fields, !more)) {
+        h2_upstream_over(upstream, H2_UPSTREAM_UNSENT, H2_REFUSED_STREAM);
+        return SINK_FULL;
+    }
+    side->touched = true;
+    upstream->request_whole = !more;
+    return payload->count > 0 || (more && payload->last) ? give(upstream, payload) : SINK_OPEN;
+}
+
+static enum sink send_payload(struct upstream_side *side, const struct payload *payload)
+{
+    struct h2_upstream *upstream = upstream_of(side);
+    if (upstream->stream.session == NULL) { /* how it ended is told soon */
+        return SINK_FULL;
+    }
+    return give(upstream, payload);
+}
+
+void h2_upstream_on_drained(struct h2_stream *stream)
+{
+    struct upstream_side *side = &upstream_of_stream(stream)->side;
+    side->events->request_moved(side->owner);
+    if (upstream_of_stream(stream)->request_whole) {
+        side->events->request_sent(side->owner);
+    } else {
+        side->events->request_drained(side->owner);
+    }
+}
+
+/* ---- the response ---- */
+
+/* Payload goes on while the other side takes some. `taken` opens the stream's window again. False: the request is over. */
+static bool pass(struct h2_upstream *upstream, const struct payload *payload)
+{
+    struct upstream_side *side = &upstream->side;
+    const struct lease *lease = side->lease;
+    size_t bytes = payload_bytes(payload);
+    if (side->events->payload(side->owner, payload) == SINK_BROKEN || side->lease != lease) {
+        return false;
+    }
+    if (bytes > 0 && upstream->stream.session != NULL) {
+        h2_stream_taken(&upstream->stream, bytes);
+    }
+    return true;
+}
+
+void h2_upstream_on_response(struct h2_stream *stream, struct http_head *head, bool last)
+{
+    struct h2_upstream *upstream = upstream_of_stream(stream);
+    struct upstream_side *side = &upstream->side;
+    const struct payload payload = {NULL, 0, last, NULL};
+    side->answered = true;
+    if (head->status < 200) {
+        side->events->interim(side->owner, head);
+        return;
+    }
+    bool passes = side->events->final(side->owner, head);
+    upstream->state = last ? H2_UPSTREAM_WHOLE : H2_UPSTREAM_BODY;
+    if (passes) {
+        (void)side->events->response(side->owner, head, &payload);
+    } else {
+        side->events->dropped(side->owner);
+    }
+}
+
+/* The end of the response cannot be told before its payload. */
+static bool keep_trailers(struct h2_upstream *upstream, const struct http_head *trailers)
+{
+    struct buf_pool *bufs = upstream->side.worker->bufs;
+    upstream->trailers = buf_take(bufs, sizeof(struct http_head) + head_copy_bytes(trailers));
+    if (upstream->trailers == NULL) {
+        return false;
+    }
+    struct http_head *copy = (struct http_head *)(void *)upstream->trailers->bytes;
+    head_copy(trailers, copy, copy + 1);
+    return true;
+}
+
+static bool keep(struct h2_upstream *upstream, const struct payload *payload)
+{
+    return iov_keep(upstream->side.worker->bufs, &upstream->in, payload->iov, payload->count, 0) &&
+           (payload->trailers == NULL || keep_trailers(upstream, payload->trailers));
+}
+
+void h2_upstream_on_payload(struct h2_stream *stream, const struct payload *payload)
+{
+    struct h2_upstream *upstream = upstream_of_stream(stream);
+    struct upstream_side *side = &upstream->side;
+    if (payload->last) {
+        upstream->state = H2_UPSTREAM_WHOLE;
+    }
+    if (upstream->in == NULL && side->events->room(side->owner) > 0) {
+        (void)pass(upstream, payload);
+    } else if (payload->count == 0 && payload->trailers == NULL) {
+        run_later(upstream); /* the end, behind what is kept */
+    } else if (!keep(upstream, payload)) {
+        side->events->failed(side->owner, REASON_NO_MEMORY, NULL);
+    }
+}
+
+static const struct http_head *trailers_of(const struct h2_upstream *upstream)
+{
+    return upstream->trailers == NULL
+               ? NULL
+               : (const struct http_head *)(const void *)upstream->trailers->bytes;
+}
+
+/* Passes kept payload on, as much as the other side takes. False: the request is over, or the other side takes no more. */
+static bool pass_kept(struct h2_upstream *upstream, size_t room)
+{
+    struct buf *in = upstream->in;
+    size_t length = in != NULL ? buf_length(in) : 0, bytes = length < room ? length : room;
+    const struct iovec piece = {in != NULL ? in->bytes + in->begin : NULL, bytes};
+    bool last = upstream->state == H2_UPSTREAM_WHOLE && bytes == length;
+    const struct payload payload = {&piece, bytes > 0, last, last ? trailers_of(upstream) : NULL};
+    if ((bytes == 0 && !last) || !pass(upstream, &payload)) {
+        return false;
+    }
+    buf_consume(in, bytes);
+    if (buf_length(in) == 0) {
+        buf_give(upstream->side.worker->bufs, &upstream->in);
+    }
+    return true;
+}
+
+static void pass_on(struct h2_upstream *upstream)
+{
+    const struct upstream_side *side = &upstream->side;
+    for (size_t left = TURN_BYTES; left > 0;) {
+        size_t room = side->events->room(side->owner);
+        room = room < left ? room : left;
+        if (room == 0 || !pass_kept(upstream, room)) {
+            return;
+        }
+        left -= room;
+        if (upstream->in == NULL) {
+            return;
+        }
+    }
+    run_later(upstream);
+}
+
+static void read_on(struct upstream_side *side)
+{
+    struct h2_upstream *upstream = upstream_of(side);
+    if (side->lease != NULL && (upstream->in != NULL || upstream->state == H2_UPSTREAM_WHOLE)) {
+        run_later(upstream);
+    }
+}
+
+/* ---- the end ---- */
+
+/* A whole response is a success, however the stream ended: the endpoint wants no more of the request (RFC 9113 8.1). */
+void h2_upstream_over(struct h2_upstream *upstream, enum h2_upstream_state state, uint32_t code)
+{
+    upstream->side.broken = true;
+    if (upstream->state != H2_UPSTREAM_WHOLE) {
+        upstream->state = (uint8_t)state;
+        upstream->code = code;
+    }
+    run_later(upstream);
+}
+
+static void tell_unsent(struct h2_upstream *upstream)
+{
+    struct upstream_side *side = &upstream->side;
+    side->touched = false;
+    side->events->unsent(side->owner, upstream->event, h2_code_name((enum h2_code)upstream->code));
+}
+
+static void tell_broken(const struct h2_upstream *upstream)
+{
+    const struct upstream_side *side = &upstream->side;
+    const char *detail =
+        upstream->state == H2_UPSTREAM_CUT ? NULL : h2_code_name((enum h2_code)upstream->code);
+    if (side->answered) {
+        side->events->failed(side->owner, REASON_UPSTREAM_INCOMPLETE, detail);
+    } else if (upstream->state == H2_UPSTREAM_CUT) {
+        side->events->dead(side->owner);
+    } else {
+        side->events->failed(side->owner, REASON_UPSTREAM_RESET, detail);
+    }
+}
+
+static void run(struct deferred *deferred)
+{
+    struct h2_upstream *upstream = container_of(deferred, struct h2_upstream, deferred);
+    const struct upstream_side *side = &upstream->side;
+    switch ((enum h2_upstream_state)upstream->state) {
+    case H2_UPSTREAM_BODY:
+    case H2_UPSTREAM_WHOLE: pass_on(upstream); break;
+    case H2_UPSTREAM_UNSENT: tell_unsent(upstream); break;
+    case H2_UPSTREAM_INVALID:
+        side->events->failed(side->owner, REASON_UPSTREAM_INVALID,
+                             h2_code_name((enum h2_code)upstream->code));
+        break;
+    case H2_UPSTREAM_RESET:
+    case H2_UPSTREAM_CUT: tell_broken(upstream); break;
+    case H2_UPSTREAM_HEAD:
+    case H2_UPSTREAM_NONE: break;
+    }
+}
+
+/* A stream that is not over is cancelled. The connection goes on without it. */
+static void end(struct upstream_side *side)
+{
+    struct h2_upstream *upstream = upstream_of(side);
+    struct worker *worker = side->worker;
+    loop_defer_cancel(&worker->loop, &upstream->deferred);
+    h2_connection_leave_stream(upstream->connection, upstream);
+    buf_give(worker->bufs, &upstream->in);
+    buf_give(worker->bufs, &upstream->trailers);
+    upstream->state = H2_UPSTREAM_NONE;
+    lease_return(worker->pool, &side->lease);
+}
+
+/* ---- what only HTTP/1 has ---- */
+
+static enum sink send_raw(struct upstream_side *side, const struct iovec *iov, size_t count)
+{
+    (void)side;
+    (void)iov;
+    (void)count;
+    return SINK_FULL;
+}
+
+static void end_raw(struct upstream_side *side)
+{
+    (void)side;
+}
+
+static bool never(const struct upstream_side *side)
+{
+    (void)side;
+    return false;
+}
+
+static const struct upstream_ops h2_upstream_ops = {
+    .refuses = true,
+    .send_head = send_head,
+    .send_payload = send_payload,
+    .send_raw = send_raw,
+    .end_raw = end_raw,
+    .raw_over = never,
+    .piped = never,
+    .read_on = read_on,
+    .end = end,
+};
