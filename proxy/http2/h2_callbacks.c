@@ -372,6 +372,7 @@ static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, vo
         return 0;
     }
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
+        stream->marks |= H2_MARK_SENT;
         return h2_session_is_server(session) ? cut_request(session, stream) : 0;
     }
     h2_flow_wake(stream);
@@ -390,7 +391,7 @@ static int on_stream_close(nghttp2_session *frames, int32_t id, uint32_t code, v
     bool beyond = session->goaway_received && id > session->goaway_id;
     const struct h2_end end = {.code = stream->code != H2_NO_ERROR ? stream->code : code,
                                .remote = beyond || (stream->marks & H2_MARK_REMOTE),
-                               .unsent = code == H2_REFUSED_STREAM};
+                               .unsent = beyond || code == H2_REFUSED_STREAM};
     nghttp2_session_set_stream_user_data(frames, id, NULL);
     h2_stream_forget(stream);
     session->events->closed(stream, end);

@@ -23,7 +23,7 @@ enum h2_mark {
         1
         << 3, /* its request has a fault: what follows is not told, and it is reset once answered */
     H2_MARK_UNREAD = 1 << 4, /* the rest of the request is not wanted: it is reset once answered */
-    H2_MARK_SENT = 1 << 5,   /* client: its head is in a frame */
+    H2_MARK_SENT = 1 << 5,   /* the last of this direction is in a frame */
 };
 
 struct h2_session {

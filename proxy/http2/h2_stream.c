@@ -89,6 +89,12 @@ static bool is_given(const struct h2_stream *stream)
     return stream->state == H2_STREAM_RECEIVE_ONLY || stream->state == H2_STREAM_ENDING;
 }
 
+/* Both directions are complete: the stream ends by itself. */
+static bool is_complete(const struct h2_stream *stream)
+{
+    return stream->state == H2_STREAM_ENDING && (stream->marks & H2_MARK_SENT);
+}
+
 void h2_stream_reset(struct h2_stream *stream, uint32_t code)
 {
     struct h2_session *session = stream->session;
@@ -100,7 +106,8 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t code)
         return;
     }
     nghttp2_session_set_stream_user_data(session->frames, stream->id, NULL);
-    if (nghttp2_submit_rst_stream(session->frames, NGHTTP2_FLAG_NONE, stream->id, code) != 0) {
+    if (!is_complete(stream) &&
+        nghttp2_submit_rst_stream(session->frames, NGHTTP2_FLAG_NONE, stream->id, code) != 0) {
         h2_session_end(session, H2_INTERNAL_ERROR, "no_memory");
     }
     h2_stream_forget(stream);

@@ -4,10 +4,8 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
-#include "pool/connection.h"
 #include "pool/dial.h"
-#include "pool/handshake.h"
-#include "proxy/worker/duplex.h"
+#include "proxy/upstream/h2_connection_state.h"
 #include "proxy/worker/worker.h"
 #include "steady/check.h"
 #include "steady/fault.h"
@@ -16,34 +14,6 @@
 #define WINDOW_BYTES WORKER_READ_BYTES
 /* What a session may hold for HPACK and its streams. */
 #define MEMORY_BYTES (4u * 1024 * 1024)
-
-TAILQ_HEAD(h2_upstream_list, h2_upstream);
-
-enum h2_connection_state {
-    H2_CONNECTION_STARTING, /* the SETTINGS of the endpoint have not arrived, or allow no stream */
-    H2_CONNECTION_SERVING,
-    H2_CONNECTION_OVER, /* nothing more is read or sent */
-};
-
-struct h2_connection {
-    struct h2_session *session;
-    struct connection
-        *connection;       /* the pool's; NULL: it has ended, or is on its way to another worker */
-    struct worker *worker; /* NULL: on its way */
-    struct duplex duplex;
-    struct h2_upstream_list streams;   /* open ones */
-    struct deferred deferred;          /* sends what waits, and reads on */
-    struct wheel_timer timer;          /* the next look at its liveness, while streams are open */
-    uint64_t heard_ms;                 /* when the endpoint last sent a byte */
-    uint64_t event;                    /* number of the last read, for what it refuses */
-    uint64_t pulled_bytes, sent_bytes; /* of the session, and of these the socket's */
-    uint32_t allowed_count;
-    unsigned depth; /* frames of this file that are using the object; it is freed by the last one */
-    uint8_t state;  /* enum h2_connection_state */
-    bool allowed_changed; /* the pool does not know allowed_count yet */
-    bool pinged;          /* a PING is out, and nothing has been heard since */
-    enum ending ending;   /* how the connection is to end; ENDING_NONE: it goes on */
-};
 
 static void on_deferred(struct deferred *deferred);
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms);
@@ -79,12 +49,7 @@ static void leave(struct h2_connection *h2)
     }
 }
 
-static bool ended(const struct h2_connection *h2)
-{
-    return h2->connection == NULL || h2->state == H2_CONNECTION_OVER;
-}
-
-static void later(struct h2_connection *h2)
+void h2_connection_later(struct h2_connection *h2)
 {
     loop_defer(&h2->worker->loop, &h2->deferred);
 }
@@ -116,17 +81,16 @@ static void close_streams(struct h2_connection *h2)
     }
 }
 
-/* Notes how the connection ends. The first one decides. */
-static void note_end(struct h2_connection *h2, enum ending ending)
+void h2_connection_note_end(struct h2_connection *h2, enum ending ending)
 {
     if (h2->ending == ENDING_NONE || ending_is_death(ending)) {
         h2->ending = ending;
     }
 }
 
-static void break_off(struct h2_connection *h2, enum ending ending)
+void h2_connection_break_off(struct h2_connection *h2, enum ending ending)
 {
-    note_end(h2, ending);
+    h2_connection_note_end(h2, ending);
     h2->state = H2_CONNECTION_OVER;
 }
 
@@ -200,7 +164,7 @@ static void on_going_away(void *owner, uint32_t code)
     if (h2->connection->loans.lent_count > 0) {
         connection_stop(h2->connection, ENDING_WITHDRAWN);
     } else {
-        note_end(h2, ENDING_DIED_ORDERLY);
+        h2_connection_note_end(h2, ENDING_DIED_ORDERLY);
     }
 }
 
@@ -224,7 +188,7 @@ static void on_closed(struct h2_stream *stream, struct h2_end end)
     }
     if (h2->connection != NULL && end.code == H2_HTTP_1_1_REQUIRED) {
         protocol_fall_back(h2->connection);
-        note_end(h2, ENDING_WITHDRAWN);
+        h2_connection_note_end(h2, ENDING_WITHDRAWN);
     }
     h2_upstream_over(upstream, state_of_end(end), end.code);
 }
@@ -237,7 +201,7 @@ static void on_pong(void *owner)
 
 static void on_wants_pull(void *owner)
 {
-    later(owner);
+    h2_connection_later(owner);
 }
 
 static const struct h2_events events = {
@@ -251,127 +215,6 @@ static const struct h2_events events = {
     .wants_pull = on_wants_pull,
 };
 
-/* ---- sending ---- */
-
-static void count_sent(struct h2_connection *h2, size_t sent)
-{
-    h2->sent_bytes += sent;
-    stat_add(&h2->worker->stats.upstream_bytes_out, sent);
-}
-
-/* What has arrived may still decide how the streams end. */
-static void sending_broke(struct h2_connection *h2)
-{
-    h2->duplex.readable = true;
-    later(h2);
-}
-
-static bool flush_kept(struct h2_connection *h2)
-{
-    size_t sent;
-    enum duplex_result result = duplex_flush(&h2->duplex, h2->worker->bufs, &sent);
-    count_sent(h2, sent);
-    if (result == DUPLEX_BROKEN) {
-        sending_broke(h2);
-    }
-    return result == DUPLEX_SENT;
-}
-
-static bool send_frames(struct h2_connection *h2)
-{
-    char *space = h2->worker->read_scratch;
-    size_t sent, bytes = h2_session_pull(h2->session, space, WORKER_READ_BYTES);
-    if (h2->connection == NULL) {
-        return false;
-    }
-    h2->pulled_bytes += bytes;
-    if (h2_session_is_over(h2->session)) {
-        break_off(h2, ENDING_BROKEN);
-    }
-    if (bytes == 0) {
-        return false;
-    }
-    const struct iovec piece = {space, bytes};
-    enum duplex_result result = duplex_send(&h2->duplex, h2->worker->bufs, &piece, 1, &sent);
-    count_sent(h2, sent);
-    switch (result) {
-    case DUPLEX_SENT: return true;
-    case DUPLEX_KEPT: break;
-    case DUPLEX_BROKEN: sending_broke(h2); break;
-    case DUPLEX_NO_MEMORY: break_off(h2, ENDING_ABANDONED); break;
-    }
-    return false;
-}
-
-static void flush(struct h2_connection *h2)
-{
-    if (h2->duplex.send_broken || (h2->duplex.out != NULL && !flush_kept(h2))) {
-        return;
-    }
-    while (h2_session_has_output(h2->session) && send_frames(h2)) {
-    }
-}
-
-/* ---- reading ---- */
-
-static void take(struct h2_connection *h2, const struct duplex_input *input)
-{
-    h2->event++;
-    h2->heard_ms = worker_now_ms(h2->worker);
-    h2->pinged = false;
-    if (h2_session_take(h2->session, input->bytes, input->length, h2->heard_ms) == H2_OVER &&
-        h2->connection != NULL) {
-        flush(h2); /* GOAWAY says why */
-        break_off(h2,
-                  h2->connection->state == CONNECTION_IDLE ? ENDING_STRAY_BYTES : ENDING_BROKEN);
-    }
-}
-
-/* The end of the other side; for an idle connection as in HTTP/1. */
-static enum ending ending_of(const struct h2_connection *h2, enum stream_result result)
-{
-    const struct connection *connection = h2->connection;
-    enum tls_failure failure = stream_failure(&connection->stream);
-    bool orderly = result == STREAM_END || failure == TLS_FAILURE_TRUNCATED;
-    if (connection->state != CONNECTION_IDLE && connection->state != CONNECTION_DIALLING) {
-        return ENDING_BROKEN;
-    }
-    if (!orderly && failure != TLS_FAILURE_NONE && failure != TLS_FAILURE_RECORD_FLOOD) {
-        handshake_revoked(h2->connection);
-    }
-    return orderly ? ENDING_DIED_ORDERLY : ENDING_DIED_RESET;
-}
-
-/* Reads once. True: there may be more. */
-static bool read_once(struct h2_connection *h2)
-{
-    struct duplex_input input;
-    size_t got = 0, room = h2_session_room(h2->session);
-    if (room == 0 || !h2->duplex.readable) {
-        return false;
-    }
-    enum stream_result result = duplex_receive(&h2->duplex, h2->worker, room, &input, &got);
-    if (result == STREAM_OK) {
-        stat_add(&h2->worker->stats.upstream_bytes_in, got);
-        take(h2, &input);
-        return true;
-    }
-    if (result != STREAM_BLOCKED || h2->duplex.send_broken) {
-        break_off(h2, ending_of(h2, result));
-    }
-    return false;
-}
-
-static void read_some(struct h2_connection *h2)
-{
-    for (unsigned reads = 0; reads < WORKER_TURN_READS; reads++) {
-        if (ended(h2) || !read_once(h2)) {
-            return;
-        }
-    }
-    later(h2);
-}
-
 /* ---- events ---- */
 
 /* One turn of the connection; what it means for the pool is told at its end. */
@@ -381,10 +224,10 @@ static void on_event(struct connection *connection, short what)
     enter(h2);
     duplex_on_event(&h2->duplex, what);
     if ((what & EV_WRITE) != 0 && h2->duplex.out != NULL) {
-        flush(h2);
+        h2_connection_flush(h2);
     }
     if (h2->connection != NULL) {
-        read_some(h2);
+        h2_connection_read(h2);
     }
     tell_pool(h2);
     leave(h2);
@@ -395,10 +238,10 @@ static void on_deferred(struct deferred *deferred)
     struct h2_connection *h2 = container_of(deferred, struct h2_connection, deferred);
     enter(h2);
     if (h2->duplex.readable) {
-        read_some(h2);
+        h2_connection_read(h2);
     }
-    if (!ended(h2)) {
-        flush(h2);
+    if (!h2_connection_ended(h2)) {
+        h2_connection_flush(h2);
     }
     tell_pool(h2);
     leave(h2);
@@ -410,9 +253,9 @@ static enum ending on_event_at_rest(struct connection *connection, short what)
     enter(h2);
     duplex_on_event(&h2->duplex, what);
     if ((what & EV_WRITE) != 0 && h2->duplex.out != NULL) {
-        flush(h2);
+        h2_connection_flush(h2);
     }
-    read_some(h2);
+    h2_connection_read(h2);
     enum ending ending = h2->ending;
     if (ending == ENDING_NONE) {
         tell_pool(h2);
@@ -448,7 +291,7 @@ static void on_timer(struct wheel_timer *timer, uint64_t now_ms)
     }
     enter(h2);
     count_add(&stats_of(h2)->pings_failed, 1);
-    break_off(h2, ENDING_BROKEN);
+    h2_connection_break_off(h2, ENDING_BROKEN);
     tell_pool(h2);
     leave(h2);
 }
@@ -474,8 +317,9 @@ bool h2_connection_open_stream(struct h2_connection *h2, struct h2_upstream *ups
     upstream->event = h2->event;
     if (h2->state != H2_CONNECTION_SERVING ||
         !h2_stream_open(h2->session, &upstream->stream, head, added, secure, last)) {
-        note_end(h2, ENDING_WITHDRAWN); /* its ids are used up, or it has ended in this pass */
-        later(h2);
+        h2_connection_note_end(
+            h2, ENDING_WITHDRAWN); /* its ids are used up, or it has ended in this pass */
+        h2_connection_later(h2);
         return false;
     }
     if (TAILQ_EMPTY(&h2->streams)) {
@@ -494,7 +338,7 @@ void h2_connection_leave_stream(struct h2_connection *h2, struct h2_upstream *up
     h2_stream_reset(&upstream->stream, H2_CANCEL);
     upstream->stream.session = NULL;
     if (h2->duplex.readable) { /* the session may have room again */
-        later(h2);
+        h2_connection_later(h2);
     }
 }
 
@@ -541,7 +385,7 @@ static bool start(struct connection *connection)
         return false;
     }
     connection->session = h2;
-    later(h2);
+    h2_connection_later(h2);
     return true;
 }
 

@@ -2,6 +2,7 @@ libproxy_a_SOURCES += \
 	%D%/h1_upstream.c %D%/h1_upstream.h \
 	%D%/h1_response.c %D%/h1_response.h \
 	%D%/h2_connection.c %D%/h2_connection.h \
+	%D%/h2_connection_io.c %D%/h2_connection_state.h \
 	%D%/h2_upstream.c %D%/h2_upstream.h \
 	%D%/splice.c %D%/splice.h \
 	%D%/upstream_ops.h
