@@ -111,7 +111,7 @@ static int take_request(struct h2_session *session, int32_t id, bool last)
     if (result != H2_BLOCK_OK) {
         return refuse_block(session, id, result);
     }
-    struct h2_stream *stream = session->events->opened(session->owner);
+    struct h2_stream *stream = session->leaving ? NULL : session->events->opened(session->owner);
     if (stream == NULL) {
         h2_block_release(&session->block, session->env.bufs);
         return reset(session, id, H2_REFUSED_STREAM);

@@ -173,6 +173,7 @@ void h2_session_warn(struct h2_session *session)
 void h2_session_go_away(struct h2_session *session, uint32_t code)
 {
     int32_t last = nghttp2_session_get_last_proc_stream_id(session->frames);
+    session->leaving = true;
     if (code != H2_NO_ERROR) {
         h2_session_end(session, code, NULL);
     } else if (nghttp2_submit_goaway(session->frames, NGHTTP2_FLAG_NONE, last, code, NULL, 0) !=

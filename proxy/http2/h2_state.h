@@ -52,6 +52,8 @@ struct h2_session {
     bool told;          /* wants_pull was called and h2_session_pull() has not been since */
     bool mute;          /* nghttp2 cannot write frames any more */
     bool goaway_received;
+    bool
+        leaving; /* GOAWAY says which stream is the last: none may be taken beyond it, though it be not sent yet */
 };
 
 /* ---- h2_session.c ---- */

@@ -1,44 +1,598 @@
 /* HTTP/2 sessions: a client's and a server's understand each other, and each survives what the other may do. */
 #include "tests/unit/h2_rig.h"
 
+#include "proxy/http2/h2_state.h"
+
 static struct rig rig;
 
 #define GET "GET /a?b HTTP/1.1\r\nHost: example.org\r\nUser-Agent: test\r\n\r\n"
 #define POST "POST /up HTTP/1.1\r\nHost: example.org\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define OK "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define GET_TOLD              \
+    "  [host: example.org]\n" \
+    "  user-agent: test\n"
 
-static void a_request_and_its_response_arrive_as_they_were_sent(void **state)
+/* The server's stream with this number. */
+static struct h2_stream *served(unsigned number)
+{
+    return &rig.server.streams[number].stream;
+}
+
+static void begin(void)
+{
+    rig_begin(&rig, &rig_limits);
+    rig_pump(&rig);
+    assert_told(&rig.client, "allowed 100\n");
+}
+
+static void ignore_told(struct rig_side *side)
+{
+    side->told_bytes = 0;
+    side->told[0] = '\0';
+}
+
+/* ---- messages ---- */
+
+static void exchange_in_steps(size_t step)
+{
+    begin();
+    rig.step = step;
+    assert_non_null(rig_open(&rig, GET, true));
+    rig_pump(&rig);
+    assert_told(&rig.server, "0 request GET /a?b none last\n" GET_TOLD);
+    rig_answer(served(0),
+               "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n", false);
+    assert_int_equal(rig_give(served(0), "hello", 5, true), SINK_OPEN);
+    rig_pump(&rig);
+    assert_told(&rig.server, "0 closed NO_ERROR\n");
+    assert_told(&rig.client, "0 response 200 length 5\n"
+                             "  content-type: text/plain\n"
+                             "  [content-length: 5]\n"
+                             "0 payload 5 hello\n"
+                             "0 closed NO_ERROR\n");
+    rig_end(&rig);
+}
+
+static void messages_arrive_as_sent_in_steps_of_any_size(void **state)
 {
     (void)state;
-    for (rig.step = 0; rig.step < 3; rig.step++) {
-        size_t step = rig.step;
-        rig_begin(&rig, &rig_limits);
-        rig.step = step;
-        assert_non_null(rig_open(&rig, GET, true));
-        rig_pump(&rig);
-        assert_told(&rig.server, "0 request GET /a?b none last\n"
-                                 "  [host: example.org]\n"
-                                 "  user-agent: test\n");
-        assert_told(&rig.client, "allowed 100\n");
-        rig_answer(&rig.server.streams[0].stream,
-                   "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n",
-                   false);
-        assert_int_equal(rig_give(&rig.server.streams[0].stream, "hello", 5, true), SINK_OPEN);
-        rig_pump(&rig);
-        assert_told(&rig.server, "0 closed NO_ERROR\n");
-        assert_told(&rig.client, "0 response 200 length 5\n"
-                                 "  content-type: text/plain\n"
-                                 "  [content-length: 5]\n"
-                                 "0 payload 5 hello\n"
-                                 "0 closed NO_ERROR\n");
-        rig_end(&rig);
-        rig.step = step;
+    for (size_t step = 0; step < 40; step++) {
+        exchange_in_steps(step);
     }
+}
+
+static void payload_and_trailers_go_both_ways(void **state)
+{
+    struct rig_head trailers;
+    (void)state;
+    begin();
+    rig_parse(&trailers, "HTTP/1.1 200 OK\r\nGrpc-Status: 0\r\nContent-Type: no\r\n\r\n", true);
+    for (unsigned i = 0; i < trailers.head.field_count; i++) { /* as the trailers of HTTP/1 */
+        trailers.fields[i].drop = trailers.fields[i].id != FIELD_OTHER;
+    }
+    const struct iovec piece = {(void *)(uintptr_t) "abc", 3};
+    const struct payload payload = {&piece, 1, true, &trailers.head};
+    const struct payload no_bytes = {NULL, 0, true, &trailers.head};
+    struct h2_stream *stream = rig_open(&rig, POST, false);
+    rig_pump(&rig);
+    assert_told(&rig.server, "0 request POST /up chunked\n  [host: example.org]\n");
+    assert_int_equal(h2_stream_give(stream, &payload), SINK_OPEN);
+    rig_pump(&rig);
+    assert_told(&rig.server, "0 payload 3 abc\n  grpc-status: 0\n");
+    rig_answer(served(0), OK, false);
+    rig_pump(&rig);
+    assert_told(&rig.client, "0 response 200 chunked\n");
+    assert_int_equal(h2_stream_give(served(0), &no_bytes), SINK_OPEN);
+    rig_pump(&rig);
+    assert_told(&rig.client, "0 payload 0 \n  grpc-status: 0\n0 closed NO_ERROR\n");
+    assert_told(&rig.server, "0 closed NO_ERROR\n");
+    rig_end(&rig);
+}
+
+static void a_response_that_is_only_a_head_ends_its_stream(void **state)
+{
+    (void)state;
+    begin();
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    ignore_told(&rig.server);
+    rig_answer(served(0), "HTTP/1.1 200 OK\r\nGrpc-Status: 5\r\nContent-Length: 0\r\n\r\n", true);
+    rig_pump(&rig);
+    assert_told(&rig.client, "0 response 200 length last\n  grpc-status: 5\n"
+                             "  [content-length: 0]\n0 closed NO_ERROR\n");
+    assert_told(&rig.server, "0 closed NO_ERROR\n");
+    rig_end(&rig);
+}
+
+static void interim_responses_come_before_the_final_one(void **state)
+{
+    (void)state;
+    begin();
+    rig_open(&rig,
+             "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+             false);
+    rig_pump(&rig);
+    assert_told(&rig.server, "0 request POST / length 3\n  [host: a]\n  [content-length: 3]\n"
+                             "  expect: 100-continue\n");
+    rig_answer(served(0), "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", false);
+    rig_answer(served(0), "HTTP/1.1 100 Continue\r\n\r\n", false);
+    rig_pump(&rig);
+    rig_answer(served(0), OK, false);
+    rig_give(served(0), "x", 1, true);
+    rig_pump(&rig);
+    assert_told(&rig.client, "0 response 103 none\n  link: </x>\n"
+                             "0 response 100 none\n"
+                             "0 response 200 chunked\n"
+                             "0 payload 1 x\n");
+    rig_end(&rig);
+}
+
+static void the_answer_to_head_tells_a_length_and_has_no_payload(void **state)
+{
+    (void)state;
+    begin();
+    rig_open(&rig, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", true);
+    rig_pump(&rig);
+    ignore_told(&rig.server);
+    struct rig_head parsed;
+    const struct h1_limits limits = {1024, 16};
+    size_t scanned = 0;
+    const char *text = "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n";
+    parsed.head = (struct http_head){.fields = parsed.fields, .field_limit = 16};
+    assert_int_equal(
+        h1_parse_response(text, strlen(text), &limits, METHOD_HEAD, &scanned, &parsed.head), H1_OK);
+    assert_true(h2_stream_answer(served(0), &parsed.head, "Sun, 06 Nov 1994 08:49:37 GMT", true));
+    rig_pump(&rig);
+    assert_told(&rig.client, "0 response 200 none 99 last\n"
+                             "  date: Sun, 06 Nov 1994 08:49:37 GMT\n"
+                             "  [content-length: 99]\n"
+                             "0 closed NO_ERROR\n");
+    rig_end(&rig);
+}
+
+static void extended_connect_is_the_upgrade_that_asks_for_the_same(void **state)
+{
+    /* RFC 8441 4 */
+    static const nghttp2_nv fields[] = {
+        {(uint8_t *)":method", (uint8_t *)"CONNECT", 7, 7, 0},
+        {(uint8_t *)":protocol", (uint8_t *)"websocket", 9, 9, 0},
+        {(uint8_t *)":scheme", (uint8_t *)"https", 7, 5, 0},
+        {(uint8_t *)":path", (uint8_t *)"/chat", 5, 5, 0},
+        {(uint8_t *)":authority", (uint8_t *)"a", 10, 1, 0},
+        {(uint8_t *)"sec-websocket-version", (uint8_t *)"13", 21, 2, 0},
+    };
+    (void)state;
+    begin();
+    assert_int_equal(
+        nghttp2_submit_headers(rig.client.session->frames, 0, -1, NULL, fields, 6, NULL), 1);
+    rig_pump(&rig);
+    assert_told(&rig.server, "0 request GET /chat none extended\n"
+                             "  [host: a]\n"
+                             "  sec-websocket-version: 13\n"
+                             "  [upgrade: websocket]\n");
+    rig_end(&rig);
+}
+
+/* ---- ends ---- */
+
+static void a_reset_of_the_client_is_told_the_server(void **state)
+{
+    (void)state;
+    begin();
+    struct h2_stream *stream = rig_open(&rig, POST, false);
+    rig_pump(&rig);
+    rig_give(stream, "abc", 3, false);
+    h2_stream_reset(stream, H2_CANCEL);
+    assert_null(stream->session);
+    rig_pump(&rig);
+    assert_told(&rig.server, "0 request POST /up chunked\n  [host: example.org]\n"
+                             "0 closed CANCEL remote\n");
+    assert_told(&rig.client, "");
+    assert_int_equal(h2_session_streams_count(rig.server.session), 0);
+    rig_end(&rig);
+}
+
+static void a_request_reset_before_it_was_sent_is_never_seen(void **state)
+{
+    (void)state;
+    begin();
+    struct h2_stream *stream = rig_open(&rig, GET, true);
+    h2_stream_reset(stream, H2_CANCEL);
+    rig_pump(&rig);
+    assert_told(&rig.server, "");
+    rig_end(&rig);
+}
+
+static void a_reset_of_the_server_is_told_the_client(void **state)
+{
+    (void)state;
+    begin();
+    rig_open(&rig, GET, true);
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    h2_stream_reset(served(0), H2_INTERNAL_ERROR);
+    h2_stream_reset(served(1), H2_REFUSED_STREAM);
+    rig_pump(&rig);
+    assert_told(&rig.client,
+                "0 closed INTERNAL_ERROR remote\n1 closed REFUSED_STREAM remote unsent\n");
+    rig_end(&rig);
+}
+
+static void a_request_without_a_place_is_refused(void **state)
+{
+    (void)state;
+    begin();
+    rig.server.refuses = true;
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    assert_told(&rig.client, "0 closed REFUSED_STREAM remote unsent\n");
+    rig_end(&rig);
+}
+
+static void an_early_whole_response_stops_the_upload_behind_itself(void **state)
+{
+    /* RFC 9113 8.1 */
+    (void)state;
+    begin();
+    struct h2_stream *stream = rig_open(&rig, POST, false);
+    rig_pump(&rig);
+    ignore_told(&rig.server);
+    rig_answer(served(0), "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\n", false);
+    rig_give(served(0), "big", 3, true);
+    h2_stream_reset(served(0), H2_NO_ERROR);
+    assert_non_null(served(0)->session);
+    rig_pump(&rig);
+    assert_told(&rig.client, "0 response 413 length 3\n  [content-length: 3]\n0 payload 3 big\n"
+                             "0 closed NO_ERROR remote\n");
+    assert_told(&rig.server, "0 closed NO_ERROR\n");
+    assert_null(stream->session);
+    rig_end(&rig);
+}
+
+static void goaway_comes_twice_and_fails_nothing(void **state)
+{
+    /* RFC 9113 6.8 */
+    (void)state;
+    begin();
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    h2_session_warn(rig.server.session);
+    rig_open(&rig, GET, true); /* on its way when the warning comes */
+    rig_pump(&rig);
+    assert_told(&rig.client, "going away NO_ERROR\n");
+    assert_int_equal(rig.server.streams_count, 2);
+    assert_null(rig_open(&rig, GET, true));
+    h2_session_go_away(rig.server.session, H2_NO_ERROR);
+    rig_pump(&rig);
+    assert_told(&rig.client, "going away NO_ERROR\n");
+    ignore_told(&rig.server);
+    for (unsigned i = 0; i < 2; i++) {
+        rig_answer(served(i), "HTTP/1.1 204 No Content\r\n\r\n", true);
+    }
+    rig_pump(&rig);
+    assert_told(&rig.client, "0 response 204 none last\n0 closed NO_ERROR\n"
+                             "1 response 204 none last\n1 closed NO_ERROR\n");
+    assert_false(h2_session_is_over(rig.server.session));
+    rig_end(&rig);
+}
+
+static void streams_beyond_goaway_are_surely_unsent(void **state)
+{
+    (void)state;
+    begin();
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    h2_session_go_away(rig.server.session, H2_NO_ERROR);
+    rig_open(&rig, GET, true); /* crosses the GOAWAY */
+    rig_move(&rig, &rig.client, &rig.server);
+    rig_pump(&rig);
+    assert_told(&rig.client, "going away NO_ERROR\n1 closed REFUSED_STREAM remote unsent\n");
+    assert_int_equal(rig.server.streams_count, 1);
+    rig_end(&rig);
+}
+
+static void a_connection_error_is_told_at_once_or_once_it_is_written(void **state)
+{
+    static const char settings_on_a_stream[] = "\0\0\0\4\0\0\0\0\1";
+    static const char too_large[] = "\0\x40\1\0\0\0\0\0\1";
+    (void)state;
+    begin();
+    rig_feed(&rig, &rig.server, settings_on_a_stream, 9);
+    rig_move(&rig, &rig.server, &rig.client);
+    assert_true(h2_session_is_over(rig.server.session));
+    assert_string_equal(h2_session_why(rig.server.session), "PROTOCOL_ERROR");
+    assert_told(&rig.client, "going away PROTOCOL_ERROR\n");
+    assert_false(h2_session_has_output(rig.server.session));
+    assert_int_equal(h2_session_take(rig.server.session, "", 0, 0), H2_OVER);
+    rig_end(&rig);
+    begin();
+    rig_feed(&rig, &rig.server, too_large, 9);
+    rig_move(&rig, &rig.server, &rig.client);
+    assert_true(h2_session_is_over(rig.server.session));
+    assert_told(&rig.client, "going away FRAME_SIZE_ERROR\n");
+    rig_end(&rig);
+}
+
+static void what_is_no_preface_ends_the_connection(void **state)
+{
+    (void)state;
+    rig_begin(&rig, &rig_limits);
+    rig_feed(&rig, &rig.server, "GET / HTTP/1.1\r\n", 16);
+    assert_true(rig.server.over);
+    assert_string_equal(h2_session_why(rig.server.session), "bad_preface");
+    rig_end(&rig);
+}
+
+static void a_ping_is_answered(void **state)
+{
+    (void)state;
+    begin();
+    h2_session_ping(rig.client.session);
+    rig_pump(&rig);
+    assert_told(&rig.client, "pong\n");
+    rig_end(&rig);
+}
+
+/* ---- flow control ---- */
+
+static char block[256 * 1024];
+
+/* Gives as much as there is room for until `bytes` are given; returns what was not. */
+static size_t give_what_fits(struct h2_stream *stream, size_t bytes)
+{
+    while (bytes > 0) {
+        size_t room = h2_stream_room(stream);
+        if (room == 0) {
+            break;
+        }
+        size_t n = bytes < room ? bytes : room;
+        bytes -= n;
+        assert_int_not_equal(rig_give(stream, block, n, false), SINK_BROKEN);
+    }
+    return bytes;
+}
+
+static void who_does_not_take_is_sent_one_window_and_no_more(void **state)
+{
+    (void)state;
+    begin();
+    rig.server.keeps = true;
+    struct h2_stream *stream = rig_open(&rig, POST, false);
+    struct h2_stream *other = rig_open(&rig, POST, false);
+    rig_pump(&rig);
+    ignore_told(&rig.server);
+    size_t left = give_what_fits(stream, sizeof block);
+    rig_pump(&rig);
+    left = give_what_fits(stream, left);
+    rig_pump(&rig);
+    assert_int_equal(rig.server.payload_bytes, 65535);
+    assert_int_equal(served(0)->held_bytes, 65535);
+    assert_int_equal(h2_stream_room(stream), 0);
+    /* the connection's window was given back: another stream is not blocked behind it */
+    assert_int_equal(give_what_fits(other, 30000), 0);
+    rig_pump(&rig);
+    assert_int_equal(rig.server.payload_bytes, 65535 + 30000);
+    /* what is taken opens the window again, and the sender is told */
+    ignore_told(&rig.client);
+    h2_stream_taken(served(0), 65535);
+    rig_pump(&rig);
+    assert_told(&rig.client, "0 drained\n");
+    give_what_fits(stream, left);
+    rig_pump(&rig);
+    give_what_fits(stream, left);
+    rig_pump(&rig);
+    assert_int_equal(rig.server.payload_bytes, 65535 + 30000 + 65535);
+    rig_end(&rig);
+}
+
+static void a_large_payload_passes_with_bounded_memory(void **state)
+{
+    (void)state;
+    begin();
+    rig.client.silent = true;
+    struct h2_stream *stream = rig_open(&rig, POST, false);
+    size_t left = 64 * 1024 * 1024;
+    while (left > 0) {
+        left = give_what_fits(stream, left);
+        assert_true(bound_used(&rig.bytes) <= 256 * 1024);
+        rig_move(&rig, &rig.client, &rig.server);
+        rig_move(&rig, &rig.server, &rig.client);
+    }
+    rig_give(stream, NULL, 0, true);
+    rig_pump(&rig);
+    assert_int_equal(rig.server.payload_bytes, 64 * 1024 * 1024);
+    assert_int_equal(bound_used(&rig.bytes), 0);
+    rig_end(&rig);
+}
+
+static void set_window(uint32_t window)
+{
+    const nghttp2_settings_entry entry = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window};
+    assert_int_equal(nghttp2_submit_settings(rig.client.session->frames, 0, &entry, 1), 0);
+    rig_move(&rig, &rig.client, &rig.server);
+}
+
+static void windows_of_zero_one_and_the_most_are_kept_to(void **state)
+{
+    (void)state;
+    begin();
+    rig.client.keeps = true;
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    set_window(0);
+    rig_answer(served(0), OK, false);
+    assert_int_equal(h2_stream_room(served(0)), 0);
+    ignore_told(&rig.server);
+    set_window(1);
+    assert_told(&rig.server, "0 drained\n");
+    assert_int_equal(h2_stream_room(served(0)), 1);
+    assert_int_equal(rig_give(served(0), "ab", 2, false),
+                     SINK_FULL); /* more than there is room for is kept */
+    rig_pump(&rig);
+    assert_int_equal(rig.client.payload_bytes, 1);
+    set_window(0); /* RFC 9113 6.9.2: below zero now */
+    rig_pump(&rig);
+    assert_int_equal(rig.client.payload_bytes, 1);
+    set_window(INT32_MAX);
+    /* the window allows more than may be kept */
+    assert_int_equal(h2_stream_room(served(0)), 64 * 1024 - sizeof(struct buf) - 1);
+    rig_pump(&rig);
+    assert_int_equal(rig.client.payload_bytes, 2);
+    /* RFC 9113 6.5.2 */
+    rig_feed(&rig, &rig.server, "\0\0\6\4\0\0\0\0\0\0\4\x80\0\0\0", 15);
+    rig_move(&rig, &rig.server, &rig.client);
+    assert_true(h2_session_is_over(rig.server.session));
+    rig_end(&rig);
+}
+
+static void a_stalled_reader_of_many_streams_holds_its_bound_and_blocks_nobody(void **state)
+{
+    (void)state;
+    begin();
+    rig.server.silent = rig.client.silent = true;
+    rig.client.keeps = true;
+    for (unsigned i = 0; i < 100; i++) {
+        rig_open(&rig, GET, true);
+    }
+    rig_pump(&rig);
+    for (unsigned i = 0; i < 100; i++) {
+        rig_answer(served(i), OK, false);
+    }
+    for (unsigned round = 0; round < 500; round++) {
+        for (unsigned i = 0; i < 100; i++) {
+            give_what_fits(served(i), sizeof block);
+        }
+        /* what all streams hold fits into the connection's window: nothing is read that would have to be kept */
+        assert_true(bound_used(&rig.bytes) <= (1024 + 512) * 1024);
+        rig_move(&rig, &rig.server, &rig.client);
+        rig_move(&rig, &rig.client, &rig.server);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(rig.client.streams[i].stream.held_bytes, 65535);
+    }
+    rig_end(&rig);
+}
+
+static void the_servers_limit_of_streams_is_told_with_every_change(void **state)
+{
+    static const char three[] = "\0\0\6\4\0\0\0\0\0\0\3\0\0\0\3";
+    (void)state;
+    begin();
+    rig_feed(&rig, &rig.client, three, 15);
+    assert_told(&rig.client, "allowed 3\n");
+    rig_end(&rig);
+}
+
+/* ---- one pull for many frames ---- */
+
+static void wants_pull_is_called_once_until_it_is_pulled(void **state)
+{
+    (void)state;
+    begin();
+    unsigned before = rig.client.pulls_wanted;
+    rig_open(&rig, GET, true);
+    rig_open(&rig, GET, true);
+    h2_session_ping(rig.client.session);
+    assert_int_equal(rig.client.pulls_wanted, before + 1);
+    rig_pump(&rig);
+    assert_false(h2_session_has_output(rig.client.session));
+    rig_open(&rig, GET, true);
+    assert_int_equal(rig.client.pulls_wanted, before + 2);
+    rig_end(&rig);
+}
+
+static void a_head_larger_than_the_space_is_pulled_in_pieces(void **state)
+{
+    static char text[48 * 1024];
+    (void)state;
+    struct h2_limits limits = rig_limits;
+    limits.head_bytes = 64 * 1024;
+    rig_begin(&rig, &limits);
+    rig_pump(&rig);
+    int length = snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\n");
+    for (unsigned i = 0; i < 9; i++) {
+        length += snprintf(text + length, sizeof text - (size_t)length, "X%u: ", i);
+        memset(text + length, '~', 4800); /* HPACK has a long code for it */
+        length += 4800;
+        length += snprintf(text + length, sizeof text - (size_t)length, "\r\n");
+    }
+    snprintf(text + length, sizeof text - (size_t)length, "\r\n");
+    assert_non_null(rig_open(&rig, text, true));
+    rig_pump(&rig);
+    assert_int_equal(rig.server.streams_count, 1);
+    assert_false(h2_session_is_over(rig.server.session));
+    assert_true(strstr(rig.server.told, "x8: ~~~") != NULL);
+    rig_end(&rig);
+}
+
+/* ---- memory ---- */
+
+static void nghttp2_gets_no_more_than_its_limit(void **state)
+{
+    (void)state;
+    struct h2_limits limits = rig_limits;
+    limits.memory_bytes = 48 * 1024;
+    rig_begin(&rig, &limits);
+    rig_pump(&rig);
+    for (unsigned i = 0; i < 100 && !rig.server.over; i++) {
+        if (rig_open(&rig, GET, false) == NULL) {
+            break;
+        }
+        rig_pump(&rig);
+    }
+    assert_true(h2_session_is_over(rig.server.session) || h2_session_is_over(rig.client.session));
+    assert_true(rig.server.session->memory.peak_bytes <= limits.memory_bytes);
+    rig_end(&rig);
+}
+
+static void an_idle_session_gives_back_what_it_took(void **state)
+{
+    (void)state;
+    begin();
+    uint64_t before = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        rig.client.streams_count = rig.server.streams_count = 0;
+        rig_open(&rig, GET, true);
+        rig_pump(&rig);
+        rig_answer(served(0), "HTTP/1.1 204 No Content\r\n\r\n", true);
+        rig_pump(&rig);
+        before = i == 20 ? rig.server.session->memory.bytes : before;
+    }
+    assert_int_equal(rig.server.session->memory.bytes, before);
+    assert_int_equal(bound_used(&rig.bytes), 0);
+    print_message("# an idle server session: %zu bytes and %llu of nghttp2\n",
+                  sizeof(struct h2_session), (unsigned long long)before);
+    rig_end(&rig);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_request_and_its_response_arrive_as_they_were_sent),
+        cmocka_unit_test(messages_arrive_as_sent_in_steps_of_any_size),
+        cmocka_unit_test(payload_and_trailers_go_both_ways),
+        cmocka_unit_test(a_response_that_is_only_a_head_ends_its_stream),
+        cmocka_unit_test(interim_responses_come_before_the_final_one),
+        cmocka_unit_test(the_answer_to_head_tells_a_length_and_has_no_payload),
+        cmocka_unit_test(extended_connect_is_the_upgrade_that_asks_for_the_same),
+        cmocka_unit_test(a_reset_of_the_client_is_told_the_server),
+        cmocka_unit_test(a_request_reset_before_it_was_sent_is_never_seen),
+        cmocka_unit_test(a_reset_of_the_server_is_told_the_client),
+        cmocka_unit_test(a_request_without_a_place_is_refused),
+        cmocka_unit_test(an_early_whole_response_stops_the_upload_behind_itself),
+        cmocka_unit_test(goaway_comes_twice_and_fails_nothing),
+        cmocka_unit_test(streams_beyond_goaway_are_surely_unsent),
+        cmocka_unit_test(a_connection_error_is_told_at_once_or_once_it_is_written),
+        cmocka_unit_test(what_is_no_preface_ends_the_connection),
+        cmocka_unit_test(a_ping_is_answered),
+        cmocka_unit_test(who_does_not_take_is_sent_one_window_and_no_more),
+        cmocka_unit_test(a_large_payload_passes_with_bounded_memory),
+        cmocka_unit_test(windows_of_zero_one_and_the_most_are_kept_to),
+        cmocka_unit_test(a_stalled_reader_of_many_streams_holds_its_bound_and_blocks_nobody),
+        cmocka_unit_test(the_servers_limit_of_streams_is_told_with_every_change),
+        cmocka_unit_test(wants_pull_is_called_once_until_it_is_pulled),
+        cmocka_unit_test(a_head_larger_than_the_space_is_pulled_in_pieces),
+        cmocka_unit_test(nghttp2_gets_no_more_than_its_limit),
+        cmocka_unit_test(an_idle_session_gives_back_what_it_took),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
