@@ -101,6 +101,7 @@ static bool generation_add_routes(struct control *control, struct generation *ge
             .settings = route,
             .figures = figures,
             .unconditional = route_unconditional(route),
+            .asks_for_path = route_asks_for_path(route),
             .host_bytes = route->host != NULL ? strlen(route->host) : 0,
             .path_prefix_bytes = route->path_prefix != NULL ? strlen(route->path_prefix) : 0,
             .header_name_bytes = route->header_name != NULL ? strlen(route->header_name) : 0,

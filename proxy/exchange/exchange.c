@@ -10,8 +10,10 @@
 #include "proxy/exchange/upgrade.h"
 #include "proxy/http/hop_fields.h"
 #include "proxy/http/respond.h"
+#include "proxy/http/target_path.h"
 #include "proxy/policy/call_strata.h"
 #include "proxy/policy/shards.h"
+#include "proxy/worker/route_find.h"
 #include "steady/deadline.h"
 
 /* Of requests that are looked at more closely. A gRPC call says that it takes trailers. */
@@ -184,20 +186,68 @@ __attribute__((noinline)) static bool exchange_take_odd(struct exchange *exchang
     return true;
 }
 
+/* Resolves the dot segments of the target, which is the exchange's own copy. False: it leads above the root. */
+static bool exchange_resolve_target(struct exchange *exchange)
+{
+    struct span *target = &exchange->request.target;
+    char *at = (char *)(uintptr_t)head_text(&exchange->request, *target);
+    size_t bytes;
+    if (!target_resolve(at, target->bytes, &bytes)) {
+        return false;
+    }
+    target->bytes = (uint32_t)bytes;
+    return true;
+}
+
+/* Finds the route of a path that is not plain. */
+__attribute__((noinline)) static bool exchange_find_odd_route(struct exchange *exchange,
+                                                              const struct route_request *request,
+                                                              const struct route **ret_route)
+{
+    struct worker *worker = exchange->worker;
+    switch (route_find_odd(worker->generation, request, worker->bufs, ret_route)) {
+    case ROUTE_FOUND: return true;
+    case ROUTE_NONE: exchange_fail(exchange, REASON_NO_ROUTE, NULL); break;
+    case ROUTE_AMBIGUOUS: exchange_fail(exchange, REASON_REQUEST_INVALID, "ambiguous_path"); break;
+    case ROUTE_CLIMBS: exchange_fail(exchange, REASON_REQUEST_INVALID, "path_above_root"); break;
+    case ROUTE_NO_MEMORY: exchange_fail(exchange, REASON_NO_MEMORY, NULL); break;
+    }
+    return false;
+}
+
+/* False: there is none, and the exchange has been answered. */
+static bool exchange_find_route(struct exchange *exchange, const struct route **ret_route)
+{
+    const struct http_head *head = &exchange->request;
+    /* the bytes before the end of a target that is shorter belong to the exchange or its buffer */
+    unsigned shape = target_shape(head_text(head, head->target), head->target.bytes);
+    if (__builtin_expect(shape & TARGET_DOTTED, 0) && !exchange_resolve_target(exchange)) {
+        exchange_fail(exchange, REASON_REQUEST_INVALID, "path_above_root");
+        return false;
+    }
+    if (exchange_ends_here(exchange)) {
+        return false;
+    }
+    const struct route_request request = route_request_of(head, exchange->origin->listener->name);
+    if (__builtin_expect(shape & TARGET_ODD, 0)) {
+        return exchange_find_odd_route(exchange, &request, ret_route);
+    }
+    *ret_route = generation_route(exchange->worker->generation, &request);
+    if (*ret_route == NULL) {
+        exchange_fail(exchange, REASON_NO_ROUTE, NULL);
+    }
+    return *ret_route != NULL;
+}
+
 static void exchange_route(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
     const struct generation *generation = worker->generation;
     const struct http_head *head = &exchange->request;
-    const struct route *route =
-        generation_route(generation, exchange->origin->listener->name, head);
+    const struct route *route;
     exchange->trusted = exchange->origin->trusted;
     forward_prepare(exchange, &generation->settings->headers);
-    if (exchange_ends_here(exchange)) {
-        return;
-    }
-    if (route == NULL) {
-        exchange_fail(exchange, REASON_NO_ROUTE, NULL);
+    if (!exchange_find_route(exchange, &route)) {
         return;
     }
     const struct upstream_view *view =

@@ -11,4 +11,5 @@ libproxy_a_SOURCES += \
 	%D%/payload.c %D%/payload.h \
 	%D%/proxy_status.c %D%/proxy_status.h \
 	%D%/reasons.c %D%/reasons.h \
-	%D%/respond.c %D%/respond.h
+	%D%/respond.c %D%/respond.h \
+	%D%/target_path.c %D%/target_path.h

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proxy/http/target_path.h"
+
 /* Host without port and trailing dot (RFC 9110 4.2.3, RFC 3986 3.2.2). */
 size_t host_name_bytes(const char *host, size_t host_bytes)
 {
@@ -52,11 +54,11 @@ static bool route_header_matches(const struct route *route, const struct http_he
            memcmp(wanted, head->base + field->value_at, field->value_bytes) == 0;
 }
 
-static bool route_matches(const struct route *route, const char *listener_name,
-                          const struct http_head *head)
+static bool route_matches(const struct route *route, const struct route_request *request)
 {
     const struct route_settings *settings = route->settings;
-    if (settings->listener != NULL && strcmp(settings->listener, listener_name) != 0) {
+    const struct http_head *head = request->head;
+    if (settings->listener != NULL && strcmp(settings->listener, request->listener_name) != 0) {
         return false;
     }
     if (settings->host != NULL &&
@@ -65,9 +67,8 @@ static bool route_matches(const struct route *route, const char *listener_name,
         return false;
     }
     if (settings->path_prefix != NULL &&
-        (head->target.bytes < route->path_prefix_bytes ||
-         memcmp(head_text(head, head->target), settings->path_prefix, route->path_prefix_bytes) !=
-             0)) {
+        (request->path.bytes < route->path_prefix_bytes ||
+         memcmp(request->path.at, settings->path_prefix, route->path_prefix_bytes) != 0)) {
         return false;
     }
     if (settings->method_count > 0 && !route_method_matches(settings, head)) {
@@ -82,12 +83,24 @@ bool route_unconditional(const struct route_settings *route)
            route->method_count == 0 && route->header_name == NULL;
 }
 
-const struct route *generation_route(const struct generation *generation, const char *listener_name,
-                                     const struct http_head *head)
+bool route_asks_for_path(const struct route_settings *route)
+{
+    return route->path_prefix != NULL && strcmp(route->path_prefix, "/") != 0;
+}
+
+struct route_request route_request_of(const struct http_head *head, const char *listener_name)
+{
+    const char *target = head_text(head, head->target);
+    return (struct route_request){
+        head, listener_name, {target, target_path_bytes(target, head->target.bytes)}};
+}
+
+const struct route *generation_route(const struct generation *generation,
+                                     const struct route_request *request)
 {
     for (size_t i = 0; i < generation->settings->route_count; i++) {
         const struct route *route = &generation->routes[i];
-        if (route->unconditional || route_matches(route, listener_name, head)) {
+        if (route->unconditional || route_matches(route, request)) {
             return route;
         }
     }

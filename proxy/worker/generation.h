@@ -27,6 +27,7 @@ struct route {
     const struct route_figures *figures; /* outlives the generation */
     struct admission_view admission;
     bool unconditional; /* route_unconditional() */
+    bool asks_for_path; /* route_asks_for_path() */
     size_t host_bytes;
     size_t path_prefix_bytes;
     size_t header_name_bytes;
@@ -47,11 +48,26 @@ struct generation {
 /* Whether the request is a probe of readiness.listener_path. */
 bool generation_probed(const struct generation *generation, const struct http_head *head);
 
+/* What routes are matched against. */
+struct route_request {
+    const struct http_head *head;
+    const char *listener_name;
+    struct {
+        const char *at;
+        size_t bytes;
+    } path; /* of the target, or a reading of it (proxy/http/target_path.h) */
+};
+
+/* The request with the path as it is written. */
+struct route_request route_request_of(const struct http_head *head, const char *listener_name);
+
 /* Whether every request matches the route. */
 bool route_unconditional(const struct route_settings *route);
+/* Whether some paths do not match the route. */
+bool route_asks_for_path(const struct route_settings *route);
 /* The first route that matches, or NULL. */
-const struct route *generation_route(const struct generation *generation, const char *listener_name,
-                                     const struct http_head *head);
+const struct route *generation_route(const struct generation *generation,
+                                     const struct route_request *request);
 
 /* How much of a host is its name: without the port and a trailing dot. */
 size_t host_name_bytes(const char *host, size_t host_bytes);

@@ -30,6 +30,7 @@ scenario_tests = \
 	%D%/logs.py \
 	%D%/lone_servers.py \
 	%D%/odd_origins.py \
+	%D%/paths.py \
 	%D%/pool.py \
 	%D%/pool_failover.py \
 	%D%/pool_lifetime.py \
@@ -99,4 +100,5 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/verdict.py \
 	%D%/harness/wire.py \
 	%D%/node/echo-client.js \
-	%D%/node/echo-server.js
+	%D%/node/echo-server.js \
+	%D%/node/path-server.js

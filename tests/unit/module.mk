@@ -118,7 +118,8 @@ proxy_tests = \
 	%D%/test_metrics \
 	%D%/test_retry \
 	%D%/test_route \
-	%D%/test_slow_clients
+	%D%/test_slow_clients \
+	%D%/test_target_path
 
 unit_tests = $(steady_tests) $(conf_tests) $(breaker_tests) $(tls_tests) $(pool_tests) $(proxy_tests)
 check_PROGRAMS += $(unit_tests)

@@ -62,7 +62,8 @@ static const char *route_of(const char *listener, const char *request)
     const struct h1_limits limits = {8192, 16};
     size_t scanned = 0;
     assert_int_equal(h1_parse_request(request, strlen(request), &limits, &scanned, &head), H1_OK);
-    const struct route *route = generation_route(&generation, listener, &head);
+    const struct route_request asked = route_request_of(&head, listener);
+    const struct route *route = generation_route(&generation, &asked);
     return route != NULL ? route->settings->name : "none";
 }
 
