@@ -272,6 +272,25 @@ static void check_upstream_protocol(struct loading *loading,
     }
 }
 
+static void check_endpoints(struct loading *loading, const struct upstream_settings *upstream,
+                            const char *path)
+{
+    struct text_index known = {NULL, 0, 0};
+    for (size_t i = 0; i < upstream->endpoint_count; i++) {
+        const struct endpoint_settings *endpoint = &upstream->endpoints[i];
+        const char *place =
+            arena_printf(&loading->arena, "%s:%" PRIu64, endpoint->host, (uint64_t)endpoint->port);
+        if (place != NULL && text_index_find(&known, place) != NULL) {
+            loading_report(loading, SETTINGS_ERROR, path,
+                           "endpoint \"%s\" is named twice; use weight to give it more requests",
+                           endpoint->text);
+        } else if (place != NULL) {
+            index_name(loading, &known, place, (void *)(uintptr_t)endpoint);
+        }
+    }
+    text_index_release(&known);
+}
+
 static void check_upstream(struct loading *loading, const struct upstream_settings *upstream)
 {
     char path[128];
@@ -281,17 +300,7 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
         loading_report(loading, SETTINGS_ERROR, path,
                        "expected at least one of endpoints = [ \"HOST:PORT\" ]");
     }
-    for (size_t i = 0; i < upstream->endpoint_count; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (strcmp(upstream->endpoints[i].host, upstream->endpoints[j].host) == 0 &&
-                upstream->endpoints[i].port == upstream->endpoints[j].port) {
-                loading_report(
-                    loading, SETTINGS_ERROR, path,
-                    "endpoint \"%s\" is named twice; use weight to give it more requests",
-                    upstream->endpoints[i].text);
-            }
-        }
-    }
+    check_endpoints(loading, upstream, path);
     check_upstream_tls(loading, &upstream->tls, path);
     check_upstream_protocol(loading, upstream, path);
     if (upstream->breaker.open_min_ms > upstream->breaker.open_max_ms) {

@@ -128,6 +128,7 @@ static void free_endpoint(struct endpoint *endpoint)
     free((char *)(uintptr_t)endpoint->names.identity);
     free((char *)(uintptr_t)endpoint->names.address_text);
     free((char *)(uintptr_t)endpoint->names.label);
+    free((char *)(uintptr_t)endpoint->names.key);
     free(endpoint);
 }
 
@@ -185,18 +186,6 @@ static bool accompany_endpoint(struct endpoint *endpoint)
     return endpoint->companion != NULL;
 }
 
-/* Whether the upstream is already serving at other endpoints, so that it need not wait for a new one. */
-static bool has_others(const struct upstream_private *own)
-{
-    const struct endpoint *endpoint;
-    TAILQ_FOREACH (endpoint, &own->endpoints, link) {
-        if (endpoint->shown) {
-            return true;
-        }
-    }
-    return false;
-}
-
 bool endpoint_warms_up(struct endpoint *endpoint, uint64_t now_ms)
 {
     uint64_t until_ms = count_read(&endpoint->upkeep.cold_until_ms);
@@ -250,7 +239,8 @@ struct endpoint *endpoint_create(const struct upstream_view *view,
         init_local(&endpoint->locals[i], endpoint);
     }
     bound_init(&endpoint->connections, "endpoint_connections", endpoint->names.label, 0);
-    if (has_others(own)) {
+    /* the upstream is serving at others, and need not wait for this one */
+    if (own->shown_count > 0) {
         endpoint->upkeep.cold_until_ms = loop_clock_ms(&(struct loop_clock){0}) + POOL_COLD_MS;
     }
     TAILQ_INSERT_TAIL(&own->endpoints, endpoint, link);

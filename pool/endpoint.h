@@ -118,6 +118,7 @@ struct endpoint_names {
     const char *
         identity; /* whom the settings name, and so a certificate has to: never what DNS chose (RFC 6125 6.2.1) */
     const char *label; /* detail of its bound */
+    const char *key;   /* in the index of its views */
 };
 
 /* What health tells workers about the endpoint, and what workers tell health. */
@@ -175,6 +176,7 @@ struct endpoint {
     bool shown;          /* it is in the newest set in use, so its bound is registered */
     uint64_t turn;       /* shifts which workers get the larger shares of its warm level */
     uint32_t sets_count; /* number of sets in memory that contain it */
+    size_t place;        /* control: in the newest view that has it */
     uint32_t live_count; /* those of them that are not retired; read by any thread */
     TAILQ_ENTRY(endpoint) link;
     /* Leases out and requests in line, over all workers. Changing it orders "capacity was freed, is there a waiter?"

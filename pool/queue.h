@@ -47,6 +47,7 @@ struct upstream_private {
     /* control: in the newest settings; NULL: it has left them */
     const struct upstream_settings *settings;
     struct endpoint_list endpoints;  /* control */
+    size_t shown_count;              /* control: those of them that are shown */
     struct departed_list departed;   /* control: counts of endpoints that no longer exist */
     struct upstream_tls_figures tls; /* counted by any worker, atomics */
     uint64_t connections_count;      /* atomic: connections with a place at one of its endpoints */

@@ -1,11 +1,11 @@
 /* Building, retiring and collecting sets. */
 #include "pool/sets.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "pool/health_state.h"
 #include "pool/queue.h"
@@ -44,26 +44,24 @@ static enum upstream_result no_room(struct building *building,
 
 /* ---- endpoints of a view ---- */
 
-/* With TLS an endpoint is bound to the name in the settings, too: two services of different domains may have the same target. */
-static bool is_endpoint(const struct endpoint *endpoint, const struct endpoint_settings *settings,
-                        const struct named_address *named)
+/* What makes it another endpoint: its address, the name that led there, and with TLS the name in the settings, because two
+   services of different domains may have the same target. To be freed; NULL: no memory. */
+static char *key_of(const struct upstream_view *view, const struct endpoint_settings *settings,
+                    const struct named_address *named)
 {
-    return address_equal(&endpoint->address, &named->address) &&
-           strcasecmp(endpoint->names.hostname, named->hostname) == 0 &&
-           (endpoint->tls == NULL ||
-            strcasecmp(endpoint->names.identity, endpoint_identity(settings)) == 0);
-}
-
-static struct endpoint *find_endpoint(const struct upstream_view *view,
-                                      const struct endpoint_settings *settings,
-                                      const struct named_address *named)
-{
-    for (size_t i = 0; i < view->endpoint_count; i++) {
-        if (is_endpoint(view->endpoints[i], settings, named)) {
-            return view->endpoints[i];
-        }
+    char address[ADDRESS_TEXT_BYTES], *key = NULL;
+    const struct address *at = &named->address;
+    size_t address_bytes = address_format(&at->any, address);
+    if (fault_hits(FAULT_ALLOC) ||
+        asprintf(&key, "%s %u %s %s", address,
+                 at->any.sa_family == AF_INET6 ? at->v6.sin6_scope_id : 0, named->hostname,
+                 view->tls != NULL ? endpoint_identity(settings) : "") < 0) {
+        return NULL;
     }
-    return NULL;
+    for (char *c = key + address_bytes; *c != '\0'; c++) {
+        *c = (char)tolower((unsigned char)*c);
+    }
+    return key;
 }
 
 static bool make_space(struct upstream_view *view)
@@ -92,15 +90,14 @@ static bool make_space(struct upstream_view *view)
    complete. */
 static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, uint32_t weight)
 {
-    for (size_t i = 0; i < view->endpoint_count; i++) {
-        if (view->endpoints[i] == endpoint) {
-            view->weight_ends[i] += weight;
-            return true;
-        }
+    if (endpoint->place < view->endpoint_count && view->endpoints[endpoint->place] == endpoint) {
+        view->weight_ends[endpoint->place] += weight;
+        return true;
     }
-    if (!make_space(view)) {
+    if (!make_space(view) || !text_index_add(&view->by_key, endpoint->names.key, endpoint)) {
         return false;
     }
+    endpoint->place = view->endpoint_count;
     view->endpoints[view->endpoint_count] = endpoint;
     view->weight_ends[view->endpoint_count++] = weight;
     endpoint->sets_count++;
@@ -128,17 +125,24 @@ static struct endpoint *obtain_endpoint(struct building *building,
                                         const struct endpoint_settings *settings,
                                         const struct named_address *named)
 {
-    struct endpoint *endpoint = find_endpoint(building->view, settings, named);
+    char *key = key_of(building->view, settings, named);
+    if (key == NULL) {
+        return NULL;
+    }
+    struct endpoint *endpoint = text_index_find(&building->view->by_key, key);
     bool serves = building->previous != NULL && building->previous->endpoint_count > 0;
     if (endpoint == NULL && serves) {
-        endpoint = find_endpoint(building->previous, settings, named);
+        endpoint = text_index_find(&building->previous->by_key, key);
     }
     if (endpoint == NULL) {
         endpoint = endpoint_create(building->view, settings, named);
         if (endpoint != NULL) {
             endpoint->late = serves;
+            endpoint->names.key = key;
+            return endpoint;
         }
     }
+    free(key);
     return endpoint;
 }
 
@@ -305,6 +309,7 @@ static void free_record(struct upstream_set_record *record)
         tls_client_put(&view->tls);
         free(view->endpoints);
         free(view->weight_ends);
+        text_index_release(&view->by_key);
     }
     free(record->set.views);
     text_index_release(&record->by_name);
@@ -457,6 +462,7 @@ void sets_show_newest(struct pools *pools)
     struct endpoint *endpoint;
     TAILQ_FOREACH (own, &pools->known, link) {
         own->settings = NULL;
+        own->shown_count = 0;
         TAILQ_FOREACH (endpoint, &own->endpoints, link) {
             if (endpoint->shown) {
                 bound_remove(pools->registry, &endpoint->connections);
@@ -465,7 +471,9 @@ void sets_show_newest(struct pools *pools)
         }
     }
     for (size_t v = 0; newest != NULL && v < newest->set.count; v++) {
-        newest->set.views[v].upstream->own->settings = newest->set.views[v].settings;
+        own = newest->set.views[v].upstream->own;
+        own->settings = newest->set.views[v].settings;
+        own->shown_count = newest->set.views[v].endpoint_count;
         for (size_t e = 0; e < newest->set.views[v].endpoint_count; e++) {
             endpoint = newest->set.views[v].endpoints[e];
             bound_register(pools->registry, &endpoint->connections);

@@ -27,6 +27,7 @@
 #include "steady/address.h"
 #include "steady/bound.h"
 #include "steady/rng.h"
+#include "steady/text_index.h"
 #include "tls/failure.h"
 
 #define POOL_MAX_WORKERS 128
@@ -39,11 +40,12 @@ struct upstream_view {
     const struct upstream_settings *settings; /* lives as long as the view */
     struct upstream *upstream;
     struct endpoint **endpoints;
-    size_t endpoint_count;  /* 0: no name of the upstream has an address */
-    uint32_t *weight_ends;  /* running sums of the endpoints' weights */
-    void *balance;          /* prepared by its balance method; NULL: nothing */
-    struct tls_client *tls; /* a reference; NULL: no TLS */
-    bool ahead;             /* none of its endpoints was in use when the view was built */
+    size_t endpoint_count;    /* 0: no name of the upstream has an address */
+    struct text_index by_key; /* control: the endpoints by struct endpoint_names.key */
+    uint32_t *weight_ends;    /* running sums of the endpoints' weights */
+    void *balance;            /* prepared by its balance method; NULL: nothing */
+    struct tls_client *tls;   /* a reference; NULL: no TLS */
+    bool ahead;               /* none of its endpoints was in use when the view was built */
 };
 
 /* An upstream, identified by its name. */

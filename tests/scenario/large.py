@@ -73,4 +73,22 @@ def names_of_their_own(s):
         check(taken < patient(START_CPU_S), f"the test took {taken:.1f} s of a processor")
 
 
+@scenario("the endpoints of an upstream are compared with each other")
+def ten_thousand_endpoints(s):
+    endpoints = [f"127.{10 + number // 250}.1.{number % 250 + 1}:80" for number in range(COUNT)]
+    settings = {"upstreams": {"app": {"endpoints": endpoints, "required": False, "pool": {"warm_min": 0}}},
+                "routes": [{"upstream": "app"}], "log": {"level": "warn"}}
+    with s.case("by a start"):
+        proxy = start_proxy(s, None, settings)
+        taken = cpu_seconds(proxy)
+        check(taken < patient(START_CPU_S), f"the start took {taken:.1f} s of a processor")
+    with s.case("by a reload"):
+        check(proxy.reload(settings), "the reload was rejected")
+        taken = cpu_seconds(proxy) - taken
+        check(taken < patient(RELOAD_CPU_S), f"the reload took {taken:.1f} s of a processor")
+    with s.case("one that is named twice is refused"):
+        settings["upstreams"]["app"]["endpoints"].append(endpoints[0] + " weight=2")
+        check(not proxy.reload(settings), "the reload was taken")
+
+
 run()
