@@ -159,33 +159,52 @@ static void check_shadows(struct loading *loading)
     }
 }
 
-static void check_listeners(struct loading *loading)
+/* Of all addresses, in the order of the settings, those before one that are the same. */
+static void check_listen(struct loading *loading, size_t number, size_t which, const char *path)
 {
     const struct settings *settings = loading->settings;
-    char path[128];
-    for (size_t i = 0; i < settings->listener_count; i++) {
-        const struct listener_settings *listener = &settings->listeners[i];
-        snprintf(path, sizeof path, "listeners.%s", listener->name);
-        if (listener->listen_text == NULL) {
-            loading_report(loading, SETTINGS_ERROR, path, "expected listen = \"ADDRESS:PORT\"");
-            continue;
-        }
-        if (listener->listen.any.sa_family == AF_UNIX) {
-            loading_report(loading, SETTINGS_ERROR, path,
-                           "listen: expected an IP address and port, got \"%s\"",
-                           listener->listen_text);
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (settings->listeners[j].listen_text != NULL &&
-                address_equal(&settings->listeners[j].listen, &listener->listen)) {
-                loading_report(loading, SETTINGS_ERROR, path, "listens on the address of \"%s\"",
-                               settings->listeners[j].name);
+    const struct listen_settings *listen = &settings->listeners[number].listens[which];
+    for (size_t i = 0; i <= number; i++) {
+        const struct listener_settings *other = &settings->listeners[i];
+        for (size_t j = 0; j < (i < number ? other->listen_count : which); j++) {
+            if (!address_equal(&other->listens[j].address, &listen->address)) {
+                continue;
             }
+            if (i < number) {
+                loading_report(loading, SETTINGS_ERROR, path, "listens on the address of \"%s\"",
+                               other->name);
+            } else {
+                loading_report(loading, SETTINGS_ERROR, path,
+                               "\"%s\" and \"%s\" mean the same address", other->listens[j].text,
+                               listen->text);
+            }
+            return;
         }
-        if (listener->tls.enabled && listener->tls.certificate_count == 0) {
-            loading_report(loading, SETTINGS_ERROR, path,
-                           "tls: expected at least one of certificates = ( { cert; key; } )");
-        }
+    }
+}
+
+static void check_listener(struct loading *loading, size_t number)
+{
+    const struct listener_settings *listener = &loading->settings->listeners[number];
+    char path[128];
+    snprintf(path, sizeof path, "listeners.%s", listener->name);
+    if (listener->listen_count == 0) {
+        loading_report(loading, SETTINGS_ERROR, path, "expected listen = \"ADDRESS:PORT\"");
+    }
+    if (listener->tls.enabled && listener->tls.certificate_count == 0) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "tls: expected at least one of certificates = ( { cert; key; } )");
+    }
+    snprintf(path, sizeof path, "listeners.%s.listen", listener->name);
+    for (size_t i = 0; i < listener->listen_count; i++) {
+        check_listen(loading, number, i, path);
+    }
+}
+
+static void check_listeners(struct loading *loading)
+{
+    for (size_t i = 0; i < loading->settings->listener_count; i++) {
+        check_listener(loading, i);
     }
 }
 

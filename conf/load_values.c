@@ -70,15 +70,18 @@ static void take_scalar(struct loading *loading, const config_setting_t *setting
 static void take_list(struct loading *loading, const config_setting_t *setting,
                       const struct schema_row *row, const char *path, void *element)
 {
-    int type = config_setting_type(setting);
-    if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST) {
+    /* the value in the file replaces the default */
+    memset((char *)element + row->at, 0,
+           row->words != NULL ? sizeof(unsigned) : sizeof(struct schema_list));
+    if (!config_setting_is_aggregate(setting)) {
+        take_scalar(loading, setting, row, path, element); /* a list of one needs no brackets */
+        return;
+    }
+    if (config_setting_type(setting) == CONFIG_TYPE_GROUP) {
         loading_report_at(loading, SETTINGS_ERROR, setting, path, "expected a list [ ... ] of %s",
                           row->type->expected);
         return;
     }
-    /* the value in the file replaces the default */
-    memset((char *)element + row->at, 0,
-           row->words != NULL ? sizeof(unsigned) : sizeof(struct schema_list));
     int count = config_setting_length(setting);
     for (int i = 0; i < count && i < LOADING_ITEMS_MAX; i++) {
         take_scalar(loading, config_setting_get_elem(setting, (unsigned)i), row, path, element);

@@ -133,7 +133,9 @@ void mend_value(const struct schema_row *row, const char *text, bool is_quoted,
                 char ret_hint[MEND_TEXT_BYTES])
 {
     ret_hint[0] = '\0';
-    if (row->type->unit == UNIT_MS) {
+    if (row->type->blame != NULL && is_quoted) {
+        row->type->blame(text, ret_hint, MEND_TEXT_BYTES);
+    } else if (row->type->unit == UNIT_MS) {
         mend_duration(row, text, ret_hint);
     } else if (row->type->unit == UNIT_BYTES) {
         mend_size(row, text, ret_hint);

@@ -22,6 +22,7 @@ libconf_a_SOURCES = \
 	%D%/schema.c \
 	%D%/schema.h \
 	%D%/schema_fields.h \
+	%D%/schema_listen.c \
 	%D%/schema_numbers.c \
 	%D%/schema_places.c \
 	%D%/schema_types.c \

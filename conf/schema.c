@@ -34,9 +34,9 @@ static const struct schema_row top_rows[] = {
      .help = "user that the process changes to after it has bound its ports; \"\": no change"},
     {"pid_file", &type_text, "", AT(pid_file), .fixed = true,
      .help = "file that holds the process id while the process runs; \"\": none"},
-    {"trusted_peers", &type_prefix_list, "127.0.0.0/8,::1/128", AT(trusted_peers),
+    {"trusted_peers", &type_prefix_list, "127.0.0.0/8,::1/128,unix", AT(trusted_peers),
      .help =
-         "addresses of clients that are trusted, such as a load balancer: their X-Forwarded-*, Forwarded and X-Request-Id fields are kept, and their deadlines (X-Envoy-Expected-Rq-Timeout-Ms, grpc-timeout) and attempt counts are obeyed"},
+         "addresses of clients (\"unix\": all that come through a UNIX socket) that are trusted, such as a load balancer: their X-Forwarded-*, Forwarded and X-Request-Id fields are kept, and their deadlines (X-Envoy-Expected-Rq-Timeout-Ms, grpc-timeout) and attempt counts are obeyed"},
 
     {"admin.listen", &type_address, "127.0.0.1:9901", AT(admin.listen_text),
      .also_at = offsetof(struct settings, admin.listen), .fixed = true,
@@ -183,9 +183,9 @@ static const struct schema_row top_rows[] = {
 
 #define AT(field) .at = offsetof(struct listener_settings, field)
 static const struct schema_row listener_rows[] = {
-    {"listen", &type_address, NULL, AT(listen_text),
-     .also_at = offsetof(struct listener_settings, listen),
-     .help = "address and port on which clients connect"},
+    {"listen", &type_listen_list, NULL, AT(listens),
+     .help =
+         "where clients connect, one address or a list: \"10.0.0.1:80\", \"[::1]:80\"; \"*:80\", \":80\" or \"80\" for every address of the machine; \"localhost:80\" for both of its own; \"unix:/run/x.sock\" for a UNIX socket, whose file has the given mode=0660, user=NAME and group=NAME"},
     {"proxy_protocol", &type_bool, "false", AT(proxy_protocol),
      .help =
          "each connection begins with a PROXY protocol header, version 1 or 2; connections that do not come from trusted_peers are closed"},

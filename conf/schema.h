@@ -32,6 +32,9 @@ struct schema_type {
     /* Writes the value as the file would have it. */
     void (*print)(const struct schema_row *row, const void *element, FILE *out);
     enum schema_unit unit; /* of the range */
+    /* Says in a few words, beginning with ": ", what is wrong with a text that take() refused; "": nothing beyond
+       `expected`. NULL: never. */
+    void (*blame)(const char *text, char *hint, size_t hint_bytes);
 };
 
 struct schema_row {

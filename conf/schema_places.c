@@ -71,6 +71,10 @@ static void print_prefixes(const struct schema_row *row, const void *element, FI
     const struct schema_list *list = field_in(element, row->at);
     const struct address_prefix *prefixes = list->items;
     for (size_t i = 0; i < list->count; i++) {
+        if (prefixes[i].bits == ADDRESS_PREFIX_LOCAL) {
+            fprintf(out, "%s\"unix\"", i > 0 ? ", " : "");
+            continue;
+        }
         struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
         char text[ADDRESS_TEXT_BYTES];
         memcpy(&v6.sin6_addr, prefixes[i].bytes, sizeof v6.sin6_addr);
@@ -215,7 +219,7 @@ const struct schema_type type_server_list = {
 };
 const struct schema_type type_prefix_list = {
     .name = "list of prefixes",
-    .expected = "an address prefix such as \"10.0.0.0/8\"",
+    .expected = "an address prefix such as \"10.0.0.0/8\", or \"unix\"",
     .quoted = true,
     .list = true,
     .take = take_prefix,

@@ -166,10 +166,20 @@ struct key_rate_settings {
     uint64_t keys_count;  /* kept at a time */
 };
 
+#define LISTEN_FILE_MODE 0660
+/* One address of a listener. A text such as "*:80" means several. */
+struct listen_settings {
+    const char *text; /* as written; the addresses of one text share it */
+    struct address address;
+    bool spare; /* left out on a machine without addresses of its family */
+    /* of the file of a UNIX socket; UINT32_MAX: who creates it */
+    uint32_t mode, user, group;
+};
+
 struct listener_settings {
     const char *name;
-    const char *listen_text;
-    struct address listen;
+    struct listen_settings *listens;
+    size_t listen_count;
     bool proxy_protocol;
     bool abort_on_close;
     struct listener_tls_settings tls;

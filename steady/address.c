@@ -241,6 +241,10 @@ bool address_prefix_parse(const char *text, struct address_prefix *ret_prefix)
 {
     const char *slash = strchr(text, '/');
     struct address address;
+    if (strcmp(text, "unix") == 0) {
+        *ret_prefix = (struct address_prefix){.bits = ADDRESS_PREFIX_LOCAL};
+        return true;
+    }
     if (!address_from_host(text, slash != NULL ? (size_t)(slash - text) : strlen(text), 0,
                            &address)) {
         return false;
@@ -282,6 +286,9 @@ bool address_in_prefix(const struct sockaddr *address, const struct address_pref
 {
     uint8_t bytes[16];
     if (!address_to_ipv6(address, bytes)) {
+        return address->sa_family == AF_UNIX && prefix->bits == ADDRESS_PREFIX_LOCAL;
+    }
+    if (prefix->bits == ADDRESS_PREFIX_LOCAL) {
         return false;
     }
     if (prefix->bits < MAPPED_BITS && memcmp(bytes, mapped_head, sizeof mapped_head) == 0) {

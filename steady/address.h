@@ -36,8 +36,10 @@ struct ip_address {
 
 struct address_prefix {
     uint8_t bytes[16]; /* IPv4 as ::ffff:a.b.c.d */
-    uint8_t bits;      /* 0..128 */
+    uint8_t bits;      /* 0..128, or ADDRESS_PREFIX_LOCAL */
 };
+/* Of the prefix "unix", which contains all UNIX sockets and nothing else. */
+#define ADDRESS_PREFIX_LOCAL 255
 
 #define ADDRESS_TEXT_BYTES 128
 
@@ -64,10 +66,10 @@ size_t address_format_ip(const struct sockaddr *address, char text[ADDRESS_TEXT_
 uint16_t address_port(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
 
-/* "10.0.0.0/8", "::1/128", or a bare address (all bits). Host bits beyond the prefix are an error. */
+/* "10.0.0.0/8", "::1/128", a bare address (all bits), or "unix". Host bits beyond the prefix are an error. */
 __attribute__((warn_unused_result)) bool address_prefix_parse(const char *text,
                                                               struct address_prefix *ret_prefix);
-/* A unix-socket address is in no prefix. An IPv4 address, mapped or not, is in IPv4 prefixes only, though the mapped
+/* A unix-socket address is in the prefix "unix" only. An IPv4 address, mapped or not, is in IPv4 prefixes only, though the mapped
    ones are part of "::/0" on paper. */
 bool address_in_prefix(const struct sockaddr *address, const struct address_prefix *prefix);
 

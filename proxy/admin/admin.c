@@ -18,6 +18,7 @@
 #include "proxy/admin/metrics.h"
 #include "proxy/admin/status.h"
 #include "proxy/admin/upstreams_view.h"
+#include "proxy/client/local_file.h"
 #include "proxy/http/http_head.h"
 #include "proxy/policy/policy.h"
 #include "steady/enum_names.h"
@@ -414,41 +415,32 @@ void admin_flush(struct admin *admin, uint64_t limit_ms)
 
 /* ---- the socket ---- */
 
-static bool answers(const struct address *address)
+static int admin_listen_ip(const struct address *address)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool answered =
-        fd >= 0 && (connect(fd, &address->any, address->length) == 0 || errno == EAGAIN);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return answered;
-}
-
-static int admin_listen(const struct address *address)
-{
-    bool local = address->any.sa_family == AF_UNIX;
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     if (fd < 0) {
         return -1;
     }
-    if (!local) {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    } else if (!answers(address)) {
-        /* a process that no longer exists has left it behind */
-        unlink(address->local.sun_path);
-    }
-    mode_t before = umask(0117);
-    bool listens = bind(fd, &address->any, address->length) == 0 && listen(fd, ADMIN_BACKLOG) == 0;
-    int why = errno;
-    umask(before);
-    if (!listens) {
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(fd, &address->any, address->length) != 0 || listen(fd, ADMIN_BACKLOG) != 0) {
+        int why = errno;
         close(fd);
         errno = why;
         return -1;
     }
     return fd;
+}
+
+static int admin_listen(const struct address *address)
+{
+    int fd = -1;
+    if (address->any.sa_family != AF_UNIX) {
+        return admin_listen_ip(address);
+    }
+    const struct listen_settings wanted = {
+        .address = *address, .mode = LISTEN_FILE_MODE, .user = UINT32_MAX, .group = UINT32_MAX};
+    return local_file_bind(&wanted, ADMIN_BACKLOG, &fd) ? fd : -1;
 }
 
 /* The process that serves the socket at the end removes the file. */

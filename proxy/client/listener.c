@@ -66,7 +66,7 @@ static enum listener_result listener_bind_one(const struct address *address, int
 int listener_probe(const struct address *address)
 {
     if (address->any.sa_family == AF_UNIX) {
-        return 0;
+        return local_file_probe(address);
     }
     int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) {
@@ -82,31 +82,44 @@ int listener_probe(const struct address *address)
     return error;
 }
 
-/* If sockets of another program (or of a second copy of this one) are bound to the address the bind must fail, although
-   SO_REUSEPORT would let a process of the same user share it. */
-static bool listener_in_use(const struct address *address)
+/* The next inherited socket, which is the listener's from now on. */
+static enum listener_result listener_inherit_one(struct inherited *inherited,
+                                                 const struct address *address, int *ret_fd)
 {
-    return listener_probe(address) == EADDRINUSE;
-}
-
-/* The next inherited socket or, when they are used up, a duplicate of the first ones in turn. */
-static enum listener_result listener_inherit_one(struct listener *listener,
-                                                 struct inherited *inherited, int *ret_fd)
-{
-    int fd = inherited_take(inherited, &listener->address);
-    if (fd < 0 && listener->inherited_count > 0) {
-        fd = fcntl(listener->fds[listener->fd_count % listener->inherited_count], F_DUPFD_CLOEXEC,
-                   0);
-    } else if (fd >= 0) {
-        int on = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        listener->inherited_count++;
-    }
+    int on = 1, fd = inherited_take(inherited, address);
     if (fd < 0) {
         return LISTENER_NO_FD;
     }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     *ret_fd = fd;
     return LISTENER_OK;
+}
+
+static enum listener_result listener_duplicate_one(const struct listener *listener, int *ret_fd)
+{
+    *ret_fd = fcntl(listener->fds[listener->fd_count % listener->socket_count], F_DUPFD_CLOEXEC, 0);
+    return *ret_fd >= 0 ? LISTENER_OK : LISTENER_NO_FD;
+}
+
+/* Workers share the socket of a file, and inherited ones if these are too few. */
+static enum listener_result listener_fill(struct listener *listener,
+                                          const struct listen_settings *listen,
+                                          struct inherited *inherited)
+{
+    int *fd = &listener->fds[listener->fd_count];
+    enum listener_result result;
+    if (inherited_count(inherited, &listen->address) > 0) {
+        result = listener_inherit_one(inherited, &listen->address, fd);
+    } else if (listener->socket_count > 0 &&
+               (listener->inherits || listen->address.any.sa_family == AF_UNIX)) {
+        return listener_duplicate_one(listener, fd);
+    } else if (listen->address.any.sa_family == AF_UNIX) {
+        result = local_file_bind(listen, LISTENER_BACKLOG, fd) ? LISTENER_OK : LISTENER_CANNOT_BIND;
+    } else {
+        result = listener_bind_one(&listen->address, fd);
+    }
+    listener->socket_count += result == LISTENER_OK;
+    return result;
 }
 
 unsigned listener_fd_count(const struct address *address, unsigned worker_count,
@@ -116,12 +129,16 @@ unsigned listener_fd_count(const struct address *address, unsigned worker_count,
     return inherited_fds > worker_count ? inherited_fds : worker_count;
 }
 
-enum listener_result listener_open(const struct address *address, unsigned worker_count,
+enum listener_result listener_open(const struct listen_settings *listen, unsigned worker_count,
                                    struct inherited *inherited, struct listener **ret_listener)
 {
+    const struct address *address = &listen->address;
     bool inherits = inherited_count(inherited, address) > 0;
-    if (!inherits && listener_in_use(address)) {
-        errno = EADDRINUSE;
+    /* If sockets of another program (or of a second copy of this one) are bound to the address the bind must fail, although
+       SO_REUSEPORT would let a process of the same user share it. */
+    int error = inherits ? 0 : listener_probe(address);
+    if (error == EADDRINUSE || (error != 0 && address->any.sa_family == AF_UNIX)) {
+        errno = error;
         return LISTENER_CANNOT_BIND;
     }
     unsigned fd_count = listener_fd_count(address, worker_count, inherited);
@@ -130,22 +147,29 @@ enum listener_result listener_open(const struct address *address, unsigned worke
         return LISTENER_NO_MEMORY;
     }
     listener->address = *address;
+    listener->inherits = inherits;
     listener->shared = inherits && inherited_shared(inherited, address);
     address_format(&address->any, listener->text);
     for (unsigned i = 0; i < fd_count; i++) {
-        enum listener_result result =
-            inherits ? listener_inherit_one(listener, inherited, &listener->fds[i])
-                     : listener_bind_one(address, &listener->fds[i]);
+        enum listener_result result = listener_fill(listener, listen, inherited);
         if (result != LISTENER_OK) {
-            int error = errno;
+            error = errno;
             listener_close(&listener);
             errno = error;
             return result;
         }
         listener->fd_count++;
     }
+    if (!listener->shared) {
+        listener->file = local_file_of(address);
+    }
     *ret_listener = listener;
     return LISTENER_OK;
+}
+
+void listener_remove_file(struct listener *listener)
+{
+    local_file_remove(&listener->file, &listener->address);
 }
 
 void listener_close(struct listener **listener_pointer)
@@ -171,6 +195,13 @@ void listener_hush(const struct listener *listener)
         BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
     };
     const struct sock_fprog filter = {sizeof no_syn / sizeof no_syn[0], no_syn};
+    if (listener->address.any.sa_family == AF_UNIX) {
+        if (!listener->shared) {
+            (void)shutdown(listener->fds[0],
+                           SHUT_RD); /* who connects is refused, who waits is accepted */
+        }
+        return;
+    }
     for (unsigned i = 0; !listener->shared && i < listener->fd_count; i++) {
         /* without the filter, a connection that arrives between the last accept and the close would be reset */
         (void)setsockopt(listener->fds[i], SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter);
@@ -208,8 +239,10 @@ static struct worker_listener *worker_listener_add(struct worker *worker,
     return added;
 }
 
+/* The addresses of a listener share the bucket of its first. */
 static void listener_adopt(struct worker *worker, const struct listener_settings *settings,
-                           struct listener *listener, struct tls_server *tls)
+                           const struct listener *listener, struct token_bucket *bucket,
+                           struct tls_server *tls)
 {
     for (unsigned waiter = worker->env.index; waiter < listener->fd_count;
          waiter += worker->env.worker_count) {
@@ -223,8 +256,7 @@ static void listener_adopt(struct worker *worker, const struct listener_settings
             continue;
         }
         own->view.timeouts = settings->timeouts;
-        own->view.admission =
-            (struct listener_admission){&listener->bucket, token_rate(&settings->rate)};
+        own->view.admission = (struct listener_admission){bucket, token_rate(&settings->rate)};
         own->proxy_protocol = settings->proxy_protocol;
         own->view.abort_on_close = settings->abort_on_close;
         tls_server_put(&own->tls);
@@ -233,22 +265,44 @@ static void listener_adopt(struct worker *worker, const struct listener_settings
     }
 }
 
+/* The addresses of the listener of this number, which begin at `first`. Returns where those of the next begin. */
+static size_t listener_adopt_all(struct worker *worker, size_t number, size_t first)
+{
+    const struct generation *generation = worker->generation;
+    const struct listener_settings *settings = &generation->settings->listeners[number];
+    struct token_bucket *bucket = NULL;
+    for (size_t i = first; i < first + settings->listen_count; i++) {
+        struct listener *listener = generation->listeners[i];
+        if (listener == NULL) {
+            continue;
+        }
+        bucket = bucket != NULL ? bucket : &listener->bucket;
+        listener_adopt(worker, settings, listener, bucket, generation->tls[number]);
+    }
+    return first + settings->listen_count;
+}
+
+static bool listener_kept(const struct generation *generation, const struct listener *listener)
+{
+    size_t i = 0;
+    while (i < generation->address_count && generation->listeners[i] != listener) {
+        i++;
+    }
+    return i < generation->address_count;
+}
+
 void listeners_adopt(struct worker *worker)
 {
     const struct generation *generation = worker->generation;
+    size_t first = 0;
     for (size_t i = 0; i < generation->settings->listener_count; i++) {
-        listener_adopt(worker, &generation->settings->listeners[i], generation->listeners[i],
-                       generation->tls[i]);
+        first = listener_adopt_all(worker, i, first);
     }
     struct worker_listener *own, *next;
     bool gone = false;
     for (own = TAILQ_FIRST(&worker->listeners); own != NULL; own = next) {
         next = TAILQ_NEXT(own, link);
-        bool kept = false;
-        for (size_t i = 0; i < generation->settings->listener_count; i++) {
-            kept = kept || own->listener == generation->listeners[i];
-        }
-        if (!kept && own->state < LISTENER_LEAVES) {
+        if (own->state < LISTENER_LEAVES && !listener_kept(generation, own->listener)) {
             listener_leave(own);
             gone = true;
         }
@@ -394,6 +448,7 @@ static void listener_on_shortage(struct worker_listener *listener)
 static enum accept_result accept_result_of_errno(int error)
 {
     switch (error) {
+    case EINVAL: /* of a UNIX socket that listener_hush() has shut, when nobody waits any more */
     case EAGAIN: return ACCEPT_NOBODY;
     case EINTR:
     case ECONNABORTED:
@@ -431,6 +486,9 @@ static enum accept_result accept_one(struct worker_listener *listener, int fd)
     memset(&address, 0, sizeof address);
     socklen_t length = sizeof address;
     int client_fd = accept4(fd, &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (client_fd >= 0 && __builtin_expect(address.any.sa_family == AF_UNIX, 0)) {
+        address = (struct ip_address){.any.sa_family = AF_UNIX}; /* a path would not fit */
+    }
     if (client_fd >= 0) {
         client_accept(listener, client_fd, &address);
         return ACCEPT_TAKEN;

@@ -1,5 +1,7 @@
 /*
- * Listeners: one listening socket for each worker (SO_REUSEPORT), kept open over reloads.
+ * Listeners: one listening socket for each worker (SO_REUSEPORT; one for all of a UNIX socket), kept open over reloads.
+ * The file of a UNIX socket goes with a reload that drops the listener. It outlives the process, and a start replaces it if
+ * nobody listens on it.
  *
  * Owns: struct listener (control thread): the sockets, by address. struct worker_listener (a worker): the event on its
  * socket, and the settings that its clients need; it lives until the last of them is gone. Thread: as said there.
@@ -15,6 +17,7 @@
 
 #include "conf/settings.h"
 #include "proxy/client/inherited.h"
+#include "proxy/client/local_file.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/worker/worker.h"
 #include "steady/enum_names.h"
@@ -23,7 +26,9 @@ struct listener {
     TAILQ_ENTRY(listener) link;
     struct address address;
     char text[ADDRESS_TEXT_BYTES];
-    unsigned inherited_count;
+    unsigned socket_count;  /* the first fds[]; the others are duplicates of these, in turn */
+    struct local_file file; /* of a UNIX socket, while it is this process's to remove */
+    bool inherits;          /* its sockets were open before this process */
     bool shared; /* another process may serve the same sockets, so changes to them affect it */
     unsigned fd_count;          /* at least one for each worker; more if more were inherited */
     bool wanted;                /* used while a generation is being built */
@@ -69,7 +74,7 @@ const char *listener_result_name(enum listener_result value);
 
 /* ---- control thread ---- */
 
-/* Why the address could not be bound now, as an errno; 0: it could. Addresses of Unix sockets are not tried. */
+/* Why the address could not be bound now, as an errno; 0: it could. */
 int listener_probe(const struct address *address);
 /* Number of sockets that listener_open() would hold. */
 unsigned listener_fd_count(const struct address *address, unsigned worker_count,
@@ -78,9 +83,11 @@ unsigned listener_fd_count(const struct address *address, unsigned worker_count,
    workers, workers share them: another socket bound to the address would get connections before this process is allowed
    to serve any. */
 __attribute__((warn_unused_result)) enum listener_result listener_open(
-    const struct address *address, unsigned worker_count, struct inherited *inherited,
+    const struct listen_settings *listen, unsigned worker_count, struct inherited *inherited,
     struct listener **ret_listener);
 void listener_close(struct listener **listener);
+/* Nobody is to find the UNIX socket any more. Its file stays if it is a service manager's, or another one by now. */
+void listener_remove_file(struct listener *listener);
 /* The kernel accepts no further connection for this listener, which is about to be left and closed. A client that
    connects meanwhile sends its SYN again, and then finds the port closed. Connections that are half open are still
    completed. Shared sockets are left alone. */

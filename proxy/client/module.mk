@@ -8,4 +8,6 @@ libproxy_a_SOURCES += \
 	%D%/client_tls.c \
 	%D%/h1_client.c \
 	%D%/inherited.c %D%/inherited.h \
+	%D%/local_file.c \
+	%D%/local_file.h \
 	%D%/listener.c %D%/listener.h

@@ -133,17 +133,22 @@ static void listeners_mark(struct control *control, const struct generation *kee
     TAILQ_FOREACH (listener, &control->listeners, link) {
         listener->wanted = false;
     }
-    for (size_t i = 0; keep != NULL && i < keep->settings->listener_count; i++) {
-        keep->listeners[i]->wanted = true;
+    for (size_t i = 0; keep != NULL && i < keep->address_count; i++) {
+        if (keep->listeners[i] != NULL) {
+            keep->listeners[i]->wanted = true;
+        }
     }
 }
 
 void listeners_hush(struct control *control, const struct generation *keep)
 {
-    const struct listener *listener;
+    struct listener *listener;
     listeners_mark(control, keep);
     TAILQ_FOREACH (listener, &control->listeners, link) {
         if (!listener->wanted) {
+            if (keep != NULL) {
+                listener_remove_file(listener);
+            }
             listener_hush(listener);
         }
     }
@@ -158,42 +163,75 @@ void listeners_sweep(struct control *control, const struct generation *keep)
         if (!listener->wanted) {
             TAILQ_REMOVE(&control->listeners, listener, link);
             bound_give(&control->limits.shared.fds, listener->fd_count);
+            if (keep != NULL) {
+                listener_remove_file(listener);
+            }
             listener_close(&listener);
         }
     }
+}
+
+/* Opens an address that no listener has yet. NULL with LISTENER_OK: it is spare, and the machine has none of its kind. */
+static enum listener_result open_listen(struct control *control,
+                                        const struct listen_settings *listen,
+                                        struct listener **ret_listener)
+{
+    unsigned fd_count =
+        listener_fd_count(&listen->address, control->workers.count, &control->inherited);
+    if (!fds_take(&control->limits.shared.fds, FD_FOR_CONTROL, fd_count)) {
+        bound_refuse(&control->limits.shared.fds, 1);
+        errno = EMFILE;
+        return LISTENER_NO_FD;
+    }
+    enum listener_result result =
+        listener_open(listen, control->workers.count, &control->inherited, ret_listener);
+    if (result != LISTENER_OK) {
+        bound_give(&control->limits.shared.fds, fd_count);
+        *ret_listener = NULL;
+        bool missing = errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL;
+        return listen->spare && missing ? LISTENER_OK : result;
+    }
+    TAILQ_INSERT_TAIL(&control->listeners, *ret_listener, link);
+    return LISTENER_OK;
+}
+
+static bool generation_add_listener(struct control *control, struct generation *generation,
+                                    const struct listener_settings *wanted, char *why,
+                                    size_t why_bytes)
+{
+    for (size_t i = 0; i < wanted->listen_count; i++) {
+        const struct listen_settings *listen = &wanted->listens[i];
+        struct listener *listener = listener_find(control, &listen->address);
+        enum listener_result result =
+            listener != NULL ? LISTENER_OK : open_listen(control, listen, &listener);
+        if (result != LISTENER_OK) {
+            snprintf(why, why_bytes, "listener %s: %s: %s: %s", wanted->name, listen->text,
+                     listener_result_name(result), strerror(errno));
+            return false;
+        }
+        generation->listeners[generation->address_count++] = listener;
+    }
+    return true;
 }
 
 static bool generation_add_listeners(struct control *control, struct generation *generation,
                                      char *why, size_t why_bytes)
 {
     const struct settings *settings = generation->settings;
-    generation->listeners = calloc(settings->listener_count + 1, sizeof(struct listener *));
+    size_t address_count = 0;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        address_count += settings->listeners[i].listen_count;
+    }
+    generation->listeners = calloc(address_count + 1, sizeof(struct listener *));
     if (generation->listeners == NULL) {
         snprintf(why, why_bytes, "no memory");
         return false;
     }
     for (size_t i = 0; i < settings->listener_count; i++) {
-        const struct listener_settings *wanted = &settings->listeners[i];
-        struct listener *listener = listener_find(control, &wanted->listen);
-        if (listener == NULL) {
-            unsigned fd_count =
-                listener_fd_count(&wanted->listen, control->workers.count, &control->inherited);
-            if (!fds_take(&control->limits.shared.fds, FD_FOR_CONTROL, fd_count)) {
-                bound_refuse(&control->limits.shared.fds, 1);
-                snprintf(why, why_bytes, "listener %s: no descriptors left", wanted->name);
-                return false;
-            }
-            enum listener_result result = listener_open(&wanted->listen, control->workers.count,
-                                                        &control->inherited, &listener);
-            if (result != LISTENER_OK) {
-                snprintf(why, why_bytes, "listener %s: %s: %s: %s", wanted->name,
-                         wanted->listen_text, listener_result_name(result), strerror(errno));
-                bound_give(&control->limits.shared.fds, fd_count);
-                return false;
-            }
-            TAILQ_INSERT_TAIL(&control->listeners, listener, link);
+        if (!generation_add_listener(control, generation, &settings->listeners[i], why,
+                                     why_bytes)) {
+            return false;
         }
-        generation->listeners[i] = listener;
     }
     return true;
 }

@@ -66,9 +66,12 @@ static void check_user(struct start_check *check)
 /* ---- addresses ---- */
 
 static void check_address(struct start_check *check, const char *key, const char *name,
-                          const struct address *address, const char *text)
+                          const struct address *address, const char *text, bool spare)
 {
     int error = listener_probe(address);
+    if (spare && (error == EAFNOSUPPORT || error == EADDRNOTAVAIL)) {
+        return;
+    }
     if (error == EADDRINUSE) {
         found(check, SETTINGS_WARNING,
               "%s%s.listen: %s is in use: a start would fail; a reload of the process that uses it "
@@ -83,11 +86,13 @@ static void check_address(struct start_check *check, const char *key, const char
 static void check_addresses(struct start_check *check)
 {
     const struct settings *settings = check->settings;
-    check_address(check, "admin", "", &settings->admin.listen, settings->admin.listen_text);
+    check_address(check, "admin", "", &settings->admin.listen, settings->admin.listen_text, false);
     for (size_t i = 0; i < settings->listener_count; i++) {
         const struct listener_settings *listener = &settings->listeners[i];
-        check_address(check, "listeners.", listener->name, &listener->listen,
-                      listener->listen_text);
+        for (size_t j = 0; j < listener->listen_count; j++) {
+            check_address(check, "listeners.", listener->name, &listener->listens[j].address,
+                          listener->listens[j].text, listener->listens[j].spare);
+        }
     }
 }
 

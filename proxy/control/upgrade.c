@@ -186,10 +186,8 @@ static bool sender_add(struct socket_sender *sender, int fd)
 
 static bool sender_add_listener(struct socket_sender *sender, const struct listener *listener)
 {
-    /* duplicates of an inherited socket would be the same socket for the new process */
-    unsigned own_count =
-        listener->inherited_count > 0 ? listener->inherited_count : listener->fd_count;
-    for (unsigned i = 0; i < own_count; i++) {
+    /* duplicates of a socket would be the same socket for the new process */
+    for (unsigned i = 0; i < listener->socket_count; i++) {
         if (!sender_add(sender, listener->fds[i])) {
             return false;
         }

@@ -256,6 +256,16 @@ static char *add_kept_or(char *at, const struct exchange *exchange, enum field_i
     return append(at, value, value_bytes);
 }
 
+/* What other hops are told of who is connected: a UNIX socket has no address (RFC 7239 6.2). */
+static char *add_peer(char *at, const struct exchange *exchange)
+{
+    const struct sockaddr *peer = &exchange->origin->address.any;
+    if (__builtin_expect(peer->sa_family == AF_UNIX, 0)) {
+        return append_literal(at, "unknown");
+    }
+    return at + address_format_ip(peer, at);
+}
+
 static char *add_x_forwarded(char *at, const struct exchange *exchange)
 {
     const struct http_head *head = &exchange->request;
@@ -264,7 +274,7 @@ static char *add_x_forwarded(char *at, const struct exchange *exchange)
     if (exchange->trusted) {
         at = add_joined(at, head, FIELD_X_FORWARDED_FOR);
     }
-    at += address_format_ip(&exchange->origin->address.any, at);
+    at = add_peer(at, exchange);
     at = append_literal(at, "\r\nX-Forwarded-Proto: ");
     at = add_kept_or(at, exchange, FIELD_X_FORWARDED_PROTO, secure ? "https" : "http",
                      secure ? 5 : 4);
@@ -279,7 +289,7 @@ static char *add_forwarded(char *at, const struct exchange *exchange)
 {
     const struct http_head *head = &exchange->request;
     char ip[ADDRESS_TEXT_BYTES];
-    size_t ip_bytes = address_format_ip(&exchange->origin->address.any, ip);
+    size_t ip_bytes = (size_t)(add_peer(ip, exchange) - ip);
     bool v6 = memchr(ip, ':', ip_bytes) != NULL;
     at = append_literal(at, "Forwarded: ");
     if (exchange->trusted) {

@@ -38,7 +38,10 @@ struct generation {
     struct settings *settings;
     struct upstream_set *upstreams;
     struct route *routes;
-    struct listener **listeners;         /* same order as settings->listeners */
+    struct listener **
+        listeners; /* of each address of settings->listeners, in their order; NULL: it is spare, and
+                                            not there */
+    size_t address_count;
     struct tls_server **tls;             /* same order as settings->listeners; NULL: no TLS */
     struct tls_ticket_keys *ticket_keys; /* until it serves; NULL: as they are */
     size_t probe_path_bytes;             /* of readiness.listener_path; 0: none */

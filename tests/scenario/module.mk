@@ -23,6 +23,7 @@ scenario_tests = \
 	%D%/health.py \
 	%D%/hedging.py \
 	%D%/hostile.py \
+	%D%/listen.py \
 	%D%/listener_end.py \
 	%D%/large.py \
 	%D%/load.py \

@@ -68,7 +68,7 @@ static void defaults_are_those_of_the_design(void **state)
     const struct upstream_settings *app = &settings->upstreams[0];
     (void)state;
     assert_true(settings->worker_count >= 1);
-    assert_int_equal(settings->trusted_peer_count, 2);
+    assert_int_equal(settings->trusted_peer_count, 3);
     assert_string_equal(settings->admin.listen_text, "127.0.0.1:9901");
     assert_int_equal(settings->log.level, LOG_LEVEL_INFO);
     assert_null(settings->log.access.path);
@@ -252,6 +252,24 @@ static void what_is_not_taken_comes_with_what_to_write(void **state)
         snprintf(text, sizeof text, "%s\n" MINIMAL, cases[i].text);
         refused(text, cases[i].wanted);
     }
+}
+
+static void a_listener_has_one_address_or_several(void **state)
+{
+    struct settings *settings = good(
+        "listeners = { web = { listen = [ \"*:80\", \"unix:/run/x.sock mode=0600\" ]; }; };\n"
+        "upstreams = { app = { endpoints = \"a:1\"; }; };\nroutes = ( { upstream = \"app\"; } );\n");
+    const struct listener_settings *web = &settings->listeners[0];
+    (void)state;
+    assert_int_equal(web->listen_count, 3);
+    assert_int_equal(web->listens[0].address.any.sa_family, AF_INET);
+    assert_false(web->listens[0].spare);
+    assert_int_equal(web->listens[1].address.any.sa_family, AF_INET6);
+    assert_true(web->listens[1].spare);
+    assert_int_equal(web->listens[2].mode, 0600);
+    assert_string_equal(web->listens[2].address.local.sun_path, "/run/x.sock");
+    assert_int_equal(settings->upstreams[0].endpoint_count, 1);
+    settings_put(&settings);
 }
 
 static void zero_and_endless_waits_are_refused(void **state)
@@ -584,6 +602,7 @@ int main(void)
         cmocka_unit_test(a_bare_number_is_not_a_duration_or_size),
         cmocka_unit_test(durations_of_several_parts_and_short_sizes_are_understood),
         cmocka_unit_test(what_is_not_taken_comes_with_what_to_write),
+        cmocka_unit_test(a_listener_has_one_address_or_several),
         cmocka_unit_test(zero_and_endless_waits_are_refused),
         cmocka_unit_test(all_errors_of_a_file_are_reported_in_one_run),
         cmocka_unit_test(names_must_exist_and_be_labels),

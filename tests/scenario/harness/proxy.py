@@ -54,6 +54,12 @@ def run_program(scenario, *arguments, within=10.0):
         raise Failed(f"{' '.join(arguments)} did not end within {give_up_after(within):g} s") from None
 
 
+def _first_address(listen):
+    """The host and port of a listener's first address; None: that is a UNIX socket."""
+    first = listen if isinstance(listen, str) else listen[0]
+    return None if first.startswith("unix:") else Address(first)
+
+
 class _Proxy(Process):
     """What the scenarios use of either proxy."""
 
@@ -61,8 +67,13 @@ class _Proxy(Process):
         self._scenario = scenario
         self.settings = merge(self._defaults(scenario, name), settings)
         self.config_path = scenario.path(f"{name}.conf")
-        self.listeners = {key: Address(each["listen"]) for key, each in self.settings["listeners"].items()}
+        self.listeners = self._addresses()
         self.write_config(self.text())
+
+    def _addresses(self):
+        """{listener: its first address}, without those in the file system."""
+        first = {key: _first_address(each["listen"]) for key, each in self.settings["listeners"].items()}
+        return {key: address for key, address in first.items() if address}
 
     @property
     def address(self):
@@ -218,7 +229,7 @@ class EvenkeelProxy(_Proxy):
         """
         if settings is not None:
             self.settings = merge(self.settings, settings)
-            self.listeners = {key: Address(each["listen"]) for key, each in self.settings["listeners"].items()}
+            self.listeners = self._addresses()
         self.write_config(self.text() if text is None else text)
         before = self.reloads()
         self.signal(signal.SIGHUP)
