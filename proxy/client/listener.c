@@ -448,7 +448,6 @@ static void listener_on_shortage(struct worker_listener *listener)
 static enum accept_result accept_result_of_errno(int error)
 {
     switch (error) {
-    case EINVAL: /* of a UNIX socket that listener_hush() has shut, when nobody waits any more */
     case EAGAIN: return ACCEPT_NOBODY;
     case EINTR:
     case ECONNABORTED:
@@ -475,6 +474,13 @@ static bool take_client_fd(struct worker *worker)
            (clients_make_room(worker) && fds_take(fds, FD_FOR_CLIENT, 1));
 }
 
+/* A UNIX socket that listener_hush() has shut fails when nobody waits any more. */
+static bool listener_is_shut(const struct worker_listener *listener)
+{
+    return listener->state == LISTENER_LEAVES &&
+           listener->listener->address.any.sa_family == AF_UNIX;
+}
+
 /* Accepts one client, with a descriptor from the clients' share, which leaves enough to serve them. */
 static enum accept_result accept_one(struct worker_listener *listener, int fd)
 {
@@ -494,6 +500,9 @@ static enum accept_result accept_one(struct worker_listener *listener, int fd)
         return ACCEPT_TAKEN;
     }
     enum accept_result result = accept_result_of_errno(errno);
+    if (result == ACCEPT_FAILED && listener_is_shut(listener)) {
+        result = ACCEPT_NOBODY;
+    }
     if (result == ACCEPT_SHORTAGE || result == ACCEPT_FAILED) {
         stat_add(&worker->stats.accept_errors, 1);
     }
