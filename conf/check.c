@@ -236,6 +236,18 @@ static void check_health(struct loading *loading, const struct upstream_settings
         loading_report(loading, SETTINGS_ERROR, path,
                        "health.type \"tls\" probes with TLS, but tls.enabled is false");
     }
+    if (health->type == HEALTH_GRPC && upstream->protocol == UPSTREAM_HTTP1) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "health.type \"grpc\" needs HTTP/2, but protocol is \"http1\"");
+    }
+    if (strlen(health->service) > HEALTH_SERVICE_BYTES) {
+        loading_report(loading, SETTINGS_ERROR, path, "health.service is longer than %d bytes",
+                       HEALTH_SERVICE_BYTES);
+    }
+    if (health->type != HEALTH_GRPC && health->service[0] != '\0') {
+        loading_report(loading, SETTINGS_WARNING, path,
+                       "health.service has no effect unless health.type is \"grpc\"");
+    }
     if (health->type != HEALTH_HTTP && health->path[0] != '\0') {
         loading_report(loading, SETTINGS_WARNING, path,
                        "health.path has no effect unless health.type is \"http\"");

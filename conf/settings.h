@@ -48,7 +48,8 @@ enum proxy_header_mode { ENUM_VALUES(PROXY_HEADER_MODES) };
     X(UPSTREAM_AUTO, "auto")
 enum upstream_protocol { ENUM_VALUES(UPSTREAM_PROTOCOLS) };
 
-#define HEALTH_TYPES(X) X(HEALTH_HTTP, "http") X(HEALTH_TCP, "tcp") X(HEALTH_TLS, "tls")
+#define HEALTH_TYPES(X) \
+    X(HEALTH_HTTP, "http") X(HEALTH_TCP, "tcp") X(HEALTH_TLS, "tls") X(HEALTH_GRPC, "grpc")
 enum health_type { ENUM_VALUES(HEALTH_TYPES) };
 
 /* The name of a header follows "header:". */
@@ -263,10 +264,14 @@ struct upstream_limit_settings {
         client_share; /* of what is in flight, for slow uploads of one address while others wait */
 };
 
+/* Longest health.service. */
+#define HEALTH_SERVICE_BYTES 255
+
 struct health_settings {
     enum health_type type;
     const char *path;                   /* of HTTP probes; "": none */
     const char *host;                   /* their Host field; "": the endpoint's */
+    const char *service;                /* asked for by gRPC probes; "": the server as a whole */
     uint64_t status_first, status_last; /* what they take for good */
     uint64_t interval_ms, timeout_ms;
     uint64_t fall_count, rise_count;

@@ -320,6 +320,13 @@ static void write_host(const struct endpoint *endpoint, char host[PROBE_HOST_BYT
              brackets ? "]" : "", strrchr(endpoint->names.address_text, ':'));
 }
 
+static bool asks_over_http2(const struct endpoint_health *own)
+{
+    return own->settings->type == HEALTH_GRPC ||
+           (own->settings->type == HEALTH_HTTP &&
+            __atomic_load_n(&own->endpoint->speaks, __ATOMIC_RELAXED) != UPSTREAM_HTTP1);
+}
+
 static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct endpoint_health *own = arg;
@@ -327,12 +334,14 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
     struct pools *pools = own->endpoint->pools;
     struct health *health = pools->health;
     const struct probe_env env = {health->env.base, pools->fds, &health->probes_in_flight,
-                                  on_probe_done};
+                                  pools->probe_http2, on_probe_done};
     const struct probe_target target = {
-        own->endpoint->address, own->settings->host[0] != '\0' ? own->settings->host : host,
+        own->endpoint->address,
+        own->settings->host[0] != '\0' ? own->settings->host : host,
         own->settings,
         own->settings->type == HEALTH_TCP ? NULL : endpoint_tls_security(own->endpoint),
-        own->endpoint->proxy_header != PROXY_HEADER_NONE};
+        own->endpoint->proxy_header != PROXY_HEADER_NONE,
+        asks_over_http2(own)};
     (void)fd;
     (void)what;
     write_host(own->endpoint, host);
@@ -359,6 +368,8 @@ static void explain_by_report(struct endpoint_health *own, const struct probe_re
         explain(own, "probes are answered");
     } else if (report->result == PROBE_STATUS) {
         explain(own, "probes are answered with %u", report->status);
+    } else if (report->result == PROBE_GRPC) {
+        explain(own, "probes fail: the health service answers with grpc-status %u", report->grpc);
     } else if (report->result == PROBE_NO_CONNECTION) {
         explain(own, "probes fail: %s", dial_result_name(report->dial));
     } else if (report->result == PROBE_NO_TLS) {

@@ -33,7 +33,7 @@ libpool_a_SOURCES = \
 	%D%/names_memory.c %D%/names_memory.h \
 	%D%/names.c %D%/names.h \
 	%D%/pools.h \
-	%D%/probe.c %D%/probe.h \
+	%D%/probe.c %D%/probe.h %D%/probe_speech.h \
 	%D%/protocol.c %D%/protocol.h %D%/protocol_http1.c \
 	%D%/proxy_header.c %D%/proxy_header.h \
 	%D%/queue.c %D%/queue.h \

@@ -34,6 +34,7 @@
 #define POOL_COLD_MS 3000
 
 struct connection_protocol;
+struct probe_speech;
 struct upstream_local;
 
 TAILQ_HEAD(endpoint_local_list, endpoint_local);
@@ -58,6 +59,7 @@ struct pools {
     struct upstream_set_list sets; /* newest first, retired ones included */
     struct pools_hooks hooks;
     const struct connection_protocol *http2; /* NULL: everything is HTTP/1 */
+    const struct probe_speech *probe_http2;  /* NULL likewise */
     struct health *health;                   /* NULL: not started */
     struct tls_clients *tls;
     pools_names_fn *names; /* NULL: no name has an address */

@@ -15,6 +15,7 @@
 #include "steady/enum_names.h"
 #include "steady/fault.h"
 #include "steady/fds.h"
+#include "tls/client.h"
 
 /* Length of "HTTP/1.1 200". */
 #define STATUS_LINE_BYTES 12
@@ -28,7 +29,8 @@ enum probe_state {
     CONNECTING,
     SHAKING,
     SENDING,
-    READING, /* a status line */
+    SPEAKING, /* HTTP/2: sends and reads */
+    READING,  /* a status line */
     INTERIM, /* the rest of an interim response's head (RFC 9110 15.2); another status line follows */
     DROPPING /* what comes after the verdict */
 };
@@ -40,7 +42,9 @@ struct probe {
     struct address address;
     struct event event, deadline;
     enum probe_state state;
-    bool http, proxy_header;
+    enum health_type type;
+    bool proxy_header;
+    void *session;     /* of env.http2; NULL: HTTP/1 is spoken */
     int connect_errno; /* errno if connect() failed at once, reported in the event */
     uint64_t status_first, status_last;
     const struct probe_security *security; /* NULL: plain TCP */
@@ -58,6 +62,9 @@ static void free_probe(struct probe *probe)
     event_del(&probe->event);
     event_del(&probe->deadline);
     stream_close(&probe->stream, false);
+    if (probe->session != NULL) {
+        probe->env.http2->free(probe->session);
+    }
     bound_give(probe->env.fds, 1);
     bound_give(probe->env.in_flight, 1);
     free(probe);
@@ -87,6 +94,12 @@ static void fail(struct probe *probe, enum probe_result result)
 }
 
 /* Judges by the status line, but for that of an interim response: then the state is INTERIM. */
+static bool is_good_status(const struct probe *probe)
+{
+    return probe->report.status >= probe->status_first &&
+           probe->report.status <= probe->status_last;
+}
+
 static void judge(struct probe *probe)
 {
     static const char version[] = "HTTP/1.";
@@ -108,9 +121,7 @@ static void judge(struct probe *probe)
         probe->state = INTERIM;
         return;
     }
-    bool good =
-        probe->report.status >= probe->status_first && probe->report.status <= probe->status_last;
-    probe->report.result = good ? PROBE_GOOD : PROBE_STATUS;
+    probe->report.result = is_good_status(probe) ? PROBE_GOOD : PROBE_STATUS;
 }
 
 static size_t take_status_line(struct probe *probe, const char *bytes, size_t count)
@@ -197,6 +208,95 @@ static void send_request(struct probe *probe)
     read_answer(probe);
 }
 
+/* ---- HTTP/2 ---- */
+
+static void judge_answer(struct probe *probe, const struct probe_answer *answer)
+{
+    probe->report.status = answer->status;
+    probe->report.grpc = answer->grpc_status;
+    if (probe->type == HEALTH_HTTP) {
+        probe->report.result = is_good_status(probe) ? PROBE_GOOD : PROBE_STATUS;
+    } else if (answer->status != 200) {
+        probe->report.result = PROBE_STATUS;
+    } else if (answer->grpc_status != 0) {
+        probe->report.result = PROBE_GRPC;
+    } else {
+        probe->report.result = answer->serving ? PROBE_GOOD : PROBE_NOT_SERVING;
+    }
+}
+
+/* Sends what the session has to say, as far as it is taken. */
+static enum stream_result send_speech(struct probe *probe)
+{
+    for (;;) {
+        if (probe->sent_bytes == probe->request_bytes) {
+            probe->request_bytes =
+                probe->env.http2->pull(probe->session, probe->request, sizeof probe->request);
+            probe->sent_bytes = 0;
+        }
+        if (probe->request_bytes == 0 && !stream_unsent(&probe->stream)) {
+            return STREAM_OK;
+        }
+        const struct iovec piece = {probe->request + probe->sent_bytes,
+                                    probe->request_bytes - probe->sent_bytes};
+        size_t sent;
+        enum stream_result result = stream_send(&probe->stream, &piece, 1, &sent);
+        if (result != STREAM_OK) {
+            return result;
+        }
+        probe->sent_bytes += sent;
+    }
+}
+
+/* True: the verdict is known. */
+static bool hear(struct probe *probe, const char *bytes, size_t count)
+{
+    struct probe_answer answer;
+    probe->got_bytes += count;
+    enum probe_hears hears = probe->got_bytes > ANSWER_MOST_BYTES
+                                 ? PROBE_HEARS_NOISE
+                                 : probe->env.http2->take(probe->session, bytes, count, &answer);
+    switch (hears) {
+    case PROBE_HEARS_ON: return false;
+    case PROBE_HEARS_ANSWER: judge_answer(probe, &answer); break;
+    case PROBE_HEARS_NOISE: probe->report.result = PROBE_NOT_HTTP2; break;
+    }
+    return true;
+}
+
+static void speak(struct probe *probe)
+{
+    char space[4096];
+    size_t got;
+    for (;;) {
+        enum stream_result sent = send_speech(probe);
+        if (sent != STREAM_OK && sent != STREAM_BLOCKED) {
+            fail(probe, PROBE_BROKEN);
+            return;
+        }
+        enum stream_result result = stream_recv(&probe->stream, space, sizeof space, &got);
+        if (result == STREAM_BLOCKED) {
+            return;
+        }
+        if (result != STREAM_OK) {
+            fail(probe, PROBE_BROKEN);
+            return;
+        }
+        if (hear(probe, space, got)) {
+            finish(probe);
+            return;
+        }
+    }
+}
+
+static bool speaks_http2(const struct probe *probe)
+{
+    return probe->session != NULL &&
+           (probe->security == NULL || tls_client_chose_http2(&probe->stream));
+}
+
+/* ---- */
+
 static int connect_result(const struct probe *probe)
 {
     int error = 0;
@@ -214,13 +314,19 @@ static int connect_result(const struct probe *probe)
 /* The connection is open; for some probes that is all. */
 static void ask(struct probe *probe)
 {
-    if (!probe->http) {
+    if (probe->type == HEALTH_TCP || probe->type == HEALTH_TLS) {
         probe->report.result = PROBE_GOOD;
         finish(probe);
-        return;
+    } else if (speaks_http2(probe)) {
+        probe->state = SPEAKING;
+        probe->request_bytes = 0;
+        speak(probe);
+    } else if (probe->type == HEALTH_GRPC) {
+        fail(probe, PROBE_NOT_HTTP2);
+    } else {
+        probe->state = SENDING;
+        send_request(probe);
     }
-    probe->state = SENDING;
-    send_request(probe);
 }
 
 static void shake(struct probe *probe)
@@ -269,6 +375,7 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         break;
     case SHAKING: shake(probe); break;
     case SENDING: send_request(probe); break;
+    case SPEAKING: speak(probe); break;
     case READING:
     case INTERIM:
     case DROPPING: read_answer(probe); break;
@@ -327,6 +434,23 @@ static bool dial(struct probe *probe, const struct address *address, uint64_t ti
     return true;
 }
 
+/* What the session asks is copied there. False: no memory. */
+static bool begin_session(struct probe *probe, const struct probe_target *target)
+{
+    const struct health_settings *settings = target->settings;
+    const struct probe_question question = {
+        .host = target->host,
+        .path = settings->type == HEALTH_GRPC ? NULL : settings->path,
+        .service = settings->service,
+        .secure = target->security != NULL,
+    };
+    if (!target->http2 || probe->env.http2 == NULL) {
+        return true;
+    }
+    probe->session = probe->env.http2->begin(&question);
+    return probe->session != NULL;
+}
+
 static bool take_places(const struct probe_env *env)
 {
     if (!bound_try(env->in_flight, 1)) {
@@ -349,14 +473,17 @@ struct probe *probe_start(const struct probe_env *env, const struct probe_target
     }
     probe->env = *env;
     probe->owner = owner;
-    probe->http = target->settings->type == HEALTH_HTTP;
+    probe->type = target->settings->type;
     probe->status_first = target->settings->status_first;
     probe->status_last = target->settings->status_last;
     probe->security = target->security;
     probe->proxy_header = target->proxy_header;
-    if (write_request(probe, target) &&
+    if (write_request(probe, target) && begin_session(probe, target) &&
         dial(probe, &target->address, target->settings->timeout_ms)) {
         return probe;
+    }
+    if (probe->session != NULL) {
+        env->http2->free(probe->session);
     }
     bound_give(env->fds, 1);
     bound_give(env->in_flight, 1);

@@ -76,6 +76,11 @@ void pools_set_http2(struct pools *pools, const struct connection_protocol *http
     pools->http2 = http2;
 }
 
+void pools_set_probe_http2(struct pools *pools, const struct probe_speech *speech)
+{
+    pools->probe_http2 = speech;
+}
+
 void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner)
 {
     pools->names = names;

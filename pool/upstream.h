@@ -110,6 +110,9 @@ struct pools *pools_create(unsigned worker_count, struct bound_registry *registr
 void pools_set_hooks(struct pools *pools, const struct pools_hooks *hooks);
 /* To be called before the first set is built: how HTTP/2 connections are spoken on. Without it everything is HTTP/1. */
 void pools_set_http2(struct pools *pools, const struct connection_protocol *http2);
+struct probe_speech;
+/* To be called before the first set is built: how probes ask over HTTP/2. */
+void pools_set_probe_http2(struct pools *pools, const struct probe_speech *speech);
 /* To be called before the first set is built: gives the function that finds addresses of names. Without it only literal
    addresses become endpoints. */
 void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner);

@@ -22,6 +22,7 @@
 #include "proxy/control/user.h"
 #include "proxy/policy/admission.h"
 #include "proxy/upstream/h2_connection.h"
+#include "proxy/upstream/h2_probe.h"
 #include "steady/budget.h"
 #include "steady/check.h"
 #include "steady/rng.h"
@@ -148,6 +149,7 @@ static bool control_start_workers(struct control *control)
     }
     pools_set_http2(control->pools, &h2_connection_protocol);
     control->policy = (struct policy_env){control->log, control->workers.count};
+    pools_set_probe_http2(control->pools, &h2_probe_speech);
     policy_accompany(control->pools, &control->policy);
     struct rng rng;
     rng_init_random(&rng);

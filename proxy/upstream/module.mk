@@ -1,4 +1,6 @@
 libproxy_a_SOURCES += \
+	%D%/grpc_health.c %D%/grpc_health.h \
+	%D%/h2_probe.c %D%/h2_probe.h \
 	%D%/h1_upstream.c %D%/h1_upstream.h \
 	%D%/h1_response.c %D%/h1_response.h \
 	%D%/h2_connection.c %D%/h2_connection.h \

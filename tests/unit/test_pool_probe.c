@@ -123,7 +123,7 @@ static struct probe_report probe_once(struct prober *prober, enum health_type ty
 {
     const struct health_settings settings = {
         .type = type, .path = "/up", .timeout_ms = 5000, .status_first = 200, .status_last = 299};
-    const struct probe_env env = {prober->base, &prober->fds, &prober->in_flight, on_done};
+    const struct probe_env env = {prober->base, &prober->fds, &prober->in_flight, NULL, on_done};
     struct probe_target target = {
         .host = "a", .settings = &settings, .security = &prober->security};
     assert_true(address_from_host("127.0.0.1", 9, port, &target.address));
