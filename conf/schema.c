@@ -222,6 +222,13 @@ static const struct schema_row listener_rows[] = {
          "with client_ca: whether clients must have a certificate. Upstreams get a verified certificate in X-Forwarded-Client-Cert"},
     {"tls.tickets", &type_bool, "true", AT(tls.tickets),
      .help = "clients may resume sessions with tickets; the keys change every 8 hours"},
+    {"tls.alpn", &type_alpn_list, "h2,http/1.1", AT(tls.alpn),
+     .help =
+         "protocols offered to clients by ALPN, the preferred one first: \"h2\", \"http/1.1\". A client that names none speaks HTTP/1.1"},
+    {"http2.cleartext", &type_bool, "false", AT(http2.cleartext),
+     .help = "without TLS, clients may speak HTTP/2 at once (prior knowledge); else only HTTP/1.1"},
+    {"http2.streams", &type_count, "128", AT(http2.streams_count), .min = 1, .max = 4096,
+     .help = "highest number of requests at a time on one HTTP/2 connection"},
     {0},
 };
 #undef AT

@@ -237,6 +237,16 @@ static bool take_protocol(struct arena *arena, const struct schema_row *row, voi
     return added != NULL && (*added = arena_text(arena, text, strlen(text))) != NULL;
 }
 
+static bool take_alpn(struct arena *arena, const struct schema_row *row, void *element,
+                      const char *text)
+{
+    if (strcmp(text, "h2") != 0 && strcmp(text, "http/1.1") != 0) {
+        return false;
+    }
+    const char **added = schema_list_add(arena, field_of(element, row->at), sizeof *added);
+    return added != NULL && (*added = arena_text(arena, text, strlen(text))) != NULL;
+}
+
 /* "host:port", or "srv:_service._proto.name" with ports of its own; "srv:80" is a host called srv. */
 static bool take_condition(struct arena *arena, const struct schema_row *row, void *element,
                            const char *text)
@@ -362,6 +372,14 @@ const struct schema_type type_protocol_list = {
     .quoted = true,
     .list = true,
     .take = take_protocol,
+    .print = print_texts,
+};
+const struct schema_type type_alpn_list = {
+    .name = "list of protocols",
+    .expected = "\"h2\" or \"http/1.1\"",
+    .quoted = true,
+    .list = true,
+    .take = take_alpn,
     .print = print_texts,
 };
 const struct schema_type type_condition_list = {

@@ -143,6 +143,13 @@ struct listener_tls_settings {
     const char *client_ca; /* "": no certificate is asked for */
     enum client_auth client_auth;
     bool tickets;
+    const char *const *alpn; /* "h2" and "http/1.1", the preferred one first */
+    size_t alpn_count;
+};
+
+struct listener_http2_settings {
+    bool cleartext;         /* without TLS, a connection may begin with the preface of HTTP/2 */
+    uint64_t streams_count; /* of one connection, at a time */
 };
 
 struct listener_timeout_settings {
@@ -184,6 +191,7 @@ struct listener_settings {
     bool proxy_protocol;
     bool abort_on_close;
     struct listener_tls_settings tls;
+    struct listener_http2_settings http2;
     struct listener_timeout_settings timeouts;
     struct rate_settings rate;
 };

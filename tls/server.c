@@ -48,6 +48,9 @@ struct tls_server {
     struct certificate_row *rows;
     struct staple *staples;
     size_t certificate_count;
+    /* what ALPN offers, as it stands in a handshake; empty: nothing is chosen */
+    unsigned char alpn[32];
+    unsigned alpn_bytes;
 };
 
 /* ---- in a handshake ---- */
@@ -56,12 +59,11 @@ struct tls_server {
 static int on_alpn(SSL *ssl, const unsigned char **ret_chosen, unsigned char *ret_length,
                    const unsigned char *offered, unsigned offered_bytes, void *owner)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    const struct tls_server *server = owner;
     (void)ssl;
-    (void)owner;
     unsigned char *chosen;
-    if (SSL_select_next_proto(&chosen, ret_length, ours, sizeof ours - 1, offered, offered_bytes) !=
-        OPENSSL_NPN_NEGOTIATED) {
+    if (SSL_select_next_proto(&chosen, ret_length, server->alpn, server->alpn_bytes, offered,
+                              offered_bytes) != OPENSSL_NPN_NEGOTIATED) {
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     }
     *ret_chosen = chosen;
@@ -143,7 +145,6 @@ static bool set_policy(SSL_CTX *context, const struct listener_tls_settings *set
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
     SSL_CTX_set_num_tickets(context, settings->tickets ? TICKETS : 0);
     if (!settings->tickets) {
         SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
@@ -228,6 +229,9 @@ static enum tls_server_result add_group(struct building *building, struct server
     if (building->tickets != NULL && building->settings->tickets) {
         tls_tickets_use(building->tickets, group->context);
     }
+    if (server->alpn_bytes > 0) {
+        SSL_CTX_set_alpn_select_cb(group->context, on_alpn, server);
+    }
     SSL_CTX_set_tlsext_servername_callback(group->context, on_name);
     SSL_CTX_set_tlsext_servername_arg(group->context, server);
     SSL_CTX_set_tlsext_status_cb(group->context, on_status);
@@ -310,6 +314,19 @@ static enum tls_server_result index_names(struct building *building)
     return TLS_SERVER_OK;
 }
 
+/* Repetitions beyond the space change nothing: the first of a protocol counts. */
+static void set_alpn(struct tls_server *server, const struct listener_tls_settings *settings)
+{
+    for (size_t i = 0; i < settings->alpn_count; i++) {
+        size_t bytes = strlen(settings->alpn[i]);
+        if (server->alpn_bytes + 1 + bytes <= sizeof server->alpn) {
+            server->alpn[server->alpn_bytes++] = (unsigned char)bytes;
+            memcpy(server->alpn + server->alpn_bytes, settings->alpn[i], bytes);
+            server->alpn_bytes += (unsigned)bytes;
+        }
+    }
+}
+
 static struct tls_server *allocate(size_t certificate_count)
 {
     struct tls_server *server = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *server);
@@ -341,6 +358,7 @@ enum tls_server_result tls_server_create(const struct listener_tls_settings *set
         return no_memory(&building);
     }
     server->references = 1;
+    set_alpn(server, settings);
     enum tls_server_result result = TLS_SERVER_OK;
     for (size_t i = 0; result == TLS_SERVER_OK && i < settings->certificate_count; i++) {
         result = add_certificate(&building, i);
@@ -406,11 +424,15 @@ bool tls_server_accept(struct tls_server *server, struct stream *stream,
 struct tls_agreement tls_agreement(const struct stream *stream)
 {
     SSL *ssl = tls_io_ssl(stream->tls);
+    const unsigned char *protocol;
+    unsigned protocol_bytes;
+    SSL_get0_alpn_selected(ssl, &protocol, &protocol_bytes);
     return (struct tls_agreement){
         .resumed = SSL_session_reused(ssl) == 1,
         .version = SSL_get_version(ssl),
         .cipher = SSL_get_cipher_name(ssl),
         .name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
+        .http2 = protocol_bytes == 2 && memcmp(protocol, "h2", 2) == 0,
     };
 }
 

@@ -39,6 +39,7 @@ struct tls_agreement {
     const char *version; /* "TLSv1.3" */
     const char *cipher;
     const char *name; /* the name in SNI; NULL: none */
+    bool http2;       /* by ALPN */
 };
 struct tls_agreement tls_agreement(const struct stream *stream);
 /* Whether the host, a name without a port, is that of another site than the one whose certificate the client has asked for and seen:

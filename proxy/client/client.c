@@ -197,7 +197,8 @@ static void client_free_now(struct deferred_free *freed, void *owner)
 void client_close(struct client *client, bool reset)
 {
     struct worker *worker = client->origin.worker;
-    CHECK(client->exchange == NULL && client->state != CLIENT_CLOSED);
+    CHECK(client->state != CLIENT_CLOSED);
+    client->protocol->close(client);
     client_enter(client, CLIENT_CLOSED);
     event_del(&client->event);
     client_end_tls(client);

@@ -1,8 +1,8 @@
 /*
- * A client: a downstream connection that speaks HTTP/1.x.
+ * A client: a downstream connection that speaks HTTP/1.x or HTTP/2.
  *
  * Owns: its socket, bytes that were received and not consumed, bytes that the socket has not taken yet, and its
- * exchange. Between requests it owns no buffer. Thread: its worker's. Spec: RFC 9112 9 (connection management), 9.6
+ * exchange, or its session with the exchanges of its streams. Between requests it owns no buffer. Thread: its worker's. Spec: RFC 9112 9 (connection management), 9.6
  * (tear-down: Evenkeel lingers after an early close).
  */
 #ifndef EVENKEEL_PROXY_CLIENT_CLIENT_H
@@ -12,6 +12,7 @@
 #include "proxy/worker/worker.h"
 
 size_t client_object_bytes(void);
+size_t client_stream_object_bytes(void);
 
 /* Takes over an accepted socket, for which a descriptor of the bound has been taken. Beyond limits.clients it is
    answered with 503. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "proxy/client/client_state.h"
+#include "proxy/client/h2_client.h"
 #include "proxy/http1/h1_glimpse.h"
 #include "proxy/http1/h1_parse.h"
 #include "proxy/worker/generation.h"
@@ -113,17 +114,6 @@ static bool client_keeps_alive(const struct client *client, const struct http_he
     return !(head->facts & FACT_CLOSE) && head->method != METHOD_CONNECT && !client_leaves(client);
 }
 
-/* Who is trusted changes only with the address and with the generation. */
-static void client_judge(struct client *client)
-{
-    struct exchange_origin *origin = &client->origin;
-    const struct generation *generation = origin->worker->generation;
-    if (__builtin_expect(origin->judged_in != generation->number, 0)) {
-        origin->trusted = generation_trusts(generation, &origin->address.any);
-        origin->judged_in = generation->number;
-    }
-}
-
 /* A complete head: starts the exchange with the bytes that came with it. */
 static void client_start(struct client *client, const struct duplex_input *input,
                          const struct http_head *head)
@@ -168,6 +158,21 @@ static void client_start(struct client *client, const struct duplex_input *input
     if (input->buffered && client->state != CLIENT_CLOSED) {
         client_keep(client, input, head->head_bytes + consumed);
     }
+}
+
+/* What came is no head of HTTP/1. True: there may be more to do. */
+__attribute__((noinline)) static bool client_take_unknown(struct client *client,
+                                                          const struct duplex_input *input,
+                                                          const struct http_head *head,
+                                                          enum h1_result result)
+{
+    if (h2_client_recognises(client, input->bytes, input->length)) {
+        h2_client_begin(client, input);
+        return false;
+    }
+    client_refuse_head(client, reason_of_parse(result), h1_result_name(result), head->method,
+                       input->bytes, input->length);
+    return client->state != CLIENT_CLOSED;
 }
 
 /* A step in IDLE or HEAD. True: there may be more to do. */
@@ -215,9 +220,7 @@ static bool client_take_head(struct client *client)
         return client->state != CLIENT_CLOSED;
     }
     if (result != H1_INCOMPLETE) {
-        client_refuse_head(client, reason_of_parse(result), h1_result_name(result), head.method,
-                           input.bytes, input.length);
-        return client->state != CLIENT_CLOSED;
+        return client_take_unknown(client, &input, &head, result);
     }
     if (!client_keep(client, &input, 0)) {
         client_refuse_head(client, REASON_NO_MEMORY, NULL, head.method, input.bytes, input.length);

@@ -11,7 +11,7 @@
 /* A payload this small is copied behind its head, because one piece is cheaper to send than two. */
 #define CLIENT_COPY_BYTES 2048
 
-static enum sink client_send(struct client *client, const struct iovec *iov, size_t count)
+enum sink client_send(struct client *client, const struct iovec *iov, size_t count)
 {
     bool first = client->duplex.out == NULL;
     size_t sent;
@@ -226,13 +226,19 @@ static int client_splice_fd(struct exchange *exchange)
     return client->stream.fd;
 }
 
-static size_t client_proxy_header(struct exchange *exchange, char *space)
+size_t client_write_proxy_header(const struct client *client, const struct exchange *exchange,
+                                 char *space)
 {
     struct address own = {.length = sizeof own.v6};
-    if (getsockname(client_of(exchange)->stream.fd, &own.any, &own.length) != 0) {
+    if (getsockname(client->stream.fd, &own.any, &own.length) != 0) {
         own.any.sa_family = AF_UNSPEC;
     }
     return proxy_header_write(&exchange_client(exchange)->any, &own.any, space);
+}
+
+static size_t client_proxy_header(struct exchange *exchange, char *space)
+{
+    return client_write_proxy_header(client_of(exchange), exchange, space);
 }
 
 static bool client_gone(struct exchange *exchange)
@@ -267,6 +273,7 @@ static void client_finished(struct exchange *exchange, bool intact)
 }
 
 const struct downstream_ops client_ops = {
+    .protocol = "HTTP/1.1",
     .send_head = client_send_head,
     .send_payload = client_send_payload,
     .send_interim = client_send_interim,

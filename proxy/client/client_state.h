@@ -13,6 +13,7 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/http1/h1_body.h"
 #include "proxy/worker/duplex.h"
+#include "proxy/worker/generation.h"
 #include "tls/stream.h"
 
 enum client_state {
@@ -21,7 +22,7 @@ enum client_state {
     CLIENT_HANDSHAKE, /* the TLS handshake is in progress */
     CLIENT_IDLE,      /* between requests */
     CLIENT_HEAD,      /* part of a head has arrived */
-    CLIENT_EXCHANGE,  /* an exchange runs */
+    CLIENT_EXCHANGE,  /* an exchange runs; of HTTP/2: streams are open */
     CLIENT_TUNNEL,    /* an exchange runs, and bytes are relayed unchanged */
     CLIENT_CLOSING,   /* the last response is being sent */
     CLIENT_LINGER,    /* Evenkeel's direction has ended; received bytes are dropped */
@@ -46,7 +47,11 @@ struct client_protocol {
     void (*cut)(struct client *client);
     /* The connection is of no use any more: cancels all exchanges. */
     void (*lost)(struct client *client, enum exchange_reason reason);
+    /* The client is being closed: gives up what the protocol holds. */
+    void (*close)(struct client *client);
 };
+
+struct h2_client;
 
 struct client {
     struct event event;
@@ -54,7 +59,8 @@ struct client {
     const struct client_protocol *protocol;
     struct exchange_origin origin;
     struct worker_listener *listener;
-    struct exchange *exchange;
+    struct exchange *exchange; /* of HTTP/1 */
+    struct h2_client *h2;      /* NULL: HTTP/1 */
     struct stream stream;
     struct duplex duplex;
     struct wheel_timer timer;
@@ -159,7 +165,23 @@ static inline void client_run_soon(struct client *client)
 /* Whether the client, whose request is whole, no longer waits for the answer; its bytes stay in the socket. */
 bool client_is_gone(struct client *client);
 
-/* client_out.c: sends kept bytes. False: the client is closed. */
+/* Who is trusted changes only with the address and with the generation. */
+static inline void client_judge(struct client *client)
+{
+    struct exchange_origin *origin = &client->origin;
+    const struct generation *generation = origin->worker->generation;
+    if (__builtin_expect(origin->judged_in != generation->number, 0)) {
+        origin->trusted = generation_trusts(generation, &origin->address.any);
+        origin->judged_in = generation->number;
+    }
+}
+
+/* client_out.c: sends, and keeps what the socket does not take. SINK_BROKEN: the client is closed. */
+enum sink client_send(struct client *client, const struct iovec *iov, size_t count);
+/* Writes a PROXY header of the connection into PROXY_HEADER_WRITE_BYTES of space; returns its length. */
+size_t client_write_proxy_header(const struct client *client, const struct exchange *exchange,
+                                 char *space);
+/* Sends kept bytes. False: the client is closed. */
 bool client_flush(struct client *client);
 /* The last response has been sent: closes, after reading on for a while if the client may still be sending (RFC 9112
    9.6). */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "proxy/client/client_state.h"
+#include "proxy/client/h2_client.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
 #include "tls/server.h"
@@ -106,14 +107,17 @@ bool client_meet_tls(struct client *client)
 static bool client_secured(struct client *client)
 {
     struct worker_stats *stats = &client->origin.worker->stats;
-    stat_add(tls_agreement(&client->stream).resumed ? &stats->handshakes_resumed
-                                                    : &stats->handshakes_full,
-             1);
+    const struct tls_agreement agreed = tls_agreement(&client->stream);
+    stat_add(agreed.resumed ? &stats->handshakes_resumed : &stats->handshakes_full, 1);
     client->origin.certificate = tls_client_certificate(&client->stream);
     tls_server_put(&client->tls);
     client_enter(client, CLIENT_IDLE);
     /* the first request may have come with the end of the handshake */
     client->duplex.readable = true;
+    if (agreed.http2) {
+        h2_client_begin(client, NULL);
+        return false;
+    }
     return true;
 }
 

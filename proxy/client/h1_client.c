@@ -1,5 +1,6 @@
 /* A client that speaks HTTP/1, or nothing yet: what its life asks of the protocol. */
 #include "proxy/client/client_state.h"
+#include "steady/check.h"
 #include "steady/deadline.h"
 
 static void h1_client_run(struct deferred *deferred)
@@ -84,6 +85,11 @@ static void h1_client_lost(struct client *client, enum exchange_reason reason)
     }
 }
 
+static void h1_client_close(struct client *client)
+{
+    CHECK(client->exchange == NULL);
+}
+
 const struct client_protocol h1_client_protocol = {
     .run = h1_client_run,
     .busy = h1_client_busy,
@@ -93,4 +99,5 @@ const struct client_protocol h1_client_protocol = {
     .end_tunnels = h1_client_end_tunnels,
     .cut = h1_client_cut,
     .lost = h1_client_lost,
+    .close = h1_client_close,
 };

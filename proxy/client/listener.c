@@ -258,6 +258,7 @@ static void listener_adopt(struct worker *worker, const struct listener_settings
         own->view.timeouts = settings->timeouts;
         own->view.admission = (struct listener_admission){bucket, token_rate(&settings->rate)};
         own->proxy_protocol = settings->proxy_protocol;
+        own->http2 = settings->http2;
         own->view.abort_on_close = settings->abort_on_close;
         tls_server_put(&own->tls);
         own->tls = tls_server_get(tls);

@@ -55,6 +55,7 @@ struct worker_listener {
     struct wheel_timer again; /* when it rests, and while it leaves */
     uint64_t leave_until_ms;
     bool proxy_protocol;
+    struct listener_http2_settings http2;
     struct tls_server *tls;        /* from the generation; NULL: no TLS */
     struct exchange_listener view; /* what the exchanges of its clients need of it */
     uint64_t client_count;

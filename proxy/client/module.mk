@@ -7,6 +7,9 @@ libproxy_a_SOURCES += \
 	%D%/client_state.h \
 	%D%/client_tls.c \
 	%D%/h1_client.c \
+	%D%/h2_client.c %D%/h2_client.h \
+	%D%/h2_stream.c \
+	%D%/h2_tunnel.c \
 	%D%/inherited.c %D%/inherited.h \
 	%D%/local_file.c \
 	%D%/local_file.h \

@@ -35,6 +35,7 @@ enum worker_result worker_thread_create(const struct worker_env *env,
     }
     struct worker_env sized = *env;
     sized.client_bytes = client_object_bytes();
+    sized.stream_bytes = client_stream_object_bytes();
     sized.on_fds_asked = clients_on_fds_asked;
     sized.exchange_bytes = sizeof(struct exchange);
     enum worker_result result = worker_create(&sized, &thread->worker);

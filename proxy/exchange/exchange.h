@@ -34,6 +34,9 @@ struct exchange;
 
 /* What the protocol of a client does for an exchange. */
 struct downstream_ops {
+    const char *protocol; /* as access logs have it; HTTP/1.0 is a fact of the request */
+    /* Number of the exchange's stream; NULL: the protocol has none. */
+    int64_t (*stream_id)(const struct exchange *exchange);
     /* Sends the final response's head and its first payload. head->framing says how the length is known, payload.last
        that the payload is complete. */
     enum sink (*send_head)(struct exchange *exchange, const struct http_head *head,
@@ -227,6 +230,14 @@ static inline const struct ip_address *exchange_client(const struct exchange *ex
 static inline bool exchange_is_call(const struct exchange *exchange)
 {
     return __builtin_expect(exchange->grpc.call != CALL_NONE, 0);
+}
+
+/* The version in which the client speaks, as access logs have it. */
+static inline const char *exchange_protocol(const struct exchange *exchange)
+{
+    const struct exchange *first =
+        exchange->hedge.role == HEDGE_TWIN ? (const struct exchange *)exchange->owner : exchange;
+    return first->request.facts & FACT_HTTP_1_0 ? "HTTP/1.0" : first->downstream->protocol;
 }
 
 /* Begins an exchange for a parsed head with the payload that has arrived. The bytes of the head may be freed

@@ -62,7 +62,10 @@ void exchange_log(struct exchange *exchange)
         .reason = text_of_string(reason),
         .status = exchange->response.status,
         .shard = exchange->admission.shard != NULL ? (int)exchange->admission.shard->index : -1,
-        .http_1_0 = (head->facts & FACT_HTTP_1_0) != 0,
+        .protocol = text_of_string(exchange_protocol(exchange)),
+        .stream = exchange->downstream->stream_id != NULL
+                      ? exchange->downstream->stream_id(exchange)
+                      : -1,
         .reused = exchange->reused,
         .resumed = exchange->resumed,
         .attempts_count = exchange->tries.attempts_count,

@@ -402,12 +402,14 @@ static char *add_max_forwards(char *at, const struct exchange *exchange)
     return at;
 }
 
-static char *add_via(char *at, const struct http_head *head)
+/* RFC 9110 7.6.3: the version in which the request was received. */
+static char *add_via(char *at, const struct exchange *exchange)
 {
+    const struct http_head *head = &exchange->request;
     at = append_literal(at, "Via: ");
     at = add_joined(at, head, FIELD_VIA);
-    at = append(at, head->facts & FACT_HTTP_1_0 ? "1.0 evenkeel" : "1.1 evenkeel", 12);
-    return append_literal(at, "\r\n");
+    at = append(at, exchange_protocol(exchange) + sizeof "HTTP/" - 1, 3);
+    return append_literal(at, " evenkeel\r\n");
 }
 
 bool forward_add_fields(const struct exchange *exchange, char *space, size_t space_bytes,
@@ -437,7 +439,7 @@ bool forward_add_fields(const struct exchange *exchange, char *space, size_t spa
         at = add_max_forwards(at, exchange);
     }
     if (forward->adds_via) {
-        at = add_via(at, head);
+        at = add_via(at, exchange);
     }
     *ret_added = (struct added_fields){space, (size_t)(at - space)};
     CHECK(ret_added->bytes <= most_bytes);

@@ -3,6 +3,7 @@
 
 #include "proxy/exchange/exchange.h"
 #include "proxy/http/field_list.h"
+#include "tls/websocket_key.h"
 
 /* Other versions of HTTP: their requests would reach the origin unseen. TLS: it is between us and the client. */
 static const char *const never[] = {"h2", "h2c", "http", "tls"};
@@ -90,11 +91,22 @@ static bool is_offered(const struct http_head *request, const struct field_eleme
     return false;
 }
 
+/* A client of HTTP/2 sees no handshake, so it is checked for it. */
+static bool is_handshake(const struct http_head *request, const struct http_head *answer)
+{
+    const struct http_field *key = head_find_name(request, "Sec-WebSocket-Key", 17);
+    const struct http_field *accept = head_find_name(answer, "Sec-WebSocket-Accept", 20);
+    return key != NULL && accept != NULL &&
+           websocket_accepts(request->base + key->value_at, key->value_bytes,
+                             answer->base + accept->value_at, accept->value_bytes);
+}
+
 bool upgrade_agreed(const struct exchange *exchange, const struct http_head *answer)
 {
     const struct http_head *request = &exchange->request;
     if (!(request->facts & FACT_UPGRADE) || !(answer->facts & FACT_UPGRADE) ||
-        exchange->stage != EXCHANGE_AWAITING) {
+        exchange->stage != EXCHANGE_AWAITING ||
+        ((request->facts & FACT_EXTENDED_CONNECT) && !is_handshake(request, answer))) {
         return false;
     }
     for (size_t i = 0; i < answer->field_count; i++) {

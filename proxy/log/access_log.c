@@ -189,6 +189,17 @@ static void put_ending(struct line *line, const struct access_record *record)
     }
 }
 
+static void put_protocol(struct line *line, const struct access_record *record)
+{
+    put_literal(line, ",\"protocol\":\"");
+    put(line, record->protocol.bytes, record->protocol.length);
+    put_literal(line, "\"");
+    if (record->stream >= 0) {
+        put_literal(line, ",\"stream\":");
+        put_uint(line, (uint64_t)record->stream);
+    }
+}
+
 size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
                         char line_bytes[ACCESS_LINE_BYTES])
 {
@@ -204,8 +215,7 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     TEXT("host", host);
     put_literal(&line, ",\"client_tls\":");
     put_client_tls(&line, record);
-    put_literal(&line, ",\"protocol\":");
-    put(&line, record->http_1_0 ? "\"HTTP/1.0\"" : "\"HTTP/1.1\"", 10);
+    put_protocol(&line, record);
     UINT("status", record->status);
     put_ending(&line, record);
     UINT("request_bytes", record->request_body_bytes);
@@ -296,7 +306,9 @@ size_t access_line_combined(const struct access_record *record, uint64_t wall_ms
     put_combined_text(&line, record->method, ROOM_method);
     put_literal(&line, " ");
     put_combined_text(&line, record->target, ROOM_target);
-    put(&line, record->http_1_0 ? " HTTP/1.0\" " : " HTTP/1.1\" ", 11);
+    put_literal(&line, " ");
+    put(&line, record->protocol.bytes, record->protocol.length);
+    put_literal(&line, "\" ");
     put_uint(&line, record->status);
     put_literal(&line, " ");
     put_uint(&line, record->response_body_bytes);

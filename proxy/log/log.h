@@ -81,10 +81,11 @@ struct access_record {
     struct access_text grpc_status; /* empty: no gRPC call */
     struct access_text reason;      /* how it ended, from the table of reasons */
     unsigned status;                /* 0: nothing was sent */
-    bool http_1_0;
-    int shard;    /* -1: none */
-    bool reused;  /* served on a connection that was used before */
-    bool resumed; /* its TLS session was resumed */
+    struct access_text protocol;    /* "HTTP/1.1" */
+    int64_t stream;                 /* of HTTP/2; -1: none */
+    int shard;                      /* -1: none */
+    bool reused;                    /* served on a connection that was used before */
+    bool resumed;                   /* its TLS session was resumed */
     unsigned attempts_count;
     uint64_t request_body_bytes, response_body_bytes;
     uint64_t duration_us;

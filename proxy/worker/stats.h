@@ -59,6 +59,15 @@
     X(responses_paused, "responses_paused_total", "",                                                \
       "Times a response waited at its upstream because its client was slow and buffers were scarce") \
     X(tunnels, "tunnels_total", "", "Connections upgraded to a tunnel")                              \
+    X(h2_clients, "http2_clients_total", "", "Client connections that spoke HTTP/2")                 \
+    X(h2_requests, "http2_requests_total", "", "Requests of clients over HTTP/2")                    \
+    X(h2_resets_sent, "http2_resets_sent_total", "",                                                 \
+      "Streams of HTTP/2 clients that were reset here")                                              \
+    X(h2_resets_received, "http2_resets_received_total", "", "Streams that HTTP/2 clients reset")    \
+    X(h2_goaways, "http2_goaways_total", "",                                                         \
+      "GOAWAY frames to HTTP/2 clients, both of a drain counted")                                    \
+    X(h2_connection_errors, "http2_connection_errors_total", "",                                     \
+      "HTTP/2 clients whose connection was ended for an error of theirs")                            \
     X(client_bytes_in, "client_received_bytes_total", "bytes", "Bytes received from clients")        \
     X(client_bytes_out, "client_sent_bytes_total", "bytes", "Bytes sent to clients")                 \
     X(upstream_bytes_in, "upstream_received_bytes_total", "bytes",                                   \
@@ -94,6 +103,7 @@ struct worker_stats {
     uint64_t handshakes_failed[TLS_FAILURE_COUNT];     /* with clients */
     uint64_t tls_broken[TLS_FAILURE_COUNT];            /* with clients, after the handshake */
     uint64_t clients_open, clients_idle, tunnels_open; /* gauges */
+    uint64_t h2_clients_open, h2_streams_open; /* gauges; these clients are in clients_open, too */
     struct route_stats no_route; /* requests that were refused before a route was found */
 };
 

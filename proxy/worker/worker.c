@@ -25,17 +25,18 @@ static enum worker_result worker_build(struct worker *worker)
         return WORKER_NO_FD;
     }
     worker->read_scratch = malloc(WORKER_READ_BYTES);
-    worker->write_scratch = malloc(WORKER_HEAD_BYTES + WORKER_COMPOSE_BYTES);
+    worker->write_scratch = malloc(WORKER_HEAD_BYTES + WORKER_COMPOSE_BYTES + WORKER_FRAME_BYTES);
     worker->fields = calloc(WORKER_FIELDS_COUNT, sizeof *worker->fields);
     worker->trailer_fields = calloc(WORKER_FIELDS_COUNT, sizeof *worker->trailer_fields);
     worker->clients = slab_create(worker->env.client_bytes, NULL);
+    worker->open.streams = slab_create(worker->env.stream_bytes, NULL);
     worker->exchanges = slab_create(worker->env.exchange_bytes, &worker->env.bounds->exchanges);
     worker->bufs = buf_pool_create(&worker->env.bounds->buffers_bytes);
     worker->tls_scratch =
         worker->bufs != NULL ? tls_scratch_create(worker->bufs, &worker->loop.clock) : NULL;
     if (worker->read_scratch == NULL || worker->write_scratch == NULL || worker->fields == NULL ||
-        worker->trailer_fields == NULL || worker->clients == NULL || worker->exchanges == NULL ||
-        worker->bufs == NULL || worker->tls_scratch == NULL) {
+        worker->trailer_fields == NULL || worker->clients == NULL || worker->open.streams == NULL ||
+        worker->exchanges == NULL || worker->bufs == NULL || worker->tls_scratch == NULL) {
         return WORKER_NO_MEMORY;
     }
     worker->pool =
@@ -97,6 +98,7 @@ void worker_free(struct worker **worker_pointer)
         event_base_free(worker->base);
     }
     slab_free(worker->clients);
+    slab_free(worker->open.streams);
     slab_free(worker->exchanges);
     tls_scratch_free(&worker->tls_scratch);
     buf_pool_free(worker->bufs);

@@ -77,12 +77,16 @@ struct worker_env {
     struct shared_words *shared;
     uint64_t strata_seed; /* seed of the strata of requests; a secret of the process */
     bool held;            /* the worker does not accept until it is told to listen */
-    size_t client_bytes, exchange_bytes; /* sizes of the objects in its slabs */
-    void (*on_fds_asked)(void *worker);  /* see struct pool_worker_env */
+    size_t client_bytes, stream_bytes, exchange_bytes; /* sizes of the objects in its slabs */
+    void (*on_fds_asked)(void *worker);                /* see struct pool_worker_env */
 };
+
+/* The space of a frame that the HTTP/2 clients of a worker share. */
+#define WORKER_FRAME_BYTES (17u * 1024)
 
 /* Clients, oldest first. A client before or in its TLS handshake is also in a second list. */
 struct worker_clients {
+    struct slab *streams; /* of HTTP/2 clients */
     struct client_list all;
     struct client_list silent;  /* no byte of a handshake has arrived */
     struct client_list shaking; /* the handshake is in progress */
@@ -105,8 +109,9 @@ struct worker {
     struct buf_pool *bufs;
     struct tls_scratch *tls_scratch;
     struct access_ring *access;
-    char *read_scratch;                /* WORKER_READ_BYTES */
-    char *write_scratch;               /* WORKER_HEAD_BYTES, and WORKER_COMPOSE_BYTES behind them */
+    char *read_scratch; /* WORKER_READ_BYTES */
+    char *
+        write_scratch; /* WORKER_HEAD_BYTES, and WORKER_COMPOSE_BYTES behind them, and WORKER_FRAME_BYTES */
     struct http_field *fields;         /* WORKER_FIELDS_COUNT fields, for the head being parsed */
     struct http_field *trailer_fields; /* WORKER_FIELDS_COUNT fields, for trailers */
     struct worker_stats stats;
@@ -144,6 +149,10 @@ void worker_pass(struct worker *worker);
 static inline uint64_t worker_now_ms(struct worker *worker)
 {
     return loop_now_ms(&worker->loop);
+}
+static inline char *worker_frame_space(const struct worker *worker)
+{
+    return worker->write_scratch + WORKER_HEAD_BYTES + WORKER_COMPOSE_BYTES;
 }
 static inline bool worker_ready(const struct worker *worker)
 {

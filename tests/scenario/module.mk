@@ -19,6 +19,7 @@ scenario_tests = \
 	%D%/forwarding.py \
 	%D%/framing.py \
 	%D%/grpc_rules.py \
+	%D%/h2_client.py \
 	%D%/half_close.py \
 	%D%/health.py \
 	%D%/hedging.py \

@@ -116,7 +116,22 @@ def matrix(s):
         before = handshakes_failed(proxy, cause)
         check("Cipher is (NONE)" in s_client(proxy, *refused), f"{refused}: it was let in")
         eventually(lambda: handshakes_failed(proxy, cause) == before + 1, f"{refused} is counted as {cause}")
-    check("ALPN protocol: http/1.1" in s_client(proxy, "-alpn", "h2,http/1.1"), "ALPN")
+    for offered, chosen in (("http/1.1,h2", "h2"), ("http/1.1", "http/1.1"), ("h3,h2", "h2")):
+        check(f"ALPN protocol: {chosen}\n" in s_client(proxy, "-alpn", offered), f"ALPN of {offered}")
+    check("No ALPN negotiated" in s_client(proxy), "a client without ALPN gets some")
+
+
+@scenario("a listener offers a protocol that tls.alpn does not name, or in another order")
+def alpn(s):
+    certificates, origin = [Authority(s).issue("shop.test")], NginxOrigin(s)
+    for ours, offered, chosen in ((["http/1.1"], "h2,http/1.1", "ALPN protocol: http/1.1\n"),
+                                  (["http/1.1", "h2"], "h2,http/1.1", "ALPN protocol: http/1.1\n"),
+                                  (["h2"], "http/1.1,h2", "ALPN protocol: h2\n"),
+                                  ([], "h2", "No ALPN negotiated")):
+        with s.case(f"{ours} for a client of {offered}"):
+            proxy = start_proxy(s, origin, listener(certificates, alpn=ours))
+            check(chosen in s_client(proxy, "-alpn", offered), chosen)
+            proxy.stop()
 
 
 @scenario("a listener that wants 1.3 takes 1.2")

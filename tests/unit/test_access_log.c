@@ -38,6 +38,8 @@ static struct access_record record(void)
         .client_cipher = text("TLS_AES_128_GCM_SHA256"),
         .client_sni = text("shop.example"),
         .reason = text("complete"),
+        .protocol = text("HTTP/1.1"),
+        .stream = -1,
         .status = 200,
         .reused = true,
         .resumed = true,
@@ -169,6 +171,19 @@ static void a_line_says_everything_of_an_exchange(void **state)
         "10.0.0.7 - - [23/Nov/2026:11:51:40 +0000] \"GET /a?b=c HTTP/1.1\" 200 128 \"-\" \"curl/8\"\n");
 }
 
+static void a_stream_of_http2_is_told_in_json_only(void **state)
+{
+    char line[ACCESS_LINE_BYTES + 1];
+    struct access_record one = record();
+    (void)state;
+    one.protocol = text("HTTP/2.0");
+    one.stream = 5;
+    line[access_line_json(&one, WALL_MS, line)] = '\0';
+    assert_non_null(strstr(line, ",\"protocol\":\"HTTP/2.0\",\"stream\":5,\"status\":200,"));
+    line[access_line_combined(&one, WALL_MS, line)] = '\0';
+    assert_non_null(strstr(line, "\"GET /a?b=c HTTP/2.0\" 200 "));
+}
+
 static void random_bytes_stay_valid_json_and_one_line(void **state)
 {
     uint64_t seed = (uint64_t)time(NULL);
@@ -255,6 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_says_everything_of_an_exchange),
+        cmocka_unit_test(a_stream_of_http2_is_told_in_json_only),
         cmocka_unit_test(random_bytes_stay_valid_json_and_one_line),
         cmocka_unit_test(texts_too_long_are_cut_and_the_rest_is_whole),
         cmocka_unit_test(a_long_target_and_an_agent_that_is_no_utf8_push_the_request_id_out),

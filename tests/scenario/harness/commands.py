@@ -95,8 +95,9 @@ class H2loadReport:
         return self
 
 
-def h2load(url, requests=5000, clients=32, threads=1, within=60, more=()):
-    done = _run(["h2load", "--h1", "-n", str(requests), "-c", str(clients), "-t", str(threads), *more, url], within)
+def h2load(url, requests=5000, clients=32, threads=1, within=60, more=(), http2=False):
+    """Over HTTP/1.1, or HTTP/2: by ALPN for https, else by prior knowledge."""
+    done = _run(["h2load", *([] if http2 else ["--h1"]), "-n", str(requests), "-c", str(clients), "-t", str(threads), *more, url], within)
     check(done.code == 0, f"h2load exited with {done.code}: {done.error}")
     return H2loadReport(done.text)
 

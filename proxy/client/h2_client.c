@@ -1,0 +1,359 @@
+/* The connection of an HTTP/2 client: reading, sending once a pass, and its end. */
+#include "proxy/client/h2_client.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/worker/generation.h"
+#include "steady/check.h"
+#include "steady/deadline.h"
+#include "steady/fault.h"
+
+/* Window of a stream: the payload that may have to be kept for it, as much as for a client of HTTP/1. */
+#define STREAM_WINDOW_BYTES WORKER_READ_BYTES
+/* What nghttp2 may hold for a connection, and for each stream of it. */
+#define CONNECTION_MEMORY_BYTES (256u * 1024)
+#define STREAM_MEMORY_BYTES (4u * 1024)
+/* What is pulled from the session at a time: the most that the socket may make the connection keep. */
+#define PULL_BYTES (64u * 1024)
+/* Between the two GOAWAYs: requests that are on their way when the first is sent have arrived by then. */
+#define WARNED_MS 1000
+#define PREFACE "PRI * HTTP/2.0\r\n"
+
+static const struct client_protocol h2_client_protocol;
+
+static void h2_client_wants_pull(void *owner)
+{
+    struct h2_client *h2 = owner;
+    client_run_soon(h2->client);
+}
+
+static const struct h2_events session_events = {
+    .opened = client_stream_opened,
+    .request = client_stream_on_request,
+    .payload = client_stream_on_payload,
+    .drained = client_stream_on_drained,
+    .closed = client_stream_on_closed,
+    .wants_pull = h2_client_wants_pull,
+};
+
+/* ---- sending ---- */
+
+/* False: the client is closed. */
+static bool h2_client_send(struct client *client)
+{
+    struct worker *worker = client->origin.worker;
+    struct h2_session *session = client->h2->session;
+    size_t most = worker_has_ample_buffers(worker) ? PULL_BYTES : H2_PULL_BYTES;
+    while (client->duplex.out == NULL && h2_session_has_output(session)) {
+        const struct iovec piece = {worker->write_scratch,
+                                    h2_session_pull(session, worker->write_scratch, most)};
+        if (piece.iov_len == 0) {
+            break;
+        }
+        if (client_send(client, &piece, 1) == SINK_BROKEN) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- the end ---- */
+
+static void h2_client_enter(struct h2_client *h2, enum h2_client_stage stage)
+{
+    struct worker *worker = h2->client->origin.worker;
+    h2->stage = (uint8_t)stage;
+    if (stage == H2_CLIENT_WARNED) {
+        h2_session_warn(h2->session);
+        wheel_arm(&worker->loop.wheel, &h2->warned,
+                  deadline_after(worker_now_ms(worker), WARNED_MS));
+    } else {
+        wheel_disarm(&worker->loop.wheel, &h2->warned);
+        h2_session_go_away(h2->session, H2_NO_ERROR);
+    }
+    stat_add(&worker->stats.h2_goaways, 1);
+}
+
+static void h2_client_on_warned(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct h2_client *h2 = container_of(timer, struct h2_client, warned);
+    (void)now_ms;
+    h2_client_enter(h2, H2_CLIENT_LEAVES);
+    client_run_soon(h2->client);
+}
+
+/* Gives up what is HTTP/2's; what follows is the same for every client. */
+static void h2_client_release(struct client *client)
+{
+    struct h2_client *h2 = client->h2;
+    struct worker *worker = client->origin.worker;
+    CHECK(TAILQ_EMPTY(&h2->streams));
+    wheel_disarm(&worker->loop.wheel, &h2->warned);
+    h2_session_free(&h2->session);
+    free(h2);
+    client->h2 = NULL;
+    client->protocol = &h1_client_protocol;
+    client->deferred.run = client->protocol->run;
+    stat_sub(&worker->stats.h2_clients_open, 1);
+}
+
+/* Everything is said: closes behind it. The client may have sent more, which a reset would answer. */
+static void h2_client_finish(struct client *client)
+{
+    h2_client_release(client);
+    client->keep = false;
+    client->duplex.readable = true;
+    client_enter(client, CLIENT_CLOSING);
+    if (client->duplex.out == NULL) {
+        client_finish_sending(client);
+    }
+}
+
+static void h2_client_end_streams(struct h2_client *h2, enum exchange_reason reason)
+{
+    struct client_stream *stream;
+    while ((stream = TAILQ_FIRST(&h2->streams)) != NULL) {
+        client_stream_end(stream, reason);
+    }
+}
+
+/* At the end of a run: the client is idle, or over. */
+static void h2_client_settle(struct client *client)
+{
+    struct h2_client *h2 = client->h2;
+    bool over = h2_session_is_over(h2->session);
+    if (over) {
+        stat_add(&client->origin.worker->stats.h2_connection_errors, 1);
+        h2_client_end_streams(h2, REASON_CLIENT_ABORT);
+    }
+    bool idle = TAILQ_EMPTY(&h2->streams);
+    if (over || (idle && h2->stage == H2_CLIENT_LEAVES)) {
+        bool said = !h2_session_has_output(h2->session);
+        if (said || (over && client->duplex.out != NULL)) {
+            h2_client_finish(client);
+        }
+        return;
+    }
+    if (idle != (client->state == CLIENT_IDLE)) {
+        client_enter(client, idle ? CLIENT_IDLE : CLIENT_EXCHANGE);
+    }
+}
+
+/* ---- reading ---- */
+
+static size_t h2_client_room(const struct client *client)
+{
+    size_t room = h2_session_room(client->h2->session);
+    size_t most =
+        worker_has_ample_buffers(client->origin.worker) ? WORKER_READ_BYTES : WORKER_TIGHT_BYTES;
+    return room < most ? room : most;
+}
+
+/* The client has ended its direction, or is gone: without its direction there is no HTTP/2. */
+static void h2_client_ended(struct client *client, enum stream_result result)
+{
+    bool broken = result != STREAM_END || !TAILQ_EMPTY(&client->h2->streams);
+    h2_client_end_streams(client->h2, REASON_CLIENT_ABORT);
+    h2_client_release(client);
+    client_break_off(client, broken);
+}
+
+/* True: there may be more to read. */
+static bool h2_client_receive(struct client *client)
+{
+    struct worker *worker = client->origin.worker;
+    struct duplex_input input;
+    size_t got = 0, room = h2_client_room(client);
+    if (room == 0 || !client->duplex.readable) {
+        return false;
+    }
+    enum stream_result result = duplex_receive(&client->duplex, worker, room, &input, &got);
+    stat_add(&worker->stats.client_bytes_in, got);
+    if (result == STREAM_BLOCKED) {
+        return false;
+    }
+    if (result != STREAM_OK) {
+        h2_client_ended(client, result);
+        return false;
+    }
+    return h2_session_take(client->h2->session, input.bytes, input.length, worker_now_ms(worker)) ==
+           H2_OK;
+}
+
+static void h2_client_run(struct deferred *deferred)
+{
+    struct client *client = container_of(deferred, struct client, deferred);
+    unsigned reads = 0;
+    while (!h2_session_is_over(client->h2->session) && h2_client_receive(client)) {
+        if (++reads == WORKER_TURN_READS) {
+            client_run_soon(client);
+            break;
+        }
+    }
+    if (client->h2 != NULL && h2_client_send(client)) {
+        h2_client_settle(client);
+    }
+}
+
+/* ---- the beginning ---- */
+
+bool h2_client_recognises(const struct client *client, const char *bytes, size_t length)
+{
+    return client->listener->http2.cleartext && client->stream.tls == NULL && !client->served &&
+           length >= sizeof PREFACE - 1 && memcmp(bytes, PREFACE, sizeof PREFACE - 1) == 0;
+}
+
+static struct h2_client *h2_client_create(struct client *client)
+{
+    struct worker *worker = client->origin.worker;
+    const struct limit_settings *limits = &worker->generation->settings->limits;
+    uint32_t streams_count = (uint32_t)client->listener->http2.streams_count;
+    const struct h2_limits session_limits = {
+        .streams_count = streams_count,
+        .window_bytes = STREAM_WINDOW_BYTES,
+        .head_bytes = (uint32_t)limits->head_bytes,
+        .fields_count = (uint32_t)limits->fields_count,
+        .memory_bytes = CONNECTION_MEMORY_BYTES + (uint64_t)streams_count * STREAM_MEMORY_BYTES,
+    };
+    const struct h2_env env = {worker->bufs, worker_frame_space(worker)};
+    struct h2_client *h2 = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *h2);
+    if (h2 == NULL) {
+        return NULL;
+    }
+    h2->client = client;
+    TAILQ_INIT(&h2->streams);
+    wheel_timer_init(&h2->warned, h2_client_on_warned);
+    h2->session = h2_session_create(H2_ROLE_SERVER, &session_limits, &env, &session_events, h2);
+    if (h2->session == NULL) {
+        free(h2);
+        return NULL;
+    }
+    return h2;
+}
+
+void h2_client_begin(struct client *client, const struct duplex_input *input)
+{
+    struct worker *worker = client->origin.worker;
+    struct h2_client *h2 = h2_client_create(client);
+    if (h2 == NULL) {
+        client_close(client, true);
+        return;
+    }
+    client->h2 = h2;
+    client->protocol = &h2_client_protocol;
+    client->deferred.run = client->protocol->run;
+    stat_add(&worker->stats.h2_clients_open, 1);
+    stat_add(&worker->stats.h2_clients, 1);
+    if (client->state != CLIENT_IDLE) {
+        client_enter(client, CLIENT_IDLE);
+    }
+    client_run_soon(client);
+    if (input != NULL) {
+        (void)!h2_session_take(h2->session, input->bytes, input->length, worker_now_ms(worker));
+        buf_give(worker->bufs, &client->duplex.in);
+        client->duplex.starved = false;
+    }
+    if (client_leaves(client)) {
+        client->protocol->leave(client);
+    }
+}
+
+/* ---- what its life asks ---- */
+
+static bool h2_client_busy(const struct client *client)
+{
+    return !TAILQ_EMPTY(&client->h2->streams);
+}
+
+static void h2_client_drained(struct client *client)
+{
+    struct client_stream *stream, *next;
+    for (stream = TAILQ_FIRST(&client->h2->streams); stream != NULL; stream = next) {
+        next = TAILQ_NEXT(stream, link);
+        client_stream_resume(stream);
+    }
+    client_arm(client);
+    client_run_soon(client);
+}
+
+static void h2_client_expired(struct client *client)
+{
+    if (client->duplex.out != NULL) {
+        h2_client_release(client);
+        client_close(client, true);
+        return;
+    }
+    h2_client_enter(client->h2, H2_CLIENT_LEAVES);
+    client_run_soon(client);
+}
+
+static void h2_client_leave(struct client *client)
+{
+    if (client->h2->stage == H2_CLIENT_SERVES) {
+        h2_client_enter(client->h2, H2_CLIENT_WARNED);
+    }
+}
+
+static void h2_client_end_tunnels(struct client *client)
+{
+    struct client_stream *stream, *next;
+    for (stream = TAILQ_FIRST(&client->h2->streams); stream != NULL; stream = next) {
+        next = TAILQ_NEXT(stream, link);
+        if (stream->tunnel && stream->exchange != NULL) {
+            exchange_fail(stream->exchange, REASON_DRAIN_CUT, NULL);
+        }
+    }
+}
+
+static void h2_client_cut(struct client *client)
+{
+    struct h2_client *h2 = client->h2;
+    struct client_stream *stream, *next;
+    for (stream = TAILQ_FIRST(&h2->streams); stream != NULL; stream = next) {
+        next = TAILQ_NEXT(stream, link);
+        if (stream->exchange != NULL) {
+            exchange_fail(stream->exchange, REASON_DRAIN_CUT, NULL);
+        }
+    }
+    h2_client_enter(h2, H2_CLIENT_LEAVES);
+    (void)h2_client_send(client);
+    if (client->state != CLIENT_CLOSED) {
+        client_close(client, false);
+    }
+}
+
+/* Streams whose exchanges are over wait in vain, too. */
+static void h2_client_lost(struct client *client, enum exchange_reason reason)
+{
+    h2_client_end_streams(client->h2, reason);
+    h2_client_release(client);
+}
+
+/* The connection is closed by whoever found it idle, or cut. */
+static void h2_client_close(struct client *client)
+{
+    if (client->duplex.out == NULL && client->h2->stage == H2_CLIENT_SERVES) {
+        size_t sent;
+        struct worker *worker = client->origin.worker;
+        h2_client_enter(client->h2, H2_CLIENT_LEAVES);
+        const struct iovec piece = {
+            worker->write_scratch,
+            h2_session_pull(client->h2->session, worker->write_scratch, H2_PULL_BYTES)};
+        (void)!stream_send(&client->stream, &piece, piece.iov_len > 0, &sent);
+    }
+    h2_client_end_streams(client->h2, REASON_CLIENT_ABORT);
+    h2_client_release(client);
+}
+
+static const struct client_protocol h2_client_protocol = {
+    .run = h2_client_run,
+    .busy = h2_client_busy,
+    .drained = h2_client_drained,
+    .expired = h2_client_expired,
+    .leave = h2_client_leave,
+    .end_tunnels = h2_client_end_tunnels,
+    .cut = h2_client_cut,
+    .lost = h2_client_lost,
+    .close = h2_client_close,
+};

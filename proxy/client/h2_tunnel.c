@@ -1,0 +1,37 @@
+/* WebSocket over HTTP/2: the request as HTTP/1 would have it. */
+#include <string.h>
+
+#include "proxy/client/h2_client.h"
+#include "tls/websocket_key.h"
+
+#define KEY_NAME "Sec-WebSocket-Key"
+#define KEY_LINE KEY_NAME ": "
+
+bool h2_tunnel_head(struct worker *worker, const struct http_head *head, struct http_head *ret_head)
+{
+    uint64_t nonce[2] = {rng_next(&worker->loop.rng), rng_next(&worker->loop.rng)};
+    char line[sizeof KEY_LINE - 1 + WEBSOCKET_KEY_BYTES + 1] = KEY_LINE;
+    size_t line_bytes = sizeof KEY_LINE - 1 + WEBSOCKET_KEY_BYTES;
+    if (head->head_bytes + line_bytes > WORKER_HEAD_BYTES ||
+        head->field_count >= WORKER_FIELDS_COUNT) {
+        return false;
+    }
+    websocket_key(nonce, line + sizeof KEY_LINE - 1);
+    memcpy(worker->write_scratch, head->base, head->head_bytes);
+    memcpy(worker->write_scratch + head->head_bytes, line, line_bytes);
+    memcpy(worker->fields, head->fields, head->field_count * sizeof *head->fields);
+    worker->fields[head->field_count] = (struct http_field){
+        .name_at = head->head_bytes,
+        .name_bytes = sizeof KEY_NAME - 1,
+        .value_at = head->head_bytes + (uint32_t)(sizeof KEY_LINE - 1),
+        .value_bytes = WEBSOCKET_KEY_BYTES,
+        .id = FIELD_OTHER,
+    };
+    *ret_head = *head;
+    ret_head->base = worker->write_scratch;
+    ret_head->head_bytes += (uint32_t)line_bytes;
+    ret_head->fields = worker->fields;
+    ret_head->field_count++;
+    ret_head->facts &= (uint16_t)~FACT_CANONICAL;
+    return true;
+}
