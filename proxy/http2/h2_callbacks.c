@@ -3,6 +3,8 @@
 #include "proxy/http2/h2_state.h"
 #include "steady/check.h"
 
+/* A client may send so many WINDOW_UPDATE frames for each frame that it is sent. */
+#define UPDATES_FOR_A_FRAME 4
 #define LARGEST_FRAME_BYTES 16384 /* RFC 9113 4.2: SETTINGS_MAX_FRAME_SIZE, which is not changed */
 
 /* ---- field blocks ---- */
@@ -23,12 +25,18 @@ static int on_begin_headers(nghttp2_session *frames, const nghttp2_frame *frame,
     enum h2_block_kind kind = kind_of(session, frame, stream);
     h2_block_release(&session->block, session->env.bufs);
     if (kind == H2_BLOCK_REQUEST) {
-        session->newest_id = frame->hd.stream_id;
+        session->ids.newest = frame->hd.stream_id;
     }
     if (kind == H2_BLOCK_REQUEST || stream != NULL) {
         h2_block_begin(&session->block, kind);
     }
     return 0;
+}
+
+static bool charge(struct h2_session *session, enum h2_abuse_kind kind)
+{
+    session->counts.charged[kind]++;
+    return h2_abuse_charge(&session->abuse, kind, session->now_ms);
 }
 
 /* RST_STREAM for what the other side did. If this frame ends the stream, nghttp2 closes it and sends none: `closed` tells the code all the
@@ -50,10 +58,12 @@ static int refuse_block(struct h2_session *session, int32_t id, enum h2_block_re
     h2_block_release(&session->block, session->env.bufs);
     switch (result) {
     case H2_BLOCK_OK: break;
-    case H2_BLOCK_FLOOD:
-        h2_session_end(session, H2_ENHANCE_YOUR_CALM, "head_flood");
-        return NGHTTP2_ERR_CALLBACK_FAILURE;
-    case H2_BLOCK_MALFORMED: return reset(session, id, H2_PROTOCOL_ERROR);
+    case H2_BLOCK_FLOOD: return h2_session_calm(session, H2_ABUSE_HEADS);
+    case H2_BLOCK_MALFORMED:
+        if (request && !charge(session, H2_ABUSE_RESETS)) {
+            return h2_session_calm(session, H2_ABUSE_RESETS);
+        }
+        return reset(session, id, H2_PROTOCOL_ERROR);
     case H2_BLOCK_NO_MEMORY:
         return reset(session, id, request ? H2_REFUSED_STREAM : H2_INTERNAL_ERROR);
     }
@@ -88,8 +98,25 @@ static int on_invalid_header(nghttp2_session *frames, const nghttp2_frame *frame
                              size_t value_bytes, uint8_t flags, void *user_data)
 {
     struct h2_session *session = user_data;
-    (void)frames, (void)name, (void)name_bytes, (void)value, (void)value_bytes, (void)flags;
-    return refuse_part(session, frame->hd.stream_id, H2_BLOCK_MALFORMED);
+    (void)frames, (void)frame, (void)name, (void)name_bytes, (void)value, (void)value_bytes;
+    (void)flags;
+    h2_block_release(&session->block, session->env.bufs);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+/* nghttp2 resets a stream, or ends the connection, for this frame. A stream that has an owner is charged when it is over; a request that
+   is malformed has none. */
+static int on_invalid_frame(nghttp2_session *frames, const nghttp2_frame *frame, int error,
+                            void *user_data)
+{
+    struct h2_session *session = user_data;
+    (void)error;
+    bool owned = h2_stream_of(frames, frame->hd.stream_id) != NULL;
+    if (frame->hd.type == NGHTTP2_HEADERS && h2_session_is_server(session) && !owned &&
+        !charge(session, H2_ABUSE_RESETS)) {
+        return h2_session_calm(session, H2_ABUSE_RESETS);
+    }
+    return 0;
 }
 
 /* ---- heads ---- */
@@ -102,6 +129,13 @@ static uint64_t expected_of(const struct http_head *head)
     return endless ? UINT64_MAX : head->framing == FRAMING_LENGTH ? head->content_length : 0;
 }
 
+/* HPACK makes kilobytes of a few bytes: beyond the limits, that costs as much as a reset. */
+static bool is_excess(enum h2_fault fault)
+{
+    return fault == H2_FAULT_HEAD_TOO_LARGE || fault == H2_FAULT_TOO_MANY_FIELDS ||
+           fault == H2_FAULT_TARGET_TOO_LONG;
+}
+
 static int take_request(struct h2_session *session, int32_t id, bool last)
 {
     struct http_head head;
@@ -110,6 +144,9 @@ static int take_request(struct h2_session *session, int32_t id, bool last)
         h2_head_request(&session->block, session->env.bufs, last, &head, &fault);
     if (result != H2_BLOCK_OK) {
         return refuse_block(session, id, result);
+    }
+    if (is_excess(fault) && !charge(session, H2_ABUSE_RESETS)) {
+        return h2_session_calm(session, H2_ABUSE_RESETS);
     }
     struct h2_stream *stream = session->leaving ? NULL : session->events->opened(session->owner);
     if (stream == NULL) {
@@ -207,8 +244,8 @@ static int take_block(struct h2_session *session, const nghttp2_frame *frame)
    side has reset, or for one that is older, may have been on its way. */
 static bool is_ended(const struct h2_session *session, int32_t id)
 {
-    return h2_session_is_server(session) && id % 2 == 1 && id <= session->newest_id &&
-           id > session->reset_id && nghttp2_session_find_stream(session->frames, id) == NULL;
+    return h2_session_is_server(session) && id % 2 == 1 && id <= session->ids.newest &&
+           id > session->ids.reset && nghttp2_session_find_stream(session->frames, id) == NULL;
 }
 
 static int break_off(struct h2_session *session, uint32_t code)
@@ -217,11 +254,29 @@ static int break_off(struct h2_session *session, uint32_t code)
     return NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
-/* nghttp2 remembers no stream that is over, and checks the length of no CONTINUATION. */
-static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head, void *user_data)
+/* The budget that a frame is taken from; H2_ABUSE_COUNT: none. Payload and heads are paid for by the request that they belong to.
+   Frames of unknown types are not told; nothing costs less than to skip them. */
+static unsigned abuse_of(const struct h2_session *session, const nghttp2_frame_hd *head)
 {
-    struct h2_session *session = user_data;
-    (void)frames;
+    switch (head->type) {
+    case NGHTTP2_DATA:
+        return head->length == 0 && !(head->flags & NGHTTP2_FLAG_END_STREAM) ? H2_ABUSE_EMPTY_DATA
+                                                                             : H2_ABUSE_COUNT;
+    case NGHTTP2_RST_STREAM:
+        return h2_session_is_server(session) ? H2_ABUSE_RESETS : H2_ABUSE_COUNT;
+    case NGHTTP2_SETTINGS: return H2_ABUSE_SETTINGS;
+    case NGHTTP2_PING: return H2_ABUSE_PINGS;
+    case NGHTTP2_PRIORITY:
+    case NGHTTP2_PRIORITY_UPDATE: return H2_ABUSE_PRIORITIES;
+    case NGHTTP2_WINDOW_UPDATE: return H2_ABUSE_WINDOW_UPDATES;
+    case NGHTTP2_GOAWAY: return H2_ABUSE_GOAWAYS;
+    default: return H2_ABUSE_COUNT;
+    }
+}
+
+/* nghttp2 remembers no stream that is over, and checks the length of no CONTINUATION. */
+static int check_frame(struct h2_session *session, const nghttp2_frame_hd *head)
+{
     switch (head->type) {
     case NGHTTP2_DATA:
         session->data_left = (uint32_t)head->length;
@@ -232,6 +287,17 @@ static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head,
         return head->length > LARGEST_FRAME_BYTES ? break_off(session, H2_FRAME_SIZE_ERROR) : 0;
     default: return 0;
     }
+}
+
+static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head, void *user_data)
+{
+    struct h2_session *session = user_data;
+    unsigned kind = abuse_of(session, head);
+    (void)frames;
+    if (kind != H2_ABUSE_COUNT && !charge(session, (enum h2_abuse_kind)kind)) {
+        return h2_session_calm(session, (enum h2_abuse_kind)kind);
+    }
+    return check_frame(session, head);
 }
 
 /* The end is told with the last bytes of a frame that has no padding, so that its receiver may pass it on at once; else when
@@ -296,7 +362,7 @@ static void take_settings(struct h2_session *session, const nghttp2_frame *frame
 static void take_goaway(struct h2_session *session, const nghttp2_frame *frame)
 {
     session->goaway_received = true;
-    session->goaway_id = frame->goaway.last_stream_id;
+    session->ids.goaway = frame->goaway.last_stream_id;
     if (!h2_session_is_server(session)) {
         session->events->going_away(session->owner, frame->goaway.error_code);
     }
@@ -361,12 +427,13 @@ static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, vo
         h2_session_end(session, frame->goaway.error_code, NULL);
         return 0;
     }
-    if (frame->hd.type == NGHTTP2_RST_STREAM && frame->hd.stream_id > session->reset_id) {
-        session->reset_id = frame->hd.stream_id;
+    if (frame->hd.type == NGHTTP2_RST_STREAM && frame->hd.stream_id > session->ids.reset) {
+        session->ids.reset = frame->hd.stream_id;
     }
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) {
         return 0;
     }
+    h2_abuse_credit(&session->abuse, H2_ABUSE_WINDOW_UPDATES, UPDATES_FOR_A_FRAME);
     struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
     if (stream == NULL) {
         return 0;
@@ -381,6 +448,25 @@ static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, vo
 
 /* ---- ends ---- */
 
+/* A stream that its client was served for pays back a reset; one that this side had to end for what the client did costs one, as if
+   the client had reset it. */
+static void judge_end(struct h2_session *session, const struct h2_stream *stream,
+                      const struct h2_end *end)
+{
+    if (!h2_session_is_server(session) || end->remote) {
+        return; /* RST_STREAM was charged when it came */
+    }
+    if (stream->marks & H2_MARK_REFUSED) {
+        return; /* so was what was wrong with its head */
+    }
+    if (end->code == H2_NO_ERROR) {
+        h2_abuse_credit(&session->abuse, H2_ABUSE_RESETS, 1);
+    } else if (!charge(session, H2_ABUSE_RESETS)) {
+        (void)h2_session_calm(session,
+                              H2_ABUSE_RESETS); /* which is not a failure of what is being sent */
+    }
+}
+
 static int on_stream_close(nghttp2_session *frames, int32_t id, uint32_t code, void *user_data)
 {
     struct h2_session *session = user_data;
@@ -388,10 +474,11 @@ static int on_stream_close(nghttp2_session *frames, int32_t id, uint32_t code, v
     if (stream == NULL) {
         return 0;
     }
-    bool beyond = session->goaway_received && id > session->goaway_id;
+    bool beyond = session->goaway_received && id > session->ids.goaway;
     const struct h2_end end = {.code = stream->code != H2_NO_ERROR ? stream->code : code,
                                .remote = beyond || (stream->marks & H2_MARK_REMOTE),
                                .unsent = beyond || code == H2_REFUSED_STREAM};
+    judge_end(session, stream, &end);
     nghttp2_session_set_stream_user_data(frames, id, NULL);
     h2_stream_forget(stream);
     session->events->closed(stream, end);
@@ -403,6 +490,7 @@ void h2_callbacks_set(nghttp2_session_callbacks *callbacks)
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);

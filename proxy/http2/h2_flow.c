@@ -185,7 +185,7 @@ static ssize_t read_data(nghttp2_session *frames, int32_t id, uint8_t *space, si
     if (bytes == 0 && !all_given(stream)) {
         return NGHTTP2_ERR_DEFERRED;
     }
-    size_t room = (size_t)(session->space_end - session->space_at);
+    size_t room = (size_t)(session->space.end - session->space.at);
     size_t wanted = bytes < FRAME_MIN_BYTES ? bytes : FRAME_MIN_BYTES;
     if (room < FRAME_HEAD_BYTES + wanted) {
         return NGHTTP2_ERR_PAUSE;
@@ -209,13 +209,13 @@ int h2_flow_send_data(nghttp2_session *frames, nghttp2_frame *frame, const uint8
     struct h2_session *session = user_data;
     struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
     (void)source;
-    CHECK(session->space_at != NULL &&
-          (size_t)(session->space_end - session->space_at) >= FRAME_HEAD_BYTES + length);
-    memcpy(session->space_at, head, FRAME_HEAD_BYTES);
-    session->space_at += FRAME_HEAD_BYTES;
+    CHECK(session->space.at != NULL &&
+          (size_t)(session->space.end - session->space.at) >= FRAME_HEAD_BYTES + length);
+    memcpy(session->space.at, head, FRAME_HEAD_BYTES);
+    session->space.at += FRAME_HEAD_BYTES;
     if (length > 0) {
-        memcpy(session->space_at, stream->out->bytes + stream->out->begin, length);
-        session->space_at += length;
+        memcpy(session->space.at, stream->out->bytes + stream->out->begin, length);
+        session->space.at += length;
         buf_consume(stream->out, length);
         if (buf_length(stream->out) == 0) {
             buf_give(session->env.bufs, &stream->out);

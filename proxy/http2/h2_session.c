@@ -8,6 +8,13 @@
 /* Window of the connection: given back as bytes arrive, so that it bounds only what is on its way. What can be kept is bounded by the
    streams' windows. */
 #define CONNECTION_WINDOW_BYTES (1024 * 1024)
+/* Answers to PING and SETTINGS that may wait. */
+#define QUEUED_FRAMES 200
+/* nghttp2's own budget of resets, which nothing gives back, stands behind H2_ABUSE_RESETS. */
+#define RESETS_BURST 100000
+#define RESETS_PER_SECOND 10000
+/* CONTINUATION frames of a block. What they carry is bounded by h2_block.h. */
+#define CONTINUATIONS 8
 /* Bytes to read at a time: one TLS record and a little. */
 #define ROOM_BYTES (64u * 1024)
 
@@ -42,7 +49,10 @@ static nghttp2_option *options_of(const struct h2_session *session)
     }
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1);
+    nghttp2_option_set_max_outbound_ack(options, QUEUED_FRAMES);
+    nghttp2_option_set_max_continuations(options, CONTINUATIONS);
     if (h2_session_is_server(session)) {
+        nghttp2_option_set_stream_reset_rate_limit(options, RESETS_BURST, RESETS_PER_SECOND);
         nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);
     } else {
         nghttp2_option_set_max_reserved_remote_streams(options, 0);
@@ -93,6 +103,7 @@ struct h2_session *h2_session_create(enum h2_role role, const struct h2_limits *
     session->env = *env;
     session->events = events;
     session->owner = owner;
+    session->counts.calmed = H2_ABUSE_COUNT;
     session->told = true; /* its creator pulls without being told */
     TAILQ_INIT(&session->streams);
     /* the preface of a client waits in the frame's space until it is pulled */
@@ -139,15 +150,30 @@ void h2_session_end(struct h2_session *session, uint32_t code, const char *why)
     }
 }
 
+int h2_session_calm(struct h2_session *session, enum h2_abuse_kind kind)
+{
+    if (session->over == NULL) {
+        session->counts.calmed = (uint8_t)kind;
+    }
+    h2_session_end(session, H2_ENHANCE_YOUR_CALM, h2_abuse_name(kind));
+    return NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
+const struct h2_counts *h2_session_counts(const struct h2_session *session)
+{
+    return &session->counts;
+}
+
 /* nghttp2 gives up: its error as one of RFC 9113 7. */
 static void fail(struct h2_session *session, int error)
 {
     switch (error) {
-    case NGHTTP2_ERR_FLOODED: h2_session_end(session, H2_ENHANCE_YOUR_CALM, "control_flood"); break;
+    case NGHTTP2_ERR_FLOODED: h2_session_calm(session, H2_ABUSE_UNREAD); break;
     case NGHTTP2_ERR_BAD_CLIENT_MAGIC:
         h2_session_end(session, H2_PROTOCOL_ERROR, "bad_preface");
         break;
-    case NGHTTP2_ERR_NOMEM: h2_session_end(session, H2_ENHANCE_YOUR_CALM, "no_memory"); break;
+    case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS: h2_session_calm(session, H2_ABUSE_HEADS); break;
+    case NGHTTP2_ERR_NOMEM: h2_session_calm(session, H2_ABUSE_MEMORY); break;
     default: h2_session_end(session, H2_INTERNAL_ERROR, "internal_error"); break;
     }
 }
@@ -193,6 +219,15 @@ void h2_session_ping(struct h2_session *session)
 
 /* ---- bytes in ---- */
 
+/* Whether more frames wait than a client that reads can cause: a few for each stream (its head, WINDOW_UPDATE, RST_STREAM), and
+   answers to PING and SETTINGS. */
+static bool is_unread(const struct h2_session *session)
+{
+    return h2_session_is_server(session) &&
+           nghttp2_session_get_outbound_queue_size(session->frames) >
+               QUEUED_FRAMES + 4 * (size_t)session->limits.streams_count;
+}
+
 enum h2_result h2_session_take(struct h2_session *session, const char *bytes, size_t length,
                                uint64_t now_ms)
 {
@@ -205,6 +240,8 @@ enum h2_result h2_session_take(struct h2_session *session, const char *bytes, si
     session->inside = false;
     if (taken < 0) {
         fail(session, (int)taken);
+    } else if (is_unread(session)) {
+        h2_session_calm(session, H2_ABUSE_UNREAD);
     }
     h2_session_tell(session);
     return session->over != NULL ? H2_OVER : H2_OK;
@@ -233,10 +270,10 @@ void h2_session_tell(struct h2_session *session)
 /* Copies what fits; the rest waits for the next pull. False: no memory. */
 static bool put(struct h2_session *session, const uint8_t *piece, size_t length)
 {
-    size_t room = (size_t)(session->space_end - session->space_at);
+    size_t room = (size_t)(session->space.end - session->space.at);
     size_t fits = length < room ? length : room;
-    memcpy(session->space_at, piece, fits);
-    session->space_at += fits;
+    memcpy(session->space.at, piece, fits);
+    session->space.at += fits;
     if (fits == length) {
         return true;
     }
@@ -247,10 +284,10 @@ static bool put(struct h2_session *session, const uint8_t *piece, size_t length)
 static void put_left(struct h2_session *session)
 {
     struct buf *left = session->left;
-    size_t room = (size_t)(session->space_end - session->space_at);
+    size_t room = (size_t)(session->space.end - session->space.at);
     size_t fits = buf_length(left) < room ? buf_length(left) : room;
-    memcpy(session->space_at, left->bytes + left->begin, fits);
-    session->space_at += fits;
+    memcpy(session->space.at, left->bytes + left->begin, fits);
+    session->space.at += fits;
     buf_consume(left, fits);
     if (buf_length(left) == 0) {
         buf_give(session->env.bufs, &session->left);
@@ -280,16 +317,16 @@ static void put_frames(struct h2_session *session)
 size_t h2_session_pull(struct h2_session *session, char *space, size_t space_bytes)
 {
     CHECK(space_bytes >= H2_PULL_BYTES);
-    session->space_at = space;
-    session->space_end = space + space_bytes;
+    session->space.at = space;
+    session->space.end = space + space_bytes;
     session->inside = true;
     if (session->left != NULL) {
         put_left(session);
     }
     put_frames(session);
     session->inside = false;
-    size_t length = (size_t)(session->space_at - space);
-    session->space_at = session->space_end = NULL;
+    size_t length = (size_t)(session->space.at - space);
+    session->space.at = session->space.end = NULL;
     session->told = h2_session_has_output(session);
     return length;
 }

@@ -20,6 +20,7 @@
 #include "proxy/http/added_fields.h"
 #include "proxy/http/http_head.h"
 #include "proxy/http/payload.h"
+#include "proxy/http2/h2_abuse.h"
 #include "proxy/http2/h2_error.h"
 #include "steady/buf.h"
 
@@ -45,6 +46,12 @@ struct h2_env {
     char *frame_space;
 };
 #define H2_FRAME_BYTES (17u * 1024)
+
+/* What the other side has done that costs and is no request, and which of it has ended the connection. */
+struct h2_counts {
+    uint32_t charged[H2_ABUSE_COUNT]; /* by enum h2_abuse_kind */
+    uint8_t calmed;                   /* the kind that ended it; H2_ABUSE_COUNT: none has */
+};
 
 enum h2_stream_state {
     H2_STREAM_NONE,         /* not opened yet, or over */
@@ -150,6 +157,7 @@ bool h2_session_is_over(const struct h2_session *session);
 uint32_t h2_session_streams_count(const struct h2_session *session);
 /* Why the connection is over, after H2_OVER: one of Evenkeel's own words. */
 const char *h2_session_why(const struct h2_session *session);
+const struct h2_counts *h2_session_counts(const struct h2_session *session);
 
 /* Server: GOAWAY that tells the client to open no further streams, but does not refuse those on their way (RFC 9113 6.8). */
 void h2_session_warn(struct h2_session *session);

@@ -8,6 +8,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "proxy/http2/h2_abuse.h"
 #include "proxy/http2/h2_block.h"
 #include "proxy/http2/h2_memory.h"
 #include "proxy/http2/h2_session.h"
@@ -26,6 +27,19 @@ enum h2_mark {
     H2_MARK_SENT = 1 << 5,   /* the last of this direction is in a frame */
 };
 
+/* Where frames are written, within h2_session_pull(). */
+struct h2_space {
+    char *at;
+    char *end;
+};
+
+/* Streams that the connection has come to. */
+struct h2_ids {
+    int32_t goaway; /* the last one of the GOAWAY received */
+    int32_t newest; /* server: the last that the client has opened */
+    int32_t reset;  /* server: the last that this side has reset */
+};
+
 struct h2_session {
     nghttp2_session *frames;
     const struct h2_events *events;
@@ -33,27 +47,26 @@ struct h2_session {
     struct h2_env env;
     struct h2_limits limits;
     struct h2_memory memory;
+    struct h2_abuse abuse;
+    struct h2_counts counts;
     struct h2_block block; /* being received */
     struct h2_stream_list streams;
     uint32_t streams_count;
     uint32_t waiting_count; /* streams with H2_MARK_WAITS */
     uint64_t queued_bytes;  /* of payload in all streams' `out` */
     uint64_t now_ms;        /* at the last h2_session_take() */
-    char *space_at;         /* where the next frame goes, within h2_session_pull() */
-    char *space_end;
-    struct buf *left;   /* of a frame that did not fit into the space */
-    const char *over;   /* why the connection is over; NULL: it is not */
-    int32_t goaway_id;  /* last stream of the GOAWAY received */
-    int32_t newest_id;  /* server: the last stream that the client has opened */
-    int32_t reset_id;   /* server: the last stream that this side has reset */
+    struct h2_space space;
+    struct buf *left; /* of a frame that did not fit into the space */
+    const char *over; /* why the connection is over; NULL: it is not */
+    struct h2_ids ids;
     uint32_t data_left; /* of the DATA frame being received */
     uint8_t role;       /* enum h2_role */
     bool inside;        /* within h2_session_take() or h2_session_pull() */
     bool told;          /* wants_pull was called and h2_session_pull() has not been since */
     bool mute;          /* nghttp2 cannot write frames any more */
     bool goaway_received;
-    bool
-        leaving; /* GOAWAY says which stream is the last: none may be taken beyond it, though it be not sent yet */
+    /* GOAWAY says which stream is the last: none may be taken beyond it, though it be not sent yet */
+    bool leaving;
 };
 
 /* ---- h2_session.c ---- */
@@ -62,6 +75,8 @@ struct h2_session {
 void h2_session_tell(struct h2_session *session);
 /* The connection is over, with GOAWAY; `why` is a literal. */
 void h2_session_end(struct h2_session *session, uint32_t code, const char *why);
+/* The same for a budget that is spent: ENHANCE_YOUR_CALM. Returns what a callback of nghttp2 returns then. */
+int h2_session_calm(struct h2_session *session, enum h2_abuse_kind kind);
 
 /* ---- h2_callbacks.c ---- */
 

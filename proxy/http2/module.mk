@@ -1,4 +1,5 @@
 libproxy_a_SOURCES += \
+	%D%/h2_abuse.c %D%/h2_abuse.h \
 	%D%/h2_block.c %D%/h2_block.h \
 	%D%/h2_callbacks.c \
 	%D%/h2_error.c %D%/h2_error.h \
