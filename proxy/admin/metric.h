@@ -60,6 +60,8 @@ const char *metric_type_name(enum metric_type value);
       "result of a probe; `put_off`: it did not run, for lack of a place, file descriptor or port", \
       CLOSED(probe_results))                                                                        \
     X(LABEL_CLOSE_REASON, "reason", "why a connection was closed", CLOSED(close_reasons))           \
+    X(LABEL_HTTP2_EVENT, "event", "what an endpoint did on an HTTP/2 connection",                   \
+      CLOSED(http2_events))                                                                         \
     X(LABEL_HANDSHAKE_KIND, "kind", "whether a handshake resumed a session",                        \
       CLOSED(handshake_kinds))                                                                      \
     X(LABEL_TLS_FAILURE, "cause", "why a handshake failed", CLOSED_BUT_FIRST(tls_failures))         \

@@ -21,6 +21,7 @@ static const char *const connection_states[] = {"open", "idle", "in_flight", "di
 static const char *const lease_states[] = {"reused", "fresh"};
 static const char *const probe_results[] = {"good", "failed", "put_off"};
 static const char *const close_reasons[] = {ENUM_NAMES(LEASE_CLOSE_REASONS)};
+static const char *const http2_events[] = {"goaway", "refused", "ping_failed"};
 static const char *const handshake_kinds[] = {"full", "resumed"};
 static const char *const tls_failures[] = {ENUM_NAMES(TLS_FAILURES)};
 static const char *const breaker_states[] = {ENUM_NAMES(BREAKER_STATES)};

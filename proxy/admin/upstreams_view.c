@@ -99,6 +99,16 @@ static void write_connections(struct json *json, const struct endpoint_figures *
     json_close(json, '}');
 }
 
+static void write_http2(struct json *json, const struct endpoint_figures *figures)
+{
+    json_open(json, "http2", '{');
+    json_uint(json, "streams", figures->shares);
+    json_uint(json, "goaways", figures->goaways);
+    json_uint(json, "refused", figures->refused);
+    json_uint(json, "pings_failed", figures->pings_failed);
+    json_close(json, '}');
+}
+
 static void write_endpoint(const struct endpoint_figures *figures, void *owner)
 {
     struct page *page = owner;
@@ -108,12 +118,14 @@ static void write_endpoint(const struct endpoint_figures *figures, void *owner)
     json_text(json, "endpoint", figures->text);
     json_text(json, "address", figures->address);
     json_text(json, "source", source_of(page->overview, figures->text));
+    json_text(json, "protocol", figures->protocol);
     json_number(json, "age_s", (double)figures->age_ms / 1000);
     write_health(json, figures);
     json_text(json, "breaker", policy_endpoint_state(figures->companion));
     json_uint(json, "in_flight", figures->in_flight);
     json_number(json, "latency_ms", (double)figures->latency_us / 1000);
     write_connections(json, figures);
+    write_http2(json, figures);
     json_uint(json, "dials", figures->dials);
     json_uint(json, "dial_failures", figures->dial_failures);
     json_uint(json, "leases_reused", figures->reused);

@@ -121,57 +121,98 @@ void h2_upstream_on_drained(struct h2_stream *stream)
 
 /* ---- the response ---- */
 
-/* Payload goes on while the other side takes some. `taken` opens the stream's window again. False: the request is over. */
-static bool pass(struct h2_upstream *upstream, const struct payload *payload)
+/* A head outlives its event in a buffer, with its fields and bytes. NULL: no memory. */
+static struct buf *keep_head(const struct h2_upstream *upstream, const struct http_head *head)
+{
+    struct buf *kept =
+        buf_take(upstream->side.worker->bufs, sizeof(struct http_head) + head_copy_bytes(head));
+    if (kept != NULL) {
+        struct http_head *copy = (struct http_head *)(void *)kept->bytes;
+        head_copy(head, copy, copy + 1);
+    }
+    return kept;
+}
+
+static const struct http_head *kept_head(const struct buf *kept)
+{
+    return kept == NULL ? NULL : (const struct http_head *)(const void *)kept->bytes;
+}
+
+static bool pass_head(const struct upstream_side *side, const struct http_head *head,
+                      const struct payload *payload)
+{
+    if (side->events->final(side->owner, head)) {
+        return side->events->response(side->owner, head, payload) != SINK_BROKEN;
+    }
+    side->events->dropped(side->owner);
+    return false;
+}
+
+/* The first payload goes on together with the head. False: the request is over. */
+static bool pass_part(struct h2_upstream *upstream, const struct payload *payload)
 {
     struct upstream_side *side = &upstream->side;
+    struct buf_pool *bufs = side->worker->bufs;
+    struct buf *head = upstream->head;
+    if (head == NULL) {
+        return side->events->payload(side->owner, payload) != SINK_BROKEN;
+    }
+    upstream->head = NULL;
+    side->answered = true;
+    bool goes_on = pass_head(side, kept_head(head), payload);
+    buf_give(bufs, &head);
+    return goes_on;
+}
+
+/* What was passed on opens the stream's window again. False: the request is over. */
+static bool pass(struct h2_upstream *upstream, const struct payload *payload)
+{
+    const struct upstream_side *side = &upstream->side;
     const struct lease *lease = side->lease;
     size_t bytes = payload_bytes(payload);
-    if (side->events->payload(side->owner, payload) == SINK_BROKEN || side->lease != lease) {
+    if (!pass_part(upstream, payload) || side->lease != lease) {
         return false;
     }
-    if (bytes > 0 && upstream->stream.session != NULL) {
-        h2_stream_taken(&upstream->stream, bytes);
-    }
+    h2_stream_taken(&upstream->stream, bytes);
     return true;
 }
 
+/* A head with payload behind it waits for that until the end of the pass: most often both go on at once. If the stream
+   breaks before, nothing of it has been passed on, and the request may be sent again. */
 void h2_upstream_on_response(struct h2_stream *stream, struct http_head *head, bool last)
 {
+    static const struct payload end = {.last = true};
     struct h2_upstream *upstream = upstream_of_stream(stream);
     struct upstream_side *side = &upstream->side;
-    const struct payload payload = {NULL, 0, last, NULL};
-    side->answered = true;
     if (head->status < 200) {
+        side->answered = true;
         side->events->interim(side->owner, head);
         return;
     }
-    bool passes = side->events->final(side->owner, head);
     upstream->state = last ? H2_UPSTREAM_WHOLE : H2_UPSTREAM_BODY;
-    if (passes) {
-        (void)side->events->response(side->owner, head, &payload);
+    if (last) {
+        side->answered = true;
+        (void)pass_head(side, head, &end);
+        return;
+    }
+    upstream->head = keep_head(upstream, head);
+    if (upstream->head != NULL) {
+        run_later(upstream);
     } else {
-        side->events->dropped(side->owner);
+        side->events->failed(side->owner, REASON_NO_MEMORY, NULL);
     }
 }
 
 /* The end of the response cannot be told before its payload. */
-static bool keep_trailers(struct h2_upstream *upstream, const struct http_head *trailers)
-{
-    struct buf_pool *bufs = upstream->side.worker->bufs;
-    upstream->trailers = buf_take(bufs, sizeof(struct http_head) + head_copy_bytes(trailers));
-    if (upstream->trailers == NULL) {
-        return false;
-    }
-    struct http_head *copy = (struct http_head *)(void *)upstream->trailers->bytes;
-    head_copy(trailers, copy, copy + 1);
-    return true;
-}
-
 static bool keep(struct h2_upstream *upstream, const struct payload *payload)
 {
-    return iov_keep(upstream->side.worker->bufs, &upstream->in, payload->iov, payload->count, 0) &&
-           (payload->trailers == NULL || keep_trailers(upstream, payload->trailers));
+    if (!iov_keep(upstream->side.worker->bufs, &upstream->in, payload->iov, payload->count, 0)) {
+        return false;
+    }
+    if (payload->trailers != NULL) {
+        upstream->trailers = keep_head(upstream, payload->trailers);
+    }
+    return (payload->trailers == NULL) == (upstream->trailers == NULL);
 }
 
 void h2_upstream_on_payload(struct h2_stream *stream, const struct payload *payload)
@@ -190,26 +231,23 @@ void h2_upstream_on_payload(struct h2_stream *stream, const struct payload *payl
     }
 }
 
-static const struct http_head *trailers_of(const struct h2_upstream *upstream)
-{
-    return upstream->trailers == NULL
-               ? NULL
-               : (const struct http_head *)(const void *)upstream->trailers->bytes;
-}
-
-/* Passes kept payload on, as much as the other side takes. False: the request is over, or the other side takes no more. */
+/* Passes on what is kept, as much as the other side takes. False: the request is over, or there is nothing to pass. */
 static bool pass_kept(struct h2_upstream *upstream, size_t room)
 {
     struct buf *in = upstream->in;
     size_t length = in != NULL ? buf_length(in) : 0, bytes = length < room ? length : room;
     const struct iovec piece = {in != NULL ? in->bytes + in->begin : NULL, bytes};
     bool last = upstream->state == H2_UPSTREAM_WHOLE && bytes == length;
-    const struct payload payload = {&piece, bytes > 0, last, last ? trailers_of(upstream) : NULL};
-    if ((bytes == 0 && !last) || !pass(upstream, &payload)) {
+    const struct payload payload = {&piece, bytes > 0, last,
+                                    last ? kept_head(upstream->trailers) : NULL};
+    bool any = bytes > 0 || last || upstream->head != NULL;
+    if (!any || !pass(upstream, &payload)) {
         return false;
     }
-    buf_consume(in, bytes);
-    if (buf_length(in) == 0) {
+    if (bytes > 0) {
+        buf_consume(in, bytes);
+    }
+    if (in != NULL && buf_length(in) == 0) {
         buf_give(upstream->side.worker->bufs, &upstream->in);
     }
     return true;
@@ -235,7 +273,7 @@ static void pass_on(struct h2_upstream *upstream)
 static void read_on(struct upstream_side *side)
 {
     struct h2_upstream *upstream = upstream_of(side);
-    if (side->lease != NULL && (upstream->in != NULL || upstream->state == H2_UPSTREAM_WHOLE)) {
+    if (side->lease != NULL) {
         run_later(upstream);
     }
 }
@@ -300,6 +338,7 @@ static void end(struct upstream_side *side)
     struct worker *worker = side->worker;
     loop_defer_cancel(&worker->loop, &upstream->deferred);
     h2_connection_leave_stream(upstream->connection, upstream);
+    buf_give(worker->bufs, &upstream->head);
     buf_give(worker->bufs, &upstream->in);
     buf_give(worker->bufs, &upstream->trailers);
     upstream->state = H2_UPSTREAM_NONE;

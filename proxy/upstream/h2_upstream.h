@@ -32,9 +32,10 @@ struct h2_upstream {
     struct h2_stream stream;
     struct h2_connection *connection; /* that of the lease */
     TAILQ_ENTRY(h2_upstream) link; /* among the connection's open streams, while `stream` is open */
-    struct buf *in;                /* payload for the other side */
-    struct buf *trailers;          /* behind it: a struct http_head with its bytes; NULL: none */
-    struct deferred deferred;      /* passes payload on, and tells how the stream ended */
+    struct buf *head;     /* for the other side: a struct http_head with its bytes; NULL: none */
+    struct buf *in;       /* payload behind it */
+    struct buf *trailers; /* behind that, as a head */
+    struct deferred deferred; /* passes payload on, and tells how the stream ended */
     uint64_t opened_at_bytes; /* bytes that the session had written before the stream's first one */
     uint64_t event;           /* UNSENT: number of the event of the connection that refused it */
     uint32_t code;            /* how the stream ended: enum h2_code */

@@ -20,6 +20,7 @@ scenario_tests = \
 	%D%/framing.py \
 	%D%/grpc_rules.py \
 	%D%/h2_client.py \
+	%D%/h2_upstream.py \
 	%D%/half_close.py \
 	%D%/health.py \
 	%D%/hedging.py \

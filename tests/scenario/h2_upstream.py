@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+"""HTTP/2 towards upstreams: what a request becomes on a shared connection, and what an origin may do to it."""
+
+import threading
+import time
+
+from hyperframe.frame import PingFrame
+
+from harness import (Pace, access_rows, check, check_equal, eventually, run, scaled, scenario, start_proxy)
+from harness import h2_bytes as h2
+from harness.h2_origin import H2Origin
+from harness.origin import reads_body, takes
+from harness.pace import faults
+
+
+def settings(**upstream):
+    return {"workers": 1, "upstreams": {"app": {"protocol": "http2", **upstream}}}
+
+
+def proxy_for(s, origin, name="evenkeel", workers=1, **upstream):
+    return start_proxy(s, origin, {**settings(**upstream), "workers": workers}, name=name)
+
+
+def figure(proxy, name):
+    """Of the one endpoint, from /upstreams."""
+    return proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"][0][name]
+
+
+def connections(proxy):
+    return figure(proxy, "connections")
+
+
+def http2(proxy, name):
+    return figure(proxy, "http2")[name]
+
+
+# ---- what a request becomes ----
+
+
+@scenario("a request or its response is not what it was on the other side of HTTP/2")
+def semantics(s):
+    origin = H2Origin(s)
+    origin.on("/empty", status=204)
+    origin.on("/same", status=304, fields=[("etag", '"a"')])
+    origin.on("/long", body=b"x" * 300000)
+
+    def with_trailers(stream, _):
+        stream.head(200)
+        stream.payload(b"body")
+        stream.trailers([("x-sum", "17")])
+    origin.on("/trailers", with_trailers)
+
+    def interim(stream, _):
+        stream.head(103, [("link", "</a.css>; rel=preload")])
+        stream.respond(body=b"late")
+    origin.on("/hints", interim)
+    proxy = proxy_for(s, origin)
+    with s.case("a GET has its pseudo-header fields, and fields in lower case"):
+        response = proxy.get("/plain?a=b", fields=[("X-Thing", "1"), ("TE", "trailers"), ("Connection", "close, X-Gone"), ("X-Gone", "2")])
+        check_equal(response.status, 200, "status")
+        seen = origin.request_for("/plain?a=b")
+        check_equal([seen.get(":method"), seen.get(":scheme"), seen.get(":authority")], ["GET", "http", "shop.example"], "pseudo")
+        check_equal([seen.get("x-thing"), seen.get("x-gone"), seen.get("connection")], ["1", None, None], "fields")
+        check(seen.get("x-forwarded-for") and seen.get("x-request-id"), "added fields")
+    with s.case("a body arrives whole, with a length and without one"):
+        body = bytes(range(256)) * 1000
+        check_equal(proxy.get("/post", method="POST", body=body).status, 200, "status")
+        seen = origin.request_for("/post")
+        check(bytes(seen.body) == body and seen.get("content-length") == str(len(body)), f"{seen.bytes} bytes")
+        with proxy.client() as client:
+            client.send(b"POST /chunks HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+                        b"3\r\nabc\r\n4\r\ndefg\r\n0\r\nX-Check: ok\r\n\r\n")
+            check_equal(client.response().status, 200, "status")
+        seen = origin.request_for("/chunks")
+        check_equal([bytes(seen.body), seen.trailers, seen.get("content-length")], [b"abcdefg", [("x-check", "ok")], None], "chunks")
+    with s.case("HEAD, 204 and 304 have no body"):
+        for method, target, status in (("HEAD", "/long", 200), ("GET", "/empty", 204), ("GET", "/same", 304)):
+            response = proxy.get(target, method=method)
+            check_equal([response.status, bytes(response.body)], [status, b""], f"{method} {target}")
+        check_equal(proxy.get("/long", method="HEAD").get("Content-Length"), "300000", "length")
+    with s.case("trailers and interim responses are passed on"):
+        response = proxy.get("/trailers", fields=[("TE", "trailers")])
+        check_equal([bytes(response.body), response.trailers], [b"body", [("x-sum", "17")]], "trailers")
+        response = proxy.get("/hints")
+        check_equal([response.status, bytes(response.body), [each.status for each in response.interim]], [200, b"late", [103]], "hints")
+    with s.case("a long response arrives whole, on the connection that all have shared"):
+        check_equal(len(proxy.get("/long").body), 300000, "bytes")
+        check_equal(len({request.stream for request in origin.requests}), len(origin.requests), "streams of one connection")
+        check(len(origin.connections) <= 2, f"{len(origin.connections)} connections")
+    with s.case("an upgrade is refused, and says why"):
+        response = proxy.get("/ws", fields=[("Connection", "Upgrade"), ("Upgrade", "websocket")])
+        check_equal(response.status, 501, "status")
+        check("HTTP/1" in response.get("Proxy-Status", ""), response.get("Proxy-Status"))
+
+
+# ---- an origin that ends streams ----
+
+
+@scenario("a stream that the origin ends is a success that was none, or a failure that was none")
+def resets(s):
+    origin = H2Origin(s)
+    origin.on("/before", lambda stream, _: stream.reset(h2.INTERNAL_ERROR))
+
+    def after(stream, _):
+        stream.head(200, [("content-length", "10")])
+        stream.payload(b"half")
+        stream.reset(h2.INTERNAL_ERROR)
+
+    @reads_body
+    def early(stream, _):
+        stream.respond(413, b"enough")
+        stream.reset(h2.NO_ERROR)
+
+    def invalid(stream, _):
+        stream.head(200, [("Connection", "close")], end=True)
+    origin.on("/after", after).on("/early", early).on("/invalid", invalid)
+    proxy = proxy_for(s, origin, retry={"attempts": 1})
+    with s.case("before the head it is 502, and says which code"):
+        response = proxy.get("/before")
+        check_equal(response.status, 502, "status")
+        check("INTERNAL_ERROR" in response.get("Proxy-Status"), response.get("Proxy-Status"))
+    with s.case("after the head the response breaks off"):
+        response = proxy.get("/after")
+        check(not response.complete and response.body == b"half", f"{response!r}")
+    with s.case("NO_ERROR after a whole response ends the upload, and is a success"):
+        with proxy.client() as client:
+            client.send(b"POST /early HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 1000)
+            response = client.response()
+            check_equal([response.status, bytes(response.body)], [413, b"enough"], "response")
+    with s.case("a malformed response is 502 and never passed on"):
+        check_equal(proxy.get("/invalid").status, 502, "status")
+    with s.case("none of this was the end of a connection"):
+        check_equal(proxy.get("/fine").status, 200, "status")
+        check_equal(sum(connections(proxy)["closed"].values()), 0, "closed connections")
+
+
+@scenario("a client that goes away leaves its stream running at the origin")
+def cancelled(s):
+    origin = H2Origin(s)
+    origin.on("/slow", reads_body(lambda stream, _: None))
+    proxy = proxy_for(s, origin)
+    for number in range(20):
+        client = proxy.client()
+        client.send(f"GET /slow/{number} HTTP/1.1\r\nHost: shop.example\r\n\r\n".encode())
+        seen = origin.request_for(f"/slow/{number}")
+        client.reset()
+        at = time.monotonic()
+        eventually(lambda request=seen: request.reset is not None, "the origin sees RST_STREAM")
+        s.note(f"RST_STREAM after {(time.monotonic() - at) * 1000:.0f} ms")
+        check_equal(seen.reset, h2.CANCEL, "code")
+    check_equal(len([each for each in origin.connections if each.ended]), 0, "connections that ended")
+
+
+# ---- an origin that refuses what it has not processed ----
+
+
+class Posts:
+    """POST requests from several clients, each on a kept connection; no answer but 200 is expected."""
+
+    def __init__(self, proxy, clients):
+        self._proxy, self.wrong, self.done, self._stop = proxy, [], 0, False
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self):
+        with self._proxy.client() as client:
+            while not self._stop:
+                response = client.request("POST", "/post", body=b"payload")
+                with self._lock:
+                    self.done += 1
+                    if response.status != 200:
+                        self.wrong.append(response.get("Proxy-Status") or response.start_line)
+
+    def go_on(self, count):
+        goal = self.done + count
+        eventually(lambda: self.done >= goal, f"{count} more are answered", 120)
+
+    def end(self):
+        self._stop = True
+        for thread in self._threads:
+            thread.join(30)
+        check_equal(self.wrong[:5], [], f"of {self.done} answers those that are wrong")
+
+
+@scenario("a request fails although the origin has said that it has not processed it")
+def refusals(s):
+    kinds = {}
+    lock = threading.Lock()
+
+    def goes_away(stream, request):
+        connection = stream.connection
+        with lock:
+            last = kinds.get(connection)
+            if last is None and len(connection.requests) >= 50:
+                last = kinds[connection] = request.stream
+                connection.go_away(last)
+        if last is None or request.stream <= last:
+            stream.respond(body=b"ok")
+
+    count = [0]
+
+    def refuses(stream, _):
+        with lock:
+            count[0] += 1
+            refused = count[0] % 40 == 0
+        if refused:
+            stream.reset(h2.REFUSED_STREAM)
+        else:
+            stream.respond(body=b"ok")
+    for name, answer in (("GOAWAY after 50 requests", goes_away), ("REFUSED_STREAM for each 40th", refuses)):
+        with s.case(f"{name}: POST is sent again, and no client sees it"):
+            origin = H2Origin(s, name.split()[0].lower())
+            origin.on("/", answer)
+            proxy = proxy_for(s, origin, f"evenkeel-{origin.name}")
+            load = Posts(proxy, 16)
+            load.go_on(scaled(3000, 100000))
+            load.end()
+            s.note(f"{name}: {len(origin.connections)} connections, {proxy.metric('evenkeel_redials_total')} redials")
+
+
+@scenario("a limit of streams that changes is not kept, or stops what may go on")
+def limits(s):
+    most, running, lock = [0], [0], threading.Lock()
+
+    @reads_body
+    def counted(stream, _):
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.005)  # how long the service takes
+        with lock:
+            running[0] -= 1
+        stream.respond(body=b"ok")
+    origin = H2Origin(s, settings={h2.MAX_CONCURRENT_STREAMS: 8})
+    origin.on("/", counted)
+    proxy = proxy_for(s, origin, pool={"max": 1, "warm_min": 1}, limits={"queue_wait": "20s", "queue_target": "10s"})
+    load = Posts(proxy, 16)
+    with s.case("so many streams and no more at a time"):
+        load.go_on(300)
+        check(most[0] == 8, f"{most[0]} streams at a time")
+    with s.case("lowered to 1 and raised again in flight"):
+        origin.connections[0].announce({h2.MAX_CONCURRENT_STREAMS: 1})
+        load.go_on(50)
+        most[0] = 0
+        load.go_on(100)
+        check_equal(most[0], 1, "streams at a time")
+        origin.connections[0].announce({h2.MAX_CONCURRENT_STREAMS: 4})
+        load.go_on(50)
+        most[0] = 0
+        load.go_on(100)
+        check_equal(most[0], 4, "streams at a time")
+    load.end()
+    with s.case("pool.streams is kept where the origin allows more"):
+        few = proxy_for(s, origin, "evenkeel-few", pool={"max": 1, "streams": 2}, limits={"queue_wait": "20s", "queue_target": "10s"})
+        load = Posts(few, 8)
+        load.go_on(50)
+        most[0] = 0
+        load.go_on(100)
+        check_equal(most[0], 2, "streams at a time")
+        load.end()
+    with s.case("0 is waited for"):
+        def serve(connection):
+            connection.send(h2.settings({h2.MAX_CONCURRENT_STREAMS: 0}))
+            time.sleep(0.3)  # how long it takes no streams
+            connection.announce({h2.MAX_CONCURRENT_STREAMS: 10})
+        late = H2Origin(s, "late", serve=serve)
+        late.on("/", status=200, body=b"ok")
+        proxy = proxy_for(s, late, "evenkeel-late", pool={"warm_min": 0})
+        check_equal(proxy.get("/first").status, 200, "status")
+
+
+@scenario("a burst at a cold endpoint dials a connection for each request")
+def burst(s):
+    origin = H2Origin(s)
+    origin.on("/", takes(0.2, status=200, body=b"ok"))
+    proxy = proxy_for(s, origin, pool={"warm_min": 0}, limits={"queue": 1000})
+    gate = threading.Barrier(201)
+    wrong = []
+
+    def ask():
+        clients = [proxy.client() for _ in range(5)]
+        gate.wait()
+        for client in clients:
+            client.send(b"GET /x HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+        for client in clients:
+            status = client.response().status
+            if status != 200:
+                wrong.append(status)
+            client.close()
+    threads = [threading.Thread(target=ask) for _ in range(200)]
+    for thread in threads:
+        thread.start()
+    gate.wait()
+    for thread in threads:
+        thread.join()
+    check_equal(wrong, [], "wrong answers")
+    check(figure(proxy, "dials") <= 11, f"{figure(proxy, 'dials')} dials for 1000 requests of which a connection carries 100")
+
+
+# ---- connections that die ----
+
+
+def in_one_piece(stream, _):
+    """So that a connection breaks before a response or behind it, not within."""
+    stream.send(h2.headers(stream.id, h2.block([(":status", "200")])) + h2.data(stream.id, b"ok", True))
+
+
+@scenario("a connection that breaks costs a client an error where the request may be sent again")
+def broken(s):
+    origin = H2Origin(s)
+    origin.on("/", in_one_piece)
+    proxy = start_proxy(s, origin, {**settings(), "workers": 2, "log": {"access": {"path": s.path("access")}}})
+    load = Pace(proxy.address, 200, 20)
+    for _ in range(scaled(5, 40)):
+        load.go_on(100)
+        for connection in origin.open_connections():
+            connection.reset()
+    load.go_on(100)
+    wrong = faults(load.end())
+    check_equal(wrong[:5], [], f"faults; {[row for row in access_rows(s.path('access')) if row['status'] != 200 or row['reason'] != 'complete'][:5]}")
+
+
+@scenario("an origin that is silent holds its streams for ever")
+def silent(s):
+    origin = H2Origin(s)
+    origin.on("/", body=b"ok").on("/never", lambda stream, _: None)
+    proxy = proxy_for(s, origin, pool={"ping": "200ms", "warm_min": 1}, retry={"attempts": 1})
+    with s.case("one that answers PING keeps them"):
+        client = proxy.client()
+        client.send(b"GET /never HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+        origin.request_for("/never")
+        eventually(lambda: sum(isinstance(frame, PingFrame) for each in origin.connections for frame in each.frames) >= 2,
+                   "two PINGs")
+        check_equal(http2(proxy, "pings_failed"), 0, "pings failed")
+        client.reset()
+    with s.case("one that does not is dead within twice pool.ping"):
+        def serve(connection):
+            connection.automatic = False
+            connection.send(h2.settings({}))
+        mute = H2Origin(s, "mute", serve=serve)
+        mute.on("/", lambda stream, _: None)
+        proxy = proxy_for(s, mute, "evenkeel-mute", pool={"ping": "200ms", "warm_min": 0}, retry={"attempts": 1})
+        at = time.monotonic()
+        response = proxy.get("/x")
+        check_equal(response.status, 502, "status")
+        check(time.monotonic() - at < 5, "it took long")
+        check_equal(http2(proxy, "pings_failed"), 1, "pings failed")
+
+
+if __name__ == "__main__":
+    run()
