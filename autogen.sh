@@ -26,6 +26,7 @@ curl             cmd:curl                            demo
 libcmocka-dev    pc:cmocka                           check
 python3          file:/usr/bin/python3               check
 python3-h11      py:h11                              check
+python3-grpcio   py:grpc                             check
 python3-hpack    py:hpack                            check
 python3-hyperframe py:hyperframe                     check
 gunicorn         cmd:gunicorn                        check

@@ -18,6 +18,7 @@ scenario_tests = \
 	%D%/failures.py \
 	%D%/forwarding.py \
 	%D%/framing.py \
+	%D%/grpc_calls.py \
 	%D%/grpc_rules.py \
 	%D%/h2_client.py \
 	%D%/h2_upstream.py \
@@ -83,6 +84,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/commands.py \
 	%D%/harness/dns.py \
 	%D%/harness/ending.py \
+	%D%/harness/grpc_peers.py \
 	%D%/harness/h2_bytes.py \
 	%D%/harness/h2_origin.py \
 	%D%/harness/h2_wire.py \
