@@ -107,6 +107,7 @@ proxy_tests = \
 	%D%/test_grpc_health \
 	%D%/test_grpc_words \
 	%D%/test_h2_abuse \
+	%D%/test_h2_head \
 	%D%/test_h2_session \
 	%D%/test_hop_fields \
 	%D%/test_http_head \
