@@ -37,6 +37,7 @@ conf_tests = \
 breaker_tests = \
 	%D%/test_backoff \
 	%D%/test_breaker \
+	%D%/test_breaker_operators \
 	%D%/test_breaker_transcripts \
 	%D%/test_concurrency_limit \
 	%D%/test_key_buckets \
@@ -44,6 +45,8 @@ breaker_tests = \
 	%D%/test_retry_budget \
 	%D%/test_shard_map \
 	%D%/test_breaker_strata \
+	%D%/test_breaker_strata_probes \
+	%D%/test_breaker_strata_slow \
 	%D%/test_strata_window \
 	%D%/test_token_bucket \
 	%D%/test_window
