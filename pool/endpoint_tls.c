@@ -12,7 +12,8 @@
 static bool begin_probe(struct stream *stream, void *owner)
 {
     const struct endpoint *endpoint = owner;
-    return tls_client_begin(&endpoint->tls->target, stream,
+    bool http1_only = __atomic_load_n(&endpoint->speaks, __ATOMIC_RELAXED) == UPSTREAM_HTTP1;
+    return tls_client_begin(endpoint_tls_target(endpoint, http1_only), stream,
                             endpoint->pools->health->env.tls_scratch);
 }
 

@@ -274,7 +274,7 @@ def limits(s):
 @scenario("a burst at a cold endpoint dials a connection for each request")
 def burst(s):
     origin = H2Origin(s)
-    origin.on("/", takes(0.2, status=200, body=b"ok"))
+    origin.on("/", reads_body(takes(0.2, status=200, body=b"ok")))
     proxy = proxy_for(s, origin, pool={"warm_min": 0}, limits={"queue": 1000})
     gate = threading.Barrier(201)
     wrong = []

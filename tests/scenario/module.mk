@@ -22,6 +22,7 @@ scenario_tests = \
 	%D%/grpc_rules.py \
 	%D%/h2_client.py \
 	%D%/h2_upstream.py \
+	%D%/h2_upstream_peers.py \
 	%D%/half_close.py \
 	%D%/health.py \
 	%D%/hedging.py \
@@ -106,4 +107,5 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/wire.py \
 	%D%/node/echo-client.js \
 	%D%/node/echo-server.js \
+	%D%/node/h2-server.js \
 	%D%/node/path-server.js

@@ -155,13 +155,13 @@ class OpensslServer(_Server):
 class NodeServer(_Server):
     """A Node program that is told its port as the first argument."""
 
-    def __init__(self, scenario, name, path, env):
+    def __init__(self, scenario, name, path, env, arguments=()):
         port = ports.reserve()
         number = port.port
         port.release()
         self._env = env
         self.port = number
-        Process.__init__(self, scenario, name, ["node", path, str(number)], env=env)
+        Process.__init__(self, scenario, name, ["node", path, str(number), *arguments], env=env)
         eventually(self._up, f"{name} accepts connections", 10)
 
 
