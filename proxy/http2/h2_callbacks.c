@@ -279,7 +279,7 @@ static int check_frame(struct h2_session *session, const nghttp2_frame_hd *head)
 {
     switch (head->type) {
     case NGHTTP2_DATA:
-        session->data_left = (uint32_t)head->length;
+        session->frame.data_left = (uint32_t)head->length;
         return is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED) : 0;
     case NGHTTP2_HEADERS:
         return is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED) : 0;
@@ -313,7 +313,7 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
     if (stream == NULL || stream->code != H2_NO_ERROR) {
         return 0;
     }
-    session->data_left -= (uint32_t)length;
+    session->frame.data_left -= (uint32_t)length;
     stream->received_bytes += length;
     if (stream->received_bytes > stream->expected_bytes) {
         return reset(session, id, H2_PROTOCOL_ERROR);
@@ -322,7 +322,7 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
         return 0;
     }
     const struct iovec piece = {(void *)(uintptr_t)bytes, length};
-    bool last = (flags & NGHTTP2_FLAG_END_STREAM) && session->data_left == 0;
+    bool last = (flags & NGHTTP2_FLAG_END_STREAM) && session->frame.data_left == 0;
     const struct payload payload = {.iov = &piece, .count = 1, .last = last};
     stream->held_bytes += (uint32_t)length;
     if (last) {

@@ -105,6 +105,7 @@ struct h2_session *h2_session_create(enum h2_role role, const struct h2_limits *
     session->owner = owner;
     session->counts.calmed = H2_ABUSE_COUNT;
     session->told = true; /* its creator pulls without being told */
+    h2_watch_init(&session->frame.watch);
     TAILQ_INIT(&session->streams);
     /* the preface of a client waits in the frame's space until it is pulled */
     h2_memory_init(&session->memory, limits->memory_bytes,
@@ -183,6 +184,11 @@ bool h2_session_is_over(const struct h2_session *session)
     return session->over != NULL;
 }
 
+bool h2_session_is_left(const struct h2_session *session)
+{
+    return session->goaway_received && session->streams_count == 0;
+}
+
 const char *h2_session_why(const struct h2_session *session)
 {
     return session->over != NULL ? session->over : "open";
@@ -235,13 +241,19 @@ enum h2_result h2_session_take(struct h2_session *session, const char *bytes, si
         return H2_OVER;
     }
     session->now_ms = now_ms;
+    bool fault = false;
+    size_t good = h2_session_is_server(session)
+                      ? h2_watch_take(&session->frame.watch, bytes, length, &fault)
+                      : length;
     session->inside = true;
-    ssize_t taken = nghttp2_session_mem_recv(session->frames, (const uint8_t *)bytes, length);
+    ssize_t taken = nghttp2_session_mem_recv(session->frames, (const uint8_t *)bytes, good);
     session->inside = false;
     if (taken < 0) {
         fail(session, (int)taken);
     } else if (is_unread(session)) {
         h2_session_calm(session, H2_ABUSE_UNREAD);
+    } else if (fault) {
+        h2_session_end(session, H2_PROTOCOL_ERROR, NULL);
     }
     h2_session_tell(session);
     return session->over != NULL ? H2_OVER : H2_OK;

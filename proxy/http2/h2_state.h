@@ -12,6 +12,7 @@
 #include "proxy/http2/h2_block.h"
 #include "proxy/http2/h2_memory.h"
 #include "proxy/http2/h2_session.h"
+#include "proxy/http2/h2_watch.h"
 
 TAILQ_HEAD(h2_stream_list, h2_stream);
 
@@ -40,6 +41,12 @@ struct h2_ids {
     int32_t reset;  /* server: the last that this side has reset */
 };
 
+/* The frame that is being received. */
+struct h2_incoming {
+    uint32_t data_left;    /* of a DATA frame */
+    struct h2_watch watch; /* server */
+};
+
 struct h2_session {
     nghttp2_session *frames;
     const struct h2_events *events;
@@ -59,11 +66,11 @@ struct h2_session {
     struct buf *left; /* of a frame that did not fit into the space */
     const char *over; /* why the connection is over; NULL: it is not */
     struct h2_ids ids;
-    uint32_t data_left; /* of the DATA frame being received */
-    uint8_t role;       /* enum h2_role */
-    bool inside;        /* within h2_session_take() or h2_session_pull() */
-    bool told;          /* wants_pull was called and h2_session_pull() has not been since */
-    bool mute;          /* nghttp2 cannot write frames any more */
+    struct h2_incoming frame;
+    uint8_t role; /* enum h2_role */
+    bool inside;  /* within h2_session_take() or h2_session_pull() */
+    bool told;    /* wants_pull was called and h2_session_pull() has not been since */
+    bool mute;    /* nghttp2 cannot write frames any more */
     bool goaway_received;
     /* GOAWAY says which stream is the last: none may be taken beyond it, though it be not sent yet */
     bool leaving;

@@ -9,4 +9,5 @@ libproxy_a_SOURCES += \
 	%D%/h2_session.c %D%/h2_session.h \
 	%D%/h2_state.h \
 	%D%/h2_stream.c \
+	%D%/h2_watch.c %D%/h2_watch.h \
 	%D%/h2_write.c

@@ -1,0 +1,83 @@
+/* Follows frames by their lengths. */
+#include "proxy/http2/h2_watch.h"
+
+#include <string.h>
+
+#define HEADER_BYTES 9
+#define PREFACE_BYTES 24
+#define TYPE_PRIORITY 0x02
+#define TYPE_PRIORITY_UPDATE 0x10
+
+void h2_watch_init(struct h2_watch *watch)
+{
+    *watch = (struct h2_watch){.skip_bytes = PREFACE_BYTES};
+}
+
+static uint32_t number_of(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static uint32_t stream_of(const uint8_t *bytes)
+{
+    return number_of(bytes) & INT32_MAX;
+}
+
+/* How many bytes of the frame must be seen. */
+static uint8_t wanted_bytes(const struct h2_watch *watch, uint32_t payload_bytes)
+{
+    uint8_t type = watch->seen[3];
+    bool watched = type == TYPE_PRIORITY || type == TYPE_PRIORITY_UPDATE;
+    return watched && payload_bytes >= H2_WATCH_BYTES - HEADER_BYTES ? H2_WATCH_BYTES
+                                                                     : HEADER_BYTES;
+}
+
+/* A frame on no stream or on itself. One too short to tell is an error of nghttp2's. */
+static bool is_fault(const struct h2_watch *watch)
+{
+    uint32_t stream = stream_of(watch->seen + 5), named = stream_of(watch->seen + HEADER_BYTES);
+    return watch->seen[3] == TYPE_PRIORITY ? stream == 0 || named == stream : named == 0;
+}
+
+static size_t gather(struct h2_watch *watch, const char *bytes, size_t length, uint8_t wanted)
+{
+    size_t missing = wanted > watch->seen_bytes ? (size_t)(wanted - watch->seen_bytes) : 0;
+    size_t taken = missing < length ? missing : length;
+    memcpy(watch->seen + watch->seen_bytes, bytes, taken);
+    watch->seen_bytes += (uint8_t)taken;
+    return taken;
+}
+
+static size_t skip(struct h2_watch *watch, size_t length)
+{
+    size_t taken = watch->skip_bytes < length ? watch->skip_bytes : length;
+    watch->skip_bytes -= (uint32_t)taken;
+    return taken;
+}
+
+size_t h2_watch_take(struct h2_watch *watch, const char *bytes, size_t length, bool *ret_fault)
+{
+    size_t at = skip(watch, length);
+    *ret_fault = false;
+    while (at < length) {
+        uint8_t wanted = HEADER_BYTES;
+        at += gather(watch, bytes + at, length - at, wanted);
+        if (watch->seen_bytes < wanted) {
+            break;
+        }
+        uint32_t payload_bytes = number_of(watch->seen) >> 8;
+        wanted = wanted_bytes(watch, payload_bytes);
+        at += gather(watch, bytes + at, length - at, wanted);
+        if (watch->seen_bytes < wanted) {
+            break;
+        }
+        if (wanted == H2_WATCH_BYTES && is_fault(watch)) {
+            *ret_fault = true;
+            break;
+        }
+        watch->skip_bytes = payload_bytes - (uint32_t)(wanted - HEADER_BYTES);
+        watch->seen_bytes = 0;
+        at += skip(watch, length - at);
+    }
+    return at;
+}
