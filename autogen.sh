@@ -22,6 +22,7 @@ libssl-dev       pc:openssl                          demo
 libc-ares-dev    pc:libcares                         demo
 libconfig-dev    pc:libconfig                        demo
 libnghttp2-dev   pc:libnghttp2                       demo
+libpcre2-dev     pc:libpcre2-8                       demo
 curl             cmd:curl                            demo
 libcmocka-dev    pc:cmocka                           check
 python3          file:/usr/bin/python3               check

@@ -7,155 +7,14 @@
 
 #include "conf/load.h"
 #include "conf/value.h"
-#include "steady/text_index.h"
 
 /* RFC 1035 2.3.4, written out */
 #define SERVER_NAME_MOST_BYTES 253
 
-/* The first of that name. */
-static void index_name(struct loading *loading, struct text_index *index, const char *name,
-                       void *named)
+void index_name(struct loading *loading, struct text_index *index, const char *name, void *named)
 {
     if (text_index_find(index, name) == NULL && !text_index_add(index, name, named)) {
         loading_report(loading, SETTINGS_ERROR, name, "no memory");
-    }
-}
-
-static void check_names(struct loading *loading)
-{
-    struct settings *settings = loading->settings;
-    struct text_index names = {NULL, 0, 0};
-    for (size_t i = 0; i < settings->route_count; i++) {
-        struct route_settings *route = &settings->routes[i];
-        if (route->name == NULL) {
-            route->name = arena_printf(&loading->arena, "route-%zu", i + 1);
-        }
-        if (route->name != NULL && text_index_find(&names, route->name) != NULL) {
-            char path[64];
-            snprintf(path, sizeof path, "routes.[%zu].name", i);
-            loading_report(loading, SETTINGS_ERROR, path, "\"%s\" is the name of another route",
-                           route->name);
-        } else if (route->name != NULL) {
-            index_name(loading, &names, route->name, route);
-        }
-    }
-    text_index_release(&names);
-}
-
-/* The existing name nearest to one that does not exist. */
-static const char *nearest(const char *name, const void *items, size_t count, size_t item_bytes)
-{
-    const char *best = NULL;
-    size_t best_distance = 4;
-    for (size_t i = 0; i < count; i++) {
-        const char *known = *(const char *const *)((const char *)items + i * item_bytes);
-        size_t distance = value_distance(known, name);
-        if (distance < best_distance) {
-            best_distance = distance;
-            best = known;
-        }
-    }
-    return best;
-}
-
-static void say_unknown_name(struct loading *loading, size_t route, const char *key,
-                             const char *name, const char *near)
-{
-    char path[64];
-    snprintf(path, sizeof path, "routes.[%zu].%s", route, key);
-    if (near != NULL) {
-        loading_report(loading, SETTINGS_ERROR, path,
-                       "there is no %s \"%s\"; the nearest is \"%s\"", key, name, near);
-    } else {
-        loading_report(loading, SETTINGS_ERROR, path, "there is no %s \"%s\"", key, name);
-    }
-}
-
-/* A deadline of a route that is longer than the upstream's own limit has no effect. */
-static void check_route_deadline(struct loading *loading, const struct route_settings *route,
-                                 const char *path)
-{
-    const struct upstream_settings *upstream = &loading->settings->upstreams[route->upstream_index];
-    if (route->deadline_ms > upstream->timeouts.total_ms) {
-        loading_report(loading, SETTINGS_ERROR, path,
-                       "deadline is longer than timeouts.total of upstream \"%s\" (%" PRIu64
-                       " ms), which ends the exchange before: raise that",
-                       upstream->name, upstream->timeouts.total_ms);
-    }
-}
-
-static void check_route_upstream(struct loading *loading, size_t number,
-                                 const struct text_index *upstreams)
-{
-    struct settings *settings = loading->settings;
-    struct route_settings *route = &settings->routes[number];
-    const struct upstream_settings *upstream = text_index_find(upstreams, route->upstream);
-    char path[64];
-    if (upstream == NULL) {
-        say_unknown_name(loading, number, "upstream", route->upstream,
-                         nearest(route->upstream, settings->upstreams, settings->upstream_count,
-                                 sizeof *settings->upstreams));
-        return;
-    }
-    route->upstream_index = (size_t)(upstream - settings->upstreams);
-    snprintf(path, sizeof path, "routes.[%zu]", number);
-    check_route_deadline(loading, route, path);
-}
-
-static void check_route_listener(struct loading *loading, size_t number)
-{
-    const struct settings *settings = loading->settings;
-    const char *name = settings->routes[number].listener;
-    bool found = name == NULL;
-    for (size_t i = 0; i < settings->listener_count && !found; i++) {
-        found = strcmp(settings->listeners[i].name, name) == 0;
-    }
-    if (!found) {
-        say_unknown_name(loading, number, "listener", name,
-                         nearest(name, settings->listeners, settings->listener_count,
-                                 sizeof *settings->listeners));
-    }
-}
-
-static void check_references(struct loading *loading)
-{
-    struct settings *settings = loading->settings;
-    struct text_index upstreams = {NULL, 0, 0};
-    for (size_t i = 0; i < settings->upstream_count; i++) {
-        index_name(loading, &upstreams, settings->upstreams[i].name, &settings->upstreams[i]);
-    }
-    for (size_t i = 0; i < settings->route_count; i++) {
-        if (settings->routes[i].upstream == NULL) {
-            char path[64];
-            snprintf(path, sizeof path, "routes.[%zu]", i);
-            loading_report(loading, SETTINGS_ERROR, path, "expected an upstream");
-            continue;
-        }
-        check_route_upstream(loading, i, &upstreams);
-        check_route_listener(loading, i);
-    }
-    text_index_release(&upstreams);
-}
-
-static bool route_takes_all(const struct route_settings *route)
-{
-    return route->listener == NULL && route->host == NULL && route->method_count == 0 &&
-           route->header_name == NULL &&
-           (route->path_prefix == NULL || strcmp(route->path_prefix, "/") == 0);
-}
-
-static void check_shadows(struct loading *loading)
-{
-    const struct settings *settings = loading->settings;
-    for (size_t i = 0; i + 1 < settings->route_count; i++) {
-        if (route_takes_all(&settings->routes[i])) {
-            char path[64];
-            snprintf(path, sizeof path, "routes.[%zu]", i + 1);
-            loading_report(loading, SETTINGS_WARNING, path,
-                           "is never used: route \"%s\" before it takes every request",
-                           settings->routes[i].name);
-            return;
-        }
     }
 }
 
@@ -401,9 +260,9 @@ static void check_upstreams(struct loading *loading)
 
 void check_settings(struct loading *loading)
 {
-    static void (*const checks[])(struct loading *) = {
-        check_listeners, check_upstreams, check_names, check_references,
-        check_shadows,   check_resolver,  check_drain, check_readiness};
+    static void (*const checks[])(struct loading *) = {check_listeners, check_upstreams,
+                                                       check_routes,    check_resolver,
+                                                       check_drain,     check_readiness};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && !loading->arena.failed; i++) {
         checks[i](loading);
     }

@@ -8,7 +8,14 @@
 #define EVENKEEL_CONF_CHECK_H
 
 struct loading;
+struct text_index;
 
 void check_settings(struct loading *loading);
+
+/* Adds the name to the index, unless it has one like it. */
+void index_name(struct loading *loading, struct text_index *index, const char *name, void *named);
+
+/* The part of it that concerns routes. */
+void check_routes(struct loading *loading);
 
 #endif

@@ -192,8 +192,7 @@ static void check_last_route(struct checking *checking)
 {
     const struct settings *settings = checking->settings;
     const struct route_settings *last = &settings->routes[settings->route_count - 1];
-    bool all = last->listener == NULL && last->host == NULL && last->path_prefix == NULL &&
-               last->method_count == 0 && last->header_name == NULL;
+    bool all = settings_match_all(&last->match);
     say(checking, all ? CHECKLIST_OK : CHECKLIST_ADVICE,
         all ? "routes: \"%s\" takes every request that no other route takes"
             : "routes: the last route, \"%s\", has conditions: a request that matches no route is answered with 404",

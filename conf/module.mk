@@ -6,6 +6,7 @@ libconf_a_SOURCES = \
 	%D%/balance_method.h \
 	%D%/check.c \
 	%D%/check.h \
+	%D%/check_routes.c \
 	%D%/checklist.c \
 	%D%/checklist.h \
 	%D%/dump.c \
@@ -19,6 +20,8 @@ libconf_a_SOURCES = \
 	%D%/load_values.c \
 	%D%/mend.c \
 	%D%/mend.h \
+	%D%/path_regex.c \
+	%D%/path_regex.h \
 	%D%/schema.c \
 	%D%/schema.h \
 	%D%/schema_fields.h \
@@ -37,4 +40,4 @@ libconf_a_SOURCES = \
 # Writes the reference documentation from the schema: see docs/module.mk.
 noinst_PROGRAMS += %D%/gendoc
 %C%_gendoc_SOURCES = %D%/gendoc.c
-%C%_gendoc_LDADD = libconf.a libsteady.a $(LIBCONFIG_LIBS)
+%C%_gendoc_LDADD = libconf.a libsteady.a $(LIBCONFIG_LIBS) $(LIBPCRE2_LIBS)

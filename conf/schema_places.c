@@ -104,21 +104,52 @@ static bool host_valid(const char *text)
     return text[0] != '.' && text[bytes - 1] != '.';
 }
 
-static bool take_host(struct arena *arena, const struct schema_row *row, void *element,
-                      const char *text)
+/* The host in lower case, "*.suffix" as ".suffix"; NULL: it is none. */
+static const char *host_pattern(struct arena *arena, const char *text, bool *ret_is_suffix)
 {
     bool suffix = strncmp(text, "*.", 2) == 0;
     if (!host_valid(suffix ? text + 2 : text)) {
-        return false;
+        return NULL;
     }
-    *(bool *)field_of(element, row->also_at) = suffix;
     const char *from = suffix ? text + 1 : text;
     char *copy = arena_take(arena, strlen(from) + 1);
     for (size_t i = 0; copy != NULL && from[i] != '\0'; i++) {
         copy[i] = (char)tolower((unsigned char)from[i]);
     }
-    *(const char **)field_of(element, row->at) = copy;
-    return copy != NULL;
+    *ret_is_suffix = suffix;
+    return copy;
+}
+
+static bool take_host(struct arena *arena, const struct schema_row *row, void *element,
+                      const char *text)
+{
+    const char *pattern = host_pattern(arena, text, field_of(element, row->also_at));
+    *(const char **)field_of(element, row->at) = pattern;
+    return pattern != NULL;
+}
+
+static bool take_host_setting(struct arena *arena, const struct schema_row *row, void *element,
+                              const char *text)
+{
+    struct host_settings host;
+    host.name = host_pattern(arena, text, &host.is_suffix);
+    if (host.name == NULL) {
+        return false;
+    }
+    struct host_settings *added = schema_list_add(arena, field_of(element, row->at), sizeof *added);
+    if (added != NULL) {
+        *added = host;
+    }
+    return added != NULL;
+}
+
+static void print_host_settings(const struct schema_row *row, const void *element, FILE *out)
+{
+    const struct schema_list *list = field_in(element, row->at);
+    const struct host_settings *hosts = list->items;
+    for (size_t i = 0; i < list->count; i++) {
+        fprintf(out, "%s\"%s%s\"", i > 0 ? ", " : "", hosts[i].is_suffix ? "*" : "", hosts[i].name);
+    }
 }
 
 static bool take_host_name(struct arena *arena, const struct schema_row *row, void *element,
@@ -137,7 +168,6 @@ static void print_host(const struct schema_row *row, const void *element, FILE *
             text_in(element, row->at));
 }
 
-/* "X-Name" or "X-Name: value" */
 static bool take_place(struct arena *arena, const char *place, struct endpoint_settings *endpoint)
 {
     const char *host;
@@ -240,6 +270,14 @@ const struct schema_type type_host_list = {
     .take = take_host_name,
     .print = print_texts,
 };
+const struct schema_type type_host_settings_list = {
+    "list of hosts",
+    "a host such as \"shop.example\" or \"*.shop.example\"",
+    true,
+    true,
+    take_host_setting,
+    print_host_settings,
+    UNIT_PLAIN};
 const struct schema_type type_endpoint_list = {
     .name = "list of endpoints",
     .expected =

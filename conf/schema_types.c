@@ -188,6 +188,41 @@ static void print_key(const struct schema_row *row, const void *element, FILE *o
             text_in(element, row->also_at));
 }
 
+/* Bytes that a path in a request may have, from its "/" on (RFC 3986 3.3); servers see it without query and fragment. */
+static bool take_path(struct arena *arena, const struct schema_row *row, void *element,
+                      const char *text)
+{
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at <= ' ' || *at == 0x7f || *at == '?' || *at == '#') {
+            return false;
+        }
+    }
+    return text[0] == '/' && store_text(arena, element, row->at, text, strlen(text));
+}
+
+/* "name" or "name=value" */
+static bool take_pair(struct arena *arena, const struct schema_row *row, void *element,
+                      const char *text)
+{
+    size_t name_bytes = strcspn(text, "=");
+    const char *value = text + name_bytes;
+    *(const char **)field_of(element, row->also_at) = NULL;
+    if (name_bytes == 0 || strpbrk(text, " \t&;") != NULL) {
+        return false;
+    }
+    if (*value == '=' && !store_text(arena, element, row->also_at, value + 1, strlen(value + 1))) {
+        return false;
+    }
+    return store_text(arena, element, row->at, text, name_bytes);
+}
+
+static void print_pair(const struct schema_row *row, const void *element, FILE *out)
+{
+    const char *value = *(const char *const *)field_in(element, row->also_at);
+    fprintf(out, "\"%s%s%s\"", text_in(element, row->at), value != NULL ? "=" : "",
+            value != NULL ? value : "");
+}
+
 static bool take_header(struct arena *arena, const struct schema_row *row, void *element,
                         const char *text)
 {
@@ -350,6 +385,13 @@ const struct schema_type type_header = {
     .take = take_header,
     .print = print_header,
 };
+const struct schema_type type_path = {
+    "path",    "a path such as \"/api\", without a query", true, false, take_path, print_text,
+    UNIT_PLAIN};
+const struct schema_type type_pair = {
+    "name or pair", "\"name\" or \"name=value\"", true, false, take_pair, print_pair, UNIT_PLAIN};
+const struct schema_type type_name_list = {
+    "list of names", "a name of a listener", true, true, take_method, print_texts, UNIT_PLAIN};
 const struct schema_type type_method_list = {
     .name = "list of methods",
     .expected = "a method such as \"GET\"",

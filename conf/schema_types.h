@@ -7,8 +7,9 @@
 extern const struct schema_type type_duration, type_size, type_size_or_auto, type_size_or_none,
     type_count, type_count_or_auto, type_number, type_bool, type_text, type_optional_text,
     type_word, type_address, type_listen_list, type_server_list, type_prefix_list, type_path_or_off,
-    type_balance, type_key, type_host, type_host_list, type_header, type_method_list,
-    type_field_list, type_protocol_list, type_alpn_list, type_endpoint_list, type_condition_list,
-    type_certificate_list, type_status_range;
+    type_balance, type_key, type_host, type_host_list, type_host_settings_list, type_path,
+    type_pair, type_name_list, type_header, type_method_list, type_field_list, type_protocol_list,
+    type_alpn_list, type_endpoint_list, type_condition_list, type_certificate_list,
+    type_status_range;
 
 #endif

@@ -319,16 +319,39 @@ struct shard_settings {
     struct rate_settings rate;
 };
 
-struct route_settings {
-    const char *name;     /* unique; "route-1"... when not given */
-    const char *listener; /* NULL: any */
-    const char *host; /* NULL: any; lower case; "*.suffix" kept as ".suffix" with host_is_suffix */
+/* A host of `hosts`, in lower case. */
+struct host_settings {
+    const char *name; /* "*.suffix" is kept as ".suffix" */
+    bool is_suffix;
+};
+
+/* Which requests a route takes; what is NULL or empty asks for nothing. */
+struct route_match_settings {
+    const char *listener;
+    const char *const *listeners;
+    size_t listener_count;
+    const char *host; /* as in struct host_settings */
     bool host_is_suffix;
-    const char *path_prefix;    /* NULL: any */
-    const char *const *methods; /* NULL: any; case-sensitive (RFC 9110 9.1) */
+    struct host_settings *hosts;
+    size_t host_count;
+    const char *path; /* the whole path; at most one of these three */
+    const char *path_prefix;
+    const char *path_regex;
+    const char *const *methods; /* case-sensitive (RFC 9110 9.1) */
     size_t method_count;
-    const char *header_name;  /* NULL: none; lower case */
-    const char *header_value; /* NULL: presence is enough */
+    const char *header_name;  /* lower case */
+    const char *header_value; /* NULL: presence is enough, as below */
+    const char *query_name;
+    const char *query_value;
+    const char *cookie_name;
+    const char *cookie_value;
+    struct address_prefix *clients;
+    size_t client_count;
+};
+
+struct route_settings {
+    const char *name; /* unique; "route-1"... when not given */
+    struct route_match_settings match;
     const char *upstream;
     size_t upstream_index; /* into settings.upstreams */
     uint64_t deadline_ms;  /* 0: the upstream's total only */
@@ -444,6 +467,9 @@ void settings_messages_free(struct settings_messages *messages);
 
 struct settings *settings_get(struct settings *settings);
 void settings_put(struct settings **settings);
+
+/* Whether every request has what it asks for. */
+bool settings_match_all(const struct route_match_settings *match);
 
 /* True when both upstreams are alike in what a pooled connection depends on: tls, proxy_protocol, protocol. Endpoints are matched
    one by one by their text. */

@@ -84,6 +84,40 @@ void route_book_free(struct control *control)
     admission_leftovers_free(&control->routes.leftovers);
 }
 
+/* What each worker needs to match expressions, if there are any. */
+static bool generation_add_scratch(const struct control *control, struct generation *generation)
+{
+    bool needed = false;
+    for (size_t i = 0; i < generation->settings->route_count; i++) {
+        needed = needed || generation->routes[i].regex != NULL;
+    }
+    if (!needed) {
+        return true;
+    }
+    generation->scratch = calloc(control->workers.count + 1, sizeof *generation->scratch);
+    bool made = generation->scratch != NULL;
+    for (unsigned i = 0; made && i < control->workers.count; i++) {
+        generation->scratch[i] = path_regex_scratch_create();
+        made = generation->scratch[i] != NULL;
+    }
+    return made;
+}
+
+static void generation_free_routes(struct control *control, struct generation *generation,
+                                   size_t route_count)
+{
+    for (size_t i = 0; generation->routes != NULL && i < route_count; i++) {
+        admission_leave(control->routes.leftovers, &generation->routes[i].admission);
+        route_release(&generation->routes[i]);
+    }
+    for (unsigned i = 0; generation->scratch != NULL && i < control->workers.count; i++) {
+        path_regex_scratch_free(&generation->scratch[i]);
+    }
+    route_index_free(&generation->index);
+    free(generation->scratch);
+    free(generation->routes);
+}
+
 static bool generation_add_routes(struct control *control, struct generation *generation)
 {
     const struct settings *settings = generation->settings;
@@ -97,21 +131,17 @@ static bool generation_add_routes(struct control *control, struct generation *ge
         if (figures == NULL) {
             return false;
         }
-        generation->routes[i] = (struct route){
-            .settings = route,
-            .figures = figures,
-            .unconditional = route_unconditional(route),
-            .asks_for_path = route_asks_for_path(route),
-            .host_bytes = route->host != NULL ? strlen(route->host) : 0,
-            .path_prefix_bytes = route->path_prefix != NULL ? strlen(route->path_prefix) : 0,
-            .header_name_bytes = route->header_name != NULL ? strlen(route->header_name) : 0,
-        };
+        generation->routes[i].figures = figures;
+        if (!route_prepare(&generation->routes[i], route)) {
+            return false;
+        }
         if (admission_build(figures->admission, route, control->workers.count,
                             &generation->routes[i].admission) != ADMISSION_OK) {
             return false;
         }
     }
-    return true;
+    generation->index = route_index_create(generation->routes, settings->route_count);
+    return generation->index != NULL && generation_add_scratch(control, generation);
 }
 
 /* ---- listeners ---- */
@@ -329,11 +359,8 @@ void generation_free(struct control *control, struct generation **generation_poi
     free(generation->tls);
     tls_ticket_keys_free(&generation->ticket_keys);
     settings_put(&generation->settings);
-    for (size_t i = 0; generation->routes != NULL && i < route_count; i++) {
-        admission_leave(control->routes.leftovers, &generation->routes[i].admission);
-    }
+    generation_free_routes(control, generation, route_count);
     free(generation->listeners);
-    free(generation->routes);
     free(generation);
     bound_give(&control->limits.generations, 1);
     *generation_pointer = NULL;

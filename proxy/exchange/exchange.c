@@ -199,44 +199,66 @@ static bool exchange_resolve_target(struct exchange *exchange)
     return true;
 }
 
-/* Finds the route of a path that is not plain. */
-__attribute__((noinline)) static bool exchange_find_odd_route(struct exchange *exchange,
-                                                              const struct route_request *request,
-                                                              const struct route **ret_route)
+/* The answer to a request that has no route. */
+__attribute__((noinline)) static void exchange_fail_route(struct exchange *exchange,
+                                                          enum route_result result)
 {
-    struct worker *worker = exchange->worker;
-    switch (route_find_odd(worker->generation, request, worker->bufs, ret_route)) {
-    case ROUTE_FOUND: return true;
-    case ROUTE_NONE: exchange_fail(exchange, REASON_NO_ROUTE, NULL); break;
-    case ROUTE_AMBIGUOUS: exchange_fail(exchange, REASON_REQUEST_INVALID, "ambiguous_path"); break;
-    case ROUTE_CLIMBS: exchange_fail(exchange, REASON_REQUEST_INVALID, "path_above_root"); break;
-    case ROUTE_NO_MEMORY: exchange_fail(exchange, REASON_NO_MEMORY, NULL); break;
-    }
-    return false;
+    static const struct {
+        enum exchange_reason reason;
+        const char *detail;
+    } rows[] = {
+        [ROUTE_NONE] = {REASON_NO_ROUTE, NULL},
+        [ROUTE_CUT] = {REASON_REGEX_LIMIT, NULL},
+        [ROUTE_AMBIGUOUS] = {REASON_REQUEST_INVALID, "ambiguous_path"},
+        [ROUTE_CLIMBS] = {REASON_REQUEST_INVALID, "path_above_root"},
+        [ROUTE_NO_MEMORY] = {REASON_NO_MEMORY, NULL},
+    };
+    exchange_fail(exchange, rows[result].reason, rows[result].detail);
+}
+
+static struct route_request exchange_route_request(const struct exchange *exchange)
+{
+    const struct http_head *head = &exchange->request;
+    const struct worker *worker = exchange->worker;
+    const struct generation *generation = worker->generation;
+    const char *target = head_text(head, head->target);
+    return (struct route_request){
+        .head = head,
+        .listener_name = exchange->origin->listener->name,
+        .client = &exchange_client(exchange)->any,
+        .scratch = generation->scratch != NULL ? generation->scratch[worker->env.index] : NULL,
+        .path = {target, target_path_bytes(target, head->target.bytes)},
+    };
 }
 
 /* False: there is none, and the exchange has been answered. */
 static bool exchange_find_route(struct exchange *exchange, const struct route **ret_route)
 {
     const struct http_head *head = &exchange->request;
+    const struct generation *generation = exchange->worker->generation;
     /* the bytes before the end of a target that is shorter belong to the exchange or its buffer */
     unsigned shape = target_shape(head_text(head, head->target), head->target.bytes);
     if (__builtin_expect(shape & TARGET_DOTTED, 0) && !exchange_resolve_target(exchange)) {
-        exchange_fail(exchange, REASON_REQUEST_INVALID, "path_above_root");
+        exchange_fail_route(exchange, ROUTE_CLIMBS);
         return false;
     }
     if (exchange_ends_here(exchange)) {
         return false;
     }
-    const struct route_request request = route_request_of(head, exchange->origin->listener->name);
-    if (__builtin_expect(shape & TARGET_ODD, 0)) {
-        return exchange_find_odd_route(exchange, &request, ret_route);
+    if (shape == 0 && generation->routes[0].conditions == 0) {
+        *ret_route =
+            &generation->routes[0]; /* many configurations have one route, which takes all */
+        return true;
     }
-    *ret_route = generation_route(exchange->worker->generation, &request);
-    if (*ret_route == NULL) {
-        exchange_fail(exchange, REASON_NO_ROUTE, NULL);
+    const struct route_request request = exchange_route_request(exchange);
+    enum route_result result =
+        __builtin_expect(shape & TARGET_ODD, 0)
+            ? route_find_odd(generation, &request, exchange->worker->bufs, ret_route)
+            : generation_route(generation, &request, ret_route);
+    if (result != ROUTE_FOUND) {
+        exchange_fail_route(exchange, result);
     }
-    return *ret_route != NULL;
+    return result == ROUTE_FOUND;
 }
 
 static void exchange_route(struct exchange *exchange)

@@ -2,6 +2,7 @@ libproxy_a_SOURCES += \
 	%D%/added_fields.h \
 	%D%/append.h \
 	%D%/believed_fields.c %D%/believed_fields.h \
+	%D%/cookie.c %D%/cookie.h \
 	%D%/decimal.c %D%/decimal.h \
 	%D%/field_list.h \
 	%D%/field_names.c %D%/field_names.h \

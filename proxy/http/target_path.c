@@ -181,7 +181,10 @@ bool path_read(enum path_reading reading, const char *path, size_t bytes, char *
     while (at < end) {
         char byte = decoded_byte(&at, end);
         byte = byte == '\\' ? '/' : byte;
-        parameter = byte != '/' && (parameter || (byte == ';' && reading != PATH_DECODED));
+        if (reading >= PATH_BARE && (byte == '?' || byte == '#')) {
+            break;
+        }
+        parameter = byte != '/' && (parameter || (byte == ';' && reading >= PATH_BARE));
         if (parameter || (byte == '/' && out > space && out[-1] == '/')) {
             continue;
         }
@@ -193,5 +196,6 @@ bool path_read(enum path_reading reading, const char *path, size_t bytes, char *
         }
         *out++ = '/';
     }
-    return resolve_path(space, (size_t)(out - space), ret_bytes);
+    *ret_bytes = (size_t)(out - space);
+    return reading == PATH_DECODED || resolve_path(space, *ret_bytes, ret_bytes);
 }

@@ -34,8 +34,9 @@ __attribute__((warn_unused_result)) bool target_resolve(char *target, size_t byt
 
 /* How a server may read a path besides as it is written. Each builds on the one before. */
 enum path_reading {
-    PATH_DECODED, /* %XX decoded, "\" is "/", runs of "/" are one, dot segments resolved (nginx, WSGI, Rack) */
-    PATH_BARE,         /* and without ";..." in segments (servlet containers) */
+    PATH_DECODED,  /* %XX decoded, "\" is "/", runs of "/" are one (WSGI, Rack) */
+    PATH_RESOLVED, /* and dot segments resolved that have come to light (nginx) */
+    PATH_BARE, /* and without ";..." in segments (servlet containers), or what is a query once it is decoded */
     PATH_NO_AUTHORITY, /* what "//name" begins with is taken for a host (URL parsers) */
     PATH_READING_COUNT
 };

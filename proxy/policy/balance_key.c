@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "pool/balance.h"
+#include "proxy/http/cookie.h"
 #include "steady/hash.h"
 
 /* Of an IPv6 address: its /64. */
@@ -25,46 +26,15 @@ static bool key_of_field(const struct http_head *head, const char *name, uint64_
     return true;
 }
 
-/* The value of `name` in "a=1; name=value; b=2". */
-static bool find_cookie(const char *text, size_t length, const char *name, size_t name_bytes,
-                        const char **ret_value, size_t *ret_bytes)
-{
-    const char *end = text + length;
-    while (text < end) {
-        const char *semicolon = memchr(text, ';', (size_t)(end - text));
-        const char *stop = semicolon != NULL ? semicolon : end;
-        while (text < stop && (*text == ' ' || *text == '\t')) {
-            text++;
-        }
-        if ((size_t)(stop - text) > name_bytes && text[name_bytes] == '=' &&
-            memcmp(text, name, name_bytes) == 0) {
-            *ret_value = text + name_bytes + 1;
-            *ret_bytes = (size_t)(stop - *ret_value);
-            return *ret_bytes > 0;
-        }
-        text = stop < end ? stop + 1 : end;
-    }
-    return false;
-}
-
-/* HTTP/2 clients may split cookies over several fields, and some proxies pass that on. */
 static bool key_of_cookie(const struct http_head *head, const char *name, uint64_t *ret_hash)
 {
-    if (!head_has(head, FIELD_COOKIE)) {
+    const char *value;
+    size_t bytes;
+    if (!cookie_find(head, name, strlen(name), &value, &bytes) || bytes == 0) {
         return false;
     }
-    for (unsigned i = 0; i < head->field_count; i++) {
-        const struct http_field *field = &head->fields[i];
-        const char *value;
-        size_t bytes;
-        if (field->id == FIELD_COOKIE &&
-            find_cookie(head->base + field->value_at, field->value_bytes, name, strlen(name),
-                        &value, &bytes)) {
-            *ret_hash = hash_of(value, bytes);
-            return true;
-        }
-    }
-    return false;
+    *ret_hash = hash_of(value, bytes);
+    return true;
 }
 
 /* The address without the port; of IPv6 the /64, whose addresses one client has all to itself. An IPv4 address is one however it

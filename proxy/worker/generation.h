@@ -15,32 +15,23 @@
 #include "conf/settings.h"
 #include "pool/upstream.h"
 #include "proxy/http/http_head.h"
-#include "proxy/worker/admission_view.h"
-#include "proxy/worker/route_figures.h"
+#include "proxy/worker/route.h"
+#include "proxy/worker/route_index.h"
 
 struct listener;
+struct path_regex_scratch;
 struct tls_server;
 struct tls_ticket_keys;
-
-struct route {
-    const struct route_settings *settings;
-    const struct route_figures *figures; /* outlives the generation */
-    struct admission_view admission;
-    bool unconditional; /* route_unconditional() */
-    bool asks_for_path; /* route_asks_for_path() */
-    size_t host_bytes;
-    size_t path_prefix_bytes;
-    size_t header_name_bytes;
-};
 
 struct generation {
     uint64_t number;
     struct settings *settings;
     struct upstream_set *upstreams;
-    struct route *routes;
-    struct listener **
-        listeners; /* of each address of settings->listeners, in their order; NULL: it is spare, and
-                                            not there */
+    struct route *routes;                /* same order as settings->routes */
+    struct route_index *index;           /* of routes */
+    struct path_regex_scratch **scratch; /* for each worker; NULL: no route has an expression */
+    /* of each address of settings->listeners, in their order; NULL: it is spare, and not there */
+    struct listener **listeners;
     size_t address_count;
     struct tls_server **tls;             /* same order as settings->listeners; NULL: no TLS */
     struct tls_ticket_keys *ticket_keys; /* until it serves; NULL: as they are */
@@ -51,32 +42,10 @@ struct generation {
 /* Whether the request is a probe of readiness.listener_path. */
 bool generation_probed(const struct generation *generation, const struct http_head *head);
 
-/* What routes are matched against. */
-struct route_request {
-    const struct http_head *head;
-    const char *listener_name;
-    struct {
-        const char *at;
-        size_t bytes;
-    } path; /* of the target, or a reading of it (proxy/http/target_path.h) */
-};
-
-/* The request with the path as it is written. */
-struct route_request route_request_of(const struct http_head *head, const char *listener_name);
-
-/* Whether every request matches the route. */
-bool route_unconditional(const struct route_settings *route);
-/* Whether some paths do not match the route. */
-bool route_asks_for_path(const struct route_settings *route);
-/* The first route that matches, or NULL. */
-const struct route *generation_route(const struct generation *generation,
-                                     const struct route_request *request);
-
-/* How much of a host is its name: without the port and a trailing dot. */
-size_t host_name_bytes(const char *host, size_t host_bytes);
-/* Whether the host (with or without port, in any case, with or without a trailing dot) matches the route's. */
-bool route_host_matches(const struct route_settings *route, size_t route_host_bytes,
-                        const char *host, size_t host_bytes);
+/* The first route that takes the request: FOUND, NONE or CUT. */
+__attribute__((warn_unused_result)) enum route_result generation_route(
+    const struct generation *generation, const struct route_request *request,
+    const struct route **ret_route);
 
 /* Whether the address belongs to trusted_peers. */
 bool generation_trusts(const struct generation *generation, const struct sockaddr *address);

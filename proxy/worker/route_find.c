@@ -8,16 +8,17 @@
 /* Joins what another reading has found. A route without a condition on the path guards no path, so it gives way. */
 static enum route_result join(const struct route *other, const struct route **route)
 {
-    if (other == NULL || other == *route || !other->asks_for_path) {
+    if (other == *route || (other->conditions & ROUTE_BY_ANY_PATH) == 0) {
         return ROUTE_FOUND;
     }
-    if (*route != NULL && (*route)->asks_for_path) {
+    if (*route != NULL && ((*route)->conditions & ROUTE_BY_ANY_PATH) != 0) {
         return ROUTE_AMBIGUOUS;
     }
     *route = other;
     return ROUTE_FOUND;
 }
 
+/* FOUND: the search goes on, with what it has found in *route. */
 static enum route_result look_up_reading(const struct generation *generation,
                                          const struct route_request *written,
                                          enum path_reading reading, char *space,
@@ -32,19 +33,28 @@ static enum route_result look_up_reading(const struct generation *generation,
         memcmp(space, written->path.at, request.path.bytes) == 0) {
         return ROUTE_FOUND;
     }
-    return join(generation_route(generation, &request), route);
+    const struct route *other;
+    enum route_result result = generation_route(generation, &request, &other);
+    if (result != ROUTE_FOUND) {
+        return result == ROUTE_NONE ? ROUTE_FOUND : result;
+    }
+    return join(other, route);
 }
 
 enum route_result route_find_odd(const struct generation *generation,
                                  const struct route_request *request, struct buf_pool *bufs,
                                  const struct route **ret_route)
 {
-    const struct route *route = generation_route(generation, request);
+    const struct route *route = NULL;
+    enum route_result result = generation_route(generation, request, &route);
+    if (result == ROUTE_CUT) {
+        return result;
+    }
     struct buf *space = buf_take(bufs, request->path.bytes);
     if (space == NULL) {
         return ROUTE_NO_MEMORY;
     }
-    enum route_result result = ROUTE_FOUND;
+    result = ROUTE_FOUND;
     for (unsigned i = 0; i < PATH_READING_COUNT && result == ROUTE_FOUND; i++) {
         result = look_up_reading(generation, request, (enum path_reading)i, space->bytes, &route);
     }

@@ -9,15 +9,6 @@
 
 #include "proxy/worker/generation.h"
 #include "steady/buf.h"
-#include "steady/enum_names.h"
-
-#define ROUTE_RESULTS(X)                                                                           \
-    X(ROUTE_FOUND, "found")                                                                        \
-    X(ROUTE_NONE, "none")                                                                          \
-    X(ROUTE_AMBIGUOUS, "ambiguous") /* two readings lead to two routes that both ask for a path */ \
-    X(ROUTE_CLIMBS, "climbs")       /* a reading leads above the root */                           \
-    X(ROUTE_NO_MEMORY, "no_memory")
-enum route_result { ENUM_VALUES(ROUTE_RESULTS) };
 
 /* The route of an odd path (TARGET_ODD): the one that any of its readings finds by a condition on the path, else the one of the path as
    it is written. request->path is the path as it is written. */

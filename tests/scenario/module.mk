@@ -48,6 +48,7 @@ scenario_tests = \
 	%D%/resend.py \
 	%D%/retries.py \
 	%D%/roll.py \
+	%D%/routes.py \
 	%D%/selfcheck.py \
 	%D%/service.py \
 	%D%/shards.py \

@@ -3,17 +3,42 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "conf/settings.h"
+#include "proxy/http/target_path.h"
 #include "proxy/http1/h1_parse.h"
 #include "proxy/worker/generation.h"
 
 static struct settings *settings;
-static struct route routes[16];
+static struct route routes[64];
 static struct generation generation;
+
+static void prepare(void)
+{
+    generation.settings = settings;
+    generation.routes = routes;
+    for (size_t i = 0; i < settings->route_count; i++) {
+        routes[i] = (struct route){.settings = NULL};
+        assert_true(route_prepare(&routes[i], &settings->routes[i]));
+    }
+    generation.index = route_index_create(routes, settings->route_count);
+    assert_non_null(generation.index);
+}
+
+static void forget(void)
+{
+    for (size_t i = 0; i < settings->route_count; i++) {
+        route_release(&routes[i]);
+    }
+    route_index_free(&generation.index);
+    settings_put(&settings);
+}
 
 static int build(void **state)
 {
@@ -34,24 +59,14 @@ static int build(void **state)
     (void)state;
     assert_int_equal(settings_parse(text, "test", &settings, &messages), SETTINGS_OK);
     settings_messages_free(&messages);
-    generation.settings = settings;
-    generation.routes = routes;
-    for (size_t i = 0; i < settings->route_count; i++) {
-        const struct route_settings *route = &settings->routes[i];
-        routes[i] = (struct route){
-            .settings = route,
-            .host_bytes = route->host != NULL ? strlen(route->host) : 0,
-            .path_prefix_bytes = route->path_prefix != NULL ? strlen(route->path_prefix) : 0,
-            .header_name_bytes = route->header_name != NULL ? strlen(route->header_name) : 0,
-        };
-    }
+    prepare();
     return 0;
 }
 
 static int release(void **state)
 {
     (void)state;
-    settings_put(&settings);
+    forget();
     return 0;
 }
 
@@ -62,9 +77,15 @@ static const char *route_of(const char *listener, const char *request)
     const struct h1_limits limits = {8192, 16};
     size_t scanned = 0;
     assert_int_equal(h1_parse_request(request, strlen(request), &limits, &scanned, &head), H1_OK);
-    const struct route_request asked = route_request_of(&head, listener);
-    const struct route *route = generation_route(&generation, &asked);
-    return route != NULL ? route->settings->name : "none";
+    const char *target = head_text(&head, head.target);
+    const struct route_request asked = {
+        .head = &head,
+        .listener_name = listener,
+        .path = {target, target_path_bytes(target, head.target.bytes)},
+    };
+    const struct route *route;
+    return generation_route(&generation, &asked, &route) == ROUTE_FOUND ? route->settings->name
+                                                                        : "none";
 }
 
 static void the_first_route_that_matches_wins(void **state)
@@ -97,8 +118,115 @@ static void the_first_route_that_matches_wins(void **state)
     }
 }
 
+/* ---- the index finds what asking each route would find ---- */
+
+static const char *const some_hosts[] = {"a.example", "b.a.example", "*.a.example", "*.example",
+                                         "c.test"};
+static const char *const some_paths[] = {"/",     "/a",  "/a/",   "/a/b",
+                                         "/a/b/", "/ab", "/a//b", "/a/b/c/d"};
+
+static const char *one_of(const char *const *texts, size_t count)
+{
+    return texts[(size_t)rand() % count];
+}
+#define ONE_OF(texts) one_of(texts, sizeof texts / sizeof texts[0])
+
+static void write_route(FILE *out, unsigned number)
+{
+    static const char *const kinds[] = {"path", "path_prefix"};
+    fprintf(out, "%s{ name = \"r%u\"; upstream = \"app\"; ", number > 0 ? ", " : "", number);
+    switch (rand() % 4) {
+    case 0: fprintf(out, "host = \"%s\"; ", ONE_OF(some_hosts)); break;
+    case 1:
+        fprintf(out, "hosts = [ \"%s\", \"%s\" ]; ", ONE_OF(some_hosts), ONE_OF(some_hosts));
+        break;
+    default: break;
+    }
+    if (rand() % 4 != 0) {
+        fprintf(out, "%s = \"%s\"; ", ONE_OF(kinds), ONE_OF(some_paths));
+    }
+    fputs(rand() % 4 == 0 ? "methods = [ \"POST\" ]; }" : "}", out);
+}
+
+/* The first of all routes that takes the request, by asking each. */
+static const char *first_of_all(const struct route_request *asked)
+{
+    for (size_t i = 0; i < settings->route_count; i++) {
+        if (route_matches(&routes[i], asked, false) == ROUTE_FOUND) {
+            return settings->routes[i].name;
+        }
+    }
+    return "none";
+}
+
+static void compare_some_requests(void)
+{
+    static const char *const hosts[] = {
+        "a.example", "A.Example:80", "b.a.example.", "x.y.a.example",
+        "example",   ".example",     "c.test",       "d"};
+    static const char *const paths[] = {"/",          "/a",    "/a/",  "/a/b",  "/a/b/",
+                                        "/a/b/c",     "/ab",   "/abc", "/a//b", "//a",
+                                        "/a/b/c/d/e", "/b?/a", "*"};
+    for (unsigned i = 0; i < 100; i++) {
+        char request[128];
+        struct http_field fields[4];
+        struct http_head head = {.fields = fields, .field_limit = 4};
+        const struct h1_limits limits = {8192, 4};
+        size_t scanned = 0;
+        const char *path = ONE_OF(paths);
+        const char *method = path[0] == '*' ? "OPTIONS" : rand() % 2 ? "GET" : "POST";
+        snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: %s\r\n\r\n", method, path,
+                 ONE_OF(hosts));
+        assert_int_equal(h1_parse_request(request, strlen(request), &limits, &scanned, &head),
+                         H1_OK);
+        const char *target = head_text(&head, head.target);
+        const struct route_request asked = {
+            .head = &head,
+            .listener_name = "web",
+            .path = {target, target_path_bytes(target, head.target.bytes)}};
+        const struct route *route;
+        const char *found = generation_route(&generation, &asked, &route) == ROUTE_FOUND
+                                ? route->settings->name
+                                : "none";
+        assert_string_equal(found, first_of_all(&asked));
+    }
+}
+
+static void the_index_finds_what_asking_each_route_finds(void **state)
+{
+    unsigned seed = (unsigned)time(NULL);
+    print_message("seed %u\n", seed);
+    srand(seed);
+    (void)state;
+    forget();
+    for (unsigned round = 0; round < 300; round++) {
+        char *text;
+        size_t bytes;
+        struct settings_messages messages;
+        FILE *out = open_memstream(&text, &bytes);
+        fputs(
+            "listeners = { web = { listen = \"127.0.0.1:1\"; }; }; upstreams = { app = { endpoints = [ \"a:1\" ]; }; }; routes = (",
+            out);
+        for (unsigned i = 0, count = 1 + (unsigned)rand() % 40; i < count; i++) {
+            write_route(out, i);
+        }
+        fputs(");", out);
+        fclose(out);
+        assert_int_equal(settings_parse(text, "test", &settings, &messages), SETTINGS_OK);
+        settings_messages_free(&messages);
+        free(text);
+        prepare();
+        compare_some_requests();
+        forget();
+    }
+    (void)build(NULL);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_first_route_that_matches_wins)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_route_that_matches_wins),
+        cmocka_unit_test(the_index_finds_what_asking_each_route_finds),
+    };
     return cmocka_run_group_tests(tests, build, release);
 }

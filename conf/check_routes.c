@@ -1,0 +1,201 @@
+/* Checks of routes: their names, what they ask for, and where they lead. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/check.h"
+#include "conf/load.h"
+#include "conf/path_regex.h"
+#include "conf/value.h"
+#include "steady/text_index.h"
+
+static void check_names(struct loading *loading)
+{
+    struct settings *settings = loading->settings;
+    struct text_index names = {NULL, 0, 0};
+    for (size_t i = 0; i < settings->route_count; i++) {
+        struct route_settings *route = &settings->routes[i];
+        if (route->name == NULL) {
+            route->name = arena_printf(&loading->arena, "route-%zu", i + 1);
+        }
+        if (route->name != NULL && text_index_find(&names, route->name) != NULL) {
+            char path[64];
+            snprintf(path, sizeof path, "routes.[%zu].name", i);
+            loading_report(loading, SETTINGS_ERROR, path, "\"%s\" is the name of another route",
+                           route->name);
+        } else if (route->name != NULL) {
+            index_name(loading, &names, route->name, route);
+        }
+    }
+    text_index_release(&names);
+}
+
+/* The existing name nearest to one that does not exist. */
+static const char *nearest(const char *name, const void *items, size_t count, size_t item_bytes)
+{
+    const char *best = NULL;
+    size_t best_distance = 4;
+    for (size_t i = 0; i < count; i++) {
+        const char *known = *(const char *const *)((const char *)items + i * item_bytes);
+        size_t distance = value_distance(known, name);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = known;
+        }
+    }
+    return best;
+}
+
+static void say_unknown_name(struct loading *loading, size_t route, const char *key,
+                             const char *name, const char *near)
+{
+    char path[64];
+    snprintf(path, sizeof path, "routes.[%zu].%s", route, key);
+    if (near != NULL) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "there is no %s \"%s\"; the nearest is \"%s\"", key, name, near);
+    } else {
+        loading_report(loading, SETTINGS_ERROR, path, "there is no %s \"%s\"", key, name);
+    }
+}
+
+/* A deadline of a route that is longer than the upstream's own limit has no effect. */
+static void check_route_deadline(struct loading *loading, const struct route_settings *route,
+                                 const char *path)
+{
+    const struct upstream_settings *upstream = &loading->settings->upstreams[route->upstream_index];
+    if (route->deadline_ms > upstream->timeouts.total_ms) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "deadline is longer than timeouts.total of upstream \"%s\" (%" PRIu64
+                       " ms), which ends the exchange before: raise that",
+                       upstream->name, upstream->timeouts.total_ms);
+    }
+}
+
+static void check_route_upstream(struct loading *loading, size_t number,
+                                 const struct text_index *upstreams)
+{
+    struct settings *settings = loading->settings;
+    struct route_settings *route = &settings->routes[number];
+    const struct upstream_settings *upstream = text_index_find(upstreams, route->upstream);
+    char path[64];
+    if (upstream == NULL) {
+        say_unknown_name(loading, number, "upstream", route->upstream,
+                         nearest(route->upstream, settings->upstreams, settings->upstream_count,
+                                 sizeof *settings->upstreams));
+        return;
+    }
+    route->upstream_index = (size_t)(upstream - settings->upstreams);
+    snprintf(path, sizeof path, "routes.[%zu]", number);
+    check_route_deadline(loading, route, path);
+}
+
+static void check_listener_name(struct loading *loading, size_t number, const char *name)
+{
+    const struct settings *settings = loading->settings;
+    bool found = false;
+    for (size_t i = 0; i < settings->listener_count && !found; i++) {
+        found = strcmp(settings->listeners[i].name, name) == 0;
+    }
+    if (!found) {
+        say_unknown_name(loading, number, "listener", name,
+                         nearest(name, settings->listeners, settings->listener_count,
+                                 sizeof *settings->listeners));
+    }
+}
+
+static void check_route_listeners(struct loading *loading, size_t number)
+{
+    const struct route_match_settings *match = &loading->settings->routes[number].match;
+    if (match->listener != NULL) {
+        check_listener_name(loading, number, match->listener);
+    }
+    for (size_t i = 0; i < match->listener_count; i++) {
+        check_listener_name(loading, number, match->listeners[i]);
+    }
+}
+
+/* Two keys that say the same thing, of which one would be forgotten. */
+static void check_either(struct loading *loading, size_t number, const char *key, bool one,
+                         bool other)
+{
+    if (one && other) {
+        char path[64];
+        snprintf(path, sizeof path, "routes.[%zu].%s", number, key);
+        loading_report(loading, SETTINGS_ERROR, path, "write %s or %ss, not both", key, key);
+    }
+}
+
+static void check_route_regex(struct loading *loading, size_t number, const char *text)
+{
+    char path[64], why[PATH_REGEX_WHY_BYTES];
+    struct path_regex *regex = path_regex_create(text, why);
+    if (regex == NULL) {
+        snprintf(path, sizeof path, "routes.[%zu].path_regex", number);
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "expected a regular expression such as \"^/v[12]/(.*)\", got \"%s\": %s",
+                       text, why);
+    }
+    path_regex_free(&regex);
+}
+
+static void check_route_match(struct loading *loading, size_t number)
+{
+    const struct route_match_settings *match = &loading->settings->routes[number].match;
+    unsigned paths =
+        (match->path != NULL) + (match->path_prefix != NULL) + (match->path_regex != NULL);
+    if (paths > 1) {
+        char path[64];
+        snprintf(path, sizeof path, "routes.[%zu]", number);
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "write one of path, path_prefix and path_regex: a route asks for one path");
+    }
+    check_either(loading, number, "host", match->host != NULL, match->host_count > 0);
+    check_either(loading, number, "listener", match->listener != NULL, match->listener_count > 0);
+    check_route_listeners(loading, number);
+    if (match->path_regex != NULL) {
+        check_route_regex(loading, number, match->path_regex);
+    }
+}
+
+static void check_references(struct loading *loading)
+{
+    struct settings *settings = loading->settings;
+    struct text_index upstreams = {NULL, 0, 0};
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        index_name(loading, &upstreams, settings->upstreams[i].name, &settings->upstreams[i]);
+    }
+    for (size_t i = 0; i < settings->route_count; i++) {
+        check_route_match(loading, i);
+        if (settings->routes[i].upstream == NULL) {
+            char path[64];
+            snprintf(path, sizeof path, "routes.[%zu]", i);
+            loading_report(loading, SETTINGS_ERROR, path, "expected an upstream");
+            continue;
+        }
+        check_route_upstream(loading, i, &upstreams);
+    }
+    text_index_release(&upstreams);
+}
+
+static void check_shadows(struct loading *loading)
+{
+    const struct settings *settings = loading->settings;
+    for (size_t i = 0; i + 1 < settings->route_count; i++) {
+        if (settings_match_all(&settings->routes[i].match)) {
+            char path[64];
+            snprintf(path, sizeof path, "routes.[%zu]", i + 1);
+            loading_report(loading, SETTINGS_WARNING, path,
+                           "is never used: route \"%s\" before it takes every request",
+                           settings->routes[i].name);
+            return;
+        }
+    }
+}
+
+void check_routes(struct loading *loading)
+{
+    check_names(loading);
+    check_references(loading);
+    check_shadows(loading);
+}

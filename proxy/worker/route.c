@@ -1,0 +1,231 @@
+/* One function for each condition, the cheap ones first. */
+#include "proxy/worker/route.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "proxy/http/cookie.h"
+
+size_t host_name_bytes(const char *host, size_t host_bytes)
+{
+    if (host_bytes > 0 && host[0] == '[') {
+        const char *end = memchr(host, ']', host_bytes);
+        return end != NULL ? (size_t)(end - host) + 1 : host_bytes;
+    }
+    const char *colon = memchr(host, ':', host_bytes);
+    size_t bytes = colon != NULL ? (size_t)(colon - host) : host_bytes;
+    return bytes > 1 && host[bytes - 1] == '.' ? bytes - 1 : bytes;
+}
+
+/* ---- conditions ---- */
+
+static bool listener_matches(const struct route_match_settings *match, const char *name)
+{
+    for (size_t i = 0; i < match->listener_count; i++) {
+        if (strcmp(match->listeners[i], name) == 0) {
+            return true;
+        }
+    }
+    return match->listener != NULL && strcmp(match->listener, name) == 0;
+}
+
+static bool host_is(const char *pattern, bool is_suffix, const char *name, size_t name_bytes)
+{
+    size_t bytes = strlen(pattern);
+    if (is_suffix) {
+        /* ".suffix" and at least one byte before it */
+        return name_bytes > bytes && strncasecmp(name + name_bytes - bytes, pattern, bytes) == 0;
+    }
+    return name_bytes == bytes && strncasecmp(name, pattern, bytes) == 0;
+}
+
+static bool host_matches(const struct route_match_settings *match, const struct http_head *head)
+{
+    const char *host = head_text(head, head->host);
+    size_t bytes = host_name_bytes(host, head->host.bytes);
+    for (size_t i = 0; i < match->host_count; i++) {
+        if (host_is(match->hosts[i].name, match->hosts[i].is_suffix, host, bytes)) {
+            return true;
+        }
+    }
+    return match->host != NULL && host_is(match->host, match->host_is_suffix, host, bytes);
+}
+
+/* Whole segments: what follows the prefix begins with "/", unless the prefix ends with it. */
+static bool prefix_matches(const struct route *route, const struct route_request *request)
+{
+    const char *prefix = route->settings->match.path_prefix;
+    size_t bytes = route->path_bytes;
+    return request->path.bytes >= bytes && memcmp(request->path.at, prefix, bytes) == 0 &&
+           (request->path.bytes == bytes || prefix[bytes - 1] == '/' ||
+            request->path.at[bytes] == '/');
+}
+
+static bool path_matches(const struct route *route, const struct route_request *request)
+{
+    if (route->conditions & ROUTE_BY_PREFIX) {
+        return prefix_matches(route, request);
+    }
+    return request->path.bytes == route->path_bytes &&
+           memcmp(request->path.at, route->settings->match.path, route->path_bytes) == 0;
+}
+
+static bool method_matches(const struct route_match_settings *match, const struct http_head *head)
+{
+    const char *method = head_text(head, head->method_text);
+    for (size_t i = 0; i < match->method_count; i++) {
+        if (strlen(match->methods[i]) == head->method_text.bytes &&
+            memcmp(match->methods[i], method, head->method_text.bytes) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* NULL: any value will do. */
+static bool value_is(const char *wanted, const char *value, size_t bytes)
+{
+    return wanted == NULL || (strlen(wanted) == bytes && memcmp(wanted, value, bytes) == 0);
+}
+
+static bool header_matches(const struct route *route, const struct http_head *head)
+{
+    const struct route_match_settings *match = &route->settings->match;
+    const struct http_field *field =
+        head_find_name(head, match->header_name, route->header_name_bytes);
+    return field != NULL &&
+           value_is(match->header_value, head->base + field->value_at, field->value_bytes);
+}
+
+static bool query_matches(const struct route *route, const struct http_head *head)
+{
+    const struct route_match_settings *match = &route->settings->match;
+    const char *target = head_text(head, head->target), *end = target + head->target.bytes;
+    const char *at = memchr(target, '?', head->target.bytes);
+    while (at != NULL && ++at <= end) {
+        const char *next = memchr(at, '&', (size_t)(end - at));
+        const char *stop = next != NULL ? next : end;
+        const char *equal = memchr(at, '=', (size_t)(stop - at));
+        const char *name_end = equal != NULL ? equal : stop;
+        const char *value = equal != NULL ? equal + 1 : stop;
+        if ((size_t)(name_end - at) == route->query_name_bytes &&
+            memcmp(at, match->query_name, route->query_name_bytes) == 0 &&
+            value_is(match->query_value, value, (size_t)(stop - value))) {
+            return true;
+        }
+        at = next;
+    }
+    return false;
+}
+
+static bool cookie_matches(const struct route *route, const struct http_head *head)
+{
+    const struct route_match_settings *match = &route->settings->match;
+    const char *value;
+    size_t bytes;
+    return cookie_find(head, match->cookie_name, route->cookie_name_bytes, &value, &bytes) &&
+           value_is(match->cookie_value, value, bytes);
+}
+
+static bool client_matches(const struct route_match_settings *match, const struct sockaddr *client)
+{
+    for (size_t i = 0; i < match->client_count; i++) {
+        if (address_in_prefix(client, &match->clients[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the whole ---- */
+
+static bool rest_matches(const struct route *route, const struct route_request *request)
+{
+    const struct route_match_settings *match = &route->settings->match;
+    unsigned asks = route->conditions;
+    return (!(asks & ROUTE_BY_LISTENER) || listener_matches(match, request->listener_name)) &&
+           (!(asks & ROUTE_BY_METHOD) || method_matches(match, request->head)) &&
+           (!(asks & ROUTE_BY_HEADER) || header_matches(route, request->head)) &&
+           (!(asks & ROUTE_BY_QUERY) || query_matches(route, request->head)) &&
+           (!(asks & ROUTE_BY_COOKIE) || cookie_matches(route, request->head)) &&
+           (!(asks & ROUTE_BY_CLIENT) || client_matches(match, request->client));
+}
+
+enum route_result route_matches(const struct route *route, const struct route_request *request,
+                                bool host_known)
+{
+    unsigned asks = route->conditions;
+    if ((asks & ROUTE_BY_HOST) && !host_known &&
+        !host_matches(&route->settings->match, request->head)) {
+        return ROUTE_NONE;
+    }
+    if ((asks & (ROUTE_BY_PATH | ROUTE_BY_PREFIX)) && !path_matches(route, request)) {
+        return ROUTE_NONE;
+    }
+    if (!rest_matches(route, request)) {
+        return ROUTE_NONE;
+    }
+    if (!(asks & ROUTE_BY_REGEX)) {
+        return ROUTE_FOUND;
+    }
+    switch (path_regex_match(route->regex, request->scratch, request->path.at, request->path.bytes,
+                             NULL)) {
+    case PATH_REGEX_MATCH: return ROUTE_FOUND;
+    case PATH_REGEX_CUT: return ROUTE_CUT;
+    case PATH_REGEX_NO_MATCH: break;
+    }
+    return ROUTE_NONE;
+}
+
+/* ---- preparation ---- */
+
+/* Every path begins with "/", so that as a prefix it asks for nothing. */
+static unsigned conditions_of(const struct route_match_settings *match)
+{
+    const struct {
+        bool asks;
+        enum route_condition condition;
+    } rows[] = {
+        {match->listener != NULL || match->listener_count > 0, ROUTE_BY_LISTENER},
+        {match->host != NULL || match->host_count > 0, ROUTE_BY_HOST},
+        {match->path != NULL, ROUTE_BY_PATH},
+        {match->path_prefix != NULL && strcmp(match->path_prefix, "/") != 0, ROUTE_BY_PREFIX},
+        {match->path_regex != NULL, ROUTE_BY_REGEX},
+        {match->method_count > 0, ROUTE_BY_METHOD},
+        {match->header_name != NULL, ROUTE_BY_HEADER},
+        {match->query_name != NULL, ROUTE_BY_QUERY},
+        {match->cookie_name != NULL, ROUTE_BY_COOKIE},
+        {match->client_count > 0, ROUTE_BY_CLIENT},
+    };
+    unsigned conditions = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        conditions |= rows[i].asks ? (unsigned)rows[i].condition : 0;
+    }
+    return conditions;
+}
+
+static size_t bytes_of(const char *text)
+{
+    return text != NULL ? strlen(text) : 0;
+}
+
+bool route_prepare(struct route *route, const struct route_settings *settings)
+{
+    const struct route_match_settings *match = &settings->match;
+    char why[PATH_REGEX_WHY_BYTES];
+    route->settings = settings;
+    route->conditions = conditions_of(match);
+    route->path_bytes = bytes_of(match->path != NULL ? match->path : match->path_prefix);
+    route->header_name_bytes = bytes_of(match->header_name);
+    route->query_name_bytes = bytes_of(match->query_name);
+    route->cookie_name_bytes = bytes_of(match->cookie_name);
+    if (match->path_regex != NULL) {
+        route->regex = path_regex_create(match->path_regex, why);
+    }
+    return match->path_regex == NULL || route->regex != NULL;
+}
+
+void route_release(struct route *route)
+{
+    path_regex_free(&route->regex);
+}
