@@ -41,6 +41,7 @@ prometheus       cmd:promtool                        check
 testssl.sh       cmd:testssl                         check
 nodejs           cmd:node                            check
 node-ws          file:/usr/share/nodejs/ws/index.js  check
+chromium         cmd:chromium                        check
 '
 
 die()

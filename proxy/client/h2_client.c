@@ -22,21 +22,6 @@
 
 static const struct client_protocol h2_client_protocol;
 
-static void h2_client_wants_pull(void *owner)
-{
-    struct h2_client *h2 = owner;
-    client_run_soon(h2->client);
-}
-
-static const struct h2_events session_events = {
-    .opened = client_stream_opened,
-    .request = client_stream_on_request,
-    .payload = client_stream_on_payload,
-    .drained = client_stream_on_drained,
-    .closed = client_stream_on_closed,
-    .wants_pull = h2_client_wants_pull,
-};
-
 /* ---- sending ---- */
 
 /* False: the client is closed. */
@@ -63,6 +48,9 @@ static bool h2_client_send(struct client *client)
 static void h2_client_enter(struct h2_client *h2, enum h2_client_stage stage)
 {
     struct worker *worker = h2->client->origin.worker;
+    if (stage <= h2->stage) {
+        return;
+    }
     h2->stage = (uint8_t)stage;
     if (stage == H2_CLIENT_WARNED) {
         h2_session_warn(h2->session);
@@ -204,6 +192,31 @@ bool h2_client_recognises(const struct client *client, const char *bytes, size_t
            length >= sizeof PREFACE - 1 && memcmp(bytes, PREFACE, sizeof PREFACE - 1) == 0;
 }
 
+static void h2_client_wants_pull(void *owner)
+{
+    struct h2_client *h2 = owner;
+    client_run_soon(h2->client);
+}
+
+/* The client opens no further streams: the connection ends with the last of them. */
+static void h2_client_on_going_away(void *owner, uint32_t code)
+{
+    struct h2_client *h2 = owner;
+    (void)code;
+    h2_client_enter(h2, H2_CLIENT_LEAVES);
+    client_run_soon(h2->client);
+}
+
+static const struct h2_events session_events = {
+    .going_away = h2_client_on_going_away,
+    .opened = client_stream_opened,
+    .request = client_stream_on_request,
+    .payload = client_stream_on_payload,
+    .drained = client_stream_on_drained,
+    .closed = client_stream_on_closed,
+    .wants_pull = h2_client_wants_pull,
+};
+
 static struct h2_client *h2_client_create(struct client *client)
 {
     struct worker *worker = client->origin.worker;
@@ -290,9 +303,7 @@ static void h2_client_expired(struct client *client)
 
 static void h2_client_leave(struct client *client)
 {
-    if (client->h2->stage == H2_CLIENT_SERVES) {
-        h2_client_enter(client->h2, H2_CLIENT_WARNED);
-    }
+    h2_client_enter(client->h2, H2_CLIENT_WARNED);
 }
 
 static void h2_client_end_tunnels(struct client *client)

@@ -76,7 +76,9 @@ void client_stream_resume(struct client_stream *stream);
 /* Ends the stream and its exchange; nothing more is sent of it. */
 void client_stream_end(struct client_stream *stream, enum exchange_reason reason);
 
-/* h2_tunnel.c: the head of an extended CONNECT, with the key that HTTP/1 asks for (RFC 8441 5, RFC 6455 4.1). The copy lies in the
+/* h2_tunnel.c: whether an extended CONNECT asks for a WebSocket. No other protocol has an upgrade in HTTP/1 that stands for it. */
+bool h2_tunnel_known(const struct http_head *head);
+/* The head of an extended CONNECT, with the key that HTTP/1 asks for (RFC 8441 5, RFC 6455 4.1). The copy lies in the
    worker's write scratch. False: it is too large. */
 __attribute__((warn_unused_result)) bool h2_tunnel_head(struct worker *worker,
                                                         const struct http_head *head,

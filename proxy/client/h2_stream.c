@@ -159,6 +159,10 @@ void client_stream_on_request(struct h2_stream *wire, struct http_head *head, en
     }
     if (head->facts & FACT_EXTENDED_CONNECT) {
         stream->upgrading = true;
+        if (!h2_tunnel_known(head)) {
+            client_stream_refuse(stream, REASON_NOT_IMPLEMENTED, ":protocol", head);
+            return;
+        }
         if (!h2_tunnel_head(client->origin.worker, head, &upgrade)) {
             client_stream_refuse(stream, REASON_HEAD_TOO_LARGE, NULL, head);
             return;
@@ -504,6 +508,11 @@ static enum h2_code code_of_reason(enum exchange_reason reason)
     }
 }
 
+static bool client_stream_gave_end(const struct client_stream *stream)
+{
+    return stream->wire.state == H2_STREAM_RECEIVE_ONLY || stream->wire.state == H2_STREAM_ENDING;
+}
+
 /* The rest of a request whose response is complete is not wanted; it may be on its way. */
 static void client_stream_answered(struct client_stream *stream)
 {
@@ -512,6 +521,13 @@ static void client_stream_answered(struct client_stream *stream)
     buf_give(worker->bufs, &stream->in);
     if (kept_bytes > 0) {
         h2_stream_taken(&stream->wire, kept_bytes);
+    }
+    static const struct payload end = {NULL, 0, true, NULL};
+    /* a tunnel whose two ends have come together */
+    bool ends = !client_stream_gave_end(stream);
+    if (ends && h2_stream_give(&stream->wire, &end) == SINK_BROKEN) {
+        client_stream_reset(stream, H2_INTERNAL_ERROR);
+        return;
     }
     if (!stream->whole) {
         h2_stream_reset(&stream->wire, H2_NO_ERROR);

@@ -1,11 +1,20 @@
 /* WebSocket over HTTP/2: the request as HTTP/1 would have it. */
 #include <string.h>
+#include <strings.h>
 
 #include "proxy/client/h2_client.h"
 #include "tls/websocket_key.h"
 
+#define PROTOCOL "websocket"
 #define KEY_NAME "Sec-WebSocket-Key"
 #define KEY_LINE KEY_NAME ": "
+
+bool h2_tunnel_known(const struct http_head *head)
+{
+    const struct http_field *upgrade = head_find(head, FIELD_UPGRADE);
+    return upgrade != NULL && upgrade->value_bytes == sizeof PROTOCOL - 1 &&
+           strncasecmp(head->base + upgrade->value_at, PROTOCOL, sizeof PROTOCOL - 1) == 0;
+}
 
 bool h2_tunnel_head(struct worker *worker, const struct http_head *head, struct http_head *ret_head)
 {

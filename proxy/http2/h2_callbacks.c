@@ -363,7 +363,7 @@ static void take_goaway(struct h2_session *session, const nghttp2_frame *frame)
 {
     session->goaway_received = true;
     session->ids.goaway = frame->goaway.last_stream_id;
-    if (!h2_session_is_server(session)) {
+    if (session->events->going_away != NULL) {
         session->events->going_away(session->owner, frame->goaway.error_code);
     }
 }

@@ -109,7 +109,8 @@ struct h2_events {
     void (*response)(struct h2_stream *stream, struct http_head *head, bool last);
     /* SETTINGS of the server: how many streams it takes at a time now. Called with the first and each later change. */
     void (*allowed)(void *owner, uint32_t streams_count);
-    /* GOAWAY: no further stream may be opened. Streams beyond its last one end with `closed` and `unsent`. */
+    /* GOAWAY: no further stream may be opened; of a client: it opens none, and the connection is over with the last of its
+       streams (a server's may be NULL). Streams beyond its last one end with `closed` and `unsent`. */
     void (*going_away)(void *owner, uint32_t code);
     /* The answer to h2_session_ping(). */
     void (*pong)(void *owner);
