@@ -289,8 +289,9 @@ static const struct schema_row upstream_rows[] = {
 
     {"timeouts.resolve", &type_duration, "5s", AT(timeouts.resolve_ms), .min = MS, .max = HOUR,
      .help = "longest time of a lookup of a name"},
-    {"timeouts.connect", &type_duration, "1s", AT(timeouts.connect_ms), .min = MS, .max = HOUR,
-     .help = "longest time until a TCP connection is open (else 504)"},
+    {"timeouts.connect", &type_duration, "1500ms", AT(timeouts.connect_ms), .min = MS, .max = HOUR,
+     .help =
+         "longest time until a TCP connection is open (else 504); a SYN that is lost is sent again after 1s"},
     {"timeouts.tls", &type_duration, "2s", AT(timeouts.tls_ms), .min = MS, .max = HOUR,
      .help = "longest time of a TLS handshake (else 504)"},
     {"timeouts.first_byte", &type_duration, "60s", AT(timeouts.first_byte_ms), .min = MS,
