@@ -83,7 +83,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_int_equal(app->pool.max_count, 256);
     assert_int_equal(app->pool.idle_ms, 50000);
     assert_int_equal(app->pool.max_requests_count, 10000);
-    assert_int_equal(app->timeouts.connect_ms, 1000);
+    assert_int_equal(app->timeouts.connect_ms, 1500);
     assert_int_equal(app->timeouts.first_byte_ms, 60000);
     assert_int_equal(app->timeouts.per_try_ms, 65000);
     assert_int_equal(app->timeouts.total_ms, 75000);
@@ -113,17 +113,17 @@ static void keys_that_are_not_given_follow_those_that_are(void **state)
         const char *text;
         uint64_t connect_ms, first_byte_ms, per_try_ms, total_ms, stream_ms;
     } cases[] = {
-        {WITH_TIMEOUTS("", ""), 1000, 60000, 65000, 75000, 43200000},
-        {WITH_TIMEOUTS("first_byte = \"20m\";", ""), 1000, 1200000, 1205000, 1215000, 43200000},
-        {WITH_TIMEOUTS("first_byte = \"8s\";", ""), 1000, 8000, 65000, 75000, 43200000},
-        {WITH_TIMEOUTS("per_try = \"90s\";", ""), 1000, 60000, 90000, 100000, 43200000},
-        {WITH_TIMEOUTS("per_try = \"2s\";", ""), 1000, 2000, 2000, 75000, 43200000},
+        {WITH_TIMEOUTS("", ""), 1500, 60000, 65000, 75000, 43200000},
+        {WITH_TIMEOUTS("first_byte = \"20m\";", ""), 1500, 1200000, 1205000, 1215000, 43200000},
+        {WITH_TIMEOUTS("first_byte = \"8s\";", ""), 1500, 8000, 65000, 75000, 43200000},
+        {WITH_TIMEOUTS("per_try = \"90s\";", ""), 1500, 60000, 90000, 100000, 43200000},
+        {WITH_TIMEOUTS("per_try = \"2s\";", ""), 1500, 2000, 2000, 75000, 43200000},
         {WITH_TIMEOUTS("total = \"400ms\";", ""), 400, 400, 400, 400, 43200000},
-        {WITH_TIMEOUTS("total = \"20m\";", ""), 1000, 60000, 65000, 1200000, 43200000},
-        {WITH_TIMEOUTS("total = \"13h\";", ""), 1000, 60000, 65000, 46800000, 46800000},
-        {WITH_TIMEOUTS("first_byte = \"30s\"; total = \"10s\";", ""), 1000, 30000, 10000, 10000,
+        {WITH_TIMEOUTS("total = \"20m\";", ""), 1500, 60000, 65000, 1200000, 43200000},
+        {WITH_TIMEOUTS("total = \"13h\";", ""), 1500, 60000, 65000, 46800000, 46800000},
+        {WITH_TIMEOUTS("first_byte = \"30s\"; total = \"10s\";", ""), 1500, 30000, 10000, 10000,
          43200000},
-        {WITH_TIMEOUTS("", "deadline = \"75s\";"), 1000, 60000, 65000, 75000, 43200000},
+        {WITH_TIMEOUTS("", "deadline = \"75s\";"), 1500, 60000, 65000, 75000, 43200000},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
