@@ -18,6 +18,7 @@ void bound_register(struct bound_registry *registry, struct bound *bound)
 {
     CHECK(bound->link.tqe_prev == NULL);
     TAILQ_INSERT_TAIL(&registry->bounds, bound, link);
+    bound->number = ++registry->last_number;
     registry->count++;
 }
 

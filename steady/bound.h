@@ -24,6 +24,7 @@ struct bound {
     uint64_t peak;
     uint64_t refused;        /* takes that were refused because of the limit */
     struct episode refusals; /* for whoever watches over `refused`: one thread */
+    uint64_t number;         /* ascends in the list of the registry */
 };
 
 TAILQ_HEAD(bound_list, bound);
@@ -31,6 +32,7 @@ TAILQ_HEAD(bound_list, bound);
 struct bound_registry {
     struct bound_list bounds;
     uint64_t count;
+    uint64_t last_number;
 };
 
 void bound_registry_init(struct bound_registry *registry);

@@ -166,7 +166,7 @@ static const struct admin_route {
     {"/readyz", "application/json", readyz_write, NULL, readyz_status, NULL},
     {"/metrics", METRICS, NULL, NULL, NULL, metrics_page},
     {"/status", "application/json", NULL, NULL, NULL, status_page},
-    {"/resources", "application/json", resources_write, NULL, NULL, NULL},
+    {"/resources", "application/json", NULL, NULL, NULL, resources_page},
     {"/upstreams", "application/json", NULL, NULL, NULL, upstreams_page},
     {"/drain", TEXT, NULL, act_drain, NULL, NULL},
     {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint, NULL, NULL},

@@ -314,34 +314,59 @@ page_part_fn *const status_page[] = {write_process,   write_routes, open_upstrea
 
 /* ---- /resources ---- */
 
-void resources_write(struct evbuffer *out, const struct overview *overview)
+static void write_bound(struct json *json, const struct bound *bound)
 {
-    struct json json = {out, false};
-    const struct bound *bound;
-    json_open(&json, NULL, '{');
-    json_open(&json, "bounds", '[');
-    pools_publish(overview->pools);
-    TAILQ_FOREACH (bound, &overview->registry->bounds, link) {
-        uint64_t limit = bound_limit(bound), used = bound_used(bound);
-        json_open(&json, NULL, '{');
-        json_text(&json, "name", bound->name);
-        json_text(&json, "detail", bound->detail);
-        json_uint(&json, "limit", limit);
-        json_uint(&json, "used", used);
-        json_uint(&json, "peak", bound_peak(bound));
-        json_uint(&json, "refused", bound_refused(bound));
-        json_number(&json, "share", limit > 0 ? (double)used / (double)limit : 0);
-        json_close(&json, '}');
-    }
-    json_close(&json, ']');
-    json_open(&json, "memory", '{');
-    json_uint(&json, "resident_bytes", budget_resident_bytes(""));
-    json_uint(&json, "budget_bytes", overview->memory_budget_bytes);
-    json_close(&json, '}');
-    json_open(&json, "descriptors", '{');
-    json_uint(&json, "open", budget_open_fds(""));
-    json_uint(&json, "limit", (uint64_t)sysconf(_SC_OPEN_MAX));
-    json_close(&json, '}');
-    json_close(&json, '}');
-    evbuffer_add(out, "\n", 1);
+    uint64_t limit = bound_limit(bound), used = bound_used(bound);
+    json_open(json, NULL, '{');
+    json_text(json, "name", bound->name);
+    json_text(json, "detail", bound->detail);
+    json_uint(json, "limit", limit);
+    json_uint(json, "used", used);
+    json_uint(json, "peak", bound_peak(bound));
+    json_uint(json, "refused", bound_refused(bound));
+    json_number(json, "share", limit > 0 ? (double)used / (double)limit : 0);
+    json_close(json, '}');
 }
+
+static bool open_resources(struct page *page)
+{
+    json_open(&page->json, NULL, '{');
+    json_open(&page->json, "bounds", '[');
+    pools_publish(page->overview->pools);
+    return true;
+}
+
+static bool write_bounds(struct page *page)
+{
+    const struct bound *bound;
+    TAILQ_FOREACH (bound, &page->overview->registry->bounds, link) {
+        if (bound->number <= page->cursor) {
+            continue;
+        }
+        write_bound(&page->json, bound);
+        page->cursor = bound->number;
+        if (!page_has_time(page)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool close_resources(struct page *page)
+{
+    struct json *json = &page->json;
+    json_close(json, ']');
+    json_open(json, "memory", '{');
+    json_uint(json, "resident_bytes", budget_resident_bytes(""));
+    json_uint(json, "budget_bytes", page->overview->memory_budget_bytes);
+    json_close(json, '}');
+    json_open(json, "descriptors", '{');
+    json_uint(json, "open", budget_open_fds(""));
+    json_uint(json, "limit", (uint64_t)sysconf(_SC_OPEN_MAX));
+    json_close(json, '}');
+    json_close(json, '}');
+    evbuffer_add(page->out, "\n", 1);
+    return true;
+}
+
+page_part_fn *const resources_page[] = {open_resources, write_bounds, close_resources, NULL};

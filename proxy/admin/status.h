@@ -12,6 +12,6 @@
 void readyz_write(struct evbuffer *out, const struct overview *overview);
 int readyz_status(const struct overview *overview);
 extern page_part_fn *const status_page[];
-void resources_write(struct evbuffer *out, const struct overview *overview);
+extern page_part_fn *const resources_page[];
 
 #endif

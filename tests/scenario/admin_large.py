@@ -83,13 +83,14 @@ def linear(s):
 @scenario("a liveness probe waits until large pages are written")
 def livez(s):
     proxy = large_proxy(s)
-    path = proxy.settings["admin"]["listen"].removeprefix("unix:")
-    askers = []
-    for _ in range(30):
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.connect(path)
-        sock.sendall(b"GET /upstreams HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        askers.append(sock)
+    for page in ("/upstreams", "/resources", "/status"):
+        with s.case(page):
+            probe_amid(proxy, page)
+
+
+def probe_amid(proxy, page):
+    """Asks for the page many times at once, and for /livez when the first has come."""
+    askers = [asks(proxy, page) for _ in range(30)]
 
     def answered():
         return sum(_has_data(sock) for sock in askers)
@@ -97,14 +98,21 @@ def livez(s):
     eventually(answered, "the first page is there")
     check_equal(proxy.admin("/livez")[0], 200, "status of /livez")
     check(answered() < len(askers), "all pages went before the probe")
-    with s.case("whoever leaves is not written for, and the others get their page"):
-        for sock in askers[10:]:
-            sock.close()
-        del askers[10:]
-        eventually(lambda: answered() == len(askers), "the pages are there", 30)
+    # whoever leaves is not written for, and the others get their page
+    for sock in askers[10:]:
+        sock.close()
+    del askers[10:]
+    eventually(lambda: answered() == len(askers), "the pages are there", 30)
     for sock in askers:
         sock.close()
     eventually(lambda: proxy.bound("admin_connections")["used"] == 1, "only the one who asks has a place")
+
+
+def asks(proxy, page):
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.connect(proxy.settings["admin"]["listen"].removeprefix("unix:"))
+    sock.sendall(f"GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return sock
 
 
 def _has_data(sock):
