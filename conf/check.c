@@ -156,6 +156,12 @@ static void check_upstream_protocol(struct loading *loading,
                        "proxy_protocol = \"client\" needs protocol = \"http1\": a connection that "
                        "names one client cannot carry the requests of others");
     }
+    if (upstream->pool.max_count < loading->settings->worker_count) {
+        loading_report(loading, SETTINGS_WARNING, path,
+                       "pool.max is below the number of workers (%u), of which each shares HTTP/2 "
+                       "connections of its own: some will wait for others",
+                       loading->settings->worker_count);
+    }
     if (upstream->protocol == UPSTREAM_AUTO && !upstream->tls.enabled) {
         loading_report(loading, SETTINGS_WARNING, path,
                        "protocol = \"auto\" means HTTP/1, because tls.enabled is false");

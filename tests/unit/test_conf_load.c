@@ -342,6 +342,29 @@ static void tls_is_refused_rather_than_ignored(void **state)
         "tls.server_name: expected a host name");
 }
 
+#define PROTOCOL(keys)                                                     \
+    "workers = 2; listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n" \
+    "upstreams = { app = { endpoints = [ \"a:1\" ]; " keys                 \
+    " }; };\nroutes = ( { upstream = \"app\"; } );\n"
+
+static void what_is_spoken_to_an_upstream_is_one_of_three_words(void **state)
+{
+    (void)state;
+    struct settings *settings = good(PROTOCOL(""));
+    assert_int_equal(settings->upstreams[0].protocol, UPSTREAM_HTTP1);
+    assert_int_equal(settings->upstreams[0].pool.streams_count, 100);
+    settings_put(&settings);
+    settings = good(PROTOCOL("protocol = \"http2\"; pool = { streams = 7; ping = \"2s\"; };"));
+    assert_int_equal(settings->upstreams[0].protocol, UPSTREAM_HTTP2);
+    assert_int_equal(settings->upstreams[0].pool.streams_count, 7);
+    assert_int_equal(settings->upstreams[0].pool.ping_ms, 2000);
+    settings_put(&settings);
+    refused(PROTOCOL("protocol = \"h2\";"), "upstreams.app.protocol: expected");
+    refused(PROTOCOL("pool = { streams = 0; };"), "upstreams.app.pool.streams: expected");
+    refused(PROTOCOL("protocol = \"http2\"; proxy_protocol = \"client\";"),
+            "needs protocol = \"http1\"");
+}
+
 static void what_is_missing_is_named(void **state)
 {
     (void)state;
@@ -613,6 +636,7 @@ int main(void)
         cmocka_unit_test(health_is_read_and_what_cannot_be_probed_is_refused),
         cmocka_unit_test(the_dump_reads_back_to_the_same),
         cmocka_unit_test(another_limit_is_for_the_same_pool),
+        cmocka_unit_test(what_is_spoken_to_an_upstream_is_one_of_three_words),
         cmocka_unit_test(includes_and_files_that_are_none_are_explained),
         cmocka_unit_test(mutated_configurations_never_crash),
         cmocka_unit_test(a_broken_file_costs_no_more_than_the_text_at_which_it_breaks),
