@@ -277,7 +277,8 @@ const struct schema_type type_host_settings_list = {
     true,
     take_host_setting,
     print_host_settings,
-    UNIT_PLAIN};
+    UNIT_PLAIN,
+    NULL};
 const struct schema_type type_endpoint_list = {
     .name = "list of endpoints",
     .expected =

@@ -385,13 +385,22 @@ const struct schema_type type_header = {
     .take = take_header,
     .print = print_header,
 };
-const struct schema_type type_path = {
-    "path",    "a path such as \"/api\", without a query", true, false, take_path, print_text,
-    UNIT_PLAIN};
-const struct schema_type type_pair = {
-    "name or pair", "\"name\" or \"name=value\"", true, false, take_pair, print_pair, UNIT_PLAIN};
-const struct schema_type type_name_list = {
-    "list of names", "a name of a listener", true, true, take_method, print_texts, UNIT_PLAIN};
+const struct schema_type type_path = {"path",     "a path such as \"/api\", without a query",
+                                      true,       false,
+                                      take_path,  print_text,
+                                      UNIT_PLAIN, NULL};
+const struct schema_type type_pair = {"name or pair", "\"name\" or \"name=value\"",
+                                      true,           false,
+                                      take_pair,      print_pair,
+                                      UNIT_PLAIN,     NULL};
+const struct schema_type type_name_list = {"list of names",
+                                           "a name of a listener",
+                                           true,
+                                           true,
+                                           take_method,
+                                           print_texts,
+                                           UNIT_PLAIN,
+                                           NULL};
 const struct schema_type type_method_list = {
     .name = "list of methods",
     .expected = "a method such as \"GET\"",
