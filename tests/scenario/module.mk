@@ -22,6 +22,7 @@ scenario_tests = \
 	%D%/grpc_rules.py \
 	%D%/h2_client.py \
 	%D%/h2_life.py \
+	%D%/h2_failover.py \
 	%D%/h2_upstream.py \
 	%D%/h2_upstream_peers.py \
 	%D%/half_close.py \

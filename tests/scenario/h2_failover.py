@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Failover over HTTP/2: what a dying endpoint costs clients, and how soon its pool is full again."""
+
+import time
+
+from harness import (Pace, Stopwatch, check, check_equal, eventually, once_of, patient, promptly, reads_body, run, scaled,
+                     scenario, start_proxy, takes)
+from harness import h2_bytes as h2
+from harness.h2_origin import H2Origin
+from harness.pace import faults
+
+WARM = 10
+
+
+def in_one_piece(stream, _):
+    """So that a connection breaks before a response or behind it, not within."""
+    stream.send(h2.headers(stream.id, h2.block([(":status", "200")])) + h2.data(stream.id, b"ok", True))
+
+
+def serving(s, name="origin"):
+    origin = H2Origin(s, name)
+    origin.on("/", reads_body(takes(0.03, in_one_piece)))
+    return origin
+
+
+def proxy_for(s, *origins):
+    proxy = start_proxy(s, list(origins), {"workers": 2, "upstreams": {"app": {"protocol": "http2", "pool": {"warm_min": WARM}}}})
+    for origin in origins:
+        eventually(lambda the=origin: full(the), "it is warm")
+    return proxy
+
+
+def full(origin, since=0):
+    """Whether the warm level is there, of connections that came after the first `since`."""
+    return sum(not connection.ended for connection in list(origin.connections)[since:]) >= WARM
+
+
+def reset_all(origin):
+    """Returns how many connections there ever were."""
+    for connection in origin.open_connections():
+        connection.reset()
+    return len(origin.connections)
+
+
+@scenario("HTTP/2 connections that are reset together cost an error, or come back one by one")
+def reset_together(s):
+    origin = serving(s)
+    proxy = proxy_for(s, origin)
+    load = Pace(proxy.address, 150, 30)
+    load.go_on(scaled(100, 500))
+
+    def once():
+        eventually(lambda: full(origin), "it is full before")
+        since = reset_all(origin)
+        again = promptly(lambda: full(origin, since), "the pool is full again", 0.25, proxy)
+        s.note(f"full after {again.seconds * 1000:.0f} ms")
+        load.go_on(scaled(100, 300))
+    once_of(3, once)
+    check_equal(faults(load.end())[:5], [], "faults")
+
+
+@scenario("an HTTP/2 endpoint that refuses makes clients pay although another one serves")
+def one_refuses(s):
+    bad, good = serving(s, "bad"), serving(s, "good")
+    proxy = proxy_for(s, bad, good)
+    load = Pace(proxy.address, 100, 30)
+    load.go_on(50)
+    bad.refuse()
+    since = reset_all(bad)
+    load.go_on(scaled(150, 300))
+    bad.listen()
+    again = promptly(lambda: full(bad, since), "its pool is full again", 1.0 + 0.25, proxy)
+    s.note(f"full {1000 * again.seconds:.0f} ms after it was back")
+    load.go_on(50)
+    check_equal(faults(load.end())[:5], [], "faults")
+
+
+@scenario("with no HTTP/2 endpoint alive clients wait, or are not told why; afterwards the pool stays empty")
+def none_alive(s):
+    origin = serving(s)
+    proxy = proxy_for(s, origin)
+    origin.refuse()
+    since = reset_all(origin)
+    until = time.monotonic() + scaled(1.0, 3)
+    with s.case("errors are immediate and explained"):
+        while time.monotonic() < until:
+            watch = Stopwatch(proxy)
+            response = proxy.get("/")
+            took = watch.stop().seconds
+            check(response.status in (502, 503), f"status {response.status}")
+            check("error=" in (response.get("Proxy-Status") or ""), f"Proxy-Status: {response.get('Proxy-Status')}")
+            check(took < patient(0.15), f"it took {took:.3f} s")
+            time.sleep(0.02)  # a client's pause
+    with s.case("the pool is full one step and a dial after it is back"):
+        origin.listen()
+        promptly(lambda: full(origin, since), "the pool is full again", 1.0 + 0.25, proxy)
+        eventually(lambda: proxy.get("/").status == 200, "the breaker lets requests through")
+
+
+if __name__ == "__main__":
+    run()
