@@ -1,6 +1,7 @@
 /* Streams of an HTTP/2 client: a request becomes an exchange, its payload goes as far as the exchange takes it, and what the exchange
    asks of its client becomes frames. */
 #include "proxy/client/h2_client.h"
+#include "proxy/http/grpc_words.h"
 #include "proxy/http/respond.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
@@ -168,6 +169,9 @@ void client_stream_on_request(struct h2_stream *wire, struct http_head *head, en
             return;
         }
         head = &upgrade;
+    }
+    if (grpc_is_call(head)) {
+        head->facts |= FACT_GRPC | FACT_TE_TRAILERS; /* servers insist on the field TE */
     }
     client_stream_start(stream, head);
 }

@@ -16,8 +16,8 @@
 #include "proxy/worker/route_find.h"
 #include "steady/deadline.h"
 
-/* Of requests that are looked at more closely. A gRPC call says that it takes trailers. */
-#define ODD_FACTS (FACT_UPGRADE | FACT_UNDERSCORE | FACT_TE_TRAILERS)
+/* Of requests that are looked at more closely. A gRPC call over HTTP/1 says that it takes trailers. */
+#define ODD_FACTS (FACT_UPGRADE | FACT_UNDERSCORE | FACT_TE_TRAILERS | FACT_GRPC)
 
 static void exchange_route(struct exchange *exchange);
 
@@ -362,6 +362,9 @@ void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const
         return;
     }
     hedge_cancel(exchange);
+    if (exchange_is_call(exchange) && exchange_cuts_call(exchange, reason, detail)) {
+        return;
+    }
     if (exchange->response.status != 0 || reason_rows[reason].status == 0) {
         exchange_finish(exchange, reason);
         return;

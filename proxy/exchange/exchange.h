@@ -165,8 +165,9 @@ struct exchange_hedge {
 /* What has become of a gRPC call. */
 enum exchange_call {
     CALL_NONE,  /* the request is no gRPC call */
-    CALL_OPEN,  /* its server has not said how it ended */
-    CALL_ENDED, /* the server has said it: grpc-status */
+    CALL_OPEN,  /* its server has not answered */
+    CALL_FLOWS, /* its server answers: trailers will end the response */
+    CALL_ENDED, /* the server has said how it ended: grpc-status */
 };
 
 /* Part of an exchange in gRPC; written only by exchange_grpc.c. */

@@ -1,6 +1,7 @@
 /* What gRPC adds to an exchange: how a call ended, which of its endings are retried, what its next attempt tells the server. */
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/http/grpc_words.h"
+#include "proxy/http/respond.h"
 #include "proxy/policy/retry.h"
 
 void exchange_find_call(struct exchange *exchange)
@@ -61,12 +62,22 @@ static void exchange_note_status(struct exchange *exchange, const struct http_he
     }
 }
 
+static bool exchange_takes_trailers(const struct exchange *exchange)
+{
+    unsigned facts = exchange->request.facts;
+    return (facts & (FACT_TE_TRAILERS | FACT_GRPC)) != 0 && (facts & FACT_HTTP_1_0) == 0;
+}
+
 /* What was kept for a retry is not needed any more; a stream may last long. */
 enum sink exchange_on_call_response(void *owner, const struct http_head *head,
                                     const struct payload *payload)
 {
     struct exchange *exchange = owner;
     request_body_forget(&exchange->body, exchange->worker);
+    if (head->status == 200 && head->framing == FRAMING_CHUNKED &&
+        exchange_takes_trailers(exchange)) {
+        exchange->grpc.call = CALL_FLOWS;
+    }
     exchange_note_status(exchange,
                          payload->last && payload->trailers == NULL ? head : payload->trailers);
     return exchange_events.response(owner, head, payload);
@@ -76,4 +87,19 @@ enum sink exchange_on_call_payload(void *owner, const struct payload *payload)
 {
     exchange_note_status(owner, payload->trailers);
     return exchange_events.payload(owner, payload);
+}
+
+bool exchange_cuts_call(struct exchange *exchange, enum exchange_reason reason, const char *detail)
+{
+    struct own_response own;
+    if (exchange->grpc.call != CALL_FLOWS || reason_rows[reason].status == 0) {
+        return false;
+    }
+    own_response_build_trailers(&own, reason, detail);
+    const struct payload end = {NULL, 0, true, &own.head};
+    if (exchange->downstream->send_payload(exchange, &end) != SINK_BROKEN) {
+        exchange->response.intact = true;
+        exchange_finish(exchange, reason);
+    }
+    return true;
 }

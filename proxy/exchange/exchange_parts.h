@@ -189,6 +189,9 @@ void exchange_find_call(struct exchange *exchange);
 void exchange_repeat_call(struct exchange *exchange);
 /* The status of a call that is over, as its client sees it. */
 enum grpc_status exchange_call_status(const struct exchange *exchange);
+/* The call fails while its response is being passed on: ends the response with a status, and finishes. False: there is nothing
+   that could be ended so. */
+bool exchange_cuts_call(struct exchange *exchange, enum exchange_reason reason, const char *detail);
 /* Whether retry.on names a status of gRPC, so that payload of a call is kept. */
 bool exchange_repeats_call(const struct exchange *exchange);
 /* For exchange_call_events. */

@@ -72,6 +72,8 @@ enum http_fact {
     /* CONNECT with :protocol (RFC 8441). The head is that of the upgrade which asks for the same in HTTP/1: GET, Upgrade with
        the protocol, FACT_UPGRADE. */
     FACT_EXTENDED_CONNECT = 1 << 13,
+    /* A gRPC call of an HTTP/2 client, by its content type. */
+    FACT_GRPC = 1 << 14,
 };
 
 struct http_head {

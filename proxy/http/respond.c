@@ -88,6 +88,14 @@ void own_response_build_grpc(struct own_response *response, enum exchange_reason
     own_response_empty(response);
 }
 
+/* The content type was in the head. */
+void own_response_build_trailers(struct own_response *response, enum exchange_reason reason,
+                                 const char *detail)
+{
+    own_response_build_grpc(response, reason, detail, 0);
+    response->fields[0].drop = 1;
+}
+
 void own_response_empty(struct own_response *response)
 {
     response->body_bytes = 0;

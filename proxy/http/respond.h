@@ -25,6 +25,9 @@ void own_response_build(struct own_response *response, enum exchange_reason reas
 /* The same for a gRPC call. */
 void own_response_build_grpc(struct own_response *response, enum exchange_reason reason,
                              const char *detail, uint64_t retry_after_s);
+/* The trailers that end a gRPC call whose response has begun. */
+void own_response_build_trailers(struct own_response *response, enum exchange_reason reason,
+                                 const char *detail);
 /* Removes the line of text, for a request whose method is unknown. It may be HEAD, and then bytes behind the head would
    be read as the next response (RFC 9110 9.3.2). */
 void own_response_empty(struct own_response *response);

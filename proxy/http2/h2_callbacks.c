@@ -3,8 +3,10 @@
 #include "proxy/http2/h2_state.h"
 #include "steady/check.h"
 
-/* A client may send so many WINDOW_UPDATE frames for each frame that it is sent. */
+/* The other side may send so many WINDOW_UPDATE frames for each frame that it is sent, and two for each message in it: the
+   libraries of gRPC open the windows of stream and connection for every message, and the shortest has five bytes. */
 #define UPDATES_FOR_A_FRAME 4
+#define SHORTEST_MESSAGE_BYTES 5
 #define LARGEST_FRAME_BYTES 16384 /* RFC 9113 4.2: SETTINGS_MAX_FRAME_SIZE, which is not changed */
 
 /* ---- field blocks ---- */
@@ -433,7 +435,12 @@ static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, vo
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) {
         return 0;
     }
-    h2_abuse_credit(&session->abuse, H2_ABUSE_WINDOW_UPDATES, UPDATES_FOR_A_FRAME);
+    size_t messages_count =
+        frame->hd.type == NGHTTP2_DATA ? frame->hd.length / SHORTEST_MESSAGE_BYTES : 0;
+    h2_abuse_credit(&session->abuse, H2_ABUSE_WINDOW_UPDATES,
+                    UPDATES_FOR_A_FRAME + 2 * (uint32_t)messages_count);
+    /* they also measure the bandwidth: with a PING at most for each frame of payload */
+    h2_abuse_credit(&session->abuse, H2_ABUSE_PINGS, 1);
     struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
     if (stream == NULL) {
         return 0;

@@ -150,8 +150,10 @@ def deadlines(s):
             watch = Stopwatch(proxy)
             client.send("POST /headed HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nTE: trailers\r\n"
                         "Connection: TE\r\ngrpc-timeout: 300m\r\nContent-Length: 0\r\n\r\n")
-            eventually(lambda: len(ended) == 2, "the server is let go")
+            response = client.response("POST")
             check(watch.stop().took >= 0.29, f"after {watch.took:.2f} s")
+            eventually(lambda: len(ended) == 2, "the server is let go")
+            check_equal(dict(response.trailers).get("grpc-status"), "4", f"trailers: {response.trailers}")
     with s.case("a client that is no gRPC client is not obeyed"):
         origin.on("/plain", status=200)
         response = proxy.get("/plain", [("grpc-timeout", "1n")])
@@ -161,6 +163,31 @@ def deadlines(s):
             response = call(proxy, "/malformed", [("grpc-timeout", value)])
             check_equal(outcome(response), (200, "13"), repr(value))
         check(not [r for r in origin.requests if r.target == "/malformed"], "the server got it")
+
+
+@scenario("a call whose response breaks off looks complete, or has no status")
+def breaks(s):
+    origin = RawOrigin(s)
+    head = "HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+
+    def cut(connection, _):
+        connection.send(head)
+        connection.wait_until_read()
+        connection.close()
+        return False
+
+    origin.on("/cut", cut)
+    proxy = start(s, origin)
+    response = call(proxy, "/cut")
+    check_equal((bytes(response.body), dict(response.trailers).get("grpc-status")), (b"abc", "14"), "body and status")
+    check("upstream_incomplete" in dict(response.trailers).get("Proxy-Status", ""), f"trailers: {response.trailers}")
+    with s.case("to a client that takes no trailers it breaks off visibly"):
+        with proxy.client() as client:
+            client.send("POST /cut HTTP/1.0\r\nHost: a\r\nContent-Type: application/grpc\r\nTE: trailers\r\n"
+                        "Connection: TE\r\nContent-Length: 0\r\n\r\n")
+            client.reader.through(b"abc")
+            check_equal(client.ending(), "reset", "how the connection ends")
+    check_equal([line["grpc_status"] for line in rows(s, 2)], ["unavailable"] * 2, "in the access log")
 
 
 @scenario("a call is not repeated where that is configured, or repeated where it is not")

@@ -155,6 +155,31 @@ static void a_client_that_is_served_may_reset_as_often(void **state)
     rig_end(&rig);
 }
 
+/* As the libraries of gRPC do: the windows of stream and connection are opened for each of many short messages in a frame, and each
+   frame is taken as an occasion to measure the bandwidth. */
+static void a_client_that_acknowledges_each_message_is_served(void **state)
+{
+    static const char payload[1000];
+    (void)state;
+    begin();
+    rig_open(&rig, POST, false);
+    rig_pump(&rig);
+    struct h2_stream *stream = &rig.server.streams[0].stream;
+    rig_answer(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false);
+    for (unsigned i = 0; i < 1500 && !rig.server.over; i++) {
+        assert_int_equal(rig_give(stream, payload, sizeof payload, false), SINK_OPEN);
+        drain();
+        for (unsigned message = 0; message < sizeof payload / 10; message++) {
+            feed_frame(NGHTTP2_WINDOW_UPDATE, 0, 0, "\0\0\0\x0a", 4);
+            feed_frame(NGHTTP2_WINDOW_UPDATE, 0, 1, "\0\0\0\x0a", 4);
+        }
+        feed_frame(NGHTTP2_PING, 0, 0, "12345678", 8);
+        drain();
+    }
+    assert_false(rig.server.over);
+    rig_end(&rig);
+}
+
 /* A request that is reset because of what its client does next, as in CVE-2025-8671. */
 static void make_you_reset(const char *frame, size_t bytes)
 {
@@ -393,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_budget_comes_back_with_time),
         cmocka_unit_test(rapid_reset_ends_the_connection),
         cmocka_unit_test(a_client_that_is_served_may_reset_as_often),
+        cmocka_unit_test(a_client_that_acknowledges_each_message_is_served),
         cmocka_unit_test(streams_that_a_client_makes_the_server_reset_end_the_connection),
         cmocka_unit_test(frames_of_a_stream_that_its_client_has_ended_end_the_connection),
         cmocka_unit_test(heads_beyond_the_limits_without_end_end_the_connection),
