@@ -64,6 +64,8 @@ const char *metric_type_name(enum metric_type value);
       CLOSED(http2_events))                                                                         \
     X(LABEL_HANDSHAKE_KIND, "kind", "whether a handshake resumed a session",                        \
       CLOSED(handshake_kinds))                                                                      \
+    X(LABEL_H2_ABUSE, "kind", "what a client did; the word that also names the error",              \
+      CLOSED(h2_abuses))                                                                            \
     X(LABEL_TLS_FAILURE, "cause", "why a handshake failed", CLOSED_BUT_FIRST(tls_failures))         \
     X(LABEL_SERVER_NAME, "server_name", "server name that TLS sessions are cached for", OPEN)       \
     X(LABEL_PORT, "port", "port of that server name", OPEN)                                         \
@@ -125,7 +127,7 @@ struct metric_group {
 /* All of them, in the order of the page; NULL ends the list. */
 extern const struct metric_group *const metric_groups[];
 
-extern const struct metric_group metrics_process, metrics_workers, metrics_clients,
+extern const struct metric_group metrics_process, metrics_workers, metrics_clients, metrics_http2,
     metrics_listeners, metrics_routes, metrics_endpoints, metrics_upstreams, metrics_sessions,
     metrics_session_names, metrics_policy, metrics_shards, metrics_rates, metrics_lookups,
     metrics_names, metrics_bounds, metrics_log, metrics_scrape;

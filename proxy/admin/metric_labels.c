@@ -5,6 +5,7 @@
 #include "proxy/admin/metric.h"
 #include "proxy/admin/readiness.h"
 #include "proxy/http/reasons.h"
+#include "proxy/http2/h2_abuse.h"
 #include "proxy/log/log.h"
 #include "proxy/policy/retry.h"
 #include "proxy/worker/stats.h"
@@ -23,6 +24,7 @@ static const char *const probe_results[] = {"good", "failed", "put_off"};
 static const char *const close_reasons[] = {ENUM_NAMES(LEASE_CLOSE_REASONS)};
 static const char *const http2_events[] = {"goaway", "refused", "ping_failed"};
 static const char *const handshake_kinds[] = {"full", "resumed"};
+static const char *const h2_abuses[] = {ENUM_NAMES(H2_ABUSES)};
 static const char *const tls_failures[] = {ENUM_NAMES(TLS_FAILURES)};
 static const char *const breaker_states[] = {ENUM_NAMES(BREAKER_STATES)};
 static const char *const verdicts[] = {ENUM_NAMES(RETRY_VERDICTS)};

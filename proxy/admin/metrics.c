@@ -38,13 +38,25 @@ static void write_scrape(struct scrape *scrape, const struct metric *metric)
 const struct metric_group metrics_scrape = METRIC_GROUP(
     "The page", "Metrics about the page of metrics itself.", metrics, SCOPE_PROCESS, write_scrape);
 
-const struct metric_group *const metric_groups[] = {
-    &metrics_process,   &metrics_workers,   &metrics_clients,
-    &metrics_listeners, &metrics_sessions,  &metrics_lookups,
-    &metrics_log,       &metrics_bounds,    &metrics_upstreams,
-    &metrics_policy,    &metrics_endpoints, &metrics_routes,
-    &metrics_shards,    &metrics_rates,     &metrics_session_names,
-    &metrics_names,     &metrics_scrape,    NULL};
+const struct metric_group *const metric_groups[] = {&metrics_process,
+                                                    &metrics_workers,
+                                                    &metrics_clients,
+                                                    &metrics_http2,
+                                                    &metrics_listeners,
+                                                    &metrics_sessions,
+                                                    &metrics_lookups,
+                                                    &metrics_log,
+                                                    &metrics_bounds,
+                                                    &metrics_upstreams,
+                                                    &metrics_policy,
+                                                    &metrics_endpoints,
+                                                    &metrics_routes,
+                                                    &metrics_shards,
+                                                    &metrics_rates,
+                                                    &metrics_session_names,
+                                                    &metrics_names,
+                                                    &metrics_scrape,
+                                                    NULL};
 
 /* ---- what there is room for ---- */
 

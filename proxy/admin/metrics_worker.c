@@ -5,10 +5,6 @@
     X(workers, GAUGE, (), "", "Worker threads", ONE(overview->worker_count))                      \
     X(clients_open, GAUGE, (), "", "Client connections open", ONE(SUM(clients_open)))             \
     X(clients_idle, GAUGE, (), "", "Client connections between requests", ONE(SUM(clients_idle))) \
-    X(http2_clients_open, GAUGE, (), "", "Client connections open that speak HTTP/2",             \
-      ONE(SUM(h2_clients_open)))                                                                  \
-    X(http2_streams_open, GAUGE, (), "", "Streams open of HTTP/2 clients",                        \
-      ONE(SUM(h2_streams_open)))                                                                  \
     X(tunnels_open, GAUGE, (), "", "Upgraded connections open", ONE(SUM(tunnels_open)))
 
 #define SUM(field) overview_sum(overview, offsetof(struct worker_stats, field))

@@ -9,6 +9,7 @@ libproxy_a_SOURCES += \
 	%D%/metric_text.c %D%/metric_text.h \
 	%D%/metrics.c %D%/metrics.h \
 	%D%/metrics_endpoint.c \
+	%D%/metrics_http2.c \
 	%D%/metrics_listener.c \
 	%D%/metrics_name.c \
 	%D%/metrics_policy.c \

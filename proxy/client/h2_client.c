@@ -71,6 +71,39 @@ static void h2_client_on_warned(struct wheel_timer *timer, uint64_t now_ms)
     client_run_soon(h2->client);
 }
 
+/* A head that does not end holds the whole connection up. */
+static void h2_client_on_head_late(struct wheel_timer *timer, uint64_t now_ms)
+{
+    struct h2_client *h2 = container_of(timer, struct h2_client, head);
+    (void)now_ms;
+    stat_add(&h2->client->origin.worker->stats.client_timeouts, 1);
+    h2_session_go_away(h2->session, H2_ENHANCE_YOUR_CALM);
+    client_run_soon(h2->client);
+}
+
+static void h2_client_watch_head(struct client *client)
+{
+    struct h2_client *h2 = client->h2;
+    struct wheel *wheel = &client->origin.worker->loop.wheel;
+    if (!h2_session_in_head(h2->session)) {
+        wheel_disarm(wheel, &h2->head);
+    } else if (!wheel_timer_armed(&h2->head)) {
+        wheel_arm(wheel, &h2->head,
+                  deadline_after(worker_now_ms(client->origin.worker),
+                                 client->listener->view.timeouts.head_ms));
+    }
+}
+
+static void h2_client_count(struct worker_stats *stats, const struct h2_counts *counts)
+{
+    for (size_t i = 0; i < H2_ABUSE_COUNT; i++) {
+        stat_add(&stats->h2_charged[i], counts->charged[i]);
+    }
+    if (counts->calmed < H2_ABUSE_COUNT) {
+        stat_add(&stats->h2_calmed[counts->calmed], 1);
+    }
+}
+
 /* Gives up what is HTTP/2's; what follows is the same for every client. */
 static void h2_client_release(struct client *client)
 {
@@ -78,6 +111,9 @@ static void h2_client_release(struct client *client)
     struct worker *worker = client->origin.worker;
     CHECK(TAILQ_EMPTY(&h2->streams));
     wheel_disarm(&worker->loop.wheel, &h2->warned);
+    wheel_disarm(&worker->loop.wheel, &h2->head);
+    stat_add(&worker->stats.h2_connection_errors, h2_session_is_over(h2->session));
+    h2_client_count(&worker->stats, h2_session_counts(h2->session));
     h2_session_free(&h2->session);
     free(h2);
     client->h2 = NULL;
@@ -112,7 +148,6 @@ static void h2_client_settle(struct client *client)
     struct h2_client *h2 = client->h2;
     bool over = h2_session_is_over(h2->session);
     if (over) {
-        stat_add(&client->origin.worker->stats.h2_connection_errors, 1);
         h2_client_end_streams(h2, REASON_CLIENT_ABORT);
     }
     bool idle = TAILQ_EMPTY(&h2->streams);
@@ -180,6 +215,7 @@ static void h2_client_run(struct deferred *deferred)
         }
     }
     if (client->h2 != NULL && h2_client_send(client)) {
+        h2_client_watch_head(client);
         h2_client_settle(client);
     }
 }
@@ -237,6 +273,7 @@ static struct h2_client *h2_client_create(struct client *client)
     h2->client = client;
     TAILQ_INIT(&h2->streams);
     wheel_timer_init(&h2->warned, h2_client_on_warned);
+    wheel_timer_init(&h2->head, h2_client_on_head_late);
     h2->session = h2_session_create(H2_ROLE_SERVER, &session_limits, &env, &session_events, h2);
     if (h2->session == NULL) {
         free(h2);

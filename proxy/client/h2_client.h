@@ -26,6 +26,7 @@ struct h2_client {
     struct h2_session *session;
     struct client_stream_list streams;
     struct wheel_timer warned; /* in H2_CLIENT_WARNED */
+    struct wheel_timer head;   /* while part of a head has arrived */
     uint8_t stage;             /* enum h2_client_stage; written only by h2_client_enter() */
 };
 

@@ -229,16 +229,16 @@ void demo_free(struct demo **demo_pointer)
 size_t demo_configuration(const struct demo *demo, uint16_t web_port, uint16_t admin_port,
                           char *text, size_t text_bytes)
 {
-    int length =
-        snprintf(text, text_bytes,
-                 "admin = { listen = \"127.0.0.1:%u\"; };\n"
-                 "log = { level = \"warn\"; };\n"
-                 "listeners = { web = { listen = \"127.0.0.1:%u\"; }; };\n"
-                 "upstreams = { demo = { endpoints = [ \"127.0.0.1:%u\", \"127.0.0.1:%u\" ];\n"
-                 "                       balance = \"round_robin\"; }; };\n"
-                 "routes = ( { name = \"demo\"; upstream = \"demo\"; } );\n",
-                 (unsigned)admin_port, (unsigned)web_port, (unsigned)demo->backends[0].port,
-                 (unsigned)demo->backends[1].port);
+    int length = snprintf(
+        text, text_bytes,
+        "admin = { listen = \"127.0.0.1:%u\"; };\n"
+        "log = { level = \"warn\"; };\n"
+        "listeners = { web = { listen = \"127.0.0.1:%u\"; http2 = { cleartext = true; }; }; };\n"
+        "upstreams = { demo = { endpoints = [ \"127.0.0.1:%u\", \"127.0.0.1:%u\" ];\n"
+        "                       balance = \"round_robin\"; }; };\n"
+        "routes = ( { name = \"demo\"; upstream = \"demo\"; } );\n",
+        (unsigned)admin_port, (unsigned)web_port, (unsigned)demo->backends[0].port,
+        (unsigned)demo->backends[1].port);
     return length < 0 ? text_bytes : (size_t)length;
 }
 
@@ -246,6 +246,7 @@ void demo_print_welcome(uint16_t web_port, uint16_t admin_port)
 {
     printf("\nEvenkeel is running in front of two demo backends.\n\n"
            "  curl -i http://127.0.0.1:%u/         they take turns: look at X-Demo-Backend\n"
+           "  curl -i --http2-prior-knowledge http://127.0.0.1:%u/   the same over HTTP/2\n"
            "  curl -i http://127.0.0.1:%u/slow     answers after a second\n"
            "  curl -i http://127.0.0.1:%u/fail     the backend's own error passes through\n"
            "  curl -i http://127.0.0.1:%u/break    a response that breaks is visibly broken\n"
@@ -254,6 +255,6 @@ void demo_print_welcome(uint16_t web_port, uint16_t admin_port)
            "  curl http://127.0.0.1:%u/metrics     figures for Prometheus\n\n"
            "Ctrl-C drains and ends.\n\n",
            (unsigned)web_port, (unsigned)web_port, (unsigned)web_port, (unsigned)web_port,
-           (unsigned)admin_port, (unsigned)admin_port, (unsigned)admin_port);
+           (unsigned)web_port, (unsigned)admin_port, (unsigned)admin_port, (unsigned)admin_port);
     fflush(stdout);
 }

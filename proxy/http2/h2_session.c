@@ -343,6 +343,11 @@ size_t h2_session_pull(struct h2_session *session, char *space, size_t space_byt
     return length;
 }
 
+bool h2_session_in_head(const struct h2_session *session)
+{
+    return session->block.kind != H2_BLOCK_NONE;
+}
+
 uint32_t h2_session_streams_count(const struct h2_session *session)
 {
     return session->streams_count;

@@ -157,6 +157,8 @@ bool h2_session_has_output(const struct h2_session *session);
 bool h2_session_is_over(const struct h2_session *session);
 /* The other side has said goodbye by GOAWAY, and no stream is left: nothing more will be served here. */
 bool h2_session_is_left(const struct h2_session *session);
+/* Part of a field block has arrived: nothing else can come before the rest of it. */
+bool h2_session_in_head(const struct h2_session *session);
 uint32_t h2_session_streams_count(const struct h2_session *session);
 /* Why the connection is over, after H2_OVER: one of Evenkeel's own words. */
 const char *h2_session_why(const struct h2_session *session);

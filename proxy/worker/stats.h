@@ -12,6 +12,7 @@
 
 #include "proxy/http/http_head.h"
 #include "proxy/http/reasons.h"
+#include "proxy/http2/h2_abuse.h"
 #include "steady/counter.h"
 #include "steady/enum_names.h"
 #include "steady/histogram.h"
@@ -103,6 +104,8 @@ struct worker_stats {
     uint64_t handshakes_failed[TLS_FAILURE_COUNT];     /* with clients */
     uint64_t tls_broken[TLS_FAILURE_COUNT];            /* with clients, after the handshake */
     uint64_t clients_open, clients_idle, tunnels_open; /* gauges */
+    uint64_t h2_charged[H2_ABUSE_COUNT]; /* what HTTP/2 clients did, when their connections end */
+    uint64_t h2_calmed[H2_ABUSE_COUNT];  /* connections that it ended */
     uint64_t h2_clients_open, h2_streams_open; /* gauges; these clients are in clients_open, too */
     struct route_stats no_route; /* requests that were refused before a route was found */
 };

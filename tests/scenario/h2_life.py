@@ -113,6 +113,20 @@ def idle(s):
         client.wait_for(lambda: client.ended, "a client that only sends the preface is closed")
 
 
+@scenario("a head that does not end holds a connection for ever")
+def head_late(s):
+    proxy = cleartext(s, RawOrigin(s), {"listeners": {"web": {"timeouts": {"head": "1s"}}}})
+    with H2Client(proxy.address) as client:
+        client.request("GET", "/")
+        began = time.monotonic()
+        client.send(h2.headers(client.new_stream(), h2.block(h2.request_fields()), end=True, whole=False))
+        client.wait_for(lambda: client.goaways, "GOAWAY")
+        check_equal(client.goaways[0][1], h2.ENHANCE_YOUR_CALM, "its code")
+        check(time.monotonic() - began > 0.8, "it went too early")
+        closes_in_order(client)
+    eventually(lambda: proxy.metric("evenkeel_http2_connection_errors_total") == 1, "it is counted once")
+
+
 @scenario("a stream whose reader stalls holds others up, or is never ended")
 def stalled_stream(s):
     origin = RawOrigin(s)
