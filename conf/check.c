@@ -187,6 +187,58 @@ static void check_endpoints(struct loading *loading, const struct upstream_setti
     text_index_release(&known);
 }
 
+static bool has_scheme(const struct upstream_settings *upstream, enum endpoint_scheme scheme)
+{
+    size_t i = 0;
+    while (i < upstream->endpoint_count && upstream->endpoints[i].scheme != scheme) {
+        i++;
+    }
+    return i < upstream->endpoint_count;
+}
+
+/* TLS is one setting of all endpoints. */
+static void check_schemes(struct loading *loading, const struct upstream_settings *upstream,
+                          const char *path)
+{
+    bool http = has_scheme(upstream, SCHEME_HTTP), https = has_scheme(upstream, SCHEME_HTTPS);
+    if (http && https) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "\"http://\" and \"https://\" do not mix: give the endpoints with TLS an "
+                       "upstream of their own");
+    } else if (https && !upstream->tls.enabled) {
+        loading_report(
+            loading, SETTINGS_ERROR, path,
+            "\"https://\" means TLS, but tls.enabled is false: leave tls.enabled out, or "
+            "write \"http://\"");
+    } else if (http && upstream->tls.enabled) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "\"http://\" means no TLS, but tls.enabled is true: write \"https://\"");
+    } else if (https && has_scheme(upstream, SCHEME_NONE)) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "\"https://\" turns TLS on for all endpoints: write it for each of them");
+    }
+}
+
+static void check_endpoint_words(struct loading *loading, const struct upstream_settings *upstream,
+                                 const char *path)
+{
+    size_t backup_count = 0;
+    for (size_t i = 0; i < upstream->endpoint_count; i++) {
+        const struct endpoint_settings *endpoint = &upstream->endpoints[i];
+        backup_count += endpoint->backup;
+        if (endpoint->local && upstream->tls.enabled && upstream->tls.server_name[0] == '\0') {
+            loading_report(loading, SETTINGS_ERROR, path,
+                           "TLS to \"%s\" needs tls.server_name: a UNIX socket has no host name",
+                           endpoint->text);
+        }
+    }
+    if (upstream->endpoint_count > 0 && backup_count == upstream->endpoint_count) {
+        loading_report(
+            loading, SETTINGS_ERROR, path,
+            "all endpoints are backups: leave \"backup\" out at those that are used first");
+    }
+}
+
 static void check_upstream(struct loading *loading, const struct upstream_settings *upstream)
 {
     char path[128];
@@ -196,7 +248,11 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
         loading_report(loading, SETTINGS_ERROR, path,
                        "expected at least one of endpoints = [ \"HOST:PORT\" ]");
     }
+    snprintf(path, sizeof path, "upstreams.%s.endpoints", upstream->name);
     check_endpoints(loading, upstream, path);
+    check_endpoint_words(loading, upstream, path);
+    check_schemes(loading, upstream, path);
+    snprintf(path, sizeof path, "upstreams.%s", upstream->name);
     check_upstream_tls(loading, &upstream->tls, path);
     check_upstream_protocol(loading, upstream, path);
     if (upstream->breaker.open_min_ms > upstream->breaker.open_max_ms) {

@@ -1,4 +1,4 @@
-/* An upstream's timeouts. */
+/* An upstream's timeouts, and its TLS. */
 #include "conf/follow.h"
 
 #include <stdint.h>
@@ -30,9 +30,19 @@ static void lower(uint64_t *part_ms, uint64_t whole_ms)
     }
 }
 
+/* TLS is on if an endpoint says so; check.c finds what contradicts it. */
+static void follow_schemes(const config_setting_t *item, struct upstream_settings *upstream)
+{
+    for (size_t i = 0; i < upstream->endpoint_count && !is_given(item, "tls.enabled"); i++) {
+        upstream->tls.enabled =
+            upstream->tls.enabled || upstream->endpoints[i].scheme == SCHEME_HTTPS;
+    }
+}
+
 void follow_settings(const config_setting_t *item, struct upstream_settings *upstream)
 {
     struct timeout_settings *timeouts = &upstream->timeouts;
+    follow_schemes(item, upstream);
     const bool per_try = is_given(item, "timeouts.per_try");
     const bool total = is_given(item, "timeouts.total");
     if (!is_given(item, "timeouts.first_byte")) {

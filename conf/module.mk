@@ -24,6 +24,7 @@ libconf_a_SOURCES = \
 	%D%/path_regex.h \
 	%D%/schema.c \
 	%D%/schema.h \
+	%D%/schema_endpoint.c \
 	%D%/schema_fields.h \
 	%D%/schema_listen.c \
 	%D%/schema_numbers.c \

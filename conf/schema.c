@@ -238,7 +238,7 @@ static const struct schema_row listener_rows[] = {
 static const struct schema_row upstream_rows[] = {
     {"endpoints", &type_endpoint_list, NULL, AT(endpoints),
      .help =
-         "servers: \"host:port\" or \"srv:_http._tcp.name\", with \" weight=N\" (1 to 100) if they differ in capacity; every address of a name is an endpoint"},
+         "servers: \"host:port\", \"http://host\" (port 80), \"https://host\" (port 443, turns tls.enabled on), \"unix:/run/app.sock\" or \"srv:_http._tcp.name\"; every address of a name is an endpoint. \" weight=N\" (1 to 100) behind it is its share under every balance method; \" backup\" makes it one that is used only when all others are out, or have failed the same request"},
     {"balance", &type_balance, "p2c", AT(balance),
      .also_at = offsetof(struct upstream_settings, balance_key),
      .help = "how an endpoint is chosen" BALANCE_METHODS(BALANCE_HELP)},
@@ -324,7 +324,9 @@ static const struct schema_row upstream_rows[] = {
 
     {"retry.attempts", &type_count, "3", AT(retry.attempts_count), .min = 1, .max = 3,
      .help = "highest number of attempts of an exchange, the first included"},
-    {"retry.on", &type_condition_list, "connect_failure,reset", AT(retry.on), .words = retry_words, .help = "failures after which a request is tried again, if it may be sent twice: connect_failure: no connection; reset: the connection ended without an answer; 502, 503, 504: these statuses (504 also means an attempt that took too long); other_hop: also what another proxy has already decided (Proxy-Status with an error); grpc:STATUS: a gRPC call that failed with this status before its first message, whether or not it may be sent twice"},
+    {"retry.on", &type_condition_list, "connect_failure,reset", AT(retry.on), .words = retry_words,
+     .help =
+         "failures after which a request is tried again, if it may be sent twice: connect_failure: no connection; reset: the connection ended without an answer; 502, 503, 504: these statuses (504 also means an attempt that took too long); other_hop: also what another proxy has already decided (Proxy-Status with an error); grpc:STATUS: a gRPC call that failed with this status before its first message, whether or not it may be sent twice"},
     {"retry.idempotency_key", &type_bool, "false", AT(retry.idempotency_key),
      .help = "a request with an Idempotency-Key field may be sent twice, whatever its method"},
     {"retry.hedge", &type_bool, "false", AT(retry.hedge),

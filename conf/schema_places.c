@@ -1,4 +1,4 @@
-/* Kinds of values that name places: addresses, prefixes, hosts, endpoints. */
+/* Kinds of values that name places: addresses, prefixes, hosts. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,9 +6,6 @@
 #include "conf/schema_fields.h"
 #include "conf/schema_types.h"
 #include "conf/value.h"
-
-#define WEIGHT_MAX 100
-#define HOSTNAME_MAX 253
 
 /* ---- addresses ---- */
 
@@ -85,9 +82,9 @@ static void print_prefixes(const struct schema_row *row, const void *element, FI
     }
 }
 
-/* ---- hosts and endpoints ---- */
+/* ---- hosts ---- */
 
-static bool host_valid(const char *text)
+bool schema_host_valid(const char *text)
 {
     size_t bytes = strlen(text);
     if (bytes == 0 || bytes > HOSTNAME_MAX) {
@@ -108,7 +105,7 @@ static bool host_valid(const char *text)
 static const char *host_pattern(struct arena *arena, const char *text, bool *ret_is_suffix)
 {
     bool suffix = strncmp(text, "*.", 2) == 0;
-    if (!host_valid(suffix ? text + 2 : text)) {
+    if (!schema_host_valid(suffix ? text + 2 : text)) {
         return NULL;
     }
     const char *from = suffix ? text + 1 : text;
@@ -155,7 +152,7 @@ static void print_host_settings(const struct schema_row *row, const void *elemen
 static bool take_host_name(struct arena *arena, const struct schema_row *row, void *element,
                            const char *text)
 {
-    if (!host_valid(strncmp(text, "*.", 2) == 0 ? text + 2 : text)) {
+    if (!schema_host_valid(strncmp(text, "*.", 2) == 0 ? text + 2 : text)) {
         return false;
     }
     const char **added = schema_list_add(arena, field_of(element, row->at), sizeof *added);
@@ -166,70 +163,6 @@ static void print_host(const struct schema_row *row, const void *element, FILE *
 {
     fprintf(out, "\"%s%s\"", *(const bool *)field_in(element, row->also_at) ? "*" : "",
             text_in(element, row->at));
-}
-
-static bool take_place(struct arena *arena, const char *place, struct endpoint_settings *endpoint)
-{
-    const char *host;
-    size_t host_bytes;
-    struct address literal;
-    endpoint->service = strncmp(place, "srv:_", 5) == 0;
-    if (endpoint->service) {
-        host = place + 4;
-        host_bytes = strlen(host);
-    } else if (!address_split(place, &host, &host_bytes, &endpoint->port) || endpoint->port == 0) {
-        return false;
-    }
-    if (endpoint->service && strstr(host, "._") == NULL) {
-        return false;
-    }
-    if (host_bytes == 0 || host_bytes > HOSTNAME_MAX) {
-        return false;
-    }
-    endpoint->literal =
-        !endpoint->service && address_from_host(host, host_bytes, endpoint->port, &literal);
-    endpoint->host = arena_text(arena, host, host_bytes);
-    return endpoint->host != NULL && (endpoint->literal || host_valid(endpoint->host));
-}
-
-/* A place, or "PLACE weight=N" */
-static bool take_endpoint(struct arena *arena, const struct schema_row *row, void *element,
-                          const char *text)
-{
-    char place[320];
-    size_t place_bytes = strcspn(text, " ");
-    uint64_t weight = 1;
-    if (place_bytes >= sizeof place) {
-        return false;
-    }
-    memcpy(place, text, place_bytes);
-    place[place_bytes] = '\0';
-    const char *rest = text + place_bytes + strspn(text + place_bytes, " ");
-    if (*rest != '\0' && (strncmp(rest, "weight=", 7) != 0 || !value_count(rest + 7, &weight))) {
-        return false;
-    }
-    struct endpoint_settings endpoint = {.text = arena_text(arena, text, strlen(text)),
-                                         .weight = (uint16_t)weight};
-    if (weight < 1 || weight > WEIGHT_MAX || !take_place(arena, place, &endpoint) ||
-        endpoint.text == NULL) {
-        return false;
-    }
-    struct endpoint_settings *added =
-        schema_list_add(arena, field_of(element, row->at), sizeof *added);
-    if (added != NULL) {
-        *added = endpoint;
-    }
-    return added != NULL;
-}
-
-static void print_endpoints(const struct schema_row *row, const void *element, FILE *out)
-{
-    const struct schema_list *list = field_in(element, row->at);
-    const struct endpoint_settings *endpoints = list->items;
-    for (size_t i = 0; i < list->count; i++) {
-        fputs(i > 0 ? ", " : "", out);
-        print_quoted(endpoints[i].text, out);
-    }
 }
 
 const struct schema_type type_address = {

@@ -4,6 +4,10 @@
 
 #include "conf/schema.h"
 
+#define HOSTNAME_MAX 253
+/* A name, or an IPv6 address in brackets. */
+bool schema_host_valid(const char *text);
+
 extern const struct schema_type type_duration, type_size, type_size_or_auto, type_size_or_none,
     type_count, type_count_or_auto, type_number, type_bool, type_text, type_optional_text,
     type_word, type_address, type_listen_list, type_server_list, type_prefix_list, type_path_or_off,

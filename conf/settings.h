@@ -196,13 +196,19 @@ struct listener_settings {
     struct rate_settings rate;
 };
 
+/* What an endpoint is written with: "http://", "https://" (TLS). */
+enum endpoint_scheme { SCHEME_NONE, SCHEME_HTTP, SCHEME_HTTPS };
+
 struct endpoint_settings {
     const char *text; /* as written, the label of metrics */
-    const char *host; /* a name or a literal address without brackets */
-    uint16_t port;    /* 0 with `service` */
-    uint16_t weight;  /* 1..100 */
-    bool literal;     /* host is an address: no resolution */
-    bool service;     /* host is the name of SRV records, which name hosts, ports and weights */
+    const char *host; /* a name, a literal address without brackets, or the path of a UNIX socket */
+    enum endpoint_scheme scheme;
+    uint16_t port;   /* 0 with `service` and `local` */
+    uint16_t weight; /* 1..100 */
+    bool literal;    /* host is an address: no resolution */
+    bool service;    /* host is the name of SRV records, which name hosts, ports and weights */
+    bool local;      /* host is a path; `literal` too */
+    bool backup;     /* used only when all others are out */
 };
 
 struct upstream_tls_settings {

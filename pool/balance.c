@@ -22,6 +22,7 @@
 struct choosing {
     struct pool_worker *worker;
     const struct upstream_view *view;
+    const struct endpoint_group *group; /* in question */
     const struct pick_options *options;
     bool avoiding; /* endpoints that were tried are avoided */
     bool starting; /* slow starts are respected */
@@ -65,26 +66,26 @@ bool pool_endpoint_full(const struct endpoint *endpoint)
 
 /* ---- weights ---- */
 
-static uint64_t total_of(const struct upstream_view *view)
+static uint64_t total_of(const struct endpoint_group *group)
 {
-    return view->weight_ends[view->endpoint_count - 1];
+    return group->weight_ends[group->endpoint_count - 1];
 }
 
-static uint64_t weight_of(const struct upstream_view *view, size_t i)
+static uint64_t weight_of(const struct endpoint_group *group, size_t i)
 {
-    return view->weight_ends[i] - (i > 0 ? view->weight_ends[i - 1] : 0);
+    return group->weight_ends[i] - (i > 0 ? group->weight_ends[i - 1] : 0);
 }
 
 /* The endpoint whose share of the weights contains the position. */
-static size_t at(const struct upstream_view *view, uint64_t position)
+static size_t at(const struct endpoint_group *group, uint64_t position)
 {
-    size_t low = 0, high = view->endpoint_count - 1;
-    if (total_of(view) == view->endpoint_count) {
+    size_t low = 0, high = group->endpoint_count - 1;
+    if (total_of(group) == group->endpoint_count) {
         return position;
     }
     while (low < high) {
         size_t middle = (low + high) / 2;
-        if (position >= view->weight_ends[middle]) {
+        if (position >= group->weight_ends[middle]) {
             low = middle + 1;
         } else {
             high = middle;
@@ -93,9 +94,9 @@ static size_t at(const struct upstream_view *view, uint64_t position)
     return low;
 }
 
-static size_t by_share(const struct upstream_view *view, struct rng *rng)
+static size_t by_share(const struct endpoint_group *group, struct rng *rng)
 {
-    return at(view, rng_below(rng, total_of(view)));
+    return at(group, rng_below(rng, total_of(group)));
 }
 
 /* A step without a common divisor with the total visits every position once in a round. A step near the golden section
@@ -138,7 +139,7 @@ static bool cold(const struct choosing *choosing, struct endpoint *endpoint)
 /* `draw`: 0..TRAFFIC_SHARE_WHOLE - 1; it decides while the endpoint may take only a part of its share. */
 static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
 {
-    struct endpoint *endpoint = choosing->view->endpoints[i];
+    struct endpoint *endpoint = choosing->group->endpoints[i];
     const struct pick_options *options = choosing->options;
     uint32_t share = __atomic_load_n(&endpoint->verdict.traffic_share, __ATOMIC_RELAXED);
     if (share == 0 || avoided(choosing, endpoint)) {
@@ -158,7 +159,7 @@ static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
 
 static bool fits(struct choosing *choosing, size_t i)
 {
-    const struct endpoint *endpoint = choosing->view->endpoints[i];
+    const struct endpoint *endpoint = choosing->group->endpoints[i];
     bool whole =
         __atomic_load_n(&endpoint->verdict.traffic_share, __ATOMIC_RELAXED) == TRAFFIC_SHARE_WHOLE;
     return fits_draw(
@@ -168,65 +169,66 @@ static bool fits(struct choosing *choosing, size_t i)
 
 /* ---- the methods ---- */
 
-/* Whether a has less load than b, each relative to its weight. */
-static bool lighter(const struct upstream_view *view, size_t a, size_t b)
+/* Whether a, with one request more, has no more load than b has now, each relative to its weight. Without that one request an idle
+   endpoint would be the lightest however small its weight is, and would always have a request. */
+static bool lighter(const struct endpoint_group *group, size_t a, size_t b)
 {
-    uint64_t load_a = __atomic_load_n(&view->endpoints[a]->in_flight, __ATOMIC_RELAXED);
-    uint64_t load_b = __atomic_load_n(&view->endpoints[b]->in_flight, __ATOMIC_RELAXED);
-    return load_a * weight_of(view, b) < load_b * weight_of(view, a);
+    uint64_t load_a = __atomic_load_n(&group->endpoints[a]->in_flight, __ATOMIC_RELAXED);
+    uint64_t load_b = __atomic_load_n(&group->endpoints[b]->in_flight, __ATOMIC_RELAXED);
+    return (load_a + 1) * weight_of(group, b) <= load_b * weight_of(group, a);
 }
 
 /* The endpoint with the least load that fits. Among equal ones the one that was drawn by share, else the first after
    it. */
 static size_t least_loaded(struct choosing *choosing)
 {
-    const struct upstream_view *view = choosing->view;
+    const struct endpoint_group *group = choosing->group;
     size_t first = 0, best = NOBODY;
     for (int n = 0; n < DRAWS && best == NOBODY; n++) {
-        first = by_share(view, &choosing->worker->env.loop->rng);
+        first = by_share(group, &choosing->worker->env.loop->rng);
         if (fits(choosing, first)) {
             best = first;
         }
     }
-    for (size_t n = 0; n < view->endpoint_count; n++) {
-        size_t i = (first + n) % view->endpoint_count;
-        if (i != best && (best == NOBODY || lighter(view, i, best)) && fits(choosing, i)) {
+    for (size_t n = 0; n < group->endpoint_count; n++) {
+        size_t i = (first + n) % group->endpoint_count;
+        if (i != best && (best == NOBODY || lighter(group, i, best)) && fits(choosing, i)) {
             best = i;
         }
     }
     return best;
 }
 
-/* State of the view's round robin. */
+/* State of the group's round robin. */
 struct turns {
     uint64_t step;
 };
 
-static bool make_turns(struct upstream_view *view)
+static bool make_turns(struct endpoint_group *group)
 {
     struct turns *turns = fault_hits(FAULT_ALLOC) ? NULL : malloc(sizeof *turns);
     if (turns == NULL) {
         return false;
     }
-    turns->step = step_of(total_of(view));
-    view->balance = turns;
+    turns->step = step_of(total_of(group));
+    group->balance = turns;
     return true;
 }
 
-static void free_turns(struct upstream_view *view)
+static void free_turns(struct endpoint_group *group)
 {
-    free(view->balance);
-    view->balance = NULL;
+    free(group->balance);
+    group->balance = NULL;
 }
 
 static size_t in_turn(struct choosing *choosing)
 {
-    const struct upstream_view *view = choosing->view;
-    const struct turns *turns = view->balance;
-    uint64_t total = total_of(view);
+    const struct endpoint_group *group = choosing->group;
+    const struct turns *turns = group->balance;
+    uint64_t total = total_of(group);
     for (int n = 0; n < TURNS; n++) {
-        uint64_t turn = __atomic_fetch_add(&view->upstream->turn, 1, __ATOMIC_RELAXED);
-        size_t i = at(view, turn % total * turns->step % total);
+        uint64_t turn = __atomic_fetch_add(&choosing->view->upstream->turn, 1, __ATOMIC_RELAXED);
+        size_t i = at(group, turn % total * turns->step % total);
         if (fits(choosing, i)) {
             return i;
         }
@@ -236,32 +238,32 @@ static size_t in_turn(struct choosing *choosing)
 
 static bool warm(const struct choosing *choosing, size_t i)
 {
-    const struct endpoint *endpoint = choosing->view->endpoints[i];
+    const struct endpoint *endpoint = choosing->group->endpoints[i];
     unsigned own = choosing->worker->env.index;
     return endpoint->locals[own].idle_count > 0 || endpoint_spares_for(endpoint, own);
 }
 
 /* Estimates how long a request would take at the endpoint: the requests in flight for its weight, and this one, each as
    long as the latency. Idle endpoints cost the same whatever their weight, because they were drawn by weight. */
-static double cost_of(const struct upstream_view *view, size_t i, double latency_us)
+static double cost_of(const struct endpoint_group *group, size_t i, double latency_us)
 {
-    double load = (double)__atomic_load_n(&view->endpoints[i]->in_flight, __ATOMIC_RELAXED);
-    double mean = (double)total_of(view) / (double)view->endpoint_count;
-    return (load * mean / (double)weight_of(view, i) + 1) * (latency_us + LATENCY_GRAIN_US);
+    double load = (double)__atomic_load_n(&group->endpoints[i]->in_flight, __ATOMIC_RELAXED);
+    double mean = (double)total_of(group) / (double)group->endpoint_count;
+    return (load * mean / (double)weight_of(group, i) + 1) * (latency_us + LATENCY_GRAIN_US);
 }
 
 /* Chooses b only if it is better by more than a tie, or if it has an idle connection and a has none. */
 static size_t better(const struct choosing *choosing, size_t a, size_t b)
 {
-    const struct upstream_view *view = choosing->view;
+    const struct endpoint_group *group = choosing->group;
     uint64_t now_us = loop_clock_us(&choosing->worker->env.loop->clock);
-    double latency_a = latency_now_us(&view->endpoints[a]->latency, now_us);
-    double latency_b = latency_now_us(&view->endpoints[b]->latency, now_us);
+    double latency_a = latency_now_us(&group->endpoints[a]->latency, now_us);
+    double latency_b = latency_now_us(&group->endpoints[b]->latency, now_us);
     if (latency_a == 0 ||
         latency_b == 0) { /* the latency of one of them is unknown: the load decides */
         latency_a = latency_b = 0;
     }
-    double cost_a = cost_of(view, a, latency_a), cost_b = cost_of(view, b, latency_b);
+    double cost_a = cost_of(group, a, latency_a), cost_b = cost_of(group, b, latency_b);
     if (cost_b < cost_a * NEAR_TIE) {
         return b;
     }
@@ -273,22 +275,22 @@ static size_t better(const struct choosing *choosing, size_t a, size_t b)
 
 /* The second of two. Where weights differ both are drawn alike, so that they may be the same one: else load and latency would
    decide every choice between two endpoints, and the weights none. With equal weights the second is another one. */
-static size_t second_of_two(const struct upstream_view *view, struct rng *rng, size_t first)
+static size_t second_of_two(const struct endpoint_group *group, struct rng *rng, size_t first)
 {
-    if (total_of(view) != view->endpoint_count) {
-        return by_share(view, rng);
+    if (total_of(group) != group->endpoint_count) {
+        return by_share(group, rng);
     }
-    size_t other = rng_below(rng, view->endpoint_count - 1);
+    size_t other = rng_below(rng, group->endpoint_count - 1);
     return other + (other >= first);
 }
 
 static size_t better_of_two(struct choosing *choosing)
 {
-    const struct upstream_view *view = choosing->view;
+    const struct endpoint_group *group = choosing->group;
     struct rng *rng = &choosing->worker->env.loop->rng;
     for (int n = 0; n < DRAWS; n++) {
-        size_t a = by_share(view, rng);
-        size_t b = second_of_two(view, rng, a);
+        size_t a = by_share(group, rng);
+        size_t b = second_of_two(group, rng, a);
         bool a_fits = fits(choosing, a), b_fits = a == b ? a_fits : fits(choosing, b);
         if (a_fits && b_fits) {
             return a == b ? a : better(choosing, a, b);
@@ -300,44 +302,44 @@ static size_t better_of_two(struct choosing *choosing)
     return least_loaded(choosing);
 }
 
-static bool make_table(struct upstream_view *view)
+static bool make_table(struct endpoint_group *group)
 {
     struct maglev_member *members =
-        fault_hits(FAULT_ALLOC) ? NULL : calloc(view->endpoint_count, sizeof *members);
+        fault_hits(FAULT_ALLOC) ? NULL : calloc(group->endpoint_count, sizeof *members);
     if (members == NULL) {
         return false;
     }
-    for (size_t i = 0; i < view->endpoint_count; i++) {
+    for (size_t i = 0; i < group->endpoint_count; i++) {
         members[i] =
-            (struct maglev_member){view->endpoints[i]->names.label, (uint32_t)weight_of(view, i)};
+            (struct maglev_member){group->endpoints[i]->names.label, (uint32_t)weight_of(group, i)};
     }
-    view->balance = maglev_build(members, view->endpoint_count);
+    group->balance = maglev_build(members, group->endpoint_count);
     free(members);
-    return view->balance != NULL;
+    return group->balance != NULL;
 }
 
-static void free_table(struct upstream_view *view)
+static void free_table(struct endpoint_group *group)
 {
-    struct maglev *table = view->balance;
+    struct maglev *table = group->balance;
     maglev_free(&table);
-    view->balance = NULL;
+    group->balance = NULL;
 }
 
 /* The key's first choice that fits. An endpoint in a slow start always takes the same part of its keys, which grows. */
 static size_t by_key(struct choosing *choosing)
 {
-    const struct upstream_view *view = choosing->view;
+    const struct endpoint_group *group = choosing->group;
     uint64_t key_hash = choosing->options->key_hash;
     uint32_t draw = (uint32_t)(key_hash >> 32) % TRAFFIC_SHARE_WHOLE;
     size_t first = 0;
     for (unsigned n = 0; n < KEY_CHOICES; n++) {
-        first = maglev_choice(view->balance, key_hash, n);
+        first = maglev_choice(group->balance, key_hash, n);
         if (fits_draw(choosing, first, draw)) {
             return first;
         }
     }
-    for (size_t n = 1; n < view->endpoint_count; n++) {
-        size_t i = (first + n) % view->endpoint_count;
+    for (size_t n = 1; n < group->endpoint_count; n++) {
+        size_t i = (first + n) % group->endpoint_count;
         if (fits_draw(choosing, i, draw)) {
             return i;
         }
@@ -348,16 +350,16 @@ static size_t by_key(struct choosing *choosing)
 /* ---- the table ---- */
 
 /*
- * A method. `prepare` puts what choices need into view->balance, when the view's endpoints and weights are known
+ * A method. `prepare` puts what choices need into group->balance, when the view's endpoints and weights are known
  * (false: no memory); `release` frees it; NULL: there is nothing to prepare. `choose` returns an index, or NOBODY if
- * no endpoint fits. The control thread calls prepare and release; any worker calls choose, on a view of two or more
+ * no endpoint fits. The control thread calls prepare and release; any worker calls choose, on a group of two or more
  * endpoints.
  */
 struct method {
     bool keyed; /* only for requests that have a key; others are balanced by p2c */
-    bool (*prepare)(struct upstream_view *view);
+    bool (*prepare)(struct endpoint_group *group);
     size_t (*choose)(struct choosing *choosing);
-    void (*release)(struct upstream_view *view);
+    void (*release)(struct endpoint_group *group);
 };
 
 static const struct method p2c = {.choose = better_of_two};
@@ -372,51 +374,69 @@ static const struct method *const methods[] = {BALANCE_METHODS(METHOD_OF_ROW)};
 
 static size_t choose(struct choosing *choosing)
 {
-    const struct upstream_view *view = choosing->view;
-    if (view->endpoint_count == 1) {
+    const struct endpoint_group *group = choosing->group;
+    if (group->endpoint_count == 1) {
         return fits(choosing, 0) ? 0 : NOBODY;
     }
-    const struct method *method = methods[view->settings->balance];
+    const struct method *method = methods[choosing->view->settings->balance];
     return method->keyed && !choosing->options->keyed ? p2c.choose(choosing)
                                                       : method->choose(choosing);
 }
 
-/* Rules are relaxed one by one: first slow starts, then endpoints that were tried already. */
+/* An endpoint of the group in question; slow starts are respected if that leaves any. */
+static size_t choose_any(struct choosing *choosing)
+{
+    choosing->held_back = false;
+    choosing->starting = true;
+    size_t i = choosing->group->endpoint_count > 0 ? choose(choosing) : NOBODY;
+    if (i == NOBODY && choosing->held_back) {
+        choosing->starting = false;
+        i = choose(choosing);
+    }
+    return i;
+}
+
+/* Rules are relaxed one by one: first slow starts, then that backups wait, then that endpoints which were tried are avoided. One that
+   has no free place is not out: then there is a wait, and no backup. */
 enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream_view *view,
                                const struct pick_options *options, struct endpoint **ret_endpoint)
 {
-    if (view->endpoint_count == 0) {
-        return PICK_NONE;
-    }
-    struct choosing choosing = {worker, view,  options, options->avoid_count > 0,
-                                true,   false, false};
+    struct choosing choosing = {
+        .worker = worker, .view = view, .options = options, .avoiding = options->avoid_count > 0};
     for (;;) {
-        choosing.full = choosing.held_back = false;
-        size_t i = choose(&choosing);
-        if (i != NOBODY) {
-            *ret_endpoint = view->endpoints[i];
-            return PICK_OK;
+        for (size_t i = 0; i < ENDPOINT_GROUPS && !choosing.full; i++) {
+            choosing.group = &view->groups[i];
+            size_t found = choose_any(&choosing);
+            if (found != NOBODY) {
+                *ret_endpoint = choosing.group->endpoints[found];
+                return PICK_OK;
+            }
         }
-        if (choosing.held_back) {
-            choosing.starting = false;
-        } else if (choosing.avoiding) {
-            choosing.avoiding = false;
-        } else {
+        if (!choosing.avoiding) {
             return choosing.full ? PICK_FULL : PICK_NONE;
         }
+        choosing.avoiding = choosing.full = false;
     }
 }
 
 bool balance_prepare(struct upstream_view *view)
 {
     const struct method *method = methods[view->settings->balance];
-    CHECK(view->balance == NULL);
-    return view->endpoint_count == 0 || method->prepare == NULL || method->prepare(view);
+    for (size_t i = 0; i < ENDPOINT_GROUPS; i++) {
+        struct endpoint_group *group = &view->groups[i];
+        CHECK(group->balance == NULL);
+        if (group->endpoint_count > 0 && method->prepare != NULL && !method->prepare(group)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void balance_release(struct upstream_view *view)
 {
-    if (view->balance != NULL) {
-        methods[view->settings->balance]->release(view);
+    for (size_t i = 0; i < ENDPOINT_GROUPS; i++) {
+        if (view->groups[i].balance != NULL) {
+            methods[view->settings->balance]->release(&view->groups[i]);
+        }
     }
 }

@@ -38,6 +38,8 @@ enum dial_result dial_result_of_errno(int error)
         {EHOSTUNREACH, DIAL_UNREACHABLE},
         {ENETDOWN, DIAL_UNREACHABLE},
         {EHOSTDOWN, DIAL_UNREACHABLE},
+        {ENOENT, DIAL_UNREACHABLE}, /* a UNIX socket without a file */
+        {ENOTDIR, DIAL_UNREACHABLE},
         {EAFNOSUPPORT, DIAL_UNREACHABLE},
         {EACCES, DIAL_UNREACHABLE},
         {EPERM, DIAL_UNREACHABLE},
@@ -78,6 +80,13 @@ static void set_options(int fd, uint64_t unacked_ms)
                unacked_ms < INT32_MAX ? (int)unacked_ms : INT32_MAX);
 }
 
+/* The errno of a connect that has failed. A UNIX socket whose server has not accepted for long does not wait. */
+static int connect_errno(const struct address *address, int error)
+{
+    return address->any.sa_family == AF_UNIX && error == EAGAIN ? ECONNREFUSED
+                                                                : route_errno(address, error);
+}
+
 /* Opens the socket and begins to connect. -1 with errno. */
 static int open_socket(const struct endpoint_local *local)
 {
@@ -86,7 +95,9 @@ static int open_socket(const struct endpoint_local *local)
     if (fd < 0) {
         return -1;
     }
-    set_options(fd, local->limits.unacked_ms);
+    if (address->any.sa_family != AF_UNIX) {
+        set_options(fd, local->limits.unacked_ms);
+    }
     int failed;
     do {
         failed = connect(fd, &address->any, address->length);
@@ -94,7 +105,7 @@ static int open_socket(const struct endpoint_local *local)
     if (failed == 0 || errno == EINPROGRESS || errno == EALREADY) {
         return fd;
     }
-    int error = route_errno(address, errno);
+    int error = connect_errno(address, errno);
     close(fd);
     errno = error;
     return -1;

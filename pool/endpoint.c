@@ -125,6 +125,7 @@ static void free_endpoint(struct endpoint *endpoint)
     endpoint_tls_detach(endpoint);
     free((char *)(uintptr_t)endpoint->names.text);
     free((char *)(uintptr_t)endpoint->names.hostname);
+    free((char *)(uintptr_t)endpoint->names.authority);
     free((char *)(uintptr_t)endpoint->names.identity);
     free((char *)(uintptr_t)endpoint->names.address_text);
     free((char *)(uintptr_t)endpoint->names.label);
@@ -135,12 +136,23 @@ static void free_endpoint(struct endpoint *endpoint)
 /* The configured text without the weight, which may change while the endpoint stays. */
 static char *make_name(const struct endpoint_settings *settings)
 {
-    if (settings->service) {
-        return make_text("srv:%s", settings->host);
+    if (settings->service || settings->local) {
+        return make_text(settings->local ? "unix:%s" : "srv:%s", settings->host);
     }
     bool brackets = strchr(settings->host, ':') != NULL;
     return make_text("%s%s%s:%u", brackets ? "[" : "", settings->host, brackets ? "]" : "",
                      (unsigned)settings->port);
+}
+
+/* A UNIX socket has no host: its server takes the name that every machine has for itself. */
+static char *make_authority(const struct endpoint *endpoint, const char *hostname)
+{
+    bool brackets = strchr(hostname, ':') != NULL;
+    if (endpoint->address.any.sa_family == AF_UNIX) {
+        return copy_text("localhost");
+    }
+    return make_text("%s%s%s:%u", brackets ? "[" : "", hostname, brackets ? "]" : "",
+                     (unsigned)address_port(&endpoint->address));
 }
 
 const char *endpoint_identity(const struct endpoint_settings *settings)
@@ -165,11 +177,13 @@ static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_setti
     char address_text[ADDRESS_TEXT_BYTES];
     address_format(&endpoint->address.any, address_text);
     endpoint->names.hostname = copy_text(hostname);
+    endpoint->names.authority = make_authority(endpoint, hostname);
     endpoint->names.identity = copy_text(endpoint_identity(settings));
     endpoint->names.address_text = copy_text(address_text);
     endpoint->names.text = make_name(settings);
-    if (endpoint->names.hostname == NULL || endpoint->names.identity == NULL ||
-        endpoint->names.address_text == NULL || endpoint->names.text == NULL) {
+    if (endpoint->names.hostname == NULL || endpoint->names.authority == NULL ||
+        endpoint->names.identity == NULL || endpoint->names.address_text == NULL ||
+        endpoint->names.text == NULL) {
         return false;
     }
     endpoint->names.label = make_label(endpoint, settings->literal);

@@ -115,6 +115,7 @@ struct endpoint_local {
 
 struct endpoint_names {
     const char *text, *hostname, *address_text;
+    const char *authority; /* as in a Host field */
     const char *
         identity; /* whom the settings name, and so a certificate has to: never what DNS chose (RFC 6125 6.2.1) */
     const char *label; /* detail of its bound */
@@ -173,8 +174,9 @@ struct endpoint {
     struct address address;
     /* it joined an upstream that others were already serving, so it may be warmed up first */
     bool late;
-    bool shown;          /* it is in the newest set in use, so its bound is registered */
-    uint64_t turn;       /* shifts which workers get the larger shares of its warm level */
+    bool backup;   /* control: in the newest set in use, it gets requests when all others are out */
+    bool shown;    /* it is in the newest set in use, so its bound is registered */
+    uint64_t turn; /* shifts which workers get the larger shares of its warm level */
     uint32_t sets_count; /* number of sets in memory that contain it */
     size_t place;        /* control: in the newest view that has it */
     uint32_t live_count; /* those of them that are not retired; read by any thread */

@@ -135,13 +135,14 @@ static bool is_unreached(const struct endpoint *endpoint)
            bound_used(&endpoint->connections) == 0;
 }
 
-static struct census take_census(const struct upstream_private *own)
+/* Of the backups, or of all others. */
+static struct census take_census_of(const struct upstream_private *own, bool backups)
 {
     struct census census = {0};
     const struct endpoint *endpoint;
     TAILQ_FOREACH (endpoint, &own->endpoints, link) {
         const struct endpoint_health *health = endpoint->health;
-        if (health->settings == NULL || health->drained) {
+        if (health->settings == NULL || health->drained || endpoint->backup != backups) {
             continue;
         }
         census.settings = health->settings;
@@ -152,6 +153,17 @@ static struct census take_census(const struct upstream_private *own)
         census.ejected_count += health->status.state == HEALTH_STATUS_EJECTED;
     }
     return census;
+}
+
+/* While none of the endpoints in ordinary use is healthy, but a backup is, the backups are the upstream. */
+static struct census take_census(const struct upstream_private *own)
+{
+    const struct census ordinary = take_census_of(own, false);
+    if (ordinary.healthy_count > 0) {
+        return ordinary;
+    }
+    const struct census backups = take_census_of(own, true);
+    return backups.healthy_count > 0 ? backups : ordinary;
 }
 
 static uint32_t share_of(const struct endpoint_health *own, bool panic, uint64_t at_ms)
@@ -288,7 +300,7 @@ static void on_failures(struct message *message, void *receiver)
         return;
     }
     __atomic_store_n(&endpoint->verdict.failures_count, 0, __ATOMIC_RELAXED);
-    const struct census census = take_census(endpoint->upstream->own);
+    const struct census census = take_census_of(endpoint->upstream->own, endpoint->backup);
     if (!health_status_may_eject(own->settings, census.ejected_count, census.count) ||
         !health_status_on_failures(&own->status, own->settings, &endpoint->pools->health->rng,
                                    now_ms())) {
@@ -312,14 +324,6 @@ static void arm_probe(struct endpoint_health *own, uint64_t wait_ms)
     arm(&own->probe_timer, wait_ms);
 }
 
-/* Writes the host as a client would: "app-a.internal:8080", "[::1]:80". */
-static void write_host(const struct endpoint *endpoint, char host[PROBE_HOST_BYTES])
-{
-    bool brackets = strchr(endpoint->names.hostname, ':') != NULL;
-    snprintf(host, PROBE_HOST_BYTES, "%s%s%s%s", brackets ? "[" : "", endpoint->names.hostname,
-             brackets ? "]" : "", strrchr(endpoint->names.address_text, ':'));
-}
-
 static bool asks_over_http2(const struct endpoint_health *own)
 {
     return own->settings->type == HEALTH_GRPC ||
@@ -330,21 +334,19 @@ static bool asks_over_http2(const struct endpoint_health *own)
 static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct endpoint_health *own = arg;
-    char host[PROBE_HOST_BYTES];
     struct pools *pools = own->endpoint->pools;
     struct health *health = pools->health;
     const struct probe_env env = {health->env.base, pools->fds, &health->probes_in_flight,
                                   pools->probe_http2, on_probe_done};
     const struct probe_target target = {
         own->endpoint->address,
-        own->settings->host[0] != '\0' ? own->settings->host : host,
+        own->settings->host[0] != '\0' ? own->settings->host : endpoint_authority(own->endpoint),
         own->settings,
         own->settings->type == HEALTH_TCP ? NULL : endpoint_tls_security(own->endpoint),
         own->endpoint->proxy_header != PROXY_HEADER_NONE,
         asks_over_http2(own)};
     (void)fd;
     (void)what;
-    write_host(own->endpoint, host);
     own->probe = probe_start(&env, &target, own);
     if (own->probe == NULL) {
         own->probes_put_off++;
@@ -439,6 +441,7 @@ static void follow_view(const struct upstream_view *view)
     for (size_t i = 0; i < view->endpoint_count; i++) {
         struct endpoint *endpoint = view->endpoints[i];
         endpoint->health->settings = settings;
+        endpoint->backup = i >= view->groups[GROUP_ORDINARY].endpoint_count;
         __atomic_store_n(&endpoint->verdict.eject_after_count,
                          (uint32_t)settings->eject_after_count, __ATOMIC_RELAXED);
     }

@@ -20,9 +20,6 @@
 #include "steady/enum_names.h"
 #include "tls/stream.h"
 
-/* A hostname with its port. */
-#define PROBE_HOST_BYTES 288
-
 #define PROBE_RESULTS(X)                                                   \
     X(PROBE_GOOD, "ok")                                                    \
     X(PROBE_NO_CONNECTION, "no connection")     /* `dial` says why */      \

@@ -106,6 +106,19 @@ static bool may_dial(const struct upstream_private *own)
            __atomic_load_n(&own->fd_waiting_count, __ATOMIC_ACQUIRE) == 0;
 }
 
+/* Those that may be chosen now: see upstream_pick(). */
+static const struct endpoint_group *group_in_use(const struct upstream_view *view)
+{
+    const struct endpoint_group *ordinary = &view->groups[GROUP_ORDINARY];
+    for (size_t i = 0; i < ordinary->endpoint_count; i++) {
+        if (__atomic_load_n(&ordinary->endpoints[i]->verdict.traffic_share, __ATOMIC_RELAXED) > 0) {
+            return ordinary;
+        }
+    }
+    const struct endpoint_group *backups = &view->groups[GROUP_BACKUP];
+    return backups->endpoint_count > 0 ? backups : ordinary;
+}
+
 /* Whether some endpoint can give a connection. A worker without a view cannot tell. If there is no endpoint, waiters
    are called so that they learn of it. */
 static bool connection_to_be_had(const struct upstream_view *view)
@@ -114,9 +127,10 @@ static bool connection_to_be_had(const struct upstream_view *view)
         return true;
     }
     bool dials = may_dial(view->upstream->own);
-    for (size_t i = 0; i < view->endpoint_count; i++) {
-        if (dials ? !pool_endpoint_full(view->endpoints[i])
-                  : pool_endpoint_spares(view->endpoints[i])) {
+    const struct endpoint_group *group = group_in_use(view);
+    for (size_t i = 0; i < group->endpoint_count; i++) {
+        if (dials ? !pool_endpoint_full(group->endpoints[i])
+                  : pool_endpoint_spares(group->endpoints[i])) {
             return true;
         }
     }

@@ -20,6 +20,7 @@ struct building {
     struct upstream_set_record *record;
     struct upstream_view *view;
     const struct upstream_view *previous; /* a view whose endpoints may be kept; NULL: none */
+    size_t group_at; /* where the endpoints of the group begin that is being added */
     char *why;
     size_t why_bytes;
 };
@@ -88,10 +89,12 @@ static bool make_space(struct upstream_view *view)
 
 /* An endpoint that is named twice counts once, with both weights. weight_ends holds plain weights until the view is
    complete. */
-static bool add_endpoint(struct upstream_view *view, struct endpoint *endpoint, uint32_t weight)
+static bool add_endpoint(struct building *building, struct endpoint *endpoint, uint32_t weight)
 {
+    struct upstream_view *view = building->view;
     if (endpoint->place < view->endpoint_count && view->endpoints[endpoint->place] == endpoint) {
-        view->weight_ends[endpoint->place] += weight;
+        /* who is in ordinary use is no backup besides */
+        view->weight_ends[endpoint->place] += endpoint->place >= building->group_at ? weight : 0;
         return true;
     }
     if (!make_space(view) || !text_index_add(&view->by_key, endpoint->names.key, endpoint)) {
@@ -115,8 +118,9 @@ static size_t find_addresses(const struct pools *pools, const struct endpoint_se
     }
     addresses[0].hostname = settings->host;
     addresses[0].weight = 1;
-    CHECK(address_from_host(settings->host, strlen(settings->host), settings->port,
-                            &addresses[0].address));
+    CHECK(settings->local ? address_from_path(settings->host, &addresses[0].address)
+                          : address_from_host(settings->host, strlen(settings->host),
+                                              settings->port, &addresses[0].address));
     return 1;
 }
 
@@ -153,19 +157,49 @@ static enum upstream_result add_entry(struct building *building,
     size_t count = find_addresses(building->pools, settings, addresses);
     for (size_t i = 0; i < count; i++) {
         struct endpoint *endpoint = obtain_endpoint(building, settings, &addresses[i]);
-        if (endpoint == NULL || !add_endpoint(building->view, endpoint,
-                                              (uint32_t)addresses[i].weight * settings->weight)) {
+        if (endpoint == NULL ||
+            !add_endpoint(building, endpoint, (uint32_t)addresses[i].weight * settings->weight)) {
             return no_room(building, settings);
         }
     }
     return UPSTREAM_OK;
 }
 
-static void sum_weights(struct upstream_view *view)
+static struct endpoint_group group_of(struct upstream_view *view, size_t first, size_t after)
 {
-    for (size_t i = 1; i < view->endpoint_count; i++) {
+    for (size_t i = first + 1; i < after; i++) {
         view->weight_ends[i] += view->weight_ends[i - 1];
     }
+    return (struct endpoint_group){.endpoints = &view->endpoints[first],
+                                   .endpoint_count = after - first,
+                                   .weight_ends = &view->weight_ends[first]};
+}
+
+static enum upstream_result add_group(struct building *building, bool backups)
+{
+    const struct upstream_settings *settings = building->view->settings;
+    enum upstream_result result = UPSTREAM_OK;
+    building->group_at = building->view->endpoint_count;
+    for (size_t i = 0; i < settings->endpoint_count && result == UPSTREAM_OK; i++) {
+        if (settings->endpoints[i].backup == backups) {
+            result = add_entry(building, &settings->endpoints[i]);
+        }
+    }
+    return result;
+}
+
+static enum upstream_result add_entries(struct building *building)
+{
+    struct upstream_view *view = building->view;
+    enum upstream_result result = add_group(building, false);
+    if (result == UPSTREAM_OK) {
+        result = add_group(building, true);
+    }
+    if (result == UPSTREAM_OK && view->endpoint_count > 0) {
+        view->groups[GROUP_ORDINARY] = group_of(view, 0, building->group_at);
+        view->groups[GROUP_BACKUP] = group_of(view, building->group_at, view->endpoint_count);
+    }
+    return result;
 }
 
 const struct upstream_view *upstream_set_find(const struct upstream_set *set, const char *name)
@@ -260,13 +294,10 @@ static enum upstream_result build_view(struct building *building,
         return obtained;
     }
     building->previous = find_previous(building->pools, settings, building->view->tls);
-    for (size_t i = 0; i < settings->endpoint_count; i++) {
-        enum upstream_result result = add_entry(building, &settings->endpoints[i]);
-        if (result != UPSTREAM_OK) {
-            return result;
-        }
+    enum upstream_result added = add_entries(building);
+    if (added != UPSTREAM_OK) {
+        return added;
     }
-    sum_weights(building->view);
     building->view->ahead = is_ahead(building->view);
     if (!balance_prepare(building->view)) {
         say(building, "upstream \"%s\": no memory for its balance method", settings->name);

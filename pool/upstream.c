@@ -132,9 +132,9 @@ const char *endpoint_address_text(const struct endpoint *endpoint)
     return endpoint->names.address_text;
 }
 
-const char *endpoint_hostname(const struct endpoint *endpoint)
+const char *endpoint_authority(const struct endpoint *endpoint)
 {
-    return endpoint->names.hostname;
+    return endpoint->names.authority;
 }
 
 struct upstream *endpoint_upstream(const struct endpoint *endpoint)

@@ -35,6 +35,15 @@
 struct connection_protocol; /* pool/protocol.h */
 struct endpoint;            /* pool/endpoint.h, private to pool/ except for the accessors here */
 
+/* Endpoints among which one is chosen: those in ordinary use, and the backups, which get requests when all others are out. */
+struct endpoint_group {
+    struct endpoint **endpoints; /* in those of the view */
+    size_t endpoint_count;
+    uint32_t *weight_ends; /* running sums of the endpoints' weights */
+    void *balance;         /* prepared by the balance method; NULL: nothing */
+};
+enum { GROUP_ORDINARY, GROUP_BACKUP, ENDPOINT_GROUPS };
+
 /* An upstream as one generation sees it. */
 struct upstream_view {
     const struct upstream_settings *settings; /* lives as long as the view */
@@ -42,10 +51,10 @@ struct upstream_view {
     struct endpoint **endpoints;
     size_t endpoint_count;    /* 0: no name of the upstream has an address */
     struct text_index by_key; /* control: the endpoints by struct endpoint_names.key */
-    uint32_t *weight_ends;    /* running sums of the endpoints' weights */
-    void *balance;            /* prepared by its balance method; NULL: nothing */
-    struct tls_client *tls;   /* a reference; NULL: no TLS */
-    bool ahead;               /* none of its endpoints was in use when the view was built */
+    uint32_t *weight_ends;
+    struct endpoint_group groups[ENDPOINT_GROUPS]; /* in this order in endpoints */
+    struct tls_client *tls;                        /* a reference; NULL: no TLS */
+    bool ahead; /* none of its endpoints was in use when the view was built */
 };
 
 /* An upstream, identified by its name. */
@@ -144,7 +153,8 @@ size_t pools_collect(struct pools *pools);
 const char *endpoint_text(
     const struct endpoint *endpoint); /* "app-a.internal:8080", as configured */
 const char *endpoint_address_text(const struct endpoint *endpoint); /* "10.0.0.7:8080" */
-const char *endpoint_hostname(const struct endpoint *endpoint);
+/* The host and port as in a Host field; "localhost" for a UNIX socket. */
+const char *endpoint_authority(const struct endpoint *endpoint);
 bool endpoint_retired(const struct endpoint *endpoint);
 struct upstream *endpoint_upstream(const struct endpoint *endpoint);
 void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks; NULL: none */

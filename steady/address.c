@@ -33,7 +33,7 @@ static bool parse_number(const char *text, unsigned max, unsigned *ret_number)
     return true;
 }
 
-static bool parse_local(const char *path, struct address *ret_address)
+bool address_from_path(const char *path, struct address *ret_address)
 {
     size_t bytes = strlen(path);
     if (bytes == 0 || bytes >= PATH_BYTES) {
@@ -50,7 +50,7 @@ static bool parse_local(const char *path, struct address *ret_address)
 bool address_parse(const char *text, struct address *ret_address)
 {
     if (strncmp(text, UNIX_SCHEME, strlen(UNIX_SCHEME)) == 0) {
-        return parse_local(text + strlen(UNIX_SCHEME), ret_address);
+        return address_from_path(text + strlen(UNIX_SCHEME), ret_address);
     }
 
     const char *host;

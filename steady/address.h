@@ -54,6 +54,9 @@ __attribute__((warn_unused_result)) bool address_split(const char *text, const c
 __attribute__((warn_unused_result)) bool address_from_host(const char *host, size_t host_bytes,
                                                            uint16_t port,
                                                            struct address *ret_address);
+/* The path of a UNIX socket. */
+__attribute__((warn_unused_result)) bool address_from_path(const char *path,
+                                                           struct address *ret_address);
 /* "10.0.0.7:8080", "[::1]:80", "unix:/path" ("unix:" when the socket has no path), "unknown" for other families;
    returns the length written, text is terminated. An unnamed socket_un must be zeroed beyond its length. */
 size_t address_format(const struct sockaddr *address, char text[ADDRESS_TEXT_BYTES]);

@@ -75,14 +75,9 @@ static enum sink h1_upstream_write(struct h1_upstream *upstream, const struct io
 /* HTTP/1.0 allows a request without Host, but Evenkeel's request must have one (RFC 9112 3.2): it names the endpoint. */
 static void write_endpoint_host(const struct endpoint *endpoint, struct h1_writer *writer)
 {
-    const char *name = endpoint_hostname(endpoint);
-    const char *port = strrchr(endpoint_address_text(endpoint), ':');
-    bool v6 = strchr(name, ':') != NULL;
+    const char *authority = endpoint_authority(endpoint);
     h1_write_literal(writer, "Host: ");
-    h1_write_bytes(writer, "[", v6);
-    h1_write_bytes(writer, name, strlen(name));
-    h1_write_bytes(writer, "]", v6);
-    h1_write_bytes(writer, port, strlen(port));
+    h1_write_bytes(writer, authority, strlen(authority));
     h1_write_literal(writer, "\r\n");
 }
 

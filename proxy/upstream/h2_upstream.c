@@ -55,12 +55,8 @@ static __attribute__((noinline)) bool name_endpoint(const struct h2_upstream *up
                                                     struct added_fields *added)
 {
     const struct endpoint *endpoint = upstream->side.lease->endpoint;
-    const char *name = endpoint_hostname(endpoint);
-    const char *port = strrchr(endpoint_address_text(endpoint), ':');
-    bool v6 = strchr(name, ':') != NULL;
     char *space = upstream->side.worker->write_scratch;
-    int written = snprintf(space, WORKER_HEAD_BYTES, "Host: %s%s%s%s\r\n", v6 ? "[" : "", name,
-                           v6 ? "]" : "", port);
+    int written = snprintf(space, WORKER_HEAD_BYTES, "Host: %s\r\n", endpoint_authority(endpoint));
     if (written < 0 || (size_t)written + added->bytes > WORKER_HEAD_BYTES) {
         return false;
     }

@@ -15,6 +15,7 @@ scenario_tests = \
 	%D%/dns.py \
 	%D%/documents.py \
 	%D%/drain.py \
+	%D%/endpoints.py \
 	%D%/failures.py \
 	%D%/forwarding.py \
 	%D%/framing.py \

@@ -254,6 +254,29 @@ static void what_is_not_taken_comes_with_what_to_write(void **state)
     }
 }
 
+static void an_endpoint_may_be_a_url_a_file_or_a_backup(void **state)
+{
+    struct settings *settings = good(
+        "listeners = { web = { listen = \":80\"; }; };\nupstreams = {\n"
+        "a = { endpoints = [ \"https://a.test\", \"https://[::1]:8443 weight=3\", \"https://b.test backup weight=2\" ]; };\n"
+        "b = { endpoints = [ \"http://a.test\", \"unix:/run/app.sock\" ]; };\n};\n"
+        "routes = ( { upstream = \"a\"; } );\n");
+    const struct upstream_settings *a = &settings->upstreams[0], *b = &settings->upstreams[1];
+    (void)state;
+    assert_true(a->tls.enabled);
+    assert_string_equal(a->endpoints[0].host, "a.test");
+    assert_int_equal(a->endpoints[0].port, 443);
+    assert_int_equal(a->endpoints[1].port, 8443);
+    assert_true(a->endpoints[1].literal);
+    assert_int_equal(a->endpoints[1].weight, 3);
+    assert_true(a->endpoints[2].backup && a->endpoints[2].weight == 2);
+    assert_false(b->tls.enabled || b->endpoints[0].backup);
+    assert_int_equal(b->endpoints[0].port, 80);
+    assert_true(b->endpoints[1].local && b->endpoints[1].literal);
+    assert_string_equal(b->endpoints[1].host, "/run/app.sock");
+    settings_put(&settings);
+}
+
 static void a_listener_has_one_address_or_several(void **state)
 {
     struct settings *settings = good(
@@ -417,9 +440,27 @@ static void an_endpoint_is_host_port_and_weight(void **state)
     assert_string_equal(settings->routes[0].match.header_name, "X-Beta");
     assert_string_equal(settings->routes[0].match.header_value, "yes");
     settings_put(&settings);
-    static const char *const bad[] = {
-        "a",      "a:0",  "a:70000", ":80",       "a:80 weight=0", "a:80 weight=101", "a:80 wait=3",
-        "a b:80", "srv:", "srv:_",   "srv:_a:80", "srv:http.tcp",  "srv:_a."};
+    static const char *const bad[] = {"a",
+                                      "a:0",
+                                      "a:70000",
+                                      ":80",
+                                      "a:80 weight=0",
+                                      "a:80 weight=101",
+                                      "a:80 wait=3",
+                                      "a b:80",
+                                      "srv:",
+                                      "srv:_",
+                                      "srv:_a:80",
+                                      "srv:http.tcp",
+                                      "srv:_a.",
+                                      "http://a/",
+                                      "ftp://a:80",
+                                      "https://",
+                                      "unix:",
+                                      "unix:x",
+                                      "a:80 backup backup",
+                                      "a:80 weight=1 weight=2",
+                                      "http://a:0"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char text[512];
         snprintf(
@@ -427,7 +468,7 @@ static void an_endpoint_is_host_port_and_weight(void **state)
             "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\nupstreams = { app = { endpoints = [ \"%s\" ]; }; };\n"
             "routes = ( { upstream = \"app\"; } );\n",
             bad[i]);
-        refused(text, "test.conf:2: upstreams.app.endpoints: expected \"host:port\"");
+        refused(text, "test.conf:2: upstreams.app.endpoints: expected an endpoint");
     }
 }
 
@@ -625,6 +666,7 @@ int main(void)
         cmocka_unit_test(a_bare_number_is_not_a_duration_or_size),
         cmocka_unit_test(durations_of_several_parts_and_short_sizes_are_understood),
         cmocka_unit_test(what_is_not_taken_comes_with_what_to_write),
+        cmocka_unit_test(an_endpoint_may_be_a_url_a_file_or_a_backup),
         cmocka_unit_test(a_listener_has_one_address_or_several),
         cmocka_unit_test(zero_and_endless_waits_are_refused),
         cmocka_unit_test(all_errors_of_a_file_are_reported_in_one_run),

@@ -84,7 +84,7 @@ static void every_address_of_a_name_is_an_endpoint_once(void **state)
     for (size_t i = 0; i < 3; i++) {
         struct endpoint *endpoint = rig_endpoint(&rig, 0, i);
         assert_string_equal(endpoint_text(endpoint), "three:80");
-        assert_string_equal(endpoint_hostname(endpoint), "three");
+        assert_string_equal(endpoint_authority(endpoint), "three:80");
         assert_string_equal(endpoint_address_text(endpoint), addresses[i]);
     }
     rig_end(&rig);
@@ -202,7 +202,7 @@ static void services_bring_their_ports_names_and_weights(void **state)
     assert_int_equal(view->weight_ends[0], 6);
     assert_int_equal(view->weight_ends[1], 6 + 9);
     assert_string_equal(endpoint_text(rig_endpoint(&rig, 0, 1)), "srv:_a._two");
-    assert_string_equal(endpoint_hostname(rig_endpoint(&rig, 0, 1)), "target");
+    assert_string_equal(endpoint_authority(rig_endpoint(&rig, 0, 1)), "target:101");
     assert_string_equal(endpoint_address_text(rig_endpoint(&rig, 0, 1)), "127.0.0.2:101");
     rig_end(&rig);
 }
