@@ -1,4 +1,8 @@
-/* The kinds of values the schema's rows have. See conf/schema.h. */
+/*
+ * The kinds of values that the rows of the schema have. See conf/schema.h. Private to conf/.
+ *
+ * Owns nothing: tables. Thread: any.
+ */
 #ifndef EVENKEEL_CONF_SCHEMA_TYPES_H
 #define EVENKEEL_CONF_SCHEMA_TYPES_H
 
