@@ -242,14 +242,6 @@ static int take_block(struct h2_session *session, const nghttp2_frame *frame)
 
 /* ---- payload ---- */
 
-/* Whether the client has ended the stream itself, or has passed it over (RFC 9113 5.1, 5.1.1). What comes for a stream that this
-   side has reset, or for one that is older, may have been on its way. */
-static bool is_ended(const struct h2_session *session, int32_t id)
-{
-    return h2_session_is_server(session) && id % 2 == 1 && id <= session->ids.newest &&
-           id > session->ids.reset && nghttp2_session_find_stream(session->frames, id) == NULL;
-}
-
 static int break_off(struct h2_session *session, uint32_t code)
 {
     h2_session_end(session, code, NULL);
@@ -280,11 +272,10 @@ static unsigned abuse_of(const struct h2_session *session, const nghttp2_frame_h
 static int check_frame(struct h2_session *session, const nghttp2_frame_hd *head)
 {
     switch (head->type) {
-    case NGHTTP2_DATA:
-        session->frame.data_left = (uint32_t)head->length;
-        return is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED) : 0;
+    case NGHTTP2_DATA: session->frame.data_left = (uint32_t)head->length; return 0;
     case NGHTTP2_HEADERS:
-        return is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED) : 0;
+        return h2_stream_is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED)
+                                                            : 0;
     case NGHTTP2_CONTINUATION:
         return head->length > LARGEST_FRAME_BYTES ? break_off(session, H2_FRAME_SIZE_ERROR) : 0;
     default: return 0;

@@ -221,7 +221,8 @@ enum h2_block_result h2_head_response(struct h2_block *block, struct buf_pool *p
         return last && ret_head->content_length > 0 ? H2_BLOCK_MALFORMED : H2_BLOCK_OK;
     }
     if (ret_head->framing == FRAMING_CLOSE) {
-        ret_head->framing = last ? FRAMING_NONE : FRAMING_CHUNKED;
+        /* without content, which HTTP/1 must be told */
+        ret_head->framing = last ? FRAMING_LENGTH : FRAMING_CHUNKED;
     }
     return H2_BLOCK_OK;
 }

@@ -234,6 +234,24 @@ static bool is_unread(const struct h2_session *session)
                QUEUED_FRAMES + 4 * (size_t)session->limits.streams_count;
 }
 
+/* Takes bytes up to a frame that must be judged by what was before it. Returns how many. */
+static size_t take_frames(struct h2_session *session, const char *bytes, size_t length)
+{
+    struct h2_watch *watch = &session->frame.watch;
+    enum h2_watch_found found = H2_WATCH_NOTHING;
+    size_t some =
+        h2_session_is_server(session) ? h2_watch_take(watch, bytes, length, &found) : length;
+    ssize_t taken = nghttp2_session_mem_recv(session->frames, (const uint8_t *)bytes, some);
+    if (taken < 0) {
+        fail(session, (int)taken);
+    } else if (found == H2_WATCH_FAULT) {
+        h2_session_end(session, H2_PROTOCOL_ERROR, NULL);
+    } else if (found == H2_WATCH_DATA && h2_stream_is_ended(session, (int32_t)watch->stream)) {
+        h2_session_end(session, H2_STREAM_CLOSED, NULL);
+    }
+    return some;
+}
+
 enum h2_result h2_session_take(struct h2_session *session, const char *bytes, size_t length,
                                uint64_t now_ms)
 {
@@ -241,19 +259,15 @@ enum h2_result h2_session_take(struct h2_session *session, const char *bytes, si
         return H2_OVER;
     }
     session->now_ms = now_ms;
-    bool fault = false;
-    size_t good = h2_session_is_server(session)
-                      ? h2_watch_take(&session->frame.watch, bytes, length, &fault)
-                      : length;
     session->inside = true;
-    ssize_t taken = nghttp2_session_mem_recv(session->frames, (const uint8_t *)bytes, good);
+    while (length > 0 && session->over == NULL) {
+        size_t taken = take_frames(session, bytes, length);
+        bytes += taken;
+        length -= taken;
+    }
     session->inside = false;
-    if (taken < 0) {
-        fail(session, (int)taken);
-    } else if (is_unread(session)) {
+    if (session->over == NULL && is_unread(session)) {
         h2_session_calm(session, H2_ABUSE_UNREAD);
-    } else if (fault) {
-        h2_session_end(session, H2_PROTOCOL_ERROR, NULL);
     }
     h2_session_tell(session);
     return session->over != NULL ? H2_OVER : H2_OK;

@@ -105,6 +105,7 @@ void h2_flow_drop(struct h2_stream *stream);
 /* ---- h2_stream.c ---- */
 
 struct h2_stream *h2_stream_of(nghttp2_session *frames, int32_t id);
+bool h2_stream_is_ended(const struct h2_session *session, int32_t id);
 void h2_stream_register(struct h2_session *session, struct h2_stream *stream, int32_t id);
 /* The only writers of `state`: a direction has ended. */
 void h2_stream_end_received(struct h2_stream *stream);

@@ -9,6 +9,14 @@ struct h2_stream *h2_stream_of(nghttp2_session *frames, int32_t id)
     return nghttp2_session_get_stream_user_data(frames, id);
 }
 
+/* Whether the client has ended the stream itself, or has passed it over (RFC 9113 5.1, 5.1.1). What comes for a stream that this
+   side has reset, or for one that is older, may have been on its way. */
+bool h2_stream_is_ended(const struct h2_session *session, int32_t id)
+{
+    return h2_session_is_server(session) && id % 2 == 1 && id <= session->ids.newest &&
+           id > session->ids.reset && nghttp2_session_find_stream(session->frames, id) == NULL;
+}
+
 void h2_stream_register(struct h2_session *session, struct h2_stream *stream, int32_t id)
 {
     *stream = (struct h2_stream){.session = session,

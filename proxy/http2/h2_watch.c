@@ -1,10 +1,12 @@
 /* Follows frames by their lengths. */
 #include "proxy/http2/h2_watch.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #define HEADER_BYTES 9
 #define PREFACE_BYTES 24
+#define TYPE_DATA 0x00
 #define TYPE_PRIORITY 0x02
 #define TYPE_PRIORITY_UPDATE 0x10
 
@@ -55,11 +57,24 @@ static size_t skip(struct h2_watch *watch, size_t length)
     return taken;
 }
 
-size_t h2_watch_take(struct h2_watch *watch, const char *bytes, size_t length, bool *ret_fault)
+/* The frame is seen: what follows of it is skipped. */
+static enum h2_watch_found judge(struct h2_watch *watch, uint32_t payload_bytes, uint8_t seen)
+{
+    watch->skip_bytes = payload_bytes - (uint32_t)(seen - HEADER_BYTES);
+    watch->seen_bytes = 0;
+    watch->stream = stream_of(watch->seen + 5);
+    if (seen == H2_WATCH_BYTES) {
+        return is_fault(watch) ? H2_WATCH_FAULT : H2_WATCH_NOTHING;
+    }
+    return watch->seen[3] == TYPE_DATA ? H2_WATCH_DATA : H2_WATCH_NOTHING;
+}
+
+size_t h2_watch_take(struct h2_watch *watch, const char *bytes, size_t length,
+                     enum h2_watch_found *ret_found)
 {
     size_t at = skip(watch, length);
-    *ret_fault = false;
-    while (at < length) {
+    *ret_found = H2_WATCH_NOTHING;
+    while (at < length && *ret_found == H2_WATCH_NOTHING) {
         uint8_t wanted = HEADER_BYTES;
         at += gather(watch, bytes + at, length - at, wanted);
         if (watch->seen_bytes < wanted) {
@@ -71,13 +86,8 @@ size_t h2_watch_take(struct h2_watch *watch, const char *bytes, size_t length, b
         if (watch->seen_bytes < wanted) {
             break;
         }
-        if (wanted == H2_WATCH_BYTES && is_fault(watch)) {
-            *ret_fault = true;
-            break;
-        }
-        watch->skip_bytes = payload_bytes - (uint32_t)(wanted - HEADER_BYTES);
-        watch->seen_bytes = 0;
-        at += skip(watch, length - at);
+        *ret_found = judge(watch, payload_bytes, wanted);
+        at += *ret_found == H2_WATCH_NOTHING ? skip(watch, length - at) : 0;
     }
     return at;
 }

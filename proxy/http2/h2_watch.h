@@ -1,13 +1,12 @@
 /*
- * Faults of a client's frames that nghttp2 passes over: it ignores PRIORITY once NO_RFC7540_PRIORITIES is announced, and takes
- * PRIORITY_UPDATE of stream 0. So the lengths of frames are followed here, too, and these two are looked at.
+ * A client's frames that nghttp2 passes over: it ignores PRIORITY once NO_RFC7540_PRIORITIES is announced, takes PRIORITY_UPDATE of
+ * stream 0, and tells nobody of DATA for a stream that is over. So the lengths of frames are followed here, too.
  *
  * Owns: nothing beyond the struct. Thread: the session's. Spec: RFC 9113 6.3, RFC 7540 5.3.1, RFC 9218 7.1.
  */
 #ifndef EVENKEEL_PROXY_HTTP2_H2_WATCH_H
 #define EVENKEEL_PROXY_HTTP2_H2_WATCH_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,13 +15,20 @@
 
 struct h2_watch {
     uint32_t skip_bytes; /* that belong to a frame which is not looked at */
+    uint32_t stream;     /* of what was found */
     uint8_t seen_bytes;  /* in `seen` */
     uint8_t seen[H2_WATCH_BYTES];
 };
 
+enum h2_watch_found {
+    H2_WATCH_NOTHING,
+    H2_WATCH_FAULT, /* a connection error PROTOCOL_ERROR */
+    H2_WATCH_DATA,  /* the header of DATA */
+};
+
 void h2_watch_init(struct h2_watch *watch);
-/* Takes what a client sends, its preface first. Returns how many bytes are good; less than `length`, or *ret_fault: what follows is a
-   connection error PROTOCOL_ERROR. */
-size_t h2_watch_take(struct h2_watch *watch, const char *bytes, size_t length, bool *ret_fault);
+/* Takes what a client sends, its preface first, up to and including what is found. Returns how many bytes that are. */
+size_t h2_watch_take(struct h2_watch *watch, const char *bytes, size_t length,
+                     enum h2_watch_found *ret_found);
 
 #endif

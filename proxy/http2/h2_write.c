@@ -173,11 +173,11 @@ int32_t h2_write_request(struct h2_session *session, struct h2_stream *stream,
 /* RFC 9110 8.6: of a response without content it is that of what a GET would have got; a 204 has none. */
 static bool tells_length(const struct h2_stream *stream, const struct http_head *head)
 {
+    bool told = head_has(head, FIELD_CONTENT_LENGTH);
     if (head->framing == FRAMING_LENGTH) {
-        return head->status != 204;
+        return head->status != 204 && (head->content_length > 0 || told);
     }
-    return ((stream->method == METHOD_HEAD && head->status != 204) || head->status == 304) &&
-           head_has(head, FIELD_CONTENT_LENGTH);
+    return ((stream->method == METHOD_HEAD && head->status != 204) || head->status == 304) && told;
 }
 
 bool h2_write_response(struct h2_stream *stream, const struct http_head *head, const char *date,
