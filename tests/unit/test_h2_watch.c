@@ -31,11 +31,13 @@ struct row {
     const char *name, *frames;
     size_t length;
     long good;
+    enum h2_watch_found found;
 };
-#define ROW(name, frames, good)                \
-    {                                          \
-        name, frames, sizeof(frames) - 1, good \
+#define FOUND(name, frames, good, found)              \
+    {                                                 \
+        name, frames, sizeof(frames) - 1, good, found \
     }
+#define ROW(name, frames, good) FOUND(name, frames, good, H2_WATCH_FAULT)
 
 static void a_frame_that_nghttp2_passes_over_is_looked_at(void **state)
 {
@@ -50,7 +52,8 @@ static void a_frame_that_nghttp2_passes_over_is_looked_at(void **state)
         ROW("PRIORITY_UPDATE", "\0\0\7\20\0\0\0\0\0\0\0\0\1u=1" PING, -1),
         ROW("PRIORITY_UPDATE of no stream", "\0\0\7\20\0\0\0\0\0\0\0\0\0u=1", 13),
         ROW("payload that looks like a frame",
-            "\0\0\16\0\1\0\0\0\1\0\0\5\2\0\0\0\0\0\0\0\0\3\20" PING, -1),
+            "\0\0\16\1\1\0\0\0\1\0\0\5\2\0\0\0\0\0\0\0\0\3\20" PING, -1),
+        FOUND("DATA", PING "\0\0\1\0\0\0\0\0\3x" PING, 17 + 9, H2_WATCH_DATA),
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         for (size_t step = 1; step <= rows[i].length; step++) {
