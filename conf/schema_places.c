@@ -204,20 +204,10 @@ const struct schema_type type_host_list = {
     .print = print_texts,
 };
 const struct schema_type type_host_settings_list = {
-    "list of hosts",
-    "a host such as \"shop.example\" or \"*.shop.example\"",
-    true,
-    true,
-    take_host_setting,
-    print_host_settings,
-    UNIT_PLAIN,
-    NULL};
-const struct schema_type type_endpoint_list = {
-    .name = "list of endpoints",
-    .expected =
-        "\"host:port\" or \"srv:_http._tcp.name\", with \" weight=N\" (1 to 100) if need be",
+    .name = "list of hosts",
+    .expected = "a host such as \"shop.example\" or \"*.shop.example\"",
     .quoted = true,
     .list = true,
-    .take = take_endpoint,
-    .print = print_endpoints,
+    .take = take_host_setting,
+    .print = print_host_settings,
 };

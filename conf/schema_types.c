@@ -385,22 +385,28 @@ const struct schema_type type_header = {
     .take = take_header,
     .print = print_header,
 };
-const struct schema_type type_path = {"path",     "a path such as \"/api\", without a query",
-                                      true,       false,
-                                      take_path,  print_text,
-                                      UNIT_PLAIN, NULL};
-const struct schema_type type_pair = {"name or pair", "\"name\" or \"name=value\"",
-                                      true,           false,
-                                      take_pair,      print_pair,
-                                      UNIT_PLAIN,     NULL};
-const struct schema_type type_name_list = {"list of names",
-                                           "a name of a listener",
-                                           true,
-                                           true,
-                                           take_method,
-                                           print_texts,
-                                           UNIT_PLAIN,
-                                           NULL};
+const struct schema_type type_path = {
+    .name = "path",
+    .expected = "a path such as \"/api\", without a query",
+    .quoted = true,
+    .take = take_path,
+    .print = print_text,
+};
+const struct schema_type type_pair = {
+    .name = "name or pair",
+    .expected = "\"name\" or \"name=value\"",
+    .quoted = true,
+    .take = take_pair,
+    .print = print_pair,
+};
+const struct schema_type type_name_list = {
+    .name = "list of names",
+    .expected = "a name of a listener",
+    .quoted = true,
+    .list = true,
+    .take = take_method,
+    .print = print_texts,
+};
 const struct schema_type type_method_list = {
     .name = "list of methods",
     .expected = "a method such as \"GET\"",
