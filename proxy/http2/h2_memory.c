@@ -4,12 +4,17 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "proxy/http2/h2_session.h"
 
 /* nghttp2's space for a frame is one of the largest payload that every peer takes (RFC 9113 4.2), with its head. Nothing else that it
    allocates for itself is as large. */
 #define FRAME_SPACE_MIN_BYTES (16u * 1024)
+
+/* nghttp2's table of streams: 256 entries of 16 bytes. Where pages are larger, or the table is, it is allocated as all else. */
+#define PAGE_BYTES 4096
 
 static void count(struct h2_memory *memory, void *block)
 {
@@ -55,12 +60,52 @@ static void *take(size_t bytes, void *user_data)
     return block;
 }
 
+/* Whether the table of streams shall be a page of its own: the first allocation of its size is the table. */
+static bool takes_page(const struct h2_memory *memory, size_t bytes)
+{
+    return __builtin_expect(memory->lean, 0) && bytes == PAGE_BYTES;
+}
+
+static void *take_page(struct h2_memory *memory)
+{
+    void *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memory->lean = false;
+    if (page == MAP_FAILED) {
+        return NULL;
+    }
+    memory->page = page;
+    memory->bytes += PAGE_BYTES;
+    return page;
+}
+
+static void give_page(struct h2_memory *memory)
+{
+    munmap(memory->page, PAGE_BYTES);
+    memory->page = NULL;
+    memory->bytes -= PAGE_BYTES;
+}
+
+static bool is_zero(const char *bytes, size_t length)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
+}
+
+void h2_memory_rest(struct h2_memory *memory)
+{
+    if (memory->page != NULL && is_zero(memory->page, PAGE_BYTES)) {
+        (void)madvise(memory->page, PAGE_BYTES, MADV_DONTNEED);
+    }
+}
+
 static void *take_zeroed(size_t count_of, size_t bytes, void *user_data)
 {
     struct h2_memory *memory = user_data;
     size_t total;
     if (__builtin_mul_overflow(count_of, bytes, &total) || !fits(memory, total)) {
         return NULL;
+    }
+    if (takes_page(memory, total)) {
+        return take_page(memory);
     }
     void *block = calloc(count_of, bytes);
     count(memory, block);
@@ -72,6 +117,10 @@ static void give(void *block, void *user_data)
     struct h2_memory *memory = user_data;
     if (block != NULL && block == memory->shared) {
         memory->shared = NULL;
+        return;
+    }
+    if (block != NULL && block == memory->page) {
+        give_page(memory);
         return;
     }
     uncount(memory, block);
@@ -112,7 +161,10 @@ static void *resize(void *block, size_t bytes, void *user_data)
 
 void h2_memory_init(struct h2_memory *memory, uint64_t limit_bytes, char *frame_space)
 {
-    *memory = (struct h2_memory){.limit_bytes = limit_bytes, .frame_space = frame_space};
+    *memory =
+        (struct h2_memory){.limit_bytes = limit_bytes,
+                           .frame_space = frame_space,
+                           .lean = frame_space != NULL && sysconf(_SC_PAGESIZE) == PAGE_BYTES};
 }
 
 nghttp2_mem h2_memory_of(struct h2_memory *memory)

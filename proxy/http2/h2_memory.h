@@ -4,13 +4,19 @@
  * Owns nothing; embedded in a session. Thread: the session's. Errors: beyond the limit nothing is allocated, which nghttp2 reports
  * as NGHTTP2_ERR_NOMEM and which ends the connection.
  *
+ * Two of nghttp2's allocations are most of what it holds for a connection at rest, and neither is in use then.
+ *
  * nghttp2 allocates the space of the frame that is being written once, when a session begins, and holds it for the session's life;
  * its content matters only within h2_session_pull(). So sessions of one thread may share that space: the first allocation of its
  * size gets the shared one.
+ *
+ * The table in which it finds streams is a page that holds nothing but zeros while there is no stream. It is mapped on its own, and given
+ * back to the system by h2_memory_rest(), which it does not notice.
  */
 #ifndef EVENKEEL_PROXY_HTTP2_H2_MEMORY_H
 #define EVENKEEL_PROXY_HTTP2_H2_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,10 +28,14 @@ struct h2_memory {
     uint64_t limit_bytes;
     char *frame_space; /* given to the first allocation of its size; NULL: none is shared */
     char *shared;      /* the same, once it is in use */
+    char *page;        /* nghttp2's table of streams, if it is mapped on its own */
+    bool lean;         /* it shall be */
 };
 
 void h2_memory_init(struct h2_memory *memory, uint64_t limit_bytes, char *frame_space);
 /* nghttp2's view of it; valid as long as *memory. */
 nghttp2_mem h2_memory_of(struct h2_memory *memory);
+/* Gives memory back that is not in use while there is no stream. */
+void h2_memory_rest(struct h2_memory *memory);
 
 #endif

@@ -136,9 +136,17 @@ void h2_session_free(struct h2_session **session)
 void h2_session_move(struct h2_session *session, const struct h2_env *env, void *owner)
 {
     CHECK(session->streams_count == 0 && session->block.kind == H2_BLOCK_NONE &&
-          session->left == NULL && session->memory.shared == NULL);
+          session->left == NULL && session->memory.shared == NULL &&
+          session->memory.frame_space == NULL);
     session->env = *env;
     session->owner = owner;
+}
+
+void h2_session_rest(struct h2_session *session)
+{
+    if (session->streams_count == 0) {
+        h2_memory_rest(&session->memory);
+    }
 }
 
 /* ---- its end ---- */

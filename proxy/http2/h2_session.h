@@ -142,6 +142,10 @@ void h2_session_free(struct h2_session **session);
 /* Gives a session without streams to another owner and worker. */
 void h2_session_move(struct h2_session *session, const struct h2_env *env, void *owner);
 
+/* Gives back memory that a session does not use while it has no streams. For one that has been at rest for a while: it costs a system
+   call, and the next request a page fault. */
+void h2_session_rest(struct h2_session *session);
+
 /* Takes bytes of the socket, all of them. now_ms is for bounds by time. */
 __attribute__((warn_unused_result)) enum h2_result h2_session_take(struct h2_session *session,
                                                                    const char *bytes, size_t length,
