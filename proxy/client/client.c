@@ -14,6 +14,8 @@
 /* While the process drains: how long after its accept or its last response a client may send one more request. It is
    likely to be on its way, and closing the connection now would answer it with a reset. */
 #define CLIENT_DRAIN_MS 1000
+/* How long a client is idle before it gives memory back: not between the requests of one page. */
+#define CLIENT_REST_MS 1000
 
 static void client_on_event(evutil_socket_t fd, short what, void *arg);
 static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms);
@@ -156,9 +158,18 @@ uint64_t client_due_ms(const struct client *client)
     return deadline_after(client->since_ms, timeouts->idle_ms);
 }
 
+/* When an idle client gives back memory that it needs only while it is served; UINT64_MAX: it has, or there is none. */
+static uint64_t client_rest_ms(const struct client *client)
+{
+    uint64_t rest_ms = deadline_after(client->since_ms, CLIENT_REST_MS);
+    bool rests = client->state == CLIENT_IDLE && client->protocol->rest != NULL;
+    return rests && rest_ms > worker_now_ms(client->origin.worker) ? rest_ms : UINT64_MAX;
+}
+
 void client_arm(struct client *client)
 {
-    wheel_arm(&client->origin.worker->loop.wheel, &client->timer, client_due_ms(client));
+    uint64_t due_ms = deadline_earlier(client_due_ms(client), client_rest_ms(client));
+    wheel_arm(&client->origin.worker->loop.wheel, &client->timer, due_ms);
 }
 
 void client_enter(struct client *client, enum client_state state)
@@ -241,6 +252,9 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         return;
     }
     if (!deadline_passed(client_due_ms(client), now_ms)) {
+        if (client->state == CLIENT_IDLE && client->protocol->rest != NULL) {
+            client->protocol->rest(client);
+        }
         client_arm(client);
         return;
     }

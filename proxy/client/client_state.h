@@ -40,6 +40,8 @@ struct client_protocol {
     void (*drained)(struct client *client);
     /* client_due_ms() has passed, and no exchange is in progress. */
     void (*expired)(struct client *client);
+    /* The client has been idle for a moment: gives back what it does not need meanwhile. NULL: nothing. */
+    void (*rest)(struct client *client);
     /* The listener is leaving: ends what is at rest. Called once or more. */
     void (*leave)(struct client *client);
     /* Ends tunnels, or everything: what has no response yet is answered, the rest breaks visibly. Then the client closes. */

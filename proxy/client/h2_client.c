@@ -328,6 +328,11 @@ static void h2_client_drained(struct client *client)
     client_run_soon(client);
 }
 
+static void h2_client_rest(struct client *client)
+{
+    h2_session_rest(client->h2->session);
+}
+
 static void h2_client_expired(struct client *client)
 {
     if (client->duplex.out != NULL) {
@@ -400,6 +405,7 @@ static const struct client_protocol h2_client_protocol = {
     .busy = h2_client_busy,
     .drained = h2_client_drained,
     .expired = h2_client_expired,
+    .rest = h2_client_rest,
     .leave = h2_client_leave,
     .end_tunnels = h2_client_end_tunnels,
     .cut = h2_client_cut,
