@@ -166,7 +166,9 @@ __attribute__((noinline)) static bool client_take_unknown(struct client *client,
                                                           const struct http_head *head,
                                                           enum h1_result result)
 {
-    if (h2_client_recognises(client, input->bytes, input->length)) {
+    /* a first line that names no version of HTTP is taken for a wrong preface, where one may come: the session says so */
+    bool nameless = result == H1_BAD_VERSION && h2_client_may_begin(client);
+    if (nameless || h2_client_recognises(client, input->bytes, input->length)) {
         h2_client_begin(client, input);
         return false;
     }

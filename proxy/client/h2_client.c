@@ -223,10 +223,15 @@ static void h2_client_run(struct deferred *deferred)
 
 /* ---- the beginning ---- */
 
+bool h2_client_may_begin(const struct client *client)
+{
+    return client->listener->http2.cleartext && client->stream.tls == NULL && !client->served;
+}
+
 bool h2_client_recognises(const struct client *client, const char *bytes, size_t length)
 {
-    return client->listener->http2.cleartext && client->stream.tls == NULL && !client->served &&
-           length >= sizeof PREFACE - 1 && memcmp(bytes, PREFACE, sizeof PREFACE - 1) == 0;
+    return h2_client_may_begin(client) && length >= sizeof PREFACE - 1 &&
+           memcmp(bytes, PREFACE, sizeof PREFACE - 1) == 0;
 }
 
 static void h2_client_wants_pull(void *owner)

@@ -61,6 +61,8 @@ struct client_stream {
 /* h2_client.c: the client's next bytes are those of HTTP/2. `input` has arrived already, or is NULL. The client may be closed
    afterwards. */
 void h2_client_begin(struct client *client, const struct duplex_input *input);
+/* Whether its first bytes may be the preface of HTTP/2. */
+bool h2_client_may_begin(const struct client *client);
 /* Whether the connection begins with the preface of HTTP/2, and may. */
 bool h2_client_recognises(const struct client *client, const char *bytes, size_t length);
 
