@@ -22,8 +22,10 @@ scenario_tests = \
 	%D%/grpc_calls.py \
 	%D%/grpc_rules.py \
 	%D%/h2_client.py \
-	%D%/h2_life.py \
 	%D%/h2_failover.py \
+	%D%/h2_frames.py \
+	%D%/h2_life.py \
+	%D%/h2_smuggling.py \
 	%D%/h2_upstream.py \
 	%D%/h2_upstream_peers.py \
 	%D%/half_close.py \
