@@ -129,7 +129,7 @@ def ends(s):
             check(False, "a second message")
     with s.case("a client that forgets the field TE makes calls, too"):
         answer = curl("--http2-prior-knowledge", "--include", "-H", "Content-Type: application/grpc", "-H", "grpc-timeout: 200m",
-                      "--data-binary", "@/dev/null", f"{setting.proxy.url}/test.Echo/Hold").out
+                      "--data-binary", "@-", f"{setting.proxy.url}/test.Echo/Hold", feed=bytes(5)).out
         check(b"grpc-status: 4" in answer, f"the answer: {answer}")
     eventually(lambda: setting.proxy.bound("upstream_in_flight", "app")["used"] == 0, "no call is left")
 
