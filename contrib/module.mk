@@ -10,6 +10,7 @@ endif
 	  sed -e 's|@sbindir[@]|$(sbindir)|' -e 's|@sysconfdir[@]|$(sysconfdir)|' $(srcdir)/%D%/evenkeel.service.in >$@
 
 EXTRA_DIST += %D%/docker/Dockerfile %D%/docker/Dockerfile.dockerignore
+EXTRA_DIST += %D%/grpc/evenkeel.conf
 EXTRA_DIST += %D%/kubernetes/evenkeel.yaml %D%/compose/compose.yaml %D%/compose/evenkeel.conf
 
 # Next to where the unit expects the configuration.
