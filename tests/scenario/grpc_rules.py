@@ -66,7 +66,7 @@ def refusals(s):
         "upstreams": {"app": CALM},
         "routes": [{"name": "tight", "path_prefix": "/tight", "upstream": "app",
                     "key_rate": {"key": "client", "per_second": 0.001, "burst": 1.0}},
-                   {"name": "app", "path_prefix": "/pkg.", "upstream": "app"}]})
+                   {"name": "app", "path_prefix": "/pkg.Service", "upstream": "app"}]})
     for _ in range(2):
         call(proxy, "/tight")
     for target, body, code, reason in (("/pkg.Service/Method", MESSAGE, "14", "connect_refused"),
