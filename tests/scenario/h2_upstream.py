@@ -85,8 +85,17 @@ def semantics(s):
         check_equal([response.status, bytes(response.body), [each.status for each in response.interim]], [200, b"late", [103]], "hints")
     with s.case("a long response arrives whole, on the connection that all have shared"):
         check_equal(len(proxy.get("/long").body), 300000, "bytes")
-        check_equal(len({request.stream for request in origin.requests}), len(origin.requests), "streams of one connection")
-        check(len(origin.connections) <= 2, f"{len(origin.connections)} connections")
+        check(len(origin.connections) <= 2, f"{len(origin.connections)} connections for {len(origin.requests)} requests")
+    with s.case("100-continue is asked for and passed on"):
+        def continues(stream, _):
+            stream.head(100)
+            stream.respond(body=b"went on")
+        origin.on("/continue", reads_body(continues))
+        with proxy.client() as client:
+            client.send(b"POST /continue HTTP/1.1\r\nHost: shop.example\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+            check_equal(client.interim().status, 100, "interim status")
+            client.send(b"body")
+            check_equal(bytes(client.response().body), b"went on", "body")
     with s.case("an upgrade is refused, and says why"):
         response = proxy.get("/ws", fields=[("Connection", "Upgrade"), ("Upgrade", "websocket")])
         check_equal(response.status, 501, "status")
@@ -134,6 +143,21 @@ def resets(s):
         check_equal(sum(connections(proxy)["closed"].values()), 0, "closed connections")
 
 
+@scenario("what an origin pushes is taken for a response")
+def pushes(s):
+    origin = H2Origin(s)
+
+    def push(stream, _):
+        stream.send(h2.push_promise(stream.id, 2, h2.block(h2.request_fields(path="/pushed"))))
+        stream.respond(body=b"asked for")
+    origin.on("/push", push).on("/", body=b"ok")
+    proxy = proxy_for(s, origin, retry={"attempts": 1})
+    check(proxy.get("/push", method="POST").status in (200, 502), "status")
+    eventually(lambda: any(each.goaways for each in origin.connections), "the origin sees GOAWAY")
+    check_equal(next(each.goaways for each in origin.connections if each.goaways)[0][1], h2.PROTOCOL_ERROR, "code")
+    check_equal(bytes(proxy.get("/next").body), b"ok", "the next one")
+
+
 @scenario("a client that goes away leaves its stream running at the origin")
 def cancelled(s):
     origin = H2Origin(s)
@@ -175,7 +199,7 @@ class Posts:
 
     def go_on(self, count):
         goal = self.done + count
-        eventually(lambda: self.done >= goal, f"{count} more are answered", 120)
+        eventually(lambda: self.done >= goal, f"{count} more are answered", 120 + count / 100)
 
     def end(self):
         self._stop = True
@@ -184,7 +208,7 @@ class Posts:
         check_equal(self.wrong[:5], [], f"of {self.done} answers those that are wrong")
 
 
-@scenario("a request fails although the origin has said that it has not processed it")
+@scenario("a request fails although the origin has said that it has not processed it", within=scaled(60, 1500))
 def refusals(s):
     kinds = {}
     lock = threading.Lock()
@@ -198,6 +222,26 @@ def refusals(s):
                 connection.go_away(last)
         if last is None or request.stream <= last:
             stream.respond(body=b"ok")
+
+    with s.case("GOAWAY that refuses a POST with a body that is still arriving"):
+        origin, first = H2Origin(s, "early"), []
+
+        @reads_body
+        def refuses_first(stream, request):
+            if not first:
+                first.append(stream.connection)
+                stream.connection.go_away(0)
+            else:
+                eventually(lambda: request.complete, "the whole body")
+                stream.respond(body=b"%d" % request.bytes)
+        origin.on("/", refuses_first)
+        proxy = proxy_for(s, origin, "evenkeel-early")
+        with proxy.client() as client:
+            client.send(b"POST /x HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 20000\r\n\r\n" + b"x" * 10000)
+            eventually(lambda: len(origin.requests) == 2, "it is sent again")
+            client.send(b"x" * 10000)
+            response = client.response()
+            check_equal([response.status, bytes(response.body)], [200, b"20000"], "response")
 
     count = [0]
 
