@@ -14,10 +14,11 @@ struct style {
 };
 
 static const char intro[] =
-    "A configuration is a file in the syntax of libconfig. Listeners, upstreams and routes must be set; every other key has a default. "
+    "A configuration is a file in the syntax of libconfig; lists of groups may also be written with [ ], and a comma may follow the last element. Listeners, upstreams and routes must be set; every other key has a default. "
     "Write durations and sizes as texts with a unit: \"250ms\", \"15m\", \"1h30m\"; \"64KiB\", or in short \"64k\", \"20M\", \"4G\" (powers of 1024). A number without a unit is an error, and a duration "
-    "of zero is an error except where the range allows it. An unknown key is an error that names the nearest known key. @include \"FILE\" includes another file; a relative path "
-    "starts at the directory of the file that includes it. `evenkeel -t -c FILE` tests a file. `evenkeel -T -c FILE` prints it with all "
+    "of zero is an error except where the range allows it. An unknown key is an error that names the nearest known key. `include = [ \"conf.d/*.conf\" ];` adds the "
+    "listeners, upstreams and routes of these files, in the order of their names, where it stands; @include \"FILE\" on a line of its own puts the text of another file there. A relative path "
+    "starts at the directory of the file that includes it. In every text \"${NAME}\" stands for a variable of the environment, and \"${NAME:-default}\" for one that may be missing or empty; \"$${\" is a plain \"${\". `evenkeel -t -c FILE` tests a file. `evenkeel -T -c FILE` prints it with all "
     "defaults.";
 
 static const char *full_path(const struct schema_section *section, const struct schema_row *row)

@@ -102,11 +102,13 @@ static void unknown_key(struct loading *loading, const config_setting_t *setting
     }
 }
 
-/* Whether the key is where the group before it goes on. */
-static bool goes_on(const struct loading *loading, const config_setting_t *setting)
+/* The key's name; of a part, that of the group to which it belongs. */
+static const char *key_name(const struct loading *loading, const config_setting_t *setting)
 {
-    return config_setting_is_root(config_setting_parent(setting)) &&
-           source_goes_on(&loading->source, config_setting_name(setting));
+    const char *name = config_setting_name(setting);
+    return config_setting_is_root(config_setting_parent(setting))
+               ? source_key(&loading->source, name)
+               : name;
 }
 
 /* The keys of a group of the file. inner: the group's path within the section, with a dot at its end; label: its full path. */
@@ -114,12 +116,9 @@ static void walk(struct loading *loading, const config_setting_t *group,
                  const struct schema_section *section, const char *inner, const char *label,
                  void *element)
 {
-    const char *name = "";
     for (int i = 0; i < config_setting_length(group); i++) {
         const config_setting_t *setting = config_setting_get_elem(group, (unsigned)i);
-        if (!goes_on(loading, setting)) {
-            name = config_setting_name(setting);
-        }
+        const char *name = key_name(loading, setting);
         char path[PATH_TEXT_BYTES], full[PATH_TEXT_BYTES * 2];
         snprintf(path, sizeof path, "%s%s", inner, name);
         snprintf(full, sizeof full, "%s%s%s", label, label[0] != '\0' ? "." : "", name);
@@ -188,12 +187,21 @@ static void take_name(struct loading *loading, const config_setting_t *item, con
         loading_report_at(loading, SETTINGS_ERROR, item, label,
                           "expected a name of 1 to 64 letters, digits, \"_\" and \"-\"");
     }
-    if (text_index_find(&loading->named, label) != NULL) {
-        loading_report_at(loading, SETTINGS_ERROR, item, label, LOADING_SET_TWICE);
-        return;
+    const config_setting_t *before = text_index_find(&loading->named, label);
+    if (before != NULL) {
+        const struct source_place place =
+            source_place(&loading->source, config_setting_source_line(before));
+        loading_report_at(loading, SETTINGS_ERROR, item, label,
+                          LOADING_SET_TWICE "; the first is at %s:%u", place.file, place.line);
     }
+}
+
+/* So that messages find where the file speaks of the element. */
+static void remember(struct loading *loading, const config_setting_t *item, const char *label)
+{
     const char *key = arena_text(&loading->arena, label, strlen(label));
-    if (key == NULL || !text_index_add(&loading->named, key, (void *)(uintptr_t)item)) {
+    if (key == NULL || (text_index_find(&loading->named, key) == NULL &&
+                        !text_index_add(&loading->named, key, (void *)(uintptr_t)item))) {
         loading->arena.failed = true;
     }
 }
@@ -216,6 +224,7 @@ static void take_item(struct loading *loading, const struct schema_section *sect
     if (section->shape == SCHEMA_NAMED) {
         take_name(loading, item, label, element);
     }
+    remember(loading, item, label);
     if (config_setting_type(item) != CONFIG_TYPE_GROUP) {
         loading_report_at(loading, SETTINGS_ERROR, item, label, "expected a group { ... }");
         return;
@@ -230,44 +239,62 @@ static void take_item(struct loading *loading, const struct schema_section *sect
     }
 }
 
-/* The group in which a group of the top goes on; NULL: none. */
-static const config_setting_t *next_part(const struct loading *loading,
+/* The next part of the section behind `part`; with NULL its first. NULL: there is no further one. */
+static const config_setting_t *next_part(const struct loading *loading, const char *section,
                                          const config_setting_t *part)
 {
-    const config_setting_t *next = config_setting_get_elem(
-        config_root_setting(loading->config), (unsigned)config_setting_index(part) + 1);
-    return next != NULL && goes_on(loading, next) ? next : NULL;
+    const config_setting_t *root = config_root_setting(loading->config);
+    int i = part != NULL ? config_setting_index(part) + 1 : 0;
+    for (; i < config_setting_length(root); i++) {
+        part = config_setting_get_elem(root, (unsigned)i);
+        if (strcmp(key_name(loading, part), section) == 0) {
+            return part;
+        }
+    }
+    return NULL;
 }
 
-static void take_items(struct loading *loading, const struct schema_section *section,
-                       const config_setting_t *setting)
+static void take_items(struct loading *loading, const struct schema_section *section)
 {
     void *presets = arena_take(&loading->arena, section->element_bytes);
     if (presets == NULL) {
         return;
     }
     take_presets(loading, section, presets);
-    for (const config_setting_t *part = setting; part != NULL; part = next_part(loading, part)) {
+    const config_setting_t *part = NULL;
+    while ((part = next_part(loading, section->name, part)) != NULL) {
         for (int i = 0; i < config_setting_length(part); i++) {
             take_item(loading, section, config_setting_get_elem(part, (unsigned)i), presets);
         }
     }
 }
 
-static int items_count(const struct loading *loading, const config_setting_t *setting)
+/* Of all parts; -1: one is not what it should be, which is reported. */
+static int items_count(struct loading *loading, const struct schema_section *section)
 {
+    bool named = section->shape == SCHEMA_NAMED;
+    const config_setting_t *part = NULL;
     int count = 0;
-    for (; setting != NULL; setting = next_part(loading, setting)) {
-        count += config_setting_length(setting);
+    while ((part = next_part(loading, section->name, part)) != NULL) {
+        bool empty_list = !named && config_setting_type(part) == CONFIG_TYPE_ARRAY &&
+                          config_setting_length(part) == 0;
+        if (!empty_list &&
+            config_setting_type(part) != (named ? CONFIG_TYPE_GROUP : CONFIG_TYPE_LIST)) {
+            loading_report_at(loading, SETTINGS_ERROR, part, section->name,
+                              named ? "expected a group: write %s = { NAME = { ... }; };"
+                                    : "expected a list of groups: write %s = ( { ... }, { ... } );",
+                              section->name);
+            return -1;
+        }
+        count += config_setting_length(part);
     }
     return count;
 }
 
 static void take_section(struct loading *loading, const struct schema_section *section)
 {
-    const config_setting_t *setting = config_lookup(loading->config, section->name);
-    int wanted = section->shape == SCHEMA_NAMED ? CONFIG_TYPE_GROUP : CONFIG_TYPE_LIST;
-    if (setting == NULL) {
+    const config_setting_t *first = next_part(loading, section->name, NULL);
+    if (first == NULL) {
         if (section->required) {
             loading_add_message(
                 loading, SETTINGS_ERROR, loading->name, 0,
@@ -277,16 +304,12 @@ static void take_section(struct loading *loading, const struct schema_section *s
         }
         return;
     }
-    int count = items_count(loading, setting);
-    if (config_setting_type(setting) != wanted) {
-        loading_report_at(loading, SETTINGS_ERROR, setting, section->name, "expected %s",
-                          section->shape == SCHEMA_NAMED ? "a group { name = { ... }; ... }"
-                                                         : "a list ( { ... }, ... )");
-    } else if (count == 0 || count > LOADING_ITEMS_MAX) {
-        loading_report_at(loading, SETTINGS_ERROR, setting, section->name,
+    int count = items_count(loading, section);
+    if (count == 0 || count > LOADING_ITEMS_MAX) {
+        loading_report_at(loading, SETTINGS_ERROR, first, section->name,
                           "expected from 1 to %d, got %d", LOADING_ITEMS_MAX, count);
-    } else {
-        take_items(loading, section, setting);
+    } else if (count > 0) {
+        take_items(loading, section);
     }
 }
 

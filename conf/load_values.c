@@ -95,9 +95,11 @@ static void take_list(struct loading *loading, const config_setting_t *setting,
 static void take_certificates(struct loading *loading, const config_setting_t *setting,
                               const struct schema_row *row, const char *path, void *element)
 {
-    if (config_setting_type(setting) != CONFIG_TYPE_LIST) {
-        loading_report_at(loading, SETTINGS_ERROR, setting, path,
-                          "expected a list ( { cert = ...; key = ...; }, ... )");
+    if (config_setting_type(setting) != CONFIG_TYPE_LIST &&
+        (config_setting_type(setting) != CONFIG_TYPE_ARRAY || config_setting_length(setting) > 0)) {
+        loading_report_at(
+            loading, SETTINGS_ERROR, setting, path,
+            "expected a list: write certificates = ( { cert = \"FILE\"; key = \"FILE\"; } );");
         return;
     }
     for (int i = 0; i < config_setting_length(setting) && i < LOADING_ITEMS_MAX; i++) {

@@ -11,6 +11,8 @@ libconf_a_SOURCES = \
 	%D%/checklist.h \
 	%D%/dump.c \
 	%D%/dump.h \
+	%D%/environment.c \
+	%D%/environment.h \
 	%D%/follow.c \
 	%D%/follow.h \
 	%D%/grpc_status.h \

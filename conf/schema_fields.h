@@ -34,6 +34,9 @@ static inline void print_quoted(const char *text, FILE *out)
         if (*text == '"' || *text == '\\') {
             fputc('\\', out);
         }
+        if (text[0] == '$' && text[1] == '{') {
+            fputc('$', out); /* else it would be read as a name of the environment */
+        }
         fputc(*text, out);
     }
     fputc('"', out);

@@ -2,15 +2,20 @@
 #include "conf/source.h"
 
 #include <errno.h>
+#include <glob.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "conf/environment.h"
+
 #define READ_MAX_BYTES ((size_t)16 * 1024 * 1024)
 #define READ_STEP_BYTES ((size_t)64 * 1024)
 #define INCLUDE_DEPTH_MAX 10
 #define DIRECTIVE "@include"
+#define INCLUDE_KEY "include"
 /* Between two parts of a group; with the number of the second. */
 #define SEAM_FORMAT(skip) "};*%" skip "u={"
 
@@ -21,9 +26,19 @@ struct scan {
     char outermost;     /* the bracket that opened depth 1 */
     char last;          /* the last byte that counts: no space, no comment */
     unsigned key_count; /* in this part of the group at depth 1 */
+    const char *key;    /* at depth 0, the last one */
+    bool is_part;       /* the file is one of an include key: it may only add to some groups */
+    uint64_t lists;     /* by depth: whether a "[" became a "(" */
+    /* the value of an include key, which the library does not see */
+    enum { INCLUDE_NONE, INCLUDE_AWAITED, INCLUDE_LISTED, INCLUDE_OVER } include;
+    unsigned level; /* how many files include this one */
 };
+/* Groups to which an included file may add. */
+static const char *const shared_keys[] = {"listeners", "upstreams", "routes"};
 
 static bool copy_file(struct scan *scan, const char *path, unsigned level);
+static bool copy_piece(struct scan *scan, const char *piece, size_t bytes);
+static bool take_include(struct scan *scan, const char *piece, size_t bytes);
 
 static bool fail(struct source *source, struct source_place at, const char *text)
 {
@@ -93,11 +108,26 @@ static bool begins_key(const struct scan *scan, char first)
            strchr("{};,", scan->last) != NULL && is_name_byte(first);
 }
 
+/* The number of a new part. 0: no memory. */
+static unsigned add_part(struct source *source, const char *key)
+{
+    const char **grown =
+        realloc(source->part_names, (source->part_count + 1) * sizeof *source->part_names);
+    if (grown == NULL || key == NULL) {
+        source->arena->failed = true;
+        source->part_names = grown != NULL ? grown : source->part_names;
+        return 0;
+    }
+    source->part_names = grown;
+    grown[source->part_count++] = key;
+    return source->part_count;
+}
+
 static void count_key(struct scan *scan)
 {
     if (scan->key_count == SOURCE_PART_MAX) {
         char seam[32];
-        int bytes = snprintf(seam, sizeof seam, SEAM_FORMAT(""), ++scan->source->part_count);
+        int bytes = snprintf(seam, sizeof seam, SEAM_FORMAT(""), add_part(scan->source, scan->key));
         append(scan->source, seam, (size_t)bytes);
         scan->key_count = 0;
     }
@@ -152,17 +182,116 @@ static size_t piece_bytes(const char *text)
     return bytes;
 }
 
-static void copy_piece(struct scan *scan, const char *piece, size_t bytes)
+/* The next byte behind space and comments. */
+static char next_byte(const char *text)
 {
-    bool counts = strchr(" \t\r\n\f", *piece) == NULL && !is_comment(piece);
-    if (counts && begins_key(scan, *piece)) {
+    size_t bytes;
+    while (*text != '\0' && (strchr(" \t\r\n\f", *text) != NULL || is_comment(text))) {
+        bytes = is_comment(text) ? piece_bytes(text) : 1;
+        if (bytes == 0) {
+            return '\0';
+        }
+        text += bytes;
+    }
+    return *text;
+}
+
+/* A bracket as the library wants it, or a comma, which it does not want at the end of a list ('\0'). */
+static char respell(struct scan *scan, const char *piece)
+{
+    uint64_t bit = scan->depth < 64 ? UINT64_C(1) << scan->depth : 0;
+    char next;
+    switch (*piece) {
+    case '[':
+        scan->lists = next_byte(piece + 1) == '{' ? scan->lists | bit : scan->lists & ~bit;
+        return (scan->lists & bit) != 0 ? '(' : '[';
+    case ']':
+        bit = scan->depth > 0 && scan->depth <= 64 ? UINT64_C(1) << (scan->depth - 1) : 0;
+        return (scan->lists & bit) != 0 ? ')' : ']';
+    case ',': next = next_byte(piece + 1); return next == ']' || next == ')' ? '\0' : ',';
+    default: return *piece;
+    }
+}
+
+static bool copy_text_piece(struct scan *scan, const char *piece, size_t bytes)
+{
+    const char *error, *expanded = piece;
+    if (memmem(piece, bytes, "${", 2) != NULL) {
+        expanded = environment_expand(scan->source->arena, piece, bytes, &error);
+        if (expanded == NULL) {
+            return fail(scan->source, here(scan->source), error);
+        }
+        bytes = strlen(expanded);
+    }
+    append(scan->source, expanded, bytes);
+    return true;
+}
+
+/* A key at the top. That of a file that only adds becomes a part of the group it adds to. */
+static bool copy_top_key(struct scan *scan, const char *piece, size_t bytes)
+{
+    scan->key = arena_text(scan->source->arena, piece, bytes);
+    if (!scan->is_part || scan->key == NULL) {
+        append(scan->source, piece, bytes);
+        return true;
+    }
+    for (size_t i = 0; i < sizeof shared_keys / sizeof shared_keys[0]; i++) {
+        if (strcmp(shared_keys[i], scan->key) == 0) {
+            char part[32];
+            int length = snprintf(part, sizeof part, "*%u", add_part(scan->source, scan->key));
+            append(scan->source, part, (size_t)length);
+            return true;
+        }
+    }
+    return fail(
+        scan->source, here(scan->source),
+        arena_printf(scan->source->arena,
+                     "%s: an included file may add listeners, upstreams and routes; this key "
+                     "belongs in the main file",
+                     scan->key));
+}
+
+static bool begins_top_key(const struct scan *scan, char first)
+{
+    return scan->depth == 0 && is_name_byte(first) && scan->last != '=' && scan->last != ':';
+}
+
+static bool copy_counted(struct scan *scan, const char *piece, size_t bytes)
+{
+    bool copied = true;
+    if (begins_key(scan, *piece)) {
         count_key(scan);
     }
-    append(scan->source, piece, bytes);
-    if (counts) {
-        follow_brackets(scan, *piece);
-        scan->last = piece[bytes - 1];
+    if (*piece == '"') {
+        copied = copy_text_piece(scan, piece, bytes);
+    } else if (begins_top_key(scan, *piece)) {
+        copied = copy_top_key(scan, piece, bytes);
+    } else if (bytes > 1) {
+        append(scan->source, piece, bytes);
+    } else {
+        char spelled = respell(scan, piece);
+        append(scan->source, &spelled, spelled != '\0');
     }
+    follow_brackets(scan, *piece);
+    scan->last = piece[bytes - 1];
+    return copied;
+}
+
+static bool copy_piece(struct scan *scan, const char *piece, size_t bytes)
+{
+    if (strchr(" \t\r\n\f", *piece) != NULL || is_comment(piece)) {
+        append(scan->source, piece, bytes);
+        return true;
+    }
+    if (scan->include != INCLUDE_NONE) {
+        return take_include(scan, piece, bytes);
+    }
+    if (begins_top_key(scan, *piece) && bytes == strlen(INCLUDE_KEY) &&
+        strncmp(piece, INCLUDE_KEY, bytes) == 0) {
+        scan->include = INCLUDE_AWAITED;
+        return true;
+    }
+    return copy_counted(scan, piece, bytes);
 }
 
 /* ---- included files ---- */
@@ -224,6 +353,88 @@ static const char *include(struct scan *scan, const char *quoted, unsigned level
     return quoted + bytes;
 }
 
+/* ---- the include key ---- */
+
+/* Copies a file whose groups are parts of those that are there already. */
+static bool copy_part(const struct scan *scan, const char *path)
+{
+    struct source *source = scan->source;
+    const struct source_place at = here(source);
+    struct scan part = {.source = source, .is_part = true, .level = scan->level + 1};
+    if (part.level > INCLUDE_DEPTH_MAX) {
+        return fail(source, at, INCLUDE_KEY ": files include each other too deeply");
+    }
+    append(source, "\n", 1);
+    if (!copy_file(&part, path, part.level)) {
+        if (source->error_at.line == 0) {
+            fail(source, at,
+                 arena_printf(source->arena, INCLUDE_KEY " \"%s\": %s", path, source->error));
+        }
+        return false;
+    }
+    if (part.depth > 0) {
+        return fail(source, here(source), "the file ends within a group: a bracket is not closed");
+    }
+    append(source, "\n", 1);
+    begin_span(source, at);
+    return true;
+}
+
+/* Files that the pattern names, in order of their names. A pattern may find none; a name without wildcards must be there. */
+static bool include_pattern(struct scan *scan, const char *quoted, size_t bytes)
+{
+    struct source *source = scan->source;
+    const char *error = "no memory", *path = NULL;
+    const char *expanded = environment_expand(source->arena, quoted, bytes, &error);
+    if (expanded == NULL || (path = included_path(source, expanded, strlen(expanded))) == NULL) {
+        return fail(source, here(source), error);
+    }
+    glob_t found;
+    int result = glob(path, GLOB_ERR, NULL, &found);
+    bool copied = true;
+    if (result == GLOB_NOMATCH && strpbrk(path, "*?[") == NULL) {
+        copied =
+            fail(source, here(source),
+                 arena_printf(source->arena, INCLUDE_KEY " \"%s\": there is no such file", path));
+    } else if (result != 0 && result != GLOB_NOMATCH) {
+        copied =
+            fail(source, here(source),
+                 arena_printf(source->arena, INCLUDE_KEY " \"%s\": %s", path, strerror(errno)));
+    }
+    for (size_t i = 0; result == 0 && i < found.gl_pathc && copied; i++) {
+        const char *file = arena_text(source->arena, found.gl_pathv[i], strlen(found.gl_pathv[i]));
+        copied = file != NULL && copy_part(scan, file);
+    }
+    if (result == 0) {
+        globfree(&found);
+    }
+    return copied;
+}
+
+/* The pieces of the key's value; the library does not see them. */
+static bool take_include(struct scan *scan, const char *piece, size_t bytes)
+{
+    bool listed = scan->include == INCLUDE_LISTED;
+    if (scan->include == INCLUDE_OVER) {
+        scan->include = INCLUDE_NONE;
+        scan->last = ';';
+        return *piece == ';' || *piece == ',' || copy_piece(scan, piece, bytes);
+    }
+    if (*piece == '"') {
+        scan->include = listed ? INCLUDE_LISTED : INCLUDE_OVER;
+        return include_pattern(scan, piece, bytes);
+    }
+    if (listed ? *piece == ',' : *piece == '=' || *piece == ':') {
+        return true;
+    }
+    if (listed ? *piece == ']' || *piece == ')' : *piece == '[' || *piece == '(') {
+        scan->include = listed ? INCLUDE_OVER : INCLUDE_LISTED;
+        return true;
+    }
+    return fail(scan->source, here(scan->source),
+                "expected " INCLUDE_KEY " = [ \"conf.d/*.conf\" ];");
+}
+
 /* ---- files ---- */
 
 static bool copy_text(struct scan *scan, const char *text, const char *name, unsigned level)
@@ -245,7 +456,9 @@ static bool copy_text(struct scan *scan, const char *text, const char *name, uns
                         *text == '"' ? "the text that begins here has no end"
                                      : "the comment that begins here has no end");
         }
-        copy_piece(scan, text, bytes);
+        if (!copy_piece(scan, text, bytes)) {
+            return false;
+        }
         text += bytes;
     }
     return !source->arena->failed;
@@ -323,6 +536,7 @@ bool source_take(struct source *source, struct arena *arena, const char *text, c
 void source_close(struct source *source)
 {
     free(source->text);
+    free(source->part_names);
     free(source->spans);
     *source = (struct source){0};
 }
@@ -358,9 +572,10 @@ void source_quote(const struct source *source, unsigned text_line, char *line, s
     snprintf(line, line_bytes, "%.*s", (int)strcspn(at, "\r\n"), at);
 }
 
-bool source_goes_on(const struct source *source, const char *key)
+const char *source_key(const struct source *source, const char *key)
 {
     char *end;
     unsigned long part = key[0] == '*' ? strtoul(key + 1, &end, 10) : 0;
-    return part > 0 && part <= source->part_count && *end == '\0';
+    return part > 0 && part <= source->part_count && *end == '\0' ? source->part_names[part - 1]
+                                                                  : key;
 }

@@ -32,6 +32,7 @@ scenario_tests = \
 	%D%/health.py \
 	%D%/hedging.py \
 	%D%/hostile.py \
+	%D%/includes.py \
 	%D%/listen.py \
 	%D%/listener_end.py \
 	%D%/large.py \
