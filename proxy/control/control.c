@@ -77,7 +77,7 @@ static void control_init_bounds(struct control *control)
     bound_init(&bounds->refusals, "refusals", NULL, REFUSALS_LIMIT);
     bound_init(&bounds->handshakes, "handshakes", NULL, settings->limits.handshakes_count);
     bound_init(&bounds->exchanges, "exchanges", NULL,
-               settings->limits.clients_count + REFUSALS_LIMIT);
+               exchanges_limit(settings, bound_limit(&bounds->refusals)));
     bound_init(&bounds->buffers_bytes, "buffers_bytes", NULL,
                (uint64_t)((double)control->limits.memory_budget_bytes * BUFFERS_MEMORY_SHARE));
     bound_init(&bounds->replay_bytes, "replay_bytes", NULL,

@@ -139,4 +139,13 @@ struct control {
 uint64_t control_now_ms(void); /* CLOCK_MONOTONIC */
 uint64_t control_wall_ms(void);
 
+/* A client of HTTP/1 has one exchange, one of HTTP/2 up to `http2.streams`. So many exchanges are allowed although all that all clients
+   may have would be more. */
+#define EXCHANGES_LEAST 65536
+static inline uint64_t exchanges_limit(const struct settings *settings, uint64_t refusals_count)
+{
+    uint64_t clients_count = settings->limits.clients_count;
+    return (clients_count > EXCHANGES_LEAST ? clients_count : EXCHANGES_LEAST) + refusals_count;
+}
+
 #endif

@@ -167,7 +167,7 @@ void reload_swap(struct control *control, struct generation *generation, struct 
     bound_set_limit(&control->limits.shared.clients, settings->limits.clients_count);
     bound_set_limit(&control->limits.shared.handshakes, settings->limits.handshakes_count);
     bound_set_limit(&control->limits.shared.exchanges,
-                    settings->limits.clients_count + bound_limit(&control->limits.shared.refusals));
+                    exchanges_limit(settings, bound_limit(&control->limits.shared.refusals)));
     control->generations.leaving = control->generations.present;
     control->generations.present = generation;
     settings_put(&control->generations.settings);

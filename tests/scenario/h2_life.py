@@ -172,14 +172,14 @@ def stalled_connection(s):
 @scenario("limits.clients counts streams")
 def clients(s):
     origin, release = holding_origin(s)
-    proxy = cleartext(s, origin, {"limits": {"clients": 1}})
-    with H2Client(proxy.address) as client:
-        streams = [client.ask("GET", f"/hold/{number}") for number in range(20)]
-        origin.request_for("/hold/19")
-        check_equal(proxy.bound("clients")["used"], 1, "clients")
-        check_equal(proxy.metric("evenkeel_http2_streams_open"), 20, "streams")
+    proxy = cleartext(s, origin, {"limits": {"clients": 3}, "upstreams": {"app": {"limits": {"in_flight": 1000}, "pool": {"max": 1000}}}})
+    with H2Client(proxy.address) as one, H2Client(proxy.address) as two, H2Client(proxy.address) as three:
+        streams = [(client, client.ask("GET", f"/hold/{number}")) for client in (one, two, three) for number in range(120)]
+        eventually(lambda: len(origin.requests) == len(streams), "all of them arrive")
+        check_equal(proxy.bound("clients")["used"], 3, "clients")
+        check_equal(proxy.metric("evenkeel_http2_streams_open"), len(streams), "streams")
         release.set()
-        for stream in streams:
+        for client, stream in streams:
             check_equal(client.response(stream).status, 200, "status")
 
 
