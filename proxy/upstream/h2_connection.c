@@ -74,7 +74,7 @@ static void close_streams(struct h2_connection *h2)
         TAILQ_REMOVE(&h2->streams, upstream, link);
         h2_stream_reset(&upstream->stream, H2_CANCEL);
         upstream->stream.session = NULL;
-        upstream->event = h2->event;
+        upstream->event = h2_connection_event(h2);
         h2_upstream_over(upstream,
                          is_untouched(h2, upstream) ? H2_UPSTREAM_UNSENT : H2_UPSTREAM_CUT,
                          H2_NO_ERROR);
@@ -182,7 +182,7 @@ static void on_closed(struct h2_stream *stream, struct h2_end end)
     struct h2_connection *h2 = upstream->connection;
     TAILQ_REMOVE(&h2->streams, upstream, link);
     upstream->stream.session = NULL;
-    upstream->event = h2->event;
+    upstream->event = h2_connection_event(h2);
     if (h2->connection != NULL && end.unsent) {
         count_add(&stats_of(h2)->refused, 1);
     }
@@ -314,7 +314,7 @@ bool h2_connection_open_stream(struct h2_connection *h2, struct h2_upstream *ups
     bool secure = h2->connection->stream.tls != NULL;
     upstream->stream = (struct h2_stream){.session = NULL};
     upstream->opened_at_bytes = h2->pulled_bytes;
-    upstream->event = h2->event;
+    upstream->event = h2_connection_event(h2);
     if (h2->state != H2_CONNECTION_SERVING ||
         !h2_stream_open(h2->session, &upstream->stream, head, added, secure, last)) {
         h2_connection_note_end(

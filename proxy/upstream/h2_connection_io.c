@@ -68,7 +68,7 @@ void h2_connection_flush(struct h2_connection *h2)
 
 static void take(struct h2_connection *h2, const struct duplex_input *input)
 {
-    h2->event++;
+    h2->reads_count++;
     h2->heard_ms = worker_now_ms(h2->worker);
     h2->pinged = false;
     if (h2_session_take(h2->session, input->bytes, input->length, h2->heard_ms) == H2_OVER &&

@@ -29,7 +29,7 @@ struct h2_connection {
     struct deferred deferred;          /* sends what waits, and reads on */
     struct wheel_timer timer;          /* the next look at its liveness, while streams are open */
     uint64_t heard_ms;                 /* when the endpoint last sent a byte */
-    uint64_t event;                    /* number of the last read, for what it refuses */
+    uint64_t reads_count;              /* what one of them refuses is one event */
     uint64_t pulled_bytes, sent_bytes; /* of the session, and of these the socket's */
     uint32_t allowed_count;
     unsigned depth; /* frames of this file that are using the object; it is freed by the last one */
@@ -41,6 +41,12 @@ struct h2_connection {
 
 /* Continues at the end of the pass. */
 void h2_connection_later(struct h2_connection *h2);
+
+/* The number of the last read among those of all connections of a worker; never 0. */
+static inline uint64_t h2_connection_event(const struct h2_connection *h2)
+{
+    return ((uint64_t)(uintptr_t)h2 << 16) ^ (h2->reads_count & 0xfffff);
+}
 
 /* Whether nothing more can be read or sent. */
 static inline bool h2_connection_ended(const struct h2_connection *h2)

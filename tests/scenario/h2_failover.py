@@ -60,6 +60,21 @@ def reset_together(s):
     check_equal(faults(load.end())[:5], [], "faults")
 
 
+@scenario("an HTTP/2 connection that has lived long enough ends with its streams, or before another is there")
+def replaced(s):
+    origin = serving(s)
+    proxy = start_proxy(s, origin, {"workers": 2, "upstreams": {"app": {"protocol": "http2", "pool": {
+        "warm_min": 4, "lifetime": "1s"}}}})
+    eventually(lambda: len(origin.open_connections()) >= 4, "it is warm")
+    load, least = Pace(proxy.address, 200, 30), []
+    for _ in range(scaled(20, 100)):
+        load.go_on(30)
+        least.append(proxy.metric("evenkeel_endpoint_ready_connections"))
+    check_equal(faults(load.end())[:5], [], "faults")
+    check(min(least) >= 4, f"{min(least):.0f} connections ready of a warm level of 4")
+    check(len(origin.connections) >= 10, f"{len(origin.connections)} connections: none was replaced")
+
+
 @scenario("an HTTP/2 endpoint that refuses makes clients pay although another one serves")
 def one_refuses(s):
     bad, good = serving(s, "bad"), serving(s, "good")

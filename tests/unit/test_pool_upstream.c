@@ -190,6 +190,26 @@ static void an_endpoint_that_leaves_or_comes_back_leaves_the_cap_on_free_redials
     rig_end(&rig);
 }
 
+static void requests_that_one_event_refuses_count_as_one_free_redial(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_init(&rig, 1, 10);
+    rig_adopt(&rig, one_endpoint("127.0.0.1:80", ""));
+    struct upstream *upstream = rig.set->views[0].upstream;
+    struct pool_worker *worker = rig.workers[0].pool;
+    unsigned granted_count = 0;
+    for (size_t n = 0; n < 1000; n++) {
+        granted_count += upstream_may_redial_after(worker, upstream, 7);
+    }
+    assert_int_equal(granted_count, 1000);
+    for (uint64_t event = 8; event < 100; event++) {
+        granted_count += upstream_may_redial_after(worker, upstream, event);
+    }
+    assert_in_range(granted_count, 1000 + 9, 1000 + 12);
+    rig_end(&rig);
+}
+
 static void services_bring_their_ports_names_and_weights(void **state)
 {
     struct rig rig;
@@ -600,6 +620,7 @@ int main(void)
         cmocka_unit_test(who_waits_when_the_last_endpoint_goes_is_told),
         cmocka_unit_test(
             an_endpoint_that_leaves_or_comes_back_leaves_the_cap_on_free_redials_alone),
+        cmocka_unit_test(requests_that_one_event_refuses_count_as_one_free_redial),
         cmocka_unit_test(services_bring_their_ports_names_and_weights),
         cmocka_unit_test(an_address_that_stays_keeps_its_endpoint_and_one_that_comes_is_marked),
         cmocka_unit_test(too_many_endpoints_or_upstreams_fail_the_build),
