@@ -75,6 +75,7 @@ def peers(s):
                  for name, (address, _) in servers.items()}
     upstreams["cleartext"] = {"endpoints": [Nghttpd(s, "nghttpd-plain").address], "protocol": "http2"}
     upstreams["forced"] = {"endpoints": [plain.address], "protocol": "http2", "tls": tls(authority)}
+    upstreams["deaf"] = {"endpoints": [behind.address], "protocol": "http2"}
     routes = [{"name": name, "host": f"{name}.test", "upstream": name} for name in upstreams]
     proxy = start_proxy(s, None, {"upstreams": upstreams, "routes": routes, "readiness": {"give_up_after": "1ms"}})
     for name, (_, spoken) in [*servers.items(), ("cleartext", (None, "http2"))]:
@@ -94,6 +95,10 @@ def peers(s):
         response = proxy.get("/hello", host="forced.test")
         check_equal(response.status, 502, "status")
         check("no_common_application_protocol" in response.get("Proxy-Status"), response.get("Proxy-Status"))
+    with s.case("a server that does not know HTTP/2 is a connection that fails"):
+        response = proxy.get("/hello", host="deaf.test")
+        check_equal(response.status, 502, "status")
+        check("connect_failed" in response.get("Proxy-Status"), response.get("Proxy-Status"))
 
 
 @scenario("a request that cannot be a stream finds no way to a server that has both")
