@@ -48,11 +48,11 @@ static void check_listener(struct loading *loading, size_t number)
     char path[128];
     snprintf(path, sizeof path, "listeners.%s", listener->name);
     if (listener->listen_count == 0) {
-        loading_report(loading, SETTINGS_ERROR, path, "expected listen = \"ADDRESS:PORT\"");
+        loading_report_missing(loading, path, "listen", "expected listen = \"ADDRESS:PORT\"");
     }
     if (listener->tls.enabled && listener->tls.certificate_count == 0) {
-        loading_report(loading, SETTINGS_ERROR, path,
-                       "tls: expected at least one of certificates = ( { cert; key; } )");
+        loading_report_missing(loading, path, "tls.certificates",
+                               "tls: expected at least one of certificates = ( { cert; key; } )");
     }
     snprintf(path, sizeof path, "listeners.%s.listen", listener->name);
     for (size_t i = 0; i < listener->listen_count; i++) {
@@ -245,8 +245,8 @@ static void check_upstream(struct loading *loading, const struct upstream_settin
     const struct timeout_settings *timeouts = &upstream->timeouts;
     snprintf(path, sizeof path, "upstreams.%s", upstream->name);
     if (upstream->endpoint_count == 0) {
-        loading_report(loading, SETTINGS_ERROR, path,
-                       "expected at least one of endpoints = [ \"HOST:PORT\" ]");
+        loading_report_missing(loading, path, "endpoints",
+                               "expected at least one of endpoints = [ \"HOST:PORT\" ]");
     }
     snprintf(path, sizeof path, "upstreams.%s.endpoints", upstream->name);
     check_endpoints(loading, upstream, path);

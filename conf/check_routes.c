@@ -46,10 +46,21 @@ static const char *nearest(const char *name, const void *items, size_t count, si
     return best;
 }
 
+/* Whether the section of such names is missing or empty, which is said already. */
+static bool is_empty(const struct loading *loading, const char *key)
+{
+    return (strcmp(key, "upstream") == 0 ? loading->settings->upstream_count
+                                         : loading->settings->listener_count) == 0;
+}
+
 static void say_unknown_name(struct loading *loading, size_t route, const char *key,
                              const char *name, const char *near)
 {
-    char path[64];
+    char path[64], section[64];
+    snprintf(section, sizeof section, "%ss", key);
+    if (loading_is_caused(loading, section) || is_empty(loading, key)) {
+        return;
+    }
     snprintf(path, sizeof path, "routes.[%zu].%s", route, key);
     if (near != NULL) {
         loading_report(loading, SETTINGS_ERROR, path,
@@ -170,7 +181,7 @@ static void check_references(struct loading *loading)
         if (settings->routes[i].upstream == NULL) {
             char path[64];
             snprintf(path, sizeof path, "routes.[%zu]", i);
-            loading_report(loading, SETTINGS_ERROR, path, "expected an upstream");
+            loading_report_missing(loading, path, "upstream", "expected upstream = \"NAME\"");
             continue;
         }
         check_route_upstream(loading, i, &upstreams);

@@ -9,8 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "conf/schema.h"
 #include "steady/enum_names.h"
 
+/* Nobody is told of defaults: what follows from them alone is not what someone wrote. */
 struct checking {
     const struct settings *settings;
     checklist_line_fn *say;
@@ -33,29 +35,51 @@ __attribute__((format(printf, 3, 4))) static void say(struct checking *checking,
     checking->say(&(struct checklist_line){verdict, text}, checking->owner);
 }
 
+/* Only limits that someone has raised can be more than was meant: at the hard limit, the default ones are lower by themselves. */
+static bool limits_raised(const struct settings *settings)
+{
+    bool raised = settings->limits.clients_count > schema_default("", "limits.clients");
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        const struct upstream_settings *upstream = &settings->upstreams[i];
+        raised = raised || (upstream->pool.max_count > schema_default("upstreams", "pool.max") &&
+                            upstream->limits.in_flight_count >
+                                schema_default("upstreams", "limits.in_flight"));
+    }
+    return raised;
+}
+
+static uint64_t upstream_descriptors(const struct settings *settings)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        const struct upstream_settings *upstream = &settings->upstreams[i];
+        uint64_t connections = upstream->pool.max_count * upstream->endpoint_count;
+        uint64_t in_flight = upstream->limits.in_flight_count;
+        count += connections < in_flight ? connections : in_flight;
+    }
+    return count;
+}
+
 static void check_descriptors(struct checking *checking)
 {
     const struct settings *settings = checking->settings;
     struct rlimit limit;
-    uint64_t upstream = 0;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         return;
     }
-    for (size_t i = 0; i < settings->upstream_count; i++) {
-        uint64_t connections =
-            settings->upstreams[i].pool.max_count * settings->upstreams[i].endpoint_count;
-        uint64_t in_flight = settings->upstreams[i].limits.in_flight_count;
-        upstream += connections < in_flight ? connections : in_flight;
-    }
-    uint64_t wanted = settings->limits.clients_count + upstream + 128;
-    if (wanted > limit.rlim_max) {
-        say(checking, CHECKLIST_WARNING,
-            "descriptors: limits.clients (%" PRIu64 ") and the upstreams' connections (%" PRIu64
-            ") may need %" PRIu64 ", the hard limit is %" PRIu64
-            ": accepting will pause before limits.clients is reached",
-            settings->limits.clients_count, upstream, wanted, (uint64_t)limit.rlim_max);
-    } else {
+    uint64_t wanted = settings->limits.clients_count + upstream_descriptors(settings) + 128;
+    if (wanted <= limit.rlim_max) {
         say(checking, CHECKLIST_OK, "descriptors: at most %" PRIu64 " of %" PRIu64, wanted,
+            (uint64_t)limit.rlim_max);
+    } else if (limits_raised(settings)) {
+        say(checking, CHECKLIST_WARNING,
+            "descriptors: limits.clients (%" PRIu64
+            ") and the upstreams' connections may need %" PRIu64 ", the hard limit is %" PRIu64
+            ": accepting will pause before limits.clients is reached",
+            settings->limits.clients_count, wanted, (uint64_t)limit.rlim_max);
+    } else {
+        say(checking, CHECKLIST_OK,
+            "descriptors: the hard limit of %" PRIu64 " bounds the number of clients",
             (uint64_t)limit.rlim_max);
     }
 }
@@ -79,8 +103,7 @@ static void check_admin(struct checking *checking)
 static void check_user(struct checking *checking)
 {
     if (checking->settings->user[0] == '\0' && geteuid() == 0) {
-        say(checking, CHECKLIST_WARNING,
-            "user: the process was started as root and stays root; set user");
+        say(checking, CHECKLIST_OK, "user: root, because user is not set");
     } else {
         say(checking, CHECKLIST_OK, "user: not root");
     }
@@ -118,10 +141,7 @@ static void check_logs(struct checking *checking)
 {
     const struct log_settings *log = &checking->settings->log;
     check_log(checking, "log.path", log->path, &log->rotation);
-    if (log->access.path == NULL) {
-        say(checking, CHECKLIST_ADVICE,
-            "log.access.path: off: no log will show which requests failed");
-    } else {
+    if (log->access.path != NULL) {
         check_log(checking, "log.access.path", log->access.path, &log->access.rotation);
     }
 }
@@ -131,22 +151,18 @@ static void check_endpoints(struct checking *checking)
     const struct settings *settings = checking->settings;
     for (size_t i = 0; i < settings->upstream_count; i++) {
         const struct upstream_settings *upstream = &settings->upstreams[i];
-        if (upstream->endpoint_count == 1 && upstream->endpoints[0].literal) {
-            say(checking, CHECKLIST_ADVICE,
-                "upstreams.%s: has one endpoint: when that endpoint is down, the upstream is down",
-                upstream->name);
-        } else {
-            say(checking, CHECKLIST_OK, "upstreams.%s: %zu endpoints", upstream->name,
-                upstream->endpoint_count);
-        }
-        if (upstream->limits.in_flight_count >
-            upstream->pool.max_count * upstream->endpoint_count) {
+        say(checking, CHECKLIST_OK, "upstreams.%s: %zu endpoint%s", upstream->name,
+            upstream->endpoint_count, upstream->endpoint_count == 1 ? "" : "s");
+        uint64_t connections = upstream->pool.max_count * upstream->endpoint_count;
+        bool chosen =
+            upstream->limits.in_flight_count != schema_default("upstreams", "limits.in_flight") ||
+            upstream->pool.max_count != schema_default("upstreams", "pool.max");
+        if (chosen && upstream->limits.in_flight_count > connections) {
             say(checking, CHECKLIST_ADVICE,
                 "upstreams.%s: limits.in_flight (%" PRIu64
                 ") is more than all its connections (%" PRIu64
                 "): exchanges will queue for connections",
-                upstream->name, upstream->limits.in_flight_count,
-                upstream->pool.max_count * upstream->endpoint_count);
+                upstream->name, upstream->limits.in_flight_count, connections);
         }
     }
 }
@@ -159,31 +175,28 @@ static void check_drain(struct checking *checking)
         uint64_t total_ms = settings->upstreams[i].timeouts.total_ms;
         longest_ms = total_ms > longest_ms ? total_ms : longest_ms;
     }
-    if (settings->drain.grace_ms < longest_ms) {
+    bool chosen = settings->drain.grace_ms != schema_default("", "drain.grace") ||
+                  longest_ms != schema_default("upstreams", "timeouts.total");
+    if (chosen && settings->drain.grace_ms < longest_ms) {
         say(checking, CHECKLIST_ADVICE,
             "drain.grace: %" PRIu64 " ms is shorter than the longest timeouts.total (%" PRIu64
             " ms): an exchange may be cut at a restart",
             settings->drain.grace_ms, longest_ms);
     } else {
-        say(checking, CHECKLIST_OK, "drain.grace: every exchange can finish within it");
+        say(checking, CHECKLIST_OK, "drain.grace: %" PRIu64 " ms for exchanges to finish",
+            settings->drain.grace_ms);
     }
 }
 
 static void check_warmth(struct checking *checking)
 {
     const struct settings *settings = checking->settings;
-    if (settings->drain.pause_ms == 0) {
-        say(checking, CHECKLIST_ADVICE,
-            "drain.pause: 0: a load balancer has no time to notice /readyz before the listeners close");
-    } else {
+    if (settings->drain.pause_ms > 0) {
         say(checking, CHECKLIST_OK,
             "drain.pause: %" PRIu64 " ms for load balancers to notice the drain",
             settings->drain.pause_ms);
     }
-    if (settings->warm_state.path[0] == '\0') {
-        say(checking, CHECKLIST_ADVICE,
-            "warm_state.path: off: after a restart, the process starts without warm state");
-    } else {
+    if (settings->warm_state.path[0] != '\0') {
         say(checking, CHECKLIST_OK, "warm_state.path: %s", settings->warm_state.path);
     }
 }

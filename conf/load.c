@@ -44,9 +44,9 @@ static const char *last_name(const char *path)
     return dot != NULL ? dot + 1 : path;
 }
 
-/* The known key that was probably meant, in this group or anywhere. False: none is near. */
+/* The known key that was probably meant: in this group, which is `meant`, or anywhere. False: none is near. */
 static bool suggest(const struct schema_section *section, const char *inner, const char *name,
-                    char *text, size_t bytes)
+                    char meant[PATH_TEXT_BYTES], char *text, size_t bytes)
 {
     size_t best = SUGGEST_DISTANCE + 1;
     size_t inner_bytes = strlen(inner);
@@ -61,6 +61,7 @@ static bool suggest(const struct schema_section *section, const char *inner, con
         if (distance < best && distance < strlen(name)) {
             best = distance;
             snprintf(text, bytes, "the nearest known key here is \"%s\"", next);
+            snprintf(meant, PATH_TEXT_BYTES, "%s", next);
         }
     }
     for (const struct schema_section *other = schema_sections;
@@ -69,6 +70,7 @@ static bool suggest(const struct schema_section *section, const char *inner, con
         if (other->name[0] != '\0' && distance < best && distance < strlen(name)) {
             best = distance;
             snprintf(text, bytes, "the nearest known key here is \"%s\"", other->name);
+            snprintf(meant, PATH_TEXT_BYTES, "%s", other->name);
         }
     }
     if (best <= SUGGEST_DISTANCE) {
@@ -93,9 +95,14 @@ static bool suggest(const struct schema_section *section, const char *inner, con
 static void unknown_key(struct loading *loading, const config_setting_t *setting,
                         const struct schema_section *section, const char *inner, const char *path)
 {
-    char hint[512];
+    char hint[512], meant[PATH_TEXT_BYTES] = "", full[PATH_TEXT_BYTES * 2];
     const char *name = config_setting_name(setting);
-    if (suggest(section, inner, name, hint, sizeof hint)) {
+    bool near = suggest(section, inner, name, meant, hint, sizeof hint);
+    if (meant[0] != '\0') {
+        snprintf(full, sizeof full, "%.*s%s", (int)(strlen(path) - strlen(name)), path, meant);
+        loading_add_cause(loading, full);
+    }
+    if (near) {
         loading_report_at(loading, SETTINGS_ERROR, setting, path, "unknown key; %s", hint);
     } else {
         loading_report_at(loading, SETTINGS_ERROR, setting, path, "unknown key");
@@ -295,7 +302,7 @@ static void take_section(struct loading *loading, const struct schema_section *s
 {
     const config_setting_t *first = next_part(loading, section->name, NULL);
     if (first == NULL) {
-        if (section->required) {
+        if (section->required && !loading_is_caused(loading, section->name)) {
             loading_add_message(
                 loading, SETTINGS_ERROR, loading->name, 0,
                 arena_printf(&loading->arena,
@@ -373,6 +380,7 @@ static enum settings_result loading_end(struct loading *loading, bool is_read,
     config_destroy(loading->config);
     source_close(&loading->source);
     text_index_release(&loading->named);
+    text_index_release(&loading->causes);
     return unreadable && result == SETTINGS_INVALID ? SETTINGS_UNREADABLE : result;
 }
 

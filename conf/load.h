@@ -26,6 +26,8 @@ struct loading {
     const char *name; /* of the file */
     struct source source;
     struct text_index named; /* "upstreams.app": to what the file says of it */
+    struct text_index
+        causes; /* full paths of keys whose value is wrong, or that were meant by unknown ones */
     struct arena arena;
     struct settings *settings;
     struct settings_messages *messages;
@@ -44,6 +46,15 @@ __attribute__((format(printf, 5, 6))) void loading_report_at(struct loading *loa
                                                              const config_setting_t *at,
                                                              const char *path, const char *format,
                                                              ...);
+/* Whether an error was reported of this key, or of a group around it: what follows from that is not reported too. */
+bool loading_is_caused(const struct loading *loading, const char *path);
+void loading_add_cause(struct loading *loading, const char *path);
+/* Adds an error about a group that lacks a key, unless that follows from another one. */
+__attribute__((format(printf, 4, 5))) void loading_report_missing(struct loading *loading,
+                                                                  const char *group,
+                                                                  const char *key,
+                                                                  const char *format, ...);
+
 /* The file does not parse. */
 void loading_report_parse_error(struct loading *loading);
 /* A message about a file, and a line of it unless that is 0. */

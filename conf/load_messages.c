@@ -50,6 +50,44 @@ static struct source_place place_of(const struct loading *loading, const config_
     return source_place(&loading->source, config_setting_source_line(setting));
 }
 
+void loading_add_cause(struct loading *loading, const char *path)
+{
+    const char *copy = arena_text(&loading->arena, path, strlen(path));
+    if (copy == NULL || (text_index_find(&loading->causes, copy) == NULL &&
+                         !text_index_add(&loading->causes, copy, loading))) {
+        loading->arena.failed = true;
+    }
+}
+
+bool loading_is_caused(const struct loading *loading, const char *path)
+{
+    char around[PATH_TEXT_BYTES];
+    snprintf(around, sizeof around, "%s", path);
+    while (around[0] != '\0' && text_index_find(&loading->causes, around) == NULL) {
+        char *dot = strrchr(around, '.');
+        *(dot != NULL ? dot : around) = '\0';
+    }
+    return around[0] != '\0';
+}
+
+static void report(struct loading *loading, enum settings_severity severity, const char *path,
+                   const char *text);
+
+void loading_report_missing(struct loading *loading, const char *group, const char *key,
+                            const char *format, ...)
+{
+    char text[1024], path[PATH_TEXT_BYTES];
+    va_list args;
+    snprintf(path, sizeof path, "%s.%s", group, key);
+    if (loading_is_caused(loading, path)) {
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    report(loading, SETTINGS_ERROR, group, text);
+}
+
 void loading_report(struct loading *loading, enum settings_severity severity, const char *path,
                     const char *format, ...)
 {
@@ -58,6 +96,12 @@ void loading_report(struct loading *loading, enum settings_severity severity, co
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    report(loading, severity, path, text);
+}
+
+static void report(struct loading *loading, enum settings_severity severity, const char *path,
+                   const char *text)
+{
     const config_setting_t *at = NULL;
     char shorter[PATH_TEXT_BYTES];
     snprintf(shorter, sizeof shorter, "%s", path);
@@ -85,6 +129,9 @@ void loading_report_at(struct loading *loading, enum settings_severity severity,
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     const struct source_place place = place_of(loading, at);
+    if (severity == SETTINGS_ERROR) {
+        loading_add_cause(loading, path);
+    }
     snprintf(full, sizeof full, "%s: %s", path, text);
     loading_add_message(loading, severity, place.file, place.line, full);
 }

@@ -67,6 +67,9 @@ extern const struct schema_section schema_sections[]; /* ends with name NULL */
 /* Whether the row takes the word "auto" beside bare numbers. */
 bool schema_takes_auto(const struct schema_row *row);
 
+/* What a key of a section is by default: a count, in ms or in bytes. */
+uint64_t schema_default(const char *section_name, const char *path);
+
 /* The range as a file would have it. */
 void schema_range(const struct schema_row *row, char low[VALUE_TEXT_BYTES],
                   char high[VALUE_TEXT_BYTES]);

@@ -5,6 +5,31 @@
 #include "conf/schema_fields.h"
 #include "conf/schema_types.h"
 #include "conf/value.h"
+#include "steady/check.h"
+
+static const struct schema_row *find_row(const char *section_name, const char *path)
+{
+    const struct schema_section *section = schema_sections;
+    while (strcmp(section->name, section_name) != 0) {
+        section++;
+    }
+    const struct schema_row *row = section->rows;
+    while (strcmp(row->path, path) != 0) {
+        row++;
+    }
+    return row;
+}
+
+uint64_t schema_default(const char *section_name, const char *path)
+{
+    const struct schema_row *row = find_row(section_name, path);
+    uint64_t value = 0;
+    bool taken = row->type->unit == UNIT_MS      ? value_duration(row->preset, &value)
+                 : row->type->unit == UNIT_BYTES ? value_size(row->preset, &value)
+                                                 : value_count(row->preset, &value);
+    CHECK(taken);
+    return value;
+}
 
 void schema_range(const struct schema_row *row, char low[VALUE_TEXT_BYTES],
                   char high[VALUE_TEXT_BYTES])

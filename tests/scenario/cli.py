@@ -80,6 +80,44 @@ def test_mode(s):
         check_equal(run_program(s, "-t", "-c", "empty.conf").returncode, 1, "exit code")
 
 
+@scenario("-t speaks of what nobody wrote")
+def quiet(s):
+    top = os.environ["top_srcdir"]
+    with open(f"{top}/README.md") as file:
+        shown = next(block for block in re.findall(r"```[a-z]*\n(.*?)```", file.read(), re.S) if "upstreams = " in block)
+    with open(f"{top}/contrib/evenkeel.conf.sample") as file:
+        sample = file.read()
+    for what, text in (("the minimal example", GOOD), ("the first example of the README", shown), ("the sample", sample)):
+        with s.case(what):
+            # addresses of other programs on this machine are not the configuration's
+            text = re.sub(r'listen = "[^"]*"', lambda _: f'listen = "127.0.0.1:{s.port()}"', text)
+            text = re.sub(r'"/var/[^"]*"', f'"{s.path("log")}"', text)
+            if "admin = " not in text:
+                text += f'admin = {{ listen = "127.0.0.1:{s.port()}"; }};\n'
+            s.write("quiet.conf", text)
+            done = run_program(s, "-t", "-c", "quiet.conf")
+            check_equal((done.returncode, done.stderr), (0, ""), "exit code and complaints")
+            rows = [row for row in done.stdout.splitlines() if row.startswith(("warning", "advice"))]
+            check(not rows, f"it says {rows}")
+
+
+@scenario("-t reports what follows from an error that it has reported")
+def one_mistake(s):
+    for what, text in (
+            ("a section's name", GOOD.replace("upstreams =", "upstream =")),
+            ("the key of the endpoints", GOOD.replace("endpoints", "endpoint")),
+            ("an endpoint", GOOD.replace("127.0.0.1:8000", "127.0.0.1")),
+            ("the key of an address", GOOD.replace("listen =", "liste =")),
+            ("an address", GOOD.replace("127.0.0.1:8080", "127.0.0.1")),
+            ("the key of a route's upstream", GOOD.replace("upstream =", "upstrem =")),
+            ("the shape of a section", GOOD.replace("upstreams = {", "upstreams = (").replace("]; }; };", "]; } } );"))):
+        with s.case(what):
+            s.write("bad.conf", text)
+            done = run_program(s, "-t", "-c", "bad.conf")
+            rows = [row for row in done.stderr.splitlines() if "evenkeel: error: " in row]
+            check_equal((done.returncode, len(rows)), (1, 1), f"exit code and number of errors in\n{done.stderr}")
+
+
 @scenario("@include is not followed, or errors in an included file are misplaced")
 def includes(s):
     s.write("upstreams.inc", 'upstreams = { app = { endpoints = [ "127.0.0.1:8000" ]; }; };\n')
