@@ -155,8 +155,7 @@ static void check_endpoints(struct checking *checking)
             upstream->endpoint_count, upstream->endpoint_count == 1 ? "" : "s");
         uint64_t connections = upstream->pool.max_count * upstream->endpoint_count;
         bool chosen =
-            upstream->limits.in_flight_count != schema_default("upstreams", "limits.in_flight") ||
-            upstream->pool.max_count != schema_default("upstreams", "pool.max");
+            upstream->limits.in_flight_count != schema_default("upstreams", "limits.in_flight");
         if (chosen && upstream->limits.in_flight_count > connections) {
             say(checking, CHECKLIST_ADVICE,
                 "upstreams.%s: limits.in_flight (%" PRIu64
