@@ -4,6 +4,7 @@ import re
 import signal
 
 import load
+import load_h2
 import rows
 from proxies import Running
 from stage import Failed
@@ -72,9 +73,13 @@ def _run(stage, adapter, origin, row, exchanges):
     wrapper = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={out}", "--compress-strings=no",
                "--compress-pos=no"]
     running = Running(stage, adapter, origin, name, wrapper, _STARTS_WITHIN)
-    with load.Crowd(running, row) as crowd:
-        crowd.exchange(rows.CONNECTIONS, exchanges // rows.CONNECTIONS, within=120)
+    if row.get("http2"):
+        load_h2.for_count(stage, running, row, exchanges, within=120)
         running.expect_alive()
+    else:
+        with load.Crowd(running, row) as crowd:
+            crowd.exchange(rows.CONNECTIONS, exchanges // rows.CONNECTIONS, within=120)
+            running.expect_alive()
     running.process.signal(signal.SIGTERM)
     running.process.wait(60)
     stage.stop(running.process)

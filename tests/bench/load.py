@@ -94,7 +94,7 @@ class Crowd:
             self._tls.check_hostname = False
             self._tls.verify_mode = ssl.CERT_NONE
         self._request = rows.request_head(row, f"127.0.0.1:{port}")
-        self._body = memoryview(rows.body(row["body"]))
+        self._body = memoryview(rows.content(row))
         self._members = []
         self._chunk = bytearray(_CHUNK)
         self.wire_bytes = None
@@ -132,15 +132,20 @@ class Crowd:
         member = _Member(self._tls.wrap_socket(connection) if self._tls else connection, each)
         self._members.append(member)
         member.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        member.socket.sendall(self._request)
+        self._begin(member)
         selector.register(member.socket, selectors.EVENT_READ, member)
+
+    def _begin(self, member):
+        member.socket.sendall(self._request)
 
     def _read(self, member):
         """Take what has arrived; True when the member's last exchange is complete."""
         count = member.socket.recv_into(self._chunk)
         if count == 0:
             raise Failed("the connection was closed before the response was complete")
-        piece = memoryview(self._chunk)[:count]
+        return self._take(member, memoryview(self._chunk)[:count])
+
+    def _take(self, member, piece):
         if member.body_seen is None:
             piece = self._read_head(member, piece)
             if piece is None:
@@ -179,13 +184,14 @@ class Crowd:
 
 
 class _Member:
-    __slots__ = ("socket", "left", "head", "body_seen")
+    __slots__ = ("socket", "left", "head", "body_seen", "stream")
 
     def __init__(self, connection, exchanges):
         self.socket = connection
         self.left = exchanges
         self.head = bytearray()
         self.body_seen = None  # None: the head is not complete
+        self.stream = None  # of HTTP/2
 
 
 def _content_length(head):

@@ -4,6 +4,7 @@ import time
 
 import callgrind
 import load
+import load_h2
 import machine
 from proxies import Running
 from stage import Failed
@@ -40,7 +41,7 @@ class Bench:
         """(least, greatest) size of a response of this row from this candidate; asking also warms it up."""
         key = (running.adapter.name, row["name"])
         if key not in self._wire_bytes:
-            with load.Crowd(running, row) as crowd:
+            with load_h2.crowd(running, row) as crowd:
                 crowd.exchange(2 * load.rows.CONNECTIONS, 10, within=20)
                 self._wire_bytes[key] = crowd.wire_bytes
         return self._wire_bytes[key]
@@ -53,11 +54,13 @@ class Bench:
         idle_before = [each.cpu() for each in bystanders]
         accepted, served = self.origin.counts()
         before, started = running.cpu(), time.monotonic()
-        seen = load.wrk(self.stage, running, row, self.plan.seconds)
+        run_load = load_h2.for_time if row.get("http2") else load.wrk
+        seen = run_load(self.stage, running, row, self.plan.seconds)
         wall = time.monotonic() - started
         run, wait, user_share = running.cpu().since(before)
         seen.expect_clean(wire_bytes, load.rows.CONNECTIONS)
-        self._expect_forwarded(seen.requests, accepted, served)
+        if not row.get("grpc"):  # its origin does not count, and nothing caches a POST
+            self._expect_forwarded(seen.requests, accepted, served)
         others = sum(each.cpu().since(reading)[0] for each, reading in zip(bystanders, idle_before))
         return {
             "value": run * 1e6 / seen.responses(wire_bytes),
@@ -88,7 +91,7 @@ class Bench:
         if clients < min(wanted, 1000):
             raise Failed(f"{self.stage.file_limit} open files are too few to measure idle clients (ulimit -n)")
         running = Running(self.stage, adapter, self.origin, f"{adapter.name}-idle-{time.monotonic_ns()}")
-        with load.Crowd(running, row) as crowd:
+        with load_h2.crowd(running, row) as crowd:
             crowd.exchange(2 * load.rows.CONNECTIONS, 50, within=20)
             before = self._settled_memory(running)
             crowd.exchange(clients, 1, within=60)

@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	%D%/figures.py \
 	%D%/hops.py \
 	%D%/load.py \
+	%D%/load_h2.py \
 	%D%/machine.py \
 	%D%/measure.py \
 	%D%/overload \

@@ -23,9 +23,12 @@ class Nginx:
 
     @staticmethod
     def config(stage, name, listen, origin, tls):
+        secured = f"ssl_certificate {tls.cert}; ssl_certificate_key {tls.key}; ssl_protocols TLSv1.2 TLSv1.3;"
         return nginx_file(stage, name, stage.most_clients + POOL, f"""
     proxy_http_version 1.1;
     proxy_set_header Connection "";
+    http2_max_requests {FOREVER};
+    grpc_buffer_size 64k;
     proxy_buffer_size 64k;
     proxy_buffers 8 64k;
     proxy_busy_buffers_size 256k;
@@ -38,11 +41,32 @@ class Nginx:
     }}
     server {{
         listen 127.0.0.1:{listen} reuseport backlog=4096;
-        listen 127.0.0.1:{tls.port} ssl reuseport backlog=4096;
-        ssl_certificate {tls.cert};
-        ssl_certificate_key {tls.key};
-        ssl_protocols TLSv1.2 TLSv1.3;
+        listen 127.0.0.1:{tls.port} ssl http2 reuseport backlog=4096;
+        listen 127.0.0.1:{tls.h2.clear} http2 reuseport backlog=4096;
+        {secured}
         location / {{ proxy_pass http://origin; }}
+    }}
+    upstream h2 {{
+        server 127.0.0.1:{tls.h2.origin};
+        keepalive {POOL};
+        keepalive_requests {FOREVER};
+        keepalive_timeout 1h;
+    }}
+    server {{
+        listen 127.0.0.1:{tls.h2.onward} ssl http2 reuseport backlog=4096;
+        {secured}
+        location / {{ grpc_pass grpc://h2; }}
+    }}
+    upstream calls {{
+        server 127.0.0.1:{tls.h2.calls};
+        keepalive {POOL};
+        keepalive_requests {FOREVER};
+        keepalive_timeout 1h;
+    }}
+    server {{
+        listen 127.0.0.1:{tls.h2.grpc} ssl http2 reuseport backlog=4096;
+        {secured}
+        location / {{ grpc_pass grpc://calls; }}
     }}
     upstream secure {{
         server 127.0.0.1:{tls.origin};
@@ -96,7 +120,8 @@ defaults
 
 frontend web
     bind 127.0.0.1:{listen} backlog 4096
-    bind 127.0.0.1:{tls.port} backlog 4096 ssl crt {tls.pair} ssl-min-ver TLSv1.2
+    bind 127.0.0.1:{tls.port} backlog 4096 ssl crt {tls.pair} ssl-min-ver TLSv1.2 alpn h2,http/1.1
+    bind 127.0.0.1:{tls.h2.clear} backlog 4096 proto h2
     default_backend origin
 
 backend origin
@@ -109,6 +134,20 @@ frontend onward
 backend secure
     default-server ssl verify required ca-file {tls.cert} sni str(bench.test)
     server origin 127.0.0.1:{tls.origin} pool-max-conn {POOL} pool-purge-delay 1h
+
+frontend h2
+    bind 127.0.0.1:{tls.h2.onward} backlog 4096 ssl crt {tls.pair} ssl-min-ver TLSv1.2 alpn h2
+    default_backend h2
+
+backend h2
+    server origin 127.0.0.1:{tls.h2.origin} proto h2 pool-max-conn {POOL} pool-purge-delay 1h
+
+frontend grpc
+    bind 127.0.0.1:{tls.h2.grpc} backlog 4096 ssl crt {tls.pair} ssl-min-ver TLSv1.2 alpn h2
+    default_backend calls
+
+backend calls
+    server origin 127.0.0.1:{tls.h2.calls} proto h2 pool-max-conn {POOL} pool-purge-delay 1h
 """
 
     @staticmethod
@@ -130,6 +169,7 @@ class Evenkeel:
     @staticmethod
     def config(stage, name, listen, origin, tls):
         pool = {"max": POOL, "idle": "1h", "lifetime": "1h", "max_requests": FOREVER}
+        secured = {"certificates": [{"cert": tls.cert, "key": tls.key}]}
         return render({
             "workers": 1,
             "admin": {"listen": f"unix:{stage.path(name)}.sock"},
@@ -137,16 +177,23 @@ class Evenkeel:
             "limits": {"clients": stage.most_clients},
             "listeners": {
                 "web": {"listen": f"127.0.0.1:{listen}", "timeouts": {"idle": "1h"}},
-                "secure": {"listen": f"127.0.0.1:{tls.port}", "timeouts": {"idle": "1h"},
-                           "tls": {"certificates": [{"cert": tls.cert, "key": tls.key}]}},
+                "secure": {"listen": f"127.0.0.1:{tls.port}", "timeouts": {"idle": "1h"}, "tls": secured},
                 "onward": {"listen": f"127.0.0.1:{tls.onward}", "timeouts": {"idle": "1h"}},
+                "clear": {"listen": f"127.0.0.1:{tls.h2.clear}", "timeouts": {"idle": "1h"},
+                          "http2": {"cleartext": True}},
+                "h2": {"listen": f"127.0.0.1:{tls.h2.onward}", "timeouts": {"idle": "1h"}, "tls": secured},
+                "grpc": {"listen": f"127.0.0.1:{tls.h2.grpc}", "timeouts": {"idle": "1h"}, "tls": secured},
             },
             "upstreams": {
                 "origin": {"endpoints": [f"127.0.0.1:{origin}"], "pool": pool},
                 "secure": {"endpoints": [f"127.0.0.1:{tls.origin}"], "pool": pool,
                            "tls": {"enabled": True, "ca": tls.cert, "server_name": "bench.test"}},
+                "h2": {"endpoints": [f"127.0.0.1:{tls.h2.origin}"], "pool": pool, "protocol": "http2"},
+                "calls": {"endpoints": [f"127.0.0.1:{tls.h2.calls}"], "pool": pool, "protocol": "http2"},
             },
             "routes": [{"name": "onward", "listener": "onward", "upstream": "secure"},
+                       {"name": "h2", "listener": "h2", "upstream": "h2"},
+                       {"name": "grpc", "listener": "grpc", "upstream": "calls"},
                        {"name": "all", "upstream": "origin"}],
             "drain": {"grace": "2s"},
         })
@@ -165,7 +212,7 @@ class Relay:
 
     @staticmethod
     def takes(row):
-        return row["kind"] == "cpu" and not row.get("tls") and not row.get("onward") and row["body"] <= 10 << 10
+        return row["kind"] == "cpu" and not row.get("tls") and not row.get("http2") and not row.get("onward") and row["body"] <= 10 << 10
 
     @staticmethod
     def version():
@@ -196,13 +243,18 @@ class Running:
     def __init__(self, stage, adapter, origin, name, wrapper=(), within=10.0):
         self.adapter = adapter
         self.port = stage.port()
-        self.tls = stage.tls(stage.port(), stage.port(), origin.tls.port)
+        h2 = origin.h2._replace(clear=stage.port(), onward=stage.port(), grpc=stage.port())
+        self.tls = stage.tls(stage.port(), stage.port(), origin.tls.port, h2)
         self.config = adapter.config(stage, name, self.port, origin.port, self.tls)
         self.process = stage.start(name, adapter.argv(stage, name, self.config), [stage.proxy_core], wrapper)
         wait_until_up(self.process, self.port, within)
 
     def port_of(self, row):
         """Where the clients of this row connect to."""
+        if row.get("http2"):
+            h2 = self.tls.h2
+            return h2.grpc if row.get("grpc") else h2.onward if row.get("onward_http2") else \
+                self.tls.port if row.get("tls") else h2.clear
         return self.tls.port if row.get("tls") else self.tls.onward if row.get("onward") else self.port
 
     @property

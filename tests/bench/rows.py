@@ -3,7 +3,8 @@
 Common to all rows: `name` (for --rows), `title`, `kind`, and `goal`: the ratio of Evenkeel's figure to the better
 peer's that is not to be exceeded, or `goal_figure`: the same for the figure itself. `body` is the size of the
 response's body in bytes, `request` names the fields a request carries, `tls` says that the client speaks TLS, and
-`onward` that the proxy does, to the origin.
+`onward` that the proxy does, to the origin. `http2` says that the client speaks HTTP/2, `onward_http2` that the proxy
+does, too, and `grpc` that both do, for unary calls of gRPC.
 """
 
 # What a current Chrome sends with a page's sub-request on a site with consent, analytics and session cookies.
@@ -65,6 +66,20 @@ ROWS = (
      "resumed": True, "body": 128, "request": "plain", "goal": 0.95},
     {"name": "tls-idle", "title": "memory of an idle TLS client", "kind": "memory", "tls": True,
      "body": 128, "request": "plain", "goal": 1.0},
+    {"name": "h2-instructions", "title": "user instructions over HTTP/2, 128 B", "kind": "instructions", "http2": True,
+     "body": 128, "request": "plain", "goal": 0.9, "goal_policy": 600},
+    {"name": "h2-idle", "title": "memory of an idle HTTP/2 client", "kind": "memory", "http2": True,
+     "body": 128, "request": "plain", "goal_figure": 8192},
+    {"name": "h2", "title": "128 B over HTTP/2 and TLS", "kind": "cpu", "http2": True, "tls": True,
+     "body": 128, "request": "plain", "goal": 0.9},
+    {"name": "h2-100k", "title": "100 KiB over HTTP/2 and TLS", "kind": "cpu", "http2": True, "tls": True,
+     "body": 100 << 10, "request": "plain", "goal": 0.9},
+    {"name": "h2-onward", "title": "128 B, HTTP/2 to the origin, too", "kind": "cpu", "http2": True, "tls": True,
+     "onward_http2": True, "body": 128, "request": "plain", "goal": 0.9},
+    {"name": "h2-onward-100k", "title": "100 KiB, HTTP/2 to the origin, too", "kind": "cpu", "http2": True, "tls": True,
+     "onward_http2": True, "body": 100 << 10, "request": "plain", "goal": 0.9},
+    {"name": "grpc", "title": "gRPC, unary call, 128 B each way", "kind": "cpu", "http2": True, "tls": True,
+     "grpc": True, "body": 128, "request": "plain", "goal": 0.9},
 )
 
 
@@ -74,8 +89,18 @@ def body(size):
     return (line * (size // len(line) + 1))[:size]
 
 
+def message(row):
+    """A message of gRPC with its prefix: as long as the body of the row."""
+    return b"\0" + (row["body"] - 5).to_bytes(4, "big") + body(row["body"] - 5)
+
+
+def content(row):
+    """What a response of the row carries."""
+    return message(row) if row.get("grpc") else body(row["body"])
+
+
 def target(row):
-    return f"/{row['body']}"
+    return f"/bench.Unary/{row['body']}.grpc" if row.get("grpc") else f"/{row['body']}"
 
 
 def request_head(row, host):

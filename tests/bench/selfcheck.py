@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 # pylint: disable=wrong-import-position
 import callgrind
 import load
+import load_h2
 import machine
 import rows
 from figures import Summary, better_peer, paired_ratio
@@ -79,6 +80,20 @@ def failed_requests_pass():
              "figures 1000000 100 19999 900 0 0 0 0 0", "figures 1000000 100 27000 900 0 0 0 0 0",
              "figures 1000000 0 0 0 0 0 0 0 0", "unable to connect", clean + clean]
     return not all(refused(lambda text=text: load.WrkFigures(text).expect_clean((200, 200), 32)) for text in wrong)
+
+
+def failed_requests_over_http2_pass():
+    clean = (b"finished in 998.50ms, 40.06 req/s, 5.01KB/s\n"
+             b"requests: 40 total, 42 started, 40 done, 40 succeeded, 0 failed, 0 errored, 0 timeout\n"
+             b"status codes: 41 2xx, 0 3xx, 0 4xx, 0 5xx\n"
+             b"traffic: 8.00KB (8192) total, 1.00KB (1024) headers (space savings 90.00%), 5.00KB (5120) data\n").decode()
+    seen = load_h2.H2LoadFigures(clean, [1000, 3000])
+    seen.expect_clean((128, 128), 32)
+    if (seen.seconds, seen.responses((128, 128))) != (0.9985, 40):
+        return True
+    wrong = [clean.replace("0 errored", "1 errored"), clean.replace("41 2xx", "39 2xx"), clean.replace("(5120)", "(5119)"),
+             clean.replace("(5120)", "(9217)"), clean.replace("40 done, 40 succ", "0 done, 0 succ"), "", clean + clean]
+    return not all(refused(lambda text=text: load_h2.H2LoadFigures(text).expect_clean((128, 128), 32)) for text in wrong)
 
 
 def callees_are_counted_twice():
@@ -154,7 +169,7 @@ def _answer(connection, response):
 
 
 FAULTS = (one_outlier_moves_the_median, slow_rounds_move_the_ratio, the_worse_peer_is_the_yardstick,
-          failed_requests_pass, callees_are_counted_twice, the_proxy_shares_its_core, a_wrong_response_is_accepted,
+          failed_requests_pass, failed_requests_over_http2_pass, callees_are_counted_twice, the_proxy_shares_its_core, a_wrong_response_is_accepted,
           a_profile_is_begun_without_what_it_needs)
 
 

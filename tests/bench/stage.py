@@ -39,14 +39,15 @@ class Stage(Scenario):
         """Connections a proxy is configured for: each may need another one to the origin, and pipes come on top."""
         return (self.file_limit - 600) // 2
 
-    def tls(self, port, onward=None, origin=None):
+    def tls(self, port, onward=None, origin=None, h2=None):
         """What a listener with TLS on `port` needs, and one on `onward` that forwards to the port `origin` with TLS.
+        `h2`: the ports of HTTP/2.
 
         The certificate is the same for all.
         """
         if self._certificate is None:
             self._certificate = _certificate(self)
-        return Tls(port, *self._certificate, onward, origin)
+        return Tls(port, *self._certificate, onward, origin, h2)
 
     def start(self, name, argv, cores, wrapper=()):
         """Start a program on these cores; `wrapper` runs it (valgrind)."""
@@ -58,7 +59,9 @@ class Stage(Scenario):
         self.running.remove(process)
 
 
-Tls = collections.namedtuple("Tls", "port cert key pair onward origin")
+Tls = collections.namedtuple("Tls", "port cert key pair onward origin h2")
+# Listeners for HTTP/2: in clear text; with TLS, forwarding to `origin` and to `calls`, both in clear text.
+Http2 = collections.namedtuple("Http2", "clear onward grpc origin calls", defaults=(0, 0, 0, 0, 0))
 
 
 def _certificate(stage):
@@ -75,20 +78,30 @@ def _certificate(stage):
 
 
 class Origin:
-    """nginx, serving every size of the rows: as many processes as leave a core for the load."""
+    """nginx, serving every size of the rows: as many processes as leave a core for the load. nghttpd answers calls of gRPC."""
 
-    def __init__(self, stage, sizes):
+    def __init__(self, stage, table):
         root = stage.path("origin")
-        os.mkdir(root)
-        for size in sizes:
-            with open(os.path.join(root, str(size)), "wb") as file:
-                file.write(rows.body(size))
+        for row in table:
+            path = root + rows.target(row)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(rows.content(row))
         self.port = stage.port()
+        self.h2 = Http2(origin=stage.port(), calls=stage.port())
         self.tls = stage.tls(stage.port())
         self._status_ports = []
         self.config = None
         for number in range(max(1, len(stage.other_cores) - 1)):
             self._start(stage, f"origin-{number}", root)
+        if any(row.get("grpc") for row in table):
+            self._start_calls(stage, root)
+
+    def _start_calls(self, stage, root):
+        types = stage.write("mime.types", "application/grpc grpc\n")
+        argv = ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", root, f"--mime-types-file={types}",
+                "--trailer=grpc-status: 0", str(self.h2.calls)]
+        wait_until_up(stage.start("calls", argv, stage.other_cores), self.h2.calls)
 
     def _start(self, stage, name, root):
         status_port = stage.port()
@@ -98,6 +111,7 @@ class Origin:
     open_file_cache max=16 inactive=1h;
     open_file_cache_valid 1h;
     server {{ listen 127.0.0.1:{self.port} reuseport backlog=4096; root {root}; }}
+    server {{ listen 127.0.0.1:{self.h2.origin} http2 reuseport backlog=4096; root {root}; }}
     server {{
         listen 127.0.0.1:{self.tls.port} ssl reuseport backlog=4096;
         ssl_certificate {self.tls.cert};
