@@ -21,7 +21,7 @@
 #define H2_ABUSES(X)                                                                                  \
     /* streams that the client resets, or makes this side reset or refuse; heads beyond the limits */ \
     X(H2_ABUSE_RESETS, "reset_flood", 400, 40)                                                        \
-    X(H2_ABUSE_SETTINGS, "settings_flood", 50, 5)                                                     \
+    X(H2_ABUSE_SETTINGS, "settings_flood", 500, 50)                                                   \
     X(H2_ABUSE_PINGS, "ping_flood", 1000, 200)                                                        \
     X(H2_ABUSE_PRIORITIES, "priority_flood", 500, 100)                                                \
     X(H2_ABUSE_EMPTY_DATA, "empty_data_flood", 100, 10)                                               \
