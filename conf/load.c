@@ -105,7 +105,8 @@ static void unknown_key(struct loading *loading, const config_setting_t *setting
     if (near) {
         loading_report_at(loading, SETTINGS_ERROR, setting, path, "unknown key; %s", hint);
     } else {
-        loading_report_at(loading, SETTINGS_ERROR, setting, path, "unknown key");
+        loading_report_at(loading, SETTINGS_ERROR, setting, path,
+                          "unknown key: see evenkeel.conf(5) for those that there are");
     }
 }
 
@@ -314,7 +315,9 @@ static void take_section(struct loading *loading, const struct schema_section *s
     int count = items_count(loading, section);
     if (count == 0 || count > LOADING_ITEMS_MAX) {
         loading_report_at(loading, SETTINGS_ERROR, first, section->name,
-                          "expected from 1 to %d, got %d", LOADING_ITEMS_MAX, count);
+                          count == 0 ? "is empty: expected at least one"
+                                     : "expected at most %d, got %d",
+                          LOADING_ITEMS_MAX, count);
     } else if (count > 0) {
         take_items(loading, section);
     }

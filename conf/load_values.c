@@ -78,7 +78,7 @@ static void take_list(struct loading *loading, const config_setting_t *setting,
         return;
     }
     if (config_setting_type(setting) == CONFIG_TYPE_GROUP) {
-        loading_report_at(loading, SETTINGS_ERROR, setting, path, "expected a list [ ... ] of %s",
+        loading_report_at(loading, SETTINGS_ERROR, setting, path, "expected %s, got a group",
                           row->type->expected);
         return;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/schema_types.h"
 #include "conf/value.h"
 
 /* A unit as people write it, without the "s" of the plural, and as it is written here. */
@@ -35,6 +36,9 @@ static const struct spoken_unit spoken_sizes[] = {
 
 static const char *const endless_words[] = {"none",  "off", "infinite", "infinity", "unlimited",
                                             "never", "-1",  "0",        "0s",       NULL};
+
+static const char *const yes_words[] = {"yes", "on", "1", NULL};
+static const char *const no_words[] = {"no", "off", "0", NULL};
 
 static bool is_word_of(const char *const *words, const char *text)
 {
@@ -105,7 +109,11 @@ static void mend_quotes(const struct schema_row *row, const char *text, bool is_
 {
     bool number = *text != '\0' && text[strspn(text, "0123456789.")] == '\0';
     bool word = strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
-    if (row->type->quoted && !is_quoted) {
+    if (row->type == &type_bool && is_word_of(yes_words, text)) {
+        snprintf(hint, MEND_TEXT_BYTES, ": write true");
+    } else if (row->type == &type_bool && is_word_of(no_words, text)) {
+        snprintf(hint, MEND_TEXT_BYTES, ": write false");
+    } else if (row->type->quoted && !is_quoted) {
         snprintf(hint, MEND_TEXT_BYTES, ": write \"%s\"", text);
     } else if (!row->type->quoted && is_quoted && (number || word)) {
         snprintf(hint, MEND_TEXT_BYTES, ": write %s, without quotes", text);
@@ -118,7 +126,8 @@ static void mend_word(const struct schema_row *row, const char *text, char *hint
     const char *best = NULL;
     size_t best_distance = 3;
     for (size_t i = 0; row->words[i] != NULL; i++) {
-        size_t distance = value_distance(row->words[i], text);
+        bool longer = strncmp(row->words[i], text, strlen(row->words[i])) == 0;
+        size_t distance = longer ? 1 : value_distance(row->words[i], text);
         if (distance < best_distance && distance < strlen(row->words[i])) {
             best_distance = distance;
             best = row->words[i];

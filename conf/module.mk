@@ -15,6 +15,8 @@ libconf_a_SOURCES = \
 	%D%/environment.h \
 	%D%/follow.c \
 	%D%/follow.h \
+	%D%/grammar.c \
+	%D%/grammar.h \
 	%D%/grpc_status.h \
 	%D%/load.c \
 	%D%/load.h \
@@ -24,6 +26,8 @@ libconf_a_SOURCES = \
 	%D%/mend.h \
 	%D%/path_regex.c \
 	%D%/path_regex.h \
+	%D%/read_text.c \
+	%D%/read_text.h \
 	%D%/schema.c \
 	%D%/schema.h \
 	%D%/schema_endpoint.c \

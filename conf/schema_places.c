@@ -63,6 +63,32 @@ static bool take_prefix(struct arena *arena, const struct schema_row *row, void 
     return added != NULL;
 }
 
+/* "10.0.0.1/8": bits beyond the prefix. */
+static void blame_prefix(const char *text, char *hint, size_t hint_bytes)
+{
+    char copy[64], *slash;
+    struct address address;
+    uint64_t bits;
+    snprintf(copy, sizeof copy, "%s", text);
+    slash = strchr(copy, '/');
+    if (slash == NULL || !value_count(slash + 1, &bits) ||
+        !address_from_host(copy, (size_t)(slash - copy), 0, &address)) {
+        return;
+    }
+    bool v6 = address.any.sa_family == AF_INET6;
+    uint8_t *bytes = v6 ? address.v6.sin6_addr.s6_addr : (uint8_t *)&address.v4.sin_addr;
+    for (uint64_t bit = bits; bit < (v6 ? 128u : 32u); bit++) {
+        bytes[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+    }
+    if (bits <= (v6 ? 128u : 32u)) {
+        char whole[ADDRESS_TEXT_BYTES];
+        address_format_ip(&address.any, whole);
+        snprintf(hint, hint_bytes,
+                 ": write \"%s/%u\" for the whole network, or \"%.*s\" for one address", whole,
+                 (unsigned)bits, (int)(slash - copy), copy);
+    }
+}
+
 static void print_prefixes(const struct schema_row *row, const void *element, FILE *out)
 {
     const struct schema_list *list = field_in(element, row->at);
@@ -187,6 +213,7 @@ const struct schema_type type_prefix_list = {
     .list = true,
     .take = take_prefix,
     .print = print_prefixes,
+    .blame = blame_prefix,
 };
 const struct schema_type type_host = {
     .name = "host",

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/schema_fields.h"
 #include "conf/value.h"
@@ -154,6 +155,29 @@ static bool take_balance(struct arena *arena, const struct schema_row *row, void
         return !named || store_text(arena, element, row->also_at, name, strlen(name));
     }
     return false;
+}
+
+/* Methods as other programs name them. */
+static void blame_balance(const char *text, char *hint, size_t hint_bytes)
+{
+    static const struct {
+        const char *theirs, *ours;
+    } names[] = {{"roundrobin", "round_robin"},
+                 {"round-robin", "round_robin"},
+                 {"rr", "round_robin"},
+                 {"least_conn", "least_in_flight"},
+                 {"leastconn", "least_in_flight"},
+                 {"least_request", "p2c"},
+                 {"random", "p2c"},
+                 {"ip_hash", "hash:client"},
+                 {"source", "hash:client"},
+                 {"hash:header:", "hash:header:X-Name"},
+                 {"hash:cookie:", "hash:cookie:name"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcasecmp(names[i].theirs, text) == 0) {
+            snprintf(hint, hint_bytes, ": write \"%s\"", names[i].ours);
+        }
+    }
 }
 
 static void print_balance(const struct schema_row *row, const void *element, FILE *out)
@@ -363,6 +387,7 @@ const struct schema_type type_balance = {
     .quoted = true,
     .take = take_balance,
     .print = print_balance,
+    .blame = blame_balance,
 };
 const struct schema_type type_status_range = {
     .name = "status or range",

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "conf/environment.h"
+#include "conf/grammar.h"
+#include "conf/read_text.h"
 
 #define READ_MAX_BYTES ((size_t)16 * 1024 * 1024)
-#define READ_STEP_BYTES ((size_t)64 * 1024)
 #define INCLUDE_DEPTH_MAX 10
 #define DIRECTIVE "@include"
 #define INCLUDE_KEY "include"
@@ -32,6 +32,9 @@ struct scan {
     /* the value of an include key, which the library does not see */
     enum { INCLUDE_NONE, INCLUDE_AWAITED, INCLUDE_LISTED, INCLUDE_OVER } include;
     unsigned level; /* how many files include this one */
+    struct grammar grammar;
+    struct source_place
+        long_text; /* the last token, if it is a text over several lines; else line 0 */
 };
 /* Groups to which an included file may add. */
 static const char *const shared_keys[] = {"listeners", "upstreams", "routes"};
@@ -162,7 +165,7 @@ static bool is_comment(const char *text)
     return text[0] == '#' || (text[0] == '/' && (text[1] == '/' || text[1] == '*'));
 }
 
-/* A text, a comment, a name, space within a line, or else one byte. 0: it has no end. */
+/* A text, a comment, a number, a name, space within a line, or else one byte. 0: it has no end. */
 static size_t piece_bytes(const char *text)
 {
     if (*text == '"') {
@@ -174,6 +177,9 @@ static size_t piece_bytes(const char *text)
     }
     if (is_comment(text)) {
         return strcspn(text, "\n");
+    }
+    if (strchr("0123456789+-.", *text) != NULL) {
+        return strspn(text, "0123456789abcdefABCDEFxXlL.+-");
     }
     size_t bytes = strspn(text, " \t");
     while (bytes == 0 || (is_name_byte(text[bytes - 1]) && is_name_byte(text[bytes]))) {
@@ -256,9 +262,45 @@ static bool begins_top_key(const struct scan *scan, char first)
     return scan->depth == 0 && is_name_byte(first) && scan->last != '=' && scan->last != ':';
 }
 
+/* Where a closing quote is missing, the next text ends the one that begins before it. */
+static bool blame_long_text(struct scan *scan)
+{
+    return fail(
+        scan->source, scan->long_text,
+        "the text that begins here goes on over several lines: is its closing quote missing?");
+}
+
+static bool follow_grammar(struct scan *scan, const char *piece, size_t bytes)
+{
+    struct source *source = scan->source;
+    const struct source_place at = here(source);
+    const char *error = grammar_take(&scan->grammar, piece, bytes, at.line);
+    if (error != NULL && scan->long_text.line > 0) {
+        return fail(
+            source, scan->long_text,
+            "the text that begins here goes on over several lines: is its closing quote missing?");
+    }
+    if (*piece == '"' && memchr(piece, '\n', bytes) != NULL) {
+        scan->long_text = at;
+    } else if (strchr(";,}])", *piece) != NULL) {
+        scan->long_text.line = 0;
+    }
+    return error == NULL || fail(source, at, error);
+}
+
+/* At the end of the file. */
+static bool end_grammar(struct scan *scan)
+{
+    const char *error = grammar_end(&scan->grammar);
+    return error == NULL || fail(scan->source, here(scan->source), error);
+}
+
 static bool copy_counted(struct scan *scan, const char *piece, size_t bytes)
 {
-    bool copied = true;
+    bool copied = follow_grammar(scan, piece, bytes);
+    if (!copied) {
+        return false;
+    }
     if (begins_key(scan, *piece)) {
         count_key(scan);
     }
@@ -360,7 +402,10 @@ static bool copy_part(const struct scan *scan, const char *path)
 {
     struct source *source = scan->source;
     const struct source_place at = here(source);
-    struct scan part = {.source = source, .is_part = true, .level = scan->level + 1};
+    struct scan part = {.source = source,
+                        .is_part = true,
+                        .level = scan->level + 1,
+                        .grammar = {.arena = source->arena}};
     if (part.level > INCLUDE_DEPTH_MAX) {
         return fail(source, at, INCLUDE_KEY ": files include each other too deeply");
     }
@@ -372,8 +417,8 @@ static bool copy_part(const struct scan *scan, const char *path)
         }
         return false;
     }
-    if (part.depth > 0) {
-        return fail(source, here(source), "the file ends within a group: a bracket is not closed");
+    if (!end_grammar(&part)) {
+        return false;
     }
     append(source, "\n", 1);
     begin_span(source, at);
@@ -452,9 +497,11 @@ static bool copy_text(struct scan *scan, const char *text, const char *name, uns
         }
         size_t bytes = piece_bytes(text);
         if (bytes == 0) {
-            return fail(source, here(source),
-                        *text == '"' ? "the text that begins here has no end"
-                                     : "the comment that begins here has no end");
+            return scan->long_text.line > 0
+                       ? blame_long_text(scan)
+                       : fail(source, here(source),
+                              *text == '"' ? "the text that begins here has no end"
+                                           : "the comment that begins here has no end");
         }
         if (!copy_piece(scan, text, bytes)) {
             return false;
@@ -464,54 +511,13 @@ static bool copy_text(struct scan *scan, const char *text, const char *name, uns
     return !source->arena->failed;
 }
 
-/* All that there is, with a NUL behind it. NULL: *ret_why says why. */
-static char *read_all(FILE *file, size_t most_bytes, size_t *ret_bytes, const char **ret_why)
-{
-    char *text = NULL;
-    size_t used_bytes = 0, got_bytes;
-    do {
-        char *grown = realloc(text, used_bytes + READ_STEP_BYTES + 1);
-        if (grown == NULL) {
-            free(text);
-            *ret_why = strerror(ENOMEM);
-            return NULL;
-        }
-        text = grown;
-        got_bytes = fread(text + used_bytes, 1, READ_STEP_BYTES, file);
-        used_bytes += got_bytes;
-        text[used_bytes] = '\0';
-    } while (got_bytes == READ_STEP_BYTES && used_bytes <= most_bytes);
-    *ret_bytes = used_bytes;
-    *ret_why = ferror(file)                ? strerror(errno)
-               : used_bytes > most_bytes   ? "larger than 16 MiB"
-               : strlen(text) < used_bytes ? "contains a NUL byte: not a text file"
-                                           : NULL;
-    if (*ret_why != NULL) {
-        free(text);
-        return NULL;
-    }
-    return text;
-}
-
 /* The outermost file is a regular one; what it includes may come through a pipe. */
 static bool copy_file(struct scan *scan, const char *path, unsigned level)
 {
     struct source *source = scan->source;
-    struct stat info;
     const char *why = NULL;
-    char *text = NULL;
     size_t bytes = 0;
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fstat(fileno(file), &info) != 0) {
-        why = strerror(errno);
-    } else if (level == 0 && !S_ISREG(info.st_mode)) {
-        why = "not a regular file";
-    } else {
-        text = read_all(file, READ_MAX_BYTES - source->read_bytes, &bytes, &why);
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
+    char *text = read_text(path, level == 0, READ_MAX_BYTES - source->read_bytes, &bytes, &why);
     source->read_bytes += bytes;
     bool copied = text != NULL ? copy_text(scan, text, path, level)
                                : fail(source, (struct source_place){path, 0}, why);
@@ -523,14 +529,16 @@ bool source_read(struct source *source, struct arena *arena, const char *path)
 {
     *source = (struct source){.arena = arena, .text_line = 1};
     append(source, "", 0);
-    return copy_file(&(struct scan){.source = source}, path, 0);
+    struct scan scan = {.source = source, .grammar = {.arena = arena}};
+    return copy_file(&scan, path, 0) && end_grammar(&scan);
 }
 
 bool source_take(struct source *source, struct arena *arena, const char *text, const char *name)
 {
     *source = (struct source){.arena = arena, .text_line = 1};
     append(source, "", 0);
-    return copy_text(&(struct scan){.source = source}, text, name, 0);
+    struct scan scan = {.source = source, .grammar = {.arena = arena}};
+    return copy_text(&scan, text, name, 0) && end_grammar(&scan);
 }
 
 void source_close(struct source *source)

@@ -196,7 +196,7 @@ routes = ( { upstream = "app"; } );
             (f'"unix:/{"x" * 200}"', "longer than"),
             ('"*:70000"', "expected an address"),
             ('[ "*:8080", "127.0.0.1:8080", "0.0.0.0:8080" ]', "mean the same address"),
-            ("{ port = 80; }", "expected a list")):
+            ("{ port = 80; }", "got a group")):
         with s.case(f"listen = {listen}"):
             s.write("bad.conf", good % listen)
             done = run_program(s, "-t", "-c", "bad.conf")

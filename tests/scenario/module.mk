@@ -40,6 +40,7 @@ scenario_tests = \
 	%D%/log_sinks.py \
 	%D%/logs.py \
 	%D%/lone_servers.py \
+	%D%/mistakes.py \
 	%D%/odd_origins.py \
 	%D%/paths.py \
 	%D%/pool.py \
@@ -116,3 +117,50 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/node/echo-server.js \
 	%D%/node/h2-server.js \
 	%D%/node/path-server.js
+
+EXTRA_DIST += \
+	%D%/mistakes/01-equals-sign-missing.conf \
+	%D%/mistakes/02-bracket-never-closed.conf \
+	%D%/mistakes/03-bracket-of-wrong-kind.conf \
+	%D%/mistakes/04-bracket-too-many.conf \
+	%D%/mistakes/05-quote-never-closed.conf \
+	%D%/mistakes/06-quotes-missing.conf \
+	%D%/mistakes/07-comma-missing-between-routes.conf \
+	%D%/mistakes/08-comma-missing-in-list.conf \
+	%D%/mistakes/09-nginx-syntax.conf \
+	%D%/mistakes/10-yaml-syntax.conf \
+	%D%/mistakes/11-key-misspelt.conf \
+	%D%/mistakes/12-key-of-another-group.conf \
+	%D%/mistakes/13-key-unknown.conf \
+	%D%/mistakes/14-section-misspelt.conf \
+	%D%/mistakes/15-section-missing.conf \
+	%D%/mistakes/16-section-empty.conf \
+	%D%/mistakes/17-key-set-twice.conf \
+	%D%/mistakes/18-name-set-twice.conf \
+	%D%/mistakes/19-routes-in-braces.conf \
+	%D%/mistakes/20-upstreams-in-parentheses.conf \
+	%D%/mistakes/21-group-where-text.conf \
+	%D%/mistakes/22-duration-without-unit.conf \
+	%D%/mistakes/23-duration-without-end.conf \
+	%D%/mistakes/24-duration-too-long.conf \
+	%D%/mistakes/25-size-with-decimal-unit.conf \
+	%D%/mistakes/26-size-unlimited.conf \
+	%D%/mistakes/27-number-in-quotes.conf \
+	%D%/mistakes/28-boolean-as-word.conf \
+	%D%/mistakes/29-word-misspelt.conf \
+	%D%/mistakes/30-balance-unknown.conf \
+	%D%/mistakes/31-listen-without-port.conf \
+	%D%/mistakes/32-listen-by-name.conf \
+	%D%/mistakes/33-listen-twice.conf \
+	%D%/mistakes/34-endpoint-without-port.conf \
+	%D%/mistakes/35-endpoint-with-path.conf \
+	%D%/mistakes/36-endpoint-https-against-tls.conf \
+	%D%/mistakes/37-upstream-unknown.conf \
+	%D%/mistakes/38-upstream-of-route-missing.conf \
+	%D%/mistakes/39-tls-without-certificates.conf \
+	%D%/mistakes/40-certificate-without-key.conf \
+	%D%/mistakes/41-certificate-file-missing.conf \
+	%D%/mistakes/42-prefix-with-host-bits.conf \
+	%D%/mistakes/43-environment-missing.conf \
+	%D%/mistakes/44-regex-broken.conf \
+	%D%/mistakes/said.txt

@@ -1,0 +1,57 @@
+/* Reads a file or a pipe to its end. */
+#include "conf/read_text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define READ_STEP_BYTES ((size_t)64 * 1024)
+
+static char *read_all(FILE *file, size_t most_bytes, size_t *ret_bytes, const char **ret_why)
+{
+    char *text = NULL;
+    size_t used_bytes = 0, got_bytes;
+    do {
+        char *grown = realloc(text, used_bytes + READ_STEP_BYTES + 1);
+        if (grown == NULL) {
+            free(text);
+            *ret_why = strerror(ENOMEM);
+            return NULL;
+        }
+        text = grown;
+        got_bytes = fread(text + used_bytes, 1, READ_STEP_BYTES, file);
+        used_bytes += got_bytes;
+        text[used_bytes] = '\0';
+    } while (got_bytes == READ_STEP_BYTES && used_bytes <= most_bytes);
+    *ret_bytes = used_bytes;
+    *ret_why = ferror(file)                ? strerror(errno)
+               : used_bytes > most_bytes   ? "larger than 16 MiB"
+               : strlen(text) < used_bytes ? "contains a NUL byte: not a text file"
+                                           : NULL;
+    if (*ret_why != NULL) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+char *read_text(const char *path, bool only_regular, size_t most_bytes, size_t *ret_bytes,
+                const char **ret_why)
+{
+    struct stat info;
+    char *text = NULL;
+    FILE *file = fopen(path, "re");
+    if (file == NULL || fstat(fileno(file), &info) != 0) {
+        *ret_why = strerror(errno);
+    } else if (only_regular && !S_ISREG(info.st_mode)) {
+        *ret_why = "not a regular file";
+    } else {
+        text = read_all(file, most_bytes, ret_bytes, ret_why);
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return text;
+}

@@ -1,0 +1,17 @@
+/*
+ * A file of a configuration as one text.
+ *
+ * Owns nothing: the text is the caller's to free. Thread: the one that loads. Errors: NULL, and a text that says why. Private to
+ * conf/.
+ */
+#ifndef EVENKEEL_CONF_READ_TEXT_H
+#define EVENKEEL_CONF_READ_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* All that there is, with a NUL behind it. */
+char *read_text(const char *path, bool only_regular, size_t most_bytes, size_t *ret_bytes,
+                const char **ret_why);
+
+#endif
