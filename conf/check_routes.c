@@ -30,6 +30,8 @@ static void check_names(struct loading *loading)
     text_index_release(&names);
 }
 
+#define TYPE_MAX_BYTES 128
+
 /* The existing name nearest to one that does not exist. */
 static const char *nearest(const char *name, const void *items, size_t count, size_t item_bytes)
 {
@@ -169,6 +171,112 @@ static void check_route_match(struct loading *loading, size_t number)
     }
 }
 
+/* ---- what a route does ---- */
+
+static void say_of_route(struct loading *loading, size_t number, const char *key, const char *text)
+{
+    char path[96];
+    snprintf(path, sizeof path, "routes.[%zu]%s%s", number, key[0] != '\0' ? "." : "", key);
+    loading_report(loading, SETTINGS_ERROR, path, "%s", text);
+}
+
+static void check_route_kind(struct loading *loading, size_t number)
+{
+    const struct route_settings *route = &loading->settings->routes[number];
+    const struct rewrite_settings *rewrite = &route->rewrite;
+    unsigned kinds = (route->upstream != NULL) + (route->redirect.to.written != NULL) +
+                     (route->respond.status != 0);
+    bool rewrites = rewrite->path.written != NULL || rewrite->strip_prefix != NULL ||
+                    rewrite->host.written != NULL;
+    if (kinds == 0) {
+        char path[64];
+        snprintf(path, sizeof path, "routes.[%zu]", number);
+        loading_report_missing(
+            loading, path, "upstream",
+            route->respond.body.written != NULL
+                ? "respond: expected a status such as respond = { status = 200; ... }"
+                : "expected upstream = \"NAME\", or redirect or respond in its place");
+    } else if (kinds > 1) {
+        say_of_route(loading, number, "",
+                     "write one of upstream, redirect and respond: a route does one thing");
+    }
+    if (rewrites && route->upstream == NULL && kinds > 0) {
+        say_of_route(loading, number, "rewrite", "has no effect without an upstream");
+    }
+    if (rewrite->path.written != NULL && rewrite->strip_prefix != NULL) {
+        say_of_route(loading, number, "rewrite", "write path or strip_prefix, not both");
+    }
+}
+
+static void check_redirect(struct loading *loading, size_t number)
+{
+    const struct redirect_settings *redirect = &loading->settings->routes[number].redirect;
+    if (redirect->status > 303 && redirect->status < 307) {
+        say_of_route(loading, number, "redirect.status", "expected 301, 302, 303, 307 or 308");
+    }
+    const char *type = loading->settings->routes[number].respond.type;
+    if (strlen(type) > TYPE_MAX_BYTES || strpbrk(type, "\r\n") != NULL) {
+        say_of_route(loading, number, "respond.type",
+                     "expected a type such as \"text/plain\" of at most 128 characters");
+    }
+}
+
+/* Groups that a text asks for must be in the expression. */
+static void check_captures(struct loading *loading, size_t number, const char *key,
+                           const struct edge_text *text, unsigned group_count)
+{
+    for (size_t i = 0; i < text->part_count; i++) {
+        const struct edge_part *part = &text->parts[i];
+        if (part->place == EDGE_CAPTURE && part->capture > group_count) {
+            char path[96];
+            snprintf(path, sizeof path, "routes.[%zu].%s", number, key);
+            loading_report(loading, SETTINGS_ERROR, path,
+                           "{%u} has no group: path_regex of the route has %u", part->capture,
+                           group_count);
+        }
+    }
+}
+
+static unsigned groups_of(const struct route_match_settings *match)
+{
+    char why[PATH_REGEX_WHY_BYTES];
+    struct path_regex *regex =
+        match->path_regex != NULL ? path_regex_create(match->path_regex, why) : NULL;
+    unsigned count = regex != NULL ? path_regex_group_count(regex) : 0;
+    path_regex_free(&regex);
+    return count;
+}
+
+static void check_field_texts(struct loading *loading, size_t number, const char *key,
+                              const struct field_settings *fields, size_t count, unsigned groups)
+{
+    for (size_t i = 0; i < count; i++) {
+        check_captures(loading, number, key, &fields[i].value, groups);
+    }
+}
+
+static void check_route_edge(struct loading *loading, size_t number)
+{
+    const struct route_settings *route = &loading->settings->routes[number];
+    const struct edge_settings *edge = &route->edge;
+    unsigned groups = groups_of(&route->match);
+    check_route_kind(loading, number);
+    check_redirect(loading, number);
+    check_captures(loading, number, "redirect.to", &route->redirect.to, groups);
+    check_captures(loading, number, "respond.body", &route->respond.body, groups);
+    check_captures(loading, number, "rewrite.path", &route->rewrite.path, groups);
+    check_captures(loading, number, "rewrite.host", &route->rewrite.host, groups);
+    check_field_texts(loading, number, "request.set", edge->request.set, edge->request.set_count,
+                      groups);
+    check_field_texts(loading, number, "request.add", edge->request.add, edge->request.add_count,
+                      groups);
+    /* a response comes when the path is not looked at any more */
+    check_field_texts(loading, number, "response.set", edge->response.set, edge->response.set_count,
+                      0);
+    check_field_texts(loading, number, "response.add", edge->response.add, edge->response.add_count,
+                      0);
+}
+
 static void check_references(struct loading *loading)
 {
     struct settings *settings = loading->settings;
@@ -178,10 +286,8 @@ static void check_references(struct loading *loading)
     }
     for (size_t i = 0; i < settings->route_count; i++) {
         check_route_match(loading, i);
+        check_route_edge(loading, i);
         if (settings->routes[i].upstream == NULL) {
-            char path[64];
-            snprintf(path, sizeof path, "routes.[%zu]", i);
-            loading_report_missing(loading, path, "upstream", "expected upstream = \"NAME\"");
             continue;
         }
         check_route_upstream(loading, i, &upstreams);

@@ -65,6 +65,10 @@ void loading_add_message(struct loading *loading, enum settings_severity severit
 void loading_take_row(struct loading *loading, const config_setting_t *setting,
                       const struct schema_row *row, const char *path, void *element);
 
+/* The same of a row whose value is a group of its own: fields, pages. (conf/load_edge.c) */
+void loading_take_edge(struct loading *loading, const config_setting_t *setting,
+                       const struct schema_row *row, const char *path, void *element);
+
 bool loading_is_section(const char *name);
 
 /* Moves the settings and their arena into a counted object (conf/settings.c). NULL: no memory; the arena is released. */

@@ -5,6 +5,7 @@
 
 #include "conf/load.h"
 #include "conf/mend.h"
+#include "conf/schema_types.h"
 #include "conf/value.h"
 
 /* " from 1s to 1h", or the words that there are. */
@@ -127,7 +128,9 @@ static void take_certificates(struct loading *loading, const config_setting_t *s
 void loading_take_row(struct loading *loading, const config_setting_t *setting,
                       const struct schema_row *row, const char *path, void *element)
 {
-    if (row->type->take == NULL) {
+    if (row->type == &type_fields || row->type == &type_page_list) {
+        loading_take_edge(loading, setting, row, path, element);
+    } else if (row->type->take == NULL) {
         take_certificates(loading, setting, row, path, element);
     } else if (row->type->list) {
         take_list(loading, setting, row, path, element);

@@ -13,6 +13,8 @@ libconf_a_SOURCES = \
 	%D%/dump.h \
 	%D%/environment.c \
 	%D%/environment.h \
+	%D%/edge_text.c \
+	%D%/edge_text.h \
 	%D%/follow.c \
 	%D%/follow.h \
 	%D%/grammar.c \
@@ -20,6 +22,7 @@ libconf_a_SOURCES = \
 	%D%/grpc_status.h \
 	%D%/load.c \
 	%D%/load.h \
+	%D%/load_edge.c \
 	%D%/load_messages.c \
 	%D%/load_values.c \
 	%D%/mend.c \
@@ -31,12 +34,15 @@ libconf_a_SOURCES = \
 	%D%/schema.c \
 	%D%/schema.h \
 	%D%/schema_endpoint.c \
+	%D%/schema_edge.c \
 	%D%/schema_fields.h \
 	%D%/schema_listen.c \
 	%D%/schema_numbers.c \
 	%D%/schema_places.c \
+	%D%/schema_routes.c \
 	%D%/schema_types.c \
 	%D%/schema_types.h \
+	%D%/schema_units.h \
 	%D%/settings.c \
 	%D%/settings.h \
 	%D%/source.c \

@@ -32,9 +32,10 @@ struct path_regex *path_regex_create(const char *text, char why[PATH_REGEX_WHY_B
         snprintf(why, PATH_REGEX_WHY_BYTES, "no memory");
         return NULL;
     }
-    /* Bytes, not characters: a path is bytes, and an invalid sequence is no error. */
+    /* Bytes, not characters: a path is bytes, and an invalid sequence is no error. A decoded line break is a byte like others. */
     regex->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
-                                PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C, &error, &at, NULL);
+                                PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
+                                &error, &at, NULL);
     if (regex->code == NULL) {
         PCRE2_UCHAR words[128];
         pcre2_get_error_message(error, words, sizeof words);

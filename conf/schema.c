@@ -2,15 +2,7 @@
 #include "conf/schema.h"
 
 #include "conf/schema_types.h"
-
-#define MS 1.0
-#define SECOND 1000.0
-#define MINUTE (60 * SECOND)
-#define HOUR (60 * MINUTE)
-#define DAY (24 * HOUR)
-#define KIB 1024.0
-#define MIB (1024 * KIB)
-#define GIB (1024 * MIB)
+#include "conf/schema_units.h"
 
 static const char *const log_levels[] = {ENUM_NAMES(LOG_LEVELS) NULL};
 static const char *const access_formats[] = {ENUM_NAMES(ACCESS_FORMATS) NULL};
@@ -111,6 +103,22 @@ static const struct schema_row top_rows[] = {
      .help =
          "fields that servers believe, such as \"X-Real-IP\", that pass from any client; else they pass only from trusted_peers (the list is in operations.md)"},
 
+    {"request.set", &type_fields, NULL, AT(edge.request.set),
+     .help =
+         "fields of requests that go to an upstream, of all routes: each replaces those of its name; an empty value leaves the field out"},
+    {"request.add", &type_fields, NULL, AT(edge.request.add),
+     .help = "fields that are added to requests, beside those of the same name"},
+    {"request.remove", &type_field_list, NULL, AT(edge.request.remove),
+     .help = "names of fields that requests lose"},
+    {"response.set", &type_fields, NULL, AT(edge.response.set),
+     .help = "fields of responses, our own too, of all routes: each replaces those of its name"},
+    {"response.add", &type_fields, NULL, AT(edge.response.add),
+     .help = "fields that are added to responses, beside those of the same name"},
+    {"response.remove", &type_field_list, NULL, AT(edge.response.remove),
+     .help = "names of fields that responses lose"},
+    {"error_pages", &type_page_list, NULL, AT(edge.pages),
+     .help =
+         "what our own answers with a status of 400 or more say, from a file that is read at the start and at a reload; with intercept = true also in place of the upstream's answers"},
     {"resolver.servers", &type_server_list, NULL, AT(resolver.servers),
      .help = "DNS servers; none: those of /etc/resolv.conf"},
     {"resolver.min_ttl", &type_duration, "5s", AT(resolver.min_ttl_ms), .min = MS, .max = DAY,
@@ -447,103 +455,13 @@ static const struct schema_row upstream_rows[] =
 };
 #undef AT
 
-#define AT(field) .at = offsetof(struct route_settings, field)
-static const struct schema_row route_rows[] = {
-    {"name", &type_optional_text, NULL, AT(name),
-     .help = "name of the route in metrics and logs; none: route-1, route-2, ..."},
-    {"listener", &type_optional_text, NULL, AT(match.listener),
-     .help = "the route takes only requests of this listener"},
-    {"listeners", &type_name_list, NULL, AT(match.listeners),
-     .help = "the route takes only requests of these listeners"},
-    {"host", &type_host, NULL, AT(match.host),
-     .also_at = offsetof(struct route_settings, match.host_is_suffix),
-     .help = "the route takes only requests for this host; *.NAME means every host below NAME"},
-    {"hosts", &type_host_settings_list, NULL, AT(match.hosts),
-     .help = "the route takes only requests for one of these hosts, each as in host"},
-    {"path", &type_path, NULL, AT(match.path),
-     .help = "the route takes only requests with this path, without the query"},
-    {"path_prefix", &type_path, NULL, AT(match.path_prefix),
-     .help =
-         "the route takes only requests whose path begins with these segments: /api takes /api and /api/x, not /apiary; /api/ takes /api/x, not /api"},
-    {"path_regex", &type_optional_text, NULL, AT(match.path_regex),
-     .help =
-         "the route takes only requests whose path has a match of this regular expression (PCRE2), such as \"^/v[12]/(.*)\"; one that needs too many steps for a path ends that request with 500"},
-    {"methods", &type_method_list, NULL, AT(match.methods),
-     .help = "the route takes only requests with these methods"},
-    {"header", &type_header, NULL, AT(match.header_name),
-     .also_at = offsetof(struct route_settings, match.header_value),
-     .help =
-         "the route takes only requests with this header field, and with this value if one is given"},
-    {"query", &type_pair, NULL, AT(match.query_name),
-     .also_at = offsetof(struct route_settings, match.query_value),
-     .help =
-         "the route takes only requests with this parameter in the query, such as \"debug\" or \"v=2\", compared as it is written"},
-    {"cookie", &type_pair, NULL, AT(match.cookie_name),
-     .also_at = offsetof(struct route_settings, match.cookie_value),
-     .help =
-         "the route takes only requests with this cookie, such as \"beta\", and with this value if one is given (\"beta=1\")"},
-    {"clients", &type_prefix_list, NULL, AT(match.clients),
-     .help =
-         "the route takes only requests of clients with these addresses; behind trusted_peers the client is the one that they name"},
-    {"upstream", &type_optional_text, NULL, AT(upstream),
-     .help = "upstream that gets the requests of the route"},
-    {"deadline", &type_duration, NULL, AT(deadline_ms), .min = MS, .max = 30 * DAY,
-     .help =
-         "longest time up to the end of the response's head, in place of timeouts.total of the upstream, which must not be shorter"},
-    {"upgrade", &type_protocol_list, NULL, AT(upgrades),
-     .help =
-         "the only protocols that requests may be upgraded to, such as \"websocket\"; [ \"none\" ]: none; not given: any. Never h2c, TLS or another version of HTTP"},
-    {"rate.per_second", &type_number, "0.0", AT(rate.per_second), .min = 0, .max = 1e9,
-     .help = "highest rate of requests of the route, per second (else 503); 0: no limit"},
-    {"rate.burst", &type_number, "0.0", AT(rate.burst), .min = 0, .max = 1e9,
-     .help = "number of requests that may come at once above that rate"},
-    {"rate.retry_reserve", &type_number, "0.25", AT(rate.retry_reserve), .min = 0, .max = 1,
-     .help = "share of the burst that is kept from retries of trusted_peers"},
-    {"key_rate.per_second", &type_number, "0.0", AT(key_rate.rate.per_second), .min = 0, .max = 1e9,
-     .help = "highest rate of requests of each key, per second (else 429); 0: no limit"},
-    {"key_rate.burst", &type_number, "0.0", AT(key_rate.rate.burst), .min = 0, .max = 1e9,
-     .help = "number of requests of a key that may come at once above that rate"},
-    {"key_rate.retry_reserve", &type_number, "0.25", AT(key_rate.rate.retry_reserve), .min = 0,
-     .max = 1, .help = "share of the burst that is kept from retries of trusted_peers"},
-    {"key_rate.key", &type_key, "client", AT(key_rate.key),
-     .also_at = offsetof(struct route_settings, key_rate.key_name),
-     .help =
-         "what the key of a request is: \"host\", \"client\" (its address) or \"header:NAME\"; requests without the field share one key"},
-    {"key_rate.keys", &type_count, "16384", AT(key_rate.keys_count), .min = 8, .max = 16e6,
-     .help =
-         "number of keys that are remembered; those that use least of their rate are forgotten first"},
-    {"shards.count", &type_count, "0", AT(shards.count), .min = 0, .max = 1024,
-     .help = "number of shards; 0: none"},
-    {"shards.key", &type_key, "header:X-Tenant", AT(shards.key),
-     .also_at = offsetof(struct route_settings, shards.key_name),
-     .help =
-         "what the key is that chooses the shard of a request: \"host\", \"client\" (its address) or \"header:NAME\""},
-    {"shards.shuffle", &type_bool, "false", AT(shards.shuffle),
-     .help =
-         "each key has two shards and uses the emptier one, so that a key that fills its shards leaves one shard to most other keys"},
-    {"shards.in_flight", &type_count, "64", AT(shards.in_flight_count), .min = 1, .max = 1e6,
-     .help =
-         "highest number of exchanges in flight in a shard, over all workers; exact; further exchanges queue"},
-    {"shards.queue", &type_count, "16", AT(shards.queue_count), .min = 0, .max = 1e6,
-     .help =
-         "highest number of exchanges in the queue of a shard, each for at most limits.queue_wait (else 503)"},
-    {"shards.rate.per_second", &type_number, "0.0", AT(shards.rate.per_second), .min = 0,
-     .max = 1e9, .help = "highest rate of requests of a shard, per second (else 503); 0: no limit"},
-    {"shards.rate.burst", &type_number, "0.0", AT(shards.rate.burst), .min = 0, .max = 1e9,
-     .help = "number of requests of a shard that may come at once above that rate"},
-    {"shards.rate.retry_reserve", &type_number, "0.25", AT(shards.rate.retry_reserve), .min = 0,
-     .max = 1, .help = "share of the burst that is kept from retries of trusted_peers"},
-    {0},
-};
-#undef AT
-
 const struct schema_section schema_sections[] = {
     {"", SCHEMA_SINGLE, top_rows, sizeof(struct settings), 0, false, "Settings of the process"},
     {"listeners", SCHEMA_NAMED, listener_rows, sizeof(struct listener_settings),
      offsetof(struct settings, listeners), true, "Addresses on which clients connect"},
     {"upstreams", SCHEMA_NAMED, upstream_rows, sizeof(struct upstream_settings),
      offsetof(struct settings, upstreams), true, "Services that requests are forwarded to"},
-    {"routes", SCHEMA_LIST, route_rows, sizeof(struct route_settings),
+    {"routes", SCHEMA_LIST, schema_route_rows, sizeof(struct route_settings),
      offsetof(struct settings, routes), true,
      "Rules that choose the upstream of a request; the first route that matches decides"},
     {0},

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "conf/balance_method.h"
+#include "conf/edge_text.h"
 #include "conf/grpc_status.h"
 #include "steady/address.h"
 #include "steady/enum_names.h"
@@ -355,12 +356,75 @@ struct route_match_settings {
     size_t client_count;
 };
 
+struct field_settings {
+    const char *name;
+    struct edge_text value;
+};
+
+/* What is done to the fields of a head, in this order: `set` and `remove` take away what is there, `set` and `add` write. */
+struct field_edit_settings {
+    struct field_settings *set;
+    size_t set_count;
+    struct field_settings *add;
+    size_t add_count;
+    const char *const *remove;
+    size_t remove_count;
+};
+
+/* What an answer with one of these statuses says, in place of our own text. */
+struct error_page_settings {
+    uint64_t status_first, status_last;
+    const char *file;
+    const char *type;
+    bool intercept;   /* also the answers of upstreams */
+    const char *body; /* the file's content */
+    size_t body_bytes;
+};
+
+/* For all routes, and for one: that of the route comes after, and its pages before. */
+struct edge_settings {
+    struct field_edit_settings request, response;
+    struct error_page_settings *pages;
+    size_t page_count;
+};
+
+/* What becomes of the request that goes on. */
+struct rewrite_settings {
+    struct edge_text path;
+    const char *strip_prefix; /* NULL: none */
+    struct edge_text host;
+};
+
+struct redirect_settings {
+    struct edge_text to;
+    uint64_t status;
+};
+
+struct respond_settings {
+    uint64_t status; /* 0: not given */
+    const char *type;
+    struct edge_text body;
+};
+
+/* By the client; what is in neither is allowed unless `allow` has anything. */
+struct access_settings {
+    struct address_prefix *allow;
+    size_t allow_count;
+    struct address_prefix *deny;
+    size_t deny_count;
+};
+
 struct route_settings {
     const char *name; /* unique; "route-1"... when not given */
     struct route_match_settings match;
-    const char *upstream;
+    const char *upstream;  /* NULL: the route answers itself */
     size_t upstream_index; /* into settings.upstreams */
-    uint64_t deadline_ms;  /* 0: the upstream's total only */
+    struct redirect_settings redirect;
+    struct respond_settings respond;
+    struct access_settings access;
+    struct rewrite_settings rewrite;
+    struct edge_settings edge;
+    uint64_t deadline_ms; /* 0: the upstream's total only */
     const char *const
         *upgrades; /* protocols, maybe with a version; NULL: any that may be upgraded to */
     size_t upgrade_count;
@@ -421,6 +485,7 @@ struct settings {
     struct log_settings log;
     struct limit_settings limits;
     struct header_settings headers;
+    struct edge_settings edge; /* of all routes */
     struct listener_settings *listeners;
     size_t listener_count;
     struct upstream_settings *upstreams;

@@ -135,6 +135,7 @@ static bool generation_add_routes(struct control *control, struct generation *ge
         if (!route_prepare(&generation->routes[i], route)) {
             return false;
         }
+        route_set_edge(&generation->routes[i], &settings->edge);
         if (admission_build(figures->admission, route, control->workers.count,
                             &generation->routes[i].admission) != ADMISSION_OK) {
             return false;

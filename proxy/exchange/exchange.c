@@ -3,13 +3,11 @@
 
 #include <stddef.h>
 
-#include "breaker/backoff.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/field_trust.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/exchange/upgrade.h"
 #include "proxy/http/hop_fields.h"
-#include "proxy/http/respond.h"
 #include "proxy/http/target_path.h"
 #include "proxy/policy/call_strata.h"
 #include "proxy/policy/shards.h"
@@ -52,6 +50,7 @@ static void exchange_free_now(struct deferred_free *freed, void *owner)
     struct worker *worker = owner;
     buf_give(worker->bufs, &exchange->head_buf);
     request_body_release(&exchange->body, worker);
+    exchange_edge_release(exchange);
     slab_give(worker->exchanges, &exchange);
 }
 
@@ -101,8 +100,8 @@ bool exchange_start_twin(struct exchange *exchange, const struct downstream_ops 
     if (twin == NULL) {
         return false;
     }
-    if (!exchange_take_head(twin, &exchange->request)) {
-        slab_give(exchange->worker->exchanges, &twin);
+    if (!exchange_take_head(twin, &exchange->request) || !exchange_edge_share(twin, exchange)) {
+        exchange_free_now(&twin->freed, exchange->worker);
         return false;
     }
     twin->target = exchange->target;
@@ -261,6 +260,22 @@ static bool exchange_find_route(struct exchange *exchange, const struct route **
     return result == ROUTE_FOUND;
 }
 
+/* A route that answers by itself. */
+__attribute__((noinline)) static void exchange_answer_route(struct exchange *exchange,
+                                                            const struct route *route)
+{
+    struct worker *worker = exchange->worker;
+    exchange->target.route_name = route->figures->name;
+    exchange->target.stats = &route->figures->by_worker[worker->env.index];
+    if (exchange->request.facts & FACT_UNDERSCORE) {
+        field_trust_underscores(exchange, &worker->generation->settings->headers,
+                                &exchange->request);
+    }
+    if (exchange_edge_begin(exchange, route)) {
+        exchange_fail(exchange, REASON_NO_ROUTE, NULL); /* no settings that are valid lead here */
+    }
+}
+
 static void exchange_route(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
@@ -270,6 +285,10 @@ static void exchange_route(struct exchange *exchange)
     exchange->trusted = exchange->origin->trusted;
     forward_prepare(exchange, &generation->settings->headers);
     if (!exchange_find_route(exchange, &route)) {
+        return;
+    }
+    if (__builtin_expect(route->settings->upstream == NULL, 0)) {
+        exchange_answer_route(exchange, route);
         return;
     }
     const struct upstream_view *view =
@@ -283,6 +302,9 @@ static void exchange_route(struct exchange *exchange)
          call_path_stratum(worker->env.strata_seed, route->figures->name, head)}};
     if (__builtin_expect(head->facts & ODD_FACTS, 0) &&
         !exchange_take_odd(exchange, view->settings, route->settings)) {
+        return;
+    }
+    if (__builtin_expect(route->edge, 0) && !exchange_edge_begin(exchange, route)) {
         return;
     }
     if (head->framing == FRAMING_LENGTH &&
@@ -300,37 +322,6 @@ static void exchange_route(struct exchange *exchange)
 }
 
 /* ---- the end ---- */
-
-/* Nothing has been sent to the client yet, so Evenkeel answers itself. */
-static void exchange_answer_ourselves(struct exchange *exchange, enum exchange_reason reason,
-                                      const char *detail)
-{
-    const struct http_head *request = &exchange->request;
-    struct own_response own;
-    uint64_t wait_ms = exchange->times.retry_after_ms != 0
-                           ? exchange->times.retry_after_ms
-                           : (uint64_t)reason_rows[reason].retry_after_s * 1000;
-    uint64_t retry_after_s = backoff_retry_after_s(wait_ms, &exchange->worker->loop.rng);
-    exchange_find_call(exchange);
-    if (exchange_is_call(exchange) && reason_rows[reason].grpc != GRPC_OK) {
-        own_response_build_grpc(&own, reason, detail, retry_after_s);
-    } else {
-        own_response_build(&own, reason, detail, retry_after_s);
-    }
-    if (request->method == METHOD_OTHER &&
-        (request->method_text.bytes == 0 || (request->facts & FACT_GLIMPSED) != 0)) {
-        own_response_empty(&own); /* it may have become HEAD */
-    }
-    const struct iovec piece = {own.body, request->method == METHOD_HEAD ? 0 : own.body_bytes};
-    const struct payload payload = {&piece, 1, true, NULL};
-    exchange->response.status = own.head.status;
-    exchange->response.payload_bytes = piece.iov_len;
-    if (exchange->downstream->send_head(exchange, &own.head, &payload) == SINK_BROKEN) {
-        return;
-    }
-    exchange->response.intact = true;
-    exchange_finish(exchange, reason);
-}
 
 /* The bound that refuses an exchange which has waited in vain; NULL: another reason, or counted already. */
 static struct bound *exchange_refused_by(const struct exchange *exchange,

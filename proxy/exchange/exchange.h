@@ -20,6 +20,7 @@
 #include "pool/lease.h"
 #include "proxy/exchange/admission_state.h"
 #include "proxy/exchange/attempt.h"
+#include "proxy/exchange/exchange_edge.h"
 #include "proxy/exchange/forward.h"
 #include "proxy/exchange/request_body.h"
 #include "proxy/http/http_head.h"
@@ -215,6 +216,7 @@ struct exchange {
     bool trusted;                  /* the client's address is in trusted_peers */
     bool looked;                   /* the exchange has checked whether the client is still there */
     bool client_raw_ended;         /* the client has ended its direction of a tunnel */
+    struct exchange_edge edge;     /* what the route does besides forwarding */
     struct forward forward;        /* fields that are added for the upstream */
     char endpoint_text[64];        /* endpoint of the last attempt */
     struct ip_address told_client; /* with forward.client_told */

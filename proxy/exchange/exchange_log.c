@@ -40,6 +40,7 @@ void exchange_log(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
     const struct http_head *head = &exchange->request;
+    const struct span target = exchange_came_target(exchange), host = exchange_came_host(exchange);
     const char *reason = reason_rows[exchange->reason].name;
     const char *endpoint = attempt_lease(&exchange->attempt) != NULL
                                ? endpoint_text(attempt_lease(&exchange->attempt)->endpoint)
@@ -48,8 +49,8 @@ void exchange_log(struct exchange *exchange)
     struct access_record record = {
         .client = text_of(client, address_format_ip(&exchange_client(exchange)->any, client)),
         .method = text_of(head_text(head, head->method_text), head->method_text.bytes),
-        .target = text_of(head_text(head, head->target), head->target.bytes),
-        .host = text_of(head_text(head, head->host), head->host.bytes),
+        .target = text_of(head_text(head, target), target.bytes),
+        .host = text_of(head_text(head, host), host.bytes),
         .user_agent = text_of_field(head, FIELD_USER_AGENT),
         .referer = text_of_field(head, FIELD_REFERER),
         .request_id = exchange->forward.request_id_kept

@@ -11,6 +11,8 @@
 
 #include "proxy/exchange/exchange.h"
 
+struct edge_facts;
+
 static inline uint64_t exchange_now_ms(const struct exchange *exchange)
 {
     return worker_now_ms(exchange->worker);
@@ -86,6 +88,19 @@ static inline struct policy_caller exchange_caller(const struct exchange *exchan
 __attribute__((warn_unused_result)) bool exchange_start_twin(struct exchange *exchange,
                                                              const struct downstream_ops *ops,
                                                              struct exchange **ret_twin);
+
+/* ---- exchange_own.c ---- */
+
+/* Nothing has been sent to the client yet, so Evenkeel answers itself. */
+void exchange_answer_ourselves(struct exchange *exchange, enum exchange_reason reason,
+                               const char *detail);
+/* The answers of routes that have no upstream. */
+void exchange_redirect(struct exchange *exchange, const struct redirect_settings *redirect,
+                       const struct edge_facts *facts);
+void exchange_respond(struct exchange *exchange, const struct respond_settings *respond,
+                      const struct edge_facts *facts);
+/* Whether a page goes to the client in place of this response; then the exchange is over. */
+bool exchange_intercepts(struct exchange *exchange, const struct http_head *head);
 
 /* ---- exchange_gate.c ---- */
 

@@ -71,6 +71,20 @@ static void exchange_on_response_dropped(void *owner)
     exchange_back_off(owner);
 }
 
+/* Sends the head as the route's fields make it. */
+__attribute__((noinline)) static enum sink exchange_send_edited(struct exchange *exchange,
+                                                                const struct http_head *head,
+                                                                const struct payload *payload)
+{
+    struct worker *worker = exchange->worker;
+    struct http_head edited;
+    struct buf *space;
+    const struct http_head *sent = exchange_edge_response(exchange, head, NULL, 0, &edited, &space);
+    enum sink sink = exchange->downstream->send_head(exchange, sent, payload);
+    buf_give(worker->bufs, &space);
+    return sink;
+}
+
 enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
                           const struct payload *payload)
 {
@@ -83,7 +97,9 @@ enum sink exchange_answer(struct exchange *exchange, const struct http_head *hea
     response->status = head->status;
     response->moved_ms = exchange_now_ms(exchange);
     response->payload_bytes = payload_bytes(payload);
-    enum sink sink = exchange->downstream->send_head(exchange, head, payload);
+    enum sink sink = exchange->edge.held == NULL
+                         ? exchange->downstream->send_head(exchange, head, payload)
+                         : exchange_send_edited(exchange, head, payload);
     if (sink != SINK_BROKEN && !payload->last) {
         response->full = sink == SINK_FULL;
         exchange_enter(exchange, EXCHANGE_RESPONDING);
@@ -103,6 +119,10 @@ static enum sink exchange_on_response(void *owner, const struct http_head *head,
 {
     struct exchange *exchange = owner;
     hedge_cancel(exchange);
+    if (__builtin_expect(exchange->edge.held != NULL, 0) && head->status >= 400 &&
+        !exchange_is_twin(exchange) && exchange_intercepts(exchange, head)) {
+        return SINK_BROKEN;
+    }
     enum sink sink = exchange_answer(exchange, head, payload);
     return sink != SINK_BROKEN && payload->last ? exchange_completed(exchange) : sink;
 }

@@ -279,8 +279,8 @@ static char *add_x_forwarded(char *at, const struct exchange *exchange)
     at = add_kept_or(at, exchange, FIELD_X_FORWARDED_PROTO, secure ? "https" : "http",
                      secure ? 5 : 4);
     at = append_literal(at, "\r\nX-Forwarded-Host: ");
-    at = add_kept_or(at, exchange, FIELD_X_FORWARDED_HOST, head_text(head, head->host),
-                     head->host.bytes);
+    const struct span host = exchange_came_host(exchange);
+    at = add_kept_or(at, exchange, FIELD_X_FORWARDED_HOST, head_text(head, host), host.bytes);
     return append_literal(at, "\r\n");
 }
 
@@ -298,9 +298,10 @@ static char *add_forwarded(char *at, const struct exchange *exchange)
     at = append(at, v6 ? "for=\"[" : "for=", v6 ? 6 : 4);
     at = append(at, ip, ip_bytes);
     at = append(at, v6 ? "]\"" : "", v6 ? 2 : 0);
-    if (head->host.bytes > 0) {
+    const struct span host = exchange_came_host(exchange);
+    if (host.bytes > 0) {
         at = append_literal(at, ";host=\"");
-        at = append(at, head_text(head, head->host), head->host.bytes);
+        at = append(at, head_text(head, host), host.bytes);
         at = append_literal(at, "\"");
     }
     at = append_literal(at, ";proto=http");
@@ -421,7 +422,7 @@ bool forward_add_fields(const struct exchange *exchange, char *space, size_t spa
     size_t certificate_bytes = certificate != NULL ? strlen(certificate) : 0;
     /* The copied values are different parts of the head, none longer than its line; the host may be written twice. */
     size_t most_bytes = OWN_BYTES + 2 * (size_t)head->head_bytes + certificate_bytes;
-    if (__builtin_expect(most_bytes > space_bytes, 0)) {
+    if (__builtin_expect(most_bytes + exchange_edge_lines_bytes(exchange) > space_bytes, 0)) {
         return false;
     }
     char *at = add_client(space, exchange);
@@ -443,5 +444,8 @@ bool forward_add_fields(const struct exchange *exchange, char *space, size_t spa
     }
     *ret_added = (struct added_fields){space, (size_t)(at - space)};
     CHECK(ret_added->bytes <= most_bytes);
+    if (__builtin_expect(exchange->edge.lines != NULL, 0)) {
+        exchange_edge_add_lines(exchange, space, ret_added);
+    }
     return true;
 }

@@ -3,9 +3,11 @@ libproxy_a_SOURCES += \
 	%D%/attempt.c %D%/attempt.h \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/exchange_admit.c \
+	%D%/exchange_edge.c %D%/exchange_edge.h \
 	%D%/exchange_gate.c \
 	%D%/exchange_grpc.c \
 	%D%/exchange_log.c \
+	%D%/exchange_own.c \
 	%D%/exchange_parts.h \
 	%D%/exchange_relay.c \
 	%D%/exchange_request.c \

@@ -35,6 +35,9 @@
       GRPC_UNIMPLEMENTED)                                                                        \
     X(READY, "ready", 200, "", 0, GRPC_OK)                                                       \
     X(NOT_READY, "not_ready", 503, "proxy_internal_response", 1, GRPC_UNAVAILABLE)               \
+    X(REDIRECTED, "redirected", 308, "", 0, GRPC_UNIMPLEMENTED)                                  \
+    X(RESPONDED, "responded", 200, "", 0, GRPC_OK)                                               \
+    X(ACCESS_DENIED, "access_denied", 403, "http_request_denied", 0, GRPC_PERMISSION_DENIED)     \
     X(NO_ROUTE, "no_route", 404, "destination_not_found", 0, GRPC_UNIMPLEMENTED)                 \
     X(REGEX_LIMIT, "regex_limit", 500, "proxy_configuration_error", 0, GRPC_INTERNAL)            \
     X(CLIENT_LIMIT, "client_limit", 503, "connection_limit_reached", 1, GRPC_UNAVAILABLE)        \

@@ -101,3 +101,22 @@ void own_response_empty(struct own_response *response)
     response->body_bytes = 0;
     response->head.content_length = 0;
 }
+
+/* RFC 9110 8.6, 15.3.5, 15.4.5: an answer without content has no length. */
+void own_response_set_body(struct own_response *response, const char *content_type, size_t bytes)
+{
+    struct http_head *head = &response->head;
+    size_t type_bytes = strlen(content_type);
+    CHECK(head->head_bytes + type_bytes < sizeof response->text);
+    memcpy(response->text + head->head_bytes, content_type, type_bytes);
+    head->fields[0].value_at = head->head_bytes;
+    head->fields[0].value_bytes = (uint32_t)type_bytes;
+    head->head_bytes += (uint32_t)type_bytes;
+    response->body_bytes = bytes;
+    head->content_length = bytes;
+    if (head->status == 204 || head->status == 304) {
+        head->framing = FRAMING_NONE;
+        head->content_length = 0;
+        head->fields[0].drop = 1;
+    }
+}

@@ -28,6 +28,8 @@ void own_response_build_grpc(struct own_response *response, enum exchange_reason
 /* The trailers that end a gRPC call whose response has begun. */
 void own_response_build_trailers(struct own_response *response, enum exchange_reason reason,
                                  const char *detail);
+/* The body is `bytes` of this type, which the caller sends in place of the line of text. */
+void own_response_set_body(struct own_response *response, const char *content_type, size_t bytes);
 /* Removes the line of text, for a request whose method is unknown. It may be HEAD, and then bytes behind the head would
    be read as the next response (RFC 9110 9.3.2). */
 void own_response_empty(struct own_response *response);

@@ -225,6 +225,27 @@ bool route_prepare(struct route *route, const struct route_settings *settings)
     return match->path_regex == NULL || route->regex != NULL;
 }
 
+static bool edge_asks(const struct edge_settings *edge)
+{
+    const struct field_edit_settings *edits[] = {&edge->request, &edge->response};
+    for (size_t i = 0; i < sizeof edits / sizeof edits[0]; i++) {
+        if (edits[i]->set_count + edits[i]->add_count + edits[i]->remove_count > 0) {
+            return true;
+        }
+    }
+    return edge->page_count > 0;
+}
+
+void route_set_edge(struct route *route, const struct edge_settings *all)
+{
+    const struct route_settings *settings = route->settings;
+    const struct rewrite_settings *rewrite = &settings->rewrite;
+    route->edge = settings->upstream == NULL || edge_asks(all) || edge_asks(&settings->edge) ||
+                  settings->access.allow_count + settings->access.deny_count > 0 ||
+                  rewrite->path.written != NULL || rewrite->strip_prefix != NULL ||
+                  rewrite->host.written != NULL;
+}
+
 void route_release(struct route *route)
 {
     path_regex_free(&route->regex);

@@ -46,6 +46,7 @@ struct route {
     struct admission_view admission;
     struct path_regex *regex; /* NULL: none */
     unsigned conditions;      /* enum route_condition; 0: it takes every request */
+    bool edge;                /* it does more than forward (route_set_edge()) */
     size_t path_bytes;        /* of path or path_prefix */
     size_t header_name_bytes;
     size_t query_name_bytes;
@@ -68,6 +69,8 @@ struct route_request {
 __attribute__((warn_unused_result)) bool route_prepare(struct route *route,
                                                        const struct route_settings *settings);
 void route_release(struct route *route);
+/* Sets whether the route does more than forward; `all`: what is done for all routes. */
+void route_set_edge(struct route *route, const struct edge_settings *all);
 
 /* FOUND, NONE or CUT. host_known: the request's host is one of the route's. */
 __attribute__((warn_unused_result)) enum route_result route_matches(

@@ -16,6 +16,7 @@ scenario_tests = \
 	%D%/documents.py \
 	%D%/drain.py \
 	%D%/endpoints.py \
+	%D%/edge.py \
 	%D%/failures.py \
 	%D%/forwarding.py \
 	%D%/framing.py \

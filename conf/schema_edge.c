@@ -1,0 +1,116 @@
+/* Kinds of values for what a route does besides forwarding: texts with placeholders, fields, pages. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "conf/schema_fields.h"
+#include "conf/schema_types.h"
+
+static bool take_edge_text(struct arena *arena, const struct schema_row *row, void *element,
+                           const char *text)
+{
+    return edge_text_parse(arena, text, field_of(element, row->at));
+}
+
+/* With line breaks, which the parser takes for a fault elsewhere: lines are parsed one by one. */
+static bool take_edge_body(struct arena *arena, const struct schema_row *row, void *element,
+                           const char *text)
+{
+    struct edge_text *body = field_of(element, row->at);
+    struct schema_list parts = {NULL, 0};
+    for (const char *at = text; *at != '\0';) {
+        struct edge_text line;
+        size_t bytes = strcspn(at, "\r\n"), breaks = strspn(at + bytes, "\r\n");
+        const char *copy = arena_text(arena, at, bytes);
+        if (copy == NULL || !edge_text_parse(arena, copy, &line)) {
+            return false;
+        }
+        const struct edge_part end = {EDGE_LITERAL, arena_text(arena, at + bytes, breaks), breaks,
+                                      0};
+        for (size_t i = 0; i <= line.part_count; i++) {
+            struct edge_part *added = schema_list_add(arena, &parts, sizeof *added);
+            if (added == NULL) {
+                return false;
+            }
+            *added = i < line.part_count ? line.parts[i] : end;
+        }
+        at += bytes + breaks;
+    }
+    *body = (struct edge_text){arena_text(arena, text, strlen(text)), parts.items, parts.count};
+    return body->written != NULL;
+}
+
+static void print_escaped(const char *text, FILE *out)
+{
+    fputc('"', out);
+    for (; *text != '\0'; text++) {
+        const char *named = strchr("\nn\rr\tt", *text);
+        if (named != NULL && (*text == '\n' || *text == '\r' || *text == '\t')) {
+            fprintf(out, "\\%c", named[1]);
+        } else {
+            fprintf(out, "%s%c", *text == '"' || *text == '\\' ? "\\" : "", *text);
+        }
+    }
+    fputc('"', out);
+}
+
+static void print_edge_text(const struct schema_row *row, const void *element, FILE *out)
+{
+    const struct edge_text *text = field_in(element, row->at);
+    print_escaped(text->written != NULL ? text->written : "", out);
+}
+
+/* { Name = "text"; } */
+static void print_fields(const struct schema_row *row, const void *element, FILE *out)
+{
+    const struct schema_list *list = field_in(element, row->at);
+    const struct field_settings *fields = list->items;
+    fputs("{ ", out);
+    for (size_t i = 0; i < list->count; i++) {
+        fprintf(out, "%s = ", fields[i].name);
+        print_escaped(fields[i].value.written, out);
+        fputs("; ", out);
+    }
+    fputs("}", out);
+}
+
+static void print_pages(const struct schema_row *row, const void *element, FILE *out)
+{
+    const struct schema_list *list = field_in(element, row->at);
+    const struct error_page_settings *pages = list->items;
+    fputs("( ", out);
+    for (size_t i = 0; i < list->count; i++) {
+        fprintf(out, "%s{ status = \"%" PRIu64 "-%" PRIu64 "\"; file = ", i > 0 ? ", " : "",
+                pages[i].status_first, pages[i].status_last);
+        print_quoted(pages[i].file, out);
+        fprintf(out, "; intercept = %s; }", pages[i].intercept ? "true" : "false");
+    }
+    fputs(" )", out);
+}
+
+const struct schema_type type_edge_text = {
+    .name = "text with placeholders",
+    .expected = "a text such as \"https://{host}{target}\"",
+    .quoted = true,
+    .take = take_edge_text,
+    .print = print_edge_text,
+    .blame = edge_text_blame,
+};
+const struct schema_type type_edge_body = {
+    .name = "text with placeholders",
+    .expected = "a text such as \"ok\\n\"",
+    .quoted = true,
+    .take = take_edge_body,
+    .print = print_edge_text,
+    .blame = edge_text_blame,
+};
+/* read by conf/load_edge.c: they are groups */
+const struct schema_type type_fields = {
+    .name = "{ NAME = \"text with placeholders\"; }",
+    .expected = "a group such as { X-Real-IP = \"{client}\"; }",
+    .print = print_fields,
+};
+const struct schema_type type_page_list = {
+    .name = "list of { status; file; intercept; }",
+    .expected = "groups of status, file and maybe intercept",
+    .print = print_pages,
+};

@@ -1,0 +1,41 @@
+/*
+ * What `request` and `response` do to the fields of a head.
+ *
+ * Owns nothing: lines and heads are in the caller's space. Thread: the worker's. Errors: false, there is no room.
+ */
+#ifndef EVENKEEL_PROXY_EDGE_EDGE_FIELDS_H
+#define EVENKEEL_PROXY_EDGE_EDGE_FIELDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/settings.h"
+#include "proxy/edge/edge_render.h"
+#include "steady/buf.h"
+
+/* One after the other: those of all routes, those of the route. */
+struct edge_edits {
+    const struct field_edit_settings *of[2]; /* NULL: none */
+};
+
+/* Whether the names are the same, in any case. */
+bool edge_name_is(const char *name, size_t name_bytes, const char *wanted);
+
+/* For requests: drops the fields that are replaced or removed, and appends lines for those that are written. */
+__attribute__((warn_unused_result)) bool edge_edit_request(const struct edge_edits *edits,
+                                                           const struct edge_facts *facts,
+                                                           struct http_head *head,
+                                                           struct buf *lines);
+
+/* Takes the lines that the edits replace or remove out of lines of another making; returns what is left of their length. */
+size_t edge_filter_lines(const struct edge_edits *edits, char *lines, size_t bytes);
+
+/* How much space edge_edit_response() needs. */
+size_t edge_response_bytes(const struct edge_edits *edits, const struct http_head *head,
+                           size_t location_bytes);
+/* For responses: a head like `head` with the edits, in the space. location: a field to add; NULL: none. */
+void edge_edit_response(const struct edge_edits *edits, const struct edge_facts *facts,
+                        const struct http_head *head, const char *location, size_t location_bytes,
+                        struct buf *space, struct http_head *ret_head);
+
+#endif

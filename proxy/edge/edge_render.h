@@ -1,0 +1,57 @@
+/*
+ * Texts with placeholders, filled in for a request.
+ *
+ * Owns nothing. Thread: the worker's. Errors: false, the text has no room. What comes from a request never brings CR, LF or NUL
+ * into a text, and is encoded for where the text goes.
+ */
+#ifndef EVENKEEL_PROXY_EDGE_EDGE_RENDER_H
+#define EVENKEEL_PROXY_EDGE_EDGE_RENDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/edge_text.h"
+#include "conf/path_regex.h"
+#include "proxy/http/http_head.h"
+
+struct sockaddr;
+
+/* Where a text goes. */
+enum edge_use {
+    EDGE_IN_FIELD, /* a field's value: control bytes are left out */
+    EDGE_IN_URL,   /* a target or Location: what may not stand there is written as %XX */
+    EDGE_IN_TEXT,  /* a body, as it is */
+    EDGE_IN_HTML,  /* a body in which "<" would begin a tag */
+};
+
+/* What placeholders stand for. */
+struct edge_facts {
+    const struct http_head *head;
+    const struct sockaddr *client;
+    const char *certificate; /* as in X-Forwarded-Client-Cert; NULL: none */
+    const char *listener;
+    const char *route;
+    const char *upstream; /* "": none */
+    const char *request_id;
+    size_t request_id_bytes;
+    const struct path_captures *captures; /* NULL: none */
+    bool captures_decoded;                /* they are of a reading in which %XX is decoded */
+    bool secure;
+    bool trusted; /* the client is a trusted peer: its fields count though they are written anew */
+};
+
+/* The longest text that a request may make. */
+#define EDGE_TEXT_MAX_BYTES 8192
+
+/* Writes the text into the space; nothing is written behind its end. */
+__attribute__((warn_unused_result)) bool edge_render(const struct edge_text *text,
+                                                     const struct edge_facts *facts,
+                                                     enum edge_use use, char *space,
+                                                     size_t space_bytes, size_t *ret_bytes);
+
+/* Writes bytes as EDGE_IN_URL does; "%" itself too if escape_percent. */
+__attribute__((warn_unused_result)) bool edge_encode(const char *bytes, size_t count,
+                                                     bool escape_percent, char *space,
+                                                     size_t space_bytes, size_t *ret_bytes);
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * What a route does to an exchange besides forwarding: access, answers of its own, rewriting, fields, pages.
+ *
+ * Owns, in struct exchange_edge: a reference to the settings, because an exchange may outlive its generation, and the lines that go to
+ * the upstream. Thread: the worker's. Errors: false, the exchange has been answered.
+ */
+#ifndef EVENKEEL_PROXY_EXCHANGE_EXCHANGE_EDGE_H
+#define EVENKEEL_PROXY_EXCHANGE_EXCHANGE_EDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proxy/http/http_head.h"
+#include "proxy/http/reasons.h"
+
+struct added_fields;
+struct buf;
+struct exchange;
+struct error_page_settings;
+struct own_response;
+struct route;
+struct route_settings;
+struct settings;
+
+struct exchange_edge {
+    struct settings *held;              /* NULL: the route only forwards */
+    const struct route_settings *route; /* of `held` */
+    struct buf *lines;                  /* fields for the upstream, as lines; NULL: none */
+    struct span came_target, came_host; /* before they were rewritten */
+    bool rewritten;
+};
+
+/* After routing, when the route does more than forward. False: the exchange has been answered. */
+__attribute__((warn_unused_result)) bool exchange_edge_begin(struct exchange *exchange,
+                                                             const struct route *route);
+/* A twin does the same to its request. False: no memory. */
+__attribute__((warn_unused_result)) bool exchange_edge_share(struct exchange *twin,
+                                                             const struct exchange *exchange);
+void exchange_edge_release(struct exchange *exchange);
+
+/* The target and the host as they came from the client. */
+struct span exchange_came_target(const struct exchange *exchange);
+struct span exchange_came_host(const struct exchange *exchange);
+
+/* Puts the route's lines to those that are added anyway; the space has room for them. */
+void exchange_edge_add_lines(const struct exchange *exchange, char *space,
+                             struct added_fields *added);
+size_t exchange_edge_lines_bytes(const struct exchange *exchange);
+
+/* The head that the client gets in place of this one, in *ret_space, which is to be given back; the same head if nothing changes. */
+const struct http_head *exchange_edge_response(struct exchange *exchange,
+                                               const struct http_head *head, const char *location,
+                                               size_t location_bytes, struct http_head *edited,
+                                               struct buf **ret_space);
+
+/* The page for an answer with this status; NULL: none. upstream: the answer is the upstream's. */
+const struct error_page_settings *exchange_edge_page(const struct exchange *exchange,
+                                                     unsigned status, bool upstream);
+
+#endif

@@ -1,0 +1,115 @@
+/* Answers that Evenkeel makes itself: errors, redirects, texts and pages. */
+#include <string.h>
+
+#include "breaker/backoff.h"
+#include "proxy/edge/edge_render.h"
+#include "proxy/exchange/exchange_edge.h"
+#include "proxy/exchange/exchange_parts.h"
+#include "proxy/http/respond.h"
+
+/* Sends a whole answer and ends the exchange. location: a field to add; NULL: none. */
+static void send_own(struct exchange *exchange, enum exchange_reason reason,
+                     struct own_response *own, const char *body, const char *location,
+                     size_t location_bytes)
+{
+    struct worker *worker = exchange->worker;
+    bool silent = exchange->request.method == METHOD_HEAD || own->head.framing == FRAMING_NONE;
+    const struct iovec piece = {(void *)(uintptr_t)body, silent ? 0 : own->body_bytes};
+    const struct payload payload = {&piece, 1, true, NULL};
+    struct http_head edited;
+    struct buf *space;
+    const struct http_head *head =
+        exchange_edge_response(exchange, &own->head, location, location_bytes, &edited, &space);
+    exchange->response.status = own->head.status;
+    exchange->response.payload_bytes = piece.iov_len;
+    enum sink sink = exchange->downstream->send_head(exchange, head, &payload);
+    buf_give(worker->bufs, &space);
+    if (sink == SINK_BROKEN) {
+        return;
+    }
+    exchange->response.intact = true;
+    exchange_finish(exchange, reason);
+}
+
+void exchange_answer_ourselves(struct exchange *exchange, enum exchange_reason reason,
+                               const char *detail)
+{
+    const struct http_head *request = &exchange->request;
+    struct own_response own;
+    uint64_t wait_ms = exchange->times.retry_after_ms != 0
+                           ? exchange->times.retry_after_ms
+                           : (uint64_t)reason_rows[reason].retry_after_s * 1000;
+    uint64_t retry_after_s = backoff_retry_after_s(wait_ms, &exchange->worker->loop.rng);
+    exchange_find_call(exchange);
+    if (exchange_is_call(exchange) && reason_rows[reason].grpc != GRPC_OK) {
+        own_response_build_grpc(&own, reason, detail, retry_after_s);
+    } else {
+        own_response_build(&own, reason, detail, retry_after_s);
+    }
+    if (request->method == METHOD_OTHER &&
+        (request->method_text.bytes == 0 || (request->facts & FACT_GLIMPSED) != 0)) {
+        own_response_empty(&own); /* it may have become HEAD */
+    }
+    const struct error_page_settings *page =
+        own.head.status >= 400 ? exchange_edge_page(exchange, own.head.status, false) : NULL;
+    if (page != NULL && own.body_bytes > 0) {
+        own_response_set_body(&own, page->type, page->body_bytes);
+        send_own(exchange, reason, &own, page->body, NULL, 0);
+    } else {
+        send_own(exchange, reason, &own, own.body, NULL, 0);
+    }
+}
+
+void exchange_redirect(struct exchange *exchange, const struct redirect_settings *redirect,
+                       const struct edge_facts *facts)
+{
+    struct own_response own;
+    char location[EDGE_TEXT_MAX_BYTES];
+    size_t bytes;
+    if (!edge_render(&redirect->to, facts, EDGE_IN_URL, location, sizeof location, &bytes)) {
+        exchange_fail(exchange, REASON_TARGET_TOO_LONG, NULL);
+        return;
+    }
+    own_response_build(&own, REASON_REDIRECTED, NULL, 0);
+    own.head.status = (uint16_t)redirect->status;
+    own_response_empty(&own);
+    send_own(exchange, REASON_REDIRECTED, &own, own.body, location, bytes);
+}
+
+void exchange_respond(struct exchange *exchange, const struct respond_settings *respond,
+                      const struct edge_facts *facts)
+{
+    struct own_response own;
+    enum edge_use use = strstr(respond->type, "html") != NULL ? EDGE_IN_HTML : EDGE_IN_TEXT;
+    size_t bytes, room = EDGE_TEXT_MAX_BYTES +
+                         (respond->body.written != NULL ? strlen(respond->body.written) : 0);
+    struct worker *worker = exchange->worker;
+    struct buf *body = buf_take(worker->bufs, room);
+    if (body == NULL) {
+        exchange_fail(exchange, REASON_NO_MEMORY, NULL);
+        return;
+    }
+    if (edge_render(&respond->body, facts, use, body->bytes, room, &bytes)) {
+        own_response_build(&own, REASON_RESPONDED, NULL, 0);
+        own.head.status = (uint16_t)respond->status;
+        own_response_set_body(&own, respond->type, bytes);
+        send_own(exchange, REASON_RESPONDED, &own, body->bytes, NULL, 0);
+    } else {
+        exchange_fail(exchange, REASON_TARGET_TOO_LONG, NULL);
+    }
+    buf_give(worker->bufs, &body);
+}
+
+bool exchange_intercepts(struct exchange *exchange, const struct http_head *head)
+{
+    const struct error_page_settings *page = exchange_edge_page(exchange, head->status, true);
+    struct own_response own;
+    if (page == NULL) {
+        return false;
+    }
+    own_response_build(&own, REASON_COMPLETE, NULL, 0);
+    own.head.status = head->status;
+    own_response_set_body(&own, page->type, page->body_bytes);
+    send_own(exchange, REASON_COMPLETE, &own, page->body, NULL, 0);
+    return true;
+}

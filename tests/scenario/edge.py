@@ -1,0 +1,273 @@
+"""What a route does besides forwarding: fields, rewriting, redirects, answers of its own, pages, access."""
+
+import itertools
+
+from harness import Arrived, RawOrigin, access_rows, check, check_equal, curl, eventually, run, run_program, scenario, start_proxy
+
+REST = {"name": "all", "upstream": "app"}
+UNTRUSTING = {"trusted_peers": ["192.0.2.1/32"]}
+FORGED = "203.0.113.66"
+# The table of docs/operations.md, and fields that the proxy writes itself.
+BELIEVED = (
+    "CF-Connecting-IP", "CF-Connecting-IPv6", "CF-Pseudo-IPv4", "Client-IP", "Fastly-Client-IP", "Front-End-Https", "Proxy", "Remote-Addr",
+    "Remote-User", "True-Client-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Envoy-External-Address", "X-Envoy-Internal",
+    "X-Envoy-Original-Path", "X-Host", "X-Original-Host", "X-Original-URI", "X-Original-URL", "X-Originating-IP", "X-Real-IP",
+    "X-Remote-Addr", "X-Remote-Group", "X-Remote-IP", "X-Remote-User", "X-Rewrite-URL", "X-Scheme", "X-SSL-Client-Cert",
+    "X-SSL-Client-DN", "X-SSL-Client-Verify", "X-URL-Scheme", "X-WebAuth-User", "X-Forwarded-Port", "X-Forwarded-Server",
+    "X-Forwarded-Anything", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "X-Forwarded-Client-Cert",
+)  # fmt: skip
+
+
+def target_of(proxy, target, **options):
+    return Arrived(proxy.get(target, **options)).target
+
+
+@scenario("a field of request or response is not what the route says")
+def fields(s):
+    origin = RawOrigin(s)
+    origin.on("/plain", status=200, body=b"ok", fields=[("Server", "secret"), ("X-Old", "1"), ("X-Both", "origin")])
+    proxy = start_proxy(s, origin, {
+        "request": {"set": {"X-Client": "{client}", "X-Global": "global"}, "remove": ["X-Gone"]},
+        "response": {"set": {"X-Frame": "deny", "X-Route": "{route}"}, "remove": ["server"]},
+        "routes": [{"name": "special", "path_prefix": "/special", "upstream": "app",
+                    "request": {"set": {"X-Global": "route", "X-Was": "{header:X-Was}-seen", "X-Forwarded-Proto": "https", "X-None": "{header:None}",
+                                        "X-All": "{{{method} {scheme} {host} {path} {query} {listener} {route} {upstream} {cookie:c}"},
+                                "add": {"X-More": "more"}}}, REST]})
+    with s.case("those of all routes"):
+        arrived = Arrived(proxy.get("/", [("X-Gone", "1"), ("X-Client", FORGED), ("x-client", FORGED), ("X-Global", "mine")]))
+        check_equal([arrived.all(name) for name in ("X-Gone", "X-Client", "X-Global")], [[], ["127.0.0.1"], ["global"]], "fields")
+    with s.case("those of the route come after"):
+        arrived = Arrived(proxy.get("/special?a=b", [("X-Was", "it"), ("X-More", "one"), ("Cookie", "b=1; c=2"), ("X-None", "none")]))
+        check_equal([arrived.all(name) for name in ("X-Global", "X-Was", "X-More", "X-Forwarded-Proto", "X-None")],
+                    [["route"], ["it-seen"], ["one", "more"], ["https"], []], "fields")
+        check_equal(arrived.all("X-All"), ["{GET http shop.example /special a=b web special app 2"], "placeholders")
+    with s.case("of a response"):
+        answer = proxy.get("/plain")
+        check_equal([answer.get(name) for name in ("X-Frame", "X-Route", "Server", "X-Old", "X-Both")],
+                    ["deny", "all", None, "1", "origin"], "fields")
+        check_equal(bytes(answer.body), b"ok", "body")
+    with s.case("of our own answers too"):
+        check_equal(proxy.get("/%zz/..%2f..%2fx").get("X-Frame"), "deny", "X-Frame")
+    with s.case("HTTP/1 goes on behind them"), proxy.client() as client:
+        for _ in range(3):
+            check_equal(client.request("GET", "/plain").status, 200, "status")
+            check_equal(client.request("POST", "/x", body=b"abc").status, 200, "status")
+    with s.case("a reload changes them"):
+        check(proxy.reload({"request": {"set": {"X-Client": "new"}}}), "the reload was rejected")
+        check_equal(Arrived(proxy.get("/")).all("X-Client"), ["new"], "X-Client")
+    with s.case("a value that is too long is refused"):
+        check(proxy.reload({"request": {"set": {"X-Client": "{header:X-L}{header:X-L}"}}}), "the reload was rejected")
+        check_equal(proxy.get("/", [("X-L", "x" * 6000)]).status, 431, "status")
+
+
+@scenario("a rewritten request goes on to another target than the route says")
+def rewriting(s):
+    log = {"log": {"access": {"path": s.path("access.log"), "format": "json"}}}
+    proxy = start_proxy(s, RawOrigin(s), {**log, "routes": [
+        {"name": "strip", "path_prefix": "/app", "rewrite": {"strip_prefix": "/app"}, "upstream": "app"},
+        {"name": "regex", "path_regex": "^/v([12])/(.*)$", "rewrite": {"path": "/{2}/of/{1}", "host": "api.internal"}, "upstream": "app"},
+        {"name": "fixed", "path": "/old", "rewrite": {"path": "/new?from=old"}, "upstream": "app"}, REST]})
+    for target, sent in (("/app/x?y=/app/z", "/x?y=/app/z"), ("/app", "/"), ("/app?q", "/?q"), ("/app/", "/"), ("/application", "/application"),
+                         ("/app/a%2Fb//c", "/a%2Fb//c"), ("/%61pp/x%20y", "/x%20y"), ("/v1/a/b?c", "/a/b/of/1?c"), ("/v2/a%2Fb", "/a%2Fb/of/2"),
+                         ("/v%31/a%2525", "/a%2525/of/1"), ("/old?x=1", "/new?from=old"), ("/x/../app/y", "/y")):
+        with s.case(f"{target} becomes {sent}"):
+            check_equal(target_of(proxy, target), sent, "target")
+    with s.case("the host, and what the upstream is told of the client's"):
+        arrived = Arrived(proxy.get("/v1/x"))
+        check_equal((arrived.all("Host"), arrived.all("X-Forwarded-Host")), (["api.internal"], ["shop.example"]), "hosts")
+    with s.case("the log has the request as it came"):
+        rows = eventually(lambda: [row for row in access_rows(s.path("access.log")) if row["target"] == "/v1/x"], "the line")
+        check_equal(rows[-1]["host"], "shop.example", "host")
+    with s.case("a body goes with it"):
+        check_equal(Arrived(proxy.get("/app/upload", method="POST", body=b"x" * 100000)).bytes, 100000, "bytes")
+
+
+@scenario("a retry or a hedge forgets what the route does")
+def again(s):
+    origin = RawOrigin(s)
+    calls = itertools.count()
+    origin.on("/new", lambda connection, request: (connection.respond(503, b"") if next(calls) == 0 else
+                                                    connection.respond(200, ", ".join(v for n, v in request.fields if n == "X-A").encode())))
+    retry = {"retry": {"attempts": 3, "on": ["503"], "backoff_base": "1ms"}}
+    proxy = start_proxy(s, origin, {"upstreams": {"app": retry}, "routes": [
+        {"name": "r", "path_prefix": "/app", "rewrite": {"strip_prefix": "/app"}, "request": {"set": {"X-A": "{route}"}}, "upstream": "app"}]})
+    answer = proxy.get("/app/new")
+    check_equal((answer.status, bytes(answer.body), next(calls)), (200, b"r", 2), "the second attempt")
+
+
+@scenario("a redirect leads elsewhere than the route says")
+def redirects(s):
+    proxy = start_proxy(s, RawOrigin(s), {"routes": [
+        {"name": "https", "host": "plain.example", "redirect": {"to": "https://{host}{target}"}},
+        {"name": "see", "path": "/see", "redirect": {"to": "/other", "status": 303}},
+        {"name": "regex", "path_regex": "^/u/(.*)", "redirect": {"to": "/users/{1}", "status": 302}}, REST]})
+    for target, host, status, location in (
+            ("/a?b=c", "plain.example:8080", 308, "https://plain.example/a?b=c"), ("/see", "shop.example", 303, "/other"),
+            ("/u/a%0d%0aX-Evil:%20y", "shop.example", 302, "/users/a%0d%0aX-Evil:%20y"),
+            ("/%75/a%0d%0aX-Evil:%20y", "shop.example", 302, "/users/a%0D%0AX-Evil:%20y")):
+        with s.case(f"{host}{target}"):
+            answer = proxy.get(target, host=host)
+            check_equal((answer.status, answer.get("Location"), answer.get("X-Evil"), len(answer.body)), (status, location, None, 0), "answer")
+    with s.case("a client that follows arrives"):
+        done = curl("-sS", "-L", "-o", "/dev/null", "-w", "%{http_code} %{url_effective}", f"{proxy.url}/see")
+        said = done.text
+        check(said.startswith("200 ") and said.endswith("/other"), said)
+    with s.case("behind a trusted peer that ends TLS the scheme is the client's"):
+        check(proxy.reload({"routes": [{"name": "s", "redirect": {"to": "{scheme}://x/"}}]}), "the reload was rejected")
+        check_equal(proxy.get("/", [("X-Forwarded-Proto", "https")]).get("Location"), "https://x/", "Location")
+        check_equal(proxy.get("/").get("Location"), "http://x/", "Location")
+        check(proxy.reload(UNTRUSTING), "the reload was rejected")
+        check_equal(proxy.get("/", [("X-Forwarded-Proto", "https")]).get("Location"), "http://x/", "Location")
+    with s.case("it is counted as what it is"):
+        check(proxy.metric("evenkeel_exchanges_by_reason_total", reason="redirected") >= 6, "redirected")
+
+
+@scenario("a route that answers by itself gives another answer than it says")
+def responses(s):
+    proxy = start_proxy(s, RawOrigin(s), {"routes": [
+        {"name": "alive", "path": "/healthz", "respond": {"status": 200, "body": "ok {method}\n"}},
+        {"name": "html", "path_prefix": "/html", "respond": {"status": 404, "type": "text/html", "body": "<p>{path}</p>"}},
+        {"name": "none", "path": "/none", "respond": {"status": 204}}, REST]})
+    with proxy.client() as client:
+        for method, target, status, kind, body in (("GET", "/healthz", 200, "text/plain; charset=utf-8", b"ok GET\n"),
+                                                    ("HEAD", "/healthz", 200, "text/plain; charset=utf-8", b""),
+                                                    ("GET", "/none", 204, None, b""),
+                                                    ("GET", "/html/'&x", 404, "text/html", b"<p>/html/&#39;&amp;x</p>"),
+                                                    ("GET", "/html/", 404, "text/html", b"<p>/html/</p>")):
+            with s.case(f"{method} {target}"):
+                answer = client.request(method, target)
+                check_equal((answer.status, answer.get("Content-Type"), bytes(answer.body)), (status, kind, body), "answer")
+
+
+@scenario("an error page is not shown, or for another error")
+def pages(s):
+    origin = RawOrigin(s)
+    origin.on("/503", status=503, body=b"the origin's own")
+    origin.on("/404", status=404, body=b"not here")
+    sorry, mine = s.write("sorry.html", "<h1>sorry</h1>"), s.write("mine.json", '{"sorry": true}')
+    dead = s.port()
+    proxy = start_proxy(s, origin, {
+        "error_pages": [{"status": "502-504", "file": sorry}],
+        "upstreams": {"dead": {"endpoints": [f"127.0.0.1:{dead}"], "required": False, "retry": {"attempts": 1}, "breaker": {"enabled": False}}},
+        "routes": [{"name": "mine", "path_prefix": "/mine", "upstream": "dead", "error_pages": [{"status": "502", "file": mine}]},
+                   {"name": "dead", "path_prefix": "/dead", "upstream": "dead"},
+                   {"name": "taken", "path": "/404", "upstream": "app", "error_pages": [{"status": "400-499", "file": sorry, "intercept": True}]}, REST]})
+    with s.case("of all routes"):
+        answer = proxy.get("/dead")
+        check_equal((answer.status, answer.get("Content-Type"), bytes(answer.body)), (502, "text/html; charset=utf-8", b"<h1>sorry</h1>"), "answer")
+        check(answer.get("Proxy-Status"), "there is no Proxy-Status")
+    with s.case("the route's comes before"):
+        check_equal((proxy.get("/mine").get("Content-Type"), bytes(proxy.get("/mine").body)), ("application/json", b'{"sorry": true}'), "answer")
+    with s.case("HEAD has no body"):
+        check_equal(len(proxy.get("/dead", method="HEAD").body), 0, "body")
+    with s.case("the upstream's answers stay"):
+        check_equal(bytes(proxy.get("/503").body), b"the origin's own", "body")
+    with s.case("unless it intercepts"), proxy.client() as client:
+        for _ in range(3):
+            answer = client.request("GET", "/404")
+            check_equal((answer.status, bytes(answer.body)), (404, b"<h1>sorry</h1>"), "answer")
+    with s.case("a reload reads the file anew"):
+        s.write("sorry.html", "<h1>very sorry</h1>")
+        check(proxy.reload({}), "the reload was rejected")
+        check_equal(bytes(proxy.get("/dead").body), b"<h1>very sorry</h1>", "body")
+
+
+@scenario("a client that a route denies gets through, or one that it allows does not")
+def access(s):
+    proxy = start_proxy(s, RawOrigin(s), {"trusted_peers": ["127.0.0.0/8"], "routes": [
+        {"name": "staff", "path_prefix": "/staff", "upstream": "app", "access": {"allow": ["10.0.0.0/8", "2001:db8::/32"], "deny": ["10.9.0.0/16"]}},
+        {"name": "deny", "path_prefix": "/deny", "upstream": "app", "access": {"deny": ["203.0.113.0/24"]}},
+        {"name": "text", "path": "/text", "respond": {"status": 200, "body": "in"}, "access": {"allow": ["10.0.0.0/8"]}}, REST]})
+    for target, client, status in (("/staff", "10.1.2.3", 200), ("/staff", "10.9.1.1", 403), ("/staff", "203.0.113.1", 403),
+                                   ("/staff", "2001:db8::1", 200), ("/staff", "::ffff:10.1.2.3", 200), ("/deny", "203.0.113.1", 403),
+                                   ("/deny", "198.51.100.1", 200), ("/text", "10.0.0.1", 200), ("/text", "11.0.0.1", 403)):
+        with s.case(f"{client} at {target}: {status}"):
+            check_equal(proxy.get(target, [("X-Forwarded-For", client)]).status, status, "status")
+    with s.case("an untrusted client cannot claim an address"):
+        check(proxy.reload(UNTRUSTING), "the reload was rejected")
+        answer = proxy.get("/staff", [("X-Forwarded-For", "10.1.2.3")])
+        check_equal(answer.status, 403, "status")
+        check("access_denied" in answer.get("Proxy-Status"), answer.get("Proxy-Status"))
+    with s.case("no spelling leads around it"):
+        for target in ("/%73taff", "//staff", "/x/../staff", "/x/..%2fstaff"):
+            check_equal(proxy.get(target).status, 403, target)
+
+
+# What is written, and what the message must say.
+WRONG = [
+    ({"redirect": {"to": "{hots}/"}}, "there is no {hots}; the nearest is {host}"),
+    ({"redirect": {"to": "{host"}}, 'write {{ for a brace'),
+    ({"redirect": {"to": "/", "status": 305}}, "expected 301, 302, 303, 307 or 308"),
+    ({"redirect": {"to": "/{1}"}}, "{1} has no group"),
+    ({"redirect": {"to": "/"}, "upstream": "app"}, "write one of upstream, redirect and respond"),
+    ({}, 'expected upstream = "NAME", or redirect or respond'),
+    ({"respond": {"body": "x"}}, "respond: expected a status"),
+    ({"respond": {"status": 200, "body": "{heder:X}"}}, "the nearest is {header:NAME}"),
+    ({"redirect": {"to": "/"}, "rewrite": {"host": "x"}}, "has no effect without an upstream"),
+    ({"upstream": "app", "rewrite": {"path": "/a", "strip_prefix": "/b"}}, "write path or strip_prefix, not both"),
+    ({"upstream": "app", "request": {"set": {"Host": "x"}}}, "use rewrite.host"),
+    ({"upstream": "app", "request": {"set": {"Content-Length": "1"}}}, "is written by the proxy itself"),
+    ({"upstream": "app", "request": {"set": {"X-A": "{cookies:a}"}}}, "the nearest is {cookie:NAME}"),
+    ({"upstream": "app", "request": {"set": {"X-A": "a\nb"}}}, "a line break is not allowed here"),
+    ({"upstream": "app", "response": {"set": {"X-A": "{1}"}}, "path_regex": "(a)"}, "{1} has no group"),
+    ({"upstream": "app", "error_pages": [{"status": "200", "file": "x"}]}, "a status from 400 to 599"),
+    ({"upstream": "app", "error_pages": [{"status": "500", "file": "/nowhere"}]}, "/nowhere: No such file"),
+    ({"upstream": "app", "access": {"allow": ["10.0.0.1/8"]}}, "expected an address prefix"),
+    ({"upstream": "app", "rewrite": {"strip_prefix": "app"}}, 'expected a path such as "/api"'),
+]
+
+
+@scenario("a wrong route is accepted, or its message does not say what to write")
+def wrong(s):
+    proxy = start_proxy(s, RawOrigin(s))
+    for route, message in WRONG:
+        with s.case(f"{route}"):
+            proxy.settings["routes"] = [{"name": "x", "path": "/x", **route} if "path_regex" not in route else {"name": "x", **route}, REST]
+            done = run_program(s, "-t", "-c", s.write("wrong.conf", proxy.text()))
+            said = done.stdout + done.stderr
+            check_equal(done.returncode, 1, said)
+            check(message in said and "wrong.conf:" in said, said)
+
+
+def spellings(name):
+    """The ways to bring a forged field past the proxy."""
+    yield "as it is", [(name, FORGED)]
+    yield "in upper case", [(name.upper(), FORGED)]
+    yield "in lower case", [(name.lower(), FORGED)]
+    yield "with _", [(name.replace("-", "_"), FORGED)]
+    yield "with one _", [(name.replace("-", "_", 1), FORGED)]
+    yield "several times", [(name, FORGED), (name, FORGED), ("A", "b"), (name.upper(), FORGED)]
+    yield "with spaces around", [(name, f"  {FORGED} \t")]
+    yield "named in Connection", [("Connection", name), (name, FORGED)]
+    yield "set by a route", [("X-Copied", FORGED), (name, FORGED)]
+
+
+def forged(answer):
+    """What of a forged value arrived, but for the field that may bring it."""
+    if answer.status == 400:
+        return []
+    return [(name, value) for name, value in Arrived(answer).fields if FORGED in value and name.lower() != "x-copied"]
+
+
+@scenario("the origin believes a field that an untrusted client has forged", within=120)
+def forgeries(s):
+    proxy = start_proxy(s, RawOrigin(s), {**UNTRUSTING, "request": {"set": {"X-Seen": "{header:X-Real-IP}{header:X-Forwarded-For}"}}})
+    for name in BELIEVED:
+        for way, sent in spellings(name):
+            with s.case(f"{name} {way}"):
+                check_equal(forged(proxy.get("/", sent)), [], "at the origin")
+        with s.case(f"{name} with a space before the colon"), proxy.client() as client:
+            client.send(f"GET / HTTP/1.1\r\nHost: h\r\n{name} : {FORGED}\r\n\r\n")
+            check_equal(client.response().status, 400, "status")
+    with s.case("a route may write them all the same"):
+        check(proxy.reload({"request": {"set": {"X-Real-IP": "{client}", "X-Seen": "x"}}}), "the reload was rejected")
+        check_equal(Arrived(proxy.get("/", [("X-Real-IP", FORGED), ("x-real-ip", FORGED)])).all("X-Real-IP"), ["127.0.0.1"], "X-Real-IP")
+    check(proxy.reload({"trusted_peers": ["127.0.0.0/8"], "request": {"set": {"X-Seen": "x", "X-Real-IP": None}}}), "the reload was rejected")
+    for name in BELIEVED:
+        with s.case(f"{name} of a trusted peer arrives"):
+            if name in ("X-Forwarded-Client-Cert",):
+                continue
+            check(any(FORGED in value for value in Arrived(proxy.get("/", [(name, FORGED)])).all(name)), "it did not")
+
+
+run()
