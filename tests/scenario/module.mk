@@ -17,6 +17,7 @@ scenario_tests = \
 	%D%/drain.py \
 	%D%/endpoints.py \
 	%D%/edge.py \
+	%D%/edge_h2.py \
 	%D%/failures.py \
 	%D%/forwarding.py \
 	%D%/framing.py \
