@@ -328,6 +328,12 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
 static int take_data_frame(struct h2_session *session, const nghttp2_frame *frame)
 {
     struct h2_stream *stream = h2_stream_of(session->frames, frame->hd.stream_id);
+    bool padding_only = stream != NULL && frame->hd.length > 0 &&
+                        session->frame.data_left == frame->hd.length &&
+                        !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    if (padding_only && !charge(session, H2_ABUSE_EMPTY_DATA)) {
+        return h2_session_calm(session, H2_ABUSE_EMPTY_DATA);
+    }
     bool told =
         stream == NULL || stream->state == H2_STREAM_SEND_ONLY || stream->state == H2_STREAM_ENDING;
     if (!(frame->hd.flags & NGHTTP2_FLAG_END_STREAM) || told) {

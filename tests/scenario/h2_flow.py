@@ -61,21 +61,13 @@ def stalled_reader(s):
             ("its windows are as they are by default", {}, {}),
             ("its windows are wide, and its socket is not read", {h2.INITIAL_WINDOW_SIZE: h2.LARGEST}, {"receive_buffer": 8 * KIB})):
         with s.case(what):
-            proxy.rest(clients=1)
-            watch, before = MemoryWatch(proxy_at_rest(proxy)), held_bytes(proxy)
+            watch, before = MemoryWatch(proxy, clients=1), held_bytes(proxy)
             client = stalled(proxy, settings, **options)
             client.open_window(0, h2.LARGEST - h2.WINDOW_BYTES)
             eventually(lambda: proxy.bound("exchanges")["used"] >= STREAMS, "all its requests are under way")
             held = holds_its_bound(proxy, watch, before)
             s.note(f"{what}: {held / KIB:.0f} KiB of buffers, {watch.growth_kib} KiB of memory; {bystander.expect_unharmed()}")
             client.close()
-
-
-def proxy_at_rest(proxy):
-    """For MemoryWatch, which waits for rest: a bystander is always there."""
-    class Rested:
-        rest, memory_kib = staticmethod(lambda: None), staticmethod(proxy.memory_kib)
-    return Rested
 
 
 @scenario("streams that are not read hold up others of the same connection", within=60)
@@ -101,12 +93,12 @@ def large_bodies(s):
     for size, window in (("64 KiB", None), ("2^31-1", h2.LARGEST)):
         with s.case(f"{LARGE // MIB} MiB to a client with windows of {size}"):
             with H2Client(proxy.address, settings={h2.INITIAL_WINDOW_SIZE: window} if window else None) as client:
-                watch = MemoryWatch(proxy_at_rest(proxy))
+                watch = MemoryWatch(proxy, clients=1)
                 download(client, watch, window)
                 modest(s, watch)
     with s.case(f"{LARGE // MIB} MiB from a client"):
         with H2Client(proxy.address) as client:
-            watch = MemoryWatch(proxy_at_rest(proxy))
+            watch = MemoryWatch(proxy, clients=1)
             sent = upload(client, watch)
         check_equal(hashlib.sha256(open(f"{origin.root}/put/large", "rb").read()).hexdigest() if not full_scale() else sent, sent,
                     "checksum")

@@ -46,6 +46,13 @@ class Bystander:
         self._through = _Probe(scenario, "bystander", proxy.address, target, pause, (proxy, origin))
         self._beside = _Probe(scenario, "bystander-beside", ("127.0.0.1", origin.port), target, pause, (origin,))
 
+    def p99_ms(self):
+        """Of what it asked for since the last call; each request was answered."""
+        self._through.ask()
+        figures = self._through.figures()
+        check(not figures["faults"], f"another client saw faults: {figures['faults']}")
+        return figures["p99_ms"]
+
     def expect_unharmed(self):
         """Since the last call each request was answered, and 99 in 100 soon; returns the figures in words."""
         for probe in (self._through, self._beside):

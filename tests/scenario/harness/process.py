@@ -189,8 +189,8 @@ class Adopted:
 class MemoryWatch:
     """The highest memory row of a proxy seen while some work goes on: poll() it from that work."""
 
-    def __init__(self, process, row="RssAnon"):
-        process.rest()
+    def __init__(self, process, row="RssAnon", clients=0):
+        process.rest(clients)
         self._process = process
         self._row = row
         self._next = 0.0
