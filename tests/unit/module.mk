@@ -112,6 +112,7 @@ proxy_tests = \
 	%D%/test_h2_abuse \
 	%D%/test_h2_head \
 	%D%/test_h2_session \
+	%D%/test_pool_h2 \
 	%D%/test_h2_watch \
 	%D%/test_hop_fields \
 	%D%/test_http_head \
