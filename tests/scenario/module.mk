@@ -117,6 +117,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/wire.py \
 	%D%/node/echo-client.js \
 	%D%/node/echo-server.js \
+	%D%/node/grpc-matrix.js \
 	%D%/node/h2-server.js \
 	%D%/node/path-server.js
 
