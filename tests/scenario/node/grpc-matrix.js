@@ -98,7 +98,7 @@ async function ask(address, messages) {
         client[name](message, new grpc.Metadata(), extra, (error, answer) => resolve({ error, answer }));
     });
     const cancelled = async () => JSON.parse((await unary('Cancelled', Buffer.alloc(0))).answer);
-    const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
+    const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));  // how long a cancellation may take is what is measured
 
     const metadata = new grpc.Metadata();
     metadata.add('x-word', 'a b');
