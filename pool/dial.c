@@ -265,7 +265,7 @@ void dial_open(struct connection *connection, short what)
 static void learn(struct connection *connection)
 {
     if (connection->protocol->shares) {
-        habit_shares(connection->local->endpoint);
+        habit_shares(connection->local);
     } else {
         connection->loans.capacity_count = 1;
     }

@@ -113,10 +113,11 @@ bool habit_unwelcome(const struct connection *connection)
     return false;
 }
 
-void habit_shares(struct endpoint *endpoint)
+void habit_shares(struct endpoint_local *local)
 {
-    if (endpoint_habit(endpoint) != HABIT_KEEPS) {
-        enter(endpoint, HABIT_KEEPS);
+    if (endpoint_habit(local->endpoint) != HABIT_KEEPS) {
+        enter(local->endpoint, HABIT_KEEPS);
+        upkeep_fill(local);
     }
 }
 

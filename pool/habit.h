@@ -26,7 +26,7 @@ bool habit_unwelcome(const struct connection *connection);
 /* Whether the endpoint's first request is out: until its answer every connection that is dialled ahead would be unwelcome. */
 bool habit_holds_back(const struct endpoint *endpoint);
 /* Connections of the endpoint are shared, so they are kept. */
-void habit_shares(struct endpoint *endpoint);
+void habit_shares(struct endpoint_local *local);
 /* A fresh connection is about to carry a request: closes what rests beside it and could be in its way. */
 void habit_make_way(struct endpoint_local *local);
 

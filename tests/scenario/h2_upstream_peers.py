@@ -106,6 +106,8 @@ def both(s):
     authority = Authority(s)
     node = NodeH2(s, authority.issue("app.test"))
     proxy = start_proxy(s, node, {"workers": 1, "upstreams": {"app": {"protocol": "auto", "tls": tls(authority)}}})
+    with s.case("the warm level is there without a request, as soon as it is known that connections are shared"):
+        eventually(lambda: endpoint(proxy)["connections"]["ready"] == 2, "two connections are ready")
     check_equal(bytes(proxy.get("/").body), b"2.0 GET 0", "a GET")
     with s.case("an upgrade has a connection of HTTP/1 to itself"):
         with proxy.client() as client:
