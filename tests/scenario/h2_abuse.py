@@ -8,12 +8,13 @@ EVENKEEL_SCALE=full gives it the numbers and the time of a real attack.
 import contextlib
 import time
 
-from harness import Bystander, MemoryWatch, NginxOrigin, RawOrigin, SANITIZED, check, eventually, full_scale, reads_body, run, scaled, scenario, start_proxy
+from harness import (SANITIZED, Bystander, MemoryWatch, NginxOrigin, RawOrigin, check, eventually, full_scale, reads_body, run,
+                     scaled, scenario, start_proxy)
 from harness import h2_attacks as attacks, h2_bytes as h2
 from harness.h2_wire import H2Client
 
 CONNECTIONS = scaled(20, 100)
-WINDOW_S = scaled(1.0, 10.0)
+WINDOW_S = scaled(0.5, 10.0)
 # What each connection may make the proxy hold: its own part and that of its streams, as many as are allowed at a time.
 CONNECTION_KIB = 512 + 128 * 8
 MIB = 1 << 20
@@ -28,7 +29,9 @@ def start(s):
     proxy = start_proxy(s, origin, {**CLEARTEXT, "upstreams": {"app": {}, "hung": {"endpoints": [hung.address]}},
                                     "routes": [{"name": "hang", "path_prefix": "/hang", "upstream": "hung"},
                                                {"name": "all", "upstream": "app"}]})
-    return proxy, Bystander(s, proxy, origin)
+    bystander = Bystander(s, proxy, origin, pause=0.001)
+    bystander.p99_ms()  # the first requests wait for connections
+    return proxy, bystander, bystander.p99_ms()
 
 
 def told(proxy, kinds):
@@ -36,9 +39,9 @@ def told(proxy, kinds):
 
 
 @contextlib.contextmanager
-def harmless(s, proxy, bystander, what, connections=CONNECTIONS):
+def harmless(s, beside, what, connections=CONNECTIONS):
     """While the block runs, another client is served as before, and memory stays within its bound."""
-    calm = bystander.p99_ms()
+    proxy, bystander, calm = beside
     watch = MemoryWatch(proxy, clients=1)
     end = time.monotonic() + WINDOW_S
 
@@ -54,11 +57,12 @@ def harmless(s, proxy, bystander, what, connections=CONNECTIONS):
     check(SANITIZED or watch.growth_kib <= connections * CONNECTION_KIB, f"memory grew by {watch.growth_kib} KiB")
 
 
-def attack(s, proxy, bystander, what, flood, kind):
+def attack(s, beside, what, flood, kind):
     """A flood; `kind`: the word for it in the metrics, or several; None: it is a connection error."""
+    proxy = beside[0]
     kinds = kind if isinstance(kind, tuple) else (kind,)
     before = told(proxy, kinds)
-    with harmless(s, proxy, bystander, what) as go_on:
+    with harmless(s, beside, what) as go_on:
         with attacks.Flood(proxy.address, CONNECTIONS, flood) as running:
             go_on()
             eventually(lambda: len(running.tells) >= CONNECTIONS, lambda: f"each is ended; told {running.tells[:20]}")
@@ -89,7 +93,7 @@ FLOODS = [
     ("a head without end, of empty frames", attacks.EMPTY_CONTINUATION, "head_flood"),
     # What comes at once is more than what may wait to be answered.
     ("PING", attacks.PING, ("ping_flood", "unread_flood")),
-    ("SETTINGS", attacks.SETTINGS, "settings_flood"),
+    ("SETTINGS", attacks.SETTINGS, ("settings_flood", "unread_flood")),
     ("PRIORITY", attacks.PRIORITY, "priority_flood"),
     ("PRIORITY_UPDATE", attacks.PRIORITY_UPDATE, "priority_flood"),
     ("WINDOW_UPDATE", attacks.WINDOW_UPDATE, "window_update_flood"),
@@ -101,20 +105,20 @@ FLOODS = [
 
 @scenario("others notice a flood of frames, or nobody is told", within=300)
 def floods(s):
-    proxy, bystander = start(s)
+    beside = start(s)
     for what, flood, kind in FLOODS:
         with s.case(what):
-            attack(s, proxy, bystander, what, flood, kind)
+            attack(s, beside, what, flood, kind)
 
 
 @scenario("others notice clients that take nothing of many streams", within=200)
 def takes_nothing(s):
-    proxy, bystander = start(s)
-    count = scaled(4, 20)
+    beside = start(s)
+    proxy, count = beside[0], scaled(4, 20)
     for what, settings, options in (("windows that are shut", {h2.INITIAL_WINDOW_SIZE: 0}, {}),
                                     ("sockets that are not read", {h2.INITIAL_WINDOW_SIZE: h2.LARGEST}, {"receive_buffer": 8192})):
         with s.case(what):
-            with harmless(s, proxy, bystander, what, count * 100) as go_on, contextlib.ExitStack() as stack:
+            with harmless(s, beside, what, count) as go_on, contextlib.ExitStack() as stack:
                 for _ in range(count):
                     client = stack.enter_context(H2Client(proxy.address, settings=settings, automatic=False, **options))
                     client.open_window(0, h2.LARGEST - h2.WINDOW_BYTES)

@@ -4,7 +4,8 @@ import hashlib
 import random
 import time
 
-from harness import Bystander, MemoryWatch, NginxOrigin, SANITIZED, check, check_equal, eventually, full_scale, run, scaled, scenario, start_proxy
+from harness import (SANITIZED, Bystander, MemoryWatch, NginxOrigin, check, check_equal, eventually, full_scale, run, scaled,
+                     scenario, start_proxy)
 from harness import h2_bytes as h2
 from harness.h2_wire import H2Client
 

@@ -23,8 +23,10 @@ scenario_tests = \
 	%D%/framing.py \
 	%D%/grpc_calls.py \
 	%D%/grpc_rules.py \
+	%D%/h2_abuse.py \
 	%D%/h2_client.py \
 	%D%/h2_failover.py \
+	%D%/h2_flow.py \
 	%D%/h2_frames.py \
 	%D%/h2_life.py \
 	%D%/h2_smuggling.py \
@@ -96,6 +98,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/dns.py \
 	%D%/harness/ending.py \
 	%D%/harness/grpc_peers.py \
+	%D%/harness/h2_attacks.py \
 	%D%/harness/h2_bytes.py \
 	%D%/harness/h2_origin.py \
 	%D%/harness/h2_wire.py \
