@@ -75,9 +75,7 @@ struct h2_stream {
     uint32_t held_bytes; /* of payload received and not taken yet */
     uint8_t state;       /* enum h2_stream_state */
     uint8_t method;      /* enum http_method, of the request */
-    uint8_t urgency;     /* RFC 9218: 0 (first) to 7; 3 by default */
     uint8_t marks;       /* for the session's own use */
-    bool incremental;
 };
 
 /* How a stream ended. */

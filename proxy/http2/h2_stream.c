@@ -19,11 +19,8 @@ bool h2_stream_is_ended(const struct h2_session *session, int32_t id)
 
 void h2_stream_register(struct h2_session *session, struct h2_stream *stream, int32_t id)
 {
-    *stream = (struct h2_stream){.session = session,
-                                 .id = id,
-                                 .state = H2_STREAM_OPEN,
-                                 .urgency = NGHTTP2_EXTPRI_DEFAULT_URGENCY,
-                                 .expected_bytes = UINT64_MAX};
+    *stream = (struct h2_stream){
+        .session = session, .id = id, .state = H2_STREAM_OPEN, .expected_bytes = UINT64_MAX};
     TAILQ_INSERT_TAIL(&session->streams, stream, siblings);
     session->streams_count++;
 }
