@@ -274,6 +274,10 @@ static void speak(struct probe *probe)
             fail(probe, PROBE_BROKEN);
             return;
         }
+        if (hear(probe, space, 0)) { /* it has said goodbye: what came was no HTTP/2 */
+            finish(probe);
+            return;
+        }
         enum stream_result result = stream_recv(&probe->stream, space, sizeof space, &got);
         if (result == STREAM_BLOCKED) {
             return;

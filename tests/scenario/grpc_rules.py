@@ -298,6 +298,29 @@ def silence(s):
     check_equal(rows(s, 1)[0]["grpc_status"], "ok", "status in the access log")
 
 
+@scenario("a server that cannot be asked for its health is taken for healthy")
+def unasked(s):
+    def serve(connection):
+        connection.reader.through(b"SM\r\n\r\n")
+        connection.send(answers[0])
+        connection.wait_for_end()
+
+    answers = [b"HTTP/1.1 400 What is PRI?\r\nContent-Length: 0\r\n\r\n"]
+    proxy = start(s, RawOrigin(s, serve=serve), {"protocol": "http2", "health": {"type": "grpc", "interval": "50ms"}})
+
+    def why():
+        return proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"][0]["health"]["why"]
+
+    with s.case("it speaks HTTP/1"):
+        eventually(lambda: why() == "probes fail: the answer is not HTTP/2", "it is down")
+    settings, refused = b"\0\0\0\4\0\0\0\0\0", b"\0\0\4\3\0\0\0\0\1\0\0\0\7"
+    for name, frames, said in (("it refuses the stream", settings + refused, "probes fail: the answer is not HTTP/2"),
+                               ("it answers with 404", settings + b"\0\0\1\1\5\0\0\0\1\x8d", "probes are answered with 404")):
+        with s.case(name):
+            answers[0] = frames
+            eventually(lambda said=said: why() == said, said)
+
+
 @scenario("a silent stream is never cut")
 def grpc_idle(s):
     def serve(connection):

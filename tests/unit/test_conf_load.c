@@ -499,6 +499,7 @@ static void health_is_read_and_what_cannot_be_probed_is_refused(void **state)
     refused(HEALTH("path = \"/a\\r\\nX: y\";"), "health.path: expected a path");
     refused(HEALTH("host = \"a b\";"), "health.host: expected a host");
     refused(HEALTH("type = \"tls\";"), "tls.enabled is false");
+    refused(HEALTH("type = \"grpc\";"), "needs HTTP/2, but protocol is \"http1\"");
     refused(HEALTH("eject_base = \"2m\";"), "health.eject_base is longer than health.eject_max");
     static const char *const bad[] = {"99",   "600",  "2xx",      "300-200",
                                       "200-", "-299", "200-9999", ""};
