@@ -309,14 +309,21 @@ static void client_stream_watch(struct client_stream *stream)
               deadline_after(worker_now_ms(worker), client->listener->view.timeouts.send_ms));
 }
 
+/* Whether anything waits to be sent, here or at the upstream. */
+static bool client_stream_waits(const struct client_stream *stream)
+{
+    return stream->wire.out != NULL || stream->exchange == NULL || stream->exchange->response.full;
+}
+
+/* A stream that only waits for its turn is not its client's fault, nor is one that the socket holds back: the client's own timer
+   watches that. */
 static void client_stream_on_stalled(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct client_stream *stream = container_of(timer, struct client_stream, stalled);
     (void)now_ms;
-    if (stream->wire.out == NULL && stream->state == CLIENT_STREAM_SERVED) {
-        return;
-    }
-    if (stream->wire.sent_bytes != stream->seen_bytes) {
+    bool stalled = client_stream_waits(stream) && h2_stream_is_held(&stream->wire) &&
+                   stream->wire.sent_bytes == stream->seen_bytes;
+    if (!stalled) {
         client_stream_watch(stream);
         return;
     }
@@ -556,6 +563,7 @@ static void client_stream_finished(struct exchange *exchange, bool intact)
 
 const struct downstream_ops client_stream_ops = {
     .protocol = "HTTP/2.0",
+    .watches = true,
     .stream_id = client_stream_id,
     .send_head = client_stream_send_head,
     .send_payload = client_stream_send_payload,

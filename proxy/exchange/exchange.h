@@ -36,6 +36,8 @@ struct exchange;
 /* What the protocol of a client does for an exchange. */
 struct downstream_ops {
     const char *protocol; /* as access logs have it; HTTP/1.0 is a fact of the request */
+    /* It watches itself that the client takes what waits for it. */
+    bool watches;
     /* Number of the exchange's stream; NULL: the protocol has none. */
     int64_t (*stream_id)(const struct exchange *exchange);
     /* Sends the final response's head and its first payload. head->framing says how the length is known, payload.last

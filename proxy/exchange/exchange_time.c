@@ -177,7 +177,8 @@ static void due_responding(const struct exchange *exchange, struct due *due)
     } else if (!response->full) {
         due_earlier(due, exchange_moved_ms(exchange), exchange_settings(exchange)->timeouts.idle_ms,
                     REASON_IDLE_TIMEOUT);
-    } else if (response->paused || attempt_piped(&exchange->attempt)) {
+    } else if ((response->paused && !exchange->downstream->watches) ||
+               attempt_piped(&exchange->attempt)) {
         due_earlier(due, response->moved_ms, exchange->origin->listener->timeouts.send_ms,
                     REASON_CLIENT_STALLED);
     }

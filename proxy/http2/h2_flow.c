@@ -83,6 +83,13 @@ void h2_flow_wake_all(struct h2_session *session)
     }
 }
 
+bool h2_stream_is_held(const struct h2_stream *stream)
+{
+    return stream->session != NULL &&
+           (stream_window(stream) <= 0 ||
+            nghttp2_session_get_remote_window_size(stream->session->frames) <= 0);
+}
+
 /* ---- giving ---- */
 
 /* The head and its bytes in one buffer. */

@@ -186,6 +186,8 @@ __attribute__((warn_unused_result)) bool h2_stream_answer(struct h2_stream *stre
                                                           const char *date, bool last);
 /* How many bytes may be given now, so that they need not be kept longer than the pass: 0: `drained` will be called. */
 size_t h2_stream_room(struct h2_stream *stream);
+/* Whether a window that the client keeps closed holds the stream's bytes back, and not only the turn of other streams or the socket. */
+bool h2_stream_is_held(const struct h2_stream *stream);
 /* Takes all of the payload. SINK_FULL: give no more before `drained`. SINK_BROKEN: no memory. */
 __attribute__((warn_unused_result)) enum sink h2_stream_give(struct h2_stream *stream,
                                                              const struct payload *payload);

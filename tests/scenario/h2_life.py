@@ -152,6 +152,27 @@ def stalled_stream(s):
         check_equal(client.response(stream).status, 200, "the connection goes on")
 
 
+@scenario("a stream starves behind another of a slow client, or is ended because it has to wait")
+def turns(s):
+    origin = RawOrigin(s)
+    for name in ("one", "two"):
+        origin.on(f"/{name}", status=200, body=b"x" * (64 << 20))
+    proxy = cleartext(s, origin, {"listeners": {"web": {"timeouts": {"send": "1s"}}}})
+    with H2Client(proxy.address, settings={h2.INITIAL_WINDOW_SIZE: 1 << 30}, receive_buffer=65536) as client:
+        client.send(h2.window_update(0, 1 << 30))
+        one, two = client.ask("GET", "/one"), client.ask("GET", "/two")
+        messages = [client._message(stream) for stream in (one, two)]  # pylint: disable=protected-access
+        pause, began = threading.Event(), time.monotonic()
+        # What the kernel holds of the first is 4 MiB at most.
+        while sum(message.bytes for message in messages) < 16 << 20 or time.monotonic() < began + 3:
+            client.read_once()
+            pause.wait(0.01)  # this is what makes it slow
+        got = [message.bytes for message in messages]
+        s.note(f"{got} bytes of two responses")
+        check(min(got) > sum(got) / 8, f"{got} bytes: one waits for the other")
+        check_equal([message.reset for message in messages], [None, None], "resets")
+
+
 @scenario("a client that reads nothing at all is never ended, or makes the proxy keep all of it")
 def stalled_connection(s):
     origin = RawOrigin(s)
