@@ -24,6 +24,17 @@ static const struct client_protocol h2_client_protocol;
 
 /* ---- sending ---- */
 
+/* Streams that end meanwhile must not let anyone else write into the scratch. */
+static struct iovec h2_client_pull(struct client *client, size_t most)
+{
+    struct h2_client *h2 = client->h2;
+    char *space = client->origin.worker->write_scratch;
+    h2->pulls = true;
+    size_t bytes = h2_session_pull(h2->session, space, most);
+    h2->pulls = false;
+    return (struct iovec){space, bytes};
+}
+
 /* False: the client is closed. */
 static bool h2_client_send(struct client *client)
 {
@@ -31,8 +42,7 @@ static bool h2_client_send(struct client *client)
     struct h2_session *session = client->h2->session;
     size_t most = worker_has_ample_buffers(worker) ? PULL_BYTES : H2_PULL_BYTES;
     while (client->duplex.out == NULL && h2_session_has_output(session)) {
-        const struct iovec piece = {worker->write_scratch,
-                                    h2_session_pull(session, worker->write_scratch, most)};
+        const struct iovec piece = h2_client_pull(client, most);
         if (piece.iov_len == 0) {
             break;
         }
@@ -394,11 +404,8 @@ static void h2_client_close(struct client *client)
 {
     if (client->duplex.out == NULL && client->h2->stage == H2_CLIENT_SERVES) {
         size_t sent;
-        struct worker *worker = client->origin.worker;
         h2_client_enter(client->h2, H2_CLIENT_LEAVES);
-        const struct iovec piece = {
-            worker->write_scratch,
-            h2_session_pull(client->h2->session, worker->write_scratch, H2_PULL_BYTES)};
+        const struct iovec piece = h2_client_pull(client, H2_PULL_BYTES);
         (void)!stream_send(&client->stream, &piece, piece.iov_len > 0, &sent);
     }
     h2_client_end_streams(client->h2, REASON_CLIENT_ABORT);

@@ -289,7 +289,7 @@ void client_stream_on_closed(struct h2_stream *wire, struct h2_end end)
     }
     if (stream->exchange == NULL) {
         client_stream_enter(stream, CLIENT_STREAM_OVER);
-    } else if (end.code != H2_NO_ERROR) {
+    } else if (end.code != H2_NO_ERROR && !stream->h2->pulls) {
         /* at once: a client that opens and resets streams would have more exchanges than it may have streams */
         client_stream_end(stream, REASON_CLIENT_ABORT);
     } else {
