@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "conf/check.h"
+#include "conf/follow.h"
 #include "conf/load.h"
 #include "conf/path_regex.h"
 #include "conf/value.h"
@@ -100,7 +101,12 @@ static void check_route_upstream(struct loading *loading, size_t number,
     }
     route->upstream_index = (size_t)(upstream - settings->upstreams);
     snprintf(path, sizeof path, "routes.[%zu]", number);
-    check_route_deadline(loading, route, path);
+    if (!follow_route(&loading->arena, upstream, route)) {
+        return;
+    }
+    if (route->timeouts == NULL) {
+        check_route_deadline(loading, route, path);
+    }
 }
 
 static void check_listener_name(struct loading *loading, size_t number, const char *name)

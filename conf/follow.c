@@ -1,4 +1,4 @@
-/* An upstream's timeouts, and its TLS. */
+/* An upstream's timeouts and its TLS, a route's timeouts. */
 #include "conf/follow.h"
 
 #include <stdint.h>
@@ -39,30 +39,74 @@ static void follow_schemes(const config_setting_t *item, struct upstream_setting
     }
 }
 
+/* Which of the timeouts that contain each other are set. */
+struct given_timeouts {
+    bool first_byte, per_try, total, stream;
+};
+
+static void follow_timeouts(struct timeout_settings *timeouts, const struct given_timeouts *given)
+{
+    if (!given->first_byte) {
+        lower(&timeouts->first_byte_ms, given->per_try ? timeouts->per_try_ms : UINT64_MAX);
+        lower(&timeouts->first_byte_ms, given->total ? timeouts->total_ms : UINT64_MAX);
+    }
+    if (!given->per_try) {
+        raise(&timeouts->per_try_ms, timeouts->first_byte_ms, BESIDE_FIRST_BYTE_MS);
+        lower(&timeouts->per_try_ms, given->total ? timeouts->total_ms : UINT64_MAX);
+    }
+    if (!given->total) {
+        raise(&timeouts->total_ms, timeouts->per_try_ms, BESIDE_PER_TRY_MS);
+    }
+    if (!given->stream) {
+        raise(&timeouts->stream_ms, timeouts->total_ms, 0);
+    }
+}
+
 void follow_settings(const config_setting_t *item, struct upstream_settings *upstream)
 {
     struct timeout_settings *timeouts = &upstream->timeouts;
+    const struct given_timeouts given = {
+        is_given(item, "timeouts.first_byte"), is_given(item, "timeouts.per_try"),
+        is_given(item, "timeouts.total"), is_given(item, "timeouts.stream")};
     follow_schemes(item, upstream);
-    const bool per_try = is_given(item, "timeouts.per_try");
-    const bool total = is_given(item, "timeouts.total");
-    if (!is_given(item, "timeouts.first_byte")) {
-        lower(&timeouts->first_byte_ms, per_try ? timeouts->per_try_ms : UINT64_MAX);
-        lower(&timeouts->first_byte_ms, total ? timeouts->total_ms : UINT64_MAX);
-    }
-    if (!per_try) {
-        raise(&timeouts->per_try_ms, timeouts->first_byte_ms, BESIDE_FIRST_BYTE_MS);
-        lower(&timeouts->per_try_ms, total ? timeouts->total_ms : UINT64_MAX);
-    }
-    if (!total) {
-        raise(&timeouts->total_ms, timeouts->per_try_ms, BESIDE_PER_TRY_MS);
-    }
-    if (!is_given(item, "timeouts.stream")) {
-        raise(&timeouts->stream_ms, timeouts->total_ms, 0);
-    }
+    follow_timeouts(timeouts, &given);
     if (!is_given(item, "timeouts.connect")) {
         lower(&timeouts->connect_ms, timeouts->total_ms);
     }
     if (!is_given(item, "limits.queue_wait")) {
         lower(&upstream->limits.queue_wait_ms, timeouts->total_ms);
     }
+}
+
+/* A value of a route in place of the upstream's. True: there is one. */
+static bool replace(uint64_t *timeout_ms, uint64_t given_ms)
+{
+    *timeout_ms = given_ms != 0 ? given_ms : *timeout_ms;
+    return given_ms != 0;
+}
+
+bool follow_route(struct arena *arena, const struct upstream_settings *upstream,
+                  struct route_settings *route)
+{
+    const struct timeout_settings *own = &route->given_timeouts;
+    struct timeout_settings timeouts = upstream->timeouts;
+    const struct given_timeouts given = {replace(&timeouts.first_byte_ms, own->first_byte_ms),
+                                         replace(&timeouts.per_try_ms, own->per_try_ms),
+                                         replace(&timeouts.total_ms, route->deadline_ms),
+                                         replace(&timeouts.stream_ms, own->stream_ms)};
+    bool any = given.first_byte || given.per_try || given.stream;
+    any = replace(&timeouts.idle_ms, own->idle_ms) || any;
+    any = replace(&timeouts.grpc_idle_ms, own->grpc_idle_ms) || any;
+    any = replace(&timeouts.tunnel_idle_ms, own->tunnel_idle_ms) || any;
+    any = replace(&timeouts.tunnel_total_ms, own->tunnel_total_ms) || any;
+    if (!any) {
+        return true;
+    }
+    follow_timeouts(&timeouts, &given);
+    struct timeout_settings *kept = arena_take(arena, sizeof *kept);
+    if (kept != NULL) {
+        *kept = timeouts;
+        route->timeouts = kept;
+    }
+    return kept != NULL;
 }

@@ -8,9 +8,15 @@
 
 #include <libconfig.h>
 
+#include "conf/arena.h"
 #include "conf/settings.h"
 
 /* An upstream's, when all of its keys are read. */
 void follow_settings(const config_setting_t *item, struct upstream_settings *upstream);
+
+/* Completes the timeouts of a route that has some of its own. False: no memory. */
+__attribute__((warn_unused_result)) bool follow_route(struct arena *arena,
+                                                      const struct upstream_settings *upstream,
+                                                      struct route_settings *route);
 
 #endif

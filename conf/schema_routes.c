@@ -84,7 +84,26 @@ const struct schema_row schema_route_rows[] = {
          "what our own answers with a status of 400 or more say, from a file that is read at the start and at a reload; with intercept = true also in place of the upstream's answers"},
     {"deadline", &type_duration, NULL, AT(deadline_ms), .min = MS, .max = 30 * DAY,
      .help =
-         "longest time up to the end of the response's head, in place of timeouts.total of the upstream, which must not be shorter"},
+         "longest time up to the end of the response's head, in place of timeouts.total of the upstream, which must not be shorter unless the route has timeouts of its own"},
+    {"limits.body", &type_size_or_none, NULL, AT(body_bytes), .min = 1, .max = 1024 * 1024 * GIB,
+     .help =
+         "longest payload of a request of the route (else 413), in place of limits.body at the top, be it longer or shorter"},
+    {"timeouts.first_byte", &type_duration, NULL, AT(given_timeouts.first_byte_ms), .min = MS,
+     .max = 30 * DAY,
+     .help =
+         "in place of timeouts.first_byte of the upstream; it raises per_try, the total and stream of the route, where these are not given, so that it fits"},
+    {"timeouts.idle", &type_duration, NULL, AT(given_timeouts.idle_ms), .min = MS, .max = 30 * DAY,
+     .help = "in place of timeouts.idle of the upstream"},
+    {"timeouts.per_try", &type_duration, NULL, AT(given_timeouts.per_try_ms), .min = MS,
+     .max = 30 * DAY, .help = "in place of timeouts.per_try of the upstream"},
+    {"timeouts.stream", &type_duration, NULL, AT(given_timeouts.stream_ms), .min = MS,
+     .max = 366 * DAY, .help = "in place of timeouts.stream of the upstream"},
+    {"timeouts.grpc_idle", &type_duration, NULL, AT(given_timeouts.grpc_idle_ms), .min = MS,
+     .max = 30 * DAY, .help = "in place of timeouts.grpc_idle of the upstream"},
+    {"timeouts.tunnel_idle", &type_duration, NULL, AT(given_timeouts.tunnel_idle_ms), .min = MS,
+     .max = 30 * DAY, .help = "in place of timeouts.tunnel_idle of the upstream"},
+    {"timeouts.tunnel_total", &type_duration, NULL, AT(given_timeouts.tunnel_total_ms), .min = MS,
+     .max = 366 * DAY, .help = "in place of timeouts.tunnel_total of the upstream"},
     {"upgrade", &type_protocol_list, NULL, AT(upgrades),
      .help =
          "the only protocols that requests may be upgraded to, such as \"websocket\"; [ \"none\" ]: none; not given: any. Never h2c, TLS or another version of HTTP"},

@@ -98,7 +98,9 @@ static bool client_decode(struct client *client, const char *bytes, size_t lengt
         *ret_detail = h1_result_name(result);
         return false;
     }
-    if (client->body.total_bytes > limits->body_bytes) {
+    /* what comes with the head is judged by the exchange, which knows the route */
+    if (client->exchange != NULL &&
+        client->body.total_bytes > exchange_body_limit(client->exchange)) {
         *ret_reason = REASON_BODY_TOO_LARGE;
         *ret_detail = NULL;
         return false;

@@ -245,8 +245,8 @@ static void client_stream_go_on(struct client_stream *stream)
 
 static bool client_stream_exceeds(const struct client_stream *stream)
 {
-    const struct limit_settings *limits = &worker_of_stream(stream)->generation->settings->limits;
-    return !stream->upgrading && stream->wire.received_bytes > limits->body_bytes;
+    return !stream->upgrading &&
+           stream->wire.received_bytes > exchange_body_limit(stream->exchange);
 }
 
 void client_stream_on_payload(struct h2_stream *wire, const struct payload *payload)

@@ -276,6 +276,14 @@ __attribute__((noinline)) static void exchange_answer_route(struct exchange *exc
     }
 }
 
+uint64_t exchange_body_limit(const struct exchange *exchange)
+{
+    const struct route_settings *route = exchange->edge.route;
+    return __builtin_expect(route != NULL, 0) && route->body_bytes != 0
+               ? route->body_bytes
+               : exchange->worker->generation->settings->limits.body_bytes;
+}
+
 static void exchange_route(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
@@ -307,8 +315,9 @@ static void exchange_route(struct exchange *exchange)
     if (__builtin_expect(route->edge, 0) && !exchange_edge_begin(exchange, route)) {
         return;
     }
-    if (head->framing == FRAMING_LENGTH &&
-        head->content_length > generation->settings->limits.body_bytes) {
+    uint64_t most_bytes = exchange_body_limit(exchange);
+    if ((head->framing == FRAMING_LENGTH && head->content_length > most_bytes) ||
+        exchange->body.bytes > most_bytes) {
         exchange_fail(exchange, REASON_BODY_TOO_LARGE, NULL);
         return;
     }

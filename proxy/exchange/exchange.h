@@ -265,6 +265,8 @@ __attribute__((warn_unused_result)) bool exchange_refuse(const struct exchange_o
 
 /* ---- calls from the client's side ---- */
 
+/* How long its payload may be (else REASON_BODY_TOO_LARGE). */
+uint64_t exchange_body_limit(const struct exchange *exchange);
 /* How many bytes of the request or of a tunnel may be read now; 0: downstream->read_on() will be called. */
 size_t exchange_request_room(const struct exchange *exchange);
 enum sink exchange_request_payload(struct exchange *exchange, const struct payload *payload);

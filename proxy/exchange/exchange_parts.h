@@ -59,6 +59,14 @@ static inline const struct upstream_settings *exchange_settings(const struct exc
 {
     return exchange_view(exchange)->settings;
 }
+/* Those of the route, if it has any. */
+static inline const struct timeout_settings *exchange_timeouts(const struct exchange *exchange)
+{
+    const struct route_settings *route = exchange->edge.route;
+    return __builtin_expect(route != NULL, 0) && route->timeouts != NULL
+               ? route->timeouts
+               : &exchange_settings(exchange)->timeouts;
+}
 /* The slot of its client among slow clients. */
 static inline unsigned exchange_client_slot(const struct exchange *exchange)
 {

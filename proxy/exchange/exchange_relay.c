@@ -193,8 +193,8 @@ static enum sink exchange_on_upgrade(void *owner, const struct http_head *head)
     exchange->response.status = head->status;
     exchange->times.first_byte_us = exchange_age_us(exchange);
     exchange->response.moved_ms = exchange_now_ms(exchange);
-    exchange->times.end_ms = deadline_after(exchange_now_ms(exchange),
-                                            exchange_settings(exchange)->timeouts.tunnel_total_ms);
+    exchange->times.end_ms =
+        deadline_after(exchange_now_ms(exchange), exchange_timeouts(exchange)->tunnel_total_ms);
     exchange_enter(exchange, EXCHANGE_TUNNEL);
     enum sink sink = exchange->downstream->send_upgrade(exchange, head);
     if (sink != SINK_BROKEN) {

@@ -40,11 +40,11 @@ static const struct {
 static enum outcome exchange_cut_outcome(const struct exchange *exchange)
 {
     const struct policy_caller caller = exchange_caller(exchange);
-    const struct upstream_settings *settings = caller.view->settings;
+    const struct timeout_settings *timeouts = exchange_timeouts(exchange);
     uint64_t waited_us = attempt_age_us(exchange);
-    uint64_t patience_ms = deadline_earlier(
-        exchange->times.allowed_ms,
-        deadline_earlier(settings->timeouts.first_byte_ms, settings->timeouts.per_try_ms));
+    uint64_t patience_ms =
+        deadline_earlier(exchange->times.allowed_ms,
+                         deadline_earlier(timeouts->first_byte_ms, timeouts->per_try_ms));
     if (waited_us / 1000 * 2 >= patience_ms) {
         return OUTCOME_FAILURE;
     }

@@ -32,9 +32,11 @@ void exchange_set_deadline(struct exchange *exchange, const struct upstream_sett
                            const struct route_settings *route)
 {
     uint64_t now_ms = exchange_now_ms(exchange);
-    uint64_t total_ms = route->deadline_ms != 0 ? route->deadline_ms : upstream->timeouts.total_ms;
+    const struct timeout_settings *timeouts =
+        route->timeouts != NULL ? route->timeouts : &upstream->timeouts;
+    uint64_t total_ms = route->deadline_ms != 0 ? route->deadline_ms : timeouts->total_ms;
     exchange->times.allowed_ms = total_ms;
-    exchange->times.end_ms = deadline_after(now_ms, upstream->timeouts.stream_ms);
+    exchange->times.end_ms = deadline_after(now_ms, timeouts->stream_ms);
     if (hop_asks(&exchange->request) && (exchange->trusted || exchange_is_call(exchange))) {
         total_ms = exchange_obey(exchange, total_ms);
     }
@@ -124,13 +126,13 @@ static uint64_t exchange_moved_ms(const struct exchange *exchange)
 /* Both sides of a gRPC stream may be silent: neither owes the next byte. */
 static void due_call(const struct exchange *exchange, struct due *due)
 {
-    due_earlier(due, exchange_moved_ms(exchange),
-                exchange_settings(exchange)->timeouts.grpc_idle_ms, REASON_IDLE_TIMEOUT);
+    due_earlier(due, exchange_moved_ms(exchange), exchange_timeouts(exchange)->grpc_idle_ms,
+                REASON_IDLE_TIMEOUT);
 }
 
 static void due_sending(const struct exchange *exchange, struct due *due)
 {
-    const struct timeout_settings *timeouts = &exchange_settings(exchange)->timeouts;
+    const struct timeout_settings *timeouts = exchange_timeouts(exchange);
     const struct request_body *body = &exchange->body;
     if (body->continue_awaited) {
         due_act_earlier(due, due_continue_ms(exchange), DUE_CONTINUE);
@@ -157,8 +159,9 @@ static void due_awaiting(const struct exchange *exchange, struct due *due)
     uint64_t sent_ms = exchange->body.sent_ms;
     uint64_t since_ms =
         exchange->request.framing == FRAMING_NONE ? exchange->attempt.started_us / 1000 : sent_ms;
-    due_earlier(due, sent_ms, settings->timeouts.first_byte_ms, REASON_FIRST_BYTE_TIMEOUT);
-    due_earlier(due, since_ms, settings->timeouts.per_try_ms, REASON_TRY_TIMEOUT);
+    due_earlier(due, sent_ms, exchange_timeouts(exchange)->first_byte_ms,
+                REASON_FIRST_BYTE_TIMEOUT);
+    due_earlier(due, since_ms, exchange_timeouts(exchange)->per_try_ms, REASON_TRY_TIMEOUT);
     if (__builtin_expect(settings->retry.hedge, 0)) {
         due_act_earlier(due, hedge_due_ms(exchange), DUE_HEDGE);
     }
@@ -175,7 +178,7 @@ static void due_responding(const struct exchange *exchange, struct due *due)
     if (exchange_is_call(exchange) && !response->full) {
         due_call(exchange, due);
     } else if (!response->full) {
-        due_earlier(due, exchange_moved_ms(exchange), exchange_settings(exchange)->timeouts.idle_ms,
+        due_earlier(due, exchange_moved_ms(exchange), exchange_timeouts(exchange)->idle_ms,
                     REASON_IDLE_TIMEOUT);
     } else if ((response->paused && !exchange->downstream->watches) ||
                attempt_piped(&exchange->attempt)) {
@@ -186,8 +189,8 @@ static void due_responding(const struct exchange *exchange, struct due *due)
 
 static void due_tunnel(const struct exchange *exchange, struct due *due)
 {
-    due_earlier(due, exchange_moved_ms(exchange),
-                exchange_settings(exchange)->timeouts.tunnel_idle_ms, REASON_IDLE_TIMEOUT);
+    due_earlier(due, exchange_moved_ms(exchange), exchange_timeouts(exchange)->tunnel_idle_ms,
+                REASON_IDLE_TIMEOUT);
 }
 
 /* What the exchange waits for next, and until when. */
@@ -204,7 +207,7 @@ static struct due exchange_due_ms(const struct exchange *exchange)
     case EXCHANGE_QUEUED: due_queued(exchange, &due); break;
     case EXCHANGE_CONNECTING:
         due_earlier(&due, exchange->attempt.started_us / 1000,
-                    exchange_settings(exchange)->timeouts.per_try_ms, REASON_TRY_TIMEOUT);
+                    exchange_timeouts(exchange)->per_try_ms, REASON_TRY_TIMEOUT);
         break;
     case EXCHANGE_SENDING: due_sending(exchange, &due); break;
     case EXCHANGE_AWAITING: due_awaiting(exchange, &due); break;

@@ -243,7 +243,8 @@ void route_set_edge(struct route *route, const struct edge_settings *all)
     route->edge = settings->upstream == NULL || edge_asks(all) || edge_asks(&settings->edge) ||
                   settings->access.allow_count + settings->access.deny_count > 0 ||
                   rewrite->path.written != NULL || rewrite->strip_prefix != NULL ||
-                  rewrite->host.written != NULL;
+                  rewrite->host.written != NULL || settings->timeouts != NULL ||
+                  settings->body_bytes != 0;
 }
 
 void route_release(struct route *route)

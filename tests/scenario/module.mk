@@ -60,6 +60,7 @@ scenario_tests = \
 	%D%/retries.py \
 	%D%/roll.py \
 	%D%/routes.py \
+	%D%/route_limits.py \
 	%D%/selfcheck.py \
 	%D%/service.py \
 	%D%/shards.py \
