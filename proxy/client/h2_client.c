@@ -161,8 +161,7 @@ static void h2_client_settle(struct client *client)
         h2_client_end_streams(h2, REASON_CLIENT_ABORT);
     }
     bool idle = TAILQ_EMPTY(&h2->streams);
-    bool leaves = h2->stage == H2_CLIENT_LEAVES || h2_session_is_left(h2->session);
-    if (over || (idle && leaves)) {
+    if (over || (idle && h2->stage == H2_CLIENT_LEAVES)) {
         bool said = !h2_session_has_output(h2->session);
         if (said || (over && client->duplex.out != NULL)) {
             h2_client_finish(client);

@@ -192,11 +192,6 @@ bool h2_session_is_over(const struct h2_session *session)
     return session->over != NULL;
 }
 
-bool h2_session_is_left(const struct h2_session *session)
-{
-    return session->goaway_received && session->streams_count == 0;
-}
-
 const char *h2_session_why(const struct h2_session *session)
 {
     return session->over != NULL ? session->over : "open";

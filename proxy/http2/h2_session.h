@@ -157,8 +157,6 @@ size_t h2_session_pull(struct h2_session *session, char *space, size_t space_byt
 bool h2_session_has_output(const struct h2_session *session);
 /* H2_OVER was returned, or would be: some connection errors are known only once h2_session_pull() has written their GOAWAY. */
 bool h2_session_is_over(const struct h2_session *session);
-/* The other side has said goodbye by GOAWAY, and no stream is left: nothing more will be served here. */
-bool h2_session_is_left(const struct h2_session *session);
 /* Part of a field block has arrived: nothing else can come before the rest of it. */
 bool h2_session_in_head(const struct h2_session *session);
 uint32_t h2_session_streams_count(const struct h2_session *session);

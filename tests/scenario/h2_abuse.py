@@ -111,6 +111,17 @@ def floods(s):
             attack(s, beside, what, flood, kind)
 
 
+@scenario("streams that were reset fill the queue of an upstream")
+def reset_before_served(s):
+    origin = NginxOrigin(s)
+    proxy = start_proxy(s, origin, {**CLEARTEXT, "upstreams": {"app": {"limits": {"in_flight": 8, "queue": 8}}}})
+    with H2Client(proxy.address) as client:
+        client.send(b"".join(attacks.get(stream) + h2.rst_stream(stream) for stream in range(1, 401, 2)))
+        client.next_stream = 401
+        check(client.request(path="/hello").status == 200, "the next request is not served")
+    check(proxy.bound("upstream_queued", "app")["refused"] == 0, f"places in the queue: {proxy.bound('upstream_queued', 'app')}")
+
+
 @scenario("others notice clients that take nothing of many streams", within=200)
 def takes_nothing(s):
     beside = start(s)
