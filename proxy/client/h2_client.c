@@ -41,6 +41,10 @@ static bool h2_client_send(struct client *client)
     struct worker *worker = client->origin.worker;
     struct h2_session *session = client->h2->session;
     size_t most = worker_has_ample_buffers(worker) ? PULL_BYTES : H2_PULL_BYTES;
+    if (client->duplex.send_broken) {
+        client_lost(client, REASON_CLIENT_ABORT);
+        return false;
+    }
     while (client->duplex.out == NULL && h2_session_has_output(session)) {
         const struct iovec piece = h2_client_pull(client, most);
         if (piece.iov_len == 0) {
@@ -51,6 +55,29 @@ static bool h2_client_send(struct client *client)
         }
     }
     return true;
+}
+
+/* Sends at once what would else have to be kept. Nothing ends here: a connection that breaks is found at the end of the pass. */
+static void h2_client_on_much(void *owner)
+{
+    struct client *client = ((struct h2_client *)owner)->client;
+    struct worker *worker = client->origin.worker;
+    struct duplex *duplex = &client->duplex;
+    size_t sent;
+    if (duplex->out != NULL || duplex->send_broken || !worker_has_ample_buffers(worker)) {
+        return;
+    }
+    const struct iovec piece = {
+        worker->write_scratch,
+        h2_session_pull(client->h2->session, worker->write_scratch, PULL_BYTES)};
+    enum duplex_result result = duplex_send(duplex, worker->bufs, &piece, 1, &sent);
+    stat_add(&worker->stats.client_bytes_out, sent);
+    duplex->send_broken = duplex->send_broken || result == DUPLEX_NO_MEMORY;
+    if (result == DUPLEX_KEPT) {
+        client->since_ms = worker_now_ms(worker);
+        client_arm(client);
+    }
+    client_run_soon(client);
 }
 
 /* ---- the end ---- */
@@ -266,6 +293,7 @@ static const struct h2_events session_events = {
     .drained = client_stream_on_drained,
     .closed = client_stream_on_closed,
     .wants_pull = h2_client_wants_pull,
+    .has_much = h2_client_on_much,
 };
 
 static struct h2_client *h2_client_create(struct client *client)

@@ -3,7 +3,7 @@
  *
  * Owns: the session; the streams, each with its exchange and with payload that the exchange does not take yet. The socket and its
  * buffers are the client's. Thread: its worker's. Time base: the loop clock. What the session calls only marks and gives; bytes are sent
- * once a pass, by h2_client_run(), and nothing is pulled from the session while the socket keeps bytes back. A stream that the session
+ * once a pass, by h2_client_run(), or before if there is much payload, and nothing is pulled from the session while the socket keeps bytes back. A stream that the session
  * has closed ends its exchange at the end of the pass. Spec: RFC 9113, RFC 8441, RFC 9218. Private to client/.
  */
 #ifndef EVENKEEL_PROXY_CLIENT_H2_CLIENT_H

@@ -337,6 +337,9 @@ static enum sink client_stream_give(struct client_stream *stream, const struct p
         return SINK_OPEN; /* the end of the exchange is deferred */
     }
     enum sink sink = h2_stream_give(&stream->wire, payload);
+    if (stream->state == CLIENT_STREAM_OVER) {
+        return SINK_BROKEN;
+    }
     if (sink == SINK_BROKEN) {
         client_stream_end(stream, REASON_NO_MEMORY);
     } else if (sink == SINK_FULL) {

@@ -7,6 +7,8 @@
 /* Payload of one stream that may wait: as much as an HTTP/1 connection keeps, and one buffer. */
 #define OUT_MAX_BYTES (64 * 1024 - (int64_t)sizeof(struct buf))
 #define FRAME_HEAD_BYTES 9
+/* Payload of a session that is worth a system call. What waits longer needs memory of its own, which is cold when it is read again. */
+#define MUCH_BYTES (32u * 1024)
 /* The least payload that is worth a frame when the space is nearly full. */
 #define FRAME_MIN_BYTES 1024u
 
@@ -121,6 +123,15 @@ static bool keep(struct h2_stream *stream, const struct payload *payload)
            keep_trailers(stream, payload->trailers);
 }
 
+/* May end the stream. */
+static void send_much(struct h2_session *session)
+{
+    if (session->queued_bytes >= MUCH_BYTES && !session->inside &&
+        session->events->has_much != NULL) {
+        session->events->has_much(session->owner);
+    }
+}
+
 enum sink h2_stream_give(struct h2_stream *stream, const struct payload *payload)
 {
     struct h2_session *session = stream->session;
@@ -135,6 +146,10 @@ enum sink h2_stream_give(struct h2_stream *stream, const struct payload *payload
     }
     /* fails if there is nothing to resume: its head is not sent yet, or it is being read already */
     (void)nghttp2_session_resume_data(session->frames, stream->id);
+    send_much(session);
+    if (stream->session == NULL) {
+        return SINK_OPEN; /* all of it is sent */
+    }
     bool full = !payload->last && room_of(stream) == 0;
     if (full) {
         set_waits(stream);

@@ -124,6 +124,9 @@ struct h2_events {
     void (*closed)(struct h2_stream *stream, struct h2_end end);
     /* Frames wait to be sent: h2_session_pull() must be called before the worker's pass is over. Called once until then. */
     void (*wants_pull)(void *owner);
+    /* Called from h2_stream_give(), never within another event: so much payload waits that keeping it costs more than the system call
+       that sends it. h2_session_pull() may be called within it. NULL: it waits for the end of the pass. */
+    void (*has_much)(void *owner);
 };
 
 enum h2_result {
