@@ -169,7 +169,7 @@ static void check_route_match(struct loading *loading, size_t number)
         loading_report(loading, SETTINGS_ERROR, path,
                        "write one of path, path_prefix and path_regex: a route asks for one path");
     }
-    check_either(loading, number, "host", match->host != NULL, match->host_count > 0);
+    check_either(loading, number, "host", match->host.name != NULL, match->host_count > 0);
     check_either(loading, number, "listener", match->listener != NULL, match->listener_count > 0);
     check_route_listeners(loading, number);
     if (match->path_regex != NULL) {

@@ -127,36 +127,34 @@ bool schema_host_valid(const char *text)
     return text[0] != '.' && text[bytes - 1] != '.';
 }
 
-/* The host in lower case, "*.suffix" as ".suffix"; NULL: it is none. */
-static const char *host_pattern(struct arena *arena, const char *text, bool *ret_is_suffix)
+/* A host in lower case, "*.suffix" as ".suffix". False: it is none. */
+static bool host_pattern(struct arena *arena, const char *text, struct host_settings *ret_host)
 {
     bool suffix = strncmp(text, "*.", 2) == 0;
     if (!schema_host_valid(suffix ? text + 2 : text)) {
-        return NULL;
+        return false;
     }
     const char *from = suffix ? text + 1 : text;
     char *copy = arena_take(arena, strlen(from) + 1);
     for (size_t i = 0; copy != NULL && from[i] != '\0'; i++) {
         copy[i] = (char)tolower((unsigned char)from[i]);
     }
-    *ret_is_suffix = suffix;
-    return copy;
+    *ret_host = (struct host_settings){copy, strlen(from), suffix};
+    return copy != NULL;
 }
 
+/* The row is of the name in a struct host_settings. */
 static bool take_host(struct arena *arena, const struct schema_row *row, void *element,
                       const char *text)
 {
-    const char *pattern = host_pattern(arena, text, field_of(element, row->also_at));
-    *(const char **)field_of(element, row->at) = pattern;
-    return pattern != NULL;
+    return host_pattern(arena, text, field_of(element, row->at));
 }
 
 static bool take_host_setting(struct arena *arena, const struct schema_row *row, void *element,
                               const char *text)
 {
     struct host_settings host;
-    host.name = host_pattern(arena, text, &host.is_suffix);
-    if (host.name == NULL) {
+    if (!host_pattern(arena, text, &host)) {
         return false;
     }
     struct host_settings *added = schema_list_add(arena, field_of(element, row->at), sizeof *added);

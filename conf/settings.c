@@ -74,7 +74,7 @@ bool settings_upstream_same_pool(const struct upstream_settings *a,
 
 bool settings_match_all(const struct route_match_settings *match)
 {
-    return match->listener == NULL && match->listener_count == 0 && match->host == NULL &&
+    return match->listener == NULL && match->listener_count == 0 && match->host.name == NULL &&
            match->host_count == 0 && match->path == NULL && match->path_regex == NULL &&
            (match->path_prefix == NULL || strcmp(match->path_prefix, "/") == 0) &&
            match->method_count == 0 && match->header_name == NULL && match->query_name == NULL &&

@@ -328,7 +328,8 @@ struct shard_settings {
 
 /* A host of `hosts`, in lower case. */
 struct host_settings {
-    const char *name; /* "*.suffix" is kept as ".suffix" */
+    const char *name; /* NULL: none; "*.suffix" is kept as ".suffix" */
+    size_t bytes;
     bool is_suffix;
 };
 
@@ -337,8 +338,7 @@ struct route_match_settings {
     const char *listener;
     const char *const *listeners;
     size_t listener_count;
-    const char *host; /* as in struct host_settings */
-    bool host_is_suffix;
+    struct host_settings host;
     struct host_settings *hosts;
     size_t host_count;
     const char *path; /* the whole path; at most one of these three */

@@ -227,6 +227,7 @@ static struct route_request exchange_route_request(const struct exchange *exchan
         .client = &exchange_client(exchange)->any,
         .scratch = generation->scratch != NULL ? generation->scratch[worker->env.index] : NULL,
         .path = {target, target_path_bytes(target, head->target.bytes)},
+        .host = route_host_of(head),
     };
 }
 
@@ -236,7 +237,7 @@ static bool exchange_find_route(struct exchange *exchange, const struct route **
     const struct http_head *head = &exchange->request;
     const struct generation *generation = exchange->worker->generation;
     /* the bytes before the end of a target that is shorter belong to the exchange or its buffer */
-    unsigned shape = target_shape(head_text(head, head->target), head->target.bytes);
+    unsigned shape = target_shape_fast(head_text(head, head->target), head->target.bytes);
     if (__builtin_expect(shape & TARGET_DOTTED, 0) && !exchange_resolve_target(exchange)) {
         exchange_fail_route(exchange, ROUTE_CLIMBS);
         return false;

@@ -2,7 +2,6 @@
 #include "proxy/worker/route.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "proxy/http/cookie.h"
 
@@ -17,6 +16,12 @@ size_t host_name_bytes(const char *host, size_t host_bytes)
     return bytes > 1 && host[bytes - 1] == '.' ? bytes - 1 : bytes;
 }
 
+struct route_text route_host_of(const struct http_head *head)
+{
+    const char *host = head_text(head, head->host);
+    return (struct route_text){host, host_name_bytes(host, head->host.bytes)};
+}
+
 /* ---- conditions ---- */
 
 static bool listener_matches(const struct route_match_settings *match, const char *name)
@@ -29,26 +34,31 @@ static bool listener_matches(const struct route_match_settings *match, const cha
     return match->listener != NULL && strcmp(match->listener, name) == 0;
 }
 
-static bool host_is(const char *pattern, bool is_suffix, const char *name, size_t name_bytes)
+/* Lengths tell most hosts apart. The pattern is in lower case. */
+static bool host_is(const struct host_settings *pattern, const char *name, size_t name_bytes)
 {
-    size_t bytes = strlen(pattern);
-    if (is_suffix) {
-        /* ".suffix" and at least one byte before it */
-        return name_bytes > bytes && strncasecmp(name + name_bytes - bytes, pattern, bytes) == 0;
+    /* ".suffix" and at least one byte before it */
+    if (pattern->is_suffix ? name_bytes <= pattern->bytes : name_bytes != pattern->bytes) {
+        return false;
     }
-    return name_bytes == bytes && strncasecmp(name, pattern, bytes) == 0;
+    const char *end = name + name_bytes - pattern->bytes;
+    for (size_t i = pattern->bytes; i > 0; i--) {
+        if (route_lower(end[i - 1]) != (unsigned char)pattern->name[i - 1]) {
+            return false;
+        }
+    }
+    return true;
 }
 
-static bool host_matches(const struct route_match_settings *match, const struct http_head *head)
+static bool host_matches(const struct route_match_settings *match,
+                         const struct route_request *request)
 {
-    const char *host = head_text(head, head->host);
-    size_t bytes = host_name_bytes(host, head->host.bytes);
     for (size_t i = 0; i < match->host_count; i++) {
-        if (host_is(match->hosts[i].name, match->hosts[i].is_suffix, host, bytes)) {
+        if (host_is(&match->hosts[i], request->host.at, request->host.bytes)) {
             return true;
         }
     }
-    return match->host != NULL && host_is(match->host, match->host_is_suffix, host, bytes);
+    return match->host.name != NULL && host_is(&match->host, request->host.at, request->host.bytes);
 }
 
 /* Whole segments: what follows the prefix begins with "/", unless the prefix ends with it. */
@@ -155,8 +165,7 @@ enum route_result route_matches(const struct route *route, const struct route_re
                                 bool host_known)
 {
     unsigned asks = route->conditions;
-    if ((asks & ROUTE_BY_HOST) && !host_known &&
-        !host_matches(&route->settings->match, request->head)) {
+    if ((asks & ROUTE_BY_HOST) && !host_known && !host_matches(&route->settings->match, request)) {
         return ROUTE_NONE;
     }
     if ((asks & (ROUTE_BY_PATH | ROUTE_BY_PREFIX)) && !path_matches(route, request)) {
@@ -187,7 +196,7 @@ static unsigned conditions_of(const struct route_match_settings *match)
         enum route_condition condition;
     } rows[] = {
         {match->listener != NULL || match->listener_count > 0, ROUTE_BY_LISTENER},
-        {match->host != NULL || match->host_count > 0, ROUTE_BY_HOST},
+        {match->host.name != NULL || match->host_count > 0, ROUTE_BY_HOST},
         {match->path != NULL, ROUTE_BY_PATH},
         {match->path_prefix != NULL && strcmp(match->path_prefix, "/") != 0, ROUTE_BY_PREFIX},
         {match->path_regex != NULL, ROUTE_BY_REGEX},

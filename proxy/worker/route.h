@@ -53,17 +53,29 @@ struct route {
     size_t cookie_name_bytes;
 };
 
+struct route_text {
+    const char *at;
+    size_t bytes;
+};
+
 /* What routes are matched against. */
 struct route_request {
     const struct http_head *head;
     const char *listener_name;
     const struct sockaddr *client;
     struct path_regex_scratch *scratch; /* of the thread; NULL if no route has an expression */
-    struct {
-        const char *at;
-        size_t bytes;
-    } path; /* of the target, or a reading of it (proxy/http/target_path.h) */
+    struct route_text path; /* of the target, or a reading of it (proxy/http/target_path.h) */
+    struct route_text host; /* route_host_of() the head */
 };
+
+/* The name of the head's host. */
+struct route_text route_host_of(const struct http_head *head);
+
+static inline unsigned char route_lower(char c)
+{
+    unsigned char byte = (unsigned char)c;
+    return (unsigned)(byte - 'A') < 26 ? byte | 0x20 : byte;
+}
 
 /* Sets what matching needs. False: no memory. */
 __attribute__((warn_unused_result)) bool route_prepare(struct route *route,

@@ -71,18 +71,12 @@ static inline uint64_t hash_end(uint64_t hash, uint64_t salt)
     return hash ^ hash >> 32;
 }
 
-static inline unsigned char lower(char c)
-{
-    unsigned char byte = (unsigned char)c;
-    return (unsigned)(byte - 'A') < 26 ? byte | 0x20 : byte;
-}
-
 /* From the end to the beginning, so that the hash of a suffix is a step on the way to that of the whole. */
 static uint64_t host_hash(const char *name, size_t bytes)
 {
     uint64_t hash = HASH_BASIS;
     for (size_t i = bytes; i > 0; i--) {
-        hash = hash_add(hash, lower(name[i - 1]));
+        hash = hash_add(hash, route_lower(name[i - 1]));
     }
     return hash;
 }
@@ -210,7 +204,7 @@ static void search_host(struct search *search, uint64_t hash, bool is_suffix, co
         return;
     }
     for (size_t i = 0; i < bytes; i++) {
-        if (lower(name[i]) != (unsigned char)group->name[i]) {
+        if (route_lower(name[i]) != (unsigned char)group->name[i]) {
             return;
         }
     }
@@ -219,15 +213,14 @@ static void search_host(struct search *search, uint64_t hash, bool is_suffix, co
 
 static void search_hosts(struct search *search)
 {
-    const struct http_head *head = search->request->head;
-    const char *host = head_text(head, head->host);
-    size_t bytes = host_name_bytes(host, head->host.bytes);
+    const char *host = search->request->host.at;
+    size_t bytes = search->request->host.bytes;
     if (bytes == 0 || bytes > HOST_MAX_BYTES) {
         return;
     }
     uint64_t hash = HASH_BASIS;
     for (size_t i = bytes; i > 0; i--) {
-        hash = hash_add(hash, lower(host[i - 1]));
+        hash = hash_add(hash, route_lower(host[i - 1]));
         size_t suffix_bytes = bytes - i + 1;
         if (host[i - 1] == '.' && i > 1 &&
             search->index->suffix_lengths >> (suffix_bytes & 63) & 1) {
@@ -270,7 +263,7 @@ enum route_result route_index_find(const struct route_index *index,
 
 static size_t route_host_count(const struct route_match_settings *match)
 {
-    size_t count = match->host_count + (match->host != NULL);
+    size_t count = match->host_count + (match->host.name != NULL);
     return count > 0 ? count : 1;
 }
 
@@ -292,10 +285,12 @@ static size_t beginning_of(const struct route *route, const char **ret_text)
 }
 
 /* The number of the host's group, which is made if there is none. */
-static uint32_t group_of(struct route_index *index, const char *name, bool is_suffix,
+static uint32_t group_of(struct route_index *index, const struct host_settings *host,
                          uint32_t route)
 {
-    size_t bytes = strlen(name);
+    const char *name = host->name;
+    size_t bytes = host->bytes;
+    bool is_suffix = host->is_suffix;
     uint64_t hash = hash_end(host_hash(name, bytes), is_suffix);
     struct slot *slot = table_place(&index->hosts, hash);
     if (slot->count == 0) {
@@ -323,11 +318,10 @@ static void add_route(struct route_index *index, uint32_t number)
 {
     const struct route_match_settings *match = &index->routes[number].settings->match;
     for (size_t i = 0; i < match->host_count; i++) {
-        add_entry(index, group_of(index, match->hosts[i].name, match->hosts[i].is_suffix, number),
-                  number);
+        add_entry(index, group_of(index, &match->hosts[i], number), number);
     }
-    if (match->host != NULL) {
-        add_entry(index, group_of(index, match->host, match->host_is_suffix, number), number);
+    if (match->host.name != NULL) {
+        add_entry(index, group_of(index, &match->host, number), number);
     } else if (match->host_count == 0) {
         add_entry(index, ANY_HOST, number);
     }

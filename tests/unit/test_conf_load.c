@@ -96,7 +96,7 @@ static void defaults_are_those_of_the_design(void **state)
     assert_true(app->required);
     assert_int_equal(settings->drain.grace_ms, 25000);
     assert_string_equal(settings->routes[0].name, "route-1");
-    assert_null(settings->routes[0].match.host);
+    assert_null(settings->routes[0].match.host.name);
     assert_int_equal(settings->routes[0].deadline_ms, 0);
     settings_put(&settings);
     assert_null(settings);
@@ -435,8 +435,8 @@ static void an_endpoint_is_host_port_and_weight(void **state)
     assert_int_equal(app->endpoints[3].weight, 2);
     assert_false(app->endpoints[2].service || app->endpoints[4].service);
     assert_string_equal(app->endpoints[4].host, "srv");
-    assert_string_equal(settings->routes[0].match.host, ".shop.example");
-    assert_true(settings->routes[0].match.host_is_suffix);
+    assert_string_equal(settings->routes[0].match.host.name, ".shop.example");
+    assert_true(settings->routes[0].match.host.is_suffix);
     assert_string_equal(settings->routes[0].match.header_name, "X-Beta");
     assert_string_equal(settings->routes[0].match.header_value, "yes");
     settings_put(&settings);

@@ -82,6 +82,7 @@ static const char *route_of(const char *listener, const char *request)
         .head = &head,
         .listener_name = listener,
         .path = {target, target_path_bytes(target, head.target.bytes)},
+        .host = route_host_of(&head),
     };
     const struct route *route;
     return generation_route(&generation, &asked, &route) == ROUTE_FOUND ? route->settings->name
@@ -183,7 +184,9 @@ static void compare_some_requests(void)
         const struct route_request asked = {
             .head = &head,
             .listener_name = "web",
-            .path = {target, target_path_bytes(target, head.target.bytes)}};
+            .path = {target, target_path_bytes(target, head.target.bytes)},
+            .host = route_host_of(&head),
+        };
         const struct route *route;
         const char *found = generation_route(&generation, &asked, &route) == ROUTE_FOUND
                                 ? route->settings->name

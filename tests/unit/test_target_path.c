@@ -143,6 +143,7 @@ static void the_scan_misses_nothing_wherever_it_stands(void **state)
             target[i] = letters[(size_t)rand() % (sizeof letters - 1)];
         }
         assert_int_equal(target_shape(target, bytes), shape_by_byte(target, bytes));
+        assert_int_equal(target_shape_fast(target, bytes), shape_by_byte(target, bytes));
     }
 }
 
