@@ -65,7 +65,25 @@ static bool is_own(uint8_t id)
     }
 }
 
+/* What each request has anew: in the table of HPACK it would only take the place of what comes again. */
+static const bool is_fresh[FIELD_ID_COUNT] = {
+    [FIELD_X_REQUEST_ID] = true,
+    [FIELD_TRACEPARENT] = true,
+    [FIELD_IDEMPOTENCY_KEY] = true,
+    [FIELD_GRPC_TIMEOUT] = true,
+    [FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS] = true,
+};
+
 /* Names of the table are in lower case there; nghttp2 makes others so when it copies them. */
+static void add_field(struct list *list, uint8_t id, const char *name, size_t name_bytes,
+                      const char *value, size_t value_bytes)
+{
+    bool known = id != FIELD_OTHER;
+    unsigned flags = (known ? NGHTTP2_NV_FLAG_NO_COPY_NAME : NGHTTP2_NV_FLAG_NONE) |
+                     (is_fresh[id] ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
+    list_add(list, known ? field_texts[id] : name, name_bytes, value, value_bytes, flags);
+}
+
 static void add_fields(struct list *list, const struct http_head *head)
 {
     for (unsigned i = 0; i < head->field_count; i++) {
@@ -73,10 +91,8 @@ static void add_fields(struct list *list, const struct http_head *head)
         if (field->drop || is_own(field->id)) {
             continue;
         }
-        bool known = field->id != FIELD_OTHER;
-        list_add(list, known ? field_texts[field->id] : head->base + field->name_at,
-                 field->name_bytes, head->base + field->value_at, field->value_bytes,
-                 known ? NGHTTP2_NV_FLAG_NO_COPY_NAME : NGHTTP2_NV_FLAG_NONE);
+        add_field(list, field->id, head->base + field->name_at, field->name_bytes,
+                  head->base + field->value_at, field->value_bytes);
     }
 }
 
@@ -94,8 +110,9 @@ static void add_lines(struct list *list, const struct added_fields *added)
         while (value < line_end && *value == ' ') {
             value++;
         }
-        list_add(list, at, (size_t)(colon - at), value, (size_t)(line_end - value),
-                 NGHTTP2_NV_FLAG_NONE);
+        size_t name_bytes = (size_t)(colon - at);
+        add_field(list, (uint8_t)field_id_of(at, name_bytes), at, name_bytes, value,
+                  (size_t)(line_end - value));
         at = line_end + 2;
     }
 }
