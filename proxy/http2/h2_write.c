@@ -119,9 +119,12 @@ static void add_lines(struct list *list, const struct added_fields *added)
 
 static size_t lines_count(const struct added_fields *added)
 {
+    const char *at = added->lines, *end = at + added->bytes;
     size_t count = 0;
-    for (size_t i = 0; i < added->bytes; i++) {
-        count += added->lines[i] == '\n';
+    while (at != NULL && at < end) {
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        at = line_end != NULL ? line_end + 1 : NULL;
+        count++;
     }
     return count;
 }
