@@ -19,21 +19,27 @@ def draw_settings(draw, fixed, origins, authority, extra_port):
                  "named": {**_draw_upstream(draw, named), "endpoints": [f"{NAME}:{named[0].port}"]}}
     for name in ("plain", "named"):
         upstreams[name]["proxy_protocol"] = draw.choice(("none", "none", "local", "client"))
+        if upstreams[name]["proxy_protocol"] == "client":
+            upstreams[name]["protocol"] = "http1"  # a connection that names one client
     upstreams["secure"]["tls"] = {"enabled": True, "ca": authority.cert, "server_name": "localhost"}
-    upstreams["hedged"] = _hedged_upstream(plain)
+    upstreams["hedged"] = {**_hedged_upstream(plain), **fixed["upstreams"]["hedged"]}
     prefixes = {"/secure": "secure", "/named": "named", "/": "plain"}
     if draw.random() < 0.5:
         upstreams["other"] = _draw_upstream(draw, plain)
         prefixes = {"/plain/other": "other", **prefixes}
     routes = [_draw_route(draw, prefix, name, upstreams[name]) for prefix, name in prefixes.items()]
     routes.insert(0, {"path_prefix": "/hedged", "upstream": "hedged"})
-    listeners = dict(fixed["listeners"])
+    listeners = {name: {**each, "http2": _draw_http2(draw)} for name, each in fixed["listeners"].items()}
     if draw.random() < 0.5:
         listeners["extra"] = {"listen": f"127.0.0.1:{extra_port}"}
     return {
         **fixed, "listeners": listeners, "upstreams": upstreams, "routes": routes,
         "limits": {"body": draw.choice(("1MiB", "64MiB")), "clients": draw.choice((30, 400, 4000))},
     }
+
+
+def _draw_http2(draw):
+    return {"cleartext": draw.random() < 0.9, "streams": draw.choice((1, 4, 128))}
 
 
 def _draw_upstream(draw, origins):
@@ -43,9 +49,11 @@ def _draw_upstream(draw, origins):
     conditions = ["connect_failure", "reset", "502", "503", "504"]
     return {
         "endpoints": endpoints,
+        "protocol": draw.choice(("http1", "http2", "http2", "auto")),
         "balance": draw.choice(("p2c", "round_robin", "least_in_flight", "hash:header:X-Name", "hash:client")),
         "pool": {"warm_min": draw.randint(0, 4), "max": draw.randint(6, 60), "lifetime": f"{draw.randint(1, 5)}s",
-                 "idle": f"{draw.randint(300, 5000)}ms", "max_requests": draw.randint(3, 1000)},
+                 "idle": f"{draw.randint(300, 5000)}ms", "max_requests": draw.randint(3, 1000),
+                 "streams": draw.choice((1, 3, 20, 100)), "ping": f"{draw.randint(500, 3000)}ms"},
         "timeouts": {"connect": "300ms", "first_byte": f"{draw.randint(500, 1500)}ms", "idle": "1s",
                      "per_try": f"{draw.randint(400, 1500)}ms", "total": f"{draw.randint(2, 5)}s"},
         "retry": {"attempts": draw.randint(1, 3), "on": conditions[:draw.randint(1, len(conditions))],

@@ -2,54 +2,18 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 
 import ill_clients
-from message import chunks, payload, read_body, read_head
-from origins import WEIGHTS
+from asks import OWN, Ask
+from h2_clients import Client as Http2Client
+from message import read_body, read_head
 
 _PATIENCE_S = 15  # longer than every timeout of the proxy
-_OWN = "proxy-status"
 
 
 class Over(Exception):
     """This connection is over, as it may be."""
-
-
-@dataclasses.dataclass
-class Ask:
-    """A request and what its answer must be."""
-
-    name: str
-    method: str
-    mood: str
-    count: int
-    body: bytes
-    raw: list  # what is sent, in pieces
-
-    @staticmethod
-    def draw(draw, name, method=None):
-        method = method or draw.choices(("GET", "POST", "HEAD"), (5, 3, 1))[0]
-        mood = draw.choices(list(WEIGHTS), WEIGHTS.values())[0]
-        count = draw.choice((0, 1, 10, 100, 3000, 20000, 100000, 600000 if mood == "whole" else 100000))
-        body = payload(name, draw.choice((0, 10, 3000, 100000, 1200000))) if method == "POST" else b""
-        fields = (f"Host: localhost\r\nX-Name: {name}\r\nX-Mood: {mood}\r\nX-Count: {count}\r\n"
-                  f"X-Tenant: {draw.randint(0, 9)}\r\n")
-        if draw.random() < 0.05:
-            fields += f"X-Envoy-Expected-Rq-Timeout-Ms: {draw.randint(0, 500)}\r\n"
-        pieces = []
-        if method == "POST":
-            if draw.random() < 0.1:
-                fields += "Expect: 100-continue\r\n"
-            if draw.random() < 0.5:
-                fields += f"Content-Length: {len(body)}\r\n"
-                pieces = [body[at:at + 50000] for at in range(0, len(body), 50000)]
-            else:
-                fields += "Transfer-Encoding: chunked\r\n"
-                pieces = [*chunks(body, draw), b"0\r\n\r\n"]
-        path = draw.choice(("/plain", "/plain/other", "/secure", "/named", "/hedged", "/hedged"))
-        return Ask(name, method, mood, count, body, [f"{method} {path}/{name} HTTP/1.1\r\n{fields}\r\n".encode(), *pieces])
 
 
 class Crowd:
@@ -60,7 +24,7 @@ class Crowd:
         self._names = (f"e{number}" for number in itertools.count())
         self._over = False
         self._tasks = []
-        self._secure = [address for address, context in addresses if context]
+        self._secure = [address for address, context, _ in addresses if context]
         self._ways = {self._ask: 80, self._pipeline: 5, self._give_up: 5, self._tunnel: 3, self._babble: 2,
                       self._read_slowly: 4, self._upload_slowly: 4, self._stall: 3, self._half_close: 3,
                       self._expect_without_body: 2, self._flood: 1}
@@ -86,7 +50,7 @@ class Crowd:
 
     async def _live(self):
         while not self._over:
-            address, context = self._draw.choice(self._addresses)
+            address, context, visit = self._draw.choice(self._addresses)
             try:
                 reader, writer = await asyncio.wait_for(
                     asyncio.open_connection(*address, ssl=context, server_hostname=context and "localhost",
@@ -96,10 +60,7 @@ class Crowd:
                 await asyncio.sleep(0.05)  # who is refused does not try again at once
                 continue
             try:
-                for _ in range(self._draw.randint(1, 30)):
-                    await asyncio.wait_for(self._one(reader, writer), _PATIENCE_S)
-                    if self._over:
-                        break
+                await visit(self, reader, writer)
             except (Over, OSError, asyncio.IncompleteReadError):
                 pass
             except asyncio.TimeoutError:
@@ -109,13 +70,24 @@ class Crowd:
             finally:
                 writer.close()
 
+    async def http1(self, reader, writer):
+        """What comes to pass on a connection."""
+        for _ in range(self._draw.randint(1, 30)):
+            await asyncio.wait_for(self._one(reader, writer), _PATIENCE_S)
+            if self._over:
+                break
+
+    async def http2(self, reader, writer):
+        """The same over HTTP/2."""
+        await Http2Client(reader, writer, self._draw, self._names, self._ledger).visit()
+
     async def _one(self, reader, writer):
         way = self._draw.choices(list(self._ways), self._ways.values())[0]
         await way(reader, writer)
 
     async def _ask(self, reader, writer):
         ask = Ask.draw(self._draw, next(self._names))
-        await self._exchange(ask, reader, _send(writer, ask.raw))
+        await self._exchange(ask, reader, _send(writer, ask.raw(self._draw)))
 
     async def _exchange(self, ask, reader, send):
         """The answer is awaited while the request is sent."""
@@ -133,10 +105,12 @@ class Crowd:
     async def _upload_slowly(self, reader, writer):
         self._saw("slow uploads")
         ask = Ask.draw(self._draw, next(self._names), "POST")
-        await self._exchange(ask, reader, ill_clients.send_slowly(writer, self._draw, b"".join(ask.raw)))
+        await self._exchange(ask, reader, ill_clients.send_slowly(writer, self._draw, b"".join(ask.raw(self._draw))))
 
     async def _stall(self, reader, writer):
-        status = await ill_clients.stall(reader, writer, self._draw, next(self._names))
+        name = next(self._names)
+        self._ledger.unfinished.add(name)
+        status = await ill_clients.stall(reader, writer, self._draw, name)
         self._saw(f"stalled uploads ended by {status or 'the client'}")
         raise Over
 
@@ -147,7 +121,7 @@ class Crowd:
 
     async def _half_close(self, reader, writer):
         ask = Ask.draw(self._draw, next(self._names))
-        await self._exchange(ask, reader, _send(writer, ask.raw, and_end=True))
+        await self._exchange(ask, reader, _send(writer, ask.raw(self._draw), and_end=True))
         self._saw("half-closed and answered")
         if behind := await reader.read():
             self._ledger.fault(f"{ask.name} has half-closed, and its answer is followed by {behind[:80]}")
@@ -161,7 +135,7 @@ class Crowd:
 
     async def _pipeline(self, reader, writer):
         asks = [Ask.draw(self._draw, next(self._names), "GET") for _ in range(self._draw.randint(2, 6))]
-        writer.write(b"".join(ask.raw[0] for ask in asks))
+        writer.write(b"".join(ask.raw(self._draw)[0] for ask in asks))
         for ask in asks:
             await self._expect(ask, reader)
 
@@ -169,7 +143,7 @@ class Crowd:
         self._ledger.seen[what] += 1
 
     async def _give_up(self, _reader, writer):
-        raw = b"".join(Ask.draw(self._draw, next(self._names)).raw)
+        raw = b"".join(Ask.draw(self._draw, next(self._names)).raw(self._draw))
         writer.write(raw[:self._draw.randint(1, len(raw))])
         await asyncio.sleep(self._draw.uniform(0, 0.05))  # it may leave at any moment of its exchange
         writer.transport.abort()
@@ -195,7 +169,7 @@ class Crowd:
         status, fields = "100", {}
         while status.startswith("1"):
             (_, status, _), fields = await read_head(reader)
-        own = _OWN in fields
+        own = OWN in fields
         self._ledger.seen[f"{status} {'own' if own else 'passed on'}"] += 1
         if not own and fields.get("x-name") != ask.name:
             self._ledger.fault(f"{ask.name} got the answer of {fields.get('x-name')}")
@@ -203,20 +177,12 @@ class Crowd:
             ends = "transfer-encoding" in fields or "content-length" in fields
             body = await read_body(reader, fields) if ends else await reader.read()
             if not own and status == "200":
-                self._judge(ask, fields, body)
+                ask.judge(self._ledger, fields["x-received"], body)
         if fields.get("connection") == "close":
             if behind := await reader.read():
                 self._ledger.fault(f"{ask.method} {ask.name} ({ask.mood}): the last answer, {status} {fields}, is followed by "
                                    f"{behind[:80]}")
             raise Over
-
-    def _judge(self, ask, fields, body):
-        if len(body) != ask.count:
-            self._ledger.fault(f"{ask.name} ({ask.mood}) ended well with {len(body)} bytes of {ask.count}")
-        elif body != payload(ask.name, ask.count):
-            self._ledger.fault(f"{ask.name} ({ask.mood}) got bytes that are not its own")
-        if int(fields["x-received"]) != len(ask.body):
-            self._ledger.fault(f"{ask.name} ({ask.mood}) sent {len(ask.body)} bytes, {fields['x-received']} arrived")
 
 
 async def _send(writer, pieces, and_end=False):

@@ -7,8 +7,12 @@ soak: all
 
 TESTS += %D%/soak.py
 EXTRA_DIST += \
+	%D%/asks.py \
 	%D%/changes.py \
 	%D%/clients.py \
+	%D%/h2_clients.py \
+	%D%/h2_end.py \
+	%D%/h2_origins.py \
 	%D%/ill_clients.py \
 	%D%/message.py \
 	%D%/origins.py \

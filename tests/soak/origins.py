@@ -5,6 +5,7 @@ import collections
 import contextlib
 import ssl
 
+from h2_origins import Service
 from message import chunks, payload, read_body, read_head
 
 MOODS = {}
@@ -29,6 +30,7 @@ class Origin:
         if certificate:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(certificate.cert, certificate.key)
+            self._offer()
 
     async def start(self):
         while self._server is None:  # the port may still serve a connection that we made
@@ -38,6 +40,10 @@ class Origin:
                 return
             await asyncio.sleep(0.02)  # how often it is tried
 
+    def _offer(self):
+        """What a TLS connection may speak."""
+        self._context.set_alpn_protocols(self._draw.choice((["h2", "http/1.1"], ["h2"], ["http/1.1"])))
+
     async def bounce(self):
         if self._server is None:
             return
@@ -46,6 +52,8 @@ class Origin:
         for writer in list(self._writers):
             writer.transport.abort()
         await asyncio.sleep(self._draw.uniform(0, 0.6))  # how long it is away
+        if self._context:
+            self._offer()
         await self.start()
 
     async def leave(self):
@@ -78,7 +86,9 @@ class Origin:
 
     async def _answer(self, reader, writer):
         """One exchange; true if the connection goes on."""
-        (method, _, _), fields = await read_head(reader)
+        (method, _, version), fields = await read_head(reader)
+        if version == "HTTP/2.0":
+            return await self._serve_http2(reader, writer)
         answer = _Answer(method, fields, self._draw, reader, writer)
         if method == "POST":
             self._ledger.arrived[answer.name] += 1
@@ -93,11 +103,18 @@ class Origin:
         # the pace of a slow reader
         slowly = (lambda: asyncio.sleep(0.01)) if answer.mood == "slow_reader" else None
         answer.received = await read_body(reader, fields, slowly)
+        self._ledger.whole_uploads.add(answer.name)
         if answer.received != payload(answer.name, len(answer.received)):
             self._ledger.fault(f"{answer.name}: an origin got bytes that are not its own")
         goes_on = await MOODS[answer.mood](answer)
         await writer.drain()
         return goes_on
+
+    async def _serve_http2(self, reader, writer):
+        """All of the connection, whose preface has come up to its first empty line; it does not go on."""
+        await reader.readexactly(len(b"SM\r\n\r\n"))
+        await Service(reader, writer, self._draw, self._ledger).serve()
+        return False
 
 
 class _Answer:

@@ -32,6 +32,8 @@ class Ledger:
     def __init__(self):
         self.seen = collections.Counter()
         self.arrived = collections.Counter()  # [POST]: times at an origin
+        self.unfinished = set()  # uploads whose end was never sent
+        self.whole_uploads = set()  # uploads that ended well at an origin
         self.faults = []
         self.replaced = []  # processes, each by an upgrade
 
@@ -39,7 +41,7 @@ class Ledger:
         self.faults.append(text)
 
 
-def fixed_settings(s, dns, certificate):
+def fixed_settings(s, dns, certificate, draw):
     """What no reload changes."""
     times = {"head": "1s", "idle": "2s", "body": "1s", "send": "2s"}
     return {
@@ -49,6 +51,7 @@ def fixed_settings(s, dns, certificate):
             "secure": {"listen": f"127.0.0.1:{s.port()}", "timeouts": times,
                        "tls": {"certificates": [certificate.settings()]}},
         },
+        "upstreams": {"hedged": {"protocol": draw.choice(("http1", "http2"))}},  # what is hedged has to be known
         "log": {"level": "info", "path": "stderr",
                 "access": {"path": s.path("access.log"), "rotate_size": "1MiB", "keep": 2}},
         "drain": {"grace": "6s", "tunnels": "500ms"},
@@ -70,20 +73,29 @@ async def live(s, draw, ledger):
         for origin in origins:
             leaving.push_async_callback(origin.leave)
             await origin.start()
-        fixed, extra_port = fixed_settings(s, dns, certificate), s.port()
+        fixed, extra_port = fixed_settings(s, dns, certificate, draw), s.port()
         # Not in a thread of its own: what the harness starts dies with the thread that started it.
         proxy = start_proxy(s, None, draw_settings(draw, fixed, origins, authority, extra_port))
 
         def draw_next():
             return render(merge(proxy.settings, draw_settings(draw, fixed, origins, authority, extra_port)))
 
-        context = ssl.create_default_context(cafile=authority.cert)
-        crowd = Crowd([(proxy.listeners["web"].pair, None), (proxy.listeners["secure"].pair, context)], draw, ledger)
+        crowd = Crowd(doors(proxy, authority), draw, ledger)
         leaving.push_async_callback(crowd.leave)
         crowd.start(40)
         await Operator(proxy, origins, dns, draw, draw_next, ledger).work(asyncio.get_running_loop().time() + _SECONDS)
         await crowd.stop()
     return proxy
+
+
+def doors(proxy, authority):
+    """(address, TLS, what is spoken) each."""
+    web, secure = proxy.listeners["web"].pair, proxy.listeners["secure"].pair
+    tls = {protocol: ssl.create_default_context(cafile=authority.cert) for protocol in ("http/1.1", "h2")}
+    for protocol, context in tls.items():
+        context.set_alpn_protocols([protocol])
+    return [(web, None, Crowd.http1), (web, None, Crowd.http2),
+            (secure, tls["http/1.1"], Crowd.http1), (secure, tls["h2"], Crowd.http2)]
 
 
 @scenario("an answer is lost, mixed up or cut while everything changes", within=60 + _SECONDS)
@@ -97,10 +109,13 @@ def soak(s):
     s.note(", ".join(f"{count} {what}" for what, count in ledger.seen.most_common()))
     with s.case("every answer is whole and its own, or visibly broken"):
         check(not ledger.faults, "\n".join(ledger.faults[:_FAULTS_SHOWN]))
-        check(ledger.seen["200 passed on"] > 4 * _SECONDS, f"hardly anything was served: {ledger.seen}")
+        served = ledger.seen["200 passed on"] + ledger.seen["200 passed on over HTTP/2"]
+        check(served > 4 * _SECONDS, f"hardly anything was served: {ledger.seen}")
     with s.case("no POST arrives twice"):
         twice = [name for name, count in ledger.arrived.items() if count > 1]
         check(not twice, f"{len(twice)} of {len(ledger.arrived)} did: {twice[:_FAULTS_SHOWN]}")
+    with s.case("no upload that broke off arrives as a whole one"):
+        check_equal(sorted(ledger.unfinished & ledger.whole_uploads), [], "these did")
     with s.case("no configuration is rejected but the wrong ones"):
         rejected = [line for line in proxy.log().splitlines() if " reload rejected" in line and "wrokers" not in line]
         check_equal(rejected, [], "others")
