@@ -51,7 +51,9 @@ static void leave(struct h2_connection *h2)
 
 void h2_connection_later(struct h2_connection *h2)
 {
-    loop_defer(&h2->worker->loop, &h2->deferred);
+    if (h2->connection != NULL) { /* a session goes on with what it has taken behind the end */
+        loop_defer(&h2->worker->loop, &h2->deferred);
+    }
 }
 
 static struct local_stats *stats_of(const struct h2_connection *h2)

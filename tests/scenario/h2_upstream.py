@@ -398,5 +398,17 @@ def silent(s):
         check_equal(http2(proxy, "pings_failed"), 1, "pings failed")
 
 
+@scenario("frames behind the last answer of a connection that is retired end the program")
+def behind_the_last(s):
+    def answer(stream, _):
+        block = stream.connection.encoder.encode([(":status", "204")])
+        stream.send(h2.headers(stream.id, block, True) + h2.ping() * 3)
+    origin = H2Origin(s).on("/", answer)
+    proxy = start_proxy(s, origin, {"upstreams": {"app": {"protocol": "http2", "pool": {"max_requests": 1, "warm_min": 0}}}})
+    for number in range(20):
+        check_equal(proxy.get(f"/{number}").status, 204, f"answer {number}")
+    check_equal(len(origin.connections), 20, "connections, each for one request")
+
+
 if __name__ == "__main__":
     run()
