@@ -62,6 +62,7 @@ def expect_accepted(s, files, place, text):
 def accepted(s):
     authority = Authority(s)
     certificate = authority.issue("shop.example")
+    s.write("sorry.html", "<h1>sorry</h1>")
     s.write("seal.key", "0123456789abcdef" * 4)
     os.chmod(s.path("seal.key"), 0o600)
     files = {"cert": certificate.cert, "key": certificate.key, "ocsp": authority.vouch(certificate),
