@@ -15,6 +15,7 @@
 #define RIG_UNUSED __attribute__((unused))
 #define RIG_STREAMS 256
 #define RIG_TOLD_BYTES (64 * 1024)
+#define RIG_MUCH_BYTES (64 * 1024)
 
 struct rig_side;
 
@@ -29,6 +30,8 @@ struct rig_side {
     struct rig_stream streams[RIG_STREAMS]; /* in the order in which they were opened */
     unsigned streams_count;
     unsigned pulls_wanted;
+    char *much; /* RIG_MUCH_BYTES, for what is pulled as soon as there is much; NULL: nothing is */
+    size_t much_bytes;
     uint64_t payload_bytes; /* received by all streams */
     bool keeps;             /* payload is not taken */
     bool silent;            /* drained is not written down */
@@ -197,6 +200,14 @@ static void rig_wants_pull(void *owner)
     side->pulls_wanted++;
 }
 
+static void rig_has_much(void *owner)
+{
+    struct rig_side *side = owner;
+    if (side->much != NULL) {
+        side->much_bytes = h2_session_pull(side->session, side->much, RIG_MUCH_BYTES);
+    }
+}
+
 static const struct h2_events rig_events = {.opened = rig_opened,
                                             .request = rig_request,
                                             .response = rig_response,
@@ -206,7 +217,8 @@ static const struct h2_events rig_events = {.opened = rig_opened,
                                             .payload = rig_payload,
                                             .drained = rig_drained,
                                             .closed = rig_closed,
-                                            .wants_pull = rig_wants_pull};
+                                            .wants_pull = rig_wants_pull,
+                                            .has_much = rig_has_much};
 
 /* ---- the connection ---- */
 

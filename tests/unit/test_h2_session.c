@@ -89,6 +89,47 @@ static void payload_and_trailers_go_both_ways(void **state)
     rig_end(&rig);
 }
 
+static void much_payload_is_sent_while_it_is_given(void **state)
+{
+    static char space[RIG_MUCH_BYTES], payload[H2_PULL_BYTES];
+    (void)state;
+    begin();
+    rig.server.much = space;
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    ignore_told(&rig.server);
+    rig_answer(served(0), OK, false);
+    assert_int_equal(rig_give(served(0), payload, 16 * 1024, false), SINK_OPEN);
+    assert_int_equal(rig.server.much_bytes, 0);
+    assert_int_equal(rig_give(served(0), payload, 16 * 1024, false), SINK_OPEN);
+    assert_in_range(rig.server.much_bytes, 32 * 1024, 33 * 1024);
+    rig_feed(&rig, &rig.client, space, rig.server.much_bytes);
+    assert_int_equal(rig_give(served(0), payload, 31 * 1024, true), SINK_OPEN);
+    rig_pump(&rig);
+    assert_int_equal(rig.client.payload_bytes, 63 * 1024);
+    assert_told(&rig.server, "0 closed NO_ERROR\n");
+    rig_end(&rig);
+}
+
+/* Its owner hears of the end within the call, and gets no answer that asks for `drained`. */
+static void a_stream_may_end_while_its_payload_is_given(void **state)
+{
+    static char space[RIG_MUCH_BYTES], payload[H2_PULL_BYTES];
+    (void)state;
+    begin();
+    rig.server.much = space;
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    ignore_told(&rig.server);
+    rig_answer(served(0), OK, false);
+    assert_int_equal(rig_give(served(0), payload, sizeof payload, true), SINK_OPEN);
+    assert_told(&rig.server, "0 closed NO_ERROR\n");
+    rig_feed(&rig, &rig.client, space, rig.server.much_bytes);
+    rig_pump(&rig);
+    assert_int_equal(rig.client.payload_bytes, sizeof payload);
+    rig_end(&rig);
+}
+
 static void a_response_that_is_only_a_head_ends_its_stream(void **state)
 {
     (void)state;
@@ -683,6 +724,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(messages_arrive_as_sent_in_steps_of_any_size),
         cmocka_unit_test(payload_and_trailers_go_both_ways),
+        cmocka_unit_test(much_payload_is_sent_while_it_is_given),
+        cmocka_unit_test(a_stream_may_end_while_its_payload_is_given),
         cmocka_unit_test(a_response_that_is_only_a_head_ends_its_stream),
         cmocka_unit_test(interim_responses_come_before_the_final_one),
         cmocka_unit_test(the_answer_to_head_tells_a_length_and_has_no_payload),
