@@ -106,14 +106,17 @@ static int on_invalid_header(nghttp2_session *frames, const nghttp2_frame *frame
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-/* nghttp2 resets a stream, or ends the connection, for this frame. A stream that has an owner is charged when it is over; a request that
-   is malformed has none. */
+/* nghttp2 resets a stream, or ends the connection, for this frame, and says no more of a head. A stream that has an owner is charged when
+   it is over; a request that is malformed has none. */
 static int on_invalid_frame(nghttp2_session *frames, const nghttp2_frame *frame, int error,
                             void *user_data)
 {
     struct h2_session *session = user_data;
     (void)error;
     bool owned = h2_stream_of(frames, frame->hd.stream_id) != NULL;
+    if (frame->hd.type == NGHTTP2_HEADERS) {
+        h2_block_release(&session->block, session->env.bufs);
+    }
     if (frame->hd.type == NGHTTP2_HEADERS && h2_session_is_server(session) && !owned &&
         !charge(session, H2_ABUSE_RESETS)) {
         return h2_session_calm(session, H2_ABUSE_RESETS);

@@ -133,6 +133,11 @@ void h2_session_free(struct h2_session **session)
     free(ended);
 }
 
+void h2_session_leave(struct h2_session *session)
+{
+    h2_block_release(&session->block, session->env.bufs);
+}
+
 void h2_session_move(struct h2_session *session, const struct h2_env *env, void *owner)
 {
     CHECK(session->streams_count == 0 && session->block.kind == H2_BLOCK_NONE &&

@@ -140,6 +140,8 @@ struct h2_session *h2_session_create(enum h2_role role, const struct h2_limits *
                                      void *owner);
 /* Ends its streams without an event: their owners have ended them, or do. Nulls *session; NULL is fine. */
 void h2_session_free(struct h2_session **session);
+/* At its worker, before it moves: gives up what has arrived of a head whose stream is over. */
+void h2_session_leave(struct h2_session *session);
 /* Gives a session without streams to another owner and worker. */
 void h2_session_move(struct h2_session *session, const struct h2_env *env, void *owner);
 

@@ -408,6 +408,7 @@ static bool leave_worker(struct connection *connection)
         return false;
     }
     wheel_disarm(&h2->worker->loop.wheel, &h2->timer);
+    h2_session_leave(h2->session);
     h2->worker = NULL;
     return true;
 }

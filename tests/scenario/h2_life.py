@@ -11,7 +11,7 @@ import threading
 import time
 
 from harness import (Authority, RawOrigin, access_rows, check, check_equal, eventually, merge, node_program, patient, run,
-                     scenario, start_proxy)
+                     scenario, start_proxy, takes)
 from harness.verdict import Skipped
 from harness import h2_bytes as h2
 from harness.h2_wire import H2Client
@@ -35,6 +35,19 @@ def holding_origin(s):
 def closes_in_order(client):
     client.wait_for(lambda: client.ended, "the connection ends")
     check_equal(client.ended, "eof", "how it ends")
+
+
+@scenario("a client that has sent a malformed head is taken for one that does not end it")
+def malformed_head_is_over(s):
+    origin = RawOrigin(s)
+    origin.on("/long", takes(1.0, lambda c, _: c.respond(200, b"whole")))
+    proxy = cleartext(s, origin, {"listeners": {"web": {"timeouts": {"head": "200ms"}}}})
+    with H2Client(proxy.address) as client:
+        long, wrong = client.ask("GET", "/long"), client.new_stream()
+        client.send(h2.headers(wrong, h2.block([(":method", "GET"), (":scheme", "http")]), True))
+        check_equal(client.outcome(wrong), ("stream", h2.PROTOCOL_ERROR), "what becomes of it")
+        check_equal(client.response(long).status, 200, "status")
+        check_equal(client.goaways, [], "goaways")
 
 
 @scenario("a drain breaks open streams, refuses those on their way, or waits for clients at rest")
