@@ -170,9 +170,11 @@ static void on_going_away(void *owner, uint32_t code)
     }
 }
 
-static enum h2_upstream_state state_of_end(struct h2_end end)
+/* What has sent a response has processed the request, whatever it says afterwards: it is not sent again behind that. */
+static enum h2_upstream_state state_of_end(const struct h2_upstream *upstream, struct h2_end end)
 {
-    if (end.unsent || end.code == H2_HTTP_1_1_REQUIRED) {
+    bool heard = upstream->state != H2_UPSTREAM_HEAD || upstream->side.answered;
+    if (!heard && (end.unsent || end.code == H2_HTTP_1_1_REQUIRED)) {
         return H2_UPSTREAM_UNSENT;
     }
     return end.remote ? H2_UPSTREAM_RESET : H2_UPSTREAM_INVALID;
@@ -192,7 +194,7 @@ static void on_closed(struct h2_stream *stream, struct h2_end end)
         protocol_fall_back(h2->connection);
         h2_connection_note_end(h2, ENDING_WITHDRAWN);
     }
-    h2_upstream_over(upstream, state_of_end(end), end.code);
+    h2_upstream_over(upstream, state_of_end(upstream, end), end.code);
 }
 
 static void on_pong(void *owner)

@@ -105,6 +105,55 @@ def semantics(s):
 # ---- an origin that ends streams ----
 
 
+@scenario("a response whose head is malformed, or cut off by its client, ends the program when the connection moves to another worker")
+def moves_with_part_of_a_head(s):
+    origin, part = H2Origin(s), h2.block([(":status", "200"), ("x-part", "1")])
+    origin.on("/malformed", lambda stream, _: stream.send(h2.headers(stream.id, h2.block([("x-no", "status")]), True)))
+    origin.on("/part", lambda stream, _: stream.send(h2.headers(stream.id, part, whole=False)))
+    for name in ("malformed", "part"):
+        proxy = proxy_for(s, origin, name=name, workers=4, retry={"attempts": 1}, pool={"max": 1})
+        with s.case(name):
+            with proxy.client() as client:
+                client.send(f"GET /{name} HTTP/1.1\r\nHost: shop.example\r\n\r\n".encode())
+                origin.request_for(f"/{name}")
+                if name == "malformed":
+                    check_equal(client.response().status, 502, "status")
+                else:
+                    client.reset()
+            connection = origin.connections[-1]
+            if name == "part":
+                connection.wait_for(lambda c=connection: c.requests[-1].reset is not None, "the stream is cancelled")
+                connection.send(h2.continuation(connection.requests[-1].stream, h2.block([("x-more", "1")])))
+            for _ in range(scaled(40, 200)):
+                check_equal(proxy.get("/").status, 200, "status")
+            check(figure(proxy, "handed_over") > 0, "the connection never moved")
+
+
+@scenario("a request is sent again behind a response of it, because the origin says that it refuses the stream")
+def refused_late(s):
+    origin = H2Origin(s)
+    heads = {"head": lambda stream: stream.head(200), "hints": lambda stream: stream.head(103, [("link", "</a>")]),
+             "payload": lambda stream: (stream.head(200), stream.payload(b"part"))}
+    for name, begin in heads.items():
+        for code in (h2.REFUSED_STREAM, h2.HTTP_1_1_REQUIRED):
+            def late(stream, _, begin=begin, code=code):
+                begin(stream)
+                stream.reset(code)
+
+            def leaves(stream, _, begin=begin):
+                begin(stream)
+                stream.connection.go_away(last=0)
+            origin.on(f"/{name}/{code}", reads_body(late)).on(f"/{name}/goaway", reads_body(leaves))
+    for name in heads:
+        for code in (h2.REFUSED_STREAM, "goaway", h2.HTTP_1_1_REQUIRED):
+            proxy = proxy_for(s, origin, name=f"{name}-{code}")
+            with s.case(f"{name}, then {code}"):
+                response = proxy.get(f"/{name}/{code}", method="POST", body=b"once")
+                check(not response.complete or response.status == 502, f"{response!r}")
+                seen = [each.target for each in origin.requests]
+                check_equal(seen.count(f"/{name}/{code}"), 1, "times that it was sent")
+
+
 @scenario("a stream that the origin ends is a success that was none, or a failure that was none")
 def resets(s):
     origin = H2Origin(s)
