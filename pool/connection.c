@@ -320,6 +320,7 @@ void connection_settle(struct connection *connection)
 {
     enum connection_state from = connection->state, to = state_by_leases(connection);
     if (connection->loans.lent_count + connection->loans.capacity_count == 0) {
+        upkeep_on_withdrawn(connection);
         connection_end(connection, ENDING_WITHDRAWN); /* another one may carry something */
     } else if (to == CONNECTION_IDLE) {
         connection_rest(connection, from);

@@ -468,11 +468,15 @@ static void learn(struct endpoint_local *local, uint64_t rested_ms, uint64_t now
     }
 }
 
-/* An endpoint that accepts connections and ends them at once would be dialled without end, so this counts as a failed
-   dial. */
-static void note_young(struct endpoint_local *local, uint64_t now_ms)
+/* An endpoint that accepts connections and ends them at once, or lets them carry nothing, would be dialled without end, so this counts
+   as a failed dial. The connection is idle. */
+static void note_young(const struct connection *connection, uint64_t now_ms)
 {
+    struct endpoint_local *local = connection->local;
     struct upkeep *upkeep = &local->upkeep;
+    if (connection->facts.exchanges_count > 0 || now_ms >= connection->idle_since_ms + YOUNG_MS) {
+        return;
+    }
     if (now_ms >= upkeep->young_ms + YOUNG_FORGOTTEN_MS) {
         upkeep->young_count = 0;
     }
@@ -481,6 +485,13 @@ static void note_young(struct endpoint_local *local, uint64_t now_ms)
         now_ms + warmth_backoff_ms(++upkeep->young_count, &local->worker->env.loop->rng);
     if (read_shared(&local->endpoint->upkeep.redial_not_before_ms) < not_before_ms) {
         write_shared(&local->endpoint->upkeep.redial_not_before_ms, not_before_ms);
+    }
+}
+
+void upkeep_on_withdrawn(const struct connection *connection)
+{
+    if (connection->local->kept && connection->state == CONNECTION_IDLE) {
+        note_young(connection, now_of(connection->local));
     }
 }
 
@@ -499,9 +510,7 @@ void upkeep_on_death(struct connection *connection, bool reset)
     if (lent) {
         return;
     }
-    if (connection->facts.exchanges_count == 0 && rested_ms < YOUNG_MS) {
-        note_young(local, now_ms);
-    }
+    note_young(connection, now_ms);
     if (!reset) {
         learn(local, rested_ms, now_ms);
     }

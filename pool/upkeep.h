@@ -38,6 +38,8 @@ void upkeep_hold_back(struct endpoint_local *local);
 void upkeep_fill(struct endpoint_local *local);
 /* The local has lost a place of its endpoint, or a connection that does not count any more. */
 void upkeep_on_gone(struct endpoint_local *local);
+/* A connection is about to end because the other side lets it carry nothing any more. */
+void upkeep_on_withdrawn(const struct connection *connection);
 /* A connection is about to end because the other side ended it while it was idle, or broke it while it was lent. */
 void upkeep_on_death(struct connection *connection, bool reset);
 /* The connection's time is over: it is closed, or marked to be replaced. */

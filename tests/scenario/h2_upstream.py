@@ -105,6 +105,26 @@ def semantics(s):
 # ---- an origin that ends streams ----
 
 
+@scenario("an origin that allows streams and then none, or says goodbye at once, is dialled without end")
+def dialled_without_end(s):
+    endings = {"none": lambda connection: connection.announce({h2.MAX_CONCURRENT_STREAMS: 0}),
+               "goodbye": lambda connection: connection.go_away(last=0)}
+    for name, end in endings.items():
+        def serve(connection, end=end):
+            connection.start()
+            connection.wait_for(lambda: any(type(each).__name__ == "SettingsFrame" and "ACK" in each.flags
+                                            for each in connection.frames), "its settings are acknowledged")
+            end(connection)
+        origin = H2Origin(s, name, serve)
+        with s.case(name):
+            proxy = proxy_for(s, origin, name=f"proxy-{name}", pool={"warm_min": 1})
+            began, before = time.monotonic(), len(origin.connections)
+            eventually(lambda o=origin, n=before: len(o.connections) >= n + 6, "it is dialled again")
+            took = time.monotonic() - began
+            check(took > 0.1, f"6 dials within {took:.3f} s")
+            check_equal(figure(proxy, "in_flight"), 0, "in flight")
+
+
 @scenario("a response whose head is malformed, or cut off by its client, ends the program when the connection moves to another worker")
 def moves_with_part_of_a_head(s):
     origin, part = H2Origin(s), h2.block([(":status", "200"), ("x-part", "1")])
