@@ -47,7 +47,8 @@ static void every_reason_refuses_a_grpc_call_with_a_status(void **state)
         enum grpc_status status = GRPC_OK;
         assert_true(reason_rows[i].grpc < GRPC_STATUS_COUNT);
         assert_int_equal(reason_rows[i].grpc == GRPC_OK,
-                         i == REASON_COMPLETE || i == REASON_UPGRADED || i == REASON_READY);
+                         i == REASON_COMPLETE || i == REASON_UPGRADED || i == REASON_READY ||
+                             i == REASON_RESPONDED);
         own_response_build_grpc(&response, (enum exchange_reason)i, "50%", 7);
         assert_int_equal(response.head.status, 200);
         assert_int_equal(response.head.framing, FRAMING_LENGTH);
