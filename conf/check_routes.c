@@ -221,9 +221,21 @@ static void check_redirect(struct loading *loading, size_t number)
         say_of_route(loading, number, "redirect.status", "expected 301, 302, 303, 307 or 308");
     }
     const char *type = loading->settings->routes[number].respond.type;
-    if (strlen(type) > TYPE_MAX_BYTES || strpbrk(type, "\r\n") != NULL) {
+    if (strlen(type) > TYPE_MAX_BYTES || value_control_in(type) != NULL) {
         say_of_route(loading, number, "respond.type",
                      "expected a type such as \"text/plain\" of at most 128 characters");
+    }
+}
+
+/* Of what the configuration writes; "#" in a request is encoded. */
+static void check_rewrite_path(struct loading *loading, size_t number)
+{
+    const struct edge_text *text = &loading->settings->routes[number].rewrite.path;
+    for (size_t i = 0; i < text->part_count; i++) {
+        if (text->parts[i].place == EDGE_LITERAL && strchr(text->parts[i].text, '#') != NULL) {
+            say_of_route(loading, number, "rewrite.path", "a path has no \"#\": write %23");
+            return;
+        }
     }
 }
 
@@ -268,6 +280,7 @@ static void check_route_edge(struct loading *loading, size_t number)
     unsigned groups = groups_of(&route->match);
     check_route_kind(loading, number);
     check_redirect(loading, number);
+    check_rewrite_path(loading, number);
     check_captures(loading, number, "redirect.to", &route->redirect.to, groups);
     check_captures(loading, number, "respond.body", &route->respond.body, groups);
     check_captures(loading, number, "rewrite.path", &route->rewrite.path, groups);

@@ -59,10 +59,8 @@ bool edge_text_parse(struct arena *arena, const char *written, struct edge_text 
     struct schema_list parts = {NULL, 0};
     const char *at = written;
     /* it goes into fields and lines */
-    for (const char *byte = written; *byte != '\0'; byte++) {
-        if (*byte == '\r' || *byte == '\n') {
-            return false;
-        }
+    if (value_control_in(written) != NULL) {
+        return false;
     }
     while (*at != '\0') {
         struct edge_part part;
@@ -111,7 +109,10 @@ void edge_text_blame(const char *written, char *hint, size_t hint_bytes)
     }
     arena_release(&arena);
     if (*at == '\0') {
-        snprintf(hint, hint_bytes, ": a line break is not allowed here");
+        const char *control = value_control_in(written);
+        snprintf(hint, hint_bytes, ": %s not allowed here",
+                 control != NULL && strchr("\r\n", *control) != NULL ? "a line break is"
+                                                                     : "control characters are");
         return;
     }
     char word[NAME_MAX_BYTES + 1];

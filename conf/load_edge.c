@@ -13,22 +13,6 @@
 
 #define PAGE_MAX_BYTES ((size_t)1024 * 1024)
 
-/* Fields that belong to a connection or say where a message ends, and Host: the proxy writes them itself. */
-static const char *const kept_names[] = {
-    "connection",     "content-length",    "expect",           "host",
-    "http2-settings", "keep-alive",        "proxy-connection", "te",
-    "trailer",        "transfer-encoding", "upgrade",          NULL};
-
-static bool name_kept(const char *name)
-{
-    for (size_t i = 0; kept_names[i] != NULL; i++) {
-        if (strcasecmp(name, kept_names[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool name_fits(struct loading *loading, const config_setting_t *at, const char *path,
                       const char *name)
 {
@@ -37,9 +21,9 @@ static bool name_fits(struct loading *loading, const config_setting_t *at, const
                           name);
         return false;
     }
-    if (name_kept(name)) {
-        loading_report_at(loading, SETTINGS_ERROR, at, path, "%s is written by the proxy itself%s",
-                          name, strcasecmp(name, "host") == 0 ? ": use rewrite.host" : "");
+    if (edge_field_kept(name)) {
+        loading_report_at(loading, SETTINGS_ERROR, at, path, EDGE_FIELD_KEPT_FORMAT, name,
+                          strcasecmp(name, "host") == 0 ? ": use rewrite.host" : "");
         return false;
     }
     return true;

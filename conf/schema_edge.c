@@ -1,9 +1,45 @@
 /* Kinds of values for what a route does besides forwarding: texts with placeholders, fields, pages. */
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/schema_fields.h"
 #include "conf/schema_types.h"
+#include "conf/value.h"
+
+/* Fields that belong to a connection or say where a message ends, and Host: the proxy writes them itself. */
+static const char *const kept_names[] = {
+    "connection",     "content-length",    "expect",           "host",
+    "http2-settings", "keep-alive",        "proxy-connection", "te",
+    "trailer",        "transfer-encoding", "upgrade",          NULL};
+
+bool edge_field_kept(const char *name)
+{
+    for (size_t i = 0; kept_names[i] != NULL; i++) {
+        if (strcasecmp(name, kept_names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool take_removed(struct arena *arena, const struct schema_row *row, void *element,
+                         const char *text)
+{
+    return !edge_field_kept(text) && type_field_list.take(arena, row, element, text);
+}
+
+static void print_removed(const struct schema_row *row, const void *element, FILE *out)
+{
+    type_field_list.print(row, element, out);
+}
+
+static void blame_removed(const char *text, char *hint, size_t hint_bytes)
+{
+    if (edge_field_kept(text)) {
+        snprintf(hint, hint_bytes, ": " EDGE_FIELD_KEPT_FORMAT, text, "");
+    }
+}
 
 static bool take_edge_text(struct arena *arena, const struct schema_row *row, void *element,
                            const char *text)
@@ -87,6 +123,15 @@ static void print_pages(const struct schema_row *row, const void *element, FILE 
     fputs(" )", out);
 }
 
+const struct schema_type type_removed_list = {
+    .name = "list of fields",
+    .expected = "a field name such as \"X-Real-IP\"",
+    .quoted = true,
+    .list = true,
+    .take = take_removed,
+    .print = print_removed,
+    .blame = blame_removed,
+};
 const struct schema_type type_edge_text = {
     .name = "text with placeholders",
     .expected = "a text such as \"https://{host}{target}\"",

@@ -70,14 +70,14 @@ const struct schema_row schema_route_rows[] = {
          "fields of requests that go to an upstream, of the route, after those at the top: each replaces those of its name; an empty value leaves the field out"},
     {"request.add", &type_fields, NULL, AT(edge.request.add),
      .help = "fields that are added to requests, beside those of the same name"},
-    {"request.remove", &type_field_list, NULL, AT(edge.request.remove),
+    {"request.remove", &type_removed_list, NULL, AT(edge.request.remove),
      .help = "names of fields that requests lose"},
     {"response.set", &type_fields, NULL, AT(edge.response.set),
      .help =
          "fields of responses, our own too, of the route, after those at the top: each replaces those of its name"},
     {"response.add", &type_fields, NULL, AT(edge.response.add),
      .help = "fields that are added to responses, beside those of the same name"},
-    {"response.remove", &type_field_list, NULL, AT(edge.response.remove),
+    {"response.remove", &type_removed_list, NULL, AT(edge.response.remove),
      .help = "names of fields that responses lose"},
     {"error_pages", &type_page_list, NULL, AT(edge.pages),
      .help =

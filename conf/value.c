@@ -167,6 +167,14 @@ size_t value_distance(const char *a, const char *b)
     return row[b_bytes];
 }
 
+const char *value_control_in(const char *text)
+{
+    while (*text == '\t' || ((unsigned char)*text >= ' ' && *text != 0x7f)) {
+        text++;
+    }
+    return *text != '\0' ? text : NULL;
+}
+
 bool value_is_token(const char *text, size_t bytes)
 {
     static const char marks[] = "!#$%&'*+-.^_`|~";

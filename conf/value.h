@@ -25,6 +25,8 @@ void value_print_size(uint64_t bytes, char text[VALUE_TEXT_BYTES]);
 /* Edit distance, for suggestions; texts longer than 64 bytes are far from everything. */
 size_t value_distance(const char *a, const char *b);
 
+/* The first control character but tab, which a field's value may not have (RFC 9110 5.5); NULL: none. */
+const char *value_control_in(const char *text);
 /* A token of RFC 9110 5.6.2. */
 bool value_is_token(const char *text, size_t bytes);
 

@@ -1,24 +1,38 @@
-/* Names are compared in any case; a value that turns out empty writes no field. */
+/* Names are compared in any case, and "_" is "-", as in the variables of CGI, WSGI and Rack; a value that turns out empty writes no field. */
 #include "proxy/edge/edge_fields.h"
 
 #include <string.h>
-#include <strings.h>
 
-bool edge_name_is(const char *name, size_t name_bytes, const char *wanted)
+#include "proxy/worker/route.h"
+
+static unsigned char folded(char byte)
 {
-    return strlen(wanted) == name_bytes && strncasecmp(name, wanted, name_bytes) == 0;
+    return byte == '_' ? '-' : route_lower(byte);
+}
+
+static bool name_is(const char *name, size_t name_bytes, const char *wanted)
+{
+    if (strlen(wanted) != name_bytes) {
+        return false;
+    }
+    for (size_t i = 0; i < name_bytes; i++) {
+        if (folded(name[i]) != folded(wanted[i])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Whether the edit takes away fields of this name. */
 static bool edit_takes(const struct field_edit_settings *edit, const char *name, size_t name_bytes)
 {
     for (size_t i = 0; i < edit->set_count; i++) {
-        if (edge_name_is(name, name_bytes, edit->set[i].name)) {
+        if (name_is(name, name_bytes, edit->set[i].name)) {
             return true;
         }
     }
     for (size_t i = 0; i < edit->remove_count; i++) {
-        if (edge_name_is(name, name_bytes, edit->remove[i])) {
+        if (name_is(name, name_bytes, edit->remove[i])) {
             return true;
         }
     }

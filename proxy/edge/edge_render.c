@@ -18,7 +18,7 @@ struct writer {
     char *at;
     char *end;
     enum edge_use use;
-    bool escape_percent;
+    bool decoded; /* the value is: "%" and "?" in it are bytes of a path */
     bool overflow;
 };
 
@@ -38,7 +38,7 @@ static void put_in_url(struct writer *writer, unsigned char byte)
 {
     static const char hex[] = "0123456789ABCDEF";
     bool fits = byte > ' ' && byte < 0x7f && strchr("\"#<>\\^`{|}", byte) == NULL;
-    if (fits && !(byte == '%' && writer->escape_percent)) {
+    if (fits && !(writer->decoded && (byte == '%' || byte == '?'))) {
         put(writer, (const char *)&byte, 1);
     } else {
         const char encoded[] = {'%', hex[byte >> 4], hex[byte & 15]};
@@ -58,6 +58,14 @@ static void put_in_html(struct writer *writer, char byte)
     }
 }
 
+static void put_in_json(struct writer *writer, char byte)
+{
+    if (byte == '"' || byte == '\\') {
+        put(writer, "\\", 1);
+    }
+    put(writer, &byte, 1);
+}
+
 /* A byte that comes from the request. */
 static void put_value_byte(struct writer *writer, char byte)
 {
@@ -68,8 +76,27 @@ static void put_value_byte(struct writer *writer, char byte)
         return;
     } else if (writer->use == EDGE_IN_HTML) {
         put_in_html(writer, byte);
+    } else if (writer->use == EDGE_IN_JSON) {
+        put_in_json(writer, byte == '\t' ? ' ' : byte);
     } else {
         put(writer, &byte, 1);
+    }
+}
+
+/* What the configuration says, which knows what it means, but for bytes that would end a line of a request. */
+static void put_literal(struct writer *writer, const struct edge_part *part)
+{
+    if (writer->use != EDGE_IN_URL) {
+        put(writer, part->text, part->bytes);
+        return;
+    }
+    for (size_t i = 0; i < part->bytes; i++) {
+        unsigned char byte = (unsigned char)part->text[i];
+        if (byte > ' ' && byte < 0x7f) {
+            put(writer, &part->text[i], 1);
+        } else {
+            put_in_url(writer, byte);
+        }
     }
 }
 
@@ -154,13 +181,15 @@ static struct value value_of(const struct edge_facts *facts, const struct edge_p
                              char client_text[ADDRESS_TEXT_BYTES])
 {
     const struct http_head *head = facts->head;
-    const struct value target = {head_text(head, head->target), head->target.bytes};
-    const char *host = head_text(head, head->host);
+    /* "*" is no path */
+    const struct value target = {head_text(head, facts->target),
+                                 (head->facts & FACT_ASTERISK) != 0 ? 0 : facts->target.bytes};
+    const char *host = head_text(head, facts->host);
     switch (part->place) {
-    case EDGE_LITERAL: return (struct value){part->text, part->bytes};
+    case EDGE_LITERAL: break;
     case EDGE_CLIENT:
         return (struct value){client_text, address_format_ip(facts->client, client_text)};
-    case EDGE_HOST: return (struct value){host, host_name_bytes(host, head->host.bytes)};
+    case EDGE_HOST: return (struct value){host, host_name_bytes(host, facts->host.bytes)};
     case EDGE_SCHEME: return value_of_scheme(facts);
     case EDGE_TARGET: return target;
     case EDGE_PATH: return (struct value){target.at, target_path_bytes(target.at, target.bytes)};
@@ -188,12 +217,12 @@ bool edge_render(const struct edge_text *text, const struct edge_facts *facts, e
     for (size_t i = 0; i < text->part_count; i++) {
         const struct edge_part *part = &text->parts[i];
         char client_text[ADDRESS_TEXT_BYTES];
-        struct value value = value_of(facts, part, client_text);
         if (part->place == EDGE_LITERAL) {
-            put(&writer, value.at, value.bytes);
+            put_literal(&writer, part);
             continue;
         }
-        writer.escape_percent = part->place == EDGE_CAPTURE && facts->captures_decoded;
+        struct value value = value_of(facts, part, client_text);
+        writer.decoded = part->place == EDGE_CAPTURE && facts->captures_decoded;
         for (size_t j = 0; j < value.bytes; j++) {
             put_value_byte(&writer, value.at[j]);
         }
@@ -202,10 +231,35 @@ bool edge_render(const struct edge_text *text, const struct edge_facts *facts, e
     return !writer.overflow;
 }
 
-bool edge_encode(const char *bytes, size_t count, bool escape_percent, char *space,
-                 size_t space_bytes, size_t *ret_bytes)
+enum edge_use edge_use_of(const char *content_type)
 {
-    struct writer writer = {space, space + space_bytes, EDGE_IN_URL, escape_percent, false};
+    static const struct {
+        const char *part;
+        enum edge_use use;
+    } rows[] = {{"html", EDGE_IN_HTML}, {"xml", EDGE_IN_HTML}, {"json", EDGE_IN_JSON}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcasestr(content_type, rows[i].part) != NULL) {
+            return rows[i].use;
+        }
+    }
+    return EDGE_IN_TEXT;
+}
+
+size_t edge_one_slash(char *target, size_t bytes)
+{
+    size_t slashes = 0;
+    while (slashes < bytes && target[slashes] == '/') {
+        slashes++;
+    }
+    size_t more = slashes > 1 ? slashes - 1 : 0;
+    memmove(target, target + more, bytes - more);
+    return bytes - more;
+}
+
+bool edge_encode(const char *bytes, size_t count, char *space, size_t space_bytes,
+                 size_t *ret_bytes)
+{
+    struct writer writer = {space, space + space_bytes, EDGE_IN_URL, true, false};
     for (size_t i = 0; i < count; i++) {
         put_in_url(&writer, (unsigned char)bytes[i]);
     }

@@ -22,11 +22,13 @@ enum edge_use {
     EDGE_IN_URL,   /* a target or Location: what may not stand there is written as %XX */
     EDGE_IN_TEXT,  /* a body, as it is */
     EDGE_IN_HTML,  /* a body in which "<" would begin a tag */
+    EDGE_IN_JSON,  /* a body in which a quote would end a text */
 };
 
 /* What placeholders stand for. */
 struct edge_facts {
     const struct http_head *head;
+    struct span target, host; /* of the head, as the client has sent them */
     const struct sockaddr *client;
     const char *certificate; /* as in X-Forwarded-Client-Cert; NULL: none */
     const char *listener;
@@ -49,9 +51,17 @@ __attribute__((warn_unused_result)) bool edge_render(const struct edge_text *tex
                                                      enum edge_use use, char *space,
                                                      size_t space_bytes, size_t *ret_bytes);
 
-/* Writes bytes as EDGE_IN_URL does; "%" itself too if escape_percent. */
-__attribute__((warn_unused_result)) bool edge_encode(const char *bytes, size_t count,
-                                                     bool escape_percent, char *space,
+/* How a body of this type is written. */
+enum edge_use edge_use_of(const char *content_type);
+
+/* Writes a decoded path as EDGE_IN_URL does. */
+__attribute__((warn_unused_result)) bool edge_encode(const char *bytes, size_t count, char *space,
                                                      size_t space_bytes, size_t *ret_bytes);
+
+/*
+ * Joins the slashes that a target begins with; returns what is left of its length. A server or browser would take what follows
+ * "//" for a host (RFC 3986 4.2).
+ */
+size_t edge_one_slash(char *target, size_t bytes);
 
 #endif

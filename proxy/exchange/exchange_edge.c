@@ -30,6 +30,8 @@ static struct edge_facts facts_of(const struct exchange *exchange)
     const char *id = request_id_of(exchange, &id_bytes);
     return (struct edge_facts){
         .head = &exchange->request,
+        .target = exchange_came_target(exchange),
+        .host = exchange_came_host(exchange),
         .client = &exchange_client(exchange)->any,
         .certificate = exchange->origin->certificate,
         .listener = exchange->origin->listener->name,
@@ -92,18 +94,32 @@ struct subject {
     struct path_captures captures;
 };
 
+/* What follows the prefix, which whole segments are; NULL: the path begins otherwise. */
+static const char *behind_prefix(const struct subject *subject, const char *prefix,
+                                 size_t *ret_bytes)
+{
+    size_t bytes = strlen(prefix);
+    bytes -= prefix[bytes - 1] == '/';
+    if (subject->bytes < bytes || memcmp(subject->at, prefix, bytes) != 0 ||
+        (subject->bytes > bytes && subject->at[bytes] != '/')) {
+        return NULL;
+    }
+    *ret_bytes = subject->bytes - bytes;
+    return subject->at + bytes;
+}
+
 static bool subject_fits(const struct exchange *exchange, const struct route *route,
                          struct subject *subject)
 {
     const char *prefix = exchange->edge.route->rewrite.strip_prefix;
+    size_t rest_bytes;
     if (route->regex != NULL) {
         struct path_regex_scratch *scratch =
             exchange->worker->generation->scratch[exchange->worker->env.index];
         return path_regex_match(route->regex, scratch, subject->at, subject->bytes,
                                 &subject->captures) == PATH_REGEX_MATCH;
     }
-    return prefix == NULL ||
-           (subject->bytes >= strlen(prefix) && memcmp(subject->at, prefix, strlen(prefix)) == 0);
+    return prefix == NULL || behind_prefix(subject, prefix, &rest_bytes) != NULL;
 }
 
 /* The path as it is written if it fits, else the first reading that does, which is in `space`. */
@@ -113,12 +129,13 @@ static void find_subject(const struct exchange *exchange, const struct route *ro
     const struct http_head *head = &exchange->request;
     const char *path = head_text(head, head->target);
     size_t bytes = target_path_bytes(path, head->target.bytes);
-    *subject = (struct subject){.at = path, .bytes = bytes};
-    for (unsigned i = 0; i < PATH_READING_COUNT && !subject_fits(exchange, route, subject); i++) {
-        subject->at = space;
-        subject->decoded = true;
-        if (!path_read((enum path_reading)i, path, bytes, space, &subject->bytes)) {
-            *subject = (struct subject){.at = path, .bytes = bytes};
+    const struct subject written = {.at = path, .bytes = bytes};
+    *subject = written;
+    for (unsigned i = 0; !subject_fits(exchange, route, subject); i++) {
+        *subject = (struct subject){.at = space, .decoded = true};
+        if (i == PATH_READING_COUNT ||
+            !path_read((enum path_reading)i, path, bytes, space, &subject->bytes)) {
+            *subject = written;
             return;
         }
     }
@@ -126,16 +143,13 @@ static void find_subject(const struct exchange *exchange, const struct route *ro
 
 /* ---- rewriting ---- */
 
-/* Without the prefix, which whole segments are; never empty. */
+/* Without the prefix; never empty. */
 static bool strip_prefix(const struct subject *subject, const char *prefix, char *out, size_t room,
                          size_t *ret_bytes)
 {
-    size_t bytes = strlen(prefix);
-    bytes -= prefix[bytes - 1] == '/';
-    bool fits = subject->bytes >= bytes && memcmp(subject->at, prefix, bytes) == 0 &&
-                (subject->bytes == bytes || subject->at[bytes] == '/');
-    const char *rest = subject->at + (fits ? bytes : 0);
-    size_t rest_bytes = subject->bytes - (fits ? bytes : 0);
+    size_t rest_bytes = subject->bytes;
+    const char *rest = behind_prefix(subject, prefix, &rest_bytes);
+    rest = rest != NULL ? rest : subject->at;
     if (rest_bytes == 0) {
         out[0] = '/';
         *ret_bytes = 1;
@@ -146,7 +160,7 @@ static bool strip_prefix(const struct subject *subject, const char *prefix, char
         *ret_bytes = rest_bytes;
         return rest_bytes <= room;
     }
-    return edge_encode(rest, rest_bytes, true, out, room, ret_bytes);
+    return edge_encode(rest, rest_bytes, out, room, ret_bytes);
 }
 
 /* Writes the new target into `out`, which has EDGE_TEXT_MAX_BYTES. */
@@ -166,6 +180,7 @@ static bool write_target(const struct exchange *exchange, const struct edge_fact
         memmove(out + 1, out, bytes++);
         out[0] = '/';
     }
+    bytes = edge_one_slash(out, bytes);
     const char *target = head_text(head, head->target);
     size_t path_bytes = target_path_bytes(target, head->target.bytes);
     if (memchr(out, '?', bytes) == NULL) {

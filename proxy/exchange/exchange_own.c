@@ -70,6 +70,10 @@ void exchange_redirect(struct exchange *exchange, const struct redirect_settings
         exchange_fail(exchange, REASON_TARGET_TOO_LONG, NULL);
         return;
     }
+    /* what the client has sent shall not name the host: only the configuration does */
+    if (strncmp(redirect->to.written, "//", 2) != 0) {
+        bytes = edge_one_slash(location, bytes);
+    }
     own_response_build(&own, REASON_REDIRECTED, NULL, 0);
     own.head.status = (uint16_t)redirect->status;
     own_response_empty(&own);
@@ -80,7 +84,7 @@ void exchange_respond(struct exchange *exchange, const struct respond_settings *
                       const struct edge_facts *facts)
 {
     struct own_response own;
-    enum edge_use use = strstr(respond->type, "html") != NULL ? EDGE_IN_HTML : EDGE_IN_TEXT;
+    enum edge_use use = edge_use_of(respond->type);
     size_t bytes, room = EDGE_TEXT_MAX_BYTES +
                          (respond->body.written != NULL ? strlen(respond->body.written) : 0);
     struct worker *worker = exchange->worker;

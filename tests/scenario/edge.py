@@ -55,6 +55,10 @@ def fields(s):
     with s.case("a reload changes them"):
         check(proxy.reload({"request": {"set": {"X-Client": "new"}}}), "the reload was rejected")
         check_equal(Arrived(proxy.get("/")).all("X-Client"), ["new"], "X-Client")
+    with s.case("a name with _ is the same for many a server"):
+        check(proxy.reload({"headers": {"underscores": True}, "request": {"set": {"X-Client": "{client}"}, "remove": ["X-Gone"]}}), "the reload was rejected")
+        arrived = Arrived(proxy.get("/", [("X_Gone", "1"), ("x_client", FORGED), ("X_Other", "1")]))
+        check_equal([arrived.all(name) for name in ("X_Gone", "X_Client", "X_Other", "X-Client")], [[], [], ["1"], ["127.0.0.1"]], "fields")
     with s.case("a value that is too long is refused"):
         check(proxy.reload({"request": {"set": {"X-Client": "{header:X-L}{header:X-L}"}}}), "the reload was rejected")
         check_equal(proxy.get("/", [("X-L", "x" * 6000)]).status, 431, "status")
@@ -66,15 +70,22 @@ def rewriting(s):
     proxy = start_proxy(s, RawOrigin(s), {**log, "routes": [
         {"name": "strip", "path_prefix": "/app", "rewrite": {"strip_prefix": "/app"}, "upstream": "app"},
         {"name": "regex", "path_regex": "^/v([12])/(.*)$", "rewrite": {"path": "/{2}/of/{1}", "host": "api.internal"}, "upstream": "app"},
+        {"name": "words", "path": "/words", "rewrite": {"path": "/two words"}, "upstream": "app"},
         {"name": "fixed", "path": "/old", "rewrite": {"path": "/new?from=old"}, "upstream": "app"}, REST]})
     for target, sent in (("/app/x?y=/app/z", "/x?y=/app/z"), ("/app", "/"), ("/app?q", "/?q"), ("/app/", "/"), ("/application", "/application"),
                          ("/app/a%2Fb//c", "/a%2Fb//c"), ("/%61pp/x%20y", "/x%20y"), ("/v1/a/b?c", "/a/b/of/1?c"), ("/v2/a%2Fb", "/a%2Fb/of/2"),
-                         ("/v%31/a%2525", "/a%2525/of/1"), ("/old?x=1", "/new?from=old"), ("/x/../app/y", "/y")):
+                         ("/v%31/a%2525", "/a%2525/of/1"), ("/old?x=1", "/new?from=old"), ("/x/../app/y", "/y"),
+                         ("/app//evil.example/x", "/evil.example/x"), ("/app//", "/"), ("/v1//evil.example", "/evil.example/of/1"),
+                         ("/app%2Fx", "/x"), ("//shop.example/v1/a", "/a/of/1"), ("/v%31/a%3Fb?c", "/a%3Fb/of/1?c"), ("/%61pp/a%3Fb?c", "/a%3Fb?c"),
+                         ("/words?c", "/two%20words?c")):
         with s.case(f"{target} becomes {sent}"):
             check_equal(target_of(proxy, target), sent, "target")
     with s.case("the host, and what the upstream is told of the client's"):
         arrived = Arrived(proxy.get("/v1/x"))
         check_equal((arrived.all("Host"), arrived.all("X-Forwarded-Host")), (["api.internal"], ["shop.example"]), "hosts")
+    with s.case("a response tells the client of what it has sent"):
+        check(proxy.reload({"response": {"set": {"X-Came": "{host}{target}"}}}), "the reload was rejected")
+        check_equal(proxy.get("/v1/x?y").get("X-Came"), "shop.example/v1/x?y", "X-Came")
     with s.case("the log has the request as it came"):
         rows = eventually(lambda: [row for row in access_rows(s.path("access.log")) if row["target"] == "/v1/x"], "the line")
         check_equal(rows[-1]["host"], "shop.example", "host")
@@ -100,14 +111,22 @@ def redirects(s):
     proxy = start_proxy(s, RawOrigin(s), {"routes": [
         {"name": "https", "host": "plain.example", "redirect": {"to": "https://{host}{target}"}},
         {"name": "see", "path": "/see", "redirect": {"to": "/other", "status": 303}},
-        {"name": "regex", "path_regex": "^/u/(.*)", "redirect": {"to": "/users/{1}", "status": 302}}, REST]})
+        {"name": "regex", "path_regex": "^/u/(.*)", "redirect": {"to": "/users/{1}", "status": 302}},
+        {"name": "bare", "path_regex": "^/to/(.*)", "redirect": {"to": "/{1}"}},
+        {"name": "cdn", "path": "/cdn", "redirect": {"to": "//cdn.example{target}"}},
+        {"name": "slash", "host": "slash.example", "redirect": {"to": "{path}/"}}, REST]})
     for target, host, status, location in (
             ("/a?b=c", "plain.example:8080", 308, "https://plain.example/a?b=c"), ("/see", "shop.example", 303, "/other"),
+            ("/to//evil.example/", "shop.example", 308, "/evil.example/"), ("//evil.example", "slash.example", 308, "/evil.example/"),
+            ("/cdn", "shop.example", 308, "//cdn.example/cdn"), ("/to/a%09b", "shop.example", 308, "/a%09b"),
             ("/u/a%0d%0aX-Evil:%20y", "shop.example", 302, "/users/a%0d%0aX-Evil:%20y"),
             ("/%75/a%0d%0aX-Evil:%20y", "shop.example", 302, "/users/a%0D%0AX-Evil:%20y")):
         with s.case(f"{host}{target}"):
             answer = proxy.get(target, host=host)
             check_equal((answer.status, answer.get("Location"), answer.get("X-Evil"), len(answer.body)), (status, location, None, 0), "answer")
+    with s.case("OPTIONS * has no path"):
+        answer = proxy.get("*", method="OPTIONS", host="plain.example")
+        check_equal((answer.status, answer.get("Location")), (308, "https://plain.example"), "answer")
     with s.case("a client that follows arrives"):
         done = curl("-sS", "-L", "-o", "/dev/null", "-w", "%{http_code} %{url_effective}", f"{proxy.url}/see")
         said = done.text
@@ -127,15 +146,21 @@ def responses(s):
     proxy = start_proxy(s, RawOrigin(s), {"routes": [
         {"name": "alive", "path": "/healthz", "respond": {"status": 200, "body": "ok {method}\n"}},
         {"name": "html", "path_prefix": "/html", "respond": {"status": 404, "type": "text/html", "body": "<p>{path}</p>"}},
-        {"name": "none", "path": "/none", "respond": {"status": 204}}, REST]})
+        {"name": "upper", "path_prefix": "/upper", "respond": {"status": 404, "type": "Text/HTML", "body": "<p>{path}</p>"}},
+        {"name": "svg", "path_prefix": "/svg", "respond": {"status": 404, "type": "image/svg+xml", "body": "<p>{path}</p>"}},
+        {"name": "json", "path_prefix": "/json", "respond": {"status": 404, "type": "application/json", "body": '{{"p": "{header:X-P}"}'}},
+        {"name": "none", "path": "/none", "respond": {"status": 204, "body": "nothing"}}, REST]})
     with proxy.client() as client:
         for method, target, status, kind, body in (("GET", "/healthz", 200, "text/plain; charset=utf-8", b"ok GET\n"),
                                                     ("HEAD", "/healthz", 200, "text/plain; charset=utf-8", b""),
                                                     ("GET", "/none", 204, None, b""),
                                                     ("GET", "/html/'&x", 404, "text/html", b"<p>/html/&#39;&amp;x</p>"),
+                                                    ("GET", "/upper/'&x", 404, "Text/HTML", b"<p>/upper/&#39;&amp;x</p>"),
+                                                    ("GET", "/svg/'&x", 404, "image/svg+xml", b"<p>/svg/&#39;&amp;x</p>"),
+                                                    ("GET", "/json", 404, "application/json", b'{"p": "a\\"b\\\\"}'),
                                                     ("GET", "/html/", 404, "text/html", b"<p>/html/</p>")):
             with s.case(f"{method} {target}"):
-                answer = client.request(method, target)
+                answer = client.request(method, target, [("X-P", 'a"b\\')])
                 check_equal((answer.status, answer.get("Content-Type"), bytes(answer.body)), (status, kind, body), "answer")
 
 
@@ -207,6 +232,12 @@ WRONG = [
     ({"upstream": "app", "rewrite": {"path": "/a", "strip_prefix": "/b"}}, "write path or strip_prefix, not both"),
     ({"upstream": "app", "request": {"set": {"Host": "x"}}}, "use rewrite.host"),
     ({"upstream": "app", "request": {"set": {"Content-Length": "1"}}}, "is written by the proxy itself"),
+    ({"upstream": "app", "request": {"remove": ["Host"]}}, "Host is written by the proxy itself"),
+    ({"upstream": "app", "response": {"remove": ["transfer-encoding"]}}, "transfer-encoding is written by the proxy itself"),
+    ({"upstream": "app", "request": {"set": {"X-A": "a\x01b"}}}, "control characters are not allowed here"),
+    ({"respond": {"status": 200, "type": "text/\x01"}}, "expected a type such as"),
+    ({"upstream": "app", "rewrite": {"path": "/a#b"}}, "rewrite.path: a path has no \"#\""),
+    ({"upstream": "app", "path_regex": "(*UTF)a"}, "expected a regular expression"),
     ({"upstream": "app", "request": {"set": {"X-A": "{cookies:a}"}}}, "the nearest is {cookie:NAME}"),
     ({"upstream": "app", "request": {"set": {"X-A": "a\nb"}}}, "a line break is not allowed here"),
     ({"upstream": "app", "response": {"set": {"X-A": "{1}"}}, "path_regex": "(a)"}, "{1} has no group"),
