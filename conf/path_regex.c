@@ -12,6 +12,9 @@
 /* Of the interpreter, where there is no machine code: nested backtracking points, and their memory. */
 #define DEPTH_MAX 1000
 #define HEAP_KIB_MAX 256
+/* Of machine code, which has 32 KiB of the thread's stack otherwise: too little for a group that repeats over a long path. */
+#define JIT_STACK_FIRST_BYTES ((size_t)32 * 1024)
+#define JIT_STACK_MAX_BYTES ((size_t)1024 * 1024)
 
 struct path_regex {
     pcre2_code *code;
@@ -21,6 +24,7 @@ struct path_regex {
 struct path_regex_scratch {
     pcre2_match_data *data;
     pcre2_match_context *context;
+    pcre2_jit_stack *stack;
 };
 
 struct path_regex *path_regex_create(const char *text, char why[PATH_REGEX_WHY_BYTES])
@@ -34,7 +38,8 @@ struct path_regex *path_regex_create(const char *text, char why[PATH_REGEX_WHY_B
     }
     /* Bytes, not characters: a path is bytes, and an invalid sequence is no error. A decoded line break is a byte like others. */
     regex->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED,
-                                PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
+                                PCRE2_DOTALL | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C |
+                                    PCRE2_NEVER_UTF | PCRE2_NEVER_UCP,
                                 &error, &at, NULL);
     if (regex->code == NULL) {
         PCRE2_UCHAR words[128];
@@ -71,10 +76,12 @@ struct path_regex_scratch *path_regex_scratch_create(void)
     }
     scratch->data = pcre2_match_data_create(PATH_REGEX_CAPTURES, NULL);
     scratch->context = pcre2_match_context_create(NULL);
-    if (scratch->data == NULL || scratch->context == NULL) {
+    scratch->stack = pcre2_jit_stack_create(JIT_STACK_FIRST_BYTES, JIT_STACK_MAX_BYTES, NULL);
+    if (scratch->data == NULL || scratch->context == NULL || scratch->stack == NULL) {
         path_regex_scratch_free(&scratch);
         return NULL;
     }
+    pcre2_jit_stack_assign(scratch->context, NULL, scratch->stack);
     pcre2_set_match_limit(scratch->context, STEPS_MAX);
     pcre2_set_depth_limit(scratch->context, DEPTH_MAX);
     pcre2_set_heap_limit(scratch->context, HEAP_KIB_MAX);
@@ -87,6 +94,7 @@ void path_regex_scratch_free(struct path_regex_scratch **scratch_pointer)
     if (scratch != NULL) {
         pcre2_match_data_free(scratch->data);
         pcre2_match_context_free(scratch->context);
+        pcre2_jit_stack_free(scratch->stack);
         free(scratch);
         *scratch_pointer = NULL;
     }
