@@ -263,6 +263,8 @@ static void listener_adopt(struct worker *worker, const struct listener_settings
         tls_server_put(&own->tls);
         own->tls = tls_server_get(tls);
         snprintf(own->view.name, sizeof own->view.name, "%s", settings->name);
+        own->view.only_route = generation_only_route(worker->generation, settings->name);
+        own->view.routed_in = worker->generation->number;
     }
 }
 

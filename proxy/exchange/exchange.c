@@ -245,9 +245,9 @@ static bool exchange_find_route(struct exchange *exchange, const struct route **
     if (exchange_ends_here(exchange)) {
         return false;
     }
-    if (shape == 0 && generation->routes[0].conditions == 0) {
-        *ret_route =
-            &generation->routes[0]; /* many configurations have one route, which takes all */
+    const struct exchange_listener *listener = exchange->origin->listener;
+    if (shape == 0 && listener->only_route != NULL && listener->routed_in == generation->number) {
+        *ret_route = listener->only_route;
         return true;
     }
     const struct route_request request = exchange_route_request(exchange);

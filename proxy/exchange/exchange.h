@@ -74,6 +74,9 @@ struct exchange_listener {
     struct listener_timeout_settings timeouts;
     struct listener_admission admission;
     bool abort_on_close; /* the end of the client's direction cancels its exchange */
+    /* takes every request, in generation `routed_in`; NULL: that depends on the request */
+    const struct route *only_route;
+    uint64_t routed_in;
     char name[65];
 };
 

@@ -10,6 +10,18 @@ enum route_result generation_route(const struct generation *generation,
     return route_index_find(generation->index, request, ret_route);
 }
 
+const struct route *generation_only_route(const struct generation *generation,
+                                          const char *listener_name)
+{
+    for (size_t i = 0; i < generation->settings->route_count; i++) {
+        const struct route *route = &generation->routes[i];
+        if (route_takes_listener(route, listener_name)) {
+            return (route->conditions & ~(unsigned)ROUTE_BY_LISTENER) == 0 ? route : NULL;
+        }
+    }
+    return NULL;
+}
+
 bool generation_probed(const struct generation *generation, const struct http_head *head)
 {
     size_t bytes = generation->probe_path_bytes;

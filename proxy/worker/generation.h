@@ -47,6 +47,10 @@ __attribute__((warn_unused_result)) enum route_result generation_route(
     const struct generation *generation, const struct route_request *request,
     const struct route **ret_route);
 
+/* The route that takes every request of the listener; NULL: that depends on the request. */
+const struct route *generation_only_route(const struct generation *generation,
+                                          const char *listener_name);
+
 /* Whether the address belongs to trusted_peers. */
 bool generation_trusts(const struct generation *generation, const struct sockaddr *address);
 

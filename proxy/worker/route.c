@@ -24,8 +24,12 @@ struct route_text route_host_of(const struct http_head *head)
 
 /* ---- conditions ---- */
 
-static bool listener_matches(const struct route_match_settings *match, const char *name)
+bool route_takes_listener(const struct route *route, const char *name)
 {
+    const struct route_match_settings *match = &route->settings->match;
+    if (!(route->conditions & ROUTE_BY_LISTENER)) {
+        return true;
+    }
     for (size_t i = 0; i < match->listener_count; i++) {
         if (strcmp(match->listeners[i], name) == 0) {
             return true;
@@ -153,7 +157,7 @@ static bool rest_matches(const struct route *route, const struct route_request *
 {
     const struct route_match_settings *match = &route->settings->match;
     unsigned asks = route->conditions;
-    return (!(asks & ROUTE_BY_LISTENER) || listener_matches(match, request->listener_name)) &&
+    return route_takes_listener(route, request->listener_name) &&
            (!(asks & ROUTE_BY_METHOD) || method_matches(match, request->head)) &&
            (!(asks & ROUTE_BY_HEADER) || header_matches(route, request->head)) &&
            (!(asks & ROUTE_BY_QUERY) || query_matches(route, request->head)) &&

@@ -84,6 +84,9 @@ void route_release(struct route *route);
 /* Sets whether the route does more than forward; `all`: what is done for all routes. */
 void route_set_edge(struct route *route, const struct edge_settings *all);
 
+/* Whether the route takes requests of the listener. */
+bool route_takes_listener(const struct route *route, const char *name);
+
 /* FOUND, NONE or CUT. host_known: the request's host is one of the route's. */
 __attribute__((warn_unused_result)) enum route_result route_matches(
     const struct route *route, const struct route_request *request, bool host_known);

@@ -84,7 +84,7 @@ static const char *route_of(const char *listener, const char *request)
         .path = {target, target_path_bytes(target, head.target.bytes)},
         .host = route_host_of(&head),
     };
-    const struct route *route;
+    const struct route *route = NULL;
     return generation_route(&generation, &asked, &route) == ROUTE_FOUND ? route->settings->name
                                                                         : "none";
 }
@@ -117,6 +117,15 @@ static void the_first_route_that_matches_wins(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_string_equal(route_of(cases[i].listener, cases[i].request), cases[i].route);
     }
+}
+
+static void a_route_that_asks_for_no_more_than_its_listener_takes_all_of_it(void **state)
+{
+    (void)state;
+    const struct route *route = generation_only_route(&generation, "inner");
+    assert_non_null(route);
+    assert_string_equal(route->settings->name, "inner");
+    assert_null(generation_only_route(&generation, "web"));
 }
 
 /* ---- the index finds what asking each route would find ---- */
@@ -187,11 +196,13 @@ static void compare_some_requests(void)
             .path = {target, target_path_bytes(target, head.target.bytes)},
             .host = route_host_of(&head),
         };
-        const struct route *route;
+        const struct route *route = NULL;
         const char *found = generation_route(&generation, &asked, &route) == ROUTE_FOUND
                                 ? route->settings->name
                                 : "none";
         assert_string_equal(found, first_of_all(&asked));
+        const struct route *only = generation_only_route(&generation, "web");
+        assert_true(only == NULL || only == route);
     }
 }
 
@@ -229,6 +240,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_route_that_matches_wins),
+        cmocka_unit_test(a_route_that_asks_for_no_more_than_its_listener_takes_all_of_it),
         cmocka_unit_test(the_index_finds_what_asking_each_route_finds),
     };
     return cmocka_run_group_tests(tests, build, release);
