@@ -14,6 +14,8 @@ class _Outlet:
         self._writer = writer
 
     def sendall(self, data):
+        if self._writer.transport.is_closing():
+            raise ConnectionResetError
         self._writer.write(data)
 
 

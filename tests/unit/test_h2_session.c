@@ -668,7 +668,7 @@ static uint64_t resident_bytes(void)
     return kib * 1024;
 }
 
-static void serve_once(void)
+RIG_UNUSED static void serve_once(void)
 {
     rig.client.streams_count = rig.server.streams_count = 0;
     rig_open(&rig, GET, true);
