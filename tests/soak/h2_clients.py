@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 
-from harness import h2_attacks, h2_bytes as h2
+from harness import h2_attacks, h2_bytes as h2, patient
 from asks import OWN, Ask
 from h2_end import Gone, H2End, draw_settings
 
-_PATIENCE_S = 20  # longer than every timeout of the proxy
+_PATIENCE_S = patient(20)  # longer than every timeout of the proxy
 _FLOODS = [h2_attacks.RAPID_RESET, h2_attacks.CONTINUATION, h2_attacks.PING, h2_attacks.SETTINGS, h2_attacks.PRIORITY,
            h2_attacks.EMPTY_DATA, *h2_attacks.MADE_RESETS.values()]
 
@@ -47,11 +47,16 @@ class Client(H2End):
         self._ledger.seen[what] += 1
 
     async def _patiently(self, work):
+        """What the work returns; a fault if for so long nothing comes, not even for another stream."""
+        task, began_s = asyncio.ensure_future(work), asyncio.get_running_loop().time()
         try:
-            return await asyncio.wait_for(work, _PATIENCE_S)
-        except asyncio.TimeoutError:
-            self._ledger.fault(f"a client waited longer than any timeout of the proxy: {self.state()}")
-            raise Gone from None
+            while not (await asyncio.wait({task}, timeout=_PATIENCE_S))[0]:
+                if asyncio.get_running_loop().time() - max(self.heard_s, began_s) >= _PATIENCE_S:
+                    self._ledger.fault(f"a client waited longer than any timeout of the proxy: {self.state()}")
+                    raise Gone
+            return task.result()
+        finally:
+            task.cancel()
 
     def delay_s(self, _message):
         return self._draw.uniform(0, 0.1) if self._slow else 0

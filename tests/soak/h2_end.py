@@ -31,6 +31,7 @@ class H2End(H2Wire):
         self.frames = collections.deque(maxlen=12)
         self._reader, self._writer = reader, writer
         self._moved = asyncio.Event()
+        self.heard_s = 0          # when something last came, on the loop's clock
         self.finished = set()     # streams that this end has ended well
 
     def send_head(self, stream, fields, end=False):
@@ -43,6 +44,7 @@ class H2End(H2Wire):
         how = "reset"
         try:
             while piece := await self._reader.read(65536):
+                self.heard_s = asyncio.get_running_loop().time()
                 self.take(piece)
                 self.tell()
             how = "eof"
@@ -114,6 +116,6 @@ class H2End(H2Wire):
 
 def draw_settings(draw, more=None):
     """What an end may announce first."""
-    choices = {h2.INITIAL_WINDOW_SIZE: (1000, h2.WINDOW_BYTES, 1 << 20), h2.HEADER_TABLE_SIZE: (0, 100, 4096, 65536),
+    choices = {h2.INITIAL_WINDOW_SIZE: (10000, h2.WINDOW_BYTES, 1 << 20), h2.HEADER_TABLE_SIZE: (0, 100, 4096, 65536),
                h2.MAX_FRAME_SIZE: (h2.FRAME_BYTES, 100000), **(more or {})}
     return {key: draw.choice(values) for key, values in choices.items() if draw.random() < 0.4}

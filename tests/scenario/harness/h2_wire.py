@@ -391,7 +391,7 @@ class H2Wire:
 
     def state(self):
         """In words, for reports."""
-        last = ", ".join(type(frame).__name__.removesuffix("Frame") for frame in self.frames[-12:])
+        last = ", ".join(type(frame).__name__.removesuffix("Frame") for frame in list(self.frames)[-12:])
         return f"frames: {last}; goaways: {self.goaways}; ended: {self.ended}; {list(self.messages.values())[-3:]}"
 
     def frame_of(self, kind, stream=None, within=20.0):
