@@ -205,7 +205,10 @@ static void on_pong(void *owner)
 
 static void on_wants_pull(void *owner)
 {
-    h2_connection_later(owner);
+    struct h2_connection *h2 = owner;
+    if (h2->connection != NULL) { /* else it has ended with its last stream, in this event */
+        h2_connection_later(h2);
+    }
 }
 
 static const struct h2_events events = {

@@ -73,9 +73,9 @@ static void take(struct h2_connection *h2, const struct duplex_input *input)
     h2->pinged = false;
     if (h2_session_take(h2->session, input->bytes, input->length, h2->heard_ms) == H2_OVER &&
         h2->connection != NULL) {
+        bool idle = h2->connection->state == CONNECTION_IDLE;
         h2_connection_flush(h2); /* GOAWAY says why */
-        h2_connection_break_off(h2, h2->connection->state == CONNECTION_IDLE ? ENDING_STRAY_BYTES
-                                                                             : ENDING_BROKEN);
+        h2_connection_break_off(h2, idle ? ENDING_STRAY_BYTES : ENDING_BROKEN);
     }
 }
 
@@ -121,5 +121,7 @@ void h2_connection_read(struct h2_connection *h2)
             return;
         }
     }
-    h2_connection_later(h2);
+    if (!h2_connection_ended(h2)) {
+        h2_connection_later(h2);
+    }
 }

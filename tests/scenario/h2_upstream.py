@@ -125,6 +125,22 @@ def dialled_without_end(s):
             check_equal(figure(proxy, "in_flight"), 0, "in flight")
 
 
+@scenario("a connection that ends with its last stream is used after that, because frames were still to be sent")
+def ended_with_frames_left(s):
+    origin = H2Origin(s)
+
+    @reads_body
+    def early(stream, _):
+        stream.send(h2.ping() + h2.headers(stream.id, h2.block([(":status", "413")]), True))
+    origin.on("/early", early)
+    proxy = proxy_for(s, origin, pool={"max_requests": 1})
+    for _ in range(scaled(20, 200)):
+        with proxy.client() as client:
+            client.send(b"POST /early HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 10000\r\n\r\nx")
+            check_equal(client.response().status, 413, "status")
+    check(len(origin.connections) >= scaled(20, 200), "each request has a connection of its own")
+
+
 @scenario("a response whose head is malformed, or cut off by its client, ends the program when the connection moves to another worker")
 def moves_with_part_of_a_head(s):
     origin, part = H2Origin(s), h2.block([(":status", "200"), ("x-part", "1")])
