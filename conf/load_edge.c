@@ -8,6 +8,7 @@
 
 #include "conf/load.h"
 #include "conf/mend.h"
+#include "conf/read_text.h"
 #include "conf/schema_types.h"
 #include "conf/value.h"
 
@@ -87,12 +88,13 @@ static const char *type_of_file(const char *file)
 /* NULL: it is read; else why not. */
 static const char *read_page(struct arena *arena, struct error_page_settings *page)
 {
-    FILE *file = fopen(page->file, "re");
+    const char *why = "no memory";
+    FILE *file = read_open_regular(page->file, &why);
     if (file == NULL) {
-        return strerror(errno);
+        return why;
     }
     char *space = malloc(PAGE_MAX_BYTES + 1);
-    const char *why = space == NULL ? "no memory" : NULL;
+    why = space == NULL ? "no memory" : NULL;
     if (space != NULL) {
         page->body_bytes = fread(space, 1, PAGE_MAX_BYTES + 1, file);
         why = ferror(file) ? strerror(errno) : NULL;

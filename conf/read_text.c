@@ -2,10 +2,12 @@
 #include "conf/read_text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define READ_STEP_BYTES ((size_t)64 * 1024)
 
@@ -37,21 +39,31 @@ static char *read_all(FILE *file, size_t most_bytes, size_t *ret_bytes, const ch
     return text;
 }
 
+FILE *read_open_regular(const char *path, const char **ret_why)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool regular = fd >= 0 && fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
+    FILE *file = regular ? fdopen(fd, "r") : NULL;
+    if (file == NULL) {
+        *ret_why = fd >= 0 && !regular ? "not a regular file" : strerror(errno);
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    return file;
+}
+
 char *read_text(const char *path, bool only_regular, size_t most_bytes, size_t *ret_bytes,
                 const char **ret_why)
 {
-    struct stat info;
-    char *text = NULL;
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fstat(fileno(file), &info) != 0) {
-        *ret_why = strerror(errno);
-    } else if (only_regular && !S_ISREG(info.st_mode)) {
-        *ret_why = "not a regular file";
-    } else {
-        text = read_all(file, most_bytes, ret_bytes, ret_why);
+    *ret_why = NULL;
+    FILE *file = only_regular ? read_open_regular(path, ret_why) : fopen(path, "re");
+    if (file == NULL) {
+        *ret_why = *ret_why != NULL ? *ret_why : strerror(errno);
+        return NULL;
     }
-    if (file != NULL) {
-        fclose(file);
-    }
+    char *text = read_all(file, most_bytes, ret_bytes, ret_why);
+    fclose(file);
     return text;
 }

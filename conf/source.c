@@ -30,7 +30,7 @@ struct scan {
     bool is_part;       /* the file is one of an include key: it may only add to some groups */
     uint64_t lists;     /* by depth: whether a "[" became a "(" */
     /* the value of an include key, which the library does not see */
-    enum { INCLUDE_NONE, INCLUDE_AWAITED, INCLUDE_LISTED, INCLUDE_OVER } include;
+    enum { INCLUDE_NONE, INCLUDE_NAMED, INCLUDE_AWAITED, INCLUDE_LISTED, INCLUDE_OVER } include;
     unsigned level; /* how many files include this one */
     struct grammar grammar;
     struct source_place
@@ -276,9 +276,7 @@ static bool follow_grammar(struct scan *scan, const char *piece, size_t bytes)
     const struct source_place at = here(source);
     const char *error = grammar_take(&scan->grammar, piece, bytes, at.line);
     if (error != NULL && scan->long_text.line > 0) {
-        return fail(
-            source, scan->long_text,
-            "the text that begins here goes on over several lines: is its closing quote missing?");
+        return blame_long_text(scan);
     }
     if (*piece == '"' && memchr(piece, '\n', bytes) != NULL) {
         scan->long_text = at;
@@ -288,9 +286,18 @@ static bool follow_grammar(struct scan *scan, const char *piece, size_t bytes)
     return error == NULL || fail(source, at, error);
 }
 
+static bool blame_include(struct scan *scan)
+{
+    return fail(scan->source, here(scan->source),
+                "expected " INCLUDE_KEY " = [ \"conf.d/*.conf\" ];");
+}
+
 /* At the end of the file. */
 static bool end_grammar(struct scan *scan)
 {
+    if (scan->include != INCLUDE_NONE && scan->include != INCLUDE_OVER) {
+        return blame_include(scan);
+    }
     const char *error = grammar_end(&scan->grammar);
     return error == NULL || fail(scan->source, here(scan->source), error);
 }
@@ -330,7 +337,7 @@ static bool copy_piece(struct scan *scan, const char *piece, size_t bytes)
     }
     if (begins_top_key(scan, *piece) && bytes == strlen(INCLUDE_KEY) &&
         strncmp(piece, INCLUDE_KEY, bytes) == 0) {
-        scan->include = INCLUDE_AWAITED;
+        scan->include = INCLUDE_NAMED;
         return true;
     }
     return copy_counted(scan, piece, bytes);
@@ -459,25 +466,28 @@ static bool include_pattern(struct scan *scan, const char *quoted, size_t bytes)
 /* The pieces of the key's value; the library does not see them. */
 static bool take_include(struct scan *scan, const char *piece, size_t bytes)
 {
-    bool listed = scan->include == INCLUDE_LISTED;
+    const bool listed = scan->include == INCLUDE_LISTED;
     if (scan->include == INCLUDE_OVER) {
         scan->include = INCLUDE_NONE;
         scan->last = ';';
         return *piece == ';' || *piece == ',' || copy_piece(scan, piece, bytes);
     }
+    if (scan->include == INCLUDE_NAMED) {
+        scan->include = INCLUDE_AWAITED;
+        return *piece == '=' || *piece == ':' || blame_include(scan);
+    }
     if (*piece == '"') {
         scan->include = listed ? INCLUDE_LISTED : INCLUDE_OVER;
         return include_pattern(scan, piece, bytes);
     }
-    if (listed ? *piece == ',' : *piece == '=' || *piece == ':') {
+    if (listed && *piece == ',') {
         return true;
     }
     if (listed ? *piece == ']' || *piece == ')' : *piece == '[' || *piece == '(') {
         scan->include = listed ? INCLUDE_OVER : INCLUDE_LISTED;
         return true;
     }
-    return fail(scan->source, here(scan->source),
-                "expected " INCLUDE_KEY " = [ \"conf.d/*.conf\" ];");
+    return blame_include(scan);
 }
 
 /* ---- files ---- */

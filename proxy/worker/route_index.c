@@ -9,8 +9,6 @@
 #define LIST_MAX 8
 /* Beginnings of a path that are looked up. A route that asks for more segments stands under the empty beginning. */
 #define BEGINNINGS_MAX 32
-/* Longer hosts are in no configuration. */
-#define HOST_MAX_BYTES 255
 #define NO_ROUTE UINT32_MAX
 #define ANY_HOST 0
 
@@ -215,7 +213,7 @@ static void search_hosts(struct search *search)
 {
     const char *host = search->request->host.at;
     size_t bytes = search->request->host.bytes;
-    if (bytes == 0 || bytes > HOST_MAX_BYTES) {
+    if (bytes == 0) {
         return;
     }
     uint64_t hash = HASH_BASIS;

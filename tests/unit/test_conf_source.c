@@ -263,6 +263,29 @@ static void what_has_no_end_is_said_where_it_begins(void **state)
     assert_error("main.conf:2: ", "the text that begins here has no end");
     write_file("main.conf", BEFORE "\n/* upstreams = { };\n" AFTER);
     assert_error("main.conf:3: ", "the comment that begins here has no end");
+    static const char *const includes[] = {"include", "include =", "include = [",
+                                           "include \"*.none\";", "include = = \"*.none\";"};
+    for (size_t i = 0; i < sizeof includes / sizeof includes[0]; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "%s%s", BEFORE AFTER, includes[i]);
+        write_file("main.conf", "%s", text);
+        assert_error("main.conf:", "expected include = [");
+    }
+}
+
+/* Who waits for a writer serves nobody, and is not ended by a signal. */
+static void a_pipe_is_not_waited_for(void **state)
+{
+    (void)state;
+    unlink(path_of("main.conf"));
+    assert_int_equal(mkfifo(path_of("main.conf"), 0600), 0);
+    alarm(5);
+    assert_error("main.conf", "not a regular file");
+    unlink(path_of("main.conf"));
+    write_file("main.conf",
+               BEFORE "error_pages = ( { status = \"500\"; file = \"/dev/tty\"; } );\n" AFTER);
+    assert_error("main.conf:2: ", "/dev/tty");
+    alarm(0);
 }
 
 static int make_folder(void **state)
@@ -291,6 +314,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_included_is_said_where_it_is_asked_for),
         cmocka_unit_test(files_that_include_each_other_end),
         cmocka_unit_test(what_has_no_end_is_said_where_it_begins),
+        cmocka_unit_test(a_pipe_is_not_waited_for),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
