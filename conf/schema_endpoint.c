@@ -1,6 +1,7 @@
 /* Endpoints: a place, and what is said of it. */
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/schema_fields.h"
 #include "conf/schema_types.h"
@@ -15,10 +16,11 @@ static const struct scheme {
 } schemes[] = {
     [SCHEME_NONE] = {"", 0}, [SCHEME_HTTP] = {"http://", 80}, [SCHEME_HTTPS] = {"https://", 443}};
 
+/* In any case (RFC 3986 3.1). */
 static enum endpoint_scheme scheme_of(const char *place)
 {
     for (enum endpoint_scheme scheme = SCHEME_HTTP; scheme <= SCHEME_HTTPS; scheme++) {
-        if (strncmp(place, schemes[scheme].text, strlen(schemes[scheme].text)) == 0) {
+        if (strncasecmp(place, schemes[scheme].text, strlen(schemes[scheme].text)) == 0) {
             return scheme;
         }
     }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/schema_fields.h"
 #include "conf/schema_types.h"
@@ -55,7 +56,7 @@ static bool take_ip(struct arena *arena, const struct schema_row *row, void *ele
     uint64_t port;
     for (size_t i = 0; i < sizeof both_families / sizeof both_families[0]; i++) {
         if (strlen(both_families[i].host) == host_bytes &&
-            strncmp(both_families[i].host, text, host_bytes) == 0) {
+            strncasecmp(both_families[i].host, text, host_bytes) == 0) {
             const char *hosts[] = {both_families[i].v4, both_families[i].v6};
             return value_count(port_text, &port) && port <= UINT16_MAX &&
                    take_both(arena, row, element, text, hosts, (uint16_t)port);

@@ -45,7 +45,7 @@ def has_ipv6():
 @scenario("an address of a listener is not served")
 def addresses(s):
     hosts = ["127.0.0.1"] + (["[::1]"] if has_ipv6() else [])
-    for form in ("*:{}", ":{}", "{}", "localhost:{}"):
+    for form in ("*:{}", ":{}", "{}", "localhost:{}", "LocalHost:{}"):
         with s.case(f"{form}: both families"):
             port = s.port()
             proxy = listens_at(s, form.format(port), name=f"evenkeel-{port}")

@@ -258,7 +258,7 @@ static void an_endpoint_may_be_a_url_a_file_or_a_backup(void **state)
 {
     struct settings *settings = good(
         "listeners = { web = { listen = \":80\"; }; };\nupstreams = {\n"
-        "a = { endpoints = [ \"https://a.test\", \"https://[::1]:8443 weight=3\", \"https://b.test backup weight=2\" ]; };\n"
+        "a = { endpoints = [ \"HTTPS://a.test\", \"https://[::1]:8443 weight=3\", \"https://b.test backup weight=2\" ]; };\n"
         "b = { endpoints = [ \"http://a.test\", \"unix:/run/app.sock\" ]; };\n};\n"
         "routes = ( { upstream = \"a\"; } );\n");
     const struct upstream_settings *a = &settings->upstreams[0], *b = &settings->upstreams[1];
