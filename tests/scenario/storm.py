@@ -9,9 +9,10 @@ ATTEMPTS = 3
 LATE_S, TRIES = 0.25, 3
 
 
-def hop(s, name, port, first_byte):
-    """As one would configure a hop in front of something that serves 100 a second."""
-    return start_proxy(s, f"127.0.0.1:{port}", {"workers": 1, "upstreams": {"app": {
+def hop(s, name, port, first_byte, protocol="http1"):
+    """As one would configure a hop in front of something that serves 100 a second. It takes HTTP/2, too."""
+    return start_proxy(s, f"127.0.0.1:{port}", {"workers": 1, "listeners": {"web": {"http2": {"cleartext": True}}}, "upstreams": {"app": {
+        "protocol": protocol,
         "timeouts": {"connect": "250ms", "first_byte": first_byte, "per_try": first_byte, "total": "3s"},
         "retry": {"attempts": ATTEMPTS, "on": ["connect_failure", "reset", "502", "503", "504"]},
         "limits": {"in_flight": 20, "queue": 20},
@@ -19,10 +20,11 @@ def hop(s, name, port, first_byte):
         "required": False}}}, name=name)
 
 
-def storm(s, mode, length):
+def storm(s, mode, length, between="http1"):
+    """`between`: what the first hop speaks to the second."""
     origin_port = s.port()
     behind = hop(s, "b", origin_port, "1s")
-    before = hop(s, "a", behind.address[1], "1250ms")
+    before = hop(s, "a", behind.address[1], "1250ms", between)
     for _ in range(TRIES):
         outcome = run_outage(origin_port, before.address[1], mode, length, calm=scaled(1.5, 3), settle=scaled(3, 12),
                              attempts=3)
@@ -45,6 +47,12 @@ for each, lengths in zip(MODES, scaled(((3,), (2,), ()), ((8, 20),) * 3)):
         @scenario(f"an outage of {seconds} s ({each}) grows, or lasts", within=120)
         def _(s, mode=each, length=seconds):
             storm(s, mode, length)
+
+
+for each in scaled(("hang",), MODES):
+    @scenario(f"an outage behind a hop that is spoken to in HTTP/2 ({each}) grows, or lasts", within=120)
+    def _(s, mode=each):
+        storm(s, mode, scaled(3, 8), "http2")
 
 
 run()
