@@ -245,6 +245,23 @@ enum edge_use edge_use_of(const char *content_type)
     return EDGE_IN_TEXT;
 }
 
+bool edge_is_host(const char *host, size_t bytes)
+{
+    static const char name_bytes[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    char text[EDGE_HOST_MAX_BYTES + 1];
+    if (bytes > EDGE_HOST_MAX_BYTES) {
+        return false;
+    }
+    memcpy(text, host, bytes);
+    text[bytes] = '\0';
+    bool v6 = text[0] == '[';
+    size_t name = v6 ? 1 + strspn(text + 1, "0123456789abcdefABCDEF:.") : strspn(text, name_bytes);
+    name += v6 && text[name] == ']';
+    size_t port = text[name] == ':' ? 1 + strspn(text + name + 1, "0123456789") : 0;
+    return name > 0 && (!v6 || text[name - 1] == ']') && name + port == bytes;
+}
+
 size_t edge_one_slash(char *target, size_t bytes)
 {
     size_t slashes = 0;

@@ -44,6 +44,7 @@ struct edge_facts {
 
 /* The longest text that a request may make. */
 #define EDGE_TEXT_MAX_BYTES 8192
+#define EDGE_HOST_MAX_BYTES 256
 
 /* Writes the text into the space; nothing is written behind its end. */
 __attribute__((warn_unused_result)) bool edge_render(const struct edge_text *text,
@@ -57,6 +58,9 @@ enum edge_use edge_use_of(const char *content_type);
 /* Writes a decoded path as EDGE_IN_URL does. */
 __attribute__((warn_unused_result)) bool edge_encode(const char *bytes, size_t count, char *space,
                                                      size_t space_bytes, size_t *ret_bytes);
+
+/* Whether it is a host with or without a port (RFC 9110 7.2), so that no server reads another one out of it. */
+bool edge_is_host(const char *host, size_t bytes);
 
 /*
  * Joins the slashes that a target begins with; returns what is left of its length. A server or browser would take what follows

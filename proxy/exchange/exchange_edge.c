@@ -213,7 +213,7 @@ static enum exchange_reason rewrite(struct exchange *exchange, const struct edge
                                     const struct subject *subject)
 {
     const struct rewrite_settings *rewrite = &exchange->edge.route->rewrite;
-    char target[EDGE_TEXT_MAX_BYTES], host[256];
+    char target[EDGE_TEXT_MAX_BYTES], host[EDGE_HOST_MAX_BYTES];
     size_t target_bytes = 0, host_bytes = 0;
     bool new_target = (rewrite->path.written != NULL || rewrite->strip_prefix != NULL) &&
                       !(exchange->request.facts & FACT_ASTERISK);
@@ -223,6 +223,9 @@ static enum exchange_reason rewrite(struct exchange *exchange, const struct edge
     if (rewrite->host.written != NULL &&
         !edge_render(&rewrite->host, facts, EDGE_IN_URL, host, sizeof host, &host_bytes)) {
         return REASON_HEAD_TOO_LARGE;
+    }
+    if (host_bytes > 0 && !edge_is_host(host, host_bytes)) {
+        return REASON_REQUEST_INVALID;
     }
     char *at = move_head(exchange);
     if (at == NULL) {

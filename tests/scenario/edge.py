@@ -83,6 +83,14 @@ def rewriting(s):
     with s.case("the host, and what the upstream is told of the client's"):
         arrived = Arrived(proxy.get("/v1/x"))
         check_equal((arrived.all("Host"), arrived.all("X-Forwarded-Host")), (["api.internal"], ["shop.example"]), "hosts")
+    with s.case("a host made of the path is a host, or the request is refused"):
+        check(proxy.reload({"routes": [{"name": "h", "path_regex": "^/h/(.*)", "rewrite": {"host": "{1}.internal:80"}, "upstream": "app"}]}), "the reload was rejected")
+        check_equal(Arrived(proxy.get("/h/a_b-c")).all("Host"), ["a_b-c.internal:80"], "Host")
+        for target in ("/h/a/b", "/h/evil@b", "/h/a%20b", "/h/a:1"):
+            check_equal(proxy.get(target).status, 400, target)
+        check(proxy.reload({"routes": [{"name": "regex", "path_regex": "^/v([12])/(.*)$", "rewrite": {"path": "/{2}/of/{1}", "host": "api.internal"},
+                                        "upstream": "app"}, {"name": "strip", "path_prefix": "/app", "rewrite": {"strip_prefix": "/app"}, "upstream": "app"},
+                                       REST]}), "the reload was rejected")
     with s.case("a response tells the client of what it has sent"):
         check(proxy.reload({"response": {"set": {"X-Came": "{host}{target}"}}}), "the reload was rejected")
         check_equal(proxy.get("/v1/x?y").get("X-Came"), "shop.example/v1/x?y", "X-Came")
