@@ -366,18 +366,17 @@ struct span exchange_came_host(const struct exchange *exchange)
 
 /* ---- the upstream's side ---- */
 
-size_t exchange_edge_lines_bytes(const struct exchange *exchange)
-{
-    return exchange->edge.lines != NULL ? exchange->edge.lines->end : 0;
-}
-
-void exchange_edge_add_lines(const struct exchange *exchange, char *space,
+bool exchange_edge_add_lines(const struct exchange *exchange, char *space, size_t space_bytes,
                              struct added_fields *added)
 {
+    if (added->bytes + exchange->edge.lines->end > space_bytes) {
+        return false;
+    }
     const struct edge_edits edits = request_edits(exchange);
     size_t bytes = edge_filter_lines(&edits, space, added->bytes);
     memcpy(space + bytes, exchange->edge.lines->bytes, exchange->edge.lines->end);
     *added = (struct added_fields){space, bytes + exchange->edge.lines->end};
+    return true;
 }
 
 /* ---- the client's side ---- */

@@ -42,10 +42,10 @@ void exchange_edge_release(struct exchange *exchange);
 struct span exchange_came_target(const struct exchange *exchange);
 struct span exchange_came_host(const struct exchange *exchange);
 
-/* Puts the route's lines to those that are added anyway; the space has room for them. */
-void exchange_edge_add_lines(const struct exchange *exchange, char *space,
-                             struct added_fields *added);
-size_t exchange_edge_lines_bytes(const struct exchange *exchange);
+/* Puts the route's lines to those that are added anyway, in space of this size. False: they may not fit. */
+__attribute__((warn_unused_result)) bool exchange_edge_add_lines(const struct exchange *exchange,
+                                                                 char *space, size_t space_bytes,
+                                                                 struct added_fields *added);
 
 /* The head that the client gets in place of this one, in *ret_space, which is to be given back; the same head if nothing changes. */
 const struct http_head *exchange_edge_response(struct exchange *exchange,

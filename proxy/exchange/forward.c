@@ -422,7 +422,7 @@ bool forward_add_fields(const struct exchange *exchange, char *space, size_t spa
     size_t certificate_bytes = certificate != NULL ? strlen(certificate) : 0;
     /* The copied values are different parts of the head, none longer than its line; the host may be written twice. */
     size_t most_bytes = OWN_BYTES + 2 * (size_t)head->head_bytes + certificate_bytes;
-    if (__builtin_expect(most_bytes + exchange_edge_lines_bytes(exchange) > space_bytes, 0)) {
+    if (__builtin_expect(most_bytes > space_bytes, 0)) {
         return false;
     }
     char *at = add_client(space, exchange);
@@ -444,8 +444,6 @@ bool forward_add_fields(const struct exchange *exchange, char *space, size_t spa
     }
     *ret_added = (struct added_fields){space, (size_t)(at - space)};
     CHECK(ret_added->bytes <= most_bytes);
-    if (__builtin_expect(exchange->edge.lines != NULL, 0)) {
-        exchange_edge_add_lines(exchange, space, ret_added);
-    }
-    return true;
+    return __builtin_expect(exchange->edge.lines == NULL, 1) ||
+           exchange_edge_add_lines(exchange, space, space_bytes, ret_added);
 }
