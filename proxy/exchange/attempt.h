@@ -28,11 +28,6 @@ enum attempt_state {
 struct attempt {
     struct lease_request request;
     struct endpoint *endpoint; /* the last endpoint that was tried */
-    union {                    /* HTTP/2 while the state is SHARES */
-        struct upstream_side side;
-        struct h1_upstream h1;
-        struct h2_upstream h2;
-    } upstream;
     uint64_t started_us;
     uint64_t
         judge_at_ms; /* when a client that owes bytes is judged again; 0: it has not been judged */
@@ -40,6 +35,11 @@ struct attempt {
     uint8_t state;                 /* enum attempt_state */
     bool slow;                     /* counted as a slow upload of its client */
     bool reported;                 /* the result for its endpoint has been reported */
+    union { /* HTTP/2 while the state is SHARES; the last member, whose end is zeroed only then */
+        struct upstream_side side;
+        struct h1_upstream h1;
+        struct h2_upstream h2;
+    } upstream;
 };
 
 void attempt_init(struct exchange *exchange);

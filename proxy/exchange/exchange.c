@@ -17,14 +17,17 @@
 /* Of requests that are looked at more closely. A gRPC call over HTTP/1 says that it takes trailers. */
 #define ODD_FACTS (FACT_UPGRADE | FACT_UNDERSCORE | FACT_TE_TRAILERS | FACT_GRPC)
 
+/* What most exchanges never use, HTTP/2 towards upstreams among it, is behind. */
+#define EXCHANGE_ZEROED_BYTES \
+    (offsetof(struct exchange, attempt.upstream) + sizeof(struct h1_upstream))
+
 static void exchange_route(struct exchange *exchange);
 
 static struct exchange *exchange_create(const struct exchange_origin *origin,
                                         const struct downstream_ops *downstream, void *owner)
 {
     struct worker *worker = origin->worker;
-    struct exchange *exchange =
-        slab_take_zeroed(worker->exchanges, offsetof(struct exchange, head_space));
+    struct exchange *exchange = slab_take_zeroed(worker->exchanges, EXCHANGE_ZEROED_BYTES);
     if (exchange == NULL) {
         return NULL;
     }
@@ -32,6 +35,7 @@ static struct exchange *exchange_create(const struct exchange_origin *origin,
     exchange->origin = origin;
     exchange->downstream = downstream;
     exchange->owner = owner;
+    exchange->endpoint_text[0] = '\0';
     exchange->target = (struct exchange_target){NULL, "", "", &worker->stats.no_route, {0, 0}};
     exchange->times.started_us = loop_clock_us(&worker->loop.clock);
     exchange->times.queue_us = exchange->times.first_byte_us = -1;
@@ -285,6 +289,14 @@ uint64_t exchange_body_limit(const struct exchange *exchange)
                : exchange->worker->generation->settings->limits.body_bytes;
 }
 
+static bool exchange_is_too_large(const struct exchange *exchange)
+{
+    const struct http_head *head = &exchange->request;
+    uint64_t most_bytes = exchange_body_limit(exchange);
+    return (head->framing == FRAMING_LENGTH && head->content_length > most_bytes) ||
+           exchange->body.bytes > most_bytes;
+}
+
 static void exchange_route(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
@@ -316,9 +328,7 @@ static void exchange_route(struct exchange *exchange)
     if (__builtin_expect(route->edge, 0) && !exchange_edge_begin(exchange, route)) {
         return;
     }
-    uint64_t most_bytes = exchange_body_limit(exchange);
-    if ((head->framing == FRAMING_LENGTH && head->content_length > most_bytes) ||
-        exchange->body.bytes > most_bytes) {
+    if (__builtin_expect(head->framing != FRAMING_NONE, 0) && exchange_is_too_large(exchange)) {
         exchange_fail(exchange, REASON_BODY_TOO_LARGE, NULL);
         return;
     }

@@ -211,7 +211,6 @@ struct exchange {
     struct exchange_hedge hedge;
     struct exchange_grpc grpc;
     struct exchange_times times;
-    struct attempt attempt;
     struct wheel_timer timer;
     struct deferred_free freed;
     uint8_t stage;                 /* enum exchange_stage; written only by exchange_enter() */
@@ -223,8 +222,10 @@ struct exchange {
     bool client_raw_ended;         /* the client has ended its direction of a tunnel */
     struct exchange_edge edge;     /* what the route does besides forwarding */
     struct forward forward;        /* fields that are added for the upstream */
-    char endpoint_text[64];        /* endpoint of the last attempt */
     struct ip_address told_client; /* with forward.client_told */
+    struct attempt attempt;
+    /* from here on, and from the end of attempt.upstream.h1 on, nothing is zeroed when an exchange begins */
+    char endpoint_text[64]; /* endpoint of the last attempt */
     _Alignas(8) char head_space[EXCHANGE_HEAD_BYTES];
 };
 
