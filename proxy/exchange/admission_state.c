@@ -34,11 +34,14 @@ static void leave_lines(struct exchange *exchange)
 void admission_enter(struct exchange *exchange, enum admission_state state)
 {
     struct exchange_admission *admission = &exchange->admission;
-    struct pool_worker *pool = exchange->worker->pool;
-    struct upstream *upstream = exchange->target.upstream;
     const unsigned held = holdings[admission->state], holds = holdings[state];
     const unsigned lost = held & ~holds;
     admission->state = (uint8_t)state;
+    if ((lost | ((holds & ~held) & HOLDS_UPSTREAM)) == 0) {
+        return; /* its caller has taken what it gains */
+    }
+    struct pool_worker *pool = exchange->worker->pool;
+    struct upstream *upstream = exchange->target.upstream;
     if (__builtin_expect((holds & ~held) & HOLDS_UPSTREAM, 0)) {
         upstream_keep(pool, upstream);
     }

@@ -12,8 +12,11 @@
 /* Whether any of these fields is there. */
 static inline bool hop_asks(const struct http_head *head)
 {
-    return head_has(head, FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS) ||
-           head_has(head, FIELD_X_ENVOY_ATTEMPT_COUNT) || head_has(head, FIELD_GRPC_TIMEOUT);
+    _Static_assert(FIELD_ID_COUNT <= 64, "the mask is of the first word of head->seen");
+    const uint64_t ids = (uint64_t)1 << FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS |
+                         (uint64_t)1 << FIELD_X_ENVOY_ATTEMPT_COUNT |
+                         (uint64_t)1 << FIELD_GRPC_TIMEOUT;
+    return (head->seen[0] & ids) != 0;
 }
 
 /* How long the sender of the request waits; the shortest value if several fields say so, UINT64_MAX if none does. */
