@@ -18,6 +18,8 @@
 #define PULL_BYTES (64u * 1024)
 /* Between the two GOAWAYs: requests that are on their way when the first is sent have arrived by then. */
 #define WARNED_MS 1000
+/* A socket that did not take all counts as slow for so long. */
+#define BLOCKED_MS 1000
 #define PREFACE "PRI * HTTP/2.0\r\n"
 
 static const struct client_protocol h2_client_protocol;
@@ -33,6 +35,13 @@ static struct iovec h2_client_pull(struct client *client, size_t most)
     size_t bytes = h2_session_pull(h2->session, space, most);
     h2->pulls = false;
     return (struct iovec){space, bytes};
+}
+
+static void h2_client_note_blocked(struct client *client)
+{
+    if (client->duplex.out != NULL) {
+        client->h2->blocked_ms = worker_now_ms(client->origin.worker);
+    }
 }
 
 /* False: the client is closed. */
@@ -53,8 +62,18 @@ static bool h2_client_send(struct client *client)
         if (client_send(client, &piece, 1) == SINK_BROKEN) {
             return false;
         }
+        h2_client_note_blocked(client);
     }
     return true;
+}
+
+/* Whether several streams share a socket that does not take all that there is: then they get it in turn, at the end of the pass,
+   and not whoever comes first. */
+static bool h2_client_shares_little(const struct client *client)
+{
+    return h2_session_streams_count(client->h2->session) > 1 &&
+           !deadline_passed(deadline_after(client->h2->blocked_ms, BLOCKED_MS),
+                            worker_now_ms(client->origin.worker));
 }
 
 /* Sends at once what would else have to be kept. Nothing ends here: a connection that breaks is found at the end of the pass. */
@@ -64,7 +83,8 @@ static void h2_client_on_much(void *owner)
     struct worker *worker = client->origin.worker;
     struct duplex *duplex = &client->duplex;
     size_t sent;
-    if (duplex->out != NULL || duplex->send_broken || !worker_has_ample_buffers(worker)) {
+    if (duplex->out != NULL || duplex->send_broken || !worker_has_ample_buffers(worker) ||
+        h2_client_shares_little(client)) {
         return;
     }
     const struct iovec piece = {
@@ -74,6 +94,7 @@ static void h2_client_on_much(void *owner)
     stat_add(&worker->stats.client_bytes_out, sent);
     duplex->send_broken = duplex->send_broken || result == DUPLEX_NO_MEMORY;
     if (result == DUPLEX_KEPT) {
+        h2_client_note_blocked(client);
         client->since_ms = worker_now_ms(worker);
         client_arm(client);
     }

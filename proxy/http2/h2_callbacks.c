@@ -141,6 +141,17 @@ static bool is_excess(enum h2_fault fault)
            fault == H2_FAULT_TARGET_TOO_LONG;
 }
 
+/* Responses that are not incremental are sent one after the other (RFC 9218 4.2). A client that says nothing of priorities, such as a
+   gRPC library, would have them wait for each other without end: it gets them in turn, as a server may (9). */
+static void take_turns(struct h2_session *session, int32_t id, const struct http_head *head)
+{
+    const nghttp2_extpri in_turn = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
+    session->prioritised = session->prioritised || head_find_name(head, "priority", 8) != NULL;
+    if (!session->prioritised) {
+        (void)nghttp2_session_change_extpri_stream_priority(session->frames, id, &in_turn, 0);
+    }
+}
+
 static int take_request(struct h2_session *session, int32_t id, bool last)
 {
     struct http_head head;
@@ -160,6 +171,7 @@ static int take_request(struct h2_session *session, int32_t id, bool last)
     }
     h2_stream_register(session, stream, id);
     nghttp2_session_set_stream_user_data(session->frames, id, stream);
+    take_turns(session, id, &head);
     stream->marks = H2_MARK_HEAD | (fault != H2_FAULT_NONE ? H2_MARK_REFUSED : 0);
     stream->method = head.method;
     stream->expected_bytes = expected_of(&head);
@@ -276,6 +288,7 @@ static int check_frame(struct h2_session *session, const nghttp2_frame_hd *head)
 {
     switch (head->type) {
     case NGHTTP2_DATA: session->frame.data_left = (uint32_t)head->length; return 0;
+    case NGHTTP2_PRIORITY_UPDATE: session->prioritised = true; return 0;
     case NGHTTP2_HEADERS:
         return h2_stream_is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED)
                                                             : 0;

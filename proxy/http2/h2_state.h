@@ -73,6 +73,7 @@ struct h2_session {
     bool mute;    /* nghttp2 cannot write frames any more */
     bool goaway_received;
     /* GOAWAY says which stream is the last: none may be taken beyond it, though it be not sent yet */
+    bool prioritised; /* the client has said something of priorities (RFC 9218) */
     bool leaving;
 };
 
