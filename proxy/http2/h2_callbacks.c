@@ -146,8 +146,9 @@ static bool is_excess(enum h2_fault fault)
 static void take_turns(struct h2_session *session, int32_t id, const struct http_head *head)
 {
     const nghttp2_extpri in_turn = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
-    session->prioritised = session->prioritised || head_find_name(head, "priority", 8) != NULL;
-    if (!session->prioritised) {
+    session->frame.prioritised =
+        session->frame.prioritised || head_find_name(head, "priority", 8) != NULL;
+    if (!session->frame.prioritised) {
         (void)nghttp2_session_change_extpri_stream_priority(session->frames, id, &in_turn, 0);
     }
 }
@@ -288,7 +289,7 @@ static int check_frame(struct h2_session *session, const nghttp2_frame_hd *head)
 {
     switch (head->type) {
     case NGHTTP2_DATA: session->frame.data_left = (uint32_t)head->length; return 0;
-    case NGHTTP2_PRIORITY_UPDATE: session->prioritised = true; return 0;
+    case NGHTTP2_PRIORITY_UPDATE: session->frame.prioritised = true; return 0;
     case NGHTTP2_HEADERS:
         return h2_stream_is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED)
                                                             : 0;

@@ -41,10 +41,11 @@ struct h2_ids {
     int32_t reset;  /* server: the last that this side has reset */
 };
 
-/* The frame that is being received. */
+/* The frame that is being received, and what a server remembers of those before it. */
 struct h2_incoming {
-    uint32_t data_left;    /* of a DATA frame */
-    struct h2_watch watch; /* server */
+    uint32_t data_left; /* of a DATA frame */
+    struct h2_watch watch;
+    bool prioritised; /* the client has said something of priorities (RFC 9218) */
 };
 
 struct h2_session {
@@ -73,7 +74,6 @@ struct h2_session {
     bool mute;    /* nghttp2 cannot write frames any more */
     bool goaway_received;
     /* GOAWAY says which stream is the last: none may be taken beyond it, though it be not sent yet */
-    bool prioritised; /* the client has said something of priorities (RFC 9218) */
     bool leaving;
 };
 
