@@ -20,6 +20,9 @@
 #define WARNED_MS 1000
 /* A socket that did not take all counts as slow for so long. */
 #define BLOCKED_MS 1000
+/* A client that has spent some of its budgets is given its next turn so much later, and up to as much again: what many of them send at the
+   same time is spread, and leaves time for others. */
+#define SUSPECT_MS 50
 #define PREFACE "PRI * HTTP/2.0\r\n"
 
 static const struct client_protocol h2_client_protocol;
@@ -87,9 +90,7 @@ static void h2_client_on_much(void *owner)
         h2_client_shares_little(client)) {
         return;
     }
-    const struct iovec piece = {
-        worker->write_scratch,
-        h2_session_pull(client->h2->session, worker->write_scratch, PULL_BYTES)};
+    const struct iovec piece = h2_client_pull(client, PULL_BYTES);
     enum duplex_result result = duplex_send(duplex, worker->bufs, &piece, 1, &sent);
     stat_add(&worker->stats.client_bytes_out, sent);
     duplex->send_broken = duplex->send_broken || result == DUPLEX_NO_MEMORY;
@@ -170,6 +171,8 @@ static void h2_client_release(struct client *client)
     CHECK(TAILQ_EMPTY(&h2->streams));
     wheel_disarm(&worker->loop.wheel, &h2->warned);
     wheel_disarm(&worker->loop.wheel, &h2->head);
+    wheel_disarm(&worker->loop.wheel, &h2->turn);
+    buf_give(worker->bufs, &client->duplex.in);
     stat_add(&worker->stats.h2_connection_errors, h2_session_is_over(h2->session));
     h2_client_count(&worker->stats, h2_session_counts(h2->session));
     h2_session_free(&h2->session);
@@ -240,12 +243,58 @@ static void h2_client_ended(struct client *client, enum stream_result result)
     client_break_off(client, broken);
 }
 
+static void h2_client_on_turn(struct wheel_timer *timer, uint64_t now_ms)
+{
+    (void)now_ms;
+    client_run_soon(container_of(timer, struct h2_client, turn)->client);
+}
+
+/* More has arrived than one turn is worth. */
+static void h2_client_wait_for_turn(struct client *client)
+{
+    struct worker *worker = client->origin.worker;
+    uint64_t now_ms = worker_now_ms(worker);
+    if (!h2_session_is_suspect(client->h2->session, now_ms)) {
+        client_run_soon(client);
+        return;
+    }
+    uint64_t wait_ms = SUSPECT_MS + rng_below(&worker->loop.rng, SUSPECT_MS);
+    wheel_arm(&worker->loop.wheel, &client->h2->turn, deadline_after(now_ms, wait_ms));
+}
+
+/* False: the turn is over, or the session. */
+static bool h2_client_take(struct client *client, const struct duplex_input *input)
+{
+    struct worker *worker = client->origin.worker;
+    struct h2_session *session = client->h2->session;
+    size_t taken =
+        h2_session_take_turn(session, input->bytes, input->length, worker_now_ms(worker));
+    client->duplex.starved = false;
+    if (h2_session_is_over(session)) {
+        return false;
+    }
+    if (!duplex_keep(&client->duplex, worker->bufs, input, taken)) {
+        h2_session_go_away(session, H2_INTERNAL_ERROR);
+        return false;
+    }
+    if (taken < input->length) {
+        h2_client_wait_for_turn(client);
+    }
+    return taken == input->length;
+}
+
 /* True: there may be more to read. */
 static bool h2_client_receive(struct client *client)
 {
     struct worker *worker = client->origin.worker;
     struct duplex_input input;
     size_t got = 0, room = h2_client_room(client);
+    if (wheel_timer_armed(&client->h2->turn)) {
+        return false;
+    }
+    if (duplex_kept_input(&client->duplex, &input)) {
+        return h2_client_take(client, &input);
+    }
     if (room == 0 || !client->duplex.readable) {
         return false;
     }
@@ -258,8 +307,7 @@ static bool h2_client_receive(struct client *client)
         h2_client_ended(client, result);
         return false;
     }
-    return h2_session_take(client->h2->session, input.bytes, input.length, worker_now_ms(worker)) ==
-           H2_OK;
+    return h2_client_take(client, &input);
 }
 
 static void h2_client_run(struct deferred *deferred)
@@ -338,6 +386,7 @@ static struct h2_client *h2_client_create(struct client *client)
     TAILQ_INIT(&h2->streams);
     wheel_timer_init(&h2->warned, h2_client_on_warned);
     wheel_timer_init(&h2->head, h2_client_on_head_late);
+    wheel_timer_init(&h2->turn, h2_client_on_turn);
     h2->session = h2_session_create(H2_ROLE_SERVER, &session_limits, &env, &session_events, h2);
     if (h2->session == NULL) {
         free(h2);
@@ -364,9 +413,7 @@ void h2_client_begin(struct client *client, const struct duplex_input *input)
     }
     client_run_soon(client);
     if (input != NULL) {
-        (void)!h2_session_take(h2->session, input->bytes, input->length, worker_now_ms(worker));
-        buf_give(worker->bufs, &client->duplex.in);
-        client->duplex.starved = false;
+        (void)h2_client_take(client, input);
     }
     if (client_leaves(client)) {
         client->protocol->leave(client);

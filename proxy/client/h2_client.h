@@ -28,6 +28,7 @@ struct h2_client {
     struct wheel_timer warned; /* in H2_CLIENT_WARNED */
     struct wheel_timer head;   /* while part of a head has arrived */
     uint64_t blocked_ms;       /* when the socket last took less than it was offered; 0: never */
+    struct wheel_timer turn;   /* until a suspect client has its next turn */
     bool pulls;                /* frames are being written into the worker's write scratch */
     uint8_t stage;             /* enum h2_client_stage; written only by h2_client_enter() */
 };

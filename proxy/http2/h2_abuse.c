@@ -40,6 +40,17 @@ void h2_abuse_credit(struct h2_abuse *abuse, enum h2_abuse_kind kind, uint32_t c
         back < budget->spent_thousandths ? back : budget->spent_thousandths;
 }
 
+bool h2_abuse_is_suspect(struct h2_abuse *abuse, uint64_t now_ms)
+{
+    bool suspect = false;
+    for (unsigned kind = 0; kind < H2_ABUSE_COUNT; kind++) {
+        refill(&abuse->budgets[kind], kind, now_ms);
+        suspect =
+            suspect || abuse->budgets[kind].spent_thousandths > rates[kind].burst * (1000 / 8);
+    }
+    return suspect;
+}
+
 uint32_t h2_abuse_burst(enum h2_abuse_kind kind)
 {
     return rates[kind].burst;

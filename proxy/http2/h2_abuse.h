@@ -20,7 +20,7 @@
 
 #define H2_ABUSES(X)                                                                                  \
     /* streams that the client resets, or makes this side reset or refuse; heads beyond the limits */ \
-    X(H2_ABUSE_RESETS, "reset_flood", 400, 40)                                                        \
+    X(H2_ABUSE_RESETS, "reset_flood", 200, 40)                                                        \
     X(H2_ABUSE_SETTINGS, "settings_flood", 500, 50)                                                   \
     X(H2_ABUSE_PINGS, "ping_flood", 1000, 200)                                                        \
     X(H2_ABUSE_PRIORITIES, "priority_flood", 500, 100)                                                \
@@ -50,6 +50,8 @@ __attribute__((warn_unused_result)) bool h2_abuse_charge(struct h2_abuse *abuse,
                                                          enum h2_abuse_kind kind, uint64_t now_ms);
 /* Gives `count` back, for something good. */
 void h2_abuse_credit(struct h2_abuse *abuse, enum h2_abuse_kind kind, uint32_t count);
+/* Whether an eighth of any budget is spent. */
+bool h2_abuse_is_suspect(struct h2_abuse *abuse, uint64_t now_ms);
 /* How many are borne at once. */
 uint32_t h2_abuse_burst(enum h2_abuse_kind kind);
 

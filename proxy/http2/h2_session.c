@@ -18,6 +18,12 @@
 /* Bytes to read at a time: one TLS record and a little. */
 #define ROOM_BYTES (64u * 1024)
 
+/* What one turn of a client may cost, and what frames cost: a stream that begins or is reset is an exchange that does. Payload is bounded
+   by its bytes. */
+#define TURN_COST 128u
+#define STREAM_COST 8u
+#define FRAME_COST 1u
+
 /* ---- life ---- */
 
 static int submit_settings(struct h2_session *session)
@@ -242,8 +248,20 @@ static bool is_unread(const struct h2_session *session)
                QUEUED_FRAMES + 4 * (size_t)session->limits.streams_count;
 }
 
-/* Takes bytes up to a frame that must be judged by what was before it. Returns how many. */
-static size_t take_frames(struct h2_session *session, const char *bytes, size_t length)
+static unsigned cost_of(uint8_t type)
+{
+    switch (type) {
+    case NGHTTP2_DATA: return 0;
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_RST_STREAM: return STREAM_COST;
+    default: return FRAME_COST;
+    }
+}
+
+/* Takes bytes up to and including the header of a client's next frame: some must be judged by what was before them. Returns how many
+   bytes, and adds to *cost. */
+static size_t take_frame(struct h2_session *session, const char *bytes, size_t length,
+                         unsigned *cost)
 {
     struct h2_watch *watch = &session->frame.watch;
     enum h2_watch_found found = H2_WATCH_NOTHING;
@@ -257,28 +275,43 @@ static size_t take_frames(struct h2_session *session, const char *bytes, size_t 
     } else if (found == H2_WATCH_DATA && h2_stream_is_ended(session, (int32_t)watch->stream)) {
         h2_session_end(session, H2_STREAM_CLOSED, NULL);
     }
+    *cost += found == H2_WATCH_NOTHING ? 0 : cost_of(watch->type);
     return some;
 }
 
-enum h2_result h2_session_take(struct h2_session *session, const char *bytes, size_t length,
-                               uint64_t now_ms)
+size_t h2_session_take_turn(struct h2_session *session, const char *bytes, size_t length,
+                            uint64_t now_ms)
 {
+    size_t taken = 0;
+    unsigned cost = 0;
     if (session->over != NULL) {
-        return H2_OVER;
+        return length;
     }
     session->now_ms = now_ms;
     session->inside = true;
-    while (length > 0 && session->over == NULL) {
-        size_t taken = take_frames(session, bytes, length);
-        bytes += taken;
-        length -= taken;
+    while (taken < length && session->over == NULL && cost < TURN_COST) {
+        taken += take_frame(session, bytes + taken, length - taken, &cost);
     }
     session->inside = false;
     if (session->over == NULL && is_unread(session)) {
         h2_session_calm(session, H2_ABUSE_UNREAD);
     }
     h2_session_tell(session);
+    return taken;
+}
+
+enum h2_result h2_session_take(struct h2_session *session, const char *bytes, size_t length,
+                               uint64_t now_ms)
+{
+    for (size_t at = 0; at < length && session->over == NULL;) {
+        at += h2_session_take_turn(session, bytes + at, length - at, now_ms);
+    }
     return session->over != NULL ? H2_OVER : H2_OK;
+}
+
+bool h2_session_is_suspect(struct h2_session *session, uint64_t now_ms)
+{
+    return h2_abuse_is_suspect(&session->abuse, now_ms);
 }
 
 size_t h2_session_room(const struct h2_session *session)

@@ -153,6 +153,12 @@ void h2_session_rest(struct h2_session *session);
 __attribute__((warn_unused_result)) enum h2_result h2_session_take(struct h2_session *session,
                                                                    const char *bytes, size_t length,
                                                                    uint64_t now_ms);
+/* The same, but of a client only what one turn is worth: so many streams and other frames that others need not wait long meanwhile.
+   Returns how many bytes; the rest is for a later turn. Whether the connection is over, h2_session_is_over() says. */
+size_t h2_session_take_turn(struct h2_session *session, const char *bytes, size_t length,
+                            uint64_t now_ms);
+/* Whether the other side has spent a part of a budget that good clients hardly spend. */
+bool h2_session_is_suspect(struct h2_session *session, uint64_t now_ms);
 /* The most that may be read and taken now, so that what must be kept stays within its bound. */
 size_t h2_session_room(const struct h2_session *session);
 /* Writes frames into the space; returns their length. space_bytes is at least H2_PULL_BYTES. h2_session_has_output() says whether more

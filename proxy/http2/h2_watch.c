@@ -63,31 +63,29 @@ static enum h2_watch_found judge(struct h2_watch *watch, uint32_t payload_bytes,
     watch->skip_bytes = payload_bytes - (uint32_t)(seen - HEADER_BYTES);
     watch->seen_bytes = 0;
     watch->stream = stream_of(watch->seen + 5);
-    if (seen == H2_WATCH_BYTES) {
-        return is_fault(watch) ? H2_WATCH_FAULT : H2_WATCH_NOTHING;
+    watch->type = watch->seen[3];
+    if (seen == H2_WATCH_BYTES && is_fault(watch)) {
+        return H2_WATCH_FAULT;
     }
-    return watch->seen[3] == TYPE_DATA ? H2_WATCH_DATA : H2_WATCH_NOTHING;
+    return watch->type == TYPE_DATA ? H2_WATCH_DATA : H2_WATCH_FRAME;
 }
 
 size_t h2_watch_take(struct h2_watch *watch, const char *bytes, size_t length,
                      enum h2_watch_found *ret_found)
 {
     size_t at = skip(watch, length);
+    uint8_t wanted = HEADER_BYTES;
     *ret_found = H2_WATCH_NOTHING;
-    while (at < length && *ret_found == H2_WATCH_NOTHING) {
-        uint8_t wanted = HEADER_BYTES;
-        at += gather(watch, bytes + at, length - at, wanted);
-        if (watch->seen_bytes < wanted) {
-            break;
-        }
-        uint32_t payload_bytes = number_of(watch->seen) >> 8;
-        wanted = wanted_bytes(watch, payload_bytes);
-        at += gather(watch, bytes + at, length - at, wanted);
-        if (watch->seen_bytes < wanted) {
-            break;
-        }
-        *ret_found = judge(watch, payload_bytes, wanted);
-        at += *ret_found == H2_WATCH_NOTHING ? skip(watch, length - at) : 0;
+    at += gather(watch, bytes + at, length - at, wanted);
+    if (watch->seen_bytes < wanted) {
+        return at;
     }
+    uint32_t payload_bytes = number_of(watch->seen) >> 8;
+    wanted = wanted_bytes(watch, payload_bytes);
+    at += gather(watch, bytes + at, length - at, wanted);
+    if (watch->seen_bytes < wanted) {
+        return at;
+    }
+    *ret_found = judge(watch, payload_bytes, wanted);
     return at;
 }

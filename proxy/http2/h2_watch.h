@@ -16,6 +16,7 @@
 struct h2_watch {
     uint32_t skip_bytes; /* that belong to a frame which is not looked at */
     uint32_t stream;     /* of what was found */
+    uint8_t type;        /* likewise */
     uint8_t seen_bytes;  /* in `seen` */
     uint8_t seen[H2_WATCH_BYTES];
 };
@@ -24,6 +25,7 @@ enum h2_watch_found {
     H2_WATCH_NOTHING,
     H2_WATCH_FAULT, /* a connection error PROTOCOL_ERROR */
     H2_WATCH_DATA,  /* the header of DATA */
+    H2_WATCH_FRAME, /* that of another frame */
 };
 
 void h2_watch_init(struct h2_watch *watch);

@@ -232,6 +232,33 @@ static void frames_of_a_stream_that_its_client_has_ended_end_the_connection(void
     rig_end(&rig);
 }
 
+/* One connection has sent many streams at once: they are taken turn by turn, so that others have theirs between them. */
+static void many_frames_at_once_are_more_than_one_turn(void **state)
+{
+    static const char ask_and_reset[] = "\0\0\6\1\5\0\0\0\0\x82\x84\x87\x41\1a"
+                                        "\0\0\4\3\0\0\0\0\0\0\0\0\x8";
+    enum { BYTES = sizeof ask_and_reset - 1, COUNT = 100 };
+    char frames[BYTES * COUNT];
+    unsigned turns = 0;
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        memcpy(frames + (size_t)i * BYTES, ask_and_reset, BYTES);
+        frames[i * BYTES + 8] = frames[i * BYTES + 15 + 8] = (char)(2 * i + 1);
+    }
+    for (size_t at = 0, taken; at < sizeof frames; at += taken, turns++) {
+        taken = h2_session_take_turn(rig.server.session, frames + at, sizeof frames - at, 0);
+        assert_in_range(taken, 1, 10 * BYTES);
+        forget(&rig.server);
+        rig.server.streams_count = 0;
+    }
+    assert_true(turns >= 10);
+    assert_false(h2_session_is_over(rig.server.session));
+    assert_true(h2_session_is_suspect(rig.server.session, 0));
+    assert_false(h2_session_is_suspect(rig.server.session, 5000));
+    rig_end(&rig);
+}
+
 static void heads_beyond_the_limits_without_end_end_the_connection(void **state)
 {
     (void)state;
@@ -418,6 +445,7 @@ int main(void)
         cmocka_unit_test(floods_of_frames_end_the_connection),
         cmocka_unit_test(a_budget_comes_back_with_time),
         cmocka_unit_test(rapid_reset_ends_the_connection),
+        cmocka_unit_test(many_frames_at_once_are_more_than_one_turn),
         cmocka_unit_test(a_client_that_is_served_may_reset_as_often),
         cmocka_unit_test(a_client_that_acknowledges_each_message_is_served),
         cmocka_unit_test(streams_that_a_client_makes_the_server_reset_end_the_connection),
