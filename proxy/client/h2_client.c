@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/policy/call_strata.h"
 #include "proxy/worker/generation.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
@@ -153,6 +154,11 @@ static void h2_client_watch_head(struct client *client)
     }
 }
 
+static uint64_t h2_client_key(const struct client *client)
+{
+    return call_client_hash(client->origin.worker->env.strata_seed, &client->origin.address);
+}
+
 static void h2_client_count(struct worker_stats *stats, const struct h2_counts *counts)
 {
     for (size_t i = 0; i < H2_ABUSE_COUNT; i++) {
@@ -173,7 +179,10 @@ static void h2_client_release(struct client *client)
     wheel_disarm(&worker->loop.wheel, &h2->head);
     wheel_disarm(&worker->loop.wheel, &h2->turn);
     buf_give(worker->bufs, &client->duplex.in);
-    stat_add(&worker->stats.h2_connection_errors, h2_session_is_over(h2->session));
+    if (h2_session_is_over(h2->session)) {
+        stat_add(&worker->stats.h2_connection_errors, 1);
+        blame_note(&worker->open.blame, h2_client_key(client), worker_now_ms(worker));
+    }
     h2_client_count(&worker->stats, h2_session_counts(h2->session));
     h2_session_free(&h2->session);
     free(h2);
@@ -249,17 +258,22 @@ static void h2_client_on_turn(struct wheel_timer *timer, uint64_t now_ms)
     client_run_soon(container_of(timer, struct h2_client, turn)->client);
 }
 
+static void h2_client_delay(struct client *client)
+{
+    struct worker *worker = client->origin.worker;
+    uint64_t wait_ms = SUSPECT_MS + rng_below(&worker->loop.rng, SUSPECT_MS);
+    wheel_arm(&worker->loop.wheel, &client->h2->turn,
+              deadline_after(worker_now_ms(worker), wait_ms));
+}
+
 /* More has arrived than one turn is worth. */
 static void h2_client_wait_for_turn(struct client *client)
 {
-    struct worker *worker = client->origin.worker;
-    uint64_t now_ms = worker_now_ms(worker);
-    if (!h2_session_is_suspect(client->h2->session, now_ms)) {
+    if (h2_session_is_suspect(client->h2->session, worker_now_ms(client->origin.worker))) {
+        h2_client_delay(client);
+    } else {
         client_run_soon(client);
-        return;
     }
-    uint64_t wait_ms = SUSPECT_MS + rng_below(&worker->loop.rng, SUSPECT_MS);
-    wheel_arm(&worker->loop.wheel, &client->h2->turn, deadline_after(now_ms, wait_ms));
 }
 
 /* False: the turn is over, or the session. */
@@ -395,6 +409,15 @@ static struct h2_client *h2_client_create(struct client *client)
     return h2;
 }
 
+/* What has come already waits for the first turn. */
+static void h2_client_keep(struct client *client, const struct duplex_input *input)
+{
+    client->duplex.starved = false;
+    if (input != NULL && !duplex_keep(&client->duplex, client->origin.worker->bufs, input, 0)) {
+        h2_session_go_away(client->h2->session, H2_INTERNAL_ERROR);
+    }
+}
+
 void h2_client_begin(struct client *client, const struct duplex_input *input)
 {
     struct worker *worker = client->origin.worker;
@@ -412,7 +435,10 @@ void h2_client_begin(struct client *client, const struct duplex_input *input)
         client_enter(client, CLIENT_IDLE);
     }
     client_run_soon(client);
-    if (input != NULL) {
+    if (blame_is_on(&worker->open.blame, h2_client_key(client), worker_now_ms(worker))) {
+        h2_client_delay(client);
+        h2_client_keep(client, input);
+    } else if (input != NULL) {
         (void)h2_client_take(client, input);
     }
     if (client_leaves(client)) {
@@ -427,11 +453,25 @@ static bool h2_client_busy(const struct client *client)
     return !TAILQ_EMPTY(&client->h2->streams);
 }
 
+static struct client_stream *h2_client_first_paused(const struct h2_client *h2)
+{
+    struct client_stream *stream;
+    TAILQ_FOREACH (stream, &h2->streams, link) {
+        if (stream->paused) {
+            break;
+        }
+    }
+    return stream;
+}
+
+/* The socket may be full again behind the first stream: next time it is the last in turn. */
 static void h2_client_drained(struct client *client)
 {
-    struct client_stream *stream, *next;
-    for (stream = TAILQ_FIRST(&client->h2->streams); stream != NULL; stream = next) {
-        next = TAILQ_NEXT(stream, link);
+    struct h2_client *h2 = client->h2;
+    struct client_stream *stream;
+    while (client->duplex.out == NULL && (stream = h2_client_first_paused(h2)) != NULL) {
+        TAILQ_REMOVE(&h2->streams, stream, link);
+        TAILQ_INSERT_TAIL(&h2->streams, stream, link);
         client_stream_resume(stream);
     }
     client_arm(client);

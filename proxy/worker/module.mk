@@ -1,5 +1,6 @@
 libproxy_a_SOURCES += \
 	%D%/admission_view.h \
+	%D%/blame.h \
 	%D%/duplex.c %D%/duplex.h \
 	%D%/generation.c %D%/generation.h \
 	%D%/route_figures.h \

@@ -17,6 +17,7 @@
 #include "pool/lease.h"
 #include "proxy/http/http_head.h"
 #include "proxy/log/log.h"
+#include "proxy/worker/blame.h"
 #include "proxy/worker/generation.h"
 #include "proxy/worker/stats.h"
 #include "steady/bound.h"
@@ -87,6 +88,7 @@ struct worker_env {
 /* Clients, oldest first. A client before or in its TLS handshake is also in a second list. */
 struct worker_clients {
     struct slab *streams; /* of HTTP/2 clients */
+    struct blame blame;   /* likewise */
     struct client_list all;
     struct client_list silent;  /* no byte of a handshake has arrived */
     struct client_list shaking; /* the handshake is in progress */
