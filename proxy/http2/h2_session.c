@@ -328,8 +328,12 @@ bool h2_session_has_output(const struct h2_session *session)
 
 void h2_session_tell(struct h2_session *session)
 {
-    if (!session->inside && !session->told && h2_session_has_output(session)) {
-        session->told = true;
+    if (session->inside) {
+        return;
+    }
+    bool told = session->told;
+    session->told = h2_session_has_output(session); /* what waited may be gone with its stream */
+    if (session->told && !told) {
         session->events->wants_pull(session->owner);
     }
 }

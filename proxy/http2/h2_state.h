@@ -70,8 +70,8 @@ struct h2_session {
     struct h2_incoming frame;
     uint8_t role; /* enum h2_role */
     bool inside;  /* within h2_session_take() or h2_session_pull() */
-    bool told;    /* wants_pull was called and h2_session_pull() has not been since */
-    bool mute;    /* nghttp2 cannot write frames any more */
+    bool told; /* wants_pull was called for what waits, and h2_session_pull() has not been since */
+    bool mute; /* nghttp2 cannot write frames any more */
     bool goaway_received;
     /* GOAWAY says which stream is the last: none may be taken beyond it, though it be not sent yet */
     bool leaving;

@@ -593,6 +593,27 @@ static void wants_pull_is_called_once_until_it_is_pulled(void **state)
     rig_end(&rig);
 }
 
+/* What waited is gone before it was pulled, so its owner has found nothing to pull. */
+static void what_comes_behind_a_reset_response_is_pulled(void **state)
+{
+    static const char reset[] = {0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, H2_CANCEL};
+    (void)state;
+    begin();
+    assert_non_null(rig_open(&rig, GET, true));
+    assert_non_null(rig_open(&rig, GET, true));
+    rig_pump(&rig);
+    rig_answer(served(0), OK, false);
+    rig_pump(&rig);
+    rig.server.pulls_wanted = 0;
+    assert_int_equal(rig_give(served(0), "hello", 5, false), SINK_OPEN);
+    assert_int_equal(rig.server.pulls_wanted, 1);
+    assert_int_equal(h2_session_take(rig.server.session, reset, sizeof reset, rig.now_ms), H2_OK);
+    assert_false(h2_session_has_output(rig.server.session));
+    rig_answer(served(1), OK, false);
+    assert_int_equal(rig.server.pulls_wanted, 2);
+    rig_end(&rig);
+}
+
 static void a_head_larger_than_the_space_is_pulled_in_pieces(void **state)
 {
     static char text[48 * 1024];
@@ -749,6 +770,7 @@ int main(void)
         cmocka_unit_test(the_servers_limit_of_streams_is_told_with_every_change),
         cmocka_unit_test(the_urgent_stream_is_written_first),
         cmocka_unit_test(wants_pull_is_called_once_until_it_is_pulled),
+        cmocka_unit_test(what_comes_behind_a_reset_response_is_pulled),
         cmocka_unit_test(a_head_larger_than_the_space_is_pulled_in_pieces),
         cmocka_unit_test(nghttp2_gets_no_more_than_its_limit),
         cmocka_unit_test(an_idle_session_gives_back_what_it_took),
