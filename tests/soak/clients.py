@@ -79,7 +79,7 @@ class Crowd:
 
     async def http2(self, reader, writer):
         """The same over HTTP/2."""
-        await Http2Client(reader, writer, self._draw, self._names, self._ledger).visit()
+        await Http2Client(reader, writer, self._draw, self._names, self._ledger).visit(lambda: self._over)
 
     async def _one(self, reader, writer):
         way = self._draw.choices(list(self._ways), self._ways.values())[0]

@@ -25,8 +25,8 @@ class Client(H2End):
         self._ways = {self._several: 60, self._change_windows: 5, self._stall: 3, self._tunnel: 4, self._go_away: 4,
                       self._give_up: 4, self._spoil: 5, self._flood: 1, self._reset_rapidly: 2}
 
-    async def visit(self):
-        """The whole life of the connection."""
+    async def visit(self, is_over):
+        """The whole life of the connection; nothing is begun once is_over()."""
         self._saw("HTTP/2 connections of clients")
         self.start()
         reading = asyncio.ensure_future(self.read(self._ledger))
@@ -37,6 +37,8 @@ class Client(H2End):
                 return
             for _ in range(self._draw.randint(1, 8)):
                 await self._draw.choices(list(self._ways), self._ways.values())[0]()
+                if is_over() or self.goaways:
+                    break
         except Gone:
             pass
         finally:
