@@ -83,7 +83,7 @@ class Client(H2End):
                 raise end
 
     async def _change_windows(self):
-        size = self._draw.choice((0, 1000, h2.WINDOW_BYTES, 1 << 20))
+        size = self._draw.choice((0, 10000, h2.WINDOW_BYTES, 1 << 20))
         await self._several(lambda: self.announce({h2.INITIAL_WINDOW_SIZE: size} if size else {}))
         self.send(h2.ping(b"are you?"))
         await self._patiently(self.until(lambda: b"are you?" in self.pongs))
@@ -137,7 +137,7 @@ class Client(H2End):
         stream = self._begin(ask, False)
         message = self._message(stream)
         with contextlib.suppress(Gone):
-            await self._patiently(self.upload(stream, ask.body[:self._draw.randint(0, len(ask.body))], end=False))
+            await self._patiently(self.upload(stream, ask.body[:self._draw.randint(0, max(0, len(ask.body) - 1))], end=False))
         if self._draw.random() < 0.5:
             await asyncio.sleep(self._draw.uniform(0, 0.3))  # when it breaks off
         else:
@@ -205,7 +205,7 @@ class Client(H2End):
         await asyncio.sleep(self._draw.uniform(0, 0.05))  # which moment
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-        if stream not in self.finished:
+        if self.uploaded[stream] < len(ask.body):  # all of a length that was told is whole, also without an end
             self._ledger.unfinished.add(ask.name)
         self._reset(stream)
         self._saw("streams that clients reset")

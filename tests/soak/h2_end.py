@@ -32,12 +32,7 @@ class H2End(H2Wire):
         self._reader, self._writer = reader, writer
         self._moved = asyncio.Event()
         self.heard_s = 0          # when something last came, on the loop's clock
-        self.finished = set()     # streams that this end has ended well
-
-    def send_head(self, stream, fields, end=False):
-        super().send_head(stream, fields, end)
-        if end:
-            self.finished.add(stream)
+        self.uploaded = collections.Counter()  # [stream]: bytes
 
     async def read(self, ledger):
         """Take what comes, up to the end of the connection."""
@@ -83,15 +78,11 @@ class H2End(H2Wire):
             self.send_connection -= size
             self.send_windows[stream] = self.send_windows.get(stream, 0) - size
             at += size
-            self._send_piece(stream, body[at - size:at], end and at == len(body))
+            self.uploaded[stream] += size
+            self.send(h2.data(stream, body[at - size:at], end and at == len(body)))
             await self._writer.drain()
         if end and not body:
-            self._send_piece(stream, b"", True)
-
-    def _send_piece(self, stream, piece, end):
-        self.send(h2.data(stream, piece, end))
-        if end:
-            self.finished.add(stream)
+            self.send(h2.data(stream, b"", True))
 
     def _is_reset(self, stream):
         message = self.messages.get(stream)

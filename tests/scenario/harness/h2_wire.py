@@ -266,7 +266,7 @@ class H2Wire:
         if handle:
             handle(self, frame, answers)
 
-    def _on_settings(self, frame, answers):
+    def _on_settings(self, frame, _):
         if "ACK" in frame.flags:
             self.settings_acks += 1
             self.credit.acknowledged()
@@ -274,7 +274,8 @@ class H2Wire:
         self.settings = {**(self.settings or {}), **frame.settings}
         if h2.HEADER_TABLE_SIZE in frame.settings:
             self.encoder.header_table_size = min(4096, frame.settings[h2.HEADER_TABLE_SIZE])
-        answers.append(h2.settings(ack=True))
+        if self.automatic:  # before any answer to what came behind it
+            self.send(h2.settings(ack=True))
 
     def _on_ping(self, frame, answers):
         if "ACK" in frame.flags:
