@@ -61,7 +61,7 @@ class Client(H2End):
             task.cancel()
 
     def delay_s(self, _message):
-        return self._draw.uniform(0, 0.1) if self._slow else 0
+        return self._draw.uniform(0, 0.05) if self._slow else 0
 
     # ---- ways
 

@@ -52,7 +52,7 @@ class Service(H2End):
             self._ledger.seen["GOAWAYs of origins"] += 1
 
     def delay_s(self, message):
-        return self.draw.uniform(0.005, 0.05) if message.get("x-mood") == "slow_reader" else 0
+        return self.draw.uniform(0.002, 0.02) if message.get("x-mood") == "slow_reader" else 0
 
     def _on_settings(self, frame, answers):
         if "ACK" in frame.flags and self.credit.unacknowledged:
