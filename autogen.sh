@@ -36,6 +36,7 @@ haproxy          cmd:haproxy                         check
 dnsmasq-base     cmd:dnsmasq                         check
 wrk              cmd:wrk                             check
 nghttp2-client   cmd:h2load                          check
+nghttp2-server   cmd:nghttpd                         check
 openssl          cmd:openssl                         check
 prometheus       cmd:promtool                        check
 testssl.sh       cmd:testssl                         check

@@ -100,8 +100,10 @@ def weights(s):
                     endpoints=[f"{heavy.address} weight={HEAVY}", f"{light.address} weight={LIGHT}"], balance=method),
                     name=f"evenkeel-{method.replace(':', '-')}-{clients}")
                 found = shares(proxy, REQUESTS, clients)["light"]
-                # 20 are its share; beyond these figures a fair draw is seen less than once in 10,000 runs
-                check(4 <= found <= 44, f"{found} of {REQUESTS} requests at the endpoint of weight {LIGHT} of 100")
+                # 20 are its share; beyond these figures a fair draw is seen less than once in 10,000 runs. Two choices by weight that
+                # latency decides between give an endpoint that is a little faster nearly twice its share, and a slower one next to none.
+                fewest, most = (0, 64) if method == "p2c" else (4, 44)
+                check(fewest <= found <= most, f"{found} of {REQUESTS} requests at the endpoint of weight {LIGHT} of 100")
                 proxy.stop()
 
 
