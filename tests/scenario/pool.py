@@ -262,6 +262,8 @@ def queue_bounds(s):
         check(2 <= took < patient(5), f"it waited {took:.1f} s")
         check_equal(at_origin(), 2, "requests at the origin")
     with s.case("a request beyond the queue is refused at once"):
+        # Its place is given back after its answer.
+        eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 0, "the refused one has left the queue")
         queued = [hold(), hold()]
         # One connection each: wait until the proxy holds both before the next one comes.
         eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 2, "two requests are queued")
