@@ -2,11 +2,9 @@
 
 import os
 import posixpath
-import threading
 import urllib.parse
-import wsgiref.simple_server
 
-from harness import Arrived, NginxOrigin, NodeServer, RawOrigin, check, check_equal, get, run, scenario, start_proxy
+from harness import Arrived, NginxOrigin, NodeServer, RawOrigin, WsgiOrigin, check, check_equal, get, run, scenario, start_proxy
 
 # Ways to write /admin/x for one server or another. The guard stands at /admin; /open and / are for everybody.
 SPELLINGS = [
@@ -43,37 +41,18 @@ def taken(path):
     return path == "/admin" or path.startswith("/admin/")
 
 
-class PythonOrigin:
-    """wsgiref: WSGI programs see the path decoded; many normalise it, by posixpath or as a URL."""
-
-    def __init__(self, s):
-        class Quiet(wsgiref.simple_server.WSGIRequestHandler):
-            def log_message(self, *_):
-                pass
-
-        def application(environ, start_response):
-            path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-            found = {path, posixpath.normpath(path), urllib.parse.urlsplit(path).path}
-            start_response("200 OK", [("Content-Type", "text/plain")])
-            return [b"taken" if any(map(taken, found)) else b"other"]
-
-        self._server = wsgiref.simple_server.make_server("127.0.0.1", 0, application, handler_class=Quiet)
-        self.address = "127.0.0.1:{}".format(self._server.server_port)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        s.add(self)
-
-    def stop(self):
-        self._server.shutdown()
-        self._server.server_close()
-
-    def log_tail(self, _):
-        return []
+def path_reader(environ, start_response):
+    """WSGI programs see the path decoded; many normalise it, by posixpath or as a URL."""
+    path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+    found = {path, posixpath.normpath(path), urllib.parse.urlsplit(path).path}
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"taken" if any(map(taken, found)) else b"other"]
 
 
 def origins(s):
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node", "path-server.js")
     nginx = 'location = /admin { return 200 "taken"; } location /admin/ { return 200 "taken"; } location / { return 200 "other"; }'
-    return {"nginx": NginxOrigin(s, rows=nginx), "node": NodeServer(s, "node", program, {}), "python": PythonOrigin(s)}
+    return {"nginx": NginxOrigin(s, rows=nginx), "node": NodeServer(s, "node", program, {}), "python": WsgiOrigin(s, path_reader)}
 
 
 def asks(address, spelling):

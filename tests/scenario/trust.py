@@ -1,10 +1,8 @@
 """Whose word counts: fields that servers believe, names in disguise, and who the client is behind a trusted peer."""
 
 import json
-import threading
-import wsgiref.simple_server
 
-from harness import Arrived, RawOrigin, access_rows, check, check_equal, eventually, run, scenario, start_proxy
+from harness import Arrived, RawOrigin, WsgiOrigin, access_rows, check, check_equal, eventually, run, scenario, start_proxy
 
 NOBODY = {"trusted_peers": ["192.0.2.1/32"]}
 BELIEVED = ("X-Real-IP", "x-real-ip", "X-Client-IP", "Client-IP", "True-Client-IP", "CF-Connecting-IP", "Fastly-Client-IP",
@@ -20,29 +18,10 @@ DISGUISED = ("X_Forwarded_For", "X_Forwarded_Client_Cert", "X-Forwarded_Proto", 
              "X_Envoy_Attempt_Count", "_", "X_Custom")  # fmt: skip
 
 
-class WsgiOrigin:
-    """wsgiref, the reference server of WSGI: answers with its environment as JSON."""
-
-    def __init__(self, s):
-        class Quiet(wsgiref.simple_server.WSGIRequestHandler):
-            def log_message(self, *_):
-                pass
-
-        def application(environ, start_response):
-            start_response("200 OK", [("Content-Type", "application/json")])
-            return [json.dumps({key: value for key, value in environ.items() if key.startswith("HTTP_")}).encode()]
-
-        self._server = wsgiref.simple_server.make_server("127.0.0.1", 0, application, handler_class=Quiet)
-        self.address = "127.0.0.1:{}".format(self._server.server_port)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        s.add(self)
-
-    def stop(self):
-        self._server.shutdown()
-        self._server.server_close()
-
-    def log_tail(self, _):
-        return []
+def told_environment(environ, start_response):
+    """Answers with what a program at a CGI or WSGI server sees of the fields."""
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps({key: value for key, value in environ.items() if key.startswith("HTTP_")}).encode()]
 
 
 def names(arrived):
@@ -85,7 +64,8 @@ def believed(s):
 
 @scenario("a name with an underscore stands in for a field that the proxy vouches for")
 def underscores(s):
-    proxy = start_proxy(s, RawOrigin(s), {"upstreams": {"wsgi": {"endpoints": [WsgiOrigin(s).address], "pool": {"warm_min": 0}}},
+    wsgi = WsgiOrigin(s, told_environment)
+    proxy = start_proxy(s, RawOrigin(s), {"upstreams": {"wsgi": {"endpoints": [wsgi.address], "pool": {"warm_min": 0}}},
                                           "routes": [{"path_prefix": "/wsgi", "upstream": "wsgi"},
                                                      {"name": "all", "upstream": "app"}]})
     with s.case("a WSGI server sees no forged X-Forwarded-For"):

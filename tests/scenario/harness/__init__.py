@@ -22,7 +22,7 @@ from .libssl import Libssl
 from .log_lines import access_rows, log_lines
 from .origin import Arrived, RawOrigin, describe, reads_body, takes
 from .pace import Pace
-from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, node_modules, node_program
+from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, WsgiOrigin, node_modules, node_program
 from .process import ESTABLISHED, LISTENING, MemoryWatch, Process, stopped_thread
 from .processor import Stopwatch
 from .proxy import SANITIZED, THE_PROXY, NginxProxy, program, run_program, start_proxy

@@ -7,6 +7,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
+import wsgiref.simple_server
 
 from . import ports
 from .process import Process
@@ -163,6 +165,27 @@ class NodeServer(_Server):
         self.port = number
         Process.__init__(self, scenario, name, ["node", path, str(number), *arguments], env=env)
         eventually(self._up, f"{name} accepts connections", 10)
+
+
+class WsgiOrigin:
+    """wsgiref, the reference server of WSGI, which serves an application within the test."""
+
+    def __init__(self, scenario, application):
+        class Quiet(wsgiref.simple_server.WSGIRequestHandler):
+            def log_message(self, *_):
+                pass
+
+        self._server = wsgiref.simple_server.make_server("127.0.0.1", 0, application, handler_class=Quiet)
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        scenario.add(self)
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def log_tail(self, _):
+        return []
 
 
 def node_program(path, arguments, env, within=60):
