@@ -4,7 +4,8 @@ import threading
 import time
 
 from .client import Client, Interrupted
-from .verdict import eventually, patient
+from .processor import Stopwatch
+from .verdict import check, eventually, patient
 
 
 class Answer:
@@ -84,3 +85,16 @@ def faults(answers):
 def quantile_ms(answers, share):
     times = sorted(answer.seconds for answer in answers)
     return times[min(len(times) - 1, int(len(times) * share))] * 1000
+
+
+def refused_at_once(proxy, seconds, within):
+    """For so long: a client that asks again and again is told at once, and why, that nobody serves it."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        watch = Stopwatch(proxy)
+        response = proxy.get("/")
+        took = watch.stop().seconds
+        check(response.status in (502, 503), f"status {response.status}")
+        check("error=" in (response.get("Proxy-Status") or ""), f"Proxy-Status: {response.get('Proxy-Status')}")
+        check(took < patient(within), f"it took {took:.3f} s")
+        time.sleep(0.02)  # a client's pause
