@@ -1,7 +1,7 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-EXTRA_DIST += %D%/h2_rig.h %D%/tls_rig.h %D%/pool_rig.h %D%/session_bench.h %D%/session_rig.h %D%/unit.h \
+EXTRA_DIST += %D%/h2_rig.h %D%/h2_talk.h %D%/tls_rig.h %D%/pool_rig.h %D%/session_bench.h %D%/session_rig.h %D%/unit.h \
 	%D%/waitlist_house.h
 EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 
@@ -107,9 +107,11 @@ proxy_tests = \
 	%D%/test_h1_parse \
 	%D%/test_h1_scan \
 	%D%/test_h1_write \
+	%D%/test_blame \
 	%D%/test_grpc_health \
 	%D%/test_grpc_words \
 	%D%/test_h2_abuse \
+	%D%/test_h2_flow \
 	%D%/test_h2_head \
 	%D%/test_h2_session \
 	%D%/test_pool_h2 \
