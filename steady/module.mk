@@ -23,6 +23,7 @@ libsteady_a_SOURCES = \
 	%D%/sanitize.h \
 	%D%/slab.c %D%/slab.h \
 	%D%/strata.c %D%/strata.h \
+	%D%/task_pool.c %D%/task_pool.h \
 	%D%/text_index.c %D%/text_index.h \
 	%D%/waitlist.c %D%/waitlist.h \
 	%D%/wheel.c %D%/wheel.h

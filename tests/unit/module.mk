@@ -25,6 +25,7 @@ steady_tests = \
 	%D%/test_rng \
 	%D%/test_slab \
 	%D%/test_strata \
+	%D%/test_task_pool \
 	%D%/test_text_index \
 	%D%/test_waitlist \
 	%D%/test_waitlist_orders \
