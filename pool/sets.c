@@ -447,6 +447,29 @@ void upstream_set_retire(struct pools *pools, struct upstream_set **set)
     sets_show_newest(pools);
 }
 
+enum upstream_result pools_reread_tls(struct pools *pools, const struct settings *settings,
+                                      const struct upstream_settings *upstream, bool *ret_changed,
+                                      char *why, size_t why_bytes)
+{
+    struct upstream_set_record *record;
+    struct tls_client *client = NULL;
+    enum tls_client_result result =
+        tls_client_obtain(pools->tls, &upstream->tls, &client, why, why_bytes);
+    if (result != TLS_CLIENT_OK) {
+        return result == TLS_CLIENT_NO_MEMORY ? UPSTREAM_NO_MEMORY : UPSTREAM_BAD_FILE;
+    }
+    *ret_changed = false;
+    TAILQ_FOREACH (record, &pools->sets, link) {
+        if (!record->retired && record->set.settings == settings &&
+            tls_client_index_find(&record->tls, &upstream->tls) != client) {
+            tls_client_index_replace(&record->tls, &upstream->tls, client);
+            *ret_changed = true;
+        }
+    }
+    tls_client_put(&client);
+    return UPSTREAM_OK;
+}
+
 /* A view is in use while a worker has it: as the current one, or as the last one of an upstream that is gone. */
 static bool in_use(const struct pools *pools, const struct upstream_set *set)
 {

@@ -147,6 +147,11 @@ struct set_warmth {
 struct set_warmth upstream_set_warmth(const struct upstream_set *set);
 /* The set is no longer adopted by any worker. */
 void upstream_set_retire(struct pools *pools, struct upstream_set **set);
+/* Reads the files of an upstream's TLS again. The next set that is built of the same settings uses what they say now.
+   *ret_changed: that is something else than before. */
+__attribute__((warn_unused_result)) enum upstream_result pools_reread_tls(
+    struct pools *pools, const struct settings *settings, const struct upstream_settings *upstream,
+    bool *ret_changed, char *why, size_t why_bytes);
 /* Frees retired sets that are unused. Returns the number of retired sets still in memory. */
 size_t pools_collect(struct pools *pools);
 

@@ -25,13 +25,34 @@ static char *trust_text(const struct upstream_tls_settings *settings)
     return bytes < 0 ? NULL : text;
 }
 
+/* NULL: there is none, or no memory. */
+static struct tls_client_index_entry *find_entry(const struct tls_client_index *index,
+                                                 const struct upstream_tls_settings *settings)
+{
+    char *trust = trust_text(settings);
+    struct tls_client_index_entry *entry =
+        trust != NULL ? text_index_find(&index->by_trust, trust) : NULL;
+    free(trust);
+    return entry;
+}
+
 struct tls_client *tls_client_index_find(const struct tls_client_index *index,
                                          const struct upstream_tls_settings *settings)
 {
-    char *trust = trust_text(settings);
-    struct tls_client *client = trust != NULL ? text_index_find(&index->by_trust, trust) : NULL;
-    free(trust);
-    return client;
+    const struct tls_client_index_entry *entry = find_entry(index, settings);
+    return entry != NULL ? entry->client : NULL;
+}
+
+void tls_client_index_replace(struct tls_client_index *index,
+                              const struct upstream_tls_settings *settings,
+                              struct tls_client *client)
+{
+    struct tls_client_index_entry *entry = find_entry(index, settings);
+    if (entry != NULL) {
+        struct tls_client *before = entry->client;
+        entry->client = tls_client_get(client);
+        tls_client_put(&before);
+    }
 }
 
 bool tls_client_index_add(struct tls_client_index *index,
@@ -41,7 +62,7 @@ bool tls_client_index_add(struct tls_client_index *index,
     char *trust = trust_text(settings);
     bool known = trust != NULL && text_index_find(&index->by_trust, trust) != NULL;
     if (entry == NULL || trust == NULL || known ||
-        !text_index_add(&index->by_trust, trust, client)) {
+        !text_index_add(&index->by_trust, trust, entry)) {
         free(entry);
         free(trust);
         return known;

@@ -26,6 +26,10 @@ struct tls_client *tls_client_index_find(const struct tls_client_index *index,
 __attribute__((warn_unused_result)) bool tls_client_index_add(
     struct tls_client_index *index, const struct upstream_tls_settings *settings,
     struct tls_client *client);
+/* The client takes the place of the one for these settings, if there is one. */
+void tls_client_index_replace(struct tls_client_index *index,
+                              const struct upstream_tls_settings *settings,
+                              struct tls_client *client);
 void tls_client_index_release(struct tls_client_index *index);
 
 #endif

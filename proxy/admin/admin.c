@@ -8,17 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "pool/health.h"
 #include "proxy/admin/admin_guard.h"
 #include "proxy/admin/admin_jobs.h"
 #include "proxy/admin/admin_places.h"
+#include "proxy/admin/admin_reloads.h"
+#include "proxy/admin/admin_socket.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/admin/status.h"
 #include "proxy/admin/upstreams_view.h"
-#include "proxy/client/local_file.h"
 #include "proxy/http/http_head.h"
 #include "proxy/policy/policy.h"
 #include "steady/enum_names.h"
@@ -27,7 +27,6 @@
 #define ADMIN_TIMEOUT_S 10
 #define ADMIN_HEAD_BYTES 8192
 #define ADMIN_BODY_BYTES 1024
-#define ADMIN_BACKLOG 256
 #define ADMIN_FLUSH_STEP_MS 10
 
 struct admin {
@@ -36,6 +35,7 @@ struct admin {
     struct evconnlistener *listener;
     struct admin_places *places;
     struct admin_jobs *jobs;
+    struct admin_reloads *reloads;
     struct evhttp *http;
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path]; /* "" for TCP */
 };
@@ -60,6 +60,9 @@ typedef int status_fn(const struct overview *overview);
 /* Carries out a POST. Writes what it did into `out`; returns the status. */
 typedef int act_fn(struct admin *admin, const struct admin_names *names, struct evbuffer *out);
 
+/* Begins a POST whose answer comes later. False: it cannot be taken now. */
+typedef bool later_fn(struct admin *admin, struct evhttp_request *request);
+
 static void write_livez(struct evbuffer *out, const struct overview *overview)
 {
     (void)overview;
@@ -72,6 +75,11 @@ static int act_drain(struct admin *admin, const struct admin_names *names, struc
     evbuffer_add_printf(out, "draining\n");
     admin->env.drain(admin->env.owner);
     return 202;
+}
+
+static bool act_reload(struct admin *admin, struct evhttp_request *request)
+{
+    return admin_reloads_ask(admin->reloads, request);
 }
 
 static int drain_endpoint(struct admin *admin, const struct admin_names *names,
@@ -161,19 +169,21 @@ static const struct admin_route {
     act_fn *act;                /* POST */
     status_fn *status;          /* of the page; NULL: always 200 */
     page_part_fn *const *parts; /* instead of `page`, for a page that may be large */
+    later_fn *later;            /* instead of `act` */
 } routes[] = {
-    {"/livez", TEXT, write_livez, NULL, NULL, NULL},
-    {"/readyz", "application/json", readyz_write, NULL, readyz_status, NULL},
-    {"/metrics", METRICS, NULL, NULL, NULL, metrics_page},
-    {"/status", "application/json", NULL, NULL, NULL, status_page},
-    {"/resources", "application/json", NULL, NULL, NULL, resources_page},
-    {"/upstreams", "application/json", NULL, NULL, NULL, upstreams_page},
-    {"/drain", TEXT, NULL, act_drain, NULL, NULL},
-    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint, NULL, NULL},
-    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint, NULL, NULL},
-    {"/upstreams/*/breaker/open", TEXT, NULL, act_open_breaker, NULL, NULL},
-    {"/upstreams/*/breaker/close", TEXT, NULL, act_close_breaker, NULL, NULL},
-    {"/upstreams/*/breaker/auto", TEXT, NULL, act_free_breaker, NULL, NULL},
+    {"/livez", TEXT, write_livez, NULL, NULL, NULL, NULL},
+    {"/readyz", "application/json", readyz_write, NULL, readyz_status, NULL, NULL},
+    {"/metrics", METRICS, NULL, NULL, NULL, metrics_page, NULL},
+    {"/status", "application/json", NULL, NULL, NULL, status_page, NULL},
+    {"/resources", "application/json", NULL, NULL, NULL, resources_page, NULL},
+    {"/upstreams", "application/json", NULL, NULL, NULL, upstreams_page, NULL},
+    {"/reload", "application/json", NULL, NULL, NULL, NULL, act_reload},
+    {"/drain", TEXT, NULL, act_drain, NULL, NULL, NULL},
+    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint, NULL, NULL, NULL},
+    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint, NULL, NULL, NULL},
+    {"/upstreams/*/breaker/open", TEXT, NULL, act_open_breaker, NULL, NULL, NULL},
+    {"/upstreams/*/breaker/close", TEXT, NULL, act_close_breaker, NULL, NULL, NULL},
+    {"/upstreams/*/breaker/auto", TEXT, NULL, act_free_breaker, NULL, NULL, NULL},
 };
 
 /* Decodes the escapes of a segment. False: it is too long, or contains bytes that no name has. */
@@ -309,6 +319,30 @@ static void admin_on_job(struct evhttp_request *request, const void *route, stru
     }
 }
 
+static void admin_on_reload(struct evhttp_request *request, int status, struct evbuffer *body,
+                            void *owner)
+{
+    if (body != NULL) {
+        admin_reply(owner, request, status, "application/json", body);
+    } else {
+        admin_refuse(owner, request, 503, NULL, NULL);
+    }
+}
+
+static uint64_t admin_generation(void *owner)
+{
+    const struct admin *admin = owner;
+    struct overview overview;
+    admin->env.overview(&overview, admin->env.owner);
+    return overview.generation;
+}
+
+static const char *admin_reload(void *owner)
+{
+    const struct admin *admin = owner;
+    return admin->env.reload(admin->env.owner);
+}
+
 static void admin_act(struct admin *admin, struct evhttp_request *request,
                       const struct admin_route *route, const struct admin_names *names,
                       struct evbuffer *body)
@@ -322,8 +356,15 @@ static void admin_serve(struct admin *admin, struct evhttp_request *request,
 {
     enum evhttp_cmd_type method = evhttp_request_get_command(request);
     bool reads = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
-    if (!(reads && route->act == NULL) && !(method == EVHTTP_REQ_POST && route->act != NULL)) {
-        admin_refuse(admin, request, 405, NULL, route->act == NULL ? "GET, HEAD" : "POST");
+    bool acts = route->act != NULL || route->later != NULL;
+    if (acts ? method != EVHTTP_REQ_POST : !reads) {
+        admin_refuse(admin, request, 405, NULL, acts ? "POST" : "GET, HEAD");
+        return;
+    }
+    if (route->later != NULL) {
+        if (!route->later(admin, request)) {
+            admin_refuse(admin, request, 503, NULL, NULL);
+        }
         return;
     }
     if (route->parts != NULL) {
@@ -415,34 +456,6 @@ void admin_flush(struct admin *admin, uint64_t limit_ms)
 
 /* ---- the socket ---- */
 
-static int admin_listen_ip(const struct address *address)
-{
-    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int on = 1;
-    if (fd < 0) {
-        return -1;
-    }
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, &address->any, address->length) != 0 || listen(fd, ADMIN_BACKLOG) != 0) {
-        int why = errno;
-        close(fd);
-        errno = why;
-        return -1;
-    }
-    return fd;
-}
-
-static int admin_listen(const struct address *address)
-{
-    int fd = -1;
-    if (address->any.sa_family != AF_UNIX) {
-        return admin_listen_ip(address);
-    }
-    const struct listen_settings wanted = {
-        .address = *address, .mode = LISTEN_FILE_MODE, .user = UINT32_MAX, .group = UINT32_MAX};
-    return local_file_bind(&wanted, ADMIN_BACKLOG, &fd) ? fd : -1;
-}
-
 /* The process that serves the socket at the end removes the file. */
 static void admin_own_file(struct admin *admin, bool own)
 {
@@ -472,15 +485,14 @@ void admin_hand_over(struct admin *admin)
     admin_hold(admin);
 }
 
+struct admin_reloads *admin_reloads(const struct admin *admin)
+{
+    return admin != NULL ? admin->reloads : NULL;
+}
+
 int admin_fd(const struct admin *admin)
 {
     return evconnlistener_get_fd(admin->listener);
-}
-
-static int admin_open(const struct address *address, struct inherited *inherited)
-{
-    int fd = inherited_take(inherited, address);
-    return fd >= 0 ? fd : admin_listen(address);
 }
 
 enum admin_result admin_create(const struct admin_settings *settings, struct inherited *inherited,
@@ -495,11 +507,18 @@ enum admin_result admin_create(const struct admin_settings *settings, struct inh
     admin->places = admin_places_create(env->base, env->registry);
     const struct admin_jobs_env jobs = {env->base, env->overview, env->owner, admin_on_job, admin};
     admin->jobs = admin_jobs_create(&jobs);
-    if (admin->http == NULL || admin->places == NULL || admin->jobs == NULL) {
+    const struct admin_reloads_env reloads = {.base = env->base,
+                                              .reload = admin_reload,
+                                              .generation = admin_generation,
+                                              .finish = admin_on_reload,
+                                              .owner = admin};
+    admin->reloads = admin_reloads_create(&reloads);
+    if (admin->http == NULL || admin->places == NULL || admin->jobs == NULL ||
+        admin->reloads == NULL) {
         admin_free(&admin);
         return ADMIN_NO_MEMORY;
     }
-    int fd = admin_open(&settings->listen, inherited);
+    int fd = admin_socket_open(&settings->listen, inherited);
     if (fd < 0) {
         int why = errno;
         admin_free(&admin);
@@ -539,6 +558,7 @@ void admin_free(struct admin **admin_pointer)
         return;
     }
     admin_jobs_free(&admin->jobs);
+    admin_reloads_free(&admin->reloads);
     if (admin->http != NULL) {
         evhttp_free(admin->http);
     }

@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "proxy/admin/admin_places.h"
+#include "proxy/admin/admin_reloads.h"
 #include "proxy/admin/overview.h"
 #include "proxy/client/inherited.h"
 #include "steady/enum_names.h"
@@ -23,6 +24,8 @@ struct admin_env {
     /* Fills the overview with the current state. */
     void (*overview)(struct overview *ret_overview, void *owner);
     void (*drain)(void *owner); /* POST /drain */
+    /* POST /reload: why there is none; NULL: its outcome follows, by admin_reloads_over() */
+    const char *(*reload)(void *owner);
     void (*said)(
         /* the operator has drained an endpoint, forced a breaker, or taken that back */
         void *owner);
@@ -46,6 +49,8 @@ void admin_serve_on(struct admin *admin);
 void admin_hand_over(struct admin *admin);
 /* At the end: runs the base until answers in progress are sent, for at most limit_ms. NULL is fine. */
 void admin_flush(struct admin *admin, uint64_t limit_ms);
+/* Those who wait for a reload. NULL: there is no admin listener. */
+struct admin_reloads *admin_reloads(const struct admin *admin);
 /* The listening socket. */
 int admin_fd(const struct admin *admin);
 void admin_free(struct admin **admin);

@@ -36,6 +36,15 @@
     X(last_reload_successful, GAUGE, (), "",                                                       \
       "1 if the last reload took effect, 0 if it was rejected",                                    \
       ONE(overview->last_reload_ok || overview->last_reload_wall_ms == 0))                         \
+    X(tls_files_taken_total, COUNTER, (), "",                                                      \
+      "Times a listener or an upstream took certificates, keys or CAs whose files had changed",    \
+      ONE(overview->tls_files->taken_count))                                                       \
+    X(tls_files_failures_total, COUNTER, (), "",                                                   \
+      "Times changed files of TLS could not be used, so that what was read before stayed in use",  \
+      ONE(overview->tls_files->failures_count))                                                    \
+    X(tls_files_failing, GAUGE, (), "",                                                            \
+      "Listeners and upstreams whose files of TLS cannot be used as they are now",                 \
+      ONE(overview->tls_files->failing_count))                                                     \
     X(upgrades_total, COUNTER, (), "",                                                             \
       "Upgrades that this process and those that it replaced have begun",                          \
       ONE(overview->upgrade->begun_count))                                                         \

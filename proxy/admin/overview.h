@@ -34,6 +34,12 @@ struct upgrade_figures {
     const char *last_error; /* "": the last one succeeded, or there was none */
 };
 
+/* Of files of TLS that changed by themselves; control/tls_watch fills them. */
+struct tls_files_figures {
+    uint64_t taken_count, failures_count;
+    uint64_t failing_count; /* listeners and upstreams that cannot use their files now */
+};
+
 struct resolver;
 struct upstream_set;
 struct tls_server;
@@ -63,6 +69,7 @@ struct overview {
     unsigned worker_count;
     const struct worker_stats *const *workers;
     struct tls_server *const *tls; /* same order as settings->listeners; NULL: before the first */
+    const struct tls_files_figures *tls_files;
     const struct route_figures *routes;
     size_t route_count;
     struct bound_registry *registry;

@@ -18,6 +18,7 @@
 #include "proxy/control/names.h"
 #include "proxy/control/pid_file.h"
 #include "proxy/control/reload.h"
+#include "proxy/control/tls_watch.h"
 #include "proxy/control/upstream_tls.h"
 #include "proxy/control/user.h"
 #include "proxy/policy/admission.h"
@@ -206,6 +207,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .tls = control->generations.present != NULL ? control->generations.present->tls : NULL,
         .routes = control->routes.items,
         .route_count = control->routes.count,
+        .tls_files = &control->reloads.tls_files,
         .registry = &control->limits.registry,
         .pools = control->pools,
         .resolver = control->names.resolver,
@@ -227,10 +229,20 @@ static void control_admin_said(void *owner)
     upgrade_on_word(owner);
 }
 
+static const char *control_admin_reload(void *owner)
+{
+    return reload_request(owner);
+}
+
 static bool control_start_admin(struct control *control)
 {
-    const struct admin_env env = {control->loop.base,  &control->limits.registry, control_overview,
-                                  control_admin_drain, control_admin_said,        control};
+    const struct admin_env env = {.base = control->loop.base,
+                                  .registry = &control->limits.registry,
+                                  .overview = control_overview,
+                                  .drain = control_admin_drain,
+                                  .reload = control_admin_reload,
+                                  .said = control_admin_said,
+                                  .owner = control};
     enum admin_result result =
         admin_create(&control->generations.settings->admin, &control->inherited,
                      takeover_pending(control), &env, &control->admin);
@@ -487,5 +499,6 @@ static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
     tls_tickets_rotate(control->tickets, control_now_ms());
     upstream_tls_housekeeping(control);
     reload_housekeeping(control);
+    tls_watch_step(control);
     trouble_look(control);
 }

@@ -73,6 +73,7 @@ struct control_generations {
     struct generation *leaving;
     struct settings *coming; /* of a reload that waits for its names; NULL: none */
     struct prewarm prewarm;
+    struct tls_watch *watch; /* of the files of `settings`; NULL: nothing serves yet */
 };
 
 /* All routes that were ever named, with their counters: kept over reloads so that counters continue, bounded by
@@ -96,7 +97,9 @@ struct control_names {
 
 struct control_reloads {
     uint64_t ok_count, failed_count, last_wall_ms;
-    const char *last_error; /* "" or heap */
+    const char *last_error;            /* "" or heap */
+    struct settings_messages messages; /* about the file of a reload that is not over */
+    struct tls_files_figures tls_files;
     bool last_ok;
     bool wanted;
 };

@@ -259,6 +259,7 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
         return;
     }
     readiness_watch_look(control);
+    admin_reloads_refuse(admin_reloads(control->admin), "draining");
     upgrade_abort(control, "this process drains");
     if (was_ready && !handed_over) {
         warm_save_now(control);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proxy/control/control_state.h"
+#include "proxy/control/tls_watch.h"
 #include "proxy/policy/admission.h"
 #include "steady/fds.h"
 #include "tls/server.h"
@@ -281,15 +282,27 @@ static bool generation_add_ticket_keys(struct generation *generation, char *why,
     return loaded == TLS_TICKETS_OK;
 }
 
-/* Files are read again at each reload, whether or not the settings have changed. Changed addresses of names are not a
-   reload. */
+/* Before the files are read: a change from then on is seen. */
+static bool generation_add_watch(struct control *control, struct generation *generation, char *why,
+                                 size_t why_bytes)
+{
+    generation->watch = tls_watch_create(generation->settings, &control->reloads.tls_files);
+    if (generation->watch == NULL) {
+        snprintf(why, why_bytes, "no memory");
+    }
+    return generation->watch != NULL;
+}
+
+/* Files are read again at each reload, whether or not the settings have changed. Changed addresses of names, and files
+   that have changed by themselves, are not a reload. */
 static bool generation_add_tls(struct control *control, struct generation *generation, char *why,
                                size_t why_bytes)
 {
     const struct settings *settings = generation->settings;
     const struct generation *now = control->generations.present;
     bool same = now != NULL && now->settings == settings;
-    if (!same && !generation_add_ticket_keys(generation, why, why_bytes)) {
+    if (!same && (!generation_add_watch(control, generation, why, why_bytes) ||
+                  !generation_add_ticket_keys(generation, why, why_bytes))) {
         return false;
     }
     generation->tls = calloc(settings->listener_count + 1, sizeof(struct tls_server *));
@@ -301,7 +314,8 @@ static bool generation_add_tls(struct control *control, struct generation *gener
         const struct listener_settings *listener = &settings->listeners[i];
         char cause[448];
         if (same) {
-            generation->tls[i] = tls_server_get(now->tls[i]);
+            struct tls_server *fresh = tls_watch_fresh(control->generations.watch, i);
+            generation->tls[i] = tls_server_get(fresh != NULL ? fresh : now->tls[i]);
         } else if (listener->tls.enabled &&
                    tls_server_create(&listener->tls, control->tickets, &generation->tls[i], cause,
                                      sizeof cause) != TLS_SERVER_OK) {
@@ -359,6 +373,7 @@ void generation_free(struct control *control, struct generation **generation_poi
     }
     free(generation->tls);
     tls_ticket_keys_free(&generation->ticket_keys);
+    tls_watch_free(&generation->watch);
     settings_put(&generation->settings);
     generation_free_routes(control, generation, route_count);
     free(generation->listeners);

@@ -16,10 +16,12 @@ libproxy_a_SOURCES += \
 	%D%/signals.c %D%/signals.h \
 	%D%/start_check.c %D%/start_check.h \
 	%D%/takeover.c %D%/takeover.h \
+	%D%/tls_watch.c %D%/tls_watch.h \
 	%D%/trouble.c %D%/trouble.h \
 	%D%/upgrade.c %D%/upgrade.h \
 	%D%/upgrade_wire.c %D%/upgrade_wire.h \
 	%D%/upstream_tls.c %D%/upstream_tls.h \
 	%D%/user.c %D%/user.h \
 	%D%/warm.c %D%/warm.h \
+	%D%/watched_files.c %D%/watched_files.h \
 	%D%/worker_thread.c %D%/worker_thread.h

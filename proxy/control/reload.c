@@ -9,6 +9,7 @@
 #include "proxy/control/control_state.h"
 #include "proxy/control/generation_build.h"
 #include "proxy/control/names.h"
+#include "proxy/control/tls_watch.h"
 #include "proxy/policy/admission.h"
 #include "steady/check.h"
 #include "tls/tickets.h"
@@ -25,6 +26,17 @@ static void reload_log_over(struct control *control)
     }
 }
 
+/* Tells those who asked for it by the admin listener what became of a reload. `why`: what no message of the file says. */
+static void reload_tell(struct control *control, enum reload_verdict verdict, const char *why)
+{
+    const struct reload_outcome outcome = {.verdict = verdict,
+                                           .generation = control->generations.present->number,
+                                           .why = why,
+                                           .messages = &control->reloads.messages};
+    admin_reloads_over(admin_reloads(control->admin), &outcome);
+    settings_messages_free(&control->reloads.messages);
+}
+
 /* Sessions that clients have been given stay good until the keys of a generation that serves are others. */
 static void reload_follow_keys(struct control *control)
 {
@@ -35,10 +47,22 @@ static void reload_follow_keys(struct control *control)
     }
 }
 
+/* The files of other settings are watched. */
+static void reload_follow_files(struct control *control)
+{
+    struct generation *generation = control->generations.present;
+    if (generation->watch != NULL) {
+        tls_watch_free(&control->generations.watch);
+        control->generations.watch = generation->watch;
+        generation->watch = NULL;
+    }
+}
+
 static void reload_post(struct control *control)
 {
     const struct generation *generation = control->generations.present;
     reload_follow_keys(control);
+    reload_follow_files(control);
     upstream_set_use(control->pools, generation->upstreams);
     for (size_t i = 0; i < generation->settings->route_count; i++) {
         admission_adopt(control->routes.leftovers, &generation->routes[i].admission,
@@ -63,6 +87,7 @@ static void reload_on_adopted(struct message *message, void *receiver)
     if (control->generations.leaving != NULL &&
         control->generations.leaving->number != control->generations.present->number) {
         reload_log_over(control);
+        reload_tell(control, RELOAD_TAKEN, NULL);
     }
     generation_free(control, &control->generations.leaving);
     listeners_sweep(control, control->generations.present);
@@ -153,6 +178,7 @@ static void reload_to(struct control *control, struct settings *settings)
     struct generation *generation = reload_build(control, settings, why, sizeof why);
     if (generation == NULL) {
         reload_failed(control, why);
+        reload_tell(control, RELOAD_REJECTED, why);
         settings_put(&settings);
         return;
     }
@@ -162,8 +188,19 @@ static void reload_to(struct control *control, struct settings *settings)
     }
 }
 
+static void reload_note_ok(struct control *control, const struct generation *generation)
+{
+    const struct settings *settings = generation->settings;
+    control->reloads.ok_count++;
+    control->reloads.last_ok = true;
+    log_info(control->log, "generation %llu: %zu listeners, %zu upstreams, %zu routes",
+             (unsigned long long)generation->number, settings->listener_count,
+             settings->upstream_count, settings->route_count);
+}
+
 void reload_swap(struct control *control, struct generation *generation, struct settings *settings)
 {
+    bool reloaded = generation->number != control->generations.present->number;
     bound_set_limit(&control->limits.shared.clients, settings->limits.clients_count);
     bound_set_limit(&control->limits.shared.handshakes, settings->limits.handshakes_count);
     bound_set_limit(&control->limits.shared.exchanges,
@@ -172,11 +209,9 @@ void reload_swap(struct control *control, struct generation *generation, struct 
     control->generations.present = generation;
     settings_put(&control->generations.settings);
     control->generations.settings = settings;
-    control->reloads.ok_count++;
-    control->reloads.last_ok = true;
-    log_info(control->log, "generation %llu: %zu listeners, %zu upstreams, %zu routes",
-             (unsigned long long)generation->number, settings->listener_count,
-             settings->upstream_count, settings->route_count);
+    if (reloaded) {
+        reload_note_ok(control, generation);
+    }
     names_log_unresolved(control);
     listeners_hush(control, generation);
     reload_post(control);
@@ -184,23 +219,25 @@ void reload_swap(struct control *control, struct generation *generation, struct 
 
 static void reload_now(struct control *control)
 {
+    struct settings_messages *messages = &control->reloads.messages;
     struct settings *settings = NULL;
-    struct settings_messages messages;
     if (control->readiness.told) {
         notify_reloading(&control->notifier);
     }
     control->reloads.wanted = false;
     control->reloads.last_wall_ms = control_wall_ms();
-    enum settings_result result = settings_load(control->program.config_path, &settings, &messages);
-    reload_log_messages(control, &messages);
+    admin_reloads_begun(admin_reloads(control->admin));
+    settings_messages_free(messages);
+    enum settings_result result = settings_load(control->program.config_path, &settings, messages);
+    reload_log_messages(control, messages);
     if (result != SETTINGS_OK) {
-        reload_failed(control,
-                      messages.count > 0 ? messages.items[0].text : settings_result_name(result));
+        const char *word = messages->count > 0 ? NULL : settings_result_name(result);
+        reload_failed(control, word != NULL ? word : messages->items[0].text);
+        reload_tell(control, RELOAD_REJECTED, word);
     } else {
         control->generations.coming = settings;
         names_await(control);
     }
-    settings_messages_free(&messages);
 }
 
 void reload_go_on(struct control *control)
@@ -243,25 +280,47 @@ bool reload_names(struct control *control)
     return true;
 }
 
+bool reload_refresh(struct control *control, char *why, size_t why_bytes)
+{
+    struct settings *settings = control->generations.settings;
+    struct generation *generation =
+        generation_build(control, settings, control->generations.present->number, why, why_bytes);
+    if (generation == NULL) {
+        return false;
+    }
+    settings = settings_get(settings);
+    if (!prewarm_begin(control, generation, settings)) {
+        reload_swap(control, generation, settings);
+    }
+    return true;
+}
+
 /* One change-over at a time, and no third generation while an upstream that was removed still drains. */
 static bool reload_possible(struct control *control)
 {
     return reload_settled(control) && pools_collect(control->pools) == 0;
 }
 
-void reload_request(struct control *control)
+/* NULL: nothing is in the way of a reload. */
+static const char *reload_obstacle(const struct control *control)
 {
     if (control->program.config_path == NULL) {
-        log_warn(control->log, "the demo has no file to reload");
-        return;
+        return "the demo has no file to reload";
     }
     if (control->drain.stage != DRAIN_SERVING) {
-        log_warn(control->log, "reload ignored: draining");
-        return;
+        return "draining";
     }
-    if (control->upgrade.figures.pid != 0 || takeover_pending(control)) {
-        log_warn(control->log, "reload ignored: an upgrade is in progress");
-        return;
+    return control->upgrade.figures.pid != 0 || takeover_pending(control)
+               ? "an upgrade is in progress"
+               : NULL;
+}
+
+const char *reload_request(struct control *control)
+{
+    const char *obstacle = reload_obstacle(control);
+    if (obstacle != NULL) {
+        log_warn(control->log, "reload ignored: %s", obstacle);
+        return obstacle;
     }
     control->reloads.wanted = true;
     if (reload_possible(control)) {
@@ -269,6 +328,7 @@ void reload_request(struct control *control)
     } else {
         log_info(control->log, "this reload waits until the last one is over");
     }
+    return NULL;
 }
 
 void reload_housekeeping(struct control *control)
@@ -314,11 +374,13 @@ void reload_free(struct control *control)
     }
     generation_free(control, &control->generations.leaving);
     generation_free(control, &control->generations.present);
+    tls_watch_free(&control->generations.watch);
     listeners_sweep(control, NULL);
     if (control->pools != NULL) {
         pools_collect(control->pools);
     }
     route_book_free(control);
+    settings_messages_free(&control->reloads.messages);
     if (control->reloads.last_error[0] != '\0') {
         free((char *)(uintptr_t)control->reloads.last_error);
     }

@@ -10,6 +10,7 @@
 #define EVENKEEL_PROXY_CONTROL_RELOAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct control;
 struct generation;
@@ -17,8 +18,8 @@ struct settings;
 
 /* Builds the first generation, from control->generations.settings, before the workers run. */
 __attribute__((warn_unused_result)) bool reload_first(struct control *control);
-/* SIGHUP: reloads now, or as soon as the last reload is over. */
-void reload_request(struct control *control);
+/* SIGHUP, POST /reload: reloads now, or as soon as the last reload is over. Returns why it does not; NULL: it does. */
+const char *reload_request(struct control *control);
 /* control->generations.coming has its names, or has waited long enough. */
 void reload_go_on(struct control *control);
 /* The generation has been built, checked and warmed: it is the current one from now on. Takes both over. */
@@ -27,6 +28,10 @@ void reload_swap(struct control *control, struct generation *generation, struct 
 bool reload_settled(const struct control *control);
 /* Addresses of names have changed: the current settings with other endpoints, which is not a reload. False: no memory. */
 __attribute__((warn_unused_result)) bool reload_names(struct control *control);
+/* Files of TLS have changed: the current settings with what tls_watch.h has read, which is not a reload either. Only when
+   reload_settled(). False: `why` says why not. */
+__attribute__((warn_unused_result)) bool reload_refresh(struct control *control, char *why,
+                                                        size_t why_bytes);
 /* Called a few times a second: frees what has drained, begins a reload that waits. */
 void reload_housekeeping(struct control *control);
 /* The process drains, and workers are about to leave their listeners, of which no other process serves a socket. */

@@ -11,7 +11,7 @@
 static void signal_reload(struct control *control, int number)
 {
     (void)number;
-    reload_request(control);
+    (void)reload_request(control);
 }
 
 static void signal_reopen(struct control *control, int number)

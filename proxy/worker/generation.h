@@ -22,6 +22,7 @@ struct listener;
 struct path_regex_scratch;
 struct tls_server;
 struct tls_ticket_keys;
+struct tls_watch;
 
 struct generation {
     uint64_t number;
@@ -35,6 +36,7 @@ struct generation {
     size_t address_count;
     struct tls_server **tls;             /* same order as settings->listeners; NULL: no TLS */
     struct tls_ticket_keys *ticket_keys; /* until it serves; NULL: as they are */
+    struct tls_watch *watch;             /* of the files of TLS; likewise (control thread) */
     size_t probe_path_bytes;             /* of readiness.listener_path; 0: none */
     unsigned waiting_count;              /* workers that have not adopted it yet (control thread) */
 };

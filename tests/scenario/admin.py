@@ -225,17 +225,21 @@ def foreign_pages(s):
     with s.case("a name that was pointed at the listener is 403, whatever is asked"):
         for path in ("/livez", "/metrics", "/status", "/nothing"):
             check_equal(status(path, host=other), 403, f"status of {path}")
-        check_equal(status("/drain", "-X", "POST", host=other), 403, "status of POST /drain")
+        for act in ("/drain", "/reload"):
+            check_equal(status(act, "-X", "POST", host=other), 403, f"status of POST {act}")
     with s.case("a request with the Origin of another page is 403"):
         for origin in (f"http://{other}", "null", f"http://127.0.0.1:{port + 1}"):
             check_equal(status("/status", "-H", f"Origin: {origin}"), 403, f"status of /status from {origin}")
-            check_equal(status("/drain", "-X", "POST", "-H", f"Origin: {origin}"), 403, f"POST /drain from {origin}")
-        check_equal(status("/drain", "-X", "POST", "-H", "Sec-Fetch-Site: cross-site"), 403, "POST of another site")
+            for act in ("/drain", "/reload"):
+                check_equal(status(act, "-X", "POST", "-H", f"Origin: {origin}"), 403, f"POST {act} from {origin}")
+        for act in ("/drain", "/reload"):
+            check_equal(status(act, "-X", "POST", "-H", "Sec-Fetch-Site: cross-site"), 403, f"POST {act} of another site")
     with s.case("a request that changes something says for whom it is"):
         with Client(("127.0.0.1", port)) as client:
             check_equal(client.request("POST", "/drain", host=None, version="HTTP/1.0").status, 403, "status")
     with s.case("nothing of this has changed anything, and the operator gets through"):
-        check_equal(proxy.admin_json("/status")["draining"], False, "draining")
+        found = proxy.admin_json("/status")
+        check_equal((found["draining"], found["generation"]), (False, 1), "draining, generation")
         check_equal(status("/status", host="localhost"), 200, "status by localhost")
         check_equal(status("/status", "-H", f"Origin: http://127.0.0.1:{port}"), 200, "status from a page of ours")
     with s.case("admin.hosts allows a name from the next reload on"):

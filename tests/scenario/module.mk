@@ -10,6 +10,7 @@ scenario_tests = \
 	%D%/balance.py \
 	%D%/bounds.py \
 	%D%/breaker.py \
+	%D%/cert_watch.py \
 	%D%/cli.py \
 	%D%/deadlines.py \
 	%D%/dns.py \

@@ -1,6 +1,7 @@
 """SIGHUP: the settings change as one, and nobody who is being served notices."""
 
 import hashlib
+import json
 import os
 import random
 import signal
@@ -8,7 +9,7 @@ import socket
 import threading
 import time
 
-from harness import (SANITIZED, Address, Arrived, Interrupted, NginxOrigin, RawOrigin, check, check_equal, curl,
+from harness import (SANITIZED, Address, Arrived, Client, Interrupted, NginxOrigin, RawOrigin, check, check_equal, curl,
                      eventually, merge, patient, render, run, scaled, scenario, start_proxy, wrk_in_background)
 
 
@@ -334,6 +335,83 @@ def queued(s):
             check(waiting.response().status in (200, 503), "status of the waiting exchange")
         except Interrupted as fault:
             raise AssertionError("the waiting client got no answer") from fault
+
+
+def post_reload(proxy):
+    """(status, answer) of POST /reload."""
+    status, body = proxy.admin("/reload", "POST")
+    return status, json.loads(body)
+
+
+@scenario("who asks for a reload by POST /reload is told something else than what became of it")
+def posted(s):
+    proxy = start_proxy(s, RawOrigin(s))
+
+    def site(text):
+        return render(merge(proxy.settings, {"routes": [{"name": "said", "respond": {"status": 200, "body": text}}]}))
+
+    with s.case("taken: every request from then on has what the file says"):
+        for number in range(2, 6):
+            proxy.write_config(site(f"number {number}"))
+            check_equal(post_reload(proxy), (200, {"result": "taken", "generation": number, "errors": [], "warnings": []}),
+                        "answer")
+            check_equal(bytes(proxy.get().body), f"number {number}".encode(), "body at once")
+    with s.case("rejected: all errors with file and line, and nothing changes"):
+        proxy.write_config(site("broken").replace('grace = "5s"', "grace = 5").replace("workers = 2", "workers = -1"))
+        status, answer = post_reload(proxy)
+        check_equal((status, answer["result"], answer["generation"]), (422, "rejected", 5), "answer")
+        check_equal([error.rsplit("/", 1)[-1].split(":")[0] for error in answer["errors"]],
+                    [os.path.basename(proxy.config_path)] * 2, f"files of {answer['errors']}")
+        check_equal(bytes(proxy.get().body), b"number 5", "body afterwards")
+    with s.case("rejected: what only building finds, such as an address in use"):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            proxy.write_config(render(merge(proxy.settings, {"listeners": {"more": {"listen": address}}})))
+            status, answer = post_reload(proxy)
+        check_equal((status, len(answer["errors"])), (422, 1), f"answer {answer}")
+        check("more" in answer["errors"][0] and address in answer["errors"][0], f"errors {answer['errors']}")
+    with s.case("several at once: each is told of a reload that read the file after it asked"):
+        proxy.write_config(site("all"))
+        answers = []
+        asking = [threading.Thread(target=lambda: answers.append((post_reload(proxy), bytes(proxy.get().body))))
+                  for _ in range(12)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join(patient(20))
+        check_equal({(status, body) for (status, _), body in answers}, {(200, b"all")}, "answers")
+        check_equal(len(answers), 12, "answers")
+        check(proxy.bound("generations")["peak"] <= 2, "more than two generations lived")
+    with s.case("only by POST"):
+        check_equal(proxy.admin("/reload")[0], 405, "status of GET")
+
+
+@scenario("who waits for a reload and leaves, or for a process that ends, is left behind or hangs", within=30)
+def posted_and_left(s):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:  # a name server that never answers
+        silent.bind(("127.0.0.1", 0))
+        port = s.port()
+        proxy = start_proxy(s, RawOrigin(s), {"admin": {"listen": f"127.0.0.1:{port}"}, "resolver": {
+            "servers": ["127.0.0.1:%d" % silent.getsockname()[1]]}})
+        proxy.write_config(render(merge(proxy.settings, {"upstreams": {"slow": {
+            "endpoints": ["nowhere.example:80"], "timeouts": {"resolve": "20s"}}}})))
+        ask = f"POST /reload HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+        left = [Client(("127.0.0.1", port)) for _ in range(20)]
+        for client in left:
+            client.send(ask)
+        silent.settimeout(patient(10))
+        silent.recv(512)  # the reload is under way
+        for client in left:
+            client.close()
+        with Client(("127.0.0.1", port)) as first, Client(("127.0.0.1", port)) as second:
+            first.send(ask)
+            second.send(ask)
+            check_equal(proxy.admin("/livez")[0], 200, "status of /livez meanwhile")
+            check_equal(proxy.admin("/drain", "POST")[0], 202, "status of POST /drain")
+            for client in (first, second):
+                response = client.response()
+                check_equal((response.status, json.loads(bytes(response.body))["errors"]), (409, ["draining"]), "answer")
+        proxy.expect_clean_exit()
 
 
 run()

@@ -1,0 +1,369 @@
+/* When files have changed: what is read, and what becomes of it. */
+#include "proxy/control/tls_watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proxy/control/control_state.h"
+#include "proxy/control/reload.h"
+#include "proxy/control/watched_files.h"
+#include "steady/check.h"
+#include "tls/server.h"
+
+/* From the beginning of a round to that of the next. */
+#define WATCH_ROUND_MS 200
+/* Longest time that reading takes in one step; other work of the control thread waits for it. */
+#define WATCH_SLICE_MS 20
+/* A pair is written in two steps: what cannot be used is an error only if it stays so. */
+#define WATCH_PATIENCE_MS 1000
+
+enum use_state {
+    USE_QUIET,   /* TLS is as the files are */
+    USE_STIRRED, /* a file has changed in the last round */
+    USE_DUE,     /* the files are to be read */
+    USE_FAILING, /* they were read and are no good */
+    USE_READY,   /* they were read; what they say is not in use yet */
+};
+
+/* A listener or an upstream that reads files. */
+struct tls_use {
+    const struct upstream_settings *upstream; /* NULL: it is a listener */
+    size_t listener_number;
+    struct watched_file **files;
+    size_t file_count;
+    uint8_t state;       /* enum use_state; written only by use_enter() */
+    bool said;           /* that they are no good */
+    uint64_t failing_ms; /* since when they are no good; 0: they are good */
+};
+
+struct tls_watch {
+    struct settings *settings;
+    struct tls_files_figures *figures;
+    struct watched_files files;
+    struct watched_file **refs; /* of all uses */
+    size_t ref_count;
+    struct tls_use *uses;
+    size_t use_count;
+    size_t due_count, ready_count; /* uses in these states */
+    struct tls_server **fresh;     /* [number of the listener] */
+    uint64_t round_ms;             /* when the present round began; 0: none has */
+};
+
+static void use_enter(struct tls_watch *watch, struct tls_use *use, enum use_state state)
+{
+    watch->due_count -= use->state == USE_DUE;
+    watch->ready_count -= use->state == USE_READY;
+    use->state = state;
+    watch->due_count += state == USE_DUE;
+    watch->ready_count += state == USE_READY;
+}
+
+/* ---- which files ---- */
+
+static size_t paths_of_listener(const struct listener_tls_settings *tls, const char **paths)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < tls->certificate_count; i++) {
+        paths[count++] = tls->certificates[i].cert;
+        paths[count++] = tls->certificates[i].key;
+        paths[count++] = tls->certificates[i].ocsp;
+    }
+    paths[count++] = tls->client_ca;
+    return count;
+}
+
+static size_t most_paths(const struct settings *settings)
+{
+    size_t count = 3 * settings->upstream_count;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        count += 3 * settings->listeners[i].tls.certificate_count + 1;
+    }
+    return count;
+}
+
+/* Adds a use of those of the paths that are not empty, if there are any. */
+static bool add_use(struct tls_watch *watch, const char *const *paths, size_t count,
+                    const struct tls_use *use)
+{
+    struct tls_use *added = &watch->uses[watch->use_count];
+    *added = *use;
+    added->files = &watch->refs[watch->ref_count];
+    for (size_t i = 0; i < count; i++) {
+        if (paths[i][0] == '\0') {
+            continue;
+        }
+        struct watched_file *file = watched_files_add(&watch->files, paths[i]);
+        if (file == NULL) {
+            return false;
+        }
+        added->files[added->file_count++] = file;
+    }
+    watch->ref_count += added->file_count;
+    watch->use_count += added->file_count > 0;
+    return true;
+}
+
+static bool add_listeners(struct tls_watch *watch, const char **paths)
+{
+    const struct settings *settings = watch->settings;
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const struct listener_tls_settings *tls = &settings->listeners[i].tls;
+        const struct tls_use use = {.listener_number = i};
+        if (tls->enabled && !add_use(watch, paths, paths_of_listener(tls, paths), &use)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool add_upstreams(struct tls_watch *watch)
+{
+    const struct settings *settings = watch->settings;
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        const struct upstream_tls_settings *tls = &settings->upstreams[i].tls;
+        const char *const paths[] = {tls->ca, tls->cert, tls->key};
+        const struct tls_use use = {.upstream = &settings->upstreams[i]};
+        if (tls->enabled && !add_use(watch, paths, sizeof paths / sizeof paths[0], &use)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_figures *figures)
+{
+    size_t path_count = most_paths(settings);
+    struct tls_watch *watch = calloc(1, sizeof *watch);
+    if (watch == NULL) {
+        return NULL;
+    }
+    watch->settings = settings_get(settings);
+    watch->figures = figures;
+    watch->refs = calloc(path_count + 1, sizeof(struct watched_file *));
+    watch->uses =
+        calloc(settings->listener_count + settings->upstream_count + 1, sizeof *watch->uses);
+    watch->fresh = calloc(settings->listener_count + 1, sizeof(struct tls_server *));
+    const char **paths = calloc(path_count + 1, sizeof(const char *));
+    if (watch->refs == NULL || watch->uses == NULL || watch->fresh == NULL || paths == NULL ||
+        !watched_files_init(&watch->files, path_count) || !add_listeners(watch, paths) ||
+        !add_upstreams(watch)) {
+        tls_watch_free(&watch);
+    }
+    free((void *)paths);
+    return watch;
+}
+
+void tls_watch_free(struct tls_watch **watch_pointer)
+{
+    struct tls_watch *watch = *watch_pointer;
+    if (watch == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < watch->use_count; i++) {
+        watch->figures->failing_count -= watch->uses[i].said;
+    }
+    for (size_t i = 0; watch->fresh != NULL && i < watch->settings->listener_count; i++) {
+        tls_server_put(&watch->fresh[i]);
+    }
+    watched_files_release(&watch->files);
+    free((void *)watch->refs);
+    free(watch->uses);
+    free((void *)watch->fresh);
+    settings_put(&watch->settings);
+    free(watch);
+    *watch_pointer = NULL;
+}
+
+struct tls_server *tls_watch_fresh(const struct tls_watch *watch, size_t listener_number)
+{
+    return watch != NULL ? watch->fresh[listener_number] : NULL;
+}
+
+/* ---- what has changed ---- */
+
+static bool use_moved(const struct tls_use *use)
+{
+    bool moved = false;
+    for (size_t i = 0; i < use->file_count; i++) {
+        moved = moved || use->files[i]->moved;
+    }
+    return moved;
+}
+
+/* At the end of a round. */
+static enum use_state use_judge(const struct tls_use *use)
+{
+    if (use_moved(use)) {
+        return USE_STIRRED;
+    }
+    return use->state == USE_STIRRED || use->state == USE_FAILING ? USE_DUE : use->state;
+}
+
+static void watch_look(struct tls_watch *watch, uint64_t now_ms)
+{
+    bool rests = watch->files.at == 0 && now_ms - watch->round_ms < WATCH_ROUND_MS;
+    if (rests) {
+        return;
+    }
+    if (watch->files.at == 0) {
+        watch->round_ms = now_ms;
+    }
+    if (watched_files_look(&watch->files)) {
+        for (size_t i = 0; i < watch->use_count; i++) {
+            use_enter(watch, &watch->uses[i], use_judge(&watch->uses[i]));
+        }
+    }
+}
+
+/* ---- reading ---- */
+
+/* "listeners.NAME" or "upstreams.NAME". */
+static void use_name(const struct tls_watch *watch, const struct tls_use *use, char *name,
+                     size_t name_bytes)
+{
+    bool listens = use->upstream == NULL;
+    snprintf(name, name_bytes, "%s.%s", listens ? "listeners" : "upstreams",
+             listens ? watch->settings->listeners[use->listener_number].name : use->upstream->name);
+}
+
+static void use_failed(struct control *control, struct tls_use *use, const char *why)
+{
+    struct tls_watch *watch = control->generations.watch;
+    uint64_t now_ms = control_now_ms();
+    char name[160];
+    use_enter(watch, use, USE_FAILING);
+    if (use->failing_ms == 0) {
+        use->failing_ms = now_ms;
+    }
+    if (use->said || now_ms - use->failing_ms < WATCH_PATIENCE_MS) {
+        return;
+    }
+    use->said = true;
+    watch->figures->failing_count++;
+    watch->figures->failures_count++;
+    use_name(watch, use, name, sizeof name);
+    log_error(control->log, "%s.%s: these files have changed; what was read before stays in use",
+              name, why);
+}
+
+static void use_is_good(struct tls_watch *watch, struct tls_use *use, enum use_state state)
+{
+    watch->figures->failing_count -= use->said;
+    use->said = false;
+    use->failing_ms = 0;
+    use_enter(watch, use, state);
+}
+
+static void read_listener(struct control *control, struct tls_use *use)
+{
+    struct tls_watch *watch = control->generations.watch;
+    struct tls_server **fresh = &watch->fresh[use->listener_number];
+    const struct listener_settings *listener = &watch->settings->listeners[use->listener_number];
+    char why[448];
+    tls_server_put(fresh);
+    if (tls_server_create(&listener->tls, control->tickets, fresh, why, sizeof why) !=
+        TLS_SERVER_OK) {
+        use_failed(control, use, why);
+        return;
+    }
+    use_is_good(watch, use, USE_READY);
+}
+
+static void read_upstream(struct control *control, struct tls_use *use)
+{
+    char why[512];
+    bool changed = false;
+    if (pools_reread_tls(control->pools, control->generations.watch->settings, use->upstream,
+                         &changed, why, sizeof why) != UPSTREAM_OK) {
+        use_failed(control, use, why);
+        return;
+    }
+    use_is_good(control->generations.watch, use, changed ? USE_READY : USE_QUIET);
+}
+
+static void watch_read(struct control *control)
+{
+    struct tls_watch *watch = control->generations.watch;
+    uint64_t until_ms = control_now_ms() + WATCH_SLICE_MS;
+    for (size_t i = 0; watch->due_count > 0 && i < watch->use_count; i++) {
+        struct tls_use *use = &watch->uses[i];
+        if (use->state != USE_DUE) {
+            continue;
+        }
+        if (use->upstream != NULL) {
+            read_upstream(control, use);
+        } else {
+            read_listener(control, use);
+        }
+        if (control_now_ms() >= until_ms) {
+            return;
+        }
+    }
+}
+
+/* ---- use ---- */
+
+static void note_expiry(const struct tls_certificate_figures *figures, void *owner)
+{
+    int64_t *first_s = owner;
+    *first_s = *first_s == 0 || figures->expires_s < *first_s ? figures->expires_s : *first_s;
+}
+
+static void say_taken(const struct control *control, const struct tls_use *use)
+{
+    const struct tls_watch *watch = control->generations.watch;
+    char name[160], expiry[80] = "";
+    use_name(watch, use, name, sizeof name);
+    if (use->upstream == NULL) {
+        int64_t first_s = 0;
+        tls_server_each_certificate(watch->fresh[use->listener_number], note_expiry, &first_s);
+        struct tm date;
+        time_t when = (time_t)first_s;
+        gmtime_r(&when, &date);
+        strftime(expiry, sizeof expiry, "; the first certificate to expire does so on %F", &date);
+    }
+    log_info(control->log, "%s.tls: changed files are in use%s", name, expiry);
+}
+
+static void watch_taken(struct control *control, struct tls_use *use)
+{
+    struct tls_watch *watch = control->generations.watch;
+    watch->figures->taken_count++;
+    say_taken(control, use);
+    if (use->upstream == NULL) {
+        tls_server_put(&watch->fresh[use->listener_number]);
+    }
+    use_enter(watch, use, USE_QUIET);
+}
+
+static void watch_adopt(struct control *control)
+{
+    struct tls_watch *watch = control->generations.watch;
+    char why[512];
+    bool taken = reload_refresh(control, why, sizeof why);
+    for (size_t i = 0; i < watch->use_count; i++) {
+        struct tls_use *use = &watch->uses[i];
+        if (use->state == USE_READY && taken) {
+            watch_taken(control, use);
+        } else if (use->state == USE_READY) {
+            use_failed(control, use, why);
+        }
+    }
+}
+
+void tls_watch_step(struct control *control)
+{
+    struct tls_watch *watch = control->generations.watch;
+    bool upgrading = control->upgrade.figures.pid != 0 || takeover_pending(control);
+    if (watch == NULL || watch->use_count == 0 || upgrading ||
+        control->drain.stage != DRAIN_SERVING) {
+        return;
+    }
+    watch_look(watch, control_now_ms());
+    watch_read(control);
+    if (watch->ready_count > 0 && reload_settled(control)) {
+        watch_adopt(control);
+    }
+}

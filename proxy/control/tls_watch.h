@@ -1,0 +1,34 @@
+/*
+ * Renewed certificates: the files that TLS of the present settings was read from are watched, and what has changed is
+ * read and used without a signal.
+ *
+ * Owns: marks of the files, a reference to the settings, TLS of listeners that was read anew and is not in use yet.
+ * Thread: control. Time base: CLOCK_MONOTONIC, ms.
+ *
+ * Each listener with TLS, and each upstream whose TLS reads files, is judged for itself. A change is taken once no file
+ * of its has moved for a whole round, so that a pair which is being written is rarely read half way; if it is read half
+ * way all the same, the key does not fit the certificate, TLS from before stays in use, and the files are read again in
+ * the next round. What is taken gets into use like changed addresses of names do: with the present settings, whatever
+ * the configuration file says by now.
+ */
+#ifndef EVENKEEL_PROXY_CONTROL_TLS_WATCH_H
+#define EVENKEEL_PROXY_CONTROL_TLS_WATCH_H
+
+#include <stddef.h>
+
+struct control;
+struct settings;
+struct tls_files_figures;
+struct tls_server;
+struct tls_watch;
+
+/* The marks are those of now: to be called before the files are read. NULL: no memory. */
+struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_figures *figures);
+/* NULL is fine, for all of these. */
+void tls_watch_free(struct tls_watch **watch);
+/* TLS of a listener that was read anew; NULL: it is as it was. Not held for the caller. */
+struct tls_server *tls_watch_fresh(const struct tls_watch *watch, size_t listener_number);
+/* Once a period of housekeeping. */
+void tls_watch_step(struct control *control);
+
+#endif
