@@ -14,7 +14,7 @@
 #define DRAWS 4
 #define TURNS 8
 #define KEY_CHOICES 8
-/* Costs whose ratio is above this are a tie: then an idle connection decides. */
+/* Costs whose ratio is above this are a tie: then the first draw decides. */
 #define NEAR_TIE 0.9
 #define NOBODY SIZE_MAX
 
@@ -169,30 +169,67 @@ static bool fits(struct choosing *choosing, size_t i)
 
 /* ---- the methods ---- */
 
-/* Whether a, with one request more, has no more load than b has now, each relative to its weight. Without that one request an idle
-   endpoint would be the lightest however small its weight is, and would always have a request. */
-static bool lighter(const struct endpoint_group *group, size_t a, size_t b)
+/*
+ * Endpoints of different weights are compared as parts of equal weight: 95 against 5 are 19 parts against 1, and the
+ * requests in flight at an endpoint are spread over its parts. One part of one is compared with one part of the other. So
+ * each part has the same chances, and an endpoint gets as many requests as it has parts. Loads for their weights
+ * would not do: one request is a small load for the heavy endpoint and a large one for the light one, so the light one
+ * would win whenever it is idle, or lose whenever it is not.
+ */
+struct parts {
+    uint64_t level;       /* requests at each part */
+    uint64_t more_weight; /* weight of the parts that have one request more */
+    uint64_t weight;
+};
+
+/* `unit`: weight of one part. */
+static struct parts parts_of(const struct endpoint_group *group, size_t i, uint64_t unit)
 {
-    uint64_t load_a = __atomic_load_n(&group->endpoints[a]->in_flight, __ATOMIC_RELAXED);
-    uint64_t load_b = __atomic_load_n(&group->endpoints[b]->in_flight, __ATOMIC_RELAXED);
-    return (load_a + 1) * weight_of(group, b) <= load_b * weight_of(group, a);
+    uint64_t load = __atomic_load_n(&group->endpoints[i]->in_flight, __ATOMIC_RELAXED);
+    uint64_t weight = weight_of(group, i);
+    if (weight == unit) {
+        return (struct parts){load, 0, weight};
+    }
+    return (struct parts){load * unit / weight, load * unit % weight, weight};
 }
 
-/* The endpoint with the least load that fits. Among equal ones the one that was drawn by share, else the first after
-   it. */
+/* Requests at one of the endpoint's parts, drawn at random. */
+static uint64_t part_load(const struct endpoint_group *group, size_t i, uint64_t unit,
+                          struct rng *rng)
+{
+    struct parts parts = parts_of(group, i, unit);
+    return parts.level +
+           (parts.more_weight != 0 && rng_below(rng, parts.weight) < parts.more_weight);
+}
+
+static uint64_t lightest_of(const struct endpoint_group *group)
+{
+    uint64_t lightest = total_of(group);
+    if (lightest == group->endpoint_count) {
+        return 1;
+    }
+    for (size_t i = 0; i < group->endpoint_count; i++) {
+        lightest = weight_of(group, i) < lightest ? weight_of(group, i) : lightest;
+    }
+    return lightest;
+}
+
+/* An endpoint that fits, with a part that has the fewest requests of all parts; each such part has the same chance. */
 static size_t least_loaded(struct choosing *choosing)
 {
     const struct endpoint_group *group = choosing->group;
-    size_t first = 0, best = NOBODY;
-    for (int n = 0; n < DRAWS && best == NOBODY; n++) {
-        first = by_share(group, &choosing->worker->env.loop->rng);
-        if (fits(choosing, first)) {
-            best = first;
+    struct rng *rng = &choosing->worker->env.loop->rng;
+    uint64_t unit = lightest_of(group), least = UINT64_MAX, least_weight = 0;
+    size_t best = NOBODY;
+    for (size_t i = 0; i < group->endpoint_count; i++) {
+        struct parts parts = parts_of(group, i, unit);
+        if (parts.level > least || !fits(choosing, i)) {
+            continue;
         }
-    }
-    for (size_t n = 0; n < group->endpoint_count; n++) {
-        size_t i = (first + n) % group->endpoint_count;
-        if (i != best && (best == NOBODY || lighter(group, i, best)) && fits(choosing, i)) {
+        least_weight = parts.level < least ? 0 : least_weight;
+        least = parts.level;
+        least_weight += parts.weight - parts.more_weight;
+        if (rng_below(rng, least_weight) < parts.weight - parts.more_weight) {
             best = i;
         }
     }
@@ -236,41 +273,35 @@ static size_t in_turn(struct choosing *choosing)
     return least_loaded(choosing);
 }
 
-static bool warm(const struct choosing *choosing, size_t i)
+/* It has lost all its connections, or has just begun, and they are being dialled. One that keeps none is always without: that is
+   no reason to pass it over. */
+static bool refills(const struct endpoint *endpoint)
 {
-    const struct endpoint *endpoint = choosing->group->endpoints[i];
-    unsigned own = choosing->worker->env.index;
-    return endpoint->locals[own].idle_count > 0 || endpoint_spares_for(endpoint, own);
+    return count_read(&endpoint->upkeep.ready_count) == 0 && endpoint_warm_count(endpoint) > 0;
 }
 
-/* Estimates how long a request would take at the endpoint: the requests in flight for its weight, and this one, each as
-   long as the latency. Idle endpoints cost the same whatever their weight, because they were drawn by weight. */
-static double cost_of(const struct endpoint_group *group, size_t i, double latency_us)
-{
-    double load = (double)__atomic_load_n(&group->endpoints[i]->in_flight, __ATOMIC_RELAXED);
-    double mean = (double)total_of(group) / (double)group->endpoint_count;
-    return (load * mean / (double)weight_of(group, i) + 1) * (latency_us + LATENCY_GRAIN_US);
-}
-
-/* Chooses b only if it is better by more than a tie, or if it has an idle connection and a has none. */
+/* Chooses b only if requests take longer at a by more than a tie, or if a must first dial its connections and b has some. Estimates how
+   long: the requests in flight at a part, and this one, each as long as the latency. */
 static size_t better(const struct choosing *choosing, size_t a, size_t b)
 {
     const struct endpoint_group *group = choosing->group;
-    uint64_t now_us = loop_clock_us(&choosing->worker->env.loop->clock);
-    double latency_a = latency_now_us(&group->endpoints[a]->latency, now_us);
-    double latency_b = latency_now_us(&group->endpoints[b]->latency, now_us);
-    if (latency_a == 0 ||
-        latency_b == 0) { /* the latency of one of them is unknown: the load decides */
-        latency_a = latency_b = 0;
-    }
-    double cost_a = cost_of(group, a, latency_a), cost_b = cost_of(group, b, latency_b);
+    struct loop *loop = choosing->worker->env.loop;
+    uint64_t now_us = loop_clock_us(&loop->clock);
+    struct latency_view latency_a = latency_view(&group->endpoints[a]->latency, now_us);
+    struct latency_view latency_b = latency_view(&group->endpoints[b]->latency, now_us);
+    uint64_t weight_a = weight_of(group, a), weight_b = weight_of(group, b);
+    uint64_t unit = weight_a < weight_b ? weight_a : weight_b;
+    double cost_a =
+        ((double)part_load(group, a, unit, &loop->rng) + 1) * latency_times(&latency_a, &latency_b);
+    double cost_b =
+        ((double)part_load(group, b, unit, &loop->rng) + 1) * latency_times(&latency_b, &latency_a);
     if (cost_b < cost_a * NEAR_TIE) {
         return b;
     }
     if (cost_a < cost_b * NEAR_TIE) {
         return a;
     }
-    return !warm(choosing, a) && warm(choosing, b) ? b : a;
+    return refills(group->endpoints[a]) && !refills(group->endpoints[b]) ? b : a;
 }
 
 /* The second of two. Where weights differ both are drawn alike, so that they may be the same one: else load and latency would

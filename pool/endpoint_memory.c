@@ -81,7 +81,8 @@ static size_t restore_upstream(struct upstream_private *own, struct unpack *unpa
         if (endpoint == NULL) {
             continue;
         }
-        endpoint->latency = (struct latency){.at_us = now_us(), .estimate_us = latency_us};
+        endpoint->latency = (struct latency){
+            .at_us = now_us(), .mean_us = latency_us, .deviation_us = latency_us / 2};
         __atomic_store_n(&endpoint->upkeep.needed_count, needed_count, __ATOMIC_RELAXED);
         last = endpoint;
         restored_count++;

@@ -88,6 +88,7 @@ pool_tests = \
 	%D%/test_pool_upkeep \
 	%D%/test_pool_upstream \
 	%D%/test_pool_warmth \
+	%D%/test_pool_weights \
 	%D%/test_pool_workers \
 	%D%/test_resolver \
 	%D%/test_proxy_header \

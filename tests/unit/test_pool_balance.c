@@ -324,7 +324,7 @@ static void offer(struct chooser *chooser, size_t i, uint32_t part)
 static void answers_in(struct chooser *chooser, size_t i, uint64_t us)
 {
     struct latency *latency = &chooser->view->endpoints[i]->latency;
-    latency->estimate_us = (uint32_t)us;
+    latency->mean_us = (uint32_t)us;
     latency->at_us = loop_clock_us(&chooser->rig.workers[0].pool->env.loop->clock);
 }
 
@@ -380,14 +380,17 @@ static void latencies_are_followed_under_load(void **state)
     chooser_end(&chooser);
 }
 
-static void at_a_near_tie_a_resting_connection_decides(void **state)
+static void at_a_near_tie_who_still_dials_its_connections_waits(void **state)
 {
     struct chooser chooser;
     (void)state;
     chooser_init(&chooser, A AND B, "p2c");
+    struct endpoint_upkeep *upkeep_a = &chooser.view->endpoints[0]->upkeep;
+    struct endpoint_upkeep *upkeep_b = &chooser.view->endpoints[1]->upkeep;
     answers_in(&chooser, 0, 10000);
     answers_in(&chooser, 1, 10500);
-    chooser.view->endpoints[1]->locals[1].idle_count = 1;
+    upkeep_a->warm_count = upkeep_b->warm_count = 2;
+    upkeep_b->ready_count = 1;
     for (int i = 0; i < 100; i++) {
         assert_int_equal(pick(&chooser, NULL), 1);
     }
@@ -395,7 +398,25 @@ static void at_a_near_tie_a_resting_connection_decides(void **state)
     for (int i = 0; i < 100; i++) {
         assert_int_equal(pick(&chooser, NULL), 0);
     }
+    upkeep_a->warm_count = upkeep_b->warm_count = upkeep_b->ready_count = 0;
+    chooser_end(&chooser);
+}
+
+/* One of two keeps its connections, the other closes each after its response. */
+static void who_keeps_no_connections_gets_its_share(void **state)
+{
+    struct chooser chooser;
+    size_t counts[2] = {0};
+    (void)state;
+    chooser_init(&chooser, A AND B, "p2c");
+    chooser.view->endpoints[1]->locals[1].idle_count = 1;
+    chooser.view->endpoints[1]->upkeep.ready_count = 1;
+    for (int i = 0; i < 2000; i++) {
+        counts[pick(&chooser, NULL)]++;
+    }
+    assert_in_range(counts[0], 800, 1200);
     chooser.view->endpoints[1]->locals[1].idle_count = 0;
+    chooser.view->endpoints[1]->upkeep.ready_count = 0;
     chooser_end(&chooser);
 }
 
@@ -564,7 +585,8 @@ int main(void)
         cmocka_unit_test(two_choices_prefer_who_answers_sooner),
         cmocka_unit_test(who_is_not_known_yet_is_judged_by_load_alone),
         cmocka_unit_test(latencies_are_followed_under_load),
-        cmocka_unit_test(at_a_near_tie_a_resting_connection_decides),
+        cmocka_unit_test(at_a_near_tie_who_still_dials_its_connections_waits),
+        cmocka_unit_test(who_keeps_no_connections_gets_its_share),
         cmocka_unit_test(who_is_offered_nothing_gets_nothing_and_the_others_share),
         cmocka_unit_test(a_slow_start_takes_its_part),
         cmocka_unit_test(a_key_stays_where_it_is_and_only_those_of_the_missing_move),
