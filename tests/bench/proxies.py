@@ -167,10 +167,10 @@ class Evenkeel:
         return machine.says(program(), "-V")
 
     @staticmethod
-    def config(stage, name, listen, origin, tls):
+    def settings(stage, name, listen, origin, tls):
         pool = {"max": POOL, "idle": "1h", "lifetime": "1h", "max_requests": FOREVER}
         secured = {"certificates": [{"cert": tls.cert, "key": tls.key}]}
-        return render({
+        return {
             "workers": 1,
             "admin": {"listen": f"unix:{stage.path(name)}.sock"},
             "log": {"level": "warn"},
@@ -196,11 +196,43 @@ class Evenkeel:
                        {"name": "grpc", "listener": "grpc", "upstream": "calls"},
                        {"name": "all", "upstream": "origin"}],
             "drain": {"grace": "2s"},
-        })
+        }
+
+    @staticmethod
+    def config(stage, name, listen, origin, tls):
+        return render(Evenkeel.settings(stage, name, listen, origin, tls))
 
     @staticmethod
     def argv(stage, name, config):
         return [program(), "-c", stage.write(f"{name}.conf", config)]
+
+
+class Before:
+    """Another build of Evenkeel, to see what a change costs: EVENKEEL_BEFORE names it. One that is too old for HTTP/2 will do."""
+
+    name = "before"
+    is_peer = True
+    needs = os.environ.get("EVENKEEL_BEFORE", "evenkeel-before")
+
+    @staticmethod
+    def takes(row):
+        return not row.get("http2")
+
+    @staticmethod
+    def version():
+        return "before: " + machine.says(Before.needs, "-V")
+
+    @staticmethod
+    def config(stage, name, listen, origin, tls):
+        settings = Evenkeel.settings(stage, name, listen, origin, tls)
+        for part in ("listeners", "upstreams"):
+            settings[part] = {key: group for key, group in settings[part].items() if key in ("web", "secure", "onward", "origin")}
+        settings["routes"] = [route for route in settings["routes"] if route["upstream"] in settings["upstreams"]]
+        return render(settings)
+
+    @staticmethod
+    def argv(stage, name, config):
+        return [Before.needs, "-c", stage.write(f"{name}.conf", config)]
 
 
 class Relay:
@@ -229,7 +261,8 @@ class Relay:
         return [Relay.needs, *config.split()]
 
 
-CANDIDATES = {adapter.name: adapter for adapter in (Nginx, Haproxy, Evenkeel, Relay)}
+CANDIDATES = {adapter.name: adapter for adapter in (Nginx, Haproxy, Evenkeel, Relay, Before)}
+USUAL = [name for name in CANDIDATES if name != "before"]
 
 
 def takes(adapter, row):
