@@ -209,6 +209,9 @@ static void check_route_kind(struct loading *loading, size_t number)
     if (rewrites && route->upstream == NULL && kinds > 0) {
         say_of_route(loading, number, "rewrite", "has no effect without an upstream");
     }
+    if (route->buffer_bytes != 0 && route->upstream == NULL && kinds > 0) {
+        say_of_route(loading, number, "buffer_request", "has no effect without an upstream");
+    }
     if (rewrite->path.written != NULL && rewrite->strip_prefix != NULL) {
         say_of_route(loading, number, "rewrite", "write path or strip_prefix, not both");
     }

@@ -85,6 +85,9 @@ const struct schema_row schema_route_rows[] = {
     {"deadline", &type_duration, NULL, AT(deadline_ms), .min = MS, .max = 30 * DAY,
      .help =
          "longest time up to the end of the response's head, in place of timeouts.total of the upstream, which must not be shorter unless the route has timeouts of its own"},
+    {"buffer_request", &type_size, NULL, AT(buffer_bytes), .min = KIB, .max = 64 * MIB,
+     .help =
+         "up to so much of a request's body is taken in before an upstream is asked, so that slow clients hold no place there; a longer body goes on as it comes from there"},
     {"limits.body", &type_size_or_none, NULL, AT(body_bytes), .min = 1, .max = 1024 * 1024 * GIB,
      .help =
          "longest payload of a request of the route (else 413), in place of limits.body at the top, be it longer or shorter"},

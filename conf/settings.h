@@ -424,8 +424,9 @@ struct route_settings {
     struct access_settings access;
     struct rewrite_settings rewrite;
     struct edge_settings edge;
-    uint64_t deadline_ms;                   /* 0: the upstream's total only */
-    uint64_t body_bytes;                    /* in place of limits.body; 0: not given */
+    uint64_t deadline_ms;  /* 0: the upstream's total only */
+    uint64_t body_bytes;   /* in place of limits.body; 0: not given */
+    uint64_t buffer_bytes; /* of a body, taken in before it is forwarded; 0: none */
     struct timeout_settings given_timeouts; /* 0: not given */
     const struct timeout_settings
         *timeouts; /* with those and the upstream's; NULL: the upstream's */

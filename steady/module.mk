@@ -9,6 +9,7 @@ libsteady_a_SOURCES = \
 	%D%/deadline.h \
 	%D%/enum_names.h \
 	%D%/episode.c %D%/episode.h \
+	%D%/fair_bound.c %D%/fair_bound.h \
 	%D%/fault.c %D%/fault.h \
 	%D%/fds.c %D%/fds.h \
 	%D%/container_of.h \

@@ -16,6 +16,8 @@
       "raise limits.memory, or lower limits.clients")                                          \
     X("replay_bytes", "bodies are not kept, so that their requests cannot be repeated",        \
       "raise limits.memory")                                                                   \
+    X("request_buffer_bytes", "bodies are not taken in whole (buffer_request)",                \
+      "raise limits.memory")                                                                   \
     X("fds", "requests fail for want of a file descriptor",                                    \
       "raise the limit of the process (LimitNOFILE, ulimit -n)")                               \
     X("upstream_queued", "requests are answered 503: they come faster than they are answered", \

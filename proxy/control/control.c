@@ -40,6 +40,8 @@
 #define BUFFERS_MEMORY_SHARE 0.5
 /* Part of that memory that may be used for payload that is kept for retries. */
 #define REPLAY_MEMORY_SHARE 0.05
+/* Share of the memory budget for bodies of requests that are taken in before they are forwarded. */
+#define REQUEST_MEMORY_SHARE 0.2
 #define PIPES_PER_WORKER 256
 #define HOUSEKEEPING_MS 250
 /* At the end, how long to wait for answers of the admin listener in progress. */
@@ -83,14 +85,22 @@ static void control_init_bounds(struct control *control)
                (uint64_t)((double)control->limits.memory_budget_bytes * BUFFERS_MEMORY_SHARE));
     bound_init(&bounds->replay_bytes, "replay_bytes", NULL,
                (uint64_t)((double)control->limits.memory_budget_bytes * REPLAY_MEMORY_SHARE));
+    fair_bound_init(&bounds->request_buffers, "request_buffer_bytes",
+                    (uint64_t)((double)control->limits.memory_budget_bytes * REQUEST_MEMORY_SHARE));
     bound_init(&bounds->fds, "fds", NULL, usable);
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
     bound_init(&control->limits.generations, "generations", NULL, 2);
     bound_registry_init(&control->limits.registry);
-    struct bound *const all[] = {
-        &bounds->clients,       &bounds->refusals,     &bounds->exchanges,
-        &bounds->buffers_bytes, &bounds->fds,          &bounds->pipes,
-        &bounds->handshakes,    &bounds->replay_bytes, &control->limits.generations};
+    struct bound *const all[] = {&bounds->clients,
+                                 &bounds->refusals,
+                                 &bounds->exchanges,
+                                 &bounds->buffers_bytes,
+                                 &bounds->fds,
+                                 &bounds->pipes,
+                                 &bounds->handshakes,
+                                 &bounds->replay_bytes,
+                                 &bounds->request_buffers.bound,
+                                 &control->limits.generations};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         bound_register(&control->limits.registry, all[i]);
     }

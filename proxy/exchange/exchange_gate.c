@@ -78,9 +78,10 @@ void exchange_begin(struct exchange *exchange, const struct route *route)
          (route->admission.shards != NULL && !exchange_choose_shard(exchange, route)))) {
         return;
     }
-    if (exchange_has_no_body_yet(exchange)) {
+    if (exchange_has_no_body_yet(exchange) || exchange_waits_for_buffer(exchange)) {
         admission_enter(exchange, ADMISSION_APART);
         exchange_enter(exchange, EXCHANGE_AWAITING_BODY);
+        exchange_buffer_begin(exchange);
         return;
     }
     exchange_pass(exchange);

@@ -2,7 +2,7 @@
  * What the files of an exchange share: exchange.c (its life), exchange_admit.c (a place, an endpoint, a connection),
  * exchange_gate.c (rates and shards), exchange_retry.c (retries), exchange_request.c (sending the request),
  * exchange_relay.c (passing the response on, tunnels), exchange_time.c (deadlines and timeouts), exchange_log.c (the
- * access line), exchange_grpc.c (what gRPC adds).
+ * access line), exchange_grpc.c (what gRPC adds), exchange_buffer.c (bodies that are taken in first).
  *
  * Owns: see exchange.h. Private to these files. Thread: the worker's. Time base: the loop clock.
  */
@@ -153,6 +153,27 @@ void exchange_go_on(struct exchange *exchange);
 void exchange_on_request_moved(void *owner);
 void exchange_on_request_drained(void *owner);
 void exchange_on_request_sent(void *owner);
+
+/* ---- exchange_buffer.c ---- */
+
+/* Whether the body is taken in before the exchange asks for a place (buffer_request). Not for an upgrade or a gRPC call: either side
+   may wait for the other within it. */
+static inline bool exchange_buffers(const struct exchange *exchange)
+{
+    const struct route_settings *route = exchange->edge.route;
+    return __builtin_expect(route != NULL, 0) && route->buffer_bytes != 0 &&
+           !exchange_is_call(exchange) && !(exchange->request.facts & FACT_UPGRADE);
+}
+/* Whether more of it is to come before that, or it has come at once and needs the store to be sent again. */
+static inline bool exchange_waits_for_buffer(const struct exchange *exchange)
+{
+    return exchange_buffers(exchange) && (exchange->body.state == REQUEST_ARRIVING ||
+                                          exchange->body.bytes > REQUEST_REPLAY_BYTES);
+}
+/* The exchange waits for its body now: asks a client for it that waits for 100. */
+void exchange_buffer_begin(struct exchange *exchange);
+/* Takes payload in. When the body is whole, or no more may be taken, the exchange asks for its place. */
+enum sink exchange_buffer(struct exchange *exchange, const struct payload *payload);
 
 /* ---- exchange_retry.c ---- */
 

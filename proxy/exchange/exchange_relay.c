@@ -89,6 +89,9 @@ enum sink exchange_answer(struct exchange *exchange, const struct http_head *hea
                           const struct payload *payload)
 {
     struct exchange_response *response = &exchange->response;
+    if (__builtin_expect(exchange->body.store != NULL, 0)) {
+        request_body_forget(&exchange->body, exchange->worker);
+    }
     if (__builtin_expect(!exchange_is_twin(exchange), 1)) {
         exchange->times.first_byte_us = exchange_age_us(exchange);
         histogram_record(&exchange->target.stats->first_byte_us,

@@ -24,7 +24,7 @@ static void exchange_request_sent(struct exchange *exchange)
     }
 }
 
-/* The upstream side has taken the payload. */
+/* The upstream side has taken the payload. What is stored goes before more is read. */
 static void exchange_payload_passed(struct exchange *exchange, const struct payload *arrived,
                                     bool full)
 {
@@ -34,8 +34,8 @@ static void exchange_payload_passed(struct exchange *exchange, const struct payl
         request_body_passed(body, exchange->worker, arrived, exchange_replays(exchange));
     }
     body->moved_ms = exchange_now_ms(exchange);
-    body->full = full;
-    if (was_full && !full && body->state == REQUEST_ARRIVING) {
+    body->full = full || request_body_waits(body);
+    if (was_full && !body->full && body->state == REQUEST_ARRIVING) {
         exchange->downstream->read_on(exchange);
     }
 }
@@ -48,6 +48,25 @@ static void exchange_payload_kept(struct exchange *exchange, const struct payloa
         return;
     }
     exchange_enter(exchange, EXCHANGE_SENDING);
+}
+
+/* Sends what is stored, buffer by buffer, as long as the endpoint takes it. */
+static void exchange_feed(struct exchange *exchange)
+{
+    struct upstream_side *side = attempt_side(&exchange->attempt);
+    enum sink sink = SINK_OPEN;
+    while (sink == SINK_OPEN && !side->broken && request_body_waits(&exchange->body)) {
+        struct iovec piece;
+        const struct payload payload = request_body_held(&exchange->body, &piece);
+        sink = side->ops->send_payload(side, &payload);
+        if (sink == SINK_BROKEN) {
+            return;
+        }
+        exchange_payload_passed(exchange, NULL, sink == SINK_FULL);
+        if (payload.last && sink == SINK_OPEN) {
+            exchange_request_sent(exchange);
+        }
+    }
 }
 
 void exchange_send(struct exchange *exchange, const struct payload *arrived)
@@ -77,6 +96,9 @@ void exchange_send(struct exchange *exchange, const struct payload *arrived)
         exchange_request_sent(exchange);
     } else {
         exchange_enter(exchange, EXCHANGE_SENDING);
+        if (sink == SINK_OPEN) {
+            exchange_feed(exchange);
+        }
     }
 }
 
@@ -84,6 +106,8 @@ void exchange_send_or_hold(struct exchange *exchange, const struct payload *payl
 {
     if (__builtin_expect(exchange->stage == EXCHANGE_LEASED, 1)) {
         exchange_send(exchange, payload);
+    } else if (exchange->stage == EXCHANGE_AWAITING_BODY && payload_bytes(payload) > 0) {
+        (void)exchange_buffer(exchange, payload);
     } else if (!exchange_is_over(exchange) &&
                !request_body_hold(&exchange->body, exchange->worker, payload)) {
         exchange_fail(exchange, REASON_NO_MEMORY, NULL);
@@ -102,6 +126,9 @@ void exchange_go_on(struct exchange *exchange)
 /* The first bytes of a body are here: the exchange asks for its places now. */
 static enum sink exchange_body_begins(struct exchange *exchange, const struct payload *payload)
 {
+    if (exchange_buffers(exchange)) {
+        return exchange_buffer(exchange, payload);
+    }
     exchange_pass(exchange);
     exchange_send_or_hold(exchange, payload);
     return exchange_is_over(exchange) ? SINK_BROKEN : exchange->body.full ? SINK_FULL : SINK_OPEN;
@@ -180,9 +207,15 @@ void exchange_on_request_drained(void *owner)
 {
     struct exchange *exchange = owner;
     exchange->body.moved_ms = exchange_now_ms(exchange);
-    exchange->body.full = false;
-    exchange_rearm(exchange);
-    exchange->downstream->read_on(exchange);
+    if (request_body_waits(&exchange->body)) {
+        exchange_feed(exchange);
+    } else {
+        exchange->body.full = false;
+        exchange->downstream->read_on(exchange);
+    }
+    if (!exchange_is_over(exchange)) {
+        exchange_rearm(exchange);
+    }
 }
 
 void exchange_on_request_sent(void *owner)

@@ -1,8 +1,10 @@
 libproxy_a_SOURCES += \
 	%D%/admission_state.c %D%/admission_state.h \
 	%D%/attempt.c %D%/attempt.h \
+	%D%/body_store.c %D%/body_store.h \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/exchange_admit.c \
+	%D%/exchange_buffer.c \
 	%D%/exchange_edge.c %D%/exchange_edge.h \
 	%D%/exchange_gate.c \
 	%D%/exchange_grpc.c \

@@ -4,9 +4,6 @@
 #include "proxy/http/http_head.h"
 #include "proxy/worker/worker.h"
 
-/* Most bytes of one request that are kept for a retry. */
-#define REPLAY_BYTES (64u * 1024)
-
 static const struct http_head *request_body_trailers(const struct request_body *body)
 {
     return body->trailers != NULL ? (const struct http_head *)(const void *)body->trailers->bytes
@@ -31,9 +28,13 @@ static bool request_body_keep_trailers(struct request_body *body, struct worker 
 
 struct payload request_body_held(const struct request_body *body, struct iovec *piece)
 {
-    bool last = body->state != REQUEST_ARRIVING;
+    bool whole = body->state != REQUEST_ARRIVING, stored = request_body_waits(body);
+    bool last = whole && (!stored || body_store_is_last(body->store));
     struct payload payload = {piece, 0, last, last ? request_body_trailers(body) : NULL};
-    if (body->held != NULL) {
+    if (stored) {
+        *piece = body_store_piece(body->store);
+        payload.count = 1;
+    } else if (body->held != NULL) {
         *piece = (struct iovec){body->held->bytes + body->held->begin, buf_length(body->held)};
         payload.count = 1;
     }
@@ -50,6 +51,9 @@ bool request_body_hold(struct request_body *body, struct worker *worker,
         return true;
     }
     body->full = true;
+    if (body->store != NULL) {
+        return body_store_add(body->store, worker, payload);
+    }
     return iov_keep(worker->bufs, &body->held, payload->iov, payload->count, 0);
 }
 
@@ -58,6 +62,9 @@ bool request_body_hold(struct request_body *body, struct worker *worker,
 void request_body_forget(struct request_body *body, struct worker *worker)
 {
     buf_give(worker->bufs, &body->replay);
+    if (body->store != NULL) {
+        body_store_forget(body->store, worker);
+    }
     if (body->replay_count > 0) {
         bound_give(&worker->env.bounds->replay_bytes, body->replay_count);
         body->replay_count = 0;
@@ -67,7 +74,7 @@ void request_body_forget(struct request_body *body, struct worker *worker)
 /* Counts `bytes` as kept in all. False: that is too much. */
 static bool request_body_count(struct request_body *body, struct worker *worker, uint64_t bytes)
 {
-    if (bytes > REPLAY_BYTES ||
+    if (bytes > REQUEST_REPLAY_BYTES ||
         (bytes > body->replay_count &&
          !bound_take(&worker->env.bounds->replay_bytes, bytes - body->replay_count))) {
         return false;
@@ -96,9 +103,22 @@ static bool request_body_keep(struct request_body *body, struct worker *worker,
            iov_keep(worker->bufs, &body->replay, payload->iov, payload->count, 0);
 }
 
+/* A body that is still arriving is not kept: what follows is not stored. */
+static void request_body_passed_stored(struct request_body *body, struct worker *worker,
+                                       bool replays)
+{
+    bool keep = replays && !body->lost && body->state != REQUEST_ARRIVING;
+    body->lost = !keep;
+    body_store_passed(body->store, worker, keep);
+}
+
 void request_body_passed(struct request_body *body, struct worker *worker,
                          const struct payload *payload, bool replays)
 {
+    if (payload == NULL && request_body_waits(body)) {
+        request_body_passed_stored(body, worker, replays);
+        return;
+    }
     bool anything = payload != NULL ? payload_bytes(payload) > 0 || payload->trailers != NULL
                                     : body->held != NULL;
     if (!anything || body->lost) {
@@ -120,6 +140,9 @@ void request_body_rewind(struct request_body *body, struct worker *worker)
     if (body->state == REQUEST_SENT) {
         body->state = REQUEST_WHOLE;
     }
+    if (body->store != NULL) {
+        body_store_rewind(body->store);
+    }
     if (body->replay == NULL) {
         return;
     }
@@ -136,6 +159,7 @@ void request_body_rewind(struct request_body *body, struct worker *worker)
 void request_body_release(struct request_body *body, struct worker *worker)
 {
     request_body_forget(body, worker);
+    body_store_free(&body->store, worker);
     buf_give(worker->bufs, &body->held);
     buf_give(worker->bufs, &body->trailers);
 }

@@ -257,7 +257,7 @@ void route_set_edge(struct route *route, const struct edge_settings *all)
                   settings->access.allow_count + settings->access.deny_count > 0 ||
                   rewrite->path.written != NULL || rewrite->strip_prefix != NULL ||
                   rewrite->host.written != NULL || settings->timeouts != NULL ||
-                  settings->body_bytes != 0;
+                  settings->body_bytes != 0 || settings->buffer_bytes != 0;
 }
 
 void route_release(struct route *route)

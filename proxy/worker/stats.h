@@ -42,6 +42,12 @@
       "Connections closed because of limits.handshakes")                                             \
     X(handshakes_evicted, "tls_handshakes_evicted_total", "",                                        \
       "TLS handshakes in progress that were closed to make room for others")                         \
+    X(bodies_buffered, "bodies_buffered_total", "",                                                  \
+      "Request bodies taken in whole before an upstream was asked (buffer_request)")                 \
+    X(bodies_overlong, "bodies_overlong_total", "",                                                  \
+      "Request bodies longer than buffer_request, whose rest was passed on as it came")              \
+    X(bodies_unbuffered, "bodies_unbuffered_total", "",                                              \
+      "Request bodies that buffer_request could not take in whole, because memory was scarce")       \
     X(slow_uploads_ended, "slow_uploads_ended_total", "",                                            \
       "Slow uploads ended with 408 because other clients needed their place (limits.client_share)")  \
     X(exchanges_started, "exchanges_started_total", "", "Exchanges started")                         \

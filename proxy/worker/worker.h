@@ -23,6 +23,7 @@
 #include "steady/bound.h"
 #include "steady/buf.h"
 #include "steady/enum_names.h"
+#include "steady/fair_bound.h"
 #include "steady/loop.h"
 #include "steady/slab.h"
 #include "tls/scratch.h"
@@ -57,8 +58,9 @@ struct shared_bounds {
     struct bound handshakes; /* TLS handshakes with clients in progress */
     struct bound exchanges;
     struct bound buffers_bytes;
-    struct bound replay_bytes; /* payload of requests that is kept for a retry */
-    struct bound fds;          /* taken by fds_take() */
+    struct bound replay_bytes;         /* payload of requests that is kept for a retry */
+    struct fair_bound request_buffers; /* bytes of bodies that are taken in (buffer_request) */
+    struct bound fds;                  /* taken by fds_take() */
     struct bound pipes;
 };
 

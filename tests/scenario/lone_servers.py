@@ -5,27 +5,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from harness import Process, RawOrigin, check, check_equal, eventually, patient, run, scenario, start_proxy
+from harness import RawOrigin, check, check_equal, eventually, patient, run, scenario, start_proxy
+from harness.programs import Program, gunicorn_server
 
 APPLICATION = '''
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
     return [b"ok\\n"]
 '''
-
-
-class Program(Process):
-    """A server that runs as a program of its own, at a port of 127.0.0.1."""
-
-    def __init__(self, s, name, arguments):
-        self.port = s.port()
-        super().__init__(s, name, [each.format(port=self.port) for each in arguments])
-        self.address = f"127.0.0.1:{self.port}"
-        eventually(self._listens, f"{name} listens", 20)
-
-    def _listens(self):
-        with open("/proc/net/tcp") as file:
-            return any(f":{self.port:04X} 00000000:0000 0A" in line for line in file)
 
 
 def http_server(s):
@@ -44,10 +31,8 @@ def wsgiref_server(s):
 
 
 def gunicorn(s):
-    """One sync worker, which is gunicorn's default: HTTP/1.1 with Connection: close."""
-    s.write("hello.py", APPLICATION)
-    return Program(s, "gunicorn", ["gunicorn", "--chdir", s.directory, "--bind", "127.0.0.1:{port}", "--timeout", "5",
-                                   "hello:application"])
+    """HTTP/1.1 with Connection: close."""
+    return gunicorn_server(s, APPLICATION)
 
 
 SERVERS = (http_server, wsgiref_server, gunicorn)

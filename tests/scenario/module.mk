@@ -11,6 +11,7 @@ scenario_tests = \
 	%D%/bounds.py \
 	%D%/breaker.py \
 	%D%/cert_watch.py \
+	%D%/buffer_request.py \
 	%D%/cli.py \
 	%D%/deadlines.py \
 	%D%/dns.py \
@@ -115,6 +116,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/probe.py \
 	%D%/harness/process.py \
 	%D%/harness/processor.py \
+	%D%/harness/programs.py \
 	%D%/harness/proxy.py \
 	%D%/harness/settings.py \
 	%D%/harness/tap.py \

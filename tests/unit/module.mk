@@ -14,6 +14,7 @@ steady_tests = \
 	%D%/test_deadline \
 	%D%/test_enum_names \
 	%D%/test_episode \
+	%D%/test_fair_bound \
 	%D%/test_fds \
 	%D%/test_loop \
 	%D%/test_hash \
