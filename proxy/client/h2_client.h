@@ -34,7 +34,8 @@ struct h2_client {
 };
 
 enum client_stream_state {
-    CLIENT_STREAM_SERVED,   /* its exchange runs, or is about to begin */
+    CLIENT_STREAM_SERVED, /* its exchange runs, or is about to begin */
+    CLIENT_STREAM_LINGERS, /* its exchange is over, its request is not: the client has a moment to see the answer */
     CLIENT_STREAM_ANSWERED, /* its exchange is over; the session sends the rest */
     CLIENT_STREAM_CLOSED,   /* closed by the session; its exchange ends at the end of the pass */
     CLIENT_STREAM_OVER,
@@ -51,7 +52,7 @@ struct client_stream {
         struct deferred deferred;
         struct deferred_free freed; /* in OVER */
     };
-    struct wheel_timer stalled; /* while bytes wait for the client's window */
+    struct wheel_timer stalled; /* while bytes wait for the client's window, or in LINGERS */
     uint64_t seen_bytes;        /* sent when that timer was armed */
     uint8_t state;  /* enum client_stream_state; written only by client_stream_enter() */
     bool whole;     /* the client has ended its direction, maybe behind `in` */

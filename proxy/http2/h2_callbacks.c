@@ -474,8 +474,14 @@ static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, vo
 static void judge_end(struct h2_session *session, const struct h2_stream *stream,
                       const struct h2_end *end)
 {
-    if (!h2_session_is_server(session) || end->remote) {
-        return; /* RST_STREAM was charged when it came */
+    if (!h2_session_is_server(session)) {
+        return;
+    }
+    if (end->remote) { /* RST_STREAM was charged when it came: a client that has its answer already only says that it sends no more */
+        if (stream->state == H2_STREAM_RECEIVE_ONLY && (stream->marks & H2_MARK_SENT)) {
+            h2_abuse_credit(&session->abuse, H2_ABUSE_RESETS, 1);
+        }
+        return;
     }
     if (stream->marks & H2_MARK_REFUSED) {
         return; /* so was what was wrong with its head */

@@ -203,7 +203,7 @@ __attribute__((warn_unused_result)) enum sink h2_stream_give(struct h2_stream *s
 /* So many bytes of received payload have been passed on. */
 void h2_stream_taken(struct h2_stream *stream, size_t bytes);
 /* RST_STREAM. `closed` is not called; the stream may be freed at once. But NO_ERROR of a server that has given the last of its response:
-   the rest of the request is not wanted, RST_STREAM goes behind what was given (RFC 9113 8.1), and `closed` is called then. A stream that is
+   the rest of the request is not wanted, RST_STREAM goes behind what was given, at once if all of it is sent (RFC 9113 8.1), and `closed` is called then. A stream that is
    not open is fine. */
 void h2_stream_reset(struct h2_stream *stream, uint32_t code);
 

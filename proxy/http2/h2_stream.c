@@ -108,6 +108,11 @@ void h2_stream_reset(struct h2_stream *stream, uint32_t code)
     }
     if (code == H2_NO_ERROR && h2_session_is_server(session) && is_given(stream)) {
         stream->marks |= H2_MARK_UNREAD;
+        if (stream->state == H2_STREAM_RECEIVE_ONLY && (stream->marks & H2_MARK_SENT) &&
+            nghttp2_submit_rst_stream(session->frames, NGHTTP2_FLAG_NONE, stream->id, code) != 0) {
+            h2_session_end(session, H2_INTERNAL_ERROR, "no_memory");
+        }
+        h2_session_tell(session);
         return;
     }
     nghttp2_session_set_stream_user_data(session->frames, stream->id, NULL);

@@ -201,6 +201,19 @@ def early(s):
         check_equal(client.request("GET", "/").status, 200, "the connection goes on")
 
 
+@scenario("an answer that comes before the request is whole is lost on the way to curl")
+def early_for_curl(s):
+    proxy, authority = secure(s, RawOrigin(s), settings={"routes": [{"name": "no", "respond": {"status": 403, "body": "no"}}]})
+    for size in (1, 40000, 300000):
+        with s.case(f"{size} bytes"):
+            body = s.write("body", b"x" * size)
+            for _ in range(5):
+                done = curl(*by_name(proxy, authority), "-w", "%{http_code}", "--data-binary", f"@{body}", "https://shop.test/")
+                check_equal((done.code, done.out), (0, b"no403"), f"exit code and answer; curl says {done.error}")
+    with s.case("the rest of the request is cut off a moment later"):
+        eventually(lambda: proxy.metric("evenkeel_http2_streams_open") == 0, "no stream is open")
+
+
 @scenario("what is logged of an HTTP/2 request does not say so")
 def logged(s):
     for form in ("json", "combined"):
