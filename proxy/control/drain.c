@@ -272,7 +272,7 @@ void drain_cut(struct control *control, const char *why)
 {
     log_warn(control->log, "%s: ending at once", why);
     drain_set_alarm(HURRY_MS);
-    drain_end(control, true);
+    drain_end(control, drain_busy(control));
 }
 
 uint64_t drain_left_ms(const struct control *control)

@@ -100,6 +100,12 @@ def second_signal(s):
             with contextlib.suppress(Interrupted):
                 check_equal(client.response().status, 503, "status of the exchange that was cut")
             check(client.ending() in ("eof", "reset"), "the client is still connected")
+    with s.case("nobody is cut off, and the exit status says so"):
+        proxy = start_proxy(s, origin, {"drain": {"grace": "20s", "pause": "10s"}}, name="evenkeel-idle")
+        proxy.signal(signal.SIGTERM)
+        eventually(lambda: proxy.admin_json("/status")["draining"], "the drain has begun")
+        proxy.signal(signal.SIGTERM)
+        proxy.expect_clean_exit()
 
 
 @scenario("a drain waits for a tunnel until the grace is over, or for longer")
