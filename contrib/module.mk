@@ -10,9 +10,27 @@ endif
 	  sed -e 's|@sbindir[@]|$(sbindir)|' -e 's|@sysconfdir[@]|$(sysconfdir)|' $(srcdir)/%D%/evenkeel.service.in >$@
 
 EXTRA_DIST += %D%/docker/Dockerfile %D%/docker/Dockerfile.dockerignore
-EXTRA_DIST += %D%/grpc/evenkeel.conf
 EXTRA_DIST += %D%/kubernetes/evenkeel.yaml %D%/compose/compose.yaml %D%/compose/evenkeel.conf
 
 # Next to where the unit expects the configuration.
 sampledir = $(sysconfdir)/evenkeel
 dist_sample_DATA = %D%/evenkeel.conf.sample
+
+# Complete configurations to begin with, each started by tests/scenario/recipes.py.
+recipesdir = $(docdir)/recipes
+dist_recipes_DATA = \
+	%D%/recipes/README.md \
+	%D%/recipes/api-limits.conf \
+	%D%/recipes/behind-balancer.conf \
+	%D%/recipes/gitlab.conf \
+	%D%/recipes/grpc.conf \
+	%D%/recipes/ingress.conf \
+	%D%/recipes/keycloak.conf \
+	%D%/recipes/llm-streaming.conf \
+	%D%/recipes/minio.conf \
+	%D%/recipes/mtls.conf \
+	%D%/recipes/nextcloud.conf \
+	%D%/recipes/node-websocket.conf \
+	%D%/recipes/registry.conf
+recipes_ingressdir = $(recipesdir)/ingress.d
+dist_recipes_ingress_DATA = %D%/recipes/ingress.d/00-https.conf %D%/recipes/ingress.d/shop.conf

@@ -4,6 +4,7 @@ dist_man_MANS = \
 
 EXTRA_DIST += %D%/configuration.md
 EXTRA_DIST += %D%/metrics.md
+EXTRA_DIST += %D%/migrate.md
 EXTRA_DIST += %D%/operations.md
 EXTRA_DIST += %D%/internals/README.md
 EXTRA_DIST += %D%/internals/balance.md

@@ -4,53 +4,13 @@ import collections
 import math
 import os
 import random
-import socket
 import threading
 
-from harness import (Authority, Client, RawOrigin, check, check_equal, eventually, run, run_program, scenario, start_proxy)
+from harness import (Authority, Client, LocalOrigin, RawOrigin, check, check_equal, eventually, run, run_program, scenario, start_proxy)
 
 METHODS = ("p2c", "round_robin", "least_in_flight", "hash:header:X-User")
 LIGHT, HEAVY = 5, 95
 REQUESTS = 500
-
-
-class LocalOrigin(RawOrigin):
-    """An origin that listens on a file too."""
-
-    def __init__(self, s, name, path):
-        super().__init__(s, name)
-        self._local = socket.socket(socket.AF_UNIX)
-        self._local.bind(path)
-        self._local.listen()
-        self.endpoint = f"unix:{path}"
-        threading.Thread(target=self._pass_on, daemon=True).start()
-
-    def _pass_on(self):
-        while True:
-            try:
-                near, _ = self._local.accept()
-            except OSError:
-                return
-            try:
-                far = socket.create_connection(("127.0.0.1", self.port))
-            except OSError:
-                near.close()
-                continue
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
-
-    @staticmethod
-    def _copy(source, sink):
-        try:
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            sink.close()
-
-    def stop(self):
-        self._local.close()
-        super().stop()
 
 
 def named(s, *names, **options):

@@ -55,6 +55,7 @@ scenario_tests = \
 	%D%/pool_warm.py \
 	%D%/proxy_protocol.py \
 	%D%/readiness.py \
+	%D%/recipes.py \
 	%D%/rejected.py \
 	%D%/refusals.py \
 	%D%/reload.py \
@@ -118,6 +119,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/processor.py \
 	%D%/harness/programs.py \
 	%D%/harness/proxy.py \
+	%D%/harness/recipe.py \
 	%D%/harness/settings.py \
 	%D%/harness/tap.py \
 	%D%/harness/verdict.py \

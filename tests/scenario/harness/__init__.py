@@ -20,7 +20,7 @@ from .dns import DnsServer, Dnsmasq, Silence
 from .ending import describe_exit
 from .libssl import Libssl
 from .log_lines import access_rows, log_lines
-from .origin import Arrived, RawOrigin, describe, reads_body, takes
+from .origin import Arrived, LocalOrigin, RawOrigin, describe, reads_body, takes
 from .pace import Pace
 from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, WsgiOrigin, node_modules, node_program
 from .process import ESTABLISHED, LISTENING, MemoryWatch, Process, stopped_thread

@@ -104,14 +104,14 @@ class OriginConnection:
             return False
 
 
-def describe(connection, request):
-    """The default answer: what arrived, as JSON."""
+def describe(connection, request, more=()):
+    """The default answer: what arrived, as JSON; with `more` fields."""
     return connection.respond(200, json.dumps({
         "method": request.method, "target": request.target, "version": request.version,
         "fields": request.fields, "trailers": request.trailers,
         "bytes": len(request.body), "sha256": hashlib.sha256(request.body).hexdigest(),
         "connection": connection.number,
-    }).encode(), [("Content-Type", "application/json")])
+    }).encode(), [("Content-Type", "application/json"), *more])
 
 
 class Arrived:
@@ -272,6 +272,45 @@ class RawOrigin:
                     return
             if answer(connection, request) is False:
                 return
+
+
+class LocalOrigin(RawOrigin):
+    """An origin that listens on a file too."""
+
+    def __init__(self, s, name, path):
+        super().__init__(s, name)
+        self._local = socket.socket(socket.AF_UNIX)
+        self._local.bind(path)
+        self._local.listen()
+        self.endpoint = f"unix:{path}"
+        threading.Thread(target=self._pass_on, daemon=True).start()
+
+    def _pass_on(self):
+        while True:
+            try:
+                near, _ = self._local.accept()
+            except OSError:
+                return
+            try:
+                far = socket.create_connection(("127.0.0.1", self.port))
+            except OSError:
+                near.close()
+                continue
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _copy(source, sink):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            sink.close()
+
+    def stop(self):
+        self._local.close()
+        super().stop()
 
 
 def takes(seconds, answer=None, **respond):
