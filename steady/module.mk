@@ -7,6 +7,7 @@ libsteady_a_SOURCES = \
 	%D%/check.c %D%/check.h \
 	%D%/counter.h \
 	%D%/deadline.h \
+	%D%/drift.c %D%/drift.h \
 	%D%/enum_names.h \
 	%D%/episode.c %D%/episode.h \
 	%D%/fair_bound.c %D%/fair_bound.h \
@@ -22,9 +23,11 @@ libsteady_a_SOURCES = \
 	%D%/pack.c %D%/pack.h \
 	%D%/rng.c %D%/rng.h \
 	%D%/sanitize.h \
+	%D%/series.c %D%/series.h \
 	%D%/slab.c %D%/slab.h \
 	%D%/strata.c %D%/strata.h \
 	%D%/task_pool.c %D%/task_pool.h \
 	%D%/text_index.c %D%/text_index.h \
+	%D%/trend.c %D%/trend.h \
 	%D%/waitlist.c %D%/waitlist.h \
 	%D%/wheel.c %D%/wheel.h

@@ -1,7 +1,7 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-EXTRA_DIST += %D%/h2_rig.h %D%/h2_talk.h %D%/tls_rig.h %D%/pool_rig.h %D%/session_bench.h %D%/session_rig.h %D%/unit.h \
+EXTRA_DIST += %D%/drift_play.h %D%/h2_rig.h %D%/h2_talk.h %D%/tls_rig.h %D%/pool_rig.h %D%/session_bench.h %D%/session_rig.h %D%/unit.h \
 	%D%/waitlist_house.h
 EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 
@@ -12,6 +12,7 @@ steady_tests = \
 	%D%/test_buf \
 	%D%/test_check \
 	%D%/test_deadline \
+	%D%/test_drift \
 	%D%/test_enum_names \
 	%D%/test_episode \
 	%D%/test_fair_bound \

@@ -1,0 +1,240 @@
+/* The judgement about a series. */
+#include "steady/drift.h"
+
+#include <math.h>
+
+#include "steady/trend.h"
+
+/* Points that a window needs. */
+#define POINTS_LEAST (SERIES_POINTS * 2 / 3)
+/* Kendall's tau of a trend. */
+#define CONCORDANCE_LEAST 0.5
+/* A value that grows, relatively, by no more than the load to this power may follow it. */
+#define LOAD_ELASTICITY 4
+#define SMALL 1e-3
+/* Growth of a figure without limit that is worth a word: this part of its level within a window. */
+#define UNLIMITED_EFFECT 0.25
+/* A record is higher than everything before by this part of the deepest fall: what has fallen before may do so again. */
+#define RECORD_MARGIN 0.5
+/* A rise of fewer standard deviations of the noise is none: its slope could be wrong by a quarter. */
+#define NOISE_EFFECT 8
+/* Slopes of near pairs are at least this part of the whole; in a staircase they are not. */
+#define NEAR_SLOPE 0.4
+/* Points of the next longer ring that cover the window and the one before it. */
+#define TWO_WINDOWS (2 * SERIES_POINTS / SERIES_STEP)
+#define BLOCK_POINTS (SERIES_POINTS / TREND_BLOCKS)
+
+ENUM_NAME_FUNCTION(drift_state_name, enum drift_state, DRIFT_STATES)
+
+/* By window: how far it can speak about the future, in its own lengths (4 hours, 2 days and 30 days with a tick of ten
+   seconds); how often in a row it has to say so; and how often in a row not, until that is over. */
+static const struct window_rule {
+    double reach_windows;
+    uint8_t said_least, unsaid_least;
+} rules[SERIES_WINDOWS] = {
+    [SERIES_SHORT] = {24, 6, 12},
+    [SERIES_MIDDLE] = {48, 4, 10},
+    [SERIES_LONG] = {120, 2, 5},
+};
+
+static double window_ticks(enum series_window window)
+{
+    return (double)(SERIES_POINTS * series_step_ticks(window));
+}
+
+/* The first quarter of a window after the start belongs to the start. */
+static bool is_young(const struct series *series, enum series_window window)
+{
+    return series->rings[window].present_count < POINTS_LEAST ||
+           (double)series_age_ticks(series) < 1.25 * window_ticks(window);
+}
+
+/* ---- what the rise is worth ---- */
+
+static bool rise_matters(const double blocks[TREND_BLOCKS], enum series_window window,
+                         const struct drift_terms *terms)
+{
+    double last = blocks[TREND_BLOCKS - 1], rise = last - blocks[0];
+    /* from the middle of the first block to that of the last */
+    double per_window = rise * TREND_BLOCKS / (TREND_BLOCKS - 1);
+    if (!(rise >= terms->least_effect)) {
+        return false;
+    }
+    if (isinf(terms->limit)) {
+        return per_window >= UNLIMITED_EFFECT * blocks[0];
+    }
+    return per_window * rules[window].reach_windows >= terms->limit - last;
+}
+
+/* The lowest load of a window, and of the window before it, as a value may follow the load with a delay. */
+static double least_load(const struct series *load, enum series_window window,
+                         const double blocks[TREND_BLOCKS])
+{
+    float points[SERIES_POINTS];
+    double before[TREND_BLOCKS] = {NAN, NAN, NAN, NAN, NAN, NAN};
+    double least = fmin(blocks[0], blocks[1]);
+    if (window < SERIES_LONG) {
+        series_points(load, window + 1, points);
+        trend_blocks(points + SERIES_POINTS - TWO_WINDOWS, TWO_WINDOWS, before);
+    }
+    for (unsigned i = 0; i < TREND_BLOCKS; i++) {
+        least = fmin(least, before[i]);
+    }
+    return least;
+}
+
+static double ratio_log(double more, double less)
+{
+    return log(fmax(more, SMALL) / fmax(less, SMALL));
+}
+
+/* Whether the load's own growth is enough to explain the value's. Noise of the load counts as growth: in doubt, the value follows. */
+static bool load_explains(const double blocks[TREND_BLOCKS], const struct series *load,
+                          enum series_window window)
+{
+    float points[SERIES_POINTS];
+    double loads[TREND_BLOCKS], most = 0;
+    if (load == NULL) {
+        return false;
+    }
+    series_points(load, window, points);
+    trend_blocks(points, SERIES_POINTS, loads);
+    for (unsigned i = 0; i < TREND_BLOCKS; i++) {
+        most = fmax(most, loads[i]);
+    }
+    return ratio_log(blocks[TREND_BLOCKS - 1], blocks[0]) <=
+           LOAD_ELASTICITY * ratio_log(most, least_load(load, window, loads));
+}
+
+/* A fall to the beginning of the window counts, too. */
+static bool is_record(const struct series *series, enum series_window window,
+                      const double blocks[TREND_BLOCKS])
+{
+    const struct series_past past = series_past(series, window);
+    double fall = past.fall;
+    for (unsigned i = 0; i < TREND_BLOCKS; i++) {
+        fall = fmax(fall, past.most - blocks[i]);
+    }
+    return isnan(past.most) || blocks[TREND_BLOCKS - 1] > past.most + RECORD_MARGIN * fall;
+}
+
+/* Whether the points themselves rise, and not only their blocks. */
+static bool points_rise(const float points[SERIES_POINTS], double rise)
+{
+    double mean_slope = rise / (SERIES_POINTS - BLOCK_POINTS);
+    return rise >= NOISE_EFFECT * trend_noise(points, SERIES_POINTS) &&
+           trend_near_slope(points, SERIES_POINTS, BLOCK_POINTS) >= NEAR_SLOPE * mean_slope &&
+           trend_concordance(points, SERIES_POINTS) >= CONCORDANCE_LEAST;
+}
+
+bool drift_window_says(const struct series *series, enum series_window window,
+                       const struct drift_terms *terms)
+{
+    float points[SERIES_POINTS];
+    double blocks[TREND_BLOCKS];
+    if (is_young(series, window)) {
+        return false;
+    }
+    series_points(series, window, points);
+    trend_blocks(points, SERIES_POINTS, blocks);
+    return rise_matters(blocks, window, terms) && trend_is_even(blocks) &&
+           !load_explains(blocks, terms->load, window) && is_record(series, window, blocks) &&
+           points_rise(points, blocks[TREND_BLOCKS - 1] - blocks[0]);
+}
+
+/* ---- over time ---- */
+
+static void count(uint8_t *counter)
+{
+    *counter = *counter < UINT8_MAX ? *counter + 1 : *counter;
+}
+
+static void listen(struct drift *drift, const struct series *series, enum series_window window,
+                   const struct drift_terms *terms)
+{
+    if (drift_window_says(series, window, terms)) {
+        count(&drift->said_counts[window]);
+        drift->unsaid_counts[window] = 0;
+    } else {
+        count(&drift->unsaid_counts[window]);
+        drift->said_counts[window] = 0;
+    }
+}
+
+/* The longest window that says so: its estimate has the least error. */
+static bool find_window(const struct drift *drift, enum series_window *ret_window)
+{
+    for (int i = SERIES_WINDOWS - 1; i >= 0; i--) {
+        if (drift->said_counts[i] >= rules[i].said_least) {
+            *ret_window = (enum series_window)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void enter(struct drift *drift, enum drift_state state, uint64_t tick)
+{
+    drift->state = state;
+    drift->since_tick = tick;
+}
+
+enum drift_event drift_note(struct drift *drift, const struct series *series,
+                            const struct drift_terms *terms)
+{
+    for (unsigned i = 0; i < SERIES_WINDOWS; i++) {
+        if (series_turned(series, (enum series_window)i)) {
+            listen(drift, series, (enum series_window)i, terms);
+        }
+    }
+    bool drifts = find_window(drift, &drift->window);
+    if (drifts && drift->state != DRIFT_DRIFTING) {
+        enter(drift, DRIFT_DRIFTING, series->last_tick);
+        return DRIFT_BEGINS;
+    }
+    if (drift->state == DRIFT_DRIFTING && !drifts &&
+        drift->unsaid_counts[drift->window] >= rules[drift->window].unsaid_least) {
+        enter(drift, DRIFT_STEADY, series->last_tick);
+        return DRIFT_ENDS;
+    }
+    if (drift->state == DRIFT_YOUNG && !is_young(series, SERIES_SHORT)) {
+        enter(drift, DRIFT_STEADY, series->last_tick);
+    }
+    return DRIFT_NO_EVENT;
+}
+
+/* ---- estimate ---- */
+
+static enum series_window estimate_window(const struct drift *drift, const struct series *series)
+{
+    if (drift->state == DRIFT_DRIFTING) {
+        return drift->window;
+    }
+    for (int i = SERIES_WINDOWS - 1; i > 0; i--) {
+        if (series->rings[i].present_count >= SERIES_POINTS / 2) {
+            return (enum series_window)i;
+        }
+    }
+    return SERIES_SHORT;
+}
+
+struct drift_estimate drift_estimate(const struct drift *drift, const struct series *series,
+                                     const struct drift_terms *terms)
+{
+    struct drift_estimate estimate = {.window = estimate_window(drift, series)};
+    float points[SERIES_POINTS];
+    double blocks[TREND_BLOCKS];
+    unsigned present_count = series_points(series, estimate.window, points);
+    trend_blocks(points, SERIES_POINTS, blocks);
+    estimate.level = present_count < SERIES_POINTS / 4 ? NAN : blocks[TREND_BLOCKS - 1];
+    if (isnan(estimate.level)) {
+        return (struct drift_estimate){NAN, NAN, INFINITY, estimate.window};
+    }
+    double slope = trend_slope(points, SERIES_POINTS);
+    /* the block's middle is half a block ago */
+    estimate.level += slope * (BLOCK_POINTS / 2.0);
+    estimate.slope = slope / (double)series_step_ticks(estimate.window);
+    double space = fmax(terms->limit - estimate.level, 0);
+    estimate.left_ticks = estimate.slope > 0 ? space / estimate.slope : INFINITY;
+    return estimate;
+}
