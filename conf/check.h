@@ -7,6 +7,8 @@
 #ifndef EVENKEEL_CONF_CHECK_H
 #define EVENKEEL_CONF_CHECK_H
 
+#include <stddef.h>
+
 struct loading;
 struct text_index;
 
@@ -17,5 +19,11 @@ void index_name(struct loading *loading, struct text_index *index, const char *n
 
 /* The part of it that concerns routes. */
 void check_routes(struct loading *loading);
+
+/* The part of these that concerns auth of a route. */
+void check_auth(struct loading *loading, size_t number, const struct text_index *upstreams);
+
+/* The existing name nearest to one that does not exist; NULL: none is near. */
+const char *nearest_name(const char *name, const void *items, size_t count, size_t item_bytes);
 
 #endif

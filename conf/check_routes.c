@@ -33,8 +33,7 @@ static void check_names(struct loading *loading)
 
 #define TYPE_MAX_BYTES 128
 
-/* The existing name nearest to one that does not exist. */
-static const char *nearest(const char *name, const void *items, size_t count, size_t item_bytes)
+const char *nearest_name(const char *name, const void *items, size_t count, size_t item_bytes)
 {
     const char *best = NULL;
     size_t best_distance = 4;
@@ -95,8 +94,8 @@ static void check_route_upstream(struct loading *loading, size_t number,
     char path[64];
     if (upstream == NULL) {
         say_unknown_name(loading, number, "upstream", route->upstream,
-                         nearest(route->upstream, settings->upstreams, settings->upstream_count,
-                                 sizeof *settings->upstreams));
+                         nearest_name(route->upstream, settings->upstreams,
+                                      settings->upstream_count, sizeof *settings->upstreams));
         return;
     }
     route->upstream_index = (size_t)(upstream - settings->upstreams);
@@ -118,8 +117,8 @@ static void check_listener_name(struct loading *loading, size_t number, const ch
     }
     if (!found) {
         say_unknown_name(loading, number, "listener", name,
-                         nearest(name, settings->listeners, settings->listener_count,
-                                 sizeof *settings->listeners));
+                         nearest_name(name, settings->listeners, settings->listener_count,
+                                      sizeof *settings->listeners));
     }
 }
 
@@ -309,6 +308,7 @@ static void check_references(struct loading *loading)
     for (size_t i = 0; i < settings->route_count; i++) {
         check_route_match(loading, i);
         check_route_edge(loading, i);
+        check_auth(loading, i, &upstreams);
         if (settings->routes[i].upstream == NULL) {
             continue;
         }

@@ -31,6 +31,7 @@
     X(EDGE_UPSTREAM, "upstream")                  \
     X(EDGE_HEADER, "header:")                     \
     X(EDGE_COOKIE, "cookie:")                     \
+    X(EDGE_USER, "user")                          \
     X(EDGE_CLIENT_SUBJECT, "client_cert:subject") \
     X(EDGE_CAPTURE, "0")
 enum edge_place { ENUM_VALUES(EDGE_PLACES) };

@@ -6,6 +6,7 @@ libconf_a_SOURCES = \
 	%D%/balance_method.h \
 	%D%/check.c \
 	%D%/check.h \
+	%D%/check_auth.c \
 	%D%/check_routes.c \
 	%D%/checklist.c \
 	%D%/checklist.h \

@@ -58,6 +58,16 @@ const struct schema_row schema_route_rows[] = {
          "addresses of clients that may use the route; others get 403. Behind trusted_peers the client is the one that they name"},
     {"access.deny", &type_prefix_list, NULL, AT(access.deny),
      .help = "addresses of clients that get 403, also if allow has them"},
+    {"auth.forward.upstream", &type_optional_text, NULL, AT(auth.forward.upstream),
+     .help =
+         "a request of the route goes on only if this upstream answers with 2xx to a GET with the client's fields, X-Forwarded-Method and X-Forwarded-Uri; any other answer below 500 goes to the client, and no answer is 503 or 504"},
+    {"auth.forward.path", &type_optional_text, NULL, AT(auth.forward.path),
+     .help = "path of that GET, with a query if need be, such as \"/verify\""},
+    {"auth.forward.copy", &type_removed_list, NULL, AT(auth.forward.copy),
+     .help =
+         "fields of that answer that go on with the request, such as \"Remote-User\"; what the client sent under these names, also with _, is dropped; the first one is the user in the access log"},
+    {"auth.forward.timeout", &type_duration, "5s", AT(auth.forward.timeout_ms), .min = MS,
+     .max = HOUR, .help = "longest wait for that answer (else 504)"},
     {"rewrite.path", &type_edge_text, NULL, AT(rewrite.path),
      .help =
          "path that goes to the upstream, such as \"/{1}\" with the first group of path_regex; the query goes on unless the text has one"},

@@ -414,6 +414,26 @@ struct access_settings {
     size_t deny_count;
 };
 
+/* A service is asked whether a request may pass. */
+struct auth_forward_settings {
+    const char *upstream; /* NULL: not given */
+    size_t upstream_index;
+    const char *path;        /* and query */
+    const char *const *copy; /* fields of the service's answer that go on with the request */
+    size_t copy_count;
+    uint64_t timeout_ms;
+};
+
+/* Who may use a route. */
+struct auth_settings {
+    struct auth_forward_settings forward;
+};
+
+static inline bool auth_asked(const struct auth_settings *auth)
+{
+    return auth->forward.upstream != NULL;
+}
+
 struct route_settings {
     const char *name; /* unique; "route-1"... when not given */
     struct route_match_settings match;
@@ -422,6 +442,7 @@ struct route_settings {
     struct redirect_settings redirect;
     struct respond_settings respond;
     struct access_settings access;
+    struct auth_settings auth;
     struct rewrite_settings rewrite;
     struct edge_settings edge;
     uint64_t deadline_ms;  /* 0: the upstream's total only */

@@ -43,6 +43,8 @@
 /* Share of the memory budget for bodies of requests that are taken in before they are forwarded. */
 #define REQUEST_MEMORY_SHARE 0.2
 #define PIPES_PER_WORKER 256
+/* Requests of our own that nobody waits for, over all workers. */
+#define DETACHED_LIMIT 1024
 #define HOUSEKEEPING_MS 250
 /* At the end, how long to wait for answers of the admin listener in progress. */
 #define CONTROL_FLUSH_MS 250
@@ -89,6 +91,7 @@ static void control_init_bounds(struct control *control)
                     (uint64_t)((double)control->limits.memory_budget_bytes * REQUEST_MEMORY_SHARE));
     bound_init(&bounds->fds, "fds", NULL, usable);
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
+    bound_init(&bounds->detached_requests, "detached_requests", NULL, DETACHED_LIMIT);
     bound_init(&control->limits.generations, "generations", NULL, 2);
     bound_registry_init(&control->limits.registry);
     struct bound *const all[] = {&bounds->clients,
@@ -100,6 +103,7 @@ static void control_init_bounds(struct control *control)
                                  &bounds->handshakes,
                                  &bounds->replay_bytes,
                                  &bounds->request_buffers.bound,
+                                 &bounds->detached_requests,
                                  &control->limits.generations};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         bound_register(&control->limits.registry, all[i]);

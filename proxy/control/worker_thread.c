@@ -8,6 +8,7 @@
 #include "proxy/client/client.h"
 #include "proxy/client/listener.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/side_request.h"
 #include "proxy/upstream/splice.h"
 #include "steady/check.h"
 
@@ -81,6 +82,7 @@ uint64_t worker_thread_settle(struct worker_thread *thread)
     uint64_t done_count = mailbox_drain(worker->loop.mailbox, worker);
     listeners_close(worker);
     clients_close_all(worker);
+    side_requests_end_all(worker);
     /* places that became free were offered to waiters, and the deferred work keeps their line in memory */
     while (loop_has_deferred(&worker->loop)) {
         done_count += loop_run_deferred(&worker->loop);
@@ -144,6 +146,7 @@ static void *worker_thread_main(void *arg)
         worker_thread_report_drained(thread);
     }
     clients_close_all(worker);
+    side_requests_end_all(worker);
     listeners_close(worker);
     loop_free_deferred(&worker->loop, worker);
     return NULL;

@@ -10,7 +10,7 @@ static unsigned char folded(char byte)
     return byte == '_' ? '-' : route_lower(byte);
 }
 
-static bool name_is(const char *name, size_t name_bytes, const char *wanted)
+bool edge_name_is(const char *name, size_t name_bytes, const char *wanted)
 {
     if (strlen(wanted) != name_bytes) {
         return false;
@@ -27,12 +27,12 @@ static bool name_is(const char *name, size_t name_bytes, const char *wanted)
 static bool edit_takes(const struct field_edit_settings *edit, const char *name, size_t name_bytes)
 {
     for (size_t i = 0; i < edit->set_count; i++) {
-        if (name_is(name, name_bytes, edit->set[i].name)) {
+        if (edge_name_is(name, name_bytes, edit->set[i].name)) {
             return true;
         }
     }
     for (size_t i = 0; i < edit->remove_count; i++) {
-        if (name_is(name, name_bytes, edit->remove[i])) {
+        if (edge_name_is(name, name_bytes, edit->remove[i])) {
             return true;
         }
     }

@@ -18,6 +18,9 @@ struct edge_edits {
     const struct field_edit_settings *of[2]; /* NULL: none */
 };
 
+/* Whether it is this name, in any case and with "_" for "-". */
+bool edge_name_is(const char *name, size_t name_bytes, const char *wanted);
+
 /* For requests: drops the fields that are replaced or removed, and appends lines for those that are written. */
 __attribute__((warn_unused_result)) bool edge_edit_request(const struct edge_edits *edits,
                                                            const struct edge_facts *facts,

@@ -202,6 +202,7 @@ static struct value value_of(const struct edge_facts *facts, const struct edge_p
     case EDGE_UPSTREAM: return value_of_text(facts->upstream);
     case EDGE_HEADER: return value_of_field(facts, part);
     case EDGE_COOKIE: return value_of_cookie(facts, part);
+    case EDGE_USER: return value_of_text(facts->user);
     case EDGE_CLIENT_SUBJECT: return value_of_subject(facts);
     case EDGE_CAPTURE: return value_of_capture(facts, part->capture);
     }

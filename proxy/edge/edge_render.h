@@ -34,6 +34,7 @@ struct edge_facts {
     const char *listener;
     const char *route;
     const char *upstream; /* "": none */
+    const char *user;     /* by auth; "": none */
     const char *request_id;
     size_t request_id_bytes;
     const struct path_captures *captures; /* NULL: none */

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/field_trust.h"
 #include "proxy/exchange/hedge.h"
@@ -93,18 +94,38 @@ bool exchange_start(const struct exchange_origin *origin, const struct downstrea
     exchange->body.state = payload->last ? REQUEST_WHOLE : REQUEST_ARRIVING;
     *ret_exchange = exchange;
     exchange_route(exchange);
+    if (__builtin_expect(payload->trailers != NULL, 0)) {
+        field_trust_trailers(exchange, payload->trailers);
+    }
     exchange_send_or_hold(exchange, payload);
     return true;
+}
+
+struct exchange *exchange_start_inner(const struct exchange_origin *origin,
+                                      const struct downstream_ops *ops, void *owner,
+                                      const struct http_head *head)
+{
+    struct exchange *exchange = exchange_create(origin, ops, owner);
+    if (exchange != NULL && !exchange_take_head(exchange, head)) {
+        slab_give(origin->worker->exchanges, &exchange);
+        return NULL;
+    }
+    if (exchange != NULL) {
+        exchange->looked = true; /* there is no client to look at */
+        exchange->body.state = REQUEST_WHOLE;
+    }
+    return exchange;
 }
 
 bool exchange_start_twin(struct exchange *exchange, const struct downstream_ops *ops,
                          struct exchange **ret_twin)
 {
-    struct exchange *twin = exchange_create(exchange->origin, ops, exchange);
+    struct exchange *twin =
+        exchange_start_inner(exchange->origin, ops, exchange, &exchange->request);
     if (twin == NULL) {
         return false;
     }
-    if (!exchange_take_head(twin, &exchange->request) || !exchange_edge_share(twin, exchange)) {
+    if (!exchange_edge_share(twin, exchange)) {
         exchange_free_now(&twin->freed, exchange->worker);
         return false;
     }
@@ -118,8 +139,6 @@ bool exchange_start_twin(struct exchange *exchange, const struct downstream_ops 
     twin->tries.attempts_before = exchange->tries.attempts_before;
     twin->tries.retries_count = 1;
     twin->tries.tried[twin->tries.tried_count++] = exchange->attempt.endpoint;
-    twin->body.state = REQUEST_WHOLE;
-    twin->looked = true; /* the first exchange checks that */
     *ret_twin = twin;
     return true;
 }
@@ -154,13 +173,6 @@ static bool exchange_ends_here(struct exchange *exchange)
         return false;
     }
     return true;
-}
-
-static uint8_t exchange_client_stratum(const struct exchange *exchange)
-{
-    return __builtin_expect(exchange->forward.client_told, 0)
-               ? call_client_stratum(exchange->worker->env.strata_seed, &exchange->told_client)
-               : exchange->origin->client_stratum;
 }
 
 /* What few requests have. False: the exchange has been answered. */
@@ -297,6 +309,25 @@ static bool exchange_is_too_large(const struct exchange *exchange)
            exchange->body.bytes > most_bytes;
 }
 
+/* The last questions before places are asked for. False: the exchange has been answered. */
+__attribute__((always_inline)) static inline bool exchange_is_fine(
+    struct exchange *exchange, const struct upstream_settings *upstream,
+    const struct route_settings *route)
+{
+    const struct http_head *head = &exchange->request;
+    if (__builtin_expect(head->framing != FRAMING_NONE, 0) && exchange_is_too_large(exchange)) {
+        exchange_fail(exchange, REASON_BODY_TOO_LARGE, NULL);
+        return false;
+    }
+    exchange_set_deadline(exchange, upstream, route);
+    if (__builtin_expect(exchange->times.deadline_asked, 0) && exchange_hopeless(exchange)) {
+        exchange_fail(exchange, REASON_HOPELESS, NULL);
+        return false;
+    }
+    exchange->body.continue_awaited = (head->facts & FACT_EXPECT_CONTINUE) != 0;
+    return true;
+}
+
 static void exchange_route(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
@@ -328,17 +359,33 @@ static void exchange_route(struct exchange *exchange)
     if (__builtin_expect(route->edge, 0) && !exchange_edge_begin(exchange, route)) {
         return;
     }
-    if (__builtin_expect(head->framing != FRAMING_NONE, 0) && exchange_is_too_large(exchange)) {
-        exchange_fail(exchange, REASON_BODY_TOO_LARGE, NULL);
+    if (exchange_is_fine(exchange, view->settings, route->settings) &&
+        exchange_rates_pass(exchange, route)) {
+        exchange_begin(exchange);
+    }
+}
+
+void exchange_go_on_behind_auth(struct exchange *exchange)
+{
+    if (!exchange_edge_go_on(exchange)) {
         return;
     }
-    exchange_set_deadline(exchange, view->settings, route->settings);
-    if (__builtin_expect(exchange->times.deadline_asked, 0) && exchange_hopeless(exchange)) {
-        exchange_fail(exchange, REASON_HOPELESS, NULL);
+    if (exchange->target.upstream == NULL) {
+        exchange_fail(exchange, REASON_NO_ROUTE, NULL); /* no settings that are valid lead here */
         return;
     }
-    exchange->body.continue_awaited = (head->facts & FACT_EXPECT_CONTINUE) != 0;
-    exchange_begin(exchange, route);
+    const uint64_t deadline_ms = exchange->times.deadline_ms; /* which the wait was part of */
+    exchange->body.moved_ms = exchange_now_ms(exchange); /* which the client could not send in */
+    if (!exchange_is_fine(exchange, exchange_settings(exchange), exchange->edge.route)) {
+        return;
+    }
+    exchange->times.deadline_ms = deadline_earlier(exchange->times.deadline_ms, deadline_ms);
+    exchange_begin(exchange);
+    exchange_go_on(exchange);
+    if (exchange->stage == EXCHANGE_AWAITING_BODY) {
+        exchange->body.full = false;
+        exchange->downstream->read_on(exchange);
+    }
 }
 
 /* ---- the end ---- */
@@ -368,7 +415,7 @@ void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const
     if (exchange->response.status == 0 && exchange_retries(exchange, reason)) {
         return;
     }
-    if (exchange_is_twin(exchange)) {
+    if (exchange_is_inner(exchange)) {
         exchange_finish(exchange, reason);
         return;
     }
@@ -389,17 +436,20 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
     if (exchange_is_over(exchange)) {
         return;
     }
+    if (__builtin_expect(exchange->stage == EXCHANGE_ASKING, 0)) {
+        exchange_auth_cancel(exchange);
+    }
     exchange_enter(exchange, EXCHANGE_FINISHED);
     exchange->reason = (uint8_t)reason;
     exchange_dequeue(exchange);
     hedge_cancel(exchange);
-    if (access_log_on(worker->access) && !exchange_is_twin(exchange)) {
+    if (access_log_on(worker->access) && !exchange_is_inner(exchange)) {
         exchange_log(exchange);
     }
     attempt_end(exchange);
     admission_release(exchange);
     wheel_disarm(&worker->loop.wheel, &exchange->timer);
-    if (__builtin_expect(!exchange_is_twin(exchange), 1)) {
+    if (__builtin_expect(!exchange_is_inner(exchange), 1)) {
         stat_add(&exchange->target.stats->by_class[exchange->response.status / 100], 1);
         stat_add(&exchange->target.stats->by_reason[reason], 1);
         histogram_record(&exchange->target.stats->duration_us, (uint64_t)exchange_age_us(exchange));

@@ -101,6 +101,7 @@ static inline const struct stream *origin_secure(const struct exchange_origin *o
 
 enum exchange_stage {
     EXCHANGE_NEW, /* not routed yet */
+    EXCHANGE_ASKING, /* waits until it is known who asks, and holds no place meanwhile (exchange_auth.h) */
     EXCHANGE_AWAITING_BODY, /* waits for the first bytes of the request's body, and holds no place meanwhile */
     EXCHANGE_QUEUED,     /* waits for a place at the upstream, or for a connection */
     EXCHANGE_CONNECTING, /* waits for a lease */
@@ -160,12 +161,14 @@ enum hedge_role {
     HEDGE_RACING, /* its twin asks another endpoint; both may still answer */
     HEDGE_BEATEN, /* its twin brings the answer; its own attempt is over */
     HEDGE_SPENT,  /* its twin failed; there is no second one */
-    HEDGE_TWIN,   /* it is a twin: it is not counted or logged */
+    /* the rest have no client: they are not counted, logged or answered (exchange_is_inner()) */
+    HEDGE_TWIN, /* it is a twin */
+    HEDGE_SIDE, /* it is a side request (side_request.h) */
 };
 
 struct exchange_hedge {
     struct exchange *twin; /* in RACING and BEATEN */
-    uint8_t role;          /* enum hedge_role; written only by hedge.c */
+    uint8_t role; /* enum hedge_role; written only by hedge.c, and at the start of a side request */
 };
 
 /* What has become of a gRPC call. */
@@ -200,7 +203,8 @@ struct exchange {
     struct worker *worker;
     const struct exchange_origin *origin;
     const struct downstream_ops *downstream;
-    void *owner; /* the client (HTTP/1) or stream; for a twin, the exchange to which it belongs */
+    void *
+        owner; /* the client (HTTP/1) or stream; for a twin, the exchange to which it belongs; or the side request */
     struct http_head request; /* a copy; its base is in head_space or head_buf */
     struct buf *head_buf;     /* NULL: there is room for the head in head_space */
     struct exchange_target target;

@@ -6,6 +6,7 @@
 
 #include "proxy/edge/edge_fields.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/http/added_fields.h"
 #include "proxy/http/target_path.h"
@@ -37,6 +38,7 @@ static struct edge_facts facts_of(const struct exchange *exchange)
         .listener = exchange->origin->listener->name,
         .route = exchange->target.route_name,
         .upstream = exchange->target.upstream_name,
+        .user = exchange_auth_user(exchange),
         .request_id = id,
         .request_id_bytes = id_bytes,
         .secure = origin_secure(exchange->origin) != NULL,
@@ -93,6 +95,11 @@ struct subject {
     bool decoded; /* a reading of the path, not the path as it is written */
     struct path_captures captures;
 };
+
+static struct subject *subject_in(struct buf *space)
+{
+    return (struct subject *)(void *)space->bytes;
+}
 
 /* What follows the prefix, which whole segments are; NULL: the path begins otherwise. */
 static const char *behind_prefix(const struct subject *subject, const char *prefix,
@@ -258,17 +265,23 @@ static bool edits_anything(const struct field_edit_settings *edit)
     return edit->set_count + edit->add_count + edit->remove_count > 0;
 }
 
+bool exchange_edge_take_lines(struct exchange *exchange)
+{
+    if (exchange->edge.lines == NULL) {
+        exchange->edge.lines = buf_take(exchange->worker->bufs, LINES_BYTES);
+    }
+    return exchange->edge.lines != NULL;
+}
+
 static enum exchange_reason edit_request(struct exchange *exchange, const struct edge_facts *facts)
 {
     const struct edge_edits edits = request_edits(exchange);
     if (!edits_anything(edits.of[0]) && !edits_anything(edits.of[1])) {
         return REASON_COMPLETE;
     }
-    exchange->edge.lines = buf_take(exchange->worker->bufs, LINES_BYTES);
-    if (exchange->edge.lines == NULL) {
+    if (!exchange_edge_take_lines(exchange)) {
         return REASON_NO_MEMORY;
     }
-    exchange->edge.lines->begin = exchange->edge.lines->end = 0;
     return edge_edit_request(&edits, facts, &exchange->request, exchange->edge.lines)
                ? REASON_COMPLETE
                : REASON_HEAD_TOO_LARGE;
@@ -310,19 +323,34 @@ bool exchange_edge_begin(struct exchange *exchange, const struct route *route)
         exchange_fail(exchange, REASON_ACCESS_DENIED, NULL);
         return false;
     }
-    struct buf *space = buf_take(exchange->worker->bufs, exchange->request.target.bytes + 1);
+    struct buf *space = buf_take(exchange->worker->bufs,
+                                 sizeof(struct subject) + exchange->request.target.bytes + 1);
     if (space == NULL) {
         exchange_fail(exchange, REASON_NO_MEMORY, NULL);
         return false;
     }
+    exchange->edge.subject = space;
+    find_subject(exchange, route, space->bytes + sizeof(struct subject), subject_in(space));
+    if (auth_asked(&exchange->edge.route->auth)) {
+        if (exchange_rates_pass(exchange, route)) {
+            exchange_auth_begin(exchange);
+        }
+        return false;
+    }
+    return exchange_edge_go_on(exchange);
+}
+
+bool exchange_edge_go_on(struct exchange *exchange)
+{
     struct worker *worker =
         exchange->worker; /* the exchange may be over when it has been answered */
-    struct subject subject;
-    find_subject(exchange, route, space->bytes, &subject);
+    struct buf *space = exchange->edge.subject;
+    const struct subject *subject = subject_in(space);
+    exchange->edge.subject = NULL;
     struct edge_facts facts = facts_of(exchange);
-    facts.captures = &subject.captures;
-    facts.captures_decoded = subject.decoded;
-    bool goes_on = do_all(exchange, &facts, &subject);
+    facts.captures = &subject->captures;
+    facts.captures_decoded = subject->decoded;
+    bool goes_on = do_all(exchange, &facts, subject);
     buf_give(worker->bufs, &space);
     return goes_on;
 }
@@ -331,6 +359,7 @@ bool exchange_edge_share(struct exchange *twin, const struct exchange *exchange)
 {
     twin->edge = exchange->edge;
     twin->edge.lines = NULL;
+    twin->edge.auth = NULL;
     if (exchange->edge.held != NULL) {
         twin->edge.held = settings_get(exchange->edge.held);
     }
@@ -349,6 +378,8 @@ bool exchange_edge_share(struct exchange *twin, const struct exchange *exchange)
 void exchange_edge_release(struct exchange *exchange)
 {
     buf_give(exchange->worker->bufs, &exchange->edge.lines);
+    buf_give(exchange->worker->bufs, &exchange->edge.subject);
+    exchange_auth_release(exchange);
     if (exchange->edge.held != NULL) {
         settings_put(&exchange->edge.held);
     }
@@ -372,8 +403,11 @@ bool exchange_edge_add_lines(const struct exchange *exchange, char *space, size_
     if (added->bytes + exchange->edge.lines->end > space_bytes) {
         return false;
     }
-    const struct edge_edits edits = request_edits(exchange);
-    size_t bytes = edge_filter_lines(&edits, space, added->bytes);
+    size_t bytes = added->bytes;
+    if (exchange->edge.route != NULL) {
+        const struct edge_edits edits = request_edits(exchange);
+        bytes = edge_filter_lines(&edits, space, bytes);
+    }
     memcpy(space + bytes, exchange->edge.lines->bytes, exchange->edge.lines->end);
     *added = (struct added_fields){space, bytes + exchange->edge.lines->end};
     return true;

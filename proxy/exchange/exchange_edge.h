@@ -17,22 +17,28 @@ struct added_fields;
 struct buf;
 struct exchange;
 struct error_page_settings;
+struct exchange_auth;
 struct own_response;
 struct route;
 struct route_settings;
 struct settings;
 
 struct exchange_edge {
-    struct settings *held;              /* NULL: the route only forwards */
+    struct settings *held; /* NULL: the route only forwards, or the exchange has none of its own */
     const struct route_settings *route; /* of `held` */
     struct buf *lines;                  /* fields for the upstream, as lines; NULL: none */
     struct span came_target, came_host; /* before they were rewritten */
+    struct buf
+        *subject; /* what rewriting begins from, while the exchange waits; NULL: it does not */
+    struct exchange_auth *auth; /* NULL: nobody was asked */
     bool rewritten;
 };
 
-/* After routing, when the route does more than forward. False: the exchange has been answered. */
+/* After routing, when the route does more than forward. False: the exchange has been answered, or it waits (EXCHANGE_ASKING). */
 __attribute__((warn_unused_result)) bool exchange_edge_begin(struct exchange *exchange,
                                                              const struct route *route);
+/* The same behind the wait. False: the exchange has been answered. */
+__attribute__((warn_unused_result)) bool exchange_edge_go_on(struct exchange *exchange);
 /* A twin does the same to its request. False: no memory. */
 __attribute__((warn_unused_result)) bool exchange_edge_share(struct exchange *twin,
                                                              const struct exchange *exchange);
@@ -42,6 +48,8 @@ void exchange_edge_release(struct exchange *exchange);
 struct span exchange_came_target(const struct exchange *exchange);
 struct span exchange_came_host(const struct exchange *exchange);
 
+/* Makes room for lines that go to the upstream. False: no memory. */
+__attribute__((warn_unused_result)) bool exchange_edge_take_lines(struct exchange *exchange);
 /* Puts the route's lines to those that are added anyway, in space of this size. False: they may not fit. */
 __attribute__((warn_unused_result)) bool exchange_edge_add_lines(const struct exchange *exchange,
                                                                  char *space, size_t space_bytes,

@@ -69,15 +69,17 @@ static bool exchange_has_no_body_yet(const struct exchange *exchange)
            !body->continue_awaited && !exchange_is_call(exchange);
 }
 
-void exchange_begin(struct exchange *exchange, const struct route *route)
+bool exchange_rates_pass(struct exchange *exchange, const struct route *route)
 {
     bool limited =
         route->admission.limited || exchange->origin->listener->admission.rate.interval != 0;
-    if (__builtin_expect(limited, 0) &&
-        (!exchange_rates_allow(exchange, route) ||
-         (route->admission.shards != NULL && !exchange_choose_shard(exchange, route)))) {
-        return;
-    }
+    return __builtin_expect(!limited, 1) ||
+           (exchange_rates_allow(exchange, route) &&
+            (route->admission.shards == NULL || exchange_choose_shard(exchange, route)));
+}
+
+void exchange_begin(struct exchange *exchange)
+{
     if (exchange_has_no_body_yet(exchange) || exchange_waits_for_buffer(exchange)) {
         admission_enter(exchange, ADMISSION_APART);
         exchange_enter(exchange, EXCHANGE_AWAITING_BODY);

@@ -1,6 +1,7 @@
 /* The access line of an exchange. */
 #include <string.h>
 
+#include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/http/grpc_words.h"
 #include "proxy/policy/shards.h"
@@ -60,6 +61,7 @@ void exchange_log(struct exchange *exchange)
         .route = text_of_string(exchange->target.route_name),
         .upstream = text_of_string(exchange->target.upstream_name),
         .endpoint = text_of_string(endpoint),
+        .user = text_of_string(exchange_auth_user(exchange)),
         .reason = text_of_string(reason),
         .status = exchange->response.status,
         .shard = exchange->admission.shard != NULL ? (int)exchange->admission.shard->index : -1,

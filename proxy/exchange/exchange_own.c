@@ -7,28 +7,34 @@
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/http/respond.h"
 
-/* Sends a whole answer and ends the exchange. location: a field to add; NULL: none. */
-static void send_own(struct exchange *exchange, enum exchange_reason reason,
-                     struct own_response *own, const char *body, const char *location,
-                     size_t location_bytes)
+void exchange_send_whole(struct exchange *exchange, enum exchange_reason reason,
+                         const struct http_head *head, const struct payload *payload,
+                         const char *location, size_t location_bytes)
 {
     struct worker *worker = exchange->worker;
-    bool silent = exchange->request.method == METHOD_HEAD || own->head.framing == FRAMING_NONE;
-    const struct iovec piece = {(void *)(uintptr_t)body, silent ? 0 : own->body_bytes};
-    const struct payload payload = {&piece, 1, true, NULL};
     struct http_head edited;
     struct buf *space;
-    const struct http_head *head =
-        exchange_edge_response(exchange, &own->head, location, location_bytes, &edited, &space);
-    exchange->response.status = own->head.status;
-    exchange->response.payload_bytes = piece.iov_len;
-    enum sink sink = exchange->downstream->send_head(exchange, head, &payload);
+    const struct http_head *sent =
+        exchange_edge_response(exchange, head, location, location_bytes, &edited, &space);
+    exchange->response.status = head->status;
+    exchange->response.payload_bytes = payload_bytes(payload);
+    enum sink sink = exchange->downstream->send_head(exchange, sent, payload);
     buf_give(worker->bufs, &space);
     if (sink == SINK_BROKEN) {
         return;
     }
     exchange->response.intact = true;
     exchange_finish(exchange, reason);
+}
+
+static void send_own(struct exchange *exchange, enum exchange_reason reason,
+                     struct own_response *own, const char *body, const char *location,
+                     size_t location_bytes)
+{
+    bool silent = exchange->request.method == METHOD_HEAD || own->head.framing == FRAMING_NONE;
+    const struct iovec piece = {(void *)(uintptr_t)body, silent ? 0 : own->body_bytes};
+    const struct payload payload = {&piece, 1, true, NULL};
+    exchange_send_whole(exchange, reason, &own->head, &payload, location, location_bytes);
 }
 
 void exchange_answer_ourselves(struct exchange *exchange, enum exchange_reason reason,

@@ -10,6 +10,7 @@
 #define EVENKEEL_PROXY_EXCHANGE_EXCHANGE_PARTS_H
 
 #include "proxy/exchange/exchange.h"
+#include "proxy/policy/call_strata.h"
 
 struct edge_facts;
 
@@ -33,6 +34,12 @@ static inline bool exchange_is_twin(const struct exchange *exchange)
     return exchange->hedge.role == HEDGE_TWIN;
 }
 
+/* Whether it is a request of our own, with no client: a twin, or a side request. */
+static inline bool exchange_is_inner(const struct exchange *exchange)
+{
+    return exchange->hedge.role >= HEDGE_TWIN;
+}
+
 /* If a client that still has to send bytes is silent for this long, the endpoint is not to blame for a timeout. */
 #define EXCHANGE_SILENT_MS 1000
 
@@ -48,6 +55,13 @@ static inline bool exchange_client_silent(const struct exchange *exchange)
 {
     return exchange_client_owes(exchange) &&
            exchange_now_ms(exchange) - exchange->body.moved_ms >= EXCHANGE_SILENT_MS;
+}
+
+static inline uint8_t exchange_client_stratum(const struct exchange *exchange)
+{
+    return __builtin_expect(exchange->forward.client_told, 0)
+               ? call_client_stratum(exchange->worker->env.strata_seed, &exchange->told_client)
+               : exchange->origin->client_stratum;
 }
 
 /* The upstream as this worker sees it, and its settings. */
@@ -91,6 +105,13 @@ static inline struct policy_caller exchange_caller(const struct exchange *exchan
 
 /* ---- exchange.c ---- */
 
+/* Goes on behind EXCHANGE_ASKING: with what is left of the route, then as every exchange. */
+void exchange_go_on_behind_auth(struct exchange *exchange);
+
+/* Starts an exchange without a client, which `ops` and `owner` stand for, with a copy of the head. NULL: no memory. */
+struct exchange *exchange_start_inner(const struct exchange_origin *origin,
+                                      const struct downstream_ops *ops, void *owner,
+                                      const struct http_head *head);
 /* Starts a twin: an exchange that sends the same request to another endpoint and is owned by the first. False: no
    memory. */
 __attribute__((warn_unused_result)) bool exchange_start_twin(struct exchange *exchange,
@@ -107,13 +128,20 @@ void exchange_redirect(struct exchange *exchange, const struct redirect_settings
                        const struct edge_facts *facts);
 void exchange_respond(struct exchange *exchange, const struct respond_settings *respond,
                       const struct edge_facts *facts);
+/* Sends a whole answer and ends the exchange. location: a field to add; NULL: none. */
+void exchange_send_whole(struct exchange *exchange, enum exchange_reason reason,
+                         const struct http_head *head, const struct payload *payload,
+                         const char *location, size_t location_bytes);
 /* Whether a page goes to the client in place of this response; then the exchange is over. */
 bool exchange_intercepts(struct exchange *exchange, const struct http_head *head);
 
 /* ---- exchange_gate.c ---- */
 
-/* Begins after routing: passes the rates and the shard, then the upstream. */
-void exchange_begin(struct exchange *exchange, const struct route *route);
+/* Asks the rates, and chooses the shard. False: the exchange has been answered. */
+__attribute__((warn_unused_result)) bool exchange_rates_pass(struct exchange *exchange,
+                                                             const struct route *route);
+/* Begins after that: waits for the body, if there is none yet, then passes the shard and the upstream. */
+void exchange_begin(struct exchange *exchange);
 /* Passes the shard, if there is one, then the upstream. */
 void exchange_pass(struct exchange *exchange);
 void exchange_on_gate(struct waiter *waiter);

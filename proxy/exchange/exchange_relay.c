@@ -92,7 +92,7 @@ enum sink exchange_answer(struct exchange *exchange, const struct http_head *hea
     if (__builtin_expect(exchange->body.store != NULL, 0)) {
         request_body_forget(&exchange->body, exchange->worker);
     }
-    if (__builtin_expect(!exchange_is_twin(exchange), 1)) {
+    if (__builtin_expect(!exchange_is_inner(exchange), 1)) {
         exchange->times.first_byte_us = exchange_age_us(exchange);
         histogram_record(&exchange->target.stats->first_byte_us,
                          (uint64_t)exchange->times.first_byte_us);

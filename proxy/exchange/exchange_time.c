@@ -216,6 +216,7 @@ __attribute__((always_inline)) static inline struct due exchange_due_ms(
     case EXCHANGE_TUNNEL: due_tunnel(exchange, &due); break;
     case EXCHANGE_BACKOFF: due_act_earlier(&due, exchange->tries.retry_at_ms, DUE_RETRY); break;
     case EXCHANGE_NEW:
+    case EXCHANGE_ASKING:
     case EXCHANGE_LEASED:
     case EXCHANGE_FINISHED: break;
     }

@@ -2,6 +2,7 @@
 #include "proxy/exchange/field_trust.h"
 
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/exchange_auth.h"
 #include "proxy/http/believed_fields.h"
 
 /* A longer name stands in for none that matters. */
@@ -87,6 +88,7 @@ void field_trust_trailers(struct exchange *exchange, const struct http_head *tra
 {
     const struct header_settings *settings = &exchange->worker->generation->settings->headers;
     struct http_head fields = *trailers;
+    exchange_auth_guard(exchange, &fields);
     for (size_t i = 0; i < fields.field_count; i++) {
         struct http_field *field = &fields.fields[i];
         if (field->id == FIELD_OTHER &&

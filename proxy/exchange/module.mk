@@ -4,6 +4,7 @@ libproxy_a_SOURCES += \
 	%D%/body_store.c %D%/body_store.h \
 	%D%/exchange.c %D%/exchange.h \
 	%D%/exchange_admit.c \
+	%D%/exchange_auth.c %D%/exchange_auth.h \
 	%D%/exchange_buffer.c \
 	%D%/exchange_edge.c %D%/exchange_edge.h \
 	%D%/exchange_gate.c \
@@ -19,5 +20,6 @@ libproxy_a_SOURCES += \
 	%D%/forward.c %D%/forward.h \
 	%D%/hedge.c %D%/hedge.h \
 	%D%/request_body.c %D%/request_body.h \
+	%D%/side_request.c %D%/side_request.h \
 	%D%/told_client.c %D%/told_client.h \
 	%D%/upgrade.c %D%/upgrade.h

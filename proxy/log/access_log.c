@@ -18,13 +18,14 @@
     X(host, 512)         \
     X(client_tls, 12)    \
     X(client_cipher, 64) \
-    X(client_sni, 512)   \
+    X(client_sni, 384)   \
     X(grpc_status, 20)   \
     X(reason, 32)        \
     X(listener, 256)     \
     X(route, 256)        \
     X(upstream, 256)     \
     X(endpoint, 256)     \
+    X(user, 128)         \
     X(user_agent, 1280)  \
     X(referer, 1024)     \
     X(request_id, 512)
@@ -179,6 +180,15 @@ static void put_client_tls(struct line *line, const struct access_record *record
     put(line, record->client_resumed ? "true}" : "false}", record->client_resumed ? 5 : 6);
 }
 
+/* Only of requests that auth was asked about. */
+static void put_user(struct line *line, const struct access_record *record)
+{
+    if (record->user.length > 0) {
+        put_literal(line, ",\"user\":");
+        put_json_text(line, record->user, ROOM_user);
+    }
+}
+
 static void put_ending(struct line *line, const struct access_record *record)
 {
     put_literal(line, ",\"reason\":");
@@ -210,6 +220,7 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     put_literal(&line, "{\"time\":");
     put_time(&line, wall_ms);
     TEXT("client", client);
+    put_user(&line, record);
     TEXT("method", method);
     TEXT("target", target);
     TEXT("host", host);
@@ -290,7 +301,9 @@ size_t access_line_combined(const struct access_record *record, uint64_t wall_ms
     struct tm parts;
     gmtime_r(&seconds, &parts);
     put_combined_text(&line, record->client, ROOM_client);
-    put_literal(&line, " - - [");
+    put_literal(&line, " - ");
+    put_combined_text(&line, record->user, ROOM_user);
+    put_literal(&line, " [");
     put_padded(&line, (uint64_t)parts.tm_mday, 2);
     put_literal(&line, "/");
     put(&line, months[parts.tm_mon], 3);

@@ -75,8 +75,8 @@ struct access_text {
 struct access_record {
     struct access_text client; /* IP */
     struct access_text method, target, host, user_agent, referer, request_id;
-    struct access_text listener, route, upstream, endpoint;   /* empty: none */
-    struct access_text client_tls, client_cipher, client_sni; /* empty: no TLS; no name */
+    struct access_text listener, route, upstream, endpoint, user; /* empty: none */
+    struct access_text client_tls, client_cipher, client_sni;     /* empty: no TLS; no name */
     bool client_resumed;
     struct access_text grpc_status; /* empty: no gRPC call */
     struct access_text reason;      /* how it ended, from the table of reasons */

@@ -61,6 +61,11 @@
       "Request fields dropped because their names contain _")                                        \
     X(fields_believed_dropped, "fields_believed_dropped_total", "",                                  \
       "Request fields dropped because servers believe them and the client is not in trusted_peers")  \
+    X(auth_passed, "auth_passed_total", "", "Requests that a route's auth has let pass")             \
+    X(auth_refused, "auth_refused_total", "",                                                        \
+      "Requests that auth refused: the answer was the service's, or 401")                            \
+    X(auth_failed, "auth_failed_total", "",                                                          \
+      "Requests refused because auth could not find out who asks: 503 or 504")                       \
     X(responses_tolerated, "responses_tolerated_total", "",                                          \
       "Responses accepted although their framing breaks the standard; their connections are closed") \
     X(responses_paused, "responses_paused_total", "",                                                \

@@ -70,6 +70,7 @@ enum worker_result worker_create(const struct worker_env *env, struct worker **r
     TAILQ_INIT(&worker->open.all);
     TAILQ_INIT(&worker->open.silent);
     TAILQ_INIT(&worker->open.shaking);
+    TAILQ_INIT(&worker->open.detached);
     TAILQ_INIT(&worker->listeners);
     SLIST_INIT(&worker->pipes);
     enum worker_result result =

@@ -29,6 +29,7 @@
 #include "tls/scratch.h"
 
 struct client;
+struct side_request;
 struct splice_pipe;
 
 /* Bytes of one read; the most that a direction holds back if the other side is slow. */
@@ -48,6 +49,7 @@ struct splice_pipe;
 #define WORKER_TURN_READS 16u
 
 TAILQ_HEAD(client_list, client);
+TAILQ_HEAD(side_request_list, side_request);
 TAILQ_HEAD(worker_listener_list, worker_listener);
 SLIST_HEAD(splice_pipe_list, splice_pipe);
 
@@ -62,6 +64,7 @@ struct shared_bounds {
     struct fair_bound request_buffers; /* bytes of bodies that are taken in (buffer_request) */
     struct bound fds;                  /* taken by fds_take() */
     struct bound pipes;
+    struct bound detached_requests; /* side requests that no exchange waits for */
 };
 
 /* Words that all threads share; atomic. */
@@ -92,8 +95,9 @@ struct worker_clients {
     struct slab *streams; /* of HTTP/2 clients */
     struct blame blame;   /* likewise */
     struct client_list all;
-    struct client_list silent;  /* no byte of a handshake has arrived */
-    struct client_list shaking; /* the handshake is in progress */
+    struct client_list silent;         /* no byte of a handshake has arrived */
+    struct client_list shaking;        /* the handshake is in progress */
+    struct side_request_list detached; /* requests of our own that no client waits for */
 };
 
 /* The wall clock, read once a second. */

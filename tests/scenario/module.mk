@@ -7,6 +7,7 @@ scenario_tests = \
 	%D%/admin_abuse.py \
 	%D%/admin_large.py \
 	%D%/admission.py \
+	%D%/auth.py \
 	%D%/balance.py \
 	%D%/bounds.py \
 	%D%/breaker.py \

@@ -1,0 +1,218 @@
+/* Asking a service who may pass, and what becomes of its answer. */
+#include "proxy/exchange/exchange_auth.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/edge/edge_auth.h"
+#include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/side_request.h"
+#include "steady/deadline.h"
+
+/* Most of a service's answer that goes to a client: a page to log in. */
+#define ANSWER_BYTES ((size_t)64 * 1024)
+/* Of a name in the log. */
+#define USER_BYTES 128
+
+struct exchange_auth {
+    struct buf *memory;        /* that this struct is in */
+    struct side_request *side; /* NULL: it has answered, or there is none */
+    char user[USER_BYTES];
+};
+
+static const struct auth_settings *settings_of(const struct exchange *exchange)
+{
+    return &exchange->edge.route->auth;
+}
+
+/* ---- the end of asking ---- */
+
+static void pass(struct exchange *exchange)
+{
+    stat_add(&exchange->worker->stats.auth_passed, 1);
+    exchange_go_on_behind_auth(exchange);
+}
+
+static void fail(struct exchange *exchange, enum exchange_reason reason, const char *detail)
+{
+    stat_add(&exchange->worker->stats.auth_failed, 1);
+    exchange_fail(exchange, reason, detail);
+}
+
+static void note_user(struct exchange_auth *auth, const char *name, size_t bytes)
+{
+    bytes = bytes < sizeof auth->user ? bytes : sizeof auth->user - 1;
+    memcpy(auth->user, name, bytes);
+    auth->user[bytes] = '\0';
+}
+
+/* ---- the service's answer ---- */
+
+static bool has_body(unsigned status)
+{
+    return status != 204 && status != 205 && status != 304;
+}
+
+/* Gives the service's answer to the client. What it says of its connection and of its message's end is not the client's. */
+static void give(struct exchange *exchange, const struct side_answer *answer)
+{
+    struct http_head head = *answer->head;
+    bool body = has_body(head.status);
+    bool silent = !body || exchange->request.method == METHOD_HEAD;
+    const struct iovec piece = {(void *)(uintptr_t)answer->body, silent ? 0 : answer->body_bytes};
+    const struct payload payload = {&piece, 1, true, NULL};
+    head.facts &= FACT_CANONICAL;
+    head.framing = body ? FRAMING_LENGTH : FRAMING_NONE;
+    head.content_length = body ? answer->body_bytes : 0;
+    stat_add(&exchange->worker->stats.auth_refused, 1);
+    exchange_send_whole(exchange, REASON_AUTH_REFUSED, &head, &payload, NULL, 0);
+}
+
+static void take_yes(struct exchange *exchange, const struct http_head *head)
+{
+    const struct auth_forward_settings *forward = &settings_of(exchange)->forward;
+    const struct http_field *user = edge_auth_user(forward, head);
+    if (user != NULL) {
+        note_user(exchange->edge.auth, head->base + user->value_at, user->value_bytes);
+    }
+    if (forward->copy_count > 0 && (!exchange_edge_take_lines(exchange) ||
+                                    !edge_auth_copy(forward, head, exchange->edge.lines))) {
+        fail(exchange, REASON_AUTH_UNAVAILABLE, "its fields are too long");
+        return;
+    }
+    pass(exchange);
+}
+
+/* No answer that counts has come. */
+static void take_failure(struct exchange *exchange, const struct side_answer *answer)
+{
+    const struct reason_row *row = &reason_rows[answer->reason];
+    exchange->times.retry_after_ms = answer->retry_after_ms;
+    fail(exchange, row->status == 504 ? REASON_AUTH_TIMEOUT : REASON_AUTH_UNAVAILABLE, row->name);
+}
+
+static void on_answer(void *owner, const struct side_answer *answer)
+{
+    struct exchange *exchange = owner;
+    exchange->edge.auth->side = NULL;
+    if (answer->reason != REASON_COMPLETE) {
+        take_failure(exchange, answer);
+        return;
+    }
+    unsigned status = answer->head->status;
+    if (status >= 500) {
+        char detail[16];
+        snprintf(detail, sizeof detail, "status %u", status);
+        fail(exchange, REASON_AUTH_UNAVAILABLE, detail);
+    } else if (status < 300) {
+        take_yes(exchange, answer->head);
+    } else if (answer->cut) {
+        fail(exchange, REASON_AUTH_UNAVAILABLE, "its answer is too long");
+    } else {
+        give(exchange, answer);
+    }
+}
+
+/* ---- asking ---- */
+
+static struct upstream *service_of(const struct exchange *exchange)
+{
+    const struct generation *generation = exchange->worker->generation;
+    return generation->upstreams->views[settings_of(exchange)->forward.upstream_index].upstream;
+}
+
+/* False: no memory. */
+static bool ask_service(struct exchange *exchange)
+{
+    const struct auth_forward_settings *forward = &settings_of(exchange)->forward;
+    struct worker *worker = exchange->worker;
+    struct buf *space = buf_take(worker->bufs, edge_auth_bytes(forward, &exchange->request));
+    if (space == NULL) {
+        return false;
+    }
+    struct http_head head;
+    struct side_ask ask = {
+        .upstream = service_of(exchange),
+        .head = &head,
+        .timeout_ms = forward->timeout_ms,
+        .x_forwarded = true,
+        .body_most_bytes = ANSWER_BYTES,
+        .done = on_answer,
+        .owner = exchange,
+    };
+    edge_auth_ask(forward, &exchange->request, space->bytes, &head, &ask.lines, &ask.lines_bytes);
+    bool asked = side_request_start(exchange, &ask, &exchange->edge.auth->side);
+    buf_give(worker->bufs, &space);
+    return asked;
+}
+
+/* The wait is part of the deadline, if the request goes to an upstream. */
+static void set_deadline(struct exchange *exchange)
+{
+    const struct auth_settings *auth = settings_of(exchange);
+    if (exchange->target.upstream != NULL) {
+        exchange_set_deadline(exchange, exchange_settings(exchange), exchange->edge.route);
+        return;
+    }
+    /* its own end comes first */
+    exchange->times.deadline_ms = exchange->times.end_ms =
+        deadline_after(exchange_now_ms(exchange), 2 * auth->forward.timeout_ms);
+}
+
+static struct exchange_auth *auth_create(struct exchange *exchange)
+{
+    struct buf *memory = buf_take(exchange->worker->bufs, sizeof(struct exchange_auth));
+    if (memory == NULL) {
+        return NULL;
+    }
+    struct exchange_auth *auth = (struct exchange_auth *)(void *)memory->bytes;
+    *auth = (struct exchange_auth){.memory = memory};
+    return auth;
+}
+
+void exchange_auth_begin(struct exchange *exchange)
+{
+    exchange->edge.auth = auth_create(exchange);
+    if (exchange->edge.auth == NULL) {
+        fail(exchange, REASON_NO_MEMORY, NULL);
+        return;
+    }
+    edge_auth_guard(&settings_of(exchange)->forward, &exchange->request);
+    if (exchange->target.upstream != NULL) {
+        admission_enter(exchange, ADMISSION_APART);
+    }
+    exchange->body.full = true;
+    set_deadline(exchange);
+    exchange_enter(exchange, EXCHANGE_ASKING);
+    if (!ask_service(exchange)) {
+        fail(exchange, REASON_NO_MEMORY, NULL);
+    }
+}
+
+void exchange_auth_cancel(struct exchange *exchange)
+{
+    side_request_cancel(&exchange->edge.auth->side);
+}
+
+void exchange_auth_release(struct exchange *exchange)
+{
+    if (exchange->edge.auth != NULL) {
+        struct buf *memory = exchange->edge.auth->memory;
+        buf_give(exchange->worker->bufs, &memory);
+        exchange->edge.auth = NULL;
+    }
+}
+
+/* ---- what others ask ---- */
+
+void exchange_auth_guard(const struct exchange *exchange, struct http_head *trailers)
+{
+    if (exchange->edge.auth != NULL) {
+        edge_auth_guard(&settings_of(exchange)->forward, trailers);
+    }
+}
+
+const char *exchange_auth_user(const struct exchange *exchange)
+{
+    return exchange->edge.auth != NULL ? exchange->edge.auth->user : "";
+}
