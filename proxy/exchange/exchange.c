@@ -383,8 +383,7 @@ void exchange_go_on_behind_auth(struct exchange *exchange)
     exchange_begin(exchange);
     exchange_go_on(exchange);
     if (exchange->stage == EXCHANGE_AWAITING_BODY) {
-        exchange->body.full = false;
-        exchange->downstream->read_on(exchange);
+        exchange_read_body(exchange);
     }
 }
 

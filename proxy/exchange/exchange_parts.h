@@ -175,6 +175,8 @@ void exchange_on_dial_failed(struct exchange *exchange, enum dial_result result)
 void exchange_send(struct exchange *exchange, const struct payload *arrived);
 /* The first payload of a request that has been admitted: sends it, or holds it until there is a lease. */
 void exchange_send_or_hold(struct exchange *exchange, const struct payload *payload);
+/* Nothing more of the body was read until now: takes what has come nevertheless, and asks for more. */
+void exchange_read_body(struct exchange *exchange);
 /* Sends if the exchange has got a lease. */
 void exchange_go_on(struct exchange *exchange);
 /* For exchange_events. */

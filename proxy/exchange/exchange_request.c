@@ -114,6 +114,23 @@ void exchange_send_or_hold(struct exchange *exchange, const struct payload *payl
     }
 }
 
+void exchange_read_body(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    struct buf *came = exchange->body.held;
+    exchange->body.held = NULL;
+    exchange->body.full = false;
+    if (came != NULL) {
+        const struct iovec piece = {came->bytes + came->begin, buf_length(came)};
+        const struct payload payload = {&piece, 1, false, NULL};
+        exchange_send_or_hold(exchange, &payload);
+        buf_give(worker->bufs, &came);
+    }
+    if (!exchange_is_over(exchange) && !exchange->body.full) {
+        exchange->downstream->read_on(exchange);
+    }
+}
+
 void exchange_go_on(struct exchange *exchange)
 {
     if (exchange->stage == EXCHANGE_LEASED) {
