@@ -2,7 +2,9 @@
 #include "tls/stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -120,6 +122,12 @@ enum stream_result stream_probe(struct stream *stream)
 }
 
 /* poll() reports these whatever is asked for. POLLHUP means both directions, and this one is still open. */
+uint32_t stream_untaken_bytes(const struct stream *stream)
+{
+    int bytes;
+    return ioctl(stream->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint32_t)bytes : 0;
+}
+
 bool stream_is_broken(const struct stream *stream)
 {
     struct pollfd socket = {.fd = stream->fd};

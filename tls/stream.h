@@ -65,6 +65,8 @@ static inline bool stream_unsent(const struct stream *stream);
 /* Whether the socket takes bytes now. False: the next edge will tell. Asks the system, while stream_send() finds out by
    trying. */
 bool stream_writable(const struct stream *stream);
+/* Bytes that the socket has taken and the other side has not. */
+uint32_t stream_untaken_bytes(const struct stream *stream);
 /* The first received bytes, which stay in the socket (plain only). */
 __attribute__((warn_unused_result)) enum stream_result stream_peek(struct stream *stream,
                                                                    void *space, size_t space_bytes,

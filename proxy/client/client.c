@@ -137,7 +137,8 @@ uint64_t client_due_ms(const struct client *client)
 {
     const struct listener_timeout_settings *timeouts = &client->listener->view.timeouts;
     if (client->duplex.out != NULL) {
-        return deadline_after(client->since_ms, timeouts->send_ms);
+        return deadline_after(client->since_ms, client->untaken_mark == 0 ? timeouts->send_ms / 2
+                                                                          : timeouts->send_ms);
     }
     switch ((enum client_state)client->state) {
     case CLIENT_PREFACE:
@@ -242,6 +243,22 @@ void client_lost(struct client *client, enum exchange_reason reason)
     }
 }
 
+/* The socket's buffer may be so large that it takes nothing for long, although a slow client takes what is in it: it is looked at
+   after half of the time, and again at its end. */
+static bool client_takes(struct client *client)
+{
+    uint32_t before = client->untaken_mark, now = stream_untaken_bytes(&client->stream) + 1;
+    if (client->duplex.out == NULL || (before != 0 && now >= before)) {
+        return false;
+    }
+    client->untaken_mark = now;
+    if (before != 0) {
+        client->since_ms =
+            worker_now_ms(client->origin.worker) - client->listener->view.timeouts.send_ms / 2;
+    }
+    return true;
+}
+
 static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
 {
     struct client *client = container_of(timer, struct client, timer);
@@ -255,6 +272,10 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
         if (client->state == CLIENT_IDLE && client->protocol->rest != NULL) {
             client->protocol->rest(client);
         }
+        client_arm(client);
+        return;
+    }
+    if (client_takes(client)) {
         client_arm(client);
         return;
     }

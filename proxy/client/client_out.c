@@ -23,6 +23,7 @@ enum sink client_send(struct client *client, const struct iovec *iov, size_t cou
     case DUPLEX_KEPT:
         if (first) {
             client->since_ms = worker_now_ms(client->origin.worker);
+            client->untaken_mark = 0;
             client_arm(client);
         }
         return SINK_FULL;
@@ -65,6 +66,7 @@ bool client_flush(struct client *client)
         return false;
     }
     if (sent > 0) {
+        client->untaken_mark = 0;
         client->since_ms = worker_now_ms(client->origin.worker);
     }
     if (result != DUPLEX_SENT) {
@@ -226,6 +228,11 @@ static int client_splice_fd(struct exchange *exchange)
     return client->stream.fd;
 }
 
+static uint32_t client_untaken(struct exchange *exchange)
+{
+    return stream_untaken_bytes(&client_of(exchange)->stream);
+}
+
 size_t client_write_proxy_header(const struct client *client, const struct exchange *exchange,
                                  char *space)
 {
@@ -283,6 +290,7 @@ const struct downstream_ops client_ops = {
     .room = client_room,
     .read_on = client_read_on,
     .splice_fd = client_splice_fd,
+    .untaken = client_untaken,
     .proxy_header = client_proxy_header,
     .gone = client_gone,
     .finished = client_finished,

@@ -80,6 +80,8 @@ struct client {
     /* the listener's when TLS was first expected, kept until the handshake is over: a reload may take it from the
        listener before the first byte */
     struct tls_server *tls;
+    /* with kept bytes: one more than the socket held for the client when that was last looked at; 0: not since it took some of them */
+    uint32_t untaken_mark;
     uint8_t state;        /* enum client_state; written only by client_enter() */
     bool keep : 1;        /* the connection may serve another request after this one */
     bool out_chunked : 1; /* how the response is framed */

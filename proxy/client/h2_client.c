@@ -98,6 +98,7 @@ static void h2_client_on_much(void *owner)
     if (result == DUPLEX_KEPT) {
         h2_client_note_blocked(client);
         client->since_ms = worker_now_ms(worker);
+        client->untaken_mark = 0;
         client_arm(client);
     }
     client_run_soon(client);

@@ -59,6 +59,8 @@ struct downstream_ops {
     void (*read_on)(struct exchange *exchange);
     /* The socket to splice into; -1: bytes must pass through user space, or some still wait. */
     int (*splice_fd)(struct exchange *exchange);
+    /* Bytes that the socket has taken and the client has not. NULL: `watches`. */
+    uint32_t (*untaken)(struct exchange *exchange);
     /* Writes a PROXY protocol header of the client's connection into PROXY_HEADER_WRITE_BYTES of space; returns its
        length. */
     size_t (*proxy_header)(struct exchange *exchange, char *space);
@@ -127,10 +129,12 @@ struct exchange_target {
 struct exchange_response {
     uint64_t payload_bytes;
     uint64_t moved_ms; /* when a byte of the response last moved */
-    uint16_t status;   /* status sent to the client; 0: none yet */
-    bool full;         /* the client said SINK_FULL, or payload for it waits in a pipe */
-    bool paused;       /* full, though nothing waits: buffers are scarce */
-    bool intact;       /* the client got a whole response */
+    /* one more than the client's socket held when that was last looked at; 0: not since moved_ms */
+    uint32_t untaken_mark;
+    uint16_t status; /* status sent to the client; 0: none yet */
+    bool full;       /* the client said SINK_FULL, or payload for it waits in a pipe */
+    bool paused;     /* full, though nothing waits: buffers are scarce */
+    bool intact;     /* the client got a whole response */
 };
 
 /* Number of tried endpoints that are remembered; retry.attempts allows no more. */

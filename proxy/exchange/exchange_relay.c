@@ -11,6 +11,7 @@
 static void exchange_pause(struct exchange *exchange)
 {
     exchange->response.full = exchange->response.paused = true;
+    exchange->response.untaken_mark = 0;
     stat_add(&exchange->worker->stats.responses_paused, 1);
     exchange_rearm(exchange);
 }
@@ -154,6 +155,7 @@ static void exchange_on_spliced(void *owner, size_t bytes, bool blocked)
     struct worker_stats *stats = &exchange->worker->stats;
     response->moved_ms = exchange_now_ms(exchange);
     response->payload_bytes += bytes;
+    response->untaken_mark = 0;
     if (response->full != blocked) {
         response->full = blocked;
         exchange_rearm(exchange);

@@ -64,6 +64,7 @@ enum due_act {
     DUE_LOOK,     /* check whether the client is still there */
     DUE_CONTINUE, /* tell the client to send its payload, in place of an origin that does not */
     DUE_JUDGE,    /* the client has owed bytes for a while: other exchanges may need its places */
+    DUE_TAKEN,    /* the client has taken nothing, as far as its socket tells */
     DUE_HEDGE,
     DUE_RETRY,
 };
@@ -182,8 +183,11 @@ static void due_responding(const struct exchange *exchange, struct due *due)
                     REASON_IDLE_TIMEOUT);
     } else if ((response->paused && !exchange->downstream->watches) ||
                attempt_piped(&exchange->attempt)) {
-        due_earlier(due, response->moved_ms, exchange->origin->listener->timeouts.send_ms,
-                    REASON_CLIENT_STALLED);
+        uint64_t send_ms = exchange->origin->listener->timeouts.send_ms;
+        due_act_earlier(
+            due,
+            deadline_after(response->moved_ms, response->untaken_mark == 0 ? send_ms / 2 : send_ms),
+            DUE_TAKEN);
     }
 }
 
@@ -253,12 +257,30 @@ static void exchange_judge_client(struct exchange *exchange)
     }
 }
 
+/* The client's socket may have a buffer so large that it takes nothing for long, although a slow client takes what is in it: it is
+   looked at after half of timeouts.send, and again at its end. */
+static void exchange_look_taken(struct exchange *exchange)
+{
+    struct exchange_response *response = &exchange->response;
+    uint32_t before = response->untaken_mark, now = exchange->downstream->untaken(exchange) + 1;
+    if (before != 0 && now >= before) {
+        exchange_fail(exchange, REASON_CLIENT_STALLED, NULL);
+        return;
+    }
+    if (before != 0) {
+        response->moved_ms =
+            exchange_now_ms(exchange) - exchange->origin->listener->timeouts.send_ms / 2;
+    }
+    response->untaken_mark = now;
+}
+
 static void exchange_act(struct exchange *exchange, const struct due *due)
 {
     switch (due->act) {
     case DUE_LOOK: exchange_look(exchange); break;
     case DUE_CONTINUE: exchange_say_continue(exchange); break;
     case DUE_JUDGE: exchange_judge_client(exchange); break;
+    case DUE_TAKEN: exchange_look_taken(exchange); break;
     case DUE_HEDGE: hedge_start(exchange); break;
     case DUE_RETRY: exchange_resume(exchange); return;
     case DUE_FAIL:

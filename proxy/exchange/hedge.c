@@ -127,6 +127,12 @@ static int hedge_splice_fd(struct exchange *twin)
     return first->downstream->splice_fd(first);
 }
 
+static uint32_t hedge_untaken(struct exchange *twin)
+{
+    struct exchange *first = first_of(twin);
+    return first->downstream->untaken(first);
+}
+
 /* There is no payload to read. */
 static void hedge_read_on(struct exchange *twin)
 {
@@ -168,6 +174,7 @@ static const struct downstream_ops hedge_ops = {
     .room = hedge_room,
     .read_on = hedge_read_on,
     .splice_fd = hedge_splice_fd,
+    .untaken = hedge_untaken,
     .proxy_header = hedge_proxy_header,
     .gone = hedge_gone,
     .finished = hedge_finished,

@@ -46,6 +46,7 @@ scenario_tests = \
 	%D%/load.py \
 	%D%/log_sinks.py \
 	%D%/logs.py \
+	%D%/long_transfers.py \
 	%D%/lone_servers.py \
 	%D%/mistakes.py \
 	%D%/odd_origins.py \
