@@ -11,6 +11,7 @@
 #include "pool/protocol.h"
 #include "pool/queue.h"
 #include "pool/sets.h"
+#include "pool/traffic.h"
 #include "pool/upkeep.h"
 #include "steady/fault.h"
 
@@ -53,6 +54,7 @@ static void free_upstream(struct upstream_private *own)
         return;
     }
     endpoint_totals_forget(own);
+    upstream_traffic_free(own);
     if (own->upstream.companion != NULL) {
         own->pools->hooks.upstream_freed(own->upstream.companion, own->pools->hooks.owner);
     }
@@ -123,6 +125,7 @@ static void free_endpoint(struct endpoint *endpoint)
     }
     health_detach(endpoint);
     endpoint_tls_detach(endpoint);
+    endpoint_traffic_free(endpoint);
     free((char *)(uintptr_t)endpoint->names.text);
     free((char *)(uintptr_t)endpoint->names.hostname);
     free((char *)(uintptr_t)endpoint->names.authority);

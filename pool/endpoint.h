@@ -102,7 +102,8 @@ struct endpoint_local {
     struct upkeep upkeep;
     struct retirements retirements;
     struct local_stats stats;
-    enum tls_failure tls_failure; /* cause of the last handshake that failed */
+    struct endpoint_traffic *traffic; /* NULL: none yet */
+    enum tls_failure tls_failure;     /* cause of the last handshake that failed */
     /* number of connections, requests in line and scheduled work: while not 0, the endpoint stays in memory */
     uint64_t uses;
     uint64_t stamp;        /* number of the worker's last adoption that had this endpoint */

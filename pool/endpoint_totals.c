@@ -7,6 +7,7 @@
 #include "pool/endpoint.h"
 #include "pool/pools.h"
 #include "pool/queue.h"
+#include "pool/traffic.h"
 #include "steady/fault.h"
 
 /* Highest number of texts of an upstream that are remembered; more would take that many edits of its settings. */
@@ -15,6 +16,7 @@
 struct departed {
     SLIST_ENTRY(departed) link;
     struct endpoint_figures counted;
+    struct endpoint_traffic traffic;
     char text[];
 };
 
@@ -71,6 +73,7 @@ void endpoint_totals_keep(struct upstream_private *own, const struct endpoint *e
     struct departed *departed = find_departed(own, endpoint->names.text, true);
     if (departed != NULL) {
         add_counters(&departed->counted, &figures);
+        endpoint_traffic(endpoint, &departed->traffic);
     }
 }
 
@@ -155,4 +158,61 @@ size_t upstream_endpoint_totals(const struct upstream *upstream,
     }
     *ret_entries = gathering.items;
     return gathering.count;
+}
+
+/* ---- traffic ---- */
+
+static int endpoint_by_text(const void *a, const void *b)
+{
+    const struct endpoint *const *one = a, *const *other = b;
+    return strcmp((*one)->names.text, (*other)->names.text);
+}
+
+/* The upstream's endpoints, in the order of their texts. NULL: none, or no memory. */
+static const struct endpoint **endpoints_by_text(const struct upstream *upstream, size_t *ret_count)
+{
+    const struct endpoint *endpoint;
+    size_t count = 0;
+    TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
+        count++;
+    }
+    const struct endpoint **sorted =
+        count == 0 || fault_hits(FAULT_ALLOC) ? NULL : calloc(count, sizeof *sorted);
+    if (sorted == NULL) {
+        return NULL;
+    }
+    count = 0;
+    TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
+        sorted[count++] = endpoint;
+    }
+    qsort(sorted, count, sizeof *sorted, endpoint_by_text);
+    *ret_count = count;
+    return sorted;
+}
+
+void upstream_each_endpoint_traffic(const struct upstream *upstream,
+                                    void (*each)(const char *text,
+                                                 const struct endpoint_traffic *traffic,
+                                                 void *owner),
+                                    void *owner)
+{
+    size_t count = 0;
+    const struct endpoint **sorted = endpoints_by_text(upstream, &count);
+    for (size_t i = 0, end; sorted != NULL && i < count; i = end) {
+        const char *text = sorted[i]->names.text;
+        const struct departed *departed = find_departed(upstream->own, text, false);
+        struct endpoint_traffic sum = {.by_class = {0}};
+        bool shown = false;
+        for (end = i; end < count && strcmp(sorted[end]->names.text, text) == 0; end++) {
+            endpoint_traffic(sorted[end], &sum);
+            shown = shown || sorted[end]->shown;
+        }
+        if (departed != NULL) {
+            endpoint_traffic_add(&sum, &departed->traffic);
+        }
+        if (shown) {
+            each(text, &sum, owner);
+        }
+    }
+    free(sorted);
 }

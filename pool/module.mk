@@ -18,6 +18,7 @@ libpool_a_SOURCES = \
 	%D%/endpoint_memory.c %D%/endpoint_memory.h \
 	%D%/endpoint_totals.c %D%/endpoint_totals.h \
 	%D%/file_mark.h \
+	%D%/traffic.c %D%/traffic.h \
 	%D%/late_tls.c %D%/late_tls.h \
 	%D%/habit.c %D%/habit.h \
 	%D%/handover.c %D%/handover.h \

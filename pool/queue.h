@@ -34,8 +34,9 @@ struct upstream_local {
     uint64_t fd_waiting_count;
     struct waiter for_fd; /* waits on behalf of all of them (pool/descriptor.h) */
     struct redial_cap redials;
-    uint64_t redial_event;      /* the last one whose redials were allowed; 0: none */
-    struct pool_worker *worker; /* NULL until the worker adopts a view */
+    uint64_t redial_event;            /* the last one whose redials were allowed; 0: none */
+    struct upstream_traffic *traffic; /* NULL: none yet */
+    struct pool_worker *worker;       /* NULL until the worker adopts a view */
     struct upstream *upstream;
 } __attribute__((aligned(CACHE_LINE_BYTES)));
 

@@ -34,53 +34,59 @@ enum metric_type { ENUM_VALUES(METRIC_TYPES) };
 const char *metric_type_name(enum metric_type value);
 
 /* Columns: id, name, meaning, CLOSED(list of all values), CLOSED_BUT_FIRST(list) where the first is "none", or OPEN. The lists are in metric_labels.c. */
-#define METRIC_LABELS(X)                                                                            \
-    X(LABEL_NONE, "", "", OPEN)                                                                     \
-    X(LABEL_VERSION, "version", "version of the program", OPEN)                                     \
-    X(LABEL_READINESS_STATE, "state", "state of readiness", CLOSED(readiness_states))               \
-    X(LABEL_LISTENER, "listener", "name of a listener", OPEN)                                       \
-    X(LABEL_CERTIFICATE, "certificate", "number of a certificate in its listener's list", OPEN)     \
-    X(LABEL_CERTIFICATE_NAME, "name", "first name of a certificate", OPEN)                          \
-    X(LABEL_KEY_TYPE, "type", "kind of a certificate's key: RSA, EC, ...", OPEN)                    \
-    X(LABEL_ROUTE, "route", "name of a route; empty: the request ended before a route was found",   \
-      OPEN)                                                                                         \
-    X(LABEL_CLASS, "class",                                                                         \
-      "class of the status that the client got; `none`: no response was begun", CLOSED(classes))    \
-    X(LABEL_REASON, "reason", "why an exchange ended", CLOSED(reasons))                             \
-    X(LABEL_GRPC_STATUS, "grpc_status", "status of a gRPC call", CLOSED(grpc_statuses))             \
-    X(LABEL_SHARD, "shard", "number of a shard of the route", OPEN)                                 \
-    X(LABEL_UPSTREAM, "upstream", "name of an upstream", OPEN)                                      \
-    X(LABEL_ENDPOINT, "endpoint",                                                                   \
-      "an endpoint as the configuration writes it; all addresses of a name are one endpoint here",  \
-      OPEN)                                                                                         \
-    X(LABEL_CONNECTION_STATE, "state", "state of a connection", CLOSED(connection_states))          \
-    X(LABEL_LEASE_STATE, "state", "whether a connection had carried a request before",              \
-      CLOSED(lease_states))                                                                         \
-    X(LABEL_PROBE_RESULT, "state",                                                                  \
-      "result of a probe; `put_off`: it did not run, for lack of a place, file descriptor or port", \
-      CLOSED(probe_results))                                                                        \
-    X(LABEL_CLOSE_REASON, "reason", "why a connection was closed", CLOSED(close_reasons))           \
-    X(LABEL_HTTP2_EVENT, "event", "what an endpoint did on an HTTP/2 connection",                   \
-      CLOSED(http2_events))                                                                         \
-    X(LABEL_HANDSHAKE_KIND, "kind", "whether a handshake resumed a session",                        \
-      CLOSED(handshake_kinds))                                                                      \
-    X(LABEL_H2_ABUSE, "kind", "what a client did; the word that also names the error",              \
-      CLOSED(h2_abuses))                                                                            \
-    X(LABEL_TLS_FAILURE, "cause", "why a handshake failed", CLOSED_BUT_FIRST(tls_failures))         \
-    X(LABEL_SERVER_NAME, "server_name", "server name that TLS sessions are cached for", OPEN)       \
-    X(LABEL_PORT, "port", "port of that server name", OPEN)                                         \
-    X(LABEL_TRUST, "trust", "first digits of the fingerprint of the trust settings", OPEN)          \
-    X(LABEL_BREAKER_STATE, "state", "state of a breaker", CLOSED(breaker_states))                   \
-    X(LABEL_RETRY_VERDICT, "verdict", "whether a failed attempt was repeated, or why not",          \
-      CLOSED(verdicts))                                                                             \
-    X(LABEL_HOST_NAME, "name", "name that is looked up", OPEN)                                      \
-    X(LABEL_NAME_TYPE, "type",                                                                      \
-      "what the name stands for: addresses, or the targets of SRV records", CLOSED(name_types))     \
-    X(LABEL_DNS_TYPE, "type", "type of the DNS record", CLOSED(dns_types))                          \
-    X(LABEL_LOOKUP_RESULT, "result", "result of a lookup", CLOSED(lookup_results))                  \
-    X(LABEL_LOG, "log", "which log", CLOSED(log_names))                                             \
-    X(LABEL_BOUND, "name", "name of a bounded resource", OPEN)                                      \
-    X(LABEL_BOUND_DETAIL, "detail",                                                                 \
+#define METRIC_LABELS(X)                                                                                                               \
+    X(LABEL_NONE, "", "", OPEN)                                                                                                        \
+    X(LABEL_VERSION, "version", "version of the program", OPEN)                                                                        \
+    X(LABEL_READINESS_STATE, "state", "state of readiness", CLOSED(readiness_states))                                                  \
+    X(LABEL_LISTENER, "listener", "name of a listener", OPEN)                                                                          \
+    X(LABEL_CERTIFICATE, "certificate", "number of a certificate in its listener's list", OPEN)                                        \
+    X(LABEL_CERTIFICATE_NAME, "name", "first name of a certificate", OPEN)                                                             \
+    X(LABEL_KEY_TYPE, "type", "kind of a certificate's key: RSA, EC, ...", OPEN)                                                       \
+    X(LABEL_ROUTE, "route", "name of a route; empty: the request ended before a route was found",                                      \
+      OPEN)                                                                                                                            \
+    X(LABEL_CLASS, "class",                                                                                                            \
+      "class of the status that the client got; `none`: no response was begun", CLOSED(classes))                                       \
+    X(LABEL_REASON, "reason", "why an exchange ended", CLOSED(reasons))                                                                \
+    X(LABEL_GRPC_STATUS, "grpc_status", "status of a gRPC call", CLOSED(grpc_statuses))                                                \
+    X(LABEL_SHARD, "shard", "number of a shard of the route", OPEN)                                                                    \
+    X(LABEL_UPSTREAM, "upstream", "name of an upstream", OPEN)                                                                         \
+    X(LABEL_STATUS, "status",                                                                                                          \
+      "status of a response; a class (`2xx`) for those of it that have no value of their own; `none`: the attempt failed without one", \
+      CLOSED(statuses))                                                                                                                \
+    X(LABEL_RESPONSE_CLASS, "class",                                                                                                   \
+      "class of a response's status; `none`: the attempt failed without one",                                                          \
+      CLOSED(response_classes))                                                                                                        \
+    X(LABEL_ENDPOINT, "endpoint",                                                                                                      \
+      "an endpoint as the configuration writes it; all addresses of a name are one endpoint here",                                     \
+      OPEN)                                                                                                                            \
+    X(LABEL_CONNECTION_STATE, "state", "state of a connection", CLOSED(connection_states))                                             \
+    X(LABEL_LEASE_STATE, "state", "whether a connection had carried a request before",                                                 \
+      CLOSED(lease_states))                                                                                                            \
+    X(LABEL_PROBE_RESULT, "state",                                                                                                     \
+      "result of a probe; `put_off`: it did not run, for lack of a place, file descriptor or port",                                    \
+      CLOSED(probe_results))                                                                                                           \
+    X(LABEL_CLOSE_REASON, "reason", "why a connection was closed", CLOSED(close_reasons))                                              \
+    X(LABEL_HTTP2_EVENT, "event", "what an endpoint did on an HTTP/2 connection",                                                      \
+      CLOSED(http2_events))                                                                                                            \
+    X(LABEL_HANDSHAKE_KIND, "kind", "whether a handshake resumed a session",                                                           \
+      CLOSED(handshake_kinds))                                                                                                         \
+    X(LABEL_H2_ABUSE, "kind", "what a client did; the word that also names the error",                                                 \
+      CLOSED(h2_abuses))                                                                                                               \
+    X(LABEL_TLS_FAILURE, "cause", "why a handshake failed", CLOSED_BUT_FIRST(tls_failures))                                            \
+    X(LABEL_SERVER_NAME, "server_name", "server name that TLS sessions are cached for", OPEN)                                          \
+    X(LABEL_PORT, "port", "port of that server name", OPEN)                                                                            \
+    X(LABEL_TRUST, "trust", "first digits of the fingerprint of the trust settings", OPEN)                                             \
+    X(LABEL_BREAKER_STATE, "state", "state of a breaker", CLOSED(breaker_states))                                                      \
+    X(LABEL_RETRY_VERDICT, "verdict", "whether a failed attempt was repeated, or why not",                                             \
+      CLOSED(verdicts))                                                                                                                \
+    X(LABEL_HOST_NAME, "name", "name that is looked up", OPEN)                                                                         \
+    X(LABEL_NAME_TYPE, "type",                                                                                                         \
+      "what the name stands for: addresses, or the targets of SRV records", CLOSED(name_types))                                        \
+    X(LABEL_DNS_TYPE, "type", "type of the DNS record", CLOSED(dns_types))                                                             \
+    X(LABEL_LOOKUP_RESULT, "result", "result of a lookup", CLOSED(lookup_results))                                                     \
+    X(LABEL_LOG, "log", "which log", CLOSED(log_names))                                                                                \
+    X(LABEL_BOUND, "name", "name of a bounded resource", OPEN)                                                                         \
+    X(LABEL_BOUND_DETAIL, "detail",                                                                                                    \
       "what the resource belongs to, if there are several of this name; else empty", OPEN)
 
 enum metric_label { ENUM_VALUES(METRIC_LABELS) METRIC_LABEL_COUNT };
@@ -128,9 +134,9 @@ struct metric_group {
 extern const struct metric_group *const metric_groups[];
 
 extern const struct metric_group metrics_process, metrics_workers, metrics_clients, metrics_http2,
-    metrics_listeners, metrics_routes, metrics_endpoints, metrics_upstreams, metrics_sessions,
-    metrics_session_names, metrics_policy, metrics_shards, metrics_rates, metrics_lookups,
-    metrics_names, metrics_bounds, metrics_log, metrics_scrape;
+    metrics_traffic, metrics_endpoint_traffic, metrics_listeners, metrics_routes, metrics_endpoints,
+    metrics_upstreams, metrics_sessions, metrics_session_names, metrics_policy, metrics_shards,
+    metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log, metrics_scrape;
 
 /* ---- what a table's rows become ---- */
 

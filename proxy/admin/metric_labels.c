@@ -2,6 +2,7 @@
 #include "breaker/breaker.h"
 #include "pool/close_reason.h"
 #include "pool/dns_answer.h"
+#include "pool/traffic.h"
 #include "proxy/admin/metric.h"
 #include "proxy/admin/readiness.h"
 #include "proxy/http/reasons.h"
@@ -16,6 +17,9 @@ ENUM_NAME_FUNCTION(metric_type_name, enum metric_type, METRIC_TYPES)
 #define REASON_NAME(id, name, ...) name,
 static const char *const readiness_states[] = {ENUM_NAMES(READINESS_STATES)};
 static const char *const classes[] = {ENUM_NAMES(STATUS_CLASSES)};
+#define STATUS_NAME(status) #status,
+static const char *const statuses[] = {TRAFFIC_CLASSES TRAFFIC_STATUSES(STATUS_NAME)};
+static const char *const response_classes[] = {TRAFFIC_CLASSES};
 static const char *const reasons[] = {EXCHANGE_REASONS(REASON_NAME)};
 static const char *const grpc_statuses[] = {ENUM_NAMES(GRPC_STATUSES)};
 static const char *const connection_states[] = {"open", "idle", "in_flight", "dialling"};

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "pool/health.h"
+#include "pool/traffic.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/policy/shards.h"
 #include "steady/check.h"
@@ -127,7 +128,7 @@ enum lease_result attempt_start(struct exchange *exchange, struct endpoint *endp
     attempt->endpoint = endpoint;
     attempt->request.fresh_only = fresh_only;
     attempt->started_us = loop_clock_us(&worker->loop.clock);
-    attempt->reported = false;
+    attempt->reported = attempt->counted = false;
     enum lease_result result = pool_lease(worker->pool, endpoint, &attempt->request, &lease);
     switch (result) {
     case LEASE_READY:
@@ -191,6 +192,9 @@ void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bo
     }
     attempt->reported = true;
     if (outcome_failed(outcome)) {
+        if (!attempt->counted) {
+            traffic_unanswered(exchange->worker->pool, attempt->endpoint);
+        }
         const struct endpoint_failure failure = {caller.by.strata,
                                                  policy_endpoint_strata(&caller, attempt->endpoint),
                                                  outcome == OUTCOME_UNREACHED};
@@ -205,6 +209,13 @@ void attempt_report_upstream(struct exchange *exchange, enum outcome outcome)
 {
     const struct policy_caller caller = exchange_caller(exchange);
     policy_report_upstream(&caller, &exchange->attempt.tickets, outcome);
+}
+
+void attempt_count_answer(struct exchange *exchange, unsigned status)
+{
+    exchange->attempt.counted = true;
+    traffic_answered(exchange->worker->pool, exchange->attempt.endpoint, status,
+                     attempt_age_us(exchange));
 }
 
 /* While the client still has to send bytes, the latency says nothing. */

@@ -35,6 +35,7 @@ struct attempt {
     uint8_t state;                 /* enum attempt_state */
     bool slow;                     /* counted as a slow upload of its client */
     bool reported;                 /* the result for its endpoint has been reported */
+    bool counted;                  /* its response has been counted */
     union { /* HTTP/2 while the state is SHARES; the last member, whose end is zeroed only then */
         struct upstream_side side;
         struct h1_upstream h1;
@@ -71,6 +72,8 @@ void attempt_earn(struct exchange *exchange);
    pool; the other function reports to the upstream's breaker. A second report does nothing. */
 void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered);
 void attempt_report_upstream(struct exchange *exchange, enum outcome outcome);
+/* A final response head has come: counts it for its endpoint and its upstream. */
+void attempt_count_answer(struct exchange *exchange, unsigned status);
 /* A final response head has come and is passed on. */
 void attempt_report_answer(struct exchange *exchange);
 

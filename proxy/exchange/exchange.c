@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "pool/traffic.h"
 #include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/field_trust.h"
@@ -429,6 +430,20 @@ void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const
     exchange_answer_ourselves(exchange, reason, detail);
 }
 
+/* Only of those that asked their upstream for a place: others may not even have kept it in memory. */
+static void exchange_count_times(const struct exchange *exchange)
+{
+    const struct exchange_times *times = &exchange->times;
+    if (exchange->admission.state < ADMISSION_QUEUED || exchange_is_twin(exchange)) {
+        return;
+    }
+    traffic_finished(exchange->worker->pool, exchange->target.upstream,
+                     &(struct traffic_times){.duration_us = (uint64_t)exchange_age_us(exchange),
+                                             .queue_us = times->queue_us,
+                                             .connect_us = times->connect_us,
+                                             .tls_us = times->tls_us});
+}
+
 void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
 {
     struct worker *worker = exchange->worker;
@@ -445,6 +460,7 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
     if (access_log_on(worker->access) && !exchange_is_inner(exchange)) {
         exchange_log(exchange);
     }
+    exchange_count_times(exchange);
     attempt_end(exchange);
     admission_release(exchange);
     wheel_disarm(&worker->loop.wheel, &exchange->timer);

@@ -60,6 +60,7 @@ void exchange_say_continue(struct exchange *exchange)
 static bool exchange_on_final(void *owner, const struct http_head *head)
 {
     struct exchange *exchange = owner;
+    attempt_count_answer(exchange, head->status);
     if (__builtin_expect(retry_condition_of(head->status) != 0, 0)) {
         return !exchange_retries_response(exchange, head);
     }
@@ -194,6 +195,7 @@ static enum sink exchange_on_upgrade(void *owner, const struct http_head *head)
         exchange_fail(exchange, REASON_UPGRADE_FAILED, NULL);
         return SINK_BROKEN;
     }
+    attempt_count_answer(exchange, head->status);
     attempt_report_answer(exchange);
     exchange->response.status = head->status;
     exchange->times.first_byte_us = exchange_age_us(exchange);

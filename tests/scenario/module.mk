@@ -81,6 +81,7 @@ scenario_tests = \
 	%D%/tls_listener.py \
 	%D%/tls_sessions.py \
 	%D%/tls_upstream.py \
+	%D%/traffic.py \
 	%D%/trust.py \
 	%D%/upgrade.py \
 	%D%/user.py \
