@@ -23,6 +23,7 @@ dist_recipes_DATA = \
 	%D%/recipes/api-limits.conf \
 	%D%/recipes/behind-balancer.conf \
 	%D%/recipes/gitlab.conf \
+	%D%/recipes/grafana-sso.conf \
 	%D%/recipes/grpc.conf \
 	%D%/recipes/ingress.conf \
 	%D%/recipes/keycloak.conf \

@@ -4,7 +4,7 @@ Three things are replaced in its text, and nothing else:
 
   an address in `listen`       by a free port of 127.0.0.1; ask() takes the recipe's own port for it
   an address in `endpoints`    by an origin of its own, whose answers tell in X-Origin which address it stands for
-  a path below a folder of the machine (/etc, /opt, /run, /srv, /var)    by the same below this scenario's directory
+  a path below a folder of the machine (/etc, /home, /opt, /run, /srv, /var)    by the same below this scenario's directory
 
 Certificates and keys that it names are made. What is added are a worker and an admin listener of the scenario.
 """
@@ -23,7 +23,7 @@ from .proxy import EvenkeelProxy, run_program
 from .verdict import check, check_equal
 
 FOLDER = os.path.join(os.environ.get("top_srcdir", "."), "contrib/recipes")
-_FOLDERS = r"/(?:etc|opt|run|srv|var)/"
+_FOLDERS = r"/(?:etc|home|opt|run|srv|var)/"
 _HEAD = re.compile(rb"HTTP/[\d.]+ (\d{3})[^\r\n]*\r\n(.*?)\r\n\r\n", re.DOTALL)
 
 
