@@ -190,7 +190,7 @@ static void check_route_kind(struct loading *loading, size_t number)
     const struct route_settings *route = &loading->settings->routes[number];
     const struct rewrite_settings *rewrite = &route->rewrite;
     unsigned kinds = (route->upstream != NULL) + (route->redirect.to.written != NULL) +
-                     (route->respond.status != 0);
+                     (route->respond.status != 0) + (route->files.root != NULL);
     bool rewrites = rewrite->path.written != NULL || rewrite->strip_prefix != NULL ||
                     rewrite->host.written != NULL;
     if (kinds == 0) {
@@ -200,19 +200,32 @@ static void check_route_kind(struct loading *loading, size_t number)
             loading, path, "upstream",
             route->respond.body.written != NULL
                 ? "respond: expected a status such as respond = { status = 200; ... }"
-                : "expected upstream = \"NAME\", or redirect or respond in its place");
+            : route->files.try_count > 0 || route->files.precompressed
+                ? "files: expected a folder such as files = { root = \"/var/www\"; ... }"
+                : "expected upstream = \"NAME\", or redirect, respond or files in its place");
     } else if (kinds > 1) {
         say_of_route(loading, number, "",
-                     "write one of upstream, redirect and respond: a route does one thing");
+                     "write one of upstream, redirect, respond and files: a route does one thing");
     }
-    if (rewrites && route->upstream == NULL && kinds > 0) {
-        say_of_route(loading, number, "rewrite", "has no effect without an upstream");
+    if (rewrites && route->upstream == NULL && route->files.root == NULL && kinds > 0) {
+        say_of_route(loading, number, "rewrite", "has no effect without an upstream or files");
+    }
+    if (rewrite->host.written != NULL && route->files.root != NULL) {
+        say_of_route(loading, number, "rewrite.host", "has no effect on files");
     }
     if (route->buffer_bytes != 0 && route->upstream == NULL && kinds > 0) {
         say_of_route(loading, number, "buffer_request", "has no effect without an upstream");
     }
     if (rewrite->path.written != NULL && rewrite->strip_prefix != NULL) {
         say_of_route(loading, number, "rewrite", "write path or strip_prefix, not both");
+    }
+}
+
+static void check_files(struct loading *loading, size_t number)
+{
+    const struct file_settings *files = &loading->settings->routes[number].files;
+    if (files->root != NULL && files->root[0] == '\0') {
+        say_of_route(loading, number, "files.root", "expected a folder such as \"/var/www\"");
     }
 }
 
@@ -282,6 +295,7 @@ static void check_route_edge(struct loading *loading, size_t number)
     unsigned groups = groups_of(&route->match);
     check_route_kind(loading, number);
     check_redirect(loading, number);
+    check_files(loading, number);
     check_rewrite_path(loading, number);
     check_captures(loading, number, "redirect.to", &route->redirect.to, groups);
     check_captures(loading, number, "respond.body", &route->respond.body, groups);

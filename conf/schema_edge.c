@@ -7,6 +7,9 @@
 #include "conf/schema_types.h"
 #include "conf/value.h"
 
+/* Of a name in a folder (NAME_MAX). */
+#define FILE_NAME_MAX_BYTES 255
+
 /* Fields that belong to a connection or say where a message ends, and Host: the proxy writes them itself. */
 static const char *const kept_names[] = {
     "connection",     "content-length",    "expect",           "host",
@@ -123,6 +126,50 @@ static void print_pages(const struct schema_row *row, const void *element, FILE 
     fputs(" )", out);
 }
 
+/* ---- names of files ---- */
+
+static bool add_text(struct arena *arena, const struct schema_row *row, void *element,
+                     const char *text)
+{
+    const char **added = schema_list_add(arena, field_of(element, row->at), sizeof *added);
+    return added != NULL && (*added = arena_text(arena, text, strlen(text))) != NULL;
+}
+
+/* A segment of a path. */
+static bool take_file(struct arena *arena, const struct schema_row *row, void *element,
+                      const char *text)
+{
+    return text[0] != '\0' && strlen(text) <= FILE_NAME_MAX_BYTES && strchr(text, '/') == NULL &&
+           strcmp(text, ".") != 0 && strcmp(text, "..") != 0 && add_text(arena, row, element, text);
+}
+
+/* An ending begins with ".", a path with "/" and has no dot segment. */
+static bool take_try(struct arena *arena, const struct schema_row *row, void *element,
+                     const char *text)
+{
+    bool ending = text[0] == '.' && text[1] != '\0' && strchr(text, '/') == NULL;
+    bool path = text[0] == '/' && text[1] != '\0' && strstr(text, "/../") == NULL &&
+                text[strlen(text) - 1] != '/';
+    return (ending || path) && strlen(text) <= FILE_NAME_MAX_BYTES &&
+           add_text(arena, row, element, text);
+}
+
+const struct schema_type type_file_list = {
+    .name = "list of file names",
+    .expected = "the name of a file such as \"index.html\"",
+    .quoted = true,
+    .list = true,
+    .take = take_file,
+    .print = print_texts,
+};
+const struct schema_type type_try_list = {
+    .name = "list of paths and endings",
+    .expected = "a path below the root such as \"/index.html\", or an ending such as \".html\"",
+    .quoted = true,
+    .list = true,
+    .take = take_try,
+    .print = print_texts,
+};
 const struct schema_type type_removed_list = {
     .name = "list of fields",
     .expected = "a field name such as \"X-Real-IP\"",

@@ -53,6 +53,18 @@ const struct schema_row schema_route_rows[] = {
     {"respond.type", &type_text, "text/plain; charset=utf-8", AT(respond.type),
      .help = "Content-Type of that answer"},
     {"respond.body", &type_edge_body, NULL, AT(respond.body), .help = "text of that answer"},
+    {"files.root", &type_optional_text, NULL, AT(files.root),
+     .help =
+         "the route answers with the files below this folder, in place of an upstream; the whole path of the request is looked for there, without rewrite.strip_prefix if that is set"},
+    {"files.index", &type_file_list, "index.html", AT(files.index),
+     .help = "names of the file that stands for its folder, in this order"},
+    {"files.try", &type_try_list, NULL, AT(files.tries),
+     .help =
+         "what is looked for where there is no such file, in this order: an ending such as \".html\" that is put behind the path, or a path below the root such as \"/index.html\" (single-page applications)"},
+    {"files.precompressed", &type_bool, "false", AT(files.precompressed),
+     .help = "send FILE.zst, FILE.br or FILE.gz beside a file to clients that take this coding"},
+    {"files.timeout", &type_duration, "10s", AT(files.timeout_ms), .min = MS, .max = HOUR,
+     .help = "longest wait for the disk (else 503)"},
     {"access.allow", &type_prefix_list, NULL, AT(access.allow),
      .help =
          "addresses of clients that may use the route; others get 403. Behind trusted_peers the client is the one that they name"},

@@ -406,6 +406,17 @@ struct respond_settings {
     struct edge_text body;
 };
 
+/* Files below a folder. */
+struct file_settings {
+    const char *root; /* NULL: none */
+    const char *const *index;
+    size_t index_count;
+    const char *const *tries; /* "/path" below the root, or ".ending" behind the request's path */
+    size_t try_count;
+    bool precompressed;
+    uint64_t timeout_ms;
+};
+
 /* By the client; what is in neither is allowed unless `allow` has anything. */
 struct access_settings {
     struct address_prefix *allow;
@@ -441,6 +452,7 @@ struct route_settings {
     size_t upstream_index; /* into settings.upstreams */
     struct redirect_settings redirect;
     struct respond_settings respond;
+    struct file_settings files;
     struct access_settings access;
     struct auth_settings auth;
     struct rewrite_settings rewrite;

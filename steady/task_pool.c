@@ -2,6 +2,7 @@
 #include "steady/task_pool.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -88,7 +89,9 @@ static struct task *pool_next(struct task_pool *pool)
 /* On the submitting thread. From here on the task is its owner's again. */
 static void task_leave(struct task *task)
 {
-    bound_give(task->pool->env.tasks, 1);
+    if (task->counted) {
+        bound_give(task->pool->env.tasks, 1);
+    }
     task->pool = NULL;
 }
 
@@ -213,38 +216,58 @@ static bool pool_has_thread(struct task_pool *pool)
 
 /* ---- for everyone ---- */
 
-enum task_result task_submit(struct task_pool *pool, struct task *task, unsigned lane_index,
+/* Under the lock. `limit`: of tasks that may wait in the lane. */
+static enum task_result pool_take(struct task_pool *pool, struct task *task, unsigned limit)
+{
+    struct task_lane *lane = &pool->lanes[task->lane];
+    if (lane->waiting_count >= limit) {
+        return TASK_FULL;
+    }
+    if (pool->state != TASK_POOL_OPEN || !pool_has_thread(pool)) {
+        return TASK_NO_THREAD;
+    }
+    task->pool = pool;
+    task->waits = true;
+    STAILQ_INSERT_TAIL(&lane->waiting, task, link);
+    lane->waiting_count++;
+    pool->waiting_count++;
+    lane_refresh(pool, lane);
+    pthread_cond_signal(&pool->work);
+    return TASK_OK;
+}
+
+static enum task_result submit(struct task_pool *pool, struct task *task, unsigned lane,
+                               struct mailbox *home, bool counted)
+{
+    CHECK(task->pool == NULL && lane < TASK_LANES);
+    task->home = home;
+    task->lane = lane;
+    task->counted = counted;
+    task->cancelled = false;
+    pthread_mutex_lock(&pool->lock);
+    enum task_result result = pool_take(pool, task, counted ? pool->env.lane_task_limit : UINT_MAX);
+    pthread_mutex_unlock(&pool->lock);
+    return result;
+}
+
+enum task_result task_submit(struct task_pool *pool, struct task *task, unsigned lane,
                              struct mailbox *home)
 {
-    CHECK(task->pool == NULL && lane_index < TASK_LANES);
     if (!bound_take(pool->env.tasks, 1)) {
         return TASK_FULL;
     }
-    struct task_lane *lane = &pool->lanes[lane_index];
-    enum task_result result = TASK_OK;
-    pthread_mutex_lock(&pool->lock);
-    if (lane->waiting_count >= pool->env.lane_task_limit) {
-        bound_refuse(pool->env.tasks, 1);
-        result = TASK_FULL;
-    } else if (pool->state != TASK_POOL_OPEN || !pool_has_thread(pool)) {
-        result = TASK_NO_THREAD;
-    } else {
-        task->pool = pool;
-        task->home = home;
-        task->lane = lane_index;
-        task->cancelled = false;
-        task->waits = true;
-        STAILQ_INSERT_TAIL(&lane->waiting, task, link);
-        lane->waiting_count++;
-        pool->waiting_count++;
-        lane_refresh(pool, lane);
-        pthread_cond_signal(&pool->work);
-    }
-    pthread_mutex_unlock(&pool->lock);
+    enum task_result result = submit(pool, task, lane, home, true);
     if (result != TASK_OK) {
         bound_give(pool->env.tasks, 1);
+        bound_refuse(pool->env.tasks, 1);
     }
     return result;
+}
+
+enum task_result task_submit_on(struct task_pool *pool, struct task *task, unsigned lane,
+                                struct mailbox *home)
+{
+    return submit(pool, task, lane, home, false);
 }
 
 void task_cancel(struct task *task)

@@ -42,13 +42,15 @@ struct task {
     struct task_pool *pool; /* NULL: not submitted */
     struct mailbox *home;
     unsigned lane;
+    bool counted;   /* has a place of the bound */
     bool waits;     /* in the queue of its lane; under the pool's lock */
     bool cancelled; /* atomic: written by the submitting thread */
 };
 
 struct task_pool_env {
     const char *thread_name; /* at most 15 bytes */
-    struct bound *tasks;     /* counts those that wait or run; its owner sets the limit */
+    struct bound
+        *tasks; /* counts those that wait or run and need a place; its owner sets the limit */
     unsigned thread_limit;
     unsigned lane_thread_limit; /* threads that one lane may use */
     unsigned lane_task_limit;   /* tasks of one lane that may wait */
@@ -72,6 +74,12 @@ void task_pool_free(struct task_pool **pool);
 __attribute__((warn_unused_result)) enum task_result task_submit(struct task_pool *pool,
                                                                  struct task *task, unsigned lane,
                                                                  struct mailbox *home);
+/* The same for a task that goes on with what an earlier one began, such as reading from a file that is open, or closing it: it needs no
+   place. Its owner has a bound on what is begun. */
+__attribute__((warn_unused_result)) enum task_result task_submit_on(struct task_pool *pool,
+                                                                    struct task *task,
+                                                                    unsigned lane,
+                                                                    struct mailbox *home);
 /* It has been submitted, and neither done() nor dropped() has been called. It may be freed when this returns. */
 void task_cancel(struct task *task);
 

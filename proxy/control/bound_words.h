@@ -20,6 +20,8 @@
       "raise limits.memory")                                                                   \
     X("fds", "requests fail for want of a file descriptor",                                    \
       "raise the limit of the process (LimitNOFILE, ulimit -n)")                               \
+    X("file_tasks", "requests for files are answered 503",                                     \
+      "look whether the disk of files.root hangs")                                             \
     X("upstream_queued", "requests are answered 503: they come faster than they are answered", \
       "add endpoints, or raise limits.queue, limits.queue_wait or limits.in_flight of the "    \
       "upstream")                                                                              \

@@ -21,18 +21,20 @@
 #include "proxy/control/tls_watch.h"
 #include "proxy/control/upstream_tls.h"
 #include "proxy/control/user.h"
+#include "proxy/edge/file_search.h"
 #include "proxy/policy/admission.h"
 #include "proxy/upstream/h2_connection.h"
 #include "proxy/upstream/h2_probe.h"
 #include "steady/budget.h"
 #include "steady/check.h"
 #include "steady/rng.h"
+#include "steady/task_pool.h"
 #include "tls/scratch.h"
 #include "tls/tickets.h"
 
 /* Descriptors that are reserved for uncounted uses: connections of the admin listener; logs, DNS, signals and the files
    that a reload reads; and for each worker its epoll and its mailbox. */
-#define FD_RESERVE (ADMIN_CONNECTIONS + 32)
+#define FD_RESERVE (ADMIN_CONNECTIONS + 32 + FILE_THREADS_LIMIT * FILE_SEARCH_FDS)
 #define FD_RESERVE_PER_WORKER 4
 /* Clients beyond limits.clients that are being answered with 503. */
 #define REFUSALS_LIMIT 256
@@ -45,6 +47,13 @@
 #define PIPES_PER_WORKER 256
 /* Requests of our own that nobody waits for, over all workers. */
 #define DETACHED_LIMIT 1024
+/* Requests for files that wait for a disk, threads for them, and how many of both one folder may have, which may hang. */
+#define FILE_TASKS_LIMIT 1024
+#define FILE_THREADS_LIMIT 16
+#define FILE_LANE_TASKS_LIMIT 256
+#define FILE_LANE_THREADS_LIMIT 4
+/* A disk that hangs does not hold the end of the process up. */
+#define FILE_STOP_MS 200
 #define HOUSEKEEPING_MS 250
 /* At the end, how long to wait for answers of the admin listener in progress. */
 #define CONTROL_FLUSH_MS 250
@@ -92,19 +101,14 @@ static void control_init_bounds(struct control *control)
     bound_init(&bounds->fds, "fds", NULL, usable);
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
     bound_init(&bounds->detached_requests, "detached_requests", NULL, DETACHED_LIMIT);
+    bound_init(&bounds->file_tasks, "file_tasks", NULL, FILE_TASKS_LIMIT);
     bound_init(&control->limits.generations, "generations", NULL, 2);
     bound_registry_init(&control->limits.registry);
-    struct bound *const all[] = {&bounds->clients,
-                                 &bounds->refusals,
-                                 &bounds->exchanges,
-                                 &bounds->buffers_bytes,
-                                 &bounds->fds,
-                                 &bounds->pipes,
-                                 &bounds->handshakes,
-                                 &bounds->replay_bytes,
-                                 &bounds->request_buffers.bound,
-                                 &bounds->detached_requests,
-                                 &control->limits.generations};
+    struct bound *const all[] = {
+        &bounds->clients,           &bounds->refusals,     &bounds->exchanges,
+        &bounds->buffers_bytes,     &bounds->fds,          &bounds->pipes,
+        &bounds->handshakes,        &bounds->replay_bytes, &bounds->request_buffers.bound,
+        &bounds->detached_requests, &bounds->file_tasks,   &control->limits.generations};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         bound_register(&control->limits.registry, all[i]);
     }
@@ -148,6 +152,10 @@ static bool control_start_workers(struct control *control)
     control->workers.stats = calloc(control->workers.count, sizeof *control->workers.stats);
     control->routes.leftovers = admission_leftovers_create(&control->limits.registry);
     control->tickets = tls_tickets_create(control_now_ms());
+    const struct task_pool_env files = {"files", &control->limits.shared.file_tasks,
+                                        FILE_THREADS_LIMIT, FILE_LANE_THREADS_LIMIT,
+                                        FILE_LANE_TASKS_LIMIT};
+    control->workers.files = task_pool_create(&files);
     control->pools = pools_create(control->workers.count, &control->limits.registry,
                                   &control->limits.shared.fds);
     control->probe.bufs = buf_pool_create(&control->limits.shared.buffers_bytes);
@@ -157,8 +165,9 @@ static bool control_start_workers(struct control *control)
     const struct health_env health = {control->loop.base, control->loop.mailbox, control_on_health,
                                       control, control->probe.scratch};
     if (control->workers.threads == NULL || control->workers.stats == NULL ||
-        control->pools == NULL || control->tickets == NULL || control->routes.leftovers == NULL ||
-        control->probe.scratch == NULL || !pools_start_health(control->pools, &health)) {
+        control->workers.files == NULL || control->pools == NULL || control->tickets == NULL ||
+        control->routes.leftovers == NULL || control->probe.scratch == NULL ||
+        !pools_start_health(control->pools, &health)) {
         log_error(control->log, "start: no memory");
         return false;
     }
@@ -175,6 +184,7 @@ static bool control_start_workers(struct control *control)
                                        .log = control->log,
                                        .bounds = &control->limits.shared,
                                        .pools = control->pools,
+                                       .files = control->workers.files,
                                        .control = control->loop.mailbox,
                                        .shared = &control->shared,
                                        .strata_seed = strata_seed,
@@ -396,7 +406,11 @@ static void control_stop_workers(struct control *control)
             worker_thread_stop(workers->threads[i]);
         }
     }
+    if (control->workers.files != NULL && !task_pool_stop(control->workers.files, FILE_STOP_MS)) {
+        log_warn(control->log, "files: a disk still hangs");
+    }
     control_settle(control);
+    task_pool_free(&control->workers.files);
     /* answers that were on their way */
     if (control->loop.mailbox != NULL) {
         mailbox_drain(control->loop.mailbox, control);

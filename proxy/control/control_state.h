@@ -53,6 +53,7 @@ struct control_program {
 struct control_workers {
     struct worker_thread **threads;
     const struct worker_stats **stats;
+    struct task_pool *files; /* their threads for what waits for disks */
     unsigned count;
 };
 

@@ -1,4 +1,11 @@
 libproxy_a_SOURCES += \
 	%D%/edge_auth.c %D%/edge_auth.h \
 	%D%/edge_fields.c %D%/edge_fields.h \
-	%D%/edge_render.c %D%/edge_render.h
+	%D%/edge_render.c %D%/edge_render.h \
+	%D%/file_condition.c %D%/file_condition.h \
+	%D%/file_path.c %D%/file_path.h \
+	%D%/file_plan.c %D%/file_plan.h \
+	%D%/file_range.c %D%/file_range.h \
+	%D%/file_search.c %D%/file_search.h \
+	%D%/file_type.c %D%/file_type.h \
+	%D%/served_file.c %D%/served_file.h

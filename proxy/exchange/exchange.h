@@ -113,6 +113,7 @@ enum exchange_stage {
     EXCHANGE_RESPONDING, /* the response's body is being received */
     EXCHANGE_TUNNEL,
     EXCHANGE_BACKOFF, /* waits before a retry */
+    EXCHANGE_SERVING, /* waits for a file, or for the client to take more of it */
     EXCHANGE_FINISHED,
 };
 

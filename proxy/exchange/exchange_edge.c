@@ -311,8 +311,13 @@ static bool do_all(struct exchange *exchange, const struct edge_facts *facts,
     }
     if (reason != REASON_COMPLETE) {
         exchange_fail(exchange, reason, NULL);
+        return false;
     }
-    return reason == REASON_COMPLETE;
+    if (route->files.root != NULL) {
+        exchange_serve(exchange);
+        return false;
+    }
+    return true;
 }
 
 bool exchange_edge_begin(struct exchange *exchange, const struct route *route)
@@ -360,6 +365,7 @@ bool exchange_edge_share(struct exchange *twin, const struct exchange *exchange)
     twin->edge = exchange->edge;
     twin->edge.lines = NULL;
     twin->edge.auth = NULL;
+    twin->edge.file = NULL;
     if (exchange->edge.held != NULL) {
         twin->edge.held = settings_get(exchange->edge.held);
     }
@@ -381,6 +387,7 @@ void exchange_edge_release(struct exchange *exchange)
     buf_give(exchange->worker->bufs, &exchange->edge.subject);
     exchange_auth_release(exchange);
     if (exchange->edge.held != NULL) {
+        exchange_stop_serving(exchange);
         settings_put(&exchange->edge.held);
     }
 }

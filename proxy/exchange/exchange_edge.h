@@ -21,6 +21,7 @@ struct exchange_auth;
 struct own_response;
 struct route;
 struct route_settings;
+struct served_file;
 struct settings;
 
 struct exchange_edge {
@@ -32,6 +33,7 @@ struct exchange_edge {
         *subject; /* what rewriting begins from, while the exchange waits; NULL: it does not */
     struct exchange_auth *auth; /* NULL: nobody was asked */
     bool rewritten;
+    struct served_file *file; /* the answer's; NULL: none */
 };
 
 /* After routing, when the route does more than forward. False: the exchange has been answered, or it waits (EXCHANGE_ASKING). */

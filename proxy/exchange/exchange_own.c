@@ -37,39 +37,78 @@ static void send_own(struct exchange *exchange, enum exchange_reason reason,
     exchange_send_whole(exchange, reason, &own->head, &payload, location, location_bytes);
 }
 
-void exchange_answer_ourselves(struct exchange *exchange, enum exchange_reason reason,
-                               const char *detail)
+void exchange_finish_own(struct exchange *exchange, enum exchange_reason reason,
+                         struct own_response *own)
+{
+    own->body_bytes = 0;
+    send_own(exchange, reason, own, own->body, NULL, 0);
+}
+
+/* Nothing is sent yet. */
+static void build_refusal(struct exchange *exchange, enum exchange_reason reason,
+                          const char *detail, struct own_response *own)
 {
     const struct http_head *request = &exchange->request;
-    struct own_response own;
     uint64_t wait_ms = exchange->times.retry_after_ms != 0
                            ? exchange->times.retry_after_ms
                            : (uint64_t)reason_rows[reason].retry_after_s * 1000;
     uint64_t retry_after_s = backoff_retry_after_s(wait_ms, &exchange->worker->loop.rng);
     exchange_find_call(exchange);
     if (exchange_is_call(exchange) && reason_rows[reason].grpc != GRPC_OK) {
-        own_response_build_grpc(&own, reason, detail, retry_after_s);
+        own_response_build_grpc(own, reason, detail, retry_after_s);
     } else {
-        own_response_build(&own, reason, detail, retry_after_s);
+        own_response_build(own, reason, detail, retry_after_s);
     }
     if (request->method == METHOD_OTHER &&
         (request->method_text.bytes == 0 || (request->facts & FACT_GLIMPSED) != 0)) {
-        own_response_empty(&own); /* it may have become HEAD */
+        own_response_empty(own); /* it may have become HEAD */
     }
+}
+
+/* With the route's page, if there is one. */
+static void send_refusal(struct exchange *exchange, enum exchange_reason reason,
+                         struct own_response *own)
+{
     const struct error_page_settings *page =
-        own.head.status >= 400 ? exchange_edge_page(exchange, own.head.status, false) : NULL;
-    if (page != NULL && own.body_bytes > 0) {
-        own_response_set_body(&own, page->type, page->body_bytes);
-        send_own(exchange, reason, &own, page->body, NULL, 0);
+        own->head.status >= 400 ? exchange_edge_page(exchange, own->head.status, false) : NULL;
+    if (page != NULL && own->body_bytes > 0) {
+        own_response_set_body(own, page->type, page->body_bytes);
+        send_own(exchange, reason, own, page->body, NULL, 0);
     } else {
-        send_own(exchange, reason, &own, own.body, NULL, 0);
+        send_own(exchange, reason, own, own->body, NULL, 0);
     }
+}
+
+void exchange_answer_ourselves(struct exchange *exchange, enum exchange_reason reason,
+                               const char *detail)
+{
+    struct own_response own;
+    build_refusal(exchange, reason, detail, &own);
+    send_refusal(exchange, reason, &own);
+}
+
+void exchange_refuse_with(struct exchange *exchange, enum exchange_reason reason, const char *name,
+                          const char *value)
+{
+    struct own_response own;
+    build_refusal(exchange, reason, NULL, &own);
+    own_response_add_field(&own, name, value);
+    send_refusal(exchange, reason, &own);
+}
+
+void exchange_redirect_to(struct exchange *exchange, unsigned status, const char *location,
+                          size_t location_bytes)
+{
+    struct own_response own;
+    own_response_build(&own, REASON_REDIRECTED, NULL, 0);
+    own.head.status = (uint16_t)status;
+    own_response_empty(&own);
+    send_own(exchange, REASON_REDIRECTED, &own, own.body, location, location_bytes);
 }
 
 void exchange_redirect(struct exchange *exchange, const struct redirect_settings *redirect,
                        const struct edge_facts *facts)
 {
-    struct own_response own;
     char location[EDGE_TEXT_MAX_BYTES];
     size_t bytes;
     if (!edge_render(&redirect->to, facts, EDGE_IN_URL, location, sizeof location, &bytes)) {
@@ -80,10 +119,7 @@ void exchange_redirect(struct exchange *exchange, const struct redirect_settings
     if (strncmp(redirect->to.written, "//", 2) != 0) {
         bytes = edge_one_slash(location, bytes);
     }
-    own_response_build(&own, REASON_REDIRECTED, NULL, 0);
-    own.head.status = (uint16_t)redirect->status;
-    own_response_empty(&own);
-    send_own(exchange, REASON_REDIRECTED, &own, own.body, location, bytes);
+    exchange_redirect_to(exchange, (unsigned)redirect->status, location, bytes);
 }
 
 void exchange_respond(struct exchange *exchange, const struct respond_settings *respond,

@@ -2,7 +2,8 @@
  * What the files of an exchange share: exchange.c (its life), exchange_admit.c (a place, an endpoint, a connection),
  * exchange_gate.c (rates and shards), exchange_retry.c (retries), exchange_request.c (sending the request),
  * exchange_relay.c (passing the response on, tunnels), exchange_time.c (deadlines and timeouts), exchange_log.c (the
- * access line), exchange_grpc.c (what gRPC adds), exchange_buffer.c (bodies that are taken in first).
+ * access line), exchange_grpc.c (what gRPC adds), exchange_buffer.c (bodies that are taken in first), exchange_own.c
+ * (Evenkeel's own answers), exchange_file.c (files).
  *
  * Owns: see exchange.h. Private to these files. Thread: the worker's. Time base: the loop clock.
  */
@@ -13,6 +14,7 @@
 #include "proxy/policy/call_strata.h"
 
 struct edge_facts;
+struct own_response;
 
 static inline uint64_t exchange_now_ms(const struct exchange *exchange)
 {
@@ -123,6 +125,14 @@ __attribute__((warn_unused_result)) bool exchange_start_twin(struct exchange *ex
 /* Nothing has been sent to the client yet, so Evenkeel answers itself. */
 void exchange_answer_ourselves(struct exchange *exchange, enum exchange_reason reason,
                                const char *detail);
+/* The same with a field more. */
+void exchange_refuse_with(struct exchange *exchange, enum exchange_reason reason, const char *name,
+                          const char *value);
+/* An answer that is whole with its head: nothing of its body is sent. */
+void exchange_finish_own(struct exchange *exchange, enum exchange_reason reason,
+                         struct own_response *own);
+void exchange_redirect_to(struct exchange *exchange, unsigned status, const char *location,
+                          size_t location_bytes);
 /* The answers of routes that have no upstream. */
 void exchange_redirect(struct exchange *exchange, const struct redirect_settings *redirect,
                        const struct edge_facts *facts);
@@ -134,6 +144,15 @@ void exchange_send_whole(struct exchange *exchange, enum exchange_reason reason,
                          const char *location, size_t location_bytes);
 /* Whether a page goes to the client in place of this response; then the exchange is over. */
 bool exchange_intercepts(struct exchange *exchange, const struct http_head *head);
+
+/* ---- exchange_file.c ---- */
+
+/* The route has files: looks for the one that the request names, and answers with it. */
+void exchange_serve(struct exchange *exchange);
+/* In EXCHANGE_SERVING: the client takes bytes again. */
+void exchange_serve_on(struct exchange *exchange);
+/* The exchange is over. */
+void exchange_stop_serving(struct exchange *exchange);
 
 /* ---- exchange_gate.c ---- */
 
@@ -238,6 +257,9 @@ void exchange_say_continue(struct exchange *exchange);
 /* Passes the final response's head and its first payload to the client; the exchange does not end here. */
 enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
                           const struct payload *payload);
+/* The same for the head of a file, in EXCHANGE_SERVING. */
+enum sink exchange_answer_served(struct exchange *exchange, const struct http_head *head,
+                                 const struct payload *payload);
 
 /* ---- exchange_time.c ---- */
 

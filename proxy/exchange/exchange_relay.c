@@ -87,8 +87,9 @@ __attribute__((noinline)) static enum sink exchange_send_edited(struct exchange 
     return sink;
 }
 
-enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
-                          const struct payload *payload)
+/* Passes the head on; the stage is its caller's. */
+static inline enum sink exchange_pass_head(struct exchange *exchange, const struct http_head *head,
+                                           const struct payload *payload)
 {
     struct exchange_response *response = &exchange->response;
     if (__builtin_expect(exchange->body.store != NULL, 0)) {
@@ -102,14 +103,25 @@ enum sink exchange_answer(struct exchange *exchange, const struct http_head *hea
     response->status = head->status;
     response->moved_ms = exchange_now_ms(exchange);
     response->payload_bytes = payload_bytes(payload);
-    enum sink sink = exchange->edge.held == NULL
-                         ? exchange->downstream->send_head(exchange, head, payload)
-                         : exchange_send_edited(exchange, head, payload);
+    return exchange->edge.held == NULL ? exchange->downstream->send_head(exchange, head, payload)
+                                       : exchange_send_edited(exchange, head, payload);
+}
+
+enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
+                          const struct payload *payload)
+{
+    enum sink sink = exchange_pass_head(exchange, head, payload);
     if (sink != SINK_BROKEN && !payload->last) {
-        response->full = sink == SINK_FULL;
+        exchange->response.full = sink == SINK_FULL;
         exchange_enter(exchange, EXCHANGE_RESPONDING);
     }
     return sink;
+}
+
+enum sink exchange_answer_served(struct exchange *exchange, const struct http_head *head,
+                                 const struct payload *payload)
+{
+    return exchange_pass_head(exchange, head, payload);
 }
 
 static enum sink exchange_completed(struct exchange *exchange)
@@ -167,6 +179,10 @@ static void exchange_on_spliced(void *owner, size_t bytes, bool blocked)
 
 void exchange_client_drained(struct exchange *exchange)
 {
+    if (exchange->stage == EXCHANGE_SERVING) {
+        exchange_serve_on(exchange);
+        return;
+    }
     struct exchange *answers = hedge_who_answers(exchange);
     struct upstream_side *side = attempt_side(&answers->attempt);
     exchange->response.full = answers->response.full = false;

@@ -197,6 +197,19 @@ static void due_tunnel(const struct exchange *exchange, struct due *due)
                 REASON_IDLE_TIMEOUT);
 }
 
+/* The disk, or a client without a timer of its own. */
+static void due_serving(const struct exchange *exchange, struct due *due)
+{
+    const struct exchange_response *response = &exchange->response;
+    if (!response->full) {
+        due_earlier(due, response->moved_ms, exchange->edge.route->files.timeout_ms,
+                    REASON_DISK_TIMEOUT);
+    } else if (response->paused && !exchange->downstream->watches) {
+        due_earlier(due, response->moved_ms, exchange->origin->listener->timeouts.send_ms,
+                    REASON_CLIENT_STALLED);
+    }
+}
+
 /* What the exchange waits for next, and until when. Inline, because most callers use the time alone. */
 __attribute__((always_inline)) static inline struct due exchange_due_ms(
     const struct exchange *exchange)
@@ -219,6 +232,7 @@ __attribute__((always_inline)) static inline struct due exchange_due_ms(
     case EXCHANGE_RESPONDING: due_responding(exchange, &due); break;
     case EXCHANGE_TUNNEL: due_tunnel(exchange, &due); break;
     case EXCHANGE_BACKOFF: due_act_earlier(&due, exchange->tries.retry_at_ms, DUE_RETRY); break;
+    case EXCHANGE_SERVING: due_serving(exchange, &due); break;
     case EXCHANGE_NEW:
     case EXCHANGE_ASKING:
     case EXCHANGE_LEASED:

@@ -7,6 +7,7 @@ libproxy_a_SOURCES += \
 	%D%/exchange_auth.c %D%/exchange_auth.h \
 	%D%/exchange_buffer.c \
 	%D%/exchange_edge.c %D%/exchange_edge.h \
+	%D%/exchange_file.c \
 	%D%/exchange_gate.c \
 	%D%/exchange_grpc.c \
 	%D%/exchange_log.c \

@@ -34,6 +34,20 @@ const struct http_field *head_find_name(const struct http_head *head, const char
     return NULL;
 }
 
+const struct http_field *head_find_next(const struct http_head *head,
+                                        const struct http_field *field)
+{
+    const char *name = head->base + field->name_at;
+    for (const struct http_field *other = field + 1; other < head->fields + head->field_count;
+         other++) {
+        if (other->name_bytes == field->name_bytes &&
+            field_name_equal(head->base + other->name_at, name, field->name_bytes)) {
+            return other;
+        }
+    }
+    return NULL;
+}
+
 static const struct {
     const char *name;
     uint8_t name_bytes;

@@ -116,6 +116,9 @@ const struct http_field *head_find(const struct http_head *head, enum field_id i
 /* The first field with this name (any case), known or not, or NULL. */
 const struct http_field *head_find_name(const struct http_head *head, const char *name,
                                         size_t name_bytes);
+/* The next one with the name of this one, or NULL. */
+const struct http_field *head_find_next(const struct http_head *head,
+                                        const struct http_field *field);
 
 /* A longer method is refused. */
 #define HTTP_METHOD_MAX_BYTES 32

@@ -37,6 +37,15 @@
     X(NOT_READY, "not_ready", 503, "proxy_internal_response", 1, GRPC_UNAVAILABLE)               \
     X(REDIRECTED, "redirected", 308, "", 0, GRPC_UNIMPLEMENTED)                                  \
     X(RESPONDED, "responded", 200, "", 0, GRPC_OK)                                               \
+    X(METHOD_NOT_ALLOWED, "method_not_allowed", 405, "", 0, GRPC_UNIMPLEMENTED)                  \
+    X(FILE_NOT_FOUND, "file_not_found", 404, "", 0, GRPC_UNIMPLEMENTED)                          \
+    X(FILE_DENIED, "file_denied", 403, "", 0, GRPC_PERMISSION_DENIED)                            \
+    X(FILE_CONDITION, "file_condition", 412, "", 0, GRPC_UNKNOWN)                                \
+    X(FILE_RANGE, "file_range", 416, "", 0, GRPC_UNKNOWN)                                        \
+    X(FILE_FAILED, "file_failed", 500, "proxy_internal_error", 0, GRPC_UNAVAILABLE)              \
+    X(FILE_CHANGED, "file_changed", 500, "proxy_internal_error", 0, GRPC_UNAVAILABLE)            \
+    X(DISK_BUSY, "disk_busy", 503, "proxy_internal_error", 1, GRPC_UNAVAILABLE)                  \
+    X(DISK_TIMEOUT, "disk_timeout", 503, "proxy_internal_error", 1, GRPC_UNAVAILABLE)            \
     X(ACCESS_DENIED, "access_denied", 403, "http_request_denied", 0, GRPC_PERMISSION_DENIED)     \
     X(AUTH_REFUSED, "auth_refused", 401, "http_request_denied", 0, GRPC_UNAUTHENTICATED)         \
     X(AUTH_UNAVAILABLE, "auth_unavailable", 503, "destination_unavailable", 1, GRPC_UNAVAILABLE) \

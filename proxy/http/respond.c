@@ -96,6 +96,11 @@ void own_response_build_trailers(struct own_response *response, enum exchange_re
     response->fields[0].drop = 1;
 }
 
+void own_response_add_field(struct own_response *response, const char *name, const char *value)
+{
+    own_response_add(response, field_id_of(name, strlen(name)), name, value);
+}
+
 void own_response_empty(struct own_response *response)
 {
     response->body_bytes = 0;

@@ -12,8 +12,8 @@
 
 struct own_response {
     struct http_head head;
-    struct http_field fields[5];
-    char text[512];
+    struct http_field fields[10];
+    char text[1024];
     char body[128];
     size_t body_bytes;
 };
@@ -30,6 +30,8 @@ void own_response_build_trailers(struct own_response *response, enum exchange_re
                                  const char *detail);
 /* The body is `bytes` of this type, which the caller sends in place of the line of text. */
 void own_response_set_body(struct own_response *response, const char *content_type, size_t bytes);
+/* Adds a field that is not in the table of names. Both are Evenkeel's own words, at most 400 bytes. */
+void own_response_add_field(struct own_response *response, const char *name, const char *value);
 /* Removes the line of text, for a request whose method is unknown. It may be HEAD, and then bytes behind the head would
    be read as the next response (RFC 9110 9.3.2). */
 void own_response_empty(struct own_response *response);

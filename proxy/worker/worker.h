@@ -31,6 +31,7 @@
 struct client;
 struct side_request;
 struct splice_pipe;
+struct task_pool;
 
 /* Bytes of one read; the most that a direction holds back if the other side is slow. */
 #define WORKER_READ_BYTES (128u * 1024)
@@ -65,6 +66,7 @@ struct shared_bounds {
     struct bound fds;                  /* taken by fds_take() */
     struct bound pipes;
     struct bound detached_requests; /* side requests that no exchange waits for */
+    struct bound file_tasks;        /* requests that wait for a disk to find their file */
 };
 
 /* Words that all threads share; atomic. */
@@ -79,6 +81,7 @@ struct worker_env {
     struct log *log;
     struct shared_bounds *bounds;
     struct pools *pools;
+    struct task_pool *files; /* for what waits for disks */
     struct mailbox *control; /* mailbox for answers */
     struct shared_words *shared;
     uint64_t strata_seed; /* seed of the strata of requests; a secret of the process */
