@@ -20,21 +20,13 @@ static int64_t now_s(const struct exchange *exchange)
 
 /* ---- the payload ---- */
 
-/* The client takes nothing now, and says when it does. */
-static void exchange_hold(struct exchange *exchange)
-{
-    exchange->response.full = exchange->response.paused = true;
-    stat_add(&exchange->worker->stats.responses_paused, 1);
-    exchange_rearm(exchange);
-}
-
 /* Reads as much as the client takes. */
 static void exchange_read_on(struct exchange *exchange)
 {
     struct served_file *file = exchange->edge.file;
     size_t room = exchange->downstream->room(exchange);
     if (room == 0) {
-        exchange_hold(exchange);
+        exchange_pause(exchange);
         return;
     }
     const struct file_range range =

@@ -254,6 +254,9 @@ extern const struct upstream_events exchange_events, exchange_call_events;
 /* Sends 100 to a client that waits for it, in place of the origin. */
 void exchange_say_continue(struct exchange *exchange);
 
+/* Nothing waits at the client, but it would have to: until its socket takes more, the response stays where it comes from. */
+void exchange_pause(struct exchange *exchange);
+
 /* Passes the final response's head and its first payload to the client; the exchange does not end here. */
 enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,
                           const struct payload *payload);

@@ -7,8 +7,7 @@
 
 /* ---- the response ---- */
 
-/* Nothing waits at the client, but it would have to: until its socket takes more, the response stays with its upstream. */
-static void exchange_pause(struct exchange *exchange)
+void exchange_pause(struct exchange *exchange)
 {
     exchange->response.full = exchange->response.paused = true;
     exchange->response.untaken_mark = 0;

@@ -168,6 +168,17 @@ static void due_awaiting(const struct exchange *exchange, struct due *due)
     }
 }
 
+/* The client is to take some of what its socket holds. */
+static void due_taken(const struct exchange *exchange, struct due *due)
+{
+    const struct exchange_response *response = &exchange->response;
+    uint64_t send_ms = exchange->origin->listener->timeouts.send_ms;
+    due_act_earlier(
+        due,
+        deadline_after(response->moved_ms, response->untaken_mark == 0 ? send_ms / 2 : send_ms),
+        DUE_TAKEN);
+}
+
 /* For a beaten exchange its twin watches the response. A client that is slow to take what waits in its buffer has a
    timer of its own. */
 static void due_responding(const struct exchange *exchange, struct due *due)
@@ -183,11 +194,7 @@ static void due_responding(const struct exchange *exchange, struct due *due)
                     REASON_IDLE_TIMEOUT);
     } else if ((response->paused && !exchange->downstream->watches) ||
                attempt_piped(&exchange->attempt)) {
-        uint64_t send_ms = exchange->origin->listener->timeouts.send_ms;
-        due_act_earlier(
-            due,
-            deadline_after(response->moved_ms, response->untaken_mark == 0 ? send_ms / 2 : send_ms),
-            DUE_TAKEN);
+        due_taken(exchange, due);
     }
 }
 
@@ -205,8 +212,7 @@ static void due_serving(const struct exchange *exchange, struct due *due)
         due_earlier(due, response->moved_ms, exchange->edge.route->files.timeout_ms,
                     REASON_DISK_TIMEOUT);
     } else if (response->paused && !exchange->downstream->watches) {
-        due_earlier(due, response->moved_ms, exchange->origin->listener->timeouts.send_ms,
-                    REASON_CLIENT_STALLED);
+        due_taken(exchange, due);
     }
 }
 
