@@ -22,16 +22,21 @@ dist_recipes_DATA = \
 	%D%/recipes/README.md \
 	%D%/recipes/api-limits.conf \
 	%D%/recipes/behind-balancer.conf \
+	%D%/recipes/certbot.conf \
+	%D%/recipes/django.conf \
 	%D%/recipes/gitlab.conf \
 	%D%/recipes/grafana-sso.conf \
 	%D%/recipes/grpc.conf \
 	%D%/recipes/ingress.conf \
 	%D%/recipes/keycloak.conf \
 	%D%/recipes/llm-streaming.conf \
+	%D%/recipes/mastodon.conf \
 	%D%/recipes/minio.conf \
 	%D%/recipes/mtls.conf \
 	%D%/recipes/nextcloud.conf \
 	%D%/recipes/node-websocket.conf \
-	%D%/recipes/registry.conf
+	%D%/recipes/rails.conf \
+	%D%/recipes/registry.conf \
+	%D%/recipes/static-api.conf
 recipes_ingressdir = $(recipesdir)/ingress.d
 dist_recipes_ingress_DATA = %D%/recipes/ingress.d/00-https.conf %D%/recipes/ingress.d/shop.conf

@@ -16,6 +16,7 @@ OUTSIDE = ("-H", "X-Forwarded-For: 203.0.113.9")  # said by a peer that recipes 
 UPGRADE = ("--http1.1", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13",
            "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
 HUGE = ("--http1.1", "-X", "PUT", "-H", "Content-Length: 99999999999", "-H", "Expect:", "-d", "x")  # it is judged by its head
+LARGE = ("--http1.1", "-X", "PUT", "-H", "Content-Length: 100000000", "-H", "Expect:", "-d", "x")  # above the default limit
 JUDGES = {}                        # {recipe: (function, how it is started)}
 
 
@@ -55,6 +56,12 @@ def statuses(it, *asked):
     """[(url, more of curl's arguments..., status)] hold."""
     for url, *arguments, status in asked:
         check_equal(it.ask(url, *arguments).status, status, f"status of {url}")
+
+
+def bodies(it, *asked):
+    """[(url, more of curl's arguments..., body)] hold."""
+    for url, *arguments, body in asked:
+        check_equal(it.ask(url, *arguments).body, body, f"body of {url}")
 
 
 def origins_of(it, *asked):
@@ -250,6 +257,81 @@ def grafana_sso(it):
     statuses(it, ("https://grafana.example/api/live/ws", *UPGRADE, "-H", "Cookie: session=good", 101))
     it.origins["127.0.0.1:9091"].on("/api/authz/forward-auth", status=500, body=b"")
     statuses(it, ("https://grafana.example/d/1", "-H", "Cookie: session=good", 503))
+
+
+@recipe("certbot", files={"/var/lib/letsencrypt/.well-known/acme-challenge/token": "proof"})
+def certbot(it):
+    for scheme, arguments in (("http", ()), ("https", ())):
+        answer = it.ask(f"{scheme}://shop.example/.well-known/acme-challenge/token", *arguments)
+        check_equal((answer.status, answer.body), (200, b"proof"), f"the challenge by {scheme}")
+    statuses(it, ("http://shop.example/.well-known/acme-challenge/other", 404), ("http://new.example/.well-known/acme-challenge/token", 200))
+    goes_to_https(it, "www.shop.example")
+    answer = it.ask("https://www.shop.example/")
+    check(answer.origin and answer.get("Strict-Transport-Security"), "answer of the site")
+    before = it.shown("shop.example")
+    it.kitchen.renew()
+    eventually(lambda: it.shown("shop.example") != before, "the renewed certificate is shown")
+
+
+@recipe("static-api", files={"/srv/shop/dist/index.html": "<app>", "/srv/shop/dist/assets/app.js": "script", "/srv/shop/dist/assets/app.js.gz": "packed"})
+def static_api(it):
+    goes_to_https(it, "shop.example")
+    bodies(it, ("https://shop.example/", b"<app>"), ("https://shop.example/some/page", b"<app>"), ("https://shop.example/assets/app.js", b"script"),
+           ("https://shop.example/assets/app.js", "-H", "Accept-Encoding: gzip", b"packed"))
+    statuses(it, ("https://shop.example/assets/gone.js", 404), ("https://shop.example/assets/../../../etc/passwd", 400))
+    check("immutable" in it.ask("https://shop.example/assets/app.js").get("Cache-Control"), "assets are asked for again and again")
+    check_equal(it.ask("https://shop.example/").get("Cache-Control"), "no-cache", "Cache-Control of the page")
+    answer = it.ask("https://shop.example/api/cart?a=b")
+    check_equal((answer.arrived.target, answer.get("Cache-Control"), answer.get("X-Content-Type-Options")), ("/cart?a=b", "no-store", "nosniff"), "the API")
+
+
+@recipe("rails", files={"/srv/shop/current/public/500.html": "sorry", "/srv/shop/current/public/assets/app.css": "style",
+                        "/srv/shop/current/public/assets/app.css.gz": "packed", "/srv/shop/current/public/robots.txt": "robots"})
+def rails(it):
+    puma = "unix:/run/puma/shop.sock"
+    goes_to_https(it, "shop.example")
+    check_equal(it.ask("https://www.shop.example/a").get("Location"), "https://shop.example/a", "Location of www")
+    bodies(it, ("https://shop.example/assets/app.css", b"style"), ("https://shop.example/robots.txt", b"robots"),
+           ("https://shop.example/assets/app.css", "-H", "Accept-Encoding: gzip", b"packed"))
+    statuses(it, ("https://shop.example/assets/gone.css", 404))
+    origins_of(it, ("https://shop.example/", puma), ("https://shop.example/robots", puma))
+    switches(it, "/cable")
+    statuses(it, ("https://shop.example/cable", *UPGRADE, 101))
+    it.origins[puma].on("/rails/active_storage/huge", reads_body(lambda connection, _: connection.respond(201, b"") and False))
+    statuses(it, ("https://shop.example/rails/active_storage/huge", *LARGE, 201), ("https://shop.example/huge", *LARGE, 413))
+    check_equal(it.ask("https://shop.example/form", "-d", "x" * 1000).arrived.bytes, 1000, "bytes of a form")
+    it.origins[puma].on("/broken", lambda *_: False)
+    bodies(it, ("https://shop.example/broken", b"sorry"))
+
+
+@recipe("django", files={"/srv/shop/sorry.html": "sorry", "/srv/shop/static/app.css": "style", "/srv/shop/media/a/b.html": "upload"})
+def django(it):
+    gunicorn = "unix:/run/gunicorn/shop.sock"
+    goes_to_https(it, "shop.example")
+    bodies(it, ("https://shop.example/static/app.css", b"style"), ("https://shop.example/media/a/b.html", b"upload"))
+    check_equal(it.ask("https://shop.example/media/a/b.html").get("X-Content-Type-Options"), "nosniff", "X-Content-Type-Options")
+    statuses(it, ("https://shop.example/static/gone.css", 404), ("https://shop.example/admin/", *OUTSIDE, 403), ("https://shop.example/admin/", 200),
+             ("https://shop.example/x", *LARGE, 413))
+    origins_of(it, ("https://shop.example/", gunicorn), ("https://shop.example/staticky", gunicorn))
+    arrived = it.ask("https://shop.example/form", "-d", "x" * 1000).arrived
+    check_equal((arrived.bytes, arrived.all("X-Forwarded-Proto")), (1000, ["https"]), "a form")
+    it.origins[gunicorn].on("/broken", lambda *_: False)
+    bodies(it, ("https://shop.example/broken", b"sorry"))
+
+
+@recipe("mastodon", files={"/home/mastodon/live/public/500.html": "sorry", "/home/mastodon/live/public/packs/app.js": "script",
+                           "/home/mastodon/live/public/system/a.html": "upload", "/home/mastodon/live/public/sw.js": "worker"})
+def mastodon(it):
+    puma, streaming = "127.0.0.1:3000", "127.0.0.1:4000"
+    goes_to_https(it, "social.example")
+    bodies(it, ("https://social.example/packs/app.js", b"script"), ("https://social.example/system/a.html", b"upload"), ("https://social.example/sw.js", b"worker"))
+    answer = it.ask("https://social.example/system/a.html")
+    check(answer.get("Content-Security-Policy") and answer.get("Strict-Transport-Security"), "fields of what users have uploaded")
+    origins_of(it, ("https://social.example/@anna", puma), ("https://social.example/api/v1/streaming/user", streaming), ("https://social.example/api/v1/statuses", puma))
+    switches(it, "/api/v1/streaming")
+    statuses(it, ("https://social.example/api/v1/streaming", *UPGRADE, 101))
+    it.origins[puma].on("/broken", lambda *_: False)
+    bodies(it, ("https://social.example/broken", b"sorry"))
 
 
 @scenario("a recipe is not accepted without a warning, or does not do what it is for", within=120)

@@ -15,12 +15,14 @@ import os
 import re
 import shutil
 import signal
+import socket
+import ssl
 
-from .certificates import Authority
+from .certificates import Authority, replace
 from .commands import curl
 from .origin import Arrived, LocalOrigin, RawOrigin, describe
 from .proxy import EvenkeelProxy, run_program
-from .verdict import check, check_equal
+from .verdict import check, check_equal, patient
 
 FOLDER = os.path.join(os.environ.get("top_srcdir", "."), "contrib/recipes")
 _FOLDERS = r"/(?:etc|home|opt|run|srv|var)/"
@@ -73,8 +75,13 @@ class Kitchen:
         self.authority = Authority(scenario)
         texts = "".join(_text(path) for path in glob.glob(f"{FOLDER}/**/*.conf", recursive=True))
         names = re.findall(r"(?:\*\.)?(?:[\w-]+\.)+(?:example|internal)\b", texts)
-        self.certificate = self.authority.issue(*sorted(set(names)))
+        self._names = sorted(set(names))
+        self.certificate = self.authority.issue(*self._names)
         self.client = self.authority.issue("client.example", client=True)
+
+    def renew(self):
+        """Another certificate takes the place of the first."""
+        replace(self.certificate, self.authority.issue(*self._names))
 
     def file(self, kind):
         """The file that stands for one that a recipe gives as `cert`, `key`, `ca` or `client_ca`."""
@@ -128,6 +135,13 @@ class Recipe(EvenkeelProxy):
     def _curl(self, *arguments):
         aside = [word for port, ours in self._ports.items() for word in ("--connect-to", f":{port}:127.0.0.1:{ours}")]
         return curl("--path-as-is", "--cacert", self.kitchen.authority.cert, *aside, *arguments)
+
+    def shown(self, name):
+        """The certificate that a client is shown for a name."""
+        with socket.create_connection(("127.0.0.1", self._ports["443"]), timeout=patient(10)) as sock:
+            context = ssl.create_default_context(cafile=self.kitchen.authority.cert)
+            with context.wrap_socket(sock, server_hostname=name) as tls:
+                return tls.getpeercert(binary_form=True)
 
     def leave(self):
         """Begin to end, while others run on."""
