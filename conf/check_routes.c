@@ -331,9 +331,13 @@ static void check_references(struct loading *loading)
     text_index_release(&upstreams);
 }
 
+/* A route whose condition was not understood seems to have none. */
 static void check_shadows(struct loading *loading)
 {
     const struct settings *settings = loading->settings;
+    if (loading->messages->error_count > 0) {
+        return;
+    }
     for (size_t i = 0; i + 1 < settings->route_count; i++) {
         if (settings_match_all(&settings->routes[i].match)) {
             char path[64];

@@ -77,6 +77,12 @@ static bool takes_none(const struct schema_row *row)
     return strstr(row->type->name, "\"none\"") != NULL;
 }
 
+/* Elsewhere a number without a unit may be milliseconds, as in HAProxy, or seconds, as in nginx. */
+static bool is_large_number(const char *text)
+{
+    return strlen(text) > 3 && text[strspn(text, "0123456789")] == '\0';
+}
+
 static void mend_duration(const struct schema_row *row, const char *text, char *hint)
 {
     char low[VALUE_TEXT_BYTES], high[VALUE_TEXT_BYTES], respelled[64];
@@ -85,6 +91,8 @@ static void mend_duration(const struct schema_row *row, const char *text, char *
     if (is_word_of(endless_words, text)) {
         snprintf(hint, MEND_TEXT_BYTES,
                  ": every wait has an end; write the longest that is right, at most \"%s\"", high);
+    } else if (is_large_number(text) && strlen(text) < VALUE_TEXT_BYTES) {
+        snprintf(hint, MEND_TEXT_BYTES, ": write \"%sms\" or \"%ss\"", text, text);
     } else if (respell(text, spoken_durations, respelled) && value_duration(respelled, &ms) &&
                strcmp(respelled, text) != 0) {
         snprintf(hint, MEND_TEXT_BYTES, ": write \"%s\"", respelled);

@@ -449,9 +449,9 @@ static bool include_pattern(struct scan *scan, const char *quoted, size_t bytes)
             fail(source, here(source),
                  arena_printf(source->arena, INCLUDE_KEY " \"%s\": there is no such file", path));
     } else if (result != 0 && result != GLOB_NOMATCH) {
-        copied =
-            fail(source, here(source),
-                 arena_printf(source->arena, INCLUDE_KEY " \"%s\": %s", path, strerror(errno)));
+        copied = fail(source, here(source),
+                      arena_printf(source->arena, INCLUDE_KEY " \"%s\": %s", path,
+                                   errno == ENOENT ? "there is no such folder" : strerror(errno)));
     }
     for (size_t i = 0; result == 0 && i < found.gl_pathc && copied; i++) {
         const char *file = arena_text(source->arena, found.gl_pathv[i], strlen(found.gl_pathv[i]));

@@ -22,6 +22,7 @@ def said_of(s, path):
     check_equal(done.returncode, 1, f"exit code for {name}")
     errors = [row.removeprefix("evenkeel: ") for row in done.stderr.splitlines() if ": error: " in row]
     check_equal(len(errors), 1, f"number of errors for {name}, which has one mistake:\n{done.stderr}")
+    check(": warning: " not in done.stderr, f"something is said of {name} that follows from its mistake:\n{done.stderr}")
     return f"---- {name}\n{text}\n{errors[0]}\n\n"
 
 

@@ -178,4 +178,6 @@ EXTRA_DIST += \
 	%D%/mistakes/42-prefix-with-host-bits.conf \
 	%D%/mistakes/43-environment-missing.conf \
 	%D%/mistakes/44-regex-broken.conf \
+	%D%/mistakes/45-duration-of-haproxy.conf \
+	%D%/mistakes/46-host-with-wildcard-behind.conf \
 	%D%/mistakes/said.txt
