@@ -185,6 +185,28 @@ static void say_of_route(struct loading *loading, size_t number, const char *key
     loading_report(loading, SETTINGS_ERROR, path, "%s", text);
 }
 
+/* Not, if what it would do is there but wrong. */
+static void say_nothing_to_do(struct loading *loading, size_t number)
+{
+    static const char *const keys[] = {"redirect.to", "respond.status", "files.root"};
+    const struct route_settings *route = &loading->settings->routes[number];
+    char path[64], key[96];
+    snprintf(path, sizeof path, "routes.[%zu]", number);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        snprintf(key, sizeof key, "%s.%s", path, keys[i]);
+        if (loading_is_caused(loading, key)) {
+            return;
+        }
+    }
+    loading_report_missing(
+        loading, path, "upstream",
+        route->respond.body.written != NULL
+            ? "respond: expected a status such as respond = { status = 200; ... }"
+        : route->files.try_count > 0 || route->files.precompressed
+            ? "files: expected a folder such as files = { root = \"/var/www\"; ... }"
+            : "expected upstream = \"NAME\", or redirect, respond or files in its place");
+}
+
 static void check_route_kind(struct loading *loading, size_t number)
 {
     const struct route_settings *route = &loading->settings->routes[number];
@@ -194,15 +216,7 @@ static void check_route_kind(struct loading *loading, size_t number)
     bool rewrites = rewrite->path.written != NULL || rewrite->strip_prefix != NULL ||
                     rewrite->host.written != NULL;
     if (kinds == 0) {
-        char path[64];
-        snprintf(path, sizeof path, "routes.[%zu]", number);
-        loading_report_missing(
-            loading, path, "upstream",
-            route->respond.body.written != NULL
-                ? "respond: expected a status such as respond = { status = 200; ... }"
-            : route->files.try_count > 0 || route->files.precompressed
-                ? "files: expected a folder such as files = { root = \"/var/www\"; ... }"
-                : "expected upstream = \"NAME\", or redirect, respond or files in its place");
+        say_nothing_to_do(loading, number);
     } else if (kinds > 1) {
         say_of_route(loading, number, "",
                      "write one of upstream, redirect, respond and files: a route does one thing");
@@ -218,14 +232,6 @@ static void check_route_kind(struct loading *loading, size_t number)
     }
     if (rewrite->path.written != NULL && rewrite->strip_prefix != NULL) {
         say_of_route(loading, number, "rewrite", "write path or strip_prefix, not both");
-    }
-}
-
-static void check_files(struct loading *loading, size_t number)
-{
-    const struct file_settings *files = &loading->settings->routes[number].files;
-    if (files->root != NULL && files->root[0] == '\0') {
-        say_of_route(loading, number, "files.root", "expected a folder such as \"/var/www\"");
     }
 }
 
@@ -295,7 +301,6 @@ static void check_route_edge(struct loading *loading, size_t number)
     unsigned groups = groups_of(&route->match);
     check_route_kind(loading, number);
     check_redirect(loading, number);
-    check_files(loading, number);
     check_rewrite_path(loading, number);
     check_captures(loading, number, "redirect.to", &route->redirect.to, groups);
     check_captures(loading, number, "respond.body", &route->respond.body, groups);

@@ -22,6 +22,7 @@ scenario_tests = \
 	%D%/edge.py \
 	%D%/edge_h2.py \
 	%D%/failures.py \
+	%D%/files.py \
 	%D%/forwarding.py \
 	%D%/framing.py \
 	%D%/grpc_calls.py \
