@@ -65,7 +65,7 @@ frontend web
     bind 127.0.0.1:{listen} backlog 4096
     default_backend behind
 backend behind
-    server behind 127.0.0.1:{behind} {maxconn}
+    server behind 127.0.0.1:{behind} {maxconn} {'proto h2' if limits.get("http2") else ''}
 """)]
 
 
@@ -83,6 +83,7 @@ def evenkeel(stage, name, listen, behind, limits):
         "listeners": {"web": {"listen": f"127.0.0.1:{listen}"}},
         "upstreams": {"behind": {
             "endpoints": [f"127.0.0.1:{behind}"],
+            "protocol": "http2" if limits.get("http2") else "http1",
             "pool": {"warm_min": 1},
             "timeouts": {"connect": "250ms", "first_byte": first_byte, "per_try": first_byte, "total": "3s"},
             "retry": {"attempts": ATTEMPTS if limits["retries"] else 1,
@@ -97,6 +98,8 @@ def evenkeel(stage, name, listen, behind, limits):
 
 
 HOPS = {"evenkeel": evenkeel, "nginx": nginx, "haproxy": haproxy}
+# Those that forward anything over HTTP/2: nginx speaks it to servers of gRPC only.
+HTTP2_HOPS = {"evenkeel": evenkeel, "haproxy": haproxy}
 
 
 def start_hop(stage, candidate, name, behind, **limits):

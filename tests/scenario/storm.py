@@ -20,14 +20,14 @@ def hop(s, name, port, first_byte, protocol="http1"):
         "required": False}}}, name=name)
 
 
-def storm(s, mode, length, between="http1"):
-    """`between`: what the first hop speaks to the second."""
+def storm(s, mode, length, between="http1", last="http1"):
+    """`between`: what the first hop speaks to the second; `last`: what the second speaks to the origin."""
     origin_port = s.port()
-    behind = hop(s, "b", origin_port, "1s")
+    behind = hop(s, "b", origin_port, "1s", last)
     before = hop(s, "a", behind.address[1], "1250ms", between)
     for _ in range(TRIES):
         outcome = run_outage(origin_port, before.address[1], mode, length, calm=scaled(1.5, 3), settle=scaled(3, 12),
-                             attempts=3)
+                             attempts=3, http2=last == "http2")
         if outcome.latest <= LATE_S:
             break
         s.note(f"the clients themselves were {outcome.latest:.2f} s late: that shows nothing")
@@ -49,10 +49,10 @@ for each, lengths in zip(MODES, scaled(((3,), (2,), ()), ((8, 20),) * 3)):
             storm(s, mode, length)
 
 
-for each in scaled(("hang",), MODES):
-    @scenario(f"an outage behind a hop that is spoken to in HTTP/2 ({each}) grows, or lasts", within=120)
+for each in scaled(("hang", "refuse"), MODES):
+    @scenario(f"an outage of an origin that is spoken to in HTTP/2, by both hops ({each}) grows, or lasts", within=120)
     def _(s, mode=each):
-        storm(s, mode, scaled(3, 8), "http2")
+        storm(s, mode, scaled(2, 8), "http2", "http2")
 
 
 run()

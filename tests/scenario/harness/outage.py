@@ -11,22 +11,29 @@ import socket
 import struct
 import time
 
+from . import h2_bytes as h2
+
 MODES = ("hang", "refuse", "503")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno"
+# The same as field blocks, without a dynamic table.
+BLOCKS = {ANSWER: h2.indexed(8), REFUSAL: h2.literal(8, "503")}
 
 
 class Origin:
-    """`at_once` requests at a time, each for 1 / per_second * at_once seconds."""
+    """`at_once` requests at a time, each for 1 / per_second * at_once seconds; `http2`: with prior knowledge."""
 
-    def __init__(self, port, per_second, at_once=1):
+    def __init__(self, port, per_second, at_once=1, http2=False):
         self.port = port
         self.arrivals = []            # when a request, or a connection that was refused, came
-        self.under_way = 0            # connections that were open when it began to fail
+        self.under_way = 0            # when it began to fail: connections that were open; of HTTP/2, requests
         self.mode = None              # the failure under way
         self.longest_queue = 0
         self._seconds = at_once / per_second
         self._at_once = at_once
+        self._talk = self._talk_http2 if http2 else self._talk_http1
+        self._http2 = http2
+        self._unanswered = 0
         self._queue = asyncio.Queue()
         self._well = asyncio.Event()
         self._well.set()
@@ -48,7 +55,7 @@ class Origin:
 
     def fail(self, mode):
         self.mode = mode
-        self.under_way = len(self._writers)
+        self.under_way = self._unanswered if self._http2 else len(self._writers)
         if mode == "hang":
             self._well.clear()
         if mode == "refuse":
@@ -67,32 +74,65 @@ class Origin:
             return
         self._writers.add(writer)
         try:
-            while True:
-                await reader.readuntil(b"\r\n\r\n")
-                self.arrivals.append(time.monotonic())
-                if self.mode == "503":
-                    writer.write(REFUSAL)
-                    continue
-                done = asyncio.get_running_loop().create_future()
-                self._queue.put_nowait((time.monotonic(), writer, done))
-                self.longest_queue = max(self.longest_queue, self._queue.qsize())
-                await done
+            await self._talk(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass
         finally:
             self._writers.discard(writer)
             writer.close()
 
+    async def _talk_http1(self, reader, writer):
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            await self._asked(writer.write)
+
+    async def _talk_http2(self, reader, writer):
+        """A stream that was reset is served, too, but not answered."""
+        reset = set()
+
+        def answers(stream):
+            def answer(response):
+                if stream not in reset:
+                    writer.write(h2.headers(stream, BLOCKS[response]) + h2.data(stream, response[-2:], True))
+            return answer
+
+        await reader.readexactly(len(h2.PREFACE))
+        writer.write(h2.settings({h2.MAX_CONCURRENT_STREAMS: 100}))
+        while True:
+            head = await reader.readexactly(9)
+            payload = await reader.readexactly(int.from_bytes(head[:3], "big"))
+            kind, stream = head[3], int.from_bytes(head[5:], "big")
+            if kind in (h2.SETTINGS, h2.PING) and not head[4] & h2.ACK:
+                writer.write(h2.frame(kind, h2.ACK, 0, payload if kind == h2.PING else b""))
+            elif kind == h2.HEADERS:
+                self._asked(answers(stream))
+            elif kind == h2.RST_STREAM:
+                reset.add(stream)
+
+    def _asked(self, answer):
+        """A request has come; returns what ends when answer() has been called with the response."""
+        done = asyncio.get_running_loop().create_future()
+        self.arrivals.append(time.monotonic())
+        if self.mode == "503":
+            answer(REFUSAL)
+            done.set_result(None)
+        else:
+            self._unanswered += 1
+            self._queue.put_nowait((time.monotonic(), answer, done))
+            self.longest_queue = max(self.longest_queue, self._queue.qsize())
+        return done
+
     async def _work(self):
         free_at = 0.0
         while True:
-            came_at, writer, done = await self._queue.get()
+            came_at, answer, done = await self._queue.get()
             await self._well.wait()
             # The pace is kept by the clock: a wake-up that is late, as on a busy machine, costs no capacity.
             free_at = max(came_at, self._well_since, free_at) + self._seconds
             await asyncio.sleep(max(0, free_at - time.monotonic()))  # the time of service
+            self._unanswered -= 1
             try:
-                writer.write(ANSWER)
+                answer(ANSWER)
             except OSError:
                 pass
             if not done.done():
@@ -185,8 +225,8 @@ def _recovery(results, ended, share=0.99, span=2.0):
     return None
 
 
-async def _run(port, proxy_port, mode, length, calm, settle, rate, capacity, attempts, patience):
-    origin = Origin(port, capacity)
+async def _run(port, proxy_port, mode, length, calm, settle, rate, capacity, attempts, patience, http2):
+    origin = Origin(port, capacity, http2=http2)
     await origin.start()
     client = Client(proxy_port, attempts, patience)
     begun = time.monotonic()
@@ -202,6 +242,6 @@ async def _run(port, proxy_port, mode, length, calm, settle, rate, capacity, att
     return Outcome(origin, client, begun, began, ended, rate)
 
 
-def run_outage(port, proxy_port, mode, length, calm=3.0, settle=6.0, rate=60, capacity=100, attempts=1, patience=3.0):
-    """One outage of the origin on `port`, seen by clients of the proxy on `proxy_port`."""
-    return asyncio.run(_run(port, proxy_port, mode, length, calm, settle, rate, capacity, attempts, patience))
+def run_outage(port, proxy_port, mode, length, calm=3.0, settle=6.0, rate=60, capacity=100, attempts=1, patience=3.0, http2=False):
+    """One outage of the origin on `port`, which speaks HTTP/2 or not, seen by clients of the proxy on `proxy_port`."""
+    return asyncio.run(_run(port, proxy_port, mode, length, calm, settle, rate, capacity, attempts, patience, http2))
