@@ -17,6 +17,7 @@ libtls_a_SOURCES = \
 	%D%/session_name.c %D%/session_name.h \
 	%D%/socket_io.c %D%/socket_io.h \
 	%D%/seal.c %D%/seal.h \
+	%D%/self_signed.c %D%/self_signed.h \
 	%D%/staple.c %D%/staple.h \
 	%D%/stream.c %D%/stream.h \
 	%D%/ticket_terms.c %D%/ticket_terms.h \

@@ -12,12 +12,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "steady/enum_names.h"
+#include "tls/self_signed.h"
 
 #define DEMO_BACKENDS 2
 #define DEMO_SLOW_S 1
+#define DEMO_CERTIFICATE_NAMES "DNS:localhost,IP:127.0.0.1,IP:::1"
+#define DEMO_CERTIFICATE_DAYS 7
 
 struct demo_backend {
     struct demo *demo;
@@ -30,6 +35,7 @@ struct demo {
     struct event_base *base;
     struct event *stop;
     int stop_fd;
+    int certificate_fd; /* a file in memory with certificate and key */
     pthread_t thread;
     bool started;
     struct demo_backend backends[DEMO_BACKENDS];
@@ -160,9 +166,24 @@ static void *demo_main(void *arg)
     return NULL;
 }
 
+static bool demo_make_certificate(struct demo *demo)
+{
+    size_t bytes;
+    char *pem = self_signed_create(DEMO_CERTIFICATE_NAMES, DEMO_CERTIFICATE_DAYS, &bytes);
+    demo->certificate_fd = memfd_create("evenkeel-demo", MFD_CLOEXEC);
+    bool made = pem != NULL && demo->certificate_fd >= 0 &&
+                fchmod(demo->certificate_fd, S_IRUSR | S_IWUSR) == 0 &&
+                write(demo->certificate_fd, pem, bytes) == (ssize_t)bytes;
+    free(pem);
+    return made;
+}
+
 static enum demo_result demo_open(struct demo *demo)
 {
     static const char *const names[DEMO_BACKENDS] = {"demo-a", "demo-b"};
+    if (!demo_make_certificate(demo)) {
+        return DEMO_NO_CERTIFICATE;
+    }
     demo->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     demo->base = event_base_new();
     if (demo->stop_fd < 0 || demo->base == NULL) {
@@ -187,6 +208,7 @@ enum demo_result demo_create(struct demo **ret_demo)
     if (demo == NULL) {
         return DEMO_NO_MEMORY;
     }
+    demo->stop_fd = demo->certificate_fd = -1;
     enum demo_result result = demo_open(demo);
     if (result != DEMO_OK) {
         demo_free(&demo);
@@ -222,39 +244,48 @@ void demo_free(struct demo **demo_pointer)
     if (demo->stop_fd >= 0) {
         close(demo->stop_fd);
     }
+    if (demo->certificate_fd >= 0) {
+        close(demo->certificate_fd);
+    }
     free(demo);
     *demo_pointer = NULL;
 }
 
-size_t demo_configuration(const struct demo *demo, uint16_t web_port, uint16_t admin_port,
-                          char *text, size_t text_bytes)
+size_t demo_configuration(const struct demo *demo, const struct demo_ports *ports, char *text,
+                          size_t text_bytes)
 {
     int length = snprintf(
         text, text_bytes,
         "admin = { listen = \"127.0.0.1:%u\"; };\n"
         "log = { level = \"warn\"; };\n"
-        "listeners = { web = { listen = \"127.0.0.1:%u\"; http2 = { cleartext = true; }; }; };\n"
+        "listeners = {\n"
+        "  web = { listen = \"127.0.0.1:%u\"; http2 = { cleartext = true; }; };\n"
+        "  secure = { listen = \"127.0.0.1:%u\"; tls = { certificates = (\n"
+        "    { cert = \"/proc/self/fd/%d\"; key = \"/proc/self/fd/%d\"; } ); }; };\n"
+        "};\n"
         "upstreams = { demo = { endpoints = [ \"127.0.0.1:%u\", \"127.0.0.1:%u\" ];\n"
         "                       balance = \"round_robin\"; }; };\n"
         "routes = ( { name = \"demo\"; upstream = \"demo\"; } );\n",
-        (unsigned)admin_port, (unsigned)web_port, (unsigned)demo->backends[0].port,
-        (unsigned)demo->backends[1].port);
+        (unsigned)ports->admin, (unsigned)ports->web, (unsigned)ports->secure, demo->certificate_fd,
+        demo->certificate_fd, (unsigned)demo->backends[0].port, (unsigned)demo->backends[1].port);
     return length < 0 ? text_bytes : (size_t)length;
 }
 
-void demo_print_welcome(uint16_t web_port, uint16_t admin_port)
+void demo_print_welcome(const struct demo_ports *ports)
 {
-    printf("\nEvenkeel is running in front of two demo backends.\n\n"
-           "  curl -i http://127.0.0.1:%u/         they take turns: look at X-Demo-Backend\n"
-           "  curl -i --http2-prior-knowledge http://127.0.0.1:%u/   the same over HTTP/2\n"
-           "  curl -i http://127.0.0.1:%u/slow     answers after a second\n"
-           "  curl -i http://127.0.0.1:%u/fail     the backend's own error passes through\n"
-           "  curl -i http://127.0.0.1:%u/break    a response that breaks is visibly broken\n"
-           "  curl http://127.0.0.1:%u/status      what it is doing\n"
-           "  curl http://127.0.0.1:%u/resources   every limit, and how much of it is in use\n"
-           "  curl http://127.0.0.1:%u/metrics     figures for Prometheus\n\n"
-           "Ctrl-C drains and ends.\n\n",
-           (unsigned)web_port, (unsigned)web_port, (unsigned)web_port, (unsigned)web_port,
-           (unsigned)web_port, (unsigned)admin_port, (unsigned)admin_port, (unsigned)admin_port);
+    const unsigned web = ports->web, secure = ports->secure, admin = ports->admin;
+    printf(
+        "\nEvenkeel is running in front of two demo backends.\n\n"
+        "  curl -i http://127.0.0.1:%u/         they take turns: look at X-Demo-Backend\n"
+        "  curl -i --http2-prior-knowledge http://127.0.0.1:%u/   the same over HTTP/2\n"
+        "  curl -i -k https://127.0.0.1:%u/     and over TLS; -k: its certificate was made just now\n"
+        "  curl -i http://127.0.0.1:%u/slow     answers after a second\n"
+        "  curl -i http://127.0.0.1:%u/fail     the backend's own error passes through\n"
+        "  curl -i http://127.0.0.1:%u/break    a response that breaks is visibly broken\n"
+        "  curl http://127.0.0.1:%u/status      what it is doing\n"
+        "  curl http://127.0.0.1:%u/resources   every limit, and how much of it is in use\n"
+        "  curl http://127.0.0.1:%u/metrics     figures for Prometheus\n\n"
+        "Ctrl-C drains and ends.\n\n",
+        web, web, secure, web, web, web, admin, admin, admin);
     fflush(stdout);
 }

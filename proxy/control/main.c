@@ -18,6 +18,7 @@
 
 #define DEMO_WEB_PORT 8080
 #define DEMO_ADMIN_PORT 9901
+#define DEMO_TLS_PORT 8443
 
 enum action {
     ACTION_RUN,
@@ -32,8 +33,8 @@ enum action {
 struct options {
     enum action action;
     const char *config_path;
-    const char *page;              /* to ask for */
-    uint16_t web_port, admin_port; /* for the demo */
+    const char *page;        /* to ask for */
+    struct demo_ports ports; /* of the demo */
 };
 
 static const char usage[] =
@@ -42,7 +43,7 @@ static const char usage[] =
     "       evenkeel -T -c FILE       print the effective configuration\n"
     "       evenkeel --ask PAGE -c FILE\n"
     "                                 print a page of the running process's admin listener\n"
-    "       evenkeel --demo [WEB_PORT [ADMIN_PORT]]\n"
+    "       evenkeel --demo [WEB_PORT [ADMIN_PORT [TLS_PORT]]]\n"
     "                                 two embedded backends behind the proxy on 127.0.0.1:8080\n"
     "       evenkeel -V | -h          version | this text\n"
     "signals: HUP reload, TERM or INT drain (a second one ends at once), USR1 reopen logs,\n"
@@ -135,7 +136,7 @@ static int run_file(const char *path, char *const *argv)
 static void welcome(void *owner)
 {
     const struct options *options = owner;
-    demo_print_welcome(options->web_port, options->admin_port);
+    demo_print_welcome(&options->ports);
 }
 
 static int run_demo(struct options *options)
@@ -149,8 +150,7 @@ static int run_demo(struct options *options)
     }
     struct settings *settings = NULL;
     struct settings_messages messages;
-    size_t length =
-        demo_configuration(demo, options->web_port, options->admin_port, text, sizeof text);
+    size_t length = demo_configuration(demo, &options->ports, text, sizeof text);
     int status = 1;
     if (length < sizeof text && settings_parse(text, "demo", &settings, &messages) == SETTINGS_OK) {
         const struct control_start start = {
@@ -184,7 +184,8 @@ static bool parse_options(int argc, char **argv, struct options *ret_options)
                                                  {"version", no_argument, NULL, 'V'},
                                                  {"help", no_argument, NULL, 'h'},
                                                  {0}};
-    struct options options = {.web_port = DEMO_WEB_PORT, .admin_port = DEMO_ADMIN_PORT};
+    struct options options = {.ports = {DEMO_WEB_PORT, DEMO_ADMIN_PORT, DEMO_TLS_PORT}};
+    uint16_t *const ports[] = {&options.ports.web, &options.ports.admin, &options.ports.secure};
     int option;
     while ((option = getopt_long(argc, argv, "c:tTVh", long_options, NULL)) != -1) {
         switch (option) {
@@ -201,13 +202,10 @@ static bool parse_options(int argc, char **argv, struct options *ret_options)
         default: return false;
         }
     }
-    if (options.action == ACTION_DEMO && optind < argc &&
-        !parse_port(argv[optind++], &options.web_port)) {
-        return false;
-    }
-    if (options.action == ACTION_DEMO && optind < argc &&
-        !parse_port(argv[optind++], &options.admin_port)) {
-        return false;
+    for (size_t i = 0; i < 3 && options.action == ACTION_DEMO && optind < argc; i++) {
+        if (!parse_port(argv[optind++], ports[i])) {
+            return false;
+        }
     }
     bool needs_file = options.action == ACTION_RUN || options.action == ACTION_TEST ||
                       options.action == ACTION_DUMP || options.action == ACTION_ASK;

@@ -5,6 +5,7 @@ import pwd
 import re
 import signal
 import socket
+import ssl
 
 from harness import (Address, Process, RawOrigin, Skipped, check, check_equal, curl, eventually, program, render,
                      run, run_program, scenario, start_proxy)
@@ -306,8 +307,8 @@ def stale_socket(s):
 @scenario("the demo does not work, or does not say what to try")
 def demo(s):
     # The usual ports may be taken on this machine; others can be asked for.
-    web, admin = s.port(), s.port()
-    demo_ = Process(s, "demo", [program(), "--demo", str(web), str(admin)])
+    web, admin, secure = s.port(), s.port(), s.port()
+    demo_ = Process(s, "demo", [program(), "--demo", str(web), str(admin), str(secure)])
 
     def invites():
         check(demo_.exit_code is None, f"it exited:\n{demo_.log()}")
@@ -324,6 +325,16 @@ def demo(s):
     with s.case("curl -i shows a response through the proxy"):
         done = curl("-i", f"http://127.0.0.1:{web}/")
         check(done.out.startswith(b"HTTP/1.1 200"), f"it shows {done.text}")
+    with s.case("both listeners speak HTTP/2, one of them over TLS with a certificate for this host"):
+        for option, url in (("--http2-prior-knowledge", f"http://127.0.0.1:{web}/"), ("-k", f"https://127.0.0.1:{secure}/")):
+            done = curl("-i", option, url)
+            check(done.out.startswith(b"HTTP/2 200"), f"{url} shows {done.text}")
+            check(re.search(rf"curl [^\n]*{option} {re.escape(url)}", said), f"{url} is not among what to try:\n{said}")
+        certificate = ssl.get_server_certificate(("127.0.0.1", secure))
+        trusting = ssl.create_default_context(cadata=certificate)
+        for name in ("127.0.0.1", "localhost"):
+            with socket.create_connection(("127.0.0.1", secure)) as plain, trusting.wrap_socket(plain, server_hostname=name) as tls:
+                check_equal(tls.version(), "TLSv1.3", "version")
     with s.case("there is a slow path and a failing path"):
         for path, sign in (("/slow", lambda d: d.text.endswith("200")), ("/fail", lambda d: d.text[-3:] >= "500")):
             check(path in said, f"{path} is not among what to try:\n{said}")
