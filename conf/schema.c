@@ -409,7 +409,7 @@ static const struct schema_row upstream_rows[] =
         {"limits.client_share", &type_number, "0.25", AT(limits.client_share), .min = 0.001,
          .max = 1,
          .help =
-             "largest share of the exchanges in flight that slow uploads of one client address may be while other clients wait (else 408); 1: no limit"},
+             "largest share of the exchanges in flight that slow uploads, and responses that are not taken, of one client address may be while other clients wait; an eighth of it while those of all clients are more than twice the share; 1: no limit"},
         {"health.type", &type_word, "http", AT(health.type), .words = health_types,
          .help =
              "how endpoints are probed: an HTTP request for health.path, a TCP connection, a TLS handshake, or a call of the gRPC health service (grpc.health.v1)"},

@@ -276,7 +276,7 @@ struct upstream_limit_settings {
     bool adaptive; /* in_flight is the most; less as long as more only makes answers later */
     uint64_t adaptive_min_count;
     double
-        client_share; /* of what is in flight, for slow uploads of one address while others wait */
+        client_share; /* of what is in flight, for slow transfers of one address while others wait */
 };
 
 /* Longest health.service. */

@@ -85,6 +85,8 @@ void client_stream_end(struct client_stream *stream, enum exchange_reason reason
 
 /* h2_tunnel.c: whether an extended CONNECT asks for a WebSocket. No other protocol has an upgrade in HTTP/1 that stands for it. */
 bool h2_tunnel_known(const struct http_head *head);
+/* The response that agrees to an upgrade, as HTTP/2 has it. */
+struct http_head h2_tunnel_answer(const struct http_head *head);
 /* The head of an extended CONNECT, with the key that HTTP/1 asks for (RFC 8441 5, RFC 6455 4.1). The copy lies in the
    worker's write scratch. False: it is too large. */
 __attribute__((warn_unused_result)) bool h2_tunnel_head(struct worker *worker,

@@ -415,18 +415,11 @@ static enum sink client_stream_send_interim(struct exchange *exchange, const str
     return SINK_OPEN;
 }
 
-/* RFC 8441 5: 200 stands for 101, and the fields that agree on the upgrade stay behind. */
 static enum sink client_stream_send_upgrade(struct exchange *exchange, const struct http_head *head)
 {
     struct client_stream *stream = stream_of_exchange(exchange);
     struct worker_stats *stats = &worker_of_stream(stream)->stats;
-    struct http_head answer = *head;
-    const struct http_field *accept = head_find_name(head, "Sec-WebSocket-Accept", 20);
-    answer.status = 200;
-    answer.framing = FRAMING_CHUNKED;
-    if (accept != NULL) {
-        answer.fields[accept - head->fields].drop = 1;
-    }
+    const struct http_head answer = h2_tunnel_answer(head);
     if (stream->state != CLIENT_STREAM_SERVED) {
         return SINK_OPEN;
     }
@@ -501,6 +494,12 @@ static int client_stream_splice_fd(struct exchange *exchange)
 {
     (void)exchange;
     return -1;
+}
+
+/* Those of all streams. */
+static uint32_t client_stream_untaken(struct exchange *exchange)
+{
+    return stream_untaken_bytes(&client_of_stream(stream_of_exchange(exchange))->stream);
 }
 
 static size_t client_stream_proxy_header(struct exchange *exchange, char *space)
@@ -593,6 +592,7 @@ const struct downstream_ops client_stream_ops = {
     .room = client_stream_room,
     .read_on = client_stream_read_on,
     .splice_fd = client_stream_splice_fd,
+    .untaken = client_stream_untaken,
     .proxy_header = client_stream_proxy_header,
     .gone = client_stream_gone,
     .finished = client_stream_finished,

@@ -44,3 +44,16 @@ bool h2_tunnel_head(struct worker *worker, const struct http_head *head, struct 
     ret_head->facts &= (uint16_t)~FACT_CANONICAL;
     return true;
 }
+
+/* RFC 8441 5: 200 stands for 101, and the fields that agree on the upgrade stay behind. */
+struct http_head h2_tunnel_answer(const struct http_head *head)
+{
+    struct http_head answer = *head;
+    const struct http_field *accept = head_find_name(head, "Sec-WebSocket-Accept", 20);
+    answer.status = 200;
+    answer.framing = FRAMING_CHUNKED;
+    if (accept != NULL) {
+        answer.fields[accept - head->fields].drop = 1;
+    }
+    return answer;
+}

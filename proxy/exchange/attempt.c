@@ -166,20 +166,40 @@ static void attempt_set_slow(struct exchange *exchange, bool slow)
 {
     struct slow_clients *clients = &exchange_policy_local(exchange)->slow_clients;
     if (slow != exchange->attempt.slow) {
-        slow_clients_add(&clients->uploads[exchange_client_slot(exchange)], slow ? 1 : -1);
+        slow_clients_add(&clients->transfers[exchange_client_slot(exchange)], slow ? 1 : -1);
         exchange->attempt.slow = slow;
     }
 }
 
-bool attempt_judge_client(struct exchange *exchange)
+static bool attempt_has_to_go(struct exchange *exchange, bool slow)
+{
+    const struct policy_caller caller = exchange_caller(exchange);
+    attempt_set_slow(exchange, slow);
+    return slow && policy_slow_transfer_goes(&caller, exchange_client_slot(exchange));
+}
+
+bool attempt_judge_upload(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
-    const struct policy_caller caller = exchange_caller(exchange);
     uint64_t took_us = loop_clock_us(&exchange->worker->loop.clock) - attempt->started_us;
     policy_yield(exchange->target.upstream, attempt->endpoint, &attempt->tickets);
-    attempt->judge_at_ms = caller.by.now_ms + SLOW_CLIENT_AGAIN_MS;
-    attempt_set_slow(exchange, slow_client_upload(exchange->body.bytes, took_us));
-    return attempt->slow && policy_slow_upload_goes(&caller, exchange_client_slot(exchange));
+    attempt->judge_at_ms = exchange_now_ms(exchange) + SLOW_CLIENT_AGAIN_MS;
+    return attempt_has_to_go(exchange, slow_client_transfer(exchange->body.bytes, took_us));
+}
+
+bool attempt_judge_response(struct exchange *exchange)
+{
+    struct attempt *attempt = &exchange->attempt;
+    const struct exchange_response *response = &exchange->response;
+    const struct downstream_ops *downstream = exchange->downstream;
+    uint32_t untaken_bytes = downstream->untaken != NULL ? downstream->untaken(exchange) : 0;
+    uint64_t taken_bytes =
+        response->payload_bytes > untaken_bytes ? response->payload_bytes - untaken_bytes : 0;
+    uint64_t bytes = taken_bytes > attempt->judged_bytes ? taken_bytes - attempt->judged_bytes : 0;
+    attempt->judged_bytes = taken_bytes;
+    attempt->judge_at_ms = exchange_now_ms(exchange) + SLOW_CLIENT_AFTER_MS;
+    return attempt_has_to_go(
+        exchange, response->full && slow_client_transfer(bytes, SLOW_CLIENT_AFTER_MS * 1000));
 }
 
 void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered)
@@ -269,7 +289,7 @@ void attempt_end(struct exchange *exchange)
     attempt_drop_tickets(exchange);
     if (__builtin_expect(attempt->judge_at_ms != 0, 0)) {
         attempt_set_slow(exchange, false);
-        attempt->judge_at_ms = 0;
+        attempt->judge_at_ms = attempt->judged_bytes = 0;
     }
     if (__builtin_expect(attempt->state == ATTEMPT_LEASED, 1)) {
         side->ops->end(side);

@@ -29,11 +29,12 @@ struct attempt {
     struct lease_request request;
     struct endpoint *endpoint; /* the last endpoint that was tried */
     uint64_t started_us;
-    uint64_t
-        judge_at_ms; /* when a client that owes bytes is judged again; 0: it has not been judged */
+    /* when a client that owes bytes, or takes none, is judged next; 0: it has not been judged */
+    uint64_t judge_at_ms;
+    uint64_t judged_bytes; /* of the response, that the client had taken when it was last judged */
     struct policy_tickets tickets; /* tickets that are not reported to the breakers yet */
     uint8_t state;                 /* enum attempt_state */
-    bool slow;                     /* counted as a slow upload of its client */
+    bool slow;                     /* counted as a slow transfer of its client */
     bool reported;                 /* the result for its endpoint has been reported */
     bool counted;                  /* its response has been counted */
     union { /* HTTP/2 while the state is SHARES; the last member, whose end is zeroed only then */
@@ -80,9 +81,11 @@ void attempt_report_answer(struct exchange *exchange);
 /* How long the endpoint has had what it needs: since the start of the attempt, or since it was last given bytes of the
    request, if that is later. 0: the client still has to send bytes. */
 uint64_t attempt_age_us(const struct exchange *exchange);
-/* The client has owed bytes for a while, and is judged again after judge_at_ms if it goes on: gives the attempt's places in
+/* The client has owed bytes for a while, and is judged again at judge_at_ms if it goes on: gives the attempt's places in
    breaker trials to other exchanges. True: others wait, and the attempt has to give its place at the upstream up. */
-bool attempt_judge_client(struct exchange *exchange);
+bool attempt_judge_upload(struct exchange *exchange);
+/* The same for a response that waits for its client. */
+bool attempt_judge_response(struct exchange *exchange);
 
 /* Ends the attempt: the lease goes back to the pool if its connection may serve again, else it is closed. Ending twice
    is fine. */

@@ -62,6 +62,8 @@ static void exchange_admit_or_queue(struct exchange *exchange, enum admit_result
     } else if (result == ADMIT_QUEUED) {
         exchange_queue(exchange);
     } else {
+        slow_clients_refused(&exchange_policy_local(exchange)->slow_clients,
+                             exchange_client_slot(exchange), exchange_now_ms(exchange));
         exchange_fail(exchange,
                       exchange->admission.waiter.wants == QUEUE_DESCRIPTOR ? REASON_NO_DESCRIPTORS
                                                                            : REASON_QUEUE_FULL,

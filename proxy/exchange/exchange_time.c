@@ -63,8 +63,8 @@ enum due_act {
     DUE_FAIL,     /* what was expected has not come: the exchange ends with the reason */
     DUE_LOOK,     /* check whether the client is still there */
     DUE_CONTINUE, /* tell the client to send its payload, in place of an origin that does not */
-    DUE_JUDGE,    /* the client has owed bytes for a while: other exchanges may need its places */
-    DUE_TAKEN,    /* the client has taken nothing, as far as its socket tells */
+    DUE_JUDGE, /* the client has owed bytes, or taken none, for a while: others may need its places */
+    DUE_TAKEN, /* the client has taken nothing, as far as its socket tells */
     DUE_HEDGE,
     DUE_RETRY,
 };
@@ -179,6 +179,14 @@ static void due_taken(const struct exchange *exchange, struct due *due)
         DUE_TAKEN);
 }
 
+/* When the response began. */
+static uint64_t exchange_answered_ms(const struct exchange *exchange)
+{
+    const struct exchange_times *times = &exchange->times;
+    uint64_t first_byte_us = times->first_byte_us > 0 ? (uint64_t)times->first_byte_us : 0;
+    return (times->started_us + first_byte_us) / 1000;
+}
+
 /* For a beaten exchange its twin watches the response. A client that is slow to take what waits in its buffer has a
    timer of its own. */
 static void due_responding(const struct exchange *exchange, struct due *due)
@@ -195,6 +203,14 @@ static void due_responding(const struct exchange *exchange, struct due *due)
     } else if ((response->paused && !exchange->downstream->watches) ||
                attempt_piped(&exchange->attempt)) {
         due_taken(exchange, due);
+    }
+    bool waits = response->full || __builtin_expect(exchange->attempt.slow, 0);
+    if (waits && exchange->admission.state == ADMISSION_ADMITTED) {
+        due_act_earlier(due,
+                        exchange->attempt.judge_at_ms != 0
+                            ? exchange->attempt.judge_at_ms
+                            : exchange_answered_ms(exchange) + SLOW_CLIENT_AFTER_MS,
+                        DUE_JUDGE);
     }
 }
 
@@ -271,8 +287,14 @@ static void exchange_look(struct exchange *exchange)
 
 static void exchange_judge_client(struct exchange *exchange)
 {
-    if (attempt_judge_client(exchange)) {
-        stat_add(&exchange->worker->stats.slow_uploads_ended, 1);
+    struct worker_stats *stats = &exchange->worker->stats;
+    if (exchange->stage == EXCHANGE_RESPONDING) {
+        if (attempt_judge_response(exchange)) {
+            stat_add(&stats->slow_responses_ended, 1);
+            exchange_fail(exchange, REASON_CLIENT_STALLED, "others wait");
+        }
+    } else if (attempt_judge_upload(exchange)) {
+        stat_add(&stats->slow_uploads_ended, 1);
         exchange_fail(exchange, REASON_REQUEST_TIMEOUT, "others wait");
     }
 }

@@ -298,16 +298,13 @@ void policy_adapt(struct upstream *upstream, const struct upstream_limit_setting
 
 /* ---- slow clients ---- */
 
-bool policy_slow_upload_goes(const struct policy_caller *caller, unsigned slot)
+bool policy_slow_transfer_goes(const struct policy_caller *caller, unsigned slot)
 {
     const struct upstream *upstream = caller->view->upstream;
     const struct upstream_policy *policy = policy_of(upstream);
-    struct slow_clients_sum sum = {0, 0};
-    if (bound_used(&upstream->queued) == 0) {
-        return false;
-    }
+    struct slow_clients_sum sum = {0};
     for (unsigned i = 0; i < policy->worker_count; i++) {
-        slow_clients_sum_add(&sum, &policy->locals[i].slow_clients, slot);
+        slow_clients_sum_add(&sum, &policy->locals[i].slow_clients, slot, caller->by.now_ms);
     }
     return slow_clients_exceed(&sum, bound_used(&upstream->in_flight),
                                caller->view->settings->limits.client_share);

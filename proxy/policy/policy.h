@@ -147,7 +147,7 @@ void policy_force(const struct upstream *upstream, const struct upstream_setting
 /* The state of an endpoint's breaker, by its companion. */
 const char *policy_endpoint_state(const void *companion);
 
-/* Whether a slow upload of the slot has to give its place to others who wait. */
-bool policy_slow_upload_goes(const struct policy_caller *caller, unsigned slot);
+/* Whether a slow transfer of the slot has to give its place to others who wait. */
+bool policy_slow_transfer_goes(const struct policy_caller *caller, unsigned slot);
 
 #endif

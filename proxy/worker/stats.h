@@ -50,6 +50,9 @@
       "Request bodies that buffer_request could not take in whole, because memory was scarce")       \
     X(slow_uploads_ended, "slow_uploads_ended_total", "",                                            \
       "Slow uploads ended with 408 because other clients needed their place (limits.client_share)")  \
+    X(slow_responses_ended, "slow_responses_ended_total", "",                                        \
+      "Responses broken off because their client did not take them and other clients needed their "  \
+      "place (limits.client_share)")                                                                 \
     X(exchanges_started, "exchanges_started_total", "", "Exchanges started")                         \
     X(exchanges_finished, "exchanges_finished_total", "", "Exchanges finished")                      \
     X(attempts, "attempts_total", "", "Attempts at an endpoint")                                     \

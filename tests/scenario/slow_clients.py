@@ -3,6 +3,8 @@
 import contextlib
 import signal
 
+from harness import h2_bytes as h2
+from harness.h2_wire import H2Client
 from harness import (RawOrigin, Stopwatch, begin_upload, check, check_equal, eventually, reads_body, run, scenario,
                      start_proxy, takes)
 
@@ -109,6 +111,43 @@ def greedy(s):
             for client in left:
                 client.send(b"x" * 99)
                 check_equal(client.response("POST").status, 200, "status of an upload")
+
+
+def stalled_streams(s, proxy, source, count):
+    """A client of HTTP/2 that takes nothing of so many responses."""
+    client = s.enter_context(H2Client(proxy.address, settings={h2.INITIAL_WINDOW_SIZE: 0}, source=source))
+    for _ in range(count):
+        client.ask("GET", "/large")
+    return client
+
+
+def stalled_reader(s, proxy, source):
+    """The same over HTTP/1, of one response."""
+    client = s.enter_context(contextlib.closing(proxy.client(source=source, receive_buffer=4096)))
+    client.send(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
+    return client
+
+
+@scenario("responses that their clients do not take hold all places of an upstream while others wait")
+def not_taken(s):
+    origin = RawOrigin(s).on("/large", status=200, body=b"x" * (16 << 20))
+    listener = {"web": {"http2": {"cleartext": True}}}
+    for name, queue, hold in (
+            ("streams of four clients, others wait", 8, lambda c, p: [stalled_streams(c, p, f"127.{n}.0.1", 8) for n in range(31, 35)]),
+            ("streams of one client, others are refused", 0, lambda c, p: [stalled_streams(c, p, "127.31.0.1", 32)]),
+            ("connections of one client, others wait", 8, lambda c, p: [stalled_reader(c, p, "127.31.0.1") for _ in range(32)])):
+        with s.case(name), contextlib.ExitStack() as clients:
+            proxy = start_proxy(s, origin, {"workers": 1, "listeners": listener, "upstreams": {"app": {
+                "pool": {"warm_min": 0}, "limits": {"in_flight": 32, "queue": queue, "queue_wait": "20s"}, "timeouts": {"total": "30s"}}}},
+                name=name.replace(" ", "-"))
+            hold(clients, proxy)
+            eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 32, "all places are taken")
+            other = clients.enter_context(contextlib.closing(proxy.client(source="127.77.0.1")))
+            watch = Stopwatch(proxy)
+            eventually(lambda: other.request("GET", "/").status == 200, "another client is served")
+            check(watch.stop().seconds < 8, f"another client was served after {watch.seconds:.1f} s")
+            left = 32 - proxy.metric("evenkeel_slow_responses_ended_total")
+            check(0 < left < 32, f"{left} of 32 responses are left")
 
 
 @scenario("a client that waits for 100 and never sends is taken for a sick origin")

@@ -8,26 +8,39 @@
 static void slow_is_what_comes_slower_than_the_least_rate(void **state)
 {
     (void)state;
-    assert_true(slow_client_upload(0, 1000000));
-    assert_true(slow_client_upload(SLOW_CLIENT_BYTES_PER_S - 1, 1000000));
-    assert_false(slow_client_upload(SLOW_CLIENT_BYTES_PER_S, 1000000));
-    assert_true(slow_client_upload(SLOW_CLIENT_BYTES_PER_S, 2000000));
-    assert_false(slow_client_upload(0, 0));
+    assert_true(slow_client_transfer(0, 1000000));
+    assert_true(slow_client_transfer(SLOW_CLIENT_BYTES_PER_S - 1, 1000000));
+    assert_false(slow_client_transfer(SLOW_CLIENT_BYTES_PER_S, 1000000));
+    assert_true(slow_client_transfer(SLOW_CLIENT_BYTES_PER_S, 2000000));
+    assert_false(slow_client_transfer(0, 0));
 }
 
 static void more_than_the_share_gives_way_to_others_only(void **state)
 {
     static const struct {
-        uint64_t uploads_count, others_waiting_count, in_flight_count;
+        uint64_t own_count, all_count, others_waiting_count, in_flight_count;
         double share;
         bool exceed;
     } cases[] = {
-        {256, 0, 256, 0.25, false}, {256, 1, 257, 0.25, true}, {65, 1, 256, 0.25, true},
-        {64, 1, 256, 0.25, false},  {1, 9, 100, 0.25, false},  {256, 9, 256, 1, false},
+        {256, 256, 0, 256, 0.25, false},
+        {256, 256, 1, 257, 0.25, true},
+        {65, 65, 1, 256, 0.25, true},
+        {64, 64, 1, 256, 0.25, false},
+        {1, 1, 9, 100, 0.25, false},
+        {256, 256, 9, 256, 1, false},
+        /* many addresses together: an eighth of the share each, but one always */
+        {51, 512, 1, 1024, 0.25, false},
+        {51, 513, 1, 1024, 0.25, true},
+        {32, 1024, 1, 1024, 0.25, false},
+        {33, 1024, 1, 1024, 0.25, true},
+        {33, 1024, 0, 1024, 0.25, false},
+        {1, 4, 1, 4, 0.25, false},
+        {2, 4, 1, 4, 0.25, true},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct slow_clients_sum sum = {cases[i].uploads_count, cases[i].others_waiting_count};
+        const struct slow_clients_sum sum = {cases[i].own_count, cases[i].all_count,
+                                             cases[i].others_waiting_count};
         assert_int_equal(slow_clients_exceed(&sum, cases[i].in_flight_count, cases[i].share),
                          cases[i].exceed);
     }
@@ -35,21 +48,37 @@ static void more_than_the_share_gives_way_to_others_only(void **state)
 
 static void counts_of_all_workers_are_summed_by_slot(void **state)
 {
-    struct slow_clients workers[2] = {{.uploads = {0}}, {.uploads = {0}}};
-    struct slow_clients_sum sum = {0, 0};
+    struct slow_clients workers[2] = {{.transfers = {0}}, {.transfers = {0}}};
+    struct slow_clients_sum sum = {0};
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        slow_clients_add(&workers[i].uploads[7], 1);
-        slow_clients_add(&workers[i].uploads[8], 1);
+        slow_clients_add(&workers[i].transfers[7], 1);
+        slow_clients_add(&workers[i].transfers[8], 1);
         slow_clients_add(&workers[i].waiting[7], 1);
         slow_clients_add(&workers[i].waiting[9], 1);
     }
     slow_clients_add(&workers[0].waiting[9], -1);
     for (unsigned i = 0; i < 2; i++) {
-        slow_clients_sum_add(&sum, &workers[i], 7);
+        slow_clients_sum_add(&sum, &workers[i], 7, 5000);
     }
-    assert_int_equal(sum.uploads_count, 2);
+    assert_int_equal(sum.transfers_count, 2);
     assert_int_equal(sum.others_waiting_count, 1);
+}
+
+static void who_was_refused_counts_as_one_who_waits_for_a_moment(void **state)
+{
+    static const struct {
+        unsigned slot;
+        uint64_t now_ms, count;
+    } cases[] = {{8, 5001, 1}, {8, 6000, 1}, {8, 6002, 0}, {7, 5001, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct slow_clients clients = {.refused_ms = {0}};
+        struct slow_clients_sum sum = {0};
+        slow_clients_refused(&clients, cases[i].slot, 5001);
+        slow_clients_sum_add(&sum, &clients, 7, cases[i].now_ms);
+        assert_int_equal(sum.others_waiting_count, cases[i].count);
+    }
 }
 
 static void an_address_has_one_slot_and_the_hosts_of_a_64_share_one(void **state)
@@ -79,6 +108,7 @@ int main(void)
         cmocka_unit_test(slow_is_what_comes_slower_than_the_least_rate),
         cmocka_unit_test(more_than_the_share_gives_way_to_others_only),
         cmocka_unit_test(counts_of_all_workers_are_summed_by_slot),
+        cmocka_unit_test(who_was_refused_counts_as_one_who_waits_for_a_moment),
         cmocka_unit_test(an_address_has_one_slot_and_the_hosts_of_a_64_share_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
