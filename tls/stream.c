@@ -51,14 +51,10 @@ static enum stream_result result_of_errno(void)
     }
 }
 
-enum stream_result stream_recv(struct stream *stream, void *space, size_t space_bytes,
-                               size_t *ret_bytes)
+static enum stream_result receive(struct stream *stream, void *space, size_t space_bytes, int flags,
+                                  size_t *ret_bytes)
 {
-    CHECK(space_bytes > 0);
-    if (IS_TLS(stream)) {
-        return tls_io_recv(stream->tls, space, space_bytes, ret_bytes, &stream->drained);
-    }
-    ssize_t n = socket_recv(stream->fd, space, space_bytes, 0);
+    ssize_t n = socket_recv(stream->fd, space, space_bytes, flags);
     stream->drained = n != (ssize_t)space_bytes;
     if (n < 0) {
         return result_of_errno();
@@ -68,6 +64,22 @@ enum stream_result stream_recv(struct stream *stream, void *space, size_t space_
     }
     *ret_bytes = (size_t)n;
     return STREAM_OK;
+}
+
+enum stream_result stream_recv(struct stream *stream, void *space, size_t space_bytes,
+                               size_t *ret_bytes)
+{
+    CHECK(space_bytes > 0);
+    if (IS_TLS(stream)) {
+        return tls_io_recv(stream->tls, space, space_bytes, ret_bytes, &stream->drained);
+    }
+    return receive(stream, space, space_bytes, 0, ret_bytes);
+}
+
+enum stream_result stream_discard(struct stream *stream, void *space, size_t space_bytes,
+                                  size_t *ret_bytes)
+{
+    return receive(stream, space, space_bytes, MSG_TRUNC, ret_bytes);
 }
 
 enum stream_result stream_send(struct stream *stream, const struct iovec *pieces,

@@ -62,6 +62,12 @@ __attribute__((warn_unused_result)) enum stream_result stream_send(struct stream
 /* Whether bytes that stream_send() has taken are partly still here (TLS only): call it again at the next edge, if only
    with no bytes. */
 static inline bool stream_unsent(const struct stream *stream);
+/* The same for bytes that nobody will look at: they are dropped, of TLS as they are on the wire. The space is for sockets that
+   cannot drop them without a copy. */
+__attribute__((warn_unused_result)) enum stream_result stream_discard(struct stream *stream,
+                                                                      void *space,
+                                                                      size_t space_bytes,
+                                                                      size_t *ret_bytes);
 /* Whether the socket takes bytes now. False: the next edge will tell. Asks the system, while stream_send() finds out by
    trying. */
 bool stream_writable(const struct stream *stream);

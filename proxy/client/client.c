@@ -133,6 +133,23 @@ void clients_close_all(struct worker *worker)
     CHECK(TAILQ_EMPTY(&worker->open.all));
 }
 
+static uint64_t client_key(const struct client *client)
+{
+    return call_client_hash(client->origin.worker->env.strata_seed, &client->origin.address);
+}
+
+void client_blame(struct client *client)
+{
+    struct worker *worker = client->origin.worker;
+    blame_note(&worker->open.blame, client_key(client), worker_now_ms(worker));
+}
+
+bool client_is_blamed(const struct client *client)
+{
+    struct worker *worker = client->origin.worker;
+    return blame_is_on(&worker->open.blame, client_key(client), worker_now_ms(worker));
+}
+
 uint64_t client_due_ms(const struct client *client)
 {
     const struct listener_timeout_settings *timeouts = &client->listener->view.timeouts;
@@ -159,17 +176,22 @@ uint64_t client_due_ms(const struct client *client)
     return deadline_after(client->since_ms, timeouts->idle_ms);
 }
 
-/* When an idle client gives back memory that it needs only while it is served; UINT64_MAX: it has, or there is none. */
-static uint64_t client_rest_ms(const struct client *client)
+/* When an idle client gives back memory that it needs only while it is served, or one that lingers drops what it goes on to send;
+   UINT64_MAX: there is nothing to do before it is due. */
+static uint64_t client_work_ms(const struct client *client)
 {
-    uint64_t rest_ms = deadline_after(client->since_ms, CLIENT_REST_MS);
-    bool rests = client->state == CLIENT_IDLE && client->protocol->rest != NULL;
-    return rests && rest_ms > worker_now_ms(client->origin.worker) ? rest_ms : UINT64_MAX;
+    uint64_t at_ms = UINT64_MAX;
+    if (client->state == CLIENT_IDLE && client->protocol->rest != NULL) {
+        at_ms = deadline_after(client->since_ms, CLIENT_REST_MS);
+    } else if (client->state == CLIENT_LINGER) {
+        at_ms = client->discard_ms;
+    }
+    return at_ms > worker_now_ms(client->origin.worker) ? at_ms : UINT64_MAX;
 }
 
 void client_arm(struct client *client)
 {
-    uint64_t due_ms = deadline_earlier(client_due_ms(client), client_rest_ms(client));
+    uint64_t due_ms = deadline_earlier(client_due_ms(client), client_work_ms(client));
     wheel_arm(&client->origin.worker->loop.wheel, &client->timer, due_ms);
 }
 
@@ -192,6 +214,8 @@ void client_enter(struct client *client, enum client_state state)
     } else if (state == CLIENT_TUNNEL) {
         stat_add(&stats->tunnels_open, 1);
         stat_add(&stats->tunnels, 1);
+    } else if (state == CLIENT_LINGER) {
+        client->discard_ms = 0;
     }
     /* an exchange has its own timer; the client's stays where it is, and checks again when it fires */
     if (state != CLIENT_EXCHANGE && state != CLIENT_TUNNEL && state != CLIENT_CLOSED) {
@@ -271,6 +295,8 @@ static void client_on_timer(struct wheel_timer *timer, uint64_t now_ms)
     if (!deadline_passed(client_due_ms(client), now_ms)) {
         if (client->state == CLIENT_IDLE && client->protocol->rest != NULL) {
             client->protocol->rest(client);
+        } else if (client->state == CLIENT_LINGER) {
+            client_run_soon(client);
         }
         client_arm(client);
         return;

@@ -8,6 +8,9 @@
 #include "proxy/worker/generation.h"
 #include "steady/check.h"
 
+/* Who was cut off for what it sent, and goes on sending, has more of it dropped only after so long. */
+#define DISCARD_MS 50
+
 static enum stream_result client_receive(struct client *client, size_t most_bytes,
                                          struct duplex_input *ret_input)
 {
@@ -352,22 +355,29 @@ static bool client_take_raw(struct client *client)
     return client_keep(client, &input, input.length);
 }
 
+/* One read in a pass, of bytes that are not copied: who goes on sending takes no time from others. */
 static bool client_discard(struct client *client)
 {
-    struct duplex_input input;
-    buf_give(client->origin.worker->bufs, &client->duplex.in);
-    if (!client->duplex.readable) {
+    struct worker *worker = client->origin.worker;
+    struct duplex *duplex = &client->duplex;
+    size_t got = 0;
+    buf_give(worker->bufs, &duplex->in);
+    if (!duplex->readable || worker_now_ms(worker) < client->discard_ms) {
         return false;
     }
-    enum stream_result received = client_receive(client, WORKER_READ_BYTES, &input);
-    if (received == STREAM_BLOCKED) {
-        return false;
-    }
-    if (received != STREAM_OK) {
+    enum stream_result received =
+        stream_discard(duplex->stream, worker->read_scratch, WORKER_READ_BYTES, &got);
+    stat_add(&worker->stats.client_bytes_in, got);
+    duplex->readable = received == STREAM_OK && (!duplex->stream->drained || duplex->saw_end);
+    if (received != STREAM_OK && received != STREAM_BLOCKED) {
         client_close(client, false);
-        return false;
+    } else if (client_is_blamed(client)) {
+        client->discard_ms = worker_now_ms(worker) + DISCARD_MS;
+        client_arm(client);
+    } else if (duplex->readable) {
+        client_run_soon(client);
     }
-    return true;
+    return false;
 }
 
 static bool client_step(struct client *client)

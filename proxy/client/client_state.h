@@ -74,6 +74,7 @@ struct client {
         struct h1_body body; /* of the request */
         /* in SILENT and HANDSHAKE: link in the worker's list of them */
         TAILQ_ENTRY(client) shaking;
+        uint64_t discard_ms; /* in LINGER: until when the next bytes to be dropped have time */
     };
     /* when the state began, or when the socket last took a byte of the kept ones */
     uint64_t since_ms;
@@ -99,6 +100,10 @@ static inline struct client *client_of(const struct exchange *exchange)
 {
     return exchange->owner;
 }
+
+/* Its connection was ended for what it sent: who comes from its address is served behind others for a moment. */
+void client_blame(struct client *client);
+bool client_is_blamed(const struct client *client);
 
 /* Whether its listener is leaving, so that this request is the last. */
 static inline bool client_leaves(const struct client *client)

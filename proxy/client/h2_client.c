@@ -1,10 +1,10 @@
 /* The connection of an HTTP/2 client: reading, sending once a pass, and its end. */
 #include "proxy/client/h2_client.h"
+#include "proxy/client/h2_turn.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/policy/call_strata.h"
 #include "proxy/worker/generation.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
@@ -21,9 +21,6 @@
 #define WARNED_MS 1000
 /* A socket that did not take all counts as slow for so long. */
 #define BLOCKED_MS 1000
-/* A client that has spent some of its budgets is given its next turn so much later, and up to as much again: what many of them send at the
-   same time is spread, and leaves time for others. */
-#define SUSPECT_MS 50
 #define PREFACE "PRI * HTTP/2.0\r\n"
 
 static const struct client_protocol h2_client_protocol;
@@ -142,22 +139,18 @@ static void h2_client_on_head_late(struct wheel_timer *timer, uint64_t now_ms)
     client_run_soon(h2->client);
 }
 
+/* What waits for its client's turn may be the rest of the head. */
 static void h2_client_watch_head(struct client *client)
 {
     struct h2_client *h2 = client->h2;
     struct wheel *wheel = &client->origin.worker->loop.wheel;
-    if (!h2_session_in_head(h2->session)) {
+    if (!h2_session_in_head(h2->session) || client->duplex.in != NULL) {
         wheel_disarm(wheel, &h2->head);
     } else if (!wheel_timer_armed(&h2->head)) {
         wheel_arm(wheel, &h2->head,
                   deadline_after(worker_now_ms(client->origin.worker),
                                  client->listener->view.timeouts.head_ms));
     }
-}
-
-static uint64_t h2_client_key(const struct client *client)
-{
-    return call_client_hash(client->origin.worker->env.strata_seed, &client->origin.address);
 }
 
 static void h2_client_count(struct worker_stats *stats, const struct h2_counts *counts)
@@ -182,7 +175,7 @@ static void h2_client_release(struct client *client)
     buf_give(worker->bufs, &client->duplex.in);
     if (h2_session_is_over(h2->session)) {
         stat_add(&worker->stats.h2_connection_errors, 1);
-        blame_note(&worker->open.blame, h2_client_key(client), worker_now_ms(worker));
+        client_blame(client);
     }
     h2_client_count(&worker->stats, h2_session_counts(h2->session));
     h2_session_free(&h2->session);
@@ -253,30 +246,6 @@ static void h2_client_ended(struct client *client, enum stream_result result)
     client_break_off(client, broken);
 }
 
-static void h2_client_on_turn(struct wheel_timer *timer, uint64_t now_ms)
-{
-    (void)now_ms;
-    client_run_soon(container_of(timer, struct h2_client, turn)->client);
-}
-
-static void h2_client_delay(struct client *client)
-{
-    struct worker *worker = client->origin.worker;
-    uint64_t wait_ms = SUSPECT_MS + rng_below(&worker->loop.rng, SUSPECT_MS);
-    wheel_arm(&worker->loop.wheel, &client->h2->turn,
-              deadline_after(worker_now_ms(worker), wait_ms));
-}
-
-/* More has arrived than one turn is worth. */
-static void h2_client_wait_for_turn(struct client *client)
-{
-    if (h2_session_is_suspect(client->h2->session, worker_now_ms(client->origin.worker))) {
-        h2_client_delay(client);
-    } else {
-        client_run_soon(client);
-    }
-}
-
 /* False: the turn is over, or the session. */
 static bool h2_client_take(struct client *client, const struct duplex_input *input)
 {
@@ -286,6 +255,7 @@ static bool h2_client_take(struct client *client, const struct duplex_input *inp
         h2_session_take_turn(session, input->bytes, input->length, worker_now_ms(worker));
     client->duplex.starved = false;
     if (h2_session_is_over(session)) {
+        h2_turn_note_full(worker);
         return false;
     }
     if (!duplex_keep(&client->duplex, worker->bufs, input, taken)) {
@@ -293,7 +263,8 @@ static bool h2_client_take(struct client *client, const struct duplex_input *inp
         return false;
     }
     if (taken < input->length) {
-        h2_client_wait_for_turn(client);
+        h2_turn_note_full(worker);
+        h2_turn_wait(client);
     }
     return taken == input->length;
 }
@@ -304,7 +275,7 @@ static bool h2_client_receive(struct client *client)
     struct worker *worker = client->origin.worker;
     struct duplex_input input;
     size_t got = 0, room = h2_client_room(client);
-    if (wheel_timer_armed(&client->h2->turn)) {
+    if (!h2_turn_is_now(client)) {
         return false;
     }
     if (duplex_kept_input(&client->duplex, &input)) {
@@ -401,7 +372,7 @@ static struct h2_client *h2_client_create(struct client *client)
     TAILQ_INIT(&h2->streams);
     wheel_timer_init(&h2->warned, h2_client_on_warned);
     wheel_timer_init(&h2->head, h2_client_on_head_late);
-    wheel_timer_init(&h2->turn, h2_client_on_turn);
+    wheel_timer_init(&h2->turn, h2_turn_on_due);
     h2->session = h2_session_create(H2_ROLE_SERVER, &session_limits, &env, &session_events, h2);
     if (h2->session == NULL) {
         free(h2);
@@ -436,8 +407,10 @@ void h2_client_begin(struct client *client, const struct duplex_input *input)
         client_enter(client, CLIENT_IDLE);
     }
     client_run_soon(client);
-    if (blame_is_on(&worker->open.blame, h2_client_key(client), worker_now_ms(worker))) {
-        h2_client_delay(client);
+    if (client_is_blamed(client)) {
+        h2_turn_delay(client);
+    }
+    if (!h2_turn_is_now(client)) {
         h2_client_keep(client, input);
     } else if (input != NULL) {
         (void)h2_client_take(client, input);
@@ -500,28 +473,40 @@ static void h2_client_leave(struct client *client)
     h2_client_enter(client->h2, H2_CLIENT_WARNED);
 }
 
-static void h2_client_end_tunnels(struct client *client)
+/* The first stream whose exchange runs. Looked for anew for each that is ended: what it is answered with is sent at once if much waits,
+   and that may close other streams. */
+static struct client_stream *h2_client_first_served(const struct h2_client *h2, bool tunnels_only)
 {
-    struct client_stream *stream, *next;
-    for (stream = TAILQ_FIRST(&client->h2->streams); stream != NULL; stream = next) {
-        next = TAILQ_NEXT(stream, link);
-        if (stream->tunnel && stream->exchange != NULL) {
-            exchange_fail(stream->exchange, REASON_DRAIN_CUT, NULL);
+    struct client_stream *stream;
+    TAILQ_FOREACH (stream, &h2->streams, link) {
+        if (stream->exchange != NULL && (stream->tunnel || !tunnels_only)) {
+            break;
+        }
+    }
+    return stream;
+}
+
+/* Answers what has no response yet, and breaks the others off. */
+static void h2_client_cut_streams(struct h2_client *h2, bool tunnels_only)
+{
+    struct client_stream *stream;
+    while ((stream = h2_client_first_served(h2, tunnels_only)) != NULL) {
+        exchange_fail(stream->exchange, REASON_DRAIN_CUT, NULL);
+        if (stream->exchange != NULL) { /* its answer would come later */
+            client_stream_end(stream, REASON_DRAIN_CUT);
         }
     }
 }
 
+static void h2_client_end_tunnels(struct client *client)
+{
+    h2_client_cut_streams(client->h2, true);
+}
+
 static void h2_client_cut(struct client *client)
 {
-    struct h2_client *h2 = client->h2;
-    struct client_stream *stream, *next;
-    for (stream = TAILQ_FIRST(&h2->streams); stream != NULL; stream = next) {
-        next = TAILQ_NEXT(stream, link);
-        if (stream->exchange != NULL) {
-            exchange_fail(stream->exchange, REASON_DRAIN_CUT, NULL);
-        }
-    }
-    h2_client_enter(h2, H2_CLIENT_LEAVES);
+    h2_client_cut_streams(client->h2, false);
+    h2_client_enter(client->h2, H2_CLIENT_LEAVES);
     (void)h2_client_send(client);
     if (client->state != CLIENT_CLOSED) {
         client_close(client, false);

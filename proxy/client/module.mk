@@ -10,6 +10,7 @@ libproxy_a_SOURCES += \
 	%D%/h2_client.c %D%/h2_client.h \
 	%D%/h2_stream.c \
 	%D%/h2_tunnel.c \
+	%D%/h2_turn.c %D%/h2_turn.h \
 	%D%/inherited.c %D%/inherited.h \
 	%D%/local_file.c \
 	%D%/local_file.h \

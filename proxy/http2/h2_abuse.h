@@ -7,8 +7,8 @@
  * 10.5.
  *
  * Columns: kind, word for logs and metrics, how many are borne at once, how many come back in a second. Where good clients do more
- * the more they are served, what is served gives some back: a completed stream for RESETS, payload that was sent for
- * WINDOW_UPDATES and PINGS. docs/internals/http2.md says what each costs.
+ * the more they are served, what is served gives some back: a completed stream for RESETS and UNKNOWN, payload that was
+ * sent for WINDOW_UPDATES and PINGS. docs/internals/http2.md says what each costs.
  */
 #ifndef EVENKEEL_PROXY_HTTP2_H2_ABUSE_H
 #define EVENKEEL_PROXY_HTTP2_H2_ABUSE_H
@@ -27,6 +27,8 @@
     X(H2_ABUSE_EMPTY_DATA, "empty_data_flood", 100, 10)                                               \
     X(H2_ABUSE_WINDOW_UPDATES, "window_update_flood", 2000, 200)                                      \
     X(H2_ABUSE_GOAWAYS, "goaway_flood", 20, 1)                                                        \
+    /* frames of types that are not known, which RFC 9113 4.1 has skipped */                          \
+    X(H2_ABUSE_UNKNOWN, "unknown_flood", 500, 100)                                                    \
     /* of one field block; no budget: h2_block.h, nghttp2 */                                          \
     X(H2_ABUSE_HEADS, "head_flood", 0, 0)                                                             \
     /* frames that wait because the other side does not read */                                       \

@@ -7,6 +7,8 @@
    libraries of gRPC open the windows of stream and connection for every message, and the shortest has five bytes. */
 #define UPDATES_FOR_A_FRAME 4
 #define SHORTEST_MESSAGE_BYTES 5
+/* A head beyond the limits costs as much as a reset for each of so many bytes. */
+#define EXCESS_BYTES (8u * 1024)
 #define LARGEST_FRAME_BYTES 16384 /* RFC 9113 4.2: SETTINGS_MAX_FRAME_SIZE, which is not changed */
 
 /* ---- field blocks ---- */
@@ -35,12 +37,6 @@ static int on_begin_headers(nghttp2_session *frames, const nghttp2_frame *frame,
     return 0;
 }
 
-static bool charge(struct h2_session *session, enum h2_abuse_kind kind)
-{
-    session->counts.charged[kind]++;
-    return h2_abuse_charge(&session->abuse, kind, session->now_ms);
-}
-
 /* RST_STREAM for what the other side did. If this frame ends the stream, nghttp2 closes it and sends none: `closed` tells the code all the
    same. */
 static int reset(struct h2_session *session, int32_t id, uint32_t code)
@@ -62,7 +58,7 @@ static int refuse_block(struct h2_session *session, int32_t id, enum h2_block_re
     case H2_BLOCK_OK: break;
     case H2_BLOCK_FLOOD: return h2_session_calm(session, H2_ABUSE_HEADS);
     case H2_BLOCK_MALFORMED:
-        if (request && !charge(session, H2_ABUSE_RESETS)) {
+        if (request && !h2_session_charge(session, H2_ABUSE_RESETS)) {
             return h2_session_calm(session, H2_ABUSE_RESETS);
         }
         return reset(session, id, H2_PROTOCOL_ERROR);
@@ -118,7 +114,7 @@ static int on_invalid_frame(nghttp2_session *frames, const nghttp2_frame *frame,
         h2_block_release(&session->block, session->env.bufs);
     }
     if (frame->hd.type == NGHTTP2_HEADERS && h2_session_is_server(session) && !owned &&
-        !charge(session, H2_ABUSE_RESETS)) {
+        !h2_session_charge(session, H2_ABUSE_RESETS)) {
         return h2_session_calm(session, H2_ABUSE_RESETS);
     }
     return 0;
@@ -134,11 +130,20 @@ static uint64_t expected_of(const struct http_head *head)
     return endless ? UINT64_MAX : head->framing == FRAMING_LENGTH ? head->content_length : 0;
 }
 
-/* HPACK makes kilobytes of a few bytes: beyond the limits, that costs as much as a reset. */
 static bool is_excess(enum h2_fault fault)
 {
     return fault == H2_FAULT_HEAD_TOO_LARGE || fault == H2_FAULT_TOO_MANY_FIELDS ||
            fault == H2_FAULT_TARGET_TOO_LONG;
+}
+
+/* HPACK makes kilobytes of a few bytes. False: the budget is spent. */
+static bool charge_excess(struct h2_session *session)
+{
+    bool left = true;
+    for (uint64_t bytes = 0; left && bytes < session->block.size_bytes; bytes += EXCESS_BYTES) {
+        left = h2_session_charge(session, H2_ABUSE_RESETS);
+    }
+    return left;
 }
 
 /* Responses that are not incremental are sent one after the other (RFC 9218 4.2). A client that says nothing of priorities, such as a
@@ -162,7 +167,7 @@ static int take_request(struct h2_session *session, int32_t id, bool last)
     if (result != H2_BLOCK_OK) {
         return refuse_block(session, id, result);
     }
-    if (is_excess(fault) && !charge(session, H2_ABUSE_RESETS)) {
+    if (is_excess(fault) && !charge_excess(session)) {
         return h2_session_calm(session, H2_ABUSE_RESETS);
     }
     struct h2_stream *stream = session->leaving ? NULL : session->events->opened(session->owner);
@@ -247,6 +252,7 @@ static int take_block(struct h2_session *session, const nghttp2_frame *frame)
     int32_t id = frame->hd.stream_id;
     bool last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     struct h2_stream *stream = h2_stream_of(session->frames, id);
+    session->frame.unpacked_bytes += (uint32_t)session->block.size_bytes;
     switch ((enum h2_block_kind)session->block.kind) {
     case H2_BLOCK_REQUEST: return take_request(session, id, last);
     case H2_BLOCK_RESPONSE: return take_response(session, stream, last);
@@ -265,7 +271,7 @@ static int break_off(struct h2_session *session, uint32_t code)
 }
 
 /* The budget that a frame is taken from; H2_ABUSE_COUNT: none. Payload and heads are paid for by the request that they belong to.
-   Frames of unknown types are not told; nothing costs less than to skip them. */
+   Frames of unknown types are not told here: h2_watch.h sees them. */
 static unsigned abuse_of(const struct h2_session *session, const nghttp2_frame_hd *head)
 {
     switch (head->type) {
@@ -304,7 +310,7 @@ static int on_begin_frame(nghttp2_session *frames, const nghttp2_frame_hd *head,
     struct h2_session *session = user_data;
     unsigned kind = abuse_of(session, head);
     (void)frames;
-    if (kind != H2_ABUSE_COUNT && !charge(session, (enum h2_abuse_kind)kind)) {
+    if (kind != H2_ABUSE_COUNT && !h2_session_charge(session, (enum h2_abuse_kind)kind)) {
         return h2_session_calm(session, (enum h2_abuse_kind)kind);
     }
     return check_frame(session, head);
@@ -348,7 +354,7 @@ static int take_data_frame(struct h2_session *session, const nghttp2_frame *fram
     bool padding_only = stream != NULL && frame->hd.length > 0 &&
                         session->frame.data_left == frame->hd.length &&
                         !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
-    if (padding_only && !charge(session, H2_ABUSE_EMPTY_DATA)) {
+    if (padding_only && !h2_session_charge(session, H2_ABUSE_EMPTY_DATA)) {
         return h2_session_calm(session, H2_ABUSE_EMPTY_DATA);
     }
     bool told =
@@ -488,7 +494,8 @@ static void judge_end(struct h2_session *session, const struct h2_stream *stream
     }
     if (end->code == H2_NO_ERROR) {
         h2_abuse_credit(&session->abuse, H2_ABUSE_RESETS, 1);
-    } else if (!charge(session, H2_ABUSE_RESETS)) {
+        h2_abuse_credit(&session->abuse, H2_ABUSE_UNKNOWN, 1);
+    } else if (!h2_session_charge(session, H2_ABUSE_RESETS)) {
         (void)h2_session_calm(session,
                               H2_ABUSE_RESETS); /* which is not a failure of what is being sent */
     }

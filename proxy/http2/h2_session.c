@@ -18,11 +18,13 @@
 /* Bytes to read at a time: one TLS record and a little. */
 #define ROOM_BYTES (64u * 1024)
 
-/* What one turn of a client may cost, and what frames cost: a stream that begins or is reset is an exchange that does. Payload is bounded
-   by its bytes. */
+/* What one turn of a client may cost, and what frames cost: a stream that begins or is reset is an exchange that does, and a field block
+   is unpacked: what there is of it, and what that stands for. Payload is bounded by its bytes. */
 #define TURN_COST 128u
 #define STREAM_COST 8u
 #define FRAME_COST 1u
+#define COST_BLOCK_BYTES 128u
+#define COST_UNPACKED_BYTES 512u
 
 /* ---- life ---- */
 
@@ -170,6 +172,12 @@ void h2_session_end(struct h2_session *session, uint32_t code, const char *why)
     }
 }
 
+bool h2_session_charge(struct h2_session *session, enum h2_abuse_kind kind)
+{
+    session->counts.charged[kind]++;
+    return h2_abuse_charge(&session->abuse, kind, session->now_ms);
+}
+
 int h2_session_calm(struct h2_session *session, enum h2_abuse_kind kind)
 {
     if (session->over == NULL) {
@@ -248,13 +256,41 @@ static bool is_unread(const struct h2_session *session)
                QUEUED_FRAMES + 4 * (size_t)session->limits.streams_count;
 }
 
-static unsigned cost_of(uint8_t type)
+static unsigned cost_of(const struct h2_watch *watch)
 {
-    switch (type) {
+    switch (watch->type) {
     case NGHTTP2_DATA: return 0;
-    case NGHTTP2_HEADERS:
+    case NGHTTP2_HEADERS: return STREAM_COST + watch->skip_bytes / COST_BLOCK_BYTES;
+    case NGHTTP2_CONTINUATION: return FRAME_COST + watch->skip_bytes / COST_BLOCK_BYTES;
     case NGHTTP2_RST_STREAM: return STREAM_COST;
     default: return FRAME_COST;
+    }
+}
+
+static unsigned cost_of_unpacked(struct h2_session *session)
+{
+    uint32_t bytes = session->frame.unpacked_bytes;
+    session->frame.unpacked_bytes = 0;
+    return bytes / COST_UNPACKED_BYTES;
+}
+
+/* What nghttp2 passes over, or never tells. */
+static void judge_found(struct h2_session *session, enum h2_watch_found found, int32_t id)
+{
+    switch (found) {
+    case H2_WATCH_FAULT: h2_session_end(session, H2_PROTOCOL_ERROR, NULL); break;
+    case H2_WATCH_DATA:
+        if (h2_stream_is_ended(session, id)) {
+            h2_session_end(session, H2_STREAM_CLOSED, NULL);
+        }
+        break;
+    case H2_WATCH_UNKNOWN:
+        if (!h2_session_charge(session, H2_ABUSE_UNKNOWN)) {
+            (void)h2_session_calm(session, H2_ABUSE_UNKNOWN);
+        }
+        break;
+    case H2_WATCH_FRAME:
+    case H2_WATCH_NOTHING: break;
     }
 }
 
@@ -270,12 +306,10 @@ static size_t take_frame(struct h2_session *session, const char *bytes, size_t l
     ssize_t taken = nghttp2_session_mem_recv(session->frames, (const uint8_t *)bytes, some);
     if (taken < 0) {
         fail(session, (int)taken);
-    } else if (found == H2_WATCH_FAULT) {
-        h2_session_end(session, H2_PROTOCOL_ERROR, NULL);
-    } else if (found == H2_WATCH_DATA && h2_stream_is_ended(session, (int32_t)watch->stream)) {
-        h2_session_end(session, H2_STREAM_CLOSED, NULL);
+    } else if (found != H2_WATCH_NOTHING) {
+        judge_found(session, found, (int32_t)watch->stream);
+        *cost += cost_of(watch) + cost_of_unpacked(session);
     }
-    *cost += found == H2_WATCH_NOTHING ? 0 : cost_of(watch->type);
     return some;
 }
 

@@ -43,7 +43,8 @@ struct h2_ids {
 
 /* The frame that is being received, and what a server remembers of those before it. */
 struct h2_incoming {
-    uint32_t data_left; /* of a DATA frame */
+    uint32_t data_left;      /* of a DATA frame */
+    uint32_t unpacked_bytes; /* of field blocks, that the turn has not paid for */
     struct h2_watch watch;
     bool prioritised; /* the client has said something of priorities (RFC 9218) */
 };
@@ -81,6 +82,9 @@ struct h2_session {
 
 /* Calls wants_pull if it is time to. */
 void h2_session_tell(struct h2_session *session);
+/* Takes one from the budget, and counts it. False: it is spent. */
+__attribute__((warn_unused_result)) bool h2_session_charge(struct h2_session *session,
+                                                           enum h2_abuse_kind kind);
 /* The connection is over, with GOAWAY; `why` is a literal. */
 void h2_session_end(struct h2_session *session, uint32_t code, const char *why);
 /* The same for a budget that is spent: ENHANCE_YOUR_CALM. Returns what a callback of nghttp2 returns then. */

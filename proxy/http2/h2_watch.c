@@ -8,6 +8,7 @@
 #define PREFACE_BYTES 24
 #define TYPE_DATA 0x00
 #define TYPE_PRIORITY 0x02
+#define TYPE_CONTINUATION 0x09 /* the last of RFC 9113 6 */
 #define TYPE_PRIORITY_UPDATE 0x10
 
 void h2_watch_init(struct h2_watch *watch)
@@ -66,6 +67,9 @@ static enum h2_watch_found judge(struct h2_watch *watch, uint32_t payload_bytes,
     watch->type = watch->seen[3];
     if (seen == H2_WATCH_BYTES && is_fault(watch)) {
         return H2_WATCH_FAULT;
+    }
+    if (watch->type > TYPE_CONTINUATION && watch->type != TYPE_PRIORITY_UPDATE) {
+        return H2_WATCH_UNKNOWN;
     }
     return watch->type == TYPE_DATA ? H2_WATCH_DATA : H2_WATCH_FRAME;
 }

@@ -1,6 +1,7 @@
 /*
  * A client's frames that nghttp2 passes over: it ignores PRIORITY once NO_RFC7540_PRIORITIES is announced, takes PRIORITY_UPDATE of
- * stream 0, and tells nobody of DATA for a stream that is over. So the lengths of frames are followed here, too.
+ * stream 0, and tells nobody of DATA for a stream that is over, or of frames whose type it does not know. So the lengths of frames are
+ * followed here, too.
  *
  * Owns: nothing beyond the struct. Thread: the session's. Spec: RFC 9113 6.3, RFC 7540 5.3.1, RFC 9218 7.1.
  */
@@ -23,9 +24,10 @@ struct h2_watch {
 
 enum h2_watch_found {
     H2_WATCH_NOTHING,
-    H2_WATCH_FAULT, /* a connection error PROTOCOL_ERROR */
-    H2_WATCH_DATA,  /* the header of DATA */
-    H2_WATCH_FRAME, /* that of another frame */
+    H2_WATCH_FAULT,   /* a connection error PROTOCOL_ERROR */
+    H2_WATCH_DATA,    /* the header of DATA */
+    H2_WATCH_FRAME,   /* that of another frame */
+    H2_WATCH_UNKNOWN, /* that of a frame whose type is not known: it is skipped (RFC 9113 5.5) */
 };
 
 void h2_watch_init(struct h2_watch *watch);

@@ -94,9 +94,17 @@ struct worker_env {
 #define WORKER_FRAME_BYTES (17u * 1024)
 
 /* Clients, oldest first. A client before or in its TLS handshake is also in a second list. */
+/* Turns of HTTP/2 clients (proxy/client/h2_turn.h). */
+struct worker_turns {
+    uint64_t suspect_ms; /* when the last of the turns is that suspects wait for */
+    uint64_t pass; /* the pass of the loop in which full_count turns took all that a turn may */
+    unsigned full_count;
+};
+
 struct worker_clients {
-    struct slab *streams; /* of HTTP/2 clients */
-    struct blame blame;   /* likewise */
+    struct slab *streams;      /* of HTTP/2 clients */
+    struct blame blame;        /* likewise */
+    struct worker_turns turns; /* likewise */
     struct client_list all;
     struct client_list silent;         /* no byte of a handshake has arrived */
     struct client_list shaking;        /* the handshake is in progress */

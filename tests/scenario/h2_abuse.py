@@ -98,8 +98,10 @@ FLOODS = [
     ("PRIORITY_UPDATE", attacks.PRIORITY_UPDATE, "priority_flood"),
     ("WINDOW_UPDATE", attacks.WINDOW_UPDATE, "window_update_flood"),
     ("empty DATA", attacks.EMPTY_DATA, "empty_data_flood"),
+    ("frames of an unknown type", attacks.UNKNOWN, "unknown_flood"),
     ("DATA that is nothing but padding", attacks.PADDING, "empty_data_flood"),
     ("heads that are small as HPACK and huge as fields", attacks.HPACK_BOMB, "head_flood"),
+    ("heads that are small as HPACK and large as fields", attacks.HPACK_EXCESS, "reset_flood"),
 ]
 
 

@@ -87,6 +87,10 @@ static void floods_of_frames_end_the_connection(void **state)
     begin();
     flood(NGHTTP2_PRIORITY_UPDATE, 0, 0, "\0\0\0\1u=1", 7, H2_ABUSE_PRIORITIES);
     begin();
+    flood(0xbb, 0, 0, "", 0, H2_ABUSE_UNKNOWN);
+    begin();
+    flood(0x0a, 0xff, 1, "skipped", 7, H2_ABUSE_UNKNOWN);
+    begin();
     flood(NGHTTP2_WINDOW_UPDATE, 0, 0, "\0\0\0\1", 4, H2_ABUSE_WINDOW_UPDATES);
     begin();
     rig_open(&rig, POST, false);
@@ -256,6 +260,36 @@ static void many_frames_at_once_are_more_than_one_turn(void **state)
     assert_false(h2_session_is_over(rig.server.session));
     assert_true(h2_session_is_suspect(rig.server.session, 0));
     assert_false(h2_session_is_suspect(rig.server.session, 5000));
+    rig_end(&rig);
+}
+
+/* Each stands for 3,800 bytes, and is well within the limits. */
+static void heads_that_are_small_as_hpack_are_more_than_one_turn(void **state)
+{
+    static const char first[] = "\0\0\0\1\5\0\0\0\1\x82\x84\x87\x41\1a\x40\1x\x7f\xd9\x1c";
+    static const char next[] = "\0\0\5\1\5\0\0\0\0\x82\x84\x87\xbf\xbe"
+                               "\0\0\4\3\0\0\0\0\0\0\0\0\x8";
+    enum { FIRST = sizeof first - 1, VALUE = 3800, BYTES = sizeof next - 1, COUNT = 60 };
+    static char frames[FIRST + VALUE + BYTES * COUNT];
+    size_t block = FIRST - 9 + VALUE, turns = 0;
+    (void)state;
+    memset(frames, 'v', FIRST + VALUE);
+    memcpy(frames, first, FIRST);
+    frames[1] = (char)(block >> 8);
+    frames[2] = (char)block;
+    for (unsigned i = 0; i < COUNT; i++) {
+        char *at = frames + FIRST + VALUE + (size_t)i * BYTES;
+        memcpy(at, next, BYTES);
+        at[8] = at[14 + 8] = (char)(2 * i + 3);
+    }
+    begin();
+    for (size_t at = 0; at < sizeof frames; turns++) {
+        at += h2_session_take_turn(rig.server.session, frames + at, sizeof frames - at, 0);
+        forget(&rig.server);
+        rig.server.streams_count = 1; /* the first goes on */
+    }
+    assert_false(h2_session_is_over(rig.server.session));
+    assert_in_range(turns, 10, 20); /* as short ones they would be 8 turns */
     rig_end(&rig);
 }
 
@@ -446,6 +480,7 @@ int main(void)
         cmocka_unit_test(a_budget_comes_back_with_time),
         cmocka_unit_test(rapid_reset_ends_the_connection),
         cmocka_unit_test(many_frames_at_once_are_more_than_one_turn),
+        cmocka_unit_test(heads_that_are_small_as_hpack_are_more_than_one_turn),
         cmocka_unit_test(a_client_that_is_served_may_reset_as_often),
         cmocka_unit_test(a_client_that_acknowledges_each_message_is_served),
         cmocka_unit_test(streams_that_a_client_makes_the_server_reset_end_the_connection),

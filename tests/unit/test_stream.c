@@ -130,6 +130,47 @@ static void an_orderly_end_is_told_after_the_last_bytes(void **state)
     stream_close(&stream, false);
 }
 
+static enum stream_result discard_next(struct stream *stream, char *room, size_t room_bytes,
+                                       size_t *ret_bytes)
+{
+    enum stream_result result;
+    do {
+        result = stream_discard(stream, room, room_bytes, ret_bytes);
+    } while (result == STREAM_BLOCKED);
+    return result;
+}
+
+/* Of a socket of each family: one drops bytes without a copy, the other needs the space. */
+static void what_nobody_looks_at_is_dropped_as_far_as_asked(void **state)
+{
+    struct stream stream;
+    int far;
+    char room[64];
+    size_t n = 0;
+    (void)state;
+    for (int family = 0; family < 2; family++) {
+        if (family == 0) {
+            connect_pair(&stream, &far);
+        } else {
+            int pair[2];
+            assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+            stream_init(&stream, pair[0]);
+            far = pair[1];
+        }
+        assert_int_equal(stream_discard(&stream, room, sizeof room, &n), STREAM_BLOCKED);
+        assert_int_equal(write(far, "dropped and kept", 16), 16);
+        assert_int_equal(discard_next(&stream, room, 12, &n), STREAM_OK);
+        assert_int_equal(n, 12);
+        assert_false(stream.drained);
+        assert_int_equal(stream_recv(&stream, room, sizeof room, &n), STREAM_OK);
+        assert_int_equal(n, 4);
+        assert_memory_equal(room, "kept", 4);
+        close(far);
+        assert_int_equal(discard_next(&stream, room, sizeof room, &n), STREAM_END);
+        stream_close(&stream, false);
+    }
+}
+
 static void a_probe_takes_nothing(void **state)
 {
     struct stream stream;
@@ -294,6 +335,7 @@ int main(void)
         cmocka_unit_test(a_full_socket_is_blocked),
         cmocka_unit_test(a_reset_behind_the_end_is_told),
         cmocka_unit_test(an_orderly_end_is_told_after_the_last_bytes),
+        cmocka_unit_test(what_nobody_looks_at_is_dropped_as_far_as_asked),
         cmocka_unit_test(a_probe_takes_nothing),
         cmocka_unit_test(a_reset_is_told_to_reader_and_writer_without_a_signal),
         cmocka_unit_test(a_plain_close_is_an_orderly_end_to_the_other_side),

@@ -31,10 +31,10 @@ def post(stream):
     return h2.headers(stream, UPLOAD)
 
 
-def _bomb(stream):
-    """A head of a few KiB that stands for many MiB: one large field of the table, again and again."""
+def _bomb(stream, times):
+    """A head that is small and stands for much: one large field of the table, again and again."""
     first = h2.literal("x", "v" * 3900, h2.INDEXED) if stream == 1 else b""
-    return h2.split_headers(stream, ASK + first + h2.indexed(62) * 15000, True)
+    return h2.split_headers(stream, ASK + first + h2.indexed(62) * times, True)
 
 
 # What is sent behind the preface and SETTINGS.
@@ -58,7 +58,9 @@ PRIORITY_UPDATE = _streams(h2.priority_update)
 WINDOW_UPDATE = h2.window_update(0, 1) * _TIMES
 EMPTY_DATA = post(1) + h2.data(1) * _TIMES
 PADDING = post(1) + h2.data(1, b"", pad=0) * _TIMES
-HPACK_BOMB = b"".join(_bomb(stream) for stream in range(1, 101, 2))
+# 60 MiB each, and 120 KiB each: that is beyond what a head may be, and not beyond all measure.
+HPACK_BOMB = b"".join(_bomb(stream, 15000) for stream in range(1, 101, 2))
+HPACK_EXCESS = _streams(lambda stream: _bomb(stream, 30))
 UNKNOWN = h2.frame(0xbb) * _TIMES
 
 
