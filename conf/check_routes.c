@@ -212,19 +212,21 @@ static void check_route_kind(struct loading *loading, size_t number)
     const struct route_settings *route = &loading->settings->routes[number];
     const struct rewrite_settings *rewrite = &route->rewrite;
     unsigned kinds = (route->upstream != NULL) + (route->redirect.to.written != NULL) +
-                     (route->respond.status != 0) + (route->files.root != NULL);
+                     (route->respond.status != 0) +
+                     (route->files.root != NULL && route->upstream == NULL);
     bool rewrites = rewrite->path.written != NULL || rewrite->strip_prefix != NULL ||
                     rewrite->host.written != NULL;
     if (kinds == 0) {
         say_nothing_to_do(loading, number);
     } else if (kinds > 1) {
         say_of_route(loading, number, "",
-                     "write one of upstream, redirect, respond and files: a route does one thing");
+                     "write one of upstream, redirect, respond and files: a route does one thing "
+                     "(or files and upstream, for what is no file)");
     }
     if (rewrites && route->upstream == NULL && route->files.root == NULL && kinds > 0) {
         say_of_route(loading, number, "rewrite", "has no effect without an upstream or files");
     }
-    if (rewrite->host.written != NULL && route->files.root != NULL) {
+    if (rewrite->host.written != NULL && route->files.root != NULL && route->upstream == NULL) {
         say_of_route(loading, number, "rewrite.host", "has no effect on files");
     }
     if (route->buffer_bytes != 0 && route->upstream == NULL && kinds > 0) {

@@ -55,7 +55,7 @@ const struct schema_row schema_route_rows[] = {
     {"respond.body", &type_edge_body, NULL, AT(respond.body), .help = "text of that answer"},
     {"files.root", &type_optional_text, NULL, AT(files.root),
      .help =
-         "the route answers with the files below this folder, in place of an upstream; the whole path of the request is looked for there, without rewrite.strip_prefix if that is set"},
+         "the route answers with the files below this folder, where the whole path of the request is looked for, without rewrite.strip_prefix if that is set; if the route has an upstream too, it gets what is no file there"},
     {"files.index", &type_file_list, "index.html", AT(files.index),
      .help = "names of the file that stands for its folder, in this order"},
     {"files.try", &type_try_list, NULL, AT(files.tries),

@@ -368,9 +368,13 @@ static void exchange_route(struct exchange *exchange)
 
 void exchange_go_on_behind_auth(struct exchange *exchange)
 {
-    if (!exchange_edge_go_on(exchange)) {
-        return;
+    if (exchange_edge_go_on(exchange)) {
+        exchange_forward_late(exchange);
     }
+}
+
+void exchange_forward_late(struct exchange *exchange)
+{
     if (exchange->target.upstream == NULL) {
         exchange_fail(exchange, REASON_NO_ROUTE, NULL); /* no settings that are valid lead here */
         return;

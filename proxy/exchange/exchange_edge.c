@@ -313,7 +313,7 @@ static bool do_all(struct exchange *exchange, const struct edge_facts *facts,
         exchange_fail(exchange, reason, NULL);
         return false;
     }
-    if (route->files.root != NULL) {
+    if (exchange->edge.serves) {
         exchange_serve(exchange);
         return false;
     }
@@ -336,10 +336,13 @@ bool exchange_edge_begin(struct exchange *exchange, const struct route *route)
     }
     exchange->edge.subject = space;
     find_subject(exchange, route, space->bytes + sizeof(struct subject), subject_in(space));
-    if (auth_asked(&exchange->edge.route->auth)) {
-        if (exchange_rates_pass(exchange, route)) {
-            exchange_auth_begin(exchange);
-        }
+    exchange->edge.serves = exchange_serves(exchange);
+    bool asks = auth_asked(&exchange->edge.route->auth);
+    if ((asks || exchange->edge.serves) && !exchange_rates_pass(exchange, route)) {
+        return false;
+    }
+    if (asks) {
+        exchange_auth_begin(exchange);
         return false;
     }
     return exchange_edge_go_on(exchange);
@@ -365,7 +368,7 @@ bool exchange_edge_share(struct exchange *twin, const struct exchange *exchange)
     twin->edge = exchange->edge;
     twin->edge.lines = NULL;
     twin->edge.auth = NULL;
-    twin->edge.file = NULL;
+    twin->edge.file = NULL; /* the exchange has none either */
     if (exchange->edge.held != NULL) {
         twin->edge.held = settings_get(exchange->edge.held);
     }

@@ -32,8 +32,9 @@ struct exchange_edge {
     struct buf
         *subject; /* what rewriting begins from, while the exchange waits; NULL: it does not */
     struct exchange_auth *auth; /* NULL: nobody was asked */
+    struct served_file *file;   /* the answer's; NULL: none */
     bool rewritten;
-    struct served_file *file; /* the answer's; NULL: none */
+    bool serves; /* the request is for a file of the route */
 };
 
 /* After routing, when the route does more than forward. False: the exchange has been answered, or it waits (EXCHANGE_ASKING). */

@@ -153,12 +153,22 @@ static void exchange_answer_file(struct exchange *exchange)
     }
 }
 
+static void exchange_on_not_found(struct exchange *exchange)
+{
+    if (exchange->target.upstream == NULL) {
+        exchange_fail(exchange, REASON_FILE_NOT_FOUND, NULL);
+        return;
+    }
+    exchange_stop_serving(exchange);
+    exchange_forward_late(exchange);
+}
+
 static void exchange_on_found(struct exchange *exchange)
 {
     switch (exchange->edge.file->result) {
     case FILE_SEARCH_FOUND: exchange_answer_file(exchange); break;
     case FILE_SEARCH_FOLDER: exchange_redirect_to_folder(exchange); break;
-    case FILE_SEARCH_NOT_FOUND: exchange_fail(exchange, REASON_FILE_NOT_FOUND, NULL); break;
+    case FILE_SEARCH_NOT_FOUND: exchange_on_not_found(exchange); break;
     case FILE_SEARCH_DENIED: exchange_fail(exchange, REASON_FILE_DENIED, NULL); break;
     case FILE_SEARCH_FAILED: exchange_fail(exchange, REASON_FILE_FAILED, NULL); break;
     }
@@ -214,17 +224,35 @@ static void exchange_search(struct exchange *exchange, const struct file_path *p
     }
 }
 
-void exchange_serve(struct exchange *exchange)
+static bool find_path(const struct exchange *exchange, struct file_path *ret_path)
 {
     const struct http_head *request = &exchange->request;
     const char *target = head_text(request, request->target);
+    return file_path_read(target, target_path_bytes(target, request->target.bytes), ret_path);
+}
+
+bool exchange_serves(const struct exchange *exchange)
+{
+    const struct http_head *request = &exchange->request;
+    struct file_path path;
+    if (exchange->edge.route->files.root == NULL) {
+        return false;
+    }
+    bool reads = request->method == METHOD_GET || request->method == METHOD_HEAD;
+    return exchange->target.upstream == NULL ||
+           (reads && !(request->facts & FACT_UPGRADE) && find_path(exchange, &path));
+}
+
+void exchange_serve(struct exchange *exchange)
+{
+    const struct http_head *request = &exchange->request;
     uint64_t now_ms = exchange_now_ms(exchange), deadline_ms = exchange->edge.route->deadline_ms;
     struct file_path path;
     if (request->method != METHOD_GET && request->method != METHOD_HEAD) {
         exchange_refuse_with(exchange, REASON_METHOD_NOT_ALLOWED, "Allow", "GET, HEAD");
         return;
     }
-    if (!file_path_read(target, target_path_bytes(target, request->target.bytes), &path)) {
+    if (!find_path(exchange, &path)) {
         exchange_fail(exchange, REASON_FILE_NOT_FOUND, NULL);
         return;
     }
@@ -232,6 +260,10 @@ void exchange_serve(struct exchange *exchange)
     exchange->times.deadline_ms =
         deadline_ms != 0 ? deadline_after(now_ms, deadline_ms) : exchange->times.end_ms;
     exchange->response.moved_ms = now_ms;
+    if (exchange->target.upstream != NULL) {
+        admission_enter(exchange, ADMISSION_APART);
+        exchange->body.full = true;
+    }
     exchange_search(exchange, &path);
 }
 

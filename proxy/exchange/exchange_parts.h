@@ -109,6 +109,8 @@ static inline struct policy_caller exchange_caller(const struct exchange *exchan
 
 /* Goes on behind EXCHANGE_ASKING: with what is left of the route, then as every exchange. */
 void exchange_go_on_behind_auth(struct exchange *exchange);
+/* What has waited goes on to the upstream, or is answered. */
+void exchange_forward_late(struct exchange *exchange);
 
 /* Starts an exchange without a client, which `ops` and `owner` stand for, with a copy of the head. NULL: no memory. */
 struct exchange *exchange_start_inner(const struct exchange_origin *origin,
@@ -147,7 +149,10 @@ bool exchange_intercepts(struct exchange *exchange, const struct http_head *head
 
 /* ---- exchange_file.c ---- */
 
-/* The route has files: looks for the one that the request names, and answers with it. */
+/* Whether the request is for the route's files. One that cannot name a file, of a route with an upstream too, is not. */
+bool exchange_serves(const struct exchange *exchange);
+/* Looks for the file that the request names, and answers with it. Without one the request goes on to the upstream, if the route has
+   one. */
 void exchange_serve(struct exchange *exchange);
 /* In EXCHANGE_SERVING: the client takes bytes again. */
 void exchange_serve_on(struct exchange *exchange);

@@ -253,12 +253,13 @@ void route_set_edge(struct route *route, const struct edge_settings *all)
 {
     const struct route_settings *settings = route->settings;
     const struct rewrite_settings *rewrite = &settings->rewrite;
-    route->edge = settings->upstream == NULL || edge_asks(all) || edge_asks(&settings->edge) ||
+    route->edge = settings->upstream == NULL || settings->files.root != NULL || edge_asks(all) ||
+                  edge_asks(&settings->edge) ||
                   settings->access.allow_count + settings->access.deny_count > 0 ||
-                  auth_asked(&settings->auth) ||
-                  rewrite->path.written != NULL || rewrite->strip_prefix != NULL ||
-                  rewrite->host.written != NULL || settings->timeouts != NULL ||
-                  settings->body_bytes != 0 || settings->buffer_bytes != 0;
+                  auth_asked(&settings->auth) || rewrite->path.written != NULL ||
+                  rewrite->strip_prefix != NULL || rewrite->host.written != NULL ||
+                  settings->timeouts != NULL || settings->body_bytes != 0 ||
+                  settings->buffer_bytes != 0;
 }
 
 void route_release(struct route *route)

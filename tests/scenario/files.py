@@ -9,7 +9,7 @@ import socket
 import stat
 import time
 
-from harness import (Client, NginxOrigin, RawOrigin, Skipped, access_rows, check, check_equal, eventually, patient, run, run_program, scenario,
+from harness import (Arrived, Client, NginxOrigin, RawOrigin, Skipped, access_rows, check, check_equal, eventually, patient, run, run_program, scenario,
                      start_proxy)
 from harness.h2_wire import H2Client
 
@@ -177,10 +177,44 @@ def which(s):
             check_equal(bytes(proxy.get("/page.html").body), body, "body")
 
 
+@scenario("what is no file does not get to the upstream as it came")
+def before_an_upstream(s):
+    root = tree(s)
+    put(root, "large.bin", LARGE // 8)
+    proxy = start_proxy(s, RawOrigin(s), {**CLEARTEXT, "routes": [
+        {"path_prefix": "/limited", "rate": {"per_second": 0.01, "burst": 7}, "upstream": "app", **files(root, "limited")},
+        {"path_prefix": "/app", "rewrite": {"strip_prefix": "/app"}, "upstream": "app", **files(root, "app")},
+        {"upstream": "app", **files(root, "site")}]})
+    with proxy.client() as client, H2Client(proxy.address) as h2:
+        for target, body in (("/", b"index"), ("/page.html", b"page"), ("/app/page.html", b"page"), ("/sub/", b"sub index")):
+            with s.case(f"{target} is a file"):
+                check_equal(bytes(client.request("GET", target).body), body, "HTTP/1")
+                check_equal(bytes(h2.request(path=target).body), body, "HTTP/2")
+        for target, sent in (("/nothing?a=b", "/nothing?a=b"), ("/app/nothing", "/nothing"), ("/bare/", "/bare/"), ("/page.html/", "/page.html/"),
+                             ("/.env", "/.env"), ("/a%2fb", "/a%2fb"), ("//nothing", "//nothing")):
+            with s.case(f"{target} is none"):
+                check_equal(Arrived(client.request("GET", target)).target, sent, "HTTP/1")
+                check_equal(Arrived(h2.request(path=target)).target, sent, "HTTP/2")
+        for method, target, body in (("POST", "/page.html", b"x" * 100000), ("OPTIONS", "/page.html", b""), ("GET", "/nothing", b"y" * 300000), ("PUT", "/nothing", b"z")):
+            with s.case(f"{method} {target}"):
+                arrived = Arrived(client.request(method, target, body=body))
+                check_equal((arrived.method, arrived.bytes), (method, len(body)), "HTTP/1")
+                arrived = Arrived(h2.request(method=method, path=target, body=body or None))
+                check_equal((arrived.method, arrived.bytes), (method, len(body)), "HTTP/2")
+    with s.case("an upgrade is not for a file"):
+        arrived = Arrived(proxy.get("/page.html", [("Connection", "Upgrade"), ("Upgrade", "websocket")]))
+        check_equal(arrived.all("Upgrade"), ["websocket"], "Upgrade")
+    with s.case("a request counts once for a rate"):
+        put(root, "limited", b"limited")
+        statuses = [proxy.get(target, method=method).status for _ in range(4) for method, target in (("GET", "/limited"), ("GET", "/limited/x"), ("POST", "/limited"))]
+        check_equal(statuses, [200] * 8 + [503] * 4, "statuses")
+    proxy.rest()
+
+
 WRONG = [
     ({"files": {"try": ["/x"]}}, 'files: expected a folder such as files = { root = "/var/www"; ... }'),
     ({"files": {"root": ""}}, "files.root: expected a text that is not empty"),
-    ({"files": {"root": "/"}, "upstream": "app"}, "write one of upstream, redirect, respond and files"),
+    ({"files": {"root": "/"}, "redirect": {"to": "/x"}}, "write one of upstream, redirect, respond and files"),
     ({"files": {"root": "/", "try": ["index.html"]}}, 'expected a path below the root such as "/index.html", or an ending such as ".html"'),
     ({"files": {"root": "/", "try": ["/../x"]}}, "expected a path below the root"),
     ({"files": {"root": "/", "index": ["a/b"]}}, 'expected the name of a file such as "index.html"'),
