@@ -101,6 +101,10 @@ const struct schema_row schema_route_rows[] = {
      .help = "fields that are added to responses, beside those of the same name"},
     {"response.remove", &type_removed_list, NULL, AT(edge.response.remove),
      .help = "names of fields that responses lose"},
+    {"response.statuses", &type_status_range, "100-599", AT(edge.response.status_first),
+     .also_at = offsetof(struct route_settings, edge.response.status_last),
+     .help =
+         "only responses with these statuses are changed so, such as \"200-399\" for a Cache-Control that errors must not have"},
     {"error_pages", &type_page_list, NULL, AT(edge.pages),
      .help =
          "what our own answers with a status of 400 or more say, from a file that is read at the start and at a reload; with intercept = true also in place of the upstream's answers"},

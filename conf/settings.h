@@ -369,6 +369,7 @@ struct field_edit_settings {
     size_t add_count;
     const char *const *remove;
     size_t remove_count;
+    uint64_t status_first, status_last; /* of a response: only with these statuses */
 };
 
 /* What an answer with one of these statuses says, in place of our own text. */

@@ -59,11 +59,18 @@ static struct edge_edits request_edits(const struct exchange *exchange)
         {&settings_of(exchange)->edge.request, &exchange->edge.route->edge.request}};
 }
 
-static struct edge_edits response_edits(const struct exchange *exchange)
+static const struct field_edit_settings *edits_of_status(const struct edge_settings *edge,
+                                                         unsigned status)
+{
+    const struct field_edit_settings *edits = &edge->response;
+    return edits->status_first <= status && status <= edits->status_last ? edits : NULL;
+}
+
+static struct edge_edits response_edits(const struct exchange *exchange, unsigned status)
 {
     const struct route_settings *route = exchange->edge.route;
-    return (struct edge_edits){
-        {&settings_of(exchange)->edge.response, route != NULL ? &route->edge.response : NULL}};
+    return (struct edge_edits){{edits_of_status(&settings_of(exchange)->edge, status),
+                                route != NULL ? edits_of_status(&route->edge, status) : NULL}};
 }
 
 /* ---- access ---- */
@@ -262,7 +269,7 @@ static bool asks_to_rewrite(const struct rewrite_settings *rewrite)
 
 static bool edits_anything(const struct field_edit_settings *edit)
 {
-    return edit->set_count + edit->add_count + edit->remove_count > 0;
+    return edit != NULL && edit->set_count + edit->add_count + edit->remove_count > 0;
 }
 
 bool exchange_edge_take_lines(struct exchange *exchange)
@@ -430,10 +437,9 @@ const struct http_head *exchange_edge_response(struct exchange *exchange,
                                                size_t location_bytes, struct http_head *edited,
                                                struct buf **ret_space)
 {
-    const struct edge_edits edits = response_edits(exchange);
+    const struct edge_edits edits = response_edits(exchange, head->status);
     *ret_space = NULL;
-    if (location == NULL && !edits_anything(edits.of[0]) &&
-        (edits.of[1] == NULL || !edits_anything(edits.of[1]))) {
+    if (location == NULL && !edits_anything(edits.of[0]) && !edits_anything(edits.of[1])) {
         return head;
     }
     struct buf *space =

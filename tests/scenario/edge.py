@@ -48,6 +48,17 @@ def fields(s):
         check_equal(bytes(answer.body), b"ok", "body")
     with s.case("of our own answers too"):
         check_equal(proxy.get("/%zz/..%2f..%2fx").get("X-Frame"), "deny", "X-Frame")
+    with s.case("of a response with some statuses only"):
+        origin.on("/status/404", status=404, body=b"")
+        cached = {"statuses": "200-399", "set": {"Cache-Control": "immutable"}}
+        check(proxy.reload({"response": {**cached, "remove": ["Server"]}, "routes": [{"name": "s", "path_prefix": "/status", "upstream": "app", "response": cached},
+            {"name": "own", "path": "/own", "respond": {"status": 404}, "response": cached}, REST]}), "the reload was rejected")
+        check_equal([proxy.get(target).get("Cache-Control") for target in ("/status/200", "/status/404", "/own", "/plain")],
+                    ["immutable", None, None, "immutable"], "Cache-Control")
+        check(proxy.reload({"response": {"statuses": "404", "set": {"X-Frame": "deny"}, "remove": []}, "routes": [
+            {"name": "own", "path": "/own", "respond": {"status": 404}}, REST]}), "the reload was rejected")
+        check_equal([proxy.get(target).get("X-Frame") for target in ("/plain", "/own")], [None, "deny"], "X-Frame")
+        check(proxy.reload({"response": {"statuses": "100-599", "set": {"X-Frame": "deny"}}}), "the reload was rejected")
     with s.case("HTTP/1 goes on behind them"), proxy.client() as client:
         for _ in range(3):
             check_equal(client.request("GET", "/plain").status, 200, "status")
@@ -228,6 +239,7 @@ def access(s):
 
 # What is written, and what the message must say.
 WRONG = [
+    ({"respond": {"status": 200}, "response": {"statuses": "2xx"}}, 'a status such as "200" or a range such as "200-399"'),
     ({"redirect": {"to": "{hots}/"}}, "there is no {hots}; the nearest is {host}"),
     ({"redirect": {"to": "{host"}}, 'write {{ for a brace'),
     ({"redirect": {"to": "/", "status": 305}}, "expected 301, 302, 303, 307 or 308"),

@@ -280,6 +280,7 @@ def static_api(it):
            ("https://shop.example/assets/app.js", "-H", "Accept-Encoding: gzip", b"packed"))
     statuses(it, ("https://shop.example/assets/gone.js", 404), ("https://shop.example/assets/../../../etc/passwd", 400))
     check("immutable" in it.ask("https://shop.example/assets/app.js").get("Cache-Control"), "assets are asked for again and again")
+    check_equal(it.ask("https://shop.example/assets/gone.js").get("Cache-Control"), None, "Cache-Control of an asset that is missing")
     check_equal(it.ask("https://shop.example/").get("Cache-Control"), "no-cache", "Cache-Control of the page")
     answer = it.ask("https://shop.example/api/cart?a=b")
     check_equal((answer.arrived.target, answer.get("Cache-Control"), answer.get("X-Content-Type-Options")), ("/cart?a=b", "no-store", "nosniff"), "the API")
