@@ -150,8 +150,12 @@ struct exchange_tries {
     uint8_t attempts_before; /* attempts by earlier hops, without the one that is this exchange */
     /* enum exchange_reason of the last attempt that failed without an answer */
     uint8_t last_reason;
-    uint8_t redial; /* enum exchange_redial */
+    uint8_t redial;       /* enum exchange_redial */
+    uint8_t unsent_count; /* attempts that the server refused without processing them */
 };
+
+/* A request that the server has refused unprocessed is sent again (RFC 9113 8.7), but not for ever. */
+#define EXCHANGE_UNSENT_MOST 5
 
 /* The one free redial of an exchange. */
 enum exchange_redial {

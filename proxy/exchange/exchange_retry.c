@@ -299,7 +299,7 @@ void exchange_on_dead_connection(struct exchange *exchange)
 void exchange_on_unsent(struct exchange *exchange, uint64_t event, const char *detail)
 {
     struct worker *worker = exchange->worker;
-    if (exchange->tries.redial != REDIAL_LEFT || exchange->body.lost) {
+    if (exchange->tries.unsent_count == EXCHANGE_UNSENT_MOST || exchange->body.lost) {
         exchange_fail(exchange, REASON_UPSTREAM_RESET, detail);
         return;
     }
@@ -309,6 +309,7 @@ void exchange_on_unsent(struct exchange *exchange, uint64_t event, const char *d
         return;
     }
     exchange->tries.redial = REDIAL_ANY;
+    exchange->tries.unsent_count++;
     stat_add(&worker->stats.redials, 1);
     attempt_end(exchange);
     request_body_rewind(&exchange->body, worker);

@@ -328,6 +328,25 @@ def refusals(s):
             response = client.response()
             check_equal([response.status, bytes(response.body)], [200, b"20000"], "response")
 
+    with s.case("several connections refuse a request one after the other; the next serves it"):
+        origin = H2Origin(s, "twice")
+
+        def refuses_four(stream, _):
+            if len(origin.requests) <= 4:
+                stream.connection.go_away(0)
+            else:
+                stream.respond(body=b"ok")
+        origin.on("/", refuses_four)
+        proxy = proxy_for(s, origin, "evenkeel-twice")
+        check_equal(proxy.get("/post", method="POST", body=b"x").status, 200, "status")
+        check_equal(len(origin.requests), 5, "requests of the origin")
+    with s.case("an origin that refuses everything is not asked for ever"):
+        origin = H2Origin(s, "never")
+        origin.on("/", lambda stream, _: stream.reset(h2.REFUSED_STREAM))
+        proxy = proxy_for(s, origin, "evenkeel-never")
+        check_equal(proxy.get("/post", method="POST", body=b"x").status, 502, "status")
+        check(2 <= len(origin.requests) <= 10, f"the origin was asked {len(origin.requests)} times")
+
     count = [0]
 
     def refuses(stream, _):
