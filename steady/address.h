@@ -67,6 +67,12 @@ __attribute__((warn_unused_result)) bool address_to_ipv6(const struct sockaddr *
 size_t address_format_ip(const struct sockaddr *address, char text[ADDRESS_TEXT_BYTES]);
 /* 0 for a local socket. */
 uint16_t address_port(const struct address *address);
+static inline uint16_t ip_address_port(const struct ip_address *address)
+{
+    return address->any.sa_family == AF_INET    ? ntohs(address->v4.sin_port)
+           : address->any.sa_family == AF_INET6 ? ntohs(address->v6.sin6_port)
+                                                : 0;
+}
 bool address_equal(const struct address *a, const struct address *b);
 
 /* "10.0.0.0/8", "::1/128", a bare address (all bits), or "unix". Host bits beyond the prefix are an error. */

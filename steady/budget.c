@@ -225,6 +225,16 @@ uint64_t budget_resident_bytes(const char *root)
     return pages == NO_LIMIT ? 0 : pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+uint64_t budget_virtual_bytes(const char *root)
+{
+    char text[256];
+    if (!read_file(root, "proc/self/statm", text, sizeof text)) {
+        return 0;
+    }
+    uint64_t pages = limit_from(text);
+    return pages == NO_LIMIT ? 0 : pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 uint64_t budget_raise_fds(void)
 {
     struct rlimit limit;

@@ -13,8 +13,9 @@
 /* 90% of the tightest limit that applies (of the process's own cgroup, of those above it, and RAM; memory.high counts,
    as beyond it the process is throttled), in bytes. *ret_source (may be NULL): "cgroup2", "cgroup1" or "ram". */
 uint64_t budget_memory_bytes(const char *root, const char **ret_source);
-/* Resident bytes of this process; 0 when unknown. */
+/* Resident and virtual bytes of this process; 0 when unknown. */
 uint64_t budget_resident_bytes(const char *root);
+uint64_t budget_virtual_bytes(const char *root);
 /* Raises the soft limit to the hard one and returns what now applies. */
 uint64_t budget_raise_fds(void);
 /* File descriptors open now; 0 when unknown. */

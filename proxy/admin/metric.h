@@ -5,7 +5,7 @@
  *
  *     X(id, type, labels, unit, help, code)
  *
- *     id      name without "evenkeel_"
+ *     id      name without "evenkeel_"; process_* are written as they are
  *     type    COUNTER, GAUGE or HISTOGRAM
  *     labels  enum metric_label in parentheses, in the order in which they are written
  *     unit    that of the name: seconds, bytes; "" is a number
@@ -38,6 +38,7 @@ const char *metric_type_name(enum metric_type value);
     X(LABEL_NONE, "", "", OPEN)                                                                                                        \
     X(LABEL_VERSION, "version", "version of the program", OPEN)                                                                        \
     X(LABEL_READINESS_STATE, "state", "state of readiness", CLOSED(readiness_states))                                                  \
+    X(LABEL_WORKER, "worker", "number of a worker, from 0", OPEN)                                                                      \
     X(LABEL_LISTENER, "listener", "name of a listener", OPEN)                                                                          \
     X(LABEL_CERTIFICATE, "certificate", "number of a certificate in its listener's list", OPEN)                                        \
     X(LABEL_CERTIFICATE_NAME, "name", "first name of a certificate", OPEN)                                                             \
@@ -99,12 +100,15 @@ struct metric_label_row {
 extern const struct metric_label_row metric_label_rows[METRIC_LABEL_COUNT];
 
 struct metric {
-    const char *name; /* without METRIC_PREFIX */
+    const char *name; /* without metric_prefix() */
     enum metric_type type;
     enum metric_label labels[METRIC_LABELS_MAX]; /* the rest: LABEL_NONE */
     const char *unit;
     const char *help;
 };
+
+/* What stands before the name: the conventional names process_* stand by themselves. */
+const char *metric_prefix(const struct metric *metric);
 
 struct scrape;
 
@@ -133,10 +137,11 @@ struct metric_group {
 /* All of them, in the order of the page; NULL ends the list. */
 extern const struct metric_group *const metric_groups[];
 
-extern const struct metric_group metrics_process, metrics_workers, metrics_clients, metrics_http2,
-    metrics_traffic, metrics_endpoint_traffic, metrics_listeners, metrics_routes, metrics_endpoints,
-    metrics_upstreams, metrics_sessions, metrics_session_names, metrics_policy, metrics_shards,
-    metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log, metrics_scrape;
+extern const struct metric_group metrics_process, metrics_workers, metrics_clients, metrics_cpu,
+    metrics_http2, metrics_traffic, metrics_endpoint_traffic, metrics_listeners, metrics_routes,
+    metrics_endpoints, metrics_upstreams, metrics_sessions, metrics_session_names, metrics_policy,
+    metrics_shards, metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log,
+    metrics_scrape;
 
 /* ---- what a table's rows become ---- */
 

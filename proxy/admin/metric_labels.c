@@ -1,4 +1,6 @@
 /* The closed sets of label values, from the tables that the values come from. */
+#include <string.h>
+
 #include "breaker/breaker.h"
 #include "pool/close_reason.h"
 #include "pool/dns_answer.h"
@@ -36,6 +38,12 @@ static const char *const name_types[] = {"host", "service"};
 static const char *const dns_types[] = {ENUM_NAMES(DNS_TYPES)};
 static const char *const log_names[] = {ENUM_NAMES(LOG_NAMES)};
 static const char *const lookup_results[] = {ENUM_NAMES(LOOKUP_RESULTS)};
+
+const char *metric_prefix(const struct metric *metric)
+{
+    static const char conventional[] = "process_";
+    return strncmp(metric->name, conventional, sizeof conventional - 1) == 0 ? "" : METRIC_PREFIX;
+}
 
 #define OPEN NULL, 0
 #define CLOSED(list) list, sizeof list / sizeof list[0]

@@ -31,8 +31,8 @@ static void write_group(const struct metric_group *group)
         printf("%s\n\n", group->about);
     }
     if (group->kept_count < group->count) {
-        printf("Shortened: the metrics up to `" METRIC_PREFIX "%s`.\n\n",
-               group->metrics[group->kept_count - 1].name);
+        const struct metric *last = &group->metrics[group->kept_count - 1];
+        printf("Shortened: the metrics up to `%s%s`.\n\n", metric_prefix(last), last->name);
     } else if (group->scope == SCOPE_BOUND) {
         printf(
             "Shortened: what the process has one of, and what was at least half used, or refused something.\n\n");
@@ -40,7 +40,8 @@ static void write_group(const struct metric_group *group)
     printf("| metric | type | labels | unit | meaning |\n| --- | --- | --- | --- | --- |\n");
     for (size_t i = 0; i < group->count; i++) {
         const struct metric *metric = &group->metrics[i];
-        printf("| `" METRIC_PREFIX "%s` | %s | ", metric->name, metric_type_name(metric->type));
+        printf("| `%s%s` | %s | ", metric_prefix(metric), metric->name,
+               metric_type_name(metric->type));
         write_labels(metric);
         printf(" | %s | %s |\n", metric->unit, metric->help);
     }
@@ -81,7 +82,7 @@ static void count_only(const struct metric *metric, size_t number)
 
 static void write_name(const struct metric *metric, size_t number)
 {
-    printf("%s`" METRIC_PREFIX "%s`", number > 0 ? ", " : "", metric->name);
+    printf("%s`%s%s`", number > 0 ? ", " : "", metric_prefix(metric), metric->name);
 }
 
 static void write_label(enum metric_label label)

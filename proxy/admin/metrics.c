@@ -40,6 +40,7 @@ const struct metric_group metrics_scrape = METRIC_GROUP(
 
 const struct metric_group *const metric_groups[] = {&metrics_process,
                                                     &metrics_workers,
+                                                    &metrics_cpu,
                                                     &metrics_clients,
                                                     &metrics_http2,
                                                     &metrics_listeners,

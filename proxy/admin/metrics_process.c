@@ -9,8 +9,6 @@
 #define PROCESS_METRICS(X)                                                                         \
     X(build_info, GAUGE, (LABEL_VERSION), "", "Always 1", series.labels[0] = overview->version;    \
       ONE(1))                                                                                      \
-    X(start_time_seconds, GAUGE, (), "seconds", "Time when the process started, in Unix time",     \
-      ONE((double)overview->started_wall_ms / 1000))                                               \
     X(generation, GAUGE, (), "", "Number of the current configuration; the first is 1",            \
       ONE(overview->generation))                                                                   \
     X(generations_alive, GAUGE, (), "", "Configurations in memory, the current one included",      \
@@ -65,19 +63,26 @@
     X(worker_silence_seconds, GAUGE, (), "seconds",                                                \
       "Time since the last sign of life of the worker that has been silent longest",               \
       ONE((double)overview->silence_ms / 1000))                                                    \
-    X(cpu_user_seconds_total, COUNTER, (), "seconds", "CPU time of the process in user mode",      \
-      ONE(seconds_of(&usage.ru_utime)))                                                            \
-    X(cpu_system_seconds_total, COUNTER, (), "seconds", "CPU time of the process in the kernel",   \
-      ONE(seconds_of(&usage.ru_stime)))                                                            \
-    X(resident_memory_bytes, GAUGE, (), "bytes", "Resident memory",                                \
-      ONE(budget_resident_bytes("")))                                                              \
     X(memory_budget_bytes, GAUGE, (), "bytes", "Memory that the process may use (limits.memory)",  \
-      ONE(overview->memory_budget_bytes))                                                          \
-    X(open_fds, GAUGE, (), "", "Open file descriptors", ONE(budget_open_fds("")))                  \
-    X(max_fds, GAUGE, (), "", "Limit on file descriptors", ONE(sysconf(_SC_OPEN_MAX)))
+      ONE(overview->memory_budget_bytes))
 
-enum { PROCESS_METRICS(METRIC_ID_OF_ROW) };
-static const struct metric metrics[] = {PROCESS_METRICS(METRIC_OF_ROW)};
+/* By the names that the client libraries of Prometheus use. */
+#define CONVENTIONAL_METRICS(X)                                                           \
+    X(process_start_time_seconds, GAUGE, (), "seconds",                                   \
+      "Time when the process started, in Unix time",                                      \
+      ONE((double)overview->started_wall_ms / 1000))                                      \
+    X(process_cpu_seconds_total, COUNTER, (), "seconds", "CPU time of the process",       \
+      ONE(seconds_of(&usage.ru_utime) + seconds_of(&usage.ru_stime)))                     \
+    X(process_resident_memory_bytes, GAUGE, (), "bytes", "Resident memory",               \
+      ONE(budget_resident_bytes("")))                                                     \
+    X(process_virtual_memory_bytes, GAUGE, (), "bytes", "Virtual memory",                 \
+      ONE(budget_virtual_bytes("")))                                                      \
+    X(process_open_fds, GAUGE, (), "", "Open file descriptors", ONE(budget_open_fds(""))) \
+    X(process_max_fds, GAUGE, (), "", "Limit on file descriptors", ONE(sysconf(_SC_OPEN_MAX)))
+
+enum { PROCESS_METRICS(METRIC_ID_OF_ROW) CONVENTIONAL_METRICS(METRIC_ID_OF_ROW) };
+static const struct metric metrics[] = {PROCESS_METRICS(METRIC_OF_ROW)
+                                            CONVENTIONAL_METRICS(METRIC_OF_ROW)};
 
 static double seconds_of(const struct timeval *time)
 {
@@ -92,6 +97,7 @@ static void write_process(struct scrape *scrape, const struct metric *metric)
     getrusage(RUSAGE_SELF, &usage);
     switch (metric - metrics) {
         PROCESS_METRICS(METRIC_CASE_OF_ROW)
+        CONVENTIONAL_METRICS(METRIC_CASE_OF_ROW)
     }
 }
 

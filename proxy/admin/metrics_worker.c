@@ -1,4 +1,7 @@
 /* What workers count, summed over all of them: clients, exchanges and bytes. */
+#include <stdio.h>
+#include <time.h>
+
 #include "proxy/admin/scrape.h"
 
 #define GAUGE_METRICS(X)                                                                          \
@@ -11,6 +14,12 @@
 #define COUNTER_OF_ROW(id, name, unit, help) {name, METRIC_COUNTER, {LABEL_NONE}, unit, help},
 #define PLACE_OF_ROW(id, name, unit, help) offsetof(struct worker_stats, id),
 
+#define CPU_METRICS(X)                                              \
+    X(worker_cpu_seconds_total, COUNTER, (LABEL_WORKER), "seconds", \
+      "CPU time of a worker's thread; at a rate of 1 the worker is fully used", ONE(cpu_s))
+
+enum { CPU_METRICS(METRIC_ID_OF_ROW) };
+static const struct metric cpu_metrics[] = {CPU_METRICS(METRIC_OF_ROW)};
 enum { GAUGE_METRICS(METRIC_ID_OF_ROW) };
 static const struct metric gauges[] = {GAUGE_METRICS(METRIC_OF_ROW)};
 static const struct metric counters[] = {WORKER_COUNTERS(COUNTER_OF_ROW)};
@@ -41,6 +50,27 @@ static void write_counter(struct scrape *scrape, const struct metric *metric)
     ONE(overview_sum(scrape->overview, places[metric - counters]));
 }
 
+static void write_cpu(struct scrape *scrape, const struct metric *metric)
+{
+    const struct overview *overview = scrape->overview;
+    for (unsigned i = 0; i < overview->worker_count; i++) {
+        clockid_t clock = __atomic_load_n(&overview->workers[i]->cpu_clock, __ATOMIC_RELAXED);
+        struct timespec time;
+        char number[12];
+        snprintf(number, sizeof number, "%u", i);
+        struct series series = {scrape, metric, {number}};
+        if (clock == 0 || clock_gettime(clock, &time) != 0) {
+            continue; /* the thread does not run yet, or no longer */
+        }
+        double cpu_s = (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+        switch (metric - cpu_metrics) {
+            CPU_METRICS(METRIC_CASE_OF_ROW)
+        }
+    }
+}
+
+const struct metric_group metrics_cpu =
+    METRIC_GROUP("Workers", "Each worker by itself.", cpu_metrics, SCOPE_PROCESS, write_cpu);
 const struct metric_group metrics_clients =
     METRIC_GROUP("Connections now", "All workers together.", gauges, SCOPE_PROCESS, write_gauge);
 const struct metric_group metrics_workers = METRIC_GROUP(

@@ -16,9 +16,9 @@ const uint64_t scrape_edges_us[SCRAPE_EDGES_COUNT] = {
 
 void scrape_head(struct scrape *scrape, const struct metric *metric)
 {
-    evbuffer_add_printf(scrape->out,
-                        "# HELP " METRIC_PREFIX "%s %s\n# TYPE " METRIC_PREFIX "%s %s\n",
-                        metric->name, metric->help, metric->name, metric_type_name(metric->type));
+    const char *prefix = metric_prefix(metric);
+    evbuffer_add_printf(scrape->out, "# HELP %s%s %s\n# TYPE %s%s %s\n", prefix, metric->name,
+                        metric->help, prefix, metric->name, metric_type_name(metric->type));
 }
 
 static bool series_fits(struct scrape *scrape)
@@ -93,7 +93,7 @@ static void add_sample(const struct series *series, const char *suffix, const ch
         return;
     }
     line.used = 0;
-    put(&line, METRIC_PREFIX);
+    put(&line, metric_prefix(series->metric));
     put(&line, series->metric->name);
     put(&line, suffix);
     put_labels(&line, series, last, edge);

@@ -140,6 +140,10 @@ static void *worker_thread_main(void *arg)
 {
     struct worker_thread *thread = arg;
     struct worker *worker = thread->worker;
+    clockid_t cpu_clock;
+    if (pthread_getcpuclockid(pthread_self(), &cpu_clock) == 0) {
+        __atomic_store_n(&worker->stats.cpu_clock, cpu_clock, __ATOMIC_RELAXED);
+    }
     while (!thread->stopping) {
         worker_pass(worker);
         worker_thread_report_left(thread);

@@ -49,6 +49,7 @@ void exchange_log(struct exchange *exchange)
     char client[ADDRESS_TEXT_BYTES];
     struct access_record record = {
         .client = text_of(client, address_format_ip(&exchange_client(exchange)->any, client)),
+        .client_port = ip_address_port(exchange_client(exchange)),
         .method = text_of(head_text(head, head->method_text), head->method_text.bytes),
         .target = text_of(head_text(head, target), target.bytes),
         .host = text_of(head_text(head, host), host.bytes),
@@ -84,6 +85,8 @@ void exchange_log(struct exchange *exchange)
                 ? -1
                 : (int64_t)deadline_left_ms(exchange->times.deadline_ms, exchange_now_ms(exchange)),
     };
+    const char *trace_id = forward_trace_id(exchange);
+    record.trace_id = trace_id != NULL ? text_of(trace_id, FORWARD_ID_BYTES) : text_of("", 0);
     describe_client_tls(exchange, &record);
     if (exchange_is_call(exchange)) {
         record.grpc_status = text_of_string(grpc_status_name(exchange_call_status(exchange)));

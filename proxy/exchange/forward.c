@@ -218,7 +218,7 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
     forward->trace_kept =
         trace != NULL && traceparent_valid(head->base + trace->value_at, trace->value_bytes);
     forward->request_id_kept = id != NULL;
-    if (id == NULL) {
+    if (id == NULL || (forward->adds_trace && !forward->trace_kept)) {
         hex_of(forward->request_id, rng_next(&exchange->worker->loop.rng));
         hex_of(forward->request_id + 16, rng_next(&exchange->worker->loop.rng));
     }
@@ -335,15 +335,20 @@ static char *add_traceparent(char *at, const struct exchange *exchange)
 {
     struct rng *rng = &exchange->worker->loop.rng;
     at = append_literal(at, "traceparent: 00-");
-    if (!exchange->forward.request_id_kept) {
-        at = append(at, exchange->forward.request_id, FORWARD_ID_BYTES);
-    } else {
-        at = add_hex(at, rng_next(rng));
-        at = add_hex(at, rng_next(rng));
-    }
+    at = append(at, exchange->forward.request_id, FORWARD_ID_BYTES);
     at = append_literal(at, "-");
     at = add_hex(at, rng_next(rng));
     return append_literal(at, "-01\r\n");
+}
+
+const char *forward_trace_id(const struct exchange *exchange)
+{
+    const struct forward *forward = &exchange->forward;
+    if (forward->trace_kept) {
+        const struct http_field *trace = only_field(&exchange->request, FIELD_TRACEPARENT);
+        return exchange->request.base + trace->value_at + strlen("00-");
+    }
+    return forward->adds_trace ? forward->request_id : NULL;
 }
 
 /* The number of an attempt that is not the first. The client's side may have tried a gRPC call before (gRFC A6). */

@@ -26,14 +26,18 @@ struct forward {
     bool adds_id;
     bool adds_trace;
     bool adds_via;
-    bool request_id_kept; /* the request has an id from a trusted client; request_id is empty */
+    bool request_id_kept; /* the request has an id from a trusted client */
     bool trace_kept;      /* the request has a valid traceparent from a trusted client */
     bool client_told;     /* a trusted peer tells of the client: exchange->told_client */
-    char request_id[FORWARD_ID_BYTES + 1]; /* Evenkeel's own; "" if the request's own id is kept */
+    /* Evenkeel's own, also the id of a trace that begins here; of use for that only if the request's own id is kept */
+    char request_id[FORWARD_ID_BYTES + 1];
 };
 
 /* Marks the fields of the request that are replaced, and chooses the request's id. */
 void forward_prepare(struct exchange *exchange, const struct header_settings *settings);
+
+/* The id of the trace that the request belongs to, FORWARD_ID_BYTES long; NULL: none. */
+const char *forward_trace_id(const struct exchange *exchange);
 
 /* Whether the request is TRACE or OPTIONS with Max-Forwards 0, which must not be forwarded (RFC 9110 7.6.2). */
 bool forward_ends_here(const struct exchange *exchange);

@@ -8,7 +8,7 @@
 #include "proxy/log/json_text.h"
 
 /* The most bytes that the keys, numbers and words of a line take. */
-#define NUMBERS_ROOM 1024
+#define NUMBERS_ROOM 992
 
 /* The most bytes of each text of a record when it is escaped: so none can push another out of the line. */
 #define TEXT_ROOMS(X)    \
@@ -28,7 +28,8 @@
     X(user, 128)         \
     X(user_agent, 1280)  \
     X(referer, 1024)     \
-    X(request_id, 512)
+    X(request_id, 512)   \
+    X(trace_id, 32)
 
 #define TEXT_ROOM(field, bytes) ROOM_##field = (bytes),
 #define TEXT_ROOM_PLUS(field, bytes) +(bytes)
@@ -220,6 +221,9 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     put_literal(&line, "{\"time\":");
     put_time(&line, wall_ms);
     TEXT("client", client);
+    if (record->client_port != 0) {
+        UINT("client_port", record->client_port);
+    }
     put_user(&line, record);
     TEXT("method", method);
     TEXT("target", target);
@@ -265,6 +269,9 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     TEXT("user_agent", user_agent);
     TEXT("referer", referer);
     TEXT("request_id", request_id);
+    if (record->trace_id.length > 0) {
+        TEXT("trace_id", trace_id);
+    }
     put_literal(&line, "}\n");
 #undef TEXT
 #undef UINT

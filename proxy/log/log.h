@@ -73,7 +73,9 @@ struct access_text {
 };
 
 struct access_record {
-    struct access_text client; /* IP */
+    struct access_text client;   /* IP */
+    unsigned client_port;        /* 0: unknown */
+    struct access_text trace_id; /* empty: none */
     struct access_text method, target, host, user_agent, referer, request_id;
     struct access_text listener, route, upstream, endpoint, user; /* empty: none */
     struct access_text client_tls, client_cipher, client_sni;     /* empty: no TLS; no name */

@@ -9,6 +9,7 @@
 #define EVENKEEL_PROXY_WORKER_STATS_H
 
 #include <stdint.h>
+#include <time.h>
 
 #include "proxy/http/http_head.h"
 #include "proxy/http/reasons.h"
@@ -121,6 +122,7 @@ struct worker_stats {
     uint64_t h2_charged[H2_ABUSE_COUNT]; /* what HTTP/2 clients did, when their connections end */
     uint64_t h2_calmed[H2_ABUSE_COUNT];  /* connections that it ended */
     uint64_t h2_clients_open, h2_streams_open; /* gauges; these clients are in clients_open, too */
+    clockid_t cpu_clock;                       /* CPU time of its thread; 0: it does not run yet */
     struct route_stats no_route; /* requests that were refused before a route was found */
 };
 

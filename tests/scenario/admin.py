@@ -5,9 +5,10 @@ import json
 import re
 import socket
 import threading
+import time
 
 from harness import (LISTENING, Client, NginxOrigin, RawOrigin, check, check_equal, curl, eventually, h2load,
-                     promtool, run, scenario, start_proxy)
+                     patient, promtool, run, scenario, start_proxy)
 
 
 @scenario("the process is alive and /livez does not say so, or stays silent under load")
@@ -46,7 +47,14 @@ def metrics(s):
         check(base <= typed, f"without TYPE: {sorted(base - typed)}")
         helped = set(re.findall(r"^# HELP (\S+)", text.decode(), re.M))
         check(base <= helped, f"without HELP: {sorted(base - helped)}")
-        check(all(name.startswith("evenkeel_") for name in names), f"foreign names in {sorted(names)}")
+        check(all(name.startswith(("evenkeel_", "process_")) for name in names), f"foreign names in {sorted(names)}")
+    with s.case("the process goes by the conventional names, and workers by their numbers"):
+        figures = proxy.metrics()
+        check(1 << 20 < figures["process_resident_memory_bytes"] < figures["process_virtual_memory_bytes"], "memory")
+        check(0 < figures["process_open_fds"] < figures["process_max_fds"], "descriptors")
+        check(abs(figures["process_start_time_seconds"] - time.time()) < patient(60), "start time")
+        cpu = [figures[f'evenkeel_worker_cpu_seconds_total{{worker="{number}"}}'] for number in range(int(figures["evenkeel_workers"]))]
+        check(0 < sum(cpu) <= figures["process_cpu_seconds_total"], f"CPU time of workers: {cpu}")
     with s.case("the exchanges are counted by their status class"):
         counted = {kind: proxy.metric("evenkeel_responses_total", **{"class": kind}) for kind in ("2xx", "4xx", "5xx")}
         check_equal(counted, {"2xx": 30, "4xx": 6, "5xx": 3}, "exchanges by class")

@@ -55,27 +55,37 @@ def json_lines(s):
             client.request("POST", "/body", body=b"x" * 12345)
         row = json.loads(lines(s, 3)[2])
         check_equal((row["request_bytes"], row["reused"]), (12345, True), "request bytes and reuse")
+    with s.case("the client's port, and the trace that the request belongs to"):
+        (trace,) = origin.requests[0].all("traceparent")
+        first = json.loads(lines(s, 1)[0])
+        check_equal(first["trace_id"], trace.split("-")[1], "trace that began here")
+        given = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        with proxy.client() as client:
+            client.request("GET", "/traced", [("traceparent", given), ("X-Request-Id", "mine")])
+            port = client.socket.getsockname()[1]
+        row = json.loads(lines(s, 4)[3])
+        check_equal((row["trace_id"], row["client_port"]), (given.split("-")[1], port), "given trace and port")
     with s.case("what a client sends cannot break the line"):
         evil = 'a"b\\c\x80\xff\t</script>{"x":1}'
         proxy.get("/evil%22\"'<>{}\\", [("User-Agent", evil), ("Referer", evil)])
-        row = json.loads(lines(s, 4)[3])
+        row = json.loads(lines(s, 5)[4])
         check_equal(row["status"], 200, "status")
     with s.case("our own refusals are logged with their reason"):
         with proxy.client() as client:
             client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")
             check_equal(client.response().status, 400, "status")
-        row = json.loads(lines(s, 5)[4])
+        row = json.loads(lines(s, 6)[5])
         check_equal((row["status"], row["reason"]), (400, "request_invalid"), "status and reason")
     with s.case("a broken response is logged as broken"):
         check(not proxy.get("/cut").complete, "the response is whole")
-        row = json.loads(lines(s, 6)[5])
+        row = json.loads(lines(s, 7)[6])
         check_equal((row["status"], row["reason"]), (200, "upstream_incomplete"), "status and reason")
     with s.case("an aborted request is logged as aborted"):
         client = proxy.client()
         client.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
         origin.request_for("/hold")
         client.reset()
-        row = json.loads(lines(s, 7)[6])
+        row = json.loads(lines(s, 8)[7])
         check_equal((row["status"], row["reason"]), (0, "client_abort"), "status and reason")
 
 

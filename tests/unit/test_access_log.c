@@ -24,6 +24,8 @@ static struct access_record record(void)
 {
     return (struct access_record){
         .client = text("10.0.0.7"),
+        .client_port = 40123,
+        .trace_id = text("00112233445566778899aabbccddeeff"),
         .method = text("GET"),
         .target = text("/a?b=c"),
         .host = text("shop.example"),
@@ -156,14 +158,14 @@ static void a_line_says_everything_of_an_exchange(void **state)
     line[length] = '\0';
     assert_string_equal(
         line,
-        "{\"time\":\"2026-11-23T11:51:40.906Z\",\"client\":\"10.0.0.7\",\"method\":\"GET\",\"target\":\"/a?b=c\","
+        "{\"time\":\"2026-11-23T11:51:40.906Z\",\"client\":\"10.0.0.7\",\"client_port\":40123,\"method\":\"GET\",\"target\":\"/a?b=c\","
         "\"host\":\"shop.example\",\"client_tls\":{\"version\":\"TLSv1.3\",\"cipher\":\"TLS_AES_128_GCM_SHA256\","
         "\"sni\":\"shop.example\",\"resumed\":false},\"protocol\":\"HTTP/1.1\",\"status\":200,\"reason\":\"complete\","
         "\"request_bytes\":0,\"response_bytes\":128,\"duration_ms\":1.234,\"listener\":\"web\",\"route\":\"all\","
         "\"upstream\":\"app\",\"endpoint\":\"10.0.0.9:80\",\"attempts\":1,\"queue_ms\":null,\"connect_ms\":0.050,"
         "\"tls_ms\":2.000,\"first_byte_ms\":1.000,\"deadline_left_ms\":59999,\"reused\":true,\"resumed\":true,\"shard\":7,"
         "\"user_agent\":\"curl/8\","
-        "\"referer\":\"\",\"request_id\":\"0123\"}\n");
+        "\"referer\":\"\",\"request_id\":\"0123\",\"trace_id\":\"00112233445566778899aabbccddeeff\"}\n");
     length = access_line_combined(&one, WALL_MS, line);
     line[length] = '\0';
     assert_string_equal(
@@ -243,7 +245,9 @@ static void a_long_target_and_an_agent_that_is_no_utf8_push_the_request_id_out(v
     one.client_sni = one.client_cipher = one.client_tls = one.host;
     size_t length = access_line_json(&one, WALL_MS, line);
     assert_true(json_line_valid(line, length));
-    assert_non_null(memmem(line, length, "\"request_id\":\"0123\"}", 20));
+    static const char last[] =
+        "\"request_id\":\"0123\",\"trace_id\":\"00112233445566778899aabbccddeeff\"}";
+    assert_non_null(memmem(line, length, last, sizeof last - 1));
     assert_non_null(memmem(line, length, "\"user_agent\":\"\\u00ff", 20));
     assert_non_null(memmem(line, length, target, ACCESS_TEXT_BYTES));
 }
