@@ -23,6 +23,9 @@ void check_routes(struct loading *loading);
 /* The part of these that concerns auth of a route. */
 void check_auth(struct loading *loading, size_t number, const struct text_index *upstreams);
 
+/* A route asks for an upstream, and the file has none: says so once, unless what is said already is the cause. */
+void check_say_no_upstreams(struct loading *loading);
+
 /* The existing name nearest to one that does not exist; NULL: none is near. */
 const char *nearest_name(const char *name, const void *items, size_t count, size_t item_bytes);
 

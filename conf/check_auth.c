@@ -37,7 +37,8 @@ static void check_forward_upstream(struct loading *loading, size_t number,
         return;
     }
     if (settings->upstream_count == 0 || loading_is_caused(loading, "upstreams")) {
-        return; /* which is said already */
+        check_say_no_upstreams(loading);
+        return;
     }
     const char *near = nearest_name(forward->upstream, settings->upstreams,
                                     settings->upstream_count, sizeof *settings->upstreams);

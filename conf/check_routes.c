@@ -48,11 +48,15 @@ const char *nearest_name(const char *name, const void *items, size_t count, size
     return best;
 }
 
-/* Whether the section of such names is missing or empty, which is said already. */
-static bool is_empty(const struct loading *loading, const char *key)
+void check_say_no_upstreams(struct loading *loading)
 {
-    return (strcmp(key, "upstream") == 0 ? loading->settings->upstream_count
-                                         : loading->settings->listener_count) == 0;
+    if (loading_is_caused(loading, "upstreams")) {
+        return;
+    }
+    loading_add_message(loading, SETTINGS_ERROR, loading->name, 0,
+                        "upstreams: missing; a route asks for one: write upstreams = { NAME = { "
+                        "endpoints = [ \"host:port\" ]; }; };");
+    loading_add_cause(loading, "upstreams");
 }
 
 static void say_unknown_name(struct loading *loading, size_t route, const char *key,
@@ -60,8 +64,14 @@ static void say_unknown_name(struct loading *loading, size_t route, const char *
 {
     char path[64], section[64];
     snprintf(section, sizeof section, "%ss", key);
-    if (loading_is_caused(loading, section) || is_empty(loading, key)) {
+    bool upstream = strcmp(key, "upstream") == 0;
+    if (upstream && loading->settings->upstream_count == 0) {
+        check_say_no_upstreams(loading);
         return;
+    }
+    if (loading_is_caused(loading, section) ||
+        (!upstream && loading->settings->listener_count == 0)) {
+        return; /* which is said already */
     }
     snprintf(path, sizeof path, "routes.[%zu].%s", route, key);
     if (near != NULL) {

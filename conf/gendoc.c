@@ -14,7 +14,7 @@ struct style {
 };
 
 static const char intro[] =
-    "A configuration is a file in the syntax of libconfig; lists of groups may also be written with [ ], and a comma may follow the last element. Listeners, upstreams and routes must be set; every other key has a default. "
+    "A configuration is a file in the syntax of libconfig; lists of groups may also be written with [ ], and a comma may follow the last element. Listeners and routes must be set, and the upstreams that routes ask for; every other key has a default. "
     "Write durations and sizes as texts with a unit: \"250ms\", \"15m\", \"1h30m\"; \"64KiB\", or in short \"64k\", \"20M\", \"4G\" (powers of 1024). A number without a unit is an error, and a duration "
     "of zero is an error except where the range allows it. An unknown key is an error that names the nearest known key. `include = [ \"conf.d/*.conf\" ];` adds the "
     "listeners, upstreams and routes of these files, in the order of their names, where it stands; @include \"FILE\" on a line of its own puts the text of another file there. A relative path "

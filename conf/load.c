@@ -307,7 +307,7 @@ static void take_section(struct loading *loading, const struct schema_section *s
             loading_add_message(
                 loading, SETTINGS_ERROR, loading->name, 0,
                 arena_printf(&loading->arena,
-                             "%s: missing; a configuration needs listeners, upstreams and routes",
+                             "%s: missing; a configuration needs listeners and routes",
                              section->name));
         }
         return;

@@ -464,7 +464,7 @@ const struct schema_section schema_sections[] = {
     {"listeners", SCHEMA_NAMED, listener_rows, sizeof(struct listener_settings),
      offsetof(struct settings, listeners), true, "Addresses on which clients connect"},
     {"upstreams", SCHEMA_NAMED, upstream_rows, sizeof(struct upstream_settings),
-     offsetof(struct settings, upstreams), true, "Services that requests are forwarded to"},
+     offsetof(struct settings, upstreams), false, "Services that requests are forwarded to"},
     {"routes", SCHEMA_LIST, schema_route_rows, sizeof(struct route_settings),
      offsetof(struct settings, routes), true,
      "Rules that choose the upstream of a request; the first route that matches decides"},

@@ -211,6 +211,19 @@ def before_an_upstream(s):
     proxy.rest()
 
 
+@scenario("a configuration without an upstream does not serve what needs none")
+def alone(s):
+    root = tree(s)
+    proxy = start_proxy(s, settings={"routes": [{"path": "/to", "redirect": {"to": "/"}}, files(root)]})
+    eventually(lambda: proxy.admin("/readyz")[0] == 200, "it is ready")
+    for _ in range(2):
+        check_equal(bytes(proxy.get("/page.html").body), b"page", "body")
+        check_equal(proxy.get("/to").status, 308, "status")
+        check(proxy.reload({}), "the reload was rejected")
+    for page in ("/upstreams", "/status", "/resources", "/metrics"):
+        check_equal(proxy.admin(page)[0], 200, page)
+
+
 WRONG = [
     ({"files": {"try": ["/x"]}}, 'files: expected a folder such as files = { root = "/var/www"; ... }'),
     ({"files": {"root": ""}}, "files.root: expected a text that is not empty"),

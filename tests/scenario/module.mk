@@ -181,4 +181,5 @@ EXTRA_DIST += \
 	%D%/mistakes/44-regex-broken.conf \
 	%D%/mistakes/45-duration-of-haproxy.conf \
 	%D%/mistakes/46-host-with-wildcard-behind.conf \
+	%D%/mistakes/47-upstreams-missing.conf \
 	%D%/mistakes/said.txt
