@@ -121,7 +121,8 @@ build()
     mkdir -p build
     cd build
     ../configure --quiet "$@"
-    MAKEFLAGS=${MAKEFLAGS:--j$(nproc)}
+    flags=${MAKEFLAGS-}
+    MAKEFLAGS=${flags:--j$(nproc)}
     export MAKEFLAGS
     make --quiet
 }
@@ -131,8 +132,10 @@ check()
 {
     rm -f test-suite.log
     status=0
+    make --quiet check-programs || die "the tests could not be built"
+    MAKEFLAGS=${flags:--j$((2 * $(nproc)))} # most tests wait most of the time
     make --quiet check VERBOSE=1 || status=$?
-    [ -f test-suite.log ] || die "the tests could not be built"
+    [ -f test-suite.log ] || die "the tests could not be started"
     awk -v status=$status '
         /^# (PASS|XFAIL):/ { passed += $3 }
         /^# (FAIL|XPASS|ERROR):/ { failed += $3 }

@@ -25,6 +25,10 @@ dist_check_SCRIPTS = %D%/check-deadlines %D%/check-docs %D%/check-layers \
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += %D%/fresh %D%/lint %D%/.clang-tidy
 
+# What tests are made of, without running them.
+check-programs: all $(check_PROGRAMS)
+.PHONY: check-programs
+
 include %D%/unit/module.mk
 include %D%/fuzz/module.mk
 include %D%/scenario/module.mk
