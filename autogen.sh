@@ -23,6 +23,8 @@ libc-ares-dev    pc:libcares                         demo
 libconfig-dev    pc:libconfig                        demo
 libnghttp2-dev   pc:libnghttp2                       demo
 libpcre2-dev     pc:libpcre2-8                       demo
+zlib1g-dev       pc:zlib                             demo
+libzstd-dev      pc:libzstd                          demo
 curl             cmd:curl                            demo
 libcmocka-dev    pc:cmocka                           check
 python3          file:/usr/bin/python3               check
@@ -38,6 +40,7 @@ wrk              cmd:wrk                             check
 nghttp2-client   cmd:h2load                          check
 nghttp2-server   cmd:nghttpd                         check
 openssl          cmd:openssl                         check
+zstd             cmd:zstd                            check
 prometheus       cmd:promtool                        check
 testssl.sh       cmd:testssl                         check
 nodejs           cmd:node                            check

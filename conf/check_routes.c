@@ -367,8 +367,41 @@ static void check_shadows(struct loading *loading)
     }
 }
 
+/* ---- compression ---- */
+
+static void check_compress(struct loading *loading, const char *group,
+                           const struct compress_settings *compress)
+{
+    const struct {
+        const char *key;
+        size_t count;
+    } lists[] = {{"codings", compress->coding_count}, {"types", compress->type_count}};
+    for (size_t i = 0; compress->enabled && i < sizeof lists / sizeof lists[0]; i++) {
+        char path[96];
+        snprintf(path, sizeof path, "%s.%s", group, lists[i].key);
+        if (lists[i].count == 0) {
+            loading_report(loading, SETTINGS_ERROR, path,
+                           "is empty: write compress = { enabled = false; } for no compression");
+        }
+    }
+}
+
+static void check_compression(struct loading *loading)
+{
+    const struct settings *settings = loading->settings;
+    check_compress(loading, "compress", &settings->compress);
+    for (size_t i = 0; i < settings->route_count; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "routes.[%zu].compress", i);
+        if (settings->routes[i].compress.given) {
+            check_compress(loading, path, &settings->routes[i].compress);
+        }
+    }
+}
+
 void check_routes(struct loading *loading)
 {
+    check_compression(loading);
     check_names(loading);
     check_references(loading);
     check_shadows(loading);

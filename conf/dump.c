@@ -13,7 +13,7 @@ static bool row_is_set(const struct schema_row *row, const void *element)
     if (row->type->list && row->words == NULL) {
         return row->preset != NULL || ((const struct schema_list *)(const void *)field)->count > 0;
     }
-    if (row->preset != NULL || row->type->list) {
+    if (row->preset != NULL || row->type->list || row->type == &type_bool) {
         return true;
     }
     if (row->type == &type_duration) {
@@ -70,12 +70,25 @@ static bool skips_tls(const struct schema_section *section, const void *element)
            !((const struct listener_settings *)element)->tls.enabled;
 }
 
+/* A route that says nothing of compression would not follow the top any more if it were written out. */
+static bool skips_compress(const struct schema_section *section, const void *element)
+{
+    return strcmp(section->name, "routes") == 0 &&
+           !((const struct route_settings *)element)->compress.given;
+}
+
+static bool skips(const struct schema_section *section, const char *path, const void *element)
+{
+    return (strncmp(path, "tls.", 4) == 0 && skips_tls(section, element)) ||
+           (strncmp(path, "compress.", 9) == 0 && skips_compress(section, element));
+}
+
 static void dump_element(const struct schema_section *section, const void *element, FILE *out,
                          size_t depth)
 {
     const struct schema_row *row = section->rows;
     while (row->path != NULL) {
-        if (strncmp(row->path, "tls.", 4) == 0 && skips_tls(section, element)) {
+        if (skips(section, row->path, element)) {
             row++;
             continue;
         }

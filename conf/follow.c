@@ -78,6 +78,34 @@ void follow_settings(const config_setting_t *item, struct upstream_settings *ups
     }
 }
 
+void follow_compress(const config_setting_t *item, const struct compress_settings *top,
+                     struct compress_settings *own)
+{
+    const struct compress_settings given = *own;
+    *own = *top;
+    own->given = is_given(item, "compress");
+    if (is_given(item, "compress.enabled")) {
+        own->enabled = given.enabled;
+    }
+    if (is_given(item, "compress.codings")) {
+        own->codings = given.codings;
+        own->coding_count = given.coding_count;
+    }
+    if (is_given(item, "compress.types")) {
+        own->types = given.types;
+        own->type_count = given.type_count;
+    }
+    if (is_given(item, "compress.min")) {
+        own->min_bytes = given.min_bytes;
+    }
+    if (is_given(item, "compress.level")) {
+        own->level = given.level;
+    }
+    if (is_given(item, "compress.secrets")) {
+        own->secrets = given.secrets;
+    }
+}
+
 /* A value of a route in place of the upstream's. True: there is one. */
 static bool replace(uint64_t *timeout_ms, uint64_t given_ms)
 {

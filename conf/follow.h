@@ -14,6 +14,10 @@
 /* An upstream's, when all of its keys are read. */
 void follow_settings(const config_setting_t *item, struct upstream_settings *upstream);
 
+/* What a route does not say of compression is as at the top. */
+void follow_compress(const config_setting_t *item, const struct compress_settings *top,
+                     struct compress_settings *own);
+
 /* Completes the timeouts of a route that has some of its own. False: no memory. */
 __attribute__((warn_unused_result)) bool follow_route(struct arena *arena,
                                                       const struct upstream_settings *upstream,

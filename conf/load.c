@@ -245,6 +245,10 @@ static void take_item(struct loading *loading, const struct schema_section *sect
     if (strcmp(section->name, "upstreams") == 0) {
         follow_settings(item, element);
     }
+    if (strcmp(section->name, "routes") == 0) {
+        follow_compress(item, &loading->settings->compress,
+                        &((struct route_settings *)element)->compress);
+    }
 }
 
 /* The next part of the section behind `part`; with NULL its first. NULL: there is no further one. */

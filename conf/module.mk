@@ -10,6 +10,8 @@ libconf_a_SOURCES = \
 	%D%/check_routes.c \
 	%D%/checklist.c \
 	%D%/checklist.h \
+	%D%/compress_settings.h \
+	%D%/content_coding.h \
 	%D%/dump.c \
 	%D%/dump.h \
 	%D%/environment.c \
@@ -34,6 +36,7 @@ libconf_a_SOURCES = \
 	%D%/read_text.h \
 	%D%/schema.c \
 	%D%/schema.h \
+	%D%/schema_compress.c \
 	%D%/schema_endpoint.c \
 	%D%/schema_edge.c \
 	%D%/schema_fields.h \

@@ -120,6 +120,25 @@ static const struct schema_row top_rows[] = {
      .also_at = offsetof(struct settings, edge.response.status_last),
      .help =
          "only responses with these statuses are changed so, such as \"200-399\" for a Cache-Control that errors must not have"},
+    {"compress.enabled", &type_bool, "false", AT(compress.enabled),
+     .help =
+         "compress responses of upstreams for clients that accept it; also per route. See operations.md for which ones"},
+    {"compress.codings", &type_coding_list, "zstd,gzip", AT(compress.codings),
+     .help =
+         "codings, the preferred one first: \"zstd\", \"gzip\"; the client's Accept-Encoding decides"},
+    {"compress.types", &type_media_list,
+     "text/html,text/css,text/plain,text/xml,text/csv,text/javascript,application/javascript,application/json,application/ld+json,application/manifest+json,application/xml,application/xhtml+xml,application/rss+xml,application/wasm,image/svg+xml",
+     AT(compress.types),
+     .help =
+         "media types that are compressed, such as \"text/html\" or \"text/*\"; text/event-stream only if it is named itself"},
+    {"compress.min", &type_size, "1KiB", AT(compress.min_bytes), .min = 1, .max = GIB,
+     .help = "smaller responses, if their length is known, are sent as they are"},
+    {"compress.level", &type_count, "1", AT(compress.level), .min = 1, .max = 9,
+     .help =
+         "how hard is tried: a higher level takes several times the processor time, and with zstd the memory, for a few percent"},
+    {"compress.secrets", &type_bool, "false", AT(compress.secrets),
+     .help =
+         "compress also the responses to requests with Cookie, Authorization or a client certificate that are not public; attackers may then guess secrets in them (BREACH)"},
     {"error_pages", &type_page_list, NULL, AT(edge.pages),
      .help =
          "what our own answers with a status of 400 or more say, from a file that is read at the start and at a reload; with intercept = true also in place of the upstream's answers"},

@@ -105,6 +105,19 @@ const struct schema_row schema_route_rows[] = {
      .also_at = offsetof(struct route_settings, edge.response.status_last),
      .help =
          "only responses with these statuses are changed so, such as \"200-399\" for a Cache-Control that errors must not have"},
+    {"compress.enabled", &type_bool, NULL, AT(compress.enabled),
+     .help =
+         "compress responses of the route; here and below, what is not given is as in compress at the top"},
+    {"compress.codings", &type_coding_list, NULL, AT(compress.codings),
+     .help = "in place of compress.codings at the top"},
+    {"compress.types", &type_media_list, NULL, AT(compress.types),
+     .help = "in place of compress.types at the top"},
+    {"compress.min", &type_size, NULL, AT(compress.min_bytes), .min = 1, .max = GIB,
+     .help = "in place of compress.min at the top"},
+    {"compress.level", &type_count, NULL, AT(compress.level), .min = 1, .max = 9,
+     .help = "in place of compress.level at the top"},
+    {"compress.secrets", &type_bool, NULL, AT(compress.secrets),
+     .help = "in place of compress.secrets at the top"},
     {"error_pages", &type_page_list, NULL, AT(edge.pages),
      .help =
          "what our own answers with a status of 400 or more say, from a file that is read at the start and at a reload; with intercept = true also in place of the upstream's answers"},

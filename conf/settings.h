@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "conf/balance_method.h"
+#include "conf/compress_settings.h"
 #include "conf/edge_text.h"
 #include "conf/grpc_status.h"
 #include "steady/address.h"
@@ -458,9 +459,10 @@ struct route_settings {
     struct auth_settings auth;
     struct rewrite_settings rewrite;
     struct edge_settings edge;
-    uint64_t deadline_ms;  /* 0: the upstream's total only */
-    uint64_t body_bytes;   /* in place of limits.body; 0: not given */
-    uint64_t buffer_bytes; /* of a body, taken in before it is forwarded; 0: none */
+    struct compress_settings compress; /* with the keys at the top that are not given here */
+    uint64_t deadline_ms;              /* 0: the upstream's total only */
+    uint64_t body_bytes;               /* in place of limits.body; 0: not given */
+    uint64_t buffer_bytes;             /* of a body, taken in before it is forwarded; 0: none */
     struct timeout_settings given_timeouts; /* 0: not given */
     const struct timeout_settings
         *timeouts; /* with those and the upstream's; NULL: the upstream's */
@@ -525,6 +527,7 @@ struct settings {
     struct limit_settings limits;
     struct header_settings headers;
     struct edge_settings edge; /* of all routes */
+    struct compress_settings compress;
     struct listener_settings *listeners;
     size_t listener_count;
     struct upstream_settings *upstreams;

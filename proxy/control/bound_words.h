@@ -18,6 +18,8 @@
       "raise limits.memory")                                                                   \
     X("request_buffer_bytes", "bodies are not taken in whole (buffer_request)",                \
       "raise limits.memory")                                                                   \
+    X("compress_bytes", "responses are sent without compression",                              \
+      "raise limits.memory, or lower compress.level")                                          \
     X("fds", "requests fail for want of a file descriptor",                                    \
       "raise the limit of the process (LimitNOFILE, ulimit -n)")                               \
     X("file_tasks", "requests for files are answered 503",                                     \

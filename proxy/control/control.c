@@ -44,6 +44,8 @@
 #define REPLAY_MEMORY_SHARE 0.05
 /* Share of the memory budget for bodies of requests that are taken in before they are forwarded. */
 #define REQUEST_MEMORY_SHARE 0.2
+/* Part of the memory budget that may be used for compressing responses. */
+#define COMPRESS_MEMORY_SHARE 0.1
 #define PIPES_PER_WORKER 256
 /* Requests of our own that nobody waits for, over all workers. */
 #define DETACHED_LIMIT 1024
@@ -98,17 +100,27 @@ static void control_init_bounds(struct control *control)
                (uint64_t)((double)control->limits.memory_budget_bytes * REPLAY_MEMORY_SHARE));
     fair_bound_init(&bounds->request_buffers, "request_buffer_bytes",
                     (uint64_t)((double)control->limits.memory_budget_bytes * REQUEST_MEMORY_SHARE));
+    bound_init(&bounds->compress_bytes, "compress_bytes", NULL,
+               (uint64_t)((double)control->limits.memory_budget_bytes * COMPRESS_MEMORY_SHARE));
     bound_init(&bounds->fds, "fds", NULL, usable);
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
     bound_init(&bounds->detached_requests, "detached_requests", NULL, DETACHED_LIMIT);
     bound_init(&bounds->file_tasks, "file_tasks", NULL, FILE_TASKS_LIMIT);
     bound_init(&control->limits.generations, "generations", NULL, 2);
     bound_registry_init(&control->limits.registry);
-    struct bound *const all[] = {
-        &bounds->clients,           &bounds->refusals,     &bounds->exchanges,
-        &bounds->buffers_bytes,     &bounds->fds,          &bounds->pipes,
-        &bounds->handshakes,        &bounds->replay_bytes, &bounds->request_buffers.bound,
-        &bounds->detached_requests, &bounds->file_tasks,   &control->limits.generations};
+    struct bound *const all[] = {&bounds->clients,
+                                 &bounds->refusals,
+                                 &bounds->exchanges,
+                                 &bounds->buffers_bytes,
+                                 &bounds->fds,
+                                 &bounds->pipes,
+                                 &bounds->handshakes,
+                                 &bounds->replay_bytes,
+                                 &bounds->request_buffers.bound,
+                                 &bounds->detached_requests,
+                                 &bounds->compress_bytes,
+                                 &bounds->file_tasks,
+                                 &control->limits.generations};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         bound_register(&control->limits.registry, all[i]);
     }

@@ -146,14 +146,31 @@ static size_t written_count(const struct field_edit_settings *edit)
 size_t edge_response_bytes(const struct edge_edits *edits, const struct http_head *head,
                            size_t location_bytes)
 {
-    size_t count =
-        head->field_count + 1 + written_count(edits->of[0]) + written_count(edits->of[1]);
-    return count * sizeof *head->fields + head->head_bytes + RESPONSE_LINES_BYTES + location_bytes;
+    size_t added = 1 + written_count(edits->of[0]) + written_count(edits->of[1]);
+    return edge_head_copy_bytes(head, added) + RESPONSE_LINES_BYTES + location_bytes;
 }
 
-/* A field whose name and value stand at the end of what is used of the space. */
-static void head_add(struct http_head *head, struct buf *space, const char *name,
-                     size_t value_bytes)
+size_t edge_head_copy_bytes(const struct http_head *head, size_t added_count)
+{
+    return (head->field_count + added_count) * sizeof *head->fields + head->head_bytes;
+}
+
+void edge_head_copy(const struct http_head *head, size_t added_count, struct buf *space,
+                    struct http_head *ret_head)
+{
+    struct http_field *fields = (struct http_field *)(void *)space->bytes;
+    char *bytes = space->bytes + (head->field_count + added_count) * sizeof *fields;
+    *ret_head = *head;
+    memcpy(fields, head->fields, head->field_count * sizeof *fields);
+    memcpy(bytes, head->base, head->head_bytes);
+    space->end = (uint32_t)(bytes + head->head_bytes - space->bytes);
+    ret_head->base = bytes;
+    ret_head->fields = fields;
+    ret_head->field_limit = (uint32_t)(head->field_count + added_count);
+    ret_head->facts &= (uint16_t)~FACT_CANONICAL; /* the lines do not follow each other any more */
+}
+
+void edge_head_add(struct http_head *head, struct buf *space, const char *name, size_t value_bytes)
 {
     size_t name_bytes = strlen(name);
     uint32_t at = (uint32_t)(space->bytes + space->end - head->base);
@@ -186,7 +203,7 @@ static void head_add_fields(struct http_head *head, struct buf *space,
         if (edge_render(&fields[i].value, facts, EDGE_IN_FIELD, value,
                         buf_space(space) - name_bytes, &value_bytes) &&
             value_bytes > 0) {
-            head_add(head, space, fields[i].name, value_bytes);
+            edge_head_add(head, space, fields[i].name, value_bytes);
         }
     }
 }
@@ -196,19 +213,10 @@ void edge_edit_response(const struct edge_edits *edits, const struct edge_facts 
                         struct buf *space, struct http_head *ret_head)
 {
     size_t added = 1 + written_count(edits->of[0]) + written_count(edits->of[1]);
-    struct http_field *fields = (struct http_field *)(void *)space->bytes;
-    char *bytes = space->bytes + (head->field_count + added) * sizeof *fields;
-    *ret_head = *head;
-    memcpy(fields, head->fields, head->field_count * sizeof *fields);
-    memcpy(bytes, head->base, head->head_bytes);
-    space->end = (uint32_t)(bytes + head->head_bytes - space->bytes);
-    ret_head->base = bytes;
-    ret_head->fields = fields;
-    ret_head->field_limit = (uint32_t)(head->field_count + added);
-    ret_head->facts &= (uint16_t)~FACT_CANONICAL; /* the lines do not follow each other any more */
+    edge_head_copy(head, added, space, ret_head);
     if (location != NULL) {
         memcpy(space->bytes + space->end + strlen("Location"), location, location_bytes);
-        head_add(ret_head, space, "Location", location_bytes);
+        edge_head_add(ret_head, space, "Location", location_bytes);
     }
     for (size_t i = 0; i < 2; i++) {
         const struct field_edit_settings *edit = edits->of[i];

@@ -30,6 +30,14 @@ __attribute__((warn_unused_result)) bool edge_edit_request(const struct edge_edi
 /* Takes the lines that the edits replace or remove out of lines of another making; returns what is left of their length. */
 size_t edge_filter_lines(const struct edge_edits *edits, char *lines, size_t bytes);
 
+/* How much space a copy of a head needs that may get so many fields more, without their bytes. */
+size_t edge_head_copy_bytes(const struct http_head *head, size_t added_count);
+void edge_head_copy(const struct http_head *head, size_t added_count, struct buf *space,
+                    struct http_head *ret_head);
+/* Adds a field to the copy. Its value stands already where it belongs: behind the end of the space, with room for the name
+   before it. */
+void edge_head_add(struct http_head *head, struct buf *space, const char *name, size_t value_bytes);
+
 /* How much space edge_edit_response() needs. */
 size_t edge_response_bytes(const struct edge_edits *edits, const struct http_head *head,
                            size_t location_bytes);

@@ -32,7 +32,7 @@ struct file_found {
     int fd; /* -1: not found */
     uint64_t bytes;
     uint64_t modified_ns;
-    unsigned coding;                      /* enum coding; 0: as it is */
+    unsigned coding;                      /* CODING_BIT(); 0: as it is */
     char name[FILE_PATH_MAX_BYTES + 256]; /* below the folder, without the suffix of a coding */
 };
 

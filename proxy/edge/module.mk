@@ -1,7 +1,9 @@
 libproxy_a_SOURCES += \
 	%D%/edge_auth.c %D%/edge_auth.h \
+	%D%/compress_rule.c %D%/compress_rule.h \
 	%D%/edge_fields.c %D%/edge_fields.h \
 	%D%/edge_render.c %D%/edge_render.h \
+	%D%/encoder.c %D%/encoder.h \
 	%D%/file_condition.c %D%/file_condition.h \
 	%D%/file_path.c %D%/file_path.h \
 	%D%/file_plan.c %D%/file_plan.h \

@@ -7,6 +7,7 @@
 #include "proxy/edge/edge_fields.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/exchange_auth.h"
+#include "proxy/exchange/exchange_compress.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/http/added_fields.h"
 #include "proxy/http/target_path.h"
@@ -376,6 +377,7 @@ bool exchange_edge_share(struct exchange *twin, const struct exchange *exchange)
     twin->edge.lines = NULL;
     twin->edge.auth = NULL;
     twin->edge.file = NULL; /* the exchange has none either */
+    twin->edge.compressor = NULL;
     if (exchange->edge.held != NULL) {
         twin->edge.held = settings_get(exchange->edge.held);
     }
@@ -396,6 +398,7 @@ void exchange_edge_release(struct exchange *exchange)
     buf_give(exchange->worker->bufs, &exchange->edge.lines);
     buf_give(exchange->worker->bufs, &exchange->edge.subject);
     exchange_auth_release(exchange);
+    compressor_free(&exchange->edge.compressor);
     if (exchange->edge.held != NULL) {
         exchange_stop_serving(exchange);
         settings_put(&exchange->edge.held);

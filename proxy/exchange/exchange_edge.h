@@ -15,6 +15,7 @@
 
 struct added_fields;
 struct buf;
+struct compressor;
 struct exchange;
 struct error_page_settings;
 struct exchange_auth;
@@ -28,6 +29,7 @@ struct exchange_edge {
     struct settings *held; /* NULL: the route only forwards, or the exchange has none of its own */
     const struct route_settings *route; /* of `held` */
     struct buf *lines;                  /* fields for the upstream, as lines; NULL: none */
+    struct compressor *compressor;      /* of the response; NULL: it is passed on as it is */
     struct span came_target, came_host; /* before they were rewritten */
     struct buf
         *subject; /* what rewriting begins from, while the exchange waits; NULL: it does not */

@@ -1,4 +1,5 @@
 /* Passing the response on, tunnels, and the other events of the upstream side. */
+#include "proxy/exchange/exchange_compress.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/exchange/upgrade.h"
@@ -72,16 +73,18 @@ static void exchange_on_response_dropped(void *owner)
     exchange_back_off(owner);
 }
 
-/* Sends the head as the route's fields make it. */
+/* Sends the head as the route's fields, and compression, make it. */
 __attribute__((noinline)) static enum sink exchange_send_edited(struct exchange *exchange,
                                                                 const struct http_head *head,
                                                                 const struct payload *payload)
 {
     struct worker *worker = exchange->worker;
-    struct http_head edited;
-    struct buf *space;
+    struct http_head edited, coded;
+    struct buf *space, *coded_space;
     const struct http_head *sent = exchange_edge_response(exchange, head, NULL, 0, &edited, &space);
+    sent = exchange_compress(exchange, sent, payload, &coded, &coded_space);
     enum sink sink = exchange->downstream->send_head(exchange, sent, payload);
+    buf_give(worker->bufs, &coded_space);
     buf_give(worker->bufs, &space);
     return sink;
 }
@@ -102,8 +105,10 @@ static inline enum sink exchange_pass_head(struct exchange *exchange, const stru
     response->status = head->status;
     response->moved_ms = exchange_now_ms(exchange);
     response->payload_bytes = payload_bytes(payload);
-    return exchange->edge.held == NULL ? exchange->downstream->send_head(exchange, head, payload)
-                                       : exchange_send_edited(exchange, head, payload);
+    /* the first exchange edits what its twin brings */
+    return exchange->edge.held == NULL || exchange_is_twin(exchange)
+               ? exchange->downstream->send_head(exchange, head, payload)
+               : exchange_send_edited(exchange, head, payload);
 }
 
 enum sink exchange_answer(struct exchange *exchange, const struct http_head *head,

@@ -6,6 +6,7 @@ libproxy_a_SOURCES += \
 	%D%/exchange_admit.c \
 	%D%/exchange_auth.c %D%/exchange_auth.h \
 	%D%/exchange_buffer.c \
+	%D%/exchange_compress.c %D%/exchange_compress.h \
 	%D%/exchange_edge.c %D%/exchange_edge.h \
 	%D%/exchange_file.c \
 	%D%/exchange_gate.c \

@@ -1,4 +1,4 @@
-/* Reading the list of codings with their weights. */
+/* Weights of the codings that are known, in thousandths. */
 #include "proxy/http/accept_encoding.h"
 
 #include <string.h>
@@ -6,54 +6,134 @@
 
 #include "proxy/http/field_list.h"
 
-const struct coding_row coding_rows[CODING_COUNT] = {
-    {"zstd", ".zst"}, {"br", ".br"}, {"gzip", ".gz"}};
+#define WEIGHT_UNSAID (-1)
+#define WEIGHT_MOST 1000
 
-/* "q=0", "q=0.0" and the like, behind a coding. */
-static bool is_refused(const char *at, const char *end)
+#define CODING_ROW(id, name, suffix) [id] = {name, suffix},
+const struct coding_row coding_rows[CODING_COUNT] = {CONTENT_CODINGS(CODING_ROW)};
+
+struct weights {
+    int of[CODING_COUNT];
+    int identity;
+    int any; /* of "*" */
+};
+
+static bool word_is(const char *at, size_t bytes, const char *word)
 {
-    while (at < end && (*at == ' ' || *at == '\t' || *at == ';')) {
-        at++;
-    }
-    if (end - at < 3 || (at[0] | 0x20) != 'q' || at[1] != '=') {
-        return false;
-    }
-    for (at += 2; at < end; at++) {
-        if (*at >= '1' && *at <= '9') {
-            return false;
-        }
-    }
-    return true;
+    return strlen(word) == bytes && strncasecmp(at, word, bytes) == 0;
 }
 
-static unsigned coding_of(const struct field_element *element)
+/* qvalue: "0" with up to three digits behind a point, or "1" with zeros there. */
+static int parse_qvalue(const char *at, size_t bytes)
 {
-    const char *parameter = memchr(element->at, ';', element->bytes);
-    const char *end = element->at + element->bytes;
-    const char *name_end = parameter != NULL ? parameter : end;
-    while (name_end > element->at && field_list_is_space(name_end[-1])) {
-        name_end--;
-    }
-    const struct field_element name = {element->at, (size_t)(name_end - element->at)};
-    for (unsigned i = 0; i < CODING_COUNT; i++) {
-        if (field_element_is(&name, coding_rows[i].name, strlen(coding_rows[i].name))) {
-            return parameter != NULL && is_refused(parameter, end) ? 0 : 1U << i;
+    int weight = 0, digit_worth = WEIGHT_MOST;
+    bool shaped = bytes >= 1 && bytes <= 5 && (bytes == 1 || at[1] == '.');
+    for (size_t i = 0; shaped && i < bytes; i++) {
+        if (i == 1) {
+            continue;
         }
+        shaped = at[i] >= '0' && at[i] <= '9';
+        weight += (at[i] - '0') * digit_worth;
+        digit_worth /= 10;
     }
-    return 0;
+    return shaped && weight <= WEIGHT_MOST ? weight : 0;
 }
 
-unsigned accept_encodings(const struct http_head *head)
+static size_t skip_space(const char *at, size_t bytes)
 {
-    static const char name[] = "accept-encoding";
-    unsigned codings = 0;
-    const struct http_field *field = head_find_name(head, name, sizeof name - 1);
-    for (; field != NULL; field = head_find_next(head, field)) {
-        struct field_list list = field_list_of(head, field);
+    size_t skipped = 0;
+    while (skipped < bytes && field_list_is_space(at[skipped])) {
+        skipped++;
+    }
+    return skipped;
+}
+
+/* What follows the coding: nothing, or ";q=" and the weight, with space around ";". */
+static int parse_weight(const char *at, size_t bytes)
+{
+    size_t space = skip_space(at, bytes);
+    if (space == bytes) {
+        return WEIGHT_MOST;
+    }
+    at += space;
+    bytes -= space;
+    if (at[0] != ';') {
+        return 0;
+    }
+    space = 1 + skip_space(at + 1, bytes - 1);
+    at += space;
+    bytes -= space;
+    bool weighs = bytes > 2 && (at[0] == 'q' || at[0] == 'Q') && at[1] == '=';
+    return weighs ? parse_qvalue(at + 2, bytes - 2) : 0;
+}
+
+/* RFC 9110 8.4.1.3: "x-gzip" is "gzip". */
+static void take_element(struct weights *weights, const struct field_element *element)
+{
+    size_t bytes = 0;
+    while (bytes < element->bytes && element->at[bytes] != ';' &&
+           !field_list_is_space(element->at[bytes])) {
+        bytes++;
+    }
+    int weight = parse_weight(element->at + bytes, element->bytes - bytes);
+    if (word_is(element->at, bytes, "*")) {
+        weights->any = weight;
+    }
+    if (word_is(element->at, bytes, "identity")) {
+        weights->identity = weight;
+    }
+    for (unsigned coding = 0; coding < CODING_COUNT; coding++) {
+        if (word_is(element->at, bytes, coding_rows[coding].name) ||
+            (coding == CODING_GZIP && word_is(element->at, bytes, "x-gzip"))) {
+            weights->of[coding] = weight;
+        }
+    }
+}
+
+static struct weights weights_of(const struct http_head *request)
+{
+    struct weights weights = {.identity = WEIGHT_UNSAID, .any = WEIGHT_UNSAID};
+    for (unsigned coding = 0; coding < CODING_COUNT; coding++) {
+        weights.of[coding] = WEIGHT_UNSAID;
+    }
+    for (unsigned i = 0; i < request->field_count; i++) {
+        const struct http_field *field = &request->fields[i];
         struct field_element element;
-        while (field_list_next(&list, &element)) {
-            codings |= coding_of(&element);
+        if (field->drop ||
+            !word_is(request->base + field->name_at, field->name_bytes, "accept-encoding")) {
+            continue;
         }
+        struct field_list list = field_list_of(request, field);
+        while (field_list_next(&list, &element)) {
+            take_element(&weights, &element);
+        }
+    }
+    return weights;
+}
+
+unsigned accept_encodings(const struct http_head *request)
+{
+    const struct weights weights = weights_of(request);
+    unsigned codings = 0;
+    for (unsigned coding = 0; coding < CODING_COUNT; coding++) {
+        codings |= weights.of[coding] > 0 ? CODING_BIT(coding) : 0;
     }
     return codings;
+}
+
+enum content_coding accept_encoding_choose(const struct http_head *request,
+                                           const enum content_coding *offered, size_t count)
+{
+    const struct weights weights = weights_of(request);
+    enum content_coding best = CODING_IDENTITY;
+    int best_weight = 0;
+    for (size_t i = 0; i < count; i++) {
+        int own = weights.of[offered[i]];
+        int weight = own != WEIGHT_UNSAID ? own : weights.any;
+        if (weight > best_weight) {
+            best = offered[i];
+            best_weight = weight;
+        }
+    }
+    return best_weight >= weights.identity ? best : CODING_IDENTITY;
 }

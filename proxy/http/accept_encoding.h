@@ -1,30 +1,27 @@
 /*
- * Which content codings a client takes.
+ * Accept-Encoding: which codings a client takes, and which it likes best among those that are offered.
  *
- * Owns nothing. Thread: any. Spec: RFC 9110 12.5.3. A coding that is not named is not used, though a client without the field would
- * take any.
+ * Owns nothing; pure. Thread: any. Spec: RFC 9110 12.4.2 (weights), 12.5.3. A client that sends no such field gets no
+ * coding, although it would have to take any. A weight that is not valid counts as 0: the coding is not used.
  */
 #ifndef EVENKEEL_PROXY_HTTP_ACCEPT_ENCODING_H
 #define EVENKEEL_PROXY_HTTP_ACCEPT_ENCODING_H
 
+#include "conf/content_coding.h"
 #include "proxy/http/http_head.h"
-
-/* Bits, the preferred one first. */
-enum coding {
-    CODING_ZSTD = 1 << 0,
-    CODING_BR = 1 << 1,
-    CODING_GZIP = 1 << 2,
-};
-#define CODING_COUNT 3
 
 struct coding_row {
     const char *name;
     const char *suffix; /* of files in this coding */
 };
-/* Row n is of the coding 1 << n. */
 extern const struct coding_row coding_rows[CODING_COUNT];
 
-/* Those of the request's Accept-Encoding whose weight is not 0. */
-unsigned accept_encodings(const struct http_head *head);
+/* Those that the client names with a weight above 0, as CODING_BIT()s. */
+unsigned accept_encodings(const struct http_head *request);
+
+/* The offered coding of the highest weight, of equal ones the first offered; CODING_IDENTITY: none is acceptable, or
+   the client likes the response better as it is. */
+enum content_coding accept_encoding_choose(const struct http_head *request,
+                                           const enum content_coding *offered, size_t count);
 
 #endif

@@ -74,6 +74,13 @@
       "Responses accepted although their framing breaks the standard; their connections are closed") \
     X(responses_paused, "responses_paused_total", "",                                                \
       "Times a response waited at its upstream because its client was slow and buffers were scarce") \
+    X(responses_compressed, "responses_compressed_total", "", "Responses compressed for clients")    \
+    X(compressions_refused, "compressions_refused_total", "",                                        \
+      "Responses that would have been compressed, but were sent as they are for lack of memory")     \
+    X(compressed_bytes_in, "compressed_received_bytes_total", "bytes",                               \
+      "Bytes of responses before they were compressed")                                              \
+    X(compressed_bytes_out, "compressed_sent_bytes_total", "bytes",                                  \
+      "Bytes of the same responses after they were compressed")                                      \
     X(tunnels, "tunnels_total", "", "Connections upgraded to a tunnel")                              \
     X(h2_clients, "http2_clients_total", "", "Client connections that spoke HTTP/2")                 \
     X(h2_requests, "http2_requests_total", "", "Requests of clients over HTTP/2")                    \

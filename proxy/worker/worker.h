@@ -63,6 +63,7 @@ struct shared_bounds {
     struct bound buffers_bytes;
     struct bound replay_bytes;         /* payload of requests that is kept for a retry */
     struct fair_bound request_buffers; /* bytes of bodies that are taken in (buffer_request) */
+    struct bound compress_bytes;       /* encoders of responses */
     struct bound fds;                  /* taken by fds_take() */
     struct bound pipes;
     struct bound detached_requests; /* side requests that no exchange waits for */

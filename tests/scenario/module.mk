@@ -14,6 +14,7 @@ scenario_tests = \
 	%D%/cert_watch.py \
 	%D%/buffer_request.py \
 	%D%/cli.py \
+	%D%/compress.py \
 	%D%/deadlines.py \
 	%D%/dns.py \
 	%D%/documents.py \

@@ -11,7 +11,7 @@ COVERED = {
     "clients": "here", "refusals": TAKEN, "upstream_in_flight": "here", "upstream_queued": "here", "shard_in_flight": "here",
     "shard_queued": "here", "endpoint_connections": "here", "fds": "test_fds, bounds.py", "tls_sessions": "test_session_cache",
     "tls_session_bytes": "test_session_cache", "tls_session_names": TAKEN, "handshakes": "tls_listener.py",
-    "log_ring_bytes": "log_sinks.py", "admin_connections": "admin_abuse.py", "exchanges": TAKEN, "buffers_bytes": TAKEN,
+    "log_ring_bytes": "log_sinks.py", "compress_bytes": "compress.py", "admin_connections": "admin_abuse.py", "exchanges": TAKEN, "buffers_bytes": TAKEN,
     "replay_bytes": TAKEN, "request_buffer_bytes": "test_fair_bound", "generations": TAKEN, "upstreams": TAKEN, "endpoints": TAKEN, "dns_names": TAKEN, "pipes": SHOWN, "file_tasks": "test_task_pool",
     "upstream_connections": SHOWN, "idle_connections": SHOWN, "dials_in_flight": SHOWN, "health_probes": SHOWN, "dns_queries": SHOWN,
     "detached_requests": TAKEN,

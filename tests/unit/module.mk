@@ -99,10 +99,12 @@ pool_tests = \
 
 proxy_tests = \
 	%D%/test_access_log \
+	%D%/test_accept_encoding \
 	%D%/test_admission \
 	%D%/test_balance_key \
 	%D%/test_call_strata \
 	%D%/test_drain \
+	%D%/test_encoder \
 	%D%/test_gate \
 	%D%/test_h1_body \
 	%D%/test_h1_corpus \

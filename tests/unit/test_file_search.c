@@ -237,10 +237,11 @@ static void a_coding_is_sent_to_who_takes_it(void **state)
     const struct file_settings off = {.root = "root"};
     (void)state;
     assert_found(&settings, "/app.js", 0, FILE_SEARCH_FOUND, "plain");
-    assert_found(&settings, "/app.js", CODING_BR, FILE_SEARCH_FOUND, "plain");
-    assert_found(&settings, "/app.js", CODING_GZIP, FILE_SEARCH_FOUND, "gzip");
-    assert_found(&settings, "/app.js", CODING_GZIP | CODING_ZSTD, FILE_SEARCH_FOUND, "zstd");
-    assert_found(&off, "/app.js", CODING_GZIP, FILE_SEARCH_FOUND, "plain");
+    assert_found(&settings, "/app.js", CODING_BIT(CODING_BR), FILE_SEARCH_FOUND, "plain");
+    assert_found(&settings, "/app.js", CODING_BIT(CODING_GZIP), FILE_SEARCH_FOUND, "gzip");
+    assert_found(&settings, "/app.js", CODING_BIT(CODING_GZIP) | CODING_BIT(CODING_ZSTD),
+                 FILE_SEARCH_FOUND, "zstd");
+    assert_found(&off, "/app.js", CODING_BIT(CODING_GZIP), FILE_SEARCH_FOUND, "plain");
 }
 
 int main(void)
