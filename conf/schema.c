@@ -143,7 +143,7 @@ static const struct schema_row top_rows[] = {
      .help =
          "what our own answers with a status of 400 or more say, from a file that is read at the start and at a reload; with intercept = true also in place of the upstream's answers"},
     {"resolver.servers", &type_server_list, NULL, AT(resolver.servers),
-     .help = "DNS servers; none: those of /etc/resolv.conf"},
+     .help = "DNS servers such as \"10.0.0.2\" or \"127.0.0.1:5353\"; none: those of /etc/resolv.conf"},
     {"resolver.min_ttl", &type_duration, "5s", AT(resolver.min_ttl_ms), .min = MS, .max = DAY,
      .help =
          "shortest time for which an answer is used, and the time between lookups of a name that has no address"},

@@ -1,5 +1,7 @@
 /* Kinds of values that name places: addresses, prefixes, hosts. */
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +23,26 @@ static void print_address(const struct schema_row *row, const void *element, FIL
     print_quoted(text_in(element, row->at), out);
 }
 
+/* An address with a port; a DNS server has its usual one unless told otherwise: "127.0.0.11", "::1". */
+static bool parse_server(const char *text, struct address *ret_address)
+{
+    char with_port[128];
+    struct in6_addr ip;
+    if (inet_pton(AF_INET, text, &ip) == 1) {
+        snprintf(with_port, sizeof with_port, "%s:53", text);
+    } else if (inet_pton(AF_INET6, text, &ip) == 1) {
+        snprintf(with_port, sizeof with_port, "[%s]:53", text);
+    } else {
+        return address_parse(text, ret_address);
+    }
+    return address_parse(with_port, ret_address);
+}
+
 static bool take_server(struct arena *arena, const struct schema_row *row, void *element,
                         const char *text)
 {
     struct address address;
-    if (!address_parse(text, &address) || address.any.sa_family == AF_UNIX ||
+    if (!parse_server(text, &address) || address.any.sa_family == AF_UNIX ||
         (address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port) == 0) {
         return false;
     }
@@ -198,7 +215,7 @@ const struct schema_type type_address = {
 };
 const struct schema_type type_server_list = {
     .name = "list of addresses",
-    .expected = "an address and port such as \"127.0.0.1:5353\"",
+    .expected = "an address such as \"10.0.0.2\", with a port if it is not 53 (\"127.0.0.1:5353\")",
     .quoted = true,
     .list = true,
     .take = take_server,

@@ -1,4 +1,5 @@
 /* Reading configurations: defaults, every kind of error with its place, names, includes, the dump's round trip. */
+#include <arpa/inet.h>
 #include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -293,6 +294,19 @@ static void a_listener_has_one_address_or_several(void **state)
     assert_string_equal(web->listens[2].address.local.sun_path, "/run/x.sock");
     assert_int_equal(settings->upstreams[0].endpoint_count, 1);
     settings_put(&settings);
+}
+
+static void a_dns_server_has_port_53_unless_told_otherwise(void **state)
+{
+    struct settings *settings =
+        good(MINIMAL "resolver = { servers = [ \"127.0.0.11\", \"::1\", \"10.0.0.2:5353\" ]; };\n");
+    (void)state;
+    assert_int_equal(settings->resolver.server_count, 3);
+    assert_int_equal(ntohs(settings->resolver.servers[0].v4.sin_port), 53);
+    assert_int_equal(ntohs(settings->resolver.servers[1].v6.sin6_port), 53);
+    assert_int_equal(ntohs(settings->resolver.servers[2].v4.sin_port), 5353);
+    settings_put(&settings);
+    refused(MINIMAL "resolver = { servers = [ \"dns.internal\" ]; };\n", "10.0.0.2");
 }
 
 static void zero_and_endless_waits_are_refused(void **state)
@@ -669,6 +683,7 @@ int main(void)
         cmocka_unit_test(what_is_not_taken_comes_with_what_to_write),
         cmocka_unit_test(an_endpoint_may_be_a_url_a_file_or_a_backup),
         cmocka_unit_test(a_listener_has_one_address_or_several),
+        cmocka_unit_test(a_dns_server_has_port_53_unless_told_otherwise),
         cmocka_unit_test(zero_and_endless_waits_are_refused),
         cmocka_unit_test(all_errors_of_a_file_are_reported_in_one_run),
         cmocka_unit_test(names_must_exist_and_be_labels),
