@@ -65,6 +65,15 @@ const struct schema_row schema_route_rows[] = {
      .help = "send FILE.zst, FILE.br or FILE.gz beside a file to clients that take this coding"},
     {"files.timeout", &type_duration, "10s", AT(files.timeout_ms), .min = MS, .max = HOUR,
      .help = "longest wait for the disk (else 503)"},
+    {"maintenance.enabled", &type_bool, "false", AT(maintenance.enabled),
+     .help = "the route is closed: requests are answered 503, those under way finish"},
+    {"maintenance.file", &type_text, "", AT(maintenance.file),
+     .help =
+         "the same as long as this file is there, for which is looked once a second; \"\": none. POST /routes/NAME/maintenance/on of the admin listener closes it too"},
+    {"maintenance.retry_after", &type_duration, "60s", AT(maintenance.retry_after_ms),
+     .min = 1000 * MS, .max = 30 * DAY, .help = "what these answers say in Retry-After"},
+    {"maintenance.allow", &type_prefix_list, NULL, AT(maintenance.allow),
+     .help = "addresses of clients that are served all the same"},
     {"access.allow", &type_prefix_list, NULL, AT(access.allow),
      .help =
          "addresses of clients that may use the route; others get 403. Behind trusted_peers the client is the one that they name"},

@@ -298,6 +298,15 @@ struct health_settings {
     uint64_t slow_start_ms;
 };
 
+/* Requests are answered 503, but those of some clients. */
+struct maintenance_settings {
+    bool enabled;
+    const char *file; /* as long as it is there; "": none */
+    uint64_t retry_after_ms;
+    struct address_prefix *allow;
+    size_t allow_count;
+};
+
 struct upstream_settings {
     const char *name;
     struct endpoint_settings *endpoints;
@@ -314,6 +323,7 @@ struct upstream_settings {
     struct breaker_settings breaker;
     struct upstream_limit_settings limits;
     struct health_settings health;
+    struct maintenance_settings maintenance;
     bool required;
 };
 
@@ -455,6 +465,7 @@ struct route_settings {
     struct redirect_settings redirect;
     struct respond_settings respond;
     struct file_settings files;
+    struct maintenance_settings maintenance;
     struct access_settings access;
     struct auth_settings auth;
     struct rewrite_settings rewrite;

@@ -296,3 +296,14 @@ bool address_in_prefix(const struct sockaddr *address, const struct address_pref
     }
     return same_bits(bytes, prefix->bytes, prefix->bits);
 }
+
+bool address_in_prefixes(const struct sockaddr *address, const struct address_prefix *prefixes,
+                         size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (address_in_prefix(address, &prefixes[i])) {
+            return true;
+        }
+    }
+    return false;
+}

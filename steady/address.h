@@ -81,5 +81,8 @@ __attribute__((warn_unused_result)) bool address_prefix_parse(const char *text,
 /* A unix-socket address is in the prefix "unix" only. An IPv4 address, mapped or not, is in IPv4 prefixes only, though the mapped
    ones are part of "::/0" on paper. */
 bool address_in_prefix(const struct sockaddr *address, const struct address_prefix *prefix);
+/* In one of them. */
+bool address_in_prefixes(const struct sockaddr *address, const struct address_prefix *prefixes,
+                         size_t count);
 
 #endif

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "pool/health.h"
+#include "proxy/admin/admin_acts.h"
 #include "proxy/admin/admin_guard.h"
 #include "proxy/admin/admin_jobs.h"
 #include "proxy/admin/admin_places.h"
@@ -20,7 +20,6 @@
 #include "proxy/admin/status.h"
 #include "proxy/admin/upstreams_view.h"
 #include "proxy/http/http_head.h"
-#include "proxy/policy/policy.h"
 #include "steady/enum_names.h"
 #include "steady/loop_clock.h"
 
@@ -44,21 +43,10 @@ ENUM_NAME_FUNCTION(admin_result_name, enum admin_result, ADMIN_RESULTS)
 
 /* ---- routes ---- */
 
-/* Segments of a path that the asterisks of a pattern match. */
-#define ADMIN_NAMES 2
-#define ADMIN_NAME_BYTES 256
-
-struct admin_names {
-    char text[ADMIN_NAMES][ADMIN_NAME_BYTES];
-};
-
 /* Writes a page: GET and HEAD. */
 typedef void page_fn(struct evbuffer *out, const struct overview *overview);
 
 typedef int status_fn(const struct overview *overview);
-
-/* Carries out a POST. Writes what it did into `out`; returns the status. */
-typedef int act_fn(struct admin *admin, const struct admin_names *names, struct evbuffer *out);
 
 /* Begins a POST whose answer comes later. False: it cannot be taken now. */
 typedef bool later_fn(struct admin *admin, struct evhttp_request *request);
@@ -69,93 +57,9 @@ static void write_livez(struct evbuffer *out, const struct overview *overview)
     evbuffer_add_printf(out, "ok\n");
 }
 
-static int act_drain(struct admin *admin, const struct admin_names *names, struct evbuffer *out)
-{
-    (void)names;
-    evbuffer_add_printf(out, "draining\n");
-    admin->env.drain(admin->env.owner);
-    return 202;
-}
-
 static bool act_reload(struct admin *admin, struct evhttp_request *request)
 {
     return admin_reloads_ask(admin->reloads, request);
-}
-
-static int drain_endpoint(struct admin *admin, const struct admin_names *names,
-                          struct evbuffer *out, bool drained)
-{
-    struct overview overview;
-    admin->env.overview(&overview, admin->env.owner);
-    size_t count = pools_drain(overview.pools, names->text[0], names->text[1], drained);
-    if (count == 0) {
-        evbuffer_add_printf(out, "no such endpoint\n");
-        return 404;
-    }
-    evbuffer_add_printf(out, "%zu %s %s\n", count, count == 1 ? "endpoint" : "endpoints",
-                        drained ? "drained" : "undrained");
-    admin->env.said(admin->env.owner);
-    return 200;
-}
-
-static int act_drain_endpoint(struct admin *admin, const struct admin_names *names,
-                              struct evbuffer *out)
-{
-    return drain_endpoint(admin, names, out, true);
-}
-
-static int act_undrain_endpoint(struct admin *admin, const struct admin_names *names,
-                                struct evbuffer *out)
-{
-    return drain_endpoint(admin, names, out, false);
-}
-
-struct force_walk {
-    const char *name;
-    enum breaker_force force;
-    bool found;
-};
-
-static void force_upstream(const struct upstream *upstream, void *owner)
-{
-    struct force_walk *walk = owner;
-    const struct upstream_settings *settings = upstream_settings_shown(upstream);
-    if (settings != NULL && strcmp(upstream->name, walk->name) == 0) {
-        policy_force(upstream, settings, walk->force, loop_clock_ms(&(struct loop_clock){0}));
-        walk->found = true;
-    }
-}
-
-static int force_breaker(struct admin *admin, const struct admin_names *names, struct evbuffer *out,
-                         enum breaker_force force, const char *done)
-{
-    struct overview overview;
-    struct force_walk walk = {names->text[0], force, false};
-    admin->env.overview(&overview, admin->env.owner);
-    pools_each_upstream(overview.pools, force_upstream, &walk);
-    evbuffer_add_printf(out, "%s\n", walk.found ? done : "no such upstream");
-    if (walk.found) {
-        admin->env.said(admin->env.owner);
-    }
-    return walk.found ? 200 : 404;
-}
-
-static int act_open_breaker(struct admin *admin, const struct admin_names *names,
-                            struct evbuffer *out)
-{
-    return force_breaker(admin, names, out, BREAKER_FORCE_OPEN, "open until told otherwise");
-}
-
-static int act_close_breaker(struct admin *admin, const struct admin_names *names,
-                             struct evbuffer *out)
-{
-    return force_breaker(admin, names, out, BREAKER_FORCE_CLOSED, "closed until told otherwise");
-}
-
-static int act_free_breaker(struct admin *admin, const struct admin_names *names,
-                            struct evbuffer *out)
-{
-    return force_breaker(admin, names, out, BREAKER_FORCE_NONE, "judges by itself");
 }
 
 #define TEXT "text/plain; charset=utf-8"
@@ -178,12 +82,16 @@ static const struct admin_route {
     {"/resources", "application/json", NULL, NULL, NULL, resources_page, NULL},
     {"/upstreams", "application/json", NULL, NULL, NULL, upstreams_page, NULL},
     {"/reload", "application/json", NULL, NULL, NULL, NULL, act_reload},
-    {"/drain", TEXT, NULL, act_drain, NULL, NULL, NULL},
-    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, act_drain_endpoint, NULL, NULL, NULL},
-    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, act_undrain_endpoint, NULL, NULL, NULL},
-    {"/upstreams/*/breaker/open", TEXT, NULL, act_open_breaker, NULL, NULL, NULL},
-    {"/upstreams/*/breaker/close", TEXT, NULL, act_close_breaker, NULL, NULL, NULL},
-    {"/upstreams/*/breaker/auto", TEXT, NULL, act_free_breaker, NULL, NULL, NULL},
+    {"/drain", TEXT, NULL, admin_drain, NULL, NULL, NULL},
+    {"/upstreams/*/endpoints/*/drain", TEXT, NULL, admin_drain_endpoint, NULL, NULL, NULL},
+    {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, admin_undrain_endpoint, NULL, NULL, NULL},
+    {"/upstreams/*/breaker/open", TEXT, NULL, admin_open_breaker, NULL, NULL, NULL},
+    {"/upstreams/*/breaker/close", TEXT, NULL, admin_close_breaker, NULL, NULL, NULL},
+    {"/upstreams/*/breaker/auto", TEXT, NULL, admin_free_breaker, NULL, NULL, NULL},
+    {"/upstreams/*/maintenance/on", TEXT, NULL, admin_close_upstream, NULL, NULL, NULL},
+    {"/upstreams/*/maintenance/off", TEXT, NULL, admin_open_upstream, NULL, NULL, NULL},
+    {"/routes/*/maintenance/on", TEXT, NULL, admin_close_route, NULL, NULL, NULL},
+    {"/routes/*/maintenance/off", TEXT, NULL, admin_open_route, NULL, NULL, NULL},
 };
 
 /* Decodes the escapes of a segment. False: it is too long, or contains bytes that no name has. */
@@ -347,7 +255,7 @@ static void admin_act(struct admin *admin, struct evhttp_request *request,
                       const struct admin_route *route, const struct admin_names *names,
                       struct evbuffer *body)
 {
-    int status = route->act(admin, names, body);
+    int status = route->act(&admin->env, names, body);
     admin_reply(admin, request, status, route->content_type, body);
 }
 
@@ -407,7 +315,7 @@ static void admin_route(struct admin *admin, struct evhttp_request *request)
 {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
     const char *path = uri != NULL ? evhttp_uri_get_path(uri) : NULL;
-    struct admin_names names;
+    struct admin_names names = {.query = uri != NULL ? evhttp_uri_get_query(uri) : NULL};
     if (path == NULL) {
         admin_refuse(admin, request, 400, NULL, NULL);
         return;

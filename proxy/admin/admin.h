@@ -27,7 +27,7 @@ struct admin_env {
     /* POST /reload: why there is none; NULL: its outcome follows, by admin_reloads_over() */
     const char *(*reload)(void *owner);
     void (*said)(
-        /* the operator has drained an endpoint, forced a breaker, or taken that back */
+        /* the operator has drained an endpoint, forced a breaker, closed something for maintenance, or taken that back */
         void *owner);
     void *owner;
 };

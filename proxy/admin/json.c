@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "proxy/log/json_text.h"
 
@@ -76,4 +77,14 @@ void json_bool(struct json *json, const char *key, bool value)
 {
     json_key(json, key);
     evbuffer_add_printf(json->out, "%s", value ? "true" : "false");
+}
+
+void json_time(struct json *json, const char *key, uint64_t wall_ms)
+{
+    char text[32];
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm parts;
+    gmtime_r(&seconds, &parts);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    json_text(json, key, wall_ms != 0 ? text : NULL);
 }

@@ -22,5 +22,7 @@ void json_text(struct json *json, const char *key, const char *text); /* NULL is
 void json_uint(struct json *json, const char *key, uint64_t value);
 void json_number(struct json *json, const char *key, double value);
 void json_bool(struct json *json, const char *key, bool value);
+/* CLOCK_REALTIME, in UTC; 0 is null. */
+void json_time(struct json *json, const char *key, uint64_t wall_ms);
 
 #endif

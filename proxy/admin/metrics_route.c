@@ -1,17 +1,20 @@
 /* Exchanges by route: how they ended, and how long they took. */
 #include "proxy/admin/scrape.h"
 
-#define ROUTE_METRICS(X)                                                                   \
-    X(responses_total, COUNTER, (LABEL_ROUTE, LABEL_CLASS), "",                            \
-      "Exchanges, by class of the status that the client got", CLASSES(sum.by_class))      \
-    X(exchanges_by_reason_total, COUNTER, (LABEL_ROUTE, LABEL_REASON), "",                 \
-      "Exchanges, by the reason why they ended", SEEN(sum.by_reason))                      \
-    X(grpc_calls_total, COUNTER, (LABEL_ROUTE, LABEL_GRPC_STATUS), "",                     \
-      "gRPC calls, by the status that the client got", SEEN(sum.by_grpc))                  \
-    X(exchange_duration_seconds, HISTOGRAM, (LABEL_ROUTE), "seconds",                      \
-      "Time from a request's head to the end of its response", HISTOGRAM(sum.duration_us)) \
-    X(first_byte_seconds, HISTOGRAM, (LABEL_ROUTE), "seconds",                             \
-      "Time from a request's head to the head of the upstream's response",                 \
+#define ROUTE_METRICS(X)                                                                        \
+    X(responses_total, COUNTER, (LABEL_ROUTE, LABEL_CLASS), "",                                 \
+      "Exchanges, by class of the status that the client got", CLASSES(sum.by_class))           \
+    X(route_maintenance, GAUGE, (LABEL_ROUTE), "",                                              \
+      "1 while the route, or its upstream, is closed for maintenance; else there is no series", \
+      CLOSED())                                                                                 \
+    X(exchanges_by_reason_total, COUNTER, (LABEL_ROUTE, LABEL_REASON), "",                      \
+      "Exchanges, by the reason why they ended", SEEN(sum.by_reason))                           \
+    X(grpc_calls_total, COUNTER, (LABEL_ROUTE, LABEL_GRPC_STATUS), "",                          \
+      "gRPC calls, by the status that the client got", SEEN(sum.by_grpc))                       \
+    X(exchange_duration_seconds, HISTOGRAM, (LABEL_ROUTE), "seconds",                           \
+      "Time from a request's head to the end of its response", HISTOGRAM(sum.duration_us))      \
+    X(first_byte_seconds, HISTOGRAM, (LABEL_ROUTE), "seconds",                                  \
+      "Time from a request's head to the head of the upstream's response",                      \
       HISTOGRAM(sum.first_byte_us))
 
 /* With very many routes, classes are written only if they have occurred. */
@@ -20,6 +23,11 @@
         SEEN(counts);                     \
     } else {                              \
         COUNTS(counts);                   \
+    }
+
+#define CLOSED()                                                     \
+    if (route > 0 && overview->routes[route - 1].maintenance != 0) { \
+        ONE(1);                                                      \
     }
 
 /* Requests that were refused before a route was found have no histogram. A histogram without a sample is left out; of

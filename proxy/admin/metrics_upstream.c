@@ -1,6 +1,7 @@
 /* Upstreams: their health, and TLS with them. */
 #include "pool/health.h"
 #include "proxy/admin/scrape.h"
+#include "proxy/policy/policy.h"
 #include "tls/session_cache.h"
 
 #include <stdio.h>
@@ -15,6 +16,9 @@
       ONE(health.panic))                                                                          \
     X(upstream_panics_total, COUNTER, (LABEL_UPSTREAM), "", "Times the upstream went into panic", \
       ONE(health.panics_count))                                                                   \
+    X(upstream_maintenance, GAUGE, (LABEL_UPSTREAM), "",                                          \
+      "1 while the upstream is closed for maintenance",                                           \
+      ONE(policy_of(upstream)->maintenance != 0))                                                 \
     X(upstream_tls_handshakes_total, COUNTER, (LABEL_UPSTREAM, LABEL_HANDSHAKE_KIND), "",         \
       "Successful TLS handshakes with an upstream", EACH(tls.full, tls.resumed))                  \
     X(upstream_tls_failures_total, COUNTER, (LABEL_UPSTREAM, LABEL_TLS_FAILURE), "",              \

@@ -1,11 +1,13 @@
 libproxy_a_SOURCES += \
 	%D%/admin.c %D%/admin.h \
+	%D%/admin_acts.c %D%/admin_acts.h \
 	%D%/admin_guard.c %D%/admin_guard.h \
 	%D%/admin_jobs.c %D%/admin_jobs.h \
 	%D%/admin_places.c %D%/admin_places.h \
 	%D%/admin_reloads.c %D%/admin_reloads.h \
 	%D%/admin_socket.c %D%/admin_socket.h \
 	%D%/json.c %D%/json.h \
+	%D%/maintenance_view.c %D%/maintenance_view.h \
 	%D%/metric.h \
 	%D%/metric_labels.c \
 	%D%/metric_text.c %D%/metric_text.h \

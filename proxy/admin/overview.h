@@ -40,6 +40,7 @@ struct tls_files_figures {
     uint64_t failing_count; /* listeners and upstreams that cannot use their files now */
 };
 
+struct maintenance;
 struct resolver;
 struct upstream_set;
 struct tls_server;
@@ -70,6 +71,7 @@ struct overview {
     const struct worker_stats *const *workers;
     struct tls_server *const *tls; /* same order as settings->listeners; NULL: before the first */
     const struct tls_files_figures *tls_files;
+    struct maintenance *maintenance;
     const struct route_figures *routes;
     size_t route_count;
     struct bound_registry *registry;

@@ -8,6 +8,7 @@
 #include "pool/lease.h"
 #include "pool/resolver.h"
 #include "proxy/admin/json.h"
+#include "proxy/admin/maintenance_view.h"
 #include "proxy/policy/admission.h"
 #include "proxy/policy/policy.h"
 #include "proxy/policy/shards.h"
@@ -18,16 +19,6 @@ static uint64_t now_ms(clockid_t clock)
     struct timespec now;
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static void json_time(struct json *json, const char *key, uint64_t wall_ms)
-{
-    char text[32];
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm parts;
-    gmtime_r(&seconds, &parts);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    json_text(json, key, wall_ms != 0 ? text : NULL);
 }
 
 /* A generation that waits until its new upstreams are warm. */
@@ -99,6 +90,8 @@ static void write_route(struct json *json, const struct overview *overview,
     json_number(json, "p50_ms", (double)histogram_quantile(&duration, 0.5) / 1000);
     json_number(json, "p90_ms", (double)histogram_quantile(&duration, 0.9) / 1000);
     json_number(json, "p99_ms", (double)histogram_quantile(&duration, 0.99) / 1000);
+    maintenance_write(json, overview->maintenance, MAINTENANCE_OF_ROUTE, route->name,
+                      route->maintenance);
     write_shards(json, route->admission->shards);
     json_close(json, '}');
 }
@@ -127,6 +120,8 @@ static bool write_upstream(const struct upstream *upstream, void *owner)
     struct json *json = &page->json;
     json_open(json, NULL, '{');
     json_text(json, "name", upstream->name);
+    maintenance_write(json, page->overview->maintenance, MAINTENANCE_OF_UPSTREAM, upstream->name,
+                      policy_of(upstream)->maintenance);
     json_uint(json, "in_flight", bound_used(&upstream->in_flight));
     json_uint(json, "queued", bound_used(&upstream->queued));
     json_text(json, "breaker", breaker_state_name(breaker_state(policy_of(upstream)->breaker)));

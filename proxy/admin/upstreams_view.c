@@ -8,6 +8,7 @@
 #include "pool/lease.h"
 #include "pool/resolver.h"
 #include "proxy/admin/json.h"
+#include "proxy/admin/maintenance_view.h"
 #include "proxy/policy/policy.h"
 #include "steady/loop_clock.h"
 
@@ -193,6 +194,8 @@ static bool write_upstream(const struct upstream *upstream, void *owner)
     if (settings != NULL && wanted) {
         json_open(json, NULL, '{');
         write_upstream_fields(json, upstream, settings);
+        maintenance_write(json, page->overview->maintenance, MAINTENANCE_OF_UPSTREAM,
+                          upstream->name, policy_of(upstream)->maintenance);
         write_policy(json, upstream, settings);
         json_open(json, "endpoints", '[');
         upstream_each_endpoint(upstream, write_endpoint, page);

@@ -15,6 +15,7 @@
 
 #include "pool/health.h"
 #include "proxy/control/control_state.h"
+#include "proxy/control/maintenance_watch.h"
 #include "proxy/control/names.h"
 #include "proxy/control/pid_file.h"
 #include "proxy/control/reload.h"
@@ -241,6 +242,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .worker_count = control->workers.count,
         .workers = control->workers.stats,
         .tls = control->generations.present != NULL ? control->generations.present->tls : NULL,
+        .maintenance = control->generations.maintenance.words,
         .routes = control->routes.items,
         .route_count = control->routes.count,
         .tls_files = &control->reloads.tls_files,
@@ -261,6 +263,7 @@ static void control_admin_drain(void *owner)
 /* It is to outlive this process, even one that is killed. */
 static void control_admin_said(void *owner)
 {
+    maintenance_watch_look(owner);
     warm_save_if_ready(owner);
     upgrade_on_word(owner);
 }
@@ -381,10 +384,12 @@ static bool control_start_everything(struct control *control)
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
     bool logging = control_start_log(control);
+    control->generations.maintenance.words = maintenance_create();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!logging || !control_start_loop(control) || !control_start_workers(control) ||
-        !warm_open(control) || !names_start(control) || !control_start_admin(control) ||
-        !names_await_first(control) || !reload_first(control)) {
+    if (!logging || control->generations.maintenance.words == NULL ||
+        !control_start_loop(control) || !control_start_workers(control) || !warm_open(control) ||
+        !names_start(control) || !control_start_admin(control) || !names_await_first(control) ||
+        !reload_first(control)) {
         return false;
     }
     warm_restore_rest(control);
@@ -460,6 +465,7 @@ static void control_stop(struct control *control)
     admin_free(&control->admin);
     names_stop(control);
     reload_free(control);
+    maintenance_free(&control->generations.maintenance.words);
     pools_free(&control->pools);
     tls_scratch_free(&control->probe.scratch);
     buf_pool_free(control->probe.bufs);
@@ -539,6 +545,7 @@ static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
     tls_tickets_rotate(control->tickets, control_now_ms());
     upstream_tls_housekeeping(control);
     reload_housekeeping(control);
+    maintenance_watch_housekeeping(control);
     tls_watch_step(control);
     trouble_look(control);
 }

@@ -29,6 +29,7 @@
 #include "proxy/control/warm.h"
 #include "proxy/control/worker_thread.h"
 #include "proxy/log/log.h"
+#include "proxy/policy/maintenance.h"
 #include "proxy/policy/policy.h"
 #include "proxy/worker/generation.h"
 #include "steady/mailbox.h"
@@ -66,6 +67,12 @@ struct control_limits {
     uint64_t memory_budget_bytes;
 };
 
+/* What the operator has closed, and when it was last looked for files that say so. */
+struct control_maintenance {
+    struct maintenance *words;
+    uint64_t looked_ms;
+};
+
 /* The configurations that are live, or about to be. */
 struct control_generations {
     struct settings *settings; /* of the current generation */
@@ -75,6 +82,7 @@ struct control_generations {
     struct settings *coming; /* of a reload that waits for its names; NULL: none */
     struct prewarm prewarm;
     struct tls_watch *watch; /* of the files of `settings`; NULL: nothing serves yet */
+    struct control_maintenance maintenance;
 };
 
 /* All routes that were ever named, with their counters: kept over reloads so that counters continue, bounded by

@@ -45,7 +45,7 @@ static struct route_figures *route_book_add(struct control *control, const char 
         free(admission);
         return NULL;
     }
-    *added = (struct route_figures){copy, by_worker, admission};
+    *added = (struct route_figures){copy, by_worker, admission, 0};
     book->count++;
     return added;
 }
@@ -128,7 +128,7 @@ static bool generation_add_routes(struct control *control, struct generation *ge
     }
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct route_settings *route = &settings->routes[i];
-        const struct route_figures *figures = route_book_obtain(control, route->name);
+        struct route_figures *figures = route_book_obtain(control, route->name);
         if (figures == NULL) {
             return false;
         }

@@ -7,6 +7,7 @@ libproxy_a_SOURCES += \
 	%D%/drain.c %D%/drain.h \
 	%D%/generation_build.c %D%/generation_build.h \
 	%D%/heartbeat.c %D%/heartbeat.h \
+	%D%/maintenance_watch.c %D%/maintenance_watch.h \
 	%D%/names.c %D%/names.h \
 	%D%/notify.c %D%/notify.h \
 	%D%/pid_file.c %D%/pid_file.h \

@@ -8,6 +8,7 @@
 
 #include "proxy/control/control_state.h"
 #include "proxy/control/generation_build.h"
+#include "proxy/control/maintenance_watch.h"
 #include "proxy/control/names.h"
 #include "proxy/control/tls_watch.h"
 #include "proxy/policy/admission.h"
@@ -64,6 +65,7 @@ static void reload_post(struct control *control)
     reload_follow_keys(control);
     reload_follow_files(control);
     upstream_set_use(control->pools, generation->upstreams);
+    maintenance_watch_look(control);
     for (size_t i = 0; i < generation->settings->route_count; i++) {
         admission_adopt(control->routes.leftovers, &generation->routes[i].admission,
                         generation->routes[i].settings);

@@ -12,6 +12,7 @@
 #include "pool/endpoint_memory.h"
 #include "pool/resolver.h"
 #include "proxy/control/control_state.h"
+#include "proxy/control/maintenance_watch.h"
 #include "proxy/policy/policy_memory.h"
 #include "steady/hash.h"
 #include "tls/session_memory.h"
@@ -96,6 +97,18 @@ static size_t restore_forced(struct control *control, struct unpack *unpack)
                                         control_now_ms());
 }
 
+static void save_maintenance(struct control *control, struct pack *pack)
+{
+    maintenance_save(control->generations.maintenance.words, pack);
+}
+
+static size_t restore_maintenance(struct control *control, struct unpack *unpack)
+{
+    size_t count = maintenance_restore(control->generations.maintenance.words, unpack);
+    maintenance_watch_look(control);
+    return count;
+}
+
 static void save_upgrades(struct control *control, struct pack *pack)
 {
     pack_u64(pack, control->upgrade.figures.begun_count);
@@ -138,6 +151,7 @@ static const struct warm_section {
     {6, WARM_WORD, "drained endpoints", save_drained, restore_drained},
     {7, WARM_WORD, "forced breakers", save_forced, restore_forced},
     {8, WARM_MEMORY, "upgrade counts", save_upgrades, restore_upgrades},
+    {9, WARM_WORD, "words on maintenance", save_maintenance, restore_maintenance},
 };
 
 #define SECTION_COUNT (sizeof sections / sizeof sections[0])

@@ -340,6 +340,10 @@ static void exchange_route(struct exchange *exchange)
     if (!exchange_find_route(exchange, &route)) {
         return;
     }
+    if (__builtin_expect(__atomic_load_n(&route->figures->maintenance, __ATOMIC_RELAXED) != 0, 0) &&
+        exchange_is_maintained(exchange, route)) {
+        return;
+    }
     if (__builtin_expect(route->settings->upstream == NULL, 0)) {
         exchange_answer_route(exchange, route);
         return;

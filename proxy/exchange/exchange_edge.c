@@ -76,23 +76,13 @@ static struct edge_edits response_edits(const struct exchange *exchange, unsigne
 
 /* ---- access ---- */
 
-static bool in_prefixes(const struct sockaddr *client, const struct address_prefix *prefixes,
-                        size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (address_in_prefix(client, &prefixes[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool may_pass(const struct exchange *exchange)
 {
     const struct access_settings *access = &exchange->edge.route->access;
     const struct sockaddr *client = &exchange_client(exchange)->any;
-    return !in_prefixes(client, access->deny, access->deny_count) &&
-           (access->allow_count == 0 || in_prefixes(client, access->allow, access->allow_count));
+    return !address_in_prefixes(client, access->deny, access->deny_count) &&
+           (access->allow_count == 0 ||
+            address_in_prefixes(client, access->allow, access->allow_count));
 }
 
 /* ---- the path that the route was found by ---- */

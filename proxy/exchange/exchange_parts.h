@@ -208,6 +208,11 @@ void exchange_on_request_moved(void *owner);
 void exchange_on_request_drained(void *owner);
 void exchange_on_request_sent(void *owner);
 
+/* ---- exchange_maintenance.c ---- */
+
+/* Whether the route or its upstream is closed to this client. True: the exchange has been answered. */
+bool exchange_is_maintained(struct exchange *exchange, const struct route *route);
+
 /* ---- exchange_buffer.c ---- */
 
 /* Whether the body is taken in before the exchange asks for a place (buffer_request). Not for an upgrade or a gRPC call: either side

@@ -50,6 +50,7 @@
     X(AUTH_REFUSED, "auth_refused", 401, "http_request_denied", 0, GRPC_UNAUTHENTICATED)         \
     X(AUTH_UNAVAILABLE, "auth_unavailable", 503, "destination_unavailable", 1, GRPC_UNAVAILABLE) \
     X(AUTH_TIMEOUT, "auth_timeout", 504, "http_response_timeout", 0, GRPC_UNAVAILABLE)           \
+    X(MAINTENANCE, "maintenance", 503, "destination_unavailable", 60, GRPC_UNAVAILABLE)          \
     X(NO_ROUTE, "no_route", 404, "destination_not_found", 0, GRPC_UNIMPLEMENTED)                 \
     X(REGEX_LIMIT, "regex_limit", 500, "proxy_configuration_error", 0, GRPC_INTERNAL)            \
     X(CLIENT_LIMIT, "client_limit", 503, "connection_limit_reached", 1, GRPC_UNAVAILABLE)        \

@@ -3,6 +3,7 @@ libproxy_a_SOURCES += \
 	%D%/balance_key.c %D%/balance_key.h \
 	%D%/call_strata.c %D%/call_strata.h \
 	%D%/gate.c %D%/gate.h \
+	%D%/maintenance.c %D%/maintenance.h \
 	%D%/policy.c %D%/policy.h \
 	%D%/policy_memory.c %D%/policy_memory.h \
 	%D%/retry.c %D%/retry.h \

@@ -43,6 +43,7 @@ struct upstream_policy {
     struct log *log;
     /* endpoints whose breaker is guarded, that is, does not admit freely; atomic */
     uint64_t guarded_count;
+    uint8_t maintenance; /* why it is closed: enum maintenance_why; control only */
     unsigned worker_count;
     struct policy_local locals[];
 };

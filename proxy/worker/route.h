@@ -42,7 +42,7 @@ enum route_condition {
 
 struct route {
     const struct route_settings *settings;
-    const struct route_figures *figures; /* outlives the generation */
+    struct route_figures *figures; /* outlives the generation */
     struct admission_view admission;
     struct path_regex *regex; /* NULL: none */
     unsigned conditions;      /* enum route_condition; 0: it takes every request */

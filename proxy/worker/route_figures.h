@@ -7,6 +7,8 @@
 #ifndef EVENKEEL_PROXY_WORKER_ROUTE_FIGURES_H
 #define EVENKEEL_PROXY_WORKER_ROUTE_FIGURES_H
 
+#include <stdint.h>
+
 #include "proxy/worker/stats.h"
 
 struct admission;
@@ -15,6 +17,8 @@ struct route_figures {
     const char *name;
     struct route_stats *by_worker; /* [worker_count] */
     struct admission *admission;
+    uint8_t
+        maintenance; /* why it is closed: enum maintenance_why, 0: it is not; atomic, written by control */
 };
 
 #endif

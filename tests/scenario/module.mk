@@ -50,6 +50,7 @@ scenario_tests = \
 	%D%/logs.py \
 	%D%/long_transfers.py \
 	%D%/lone_servers.py \
+	%D%/maintenance.py \
 	%D%/mistakes.py \
 	%D%/odd_origins.py \
 	%D%/paths.py \
