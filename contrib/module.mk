@@ -30,6 +30,7 @@ dist_recipes_DATA = \
 	%D%/recipes/ingress.conf \
 	%D%/recipes/keycloak.conf \
 	%D%/recipes/llm-streaming.conf \
+	%D%/recipes/maintenance.conf \
 	%D%/recipes/mastodon.conf \
 	%D%/recipes/minio.conf \
 	%D%/recipes/mtls.conf \

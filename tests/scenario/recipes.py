@@ -331,8 +331,24 @@ def mastodon(it):
     origins_of(it, ("https://social.example/@anna", puma), ("https://social.example/api/v1/streaming/user", streaming), ("https://social.example/api/v1/statuses", puma))
     switches(it, "/api/v1/streaming")
     statuses(it, ("https://social.example/api/v1/streaming", *UPGRADE, 101))
+    it.origins[puma].on("/about", status=200, body=b"about " * 1000, fields=[("Content-Type", "text/html")])
+    check_equal(it.ask("https://social.example/about", "-H", "Accept-Encoding: gzip").get("Content-Encoding"), "gzip", "Content-Encoding")
     it.origins[puma].on("/broken", lambda *_: False)
     bodies(it, ("https://social.example/broken", b"sorry"))
+
+
+@recipe("maintenance", files={"/etc/evenkeel/closed.json": '{"error": "closed"}', "/etc/evenkeel/closed.html": "closed"})
+def maintenance(it):
+    goes_to_https(it, "shop.example")
+    origins_of(it, ("https://shop.example/", "127.0.0.1:8000"))
+    it.write("/run/evenkeel/closed", "")
+    answer = eventually(lambda: (answer := it.ask("https://shop.example/")).status == 503 and answer, "the site is closed")
+    check_equal(answer.body, b"closed", "the page")
+    check(int(answer.get("Retry-After")) >= 600, "Retry-After is shorter than told")
+    bodies(it, ("https://shop.example/api/x", b'{"error": "closed"}'))
+    statuses(it, ("https://shop.example/healthz", 200), ("https://shop.example/", "-H", "X-Forwarded-For: 10.1.2.3", 200))
+    it.remove("/run/evenkeel/closed")
+    eventually(lambda: it.ask("https://shop.example/").status == 200, "the site is open")
 
 
 @scenario("a recipe is not accepted without a warning, or does not do what it is for", within=120)
