@@ -26,7 +26,7 @@ static void put(struct expansion *expansion, const char *bytes, size_t count)
         expansion->out = grown;
         expansion->room_bytes = room_bytes;
     }
-    memcpy(expansion->out + expansion->bytes, bytes, count);
+    memcpy(&expansion->out[expansion->bytes], bytes, count);
     expansion->bytes += count;
     expansion->out[expansion->bytes] = '\0';
 }

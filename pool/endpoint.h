@@ -132,6 +132,10 @@ struct endpoint_verdict {
     /* a message to control about the failures is on its way, which keeps the endpoint in memory */
     bool failures_told;
     struct strata_row failures_row; /* the same failures by stratum */
+    /* of the last failed attempt, for the operator: when, the status that was its answer, and a word */
+    uint64_t failed_ms;
+    uint16_t failed_status;
+    const char *failed_cause; /* NULL: none has failed */
 };
 
 /* See habit.h. */

@@ -38,6 +38,12 @@ static void add_gauges(struct endpoint_figures *sum, const struct endpoint_figur
     if (more->latency_us > sum->latency_us) {
         sum->latency_us = more->latency_us;
     }
+    if (more->failed_cause != NULL &&
+        (sum->failed_cause == NULL || more->failed_ago_ms < sum->failed_ago_ms)) {
+        sum->failed_cause = more->failed_cause;
+        sum->failed_ago_ms = more->failed_ago_ms;
+        sum->failed_status = more->failed_status;
+    }
     if (more->learned_idle_ms != 0 &&
         (sum->learned_idle_ms == 0 || more->learned_idle_ms < sum->learned_idle_ms)) {
         sum->learned_idle_ms = more->learned_idle_ms;

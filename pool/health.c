@@ -279,6 +279,9 @@ void endpoint_failed(struct pool_worker *worker, struct endpoint *endpoint,
                      const struct endpoint_failure *failure, uint64_t latency_us)
 {
     latency_add(&endpoint->latency, latency_us, true, loop_clock_us(&worker->env.loop->clock));
+    __atomic_store_n(&endpoint->verdict.failed_ms, loop_now_ms(worker->env.loop), __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->verdict.failed_status, (uint16_t)failure->status, __ATOMIC_RELAXED);
+    __atomic_store_n(&endpoint->verdict.failed_cause, failure->cause, __ATOMIC_RELAXED);
     uint32_t count = count_failure(endpoint, failure);
     uint32_t enough = __atomic_load_n(&endpoint->verdict.eject_after_count, __ATOMIC_RELAXED);
     if (enough > 0 && count >= enough &&
@@ -546,6 +549,10 @@ void health_fill(const struct endpoint *endpoint, struct endpoint_figures *figur
         (double)TRAFFIC_SHARE_WHOLE;
     figures->latency_us = (uint64_t)latency_now_us(&endpoint->latency, loop_clock_us(&clock));
     figures->failures_row = __atomic_load_n(&endpoint->verdict.failures_count, __ATOMIC_RELAXED);
+    uint64_t failed_ms = __atomic_load_n(&endpoint->verdict.failed_ms, __ATOMIC_RELAXED);
+    figures->failed_ago_ms = failed_ms != 0 && at_ms > failed_ms ? at_ms - failed_ms : 0;
+    figures->failed_status = __atomic_load_n(&endpoint->verdict.failed_status, __ATOMIC_RELAXED);
+    figures->failed_cause = __atomic_load_n(&endpoint->verdict.failed_cause, __ATOMIC_RELAXED);
     figures->probes_good = own->probes_good;
     figures->probes_failed = own->probes_failed;
     figures->probes_put_off = own->probes_put_off;

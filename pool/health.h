@@ -64,6 +64,8 @@ struct endpoint_failure {
     struct strata strata;
     uint32_t with_traffic; /* the strata of which the endpoint has calls */
     bool unreached;        /* there was no connection, so any other request would have failed too */
+    const char *cause;     /* a word that lives as long as the program */
+    unsigned status;       /* of the answer that was the failure; 0: none */
 };
 void endpoint_failed(struct pool_worker *worker, struct endpoint *endpoint,
                      const struct endpoint_failure *failure, uint64_t latency_us);

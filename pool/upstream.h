@@ -218,6 +218,10 @@ struct endpoint_figures {
     uint64_t health_status_ms; /* time in this status */
     uint64_t age_ms;
     uint64_t failures_row;
+    /* the last attempt that failed there */
+    const char *failed_cause; /* NULL: none has */
+    uint64_t failed_ago_ms;
+    unsigned failed_status; /* of the answer that was the failure; 0: none */
 };
 /* Updates the bounds whose use workers count (idle_connections), before the registry is read (control thread). */
 void pools_publish(struct pools *pools);

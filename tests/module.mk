@@ -21,7 +21,7 @@ AM_TESTS_ENVIRONMENT = \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 
 dist_check_SCRIPTS = %D%/check-deadlines %D%/check-docs %D%/check-layers \
-	%D%/check-mutations %D%/check-shape %D%/check-sleeps
+	%D%/check-listed %D%/check-mutations %D%/check-shape %D%/check-sleeps
 TESTS += $(dist_check_SCRIPTS)
 EXTRA_DIST += %D%/fresh %D%/lint %D%/.clang-tidy
 

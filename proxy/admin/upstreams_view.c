@@ -40,6 +40,22 @@ static const char *source_of(const struct overview *overview, const char *text)
     return walk.source;
 }
 
+/* NULL: no attempt has failed there. */
+static void write_last_failure(struct json *json, const struct endpoint_figures *figures)
+{
+    if (figures->failed_cause == NULL) {
+        json_text(json, "last_failure", NULL);
+        return;
+    }
+    json_open(json, "last_failure", '{');
+    json_number(json, "ago_s", (double)figures->failed_ago_ms / 1000);
+    json_text(json, "cause", figures->failed_cause);
+    if (figures->failed_status != 0) {
+        json_uint(json, "status", figures->failed_status);
+    }
+    json_close(json, '}');
+}
+
 static void write_health(struct json *json, const struct endpoint_figures *figures)
 {
     json_open(json, "health", '{');
@@ -48,6 +64,7 @@ static void write_health(struct json *json, const struct endpoint_figures *figur
     json_number(json, "since_s", (double)figures->health_status_ms / 1000);
     json_number(json, "traffic_share", figures->traffic_share);
     json_uint(json, "failures_in_a_row", figures->failures_row);
+    write_last_failure(json, figures);
     json_uint(json, "probes_good", figures->probes_good);
     json_uint(json, "probes_failed", figures->probes_failed);
     json_uint(json, "probes_put_off", figures->probes_put_off);

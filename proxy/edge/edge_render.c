@@ -127,7 +127,7 @@ static struct value value_of_field(const struct edge_facts *facts, const struct 
 
 static struct value value_of_cookie(const struct edge_facts *facts, const struct edge_part *part)
 {
-    struct value value;
+    struct value value = {"", 0};
     return cookie_find(facts->head, part->text, part->bytes, &value.at, &value.bytes)
                ? value
                : (struct value){"", 0};

@@ -202,7 +202,8 @@ bool attempt_judge_response(struct exchange *exchange)
         exchange, response->full && slow_client_transfer(bytes, SLOW_CLIENT_AFTER_MS * 1000));
 }
 
-void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered)
+void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered,
+                             struct attempt_cause cause)
 {
     struct attempt *attempt = &exchange->attempt;
     const struct policy_caller caller = exchange_caller(exchange);
@@ -215,9 +216,9 @@ void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bo
         if (!attempt->counted) {
             traffic_unanswered(exchange->worker->pool, attempt->endpoint);
         }
-        const struct endpoint_failure failure = {caller.by.strata,
-                                                 policy_endpoint_strata(&caller, attempt->endpoint),
-                                                 outcome == OUTCOME_UNREACHED};
+        const struct endpoint_failure failure = {
+            caller.by.strata, policy_endpoint_strata(&caller, attempt->endpoint),
+            outcome == OUTCOME_UNREACHED, cause.word, cause.status};
         endpoint_failed(exchange->worker->pool, attempt->endpoint, &failure,
                         attempt_age_us(exchange));
     } else {

@@ -69,9 +69,16 @@ static inline bool attempt_piped(const struct attempt *attempt)
 /* The exchange's whole request goes to its first endpoint: it counts for the retry budgets. */
 void attempt_earn(struct exchange *exchange);
 
+/* Why an attempt failed, for the operator. */
+struct attempt_cause {
+    const char *word; /* lives as long as the program */
+    unsigned status;  /* of the answer that was the failure; 0: none */
+};
+
 /* Reports the result to the endpoint's breaker and, unless it says nothing (OUTCOME_IGNORED and not `answered`), to the
    pool; the other function reports to the upstream's breaker. A second report does nothing. */
-void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered);
+void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered,
+                             struct attempt_cause cause);
 void attempt_report_upstream(struct exchange *exchange, enum outcome outcome);
 /* A final response head has come: counts it for its endpoint and its upstream. */
 void attempt_count_answer(struct exchange *exchange, unsigned status);

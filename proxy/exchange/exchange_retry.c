@@ -70,6 +70,7 @@ static enum outcome exchange_failed_outcome(const struct exchange *exchange,
 struct failure {
     unsigned condition;
     enum outcome outcome;
+    struct attempt_cause cause;
     bool other_hop;
     bool pushback;   /* the server asks for no retry */
     bool repeatable; /* retry.on says that this failure had no effect, whatever the method */
@@ -134,7 +135,7 @@ static bool exchange_retry(struct exchange *exchange, const struct failure *fail
         .retries_count = exchange->tries.retries_count,
     };
     bool elsewhere = exchange_has_other_endpoint(exchange);
-    attempt_report_endpoint(exchange, failure->outcome, failure->other_hop);
+    attempt_report_endpoint(exchange, failure->outcome, failure->other_hop, failure->cause);
     if (!elsewhere) {
         attempt_report_upstream(exchange, failure->outcome);
     }
@@ -167,6 +168,7 @@ bool exchange_retries(struct exchange *exchange, enum exchange_reason reason)
                      : vain ? 0
                             : failures[reason].condition,
         .outcome = exchange_failed_outcome(exchange, reason),
+        .cause = {.word = reason_rows[reason].name},
     };
     if (!exchange_retry(exchange, &failure)) {
         return false;
@@ -183,6 +185,7 @@ bool exchange_retries_response(struct exchange *exchange, const struct http_head
         .condition = retry_condition_of(head->status),
         .outcome =
             other_hop || exchange_client_silent(exchange) ? OUTCOME_IGNORED : OUTCOME_FAILURE,
+        .cause = {"status", head->status},
         .other_hop = other_hop,
         .retry_after_ms = retry_after_ms(head, worker_wall_ms(exchange->worker)),
     };
@@ -217,6 +220,7 @@ bool exchange_retries_call(struct exchange *exchange, const struct http_head *he
     struct failure failure = {
         .condition = retry_condition_of_call(status),
         .outcome = other_hop ? OUTCOME_IGNORED : exchange_call_outcome(exchange, status),
+        .cause = {.word = grpc_status_name(status)},
         .other_hop = other_hop,
         .repeatable = true,
     };

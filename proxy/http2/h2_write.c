@@ -46,7 +46,7 @@ static void list_add(struct list *list, const char *name, size_t name_bytes, con
 
 /* The name is a literal in lower case. */
 #define list_add_literal(list, name, value, value_bytes) \
-    list_add((list), (name), sizeof(name) - 1, (value), (value_bytes), NGHTTP2_NV_FLAG_NO_COPY_NAME)
+    list_add((list), (name), sizeof name - 1, (value), (value_bytes), NGHTTP2_NV_FLAG_NO_COPY_NAME)
 
 /* RFC 9113 8.2.2, and what is written anew. */
 static bool is_own(uint8_t id)

@@ -211,6 +211,24 @@ static void put_protocol(struct line *line, const struct access_record *record)
     }
 }
 
+static void put_times(struct line *line, const struct access_record *record)
+{
+    put_literal(line, ",\"queue_ms\":");
+    put_optional_ms(line, record->queue_us);
+    put_literal(line, ",\"connect_ms\":");
+    put_optional_ms(line, record->connect_us);
+    put_literal(line, ",\"tls_ms\":");
+    put_optional_ms(line, record->tls_us);
+    put_literal(line, ",\"first_byte_ms\":");
+    put_optional_ms(line, record->first_byte_us);
+    put_literal(line, ",\"deadline_left_ms\":");
+    if (record->deadline_left_ms < 0) {
+        put_literal(line, "null");
+    } else {
+        put_uint(line, (uint64_t)record->deadline_left_ms);
+    }
+}
+
 size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
                         char line_bytes[ACCESS_LINE_BYTES])
 {
@@ -242,20 +260,7 @@ size_t access_line_json(const struct access_record *record, uint64_t wall_ms,
     TEXT("upstream", upstream);
     TEXT("endpoint", endpoint);
     UINT("attempts", record->attempts_count);
-    put_literal(&line, ",\"queue_ms\":");
-    put_optional_ms(&line, record->queue_us);
-    put_literal(&line, ",\"connect_ms\":");
-    put_optional_ms(&line, record->connect_us);
-    put_literal(&line, ",\"tls_ms\":");
-    put_optional_ms(&line, record->tls_us);
-    put_literal(&line, ",\"first_byte_ms\":");
-    put_optional_ms(&line, record->first_byte_us);
-    put_literal(&line, ",\"deadline_left_ms\":");
-    if (record->deadline_left_ms < 0) {
-        put_literal(&line, "null");
-    } else {
-        put_uint(&line, (uint64_t)record->deadline_left_ms);
-    }
+    put_times(&line, record);
     put_literal(&line, ",\"reused\":");
     put(&line, record->reused ? "true" : "false", record->reused ? 4 : 5);
     put_literal(&line, ",\"resumed\":");

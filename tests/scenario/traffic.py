@@ -38,6 +38,14 @@ def statuses(s):
         check_equal(proxy.get("/cut", method="POST").status, 502, "status")
         check_equal(proxy.metric("evenkeel_upstream_responses_total", upstream="app", status="none"), 1, "counted")
         check_equal(proxy.metric("evenkeel_endpoint_responses_total", **{"class": "none"}), 1, "of the endpoint")
+    with s.case("the last failure of an endpoint, and its cause"):
+        failure = proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"][0]["health"]["last_failure"]
+        check_equal(failure["cause"], "upstream_reset", "cause")
+        check(0 <= failure["ago_s"] < 60, f"time: {failure}")
+        proxy.get("/503")
+        failure = proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"][0]["health"]["last_failure"]
+        check_equal((failure["cause"], failure.get("status")), ("status", 503), "cause")
+        asked[503] += 1
     with s.case("every answer has a service time, every exchange a duration and a time in the queue"):
         check_equal(count(proxy, "upstream_service_seconds", upstream="app"), sum(asked.values()), "service times")
         check_equal(count(proxy, "upstream_duration_seconds", upstream="app"), sum(asked.values()) + 1, "durations")

@@ -1,7 +1,8 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-EXTRA_DIST += %D%/drift_play.h %D%/h2_rig.h %D%/h2_talk.h %D%/tls_rig.h %D%/pool_rig.h %D%/session_bench.h %D%/session_rig.h %D%/unit.h \
+EXTRA_DIST += %D%/breaker_play.h %D%/breaker_rig.h %D%/drift_play.h %D%/echo_origin.h %D%/h2_rig.h %D%/h2_talk.h \
+	%D%/pool_rig.h %D%/pool_storm.h %D%/session_bench.h %D%/session_rig.h %D%/strata_stage.h %D%/tls_rig.h %D%/unit.h \
 	%D%/waitlist_house.h
 EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 

@@ -12,9 +12,9 @@ struct row {
     size_t fields_bytes;
     const char *wanted;
 };
-#define ROW(clause, fields, wanted)                \
-    {                                              \
-        clause, fields, sizeof(fields) - 1, wanted \
+#define ROW(clause, fields, wanted)               \
+    {                                             \
+        clause, fields, sizeof fields - 1, wanted \
     }
 
 #define GET_ ":method=GET\n:scheme=https\n:authority=a.example\n:path=/x\n"

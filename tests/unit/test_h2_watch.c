@@ -36,9 +36,9 @@ struct row {
     long good;
     enum h2_watch_found found;
 };
-#define FOUND(name, frames, good, found)              \
-    {                                                 \
-        name, frames, sizeof(frames) - 1, good, found \
+#define FOUND(name, frames, good, found)             \
+    {                                                \
+        name, frames, sizeof frames - 1, good, found \
     }
 #define ROW(name, frames, good) FOUND(name, frames, good, H2_WATCH_FAULT)
 

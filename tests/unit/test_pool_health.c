@@ -173,7 +173,9 @@ static void fail_as(struct ward *ward, size_t i, const struct endpoint_failure *
 static void fails(struct ward *ward, size_t i, int count)
 {
     const struct strata strata = {3, 5};
-    fail_as(ward, i, &(struct endpoint_failure){strata, strata_bits(strata), false}, count);
+    fail_as(ward, i,
+            &(struct endpoint_failure){.strata = strata, .with_traffic = strata_bits(strata)},
+            count);
 }
 
 #define QUICK "interval = \"20ms\"; timeout = \"200ms\"; slow_start = \"100ms\"; "
@@ -307,8 +309,9 @@ static void failures_of_one_client_or_one_path_do_not_eject(void **state)
         ward_adopt(&ward, "endpoints = [ \"127.0.0.1:2\", \"127.0.0.1:3\" ]; "
                           "health = { eject_after = 3; };");
         for (int n = 0; n < 30; n++) {
-            const struct endpoint_failure failure = {cases[i].strata[n % 3], with_traffic,
-                                                     cases[i].unreached};
+            const struct endpoint_failure failure = {.strata = cases[i].strata[n % 3],
+                                                     .with_traffic = with_traffic,
+                                                     .unreached = cases[i].unreached};
             fail_as(&ward, 0, &failure, 1);
             ward_turn(&ward);
         }
