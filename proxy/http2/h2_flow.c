@@ -8,7 +8,9 @@
 #define OUT_MAX_BYTES (64 * 1024 - (int64_t)sizeof(struct buf))
 #define FRAME_HEAD_BYTES 9
 /* Payload of a session that is worth a system call. What waits longer needs memory of its own, which is cold when it is read again. */
-#define MUCH_BYTES (32u * 1024)
+#define MUCH_BYTES (48u * 1024)
+/* A first piece of so much is part of more: it gets a buffer for all that may wait, and not one that has to be copied into a larger one. */
+#define LARGE_PIECE_BYTES 4096u
 /* The least payload that is worth a frame when the space is nearly full. */
 #define FRAME_MIN_BYTES 1024u
 
@@ -113,6 +115,9 @@ static bool keep(struct h2_stream *stream, const struct payload *payload)
 {
     struct h2_session *session = stream->session;
     size_t bytes = payload_bytes(payload);
+    if (bytes >= LARGE_PIECE_BYTES && !payload->last && stream->out == NULL) {
+        stream->out = buf_take(session->env.bufs, (size_t)OUT_MAX_BYTES);
+    }
     if (bytes > 0) {
         if (!iov_keep(session->env.bufs, &stream->out, payload->iov, payload->count, 0)) {
             return false;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/http2/h2_session.h"
+#include "steady/sanitize.h"
 
 /* nghttp2's space for a frame is one of the largest payload that every peer takes (RFC 9113 4.2), with its head. Nothing else that it
    allocates for itself is as large. */
@@ -38,11 +39,92 @@ static bool fits(const struct h2_memory *memory, size_t bytes)
     return bytes <= memory->limit_bytes && memory->bytes <= memory->limit_bytes - bytes;
 }
 
+/* ---- kept blocks ---- */
+
+/* None is kept with ASan, so that use after free is seen. */
+#define KEPT_MOST_BYTES (SANITIZE_ADDRESS ? 0u : 16u * 1024)
+#define CLASS_BYTES 32u
+#define CLASS_LEAST_BYTES 8u /* the C library's blocks have 16 * n + 8 bytes */
+
+/* The class whose blocks have room for so much. */
+static size_t class_for(size_t bytes)
+{
+    return (bytes + CLASS_BYTES - CLASS_LEAST_BYTES - 1) / CLASS_BYTES;
+}
+
+/* The largest class for whose blocks a block of this size has room. */
+static size_t class_of(size_t block_bytes)
+{
+    return (block_bytes - CLASS_LEAST_BYTES) / CLASS_BYTES;
+}
+
+static uint32_t bytes_of(size_t class)
+{
+    return (uint32_t) class * CLASS_BYTES + CLASS_LEAST_BYTES;
+}
+
+static void *take_kept(struct h2_memory *memory, size_t class)
+{
+    void *block = memory->kept[class];
+    if (block != NULL) {
+        memcpy(&memory->kept[class], block, sizeof(void *));
+        memory->kept_bytes -= bytes_of(class);
+    }
+    return block;
+}
+
+/* False: it is too large, or enough is kept. */
+static bool keep(struct h2_memory *memory, void *block)
+{
+    size_t class = class_of(malloc_usable_size(block));
+    if (class == 0 || class >= H2_MEMORY_CLASSES ||
+        memory->kept_bytes + bytes_of(class) > KEPT_MOST_BYTES) {
+        return false;
+    }
+    memcpy(block, &memory->kept[class], sizeof(void *));
+    memory->kept[class] = block;
+    memory->kept_bytes += bytes_of(class);
+    return true;
+}
+
+void h2_memory_release(struct h2_memory *memory)
+{
+    for (size_t i = 0; i < H2_MEMORY_CLASSES; i++) {
+        for (void *block; (block = take_kept(memory, i)) != NULL;) {
+            uncount(memory, block);
+            free(block);
+        }
+    }
+}
+
+/* ---- nghttp2's calls ---- */
+
 static void *take_shared(struct h2_memory *memory)
 {
     memory->shared = memory->frame_space;
     memory->frame_space = NULL;
     return memory->shared;
+}
+
+/* What is kept counts, and gives way. */
+static void *take_new(struct h2_memory *memory, size_t bytes)
+{
+    if (!fits(memory, bytes)) {
+        h2_memory_release(memory);
+    }
+    void *block = fits(memory, bytes) ? malloc(bytes) : NULL;
+    count(memory, block);
+    return block;
+}
+
+static void *take_block(struct h2_memory *memory, size_t bytes)
+{
+    size_t class = class_for(bytes);
+    if (class >= H2_MEMORY_CLASSES) {
+        return take_new(memory, bytes);
+    }
+    void *block = take_kept(memory, class);
+    return block != NULL ? block : take_new(memory, bytes_of(class));
 }
 
 static void *take(size_t bytes, void *user_data)
@@ -52,12 +134,7 @@ static void *take(size_t bytes, void *user_data)
         bytes <= H2_FRAME_BYTES) {
         return take_shared(memory);
     }
-    if (!fits(memory, bytes)) {
-        return NULL;
-    }
-    void *block = malloc(bytes);
-    count(memory, block);
-    return block;
+    return take_block(memory, bytes);
 }
 
 /* Whether the table of streams shall be a page of its own: the first allocation of its size is the table. */
@@ -95,21 +172,21 @@ void h2_memory_rest(struct h2_memory *memory)
     if (memory->page != NULL && is_zero(memory->page, PAGE_BYTES)) {
         (void)madvise(memory->page, PAGE_BYTES, MADV_DONTNEED);
     }
+    h2_memory_release(memory);
 }
 
 static void *take_zeroed(size_t count_of, size_t bytes, void *user_data)
 {
     struct h2_memory *memory = user_data;
     size_t total;
-    if (__builtin_mul_overflow(count_of, bytes, &total) || !fits(memory, total)) {
+    if (__builtin_mul_overflow(count_of, bytes, &total)) {
         return NULL;
     }
     if (takes_page(memory, total)) {
-        return take_page(memory);
+        return fits(memory, total) ? take_page(memory) : NULL;
     }
-    void *block = calloc(count_of, bytes);
-    count(memory, block);
-    return block;
+    void *block = take_block(memory, total);
+    return block != NULL ? memset(block, 0, total) : NULL;
 }
 
 static void give(void *block, void *user_data)
@@ -123,8 +200,10 @@ static void give(void *block, void *user_data)
         give_page(memory);
         return;
     }
-    uncount(memory, block);
-    free(block);
+    if (block != NULL && !keep(memory, block)) {
+        uncount(memory, block);
+        free(block);
+    }
 }
 
 /* The shared space becomes a block of the session's own. */

@@ -15,8 +15,8 @@
 #define RESETS_PER_SECOND 10000
 /* CONTINUATION frames of a block. What they carry is bounded by h2_block.h. */
 #define CONTINUATIONS 8
-/* Bytes to read at a time: one TLS record and a little. */
-#define ROOM_BYTES (64u * 1024)
+/* Bytes to read at a time: as many frames of large payload as may be there. */
+#define ROOM_BYTES (128u * 1024)
 
 /* What one turn of a client may cost, and what frames cost: a stream that begins or is reset is an exchange that does, and a field block
    is unpacked: what there is of it, and what that stands for. Payload is bounded by its bytes. */
@@ -136,6 +136,7 @@ void h2_session_free(struct h2_session **session)
         h2_stream_forget(stream);
     }
     nghttp2_session_del(ended->frames);
+    h2_memory_release(&ended->memory);
     h2_block_release(&ended->block, ended->env.bufs);
     buf_give(ended->env.bufs, &ended->left);
     free(ended);

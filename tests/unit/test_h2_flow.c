@@ -2,6 +2,7 @@
 #include "tests/unit/h2_talk.h"
 
 #include "proxy/http2/h2_state.h"
+#include "steady/sanitize.h"
 
 /* ---- flow control ---- */
 
@@ -321,6 +322,9 @@ static void an_idle_session_gives_back_what_it_took(void **state)
     assert_int_equal(bound_used(&rig.bytes), 0);
     print_message("# an idle server session: %zu bytes and %llu of nghttp2\n",
                   sizeof(struct h2_session), (unsigned long long)before);
+    h2_session_rest(rig.server.session);
+    assert_int_equal(rig.server.session->memory.kept_bytes, 0);
+    assert_true(SANITIZE_ADDRESS || rig.server.session->memory.bytes < before);
     rig_end(&rig);
 }
 
