@@ -16,7 +16,7 @@ struct expansion {
 
 static void put(struct expansion *expansion, const char *bytes, size_t count)
 {
-    if (expansion->room_bytes - expansion->bytes <= count) {
+    if (expansion->out == NULL || expansion->room_bytes - expansion->bytes <= count) {
         size_t room_bytes = 2 * (expansion->room_bytes + count) + 1;
         char *grown = realloc(expansion->out, room_bytes);
         if (grown == NULL) {

@@ -344,8 +344,9 @@ static char *add_traceparent(char *at, const struct exchange *exchange)
 const char *forward_trace_id(const struct exchange *exchange)
 {
     const struct forward *forward = &exchange->forward;
-    if (forward->trace_kept) {
-        const struct http_field *trace = only_field(&exchange->request, FIELD_TRACEPARENT);
+    const struct http_field *trace =
+        forward->trace_kept ? only_field(&exchange->request, FIELD_TRACEPARENT) : NULL;
+    if (trace != NULL) {
         return exchange->request.base + trace->value_at + strlen("00-");
     }
     return forward->adds_trace ? forward->request_id : NULL;
