@@ -211,6 +211,30 @@ def before_an_upstream(s):
     proxy.rest()
 
 
+@scenario("a file is sent to who may not have it")
+def guarded(s):
+    root = tree(s)
+    origin = RawOrigin(s)
+    origin.on("/verify", lambda connection, request: connection.respond(200 if request.get("Cookie") == "user=me" else 401, b"verified"))
+    forward = {"auth": {"forward": {"upstream": "app", "path": "/verify"}}}
+    proxy = start_proxy(s, origin, {**CLEARTEXT, "routes": [
+        {"path": "/page.html", "access": {"deny": ["127.0.0.0/8"]}, **files(root, "denied")},
+        {"path_prefix": "/sub", **forward, **files(root, "asked")},
+        {"path_prefix": "/both", "rewrite": {"strip_prefix": "/both"}, "upstream": "app", **forward, **files(root, "both")}, files(root)]})
+    with proxy.client() as client, H2Client(proxy.address) as h2:
+        for target, fields, status, body in (
+                ("/page.html", [], 403, None), ("/%70age.html", [], 403, None), ("/sub/../page.html", [], 403, None), ("//page.html", [], 403, None),
+                ("/sub/", [], 401, b"verified"), ("/%73ub/index.html", [], 401, b"verified"), ("/sub/", [("cookie", "user=me")], 200, b"sub index"),
+                ("/both/page.html", [], 401, b"verified"), ("/both/page.html", [("cookie", "user=me")], 200, b"page")):
+            with s.case(f"{target} {fields}"):
+                for answer in (client.request("GET", target, [(name.title(), value) for name, value in fields]), h2.request(path=target, fields=fields)):
+                    check_equal((answer.status, bytes(answer.body) if body else None), (status, body), "answer")
+        with s.case("what is no file goes on behind the service"):
+            arrived = Arrived(client.request("GET", "/both/nothing", [("Cookie", "user=me")], body=b"x" * 100000))
+            check_equal((arrived.target, arrived.bytes), ("/nothing", 100000), "at the origin")
+    proxy.rest()
+
+
 @scenario("a configuration without an upstream does not serve what needs none")
 def alone(s):
     root = tree(s)
