@@ -41,7 +41,7 @@ static enum sink emit(struct compressor *compressor, const struct iovec *piece,
     const struct payload payload = {piece, piece->iov_len > 0, of->last, of->trailers};
     struct exchange *exchange = compressor->exchange;
     const struct http_head *head = compressor->head;
-    exchange->response.payload_bytes += piece->iov_len;
+    hedge_who_answers(exchange)->response.payload_bytes += piece->iov_len;
     stat_add(&exchange->worker->stats.compressed_bytes_out, piece->iov_len);
     compressor->head = NULL;
     compressor->sink = head != NULL ? compressor->client->send_head(exchange, head, &payload)
@@ -111,11 +111,11 @@ static enum sink encode(struct compressor *compressor, const struct payload *pay
     return sink;
 }
 
-/* The exchange has counted the bytes as they came; the client's are those that are sent. */
+/* Who answers has counted the bytes as they came; the log wants those that are sent. */
 static void count_in(struct compressor *compressor, const struct payload *payload)
 {
     size_t bytes = payload_bytes(payload);
-    compressor->exchange->response.payload_bytes -= bytes;
+    hedge_who_answers(compressor->exchange)->response.payload_bytes -= bytes;
     stat_add(&compressor->exchange->worker->stats.compressed_bytes_in, bytes);
 }
 

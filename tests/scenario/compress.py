@@ -7,7 +7,7 @@ import subprocess
 import threading
 import zlib
 
-from harness import (MemoryWatch, RawOrigin, check, check_equal, curl, eventually, merge, patient, run, scaled, scenario,
+from harness import (MemoryWatch, RawOrigin, access_rows, check, check_equal, curl, eventually, merge, patient, run, scaled, scenario,
                      start_proxy)
 from harness.h2_origin import H2Origin
 
@@ -304,6 +304,36 @@ def attempts(s):
             client.reader.through(b"\r\n\r\n")
             client.reset()
     eventually(lambda: proxy.bound("compress_bytes")["used"] == 0, "nothing is held for clients that left")
+
+
+@scenario("the second attempt of a hedged request is passed on as it came, or its fields twice")
+def hedged(s):
+    body = "".join(random.Random(7).choices("words and words", k=200_000)).encode()
+    release, asked = threading.Event(), threading.Semaphore(1)
+
+    def answer(connection, request):
+        if request.target == "/slow" and asked.acquire(blocking=False):
+            release.wait(patient(20))  # the first that is asked
+        return page(body=body if request.target == "/slow" else b"fast")(connection, request)
+
+    origins = [RawOrigin(s, name).on("/", answer) for name in ("first", "second")]
+    log = s.path("access")
+    proxy = start_proxy(s, origins, {"workers": 1, **ON, "log": {"access": {"path": log}}, "response": {"add": {"X-Once": "it"}},
+                                     "upstreams": {"app": {
+        "balance": "round_robin", "breaker": {"enabled": False}, "pool": {"warm_min": 0},
+        "retry": {"hedge": True, "budget": {"ratio": 1.0, "per_second": 1000.0}}}}})
+    with proxy.client() as client:
+        for _ in range(500):  # what most answers take has to be known, and hedges to be earned
+            client.request("GET", "/fast")
+        for coding in ("gzip", "zstd"):
+            response = client.request("GET", "/slow", [("Accept-Encoding", coding)])
+            check_equal((response.get("Content-Encoding"), response.all("X-Once")), (coding, ["it"]), "coding, fields")
+            check_equal(hashlib.sha256(decoded(response)).hexdigest(), hashlib.sha256(body).hexdigest(), "content")
+            release.set()
+    check(proxy.metric("evenkeel_hedges_won_total", upstream="app") > 0, "no second attempt has won")
+    sizes = [row["response_bytes"] for row in access_rows(log) if row["target"] == "/slow"]
+    check(len(sizes) == 2 and all(0 < size < len(body) // 2 for size in sizes), f"bytes in the access log: {sizes}")
+    eventually(lambda: proxy.bound("compress_bytes")["used"] == 0, "the memory is given back")
 
 
 run()
