@@ -200,7 +200,7 @@ SESSIONS = (
         "now_ms - tickets->rotated_ms >= TLS_TICKETS_ROTATE_MS", "false",
         "unit/test_tickets", "one stolen key opens all sessions"),
     Row("a reload does not take its ticket keys", "proxy/control/reload.c",
-        "    reload_follow_keys(control);\n    upstream_set_use", "    upstream_set_use",
+        "    reload_follow_keys(control);\n    reload_follow_files", "    reload_follow_files",
         "scenario/tls_listener.py: members of a fleet", "members of a fleet lose each other's sessions"),
     Row("another site's connection is used", "tls/server.c",
         "           server_names_find(&server->names, name, &wanted);\n}", "           false;\n}",
@@ -478,4 +478,22 @@ HTTP2 = (
         "unit/test_blame", "an attacker who reconnects takes as much of a worker's time as before"),
 )
 
-ROWS = PARSER + FRAMING + HTTP2 + POOL + SESSIONS + BUDGETS + BREAKER + TIME + LIFE + TELLING
+EDGE = (
+    Row("what went into an encoder waits for more", "proxy/exchange/exchange_compress.c",
+        "        loop_defer(&exchange->worker->loop, &compressor->flush);", "        (void)flush_on_deferred;",
+        "scenario/compress.py: bit by bit", "events and streams of a compressed response do not arrive"),
+    Row("what a client may only see with its cookie is compressed", "proxy/edge/compress_rule.c",
+        "    return personal && !public;", "    return personal && !public && false;",
+        "scenario/compress.py: must not be", "an attacker finds out secrets by the lengths of responses (BREACH)"),
+    Row("an encoder takes memory that nobody counts", "proxy/edge/encoder.c",
+        "    bound_give(encoder->bound, encoder->bytes);\n", "",
+        "unit/test_encoder", "after some responses none is compressed any more"),
+    Row("a pair that does not fit is forgotten", "proxy/control/tls_watch.c",
+        "use->state == USE_STIRRED || use->state == USE_FAILING ?", "use->state == USE_STIRRED ?",
+        "scenario/cert_watch.py: half of one", "a renewed certificate is never said to be no good"),
+    Row("who asks later is told of the reload before", "proxy/admin/admin_reloads.c",
+        "        if (waiter->read || everyone) {", "        if (true || everyone) {",
+        "scenario/reload.py: is under way", "a deployment goes on although its file is not in use"),
+)
+
+ROWS = PARSER + FRAMING + HTTP2 + POOL + SESSIONS + BUDGETS + BREAKER + TIME + LIFE + TELLING + EDGE

@@ -386,6 +386,30 @@ def posted(s):
         check_equal(proxy.admin("/reload")[0], 405, "status of GET")
 
 
+@scenario("who asks while a reload is under way is told of that one, which has read the file before", within=30)
+def posted_behind(s):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:  # a name server that never answers
+        silent.bind(("127.0.0.1", 0))
+        silent.settimeout(patient(10))
+        proxy = start_proxy(s, RawOrigin(s), {"resolver": {"servers": ["127.0.0.1:%d" % silent.getsockname()[1]]}})
+        answers = {}
+
+        def ask(who):
+            answers[who] = post_reload(proxy)
+
+        proxy.write_config(render(merge(proxy.settings, {"upstreams": {"slow": {
+            "endpoints": ["nowhere.example:80"], "timeouts": {"resolve": "700ms"}}}})))
+        first = threading.Thread(target=ask, args=["first"])
+        first.start()
+        silent.recv(512)  # the reload is under way
+        proxy.write_config(render(merge(proxy.settings, {"routes": [{"name": "no", "respond": {"status": 418}}]})))
+        ask("second")
+        check_equal(proxy.get().status, 418, "status by the second file")
+        first.join(patient(10))
+        check_equal({who: (status, answer["generation"]) for who, (status, answer) in answers.items()},
+                    {"first": (200, 2), "second": (200, 3)}, "answers")
+
+
 @scenario("who waits for a reload and leaves, or for a process that ends, is left behind or hangs", within=30)
 def posted_and_left(s):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:  # a name server that never answers
