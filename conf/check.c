@@ -111,6 +111,11 @@ static void check_health(struct loading *loading, const struct upstream_settings
         loading_report(loading, SETTINGS_WARNING, path,
                        "health.path has no effect unless health.type is \"http\"");
     }
+    if (health->port != 0 && health->type == HEALTH_HTTP && health->path[0] == '\0') {
+        loading_report(loading, SETTINGS_WARNING, path,
+                       "health.port has no effect without probes: write health.path too, or "
+                       "health.type = \"tcp\"");
+    }
     if (health->eject_base_ms > health->eject_max_ms) {
         loading_report(loading, SETTINGS_ERROR, path,
                        "health.eject_base is longer than health.eject_max");

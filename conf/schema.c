@@ -143,7 +143,8 @@ static const struct schema_row top_rows[] = {
      .help =
          "what our own answers with a status of 400 or more say, from a file that is read at the start and at a reload; with intercept = true also in place of the upstream's answers"},
     {"resolver.servers", &type_server_list, NULL, AT(resolver.servers),
-     .help = "DNS servers such as \"10.0.0.2\" or \"127.0.0.1:5353\"; none: those of /etc/resolv.conf"},
+     .help =
+         "DNS servers such as \"10.0.0.2\" or \"127.0.0.1:5353\"; none: those of /etc/resolv.conf"},
     {"resolver.min_ttl", &type_duration, "5s", AT(resolver.min_ttl_ms), .min = MS, .max = DAY,
      .help =
          "shortest time for which an answer is used, and the time between lookups of a name that has no address"},
@@ -442,6 +443,8 @@ static const struct schema_row upstream_rows[] =
          .help = "name of the service that gRPC probes ask for; \"\": the server as a whole"},
         {"health.host", &type_text, "", AT(health.host),
          .help = "Host field of HTTP and gRPC probes; \"\": the endpoint's host"},
+        {"health.port", &type_count, "0", AT(health.port), .min = 0, .max = 65535,
+         .help = "port of probes, such as that of a management interface; 0: the endpoint's"},
         {"health.status", &type_status_range, "200-399", AT(health.status_first),
          .also_at = offsetof(struct upstream_settings, health.status_last),
          .help = "statuses that make an HTTP probe succeed"},

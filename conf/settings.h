@@ -287,6 +287,7 @@ struct health_settings {
     enum health_type type;
     const char *path;                   /* of HTTP probes; "": none */
     const char *host;                   /* their Host field; "": the endpoint's */
+    uint64_t port;                      /* 0: the endpoint's */
     const char *service;                /* asked for by gRPC probes; "": the server as a whole */
     uint64_t status_first, status_last; /* what they take for good */
     uint64_t interval_ms, timeout_ms;

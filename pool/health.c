@@ -334,6 +334,19 @@ static bool asks_over_http2(const struct endpoint_health *own)
             __atomic_load_n(&own->endpoint->speaks, __ATOMIC_RELAXED) != UPSTREAM_HTTP1);
 }
 
+/* The endpoint's address, at the port of probes if they have one. */
+static struct address probe_address(const struct endpoint_health *own)
+{
+    struct address address = own->endpoint->address;
+    in_port_t port = htons((uint16_t)own->settings->port);
+    if (port != 0 && address.any.sa_family == AF_INET) {
+        address.v4.sin_port = port;
+    } else if (port != 0 && address.any.sa_family == AF_INET6) {
+        address.v6.sin6_port = port;
+    }
+    return address;
+}
+
 static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct endpoint_health *own = arg;
@@ -342,7 +355,7 @@ static void on_probe_timer(evutil_socket_t fd, short what, void *arg)
     const struct probe_env env = {health->env.base, pools->fds, &health->probes_in_flight,
                                   pools->probe_http2, on_probe_done};
     const struct probe_target target = {
-        own->endpoint->address,
+        probe_address(own),
         own->settings->host[0] != '\0' ? own->settings->host : endpoint_authority(own->endpoint),
         own->settings,
         own->settings->type == HEALTH_TCP ? NULL : endpoint_tls_security(own->endpoint),

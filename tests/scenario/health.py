@@ -316,4 +316,22 @@ def interim(s):
     check_equal(proxy.metric("evenkeel_endpoint_probes_total", state="bad") or 0, 0, "bad probes")
 
 
+@scenario("probes ask the port of requests although they have one of their own")
+def port_of_probes(s):
+    origin, management = RawOrigin(s), RawOrigin(s, "management")
+    origin.on("/ready", status=503, body=b"")
+    management.on("/ready", status=200, body=b"")
+    proxy = start_proxy(s, origin, upstream({**QUICK, "path": "/ready", "port": management.port}))
+    management.request_for("/ready")
+    await_status(proxy, origin, "up")
+    check_equal(proxy.get("/").status, 200, "status")
+    management.on("/ready", status=503, body=b"")
+    await_status(proxy, origin, "down")
+    with s.case("a reload changes it"):
+        other = RawOrigin(s, "other")
+        check(proxy.reload({"upstreams": {"app": {"health": {"port": other.port}}}}), "the reload was rejected")
+        await_status(proxy, origin, "up")
+    check(not [request for request in origin.requests if request.target == "/ready"], "the port of requests was asked")
+
+
 run()

@@ -1,9 +1,10 @@
 """A configuration that is written for another machine, on this one: a recipe of contrib/recipes.
 
-Three things are replaced in its text, and nothing else:
+Four things are replaced in its text, and nothing else:
 
   an address in `listen`       by a free port of 127.0.0.1; ask() takes the recipe's own port for it
   an address in `endpoints`    by an origin of its own, whose answers tell in X-Origin which address it stands for
+  a port of probes             by that of an origin that finds everything well
   a path below a folder of the machine (/etc, /home, /opt, /run, /srv, /var)    by the same below this scenario's directory
 
 Certificates and keys that it names are made. What is added are a worker and an admin listener of the scenario.
@@ -166,6 +167,7 @@ class Recipe(EvenkeelProxy):
         text = re.sub(r"\b(cert|key|ca|client_ca) = \"(/[^\"]*)\"", lambda m: f'{m[1]} = "{self.kitchen.file(m[1])}"', text)
         text = re.sub(r"\blisten = (\"[^\"]*\"|\[[^\]]*\])",
                       lambda m: re.sub(r"\"[^\"]*:(\d+)\"", self._listener, m[0]), text)
+        text = re.sub(r"\bport = \d+;", lambda m: f"port = {RawOrigin(self.kitchen.scenario, 'probes').port};", text)
         return re.sub(r"\bendpoints = \[[^\]]*\]", lambda m: re.sub(r"\"([^\" ]+)([^\"]*)\"", self._endpoint, m[0]), text)
 
     def _moved(self, found):
