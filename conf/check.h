@@ -26,6 +26,9 @@ void check_auth(struct loading *loading, size_t number, const struct text_index 
 /* A route asks for an upstream, and the file has none: says so once, unless what is said already is the cause. */
 void check_say_no_upstreams(struct loading *loading);
 
+/* The part of these that concerns mirror of a route. */
+void check_mirror(struct loading *loading, size_t number, const struct text_index *upstreams);
+
 /* The existing name nearest to one that does not exist; NULL: none is near. */
 const char *nearest_name(const char *name, const void *items, size_t count, size_t item_bytes);
 

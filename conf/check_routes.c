@@ -340,6 +340,7 @@ static void check_references(struct loading *loading)
         check_route_match(loading, i);
         check_route_edge(loading, i);
         check_auth(loading, i, &upstreams);
+        check_mirror(loading, i, &upstreams);
         if (settings->routes[i].upstream == NULL) {
             continue;
         }

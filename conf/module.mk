@@ -7,6 +7,7 @@ libconf_a_SOURCES = \
 	%D%/check.c \
 	%D%/check.h \
 	%D%/check_auth.c \
+	%D%/check_mirror.c \
 	%D%/check_routes.c \
 	%D%/checklist.c \
 	%D%/checklist.h \
@@ -41,6 +42,7 @@ libconf_a_SOURCES = \
 	%D%/schema_edge.c \
 	%D%/schema_fields.h \
 	%D%/schema_listen.c \
+	%D%/schema_mirror.c \
 	%D%/schema_numbers.c \
 	%D%/schema_places.c \
 	%D%/schema_routes.c \

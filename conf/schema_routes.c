@@ -133,6 +133,9 @@ const struct schema_row schema_route_rows[] = {
     {"deadline", &type_duration, NULL, AT(deadline_ms), .min = MS, .max = 30 * DAY,
      .help =
          "longest time up to the end of the response's head, in place of timeouts.total of the upstream, which must not be shorter unless the route has timeouts of its own"},
+    {"mirror", &type_mirror, NULL, AT(mirror),
+     .help =
+         "upstream that gets a copy of each request of the route, and whose answers go nowhere: \"shadow\"; \"shadow share=0.1\" copies a tenth, \"shadow body=128KiB\" longer bodies than 64KiB, \"shadow unsafe\" every method, not only GET, HEAD and OPTIONS"},
     {"buffer_request", &type_size, NULL, AT(buffer_bytes), .min = KIB, .max = 64 * MIB,
      .help =
          "up to so much of a request's body is taken in before an upstream is asked, so that slow clients hold no place there; a longer body goes on as it comes from there"},

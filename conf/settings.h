@@ -438,6 +438,16 @@ struct access_settings {
     size_t deny_count;
 };
 
+/* Copies of requests go to another upstream. */
+struct mirror_settings {
+    const char *text;      /* as configured */
+    const char *upstream;  /* NULL: none do */
+    size_t upstream_index; /* into settings.upstreams */
+    double share;          /* of requests */
+    uint64_t body_bytes;   /* no copy of a longer body is made */
+    bool unsafe;           /* of methods that may change something, too */
+};
+
 /* A service is asked whether a request may pass. */
 struct auth_forward_settings {
     const char *upstream; /* NULL: not given */
@@ -470,6 +480,7 @@ struct route_settings {
     struct access_settings access;
     struct auth_settings auth;
     struct rewrite_settings rewrite;
+    struct mirror_settings mirror;
     struct edge_settings edge;
     struct compress_settings compress; /* with the keys at the top that are not given here */
     uint64_t deadline_ms;              /* 0: the upstream's total only */

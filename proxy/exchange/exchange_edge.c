@@ -8,6 +8,7 @@
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_compress.h"
+#include "proxy/exchange/exchange_mirror.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/http/added_fields.h"
 #include "proxy/http/target_path.h"
@@ -358,6 +359,9 @@ bool exchange_edge_go_on(struct exchange *exchange)
     facts.captures_decoded = subject->decoded;
     bool goes_on = do_all(exchange, &facts, subject);
     buf_give(worker->bufs, &space);
+    if (goes_on) {
+        exchange_mirror_begin(exchange);
+    }
     return goes_on;
 }
 
@@ -366,6 +370,7 @@ bool exchange_edge_share(struct exchange *twin, const struct exchange *exchange)
     twin->edge = exchange->edge;
     twin->edge.lines = NULL;
     twin->edge.auth = NULL;
+    twin->edge.mirror = NULL;
     twin->edge.file = NULL; /* the exchange has none either */
     twin->edge.compressor = NULL;
     if (exchange->edge.held != NULL) {
@@ -385,6 +390,7 @@ bool exchange_edge_share(struct exchange *twin, const struct exchange *exchange)
 
 void exchange_edge_release(struct exchange *exchange)
 {
+    exchange_mirror_release(exchange);
     buf_give(exchange->worker->bufs, &exchange->edge.lines);
     buf_give(exchange->worker->bufs, &exchange->edge.subject);
     exchange_auth_release(exchange);

@@ -19,6 +19,7 @@ struct compressor;
 struct exchange;
 struct error_page_settings;
 struct exchange_auth;
+struct exchange_mirror;
 struct own_response;
 struct route;
 struct route_settings;
@@ -33,8 +34,9 @@ struct exchange_edge {
     struct span came_target, came_host; /* before they were rewritten */
     struct buf
         *subject; /* what rewriting begins from, while the exchange waits; NULL: it does not */
-    struct exchange_auth *auth; /* NULL: nobody was asked */
-    struct served_file *file;   /* the answer's; NULL: none */
+    struct exchange_auth *auth;     /* NULL: nobody was asked */
+    struct exchange_mirror *mirror; /* NULL: no copy is made */
+    struct served_file *file;       /* the answer's; NULL: none */
     bool rewritten;
     bool serves; /* the request is for a file of the route */
 };

@@ -1,4 +1,5 @@
 /* Sending the request: from the client's side to the upstream side, with what is held in between. */
+#include "proxy/exchange/exchange_mirror.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/field_trust.h"
 #include "proxy/policy/retry.h"
@@ -17,6 +18,9 @@ static bool exchange_replays(const struct exchange *exchange)
 
 static void exchange_request_sent(struct exchange *exchange)
 {
+    if (__builtin_expect(exchange->edge.mirror != NULL, 0)) {
+        exchange_mirror_send(exchange);
+    }
     exchange->body.state = REQUEST_SENT;
     exchange->body.sent_ms = exchange_now_ms(exchange);
     if (exchange->stage <= EXCHANGE_SENDING) {
@@ -58,6 +62,9 @@ static void exchange_feed(struct exchange *exchange)
     while (sink == SINK_OPEN && !side->broken && request_body_waits(&exchange->body)) {
         struct iovec piece;
         const struct payload payload = request_body_held(&exchange->body, &piece);
+        if (__builtin_expect(exchange->edge.mirror != NULL, 0)) {
+            exchange_mirror_take(exchange, &payload, false);
+        }
         sink = side->ops->send_payload(side, &payload);
         if (sink == SINK_BROKEN) {
             return;
@@ -82,6 +89,9 @@ void exchange_send(struct exchange *exchange, const struct payload *arrived)
                          0)) {
         exchange_fail(exchange, REASON_HEAD_TOO_LARGE, NULL);
         return;
+    }
+    if (__builtin_expect(exchange->edge.mirror != NULL, 0)) {
+        exchange_mirror_take(exchange, &payload, true);
     }
     enum sink sink = side->ops->send_head(side, &exchange->request, &added, &payload);
     if (__builtin_expect(sink == SINK_BROKEN, 0)) {
@@ -190,6 +200,9 @@ enum sink exchange_request_payload(struct exchange *exchange, const struct paylo
         }
         body->full = true;
         return SINK_FULL;
+    }
+    if (__builtin_expect(exchange->edge.mirror != NULL, 0)) {
+        exchange_mirror_take(exchange, payload, false);
     }
     request_body_passed(body, exchange->worker, payload, exchange_replays(exchange));
     enum sink sink = side->broken ? SINK_FULL : side->ops->send_payload(side, payload);

@@ -13,6 +13,7 @@ libproxy_a_SOURCES += \
 	%D%/exchange_grpc.c \
 	%D%/exchange_log.c \
 	%D%/exchange_maintenance.c \
+	%D%/exchange_mirror.c %D%/exchange_mirror.h \
 	%D%/exchange_own.c \
 	%D%/exchange_parts.h \
 	%D%/exchange_relay.c \

@@ -259,7 +259,8 @@ void route_set_edge(struct route *route, const struct edge_settings *all)
                   auth_asked(&settings->auth) || rewrite->path.written != NULL ||
                   rewrite->strip_prefix != NULL || rewrite->host.written != NULL ||
                   settings->timeouts != NULL || settings->body_bytes != 0 ||
-                  settings->buffer_bytes != 0 || settings->compress.enabled;
+                  settings->buffer_bytes != 0 || settings->mirror.upstream != NULL ||
+                  settings->compress.enabled;
 }
 
 void route_release(struct route *route)

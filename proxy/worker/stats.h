@@ -49,6 +49,9 @@
       "Request bodies longer than buffer_request, whose rest was passed on as it came")              \
     X(bodies_unbuffered, "bodies_unbuffered_total", "",                                              \
       "Request bodies that buffer_request could not take in whole, because memory was scarce")       \
+    X(mirrored, "mirrored_total", "", "Copies of requests that were sent to a mirror")               \
+    X(mirror_dropped, "mirrored_dropped_total", "",                                                  \
+      "Copies of requests that were not sent to a mirror: too many, too long, or no memory")         \
     X(slow_uploads_ended, "slow_uploads_ended_total", "",                                            \
       "Slow uploads ended with 408 because other clients needed their place (limits.client_share)")  \
     X(slow_responses_ended, "slow_responses_ended_total", "",                                        \

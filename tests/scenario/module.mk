@@ -52,6 +52,7 @@ scenario_tests = \
 	%D%/long_transfers.py \
 	%D%/lone_servers.py \
 	%D%/maintenance.py \
+	%D%/mirror.py \
 	%D%/mistakes.py \
 	%D%/odd_origins.py \
 	%D%/paths.py \
