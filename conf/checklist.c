@@ -200,6 +200,17 @@ static void check_warmth(struct checking *checking)
     }
 }
 
+/* For all routes at once it is rarely meant; on a route somebody has thought of it. */
+static void check_compression(struct checking *checking)
+{
+    const struct compress_settings *compress = &checking->settings->compress;
+    if (compress->enabled && compress->secrets) {
+        say(checking, CHECKLIST_WARNING,
+            "compress: with secrets at the top, lengths of responses tell the secrets in them "
+            "(BREACH): set it on the routes whose responses repeat nothing of the request");
+    }
+}
+
 static void check_last_route(struct checking *checking)
 {
     const struct settings *settings = checking->settings;
@@ -229,8 +240,8 @@ static void check_trust(struct checking *checking)
 size_t checklist_run(const struct settings *settings, checklist_line_fn *line_fn, void *owner)
 {
     static void (*const checks[])(struct checking *) = {
-        check_descriptors, check_user,       check_admin, check_trust, check_logs,
-        check_endpoints,   check_last_route, check_drain, check_warmth};
+        check_descriptors, check_user,       check_admin, check_trust,  check_logs,
+        check_endpoints,   check_last_route, check_drain, check_warmth, check_compression};
     struct checking checking = {settings, line_fn, owner, 0};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         checks[i](&checking);

@@ -7,9 +7,11 @@ import subprocess
 import threading
 import zlib
 
-from harness import (SANITIZED, MemoryWatch, RawOrigin, access_rows, check, check_equal, curl, eventually, merge, patient, run,
-                     scaled, scenario, start_proxy)
+from harness import (SANITIZED, MemoryWatch, RawOrigin, access_rows, check, check_equal, curl, eventually, merge, patient, render,
+                     run, run_program, scaled, scenario, start_proxy)
+from harness import h2_bytes as h2
 from harness.h2_origin import H2Origin
+from harness.h2_wire import H2Client
 
 CHROME, FIREFOX, SAFARI = "gzip, deflate, br, zstd", "gzip, deflate, br, zstd", "gzip, deflate, br"
 PAGE = b"<p>" + b"a page of some length, as pages are; " * 200 + b"</p>"
@@ -141,6 +143,12 @@ def settings(s):
     check_equal([coding(path) for path in ("/plain", "/gzip", "/secret", "/x")], [None, "gzip", "zstd", "zstd"], "codings")
     check(proxy.reload({"compress": {"enabled": False}}), "the file was rejected")
     check_equal([coding(path) for path in ("/plain", "/gzip", "/secret", "/x")], [None] * 4, "codings afterwards")
+    with s.case("the check of a file warns of secrets on all routes"):
+        for compress, warned in (({"enabled": True, "secrets": True}, True), ({"enabled": True}, False)):
+            with open(s.path("checked"), "w") as file:
+                file.write(render(merge(proxy.settings, {"compress": compress})))
+            said = run_program(s, "-t", "-c", s.path("checked"))
+            check_equal("BREACH" in said.stdout + said.stderr, warned, f"warning for {compress}")
     with s.case("what is wrong is said, with what to write"):
         for wrong, words in (({"codings": ["br"]}, '"zstd" or "gzip"'), ({"enabled": True, "codings": []}, "enabled = false"),
                              ({"types": ["html"]}, "media type"), ({"level": 12}, "1 to 9")):
@@ -256,6 +264,28 @@ def slow(s):
         response = client.response(sink=take)
         check_equal((response.complete, decoder.eof, digest.hexdigest()), (True, True, hashlib.sha256(body).hexdigest()), "body")
     check(SANITIZED or watch.peak_kib - watch.start_kib < 6000, f"memory grew from {watch.start_kib} to {watch.peak_kib} KiB")
+
+
+@scenario("a client of HTTP/2 that opens no window makes the proxy keep what it does not take, or gets it damaged")
+def shut_window(s):
+    body = random.Random(9).randbytes(3 << 20)
+    origin = RawOrigin(s).on("/", page(body=body))
+    proxy = start_proxy(s, origin, {"workers": 1, **ON, "listeners": {"web": {"http2": {"cleartext": True}}}})
+    with H2Client(proxy.address, settings={h2.INITIAL_WINDOW_SIZE: 0}) as client:
+        stream = client.ask(path="/", fields=[("accept-encoding", "gzip")])
+        taken = [0]
+
+        def rests():
+            before, taken[0] = taken[0], proxy.metric("evenkeel_compressed_received_bytes_total")
+            return 0 < before == taken[0]
+
+        eventually(rests, "the proxy takes no more")
+        check(taken[0] < len(body) // 4, f"{taken[0]} bytes were taken for a client that takes none")
+        client.open_window(0, 16 << 20)
+        client.open_window(stream, 16 << 20)
+        message = client.response(stream)
+        check_equal(message.get("content-encoding"), "gzip", "coding")
+        check_equal(hashlib.sha256(gzip.decompress(bytes(message.body))).hexdigest(), hashlib.sha256(body).hexdigest(), "content")
 
 
 @scenario("encoders take more memory than their bound, or responses suffer when it is spent")
