@@ -1,13 +1,10 @@
 /* Whether to repeat an attempt. */
 #include "proxy/policy/retry.h"
 
-#include <string.h>
-#include <time.h>
-
+#include "proxy/http/http_date.h"
 #include "steady/enum_names.h"
 
 #define RETRY_AFTER_DIGITS 9
-#define IMF_DATE_BYTES 29
 
 ENUM_NAME_FUNCTION(retry_verdict_name, enum retry_verdict, RETRY_VERDICTS)
 
@@ -53,19 +50,12 @@ unsigned retry_condition_of_call(enum grpc_status status)
     return status == GRPC_OK ? 0 : 1u << (RETRY_GRPC_BIT + status - GRPC_CANCELLED);
 }
 
-/* Parses "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 5.6.7); the obsolete forms are ignored. */
-static uint64_t date_ms(const char *text, size_t bytes)
+/* 0: it is no date, or one of long ago. */
+static uint64_t date_ms(const char *text, size_t bytes, uint64_t wall_ms)
 {
-    char copy[IMF_DATE_BYTES + 1];
-    struct tm parts = {0};
-    if (bytes != IMF_DATE_BYTES) {
-        return 0;
-    }
-    memcpy(copy, text, bytes);
-    copy[bytes] = '\0';
-    const char *end = strptime(copy, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-    time_t seconds = end != NULL && *end == '\0' ? timegm(&parts) : 0;
-    return seconds > 0 ? (uint64_t)seconds * 1000 : 0;
+    int64_t seconds;
+    bool date = http_date_read(text, bytes, (int64_t)(wall_ms / 1000), &seconds);
+    return date && seconds > 0 ? (uint64_t)seconds * 1000 : 0;
 }
 
 uint64_t retry_after_ms(const struct http_head *head, uint64_t wall_ms)
@@ -79,7 +69,7 @@ uint64_t retry_after_ms(const struct http_head *head, uint64_t wall_ms)
     uint64_t seconds = 0;
     for (uint32_t i = 0; i < field->value_bytes; i++) {
         if (text[i] < '0' || text[i] > '9' || i == RETRY_AFTER_DIGITS) {
-            uint64_t then_ms = date_ms(text, field->value_bytes);
+            uint64_t then_ms = date_ms(text, field->value_bytes, wall_ms);
             return then_ms > wall_ms ? then_ms - wall_ms : 0;
         }
         seconds = seconds * 10 + (uint64_t)(text[i] - '0');

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "proxy/http/http_date.h"
 #include "steady/enum_names.h"
 
 static void worker_on_mail(evutil_socket_t fd, short what, void *arg);
@@ -137,9 +138,7 @@ const char *worker_date(struct worker *worker)
         clock_gettime(CLOCK_REALTIME, &wall);
         uint64_t wall_ms = (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_nsec / 1000000;
         worker->date.offset_ms = wall_ms - worker_now_ms(worker);
-        struct tm parts;
-        gmtime_r(&wall.tv_sec, &parts);
-        strftime(worker->date.text, sizeof worker->date.text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+        http_date_write(wall.tv_sec, worker->date.text);
         worker->date.second = now_s;
     }
     return worker->date.text;

@@ -105,7 +105,7 @@ static void a_wait_is_read_from_seconds_and_dates(void **state)
         {"Retry-After: 99999999999\r\n", 0},
         {"Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 7000},
         {"Retry-After: Sun, 06 Nov 1994 08:49:20 GMT\r\n", 0},
-        {"Retry-After: Sunday, 06-Nov-94 08:49:37 GMT\r\n", 0},
+        {"Retry-After: Sunday, 06-Nov-94 08:49:37 GMT\r\n", 7000},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
