@@ -4,6 +4,11 @@
 
 #include "conf/check.h"
 #include "conf/load.h"
+#include "conf/users.h"
+#include "conf/value.h"
+
+/* A client shows it. */
+#define REALM_MAX_BYTES 64
 
 static void say_of_auth(struct loading *loading, size_t number, const char *key, const char *text)
 {
@@ -54,10 +59,8 @@ static void check_forward(struct loading *loading, size_t number,
 {
     const struct auth_forward_settings *forward = &loading->settings->routes[number].auth.forward;
     if (forward->upstream == NULL) {
-        if (forward->path != NULL || forward->copy_count > 0) {
-            say_of_auth(loading, number, "forward",
-                        "expected upstream = \"NAME\": the upstream that is asked");
-        }
+        say_of_auth(loading, number, "forward",
+                    "expected upstream = \"NAME\": the upstream that is asked");
         return;
     }
     check_forward_upstream(loading, number, upstreams);
@@ -70,7 +73,58 @@ static void check_forward(struct loading *loading, size_t number,
     }
 }
 
+/* What stands between quotes in a field. */
+static bool is_realm(const char *realm)
+{
+    return strlen(realm) <= REALM_MAX_BYTES && strpbrk(realm, "\"\\") == NULL &&
+           value_control_in(realm) == NULL;
+}
+
+static void check_basic(struct loading *loading, size_t number)
+{
+    struct auth_settings *auth = &loading->settings->routes[number].auth;
+    char why[USERS_WHY_BYTES];
+    if (auth->basic.file == NULL) {
+        say_of_auth(loading, number, "basic",
+                    "expected file = \"FILE\": users and hashes, as htpasswd -B writes them");
+    } else if (!users_read(&loading->arena, &auth->basic, why)) {
+        say_of_auth(loading, number, "basic.file", why);
+    }
+    if (!is_realm(auth->basic.realm)) {
+        say_of_auth(loading, number, "basic.realm",
+                    "expected a text without quotes of at most 64 characters, such as \"staff\"");
+    }
+}
+
+/* What the file says of the route under this key; NULL: nothing. */
+static const config_setting_t *given(const struct loading *loading, size_t number, const char *key)
+{
+    char name[64];
+    snprintf(name, sizeof name, "routes.[%zu]", number);
+    const config_setting_t *route = text_index_find(&loading->named, name);
+    return route != NULL ? config_setting_lookup((config_setting_t *)(uintptr_t)route, key) : NULL;
+}
+
+/* A group that is there but asks for nothing would leave the route open. */
 void check_auth(struct loading *loading, size_t number, const struct text_index *upstreams)
 {
-    check_forward(loading, number, upstreams);
+    bool forward = given(loading, number, "auth.forward") != NULL;
+    bool basic = given(loading, number, "auth.basic") != NULL;
+    char path[64];
+    snprintf(path, sizeof path, "routes.[%zu].auth", number);
+    if (given(loading, number, "auth") == NULL || loading_is_caused(loading, path)) {
+        return;
+    }
+    if (forward == basic) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       forward ? "write basic or forward, not both"
+                               : "expected basic = { file = \"FILE\"; } or forward = { upstream = "
+                                 "\"NAME\"; path = \"/verify\"; }");
+    }
+    if (forward) {
+        check_forward(loading, number, upstreams);
+    }
+    if (basic) {
+        check_basic(loading, number);
+    }
 }

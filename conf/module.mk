@@ -2,6 +2,7 @@ noinst_LIBRARIES += libconf.a
 libconf_a_SOURCES = \
 	%D%/arena.c \
 	%D%/arena.h \
+	%D%/auth_settings.h \
 	%D%/balance_method.c \
 	%D%/balance_method.h \
 	%D%/check.c \
@@ -53,6 +54,8 @@ libconf_a_SOURCES = \
 	%D%/settings.h \
 	%D%/source.c \
 	%D%/source.h \
+	%D%/users.c \
+	%D%/users.h \
 	%D%/value.c \
 	%D%/value.h
 

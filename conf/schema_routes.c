@@ -89,6 +89,16 @@ const struct schema_row schema_route_rows[] = {
          "fields of that answer that go on with the request, such as \"Remote-User\"; what the client sent under these names, also with _, is dropped; the first one is the user in the access log"},
     {"auth.forward.timeout", &type_duration, "5s", AT(auth.forward.timeout_ms), .min = MS,
      .max = HOUR, .help = "longest wait for that answer (else 504)"},
+    {"auth.basic.file", &type_optional_text, NULL, AT(auth.basic.file),
+     .help =
+         "the route asks for a name and a password (HTTP Basic) of this file, which htpasswd -B writes: a line NAME:HASH each, with a hash of bcrypt, yescrypt or SHA-512-crypt; read at the start and at a reload"},
+    {"auth.basic.realm", &type_text, "restricted", AT(auth.basic.realm),
+     .help = "what the client is told that the password is for"},
+    {"auth.basic.remember", &type_duration, "1m", AT(auth.basic.remember_ms), .min = MS,
+     .max = HOUR,
+     .help = "how long a right password is not hashed again; a changed file is never outlived"},
+    {"auth.basic.pass", &type_bool, "false", AT(auth.basic.pass),
+     .help = "the upstream gets the field Authorization with the password"},
     {"rewrite.path", &type_edge_text, NULL, AT(rewrite.path),
      .help =
          "path that goes to the upstream, such as \"/{1}\" with the first group of path_regex; the query goes on unless the text has one"},

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/auth_settings.h"
 #include "conf/balance_method.h"
 #include "conf/compress_settings.h"
 #include "conf/edge_text.h"
@@ -447,26 +448,6 @@ struct mirror_settings {
     uint64_t body_bytes;   /* no copy of a longer body is made */
     bool unsafe;           /* of methods that may change something, too */
 };
-
-/* A service is asked whether a request may pass. */
-struct auth_forward_settings {
-    const char *upstream; /* NULL: not given */
-    size_t upstream_index;
-    const char *path;        /* and query */
-    const char *const *copy; /* fields of the service's answer that go on with the request */
-    size_t copy_count;
-    uint64_t timeout_ms;
-};
-
-/* Who may use a route. */
-struct auth_settings {
-    struct auth_forward_settings forward;
-};
-
-static inline bool auth_asked(const struct auth_settings *auth)
-{
-    return auth->forward.upstream != NULL;
-}
 
 struct route_settings {
     const char *name; /* unique; "route-1"... when not given */

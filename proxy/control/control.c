@@ -57,6 +57,11 @@
 #define FILE_LANE_THREADS_LIMIT 4
 /* A disk that hangs does not hold the end of the process up. */
 #define FILE_STOP_MS 200
+/* Hashes of passwords that wait or run, in all and of the clients of a lane: at a tenth of a second each they wait for seconds. */
+#define PASSWORD_CHECKS 128
+#define PASSWORD_LANE_CHECKS 16
+/* At the end, how long to wait for hashes that run. */
+#define HASHING_STOP_MS 5000
 #define HOUSEKEEPING_MS 250
 /* At the end, how long to wait for answers of the admin listener in progress. */
 #define CONTROL_FLUSH_MS 250
@@ -105,6 +110,7 @@ static void control_init_bounds(struct control *control)
                (uint64_t)((double)control->limits.memory_budget_bytes * COMPRESS_MEMORY_SHARE));
     bound_init(&bounds->fds, "fds", NULL, usable);
     bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
+    bound_init(&bounds->password_checks, "password_checks", NULL, PASSWORD_CHECKS);
     bound_init(&bounds->detached_requests, "detached_requests", NULL, DETACHED_LIMIT);
     bound_init(&bounds->file_tasks, "file_tasks", NULL, FILE_TASKS_LIMIT);
     bound_init(&control->limits.generations, "generations", NULL, 2);
@@ -121,6 +127,7 @@ static void control_init_bounds(struct control *control)
                                  &bounds->detached_requests,
                                  &bounds->compress_bytes,
                                  &bounds->file_tasks,
+                                 &bounds->password_checks,
                                  &control->limits.generations};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
         bound_register(&control->limits.registry, all[i]);
@@ -156,6 +163,22 @@ static void control_on_health(const struct health_change *change, void *owner)
         log_write(control->log, levels[change->event], "upstream %s: %s: %s", change->upstream,
                   health_event_name(change->event), change->why);
     }
+}
+
+/* Threads for hashes of passwords: all clients of a lane may use them while no others do. */
+static bool control_start_hashing(struct control *control)
+{
+    unsigned threads = control->generations.settings->worker_count;
+    const struct task_pool_env env = {.thread_name = "passwords",
+                                      .tasks = &control->limits.shared.password_checks,
+                                      .thread_limit = threads,
+                                      .lane_thread_limit = threads,
+                                      .lane_task_limit = PASSWORD_LANE_CHECKS};
+    control->workers.hashing = task_pool_create(&env);
+    if (control->workers.hashing == NULL) {
+        log_error(control->log, "start: no memory");
+    }
+    return control->workers.hashing != NULL;
 }
 
 static bool control_start_workers(struct control *control)
@@ -201,6 +224,7 @@ static bool control_start_workers(struct control *control)
                                        .control = control->loop.mailbox,
                                        .shared = &control->shared,
                                        .strata_seed = strata_seed,
+                                       .hashing = control->workers.hashing,
                                        .held = takeover_pending(control)};
         enum worker_result result = worker_thread_create(&env, &control->workers.threads[i]);
         if (result != WORKER_OK) {
@@ -387,9 +411,9 @@ static bool control_start_everything(struct control *control)
     control->generations.maintenance.words = maintenance_create();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!logging || control->generations.maintenance.words == NULL ||
-        !control_start_loop(control) || !control_start_workers(control) || !warm_open(control) ||
-        !names_start(control) || !control_start_admin(control) || !names_await_first(control) ||
-        !reload_first(control)) {
+        !control_start_loop(control) || !control_start_hashing(control) ||
+        !control_start_workers(control) || !warm_open(control) || !names_start(control) ||
+        !control_start_admin(control) || !names_await_first(control) || !reload_first(control)) {
         return false;
     }
     warm_restore_rest(control);
@@ -426,6 +450,10 @@ static void control_stop_workers(struct control *control)
     if (control->workers.files != NULL && !task_pool_stop(control->workers.files, FILE_STOP_MS)) {
         log_warn(control->log, "files: a disk still hangs");
     }
+    if (workers->hashing != NULL && !task_pool_stop(workers->hashing, HASHING_STOP_MS)) {
+        log_warn(control->log, "stop: a hash of a password takes longer than %d ms",
+                 HASHING_STOP_MS);
+    }
     control_settle(control);
     task_pool_free(&control->workers.files);
     /* answers that were on their way */
@@ -435,6 +463,7 @@ static void control_stop_workers(struct control *control)
     for (unsigned i = 0; workers->threads != NULL && i < workers->count; i++) {
         worker_thread_free(&workers->threads[i]);
     }
+    task_pool_free(&workers->hashing);
     /* reports about endpoints from the last exchanges of the workers */
     if (control->loop.mailbox != NULL) {
         mailbox_drain(control->loop.mailbox, control);

@@ -51,11 +51,14 @@ struct control_program {
     uint64_t started_ms, started_wall_ms;
 };
 
+struct task_pool;
+
 struct control_workers {
     struct worker_thread **threads;
     const struct worker_stats **stats;
     struct task_pool *files; /* their threads for what waits for disks */
     unsigned count;
+    struct task_pool *hashing; /* of passwords */
 };
 
 /* Limits of the whole process. */

@@ -7,6 +7,7 @@
 
 #include "proxy/client/client.h"
 #include "proxy/client/listener.h"
+#include "proxy/edge/password.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/exchange/side_request.h"
 #include "proxy/upstream/splice.h"
@@ -39,8 +40,11 @@ enum worker_result worker_thread_create(const struct worker_env *env,
     sized.stream_bytes = client_stream_object_bytes();
     sized.on_fds_asked = clients_on_fds_asked;
     sized.exchange_bytes = sizeof(struct exchange);
-    enum worker_result result = worker_create(&sized, &thread->worker);
+    sized.passwords = passwords_create(env->hashing);
+    enum worker_result result =
+        sized.passwords != NULL ? worker_create(&sized, &thread->worker) : WORKER_NO_MEMORY;
     if (result != WORKER_OK) {
+        passwords_free(&sized.passwords);
         free(thread);
         return result;
     }
@@ -99,6 +103,7 @@ void worker_thread_free(struct worker_thread **thread_pointer)
     }
     CHECK(!thread->started);
     splice_pipes_free(thread->worker);
+    passwords_free(&thread->worker->env.passwords);
     worker_free(&thread->worker);
     free(thread);
     *thread_pointer = NULL;

@@ -329,6 +329,18 @@ __attribute__((always_inline)) static inline bool exchange_is_fine(
     return true;
 }
 
+/* A route that does more than forward. Who was asked about has passed the rates. */
+__attribute__((noinline)) static void exchange_route_edge(struct exchange *exchange,
+                                                          const struct upstream_settings *upstream,
+                                                          const struct route *route)
+{
+    if (exchange_edge_begin(exchange, route) &&
+        exchange_is_fine(exchange, upstream, route->settings) &&
+        (exchange->edge.auth != NULL || exchange_rates_pass(exchange, route))) {
+        exchange_begin(exchange);
+    }
+}
+
 static void exchange_route(struct exchange *exchange)
 {
     struct worker *worker = exchange->worker;
@@ -361,7 +373,8 @@ static void exchange_route(struct exchange *exchange)
         !exchange_take_odd(exchange, view->settings, route->settings)) {
         return;
     }
-    if (__builtin_expect(route->edge, 0) && !exchange_edge_begin(exchange, route)) {
+    if (__builtin_expect(route->edge, 0)) {
+        exchange_route_edge(exchange, view->settings, route);
         return;
     }
     if (exchange_is_fine(exchange, view->settings, route->settings) &&

@@ -5,19 +5,22 @@
 #include <string.h>
 
 #include "proxy/edge/edge_auth.h"
+#include "proxy/edge/password.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/side_request.h"
 #include "steady/deadline.h"
 
 /* Most of a service's answer that goes to a client: a page to log in. */
 #define ANSWER_BYTES ((size_t)64 * 1024)
-/* Of a name in the log. */
-#define USER_BYTES 128
+/* Hashes wait no longer, on a route whose exchanges have no deadline. */
+#define PASSWORD_MOST_MS 10000
 
 struct exchange_auth {
-    struct buf *memory;        /* that this struct is in */
+    struct buf *memory; /* that this struct is in */
+    struct exchange *exchange;
     struct side_request *side; /* NULL: it has answered, or there is none */
-    char user[USER_BYTES];
+    struct password_wait wait;
+    char user[CREDENTIAL_NAME_BYTES + 1];
 };
 
 static const struct auth_settings *settings_of(const struct exchange *exchange)
@@ -25,12 +28,31 @@ static const struct auth_settings *settings_of(const struct exchange *exchange)
     return &exchange->edge.route->auth;
 }
 
-/* ---- the end of asking ---- */
+/* ---- the wait ---- */
 
-static void pass(struct exchange *exchange)
+/* The wait is part of the deadline, if the request goes to an upstream. */
+static void set_deadline(struct exchange *exchange)
 {
-    stat_add(&exchange->worker->stats.auth_passed, 1);
-    exchange_go_on_behind_auth(exchange);
+    if (exchange->target.upstream != NULL) {
+        exchange_set_deadline(exchange, exchange_settings(exchange), exchange->edge.route);
+        return;
+    }
+    /* the end of a side request comes before */
+    uint64_t most_ms = settings_of(exchange)->forward.timeout_ms * 2;
+    most_ms = most_ms > PASSWORD_MOST_MS ? most_ms : PASSWORD_MOST_MS;
+    exchange->times.deadline_ms = exchange->times.end_ms =
+        deadline_after(exchange_now_ms(exchange), most_ms);
+}
+
+/* Until the answer comes the exchange holds no place, and no more of its body is read. */
+static void begin_wait(struct exchange *exchange)
+{
+    if (exchange->target.upstream != NULL) {
+        admission_enter(exchange, ADMISSION_APART);
+    }
+    exchange->body.full = true;
+    set_deadline(exchange);
+    exchange_enter(exchange, EXCHANGE_ASKING);
 }
 
 static void fail(struct exchange *exchange, enum exchange_reason reason, const char *detail)
@@ -80,7 +102,8 @@ static void take_yes(struct exchange *exchange, const struct http_head *head)
         fail(exchange, REASON_AUTH_UNAVAILABLE, "its fields are too long");
         return;
     }
-    pass(exchange);
+    stat_add(&exchange->worker->stats.auth_passed, 1);
+    exchange_go_on_behind_auth(exchange);
 }
 
 /* No answer that counts has come. */
@@ -113,7 +136,7 @@ static void on_answer(void *owner, const struct side_answer *answer)
     }
 }
 
-/* ---- asking ---- */
+/* ---- the question ---- */
 
 static struct upstream *service_of(const struct exchange *exchange)
 {
@@ -146,18 +169,69 @@ static bool ask_service(struct exchange *exchange)
     return asked;
 }
 
-/* The wait is part of the deadline, if the request goes to an upstream. */
-static void set_deadline(struct exchange *exchange)
+/* ---- passwords ---- */
+
+/* The password was for us, not for the upstream. */
+static void note_right(struct exchange *exchange)
 {
-    const struct auth_settings *auth = settings_of(exchange);
-    if (exchange->target.upstream != NULL) {
-        exchange_set_deadline(exchange, exchange_settings(exchange), exchange->edge.route);
-        return;
+    struct http_head *head = &exchange->request;
+    for (unsigned i = 0; i < head->field_count && !settings_of(exchange)->basic.pass; i++) {
+        if (head->fields[i].id == FIELD_AUTHORIZATION) {
+            head->fields[i].drop = 1;
+            head->fields[i].value_bytes = 0;
+        }
     }
-    /* its own end comes first */
-    exchange->times.deadline_ms = exchange->times.end_ms =
-        deadline_after(exchange_now_ms(exchange), 2 * auth->forward.timeout_ms);
+    stat_add(&exchange->worker->stats.auth_passed, 1);
 }
+
+static void refuse(struct exchange *exchange)
+{
+    exchange->edge.auth->user[0] = '\0'; /* it is nobody that is known */
+    stat_add(&exchange->worker->stats.auth_refused, 1);
+    exchange_fail(exchange, REASON_AUTH_REFUSED, NULL);
+}
+
+static void on_judged(struct password_wait *wait, bool right)
+{
+    struct exchange *exchange = container_of(wait, struct exchange_auth, wait)->exchange;
+    if (right) {
+        note_right(exchange);
+        exchange_go_on_behind_auth(exchange);
+    } else {
+        refuse(exchange);
+    }
+}
+
+/* True: it is right, as is remembered. */
+static bool ask_password(struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    struct exchange_auth *auth = exchange->edge.auth;
+    struct credentials credentials;
+    if (!credentials_find(&exchange->request, &credentials)) {
+        refuse(exchange);
+        return false;
+    }
+    note_user(auth, credentials.name, strlen(credentials.name));
+    auth->wait.done = on_judged;
+    enum password_result result = passwords_ask(
+        worker->env.passwords, &settings_of(exchange)->basic, &credentials,
+        exchange_client_slot(exchange), worker->loop.mailbox, worker_now_ms(worker), &auth->wait);
+    explicit_bzero(&credentials, sizeof credentials);
+    switch (result) {
+    case PASSWORD_RIGHT: note_right(exchange); return true;
+    case PASSWORD_ASKED:
+        stat_add(&worker->stats.auth_hashes, 1);
+        begin_wait(exchange);
+        break;
+    case PASSWORD_JOINED: begin_wait(exchange); break;
+    case PASSWORD_BUSY: fail(exchange, REASON_AUTH_BUSY, NULL); break;
+    case PASSWORD_NO_MEMORY: fail(exchange, REASON_NO_MEMORY, NULL); break;
+    }
+    return false;
+}
+
+/* ---- the beginning and the end ---- */
 
 static struct exchange_auth *auth_create(struct exchange *exchange)
 {
@@ -166,32 +240,33 @@ static struct exchange_auth *auth_create(struct exchange *exchange)
         return NULL;
     }
     struct exchange_auth *auth = (struct exchange_auth *)(void *)memory->bytes;
-    *auth = (struct exchange_auth){.memory = memory};
+    *auth = (struct exchange_auth){.memory = memory, .exchange = exchange};
     return auth;
 }
 
-void exchange_auth_begin(struct exchange *exchange)
+bool exchange_auth_begin(struct exchange *exchange)
 {
+    const struct auth_settings *settings = settings_of(exchange);
     exchange->edge.auth = auth_create(exchange);
     if (exchange->edge.auth == NULL) {
         fail(exchange, REASON_NO_MEMORY, NULL);
-        return;
+        return false;
     }
-    edge_auth_guard(&settings_of(exchange)->forward, &exchange->request);
-    if (exchange->target.upstream != NULL) {
-        admission_enter(exchange, ADMISSION_APART);
+    if (settings->basic.file != NULL) {
+        return ask_password(exchange);
     }
-    exchange->body.full = true;
-    set_deadline(exchange);
-    exchange_enter(exchange, EXCHANGE_ASKING);
+    edge_auth_guard(&settings->forward, &exchange->request);
+    begin_wait(exchange);
     if (!ask_service(exchange)) {
         fail(exchange, REASON_NO_MEMORY, NULL);
     }
+    return false;
 }
 
 void exchange_auth_cancel(struct exchange *exchange)
 {
     side_request_cancel(&exchange->edge.auth->side);
+    password_wait_cancel(&exchange->edge.auth->wait);
 }
 
 void exchange_auth_release(struct exchange *exchange)
@@ -215,4 +290,10 @@ void exchange_auth_guard(const struct exchange *exchange, struct http_head *trai
 const char *exchange_auth_user(const struct exchange *exchange)
 {
     return exchange->edge.auth != NULL ? exchange->edge.auth->user : "";
+}
+
+const char *exchange_auth_realm(const struct exchange *exchange)
+{
+    const struct route_settings *route = exchange->edge.route;
+    return route != NULL && route->auth.basic.file != NULL ? route->auth.basic.realm : NULL;
 }

@@ -340,8 +340,7 @@ bool exchange_edge_begin(struct exchange *exchange, const struct route *route)
     if ((asks || exchange->edge.serves) && !exchange_rates_pass(exchange, route)) {
         return false;
     }
-    if (asks) {
-        exchange_auth_begin(exchange);
+    if (asks && !exchange_auth_begin(exchange)) {
         return false;
     }
     return exchange_edge_go_on(exchange);

@@ -3,6 +3,7 @@
 
 #include "breaker/backoff.h"
 #include "proxy/edge/edge_render.h"
+#include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_edge.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/http/respond.h"
@@ -58,6 +59,9 @@ static void build_refusal(struct exchange *exchange, enum exchange_reason reason
         own_response_build_grpc(own, reason, detail, retry_after_s);
     } else {
         own_response_build(own, reason, detail, retry_after_s);
+        if (reason == REASON_AUTH_REFUSED && exchange_auth_realm(exchange) != NULL) {
+            own_response_challenge(own, exchange_auth_realm(exchange));
+        }
     }
     if (request->method == METHOD_OTHER &&
         (request->method_text.bytes == 0 || (request->facts & FACT_GLIMPSED) != 0)) {

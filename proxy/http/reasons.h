@@ -48,6 +48,7 @@
     X(DISK_TIMEOUT, "disk_timeout", 503, "proxy_internal_error", 1, GRPC_UNAVAILABLE)            \
     X(ACCESS_DENIED, "access_denied", 403, "http_request_denied", 0, GRPC_PERMISSION_DENIED)     \
     X(AUTH_REFUSED, "auth_refused", 401, "http_request_denied", 0, GRPC_UNAUTHENTICATED)         \
+    X(AUTH_BUSY, "auth_busy", 503, "connection_limit_reached", 1, GRPC_UNAVAILABLE)              \
     X(AUTH_UNAVAILABLE, "auth_unavailable", 503, "destination_unavailable", 1, GRPC_UNAVAILABLE) \
     X(AUTH_TIMEOUT, "auth_timeout", 504, "http_response_timeout", 0, GRPC_UNAVAILABLE)           \
     X(MAINTENANCE, "maintenance", 503, "destination_unavailable", 60, GRPC_UNAVAILABLE)          \

@@ -101,6 +101,13 @@ void own_response_add_field(struct own_response *response, const char *name, con
     own_response_add(response, field_id_of(name, strlen(name)), name, value);
 }
 
+void own_response_challenge(struct own_response *response, const char *realm)
+{
+    char value[128];
+    snprintf(value, sizeof value, "Basic realm=\"%s\", charset=\"UTF-8\"", realm);
+    own_response_add(response, FIELD_OTHER, "WWW-Authenticate", value);
+}
+
 void own_response_empty(struct own_response *response)
 {
     response->body_bytes = 0;

@@ -28,6 +28,8 @@ void own_response_build_grpc(struct own_response *response, enum exchange_reason
 /* The trailers that end a gRPC call whose response has begun. */
 void own_response_build_trailers(struct own_response *response, enum exchange_reason reason,
                                  const char *detail);
+/* Asks for a name and a password (RFC 7617 2). */
+void own_response_challenge(struct own_response *response, const char *realm);
 /* The body is `bytes` of this type, which the caller sends in place of the line of text. */
 void own_response_set_body(struct own_response *response, const char *content_type, size_t bytes);
 /* Adds a field that is not in the table of names. Both are Evenkeel's own words, at most 400 bytes. */

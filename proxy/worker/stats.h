@@ -73,6 +73,7 @@
       "Requests that auth refused: the answer was the service's, or 401")                            \
     X(auth_failed, "auth_failed_total", "",                                                          \
       "Requests refused because auth could not find out who asks: 503 or 504")                       \
+    X(auth_hashes, "auth_hashes_total", "", "Hashes of passwords that auth.basic has asked for")     \
     X(responses_tolerated, "responses_tolerated_total", "",                                          \
       "Responses accepted although their framing breaks the standard; their connections are closed") \
     X(responses_paused, "responses_paused_total", "",                                                \

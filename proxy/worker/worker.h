@@ -29,6 +29,7 @@
 #include "tls/scratch.h"
 
 struct client;
+struct passwords;
 struct side_request;
 struct splice_pipe;
 struct task_pool;
@@ -66,6 +67,7 @@ struct shared_bounds {
     struct bound compress_bytes;       /* encoders of responses */
     struct bound fds;                  /* taken by fds_take() */
     struct bound pipes;
+    struct bound password_checks;   /* hashes of passwords that wait or run */
     struct bound detached_requests; /* side requests that no exchange waits for */
     struct bound file_tasks;        /* requests that wait for a disk to find their file */
 };
@@ -89,6 +91,8 @@ struct worker_env {
     bool held;            /* the worker does not accept until it is told to listen */
     size_t client_bytes, stream_bytes, exchange_bytes; /* sizes of the objects in its slabs */
     void (*on_fds_asked)(void *worker);                /* see struct pool_worker_env */
+    struct task_pool *hashing;                         /* threads for hashes of passwords */
+    struct passwords *passwords;
 };
 
 /* The space of a frame that the HTTP/2 clients of a worker share. */

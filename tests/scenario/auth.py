@@ -272,6 +272,13 @@ def reloads(s):
         gate.set()
         waiting.join()
         check_equal((answers[0].status, Arrived(answers[0]).all("Remote-User")), (200, ["ann"]), "answer")
+    with s.case("the rate of the route comes before, and counts once"):
+        proxy.settings["routes"][0]["rate"] = {"per_second": 0.01, "burst": 2.0}
+        check(proxy.reload(), "the reload was rejected")
+        asked = len(other.requests)
+        check_equal([proxy.get("/in").status for _ in range(5)], [200, 200, 200, 503, 503], "statuses")
+        check_equal(len(other.requests), asked + 3, "questions")
+        del proxy.settings["routes"][0]["rate"]
     with s.case("without auth nobody is asked"):
         for route in proxy.settings["routes"]:
             route.pop("auth", None)
@@ -288,6 +295,7 @@ WRONG = [
     ({"forward": {"upstream": "app", "path": "/x", "copy": ["Host"]}}, "Host is written by the proxy itself"),
     ({"forward": {"upstream": "app", "path": "/x", "copy": ["a b"]}}, "expected a field name"),
     ({"forward": {"upstream": "app", "path": "/x", "timeout": 5}}, "duration"),
+    ({"forward": {}}, 'auth.forward: expected upstream = "NAME"'),
     ({"froward": {"upstream": "app"}}, 'the nearest known key here is "forward"'),
 ]
 

@@ -64,10 +64,11 @@ def accepted(s):
     certificate = authority.issue("shop.example")
     s.write("sorry.html", "<h1>sorry</h1>")
     os.mkdir(s.path("conf.d"))
+    s.write("users", "ann:$2y$04$abcdefghijklmnopqrstuuyvPXIbu7xe6/CED2DzX8z6Si09MlzlW\n")
     s.write("seal.key", "0123456789abcdef" * 4)
     os.chmod(s.path("seal.key"), 0o600)
     files = {"cert": certificate.cert, "key": certificate.key, "ocsp": authority.vouch(certificate),
-             "client_ca": authority.cert, "ca": authority.cert, "key_file": s.path("seal.key")}
+             "client_ca": authority.cert, "ca": authority.cert, "key_file": s.path("seal.key"), "file": s.path("users")}
     shown = [(place, text) for place, marked, text in fenced() if marked]
     with s.case("in README.md and docs/"):
         check(any(place.startswith("README.md") for place, _ in shown), "README.md shows no configuration")

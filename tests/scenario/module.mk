@@ -8,6 +8,7 @@ scenario_tests = \
 	%D%/admin_large.py \
 	%D%/admission.py \
 	%D%/auth.py \
+	%D%/auth_basic.py \
 	%D%/balance.py \
 	%D%/bounds.py \
 	%D%/breaker.py \

@@ -19,7 +19,8 @@ from .verdict import Failed, check, eventually, give_up_after, patient
 THE_PROXY = os.environ.get("EVENKEEL_PROXY", "evenkeel")
 # Bounds of which nothing is used when nobody asks.
 _TRANSIENT = {"clients", "refusals", "handshakes", "exchanges", "upstream_in_flight", "upstream_queued", "shard_in_flight",
-              "shard_queued", "replay_bytes", "request_buffer_bytes", "detached_requests", "file_tasks", "compress_bytes"}
+              "shard_queued", "replay_bytes", "request_buffer_bytes", "detached_requests", "file_tasks", "compress_bytes",
+              "password_checks"}
 
 
 def program():
