@@ -25,6 +25,7 @@ libconf_a_SOURCES = \
 	%D%/grammar.c \
 	%D%/grammar.h \
 	%D%/grpc_status.h \
+	%D%/listener_settings.h \
 	%D%/load.c \
 	%D%/load.h \
 	%D%/load_edge.c \
