@@ -13,6 +13,7 @@ libconf_a_SOURCES = \
 	%D%/checklist.c \
 	%D%/checklist.h \
 	%D%/compress_settings.h \
+	%D%/detour_settings.h \
 	%D%/content_coding.h \
 	%D%/dump.c \
 	%D%/dump.h \

@@ -15,6 +15,7 @@
 #include "conf/auth_settings.h"
 #include "conf/balance_method.h"
 #include "conf/compress_settings.h"
+#include "conf/detour_settings.h"
 #include "conf/edge_text.h"
 #include "conf/grpc_status.h"
 #include "conf/listener_settings.h"
@@ -264,15 +265,6 @@ struct health_settings {
     uint64_t slow_start_ms;
 };
 
-/* Requests are answered 503, but those of some clients. */
-struct maintenance_settings {
-    bool enabled;
-    const char *file; /* as long as it is there; "": none */
-    uint64_t retry_after_ms;
-    struct address_prefix *allow;
-    size_t allow_count;
-};
-
 struct upstream_settings {
     const char *name;
     struct endpoint_settings *endpoints;
@@ -401,16 +393,6 @@ struct access_settings {
     size_t allow_count;
     struct address_prefix *deny;
     size_t deny_count;
-};
-
-/* Copies of requests go to another upstream. */
-struct mirror_settings {
-    const char *text;      /* as configured */
-    const char *upstream;  /* NULL: none do */
-    size_t upstream_index; /* into settings.upstreams */
-    double share;          /* of requests */
-    uint64_t body_bytes;   /* no copy of a longer body is made */
-    bool unsafe;           /* of methods that may change something, too */
 };
 
 struct route_settings {

@@ -61,7 +61,7 @@ def configured(s):
             check_equal(client.request(method="POST", path="/shop/x", body=b"x" * 10_000).status, 503, "status")
     with s.case("other routes are open, the process is ready"):
         check(not closed(proxy, "/other") and not closed(proxy, "/text"), "another route is closed")
-        check_equal(proxy.admin("/readyz")[0], 200, "status of /readyz")
+        eventually(lambda: proxy.admin("/readyz")[0] == 200, "/readyz says 200")
     with s.case("it is shown and counted"):
         check_equal(of_route(proxy, "shop"), {"operator": False, "file": False, "configuration": True, "upstream": False,
                                               "by": None, "reason": None, "since": None}, "/status")
