@@ -22,7 +22,7 @@ class Client(H2End):
         self._next = 1
         self._open = 0
         self._slow = self.announced.get(h2.INITIAL_WINDOW_SIZE, h2.WINDOW_BYTES) >= h2.WINDOW_BYTES and draw.random() < 0.1
-        self._ways = {self._several: 60, self._change_windows: 5, self._stall: 3, self._tunnel: 4, self._go_away: 4,
+        self._ways = {self._several: 60, self._call: 8, self._change_windows: 5, self._stall: 3, self._tunnel: 4, self._go_away: 4,
                       self._give_up: 4, self._spoil: 5, self._flood: 1, self._reset_rapidly: 2}
 
     async def visit(self, is_over):
@@ -81,6 +81,14 @@ class Client(H2End):
         for end in ends:
             if isinstance(end, Exception):
                 raise end
+
+    async def _call(self):
+        """Of gRPC: whatever happens, it has a status, or is reset."""
+        ask = Ask.draw(self._draw, next(self._names), "POST")
+        ask.mood = ask.fields["X-Mood"] = "call"
+        ask.fields = {**{name: value for name, value in ask.fields.items() if name.startswith("X-")},
+                      "Content-Type": "application/grpc", "TE": "trailers"}
+        await self._patiently(self._exchange(ask))
 
     async def _change_windows(self):
         size = self._draw.choice((0, 10000, h2.WINDOW_BYTES, 1 << 20))
@@ -228,6 +236,9 @@ class Client(H2End):
             self._saw(f"streams that ended by {h2.code_name(message.reset)}")
             return
         self._saw(f"{message.status} {'own' if own else 'passed on'} over HTTP/2")
+        if ask.mood == "call":
+            self._judge_call(ask, message)
+            return
         if int(message.get("content-length", message.bytes)) != message.bytes and ask.method != "HEAD":
             self._ledger.fault(f"{ask.name}: {message.get('content-length')} bytes announced, {message.bytes} came")
         if ask.method == "HEAD" and message.bytes:
@@ -236,4 +247,13 @@ class Client(H2End):
             ask.judge(self._ledger, message.get("x-received"), bytes(message.body))
             if message.trailers != ([("x-last", "yes")] if ask.mood == "chunked" else []):
                 self._ledger.fault(f"{ask.name} ({ask.mood}) got the trailers {message.trailers}")
+        message.body.clear()
+
+    def _judge_call(self, ask, message):
+        status = dict(message.trailers).get("grpc-status", message.get("grpc-status"))
+        self._saw(f"calls of gRPC with status {status}")
+        if status is None:
+            self._ledger.fault(f"{ask.name}: a call ended with {message.status}, {message.fields} and no status")
+        elif status == "0":
+            ask.judge(self._ledger, message.get("x-received"), bytes(message.body))
         message.body.clear()

@@ -192,6 +192,14 @@ async def chunked(answer):
 
 
 @_mood
+async def call(answer):
+    """A call of gRPC: its end is its status."""
+    answer.head(more=[("content-type", "application/grpc")])
+    await answer.send(answer.body, end=False)
+    answer.service.send_head(answer.stream, [("grpc-status", "0")], True)
+
+
+@_mood
 async def until_close(answer):
     """Without a length, on a connection that is its last."""
     answer.service.go_away()

@@ -186,6 +186,17 @@ async def chunked(answer):
 
 
 @_mood
+async def call(answer):
+    """As a server of gRPC that a gateway has in front of it."""
+    answer.writer.write(answer.head("200 OK", "Content-Type: application/grpc\r\nTransfer-Encoding: chunked\r\nTrailer: grpc-status\r\n"))
+    for piece in chunks(answer.body, answer.draw):
+        answer.writer.write(piece)
+        await answer.writer.drain()
+    answer.writer.write(b"0\r\ngrpc-status: 0\r\n\r\n")
+    return True
+
+
+@_mood
 async def until_close(answer):
     answer.writer.write(answer.head("200 OK", "Connection: close\r\n"))
     if answer.method != "HEAD":
@@ -250,4 +261,4 @@ async def silent(_answer):
 
 
 MOODS["early"] = MOODS["slow_reader"] = whole  # what is odd about them comes before the answer
-WEIGHTS = collections.Counter({name: 1 for name in MOODS}) + collections.Counter(whole=20, late=4, in_pieces=2, chunked=3)
+WEIGHTS = collections.Counter({name: 1 for name in MOODS if name != "call"}) + collections.Counter(whole=20, late=4, in_pieces=2, chunked=3)
