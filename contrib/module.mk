@@ -38,6 +38,7 @@ dist_recipes_DATA = \
 	%D%/recipes/node-websocket.conf \
 	%D%/recipes/rails.conf \
 	%D%/recipes/registry.conf \
+	%D%/recipes/staging.conf \
 	%D%/recipes/static-api.conf
 recipes_ingressdir = $(recipesdir)/ingress.d
 dist_recipes_ingress_DATA = %D%/recipes/ingress.d/00-https.conf %D%/recipes/ingress.d/shop.conf

@@ -17,6 +17,7 @@ UPGRADE = ("--http1.1", "-H", "Connection: Upgrade", "-H", "Upgrade: websocket",
            "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
 HUGE = ("--http1.1", "-X", "PUT", "-H", "Content-Length: 99999999999", "-H", "Expect:", "-d", "x")  # it is judged by its head
 LARGE = ("--http1.1", "-X", "PUT", "-H", "Content-Length: 100000000", "-H", "Expect:", "-d", "x")  # above the default limit
+ANNA = "anna:$6$abcdefgh$ltjgWl6579NluT/Vi1nwEvcil.G5Nbc4NiXZaNGStk8PSwGfQv72N2CKPPrVACtLtip/cZ/1GM/O6IND4WQhG.\n"  # her password is "secret"
 JUDGES = {}                        # {recipe: (function, how it is started)}
 
 
@@ -349,6 +350,16 @@ def maintenance(it):
     statuses(it, ("https://shop.example/healthz", 200), ("https://shop.example/", "-H", "X-Forwarded-For: 10.1.2.3", 200))
     it.remove("/run/evenkeel/closed")
     eventually(lambda: it.ask("https://shop.example/").status == 200, "the site is open")
+
+
+@recipe("staging", files={"/etc/evenkeel/users": ANNA})
+def staging(it):
+    goes_to_https(it, "staging.example")
+    answer = it.ask("https://staging.example/", *OUTSIDE)
+    check_equal((answer.status, answer.get("WWW-Authenticate"), answer.get("X-Robots-Tag")), (401, 'Basic realm="staging", charset="UTF-8"', "noindex, nofollow"),
+                "answer without a password")
+    statuses(it, ("https://staging.example/", *OUTSIDE, "-u", "anna:wrong", 401), ("https://staging.example/", *OUTSIDE, "-u", "anna:secret", 200),
+             ("https://staging.example/", "-H", "X-Forwarded-For: 192.0.2.7", 200), ("https://staging.example/hooks/paid", *OUTSIDE, 200))
 
 
 @scenario("a recipe is not accepted without a warning, or does not do what it is for", within=120)
