@@ -115,7 +115,14 @@ def forgeries(s):
 
 @scenario("no spelling of its path leads around a route with auth")
 def bypasses(s):
-    proxy, _ = behind(s)
+    def upgrade(connection, request):
+        check_equal(request.get("Upgrade"), "websocket", "Upgrade")
+        connection.send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+        connection.reader.fill()
+        connection.send(f"{request.get('Remote-User')} said")
+        return False
+
+    proxy, _ = behind(s, RawOrigin(s).on("/in/socket", upgrade))
     for target in ("/in", "/in/", "/%69n", "//in", "/x/../in", "/x/..%2fin", "/in%2fx", "/./in", "/x/%2e%2e/in", "/x\\..\\in", "/in;x=1", "/x/..;/in",
                    "http://shop.example/in"):
         with s.case(target):
@@ -128,6 +135,12 @@ def bypasses(s):
     with s.case("an upgrade"), proxy.client() as client:
         answer = client.request("GET", "/in", [("Connection", "Upgrade"), ("Upgrade", "websocket")])
         check_equal(answer.status, 302, "status")
+    with s.case("an upgrade of somebody who may"), proxy.client() as client:
+        client.send("GET /in/socket HTTP/1.1\r\nHost: h\r\nCookie: user=ann\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        check_equal(client.response().status, 101, "status")
+        client.send("ping")
+        client.reader.fill()
+        check_equal(bytes(client.reader.buffer), b"ann said", "bytes through the tunnel")
 
 
 @scenario("the body of a request is taken before it is known who sends it")
