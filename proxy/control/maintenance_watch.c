@@ -1,6 +1,8 @@
 /* The log's lines, and the interval. */
 #include "proxy/control/maintenance_watch.h"
 
+#include <string.h>
+
 #include "proxy/control/control_state.h"
 #include "proxy/policy/maintenance.h"
 
@@ -30,6 +32,28 @@ void maintenance_watch_look(struct control *control)
     if (!maintenance_look(control->generations.maintenance.words, control->generations.present,
                           on_changed, control)) {
         log_error(control->log, "maintenance: no memory to look for it");
+    }
+}
+
+static bool has_route(const struct settings *settings, const char *name)
+{
+    for (size_t i = 0; i < settings->route_count; i++) {
+        if (strcmp(settings->routes[i].name, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The figures of a route outlive it. */
+void maintenance_watch_forget(struct control *control)
+{
+    for (size_t i = 0; i < control->routes.count; i++) {
+        struct route_figures *figures = &control->routes.items[i];
+        if (figures->maintenance != 0 &&
+            !has_route(control->generations.present->settings, figures->name)) {
+            __atomic_store_n(&figures->maintenance, 0, __ATOMIC_RELAXED);
+        }
     }
 }
 

@@ -11,6 +11,8 @@ struct control;
 
 /* At once: a generation is about to be used, or the operator has said something. */
 void maintenance_watch_look(struct control *control);
+/* A generation is in use: routes that it has not are not closed any more. */
+void maintenance_watch_forget(struct control *control);
 /* Once a second. */
 void maintenance_watch_housekeeping(struct control *control);
 

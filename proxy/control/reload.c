@@ -92,6 +92,7 @@ static void reload_on_adopted(struct message *message, void *receiver)
         reload_tell(control, RELOAD_TAKEN, NULL);
     }
     generation_free(control, &control->generations.leaving);
+    maintenance_watch_forget(control);
     listeners_sweep(control, control->generations.present);
     pools_collect(control->pools);
     readiness_watch_look(control);

@@ -72,6 +72,14 @@ def configured(s):
         check(proxy.reload({"routes": [{"name": "shop", "path_prefix": "/shop", "upstream": "app"}]}), "the reload was rejected")
         check(not closed(proxy, "/shop/x"), "it is closed")
         check("route shop: maintenance is over" in proxy.log(), "the log does not say so")
+    with s.case("a closed route that leaves the configuration is not shown as closed"):
+        act(proxy, "/routes/shop/maintenance/on")
+        check(proxy.reload({"routes": [{"name": "rest", "upstream": "app"}]}), "the reload was rejected")
+        eventually(lambda: proxy.metric("evenkeel_route_maintenance", route="shop") is None, "there is no series")
+        check(proxy.reload({"routes": [{"name": "shop", "path_prefix": "/shop", "upstream": "app"}, {"name": "rest", "upstream": "app"}]}),
+              "the reload was rejected")
+        check(closed(proxy, "/shop/x"), "the operator's word does not hold")
+        act(proxy, "/routes/shop/maintenance/off")
 
 
 @scenario("clients that maintenance.allow names are not served, or others are")

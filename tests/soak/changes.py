@@ -84,6 +84,8 @@ def _draw_route(draw, prefix, name, upstream):
     if draw.random() < 0.3:
         route["key_rate"] = {"per_second": 2000.0, "burst": 500.0}
     if draw.random() < 0.3:
+        route["buffer_request"] = draw.choice(("1KiB", "64KiB", "2MiB"))
+    if draw.random() < 0.3:
         total_s = int(upstream["timeouts"]["total"].removesuffix("s"))  # a longer deadline is an error
         route["deadline"] = f"{draw.randint(500, min(4000, total_s * 1000))}ms"
     return route
