@@ -82,11 +82,18 @@ def drain(s):
 def cut(s):
     origin, _ = holding_origin(s)
     proxy = cleartext(s, origin, {"drain": {"grace": "3s"}})
-    with H2Client(proxy.address) as client:
-        held = client.ask("GET", "/hold")
-        origin.request_for("/hold")
+    origin.on("/large", status=200, body=b"x" * (1 << 20))
+    with H2Client(proxy.address, settings={h2.INITIAL_WINDOW_SIZE: 100000}, automatic=False) as client:
+        client.open_window(0, 1 << 30)
+        streams = [client.ask("GET", "/large" if number % 3 == 1 else f"/hold/{number}") for number in range(30)]
+        begun = streams[1::3]
+        held = [stream for stream in streams if stream not in begun]
+        origin.request_for("/hold/29")
+        for stream in begun:
+            client.head_of(stream)
         proxy.signal(signal.SIGTERM)
-        check_equal(client.response(held).status, 503, "what had no response yet")
+        check_equal({client.response(stream).status for stream in held}, {503}, "what had no response yet")
+        check_equal({client.reset_of(stream) for stream in begun}, {h2.CANCEL}, "what had begun")
         proxy.expect_clean_exit(codes=(3,))
 
 
