@@ -25,6 +25,11 @@ void check_auth(struct loading *loading, size_t number, const struct text_index 
 
 /* A route asks for an upstream, and the file has none: says so once, unless what is said already is the cause. */
 void check_say_no_upstreams(struct loading *loading);
+/* The part of these that concerns where its requests go. cookies: the names of sticky cookies so far, with their routes. */
+void check_placement(struct loading *loading, size_t number, struct text_index *cookies);
+
+/* An error of a route's key; "": of the route. */
+void say_of_route(struct loading *loading, size_t number, const char *key, const char *text);
 
 /* The part of these that concerns mirror of a route. */
 void check_mirror(struct loading *loading, size_t number, const struct text_index *upstreams);

@@ -28,6 +28,16 @@ static void say_unknown(struct loading *loading, size_t number, const char *name
     say(loading, number, text);
 }
 
+static bool leads_to(const struct route_settings *route, const char *upstream)
+{
+    for (size_t i = 0; i < route->upstream_count; i++) {
+        if (strcmp(route->upstreams[i].name, upstream) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void check_mirror(struct loading *loading, size_t number, const struct text_index *upstreams)
 {
     struct route_settings *route = &loading->settings->routes[number];
@@ -42,7 +52,7 @@ void check_mirror(struct loading *loading, size_t number, const struct text_inde
     route->mirror.upstream_index = (size_t)(upstream - loading->settings->upstreams);
     if (route->upstream == NULL) {
         say(loading, number, "has no effect without an upstream");
-    } else if (strcmp(route->upstream, route->mirror.upstream) == 0) {
+    } else if (leads_to(route, route->mirror.upstream)) {
         say(loading, number, "is the upstream of the route: it would get each request twice");
     }
 }

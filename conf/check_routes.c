@@ -84,9 +84,8 @@ static void say_unknown_name(struct loading *loading, size_t route, const char *
 
 /* A deadline of a route that is longer than the upstream's own limit has no effect. */
 static void check_route_deadline(struct loading *loading, const struct route_settings *route,
-                                 const char *path)
+                                 const struct upstream_settings *upstream, const char *path)
 {
-    const struct upstream_settings *upstream = &loading->settings->upstreams[route->upstream_index];
     if (route->deadline_ms > upstream->timeouts.total_ms) {
         loading_report(loading, SETTINGS_ERROR, path,
                        "deadline is longer than timeouts.total of upstream \"%s\" (%" PRIu64
@@ -95,26 +94,24 @@ static void check_route_deadline(struct loading *loading, const struct route_set
     }
 }
 
-static void check_route_upstream(struct loading *loading, size_t number,
+static void check_route_upstream(struct loading *loading, size_t number, struct route_upstream *one,
                                  const struct text_index *upstreams)
 {
     struct settings *settings = loading->settings;
-    struct route_settings *route = &settings->routes[number];
-    const struct upstream_settings *upstream = text_index_find(upstreams, route->upstream);
+    const struct route_settings *route = &settings->routes[number];
+    struct upstream_settings *upstream = text_index_find(upstreams, one->name);
     char path[64];
     if (upstream == NULL) {
-        say_unknown_name(loading, number, "upstream", route->upstream,
-                         nearest_name(route->upstream, settings->upstreams,
-                                      settings->upstream_count, sizeof *settings->upstreams));
+        say_unknown_name(loading, number, "upstream", one->name,
+                         nearest_name(one->name, settings->upstreams, settings->upstream_count,
+                                      sizeof *settings->upstreams));
         return;
     }
-    route->upstream_index = (size_t)(upstream - settings->upstreams);
+    one->index = (size_t)(upstream - settings->upstreams);
+    upstream->sticky = upstream->sticky || route->sticky.cookie != NULL;
     snprintf(path, sizeof path, "routes.[%zu]", number);
-    if (!follow_route(&loading->arena, upstream, route)) {
-        return;
-    }
-    if (route->timeouts == NULL) {
-        check_route_deadline(loading, route, path);
+    if (follow_route(&loading->arena, upstream, route, one) && one->timeouts == NULL) {
+        check_route_deadline(loading, route, upstream, path);
     }
 }
 
@@ -188,7 +185,7 @@ static void check_route_match(struct loading *loading, size_t number)
 
 /* ---- what a route does ---- */
 
-static void say_of_route(struct loading *loading, size_t number, const char *key, const char *text)
+void say_of_route(struct loading *loading, size_t number, const char *key, const char *text)
 {
     char path[96];
     snprintf(path, sizeof path, "routes.[%zu]%s%s", number, key[0] != '\0' ? "." : "", key);
@@ -332,7 +329,7 @@ static void check_route_edge(struct loading *loading, size_t number)
 static void check_references(struct loading *loading)
 {
     struct settings *settings = loading->settings;
-    struct text_index upstreams = {NULL, 0, 0};
+    struct text_index upstreams = {NULL, 0, 0}, cookies = {NULL, 0, 0};
     for (size_t i = 0; i < settings->upstream_count; i++) {
         index_name(loading, &upstreams, settings->upstreams[i].name, &settings->upstreams[i]);
     }
@@ -341,11 +338,12 @@ static void check_references(struct loading *loading)
         check_route_edge(loading, i);
         check_auth(loading, i, &upstreams);
         check_mirror(loading, i, &upstreams);
-        if (settings->routes[i].upstream == NULL) {
-            continue;
+        check_placement(loading, i, &cookies);
+        for (size_t j = 0; j < settings->routes[i].upstream_count; j++) {
+            check_route_upstream(loading, i, &settings->routes[i].upstreams[j], &upstreams);
         }
-        check_route_upstream(loading, i, &upstreams);
     }
+    text_index_release(&cookies);
     text_index_release(&upstreams);
 }
 

@@ -114,7 +114,7 @@ static bool replace(uint64_t *timeout_ms, uint64_t given_ms)
 }
 
 bool follow_route(struct arena *arena, const struct upstream_settings *upstream,
-                  struct route_settings *route)
+                  const struct route_settings *route, struct route_upstream *ret_upstream)
 {
     const struct timeout_settings *own = &route->given_timeouts;
     struct timeout_settings timeouts = upstream->timeouts;
@@ -134,7 +134,7 @@ bool follow_route(struct arena *arena, const struct upstream_settings *upstream,
     struct timeout_settings *kept = arena_take(arena, sizeof *kept);
     if (kept != NULL) {
         *kept = timeouts;
-        route->timeouts = kept;
+        ret_upstream->timeouts = kept;
     }
     return kept != NULL;
 }

@@ -18,9 +18,10 @@ void follow_settings(const config_setting_t *item, struct upstream_settings *ups
 void follow_compress(const config_setting_t *item, const struct compress_settings *top,
                      struct compress_settings *own);
 
-/* Completes the timeouts of a route that has some of its own. False: no memory. */
+/* Completes the timeouts of a route that has some of its own, for one of its upstreams. False: no memory. */
 __attribute__((warn_unused_result)) bool follow_route(struct arena *arena,
                                                       const struct upstream_settings *upstream,
-                                                      struct route_settings *route);
+                                                      const struct route_settings *route,
+                                                      struct route_upstream *ret_upstream);
 
 #endif

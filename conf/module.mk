@@ -9,6 +9,7 @@ libconf_a_SOURCES = \
 	%D%/check.h \
 	%D%/check_auth.c \
 	%D%/check_mirror.c \
+	%D%/check_placement.c \
 	%D%/check_routes.c \
 	%D%/checklist.c \
 	%D%/checklist.h \
@@ -36,6 +37,7 @@ libconf_a_SOURCES = \
 	%D%/mend.h \
 	%D%/path_regex.c \
 	%D%/path_regex.h \
+	%D%/placement_settings.h \
 	%D%/read_text.c \
 	%D%/read_text.h \
 	%D%/schema.c \
@@ -47,7 +49,7 @@ libconf_a_SOURCES = \
 	%D%/schema_listen.c \
 	%D%/schema_mirror.c \
 	%D%/schema_numbers.c \
-	%D%/schema_places.c \
+	%D%/schema_placement.c %D%/schema_places.c \
 	%D%/schema_routes.c \
 	%D%/schema_types.c \
 	%D%/schema_types.h \

@@ -41,8 +41,23 @@ const struct schema_row schema_route_rows[] = {
     {"clients", &type_prefix_list, NULL, AT(match.clients),
      .help =
          "the route takes only requests of clients with these addresses; behind trusted_peers the client is the one that they name"},
-    {"upstream", &type_optional_text, NULL, AT(upstream),
-     .help = "upstream that gets the requests of the route"},
+    {"upstream", &type_route_upstream_list, NULL, AT(upstreams),
+     .also_at = offsetof(struct route_settings, upstream),
+     .help =
+         "upstream that gets the requests of the route, or several: [ \"app weight=95\", \"canary weight=5\" ] get them by weight (0 to 1000, else 1). The choice is not made anew when an upstream is out or its breaker is open"},
+    {"split.key", &type_split_key, "none", AT(split.key),
+     .also_at = offsetof(struct route_settings, split.key_name),
+     .help =
+         "what keeps requests at one of several upstreams: those with the same \"client\" (address), \"host\", \"header:NAME\" or \"cookie:NAME\" go to the same one; none, and requests without the field or cookie: each request for itself"},
+    {"sticky.cookie", &type_cookie_name, NULL, AT(sticky.cookie),
+     .help =
+         "a client stays at the endpoint that answered it, while that is in use: a cookie of this name is set, which names the endpoint in a way that only this proxy can read or make; none: no cookie"},
+    {"sticky.max_age", &type_duration, NULL, AT(sticky.max_age_ms), .min = SECOND, .max = 366 * DAY,
+     .help =
+         "lifetime of that cookie from when it is set (Max-Age); none: until the browser ends"},
+    {"sticky.same_site", &type_word, "lax", AT(sticky.same_site), .words = schema_same_sites,
+     .help =
+         "SameSite of that cookie; \"none\" sends it with requests from other sites too, over TLS only"},
     {"redirect.to", &type_edge_text, NULL, AT(redirect.to),
      .help =
          "the route answers with a redirect to this URL, such as \"https://{host}{target}\", in place of an upstream"},
@@ -186,7 +201,7 @@ const struct schema_row schema_route_rows[] = {
     {"key_rate.key", &type_key, "client", AT(key_rate.key),
      .also_at = offsetof(struct route_settings, key_rate.key_name),
      .help =
-         "what the key of a request is: \"host\", \"client\" (its address) or \"header:NAME\"; requests without the field share one key"},
+         "what the key of a request is: \"host\", \"client\" (its address), \"header:NAME\" or \"cookie:NAME\"; requests without the field or cookie share one key"},
     {"key_rate.keys", &type_count, "16384", AT(key_rate.keys_count), .min = 8, .max = 16e6,
      .help =
          "number of keys that are remembered; those that use least of their rate are forgotten first"},
@@ -195,7 +210,7 @@ const struct schema_row schema_route_rows[] = {
     {"shards.key", &type_key, "header:X-Tenant", AT(shards.key),
      .also_at = offsetof(struct route_settings, shards.key_name),
      .help =
-         "what the key is that chooses the shard of a request: \"host\", \"client\" (its address) or \"header:NAME\""},
+         "what the key is that chooses the shard of a request: \"host\", \"client\" (its address), \"header:NAME\" or \"cookie:NAME\""},
     {"shards.shuffle", &type_bool, "false", AT(shards.shuffle),
      .help =
          "each key has two shards and uses the emptier one, so that a key that fills its shards leaves one shard to most other keys"},

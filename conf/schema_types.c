@@ -186,29 +186,35 @@ static void print_balance(const struct schema_row *row, const void *element, FIL
     fprintf(out, "\"%s%s\"", balance_method_rows[method].word, text_in(element, row->also_at));
 }
 
+static const char *const key_words[] = {ENUM_NAMES(KEY_SOURCES)};
+
+static bool take_split_key(struct arena *arena, const struct schema_row *row, void *element,
+                           const char *text)
+{
+    for (size_t i = 0; i < sizeof key_words / sizeof key_words[0]; i++) {
+        size_t bytes = strlen(key_words[i]);
+        const char *name = text + bytes;
+        bool named = key_words[i][bytes - 1] == ':';
+        if (strncmp(text, key_words[i], bytes) != 0 ||
+            (named ? !value_is_token(name, strlen(name)) : *name != '\0')) {
+            continue;
+        }
+        *(enum key_source *)field_of(element, row->at) = (enum key_source)i;
+        *(const char **)field_of(element, row->also_at) = NULL;
+        return !named || store_text(arena, element, row->also_at, name, strlen(name));
+    }
+    return false;
+}
+
 static bool take_key(struct arena *arena, const struct schema_row *row, void *element,
                      const char *text)
 {
-    enum key_source *source = field_of(element, row->at);
-    *(const char **)field_of(element, row->also_at) = NULL;
-    if (strcmp(text, "host") == 0) {
-        *source = KEY_HOST;
-        return true;
-    }
-    if (strcmp(text, "client") == 0) {
-        *source = KEY_CLIENT;
-        return true;
-    }
-    *source = KEY_HEADER;
-    const char *name = text + strlen("header:");
-    return strncmp(text, "header:", strlen("header:")) == 0 && value_is_token(name, strlen(name)) &&
-           store_text(arena, element, row->also_at, name, strlen(name));
+    return strcmp(text, key_words[KEY_NONE]) != 0 && take_split_key(arena, row, element, text);
 }
 
 static void print_key(const struct schema_row *row, const void *element, FILE *out)
 {
-    static const char *const names[] = {ENUM_NAMES(KEY_SOURCES)};
-    fprintf(out, "\"%s%s\"", names[*(const enum key_source *)field_in(element, row->at)],
+    fprintf(out, "\"%s%s\"", key_words[*(const enum key_source *)field_in(element, row->at)],
             text_in(element, row->also_at));
 }
 
@@ -398,9 +404,16 @@ const struct schema_type type_status_range = {
 };
 const struct schema_type type_key = {
     .name = "key",
-    .expected = "\"host\", \"client\" or \"header:NAME\"",
+    .expected = "\"host\", \"client\", \"header:NAME\" or \"cookie:NAME\"",
     .quoted = true,
     .take = take_key,
+    .print = print_key,
+};
+const struct schema_type type_split_key = {
+    .name = "key",
+    .expected = "\"none\", \"host\", \"client\", \"header:NAME\" or \"cookie:NAME\"",
+    .quoted = true,
+    .take = take_split_key,
     .print = print_key,
 };
 const struct schema_type type_header = {

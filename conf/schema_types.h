@@ -19,11 +19,15 @@ extern const struct schema_type type_duration, type_size, type_size_or_auto, typ
     type_pair, type_name_list, type_header, type_method_list, type_field_list, type_protocol_list,
     type_alpn_list, type_endpoint_list, type_condition_list, type_certificate_list,
     type_status_range, type_edge_text, type_edge_body, type_fields, type_page_list, type_mirror,
-    type_removed_list, type_coding_list, type_media_list, type_file_list, type_try_list;
+    type_removed_list, type_coding_list, type_media_list, type_file_list, type_try_list,
+    type_split_key, type_route_upstream_list, type_cookie_name;
 
 /* Whether a field is written by the proxy itself, so that no route may change it. */
 bool edge_field_kept(const char *name);
 #define EDGE_FIELD_KEPT_FORMAT "%s is written by the proxy itself%s"
+
+/* Words of sticky.same_site. */
+extern const char *const schema_same_sites[];
 
 /* The rows of routes, in conf/schema_routes.c. */
 extern const struct schema_row schema_route_rows[];

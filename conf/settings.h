@@ -19,6 +19,7 @@
 #include "conf/edge_text.h"
 #include "conf/grpc_status.h"
 #include "conf/listener_settings.h"
+#include "conf/placement_settings.h"
 #include "steady/address.h"
 #include "steady/enum_names.h"
 
@@ -56,10 +57,6 @@ enum upstream_protocol { ENUM_VALUES(UPSTREAM_PROTOCOLS) };
 #define HEALTH_TYPES(X) \
     X(HEALTH_HTTP, "http") X(HEALTH_TCP, "tcp") X(HEALTH_TLS, "tls") X(HEALTH_GRPC, "grpc")
 enum health_type { ENUM_VALUES(HEALTH_TYPES) };
-
-/* The name of a header follows "header:". */
-#define KEY_SOURCES(X) X(KEY_HOST, "host") X(KEY_HEADER, "header:") X(KEY_CLIENT, "client")
-enum key_source { ENUM_VALUES(KEY_SOURCES) };
 
 #define READINESS_THENS(X) X(READINESS_READY_COLD, "ready_cold") X(READINESS_NOT_READY, "not_ready")
 enum readiness_then { ENUM_VALUES(READINESS_THENS) };
@@ -283,6 +280,7 @@ struct upstream_settings {
     struct health_settings health;
     struct maintenance_settings maintenance;
     bool required;
+    bool sticky; /* a route of it is sticky, so that its endpoints are found by their tokens */
 };
 
 struct shard_settings {
@@ -398,8 +396,11 @@ struct access_settings {
 struct route_settings {
     const char *name; /* unique; "route-1"... when not given */
     struct route_match_settings match;
-    const char *upstream;  /* NULL: the route answers itself */
-    size_t upstream_index; /* into settings.upstreams */
+    struct route_upstream *upstreams; /* in the order of the file */
+    size_t upstream_count;            /* 0: the route answers itself */
+    const char *upstream;             /* the first one's name; NULL: none */
+    struct split_settings split;
+    struct sticky_settings sticky;
     struct redirect_settings redirect;
     struct respond_settings respond;
     struct file_settings files;
@@ -414,8 +415,6 @@ struct route_settings {
     uint64_t body_bytes;               /* in place of limits.body; 0: not given */
     uint64_t buffer_bytes;             /* of a body, taken in before it is forwarded; 0: none */
     struct timeout_settings given_timeouts; /* 0: not given */
-    const struct timeout_settings
-        *timeouts; /* with those and the upstream's; NULL: the upstream's */
     const char *const
         *upgrades; /* protocols, maybe with a version; NULL: any that may be upgraded to */
     size_t upgrade_count;
@@ -487,6 +486,7 @@ struct settings {
     struct resolver_settings resolver;
     struct tls_session_settings tls_sessions;
     struct tls_ticket_settings tls_tickets;
+    struct sticky_key_settings sticky;
     struct readiness_settings readiness;
     struct warm_state_settings warm_state;
     struct upgrade_settings upgrade;

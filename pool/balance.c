@@ -137,9 +137,8 @@ static bool cold(const struct choosing *choosing, struct endpoint *endpoint)
 }
 
 /* `draw`: 0..TRAFFIC_SHARE_WHOLE - 1; it decides while the endpoint may take only a part of its share. */
-static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
+static bool endpoint_fits(struct choosing *choosing, struct endpoint *endpoint, uint32_t draw)
 {
-    struct endpoint *endpoint = choosing->group->endpoints[i];
     const struct pick_options *options = choosing->options;
     uint32_t share = __atomic_load_n(&endpoint->verdict.traffic_share, __ATOMIC_RELAXED);
     if (share == 0 || avoided(choosing, endpoint)) {
@@ -155,6 +154,11 @@ static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
         return false;
     }
     return options->usable == NULL || options->usable(endpoint, options->owner);
+}
+
+static bool fits_draw(struct choosing *choosing, size_t i, uint32_t draw)
+{
+    return endpoint_fits(choosing, choosing->group->endpoints[i], draw);
 }
 
 static bool fits(struct choosing *choosing, size_t i)
@@ -434,6 +438,15 @@ enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream
 {
     struct choosing choosing = {
         .worker = worker, .view = view, .options = options, .avoiding = options->avoid_count > 0};
+    if (__builtin_expect(options->preferred != NULL, 0)) {
+        bool fits_it = endpoint_fits(&choosing, options->preferred, 0);
+        *options->ret_full = choosing.full;
+        choosing.full = false; /* others may have room */
+        if (fits_it) {
+            *ret_endpoint = options->preferred;
+            return PICK_OK;
+        }
+    }
     for (;;) {
         for (size_t i = 0; i < ENDPOINT_GROUPS && !choosing.full; i++) {
             choosing.group = &view->groups[i];

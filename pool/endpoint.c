@@ -190,7 +190,8 @@ static bool name_endpoint(struct endpoint *endpoint, const struct endpoint_setti
         return false;
     }
     endpoint->names.label = make_label(endpoint, settings->literal);
-    return endpoint->names.label != NULL;
+    return endpoint->names.label != NULL &&
+           token_make(&endpoint->pools->token_key, endpoint->names.label, endpoint->names.token);
 }
 
 static bool accompany_endpoint(struct endpoint *endpoint)

@@ -22,6 +22,7 @@
 #include "steady/address.h"
 #include "steady/bound.h"
 #include "steady/strata.h"
+#include "tls/token.h"
 
 #define CACHE_LINE_BYTES 64
 
@@ -119,8 +120,9 @@ struct endpoint_names {
     const char *authority; /* as in a Host field */
     const char *
         identity; /* whom the settings name, and so a certificate has to: never what DNS chose (RFC 6125 6.2.1) */
-    const char *label; /* detail of its bound */
-    const char *key;   /* in the index of its views */
+    const char *label;            /* detail of its bound */
+    const char *key;              /* in the index of its views */
+    char token[TOKEN_TEXT_BYTES]; /* of its label, for cookies */
 };
 
 /* What health tells workers about the endpoint, and what workers tell health. */

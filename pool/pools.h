@@ -62,7 +62,8 @@ struct pools {
     const struct probe_speech *probe_http2;  /* NULL likewise */
     struct health *health;                   /* NULL: not started */
     struct tls_clients *tls;
-    pools_names_fn *names; /* NULL: no name has an address */
+    struct seal_key token_key; /* of the endpoints' tokens */
+    pools_names_fn *names;     /* NULL: no name has an address */
     void *names_owner;
     /* Only tests change these. */
     uint64_t recheck_ms; /* interval of the checks in the wait lists of upstreams */

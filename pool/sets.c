@@ -100,6 +100,10 @@ static bool add_endpoint(struct building *building, struct endpoint *endpoint, u
     if (!make_space(view) || !text_index_add(&view->by_key, endpoint->names.key, endpoint)) {
         return false;
     }
+    if (view->settings->sticky &&
+        !text_index_add(&view->by_token, endpoint->names.token, endpoint)) {
+        return false;
+    }
     endpoint->place = view->endpoint_count;
     view->endpoints[view->endpoint_count] = endpoint;
     view->weight_ends[view->endpoint_count++] = weight;
@@ -206,6 +210,11 @@ const struct upstream_view *upstream_set_find(const struct upstream_set *set, co
 {
     const struct upstream_set_record *record = container_of(set, struct upstream_set_record, set);
     return text_index_find(&record->by_name, name);
+}
+
+struct endpoint *upstream_view_find(const struct upstream_view *view, const char *token)
+{
+    return view->by_token.count > 0 ? text_index_find(&view->by_token, token) : NULL;
 }
 
 /* The view of that name in the newest live set that has it, if its connections may serve these settings too. */
@@ -341,6 +350,7 @@ static void free_record(struct upstream_set_record *record)
         free(view->endpoints);
         free(view->weight_ends);
         text_index_release(&view->by_key);
+        text_index_release(&view->by_token);
     }
     free(record->set.views);
     text_index_release(&record->by_name);

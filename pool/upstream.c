@@ -70,6 +70,17 @@ void pools_set_hooks(struct pools *pools, const struct pools_hooks *hooks)
     pools->hooks = *hooks;
 }
 
+void pools_set_token_key(struct pools *pools, const struct seal_key *key)
+{
+    CHECK(TAILQ_EMPTY(&pools->known));
+    pools->token_key = *key;
+}
+
+const struct seal_key *pools_token_key(const struct pools *pools)
+{
+    return &pools->token_key;
+}
+
 void pools_set_http2(struct pools *pools, const struct connection_protocol *http2)
 {
     CHECK(TAILQ_EMPTY(&pools->known));
@@ -120,6 +131,11 @@ void pools_free(struct pools **pools_pointer)
 struct session_cache *pools_sessions(struct pools *pools)
 {
     return tls_clients_sessions(pools->tls);
+}
+
+const char *endpoint_token(const struct endpoint *endpoint)
+{
+    return endpoint->names.token;
 }
 
 const char *endpoint_text(const struct endpoint *endpoint)

@@ -49,8 +49,9 @@ struct upstream_view {
     const struct upstream_settings *settings; /* lives as long as the view */
     struct upstream *upstream;
     struct endpoint **endpoints;
-    size_t endpoint_count;    /* 0: no name of the upstream has an address */
-    struct text_index by_key; /* control: the endpoints by struct endpoint_names.key */
+    size_t endpoint_count;      /* 0: no name of the upstream has an address */
+    struct text_index by_key;   /* control: the endpoints by struct endpoint_names.key */
+    struct text_index by_token; /* the same by their tokens, for sticky routes; else empty */
     uint32_t *weight_ends;
     struct endpoint_group groups[ENDPOINT_GROUPS]; /* in this order in endpoints */
     struct tls_client *tls;                        /* a reference; NULL: no TLS */
@@ -122,6 +123,10 @@ void pools_set_http2(struct pools *pools, const struct connection_protocol *http
 struct probe_speech;
 /* To be called before the first set is built: how probes ask over HTTP/2. */
 void pools_set_probe_http2(struct pools *pools, const struct probe_speech *speech);
+struct seal_key;
+/* To be called before the first set is built: the key of the endpoints' tokens. */
+void pools_set_token_key(struct pools *pools, const struct seal_key *key);
+const struct seal_key *pools_token_key(const struct pools *pools);
 /* To be called before the first set is built: gives the function that finds addresses of names. Without it only literal
    addresses become endpoints. */
 void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner);
@@ -160,6 +165,10 @@ const char *endpoint_text(
 const char *endpoint_address_text(const struct endpoint *endpoint); /* "10.0.0.7:8080" */
 /* The host and port as in a Host field; "localhost" for a UNIX socket. */
 const char *endpoint_authority(const struct endpoint *endpoint);
+/* A name of TOKEN_BYTES characters that tells nothing about the endpoint (tls/token.h). */
+const char *endpoint_token(const struct endpoint *endpoint);
+/* The endpoint with that token, in the view of an upstream that a sticky route leads to; NULL: none. */
+struct endpoint *upstream_view_find(const struct upstream_view *view, const char *token);
 bool endpoint_retired(const struct endpoint *endpoint);
 struct upstream *endpoint_upstream(const struct endpoint *endpoint);
 void *endpoint_companion(const struct endpoint *endpoint); /* struct pools_hooks; NULL: none */

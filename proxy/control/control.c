@@ -19,6 +19,7 @@
 #include "proxy/control/names.h"
 #include "proxy/control/pid_file.h"
 #include "proxy/control/reload.h"
+#include "proxy/control/sticky_key.h"
 #include "proxy/control/tls_watch.h"
 #include "proxy/control/upstream_tls.h"
 #include "proxy/control/user.h"
@@ -205,6 +206,9 @@ static bool control_start_workers(struct control *control)
         control->routes.leftovers == NULL || control->probe.scratch == NULL ||
         !pools_start_health(control->pools, &health)) {
         log_error(control->log, "start: no memory");
+        return false;
+    }
+    if (!sticky_key_begin(control)) {
         return false;
     }
     pools_set_http2(control->pools, &h2_connection_protocol);

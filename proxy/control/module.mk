@@ -16,6 +16,7 @@ libproxy_a_SOURCES += \
 	%D%/reload.c %D%/reload.h \
 	%D%/signals.c %D%/signals.h \
 	%D%/start_check.c %D%/start_check.h \
+	%D%/sticky_key.c %D%/sticky_key.h \
 	%D%/takeover.c %D%/takeover.h \
 	%D%/tls_watch.c %D%/tls_watch.h \
 	%D%/trouble.c %D%/trouble.h \

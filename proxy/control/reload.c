@@ -125,6 +125,9 @@ static void reload_warn_fixed(struct control *control, const struct settings *se
         log_warn(control->log, "reload: admin.listen stays %s until a restart",
                  now->admin.listen_text);
     }
+    if (strcmp(settings->sticky.key_file, now->sticky.key_file) != 0) {
+        log_warn(control->log, "reload: sticky.key_file stays as it is until a restart");
+    }
     if (strcmp(settings->user, now->user) != 0 || strcmp(settings->pid_file, now->pid_file) != 0) {
         log_warn(control->log, "reload: user and pid_file stay as they are until a restart");
     }

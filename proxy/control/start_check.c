@@ -145,20 +145,25 @@ static void check_ticket_keys(struct start_check *check)
     tls_ticket_keys_free(&keys);
 }
 
-static void check_warm_key(struct start_check *check)
+static void check_key_file(struct start_check *check, const char *name, const char *path)
 {
-    const char *path = check->settings->warm_state.key_file;
     struct seal_key key;
     if (path[0] == '\0') {
         return;
     }
     enum seal_result result = seal_key_load(path, &key);
     if (result != SEAL_OK) {
-        found(check, SETTINGS_ERROR, "warm_state.key_file: %s: %s", path,
+        found(check, SETTINGS_ERROR, "%s: %s: %s", name, path,
               result == SEAL_KEY_UNREADABLE ? strerror(errno) : seal_result_name(result));
         return;
     }
     seal_key_forget(&key);
+}
+
+static void check_key_files(struct start_check *check)
+{
+    check_key_file(check, "warm_state.key_file", check->settings->warm_state.key_file);
+    check_key_file(check, "sticky.key_file", check->settings->sticky.key_file);
 }
 
 /* ---- files that are written ---- */
@@ -190,7 +195,7 @@ static void check_files(struct start_check *check)
 
 /* What a reload reads again comes first. */
 static void (*const checks[])(struct start_check *check) = {
-    check_listener_tls, check_upstream_tls, check_ticket_keys, check_warm_key,
+    check_listener_tls, check_upstream_tls, check_ticket_keys, check_key_files,
     check_user,         check_addresses,    check_files,
 };
 #define CHECKS_OF_RELOADS 4

@@ -13,6 +13,7 @@
 #include "pool/resolver.h"
 #include "proxy/control/control_state.h"
 #include "proxy/control/maintenance_watch.h"
+#include "proxy/control/sticky_key.h"
 #include "proxy/policy/policy_memory.h"
 #include "steady/hash.h"
 #include "tls/session_memory.h"
@@ -152,6 +153,7 @@ static const struct warm_section {
     {7, WARM_WORD, "forced breakers", save_forced, restore_forced},
     {8, WARM_MEMORY, "upgrade counts", save_upgrades, restore_upgrades},
     {9, WARM_WORD, "words on maintenance", save_maintenance, restore_maintenance},
+    {10, WARM_FIRST, "keys of sticky cookies", sticky_key_save, sticky_key_restore},
 };
 
 #define SECTION_COUNT (sizeof sections / sizeof sections[0])

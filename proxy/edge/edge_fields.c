@@ -135,6 +135,8 @@ bool edge_edit_request(const struct edge_edits *edits, const struct edge_facts *
 
 /* ---- heads of responses ---- */
 
+const struct edge_extra edge_no_extra = {"", NULL, 0, false};
+
 static size_t written_count(const struct field_edit_settings *edit)
 {
     return edit != NULL ? edit->set_count + edit->add_count : 0;
@@ -144,10 +146,10 @@ static size_t written_count(const struct field_edit_settings *edit)
 #define RESPONSE_LINES_BYTES (2 * EDGE_TEXT_MAX_BYTES)
 
 size_t edge_response_bytes(const struct edge_edits *edits, const struct http_head *head,
-                           size_t location_bytes)
+                           const struct edge_extra *extra)
 {
     size_t added = 1 + written_count(edits->of[0]) + written_count(edits->of[1]);
-    return edge_head_copy_bytes(head, added) + RESPONSE_LINES_BYTES + location_bytes;
+    return edge_head_copy_bytes(head, added) + RESPONSE_LINES_BYTES + extra->value_bytes;
 }
 
 size_t edge_head_copy_bytes(const struct http_head *head, size_t added_count)
@@ -208,15 +210,24 @@ static void head_add_fields(struct http_head *head, struct buf *space,
     }
 }
 
+static void head_add_extra(struct http_head *head, struct buf *space,
+                           const struct edge_extra *extra)
+{
+    size_t bytes = strlen(extra->name) + extra->value_bytes;
+    if (extra->value_bytes > 0 && bytes <= buf_space(space)) {
+        memcpy(space->bytes + space->end + strlen(extra->name), extra->value, extra->value_bytes);
+        edge_head_add(head, space, extra->name, extra->value_bytes);
+    }
+}
+
 void edge_edit_response(const struct edge_edits *edits, const struct edge_facts *facts,
-                        const struct http_head *head, const char *location, size_t location_bytes,
+                        const struct http_head *head, const struct edge_extra *extra,
                         struct buf *space, struct http_head *ret_head)
 {
     size_t added = 1 + written_count(edits->of[0]) + written_count(edits->of[1]);
     edge_head_copy(head, added, space, ret_head);
-    if (location != NULL) {
-        memcpy(space->bytes + space->end + strlen("Location"), location, location_bytes);
-        edge_head_add(ret_head, space, "Location", location_bytes);
+    if (!extra->last) {
+        head_add_extra(ret_head, space, extra);
     }
     for (size_t i = 0; i < 2; i++) {
         const struct field_edit_settings *edit = edits->of[i];
@@ -225,5 +236,8 @@ void edge_edit_response(const struct edge_edits *edits, const struct edge_facts 
             head_add_fields(ret_head, space, edit->set, edit->set_count, facts);
             head_add_fields(ret_head, space, edit->add, edit->add_count, facts);
         }
+    }
+    if (extra->last) {
+        head_add_extra(ret_head, space, extra);
     }
 }

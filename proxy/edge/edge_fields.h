@@ -38,12 +38,21 @@ void edge_head_copy(const struct http_head *head, size_t added_count, struct buf
    before it. */
 void edge_head_add(struct http_head *head, struct buf *space, const char *name, size_t value_bytes);
 
+/* A field of ours that a response gets. */
+struct edge_extra {
+    const char *name;
+    const char *value;
+    size_t value_bytes; /* 0: none */
+    bool last;          /* it comes after the edits, which do not touch it */
+};
+extern const struct edge_extra edge_no_extra;
+
 /* How much space edge_edit_response() needs. */
 size_t edge_response_bytes(const struct edge_edits *edits, const struct http_head *head,
-                           size_t location_bytes);
-/* For responses: a head like `head` with the edits, in the space. location: a field to add; NULL: none. */
+                           const struct edge_extra *extra);
+/* For responses: a head like `head` with the edits and the extra field, in the space. */
 void edge_edit_response(const struct edge_edits *edits, const struct edge_facts *facts,
-                        const struct http_head *head, const char *location, size_t location_bytes,
+                        const struct http_head *head, const struct edge_extra *extra,
                         struct buf *space, struct http_head *ret_head);
 
 #endif

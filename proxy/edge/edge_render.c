@@ -133,17 +133,18 @@ static struct value value_of_cookie(const struct edge_facts *facts, const struct
                : (struct value){"", 0};
 }
 
-/* Behind a trusted peer that ends TLS, the scheme is the one that it tells of. */
-static struct value value_of_scheme(const struct edge_facts *facts)
+bool edge_is_secure(const struct edge_facts *facts)
 {
     const struct http_field *told =
         facts->trusted ? head_find(facts->head, FIELD_X_FORWARDED_PROTO) : NULL;
-    bool secure = facts->secure;
-    if (told != NULL) {
-        secure = told->value_bytes == 5 &&
-                 strncasecmp(facts->head->base + told->value_at, "https", 5) == 0;
-    }
-    return value_of_text(secure ? "https" : "http");
+    return told == NULL ? facts->secure
+                        : told->value_bytes == 5 &&
+                              strncasecmp(facts->head->base + told->value_at, "https", 5) == 0;
+}
+
+static struct value value_of_scheme(const struct edge_facts *facts)
+{
+    return value_of_text(edge_is_secure(facts) ? "https" : "http");
 }
 
 /* Between the quotes of Subject="..." */

@@ -53,6 +53,9 @@ __attribute__((warn_unused_result)) bool edge_render(const struct edge_text *tex
                                                      enum edge_use use, char *space,
                                                      size_t space_bytes, size_t *ret_bytes);
 
+/* Whether the client came by TLS: behind a trusted peer that ends TLS, as that tells. */
+bool edge_is_secure(const struct edge_facts *facts);
+
 /* How a body of this type is written. */
 enum edge_use edge_use_of(const char *content_type);
 

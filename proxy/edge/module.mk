@@ -2,6 +2,7 @@ libproxy_a_SOURCES += \
 	%D%/credentials.c %D%/credentials.h \
 	%D%/edge_auth.c %D%/edge_auth.h \
 	%D%/compress_rule.c %D%/compress_rule.h \
+	%D%/edge_cookie.c %D%/edge_cookie.h \
 	%D%/password.c %D%/password.h \
 	%D%/edge_fields.c %D%/edge_fields.h \
 	%D%/edge_render.c %D%/edge_render.h \

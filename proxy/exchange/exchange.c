@@ -6,6 +6,7 @@
 #include "pool/traffic.h"
 #include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/exchange_placement.h"
 #include "proxy/exchange/field_trust.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/exchange/upgrade.h"
@@ -289,7 +290,7 @@ __attribute__((noinline)) static void exchange_answer_route(struct exchange *exc
         field_trust_underscores(exchange, &worker->generation->settings->headers,
                                 &exchange->request);
     }
-    if (exchange_edge_begin(exchange, route)) {
+    if (exchange_edge_begin(exchange, route, NULL)) {
         exchange_fail(exchange, REASON_NO_ROUTE, NULL); /* no settings that are valid lead here */
     }
 }
@@ -331,11 +332,12 @@ __attribute__((always_inline)) static inline bool exchange_is_fine(
 
 /* A route that does more than forward. Who was asked about has passed the rates. */
 __attribute__((noinline)) static void exchange_route_edge(struct exchange *exchange,
-                                                          const struct upstream_settings *upstream,
-                                                          const struct route *route)
+                                                          const struct upstream_settings *settings,
+                                                          const struct route *route,
+                                                          const struct route_upstream *upstream)
 {
-    if (exchange_edge_begin(exchange, route) &&
-        exchange_is_fine(exchange, upstream, route->settings) &&
+    if (exchange_edge_begin(exchange, route, upstream) &&
+        exchange_is_fine(exchange, settings, route->settings) &&
         (exchange->edge.auth != NULL || exchange_rates_pass(exchange, route))) {
         exchange_begin(exchange);
     }
@@ -352,16 +354,19 @@ static void exchange_route(struct exchange *exchange)
     if (!exchange_find_route(exchange, &route)) {
         return;
     }
+    const struct route_upstream *upstream = route->settings->upstreams; /* NULL: none */
+    if (__builtin_expect(route->split, 0)) {
+        upstream = exchange_split(exchange, route);
+    }
     if (__builtin_expect(__atomic_load_n(&route->figures->maintenance, __ATOMIC_RELAXED) != 0, 0) &&
-        exchange_is_maintained(exchange, route)) {
+        exchange_is_maintained(exchange, route, upstream)) {
         return;
     }
-    if (__builtin_expect(route->settings->upstream == NULL, 0)) {
+    if (__builtin_expect(upstream == NULL, 0)) {
         exchange_answer_route(exchange, route);
         return;
     }
-    const struct upstream_view *view =
-        &generation->upstreams->views[route->settings->upstream_index];
+    const struct upstream_view *view = &generation->upstreams->views[upstream->index];
     exchange->target = (struct exchange_target){
         view->upstream,
         view->upstream->name,
@@ -374,7 +379,7 @@ static void exchange_route(struct exchange *exchange)
         return;
     }
     if (__builtin_expect(route->edge, 0)) {
-        exchange_route_edge(exchange, view->settings, route);
+        exchange_route_edge(exchange, view->settings, route, upstream);
         return;
     }
     if (exchange_is_fine(exchange, view->settings, route->settings) &&

@@ -4,6 +4,7 @@
 
 #include "pool/balance.h"
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/exchange_placement.h"
 #include "proxy/policy/balance_key.h"
 
 /* No breaker admits the request. A retry is answered with the failure of its last attempt. */
@@ -166,6 +167,10 @@ void exchange_try(struct exchange *exchange, bool turn)
     if (__builtin_expect(policy_guarded(exchange->target.upstream), 0)) {
         options.usable = policy_usable;
         options.owner = &caller;
+    }
+    if (__builtin_expect(exchange->edge.route != NULL, 0)) {
+        options.preferred = exchange_sticky_endpoint(exchange);
+        options.ret_full = &exchange->edge.sticky_full;
     }
     options.keyed = balance_key(caller.view->settings, &exchange->request,
                                 &exchange_client(exchange)->any, &options.key_hash);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proxy/edge/edge_auth.h"
+#include "proxy/edge/edge_fields.h"
 #include "proxy/edge/password.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/side_request.h"
@@ -87,7 +88,7 @@ static void give(struct exchange *exchange, const struct side_answer *answer)
     head.framing = body ? FRAMING_LENGTH : FRAMING_NONE;
     head.content_length = body ? answer->body_bytes : 0;
     stat_add(&exchange->worker->stats.auth_refused, 1);
-    exchange_send_whole(exchange, REASON_AUTH_REFUSED, &head, &payload, NULL, 0);
+    exchange_send_whole(exchange, REASON_AUTH_REFUSED, &head, &payload, &edge_no_extra);
 }
 
 static void take_yes(struct exchange *exchange, const struct http_head *head)

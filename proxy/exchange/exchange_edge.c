@@ -48,6 +48,12 @@ static struct edge_facts facts_of(const struct exchange *exchange)
     };
 }
 
+bool exchange_client_secure(const struct exchange *exchange)
+{
+    const struct edge_facts facts = facts_of(exchange);
+    return edge_is_secure(&facts);
+}
+
 /* The settings that the exchange began with, or present ones before it has a route. */
 static const struct settings *settings_of(const struct exchange *exchange)
 {
@@ -319,10 +325,12 @@ static bool do_all(struct exchange *exchange, const struct edge_facts *facts,
     return true;
 }
 
-bool exchange_edge_begin(struct exchange *exchange, const struct route *route)
+bool exchange_edge_begin(struct exchange *exchange, const struct route *route,
+                         const struct route_upstream *upstream)
 {
     exchange->edge.held = settings_get(exchange->worker->generation->settings);
     exchange->edge.route = route->settings;
+    exchange->edge.timeouts = upstream != NULL ? upstream->timeouts : NULL;
     if (!may_pass(exchange)) {
         exchange_fail(exchange, REASON_ACCESS_DENIED, NULL);
         return false;
@@ -431,22 +439,21 @@ bool exchange_edge_add_lines(const struct exchange *exchange, char *space, size_
 /* ---- the client's side ---- */
 
 const struct http_head *exchange_edge_response(struct exchange *exchange,
-                                               const struct http_head *head, const char *location,
-                                               size_t location_bytes, struct http_head *edited,
-                                               struct buf **ret_space)
+                                               const struct http_head *head,
+                                               const struct edge_extra *extra,
+                                               struct http_head *edited, struct buf **ret_space)
 {
     const struct edge_edits edits = response_edits(exchange, head->status);
     *ret_space = NULL;
-    if (location == NULL && !edits_anything(edits.of[0]) && !edits_anything(edits.of[1])) {
+    if (extra->value_bytes == 0 && !edits_anything(edits.of[0]) && !edits_anything(edits.of[1])) {
         return head;
     }
-    struct buf *space =
-        buf_take(exchange->worker->bufs, edge_response_bytes(&edits, head, location_bytes));
+    struct buf *space = buf_take(exchange->worker->bufs, edge_response_bytes(&edits, head, extra));
     if (space == NULL) {
         return head;
     }
     const struct edge_facts facts = facts_of(exchange);
-    edge_edit_response(&edits, &facts, head, location, location_bytes, space, edited);
+    edge_edit_response(&edits, &facts, head, extra, space, edited);
     *ret_space = space;
     return edited;
 }

@@ -10,26 +10,30 @@ static bool lets_pass(const struct exchange *exchange, const struct maintenance_
 
 /* Of the route, then of its upstream: the first that is closed to this client; NULL: none. */
 static const struct maintenance_settings *closed_by(const struct exchange *exchange,
-                                                    const struct route *route)
+                                                    const struct route *route,
+                                                    const struct route_upstream *upstream)
 {
-    const struct generation *generation = exchange->worker->generation;
+    const struct upstream_set *set = exchange->worker->generation->upstreams;
     unsigned why = __atomic_load_n(&route->figures->maintenance, __ATOMIC_RELAXED);
     if ((why & ~(unsigned)MAINTENANCE_UPSTREAM) != 0 &&
         !lets_pass(exchange, &route->settings->maintenance)) {
         return &route->settings->maintenance;
     }
-    if ((why & MAINTENANCE_UPSTREAM) && route->settings->upstream != NULL) {
-        const struct maintenance_settings *settings =
-            &generation->upstreams->views[route->settings->upstream_index].settings->maintenance;
-        return lets_pass(exchange, settings) ? NULL : settings;
+    if (!(why & MAINTENANCE_UPSTREAM) || upstream == NULL) {
+        return NULL;
     }
-    return NULL;
+    const struct upstream_view *view = &set->views[upstream->index];
+    bool closed = __atomic_load_n(&policy_of(view->upstream)->maintenance, __ATOMIC_RELAXED) != 0;
+    return closed && !lets_pass(exchange, &view->settings->maintenance)
+               ? &view->settings->maintenance
+               : NULL;
 }
 
-bool exchange_is_maintained(struct exchange *exchange, const struct route *route)
+bool exchange_is_maintained(struct exchange *exchange, const struct route *route,
+                            const struct route_upstream *upstream)
 {
     struct worker *worker = exchange->worker;
-    const struct maintenance_settings *settings = closed_by(exchange, route);
+    const struct maintenance_settings *settings = closed_by(exchange, route, upstream);
     if (settings == NULL) {
         return false;
     }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "breaker/backoff.h"
+#include "proxy/edge/edge_fields.h"
 #include "proxy/edge/edge_render.h"
 #include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_edge.h"
@@ -10,13 +11,12 @@
 
 void exchange_send_whole(struct exchange *exchange, enum exchange_reason reason,
                          const struct http_head *head, const struct payload *payload,
-                         const char *location, size_t location_bytes)
+                         const struct edge_extra *extra)
 {
     struct worker *worker = exchange->worker;
     struct http_head edited;
     struct buf *space;
-    const struct http_head *sent =
-        exchange_edge_response(exchange, head, location, location_bytes, &edited, &space);
+    const struct http_head *sent = exchange_edge_response(exchange, head, extra, &edited, &space);
     exchange->response.status = head->status;
     exchange->response.payload_bytes = payload_bytes(payload);
     enum sink sink = exchange->downstream->send_head(exchange, sent, payload);
@@ -29,20 +29,19 @@ void exchange_send_whole(struct exchange *exchange, enum exchange_reason reason,
 }
 
 static void send_own(struct exchange *exchange, enum exchange_reason reason,
-                     struct own_response *own, const char *body, const char *location,
-                     size_t location_bytes)
+                     struct own_response *own, const char *body, const struct edge_extra *extra)
 {
     bool silent = exchange->request.method == METHOD_HEAD || own->head.framing == FRAMING_NONE;
     const struct iovec piece = {(void *)(uintptr_t)body, silent ? 0 : own->body_bytes};
     const struct payload payload = {&piece, 1, true, NULL};
-    exchange_send_whole(exchange, reason, &own->head, &payload, location, location_bytes);
+    exchange_send_whole(exchange, reason, &own->head, &payload, extra);
 }
 
 void exchange_finish_own(struct exchange *exchange, enum exchange_reason reason,
                          struct own_response *own)
 {
     own->body_bytes = 0;
-    send_own(exchange, reason, own, own->body, NULL, 0);
+    send_own(exchange, reason, own, own->body, &edge_no_extra);
 }
 
 /* Nothing is sent yet. */
@@ -77,9 +76,9 @@ static void send_refusal(struct exchange *exchange, enum exchange_reason reason,
         own->head.status >= 400 ? exchange_edge_page(exchange, own->head.status, false) : NULL;
     if (page != NULL && own->body_bytes > 0) {
         own_response_set_body(own, page->type, page->body_bytes);
-        send_own(exchange, reason, own, page->body, NULL, 0);
+        send_own(exchange, reason, own, page->body, &edge_no_extra);
     } else {
-        send_own(exchange, reason, own, own->body, NULL, 0);
+        send_own(exchange, reason, own, own->body, &edge_no_extra);
     }
 }
 
@@ -107,7 +106,8 @@ void exchange_redirect_to(struct exchange *exchange, unsigned status, const char
     own_response_build(&own, REASON_REDIRECTED, NULL, 0);
     own.head.status = (uint16_t)status;
     own_response_empty(&own);
-    send_own(exchange, REASON_REDIRECTED, &own, own.body, location, location_bytes);
+    const struct edge_extra extra = {"Location", location, location_bytes, false};
+    send_own(exchange, REASON_REDIRECTED, &own, own.body, &extra);
 }
 
 void exchange_redirect(struct exchange *exchange, const struct redirect_settings *redirect,
@@ -143,7 +143,7 @@ void exchange_respond(struct exchange *exchange, const struct respond_settings *
         own_response_build(&own, REASON_RESPONDED, NULL, 0);
         own.head.status = (uint16_t)respond->status;
         own_response_set_body(&own, respond->type, bytes);
-        send_own(exchange, REASON_RESPONDED, &own, body->bytes, NULL, 0);
+        send_own(exchange, REASON_RESPONDED, &own, body->bytes, &edge_no_extra);
     } else {
         exchange_fail(exchange, REASON_TARGET_TOO_LONG, NULL);
     }
@@ -160,6 +160,6 @@ bool exchange_intercepts(struct exchange *exchange, const struct http_head *head
     own_response_build(&own, REASON_COMPLETE, NULL, 0);
     own.head.status = head->status;
     own_response_set_body(&own, page->type, page->body_bytes);
-    send_own(exchange, REASON_COMPLETE, &own, page->body, NULL, 0);
+    send_own(exchange, REASON_COMPLETE, &own, page->body, &edge_no_extra);
     return true;
 }

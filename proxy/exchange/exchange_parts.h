@@ -78,10 +78,9 @@ static inline const struct upstream_settings *exchange_settings(const struct exc
 /* Those of the route, if it has any. */
 static inline const struct timeout_settings *exchange_timeouts(const struct exchange *exchange)
 {
-    const struct route_settings *route = exchange->edge.route;
-    return __builtin_expect(route != NULL, 0) && route->timeouts != NULL
-               ? route->timeouts
-               : &exchange_settings(exchange)->timeouts;
+    const struct timeout_settings *timeouts = exchange->edge.timeouts;
+    return __builtin_expect(timeouts != NULL, 0) ? timeouts
+                                                 : &exchange_settings(exchange)->timeouts;
 }
 /* The slot of its client among slow clients. */
 static inline unsigned exchange_client_slot(const struct exchange *exchange)
@@ -140,10 +139,10 @@ void exchange_redirect(struct exchange *exchange, const struct redirect_settings
                        const struct edge_facts *facts);
 void exchange_respond(struct exchange *exchange, const struct respond_settings *respond,
                       const struct edge_facts *facts);
-/* Sends a whole answer and ends the exchange. location: a field to add; NULL: none. */
+/* Sends a whole answer and ends the exchange. */
 void exchange_send_whole(struct exchange *exchange, enum exchange_reason reason,
                          const struct http_head *head, const struct payload *payload,
-                         const char *location, size_t location_bytes);
+                         const struct edge_extra *extra);
 /* Whether a page goes to the client in place of this response; then the exchange is over. */
 bool exchange_intercepts(struct exchange *exchange, const struct http_head *head);
 
@@ -211,7 +210,8 @@ void exchange_on_request_sent(void *owner);
 /* ---- exchange_maintenance.c ---- */
 
 /* Whether the route or its upstream is closed to this client. True: the exchange has been answered. */
-bool exchange_is_maintained(struct exchange *exchange, const struct route *route);
+bool exchange_is_maintained(struct exchange *exchange, const struct route *route,
+                            const struct route_upstream *upstream);
 
 /* ---- exchange_buffer.c ---- */
 

@@ -1,6 +1,8 @@
 /* Passing the response on, tunnels, and the other events of the upstream side. */
+#include "proxy/edge/edge_fields.h"
 #include "proxy/exchange/exchange_compress.h"
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/exchange_placement.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/exchange/upgrade.h"
 #include "proxy/policy/retry.h"
@@ -73,15 +75,18 @@ static void exchange_on_response_dropped(void *owner)
     exchange_back_off(owner);
 }
 
-/* Sends the head as the route's fields, and compression, make it. */
+/* Sends the head as the route's fields and compression make it, and with the cookie of a sticky route. */
 __attribute__((noinline)) static enum sink exchange_send_edited(struct exchange *exchange,
                                                                 const struct http_head *head,
                                                                 const struct payload *payload)
 {
     struct worker *worker = exchange->worker;
+    char cookie[EXCHANGE_COOKIE_BYTES];
+    const struct edge_extra extra = {"Set-Cookie", cookie, exchange_sticky_cookie(exchange, cookie),
+                                     true};
     struct http_head edited, coded;
     struct buf *space, *coded_space;
-    const struct http_head *sent = exchange_edge_response(exchange, head, NULL, 0, &edited, &space);
+    const struct http_head *sent = exchange_edge_response(exchange, head, &extra, &edited, &space);
     sent = exchange_compress(exchange, sent, payload, &coded, &coded_space);
     enum sink sink = exchange->downstream->send_head(exchange, sent, payload);
     buf_give(worker->bufs, &coded_space);

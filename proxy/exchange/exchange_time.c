@@ -33,7 +33,7 @@ void exchange_set_deadline(struct exchange *exchange, const struct upstream_sett
 {
     uint64_t now_ms = exchange_now_ms(exchange);
     const struct timeout_settings *timeouts =
-        route->timeouts != NULL ? route->timeouts : &upstream->timeouts;
+        exchange->edge.timeouts != NULL ? exchange->edge.timeouts : &upstream->timeouts;
     uint64_t total_ms = route->deadline_ms != 0 ? route->deadline_ms : timeouts->total_ms;
     exchange->times.allowed_ms = total_ms;
     exchange->times.end_ms = deadline_after(now_ms, timeouts->stream_ms);

@@ -15,6 +15,7 @@ libproxy_a_SOURCES += \
 	%D%/exchange_maintenance.c \
 	%D%/exchange_mirror.c %D%/exchange_mirror.h \
 	%D%/exchange_own.c \
+	%D%/exchange_placement.c %D%/exchange_placement.h \
 	%D%/exchange_parts.h \
 	%D%/exchange_relay.c \
 	%D%/exchange_request.c \

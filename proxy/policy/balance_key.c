@@ -72,12 +72,15 @@ bool balance_key(const struct upstream_settings *settings, const struct http_hea
     return false;
 }
 
-void request_key(enum key_source source, const char *name, const struct http_head *head,
+bool request_key(enum key_source source, const char *name, const struct http_head *head,
                  const struct sockaddr *client_address, uint64_t *ret_hash)
 {
     switch (source) {
-    case KEY_HOST: *ret_hash = hash_of(head_text(head, head->host), head->host.bytes); break;
-    case KEY_HEADER: (void)key_of_field(head, name, ret_hash); break;
-    case KEY_CLIENT: (void)key_of_client(client_address, ret_hash); break;
+    case KEY_HOST: *ret_hash = hash_of(head_text(head, head->host), head->host.bytes); return true;
+    case KEY_HEADER: return key_of_field(head, name, ret_hash);
+    case KEY_COOKIE: return key_of_cookie(head, name, ret_hash);
+    case KEY_CLIENT: return key_of_client(client_address, ret_hash);
+    case KEY_NONE: break;
     }
+    return false;
 }

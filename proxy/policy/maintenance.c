@@ -145,6 +145,17 @@ static void set_closed(const struct look *look, uint8_t *closed, unsigned why,
     }
 }
 
+/* Whether one of the route's upstreams is; which one gets a request is not known yet. */
+static bool any_closed(const struct route_settings *route, const bool *closed)
+{
+    for (size_t i = 0; i < route->upstream_count; i++) {
+        if (closed[route->upstreams[i].index]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool maintenance_look(const struct maintenance *maintenance, const struct generation *generation,
                       maintenance_changed_fn *changed, void *owner)
 {
@@ -167,9 +178,8 @@ bool maintenance_look(const struct maintenance *maintenance, const struct genera
         const struct route_settings *settings = route->settings;
         unsigned why =
             why_closed(&look, &settings->maintenance, MAINTENANCE_OF_ROUTE, route->figures->name);
-        bool upstream_closed = settings->upstream != NULL && closed[settings->upstream_index];
-        set_closed(&look, &route->figures->maintenance,
-                   why | (upstream_closed ? MAINTENANCE_UPSTREAM : 0), MAINTENANCE_OF_ROUTE,
+        why |= any_closed(settings, closed) ? MAINTENANCE_UPSTREAM : 0;
+        set_closed(&look, &route->figures->maintenance, why, MAINTENANCE_OF_ROUTE,
                    route->figures->name);
     }
     free(closed);

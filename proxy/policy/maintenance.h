@@ -28,7 +28,7 @@ enum maintenance_why {
     MAINTENANCE_CONFIGURED = 1 << 0,
     MAINTENANCE_FILE = 1 << 1,     /* maintenance.file is there */
     MAINTENANCE_SAID = 1 << 2,     /* by the operator */
-    MAINTENANCE_UPSTREAM = 1 << 3, /* of a route: its upstream is closed */
+    MAINTENANCE_UPSTREAM = 1 << 3, /* of a route: one of its upstreams is closed */
 };
 
 struct maintenance_word {

@@ -1,6 +1,7 @@
 libproxy_a_SOURCES += \
 	%D%/admission.c %D%/admission.h \
 	%D%/balance_key.c %D%/balance_key.h \
+	%D%/split.c %D%/split.h \
 	%D%/call_strata.c %D%/call_strata.h \
 	%D%/gate.c %D%/gate.h \
 	%D%/maintenance.c %D%/maintenance.h \

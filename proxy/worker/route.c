@@ -228,6 +228,7 @@ bool route_prepare(struct route *route, const struct route_settings *settings)
     char why[PATH_REGEX_WHY_BYTES];
     route->settings = settings;
     route->conditions = conditions_of(match);
+    route->split = settings->upstream_count > 1;
     route->path_bytes = bytes_of(match->path != NULL ? match->path : match->path_prefix);
     route->header_name_bytes = bytes_of(match->header_name);
     route->query_name_bytes = bytes_of(match->query_name);
@@ -249,18 +250,28 @@ static bool edge_asks(const struct edge_settings *edge)
     return edge->page_count > 0;
 }
 
+static bool has_timeouts(const struct route_settings *settings)
+{
+    for (size_t i = 0; i < settings->upstream_count; i++) {
+        if (settings->upstreams[i].timeouts != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void route_set_edge(struct route *route, const struct edge_settings *all)
 {
     const struct route_settings *settings = route->settings;
     const struct rewrite_settings *rewrite = &settings->rewrite;
-    route->edge = settings->upstream == NULL || settings->files.root != NULL || edge_asks(all) ||
+    route->edge = settings->upstream_count == 0 || settings->files.root != NULL || edge_asks(all) ||
                   edge_asks(&settings->edge) ||
                   settings->access.allow_count + settings->access.deny_count > 0 ||
                   auth_asked(&settings->auth) || rewrite->path.written != NULL ||
                   rewrite->strip_prefix != NULL || rewrite->host.written != NULL ||
-                  settings->timeouts != NULL || settings->body_bytes != 0 ||
-                  settings->buffer_bytes != 0 || settings->mirror.upstream != NULL ||
-                  settings->compress.enabled;
+                  has_timeouts(settings) || settings->sticky.cookie != NULL ||
+                  settings->body_bytes != 0 || settings->buffer_bytes != 0 ||
+                  settings->mirror.upstream != NULL || settings->compress.enabled;
 }
 
 void route_release(struct route *route)

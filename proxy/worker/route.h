@@ -47,6 +47,7 @@ struct route {
     struct path_regex *regex; /* NULL: none */
     unsigned conditions;      /* enum route_condition; 0: it takes every request */
     bool edge;                /* it does more than forward (route_set_edge()) */
+    bool split;               /* it has several upstreams */
     size_t path_bytes;        /* of path or path_prefix */
     size_t header_name_bytes;
     size_t query_name_bytes;

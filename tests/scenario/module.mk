@@ -78,6 +78,7 @@ scenario_tests = \
 	%D%/slow_clients.py \
 	%D%/signals.py \
 	%D%/smuggling.py \
+	%D%/sticky.py \
 	%D%/storm.py \
 	%D%/strata.py \
 	%D%/streaming.py \

@@ -64,6 +64,7 @@ tls_tests = \
 	%D%/test_tls_client \
 	%D%/test_stream_tls \
 	%D%/test_ticket_terms \
+	%D%/test_token \
 	%D%/test_tickets
 
 pool_tests = \
@@ -137,6 +138,7 @@ proxy_tests = \
 	%D%/test_metrics \
 	%D%/test_retry \
 	%D%/test_route \
+	%D%/test_split \
 	%D%/test_slow_clients \
 	%D%/test_target_path
 
