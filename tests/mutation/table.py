@@ -494,6 +494,20 @@ EDGE = (
     Row("who asks later is told of the reload before", "proxy/admin/admin_reloads.c",
         "        if (waiter->read || everyone) {", "        if (true || everyone) {",
         "scenario/reload.py: is under way", "a deployment goes on although its file is not in use"),
+    Row("what a client forged goes on beside what the service says", "proxy/edge/edge_auth.c",
+        "        if (is_copied(forward, head->base + field->name_at, field->name_bytes)) {",
+        "        if (is_copied(forward, \"\", field->name_bytes * 0)) {",
+        "scenario/auth.py: has forged", "anybody is whoever he says he is"),
+    Row("a service that fails is taken for one that refuses", "proxy/exchange/exchange_auth.c",
+        "    if (status >= 500) {", "    if (status >= 600) {",
+        "scenario/auth.py: that fails", "clients see the error page of a service that they know nothing of"),
+    Row("a password outlives its file", "proxy/edge/password.c",
+        "    memcpy(text, &settings->mark, sizeof settings->mark);", "    memset(text, 0, sizeof settings->mark);",
+        "scenario/auth_basic.py: right for ever", "who was taken out of the file is let in after the reload"),
+    Row("an unknown name is refused at once", "proxy/edge/password.c",
+        "    return user != NULL ? user->hash : settings->users[any].hash;",
+        "    return user != NULL ? user->hash : settings->users[any].name;",
+        "scenario/auth_basic.py: run on a worker", "the time of an answer tells which names exist"),
 )
 
 ROWS = PARSER + FRAMING + HTTP2 + POOL + SESSIONS + BUDGETS + BREAKER + TIME + LIFE + TELLING + EDGE
