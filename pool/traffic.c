@@ -65,8 +65,9 @@ void traffic_answered(struct pool_worker *worker, struct endpoint *endpoint, uns
     count_add(&upstream->by_status[counter_of(status)], 1);
     count_add(&own->by_class[class_of(status)], 1);
     if (__builtin_expect(service_us != 0, 1)) {
-        histogram_record(&upstream->service_us, service_us);
-        histogram_record(&own->service_us, service_us);
+        unsigned bucket = histogram_bucket(service_us);
+        histogram_record_in(&upstream->service_us, bucket, service_us);
+        histogram_record_in(&own->service_us, bucket, service_us);
     }
 }
 
@@ -82,8 +83,12 @@ void traffic_finished(struct pool_worker *worker, struct upstream *upstream,
     if (traffic == NULL) {
         return;
     }
-    histogram_record(&traffic->duration_us, times->duration_us);
-    histogram_record(&traffic->queue_us, times->queue_us > 0 ? (uint64_t)times->queue_us : 0);
+    histogram_record_in(&traffic->duration_us, times->duration_bucket, times->duration_us);
+    if (__builtin_expect(times->queue_us <= 0, 1)) {
+        count_add(&traffic->queue_us.counts[0], 1);
+    } else {
+        histogram_record(&traffic->queue_us, (uint64_t)times->queue_us);
+    }
     if (__builtin_expect(times->connect_us >= 0, 0)) {
         histogram_record(&traffic->connect_us, (uint64_t)times->connect_us);
     }

@@ -72,6 +72,7 @@ struct endpoint_traffic {
 /* The times of an exchange that is over. */
 struct traffic_times {
     uint64_t duration_us;
+    unsigned duration_bucket;             /* histogram_bucket() of it */
     int64_t queue_us, connect_us, tls_us; /* negative: there was none */
 };
 

@@ -4,7 +4,7 @@
 #define LAST (HISTOGRAM_BUCKETS - 1)
 
 /* Values 0 to 3 have a bucket each; then four for every octave from 4 on. */
-static unsigned bucket_of(uint64_t value)
+unsigned histogram_bucket(uint64_t value)
 {
     if (value < 4) {
         return (unsigned)value;
@@ -40,10 +40,15 @@ static void add(uint64_t *count, uint64_t n)
     __atomic_store_n(count, load(count) + n, __ATOMIC_RELAXED);
 }
 
+void histogram_record_in(struct histogram *histogram, unsigned bucket, uint64_t value)
+{
+    add(&histogram->counts[bucket], 1);
+    add(&histogram->sum, value);
+}
+
 void histogram_record(struct histogram *histogram, uint64_t value)
 {
-    add(&histogram->counts[bucket_of(value)], 1);
-    add(&histogram->sum, value);
+    histogram_record_in(histogram, histogram_bucket(value), value);
 }
 
 void histogram_add(struct histogram *into, const struct histogram *from)

@@ -456,18 +456,35 @@ void exchange_fail(struct exchange *exchange, enum exchange_reason reason, const
     exchange_answer_ourselves(exchange, reason, detail);
 }
 
-/* Only of those that asked their upstream for a place: others may not even have kept it in memory. */
-static void exchange_count_times(const struct exchange *exchange)
+/* Of the upstream, only by those that asked it for a place: others may not even have kept it in memory. */
+static void exchange_count_upstream(const struct exchange *exchange, uint64_t duration_us,
+                                    unsigned bucket)
 {
     const struct exchange_times *times = &exchange->times;
-    if (exchange->admission.state < ADMISSION_QUEUED || exchange_is_twin(exchange)) {
-        return;
+    if (exchange->admission.state >= ADMISSION_QUEUED) {
+        traffic_finished(exchange->worker->pool, exchange->target.upstream,
+                         &(struct traffic_times){.duration_us = duration_us,
+                                                 .duration_bucket = bucket,
+                                                 .queue_us = times->queue_us,
+                                                 .connect_us = times->connect_us,
+                                                 .tls_us = times->tls_us});
     }
-    traffic_finished(exchange->worker->pool, exchange->target.upstream,
-                     &(struct traffic_times){.duration_us = (uint64_t)exchange_age_us(exchange),
-                                             .queue_us = times->queue_us,
-                                             .connect_us = times->connect_us,
-                                             .tls_us = times->tls_us});
+}
+
+static void exchange_count(const struct exchange *exchange)
+{
+    struct worker *worker = exchange->worker;
+    struct route_stats *stats = exchange->target.stats;
+    uint64_t duration_us = (uint64_t)exchange_age_us(exchange);
+    unsigned bucket = histogram_bucket(duration_us);
+    exchange_count_upstream(exchange, duration_us, bucket);
+    stat_add(&stats->by_class[exchange->response.status / 100], 1);
+    stat_add(&stats->by_reason[exchange->reason], 1);
+    histogram_record_in(&stats->duration_us, bucket, duration_us);
+    stat_add(&worker->stats.exchanges_finished, 1);
+    if (exchange_is_call(exchange)) {
+        stat_add(&stats->by_grpc[exchange_call_status(exchange)], 1);
+    }
 }
 
 void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
@@ -486,19 +503,12 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
     if (access_log_on(worker->access) && !exchange_is_inner(exchange)) {
         exchange_log(exchange);
     }
-    exchange_count_times(exchange);
+    if (__builtin_expect(!exchange_is_inner(exchange), 1)) {
+        exchange_count(exchange);
+    }
     attempt_end(exchange);
     admission_release(exchange);
     wheel_disarm(&worker->loop.wheel, &exchange->timer);
-    if (__builtin_expect(!exchange_is_inner(exchange), 1)) {
-        stat_add(&exchange->target.stats->by_class[exchange->response.status / 100], 1);
-        stat_add(&exchange->target.stats->by_reason[reason], 1);
-        histogram_record(&exchange->target.stats->duration_us, (uint64_t)exchange_age_us(exchange));
-        stat_add(&worker->stats.exchanges_finished, 1);
-        if (exchange_is_call(exchange)) {
-            stat_add(&exchange->target.stats->by_grpc[exchange_call_status(exchange)], 1);
-        }
-    }
     loop_free_later(&worker->loop, &exchange->freed, exchange_free_now);
     exchange->downstream->finished(exchange, exchange->response.intact);
 }
