@@ -453,6 +453,7 @@ static void control_stop_workers(struct control *control)
     }
     if (control->workers.files != NULL && !task_pool_stop(control->workers.files, FILE_STOP_MS)) {
         log_warn(control->log, "files: a disk still hangs");
+        control->workers.hangs = true;
     }
     if (workers->hashing != NULL && !task_pool_stop(workers->hashing, HASHING_STOP_MS)) {
         log_warn(control->log, "stop: a hash of a password takes longer than %d ms",
@@ -556,6 +557,9 @@ int control_run(const struct control_start *start)
     int status = failed ? 1 : control.drain.cut ? CONTROL_EXIT_CUT : 0;
     upgrade_abort(&control, "this process ends");
     control_stop(&control);
+    if (control.workers.hangs) {
+        _exit(status); /* what runs at an exit may wait for every thread, as leak checkers do */
+    }
     return status;
 }
 
