@@ -22,6 +22,7 @@ dist_recipes_DATA = \
 	%D%/recipes/README.md \
 	%D%/recipes/api-limits.conf \
 	%D%/recipes/behind-balancer.conf \
+	%D%/recipes/canary.conf \
 	%D%/recipes/certbot.conf \
 	%D%/recipes/django.conf \
 	%D%/recipes/gitlab.conf \

@@ -74,11 +74,14 @@ def origins_of(it, *asked):
 @recipe("node-websocket")
 def node_websocket(it):
     goes_to_https(it, "chat.example")
-    switches(it, "/socket.io/")
-    statuses(it, ("https://chat.example/socket.io/", *UPGRADE, 101),
+    switches(it, "/socket.io/ws")
+    statuses(it, ("https://chat.example/socket.io/ws", *UPGRADE, 101),
              ("https://chat.example/", "--http1.1", "-H", "Host: other.example", 404))
     check_equal(it.ask("https://chat.example/page", *UPGRADE).arrived.all("Upgrade"), [], "Upgrade elsewhere")
-    check_equal(len({it.ask("https://chat.example/page").origin for _ in range(4)}), 1, "number of processes that a client sees")
+    first = it.ask("https://chat.example/socket.io/poll")
+    cookie = first.get("Set-Cookie").partition(";")[0]
+    again = {it.ask("https://chat.example/socket.io/poll", "-H", f"Cookie: {cookie}").origin for _ in range(4)}
+    check_equal(again, {first.origin}, "the process that a client comes back to")
 
 
 @recipe("gitlab", files={"/opt/gitlab/embedded/service/gitlab-rails/public/502.html": "Whoops"})
@@ -360,6 +363,18 @@ def staging(it):
                 "answer without a password")
     statuses(it, ("https://staging.example/", *OUTSIDE, "-u", "anna:wrong", 401), ("https://staging.example/", *OUTSIDE, "-u", "anna:secret", 200),
              ("https://staging.example/", "-H", "X-Forwarded-For: 192.0.2.7", 200), ("https://staging.example/hooks/paid", *OUTSIDE, 200))
+
+
+@recipe("canary")
+def canary(it):
+    goes_to_https(it, "shop.example")
+    new = "canary.internal:8000"
+    for arguments, wanted in ((("-H", "Cookie: canary=1"), True), (("-H", "X-Canary: never"), False)):
+        answer = it.ask("https://shop.example/", *arguments)
+        check_equal((answer.origin == new, answer.get("X-Served-By")), (wanted, "canary" if wanted else "stable"), f"who answers {arguments}")
+    visitors = [[it.ask("https://shop.example/", "-H", f"Cookie: sid={visitor}").get("X-Served-By") for _ in range(2)] for visitor in range(12)]
+    check(all(first == again for first, again in visitors), f"a visitor sees both versions: {visitors}")
+    check(visitors.count(["canary"] * 2) < 6, f"the canary gets as much as the others: {visitors}")
 
 
 @scenario("a recipe is not accepted without a warning, or does not do what it is for", within=120)
