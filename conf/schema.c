@@ -33,10 +33,14 @@ static const struct schema_row top_rows[] = {
     {"admin.listen", &type_address, "127.0.0.1:9901", AT(admin.listen_text),
      .also_at = offsetof(struct settings, admin.listen), .fixed = true,
      .help =
-         "address of the admin listener, with /livez, /readyz, /metrics, /status, /resources and /upstreams"},
+         "address of the admin listener, with /livez, /readyz, /metrics, /status, /resources, /drift and /upstreams"},
     {"admin.hosts", &type_host_list, NULL, AT(admin.hosts),
      .help =
          "host names by which the admin listener may be addressed (Host, Origin), besides IP addresses and localhost; requests for other names are refused with 403"},
+    {"drift.interval", &type_duration, "10s", AT(admin.drift_interval_ms), .min = 10 * MS,
+     .max = 10 * MINUTE,
+     .help =
+         "time between two samples of all that may drift; drift is judged over 60, 360 and 2160 of them"},
 
     {"log.level", &type_word, "info", AT(log.level), .words = log_levels,
      .help = "lines less severe than this are not written to the error log"},

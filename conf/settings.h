@@ -80,6 +80,7 @@ struct admin_settings {
     const char *listen_text;
     const char *const *hosts; /* lower-case names, or "*.suffix" */
     size_t hosts_count;
+    uint64_t drift_interval_ms; /* drift.interval */
 };
 
 /* Of a log that goes to a regular file; nothing else is rotated. */

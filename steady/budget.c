@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "steady/fault.h"
@@ -270,6 +271,19 @@ uint64_t budget_open_fds(const char *root)
     }
     closedir(folder);
     return count > 0 ? count - 1 : 0; /* one of them was the folder */
+}
+
+/* A folder has a link from itself, one from above, and one from each folder in it: a thread. */
+uint64_t budget_threads(const char *root)
+{
+    char path[PATH_MAX];
+    struct stat info;
+    int length = snprintf(path, sizeof path, "%s/proc/self/task", root);
+    if (length < 0 || (size_t)length >= sizeof path || stat(path, &info) != 0 ||
+        info.st_nlink < 2) {
+        return 0;
+    }
+    return info.st_nlink - 2;
 }
 
 /* The set is as large as the kernel's, which cannot be asked but by trying. */

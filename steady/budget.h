@@ -20,6 +20,8 @@ uint64_t budget_virtual_bytes(const char *root);
 uint64_t budget_raise_fds(void);
 /* File descriptors open now; 0 when unknown. */
 uint64_t budget_open_fds(const char *root);
+/* Threads of this process; 0 when unknown. */
+uint64_t budget_threads(const char *root);
 /* One per processor this process may use (affinity, then cgroup quota rounded up), at least 1. */
 unsigned budget_processors(const char *root);
 

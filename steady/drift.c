@@ -1,4 +1,4 @@
-/* The judgement about a series. */
+/* The judgement about a history. */
 #include "steady/drift.h"
 
 #include <math.h>
@@ -6,11 +6,9 @@
 #include "steady/trend.h"
 
 /* Points that a window needs. */
-#define POINTS_LEAST (SERIES_POINTS * 2 / 3)
+#define POINTS_LEAST (HISTORY_POINTS / 2)
 /* Kendall's tau of a trend. */
 #define CONCORDANCE_LEAST 0.5
-/* A value that grows, relatively, by no more than the load to this power may follow it. */
-#define LOAD_ELASTICITY 4
 #define SMALL 1e-3
 /* Growth of a figure without limit that is worth a word: this part of its level within a window. */
 #define UNLIMITED_EFFECT 0.25
@@ -20,9 +18,9 @@
 #define NOISE_EFFECT 8
 /* Slopes of near pairs are at least this part of the whole; in a staircase they are not. */
 #define NEAR_SLOPE 0.4
-/* Points of the next longer ring that cover the window and the one before it. */
-#define TWO_WINDOWS (2 * SERIES_POINTS / SERIES_STEP)
-#define BLOCK_POINTS (SERIES_POINTS / TREND_BLOCKS)
+/* Points of the next longer ring that cover the window and two before it. */
+#define THREE_WINDOWS (3 * HISTORY_POINTS / HISTORY_STEP)
+#define BLOCK_POINTS (HISTORY_POINTS / TREND_BLOCKS)
 
 ENUM_NAME_FUNCTION(drift_state_name, enum drift_state, DRIFT_STATES)
 
@@ -31,27 +29,27 @@ ENUM_NAME_FUNCTION(drift_state_name, enum drift_state, DRIFT_STATES)
 static const struct window_rule {
     double reach_windows;
     uint8_t said_least, unsaid_least;
-} rules[SERIES_WINDOWS] = {
-    [SERIES_SHORT] = {24, 6, 12},
-    [SERIES_MIDDLE] = {48, 4, 10},
-    [SERIES_LONG] = {120, 2, 5},
+} rules[HISTORY_WINDOWS] = {
+    [HISTORY_SHORT] = {24, 6, 12},
+    [HISTORY_MIDDLE] = {48, 4, 10},
+    [HISTORY_LONG] = {120, 2, 5},
 };
 
-static double window_ticks(enum series_window window)
+static double window_ticks(enum history_window window)
 {
-    return (double)(SERIES_POINTS * series_step_ticks(window));
+    return (double)(HISTORY_POINTS * history_step_ticks(window));
 }
 
 /* The first quarter of a window after the start belongs to the start. */
-static bool is_young(const struct series *series, enum series_window window)
+static bool is_young(const struct history *history, enum history_window window)
 {
-    return series->rings[window].present_count < POINTS_LEAST ||
-           (double)series_age_ticks(series) < 1.25 * window_ticks(window);
+    return history->rings[window].present_count < POINTS_LEAST ||
+           (double)history_age_ticks(history) < 1.25 * window_ticks(window);
 }
 
 /* ---- what the rise is worth ---- */
 
-static bool rise_matters(const double blocks[TREND_BLOCKS], enum series_window window,
+static bool rise_matters(const double blocks[TREND_BLOCKS], enum history_window window,
                          const struct drift_terms *terms)
 {
     double last = blocks[TREND_BLOCKS - 1], rise = last - blocks[0];
@@ -66,16 +64,16 @@ static bool rise_matters(const double blocks[TREND_BLOCKS], enum series_window w
     return per_window * rules[window].reach_windows >= terms->limit - last;
 }
 
-/* The lowest load of a window, and of the window before it, as a value may follow the load with a delay. */
-static double least_load(const struct series *load, enum series_window window,
+/* The lowest load of a window, and of the two windows before it, as a value may follow the load with a delay. */
+static double least_load(const struct history *load, enum history_window window,
                          const double blocks[TREND_BLOCKS])
 {
-    float points[SERIES_POINTS];
+    float points[HISTORY_POINTS];
     double before[TREND_BLOCKS] = {NAN, NAN, NAN, NAN, NAN, NAN};
     double least = fmin(blocks[0], blocks[1]);
-    if (window < SERIES_LONG) {
-        series_points(load, window + 1, points);
-        trend_blocks(points + SERIES_POINTS - TWO_WINDOWS, TWO_WINDOWS, before);
+    if (window < HISTORY_LONG) {
+        history_points(load, window + 1, points);
+        trend_blocks(points + HISTORY_POINTS - THREE_WINDOWS, THREE_WINDOWS, before);
     }
     for (unsigned i = 0; i < TREND_BLOCKS; i++) {
         least = fmin(least, before[i]);
@@ -89,28 +87,29 @@ static double ratio_log(double more, double less)
 }
 
 /* Whether the load's own growth is enough to explain the value's. Noise of the load counts as growth: in doubt, the value follows. */
-static bool load_explains(const double blocks[TREND_BLOCKS], const struct series *load,
-                          enum series_window window)
+static bool load_explains(const double blocks[TREND_BLOCKS], const struct drift_terms *terms,
+                          enum history_window window)
 {
-    float points[SERIES_POINTS];
+    const struct history *load = terms->load;
+    float points[HISTORY_POINTS];
     double loads[TREND_BLOCKS], most = 0;
     if (load == NULL) {
         return false;
     }
-    series_points(load, window, points);
-    trend_blocks(points, SERIES_POINTS, loads);
+    history_points(load, window, points);
+    trend_blocks(points, HISTORY_POINTS, loads);
     for (unsigned i = 0; i < TREND_BLOCKS; i++) {
         most = fmax(most, loads[i]);
     }
     return ratio_log(blocks[TREND_BLOCKS - 1], blocks[0]) <=
-           LOAD_ELASTICITY * ratio_log(most, least_load(load, window, loads));
+           terms->load_power * ratio_log(most, least_load(load, window, loads));
 }
 
 /* A fall to the beginning of the window counts, too. */
-static bool is_record(const struct series *series, enum series_window window,
+static bool is_record(const struct history *history, enum history_window window,
                       const double blocks[TREND_BLOCKS])
 {
-    const struct series_past past = series_past(series, window);
+    const struct history_past past = history_past(history, window);
     double fall = past.fall;
     for (unsigned i = 0; i < TREND_BLOCKS; i++) {
         fall = fmax(fall, past.most - blocks[i]);
@@ -119,26 +118,26 @@ static bool is_record(const struct series *series, enum series_window window,
 }
 
 /* Whether the points themselves rise, and not only their blocks. */
-static bool points_rise(const float points[SERIES_POINTS], double rise)
+static bool points_rise(const float points[HISTORY_POINTS], double rise)
 {
-    double mean_slope = rise / (SERIES_POINTS - BLOCK_POINTS);
-    return rise >= NOISE_EFFECT * trend_noise(points, SERIES_POINTS) &&
-           trend_near_slope(points, SERIES_POINTS, BLOCK_POINTS) >= NEAR_SLOPE * mean_slope &&
-           trend_concordance(points, SERIES_POINTS) >= CONCORDANCE_LEAST;
+    double mean_slope = rise / (HISTORY_POINTS - BLOCK_POINTS);
+    return rise >= NOISE_EFFECT * trend_noise(points, HISTORY_POINTS) &&
+           trend_near_slope(points, HISTORY_POINTS, BLOCK_POINTS) >= NEAR_SLOPE * mean_slope &&
+           trend_concordance(points, HISTORY_POINTS) >= CONCORDANCE_LEAST;
 }
 
-bool drift_window_says(const struct series *series, enum series_window window,
+bool drift_window_says(const struct history *history, enum history_window window,
                        const struct drift_terms *terms)
 {
-    float points[SERIES_POINTS];
+    float points[HISTORY_POINTS];
     double blocks[TREND_BLOCKS];
-    if (is_young(series, window)) {
+    if (is_young(history, window)) {
         return false;
     }
-    series_points(series, window, points);
-    trend_blocks(points, SERIES_POINTS, blocks);
+    history_points(history, window, points);
+    trend_blocks(points, HISTORY_POINTS, blocks);
     return rise_matters(blocks, window, terms) && trend_is_even(blocks) &&
-           !load_explains(blocks, terms->load, window) && is_record(series, window, blocks) &&
+           !load_explains(blocks, terms, window) && is_record(history, window, blocks) &&
            points_rise(points, blocks[TREND_BLOCKS - 1] - blocks[0]);
 }
 
@@ -149,10 +148,10 @@ static void count(uint8_t *counter)
     *counter = *counter < UINT8_MAX ? *counter + 1 : *counter;
 }
 
-static void listen(struct drift *drift, const struct series *series, enum series_window window,
+static void listen(struct drift *drift, const struct history *history, enum history_window window,
                    const struct drift_terms *terms)
 {
-    if (drift_window_says(series, window, terms)) {
+    if (drift_window_says(history, window, terms)) {
         count(&drift->said_counts[window]);
         drift->unsaid_counts[window] = 0;
     } else {
@@ -162,11 +161,11 @@ static void listen(struct drift *drift, const struct series *series, enum series
 }
 
 /* The longest window that says so: its estimate has the least error. */
-static bool find_window(const struct drift *drift, enum series_window *ret_window)
+static bool find_window(const struct drift *drift, enum history_window *ret_window)
 {
-    for (int i = SERIES_WINDOWS - 1; i >= 0; i--) {
+    for (int i = HISTORY_WINDOWS - 1; i >= 0; i--) {
         if (drift->said_counts[i] >= rules[i].said_least) {
-            *ret_window = (enum series_window)i;
+            *ret_window = (enum history_window)i;
             return true;
         }
     }
@@ -179,61 +178,61 @@ static void enter(struct drift *drift, enum drift_state state, uint64_t tick)
     drift->since_tick = tick;
 }
 
-enum drift_event drift_note(struct drift *drift, const struct series *series,
+enum drift_event drift_note(struct drift *drift, const struct history *history,
                             const struct drift_terms *terms)
 {
-    for (unsigned i = 0; i < SERIES_WINDOWS; i++) {
-        if (series_turned(series, (enum series_window)i)) {
-            listen(drift, series, (enum series_window)i, terms);
+    for (unsigned i = 0; i < HISTORY_WINDOWS; i++) {
+        if (history_turned(history, (enum history_window)i)) {
+            listen(drift, history, (enum history_window)i, terms);
         }
     }
     bool drifts = find_window(drift, &drift->window);
     if (drifts && drift->state != DRIFT_DRIFTING) {
-        enter(drift, DRIFT_DRIFTING, series->last_tick);
+        enter(drift, DRIFT_DRIFTING, history->last_tick);
         return DRIFT_BEGINS;
     }
     if (drift->state == DRIFT_DRIFTING && !drifts &&
         drift->unsaid_counts[drift->window] >= rules[drift->window].unsaid_least) {
-        enter(drift, DRIFT_STEADY, series->last_tick);
+        enter(drift, DRIFT_STEADY, history->last_tick);
         return DRIFT_ENDS;
     }
-    if (drift->state == DRIFT_YOUNG && !is_young(series, SERIES_SHORT)) {
-        enter(drift, DRIFT_STEADY, series->last_tick);
+    if (drift->state == DRIFT_YOUNG && !is_young(history, HISTORY_SHORT)) {
+        enter(drift, DRIFT_STEADY, history->last_tick);
     }
     return DRIFT_NO_EVENT;
 }
 
 /* ---- estimate ---- */
 
-static enum series_window estimate_window(const struct drift *drift, const struct series *series)
+static enum history_window estimate_window(const struct drift *drift, const struct history *history)
 {
     if (drift->state == DRIFT_DRIFTING) {
         return drift->window;
     }
-    for (int i = SERIES_WINDOWS - 1; i > 0; i--) {
-        if (series->rings[i].present_count >= SERIES_POINTS / 2) {
-            return (enum series_window)i;
+    for (int i = HISTORY_WINDOWS - 1; i > 0; i--) {
+        if (history->rings[i].present_count >= HISTORY_POINTS / 2) {
+            return (enum history_window)i;
         }
     }
-    return SERIES_SHORT;
+    return HISTORY_SHORT;
 }
 
-struct drift_estimate drift_estimate(const struct drift *drift, const struct series *series,
+struct drift_estimate drift_estimate(const struct drift *drift, const struct history *history,
                                      const struct drift_terms *terms)
 {
-    struct drift_estimate estimate = {.window = estimate_window(drift, series)};
-    float points[SERIES_POINTS];
+    struct drift_estimate estimate = {.window = estimate_window(drift, history)};
+    float points[HISTORY_POINTS];
     double blocks[TREND_BLOCKS];
-    unsigned present_count = series_points(series, estimate.window, points);
-    trend_blocks(points, SERIES_POINTS, blocks);
-    estimate.level = present_count < SERIES_POINTS / 4 ? NAN : blocks[TREND_BLOCKS - 1];
+    unsigned present_count = history_points(history, estimate.window, points);
+    trend_blocks(points, HISTORY_POINTS, blocks);
+    estimate.level = present_count < HISTORY_POINTS / 4 ? NAN : blocks[TREND_BLOCKS - 1];
     if (isnan(estimate.level)) {
         return (struct drift_estimate){NAN, NAN, INFINITY, estimate.window};
     }
-    double slope = trend_slope(points, SERIES_POINTS);
+    double slope = trend_slope(points, HISTORY_POINTS);
     /* the block's middle is half a block ago */
     estimate.level += slope * (BLOCK_POINTS / 2.0);
-    estimate.slope = slope / (double)series_step_ticks(estimate.window);
+    estimate.slope = slope / (double)history_step_ticks(estimate.window);
     double space = fmax(terms->limit - estimate.level, 0);
     estimate.left_ticks = estimate.slope > 0 ? space / estimate.slope : INFINITY;
     return estimate;

@@ -1,7 +1,7 @@
 /*
  * Drift: whether a figure grows although nothing explains it, and how long until it meets its limit.
  *
- * A window of the series says "drifts" when all of this holds:
+ * A window of the history says "drifts" when all of this holds:
  *   - the points rise evenly (trend_is_even()), near ones as well as distant ones, three pairs of four rise (Kendall's tau >= 0.5),
  *     and the rise is eight times the noise, so that steps, spikes and noise are none;
  *   - the rise is worth a word: at least the least effect of the figure, and at this pace the limit is met within a time that the window
@@ -11,13 +11,13 @@
  *   - the load has not grown with it.
  * A figure drifts when a window has said so several times in a row, and drifts no more when that window has not said so for some time.
  *
- * Owns nothing on the heap; embedded, zero-initialised. Pure: time is in the ticks of the series. Thread: its owner's. Errors: none.
+ * Owns nothing on the heap; embedded, zero-initialised. Pure: time is in the ticks of the history. Thread: its owner's. Errors: none.
  */
 #ifndef EVENKEEL_STEADY_DRIFT_H
 #define EVENKEEL_STEADY_DRIFT_H
 
 #include "steady/enum_names.h"
-#include "steady/series.h"
+#include "steady/history.h"
 
 #define DRIFT_STATES(X)       \
     X(DRIFT_YOUNG, "young")   \
@@ -35,32 +35,34 @@ struct drift_terms {
     double limit;        /* INFINITY: none */
     double least_effect; /* a smaller rise within a window is none */
     /* what the figure may follow, sampled at the same ticks; NULL: it should not move with anything */
-    const struct series *load;
+    const struct history *load;
+    /* a value that grows, relatively, by no more than the load to this power may follow it */
+    double load_power;
 };
 
 struct drift {
     enum drift_state state;
-    enum series_window window; /* that says so, while drifting */
-    uint64_t since_tick;       /* of the state */
-    uint8_t said_counts[SERIES_WINDOWS], unsaid_counts[SERIES_WINDOWS]; /* in a row */
+    enum history_window window; /* that says so, while drifting */
+    uint64_t since_tick;        /* of the state */
+    uint8_t said_counts[HISTORY_WINDOWS], unsaid_counts[HISTORY_WINDOWS]; /* in a row */
 };
 
-/* To be called after each series_add(). */
-enum drift_event drift_note(struct drift *drift, const struct series *series,
+/* To be called after each history_add(). */
+enum drift_event drift_note(struct drift *drift, const struct history *history,
                             const struct drift_terms *terms);
 
 /* Whether this window, looked at alone, says that the figure drifts. */
-bool drift_window_says(const struct series *series, enum series_window window,
+bool drift_window_says(const struct history *history, enum history_window window,
                        const struct drift_terms *terms);
 
 struct drift_estimate {
     double level; /* now, without noise; NaN: too few points, and the rest is not known either */
     double slope; /* per tick */
-    double left_ticks;         /* until the limit; INFINITY: it does not come nearer */
-    enum series_window window; /* that this is taken from */
+    double left_ticks;          /* until the limit; INFINITY: it does not come nearer */
+    enum history_window window; /* that this is taken from */
 };
 /* From the window that says "drifting"; else from the longest that is half full. */
-struct drift_estimate drift_estimate(const struct drift *drift, const struct series *series,
+struct drift_estimate drift_estimate(const struct drift *drift, const struct history *history,
                                      const struct drift_terms *terms);
 
 #endif

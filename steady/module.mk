@@ -15,6 +15,7 @@ libsteady_a_SOURCES = \
 	%D%/fds.c %D%/fds.h \
 	%D%/container_of.h \
 	%D%/loop.c %D%/loop.h \
+	%D%/little.c %D%/little.h \
 	%D%/hash.c %D%/hash.h \
 	%D%/histogram.c %D%/histogram.h \
 	%D%/loop_clock.c %D%/loop_clock.h \
@@ -23,7 +24,7 @@ libsteady_a_SOURCES = \
 	%D%/pack.c %D%/pack.h \
 	%D%/rng.c %D%/rng.h \
 	%D%/sanitize.h \
-	%D%/series.c %D%/series.h \
+	%D%/history.c %D%/history.h \
 	%D%/slab.c %D%/slab.h \
 	%D%/strata.c %D%/strata.h \
 	%D%/task_pool.c %D%/task_pool.h \

@@ -12,7 +12,7 @@
 /* The largest step, as part of the whole rise; the mean is a fifth. */
 #define LARGE_STEP 0.5
 /* The part of the rise that the last two steps have at least; two fifths are even. */
-#define LAST_STEPS 0.28
+#define LAST_STEPS 0.33
 /* The median of the absolute difference of two normal variables with a deviation of 1. */
 #define NEIGHBOUR_DIFFERENCE 0.954
 
@@ -117,7 +117,7 @@ static double block_median(const float *points, unsigned count)
         present[present_count] = points[i];
         present_count += !isnan(points[i]);
     }
-    return present_count * 2 > count ? trend_median(present, present_count) : NAN;
+    return present_count * 5 >= count * 2 ? trend_median(present, present_count) : NAN;
 }
 
 void trend_blocks(const float *points, unsigned count, double ret_blocks[TREND_BLOCKS])

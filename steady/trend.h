@@ -28,7 +28,7 @@ double trend_noise(const float *points, unsigned count);
 /* Of all pairs, the share that rises less the share that falls: Kendall's tau, -1..1. 0: no pairs. */
 double trend_concordance(const float *points, unsigned count);
 
-/* The median of each block; NaN where half of the block's points are missing. */
+/* The median of each block; NaN where more than three fifths of its points are missing. */
 void trend_blocks(const float *points, unsigned count, double ret_blocks[TREND_BLOCKS]);
 
 /* Whether the blocks rise evenly: nearly each one above the one before, none by half of the whole rise, and the rise not over. So

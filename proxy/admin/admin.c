@@ -16,6 +16,7 @@
 #include "proxy/admin/admin_places.h"
 #include "proxy/admin/admin_reloads.h"
 #include "proxy/admin/admin_socket.h"
+#include "proxy/admin/drift_view.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/admin/status.h"
 #include "proxy/admin/upstreams_view.h"
@@ -80,6 +81,7 @@ static const struct admin_route {
     {"/metrics", METRICS, NULL, NULL, NULL, metrics_page, NULL},
     {"/status", "application/json", NULL, NULL, NULL, status_page, NULL},
     {"/resources", "application/json", NULL, NULL, NULL, resources_page, NULL},
+    {"/drift", "application/json", NULL, NULL, NULL, drift_page, NULL},
     {"/upstreams", "application/json", NULL, NULL, NULL, upstreams_page, NULL},
     {"/reload", "application/json", NULL, NULL, NULL, NULL, act_reload},
     {"/drain", TEXT, NULL, admin_drain, NULL, NULL, NULL},

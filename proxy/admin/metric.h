@@ -85,6 +85,10 @@ const char *metric_type_name(enum metric_type value);
       "what the name stands for: addresses, or the targets of SRV records", CLOSED(name_types))                                        \
     X(LABEL_DNS_TYPE, "type", "type of the DNS record", CLOSED(dns_types))                                                             \
     X(LABEL_LOOKUP_RESULT, "result", "result of a lookup", CLOSED(lookup_results))                                                     \
+    X(LABEL_PHASE, "phase", "phase of an upstream", CLOSED(phases))                                                                    \
+    X(LABEL_RESOURCE, "resource", "resource that a figure belongs to; it has a runbook page",                                          \
+      CLOSED(resources))                                                                                                               \
+    X(LABEL_FIGURE, "figure", "name of a bound, or of another figure that is watched", OPEN)                                           \
     X(LABEL_LOG, "log", "which log", CLOSED(log_names))                                                                                \
     X(LABEL_BOUND, "name", "name of a bounded resource", OPEN)                                                                         \
     X(LABEL_BOUND_DETAIL, "detail",                                                                                                    \
@@ -137,11 +141,11 @@ struct metric_group {
 /* All of them, in the order of the page; NULL ends the list. */
 extern const struct metric_group *const metric_groups[];
 
-extern const struct metric_group metrics_process, metrics_workers, metrics_clients, metrics_cpu,
-    metrics_http2, metrics_traffic, metrics_endpoint_traffic, metrics_listeners, metrics_routes,
-    metrics_endpoints, metrics_upstreams, metrics_sessions, metrics_session_names, metrics_policy,
-    metrics_shards, metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log,
-    metrics_scrape;
+extern const struct metric_group metrics_process, metrics_drift, metrics_watch, metrics_capacity,
+    metrics_workers, metrics_clients, metrics_cpu, metrics_http2, metrics_traffic,
+    metrics_endpoint_traffic, metrics_listeners, metrics_routes, metrics_endpoints,
+    metrics_upstreams, metrics_sessions, metrics_session_names, metrics_policy, metrics_shards,
+    metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log, metrics_scrape;
 
 /* ---- what a table's rows become ---- */
 

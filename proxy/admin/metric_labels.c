@@ -7,11 +7,13 @@
 #include "pool/traffic.h"
 #include "proxy/admin/metric.h"
 #include "proxy/admin/readiness.h"
+#include "proxy/admin/resources.h"
 #include "proxy/http/reasons.h"
 #include "proxy/http2/h2_abuse.h"
 #include "proxy/log/log.h"
 #include "proxy/policy/retry.h"
 #include "proxy/worker/stats.h"
+#include "steady/little.h"
 #include "tls/failure.h"
 
 ENUM_NAME_FUNCTION(metric_type_name, enum metric_type, METRIC_TYPES)
@@ -36,6 +38,8 @@ static const char *const breaker_states[] = {ENUM_NAMES(BREAKER_STATES)};
 static const char *const verdicts[] = {ENUM_NAMES(RETRY_VERDICTS)};
 static const char *const name_types[] = {"host", "service"};
 static const char *const dns_types[] = {ENUM_NAMES(DNS_TYPES)};
+static const char *const phases[] = {ENUM_NAMES(LITTLE_PHASES)};
+static const char *const resources[] = {ENUM_NAMES(RESOURCES)};
 static const char *const log_names[] = {ENUM_NAMES(LOG_NAMES)};
 static const char *const lookup_results[] = {ENUM_NAMES(LOOKUP_RESULTS)};
 

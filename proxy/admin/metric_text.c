@@ -1,6 +1,7 @@
 /* Label values and numbers. */
 #include "proxy/admin/metric_text.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,6 +78,10 @@ size_t metric_number(char out[METRIC_NUMBER_BYTES], double value)
 {
     if (value >= 0 && value <= WHOLE_MOST && value == (double)(uint64_t)value) {
         return write_whole(out, (uint64_t)value);
+    }
+    if (!isfinite(value)) {
+        const char *word = isnan(value) ? "NaN" : value > 0 ? "+Inf" : "-Inf";
+        return (size_t)snprintf(out, METRIC_NUMBER_BYTES, "%s", word);
     }
     return (size_t)snprintf(out, METRIC_NUMBER_BYTES, "%.15g", value);
 }

@@ -6,12 +6,15 @@ libproxy_a_SOURCES += \
 	%D%/admin_places.c %D%/admin_places.h \
 	%D%/admin_reloads.c %D%/admin_reloads.h \
 	%D%/admin_socket.c %D%/admin_socket.h \
+	%D%/drift_book.c %D%/drift_book.h \
+	%D%/drift_view.c %D%/drift_view.h \
 	%D%/json.c %D%/json.h \
 	%D%/maintenance_view.c %D%/maintenance_view.h \
 	%D%/metric.h \
 	%D%/metric_labels.c \
 	%D%/metric_text.c %D%/metric_text.h \
 	%D%/metrics.c %D%/metrics.h \
+	%D%/metrics_drift.c \
 	%D%/metrics_endpoint.c \
 	%D%/metrics_http2.c \
 	%D%/metrics_listener.c \
@@ -26,6 +29,7 @@ libproxy_a_SOURCES += \
 	%D%/overview.h \
 	%D%/page.c %D%/page.h \
 	%D%/readiness.c %D%/readiness.h \
+	%D%/resources.c %D%/resources.h \
 	%D%/scrape.c %D%/scrape.h \
 	%D%/status.c %D%/status.h \
 	%D%/upstreams_view.c %D%/upstreams_view.h

@@ -31,6 +31,7 @@ struct warm_figures {
 struct upgrade_figures {
     pid_t pid; /* of the new process; 0: none */
     uint64_t begun_count, failed_count;
+    bool took_over; /* this process was started by an upgrade */
     const char *last_error; /* "": the last one succeeded, or there was none */
 };
 
@@ -41,6 +42,7 @@ struct tls_files_figures {
 };
 
 struct maintenance;
+struct drift_book;
 struct resolver;
 struct upstream_set;
 struct tls_server;
@@ -75,6 +77,7 @@ struct overview {
     const struct route_figures *routes;
     size_t route_count;
     struct bound_registry *registry;
+    const struct drift_book *drift; /* NULL: nothing is watched */
     struct pools *pools;
     const struct resolver *resolver;
     uint64_t name_adoptions; /* sets adopted because addresses of names changed */

@@ -7,6 +7,7 @@
 
 #include "pool/lease.h"
 #include "pool/resolver.h"
+#include "proxy/admin/drift_view.h"
 #include "proxy/admin/json.h"
 #include "proxy/admin/maintenance_view.h"
 #include "proxy/policy/admission.h"
@@ -309,7 +310,7 @@ page_part_fn *const status_page[] = {write_process,   write_routes, open_upstrea
 
 /* ---- /resources ---- */
 
-static void write_bound(struct json *json, const struct bound *bound)
+static void write_bound(struct json *json, const struct drift_book *book, const struct bound *bound)
 {
     uint64_t limit = bound_limit(bound), used = bound_used(bound);
     json_open(json, NULL, '{');
@@ -320,6 +321,7 @@ static void write_bound(struct json *json, const struct bound *bound)
     json_uint(json, "peak", bound_peak(bound));
     json_uint(json, "refused", bound_refused(bound));
     json_number(json, "share", limit > 0 ? (double)used / (double)limit : 0);
+    drift_write_bound(json, book, bound);
     json_close(json, '}');
 }
 
@@ -338,7 +340,7 @@ static bool write_bounds(struct page *page)
         if (bound->number <= page->cursor) {
             continue;
         }
-        write_bound(&page->json, bound);
+        write_bound(&page->json, page->overview->drift, bound);
         page->cursor = bound->number;
         if (!page_has_time(page)) {
             return false;

@@ -200,6 +200,21 @@ static void write_upstream_fields(struct json *json, const struct upstream *upst
     json_uint(json, "warm_level", settings->pool.warm_min_count);
 }
 
+/* Little's law; all 0 before the second sample. */
+static void write_capacity(struct json *json, const struct upstream *upstream)
+{
+    const struct little *little = &policy_of(upstream)->little;
+    const struct service_figures service = policy_service(upstream);
+    json_open(json, "capacity", '{');
+    json_text(json, "phase", little_phase_name(little->phase));
+    json_number(json, "answers_per_second", little->rate);
+    json_number(json, "capacity_per_second", little->capacity);
+    json_number(json, "utilisation", little->utilisation);
+    json_number(json, "median_ms", service.median_us / 1e3);
+    json_number(json, "p99_ms", service.most_us / 1e3);
+    json_close(json, '}');
+}
+
 /* One that has left the settings drains, and is not shown. */
 static bool write_upstream(const struct upstream *upstream, void *owner)
 {
@@ -213,6 +228,7 @@ static bool write_upstream(const struct upstream *upstream, void *owner)
         write_upstream_fields(json, upstream, settings);
         maintenance_write(json, page->overview->maintenance, MAINTENANCE_OF_UPSTREAM,
                           upstream->name, policy_of(upstream)->maintenance);
+        write_capacity(json, upstream);
         write_policy(json, upstream, settings);
         json_open(json, "endpoints", '[');
         upstream_each_endpoint(upstream, write_endpoint, page);

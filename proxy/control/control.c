@@ -275,6 +275,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .route_count = control->routes.count,
         .tls_files = &control->reloads.tls_files,
         .registry = &control->limits.registry,
+        .drift = control->limits.drift.book,
         .pools = control->pools,
         .resolver = control->names.resolver,
         .name_adoptions = control->names.adoptions,
@@ -424,7 +425,7 @@ static bool control_start_everything(struct control *control)
     inherited_close(&control->inherited, control_on_left_over, control);
     return control_write_pid(control) && control_drop_user(control) &&
            control_start_threads(control) && heartbeat_start(control) &&
-           readiness_watch_start(control) && warm_start(control);
+           readiness_watch_start(control) && warm_start(control) && drift_watch_start(control);
 }
 
 /* ---- end ---- */
@@ -495,6 +496,7 @@ static void control_stop(struct control *control)
     heartbeat_free(control);
     drain_free(control);
     readiness_watch_free(control);
+    drift_watch_free(control);
     warm_free(control);
     admin_free(&control->admin);
     names_stop(control);

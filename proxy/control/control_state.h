@@ -18,6 +18,7 @@
 #include "proxy/client/listener.h"
 #include "proxy/control/control.h"
 #include "proxy/control/drain.h"
+#include "proxy/control/drift_watch.h"
 #include "proxy/control/heartbeat.h"
 #include "proxy/control/notify.h"
 #include "proxy/control/prewarm.h"
@@ -67,7 +68,8 @@ struct control_limits {
     struct bound_registry registry;
     struct shared_bounds shared;
     struct bound generations;
-    struct trouble trouble; /* where they refuse */
+    struct trouble trouble;   /* where they refuse */
+    struct drift_watch drift; /* where they are approached */
     uint64_t memory_budget_bytes;
 };
 

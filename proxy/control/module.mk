@@ -1,10 +1,10 @@
 libproxy_a_SOURCES += \
 	%D%/ask.c %D%/ask.h \
-	%D%/bound_words.h \
 	%D%/control.c %D%/control.h \
 	%D%/control_state.h \
 	%D%/demo.c %D%/demo.h \
 	%D%/drain.c %D%/drain.h \
+	%D%/drift_watch.c %D%/drift_watch.h \
 	%D%/generation_build.c %D%/generation_build.h \
 	%D%/heartbeat.c %D%/heartbeat.h \
 	%D%/maintenance_watch.c %D%/maintenance_watch.h \

@@ -83,6 +83,7 @@ bool takeover_open(struct control *control)
         return false;
     }
     takeover->channel = channel;
+    control->upgrade.figures.took_over = true;
     takeover->stage = TAKEOVER_WARMING;
     control->notifier.muted = true;
     for (;;) {

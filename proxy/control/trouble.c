@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/control/bound_words.h"
+#include "proxy/admin/resources.h"
 #include "proxy/control/control_state.h"
 #include "steady/counter.h"
 
@@ -16,12 +16,6 @@
 /* At most so many lines in so long a time. */
 #define WINDOW_MS 10000
 #define LINES_COUNT 20
-
-struct words {
-    const char *name, *cause, *remedy;
-};
-#define WORDS_OF_ROW(name, cause, remedy) {name, cause, remedy},
-static const struct words bound_words[] = {BOUND_WORDS(WORDS_OF_ROW)};
 
 __attribute__((format(printf, 2, 3))) static void say(struct control *control, const char *format,
                                                       ...)
@@ -57,22 +51,12 @@ static void turn_window(struct control *control, uint64_t now_ms)
 
 /* ---- bounds ---- */
 
-static const struct words *words_of(const struct bound *bound)
-{
-    for (size_t i = 0; i < sizeof bound_words / sizeof bound_words[0]; i++) {
-        if (strcmp(bound_words[i].name, bound->name) == 0) {
-            return &bound_words[i];
-        }
-    }
-    return NULL;
-}
-
 static void say_of_bound(struct control *control, const struct bound *bound,
                          enum episode_event event)
 {
-    const struct words *words = words_of(bound);
+    const struct bound_words *words = bound_words_of(bound->name);
     char name[256];
-    if (words == NULL) {
+    if (words == NULL || words->cause[0] == '\0') {
         return;
     }
     snprintf(name, sizeof name, bound->detail != NULL ? "%s (%s)" : "%s", bound->name,

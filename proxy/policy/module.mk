@@ -8,5 +8,6 @@ libproxy_a_SOURCES += \
 	%D%/policy.c %D%/policy.h \
 	%D%/policy_memory.c %D%/policy_memory.h \
 	%D%/retry.c %D%/retry.h \
+	%D%/service_time.h \
 	%D%/shards.c %D%/shards.h \
 	%D%/slow_clients.c %D%/slow_clients.h

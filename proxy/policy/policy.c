@@ -244,7 +244,26 @@ bool policy_note_latency(struct policy_local *local, const struct breaker_caller
     bool slow = is_slow(local, by, latency_us);
     note_floor(local, latency_us, by->now_ms);
     usual_time_note(&local->usual, by->strata, latency_us, by->now_ms);
+    service_time_note(&local->service, latency_us);
     return slow;
+}
+
+struct service_figures policy_service(const struct upstream *upstream)
+{
+    const struct upstream_policy *policy = policy_of(upstream);
+    struct service_figures sum = {0};
+    for (unsigned i = 0; i < policy->worker_count; i++) {
+        const struct service_time *service = &policy->locals[i].service;
+        uint64_t count = stat_read(&service->answers_count);
+        sum.answers_count += count;
+        sum.median_us += (double)count * __atomic_load_n(&service->median_us, __ATOMIC_RELAXED);
+        sum.most_us += (double)count * __atomic_load_n(&service->most_us, __ATOMIC_RELAXED);
+    }
+    if (sum.answers_count > 0) {
+        sum.median_us /= (double)sum.answers_count;
+        sum.most_us /= (double)sum.answers_count;
+    }
+    return sum;
 }
 
 /* ---- hedges ---- */

@@ -17,7 +17,9 @@
 #include "breaker/usual_time.h"
 #include "pool/upstream.h"
 #include "proxy/policy/retry.h"
+#include "proxy/policy/service_time.h"
 #include "proxy/policy/slow_clients.h"
+#include "steady/little.h"
 
 struct log;
 
@@ -32,6 +34,7 @@ struct policy_local {
     uint64_t hedge_credit; /* in 1/HEDGE_COST of a hedge */
     uint64_t hedges_count, hedges_won_count;
     struct usual_time usual;
+    struct service_time service;
     struct slow_clients slow_clients;
 } __attribute__((aligned(64)));
 
@@ -40,6 +43,7 @@ struct upstream_policy {
     struct breaker *breaker;
     struct retry_budget *budget;
     struct concurrency_limit adaptive;
+    struct little little; /* control: noted at each tick of drift */
     struct log *log;
     /* endpoints whose breaker is guarded, that is, does not admit freely; atomic */
     uint64_t guarded_count;
@@ -129,6 +133,12 @@ bool policy_is_slow(const struct policy_caller *caller, uint64_t latency_us);
 /* Notes the latency of an answer. Returns whether it was slow. */
 bool policy_note_latency(struct policy_local *local, const struct breaker_caller *by,
                          uint64_t latency_us);
+/* Times of answers over all workers, by what each of them has answered. */
+struct service_figures {
+    uint64_t answers_count;
+    double median_us, most_us; /* most: the 0.99 quantile; 0: unknown */
+};
+struct service_figures policy_service(const struct upstream *upstream);
 /* With retry.hedge: notes the latency of an answer; the 0.95 quantile, 0 after few answers; and whether one more
    request may be hedged, which counts as done. */
 void policy_note_most(struct policy_local *local, uint64_t latency_us);

@@ -20,6 +20,7 @@ scenario_tests = \
 	%D%/dns.py \
 	%D%/documents.py \
 	%D%/drain.py \
+	%D%/drift.py \
 	%D%/endpoints.py \
 	%D%/edge.py \
 	%D%/edge_h2.py \
@@ -189,3 +190,10 @@ EXTRA_DIST += \
 	%D%/mistakes/46-host-with-wildcard-behind.conf \
 	%D%/mistakes/47-upstreams-missing.conf \
 	%D%/mistakes/said.txt
+
+# What makes a program leak (LD_PRELOAD). It is built for the tests alone, without the flags of the program: those of sanitizers would not do.
+check_DATA = %D%/leak.so
+%D%/leak.so: $(srcdir)/%D%/leak.c
+	$(AM_V_CC)$(MKDIR_P) %D% && $(CC) -O2 -shared -fPIC -o $@ $(srcdir)/%D%/leak.c -ldl
+EXTRA_DIST += %D%/leak.c
+CLEANFILES += %D%/leak.so

@@ -15,7 +15,7 @@
 /* A figure and the load beside it, judged at each tick. */
 struct play {
     struct rng rng;
-    struct series value, load;
+    struct history value, load;
     struct drift drift;
     struct drift_terms terms;
     uint64_t tick;
@@ -28,9 +28,9 @@ static inline void play_begin(struct play *play, uint64_t seed)
 {
     memset(play, 0, sizeof *play);
     rng_init(&play->rng, seed);
-    series_init(&play->value);
-    series_init(&play->load);
-    play->terms = (struct drift_terms){PLAY_LIMIT, 8, &play->load};
+    history_init(&play->value);
+    history_init(&play->load);
+    play->terms = (struct drift_terms){PLAY_LIMIT, 8, &play->load, 1.5};
     play->tick = 1000000;
 }
 
@@ -65,8 +65,8 @@ static inline double play_wander(struct play *play)
 static inline void play_tick(struct play *play, double value, double load)
 {
     play->tick++;
-    series_add(&play->load, play->tick, load);
-    series_add(&play->value, play->tick, value);
+    history_add(&play->load, play->tick, load);
+    history_add(&play->value, play->tick, value);
     switch (drift_note(&play->drift, &play->value, &play->terms)) {
     case DRIFT_BEGINS:
         play->begun_tick = play->begun_count++ == 0 ? play->tick : play->begun_tick;

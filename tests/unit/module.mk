@@ -18,6 +18,7 @@ steady_tests = \
 	%D%/test_episode \
 	%D%/test_fair_bound \
 	%D%/test_fds \
+	%D%/test_little \
 	%D%/test_loop \
 	%D%/test_hash \
 	%D%/test_histogram \
@@ -107,6 +108,7 @@ proxy_tests = \
 	%D%/test_call_strata \
 	%D%/test_drain \
 	%D%/test_encoder \
+	%D%/test_drift_book \
 	%D%/test_gate \
 	%D%/test_h1_body \
 	%D%/test_h1_corpus \

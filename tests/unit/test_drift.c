@@ -111,7 +111,8 @@ static void play_days(struct play *play)
 {
     double begin = play_between(play, 0, 24 * TICKS_PER_HOUR), swing = play_between(play, 0.1, 0.9);
     double per_load = play_between(play, 0.1, 0.8), noise = play_between(play, 0, 0.1);
-    double more = play_between(play, 1, 2), delay = play_between(play, 0.01, 0.5), value = 0;
+    double more = play_between(play, 1, 2.5), delay = play_between(play, 0.01, 0.5), value = 0;
+    play->terms.load_power = more < 1.3 ? 1.5 : 4;
     for (int i = 0; i < 30 * TICKS_PER_HOUR; i++) {
         double hour = (begin + i) / TICKS_PER_HOUR;
         double load =
@@ -266,7 +267,7 @@ static void a_queue_that_creeps_is_found(void **state)
 static void what_is_not_sampled_is_missing_and_not_zero(void **state)
 {
     struct play play;
-    float points[SERIES_POINTS];
+    float points[HISTORY_POINTS];
     (void)state;
     play_begin(&play, 1);
     for (int i = 0; i < 100; i++) {
@@ -275,29 +276,29 @@ static void what_is_not_sampled_is_missing_and_not_zero(void **state)
     play.tick += 20;
     play_tick(&play, 50, 1);
     play_tick(&play, 50, 1);
-    assert_int_equal(series_points(&play.value, SERIES_SHORT, points), 40);
+    assert_int_equal(history_points(&play.value, HISTORY_SHORT, points), 40);
     assert_true(isnan(points[40]));
     assert_true(points[0] == 50 && points[59] == 50);
-    assert_int_equal(series_points(&play.value, SERIES_MIDDLE, points), 19);
+    assert_int_equal(history_points(&play.value, HISTORY_MIDDLE, points), 19);
     play.tick += 100000;
     play_tick(&play, 50, 1);
-    assert_int_equal(series_points(&play.value, SERIES_LONG, points), 0);
+    assert_int_equal(history_points(&play.value, HISTORY_LONG, points), 0);
     assert_true(isnan(drift_estimate(&play.drift, &play.value, &play.terms).level));
 }
 
 static void a_point_of_a_longer_ring_is_the_mean_of_its_time(void **state)
 {
     struct play play;
-    float points[SERIES_POINTS];
+    float points[HISTORY_POINTS];
     (void)state;
     play_begin(&play, 1);
     play.tick = 36000 - 1;
     for (int i = 0; i <= 36; i++) {
         play_tick(&play, i, 1);
     }
-    series_points(&play.value, SERIES_MIDDLE, points);
+    history_points(&play.value, HISTORY_MIDDLE, points);
     assert_true(points[59] == 32.5f && points[54] == 2.5f && isnan(points[53]));
-    series_points(&play.value, SERIES_LONG, points);
+    history_points(&play.value, HISTORY_LONG, points);
     assert_true(points[59] == 17.5f && isnan(points[58]));
 }
 

@@ -1,0 +1,157 @@
+"""What leaks is found with the time that is left, and nothing that is healthy is called a leak. A tick is 100 ms here instead of ten seconds."""
+
+import os
+import threading
+import time
+
+from harness import RawOrigin, check, check_equal, eventually, run, scenario, start_proxy
+
+TICK_S = 0.1
+DRIFT = {"drift": {"interval": f"{int(TICK_S * 1000)}ms"}}
+
+
+class Load:
+    """Runs a step so many times in a second, and counts with the time. What is late is made up for, so that the rate of seconds is even."""
+
+    def __init__(self, step, rate):
+        self.rate = rate
+        self.counts = [(time.monotonic(), 0)]
+        self._step = step
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self):
+        due = time.monotonic()
+        while not self._ended.is_set():
+            self._step()
+            self.counts.append((time.monotonic(), self.counts[-1][1] + 1))
+            due += 1 / self.rate
+            self._ended.wait(max(0, due - time.monotonic()))
+
+    def rate_lately(self):
+        """Steps per second in the time of a short window."""
+        last_at, last = self.counts[-1]
+        first_at, first = next(each for each in self.counts if each[0] >= last_at - 60 * TICK_S)
+        return (last - first) / max(last_at - first_at, 1e-9)
+
+
+def figures(proxy):
+    """{(name, detail): figure} of /drift, each with its resource and page."""
+    return {(figure["figure"], figure["detail"]): {**figure, "runbook": resource["runbook"]}
+            for resource in proxy.admin_json("/drift")["resources"] for figure in resource["figures"]}
+
+
+def library():
+    return os.path.join(os.path.abspath(os.environ.get("top_builddir", ".")), "tests/scenario/leak.so")
+
+
+def left_is_true(figure, left_s):
+    return 0.75 * left_s < figure["left_s"] < 1.25 * left_s
+
+
+@scenario("descriptors or memory leak, or requests pile up, and nobody is told before it is too late")
+def leaks(s):
+    every, leaked_bytes, free = 10, 131072, threading.Event()
+    slow = RawOrigin(s, "slow").on("/", lambda connection, _: free.wait(60) and connection.respond())
+    proxy = start_proxy(s, RawOrigin(s), {
+        **DRIFT, "limits": {"memory": "1GiB"},
+        "upstreams": {"slow": {"endpoints": [slow.address], "limits": {"in_flight": 700}, "pool": {"max": 700}}},
+        "routes": [{"name": "slow", "path_prefix": "/slow", "upstream": "slow"}, {"name": "all", "upstream": "app"}]},
+        limits=["--nofile=1500:1500"],
+        env={"LD_PRELOAD": library(), "LEAK_EVERY": str(every), "LEAK_BYTES": str(leaked_bytes),
+             "ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0"})
+    waiting = []
+
+    def wait_for_slow():
+        waiting.append(proxy.client())
+        waiting[-1].send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n")
+
+    with Load(lambda: proxy.get("/"), 100) as load, Load(wait_for_slow, 10) as pile:
+        def accepted():
+            return load.rate_lately() + pile.rate_lately()
+        awaited = {("stray_descriptors", None): lambda: accepted() / every,
+                   ("upstream_in_flight", "slow"): pile.rate_lately,
+                   ("resident_bytes", None): lambda: accepted() * leaked_bytes}
+        pages = {}
+
+        def look():
+            """Takes from the awaited figures those that drift, with a time left that the rate confirms."""
+            seen = figures(proxy)
+            for key, rate in list(awaited.items()):
+                figure = seen.get(key, {})
+                if figure.get("state") == "drifting" and left_is_true(figure, (figure["limit"] - figure["now"]) / rate()):
+                    pages[key[0]] = figure["runbook"]
+                    del awaited[key]
+            return not awaited
+        with s.case("each is found, with the time that is left within a quarter"):
+            try:
+                eventually(look, "all are found", 35)
+            finally:
+                for key in awaited:
+                    print(f"# not found: {figures(proxy).get(key)}")
+        with s.case("the pages of the runbooks are named"):
+            check_equal(pages, {"stray_descriptors": "docs/runbooks/descriptors.md",
+                                "upstream_in_flight": "docs/runbooks/queues.md",
+                                "resident_bytes": "docs/runbooks/memory.md"}, "pages")
+        with s.case("bounds, metrics and the log say so"):
+            row = proxy.bound("upstream_in_flight", "slow")
+            check_equal((row["drift"] is not None, row["slope_per_hour"] > 0), (True, True), "row of /resources")
+            check(0 < proxy.metric("evenkeel_drift_left_seconds", figure="stray_descriptors") < 600, "time left")
+            check("drift: stray_descriptors grows by" in proxy.log(), "no line in the log")
+    free.set()
+    for client in waiting:
+        client.close()
+    with s.case("the end of it is told, too"):
+        eventually(lambda: "drift: upstream_in_flight (slow) grows no more" in proxy.log(), "the end is told", 20)
+
+
+@scenario("a reload, a failover or more load is called a leak")
+def healthy(s):
+    origins = [RawOrigin(s), RawOrigin(s, "other")]
+    proxy = start_proxy(s, origins, DRIFT)
+    with Load(lambda: proxy.get("/"), 50) as load:
+        for step in range(4):
+            load.rate = 50 * (1 + step % 3)
+            proxy.reload()
+            if step == 2:
+                origins[1].refuse()
+            time.sleep(20 * TICK_S)  # a third of a window
+    grown = {name: each for name, each in figures(proxy).items() if each["state"] == "drifting"}
+    check_equal(grown, {}, "what drifts")
+    check("drift:" not in proxy.log(), "the log says that something drifts")
+    with s.case("when the process was last changed is said beside it"):
+        changes = proxy.admin_json("/drift")["changes"]
+        check(0 <= changes["reloaded_s_ago"] <= changes["started_s_ago"] < 60, f"changes: {changes}")
+        check_equal((changes["upgraded_s_ago"], changes["generation"]), (None, 5), "upgrade and generation")
+
+
+@scenario("the capacity of an upstream is not told before it is reached")
+def capacity(s):
+    service_s = 0.02
+
+    def serve(connection, _):
+        time.sleep(service_s)  # the service time that is to be measured
+        return connection.respond()
+
+    origin = RawOrigin(s).on("/", serve)
+    proxy = start_proxy(s, origin, {"drift": {"interval": "250ms"}, "upstreams": {"app": {"limits": {"in_flight": 16}}}})
+    with Load(lambda: proxy.get("/"), 50):
+        def view():
+            return next(each["capacity"] for each in proxy.admin_json("/upstreams")["upstreams"])
+        eventually(lambda: view()["median_ms"] > 15 and view()["answers_per_second"] > 10, "there are figures", 20)
+        got = view()
+    check(500 < got["capacity_per_second"] <= 800, f"16 places of 20 ms are up to 800 requests a second: {got}")
+    check(abs(got["utilisation"] - got["answers_per_second"] / got["capacity_per_second"]) < 0.01, f"utilisation: {got}")
+    check_equal(got["phase"], "linear", "phase")
+    check_equal(proxy.metric("evenkeel_upstream_phase", upstream="app", phase="linear"), 1, "metric of the phase")
+
+
+run()

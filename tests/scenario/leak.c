@@ -1,0 +1,47 @@
+/*
+ * A library that makes a program leak, for tests of drift: with LD_PRELOAD, every LEAK_EVERY-th accepted connection costs a file
+ * descriptor for good, and each one LEAK_BYTES of memory.
+ *
+ * Thread: any.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+typedef int accept4_fn(int fd, struct sockaddr *address, socklen_t *bytes, int flags);
+
+static uint64_t wanted(const char *name)
+{
+    const char *text = getenv(name);
+    return text != NULL ? strtoull(text, NULL, 10) : 0;
+}
+
+static void leak(void)
+{
+    static uint64_t accepted_count;
+    uint64_t every = wanted("LEAK_EVERY"), bytes = wanted("LEAK_BYTES");
+    uint64_t number = __atomic_add_fetch(&accepted_count, 1, __ATOMIC_RELAXED);
+    void *memory = bytes > 0 ? malloc(bytes) : NULL;
+    if (memory != NULL) {
+        memset(memory, 1, bytes);
+        __asm__ volatile("" : : "r"(memory) : "memory");
+    }
+    if (every > 0 && number % every == 0) {
+        (void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
+    }
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
+{
+    accept4_fn *next = (accept4_fn *)dlsym(RTLD_NEXT, "accept4");
+    int accepted = next(fd, address, bytes, flags);
+    /* not connections of the admin listener, which is a UNIX socket in tests */
+    if (accepted >= 0 && address != NULL && address->sa_family == AF_INET) {
+        leak();
+    }
+    return accepted;
+}
