@@ -1,3 +1,4 @@
+EXTRA_DIST += %D%/prometheus/evenkeel.rules.yml %D%/prometheus/evenkeel.test.yml
 EXTRA_DIST += %D%/evenkeel.service.in
 CLEANFILES += %D%/evenkeel.service
 

@@ -27,6 +27,25 @@ EXTRA_DIST += %D%/internals/steady.md
 EXTRA_DIST += %D%/internals/storm.md
 EXTRA_DIST += %D%/internals/tls-sessions.md
 EXTRA_DIST += %D%/internals/tls.md
+EXTRA_DIST += %D%/runbooks/README.md
+EXTRA_DIST += %D%/runbooks/admin.md
+EXTRA_DIST += %D%/runbooks/certificates.md
+EXTRA_DIST += %D%/runbooks/clients.md
+EXTRA_DIST += %D%/runbooks/configuration.md
+EXTRA_DIST += %D%/runbooks/connections.md
+EXTRA_DIST += %D%/runbooks/descriptors.md
+EXTRA_DIST += %D%/runbooks/endpoints.md
+EXTRA_DIST += %D%/runbooks/errors.md
+EXTRA_DIST += %D%/runbooks/latency.md
+EXTRA_DIST += %D%/runbooks/logs.md
+EXTRA_DIST += %D%/runbooks/memory.md
+EXTRA_DIST += %D%/runbooks/metrics.md
+EXTRA_DIST += %D%/runbooks/names.md
+EXTRA_DIST += %D%/runbooks/post-mortem.md
+EXTRA_DIST += %D%/runbooks/queues.md
+EXTRA_DIST += %D%/runbooks/readiness.md
+EXTRA_DIST += %D%/runbooks/threads.md
+EXTRA_DIST += %D%/runbooks/tls-sessions.md
 
 # The references, the man page and the sample are committed where readers look for them; tests/check-docs holds them
 # against the tables, and this writes them anew.

@@ -20,9 +20,10 @@ AM_TESTS_ENVIRONMENT = \
 	PYTHONDONTWRITEBYTECODE=1; export PYTHONDONTWRITEBYTECODE; \
 	CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 
-dist_check_SCRIPTS = %D%/check-deadlines %D%/check-docs %D%/check-layers \
+dist_check_SCRIPTS = %D%/check-bounds %D%/check-deadlines %D%/check-docs %D%/check-layers \
 	%D%/check-listed %D%/check-mutations %D%/check-shape %D%/check-sleeps
 TESTS += $(dist_check_SCRIPTS)
+EXTRA_DIST += %D%/containers
 EXTRA_DIST += %D%/fresh %D%/lint %D%/.clang-tidy
 
 # What tests are made of, without running them.
