@@ -132,7 +132,7 @@ static bool open_drift(struct page *page)
     if (overview->drift != NULL) {
         json_number(json, "interval_s", tick_s(overview->drift));
         json_uint(json, "figures", drift_book_count(overview->drift));
-        json_uint(json, "history_most", DRIFT_ITEMS);
+        json_uint(json, "figures_most", DRIFT_ITEMS);
     }
     write_changes(json, overview);
     json_open(json, "resources", '[');

@@ -128,7 +128,9 @@ def healthy(s):
     check_equal(grown, {}, "what drifts")
     check("drift:" not in proxy.log(), "the log says that something drifts")
     with s.case("when the process was last changed is said beside it"):
-        changes = proxy.admin_json("/drift")["changes"]
+        page = proxy.admin_json("/drift")
+        check(20 < page["figures"] <= page["figures_most"], f"number of figures: {page['figures']} of {page['figures_most']}")
+        changes = page["changes"]
         check(0 <= changes["reloaded_s_ago"] <= changes["started_s_ago"] < 60, f"changes: {changes}")
         check_equal((changes["upgraded_s_ago"], changes["generation"]), (None, 5), "upgrade and generation")
 
