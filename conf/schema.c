@@ -178,7 +178,7 @@ static const struct schema_row top_rows[] = {
 
     {"sticky.key_file", &type_text, "", AT(sticky.key_file), .fixed = true,
      .help =
-         "file with 32 bytes, or 64 hexadecimal digits, that the cookies of sticky routes are made with, so that all processes that have it understand them; \"\": a key of the process, which an upgrade and the warm state hand on"},
+         "file with 32 bytes, or 64 hexadecimal digits, that the cookies of sticky routes are made with; \"\": a key of the process"},
     {"readiness.sessions", &type_number, "0.5", AT(readiness.sessions_share), .min = 0, .max = 1,
      .help = "share of the usual TLS sessions that must be cached for the process to be ready"},
     {"readiness.pools", &type_number, "0.8", AT(readiness.pools_share), .min = 0, .max = 1,

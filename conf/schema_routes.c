@@ -44,17 +44,16 @@ const struct schema_row schema_route_rows[] = {
     {"upstream", &type_route_upstream_list, NULL, AT(upstreams),
      .also_at = offsetof(struct route_settings, upstream),
      .help =
-         "upstream that gets the requests of the route, or several: [ \"app weight=95\", \"canary weight=5\" ] get them by weight (0 to 1000, else 1). The choice is not made anew when an upstream is out or its breaker is open"},
+         "upstream that gets the requests of the route, or several: [ \"app weight=95\", \"canary weight=5\" ] get them by weight (0 to 1000, else 1)"},
     {"split.key", &type_split_key, "none", AT(split.key),
      .also_at = offsetof(struct route_settings, split.key_name),
      .help =
-         "what keeps requests at one of several upstreams: those with the same \"client\" (address), \"host\", \"header:NAME\" or \"cookie:NAME\" go to the same one; none, and requests without the field or cookie: each request for itself"},
+         "requests with the same key go to the same one of several upstreams: \"client\" (its address), \"host\", \"header:NAME\" or \"cookie:NAME\"; none: each request for itself"},
     {"sticky.cookie", &type_cookie_name, NULL, AT(sticky.cookie),
      .help =
          "a client stays at the endpoint that answered it, while that is in use: a cookie of this name is set, which names the endpoint in a way that only this proxy can read or make; none: no cookie"},
     {"sticky.max_age", &type_duration, NULL, AT(sticky.max_age_ms), .min = SECOND, .max = 366 * DAY,
-     .help =
-         "lifetime of that cookie from when it is set (Max-Age); none: until the browser ends"},
+     .help = "lifetime of that cookie from when it is set (Max-Age); none: until the browser ends"},
     {"sticky.same_site", &type_word, "lax", AT(sticky.same_site), .words = schema_same_sites,
      .help =
          "SameSite of that cookie; \"none\" sends it with requests from other sites too, over TLS only"},
@@ -155,9 +154,7 @@ const struct schema_row schema_route_rows[] = {
     {"error_pages", &type_page_list, NULL, AT(edge.pages),
      .help =
          "what our own answers with a status of 400 or more say, from a file that is read at the start and at a reload; with intercept = true also in place of the upstream's answers"},
-    {"deadline", &type_duration, NULL, AT(deadline_ms), .min = MS, .max = 30 * DAY,
-     .help =
-         "longest time up to the end of the response's head, in place of timeouts.total of the upstream, which must not be shorter unless the route has timeouts of its own"},
+    {"deadline", &type_duration, NULL, AT(deadline_ms), .min = MS, .max = 30 * DAY, .help = "longest time up to the end of the response's head, in place of timeouts.total of the upstream, which must not be shorter unless the route has timeouts of its own"},
     {"mirror", &type_mirror, NULL, AT(mirror),
      .help =
          "upstream that gets a copy of each request of the route, and whose answers go nowhere: \"shadow\"; \"shadow share=0.1\" copies a tenth, \"shadow body=128KiB\" longer bodies than 64KiB, \"shadow unsafe\" every method, not only GET, HEAD and OPTIONS"},
