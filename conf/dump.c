@@ -36,12 +36,68 @@ static void indent(FILE *out, size_t depth)
     fprintf(out, "%*s", (int)depth * 2, "");
 }
 
+/* ---- groups that mean something by being there: written out, they would turn it on ---- */
+
+static bool lacks_tls(const void *element)
+{
+    return !((const struct listener_settings *)element)->tls.enabled;
+}
+
+/* A route that says nothing of compression follows the top. */
+static bool lacks_compress(const void *element)
+{
+    return !((const struct route_settings *)element)->compress.given;
+}
+
+static bool lacks_auth(const void *element)
+{
+    return !auth_asked(&((const struct route_settings *)element)->auth);
+}
+
+static bool lacks_auth_forward(const void *element)
+{
+    return ((const struct route_settings *)element)->auth.forward.upstream == NULL;
+}
+
+static bool lacks_auth_basic(const void *element)
+{
+    return ((const struct route_settings *)element)->auth.basic.file == NULL;
+}
+
+static const struct {
+    const char *section, *prefix;
+    bool (*lacks)(const void *element);
+} telling_groups[] = {
+    {"listeners", "tls.", lacks_tls},
+    {"routes", "compress.", lacks_compress},
+    {"routes", "auth.", lacks_auth},
+    {"routes", "auth.forward.", lacks_auth_forward},
+    {"routes", "auth.basic.", lacks_auth_basic},
+};
+
+static bool skips(const struct schema_section *section, const char *path, const void *element)
+{
+    for (size_t i = 0; i < sizeof telling_groups / sizeof telling_groups[0]; i++) {
+        if (strcmp(telling_groups[i].section, section->name) == 0 &&
+            strncmp(telling_groups[i].prefix, path, strlen(telling_groups[i].prefix)) == 0 &&
+            telling_groups[i].lacks(element)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Prints the rows below `prefix`, and returns the first row that is not below it. */
-static const struct schema_row *dump_group(const struct schema_row *row, const char *prefix,
+static const struct schema_row *dump_group(const struct schema_section *section,
+                                           const struct schema_row *row, const char *prefix,
                                            const void *element, FILE *out, size_t depth)
 {
     size_t prefix_bytes = strlen(prefix);
     while (row->path != NULL && strncmp(row->path, prefix, prefix_bytes) == 0) {
+        if (skips(section, row->path, element)) {
+            row++;
+            continue;
+        }
         const char *rest = row->path + prefix_bytes;
         const char *dot = strchr(rest, '.');
         if (dot == NULL) {
@@ -56,31 +112,11 @@ static const struct schema_row *dump_group(const struct schema_row *row, const c
         snprintf(deeper, sizeof deeper, "%.*s", (int)(dot + 1 - row->path), row->path);
         indent(out, depth);
         fprintf(out, "%.*s = {\n", (int)(dot - rest), rest);
-        row = dump_group(row, deeper, element, out, depth + 1);
+        row = dump_group(section, row, deeper, element, out, depth + 1);
         indent(out, depth);
         fputs("};\n", out);
     }
     return row;
-}
-
-/* A listener without TLS has no tls group: writing one would turn it on. */
-static bool skips_tls(const struct schema_section *section, const void *element)
-{
-    return strcmp(section->name, "listeners") == 0 &&
-           !((const struct listener_settings *)element)->tls.enabled;
-}
-
-/* A route that says nothing of compression would not follow the top any more if it were written out. */
-static bool skips_compress(const struct schema_section *section, const void *element)
-{
-    return strcmp(section->name, "routes") == 0 &&
-           !((const struct route_settings *)element)->compress.given;
-}
-
-static bool skips(const struct schema_section *section, const char *path, const void *element)
-{
-    return (strncmp(path, "tls.", 4) == 0 && skips_tls(section, element)) ||
-           (strncmp(path, "compress.", 9) == 0 && skips_compress(section, element));
 }
 
 static void dump_element(const struct schema_section *section, const void *element, FILE *out,
@@ -106,7 +142,7 @@ static void dump_element(const struct schema_section *section, const void *eleme
         snprintf(prefix, sizeof prefix, "%.*s", (int)(dot + 1 - row->path), row->path);
         indent(out, depth);
         fprintf(out, "%.*s = {\n", (int)(dot - row->path), row->path);
-        row = dump_group(row, prefix, element, out, depth + 1);
+        row = dump_group(section, row, prefix, element, out, depth + 1);
         indent(out, depth);
         fputs("};\n", out);
     }

@@ -535,23 +535,45 @@ static char *dump_of(const struct settings *settings)
     return text;
 }
 
-static void the_dump_reads_back_to_the_same(void **state)
+static void reads_back(const char *text)
 {
-    struct settings *settings = good(
-        "log = { access = { path = \"/var/log/a \\\"b\\\".log\"; }; };\nworkers = 3;\n"
-        "listeners = { web = { listen = \"127.0.0.1:1\"; timeouts = { idle = \"90s\"; }; }; };\n"
-        "upstreams = { app = { endpoints = [ \"a:1 weight=3\", \"b:2\" ]; balance = \"hash:header:X-User\"; }; };\n"
-        "routes = ( { upstream = \"app\"; methods = [ \"GET\", \"HEAD\" ]; deadline = \"1500ms\"; host = \"*.a.b\"; },\n"
-        "           { name = \"rest\"; upstream = \"app\"; } );\n");
+    struct settings *settings = good(text);
     char *first = dump_of(settings);
     struct settings *again = good(first);
     char *second = dump_of(again);
-    (void)state;
     assert_string_equal(first, second);
     free(first);
     free(second);
     settings_put(&settings);
     settings_put(&again);
+}
+
+static void the_dump_reads_back_to_the_same(void **state)
+{
+    (void)state;
+    reads_back(
+        "log = { access = { path = \"/var/log/a \\\"b\\\".log\"; }; };\nworkers = 3;\n"
+        "listeners = { web = { listen = \"127.0.0.1:1\"; timeouts = { idle = \"90s\"; }; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1 weight=3\", \"b:2\" ]; balance = \"hash:header:X-User\"; }; };\n"
+        "routes = ( { upstream = \"app\"; methods = [ \"GET\", \"HEAD\" ]; deadline = \"1500ms\"; host = \"*.a.b\"; },\n"
+        "           { name = \"rest\"; upstream = \"app\"; } );\n");
+}
+
+/* Groups that mean something by being there, each on a route that has it, beside routes that have not. */
+static void the_dump_of_what_routes_do_reads_back_to_the_same(void **state)
+{
+    (void)state;
+    reads_back(
+        "listeners = { web = { listen = \"127.0.0.1:1\"; }; };\n"
+        "upstreams = { app = { endpoints = [ \"a:1\" ]; }; sso = { endpoints = [ \"b:1\" ]; }; };\n"
+        "routes = ( { name = \"a\"; path_prefix = \"/a/\"; upstream = \"app\"; buffer_request = \"1MiB\";\n"
+        "             auth = { forward = { upstream = \"sso\"; path = \"/v\"; copy = [ \"Remote-User\" ]; }; };\n"
+        "             sticky = { cookie = \"n\"; }; mirror = \"sso share=0.1\"; },\n"
+        "           { name = \"b\"; path = \"/x\"; redirect = { to = \"/y\"; }; },\n"
+        "           { name = \"c\"; path_prefix = \"/c/\"; files = { root = \"/tmp\"; }; },\n"
+        "           { name = \"d\"; path = \"/d\"; respond = { status = 204; }; },\n"
+        "           { name = \"e\"; upstream = [ \"app weight=3\", \"sso weight=1\" ]; split = { key = \"client\"; };\n"
+        "             compress = { codings = [ \"gzip\" ]; }; maintenance = { file = \"/tmp/m\"; }; } );\n");
 }
 
 static void another_limit_is_for_the_same_pool(void **state)
@@ -693,6 +715,7 @@ int main(void)
         cmocka_unit_test(an_endpoint_is_host_port_and_weight),
         cmocka_unit_test(health_is_read_and_what_cannot_be_probed_is_refused),
         cmocka_unit_test(the_dump_reads_back_to_the_same),
+        cmocka_unit_test(the_dump_of_what_routes_do_reads_back_to_the_same),
         cmocka_unit_test(another_limit_is_for_the_same_pool),
         cmocka_unit_test(what_is_spoken_to_an_upstream_is_one_of_three_words),
         cmocka_unit_test(includes_and_files_that_are_none_are_explained),
