@@ -16,7 +16,8 @@
 #define RECORD_MARGIN 0.5
 /* A rise of fewer standard deviations of the noise is none: its slope could be wrong by a quarter. */
 #define NOISE_EFFECT 8
-/* Slopes of near pairs are at least this part of the whole; in a staircase they are not. */
+/* Slopes of pairs this near are at least this part of the whole; in a staircase of up to seven steps most of such pairs are on the same step. */
+#define NEAR_POINTS 7
 #define NEAR_SLOPE 0.4
 /* Points of the next longer ring that cover the window and two before it. */
 #define THREE_WINDOWS (3 * HISTORY_POINTS / HISTORY_STEP)
@@ -122,7 +123,7 @@ static bool points_rise(const float points[HISTORY_POINTS], double rise)
 {
     double mean_slope = rise / (HISTORY_POINTS - BLOCK_POINTS);
     return rise >= NOISE_EFFECT * trend_noise(points, HISTORY_POINTS) &&
-           trend_near_slope(points, HISTORY_POINTS, BLOCK_POINTS) >= NEAR_SLOPE * mean_slope &&
+           trend_near_slope(points, HISTORY_POINTS, NEAR_POINTS) >= NEAR_SLOPE * mean_slope &&
            trend_concordance(points, HISTORY_POINTS) >= CONCORDANCE_LEAST;
 }
 
