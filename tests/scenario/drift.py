@@ -150,7 +150,9 @@ def capacity(s):
             return next(each["capacity"] for each in proxy.admin_json("/upstreams")["upstreams"])
         eventually(lambda: view()["median_ms"] > 15 and view()["answers_per_second"] > 10, "there are figures", 20)
         got = view()
-    check(500 < got["capacity_per_second"] <= 800, f"16 places of 20 ms are up to 800 requests a second: {got}")
+    # on a busy machine an answer takes longer than its origin, and the next one may come between two figures
+    check(got["median_ms"] > 18 and 0.8 < got["capacity_per_second"] * got["median_ms"] / 1e3 / 16 < 1.2,
+          f"16 places of so many ms: {got}")
     check(abs(got["utilisation"] - got["answers_per_second"] / got["capacity_per_second"]) < 0.01, f"utilisation: {got}")
     check_equal(got["phase"], "linear", "phase")
     check_equal(proxy.metric("evenkeel_upstream_phase", upstream="app", phase="linear"), 1, "metric of the phase")
