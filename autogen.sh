@@ -16,6 +16,7 @@ automake         cmd:automake                        demo
 make             cmd:make                            demo
 gcc              cmd:gcc                             demo
 libc6-dev        file:/usr/include/stdlib.h          demo
+libcrypt-dev     file:/usr/include/crypt.h           demo
 pkg-config       cmd:pkg-config                      demo
 libevent-dev     pc:libevent_core                    demo
 libssl-dev       pc:openssl                          demo

@@ -20,6 +20,7 @@ class Program(Process):
 
 def gunicorn_server(s, application, workers=1, name="gunicorn"):
     """`workers` processes that serve one connection at a time each: sync workers, which are gunicorn's default, one of them."""
-    s.write(f"{name.replace('-', '_')}.py", application)
+    module = f"served_by_{name.replace('-', '_')}"
+    s.write(f"{module}.py", application)
     return Program(s, name, ["gunicorn", "--chdir", s.directory, "--bind", "127.0.0.1:{port}", "--timeout", "5", "--workers",
-                             str(workers), f"{name.replace('-', '_')}:application"])
+                             str(workers), f"{module}:application"])
