@@ -21,7 +21,7 @@
 #define NEAR_SLOPE 0.4
 /* Points of the next longer ring that cover the window and two before it. */
 #define THREE_WINDOWS (3 * HISTORY_POINTS / HISTORY_STEP)
-#define BLOCK_POINTS (HISTORY_POINTS / TREND_BLOCKS)
+enum { BLOCK_POINTS = HISTORY_POINTS / TREND_BLOCKS };
 
 ENUM_NAME_FUNCTION(drift_state_name, enum drift_state, DRIFT_STATES)
 
@@ -121,7 +121,7 @@ static bool is_record(const struct history *history, enum history_window window,
 /* Whether the points themselves rise, and not only their blocks. */
 static bool points_rise(const float points[HISTORY_POINTS], double rise)
 {
-    double mean_slope = rise / (HISTORY_POINTS - BLOCK_POINTS);
+    double mean_slope = rise / (double)(HISTORY_POINTS - BLOCK_POINTS);
     return rise >= NOISE_EFFECT * trend_noise(points, HISTORY_POINTS) &&
            trend_near_slope(points, HISTORY_POINTS, NEAR_POINTS) >= NEAR_SLOPE * mean_slope &&
            trend_concordance(points, HISTORY_POINTS) >= CONCORDANCE_LEAST;
@@ -232,7 +232,7 @@ struct drift_estimate drift_estimate(const struct drift *drift, const struct his
     }
     double slope = trend_slope(points, HISTORY_POINTS);
     /* the block's middle is half a block ago */
-    estimate.level += slope * (BLOCK_POINTS / 2.0);
+    estimate.level += slope * (double)BLOCK_POINTS / 2;
     estimate.slope = slope / (double)history_step_ticks(estimate.window);
     double space = fmax(terms->limit - estimate.level, 0);
     estimate.left_ticks = estimate.slope > 0 ? space / estimate.slope : INFINITY;

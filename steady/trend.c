@@ -31,10 +31,10 @@ static void select_rank(float *values, unsigned count, unsigned rank)
         float pivot = values[first + (last - first) / 2];
         unsigned i = first, j = last;
         for (;;) {
-            while (values[i] < pivot) {
+            while (i < last && values[i] < pivot) {
                 i++;
             }
-            while (values[j] > pivot) {
+            while (j > first && values[j] > pivot) {
                 j--;
             }
             if (i >= j) {

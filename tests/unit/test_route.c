@@ -1,19 +1,10 @@
 /* Which route a request takes. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#include <cmocka.h>
-
 #include "conf/settings.h"
 #include "proxy/http/target_path.h"
 #include "proxy/http1/h1_parse.h"
 #include "proxy/worker/generation.h"
+#include "steady/rng.h"
+#include "tests/unit/unit.h"
 
 static struct settings *settings;
 static struct route routes[64];
@@ -156,9 +147,16 @@ static const char *const some_hosts[] = {"a.example", "b.a.example", "*.a.exampl
 static const char *const some_paths[] = {"/",     "/a",  "/a/",   "/a/b",
                                          "/a/b/", "/ab", "/a//b", "/a/b/c/d"};
 
+static struct rng rng;
+
+static size_t drawn(size_t limit)
+{
+    return (size_t)rng_below(&rng, limit);
+}
+
 static const char *one_of(const char *const *texts, size_t count)
 {
-    return texts[(size_t)rand() % count];
+    return texts[drawn(count)];
 }
 #define ONE_OF(texts) one_of(texts, sizeof texts / sizeof texts[0])
 
@@ -166,17 +164,17 @@ static void write_route(FILE *out, unsigned number)
 {
     static const char *const kinds[] = {"path", "path_prefix"};
     fprintf(out, "%s{ name = \"r%u\"; upstream = \"app\"; ", number > 0 ? ", " : "", number);
-    switch (rand() % 4) {
+    switch (drawn(4)) {
     case 0: fprintf(out, "host = \"%s\"; ", ONE_OF(some_hosts)); break;
     case 1:
         fprintf(out, "hosts = [ \"%s\", \"%s\" ]; ", ONE_OF(some_hosts), ONE_OF(some_hosts));
         break;
     default: break;
     }
-    if (rand() % 4 != 0) {
+    if (drawn(4) != 0) {
         fprintf(out, "%s = \"%s\"; ", ONE_OF(kinds), ONE_OF(some_paths));
     }
-    fputs(rand() % 4 == 0 ? "methods = [ \"POST\" ]; }" : "}", out);
+    fputs(drawn(4) == 0 ? "methods = [ \"POST\" ]; }" : "}", out);
 }
 
 /* The first of all routes that takes the request, by asking each. */
@@ -208,9 +206,9 @@ static void compare_some_requests(void)
         const struct h1_limits limits = {8192, 4};
         size_t scanned = 0;
         const char *path = ONE_OF(paths);
-        const char *method = path[0] == '*' ? "OPTIONS" : rand() % 2 ? "GET" : "POST";
+        const char *method = path[0] == '*' ? "OPTIONS" : drawn(2) ? "GET" : "POST";
         snprintf(request, sizeof request, "%s %s HTTP/1.1\r\nHost: %s\r\n\r\n", method, path,
-                 rand() % 8 == 0 ? long_host : ONE_OF(hosts));
+                 drawn(8) == 0 ? long_host : ONE_OF(hosts));
         assert_int_equal(h1_parse_request(request, strlen(request), &limits, &scanned, &head),
                          H1_OK);
         const char *target = head_text(&head, head.target);
@@ -232,10 +230,8 @@ static void compare_some_requests(void)
 
 static void the_index_finds_what_asking_each_route_finds(void **state)
 {
-    unsigned seed = (unsigned)time(NULL);
-    print_message("seed %u\n", seed);
-    srand(seed);
     (void)state;
+    rng_init(&rng, unit_seed());
     forget();
     for (unsigned round = 0; round < 300; round++) {
         char *text;
@@ -245,7 +241,7 @@ static void the_index_finds_what_asking_each_route_finds(void **state)
         fputs(
             "listeners = { web = { listen = \"127.0.0.1:1\"; }; }; upstreams = { app = { endpoints = [ \"a:1\" ]; }; }; routes = (",
             out);
-        for (unsigned i = 0, count = 1 + (unsigned)rand() % 40; i < count; i++) {
+        for (unsigned i = 0, count = 1 + (unsigned)drawn(40); i < count; i++) {
             write_route(out, i);
         }
         fputs(");", out);

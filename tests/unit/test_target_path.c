@@ -1,16 +1,7 @@
 /* Dot segments are resolved as servers resolve them, and no path that needs it escapes the scan. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-#include <cmocka.h>
-
 #include "proxy/http/target_path.h"
+#include "steady/rng.h"
+#include "tests/unit/unit.h"
 
 /* NULL: the path climbs above its root. */
 static void assert_resolves(const char *target, const char *expected)
@@ -127,20 +118,25 @@ static unsigned shape_by_byte(const char *target, size_t bytes)
     return shape;
 }
 
+static struct rng rng;
+
+static size_t drawn(size_t limit)
+{
+    return (size_t)rng_below(&rng, limit);
+}
+
 static void the_scan_misses_nothing_wherever_it_stands(void **state)
 {
-    unsigned seed = (unsigned)time(NULL);
     (void)state;
-    print_message("seed %u\n", seed);
-    srand(seed);
+    rng_init(&rng, unit_seed());
     for (unsigned round = 0; round < 20000; round++) {
         static const char letters[] = "aaaaaaaaaaaaaaaaaaaaaaaab/.%;\\";
         char text[TARGET_SCAN_BYTES + 64];
-        size_t bytes = 1 + (size_t)rand() % 63;
-        memset(text, rand() % 2 != 0 ? '/' : '.', sizeof text);
+        size_t bytes = 1 + drawn(63);
+        memset(text, drawn(2) != 0 ? '/' : '.', sizeof text);
         char *target = text + TARGET_SCAN_BYTES;
         for (size_t i = 0; i < bytes; i++) {
-            target[i] = letters[(size_t)rand() % (sizeof letters - 1)];
+            target[i] = letters[drawn(sizeof letters - 1)];
         }
         assert_int_equal(target_shape(target, bytes), shape_by_byte(target, bytes));
         assert_int_equal(target_shape_fast(target, bytes), shape_by_byte(target, bytes));
