@@ -1,6 +1,6 @@
 /*
- * A library that makes a program leak, for tests of drift: with LD_PRELOAD, every LEAK_EVERY-th accepted connection costs a file
- * descriptor for good, and each one LEAK_BYTES of memory.
+ * A library that makes a program leak, for tests of drift: with LD_PRELOAD, every LEAK_EVERY-th connection of a UNIX socket costs a file
+ * descriptor for good, and each one LEAK_BYTES of memory. In tests the admin listener is one, so that there is a leak without any load.
  *
  * Thread: any.
  */
@@ -39,8 +39,7 @@ int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
 {
     accept4_fn *next = (accept4_fn *)dlsym(RTLD_NEXT, "accept4");
     int accepted = next(fd, address, bytes, flags);
-    /* not connections of the admin listener, which is a UNIX socket in tests */
-    if (accepted >= 0 && address != NULL && address->sa_family == AF_INET) {
+    if (accepted >= 0 && address != NULL && address->sa_family == AF_UNIX) {
         leak();
     }
     return accepted;
