@@ -71,7 +71,7 @@ def configured(s):
     with s.case("a reload opens it"):
         check(proxy.reload({"routes": [{"name": "shop", "path_prefix": "/shop", "upstream": "app"}]}), "the reload was rejected")
         check(not closed(proxy, "/shop/x"), "it is closed")
-        check("route shop: maintenance is over" in proxy.log(), "the log does not say so")
+        eventually(lambda: "route shop: maintenance is over" in proxy.log(), "the log says so", 20)
     with s.case("a closed route that leaves the configuration is not shown as closed"):
         act(proxy, "/routes/shop/maintenance/on")
         check(proxy.reload({"routes": [{"name": "rest", "upstream": "app"}]}), "the reload was rejected")
@@ -125,7 +125,8 @@ def by_operator(s):
         check(closed(proxy, "/shop/x", (60, 120)) and not closed(proxy, "/other"), "the wrong one is closed")
         said = of_route(proxy, "shop")
         check_equal((said["operator"], said["by"], said["reason"]), (True, "ada", "new database tables"), "/status")
-        check("route shop: maintenance begins: requests are answered 503 (ada: new database tables)" in proxy.log(), proxy.log())
+        line = "route shop: maintenance begins: requests are answered 503 (ada: new database tables)"
+        eventually(lambda: line in proxy.log(), "the log says who closed it and why", 20)
     with s.case("it holds over a reload"):
         check(proxy.reload({"limits": {"clients": 100}}), "the reload was rejected")
         check(closed(proxy, "/shop/x"), "it is open")
