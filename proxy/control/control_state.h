@@ -60,7 +60,7 @@ struct control_workers {
     struct task_pool *files; /* their threads for what waits for disks */
     unsigned count;
     struct task_pool *hashing; /* of passwords */
-    bool hangs; /* one of those did not come back at the end */
+    bool hangs;                /* one of those did not come back at the end */
 };
 
 /* Limits of the whole process. */

@@ -386,6 +386,7 @@ def limits(s):
     proxy = proxy_for(s, origin, pool={"max": 1, "warm_min": 1}, limits={"queue_wait": "20s", "queue_target": "10s"})
     load = Posts(proxy, 16)
     with s.case("so many streams and no more at a time"):
+        eventually(lambda: most[0] >= 8, "8 streams at a time", 30)
         load.go_on(300)
         check(most[0] == 8, f"{most[0]} streams at a time")
     with s.case("lowered to 1 and raised again in flight"):
