@@ -18,6 +18,8 @@
 #define WATCH_SLICE_MS 20
 /* A pair is written in two steps: what cannot be used is an error only if it stays so. */
 #define WATCH_PATIENCE_MS 1000
+/* Files that stay bad are read again after this time. */
+#define WATCH_AGAIN_MS 5000
 
 enum use_state {
     USE_QUIET,   /* TLS is as the files are */
@@ -36,6 +38,7 @@ struct tls_use {
     uint8_t state;       /* enum use_state; written only by use_enter() */
     bool said;           /* that they are no good */
     uint64_t failing_ms; /* since when they are no good; 0: they are good */
+    uint64_t failed_ms;  /* when they were last read and no good */
 };
 
 struct tls_watch {
@@ -193,12 +196,15 @@ static bool use_moved(const struct tls_use *use)
 }
 
 /* At the end of a round. */
-static enum use_state use_judge(const struct tls_use *use)
+static enum use_state use_judge(const struct tls_use *use, uint64_t now_ms)
 {
     if (use_moved(use)) {
         return USE_STIRRED;
     }
-    return use->state == USE_STIRRED || use->state == USE_FAILING ? USE_DUE : use->state;
+    /* what stays bad is read again now and then only: a mark does not show that a file may be read now */
+    bool again =
+        use->state == USE_FAILING && (!use->said || now_ms - use->failed_ms >= WATCH_AGAIN_MS);
+    return use->state == USE_STIRRED || again ? USE_DUE : use->state;
 }
 
 static void watch_look(struct tls_watch *watch, uint64_t now_ms)
@@ -212,7 +218,7 @@ static void watch_look(struct tls_watch *watch, uint64_t now_ms)
     }
     if (watched_files_look(&watch->files)) {
         for (size_t i = 0; i < watch->use_count; i++) {
-            use_enter(watch, &watch->uses[i], use_judge(&watch->uses[i]));
+            use_enter(watch, &watch->uses[i], use_judge(&watch->uses[i], now_ms));
         }
     }
 }
@@ -234,6 +240,7 @@ static void use_failed(struct control *control, struct tls_use *use, const char 
     uint64_t now_ms = control_now_ms();
     char name[160];
     use_enter(watch, use, USE_FAILING);
+    use->failed_ms = now_ms;
     if (use->failing_ms == 0) {
         use->failing_ms = now_ms;
     }

@@ -25,7 +25,8 @@ struct compressor {
     const struct http_head *head; /* to be sent with the first bytes; NULL: it was sent */
     struct deferred flush;
     size_t step_bytes;
-    enum sink sink; /* what the client has last said */
+    /* what the client has said in this step: since the last one it may have taken all */
+    enum sink sink;
 };
 
 static struct compressor *compressor_of(const struct exchange *exchange)
@@ -106,6 +107,7 @@ static enum sink encode(struct compressor *compressor, const struct payload *pay
     if (space == NULL) {
         return fail(compressor);
     }
+    compressor->sink = SINK_OPEN;
     enum sink sink = encode_into(compressor, payload, aim, space);
     buf_give(worker->bufs, &space);
     return sink;
@@ -137,8 +139,7 @@ static enum sink compressed_send_head(struct exchange *exchange, const struct ht
     bool bare = !payload->last && payload_bytes(payload) == 0;
     count_in(compressor, payload);
     if (bare) {
-        compressor->sink = compressor->client->send_head(exchange, head, payload);
-        return compressor->sink;
+        return compressor->client->send_head(exchange, head, payload);
     }
     compressor->head = head;
     return encode(compressor, payload, payload->last ? ENCODER_END : ENCODER_FLUSH);
@@ -157,11 +158,8 @@ static enum sink compressed_send_payload(struct exchange *exchange, const struct
 
 static size_t compressed_room(struct exchange *exchange)
 {
-    struct compressor *compressor = compressor_of(exchange);
+    const struct compressor *compressor = compressor_of(exchange);
     size_t room = compressor->client->room(exchange);
-    if (room > 0) {
-        compressor->sink = SINK_OPEN;
-    }
     return room < compressor->step_bytes ? room : compressor->step_bytes;
 }
 
