@@ -25,7 +25,7 @@
     X(RESOURCE_CONFIGURATION, "configuration") \
     X(RESOURCE_ADMIN, "admin")
 enum resource { ENUM_VALUES(RESOURCES) RESOURCE_COUNT };
-const char *resource_name(enum resource resource);
+const char *resource_name(enum resource value);
 
 /* LOAD: more load is more of it, about in proportion. QUEUE: far more of it near the capacity. NOTHING: it should stay where it is.
    FULL: it grows to its limit and stays there, by design. */
