@@ -2,7 +2,6 @@
 #include "steady/task_pool.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@ struct task_lane {
     TAILQ_ENTRY(task_lane) link;
     struct task_list waiting;
     unsigned waiting_count;
+    unsigned counted_count; /* of those that wait: that need a place */
     unsigned running_count;
     bool ready;
 };
@@ -66,6 +66,7 @@ static void lane_remove(struct task_pool *pool, struct task_lane *lane, struct t
 {
     STAILQ_REMOVE(&lane->waiting, task, task, link);
     lane->waiting_count--;
+    lane->counted_count -= task->counted;
     pool->waiting_count--;
     task->waits = false;
     lane_refresh(pool, lane);
@@ -216,11 +217,11 @@ static bool pool_has_thread(struct task_pool *pool)
 
 /* ---- for everyone ---- */
 
-/* Under the lock. `limit`: of tasks that may wait in the lane. */
-static enum task_result pool_take(struct task_pool *pool, struct task *task, unsigned limit)
+/* Under the lock. */
+static enum task_result pool_take(struct task_pool *pool, struct task *task)
 {
     struct task_lane *lane = &pool->lanes[task->lane];
-    if (lane->waiting_count >= limit) {
+    if (task->counted && lane->counted_count >= pool->env.lane_task_limit) {
         return TASK_FULL;
     }
     if (pool->state != TASK_POOL_OPEN || !pool_has_thread(pool)) {
@@ -230,6 +231,7 @@ static enum task_result pool_take(struct task_pool *pool, struct task *task, uns
     task->waits = true;
     STAILQ_INSERT_TAIL(&lane->waiting, task, link);
     lane->waiting_count++;
+    lane->counted_count += task->counted;
     pool->waiting_count++;
     lane_refresh(pool, lane);
     pthread_cond_signal(&pool->work);
@@ -245,7 +247,7 @@ static enum task_result submit(struct task_pool *pool, struct task *task, unsign
     task->counted = counted;
     task->cancelled = false;
     pthread_mutex_lock(&pool->lock);
-    enum task_result result = pool_take(pool, task, counted ? pool->env.lane_task_limit : UINT_MAX);
+    enum task_result result = pool_take(pool, task);
     pthread_mutex_unlock(&pool->lock);
     return result;
 }

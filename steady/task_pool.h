@@ -53,7 +53,7 @@ struct task_pool_env {
         *tasks; /* counts those that wait or run and need a place; its owner sets the limit */
     unsigned thread_limit;
     unsigned lane_thread_limit; /* threads that one lane may use */
-    unsigned lane_task_limit;   /* tasks of one lane that may wait */
+    unsigned lane_task_limit;   /* tasks of one lane that need a place and may wait */
 };
 
 enum task_result {

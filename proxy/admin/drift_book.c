@@ -143,13 +143,31 @@ void drift_book_remove(struct drift_book *book, struct drift_item *item)
     book->order[book->count] = index;
 }
 
+/* An upstream's figures come and go together, so one that drifts keeps the others. */
+static bool may_leave(const struct drift_book *book, const struct drift_item *item)
+{
+    uint64_t number = item->key.number;
+    if (item->key.kind != DRIFT_OF_UPSTREAM) {
+        return item->drift.state != DRIFT_DRIFTING;
+    }
+    number -= number % UPSTREAM_FIGURE_COUNT;
+    for (uint64_t i = number; i < number + UPSTREAM_FIGURE_COUNT; i++) {
+        const struct drift_item *figure =
+            drift_book_find(book, (struct drift_key){DRIFT_OF_UPSTREAM, i});
+        if (figure != NULL && figure->drift.state == DRIFT_DRIFTING) {
+            return false;
+        }
+    }
+    return true;
+}
+
 struct drift_item *drift_book_lightest(const struct drift_book *book, enum drift_kind kind)
 {
     struct drift_item *lightest = NULL;
     for (size_t i = 0; i < book->count; i++) {
         struct drift_item *item = drift_book_at(book, i);
-        if (item->key.kind == kind && item->drift.state != DRIFT_DRIFTING &&
-            (lightest == NULL || item->weight < lightest->weight)) {
+        if (item->key.kind == kind && (lightest == NULL || item->weight < lightest->weight) &&
+            may_leave(book, item)) {
             lightest = item;
         }
     }

@@ -69,7 +69,7 @@ struct drift_item *drift_book_at(const struct drift_book *book, size_t index);
 struct drift_item *drift_book_add(struct drift_book *book, struct drift_key key, const char *name,
                                   const char *detail);
 void drift_book_remove(struct drift_book *book, struct drift_item *item);
-/* Of the kind, the item with the least weight that does not drift; NULL: there is none. */
+/* Of the kind, the item with the least weight that does not drift, nor, of an upstream, any other of its figures; NULL: there is none. */
 struct drift_item *drift_book_lightest(const struct drift_book *book, enum drift_kind kind);
 
 /* The judgement's terms for an item: what it follows is the load of its upstream, if that is watched, else that of the process. */

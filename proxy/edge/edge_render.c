@@ -267,11 +267,14 @@ bool edge_is_host(const char *host, size_t bytes)
 size_t edge_one_slash(char *target, size_t bytes)
 {
     size_t slashes = 0;
-    while (slashes < bytes && target[slashes] == '/') {
+    while (slashes < bytes && (target[slashes] == '/' || target[slashes] == '\\')) {
         slashes++;
     }
     size_t more = slashes > 1 ? slashes - 1 : 0;
     memmove(target, target + more, bytes - more);
+    if (more > 0) {
+        target[0] = '/';
+    }
     return bytes - more;
 }
 

@@ -68,7 +68,7 @@ bool edge_is_host(const char *host, size_t bytes);
 
 /*
  * Joins the slashes that a target begins with; returns what is left of its length. A server or browser would take what follows
- * "//" for a host (RFC 3986 4.2).
+ * "//" for a host (RFC 3986 4.2), and browsers read "\" as "/".
  */
 size_t edge_one_slash(char *target, size_t bytes);
 

@@ -58,6 +58,14 @@ static bool narrow(uint64_t first, uint64_t last, uint64_t file_bytes, struct fi
     return first < file_bytes;
 }
 
+/* Goes behind a comma. False: there is none. */
+static bool read_comma(const char **at, const char *end)
+{
+    bool comma = *at < end && **at == ',';
+    *at += comma;
+    return comma;
+}
+
 /* False: the list is none. */
 static bool read_specs(const char *at, const char *end, uint64_t file_bytes,
                        struct file_ranges *ranges)
@@ -74,8 +82,8 @@ static bool read_specs(const char *at, const char *end, uint64_t file_bytes,
             ranges->of[ranges->count++] = range;
         }
         skip_blanks(&at, end);
-    } while (at < end && *at++ == ',');
-    return at == end && end[-1] != ',';
+    } while (read_comma(&at, end));
+    return at == end;
 }
 
 /* RFC 9110 14.2: ranges that overlap, or ask for the file again and again, are an attack. */

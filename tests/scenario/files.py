@@ -129,11 +129,12 @@ def which(s):
     proxy = serve(s, {"path_prefix": "/spa", "rewrite": {"strip_prefix": "/spa"}, **files(root, "spa", **{"try": [".html", "/index.html"]})},
                   {"path_prefix": "/pre", "rewrite": {"strip_prefix": "/pre"}, **files(root, "pre", precompressed=True)},
                   {"path_prefix": "/bare", "rewrite": {"strip_prefix": "/bare"}, **files(root, "none", index=["page.html", "index.html"])},
+                  {"path": "/\\evil.example", "rewrite": {"path": "/sub"}, **files(root, "backslash")},
                   {"error_pages": [{"status": "404", "file": page}], "response": {"set": {"Cache-Control": "max-age=60"}}, **files(root)}, **log)
     for target, status, location, body in (
             ("/", 200, None, b"index"), ("/index.html", 200, None, b"index"), ("/sub", 301, "/sub/", b""), ("/sub?a=b", 301, "/sub/?a=b", b""),
             ("//sub", 301, "/sub/", b""), ("//sub/", 200, None, b"sub index"), ("/spa", 200, None, b"index"), ("/spa/page", 200, None, b"page"),
-            ("/spa/some/where", 200, None, b"index"), ("/spa/sub", 301, "/spa/sub/", b""), ("/bare/", 200, None, b"page"),
+            ("/spa/some/where", 200, None, b"index"), ("/spa/sub", 301, "/spa/sub/", b""), ("/\\evil.example", 301, "/evil.example/", b""), ("/bare/", 200, None, b"page"),
             ("/empty.txt", 200, None, b""), ("/nothing", 404, None, b"<p>sorry</p>"), ("/sub/nothing", 404, None, b"<p>sorry</p>")):
         with s.case(target):
             answer = proxy.get(target)

@@ -56,6 +56,22 @@ static void the_lightest_gives_its_place_unless_it_drifts(void **state)
     drift_book_free(&book);
 }
 
+static void a_figure_that_drifts_keeps_those_of_its_upstream(void **state)
+{
+    struct drift_book *book = drift_book_create(1000);
+    (void)state;
+    for (uint64_t i = 0; i < 2 * UPSTREAM_FIGURE_COUNT; i++) {
+        const struct drift_key key = {DRIFT_OF_UPSTREAM, 3 * UPSTREAM_FIGURE_COUNT + i};
+        drift_book_add(book, key, "upstream_median_seconds", "app")->weight = (double)i;
+    }
+    const struct drift_key median = {DRIFT_OF_UPSTREAM,
+                                     3 * UPSTREAM_FIGURE_COUNT + FIGURE_UPSTREAM_MEDIAN};
+    drift_book_find(book, median)->drift.state = DRIFT_DRIFTING;
+    assert_int_equal(drift_book_lightest(book, DRIFT_OF_UPSTREAM)->key.number,
+                     4 * UPSTREAM_FIGURE_COUNT);
+    drift_book_free(&book);
+}
+
 static void a_part_follows_the_load_of_its_upstream(void **state)
 {
     struct drift_book *book = drift_book_create(1000);
@@ -116,6 +132,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_book_holds_what_was_added_and_no_more_than_it_may),
         cmocka_unit_test(the_lightest_gives_its_place_unless_it_drifts),
+        cmocka_unit_test(a_figure_that_drifts_keeps_those_of_its_upstream),
         cmocka_unit_test(a_part_follows_the_load_of_its_upstream),
         cmocka_unit_test(what_fills_by_design_never_drifts),
         cmocka_unit_test(the_median_and_the_tail_follow_what_answers_take),

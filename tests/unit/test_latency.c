@@ -121,6 +121,21 @@ static void what_nothing_confirms_fades(void **state)
     assert_true(latency_now_us(&latency, now_us + 60 * S) < 2000);
 }
 
+static void who_was_slow_is_asked_again_within_minutes(void **state)
+{
+    uint64_t now_us = S;
+    (void)state;
+    struct latency steady = fed(5000, 50, 1000, &now_us);
+    struct latency slow = fed(5 * S, 50, 1000, &now_us), hung = fed(5000, 50, 1000, &now_us);
+    for (int i = 0; i < 10; i++) {
+        latency_add(&hung, 30 * S, true, now_us += 1000);
+    }
+    assert_true(slower(&slow, &steady, now_us + 20 * S));
+    assert_false(slower(&slow, &steady, now_us + 60 * S));
+    assert_true(slower(&hung, &steady, now_us + 60 * S));
+    assert_false(slower(&hung, &steady, now_us + 180 * S));
+}
+
 static void who_fails_fast_does_not_look_fast(void **state)
 {
     uint64_t now_us = S;
@@ -157,6 +172,7 @@ int main(void)
         cmocka_unit_test(who_is_rarely_asked_does_not_look_fast),
         cmocka_unit_test(an_old_mean_counts_less_than_a_new_sample),
         cmocka_unit_test(what_nothing_confirms_fades),
+        cmocka_unit_test(who_was_slow_is_asked_again_within_minutes),
         cmocka_unit_test(who_fails_fast_does_not_look_fast),
         cmocka_unit_test(clocks_that_disagree_do_no_harm),
     };

@@ -218,6 +218,30 @@ static void a_task_that_has_no_place_is_refused_at_once(void **state)
     end(&rig);
 }
 
+/* Reads of a hundred downloads may wait in a lane: the next search is not refused for that. */
+static void what_goes_on_takes_no_place_of_what_begins(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct gate gate = GATE_INITIALIZER;
+    struct job going_on[4], begun[3];
+    start(&rig, (struct limits){8, 1, 1, 2});
+    for (unsigned i = 0; i < 4; i++) {
+        going_on[i] = new_job(&gate);
+        assert_int_equal(task_submit_on(rig.pool, &going_on[i].task, 0, rig.mailbox), TASK_OK);
+    }
+    gate_await(&gate, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        begun[i] = new_job(&gate);
+        assert_int_equal(submit(&rig, &begun[i], 0), i < 2 ? TASK_OK : TASK_FULL);
+    }
+    task_cancel(&begun[0].task);
+    assert_int_equal(submit(&rig, &begun[2], 0), TASK_OK);
+    gate_open(&gate);
+    await_home(&rig, 6);
+    end(&rig);
+}
+
 static void a_lane_that_hangs_leaves_threads_and_places_to_the_others(void **state)
 {
     (void)state;
@@ -423,6 +447,7 @@ int main(void)
         cmocka_unit_test(threads_begin_when_they_are_needed_and_are_bounded),
         cmocka_unit_test(two_tasks_that_come_at_once_do_not_share_an_idle_thread),
         cmocka_unit_test(a_task_that_has_no_place_is_refused_at_once),
+        cmocka_unit_test(what_goes_on_takes_no_place_of_what_begins),
         cmocka_unit_test(a_lane_that_hangs_leaves_threads_and_places_to_the_others),
         cmocka_unit_test(a_cancelled_task_is_dropped_at_once_if_it_waits_else_when_its_job_ends),
         cmocka_unit_test(a_result_on_its_way_home_is_dropped_if_it_is_cancelled),
