@@ -21,6 +21,7 @@ struct exchange_auth {
     struct exchange *exchange;
     struct side_request *side; /* NULL: it has answered, or there is none */
     struct password_wait wait;
+    bool known; /* the client is this user, and does not merely say so */
     char user[CREDENTIAL_NAME_BYTES + 1];
 };
 
@@ -97,6 +98,7 @@ static void take_yes(struct exchange *exchange, const struct http_head *head)
     const struct http_field *user = edge_auth_user(forward, head);
     if (user != NULL) {
         note_user(exchange->edge.auth, head->base + user->value_at, user->value_bytes);
+        exchange->edge.auth->known = true;
     }
     if (forward->copy_count > 0 && (!exchange_edge_take_lines(exchange) ||
                                     !edge_auth_copy(forward, head, exchange->edge.lines))) {
@@ -145,6 +147,13 @@ static struct upstream *service_of(const struct exchange *exchange)
     return generation->upstreams->views[settings_of(exchange)->forward.upstream_index].upstream;
 }
 
+/* Its retry_after is told the client. */
+static void refuse_closed(struct exchange *exchange, const struct maintenance_settings *closed)
+{
+    exchange->times.retry_after_ms = closed->retry_after_ms;
+    fail(exchange, REASON_AUTH_UNAVAILABLE, reason_rows[REASON_MAINTENANCE].name);
+}
+
 /* False: no memory. */
 static bool ask_service(struct exchange *exchange)
 {
@@ -182,12 +191,12 @@ static void note_right(struct exchange *exchange)
             head->fields[i].value_bytes = 0;
         }
     }
+    exchange->edge.auth->known = true;
     stat_add(&exchange->worker->stats.auth_passed, 1);
 }
 
 static void refuse(struct exchange *exchange)
 {
-    exchange->edge.auth->user[0] = '\0'; /* it is nobody that is known */
     stat_add(&exchange->worker->stats.auth_refused, 1);
     exchange_fail(exchange, REASON_AUTH_REFUSED, NULL);
 }
@@ -256,6 +265,12 @@ bool exchange_auth_begin(struct exchange *exchange)
     if (settings->basic.file != NULL) {
         return ask_password(exchange);
     }
+    const struct maintenance_settings *closed =
+        exchange_upstream_closed(exchange, service_of(exchange));
+    if (closed != NULL) {
+        refuse_closed(exchange, closed);
+        return false;
+    }
     edge_auth_guard(&settings->forward, &exchange->request);
     begin_wait(exchange);
     if (!ask_service(exchange)) {
@@ -290,7 +305,8 @@ void exchange_auth_guard(const struct exchange *exchange, struct http_head *trai
 
 const char *exchange_auth_user(const struct exchange *exchange)
 {
-    return exchange->edge.auth != NULL ? exchange->edge.auth->user : "";
+    const struct exchange_auth *auth = exchange->edge.auth;
+    return auth != NULL && auth->known ? auth->user : "";
 }
 
 const char *exchange_auth_realm(const struct exchange *exchange)

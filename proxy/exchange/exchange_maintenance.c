@@ -8,6 +8,16 @@ static bool lets_pass(const struct exchange *exchange, const struct maintenance_
                                settings->allow_count);
 }
 
+const struct maintenance_settings *exchange_upstream_closed(const struct exchange *exchange,
+                                                            const struct upstream *upstream)
+{
+    const struct upstream_view *view = upstream->views[exchange->worker->env.index];
+    bool closed = __atomic_load_n(&policy_of(upstream)->maintenance, __ATOMIC_RELAXED) != 0;
+    return closed && !lets_pass(exchange, &view->settings->maintenance)
+               ? &view->settings->maintenance
+               : NULL;
+}
+
 /* Of the route, then of its upstream: the first that is closed to this client; NULL: none. */
 static const struct maintenance_settings *closed_by(const struct exchange *exchange,
                                                     const struct route *route,
@@ -22,11 +32,7 @@ static const struct maintenance_settings *closed_by(const struct exchange *excha
     if (!(why & MAINTENANCE_UPSTREAM) || upstream == NULL) {
         return NULL;
     }
-    const struct upstream_view *view = &set->views[upstream->index];
-    bool closed = __atomic_load_n(&policy_of(view->upstream)->maintenance, __ATOMIC_RELAXED) != 0;
-    return closed && !lets_pass(exchange, &view->settings->maintenance)
-               ? &view->settings->maintenance
-               : NULL;
+    return exchange_upstream_closed(exchange, set->views[upstream->index].upstream);
 }
 
 bool exchange_is_maintained(struct exchange *exchange, const struct route *route,

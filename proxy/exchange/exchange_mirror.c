@@ -31,13 +31,22 @@ static void drop(struct exchange *exchange)
 
 /* ---- sending ---- */
 
-/* A reload may have taken the settings of the exchange away; then the mirror's index says nothing. */
+/* NULL: it gets no copies. A reload may have taken the settings of the exchange away; then the mirror's index says nothing. */
 static struct upstream *upstream_of_mirror(const struct exchange *exchange)
 {
     const struct generation *generation = exchange->worker->generation;
-    return generation->settings == exchange->edge.held
-               ? generation->upstreams->views[settings_of(exchange)->upstream_index].upstream
-               : NULL;
+    if (generation->settings != exchange->edge.held) {
+        return NULL;
+    }
+    size_t index = settings_of(exchange)->upstream_index;
+    struct upstream *upstream = generation->upstreams->views[index].upstream;
+    return exchange_upstream_closed(exchange, upstream) == NULL ? upstream : NULL;
+}
+
+/* What the copy would say of its client is gone with the connection. */
+static bool client_is_gone(const struct exchange *exchange)
+{
+    return exchange->origin->stream->fd < 0;
 }
 
 static bool start(struct exchange *exchange, struct upstream *upstream)
@@ -54,6 +63,7 @@ static bool start(struct exchange *exchange, struct upstream *upstream)
         .lines = lines != NULL ? lines->bytes : NULL,
         .lines_bytes = lines != NULL ? lines->end : 0,
         .payload = &payload,
+        .edited = true,
         .timeout_ms = upstream->views[exchange->worker->env.index]->settings->timeouts.total_ms,
         .body_most_bytes = ANSWER_BYTES,
     };
@@ -66,7 +76,7 @@ static void on_deferred(struct deferred *deferred)
     struct exchange_mirror *mirror = container_of(deferred, struct exchange_mirror, deferred);
     struct exchange *exchange = mirror->exchange;
     struct upstream *upstream = upstream_of_mirror(exchange);
-    if (upstream == NULL || !start(exchange, upstream)) {
+    if (upstream == NULL || client_is_gone(exchange) || !start(exchange, upstream)) {
         drop(exchange);
         return;
     }
@@ -127,6 +137,7 @@ void exchange_mirror_take(struct exchange *exchange, const struct payload *paylo
     struct exchange_mirror *mirror = exchange->edge.mirror;
     struct worker *worker = exchange->worker;
     if (first) {
+        loop_defer_cancel(&worker->loop, &mirror->deferred); /* the request is not whole any more */
         buf_give(worker->bufs, &mirror->body);
         mirror->unfit = false;
     }

@@ -212,6 +212,9 @@ void exchange_on_request_sent(void *owner);
 /* Whether the route or its upstream is closed to this client. True: the exchange has been answered. */
 bool exchange_is_maintained(struct exchange *exchange, const struct route *route,
                             const struct route_upstream *upstream);
+/* What closes an upstream to this client, whatever route leads there; NULL: it is open. */
+const struct maintenance_settings *exchange_upstream_closed(const struct exchange *exchange,
+                                                            const struct upstream *upstream);
 
 /* ---- exchange_buffer.c ---- */
 

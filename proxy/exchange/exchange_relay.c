@@ -110,8 +110,8 @@ static inline enum sink exchange_pass_head(struct exchange *exchange, const stru
     response->status = head->status;
     response->moved_ms = exchange_now_ms(exchange);
     response->payload_bytes = payload_bytes(payload);
-    /* the first exchange edits what its twin brings */
-    return exchange->edge.held == NULL || exchange_is_twin(exchange)
+    /* the first exchange edits what its twin brings; nobody gets what a side request brings */
+    return exchange->edge.held == NULL || exchange_is_inner(exchange)
                ? exchange->downstream->send_head(exchange, head, payload)
                : exchange_send_edited(exchange, head, payload);
 }
@@ -146,7 +146,7 @@ static enum sink exchange_on_response(void *owner, const struct http_head *head,
     struct exchange *exchange = owner;
     hedge_cancel(exchange);
     if (__builtin_expect(exchange->edge.held != NULL, 0) && head->status >= 400 &&
-        !exchange_is_twin(exchange) && exchange_intercepts(exchange, head)) {
+        !exchange_is_inner(exchange) && exchange_intercepts(exchange, head)) {
         return SINK_BROKEN;
     }
     enum sink sink = exchange_answer(exchange, head, payload);

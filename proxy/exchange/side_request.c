@@ -100,11 +100,18 @@ static bool side_copy_client(struct side_request *side, const struct exchange *e
 
 static bool side_copy_lines(struct exchange *own, const struct side_ask *ask)
 {
-    if (ask->lines_bytes == 0) {
+    if (ask->lines == NULL) {
         return true;
     }
     own->edge.lines = buf_take(own->worker->bufs, ask->lines_bytes);
     return own->edge.lines != NULL && buf_append(own->edge.lines, ask->lines, ask->lines_bytes);
+}
+
+/* The settings by which the route edits requests, which may go away with a reload. */
+static void side_take_edits(struct exchange *own, const struct exchange *exchange)
+{
+    own->edge.held = settings_get(exchange->edge.held);
+    own->edge.route = exchange->edge.route;
 }
 
 static void side_set_up(struct exchange *own, const struct exchange *exchange,
@@ -133,6 +140,9 @@ static void side_set_up(struct exchange *own, const struct exchange *exchange,
     own->edge.came_target = exchange->edge.came_target;
     own->edge.came_host = exchange->edge.came_host;
     own->edge.rewritten = exchange->edge.rewritten;
+    if (ask->edited) {
+        side_take_edits(own, exchange);
+    }
 }
 
 static void side_send(struct exchange *own, const struct payload *payload)

@@ -43,11 +43,12 @@ struct side_ask {
     /* The exchange's request, or a copy of it with more behind its texts and other spans. The fields that every upstream gets
        (X-Forwarded-For, X-Request-Id, ...) are added as to the exchange's own. */
     const struct http_head *head;
-    const char *lines; /* further fields, as lines that end with CR LF */
+    const char *lines; /* further fields, as lines that end with CR LF; NULL: none */
     size_t lines_bytes;
     const struct payload *payload; /* all of it; NULL: none */
     uint64_t timeout_ms;           /* of the whole, its answer's body included */
-    bool x_forwarded;              /* it gets X-Forwarded-*, whatever headers.forwarded says */
+    bool edited; /* the fields that are added are edited as those of the exchange's own request */
+    bool x_forwarded;       /* it gets X-Forwarded-*, whatever headers.forwarded says */
     size_t body_most_bytes; /* of the answer's body that is kept, or read if it is detached */
     /* The answer has come, or none will come; called once, at the end of a pass, never from side_request_start(). NULL: the
        request is detached. */

@@ -143,6 +143,20 @@ def bypasses(s):
         check_equal(bytes(client.reader.buffer), b"ann said", "bytes through the tunnel")
 
 
+@scenario("a service that is closed for maintenance is asked, or its routes are open")
+def maintained(s):
+    proxy, service = behind(s)
+    check_equal(proxy.admin("/upstreams/sso/maintenance/on", "POST")[0], 200, "status of the act")
+    for target in ("/in", "/text"):
+        with s.case(target):
+            answer = proxy.get(target, user())
+            check("maintenance" in answer.get("Proxy-Status") and answer.get("Retry-After"), answer.fields)
+            check_equal((answer.status, len(service.requests)), (503, 0), "status and questions")
+    with s.case("it is open again"):
+        check_equal(proxy.admin("/upstreams/sso/maintenance/off", "POST")[0], 200, "status of the act")
+        check_equal((proxy.get("/in", user()).status, proxy.get("/in").status), (200, 302), "statuses")
+
+
 @scenario("the body of a request is taken before it is known who sends it")
 def bodies(s):
     gate = threading.Event()

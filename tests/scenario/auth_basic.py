@@ -106,6 +106,23 @@ def passwords(s):
         check({"ann", "bob", "cat"} <= {row.get("user") for row in rows}, "users")
 
 
+@scenario("who only says to be somebody is logged, or told of, as that user")
+def unknown(s):
+    settings = guarded(s, f"ann:{bcrypt('secret', 12)}\n", workers=1, log={"access": {"path": s.path("access.log"), "format": "json"}},
+                       response={"set": {"X-Who": "{user}"}})
+    settings["routes"][0]["deadline"] = "50ms"
+    proxy = start_proxy(s, RawOrigin(s), settings)
+    with s.case("the deadline comes before the hash"):
+        answer = proxy.get("/in", [basic("ann", "guess")])
+        check_equal((answer.status, answer.get("X-Who")), (504, None), "status and user")
+    with s.case("the client leaves before the hash"):
+        with proxy.client() as client:
+            client.send(f"GET /in HTTP/1.1\r\nHost: h\r\n{': '.join(basic('ann', 'another'))}\r\n\r\n")
+            eventually(lambda: hashes(proxy) == 2, "it is hashed")
+    rows = eventually(lambda: (rows := access_rows(s.path("access.log"))) and len(rows) >= 2 and rows, "two lines")
+    check_equal([row.get("user") for row in rows], [None, None], "users")
+
+
 def hashes(proxy):
     return proxy.metric("evenkeel_auth_hashes_total")
 

@@ -58,6 +58,34 @@ def same(s):
         check_equal(counts(proxy), [4, 0], "copies sent and dropped")
 
 
+@scenario("a copy has fields that the route takes away, or has them twice")
+def edited(s):
+    names = ("X-Forwarded-For", "X-Forwarded-Proto", "X-Request-Id", "Via", "Cookie", "Authorization", "X-Kept")
+    sent = [("Cookie", "a=b"), ("Authorization", "Bearer t"), ("X-Kept", "1")]
+    remove = ["X-Forwarded-For", "Cookie", "Authorization"]
+    for case, edits in (("removed", {"remove": remove}), ("removed and set", {"remove": remove, "set": {"X-Forwarded-Proto": "gopher", "X-Request-Id": "own"}})):
+        origin, shadow = RawOrigin(s, f"origin-{len(edits)}"), RawOrigin(s, f"shadow-{len(edits)}")
+        proxy = mirrored(s, origin, shadow, route={"request": edits}, settings={"headers": {"via": True}}, name=f"edits-{len(edits)}")
+        with s.case(case):
+            check_equal(proxy.get("/x", sent).status, 200, "status")
+            own, its = ({name: request.all(name) for name in names} for request in (origin.requests[-1], copies(shadow, "/x")[0]))
+            check_equal((own["X-Forwarded-For"], own["Authorization"], own["X-Kept"]), ([], [], ["1"]), "at the origin")
+            check_equal(its, own, "fields of the copy")
+
+
+@scenario("a mirror that is closed for maintenance gets copies")
+def maintained(s):
+    origin, shadow = RawOrigin(s), RawOrigin(s, "shadow")
+    proxy = mirrored(s, origin, shadow)
+    check_equal(proxy.admin("/upstreams/shadow/maintenance/on", "POST")[0], 200, "status of the act")
+    check_equal(proxy.get("/closed").status, 200, "status")
+    eventually(lambda: counts(proxy) == [0, 1], "the copy is dropped")
+    check_equal(proxy.admin("/upstreams/shadow/maintenance/off", "POST")[0], 200, "status of the act")
+    check_equal(proxy.get("/open").status, 200, "status")
+    copies(shadow, "/open")
+    check_equal([r.target for r in shadow.requests], ["/open"], "what the mirror got")
+
+
 @scenario("what is done twice is not harmless")
 def unsafe(s):
     origin, shadow = RawOrigin(s), RawOrigin(s, "shadow")
