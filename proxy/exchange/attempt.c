@@ -232,11 +232,10 @@ void attempt_report_upstream(struct exchange *exchange, enum outcome outcome)
     policy_report_upstream(&caller, &exchange->attempt.tickets, outcome);
 }
 
-void attempt_count_answer(struct exchange *exchange, unsigned status)
+void attempt_count_answer(struct exchange *exchange, unsigned status, uint64_t age_us)
 {
     exchange->attempt.counted = true;
-    traffic_answered(exchange->worker->pool, exchange->attempt.endpoint, status,
-                     attempt_age_us(exchange));
+    traffic_answered(exchange->worker->pool, exchange->attempt.endpoint, status, age_us);
 }
 
 /* While the client still has to send bytes, the latency says nothing. */
@@ -250,7 +249,7 @@ static void attempt_report_early_answer(struct exchange *exchange)
     endpoint_answered_early(attempt->endpoint);
 }
 
-void attempt_report_answer(struct exchange *exchange)
+void attempt_report_answer(struct exchange *exchange, uint64_t age_us)
 {
     if (__builtin_expect(exchange_client_owes(exchange), 0)) {
         attempt_report_early_answer(exchange);
@@ -261,7 +260,6 @@ void attempt_report_answer(struct exchange *exchange)
     const struct policy_caller caller = exchange_caller(exchange);
     const struct upstream_settings *settings = caller.view->settings;
     struct policy_local *local = &policy_of(upstream)->locals[caller.by.worker];
-    uint64_t age_us = attempt_age_us(exchange);
     enum outcome outcome =
         policy_note_latency(local, &caller.by, age_us) ? OUTCOME_SLOW : OUTCOME_SUCCESS;
     policy_report_endpoint(&caller, attempt->endpoint, &attempt->tickets, outcome);

@@ -80,10 +80,10 @@ struct attempt_cause {
 void attempt_report_endpoint(struct exchange *exchange, enum outcome outcome, bool answered,
                              struct attempt_cause cause);
 void attempt_report_upstream(struct exchange *exchange, enum outcome outcome);
-/* A final response head has come: counts it for its endpoint and its upstream. */
-void attempt_count_answer(struct exchange *exchange, unsigned status);
-/* A final response head has come and is passed on. */
-void attempt_report_answer(struct exchange *exchange);
+/* A final response head has come: counts it for its endpoint and its upstream. age_us: attempt_age_us(). */
+void attempt_count_answer(struct exchange *exchange, unsigned status, uint64_t age_us);
+/* It is passed on. */
+void attempt_report_answer(struct exchange *exchange, uint64_t age_us);
 
 /* How long the endpoint has had what it needs: since the start of the attempt, or since it was last given bytes of the
    request, if that is later. 0: the client still has to send bytes. */

@@ -62,11 +62,12 @@ void exchange_say_continue(struct exchange *exchange)
 static bool exchange_on_final(void *owner, const struct http_head *head)
 {
     struct exchange *exchange = owner;
-    attempt_count_answer(exchange, head->status);
+    uint64_t age_us = attempt_age_us(exchange);
+    attempt_count_answer(exchange, head->status, age_us);
     if (__builtin_expect(retry_condition_of(head->status) != 0, 0)) {
         return !exchange_retries_response(exchange, head);
     }
-    attempt_report_answer(exchange);
+    attempt_report_answer(exchange, age_us);
     return true;
 }
 
@@ -220,8 +221,9 @@ static enum sink exchange_on_upgrade(void *owner, const struct http_head *head)
         exchange_fail(exchange, REASON_UPGRADE_FAILED, NULL);
         return SINK_BROKEN;
     }
-    attempt_count_answer(exchange, head->status);
-    attempt_report_answer(exchange);
+    uint64_t age_us = attempt_age_us(exchange);
+    attempt_count_answer(exchange, head->status, age_us);
+    attempt_report_answer(exchange, age_us);
     exchange->response.status = head->status;
     exchange->times.first_byte_us = exchange_age_us(exchange);
     exchange->response.moved_ms = exchange_now_ms(exchange);
