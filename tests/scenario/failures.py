@@ -588,10 +588,8 @@ def neighbours(s):
             if number % 2:
                 client.reset()
             else:
-                try:
+                with contextlib.suppress(Interrupted):
                     client.response()
-                except Interrupted:
-                    pass
     for thread in threads:
         thread.join(patient(30))
     if faults:

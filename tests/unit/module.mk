@@ -1,8 +1,8 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-EXTRA_DIST += %D%/breaker_play.h %D%/breaker_rig.h %D%/drift_play.h %D%/echo_origin.h %D%/h2_rig.h %D%/h2_talk.h \
-	%D%/pool_rig.h %D%/pool_storm.h %D%/session_bench.h %D%/session_rig.h %D%/strata_stage.h %D%/tls_rig.h %D%/unit.h \
+EXTRA_DIST += %D%/breaker_play.h %D%/breaker_rig.h %D%/conf_rig.h %D%/drift_play.h %D%/echo_origin.h %D%/h2_rig.h %D%/h2_talk.h \
+	%D%/pool_rig.h %D%/pool_storm.h %D%/session_bench.h %D%/session_rig.h %D%/shares_rig.h %D%/strata_stage.h %D%/tls_rig.h %D%/unit.h \
 	%D%/waitlist_house.h
 EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 
@@ -36,12 +36,14 @@ steady_tests = \
 	%D%/test_wheel
 
 conf_tests = \
+	%D%/test_conf_files \
 	%D%/test_conf_load \
 	%D%/test_conf_source
 
 breaker_tests = \
 	%D%/test_backoff \
 	%D%/test_breaker \
+	%D%/test_breaker_life \
 	%D%/test_breaker_operators \
 	%D%/test_breaker_transcripts \
 	%D%/test_concurrency_limit \
@@ -90,7 +92,10 @@ pool_tests = \
 	%D%/test_pool_queue \
 	%D%/test_pool_redial_cap \
 	%D%/test_pool_shares \
+	%D%/test_pool_shares_chance \
+	%D%/test_pool_shares_ends \
 	%D%/test_pool_upkeep \
+	%D%/test_pool_companions \
 	%D%/test_pool_upstream \
 	%D%/test_pool_warmth \
 	%D%/test_pool_weights \

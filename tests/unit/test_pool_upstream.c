@@ -479,59 +479,6 @@ static void counters_of_a_name_do_not_fall_when_addresses_go(void **state)
     rig_end(&rig);
 }
 
-/* ---- companions ---- */
-
-/* How many are alive; the addresses of the counts stand for the companions. */
-struct companions {
-    unsigned upstreams, endpoints;
-};
-
-static void *upstream_created(const struct upstream *upstream, void *owner)
-{
-    struct companions *alive = owner;
-    assert_string_equal(upstream->name, "app");
-    alive->upstreams++;
-    return &alive->upstreams;
-}
-
-static void *endpoint_created(const struct endpoint *endpoint, void *owner)
-{
-    struct companions *alive = owner;
-    assert_ptr_equal(endpoint_upstream(endpoint)->companion, &alive->upstreams);
-    assert_non_null(endpoint_address_text(endpoint));
-    alive->endpoints++;
-    return &alive->endpoints;
-}
-
-static void companion_freed(void *companion, void *owner)
-{
-    (void)owner;
-    --*(unsigned *)companion;
-}
-
-static void companions_live_as_long_as_what_they_accompany(void **state)
-{
-    struct rig rig;
-    struct companions alive = {0};
-    (void)state;
-    rig_init(&rig, 1, 100);
-    const struct pools_hooks hooks = {upstream_created, companion_freed, endpoint_created,
-                                      companion_freed, &alive};
-    pools_set_hooks(rig.pools, &hooks);
-    rig_adopt(&rig, one_endpoint("127.0.0.1:1", ""));
-    assert_int_equal(alive.endpoints, 1);
-    assert_ptr_equal(endpoint_companion(rig_endpoint(&rig, 0, 0)), &alive.endpoints);
-    rig_adopt(&rig, one_endpoint("127.0.0.1:1\", \"127.0.0.1:2", ""));
-    pools_collect(rig.pools);
-    assert_int_equal(alive.upstreams, 1);
-    assert_int_equal(alive.endpoints, 2);
-    rig_adopt(&rig, one_endpoint("127.0.0.1:2", ""));
-    pools_collect(rig.pools);
-    assert_int_equal(alive.endpoints, 1);
-    rig_end(&rig);
-    assert_int_equal(alive.upstreams + alive.endpoints, 0);
-}
-
 static void hundreds_of_reloads_leave_nothing_behind(void **state)
 {
     struct rig rig;
@@ -633,7 +580,6 @@ int main(void)
         cmocka_unit_test(figures_are_told_of_the_present_endpoints_only),
         cmocka_unit_test(limits_come_with_the_adoption_not_with_the_build),
         cmocka_unit_test(counters_of_a_name_do_not_fall_when_addresses_go),
-        cmocka_unit_test(companions_live_as_long_as_what_they_accompany),
         cmocka_unit_test(hundreds_of_reloads_leave_nothing_behind),
 #ifdef EVENKEEL_FAULT_INJECTION
         cmocka_unit_test(each_failing_allocation_fails_the_build_and_leaves_nothing),
