@@ -15,6 +15,9 @@
 #define RESETS_PER_SECOND 10000
 /* CONTINUATION frames of a block. What they carry is bounded by h2_block.h. */
 #define CONTINUATIONS 8
+/* nghttp2 sends no longer field block, and does not say so: its streams would have no answer. Every head of this program is shorter:
+   limits.head, and what is added to it. */
+#define SENT_BLOCK_BYTES (1024u * 1024)
 /* Bytes to read at a time: as many frames of large payload as may be there. */
 #define ROOM_BYTES (128u * 1024)
 
@@ -59,6 +62,7 @@ static nghttp2_option *options_of(const struct h2_session *session)
     nghttp2_option_set_no_closed_streams(options, 1);
     nghttp2_option_set_max_outbound_ack(options, QUEUED_FRAMES);
     nghttp2_option_set_max_continuations(options, CONTINUATIONS);
+    nghttp2_option_set_max_send_header_block_length(options, SENT_BLOCK_BYTES);
     if (h2_session_is_server(session)) {
         nghttp2_option_set_stream_reset_rate_limit(options, RESETS_BURST, RESETS_PER_SECOND);
         nghttp2_option_set_builtin_recv_extension_type(options, NGHTTP2_PRIORITY_UPDATE);

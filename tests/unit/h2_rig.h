@@ -14,7 +14,7 @@
 
 #define RIG_UNUSED __attribute__((unused))
 #define RIG_STREAMS 256
-#define RIG_TOLD_BYTES (64 * 1024)
+#define RIG_TOLD_BYTES (256 * 1024)
 #define RIG_MUCH_BYTES (64 * 1024)
 
 struct rig_side;
@@ -292,7 +292,7 @@ struct rig_head {
 
 RIG_UNUSED static void rig_parse(struct rig_head *parsed, const char *text, bool response)
 {
-    const struct h1_limits limits = {64 * 1024, 128};
+    const struct h1_limits limits = {128 * 1024, 128};
     size_t scanned = 0;
     parsed->head = (struct http_head){.fields = parsed->fields, .field_limit = 128};
     enum h1_result result =

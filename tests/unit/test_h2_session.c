@@ -319,6 +319,25 @@ static void streams_beyond_goaway_are_surely_unsent(void **state)
     rig_end(&rig);
 }
 
+/* A server warns with the highest stream (RFC 9113 6.8); what was opened before and is still to be written does not go out behind that. */
+static void a_request_that_a_warning_overtakes_is_surely_unsent(void **state)
+{
+    (void)state;
+    begin();
+    rig_pump(&rig);
+    ignore_told(&rig.client);
+    h2_session_warn(rig.server.session);
+    struct h2_stream *late = rig_open(&rig, GET, true), *larger = rig_open(&rig, POST, false);
+    assert_non_null(late);
+    assert_non_null(larger);
+    rig_move(&rig, &rig.server, &rig.client);
+    rig_pump(&rig);
+    assert_told(&rig.client, "going away NO_ERROR\n0 closed REFUSED_STREAM unsent\n"
+                             "1 closed REFUSED_STREAM unsent\n");
+    assert_int_equal(rig.server.streams_count, 0);
+    rig_end(&rig);
+}
+
 static void a_connection_error_is_told_at_once_or_once_it_is_written(void **state)
 {
     static const char settings_on_a_stream[] = "\0\0\0\4\0\0\0\0\1";
@@ -380,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_refusal_by_the_last_frame_of_a_stream_is_told),
         cmocka_unit_test(goaway_comes_twice_and_fails_nothing),
         cmocka_unit_test(streams_beyond_goaway_are_surely_unsent),
+        cmocka_unit_test(a_request_that_a_warning_overtakes_is_surely_unsent),
         cmocka_unit_test(a_connection_error_is_told_at_once_or_once_it_is_written),
         cmocka_unit_test(what_is_no_preface_ends_the_connection),
         cmocka_unit_test(a_ping_is_answered),
