@@ -6,6 +6,7 @@
 
 #include "proxy/edge/edge_fields.h"
 #include "proxy/http/accept_encoding.h"
+#include "proxy/http/entity_tag.h"
 #include "proxy/http/field_list.h"
 
 /* Content-Encoding, Vary and the entity tag. */
@@ -142,19 +143,13 @@ static const struct http_field *tag_of(const struct http_head *head)
 
 bool compress_confirms(const struct http_head *request, const struct http_head *response)
 {
-    const struct http_field *asked = head_find_name(request, "If-None-Match", 13);
     const struct http_field *tag = response->status == 304 ? tag_of(response) : NULL;
-    if (asked == NULL || tag == NULL) {
-        return false;
-    }
-    const char *from = request->base + asked->value_at, *end = from + asked->value_bytes;
-    const char *found = from;
-    while ((found = memmem(found, (size_t)(end - found), response->base + tag->value_at,
-                           tag->value_bytes)) != NULL) {
-        if (found - from >= 2 && memcmp(found - 2, "W/", 2) == 0) {
+    struct entity_tags asked = entity_tags_of(request, "if-none-match");
+    struct entity_tag one;
+    while (tag != NULL && entity_tags_next(&asked, &one)) {
+        if (one.weak && entity_tag_is(&one, response->base + tag->value_at, tag->value_bytes)) {
             return true;
         }
-        found++;
     }
     return false;
 }

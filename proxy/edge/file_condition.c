@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/http/entity_tag.h"
 #include "proxy/http/http_date.h"
 
 #define NANOSECONDS 1000000000U
@@ -26,68 +27,28 @@ enum tags {
     TAGS_OTHER,
 };
 
-/* The tag at `at`, quotes included; NULL: there is none. Quotes may have commas in them. */
-static const char *tag_end(const char *at, const char *end)
-{
-    if (at == end || *at != '"') {
-        return NULL;
-    }
-    const char *quote = memchr(at + 1, '"', (size_t)(end - at - 1));
-    return quote != NULL ? quote + 1 : NULL;
-}
-
-static bool tag_is(const char *at, const char *end, const char *etag)
-{
-    return strlen(etag) == (size_t)(end - at) && memcmp(at, etag, (size_t)(end - at)) == 0;
-}
-
 /* weakly: W/ makes no difference (RFC 9110 8.8.3.2). */
-static bool list_has_tag(const char *at, const char *end, const char *etag, bool weakly)
-{
-    if (end - at == 1 && *at == '*') {
-        return true;
-    }
-    while (at < end) {
-        if (*at == ',' || *at == ' ' || *at == '\t') {
-            at++;
-            continue;
-        }
-        bool weak = end - at > 2 && at[0] == 'W' && at[1] == '/';
-        at += weak ? 2 : 0;
-        const char *behind = tag_end(at, end);
-        if (behind == NULL) {
-            return false;
-        }
-        if (tag_is(at, behind, etag) && (!weak || weakly)) {
-            return true;
-        }
-        at = behind;
-    }
-    return false;
-}
-
 static enum tags tags_of(const struct http_head *request, const char *name, const char *etag,
                          bool weakly)
 {
-    const struct http_field *field = head_find_name(request, name, strlen(name));
-    enum tags tags = field != NULL ? TAGS_OTHER : TAGS_NONE;
-    for (; field != NULL && tags != TAGS_MATCH; field = head_find_next(request, field)) {
-        const char *at = request->base + field->value_at;
-        if (list_has_tag(at, at + field->value_bytes, etag, weakly)) {
-            tags = TAGS_MATCH;
-        }
+    struct entity_tags listed = entity_tags_of(request, name);
+    enum tags tags = listed.field != NULL ? TAGS_OTHER : TAGS_NONE;
+    struct entity_tag tag;
+    while (tags != TAGS_MATCH && entity_tags_next(&listed, &tag)) {
+        bool same = entity_tag_is(&tag, etag, strlen(etag)) && (!tag.weak || weakly);
+        tags = same || entity_tag_is_any(&tag) ? TAGS_MATCH : TAGS_OTHER;
     }
     return tags;
 }
 
 /* ---- dates ---- */
 
-/* False: the request has no such field, or it is no date. */
+/* False: the request has no such field, or it is no date; several lines are none (RFC 9110 13.1.3, 13.1.4). */
 static bool date_of(const struct http_head *request, const char *name, int64_t now_s,
                     int64_t *ret_date_s)
 {
     const struct http_field *field = head_find_name(request, name, strlen(name));
-    return field != NULL &&
+    return field != NULL && head_find_next(request, field) == NULL &&
            http_date_read(request->base + field->value_at, field->value_bytes, now_s, ret_date_s);
 }
 
@@ -117,13 +78,16 @@ bool file_range_counts(const struct http_head *request, const struct file_valida
 {
     static const char name[] = "if-range";
     const struct http_field *field = head_find_name(request, name, sizeof name - 1);
+    struct entity_tag tag;
     int64_t date_s;
     if (field == NULL) {
         return true;
     }
     const char *at = request->base + field->value_at, *end = at + field->value_bytes;
-    if (tag_end(at, end) == end) {
-        return tag_is(at, end, validators->etag);
+    if (entity_tag_read(at, end, &tag)) {
+        return tag.at + tag.bytes == end && !tag.weak &&
+               entity_tag_is(&tag, validators->etag, strlen(validators->etag)) &&
+               head_find_next(request, field) == NULL;
     }
     return date_of(request, name, now_s, &date_s) && date_s == validators->modified_s;
 }

@@ -27,12 +27,18 @@ static void take_whole(struct file_plan *plan)
         (struct file_ranges){.count = plan->file_bytes > 0, .of = {{0, plan->file_bytes - 1}}};
 }
 
-/* Range is defined for GET alone (RFC 9110 14.2). */
-static void take_parts(struct file_plan *plan, const struct http_head *request, int64_t now_s,
-                       uint64_t random)
+/* Range is defined for GET alone, and is no list: several lines say nothing (RFC 9110 14.2, 5.3). */
+static const struct http_field *range_of(const struct http_head *request)
 {
     const struct http_field *field =
         request->method == METHOD_GET ? head_find_name(request, "range", 5) : NULL;
+    return field != NULL && head_find_next(request, field) == NULL ? field : NULL;
+}
+
+static void take_parts(struct file_plan *plan, const struct http_head *request, int64_t now_s,
+                       uint64_t random)
+{
+    const struct http_field *field = range_of(request);
     take_whole(plan);
     if (field == NULL || !file_range_counts(request, &plan->validators, now_s)) {
         return;

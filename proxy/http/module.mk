@@ -5,6 +5,7 @@ libproxy_a_SOURCES += \
 	%D%/believed_fields.c %D%/believed_fields.h \
 	%D%/cookie.c %D%/cookie.h \
 	%D%/decimal.c %D%/decimal.h \
+	%D%/entity_tag.c %D%/entity_tag.h \
 	%D%/field_list.h \
 	%D%/field_names.c %D%/field_names.h \
 	%D%/grpc_words.c %D%/grpc_words.h \

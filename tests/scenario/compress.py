@@ -116,6 +116,9 @@ def rules(s):
         check_equal((plain.get("ETag"), plain.get("Accept-Ranges")), ('"v1"', "bytes"), "as it is")
         for asked, tag in (('W/"v1"', 'W/"v1"'), ('"v1"', '"v1"'), ('"W/", W/"v1"', 'W/"v1"')):
             check_equal(get("/tagged", fields=[("If-None-Match", asked)]).get("ETag"), tag, f"of a 304 for {asked}")
+        for first, second, tag in (('"x"', 'W/"v1"', 'W/"v1"'), ('W/"x"', '"v1"', '"v1"'), ('"y", W/"x"', '"z", W/"v1"', 'W/"v1"')):
+            fields = [("If-None-Match", first), ("If-None-Match", second)]
+            check_equal(get("/tagged", fields=fields).get("ETag"), tag, f"of a 304 for {first} and {second} in two lines")
     with s.case("a client of HTTP/1.0 gets it as it is"):
         with proxy.client() as client:
             response = client.request("GET", "/page", [("Accept-Encoding", "gzip")], version="HTTP/1.0")

@@ -358,6 +358,11 @@ def conditions(s):
             check_equal((answer.status, len(answer.body)), (200, 1000), value)
         answer = proxy.get("/letters.txt", [("Range", "bytes=0-9")], method="HEAD")
         check_equal((answer.status, answer.get("Content-Length")), (200, "1000"), "a range is for GET alone")
+    with s.case("a Range in several lines says nothing (nginx takes the first)"), proxy.client() as client, H2Client(proxy.address) as h2:
+        for values in (("bytes=0-9", "bytes=20-29"), ("bytes=0-9", "bytes=0-9"), ("bytes=0-9", "20-29"), ("bytes=5000-", "bytes=0-9")):
+            for answer in (client.request("GET", "/letters.txt", [("Range", value) for value in values]),
+                           h2.request(path="/letters.txt", fields=[("range", value) for value in values])):
+                check_equal((answer.status, len(answer.body)), (200, 1000), values)
     with s.case("a refused range says how long the file is"):
         check_equal(proxy.get("/letters.txt", [("Range", "bytes=5000-")]).get("Content-Range"), "bytes */1000", "Content-Range")
 

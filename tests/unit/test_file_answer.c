@@ -147,6 +147,36 @@ static void conditions_are_judged_in_the_order_of_the_standard(void **state)
         {"Range: bytes=0-9\r\nIf-Range: " MODIFIED_DATE "\r\n", 206},
         {"Range: bytes=0-9\r\nIf-Range: Mon, 07 Nov 1994 08:49:36 GMT\r\n", 200},
         {"Range: bytes=5000-\r\nIf-Range: \"x\"\r\n", 200},
+        {"If-None-Match: broken\r\nIf-None-Match: " TAG "\r\n", 304},
+        {"If-None-Match: \"x\"\r\nIf-None-Match: *\r\n", 304},
+        {"If-Match: \"x\"\r\nIf-Match: \"y\", " TAG "\r\n", 200},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unsigned status = status_of(rows[i].lines);
+        if (status != rows[i].status) {
+            fail_msg("%s: %u, not %u", rows[i].lines, status, rows[i].status);
+        }
+    }
+}
+
+/* Fields that are no lists say nothing if there are several (RFC 9110 5.3, 13.1.3, 13.1.4, 14.2). */
+static void what_is_said_twice_is_not_said(void **state)
+{
+    static const struct {
+        const char *lines;
+        unsigned status;
+    } rows[] = {
+        {"Range: bytes=0-9\r\n", 206},
+        {"Range: bytes=0-9\r\nRange: bytes=20-29\r\n", 200},
+        {"Range: bytes=0-9\r\nRange: bytes=0-9\r\n", 200},
+        {"Range: bytes=5000-\r\nRange: bytes=0-9\r\n", 200},
+        {"Range: bytes=0-9\r\nIf-Range: " TAG "\r\nIf-Range: \"x\"\r\n", 200},
+        {"Range: bytes=0-9\r\nIf-Range: " MODIFIED_DATE "\r\nIf-Range: " MODIFIED_DATE "\r\n", 200},
+        {"If-Modified-Since: " MODIFIED_DATE "\r\nIf-Modified-Since: " MODIFIED_DATE "\r\n", 200},
+        {"If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n"
+         "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n",
+         200},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -406,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_written_date_is_read_again),
         cmocka_unit_test(the_tag_is_that_of_the_file),
         cmocka_unit_test(conditions_are_judged_in_the_order_of_the_standard),
+        cmocka_unit_test(what_is_said_twice_is_not_said),
         cmocka_unit_test(ranges_are_those_that_were_asked_for),
         cmocka_unit_test(no_range_leaves_the_file),
         cmocka_unit_test(a_range_counts_for_get_alone),
