@@ -33,6 +33,7 @@ class OriginConnection:
         self.reader = Reader(sock, record=True)
         self.requests = []
         self.ended = None          # how the proxy ended it: "eof", "reset"; None while it is open
+        self.thread = None         # that serves it
 
     @property
     def raw(self):
@@ -90,10 +91,15 @@ class OriginConnection:
         self.close()
 
     def close(self):
-        # The shutdown wakes a thread that sits in recv(); close() alone would not.
+        """End it at once, whoever calls.
+
+        Only the thread that serves it gives its descriptor back: OpenSSL has the number, and a call that is under way would go
+        on with the connection that gets the number next.
+        """
         with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
+            self.socket.shutdown(socket.SHUT_RDWR)  # wakes a thread that sits in recv()
+        if self.thread in (None, threading.current_thread()):
+            self.socket.close()
 
     def established(self):
         """Whether the kernel still holds it open in both directions."""
@@ -247,10 +253,11 @@ class RawOrigin:
     def _take(self, sock):
         with self._lock:
             connection = OriginConnection(sock, len(self.connections))
+            connection.thread = threading.Thread(target=self._run, args=[connection], daemon=True)
             self.connections.append(connection)
             self._live.append(connection)
         self.peak_established = max(self.peak_established, len(self.open_connections()))
-        threading.Thread(target=self._run, args=[connection], daemon=True).start()
+        connection.thread.start()
 
     def _run(self, connection):
         try:
