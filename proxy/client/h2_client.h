@@ -10,6 +10,7 @@
 #define EVENKEEL_PROXY_CLIENT_H2_CLIENT_H
 
 #include "proxy/client/client_state.h"
+#include "proxy/http/respond.h"
 #include "proxy/http2/h2_session.h"
 
 /* How a connection ends in order (RFC 9113 6.8). */
@@ -87,6 +88,8 @@ void client_stream_end(struct client_stream *stream, enum exchange_reason reason
 bool h2_tunnel_known(const struct http_head *head);
 /* The response that agrees to an upgrade, as HTTP/2 has it. */
 struct http_head h2_tunnel_answer(const struct http_head *head);
+/* Stands for an upgrade that was not agreed to: a success would look like a tunnel (RFC 8441 5). */
+const struct http_head *h2_tunnel_refusal(struct exchange *exchange, struct own_response *own);
 /* The head of an extended CONNECT, with the key that HTTP/1 asks for (RFC 8441 5, RFC 6455 4.1). The copy lies in the
    worker's write scratch. False: it is too large. */
 __attribute__((warn_unused_result)) bool h2_tunnel_head(struct worker *worker,

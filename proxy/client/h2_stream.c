@@ -2,13 +2,13 @@
    asks of its client becomes frames. */
 #include "proxy/client/h2_client.h"
 #include "proxy/http/grpc_words.h"
-#include "proxy/http/respond.h"
 #include "steady/check.h"
 #include "steady/deadline.h"
 
 /* A client that is answered before it has sent its whole request goes on sending for a moment. RST_STREAM comes only then: curl 7 drops
    an answer that has arrived together with it. */
 #define LINGER_MS 1000
+#define SMALL_PIECE_BYTES 1024u
 
 static void client_stream_on_deferred(struct deferred *deferred);
 static void client_stream_on_stalled(struct wheel_timer *timer, uint64_t now_ms);
@@ -234,10 +234,8 @@ static void client_stream_go_on(struct client_stream *stream)
         return;
     }
     struct buf *in = stream->in, *trailers = stream->trailers;
-    struct iovec piece = {NULL, 0};
-    if (in != NULL) {
-        piece = (struct iovec){in->bytes + in->begin, buf_length(in)};
-    }
+    const struct iovec piece = {in != NULL ? in->bytes + in->begin : NULL,
+                                in != NULL ? buf_length(in) : 0};
     const struct http_head *head =
         trailers != NULL ? (const struct http_head *)(const void *)trailers->bytes : NULL;
     const struct payload payload = {&piece, in != NULL, stream->whole, head};
@@ -253,6 +251,17 @@ static bool client_stream_exceeds(const struct client_stream *stream)
            stream->wire.received_bytes > exchange_body_limit(stream->exchange);
 }
 
+/* The small pieces of a pass behind the first go on together at its end: each alone may be a system call, and a packet to the origin. */
+static bool client_stream_gathers(struct client_stream *stream, const struct payload *payload)
+{
+    if (payload->last || payload_bytes(payload) >= SMALL_PIECE_BYTES) {
+        return false;
+    }
+    bool gathers = stream->deferred.queued;
+    loop_defer(&worker_of_stream(stream)->loop, &stream->deferred);
+    return gathers;
+}
+
 void client_stream_on_payload(struct h2_stream *wire, const struct payload *payload)
 {
     struct client_stream *stream = stream_of(wire);
@@ -266,7 +275,8 @@ void client_stream_on_payload(struct h2_stream *wire, const struct payload *payl
     } else if (client_stream_exceeds(stream)) {
         h2_stream_taken(wire, bytes);
         exchange_fail(stream->exchange, REASON_BODY_TOO_LARGE, NULL);
-    } else if (stream->in == NULL && client_stream_flows(stream)) {
+    } else if (stream->in == NULL && client_stream_flows(stream) &&
+               !client_stream_gathers(stream, payload)) {
         client_stream_pass(stream, payload);
     } else if (!client_stream_keep(stream, payload)) {
         client_stream_end(stream, REASON_NO_MEMORY);
@@ -361,16 +371,6 @@ static enum sink client_stream_give(struct client_stream *stream, const struct p
     return sink;
 }
 
-/* An upgrade that was not agreed to must not look like a tunnel (RFC 8441 5). */
-static const struct http_head *client_stream_refuse_tunnel(struct exchange *exchange,
-                                                           struct own_response *own)
-{
-    own_response_build(own, REASON_UPGRADE_FAILED, NULL, 0);
-    exchange->response.status = own->head.status;
-    own_response_empty(own);
-    return &own->head;
-}
-
 static enum sink client_stream_send_head(struct exchange *exchange, const struct http_head *head,
                                          const struct payload *payload)
 {
@@ -378,7 +378,7 @@ static enum sink client_stream_send_head(struct exchange *exchange, const struct
     struct client_stream *stream = stream_of_exchange(exchange);
     struct own_response own;
     if (stream->upgrading && head->status / 100 == 2) {
-        head = client_stream_refuse_tunnel(exchange, &own);
+        head = h2_tunnel_refusal(exchange, &own);
         if (client_stream_send_head(exchange, head, &nothing) != SINK_BROKEN) {
             exchange->response.intact = true;
             exchange_finish(exchange, REASON_UPGRADE_FAILED);

@@ -57,3 +57,11 @@ struct http_head h2_tunnel_answer(const struct http_head *head)
     }
     return answer;
 }
+
+const struct http_head *h2_tunnel_refusal(struct exchange *exchange, struct own_response *own)
+{
+    own_response_build(own, REASON_UPGRADE_FAILED, NULL, 0);
+    exchange->response.status = own->head.status;
+    own_response_empty(own);
+    return &own->head;
+}

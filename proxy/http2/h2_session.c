@@ -22,10 +22,11 @@
 #define ROOM_BYTES (128u * 1024)
 
 /* What one turn of a client may cost, and what frames cost: a stream that begins or is reset is an exchange that does, and a field block
-   is unpacked: what there is of it, and what that stands for. Payload is bounded by its bytes. */
+   is unpacked: what there is of it, and what that stands for. Payload is bounded by its bytes, but where a frame has few of them. */
 #define TURN_COST 128u
 #define STREAM_COST 8u
 #define FRAME_COST 1u
+#define SMALL_DATA_BYTES 256u
 #define COST_BLOCK_BYTES 128u
 #define COST_UNPACKED_BYTES 512u
 
@@ -264,7 +265,7 @@ static bool is_unread(const struct h2_session *session)
 static unsigned cost_of(const struct h2_watch *watch)
 {
     switch (watch->type) {
-    case NGHTTP2_DATA: return 0;
+    case NGHTTP2_DATA: return watch->skip_bytes < SMALL_DATA_BYTES ? FRAME_COST : 0;
     case NGHTTP2_HEADERS: return STREAM_COST + watch->skip_bytes / COST_BLOCK_BYTES;
     case NGHTTP2_CONTINUATION: return FRAME_COST + watch->skip_bytes / COST_BLOCK_BYTES;
     case NGHTTP2_RST_STREAM: return STREAM_COST;

@@ -1,10 +1,11 @@
 """What holds for HTTP/1 holds for HTTP/2 on both sides: who gives up, hedging, slow uploads, idle clients in the way of others."""
 
 import contextlib
+import hashlib
 import threading
 
-from harness import (Failed, NginxOrigin, RawOrigin, Stopwatch, check, check_equal, eventually, patient, reads_body, run, scenario,
-                     start_proxy)
+from harness import (Arrived, Failed, NginxOrigin, RawOrigin, Stopwatch, check, check_equal, eventually, patient,
+                     reads_body, run, scenario, start_proxy)
 from harness import h2_bytes as h2
 from harness.h2_origin import H2Origin
 from harness.h2_wire import H2Client
@@ -103,6 +104,20 @@ def slow_uploads(s):
         for stream in set(slow) - set(ended):
             client.send_payload(stream, b"rest", end=True)
             check_equal(client.response(stream).status, 200, "status of one that goes on")
+
+
+@scenario("payload that comes in tiny frames costs the proxy a write, and the origin a packet, for each")
+def tiny_frames(s):
+    origin, count = RawOrigin(s), 5000
+    proxy = start_proxy(s, origin, {"workers": 1, "listeners": CLEARTEXT})
+    with H2Client(proxy.address) as client:
+        stream = client.ask("POST", "/tiny", end=False)
+        payload = bytes(range(1, 251)) * (count // 250)
+        client.send(b"".join(h2.data(stream, payload[at:at + 1]) for at in range(count)) + h2.data(stream, b"", True))
+        arrived = Arrived(client.response(stream))
+        check_equal((arrived.bytes, arrived.sha256), (count, hashlib.sha256(payload).hexdigest()), "what arrives")
+    sent = len(origin.connections[-1].raw)
+    check(sent < count * 2, f"{sent} bytes for a body of {count}: with the frame of each chunk")
 
 
 @scenario("a new client starves while idle ones of HTTP/2 hold every descriptor")

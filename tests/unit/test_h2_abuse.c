@@ -293,6 +293,39 @@ static void heads_that_are_small_as_hpack_are_more_than_one_turn(void **state)
     rig_end(&rig);
 }
 
+/* Returns how many turns it takes to take 300 frames of so much payload each. */
+static unsigned turns_of_payload(size_t payload_bytes)
+{
+    static const char ask[] = "\0\0\6\1\4\0\0\0\1\x83\x84\x87\x41\1a";
+    enum { COUNT = 300, MOST = 9 + 300 };
+    static char frames[sizeof ask - 1 + COUNT * MOST];
+    size_t length = sizeof ask - 1;
+    unsigned turns = 0;
+    begin();
+    memcpy(frames, ask, length);
+    for (unsigned i = 0; i < COUNT; i++, length += 9 + payload_bytes) {
+        memset(frames + length, 0, 9 + payload_bytes);
+        frames[length + 1] = (char)(payload_bytes >> 8);
+        frames[length + 2] = (char)payload_bytes;
+        frames[length + 8] = 1;
+    }
+    for (size_t at = 0; at < length; turns++) {
+        at += h2_session_take_turn(rig.server.session, frames + at, length - at, 0);
+    }
+    assert_false(h2_session_is_over(rig.server.session));
+    assert_int_equal(rig.server.payload_bytes, COUNT * payload_bytes);
+    rig_end(&rig);
+    return turns;
+}
+
+/* What payload costs is in its bytes, unless each has a frame to itself. */
+static void payload_in_small_frames_is_more_than_one_turn(void **state)
+{
+    (void)state;
+    assert_int_equal(turns_of_payload(300), 1);
+    assert_int_equal(turns_of_payload(1), 3);
+}
+
 static void heads_beyond_the_limits_without_end_end_the_connection(void **state)
 {
     (void)state;
@@ -481,6 +514,7 @@ int main(void)
         cmocka_unit_test(rapid_reset_ends_the_connection),
         cmocka_unit_test(many_frames_at_once_are_more_than_one_turn),
         cmocka_unit_test(heads_that_are_small_as_hpack_are_more_than_one_turn),
+        cmocka_unit_test(payload_in_small_frames_is_more_than_one_turn),
         cmocka_unit_test(a_client_that_is_served_may_reset_as_often),
         cmocka_unit_test(a_client_that_acknowledges_each_message_is_served),
         cmocka_unit_test(streams_that_a_client_makes_the_server_reset_end_the_connection),
