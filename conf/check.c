@@ -329,7 +329,8 @@ void check_settings(struct loading *loading)
 {
     static void (*const checks[])(struct loading *) = {check_listeners, check_upstreams,
                                                        check_routes,    check_resolver,
-                                                       check_drain,     check_readiness};
+                                                       check_drain,     check_readiness,
+                                                       check_admin};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && !loading->arena.failed; i++) {
         checks[i](loading);
     }

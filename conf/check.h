@@ -17,6 +17,9 @@ void check_settings(struct loading *loading);
 /* Adds the name to the index, unless it has one like it. */
 void index_name(struct loading *loading, struct text_index *index, const char *name, void *named);
 
+/* The part of it that concerns the admin listener; reads its tokens. (conf/check_admin.c) */
+void check_admin(struct loading *loading);
+
 /* The part of it that concerns routes. */
 void check_routes(struct loading *loading);
 

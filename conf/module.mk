@@ -1,5 +1,8 @@
 noinst_LIBRARIES += libconf.a
 libconf_a_SOURCES = \
+	%D%/admin_access.c \
+	%D%/admin_access.h \
+	%D%/admin_settings.h \
 	%D%/arena.c \
 	%D%/arena.h \
 	%D%/auth_settings.h \
@@ -7,6 +10,7 @@ libconf_a_SOURCES = \
 	%D%/balance_method.h \
 	%D%/check.c \
 	%D%/check.h \
+	%D%/check_admin.c \
 	%D%/check_auth.c \
 	%D%/check_mirror.c \
 	%D%/check_placement.c \

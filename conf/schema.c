@@ -37,6 +37,9 @@ static const struct schema_row top_rows[] = {
     {"admin.hosts", &type_host_list, NULL, AT(admin.hosts),
      .help =
          "host names by which the admin listener may be addressed (Host, Origin), besides IP addresses and localhost; requests for other names are refused with 403"},
+    {"admin.token_file", &type_text, "", AT(admin.token_file),
+     .help =
+         "file of tokens, one a line: requests to the admin listener, other than GET /livez and /readyz, must show one of them (Authorization: Bearer, or as a password); required unless admin.listen is a loopback address or a UNIX socket; \"\": no token is asked for"},
     {"drift.interval", &type_duration, "10s", AT(admin.drift_interval_ms), .min = 10 * MS,
      .max = 10 * MINUTE,
      .help =

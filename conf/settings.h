@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/admin_settings.h"
 #include "conf/auth_settings.h"
 #include "conf/balance_method.h"
 #include "conf/compress_settings.h"
@@ -74,14 +75,6 @@ enum readiness_then { ENUM_VALUES(READINESS_THENS) };
 #define RETRY_GRPC_ANY (~0u << RETRY_GRPC_BIT)
 #define RETRY_CONDITION_BIT(id, word, bit) id = 1 << (bit),
 enum retry_condition { RETRY_CONDITIONS(RETRY_CONDITION_BIT) };
-
-struct admin_settings {
-    struct address listen;
-    const char *listen_text;
-    const char *const *hosts; /* lower-case names, or "*.suffix" */
-    size_t hosts_count;
-    uint64_t drift_interval_ms; /* drift.interval */
-};
 
 /* Of a log that goes to a regular file; nothing else is rotated. */
 struct rotation_settings {

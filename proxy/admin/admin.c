@@ -10,12 +10,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "conf/admin_access.h"
 #include "proxy/admin/admin_acts.h"
 #include "proxy/admin/admin_guard.h"
 #include "proxy/admin/admin_jobs.h"
 #include "proxy/admin/admin_places.h"
 #include "proxy/admin/admin_reloads.h"
 #include "proxy/admin/admin_socket.h"
+#include "proxy/admin/admin_token.h"
 #include "proxy/admin/drift_view.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/admin/status.h"
@@ -96,6 +98,22 @@ static const struct admin_route {
     {"/routes/*/maintenance/off", TEXT, NULL, admin_open_route, NULL, NULL, NULL},
 };
 
+/* What is told without a token: probes of an orchestrator have none. */
+static const struct admin_open_page {
+    const char *pattern;
+    page_fn *page;
+} open_pages[] = {{"/livez", write_livez}, {"/readyz", readyz_write_briefly}};
+
+static page_fn *admin_open_page_of(const struct admin_route *route)
+{
+    for (size_t i = 0; route != NULL && i < sizeof open_pages / sizeof open_pages[0]; i++) {
+        if (strcmp(open_pages[i].pattern, route->pattern) == 0) {
+            return open_pages[i].page;
+        }
+    }
+    return NULL;
+}
+
 /* Decodes the escapes of a segment. False: it is too long, or contains bytes that no name has. */
 static bool take_name(const char *segment, size_t bytes, char name[ADMIN_NAME_BYTES])
 {
@@ -174,11 +192,11 @@ static void admin_refuse(struct admin *admin, struct evhttp_request *request, in
 }
 
 static void admin_page(struct admin *admin, struct evhttp_request *request,
-                       const struct admin_route *route, struct evbuffer *body)
+                       const struct admin_route *route, page_fn *page, struct evbuffer *body)
 {
     struct overview overview;
     admin->env.overview(&overview, admin->env.owner);
-    route->page(body, &overview);
+    page(body, &overview);
     int status = route->status != NULL ? route->status(&overview) : 200;
     admin_reply(admin, request, status, route->content_type, body);
 }
@@ -287,7 +305,7 @@ static void admin_serve(struct admin *admin, struct evhttp_request *request,
         return;
     }
     if (reads) {
-        admin_page(admin, request, route, body);
+        admin_page(admin, request, route, route->page, body);
     } else {
         admin_act(admin, request, route, names, body);
     }
@@ -303,6 +321,7 @@ static bool admin_allows(struct admin *admin, struct evhttp_request *request)
         .origin = evhttp_find_header(fields, "Origin"),
         .fetch_site = evhttp_find_header(fields, "Sec-Fetch-Site"),
         .acts = method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD,
+        .local_socket = admin->address.any.sa_family == AF_UNIX,
     };
     struct overview overview;
     admin->env.overview(&overview, admin->env.owner);
@@ -311,6 +330,43 @@ static bool admin_allows(struct admin *admin, struct evhttp_request *request)
         admin_refuse(admin, request, 403, admin_verdict_words(verdict), NULL);
     }
     return verdict == ADMIN_ALLOWED;
+}
+
+static enum admin_claim admin_claim_of(struct admin *admin, struct evhttp_request *request)
+{
+    const struct evkeyvalq *fields = evhttp_request_get_input_headers(request);
+    struct overview overview;
+    admin->env.overview(&overview, admin->env.owner);
+    return admin_token_judge(&overview.settings->admin,
+                             evhttp_find_header(fields, "Authorization"));
+}
+
+/* Answers who has shown no token: with what everyone is told, or with 401. */
+static void admin_serve_stranger(struct admin *admin, struct evhttp_request *request,
+                                 const struct admin_route *route, enum admin_claim claim)
+{
+    enum evhttp_cmd_type method = evhttp_request_get_command(request);
+    bool reads = method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+    page_fn *page = reads ? admin_open_page_of(route) : NULL;
+    struct evbuffer *body = page != NULL ? evbuffer_new() : NULL;
+    if (body != NULL) {
+        admin_page(admin, request, route, page, body);
+        evbuffer_free(body);
+        return;
+    }
+    evhttp_add_header(evhttp_request_get_output_headers(request), "WWW-Authenticate",
+                      admin_token_challenge(claim));
+    admin_refuse(admin, request, 401, "show a token of admin.token_file", NULL);
+}
+
+static const struct admin_route *admin_find_route(const char *path, struct admin_names *names)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (route_matches(routes[i].pattern, path, names)) {
+            return &routes[i];
+        }
+    }
+    return NULL;
 }
 
 static void admin_route(struct admin *admin, struct evhttp_request *request)
@@ -322,13 +378,15 @@ static void admin_route(struct admin *admin, struct evhttp_request *request)
         admin_refuse(admin, request, 400, NULL, NULL);
         return;
     }
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (route_matches(routes[i].pattern, path, &names)) {
-            admin_serve(admin, request, &routes[i], &names);
-            return;
-        }
+    const struct admin_route *route = admin_find_route(path, &names);
+    enum admin_claim claim = admin_claim_of(admin, request);
+    if (claim != ADMIN_CLAIM_GOOD) {
+        admin_serve_stranger(admin, request, route, claim);
+    } else if (route != NULL) {
+        admin_serve(admin, request, route, &names);
+    } else {
+        admin_refuse(admin, request, 404, NULL, NULL);
     }
-    admin_refuse(admin, request, 404, NULL, NULL);
 }
 
 static void admin_on_request(struct evhttp_request *request, void *arg)
@@ -398,6 +456,11 @@ void admin_hand_over(struct admin *admin)
 struct admin_reloads *admin_reloads(const struct admin *admin)
 {
     return admin != NULL ? admin->reloads : NULL;
+}
+
+bool admin_may_take(const struct admin *admin, const struct admin_settings *settings)
+{
+    return admin == NULL || admin_is_guarded(&admin->address, settings);
 }
 
 int admin_fd(const struct admin *admin)

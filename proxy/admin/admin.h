@@ -51,6 +51,10 @@ void admin_hand_over(struct admin *admin);
 void admin_flush(struct admin *admin, uint64_t limit_ms);
 /* Those who wait for a reload. NULL: there is no admin listener. */
 struct admin_reloads *admin_reloads(const struct admin *admin);
+/* False: the socket, which stays where it is until a restart, can be reached from elsewhere, and these settings have no
+   token. NULL is fine. */
+__attribute__((warn_unused_result)) bool admin_may_take(const struct admin *admin,
+                                                        const struct admin_settings *settings);
 /* The listening socket. */
 int admin_fd(const struct admin *admin);
 void admin_free(struct admin **admin);

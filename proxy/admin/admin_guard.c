@@ -60,7 +60,7 @@ static bool host_is_ours(const struct admin_settings *settings, const char *auth
 static bool host_is_good(const struct admin_settings *settings,
                          const struct admin_request_source *source)
 {
-    if (settings->listen.any.sa_family == AF_UNIX) {
+    if (source->local_socket) {
         return true;
     }
     /* HTTP/1.0 has no Host; every browser sends one */

@@ -28,7 +28,8 @@ const char *admin_verdict_words(enum admin_verdict value);
 /* The fields of a request that are judged; NULL: the field is missing. */
 struct admin_request_source {
     const char *host, *origin, *fetch_site;
-    bool acts; /* the request would change something */
+    bool acts;         /* the request would change something */
+    bool local_socket; /* it came through a UNIX socket */
 };
 
 enum admin_verdict admin_guard_judge(const struct admin_settings *settings,

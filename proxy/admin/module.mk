@@ -6,6 +6,7 @@ libproxy_a_SOURCES += \
 	%D%/admin_places.c %D%/admin_places.h \
 	%D%/admin_reloads.c %D%/admin_reloads.h \
 	%D%/admin_socket.c %D%/admin_socket.h \
+	%D%/admin_token.c %D%/admin_token.h \
 	%D%/drift_book.c %D%/drift_book.h \
 	%D%/drift_view.c %D%/drift_view.h \
 	%D%/json.c %D%/json.h \

@@ -183,6 +183,16 @@ void readyz_write(struct evbuffer *out, const struct overview *overview)
     evbuffer_add(out, "\n", 1);
 }
 
+void readyz_write_briefly(struct evbuffer *out, const struct overview *overview)
+{
+    struct json json = {out, false};
+    json_open(&json, NULL, '{');
+    json_bool(&json, "ready", readiness_is_ready(overview->readiness));
+    json_text(&json, "state", readiness_state_name(overview->readiness->state));
+    json_close(&json, '}');
+    evbuffer_add(out, "\n", 1);
+}
+
 int readyz_status(const struct overview *overview)
 {
     return readiness_is_ready(overview->readiness) ? 200 : 503;

@@ -10,6 +10,8 @@
 
 /* /readyz; status 200 or 503 */
 void readyz_write(struct evbuffer *out, const struct overview *overview);
+/* The same for who has shown no token: no figures, no names. */
+void readyz_write_briefly(struct evbuffer *out, const struct overview *overview);
 int readyz_status(const struct overview *overview);
 extern page_part_fn *const status_page[];
 extern page_part_fn *const resources_page[];

@@ -32,11 +32,14 @@ static int ask_connect(const struct address *address)
     return fd;
 }
 
-static bool ask_send(int fd, const char *page)
+static bool ask_send(int fd, const struct admin_settings *admin, const char *page)
 {
     char request[1024];
+    bool known = admin->token_count > 0;
     int length =
-        snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n", page);
+        snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: localhost\r\n%s%s%s\r\n", page,
+                 known ? "Authorization: Bearer " : "", known ? admin->tokens[0].text : "",
+                 known ? "\r\n" : "");
     if (length < 0 || (size_t)length >= sizeof request) {
         errno = ENAMETOOLONG;
         return false;
@@ -78,7 +81,7 @@ bool ask_print(const struct admin_settings *admin, const char *page)
 {
     int fd = ask_connect(&admin->listen);
     errno = fd < 0 ? errno : 0;
-    bool sent = fd >= 0 && ask_send(fd, page);
+    bool sent = fd >= 0 && ask_send(fd, admin, page);
     int status = sent ? ask_receive(fd) : 0;
     if (status == 0) {
         fprintf(stderr, "evenkeel: admin listener %s: %s\n", admin->listen_text,

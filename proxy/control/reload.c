@@ -164,6 +164,12 @@ static struct generation *reload_build(struct control *control, struct settings 
                                        char *why, size_t why_bytes)
 {
     const struct reload_mark mark = {control->routes.count, control->names.changed};
+    if (!admin_may_take(control->admin, &settings->admin)) {
+        snprintf(why, why_bytes,
+                 "admin.token_file: the admin listener stays where other machines reach it until a "
+                 "restart, so it needs a token: keep token_file");
+        return NULL;
+    }
     struct generation *generation = generation_build(
         control, settings, control->generations.present->number + 1, why, why_bytes);
     if (generation != NULL) {

@@ -166,6 +166,14 @@ static void check_key_files(struct start_check *check)
     check_key_file(check, "sticky.key_file", check->settings->sticky.key_file);
 }
 
+static void check_tokens(struct start_check *check)
+{
+    const char *path = check->settings->admin.token_file;
+    if (path[0] != '\0' && access(path, R_OK) != 0) {
+        found(check, SETTINGS_ERROR, "admin.token_file: %s: %s", path, strerror(errno));
+    }
+}
+
 /* ---- files that are written ---- */
 
 static void check_written(struct start_check *check, const char *key, const char *path,
@@ -196,9 +204,9 @@ static void check_files(struct start_check *check)
 /* What a reload reads again comes first. */
 static void (*const checks[])(struct start_check *check) = {
     check_listener_tls, check_upstream_tls, check_ticket_keys, check_key_files,
-    check_user,         check_addresses,    check_files,
+    check_tokens,       check_user,         check_addresses,   check_files,
 };
-#define CHECKS_OF_RELOADS 4
+#define CHECKS_OF_RELOADS 5
 
 bool start_check(const struct settings *settings, start_finding_fn *say, void *owner)
 {

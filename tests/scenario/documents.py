@@ -66,9 +66,12 @@ def accepted(s):
     os.mkdir(s.path("conf.d"))
     s.write("users", "ann:$2y$04$abcdefghijklmnopqrstuuyvPXIbu7xe6/CED2DzX8z6Si09MlzlW\n")
     s.write("seal.key", "0123456789abcdef" * 4)
-    os.chmod(s.path("seal.key"), 0o600)
+    s.write("token", "0123456789abcdef" * 4)
+    for secret in ("seal.key", "token"):
+        os.chmod(s.path(secret), 0o600)
     files = {"cert": certificate.cert, "key": certificate.key, "ocsp": authority.vouch(certificate),
-             "client_ca": authority.cert, "ca": authority.cert, "key_file": s.path("seal.key"), "file": s.path("users")}
+             "client_ca": authority.cert, "ca": authority.cert, "key_file": s.path("seal.key"), "file": s.path("users"),
+             "token_file": s.path("token")}
     shown = [(place, text) for place, marked, text in fenced() if marked]
     with s.case("in README.md and docs/"):
         check(any(place.startswith("README.md") for place, _ in shown), "README.md shows no configuration")

@@ -5,6 +5,7 @@ scenario_tests = \
 	%D%/abuse.py \
 	%D%/admin.py \
 	%D%/admin_abuse.py \
+	%D%/admin_access.py \
 	%D%/admin_large.py \
 	%D%/admission.py \
 	%D%/auth.py \

@@ -172,10 +172,15 @@ def examples(s):
 
     pod, compose, compose_conf = read("kubernetes", "evenkeel.yaml"), read("compose", "compose.yaml"), read("compose", "evenkeel.conf")
     pod_conf = re.search(r"evenkeel\.conf: \|\n((?:    .*\n)+)", pod)[1]
-    for name, text in (("kubernetes", pod_conf), ("compose", compose_conf)):
+    token = s.write("token", "0123456789abcdef")
+    for name, text in (("kubernetes", re.sub(r'token_file = "[^"]*"', f'token_file = "{token}"', pod_conf)), ("compose", compose_conf)):
         with s.case(f"{name}: the configuration is valid"):
             done = run_program(s, "-t", "-c", s.write(f"{name}.conf", text))
             check_equal(done.returncode, 0, done.stderr)
+    with s.case("kubernetes: the token is where the pod mounts the secret"):
+        folder = re.search(r"name: admin, mountPath: (\S+),", pod)[1]
+        check(f'token_file = "{folder}/token"' in pod_conf, f"it is not in {folder}")
+        check("secret generic evenkeel-admin --from-literal=token=" in pod and "secretName: evenkeel-admin" in pod, "nobody says how to make it")
     with s.case("kubernetes: the kubelet waits longer than the grace, and notices within the pause"):
         check(number_after(pod, "terminationGracePeriodSeconds") > seconds(pod_conf, "grace"), "it kills first")
         probe = pod[pod.index("readinessProbe:"):]

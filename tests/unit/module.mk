@@ -139,6 +139,7 @@ proxy_tests = \
 	%D%/test_log \
 	%D%/test_payload \
 	%D%/test_admin_guard \
+	%D%/test_admin_token \
 	%D%/test_page \
 	%D%/test_readiness \
 	%D%/test_respond \

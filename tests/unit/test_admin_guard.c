@@ -23,7 +23,8 @@ static void judge(const char *listen, const struct row *rows, size_t count)
     const struct admin_settings settings = settings_at(listen);
     for (size_t i = 0; i < count; i++) {
         const struct admin_request_source source = {rows[i].host, rows[i].origin,
-                                                    rows[i].fetch_site, rows[i].acts};
+                                                    rows[i].fetch_site, rows[i].acts,
+                                                    settings.listen.any.sa_family == AF_UNIX};
         enum admin_verdict verdict = admin_guard_judge(&settings, &source);
         if (verdict != rows[i].verdict) {
             fail_msg("row %zu: %s", i, admin_verdict_words(verdict));

@@ -179,13 +179,21 @@ class EvenkeelProxy(_Proxy):
         else:
             connection = http.client.HTTPConnection(self._admin_address, timeout=patient(20))
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers=self._admin_fields())
             response = connection.getresponse()
             return response.status, response.read()
         except (OSError, http.client.HTTPException) as fault:
             raise Failed(f"admin {path}: {fault!r}\n{describe_end(self)}".rstrip()) from None
         finally:
             connection.close()
+
+    def _admin_fields(self):
+        """The first token of admin.token_file, if there is one."""
+        path = self.settings["admin"].get("token_file")
+        if not path:
+            return {}
+        with open(path) as file:
+            return {"Authorization": f"Bearer {file.readline().strip()}"}
 
     def admin_json(self, path):
         status, body = self.admin(path)
