@@ -431,6 +431,42 @@ static size_t choose_any(struct choosing *choosing)
     return i;
 }
 
+static bool is_backup(const struct choosing *choosing, const struct endpoint *endpoint)
+{
+    const struct endpoint_group *backups = &choosing->view->groups[GROUP_BACKUP];
+    for (size_t i = 0; i < backups->endpoint_count; i++) {
+        if (backups->endpoints[i] == endpoint) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An endpoint in ordinary use that may take a request at once; while it starts slowly, with the share that it gets. NULL: none. */
+static struct endpoint *choose_ordinary(struct choosing *choosing)
+{
+    choosing->group = &choosing->view->groups[GROUP_ORDINARY];
+    choosing->starting = true;
+    size_t i = choosing->group->endpoint_count > 0 ? choose(choosing) : NOBODY;
+    return i != NOBODY ? choosing->group->endpoints[i] : NULL;
+}
+
+/* The preferred endpoint; a backup only while no other may take the request: a backup stands in, and nobody stays there. NULL: it
+   may not be chosen. */
+static struct endpoint *choose_preferred(struct choosing *choosing)
+{
+    const struct pick_options *options = choosing->options;
+    struct endpoint *chosen =
+        is_backup(choosing, options->preferred) ? choose_ordinary(choosing) : NULL;
+    choosing->full = false; /* that is of the others */
+    if (chosen == NULL && endpoint_fits(choosing, options->preferred, 0)) {
+        chosen = options->preferred;
+    }
+    *options->ret_full = choosing->full;
+    choosing->full = false; /* others may have room */
+    return chosen;
+}
+
 /* Rules are relaxed one by one: first slow starts, then that backups wait, then that endpoints which were tried are avoided. One that
    has no free place is not out: then there is a wait, and no backup. */
 enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream_view *view,
@@ -439,11 +475,8 @@ enum pick_result upstream_pick(struct pool_worker *worker, const struct upstream
     struct choosing choosing = {
         .worker = worker, .view = view, .options = options, .avoiding = options->avoid_count > 0};
     if (__builtin_expect(options->preferred != NULL, 0)) {
-        bool fits_it = endpoint_fits(&choosing, options->preferred, 0);
-        *options->ret_full = choosing.full;
-        choosing.full = false; /* others may have room */
-        if (fits_it) {
-            *ret_endpoint = options->preferred;
+        *ret_endpoint = choose_preferred(&choosing);
+        if (*ret_endpoint != NULL) {
             return PICK_OK;
         }
     }

@@ -21,7 +21,8 @@ struct pick_options {
        followed. */
     const struct endpoint *const *avoid;
     size_t avoid_count;
-    /* This one if it may be chosen, whatever the method and its load; NULL: no preference. An endpoint of the view. */
+    /* This one if it may be chosen, whatever the method and its load, but a backup only while it has to stand in; NULL: no preference.
+       An endpoint of the view. */
     struct endpoint *preferred;
     bool *ret_full; /* with `preferred`: whether another one is chosen only because that is full */
     /* False: the endpoint must not be chosen, because its breaker refuses. Called for more endpoints than the one that

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "proxy/edge/edge_private.h"
 #include "proxy/worker/route.h"
 
 static unsigned char folded(char byte)
@@ -144,12 +145,15 @@ static size_t written_count(const struct field_edit_settings *edit)
 
 /* Names, values and what is between them; a longer value is left out. */
 #define RESPONSE_LINES_BYTES (2 * EDGE_TEXT_MAX_BYTES)
+/* The extra field, and what keeps it from caches. */
+#define ADDED_BY_US 2
 
 size_t edge_response_bytes(const struct edge_edits *edits, const struct http_head *head,
                            const struct edge_extra *extra)
 {
-    size_t added = 1 + written_count(edits->of[0]) + written_count(edits->of[1]);
-    return edge_head_copy_bytes(head, added) + RESPONSE_LINES_BYTES + extra->value_bytes;
+    size_t added = ADDED_BY_US + written_count(edits->of[0]) + written_count(edits->of[1]);
+    return edge_head_copy_bytes(head, added) + RESPONSE_LINES_BYTES + EDGE_PRIVATE_BYTES +
+           extra->value_bytes;
 }
 
 size_t edge_head_copy_bytes(const struct http_head *head, size_t added_count)
@@ -213,10 +217,15 @@ static void head_add_fields(struct http_head *head, struct buf *space,
 static void head_add_extra(struct http_head *head, struct buf *space,
                            const struct edge_extra *extra)
 {
-    size_t bytes = strlen(extra->name) + extra->value_bytes;
-    if (extra->value_bytes > 0 && bytes <= buf_space(space)) {
-        memcpy(space->bytes + space->end + strlen(extra->name), extra->value, extra->value_bytes);
-        edge_head_add(head, space, extra->name, extra->value_bytes);
+    size_t name_bytes = strlen(extra->name);
+    size_t bytes = name_bytes + extra->value_bytes + (extra->personal ? EDGE_PRIVATE_BYTES : 0);
+    if (extra->value_bytes == 0 || bytes > buf_space(space)) {
+        return;
+    }
+    memcpy(space->bytes + space->end + name_bytes, extra->value, extra->value_bytes);
+    edge_head_add(head, space, extra->name, extra->value_bytes);
+    if (extra->personal) {
+        edge_keep_from_caches(head, space);
     }
 }
 
@@ -224,9 +233,9 @@ void edge_edit_response(const struct edge_edits *edits, const struct edge_facts 
                         const struct http_head *head, const struct edge_extra *extra,
                         struct buf *space, struct http_head *ret_head)
 {
-    size_t added = 1 + written_count(edits->of[0]) + written_count(edits->of[1]);
+    size_t added = ADDED_BY_US + written_count(edits->of[0]) + written_count(edits->of[1]);
     edge_head_copy(head, added, space, ret_head);
-    if (!extra->last) {
+    if (!extra->personal) {
         head_add_extra(ret_head, space, extra);
     }
     for (size_t i = 0; i < 2; i++) {
@@ -237,7 +246,7 @@ void edge_edit_response(const struct edge_edits *edits, const struct edge_facts 
             head_add_fields(ret_head, space, edit->add, edit->add_count, facts);
         }
     }
-    if (extra->last) {
+    if (extra->personal) {
         head_add_extra(ret_head, space, extra);
     }
 }

@@ -43,7 +43,8 @@ struct edge_extra {
     const char *name;
     const char *value;
     size_t value_bytes; /* 0: none */
-    bool last;          /* it comes after the edits, which do not touch it */
+    /* It is for this client alone: it comes after the edits, which do not touch it, and no cache may give it to another client. */
+    bool personal;
 };
 extern const struct edge_extra edge_no_extra;
 

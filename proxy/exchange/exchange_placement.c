@@ -10,32 +10,50 @@
 #include "proxy/policy/balance_key.h"
 #include "proxy/policy/split.h"
 
-/* What the request's cookie says. False: there is none of that form. */
-static bool find_token(const struct exchange *exchange, const struct sticky_settings *sticky,
-                       char token[TOKEN_TEXT_BYTES])
+/* Of a request's cookies of the name, so many are looked at. */
+#define TOKENS_MOST 8
+
+/* The values of the request's cookies of one name that have the form of a token. */
+struct tokens {
+    const struct http_head *head;
+    const char *name;
+    struct cookie_place place;
+    unsigned count;
+    char token[TOKEN_TEXT_BYTES];
+};
+
+static struct tokens tokens_of(const struct exchange *exchange, const struct route_settings *route)
+{
+    return (struct tokens){.head = &exchange->request, .name = route->sticky.cookie};
+}
+
+static bool next_token(struct tokens *tokens)
 {
     const char *value;
     size_t bytes;
-    if (!cookie_find(&exchange->request, sticky->cookie, strlen(sticky->cookie), &value, &bytes) ||
-        bytes != TOKEN_BYTES) {
-        return false;
+    while (cookie_next(tokens->head, tokens->name, strlen(tokens->name), &tokens->place, &value,
+                       &bytes)) {
+        if (bytes == TOKEN_BYTES) {
+            memcpy(tokens->token, value, TOKEN_BYTES);
+            tokens->token[TOKEN_BYTES] = '\0';
+            return tokens->count++ < TOKENS_MOST;
+        }
     }
-    memcpy(token, value, TOKEN_BYTES);
-    token[TOKEN_BYTES] = '\0';
-    return true;
+    return false;
+}
+
+static bool is_sticky(const struct route_settings *route)
+{
+    return route != NULL && route->sticky.cookie != NULL;
 }
 
 /* ---- the upstream ---- */
 
-/* The one whose endpoint the cookie names; NULL: none that gets requests. */
-static const struct route_upstream *find_named(const struct exchange *exchange,
-                                               const struct route_settings *route)
+static const struct route_upstream *upstream_with(const struct exchange *exchange,
+                                                  const struct route_settings *route,
+                                                  const char *token)
 {
     const struct upstream_set *set = exchange->worker->generation->upstreams;
-    char token[TOKEN_TEXT_BYTES];
-    if (route->sticky.cookie == NULL || !find_token(exchange, &route->sticky, token)) {
-        return NULL;
-    }
     for (size_t i = 0; i < route->upstream_count; i++) {
         const struct route_upstream *upstream = &route->upstreams[i];
         if (upstream->weight > 0 &&
@@ -44,6 +62,20 @@ static const struct route_upstream *find_named(const struct exchange *exchange,
         }
     }
     return NULL;
+}
+
+/* The one whose endpoint a cookie names; NULL: none that gets requests. */
+static const struct route_upstream *find_named(const struct exchange *exchange,
+                                               const struct route_settings *route)
+{
+    const struct route_upstream *named = NULL;
+    if (is_sticky(route)) {
+        struct tokens tokens = tokens_of(exchange, route);
+        while (named == NULL && next_token(&tokens)) {
+            named = upstream_with(exchange, route, tokens.token);
+        }
+    }
+    return named;
 }
 
 const struct route_upstream *exchange_split(const struct exchange *exchange,
@@ -68,11 +100,14 @@ const struct route_upstream *exchange_split(const struct exchange *exchange,
 struct endpoint *exchange_sticky_endpoint(const struct exchange *exchange)
 {
     const struct route_settings *route = exchange->edge.route;
-    char token[TOKEN_TEXT_BYTES];
-    return route != NULL && route->sticky.cookie != NULL &&
-                   find_token(exchange, &route->sticky, token)
-               ? upstream_view_find(exchange_view(exchange), token)
-               : NULL;
+    struct endpoint *named = NULL;
+    if (is_sticky(route) && exchange->hedge.role != HEDGE_SIDE) {
+        struct tokens tokens = tokens_of(exchange, route);
+        while (named == NULL && next_token(&tokens)) {
+            named = upstream_view_find(exchange_view(exchange), tokens.token);
+        }
+    }
+    return named;
 }
 
 /* ---- the cookie ---- */
@@ -81,21 +116,20 @@ struct endpoint *exchange_sticky_endpoint(const struct exchange *exchange)
    was merely asked first. */
 static bool keeps_cookie(const struct exchange *exchange)
 {
-    return (exchange->edge.sticky_full || exchange->hedge.role == HEDGE_BEATEN) &&
-           exchange_sticky_endpoint(exchange) != NULL;
+    return exchange->edge.sticky_full || exchange->hedge.role == HEDGE_BEATEN;
 }
 
 size_t exchange_sticky_cookie(struct exchange *exchange, char *space)
 {
     const struct route_settings *route = exchange->edge.route;
-    char token[TOKEN_TEXT_BYTES];
-    if (route == NULL || route->sticky.cookie == NULL) {
+    if (!is_sticky(route)) {
         return 0;
     }
-    const char *answering = endpoint_token(hedge_who_answers(exchange)->attempt.endpoint);
-    bool same = find_token(exchange, &route->sticky, token) && strcmp(token, answering) == 0;
-    if (same || keeps_cookie(exchange)) {
+    const struct endpoint *answering = hedge_who_answers(exchange)->attempt.endpoint;
+    const struct endpoint *named = exchange_sticky_endpoint(exchange);
+    if (named == answering || (named != NULL && keeps_cookie(exchange))) {
         return 0;
     }
-    return edge_cookie_write(&route->sticky, answering, exchange_client_secure(exchange), space);
+    return edge_cookie_write(&route->sticky, endpoint_token(answering),
+                             exchange_client_secure(exchange), space);
 }

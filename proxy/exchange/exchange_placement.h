@@ -23,7 +23,9 @@ struct route_upstream;
 const struct route_upstream *exchange_split(const struct exchange *exchange,
                                             const struct route *route);
 
-/* The endpoint that the request's cookie names, if the route is sticky; NULL: none. */
+/* The endpoint that the request's cookie names, if the route is sticky; NULL: none. Of several cookies of the name the first that
+   names one counts: a client sends those of longer paths first, and they may be of others (RFC 6265 5.4). A copy for a mirror goes
+   where any request would. */
 struct endpoint *exchange_sticky_endpoint(const struct exchange *exchange);
 
 #define EXCHANGE_COOKIE_BYTES (STICKY_COOKIE_BYTES + TOKEN_BYTES + EDGE_COOKIE_EXTRA_BYTES)

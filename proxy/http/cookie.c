@@ -25,18 +25,25 @@ static bool find_in(const char *text, size_t length, const char *name, size_t na
 }
 
 /* HTTP/2 clients may split cookies over several fields, and some proxies pass that on. */
-bool cookie_find(const struct http_head *head, const char *name, size_t name_bytes,
-                 const char **ret_value, size_t *ret_bytes)
+bool cookie_next(const struct http_head *head, const char *name, size_t name_bytes,
+                 struct cookie_place *place, const char **ret_value, size_t *ret_bytes)
 {
-    if (!head_has(head, FIELD_COOKIE)) {
-        return false;
-    }
-    for (unsigned i = 0; i < head->field_count; i++) {
-        const struct http_field *field = &head->fields[i];
-        if (field->id == FIELD_COOKIE && find_in(head->base + field->value_at, field->value_bytes,
+    for (; place->field < head->field_count; place->field++, place->at = 0) {
+        const struct http_field *field = &head->fields[place->field];
+        const char *value = head->base + field->value_at;
+        if (field->id == FIELD_COOKIE && find_in(value + place->at, field->value_bytes - place->at,
                                                  name, name_bytes, ret_value, ret_bytes)) {
+            place->at = (uint32_t)(*ret_value + *ret_bytes - value);
             return true;
         }
     }
     return false;
+}
+
+bool cookie_find(const struct http_head *head, const char *name, size_t name_bytes,
+                 const char **ret_value, size_t *ret_bytes)
+{
+    struct cookie_place place = {0};
+    return head_has(head, FIELD_COOKIE) &&
+           cookie_next(head, name, name_bytes, &place, ret_value, ret_bytes);
 }

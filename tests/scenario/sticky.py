@@ -8,8 +8,9 @@ import re
 import secrets
 import ssl
 import threading
+import time
 
-from harness import (Authority, Client, RawOrigin, check, check_equal, eventually, merge, run, run_program, scenario,
+from harness import (Authority, Client, NginxOrigin, RawOrigin, check, check_equal, eventually, merge, run, run_program, scenario,
                      start_proxy)
 from harness.h2_wire import H2Client
 
@@ -193,6 +194,155 @@ def keys(s):
                             f'routes = ( {{ upstream = "app"; sticky = {{ cookie = "node"; }}; }} );\nsticky = {{ key_file = "{key_file}"; }};\n')
         done = run_program(s, "-t", "-c", "bad.conf")
         check(done.returncode == 1 and "sticky.key_file" in done.stderr and "64 hexadecimal digits" in done.stderr, done.stderr)
+
+
+def cookies(*values):
+    return "; ".join(f"node={value}" for value in values)
+
+
+@scenario("a cookie of somebody else hides the client's own, which has the same name")
+def among_others(s):
+    two = named(s, "one", "two")
+    proxy = start_proxy(s, two, merge(STICKY, {"listeners": {"web": {"http2": {"cleartext": True}}}}))
+    tokens = {name: settle(proxy, name) for name in ("one", "two")}
+    forged = secrets.token_urlsafe(16)
+    for name, token in tokens.items():
+        other = next(each for each in tokens.values() if each != token)
+        for case, lines in (("behind one of another form", [cookies("deeper", token)]), ("behind an empty one", [cookies("", token)]),
+                            ("behind a forged one", [cookies(forged, token)]), ("before others", [cookies(token, "deeper", other)]),
+                            ("in a field of its own", [cookies("deeper"), "a=b", cookies(token)])):
+            with s.case(f"{name}: {case}"):
+                answer = proxy.get("/", [("Cookie", line) for line in lines])
+                check_equal((bytes(answer.body).decode(), token_of(answer)), (name, None), "answer")
+            with s.case(f"{name}: {case}, over HTTP/2"), H2Client(proxy.address) as client:
+                answer = client.request(path="/", fields=[("cookie", part) for line in lines for part in line.split("; ")])
+                check_equal((bytes(answer.body).decode(), answer.get("set-cookie")), (name, None), "answer")
+    with s.case("not behind any number of them"):
+        check(token_of(proxy.get("/", [("Cookie", cookies(*[forged] * 40, tokens["one"]))])) in tokens.values(), "it was looked for")
+    with s.case("in a route with several upstreams"):
+        check(proxy.reload({**split("app", "other", sticky={"cookie": "node"}), "upstreams": {
+            "app": {"endpoints": addresses(two[0])}, "other": {"endpoints": addresses(two[1]), "required": False}}}), "the reload was rejected")
+        tokens = {name: settle(proxy, name) for name in ("one", "two")}
+        for name, token in tokens.items():
+            check_equal({ask(proxy, fields=[("Cookie", cookies(forged, token))]) for _ in range(10)}, {(name, None)}, "who answers")
+
+
+@scenario("a cache in front gives one client's cookie to others")
+def not_cached(s):
+    (one,) = named(s, "one")
+    told = {"plain": [], "public": [("Cache-Control", "public, max-age=60, s-maxage=60")], "private": [("Cache-Control", "private, max-age=60")],
+            "targeted": [("Cache-Control", "max-age=60"), ("CDN-Cache-Control", "max-age=60"), ("Acme-CDN-Cache-Control", "max-age=60"),
+                         ("Surrogate-Control", "max-age=60"), ("X-Accel-Expires", "60")]}
+    for name, fields in told.items():
+        one.on(f"/{name}", lambda connection, _, fields=fields: connection.respond(200, b"one", [*fields, ("X-Kept", "1")]))
+    proxy = start_proxy(s, one, STICKY)
+    token = token_of(proxy.get("/"))
+    for name, fields in told.items():
+        with s.case(f"{name}: with a cookie of ours it is for this client alone"):
+            answer = proxy.get(f"/{name}")
+            control = [value for key, value in fields if key == "Cache-Control"]
+            check_equal((token_of(answer), answer.all("Cache-Control"), answer.get("X-Kept")), (token, [*control, "private"], "1"), "answer")
+            check_equal([key for key, _ in answer.fields if key in ("Surrogate-Control", "X-Accel-Expires") or key.endswith("CDN-Cache-Control")],
+                        [], "what caches obey before Cache-Control")
+        with s.case(f"{name}: without one it is as the origin said"):
+            answer = proxy.get(f"/{name}", [("Cookie", cookies(token))])
+            check_equal(answer.get("Set-Cookie"), None, "Set-Cookie")
+            check_equal([field for field in answer.fields if field in fields], fields, "fields of the origin")
+    cache = NginxOrigin(s, "cache", others=lambda _: f"proxy_cache_path {s.path('cache')} keys_zone=all:64k;", rows=f"""
+        location /cached/ {{ proxy_pass http://{proxy.address[0]}:{proxy.address[1]}/; proxy_set_header Cookie $http_cookie; proxy_cache all;
+            proxy_cache_valid 200 1m; proxy_ignore_headers Set-Cookie Vary; add_header X-Cache $upstream_cache_status; }}""")
+    for name in told:
+        with s.case(f"{name}: behind nginx, which stores what it may"), Client(("127.0.0.1", cache.port)) as client:
+            first, second = (client.request("GET", f"/cached/{name}") for _ in range(2))
+            check_equal((token_of(first), first.get("X-Cache")), (token, "MISS"), "the first client's answer")
+            check_equal((token_of(second), second.get("X-Cache")), (token, "MISS"), "the second client's answer")
+    with s.case("and what sets no cookie is stored"), Client(("127.0.0.1", cache.port)) as client:
+        kept = [client.request("GET", "/cached/public", [("Cookie", cookies(token))]).get("X-Cache") for _ in range(2)]
+        check_equal(kept, ["MISS", "HIT"], "what the cache says")
+
+
+@scenario("a client stays at a backup although the endpoints in ordinary use are back")
+def leaves_backup(s):
+    one, spare = named(s, "one", "spare")
+    held = threading.Event()
+    one.on("/held", lambda connection, _: (held.wait(20), connection.respond(200, b"one")))
+    proxy = start_proxy(s, None, merge(STICKY, {"upstreams": {"app": {
+        "endpoints": [str(one.address), f"{spare.address} backup"], "health": {"slow_start": "1ms"}, "pool": {"warm_min": 0}}}}))
+    token = settle(proxy, "one")
+    proxy.admin(f"{endpoint_of(one)}/drain", "POST")
+    with s.case("it stands in, and a client stays there meanwhile"):
+        who, at_spare = ask(proxy, token)
+        check_equal((who, at_spare not in (None, token)), ("spare", True), "who answers")
+        check_equal({ask(proxy, at_spare) for _ in range(5)}, {("spare", None)}, "who answers")
+    with s.case("then the client goes back, with a new cookie"):
+        proxy.admin(f"{endpoint_of(one)}/undrain", "POST")
+        eventually(lambda: ask(proxy, at_spare) == ("one", token), "it serves again, and its slow start is over")
+        check_equal(ask(proxy, token), ("one", None), "who answers")
+    with s.case("while the others have no free connection it stays"):
+        check(proxy.reload({"upstreams": {"app": {"pool": {"max": 1}}}}), "the reload was rejected")
+        with Client(proxy.address) as client:
+            client.send(f"GET /held HTTP/1.1\r\nHost: h\r\nCookie: node={token}\r\n\r\n")
+            eventually(lambda: any(request.target == "/held" for request in one.requests), "the endpoint is busy")
+            check_equal(ask(proxy, at_spare), ("spare", None), "who answers")
+            held.set()
+            check_equal(bytes(client.response().body), b"one", "who held it")
+
+
+@scenario("a cookie says where the copies for a mirror go")
+def mirrored(s):
+    (one,), shadows = named(s, "one"), named(s, "two", "three")
+    proxy = start_proxy(s, one, {
+        "upstreams": {"shadow": {"endpoints": addresses(*shadows), "required": False, "health": {"slow_start": "1ms"}}},
+        "routes": [{"name": "shade", "path_prefix": "/shade", "upstream": "shadow", "sticky": {"cookie": "shade"}},
+                   {"name": "all", "upstream": "app", "sticky": {"cookie": "node"}, "mirror": "shadow"}]})
+    at_shadow = token_of(proxy.get("/shade"))
+    check_equal({ask(proxy, at_shadow)[0] for _ in range(40)}, {"one"}, "who answers")
+
+    def copies():
+        return [[request for request in origin.requests if request.target == "/"] for origin in shadows]
+    eventually(lambda: sum(map(len, copies())) == 40, "all copies have come")
+    check(all(copies()), f"copies by endpoint: {[len(each) for each in copies()]}")
+    check(all(f"node={at_shadow}" in request.get("Cookie") for request in sum(copies(), [])), "a copy is another request")
+
+
+@scenario("a hedge moves a client that has an endpoint, or the client that has none gets the cookie of who was slower")
+def hedged(s):
+    def answer(name):
+        def respond(connection, request):
+            if request.target == f"/slow-{name}":
+                time.sleep(0.1)  # the order of the two is the test
+            return connection.respond(200, name.encode())
+        return respond
+
+    origins = [RawOrigin(s, name).on("/", answer(name)) for name in ("one", "two")]
+    proxy = start_proxy(s, origins, merge(STICKY, {"workers": 1, "upstreams": {"app": {
+        "balance": "round_robin", "health": {"slow_start": "1ms", "eject_after": 0}, "breaker": {"enabled": False},
+        "retry": {"hedge": True, "budget": {"ratio": 1.0, "per_second": 1000.0}}}}}))
+
+    def teach(count):
+        """What most answers take has to be known, and hedges to be earned."""
+        with proxy.client() as client:
+            for _ in range(count):
+                check_equal(client.request("GET", "/").status, 200, "status")
+
+    def hedged_answer(target, token=None):
+        """The answer to the first of these requests that a hedge has won."""
+        for _ in range(30):
+            teach(60)
+            before = proxy.metric("evenkeel_hedges_won_total", upstream="app")
+            got = proxy.get(target, [("Cookie", cookies(token))] if token else [])
+            if proxy.metric("evenkeel_hedges_won_total", upstream="app") > before:
+                return bytes(got.body).decode(), token_of(got)
+        raise AssertionError("no hedge has won")
+
+    teach(500)
+    tokens = {name: settle(proxy, name) for name in ("one", "two")}
+    for name, other in (("one", "two"), ("two", "one")):
+        with s.case(f"{name} is slow: the other answers, and the cookie stays"):
+            check_equal(hedged_answer(f"/slow-{name}", tokens[name]), (other, None), "answer")
+            eventually(lambda: ask(proxy, tokens[name]) == (name, None), "the client is at its own endpoint afterwards")
+        with s.case(f"{name} is slow: a client without a cookie gets that of who has answered"):
+            check_equal(hedged_answer(f"/slow-{name}"), (other, tokens[other]), "answer")
 
 
 def binomial_bounds(count, share, chance=1e-6):
