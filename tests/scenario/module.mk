@@ -37,6 +37,7 @@ scenario_tests = \
 	%D%/h2_flow.py \
 	%D%/h2_frames.py \
 	%D%/h2_life.py \
+	%D%/h2_roll.py \
 	%D%/h2_rules.py \
 	%D%/h2_smuggling.py \
 	%D%/h2_upstream.py \
