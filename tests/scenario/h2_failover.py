@@ -5,6 +5,7 @@ from harness import (Pace, check, check_equal, eventually, once_of, promptly, re
                      scenario, start_proxy, takes)
 from harness import h2_bytes as h2
 from harness.h2_origin import H2Origin
+from harness.h2_wire import H2Client
 from harness.pace import faults, refused_at_once
 
 WARM = 10
@@ -71,6 +72,25 @@ def replaced(s):
     check_equal(faults(load.end())[:5], [], "faults")
     check(min(least) >= 4, f"{min(least):.0f} connections ready of a warm level of 4")
     check(len(origin.connections) >= 10, f"{len(origin.connections)} connections: none was replaced")
+
+
+@scenario("HTTP/2 connections that a burst has left are kept for ever, or the warm level goes with them")
+def surplus(s):
+    origin = H2Origin(s, settings={h2.MAX_CONCURRENT_STREAMS: 2})
+    origin.on("/slow", reads_body(takes(0.2, in_one_piece))).on("/", in_one_piece)
+    proxy = start_proxy(s, origin, {"workers": 2, "listeners": {"web": {"http2": {"cleartext": True}}}, "upstreams": {"app": {
+        "protocol": "http2", "pool": {"warm_min": 2, "idle": "400ms"}}}})
+    with H2Client(proxy.address) as client:
+        for stream in [client.ask("GET", "/slow") for _ in range(12)]:
+            check_equal(client.response(stream).status, 200, "status")
+        check(len(origin.connections) >= 6, f"{len(origin.connections)} connections for 12 streams, two on each")
+
+        def spared():
+            check_equal(client.request("GET", "/").status, 200, "status of the little that goes on")
+            ready = proxy.metric("evenkeel_endpoint_ready_connections")
+            check(ready >= 2, f"{ready:.0f} connections ready of a warm level of 2")
+            return len(origin.open_connections()) <= 3  # one of them may be about to be replaced
+        eventually(spared, "what is more than the warm level goes")
 
 
 @scenario("an HTTP/2 endpoint that refuses makes clients pay although another one serves")

@@ -4,9 +4,10 @@ import hashlib
 import random
 import time
 
-from harness import (SANITIZED, Bystander, MemoryWatch, NginxOrigin, check, check_equal, eventually, full_scale, run, scaled,
-                     scenario, start_proxy)
+from harness import (SANITIZED, Bystander, MemoryWatch, NginxOrigin, check, check_equal, describe, eventually, full_scale,
+                     merge, reads_body, run, scaled, scenario, start_proxy)
 from harness import h2_bytes as h2
+from harness.h2_origin import H2Origin
 from harness.h2_wire import H2Client
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -167,6 +168,48 @@ def odd_windows(s):
                     client.announce({h2.INITIAL_WINDOW_SIZE: 100000})
             for stream in streams:
                 check_equal(bytes(client.messages[stream].body), b"0123456789" * 10000, f"payload of stream {stream}")
+
+
+def upload_through(proxy, target, size):
+    """What arrives at the origin is what was sent; sent by a client of HTTP/2 in pieces."""
+    payload = bytes(range(251)) * (size // 251 + 1)
+    with H2Client(proxy.address) as client:
+        stream = client.ask("POST", target, body=payload[:size])
+        check_equal(client.response(stream, 60).status, 200, "status")
+    return payload[:size]
+
+
+@scenario("an origin's window of 0 or one byte, or one that changes all the time, loses or repeats bytes", within=120)
+def odd_windows_of_origins(s):
+    seed = random.randrange(1 << 32)
+    s.note(f"seed {seed}")
+    choose = random.Random(seed)
+
+    @reads_body
+    def opens_later(stream, request):
+        stream.connection.open_window(stream.id, 100000)
+        eventually(lambda: request.complete, "the request is whole")
+        stream.respond()
+
+    @reads_body
+    def changes(stream, request):
+        connection = stream.connection
+        while not request.complete:
+            connection.announce({h2.INITIAL_WINDOW_SIZE: choose.choice((0, 1, 100, 16384, 65535, 100000))})
+            acks = connection.settings_acks
+            eventually(lambda acks=acks: connection.settings_acks > acks, "SETTINGS are acknowledged")
+            connection.announce({h2.INITIAL_WINDOW_SIZE: 100000})
+        stream.respond()
+
+    for name, window, answer, size in (("of 0", 0, opens_later, 100000), ("of one byte", 1, describe, 300),
+                                       ("of 2^31-1 bytes", h2.LARGEST, describe, 1 << 20),
+                                       ("that SETTINGS change all the time", h2.WINDOW_BYTES, changes, 1 << 20)):
+        with s.case(f"windows {name}"):
+            origin = H2Origin(s, f"origin-{window}", settings={h2.INITIAL_WINDOW_SIZE: window}).on("/", answer)
+            settings = merge(SETTINGS, {"upstreams": {"app": {"protocol": "http2"}}})
+            proxy = start_proxy(s, origin, settings, name=f"to-{window}")
+            sent = upload_through(proxy, "/up", size)
+            check(bytes(origin.request_for("/up").body) == sent, "other bytes have arrived")
 
 
 run()
