@@ -166,11 +166,13 @@ class EvenkeelProxy(_Proxy):
         })
 
     def _answers(self):
-        # Asked of the admin listener, so that no client has been counted before the scenario begins.
+        # Asked of the admin listener, so that no client has been counted before the scenario begins. Its limits are in use
+        # when every worker has the configuration.
         try:
-            return self.admin_json("/status")["generation"] > 0
+            status = self.admin_json("/status")
         except Failed:
             return False
+        return status["generation"] > 0 and all(each["what"] != "settings" for each in status["readiness"]["missing"])
 
     def admin(self, path, method="GET"):
         """(status, body) of an admin page."""
