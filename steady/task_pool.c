@@ -17,14 +17,21 @@
 
 STAILQ_HEAD(task_list, task);
 
-/* A lane is in `ready` while one of its tasks waits and it may use another thread. */
+/* Whether another thread may take a task of the lane, and how urgent that is. */
+enum lane_state {
+    LANE_RESTS,
+    LANE_STARVES, /* tasks wait, and no thread is at work for them */
+    LANE_SHARES,  /* tasks wait, and the lane may use another thread */
+    LANE_STATES,
+};
+
 struct task_lane {
-    TAILQ_ENTRY(task_lane) link;
+    TAILQ_ENTRY(task_lane) link; /* unless it rests */
     struct task_list waiting;
     unsigned waiting_count;
     unsigned counted_count; /* of those that wait: that need a place */
     unsigned running_count;
-    bool ready;
+    uint8_t state; /* enum lane_state; written only by lane_refresh() */
 };
 TAILQ_HEAD(task_lane_list, task_lane);
 
@@ -36,52 +43,99 @@ enum task_pool_state {
 
 struct task_pool {
     struct task_pool_env env;
-    pthread_mutex_t lock; /* of everything below */
-    pthread_cond_t work;  /* for threads: a lane is ready, or the pool stops */
-    pthread_cond_t rest;  /* for task_pool_stop(): a thread has ended */
-    struct task_lane_list ready;
+    pthread_mutex_t lock;                  /* of everything below */
+    pthread_cond_t work;                   /* for threads: there may be work, or the pool stops */
+    pthread_cond_t rest;                   /* for task_pool_stop(): a thread has ended */
+    struct task_lane_list in[LANE_STATES]; /* lanes; of LANE_RESTS none */
+    unsigned starving_count;               /* lanes in this state */
     struct task_lane lanes[TASK_LANES];
     enum task_pool_state state;
     unsigned thread_count;
-    unsigned idle_count;    /* wait for work, or are about to wake up for it */
-    unsigned waiting_count; /* tasks of all lanes */
+    unsigned idle_count;  /* wait for work, or are about to wake up for it */
+    unsigned ready_count; /* tasks that wait and that lanes may use another thread for */
     unsigned running_count;
     bool freed; /* by its owner: the last thread that returns releases the memory */
 };
 
 /* ---- lanes ---- */
 
-static void lane_refresh(struct task_pool *pool, struct task_lane *lane)
+/* Tasks of the lane that threads might take now. */
+static unsigned lane_ready(const struct task_pool *pool, const struct task_lane *lane)
 {
-    bool ready = lane->waiting_count > 0 && lane->running_count < pool->env.lane_thread_limit;
-    if (ready && !lane->ready) {
-        TAILQ_INSERT_TAIL(&pool->ready, lane, link);
-    } else if (!ready && lane->ready) {
-        TAILQ_REMOVE(&pool->ready, lane, link);
+    unsigned limit = pool->env.lane_thread_limit;
+    unsigned more = lane->running_count < limit ? limit - lane->running_count : 0;
+    return lane->waiting_count < more ? lane->waiting_count : more;
+}
+
+/* Counts have changed; before that, `ready_count` tasks were ready. */
+static void lane_refresh(struct task_pool *pool, struct task_lane *lane, unsigned ready_count)
+{
+    unsigned ready = lane_ready(pool, lane);
+    enum lane_state state = ready == 0                 ? LANE_RESTS
+                            : lane->running_count == 0 ? LANE_STARVES
+                                                       : LANE_SHARES;
+    pool->ready_count = pool->ready_count - ready_count + ready;
+    if (state == lane->state) {
+        return;
     }
-    lane->ready = ready;
+    if (lane->state != LANE_RESTS) {
+        TAILQ_REMOVE(&pool->in[lane->state], lane, link);
+    }
+    if (state != LANE_RESTS) {
+        TAILQ_INSERT_TAIL(&pool->in[state], lane, link);
+    }
+    pool->starving_count += (state == LANE_STARVES) - (lane->state == LANE_STARVES);
+    lane->state = (uint8_t)state;
+}
+
+static void lane_add(struct task_pool *pool, struct task_lane *lane, struct task *task)
+{
+    unsigned ready_count = lane_ready(pool, lane);
+    STAILQ_INSERT_TAIL(&lane->waiting, task, link);
+    lane->waiting_count++;
+    lane->counted_count += task->counted;
+    task->waits = true;
+    lane_refresh(pool, lane, ready_count);
 }
 
 static void lane_remove(struct task_pool *pool, struct task_lane *lane, struct task *task)
 {
+    unsigned ready_count = lane_ready(pool, lane);
     STAILQ_REMOVE(&lane->waiting, task, task, link);
     lane->waiting_count--;
     lane->counted_count -= task->counted;
-    pool->waiting_count--;
     task->waits = false;
-    lane_refresh(pool, lane);
+    lane_refresh(pool, lane, ready_count);
 }
 
-/* The first task of the lane whose turn it is; the lane goes behind the others. */
-static struct task *pool_next(struct task_pool *pool)
+/* A thread begins (1) or ends (-1) a task of the lane. */
+static void lane_run(struct task_pool *pool, struct task_lane *lane, int difference)
 {
-    struct task_lane *lane = TAILQ_FIRST(&pool->ready);
-    TAILQ_REMOVE(&pool->ready, lane, link);
-    lane->ready = false;
-    lane->running_count++;
-    pool->running_count++;
+    unsigned ready_count = lane_ready(pool, lane);
+    lane->running_count += (unsigned)difference;
+    pool->running_count += (unsigned)difference;
+    lane_refresh(pool, lane, ready_count);
+}
+
+/* The lane whose turn it is: one that has no thread goes first, and is the only one that may have a spare thread. NULL: there is no
+   work for another thread. */
+static struct task_lane *pool_lane(struct task_pool *pool)
+{
+    struct task_lane *lane = TAILQ_FIRST(&pool->in[LANE_STARVES]);
+    bool shared = pool->running_count < pool->env.thread_limit;
+    return lane != NULL || !shared ? lane : TAILQ_FIRST(&pool->in[LANE_SHARES]);
+}
+
+/* The first task of the lane, which goes behind the others. */
+static struct task *pool_next(struct task_pool *pool, struct task_lane *lane)
+{
     struct task *task = STAILQ_FIRST(&lane->waiting);
     lane_remove(pool, lane, task);
+    lane_run(pool, lane, 1);
+    if (lane->state == LANE_SHARES) {
+        TAILQ_REMOVE(&pool->in[LANE_SHARES], lane, link);
+        TAILQ_INSERT_TAIL(&pool->in[LANE_SHARES], lane, link);
+    }
     return task;
 }
 
@@ -125,9 +179,7 @@ static void pool_run(struct task_pool *pool, struct task *task)
     pthread_mutex_unlock(&pool->lock);
     task->run(task);
     pthread_mutex_lock(&pool->lock);
-    pool->running_count--;
-    lane->running_count--;
-    lane_refresh(pool, lane);
+    lane_run(pool, lane, -1);
     if (pool->state != TASK_POOL_ABANDONED) {
         mailbox_post(task->home, &task->message, task_come_home);
     }
@@ -152,11 +204,11 @@ static bool pool_rest(struct task_pool *pool)
     const struct timespec until = time_after(THREAD_IDLE_MS);
     int error = 0;
     pool->idle_count++;
-    while (TAILQ_EMPTY(&pool->ready) && pool->state == TASK_POOL_OPEN && error != ETIMEDOUT) {
+    while (pool_lane(pool) == NULL && pool->state == TASK_POOL_OPEN && error != ETIMEDOUT) {
         error = pthread_cond_timedwait(&pool->work, &pool->lock, &until);
     }
     pool->idle_count--;
-    return error != ETIMEDOUT || !TAILQ_EMPTY(&pool->ready);
+    return error != ETIMEDOUT || pool_lane(pool) != NULL;
 }
 
 static void *pool_thread_main(void *arg)
@@ -165,8 +217,9 @@ static void *pool_thread_main(void *arg)
     bool wanted = true;
     pthread_mutex_lock(&pool->lock);
     while (pool->state == TASK_POOL_OPEN && wanted) {
-        if (!TAILQ_EMPTY(&pool->ready)) {
-            pool_run(pool, pool_next(pool));
+        struct task_lane *lane = pool_lane(pool);
+        if (lane != NULL) {
+            pool_run(pool, pool_next(pool, lane));
         } else {
             wanted = pool_rest(pool);
         }
@@ -204,12 +257,21 @@ static int start_thread(struct task_pool *pool)
     return error;
 }
 
-/* Under the lock, which the new thread waits for, before a task joins a lane. An idle thread takes one task: those that wait already
-   may be more than have woken up yet. False: there is no thread at all. */
+/* Whether another thread has work to begin with. An idle thread takes one task: those that are ready may be more than have woken up
+   yet. */
+static bool pool_needs_thread(const struct task_pool *pool)
+{
+    const struct task_pool_env *env = &pool->env;
+    return pool->thread_count < env->thread_limit
+               ? pool->idle_count < pool->ready_count
+               : pool->idle_count < pool->starving_count &&
+                     pool->thread_count < env->thread_limit + env->spare_thread_limit;
+}
+
+/* Under the lock, which the new thread waits for. False: there is no thread at all. */
 static bool pool_has_thread(struct task_pool *pool)
 {
-    if (pool->idle_count <= pool->waiting_count && pool->thread_count < pool->env.thread_limit &&
-        start_thread(pool) == 0) {
+    if (pool_needs_thread(pool) && start_thread(pool) == 0) {
         pool->thread_count++;
     }
     return pool->thread_count > 0;
@@ -217,23 +279,30 @@ static bool pool_has_thread(struct task_pool *pool)
 
 /* ---- for everyone ---- */
 
+/* As many may wait in a lane as places are free: lanes that hang leave some to the others, however many they are. */
+static bool lane_is_full(const struct task_pool *pool, const struct task_lane *lane)
+{
+    uint64_t limit = bound_limit(pool->env.tasks), used = bound_used(pool->env.tasks);
+    uint64_t free_count = used < limit ? limit - used : 0;
+    return lane->counted_count >= pool->env.lane_task_limit || lane->counted_count > free_count;
+}
+
 /* Under the lock. */
 static enum task_result pool_take(struct task_pool *pool, struct task *task)
 {
     struct task_lane *lane = &pool->lanes[task->lane];
-    if (task->counted && lane->counted_count >= pool->env.lane_task_limit) {
+    if (task->counted && lane_is_full(pool, lane)) {
         return TASK_FULL;
     }
-    if (pool->state != TASK_POOL_OPEN || !pool_has_thread(pool)) {
+    if (pool->state != TASK_POOL_OPEN) {
+        return TASK_NO_THREAD;
+    }
+    lane_add(pool, lane, task);
+    if (!pool_has_thread(pool) && task->counted) {
+        lane_remove(pool, lane, task);
         return TASK_NO_THREAD;
     }
     task->pool = pool;
-    task->waits = true;
-    STAILQ_INSERT_TAIL(&lane->waiting, task, link);
-    lane->waiting_count++;
-    lane->counted_count += task->counted;
-    pool->waiting_count++;
-    lane_refresh(pool, lane);
     pthread_cond_signal(&pool->work);
     return TASK_OK;
 }
@@ -327,7 +396,9 @@ struct task_pool *task_pool_create(const struct task_pool_env *env)
     CHECK(env->thread_limit > 0 && env->lane_thread_limit > 0);
     pool->env = *env;
     pool_init_sync(pool);
-    TAILQ_INIT(&pool->ready);
+    for (unsigned state = 0; state < LANE_STATES; state++) {
+        TAILQ_INIT(&pool->in[state]);
+    }
     for (unsigned i = 0; i < TASK_LANES; i++) {
         STAILQ_INIT(&pool->lanes[i].waiting);
     }

@@ -7,8 +7,10 @@
  * the task has not begun. So every submitted task ends in exactly one of the two, on the thread that submitted it.
  *
  * Everything is bounded: threads, tasks of the pool, and both again by lane. A lane is what may hang as a whole, such as one file
- * system: lanes take turns, and a lane whose threads all hang leaves the other threads and places to the others. There is a
- * pool for each purpose. A job that hangs cannot be ended: its thread and its place are missing until it returns by itself.
+ * system: lanes take turns, and a lane whose threads all hang leaves the other threads and places to the others. However many lanes
+ * hang, others go on: as many tasks of a lane may wait as there are free places, and while all threads work, a lane that has none
+ * gets one of its own, from those that are spared for that. There is a pool for each purpose. A job that hangs cannot be ended: its
+ * thread and its place are missing until it returns by itself.
  *
  * Owns: its threads, which begin with the tasks that need them and end after a time without any. Thread: submit, cancel and the results on the thread that
  * owns the mailbox; create, stop and free on control. Errors: a result, at once; nothing waits for a place.
@@ -25,7 +27,7 @@
 #include "steady/mailbox.h"
 
 /* Number of lanes. A lane is an index below it, such as a hash of the file system's name. */
-#define TASK_LANES 64u
+#define TASK_LANES 256u
 
 struct task_pool;
 
@@ -52,8 +54,9 @@ struct task_pool_env {
     struct bound
         *tasks; /* counts those that wait or run and need a place; its owner sets the limit */
     unsigned thread_limit;
-    unsigned lane_thread_limit; /* threads that one lane may use */
-    unsigned lane_task_limit;   /* tasks of one lane that need a place and may wait */
+    unsigned spare_thread_limit; /* beyond that: one for each lane that has none */
+    unsigned lane_thread_limit;  /* threads that one lane may use */
+    unsigned lane_task_limit;    /* tasks of one lane that need a place and may wait */
 };
 
 enum task_result {
@@ -75,7 +78,8 @@ __attribute__((warn_unused_result)) enum task_result task_submit(struct task_poo
                                                                  struct task *task, unsigned lane,
                                                                  struct mailbox *home);
 /* The same for a task that goes on with what an earlier one began, such as reading from a file that is open, or closing it: it needs no
-   place. Its owner has a bound on what is begun. */
+   place, and if no thread can be started it waits until one can. So it is refused only by a pool that has stopped. Its owner has a
+   bound on what is begun. */
 __attribute__((warn_unused_result)) enum task_result task_submit_on(struct task_pool *pool,
                                                                     struct task *task,
                                                                     unsigned lane,

@@ -36,7 +36,8 @@
 
 /* Descriptors that are reserved for uncounted uses: connections of the admin listener; logs, DNS, signals and the files
    that a reload reads; and for each worker its epoll and its mailbox. */
-#define FD_RESERVE (ADMIN_CONNECTIONS + 32 + FILE_THREADS_LIMIT * FILE_SEARCH_FDS)
+#define FD_RESERVE \
+    (ADMIN_CONNECTIONS + 32 + (FILE_THREADS_LIMIT + FILE_SPARE_THREADS_LIMIT) * FILE_SEARCH_FDS)
 #define FD_RESERVE_PER_WORKER 4
 /* Clients beyond limits.clients that are being answered with 503. */
 #define REFUSALS_LIMIT 256
@@ -51,9 +52,11 @@
 #define PIPES_PER_WORKER 256
 /* Requests of our own that nobody waits for, over all workers. */
 #define DETACHED_LIMIT 1024
-/* Requests for files that wait for a disk, threads for them, and how many of both one folder may have, which may hang. */
+/* Requests for files that wait for a disk, threads for them, further ones for folders that have none, and how many of both one folder
+   may have, which may hang. */
 #define FILE_TASKS_LIMIT 1024
 #define FILE_THREADS_LIMIT 16
+#define FILE_SPARE_THREADS_LIMIT 32
 #define FILE_LANE_TASKS_LIMIT 256
 #define FILE_LANE_THREADS_LIMIT 4
 /* A disk that hangs does not hold the end of the process up. */
@@ -189,8 +192,11 @@ static bool control_start_workers(struct control *control)
     control->workers.stats = calloc(control->workers.count, sizeof *control->workers.stats);
     control->routes.leftovers = admission_leftovers_create(&control->limits.registry);
     control->tickets = tls_tickets_create(control_now_ms());
-    const struct task_pool_env files = {"files", &control->limits.shared.file_tasks,
-                                        FILE_THREADS_LIMIT, FILE_LANE_THREADS_LIMIT,
+    const struct task_pool_env files = {"files",
+                                        &control->limits.shared.file_tasks,
+                                        FILE_THREADS_LIMIT,
+                                        FILE_SPARE_THREADS_LIMIT,
+                                        FILE_LANE_THREADS_LIMIT,
                                         FILE_LANE_TASKS_LIMIT};
     control->workers.files = task_pool_create(&files);
     control->pools = pools_create(control->workers.count, &control->limits.registry,

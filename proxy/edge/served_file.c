@@ -103,16 +103,15 @@ static enum task_result submit_on(struct served_file *file, void (*run)(struct t
     return task_submit_on(worker->env.files, &file->task, file->task.lane, worker->loop.mailbox);
 }
 
-/* Nothing of it is in progress, and it has no owner any more. */
+/* Nothing of it is in progress, and it has no owner any more. A pool that has stopped takes no task: the process ends, and leaves the
+   closing to the kernel, for a thread of its own would wait for the disk. */
 static void served_file_end(struct served_file *file)
 {
     served_file_drop_data(file);
     file->step = SERVED_CLOSE;
-    if (file->found.fd >= 0 && submit_on(file, run_close) == TASK_OK) {
-        return;
+    if (file->found.fd < 0 || submit_on(file, run_close) != TASK_OK) {
+        served_file_free(file);
     }
-    close_file(file); /* there is no thread: the process ends */
-    served_file_free(file);
 }
 
 static void on_done(struct task *task)
@@ -130,8 +129,7 @@ static void on_dropped(struct task *task)
 {
     struct served_file *file = file_of(task);
     if (file->step == SERVED_CLOSE) {
-        close_file(file);
-        served_file_free(file);
+        served_file_free(file); /* the pool has stopped */
         return;
     }
     served_file_end(file);

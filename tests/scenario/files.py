@@ -1,15 +1,12 @@
-"""Routes that answer with files: nothing outside the folder, conditions and ranges as nginx has them, and a disk that hangs stalls nobody else."""
+"""Routes that answer with files: nothing outside the folder, conditions and ranges as nginx has them."""
 
 import contextlib
-import ctypes
 import os
 import re
-import signal
 import socket
 import stat
-import time
 
-from harness import (Arrived, Client, NginxOrigin, RawOrigin, Skipped, access_rows, check, check_equal, eventually, patient, run, run_program, scenario,
+from harness import (Arrived, Client, NginxOrigin, RawOrigin, access_rows, check, check_equal, eventually, run, run_program, scenario,
                      start_proxy)
 from harness.h2_wire import H2Client
 
@@ -462,95 +459,6 @@ def leaving(s):
             client.ask(path="/zeros.bin")
     proxy.rest()
     eventually(lambda: proxy.bound("fds")["used"] <= before, "the descriptors are given back")
-
-
-# ---- a disk that hangs
-
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_AT_ONCE = 1 | 2  # MNT_FORCE, MNT_DETACH: what waits there fails
-
-
-class HangingDisk:
-    """A file system (FUSE) whose server never says a word."""
-
-    def __init__(self, s):
-        self.path = s.path("hanging")
-        os.mkdir(self.path)
-        try:
-            self._fd = os.open("/dev/fuse", os.O_RDWR)
-        except OSError as fault:
-            raise Skipped(f"no FUSE here: {fault}") from None
-        options = f"fd={self._fd},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
-        if _LIBC.mount(b"hanging", self.path.encode(), b"fuse", 0, options) != 0:
-            raise Skipped(f"no file system may be mounted here: {os.strerror(ctypes.get_errno())}")
-        s.finally_do(self.end)
-
-    def end(self):
-        """Whoever waits gets an error."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-            _LIBC.umount2(self.path.encode(), _AT_ONCE)
-
-
-def ask_all(proxy, target, count):
-    """So many requests at a time, none of which is read; returns their connections."""
-    clients = [proxy.client() for _ in range(count)]
-    for client in clients:
-        client.send(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")
-    return clients
-
-
-@scenario("a disk that hangs stalls other requests, or those that wait for it wait for ever")
-def hanging(s):
-    root = tree(s)
-    disk = HangingDisk(s)
-    origin = RawOrigin(s)
-    origin.on("/app", status=200, body=b"app")
-    proxy = start_proxy(s, origin, {**CLEARTEXT, "routes": [
-        {"path_prefix": "/hangs", **files(disk.path, "hangs", timeout="1s")}, {"path_prefix": "/sub", **files(root)}, REST]})
-    with s.case("others are served while many wait"):
-        clients = ask_all(proxy, "/hangs/x", 40)
-        eventually(lambda: proxy.bound("file_tasks")["used"] >= 40, "they wait for the disk")
-        began = time.monotonic()
-        for _ in range(20):
-            check_equal(bytes(proxy.get("/sub/").body), b"sub index", "a file of another disk")
-            check_equal(bytes(proxy.get("/app").body), b"app", "what needs no disk")
-        check(time.monotonic() - began < patient(1), "they were slow")
-    with s.case("who waits is told"):
-        for client in clients:
-            answer = client.response()
-            check_equal((answer.status, b"disk_timeout" in answer.body, answer.get("Retry-After") is not None), (503, True, True), "answer")
-            client.close()
-        check_equal(proxy.bound("file_tasks")["used"], 4, "tasks that hang on")
-    with s.case("so many wait for one disk, not more"), contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(H2Client(proxy.address)) for _ in range(3)]
-        streams = [(each, each.ask(path="/hangs/x")) for each in connections for _ in range(100)]
-        answers = [each.response(stream) for each, stream in streams]
-        reasons = {b"disk_busy" in answer.body for answer in answers}
-        check_equal(({answer.status for answer in answers}, reasons), ({503}, {True, False}), "answers")
-        check(proxy.bound("file_tasks")["refused"] >= 300 - 256 - 4, "nothing was refused")
-    with s.case("a reload does not wait for it"):
-        check(proxy.reload({}), "the reload was rejected")
-        check_equal(proxy.get("/sub/").status, 200, "status")
-    with s.case("once it answers, all is as before"):
-        disk.end()
-        eventually(lambda: proxy.bound("file_tasks")["used"] == 0, "the tasks that hung are over")
-        os.mkdir(os.path.join(disk.path, "hangs"))
-        put(disk.path, "hangs/x", b"there")
-        check_equal(bytes(proxy.get("/hangs/x").body), b"there", "body")
-
-
-@scenario("a process does not end because a disk hangs")
-def ends(s):
-    disk = HangingDisk(s)
-    proxy = serve(s, files(disk.path, timeout="1s"), drain={"grace": "3s"})
-    clients = ask_all(proxy, "/x", 8)
-    eventually(lambda: proxy.bound("file_tasks")["used"] >= 8, "they wait for the disk")
-    proxy.signal(signal.SIGTERM)
-    proxy.expect_clean_exit(within=10)
-    for client in clients:
-        client.close()
 
 
 run()

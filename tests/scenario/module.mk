@@ -27,6 +27,7 @@ scenario_tests = \
 	%D%/edge_h2.py \
 	%D%/failures.py \
 	%D%/files.py \
+	%D%/files_disk.py \
 	%D%/forwarding.py \
 	%D%/framing.py \
 	%D%/grpc_calls.py \
@@ -112,6 +113,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/certificates.py \
 	%D%/harness/client.py \
 	%D%/harness/commands.py \
+	%D%/harness/disk.py \
 	%D%/harness/dns.py \
 	%D%/harness/ending.py \
 	%D%/harness/grpc_peers.py \

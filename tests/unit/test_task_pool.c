@@ -94,7 +94,7 @@ static struct job new_job(struct gate *gate)
 
 struct limits {
     uint64_t tasks;
-    unsigned threads, lane_threads, lane_tasks;
+    unsigned threads, lane_threads, lane_tasks, spare_threads;
 };
 
 /* The pool keeps a pointer to the bound: the rig stays where it is. */
@@ -102,8 +102,8 @@ static void start(struct rig *rig, struct limits limits)
 {
     bound_init(&rig->bound, "tasks", NULL, limits.tasks);
     assert_int_equal(mailbox_create(&rig->mailbox), MAILBOX_OK);
-    const struct task_pool_env env = {"unit task", &rig->bound, limits.threads, limits.lane_threads,
-                                      limits.lane_tasks};
+    const struct task_pool_env env = {"unit task",          &rig->bound,         limits.threads,
+                                      limits.spare_threads, limits.lane_threads, limits.lane_tasks};
     rig->pool = task_pool_create(&env);
     assert_non_null(rig->pool);
 }
@@ -141,7 +141,7 @@ static void a_task_runs_elsewhere_and_comes_home_once(void **state)
     (void)state;
     struct rig rig;
     struct job job = new_job(NULL);
-    start(&rig, (struct limits){8, 2, 2, 8});
+    start(&rig, (struct limits){8, 2, 2, 8, 0});
     for (int round = 1; round <= 3; round++) {
         assert_int_equal(submit(&rig, &job, 0), TASK_OK);
         assert_true(task_submitted(&job.task));
@@ -160,7 +160,7 @@ static void threads_begin_when_they_are_needed_and_are_bounded(void **state)
     struct rig rig;
     struct gate gate = GATE_INITIALIZER;
     struct job jobs[5];
-    start(&rig, (struct limits){8, 3, 3, 8});
+    start(&rig, (struct limits){16, 3, 3, 8, 0});
     assert_int_equal(task_pool_thread_count(rig.pool), 0);
     for (unsigned i = 0; i < 5; i++) {
         jobs[i] = new_job(&gate);
@@ -182,7 +182,7 @@ static void two_tasks_that_come_at_once_do_not_share_an_idle_thread(void **state
     struct rig rig;
     struct gate gate = GATE_INITIALIZER;
     struct job first = new_job(NULL), jobs[2];
-    start(&rig, (struct limits){8, 2, 2, 8});
+    start(&rig, (struct limits){8, 2, 2, 8, 0});
     assert_int_equal(submit(&rig, &first, 0), TASK_OK);
     await_home(&rig, 1);
     for (unsigned i = 0; i < 2; i++) {
@@ -201,10 +201,10 @@ static void a_task_that_has_no_place_is_refused_at_once(void **state)
     struct rig rig;
     struct gate gate = GATE_INITIALIZER;
     struct job jobs[4];
-    start(&rig, (struct limits){3, 1, 1, 8});
+    start(&rig, (struct limits){3, 1, 1, 8, 0});
     for (unsigned i = 0; i < 4; i++) {
         jobs[i] = new_job(&gate);
-        assert_int_equal(submit(&rig, &jobs[i], 0), i < 3 ? TASK_OK : TASK_FULL);
+        assert_int_equal(submit(&rig, &jobs[i], i), i < 3 ? TASK_OK : TASK_FULL);
     }
     assert_false(task_submitted(&jobs[3].task));
     assert_int_equal(bound_used(&rig.bound), 3);
@@ -225,7 +225,7 @@ static void what_goes_on_takes_no_place_of_what_begins(void **state)
     struct rig rig;
     struct gate gate = GATE_INITIALIZER;
     struct job going_on[4], begun[3];
-    start(&rig, (struct limits){8, 1, 1, 2});
+    start(&rig, (struct limits){8, 1, 1, 2, 0});
     for (unsigned i = 0; i < 4; i++) {
         going_on[i] = new_job(&gate);
         assert_int_equal(task_submit_on(rig.pool, &going_on[i].task, 0, rig.mailbox), TASK_OK);
@@ -248,7 +248,7 @@ static void a_lane_that_hangs_leaves_threads_and_places_to_the_others(void **sta
     struct rig rig;
     struct gate gate = GATE_INITIALIZER;
     struct job hanging[5], others[4];
-    start(&rig, (struct limits){100, 3, 2, 2});
+    start(&rig, (struct limits){100, 3, 2, 2, 0});
     for (unsigned i = 0; i < 5; i++) {
         hanging[i] = new_job(&gate);
         if (i == 2) {
@@ -268,13 +268,61 @@ static void a_lane_that_hangs_leaves_threads_and_places_to_the_others(void **sta
     end(&rig);
 }
 
+/* Four lanes of one disk may have all threads between them. */
+static void lanes_that_hang_with_all_threads_leave_one_to_each_other_lane(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct gate gate = GATE_INITIALIZER;
+    struct job hanging[12], others[6];
+    start(&rig, (struct limits){100, 8, 2, 100, 2});
+    for (unsigned i = 0; i < 12; i++) {
+        hanging[i] = new_job(&gate);
+        assert_int_equal(submit(&rig, &hanging[i], i % 4), TASK_OK);
+    }
+    gate_await(&gate, 8);
+    for (unsigned i = 0; i < 6; i++) {
+        others[i] = new_job(NULL);
+        assert_int_equal(submit(&rig, &others[i], 4 + i), TASK_OK);
+    }
+    await_home(&rig, 6);
+    assert_in_range(task_pool_thread_count(rig.pool), 9, 10);
+    assert_int_equal(gate.inside_count, 8);
+    gate_open(&gate);
+    await_home(&rig, 12);
+    end(&rig);
+}
+
+static void lanes_that_hang_leave_places_however_many_they_are(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct gate gate = GATE_INITIALIZER;
+    struct job hanging[64];
+    struct job other = new_job(NULL);
+    unsigned taken = 0;
+    start(&rig, (struct limits){24, 8, 1, 100, 1});
+    for (unsigned i = 0; i < 64; i++) {
+        hanging[i] = new_job(&gate);
+        taken += submit(&rig, &hanging[i], i % 8) == TASK_OK;
+    }
+    gate_await(&gate, 8);
+    assert_in_range(taken, 16, 23);
+    assert_int_equal(submit(&rig, &other, 8), TASK_OK);
+    await_home(&rig, 1);
+    assert_int_equal(other.done_count, 1);
+    gate_open(&gate);
+    await_home(&rig, taken);
+    end(&rig);
+}
+
 static void a_cancelled_task_is_dropped_at_once_if_it_waits_else_when_its_job_ends(void **state)
 {
     (void)state;
     struct rig rig;
     struct gate gate = GATE_INITIALIZER;
     struct job running = new_job(&gate), waiting = new_job(NULL), last = new_job(NULL);
-    start(&rig, (struct limits){8, 1, 1, 8});
+    start(&rig, (struct limits){8, 1, 1, 8, 0});
     assert_int_equal(submit(&rig, &running, 0), TASK_OK);
     gate_await(&gate, 1);
     assert_int_equal(submit(&rig, &waiting, 0), TASK_OK);
@@ -298,7 +346,7 @@ static void a_result_on_its_way_home_is_dropped_if_it_is_cancelled(void **state)
     (void)state;
     struct rig rig;
     struct job job = new_job(NULL);
-    start(&rig, (struct limits){8, 1, 1, 8});
+    start(&rig, (struct limits){8, 1, 1, 8, 0});
     assert_int_equal(submit(&rig, &job, 0), TASK_OK);
     struct pollfd poll_fd = {.fd = mailbox_fd(rig.mailbox), .events = POLLIN};
     assert_int_equal(poll(&poll_fd, 1, 20000), 1);
@@ -315,7 +363,7 @@ static void a_pool_that_stops_drops_what_waits_and_lets_what_runs_end(void **sta
     (void)state;
     struct rig rig;
     struct job jobs[TASKS];
-    start(&rig, (struct limits){TASKS, 2, 2, TASKS});
+    start(&rig, (struct limits){TASKS, 2, 2, TASKS, 0});
     for (unsigned i = 0; i < TASKS; i++) {
         jobs[i] = new_job(NULL);
         assert_int_equal(submit(&rig, &jobs[i], i % TASK_LANES), TASK_OK);
@@ -338,7 +386,7 @@ static void a_job_that_hangs_does_not_hold_the_end_up(void **state)
     static struct gate gate = GATE_INITIALIZER;
     static struct job job; /* it stays in memory, as the thread does */
     job = new_job(&gate);
-    start(&rig, (struct limits){8, 2, 2, 8});
+    start(&rig, (struct limits){8, 2, 2, 8, 0});
     assert_int_equal(submit(&rig, &job, 0), TASK_OK);
     gate_await(&gate, 1);
     assert_false(task_pool_stop(rig.pool, 20));
@@ -403,7 +451,7 @@ static void threads_submit_and_cancel_and_nothing_is_lost(void **state)
     struct rig rig;
     struct sender senders[3];
     uint64_t seed = unit_seed();
-    start(&rig, (struct limits){20, 3, 2, 8});
+    start(&rig, (struct limits){20, 3, 2, 8, 0});
     for (size_t i = 0; i < 3; i++) {
         senders[i] = (struct sender){.rig = &rig, .seed = seed + i};
         assert_int_equal(mailbox_create(&senders[i].mailbox), MAILBOX_OK);
@@ -424,17 +472,34 @@ static void without_memory_or_a_thread_nothing_happens(void **state)
     (void)state;
     struct rig rig;
     struct job job = new_job(NULL);
-    const struct task_pool_env env = {"unit task", &rig.bound, 1, 1, 1};
+    const struct task_pool_env env = {"unit task", &rig.bound, 1, 0, 1, 1};
     fault_arm(FAULT_ALLOC, 1);
     assert_null(task_pool_create(&env));
     assert_true(fault_disarm(FAULT_ALLOC));
-    start(&rig, (struct limits){8, 1, 1, 8});
+    start(&rig, (struct limits){8, 1, 1, 8, 0});
     fault_arm(FAULT_ALLOC, 1);
     assert_int_equal(submit(&rig, &job, 0), TASK_NO_THREAD);
     assert_true(fault_disarm(FAULT_ALLOC));
     assert_false(task_submitted(&job.task));
     assert_int_equal(submit(&rig, &job, 0), TASK_OK);
     await_home(&rig, 1);
+    end(&rig);
+}
+
+/* A file that is to be closed is not closed on the thread that asks for it instead. */
+static void what_goes_on_waits_until_a_thread_can_be_started(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct job going_on = new_job(NULL), job = new_job(NULL);
+    start(&rig, (struct limits){8, 1, 1, 8, 0});
+    fault_arm(FAULT_ALLOC, 1);
+    assert_int_equal(task_submit_on(rig.pool, &going_on.task, 0, rig.mailbox), TASK_OK);
+    assert_true(fault_disarm(FAULT_ALLOC));
+    assert_int_equal(task_pool_thread_count(rig.pool), 0);
+    assert_int_equal(submit(&rig, &job, 1), TASK_OK);
+    await_home(&rig, 2);
+    assert_int_equal(going_on.done_count, 1);
     end(&rig);
 }
 
@@ -449,6 +514,8 @@ int main(void)
         cmocka_unit_test(a_task_that_has_no_place_is_refused_at_once),
         cmocka_unit_test(what_goes_on_takes_no_place_of_what_begins),
         cmocka_unit_test(a_lane_that_hangs_leaves_threads_and_places_to_the_others),
+        cmocka_unit_test(lanes_that_hang_with_all_threads_leave_one_to_each_other_lane),
+        cmocka_unit_test(lanes_that_hang_leave_places_however_many_they_are),
         cmocka_unit_test(a_cancelled_task_is_dropped_at_once_if_it_waits_else_when_its_job_ends),
         cmocka_unit_test(a_result_on_its_way_home_is_dropped_if_it_is_cancelled),
         cmocka_unit_test(a_pool_that_stops_drops_what_waits_and_lets_what_runs_end),
@@ -456,6 +523,7 @@ int main(void)
         cmocka_unit_test(threads_submit_and_cancel_and_nothing_is_lost),
 #ifdef EVENKEEL_FAULT_INJECTION
         cmocka_unit_test(without_memory_or_a_thread_nothing_happens),
+        cmocka_unit_test(what_goes_on_waits_until_a_thread_can_be_started),
 #endif
     };
     return cmocka_run_group_tests_name("task_pool", tests, NULL, NULL);
