@@ -12,9 +12,6 @@
 
 /* Window of a stream: the payload that may have to be kept for it, as much as for a client of HTTP/1. */
 #define STREAM_WINDOW_BYTES WORKER_READ_BYTES
-/* What nghttp2 may hold for a connection, and for each stream of it. */
-#define CONNECTION_MEMORY_BYTES (256u * 1024)
-#define STREAM_MEMORY_BYTES (4u * 1024)
 /* What is pulled from the session at a time: the most that the socket may make the connection keep. */
 #define PULL_BYTES (64u * 1024)
 /* Between the two GOAWAYs: requests that are on their way when the first is sent have arrived by then. */
@@ -355,19 +352,18 @@ static struct h2_client *h2_client_create(struct client *client)
 {
     struct worker *worker = client->origin.worker;
     const struct limit_settings *limits = &worker->generation->settings->limits;
-    uint32_t streams_count = (uint32_t)client->listener->http2.streams_count;
-    const struct h2_limits session_limits = {
-        .streams_count = streams_count,
+    struct h2_limits session_limits = {
+        .streams_count = (uint32_t)client->listener->http2.streams_count,
         .window_bytes = STREAM_WINDOW_BYTES,
         .head_bytes = (uint32_t)limits->head_bytes,
         .fields_count = (uint32_t)limits->fields_count,
-        .memory_bytes = CONNECTION_MEMORY_BYTES + (uint64_t)streams_count * STREAM_MEMORY_BYTES,
     };
     const struct h2_env env = {worker->bufs, worker_frame_space(worker)};
     struct h2_client *h2 = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *h2);
     if (h2 == NULL) {
         return NULL;
     }
+    session_limits.memory_bytes = h2_memory_for(&session_limits);
     h2->client = client;
     TAILQ_INIT(&h2->streams);
     wheel_timer_init(&h2->warned, h2_client_on_warned);

@@ -41,6 +41,12 @@ struct h2_memory {
         [H2_MEMORY_CLASSES]; /* blocks that nghttp2 has freed, by class, each with a pointer to the next one */
 };
 
+/* Whether so little is left that nothing new should begin. */
+static inline bool h2_memory_is_short(const struct h2_memory *memory)
+{
+    return memory->bytes > memory->limit_bytes / 8 * 7;
+}
+
 void h2_memory_init(struct h2_memory *memory, uint64_t limit_bytes, char *frame_space);
 /* nghttp2's view of it; valid as long as *memory. */
 nghttp2_mem h2_memory_of(struct h2_memory *memory);

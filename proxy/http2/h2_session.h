@@ -31,12 +31,17 @@ enum h2_role { H2_ROLE_SERVER, H2_ROLE_CLIENT };
 
 /* What is announced in SETTINGS, or enforced here. */
 struct h2_limits {
-    uint32_t streams_count; /* server: streams that the client may have open at a time */
-    uint32_t window_bytes;  /* initial window of each stream, at least 65535 */
-    uint32_t head_bytes;    /* of a head's names and values; at most UINT32_MAX */
+    uint32_t
+        streams_count; /* streams at a time: server: that the client may open; client: that are opened at the most */
+    uint32_t window_bytes; /* initial window of each stream, at least 65535 */
+    uint32_t head_bytes;   /* of a head's names and values; at most UINT32_MAX */
     uint32_t fields_count;
-    uint64_t memory_bytes; /* that nghttp2 may hold for the connection */
+    uint64_t memory_bytes; /* that nghttp2 may hold for the connection: h2_memory_for() */
 };
+
+/* What nghttp2 needs at the most within the other limits: a connection, and for each stream its record and a head that waits to be
+   sent, as many as there may be at a time. Beyond that a connection ends. */
+uint64_t h2_memory_for(const struct h2_limits *limits);
 
 /* What a session uses of its worker. The worker may change while the session is at rest: h2_session_move(). */
 struct h2_env {

@@ -57,7 +57,7 @@ bool h2_stream_open(struct h2_session *session, struct h2_stream *stream,
                     const struct http_head *head, const struct added_fields *added, bool secure,
                     bool last)
 {
-    if (session->over != NULL || session->goaway_received) {
+    if (session->over != NULL || session->goaway_received || h2_memory_is_short(&session->memory)) {
         return false;
     }
     int32_t id = h2_write_request(session, stream, head, added, secure, last);

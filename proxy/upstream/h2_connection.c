@@ -12,8 +12,6 @@
 
 /* What a stalled client can make a stream keep, as much as a read of HTTP/1 holds back. */
 #define WINDOW_BYTES WORKER_READ_BYTES
-/* What a session may hold for HPACK and its streams. */
-#define MEMORY_BYTES (4u * 1024 * 1024)
 
 static void on_deferred(struct deferred *deferred);
 static void on_timer(struct wheel_timer *timer, uint64_t now_ms);
@@ -357,24 +355,25 @@ static struct h2_env env_of(const struct worker *worker)
 }
 
 /* A connection that is dialled before the first settings are adopted has the highest limits. */
-static struct h2_limits limits_of(const struct worker *worker)
+static struct h2_limits limits_of(const struct connection *connection, const struct worker *worker)
 {
-    struct h2_limits limits = {.window_bytes = WINDOW_BYTES,
+    struct h2_limits limits = {.streams_count = connection->local->limits.streams_count,
+                               .window_bytes = WINDOW_BYTES,
                                .head_bytes = WORKER_HEAD_BYTES,
-                               .fields_count = WORKER_FIELDS_COUNT,
-                               .memory_bytes = MEMORY_BYTES};
+                               .fields_count = WORKER_FIELDS_COUNT};
     if (worker->generation != NULL) {
         const struct limit_settings *settings = &worker->generation->settings->limits;
         limits.head_bytes = (uint32_t)settings->head_bytes;
         limits.fields_count = (uint32_t)settings->fields_count;
     }
+    limits.memory_bytes = h2_memory_for(&limits);
     return limits;
 }
 
 static bool start(struct connection *connection)
 {
     struct worker *worker = connection->local->worker->env.owner;
-    const struct h2_limits limits = limits_of(worker);
+    const struct h2_limits limits = limits_of(connection, worker);
     const struct h2_env env = env_of(worker);
     struct h2_connection *h2 = fault_hits(FAULT_ALLOC) ? NULL : calloc(1, sizeof *h2);
     if (h2 == NULL) {

@@ -14,7 +14,7 @@
 
 #define RIG_UNUSED __attribute__((unused))
 #define RIG_STREAMS 256
-#define RIG_TOLD_BYTES (256 * 1024)
+#define RIG_TOLD_BYTES (1024 * 1024)
 #define RIG_MUCH_BYTES (64 * 1024)
 
 struct rig_side;

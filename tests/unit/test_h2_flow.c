@@ -261,12 +261,12 @@ static void what_comes_behind_a_reset_response_is_pulled(void **state)
     rig_end(&rig);
 }
 
-/* As large as limits.head allows at the most. */
-static const char *large_head(const char *first_lines)
+/* `fields_count`: of 4,800 bytes each; 24 are as large as limits.head allows at the most. */
+static const char *large_head(const char *first_lines, unsigned fields_count)
 {
     static char text[120 * 1024];
     int length = snprintf(text, sizeof text, "%s", first_lines);
-    for (unsigned i = 0; i < 24; i++) {
+    for (unsigned i = 0; i < fields_count; i++) {
         length += snprintf(text + length, sizeof text - (size_t)length, "X%u: ", i);
         memset(text + length, '~', 4800); /* HPACK has a long code for it */
         length += 4800;
@@ -283,11 +283,11 @@ static void a_head_larger_than_the_space_is_pulled_in_pieces(void **state)
     limits.head_bytes = 128 * 1024;
     rig_begin(&rig, &limits);
     rig_pump(&rig);
-    assert_non_null(rig_open(&rig, large_head("GET / HTTP/1.1\r\nHost: a\r\n"), true));
+    assert_non_null(rig_open(&rig, large_head("GET / HTTP/1.1\r\nHost: a\r\n", 24), true));
     rig_pump(&rig);
     assert_int_equal(rig.server.streams_count, 1);
     assert_non_null(strstr(rig.server.told, "x23: ~~~"));
-    rig_answer(&rig.server.streams[0].stream, large_head("HTTP/1.1 200 OK\r\n"), true);
+    rig_answer(&rig.server.streams[0].stream, large_head("HTTP/1.1 200 OK\r\n", 24), true);
     rig_pump(&rig);
     assert_non_null(strstr(rig.client.told, "x23: ~~~"));
     assert_false(h2_session_is_over(rig.server.session));
@@ -301,8 +301,9 @@ static void nghttp2_gets_no_more_than_its_limit(void **state)
 {
     (void)state;
     struct h2_limits limits = rig_limits;
-    limits.memory_bytes = 48 * 1024;
+    limits.memory_bytes = 32 * 1024;
     rig_begin(&rig, &limits);
+    rig.client.session->memory.limit_bytes = rig_limits.memory_bytes;
     rig_pump(&rig);
     for (unsigned i = 0; i < 100 && !rig.server.over; i++) {
         if (rig_open(&rig, GET, false) == NULL) {
@@ -312,6 +313,51 @@ static void nghttp2_gets_no_more_than_its_limit(void **state)
     }
     assert_true(h2_session_is_over(rig.server.session) || h2_session_is_over(rig.client.session));
     assert_true(rig.server.session->memory.peak_bytes <= limits.memory_bytes);
+    rig_end(&rig);
+}
+
+/* As many streams as there may be, with heads as large as they may be, all in one pass. */
+static void heads_that_wait_do_not_end_the_connection(void **state)
+{
+    (void)state;
+    struct h2_limits limits = rig_limits;
+    limits.head_bytes = 10 * 1024;
+    limits.memory_bytes = h2_memory_for(&limits);
+    rig_begin(&rig, &limits);
+    rig_pump(&rig);
+    for (unsigned i = 0; i < limits.streams_count; i++) {
+        assert_non_null(rig_open(&rig, large_head("GET / HTTP/1.1\r\nHost: a\r\n", 2), true));
+    }
+    rig_pump(&rig);
+    assert_int_equal(rig.server.streams_count, limits.streams_count);
+    for (unsigned i = 0; i < limits.streams_count; i++) {
+        rig_answer(&rig.server.streams[i].stream, large_head("HTTP/1.1 200 OK\r\n", 2), true);
+    }
+    rig_pump(&rig);
+    assert_false(h2_session_is_over(rig.server.session));
+    assert_false(h2_session_is_over(rig.client.session));
+    assert_non_null(strstr(rig.client.told, "99 response 200"));
+    rig_end(&rig);
+}
+
+/* So that a request finds another connection before this one ends with all that it carries. */
+static void no_stream_is_opened_where_memory_is_short(void **state)
+{
+    unsigned opened_count = 0;
+    (void)state;
+    rig_begin(&rig, &rig_limits);
+    rig.client.session->memory.limit_bytes = 256 * 1024;
+    rig_pump(&rig);
+    while (rig_open(&rig, large_head("GET / HTTP/1.1\r\nHost: a\r\n", 3), true) != NULL) {
+        opened_count++;
+    }
+    while (rig_open(&rig, GET, true) != NULL) {
+        opened_count++;
+    }
+    assert_in_range(opened_count, 10, 99);
+    rig_pump(&rig);
+    assert_int_equal(rig.server.streams_count, opened_count);
+    assert_false(h2_session_is_over(rig.client.session));
     rig_end(&rig);
 }
 
@@ -416,6 +462,8 @@ int main(void)
         cmocka_unit_test(what_comes_behind_a_reset_response_is_pulled),
         cmocka_unit_test(a_head_larger_than_the_space_is_pulled_in_pieces),
         cmocka_unit_test(nghttp2_gets_no_more_than_its_limit),
+        cmocka_unit_test(heads_that_wait_do_not_end_the_connection),
+        cmocka_unit_test(no_stream_is_opened_where_memory_is_short),
         cmocka_unit_test(an_idle_session_gives_back_what_it_took),
         cmocka_unit_test(a_session_at_rest_costs_little_memory),
     };
