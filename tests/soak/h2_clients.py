@@ -119,7 +119,7 @@ class Client(H2End):
             h2.settings({h2.ENABLE_PUSH: 2}), h2.settings({h2.INITIAL_WINDOW_SIZE: 1 << 31}), h2.push_promise(1, 2, b""),
             h2.rst_stream(0), h2.rst_stream(stream + 20), h2.frame(h2.PING, 0, 0, b"short"), h2.continuation(stream, b""),
             h2.goaway(0, h2.INTERNAL_ERROR), h2.data(open_stream, b"late", True)))
-        await self._several(lambda: self.send(bad))
+        await self._several(lambda: self.send_as_it_is(bad))
         self._saw("bad frames")
 
     async def _flood(self):

@@ -238,7 +238,7 @@ async def without_last_chunk(answer):
 @_mood
 async def garbage(answer):
     stream = answer.stream
-    answer.service.send(answer.draw.choice((
+    answer.service.send_as_it_is(answer.draw.choice((
         answer.draw.randbytes(answer.draw.randint(1, 300)),
         h2.data(stream, b"payload before a head"), h2.data(0, b"x"), h2.data(stream + 2, b"x"),
         h2.headers(stream, h2.indexed(127), True), h2.headers(stream, b"", True),
@@ -253,8 +253,8 @@ async def garbage(answer):
 async def stray(answer):
     """Right, but followed by a frame that nobody asked for."""
     await whole(answer)
-    answer.service.send(answer.draw.choice((h2.data(answer.stream, b"stray", True), h2.rst_stream(answer.stream),
-                                            h2.window_update(answer.stream, 5))))
+    answer.service.send_as_it_is(answer.draw.choice((h2.data(answer.stream, b"stray", True), h2.rst_stream(answer.stream),
+                                                     h2.window_update(answer.stream, 5))))
 
 
 @_mood
