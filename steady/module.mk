@@ -29,6 +29,7 @@ libsteady_a_SOURCES = \
 	%D%/strata.c %D%/strata.h \
 	%D%/task_pool.c %D%/task_pool.h \
 	%D%/text_index.c %D%/text_index.h \
+	%D%/top_users.c %D%/top_users.h \
 	%D%/trend.c %D%/trend.h \
 	%D%/waitlist.c %D%/waitlist.h \
 	%D%/wheel.c %D%/wheel.h

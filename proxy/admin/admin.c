@@ -20,6 +20,7 @@
 #include "proxy/admin/admin_token.h"
 #include "proxy/admin/drift_view.h"
 #include "proxy/admin/metrics.h"
+#include "proxy/admin/snapshot.h"
 #include "proxy/admin/status.h"
 #include "proxy/admin/upstreams_view.h"
 #include "proxy/http/http_head.h"
@@ -38,6 +39,7 @@ struct admin {
     struct admin_places *places;
     struct admin_jobs *jobs;
     struct admin_reloads *reloads;
+    struct admin_snapshots *snapshots;
     struct evhttp *http;
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path]; /* "" for TCP */
 };
@@ -65,6 +67,11 @@ static bool act_reload(struct admin *admin, struct evhttp_request *request)
     return admin_reloads_ask(admin->reloads, request);
 }
 
+static bool act_snapshot(struct admin *admin, struct evhttp_request *request)
+{
+    return admin_snapshots_ask(admin->snapshots, request);
+}
+
 #define TEXT "text/plain; charset=utf-8"
 #define METRICS "text/plain; version=0.0.4; charset=utf-8"
 
@@ -86,6 +93,7 @@ static const struct admin_route {
     {"/drift", "application/json", NULL, NULL, NULL, drift_page, NULL},
     {"/upstreams", "application/json", NULL, NULL, NULL, upstreams_page, NULL},
     {"/reload", "application/json", NULL, NULL, NULL, NULL, act_reload},
+    {"/snapshot", "application/json", NULL, NULL, NULL, NULL, act_snapshot},
     {"/drain", TEXT, NULL, admin_drain, NULL, NULL, NULL},
     {"/upstreams/*/endpoints/*/drain", TEXT, NULL, admin_drain_endpoint, NULL, NULL, NULL},
     {"/upstreams/*/endpoints/*/undrain", TEXT, NULL, admin_undrain_endpoint, NULL, NULL, NULL},
@@ -257,12 +265,39 @@ static void admin_on_reload(struct evhttp_request *request, int status, struct e
     }
 }
 
+static const struct admin_route *admin_find_route(const char *path, struct admin_names *names)
+{
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (route_matches(routes[i].pattern, path, names)) {
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+static void admin_on_snapshot(struct evhttp_request *request, struct evbuffer *head, void *owner)
+{
+    struct admin *admin = owner;
+    struct admin_names names;
+    const struct admin_route *route = admin_find_route("/snapshot", &names);
+    if (head == NULL ||
+        !admin_jobs_add_members(admin->jobs, request, route, snapshot_members, head)) {
+        admin_refuse(admin, request, 503, NULL, NULL);
+    }
+}
+
 static uint64_t admin_generation(void *owner)
 {
     const struct admin *admin = owner;
     struct overview overview;
     admin->env.overview(&overview, admin->env.owner);
     return overview.generation;
+}
+
+static bool admin_begin_snapshot(void *owner)
+{
+    const struct admin *admin = owner;
+    return admin->env.snapshot(admin->env.owner);
 }
 
 static const char *admin_reload(void *owner)
@@ -359,16 +394,6 @@ static void admin_serve_stranger(struct admin *admin, struct evhttp_request *req
     admin_refuse(admin, request, 401, "show a token of admin.token_file", NULL);
 }
 
-static const struct admin_route *admin_find_route(const char *path, struct admin_names *names)
-{
-    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (route_matches(routes[i].pattern, path, names)) {
-            return &routes[i];
-        }
-    }
-    return NULL;
-}
-
 static void admin_route(struct admin *admin, struct evhttp_request *request)
 {
     const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(request);
@@ -458,6 +483,23 @@ struct admin_reloads *admin_reloads(const struct admin *admin)
     return admin != NULL ? admin->reloads : NULL;
 }
 
+void admin_answer_snapshot(struct admin *admin, const struct snapshot *snapshot)
+{
+    struct overview overview;
+    if (admin == NULL) {
+        return;
+    }
+    struct evbuffer *head = snapshot != NULL ? evbuffer_new() : NULL;
+    admin->env.overview(&overview, admin->env.owner);
+    if (head != NULL) {
+        snapshot_write(head, snapshot, &overview);
+    }
+    admin_snapshots_over(admin->snapshots, head);
+    if (head != NULL) {
+        evbuffer_free(head);
+    }
+}
+
 bool admin_may_take(const struct admin *admin, const struct admin_settings *settings)
 {
     return admin == NULL || admin_is_guarded(&admin->address, settings);
@@ -486,8 +528,10 @@ enum admin_result admin_create(const struct admin_settings *settings, struct inh
                                               .finish = admin_on_reload,
                                               .owner = admin};
     admin->reloads = admin_reloads_create(&reloads);
+    const struct admin_snapshots_env snapshots = {admin_begin_snapshot, admin_on_snapshot, admin};
+    admin->snapshots = admin_snapshots_create(&snapshots);
     if (admin->http == NULL || admin->places == NULL || admin->jobs == NULL ||
-        admin->reloads == NULL) {
+        admin->reloads == NULL || admin->snapshots == NULL) {
         admin_free(&admin);
         return ADMIN_NO_MEMORY;
     }
@@ -532,6 +576,7 @@ void admin_free(struct admin **admin_pointer)
     }
     admin_jobs_free(&admin->jobs);
     admin_reloads_free(&admin->reloads);
+    admin_snapshots_free(&admin->snapshots);
     if (admin->http != NULL) {
         evhttp_free(admin->http);
     }

@@ -12,11 +12,13 @@
 
 #include "proxy/admin/admin_places.h"
 #include "proxy/admin/admin_reloads.h"
+#include "proxy/admin/admin_snapshots.h"
 #include "proxy/admin/overview.h"
 #include "proxy/client/inherited.h"
 #include "steady/enum_names.h"
 
 struct admin;
+struct snapshot;
 
 struct admin_env {
     struct event_base *base;
@@ -26,6 +28,8 @@ struct admin_env {
     void (*drain)(void *owner); /* POST /drain */
     /* POST /reload: why there is none; NULL: its outcome follows, by admin_reloads_over() */
     const char *(*reload)(void *owner);
+    /* POST /snapshot: admin_answer_snapshot() follows, never from within; false: no memory */
+    bool (*snapshot)(void *owner);
     void (*said)(
         /* the operator has drained an endpoint, forced a breaker, closed something for maintenance, or taken that back */
         void *owner);
@@ -51,6 +55,8 @@ void admin_hand_over(struct admin *admin);
 void admin_flush(struct admin *admin, uint64_t limit_ms);
 /* Those who wait for a reload. NULL: there is no admin listener. */
 struct admin_reloads *admin_reloads(const struct admin *admin);
+/* Answers everyone who waits for a snapshot; snapshot NULL: no memory. NULL is fine. */
+void admin_answer_snapshot(struct admin *admin, const struct snapshot *snapshot);
 /* False: the socket, which stays where it is until a restart, can be reached from elsewhere, and these settings have no
    token. NULL is fine. */
 __attribute__((warn_unused_result)) bool admin_may_take(const struct admin *admin,

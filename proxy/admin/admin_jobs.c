@@ -8,6 +8,7 @@ struct admin_job {
     TAILQ_ENTRY(admin_job) link;
     struct evhttp_request *request;
     const void *route;
+    struct evbuffer *head; /* with which the page begins; NULL: with nothing */
     struct page page;
 };
 
@@ -29,6 +30,9 @@ static void job_remove(struct admin_jobs *jobs, struct admin_job *job)
 {
     TAILQ_REMOVE(&jobs->line, job, link);
     page_release(&job->page);
+    if (job->head != NULL) {
+        evbuffer_free(job->head);
+    }
     free(job);
 }
 
@@ -38,11 +42,17 @@ static bool job_is_orphan(const struct admin_job *job)
     return evhttp_request_get_connection(job->request) == NULL;
 }
 
+static bool job_begin(struct admin_job *job)
+{
+    return page_begin(&job->page) &&
+           (job->head == NULL || evbuffer_add_buffer(job->page.out, job->head) == 0);
+}
+
 /* True: there is nothing left to write. */
 static bool job_write(struct admin_jobs *jobs, struct admin_job *job)
 {
     struct overview overview;
-    if (job->page.out == NULL && !page_begin(&job->page)) {
+    if (job->page.out == NULL && !job_begin(job)) {
         return true;
     }
     jobs->env.overview(&overview, jobs->env.overview_owner);
@@ -80,18 +90,48 @@ struct admin_jobs *admin_jobs_create(const struct admin_jobs_env *env)
     return jobs;
 }
 
+/* NULL: no memory. */
+static struct admin_job *job_add(struct admin_jobs *jobs, struct evhttp_request *request,
+                                 const void *route)
+{
+    struct admin_job *job = calloc(1, sizeof *job);
+    if (job != NULL) {
+        job->request = request;
+        job->route = route;
+        TAILQ_INSERT_TAIL(&jobs->line, job, link);
+        jobs_next_turn(jobs);
+    }
+    return job;
+}
+
 bool admin_jobs_add(struct admin_jobs *jobs, struct evhttp_request *request, const void *route,
                     page_part_fn *const *parts, const char *only)
 {
-    struct admin_job *job = calloc(1, sizeof *job);
+    struct admin_job *job = job_add(jobs, request, route);
+    if (job != NULL) {
+        page_init(&job->page, parts, only);
+    }
+    return job != NULL;
+}
+
+bool admin_jobs_add_members(struct admin_jobs *jobs, struct evhttp_request *request,
+                            const void *route, const struct page_member *members,
+                            struct evbuffer *head)
+{
+    struct evbuffer *copy = evbuffer_new();
+    struct admin_job *job = NULL;
+    if (copy != NULL &&
+        evbuffer_add(copy, evbuffer_pullup(head, -1), evbuffer_get_length(head)) == 0) {
+        job = job_add(jobs, request, route);
+    }
     if (job == NULL) {
+        if (copy != NULL) {
+            evbuffer_free(copy);
+        }
         return false;
     }
-    job->request = request;
-    job->route = route;
-    page_init(&job->page, parts, only);
-    TAILQ_INSERT_TAIL(&jobs->line, job, link);
-    jobs_next_turn(jobs);
+    job->head = copy;
+    page_init_members(&job->page, members);
     return true;
 }
 

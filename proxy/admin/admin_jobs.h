@@ -36,6 +36,12 @@ __attribute__((warn_unused_result)) bool admin_jobs_add(struct admin_jobs *jobs,
                                                         const void *route,
                                                         page_part_fn *const *parts,
                                                         const char *only);
+/* The same for a page of members (page_init_members()) that begins with a copy of `head`. */
+__attribute__((warn_unused_result)) bool admin_jobs_add_members(struct admin_jobs *jobs,
+                                                                struct evhttp_request *request,
+                                                                const void *route,
+                                                                const struct page_member *members,
+                                                                struct evbuffer *head);
 /* To be called before the requests' evhttp is freed. NULL is fine. */
 void admin_jobs_free(struct admin_jobs **jobs);
 

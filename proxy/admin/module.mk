@@ -5,6 +5,7 @@ libproxy_a_SOURCES += \
 	%D%/admin_jobs.c %D%/admin_jobs.h \
 	%D%/admin_places.c %D%/admin_places.h \
 	%D%/admin_reloads.c %D%/admin_reloads.h \
+	%D%/admin_snapshots.c %D%/admin_snapshots.h \
 	%D%/admin_socket.c %D%/admin_socket.h \
 	%D%/admin_token.c %D%/admin_token.h \
 	%D%/drift_book.c %D%/drift_book.h \
@@ -32,6 +33,7 @@ libproxy_a_SOURCES += \
 	%D%/readiness.c %D%/readiness.h \
 	%D%/resources.c %D%/resources.h \
 	%D%/scrape.c %D%/scrape.h \
+	%D%/snapshot.c %D%/snapshot.h \
 	%D%/status.c %D%/status.h \
 	%D%/upstreams_view.c %D%/upstreams_view.h
 

@@ -25,11 +25,18 @@ struct page;
 /* Writes from `cursor` on. True: the part is complete. */
 typedef bool page_part_fn(struct page *page);
 
+/* A page that is a member of another page's object. */
+struct page_member {
+    const char *name; /* NULL ends a list */
+    page_part_fn *const *parts;
+};
+
 struct page {
-    struct evbuffer *out;       /* NULL: not begun */
-    page_part_fn *const *parts; /* NULL ends the list */
-    uint64_t cursor;            /* position in the current part, which begins with 0 */
-    uint64_t until_us;          /* end of the slice */
+    struct evbuffer *out;              /* NULL: not begun */
+    page_part_fn *const *parts;        /* NULL ends the list */
+    const struct page_member *members; /* that follow the parts; NULL: none */
+    uint64_t cursor;                   /* position in the current part, which begins with 0 */
+    uint64_t until_us;                 /* end of the slice */
     const struct overview *overview;
     char only[256];       /* the upstream of ?upstream=; "": all */
     struct json json;     /* of pages in JSON */
@@ -38,6 +45,8 @@ struct page {
 
 /* The buffer is made when the page is begun. */
 void page_init(struct page *page, page_part_fn *const *parts, const char *only);
+/* A page of members. What is written into its buffer first is an object that is open, with at least one member. */
+void page_init_members(struct page *page, const struct page_member *members);
 /* False: no memory. */
 __attribute__((warn_unused_result)) bool page_begin(struct page *page);
 /* Continues for about this time. True: the page is complete. */

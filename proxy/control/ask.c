@@ -32,14 +32,20 @@ static int ask_connect(const struct address *address)
     return fd;
 }
 
+/* Pages that are made on demand. */
+static const char *ask_method(const char *page)
+{
+    return strcmp(page, "/snapshot") == 0 ? "POST" : "GET";
+}
+
 static bool ask_send(int fd, const struct admin_settings *admin, const char *page)
 {
     char request[1024];
     bool known = admin->token_count > 0;
     int length =
-        snprintf(request, sizeof request, "GET %s HTTP/1.0\r\nHost: localhost\r\n%s%s%s\r\n", page,
-                 known ? "Authorization: Bearer " : "", known ? admin->tokens[0].text : "",
-                 known ? "\r\n" : "");
+        snprintf(request, sizeof request, "%s %s HTTP/1.0\r\nHost: localhost\r\n%s%s%s\r\n",
+                 ask_method(page), page, known ? "Authorization: Bearer " : "",
+                 known ? admin->tokens[0].text : "", known ? "\r\n" : "");
     if (length < 0 || (size_t)length >= sizeof request) {
         errno = ENAMETOOLONG;
         return false;

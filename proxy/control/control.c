@@ -19,6 +19,7 @@
 #include "proxy/control/names.h"
 #include "proxy/control/pid_file.h"
 #include "proxy/control/reload.h"
+#include "proxy/control/snapshots.h"
 #include "proxy/control/sticky_key.h"
 #include "proxy/control/tls_watch.h"
 #include "proxy/control/upstream_tls.h"
@@ -315,6 +316,7 @@ static bool control_start_admin(struct control *control)
                                   .overview = control_overview,
                                   .drain = control_admin_drain,
                                   .reload = control_admin_reload,
+                                  .snapshot = snapshots_begin,
                                   .said = control_admin_said,
                                   .owner = control};
     enum admin_result result =
@@ -499,6 +501,7 @@ static void control_free_loop(struct control_loop *loop)
 static void control_stop(struct control *control)
 {
     control_stop_workers(control);
+    snapshots_free(control);
     heartbeat_free(control);
     drain_free(control);
     readiness_watch_free(control);

@@ -59,8 +59,9 @@ struct control_workers {
     const struct worker_stats **stats;
     struct task_pool *files; /* their threads for what waits for disks */
     unsigned count;
-    struct task_pool *hashing; /* of passwords */
-    bool hangs;                /* one of those did not come back at the end */
+    struct task_pool *hashing;   /* of passwords */
+    bool hangs;                  /* one of those did not come back at the end */
+    struct snapshots *snapshots; /* NULL: nobody has asked for one */
 };
 
 /* Limits of the whole process. */

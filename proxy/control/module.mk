@@ -15,6 +15,7 @@ libproxy_a_SOURCES += \
 	%D%/readiness_watch.c %D%/readiness_watch.h \
 	%D%/reload.c %D%/reload.h \
 	%D%/signals.c %D%/signals.h \
+	%D%/snapshots.c %D%/snapshots.h \
 	%D%/start_check.c %D%/start_check.h \
 	%D%/sticky_key.c %D%/sticky_key.h \
 	%D%/takeover.c %D%/takeover.h \

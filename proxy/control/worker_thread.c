@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "proxy/client/client.h"
+#include "proxy/client/client_census.h"
 #include "proxy/client/listener.h"
 #include "proxy/edge/password.h"
 #include "proxy/exchange/exchange.h"
@@ -139,6 +140,13 @@ void worker_thread_drain(struct worker_thread *thread, message_fn *on_closed,
     worker_thread_ask(thread, WORKER_DRAIN, on_closed);
 }
 
+void worker_thread_count(struct worker_thread *thread, struct census *census,
+                         message_fn *on_counted)
+{
+    thread->census = census;
+    worker_thread_ask(thread, WORKER_COUNT, on_counted);
+}
+
 /* ---- on the worker's thread ---- */
 
 static void *worker_thread_main(void *arg)
@@ -237,6 +245,11 @@ static void take_beat(struct worker_thread *thread)
     (void)thread; /* the answer is all */
 }
 
+static void take_count(struct worker_thread *thread)
+{
+    census_take(thread->worker, thread->census);
+}
+
 static void take_stop(struct worker_thread *thread)
 {
     thread->stopping = true;
@@ -254,7 +267,7 @@ static void worker_thread_take(struct message *message, void *receiver)
         [WORKER_PREWARM] = take_prewarm, [WORKER_ADOPT] = take_adopt,
         [WORKER_LISTEN] = take_listen,   [WORKER_DRAIN] = take_drain,
         [WORKER_BEAT] = take_beat,       [WORKER_END_TUNNELS] = take_end_tunnels,
-        [WORKER_STOP] = take_stop,
+        [WORKER_COUNT] = take_count,     [WORKER_STOP] = take_stop,
     };
     struct worker_message *request = worker_message_of(message);
     struct worker_thread *thread = request->thread;

@@ -21,9 +21,12 @@ enum worker_request {
     WORKER_DRAIN,       /* answered once it no longer listens */
     WORKER_END_TUNNELS, /* while draining: tunnels have had their time; no answer */
     WORKER_BEAT,        /* answered at once */
+    WORKER_COUNT,       /* answered once the census is taken */
     WORKER_STOP,        /* the thread ends, and with it every exchange; no answer */
     WORKER_REQUEST_COUNT
 };
+
+struct census;
 
 struct worker_message {
     struct message message;
@@ -39,6 +42,7 @@ struct worker_thread {
     unsigned postponed; /* requests that are answered once listeners have left: a bit each */
     const struct upstream_set *coming;
     struct generation *generation;
+    struct census *census;
     struct worker_message requests[WORKER_REQUEST_COUNT];
     struct worker_message answers[WORKER_REQUEST_COUNT];
     struct worker_message drained; /* no client is left */
@@ -66,6 +70,10 @@ void worker_thread_adopt(struct worker_thread *thread, struct generation *genera
 /* on_drained: once no client is left. */
 void worker_thread_drain(struct worker_thread *thread, message_fn *on_closed,
                          message_fn *on_drained);
+
+/* The census is the worker's until it answers. */
+void worker_thread_count(struct worker_thread *thread, struct census *census,
+                         message_fn *on_counted);
 
 /* Whose answer a message is. */
 const struct worker_thread *worker_thread_of(const struct message *message);

@@ -20,6 +20,7 @@ libproxy_a_SOURCES += \
 	%D%/exchange_relay.c \
 	%D%/exchange_request.c \
 	%D%/exchange_retry.c \
+	%D%/exchange_sample.c %D%/exchange_sample.h \
 	%D%/exchange_time.c \
 	%D%/field_trust.c %D%/field_trust.h \
 	%D%/forward.c %D%/forward.h \

@@ -80,6 +80,7 @@ scenario_tests = \
 	%D%/service.py \
 	%D%/shards.py \
 	%D%/slow_clients.py \
+	%D%/snapshot.py \
 	%D%/signals.py \
 	%D%/smuggling.py \
 	%D%/sticky.py \

@@ -31,6 +31,7 @@ steady_tests = \
 	%D%/test_strata \
 	%D%/test_task_pool \
 	%D%/test_text_index \
+	%D%/test_top_users \
 	%D%/test_waitlist \
 	%D%/test_waitlist_orders \
 	%D%/test_wheel

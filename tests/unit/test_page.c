@@ -69,6 +69,28 @@ static void a_slice_without_time_writes_something(void **state)
     assert_string_equal(text, "{\"items\":[0,1,2,3,4,0,1,2,3,4]}");
 }
 
+static void pages_can_be_members_of_another_however_they_are_sliced(void **state)
+{
+    static const struct page_member members[] = {{"a", parts}, {"b", parts}, {NULL, NULL}};
+    static const struct overview overview;
+    static const char expected[] =
+        "{\"first\":1,\"a\":{\"items\":[0,1,2,3,4,0,1,2,3,4]},\"b\":{\"items\":[0,1,2,3,4,0,1,2,3,4]}}\n";
+    (void)state;
+    for (uint64_t slice_us = 0; slice_us < 2; slice_us++) {
+        char text[sizeof expected + 1] = "";
+        struct page page;
+        page_init_members(&page, members);
+        assert_true(page_begin(&page));
+        evbuffer_add_printf(page.out, "{\"first\":1");
+        while (!page_write(&page, &overview, slice_us)) {
+            assert_true(evbuffer_get_length(page.out) < sizeof text);
+        }
+        evbuffer_remove(page.out, text, sizeof text - 1);
+        page_release(&page);
+        assert_string_equal(text, expected);
+    }
+}
+
 static void a_page_that_was_never_begun_is_released(void **state)
 {
     (void)state;
@@ -83,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(slices_do_not_show),
         cmocka_unit_test(a_slice_without_time_writes_something),
+        cmocka_unit_test(pages_can_be_members_of_another_however_they_are_sliced),
         cmocka_unit_test(a_page_that_was_never_begun_is_released),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
