@@ -6,7 +6,7 @@ import time
 
 from hyperframe.frame import PingFrame
 
-from harness import (Pace, access_rows, check, check_equal, eventually, run, scaled, scenario, start_proxy)
+from harness import (Pace, access_rows, check, check_equal, eventually, patient, run, scaled, scenario, start_proxy)
 from harness import h2_bytes as h2
 from harness.h2_origin import H2Origin
 from harness.origin import reads_body, takes
@@ -368,46 +368,62 @@ def refusals(s):
             s.note(f"{name}: {len(origin.connections)} connections, {proxy.metric('evenkeel_redials_total')} redials")
 
 
+class Counted:
+    """How many requests are at the origin at a time. Each is kept until `wanted` have been there at once, however slow
+    anything is, and for a moment in which one too many would come."""
+
+    def __init__(self, wanted):
+        self._wanted, self._most, self._running = wanted, 0, 0
+        self._change = threading.Condition()
+
+    def expect(self, wanted):
+        """From now on."""
+        with self._change:
+            self._wanted, self._most = wanted, 0
+
+    def answer(self):
+        @reads_body
+        def counted(stream, _):
+            with self._change:
+                self._running += 1
+                self._most = max(self._most, self._running)
+                self._change.notify_all()
+                self._change.wait_for(lambda: self._most >= self._wanted, patient(20))
+            time.sleep(0.005)  # in which one too many would come
+            with self._change:
+                self._running -= 1
+            stream.respond(body=b"ok")
+        return counted
+
+    def check(self):
+        with self._change:
+            check_equal(self._most, self._wanted, "streams at a time")
+
+
 @scenario("a limit of streams that changes is not kept, or stops what may go on")
 def limits(s):
-    most, running, lock = [0], [0], threading.Lock()
-
-    @reads_body
-    def counted(stream, _):
-        with lock:
-            running[0] += 1
-            most[0] = max(most[0], running[0])
-        time.sleep(0.005)  # how long the service takes
-        with lock:
-            running[0] -= 1
-        stream.respond(body=b"ok")
+    most = Counted(8)
     origin = H2Origin(s, settings={h2.MAX_CONCURRENT_STREAMS: 8})
-    origin.on("/", counted)
+    origin.on("/", most.answer())
     proxy = proxy_for(s, origin, pool={"max": 1, "warm_min": 1}, limits={"queue_wait": "20s", "queue_target": "10s"})
     load = Posts(proxy, 16)
     with s.case("so many streams and no more at a time"):
-        eventually(lambda: most[0] >= 8, "8 streams at a time", 30)
-        load.go_on(300)
-        check(most[0] == 8, f"{most[0]} streams at a time")
-    with s.case("lowered to 1 and raised again in flight"):
-        origin.connections[0].announce({h2.MAX_CONCURRENT_STREAMS: 1})
-        load.go_on(50)
-        most[0] = 0
         load.go_on(100)
-        check_equal(most[0], 1, "streams at a time")
-        origin.connections[0].announce({h2.MAX_CONCURRENT_STREAMS: 4})
-        load.go_on(50)
-        most[0] = 0
-        load.go_on(100)
-        check_equal(most[0], 4, "streams at a time")
+        most.check()
+    for limit in (1, 4):
+        with s.case(f"changed to {limit} in flight"):
+            origin.connections[0].announce({h2.MAX_CONCURRENT_STREAMS: limit})
+            load.go_on(30)
+            most.expect(limit)
+            load.go_on(30)
+            most.check()
     load.end()
     with s.case("pool.streams is kept where the origin allows more"):
         few = proxy_for(s, origin, "evenkeel-few", pool={"max": 1, "streams": 2}, limits={"queue_wait": "20s", "queue_target": "10s"})
+        most.expect(2)
         load = Posts(few, 8)
-        load.go_on(50)
-        most[0] = 0
-        load.go_on(100)
-        check_equal(most[0], 2, "streams at a time")
+        load.go_on(30)
+        most.check()
         load.end()
     with s.case("0 is waited for"):
         def serve(connection):
