@@ -23,6 +23,7 @@ libssl-dev       pc:openssl                          demo
 libc-ares-dev    pc:libcares                         demo
 libconfig-dev    pc:libconfig                        demo
 libnghttp2-dev   pc:libnghttp2                       demo
+libhiredis-dev   pc:hiredis                          demo
 libpcre2-dev     pc:libpcre2-8                       demo
 zlib1g-dev       pc:zlib                             demo
 libzstd-dev      pc:libzstd                          demo
@@ -37,6 +38,7 @@ gunicorn         cmd:gunicorn                        check
 nginx-light      cmd:nginx                           check
 haproxy          cmd:haproxy                         check
 dnsmasq-base     cmd:dnsmasq                         check
+redis-server     cmd:redis-server                    check
 wrk              cmd:wrk                             check
 nghttp2-client   cmd:h2load                          check
 nghttp2-server   cmd:nghttpd                         check

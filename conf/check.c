@@ -327,10 +327,9 @@ static void check_upstreams(struct loading *loading)
 
 void check_settings(struct loading *loading)
 {
-    static void (*const checks[])(struct loading *) = {check_listeners, check_upstreams,
-                                                       check_routes,    check_resolver,
-                                                       check_drain,     check_readiness,
-                                                       check_admin};
+    static void (*const checks[])(struct loading *) = {
+        check_listeners, check_upstreams, check_routes, check_resolver,
+        check_drain,     check_readiness, check_admin,  check_fleet};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && !loading->arena.failed; i++) {
         checks[i](loading);
     }

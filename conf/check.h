@@ -20,6 +20,9 @@ void index_name(struct loading *loading, struct text_index *index, const char *n
 /* The part of it that concerns the admin listener; reads its tokens. (conf/check_admin.c) */
 void check_admin(struct loading *loading);
 
+/* The part of it that concerns a fleet. (conf/check_fleet.c) */
+void check_fleet(struct loading *loading);
+
 /* The part of it that concerns routes. */
 void check_routes(struct loading *loading);
 

@@ -12,6 +12,7 @@ libconf_a_SOURCES = \
 	%D%/check.h \
 	%D%/check_admin.c \
 	%D%/check_auth.c \
+	%D%/check_fleet.c \
 	%D%/check_mirror.c \
 	%D%/check_placement.c \
 	%D%/check_routes.c \

@@ -168,12 +168,14 @@ static const struct schema_row top_rows[] = {
     {"tls_tickets.keys", &type_text, "", AT(tls_tickets.keys),
      .help =
          "file with one to three session ticket keys of 80 bytes each, in the format of nginx, for machines whose listeners share sessions; the first key encrypts new tickets. \"\": the process makes its own keys"},
+    {"tls_tickets.rotate", &type_duration, "8h", AT(tls_tickets.rotate_ms), .min = SECOND,
+     .max = 7 * DAY,
+     .help =
+         "time for which a key that is not from a file encrypts new tickets; it decrypts for twice as long after that"},
     {"tls_sessions.entries", &type_count, "10240", AT(tls_sessions.entries_count), .min = 1,
      .max = 1000000, .help = "highest number of cached TLS sessions of upstreams"},
-    {"tls_sessions.per_name", &type_count, "4", AT(tls_sessions.per_name_count), .min = 1,
-     .max = 64,
-     .help =
-         "highest number of cached sessions for one server name; raised to the highest number of connections that the name had at a time, up to 256, and to four times as many if its addresses do not share ticket keys"},
+    {"tls_sessions.per_name", &type_count, "4",
+     AT(tls_sessions.per_name_count), .min = 1, .max = 64, .help = "highest number of cached sessions for one server name; raised to the highest number of connections that the name had at a time, up to 256, and to four times as many if its addresses do not share ticket keys"},
     {"tls_sessions.memory", &type_size, "32MiB", AT(tls_sessions.memory_bytes), .min = 4 * KIB,
      .max = 1024 * GIB, .help = "highest memory use of cached sessions"},
     {"tls_sessions.ttl", &type_duration, "24h", AT(tls_sessions.ttl_ms), .min = SECOND,
@@ -182,6 +184,42 @@ static const struct schema_row top_rows[] = {
     {"sticky.key_file", &type_text, "", AT(sticky.key_file), .fixed = true,
      .help =
          "file with 32 bytes, or 64 hexadecimal digits, that the cookies of sticky routes are made with; \"\": a key of the process"},
+    {"fleet.store", &type_endpoint_list, NULL, AT(fleet.stores),
+     .help =
+         "Redis or Valkey servers, such as \"redis-a:6379\", that replicas share what must be one over all of them by; the first one that can be written to is used. Not with fleet.sentinel"},
+    {"fleet.sentinel.name", &type_text, "mymaster", AT(fleet.sentinel_name),
+     .help = "name of the primary that the sentinels watch"},
+    {"fleet.sentinel.addresses", &type_endpoint_list, NULL, AT(fleet.sentinels),
+     .help =
+         "Redis Sentinels, such as \"sentinel-a:26379\", that are asked for the primary's address before each connection"},
+    {"fleet.tls.enabled", &type_bool, "false", AT(fleet.tls.enabled),
+     .help = "speak TLS to the store and to sentinels"},
+    {"fleet.tls.server_name", &type_text, "", AT(fleet.tls.server_name),
+     .help =
+         "name in SNI, for which the certificate must be valid; \"\": the hostname of the address"},
+    {"fleet.tls.verify", &type_bool, "true", AT(fleet.tls.verify),
+     .help = "verify the certificate of the store and its name"},
+    {"fleet.tls.ca", &type_text, "", AT(fleet.tls.ca),
+     .help = "file with the CA of the store; \"\": the system's CA"},
+    {"fleet.tls.cert", &type_text, "", AT(fleet.tls.cert),
+     .help = "certificate that the store gets if it asks for one; \"\": none"},
+    {"fleet.tls.key", &type_text, "", AT(fleet.tls.key), .help = "private key of fleet.tls.cert"},
+    {"fleet.user", &type_text, "", AT(fleet.user),
+     .help = "user of the store's ACL; \"\": the default user"},
+    {"fleet.password_file", &type_text, "", AT(fleet.password_file),
+     .help = "file whose first line is the user's password; \"\": none is asked for"},
+    {"fleet.name", &type_text, "evenkeel", AT(fleet.name),
+     .help = "replicas with the same name in the same store are one fleet"},
+    {"fleet.key_file", &type_text, "", AT(fleet.key_file),
+     .help =
+         "file with 32 bytes, or 64 hexadecimal digits, the same at every replica, that encrypts what is kept in the store (AES-256-GCM)"},
+    {"fleet.ticket_keys", &type_bool, "true", AT(fleet.ticket_keys),
+     .help =
+         "replicas share the keys of TLS session tickets, so that clients resume at any of them; not with tls_tickets.keys"},
+    {"fleet.timeout", &type_duration, "1s", AT(fleet.timeout_ms), .min = 10 * MS, .max = MINUTE,
+     .help =
+         "longest time for which an answer of the store is waited for; no request waits for one"},
+
     {"readiness.sessions", &type_number, "0.5", AT(readiness.sessions_share), .min = 0, .max = 1,
      .help = "share of the usual TLS sessions that must be cached for the process to be ready"},
     {"readiness.pools", &type_number, "0.8", AT(readiness.pools_share), .min = 0, .max = 1,

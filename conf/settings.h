@@ -177,6 +177,21 @@ struct upstream_tls_settings {
     const char *ca, *cert, *key; /* "" is none / the system's */
 };
 
+/* What replicas share, and the store by which they do. */
+struct fleet_settings {
+    struct endpoint_settings *stores; /* none: this process is alone */
+    size_t store_count;
+    const char *sentinel_name; /* of the primary, with sentinels */
+    struct endpoint_settings *sentinels;
+    size_t sentinel_count;
+    struct upstream_tls_settings tls;
+    const char *user, *password_file; /* "": none */
+    const char *name;                 /* replicas of one name are one fleet */
+    const char *key_file;
+    uint64_t timeout_ms; /* of an answer of the store */
+    bool ticket_keys, warm_state, rates, operator_word;
+};
+
 #define POOL_WARM_AUTO_COUNT 2
 struct pool_settings {
     uint64_t warm_min_count;
@@ -426,6 +441,7 @@ struct resolver_settings {
 
 struct tls_ticket_settings {
     const char *keys; /* a file; "": keys of our own */
+    uint64_t rotate_ms;
 };
 
 struct tls_session_settings {
@@ -481,6 +497,7 @@ struct settings {
     struct tls_session_settings tls_sessions;
     struct tls_ticket_settings tls_tickets;
     struct sticky_key_settings sticky;
+    struct fleet_settings fleet;
     struct readiness_settings readiness;
     struct warm_state_settings warm_state;
     struct upgrade_settings upgrade;

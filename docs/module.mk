@@ -40,6 +40,7 @@ EXTRA_DIST += %D%/runbooks/latency.md
 EXTRA_DIST += %D%/runbooks/logs.md
 EXTRA_DIST += %D%/runbooks/memory.md
 EXTRA_DIST += %D%/runbooks/metrics.md
+EXTRA_DIST += %D%/runbooks/fleet.md
 EXTRA_DIST += %D%/runbooks/names.md
 EXTRA_DIST += %D%/runbooks/post-mortem.md
 EXTRA_DIST += %D%/runbooks/queues.md

@@ -133,6 +133,11 @@ struct session_cache *pools_sessions(struct pools *pools)
     return tls_clients_sessions(pools->tls);
 }
 
+struct tls_clients *pools_tls_clients(struct pools *pools)
+{
+    return pools->tls;
+}
+
 const char *endpoint_token(const struct endpoint *endpoint)
 {
     return endpoint->names.token;

@@ -290,5 +290,7 @@ void pools_log_tls_failures(struct pools *pools, uint64_t now_ms, pools_tls_fail
 /* The TLS sessions of all upstreams. */
 struct session_cache;
 struct session_cache *pools_sessions(struct pools *pools);
+/* Those who speak TLS, for whoever else speaks it on the control thread. */
+struct tls_clients *pools_tls_clients(struct pools *pools);
 
 #endif

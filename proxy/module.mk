@@ -7,6 +7,7 @@ include proxy/client/module.mk
 include proxy/exchange/module.mk
 include proxy/upstream/module.mk
 include proxy/edge/module.mk
+include proxy/fleet/module.mk
 include proxy/policy/module.mk
 include proxy/worker/module.mk
 include proxy/http2/module.mk

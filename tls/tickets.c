@@ -1,4 +1,4 @@
-/* Three keys and OpenSSL's callback. */
+/* A few keys and OpenSSL's callback. */
 #include "tls/tickets.h"
 
 #include <errno.h>
@@ -19,7 +19,10 @@
 #include "steady/fault.h"
 #include "tls/ticket_terms.h"
 
+/* Of a file, or of the process. */
 #define KEYS 3
+/* Shared ones, and the one that encrypted before. */
+#define KEYS_MOST (TLS_TICKETS_SHARED_MOST + 1)
 
 /* In the layout of a key file. */
 struct ticket_key {
@@ -30,10 +33,11 @@ struct ticket_key {
 
 struct tls_tickets {
     pthread_mutex_t lock;
-    struct ticket_key keys[KEYS]; /* newest first */
+    struct ticket_key keys[KEYS_MOST]; /* newest first */
     unsigned key_count;
+    unsigned sealing; /* index of the key that encrypts */
     uint64_t rotated_ms;
-    bool from_file;
+    bool from_file, shared;
 };
 
 struct tls_ticket_keys {
@@ -54,9 +58,8 @@ static void put_key(struct tls_tickets *tickets, const struct ticket_key *key, u
 {
     memmove(tickets->keys + 1, tickets->keys, (KEYS - 1) * sizeof *key);
     tickets->keys[0] = *key;
-    if (tickets->key_count < KEYS) {
-        tickets->key_count++;
-    }
+    tickets->key_count = tickets->key_count < KEYS ? tickets->key_count + 1 : KEYS;
+    tickets->sealing = 0;
     tickets->rotated_ms = now_ms;
 }
 
@@ -97,14 +100,77 @@ void tls_tickets_free(struct tls_tickets **tickets_pointer)
 }
 
 /* Without random numbers the old key stays in use. */
-void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms)
+void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t rotate_ms, uint64_t now_ms)
 {
     pthread_mutex_lock(&tickets->lock);
-    if (!tickets->from_file && now_ms - tickets->rotated_ms >= TLS_TICKETS_ROTATE_MS) {
+    if (!tickets->from_file && !tickets->shared && now_ms - tickets->rotated_ms >= rotate_ms) {
         (void)add_key(tickets, now_ms);
     }
     pthread_mutex_unlock(&tickets->lock);
 }
+
+/* ---- keys that are shared ---- */
+
+_Static_assert(sizeof(struct ticket_key) == TLS_TICKET_KEY_BYTES, "the layout of a key file");
+
+bool tls_ticket_key_make(uint8_t ret_key[TLS_TICKET_KEY_BYTES])
+{
+    return RAND_bytes(ret_key, TLS_TICKET_KEY_BYTES) == 1;
+}
+
+void tls_tickets_sealing_key(struct tls_tickets *tickets, uint8_t ret_key[TLS_TICKET_KEY_BYTES])
+{
+    pthread_mutex_lock(&tickets->lock);
+    memcpy(ret_key, &tickets->keys[tickets->sealing], TLS_TICKET_KEY_BYTES);
+    pthread_mutex_unlock(&tickets->lock);
+}
+
+/* What encrypted before, or what has been kept of that since, is kept behind the shared keys unless it is one of them. */
+static void put_shared(struct tls_tickets *tickets, const uint8_t *keys, size_t count,
+                       size_t sealing)
+{
+    unsigned kept = tickets->shared ? tickets->key_count - 1 : tickets->sealing;
+    struct ticket_key before = tickets->keys[kept];
+    memcpy(tickets->keys, keys, count * sizeof tickets->keys[0]);
+    bool among = false;
+    for (size_t i = 0; i < count; i++) {
+        among = among || CRYPTO_memcmp(&tickets->keys[i], &before, sizeof before) == 0;
+    }
+    tickets->key_count = (unsigned)count;
+    if (!among) {
+        tickets->keys[tickets->key_count++] = before;
+    }
+    tickets->sealing = (unsigned)sealing;
+    OPENSSL_cleanse(&before, sizeof before);
+}
+
+void tls_tickets_share(struct tls_tickets *tickets, const uint8_t *keys, size_t count,
+                       size_t sealing)
+{
+    pthread_mutex_lock(&tickets->lock);
+    if (!tickets->from_file && sealing < count && count <= TLS_TICKETS_SHARED_MOST) {
+        put_shared(tickets, keys, count, sealing);
+        tickets->shared = true;
+    }
+    pthread_mutex_unlock(&tickets->lock);
+}
+
+void tls_tickets_unshare(struct tls_tickets *tickets, uint64_t now_ms)
+{
+    pthread_mutex_lock(&tickets->lock);
+    if (tickets->shared) {
+        tickets->shared = false;
+        memmove(tickets->keys, tickets->keys + tickets->sealing,
+                (tickets->key_count - tickets->sealing) * sizeof tickets->keys[0]);
+        tickets->key_count -= tickets->sealing;
+        tickets->key_count = tickets->key_count < KEYS ? tickets->key_count : KEYS;
+        tickets->sealing = 0;
+        tickets->rotated_ms = now_ms;
+    }
+    pthread_mutex_unlock(&tickets->lock);
+}
+
+/* ---- keys of a file ---- */
 
 static enum tls_tickets_result read_keys(const char *path, struct tls_ticket_keys *keys)
 {
@@ -169,6 +235,8 @@ void tls_tickets_follow(struct tls_tickets *tickets, const struct tls_ticket_key
     if (keys->from_file) {
         memcpy(tickets->keys, keys->keys, keys->count * sizeof keys->keys[0]);
         tickets->key_count = keys->count;
+        tickets->sealing = 0;
+        tickets->shared = false;
     } else if (tickets->from_file) {
         put_key(tickets, &keys->keys[0], now_ms);
     }
@@ -181,7 +249,8 @@ void tls_tickets_save(struct tls_tickets *tickets, uint64_t now_ms, struct pack 
     pthread_mutex_lock(&tickets->lock);
     if (!tickets->from_file) {
         pack_u64(pack, now_ms - tickets->rotated_ms);
-        for (unsigned i = 0; i < tickets->key_count; i++) {
+        for (unsigned i = tickets->sealing; i < tickets->key_count && i < tickets->sealing + KEYS;
+             i++) {
             pack_raw(pack, &tickets->keys[i], sizeof tickets->keys[i]);
         }
     }
@@ -201,8 +270,8 @@ size_t tls_tickets_restore(struct tls_tickets *tickets, struct unpack *unpack, u
     if (own) {
         memcpy(tickets->keys, unpack_raw(unpack, unpack->left), count * sizeof(struct ticket_key));
         tickets->key_count = count;
-        tickets->rotated_ms =
-            now_ms - (age_ms < TLS_TICKETS_ROTATE_MS ? age_ms : TLS_TICKETS_ROTATE_MS);
+        tickets->sealing = 0;
+        tickets->rotated_ms = now_ms - (age_ms < now_ms ? age_ms : now_ms);
     }
     pthread_mutex_unlock(&tickets->lock);
     return own ? count : 0;
@@ -215,10 +284,11 @@ static bool find_key(struct tls_tickets *tickets, const unsigned char *name,
     bool found = false;
     pthread_mutex_lock(&tickets->lock);
     for (unsigned i = 0; i < tickets->key_count && !found; i++) {
-        found = name == NULL || memcmp(tickets->keys[i].name, name, sizeof ret_key->name) == 0;
+        found = name == NULL ? i == tickets->sealing
+                             : memcmp(tickets->keys[i].name, name, sizeof ret_key->name) == 0;
         if (found) {
             *ret_key = tickets->keys[i];
-            *ret_newest = i == 0;
+            *ret_newest = i <= tickets->sealing;
         }
     }
     pthread_mutex_unlock(&tickets->lock);

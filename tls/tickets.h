@@ -1,7 +1,7 @@
 /*
  * Ticket keys of the listeners: they encrypt the sessions that clients keep, so that Evenkeel keeps none.
  *
- * Owns: three keys: the newest encrypts, all decrypt. One set for the process, over reloads, so that sessions outlive
+ * Owns: a few keys: one encrypts, the newest but for keys that are shared, and all decrypt. One set for the process, over reloads, so that sessions outlive
  * them. Thread: any; a short lock. Time base: milliseconds, monotonic, given by the caller. Errors: enum
  * tls_tickets_result. Spec: RFC 5077 4 and 5.5, RFC 8446 4.6.1 and C.4.
  *
@@ -11,14 +11,17 @@
 #ifndef EVENKEEL_TLS_TICKETS_H
 #define EVENKEEL_TLS_TICKETS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "steady/enum_names.h"
 #include "steady/pack.h"
 
-/* How long a key encrypts; it decrypts for twice as long after that. */
-#define TLS_TICKETS_ROTATE_MS (8u * 3600 * 1000)
+/* Bytes of a key, as files and stores have it. */
+#define TLS_TICKET_KEY_BYTES 80
+/* Keys that several processes share by a store. */
+#define TLS_TICKETS_SHARED_MOST 4
 /* Longest life of a ticket. */
 #define TLS_TICKETS_LIFETIME_S (2u * 8 * 3600)
 
@@ -39,8 +42,19 @@ struct tls_tickets *tls_tickets_create(uint64_t now_ms);
 /* To be called after all contexts that use it are freed. NULL is fine. */
 void tls_tickets_free(struct tls_tickets **tickets);
 
-/* To be called now and then: makes a new key when it is time, unless the keys come from a file. */
-void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t now_ms);
+/* To be called now and then: makes a new key when the newest is rotate_ms old, unless the keys come from a file or are shared. A key
+   decrypts for twice as long after it has encrypted. */
+void tls_tickets_rotate(struct tls_tickets *tickets, uint64_t rotate_ms, uint64_t now_ms);
+/* Uses these keys, at most TLS_TICKETS_SHARED_MOST, of which the one with the number `sealing` encrypts; those before it will. What
+   encrypted until now goes on decrypting. Not while keys come from a file. */
+void tls_tickets_share(struct tls_tickets *tickets, const uint8_t *keys, size_t count,
+                       size_t sealing);
+/* The keys are no longer shared: the one that encrypts is of the process from now on. */
+void tls_tickets_unshare(struct tls_tickets *tickets, uint64_t now_ms);
+/* The key that encrypts. */
+void tls_tickets_sealing_key(struct tls_tickets *tickets, uint8_t ret_key[TLS_TICKET_KEY_BYTES]);
+/* A new key. False: no random numbers. */
+__attribute__((warn_unused_result)) bool tls_ticket_key_make(uint8_t ret_key[TLS_TICKET_KEY_BYTES]);
 /* Keys that were read and are not in use yet. */
 struct tls_ticket_keys;
 /* Reads the keys of the file, of which the first encrypts. Each has 16 bytes of name, 32 for HMAC, 32 for AES, as in

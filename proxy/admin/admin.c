@@ -19,6 +19,7 @@
 #include "proxy/admin/admin_socket.h"
 #include "proxy/admin/admin_token.h"
 #include "proxy/admin/drift_view.h"
+#include "proxy/admin/fleet_view.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/admin/snapshot.h"
 #include "proxy/admin/status.h"
@@ -91,6 +92,7 @@ static const struct admin_route {
     {"/status", "application/json", NULL, NULL, NULL, status_page, NULL},
     {"/resources", "application/json", NULL, NULL, NULL, resources_page, NULL},
     {"/drift", "application/json", NULL, NULL, NULL, drift_page, NULL},
+    {"/fleet", "application/json", fleet_view_write, NULL, NULL, NULL, NULL},
     {"/upstreams", "application/json", NULL, NULL, NULL, upstreams_page, NULL},
     {"/reload", "application/json", NULL, NULL, NULL, NULL, act_reload},
     {"/snapshot", "application/json", NULL, NULL, NULL, NULL, act_snapshot},

@@ -8,6 +8,7 @@
 #include "proxy/admin/metric.h"
 #include "proxy/admin/readiness.h"
 #include "proxy/admin/resources.h"
+#include "proxy/fleet/store.h"
 #include "proxy/http/reasons.h"
 #include "proxy/http2/h2_abuse.h"
 #include "proxy/log/log.h"
@@ -35,6 +36,8 @@ static const char *const handshake_kinds[] = {"full", "resumed"};
 static const char *const h2_abuses[] = {ENUM_NAMES(H2_ABUSES)};
 static const char *const tls_failures[] = {ENUM_NAMES(TLS_FAILURES)};
 static const char *const breaker_states[] = {ENUM_NAMES(BREAKER_STATES)};
+static const char *const store_states[] = {ENUM_NAMES(STORE_STATES)};
+static const char *const store_faults[] = {ENUM_NAMES(STORE_FAULTS)};
 static const char *const verdicts[] = {ENUM_NAMES(RETRY_VERDICTS)};
 static const char *const name_types[] = {"host", "service"};
 static const char *const dns_types[] = {ENUM_NAMES(DNS_TYPES)};

@@ -10,6 +10,7 @@ libproxy_a_SOURCES += \
 	%D%/admin_token.c %D%/admin_token.h \
 	%D%/drift_book.c %D%/drift_book.h \
 	%D%/drift_view.c %D%/drift_view.h \
+	%D%/fleet_view.c %D%/fleet_view.h \
 	%D%/json.c %D%/json.h \
 	%D%/maintenance_view.c %D%/maintenance_view.h \
 	%D%/metric.h \
@@ -18,6 +19,7 @@ libproxy_a_SOURCES += \
 	%D%/metrics.c %D%/metrics.h \
 	%D%/metrics_drift.c \
 	%D%/metrics_endpoint.c \
+	%D%/metrics_fleet.c \
 	%D%/metrics_http2.c \
 	%D%/metrics_listener.c \
 	%D%/metrics_name.c \

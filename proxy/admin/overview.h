@@ -43,6 +43,7 @@ struct tls_files_figures {
 
 struct maintenance;
 struct drift_book;
+struct fleet;
 struct resolver;
 struct upstream_set;
 struct tls_server;
@@ -78,6 +79,7 @@ struct overview {
     size_t route_count;
     struct bound_registry *registry;
     const struct drift_book *drift; /* NULL: nothing is watched */
+    const struct fleet *fleet;
     struct pools *pools;
     const struct resolver *resolver;
     uint64_t name_adoptions; /* sets adopted because addresses of names changed */

@@ -15,6 +15,8 @@
 
 #include "pool/health.h"
 #include "proxy/control/control_state.h"
+#include "proxy/control/fleet_start.h"
+#include "proxy/control/hashing.h"
 #include "proxy/control/maintenance_watch.h"
 #include "proxy/control/names.h"
 #include "proxy/control/pid_file.h"
@@ -62,9 +64,8 @@
 #define FILE_LANE_THREADS_LIMIT 4
 /* A disk that hangs does not hold the end of the process up. */
 #define FILE_STOP_MS 200
-/* Hashes of passwords that wait or run, in all and of the clients of a lane: at a tenth of a second each they wait for seconds. */
+/* Hashes of passwords that wait or run: at a tenth of a second each they wait for seconds. */
 #define PASSWORD_CHECKS 128
-#define PASSWORD_LANE_CHECKS 16
 /* At the end, how long to wait for hashes that run. */
 #define HASHING_STOP_MS 5000
 #define HOUSEKEEPING_MS 250
@@ -170,29 +171,13 @@ static void control_on_health(const struct health_change *change, void *owner)
     }
 }
 
-/* Threads for hashes of passwords: all clients of a lane may use them while no others do. */
-static bool control_start_hashing(struct control *control)
-{
-    unsigned threads = control->generations.settings->worker_count;
-    const struct task_pool_env env = {.thread_name = "passwords",
-                                      .tasks = &control->limits.shared.password_checks,
-                                      .thread_limit = threads,
-                                      .lane_thread_limit = threads,
-                                      .lane_task_limit = PASSWORD_LANE_CHECKS};
-    control->workers.hashing = task_pool_create(&env);
-    if (control->workers.hashing == NULL) {
-        log_error(control->log, "start: no memory");
-    }
-    return control->workers.hashing != NULL;
-}
-
 static bool control_start_workers(struct control *control)
 {
     control->workers.count = control->generations.settings->worker_count;
     control->workers.threads = calloc(control->workers.count, sizeof *control->workers.threads);
     control->workers.stats = calloc(control->workers.count, sizeof *control->workers.stats);
     control->routes.leftovers = admission_leftovers_create(&control->limits.registry);
-    control->tickets = tls_tickets_create(control_now_ms());
+    control->replica.tickets = tls_tickets_create(control_now_ms());
     const struct task_pool_env files = {"files",
                                         &control->limits.shared.file_tasks,
                                         FILE_THREADS_LIMIT,
@@ -209,13 +194,13 @@ static bool control_start_workers(struct control *control)
     const struct health_env health = {control->loop.base, control->loop.mailbox, control_on_health,
                                       control, control->probe.scratch};
     if (control->workers.threads == NULL || control->workers.stats == NULL ||
-        control->workers.files == NULL || control->pools == NULL || control->tickets == NULL ||
-        control->routes.leftovers == NULL || control->probe.scratch == NULL ||
-        !pools_start_health(control->pools, &health)) {
+        control->workers.files == NULL || control->pools == NULL ||
+        control->replica.tickets == NULL || control->routes.leftovers == NULL ||
+        control->probe.scratch == NULL || !pools_start_health(control->pools, &health)) {
         log_error(control->log, "start: no memory");
         return false;
     }
-    if (!sticky_key_begin(control)) {
+    if (!sticky_key_begin(control) || !fleet_start(control)) {
         return false;
     }
     pools_set_http2(control->pools, &h2_connection_protocol);
@@ -283,6 +268,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .tls_files = &control->reloads.tls_files,
         .registry = &control->limits.registry,
         .drift = control->limits.drift.book,
+        .fleet = control->replica.fleet,
         .pools = control->pools,
         .resolver = control->names.resolver,
         .name_adoptions = control->names.adoptions,
@@ -424,7 +410,7 @@ static bool control_start_everything(struct control *control)
     control->generations.maintenance.words = maintenance_create();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!logging || control->generations.maintenance.words == NULL ||
-        !control_start_loop(control) || !control_start_hashing(control) ||
+        !control_start_loop(control) || !hashing_start(control) ||
         !control_start_workers(control) || !warm_open(control) || !names_start(control) ||
         !control_start_admin(control) || !names_await_first(control) || !reload_first(control)) {
         return false;
@@ -505,6 +491,7 @@ static void control_stop(struct control *control)
     heartbeat_free(control);
     drain_free(control);
     readiness_watch_free(control);
+    fleet_free(&control->replica.fleet);
     drift_watch_free(control);
     warm_free(control);
     admin_free(&control->admin);
@@ -514,7 +501,7 @@ static void control_stop(struct control *control)
     pools_free(&control->pools);
     tls_scratch_free(&control->probe.scratch);
     buf_pool_free(control->probe.bufs);
-    tls_tickets_free(&control->tickets);
+    tls_tickets_free(&control->replica.tickets);
     if (control->program.pid_path != NULL) {
         pid_file_remove(control->program.pid_path);
         free(control->program.pid_path);
@@ -590,7 +577,9 @@ static void control_on_housekeeping(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     loop_clock_expire(&control->probe.clock);
-    tls_tickets_rotate(control->tickets, control_now_ms());
+    fleet_housekeeping(control->replica.fleet, control_now_ms());
+    tls_tickets_rotate(control->replica.tickets,
+                       control->generations.settings->tls_tickets.rotate_ms, control_now_ms());
     upstream_tls_housekeeping(control);
     reload_housekeeping(control);
     maintenance_watch_housekeeping(control);

@@ -29,6 +29,7 @@
 #include "proxy/control/upgrade.h"
 #include "proxy/control/warm.h"
 #include "proxy/control/worker_thread.h"
+#include "proxy/fleet/fleet.h"
 #include "proxy/log/log.h"
 #include "proxy/policy/maintenance.h"
 #include "proxy/policy/policy.h"
@@ -127,6 +128,13 @@ struct control_probe {
     struct tls_scratch *scratch;
 };
 
+/* What replicas may have in common. */
+struct control_replica {
+    struct fleet *fleet;
+    struct tls_tickets *tickets; /* for all listeners with TLS */
+    struct rng rng;
+};
+
 struct control {
     struct control_loop loop;
     struct signals signals;
@@ -141,7 +149,7 @@ struct control {
     struct admin *admin;
     struct pools *pools;
     struct policy_env policy;
-    struct tls_tickets *tickets; /* for all listeners with TLS */
+    struct control_replica replica;
     struct listener_list listeners;
     struct route_book routes;
     struct inherited inherited;

@@ -165,7 +165,10 @@ static void drain_enter(struct control *control, enum drain_stage stage)
     drain->stage = stage;
     drain_log(control);
     switch (stage) {
-    case DRAIN_CLOSING: drain_close(control); break;
+    case DRAIN_CLOSING:
+        fleet_leave(control->replica.fleet);
+        drain_close(control);
+        break;
     case DRAIN_RUSHING: drain_end_tunnels(control); break;
     case DRAIN_CUTTING:
         log_warn(control->log, "drain: drain.grace is over: the remaining exchanges are cut off");

@@ -8,6 +8,7 @@
 
 #include "proxy/control/control_state.h"
 #include "proxy/control/tls_watch.h"
+#include "proxy/fleet/fleet.h"
 #include "proxy/policy/admission.h"
 #include "steady/fds.h"
 #include "tls/server.h"
@@ -282,6 +283,13 @@ static bool generation_add_ticket_keys(struct generation *generation, char *why,
     return loaded == TLS_TICKETS_OK;
 }
 
+static bool generation_add_fleet(struct control *control, struct generation *generation, char *why,
+                                 size_t why_bytes)
+{
+    return fleet_access_load(pools_tls_clients(control->pools), &generation->settings->fleet,
+                             &generation->fleet, why, why_bytes);
+}
+
 /* Before the files are read: a change from then on is seen. */
 static bool generation_add_watch(struct control *control, struct generation *generation, char *why,
                                  size_t why_bytes)
@@ -302,7 +310,8 @@ static bool generation_add_tls(struct control *control, struct generation *gener
     const struct generation *now = control->generations.present;
     bool same = now != NULL && now->settings == settings;
     if (!same && (!generation_add_watch(control, generation, why, why_bytes) ||
-                  !generation_add_ticket_keys(generation, why, why_bytes))) {
+                  !generation_add_ticket_keys(generation, why, why_bytes) ||
+                  !generation_add_fleet(control, generation, why, why_bytes))) {
         return false;
     }
     generation->tls = calloc(settings->listener_count + 1, sizeof(struct tls_server *));
@@ -317,8 +326,8 @@ static bool generation_add_tls(struct control *control, struct generation *gener
             struct tls_server *fresh = tls_watch_fresh(control->generations.watch, i);
             generation->tls[i] = tls_server_get(fresh != NULL ? fresh : now->tls[i]);
         } else if (listener->tls.enabled &&
-                   tls_server_create(&listener->tls, control->tickets, &generation->tls[i], cause,
-                                     sizeof cause) != TLS_SERVER_OK) {
+                   tls_server_create(&listener->tls, control->replica.tickets, &generation->tls[i],
+                                     cause, sizeof cause) != TLS_SERVER_OK) {
             snprintf(why, why_bytes, "listeners.%s.%s", listener->name, cause);
             return false;
         }
@@ -373,6 +382,7 @@ void generation_free(struct control *control, struct generation **generation_poi
     }
     free(generation->tls);
     tls_ticket_keys_free(&generation->ticket_keys);
+    fleet_access_free(&generation->fleet);
     tls_watch_free(&generation->watch);
     settings_put(&generation->settings);
     generation_free_routes(control, generation, route_count);

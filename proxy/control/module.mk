@@ -5,7 +5,9 @@ libproxy_a_SOURCES += \
 	%D%/demo.c %D%/demo.h \
 	%D%/drain.c %D%/drain.h \
 	%D%/drift_watch.c %D%/drift_watch.h \
+	%D%/fleet_start.c %D%/fleet_start.h \
 	%D%/generation_build.c %D%/generation_build.h \
+	%D%/hashing.c %D%/hashing.h \
 	%D%/heartbeat.c %D%/heartbeat.h \
 	%D%/maintenance_watch.c %D%/maintenance_watch.h \
 	%D%/names.c %D%/names.h \

@@ -43,16 +43,17 @@ static void reload_follow_keys(struct control *control)
 {
     struct generation *generation = control->generations.present;
     if (generation->ticket_keys != NULL) {
-        tls_tickets_follow(control->tickets, generation->ticket_keys, control_now_ms());
+        tls_tickets_follow(control->replica.tickets, generation->ticket_keys, control_now_ms());
         tls_ticket_keys_free(&generation->ticket_keys);
     }
 }
 
-/* The files of other settings are watched. */
+/* The files of other settings are watched, and their store is the fleet's. */
 static void reload_follow_files(struct control *control)
 {
     struct generation *generation = control->generations.present;
     if (generation->watch != NULL) {
+        fleet_follow(control->replica.fleet, generation->settings, &generation->fleet);
         tls_watch_free(&control->generations.watch);
         control->generations.watch = generation->watch;
         generation->watch = NULL;

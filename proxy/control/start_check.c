@@ -11,6 +11,7 @@
 
 #include "proxy/client/listener.h"
 #include "proxy/control/user.h"
+#include "proxy/fleet/fleet.h"
 #include "tls/client.h"
 #include "tls/client_index.h"
 #include "tls/seal.h"
@@ -145,6 +146,16 @@ static void check_ticket_keys(struct start_check *check)
     tls_ticket_keys_free(&keys);
 }
 
+static void check_fleet_files(struct start_check *check)
+{
+    struct fleet_access *access = NULL;
+    char why[512];
+    if (!fleet_access_load(NULL, &check->settings->fleet, &access, why, sizeof why)) {
+        found(check, SETTINGS_ERROR, "%s", why);
+    }
+    fleet_access_free(&access);
+}
+
 static void check_key_file(struct start_check *check, const char *name, const char *path)
 {
     struct seal_key key;
@@ -203,10 +214,10 @@ static void check_files(struct start_check *check)
 
 /* What a reload reads again comes first. */
 static void (*const checks[])(struct start_check *check) = {
-    check_listener_tls, check_upstream_tls, check_ticket_keys, check_key_files,
-    check_tokens,       check_user,         check_addresses,   check_files,
+    check_listener_tls, check_upstream_tls, check_ticket_keys, check_key_files, check_tokens,
+    check_fleet_files,  check_user,         check_addresses,   check_files,
 };
-#define CHECKS_OF_RELOADS 5
+#define CHECKS_OF_RELOADS 6
 
 bool start_check(const struct settings *settings, start_finding_fn *say, void *owner)
 {

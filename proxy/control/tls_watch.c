@@ -270,7 +270,7 @@ static void read_listener(struct control *control, struct tls_use *use)
     const struct listener_settings *listener = &watch->settings->listeners[use->listener_number];
     char why[448];
     tls_server_put(fresh);
-    if (tls_server_create(&listener->tls, control->tickets, fresh, why, sizeof why) !=
+    if (tls_server_create(&listener->tls, control->replica.tickets, fresh, why, sizeof why) !=
         TLS_SERVER_OK) {
         use_failed(control, use, why);
         return;

@@ -58,12 +58,12 @@ static size_t restore_sessions(struct control *control, struct unpack *unpack)
 
 static void save_tickets(struct control *control, struct pack *pack)
 {
-    tls_tickets_save(control->tickets, control_now_ms(), pack);
+    tls_tickets_save(control->replica.tickets, control_now_ms(), pack);
 }
 
 static size_t restore_tickets(struct control *control, struct unpack *unpack)
 {
-    return tls_tickets_restore(control->tickets, unpack, control_now_ms());
+    return tls_tickets_restore(control->replica.tickets, unpack, control_now_ms());
 }
 
 static void save_breakers(struct control *control, struct pack *pack)

@@ -21,6 +21,7 @@
 struct listener;
 struct path_regex_scratch;
 struct tls_server;
+struct fleet_access;
 struct tls_ticket_keys;
 struct tls_watch;
 
@@ -35,6 +36,7 @@ struct generation {
     struct listener **listeners;
     size_t address_count;
     struct tls_server **tls;             /* same order as settings->listeners; NULL: no TLS */
+    struct fleet_access *fleet;          /* until it serves; NULL: no fleet */
     struct tls_ticket_keys *ticket_keys; /* until it serves; NULL: as they are */
     struct tls_watch *watch;             /* of the files of TLS; likewise (control thread) */
     size_t probe_path_bytes;             /* of readiness.listener_path; 0: none */

@@ -28,6 +28,7 @@ scenario_tests = \
 	%D%/failures.py \
 	%D%/files.py \
 	%D%/files_disk.py \
+	%D%/fleet.py \
 	%D%/forwarding.py \
 	%D%/framing.py \
 	%D%/grpc_calls.py \
@@ -136,6 +137,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/programs.py \
 	%D%/harness/proxy.py \
 	%D%/harness/recipe.py \
+	%D%/harness/redis_store.py \
 	%D%/harness/settings.py \
 	%D%/harness/tap.py \
 	%D%/harness/verdict.py \

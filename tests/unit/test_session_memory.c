@@ -5,6 +5,7 @@
 #include "tls/tickets.h"
 
 #define HINT_S 7200
+#define ROTATE_MS (8u * 3600 * 1000)
 #define FOREVER_MS (UINT64_MAX / 2)
 
 static const struct session_limits limits = {
@@ -110,10 +111,10 @@ static void ticket_keys_go_over_whole_or_not_at_all(void **state)
     struct unpack unpack;
     assert_non_null(old);
     assert_non_null(fresh);
-    tls_tickets_rotate(old, 1000 + TLS_TICKETS_ROTATE_MS);
+    tls_tickets_rotate(old, ROTATE_MS, 1000 + ROTATE_MS);
     pack_init(&first, 4096);
     pack_init(&second, 4096);
-    tls_tickets_save(old, 1500 + TLS_TICKETS_ROTATE_MS, &first);
+    tls_tickets_save(old, 1500 + ROTATE_MS, &first);
     assert_int_equal(first.length, 8 + 2 * 80);
     for (size_t length = 0; length < first.length; length++) {
         unpack_init(&unpack, first.bytes, length);

@@ -26,6 +26,7 @@ from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, WsgiOr
 from .process import ESTABLISHED, LISTENING, MemoryWatch, Process, stopped_thread
 from .processor import Stopwatch
 from .proxy import SANITIZED, THE_PROXY, NginxProxy, program, run_program, start_proxy
+from .redis_store import RedisStore
 from .settings import Address, merge, render
 from .tap import run, scenario
 from .verdict import Failed, Skipped, check, check_equal, eventually, full_scale, once_of, patient, promptly, scaled

@@ -1,0 +1,16 @@
+/*
+ * The fleet of the process: alone until its settings say otherwise.
+ *
+ * Owns nothing: the fleet is in struct control. Thread: control. Errors: false, and a line in the log.
+ */
+#ifndef EVENKEEL_PROXY_CONTROL_FLEET_START_H
+#define EVENKEEL_PROXY_CONTROL_FLEET_START_H
+
+#include <stdbool.h>
+
+struct control;
+
+/* Once there are pools and ticket keys, before the first generation. */
+__attribute__((warn_unused_result)) bool fleet_start(struct control *control);
+
+#endif

@@ -1,0 +1,195 @@
+/* Whether there is a fleet, and what is done when. */
+#include "proxy/fleet/fleet.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proxy/fleet/fleet_state.h"
+
+/* Foreign values are told of at most once in this time. */
+#define REFUSED_TELL_MS 60000
+
+struct fleet_access {
+    struct store_access *store;
+    struct seal_key key;
+};
+
+static uint64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* ---- what the parts share ---- */
+
+void fleet_key(const struct fleet *fleet, const char *what, char key[FLEET_KEY_BYTES])
+{
+    snprintf(key, FLEET_KEY_BYTES, "evenkeel:%s:{%s}:%s", FLEET_VERSION,
+             fleet->settings->fleet.name, what);
+}
+
+void fleet_note_time(struct fleet *fleet, uint64_t store_ms)
+{
+    fleet->store_ms = store_ms;
+    fleet->seen_ms = monotonic_ms();
+}
+
+uint64_t fleet_store_ms(const struct fleet *fleet)
+{
+    return fleet->store_ms + (monotonic_ms() - fleet->seen_ms);
+}
+
+void fleet_note_refused(struct fleet *fleet, size_t count, const char *what)
+{
+    uint64_t now_ms = monotonic_ms();
+    fleet->refused_count += count;
+    if (count == 0 ||
+        (fleet->refused_told_ms != 0 && now_ms - fleet->refused_told_ms < REFUSED_TELL_MS)) {
+        return;
+    }
+    fleet->refused_told_ms = now_ms;
+    log_warn(
+        fleet->env.log,
+        "fleet: %s is refused: it was sealed with another key_file, or has been changed in the "
+        "store",
+        what);
+}
+
+/* ---- access ---- */
+
+void fleet_access_free(struct fleet_access **access)
+{
+    if (*access != NULL) {
+        store_access_free(&(*access)->store);
+        seal_key_forget(&(*access)->key);
+        free(*access);
+    }
+    *access = NULL;
+}
+
+static bool load_key(const char *path, struct seal_key *key, char *why, size_t why_bytes)
+{
+    enum seal_result result = seal_key_load(path, key);
+    if (result != SEAL_OK) {
+        snprintf(why, why_bytes, "fleet.key_file %s: %s", path,
+                 result == SEAL_KEY_UNREADABLE ? strerror(errno) : seal_result_name(result));
+    }
+    return result == SEAL_OK;
+}
+
+bool fleet_access_load(struct tls_clients *tls, const struct fleet_settings *settings,
+                       struct fleet_access **ret_access, char *why, size_t why_bytes)
+{
+    *ret_access = NULL;
+    if (settings->store_count + settings->sentinel_count == 0) {
+        return true;
+    }
+    struct fleet_access *access = calloc(1, sizeof *access);
+    if (access == NULL) {
+        snprintf(why, why_bytes, "fleet: no memory");
+        return false;
+    }
+    if (!load_key(settings->key_file, &access->key, why, why_bytes) ||
+        !store_access_load(tls, settings, &access->store, why, why_bytes)) {
+        fleet_access_free(&access);
+        return false;
+    }
+    *ret_access = access;
+    return true;
+}
+
+/* ---- its life ---- */
+
+static void on_ready(void *owner)
+{
+    struct fleet *fleet = owner;
+    fleet->members.beat_ms = 0;
+    fleet_housekeeping(fleet, monotonic_ms());
+}
+
+struct fleet *fleet_create(const struct fleet_env *env)
+{
+    struct fleet *fleet = calloc(1, sizeof *fleet);
+    if (fleet == NULL) {
+        return NULL;
+    }
+    fleet->env = *env;
+    fleet->env.store.on_ready = on_ready;
+    fleet->env.store.owner = fleet;
+    snprintf(fleet->id, sizeof fleet->id, "%016" PRIx64, rng_next(env->store.rng));
+    fleet->store = store_create(&fleet->env.store);
+    if (fleet->store == NULL) {
+        free(fleet);
+        return NULL;
+    }
+    return fleet;
+}
+
+static void forget(struct fleet *fleet)
+{
+    seal_key_forget(&fleet->key);
+    if (fleet->settings != NULL) {
+        settings_put(&fleet->settings);
+    }
+    fleet->members = (struct members){.count = 0};
+}
+
+void fleet_free(struct fleet **fleet)
+{
+    if (*fleet != NULL) {
+        store_free(&(*fleet)->store);
+        forget(*fleet);
+        free(*fleet);
+    }
+    *fleet = NULL;
+}
+
+void fleet_follow(struct fleet *fleet, struct settings *settings, struct fleet_access **access)
+{
+    store_follow(fleet->store, NULL, NULL);
+    forget(fleet);
+    ticket_keys_forget(fleet, monotonic_ms());
+    if (*access == NULL) {
+        return;
+    }
+    fleet->settings = settings_get(settings);
+    fleet->key = (*access)->key;
+    store_follow(fleet->store, settings, &(*access)->store);
+    fleet_access_free(access);
+}
+
+void fleet_housekeeping(struct fleet *fleet, uint64_t now_ms)
+{
+    if (fleet->settings == NULL) {
+        return;
+    }
+    store_housekeeping(fleet->store);
+    members_housekeeping(fleet, now_ms);
+    ticket_keys_housekeeping(fleet, now_ms);
+}
+
+void fleet_leave(struct fleet *fleet)
+{
+    if (fleet->settings != NULL) {
+        members_leave(fleet);
+    }
+}
+
+void fleet_figures(const struct fleet *fleet, struct fleet_figures *ret_figures)
+{
+    *ret_figures = (struct fleet_figures){
+        .on = fleet->settings != NULL,
+        .name = fleet->settings != NULL ? fleet->settings->fleet.name : "",
+        .id = fleet->id,
+        .members = fleet->members.list,
+        .member_count = fleet->members.count,
+        .seen_ago_ms = fleet->seen_ms != 0 ? monotonic_ms() - fleet->seen_ms : UINT64_MAX,
+        .refused_count = fleet->refused_count,
+    };
+    store_figures(fleet->store, &ret_figures->store);
+}

@@ -1,0 +1,74 @@
+/*
+ * A fleet: replicas of one configuration that act as one by what they keep in a store (DESIGN 12).
+ *
+ * Owns: the store's connection, the fleet's key, what was read from the store. Thread: control; no request ever waits for it. Time
+ * base: CLOCK_MONOTONIC, ms, but for the store's clock, which several replicas compare by. Errors: the figures, and lines in the log.
+ *
+ * Keys in the store: "evenkeel:VERSION:{NAME}:WHAT". Everything in them is sealed (sealed.h), so that whoever can only write
+ * the store can take the fleet's common things away, and no more.
+ */
+#ifndef EVENKEEL_PROXY_FLEET_FLEET_H
+#define EVENKEEL_PROXY_FLEET_FLEET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/fleet/store.h"
+
+/* Replicas of which details are known; there may be more. */
+#define FLEET_MEMBERS_MOST 128
+#define FLEET_ID_BYTES 17
+
+struct fleet;
+
+struct fleet_env {
+    struct store_env store; /* on_ready and owner are the fleet's own */
+    struct log *log;
+    struct tls_tickets *tickets; /* of listeners */
+    const char *version;
+    uint64_t started_wall_ms;
+};
+
+/* NULL: no memory, or no random numbers. It is alone. */
+struct fleet *fleet_create(const struct fleet_env *env);
+/* NULL is fine. */
+void fleet_free(struct fleet **fleet);
+
+/* What settings need, read from files. */
+struct fleet_access;
+/* False: `why` names key, file and cause. Settings without a store give NULL. */
+__attribute__((warn_unused_result)) bool fleet_access_load(struct tls_clients *tls,
+                                                           const struct fleet_settings *settings,
+                                                           struct fleet_access **ret_access,
+                                                           char *why, size_t why_bytes);
+/* NULL is fine. */
+void fleet_access_free(struct fleet_access **access);
+/* Follows the settings from now on; takes *access over. Settings that say the same of the fleet change nothing. */
+void fleet_follow(struct fleet *fleet, struct settings *settings, struct fleet_access **access);
+
+/* To be called a few times a second. */
+void fleet_housekeeping(struct fleet *fleet, uint64_t now_ms);
+/* This process ends: others need not wait until it is missed. */
+void fleet_leave(struct fleet *fleet);
+
+/* One replica that is alive. */
+struct fleet_member {
+    char id[FLEET_ID_BYTES], host[64], version[32];
+    uint32_t pid;
+    uint64_t started_wall_ms;
+    bool self;
+};
+
+struct fleet_figures {
+    bool on; /* there is a store */
+    const char *name, *id;
+    struct store_figures store;
+    const struct fleet_member *members; /* seen last */
+    size_t member_count;
+    uint64_t seen_ago_ms;   /* since the store last answered a beat; UINT64_MAX: never */
+    uint64_t refused_count; /* values that were not sealed by this fleet's key */
+};
+void fleet_figures(const struct fleet *fleet, struct fleet_figures *ret_figures);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * The state of a fleet, shared by the files of fleet/.
+ *
+ * Owns: see fleet.h. Private to fleet/. Thread: control.
+ */
+#ifndef EVENKEEL_PROXY_FLEET_FLEET_STATE_H
+#define EVENKEEL_PROXY_FLEET_FLEET_STATE_H
+
+#include "proxy/fleet/fleet.h"
+#include "proxy/fleet/members.h"
+#include "proxy/fleet/ticket_keys.h"
+#include "tls/seal.h"
+
+/* Replicas of other versions keep other values, under other keys. */
+#define FLEET_VERSION "1"
+#define FLEET_KEY_BYTES 192
+
+struct fleet {
+    struct fleet_env env;
+    struct settings *settings; /* NULL: alone */
+    struct seal_key key;
+    struct store *store;
+    char id[FLEET_ID_BYTES];
+    struct members members;
+    struct ticket_keys ticket_keys;
+    uint64_t store_ms, seen_ms; /* the store's clock when it last told, and ours at that moment */
+    uint64_t refused_count, refused_told_ms;
+};
+
+/* The name of a key in the store. */
+void fleet_key(const struct fleet *fleet, const char *what, char key[FLEET_KEY_BYTES]);
+/* The store has told what time it is. */
+void fleet_note_time(struct fleet *fleet, uint64_t store_ms);
+/* What time it is by the store's clock; only once it has told. */
+uint64_t fleet_store_ms(const struct fleet *fleet);
+/* Values that are not of this fleet's key: counted, and told now and then. 0 is fine. */
+void fleet_note_refused(struct fleet *fleet, size_t count, const char *what);
+
+#endif

@@ -1,0 +1,165 @@
+/* Heartbeats. */
+#include "proxy/fleet/members.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/fleet/fleet_state.h"
+#include "proxy/fleet/sealed.h"
+#include "steady/pack.h"
+
+#define FIGURES_BYTES_MOST 1024
+#define TEXT_OF(number) TEXT_OF_EXPANDED(number)
+#define TEXT_OF_EXPANDED(number) #number
+
+/* KEYS: the times of the last beats, what the replicas say of themselves. ARGV: who, what it says, how long it is believed, how
+   many are told. Returns the time, how many there are, and for each of the first its name and what it said. */
+static const char beat_script[] =
+    "local t = redis.call('TIME')\n"
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[3], 'LIMIT', 0, 100)) do\n"
+    "  redis.call('ZREM', KEYS[1], gone)\n"
+    "  redis.call('HDEL', KEYS[2], gone)\n"
+    "end\n"
+    "redis.call('ZADD', KEYS[1], now, ARGV[1])\n"
+    "redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])\n"
+    "redis.call('PEXPIRE', KEYS[1], 10 * ARGV[3])\n"
+    "redis.call('PEXPIRE', KEYS[2], 10 * ARGV[3])\n"
+    "local out = { now, redis.call('ZCARD', KEYS[1]) }\n"
+    "for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[4] - 1)) do\n"
+    "  out[#out + 1] = id\n"
+    "  out[#out + 1] = redis.call('HGET', KEYS[2], id) or ''\n"
+    "end\n"
+    "return out\n";
+
+static size_t what_of(const char *id, char what[64])
+{
+    return (size_t)snprintf(what, 64, "member %s", id);
+}
+
+/* What this replica says of itself. False: no memory. */
+static bool describe(struct fleet *fleet, uint8_t **ret_bytes, size_t *ret_length)
+{
+    struct pack pack;
+    char host[64] = "", what[64];
+    gethostname(host, sizeof host - 1);
+    pack_init(&pack, FIGURES_BYTES_MOST);
+    pack_text(&pack, host[0] != '\0' ? host : "unknown");
+    pack_text(&pack, fleet->env.version);
+    pack_u32(&pack, (uint32_t)getpid());
+    pack_u64(&pack, fleet->env.started_wall_ms);
+    what_of(fleet->id, what);
+    bool made =
+        !pack.failed && sealed_make(fleet, what, pack.bytes, pack.length, ret_bytes, ret_length);
+    pack_release(&pack);
+    return made;
+}
+
+/* False: it is not of this fleet's key. */
+static bool read_member(struct fleet *fleet, const struct store_reply *id,
+                        const struct store_reply *said, struct fleet_member *member)
+{
+    char what[64];
+    uint8_t *bytes;
+    size_t length;
+    if (id->kind != STORE_REPLY_TEXT || id->bytes >= sizeof member->id ||
+        said->kind != STORE_REPLY_TEXT || strlen(id->text) != id->bytes) {
+        return false;
+    }
+    what_of(id->text, what);
+    if (!sealed_open(fleet, what, said->text, said->bytes, &bytes, &length)) {
+        return false;
+    }
+    struct unpack unpack;
+    unpack_init(&unpack, bytes, length);
+    *member = (struct fleet_member){.self = strcmp(id->text, fleet->id) == 0};
+    snprintf(member->id, sizeof member->id, "%s", id->text);
+    (void)unpack_text(&unpack, member->host, sizeof member->host);
+    (void)unpack_text(&unpack, member->version, sizeof member->version);
+    member->pid = unpack_u32(&unpack);
+    member->started_wall_ms = unpack_u64(&unpack);
+    free(bytes);
+    return !unpack.failed;
+}
+
+static void take_members(struct fleet *fleet, const struct store_reply *reply)
+{
+    struct members *members = &fleet->members;
+    size_t before = members->count, foreign = 0;
+    members->count = 0;
+    for (size_t i = 2; i + 1 < reply->count && members->count < FLEET_MEMBERS_MOST; i += 2) {
+        if (read_member(fleet, &reply->items[i], &reply->items[i + 1],
+                        &members->list[members->count])) {
+            members->count++;
+        } else {
+            foreign++;
+        }
+    }
+    fleet_note_refused(fleet, foreign, "what a replica says of itself");
+    if (members->count != before) {
+        log_info(fleet->env.log, "fleet: %zu replicas", members->count);
+    }
+}
+
+static void on_beat(const struct store_reply *reply, void *owner)
+{
+    struct fleet *fleet = owner;
+    fleet->members.asked = false;
+    if (reply == NULL || reply->kind != STORE_REPLY_LIST || reply->count < 2 ||
+        reply->items[0].kind != STORE_REPLY_NUMBER || reply->items[0].number < 0) {
+        return;
+    }
+    fleet_note_time(fleet, (uint64_t)reply->items[0].number);
+    take_members(fleet, reply);
+}
+
+static void beat(struct fleet *fleet)
+{
+    char times[FLEET_KEY_BYTES], said[FLEET_KEY_BYTES];
+    uint8_t *bytes;
+    size_t length;
+    if (!describe(fleet, &bytes, &length)) {
+        return;
+    }
+    fleet_key(fleet, "members", times);
+    fleet_key(fleet, "replicas", said);
+    const struct store_word words[] = {STORE_WORD_TEXT("EVAL"),
+                                       STORE_WORD_TEXT(beat_script),
+                                       STORE_WORD_TEXT("2"),
+                                       STORE_WORD_TEXT(times),
+                                       STORE_WORD_TEXT(said),
+                                       STORE_WORD_TEXT(fleet->id),
+                                       {bytes, length},
+                                       STORE_WORD_TEXT(TEXT_OF(MEMBERS_GONE_MS)),
+                                       STORE_WORD_TEXT(TEXT_OF(FLEET_MEMBERS_MOST))};
+    fleet->members.asked =
+        store_ask(fleet->store, words, sizeof words / sizeof words[0], on_beat, fleet);
+    free(bytes);
+}
+
+void members_housekeeping(struct fleet *fleet, uint64_t now_ms)
+{
+    struct members *members = &fleet->members;
+    if (!members->asked && now_ms - members->beat_ms >= MEMBERS_BEAT_MS) {
+        members->beat_ms = now_ms;
+        beat(fleet);
+    }
+}
+
+static void on_left(const struct store_reply *reply, void *owner)
+{
+    (void)reply, (void)owner;
+}
+
+void members_leave(struct fleet *fleet)
+{
+    char times[FLEET_KEY_BYTES];
+    fleet_key(fleet, "members", times);
+    const struct store_word words[] = {STORE_WORD_TEXT("ZREM"), STORE_WORD_TEXT(times),
+                                       STORE_WORD_TEXT(fleet->id)};
+    bool asked = store_ask(fleet->store, words, 3, on_left, fleet);
+    (void)asked; /* else it is missed a little later */
+}

@@ -1,0 +1,220 @@
+"""Replicas act as one by a store, and none of a store's faults costs a request anything."""
+
+import os
+import secrets
+import socket
+import ssl
+
+from harness import (Authority, RawOrigin, RedisStore, check, check_equal, eventually, patient, run,
+                     run_program, scenario, start_proxy)
+
+
+def key_file(s, name="fleet.key", text=None):
+    path = s.path(name)
+    if not os.path.exists(path):
+        with open(path, "w") as file:
+            file.write(f"{text or secrets.token_hex(32)}\n")
+        os.chmod(path, 0o600)
+    return path
+
+
+def replica(s, origin, name, fleet, **more):
+    settings = {"workers": 1, "fleet": {"key_file": key_file(s), "timeout": "500ms", **fleet}, **more}
+    return start_proxy(s, origin, settings, name=name)
+
+
+def seen(proxy):
+    return {each["id"] for each in proxy.admin_json("/fleet")["replicas"]}
+
+
+def fault(proxy):
+    return proxy.admin_json("/fleet")["store"]["fault"]
+
+
+@scenario("replicas do not know of each other, or believe in one that has gone")
+def members(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    proxies = [replica(s, origin, f"replica{number}", {"store": [store.address]}) for number in range(3)]
+    with s.case("each knows all"):
+        for proxy in proxies:
+            eventually(lambda: len(seen(proxy)) == 3, f"{proxy.name} sees three")
+            check_equal(sum(each["self"] for each in proxy.admin_json("/fleet")["replicas"]), 1, "of which itself")
+        eventually(lambda: proxies[0].metric("evenkeel_fleet_replicas") == 3, "so do the metrics")
+    with s.case("one that ends is missed at once"):
+        proxies[2].stop()
+        eventually(lambda: len(seen(proxies[0])) == 2, "it is gone", 4)
+    with s.case("one that is killed is missed after a while"):
+        proxies[1].kill()
+        eventually(lambda: len(seen(proxies[0])) == 1, "it is gone", 15)
+    with s.case("a fleet of another name in the same store is another fleet"):
+        other = replica(s, origin, "other", {"store": [store.address], "name": "other"})
+        eventually(lambda: len(seen(other)) == 1, "it is alone")
+        check_equal(len(seen(proxies[0])), 1, "replicas of the first")
+    with s.case("a reload takes a replica out"):
+        proxies[0].settings["fleet"] = {}
+        check(proxies[0].reload(), "the reload is taken")
+        check_equal(proxies[0].admin_json("/fleet")["on"], False, "on")
+
+
+class Rubbish:
+    """Answers everything with what is not the Redis protocol, or ends the connection."""
+
+    def __init__(self, s, answer):
+        def serve(connection):
+            connection.reader.fill()
+            if answer:
+                connection.send(answer)
+                connection.wait_for_end()
+        self.address = RawOrigin(s, "rubbish", serve=serve).address
+
+
+def broken_stores(s):
+    """What is wrong: the words of `fleet`."""
+    def written(name, text):
+        return key_file(s, name, text)
+
+    authority = Authority(s, "right")
+    secured = RedisStore(s, "secured", certificate=authority.issue("redis.test"))
+    guarded = RedisStore(s, "guarded", rows=["requirepass secret"])
+    narrow = RedisStore(s, "narrow", rows=["user default off", "user evenkeel on >secret ~* +get +set +auth +ping"])
+    primary = RedisStore(s, "primary")
+    copy = RedisStore(s, "copy", rows=[f"replicaof 127.0.0.1 {primary.port}"])
+    full = RedisStore(s, "full", rows=["maxmemory 1", "maxmemory-policy noeviction"])
+    silent = socket.create_server(("127.0.0.1", s.port()))
+    tls = {"enabled": True, "server_name": "redis.test", "ca": authority.cert}
+    return {
+        "refused": {"store": [f"127.0.0.1:{s.port()}"]},
+        "timeout": {"store": ["127.0.0.1:{}".format(silent.getsockname()[1])]},
+        "rubbish": {"store": [Rubbish(s, b"HTTP/1.1 400 Bad Request\r\n\r\n").address]},
+        "broken": {"store": [Rubbish(s, b"").address], "timeout": "20s"},
+        "no_address": {"store": ["nowhere.invalid:6379"]},
+        "password": {"store": [guarded.address], "password_file": written("wrong", "wrong")},
+        "forbidden": {"store": [narrow.address], "user": "evenkeel", "password_file": written("right", "secret")},
+        "read_only": {"store": [copy.address]},
+        "full": {"store": [full.address]},
+        "tls": {"store": [secured.address], "tls": {**tls, "ca": Authority(s, "wrong").cert}},
+        "none": {"store": [f"127.0.0.1:{s.port()}", secured.address], "tls": tls},
+    }, silent
+
+
+@scenario("a store that is no good costs a request something, or nobody says what is wrong with it", within=120)
+def faults(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 1})
+    stores, silent = broken_stores(s)
+    with silent:
+        for word, fleet in stores.items():
+            with s.case(word):
+                proxy.settings["fleet"] = {"key_file": key_file(s), "timeout": "300ms", **fleet}
+                check(proxy.reload(), "the reload is taken")
+                eventually(lambda: fault(proxy) == word and (word != "none" or len(seen(proxy)) == 1),
+                           lambda: f"it is {word}: {proxy.admin_json('/fleet')['store']}")
+                check_equal(proxy.get("/").status, 200, "status of a request")
+                if word != "none":
+                    check(proxy.metric("evenkeel_fleet_store_faults_total", fault=word) > 0, "it is counted")
+
+
+@scenario("what is in the store is of use without the key, or is believed without it")
+def sealed(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    one = replica(s, origin, "one", {"store": [store.address]})
+    eventually(lambda: "evenkeel:1:{evenkeel}:tickets" in store.keys(), "there are ticket keys")
+    with s.case("nothing in it can be read"):
+        for key in store.keys():
+            kind = store.ask("TYPE", key).strip('"')
+            text = store.ask(*{"hash": ("HGETALL", key), "zset": ("ZRANGE", key, "0", "-1"), "string": ("GET", key)}[kind])
+            check(socket.gethostname() not in text and str(one.pid) not in text.split('"'), f"{key}: {text}")
+    with s.case("another key's replica is not believed, and takes nothing of this one"):
+        other = replica(s, origin, "other", {"store": [store.address], "key_file": key_file(s, "other.key")})
+        eventually(lambda: other.admin_json("/fleet")["refused_values"] > 1, "it refuses what is there")
+        check_equal(len(seen(other)), 1, "replicas that it sees")
+        eventually(lambda: one.admin_json("/fleet")["refused_values"] > 0, "and is refused itself")
+        check_equal(one.log().count(" is refused: it was sealed"), 1, "lines that say so")
+        other.stop()
+    with s.case("a value that was changed is refused, one that was moved too"):
+        members = "evenkeel:1:{evenkeel}:replicas"
+        store.ask("ZADD", "evenkeel:1:{evenkeel}:members", "99999999999999", "0000000000000000")
+        store.ask("EVAL", f"redis.call('HSET', '{members}', '0000000000000000', redis.call('HGET', '{members}', ARGV[1]))",
+                  "0", next(iter(seen(one))))
+        before = one.admin_json("/fleet")["refused_values"]
+        eventually(lambda: one.admin_json("/fleet")["refused_values"] > before, "it is refused")
+        check_equal(len(seen(one)), 1, "replicas")
+
+
+def resumed(context, proxy, session):
+    """Visits by TLS. The session for the next time, and whether this one was resumed."""
+    with socket.create_connection(proxy.address, timeout=patient(20)) as plain:
+        with context.wrap_socket(plain, server_hostname="shop.example", session=session) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+            check(client.recv(1000).startswith(b"HTTP/1.1 200"), "it is answered")
+            return client.session, client.session_reused
+
+
+@scenario("a TLS session is resumed only at the replica that gave the ticket", within=120)
+def tickets(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    authority = Authority(s)
+    certificate = authority.issue("shop.example")
+    listener = {"listeners": {"web": {"tls": {"certificates": [{"cert": certificate.cert, "key": certificate.key}]}}},
+                "tls_tickets": {"rotate": "4s"}}
+    proxies = [replica(s, origin, f"replica{number}", {"store": [store.address]}, **listener) for number in range(3)]
+    for proxy in proxies:
+        eventually(lambda: "tickets of TLS sessions are shared" in proxy.log(), f"{proxy.name} shares keys")
+    context = ssl.create_default_context(cafile=authority.cert)
+    session, _ = resumed(context, proxies[0], None)
+    turn = iter(range(10**6))
+
+    def visit(count):
+        nonlocal session
+        for _ in range(count):
+            session, again = resumed(context, proxies[next(turn) % len(proxies)], session)
+            check(again, "it was not resumed")
+
+    def value():
+        return store.ask("GET", "evenkeel:1:{evenkeel}:tickets")
+
+    with s.case("each time at another one"):
+        visit(12)
+    with s.case("through two rotations"):
+        for _ in range(2):
+            before = value()
+            eventually(lambda: visit(1) or value() != before, "the keys are others", 20)
+            visit(6)
+    with s.case("after reloads"):
+        for proxy in proxies:
+            check(proxy.reload(), "the reload is taken")
+            visit(3)
+    with s.case("while the store is away"):
+        with store.asleep():
+            eventually(lambda: fault(proxies[0]) == "timeout", "it is missed")
+            visit(6)
+        eventually(lambda: fault(proxies[0]) == "none", "it is there again")
+        visit(6)
+    with s.case("by replicas that have been restarted"):
+        for number, proxy in enumerate(proxies):
+            proxy.stop()
+            proxies[number] = replica(s, origin, f"again{number}", {"store": [store.address]}, **listener)
+            eventually(lambda: "tickets of TLS sessions are shared" in proxies[number].log(), "it shares keys")
+            visit(3)
+
+
+@scenario("a mistake about the fleet is not told, or not with what to write")
+def mistakes(s):
+    origin = RawOrigin(s)
+    proxy = start_proxy(s, origin, {"workers": 1})
+    for name, fleet, words in (
+            ("no key", {"store": ["127.0.0.1:1"]}, "fleet: key_file is missing: openssl rand -hex 32 >fleet.key"),
+            ("a key that is not there", {"store": ["127.0.0.1:1"], "key_file": "/nowhere"}, "fleet.key_file /nowhere: No such"),
+            ("no store", {"key_file": key_file(s)}, "fleet: store is missing"),
+            ("a URL", {"store": ["http://127.0.0.1:1"], "key_file": key_file(s)}, 'write "host:port"'),
+            ("a user without a password", {"store": ["127.0.0.1:1"], "key_file": key_file(s), "user": "u"}, "has no password_file"),
+            ("no password in the file", {"store": ["127.0.0.1:1"], "key_file": key_file(s), "password_file": key_file(s, "empty", "\n")},
+             "its first line is empty")):
+        with s.case(name):
+            proxy.settings["fleet"] = fleet
+            proxy.write_config(proxy.text())
+            done = run_program(s, "-t", "-c", proxy.config_path)
+            check(done.returncode == 1 and words in done.stderr + done.stdout, f"{done.returncode}: {done.stderr}{done.stdout}")
+
+
+run()
