@@ -122,10 +122,12 @@ static bool keeps_cookie(const struct exchange *exchange)
 size_t exchange_sticky_cookie(struct exchange *exchange, char *space)
 {
     const struct route_settings *route = exchange->edge.route;
-    if (!is_sticky(route)) {
+    /* NULL: a file of the route answers */
+    const struct endpoint *answering =
+        is_sticky(route) ? hedge_who_answers(exchange)->attempt.endpoint : NULL;
+    if (answering == NULL) {
         return 0;
     }
-    const struct endpoint *answering = hedge_who_answers(exchange)->attempt.endpoint;
     const struct endpoint *named = exchange_sticky_endpoint(exchange);
     if (named == answering || (named != NULL && keeps_cookie(exchange))) {
         return 0;

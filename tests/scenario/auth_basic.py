@@ -1,29 +1,12 @@
 """Who may use a route: auth.basic asks for a name and a password."""
 
 import base64
-import ctypes
-import ctypes.util
 import os
 import signal
 
 from harness import Arrived, RawOrigin, access_rows, check, check_equal, curl, eventually, merge, run, run_program, scenario, start_proxy
 from harness.h2_wire import H2Client
-
-_libcrypt = ctypes.CDLL(ctypes.util.find_library("crypt"))
-_libcrypt.crypt.restype = ctypes.c_char_p
-
-
-def hashed(password, setting):
-    return _libcrypt.crypt(password.encode(), setting.encode()).decode()
-
-
-def bcrypt(password, cost=4, mark="2y"):
-    return hashed(password, f"${mark}${cost:02}$abcdefghijklmnopqrstuu")
-
-
-def basic(name, password, scheme="Basic"):
-    return "Authorization", f"{scheme} " + base64.b64encode(f"{name}:{password}".encode()).decode()
-
+from harness.passwords import basic, bcrypt, hashed
 
 USERS = f"""# staff
 ann:{bcrypt("secret")}

@@ -128,6 +128,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/origin.py \
 	%D%/harness/leftovers.py \
 	%D%/harness/outage.py \
+	%D%/harness/passwords.py \
 	%D%/harness/pace.py \
 	%D%/harness/peers.py \
 	%D%/harness/ports.py \

@@ -261,6 +261,20 @@ def not_cached(s):
         check_equal(kept, ["MISS", "HIT"], "what the cache says")
 
 
+@scenario("a file of a sticky route ends the process, or sets a cookie")
+def with_files(s):
+    (one,) = named(s, "one")
+    root = s.path("files")
+    os.mkdir(root)
+    s.write("files/there.txt", "there")
+    proxy = start_proxy(s, one, {"routes": [{**STICKY["routes"][0], "files": {"root": root}}]})
+    token = token_of(proxy.get("/"))
+    for cookie in ([], [("Cookie", cookies(token))]):
+        answer = proxy.get("/there.txt", cookie)
+        check_equal((bytes(answer.body), answer.get("Set-Cookie"), answer.get("Cache-Control")), (b"there", None, None), "answer")
+        check_equal(ask(proxy, token), ("one", None), "what is no file")
+
+
 @scenario("a client stays at a backup although the endpoints in ordinary use are back")
 def leaves_backup(s):
     one, spare = named(s, "one", "spare")
