@@ -153,6 +153,25 @@ static void find_subject(const struct exchange *exchange, const struct route *ro
     }
 }
 
+/* Whether texts of the route may have groups of its expression, or its prefix is taken off. */
+static bool asks_for_subject(const struct route *route)
+{
+    return route->regex != NULL || route->settings->rewrite.strip_prefix != NULL;
+}
+
+/* False: no memory. */
+static bool take_subject(struct exchange *exchange, const struct route *route)
+{
+    struct buf *space = buf_take(exchange->worker->bufs,
+                                 sizeof(struct subject) + exchange->request.target.bytes + 1);
+    if (space == NULL) {
+        return false;
+    }
+    exchange->edge.subject = space;
+    find_subject(exchange, route, space->bytes + sizeof(struct subject), subject_in(space));
+    return true;
+}
+
 /* ---- rewriting ---- */
 
 /* Without the prefix; never empty. */
@@ -175,7 +194,7 @@ static bool strip_prefix(const struct subject *subject, const char *prefix, char
     return edge_encode(rest, rest_bytes, out, room, ret_bytes);
 }
 
-/* Writes the new target into `out`, which has EDGE_TEXT_MAX_BYTES. */
+/* Writes the new target into `out`, which has EDGE_TEXT_MAX_BYTES. subject: NULL if the route has no use for it. */
 static bool write_target(const struct exchange *exchange, const struct edge_facts *facts,
                          const struct subject *subject, char *out, size_t *ret_bytes)
 {
@@ -335,14 +354,10 @@ bool exchange_edge_begin(struct exchange *exchange, const struct route *route,
         exchange_fail(exchange, REASON_ACCESS_DENIED, NULL);
         return false;
     }
-    struct buf *space = buf_take(exchange->worker->bufs,
-                                 sizeof(struct subject) + exchange->request.target.bytes + 1);
-    if (space == NULL) {
+    if (asks_for_subject(route) && !take_subject(exchange, route)) {
         exchange_fail(exchange, REASON_NO_MEMORY, NULL);
         return false;
     }
-    exchange->edge.subject = space;
-    find_subject(exchange, route, space->bytes + sizeof(struct subject), subject_in(space));
     exchange->edge.serves = exchange_serves(exchange);
     bool asks = auth_asked(&exchange->edge.route->auth);
     if ((asks || exchange->edge.serves) && !exchange_rates_pass(exchange, route)) {
@@ -359,11 +374,13 @@ bool exchange_edge_go_on(struct exchange *exchange)
     struct worker *worker =
         exchange->worker; /* the exchange may be over when it has been answered */
     struct buf *space = exchange->edge.subject;
-    const struct subject *subject = subject_in(space);
+    const struct subject *subject = space != NULL ? subject_in(space) : NULL;
     exchange->edge.subject = NULL;
     struct edge_facts facts = facts_of(exchange);
-    facts.captures = &subject->captures;
-    facts.captures_decoded = subject->decoded;
+    if (subject != NULL) {
+        facts.captures = &subject->captures;
+        facts.captures_decoded = subject->decoded;
+    }
     bool goes_on = do_all(exchange, &facts, subject);
     buf_give(worker->bufs, &space);
     if (goes_on) {

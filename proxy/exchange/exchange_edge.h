@@ -37,7 +37,7 @@ struct exchange_edge {
     struct compressor *compressor;           /* of the response; NULL: it is passed on as it is */
     struct span came_target, came_host;      /* before they were rewritten */
     struct buf
-        *subject; /* what rewriting begins from, while the exchange waits; NULL: it does not */
+        *subject; /* what rewriting begins from, until that is done; NULL: the route does not ask */
     struct exchange_auth *auth;     /* NULL: nobody was asked */
     struct exchange_mirror *mirror; /* NULL: no copy is made */
     struct served_file *file;       /* the answer's; NULL: none */
