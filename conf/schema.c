@@ -216,6 +216,9 @@ static const struct schema_row top_rows[] = {
     {"fleet.ticket_keys", &type_bool, "true", AT(fleet.ticket_keys),
      .help =
          "replicas share the keys of TLS session tickets, so that clients resume at any of them; not with tls_tickets.keys"},
+    {"fleet.warm_state", &type_bool, "true", AT(fleet.warm_state),
+     .help =
+         "replicas publish their warm state every warm_state.interval, and one that starts takes the newest: sessions, endpoints and breakers are known from the first second"},
     {"fleet.timeout", &type_duration, "1s", AT(fleet.timeout_ms), .min = 10 * MS, .max = MINUTE,
      .help =
          "longest time for which an answer of the store is waited for; no request waits for one"},

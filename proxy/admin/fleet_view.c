@@ -67,6 +67,8 @@ void fleet_view_write(struct evbuffer *out, const struct overview *overview)
     write_ago(&json, "seen_s_ago", fleet.seen_ago_ms);
     write_members(&json, &fleet);
     json_uint(&json, "refused_values", fleet.refused_count);
+    json_uint(&json, "warm_states_published", fleet.warm_published_count);
+    json_uint(&json, "warm_state_taken_bytes", fleet.warm_taken_bytes);
     json_close(&json, '}');
     evbuffer_add(out, "\n", 1);
 }

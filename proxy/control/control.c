@@ -412,7 +412,8 @@ static bool control_start_everything(struct control *control)
     if (!logging || control->generations.maintenance.words == NULL ||
         !control_start_loop(control) || !hashing_start(control) ||
         !control_start_workers(control) || !warm_open(control) || !names_start(control) ||
-        !control_start_admin(control) || !names_await_first(control) || !reload_first(control)) {
+        !control_start_admin(control) || !names_await_first(control) ||
+        !fleet_await_first(control) || !reload_first(control)) {
         return false;
     }
     warm_restore_rest(control);

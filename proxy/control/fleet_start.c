@@ -14,6 +14,26 @@ static size_t addresses_of_name(void *owner, const struct endpoint_settings *set
     return resolver_addresses(control->names.resolver, settings, addresses, space);
 }
 
+static bool is_ready(void *owner)
+{
+    const struct control *control = owner;
+    return control->drain.stage == DRAIN_SERVING &&
+           readiness_is_ready(&control->readiness.readiness);
+}
+
+static bool make_warm(const struct seal_key *key, uint8_t **ret_bytes, size_t *ret_length,
+                      void *owner)
+{
+    return warm_make(owner, key, ret_bytes, ret_length);
+}
+
+/* Only at the start: later this process knows better. */
+static bool take_warm(const struct seal_key *key, const void *bytes, size_t length, void *owner)
+{
+    struct control *control = owner;
+    return control->generations.present != NULL || warm_take(control, key, bytes, length);
+}
+
 bool fleet_start(struct control *control)
 {
     rng_init_random(&control->replica.rng);
@@ -25,11 +45,46 @@ bool fleet_start(struct control *control)
                                     .rng = &control->replica.rng,
                                     .addresses = addresses_of_name,
                                     .names = control};
-    const struct fleet_env env = {store, control->log, control->replica.tickets, PACKAGE_VERSION,
-                                  control->program.started_wall_ms};
+    const struct fleet_env env = {.store = store,
+                                  .log = control->log,
+                                  .tickets = control->replica.tickets,
+                                  .version = PACKAGE_VERSION,
+                                  .started_wall_ms = control->program.started_wall_ms,
+                                  .is_ready = is_ready,
+                                  .warm_make = make_warm,
+                                  .warm_take = take_warm,
+                                  .owner = control};
     control->replica.fleet = fleet_create(&env);
     if (control->replica.fleet == NULL) {
         log_error(control->log, "start: no memory");
     }
     return control->replica.fleet != NULL;
+}
+
+/* A reload would say what is wrong with the files; the first generation does so soon. */
+static bool begin(struct control *control)
+{
+    struct settings *settings = control->generations.settings;
+    struct fleet_access *access = NULL;
+    char why[512];
+    if (!settings->fleet.warm_state || takeover_pending(control) ||
+        !fleet_access_load(pools_tls_clients(control->pools), &settings->fleet, &access, why,
+                           sizeof why) ||
+        access == NULL) {
+        return false;
+    }
+    fleet_follow(control->replica.fleet, settings, &access);
+    fleet_want_warm(control->replica.fleet);
+    return true;
+}
+
+bool fleet_await_first(struct control *control)
+{
+    uint64_t until_ms = control_now_ms() + control->generations.settings->fleet.timeout_ms;
+    bool waits = begin(control);
+    while (waits && !fleet_warm_is_settled(control->replica.fleet) && control_now_ms() < until_ms &&
+           !event_base_got_break(control->loop.base)) {
+        event_base_loop(control->loop.base, EVLOOP_ONCE); /* the housekeeping wakes it */
+    }
+    return !event_base_got_break(control->loop.base);
 }

@@ -271,6 +271,32 @@ bool warm_take_word(struct control *control, uint8_t *bytes, size_t length)
     return true;
 }
 
+bool warm_take(struct control *control, const struct seal_key *key, const void *bytes,
+               size_t length)
+{
+    const struct warm_terms terms = {control_wall_ms(),
+                                     control->generations.settings->warm_state.max_age_ms, key};
+    struct warm_image *present = &control->warm.image, image;
+    uint8_t *copy = malloc(length > 0 ? length : 1);
+    if (copy == NULL) {
+        return false;
+    }
+    memcpy(copy, bytes, length);
+    enum warm_result result = warm_decode(copy, length, &terms, &image);
+    if (result != WARM_OK) {
+        warm_refused("of another replica", result, control);
+        return false;
+    }
+    if (present->bytes != NULL && present->saved_wall_ms >= image.saved_wall_ms) {
+        warm_image_release(&image);
+        return true;
+    }
+    warm_image_release(present);
+    *present = image;
+    warm_accept(control, "of another replica");
+    return true;
+}
+
 bool warm_open(struct control *control)
 {
     struct warm *warm = &control->warm;
@@ -365,6 +391,16 @@ void warm_save_if_ready(struct control *control)
         readiness_is_ready(&control->readiness.readiness)) {
         warm_save_now(control);
     }
+}
+
+bool warm_make(struct control *control, const struct seal_key *key, uint8_t **ret_bytes,
+               size_t *ret_length)
+{
+    struct pack pack;
+    warm_collect(control, false, &pack);
+    enum warm_result result = warm_encode(&pack, control_wall_ms(), key, ret_bytes, ret_length);
+    pack_release(&pack);
+    return result == WARM_OK;
 }
 
 bool warm_snapshot(struct control *control, uint8_t **ret_bytes, size_t *ret_length)

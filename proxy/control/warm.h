@@ -37,6 +37,14 @@ __attribute__((warn_unused_result)) bool warm_start(struct control *control);
 void warm_save_now(struct control *control);
 /* Likewise, while this process is warm: what one that is not warm yet knows must not replace what a warm one knew. */
 void warm_save_if_ready(struct control *control);
+/* What would be saved, as a container that is sealed with the key; the caller frees *ret_bytes. False: no memory. */
+__attribute__((warn_unused_result)) bool warm_make(struct control *control,
+                                                   const struct seal_key *key, uint8_t **ret_bytes,
+                                                   size_t *ret_length);
+/* A container of another replica, before the first generation: used in place of an older one. False: it is no good. */
+__attribute__((warn_unused_result)) bool warm_take(struct control *control,
+                                                   const struct seal_key *key, const void *bytes,
+                                                   size_t length);
 /* What would be saved, not sealed, as a container of its own; the caller frees *ret_bytes. False: no memory. */
 __attribute__((warn_unused_result)) bool warm_snapshot(struct control *control, uint8_t **ret_bytes,
                                                        size_t *ret_length);

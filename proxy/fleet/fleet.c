@@ -171,6 +171,7 @@ void fleet_housekeeping(struct fleet *fleet, uint64_t now_ms)
     store_housekeeping(fleet->store);
     members_housekeeping(fleet, now_ms);
     ticket_keys_housekeeping(fleet, now_ms);
+    warm_values_housekeeping(fleet, now_ms);
 }
 
 void fleet_leave(struct fleet *fleet)
@@ -190,6 +191,8 @@ void fleet_figures(const struct fleet *fleet, struct fleet_figures *ret_figures)
         .member_count = fleet->members.count,
         .seen_ago_ms = fleet->seen_ms != 0 ? monotonic_ms() - fleet->seen_ms : UINT64_MAX,
         .refused_count = fleet->refused_count,
+        .warm_published_count = fleet->warm_values.published_count,
+        .warm_taken_bytes = fleet->warm_values.taken_bytes,
     };
     store_figures(fleet->store, &ret_figures->store);
 }

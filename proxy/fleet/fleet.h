@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "proxy/fleet/store.h"
+#include "tls/seal.h"
 
 /* Replicas of which details are known; there may be more. */
 #define FLEET_MEMBERS_MOST 128
@@ -28,6 +29,13 @@ struct fleet_env {
     struct tls_tickets *tickets; /* of listeners */
     const char *version;
     uint64_t started_wall_ms;
+    /* Whether this replica is ready; its warm state, sealed with the key, as bytes that the caller frees; one of another replica, which
+       is copied. False: no memory; or it is no good. */
+    bool (*is_ready)(void *owner);
+    bool (*warm_make)(const struct seal_key *key, uint8_t **ret_bytes, size_t *ret_length,
+                      void *owner);
+    bool (*warm_take)(const struct seal_key *key, const void *bytes, size_t length, void *owner);
+    void *owner;
 };
 
 /* NULL: no memory, or no random numbers. It is alone. */
@@ -46,6 +54,10 @@ __attribute__((warn_unused_result)) bool fleet_access_load(struct tls_clients *t
 void fleet_access_free(struct fleet_access **access);
 /* Follows the settings from now on; takes *access over. Settings that say the same of the fleet change nothing. */
 void fleet_follow(struct fleet *fleet, struct settings *settings, struct fleet_access **access);
+
+/* Asks for the warm state of another replica, at the start. Settled: it has been taken, or there is none. */
+void fleet_want_warm(struct fleet *fleet);
+bool fleet_warm_is_settled(const struct fleet *fleet);
 
 /* To be called a few times a second. */
 void fleet_housekeeping(struct fleet *fleet, uint64_t now_ms);
@@ -68,6 +80,8 @@ struct fleet_figures {
     size_t member_count;
     uint64_t seen_ago_ms;   /* since the store last answered a beat; UINT64_MAX: never */
     uint64_t refused_count; /* values that were not sealed by this fleet's key */
+    uint64_t warm_published_count,
+        warm_taken_bytes; /* warm states; 0: none was taken at the start */
 };
 void fleet_figures(const struct fleet *fleet, struct fleet_figures *ret_figures);
 

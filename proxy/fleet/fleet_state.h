@@ -9,6 +9,7 @@
 #include "proxy/fleet/fleet.h"
 #include "proxy/fleet/members.h"
 #include "proxy/fleet/ticket_keys.h"
+#include "proxy/fleet/warm_values.h"
 #include "tls/seal.h"
 
 /* Replicas of other versions keep other values, under other keys. */
@@ -23,6 +24,7 @@ struct fleet {
     char id[FLEET_ID_BYTES];
     struct members members;
     struct ticket_keys ticket_keys;
+    struct warm_values warm_values;
     uint64_t store_ms, seen_ms; /* the store's clock when it last told, and ours at that moment */
     uint64_t refused_count, refused_told_ms;
 };

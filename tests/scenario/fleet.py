@@ -198,6 +198,39 @@ def tickets(s):
             visit(3)
 
 
+@scenario("a replica without a disk starts cold although others are warm", within=90)
+def warm(s):
+    store, authority = RedisStore(s), Authority(s)
+    origin = RawOrigin(s, certificate=authority.issue("app.test"))
+    settings = {"warm_state": {"interval": "1s"}, "upstreams": {"app": {
+        "tls": {"enabled": True, "server_name": "app.test", "ca": authority.cert}, "pool": {"warm_min": 8}}}}
+    first = replica(s, origin, "first", {"store": [store.address]}, **settings)
+    with s.case("one that is ready publishes its state"):
+        eventually(lambda: first.admin_json("/fleet")["warm_states_published"] > 0, "it is published")
+        check(first.metric("evenkeel_upstream_tls_handshakes_total", kind="full") > 0, "the first handshakes were full")
+    with s.case("one that starts takes it: its first handshakes are resumed"):
+        eventually(lambda: first.admin_json("/fleet")["warm_states_published"] > 1, "one with sessions is published")
+        second = replica(s, origin, "second", {"store": [store.address]}, **settings)
+        check("warm state of another replica: " in second.log(), "it took the state")
+        eventually(lambda: second.admin("/readyz")[0] == 200, "it is ready")
+        full = second.metric("evenkeel_upstream_tls_handshakes_total", kind="full") or 0
+        again = second.metric("evenkeel_upstream_tls_handshakes_total", kind="resumed") or 0
+        check(again >= 8 and full <= again * 0.05, f"{full} full, {again} resumed")
+    with s.case("a store that hangs holds up the start for no longer than an answer may take"):
+        with store.asleep():
+            third = replica(s, origin, "third", {"store": [store.address]}, **settings)
+            eventually(lambda: third.admin("/readyz")[0] == 200, "it is ready")
+            check("warm state of another replica: " not in third.log(), "it took a state")
+    with s.case("a state that was changed is refused, and an older one is taken"):
+        for proxy in (first, second, third):
+            proxy.stop()
+        states = "evenkeel:1:{evenkeel}:warm"
+        store.ask("LPUSH", states, "x" * 1000)
+        fourth = replica(s, origin, "fourth", {"store": [store.address]}, **settings)
+        check("warm state of another replica: " in fourth.log(), f"it took the older one: {fourth.log()}")
+        check_equal(fourth.admin_json("/fleet")["refused_values"], 1, "refused values")
+
+
 @scenario("a mistake about the fleet is not told, or not with what to write")
 def mistakes(s):
     origin = RawOrigin(s)
