@@ -318,14 +318,17 @@ static bool is_connection_specific(enum field_id id, const char *value, size_t b
     }
 }
 
-/* RFC 9113 8.3.1: it must not differ from :authority, which stands for it. */
+/* RFC 9112 3.2: there is one. RFC 9113 8.3.1: it must not differ from :authority, which stands for it. */
 static enum h2_block_result add_host(struct h2_block *block, struct buf_pool *pool,
                                      const char *value, size_t value_bytes)
 {
+    bool again = block->host_seen;
+    block->host_seen = true;
+    if (again) {
+        return H2_BLOCK_MALFORMED;
+    }
     if (!h2_block_has(block, H2_PSEUDO_AUTHORITY)) {
-        bool again = (block->seen[FIELD_HOST / 64] >> FIELD_HOST % 64) & 1;
-        return again ? H2_BLOCK_MALFORMED
-                     : kept(h2_block_add_line(block, pool, FIELD_HOST, value, value_bytes));
+        return kept(h2_block_add_line(block, pool, FIELD_HOST, value, value_bytes));
     }
     const struct span *authority = &block->pseudo[H2_PSEUDO_AUTHORITY];
     if (authority->bytes == 0) {

@@ -52,6 +52,7 @@ struct h2_block {
     uint8_t fault;       /* enum h2_fault: why a part of it was not kept */
     bool secure;         /* :scheme is https */
     bool scattered;      /* Cookie fields that do not follow one another */
+    bool host_seen;      /* a field Host */
     bool fields_begun;   /* from here on a pseudo-header field is misplaced */
 };
 

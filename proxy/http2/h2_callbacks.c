@@ -1,5 +1,6 @@
 /* What nghttp2 tells becomes events. A callback that gives an event touches the stream no more: its owner may have ended it. */
 #include "proxy/http2/h2_head.h"
+#include "proxy/http2/h2_priority.h"
 #include "proxy/http2/h2_state.h"
 #include "steady/check.h"
 
@@ -90,18 +91,6 @@ static int on_header(nghttp2_session *frames, const nghttp2_frame *frame, const 
     return result == H2_BLOCK_OK ? 0 : refuse_part(session, frame->hd.stream_id, result);
 }
 
-/* nghttp2 would leave such fields out: a message with one is malformed (RFC 9113 8.2.1). */
-static int on_invalid_header(nghttp2_session *frames, const nghttp2_frame *frame,
-                             const uint8_t *name, size_t name_bytes, const uint8_t *value,
-                             size_t value_bytes, uint8_t flags, void *user_data)
-{
-    struct h2_session *session = user_data;
-    (void)frames, (void)frame, (void)name, (void)name_bytes, (void)value, (void)value_bytes;
-    (void)flags;
-    h2_block_release(&session->block, session->env.bufs);
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-}
-
 /* nghttp2 resets a stream, or ends the connection, for this frame, and says no more of a head. A stream that has an owner is charged when
    it is over; a request that is malformed has none. */
 static int on_invalid_frame(nghttp2_session *frames, const nghttp2_frame *frame, int error,
@@ -148,13 +137,17 @@ static bool charge_excess(struct h2_session *session)
 
 /* Responses that are not incremental are sent one after the other (RFC 9218 4.2). A client that says nothing of priorities, such as a
    gRPC library, would have them wait for each other without end: it gets them in turn, as a server may (9). */
-static void take_turns(struct h2_session *session, int32_t id, const struct http_head *head)
+static void set_priority(struct h2_session *session, int32_t id, const struct http_head *head)
 {
-    const nghttp2_extpri in_turn = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
-    session->frame.prioritised =
-        session->frame.prioritised || head_find_name(head, "priority", 8) != NULL;
-    if (!session->frame.prioritised) {
-        (void)nghttp2_session_change_extpri_stream_priority(session->frames, id, &in_turn, 0);
+    struct h2_priority priority;
+    bool told = h2_priority_of(head, &priority);
+    nghttp2_extpri order = {NGHTTP2_EXTPRI_DEFAULT_URGENCY, 1};
+    if (told) {
+        order = (nghttp2_extpri){priority.urgency, priority.incremental};
+    }
+    session->frame.prioritised = session->frame.prioritised || told;
+    if (told || !session->frame.prioritised) {
+        (void)nghttp2_session_change_extpri_stream_priority(session->frames, id, &order, 0);
     }
 }
 
@@ -177,7 +170,7 @@ static int take_request(struct h2_session *session, int32_t id, bool last)
     }
     h2_stream_register(session, stream, id);
     nghttp2_session_set_stream_user_data(session->frames, id, stream);
-    take_turns(session, id, &head);
+    set_priority(session, id, &head);
     stream->marks = H2_MARK_HEAD | (fault != H2_FAULT_NONE ? H2_MARK_REFUSED : 0);
     stream->method = head.method;
     stream->expected_bytes = expected_of(&head);
@@ -213,12 +206,13 @@ static int take_response(struct h2_session *session, struct h2_stream *stream, b
     return 0;
 }
 
-/* The end of what is received. RFC 9113 8.1.1: less than Content-Length says is malformed. */
+/* The end of what is received. RFC 9113 8.1, 8.1.1: without a head, or with less than Content-Length says, it is malformed. */
 static int take_end(struct h2_session *session, struct h2_stream *stream,
                     const struct payload *payload)
 {
     bool whole =
-        stream->expected_bytes == UINT64_MAX || stream->received_bytes == stream->expected_bytes;
+        (stream->marks & H2_MARK_HEAD) &&
+        (stream->expected_bytes == UINT64_MAX || stream->received_bytes == stream->expected_bytes);
     if (!whole) {
         return reset(session, stream->id, H2_PROTOCOL_ERROR);
     }
@@ -331,7 +325,7 @@ static int on_data(nghttp2_session *frames, uint8_t flags, int32_t id, const uin
     }
     session->frame.data_left -= (uint32_t)length;
     stream->received_bytes += length;
-    if (stream->received_bytes > stream->expected_bytes) {
+    if (stream->received_bytes > stream->expected_bytes || !(stream->marks & H2_MARK_HEAD)) {
         return reset(session, id, H2_PROTOCOL_ERROR);
     }
     if (stream->marks & H2_MARK_REFUSED) {
@@ -442,6 +436,13 @@ static int cut_request(struct h2_session *session, const struct h2_stream *strea
     return open && unwanted ? reset(session, stream->id, code) : 0;
 }
 
+/* A stream that nobody owns any more has no block, and its frame is not sent: nghttp2 sends none of a stream that is reset. */
+static bool take_place(struct h2_session *session, struct h2_stream *stream,
+                       const nghttp2_frame *frame)
+{
+    return !h2_write_stands_in(frame) || (stream != NULL && h2_write_block(session, stream, frame));
+}
+
 static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *user_data)
 {
     struct h2_session *session = user_data;
@@ -455,13 +456,16 @@ static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, vo
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) {
         return 0;
     }
+    struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
+    if (frame->hd.type == NGHTTP2_HEADERS && !take_place(session, stream, frame)) {
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     size_t messages_count =
         frame->hd.type == NGHTTP2_DATA ? frame->hd.length / SHORTEST_MESSAGE_BYTES : 0;
     h2_abuse_credit(&session->abuse, H2_ABUSE_WINDOW_UPDATES,
                     UPDATES_FOR_A_FRAME + 2 * (uint32_t)messages_count);
     /* they also measure the bandwidth: with a PING at most for each frame of payload */
     h2_abuse_credit(&session->abuse, H2_ABUSE_PINGS, 1);
-    struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
     if (stream == NULL) {
         return 0;
     }
@@ -523,7 +527,6 @@ void h2_callbacks_set(nghttp2_session_callbacks *callbacks)
 {
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
     nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);

@@ -170,6 +170,7 @@ void h2_flow_drop(struct h2_stream *stream)
     if (stream->out != NULL) {
         session->queued_bytes -= buf_length(stream->out);
     }
+    buf_give(session->env.bufs, &stream->heads);
     buf_give(session->env.bufs, &stream->out);
     buf_give(session->env.bufs, &stream->trailers);
 }

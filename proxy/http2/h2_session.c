@@ -72,6 +72,7 @@ static nghttp2_option *options_of(const struct h2_session *session)
     }
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1);
+    nghttp2_option_set_no_http_messaging(options, 1); /* h2_block.h and h2_head.h judge all of it */
     nghttp2_option_set_max_outbound_ack(options, QUEUED_FRAMES);
     nghttp2_option_set_max_continuations(options, CONTINUATIONS);
     nghttp2_option_set_max_send_header_block_length(options, SENT_BLOCK_BYTES);
@@ -389,8 +390,8 @@ void h2_session_tell(struct h2_session *session)
     }
 }
 
-/* Copies what fits; the rest waits for the next pull. False: no memory. */
-static bool put(struct h2_session *session, const uint8_t *piece, size_t length)
+/* Copies what fits; the rest waits for the next pull. */
+bool h2_session_put(struct h2_session *session, const uint8_t *piece, size_t length)
 {
     size_t room = (size_t)(session->space.end - session->space.at);
     size_t fits = length < room ? length : room;
@@ -429,7 +430,9 @@ static void put_frames(struct h2_session *session)
         if (length <= 0) {
             return;
         }
-        if (!put(session, piece, (size_t)length)) {
+        if (session->space.replaced) {
+            session->space.replaced = false;
+        } else if (!h2_session_put(session, piece, (size_t)length)) {
             fail(session, NGHTTP2_ERR_NOMEM);
             return;
         }

@@ -70,6 +70,7 @@ enum h2_stream_state {
 struct h2_stream {
     struct h2_session *session; /* NULL: not open */
     TAILQ_ENTRY(h2_stream) siblings;
+    struct buf *heads;    /* field blocks that were given and are not in frames yet */
     struct buf *out;      /* payload that was given and is not in a frame yet */
     struct buf *trailers; /* to be sent behind it: a struct http_head with its bytes; NULL: none */
     uint64_t received_bytes; /* of payload */

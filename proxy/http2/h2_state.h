@@ -32,6 +32,8 @@ enum h2_mark {
 struct h2_space {
     char *at;
     char *end;
+    bool replaced;  /* the frame that nghttp2 gives next has been written already */
+    bool tableless; /* the other side knows that field blocks use no table (h2_encode.h) */
 };
 
 /* Streams that the connection has come to. */
@@ -85,6 +87,9 @@ void h2_session_tell(struct h2_session *session);
 /* Takes one from the budget, and counts it. False: it is spent. */
 __attribute__((warn_unused_result)) bool h2_session_charge(struct h2_session *session,
                                                            enum h2_abuse_kind kind);
+/* Within h2_session_pull(): writes bytes of a frame. False: no memory. */
+__attribute__((warn_unused_result)) bool h2_session_put(struct h2_session *session,
+                                                        const uint8_t *piece, size_t length);
 /* The connection is over, with GOAWAY; `why` is a literal. */
 void h2_session_end(struct h2_session *session, uint32_t code, const char *why);
 /* The same for a budget that is spent: ENHANCE_YOUR_CALM. Returns what a callback of nghttp2 returns then. */
@@ -126,6 +131,12 @@ __attribute__((warn_unused_result)) bool h2_write_response(struct h2_stream *str
                                                            const char *date, bool last);
 __attribute__((warn_unused_result)) bool h2_write_trailers(struct h2_stream *stream,
                                                            const struct http_head *head);
+/* Within h2_session_pull(): whether the frame that nghttp2 is about to give stands for a block, and that block in its place. False: no
+   memory. */
+bool h2_write_stands_in(const nghttp2_frame *frame);
+__attribute__((warn_unused_result)) bool h2_write_block(struct h2_session *session,
+                                                        struct h2_stream *stream,
+                                                        const nghttp2_frame *frame);
 /* Returns the new stream's id; 0: none may be opened. */
 int32_t h2_write_request(struct h2_session *session, struct h2_stream *stream,
                          const struct http_head *head, const struct added_fields *added,

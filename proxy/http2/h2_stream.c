@@ -60,11 +60,14 @@ bool h2_stream_open(struct h2_session *session, struct h2_stream *stream,
     if (session->over != NULL || session->goaway_received || h2_memory_is_short(&session->memory)) {
         return false;
     }
+    stream->heads = NULL;
     int32_t id = h2_write_request(session, stream, head, added, secure, last);
     if (id <= 0) {
         return false;
     }
+    struct buf *heads = stream->heads;
     h2_stream_register(session, stream, id);
+    stream->heads = heads;
     stream->method = head->method;
     if (last) {
         h2_stream_end_given(stream);

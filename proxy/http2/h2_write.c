@@ -1,52 +1,78 @@
-/* Heads and trailers as nghttp2's lists of names and values, which it copies. */
-#include <stdio.h>
+/* Heads and trailers as field blocks, and those in frames.
+
+   nghttp2 keeps the order of frames and the states of streams; its own encoder compresses each value bit by bit and takes a fifth of all
+   instructions of a small request. So it is given a field that stands for a block, and when it has written the frame with that, the block's own frames take
+   its place. */
 #include <string.h>
 
 #include "proxy/http/decimal.h"
+#include "proxy/http2/h2_encode.h"
 #include "proxy/http2/h2_state.h"
+#include "steady/check.h"
 
-/* Lists up to this length are made on the stack. */
-#define STACK_COUNT 64
-/* Pseudo-header fields, Content-Length, Date, TE. */
-#define OWN_COUNT 8
+#define FRAME_HEAD_BYTES 9
+#define FRAME_MOST_BYTES 16384u /* RFC 9113 4.2: what everybody takes */
 
-struct list {
-    nghttp2_nv *at;
-    nghttp2_nv *begin;
-    struct buf *buf; /* of a long list */
-    nghttp2_nv stack[STACK_COUNT];
+/* In front of each block: its length, and a byte that H2_ENCODE_NO_TABLE may take. */
+#define BLOCK_HEAD_BYTES (sizeof(uint32_t) + 1)
+
+/* The field that stands for a block; no other frame has this very name. */
+static uint8_t stand_in_name[] = ":path", stand_in_value[] = "/";
+static const nghttp2_nv stand_in = {
+    .name = stand_in_name,
+    .value = stand_in_value,
+    .namelen = sizeof stand_in_name - 1,
+    .valuelen = sizeof stand_in_value - 1,
+    .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE,
 };
 
-static bool list_begin(struct list *list, struct buf_pool *pool, size_t count)
+/* ---- blocks ---- */
+
+struct block {
+    struct h2_encoder encoder;
+    uint32_t begin; /* in the buffer, of its head */
+};
+
+/* Behind those that wait in *heads, which it takes over until block_end(). */
+static void block_begin(struct block *block, struct buf_pool *pool, struct buf **heads)
 {
-    list->buf = NULL;
-    list->begin = list->stack;
-    if (count > STACK_COUNT) {
-        list->buf = buf_take(pool, count * sizeof *list->begin);
-        if (list->buf == NULL) {
-            return false;
-        }
-        list->begin = (nghttp2_nv *)(void *)list->buf->bytes;
+    struct h2_encoder *encoder = &block->encoder;
+    *encoder = (struct h2_encoder){.pool = pool, .buf = *heads};
+    *heads = NULL;
+    block->begin = encoder->buf != NULL ? (uint32_t)buf_length(encoder->buf) : 0;
+    encoder->failed = !buf_widen(pool, &encoder->buf, BLOCK_HEAD_BYTES);
+    if (!encoder->failed) {
+        encoder->buf->end += BLOCK_HEAD_BYTES;
     }
-    list->at = list->begin;
+}
+
+/* Takes the block back out of *heads, of which it is the last. */
+static void block_drop(const struct block *block, struct buf_pool *pool, struct buf **heads)
+{
+    if (*heads != NULL) {
+        (*heads)->end = (*heads)->begin + block->begin;
+    }
+    if (block->begin == 0) {
+        buf_give(pool, heads);
+    }
+}
+
+/* False: no memory; nothing of it is left. */
+static bool block_end(struct block *block, struct buf **heads)
+{
+    struct buf *buf = block->encoder.buf;
+    *heads = buf;
+    if (block->encoder.failed) {
+        block_drop(block, block->encoder.pool, heads);
+        return false;
+    }
+    uint32_t begin = buf->begin + block->begin;
+    uint32_t length = buf->end - begin - (uint32_t)BLOCK_HEAD_BYTES;
+    memcpy(buf->bytes + begin, &length, sizeof length);
     return true;
 }
 
-static size_t list_count(const struct list *list)
-{
-    return (size_t)(list->at - list->begin);
-}
-
-static void list_add(struct list *list, const char *name, size_t name_bytes, const char *value,
-                     size_t value_bytes, unsigned flags)
-{
-    *list->at++ = (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, name_bytes,
-                               value_bytes, (uint8_t)flags};
-}
-
-/* The name is a literal in lower case. */
-#define list_add_literal(list, name, value, value_bytes) \
-    list_add((list), (name), sizeof name - 1, (value), (value_bytes), NGHTTP2_NV_FLAG_NO_COPY_NAME)
+/* ---- fields ---- */
 
 /* RFC 9113 8.2.2, and what is written anew. */
 static bool is_own(uint8_t id)
@@ -65,39 +91,19 @@ static bool is_own(uint8_t id)
     }
 }
 
-/* What each request has anew: in the table of HPACK it would only take the place of what comes again. */
-static const bool is_fresh[FIELD_ID_COUNT] = {
-    [FIELD_X_REQUEST_ID] = true,
-    [FIELD_TRACEPARENT] = true,
-    [FIELD_IDEMPOTENCY_KEY] = true,
-    [FIELD_GRPC_TIMEOUT] = true,
-    [FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS] = true,
-};
-
-/* Names of the table are in lower case there; nghttp2 makes others so when it copies them. */
-static void add_field(struct list *list, uint8_t id, const char *name, size_t name_bytes,
-                      const char *value, size_t value_bytes)
-{
-    bool known = id != FIELD_OTHER;
-    unsigned flags = (known ? NGHTTP2_NV_FLAG_NO_COPY_NAME : NGHTTP2_NV_FLAG_NONE) |
-                     (is_fresh[id] ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE);
-    list_add(list, known ? field_texts[id] : name, name_bytes, value, value_bytes, flags);
-}
-
-static void add_fields(struct list *list, const struct http_head *head)
+static void add_fields(struct h2_encoder *encoder, const struct http_head *head)
 {
     for (unsigned i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
-        if (field->drop || is_own(field->id)) {
-            continue;
+        if (!field->drop && !is_own(field->id)) {
+            h2_encode_field(encoder, field->id, head->base + field->name_at, field->name_bytes,
+                            head->base + field->value_at, field->value_bytes);
         }
-        add_field(list, field->id, head->base + field->name_at, field->name_bytes,
-                  head->base + field->value_at, field->value_bytes);
     }
 }
 
 /* Splits lines of HTTP/1: no name has a colon in it, no value a line end. */
-static void add_lines(struct list *list, const struct added_fields *added)
+static void add_lines(struct h2_encoder *encoder, const struct added_fields *added)
 {
     const char *at = added->lines, *end = at + added->bytes;
     while (at < end) {
@@ -111,80 +117,93 @@ static void add_lines(struct list *list, const struct added_fields *added)
             value++;
         }
         size_t name_bytes = (size_t)(colon - at);
-        add_field(list, (uint8_t)field_id_of(at, name_bytes), at, name_bytes, value,
-                  (size_t)(line_end - value));
+        h2_encode_field(encoder, field_id_of(at, name_bytes), at, name_bytes, value,
+                        (size_t)(line_end - value));
         at = line_end + 2;
     }
 }
 
-static size_t lines_count(const struct added_fields *added)
+static void add_span(struct h2_encoder *encoder, enum h2_static name, const struct http_head *head,
+                     struct span span)
 {
-    const char *at = added->lines, *end = at + added->bytes;
-    size_t count = 0;
-    while (at != NULL && at < end) {
-        const char *line_end = memchr(at, '\n', (size_t)(end - at));
-        at = line_end != NULL ? line_end + 1 : NULL;
-        count++;
-    }
-    return count;
+    h2_encode_named(encoder, name, head_text(head, span), span.bytes);
 }
 
-static void add_span(struct list *list, const char *name, size_t name_bytes,
-                     const struct http_head *head, struct span span)
+static void add_length(struct h2_encoder *encoder, uint64_t length)
 {
-    list_add(list, name, name_bytes, head_text(head, span), span.bytes,
-             NGHTTP2_NV_FLAG_NO_COPY_NAME);
-}
-
-static void add_length(struct list *list, char digits[DECIMAL_BYTES], uint64_t length)
-{
+    char digits[DECIMAL_BYTES];
     const char *number = decimal_of(digits, length);
-    list_add_literal(list, "content-length", number, (size_t)(digits + DECIMAL_BYTES - number));
+    h2_encode_field(encoder, FIELD_CONTENT_LENGTH, NULL, 0, number,
+                    (size_t)(digits + DECIMAL_BYTES - number));
 }
 
 /* ---- requests (RFC 9113 8.3.1, 8.5) ---- */
 
-static void add_request_pseudos(struct list *list, const struct http_head *head, bool secure)
+static void add_method(struct h2_encoder *encoder, const struct http_head *head)
 {
-    add_span(list, ":method", 7, head, head->method_text);
+    switch (head->method) {
+    case METHOD_GET: h2_encode_known(encoder, H2_STATIC_METHOD); break;
+    case METHOD_POST: h2_encode_known(encoder, H2_STATIC_METHOD + 1); break;
+    default: add_span(encoder, H2_STATIC_METHOD, head, head->method_text); break;
+    }
+}
+
+static void add_path(struct h2_encoder *encoder, const struct http_head *head)
+{
+    const char *path = head->facts & FACT_ASTERISK ? "*" : head_text(head, head->target);
+    size_t bytes = head->facts & FACT_ASTERISK ? 1 : head->target.bytes;
+    if (bytes == 1 && *path == '/') {
+        h2_encode_known(encoder, H2_STATIC_PATH);
+    } else {
+        h2_encode_named(encoder, H2_STATIC_PATH, path, bytes);
+    }
+}
+
+static void add_request_pseudos(struct h2_encoder *encoder, const struct http_head *head,
+                                bool secure)
+{
+    add_method(encoder, head);
     if (head->method == METHOD_CONNECT) {
-        add_span(list, ":authority", 10, head, head->target);
+        add_span(encoder, H2_STATIC_AUTHORITY, head, head->target);
         return;
     }
-    list_add_literal(list, ":scheme", secure ? "https" : "http", secure ? 5 : 4);
+    h2_encode_known(encoder, secure ? H2_STATIC_HTTPS : H2_STATIC_HTTP);
     if (head->host.bytes > 0) {
-        add_span(list, ":authority", 10, head, head->host);
+        add_span(encoder, H2_STATIC_AUTHORITY, head, head->host);
     }
-    if (head->facts & FACT_ASTERISK) {
-        list_add_literal(list, ":path", "*", 1);
-    } else {
-        add_span(list, ":path", 5, head, head->target);
+    add_path(encoder, head);
+}
+
+static void add_request(struct h2_encoder *encoder, const struct http_head *head,
+                        const struct added_fields *added, bool secure)
+{
+    add_request_pseudos(encoder, head, secure);
+    if (head->framing == FRAMING_LENGTH) {
+        add_length(encoder, head->content_length);
     }
+    if (head->facts & FACT_TE_TRAILERS) {
+        h2_encode_field(encoder, FIELD_TE, NULL, 2, "trailers", 8);
+    }
+    add_fields(encoder, head);
+    add_lines(encoder, added);
 }
 
 int32_t h2_write_request(struct h2_session *session, struct h2_stream *stream,
                          const struct http_head *head, const struct added_fields *added,
                          bool secure, bool last)
 {
-    struct list list;
-    char digits[DECIMAL_BYTES];
+    struct block block;
     nghttp2_data_provider provider = h2_flow_provider(stream);
-    size_t most = head->field_count + lines_count(added) + OWN_COUNT;
-    if (!list_begin(&list, session->env.bufs, most)) {
+    block_begin(&block, session->env.bufs, &stream->heads);
+    add_request(&block.encoder, head, added, secure);
+    if (!block_end(&block, &stream->heads)) {
         return 0;
     }
-    add_request_pseudos(&list, head, secure);
-    if (head->framing == FRAMING_LENGTH) {
-        add_length(&list, digits, head->content_length);
-    }
-    if (head->facts & FACT_TE_TRAILERS) {
-        list_add_literal(&list, "te", "trailers", 8);
-    }
-    add_fields(&list, head);
-    add_lines(&list, added);
-    int32_t id = nghttp2_submit_request(session->frames, NULL, list.begin, list_count(&list),
+    int32_t id = nghttp2_submit_request(session->frames, NULL, &stand_in, 1,
                                         last ? NULL : &provider, stream);
-    buf_give(session->env.bufs, &list.buf);
+    if (id <= 0) {
+        block_drop(&block, session->env.bufs, &stream->heads);
+    }
     return id;
 }
 
@@ -200,45 +219,127 @@ static bool tells_length(const struct h2_stream *stream, const struct http_head 
     return ((stream->method == METHOD_HEAD && head->status != 204) || head->status == 304) && told;
 }
 
+static void add_response(struct h2_encoder *encoder, const struct h2_stream *stream,
+                         const struct http_head *head, const char *date)
+{
+    bool interim = head->status < 200;
+    h2_encode_status(encoder, head->status);
+    add_fields(encoder, head);
+    if (!interim && date != NULL && !head_has(head, FIELD_DATE)) {
+        h2_encode_field(encoder, FIELD_DATE, NULL, 0, date, strlen(date));
+    }
+    if (!interim && tells_length(stream, head)) {
+        add_length(encoder, head->content_length);
+    }
+}
+
+/* Queues the frame that the block takes the place of. */
+static int submit_response(const struct h2_stream *stream, bool interim, bool last,
+                           const nghttp2_data_provider *provider)
+{
+    nghttp2_session *frames = stream->session->frames;
+    return interim
+               ? (int)nghttp2_submit_headers(frames, NGHTTP2_FLAG_NONE, stream->id, NULL, &stand_in,
+                                             1, NULL)
+               : nghttp2_submit_response(frames, stream->id, &stand_in, 1, last ? NULL : provider);
+}
+
 bool h2_write_response(struct h2_stream *stream, const struct http_head *head, const char *date,
                        bool last)
 {
-    struct h2_session *session = stream->session;
-    struct list list;
-    char digits[DECIMAL_BYTES];
-    char status[3] = {(char)('0' + head->status / 100 % 10), (char)('0' + head->status / 10 % 10),
-                      (char)('0' + head->status % 10)};
-    bool interim = head->status < 200;
-    if (!list_begin(&list, session->env.bufs, head->field_count + OWN_COUNT)) {
+    struct buf_pool *pool = stream->session->env.bufs;
+    struct block block;
+    nghttp2_data_provider provider = h2_flow_provider(stream);
+    block_begin(&block, pool, &stream->heads);
+    add_response(&block.encoder, stream, head, date);
+    if (!block_end(&block, &stream->heads)) {
         return false;
     }
-    list_add_literal(&list, ":status", status, sizeof status);
-    add_fields(&list, head);
-    if (!interim && date != NULL && !head_has(head, FIELD_DATE)) {
-        list_add_literal(&list, "date", date, strlen(date));
+    if (submit_response(stream, head->status < 200, last, &provider) == 0) {
+        return true;
     }
-    if (!interim && tells_length(stream, head)) {
-        add_length(&list, digits, head->content_length);
-    }
-    nghttp2_data_provider provider = h2_flow_provider(stream);
-    int result = interim
-                     ? (int)nghttp2_submit_headers(session->frames, NGHTTP2_FLAG_NONE, stream->id,
-                                                   NULL, list.begin, list_count(&list), NULL)
-                     : nghttp2_submit_response(session->frames, stream->id, list.begin,
-                                               list_count(&list), last ? NULL : &provider);
-    buf_give(session->env.bufs, &list.buf);
-    return result == 0;
+    block_drop(&block, pool, &stream->heads);
+    return false;
 }
 
 bool h2_write_trailers(struct h2_stream *stream, const struct http_head *head)
 {
     struct h2_session *session = stream->session;
-    struct list list;
-    if (!list_begin(&list, session->env.bufs, head->field_count)) {
+    struct block block;
+    block_begin(&block, session->env.bufs, &stream->heads);
+    add_fields(&block.encoder, head);
+    if (!block_end(&block, &stream->heads)) {
         return false;
     }
-    add_fields(&list, head);
-    int result = nghttp2_submit_trailer(session->frames, stream->id, list.begin, list_count(&list));
-    buf_give(session->env.bufs, &list.buf);
-    return result == 0;
+    if (nghttp2_submit_trailer(session->frames, stream->id, &stand_in, 1) == 0) {
+        return true;
+    }
+    block_drop(&block, session->env.bufs, &stream->heads);
+    return false;
+}
+
+/* ---- frames ---- */
+
+/* RFC 9113 4.1. */
+static bool put_frame(struct h2_session *session, uint8_t type, unsigned flags, int32_t id,
+                      const char *payload, uint32_t bytes)
+{
+    const uint32_t of = (uint32_t)id;
+    const uint8_t head[FRAME_HEAD_BYTES] = {(uint8_t)(bytes >> 16),
+                                            (uint8_t)(bytes >> 8),
+                                            (uint8_t)bytes,
+                                            type,
+                                            (uint8_t)flags,
+                                            (uint8_t)(of >> 24),
+                                            (uint8_t)(of >> 16),
+                                            (uint8_t)(of >> 8),
+                                            (uint8_t)of};
+    return h2_session_put(session, head, sizeof head) &&
+           h2_session_put(session, (const uint8_t *)payload, bytes);
+}
+
+/* RFC 9113 6.2, 6.10: what does not fit into HEADERS goes on in CONTINUATION. */
+static bool put_block(struct h2_session *session, const nghttp2_frame_hd *head, const char *block,
+                      uint32_t bytes)
+{
+    uint8_t type = NGHTTP2_HEADERS;
+    unsigned flags = head->flags & NGHTTP2_FLAG_END_STREAM;
+    for (; bytes > FRAME_MOST_BYTES; bytes -= FRAME_MOST_BYTES, block += FRAME_MOST_BYTES) {
+        if (!put_frame(session, type, flags, head->stream_id, block, FRAME_MOST_BYTES)) {
+            return false;
+        }
+        type = NGHTTP2_CONTINUATION;
+        flags = 0;
+    }
+    return put_frame(session, type, flags | NGHTTP2_FLAG_END_HEADERS, head->stream_id, block,
+                     bytes);
+}
+
+bool h2_write_stands_in(const nghttp2_frame *frame)
+{
+    return frame->headers.nvlen == 1 && frame->headers.nva[0].name == stand_in_name;
+}
+
+bool h2_write_block(struct h2_session *session, struct h2_stream *stream,
+                    const nghttp2_frame *frame)
+{
+    struct buf *heads = stream->heads;
+    uint32_t bytes;
+    CHECK(heads != NULL && buf_length(heads) >= BLOCK_HEAD_BYTES);
+    char *block = heads->bytes + heads->begin;
+    memcpy(&bytes, block, sizeof bytes);
+    size_t whole = BLOCK_HEAD_BYTES + bytes;
+    block += BLOCK_HEAD_BYTES;
+    if (!session->space.tableless) {
+        session->space.tableless = true;
+        *--block = H2_ENCODE_NO_TABLE;
+        bytes++;
+    }
+    session->space.replaced = true;
+    bool fits = put_block(session, &frame->hd, block, bytes);
+    buf_consume(heads, whole);
+    if (buf_length(heads) == 0) {
+        buf_give(session->env.bufs, &stream->heads);
+    }
+    return fits;
 }

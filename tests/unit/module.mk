@@ -127,8 +127,10 @@ proxy_tests = \
 	%D%/test_grpc_health \
 	%D%/test_grpc_words \
 	%D%/test_h2_abuse \
+	%D%/test_h2_encode \
 	%D%/test_h2_flow \
 	%D%/test_h2_head \
+	%D%/test_h2_priority \
 	%D%/test_h2_session \
 	%D%/test_pool_h2 \
 	%D%/test_h2_watch \

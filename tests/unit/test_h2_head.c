@@ -74,6 +74,7 @@ static const struct row requests[] = {
     ROW("8.3.1 Host that agrees", GET_ "host=A.example\n", GET_LINES "\r\n"),
     ROW("8.3.1 Host that differs", GET_ "host=b.example\n", "malformed"),
     ROW("8.3.1 Host with another port", GET_ "host=a.example:8443\n", "malformed"),
+    ROW("8.3.1 two Hosts that agree", GET_ "host=a.example\nhost=a.example\n", "malformed"),
     ROW("8.3.1 two Hosts", ":method=GET\n:scheme=http\n:path=/\nhost=b\nhost=b\n", "malformed"),
     ROW("8.3.1 neither", ":method=GET\n:scheme=http\n:path=/\n", "malformed"),
     ROW("8.3.1 an empty authority", ":method=GET\n:scheme=http\n:authority=\n:path=/\n",

@@ -102,6 +102,25 @@ static void a_stream_may_end_while_its_payload_is_given(void **state)
     rig_end(&rig);
 }
 
+/* RFC 9113 8.1: an interim response is none. */
+static void payload_without_a_head_is_malformed(void **state)
+{
+    (void)state;
+    for (unsigned end = 0; end < 2; end++) { /* a byte, or the end alone */
+        static const char interim[] = "\0\0\5\1\4\0\0\0\1\10\003103";
+        const char frame[] = {0, 0, (char)!end, 0, (char)end, 0, 0, 0, 1, 'x'};
+        begin();
+        rig_open(&rig, GET, true);
+        rig_pump(&rig);
+        ignore_told(&rig.server);
+        rig_feed(&rig, &rig.client, interim, sizeof interim - 1);
+        rig_feed(&rig, &rig.client, frame, sizeof frame - end);
+        rig_pump(&rig);
+        assert_told(&rig.client, "0 response 103 none\n0 closed PROTOCOL_ERROR\n");
+        rig_end(&rig);
+    }
+}
+
 static void a_response_that_is_only_a_head_ends_its_stream(void **state)
 {
     (void)state;
@@ -387,6 +406,7 @@ int main(void)
         cmocka_unit_test(payload_and_trailers_go_both_ways),
         cmocka_unit_test(much_payload_is_sent_while_it_is_given),
         cmocka_unit_test(a_stream_may_end_while_its_payload_is_given),
+        cmocka_unit_test(payload_without_a_head_is_malformed),
         cmocka_unit_test(a_response_that_is_only_a_head_ends_its_stream),
         cmocka_unit_test(interim_responses_come_before_the_final_one),
         cmocka_unit_test(the_answer_to_head_tells_a_length_and_has_no_payload),
