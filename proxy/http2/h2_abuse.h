@@ -7,8 +7,8 @@
  * 10.5.
  *
  * Columns: kind, word for logs and metrics, how many are borne at once, how many come back in a second. Where good clients do more
- * the more they are served, what is served gives some back: a completed stream for RESETS and UNKNOWN, payload that was
- * sent for WINDOW_UPDATES and PINGS. docs/internals/http2.md says what each costs.
+ * the more they are served, what is served gives some back: a completed stream for RESETS and UNKNOWN, payload and a whole message
+ * for EMPTY_DATA, payload that was sent for WINDOW_UPDATES and PINGS. docs/internals/http2.md says what each costs.
  */
 #ifndef EVENKEEL_PROXY_HTTP2_H2_ABUSE_H
 #define EVENKEEL_PROXY_HTTP2_H2_ABUSE_H

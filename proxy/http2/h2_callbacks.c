@@ -8,6 +8,8 @@
    libraries of gRPC open the windows of stream and connection for every message, and the shortest has five bytes. */
 #define UPDATES_FOR_A_FRAME 4
 #define SHORTEST_MESSAGE_BYTES 5
+/* DATA frames without payload, with which servers flush, that a message may have besides one for each with payload. */
+#define EMPTY_FOR_A_MESSAGE 4
 /* A head beyond the limits costs as much as a reset for each of so many bytes. */
 #define EXCESS_BYTES (8u * 1024)
 #define LARGEST_FRAME_BYTES 16384 /* RFC 9113 4.2: SETTINGS_MAX_FRAME_SIZE, which is not changed */
@@ -217,6 +219,7 @@ static int take_end(struct h2_session *session, struct h2_stream *stream,
         return reset(session, stream->id, H2_PROTOCOL_ERROR);
     }
     h2_stream_end_received(stream);
+    h2_abuse_credit(&session->abuse, H2_ABUSE_EMPTY_DATA, EMPTY_FOR_A_MESSAGE);
     if (!(stream->marks & H2_MARK_REFUSED)) {
         session->events->payload(stream, payload);
     }
@@ -350,6 +353,9 @@ static int take_data_frame(struct h2_session *session, const nghttp2_frame *fram
                         !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
     if (padding_only && !h2_session_charge(session, H2_ABUSE_EMPTY_DATA)) {
         return h2_session_calm(session, H2_ABUSE_EMPTY_DATA);
+    }
+    if (frame->hd.length > 0 && !padding_only) {
+        h2_abuse_credit(&session->abuse, H2_ABUSE_EMPTY_DATA, 1);
     }
     bool told =
         stream == NULL || stream->state == H2_STREAM_SEND_ONLY || stream->state == H2_STREAM_ENDING;

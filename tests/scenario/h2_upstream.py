@@ -228,6 +228,20 @@ def resets(s):
         check_equal(sum(connections(proxy)["closed"].values()), 0, "closed connections")
 
 
+@scenario("an origin that flushes with DATA that has no payload is cut off, with all its streams")
+def flushes(s):
+    def flush(stream, request):
+        stream.head(200)
+        last = b"ok" if request.target == "/payload" else b""
+        stream.send(h2.data(stream.id, b"", False) * 3 + h2.data(stream.id, last, True))
+    origin = H2Origin(s).on("/", flush)
+    proxy = proxy_for(s, origin, pool={"warm_min": 0})
+    with proxy.client() as client:
+        for target in ("/payload", "/empty") * 60:
+            check_equal(client.request("GET", target).status, 200, "status")
+    check_equal([each.goaways for each in origin.connections], [[]], "what the connections were told")
+
+
 @scenario("what an origin pushes is taken for a response")
 def pushes(s):
     origin = H2Origin(s)
