@@ -6,8 +6,8 @@ import ssl
 import threading
 import time
 
-from harness import (Arrived, Authority, NginxOrigin, RawOrigin, access_rows, check, check_equal, curl, eventually, h2load,
-                     merge, patient, run, run_tool, scaled, scenario, start_proxy)
+from harness import (Arrived, Authority, HaproxyOrigin, NginxOrigin, RawOrigin, access_rows, check, check_equal, curl,
+                     eventually, h2load, merge, patient, run, run_tool, scaled, scenario, start_proxy)
 from harness import h2_bytes as h2
 from harness.h2_wire import H2Client
 
@@ -62,6 +62,25 @@ def real_clients(s):
     with s.case("a client of HTTP/1.1 is served beside it"):
         check(curl("--http1.1", "-i", *by_name(proxy, authority), "https://shop.test/hello").text.startswith("HTTP/1.1 200"), "over TLS")
         check(curl("-i", f"{plain.url}/hello").text.startswith("HTTP/1.1 200"), "in the clear")
+
+
+@scenario("another proxy and this one do not understand each other over HTTP/2")
+def proxies(s):
+    proxy = cleartext(s, RawOrigin(s), {"workers": 1})
+    address = "{}:{}".format(*proxy.address)
+    nginx = NginxOrigin(s, "nginx", others=lambda port: f"""
+        server {{
+            listen 127.0.0.2:{port};
+            location / {{ grpc_pass grpc://{address}; }}
+        }}""")
+    fronts = {"HAProxy": HaproxyOrigin(s, address, server="proto h2").address, "nginx": f"127.0.0.2:{nginx.port}"}
+    for name, front in fronts.items():
+        with s.case(name):
+            for number in range(10):
+                done = curl("--data-binary", "@-", f"http://{front}/{number}", feed=b"x" * 20000)
+                arrived = Arrived(done.out)
+                check_equal((arrived.method, arrived.target, arrived.bytes), ("POST", f"/{number}", 20000), "what arrives")
+    check_equal(proxy.metric("evenkeel_http2_requests_total"), 20, "requests of HTTP/2")
 
 
 @scenario("a listener takes HTTP/2 in the clear although it may not")
