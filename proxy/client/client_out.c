@@ -230,7 +230,9 @@ static int client_splice_fd(struct exchange *exchange)
 
 static uint32_t client_untaken(struct exchange *exchange)
 {
-    return stream_untaken_bytes(&client_of(exchange)->stream);
+    const struct client *client = client_of(exchange);
+    const struct buf *out = client->duplex.out;
+    return stream_untaken_bytes(&client->stream) + (out != NULL ? (uint32_t)buf_length(out) : 0);
 }
 
 size_t client_write_proxy_header(const struct client *client, const struct exchange *exchange,

@@ -217,6 +217,7 @@ static bool control_start_workers(struct control *control)
                                        .bounds = &control->limits.shared,
                                        .pools = control->pools,
                                        .files = control->workers.files,
+                                       .file_crowd = &control->workers.file_crowd,
                                        .control = control->loop.mailbox,
                                        .shared = &control->shared,
                                        .strata_seed = strata_seed,

@@ -29,6 +29,7 @@
 #include "proxy/control/upgrade.h"
 #include "proxy/control/warm.h"
 #include "proxy/control/worker_thread.h"
+#include "proxy/edge/file_pace.h"
 #include "proxy/fleet/fleet.h"
 #include "proxy/log/log.h"
 #include "proxy/policy/maintenance.h"
@@ -59,6 +60,7 @@ struct control_workers {
     struct worker_thread **threads;
     const struct worker_stats **stats;
     struct task_pool *files; /* their threads for what waits for disks */
+    struct file_crowd file_crowd;
     unsigned count;
     struct task_pool *hashing;   /* of passwords */
     bool hangs;                  /* one of those did not come back at the end */

@@ -9,6 +9,7 @@ libproxy_a_SOURCES += \
 	%D%/edge_render.c %D%/edge_render.h \
 	%D%/encoder.c %D%/encoder.h \
 	%D%/file_condition.c %D%/file_condition.h \
+	%D%/file_pace.c %D%/file_pace.h \
 	%D%/file_path.c %D%/file_path.h \
 	%D%/file_plan.c %D%/file_plan.h \
 	%D%/file_range.c %D%/file_range.h \

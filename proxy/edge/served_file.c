@@ -204,6 +204,8 @@ enum served_result served_file_search(const struct served_request *request,
         served_file_free(file);
         return SERVED_BUSY;
     }
+    file_pace_begin(&file->pace, worker->env.file_crowd, request->client_slot,
+                    worker_now_ms(worker));
     *ret_file = file;
     return SERVED_OK;
 }
@@ -231,6 +233,20 @@ enum served_result served_file_read(struct served_file *file, struct file_range 
     return SERVED_OK;
 }
 
+/* What a client of a file holds: descriptors and buffers. */
+static bool clients_lack(const struct worker *worker)
+{
+    return !fds_left(&worker->env.bounds->fds, FD_FOR_CLIENT) || !worker_has_ample_buffers(worker);
+}
+
+bool served_file_has_to_go(struct served_file *file, uint64_t taken_bytes)
+{
+    struct worker *worker = file->request.worker;
+    return file_pace_judge(&file->pace, worker->env.file_crowd, taken_bytes,
+                           worker_now_ms(worker)) &&
+           clients_lack(worker);
+}
+
 void served_file_let_go(struct served_file **file_pointer)
 {
     struct served_file *file = *file_pointer;
@@ -238,6 +254,7 @@ void served_file_let_go(struct served_file **file_pointer)
     if (file == NULL) {
         return;
     }
+    file_pace_end(&file->pace, file->request.worker->env.file_crowd);
     if (file->step == SERVED_REST) {
         served_file_end(file);
     } else {

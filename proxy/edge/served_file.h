@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "conf/settings.h"
+#include "proxy/edge/file_pace.h"
 #include "proxy/edge/file_plan.h"
 #include "proxy/edge/file_search.h"
 #include "steady/task_pool.h"
@@ -32,7 +33,8 @@ struct served_request {
     struct settings *settings;
     const struct file_settings *files; /* of `settings` */
     unsigned codings;
-    bool ahead; /* its first bytes are read at once */
+    unsigned client_slot; /* slow_client_slot() */
+    bool ahead;           /* its first bytes are read at once */
     /* The step is over. The file may be let go. */
     void (*ready)(void *owner);
     void *owner;
@@ -52,6 +54,7 @@ struct served_file {
     enum file_search_result result; /* of the search */
     struct file_found found;
     struct file_plan plan; /* its owner's */
+    struct file_pace pace; /* of its owner's client */
     char *data;            /* of the last read; NULL: none */
     size_t data_bytes;
     size_t held_bytes;   /* of memory for data */
@@ -83,6 +86,10 @@ __attribute__((warn_unused_result)) enum served_result served_file_read(struct s
 /* The data of the last read is not needed any more. */
 void served_file_drop_data(struct served_file *file);
 
+/* The client has taken so much of the answer, and no more is read until it takes on. True: the answer has to end, because its client is slow
+   and others need what it holds. */
+__attribute__((warn_unused_result)) bool served_file_has_to_go(struct served_file *file,
+                                                               uint64_t taken_bytes);
 /* In any step; also from within `ready`. NULL is fine. */
 void served_file_let_go(struct served_file **file);
 

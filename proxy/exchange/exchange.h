@@ -59,7 +59,7 @@ struct downstream_ops {
     void (*read_on)(struct exchange *exchange);
     /* The socket to splice into; -1: bytes must pass through user space, or some still wait. */
     int (*splice_fd)(struct exchange *exchange);
-    /* Bytes that the socket has taken and the client has not. NULL: there is no socket. */
+    /* Bytes that were sent and that the client has not taken: they wait in its socket or before it. NULL: there is no socket. */
     uint32_t (*untaken)(struct exchange *exchange);
     /* Writes a PROXY protocol header of the client's connection into PROXY_HEADER_WRITE_BYTES of space; returns its
        length. */

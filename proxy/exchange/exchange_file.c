@@ -212,6 +212,7 @@ static void exchange_search(struct exchange *exchange, const struct file_path *p
         .settings = exchange->edge.held,
         .files = &route->files,
         .codings = route->files.precompressed ? accept_encodings(request) : 0,
+        .client_slot = exchange_client_slot(exchange),
         .ahead = !asks_for_less(request),
         .ready = exchange_on_file,
         .owner = exchange,
@@ -265,6 +266,15 @@ void exchange_serve(struct exchange *exchange)
         exchange->body.full = true;
     }
     exchange_search(exchange, &path);
+}
+
+bool exchange_judge_serving(struct exchange *exchange)
+{
+    const struct downstream_ops *downstream = exchange->downstream;
+    uint64_t given_bytes = exchange->response.payload_bytes;
+    uint32_t untaken_bytes = downstream->untaken != NULL ? downstream->untaken(exchange) : 0;
+    return served_file_has_to_go(exchange->edge.file,
+                                 given_bytes > untaken_bytes ? given_bytes - untaken_bytes : 0);
 }
 
 void exchange_stop_serving(struct exchange *exchange)

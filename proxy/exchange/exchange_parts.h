@@ -155,6 +155,8 @@ bool exchange_serves(const struct exchange *exchange);
 void exchange_serve(struct exchange *exchange);
 /* In EXCHANGE_SERVING: the client takes bytes again. */
 void exchange_serve_on(struct exchange *exchange);
+/* Whether the answer has to end, because its client does not take it and others need what it holds. */
+bool exchange_judge_serving(struct exchange *exchange);
 /* The exchange is over. */
 void exchange_stop_serving(struct exchange *exchange);
 

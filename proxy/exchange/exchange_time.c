@@ -1,6 +1,7 @@
 /* Deadlines and timeouts of an exchange: what it waits for, and until when. */
 #include <stddef.h>
 
+#include "proxy/edge/served_file.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/http/hop_fields.h"
@@ -227,8 +228,11 @@ static void due_serving(const struct exchange *exchange, struct due *due)
     if (!response->full) {
         due_earlier(due, response->moved_ms, exchange->edge.route->files.timeout_ms,
                     REASON_DISK_TIMEOUT);
-    } else if (response->paused && !exchange->downstream->watches) {
-        due_taken(exchange, due);
+    } else {
+        if (response->paused && !exchange->downstream->watches) {
+            due_taken(exchange, due);
+        }
+        due_act_earlier(due, exchange->edge.file->pace.judged_ms + SLOW_CLIENT_AFTER_MS, DUE_JUDGE);
     }
 }
 
@@ -288,8 +292,10 @@ static void exchange_look(struct exchange *exchange)
 static void exchange_judge_client(struct exchange *exchange)
 {
     struct worker_stats *stats = &exchange->worker->stats;
-    if (exchange->stage == EXCHANGE_RESPONDING) {
-        if (attempt_judge_response(exchange)) {
+    if (exchange->stage == EXCHANGE_RESPONDING || exchange->stage == EXCHANGE_SERVING) {
+        bool goes = exchange->stage == EXCHANGE_SERVING ? exchange_judge_serving(exchange)
+                                                        : attempt_judge_response(exchange);
+        if (goes) {
             stat_add(&stats->slow_responses_ended, 1);
             exchange_fail(exchange, REASON_CLIENT_STALLED, "others wait");
         }

@@ -32,6 +32,7 @@ struct client;
 struct passwords;
 struct side_request;
 struct splice_pipe;
+struct file_crowd;
 struct task_pool;
 
 /* Bytes of one read; the most that a direction holds back if the other side is slow. */
@@ -85,6 +86,7 @@ struct worker_env {
     struct shared_bounds *bounds;
     struct pools *pools;
     struct task_pool *files; /* for what waits for disks */
+    struct file_crowd *file_crowd;
     struct mailbox *control; /* mailbox for answers */
     struct shared_words *shared;
     uint64_t strata_seed; /* seed of the strata of requests; a secret of the process */

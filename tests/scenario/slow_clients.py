@@ -5,7 +5,7 @@ import signal
 
 from harness import h2_bytes as h2
 from harness.h2_wire import H2Client
-from harness import (RawOrigin, Stopwatch, begin_upload, check, check_equal, eventually, reads_body, run, scenario,
+from harness import (Interrupted, RawOrigin, Stopwatch, begin_upload, check, check_equal, eventually, reads_body, run, scenario,
                      start_proxy, takes)
 
 QUICK = {"consecutive": 5, "open_min": "150ms", "open_max": "150ms", "ramp": "100ms"}
@@ -148,6 +148,41 @@ def not_taken(s):
             check(watch.stop().seconds < 8, f"another client was served after {watch.seconds:.1f} s")
             left = 32 - proxy.metric("evenkeel_slow_responses_ended_total")
             check(0 < left < 32, f"{left} of 32 responses are left")
+
+
+def is_served(proxy, source):
+    """Whether a new client gets a small file."""
+    with contextlib.suppress(Interrupted, OSError), contextlib.closing(proxy.client(source=source)) as client:
+        return client.request("GET", "/small").status == 200
+    return False
+
+
+@scenario("files that their clients do not take hold all descriptors while others wait")
+def files_not_taken(s):
+    with open(s.path("large"), "wb") as file:
+        file.truncate(16 << 20)
+    with open(s.path("small"), "wb") as file:
+        file.write(b"small")
+    listener = {"web": {"http2": {"cleartext": True}, "timeouts": {"send": "1m"}}}
+    routes = [{"name": "files", "files": {"root": s.path("")}}]
+    for name, hold in (
+            ("connections of one client", lambda c, p: stalled_reader(c, p, "127.31.0.1")),
+            ("streams of one client", lambda c, p: stalled_streams(c, p, "127.31.0.1", 16))):
+        with s.case(name), contextlib.ExitStack() as clients:
+            proxy = start_proxy(s, settings={"workers": 1, "listeners": listener, "routes": routes}, limits=["--nofile=160:160"],
+                                name=name.replace(" ", "-"))
+            patient_one = stalled_reader(clients, proxy, "127.78.0.1")
+            eventually(lambda p=proxy: p.bound("fds")["used"] >= 2, "its file is open")
+            held = []
+            while proxy.metric("evenkeel_accept_pauses_total") == 0:
+                check(len(held) < 200, "no pause with so many clients")
+                held.append(hold(clients, proxy))
+            eventually(lambda p=proxy: is_served(p, "127.77.0.1"), "another client is served")
+            ended = proxy.metric("evenkeel_slow_responses_ended_total")
+            check(0 < ended, "no slow transfer was ended")
+            # the slow client that has but one transfer goes on
+            patient_one.reader.through(b"\r\n\r\n")
+            patient_one.reader.exactly(8 << 20, lambda piece: None)
 
 
 @scenario("a client that waits for 100 and never sends is taken for a sick origin")

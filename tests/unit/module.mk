@@ -135,6 +135,7 @@ proxy_tests = \
 	%D%/test_pool_h2 \
 	%D%/test_h2_watch \
 	%D%/test_file_answer \
+	%D%/test_file_pace \
 	%D%/test_file_search \
 	%D%/test_hop_fields \
 	%D%/test_http_head \
