@@ -18,6 +18,9 @@ libconf_a_SOURCES = \
 	%D%/check_routes.c \
 	%D%/checklist.c \
 	%D%/checklist.h \
+	%D%/checklist_load.c \
+	%D%/checklist_parts.h \
+	%D%/checklist_trust.c \
 	%D%/compress_settings.h \
 	%D%/detour_settings.h \
 	%D%/content_coding.h \

@@ -2,6 +2,7 @@ dist_man_MANS = \
 	%D%/man/evenkeel.8 \
 	%D%/man/evenkeel.conf.5
 
+EXTRA_DIST += %D%/checklist.schema.json
 EXTRA_DIST += %D%/configuration.md
 EXTRA_DIST += %D%/metrics.md
 EXTRA_DIST += %D%/migrate.md

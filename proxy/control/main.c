@@ -7,14 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conf/checklist.h"
 #include "conf/dump.h"
 #include "conf/settings.h"
 #include "proxy/control/ask.h"
+#include "proxy/control/config_test.h"
 #include "proxy/control/control.h"
 #include "proxy/control/demo.h"
 #include "proxy/control/signals.h"
-#include "proxy/control/start_check.h"
 
 #define DEMO_WEB_PORT 8080
 #define DEMO_ADMIN_PORT 9901
@@ -34,12 +33,14 @@ struct options {
     enum action action;
     const char *config_path;
     const char *page;        /* to ask for */
+    bool json;               /* what the test says */
     struct demo_ports ports; /* of the demo */
 };
 
 static const char usage[] =
     "usage: evenkeel -c FILE          run in the foreground\n"
-    "       evenkeel -t -c FILE       test the configuration, print the production checklist\n"
+    "       evenkeel -t [--json] -c FILE\n"
+    "                                 test the configuration, print the production checklist\n"
     "       evenkeel -T -c FILE       print the effective configuration\n"
     "       evenkeel --ask PAGE -c FILE\n"
     "                                 print a page of the running process's admin listener\n"
@@ -49,17 +50,12 @@ static const char usage[] =
     "signals: HUP reload, TERM or INT drain (a second one ends at once), USR1 reopen logs,\n"
     "         USR2 replace the program without closing its listeners\n";
 
-static void print_finding(enum settings_severity severity, const char *text, void *owner)
-{
-    static const char *const words[] = {ENUM_NAMES(SETTINGS_SEVERITIES)};
-    (void)owner;
-    fprintf(stderr, "evenkeel: %s: %s\n", words[severity], text);
-}
-
 static void print_messages(const struct settings_messages *messages)
 {
+    static const char *const words[] = {ENUM_NAMES(SETTINGS_SEVERITIES)};
     for (size_t i = 0; i < messages->count; i++) {
-        print_finding(messages->items[i].severity, messages->items[i].text, NULL);
+        fprintf(stderr, "evenkeel: %s: %s\n", words[messages->items[i].severity],
+                messages->items[i].text);
     }
 }
 
@@ -76,29 +72,6 @@ static struct settings *load(const char *path)
     }
     settings_messages_free(&messages);
     return settings;
-}
-
-static void print_checklist_line(const struct checklist_line *line, void *owner)
-{
-    (void)owner;
-    printf("%-7s %s\n", checklist_verdict_name(line->verdict), line->text);
-}
-
-static int run_test(const char *path)
-{
-    struct settings *settings = load(path);
-    if (settings == NULL) {
-        return 1;
-    }
-    if (!start_check(settings, print_finding, NULL)) {
-        settings_put(&settings);
-        return 1;
-    }
-    printf("%s: the configuration is valid\n", path);
-    checklist_run(settings, print_checklist_line, NULL);
-    start_check_as_user(settings, path, print_finding, NULL);
-    settings_put(&settings);
-    return 0;
 }
 
 static int run_dump(const char *path)
@@ -179,11 +152,10 @@ static bool parse_port(const char *text, uint16_t *ret_port)
 
 static bool parse_options(int argc, char **argv, struct options *ret_options)
 {
-    static const struct option long_options[] = {{"demo", no_argument, NULL, 'D'},
-                                                 {"ask", required_argument, NULL, 'A'},
-                                                 {"version", no_argument, NULL, 'V'},
-                                                 {"help", no_argument, NULL, 'h'},
-                                                 {0}};
+    static const struct option long_options[] = {
+        {"demo", no_argument, NULL, 'D'}, {"ask", required_argument, NULL, 'A'},
+        {"json", no_argument, NULL, 'J'}, {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'}, {0}};
     struct options options = {.ports = {DEMO_WEB_PORT, DEMO_ADMIN_PORT, DEMO_TLS_PORT}};
     uint16_t *const ports[] = {&options.ports.web, &options.ports.admin, &options.ports.secure};
     int option;
@@ -196,6 +168,7 @@ static bool parse_options(int argc, char **argv, struct options *ret_options)
             options.action = ACTION_ASK;
             options.page = optarg;
             break;
+        case 'J': options.json = true; break;
         case 'D': options.action = ACTION_DEMO; break;
         case 'V': options.action = ACTION_VERSION; break;
         case 'h': options.action = ACTION_HELP; break;
@@ -209,7 +182,8 @@ static bool parse_options(int argc, char **argv, struct options *ret_options)
     }
     bool needs_file = options.action == ACTION_RUN || options.action == ACTION_TEST ||
                       options.action == ACTION_DUMP || options.action == ACTION_ASK;
-    if (optind < argc || (needs_file && options.config_path == NULL)) {
+    if (optind < argc || (needs_file && options.config_path == NULL) ||
+        (options.json && options.action != ACTION_TEST)) {
         return false;
     }
     *ret_options = options;
@@ -228,7 +202,7 @@ int main(int argc, char **argv)
     }
     switch (options.action) {
     case ACTION_RUN: return run_file(options.config_path, argv);
-    case ACTION_TEST: return run_test(options.config_path);
+    case ACTION_TEST: return config_test_run(options.config_path, options.json);
     case ACTION_DUMP: return run_dump(options.config_path);
     case ACTION_ASK: return run_ask(options.config_path, options.page);
     case ACTION_DEMO: return run_demo(&options);

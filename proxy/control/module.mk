@@ -1,5 +1,6 @@
 libproxy_a_SOURCES += \
 	%D%/ask.c %D%/ask.h \
+	%D%/config_test.c %D%/config_test.h \
 	%D%/control.c %D%/control.h \
 	%D%/control_state.h \
 	%D%/demo.c %D%/demo.h \

@@ -167,7 +167,7 @@ def options(s):
     with s.case("-h prints the options"):
         done = run_program(s, "-h")
         check_equal(done.returncode, 0, "exit code")
-        for option in ("-c", "-t", "-T", "-V", "-h", "--ask", "--demo"):
+        for option in ("-c", "-t", "-T", "-V", "-h", "--ask", "--demo", "--json"):
             check(option in done.stdout, f"{option} is missing in\n{done.stdout}")
     for arguments in ([], ["-x"], ["-c"], ["-c", "a", "b"], ["--no-such-option"], ["-t"]):
         with s.case(f"the command line {arguments} is refused with 2 and a word on stderr"):

@@ -15,6 +15,7 @@ scenario_tests = \
 	%D%/breaker.py \
 	%D%/cert_watch.py \
 	%D%/buffer_request.py \
+	%D%/checklist.py \
 	%D%/cli.py \
 	%D%/compress.py \
 	%D%/deadlines.py \
