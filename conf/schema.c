@@ -219,6 +219,9 @@ static const struct schema_row top_rows[] = {
     {"fleet.warm_state", &type_bool, "true", AT(fleet.warm_state),
      .help =
          "replicas publish their warm state every warm_state.interval, and one that starts takes the newest: sessions, endpoints and breakers are known from the first second"},
+    {"fleet.operator", &type_bool, "true", AT(fleet.operator_word),
+     .help =
+         "what the operator says at one replica (an endpoint drained, a breaker forced, maintenance) holds at all of them, and outlives every process"},
     {"fleet.timeout", &type_duration, "1s", AT(fleet.timeout_ms), .min = 10 * MS, .max = MINUTE,
      .help =
          "longest time for which an answer of the store is waited for; no request waits for one"},

@@ -20,6 +20,8 @@
 struct admin;
 struct snapshot;
 
+struct operator_word;
+
 struct admin_env {
     struct event_base *base;
     struct bound_registry *registry;
@@ -30,9 +32,9 @@ struct admin_env {
     const char *(*reload)(void *owner);
     /* POST /snapshot: admin_answer_snapshot() follows, never from within; false: no memory */
     bool (*snapshot)(void *owner);
-    void (*said)(
-        /* the operator has drained an endpoint, forced a breaker, closed something for maintenance, or taken that back */
-        void *owner);
+    /* The operator has said something, which is carried out here already; whether it spreads over a fleet, with an end. */
+    void (*said)(const struct operator_word *word, void *owner);
+    bool (*spreads)(void *owner);
     void *owner;
 };
 

@@ -1,4 +1,4 @@
-/* The acts. What outlives this process is told to control (said()). */
+/* The acts. What is said is told to control, for a later process and for other replicas. */
 #include "proxy/admin/admin_acts.h"
 
 #include <event2/http.h>
@@ -7,10 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "pool/health.h"
-#include "proxy/policy/maintenance.h"
-#include "proxy/policy/policy.h"
-#include "steady/loop_clock.h"
+#include "breaker/breaker.h"
+#include "conf/value.h"
+#include "proxy/policy/operator_word.h"
 
 int admin_drain(const struct admin_env *env, const struct admin_names *names, struct evbuffer *out)
 {
@@ -20,96 +19,7 @@ int admin_drain(const struct admin_env *env, const struct admin_names *names, st
     return 202;
 }
 
-static int drain_endpoint(const struct admin_env *env, const struct admin_names *names,
-                          struct evbuffer *out, bool drained)
-{
-    struct overview overview;
-    env->overview(&overview, env->owner);
-    size_t count = pools_drain(overview.pools, names->text[0], names->text[1], drained);
-    if (count == 0) {
-        evbuffer_add_printf(out, "no such endpoint\n");
-        return 404;
-    }
-    evbuffer_add_printf(out, "%zu %s %s\n", count, count == 1 ? "endpoint" : "endpoints",
-                        drained ? "drained" : "undrained");
-    env->said(env->owner);
-    return 200;
-}
-
-int admin_drain_endpoint(const struct admin_env *env, const struct admin_names *names,
-                         struct evbuffer *out)
-{
-    return drain_endpoint(env, names, out, true);
-}
-
-int admin_undrain_endpoint(const struct admin_env *env, const struct admin_names *names,
-                           struct evbuffer *out)
-{
-    return drain_endpoint(env, names, out, false);
-}
-
-struct force_walk {
-    const char *name;
-    enum breaker_force force;
-    bool found;
-};
-
-static void force_upstream(const struct upstream *upstream, void *owner)
-{
-    struct force_walk *walk = owner;
-    const struct upstream_settings *settings = upstream_settings_shown(upstream);
-    if (settings != NULL && strcmp(upstream->name, walk->name) == 0) {
-        policy_force(upstream, settings, walk->force, loop_clock_ms(&(struct loop_clock){0}));
-        walk->found = true;
-    }
-}
-
-static int force_breaker(const struct admin_env *env, const struct admin_names *names,
-                         struct evbuffer *out, enum breaker_force force, const char *done)
-{
-    struct overview overview;
-    struct force_walk walk = {names->text[0], force, false};
-    env->overview(&overview, env->owner);
-    pools_each_upstream(overview.pools, force_upstream, &walk);
-    evbuffer_add_printf(out, "%s\n", walk.found ? done : "no such upstream");
-    if (walk.found) {
-        env->said(env->owner);
-    }
-    return walk.found ? 200 : 404;
-}
-
-int admin_open_breaker(const struct admin_env *env, const struct admin_names *names,
-                       struct evbuffer *out)
-{
-    return force_breaker(env, names, out, BREAKER_FORCE_OPEN, "open until told otherwise");
-}
-
-int admin_close_breaker(const struct admin_env *env, const struct admin_names *names,
-                        struct evbuffer *out)
-{
-    return force_breaker(env, names, out, BREAKER_FORCE_CLOSED, "closed until told otherwise");
-}
-
-int admin_free_breaker(const struct admin_env *env, const struct admin_names *names,
-                       struct evbuffer *out)
-{
-    return force_breaker(env, names, out, BREAKER_FORCE_NONE, "judges by itself");
-}
-
-/* ---- maintenance ---- */
-
-static bool is_configured(const struct settings *settings, enum maintenance_of of, const char *name)
-{
-    size_t count = of == MAINTENANCE_OF_ROUTE ? settings->route_count : settings->upstream_count;
-    for (size_t i = 0; i < count; i++) {
-        const char *known =
-            of == MAINTENANCE_OF_ROUTE ? settings->routes[i].name : settings->upstreams[i].name;
-        if (strcmp(known, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
+/* ---- what is said ---- */
 
 /* A control character would break the log's line. */
 static bool take_text(const struct evkeyvalq *query, const char *key, char *text, size_t text_bytes)
@@ -127,8 +37,22 @@ static bool take_text(const struct evkeyvalq *query, const char *key, char *text
     return (size_t)snprintf(text, text_bytes, "%s", value) < text_bytes;
 }
 
+static bool take_end(const struct evkeyvalq *query, struct operator_word *word)
+{
+    const char *value = evhttp_find_header(query, "for");
+    uint64_t lasts_ms;
+    if (value == NULL) {
+        return true;
+    }
+    if (!value_duration(value, &lasts_ms) || lasts_ms == 0) {
+        return false;
+    }
+    word->until_ms = word->since_ms + lasts_ms;
+    return true;
+}
+
 /* False: the query is malformed, or a text of it too long. */
-static bool take_word(const struct admin_names *names, struct maintenance_word *word)
+static bool take_query(const struct admin_names *names, struct operator_word *word)
 {
     struct evkeyvalq query;
     if (names->query == NULL) {
@@ -138,73 +62,96 @@ static bool take_word(const struct admin_names *names, struct maintenance_word *
         return false;
     }
     bool taken = take_text(&query, "by", word->by, sizeof word->by) &&
-                 take_text(&query, "reason", word->reason, sizeof word->reason);
+                 take_text(&query, "reason", word->reason, sizeof word->reason) &&
+                 take_end(&query, word);
     evhttp_clear_headers(&query);
     return taken;
 }
 
-static int close_for_maintenance(const struct admin_env *env, const struct admin_names *names,
-                                 struct evbuffer *out, enum maintenance_of of)
+/* Whether the route or upstream is configured, or closed: of a name that is not configured any more a word can be taken back, too. */
+static bool is_known(const struct overview *overview, const struct operator_word *word)
+{
+    const struct settings *settings = overview->settings;
+    bool of_route = word->subject == OPERATOR_ROUTE;
+    size_t count = of_route ? settings->route_count : settings->upstream_count;
+    for (size_t i = 0; i < count; i++) {
+        const char *known = of_route ? settings->routes[i].name : settings->upstreams[i].name;
+        if (strcmp(known, word->name) == 0) {
+            return true;
+        }
+    }
+    return word->state == 0 &&
+           maintenance_said(overview->maintenance,
+                            of_route ? MAINTENANCE_OF_ROUTE : MAINTENANCE_OF_UPSTREAM,
+                            word->name) != NULL;
+}
+
+static int carry_out(const struct admin_env *env, const struct operator_word *word,
+                     const char *done, struct evbuffer *out)
 {
     struct overview overview;
-    struct maintenance_word word = {.of = of, .since_wall_ms = (uint64_t)time(NULL) * 1000};
+    bool of_maintenance = word->subject == OPERATOR_ROUTE || word->subject == OPERATOR_UPSTREAM;
     env->overview(&overview, env->owner);
-    if (!is_configured(overview.settings, of, names->text[0])) {
-        evbuffer_add_printf(out, "no such %s\n", of == MAINTENANCE_OF_ROUTE ? "route" : "upstream");
-        return 404;
-    }
-    snprintf(word.name, sizeof word.name, "%s", names->text[0]);
-    if (!take_word(names, &word)) {
-        evbuffer_add_printf(out, "expected ?by=WHO&reason=WHY, at most %d and %d bytes\n",
-                            MAINTENANCE_BY_BYTES - 1, MAINTENANCE_REASON_BYTES - 1);
-        return 400;
-    }
-    if (!maintenance_say(overview.maintenance, &word)) {
+    size_t count = of_maintenance && !is_known(&overview, word)
+                       ? 0
+                       : operator_obey(word, overview.pools, overview.maintenance);
+    if (count == 0 && of_maintenance && is_known(&overview, word)) {
         evbuffer_add_printf(out, "at most %d may be closed\n", MAINTENANCE_WORDS);
         return 409;
     }
-    env->said(env->owner);
-    evbuffer_add_printf(out, "closed until told otherwise\n");
-    return 200;
-}
-
-/* Of a name that is not configured any more a word can be taken back, too. */
-static int open_again(const struct admin_env *env, const struct admin_names *names,
-                      struct evbuffer *out, enum maintenance_of of)
-{
-    struct overview overview;
-    env->overview(&overview, env->owner);
-    if (!is_configured(overview.settings, of, names->text[0]) &&
-        maintenance_said(overview.maintenance, of, names->text[0]) == NULL) {
-        evbuffer_add_printf(out, "no such %s\n", of == MAINTENANCE_OF_ROUTE ? "route" : "upstream");
+    if (count == 0) {
+        evbuffer_add_printf(
+            out, "no such %s\n",
+            word->subject == OPERATOR_BREAKER ? "upstream" : operator_subject_name(word->subject));
         return 404;
     }
-    maintenance_take_back(overview.maintenance, of, names->text[0]);
-    env->said(env->owner);
-    evbuffer_add_printf(out, "open, unless the configuration or a file says otherwise\n");
+    if (word->subject == OPERATOR_ENDPOINT) {
+        evbuffer_add_printf(out, "%zu %s ", count, count == 1 ? "endpoint" : "endpoints");
+    }
+    evbuffer_add_printf(out, "%s\n", done);
+    env->said(word, env->owner);
     return 200;
 }
 
-int admin_close_route(const struct admin_env *env, const struct admin_names *names,
-                      struct evbuffer *out)
+static int say(const struct admin_env *env, const struct admin_names *names, struct evbuffer *out,
+               enum operator_subject subject, unsigned state, const char *done)
 {
-    return close_for_maintenance(env, names, out, MAINTENANCE_OF_ROUTE);
+    struct operator_word word = {
+        .subject = subject, .state = state, .since_ms = (uint64_t)time(NULL) * 1000};
+    snprintf(word.name, sizeof word.name, "%s", names->text[0]);
+    snprintf(word.detail, sizeof word.detail, "%s",
+             subject == OPERATOR_ENDPOINT ? names->text[1] : "");
+    if (!take_query(names, &word)) {
+        evbuffer_add_printf(out,
+                            "expected ?by=WHO&reason=WHY&for=DURATION, at most %d and %d bytes\n",
+                            MAINTENANCE_BY_BYTES - 1, MAINTENANCE_REASON_BYTES - 1);
+        return 400;
+    }
+    if (word.until_ms != 0 && !env->spreads(env->owner)) {
+        evbuffer_add_printf(out, "an end needs a fleet: it is kept in the store\n");
+        return 409;
+    }
+    return carry_out(env, &word, done, out);
 }
 
-int admin_open_route(const struct admin_env *env, const struct admin_names *names,
-                     struct evbuffer *out)
-{
-    return open_again(env, names, out, MAINTENANCE_OF_ROUTE);
-}
+/* X(name of the function, subject, state, what is answered) */
+#define ACTS(X)                                                                                   \
+    X(admin_drain_endpoint, OPERATOR_ENDPOINT, 1, "drained")                                      \
+    X(admin_undrain_endpoint, OPERATOR_ENDPOINT, 0, "undrained")                                  \
+    X(admin_open_breaker, OPERATOR_BREAKER, BREAKER_FORCE_OPEN, "open until told otherwise")      \
+    X(admin_close_breaker, OPERATOR_BREAKER, BREAKER_FORCE_CLOSED, "closed until told otherwise") \
+    X(admin_free_breaker, OPERATOR_BREAKER, BREAKER_FORCE_NONE, "judges by itself")               \
+    X(admin_close_route, OPERATOR_ROUTE, 1, "closed until told otherwise")                        \
+    X(admin_open_route, OPERATOR_ROUTE, 0,                                                        \
+      "open, unless the configuration or a file says otherwise")                                  \
+    X(admin_close_upstream, OPERATOR_UPSTREAM, 1, "closed until told otherwise")                  \
+    X(admin_open_upstream, OPERATOR_UPSTREAM, 0,                                                  \
+      "open, unless the configuration or a file says otherwise")
 
-int admin_close_upstream(const struct admin_env *env, const struct admin_names *names,
-                         struct evbuffer *out)
-{
-    return close_for_maintenance(env, names, out, MAINTENANCE_OF_UPSTREAM);
-}
-
-int admin_open_upstream(const struct admin_env *env, const struct admin_names *names,
-                        struct evbuffer *out)
-{
-    return open_again(env, names, out, MAINTENANCE_OF_UPSTREAM);
-}
+#define X(name, subject, state, done)                                                            \
+    int name(const struct admin_env *env, const struct admin_names *names, struct evbuffer *out) \
+    {                                                                                            \
+        return say(env, names, out, subject, state, done);                                       \
+    }
+ACTS(X)
+#undef X

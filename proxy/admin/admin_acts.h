@@ -23,9 +23,9 @@ typedef int act_fn(const struct admin_env *env, const struct admin_names *names,
                    struct evbuffer *out);
 
 act_fn admin_drain;
+/* ?by=WHO&reason=WHY&for=DURATION, each may be left out. */
 act_fn admin_drain_endpoint, admin_undrain_endpoint;
 act_fn admin_open_breaker, admin_close_breaker, admin_free_breaker;
-/* ?by=WHO&reason=WHY, both may be left out. */
 act_fn admin_close_route, admin_open_route;
 act_fn admin_close_upstream, admin_open_upstream;
 

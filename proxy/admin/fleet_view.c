@@ -54,6 +54,35 @@ static void write_members(struct json *json, const struct fleet_figures *fleet)
     json_close(json, ']');
 }
 
+static void write_words(struct json *json, const struct fleet_figures *fleet)
+{
+    json_open(json, "words", '[');
+    for (size_t i = 0; i < fleet->word_count; i++) {
+        const struct fleet_word *said = &fleet->words[i];
+        const struct operator_word *word = &said->word;
+        if (!said->holds) {
+            continue;
+        }
+        json_open(json, NULL, '{');
+        json_text(json, "subject", operator_subject_name(word->subject));
+        json_text(json, "name", word->name);
+        json_text(json, "endpoint", *word->detail != '\0' ? word->detail : NULL);
+        json_text(json, "state", operator_state_name(word->subject, word->state));
+        json_text(json, "by", *word->by != '\0' ? word->by : NULL);
+        json_text(json, "reason", *word->reason != '\0' ? word->reason : NULL);
+        json_text(json, "said_at", said->at);
+        json_number(json, "since_s_ago",
+                    ((double)fleet->store_wall_ms - (double)word->since_ms) / 1e3);
+        if (word->until_ms != 0) {
+            json_number(json, "ends_in_s",
+                        ((double)word->until_ms - (double)fleet->store_wall_ms) / 1e3);
+        }
+        json_bool(json, "here", said->obeyed);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 void fleet_view_write(struct evbuffer *out, const struct overview *overview)
 {
     struct json json = {.out = out};
@@ -66,6 +95,7 @@ void fleet_view_write(struct evbuffer *out, const struct overview *overview)
     write_store(&json, &fleet.store);
     write_ago(&json, "seen_s_ago", fleet.seen_ago_ms);
     write_members(&json, &fleet);
+    write_words(&json, &fleet);
     json_uint(&json, "refused_values", fleet.refused_count);
     json_uint(&json, "warm_states_published", fleet.warm_published_count);
     json_uint(&json, "warm_state_taken_bytes", fleet.warm_taken_bytes);

@@ -284,11 +284,19 @@ static void control_admin_drain(void *owner)
 }
 
 /* It is to outlive this process, even one that is killed. */
-static void control_admin_said(void *owner)
+static void control_admin_said(const struct operator_word *word, void *owner)
 {
+    struct control *control = owner;
+    fleet_say(control->replica.fleet, word);
     maintenance_watch_look(owner);
     warm_save_if_ready(owner);
     upgrade_on_word(owner);
+}
+
+static bool control_admin_spreads(void *owner)
+{
+    const struct control *control = owner;
+    return fleet_spreads(control->replica.fleet);
 }
 
 static const char *control_admin_reload(void *owner)
@@ -305,6 +313,7 @@ static bool control_start_admin(struct control *control)
                                   .reload = control_admin_reload,
                                   .snapshot = snapshots_begin,
                                   .said = control_admin_said,
+                                  .spreads = control_admin_spreads,
                                   .owner = control};
     enum admin_result result =
         admin_create(&control->generations.settings->admin, &control->inherited,

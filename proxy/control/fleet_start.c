@@ -5,6 +5,8 @@
 
 #include "pool/resolver.h"
 #include "proxy/control/control_state.h"
+#include "proxy/control/maintenance_watch.h"
+#include "proxy/policy/operator_word.h"
 
 /* A pools_names_fn: the resolver comes later than whoever asks. */
 static size_t addresses_of_name(void *owner, const struct endpoint_settings *settings,
@@ -34,6 +36,14 @@ static bool take_warm(const struct seal_key *key, const void *bytes, size_t leng
     return control->generations.present != NULL || warm_take(control, key, bytes, length);
 }
 
+static bool obey(const struct operator_word *word, void *owner)
+{
+    struct control *control = owner;
+    size_t count = operator_obey(word, control->pools, control->generations.maintenance.words);
+    maintenance_watch_look(control);
+    return count > 0;
+}
+
 bool fleet_start(struct control *control)
 {
     rng_init_random(&control->replica.rng);
@@ -53,6 +63,7 @@ bool fleet_start(struct control *control)
                                   .is_ready = is_ready,
                                   .warm_make = make_warm,
                                   .warm_take = take_warm,
+                                  .obey = obey,
                                   .owner = control};
     control->replica.fleet = fleet_create(&env);
     if (control->replica.fleet == NULL) {

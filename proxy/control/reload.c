@@ -65,6 +65,7 @@ static void reload_post(struct control *control)
     const struct generation *generation = control->generations.present;
     reload_follow_keys(control);
     reload_follow_files(control);
+    fleet_look_again(control->replica.fleet);
     upstream_set_use(control->pools, generation->upstreams);
     maintenance_watch_look(control);
     for (size_t i = 0; i < generation->settings->route_count; i++) {

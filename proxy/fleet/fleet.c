@@ -122,6 +122,7 @@ struct fleet *fleet_create(const struct fleet_env *env)
     fleet->env.store.on_ready = on_ready;
     fleet->env.store.owner = fleet;
     snprintf(fleet->id, sizeof fleet->id, "%016" PRIx64, rng_next(env->store.rng));
+    fleet->words.version = -1;
     fleet->store = store_create(&fleet->env.store);
     if (fleet->store == NULL) {
         free(fleet);
@@ -137,6 +138,7 @@ static void forget(struct fleet *fleet)
         settings_put(&fleet->settings);
     }
     fleet->members = (struct members){.count = 0};
+    words_forget(fleet);
 }
 
 void fleet_free(struct fleet **fleet)
@@ -172,6 +174,7 @@ void fleet_housekeeping(struct fleet *fleet, uint64_t now_ms)
     members_housekeeping(fleet, now_ms);
     ticket_keys_housekeeping(fleet, now_ms);
     warm_values_housekeeping(fleet, now_ms);
+    words_housekeeping(fleet, now_ms);
 }
 
 void fleet_leave(struct fleet *fleet)
@@ -190,6 +193,9 @@ void fleet_figures(const struct fleet *fleet, struct fleet_figures *ret_figures)
         .members = fleet->members.list,
         .member_count = fleet->members.count,
         .seen_ago_ms = fleet->seen_ms != 0 ? monotonic_ms() - fleet->seen_ms : UINT64_MAX,
+        .words = fleet->words.known,
+        .word_count = fleet->words.known_count,
+        .store_wall_ms = fleet->store_ms != 0 ? fleet_store_ms(fleet) : 0,
         .refused_count = fleet->refused_count,
         .warm_published_count = fleet->warm_values.published_count,
         .warm_taken_bytes = fleet->warm_values.taken_bytes,

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "proxy/fleet/store.h"
+#include "proxy/policy/operator_word.h"
 #include "tls/seal.h"
 
 /* Replicas of which details are known; there may be more. */
@@ -34,6 +35,8 @@ struct fleet_env {
     bool (*is_ready)(void *owner);
     bool (*warm_make)(const struct seal_key *key, uint8_t **ret_bytes, size_t *ret_length,
                       void *owner);
+    /* What the operator has said at another replica. False: what it is about is not here. */
+    bool (*obey)(const struct operator_word *word, void *owner);
     bool (*warm_take)(const struct seal_key *key, const void *bytes, size_t length, void *owner);
     void *owner;
 };
@@ -64,6 +67,20 @@ void fleet_housekeeping(struct fleet *fleet, uint64_t now_ms);
 /* This process ends: others need not wait until it is missed. */
 void fleet_leave(struct fleet *fleet);
 
+/* What the operator has said here spreads, if operator_word is on; it is carried out already. */
+bool fleet_spreads(const struct fleet *fleet);
+void fleet_say(struct fleet *fleet, const struct operator_word *said);
+/* A generation serves that may have what words are about. */
+void fleet_look_again(struct fleet *fleet);
+
+/* A word of the operator, said at one replica. since_ms and until_ms: the store's clock. */
+struct fleet_word {
+    struct operator_word word;
+    char at[64]; /* host of the replica */
+    bool holds;  /* it has not been taken back, and its end has not come */
+    bool obeyed; /* what it is about is here */
+};
+
 /* One replica that is alive. */
 struct fleet_member {
     char id[FLEET_ID_BYTES], host[64], version[32];
@@ -78,6 +95,9 @@ struct fleet_figures {
     struct store_figures store;
     const struct fleet_member *members; /* seen last */
     size_t member_count;
+    const struct fleet_word *words; /* some of which do not hold any more */
+    size_t word_count;
+    uint64_t store_wall_ms; /* the store's clock; 0: unknown */
     uint64_t seen_ago_ms;   /* since the store last answered a beat; UINT64_MAX: never */
     uint64_t refused_count; /* values that were not sealed by this fleet's key */
     uint64_t warm_published_count,

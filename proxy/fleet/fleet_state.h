@@ -10,6 +10,7 @@
 #include "proxy/fleet/members.h"
 #include "proxy/fleet/ticket_keys.h"
 #include "proxy/fleet/warm_values.h"
+#include "proxy/fleet/words.h"
 #include "tls/seal.h"
 
 /* Replicas of other versions keep other values, under other keys. */
@@ -25,6 +26,7 @@ struct fleet {
     struct members members;
     struct ticket_keys ticket_keys;
     struct warm_values warm_values;
+    struct words words;
     uint64_t store_ms, seen_ms; /* the store's clock when it last told, and ours at that moment */
     uint64_t refused_count, refused_told_ms;
 };

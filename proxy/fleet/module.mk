@@ -8,4 +8,5 @@ libproxy_a_SOURCES += \
 	%D%/store_reply.c %D%/store_reply.h \
 	%D%/store_words.c %D%/store_words.h \
 	%D%/ticket_keys.c %D%/ticket_keys.h \
-	%D%/warm_values.c %D%/warm_values.h
+	%D%/warm_values.c %D%/warm_values.h \
+	%D%/words.c %D%/words.h

@@ -215,7 +215,7 @@ def warm(s):
         eventually(lambda: second.admin("/readyz")[0] == 200, "it is ready")
         full = second.metric("evenkeel_upstream_tls_handshakes_total", kind="full") or 0
         again = second.metric("evenkeel_upstream_tls_handshakes_total", kind="resumed") or 0
-        check(again >= 8 and full <= again * 0.05, f"{full} full, {again} resumed")
+        check(again >= 6 and full <= again * 0.05, f"{full} full, {again} resumed")
     with s.case("a store that hangs holds up the start for no longer than an answer may take"):
         with store.asleep():
             third = replica(s, origin, "third", {"store": [store.address]}, **settings)
@@ -229,6 +229,70 @@ def warm(s):
         fourth = replica(s, origin, "fourth", {"store": [store.address]}, **settings)
         check("warm state of another replica: " in fourth.log(), f"it took the older one: {fourth.log()}")
         check_equal(fourth.admin_json("/fleet")["refused_values"], 1, "refused values")
+
+
+def drained(proxy):
+    return [each["health"]["status"] == "drained" for row in proxy.admin_json("/upstreams")["upstreams"]
+            for each in row["endpoints"]]
+
+
+def words(proxy):
+    return {(each["subject"], each["name"], each["state"]): each for each in proxy.admin_json("/fleet")["words"]}
+
+
+@scenario("what the operator says at one replica does not hold at the others, or does not outlive them", within=90)
+def words_spread(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    one, two = (replica(s, origin, name, {"store": [store.address]}) for name in ("one", "two"))
+    for proxy in (one, two):
+        eventually(lambda: len(seen(proxy)) == 2, "they see each other")
+    endpoint = f"/upstreams/app/endpoints/{origin.address}"
+
+    def say(proxy, path, status=200):
+        check_equal(proxy.admin(path, "POST")[0], status, f"status of {path}")
+
+    with s.case("an endpoint that is drained, with who said it"):
+        say(one, f"{endpoint}/drain?by=ann&reason=disk")
+        for proxy in (one, two):
+            eventually(lambda: drained(proxy) == [True], "it is drained")
+            eventually(lambda: ("endpoint", "app", "drained") in words(proxy), "it is shown")
+        said = words(two)["endpoint", "app", "drained"]
+        check_equal((said["by"], said["reason"], said["endpoint"], said["said_at"]),
+                    ("ann", "disk", origin.address, socket.gethostname()), "who said what where")
+    with s.case("a breaker that is forced open, and a route that is closed"):
+        say(two, "/upstreams/app/breaker/open")
+        say(two, "/routes/all/maintenance/on?by=bob")
+        eventually(lambda: one.get("/").status == 503 and ("route", "all", "closed") in words(one), "it is closed")
+        eventually(lambda: ("breaker", "app", "open") in words(one), "it is open")
+    with s.case("a replica that starts later obeys"):
+        three = replica(s, origin, "three", {"store": [store.address], "warm_state": False})
+        eventually(lambda: drained(three) == [True] and three.get("/").status == 503, "it has heard of it")
+        three.stop()
+    with s.case("what is taken back"):
+        say(one, f"{endpoint}/undrain")
+        say(one, "/upstreams/app/breaker/auto")
+        say(one, "/routes/all/maintenance/off")
+        for proxy in (one, two):
+            eventually(lambda: proxy.get("/").status == 200 and drained(proxy) == [False] and not words(proxy), "all is well")
+    with s.case("with an end"):
+        say(two, f"{endpoint}/drain?for=3s")
+        eventually(lambda: drained(one) == [True], "it is drained")
+        for proxy in (one, two):
+            eventually(lambda: drained(proxy) == [False], "the end has come")
+    with s.case("while the store is away, as soon as it is back"):
+        with store.asleep():
+            eventually(lambda: fault(one) == "timeout", "it is missed")
+            say(one, f"{endpoint}/drain")
+            check_equal(drained(one), [True], "here it holds at once")
+        eventually(lambda: drained(two) == [True], "it is drained there, too")
+    with s.case("and is not lost with all replicas"):
+        for proxy in (one, two):
+            proxy.stop()
+        four = replica(s, origin, "four", {"store": [store.address], "warm_state": False})
+        eventually(lambda: drained(four) == [True], "it is drained")
+    with s.case("an end without a fleet is refused"):
+        alone = start_proxy(s, origin, {"workers": 1}, name="alone")
+        say(alone, f"{endpoint}/drain?for=3s", 409)
 
 
 @scenario("a mistake about the fleet is not told, or not with what to write")

@@ -1,0 +1,362 @@
+/* Spreading the operator's words. */
+#include "proxy/fleet/words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/fleet/fleet_state.h"
+#include "proxy/fleet/sealed.h"
+#include "steady/hash.h"
+#include "steady/pack.h"
+
+#define ASK_MS 1000
+#define WORD_BYTES_MOST 2048
+/* Name of a word in the store: what it is about, as a hash. */
+#define FIELD_BYTES 17
+
+static bool are_wanted(const struct fleet *fleet)
+{
+    return fleet->settings->fleet.operator_word;
+}
+
+/* ---- words as values ---- */
+
+/* Only who has the key knows what a name stands for. */
+static void field_of(const struct fleet *fleet, const struct operator_word *word,
+                     char field[FIELD_BYTES])
+{
+    uint64_t hash = hash_bytes(0, fleet->key.bytes, sizeof fleet->key.bytes);
+    hash = hash_bytes(hash, &word->subject, sizeof word->subject);
+    hash = hash_bytes(hash, word->name, strlen(word->name) + 1);
+    hash = hash_bytes(hash, word->detail, strlen(word->detail) + 1);
+    snprintf(field, FIELD_BYTES, "%016" PRIx64, hash);
+}
+
+/* An empty text has no place in a pack: "-" and the text. */
+static void pack_any_text(struct pack *pack, const char *text)
+{
+    char marked[MAINTENANCE_NAME_BYTES + 2];
+    snprintf(marked, sizeof marked, "-%s", text);
+    pack_text(pack, marked);
+}
+
+static void unpack_any_text(struct unpack *unpack, char *text, size_t space)
+{
+    char marked[MAINTENANCE_NAME_BYTES + 2];
+    text[0] = '\0';
+    if (unpack_text(unpack, marked, sizeof marked)) {
+        unpack->failed = unpack->failed || strlen(marked + 1) >= space;
+        snprintf(text, space, "%s", marked + 1);
+    }
+}
+
+static bool write_word(struct fleet *fleet, const char *field, const struct operator_word *word,
+                       uint8_t **ret_bytes, size_t *ret_length)
+{
+    struct pack pack;
+    char host[64] = "", what[64];
+    gethostname(host, sizeof host - 1);
+    pack_init(&pack, WORD_BYTES_MOST);
+    pack_u8(&pack, (uint8_t)word->subject);
+    pack_u8(&pack, (uint8_t)word->state);
+    pack_any_text(&pack, word->name);
+    pack_any_text(&pack, word->detail);
+    pack_any_text(&pack, word->by);
+    pack_any_text(&pack, word->reason);
+    pack_any_text(&pack, host);
+    pack_u64(&pack, word->since_ms);
+    pack_u64(&pack, word->until_ms);
+    snprintf(what, sizeof what, "word %s", field);
+    bool made =
+        !pack.failed && sealed_make(fleet, what, pack.bytes, pack.length, ret_bytes, ret_length);
+    pack_release(&pack);
+    return made;
+}
+
+static bool read_word(const struct fleet *fleet, const struct store_reply *field,
+                      const struct store_reply *value, struct fleet_word *ret_word)
+{
+    char what[64];
+    uint8_t *bytes;
+    size_t length;
+    if (field->kind != STORE_REPLY_TEXT || field->bytes != FIELD_BYTES - 1 ||
+        value->kind != STORE_REPLY_TEXT) {
+        return false;
+    }
+    snprintf(what, sizeof what, "word %s", field->text);
+    if (!sealed_open(fleet, what, value->text, value->bytes, &bytes, &length)) {
+        return false;
+    }
+    struct unpack unpack;
+    struct operator_word *word = &ret_word->word;
+    unpack_init(&unpack, bytes, length);
+    *ret_word = (struct fleet_word){.holds = false};
+    word->subject = unpack_u8(&unpack);
+    word->state = unpack_u8(&unpack);
+    unpack_any_text(&unpack, word->name, sizeof word->name);
+    unpack_any_text(&unpack, word->detail, sizeof word->detail);
+    unpack_any_text(&unpack, word->by, sizeof word->by);
+    unpack_any_text(&unpack, word->reason, sizeof word->reason);
+    unpack_any_text(&unpack, ret_word->at, sizeof ret_word->at);
+    word->since_ms = unpack_u64(&unpack);
+    word->until_ms = unpack_u64(&unpack);
+    free(bytes);
+    return !unpack.failed && word->subject < OPERATOR_SUBJECT_COUNT &&
+           word->state < OPERATOR_STATES_MOST;
+}
+
+/* ---- obeying ---- */
+
+static bool is_same(const struct operator_word *a, const struct operator_word *b)
+{
+    return a->subject == b->subject && strcmp(a->name, b->name) == 0 &&
+           strcmp(a->detail, b->detail) == 0;
+}
+
+static struct fleet_word *find(struct words *words, const struct operator_word *word)
+{
+    for (size_t i = 0; i < words->known_count; i++) {
+        if (is_same(&words->known[i].word, word)) {
+            return &words->known[i];
+        }
+    }
+    return NULL;
+}
+
+/* Whether the word says something now. */
+static bool holds(const struct fleet *fleet, const struct operator_word *word)
+{
+    return word->state != 0 && (word->until_ms == 0 || word->until_ms > fleet_store_ms(fleet));
+}
+
+/* Carries out what has changed. What is not there yet is told again when a generation is new. */
+static void obey(struct fleet *fleet, struct fleet_word *known)
+{
+    struct operator_word word = known->word;
+    known->holds = holds(fleet, &word);
+    word.state = known->holds ? word.state : 0;
+    known->obeyed = fleet->env.obey(&word, fleet->env.owner);
+    log_info(fleet->env.log, "fleet: %s %s%s%s: %s, said at %s%s%s%s",
+             operator_subject_name(word.subject), word.name, *word.detail != '\0' ? " " : "",
+             word.detail, operator_state_name(word.subject, word.state), known->at,
+             *word.by != '\0' ? " by " : "", word.by, known->obeyed ? "" : "; it is not here");
+}
+
+static void take_word(struct fleet *fleet, const struct fleet_word *said)
+{
+    struct words *words = &fleet->words;
+    struct fleet_word *known = find(words, &said->word);
+    if (known != NULL && known->word.since_ms == said->word.since_ms &&
+        known->word.state == said->word.state && known->word.until_ms == said->word.until_ms) {
+        return;
+    }
+    bool news = known != NULL || holds(fleet, &said->word);
+    if (known == NULL && words->known_count == WORDS_MOST) {
+        return;
+    }
+    known = known != NULL ? known : &words->known[words->known_count++];
+    *known = *said;
+    if (news) {
+        obey(fleet, known);
+    }
+}
+
+/* Ends come by themselves. */
+static void look_at_ends(struct fleet *fleet)
+{
+    struct words *words = &fleet->words;
+    for (size_t i = 0; i < words->known_count; i++) {
+        struct fleet_word *known = &words->known[i];
+        if (known->holds != holds(fleet, &known->word) ||
+            (words->again && known->holds && !known->obeyed)) {
+            obey(fleet, known);
+        }
+    }
+    words->again = false;
+}
+
+/* ---- from the store ---- */
+
+static bool make_space(struct words *words)
+{
+    if (words->known == NULL) {
+        words->known = calloc(WORDS_MOST, sizeof *words->known);
+    }
+    return words->known != NULL;
+}
+
+static void on_removed(const struct store_reply *reply, void *owner)
+{
+    (void)reply, (void)owner;
+}
+
+/* What was taken back a day ago is known to all by now. */
+static void remove_old(struct fleet *fleet, const char *field, const struct operator_word *word)
+{
+    char key[FLEET_KEY_BYTES];
+    uint64_t ended_ms = word->state == 0 ? word->since_ms : word->until_ms;
+    if (ended_ms == 0 || fleet_store_ms(fleet) < ended_ms + WORDS_KEPT_MS) {
+        return;
+    }
+    fleet_key(fleet, "words", key);
+    const struct store_word words[] = {STORE_WORD_TEXT("HDEL"), STORE_WORD_TEXT(key),
+                                       STORE_WORD_TEXT(field)};
+    bool asked = store_ask(fleet->store, words, 3, on_removed, fleet);
+    (void)asked; /* else another replica does, or this one later */
+}
+
+/* The version, then fields and values. */
+static void on_words(const struct store_reply *reply, void *owner)
+{
+    struct fleet *fleet = owner;
+    size_t foreign = 0;
+    fleet->words.asked = false;
+    if (reply == NULL || fleet->settings == NULL || reply->kind != STORE_REPLY_LIST ||
+        reply->count < 1 || reply->items[0].kind != STORE_REPLY_NUMBER ||
+        !make_space(&fleet->words)) {
+        return;
+    }
+    for (size_t i = 1; i + 1 < reply->count; i += 2) {
+        struct fleet_word said;
+        if (!read_word(fleet, &reply->items[i], &reply->items[i + 1], &said)) {
+            foreign++;
+            continue;
+        }
+        take_word(fleet, &said);
+        remove_old(fleet, reply->items[i].text, &said.word);
+    }
+    fleet->words.version = reply->items[0].number;
+    fleet_note_refused(fleet, foreign, "an operator's word");
+}
+
+/* KEYS: the version, the words. ARGV: the version that is known. Returns the version, and the words if they are others. */
+static const char ask_script[] = "local version = tonumber(redis.call('GET', KEYS[1]) or '0')\n"
+                                 "if version == tonumber(ARGV[1]) then return false end\n"
+                                 "local out = redis.call('HGETALL', KEYS[2])\n"
+                                 "table.insert(out, 1, version)\n"
+                                 "return out\n";
+
+static void ask(struct fleet *fleet)
+{
+    char version_key[FLEET_KEY_BYTES], words_key[FLEET_KEY_BYTES], version[32];
+    fleet_key(fleet, "words:version", version_key);
+    fleet_key(fleet, "words", words_key);
+    snprintf(version, sizeof version, "%lld", fleet->words.version);
+    const struct store_word words[] = {STORE_WORD_TEXT("EVAL"),    STORE_WORD_TEXT(ask_script),
+                                       STORE_WORD_TEXT("2"),       STORE_WORD_TEXT(version_key),
+                                       STORE_WORD_TEXT(words_key), STORE_WORD_TEXT(version)};
+    fleet->words.asked = store_ask(fleet->store, words, 6, on_words, fleet);
+}
+
+/* ---- to the store ---- */
+
+/* KEYS: the version, the words. ARGV: one, its name, how many there may be. */
+static const char say_script[] =
+    "if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) then\n"
+    "  return redis.error_reply('ERR too many words')\n"
+    "end\n"
+    "redis.call('HSET', KEYS[2], ARGV[2], ARGV[1])\n"
+    "return redis.call('INCR', KEYS[1])\n";
+
+static void on_said(const struct store_reply *reply, void *owner)
+{
+    struct fleet *fleet = owner;
+    if (reply == NULL || reply->kind != STORE_REPLY_NUMBER) {
+        log_warn(fleet->env.log, "fleet: what the operator has said holds at this replica only: %s",
+                 reply == NULL ? "the store did not answer" : "the store refuses it");
+    }
+}
+
+static bool tell(struct fleet *fleet, const struct operator_word *word)
+{
+    char version_key[FLEET_KEY_BYTES], words_key[FLEET_KEY_BYTES], field[FIELD_BYTES], most[16];
+    uint8_t *bytes;
+    size_t length;
+    field_of(fleet, word, field);
+    if (!write_word(fleet, field, word, &bytes, &length)) {
+        return false;
+    }
+    fleet_key(fleet, "words:version", version_key);
+    fleet_key(fleet, "words", words_key);
+    snprintf(most, sizeof most, "%d", WORDS_MOST);
+    const struct store_word words[] = {STORE_WORD_TEXT("EVAL"),    STORE_WORD_TEXT(say_script),
+                                       STORE_WORD_TEXT("2"),       STORE_WORD_TEXT(version_key),
+                                       STORE_WORD_TEXT(words_key), {bytes, length},
+                                       STORE_WORD_TEXT(field),     STORE_WORD_TEXT(most)};
+    bool asked = store_ask(fleet->store, words, sizeof words / sizeof words[0], on_said, fleet);
+    free(bytes);
+    return asked;
+}
+
+bool fleet_spreads(const struct fleet *fleet)
+{
+    return fleet->settings != NULL && are_wanted(fleet);
+}
+
+void fleet_say(struct fleet *fleet, const struct operator_word *said)
+{
+    struct words *words = &fleet->words;
+    if (!fleet_spreads(fleet)) {
+        return;
+    }
+    if (words->waiting == NULL) {
+        words->waiting = calloc(WORDS_WAITING_MOST, sizeof *words->waiting);
+    }
+    if (words->waiting == NULL || words->waiting_count == WORDS_WAITING_MOST) {
+        log_warn(fleet->env.log,
+                 "fleet: what the operator has said holds at this replica only: too "
+                 "much waits for the store");
+        return;
+    }
+    words->waiting[words->waiting_count++] = *said;
+}
+
+/* In the order in which they were said, by the store's clock. */
+static void tell_waiting(struct fleet *fleet)
+{
+    struct words *words = &fleet->words;
+    size_t told = 0;
+    while (told < words->waiting_count) {
+        struct operator_word word = words->waiting[told];
+        uint64_t lasts_ms = word.until_ms != 0 ? word.until_ms - word.since_ms : 0;
+        word.since_ms = fleet_store_ms(fleet) + told; /* no two are of one time */
+        word.until_ms = lasts_ms != 0 ? word.since_ms + lasts_ms : 0;
+        if (!tell(fleet, &word)) {
+            break;
+        }
+        told++;
+    }
+    words->waiting_count -= told;
+    memmove(words->waiting, words->waiting + told, words->waiting_count * sizeof *words->waiting);
+}
+
+void fleet_look_again(struct fleet *fleet)
+{
+    fleet->words.again = true;
+}
+
+void words_forget(struct fleet *fleet)
+{
+    free(fleet->words.known);
+    free(fleet->words.waiting);
+    fleet->words = (struct words){.version = -1};
+}
+
+void words_housekeeping(struct fleet *fleet, uint64_t now_ms)
+{
+    struct words *words = &fleet->words;
+    if (!are_wanted(fleet) || fleet->store_ms == 0) {
+        return;
+    }
+    look_at_ends(fleet);
+    if (words->waiting_count > 0) {
+        tell_waiting(fleet);
+    }
+    if (!words->asked && now_ms - words->asked_ms >= ASK_MS) {
+        words->asked_ms = now_ms;
+        ask(fleet);
+    }
+}
