@@ -208,7 +208,7 @@ def changed(s):
         check(path not in text, "the token file is still there")
         check(not proxy.reload(text=text), "the reload was taken")
         check_equal(statuses(), [401, 200], "of the old and the new token")
-        check("keep token_file" in proxy.log(), "the log does not say why")
+        proxy.wait_for_log("keep token_file")
     proxy.reload({})
 
 

@@ -149,7 +149,7 @@ def halves(s):
         overwrite(broken, new)
         eventually(lambda: serves(proxy, "web", new.cert), "the new pair is served")
         eventually(lambda: failing() == (0, 1), "nothing fails")
-        check_equal(proxy.log().count("what was read before stays in use"), 1, "lines about it")
+        eventually(lambda: proxy.log().count("what was read before stays in use") == 1, "lines about it")
 
 
 @scenario("an upstream goes on with a client certificate or CA that was replaced", within=30)

@@ -161,8 +161,8 @@ def odd_windows(s):
         with H2Client(proxy.address) as client:
             streams = [client.ask(path="/page") for _ in range(20)]
             while not all(client.messages.get(each) and client.messages[each].over for each in streams):
-                client.announce({h2.INITIAL_WINDOW_SIZE: choose.choice((0, 1, 100, 16384, 65535, 100000))})
                 acks = client.settings_acks
+                client.announce({h2.INITIAL_WINDOW_SIZE: choose.choice((0, 1, 100, 16384, 65535, 100000))})
                 client.wait_for(lambda acks=acks: client.settings_acks > acks, "SETTINGS are acknowledged")
                 if choose.random() < 0.3:
                     client.announce({h2.INITIAL_WINDOW_SIZE: 100000})
@@ -195,8 +195,8 @@ def odd_windows_of_origins(s):
     def changes(stream, request):
         connection = stream.connection
         while not request.complete:
-            connection.announce({h2.INITIAL_WINDOW_SIZE: choose.choice((0, 1, 100, 16384, 65535, 100000))})
             acks = connection.settings_acks
+            connection.announce({h2.INITIAL_WINDOW_SIZE: choose.choice((0, 1, 100, 16384, 65535, 100000))})
             eventually(lambda acks=acks: connection.settings_acks > acks, "SETTINGS are acknowledged")
             connection.announce({h2.INITIAL_WINDOW_SIZE: 100000})
         stream.respond()

@@ -173,7 +173,7 @@ def panic(s):
     eventually(both, "both are used")
     check_equal(seen, {"origin0", "origin1"}, "origins")
     proxy.wait_for_log("upstream app: panic:")
-    check_equal(proxy.log().count("upstream app: panic:"), 1, "lines")
+    eventually(lambda: proxy.log().count("upstream app: panic:") == 1, "lines")
 
 
 @scenario("an endpoint that breaks every request keeps getting them")

@@ -51,7 +51,7 @@ class Cases:
                    f"{name}: a failure is counted as {cause}")
         self.proxy.wait_for_log(f"upstream {name}: endpoint")
         line = re.compile(rf"upstream {name}: .*: {cause}; \d+ failed")
-        check(line.search(self.proxy.log()), f"{name}: the log does not say {cause}")
+        eventually(lambda: line.search(self.proxy.log()), f"{name}: the log says {cause}")
 
 
 @scenario("a certificate is believed that must not be, or the cause is not said")

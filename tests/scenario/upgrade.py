@@ -169,7 +169,7 @@ def never_ready(s):
     with s.case("a drain meanwhile ends both"):
         proxy.signal(signal.SIGTERM)
         proxy.expect_clean_exit()
-        check("this process drains" in proxy.log(), "the log does not tell")
+        proxy.wait_for_log("this process drains")
 
 
 @scenario("an exchange in flight, or a tunnel, does not survive the upgrade")

@@ -83,7 +83,7 @@ def folder_of_root(s):
         ask(proxy, "/kept")
         eventually(lambda: targets(moved[1]) == ["/reloaded", "/kept"], "the line is in the old file")
         eventually(lambda: "logs reopened" in text_of(moved[0]), "the error log goes on in the old file")
-        check("cannot reopen" in proxy.log(), f"stderr does not tell:\n{proxy.log()}")
+        proxy.wait_for_log("cannot reopen")
     with s.case("files that were made for the user are taken"):
         for path in (logs.error, logs.access):
             with open(path, "w"):

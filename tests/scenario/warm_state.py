@@ -222,7 +222,7 @@ def refused(s):
         ready(proxy)
         proxy.signal(signal.SIGTERM)
         proxy.expect_clean_exit()
-        check("it cannot be written" in proxy.log(), "the log does not tell")
+        proxy.wait_for_log("it cannot be written")
 
 
 @scenario("secrets lie about in the clear although there is a key")

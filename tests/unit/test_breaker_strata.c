@@ -109,7 +109,7 @@ static void of_two_or_three_strata_one_opens_nothing(void **state)
     for (unsigned others = 1; others <= 2; others++) {
         const struct crowd crowds[] = {
             {10, 0, 1, 0, 1, 1, 1, false},
-            {4, 1, others, 1, others, 1, 0.002, false},
+            {4, 1, others, 1, others, 1, 0, false},
         };
         for (unsigned i = 0; i < SEEDS; i++) {
             struct stage stage;
