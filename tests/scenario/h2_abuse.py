@@ -26,7 +26,9 @@ def start(s):
     origin, hung = NginxOrigin(s), RawOrigin(s, "hung", receive_buffer=65536)
     origin.publish("large", 64 * MIB)
     hung.on("/", reads_body(lambda connection, _: connection.wait_for_end() and False))
-    proxy = start_proxy(s, origin, {**CLEARTEXT, "upstreams": {"app": {}, "hung": {"endpoints": [hung.address]}},
+    # Places at the upstream are no matter here: slow_clients.py has them.
+    places = {"pool": {"max": 4096}, "limits": {"in_flight": 4096}}
+    proxy = start_proxy(s, origin, {**CLEARTEXT, "upstreams": {"app": places, "hung": {"endpoints": [hung.address], **places}},
                                     "routes": [{"name": "hang", "path_prefix": "/hang", "upstream": "hung"},
                                                {"name": "all", "upstream": "app"}]})
     bystander = Bystander(s, proxy, origin, pause=0.001)
