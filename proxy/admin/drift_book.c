@@ -8,10 +8,16 @@
 
 #include "steady/check.h"
 
+/* Another item has to weigh so many times as much to take the place of one that has a history. */
+#define HEAVIER 2.0
+
 struct drift_book {
     uint64_t interval_ms;
     size_t count;
     size_t kind_counts[DRIFT_KINDS];
+    /* None that may leave weighs less, as far as is known of this round. Whoever asks for less room than that is refused without a
+       search, so that thousands who ask in a round cost as many searches as there are changes. */
+    double least_weights[DRIFT_KINDS];
     uint16_t order[DRIFT_ITEMS]; /* indices of items, by key; behind the count: free ones */
     struct drift_item items[DRIFT_ITEMS];
 };
@@ -172,6 +178,21 @@ struct drift_item *drift_book_lightest(const struct drift_book *book, enum drift
         }
     }
     return lightest;
+}
+
+void drift_book_begin_round(struct drift_book *book)
+{
+    memset(book->least_weights, 0, sizeof book->least_weights);
+}
+
+struct drift_item *drift_book_yielding(struct drift_book *book, enum drift_kind kind, double weight)
+{
+    if (book->least_weights[kind] * HEAVIER >= weight) {
+        return NULL;
+    }
+    struct drift_item *lightest = drift_book_lightest(book, kind);
+    book->least_weights[kind] = lightest != NULL ? lightest->weight : INFINITY;
+    return lightest != NULL && lightest->weight * HEAVIER < weight ? lightest : NULL;
 }
 
 /* ---- judgement ---- */

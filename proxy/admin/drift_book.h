@@ -72,6 +72,13 @@ void drift_book_remove(struct drift_book *book, struct drift_item *item);
 /* Of the kind, the item with the least weight that does not drift, nor, of an upstream, any other of its figures; NULL: there is none. */
 struct drift_item *drift_book_lightest(const struct drift_book *book, enum drift_kind kind);
 
+/* Weights are about to be changed, which they are once in a round. */
+void drift_book_begin_round(struct drift_book *book);
+/* Of the kind, the item that gives its place to one of this weight; NULL: none. For as many as ask in a round, whoever may not have a
+   place costs no search. */
+struct drift_item *drift_book_yielding(struct drift_book *book, enum drift_kind kind,
+                                       double weight);
+
 /* The judgement's terms for an item: what it follows is the load of its upstream, if that is watched, else that of the process. */
 struct drift_terms drift_book_terms(const struct drift_book *book, const struct drift_item *item);
 /* A sample; the value's limit may change from one to the next. NaN: there is nothing to sample. */

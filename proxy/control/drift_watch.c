@@ -14,8 +14,6 @@
 
 /* A part of the process that uses less of its limit than this share has no history. */
 #define PART_SHARE_LEAST 0.02
-/* Another item has to weigh so many times as much to take the place of one that has a history. */
-#define HEAVIER 2.0
 #define MS_PER_HOUR 3600000.0
 
 static void on_tick(evutil_socket_t fd, short what, void *arg);
@@ -220,11 +218,11 @@ static bool upstream_is_watched(struct drift_book *book, const struct upstream *
     }
     watch_upstream(book, upstream);
     if (drift_book_find(book, key) == NULL) {
-        const struct drift_item *lightest = drift_book_lightest(book, DRIFT_OF_UPSTREAM);
-        if (lightest == NULL || lightest->weight * HEAVIER >= rate) {
+        const struct drift_item *yielding = drift_book_yielding(book, DRIFT_OF_UPSTREAM, rate);
+        if (yielding == NULL) {
             return false;
         }
-        forget_upstream(book, lightest->key.number);
+        forget_upstream(book, yielding->key.number);
         watch_upstream(book, upstream);
     }
     return drift_book_find(book, key) != NULL;
@@ -286,10 +284,11 @@ static struct drift_item *add_bound(struct drift_book *book, const struct bound 
         return NULL;
     }
     struct drift_item *item = drift_book_add(book, key, bound->name, bound->detail);
-    struct drift_item *lightest =
-        item == NULL && key.kind == DRIFT_OF_PART ? drift_book_lightest(book, key.kind) : NULL;
-    if (lightest != NULL && lightest->weight * HEAVIER < share) {
-        drift_book_remove(book, lightest);
+    struct drift_item *yielding = item == NULL && key.kind == DRIFT_OF_PART
+                                      ? drift_book_yielding(book, key.kind, share)
+                                      : NULL;
+    if (yielding != NULL) {
+        drift_book_remove(book, yielding);
         item = drift_book_add(book, key, bound->name, bound->detail);
     }
     return item;
@@ -328,6 +327,7 @@ static void take_samples(struct control *control, double elapsed_s)
 {
     struct upstream_walk walk = {control, elapsed_s, 0};
     const struct bound *bound;
+    drift_book_begin_round(control->limits.drift.book);
     pools_publish(control->pools);
     sample_load(control, elapsed_s);
     sample_process_figures(control);

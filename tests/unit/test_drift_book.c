@@ -56,6 +56,39 @@ static void the_lightest_gives_its_place_unless_it_drifts(void **state)
     drift_book_free(&book);
 }
 
+/* Compares with a search for each who asks, over rounds in which weights change. */
+static void who_asks_gets_the_place_of_the_lightest_if_it_is_worth_it(void **state)
+{
+    struct drift_book *book = drift_book_create(1000);
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, unit_seed());
+    for (uint64_t i = 1; i <= 20; i++) {
+        drift_book_add(book, part(i), "upstream_queued", "app");
+    }
+    for (uint64_t round = 1; round < 200; round++) {
+        drift_book_begin_round(book);
+        for (size_t i = 0; i < drift_book_count(book); i++) {
+            drift_book_at(book, i)->weight = (double)rng_below(&rng, 1000);
+            drift_book_at(book, i)->drift.state =
+                rng_below(&rng, 9) == 0 ? DRIFT_DRIFTING : DRIFT_STEADY;
+        }
+        for (uint64_t asks = 0; asks < 50; asks++) {
+            double weight = (double)rng_below(&rng, 2000);
+            const struct drift_item *lightest = drift_book_lightest(book, DRIFT_OF_PART);
+            struct drift_item *yielding = drift_book_yielding(book, DRIFT_OF_PART, weight);
+            bool worth_it = lightest != NULL && weight > 2 * lightest->weight;
+            assert_ptr_equal(yielding, worth_it ? lightest : NULL);
+            if (yielding != NULL) {
+                drift_book_remove(book, yielding);
+                drift_book_add(book, part(round * 1000 + asks), "upstream_queued", "app")->weight =
+                    weight;
+            }
+        }
+    }
+    drift_book_free(&book);
+}
+
 static void a_figure_that_drifts_keeps_those_of_its_upstream(void **state)
 {
     struct drift_book *book = drift_book_create(1000);
@@ -132,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_book_holds_what_was_added_and_no_more_than_it_may),
         cmocka_unit_test(the_lightest_gives_its_place_unless_it_drifts),
+        cmocka_unit_test(who_asks_gets_the_place_of_the_lightest_if_it_is_worth_it),
         cmocka_unit_test(a_figure_that_drifts_keeps_those_of_its_upstream),
         cmocka_unit_test(a_part_follows_the_load_of_its_upstream),
         cmocka_unit_test(what_fills_by_design_never_drifts),
