@@ -1,5 +1,5 @@
 /*
- * Settings of the admin listener: where it is, and who may use it.
+ * Settings of the admin listener: where it is, who may use it, and what its pages show.
  *
  * Owns nothing: texts and lists are in the arena of the settings. Thread: any.
  */
@@ -23,6 +23,9 @@ struct admin_token {
     char text[ADMIN_TOKEN_MAX_BYTES + 1];
 };
 
+/* The most edges of metrics.buckets. */
+#define METRICS_BUCKETS_MOST 30
+
 struct admin_settings {
     struct address listen;
     const char *listen_text;
@@ -32,6 +35,9 @@ struct admin_settings {
     const struct admin_token *tokens;
     size_t token_count;
     uint64_t drift_interval_ms; /* drift.interval */
+    const uint64_t *buckets_us; /* metrics.buckets: upper edges of histograms, ascending */
+    size_t buckets_count;
+    bool user_agents; /* metrics.user_agents: whether requests are counted by them */
 };
 
 #endif

@@ -55,6 +55,7 @@ libconf_a_SOURCES = \
 	%D%/schema_edge.c \
 	%D%/schema_fields.h \
 	%D%/schema_listen.c \
+	%D%/schema_metrics.c \
 	%D%/schema_mirror.c \
 	%D%/schema_numbers.c \
 	%D%/schema_placement.c %D%/schema_places.c \

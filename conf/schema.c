@@ -18,6 +18,8 @@ static const char *const then_words[] = {ENUM_NAMES(READINESS_THENS) NULL};
 static const char *const retry_words[] = {RETRY_CONDITIONS(RETRY_WORD)
                                               GRPC_FAILURES(RETRY_GRPC_WORD) NULL};
 
+#define METRICS_BUCKETS "500us,1ms,2.5ms,5ms,10ms,25ms,50ms,100ms,250ms,500ms,1s,2.5s,5s,10s,30s,1m"
+
 #define AT(field) .at = offsetof(struct settings, field)
 static const struct schema_row top_rows[] = {
     {"workers", &type_count, "0", AT(worker_setting_count), .min = 0, .max = 128, .fixed = true,
@@ -44,6 +46,13 @@ static const struct schema_row top_rows[] = {
      .max = 10 * MINUTE,
      .help =
          "time between two samples of all that may drift; drift is judged over 60, 360 and 2160 of them"},
+
+    {"metrics.buckets", &type_edge_list, METRICS_BUCKETS, AT(admin.buckets_us),
+     .help =
+         "upper edges of the buckets of histograms, in ascending order, at most 30; times are counted with a resolution of an eighth; more edges make /metrics longer, and with many upstreams it is shortened earlier"},
+    {"metrics.user_agents", &type_bool, "false", AT(admin.user_agents),
+     .help =
+         "count requests by five kinds of user agents (bot, browser, tool, library, other): evenkeel_requests_by_user_agent_total"},
 
     {"log.level", &type_word, "info", AT(log.level), .words = log_levels,
      .help = "lines less severe than this are not written to the error log"},
@@ -165,17 +174,18 @@ static const struct schema_row top_rows[] = {
     {"resolver.negative_span", &type_duration, "60s", AT(resolver.negative_span_ms), .min = MS,
      .max = DAY, .help = "time that these answers must span at least"},
 
-    {"tls_tickets.keys", &type_text, "", AT(tls_tickets.keys),
-     .help =
-         "file with one to three session ticket keys of 80 bytes each, in the format of nginx, for machines whose listeners share sessions; the first key encrypts new tickets. \"\": the process makes its own keys"},
+    {"tls_tickets.keys",
+     &type_text, "", AT(tls_tickets.keys), .help = "file with one to three session ticket keys of 80 bytes each, in the format of nginx, for machines whose listeners share sessions; the first key encrypts new tickets. \"\": the process makes its own keys"},
     {"tls_tickets.rotate", &type_duration, "8h", AT(tls_tickets.rotate_ms), .min = SECOND,
      .max = 7 * DAY,
      .help =
          "time for which a key that is not from a file encrypts new tickets; it decrypts for twice as long after that"},
     {"tls_sessions.entries", &type_count, "10240", AT(tls_sessions.entries_count), .min = 1,
      .max = 1000000, .help = "highest number of cached TLS sessions of upstreams"},
-    {"tls_sessions.per_name", &type_count, "4",
-     AT(tls_sessions.per_name_count), .min = 1, .max = 64, .help = "highest number of cached sessions for one server name; raised to the highest number of connections that the name had at a time, up to 256, and to four times as many if its addresses do not share ticket keys"},
+    {"tls_sessions.per_name", &type_count, "4", AT(tls_sessions.per_name_count), .min = 1,
+     .max = 64,
+     .help =
+         "highest number of cached sessions for one server name; raised to the highest number of connections that the name had at a time, up to 256, and to four times as many if its addresses do not share ticket keys"},
     {"tls_sessions.memory", &type_size, "32MiB", AT(tls_sessions.memory_bytes), .min = 4 * KIB,
      .max = 1024 * GIB, .help = "highest memory use of cached sessions"},
     {"tls_sessions.ttl", &type_duration, "24h", AT(tls_sessions.ttl_ms), .min = SECOND,

@@ -20,7 +20,7 @@ extern const struct schema_type type_duration, type_size, type_size_or_auto, typ
     type_alpn_list, type_endpoint_list, type_condition_list, type_certificate_list,
     type_status_range, type_edge_text, type_edge_body, type_fields, type_page_list, type_mirror,
     type_removed_list, type_coding_list, type_media_list, type_file_list, type_try_list,
-    type_split_key, type_route_upstream_list, type_cookie_name;
+    type_split_key, type_route_upstream_list, type_cookie_name, type_edge_list;
 
 /* Whether a field is written by the proxy itself, so that no route may change it. */
 bool edge_field_kept(const char *name);

@@ -39,6 +39,9 @@ bool pool_close_oldest_idle(struct pool_worker *worker)
 static bool take(struct pool_worker *worker, enum fd_use use)
 {
     struct pools *pools = worker->pools;
+    if (use == FD_FOR_STOCK && __atomic_load_n(&pools->lean, __ATOMIC_RELAXED) != 0) {
+        return false;
+    }
     if (use != FD_FOR_EXCHANGE) {
         return !descriptor_wanted(pools) && fds_take(pools->fds, use, 1);
     }

@@ -22,7 +22,7 @@ static void end_probe(const struct stream *stream, bool succeeded, void *owner)
     struct endpoint *endpoint = owner;
     bool resumed = tls_client_finish(stream, succeeded);
     if (succeeded) {
-        endpoint_tls_succeeded(endpoint, resumed);
+        endpoint_tls_succeeded(endpoint, stream, resumed);
     } else if (stream_failure(stream) != TLS_FAILURE_NONE) {
         endpoint_tls_failed(endpoint, stream_failure(stream));
     }
@@ -111,10 +111,21 @@ static void count_shared(uint64_t *count)
     __atomic_fetch_add(count, 1, __ATOMIC_RELAXED);
 }
 
-void endpoint_tls_succeeded(struct endpoint *endpoint, bool resumed)
+int64_t endpoint_tls_expires_s(const struct endpoint *endpoint)
+{
+    return endpoint->tls != NULL ? __atomic_load_n(&endpoint->tls->peer_expires_s, __ATOMIC_RELAXED)
+                                 : 0;
+}
+
+void endpoint_tls_succeeded(struct endpoint *endpoint, const struct stream *stream, bool resumed)
 {
     struct upstream_tls_figures *figures = &endpoint->upstream->own->tls;
     count_shared(resumed ? &figures->resumed : &figures->full);
+    /* A session keeps the certificate that was shown when it was new. */
+    if (!resumed || endpoint_tls_expires_s(endpoint) == 0) {
+        __atomic_store_n(&endpoint->tls->peer_expires_s, tls_client_peer_expires_s(stream),
+                         __ATOMIC_RELAXED);
+    }
 }
 
 void endpoint_tls_failed(struct endpoint *endpoint, enum tls_failure failure)
@@ -176,6 +187,19 @@ static int64_t certificate_expires_s(const struct upstream *upstream)
     return 0;
 }
 
+static int64_t peer_expires_s(const struct upstream *upstream)
+{
+    const struct endpoint *endpoint;
+    int64_t earliest_s = 0;
+    TAILQ_FOREACH (endpoint, &upstream->own->endpoints, link) {
+        int64_t expires_s = endpoint->shown ? endpoint_tls_expires_s(endpoint) : 0;
+        if (expires_s != 0 && (earliest_s == 0 || expires_s < earliest_s)) {
+            earliest_s = expires_s;
+        }
+    }
+    return earliest_s;
+}
+
 void upstream_tls_figures(const struct upstream *upstream, struct upstream_tls_figures *ret_figures)
 {
     const struct upstream_tls_figures *counts = &upstream->own->tls;
@@ -185,4 +209,5 @@ void upstream_tls_figures(const struct upstream *upstream, struct upstream_tls_f
         ret_figures->failed[cause] = count_read(&counts->failed[cause]);
     }
     ret_figures->certificate_expires_s = certificate_expires_s(upstream);
+    ret_figures->peer_expires_s = peer_expires_s(upstream);
 }

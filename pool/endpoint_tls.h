@@ -20,6 +20,7 @@ struct endpoint_tls {
     struct tls_target target;
     struct tls_target *http1; /* for connections that must speak HTTP/1; NULL: the target does */
     struct probe_security security; /* security of its probes */
+    int64_t peer_expires_s; /* atomic: of the certificate that was shown last; 0: none was */
     uint64_t failures_count[TLS_FAILURE_COUNT];
     uint64_t told_count[TLS_FAILURE_COUNT], told_ms[TLS_FAILURE_COUNT]; /* control */
 };
@@ -32,7 +33,10 @@ void endpoint_tls_detach(struct endpoint *endpoint);
 const struct tls_target *endpoint_tls_target(const struct endpoint *endpoint, bool http1_only);
 /* How probes of the endpoint make TLS; NULL: they do not. */
 const struct probe_security *endpoint_tls_security(const struct endpoint *endpoint);
-void endpoint_tls_succeeded(struct endpoint *endpoint, bool resumed);
+/* The handshake on the stream is over, and was resumed or not: takes note of the certificate that was shown. */
+void endpoint_tls_succeeded(struct endpoint *endpoint, const struct stream *stream, bool resumed);
+/* When the certificate that the endpoint showed last expires, in seconds since 1970; 0: it has not shown any. */
+int64_t endpoint_tls_expires_s(const struct endpoint *endpoint);
 void endpoint_tls_failed(struct endpoint *endpoint, enum tls_failure failure);
 
 #endif

@@ -44,6 +44,11 @@ static void add_gauges(struct endpoint_figures *sum, const struct endpoint_figur
         sum->failed_ago_ms = more->failed_ago_ms;
         sum->failed_status = more->failed_status;
     }
+    if (more->certificate_expires_s != 0 &&
+        (sum->certificate_expires_s == 0 ||
+         more->certificate_expires_s < sum->certificate_expires_s)) {
+        sum->certificate_expires_s = more->certificate_expires_s;
+    }
     if (more->learned_idle_ms != 0 &&
         (sum->learned_idle_ms == 0 || more->learned_idle_ms < sum->learned_idle_ms)) {
         sum->learned_idle_ms = more->learned_idle_ms;

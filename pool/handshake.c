@@ -48,7 +48,7 @@ static void done(struct connection *connection)
 {
     struct endpoint_local *local = connection->local;
     if (protocol_agree(connection)) {
-        endpoint_tls_succeeded(local->endpoint, connection->facts.resumed);
+        endpoint_tls_succeeded(local->endpoint, &connection->stream, connection->facts.resumed);
         over(connection, DIAL_OK);
         return;
     }

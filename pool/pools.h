@@ -41,6 +41,12 @@ TAILQ_HEAD(endpoint_local_list, endpoint_local);
 TAILQ_HEAD(upstream_list, upstream_private);
 TAILQ_HEAD(upstream_set_list, upstream_set_record);
 
+/* Who finds the addresses of names. */
+struct pools_names {
+    pools_names_fn *find; /* NULL: no name has an address */
+    void *owner;
+};
+
 struct pools {
     unsigned worker_count;
     struct bound_registry *registry;
@@ -58,13 +64,13 @@ struct pools {
     uint64_t known_count;          /* ever: the number of the latest one */
     struct upstream_set_list sets; /* newest first, retired ones included */
     struct pools_hooks hooks;
+    uint32_t lean; /* atomic: memory is short, so nothing is dialled ahead of requests */
     const struct connection_protocol *http2; /* NULL: everything is HTTP/1 */
     const struct probe_speech *probe_http2;  /* NULL likewise */
     struct health *health;                   /* NULL: not started */
     struct tls_clients *tls;
     struct seal_key token_key; /* of the endpoints' tokens */
-    pools_names_fn *names;     /* NULL: no name has an address */
-    void *names_owner;
+    struct pools_names names;
     /* Only tests change these. */
     uint64_t recheck_ms; /* interval of the checks in the wait lists of upstreams */
 };

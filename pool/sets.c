@@ -116,9 +116,9 @@ static size_t find_addresses(const struct pools *pools, const struct endpoint_se
                              struct named_address *addresses)
 {
     if (!settings->literal) {
-        return pools->names == NULL
-                   ? 0
-                   : pools->names(pools->names_owner, settings, addresses, POOL_NAME_ADDRESSES);
+        return pools->names.find == NULL ? 0
+                                         : pools->names.find(pools->names.owner, settings,
+                                                             addresses, POOL_NAME_ADDRESSES);
     }
     addresses[0].hostname = settings->host;
     addresses[0].weight = 1;

@@ -7,6 +7,7 @@
 
 #include "pool/descriptor.h"
 #include "pool/endpoint.h"
+#include "pool/endpoint_tls.h"
 #include "pool/health_state.h"
 #include "pool/pools.h"
 #include "pool/protocol.h"
@@ -92,10 +93,15 @@ void pools_set_probe_http2(struct pools *pools, const struct probe_speech *speec
     pools->probe_http2 = speech;
 }
 
+void pools_set_lean(struct pools *pools, bool lean)
+{
+    __atomic_store_n(&pools->lean, lean, __ATOMIC_RELAXED);
+}
+
 void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner)
 {
-    pools->names = names;
-    pools->names_owner = owner;
+    pools->names.find = names;
+    pools->names.owner = owner;
 }
 
 void pools_free(struct pools **pools_pointer)
@@ -207,6 +213,7 @@ struct endpoint_figures endpoint_figures(const struct endpoint *endpoint)
         .warm = endpoint_warm_count(endpoint),
         .ready = count_read(&endpoint->upkeep.ready_count),
         .learned_idle_ms = count_read(&endpoint->upkeep.learned_idle_ms),
+        .certificate_expires_s = endpoint_tls_expires_s(endpoint),
         .cold = count_read(&endpoint->upkeep.cold_until_ms) != 0,
     };
     health_fill(endpoint, &figures);

@@ -130,6 +130,8 @@ const struct seal_key *pools_token_key(const struct pools *pools);
 /* To be called before the first set is built: gives the function that finds addresses of names. Without it only literal
    addresses become endpoints. */
 void pools_set_names(struct pools *pools, pools_names_fn *names, void *owner);
+/* While memory is short, nothing is dialled ahead of requests. Any thread. */
+void pools_set_lean(struct pools *pools, bool lean);
 /* To be called after every worker's pool has been freed. */
 void pools_free(struct pools **pools);
 
@@ -231,6 +233,8 @@ struct endpoint_figures {
     const char *failed_cause; /* NULL: none has */
     uint64_t failed_ago_ms;
     unsigned failed_status; /* of the answer that was the failure; 0: none */
+    /* end of the certificate that it showed last, in seconds since 1970; 0: it has not shown any */
+    int64_t certificate_expires_s;
 };
 /* Updates the bounds whose use workers count (idle_connections), before the registry is read (control thread). */
 void pools_publish(struct pools *pools);
@@ -273,6 +277,8 @@ struct upstream_tls_figures {
     uint64_t full, resumed;
     uint64_t failed[TLS_FAILURE_COUNT];
     int64_t certificate_expires_s; /* end of our client certificate, since 1970; 0: none */
+    /* the earliest end of the certificates that its endpoints showed last; 0: none has shown any */
+    int64_t peer_expires_s;
 };
 void upstream_tls_figures(const struct upstream *upstream,
                           struct upstream_tls_figures *ret_figures);

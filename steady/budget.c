@@ -215,6 +215,91 @@ uint64_t budget_memory_bytes(const char *root, const char **ret_source)
     return least / 10 * 9;
 }
 
+/* ---- the process's own cgroup ---- */
+
+/* Where a version of cgroups says what is in use. */
+struct group_files {
+    const char *mount, *controller;
+    limit_fn *limit_of;
+    const char *used, *cached; /* the file, and the label of the row in memory.stat */
+};
+static const struct group_files group_versions[] = {
+    {"", "", memory_v2, "memory.current", "\ninactive_file "},
+    {"/memory", "memory", memory_v1, "memory.usage_in_bytes", "\ntotal_inactive_file "},
+};
+
+/* The innermost folder of the path that can be seen. False: there is none. */
+static bool find_group(const char *root, const struct group_files *files, char ret_folder[PATH_MAX],
+                       uint64_t *ret_used_bytes)
+{
+    char path[PATH_MAX];
+    if (!own_path(root, files->controller, path, sizeof path)) {
+        return false;
+    }
+    for (;;) {
+        int length =
+            snprintf(ret_folder, PATH_MAX, "%s/sys/fs/cgroup%s%s", root, files->mount, path);
+        if (length < 0 || length >= PATH_MAX) {
+            return false;
+        }
+        *ret_used_bytes = read_limit(ret_folder, files->used);
+        char *slash = strrchr(path, '/');
+        if (*ret_used_bytes != NO_LIMIT || slash == NULL) {
+            return *ret_used_bytes != NO_LIMIT;
+        }
+        *slash = '\0';
+    }
+}
+
+/* Far from the limit, nobody asks the kernel to add up what it has cached. */
+static uint64_t without_cached(const struct group_files *files, const char *folder,
+                               const struct budget_group *group)
+{
+    char text[8192];
+    if (group->used_bytes < group->limit_bytes / 10 * 6 ||
+        !read_file(folder, "memory.stat", text, sizeof text)) {
+        return group->used_bytes;
+    }
+    const char *row = strstr(text, files->cached);
+    uint64_t cached = row != NULL ? limit_from(row + strlen(files->cached)) : 0;
+    return cached < group->used_bytes ? group->used_bytes - cached : group->used_bytes;
+}
+
+bool budget_group(const char *root, struct budget_group *ret_group)
+{
+    uint64_t ram = ram_bytes(root);
+    for (size_t i = 0; i < sizeof group_versions / sizeof group_versions[0]; i++) {
+        const struct group_files *files = &group_versions[i];
+        struct budget_group group;
+        char folder[PATH_MAX];
+        if (!find_group(root, files, folder, &group.used_bytes)) {
+            continue;
+        }
+        group.limit_bytes = files->limit_of(folder);
+        if (group.limit_bytes < ram) {
+            group.used_bytes = without_cached(files, folder, &group);
+            *ret_group = group;
+            return true;
+        }
+    }
+    return false;
+}
+
+uint64_t budget_private_bytes(const char *root)
+{
+    char text[256];
+    if (!read_file(root, "proc/self/statm", text, sizeof text)) {
+        return 0;
+    }
+    const char *resident = strchr(text, ' ');
+    const char *shared = resident != NULL ? strchr(resident + 1, ' ') : NULL;
+    if (shared == NULL) {
+        return 0;
+    }
+    uint64_t all = limit_from(resident + 1), files = limit_from(shared + 1);
+    return all == NO_LIMIT || files > all ? 0 : (all - files) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 uint64_t budget_resident_bytes(const char *root)
 {
     char text[256];

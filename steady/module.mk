@@ -22,6 +22,7 @@ libsteady_a_SOURCES = \
 	%D%/lru.c %D%/lru.h \
 	%D%/mailbox.c %D%/mailbox.h \
 	%D%/pack.c %D%/pack.h \
+	%D%/pressure.c %D%/pressure.h \
 	%D%/rng.c %D%/rng.h \
 	%D%/sanitize.h \
 	%D%/history.c %D%/history.h \

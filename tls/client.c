@@ -376,6 +376,12 @@ bool tls_client_finish(const struct stream *stream, bool succeeded)
     return resumed;
 }
 
+int64_t tls_client_peer_expires_s(const struct stream *stream)
+{
+    const X509 *certificate = SSL_get0_peer_certificate(tls_io_ssl(stream->tls));
+    return certificate != NULL ? certificate_expires_s(certificate) : 0;
+}
+
 bool tls_client_chose_http2(const struct stream *stream)
 {
     const unsigned char *chosen;

@@ -76,6 +76,9 @@ __attribute__((warn_unused_result)) bool tls_client_begin(const struct tls_targe
                                                           struct tls_scratch *scratch);
 /* The handshake is over: tells the cache whether the offered session was accepted. True: the session was resumed. */
 bool tls_client_finish(const struct stream *stream, bool succeeded);
+/* After the handshake: when the certificate that the server has shown expires, in seconds since 1970; 0: it has shown none. Of a
+   resumed session, the certificate is that of its first handshake. */
+int64_t tls_client_peer_expires_s(const struct stream *stream);
 /* After the handshake: whether the server has chosen HTTP/2 ("h2"). */
 bool tls_client_chose_http2(const struct stream *stream);
 /* False: the server asked for a client certificate and has not answered to it yet (RFC 8446 4.4.2: in TLS 1.3 it checks

@@ -37,6 +37,7 @@ const char *metric_type_name(enum metric_type value);
 #define METRIC_LABELS(X)                                                                                                               \
     X(LABEL_NONE, "", "", OPEN)                                                                                                        \
     X(LABEL_VERSION, "version", "version of the program", OPEN)                                                                        \
+    X(LABEL_PRESSURE, "step", "what is given up because memory is short", CLOSED(pressure_steps))                                      \
     X(LABEL_READINESS_STATE, "state", "state of readiness", CLOSED(readiness_states))                                                  \
     X(LABEL_WORKER, "worker", "number of a worker, from 0", OPEN)                                                                      \
     X(LABEL_LISTENER, "listener", "name of a listener", OPEN)                                                                          \
@@ -49,6 +50,7 @@ const char *metric_type_name(enum metric_type value);
       "class of the status that the client got; `none`: no response was begun", CLOSED(classes))                                       \
     X(LABEL_REASON, "reason", "why an exchange ended", CLOSED(reasons))                                                                \
     X(LABEL_GRPC_STATUS, "grpc_status", "status of a gRPC call", CLOSED(grpc_statuses))                                                \
+    X(LABEL_USER_AGENT, "kind", "what a request's User-Agent says of itself", CLOSED(user_agents))                                     \
     X(LABEL_SHARD, "shard", "number of a shard of the route", OPEN)                                                                    \
     X(LABEL_UPSTREAM, "upstream", "name of an upstream", OPEN)                                                                         \
     X(LABEL_STATUS, "status",                                                                                                          \
@@ -78,8 +80,8 @@ const char *metric_type_name(enum metric_type value);
     X(LABEL_PORT, "port", "port of that server name", OPEN)                                                                            \
     X(LABEL_TRUST, "trust", "first digits of the fingerprint of the trust settings", OPEN)                                             \
     X(LABEL_BREAKER_STATE, "state", "state of a breaker", CLOSED(breaker_states))                                                      \
-    X(LABEL_STORE_STATE, "state", "state of the connection to the store", CLOSED(store_states)) \
-    X(LABEL_STORE_FAULT, "fault", "what was wrong with the store", CLOSED_BUT_FIRST(store_faults)) \
+    X(LABEL_STORE_STATE, "state", "state of the connection to the store", CLOSED(store_states))                                        \
+    X(LABEL_STORE_FAULT, "fault", "what was wrong with the store", CLOSED_BUT_FIRST(store_faults))                                     \
     X(LABEL_RETRY_VERDICT, "verdict", "whether a failed attempt was repeated, or why not",                                             \
       CLOSED(verdicts))                                                                                                                \
     X(LABEL_HOST_NAME, "name", "name that is looked up", OPEN)                                                                         \
@@ -143,9 +145,9 @@ struct metric_group {
 /* All of them, in the order of the page; NULL ends the list. */
 extern const struct metric_group *const metric_groups[];
 
-extern const struct metric_group metrics_process, metrics_drift, metrics_fleet, metrics_watch, metrics_capacity,
-    metrics_workers, metrics_clients, metrics_cpu, metrics_http2, metrics_traffic,
-    metrics_endpoint_traffic, metrics_listeners, metrics_routes, metrics_endpoints,
+extern const struct metric_group metrics_process, metrics_drift, metrics_fleet, metrics_watch,
+    metrics_capacity, metrics_workers, metrics_clients, metrics_cpu, metrics_agents, metrics_http2,
+    metrics_traffic, metrics_endpoint_traffic, metrics_listeners, metrics_routes, metrics_endpoints,
     metrics_upstreams, metrics_sessions, metrics_session_names, metrics_policy, metrics_shards,
     metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log, metrics_scrape;
 

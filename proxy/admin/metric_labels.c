@@ -10,17 +10,21 @@
 #include "proxy/admin/resources.h"
 #include "proxy/fleet/store.h"
 #include "proxy/http/reasons.h"
+#include "proxy/http/user_agent.h"
 #include "proxy/http2/h2_abuse.h"
 #include "proxy/log/log.h"
 #include "proxy/policy/retry.h"
 #include "proxy/worker/stats.h"
 #include "steady/little.h"
+#include "steady/pressure.h"
 #include "tls/failure.h"
 
 ENUM_NAME_FUNCTION(metric_type_name, enum metric_type, METRIC_TYPES)
 
 #define REASON_NAME(id, name, ...) name,
 static const char *const readiness_states[] = {ENUM_NAMES(READINESS_STATES)};
+static const char *const pressure_steps[] = {PRESSURE_ROWS(PRESSURE_NAME)};
+static const char *const user_agents[] = {ENUM_NAMES(USER_AGENTS)};
 static const char *const classes[] = {ENUM_NAMES(STATUS_CLASSES)};
 #define STATUS_NAME(status) #status,
 static const char *const statuses[] = {TRAFFIC_CLASSES TRAFFIC_STATUSES(STATUS_NAME)};

@@ -101,11 +101,8 @@ static void write_label(enum metric_label label)
 
 static void write_edges(void)
 {
-    printf("| `le` | histograms | upper edge of a bucket in seconds: ");
-    for (size_t i = 0; i < SCRAPE_EDGES_COUNT; i++) {
-        printf("`%.15g`, ", (double)scrape_edges_us[i] / 1e6);
-    }
-    printf("`+Inf` |\n");
+    printf(
+        "| `le` | histograms | upper edge of a bucket in seconds: those of `metrics.buckets`, and `+Inf` |\n");
 }
 
 static void write_label_table(void)

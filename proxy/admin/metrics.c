@@ -42,6 +42,7 @@ const struct metric_group *const metric_groups[] = {&metrics_process,
                                                     &metrics_workers,
                                                     &metrics_cpu,
                                                     &metrics_clients,
+                                                    &metrics_agents,
                                                     &metrics_http2,
                                                     &metrics_listeners,
                                                     &metrics_sessions,
@@ -87,21 +88,22 @@ static uint64_t items_of(const struct overview *overview, enum metric_scope scop
 }
 
 /* Expected number of series of a metric for one item. Most values of a long set never occur. */
-static uint64_t series_of(const struct metric *metric)
+static uint64_t series_of(const struct metric *metric, size_t edges_count)
 {
     uint64_t count = 1;
     for (size_t i = 0; i < METRIC_LABELS_MAX && metric->labels[i] != LABEL_NONE; i++) {
         size_t words = metric_label_rows[metric->labels[i]].word_count;
         count = words == 0 ? count : words < SEEN_MOST ? words : SEEN_MOST;
     }
-    return metric->type == METRIC_HISTOGRAM ? count * (SCRAPE_EDGES_COUNT + 3) : count;
+    return metric->type == METRIC_HISTOGRAM ? count * (edges_count + 3) : count;
 }
 
-static uint64_t series_upto(const struct metric_group *group, size_t metric_count)
+static uint64_t series_upto(const struct metric_group *group, size_t metric_count,
+                            size_t edges_count)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < metric_count; i++) {
-        count += series_of(&group->metrics[i]);
+        count += series_of(&group->metrics[i], edges_count);
     }
     return count;
 }
@@ -116,13 +118,15 @@ struct plan {
 static struct plan plan_of(const struct overview *overview)
 {
     struct plan plan = {.planned_count = 0};
+    size_t edges_count = overview->settings->admin.buckets_count;
     for (size_t g = 0; metric_groups[g] != NULL; g++) {
         const struct metric_group *group = metric_groups[g];
         uint64_t items = items_of(overview, group->scope);
-        uint64_t all = items * series_upto(group, group->count);
+        uint64_t all = items * series_upto(group, group->count, edges_count);
         bool few = group->scope == SCOPE_BOUND; /* hardly any of them is near its limit */
         plan.planned_count += all;
-        plan.spared_counts[g] = all - (few ? 0 : items * series_upto(group, group->kept_count));
+        plan.spared_counts[g] =
+            all - (few ? 0 : items * series_upto(group, group->kept_count, edges_count));
     }
     return plan;
 }
@@ -186,6 +190,8 @@ static bool write_metrics(struct page *page)
     scrape->overview = page->overview;
     if (scrape->began_us == 0) {
         scrape->began_us = now_us();
+        scrape->edges_us = page->overview->settings->admin.buckets_us;
+        scrape->edges_count = page->overview->settings->admin.buckets_count;
         scrape->only = page->only[0] != '\0' ? page->only : NULL;
         scrape->shortened = scrape->only == NULL ? shortened(page->overview) : 0;
         pools_publish(page->overview->pools);

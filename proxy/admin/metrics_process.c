@@ -64,7 +64,16 @@
       "Time since the last sign of life of the worker that has been silent longest",               \
       ONE((double)overview->silence_ms / 1000))                                                    \
     X(memory_budget_bytes, GAUGE, (), "bytes", "Memory that the process may use (limits.memory)",  \
-      ONE(overview->memory_budget_bytes))
+      ONE(overview->memory_budget_bytes))                                                          \
+    X(memory_used_ratio, GAUGE, (), "",                                                            \
+      "Share of the memory budget in use: of this process, or of its cgroup if that is more",      \
+      ONE(overview->memory_share))                                                                 \
+    X(memory_pressure, GAUGE, (LABEL_PRESSURE), "",                                                \
+      "1 for the step that applies because memory is short, 0 for the others",                     \
+      STATE(overview->pressure->step, PRESSURE_STEP_COUNT))                                        \
+    X(memory_pressure_total, COUNTER, (LABEL_PRESSURE), "",                                        \
+      "Times a step began because memory was short; none: that all of them ended",                 \
+      COUNTS(overview->pressure->begun_counts))
 
 /* By the names that the client libraries of Prometheus use. */
 #define CONVENTIONAL_METRICS(X)                                                           \

@@ -6,27 +6,30 @@
 
 #include <stdio.h>
 
-#define UPSTREAM_METRICS(X)                                                                       \
-    X(upstream_endpoints, GAUGE, (LABEL_UPSTREAM), "",                                            \
-      "Endpoints that the operator has not drained", ONE(health.endpoint_count))                  \
-    X(upstream_endpoints_healthy, GAUGE, (LABEL_UPSTREAM), "",                                    \
-      "Endpoints that are healthy and not drained", ONE(health.healthy_count))                    \
-    X(upstream_panic, GAUGE, (LABEL_UPSTREAM), "",                                                \
-      "1 while fewer than health.panic of the endpoints are healthy, so that all are used",       \
-      ONE(health.panic))                                                                          \
-    X(upstream_panics_total, COUNTER, (LABEL_UPSTREAM), "", "Times the upstream went into panic", \
-      ONE(health.panics_count))                                                                   \
-    X(upstream_maintenance, GAUGE, (LABEL_UPSTREAM), "",                                          \
-      "1 while the upstream is closed for maintenance",                                           \
-      ONE(policy_of(upstream)->maintenance != 0))                                                 \
-    X(upstream_tls_handshakes_total, COUNTER, (LABEL_UPSTREAM, LABEL_HANDSHAKE_KIND), "",         \
-      "Successful TLS handshakes with an upstream", EACH(tls.full, tls.resumed))                  \
-    X(upstream_tls_failures_total, COUNTER, (LABEL_UPSTREAM, LABEL_TLS_FAILURE), "",              \
-      "Failed TLS handshakes with an upstream, by cause",                                         \
-      series_add_seen(&series, tls.failed + 1, TLS_FAILURE_COUNT - 1))                            \
-    X(upstream_tls_certificate_expiry_timestamp_seconds, GAUGE, (LABEL_UPSTREAM), "seconds",      \
-      "Time when the client certificate of an upstream (tls.cert) expires, in Unix time",         \
-      IF_ANY(tls.certificate_expires_s))
+#define UPSTREAM_METRICS(X)                                                                        \
+    X(upstream_endpoints, GAUGE, (LABEL_UPSTREAM), "",                                             \
+      "Endpoints that the operator has not drained", ONE(health.endpoint_count))                   \
+    X(upstream_endpoints_healthy, GAUGE, (LABEL_UPSTREAM), "",                                     \
+      "Endpoints that are healthy and not drained", ONE(health.healthy_count))                     \
+    X(upstream_panic, GAUGE, (LABEL_UPSTREAM), "",                                                 \
+      "1 while fewer than health.panic of the endpoints are healthy, so that all are used",        \
+      ONE(health.panic))                                                                           \
+    X(upstream_panics_total, COUNTER, (LABEL_UPSTREAM), "", "Times the upstream went into panic",  \
+      ONE(health.panics_count))                                                                    \
+    X(upstream_maintenance, GAUGE, (LABEL_UPSTREAM), "",                                           \
+      "1 while the upstream is closed for maintenance",                                            \
+      ONE(policy_of(upstream)->maintenance != 0))                                                  \
+    X(upstream_tls_handshakes_total, COUNTER, (LABEL_UPSTREAM, LABEL_HANDSHAKE_KIND), "",          \
+      "Successful TLS handshakes with an upstream", EACH(tls.full, tls.resumed))                   \
+    X(upstream_tls_failures_total, COUNTER, (LABEL_UPSTREAM, LABEL_TLS_FAILURE), "",               \
+      "Failed TLS handshakes with an upstream, by cause",                                          \
+      series_add_seen(&series, tls.failed + 1, TLS_FAILURE_COUNT - 1))                             \
+    X(upstream_tls_certificate_expiry_timestamp_seconds, GAUGE, (LABEL_UPSTREAM), "seconds",       \
+      "Time when the client certificate of an upstream (tls.cert) expires, in Unix time",          \
+      IF_ANY(tls.certificate_expires_s))                                                           \
+    X(upstream_tls_peer_certificate_expiry_timestamp_seconds, GAUGE, (LABEL_UPSTREAM), "seconds",  \
+      "Time when the first certificate of those expires that endpoints showed last, in Unix time", \
+      IF_ANY(tls.peer_expires_s))
 
 #define IF_ANY(value) \
     if ((value) != 0) \

@@ -18,6 +18,12 @@
     X(worker_cpu_seconds_total, COUNTER, (LABEL_WORKER), "seconds", \
       "CPU time of a worker's thread; at a rate of 1 the worker is fully used", ONE(cpu_s))
 
+#define AGENT_METRICS(X)                                             \
+    X(requests_by_user_agent_total, COUNTER, (LABEL_USER_AGENT), "", \
+      "Requests, by what their User-Agent says of itself", write_kinds(&series))
+
+enum { AGENT_METRICS(METRIC_ID_OF_ROW) };
+static const struct metric agent_metrics[] = {AGENT_METRICS(METRIC_OF_ROW)};
 enum { CPU_METRICS(METRIC_ID_OF_ROW) };
 static const struct metric cpu_metrics[] = {CPU_METRICS(METRIC_OF_ROW)};
 enum { GAUGE_METRICS(METRIC_ID_OF_ROW) };
@@ -69,6 +75,27 @@ static void write_cpu(struct scrape *scrape, const struct metric *metric)
     }
 }
 
+/* None before the first request that was counted. */
+static void write_kinds(const struct series *series)
+{
+    uint64_t sums[USER_AGENT_COUNT];
+    for (size_t i = 0; i < USER_AGENT_COUNT; i++) {
+        sums[i] = overview_sum(series->scrape->overview,
+                               offsetof(struct worker_stats, by_user_agent) + i * sizeof sums[0]);
+    }
+    series_add_seen(series, sums, USER_AGENT_COUNT);
+}
+
+static void write_agents(struct scrape *scrape, const struct metric *metric)
+{
+    const struct series series = {scrape, metric, {NULL}};
+    switch (metric - agent_metrics) {
+        AGENT_METRICS(METRIC_CASE_OF_ROW)
+    }
+}
+
+const struct metric_group metrics_agents = METRIC_GROUP(
+    "User agents", "If `metrics.user_agents` is set.", agent_metrics, SCOPE_PROCESS, write_agents);
 const struct metric_group metrics_cpu =
     METRIC_GROUP("Workers", "Each worker by itself.", cpu_metrics, SCOPE_PROCESS, write_cpu);
 const struct metric_group metrics_clients =

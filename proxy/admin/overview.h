@@ -17,6 +17,7 @@
 #include "proxy/log/log.h"
 #include "proxy/worker/route_figures.h"
 #include "steady/bound.h"
+#include "steady/pressure.h"
 
 /* Figures of the warm state; control/warm fills them. */
 struct warm_figures {
@@ -31,7 +32,7 @@ struct warm_figures {
 struct upgrade_figures {
     pid_t pid; /* of the new process; 0: none */
     uint64_t begun_count, failed_count;
-    bool took_over; /* this process was started by an upgrade */
+    bool took_over;         /* this process was started by an upgrade */
     const char *last_error; /* "": the last one succeeded, or there was none */
 };
 
@@ -85,6 +86,8 @@ struct overview {
     uint64_t name_adoptions; /* sets adopted because addresses of names changed */
     struct log *log;
     uint64_t memory_budget_bytes;
+    double memory_share; /* of the budget, in use */
+    const struct pressure *pressure;
 };
 
 #endif

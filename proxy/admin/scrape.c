@@ -10,10 +10,6 @@
 /* The longest line: names of the metric and its labels, their values and that of a bucket's edge, a number. */
 #define LINE_BYTES (512 + (METRIC_LABELS_MAX + 1) * METRIC_VALUE_BYTES)
 
-const uint64_t scrape_edges_us[SCRAPE_EDGES_COUNT] = {
-    500,    1000,   2500,    5000,    10000,   25000,    50000,    100000,
-    250000, 500000, 1000000, 2500000, 5000000, 10000000, 30000000, 60000000};
-
 void scrape_head(struct scrape *scrape, const struct metric *metric)
 {
     const char *prefix = metric_prefix(metric);
@@ -152,12 +148,13 @@ void series_add_state(const struct series *series, size_t state, size_t count)
 
 void series_add_histogram(const struct series *series, const struct histogram *histogram)
 {
+    const struct scrape *scrape = series->scrape;
     double count = (double)histogram_count(histogram);
-    for (size_t i = 0; i < SCRAPE_EDGES_COUNT; i++) {
+    for (size_t i = 0; i < scrape->edges_count; i++) {
         char edge[32];
-        snprintf(edge, sizeof edge, "%.15g", (double)scrape_edges_us[i] / 1e6);
+        snprintf(edge, sizeof edge, "%.15g", (double)scrape->edges_us[i] / 1e6);
         add_sample(series, "_bucket", NULL, edge,
-                   (double)histogram_count_upto(histogram, scrape_edges_us[i]));
+                   (double)histogram_count_upto(histogram, scrape->edges_us[i]));
     }
     add_sample(series, "_bucket", NULL, "+Inf", count);
     add_sample(series, "_sum", NULL, NULL, (double)histogram->sum / 1e6);

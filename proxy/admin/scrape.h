@@ -24,7 +24,9 @@ struct scrape {
     struct evbuffer *out;
     const struct overview *overview;
     uint64_t began_us;
-    const char *only; /* only this upstream; NULL: the whole page */
+    const char *only;         /* only this upstream; NULL: the whole page */
+    const uint64_t *edges_us; /* upper edges of buckets, ascending */
+    size_t edges_count;
     /* one bit for each group: there are too many series, so only the kept metrics are written */
     uint32_t shortened;
     size_t group, metric; /* what is written next: index in metric_groups, and in the group */
@@ -44,10 +46,6 @@ struct series {
     const char *labels[METRIC_LABELS_MAX];
 };
 
-/* Upper edges of the buckets in microseconds. Each is moved to the end of the histogram's bucket that contains it. */
-#define SCRAPE_EDGES_COUNT 16
-extern const uint64_t scrape_edges_us[SCRAPE_EDGES_COUNT];
-
 /* The sum over all workers of the counter at this offset in struct worker_stats. */
 uint64_t overview_sum(const struct overview *overview, size_t at);
 
@@ -61,7 +59,7 @@ void series_add_counts(const struct series *series, const uint64_t *counts, size
 void series_add_seen(const struct series *series, const uint64_t *counts, size_t count);
 /* Adds 1 for the current state, and 0 for the others; in a shortened subject only the current state. */
 void series_add_state(const struct series *series, size_t state, size_t count);
-/* In seconds, from samples in microseconds. */
+/* In seconds, from samples in microseconds. Each edge is moved down to the end of a bucket of the histogram. */
 void series_add_histogram(const struct series *series, const struct histogram *histogram);
 
 /* The code of the rows of a table; `series` is a variable of the function whose cases they become. */

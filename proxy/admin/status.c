@@ -366,6 +366,8 @@ static bool close_resources(struct page *page)
     json_open(json, "memory", '{');
     json_uint(json, "resident_bytes", budget_resident_bytes(""));
     json_uint(json, "budget_bytes", page->overview->memory_budget_bytes);
+    json_number(json, "used_ratio", page->overview->memory_share);
+    json_text(json, "pressure", pressure_step_name(page->overview->pressure->step));
     json_close(json, '}');
     json_open(json, "descriptors", '{');
     json_uint(json, "open", budget_open_fds(""));

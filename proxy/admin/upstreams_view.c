@@ -144,6 +144,7 @@ static void write_endpoint(const struct endpoint_figures *figures, void *owner)
     json_number(json, "latency_ms", (double)figures->latency_us / 1000);
     write_connections(json, figures);
     write_http2(json, figures);
+    json_time(json, "certificate_expires", (uint64_t)figures->certificate_expires_s * 1000);
     json_uint(json, "dials", figures->dials);
     json_uint(json, "dial_failures", figures->dial_failures);
     json_uint(json, "leases_reused", figures->reused);

@@ -21,6 +21,9 @@ void client_accept(struct worker_listener *listener, int fd, const struct ip_add
 /* Descriptors are short: closes some of what the worker has that has been idle longest, clients and upstream connections, but nothing
    that was used within the last second. False: nothing was closed. */
 bool clients_make_room(struct worker *worker);
+/* Memory is short (worker->pressure): closes some of the connections that are idle, the oldest first: to upstreams, and from
+   PRESSURE_PAUSE on of clients, too. */
+void clients_free_memory(struct worker *worker);
 /* A sibling asks for descriptors; `owner` is the worker. */
 void clients_on_fds_asked(void *owner);
 

@@ -1,4 +1,4 @@
-/* Descriptors for connections that wait to be accepted: the connection that has been idle for longest gives its own up. */
+/* Room for others: the connections that have been idle for longest give their descriptors and memory up. */
 #include <string.h>
 
 #include "proxy/client/client_state.h"
@@ -9,6 +9,9 @@
 #define ROOM_IDLE_MS 1000
 /* The clients are searched once for so many of them. */
 #define ROOM_BATCH 8
+/* While memory is short: upstream connections, and batches of clients, that are closed each time. */
+#define PRESSED_CONNECTIONS 64
+#define PRESSED_BATCHES 8
 
 /* The clients that have been idle longest, the oldest first. */
 struct oldest {
@@ -81,5 +84,16 @@ void clients_on_fds_asked(void *owner)
     struct worker *worker = owner;
     if (!fds_left(&worker->env.bounds->fds, FD_FOR_CLIENT)) {
         clients_make_room(worker);
+    }
+}
+
+void clients_free_memory(struct worker *worker)
+{
+    for (unsigned i = 0; i < PRESSED_CONNECTIONS && pool_close_oldest_idle(worker->pool); i++) {
+    }
+    for (unsigned i = 0; worker->pressure >= PRESSURE_PAUSE && i < PRESSED_BATCHES; i++) {
+        if (!clients_make_room(worker)) {
+            break;
+        }
     }
 }

@@ -23,11 +23,14 @@
 /* How long a listener rests when descriptors have run out and none becomes free on this worker. */
 #define LISTENER_REST_MS 100
 
+/* However short memory is, so many clients for each worker are accepted. */
+#define PRESSED_CLIENTS 64
+
 enum accept_result {
     ACCEPT_TAKEN,
     ACCEPT_NOBODY, /* no connection waits */
     ACCEPT_GONE,   /* a connection waited, and is gone */
-    /* the clients' share of the descriptors is used up, or the kernel has none left */
+    /* the clients' share of the descriptors is used up, the kernel has none left, or memory is short */
     ACCEPT_SHORTAGE,
     ACCEPT_FAILED, /* the socket itself; it may last */
 };
@@ -379,6 +382,14 @@ static void listener_arm(struct worker_listener *listener)
     wheel_arm(&worker->loop.wheel, &listener->again, last ? listener->leave_until_ms : again_ms);
 }
 
+/* Memory is short, and not because of a few clients. */
+static bool is_pressed(const struct worker *worker)
+{
+    return __builtin_expect(worker->pressure >= PRESSURE_PAUSE, 0) &&
+           bound_used(&worker->env.bounds->clients) >
+               (uint64_t)PRESSED_CLIENTS * worker->env.worker_count;
+}
+
 static void listener_enter(struct worker_listener *listener, enum worker_listener_state state)
 {
     struct worker *worker = listener->worker;
@@ -390,7 +401,8 @@ static void listener_enter(struct worker_listener *listener, enum worker_listene
         break;
     case LISTENER_RESTS:
         event_del(&listener->event);
-        stat_add(&worker->stats.accept_pauses, 1);
+        stat_add(is_pressed(worker) ? &worker->stats.memory_pauses : &worker->stats.accept_pauses,
+                 1);
         pool_ask_for_fds(worker->pool);
         listener_arm(listener);
         break;
@@ -488,7 +500,7 @@ static bool listener_is_shut(const struct worker_listener *listener)
 static enum accept_result accept_one(struct worker_listener *listener, int fd)
 {
     struct worker *worker = listener->worker;
-    if (!take_client_fd(worker)) {
+    if (is_pressed(worker) || !take_client_fd(worker)) {
         return ACCEPT_SHORTAGE;
     }
     struct ip_address address;

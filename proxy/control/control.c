@@ -275,6 +275,8 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .name_adoptions = control->names.adoptions,
         .log = control->log,
         .memory_budget_bytes = control->limits.memory_budget_bytes,
+        .memory_share = control->limits.memory.share,
+        .pressure = &control->limits.memory.pressure,
     };
 }
 
@@ -430,7 +432,8 @@ static bool control_start_everything(struct control *control)
     inherited_close(&control->inherited, control_on_left_over, control);
     return control_write_pid(control) && control_drop_user(control) &&
            control_start_threads(control) && heartbeat_start(control) &&
-           readiness_watch_start(control) && warm_start(control) && drift_watch_start(control);
+           readiness_watch_start(control) && warm_start(control) && drift_watch_start(control) &&
+           memory_watch_start(control);
 }
 
 /* ---- end ---- */
@@ -504,6 +507,7 @@ static void control_stop(struct control *control)
     readiness_watch_free(control);
     fleet_free(&control->replica.fleet);
     drift_watch_free(control);
+    memory_watch_free(control);
     warm_free(control);
     admin_free(&control->admin);
     names_stop(control);

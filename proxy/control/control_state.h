@@ -20,6 +20,7 @@
 #include "proxy/control/drain.h"
 #include "proxy/control/drift_watch.h"
 #include "proxy/control/heartbeat.h"
+#include "proxy/control/memory_watch.h"
 #include "proxy/control/notify.h"
 #include "proxy/control/prewarm.h"
 #include "proxy/control/readiness_watch.h"
@@ -74,6 +75,7 @@ struct control_limits {
     struct bound generations;
     struct trouble trouble;   /* where they refuse */
     struct drift_watch drift; /* where they are approached */
+    struct memory_watch memory;
     uint64_t memory_budget_bytes;
 };
 

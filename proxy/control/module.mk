@@ -7,6 +7,7 @@ libproxy_a_SOURCES += \
 	%D%/drain.c %D%/drain.h \
 	%D%/drift_watch.c %D%/drift_watch.h \
 	%D%/fleet_start.c %D%/fleet_start.h \
+	%D%/memory_watch.c %D%/memory_watch.h \
 	%D%/generation_build.c %D%/generation_build.h \
 	%D%/hashing.c %D%/hashing.h \
 	%D%/heartbeat.c %D%/heartbeat.h \

@@ -7,7 +7,6 @@
 #include "pool/endpoint_memory.h"
 #include "pool/health.h"
 #include "proxy/control/control_state.h"
-#include "steady/budget.h"
 #include "tls/session_cache.h"
 
 /* How often figures are collected: while something waits for readiness, and later. */
@@ -55,7 +54,7 @@ static void gather(struct control *control, struct readiness_figures *ret_figure
     struct readiness_figures figures = {
         .settings_live = control->generations.present->number > 1 ||
                          control->generations.present->waiting_count == 0,
-        .memory_spent = budget_resident_bytes("") > control->limits.memory_budget_bytes,
+        .memory_spent = control->limits.memory.share > 1,
         .draining = control->drain.stage != DRAIN_SERVING,
     };
     for (size_t i = 0; i < set->count; i++) {

@@ -17,8 +17,7 @@
 #define WINDOW_MS 10000
 #define LINES_COUNT 20
 
-__attribute__((format(printf, 2, 3))) static void say(struct control *control, const char *format,
-                                                      ...)
+void trouble_say(struct control *control, const char *format, ...)
 {
     struct trouble *trouble = &control->limits.trouble;
     char text[1024];
@@ -62,13 +61,14 @@ static void say_of_bound(struct control *control, const struct bound *bound,
     snprintf(name, sizeof name, bound->detail != NULL ? "%s (%s)" : "%s", bound->name,
              bound->detail);
     if (event == EPISODE_BEGINS) {
-        say(control,
-            "bound %s refuses: %" PRIu64 " of %" PRIu64 " in use, %" PRIu64 " refused: %s; %s",
-            name, bound_used(bound), bound_limit(bound), episode_count(&bound->refusals),
-            words->cause, words->remedy);
+        trouble_say(control,
+                    "bound %s refuses: %" PRIu64 " of %" PRIu64 " in use, %" PRIu64
+                    " refused: %s; %s",
+                    name, bound_used(bound), bound_limit(bound), episode_count(&bound->refusals),
+                    words->cause, words->remedy);
     } else {
-        say(control, "bound %s refuses no more: %" PRIu64 " refused in %" PRIu64 " ms", name,
-            episode_count(&bound->refusals), episode_length_ms(&bound->refusals));
+        trouble_say(control, "bound %s refuses no more: %" PRIu64 " refused in %" PRIu64 " ms",
+                    name, episode_count(&bound->refusals), episode_length_ms(&bound->refusals));
     }
 }
 
@@ -101,15 +101,16 @@ static void look_at_accepting(struct control *control, uint64_t now_ms)
     const struct bound *fds = &control->limits.shared.fds;
     switch (episode_note(episode, count_accept_pauses(control), REST_MS, now_ms)) {
     case EPISODE_BEGINS:
-        say(control,
+        trouble_say(
+            control,
             "accepting pauses: no descriptors are left for clients: %" PRIu64 " of %" PRIu64
             " are in use, and nothing has been idle for long; raise the limit of the process "
             "(LimitNOFILE, ulimit -n), or lower limits.clients or timeouts.idle",
             bound_used(fds), bound_limit(fds));
         break;
     case EPISODE_ENDS:
-        say(control, "accepting goes on: %" PRIu64 " pauses in %" PRIu64 " ms",
-            episode_count(episode), episode_length_ms(episode));
+        trouble_say(control, "accepting goes on: %" PRIu64 " pauses in %" PRIu64 " ms",
+                    episode_count(episode), episode_length_ms(episode));
         break;
     case EPISODE_NO_EVENT: break;
     }
@@ -134,14 +135,15 @@ static void look_at_memory(struct control *control, uint64_t now_ms)
     const struct bound *buffers = &control->limits.shared.buffers_bytes;
     switch (episode_note(episode, count_no_memory(control), REST_MS, now_ms)) {
     case EPISODE_BEGINS:
-        say(control,
-            "no memory: %" PRIu64 " exchanges failed; buffers take %" PRIu64 " of %" PRIu64
-            " bytes; raise limits.memory, or the limit of the service or container",
-            episode_count(episode), bound_used(buffers), bound_limit(buffers));
+        trouble_say(control,
+                    "no memory: %" PRIu64 " exchanges failed; buffers take %" PRIu64 " of %" PRIu64
+                    " bytes; raise limits.memory, or the limit of the service or container",
+                    episode_count(episode), bound_used(buffers), bound_limit(buffers));
         break;
     case EPISODE_ENDS:
-        say(control, "memory suffices again: %" PRIu64 " exchanges failed in %" PRIu64 " ms",
-            episode_count(episode), episode_length_ms(episode));
+        trouble_say(control,
+                    "memory suffices again: %" PRIu64 " exchanges failed in %" PRIu64 " ms",
+                    episode_count(episode), episode_length_ms(episode));
         break;
     case EPISODE_NO_EVENT: break;
     }
@@ -154,15 +156,16 @@ static void look_at_pools(struct control *control, uint64_t now_ms)
     const struct pool_losses losses = pools_losses(control->pools);
     switch (episode_note(episode, losses.count, REST_MS, now_ms)) {
     case EPISODE_BEGINS:
-        say(control,
+        trouble_say(
+            control,
             "warm connections died at rest, most of them of upstream %s: endpoint %s: it was restarted, or something "
             "between closes idle connections; they are dialled again; if this repeats, lower "
             "pool.idle below the time after which they are closed",
             losses.upstream, losses.endpoint);
         break;
     case EPISODE_ENDS:
-        say(control, "warm connections die no more: %" PRIu64 " losses in %" PRIu64 " ms",
-            episode_count(episode), episode_length_ms(episode));
+        trouble_say(control, "warm connections die no more: %" PRIu64 " losses in %" PRIu64 " ms",
+                    episode_count(episode), episode_length_ms(episode));
         break;
     case EPISODE_NO_EVENT: break;
     }

@@ -22,6 +22,9 @@ struct trouble {
     uint64_t said_count, unsaid_count;
 };
 
+/* A warning within the budget. */
+__attribute__((format(printf, 2, 3))) void trouble_say(struct control *control, const char *format,
+                                                       ...);
 /* Looks, if the last look is old enough. */
 void trouble_look(struct control *control);
 

@@ -250,6 +250,15 @@ static void take_count(struct worker_thread *thread)
     census_take(thread->worker, thread->census);
 }
 
+static void take_pressure(struct worker_thread *thread)
+{
+    struct worker *worker = thread->worker;
+    worker->pressure = (uint8_t)__atomic_load_n(&worker->env.shared->pressure, __ATOMIC_RELAXED);
+    if (worker->pressure >= PRESSURE_SHRINK) {
+        clients_free_memory(worker);
+    }
+}
+
 static void take_stop(struct worker_thread *thread)
 {
     thread->stopping = true;
@@ -264,10 +273,11 @@ static bool answers_for_listeners(size_t which)
 static void worker_thread_take(struct message *message, void *receiver)
 {
     static void (*const takes[WORKER_REQUEST_COUNT])(struct worker_thread *) = {
-        [WORKER_PREWARM] = take_prewarm, [WORKER_ADOPT] = take_adopt,
-        [WORKER_LISTEN] = take_listen,   [WORKER_DRAIN] = take_drain,
-        [WORKER_BEAT] = take_beat,       [WORKER_END_TUNNELS] = take_end_tunnels,
-        [WORKER_COUNT] = take_count,     [WORKER_STOP] = take_stop,
+        [WORKER_PREWARM] = take_prewarm,   [WORKER_ADOPT] = take_adopt,
+        [WORKER_LISTEN] = take_listen,     [WORKER_DRAIN] = take_drain,
+        [WORKER_BEAT] = take_beat,         [WORKER_END_TUNNELS] = take_end_tunnels,
+        [WORKER_COUNT] = take_count,       [WORKER_STOP] = take_stop,
+        [WORKER_PRESSURE] = take_pressure,
     };
     struct worker_message *request = worker_message_of(message);
     struct worker_thread *thread = request->thread;

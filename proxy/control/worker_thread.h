@@ -20,9 +20,10 @@ enum worker_request {
     WORKER_LISTEN,      /* it was held: from now on it accepts */
     WORKER_DRAIN,       /* answered once it no longer listens */
     WORKER_END_TUNNELS, /* while draining: tunnels have had their time; no answer */
-    WORKER_BEAT,        /* answered at once */
-    WORKER_COUNT,       /* answered once the census is taken */
-    WORKER_STOP,        /* the thread ends, and with it every exchange; no answer */
+    WORKER_PRESSURE, /* what memory is short for is in shared_words; answered once room is made */
+    WORKER_BEAT,     /* answered at once */
+    WORKER_COUNT,    /* answered once the census is taken */
+    WORKER_STOP,     /* the thread ends, and with it every exchange; no answer */
     WORKER_REQUEST_COUNT
 };
 
@@ -61,7 +62,7 @@ uint64_t worker_thread_settle(struct worker_thread *thread);
 /* Once worker_thread_settle() finds nothing at any worker. NULL is fine. */
 void worker_thread_free(struct worker_thread **thread);
 
-/* LISTEN, END_TUNNELS, BEAT; on_answer is NULL where there is no answer. */
+/* LISTEN, END_TUNNELS, PRESSURE, BEAT; on_answer is NULL where there is no answer. */
 void worker_thread_ask(struct worker_thread *thread, enum worker_request request,
                        message_fn *on_answer);
 void worker_thread_prewarm(struct worker_thread *thread, const struct upstream_set *coming);

@@ -78,6 +78,16 @@ static bool exchange_take_head(struct exchange *exchange, const struct http_head
     return true;
 }
 
+__attribute__((noinline)) static void count_user_agent(struct worker *worker,
+                                                       const struct http_head *head)
+{
+    const struct http_field *field = head_find(head, FIELD_USER_AGENT);
+    enum user_agent kind = field != NULL
+                               ? user_agent_of(head->base + field->value_at, field->value_bytes)
+                               : USER_AGENT_OTHER;
+    stat_add(&worker->stats.by_user_agent[kind], 1);
+}
+
 bool exchange_start(const struct exchange_origin *origin, const struct downstream_ops *downstream,
                     void *owner, const struct http_head *head, const struct payload *payload,
                     struct exchange **ret_exchange)
@@ -92,6 +102,9 @@ bool exchange_start(const struct exchange_origin *origin, const struct downstrea
         return false;
     }
     stat_add(&worker->stats.exchanges_started, 1);
+    if (__builtin_expect(worker->generation->settings->admin.user_agents, 0)) {
+        count_user_agent(worker, head);
+    }
     exchange->body.bytes = payload_bytes(payload);
     exchange->body.state = payload->last ? REQUEST_WHOLE : REQUEST_ARRIVING;
     *ret_exchange = exchange;
@@ -171,6 +184,8 @@ static bool exchange_ends_here(struct exchange *exchange)
     } else if (generation_probed(exchange->worker->generation, head)) {
         exchange_fail(exchange, worker_ready(exchange->worker) ? REASON_READY : REASON_NOT_READY,
                       NULL);
+    } else if (worker_refuses_work(exchange->worker)) {
+        exchange_fail(exchange, REASON_NO_MEMORY, "memory_pressure");
     } else {
         return false;
     }

@@ -96,6 +96,9 @@ static enum retry_verdict exchange_ask_retry(struct exchange *exchange,
         .deadline_ms = exchange->times.deadline_ms,
     };
     uint64_t wait_ms = 0;
+    if (exchange->worker->pressure >= PRESSURE_NO_RETRIES) {
+        return RETRY_MEMORY_VERDICT;
+    }
     if (breaker_refuses(policy->breaker, caller.by.settings, caller.by.now_ms)) {
         return RETRY_BREAKER_VERDICT;
     }

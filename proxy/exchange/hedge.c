@@ -22,9 +22,10 @@ static void hedge_enter(struct exchange *exchange, enum hedge_role role, struct 
 static bool hedge_allowed(const struct exchange *exchange)
 {
     const struct upstream_view *view = exchange_view(exchange);
-    return view->settings->retry.hedge && exchange->hedge.role == HEDGE_ALONE &&
-           exchange->admission.shard == NULL && exchange->request.framing == FRAMING_NONE &&
-           !(exchange->request.facts & FACT_UPGRADE) && view->endpoint_count > 1 &&
+    return view->settings->retry.hedge && exchange->worker->pressure < PRESSURE_NO_RETRIES &&
+           exchange->hedge.role == HEDGE_ALONE && exchange->admission.shard == NULL &&
+           exchange->request.framing == FRAMING_NONE && !(exchange->request.facts & FACT_UPGRADE) &&
+           view->endpoint_count > 1 &&
            retry_idempotent(&view->settings->retry, &exchange->request) &&
            !policy_guards(exchange->target.upstream) && !policy_guarded(exchange->target.upstream);
 }

@@ -16,4 +16,5 @@ libproxy_a_SOURCES += \
 	%D%/proxy_status.c %D%/proxy_status.h \
 	%D%/reasons.c %D%/reasons.h \
 	%D%/respond.c %D%/respond.h \
-	%D%/target_path.c %D%/target_path.h
+	%D%/target_path.c %D%/target_path.h \
+	%D%/user_agent.c %D%/user_agent.h

@@ -24,6 +24,7 @@
     X(RETRY_UNSAFE_VERDICT,                                                                       \
       "unsafe")                   /* the request may have had an effect, and is not idempotent */ \
     X(RETRY_BODY_VERDICT, "body") /* payload that was sent is no longer available */              \
+    X(RETRY_MEMORY_VERDICT, "memory")     /* memory is short */                                   \
     X(RETRY_BREAKER_VERDICT, "breaker")   /* the upstream's breaker refuses */                    \
     X(RETRY_TOO_LATE_VERDICT, "too_late") /* the wait and an attempt would not end in time */     \
     X(RETRY_BUDGET_VERDICT, "budget")     /* retry.budget is used up */                           \

@@ -18,10 +18,10 @@ static void splice_pipe_close(struct worker *worker, struct splice_pipe *pipe);
 
 struct splice_pipe *splice_pipe_take(struct worker *worker)
 {
-    struct splice_pipe *pipe = SLIST_FIRST(&worker->pipes);
+    struct splice_pipe *pipe = SLIST_FIRST(&worker->pipes.list);
     if (pipe != NULL) {
-        SLIST_REMOVE_HEAD(&worker->pipes, link);
-        worker->pipe_count--;
+        SLIST_REMOVE_HEAD(&worker->pipes.list, link);
+        worker->pipes.count--;
         return pipe;
     }
     if (!bound_try(&worker->env.bounds->pipes, 1)) {
@@ -48,7 +48,7 @@ struct splice_pipe *splice_pipe_take(struct worker *worker)
 static bool splice_pipe_keeps(const struct worker *worker)
 {
     const struct shared_bounds *bounds = worker->env.bounds;
-    return worker->pipe_count < SPLICE_KEPT_PIPES && fds_left(&bounds->fds, FD_FOR_CLIENT) &&
+    return worker->pipes.count < SPLICE_KEPT_PIPES && fds_left(&bounds->fds, FD_FOR_CLIENT) &&
            bound_used(&bounds->pipes) * 2 <= bound_limit(&bounds->fds) / SPLICE_KEPT_FDS_SHARE;
 }
 
@@ -60,8 +60,8 @@ void splice_pipe_give(struct worker *worker, struct splice_pipe **pipe_pointer)
         return;
     }
     if (pipe->held_bytes == 0 && splice_pipe_keeps(worker)) {
-        SLIST_INSERT_HEAD(&worker->pipes, pipe, link);
-        worker->pipe_count++;
+        SLIST_INSERT_HEAD(&worker->pipes.list, pipe, link);
+        worker->pipes.count++;
         return;
     }
     splice_pipe_close(worker, pipe);
@@ -69,12 +69,12 @@ void splice_pipe_give(struct worker *worker, struct splice_pipe **pipe_pointer)
 
 void splice_pipes_free(struct worker *worker)
 {
-    while (!SLIST_EMPTY(&worker->pipes)) {
-        struct splice_pipe *pipe = SLIST_FIRST(&worker->pipes);
-        SLIST_REMOVE_HEAD(&worker->pipes, link);
+    while (!SLIST_EMPTY(&worker->pipes.list)) {
+        struct splice_pipe *pipe = SLIST_FIRST(&worker->pipes.list);
+        SLIST_REMOVE_HEAD(&worker->pipes.list, link);
         splice_pipe_close(worker, pipe);
     }
-    worker->pipe_count = 0;
+    worker->pipes.count = 0;
 }
 
 enum splice_result splice_flush(struct splice_pipe *pipe, int sink_fd, size_t *ret_out)

@@ -13,6 +13,7 @@
 
 #include "proxy/http/http_head.h"
 #include "proxy/http/reasons.h"
+#include "proxy/http/user_agent.h"
 #include "proxy/http2/h2_abuse.h"
 #include "steady/counter.h"
 #include "steady/enum_names.h"
@@ -26,6 +27,8 @@
       "Client connections answered with 503 because of limits.clients")                              \
     X(accept_pauses, "accept_pauses_total", "",                                                      \
       "Times accepting was paused because file descriptors were short")                              \
+    X(memory_pauses, "accept_memory_pauses_total", "",                                               \
+      "Times accepting was paused because memory was short")                                         \
     X(clients_given_up, "clients_given_up_total", "",                                                \
       "Idle client connections closed because new ones needed file descriptors")                     \
     X(accept_errors, "accept_errors_total", "", "Accepts that failed")                               \
@@ -127,6 +130,7 @@ struct worker_stats {
 #define X(id, name, unit, help) uint64_t id;
     WORKER_COUNTERS(X)
 #undef X
+    uint64_t by_user_agent[USER_AGENT_COUNT];          /* requests, if metrics.user_agents is set */
     uint64_t handshakes_failed[TLS_FAILURE_COUNT];     /* with clients */
     uint64_t tls_broken[TLS_FAILURE_COUNT];            /* with clients, after the handshake */
     uint64_t clients_open, clients_idle, tunnels_open; /* gauges */

@@ -73,7 +73,7 @@ enum worker_result worker_create(const struct worker_env *env, struct worker **r
     TAILQ_INIT(&worker->open.shaking);
     TAILQ_INIT(&worker->open.detached);
     TAILQ_INIT(&worker->listeners);
-    SLIST_INIT(&worker->pipes);
+    SLIST_INIT(&worker->pipes.list);
     enum worker_result result =
         loop_init(&worker->loop) == MAILBOX_OK ? worker_build(worker) : WORKER_NO_FD;
     if (result != WORKER_OK) {

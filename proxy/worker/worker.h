@@ -25,6 +25,7 @@
 #include "steady/enum_names.h"
 #include "steady/fair_bound.h"
 #include "steady/loop.h"
+#include "steady/pressure.h"
 #include "steady/slab.h"
 #include "tls/scratch.h"
 
@@ -76,6 +77,7 @@ struct shared_bounds {
 /* Words that all threads share; atomic. */
 struct shared_words {
     uint32_t ready;            /* whether the process is */
+    uint32_t pressure;         /* enum pressure_step: how short memory is */
     uint32_t underscores_told; /* the log has said that fields with "_" are dropped */
 };
 
@@ -118,6 +120,12 @@ struct worker_clients {
     struct side_request_list detached; /* requests of our own that no client waits for */
 };
 
+/* Empty pipes that are kept for the next large body. */
+struct worker_pipes {
+    struct splice_pipe_list list;
+    unsigned count;
+};
+
 /* The wall clock, read once a second. */
 struct worker_date {
     uint64_t second;    /* second of the loop clock for which `text` is valid */
@@ -143,11 +151,11 @@ struct worker {
     struct worker_stats stats;
     struct worker_clients open;
     struct worker_listener_list listeners;
-    struct splice_pipe_list pipes; /* empty pipes kept for the next large body */
-    unsigned pipe_count;
+    struct worker_pipes pipes;
     struct worker_date date;
     bool held;
     bool draining;
+    uint8_t pressure; /* enum pressure_step, as this worker was told last */
     struct worker_env env;
     struct event mail_event;
     struct event wheel_event;
@@ -183,6 +191,17 @@ static inline char *worker_frame_space(const struct worker *worker)
 static inline bool worker_ready(const struct worker *worker)
 {
     return __atomic_load_n(&worker->env.shared->ready, __ATOMIC_RELAXED) != 0;
+}
+/* However short memory is, so many exchanges of a worker go on at a time: if what fills it is not theirs, it would not help to
+   refuse them all. */
+#define WORKER_PRESSED_EXCHANGES 16
+/* Whether memory is so short that new requests are refused. */
+static inline bool worker_refuses_work(const struct worker *worker)
+{
+    return __builtin_expect(worker->pressure >= PRESSURE_REFUSE, 0) &&
+           stat_read(&worker->stats.exchanges_started) -
+                   stat_read(&worker->stats.exchanges_finished) >
+               WORKER_PRESSED_EXCHANGES;
 }
 static inline bool worker_has_ample_buffers(const struct worker *worker)
 {

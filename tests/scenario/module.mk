@@ -59,6 +59,7 @@ scenario_tests = \
 	%D%/long_transfers.py \
 	%D%/lone_servers.py \
 	%D%/maintenance.py \
+	%D%/memory.py \
 	%D%/mirror.py \
 	%D%/mistakes.py \
 	%D%/odd_origins.py \
@@ -79,6 +80,7 @@ scenario_tests = \
 	%D%/routes.py \
 	%D%/route_limits.py \
 	%D%/selfcheck.py \
+	%D%/series.py \
 	%D%/service.py \
 	%D%/shards.py \
 	%D%/slow_clients.py \

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """TLS towards upstreams: who is believed, what is said of the others, and what a session may be used for."""
 
+import calendar
 import hashlib
 import os
 import random
@@ -180,6 +181,25 @@ def client_certificates(s):
     with s.case("no request is sent where the certificate was refused, and nothing is tried without end"):
         failed = proxy.metric("evenkeel_upstream_tls_failures_total", upstream="missing-1_3")
         check_equal(failed, 1, "handshakes for one request")
+
+
+@scenario("the certificate of an endpoint expires, and nobody was told before")
+def expiry(s):
+    metric = "evenkeel_upstream_tls_peer_certificate_expiry_timestamp_seconds"
+    authority = Authority(s)
+    origins = {days: NginxOrigin(s, f"nginx-{days}", tls=authority.issue("app.test", days=days)) for days in (20, 5)}
+    proxy = start_proxy(s, list(origins.values()), {"upstreams": {"app": {
+        "balance": "round_robin", "pool": {"warm_min": 0}, "tls": {"enabled": True, "ca": authority.cert, "server_name": "app.test"}}}})
+    check(proxy.metric(metric, upstream="app") is None, "an end is told before a handshake")
+    for _ in range(4):
+        check_equal(proxy.get("/hello").status, 200, "status")
+    left_days = (proxy.metric(metric, upstream="app") - time.time()) / 86400
+    check(4.9 < left_days < 5.1, f"the first to end has {left_days} days")
+    ends = {each["endpoint"]: each["certificate_expires"] for each in proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"]}
+    for days, origin in origins.items():
+        with s.case(f"the one of {days} days is told of its endpoint"):
+            end_s = calendar.timegm(time.strptime(ends[origin.address], "%Y-%m-%dT%H:%M:%SZ"))
+            check(abs(end_s - time.time() - days * 86400) < 3600, f"end: {ends}")
 
 
 @scenario("resumption crosses trust settings, or does not happen at all")

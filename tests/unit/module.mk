@@ -19,6 +19,7 @@ steady_tests = \
 	%D%/test_fair_bound \
 	%D%/test_fds \
 	%D%/test_little \
+	%D%/test_pressure \
 	%D%/test_loop \
 	%D%/test_hash \
 	%D%/test_histogram \
@@ -138,6 +139,7 @@ proxy_tests = \
 	%D%/test_file_pace \
 	%D%/test_file_search \
 	%D%/test_hop_fields \
+	%D%/test_user_agent \
 	%D%/test_http_head \
 	%D%/test_json \
 	%D%/test_log \

@@ -225,6 +225,62 @@ static void resident_memory_is_the_second_figure_in_pages(void **state)
     assert_true(budget_resident_bytes("") > 100 * 1024);
 }
 
+static void private_memory_is_resident_without_files(void **state)
+{
+    (void)state;
+    put("/proc/self/statm", "1000 300 100 7 0 99 0\n");
+    assert_int_equal(budget_private_bytes(root), 200 * (uint64_t)sysconf(_SC_PAGESIZE));
+    static const char *const broken[] = {"", "1000", "1000 300", "1000 100 300", "1000 x 300"};
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        put("/proc/self/statm", broken[i]);
+        assert_int_equal(budget_private_bytes(root), 0);
+    }
+}
+
+static void assert_group_is(uint64_t used_bytes, uint64_t limit_bytes)
+{
+    struct budget_group group;
+    assert_true(budget_group(root, &group));
+    assert_int_equal(group.used_bytes, used_bytes);
+    assert_int_equal(group.limit_bytes, limit_bytes);
+}
+
+static void what_the_own_cgroup_uses_is_without_cached_files(void **state)
+{
+    (void)state;
+    put("/proc/self/cgroup", "4:memory:/a\n0::/b\n");
+    put("/sys/fs/cgroup/b/memory.max", "1000000\n");
+    put("/sys/fs/cgroup/b/memory.current", "900000\n");
+    put("/sys/fs/cgroup/b/memory.stat", "anon 1\ninactive_file 200000\nactive_file 5\n");
+    assert_group_is(700000, 1000000);
+    put("/sys/fs/cgroup/b/memory.current", "500000\n"); /* far from the limit */
+    assert_group_is(500000, 1000000);
+    put("/sys/fs/cgroup/b/memory.max", "max\n");
+    put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "2000000\n");
+    put("/sys/fs/cgroup/memory/a/memory.usage_in_bytes", "1900000\n");
+    assert_group_is(1900000, 2000000);
+    put("/sys/fs/cgroup/memory/a/memory.stat",
+        "cache 1\ninactive_file 7\ntotal_inactive_file 400000\n");
+    assert_group_is(1500000, 2000000);
+}
+
+static void a_limit_of_many_groups_is_not_that_of_the_own(void **state)
+{
+    struct budget_group group;
+    (void)state;
+    assert_false(budget_group(root, &group));
+    put("/proc/self/cgroup", "0::/a/b\n");
+    put("/sys/fs/cgroup/a/memory.max", "1000000\n");
+    put("/sys/fs/cgroup/a/memory.current", "900000\n");
+    put("/sys/fs/cgroup/a/b/memory.max", "max\n");
+    put("/sys/fs/cgroup/a/b/memory.current", "1000\n");
+    assert_false(budget_group(root, &group));
+    put("/proc/self/cgroup", "0::/host/path\n"); /* of which only the end is mounted */
+    put("/sys/fs/cgroup/memory.max", "1000000\n");
+    put("/sys/fs/cgroup/memory.current", "2000\n");
+    assert_group_is(2000, 1000000);
+}
+
 static void open_descriptors_are_counted_without_the_one_that_looks(void **state)
 {
     (void)state;
@@ -409,6 +465,9 @@ int main(void)
         IN_A_TREE(broken_lines_of_the_cgroup_file_are_passed_over),
         IN_A_TREE(a_path_that_is_too_long_does_not_limit),
         IN_A_TREE(resident_memory_is_the_second_figure_in_pages),
+        IN_A_TREE(private_memory_is_resident_without_files),
+        IN_A_TREE(what_the_own_cgroup_uses_is_without_cached_files),
+        IN_A_TREE(a_limit_of_many_groups_is_not_that_of_the_own),
         IN_A_TREE(open_descriptors_are_counted_without_the_one_that_looks),
         IN_A_TREE(without_a_free_descriptor_all_are_counted_as_open),
         IN_A_TREE(the_soft_limit_of_descriptors_is_raised_to_the_hard_one),
