@@ -6,8 +6,9 @@ import http.client
 import json
 import os
 import re
+import ssl
 
-from harness import RawOrigin, check, check_equal, patient, run, run_program, scenario, start_proxy
+from harness import Authority, RawOrigin, check, check_equal, patient, run, run_program, scenario, start_proxy
 
 TOKEN = "4f2a" * 16
 NEXT = "next-" + "b0c1" * 10
@@ -210,6 +211,44 @@ def changed(s):
         check_equal(statuses(), [401, 200], "of the old and the new token")
         proxy.wait_for_log("keep token_file")
     proxy.reload({})
+
+
+@scenario("with a listener that asks for certificates before it, the admin listener is open to who has none")
+def by_certificate(s):
+    authority, clients = Authority(s), Authority(s, "clients")
+    badge, secure = clients.issue("ada", client=True), s.port()
+    tls = {"certificates": [authority.issue("ops.test").settings()], "client_ca": clients.cert}
+    proxy = start_proxy(s, RawOrigin(s), {
+        "listeners": {"ops": {"listen": f"127.0.0.1:{secure}", "tls": tls}},
+        "upstreams": {"admin": {"endpoints": [f"unix:{s.path('evenkeel.sock')}"], "required": False}},
+        "routes": [{"name": "ops", "listener": "ops", "upstream": "admin"}, {"name": "all", "upstream": "app"}]})
+
+    def status(path, *fields, shown=badge, method="GET"):
+        context = ssl.create_default_context(cafile=authority.cert)
+        context.check_hostname = False
+        if shown:
+            context.load_cert_chain(shown.cert, shown.key)
+        connection = http.client.HTTPSConnection("127.0.0.1", secure, timeout=patient(20), context=context)
+        with contextlib.closing(connection):
+            connection.request(method, path, headers={"Host": f"ops.test:{secure}", **dict(fields)})
+            return connection.getresponse().status
+
+    with s.case("who has one asks, and changes what it may"):
+        check_equal(status("/status"), 200, "status")
+        check_equal(status("/upstreams/app/breaker/auto", method="POST"), 200, "POST")
+        own = ("Origin", f"https://ops.test:{secure}")
+        check_equal(status("/upstreams/app/breaker/auto", own, method="POST"), 200, "POST of its own page")
+    with s.case("a page of elsewhere, in the browser of who has one, changes nothing"):
+        for field in (("Origin", "https://evil.example"), ("Sec-Fetch-Site", "cross-site")):
+            check_equal(status("/drain", field, method="POST"), 403, f"POST /drain with {field}")
+    for shown, what in ((None, "none"), (Authority(s, "others").issue("eve", client=True), "another authority's")):
+        with s.case(f"who has {what} gets nothing"):
+            try:
+                answered = status("/status", shown=shown)
+            except (OSError, http.client.HTTPException):
+                answered = None
+            check_equal(answered, None, "status")
+    check_equal(proxy.admin_json("/status")["draining"], False, "draining")
 
 
 run()
