@@ -30,17 +30,15 @@
 #define COST_BLOCK_BYTES 128u
 #define COST_UNPACKED_BYTES 512u
 
-/* What nghttp2 may hold: HPACK tables and frames; a stream, and what is added to the head of one; a field besides its text. */
+/* What nghttp2 may hold: HPACK tables and frames; a stream. Heads that wait are in buffers. */
 #define CONNECTION_MEMORY_BYTES (256u * 1024)
 #define STREAM_MEMORY_BYTES (4u * 1024)
-#define FIELD_MEMORY_BYTES 48u
 
 /* ---- life ---- */
 
 uint64_t h2_memory_for(const struct h2_limits *limits)
 {
-    uint64_t head_bytes = limits->head_bytes + (uint64_t)limits->fields_count * FIELD_MEMORY_BYTES;
-    return CONNECTION_MEMORY_BYTES + limits->streams_count * (head_bytes + STREAM_MEMORY_BYTES);
+    return CONNECTION_MEMORY_BYTES + (uint64_t)limits->streams_count * STREAM_MEMORY_BYTES;
 }
 
 static int submit_settings(struct h2_session *session)

@@ -39,8 +39,8 @@ struct h2_limits {
     uint64_t memory_bytes; /* that nghttp2 may hold for the connection: h2_memory_for() */
 };
 
-/* What nghttp2 needs at the most within the other limits: a connection, and for each stream its record and a head that waits to be
-   sent, as many as there may be at a time. Beyond that a connection ends. */
+/* What nghttp2 needs at the most within the other limits: a connection, and its streams, as many as there may be at a time. Beyond that a
+   connection ends. */
 uint64_t h2_memory_for(const struct h2_limits *limits);
 
 /* What a session uses of its worker. The worker may change while the session is at rest: h2_session_move(). */
