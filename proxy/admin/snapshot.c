@@ -137,7 +137,7 @@ static void write_sample(struct json *json, const struct exchange_sample *sample
 
 static void write_oldest(struct json *json, const struct snapshot *snapshot)
 {
-    unsigned *next = calloc(snapshot->worker_count, sizeof *next);
+    unsigned *next = calloc(snapshot->worker_count + 1U, sizeof *next);
     const struct exchange_sample *sample;
     json_open(json, "exchanges", '[');
     for (unsigned i = 0;

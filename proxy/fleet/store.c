@@ -30,6 +30,11 @@ struct asked {
 };
 TAILQ_HEAD(asked_list, asked);
 
+struct store_address {
+    struct address address;
+    const char *host; /* whose certificate is expected */
+};
+
 struct store {
     struct store_env env;
     struct settings *settings; /* NULL: off */
@@ -152,29 +157,32 @@ static size_t addresses_of(const struct store *store, const struct endpoint_sett
                : store->env.addresses(store->env.names, place, found, ADDRESSES_MOST);
 }
 
-/* The address with this index over all names of the list, which begins again behind the last. False: there is none. */
-static bool find_place(struct store *store, const struct endpoint_settings *list, size_t count,
-                       struct address *ret_address, const char **ret_host)
+/* The address with this number over all names of the list; else *ret_count is how many there are. */
+static bool find_numbered(struct store *store, const struct endpoint_settings *list, size_t count,
+                          size_t number, struct store_address *ret_found, size_t *ret_count)
 {
     struct named_address found[ADDRESSES_MOST];
-    size_t total = 0;
-    for (unsigned round = 0; round < 2; round++) {
-        size_t wanted = round == 0 ? SIZE_MAX : store->place % total, before = 0;
-        for (size_t i = 0; i < count; i++) {
-            size_t n = addresses_of(store, &list[i], found);
-            if (wanted - before < n) {
-                *ret_address = found[wanted - before].address;
-                *ret_host = list[i].host;
-                return true;
-            }
-            before += n;
+    *ret_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t n = addresses_of(store, &list[i], found);
+        if (number - *ret_count < n) {
+            *ret_found = (struct store_address){found[number - *ret_count].address, list[i].host};
+            return true;
         }
-        total = before;
-        if (total == 0) {
-            return false;
-        }
+        *ret_count += n;
     }
     return false;
+}
+
+/* The address whose turn it is. False: no name has one. */
+static bool find_place(struct store *store, const struct endpoint_settings *list, size_t count,
+                       struct store_address *ret_found)
+{
+    size_t total;
+    if (find_numbered(store, list, count, store->place, ret_found, &total)) {
+        return true;
+    }
+    return total > 0 && find_numbered(store, list, count, store->place % total, ret_found, &total);
 }
 
 static bool asks_sentinel(const struct store *store)
@@ -182,33 +190,31 @@ static bool asks_sentinel(const struct store *store)
     return fleet_of(store)->sentinel_count > 0 && store->primary.length == 0;
 }
 
-static bool choose_place(struct store *store, struct address *ret_address, const char **ret_host)
+static bool choose_place(struct store *store, struct store_address *ret_found)
 {
     const struct fleet_settings *fleet = fleet_of(store);
     if (store->primary.length != 0) {
-        *ret_address = store->primary;
-        *ret_host = fleet->name;
+        *ret_found = (struct store_address){store->primary, fleet->name};
         return true;
     }
     return asks_sentinel(store)
-               ? find_place(store, fleet->sentinels, fleet->sentinel_count, ret_address, ret_host)
-               : find_place(store, fleet->stores, fleet->store_count, ret_address, ret_host);
+               ? find_place(store, fleet->sentinels, fleet->sentinel_count, ret_found)
+               : find_place(store, fleet->stores, fleet->store_count, ret_found);
 }
 
 static void dial(struct store *store)
 {
-    struct address address;
-    const char *host;
-    if (!choose_place(store, &address, &host)) {
+    struct store_address found;
+    if (!choose_place(store, &found)) {
         fail(store, STORE_FAULT_NO_ADDRESS, "");
         return;
     }
-    address_format(&address.any, store->at);
+    address_format(&found.address.any, store->at);
     store->reader = store_reader_create();
     const char *name = fleet_of(store)->tls.server_name;
-    const struct store_place place = {.address = &address,
+    const struct store_place place = {.address = &found.address,
                                       .tls = store_access_tls(store->access),
-                                      .name = *name != '\0' ? name : host};
+                                      .name = *name != '\0' ? name : found.host};
     enum store_fault fault = store->reader == NULL ? STORE_FAULT_NO_MEMORY
                                                    : store_link_open(&store->link, store->env.base,
                                                                      &place, on_event, store);

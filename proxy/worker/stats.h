@@ -59,7 +59,7 @@
       "Slow uploads ended with 408 because other clients needed their place (limits.client_share)")  \
     X(slow_responses_ended, "slow_responses_ended_total", "",                                        \
       "Responses broken off because their client did not take them and other clients needed their "  \
-      "place (limits.client_share), or the descriptor of their file")                                                                 \
+      "place (limits.client_share), or the descriptor of their file")                                \
     X(exchanges_started, "exchanges_started_total", "", "Exchanges started")                         \
     X(exchanges_finished, "exchanges_finished_total", "", "Exchanges finished")                      \
     X(attempts, "attempts_total", "", "Attempts at an endpoint")                                     \
