@@ -4,6 +4,7 @@ dist_man_MANS = \
 
 EXTRA_DIST += %D%/checklist.schema.json
 EXTRA_DIST += %D%/configuration.md
+EXTRA_DIST += %D%/dashboard.md %D%/dashboard/dark.png %D%/dashboard/failing.png %D%/dashboard/light.png %D%/dashboard/phone.png
 EXTRA_DIST += %D%/metrics.md
 EXTRA_DIST += %D%/migrate.md
 EXTRA_DIST += %D%/operations.md

@@ -24,7 +24,7 @@ static uint64_t start_of(unsigned bucket)
     return bucket < 4 ? bucket : (4 + bucket % 4) * width_of(bucket);
 }
 
-static uint64_t end_of(unsigned bucket)
+uint64_t histogram_bucket_end(unsigned bucket)
 {
     return bucket == LAST ? UINT64_MAX : start_of(bucket) + width_of(bucket) - 1;
 }
@@ -67,7 +67,7 @@ uint64_t histogram_count(const struct histogram *histogram)
 uint64_t histogram_count_upto(const struct histogram *histogram, uint64_t limit)
 {
     uint64_t count = 0;
-    for (unsigned i = 0; i < HISTOGRAM_BUCKETS && end_of(i) <= limit; i++) {
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS && histogram_bucket_end(i) <= limit; i++) {
         count += load(&histogram->counts[i]);
     }
     return count;

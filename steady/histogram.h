@@ -21,6 +21,8 @@ struct histogram {
 void histogram_record(struct histogram *histogram, uint64_t value);
 /* The same in two steps, for a value that several histograms record. */
 unsigned histogram_bucket(uint64_t value);
+/* The last value of the bucket. */
+uint64_t histogram_bucket_end(unsigned bucket);
 void histogram_record_in(struct histogram *histogram, unsigned bucket, uint64_t value);
 /* Adds what `from` holds now to `into`, which only the caller uses. */
 void histogram_add(struct histogram *into, const struct histogram *from);

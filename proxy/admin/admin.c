@@ -14,15 +14,20 @@
 #include "proxy/admin/admin_acts.h"
 #include "proxy/admin/admin_guard.h"
 #include "proxy/admin/admin_jobs.h"
+#include "proxy/admin/admin_path.h"
 #include "proxy/admin/admin_places.h"
 #include "proxy/admin/admin_reloads.h"
 #include "proxy/admin/admin_socket.h"
 #include "proxy/admin/admin_token.h"
+#include "proxy/admin/dashboard.h"
 #include "proxy/admin/drift_view.h"
+#include "proxy/admin/events_view.h"
 #include "proxy/admin/fleet_view.h"
+#include "proxy/admin/history_view.h"
 #include "proxy/admin/metrics.h"
 #include "proxy/admin/snapshot.h"
 #include "proxy/admin/status.h"
+#include "proxy/admin/traffic_view.h"
 #include "proxy/admin/upstreams_view.h"
 #include "proxy/http/http_head.h"
 #include "steady/enum_names.h"
@@ -32,6 +37,11 @@
 #define ADMIN_HEAD_BYTES 8192
 #define ADMIN_BODY_BYTES 1024
 #define ADMIN_FLUSH_STEP_MS 10
+
+/* What an answer may do in a browser: nothing but what the dashboard needs, which comes from here. */
+#define CONTENT_POLICY                                                                              \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " \
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 struct admin {
     struct admin_env env;
@@ -74,6 +84,7 @@ static bool act_snapshot(struct admin *admin, struct evhttp_request *request)
 }
 
 #define TEXT "text/plain; charset=utf-8"
+#define SCRIPT "text/javascript; charset=utf-8"
 #define METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 /* One row for each path; an asterisk matches one segment. */
@@ -93,6 +104,16 @@ static const struct admin_route {
     {"/resources", "application/json", NULL, NULL, NULL, resources_page, NULL},
     {"/drift", "application/json", NULL, NULL, NULL, drift_page, NULL},
     {"/fleet", "application/json", fleet_view_write, NULL, NULL, NULL, NULL},
+    {"/events", "application/json", NULL, NULL, NULL, events_page, NULL},
+    {"/traffic", "application/json", NULL, NULL, NULL, traffic_page, NULL},
+    {"/history/short", "application/json", NULL, NULL, NULL, history_short_page, NULL},
+    {"/history/middle", "application/json", NULL, NULL, NULL, history_middle_page, NULL},
+    {"/history/long", "application/json", NULL, NULL, NULL, history_long_page, NULL},
+    {"/", "text/html; charset=utf-8", dashboard_html, NULL, NULL, NULL, NULL},
+    {"/dashboard/page.css", "text/css; charset=utf-8", dashboard_css, NULL, NULL, NULL, NULL},
+    {"/dashboard/page.js", SCRIPT, dashboard_page_js, NULL, NULL, NULL, NULL},
+    {"/dashboard/plot.js", SCRIPT, dashboard_plot_js, NULL, NULL, NULL, NULL},
+    {"/dashboard/icon.svg", "image/svg+xml", dashboard_icon, NULL, NULL, NULL, NULL},
     {"/upstreams", "application/json", NULL, NULL, NULL, upstreams_page, NULL},
     {"/reload", "application/json", NULL, NULL, NULL, NULL, act_reload},
     {"/snapshot", "application/json", NULL, NULL, NULL, NULL, act_snapshot},
@@ -124,44 +145,6 @@ static page_fn *admin_open_page_of(const struct admin_route *route)
     return NULL;
 }
 
-/* Decodes the escapes of a segment. False: it is too long, or contains bytes that no name has. */
-static bool take_name(const char *segment, size_t bytes, char name[ADMIN_NAME_BYTES])
-{
-    size_t plain_bytes = 0;
-    char escaped[ADMIN_NAME_BYTES];
-    if (bytes == 0 || bytes >= sizeof escaped) {
-        return false;
-    }
-    memcpy(escaped, segment, bytes);
-    escaped[bytes] = '\0';
-    char *plain = evhttp_uridecode(escaped, 0, &plain_bytes);
-    bool good = plain != NULL && strlen(plain) == plain_bytes;
-    if (good) {
-        memcpy(name, plain, plain_bytes + 1); /* the result is never longer than the segment */
-    }
-    free(plain);
-    return good;
-}
-
-static bool route_matches(const char *pattern, const char *path, struct admin_names *names)
-{
-    size_t count = 0;
-    for (; *pattern != '\0'; pattern++) {
-        if (*pattern != '*') {
-            if (*path++ != *pattern) {
-                return false;
-            }
-            continue;
-        }
-        size_t bytes = strcspn(path, "/");
-        if (count == ADMIN_NAMES || !take_name(path, bytes, names->text[count++])) {
-            return false;
-        }
-        path += bytes;
-    }
-    return *path == '\0';
-}
-
 static const struct bufferevent *admin_connection_of(struct evhttp_request *request)
 {
     return evhttp_connection_get_bufferevent(evhttp_request_get_connection(request));
@@ -173,6 +156,8 @@ static void admin_reply(struct admin *admin, struct evhttp_request *request, int
     struct evkeyvalq *fields = evhttp_request_get_output_headers(request);
     evhttp_add_header(fields, "Content-Type", type);
     evhttp_add_header(fields, "Cache-Control", "no-store");
+    evhttp_add_header(fields, "X-Content-Type-Options", "nosniff");
+    evhttp_add_header(fields, "Content-Security-Policy", CONTENT_POLICY);
     if (body != NULL && evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {
         char length[24];
         snprintf(length, sizeof length, "%zu", evbuffer_get_length(body));
@@ -225,7 +210,7 @@ static bool admin_take_query(struct admin *admin, struct evhttp_request *request
     query += sizeof key - 1;
     admin->env.overview(&overview, admin->env.owner);
     const struct settings *settings = overview.settings;
-    bool known = take_name(query, strcspn(query, "&"), only);
+    bool known = admin_path_name(query, strcspn(query, "&"), only);
     for (size_t i = 0; known && i < settings->upstream_count; i++) {
         if (strcmp(settings->upstreams[i].name, only) == 0) {
             return true;
@@ -270,7 +255,7 @@ static void admin_on_reload(struct evhttp_request *request, int status, struct e
 static const struct admin_route *admin_find_route(const char *path, struct admin_names *names)
 {
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
-        if (route_matches(routes[i].pattern, path, names)) {
+        if (admin_path_matches(routes[i].pattern, path, names)) {
             return &routes[i];
         }
     }
@@ -391,8 +376,9 @@ static void admin_serve_stranger(struct admin *admin, struct evhttp_request *req
         evbuffer_free(body);
         return;
     }
-    evhttp_add_header(evhttp_request_get_output_headers(request), "WWW-Authenticate",
-                      admin_token_challenge(claim));
+    struct evkeyvalq *fields = evhttp_request_get_output_headers(request);
+    evhttp_add_header(fields, "WWW-Authenticate", admin_token_challenge(claim));
+    evhttp_add_header(fields, "WWW-Authenticate", ADMIN_BROWSER_CHALLENGE);
     admin_refuse(admin, request, 401, "show a token of admin.token_file", NULL);
 }
 

@@ -92,7 +92,7 @@ enum admin_claim admin_token_judge(const struct admin_settings *settings, const 
 const char *admin_token_challenge(enum admin_claim claim)
 {
     static const char *const challenges[] = {
-#define X(id, words) [id] = "Bearer realm=\"evenkeel\"" words ", Basic realm=\"evenkeel\"",
+#define X(id, words) [id] = "Bearer realm=\"evenkeel\"" words,
         ADMIN_CLAIMS(X)
 #undef X
     };

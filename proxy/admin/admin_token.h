@@ -23,7 +23,9 @@ enum admin_claim {
 /* authorization: the value of the field, NULL: it is missing. Takes the same time whichever bytes of a token are right. */
 enum admin_claim admin_token_judge(const struct admin_settings *settings,
                                    const char *authorization);
-/* The challenge of a 401, without the name of the field. */
+/* What makes a browser ask its user; in a field of its own, because browsers read one challenge of a field. */
+#define ADMIN_BROWSER_CHALLENGE "Basic realm=\"evenkeel\", charset=\"UTF-8\""
+/* The challenge of a 401 for programs, without the name of the field. */
 const char *admin_token_challenge(enum admin_claim claim);
 
 #endif

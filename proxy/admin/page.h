@@ -19,6 +19,8 @@
 #include "proxy/admin/json.h"
 #include "proxy/admin/overview.h"
 #include "proxy/admin/scrape.h"
+#include "proxy/worker/stats.h"
+#include "steady/histogram.h"
 
 struct page;
 
@@ -31,6 +33,12 @@ struct page_member {
     page_part_fn *const *parts;
 };
 
+/* Sums over all routes and workers, of /traffic. */
+struct page_traffic {
+    uint64_t by_class[STATUS_CLASS_COUNT];
+    struct histogram duration_us;
+};
+
 struct page {
     struct evbuffer *out;              /* NULL: not begun */
     page_part_fn *const *parts;        /* NULL ends the list */
@@ -41,6 +49,7 @@ struct page {
     char only[256];       /* the upstream of ?upstream=; "": all */
     struct json json;     /* of pages in JSON */
     struct scrape scrape; /* of the metrics */
+    struct page_traffic traffic;
 };
 
 /* The buffer is made when the page is begun. */

@@ -99,7 +99,11 @@ enum follows { FOLLOWS_LOAD, FOLLOWS_QUEUE, FOLLOWS_NOTHING, FOLLOWS_FULL };
     X(FIGURE_ERROR_SHARE, "error_share", RESOURCE_ERRORS, FOLLOWS_NOTHING, 0.02,                               \
       "share of the responses with status 5xx")                                                                \
     X(FIGURE_REQUESTS, "requests_per_second", RESOURCE_CLIENTS, FOLLOWS_FULL, 1,                               \
-      "the load: requests begun; its growth is no drift")
+      "the load: requests begun; its growth is no drift")                                                      \
+    X(FIGURE_RESPONSE_MEDIAN, "response_median_seconds", RESOURCE_LATENCY, FOLLOWS_FULL, 0.002,                \
+      "median time of a response to a client; upstreams are judged, this is not")                              \
+    X(FIGURE_RESPONSE_P99, "response_p99_seconds", RESOURCE_LATENCY, FOLLOWS_FULL, 0.01,                       \
+      "0.99 quantile of the time of a response to a client; not judged")
 
 /* Of an upstream. Times are in seconds; the limit of a time is timeouts.first_byte. */
 #define UPSTREAM_FIGURES(X)                                                                      \

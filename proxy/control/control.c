@@ -162,12 +162,12 @@ static void control_on_health(const struct health_change *change, void *owner)
     };
     const struct control *control = owner;
     if (change->endpoint != NULL) {
-        log_write(control->log, levels[change->event], "upstream %s: endpoint %s (%s): %s: %s",
-                  change->upstream, change->endpoint, change->address,
-                  health_event_name(change->event), change->why);
+        log_event(control->log, EVENT_ENDPOINT, levels[change->event],
+                  "upstream %s: endpoint %s (%s): %s: %s", change->upstream, change->endpoint,
+                  change->address, health_event_name(change->event), change->why);
     } else {
-        log_write(control->log, levels[change->event], "upstream %s: %s: %s", change->upstream,
-                  health_event_name(change->event), change->why);
+        log_event(control->log, EVENT_ENDPOINT, levels[change->event], "upstream %s: %s: %s",
+                  change->upstream, health_event_name(change->event), change->why);
     }
 }
 
@@ -553,10 +553,11 @@ int control_run(const struct control_start *start)
     control_init_bounds(&control);
     bool started = takeover_open(&control) && control_start_everything(&control);
     if (started) {
-        log_info(control.log, "evenkeel %s: %u workers, generation 1, %zu listeners, %zu upstreams",
-                 PACKAGE_VERSION, control.workers.count,
-                 control.generations.settings->listener_count,
-                 control.generations.settings->upstream_count);
+        log_event(control.log, EVENT_PROCESS, LOG_LEVEL_INFO,
+                  "evenkeel %s: %u workers, generation 1, %zu listeners, %zu upstreams",
+                  PACKAGE_VERSION, control.workers.count,
+                  control.generations.settings->listener_count,
+                  control.generations.settings->upstream_count);
         if (start->on_ready != NULL) {
             start->on_ready(start->owner);
         }

@@ -171,7 +171,8 @@ static void drain_enter(struct control *control, enum drain_stage stage)
         break;
     case DRAIN_RUSHING: drain_end_tunnels(control); break;
     case DRAIN_CUTTING:
-        log_warn(control->log, "drain: drain.grace is over: the remaining exchanges are cut off");
+        log_event(control->log, EVENT_DRAIN, LOG_LEVEL_WARN,
+                  "drain: drain.grace is over: the remaining exchanges are cut off");
         drain_end(control, drain_busy(control));
         break;
     case DRAIN_SERVING:
@@ -253,8 +254,8 @@ void drain_begin(struct control *control, const char *why, bool handed_over)
     drain->plan = drain_plan(&control->generations.settings->drain, handed_over);
     drain->since_ms = drain->told_ms = control_now_ms();
     drain_set_alarm(drain->plan.exit_ms);
-    log_info(control->log, "draining: %s; exchanges in flight may take %" PRIu64 " ms", why,
-             drain->plan.cut_ms);
+    log_event(control->log, EVENT_DRAIN, LOG_LEVEL_INFO,
+              "draining: %s; exchanges in flight may take %" PRIu64 " ms", why, drain->plan.cut_ms);
     notify_stopping(&control->notifier);
     drain_enter(control, DRAIN_UNREADY);
     if (control->generations.present == NULL) { /* it has not begun to serve */

@@ -72,8 +72,8 @@ static void say_begin(struct control *control, const struct drift_item *item, co
     describe_value(item, estimate.level, now);
     describe_value(item, item->limit, limit);
     describe_time(estimate.left_ticks * tick_ms, left, sizeof left);
-    log_warn(
-        control->log,
+    log_event(
+        control->log, EVENT_DRIFT, LOG_LEVEL_WARN,
         "drift: %s grows by %s an hour, and the load does not explain it: it is %s now, its limit is %s, and "
         "%s; see /drift and docs/runbooks/%s.md",
         name, slope, now, limit, left, resource_name(item->resource));
@@ -87,7 +87,8 @@ static void say(struct control *control, const struct drift_item *item, enum dri
         say_begin(control, item, name);
     } else {
         describe_value(item, (double)item->history.last, now);
-        log_info(control->log, "drift: %s grows no more: it is %s now", name, now);
+        log_event(control->log, EVENT_DRIFT, LOG_LEVEL_INFO,
+                  "drift: %s grows no more: it is %s now", name, now);
     }
 }
 
@@ -119,6 +120,7 @@ static void sample_process(struct control *control, enum process_figure figure, 
 
 struct counts {
     uint64_t begun, answered, failed;
+    struct histogram responses_us;
 };
 
 static void count_route(const struct route_stats *stats, struct counts *counts)
@@ -127,6 +129,7 @@ static void count_route(const struct route_stats *stats, struct counts *counts)
         counts->answered += stat_read(&stats->by_class[class]);
     }
     counts->failed += stat_read(&stats->by_class[STATUS_CLASS_5XX]);
+    histogram_add(&counts->responses_us, &stats->duration_us);
 }
 
 static struct counts count(const struct control *control)
@@ -143,6 +146,22 @@ static struct counts count(const struct control *control)
     return counts;
 }
 
+/* Of the responses since the last sample. */
+static void sample_responses(struct control *control, const struct histogram *now)
+{
+    struct drift_watch *watch = &control->limits.drift;
+    struct histogram since = *now;
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        since.counts[i] -= watch->responses_us.counts[i];
+    }
+    bool any = watch->sampled_ms != 0 && histogram_count(&since) > 0;
+    sample_process(control, FIGURE_RESPONSE_MEDIAN,
+                   any ? (double)histogram_quantile(&since, 0.5) / 1e6 : NAN, INFINITY);
+    sample_process(control, FIGURE_RESPONSE_P99,
+                   any ? (double)histogram_quantile(&since, 0.99) / 1e6 : NAN, INFINITY);
+    watch->responses_us = *now;
+}
+
 /* The load comes first: all else is compared with it. */
 static void sample_load(struct control *control, double elapsed_s)
 {
@@ -154,6 +173,7 @@ static void sample_load(struct control *control, double elapsed_s)
     sample_process(control, FIGURE_REQUESTS, watch->sampled_ms != 0 ? rate : NAN, INFINITY);
     sample_process(control, FIGURE_ERROR_SHARE,
                    answered > 0 ? (double)failed / (double)answered : NAN, 1);
+    sample_responses(control, &now.responses_us);
     watch->begun_count = now.begun;
     watch->answered_count = now.answered;
     watch->failed_count = now.failed;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "proxy/admin/drift_book.h"
+#include "steady/histogram.h"
 
 struct control;
 
@@ -21,6 +22,7 @@ struct drift_watch {
     uint64_t tick, sampled_ms; /* of the last sample; 0: none yet */
     /* counts at the last sample, from which rates are made */
     uint64_t begun_count, answered_count, failed_count;
+    struct histogram responses_us;
 };
 
 __attribute__((warn_unused_result)) bool drift_watch_start(struct control *control);

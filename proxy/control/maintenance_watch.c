@@ -14,16 +14,18 @@ static void on_changed(enum maintenance_of of, const char *name, unsigned why,
     const struct control *control = owner;
     const char *kind = of == MAINTENANCE_OF_ROUTE ? "route" : "upstream";
     if (why == 0) {
-        log_info(control->log, "%s %s: maintenance is over", kind, name);
+        log_event(control->log, EVENT_MAINTENANCE, LOG_LEVEL_INFO, "%s %s: maintenance is over",
+                  kind, name);
         return;
     }
     const char *by = word != NULL && word->by[0] != '\0' ? word->by : "the operator";
-    log_warn(control->log, "%s %s: maintenance begins: requests are answered 503 (%s%s%s)", kind,
-             name,
-             why & MAINTENANCE_SAID   ? by
-             : why & MAINTENANCE_FILE ? "maintenance.file is there"
-                                      : "maintenance.enabled",
-             word != NULL && word->reason[0] != '\0' ? ": " : "", word != NULL ? word->reason : "");
+    log_event(control->log, EVENT_MAINTENANCE, LOG_LEVEL_WARN,
+              "%s %s: maintenance begins: requests are answered 503 (%s%s%s)", kind, name,
+              why & MAINTENANCE_SAID   ? by
+              : why & MAINTENANCE_FILE ? "maintenance.file is there"
+                                       : "maintenance.enabled",
+              word != NULL && word->reason[0] != '\0' ? ": " : "",
+              word != NULL ? word->reason : "");
 }
 
 void maintenance_watch_look(struct control *control)

@@ -25,7 +25,7 @@ static void prewarm_over(struct control *control, const struct set_warmth *warmt
     struct prewarm *prewarm = &control->generations.prewarm;
     struct generation *generation = prewarm->generation;
     bool whole = warmth->ready_count == warmth->wanted_count;
-    log_write(control->log, whole ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+    log_event(control->log, EVENT_RELOAD, whole ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
               "generation %" PRIu64 ": its new upstreams have %" PRIu64 " of %" PRIu64
               " connections after %" PRIu64 " ms%s",
               generation->number, warmth->ready_count, warmth->wanted_count,
@@ -71,9 +71,9 @@ bool prewarm_begin(struct control *control, struct generation *generation,
     if (prewarm->timer == NULL) {
         return false;
     }
-    log_info(control->log,
-             "generation %" PRIu64 " waits for new upstreams (%zu): %" PRIu64 " connections",
-             generation->number, warmth.upstream_count, warmth.wanted_count);
+    log_event(control->log, EVENT_RELOAD, LOG_LEVEL_INFO,
+              "generation %" PRIu64 " waits for new upstreams (%zu): %" PRIu64 " connections",
+              generation->number, warmth.upstream_count, warmth.wanted_count);
     prewarm->generation = generation;
     prewarm->settings = settings;
     prewarm->started_ms = control_now_ms();

@@ -89,7 +89,8 @@ static void tell_log(const struct control *control)
         }
     }
     bool good = readiness->state == READINESS_WARM || readiness->state == READINESS_DRAINING;
-    log_write(control->log, good ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, "%s: %s after %" PRIu64 " ms%s",
+    log_event(control->log, EVENT_READINESS, good ? LOG_LEVEL_INFO : LOG_LEVEL_WARN,
+              "%s: %s after %" PRIu64 " ms%s",
               readiness_is_ready(readiness) ? "ready" : "not ready",
               readiness_state_name(readiness->state), readiness->since_ms - readiness->started_ms,
               reasons);

@@ -111,7 +111,8 @@ static void reload_failed(struct control *control, const char *why)
     }
     char *copy = strdup(why);
     control->reloads.last_error = copy != NULL ? copy : "";
-    log_error(control->log, "reload rejected, generation %llu stays in use: %s",
+    log_event(control->log, EVENT_RELOAD, LOG_LEVEL_ERROR,
+              "reload rejected, generation %llu stays in use: %s",
               (unsigned long long)control->generations.present->number, why);
     reload_log_over(control);
 }
@@ -207,9 +208,10 @@ static void reload_note_ok(struct control *control, const struct generation *gen
     const struct settings *settings = generation->settings;
     control->reloads.ok_count++;
     control->reloads.last_ok = true;
-    log_info(control->log, "generation %llu: %zu listeners, %zu upstreams, %zu routes",
-             (unsigned long long)generation->number, settings->listener_count,
-             settings->upstream_count, settings->route_count);
+    log_event(control->log, EVENT_RELOAD, LOG_LEVEL_INFO,
+              "generation %llu: %zu listeners, %zu upstreams, %zu routes",
+              (unsigned long long)generation->number, settings->listener_count,
+              settings->upstream_count, settings->route_count);
 }
 
 void reload_swap(struct control *control, struct generation *generation, struct settings *settings)
@@ -333,7 +335,7 @@ const char *reload_request(struct control *control)
 {
     const char *obstacle = reload_obstacle(control);
     if (obstacle != NULL) {
-        log_warn(control->log, "reload ignored: %s", obstacle);
+        log_event(control->log, EVENT_RELOAD, LOG_LEVEL_WARN, "reload ignored: %s", obstacle);
         return obstacle;
     }
     control->reloads.wanted = true;

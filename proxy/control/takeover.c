@@ -186,7 +186,7 @@ static void takeover_on_listening(struct message *message, void *receiver)
         log_warn(control->log, "pid_file %s still names the old process: %s",
                  control->program.pid_path, strerror(errno));
     }
-    log_info(control->log, "takeover: every worker accepts");
+    log_event(control->log, EVENT_UPGRADE, LOG_LEVEL_INFO, "takeover: every worker accepts");
     takeover_log(control, UPGRADE_SERVING, TAKEOVER_SERVING);
 }
 

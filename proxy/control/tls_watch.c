@@ -251,8 +251,8 @@ static void use_failed(struct control *control, struct tls_use *use, const char 
     watch->figures->failing_count++;
     watch->figures->failures_count++;
     use_name(watch, use, name, sizeof name);
-    log_error(control->log, "%s.%s: these files have changed; what was read before stays in use",
-              name, why);
+    log_event(control->log, EVENT_CERTIFICATES, LOG_LEVEL_ERROR,
+              "%s.%s: these files have changed; what was read before stays in use", name, why);
 }
 
 static void use_is_good(struct tls_watch *watch, struct tls_use *use, enum use_state state)
@@ -331,7 +331,8 @@ static void say_taken(const struct control *control, const struct tls_use *use)
         gmtime_r(&when, &date);
         strftime(expiry, sizeof expiry, "; the first certificate to expire does so on %F", &date);
     }
-    log_info(control->log, "%s.tls: changed files are in use%s", name, expiry);
+    log_event(control->log, EVENT_CERTIFICATES, LOG_LEVEL_INFO,
+              "%s.tls: changed files are in use%s", name, expiry);
 }
 
 static void watch_taken(struct control *control, struct tls_use *use)

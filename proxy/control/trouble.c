@@ -30,7 +30,7 @@ void trouble_say(struct control *control, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    log_warn(control->log, "%s", text);
+    log_event(control->log, EVENT_LIMIT, LOG_LEVEL_WARN, "%s", text);
 }
 
 /* A new window tells what the last one kept back. */

@@ -53,8 +53,9 @@ void upgrade_abort(struct control *control, const char *why)
     kill(upgrade->figures.pid, SIGKILL); /* nothing, if it has ended by itself */
     while (waitid(P_PID, (id_t)upgrade->figures.pid, &end, WEXITED) != 0 && errno == EINTR) {
     }
-    log_error(control->log, "upgrade: %s: process %ld (%s %d) is ended, this process continues",
-              why, (long)upgrade->figures.pid, end.si_code == CLD_EXITED ? "exit status" : "signal",
+    log_event(control->log, EVENT_UPGRADE, LOG_LEVEL_ERROR,
+              "upgrade: %s: process %ld (%s %d) is ended, this process continues", why,
+              (long)upgrade->figures.pid, end.si_code == CLD_EXITED ? "exit status" : "signal",
               end.si_status);
     upgrade->figures.failed_count++;
     upgrade->figures.last_error = why;
@@ -132,7 +133,8 @@ static void upgrade_on_heard(evutil_socket_t fd, short what, void *arg)
     if (receipt == UPGRADE_GONE) {
         upgrade_abort(control, "the new process has ended");
     } else if (message == UPGRADE_READY && !control->upgrade.taking) {
-        log_info(control->log, "upgrade: process %ld is ready", (long)control->upgrade.figures.pid);
+        log_event(control->log, EVENT_UPGRADE, LOG_LEVEL_INFO, "upgrade: process %ld is ready",
+                  (long)control->upgrade.figures.pid);
         control->upgrade.taking = upgrade_let_take(control, fd);
         if (!control->upgrade.taking) {
             upgrade_abort(control, "the new process does not take messages");
@@ -326,13 +328,13 @@ void upgrade_begin(struct control *control)
     const char *refusal = upgrade_refusal(control);
     int ends[2];
     if (refusal != NULL) {
-        log_warn(control->log, "upgrade refused: %s", refusal);
+        log_event(control->log, EVENT_UPGRADE, LOG_LEVEL_WARN, "upgrade refused: %s", refusal);
         return;
     }
     upgrade->figures.begun_count++;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
         upgrade->figures.failed_count++;
-        log_error(control->log, "upgrade: %s", strerror(errno));
+        log_event(control->log, EVENT_UPGRADE, LOG_LEVEL_ERROR, "upgrade: %s", strerror(errno));
         return;
     }
     int error = spawn(control, ends[1], &upgrade->figures.pid);
@@ -342,12 +344,14 @@ void upgrade_begin(struct control *control)
         upgrade->figures.pid = 0;
         upgrade->figures.failed_count++;
         upgrade->figures.last_error = "the program cannot be started";
-        log_error(control->log, "upgrade: %s: %s", control->program.argv[0], strerror(error));
+        log_event(control->log, EVENT_UPGRADE, LOG_LEVEL_ERROR, "upgrade: %s: %s",
+                  control->program.argv[0], strerror(error));
         return;
     }
     upgrade->since_ms = control_now_ms();
     upgrade->said = false;
-    log_info(control->log, "upgrade: process %ld warms up", (long)upgrade->figures.pid);
+    log_event(control->log, EVENT_UPGRADE, LOG_LEVEL_INFO, "upgrade: process %ld warms up",
+              (long)upgrade->figures.pid);
     if (!upgrade_watch(control, ends[0]) || !send_sockets(control, ends[0]) ||
         !send_warm(control, ends[0], UPGRADE_WARM) ||
         !upgrade_send(ends[0], UPGRADE_BEGIN, NULL, 0)) {

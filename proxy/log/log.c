@@ -44,6 +44,7 @@ struct log {
     atomic_uint format;
     atomic_bool access_on;
     struct bound_registry *registry;
+    struct event_book events;
 };
 
 static const char *const log_names[] = {ENUM_NAMES(LOG_NAMES)};
@@ -175,6 +176,7 @@ static void log_destroy(struct log *log)
     free(log->access_rings);
     free(log->access);
     pthread_mutex_destroy(&log->error_lock);
+    event_book_release(&log->events);
     free(log);
 }
 
@@ -200,6 +202,7 @@ enum log_result log_create(const struct log_settings *settings, unsigned worker_
     }
     log->registry = registry;
     pthread_mutex_init(&log->error_lock, NULL);
+    event_book_init(&log->events);
     enum log_result result = log_make_rings(log, worker_count);
     if (result == LOG_OK) {
         result = log_start_sinks(log, settings);
@@ -299,6 +302,22 @@ void log_write(struct log *log, enum log_level level, const char *format, ...)
         log_sink_lost(sink);
     }
     log_sink_wake(sink);
+}
+
+void log_event(struct log *log, enum event_kind kind, enum log_level level, const char *format, ...)
+{
+    char text[ERROR_LINE_BYTES];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    event_book_add(&log->events, kind, level, text);
+    log_write(log, level, "%s", text);
+}
+
+struct event_book *log_events(struct log *log)
+{
+    return &log->events;
 }
 
 struct access_ring *log_access_ring(struct log *log, unsigned index)

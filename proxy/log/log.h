@@ -17,6 +17,7 @@
 
 #include "conf/settings.h"
 #include "proxy/http/http_head.h"
+#include "proxy/log/event_book.h"
 #include "proxy/log/log_sink.h"
 #include "steady/bound.h"
 #include "steady/enum_names.h"
@@ -60,6 +61,11 @@ void log_reopen(struct log *log);
 /* One line: time, level, text. Cheap when the level is off. */
 __attribute__((format(printf, 3, 4))) void log_write(struct log *log, enum log_level level,
                                                      const char *format, ...);
+
+/* A line that is also kept as an event, whatever the level of the log. */
+__attribute__((format(printf, 4, 5))) void log_event(struct log *log, enum event_kind kind,
+                                                     enum log_level level, const char *format, ...);
+struct event_book *log_events(struct log *log);
 
 #define log_error(log, ...) log_write((log), LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(log, ...) log_write((log), LOG_LEVEL_WARN, __VA_ARGS__)

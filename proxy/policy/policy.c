@@ -15,8 +15,8 @@ static void tell(struct log *log, const char *upstream, const char *endpoint,
                  const struct breaker_change *change)
 {
     bool opens = change->to == BREAKER_OPEN || change->to == BREAKER_FORCED_OPEN;
-    log_write(
-        log, opens ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+    log_event(
+        log, EVENT_BREAKER, opens ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
         "upstream %s:%s%s breaker %s -> %s: %s; %llu calls, %llu failed, %llu slow, %llu failed in a row; outage %llu "
         "ms, open for %llu ms",
         upstream, endpoint[0] != '\0' ? " endpoint " : "", endpoint,

@@ -18,6 +18,7 @@ scenario_tests = \
 	%D%/checklist.py \
 	%D%/cli.py \
 	%D%/compress.py \
+	%D%/dashboard.py \
 	%D%/deadlines.py \
 	%D%/dns.py \
 	%D%/documents.py \
@@ -113,7 +114,9 @@ EXTRA_DIST += $(scenario_tests) \
 	tests/corpus/h2/shape.py \
 	tests/corpus/h2/streams.py \
 	%D%/harness/__init__.py \
+	%D%/harness/accessibility.py \
 	%D%/harness/attacks.py \
+	%D%/harness/browser.py \
 	%D%/harness/bystander.py \
 	%D%/harness/certificates.py \
 	%D%/harness/client.py \

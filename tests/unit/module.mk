@@ -116,6 +116,7 @@ proxy_tests = \
 	%D%/test_drain \
 	%D%/test_encoder \
 	%D%/test_drift_book \
+	%D%/test_event_book \
 	%D%/test_gate \
 	%D%/test_h1_body \
 	%D%/test_h1_corpus \

@@ -11,7 +11,9 @@ against, and ends with run(). Environment:
 """
 
 from . import leftovers, ports
+from .accessibility import axe_source, violations
 from .attacks import KeyUpdates, Trickle, Uploads, begin_upload, crowd, network, slow_reader
+from .browser import Browser
 from .bystander import Bystander
 from .certificates import Authority, Certificate, replace as replace_certificate
 from .client import Client, Interrupted, get, head
