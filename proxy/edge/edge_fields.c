@@ -24,6 +24,12 @@ bool edge_name_is(const char *name, size_t name_bytes, const char *wanted)
     return true;
 }
 
+/* Whether the edit takes away any field: that of all routes, as a rule, does not. */
+static bool takes_any(const struct field_edit_settings *edit)
+{
+    return edit->set_count + edit->remove_count > 0;
+}
+
 /* Whether the edit takes away fields of this name. */
 static bool edit_takes(const struct field_edit_settings *edit, const char *name, size_t name_bytes)
 {
@@ -51,7 +57,9 @@ static size_t filter_lines(const struct field_edit_settings *edit, char *lines, 
         const char *next = memchr(at, '\n', (size_t)(end - at));
         next = next != NULL ? next + 1 : end;
         if (colon == NULL || !edit_takes(edit, at, (size_t)(colon - at))) {
-            memmove(out, at, (size_t)(next - at));
+            if (out != at) {
+                memmove(out, at, (size_t)(next - at));
+            }
             out += next - at;
         }
         at = next;
@@ -62,7 +70,7 @@ static size_t filter_lines(const struct field_edit_settings *edit, char *lines, 
 size_t edge_filter_lines(const struct edge_edits *edits, char *lines, size_t bytes)
 {
     for (size_t i = 0; i < 2; i++) {
-        if (edits->of[i] != NULL) {
+        if (edits->of[i] != NULL && takes_any(edits->of[i])) {
             bytes = filter_lines(edits->of[i], lines, bytes);
         }
     }
@@ -107,7 +115,7 @@ static bool append_lines(const struct field_settings *fields, size_t count,
 
 static void drop_fields(const struct field_edit_settings *edit, struct http_head *head)
 {
-    for (unsigned i = 0; i < head->field_count; i++) {
+    for (unsigned i = 0; i < head->field_count && takes_any(edit); i++) {
         struct http_field *field = &head->fields[i];
         if (!field->drop && edit_takes(edit, head->base + field->name_at, field->name_bytes)) {
             field->drop = 1;
@@ -124,7 +132,9 @@ bool edge_edit_request(const struct edge_edits *edits, const struct edge_facts *
         if (edit == NULL) {
             continue;
         }
-        lines->end = (uint32_t)filter_lines(edit, lines->bytes, lines->end);
+        if (takes_any(edit)) {
+            lines->end = (uint32_t)filter_lines(edit, lines->bytes, lines->end);
+        }
         if (!append_lines(edit->set, edit->set_count, facts, lines) ||
             !append_lines(edit->add, edit->add_count, facts, lines)) {
             return false;

@@ -10,13 +10,21 @@ overload: all
 	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/overload $(OVERLOAD_FLAGS)
 .PHONY: storm overload
 
+# What a route's keys cost, and what passwords do to other requests. EDGE_FLAGS and PASSWORDS_FLAGS are their options.
+bench-edge: all
+	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/edge $(EDGE_FLAGS)
+bench-passwords: all
+	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/passwords $(PASSWORDS_FLAGS)
+.PHONY: bench-edge bench-passwords
+
 EXTRA_PROGRAMS = %D%/relay
 CLEANFILES += %D%/relay
 TESTS += %D%/selfcheck.py
-CLEANFILES += bench.json overload.json storm.json
+CLEANFILES += bench.json edge.json overload.json passwords.json storm.json
 
 EXTRA_DIST += \
 	%D%/callgrind.py \
+	%D%/edge \
 	%D%/figures.py \
 	%D%/hops.py \
 	%D%/load.py \
@@ -24,6 +32,7 @@ EXTRA_DIST += \
 	%D%/machine.py \
 	%D%/measure.py \
 	%D%/overload \
+	%D%/passwords \
 	%D%/proxies.py \
 	%D%/report.py \
 	%D%/rows.py \

@@ -2,7 +2,7 @@
 
 Common to all rows: `name` (for --rows), `title`, `kind`, and `goal`: the ratio of Evenkeel's figure to the better
 peer's that is not to be exceeded, or `goal_figure`: the same for the figure itself. `body` is the size of the
-response's body in bytes, `request` names the fields a request carries, `tls` says that the client speaks TLS, and
+response's body in bytes, `request` names the fields a request carries, `fields` are further ones, `tls` says that the client speaks TLS, and
 `onward` that the proxy does, to the origin. `http2` says that the client speaks HTTP/2, `onward_http2` that the proxy
 does, too, and `grpc` that both do, for unary calls of gRPC.
 """
@@ -105,5 +105,5 @@ def target(row):
 
 def request_head(row, host):
     """The bytes of a request of this row."""
-    fields = "".join(f"{name}: {value}\r\n" for name, value in REQUESTS[row["request"]])
+    fields = "".join(f"{name}: {value}\r\n" for name, value in (*REQUESTS[row["request"]], *row.get("fields", ())))
     return f"GET {target(row)} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode()
