@@ -134,11 +134,21 @@ struct fleet *fleet_create(const struct fleet_env *env)
 static void forget(struct fleet *fleet)
 {
     seal_key_forget(&fleet->key);
-    if (fleet->settings != NULL) {
-        settings_put(&fleet->settings);
-    }
     fleet->members = (struct members){.count = 0};
+    fleet->store_ms = 0;
     words_forget(fleet);
+    ticket_keys_forget(fleet, monotonic_ms());
+}
+
+/* Whether what is known of the fleet goes on being true. */
+static bool is_same(const struct fleet *fleet, const struct settings *settings,
+                    const struct fleet_access *access)
+{
+    return fleet->settings != NULL && access != NULL &&
+           strcmp(fleet->settings->fleet.name, settings->fleet.name) == 0 &&
+           memcmp(&fleet->key, &access->key, sizeof fleet->key) == 0 &&
+           fleet->settings->fleet.ticket_keys == settings->fleet.ticket_keys &&
+           fleet->settings->fleet.operator_word == settings->fleet.operator_word;
 }
 
 void fleet_free(struct fleet **fleet)
@@ -146,6 +156,9 @@ void fleet_free(struct fleet **fleet)
     if (*fleet != NULL) {
         store_free(&(*fleet)->store);
         forget(*fleet);
+        if ((*fleet)->settings != NULL) {
+            settings_put(&(*fleet)->settings);
+        }
         free(*fleet);
     }
     *fleet = NULL;
@@ -153,9 +166,14 @@ void fleet_free(struct fleet **fleet)
 
 void fleet_follow(struct fleet *fleet, struct settings *settings, struct fleet_access **access)
 {
+    bool same = is_same(fleet, settings, *access);
     store_follow(fleet->store, NULL, NULL);
-    forget(fleet);
-    ticket_keys_forget(fleet, monotonic_ms());
+    if (!same) {
+        forget(fleet);
+    }
+    if (fleet->settings != NULL) {
+        settings_put(&fleet->settings);
+    }
     if (*access == NULL) {
         return;
     }

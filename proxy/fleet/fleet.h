@@ -55,7 +55,7 @@ __attribute__((warn_unused_result)) bool fleet_access_load(struct tls_clients *t
                                                            char *why, size_t why_bytes);
 /* NULL is fine. */
 void fleet_access_free(struct fleet_access **access);
-/* Follows the settings from now on; takes *access over. Settings that say the same of the fleet change nothing. */
+/* Follows the settings from now on; takes *access over. What is known of a fleet of the same name and key stays. */
 void fleet_follow(struct fleet *fleet, struct settings *settings, struct fleet_access **access);
 
 /* Asks for the warm state of another replica, at the start. Settled: it has been taken, or there is none. */

@@ -122,7 +122,8 @@ def sealed(s):
     with s.case("nothing in it can be read"):
         for key in store.keys():
             kind = store.ask("TYPE", key).strip('"')
-            text = store.ask(*{"hash": ("HGETALL", key), "zset": ("ZRANGE", key, "0", "-1"), "string": ("GET", key)}[kind])
+            look = {"hash": ["HGETALL"], "zset": ["ZRANGE", "0", "-1"], "list": ["LRANGE", "0", "-1"]}.get(kind, ["GET"])
+            text = store.ask(look[0], key, *look[1:])
             check(socket.gethostname() not in text and str(one.pid) not in text.split('"'), f"{key}: {text}")
     with s.case("another key's replica is not believed, and takes nothing of this one"):
         other = replica(s, origin, "other", {"store": [store.address], "key_file": key_file(s, "other.key")})

@@ -15,8 +15,9 @@ from harness.h2_wire import H2Client
 
 CONNECTIONS = scaled(20, 100)
 WINDOW_S = scaled(0.5, 10.0)
-# What each connection may make the proxy hold: its own part and that of its streams, as many as are allowed at a time.
-CONNECTION_KIB = 512 + 128 * 8
+# What each connection may make the proxy hold: its own part and that of its streams, as many as are allowed at a time, each with a
+# connection to an HTTP/1 origin.
+CONNECTION_KIB = 512 + 128 * (8 + 4)
 MIB = 1 << 20
 CLEARTEXT = {"workers": 1, "listeners": {"web": {"http2": {"cleartext": True}}}}
 
