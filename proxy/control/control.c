@@ -20,6 +20,7 @@
 #include "proxy/control/maintenance_watch.h"
 #include "proxy/control/names.h"
 #include "proxy/control/pid_file.h"
+#include "proxy/control/process_bounds.h"
 #include "proxy/control/reload.h"
 #include "proxy/control/snapshots.h"
 #include "proxy/control/sticky_key.h"
@@ -37,35 +38,8 @@
 #include "tls/scratch.h"
 #include "tls/tickets.h"
 
-/* Descriptors that are reserved for uncounted uses: connections of the admin listener; logs, DNS, signals and the files
-   that a reload reads; and for each worker its epoll and its mailbox. */
-#define FD_RESERVE \
-    (ADMIN_CONNECTIONS + 32 + (FILE_THREADS_LIMIT + FILE_SPARE_THREADS_LIMIT) * FILE_SEARCH_FDS)
-#define FD_RESERVE_PER_WORKER 4
-/* Clients beyond limits.clients that are being answered with 503. */
-#define REFUSALS_LIMIT 256
-/* Share of the memory budget that buffers may take. */
-#define BUFFERS_MEMORY_SHARE 0.5
-/* Part of that memory that may be used for payload that is kept for retries. */
-#define REPLAY_MEMORY_SHARE 0.05
-/* Share of the memory budget for bodies of requests that are taken in before they are forwarded. */
-#define REQUEST_MEMORY_SHARE 0.2
-/* Part of the memory budget that may be used for compressing responses. */
-#define COMPRESS_MEMORY_SHARE 0.1
-#define PIPES_PER_WORKER 256
-/* Requests of our own that nobody waits for, over all workers. */
-#define DETACHED_LIMIT 1024
-/* Requests for files that wait for a disk, threads for them, further ones for folders that have none, and how many of both one folder
-   may have, which may hang. */
-#define FILE_TASKS_LIMIT 1024
-#define FILE_THREADS_LIMIT 16
-#define FILE_SPARE_THREADS_LIMIT 32
-#define FILE_LANE_TASKS_LIMIT 256
-#define FILE_LANE_THREADS_LIMIT 4
 /* A disk that hangs does not hold the end of the process up. */
 #define FILE_STOP_MS 200
-/* Hashes of passwords that wait or run: at a tenth of a second each they wait for seconds. */
-#define PASSWORD_CHECKS 128
 /* At the end, how long to wait for hashes that run. */
 #define HASHING_STOP_MS 5000
 #define HOUSEKEEPING_MS 250
@@ -90,55 +64,6 @@ uint64_t control_wall_ms(void)
 }
 
 /* ---- start ---- */
-
-static void control_init_bounds(struct control *control)
-{
-    struct settings *settings = control->generations.settings;
-    struct shared_bounds *bounds = &control->limits.shared;
-    uint64_t fds = budget_raise_fds();
-    uint64_t reserve = FD_RESERVE + (uint64_t)settings->worker_count * FD_RESERVE_PER_WORKER;
-    uint64_t usable = fds > reserve * 2 ? fds - reserve : fds / 2;
-    control->limits.memory_budget_bytes = settings->limits.memory_bytes != 0
-                                              ? settings->limits.memory_bytes
-                                              : budget_memory_bytes("", NULL);
-    bound_init(&bounds->clients, "clients", NULL, settings->limits.clients_count);
-    bound_init(&bounds->refusals, "refusals", NULL, REFUSALS_LIMIT);
-    bound_init(&bounds->handshakes, "handshakes", NULL, settings->limits.handshakes_count);
-    bound_init(&bounds->exchanges, "exchanges", NULL,
-               exchanges_limit(settings, bound_limit(&bounds->refusals)));
-    bound_init(&bounds->buffers_bytes, "buffers_bytes", NULL,
-               (uint64_t)((double)control->limits.memory_budget_bytes * BUFFERS_MEMORY_SHARE));
-    bound_init(&bounds->replay_bytes, "replay_bytes", NULL,
-               (uint64_t)((double)control->limits.memory_budget_bytes * REPLAY_MEMORY_SHARE));
-    fair_bound_init(&bounds->request_buffers, "request_buffer_bytes",
-                    (uint64_t)((double)control->limits.memory_budget_bytes * REQUEST_MEMORY_SHARE));
-    bound_init(&bounds->compress_bytes, "compress_bytes", NULL,
-               (uint64_t)((double)control->limits.memory_budget_bytes * COMPRESS_MEMORY_SHARE));
-    bound_init(&bounds->fds, "fds", NULL, usable);
-    bound_init(&bounds->pipes, "pipes", NULL, (uint64_t)settings->worker_count * PIPES_PER_WORKER);
-    bound_init(&bounds->password_checks, "password_checks", NULL, PASSWORD_CHECKS);
-    bound_init(&bounds->detached_requests, "detached_requests", NULL, DETACHED_LIMIT);
-    bound_init(&bounds->file_tasks, "file_tasks", NULL, FILE_TASKS_LIMIT);
-    bound_init(&control->limits.generations, "generations", NULL, 2);
-    bound_registry_init(&control->limits.registry);
-    struct bound *const all[] = {&bounds->clients,
-                                 &bounds->refusals,
-                                 &bounds->exchanges,
-                                 &bounds->buffers_bytes,
-                                 &bounds->fds,
-                                 &bounds->pipes,
-                                 &bounds->handshakes,
-                                 &bounds->replay_bytes,
-                                 &bounds->request_buffers.bound,
-                                 &bounds->detached_requests,
-                                 &bounds->compress_bytes,
-                                 &bounds->file_tasks,
-                                 &bounds->password_checks,
-                                 &control->limits.generations};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        bound_register(&control->limits.registry, all[i]);
-    }
-}
 
 static bool control_start_log(struct control *control)
 {
@@ -550,7 +475,7 @@ int control_run(const struct control_start *start)
     ssize_t path_bytes =
         readlink("/proc/self/exe", control.program.path, sizeof control.program.path - 1);
     control.program.path[path_bytes > 0 ? path_bytes : 0] = '\0';
-    control_init_bounds(&control);
+    process_bounds_init(&control);
     bool started = takeover_open(&control) && control_start_everything(&control);
     if (started) {
         log_event(control.log, EVENT_PROCESS, LOG_LEVEL_INFO,

@@ -16,6 +16,7 @@ libproxy_a_SOURCES += \
 	%D%/notify.c %D%/notify.h \
 	%D%/pid_file.c %D%/pid_file.h \
 	%D%/prewarm.c %D%/prewarm.h \
+	%D%/process_bounds.c %D%/process_bounds.h \
 	%D%/readiness_watch.c %D%/readiness_watch.h \
 	%D%/reload.c %D%/reload.h \
 	%D%/signals.c %D%/signals.h \
