@@ -1,4 +1,5 @@
 EXTRA_DIST += %D%/prometheus/evenkeel.rules.yml %D%/prometheus/evenkeel.test.yml
+EXTRA_DIST += %D%/grafana/evenkeel.json
 EXTRA_DIST += %D%/evenkeel.service.in
 CLEANFILES += %D%/evenkeel.service
 
