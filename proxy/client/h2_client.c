@@ -226,11 +226,12 @@ static void h2_client_settle(struct client *client)
 
 /* ---- reading ---- */
 
+/* Who has sent no request yet is read in small pieces: what comes from a stranger may end the connection within its first bytes. */
 static size_t h2_client_room(const struct client *client)
 {
     size_t room = h2_session_room(client->h2->session);
-    size_t most =
-        worker_has_ample_buffers(client->origin.worker) ? WORKER_READ_BYTES : WORKER_TIGHT_BYTES;
+    bool much = client->served && worker_has_ample_buffers(client->origin.worker);
+    size_t most = much ? WORKER_READ_BYTES : WORKER_TIGHT_BYTES;
     return room < most ? room : most;
 }
 

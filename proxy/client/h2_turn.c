@@ -4,30 +4,19 @@
 #include "steady/deadline.h"
 
 /* Full turns in a pass of the loop: what others wait for at the most is so many, of 0.1 to 0.3 ms each. */
-#define PASS_FULL_TURNS 4u
+#define PASS_FULL_TURNS 2u
 /* A client that has spent some of its budgets is given its next turn so much later at the least, and two milliseconds for itself: however
    many of them there are, and whatever they send at the same time, it leaves time for others. */
 #define SUSPECT_MS 50
 #define SUSPECT_EACH_MS 2
 #define SUSPECT_MOST_MS 1000
 
-static struct worker_turns *turns_of_pass(struct worker *worker)
-{
-    struct worker_turns *turns = &worker->open.turns;
-    uint64_t pass = stat_read(&worker->stats.loop_passes);
-    if (turns->pass != pass) {
-        turns->pass = pass;
-        turns->full_count = 0;
-    }
-    return turns;
-}
-
 bool h2_turn_is_now(struct client *client)
 {
     if (wheel_timer_armed(&client->h2->turn)) {
         return false;
     }
-    if (turns_of_pass(client->origin.worker)->full_count < PASS_FULL_TURNS) {
+    if (worker_turns_of_pass(client->origin.worker)->full_count < PASS_FULL_TURNS) {
         return true;
     }
     client_run_soon(client);
@@ -36,7 +25,7 @@ bool h2_turn_is_now(struct client *client)
 
 void h2_turn_note_full(struct worker *worker)
 {
-    turns_of_pass(worker)->full_count++;
+    worker_turns_of_pass(worker)->full_count++;
 }
 
 void h2_turn_wait(struct client *client)

@@ -113,6 +113,17 @@ void worker_free(struct worker **worker_pointer)
     *worker_pointer = NULL;
 }
 
+struct worker_turns *worker_turns_of_pass(struct worker *worker)
+{
+    struct worker_turns *turns = &worker->open.turns;
+    uint64_t pass = stat_read(&worker->stats.loop_passes);
+    if (turns->pass != pass) {
+        turns->pass = pass;
+        turns->full_count = turns->discards_count = 0;
+    }
+    return turns;
+}
+
 void worker_pass(struct worker *worker)
 {
     worker_arm_wheel(worker);

@@ -103,11 +103,12 @@ struct worker_env {
 #define WORKER_FRAME_BYTES (17u * 1024)
 
 /* Clients, oldest first. A client before or in its TLS handshake is also in a second list. */
-/* Turns of HTTP/2 clients (proxy/client/h2_turn.h). */
+/* Turns of HTTP/2 clients (proxy/client/h2_turn.h), and what is done little of in a pass. */
 struct worker_turns {
-    uint64_t suspect_ms; /* when the last of the turns is that suspects wait for */
-    uint64_t pass; /* the pass of the loop in which full_count turns took all that a turn may */
-    unsigned full_count;
+    uint64_t suspect_ms;     /* when the last of the turns is that suspects wait for */
+    uint64_t pass;           /* the pass of the loop of which the counts are */
+    unsigned full_count;     /* turns that took all that a turn may */
+    unsigned discards_count; /* reads of what nobody wants */
 };
 
 struct worker_clients {
@@ -211,6 +212,8 @@ static inline bool worker_has_ample_buffers(const struct worker *worker)
 /* The current Date; refreshed once a second. */
 const char *worker_date(struct worker *worker);
 uint64_t worker_wall_ms(struct worker *worker);
+/* Counted anew in each pass. */
+struct worker_turns *worker_turns_of_pass(struct worker *worker);
 /* Gives units of the bound on descriptors back, and calls a waiter for one. */
 void worker_give_fds(struct worker *worker, uint64_t count);
 
