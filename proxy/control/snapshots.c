@@ -156,7 +156,7 @@ static void ask_worker(struct control *control, unsigned index)
     ask->census = calloc(1, sizeof *ask->census);
     if (ask->census != NULL) {
         ask->asked = true;
-        worker_thread_count(control->workers.threads[index], ask->census, snapshots_on_answer);
+        worker_thread_census(control->workers.threads[index], ask->census, snapshots_on_answer);
     }
 }
 

@@ -140,11 +140,10 @@ void worker_thread_drain(struct worker_thread *thread, message_fn *on_closed,
     worker_thread_ask(thread, WORKER_DRAIN, on_closed);
 }
 
-void worker_thread_count(struct worker_thread *thread, struct census *census,
-                         message_fn *on_counted)
+void worker_thread_census(struct worker_thread *thread, struct census *census, message_fn *on_taken)
 {
     thread->census = census;
-    worker_thread_ask(thread, WORKER_COUNT, on_counted);
+    worker_thread_ask(thread, WORKER_CENSUS, on_taken);
 }
 
 /* ---- on the worker's thread ---- */
@@ -245,7 +244,7 @@ static void take_beat(struct worker_thread *thread)
     (void)thread; /* the answer is all */
 }
 
-static void take_count(struct worker_thread *thread)
+static void take_census(struct worker_thread *thread)
 {
     census_take(thread->worker, thread->census);
 }
@@ -276,7 +275,7 @@ static void worker_thread_take(struct message *message, void *receiver)
         [WORKER_PREWARM] = take_prewarm,   [WORKER_ADOPT] = take_adopt,
         [WORKER_LISTEN] = take_listen,     [WORKER_DRAIN] = take_drain,
         [WORKER_BEAT] = take_beat,         [WORKER_END_TUNNELS] = take_end_tunnels,
-        [WORKER_COUNT] = take_count,       [WORKER_STOP] = take_stop,
+        [WORKER_CENSUS] = take_census,     [WORKER_STOP] = take_stop,
         [WORKER_PRESSURE] = take_pressure,
     };
     struct worker_message *request = worker_message_of(message);

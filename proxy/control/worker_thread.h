@@ -22,7 +22,7 @@ enum worker_request {
     WORKER_END_TUNNELS, /* while draining: tunnels have had their time; no answer */
     WORKER_PRESSURE, /* what memory is short for is in shared_words; answered once room is made */
     WORKER_BEAT,     /* answered at once */
-    WORKER_COUNT,    /* answered once the census is taken */
+    WORKER_CENSUS,   /* answered once the census is taken */
     WORKER_STOP,     /* the thread ends, and with it every exchange; no answer */
     WORKER_REQUEST_COUNT
 };
@@ -73,8 +73,8 @@ void worker_thread_drain(struct worker_thread *thread, message_fn *on_closed,
                          message_fn *on_drained);
 
 /* The census is the worker's until it answers. */
-void worker_thread_count(struct worker_thread *thread, struct census *census,
-                         message_fn *on_counted);
+void worker_thread_census(struct worker_thread *thread, struct census *census,
+                          message_fn *on_taken);
 
 /* Whose answer a message is. */
 const struct worker_thread *worker_thread_of(const struct message *message);
