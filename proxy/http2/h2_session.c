@@ -227,6 +227,13 @@ bool h2_session_is_over(const struct h2_session *session)
     return session->over != NULL;
 }
 
+bool h2_session_takes_streams(const struct h2_session *session)
+{
+    return session->over == NULL && !session->goaway_received &&
+           !h2_memory_is_short(&session->memory) &&
+           nghttp2_session_get_next_stream_id(session->frames) <= INT32_MAX;
+}
+
 const char *h2_session_why(const struct h2_session *session)
 {
     return session->over != NULL ? session->over : "open";

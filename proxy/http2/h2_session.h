@@ -174,6 +174,8 @@ size_t h2_session_pull(struct h2_session *session, char *space, size_t space_byt
 bool h2_session_has_output(const struct h2_session *session);
 /* H2_OVER was returned, or would be: some connection errors are known only once h2_session_pull() has written their GOAWAY. */
 bool h2_session_is_over(const struct h2_session *session);
+/* Client: whether another stream may be opened, if there is a buffer for its head. */
+bool h2_session_takes_streams(const struct h2_session *session);
 /* Part of a field block has arrived: nothing else can come before the rest of it. */
 bool h2_session_in_head(const struct h2_session *session);
 uint32_t h2_session_streams_count(const struct h2_session *session);

@@ -57,7 +57,7 @@ bool h2_stream_open(struct h2_session *session, struct h2_stream *stream,
                     const struct http_head *head, const struct added_fields *added, bool secure,
                     bool last)
 {
-    if (session->over != NULL || session->goaway_received || h2_memory_is_short(&session->memory)) {
+    if (!h2_session_takes_streams(session)) {
         return false;
     }
     stream->heads = NULL;

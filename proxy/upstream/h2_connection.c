@@ -312,6 +312,15 @@ static void begin_to_watch(struct h2_connection *h2)
 
 /* ---- streams ---- */
 
+/* Its ids are used up, or it has ended in this pass. Where only memory for a head is missing, the connection is as good as another. */
+static void leave_pool_if_closed(struct h2_connection *h2)
+{
+    if (h2->state != H2_CONNECTION_SERVING || !h2_session_takes_streams(h2->session)) {
+        h2_connection_note_end(h2, ENDING_WITHDRAWN);
+        h2_connection_later(h2);
+    }
+}
+
 bool h2_connection_open_stream(struct h2_connection *h2, struct h2_upstream *upstream,
                                const struct http_head *head, const struct added_fields *added,
                                bool last)
@@ -322,9 +331,7 @@ bool h2_connection_open_stream(struct h2_connection *h2, struct h2_upstream *ups
     upstream->event = h2_connection_event(h2);
     if (h2->state != H2_CONNECTION_SERVING ||
         !h2_stream_open(h2->session, &upstream->stream, head, added, secure, last)) {
-        h2_connection_note_end(
-            h2, ENDING_WITHDRAWN); /* its ids are used up, or it has ended in this pass */
-        h2_connection_later(h2);
+        leave_pool_if_closed(h2);
         return false;
     }
     if (TAILQ_EMPTY(&h2->streams)) {

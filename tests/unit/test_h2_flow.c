@@ -355,6 +355,22 @@ static void no_stream_is_opened_where_memory_is_short(void **state)
     rig_end(&rig);
 }
 
+static void a_session_that_lacks_a_buffer_for_a_head_still_takes_streams(void **state)
+{
+    (void)state;
+    rig_begin(&rig, &rig_limits);
+    rig_pump(&rig);
+    bound_set_limit(&rig.bytes, 0);
+    assert_null(rig_open(&rig, GET, true));
+    assert_true(h2_session_takes_streams(rig.client.session));
+    bound_set_limit(&rig.bytes, 1024 * 1024);
+    assert_non_null(rig_open(&rig, GET, true));
+    h2_session_go_away(rig.server.session, H2_NO_ERROR);
+    rig_pump(&rig);
+    assert_false(h2_session_takes_streams(rig.client.session));
+    rig_end(&rig);
+}
+
 static void an_idle_session_gives_back_what_it_took(void **state)
 {
     (void)state;
@@ -458,6 +474,7 @@ int main(void)
         cmocka_unit_test(nghttp2_gets_no_more_than_its_limit),
         cmocka_unit_test(heads_that_wait_do_not_end_the_connection),
         cmocka_unit_test(no_stream_is_opened_where_memory_is_short),
+        cmocka_unit_test(a_session_that_lacks_a_buffer_for_a_head_still_takes_streams),
         cmocka_unit_test(an_idle_session_gives_back_what_it_took),
         cmocka_unit_test(a_session_at_rest_costs_little_memory),
     };
