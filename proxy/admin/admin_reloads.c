@@ -1,6 +1,7 @@
 /* The waiters for a reload, and the answers they get. */
 #include "proxy/admin/admin_reloads.h"
 
+#include <event2/keyvalq_struct.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -138,6 +139,22 @@ static void reloads_on_look(evutil_socket_t fd, short what, void *arg)
     reloads_arm(reloads);
 }
 
+/* Of "?wait=5", in seconds: how long to wait for an answer. */
+static uint64_t wait_ms_of(struct evhttp_request *request)
+{
+    const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(request));
+    struct evkeyvalq words;
+    if (query == NULL || evhttp_parse_query_str(query, &words) != 0) {
+        return RELOAD_ANSWER_MS;
+    }
+    const char *text = evhttp_find_header(&words, "wait");
+    char *end = NULL;
+    unsigned long wait_s = text != NULL ? strtoul(text, &end, 10) : 0;
+    bool known = text != NULL && end != text && *end == '\0' && wait_s < RELOAD_ANSWER_MS / 1000;
+    evhttp_clear_headers(&words);
+    return known ? wait_s * 1000 : RELOAD_ANSWER_MS;
+}
+
 bool admin_reloads_ask(struct admin_reloads *reloads, struct evhttp_request *request)
 {
     struct reload_waiter *waiter =
@@ -146,7 +163,7 @@ bool admin_reloads_ask(struct admin_reloads *reloads, struct evhttp_request *req
         return false;
     }
     waiter->request = request;
-    waiter->until_ms = reloads_now_ms() + RELOAD_ANSWER_MS;
+    waiter->until_ms = reloads_now_ms() + wait_ms_of(request);
     TAILQ_INSERT_TAIL(&reloads->waiters, waiter, link);
     reloads->count++;
     const char *refusal = reloads->env.reload(reloads->env.owner);

@@ -12,8 +12,10 @@
 #include "steady/check.h"
 #include "tls/server.h"
 
-/* From the beginning of a round to that of the next. */
-#define WATCH_ROUND_MS 200
+/* From a look at the files to the next. */
+#define WATCH_LOOK_MS 200
+/* A look that takes so long hangs: that is said, and a reload does not touch what is there. */
+#define WATCH_HANG_MS 2000
 /* Longest time that reading takes in one step; other work of the control thread waits for it. */
 #define WATCH_SLICE_MS 20
 /* A pair is written in two steps: what cannot be used is an error only if it stays so. */
@@ -22,9 +24,9 @@
 #define WATCH_AGAIN_MS 5000
 
 enum use_state {
-    USE_QUIET,   /* TLS is as the files are */
-    USE_STIRRED, /* a file has changed in the last round */
-    USE_DUE,     /* the files are to be read */
+    USE_QUIET, /* TLS is as the files are */
+    USE_STIRRED, /* a file has changed, or all are to be tried again: the next look reads them through */
+    USE_DUE,     /* that went well, and nothing has changed meanwhile: the files are to be read */
     USE_FAILING, /* they were read and are no good */
     USE_READY,   /* they were read; what they say is not in use yet */
 };
@@ -35,23 +37,28 @@ struct tls_use {
     size_t listener_number;
     struct watched_file **files;
     size_t file_count;
-    uint8_t state;       /* enum use_state; written only by use_enter() */
-    bool said;           /* that they are no good */
-    uint64_t failing_ms; /* since when they are no good; 0: they are good */
-    uint64_t failed_ms;  /* when they were last read and no good */
+    uint64_t judged;        /* number of the last look when it was judged */
+    uint64_t changes_count; /* of its files then */
+    uint8_t state;          /* enum use_state; written only by use_enter() */
+    bool said;              /* that they are no good */
+    uint64_t failing_ms;    /* since when they are no good; 0: they are good */
+    uint64_t failed_ms;     /* when they were last read and no good */
 };
 
 struct tls_watch {
     struct settings *settings;
     struct tls_files_figures *figures;
-    struct watched_files files;
+    struct watched_files *files;
     struct watched_file **refs; /* of all uses */
     size_t ref_count;
     struct tls_use *uses;
     size_t use_count;
+    const struct watched_files
+        *before;                   /* while it is made: those of the watch before; NULL: none */
+    const char *hanging;           /* likewise: a path of them that hangs */
     size_t due_count, ready_count; /* uses in these states */
     struct tls_server **fresh;     /* [number of the listener] */
-    uint64_t round_ms;             /* when the present round began; 0: none has */
+    uint64_t looked_ms;            /* when the last look began; 0: none has */
 };
 
 static void use_enter(struct tls_watch *watch, struct tls_use *use, enum use_state state)
@@ -97,7 +104,12 @@ static bool add_use(struct tls_watch *watch, const char *const *paths, size_t co
         if (paths[i][0] == '\0') {
             continue;
         }
-        struct watched_file *file = watched_files_add(&watch->files, paths[i]);
+        if (watch->before != NULL &&
+            watched_files_hang(watch->before, paths[i], control_now_ms(), WATCH_HANG_MS)) {
+            watch->hanging = paths[i];
+            return false;
+        }
+        struct watched_file *file = watched_files_add(watch->files, paths[i]);
         if (file == NULL) {
             return false;
         }
@@ -135,7 +147,8 @@ static bool add_upstreams(struct tls_watch *watch)
     return true;
 }
 
-struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_figures *figures)
+struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_figures *figures,
+                                   const struct tls_watch *before, const char **ret_hanging)
 {
     size_t path_count = most_paths(settings);
     struct tls_watch *watch = calloc(1, sizeof *watch);
@@ -144,15 +157,19 @@ struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_f
     }
     watch->settings = settings_get(settings);
     watch->figures = figures;
+    watch->before = before != NULL ? before->files : NULL;
     watch->refs = calloc(path_count + 1, sizeof(struct watched_file *));
     watch->uses =
         calloc(settings->listener_count + settings->upstream_count + 1, sizeof *watch->uses);
     watch->fresh = calloc(settings->listener_count + 1, sizeof(struct tls_server *));
     const char **paths = calloc(path_count + 1, sizeof(const char *));
     if (watch->refs == NULL || watch->uses == NULL || watch->fresh == NULL || paths == NULL ||
-        !watched_files_init(&watch->files, path_count) || !add_listeners(watch, paths) ||
+        (watch->files = watched_files_create(path_count)) == NULL || !add_listeners(watch, paths) ||
         !add_upstreams(watch)) {
+        *ret_hanging = watch->hanging;
         tls_watch_free(&watch);
+    } else {
+        watch->before = NULL;
     }
     free((void *)paths);
     return watch;
@@ -170,7 +187,7 @@ void tls_watch_free(struct tls_watch **watch_pointer)
     for (size_t i = 0; watch->fresh != NULL && i < watch->settings->listener_count; i++) {
         tls_server_put(&watch->fresh[i]);
     }
-    watched_files_release(&watch->files);
+    watched_files_free(&watch->files);
     free((void *)watch->refs);
     free(watch->uses);
     free((void *)watch->fresh);
@@ -186,39 +203,68 @@ struct tls_server *tls_watch_fresh(const struct tls_watch *watch, size_t listene
 
 /* ---- what has changed ---- */
 
-static bool use_moved(const struct tls_use *use)
+/* What its files have become since it was judged last. False: not each of them has been looked at since then. */
+static bool use_seen(const struct tls_use *use, uint64_t *ret_changes_count)
 {
-    bool moved = false;
+    *ret_changes_count = 0;
     for (size_t i = 0; i < use->file_count; i++) {
-        moved = moved || use->files[i]->moved;
+        *ret_changes_count += use->files[i]->changes_count;
+        if (use->files[i]->group->looked <= use->judged) {
+            return false;
+        }
     }
-    return moved;
+    return true;
 }
 
-/* At the end of a round. */
-static enum use_state use_judge(const struct tls_use *use, uint64_t now_ms)
+/* What stays bad is tried again now and then only: a mark does not show that a file may be read now. */
+static enum use_state use_judge(const struct tls_use *use, bool moved, uint64_t now_ms)
 {
-    if (use_moved(use)) {
-        return USE_STIRRED;
-    }
-    /* what stays bad is read again now and then only: a mark does not show that a file may be read now */
     bool again =
         use->state == USE_FAILING && (!use->said || now_ms - use->failed_ms >= WATCH_AGAIN_MS);
-    return use->state == USE_STIRRED || again ? USE_DUE : use->state;
+    return moved || again ? USE_STIRRED : use->state == USE_STIRRED ? USE_DUE : use->state;
 }
 
-static void watch_look(struct tls_watch *watch, uint64_t now_ms)
+/* Its files may be no regular ones by now, which a reader might wait for. */
+static void watch_judge(struct tls_watch *watch, struct tls_use *use, uint64_t now_ms)
 {
-    bool rests = watch->files.at == 0 && now_ms - watch->round_ms < WATCH_ROUND_MS;
-    if (rests) {
+    uint64_t changes_count;
+    if (!use_seen(use, &changes_count)) {
         return;
     }
-    if (watch->files.at == 0) {
-        watch->round_ms = now_ms;
+    use_enter(watch, use, use_judge(use, changes_count != use->changes_count, now_ms));
+    use->changes_count = changes_count;
+    use->judged = watch->files->last_asked;
+    for (size_t i = 0; use->state == USE_STIRRED && i < use->file_count; i++) {
+        use->files[i]->wanted = true;
     }
-    if (watched_files_look(&watch->files)) {
-        for (size_t i = 0; i < watch->use_count; i++) {
-            use_enter(watch, &watch->uses[i], use_judge(&watch->uses[i], now_ms));
+}
+
+static void watch_look(struct control *control)
+{
+    struct tls_watch *watch = control->generations.watch;
+    uint64_t now_ms = control_now_ms();
+    for (size_t i = 0; i < watch->use_count; i++) {
+        watch_judge(watch, &watch->uses[i], now_ms);
+    }
+    if (now_ms - watch->looked_ms >= WATCH_LOOK_MS) {
+        watch->looked_ms = now_ms;
+        watched_files_look(watch->files, control->workers.files, control->loop.mailbox, now_ms);
+    }
+}
+
+static void watch_tell_hanging(struct control *control)
+{
+    const struct watched_files *files = control->generations.watch->files;
+    uint64_t now_ms = control_now_ms();
+    for (unsigned lane = 0; lane < TASK_LANES; lane++) {
+        struct watched_group *group = files->groups[lane];
+        bool hangs = group != NULL && watched_group_hangs(group, now_ms, WATCH_HANG_MS);
+        if (group != NULL && group->told != hangs) {
+            group->told = hangs;
+            log_write(control->log, hangs ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "tls: %s: %s",
+                      group->first->path,
+                      hangs ? "its disk hangs: whether it has changed is not known"
+                            : "its disk answers again");
         }
     }
 }
@@ -255,12 +301,27 @@ static void use_failed(struct control *control, struct tls_use *use, const char 
               "%s.%s: these files have changed; what was read before stays in use", name, why);
 }
 
-static void use_is_good(struct tls_watch *watch, struct tls_use *use, enum use_state state)
+/* What is in use is what its files say. */
+static void use_is_good(struct tls_watch *watch, struct tls_use *use)
 {
     watch->figures->failing_count -= use->said;
     use->said = false;
     use->failing_ms = 0;
-    use_enter(watch, use, state);
+    use_enter(watch, use, USE_QUIET);
+}
+
+/* A reader would wait for whoever writes into a pipe. */
+static bool use_is_regular(struct control *control, struct tls_use *use)
+{
+    char why[448];
+    for (size_t i = 0; i < use->file_count; i++) {
+        if (!use->files[i]->regular) {
+            snprintf(why, sizeof why, "tls: %s: not a regular file", use->files[i]->path);
+            use_failed(control, use, why);
+            return false;
+        }
+    }
+    return true;
 }
 
 static void read_listener(struct control *control, struct tls_use *use)
@@ -275,7 +336,7 @@ static void read_listener(struct control *control, struct tls_use *use)
         use_failed(control, use, why);
         return;
     }
-    use_is_good(watch, use, USE_READY);
+    use_enter(watch, use, USE_READY);
 }
 
 static void read_upstream(struct control *control, struct tls_use *use)
@@ -287,7 +348,11 @@ static void read_upstream(struct control *control, struct tls_use *use)
         use_failed(control, use, why);
         return;
     }
-    use_is_good(control->generations.watch, use, changed ? USE_READY : USE_QUIET);
+    if (changed) {
+        use_enter(control->generations.watch, use, USE_READY);
+    } else {
+        use_is_good(control->generations.watch, use);
+    }
 }
 
 static void watch_read(struct control *control)
@@ -296,7 +361,7 @@ static void watch_read(struct control *control)
     uint64_t until_ms = control_now_ms() + WATCH_SLICE_MS;
     for (size_t i = 0; watch->due_count > 0 && i < watch->use_count; i++) {
         struct tls_use *use = &watch->uses[i];
-        if (use->state != USE_DUE) {
+        if (use->state != USE_DUE || !use_is_regular(control, use)) {
             continue;
         }
         if (use->upstream != NULL) {
@@ -343,20 +408,21 @@ static void watch_taken(struct control *control, struct tls_use *use)
     if (use->upstream == NULL) {
         tls_server_put(&watch->fresh[use->listener_number]);
     }
-    use_enter(watch, use, USE_QUIET);
+    use_is_good(watch, use);
 }
 
 static void watch_adopt(struct control *control)
 {
     struct tls_watch *watch = control->generations.watch;
-    char why[512];
+    char why[448], cause[512];
     bool taken = reload_refresh(control, why, sizeof why);
+    snprintf(cause, sizeof cause, "tls: they cannot be taken into use: %s", taken ? "" : why);
     for (size_t i = 0; i < watch->use_count; i++) {
         struct tls_use *use = &watch->uses[i];
         if (use->state == USE_READY && taken) {
             watch_taken(control, use);
         } else if (use->state == USE_READY) {
-            use_failed(control, use, why);
+            use_failed(control, use, cause);
         }
     }
 }
@@ -369,7 +435,8 @@ void tls_watch_step(struct control *control)
         control->drain.stage != DRAIN_SERVING) {
         return;
     }
-    watch_look(watch, control_now_ms());
+    watch_look(control);
+    watch_tell_hanging(control);
     watch_read(control);
     if (watch->ready_count > 0 && reload_settled(control)) {
         watch_adopt(control);

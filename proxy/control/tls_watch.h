@@ -6,9 +6,9 @@
  * Thread: control. Time base: CLOCK_MONOTONIC, ms.
  *
  * Each listener with TLS, and each upstream whose TLS reads files, is judged for itself. A change is taken once no file
- * of its has moved for a whole round, so that a pair which is being written is rarely read half way; if it is read half
- * way all the same, the key does not fit the certificate, TLS from before stays in use, and the files are read again in
- * the next round. What is taken gets into use like changed addresses of names do: with the present settings, whatever
+ * of its has moved from one look to the next, so that a pair which is being written is rarely read half way; if it is read half
+ * way all the same, the key does not fit the certificate, TLS from before stays in use, and the files are tried again. A disk that
+ * hangs stops tasks of a pool, not this thread: files are read here only after a task has read them through. What is taken gets into use like changed addresses of names do: with the present settings, whatever
  * the configuration file says by now.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_TLS_WATCH_H
@@ -22,8 +22,10 @@ struct tls_files_figures;
 struct tls_server;
 struct tls_watch;
 
-/* The marks are those of now: to be called before the files are read. NULL: no memory. */
-struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_figures *figures);
+/* The marks are those of now: to be called before the files are read. before: the watch so far; NULL: none. NULL: *ret_hanging is a file
+   whose disk hangs, as the watch so far has found; NULL: no memory. */
+struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_figures *figures,
+                                   const struct tls_watch *before, const char **ret_hanging);
 /* NULL is fine, for all of these. */
 void tls_watch_free(struct tls_watch **watch);
 /* TLS of a listener that was read anew; NULL: it is as it was. Not held for the caller. */

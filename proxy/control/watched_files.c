@@ -1,26 +1,126 @@
-/* Marks of files, compared in rounds. */
+/* Marks of files, compared by tasks. */
 #include "proxy/control/watched_files.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "steady/check.h"
+#include "steady/container_of.h"
+#include "steady/hash.h"
 
-/* A look takes this many files, or this part of them if that is more, so that no look takes long and no round lasts. */
-#define LOOK_FILES 64
-#define LOOK_PART 4
+/* A longer file is no certificate; what is behind is not read through. */
+#define READ_MOST_BYTES ((size_t)4 << 20)
 
-bool watched_files_init(struct watched_files *files, size_t space)
+/* ---- on a thread of the pool ---- */
+
+static void read_through(struct watched_file *file)
 {
-    *files = (struct watched_files){.space = space};
-    files->items = calloc(space + 1, sizeof *files->items);
-    return files->items != NULL;
+    char space[16384];
+    struct stat info;
+    int fd = open(file->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    file->regular = fd < 0 || (fstat(fd, &info) == 0 && S_ISREG(info.st_mode));
+    if (fd < 0) {
+        return;
+    }
+    ssize_t n = 1;
+    for (size_t bytes = 0; file->regular && n > 0 && bytes < READ_MOST_BYTES; bytes += (size_t)n) {
+        n = read(fd, space, sizeof space);
+        n = n < 0 ? 0 : n;
+    }
+    close(fd);
 }
 
-void watched_files_release(struct watched_files *files)
+static void run_look(struct task *task)
 {
+    const struct watched_group *group = container_of(task, struct watched_group, task);
+    for (struct watched_file *file = group->first; file != NULL; file = file->next) {
+        file->moved = file_mark_moved(&file->mark, file->path);
+        if (file->read) {
+            read_through(file);
+        }
+    }
+}
+
+/* ---- on control ---- */
+
+static void destroy(struct watched_files *files)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        free(files->items[i].path);
+    }
+    for (unsigned lane = 0; lane < TASK_LANES; lane++) {
+        free(files->groups[lane]);
+    }
     text_index_release(&files->by_path);
     free(files->items);
-    *files = (struct watched_files){.items = NULL};
+    free(files);
+}
+
+/* A look is over, or was dropped by a pool that stops. */
+static void on_home(struct task *task)
+{
+    struct watched_group *group = container_of(task, struct watched_group, task);
+    struct watched_files *files = group->files;
+    files->asked_count--;
+    group->asked_ms = 0;
+    group->looked = group->asked;
+    for (struct watched_file *file = group->first; file != NULL; file = file->next) {
+        file->changes_count += file->moved;
+    }
+    if (files->left && files->asked_count == 0) {
+        destroy(files);
+    }
+}
+
+struct watched_files *watched_files_create(size_t space)
+{
+    struct watched_files *files = calloc(1, sizeof *files);
+    if (files == NULL) {
+        return NULL;
+    }
+    files->space = space;
+    files->items = calloc(space + 1, sizeof *files->items);
+    if (files->items == NULL) {
+        free(files);
+        return NULL;
+    }
+    return files;
+}
+
+void watched_files_free(struct watched_files **files_pointer)
+{
+    struct watched_files *files = *files_pointer;
+    *files_pointer = NULL;
+    if (files == NULL) {
+        return;
+    }
+    files->left = true;
+    if (files->asked_count == 0) {
+        destroy(files);
+    }
+}
+
+/* That of its folder, since a folder is what may hang. */
+static unsigned lane_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t folder_bytes = slash != NULL ? (size_t)(slash - path) : 0;
+    return (unsigned)(hash_bytes(0, path, folder_bytes) % TASK_LANES);
+}
+
+static struct watched_group *group_of(struct watched_files *files, const char *path)
+{
+    struct watched_group **group = &files->groups[lane_of(path)];
+    if (*group == NULL) {
+        *group = calloc(1, sizeof **group);
+    }
+    if (*group != NULL && (*group)->files == NULL) {
+        (*group)->files = files;
+        (*group)->task = (struct task){.run = run_look, .done = on_home, .dropped = on_home};
+    }
+    return *group;
 }
 
 struct watched_file *watched_files_add(struct watched_files *files, const char *path)
@@ -29,28 +129,55 @@ struct watched_file *watched_files_add(struct watched_files *files, const char *
     if (file != NULL) {
         return file;
     }
-    CHECK(files->count < files->space);
+    CHECK(files->count < files->space && files->asked_count == 0);
+    struct watched_group *group = group_of(files, path);
+    char *copy = strdup(path);
     file = &files->items[files->count];
-    if (!text_index_add(&files->by_path, path, file)) {
+    if (group == NULL || copy == NULL || !text_index_add(&files->by_path, copy, file)) {
+        free(copy);
         return NULL;
     }
-    file->path = path;
-    (void)file_mark_moved(&file->mark, path);
+    *file = (struct watched_file){.path = copy, .group = group, .next = group->first};
+    (void)file_mark_moved(&file->mark, copy);
+    group->first = file;
     files->count++;
     return file;
 }
 
-bool watched_files_look(struct watched_files *files)
+static void group_look(struct watched_group *group, struct task_pool *pool, struct mailbox *home,
+                       uint64_t now_ms)
 {
-    size_t part = files->count / LOOK_PART + 1;
-    size_t most = part > LOOK_FILES ? part : LOOK_FILES;
-    for (size_t i = 0; i < most && files->at < files->count; i++) {
-        struct watched_file *file = &files->items[files->at++];
-        file->moved = file_mark_moved(&file->mark, file->path);
+    struct watched_files *files = group->files;
+    for (struct watched_file *file = group->first; file != NULL; file = file->next) {
+        file->read = file->wanted;
+        file->wanted = file->moved = false;
     }
-    if (files->at < files->count) {
-        return false;
+    group->asked = ++files->last_asked;
+    if (task_submit_on(pool, &group->task, lane_of(group->first->path), home) == TASK_OK) {
+        group->asked_ms = now_ms;
+        files->asked_count++;
     }
-    files->at = 0;
-    return true;
+}
+
+void watched_files_look(struct watched_files *files, struct task_pool *pool, struct mailbox *home,
+                        uint64_t now_ms)
+{
+    for (unsigned lane = 0; lane < TASK_LANES; lane++) {
+        struct watched_group *group = files->groups[lane];
+        if (group != NULL && group->first != NULL && group->asked_ms == 0) {
+            group_look(group, pool, home, now_ms);
+        }
+    }
+}
+
+bool watched_group_hangs(const struct watched_group *group, uint64_t now_ms, uint64_t wait_ms)
+{
+    return group->asked_ms != 0 && now_ms - group->asked_ms >= wait_ms;
+}
+
+bool watched_files_hang(const struct watched_files *files, const char *path, uint64_t now_ms,
+                        uint64_t wait_ms)
+{
+    const struct watched_group *group = files->groups[lane_of(path)];
+    return group != NULL && watched_group_hangs(group, now_ms, wait_ms);
 }

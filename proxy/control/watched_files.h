@@ -1,39 +1,71 @@
 /*
  * Files that are looked at again and again, to see whether they are still those that were read.
  *
- * Owns: its tables; the paths are the caller's. Thread: control. A file is known by what its path leads to, symbolic
- * links followed: device, inode, size and time of change. So a rename, a write in place and an exchanged link are all
- * seen, without a descriptor for each file or folder.
+ * A disk may hang, so nothing of it is done by the thread that asks: files of a folder are looked at by a task of a pool, on the folder's lane.
+ * A folder that hangs keeps its own files from being looked at, and nobody else. A file that is wanted is also read through, so that
+ * whoever reads it next waits for no disk that hangs already.
+ *
+ * Owns: its tables and copies of the paths; what a task uses lives on until it comes home. Thread: control. Time base: monotonic, ms. A file
+ * is known by what its path leads to, symbolic links followed: device, inode, size and time of change. So a rename, a write in
+ * place and an exchanged link are all seen, without a descriptor for each file or folder.
  */
 #ifndef EVENKEEL_PROXY_CONTROL_WATCHED_FILES_H
 #define EVENKEEL_PROXY_CONTROL_WATCHED_FILES_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pool/file_mark.h"
+#include "steady/task_pool.h"
 #include "steady/text_index.h"
 
+struct watched_files;
+
+/* Files of one lane, which are looked at by one task. */
+struct watched_group {
+    struct task task;
+    struct watched_files *files;
+    struct watched_file *first;
+    uint64_t asked_ms;      /* when the present look began; 0: none is in progress */
+    uint64_t asked, looked; /* numbers of the last look that began, and that was over */
+    bool told;              /* that it hangs */
+};
+
 struct watched_file {
-    const char *path;
+    char *path;
+    struct watched_group *group;
+    struct watched_file *next; /* in its group */
+    uint64_t changes_count;
+    bool wanted; /* the next look reads it through */
+    /* of the task, while a look is in progress */
     struct file_mark mark;
-    bool moved; /* between the last look and the one before */
+    bool moved, read, regular;
 };
 
 struct watched_files {
     struct watched_file *items;
     size_t count, space;
     struct text_index by_path;
-    size_t at; /* how far the present round has come */
+    struct watched_group *groups[TASK_LANES];
+    uint64_t last_asked; /* number of the last look */
+    size_t asked_count;  /* looks in progress */
+    bool left;           /* by its owner: the last look that comes home frees it */
 };
 
-/* At most `space` files. False: no memory. */
-__attribute__((warn_unused_result)) bool watched_files_init(struct watched_files *files,
-                                                            size_t space);
-void watched_files_release(struct watched_files *files);
+/* For at most `space` files. NULL: no memory. */
+struct watched_files *watched_files_create(size_t space);
+/* NULL is fine. */
+void watched_files_free(struct watched_files **files);
 /* The file as it is now; known before or new. NULL: no memory. */
 struct watched_file *watched_files_add(struct watched_files *files, const char *path);
-/* Looks at the next files. True: with these, each has been looked at once more. */
-bool watched_files_look(struct watched_files *files);
+/* Begins to look at all files that no look is in progress for. */
+void watched_files_look(struct watched_files *files, struct task_pool *pool, struct mailbox *home,
+                        uint64_t now_ms);
+/* Whether a look is in progress for so long. */
+bool watched_group_hangs(const struct watched_group *group, uint64_t now_ms, uint64_t wait_ms);
+/* The same of files in the folder of this one. */
+bool watched_files_hang(const struct watched_files *files, const char *path, uint64_t now_ms,
+                        uint64_t wait_ms);
 
 #endif

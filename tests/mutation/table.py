@@ -520,7 +520,7 @@ EDGE = (
         "    bound_give(encoder->bound, encoder->bytes);\n", "",
         "unit/test_encoder", "after some responses none is compressed any more"),
     Row("a pair that does not fit is forgotten", "proxy/control/tls_watch.c",
-        "use->state == USE_STIRRED || again ?", "use->state == USE_STIRRED ?",
+        "return moved || again ? USE_STIRRED", "return moved ? USE_STIRRED",
         "scenario/cert_watch.py: half of one", "a renewed certificate is never said to be no good"),
     Row("who asks later is told of the reload before", "proxy/admin/admin_reloads.c",
         "        if (waiter->read || everyone) {", "        if (true || everyone) {",

@@ -8,6 +8,7 @@ import ssl
 
 from harness import (Authority, Interrupted, RawOrigin, check, check_equal, eventually, merge, render, replace_certificate,
                      run, scenario, start_proxy)
+from harness.disk import HangingDisk
 
 
 def context_for(authority):
@@ -56,7 +57,10 @@ class Linked:
         os.mkdir(folder)
         shutil.copyfile(pair.cert, f"{folder}/tls.crt")
         shutil.copyfile(pair.key, f"{folder}/tls.key")
-        os.symlink(f"..{self._count}", f"{self._folder}/..new")
+        self.point_at_folder(f"..{self._count}")
+
+    def point_at_folder(self, folder):
+        os.symlink(folder, f"{self._folder}/..new")
         os.rename(f"{self._folder}/..new", f"{self._folder}/..data")
 
     def settings(self):
@@ -183,6 +187,48 @@ def upstreams(s):
         shutil.copyfile(authority.cert, trusted)
         eventually(lambda: status() == 200, "it is trusted again")
     check_equal(proxy.metric("evenkeel_generation"), 1, "generation")
+
+
+@scenario("a certificate on a disk that hangs stops the admin listener, reloads, and the renewal of others", within=60)
+def hangs(s):
+    authority = Authority(s)
+    first, good, new = (authority.issue("shop.test") for _ in range(3))
+    moving = Linked(s)
+    moving.point_at(first)
+    proxy = start_proxy(s, RawOrigin(s), {"workers": 1, **listeners(s, web=moving, good=good)})
+    with HangingDisk(s) as disk:
+        moving.point_at_folder(disk.path)
+        proxy.wait_for_log("its disk hangs: whether it has changed is not known")
+        with s.case("the process answers, and serves as before"):
+            check_equal(proxy.admin("/readyz")[0], 200, "/readyz")
+            check(serves(proxy, "web", first.cert), "another certificate is served")
+        with s.case("another certificate is renewed"):
+            replace_certificate(good, new)
+            eventually(lambda: serves(proxy, "good", new.cert), "the new certificate is served")
+        with s.case("a reload that would read there is refused at once"):
+            status, body = proxy.admin("/reload", "POST")
+            check(status == 422 and "its disk hangs" in str(body), f"{status} {body}")
+            check_equal(proxy.admin("/readyz")[0], 200, "/readyz")
+        moving.point_at(new)
+    with s.case("once it answers, what is there is read"):
+        proxy.wait_for_log("its disk answers again")
+        eventually(lambda: serves(proxy, "web", new.cert), "the new certificate is served")
+        check_equal(proxy.admin("/reload", "POST")[0], 200, "status of a reload")
+
+
+@scenario("a pipe in the place of a certificate stops the process", within=30)
+def pipe(s):
+    authority = Authority(s)
+    first, new = authority.issue("shop.test"), authority.issue("shop.test")
+    before = leaf(first.cert)
+    proxy = start_proxy(s, RawOrigin(s), {"workers": 1, **listeners(s, web=first)})
+    os.mkfifo(first.cert + ".pipe")
+    os.rename(first.cert + ".pipe", first.cert)
+    proxy.wait_for_log("not a regular file")
+    check_equal(proxy.admin("/readyz")[0], 200, "/readyz")
+    check_equal(ssl.get_server_certificate(proxy.listeners["web"].pair), before, "what is served")
+    replace_certificate(first, new)
+    eventually(lambda: serves(proxy, "web", new.cert), "the new certificate is served")
 
 
 run()

@@ -1,5 +1,6 @@
 """Names: traffic goes on as long as one address works, and follows what the servers say."""
 
+import json
 import random
 import signal
 import threading
@@ -307,6 +308,17 @@ def silent(s):
         check(time.monotonic() - began > 0.4, "the reload did not wait")
         check(slowest < patient(0.5), f"the admin listener took {slowest:.2f} s")
         load.report().expect_clean()
+    with s.case("POST /reload is answered 202 after the time that it says, and the reload goes on"):
+        server.answers["late.test", "A"] = server.answers["late.test", "AAAA"] = lambda question: Silence
+        proxy.settings["upstreams"]["app"]["endpoints"] = [f"late.test:{origin.port}"]
+        proxy.settings["upstreams"]["app"]["timeouts"]["resolve"] = "20s"
+        proxy.write_config(proxy.text())
+        taken = proxy.reloads()[0]
+        status, answer = proxy.admin("/reload?wait=0", "POST")
+        check_equal((status, json.loads(answer)["result"], json.loads(answer)["errors"]), (202, "waiting", []), "answer")
+        check_equal(proxy.reloads()[0], taken, "reloads that are over")
+        server.host("late.test", TWO)
+        eventually(lambda: proxy.reloads()[0] == taken + 1, "the reload is over")
     with s.case("TERM while the start waits ends it at once"):
         early = s.path("early.conf")
         server.answers["early.test", "A"] = server.answers["early.test", "AAAA"] = lambda question: Silence
