@@ -3,7 +3,7 @@
 import selectors
 import time
 
-from harness import (Interrupted, NginxOrigin, RawOrigin, check, check_equal, eventually, patient, run, scaled, scenario,
+from harness import (Interrupted, NginxOrigin, RawOrigin, check, check_equal, eventually, run, scaled, scenario,
                      start_proxy)
 
 

@@ -30,7 +30,8 @@ class Group:
         self.path = self._make()
         if self.path:
             s.finally_do(lambda: os.rmdir(self.path))
-            self.program = s.write("in_group", f"#!/bin/sh\necho $$ > {self.path}/cgroup.procs\nexec {program()} \"$@\"\n")
+            join = f"echo $$ > {self.path}/cgroup.procs"
+            self.program = s.write("in_group", f"#!/bin/sh\n{join}\nexec {program()} \"$@\"\n")
             os.chmod(self.program, 0o755)
         print(f"# memory cgroup: {self.path or 'none can be made here; limits.memory instead'}")
 
@@ -52,7 +53,8 @@ class Group:
     def start(self, s, origin, settings):
         if self.path:
             return start_proxy(s, origin, settings, executable=self.program)
-        return start_proxy(s, origin, merge(settings, {"limits": {"memory": f"{self.limit_bytes * 9 // 10 // 1024}KiB"}}))
+        budget = {"limits": {"memory": f"{self.limit_bytes * 9 // 10 // 1024}KiB"}}
+        return start_proxy(s, origin, merge(settings, budget))
 
     def used(self, proxy):
         if not self.path:
@@ -120,8 +122,9 @@ def steps(s):
     free = threading.Event()
     slow.on("/", lambda *_: free.wait(60) and False)
     slow.on("/hello", body=b"hello")
-    proxy = start_proxy(s, slow, {"log": {"level": "info"}, "limits": {"memory": "16MiB"}, "listeners": {"web": {"http2": {"cleartext": True}}},
-                                  "upstreams": {"app": {"limits": {"in_flight": 8, "queue": 100000, "queue_wait": "1m", "queue_target": "1m"}}}})
+    proxy = start_proxy(s, slow, {
+        "log": {"level": "info"}, "limits": {"memory": "16MiB"}, "listeners": {"web": {"http2": {"cleartext": True}}},
+        "upstreams": {"app": {"limits": {"in_flight": 8, "queue": 100000, "queue_wait": "1m", "queue_target": "1m"}}}})
     crowd = Requests(proxy)
     try:
         with s.case("what goes on is bounded, however many come"):
@@ -149,7 +152,8 @@ def steps(s):
 
 
 class Crowd:
-    """Clients, each sixteenth with TLS or all of them, that ask for something large and do not read it, or send something large that does not end."""
+    """Clients, each sixteenth with TLS or all of them, that ask for something large and do not read it, or send something that does
+    not end."""
 
     ASKS = (b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n",
             b"POST /up HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 16384)
