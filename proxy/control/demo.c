@@ -285,7 +285,8 @@ void demo_print_welcome(const struct demo_ports *ports)
         "  curl http://127.0.0.1:%u/status      what it is doing\n"
         "  curl http://127.0.0.1:%u/resources   every limit, and how much of it is in use\n"
         "  curl http://127.0.0.1:%u/metrics     figures for Prometheus\n\n"
+        "  http://127.0.0.1:%u/                 the dashboard: open it in a browser\n\n"
         "Ctrl-C drains and ends.\n\n",
-        web, web, secure, web, web, web, admin, admin, admin);
+        web, web, secure, web, web, web, admin, admin, admin, admin);
     fflush(stdout);
 }
