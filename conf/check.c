@@ -138,7 +138,7 @@ static void check_upstream_tls(struct loading *loading, const struct upstream_tl
     if (tls->enabled && !tls->verify) {
         loading_report(
             loading, SETTINGS_WARNING, path,
-            "tls.verify is false: anyone who can redirect the traffic can pose as this upstream");
+            "tls.verify is false: anyone who can redirect the traffic can pose as the server");
     }
     if (tls->enabled && !tls->verify && trusts) {
         loading_report(loading, SETTINGS_WARNING, path,
@@ -318,6 +318,27 @@ static void check_resolver(struct loading *loading)
     }
 }
 
+static void check_tracing(struct loading *loading)
+{
+    struct tracing_settings *tracing = &loading->settings->tracing;
+    struct header_settings *headers = &loading->settings->headers;
+    tracing->on = tracing->collector.host != NULL;
+    tracing->tls.enabled = tracing->collector.scheme == SCHEME_HTTPS;
+    tracing->sample_numbers = (uint64_t)(tracing->sample_share * 0x1p63);
+    headers->trace_flag = !headers->traceparent ? '\0' : tracing->on ? '0' : '1';
+    if (tracing->tls.enabled) {
+        check_upstream_tls(loading, &tracing->tls, "tracing");
+    } else if (tracing->tls.ca[0] != '\0' || tracing->tls.cert[0] != '\0') {
+        loading_report(loading, SETTINGS_WARNING, "tracing",
+                       "tls has no effect unless the endpoint is \"https://\"");
+    }
+    if (!tracing->on && config_lookup(loading->config, "tracing") != NULL &&
+        !loading_is_caused(loading, "tracing.endpoint")) {
+        loading_report(loading, SETTINGS_WARNING, "tracing",
+                       "has no effect without endpoint = \"http://HOST:4318/v1/traces\"");
+    }
+}
+
 static void check_upstreams(struct loading *loading)
 {
     for (size_t i = 0; i < loading->settings->upstream_count; i++) {
@@ -328,8 +349,8 @@ static void check_upstreams(struct loading *loading)
 void check_settings(struct loading *loading)
 {
     static void (*const checks[])(struct loading *) = {
-        check_listeners, check_upstreams, check_routes, check_resolver,
-        check_drain,     check_readiness, check_admin,  check_fleet};
+        check_listeners, check_upstreams, check_routes, check_resolver, check_drain,
+        check_readiness, check_admin,     check_fleet,  check_tracing};
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && !loading->arena.failed; i++) {
         checks[i](loading);
     }

@@ -12,6 +12,7 @@ static const char *const client_auths[] = {ENUM_NAMES(CLIENT_AUTHS) NULL};
 static const char *const proxy_header_modes[] = {ENUM_NAMES(PROXY_HEADER_MODES) NULL};
 static const char *const upstream_protocols[] = {ENUM_NAMES(UPSTREAM_PROTOCOLS) NULL};
 static const char *const health_types[] = {ENUM_NAMES(HEALTH_TYPES) NULL};
+static const char *const trace_parents[] = {ENUM_NAMES(TRACE_PARENTS) NULL};
 static const char *const then_words[] = {ENUM_NAMES(READINESS_THENS) NULL};
 #define RETRY_WORD(id, word, bit) [bit] = (word),
 #define RETRY_GRPC_WORD(id, word) [RETRY_GRPC_BIT + id - GRPC_CANCELLED] = "grpc:" word,
@@ -119,6 +120,38 @@ static const struct schema_row top_rows[] = {
      .help =
          "fields that servers believe, such as \"X-Real-IP\", that pass from any client; else they pass only from trusted_peers (the list is in operations.md)"},
 
+    {"tracing.endpoint", &type_collector, "", AT(tracing.collector),
+     .also_at = offsetof(struct settings, tracing.path),
+     .help = "collector that gets a span of each sampled request and of each of its attempts, by "
+             "OTLP over HTTP (JSON), such as \"http://127.0.0.1:4318/v1/traces\"; \"\": nothing is "
+             "traced"},
+    {"tracing.sample", &type_number, "0.01", AT(tracing.sample_share), .min = 0, .max = 1,
+     .help = "share of the requests that are traced, of those whose traceparent does not decide "
+             "it"},
+    {"tracing.parent", &type_word, "trusted", AT(tracing.parent), .words = trace_parents,
+     .help = "whose traceparent decides by its sampled flag whether a request is traced: that of "
+             "trusted_peers, of any client, or of none"},
+    {"tracing.query", &type_bool, "false", AT(tracing.query),
+     .help = "spans have the query of their request, which may hold secrets"},
+    {"tracing.service_name", &type_text, "evenkeel", AT(tracing.service_name),
+     .help = "name that traces have for this process (service.name)"},
+    {"tracing.batch", &type_count, "512", AT(tracing.batch_count), .min = 1, .max = 4096,
+     .help = "highest number of spans that are sent to the collector together"},
+    {"tracing.delay", &type_duration, "1s", AT(tracing.delay_ms), .min = 100 * MS, .max = MINUTE,
+     .help = "longest time for which a span waits for others to be sent with"},
+    {"tracing.timeout", &type_duration, "10s", AT(tracing.timeout_ms), .min = 10 * MS, .max = HOUR,
+     .help = "longest time of a request to the collector; spans that it does not take are sent "
+             "again for six times as long"},
+    {"tracing.tls.server_name", &type_text, "", AT(tracing.tls.server_name),
+     .help = "name for which the collector's certificate must be valid; \"\": its hostname"},
+    {"tracing.tls.verify", &type_bool, "true", AT(tracing.tls.verify),
+     .help = "verify the certificate of the collector and its name"},
+    {"tracing.tls.ca", &type_text, "", AT(tracing.tls.ca),
+     .help = "file with the CA of the collector; \"\": the system's CA"},
+    {"tracing.tls.cert", &type_text, "", AT(tracing.tls.cert),
+     .help = "certificate that the collector gets if it asks for one; \"\": none"},
+    {"tracing.tls.key", &type_text, "", AT(tracing.tls.key),
+     .help = "private key of tracing.tls.cert"},
     {"request.set", &type_fields, NULL, AT(edge.request.set),
      .help =
          "fields of requests that go to an upstream, of all routes: each replaces those of its name; an empty value leaves the field out"},

@@ -83,6 +83,52 @@ static bool take_place(struct arena *arena, const char *place, struct endpoint_s
                                              : take_host_port(arena, place, endpoint);
 }
 
+/* ---- the collector of traces ---- */
+
+/* Where OTLP over HTTP has spans go when nothing else is said. */
+#define COLLECTOR_PATH "/v1/traces"
+
+/* Bytes that can stand in a request line. */
+static bool is_target(const char *path)
+{
+    for (; *path != '\0'; path++) {
+        if ((unsigned char)*path <= ' ' || (unsigned char)*path >= 0x7f || *path == '#') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Scheme, host, maybe a port and a path. */
+static bool take_collector(struct arena *arena, const struct schema_row *row, void *element,
+                           const char *text)
+{
+    char place[TEXT_BYTES];
+    struct endpoint_settings *collector = field_of(element, row->at);
+    *collector = (struct endpoint_settings){.text = arena_text(arena, text, strlen(text))};
+    if (*text == '\0' || collector->text == NULL) {
+        return collector->text != NULL;
+    }
+    collector->scheme = scheme_of(text);
+    const char *path = strchr(text + strlen(schemes[collector->scheme].text), '/');
+    size_t place_bytes = path != NULL ? (size_t)(path - text) : strlen(text);
+    if (collector->scheme == SCHEME_NONE || strlen(text) >= sizeof place ||
+        (path != NULL && !is_target(path))) {
+        return false;
+    }
+    memcpy(place, text, place_bytes);
+    place[place_bytes] = '\0';
+    path = path != NULL ? path : COLLECTOR_PATH;
+    return take_host_port(arena, place, collector) &&
+           store_text(arena, element, row->also_at, path, strlen(path));
+}
+
+static void print_collector(const struct schema_row *row, const void *element, FILE *out)
+{
+    const struct endpoint_settings *collector = field_in(element, row->at);
+    print_quoted(collector->text != NULL ? collector->text : "", out);
+}
+
 /* ---- what is said of it ---- */
 
 /* "weight=N" or "backup", each once. */
@@ -183,6 +229,13 @@ static void blame_endpoint(const char *text, char *hint, size_t hint_bytes)
     }
 }
 
+const struct schema_type type_collector = {
+    .name = "URL",
+    .expected = "a URL such as \"http://127.0.0.1:4318/v1/traces\"",
+    .quoted = true,
+    .take = take_collector,
+    .print = print_collector,
+};
 const struct schema_type type_endpoint_list = {
     .name = "list of endpoints",
     .expected = "an endpoint such as \"host:port\", \"https://host\" or \"unix:/run/x.sock\"",

@@ -17,7 +17,7 @@ extern const struct schema_type type_duration, type_size, type_size_or_auto, typ
     type_word, type_address, type_listen_list, type_server_list, type_prefix_list, type_path_or_off,
     type_balance, type_key, type_host, type_host_list, type_host_settings_list, type_path,
     type_pair, type_name_list, type_header, type_method_list, type_field_list, type_protocol_list,
-    type_alpn_list, type_endpoint_list, type_condition_list, type_certificate_list,
+    type_alpn_list, type_endpoint_list, type_collector, type_condition_list, type_certificate_list,
     type_status_range, type_edge_text, type_edge_body, type_fields, type_page_list, type_mirror,
     type_removed_list, type_coding_list, type_media_list, type_file_list, type_try_list,
     type_split_key, type_route_upstream_list, type_cookie_name, type_edge_list;

@@ -76,6 +76,13 @@ enum readiness_then { ENUM_VALUES(READINESS_THENS) };
 #define RETRY_CONDITION_BIT(id, word, bit) id = 1 << (bit),
 enum retry_condition { RETRY_CONDITIONS(RETRY_CONDITION_BIT) };
 
+/* Whose word it is that a request is traced (the sampled flag of traceparent). */
+#define TRACE_PARENTS(X)               \
+    X(TRACE_PARENT_TRUSTED, "trusted") \
+    X(TRACE_PARENT_ANY, "any")         \
+    X(TRACE_PARENT_NONE, "none")
+enum trace_parent { ENUM_VALUES(TRACE_PARENTS) };
+
 /* Of a log that goes to a regular file; nothing else is rotated. */
 struct rotation_settings {
     uint64_t size_bytes;
@@ -112,6 +119,7 @@ struct header_settings {
     enum forwarded_style forwarded; /* what is added for the upstream */
     bool request_id;
     bool traceparent;
+    char trace_flag; /* of a traceparent that is added: '0' or '1'; '\0': none is */
     bool via;
     bool underscores; /* fields with "_" in their names go on */
     const char *const
@@ -190,6 +198,22 @@ struct fleet_settings {
     const char *key_file;
     uint64_t timeout_ms; /* of an answer of the store */
     bool ticket_keys, warm_state, rates, operator_word;
+};
+
+/* Spans, and the collector that gets them. */
+struct tracing_settings {
+    bool on;
+    struct endpoint_settings collector;
+    const char *path;         /* of requests to it */
+    double sample_share;      /* of the requests that nobody else has decided about */
+    uint64_t sample_numbers;  /* the same of 2^63 numbers */
+    enum trace_parent parent; /* whom the flag is believed from */
+    bool query;               /* spans have the query of their request */
+    const char *service_name;
+    uint64_t batch_count; /* most spans of a request to the collector */
+    uint64_t delay_ms;    /* longest wait of a span for others */
+    uint64_t timeout_ms;  /* of a request to the collector */
+    struct upstream_tls_settings tls;
 };
 
 #define POOL_WARM_AUTO_COUNT 2
@@ -485,6 +509,7 @@ struct settings {
     struct log_settings log;
     struct limit_settings limits;
     struct header_settings headers;
+    struct tracing_settings tracing;
     struct edge_settings edge; /* of all routes */
     struct compress_settings compress;
     struct listener_settings *listeners;

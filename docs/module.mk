@@ -30,6 +30,7 @@ EXTRA_DIST += %D%/internals/steady.md
 EXTRA_DIST += %D%/internals/storm.md
 EXTRA_DIST += %D%/internals/tls-sessions.md
 EXTRA_DIST += %D%/internals/tls.md
+EXTRA_DIST += %D%/internals/tracing.md
 EXTRA_DIST += %D%/runbooks/README.md
 EXTRA_DIST += %D%/runbooks/admin.md
 EXTRA_DIST += %D%/runbooks/certificates.md
@@ -49,6 +50,7 @@ EXTRA_DIST += %D%/runbooks/post-mortem.md
 EXTRA_DIST += %D%/runbooks/queues.md
 EXTRA_DIST += %D%/runbooks/readiness.md
 EXTRA_DIST += %D%/runbooks/threads.md
+EXTRA_DIST += %D%/runbooks/tracing.md
 EXTRA_DIST += %D%/runbooks/tls-sessions.md
 
 # The references, the man page and the sample are committed where readers look for them; tests/check-docs holds them

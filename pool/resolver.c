@@ -39,6 +39,11 @@ static void activate(struct resolver *resolver)
 
 /* ---- what an answer changes ---- */
 
+static bool is_followed(const struct name *name)
+{
+    return !name->aside || name->uses > 0;
+}
+
 static void schedule(struct resolver *resolver, struct question *question)
 {
     uint64_t at_ms = name_state_due_ms(&question->state, &resolver->rules);
@@ -88,7 +93,7 @@ static void look_at_route(struct resolver *resolver, struct question *question)
         return;
     }
     question->routed = routed;
-    resolver->changed = true;
+    resolver->changed = resolver->changed || is_followed(question->name);
     resolver_report(resolver, LOG_LEVEL_INFO, "name %s: there is %s route to its %s addresses",
                     question->name->host, routed ? "a" : "no",
                     question->type == DNS_A ? "IPv4" : "IPv6");
@@ -114,7 +119,7 @@ static void take(struct resolver *resolver, struct question *question,
     for (size_t i = 0; name->coming != NULL && i < name->coming->count; i++) {
         ask_first(resolver, name->coming->targets[i].name);
     }
-    resolver->changed = resolver->changed || question->type != DNS_SRV;
+    resolver->changed = resolver->changed || (question->type != DNS_SRV && is_followed(name));
     resolver_report_change(resolver, question, was_holding);
 }
 
@@ -125,7 +130,7 @@ static void drop(struct resolver *resolver, struct question *question)
     if (!had) {
         return;
     }
-    resolver->changed = true;
+    resolver->changed = resolver->changed || is_followed(question->name);
     resolver_report(resolver, LOG_LEVEL_WARN, "name %s: %s: its records are dropped: %s",
                     question->name->host, dns_type_name(question->type),
                     lookup_result_name(question->state.last));
@@ -459,7 +464,7 @@ void resolver_free(struct resolver **resolver_pointer)
 /* ---- names of the configuration ---- */
 
 typedef void entry_fn(struct resolver *resolver, const struct endpoint_settings *entry,
-                      const struct upstream_settings *upstream);
+                      uint64_t resolve_ms);
 
 static void each_entry(struct resolver *resolver, entry_fn *each)
 {
@@ -467,14 +472,18 @@ static void each_entry(struct resolver *resolver, entry_fn *each)
     for (size_t u = 0; u < settings->upstream_count; u++) {
         for (size_t e = 0; e < settings->upstreams[u].endpoint_count; e++) {
             if (!settings->upstreams[u].endpoints[e].literal) {
-                each(resolver, &settings->upstreams[u].endpoints[e], &settings->upstreams[u]);
+                each(resolver, &settings->upstreams[u].endpoints[e],
+                     settings->upstreams[u].timeouts.resolve_ms);
             }
         }
+    }
+    if (settings->tracing.on && !settings->tracing.collector.literal) {
+        each(resolver, &settings->tracing.collector, settings->tracing.timeout_ms);
     }
 }
 
 static void want(struct resolver *resolver, const struct endpoint_settings *entry,
-                 const struct upstream_settings *upstream)
+                 uint64_t resolve_ms)
 {
     struct name *name =
         names_obtain(&resolver->names, entry->host, entry->service, resolver_now_ms());
@@ -482,16 +491,16 @@ static void want(struct resolver *resolver, const struct endpoint_settings *entr
         resolver->refused_count++;
         return;
     }
+    name->aside = entry == &resolver->settings->tracing.collector && (name->aside || !name->wanted);
     name->wanted = true;
-    name->resolve_ms = upstream->timeouts.resolve_ms;
+    name->resolve_ms = resolve_ms;
 }
 
 /* Of several upstreams with the name, the shortest timeouts.resolve applies. */
 static void hurry(struct resolver *resolver, const struct endpoint_settings *entry,
-                  const struct upstream_settings *upstream)
+                  uint64_t resolve_ms)
 {
     struct name *name = names_find(&resolver->names, entry->host, entry->service);
-    uint64_t resolve_ms = upstream->timeouts.resolve_ms;
     if (name == NULL) {
         return;
     }
@@ -506,10 +515,10 @@ static void hurry(struct resolver *resolver, const struct endpoint_settings *ent
 }
 
 static void keep_wanted(struct resolver *resolver, const struct endpoint_settings *entry,
-                        const struct upstream_settings *upstream)
+                        uint64_t resolve_ms)
 {
     struct name *name = names_find(&resolver->names, entry->host, entry->service);
-    (void)upstream;
+    (void)resolve_ms;
     if (name != NULL) {
         name->wanted = true;
     }
@@ -561,7 +570,7 @@ enum names_state resolver_state(const struct resolver *resolver)
     enum names_state state = NAMES_ASKED;
     const struct name *name;
     TAILQ_FOREACH (name, &resolver->names.list, link) {
-        if (!name->wanted || name_asked(name)) {
+        if (!name->wanted || !is_followed(name) || name_asked(name)) {
             continue;
         }
         if (nothing_known(name)) {

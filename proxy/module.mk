@@ -12,6 +12,7 @@ include proxy/policy/module.mk
 include proxy/worker/module.mk
 include proxy/http2/module.mk
 include proxy/http1/module.mk
+include proxy/trace/module.mk
 include proxy/log/module.mk
 include proxy/http/module.mk
 

@@ -94,6 +94,9 @@ const char *metric_type_name(enum metric_type value);
       CLOSED(resources))                                                                                                               \
     X(LABEL_FIGURE, "figure", "name of a bound, or of another figure that is watched", OPEN)                                           \
     X(LABEL_LOG, "log", "which log", CLOSED(log_names))                                                                                \
+    X(LABEL_TRACE_LOSS, "reason", "why spans were dropped", CLOSED(trace_losses))                                                      \
+    X(LABEL_EXPORT_RESULT, "result", "how a request to the collector ended",                                                           \
+      CLOSED(export_results))                                                                                                          \
     X(LABEL_BOUND, "name", "name of a bounded resource", OPEN)                                                                         \
     X(LABEL_BOUND_DETAIL, "detail",                                                                                                    \
       "what the resource belongs to, if there are several of this name; else empty", OPEN)
@@ -149,7 +152,8 @@ extern const struct metric_group metrics_process, metrics_drift, metrics_fleet, 
     metrics_capacity, metrics_workers, metrics_clients, metrics_cpu, metrics_agents, metrics_http2,
     metrics_traffic, metrics_endpoint_traffic, metrics_listeners, metrics_routes, metrics_endpoints,
     metrics_upstreams, metrics_sessions, metrics_session_names, metrics_policy, metrics_shards,
-    metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log, metrics_scrape;
+    metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log, metrics_tracing,
+    metrics_scrape;
 
 /* ---- what a table's rows become ---- */
 

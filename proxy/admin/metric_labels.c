@@ -14,6 +14,7 @@
 #include "proxy/http2/h2_abuse.h"
 #include "proxy/log/log.h"
 #include "proxy/policy/retry.h"
+#include "proxy/trace/trace_figures.h"
 #include "proxy/worker/stats.h"
 #include "steady/little.h"
 #include "steady/pressure.h"
@@ -47,6 +48,8 @@ static const char *const name_types[] = {"host", "service"};
 static const char *const dns_types[] = {ENUM_NAMES(DNS_TYPES)};
 static const char *const phases[] = {ENUM_NAMES(LITTLE_PHASES)};
 static const char *const resources[] = {ENUM_NAMES(RESOURCES)};
+static const char *const trace_losses[] = {ENUM_NAMES(TRACE_LOSSES)};
+static const char *const export_results[] = {ENUM_NAMES(EXPORT_RESULTS)};
 static const char *const log_names[] = {ENUM_NAMES(LOG_NAMES)};
 static const char *const lookup_results[] = {ENUM_NAMES(LOOKUP_RESULTS)};
 

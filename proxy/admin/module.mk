@@ -31,6 +31,7 @@ libproxy_a_SOURCES += \
 	%D%/metrics_process.c \
 	%D%/metrics_resource.c \
 	%D%/metrics_route.c \
+	%D%/metrics_tracing.c \
 	%D%/metrics_traffic.c \
 	%D%/metrics_upstream.c \
 	%D%/metrics_worker.c \

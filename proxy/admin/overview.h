@@ -43,6 +43,7 @@ struct tls_files_figures {
 };
 
 struct maintenance;
+struct trace_figures;
 struct drift_book;
 struct fleet;
 struct resolver;
@@ -83,7 +84,8 @@ struct overview {
     const struct fleet *fleet;
     struct pools *pools;
     const struct resolver *resolver;
-    uint64_t name_adoptions; /* sets adopted because addresses of names changed */
+    const struct trace_figures *traces; /* NULL: none are counted */
+    uint64_t name_adoptions;            /* sets adopted because addresses of names changed */
     struct log *log;
     uint64_t memory_budget_bytes;
     double memory_share; /* of the budget, in use */

@@ -22,6 +22,7 @@
     X(RESOURCE_NAMES, "names")                 \
     X(RESOURCE_SESSIONS, "tls-sessions")       \
     X(RESOURCE_LOGS, "logs")                   \
+    X(RESOURCE_TRACING, "tracing")             \
     X(RESOURCE_CONFIGURATION, "configuration") \
     X(RESOURCE_ADMIN, "admin")
 enum resource { ENUM_VALUES(RESOURCES) RESOURCE_COUNT };
@@ -78,6 +79,8 @@ enum follows { FOLLOWS_LOAD, FOLLOWS_QUEUE, FOLLOWS_NOTHING, FOLLOWS_FULL };
     X("tls_session_bytes", RESOURCE_SESSIONS, FOLLOWS_FULL, "", "")                               \
     X("tls_session_names", RESOURCE_SESSIONS, FOLLOWS_FULL, "", "")                               \
     X("log_ring_bytes", RESOURCE_LOGS, FOLLOWS_QUEUE, "", "")                                     \
+    X("trace_queue_bytes", RESOURCE_TRACING, FOLLOWS_QUEUE, "spans of traces are dropped",        \
+      "lower tracing.sample, or look whether the collector takes them")                           \
     X("generations", RESOURCE_CONFIGURATION, FOLLOWS_NOTHING, "", "")                             \
     X("upstreams", RESOURCE_CONFIGURATION, FOLLOWS_NOTHING, "a reload is rejected",               \
       "wait until connections of earlier upstreams have ended")                                   \

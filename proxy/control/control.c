@@ -17,6 +17,7 @@
 #include "proxy/control/control_state.h"
 #include "proxy/control/fleet_start.h"
 #include "proxy/control/hashing.h"
+#include "proxy/control/health_lines.h"
 #include "proxy/control/maintenance_watch.h"
 #include "proxy/control/names.h"
 #include "proxy/control/pid_file.h"
@@ -25,6 +26,7 @@
 #include "proxy/control/snapshots.h"
 #include "proxy/control/sticky_key.h"
 #include "proxy/control/tls_watch.h"
+#include "proxy/control/tracing.h"
 #include "proxy/control/upstream_tls.h"
 #include "proxy/control/user.h"
 #include "proxy/policy/admission.h"
@@ -75,23 +77,11 @@ static bool control_start_log(struct control *control)
     return true;
 }
 
-static void control_on_health(const struct health_change *change, void *owner)
+static uint64_t random_number(void)
 {
-    static const enum log_level levels[] = {
-        [HEALTH_EVENT_UP] = LOG_LEVEL_INFO,        [HEALTH_EVENT_DOWN] = LOG_LEVEL_WARN,
-        [HEALTH_EVENT_EJECTED] = LOG_LEVEL_WARN,   [HEALTH_EVENT_DRAINED] = LOG_LEVEL_INFO,
-        [HEALTH_EVENT_UNDRAINED] = LOG_LEVEL_INFO, [HEALTH_EVENT_PANIC] = LOG_LEVEL_ERROR,
-        [HEALTH_EVENT_CALM] = LOG_LEVEL_INFO,
-    };
-    const struct control *control = owner;
-    if (change->endpoint != NULL) {
-        log_event(control->log, EVENT_ENDPOINT, levels[change->event],
-                  "upstream %s: endpoint %s (%s): %s: %s", change->upstream, change->endpoint,
-                  change->address, health_event_name(change->event), change->why);
-    } else {
-        log_event(control->log, EVENT_ENDPOINT, levels[change->event], "upstream %s: %s: %s",
-                  change->upstream, health_event_name(change->event), change->why);
-    }
+    struct rng rng;
+    rng_init_random(&rng);
+    return rng_next(&rng);
 }
 
 static bool control_start_workers(struct control *control)
@@ -114,7 +104,7 @@ static bool control_start_workers(struct control *control)
     control->probe.scratch = control->probe.bufs != NULL
                                  ? tls_scratch_create(control->probe.bufs, &control->probe.clock)
                                  : NULL;
-    const struct health_env health = {control->loop.base, control->loop.mailbox, control_on_health,
+    const struct health_env health = {control->loop.base, control->loop.mailbox, health_lines_say,
                                       control, control->probe.scratch};
     if (control->workers.threads == NULL || control->workers.stats == NULL ||
         control->workers.files == NULL || control->pools == NULL ||
@@ -130,9 +120,7 @@ static bool control_start_workers(struct control *control)
     control->policy = (struct policy_env){control->log, control->workers.count};
     pools_set_probe_http2(control->pools, &h2_probe_speech);
     policy_accompany(control->pools, &control->policy);
-    struct rng rng;
-    rng_init_random(&rng);
-    uint64_t strata_seed = rng_next(&rng);
+    uint64_t strata_seed = random_number();
     for (unsigned i = 0; i < control->workers.count; i++) {
         const struct worker_env env = {.index = i,
                                        .worker_count = control->workers.count,
@@ -142,9 +130,10 @@ static bool control_start_workers(struct control *control)
                                        .files = control->workers.files,
                                        .file_crowd = &control->workers.file_crowd,
                                        .control = control->loop.mailbox,
-                                       .shared = &control->shared,
+                                       .shared = &control->workers.shared,
                                        .strata_seed = strata_seed,
                                        .hashing = control->workers.hashing,
+                                       .spans = tracing_rings(control),
                                        .held = takeover_pending(control)};
         enum worker_result result = worker_thread_create(&env, &control->workers.threads[i]);
         if (result != WORKER_OK) {
@@ -195,6 +184,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .fleet = control->replica.fleet,
         .pools = control->pools,
         .resolver = control->names.resolver,
+        .traces = tracing_figures(control),
         .name_adoptions = control->names.adoptions,
         .log = control->log,
         .memory_budget_bytes = control->limits.memory_budget_bytes,
@@ -345,7 +335,7 @@ static bool control_start_everything(struct control *control)
     control->generations.maintenance.words = maintenance_create();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!logging || control->generations.maintenance.words == NULL ||
-        !control_start_loop(control) || !hashing_start(control) ||
+        !control_start_loop(control) || !hashing_start(control) || !tracing_create(control) ||
         !control_start_workers(control) || !warm_open(control) || !names_start(control) ||
         !control_start_admin(control) || !names_await_first(control) ||
         !fleet_await_first(control) || !reload_first(control)) {
@@ -432,6 +422,7 @@ static void control_stop(struct control *control)
     drift_watch_free(control);
     memory_watch_free(control);
     warm_free(control);
+    tracing_free(control);
     admin_free(&control->admin);
     names_stop(control);
     reload_free(control);
@@ -486,6 +477,7 @@ int control_run(const struct control_start *start)
         }
         event_base_loop(control.loop.base, 0);
     }
+    tracing_flush(&control);
     if (started || control.drain.stage != DRAIN_SERVING) {
         admin_flush(control.admin, CONTROL_FLUSH_MS);
     }

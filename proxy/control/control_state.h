@@ -66,6 +66,7 @@ struct control_workers {
     struct task_pool *hashing;   /* of passwords */
     bool hangs;                  /* one of those did not come back at the end */
     struct snapshots *snapshots; /* NULL: nobody has asked for one */
+    struct shared_words shared;
 };
 
 /* Limits of the whole process. */
@@ -164,7 +165,7 @@ struct control {
     struct warm warm;
     struct upgrade upgrade;
     struct takeover takeover;
-    struct shared_words shared;
+    struct tracing *tracing;
 };
 
 uint64_t control_now_ms(void); /* CLOCK_MONOTONIC */

@@ -94,7 +94,7 @@ static void look(struct control *control)
     enum pressure_step after = pressure_note(&watch->pressure, watch->share);
     if (after != before) {
         say_steps(control, before, after);
-        __atomic_store_n(&control->shared.pressure, (uint32_t)after, __ATOMIC_RELAXED);
+        __atomic_store_n(&control->workers.shared.pressure, (uint32_t)after, __ATOMIC_RELAXED);
         pools_set_lean(control->pools, after >= PRESSURE_SHRINK);
     }
     if (after != before || after != PRESSURE_NONE) {

@@ -1,5 +1,6 @@
 libproxy_a_SOURCES += \
 	%D%/ask.c %D%/ask.h \
+	%D%/collector.c %D%/collector.h \
 	%D%/config_test.c %D%/config_test.h \
 	%D%/control.c %D%/control.h \
 	%D%/control_state.h \
@@ -10,6 +11,7 @@ libproxy_a_SOURCES += \
 	%D%/memory_watch.c %D%/memory_watch.h \
 	%D%/generation_build.c %D%/generation_build.h \
 	%D%/hashing.c %D%/hashing.h \
+	%D%/health_lines.c %D%/health_lines.h \
 	%D%/heartbeat.c %D%/heartbeat.h \
 	%D%/maintenance_watch.c %D%/maintenance_watch.h \
 	%D%/names.c %D%/names.h \
@@ -25,6 +27,7 @@ libproxy_a_SOURCES += \
 	%D%/sticky_key.c %D%/sticky_key.h \
 	%D%/takeover.c %D%/takeover.h \
 	%D%/tls_watch.c %D%/tls_watch.h \
+	%D%/tracing.c %D%/tracing.h \
 	%D%/trouble.c %D%/trouble.h \
 	%D%/upgrade.c %D%/upgrade.h \
 	%D%/upgrade_wire.c %D%/upgrade_wire.h \

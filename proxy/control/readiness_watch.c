@@ -110,7 +110,7 @@ static void tell(struct control *control)
 {
     struct readiness_watch *watch = &control->readiness;
     bool ready = readiness_is_ready(&watch->readiness);
-    __atomic_store_n(&control->shared.ready, ready, __ATOMIC_RELAXED);
+    __atomic_store_n(&control->workers.shared.ready, ready, __ATOMIC_RELAXED);
     tell_log(control);
     bool first = !watch->told && readiness_settled(&watch->readiness);
     watch->told = watch->told || first;

@@ -11,6 +11,7 @@
 #include "proxy/control/maintenance_watch.h"
 #include "proxy/control/names.h"
 #include "proxy/control/tls_watch.h"
+#include "proxy/control/tracing.h"
 #include "proxy/policy/admission.h"
 #include "steady/check.h"
 #include "tls/tickets.h"
@@ -167,14 +168,17 @@ static struct generation *reload_build(struct control *control, struct settings 
                                        char *why, size_t why_bytes)
 {
     const struct reload_mark mark = {control->routes.count, control->names.changed};
+    uint64_t number = control->generations.present->number + 1;
     if (!admin_may_take(control->admin, &settings->admin)) {
         snprintf(why, why_bytes,
                  "admin.token_file: the admin listener stays where other machines reach it until a "
                  "restart, so it needs a token: keep token_file");
         return NULL;
     }
-    struct generation *generation = generation_build(
-        control, settings, control->generations.present->number + 1, why, why_bytes);
+    struct generation *generation =
+        tracing_prepare(control, settings, why, why_bytes)
+            ? generation_build(control, settings, number, why, why_bytes)
+            : NULL;
     if (generation != NULL) {
         enum log_result logged = log_apply(control->log, &settings->log);
         if (logged == LOG_OK) {
@@ -230,6 +234,7 @@ void reload_swap(struct control *control, struct generation *generation, struct 
     }
     names_log_unresolved(control);
     listeners_hush(control, generation);
+    tracing_use(control, settings);
     reload_post(control);
 }
 
@@ -359,12 +364,15 @@ void reload_housekeeping(struct control *control)
 bool reload_first(struct control *control)
 {
     char why[512] = "";
-    control->generations.present =
-        generation_build(control, control->generations.settings, 1, why, sizeof why);
+    struct settings *settings = control->generations.settings;
+    control->generations.present = tracing_prepare(control, settings, why, sizeof why)
+                                       ? generation_build(control, settings, 1, why, sizeof why)
+                                       : NULL;
     if (control->generations.present == NULL) {
         log_error(control->log, "start: %s", why);
         return false;
     }
+    tracing_use(control, settings);
     names_log_unresolved(control);
     reload_post(control);
     return true;

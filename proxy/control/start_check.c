@@ -134,6 +134,18 @@ static void check_upstream_tls(struct start_check *check)
     tls_client_index_release(&good);
 }
 
+static void check_collector_tls(struct start_check *check)
+{
+    const struct tracing_settings *tracing = &check->settings->tracing;
+    struct tls_client *client = NULL;
+    char why[512];
+    if (tracing->on && tracing->tls.enabled &&
+        tls_client_obtain(NULL, &tracing->tls, &client, why, sizeof why) != TLS_CLIENT_OK) {
+        found(check, SETTINGS_ERROR, "tracing.%s", why);
+    }
+    tls_client_put(&client);
+}
+
 static void check_ticket_keys(struct start_check *check)
 {
     const char *path = check->settings->tls_tickets.keys;
@@ -214,10 +226,10 @@ static void check_files(struct start_check *check)
 
 /* What a reload reads again comes first. */
 static void (*const checks[])(struct start_check *check) = {
-    check_listener_tls, check_upstream_tls, check_ticket_keys, check_key_files, check_tokens,
-    check_fleet_files,  check_user,         check_addresses,   check_files,
+    check_listener_tls, check_upstream_tls, check_collector_tls, check_ticket_keys, check_key_files,
+    check_tokens,       check_fleet_files,  check_user,          check_addresses,   check_files,
 };
-#define CHECKS_OF_RELOADS 6
+#define CHECKS_OF_RELOADS 7
 
 bool start_check(const struct settings *settings, start_finding_fn *say, void *owner)
 {

@@ -6,6 +6,7 @@
 #include "pool/health.h"
 #include "pool/traffic.h"
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/exchange_trace.h"
 #include "proxy/policy/shards.h"
 #include "steady/check.h"
 
@@ -282,6 +283,9 @@ void attempt_end(struct exchange *exchange)
 {
     struct attempt *attempt = &exchange->attempt;
     struct upstream_side *side = attempt_side(attempt);
+    if (__builtin_expect(exchange->trace != NULL, 0) && attempt->state != ATTEMPT_NONE) {
+        exchange_trace_attempt(exchange);
+    }
     if (attempt->state == ATTEMPT_LEASING) {
         pool_lease_cancel(exchange->worker->pool, &attempt->request);
     }

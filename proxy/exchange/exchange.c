@@ -7,6 +7,7 @@
 #include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/exchange_placement.h"
+#include "proxy/exchange/exchange_trace.h"
 #include "proxy/exchange/field_trust.h"
 #include "proxy/exchange/hedge.h"
 #include "proxy/exchange/upgrade.h"
@@ -365,7 +366,7 @@ static void exchange_route(struct exchange *exchange)
     const struct http_head *head = &exchange->request;
     const struct route *route;
     exchange->trusted = exchange->origin->trusted;
-    forward_prepare(exchange, &generation->settings->headers);
+    forward_prepare(exchange, generation->settings);
     if (!exchange_find_route(exchange, &route)) {
         return;
     }
@@ -522,6 +523,9 @@ void exchange_finish(struct exchange *exchange, enum exchange_reason reason)
         exchange_count(exchange);
     }
     attempt_end(exchange);
+    if (__builtin_expect(exchange->trace != NULL, 0)) {
+        exchange_trace_finish(exchange);
+    }
     admission_release(exchange);
     wheel_disarm(&worker->loop.wheel, &exchange->timer);
     loop_free_later(&worker->loop, &exchange->freed, exchange_free_now);

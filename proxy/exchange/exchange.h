@@ -32,6 +32,7 @@
 #include "steady/strata.h"
 
 struct exchange;
+struct exchange_trace;
 
 /* What the protocol of a client does for an exchange. */
 struct downstream_ops {
@@ -223,6 +224,7 @@ struct exchange {
     struct exchange_tries tries;
     struct exchange_hedge hedge;
     struct exchange_grpc grpc;
+    struct exchange_trace *trace; /* NULL: not sampled */
     struct exchange_times times;
     struct wheel_timer timer;
     struct deferred_free freed;

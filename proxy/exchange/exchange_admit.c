@@ -5,6 +5,7 @@
 #include "pool/balance.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/exchange_placement.h"
+#include "proxy/exchange/exchange_trace.h"
 #include "proxy/policy/balance_key.h"
 
 /* No breaker admits the request. A retry is answered with the failure of its last attempt. */
@@ -218,6 +219,9 @@ void exchange_on_leased(struct exchange *exchange)
         int64_t tls_us = (int64_t)lease->facts.tls_us;
         times->tls_us = tls_us < times->connect_us ? tls_us : times->connect_us;
         times->connect_us -= times->tls_us;
+    }
+    if (__builtin_expect(exchange->trace != NULL, 0) && exchange->stage == EXCHANGE_CONNECTING) {
+        exchange_trace_leased(exchange);
     }
     exchange_enter(exchange, EXCHANGE_LEASED);
 }

@@ -1,6 +1,7 @@
 /* Retries, and the free redial of a request that met a dead connection. */
 #include "breaker/backoff.h"
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/exchange_trace.h"
 #include "proxy/http/grpc_words.h"
 #include "proxy/http/proxy_status.h"
 #include "proxy/policy/retry.h"
@@ -138,6 +139,9 @@ static bool exchange_retry(struct exchange *exchange, const struct failure *fail
         .retries_count = exchange->tries.retries_count,
     };
     bool elsewhere = exchange_has_other_endpoint(exchange);
+    if (exchange->trace != NULL) {
+        exchange_trace_failed(exchange, failure->cause.word, failure->cause.status);
+    }
     attempt_report_endpoint(exchange, failure->outcome, failure->other_hop, failure->cause);
     if (!elsewhere) {
         attempt_report_upstream(exchange, failure->outcome);
@@ -296,6 +300,9 @@ void exchange_on_dead_connection(struct exchange *exchange)
     /* a connection that was already dead says nothing about the endpoint, so the tickets are kept */
     struct policy_tickets tickets = attempt->tickets;
     attempt->tickets = (struct policy_tickets){{0}, {0}};
+    if (exchange->trace != NULL) {
+        exchange_trace_failed(exchange, "dead_connection", 0);
+    }
     attempt_end(exchange);
     attempt->tickets = tickets;
     request_body_rewind(&exchange->body, exchange->worker);
@@ -318,6 +325,9 @@ void exchange_on_unsent(struct exchange *exchange, uint64_t event, const char *d
     exchange->tries.redial = REDIAL_ANY;
     exchange->tries.unsent_count++;
     stat_add(&worker->stats.redials, 1);
+    if (exchange->trace != NULL) {
+        exchange_trace_failed(exchange, "unprocessed", 0);
+    }
     attempt_end(exchange);
     request_body_rewind(&exchange->body, worker);
     exchange_try(exchange, true);

@@ -8,6 +8,7 @@
 #endif
 
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/exchange_trace.h"
 #include "proxy/exchange/field_trust.h"
 #include "proxy/exchange/told_client.h"
 #include "proxy/http/added_fields.h"
@@ -143,11 +144,18 @@ bool forward_ends_here(const struct exchange *exchange)
 /* The fields that forward_mark() knows. */
 static const uint64_t marked_ids =
     ID(X_FORWARDED_FOR) | ID(X_FORWARDED_PROTO) | ID(X_FORWARDED_HOST) | ID(FORWARDED) |
-    ID(X_REQUEST_ID) | ID(TRACEPARENT) | ID(MAX_FORWARDS) | ID(VIA) | ID(X_ENVOY_ATTEMPT_COUNT) |
-    ID(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS) | ID(GRPC_TIMEOUT);
+    ID(X_REQUEST_ID) | ID(TRACEPARENT) | ID(TRACESTATE) | ID(MAX_FORWARDS) | ID(VIA) |
+    ID(X_ENVOY_ATTEMPT_COUNT) | ID(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS) | ID(GRPC_TIMEOUT);
 static const uint64_t telling_ids = ID(X_FORWARDED_FOR) | ID(FORWARDED);
 #undef ID
 _Static_assert(FIELD_ID_COUNT <= 64, "the masks are of the first word of head->seen");
+
+/* Whether the trace of the request goes on, rather than begins here or is none of Evenkeel's. */
+static bool forward_continues(const struct exchange *exchange)
+{
+    return exchange->forward.trace_kept ||
+           (exchange->trace != NULL && exchange->trace->parent_id != 0);
+}
 
 /* What is written anew, from what was there if it may be believed, is dropped; what is not written is passed on only from trusted
    ones. */
@@ -167,7 +175,12 @@ static void forward_mark(const struct exchange *exchange, struct http_field *fie
             forward->style == FORWARDED_RFC7239 || forward->style == FORWARDED_BOTH || !trusted;
         break;
     case FIELD_X_REQUEST_ID: field->drop = field != id && forward->adds_id; break;
-    case FIELD_TRACEPARENT: field->drop = !forward->trace_kept && forward->adds_trace; break;
+    case FIELD_TRACEPARENT:
+        field->drop = !forward->trace_kept && forward->trace_flag != '\0';
+        break;
+    case FIELD_TRACESTATE: /* it belongs to that trace (W3C Trace Context 3.3) */
+        field->drop = !forward_continues(exchange) && forward->trace_flag != '\0';
+        break;
     case FIELD_MAX_FORWARDS:
         field->drop =
             counts_forwards(&exchange->request) && max_forwards(&exchange->request) != UINT64_MAX;
@@ -202,13 +215,14 @@ static void forward_mark_all(struct exchange *exchange, const struct header_sett
     }
 }
 
-void forward_prepare(struct exchange *exchange, const struct header_settings *settings)
+void forward_prepare(struct exchange *exchange, const struct settings *all)
 {
+    const struct header_settings *settings = &all->headers;
     struct http_head *head = &exchange->request;
     struct forward *forward = &exchange->forward;
     forward->style = (uint8_t)settings->forwarded;
     forward->adds_id = settings->request_id;
-    forward->adds_trace = settings->traceparent;
+    forward->trace_flag = settings->trace_flag;
     forward->adds_via = settings->via;
     const struct http_field *id = exchange->trusted ? only_field(head, FIELD_X_REQUEST_ID) : NULL;
     if (id != NULL && !request_id_valid(head->base + id->value_at, id->value_bytes)) {
@@ -218,9 +232,12 @@ void forward_prepare(struct exchange *exchange, const struct header_settings *se
     forward->trace_kept =
         trace != NULL && traceparent_valid(head->base + trace->value_at, trace->value_bytes);
     forward->request_id_kept = id != NULL;
-    if (id == NULL || (forward->adds_trace && !forward->trace_kept)) {
+    if (id == NULL || (forward->trace_flag != '\0' && !forward->trace_kept)) {
         hex_of(forward->request_id, rng_next(&exchange->worker->loop.rng));
         hex_of(forward->request_id + 16, rng_next(&exchange->worker->loop.rng));
+    }
+    if (__builtin_expect(all->tracing.on, 0)) {
+        exchange_trace_begin(exchange, &all->tracing, forward->trace_kept ? trace : NULL);
     }
     if (__builtin_expect(head->seen[0] & telling_ids, 0) && exchange->trusted) {
         told_client_find(exchange);
@@ -334,22 +351,32 @@ static char *add_request_id(char *at, const struct forward *forward)
 static char *add_traceparent(char *at, const struct exchange *exchange)
 {
     struct rng *rng = &exchange->worker->loop.rng;
+    if (__builtin_expect(exchange->trace != NULL, 0)) {
+        at = append_literal(at, "traceparent: ");
+        at = exchange_trace_parent((struct exchange *)(uintptr_t)exchange, at);
+        return append_literal(at, "\r\n");
+    }
     at = append_literal(at, "traceparent: 00-");
     at = append(at, exchange->forward.request_id, FORWARD_ID_BYTES);
     at = append_literal(at, "-");
     at = add_hex(at, rng_next(rng));
-    return append_literal(at, "-01\r\n");
+    at = append_literal(at, "-01\r\n");
+    at[-3] = exchange->forward.trace_flag;
+    return at;
 }
 
 const char *forward_trace_id(const struct exchange *exchange)
 {
     const struct forward *forward = &exchange->forward;
+    if (exchange->trace != NULL) {
+        return exchange->trace->id;
+    }
     const struct http_field *trace =
         forward->trace_kept ? only_field(&exchange->request, FIELD_TRACEPARENT) : NULL;
     if (trace != NULL) {
         return exchange->request.base + trace->value_at + strlen("00-");
     }
-    return forward->adds_trace ? forward->request_id : NULL;
+    return forward->trace_flag != '\0' ? forward->request_id : NULL;
 }
 
 /* The number of an attempt that is not the first. The client's side may have tried a gRPC call before (gRFC A6). */
@@ -435,7 +462,7 @@ bool forward_add_fields(const struct exchange *exchange, char *space, size_t spa
     if (forward->adds_id && !forward->request_id_kept) {
         at = add_request_id(at, forward);
     }
-    if (forward->adds_trace && !forward->trace_kept) {
+    if (forward->trace_flag != '\0' && !forward->trace_kept) {
         at = add_traceparent(at, exchange);
     }
     at = add_hop(at, exchange);

@@ -24,17 +24,17 @@ struct exchange;
 struct forward {
     uint8_t style; /* enum forwarded_style */
     bool adds_id;
-    bool adds_trace;
+    char trace_flag; /* of the traceparent that is added: '0' or '1'; '\0': none is */
     bool adds_via;
     bool request_id_kept; /* the request has an id from a trusted client */
-    bool trace_kept;      /* the request has a valid traceparent from a trusted client */
+    bool trace_kept;      /* the request has a valid traceparent, which is passed on */
     bool client_told;     /* a trusted peer tells of the client: exchange->told_client */
     /* Evenkeel's own, also the id of a trace that begins here; of use for that only if the request's own id is kept */
     char request_id[FORWARD_ID_BYTES + 1];
 };
 
-/* Marks the fields of the request that are replaced, and chooses the request's id. */
-void forward_prepare(struct exchange *exchange, const struct header_settings *settings);
+/* Marks the fields of the request that are replaced, chooses the request's id, and decides whether it is traced. */
+void forward_prepare(struct exchange *exchange, const struct settings *settings);
 
 /* The id of the trace that the request belongs to, FORWARD_ID_BYTES long; NULL: none. */
 const char *forward_trace_id(const struct exchange *exchange);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/exchange_trace.h"
 #include "proxy/policy/policy.h"
 #include "proxy/policy/retry.h"
 #include "steady/deadline.h"
@@ -50,6 +51,7 @@ void hedge_start(struct exchange *exchange)
     }
     hedge_enter(exchange, HEDGE_RACING, twin);
     hedge_enter(twin, HEDGE_TWIN, NULL);
+    exchange_trace_share(twin, exchange);
     exchange->tries.attempts_count++;
     exchange_admit(twin, false);
     exchange_go_on(twin);

@@ -22,6 +22,7 @@ libproxy_a_SOURCES += \
 	%D%/exchange_retry.c \
 	%D%/exchange_sample.c %D%/exchange_sample.h \
 	%D%/exchange_time.c \
+	%D%/exchange_trace.c %D%/exchange_trace.h \
 	%D%/field_trust.c %D%/field_trust.h \
 	%D%/forward.c %D%/forward.h \
 	%D%/hedge.c %D%/hedge.h \

@@ -5,6 +5,7 @@
 
 #include "pool/proxy_header.h"
 #include "proxy/exchange/exchange_parts.h"
+#include "proxy/exchange/exchange_trace.h"
 #include "proxy/policy/call_strata.h"
 #include "steady/deadline.h"
 
@@ -137,6 +138,7 @@ static void side_set_up(struct exchange *own, const struct exchange *exchange,
         own->forward.style = (uint8_t)(both ? FORWARDED_BOTH : FORWARDED_X);
     }
     own->told_client = exchange->told_client;
+    exchange_trace_share(own, exchange);
     own->edge.came_target = exchange->edge.came_target;
     own->edge.came_host = exchange->edge.came_host;
     own->edge.rewritten = exchange->edge.rewritten;

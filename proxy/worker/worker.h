@@ -32,6 +32,7 @@
 struct client;
 struct passwords;
 struct side_request;
+struct span_rings;
 struct splice_pipe;
 struct file_crowd;
 struct task_pool;
@@ -97,6 +98,7 @@ struct worker_env {
     void (*on_fds_asked)(void *worker);                /* see struct pool_worker_env */
     struct task_pool *hashing;                         /* threads for hashes of passwords */
     struct passwords *passwords;
+    struct span_rings *spans; /* of all workers */
 };
 
 /* The space of a frame that the HTTP/2 clients of a worker share. */

@@ -590,6 +590,9 @@ EDGE = (
     Row("what is known of an endpoint never fades", "pool/latency.h",
         "        .fade = latency_fade(latency_elapsed_us(at_us, now_us)),", "        .fade = latency_fade(0 * latency_elapsed_us(at_us, now_us)),",
         "unit/test_latency", "an endpoint that was slow once is never asked again"),
+    Row("anybody decides what is traced", "proxy/trace/sampler.h",
+        "(settings->parent == TRACE_PARENT_TRUSTED && trusted);", "settings->parent == TRACE_PARENT_TRUSTED;",
+        "unit/test_span", "one client has all of its requests traced, and the collector is full of them"),
 )
 
 ROWS = PARSER + FRAMING + HTTP2 + POOL + SESSIONS + BUDGETS + BREAKER + TIME + LIFE + TELLING + EDGE

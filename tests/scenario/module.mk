@@ -98,6 +98,8 @@ scenario_tests = \
 	%D%/tls_listener.py \
 	%D%/tls_sessions.py \
 	%D%/tls_upstream.py \
+	%D%/tracing.py \
+	%D%/tracing_collector.py \
 	%D%/traffic.py \
 	%D%/trust.py \
 	%D%/upgrade.py \
@@ -133,6 +135,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/log_lines.py \
 	%D%/harness/origin.py \
 	%D%/harness/leftovers.py \
+	%D%/harness/otlp.py \
 	%D%/harness/outage.py \
 	%D%/harness/passwords.py \
 	%D%/harness/pace.py \

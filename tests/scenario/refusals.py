@@ -14,7 +14,7 @@ COVERED = {
     "log_ring_bytes": "log_sinks.py", "compress_bytes": "compress.py", "admin_connections": "admin_abuse.py", "exchanges": TAKEN, "buffers_bytes": TAKEN,
     "replay_bytes": TAKEN, "request_buffer_bytes": "test_fair_bound", "generations": TAKEN, "upstreams": TAKEN, "endpoints": TAKEN, "dns_names": TAKEN, "pipes": SHOWN, "file_tasks": "test_task_pool",
     "upstream_connections": SHOWN, "idle_connections": SHOWN, "dials_in_flight": SHOWN, "health_probes": SHOWN, "dns_queries": SHOWN,
-    "detached_requests": TAKEN, "password_checks": "auth.py",
+    "detached_requests": TAKEN, "password_checks": "auth.py", "trace_queue_bytes": "tracing_collector.py",
 }
 
 

@@ -2,7 +2,8 @@
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
 EXTRA_DIST += %D%/breaker_play.h %D%/breaker_rig.h %D%/conf_rig.h %D%/drift_play.h %D%/echo_origin.h %D%/h2_rig.h %D%/h2_talk.h \
-	%D%/pool_rig.h %D%/pool_storm.h %D%/session_bench.h %D%/session_rig.h %D%/shares_rig.h %D%/strata_stage.h %D%/tls_rig.h %D%/unit.h \
+	%D%/json_line.h %D%/pool_rig.h %D%/pool_storm.h %D%/session_bench.h %D%/session_rig.h %D%/shares_rig.h %D%/strata_stage.h \
+	%D%/tls_rig.h %D%/unit.h \
 	%D%/waitlist_house.h
 EXTRA_DIST += tests/corpus/h1/cases.py tests/corpus/h1/requests.cases tests/corpus/h1/responses.cases
 
@@ -151,6 +152,7 @@ proxy_tests = \
 	%D%/test_readiness \
 	%D%/test_respond \
 	%D%/test_metrics \
+	%D%/test_span \
 	%D%/test_retry \
 	%D%/test_route \
 	%D%/test_split \
