@@ -77,7 +77,8 @@ def held_origin(s):
 @scenario("timeouts of a route do not hold, or hold for other routes")
 def timeouts(s):
     with s.case("longer than the upstream's: first_byte alone raises what contains it"):
-        proxy = two_routes(s, held_origin(s), {"timeouts": {"first_byte": "20s", "idle": "20s"}},
+        origin = held_origin(s)
+        proxy = two_routes(s, origin, {"timeouts": {"first_byte": "20s", "idle": "20s"}},
                            {"upstreams": {"app": {"timeouts": {"first_byte": "200ms", "total": "300ms", "idle": "200ms"},
                                                   "breaker": {"enabled": False}, "health": {"eject_after": 0}}}})
         check_equal(outcome(proxy, "/special/late"), 200, "outcome of the route")
@@ -86,7 +87,8 @@ def timeouts(s):
         check_equal(outcome(proxy, "/other/stops"), "broken off", "outcome of another, within a response")
     with s.case("a reload takes them away, and an exchange that has them keeps them"):
         with Client(proxy.address) as client:
-            client.send("GET /special/late HTTP/1.1\r\nHost: h\r\n\r\n")
+            client.send("GET /special/late?before HTTP/1.1\r\nHost: h\r\n\r\n")
+            origin.request_for("/special/late?before")
             proxy.reload({"routes": [{"name": "all", "upstream": "app"}]})
             check_equal(client.response().status, 200, "status of the exchange from before")
         check_equal(outcome(proxy, "/special/late"), 504, "outcome after")

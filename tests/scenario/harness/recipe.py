@@ -94,6 +94,7 @@ class Recipe(EvenkeelProxy):
 
     def __init__(self, kitchen, name, files=(), stand_in=None):
         self.kitchen = kitchen
+        self._leaves = False
         self._stand_in = stand_in or (lambda kitchen, name: RawOrigin(kitchen.scenario, name))
         self._root = kitchen.scenario.path(name)
         self._ports = {}           # {the recipe's port: ours}
@@ -146,8 +147,14 @@ class Recipe(EvenkeelProxy):
 
     def leave(self):
         """Begin to end, while others run on."""
+        self._leaves = True
         with contextlib.suppress(ProcessLookupError):
             self.signal(signal.SIGTERM)
+
+    def stop(self):
+        if self._leaves and not self._stopped:  # a second signal would cut off who is still there
+            self.expect_clean_exit()
+        super().stop()
 
     # ---- the text
 
