@@ -63,8 +63,7 @@ struct name {
     struct names *names; /* the table that contains the name */
     bool service;        /* a service (SRV records) */
     bool wanted;
-    bool
-        aside; /* only the collector of traces has it: nothing waits for it, and no generation is built for it */
+    bool aside; /* no upstream has it: nothing waits for it, and no generation is built for it */
     bool cut_told;
     unsigned uses;
     enum name_source source;

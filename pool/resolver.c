@@ -463,27 +463,41 @@ void resolver_free(struct resolver **resolver_pointer)
 
 /* ---- names of the configuration ---- */
 
+/* Longest time of a lookup of a fleet's stores. */
+#define STORES_RESOLVE_MS 5000
+
+/* aside: it is no endpoint of an upstream. */
 typedef void entry_fn(struct resolver *resolver, const struct endpoint_settings *entry,
-                      uint64_t resolve_ms);
+                      uint64_t resolve_ms, bool aside);
+
+static void each_of(struct resolver *resolver, entry_fn *each,
+                    const struct endpoint_settings *entries, size_t count, uint64_t resolve_ms,
+                    bool aside)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!entries[i].literal) {
+            each(resolver, &entries[i], resolve_ms, aside);
+        }
+    }
+}
 
 static void each_entry(struct resolver *resolver, entry_fn *each)
 {
     const struct settings *settings = resolver->settings;
+    const struct fleet_settings *fleet = &settings->fleet;
     for (size_t u = 0; u < settings->upstream_count; u++) {
-        for (size_t e = 0; e < settings->upstreams[u].endpoint_count; e++) {
-            if (!settings->upstreams[u].endpoints[e].literal) {
-                each(resolver, &settings->upstreams[u].endpoints[e],
-                     settings->upstreams[u].timeouts.resolve_ms);
-            }
-        }
+        const struct upstream_settings *upstream = &settings->upstreams[u];
+        each_of(resolver, each, upstream->endpoints, upstream->endpoint_count,
+                upstream->timeouts.resolve_ms, false);
     }
-    if (settings->tracing.on && !settings->tracing.collector.literal) {
-        each(resolver, &settings->tracing.collector, settings->tracing.timeout_ms);
-    }
+    each_of(resolver, each, &settings->tracing.collector, settings->tracing.on,
+            settings->tracing.timeout_ms, true);
+    each_of(resolver, each, fleet->stores, fleet->store_count, STORES_RESOLVE_MS, true);
+    each_of(resolver, each, fleet->sentinels, fleet->sentinel_count, STORES_RESOLVE_MS, true);
 }
 
 static void want(struct resolver *resolver, const struct endpoint_settings *entry,
-                 uint64_t resolve_ms)
+                 uint64_t resolve_ms, bool aside)
 {
     struct name *name =
         names_obtain(&resolver->names, entry->host, entry->service, resolver_now_ms());
@@ -491,15 +505,16 @@ static void want(struct resolver *resolver, const struct endpoint_settings *entr
         resolver->refused_count++;
         return;
     }
-    name->aside = entry == &resolver->settings->tracing.collector && (name->aside || !name->wanted);
+    name->aside = aside && (name->aside || !name->wanted);
     name->wanted = true;
     name->resolve_ms = resolve_ms;
 }
 
 /* Of several upstreams with the name, the shortest timeouts.resolve applies. */
 static void hurry(struct resolver *resolver, const struct endpoint_settings *entry,
-                  uint64_t resolve_ms)
+                  uint64_t resolve_ms, bool aside)
 {
+    (void)aside;
     struct name *name = names_find(&resolver->names, entry->host, entry->service);
     if (name == NULL) {
         return;
@@ -515,10 +530,10 @@ static void hurry(struct resolver *resolver, const struct endpoint_settings *ent
 }
 
 static void keep_wanted(struct resolver *resolver, const struct endpoint_settings *entry,
-                        uint64_t resolve_ms)
+                        uint64_t resolve_ms, bool aside)
 {
     struct name *name = names_find(&resolver->names, entry->host, entry->service);
-    (void)resolve_ms;
+    (void)resolve_ms, (void)aside;
     if (name != NULL) {
         name->wanted = true;
     }

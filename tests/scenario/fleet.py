@@ -5,7 +5,7 @@ import secrets
 import socket
 import ssl
 
-from harness import (Authority, RawOrigin, RedisStore, check, check_equal, eventually, patient, run,
+from harness import (Authority, DnsServer, RawOrigin, RedisStore, check, check_equal, eventually, patient, run,
                      run_program, scenario, start_proxy)
 
 
@@ -112,6 +112,33 @@ def faults(s):
                 check_equal(proxy.get("/").status, 200, "status of a request")
                 if word != "none":
                     check(proxy.metric("evenkeel_fleet_store_faults_total", fault=word) > 0, "it is counted")
+
+
+@scenario("a store's name is not looked up, or its addresses are tried once only", within=60)
+def named(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    server = DnsServer(s)
+    server.host("redis.test", "127.0.0.2", "127.0.0.1")  # at the first one nobody listens
+    proxy = replica(s, origin, "named", {"store": [f"redis.test:{store.port}"]}, resolver={"servers": [server.address]})
+    eventually(lambda: len(seen(proxy)) == 1, lambda: f"it is found: {proxy.admin_json('/fleet')['store']}")
+
+
+@scenario("a fleet is left alone by a failover of its store", within=90)
+def failover(s):
+    primary, origin = RedisStore(s, "primary"), RawOrigin(s)
+    copy = RedisStore(s, "copy", rows=[f"replicaof 127.0.0.1 {primary.port}"])
+    sentinel = RedisStore(s, "sentinel", sentinel=True, rows=[
+        f"sentinel monitor mymaster 127.0.0.1 {primary.port} 1", "sentinel down-after-milliseconds mymaster 1000",
+        "sentinel failover-timeout mymaster 5000"])
+    proxy = replica(s, origin, "watched", {"sentinel": {"addresses": [sentinel.address]}})
+    eventually(lambda: len(seen(proxy)) == 1, "it is there")
+    check_equal(proxy.admin_json("/fleet")["store"]["at"], primary.address, "the primary")
+    eventually(lambda: "evenkeel:1:{evenkeel}:tickets" in copy.keys(), "its replica has what it has")
+    primary.kill()
+    eventually(lambda: fault(proxy) == "none" and proxy.admin_json("/fleet")["store"]["at"] == copy.address,
+               lambda: f"it goes on with the new primary: {proxy.admin_json('/fleet')['store']}", 40)
+    check("evenkeel:1:{evenkeel}:tickets" in copy.keys(), "the keys were lost")
+    check_equal(proxy.get("/").status, 200, "status of a request")
 
 
 @scenario("what is in the store is of use without the key, or is believed without it")
