@@ -40,7 +40,7 @@ libpool_a_SOURCES = \
 	%D%/queue.c %D%/queue.h \
 	%D%/redial_cap.c %D%/redial_cap.h \
 	%D%/resolver.c %D%/resolver.h \
-	%D%/resolver_report.c %D%/resolver_state.h \
+	%D%/resolver_report.c %D%/resolver_entries.c %D%/resolver_entries.h %D%/resolver_state.h \
 	%D%/route.c %D%/route.h \
 	%D%/retirement.h \
 	%D%/sets.c %D%/sets.h \

@@ -8,6 +8,7 @@
 
 #include "pool/names_memory.h"
 #include "pool/pools.h"
+#include "pool/resolver_entries.h"
 #include "pool/resolver_state.h"
 #include "pool/route.h"
 #include "steady/fault.h"
@@ -463,39 +464,6 @@ void resolver_free(struct resolver **resolver_pointer)
 
 /* ---- names of the configuration ---- */
 
-/* Longest time of a lookup of a fleet's stores. */
-#define STORES_RESOLVE_MS 5000
-
-/* aside: it is no endpoint of an upstream. */
-typedef void entry_fn(struct resolver *resolver, const struct endpoint_settings *entry,
-                      uint64_t resolve_ms, bool aside);
-
-static void each_of(struct resolver *resolver, entry_fn *each,
-                    const struct endpoint_settings *entries, size_t count, uint64_t resolve_ms,
-                    bool aside)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!entries[i].literal) {
-            each(resolver, &entries[i], resolve_ms, aside);
-        }
-    }
-}
-
-static void each_entry(struct resolver *resolver, entry_fn *each)
-{
-    const struct settings *settings = resolver->settings;
-    const struct fleet_settings *fleet = &settings->fleet;
-    for (size_t u = 0; u < settings->upstream_count; u++) {
-        const struct upstream_settings *upstream = &settings->upstreams[u];
-        each_of(resolver, each, upstream->endpoints, upstream->endpoint_count,
-                upstream->timeouts.resolve_ms, false);
-    }
-    each_of(resolver, each, &settings->tracing.collector, settings->tracing.on,
-            settings->tracing.timeout_ms, true);
-    each_of(resolver, each, fleet->stores, fleet->store_count, STORES_RESOLVE_MS, true);
-    each_of(resolver, each, fleet->sentinels, fleet->sentinel_count, STORES_RESOLVE_MS, true);
-}
-
 static void want(struct resolver *resolver, const struct endpoint_settings *entry,
                  uint64_t resolve_ms, bool aside)
 {
@@ -560,8 +528,8 @@ size_t resolver_use(struct resolver *resolver, struct settings *settings)
     settings_put(&before);
     resolver->try_ms = UINT64_MAX;
     resolver->refused_count = 0;
-    each_entry(resolver, want);
-    each_entry(resolver, hurry);
+    resolver_each_entry(resolver, want);
+    resolver_each_entry(resolver, hurry);
     if (resolver->try_ms == UINT64_MAX) { /* there are no names */
         resolver->try_ms = try_ms == 0 ? TRY_LEAST_MS : try_ms;
     }
@@ -576,7 +544,7 @@ void resolver_forget_others(struct resolver *resolver)
     TAILQ_FOREACH (name, &resolver->names.list, link) {
         name->wanted = false;
     }
-    each_entry(resolver, keep_wanted);
+    resolver_each_entry(resolver, keep_wanted);
     sweep(resolver);
 }
 
