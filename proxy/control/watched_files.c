@@ -20,12 +20,13 @@ static void read_through(struct watched_file *file)
     char space[16384];
     struct stat info;
     int fd = open(file->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    file->regular = fd < 0 || (fstat(fd, &info) == 0 && S_ISREG(info.st_mode));
+    file->found_regular = fd < 0 || (fstat(fd, &info) == 0 && S_ISREG(info.st_mode));
     if (fd < 0) {
         return;
     }
     ssize_t n = 1;
-    for (size_t bytes = 0; file->regular && n > 0 && bytes < READ_MOST_BYTES; bytes += (size_t)n) {
+    for (size_t bytes = 0; file->found_regular && n > 0 && bytes < READ_MOST_BYTES;
+         bytes += (size_t)n) {
         n = read(fd, space, sizeof space);
         n = n < 0 ? 0 : n;
     }
@@ -68,6 +69,7 @@ static void on_home(struct task *task)
     group->looked = group->asked;
     for (struct watched_file *file = group->first; file != NULL; file = file->next) {
         file->changes_count += file->moved;
+        file->regular = file->read ? file->found_regular : file->regular;
     }
     if (files->left && files->asked_count == 0) {
         destroy(files);

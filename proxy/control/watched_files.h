@@ -37,10 +37,11 @@ struct watched_file {
     struct watched_group *group;
     struct watched_file *next; /* in its group */
     uint64_t changes_count;
-    bool wanted; /* the next look reads it through */
+    bool wanted;  /* the next look reads it through */
+    bool regular; /* when it was read through last */
     /* of the task, while a look is in progress */
     struct file_mark mark;
-    bool moved, read, regular;
+    bool moved, read, found_regular;
 };
 
 struct watched_files {
