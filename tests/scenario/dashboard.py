@@ -96,7 +96,8 @@ def pages(s):
         events = proxy.admin_json("/events")["events"]
         for kind, level, words in (("process", "info", "2 workers"), ("reload", "info", "generation 2"), ("reload", "error", "rejected"),
                                    ("breaker", "warn", "forced_open"), ("maintenance", "warn", "ada")):
-            check(any((each["kind"], each["level"]) == (kind, level) and words in each["text"] for each in events), f"{kind} {words}: {events}")
+            check(any((each["kind"], each["level"]) == (kind, level) and words in each["text"] for each in events),
+                  f"{kind} {words}: {events}")
     with s.case("many of one kind hide no other, and the newest stay"):
         kept = sorted(each["number"] for each in events if each["kind"] == "maintenance")
         check_equal(len(kept), proxy.admin_json("/events")["kept_of_kind"], "kept of a kind")

@@ -50,8 +50,8 @@ class Browser:
         self._log_path = s.path("browser.log")
         with open(self._log_path, "wb") as log:
             self._child = subprocess.Popen(  # pylint: disable=consider-using-with
-                [sys.executable, "-c", _PLACE, str(reads), str(writes), *arguments], pass_fds=(reads, writes), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, "HOME": profile}, start_new_session=True)
+                [sys.executable, "-c", _PLACE, str(reads), str(writes), *arguments], pass_fds=(reads, writes),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "HOME": profile}, start_new_session=True)
         os.close(reads)
         os.close(writes)
         fcntl.fcntl(self._from, fcntl.F_SETFL, os.O_NONBLOCK)
