@@ -40,6 +40,13 @@ void h2_abuse_credit(struct h2_abuse *abuse, enum h2_abuse_kind kind, uint32_t c
         back < budget->spent_thousandths ? back : budget->spent_thousandths;
 }
 
+void h2_abuse_resume(struct h2_abuse *abuse, uint64_t now_ms)
+{
+    for (unsigned kind = 0; kind < H2_ABUSE_COUNT; kind++) {
+        abuse->budgets[kind].at_ms = (uint32_t)now_ms;
+    }
+}
+
 bool h2_abuse_is_suspect(struct h2_abuse *abuse, uint64_t now_ms)
 {
     bool suspect = false;

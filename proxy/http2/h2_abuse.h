@@ -52,6 +52,8 @@ __attribute__((warn_unused_result)) bool h2_abuse_charge(struct h2_abuse *abuse,
                                                          enum h2_abuse_kind kind, uint64_t now_ms);
 /* Gives `count` back, for something good. */
 void h2_abuse_credit(struct h2_abuse *abuse, enum h2_abuse_kind kind, uint32_t count);
+/* What passed since the budgets were last looked at gives nothing back. */
+void h2_abuse_resume(struct h2_abuse *abuse, uint64_t now_ms);
 /* Whether an eighth of any budget is spent. */
 bool h2_abuse_is_suspect(struct h2_abuse *abuse, uint64_t now_ms);
 /* How many are borne at once. */

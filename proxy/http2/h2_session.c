@@ -344,12 +344,16 @@ size_t h2_session_take_turn(struct h2_session *session, const char *bytes, size_
     if (session->over != NULL) {
         return length;
     }
+    if (session->frame.cut_short) {
+        h2_abuse_resume(&session->abuse, now_ms);
+    }
     session->now_ms = now_ms;
     session->inside = true;
     while (taken < length && session->over == NULL && cost < TURN_COST) {
         taken += take_frame(session, bytes + taken, length - taken, &cost);
     }
     session->inside = false;
+    session->frame.cut_short = taken < length;
     if (session->over == NULL && is_unread(session)) {
         h2_session_calm(session, H2_ABUSE_UNREAD);
     }

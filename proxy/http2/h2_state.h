@@ -48,6 +48,8 @@ struct h2_incoming {
     uint32_t data_left;      /* of a DATA frame */
     uint32_t unpacked_bytes; /* of field blocks, that the turn has not paid for */
     struct h2_watch watch;
+    bool
+        cut_short; /* more than a turn had arrived: what waits for the next one pays no budget back meanwhile */
     bool prioritised; /* the client has said something of priorities (RFC 9218) */
 };
 

@@ -263,6 +263,33 @@ static void many_frames_at_once_are_more_than_one_turn(void **state)
     rig_end(&rig);
 }
 
+/* Who has sent a flood at once may wait for its turns as long as there are others: it is ended all the same. */
+static void a_flood_that_waits_for_its_turns_ends_the_connection(void **state)
+{
+    static const char ask_and_reset[] = "\0\0\6\1\5\0\0\0\0\x82\x84\x87\x41\1a"
+                                        "\0\0\4\3\0\0\0\0\0\0\0\0\x8";
+    enum { BYTES = sizeof ask_and_reset - 1, COUNT = 300 };
+    char frames[BYTES * COUNT];
+    uint64_t now_ms = 1000;
+    (void)state;
+    begin();
+    for (unsigned i = 0; i < COUNT; i++) {
+        unsigned id = 2 * i + 1;
+        memcpy(frames + (size_t)i * BYTES, ask_and_reset, BYTES);
+        frames[i * BYTES + 7] = frames[i * BYTES + 15 + 7] = (char)(id >> 8);
+        frames[i * BYTES + 8] = frames[i * BYTES + 15 + 8] = (char)id;
+    }
+    for (size_t at = 0; at < sizeof frames && !h2_session_is_over(rig.server.session);
+         now_ms += 1000) {
+        at += h2_session_take_turn(rig.server.session, frames + at, sizeof frames - at, now_ms);
+        (void)h2_session_is_suspect(rig.server.session, now_ms);
+        forget(&rig.server);
+        rig.server.streams_count = 0;
+    }
+    assert_string_equal(h2_session_why(rig.server.session), "reset_flood");
+    rig_end(&rig);
+}
+
 /* Each stands for 3,800 bytes, and is well within the limits. */
 static void heads_that_are_small_as_hpack_are_more_than_one_turn(void **state)
 {
@@ -513,6 +540,7 @@ int main(void)
         cmocka_unit_test(a_budget_comes_back_with_time),
         cmocka_unit_test(rapid_reset_ends_the_connection),
         cmocka_unit_test(many_frames_at_once_are_more_than_one_turn),
+        cmocka_unit_test(a_flood_that_waits_for_its_turns_ends_the_connection),
         cmocka_unit_test(heads_that_are_small_as_hpack_are_more_than_one_turn),
         cmocka_unit_test(payload_in_small_frames_is_more_than_one_turn),
         cmocka_unit_test(a_client_that_is_served_may_reset_as_often),
