@@ -19,17 +19,20 @@ void loop_release(struct loop *loop)
     loop->mailbox = NULL;
 }
 
+/* What ends the pass cannot be cancelled, while the last that was deferred can. */
 uint64_t loop_run_deferred(struct loop *loop)
 {
-    struct deferred *last = TAILQ_LAST(&loop->deferred, deferred_list);
+    struct deferred *first;
     uint64_t run_count = 0;
-    bool done = last == NULL;
-    while (!done && loop_has_deferred(loop)) {
-        struct deferred *first = TAILQ_FIRST(&loop->deferred);
-        done = first == last;
+    if (!loop_has_deferred(loop)) {
+        return 0;
+    }
+    loop_defer(loop, &loop->pass_end);
+    while ((first = TAILQ_FIRST(&loop->deferred)) != &loop->pass_end) {
         loop_defer_cancel(loop, first);
         first->run(first);
         run_count++;
     }
+    loop_defer_cancel(loop, &loop->pass_end);
     return run_count;
 }

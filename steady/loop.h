@@ -44,6 +44,7 @@ struct loop {
     struct loop_clock clock;
     struct wheel wheel;
     struct deferred_list deferred;
+    struct deferred pass_end; /* behind what a pass runs */
     struct deferred_free_list freed;
     struct mailbox *mailbox;
     struct rng rng;

@@ -119,6 +119,23 @@ static void what_is_cancelled_by_an_earlier_one_does_not_run(void **state)
     loop_release(&loop);
 }
 
+/* Otherwise who defers itself without end holds the loop, and nobody else is ever served. */
+static void the_pass_ends_though_its_last_was_cancelled(void **state)
+{
+    (void)state;
+    struct loop loop;
+    struct job jobs[JOBS];
+    make_jobs(&loop, jobs);
+    jobs[0].cancels = &jobs[JOBS - 1];
+    jobs[1].defers = &jobs[1];
+    assert_int_equal(loop_run_deferred(&loop), JOBS - 1);
+    assert_int_equal(jobs[1].run_count, 1);
+    assert_int_equal(loop_run_deferred(&loop), 1);
+    assert_int_equal(jobs[1].run_count, 2);
+    loop_defer_cancel(&loop, &jobs[1].deferred);
+    loop_release(&loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +143,7 @@ int main(void)
         cmocka_unit_test(what_a_freeing_frees_later_is_freed_in_the_same_pass),
         cmocka_unit_test(what_defers_itself_anew_waits_for_the_next_pass),
         cmocka_unit_test(what_is_cancelled_by_an_earlier_one_does_not_run),
+        cmocka_unit_test(the_pass_ends_though_its_last_was_cancelled),
     };
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
 }
