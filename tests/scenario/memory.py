@@ -1,6 +1,6 @@
 """Memory runs out: something is given up at each step, nothing is killed, and all of it comes back by itself.
 
-The program gets a memory cgroup of its own where one can be made (version 1 or 2, as root), else the same limit by limits.memory.
+The program gets a memory cgroup of its own where one can be made (version 1 or 2, as root).
 EVENKEEL_SCALE=full: 64 MiB and 5,000 clients with large bodies.
 """
 
@@ -10,8 +10,8 @@ import re
 import ssl
 import threading
 
-from harness import (SANITIZED, Authority, Interrupted, NginxOrigin, RawOrigin, check, check_equal, eventually, h2_attacks,
-                     merge, program, run, scaled, scenario, start_proxy)
+from harness import (SANITIZED, Authority, Interrupted, NginxOrigin, RawOrigin, Skipped, check, check_equal, eventually, h2_attacks,
+                     program, run, scaled, scenario, start_proxy)
 
 MIB = 1 << 20
 STEPS = ["shrink_pools", "refuse_retries", "refuse_work", "pause_accept"]
@@ -28,12 +28,12 @@ class Group:
     def __init__(self, s, limit_bytes):
         self.limit_bytes = limit_bytes
         self.path = self._make()
-        if self.path:
-            s.finally_do(lambda: os.rmdir(self.path))
-            join = f"echo $$ > {self.path}/cgroup.procs"
-            self.program = s.write("in_group", f"#!/bin/sh\n{join}\nexec {program()} \"$@\"\n")
-            os.chmod(self.program, 0o755)
-        print(f"# memory cgroup: {self.path or 'none can be made here; limits.memory instead'}")
+        if not self.path:
+            raise Skipped("no memory cgroup can be made here")
+        s.finally_do(lambda: os.rmdir(self.path))
+        join = f"echo $$ > {self.path}/cgroup.procs"
+        self.program = s.write("in_group", f"#!/bin/sh\n{join}\nexec {program()} \"$@\"\n")
+        os.chmod(self.program, 0o755)
 
     def _make(self):
         for root, limit, usage in self.VERSIONS:
@@ -51,14 +51,9 @@ class Group:
         return None
 
     def start(self, s, origin, settings):
-        if self.path:
-            return start_proxy(s, origin, settings, executable=self.program)
-        budget = {"limits": {"memory": f"{self.limit_bytes * 9 // 10 // 1024}KiB"}}
-        return start_proxy(s, origin, merge(settings, budget))
+        return start_proxy(s, origin, settings, executable=self.program)
 
-    def used(self, proxy):
-        if not self.path:
-            return proxy.memory_kib() * 1024
+    def used(self):
         with open(self._usage) as usage:
             return int(usage.read())
 
@@ -137,7 +132,8 @@ def steps(s):
                 crowd.add()
             proxy.wait_for_log("memory: ")
             ratio = proxy.metric("evenkeel_memory_used_ratio")
-            check(0.7 < ratio < 1.05, f"use of the budget: {ratio}")
+            # what comes between two looks at the memory comes on top; nine tenths of a cgroup are the budget
+            check(0.7 < ratio < 1.1, f"use of the budget: {ratio}")
         with s.case("refused requests are told why"):
             check(proxy.metric("evenkeel_exchanges_by_reason_total", reason="no_memory") > 0, "none is counted")
     finally:
@@ -193,10 +189,10 @@ def crowd_in_group(s):
             for number in range(CLIENTS):
                 crowd.add()
                 if number % 16 == 0:
-                    most = max(most, group.used(proxy))
+                    most = max(most, group.used())
                     check(proxy.exit_code is None, f"killed by client {number}")
             eventually(lambda: refusals(proxy) > 0, "there are refusals")
-            most = max(most, group.used(proxy))
+            most = max(most, group.used())
             check(most < 0.97 * LIMIT_BYTES, f"{most / MIB:.1f} MiB")
         print(f"# most memory: {most / MIB:.1f} of {LIMIT_BYTES / MIB:.0f} MiB; {refusals(proxy):.0f} refused; {begun(proxy)}")
     finally:

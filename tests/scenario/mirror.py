@@ -24,8 +24,8 @@ def counts(proxy):
 
 
 def copies(shadow, target, count=1):
-    """The requests for the target, once so many have come to the shadow."""
-    return eventually(lambda: (got := [r for r in shadow.requests if r.target == target]) and len(got) >= count and got,
+    """The requests for the target, once so many have come to the shadow as a whole."""
+    return eventually(lambda: len(got := [r for r in shadow.requests if r.target == target and r.complete]) >= count and got,
                       f"{count} copies of {target}")
 
 
