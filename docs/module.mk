@@ -15,6 +15,7 @@ EXTRA_DIST += %D%/internals/breaker.md
 EXTRA_DIST += %D%/internals/build.md
 EXTRA_DIST += %D%/internals/drift.md
 EXTRA_DIST += %D%/internals/edge.md
+EXTRA_DIST += %D%/internals/fleet.md
 EXTRA_DIST += %D%/internals/engine.md
 EXTRA_DIST += %D%/internals/files.md
 EXTRA_DIST += %D%/internals/health.md

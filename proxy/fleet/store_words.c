@@ -93,6 +93,9 @@ void store_words_sent(struct store_words *unsent, size_t bytes)
 
 void store_words_release(struct store_words *unsent)
 {
+    if (unsent->bytes != NULL) {
+        explicit_bzero(unsent->bytes, unsent->space); /* a password was among them */
+    }
     free(unsent->bytes);
     *unsent = (struct store_words){.bytes = NULL};
 }

@@ -261,13 +261,22 @@ static const char say_script[] =
     "redis.call('HSET', KEYS[2], ARGV[2], ARGV[1])\n"
     "return redis.call('INCR', KEYS[1])\n";
 
+/* Without an answer it is told again: to say a thing twice changes nothing. */
 static void on_said(const struct store_reply *reply, void *owner)
 {
     struct fleet *fleet = owner;
-    if (reply == NULL || reply->kind != STORE_REPLY_NUMBER) {
-        log_warn(fleet->env.log, "fleet: what the operator has said holds at this replica only: %s",
-                 reply == NULL ? "the store did not answer" : "the store refuses it");
+    struct words *words = &fleet->words;
+    words->telling = false;
+    if (reply == NULL || words->waiting_count == 0) {
+        return;
     }
+    if (reply->kind != STORE_REPLY_NUMBER) {
+        log_warn(fleet->env.log,
+                 "fleet: what the operator has said holds at this replica only: the "
+                 "store refuses it");
+    }
+    words->waiting_count--;
+    memmove(words->waiting, words->waiting + 1, words->waiting_count * sizeof *words->waiting);
 }
 
 static bool tell(struct fleet *fleet, const struct operator_word *word)
@@ -314,23 +323,14 @@ void fleet_say(struct fleet *fleet, const struct operator_word *said)
     words->waiting[words->waiting_count++] = *said;
 }
 
-/* In the order in which they were said, by the store's clock. */
-static void tell_waiting(struct fleet *fleet)
+/* One after the other, in the order in which they were said, by the store's clock. */
+static void tell_first(struct fleet *fleet)
 {
-    struct words *words = &fleet->words;
-    size_t told = 0;
-    while (told < words->waiting_count) {
-        struct operator_word word = words->waiting[told];
-        uint64_t lasts_ms = word.until_ms != 0 ? word.until_ms - word.since_ms : 0;
-        word.since_ms = fleet_store_ms(fleet) + told; /* no two are of one time */
-        word.until_ms = lasts_ms != 0 ? word.since_ms + lasts_ms : 0;
-        if (!tell(fleet, &word)) {
-            break;
-        }
-        told++;
-    }
-    words->waiting_count -= told;
-    memmove(words->waiting, words->waiting + told, words->waiting_count * sizeof *words->waiting);
+    struct operator_word word = fleet->words.waiting[0];
+    uint64_t lasts_ms = word.until_ms != 0 ? word.until_ms - word.since_ms : 0;
+    word.since_ms = fleet_store_ms(fleet);
+    word.until_ms = lasts_ms != 0 ? word.since_ms + lasts_ms : 0;
+    fleet->words.telling = tell(fleet, &word);
 }
 
 void fleet_look_again(struct fleet *fleet)
@@ -352,8 +352,8 @@ void words_housekeeping(struct fleet *fleet, uint64_t now_ms)
         return;
     }
     look_at_ends(fleet);
-    if (words->waiting_count > 0) {
-        tell_waiting(fleet);
+    if (words->waiting_count > 0 && !words->telling) {
+        tell_first(fleet);
     }
     if (!words->asked && now_ms - words->asked_ms >= ASK_MS) {
         words->asked_ms = now_ms;

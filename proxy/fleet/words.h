@@ -24,8 +24,8 @@ struct words {
     size_t waiting_count;
     long long version; /* of what is known; -1: nothing */
     uint64_t asked_ms;
-    bool asked;
-    bool again; /* a new generation may have what words are about */
+    bool asked, telling; /* an answer has not come: to a question, to what is said */
+    bool again;          /* a new generation may have what words are about */
 };
 
 void words_housekeeping(struct fleet *fleet, uint64_t now_ms);
