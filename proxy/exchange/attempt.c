@@ -175,8 +175,11 @@ static void attempt_set_slow(struct exchange *exchange, bool slow)
 static bool attempt_has_to_go(struct exchange *exchange, bool slow)
 {
     const struct policy_caller caller = exchange_caller(exchange);
+    struct slow_clients *clients = &exchange_policy_local(exchange)->slow_clients;
     attempt_set_slow(exchange, slow);
-    return slow && policy_slow_transfer_goes(&caller, exchange_client_slot(exchange));
+    bool goes = slow && policy_slow_transfer_goes(&caller, clients, exchange_client_slot(exchange));
+    exchange->attempt.slow = slow && !goes;
+    return goes;
 }
 
 bool attempt_judge_upload(struct exchange *exchange)

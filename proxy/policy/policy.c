@@ -317,16 +317,25 @@ void policy_adapt(struct upstream *upstream, const struct upstream_limit_setting
 
 /* ---- slow clients ---- */
 
-bool policy_slow_transfer_goes(const struct policy_caller *caller, unsigned slot)
+bool policy_slow_transfer_goes(const struct policy_caller *caller, struct slow_clients *clients,
+                               unsigned slot)
 {
     const struct upstream *upstream = caller->view->upstream;
-    const struct upstream_policy *policy = policy_of(upstream);
+    struct upstream_policy *policy = policy_of(upstream);
     struct slow_clients_sum sum = {0};
+    if (!slow_clients_begin(&policy->slow_clients_turn)) {
+        return false;
+    }
     for (unsigned i = 0; i < policy->worker_count; i++) {
         slow_clients_sum_add(&sum, &policy->locals[i].slow_clients, slot, caller->by.now_ms);
     }
-    return slow_clients_exceed(&sum, bound_used(&upstream->in_flight),
-                               caller->view->settings->limits.client_share);
+    bool goes = slow_clients_exceed(&sum, bound_used(&upstream->in_flight),
+                                    caller->view->settings->limits.client_share);
+    if (goes) {
+        slow_clients_add(&clients->transfers[slot], -1);
+    }
+    slow_clients_end(&policy->slow_clients_turn);
+    return goes;
 }
 
 /* ---- operators ---- */

@@ -47,6 +47,7 @@ struct upstream_policy {
     struct log *log;
     /* endpoints whose breaker is guarded, that is, does not admit freely; atomic */
     uint64_t guarded_count;
+    struct slow_clients_turn slow_clients_turn;
     uint8_t maintenance; /* why it is closed: enum maintenance_why; control only */
     unsigned worker_count;
     struct policy_local locals[];
@@ -158,7 +159,8 @@ void policy_force(const struct upstream *upstream, const struct upstream_setting
 /* The state of an endpoint's breaker, by its companion. */
 const char *policy_endpoint_state(const void *companion);
 
-/* Whether a slow transfer of the slot has to give its place to others who wait. */
-bool policy_slow_transfer_goes(const struct policy_caller *caller, unsigned slot);
+/* Whether a slow transfer of the slot, counted in `clients`, has to give its place to others who wait; then it is no longer counted. */
+bool policy_slow_transfer_goes(const struct policy_caller *caller, struct slow_clients *clients,
+                               unsigned slot);
 
 #endif

@@ -23,6 +23,16 @@ void slow_clients_refused(struct slow_clients *clients, unsigned slot, uint64_t 
     __atomic_store_n(&clients->refused_ms[slot], (uint32_t)now_ms | 1, __ATOMIC_RELAXED);
 }
 
+bool slow_clients_begin(struct slow_clients_turn *turn)
+{
+    return !__atomic_exchange_n(&turn->taken, true, __ATOMIC_ACQUIRE);
+}
+
+void slow_clients_end(struct slow_clients_turn *turn)
+{
+    __atomic_store_n(&turn->taken, false, __ATOMIC_RELEASE);
+}
+
 static uint64_t waiting_in(const struct slow_clients *clients, unsigned slot, uint64_t now_ms)
 {
     uint32_t refused_ms = __atomic_load_n(&clients->refused_ms[slot], __ATOMIC_RELAXED);

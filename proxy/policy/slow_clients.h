@@ -38,6 +38,14 @@ bool slow_client_transfer(uint64_t bytes, uint64_t took_us);
 void slow_clients_add(uint32_t *count, int difference);
 void slow_clients_refused(struct slow_clients *clients, unsigned slot, uint64_t now_ms);
 
+/* Workers judge one after the other: what one gives up, the next does not count again. */
+struct slow_clients_turn {
+    bool taken; /* atomic */
+};
+/* False: somebody else judges now; this transfer waits for its next time. */
+__attribute__((warn_unused_result)) bool slow_clients_begin(struct slow_clients_turn *turn);
+void slow_clients_end(struct slow_clients_turn *turn);
+
 /* A slot's counts over all workers. */
 struct slow_clients_sum {
     uint64_t transfers_count;     /* of the slot */

@@ -2,7 +2,7 @@
 
 import time
 
-from harness import RawOrigin, Trickle, check, check_equal, curl, eventually, run, scenario, start_proxy
+from harness import RawOrigin, Trickle, check, check_equal, eventually, run, scenario, start_proxy
 
 PLACES = 64
 HEAD = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n"

@@ -65,7 +65,7 @@ def basics(s):
     eventually(lambda: proxy.get("/").status == 200 and state(proxy) == "closed", "it is closed again")
     proxy.wait_for_log("breaker ramp -> closed")
     check_equal(changes(proxy), ["closed -> open", "open -> half_open", "half_open -> ramp", "ramp -> closed"], "told")
-    check_equal(proxy.metric("evenkeel_breaker_changes_total", upstream="app", state="open"), 1, "openings")
+    proxy.expect_count(1, "evenkeel_breaker_changes_total", upstream="app", state="open")
     check(proxy.metric("evenkeel_breaker_refused_total", upstream="app") >= 20, "refusals are not counted")
 
 
@@ -200,8 +200,8 @@ def opened_by_this(s):
     response = proxy.get("/")
     check_equal((response.status, bytes(response.body)), (503, b"x"), "the origin's own refusal")
     check_equal(origin.requests(), 2, "requests at the origin")
-    check_equal(proxy.metric("evenkeel_retry_verdicts_total", verdict="breaker"), 1, "retries given up for the breaker")
-    check_equal(proxy.metric("evenkeel_retry_verdicts_total", verdict="made"), 1, "retries made")
+    proxy.expect_count(1, "evenkeel_retry_verdicts_total", verdict="breaker")
+    proxy.expect_count(1, "evenkeel_retry_verdicts_total", verdict="made")
 
 
 @scenario("an operator's word does not count")

@@ -80,7 +80,7 @@ def proxies(s):
                 done = curl("--data-binary", "@-", f"http://{front}/{number}", feed=b"x" * 20000)
                 arrived = Arrived(done.out)
                 check_equal((arrived.method, arrived.target, arrived.bytes), ("POST", f"/{number}", 20000), "what arrives")
-    check_equal(proxy.metric("evenkeel_http2_requests_total"), 20, "requests of HTTP/2")
+    proxy.expect_count(20, "evenkeel_http2_requests_total")
 
 
 @scenario("a listener takes HTTP/2 in the clear although it may not")
@@ -201,7 +201,7 @@ def reset(s):
         check(min(at for _, at in ended) and ended[-1][1] - began < patient(0.05), "it took longer than 50 ms")
         check_equal(client.request("GET", "/").status, 200, "the connection goes on")
     eventually(lambda: proxy.metric("evenkeel_exchanges_by_reason_total", reason="client_abort") == 3, "they are counted as aborts")
-    check_equal(proxy.metric("evenkeel_http2_resets_received_total"), 3, "resets")
+    proxy.expect_count(3, "evenkeel_http2_resets_received_total")
 
 
 @scenario("an upload goes on behind a response that came early, or without an end")
@@ -246,8 +246,8 @@ def logged(s):
             check_equal([(row["protocol"], row["stream"]) for row in rows], [("HTTP/2.0", 1), ("HTTP/2.0", 3)], "JSON")
         else:
             eventually(lambda p=log: open(p).read().count('"GET /a HTTP/2.0" 200 ') == 2, "two lines")
-        check_equal(proxy.metric("evenkeel_http2_requests_total"), 2, "requests")
-        check_equal(proxy.metric("evenkeel_http2_clients_total"), 1, "clients")
+        proxy.expect_count(2, "evenkeel_http2_requests_total")
+        proxy.expect_count(1, "evenkeel_http2_clients_total")
         eventually(lambda p=proxy: p.metric("evenkeel_http2_clients_open") == 0, "none is left")
 
 

@@ -191,7 +191,7 @@ def ejection(s):
         found = ask(40)
         check(3 <= found[502] <= 6, f"{dict(found)}")     # what comes first on each worker
         await_status(proxy, two[0], "ejected")
-        check_equal(proxy.metric("evenkeel_endpoint_ejections_total", endpoint=two[0].address), 1, "ejections")
+        proxy.expect_count(1, "evenkeel_endpoint_ejections_total", endpoint=two[0].address)
     with s.case("it is tried again, and out for longer each time"):
         eventually(lambda: ask(4) and endpoint_of(proxy, two[0])["health"]["ejections"] >= 3, "three ejections")
         eventually(lambda: len(lines_about(proxy, two[0], "ejected")) == 3, "three lines")

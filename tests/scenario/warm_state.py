@@ -338,7 +338,7 @@ def word_handed_over(s):
         with s.case(f"upgrade {count}"):
             old = proxy.upgrade()
             expect_said(proxy, origins)
-            check_equal(proxy.metric("evenkeel_upgrades_total"), count, "upgrades")
+            proxy.expect_count(count, "evenkeel_upgrades_total")
             check_equal(old.wait(patient(10)), 0, "exit code of the old process")
 
 

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 
 #include "proxy/policy/slow_clients.h"
 
@@ -65,6 +66,59 @@ static void counts_of_all_workers_are_summed_by_slot(void **state)
     assert_int_equal(sum.others_waiting_count, 1);
 }
 
+#define JUDGES 2
+#define ROUNDS 2000
+
+struct judges {
+    struct slow_clients_turn turn;
+    struct slow_clients workers[JUDGES];
+    pthread_barrier_t barrier;
+    uint64_t gone_count[JUDGES];
+};
+
+struct judge {
+    struct judges *all;
+    unsigned index;
+};
+
+/* Of the two transfers that each worker counts one of, this one goes if others are left. */
+static void *judge_rounds(void *argument)
+{
+    struct judge *self = argument;
+    struct judges *all = self->all;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        struct slow_clients_sum sum = {.others_waiting_count = 1};
+        all->workers[self->index].transfers[7] = 1;
+        pthread_barrier_wait(&all->barrier);
+        if (slow_clients_begin(&all->turn)) {
+            for (unsigned i = 0; i < JUDGES; i++) {
+                slow_clients_sum_add(&sum, &all->workers[i], 7, 0);
+            }
+            if (slow_clients_exceed(&sum, 4, 0.25)) {
+                slow_clients_add(&all->workers[self->index].transfers[7], -1);
+                all->gone_count[self->index]++;
+            }
+            slow_clients_end(&all->turn);
+        }
+        pthread_barrier_wait(&all->barrier);
+    }
+    return NULL;
+}
+
+static void workers_that_judge_at_once_leave_one(void **state)
+{
+    struct judges all = {.turn = {false}};
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(pthread_barrier_init(&all.barrier, NULL, JUDGES), 0);
+    assert_int_equal(
+        pthread_create(&thread, NULL, judge_rounds, &(struct judge){.all = &all, .index = 1}), 0);
+    (void)judge_rounds(&(struct judge){.all = &all, .index = 0});
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(pthread_barrier_destroy(&all.barrier), 0);
+    assert_int_equal(all.gone_count[0] + all.gone_count[1], ROUNDS);
+}
+
 static void who_was_refused_counts_as_one_who_waits_for_a_moment(void **state)
 {
     static const struct {
@@ -108,6 +162,7 @@ int main(void)
         cmocka_unit_test(slow_is_what_comes_slower_than_the_least_rate),
         cmocka_unit_test(more_than_the_share_gives_way_to_others_only),
         cmocka_unit_test(counts_of_all_workers_are_summed_by_slot),
+        cmocka_unit_test(workers_that_judge_at_once_leave_one),
         cmocka_unit_test(who_was_refused_counts_as_one_who_waits_for_a_moment),
         cmocka_unit_test(an_address_has_one_slot_and_the_hosts_of_a_64_share_one),
     };

@@ -216,6 +216,11 @@ class EvenkeelProxy(_Proxy):
                  if series.partition("{")[0] == name and all(label in series for label in wanted)]
         return sum(found) if found else None
 
+    def expect_count(self, expected, name, **labels):
+        """The sum becomes `expected`: what happens to a client is counted after the client has seen it."""
+        eventually(lambda: self.metric(name, **labels) == expected,
+                   lambda: f"{name} {labels}: expected {expected}, saw {self.metric(name, **labels)}")
+
     def bounds(self):
         """The rows of /resources: {"name", "detail", "limit", "used", "peak", "refused"} each."""
         return self.admin_json("/resources")["bounds"]
