@@ -1,0 +1,40 @@
+"""One request on its way: retries, hedges, deadlines."""
+
+from row import Row
+
+ROWS = (
+    Row("an unsafe request is sent twice", "proxy/exchange/exchange_retry.c",
+        "           (!side->touched ||\n            retry_idempotent(&exchange_settings(exchange)->retry, &exchange->request));",
+        "           true;",
+        "scenario/pool.py: what a dead connection may have carried", "an order is placed twice"),
+    Row("a body that is gone is sent again", "proxy/exchange/exchange_retry.c",
+        "    return !exchange->body.lost &&\n", "    return\n",
+        "scenario/pool.py: what a dead connection may have carried", "half a request is sent"),
+    Row("a shard's retry budget is ignored", "proxy/exchange/exchange_retry.c",
+        "if (exchange->admission.shard != NULL &&\n        retry_budget_take(", "if (false &&\n        retry_budget_take(",
+        "scenario/shards.py: the retries of one shard", "one tenant's failures use up the retries of all"),
+    Row("retries are made though the breaker has opened", "proxy/exchange/exchange_retry.c",
+        "    if (breaker_refuses(policy->breaker, caller.by.settings, caller.by.now_ms)) {\n"
+        "        return RETRY_BREAKER_VERDICT;\n    }\n", "",
+        "scenario/breaker.py: a retry is waited for", "a client waits for what will be refused"),
+    Row("what another endpoint made good counts against the upstream", "proxy/exchange/exchange_retry.c",
+        "made ? OUTCOME_IGNORED : failure->outcome", "failure->outcome",
+        "scenario/breaker.py: a failure that another endpoint has made good", "one sick endpoint takes the upstream away"),
+    Row("what another endpoint could make good is reported at once", "proxy/exchange/exchange_retry.c",
+        "    if (!elsewhere) {\n", "    {\n",
+        "scenario/breaker.py: a failure that another endpoint has made good", "one sick endpoint takes the upstream away"),
+    Row("a request below the latency floor is sent on", "proxy/exchange/exchange_time.c",
+        "return left_ms == 0 ||\n           left_ms * 1000 < policy_floor_us(exchange_policy_local(exchange), now_ms);",
+        "return left_ms == 0;",
+        "scenario/deadlines.py: less time than the quickest answer", "an overloaded origin works for nobody"),
+    Row("untrusted clients set deadlines", "proxy/exchange/exchange_time.c",
+        "if (hop_asks(&exchange->request) && (exchange->trusted || exchange_is_call(exchange))) {",
+        "if (hop_asks(&exchange->request)) {",
+        "scenario/deadlines.py: a client that is not trusted sets deadlines", "a client makes breakers open"),
+    Row("a POST is hedged", "proxy/exchange/hedge.c",
+        "           retry_idempotent(&view->settings->retry, &exchange->request) &&\n", "",
+        "scenario/retries.py: a hedged request is answered twice", "an order is placed twice"),
+    Row("a failure of the twin is an answer", "proxy/exchange/hedge.c",
+        "if (head->status >= 500) {", "if (false) {",
+        "scenario/retries.py: a hedged request is answered twice", "hedging makes failures of slow successes"),
+)

@@ -1,0 +1,6 @@
+"""What members of a fleet share."""
+
+from row import Row
+
+ROWS = (
+)
