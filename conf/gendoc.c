@@ -85,7 +85,7 @@ static const char *notes_of(const struct schema_row *row)
 static void markdown_begin(void)
 {
     printf(
-        "# Configuration\n\n<!-- written from conf/schema.c by conf/gendoc; edit that and run `make docs` -->\n\n%s\n",
+        "# Configuration\n\n<!-- written from conf/schema_*.c by conf/gendoc; edit that and run `make docs` -->\n\n%s\n",
         intro);
 }
 
@@ -121,7 +121,7 @@ static void man_text(const char *text)
 static void man_begin(void)
 {
     printf(
-        ".\\\" written from conf/schema.c by conf/gendoc\n.TH EVENKEEL.CONF 5 \"\" \"Evenkeel\" \"Evenkeel\"\n.SH NAME\n"
+        ".\\\" written from conf/schema_*.c by conf/gendoc\n.TH EVENKEEL.CONF 5 \"\" \"Evenkeel\" \"Evenkeel\"\n.SH NAME\n"
         "evenkeel.conf \\- configuration of evenkeel(8)\n.SH DESCRIPTION\n");
     man_text(intro);
     putchar('\n');

@@ -59,10 +59,12 @@ libconf_a_SOURCES = \
 	%D%/schema_mirror.c \
 	%D%/schema_numbers.c \
 	%D%/schema_placement.c %D%/schema_places.c \
+	%D%/schema_process.c \
 	%D%/schema_routes.c \
 	%D%/schema_types.c \
 	%D%/schema_types.h \
 	%D%/schema_units.h \
+	%D%/schema_upstreams.c \
 	%D%/settings.c \
 	%D%/settings.h \
 	%D%/source.c \

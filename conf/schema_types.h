@@ -29,7 +29,7 @@ bool edge_field_kept(const char *name);
 /* Words of sticky.same_site. */
 extern const char *const schema_same_sites[];
 
-/* The rows of routes, in conf/schema_routes.c. */
-extern const struct schema_row schema_route_rows[];
+/* The rows of sections that have a file of their own: conf/schema_process.c, schema_upstreams.c, schema_routes.c. */
+extern const struct schema_row schema_process_rows[], schema_upstream_rows[], schema_route_rows[];
 
 #endif

@@ -10,9 +10,9 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/json_line.h"
 #include "proxy/log/access_log.h"
 #include "steady/rng.h"
+#include "tests/unit/json_line.h"
 
 #define WALL_MS 1795434700906u
 

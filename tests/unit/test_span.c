@@ -1,13 +1,13 @@
 /* Spans: never invalid JSON and never longer than their room whatever the bytes; whom the sampler believes; rings that are full. */
 #include "tests/unit/unit.h"
 
-#include "tests/unit/json_line.h"
 #include "proxy/log/line.h"
 #include "proxy/trace/batch.h"
 #include "proxy/trace/sampler.h"
 #include "proxy/trace/span.h"
 #include "proxy/trace/span_rings.h"
 #include "steady/rng.h"
+#include "tests/unit/json_line.h"
 
 #define TRACE "4bf92f3577b34da6a3ce929d0e0e4736"
 
