@@ -92,8 +92,8 @@ def renewed(s):
             check_equal((proxy.metric("evenkeel_generation"), *proxy.reloads()), (1, 0, 0), "generation, reloads")
     with s.case("it is counted and logged, with the date of its end"):
         proxy.expect_count(3, "evenkeel_tls_files_taken_total")
-        lines = re.findall(r"listeners\.(\w+)\.tls: changed files are in use; .* on \d{4}-\d\d-\d\d", proxy.log())
-        check_equal(sorted(lines), ["linked", "web", "written"], "listeners in the log")
+        line = re.compile(r"listeners\.(\w+)\.tls: changed files are in use; .* on \d{4}-\d\d-\d\d")
+        eventually(lambda: sorted(line.findall(proxy.log())) == ["linked", "web", "written"], "listeners in the log")
     with s.case("a configuration file that was edited meanwhile is not taken, until it is asked for"):
         proxy.write_config(render(merge(proxy.settings, {"routes": [{"name": "no", "respond": {"status": 418}}]})))
         replace_certificate(renamed, third)

@@ -66,7 +66,7 @@ def told(s):
     inner = Process(s, "careless", [sys.executable, s.write("careless.py", IN_THE_MIDDLE.format(
         folder=os.path.dirname(os.path.abspath(__file__)), ending="pass"))])
     check_equal(inner.wait(30), 1, "exit code")
-    check("left running:" in inner.log(), f"it says {inner.log()}")
+    inner.wait_for_log("left running:")
 
 
 @scenario("a program that loops is not ended, or leaves what it has started")

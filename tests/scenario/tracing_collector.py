@@ -60,7 +60,7 @@ def troubles(s):
         collector.trace(trace_of(92), 2)
     eventually(lambda: proxy.log().count("takes spans again") == proxy.log().count("takes no spans"),
                "the log tells of the end of each failure")
-    check("takes spans again: 2 were dropped" in proxy.log(), "no line tells how many were dropped")
+    proxy.wait_for_log("takes spans again: 2 were dropped")
     lines = [line for line in proxy.log().splitlines() if "tracing: " in line]
     check(len([line for line in lines if "takes no spans" in line]) <= 10, f"too many lines: {lines}")
     check(not any("\x1b" in line for line in lines), "what the collector says is written as it is")
@@ -86,7 +86,7 @@ def bounded(s):
     proxy.signal(signal.SIGTERM)
     proxy.expect_clean_exit()
     check(time.monotonic() - began < 15, "the end waits for the collector")
-    check("spans are lost at the end" in proxy.log(), "no line of the log tells of what is lost")
+    proxy.wait_for_log("spans are lost at the end")
 
 
 @scenario("what waits to be sent is lost at a reload or at the end")
@@ -122,7 +122,7 @@ def secure(s):
         eventually(lambda: exports(proxy)["failed"] > failed, "the handshake fails")
     with s.case("a file that is not there"):
         check(not proxy.reload({"tracing": {"tls": {"ca": "/nowhere.pem"}}}), "the reload is rejected")
-        check("tracing.tls.ca" in proxy.log(), "the log names the key")
+        proxy.wait_for_log("tracing.tls.ca")
         check_equal(proxy.get("/").status, 200, "status")
         done = run_program(s, "-t", "-c", proxy.config_path)
         check(done.returncode != 0 and "tracing.tls.ca" in done.stderr + done.stdout, f"-t: {done}")
