@@ -52,6 +52,7 @@ struct admin {
     struct admin_reloads *reloads;
     struct admin_snapshots *snapshots;
     struct evhttp *http;
+    uint64_t wrong_tokens_count;
     char socket_path[sizeof((struct sockaddr_un *)0)->sun_path]; /* "" for TCP */
 };
 
@@ -393,6 +394,7 @@ static void admin_route(struct admin *admin, struct evhttp_request *request)
     }
     const struct admin_route *route = admin_find_route(path, &names);
     enum admin_claim claim = admin_claim_of(admin, request);
+    admin->wrong_tokens_count += claim == ADMIN_CLAIM_WRONG;
     if (claim != ADMIN_CLAIM_GOOD) {
         admin_serve_stranger(admin, request, route, claim);
     } else if (route != NULL) {
@@ -400,6 +402,11 @@ static void admin_route(struct admin *admin, struct evhttp_request *request)
     } else {
         admin_refuse(admin, request, 404, NULL, NULL);
     }
+}
+
+uint64_t admin_wrong_tokens(const struct admin *admin)
+{
+    return admin != NULL ? admin->wrong_tokens_count : 0;
 }
 
 static void admin_on_request(struct evhttp_request *request, void *arg)

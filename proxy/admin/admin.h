@@ -55,6 +55,8 @@ void admin_serve_on(struct admin *admin);
 void admin_hand_over(struct admin *admin);
 /* At the end: runs the base until answers in progress are sent, for at most limit_ms. NULL is fine. */
 void admin_flush(struct admin *admin, uint64_t limit_ms);
+/* How many requests have shown a token that is none. NULL: 0. */
+uint64_t admin_wrong_tokens(const struct admin *admin);
 /* Those who wait for a reload. NULL: there is no admin listener. */
 struct admin_reloads *admin_reloads(const struct admin *admin);
 /* Answers everyone who waits for a snapshot; snapshot NULL: no memory. NULL is fine. */

@@ -60,6 +60,9 @@
       ONE((double)overview->warm->saved_wall_ms / 1000))                                           \
     X(warm_state_bytes, GAUGE, (), "bytes", "Size of the last saved warm state",                   \
       ONE(overview->warm->saved_bytes))                                                            \
+    X(admin_wrong_tokens_total, COUNTER, (), "",                                                   \
+      "Requests to the admin listener with a token or password that is not in admin.token_file",   \
+      ONE(overview->wrong_tokens_count))                                                           \
     X(worker_silence_seconds, GAUGE, (), "seconds",                                                \
       "Time since the last sign of life of the worker that has been silent longest",               \
       ONE((double)overview->silence_ms / 1000))                                                    \

@@ -84,6 +84,7 @@ struct overview {
     const struct fleet *fleet;
     struct pools *pools;
     const struct resolver *resolver;
+    uint64_t wrong_tokens_count;        /* that the admin listener was shown */
     const struct trace_figures *traces; /* NULL: none are counted */
     uint64_t name_adoptions;            /* sets adopted because addresses of names changed */
     struct log *log;

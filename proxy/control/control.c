@@ -184,6 +184,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .fleet = control->replica.fleet,
         .pools = control->pools,
         .resolver = control->names.resolver,
+        .wrong_tokens_count = admin_wrong_tokens(control->admin),
         .traces = tracing_figures(control),
         .name_adoptions = control->names.adoptions,
         .log = control->log,

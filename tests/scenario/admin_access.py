@@ -134,6 +134,9 @@ def strangers(s):
                 check("generation" not in text and "app" not in text, f"told: {text}")
             for path in ACTS:
                 check_equal(ask.status(path, *shown, method="POST"), 401, f"POST {path}")
+    with s.case("wrong tokens are counted, and requests without one are not"):
+        wrong = sum(bool(shown) for _, shown in WRONG)
+        proxy.expect_count(wrong * (6 + len(ACTS)), "evenkeel_admin_wrong_tokens_total")
     with s.case("nothing of this has changed anything"):
         found = proxy.admin_json("/status")
         check_equal((found["draining"], found["generation"]), (False, 1), "draining, generation")
