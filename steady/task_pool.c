@@ -31,7 +31,9 @@ struct task_lane {
     unsigned waiting_count;
     unsigned counted_count; /* of those that wait: that need a place */
     unsigned running_count;
-    uint8_t state; /* enum lane_state; written only by lane_refresh() */
+    uint64_t name; /* while it is used */
+    bool used;     /* has tasks; written, like the state, only by lane_refresh() */
+    uint8_t state; /* enum lane_state */
 };
 TAILQ_HEAD(task_lane_list, task_lane);
 
@@ -49,6 +51,7 @@ struct task_pool {
     struct task_lane_list in[LANE_STATES]; /* lanes; of LANE_RESTS none */
     unsigned starving_count;               /* lanes in this state */
     struct task_lane lanes[TASK_LANES];
+    unsigned used_count; /* lanes that have tasks */
     enum task_pool_state state;
     unsigned thread_count;
     unsigned idle_count;  /* wait for work, or are about to wake up for it */
@@ -74,7 +77,10 @@ static void lane_refresh(struct task_pool *pool, struct task_lane *lane, unsigne
     enum lane_state state = ready == 0                 ? LANE_RESTS
                             : lane->running_count == 0 ? LANE_STARVES
                                                        : LANE_SHARES;
+    bool used = lane->waiting_count + lane->running_count > 0;
     pool->ready_count = pool->ready_count - ready_count + ready;
+    pool->used_count = pool->used_count + used - lane->used;
+    lane->used = used;
     if (state == lane->state) {
         return;
     }
@@ -86,6 +92,23 @@ static void lane_refresh(struct task_pool *pool, struct task_lane *lane, unsigne
     }
     pool->starving_count += (state == LANE_STARVES) - (lane->state == LANE_STARVES);
     lane->state = (uint8_t)state;
+}
+
+/* The place of the lane of that name. A lane without tasks may take any name; if there is none, names share a lane. */
+static unsigned lane_place(const struct task_pool *pool, uint64_t name)
+{
+    unsigned first = (unsigned)(name % TASK_LANES), unused = TASK_LANES;
+    unsigned used_left_count = pool->used_count;
+    for (unsigned i = 0; i < TASK_LANES && (used_left_count > 0 || unused == TASK_LANES); i++) {
+        unsigned place = (first + i) % TASK_LANES;
+        const struct task_lane *lane = &pool->lanes[place];
+        if (lane->used && lane->name == name) {
+            return place;
+        }
+        used_left_count -= lane->used;
+        unused = lane->used || unused != TASK_LANES ? unused : place;
+    }
+    return unused != TASK_LANES ? unused : first;
 }
 
 static void lane_add(struct task_pool *pool, struct task_lane *lane, struct task *task)
@@ -175,7 +198,7 @@ static void pool_release(struct task_pool *pool)
 /* Runs a task, under the lock before and after. Abandoned, the task is not touched any more: its mailbox may be gone. */
 static void pool_run(struct task_pool *pool, struct task *task)
 {
-    struct task_lane *lane = &pool->lanes[task->lane];
+    struct task_lane *lane = &pool->lanes[task->lane_place];
     pthread_mutex_unlock(&pool->lock);
     task->run(task);
     pthread_mutex_lock(&pool->lock);
@@ -290,13 +313,15 @@ static bool lane_is_full(const struct task_pool *pool, const struct task_lane *l
 /* Under the lock. */
 static enum task_result pool_take(struct task_pool *pool, struct task *task)
 {
-    struct task_lane *lane = &pool->lanes[task->lane];
+    task->lane_place = lane_place(pool, task->lane);
+    struct task_lane *lane = &pool->lanes[task->lane_place];
     if (task->counted && lane_is_full(pool, lane)) {
         return TASK_FULL;
     }
     if (pool->state != TASK_POOL_OPEN) {
         return TASK_NO_THREAD;
     }
+    lane->name = lane->used ? lane->name : task->lane;
     lane_add(pool, lane, task);
     if (!pool_has_thread(pool) && task->counted) {
         lane_remove(pool, lane, task);
@@ -307,10 +332,10 @@ static enum task_result pool_take(struct task_pool *pool, struct task *task)
     return TASK_OK;
 }
 
-static enum task_result submit(struct task_pool *pool, struct task *task, unsigned lane,
+static enum task_result submit(struct task_pool *pool, struct task *task, uint64_t lane,
                                struct mailbox *home, bool counted)
 {
-    CHECK(task->pool == NULL && lane < TASK_LANES);
+    CHECK(task->pool == NULL);
     task->home = home;
     task->lane = lane;
     task->counted = counted;
@@ -321,7 +346,7 @@ static enum task_result submit(struct task_pool *pool, struct task *task, unsign
     return result;
 }
 
-enum task_result task_submit(struct task_pool *pool, struct task *task, unsigned lane,
+enum task_result task_submit(struct task_pool *pool, struct task *task, uint64_t lane,
                              struct mailbox *home)
 {
     if (!bound_take(pool->env.tasks, 1)) {
@@ -335,7 +360,7 @@ enum task_result task_submit(struct task_pool *pool, struct task *task, unsigned
     return result;
 }
 
-enum task_result task_submit_on(struct task_pool *pool, struct task *task, unsigned lane,
+enum task_result task_submit_on(struct task_pool *pool, struct task *task, uint64_t lane,
                                 struct mailbox *home)
 {
     return submit(pool, task, lane, home, false);
@@ -349,7 +374,7 @@ void task_cancel(struct task *task)
     pthread_mutex_lock(&pool->lock);
     bool waits = task->waits;
     if (waits) {
-        lane_remove(pool, &pool->lanes[task->lane], task);
+        lane_remove(pool, &pool->lanes[task->lane_place], task);
     }
     pthread_mutex_unlock(&pool->lock);
     if (waits) {

@@ -7,7 +7,8 @@
  * the task has not begun. So every submitted task ends in exactly one of the two, on the thread that submitted it.
  *
  * Everything is bounded: threads, tasks of the pool, and both again by lane. A lane is what may hang as a whole, such as one file
- * system: lanes take turns, and a lane whose threads all hang leaves the other threads and places to the others. However many lanes
+ * system, and goes by a number of the submitter's, such as a hash of its name. Up to TASK_LANES at a time share nothing; beyond that two
+ * may be one. Lanes take turns, and a lane whose threads all hang leaves the other threads and places to the others. However many lanes
  * hang, others go on: as many tasks of a lane may wait as there are free places, and while all threads work, a lane that has none
  * gets one of its own, from those that are spared for that. There is a pool for each purpose. A job that hangs cannot be ended: its
  * thread and its place are missing until it returns by itself.
@@ -26,7 +27,7 @@
 #include "steady/bound.h"
 #include "steady/mailbox.h"
 
-/* Number of lanes. A lane is an index below it, such as a hash of the file system's name. */
+/* Lanes with tasks at a time. */
 #define TASK_LANES 256u
 
 struct task_pool;
@@ -43,10 +44,11 @@ struct task {
     STAILQ_ENTRY(task) link;
     struct task_pool *pool; /* NULL: not submitted */
     struct mailbox *home;
-    unsigned lane;
-    bool counted;   /* has a place of the bound */
-    bool waits;     /* in the queue of its lane; under the pool's lock */
-    bool cancelled; /* atomic: written by the submitting thread */
+    uint64_t lane;
+    unsigned lane_place; /* in the pool */
+    bool counted;        /* has a place of the bound */
+    bool waits;          /* in the queue of its lane; under the pool's lock */
+    bool cancelled;      /* atomic: written by the submitting thread */
 };
 
 struct task_pool_env {
@@ -75,14 +77,14 @@ void task_pool_free(struct task_pool **pool);
 
 /* Not TASK_OK: nothing has happened. `home` is the calling thread's. */
 __attribute__((warn_unused_result)) enum task_result task_submit(struct task_pool *pool,
-                                                                 struct task *task, unsigned lane,
+                                                                 struct task *task, uint64_t lane,
                                                                  struct mailbox *home);
 /* The same for a task that goes on with what an earlier one began, such as reading from a file that is open, or closing it: it needs no
    place, and if no thread can be started it waits until one can. So it is refused only by a pool that has stopped. Its owner has a
    bound on what is begun. */
 __attribute__((warn_unused_result)) enum task_result task_submit_on(struct task_pool *pool,
                                                                     struct task *task,
-                                                                    unsigned lane,
+                                                                    uint64_t lane,
                                                                     struct mailbox *home);
 /* It has been submitted, and neither done() nor dropped() has been called. It may be freed when this returns. */
 void task_cancel(struct task *task);

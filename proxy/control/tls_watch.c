@@ -256,8 +256,8 @@ static void watch_tell_hanging(struct control *control)
 {
     const struct watched_files *files = control->generations.watch->files;
     uint64_t now_ms = control_now_ms();
-    for (unsigned lane = 0; lane < TASK_LANES; lane++) {
-        struct watched_group *group = files->groups[lane];
+    for (unsigned i = 0; i < WATCHED_GROUPS; i++) {
+        struct watched_group *group = files->groups[i];
         bool hangs = group != NULL && watched_group_hangs(group, now_ms, WATCH_HANG_MS);
         if (group != NULL && group->told != hangs) {
             group->told = hangs;

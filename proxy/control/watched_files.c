@@ -51,8 +51,8 @@ static void destroy(struct watched_files *files)
     for (size_t i = 0; i < files->count; i++) {
         free(files->items[i].path);
     }
-    for (unsigned lane = 0; lane < TASK_LANES; lane++) {
-        free(files->groups[lane]);
+    for (unsigned i = 0; i < WATCHED_GROUPS; i++) {
+        free(files->groups[i]);
     }
     text_index_release(&files->by_path);
     free(files->items);
@@ -105,21 +105,36 @@ void watched_files_free(struct watched_files **files_pointer)
 }
 
 /* That of its folder, since a folder is what may hang. */
-static unsigned lane_of(const char *path)
+static uint64_t lane_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
     size_t folder_bytes = slash != NULL ? (size_t)(slash - path) : 0;
-    return (unsigned)(hash_bytes(0, path, folder_bytes) % TASK_LANES);
+    return hash_bytes(0, path, folder_bytes);
+}
+
+/* Where the group of the lane is, or would be. Folders beyond WATCHED_GROUPS share groups. */
+static unsigned place_of(const struct watched_files *files, uint64_t lane)
+{
+    for (unsigned i = 0; i < WATCHED_GROUPS; i++) {
+        unsigned place = (unsigned)((lane + i) % WATCHED_GROUPS);
+        const struct watched_group *group = files->groups[place];
+        if (group == NULL || group->lane == lane) {
+            return place;
+        }
+    }
+    return (unsigned)(lane % WATCHED_GROUPS);
 }
 
 static struct watched_group *group_of(struct watched_files *files, const char *path)
 {
-    struct watched_group **group = &files->groups[lane_of(path)];
+    uint64_t lane = lane_of(path);
+    struct watched_group **group = &files->groups[place_of(files, lane)];
     if (*group == NULL) {
         *group = calloc(1, sizeof **group);
     }
     if (*group != NULL && (*group)->files == NULL) {
         (*group)->files = files;
+        (*group)->lane = lane;
         (*group)->task = (struct task){.run = run_look, .done = on_home, .dropped = on_home};
     }
     return *group;
@@ -155,7 +170,7 @@ static void group_look(struct watched_group *group, struct task_pool *pool, stru
         file->wanted = file->moved = false;
     }
     group->asked = ++files->last_asked;
-    if (task_submit_on(pool, &group->task, lane_of(group->first->path), home) == TASK_OK) {
+    if (task_submit_on(pool, &group->task, group->lane, home) == TASK_OK) {
         group->asked_ms = now_ms;
         files->asked_count++;
     }
@@ -164,8 +179,8 @@ static void group_look(struct watched_group *group, struct task_pool *pool, stru
 void watched_files_look(struct watched_files *files, struct task_pool *pool, struct mailbox *home,
                         uint64_t now_ms)
 {
-    for (unsigned lane = 0; lane < TASK_LANES; lane++) {
-        struct watched_group *group = files->groups[lane];
+    for (unsigned i = 0; i < WATCHED_GROUPS; i++) {
+        struct watched_group *group = files->groups[i];
         if (group != NULL && group->first != NULL && group->asked_ms == 0) {
             group_look(group, pool, home, now_ms);
         }
@@ -180,6 +195,6 @@ bool watched_group_hangs(const struct watched_group *group, uint64_t now_ms, uin
 bool watched_files_hang(const struct watched_files *files, const char *path, uint64_t now_ms,
                         uint64_t wait_ms)
 {
-    const struct watched_group *group = files->groups[lane_of(path)];
+    const struct watched_group *group = files->groups[place_of(files, lane_of(path))];
     return group != NULL && watched_group_hangs(group, now_ms, wait_ms);
 }

@@ -23,8 +23,11 @@
 struct watched_files;
 
 /* Files of one lane, which are looked at by one task. */
+#define WATCHED_GROUPS 256u
+
 struct watched_group {
     struct task task;
+    uint64_t lane; /* of its folder */
     struct watched_files *files;
     struct watched_file *first;
     uint64_t asked_ms;      /* when the present look began; 0: none is in progress */
@@ -48,7 +51,7 @@ struct watched_files {
     struct watched_file *items;
     size_t count, space;
     struct text_index by_path;
-    struct watched_group *groups[TASK_LANES];
+    struct watched_group *groups[WATCHED_GROUPS];
     uint64_t last_asked; /* number of the last look */
     size_t asked_count;  /* looks in progress */
     bool left;           /* by its owner: the last look that comes home frees it */

@@ -247,7 +247,7 @@ static struct password_job *job_of(const struct passwords *passwords,
 
 enum password_result passwords_ask(struct passwords *passwords,
                                    const struct auth_basic_settings *settings,
-                                   const struct credentials *credentials, unsigned lane,
+                                   const struct credentials *credentials, uint64_t lane,
                                    struct mailbox *home, uint64_t now_ms,
                                    struct password_wait *wait)
 {
@@ -262,7 +262,7 @@ enum password_result passwords_ask(struct passwords *passwords,
         if (job == NULL) {
             return PASSWORD_NO_MEMORY;
         }
-        if (task_submit(passwords->pool, &job->task, lane % TASK_LANES, home) != TASK_OK) {
+        if (task_submit(passwords->pool, &job->task, lane, home) != TASK_OK) {
             LIST_REMOVE(job, link);
             job_free(job);
             return PASSWORD_BUSY;

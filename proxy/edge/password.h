@@ -49,7 +49,7 @@ void passwords_free(struct passwords **passwords);
    needed afterwards. */
 __attribute__((warn_unused_result)) enum password_result passwords_ask(
     struct passwords *passwords, const struct auth_basic_settings *settings,
-    const struct credentials *credentials, unsigned lane, struct mailbox *home, uint64_t now_ms,
+    const struct credentials *credentials, uint64_t lane, struct mailbox *home, uint64_t now_ms,
     struct password_wait *wait);
 /* Not waiting is fine. */
 void password_wait_cancel(struct password_wait *wait);

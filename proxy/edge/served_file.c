@@ -199,7 +199,7 @@ enum served_result served_file_search(const struct served_request *request,
         return SERVED_NO_MEMORY;
     }
     const char *root = request->files->root;
-    unsigned lane = (unsigned)(hash_bytes(0, root, strlen(root)) % TASK_LANES);
+    uint64_t lane = hash_bytes(0, root, strlen(root));
     if (task_submit(worker->env.files, &file->task, lane, worker->loop.mailbox) != TASK_OK) {
         served_file_free(file);
         return SERVED_BUSY;

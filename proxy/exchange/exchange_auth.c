@@ -9,6 +9,7 @@
 #include "proxy/edge/password.h"
 #include "proxy/exchange/exchange_parts.h"
 #include "proxy/exchange/side_request.h"
+#include "proxy/policy/call_strata.h"
 #include "steady/deadline.h"
 
 /* Most of a service's answer that goes to a client: a page to log in. */
@@ -224,9 +225,10 @@ static bool ask_password(struct exchange *exchange)
     }
     note_user(auth, credentials.name, strlen(credentials.name));
     auth->wait.done = on_judged;
-    enum password_result result = passwords_ask(
-        worker->env.passwords, &settings_of(exchange)->basic, &credentials,
-        exchange_client_slot(exchange), worker->loop.mailbox, worker_now_ms(worker), &auth->wait);
+    enum password_result result =
+        passwords_ask(worker->env.passwords, &settings_of(exchange)->basic, &credentials,
+                      call_client_hash(worker->env.strata_seed, exchange_client(exchange)),
+                      worker->loop.mailbox, worker_now_ms(worker), &auth->wait);
     explicit_bzero(&credentials, sizeof credentials);
     switch (result) {
     case PASSWORD_RIGHT: note_right(exchange); return true;

@@ -117,7 +117,7 @@ static void end(struct rig *rig)
     mailbox_free(rig->mailbox);
 }
 
-static enum task_result submit(struct rig *rig, struct job *job, unsigned lane)
+static enum task_result submit(struct rig *rig, struct job *job, uint64_t lane)
 {
     return task_submit(rig->pool, &job->task, lane, rig->mailbox);
 }
@@ -290,6 +290,34 @@ static void lanes_that_hang_with_all_threads_leave_one_to_each_other_lane(void *
     assert_int_equal(gate.inside_count, 8);
     gate_open(&gate);
     await_home(&rig, 12);
+    end(&rig);
+}
+
+static void lanes_whose_numbers_collide_share_nothing_and_each_is_found_again(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct gate gate = GATE_INITIALIZER, first_gate = GATE_INITIALIZER;
+    struct job first = new_job(&first_gate), hanging[3], again = new_job(NULL),
+               other = new_job(NULL);
+    start(&rig, (struct limits){100, 8, 1, 100, 0});
+    assert_int_equal(submit(&rig, &first, HANG_LANE), TASK_OK);
+    gate_await(&first_gate, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        hanging[i] = new_job(&gate);
+        assert_int_equal(submit(&rig, &hanging[i], HANG_LANE + (i + 1) * TASK_LANES), TASK_OK);
+    }
+    gate_await(&gate, 3);
+    gate_open(&first_gate);
+    await_home(&rig, 1);
+    assert_int_equal(submit(&rig, &again, HANG_LANE + 3 * TASK_LANES), TASK_OK);
+    assert_int_equal(submit(&rig, &other, HANG_LANE), TASK_OK);
+    await_home(&rig, 1);
+    assert_int_equal(other.done_count, 1);
+    assert_int_equal(again.run_count, 0);
+    gate_open(&gate);
+    await_home(&rig, 4);
+    assert_int_equal(again.done_count, 1);
     end(&rig);
 }
 
@@ -515,6 +543,7 @@ int main(void)
         cmocka_unit_test(what_goes_on_takes_no_place_of_what_begins),
         cmocka_unit_test(a_lane_that_hangs_leaves_threads_and_places_to_the_others),
         cmocka_unit_test(lanes_that_hang_with_all_threads_leave_one_to_each_other_lane),
+        cmocka_unit_test(lanes_whose_numbers_collide_share_nothing_and_each_is_found_again),
         cmocka_unit_test(lanes_that_hang_leave_places_however_many_they_are),
         cmocka_unit_test(a_cancelled_task_is_dropped_at_once_if_it_waits_else_when_its_job_ends),
         cmocka_unit_test(a_result_on_its_way_home_is_dropped_if_it_is_cancelled),
