@@ -90,6 +90,14 @@ void pack_text(struct pack *pack, const char *text)
     pack_bytes(pack, text, strlen(text));
 }
 
+void pack_any_text(struct pack *pack, const char *text)
+{
+    pack_u8(pack, text[0] != '\0');
+    if (text[0] != '\0') {
+        pack_text(pack, text);
+    }
+}
+
 size_t pack_begin(struct pack *pack)
 {
     size_t at = pack->length;
@@ -174,6 +182,15 @@ bool unpack_text(struct unpack *unpack, char *space, size_t space_bytes)
     memcpy(space, bytes, length);
     space[length] = '\0';
     return true;
+}
+
+bool unpack_any_text(struct unpack *unpack, char *space, size_t space_bytes)
+{
+    if (unpack_u8(unpack) != 0) {
+        return unpack_text(unpack, space, space_bytes);
+    }
+    space[0] = '\0';
+    return !unpack->failed;
 }
 
 bool unpack_more(const struct unpack *unpack)

@@ -28,6 +28,8 @@ void pack_raw(struct pack *pack, const void *bytes, size_t length);
 /* With their length (32 bits) before them. */
 void pack_bytes(struct pack *pack, const void *bytes, size_t length);
 void pack_text(struct pack *pack, const char *text);
+/* A text that may be empty. */
+void pack_any_text(struct pack *pack, const char *text);
 /* Room for a length (32 bits) that pack_end() fills in: what was packed in between. Returns where, for pack_end(). */
 size_t pack_begin(struct pack *pack);
 void pack_end(struct pack *pack, size_t at);
@@ -49,6 +51,8 @@ const uint8_t *unpack_raw(struct unpack *unpack, size_t length);
 const uint8_t *unpack_bytes(struct unpack *unpack, size_t *ret_length);
 /* A text of at least one byte, without a NUL in it, into `room` (terminated); false, and failed, when it is anything else or longer. */
 bool unpack_text(struct unpack *unpack, char *space, size_t space_bytes);
+/* What pack_any_text() wrote; otherwise as unpack_text(). */
+bool unpack_any_text(struct unpack *unpack, char *space, size_t space_bytes);
 /* There is more, and nothing has failed. */
 bool unpack_more(const struct unpack *unpack);
 

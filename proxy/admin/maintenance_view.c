@@ -3,14 +3,16 @@
 
 #include <stddef.h>
 
-void maintenance_write(struct json *json, const struct maintenance *maintenance,
-                       enum maintenance_of of, const char *name, unsigned why)
+#include "proxy/admin/operator_view.h"
+
+void maintenance_write(struct json *json, const struct overview *overview, enum maintenance_of of,
+                       const char *name, unsigned why)
 {
+    enum operator_subject subject = of == MAINTENANCE_OF_ROUTE ? OPERATOR_ROUTE : OPERATOR_UPSTREAM;
     if (why == 0) {
         json_text(json, "maintenance", NULL);
         return;
     }
-    const struct maintenance_word *word = maintenance_said(maintenance, of, name);
     json_open(json, "maintenance", '{');
     json_bool(json, "operator", (why & MAINTENANCE_SAID) != 0);
     json_bool(json, "file", (why & MAINTENANCE_FILE) != 0);
@@ -18,8 +20,6 @@ void maintenance_write(struct json *json, const struct maintenance *maintenance,
     if (of == MAINTENANCE_OF_ROUTE) {
         json_bool(json, "upstream", (why & MAINTENANCE_UPSTREAM) != 0);
     }
-    json_text(json, "by", word != NULL && word->by[0] != '\0' ? word->by : NULL);
-    json_text(json, "reason", word != NULL && word->reason[0] != '\0' ? word->reason : NULL);
-    json_time(json, "since", word != NULL ? word->since_wall_ms : 0);
+    operator_view_fields(json, operator_book_find(overview->said, subject, name, ""));
     json_close(json, '}');
 }

@@ -35,6 +35,7 @@ libproxy_a_SOURCES += \
 	%D%/metrics_traffic.c \
 	%D%/metrics_upstream.c \
 	%D%/metrics_worker.c \
+	%D%/operator_view.c %D%/operator_view.h \
 	%D%/overview.h \
 	%D%/page.c %D%/page.h \
 	%D%/readiness.c %D%/readiness.h \

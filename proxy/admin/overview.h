@@ -43,6 +43,7 @@ struct tls_files_figures {
 };
 
 struct maintenance;
+struct operator_book;
 struct trace_figures;
 struct drift_book;
 struct fleet;
@@ -77,6 +78,7 @@ struct overview {
     struct tls_server *const *tls; /* same order as settings->listeners; NULL: before the first */
     const struct tls_files_figures *tls_files;
     struct maintenance *maintenance;
+    const struct operator_book *said; /* by the operator */
     const struct route_figures *routes;
     size_t route_count;
     struct bound_registry *registry;

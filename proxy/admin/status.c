@@ -91,8 +91,7 @@ static void write_route(struct json *json, const struct overview *overview,
     json_number(json, "p50_ms", (double)histogram_quantile(&duration, 0.5) / 1000);
     json_number(json, "p90_ms", (double)histogram_quantile(&duration, 0.9) / 1000);
     json_number(json, "p99_ms", (double)histogram_quantile(&duration, 0.99) / 1000);
-    maintenance_write(json, overview->maintenance, MAINTENANCE_OF_ROUTE, route->name,
-                      route->maintenance);
+    maintenance_write(json, overview, MAINTENANCE_OF_ROUTE, route->name, route->maintenance);
     write_shards(json, route->admission->shards);
     json_close(json, '}');
 }
@@ -121,7 +120,7 @@ static bool write_upstream(const struct upstream *upstream, void *owner)
     struct json *json = &page->json;
     json_open(json, NULL, '{');
     json_text(json, "name", upstream->name);
-    maintenance_write(json, page->overview->maintenance, MAINTENANCE_OF_UPSTREAM, upstream->name,
+    maintenance_write(json, page->overview, MAINTENANCE_OF_UPSTREAM, upstream->name,
                       policy_of(upstream)->maintenance);
     json_uint(json, "in_flight", bound_used(&upstream->in_flight));
     json_uint(json, "queued", bound_used(&upstream->queued));

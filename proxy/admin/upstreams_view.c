@@ -9,6 +9,7 @@
 #include "pool/resolver.h"
 #include "proxy/admin/json.h"
 #include "proxy/admin/maintenance_view.h"
+#include "proxy/admin/operator_view.h"
 #include "proxy/policy/policy.h"
 #include "steady/loop_clock.h"
 
@@ -127,18 +128,39 @@ static void write_http2(struct json *json, const struct endpoint_figures *figure
     json_close(json, '}');
 }
 
+struct endpoint_walk {
+    struct page *page;
+    const struct upstream *upstream;
+};
+
+/* The operator names an endpoint by its text in the settings, or by its address. NULL: it is not drained, or it is not known by whom. */
+static const struct operator_said *said_of_endpoint(const struct endpoint_walk *walk,
+                                                    const struct endpoint_figures *figures)
+{
+    const struct operator_book *book = walk->page->overview->said;
+    const char *name = walk->upstream->name;
+    if (strcmp(figures->status, "drained") != 0) {
+        return NULL;
+    }
+    const struct operator_said *said =
+        operator_book_find(book, OPERATOR_ENDPOINT, name, figures->text);
+    return said != NULL ? said
+                        : operator_book_find(book, OPERATOR_ENDPOINT, name, figures->address);
+}
+
 static void write_endpoint(const struct endpoint_figures *figures, void *owner)
 {
-    struct page *page = owner;
-    struct json *json = &page->json;
+    const struct endpoint_walk *walk = owner;
+    struct json *json = &walk->page->json;
     uint64_t leases = figures->reused + figures->fresh;
     json_open(json, NULL, '{');
     json_text(json, "endpoint", figures->text);
     json_text(json, "address", figures->address);
-    json_text(json, "source", source_of(page->overview, figures->text));
+    json_text(json, "source", source_of(walk->page->overview, figures->text));
     json_text(json, "protocol", figures->protocol);
     json_number(json, "age_s", (double)figures->age_ms / 1000);
     write_health(json, figures);
+    operator_view_write(json, said_of_endpoint(walk, figures));
     json_text(json, "breaker", policy_endpoint_state(figures->companion));
     json_uint(json, "in_flight", figures->in_flight);
     json_number(json, "latency_ms", (double)figures->latency_us / 1000);
@@ -154,9 +176,20 @@ static void write_endpoint(const struct endpoint_figures *figures, void *owner)
     json_close(json, '}');
 }
 
-static void write_policy(struct json *json, const struct upstream *upstream,
+/* NULL: it judges by itself, or it is not known who forced it. */
+static const struct operator_said *said_of_breaker(const struct overview *overview,
+                                                   const struct upstream *upstream,
+                                                   enum breaker_state state)
+{
+    return state == BREAKER_FORCED_OPEN || state == BREAKER_FORCED_CLOSED
+               ? operator_book_find(overview->said, OPERATOR_BREAKER, upstream->name, "")
+               : NULL;
+}
+
+static void write_policy(struct page *page, const struct upstream *upstream,
                          const struct upstream_settings *settings)
 {
+    struct json *json = &page->json;
     struct upstream_policy *policy = policy_of(upstream);
     uint64_t now_ms = loop_clock_ms(&(struct loop_clock){0});
     const struct breaker_figures breaker =
@@ -167,6 +200,7 @@ static void write_policy(struct json *json, const struct upstream *upstream,
     json_text(json, "state", breaker_state_name(breaker.state));
     json_number(json, "since_s",
                 breaker.since_ms != 0 ? (double)(now_ms - breaker.since_ms) / 1000 : 0);
+    operator_view_write(json, said_of_breaker(page->overview, upstream, breaker.state));
     json_number(json, "outage_s",
                 breaker.outage_since_ms != 0 ? (double)(now_ms - breaker.outage_since_ms) / 1000
                                              : 0);
@@ -227,12 +261,12 @@ static bool write_upstream(const struct upstream *upstream, void *owner)
     if (settings != NULL && wanted) {
         json_open(json, NULL, '{');
         write_upstream_fields(json, upstream, settings);
-        maintenance_write(json, page->overview->maintenance, MAINTENANCE_OF_UPSTREAM,
-                          upstream->name, policy_of(upstream)->maintenance);
+        maintenance_write(json, page->overview, MAINTENANCE_OF_UPSTREAM, upstream->name,
+                          policy_of(upstream)->maintenance);
         write_capacity(json, upstream);
-        write_policy(json, upstream, settings);
+        write_policy(page, upstream, settings);
         json_open(json, "endpoints", '[');
-        upstream_each_endpoint(upstream, write_endpoint, page);
+        upstream_each_endpoint(upstream, write_endpoint, &(struct endpoint_walk){page, upstream});
         json_close(json, ']');
         json_close(json, '}');
     }

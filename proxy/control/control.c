@@ -20,6 +20,7 @@
 #include "proxy/control/health_lines.h"
 #include "proxy/control/maintenance_watch.h"
 #include "proxy/control/names.h"
+#include "proxy/control/operator_words.h"
 #include "proxy/control/pid_file.h"
 #include "proxy/control/process_bounds.h"
 #include "proxy/control/reload.h"
@@ -176,6 +177,7 @@ static void control_overview(struct overview *ret_overview, void *owner)
         .workers = control->workers.stats,
         .tls = control->generations.present != NULL ? control->generations.present->tls : NULL,
         .maintenance = control->generations.maintenance.words,
+        .said = &control->replica.said,
         .routes = control->routes.items,
         .route_count = control->routes.count,
         .tls_files = &control->reloads.tls_files,
@@ -203,6 +205,7 @@ static void control_admin_drain(void *owner)
 static void control_admin_said(const struct operator_word *word, void *owner)
 {
     struct control *control = owner;
+    operator_words_here(control, word);
     fleet_say(control->replica.fleet, word);
     maintenance_watch_look(owner);
     warm_save_if_ready(owner);
@@ -428,6 +431,7 @@ static void control_stop(struct control *control)
     names_stop(control);
     reload_free(control);
     maintenance_free(&control->generations.maintenance.words);
+    operator_book_release(&control->replica.said);
     pools_free(&control->pools);
     tls_scratch_free(&control->probe.scratch);
     buf_pool_free(control->probe.bufs);

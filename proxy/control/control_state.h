@@ -34,6 +34,7 @@
 #include "proxy/fleet/fleet.h"
 #include "proxy/log/log.h"
 #include "proxy/policy/maintenance.h"
+#include "proxy/policy/operator_book.h"
 #include "proxy/policy/policy.h"
 #include "proxy/worker/generation.h"
 #include "steady/mailbox.h"
@@ -137,6 +138,7 @@ struct control_probe {
 struct control_replica {
     struct fleet *fleet;
     struct tls_tickets *tickets; /* for all listeners with TLS */
+    struct operator_book said;   /* by the operator, here or at another replica */
     struct rng rng;
 };
 

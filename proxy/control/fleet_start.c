@@ -5,8 +5,7 @@
 
 #include "pool/resolver.h"
 #include "proxy/control/control_state.h"
-#include "proxy/control/maintenance_watch.h"
-#include "proxy/policy/operator_word.h"
+#include "proxy/control/operator_words.h"
 
 /* A pools_names_fn: the resolver comes later than whoever asks. */
 static size_t addresses_of_name(void *owner, const struct endpoint_settings *settings,
@@ -36,12 +35,9 @@ static bool take_warm(const struct seal_key *key, const void *bytes, size_t leng
     return control->generations.present != NULL || warm_take(control, key, bytes, length);
 }
 
-static bool obey(const struct operator_word *word, void *owner)
+static bool obey(const struct operator_word *word, const char *at, void *owner)
 {
-    struct control *control = owner;
-    size_t count = operator_obey(word, control->pools, control->generations.maintenance.words);
-    maintenance_watch_look(control);
-    return count > 0;
+    return operator_words_obey(owner, word, at);
 }
 
 bool fleet_start(struct control *control)

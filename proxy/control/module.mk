@@ -16,6 +16,7 @@ libproxy_a_SOURCES += \
 	%D%/maintenance_watch.c %D%/maintenance_watch.h \
 	%D%/names.c %D%/names.h \
 	%D%/notify.c %D%/notify.h \
+	%D%/operator_words.c %D%/operator_words.h \
 	%D%/pid_file.c %D%/pid_file.h \
 	%D%/prewarm.c %D%/prewarm.h \
 	%D%/process_bounds.c %D%/process_bounds.h \

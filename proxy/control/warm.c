@@ -110,6 +110,16 @@ static size_t restore_maintenance(struct control *control, struct unpack *unpack
     return count;
 }
 
+static void save_said(struct control *control, struct pack *pack)
+{
+    operator_book_save(&control->replica.said, pack);
+}
+
+static size_t restore_said(struct control *control, struct unpack *unpack)
+{
+    return operator_book_restore(&control->replica.said, unpack);
+}
+
 static void save_upgrades(struct control *control, struct pack *pack)
 {
     pack_u64(pack, control->upgrade.figures.begun_count);
@@ -153,6 +163,7 @@ static const struct warm_section {
     {7, WARM_WORD, "forced breakers", save_forced, restore_forced},
     {8, WARM_MEMORY, "upgrade counts", save_upgrades, restore_upgrades},
     {9, WARM_WORD, "words on maintenance", save_maintenance, restore_maintenance},
+    {11, WARM_WORD, "words of the operator, with who said them", save_said, restore_said},
     {10, WARM_FIRST, "keys of sticky cookies", sticky_key_save, sticky_key_restore},
 };
 

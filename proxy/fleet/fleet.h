@@ -35,8 +35,8 @@ struct fleet_env {
     bool (*is_ready)(void *owner);
     bool (*warm_make)(const struct seal_key *key, uint8_t **ret_bytes, size_t *ret_length,
                       void *owner);
-    /* What the operator has said at another replica. False: what it is about is not here. */
-    bool (*obey)(const struct operator_word *word, void *owner);
+    /* What the operator has said at another replica, `at` its host. False: what it is about is not here, or not yet. */
+    bool (*obey)(const struct operator_word *word, const char *at, void *owner);
     bool (*warm_take)(const struct seal_key *key, const void *bytes, size_t length, void *owner);
     void *owner;
 };

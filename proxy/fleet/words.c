@@ -35,24 +35,6 @@ static void field_of(const struct fleet *fleet, const struct operator_word *word
     snprintf(field, FIELD_BYTES, "%016" PRIx64, hash);
 }
 
-/* An empty text has no place in a pack: "-" and the text. */
-static void pack_any_text(struct pack *pack, const char *text)
-{
-    char marked[MAINTENANCE_NAME_BYTES + 2];
-    snprintf(marked, sizeof marked, "-%s", text);
-    pack_text(pack, marked);
-}
-
-static void unpack_any_text(struct unpack *unpack, char *text, size_t space)
-{
-    char marked[MAINTENANCE_NAME_BYTES + 2];
-    text[0] = '\0';
-    if (unpack_text(unpack, marked, sizeof marked)) {
-        unpack->failed = unpack->failed || strlen(marked + 1) >= space;
-        snprintf(text, space, "%s", marked + 1);
-    }
-}
-
 static bool write_word(struct fleet *fleet, const char *field, const struct operator_word *word,
                        uint8_t **ret_bytes, size_t *ret_length)
 {
@@ -96,11 +78,11 @@ static bool read_word(const struct fleet *fleet, const struct store_reply *field
     *ret_word = (struct fleet_word){.holds = false};
     word->subject = unpack_u8(&unpack);
     word->state = unpack_u8(&unpack);
-    unpack_any_text(&unpack, word->name, sizeof word->name);
-    unpack_any_text(&unpack, word->detail, sizeof word->detail);
-    unpack_any_text(&unpack, word->by, sizeof word->by);
-    unpack_any_text(&unpack, word->reason, sizeof word->reason);
-    unpack_any_text(&unpack, ret_word->at, sizeof ret_word->at);
+    (void)unpack_any_text(&unpack, word->name, sizeof word->name);
+    (void)unpack_any_text(&unpack, word->detail, sizeof word->detail);
+    (void)unpack_any_text(&unpack, word->by, sizeof word->by);
+    (void)unpack_any_text(&unpack, word->reason, sizeof word->reason);
+    (void)unpack_any_text(&unpack, ret_word->at, sizeof ret_word->at);
     word->since_ms = unpack_u64(&unpack);
     word->until_ms = unpack_u64(&unpack);
     free(bytes);
@@ -138,11 +120,7 @@ static void obey(struct fleet *fleet, struct fleet_word *known)
     struct operator_word word = known->word;
     known->holds = holds(fleet, &word);
     word.state = known->holds ? word.state : 0;
-    known->obeyed = fleet->env.obey(&word, fleet->env.owner);
-    log_info(fleet->env.log, "fleet: %s %s%s%s: %s, said at %s%s%s%s",
-             operator_subject_name(word.subject), word.name, *word.detail != '\0' ? " " : "",
-             word.detail, operator_state_name(word.subject, word.state), known->at,
-             *word.by != '\0' ? " by " : "", word.by, known->obeyed ? "" : "; it is not here");
+    known->obeyed = fleet->env.obey(&word, known->at, fleet->env.owner);
 }
 
 static void take_word(struct fleet *fleet, const struct fleet_word *said)

@@ -3,7 +3,7 @@
  *
  * Of each kind the newest EVENTS_OF_KIND are kept, so that a storm of one kind hides no other.
  *
- * Owns: its events (about 140 KiB, embedded). Thread: any; a lock is held while one event is copied. Time base: CLOCK_REALTIME. Errors: none; a text
+ * Owns: its events (about 150 KiB, embedded). Thread: any; a lock is held while one event is copied. Time base: CLOCK_REALTIME. Errors: none; a text
  * that is too long is cut.
  */
 #ifndef EVENKEEL_PROXY_LOG_EVENT_BOOK_H
@@ -16,18 +16,19 @@
 #include "conf/settings.h"
 #include "steady/enum_names.h"
 
-#define EVENT_KINDS(X)                  \
-    X(EVENT_PROCESS, "process")         \
-    X(EVENT_READINESS, "readiness")     \
-    X(EVENT_RELOAD, "reload")           \
-    X(EVENT_UPGRADE, "upgrade")         \
-    X(EVENT_DRAIN, "drain")             \
-    X(EVENT_BREAKER, "breaker")         \
-    X(EVENT_ENDPOINT, "endpoint")       \
-    X(EVENT_DRIFT, "drift")             \
-    X(EVENT_LIMIT, "limit")             \
-    X(EVENT_MAINTENANCE, "maintenance") \
-    X(EVENT_CERTIFICATES, "certificates")
+#define EVENT_KINDS(X)                    \
+    X(EVENT_PROCESS, "process")           \
+    X(EVENT_READINESS, "readiness")       \
+    X(EVENT_RELOAD, "reload")             \
+    X(EVENT_UPGRADE, "upgrade")           \
+    X(EVENT_DRAIN, "drain")               \
+    X(EVENT_BREAKER, "breaker")           \
+    X(EVENT_ENDPOINT, "endpoint")         \
+    X(EVENT_DRIFT, "drift")               \
+    X(EVENT_LIMIT, "limit")               \
+    X(EVENT_MAINTENANCE, "maintenance")   \
+    X(EVENT_CERTIFICATES, "certificates") \
+    X(EVENT_OPERATOR, "operator")
 enum event_kind { ENUM_VALUES(EVENT_KINDS) EVENT_KIND_COUNT };
 const char *event_kind_name(enum event_kind value);
 

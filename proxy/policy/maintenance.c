@@ -67,29 +67,14 @@ const struct maintenance_word *maintenance_said(const struct maintenance *mainte
 
 /* ---- for the next process ---- */
 
-/* A text may be empty, which packed texts may not. */
-static void save_text(struct pack *pack, const char *text)
-{
-    pack_u8(pack, text[0] != '\0');
-    if (text[0] != '\0') {
-        pack_text(pack, text);
-    }
-}
-
-static bool restore_text(struct unpack *unpack, char *text, size_t text_bytes)
-{
-    text[0] = '\0';
-    return unpack_u8(unpack) == 0 ? !unpack->failed : unpack_text(unpack, text, text_bytes);
-}
-
 void maintenance_save(const struct maintenance *maintenance, struct pack *pack)
 {
     for (size_t i = 0; i < maintenance->count; i++) {
         const struct maintenance_word *word = &maintenance->words[i];
         pack_u8(pack, (uint8_t)word->of);
         pack_text(pack, word->name);
-        save_text(pack, word->by);
-        save_text(pack, word->reason);
+        pack_any_text(pack, word->by);
+        pack_any_text(pack, word->reason);
         pack_u64(pack, word->since_wall_ms);
     }
 }
@@ -102,8 +87,8 @@ size_t maintenance_restore(struct maintenance *maintenance, struct unpack *unpac
         word.of = unpack_u8(unpack) == MAINTENANCE_OF_UPSTREAM ? MAINTENANCE_OF_UPSTREAM
                                                                : MAINTENANCE_OF_ROUTE;
         bool read = unpack_text(unpack, word.name, sizeof word.name) &&
-                    restore_text(unpack, word.by, sizeof word.by) &&
-                    restore_text(unpack, word.reason, sizeof word.reason);
+                    unpack_any_text(unpack, word.by, sizeof word.by) &&
+                    unpack_any_text(unpack, word.reason, sizeof word.reason);
         word.since_wall_ms = unpack_u64(unpack);
         if (!read || unpack->failed || !maintenance_say(maintenance, &word)) {
             break;

@@ -5,6 +5,7 @@ libproxy_a_SOURCES += \
 	%D%/call_strata.c %D%/call_strata.h \
 	%D%/gate.c %D%/gate.h \
 	%D%/maintenance.c %D%/maintenance.h \
+	%D%/operator_book.c %D%/operator_book.h \
 	%D%/operator_word.c %D%/operator_word.h \
 	%D%/policy.c %D%/policy.h \
 	%D%/policy_memory.c %D%/policy_memory.h \

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 
 from harness import Browser, RawOrigin, axe_source, check, check_equal, eventually, merge, run, scenario, start_proxy, violations
 
@@ -67,6 +68,16 @@ def truth(s):
     with s.case("nobody else was asked, and nothing went wrong"):
         check_equal([each for each in browser.asked_for() if not each.startswith(url)], [], "requests to elsewhere")
         check_equal(browser.complaints(), [], "complaints of the browser")
+    with s.case("what the operator has said is shown with who said it, why and where"):
+        origin = proxy.admin_json("/upstreams")["upstreams"][0]["endpoints"][0]["endpoint"]
+        words = f"by ann, at {socket.gethostname()}: disk"
+        proxy.admin(f"/upstreams/app/endpoints/{origin}/drain?by=ann&reason=disk", "POST")
+        eventually(lambda: f"The operator has said: {origin} of app is drained {words}" in browser.texts("#notices li"), "the notice")
+        browser.run("document.querySelector('#upstreams .opener').click()")
+        eventually(lambda: f"drained {words}" in browser.texts(".endpoints .tag"), "the endpoint's row")
+        eventually(lambda: any(f"{origin}: drained, said at" in text for text in browser.texts("#events .words")), "the event")
+        proxy.admin(f"/upstreams/app/endpoints/{origin}/undrain", "POST")
+        eventually(lambda: not any("drained" in text for text in browser.texts("#notices li")), "it is taken back")
     with s.case("without an answer it says so"):
         browser.ask("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=-1, uploadThroughput=-1)
         eventually(lambda: "no answer since" in browser.texts("#live")[0], "the page says that nobody answers")

@@ -264,6 +264,16 @@ def drained(proxy):
             for each in row["endpoints"]]
 
 
+def origins(proxy):
+    """What /upstreams says of the operator's words on the upstream: endpoint, breaker, maintenance."""
+    row = proxy.admin_json("/upstreams")["upstreams"][0]
+    return row["endpoints"][0]["operator"], row["breaker"]["operator"], row["maintenance"]
+
+
+def origin_of(said):
+    return said and (said["by"], said["reason"], said["said_at"], said["since"] is not None, said["ends"] is not None)
+
+
 def words(proxy):
     return {(each["subject"], each["name"], each["state"]): each for each in proxy.admin_json("/fleet")["words"]}
 
@@ -287,11 +297,27 @@ def words_spread(s):
         said = words(two)["endpoint", "app", "drained"]
         check_equal((said["by"], said["reason"], said["endpoint"], said["said_at"]),
                     ("ann", "disk", origin.address, socket.gethostname()), "who said what where")
+        for proxy in (one, two):
+            check_equal([origin_of(each) for each in origins(proxy)],
+                        [("ann", "disk", socket.gethostname(), True, False), None, None], "what /upstreams says of it")
+            said = [each["text"] for each in proxy.admin_json("/events")["events"] if each["kind"] == "operator"]
+            check_equal(said, [f"endpoint app {origin.address}: drained, said at {socket.gethostname()} by ann: disk"], "events")
     with s.case("a breaker that is forced open, and a route that is closed"):
-        say(two, "/upstreams/app/breaker/open")
+        say(two, "/upstreams/app/breaker/open?by=cat&reason=slow")
         say(two, "/routes/all/maintenance/on?by=bob")
         eventually(lambda: one.get("/").status == 503 and ("route", "all", "closed") in words(one), "it is closed")
         eventually(lambda: ("breaker", "app", "open") in words(one), "it is open")
+        for proxy in (one, two):
+            check_equal(origin_of(origins(proxy)[1]), ("cat", "slow", socket.gethostname(), True, False), "who forced it")
+            route = proxy.admin_json("/status")["routes"][0]["maintenance"]
+            check_equal(origin_of(route), ("bob", None, socket.gethostname(), True, False), "who closed it")
+    with s.case("an upstream that is closed"):
+        say(one, "/upstreams/app/maintenance/on?by=dan&for=1h")
+        for proxy in (one, two):
+            eventually(lambda: origin_of(origins(proxy)[2]) == ("dan", None, socket.gethostname(), True, True), "by whom")
+        say(two, "/upstreams/app/maintenance/off")
+        for proxy in (one, two):
+            eventually(lambda: origins(proxy)[2] is None, "it is open again")
     with s.case("a replica that starts later obeys"):
         three = replica(s, origin, "three", {"store": [store.address], "warm_state": False})
         eventually(lambda: drained(three) == [True] and three.get("/").status == 503, "it has heard of it")
@@ -302,9 +328,11 @@ def words_spread(s):
         say(one, "/routes/all/maintenance/off")
         for proxy in (one, two):
             eventually(lambda: proxy.get("/").status == 200 and drained(proxy) == [False] and not words(proxy), "all is well")
+            check_equal(origins(proxy), (None, None, None), "nobody is named")
     with s.case("with an end"):
         say(two, f"{endpoint}/drain?for=3s")
         eventually(lambda: drained(one) == [True], "it is drained")
+        check_equal(origin_of(origins(one)[0]), (None, None, socket.gethostname(), True, True), "its end is shown")
         for proxy in (one, two):
             eventually(lambda: drained(proxy) == [False], "the end has come")
     with s.case("while the store is away, as soon as it is back"):

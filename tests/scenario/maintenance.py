@@ -64,7 +64,7 @@ def configured(s):
         eventually(lambda: proxy.admin("/readyz")[0] == 200, "/readyz says 200")
     with s.case("it is shown and counted"):
         check_equal(of_route(proxy, "shop"), {"operator": False, "file": False, "configuration": True, "upstream": False,
-                                              "by": None, "reason": None, "since": None}, "/status")
+                                              "by": None, "reason": None, "since": None, "ends": None, "said_at": None}, "/status")
         check_equal((of_route(proxy, "other"), of_upstream(proxy, "app")), (None, None), "the rest of /status")
         check_equal(proxy.metric("evenkeel_route_maintenance", route="shop"), 1, "metric")
         proxy.expect_count(2, "evenkeel_exchanges_by_reason_total", route="shop", reason="maintenance")

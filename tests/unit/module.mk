@@ -145,6 +145,7 @@ proxy_tests = \
 	%D%/test_http_head \
 	%D%/test_json \
 	%D%/test_log \
+	%D%/test_operator_book \
 	%D%/test_payload \
 	%D%/test_admin_guard \
 	%D%/test_admin_token \

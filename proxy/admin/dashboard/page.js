@@ -8,6 +8,7 @@ const UPSTREAMS_MOST = 100;
 const ENDPOINTS_MOST = 50;
 const LIMITS_MOST = 6;
 const EVENTS_MOST = 200;
+const WORDS_MOST = 5; // of the operator, above all
 const KEEP_MS = 600000; // samples of our own, for the short window
 const NEAR = 0.7, AT = 0.9; // shares of a limit that are worth a look, and a haste
 
@@ -273,6 +274,9 @@ function* notices() {
   if (lost.length > 0) {
     yield ["bad", `No healthy endpoint: ${some(lost)}`];
   }
+  for (const said of upstreams.flatMap((each) => [...wordsAbout(each)]).slice(0, WORDS_MOST)) {
+    yield ["warn", `The operator has said: ${said}`];
+  }
   const open = upstreams.filter((each) => isOpen(each.breaker.state)).map((each) => each.name);
   if (open.length > 0) {
     yield ["bad", `The breaker is open, requests are answered 503: ${some(open)}`];
@@ -495,13 +499,15 @@ const isOpen = (state) => state === "open" || state === "forced_open";
 const isTroubled = (upstream) => upstream.breaker.state !== "closed" || upstream.panic || upstream.maintenance ||
   upstream.endpoints_healthy < upstream.endpoints.length || upstream.capacity.utilisation >= NEAR;
 
+const byWhom = (said) => said?.by ? ` by ${said.by}` : "";
+
 function stateOf(upstream) {
   const { breaker, endpoints } = upstream;
   if (upstream.maintenance) {
-    return ["warn", "maintenance"];
+    return ["warn", `maintenance${byWhom(upstream.maintenance)}`];
   }
   if (breaker.state !== "closed") {
-    return [isOpen(breaker.state) ? "bad" : "warn", `breaker ${breaker.state.replace(/_/g, " ")}`];
+    return [isOpen(breaker.state) ? "bad" : "warn", `breaker ${breaker.state.replace(/_/g, " ")}${byWhom(breaker.operator)}`];
   }
   if (endpoints.length === 0) {
     return ["bad", "no endpoint"];
@@ -510,6 +516,27 @@ function stateOf(upstream) {
     return [upstream.endpoints_healthy === 0 ? "bad" : "warn", `${upstream.endpoints_healthy} of ${endpoints.length} healthy`];
   }
   return ["good", `${endpoints.length} healthy`];
+}
+
+// ---- what the operator has said
+
+function words(said) {
+  const where = said.said_at ? `at ${said.said_at}` : "";
+  const until = said.ends ? `until ${said.ends.replace("T", " ").replace("Z", "")}` : "";
+  return [said.by ? `by ${said.by}` : "", where, until].filter((each) => each !== "").join(", ") + (said.reason ? `: ${said.reason}` : "");
+}
+
+function* wordsAbout(upstream) {
+  const { name, maintenance, breaker, endpoints } = upstream;
+  if (maintenance?.operator) {
+    yield `${name} is closed ${words(maintenance)}`;
+  }
+  if (breaker.operator) {
+    yield `the breaker of ${name} is ${breaker.state.replace(/_/g, " ")} ${words(breaker.operator)}`;
+  }
+  for (const { endpoint, operator } of endpoints.slice(0, ENDPOINTS_MOST).filter((each) => each.operator)) {
+    yield `${endpoint} of ${name} is drained ${words(operator)}`;
+  }
 }
 
 const sum = (list, of) => list.reduce((total, each) => total + of(each), 0);
@@ -562,7 +589,8 @@ function fillInner(row, upstream) {
   const { retry_budget: budget, breaker, capacity } = upstream;
   say(row.facts, `Breaker ${breaker.state.replace(/_/g, " ")}, ${plural(breaker.openings, "opening")}; of ${plural(breaker.calls, "call")} lately ` +
     `${percent(breaker.failure_share)} failed. Retry budget: ${count(budget.left)} left, ${plural(budget.retries, "retry").replace("retrys", "retries")} of ` +
-    `${plural(budget.requests, "request")} lately. Capacity about ${count(capacity.capacity_per_second)} answers a second, phase ${capacity.phase}.`);
+    `${plural(budget.requests, "request")} lately. Capacity about ${count(capacity.capacity_per_second)} answers a second, phase ${capacity.phase}.` +
+    [...wordsAbout(upstream)].map((each) => ` The operator has said: ${each}.`).join(""));
   row.table.update(upstream.endpoints.slice(0, ENDPOINTS_MOST), (each) => `${each.endpoint} ${each.address}`);
 }
 
@@ -578,7 +606,7 @@ const endpointColumns = [
   { title: "Endpoint", head: true, fill: (cell, each) => say(cell, each.endpoint === each.address ? each.endpoint : `${each.endpoint} (${each.address})`) },
   { title: "Health", build: (cell) => cell.appendChild(make("span", "tag")), fill: (tag, each) => {
     dress(tag, `tag ${healthLevel(each)}`);
-    say(tag, each.health.status + (each.health.why ? `: ${each.health.why}` : ""));
+    say(tag, each.health.status + (each.operator ? ` ${words(each.operator)}` : each.health.why ? `: ${each.health.why}` : ""));
   } },
   { title: "Breaker", className: "wide", fill: (cell, each) => say(cell, each.breaker.replace(/_/g, " ")) },
   { title: "In flight", className: "number", fill: (cell, each) => say(cell, count(each.in_flight)) },
