@@ -133,17 +133,29 @@ enum stream_result stream_probe(struct stream *stream)
     return IS_TLS(stream) ? tls_io_probe(stream->tls) : stream_peek(stream, &byte, 1, &n);
 }
 
-/* poll() reports these whatever is asked for. POLLHUP means both directions, and this one is still open. */
 uint32_t stream_untaken_bytes(const struct stream *stream)
 {
     int bytes;
     return ioctl(stream->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint32_t)bytes : 0;
 }
 
-bool stream_is_broken(const struct stream *stream)
+/* poll() reports errors and hang-ups whatever is asked for. */
+static int troubles_of(const struct stream *stream)
 {
     struct pollfd socket = {.fd = stream->fd};
-    return poll(&socket, 1, 0) != 0 && (socket.revents & (POLLERR | POLLHUP)) != 0;
+    return poll(&socket, 1, 0) > 0 ? socket.revents & (POLLERR | POLLHUP) : 0;
+}
+
+/* POLLHUP means both directions, and this one is still open. */
+bool stream_is_broken(const struct stream *stream)
+{
+    return troubles_of(stream) != 0;
+}
+
+/* Not POLLHUP: of a UNIX socket it says that the peer has closed, be it behind a whole request. */
+bool stream_is_reset(const struct stream *stream)
+{
+    return (troubles_of(stream) & POLLERR) != 0;
 }
 
 void stream_ends(struct stream *stream)

@@ -82,6 +82,8 @@ __attribute__((warn_unused_result)) enum stream_result stream_probe(struct strea
 /* Whether the connection is broken, for a stream whose end has been received: behind that, the system reports a reset only
    here. */
 bool stream_is_broken(const struct stream *stream);
+/* Whether the peer has reset the connection. Says so however much is unread, and takes nothing. */
+bool stream_is_reset(const struct stream *stream);
 /* The next stream_send() is the last: TLS sends its end with it, and stream_end() has less to do. */
 void stream_ends(struct stream *stream);
 /* Ends this direction: close_notify for TLS, then shutdown(SHUT_WR). */

@@ -285,6 +285,16 @@ static bool client_left(struct client *client)
     return ended || client_is_gone(client);
 }
 
+/* The exchange takes nothing for now, so that nothing is read that would bring the error of a reset. An edge has announced it as
+   readiness, before or after the last read. */
+static void client_awaits_room(struct client *client)
+{
+    const struct duplex *duplex = &client->duplex;
+    if ((duplex->readable || duplex->suspect) && stream_is_reset(&client->stream)) {
+        client_lost(client, REASON_CLIENT_ABORT);
+    }
+}
+
 /* A step of the request's payload in EXCHANGE. */
 static bool client_take_payload(struct client *client)
 {
@@ -303,6 +313,7 @@ static bool client_take_payload(struct client *client)
     }
     size_t room = exchange_request_room(client->exchange);
     if (room == 0) {
+        client_awaits_room(client);
         return false;
     }
     enum stream_result received = client_input(client, room, &input);
@@ -338,6 +349,7 @@ static bool client_take_raw(struct client *client)
     struct duplex_input input;
     size_t room = exchange_request_room(client->exchange);
     if (room == 0) {
+        client_awaits_room(client);
         return false;
     }
     client->duplex.starved = false;

@@ -7,8 +7,8 @@ import ssl
 import threading
 import time
 
-from harness import (Authority, Interrupted, RawOrigin, check, check_equal, eventually, patient, promptly, run, scenario,
-                     start_proxy)
+from harness import (Authority, Interrupted, RawOrigin, check, check_equal, eventually, patient, promptly, reads_body, run,
+                     scenario, start_proxy)
 
 ASK = "GET {} HTTP/1.1\r\nHost: h\r\n\r\n"
 UPGRADE = "GET {} HTTP/1.1\r\nHost: h\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
@@ -156,6 +156,69 @@ def ended_then_reset(s):
             client.reset()
         promptly(lambda: proxy.metric("evenkeel_clients_accepted_total") >= 2 and proxy.bound("clients")["used"] == 0,
                  "the client is gone", 3, proxy)
+    release.set()
+
+
+STUCK = "POST {} HTTP/1.1\r\nHost: shop.test\r\n{}\r\n\r\n"
+BY_LENGTH, BY_CHUNKS = "Content-Length: 1000000000", "Transfer-Encoding: chunked"
+
+
+def stuff(proxy, client, head):
+    """Send the head, and then bytes until the proxy takes no more of them."""
+    piece, taken = b"8000\r\n" + b"x" * 0x8000 + b"\r\n", [-1.0]
+    client.send(head)
+    client.socket.settimeout(0.05)
+
+    def full():
+        try:
+            client.socket.sendall(piece)
+            return False
+        except OSError:  # ssl.SSLError is one too
+            before, taken[0] = taken[0], proxy.metric("evenkeel_client_received_bytes_total")
+            return before == taken[0]
+
+    eventually(full, "the proxy takes no more")
+
+
+@scenario("a client that resets while nobody takes its upload holds its endpoint until that is given up")
+def stuck_upload(s):
+    release, authority = threading.Event(), Authority(s)
+    origin = RawOrigin(s)
+    origin.on("/stuck", reads_body(lambda connection, _: release.wait(patient(60)) and False))
+    origin.on("/tunnel", lambda connection, _: connection.send(SWITCHING) and release.wait(patient(60)) and False)
+    origin.on("/free", status=200)
+    proxy = start_proxy(s, origin, {
+        "workers": 1, "limits": {"body": "none"},
+        "listeners": {"secure": {"listen": f"127.0.0.1:{s.port()}",
+                                 "tls": {"certificates": [authority.issue("shop.test").settings()]}}},
+        "upstreams": {"app": {"breaker": {"consecutive": 2, "open_min": "20s", "open_max": "20s"},
+                              "limits": {"in_flight": 2, "queue_wait": "60s"}}}})
+    trusting = ssl.create_default_context(cafile=authority.cert)
+    for name, head, options in (("a length", STUCK.format("/stuck/length", BY_LENGTH), {}),
+                                ("chunks", STUCK.format("/stuck/chunks", BY_CHUNKS), {}),
+                                ("TLS", STUCK.format("/stuck/tls", BY_LENGTH), {"listener": "secure", "tls": trusting}),
+                                ("a tunnel", UPGRADE.format("/tunnel"), {})):
+        with s.case(f"an upload with {name}"):
+            client = proxy.client(**options)
+            stuff(proxy, client, head)
+            client.reset()
+            promptly(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "its place is free", 3, proxy)
+            promptly(lambda: cancelled(origin, head.split()[1]), "the origin sees the end", 3, proxy)
+    with s.case("one that waits in the queue"):
+        before = [proxy.client() for _ in range(2)]
+        for client in before:
+            client.send(ASK.format("/stuck/before"))
+        eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 2, "all places are taken")
+        client = proxy.client()
+        stuff(proxy, client, STUCK.format("/stuck/queued", BY_LENGTH))
+        check_equal(proxy.bound("upstream_queued", "app")["used"], 1, "requests that wait")
+        client.reset()
+        promptly(lambda: proxy.bound("upstream_queued", "app")["used"] == 0, "it waits no more", 3, proxy)
+        for each in before:
+            each.reset()
+    with s.case("none of them is the origin's fault"):
+        check_equal(proxy.get("/free").status, 200, "status")
+        proxy.expect_count(5 + len(before), "evenkeel_exchanges_by_reason_total", reason="client_abort")
     release.set()
 
 

@@ -113,6 +113,38 @@ static void a_reset_behind_the_end_is_told(void **state)
     stream_close(&stream, false);
 }
 
+static void a_reset_is_told_while_bytes_before_it_are_unread(void **state)
+{
+    struct stream stream;
+    int far;
+    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)state;
+    connect_pair(&stream, &far);
+    assert_int_equal(send(far, "unread", 6, 0), 6);
+    assert_int_equal(stream_probe(&stream), STREAM_OK);
+    assert_false(stream_is_reset(&stream));
+    assert_int_equal(setsockopt(far, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+    close(far);
+    assert_true(stream_is_reset(&stream));
+    assert_true(stream_is_reset(&stream)); /* asking takes nothing */
+    stream_close(&stream, false);
+}
+
+static void the_end_of_both_directions_is_no_reset(void **state)
+{
+    struct stream stream;
+    int far;
+    (void)state;
+    connect_pair(&stream, &far);
+    assert_int_equal(shutdown(far, SHUT_WR), 0);
+    stream_end(&stream);
+    assert_int_equal(stream_probe(&stream), STREAM_END);
+    assert_true(stream_is_broken(&stream));
+    assert_false(stream_is_reset(&stream));
+    stream_close(&stream, false);
+    close(far);
+}
+
 static void an_orderly_end_is_told_after_the_last_bytes(void **state)
 {
     struct stream stream;
@@ -334,6 +366,8 @@ int main(void)
         cmocka_unit_test(nothing_to_read_is_blocked_and_leaves_the_count_alone),
         cmocka_unit_test(a_full_socket_is_blocked),
         cmocka_unit_test(a_reset_behind_the_end_is_told),
+        cmocka_unit_test(a_reset_is_told_while_bytes_before_it_are_unread),
+        cmocka_unit_test(the_end_of_both_directions_is_no_reset),
         cmocka_unit_test(an_orderly_end_is_told_after_the_last_bytes),
         cmocka_unit_test(what_nobody_looks_at_is_dropped_as_far_as_asked),
         cmocka_unit_test(a_probe_takes_nothing),
