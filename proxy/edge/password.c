@@ -69,12 +69,13 @@ struct passwords *passwords_create(struct task_pool *pool)
     return passwords;
 }
 
-void passwords_free(struct passwords **passwords)
+void passwords_free(struct passwords **passwords_pointer)
 {
-    if (*passwords != NULL) {
-        explicit_bzero((*passwords)->secret, sizeof(*passwords)->secret);
-        free(*passwords);
-        *passwords = NULL;
+    struct passwords *passwords = *passwords_pointer;
+    *passwords_pointer = NULL;
+    if (passwords != NULL) {
+        explicit_bzero(passwords->secret, sizeof passwords->secret);
+        free(passwords);
     }
 }
 
