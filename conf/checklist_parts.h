@@ -1,6 +1,6 @@
 /*
  * What the files of the checklist share. Private to them: checklist.c (the table), checklist_load.c (limits, pools,
- * time), checklist_trust.c (who may what).
+ * time), checklist_trust.c (who may what), checklist_fleet.c (the store).
  *
  * Owns nothing. Thread: any.
  */
@@ -35,5 +35,6 @@ checklist_answer_fn answer_memory, answer_descriptors, answer_queues, answer_poo
     answer_series, answer_logs, answer_drain, answer_readiness, answer_warm_state, answer_tenants;
 checklist_answer_fn answer_admin_access, answer_user, answer_trusted_peers, answer_upstream_trust,
     answer_compression, answer_last_route;
+checklist_answer_fn answer_fleet;
 
 #endif

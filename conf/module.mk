@@ -18,6 +18,7 @@ libconf_a_SOURCES = \
 	%D%/check_routes.c \
 	%D%/checklist.c \
 	%D%/checklist.h \
+	%D%/checklist_fleet.c \
 	%D%/checklist_load.c \
 	%D%/checklist_parts.h \
 	%D%/checklist_trust.c \

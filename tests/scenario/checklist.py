@@ -196,6 +196,44 @@ def judged(s):
         check_equal(verdict, "met", "verdict")
 
 
+def of_fleet(s, *rows, tickets="", store='store = [ "127.0.0.1:1" ];', words=""):
+    """What is said of an hour without the store: {first words: (verdict, rest)}."""
+    key = s.write("fleet.key", "0123456789abcdef" * 4 + "\n")
+    os.chmod(key, 0o600)
+    fleet = f'fleet = {{ {store} key_file = "{key}"; {words} }};' if store else ""
+    found = answers(s, configuration(s, fleet, *([f"tls_tickets = {{ {tickets} }};"] if tickets else []), *rows))["fleet"]
+    return {text.split(":")[0]: (verdict, text) for verdict, text in found}
+
+
+@scenario("nobody knows what an hour without the store does, until it happens")
+def hour(s):
+    def said(found, first, verdict, words):
+        check(first in found, f"nothing is said of {first}: {found}")
+        check_equal(found[first][0], verdict, f"verdict on {first}")
+        check(words in found[first][1], f"{first}: {found[first][1]}")
+
+    with s.case("without a store, nothing"):
+        check_equal(list(of_fleet(s, store="")), ["nothing"], "answers")
+    with s.case("a paragraph for each thing that is shared"):
+        found = of_fleet(s)
+        check_equal(list(found), ["requests", "ticket keys", "warm state", "the operator's word"], "answers")
+        said(found, "requests", "met", "at most fleet.timeout (1000 ms)")
+        said(found, "ticket keys", "met", "only after tls_tickets.rotate (480 min)")
+        said(found, "warm state", "ask", "one that starts is cold")
+        said(found, "the operator's word", "met", "at the others when the store is back")
+    with s.case("what is not shared is not spoken of"):
+        check_equal(list(of_fleet(s, words="ticket_keys = false; warm_state = false; operator = false;")), ["requests"], "answers")
+    with s.case("sentinels are a store, too"):
+        check("ticket keys" in of_fleet(s, store='sentinel = { addresses = [ "127.0.0.1:1" ]; };'), "nothing is said")
+    with s.case("keys that do not last an hour"):
+        said(of_fleet(s, tickets='rotate = "30m";'), "ticket keys", "advice", "after tls_tickets.rotate (30 min) each replica makes its own")
+    with s.case("a file beside the store"):
+        said(of_fleet(s, 'warm_state = { path = "warm"; };'), "warm state", "met", "takes warm_state.path (warm)")
+    with s.case("people read the same"):
+        done = run_program(s, "-t", "-c", s.path("list.conf"))
+        check("met     fleet: ticket keys: replicas go on with those they have" in done.stdout, done.stdout)
+
+
 @scenario("of very many upstreams with one fault every one is told")
 def many(s):
     more = " ".join(f'u{number} = {{ endpoints = [ "127.0.0.1:{number + 2}" ]; breaker = {{ enabled = false; }}; }};'
