@@ -1,9 +1,11 @@
 """Replicas act as one by a store, and none of a store's faults costs a request anything."""
 
+import contextlib
 import os
 import secrets
 import socket
 import ssl
+import threading
 
 from harness import (Authority, DnsServer, RawOrigin, RedisStore, check, check_equal, eventually, patient, run,
                      run_program, scenario, start_proxy)
@@ -349,6 +351,46 @@ def words_spread(s):
     with s.case("an end without a fleet is refused"):
         alone = start_proxy(s, origin, {"workers": 1}, name="alone")
         say(alone, f"{endpoint}/drain?for=3s", 409)
+
+
+class SlowWarmStates:
+    """Passes a replica's questions to the store, but not those for warm states before it has asked for the operator's words."""
+
+    def __init__(self, s, store):
+        self.store = store
+        self.address = RawOrigin(s, "between", serve=self.serve).address
+
+    def serve(self, connection):
+        with socket.create_connection(("127.0.0.1", self.store.port), timeout=patient(20)) as upstream:
+            answers = threading.Thread(target=self.answer, args=(upstream, connection), daemon=True)
+            answers.start()
+            passed = 0
+            while True:
+                connection.reader.fill()
+                asked = bytes(connection.reader.buffer)
+                held = asked.find(b"*3\r\n$6\r\nLINDEX")
+                end = len(asked) if held < 0 or b"HGETALL" in asked else held
+                upstream.sendall(asked[passed:end])
+                passed = max(passed, end)
+
+    @staticmethod
+    def answer(upstream, connection):
+        with contextlib.suppress(OSError):  # the replica has gone
+            while chunk := upstream.recv(65536):
+                connection.send(chunk)
+
+
+@scenario("a word of the operator that comes before anything serves ends the process", within=60)
+def early_word(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    one = replica(s, origin, "one", {"store": [store.address]})
+    one.admin(f"/upstreams/app/endpoints/{origin.address}/drain", "POST")
+    eventually(lambda: words(one), "it is in the store")
+    one.stop()
+    for _ in range(3):
+        store.ask("LPUSH", "evenkeel:1:{evenkeel}:warm", "no warm state")  # each costs a question more
+    late = replica(s, origin, "late", {"store": [SlowWarmStates(s, store).address], "timeout": "10s"})
+    eventually(lambda: drained(late) == [True], "it serves, and obeys")
 
 
 @scenario("a mistake about the fleet is not told, or not with what to write")
