@@ -16,6 +16,16 @@
 
 /* ---- the response ---- */
 
+/* The first field of the name that the route leaves in the head. */
+static const struct http_field *find_left(const struct http_head *head, const char *name)
+{
+    const struct http_field *field = head_find_name(head, name, strlen(name));
+    while (field != NULL && field->drop) {
+        field = head_find_next(head, field);
+    }
+    return field;
+}
+
 static bool directive_is(const struct field_element *element, const char *word)
 {
     size_t bytes = strlen(word);
@@ -27,7 +37,7 @@ static bool directive_is(const struct field_element *element, const char *word)
 static bool controls(const struct http_head *head, const char *word)
 {
     for (unsigned i = 0; head_has(head, FIELD_CACHE_CONTROL) && i < head->field_count; i++) {
-        if (head->fields[i].id != FIELD_CACHE_CONTROL) {
+        if (head->fields[i].id != FIELD_CACHE_CONTROL || head->fields[i].drop) {
             continue;
         }
         struct field_list list = field_list_of(head, &head->fields[i]);
@@ -65,7 +75,8 @@ static bool type_is(const char *type, size_t bytes, const char *wanted)
 
 static bool type_fits(const struct compress_settings *settings, const struct http_head *response)
 {
-    const struct http_field *field = head_find(response, FIELD_CONTENT_TYPE);
+    const struct http_field *field =
+        head_has(response, FIELD_CONTENT_TYPE) ? find_left(response, "Content-Type") : NULL;
     if (field == NULL) {
         return false;
     }
@@ -135,9 +146,8 @@ struct compress_verdict compress_judge(const struct compress_settings *settings,
 
 static const struct http_field *tag_of(const struct http_head *head)
 {
-    const struct http_field *tag = head_find_name(head, "ETag", 4);
-    bool strong =
-        tag != NULL && !tag->drop && tag->value_bytes > 0 && head->base[tag->value_at] == '"';
+    const struct http_field *tag = find_left(head, "ETag");
+    bool strong = tag != NULL && tag->value_bytes > 0 && head->base[tag->value_at] == '"';
     return strong ? tag : NULL;
 }
 
@@ -173,13 +183,6 @@ static bool tells_vary(const struct http_head *head)
         }
     }
     return false;
-}
-
-static void add(struct http_head *head, struct buf *space, const char *name, const char *value,
-                size_t value_bytes)
-{
-    memcpy(space->bytes + space->end + strlen(name), value, value_bytes);
-    edge_head_add(head, space, name, value_bytes);
 }
 
 /* The bytes that are sent are others, though they mean the same (RFC 9110 8.8.1). */
@@ -227,7 +230,7 @@ void compress_head(const struct http_head *head, struct compress_verdict verdict
     bool tells = tells_vary(head);
     edge_head_copy(head, ADDED_FIELDS, space, ret_head);
     if (verdict.varies && !tells) {
-        add(ret_head, space, "Vary", "Accept-Encoding", strlen("Accept-Encoding"));
+        edge_head_write(ret_head, space, "Vary", "Accept-Encoding", strlen("Accept-Encoding"));
     }
     if (verdict.varies && verdict.coding == CODING_IDENTITY) {
         return;
@@ -235,7 +238,7 @@ void compress_head(const struct http_head *head, struct compress_verdict verdict
     weaken_tag(ret_head, space);
     if (verdict.coding != CODING_IDENTITY) {
         const char *word = coding_rows[verdict.coding].name;
-        add(ret_head, space, "Content-Encoding", word, strlen(word));
+        edge_head_write(ret_head, space, "Content-Encoding", word, strlen(word));
         take_length(ret_head);
         drop_named(ret_head, "Accept-Ranges"); /* ranges would be those of other bytes */
     }

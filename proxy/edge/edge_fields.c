@@ -206,6 +206,13 @@ void edge_head_add(struct http_head *head, struct buf *space, const char *name, 
     head->head_bytes += (uint32_t)(name_bytes + value_bytes);
 }
 
+void edge_head_write(struct http_head *head, struct buf *space, const char *name, const char *value,
+                     size_t value_bytes)
+{
+    memcpy(space->bytes + space->end + strlen(name), value, value_bytes);
+    edge_head_add(head, space, name, value_bytes);
+}
+
 static void head_add_fields(struct http_head *head, struct buf *space,
                             const struct field_settings *fields, size_t count,
                             const struct edge_facts *facts)
@@ -232,8 +239,7 @@ static void head_add_extra(struct http_head *head, struct buf *space,
     if (extra->value_bytes == 0 || bytes > buf_space(space)) {
         return;
     }
-    memcpy(space->bytes + space->end + name_bytes, extra->value, extra->value_bytes);
-    edge_head_add(head, space, extra->name, extra->value_bytes);
+    edge_head_write(head, space, extra->name, extra->value, extra->value_bytes);
     if (extra->personal) {
         edge_keep_from_caches(head, space);
     }

@@ -37,6 +37,9 @@ void edge_head_copy(const struct http_head *head, size_t added_count, struct buf
 /* Adds a field to the copy. Its value stands already where it belongs: behind the end of the space, with room for the name
    before it. */
 void edge_head_add(struct http_head *head, struct buf *space, const char *name, size_t value_bytes);
+/* The same for a value that stands elsewhere. */
+void edge_head_write(struct http_head *head, struct buf *space, const char *name, const char *value,
+                     size_t value_bytes);
 
 /* A field of ours that a response gets. */
 struct edge_extra {

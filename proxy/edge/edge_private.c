@@ -26,6 +26,5 @@ void edge_keep_from_caches(struct http_head *head, struct buf *space)
             field->drop = 1;
         }
     }
-    memcpy(space->bytes + space->end + sizeof name - 1, value, sizeof value - 1);
-    edge_head_add(head, space, name, sizeof value - 1);
+    edge_head_write(head, space, name, value, sizeof value - 1);
 }

@@ -1,5 +1,6 @@
 /* Answers that Evenkeel makes itself: errors, redirects, texts and pages. */
 #include <string.h>
+#include <strings.h>
 
 #include "breaker/backoff.h"
 #include "proxy/edge/edge_fields.h"
@@ -150,6 +151,46 @@ void exchange_respond(struct exchange *exchange, const struct respond_settings *
     buf_give(worker->bufs, &body);
 }
 
+/* What belongs to the status, whoever has written the page: 401 must have a challenge, 405 the methods (RFC 9110 15.5.2, 15.5.6), 416
+   may say how long it is, and others when to come back (15.5.17, 10.2.3). */
+static const char *kept_name(const struct http_head *head, const struct http_field *field)
+{
+    static const char *const names[] = {"WWW-Authenticate", "Allow", "Content-Range",
+                                        "Retry-After"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (field->name_bytes == strlen(names[i]) &&
+            strncasecmp(head->base + field->name_at, names[i], field->name_bytes) == 0) {
+            return names[i];
+        }
+    }
+    return NULL;
+}
+
+/* The page with those fields of the upstream's answer. */
+static void send_page_for(struct exchange *exchange, struct own_response *own, const char *page,
+                          const struct http_head *answer)
+{
+    struct worker *worker = exchange->worker;
+    size_t bytes = edge_head_copy_bytes(&own->head, answer->field_count) + answer->head_bytes;
+    struct buf *space = buf_take(worker->bufs, bytes);
+    struct http_head head;
+    if (space == NULL) {
+        exchange_fail(exchange, REASON_NO_MEMORY, NULL);
+        return;
+    }
+    edge_head_copy(&own->head, answer->field_count, space, &head);
+    for (unsigned i = 0; i < answer->field_count; i++) {
+        const struct http_field *field = &answer->fields[i];
+        const char *name = kept_name(answer, field);
+        if (name != NULL && !field->drop) {
+            edge_head_write(&head, space, name, answer->base + field->value_at, field->value_bytes);
+        }
+    }
+    own->head = head;
+    send_own(exchange, REASON_COMPLETE, own, page, &edge_no_extra);
+    buf_give(worker->bufs, &space);
+}
+
 bool exchange_intercepts(struct exchange *exchange, const struct http_head *head)
 {
     const struct error_page_settings *page = exchange_edge_page(exchange, head->status, true);
@@ -160,6 +201,6 @@ bool exchange_intercepts(struct exchange *exchange, const struct http_head *head
     own_response_build(&own, REASON_COMPLETE, NULL, 0);
     own.head.status = head->status;
     own_response_set_body(&own, page->type, page->body_bytes);
-    send_own(exchange, REASON_COMPLETE, &own, page->body, &edge_no_extra);
+    send_page_for(exchange, &own, page->body, head);
     return true;
 }

@@ -146,6 +146,17 @@ def settings(s):
     check_equal([coding(path) for path in ("/plain", "/gzip", "/secret", "/x")], [None, "gzip", "zstd", "zstd"], "codings")
     check(proxy.reload({"compress": {"enabled": False}}), "the file was rejected")
     check_equal([coding(path) for path in ("/plain", "/gzip", "/secret", "/x")], [None] * 4, "codings afterwards")
+    with s.case("by the fields that the client gets, not by those that the route takes away"):
+        for comes, becomes, wanted in (
+                ({"Cache-Control": "public", "ETag": '"v1"'}, {"Cache-Control": "private"}, (None, '"v1"')),
+                ({"Cache-Control": "private", "ETag": '"v1"'}, {"Cache-Control": "public", "ETag": '"v2"'}, ("zstd", 'W/"v2"')),
+                ({"Content-Type": "image/png", "Cache-Control": "public"}, {"Content-Type": "text/html"}, ("zstd", None))):
+            kind = comes.pop("Content-Type", "text/html")
+            origin.on("/edited", page(comes.items(), kind=kind))
+            check(proxy.reload({"compress": {"enabled": True}, "routes": [
+                {"name": "edited", "upstream": "app", "response": {"set": becomes}}]}), "the file was rejected")
+            answer = proxy.get("/edited", [("Accept-Encoding", CHROME), ("Cookie", "a=b")])
+            check_equal((answer.get("Content-Encoding"), answer.get("ETag")), wanted, f"coding and tag with {becomes}")
     with s.case("the check of a file warns of secrets on all routes"):
         for compress, warned in (({"enabled": True, "secrets": True}, True), ({"enabled": True}, False)):
             with open(s.path("checked"), "w") as file:

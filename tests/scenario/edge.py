@@ -195,7 +195,7 @@ def pages(s):
         "upstreams": {"dead": {"endpoints": [f"127.0.0.1:{dead}"], "required": False, "retry": {"attempts": 1}, "breaker": {"enabled": False}}},
         "routes": [{"name": "mine", "path_prefix": "/mine", "upstream": "dead", "error_pages": [{"status": "502", "file": mine}]},
                    {"name": "dead", "path_prefix": "/dead", "upstream": "dead"},
-                   {"name": "taken", "path": "/404", "upstream": "app", "error_pages": [{"status": "400-499", "file": sorry, "intercept": True}]}, REST]})
+                   {"name": "taken", "path_regex": "^/40[14]$", "upstream": "app", "error_pages": [{"status": "400-499", "file": sorry, "intercept": True}]}, REST]})
     with s.case("of all routes"):
         answer = proxy.get("/dead")
         check_equal((answer.status, answer.get("Content-Type"), bytes(answer.body)), (502, "text/html; charset=utf-8", b"<h1>sorry</h1>"), "answer")
@@ -210,6 +210,15 @@ def pages(s):
         for _ in range(3):
             answer = client.request("GET", "/404")
             check_equal((answer.status, bytes(answer.body)), (404, b"<h1>sorry</h1>"), "answer")
+        check_equal(len([each for each in origin.connections if any(r.target == "/404" for r in each.requests)]), 1,
+                    "connections for answers that are replaced")
+    with s.case("what belongs to the status stays"):
+        kept = [("WWW-Authenticate", 'Bearer realm="api"'), ("www-authenticate", "Negotiate"), ("Allow", "GET, PUT"), ("Retry-After", "7")]
+        origin.on("/401", status=401, body=b"who?", fields=[*kept, ("Set-Cookie", "a=b"), ("ETag", '"x"')])
+        answer = proxy.get("/401")
+        check_equal((answer.status, bytes(answer.body), answer.get("Content-Type")), (401, b"<h1>sorry</h1>", "text/html; charset=utf-8"), "page")
+        check_equal([answer.all(name) for name in ("WWW-Authenticate", "Allow", "Retry-After", "Set-Cookie", "ETag")],
+                    [['Bearer realm="api"', "Negotiate"], ["GET, PUT"], ["7"], [], []], "fields")
     with s.case("a reload reads the file anew"):
         s.write("sorry.html", "<h1>very sorry</h1>")
         check(proxy.reload({}), "the reload was rejected")
