@@ -119,35 +119,6 @@ static const struct schema_row *dump_group(const struct schema_section *section,
     return row;
 }
 
-static void dump_element(const struct schema_section *section, const void *element, FILE *out,
-                         size_t depth)
-{
-    const struct schema_row *row = section->rows;
-    while (row->path != NULL) {
-        if (skips(section, row->path, element)) {
-            row++;
-            continue;
-        }
-        /* one group or key at a time */
-        const char *dot = strchr(row->path, '.');
-        if (dot == NULL) {
-            if (row_is_set(row, element)) {
-                indent(out, depth);
-                dump_row(row, element, out);
-            }
-            row++;
-            continue;
-        }
-        char prefix[128];
-        snprintf(prefix, sizeof prefix, "%.*s", (int)(dot + 1 - row->path), row->path);
-        indent(out, depth);
-        fprintf(out, "%.*s = {\n", (int)(dot - row->path), row->path);
-        row = dump_group(section, row, prefix, element, out, depth + 1);
-        indent(out, depth);
-        fputs("};\n", out);
-    }
-}
-
 static void dump_items(const struct settings *settings, const struct schema_section *section,
                        FILE *out)
 {
@@ -161,7 +132,7 @@ static void dump_items(const struct settings *settings, const struct schema_sect
         } else {
             fputs("  {\n", out);
         }
-        dump_element(section, element, out, 2);
+        dump_group(section, section->rows, "", element, out, 2);
         fputs(named ? "  };\n" : i + 1 < list->count ? "  },\n" : "  }\n", out);
     }
     fputs(named ? "};\n" : ");\n", out);
@@ -171,7 +142,7 @@ bool settings_dump(const struct settings *settings, FILE *out)
 {
     for (const struct schema_section *section = schema_sections; section->name != NULL; section++) {
         if (section->shape == SCHEMA_SINGLE) {
-            dump_element(section, settings, out, 0);
+            dump_group(section, section->rows, "", settings, out, 0);
         } else {
             dump_items(settings, section, out);
         }

@@ -90,17 +90,22 @@ static void print_path_or_off(const struct schema_row *row, const void *element,
     print_quoted(*path != '\0' ? path : "off", out);
 }
 
-static bool take_word(struct arena *arena, const struct schema_row *row, void *element,
-                      const char *text)
+static bool find_word(const struct schema_row *row, const char *text, unsigned *ret_index)
 {
-    (void)arena;
     for (unsigned i = 0; row->words[i] != NULL; i++) {
         if (strcmp(row->words[i], text) == 0) {
-            *(unsigned *)field_of(element, row->at) = i;
+            *ret_index = i;
             return true;
         }
     }
     return false;
+}
+
+static bool take_word(struct arena *arena, const struct schema_row *row, void *element,
+                      const char *text)
+{
+    (void)arena;
+    return find_word(row, text, field_of(element, row->at));
 }
 
 static void print_word(const struct schema_row *row, const void *element, FILE *out)
@@ -316,14 +321,11 @@ static bool take_alpn(struct arena *arena, const struct schema_row *row, void *e
 static bool take_condition(struct arena *arena, const struct schema_row *row, void *element,
                            const char *text)
 {
+    unsigned bit = 0;
     (void)arena;
-    for (unsigned i = 0; row->words[i] != NULL; i++) {
-        if (strcmp(row->words[i], text) == 0) {
-            *(unsigned *)field_of(element, row->at) |= 1u << i;
-            return true;
-        }
-    }
-    return false;
+    bool found = find_word(row, text, &bit);
+    *(unsigned *)field_of(element, row->at) |= (found ? 1u : 0u) << bit;
+    return found;
 }
 
 static void print_conditions(const struct schema_row *row, const void *element, FILE *out)

@@ -30,7 +30,7 @@ def metrics(s):
     origin = RawOrigin(s)
     origin.on("/404", status=404, reason="Not Found")
     origin.on("/cut", lambda connection, _: False)
-    proxy = start_proxy(s, origin)
+    proxy = start_proxy(s, origin, {"drift": {"interval": "10m"}})  # samples of drift begin series
     for target in ["/"] * 30 + ["/404"] * 5 + ["/cut"] * 3:
         proxy.get(target)
     with proxy.client() as client:

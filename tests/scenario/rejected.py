@@ -84,7 +84,7 @@ def table(s):
         file.write(os.urandom(80))
     proxy = start_proxy(s, origin, {
         "listeners": {"web": {"tls": {"certificates": [site.settings()]}}}, "tls_tickets": {"keys": s.path("keys")},
-        "log": {"access": {"path": "off"}}})
+        "log": {"access": {"path": "off"}}, "drift": {"interval": "10m"}})  # samples of drift begin series
     session = s.path("session")
     check("HTTP/1.1 200" in s_client(proxy, "-tls1_2", "-ign_eof", "-sess_out", session), "no session to begin with")
     proxy.rest()

@@ -1,5 +1,5 @@
 /* The breaker does what a naive model of its rules does, and holds its limits under eight threads. */
-#include "tests/unit/unit.h"
+#include "tests/unit/breaker_rig.h"
 
 #include <pthread.h>
 
@@ -12,21 +12,6 @@
 #define THREADS 8
 
 static const struct strata lone = {3, 5}; /* all calls are of one client and one path */
-
-static const struct breaker_settings defaults = {
-    .enabled = true,
-    .window_ms = 10000,
-    .min_requests_count = 20,
-    .failure_rate = 0.5,
-    .slow_rate = 0.8,
-    .slow_after_ms = 10000,
-    .consecutive_count = 10,
-    .open_share = 0.1,
-    .open_min_ms = 250,
-    .open_max_ms = 5000,
-    .probes_count = 3,
-    .ramp_ms = 1000,
-};
 
 /* ---- the model: every call remembered, every rule written out ---- */
 

@@ -1,5 +1,5 @@
 /* A breaker's tickets, pauses and memory: what is reported twice, drawn at random, missing, or went on from before. */
-#include "tests/unit/unit.h"
+#include "tests/unit/breaker_rig.h"
 
 #include "breaker/breaker.h"
 #include "steady/fault.h"
@@ -8,21 +8,6 @@
 #define LANES 4
 
 static const struct strata lone = {3, 5}; /* all calls are of one client and one path */
-
-static const struct breaker_settings defaults = {
-    .enabled = true,
-    .window_ms = 10000,
-    .min_requests_count = 20,
-    .failure_rate = 0.5,
-    .slow_rate = 0.8,
-    .slow_after_ms = 10000,
-    .consecutive_count = 10,
-    .open_share = 0.1,
-    .open_min_ms = 250,
-    .open_max_ms = 5000,
-    .probes_count = 3,
-    .ramp_ms = 1000,
-};
 
 static void report_twice(void *argument)
 {
