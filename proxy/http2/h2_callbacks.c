@@ -25,21 +25,6 @@ static enum h2_block_kind kind_of(const struct h2_session *session, const nghttp
     return stream != NULL && (stream->marks & H2_MARK_HEAD) ? H2_BLOCK_TRAILERS : H2_BLOCK_RESPONSE;
 }
 
-static int on_begin_headers(nghttp2_session *frames, const nghttp2_frame *frame, void *user_data)
-{
-    struct h2_session *session = user_data;
-    struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
-    enum h2_block_kind kind = kind_of(session, frame, stream);
-    h2_block_release(&session->block, session->env.bufs);
-    if (kind == H2_BLOCK_REQUEST) {
-        session->ids.newest = frame->hd.stream_id;
-    }
-    if (kind == H2_BLOCK_REQUEST || stream != NULL) {
-        h2_block_begin(&session->block, kind);
-    }
-    return 0;
-}
-
 /* RST_STREAM for what the other side did. If this frame ends the stream, nghttp2 closes it and sends none: `closed` tells the code all the
    same. */
 static int reset(struct h2_session *session, int32_t id, uint32_t code)
@@ -76,6 +61,30 @@ static int refuse_part(struct h2_session *session, int32_t id, enum h2_block_res
 {
     int refused = refuse_block(session, id, result);
     return refused == 0 ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : refused;
+}
+
+/* What nghttp2 is given has no fields: all of them are known. */
+static int recall(struct h2_session *session, int32_t id)
+{
+    enum h2_block_result result =
+        h2_memo_recall(session->frame.known, &session->block, session->env.bufs);
+    return result == H2_BLOCK_OK ? 0 : refuse_part(session, id, result);
+}
+
+static int on_begin_headers(nghttp2_session *frames, const nghttp2_frame *frame, void *user_data)
+{
+    struct h2_session *session = user_data;
+    struct h2_stream *stream = h2_stream_of(frames, frame->hd.stream_id);
+    enum h2_block_kind kind = kind_of(session, frame, stream);
+    h2_block_release(&session->block, session->env.bufs);
+    if (kind == H2_BLOCK_REQUEST) {
+        session->ids.newest = frame->hd.stream_id;
+    }
+    if (kind == H2_BLOCK_REQUEST || stream != NULL) {
+        h2_block_begin(&session->block, kind);
+        return session->frame.known != NULL ? recall(session, frame->hd.stream_id) : 0;
+    }
+    return 0;
 }
 
 static int on_header(nghttp2_session *frames, const nghttp2_frame *frame, const uint8_t *name,
@@ -250,6 +259,10 @@ static int take_block(struct h2_session *session, const nghttp2_frame *frame)
     bool last = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     struct h2_stream *stream = h2_stream_of(session->frames, id);
     session->frame.unpacked_bytes += (uint32_t)session->block.size_bytes;
+    if (session->frame.packed != NULL) {
+        h2_memo_keep(&session->frame.memo, &session->memory, session->frame.packed,
+                     session->frame.packed_bytes, &session->block);
+    }
     switch ((enum h2_block_kind)session->block.kind) {
     case H2_BLOCK_REQUEST: return take_request(session, id, last);
     case H2_BLOCK_RESPONSE: return take_response(session, stream, last);
@@ -449,6 +462,12 @@ static bool take_place(struct h2_session *session, struct h2_stream *stream,
     return !h2_write_stands_in(frame) || (stream != NULL && h2_write_block(session, stream, frame));
 }
 
+static int settings_sent(struct h2_session *session, const nghttp2_frame *frame)
+{
+    bool own = !h2_session_is_server(session) && !(frame->hd.flags & NGHTTP2_FLAG_ACK);
+    return !own || h2_write_settings(session, frame) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
+
 static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, void *user_data)
 {
     struct h2_session *session = user_data;
@@ -458,6 +477,9 @@ static int on_frame_sent(nghttp2_session *frames, const nghttp2_frame *frame, vo
     }
     if (frame->hd.type == NGHTTP2_RST_STREAM && frame->hd.stream_id > session->ids.reset) {
         session->ids.reset = frame->hd.stream_id;
+    }
+    if (frame->hd.type == NGHTTP2_SETTINGS) {
+        return settings_sent(session, frame);
     }
     if (frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) {
         return 0;

@@ -238,6 +238,16 @@ static void *resize(void *block, size_t bytes, void *user_data)
     return grown;
 }
 
+void *h2_memory_take(struct h2_memory *memory, size_t bytes)
+{
+    return take_block(memory, bytes);
+}
+
+void h2_memory_give(struct h2_memory *memory, void *block)
+{
+    give(block, memory);
+}
+
 void h2_memory_init(struct h2_memory *memory, uint64_t limit_bytes, char *frame_space)
 {
     *memory =

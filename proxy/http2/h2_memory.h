@@ -50,6 +50,9 @@ static inline bool h2_memory_is_short(const struct h2_memory *memory)
 void h2_memory_init(struct h2_memory *memory, uint64_t limit_bytes, char *frame_space);
 /* nghttp2's view of it; valid as long as *memory. */
 nghttp2_mem h2_memory_of(struct h2_memory *memory);
+/* Memory for what is kept beside nghttp2, counted with it. NULL: no memory. Of less than H2_FRAME_BYTES. */
+__attribute__((warn_unused_result)) void *h2_memory_take(struct h2_memory *memory, size_t bytes);
+void h2_memory_give(struct h2_memory *memory, void *block);
 /* Gives memory back that is not in use while there is no stream. */
 void h2_memory_rest(struct h2_memory *memory);
 /* nghttp2 has freed all of it. */

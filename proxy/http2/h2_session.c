@@ -8,8 +8,6 @@
 /* Window of the connection: given back as bytes arrive, so that it bounds only what is on its way. What can be kept is bounded by the
    streams' windows. */
 #define CONNECTION_WINDOW_BYTES (1024 * 1024)
-/* Answers to PING and SETTINGS that may wait. */
-#define QUEUED_FRAMES 200
 /* nghttp2's own budget of resets, which nothing gives back, stands behind H2_ABUSE_RESETS. */
 #define RESETS_BURST 100000
 #define RESETS_PER_SECOND 10000
@@ -18,18 +16,6 @@
 /* nghttp2 sends no longer field block, and does not say so: its streams would have no answer. Every head of this program is shorter:
    limits.head, and what is added to it. */
 #define SENT_BLOCK_BYTES (1024u * 1024)
-/* Bytes to read at a time: as many frames of large payload as may be there. */
-#define ROOM_BYTES (128u * 1024)
-
-/* What one turn of a client may cost, and what frames cost: a stream that begins or is reset is an exchange that does, and a field block
-   is unpacked: what there is of it, and what that stands for. Payload is bounded by its bytes, but where a frame has few of them. */
-#define TURN_COST 128u
-#define STREAM_COST 8u
-#define FRAME_COST 1u
-#define SMALL_DATA_BYTES 256u
-#define COST_BLOCK_BYTES 128u
-#define COST_UNPACKED_BYTES 512u
-
 /* What nghttp2 may hold: HPACK tables and frames; a stream. Heads that wait are in buffers. */
 #define CONNECTION_MEMORY_BYTES (256u * 1024)
 #define STREAM_MEMORY_BYTES (4u * 1024)
@@ -71,7 +57,7 @@ static nghttp2_option *options_of(const struct h2_session *session)
     nghttp2_option_set_no_auto_window_update(options, 1);
     nghttp2_option_set_no_closed_streams(options, 1);
     nghttp2_option_set_no_http_messaging(options, 1); /* h2_block.h and h2_head.h judge all of it */
-    nghttp2_option_set_max_outbound_ack(options, QUEUED_FRAMES);
+    nghttp2_option_set_max_outbound_ack(options, H2_QUEUED_FRAMES);
     nghttp2_option_set_max_continuations(options, CONTINUATIONS);
     nghttp2_option_set_max_send_header_block_length(options, SENT_BLOCK_BYTES);
     if (h2_session_is_server(session)) {
@@ -128,7 +114,8 @@ struct h2_session *h2_session_create(enum h2_role role, const struct h2_limits *
     session->owner = owner;
     session->counts.calmed = H2_ABUSE_COUNT;
     session->told = true; /* its creator pulls without being told */
-    h2_watch_init(&session->frame.watch);
+    h2_watch_init(&session->frame.watch, role == H2_ROLE_SERVER ? H2_WATCH_PREFACE_BYTES : 0);
+    h2_memo_init(&session->frame.memo);
     TAILQ_INIT(&session->streams);
     /* the preface of a client waits in the frame's space until it is pulled */
     h2_memory_init(&session->memory, limits->memory_bytes,
@@ -151,6 +138,7 @@ void h2_session_free(struct h2_session **session)
         h2_stream_forget(stream);
     }
     nghttp2_session_del(ended->frames);
+    h2_memo_forget(&ended->frame.memo, &ended->memory);
     h2_memory_release(&ended->memory);
     h2_block_release(&ended->block, ended->env.bufs);
     buf_give(ended->env.bufs, &ended->left);
@@ -174,6 +162,7 @@ void h2_session_move(struct h2_session *session, const struct h2_env *env, void 
 void h2_session_rest(struct h2_session *session)
 {
     if (session->streams_count == 0) {
+        h2_memo_forget(&session->frame.memo, &session->memory);
         h2_memory_rest(&session->memory);
     }
 }
@@ -208,8 +197,7 @@ const struct h2_counts *h2_session_counts(const struct h2_session *session)
     return &session->counts;
 }
 
-/* nghttp2 gives up: its error as one of RFC 9113 7. */
-static void fail(struct h2_session *session, int error)
+void h2_session_fail(struct h2_session *session, int error)
 {
     switch (error) {
     case NGHTTP2_ERR_FLOODED: h2_session_calm(session, H2_ABUSE_UNREAD); break;
@@ -268,118 +256,6 @@ void h2_session_ping(struct h2_session *session)
     h2_session_tell(session);
 }
 
-/* ---- bytes in ---- */
-
-/* Whether more frames wait than a client that reads can cause: a few for each stream (its head, WINDOW_UPDATE, RST_STREAM), and
-   answers to PING and SETTINGS. */
-static bool is_unread(const struct h2_session *session)
-{
-    return h2_session_is_server(session) &&
-           nghttp2_session_get_outbound_queue_size(session->frames) >
-               QUEUED_FRAMES + 4 * (size_t)session->limits.streams_count;
-}
-
-static unsigned cost_of(const struct h2_watch *watch)
-{
-    switch (watch->type) {
-    case NGHTTP2_DATA: return watch->skip_bytes < SMALL_DATA_BYTES ? FRAME_COST : 0;
-    case NGHTTP2_HEADERS: return STREAM_COST + watch->skip_bytes / COST_BLOCK_BYTES;
-    case NGHTTP2_CONTINUATION: return FRAME_COST + watch->skip_bytes / COST_BLOCK_BYTES;
-    case NGHTTP2_RST_STREAM: return STREAM_COST;
-    default: return FRAME_COST;
-    }
-}
-
-static unsigned cost_of_unpacked(struct h2_session *session)
-{
-    uint32_t bytes = session->frame.unpacked_bytes;
-    session->frame.unpacked_bytes = 0;
-    return bytes / COST_UNPACKED_BYTES;
-}
-
-/* What nghttp2 passes over, or never tells. */
-static void judge_found(struct h2_session *session, enum h2_watch_found found, int32_t id)
-{
-    switch (found) {
-    case H2_WATCH_FAULT: h2_session_end(session, H2_PROTOCOL_ERROR, NULL); break;
-    case H2_WATCH_DATA:
-        if (h2_stream_is_ended(session, id)) {
-            h2_session_end(session, H2_STREAM_CLOSED, NULL);
-        }
-        break;
-    case H2_WATCH_UNKNOWN:
-        if (!h2_session_charge(session, H2_ABUSE_UNKNOWN)) {
-            (void)h2_session_calm(session, H2_ABUSE_UNKNOWN);
-        }
-        break;
-    case H2_WATCH_FRAME:
-    case H2_WATCH_NOTHING: break;
-    }
-}
-
-/* Takes bytes up to and including the header of a client's next frame: some must be judged by what was before them. Returns how many
-   bytes, and adds to *cost. */
-static size_t take_frame(struct h2_session *session, const char *bytes, size_t length,
-                         unsigned *cost)
-{
-    struct h2_watch *watch = &session->frame.watch;
-    enum h2_watch_found found = H2_WATCH_NOTHING;
-    size_t some =
-        h2_session_is_server(session) ? h2_watch_take(watch, bytes, length, &found) : length;
-    ssize_t taken = nghttp2_session_mem_recv(session->frames, (const uint8_t *)bytes, some);
-    if (taken < 0) {
-        fail(session, (int)taken);
-    } else if (found != H2_WATCH_NOTHING) {
-        judge_found(session, found, (int32_t)watch->stream);
-        *cost += cost_of(watch) + cost_of_unpacked(session);
-    }
-    return some;
-}
-
-size_t h2_session_take_turn(struct h2_session *session, const char *bytes, size_t length,
-                            uint64_t now_ms)
-{
-    size_t taken = 0;
-    unsigned cost = 0;
-    if (session->over != NULL) {
-        return length;
-    }
-    if (session->frame.cut_short) {
-        h2_abuse_resume(&session->abuse, now_ms);
-    }
-    session->now_ms = now_ms;
-    session->inside = true;
-    while (taken < length && session->over == NULL && cost < TURN_COST) {
-        taken += take_frame(session, bytes + taken, length - taken, &cost);
-    }
-    session->inside = false;
-    session->frame.cut_short = taken < length;
-    if (session->over == NULL && is_unread(session)) {
-        h2_session_calm(session, H2_ABUSE_UNREAD);
-    }
-    h2_session_tell(session);
-    return taken;
-}
-
-enum h2_result h2_session_take(struct h2_session *session, const char *bytes, size_t length,
-                               uint64_t now_ms)
-{
-    for (size_t at = 0; at < length && session->over == NULL;) {
-        at += h2_session_take_turn(session, bytes + at, length - at, now_ms);
-    }
-    return session->over != NULL ? H2_OVER : H2_OK;
-}
-
-bool h2_session_is_suspect(struct h2_session *session, uint64_t now_ms)
-{
-    return h2_abuse_is_suspect(&session->abuse, now_ms);
-}
-
-size_t h2_session_room(const struct h2_session *session)
-{
-    return session->over != NULL ? 0 : ROOM_BYTES;
-}
-
 /* ---- bytes out ---- */
 
 bool h2_session_has_output(const struct h2_session *session)
@@ -434,7 +310,7 @@ static void put_frames(struct h2_session *session)
         ssize_t length = nghttp2_session_mem_send(session->frames, &piece);
         if (length < 0) {
             session->mute = true;
-            fail(session, (int)length);
+            h2_session_fail(session, (int)length);
         }
         if (length <= 0) {
             return;
@@ -442,7 +318,7 @@ static void put_frames(struct h2_session *session)
         if (session->space.replaced) {
             session->space.replaced = false;
         } else if (!h2_session_put(session, piece, (size_t)length)) {
-            fail(session, NGHTTP2_ERR_NOMEM);
+            h2_session_fail(session, NGHTTP2_ERR_NOMEM);
             return;
         }
     }

@@ -10,6 +10,7 @@
 
 #include "proxy/http2/h2_abuse.h"
 #include "proxy/http2/h2_block.h"
+#include "proxy/http2/h2_memo.h"
 #include "proxy/http2/h2_memory.h"
 #include "proxy/http2/h2_session.h"
 #include "proxy/http2/h2_watch.h"
@@ -43,8 +44,14 @@ struct h2_ids {
     int32_t reset;  /* server: the last that this side has reset */
 };
 
-/* The frame that is being received, and what a server remembers of those before it. */
+/* The frame that is being received, and what is remembered of those before it. */
 struct h2_incoming {
+    struct h2_memo memo;
+    const struct h2_known
+        *known; /* what nghttp2 is given stands for this block; NULL: it is a block itself */
+    const uint8_t
+        *packed; /* the block that nghttp2 is given, if what it means may be kept; else NULL */
+    uint32_t packed_bytes;
     uint32_t data_left;      /* of a DATA frame */
     uint32_t unpacked_bytes; /* of field blocks, that the turn has not paid for */
     struct h2_watch watch;
@@ -97,6 +104,11 @@ void h2_session_end(struct h2_session *session, uint32_t code, const char *why);
 /* The same for a budget that is spent: ENHANCE_YOUR_CALM. Returns what a callback of nghttp2 returns then. */
 int h2_session_calm(struct h2_session *session, enum h2_abuse_kind kind);
 
+/* nghttp2 gives up: its error as one of RFC 9113 7. */
+void h2_session_fail(struct h2_session *session, int error);
+/* Answers to PING and SETTINGS that may wait. */
+#define H2_QUEUED_FRAMES 200
+
 /* ---- h2_callbacks.c ---- */
 
 void h2_callbacks_set(nghttp2_session_callbacks *callbacks);
@@ -139,6 +151,9 @@ bool h2_write_stands_in(const nghttp2_frame *frame);
 __attribute__((warn_unused_result)) bool h2_write_block(struct h2_session *session,
                                                         struct h2_stream *stream,
                                                         const nghttp2_frame *frame);
+/* Within h2_session_pull(), of a client: its SETTINGS in place of the frame that nghttp2 is about to give. False: no memory. */
+__attribute__((warn_unused_result)) bool h2_write_settings(struct h2_session *session,
+                                                           const nghttp2_frame *frame);
 /* Returns the new stream's id; 0: none may be opened. */
 int32_t h2_write_request(struct h2_session *session, struct h2_stream *stream,
                          const struct http_head *head, const struct added_fields *added,

@@ -1,19 +1,23 @@
 /* Follows frames by their lengths. */
 #include "proxy/http2/h2_watch.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define HEADER_BYTES 9
-#define PREFACE_BYTES 24
 #define TYPE_DATA 0x00
+#define TYPE_HEADERS 0x01
 #define TYPE_PRIORITY 0x02
+#define TYPE_PUSH_PROMISE 0x05
 #define TYPE_CONTINUATION 0x09 /* the last of RFC 9113 6 */
 #define TYPE_PRIORITY_UPDATE 0x10
+#define FLAG_END_HEADERS 0x04
+#define FLAG_PADDED 0x08
+#define FLAG_PRIORITY 0x20
+#define PRIORITY_BYTES 5
 
-void h2_watch_init(struct h2_watch *watch)
+void h2_watch_init(struct h2_watch *watch, uint32_t preface_bytes)
 {
-    *watch = (struct h2_watch){.skip_bytes = PREFACE_BYTES};
+    *watch = (struct h2_watch){.skip_bytes = preface_bytes};
 }
 
 static uint32_t number_of(const uint8_t *bytes)
@@ -92,4 +96,42 @@ size_t h2_watch_take(struct h2_watch *watch, const char *bytes, size_t length,
     }
     *ret_found = judge(watch, payload_bytes, wanted);
     return at;
+}
+
+/* ---- field blocks ---- */
+
+bool h2_watch_block(const struct h2_watch *watch, const char *bytes, size_t length,
+                    struct h2_watch_block *ret_block)
+{
+    size_t at = watch->skip_bytes;
+    if (watch->seen_bytes > 0 || length < HEADER_BYTES || at > length - HEADER_BYTES) {
+        return false;
+    }
+    const uint8_t *frame = (const uint8_t *)bytes + at;
+    uint32_t payload_bytes = number_of(frame) >> 8;
+    unsigned flags = frame[4];
+    uint32_t before = flags & FLAG_PRIORITY ? PRIORITY_BYTES : 0;
+    if (frame[3] != TYPE_HEADERS ||
+        (flags & (FLAG_END_HEADERS | FLAG_PADDED)) != FLAG_END_HEADERS || payload_bytes < before ||
+        payload_bytes > length - at - HEADER_BYTES) {
+        return false;
+    }
+    *ret_block = (struct h2_watch_block){.frame = frame,
+                                         .frame_bytes = HEADER_BYTES + payload_bytes,
+                                         .begin = HEADER_BYTES + before,
+                                         .skipped = watch->skip_bytes};
+    return true;
+}
+
+void h2_watch_pass(struct h2_watch *watch, const struct h2_watch_block *block)
+{
+    watch->skip_bytes = 0;
+    watch->stream = stream_of(block->frame + 5);
+    watch->type = TYPE_HEADERS;
+}
+
+bool h2_watch_in_block(const struct h2_watch *watch)
+{
+    return watch->type == TYPE_HEADERS || watch->type == TYPE_CONTINUATION ||
+           watch->type == TYPE_PUSH_PROMISE;
 }

@@ -1,8 +1,8 @@
 /* Heads and trailers as field blocks, and those in frames.
 
    nghttp2 keeps the order of frames and the states of streams; its own encoder compresses each value bit by bit and takes a fifth of all
-   instructions of a small request. So it is given a field that stands for a block, and when it has written the frame with that, the block's own frames take
-   its place. */
+   instructions of a small request. So it is given no fields at all, and when it has written the frame without them, the block's own frames
+   take its place. */
 #include <string.h>
 
 #include "proxy/http/decimal.h"
@@ -11,20 +11,12 @@
 #include "steady/check.h"
 
 #define FRAME_HEAD_BYTES 9
+#define SETTING_BYTES 6
+#define SETTINGS_MOST 8u
 #define FRAME_MOST_BYTES 16384u /* RFC 9113 4.2: what everybody takes */
 
 /* In front of each block: its length, and a byte that H2_ENCODE_NO_TABLE may take. */
 #define BLOCK_HEAD_BYTES (sizeof(uint32_t) + 1)
-
-/* The field that stands for a block; no other frame has this very name. */
-static uint8_t stand_in_name[] = ":path", stand_in_value[] = "/";
-static const nghttp2_nv stand_in = {
-    .name = stand_in_name,
-    .value = stand_in_value,
-    .namelen = sizeof stand_in_name - 1,
-    .valuelen = sizeof stand_in_value - 1,
-    .flags = NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE,
-};
 
 /* ---- blocks ---- */
 
@@ -199,8 +191,8 @@ int32_t h2_write_request(struct h2_session *session, struct h2_stream *stream,
     if (!block_end(&block, &stream->heads)) {
         return 0;
     }
-    int32_t id = nghttp2_submit_request(session->frames, NULL, &stand_in, 1,
-                                        last ? NULL : &provider, stream);
+    int32_t id =
+        nghttp2_submit_request(session->frames, NULL, NULL, 0, last ? NULL : &provider, stream);
     if (id <= 0) {
         block_drop(&block, session->env.bufs, &stream->heads);
     }
@@ -238,10 +230,9 @@ static int submit_response(const struct h2_stream *stream, bool interim, bool la
                            const nghttp2_data_provider *provider)
 {
     nghttp2_session *frames = stream->session->frames;
-    return interim
-               ? (int)nghttp2_submit_headers(frames, NGHTTP2_FLAG_NONE, stream->id, NULL, &stand_in,
-                                             1, NULL)
-               : nghttp2_submit_response(frames, stream->id, &stand_in, 1, last ? NULL : provider);
+    return interim ? (int)nghttp2_submit_headers(frames, NGHTTP2_FLAG_NONE, stream->id, NULL, NULL,
+                                                 0, NULL)
+                   : nghttp2_submit_response(frames, stream->id, NULL, 0, last ? NULL : provider);
 }
 
 bool h2_write_response(struct h2_stream *stream, const struct http_head *head, const char *date,
@@ -271,7 +262,7 @@ bool h2_write_trailers(struct h2_stream *stream, const struct http_head *head)
     if (!block_end(&block, &stream->heads)) {
         return false;
     }
-    if (nghttp2_submit_trailer(session->frames, stream->id, &stand_in, 1) == 0) {
+    if (nghttp2_submit_trailer(session->frames, stream->id, NULL, 0) == 0) {
         return true;
     }
     block_drop(&block, session->env.bufs, &stream->heads);
@@ -317,7 +308,7 @@ static bool put_block(struct h2_session *session, const nghttp2_frame_hd *head, 
 
 bool h2_write_stands_in(const nghttp2_frame *frame)
 {
-    return frame->headers.nvlen == 1 && frame->headers.nva[0].name == stand_in_name;
+    return frame->headers.nvlen == 0;
 }
 
 bool h2_write_block(struct h2_session *session, struct h2_stream *stream,
@@ -342,4 +333,23 @@ bool h2_write_block(struct h2_session *session, struct h2_stream *stream,
         buf_give(session->env.bufs, &stream->heads);
     }
     return fits;
+}
+
+/* RFC 9113 6.5.2: a server's blocks shall use no table, so that those that say the same are the same, and mean it whenever they come
+   (h2_memo.h). nghttp2 is not told: it would insist on the server's answer in its next block (RFC 7541 4.2), which some servers that
+   never use a table forget. */
+bool h2_write_settings(struct h2_session *session, const nghttp2_frame *frame)
+{
+    nghttp2_settings_entry entries[SETTINGS_MOST] = {{NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 0}};
+    uint8_t payload[SETTINGS_MOST * SETTING_BYTES];
+    size_t count = frame->settings.niv;
+    CHECK(count < SETTINGS_MOST);
+    for (size_t i = 0; i < count; i++) {
+        entries[i + 1] = frame->settings.iv[i];
+    }
+    ssize_t bytes = nghttp2_pack_settings_payload(payload, sizeof payload, entries, count + 1);
+    CHECK(bytes > 0);
+    session->space.replaced = true;
+    return put_frame(session, NGHTTP2_SETTINGS, NGHTTP2_FLAG_NONE, 0, (const char *)payload,
+                     (uint32_t)bytes);
 }

@@ -9,6 +9,7 @@ fuzz_targets = \
 	%D%/fuzz_h1_request \
 	%D%/fuzz_h1_response \
 	%D%/fuzz_h2_client \
+	%D%/fuzz_h2_memo \
 	%D%/fuzz_h2_server \
 	%D%/fuzz_hop_fields \
 	%D%/fuzz_proxy_header \
@@ -22,6 +23,7 @@ fuzz_corpora = \
 	%D%/corpus/fuzz_h1_request \
 	%D%/corpus/fuzz_h1_response \
 	%D%/corpus/fuzz_h2_client \
+	%D%/corpus/fuzz_h2_memo \
 	%D%/corpus/fuzz_h2_server \
 	%D%/corpus/fuzz_hop_fields \
 	%D%/corpus/fuzz_proxy_header \

@@ -1,7 +1,7 @@
 # Units: one cmocka program a file, linked with the archives its layer may use and no others. One line per test,
 # in the list of its layer; headers and other files the tests need go to EXTRA_DIST.
 
-EXTRA_DIST += %D%/breaker_play.h %D%/breaker_rig.h %D%/conf_rig.h %D%/drift_play.h %D%/echo_origin.h %D%/h2_rig.h %D%/h2_talk.h \
+EXTRA_DIST += %D%/breaker_play.h %D%/breaker_rig.h %D%/conf_rig.h %D%/drift_play.h %D%/echo_origin.h %D%/h2_frames.h %D%/h2_rig.h %D%/h2_talk.h \
 	%D%/json_line.h %D%/pool_rig.h %D%/pool_storm.h %D%/session_bench.h %D%/session_rig.h %D%/shares_rig.h %D%/strata_stage.h \
 	%D%/tls_rig.h %D%/unit.h \
 	%D%/waitlist_house.h
@@ -133,6 +133,8 @@ proxy_tests = \
 	%D%/test_h2_encode \
 	%D%/test_h2_flow \
 	%D%/test_h2_head \
+	%D%/test_h2_memo \
+	%D%/test_h2_memo_any \
 	%D%/test_h2_priority \
 	%D%/test_h2_session \
 	%D%/test_pool_h2 \

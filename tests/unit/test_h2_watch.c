@@ -11,7 +11,7 @@ static long good_of(const char *frames, size_t length, size_t step, enum h2_watc
 {
     struct h2_watch watch;
     enum h2_watch_found found;
-    h2_watch_init(&watch);
+    h2_watch_init(&watch, H2_WATCH_PREFACE_BYTES);
     assert_int_equal(h2_watch_take(&watch, PREFACE, sizeof PREFACE - 1, &found),
                      sizeof PREFACE - 1);
     assert_int_equal(found, H2_WATCH_NOTHING);
