@@ -17,6 +17,7 @@ libsteady_a_SOURCES = \
 	%D%/loop.c %D%/loop.h \
 	%D%/little.c %D%/little.h \
 	%D%/hash.c %D%/hash.h \
+	%D%/leak.h \
 	%D%/histogram.c %D%/histogram.h \
 	%D%/loop_clock.c %D%/loop_clock.h \
 	%D%/lru.c %D%/lru.h \
@@ -34,3 +35,6 @@ libsteady_a_SOURCES = \
 	%D%/trend.c %D%/trend.h \
 	%D%/waitlist.c %D%/waitlist.h \
 	%D%/wheel.c %D%/wheel.h
+if LEAKS
+libsteady_a_SOURCES += %D%/leak.c
+endif

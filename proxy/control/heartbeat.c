@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "proxy/control/control_state.h"
+#include "steady/leak.h"
 
 /* How often workers are asked; more often if the watchdog's time is short. */
 #define HEARTBEAT_MS 1000
@@ -78,6 +79,8 @@ static void heartbeat_on_timer(evutil_socket_t fd, short what, void *arg)
         notify_alive(&control->notifier);
     }
     heartbeat_ask(control);
+    leak_of_places(&control->limits.shared.file_tasks,
+                   control_now_ms() - control->program.started_ms);
 }
 
 static void heartbeat_on_answer(struct message *message, void *receiver)

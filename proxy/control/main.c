@@ -14,6 +14,7 @@
 #include "proxy/control/control.h"
 #include "proxy/control/demo.h"
 #include "proxy/control/signals.h"
+#include "steady/leak.h"
 
 #define DEMO_WEB_PORT 8080
 #define DEMO_ADMIN_PORT 9901
@@ -206,7 +207,7 @@ int main(int argc, char **argv)
     case ACTION_DUMP: return run_dump(options.config_path);
     case ACTION_ASK: return run_ask(options.config_path, options.page);
     case ACTION_DEMO: return run_demo(&options);
-    case ACTION_VERSION: printf("evenkeel %s\n", PACKAGE_VERSION); return 0;
+    case ACTION_VERSION: printf("evenkeel %s%s\n", PACKAGE_VERSION, LEAK_REMARK); return 0;
     case ACTION_HELP: fputs(usage, stdout); return 0;
     }
     return 1;

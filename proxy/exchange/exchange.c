@@ -17,6 +17,7 @@
 #include "proxy/policy/shards.h"
 #include "proxy/worker/route_find.h"
 #include "steady/deadline.h"
+#include "steady/leak.h"
 
 /* Of requests that are looked at more closely. A gRPC call over HTTP/1 says that it takes trailers. */
 #define ODD_FACTS (FACT_UPGRADE | FACT_UNDERSCORE | FACT_TE_TRAILERS | FACT_GRPC)
@@ -498,6 +499,7 @@ static void exchange_count(const struct exchange *exchange)
     stat_add(&stats->by_reason[exchange->reason], 1);
     histogram_record_in(&stats->duration_us, bucket, duration_us);
     stat_add(&worker->stats.exchanges_finished, 1);
+    leak_of_request(&worker->stats.exchanges_finished);
     if (exchange_is_call(exchange)) {
         stat_add(&stats->by_grpc[exchange_call_status(exchange)], 1);
     }

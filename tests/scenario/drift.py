@@ -4,52 +4,15 @@ import os
 import threading
 import time
 
-from harness import RawOrigin, check, check_equal, eventually, run, scenario, start_proxy
+from harness import Load, RawOrigin, check, check_equal, drift_figures, eventually, run, scenario, start_proxy
 
 TICK_S = 0.1
 DRIFT = {"drift": {"interval": f"{int(TICK_S * 1000)}ms"}}
 
 
-class Load:
-    """Runs a step so many times in a second, and counts with the time. What is late is made up for, so that the rate of seconds is even."""
-
-    def __init__(self, step, rate):
-        self.rate = rate
-        self.counts = [(time.monotonic(), 0)]
-        self._step = step
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self):
-        due = time.monotonic()
-        while not self._ended.is_set():
-            self._step()
-            self.count_one()
-            due += 1 / self.rate
-            self._ended.wait(max(0, due - time.monotonic()))
-
-    def count_one(self):
-        self.counts.append((time.monotonic(), self.counts[-1][1] + 1))
-
-    def rate_lately(self):
-        """Steps per second in the time of a short window."""
-        last_at, last = self.counts[-1]
-        first_at, first = next(each for each in self.counts if each[0] >= last_at - 60 * TICK_S)
-        return (last - first) / max(last_at - first_at, 1e-9)
-
-
-def figures(proxy):
-    """{(name, detail): figure} of /drift, each with its resource and page."""
-    return {(figure["figure"], figure["detail"]): {**figure, "runbook": resource["runbook"]}
-            for resource in proxy.admin_json("/drift")["resources"] for figure in resource["figures"]}
+def rate_of(load):
+    """Steps per second in the time of a short window."""
+    return load.rate_lately(60 * TICK_S)
 
 
 def library():
@@ -69,7 +32,7 @@ class Watch:
         self._awaited = awaited     # {(name, detail): its rate per second}
 
     def look(self):
-        seen = figures(self._proxy)
+        seen = drift_figures(self._proxy)
         for key, rate in list(self._awaited.items()):
             figure = seen.get(key, {})
             if figure.get("state") == "drifting" and left_is_true(figure, (figure["limit"] - figure["now"]) / rate()):
@@ -82,7 +45,7 @@ class Watch:
             eventually(self.look, "all are found", 35)
         finally:
             for key in self._awaited:
-                print(f"# not found: {key}: {figures(self._proxy).get(key)}")
+                print(f"# not found: {key}: {drift_figures(self._proxy).get(key)}")
 
 
 @scenario("descriptors or memory leak, and nobody is told before it is too late")
@@ -93,8 +56,8 @@ def leaks(s):
                              "ASAN_OPTIONS": "detect_leaks=0:verify_asan_link_order=0"})
     # What leaks does so by connections of the admin listener, so what this test asks there counts, too.
     with Load(lambda: proxy.admin("/livez"), 100) as load:
-        watch = Watch(proxy, {("stray_descriptors", None): lambda: load.rate_lately() / every,
-                              ("resident_bytes", None): lambda: load.rate_lately() * leaked_bytes})
+        watch = Watch(proxy, {("stray_descriptors", None): lambda: rate_of(load) / every,
+                              ("resident_bytes", None): lambda: rate_of(load) * leaked_bytes})
         look = watch.look
         watch.look = lambda: load.count_one() or look()
         with s.case("each is found, with the time that is left within a quarter"):
@@ -119,7 +82,7 @@ def pile(s):
         waiting[-1].send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 
     with Load(wait_for_slow, 10) as load:
-        watch = Watch(proxy, {("upstream_in_flight", "app"): load.rate_lately})
+        watch = Watch(proxy, {("upstream_in_flight", "app"): lambda: rate_of(load)})
         with s.case("it is found, with the time that is left within a quarter"):
             watch.until_found()
         with s.case("its bound and its page say so"):
@@ -143,7 +106,7 @@ def healthy(s):
             if step == 2:
                 origins[1].refuse()
             time.sleep(20 * TICK_S)  # a third of a window
-    grown = {name: each for name, each in figures(proxy).items() if each["state"] == "drifting"}
+    grown = {name: each for name, each in drift_figures(proxy).items() if each["state"] == "drifting"}
     check_equal(grown, {}, "what drifts")
     check("drift:" not in proxy.log(), "the log says that something drifts")
     with s.case("when the process was last changed is said beside it"):

@@ -125,6 +125,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/commands.py \
 	%D%/harness/disk.py \
 	%D%/harness/dns.py \
+	%D%/harness/drift_looks.py \
 	%D%/harness/ending.py \
 	%D%/harness/grpc_peers.py \
 	%D%/harness/h2_attacks.py \

@@ -19,6 +19,7 @@ from .certificates import Authority, Certificate, replace as replace_certificate
 from .client import Client, Interrupted, get, head
 from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
 from .dns import DnsServer, Dnsmasq, Silence
+from .drift_looks import Load, drift_figures
 from .ending import describe_exit
 from .libssl import Libssl
 from .log_lines import access_rows, log_lines
