@@ -127,6 +127,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/dns.py \
 	%D%/harness/drift_looks.py \
 	%D%/harness/ending.py \
+	%D%/harness/forgery.py \
 	%D%/harness/grpc_peers.py \
 	%D%/harness/h2_attacks.py \
 	%D%/harness/h2_bytes.py \

@@ -5,6 +5,8 @@ import posixpath
 import urllib.parse
 
 from harness import Arrived, NginxOrigin, NodeServer, RawOrigin, WsgiOrigin, check, check_equal, get, run, scenario, start_proxy
+from harness import h2_bytes as h2
+from harness.h2_wire import H2Client
 
 # Ways to write /admin/x for one server or another. The guard stands at /admin; /open and / are for everybody.
 SPELLINGS = [
@@ -60,7 +62,24 @@ def asks(address, spelling):
     return get((host, int(port)), spelling)
 
 
-@scenario("a spelling of a guarded path leads around its route", within=120)
+def by_http1(proxy):
+    def said(spelling):
+        answer = proxy.get(spelling)
+        return answer.status, bytes(answer.body)
+    return said
+
+
+def by_http2(client):
+    """As a :path; what is none, is no request (RFC 9113 8.3.1), which is as good as 400."""
+    def said(spelling):
+        stream = client.ask(path=spelling)
+        outcome = client.outcome(stream)
+        check(outcome[0] == "answered" or outcome == ("stream", h2.PROTOCOL_ERROR), f"outcome {outcome}")
+        return (outcome[1] if outcome[0] == "answered" else 400), bytes(client.messages[stream].body)
+    return said
+
+
+@scenario("a spelling of a guarded path leads around its route", within=240)
 def guarded(s):
     check(len(SPELLINGS) >= 60, "the table is too short")
     found = 0
@@ -69,15 +88,18 @@ def guarded(s):
         guard.on("", status=299, body=b"guarded")
         upstreams = {"guard": {"endpoints": [guard.address]}, "app": {"endpoints": [origin.address], "pool": {"warm_min": 0}}}
         routes = [{"name": "guard", "path_prefix": "/admin", "upstream": "guard"}, {"name": "all", "upstream": "app"}]
-        proxy = start_proxy(s, origin, {"upstreams": upstreams, "routes": routes}, name=f"proxy-{name}")
+        proxy = start_proxy(s, origin, {"upstreams": upstreams, "routes": routes, "listeners": {"web": {"http2": {"cleartext": True}}}},
+                            name=f"proxy-{name}")
         opened = [{"name": "open", "path_prefix": "/open", "upstream": "app"}, *routes]
         for order in ("the guard first", "an open path first"):
-            for spelling in SPELLINGS:
-                with s.case(f"{name}, {order}: {spelling}"):
-                    answer = proxy.get(spelling)
-                    check(answer.status in (299, 400, 200), f"status {answer.status}")
-                    if answer.status == 200:
-                        check_equal(bytes(answer.body), b"other", "what the origin takes it for")
+            with H2Client(proxy.address) as client:
+                for protocol, ask in (("HTTP/1", by_http1(proxy)), ("HTTP/2", by_http2(client))):
+                    for spelling in SPELLINGS:
+                        with s.case(f"{name}, {order}, {protocol}: {spelling}"):
+                            status, body = ask(spelling)
+                            check(status in (299, 400, 200), f"status {status}")
+                            if status == 200:
+                                check_equal(body, b"other", "what the origin takes it for")
             check(proxy.reload({"routes": opened}), "the reload was rejected")
         with s.case(f"{name} does take many of them for the guarded path"):
             by_name = [spelling for spelling in SPELLINGS if bytes(asks(origin.address, spelling).body) == b"taken"]

@@ -21,6 +21,7 @@ from .commands import curl, h2load, promtool, run_tool, wrk, wrk_in_background
 from .dns import DnsServer, Dnsmasq, Silence
 from .drift_looks import Load, drift_figures
 from .ending import describe_exit
+from .forgery import FORGED, believed_fields, forged, malformed_in_http2, spellings_of_http1, spellings_of_http2
 from .libssl import Libssl
 from .log_lines import access_rows, log_lines
 from .origin import Arrived, LocalOrigin, RawOrigin, describe, reads_body, takes
