@@ -5,6 +5,7 @@
 fuzz_targets = \
 	%D%/fuzz_conf \
 	%D%/fuzz_dns_answer \
+	%D%/fuzz_fleet \
 	%D%/fuzz_h1_body \
 	%D%/fuzz_h1_request \
 	%D%/fuzz_h1_response \
@@ -19,6 +20,7 @@ fuzz_targets = \
 fuzz_corpora = \
 	%D%/corpus/fuzz_conf \
 	%D%/corpus/fuzz_dns_answer \
+	%D%/corpus/fuzz_fleet \
 	%D%/corpus/fuzz_h1_body \
 	%D%/corpus/fuzz_h1_request \
 	%D%/corpus/fuzz_h1_response \
