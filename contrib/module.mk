@@ -13,6 +13,7 @@ endif
 
 EXTRA_DIST += %D%/docker/Dockerfile %D%/docker/Dockerfile.dockerignore
 EXTRA_DIST += %D%/kubernetes/evenkeel.yaml %D%/compose/compose.yaml %D%/compose/evenkeel.conf
+EXTRA_DIST += %D%/kubernetes/fleet.yaml %D%/compose/fleet.yaml %D%/compose/fleet.conf %D%/fleet/users.acl
 
 # Next to where the unit expects the configuration.
 sampledir = $(sysconfdir)/evenkeel

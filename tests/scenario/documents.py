@@ -71,7 +71,7 @@ def accepted(s):
         os.chmod(s.path(secret), 0o600)
     files = {"cert": certificate.cert, "key": certificate.key, "ocsp": authority.vouch(certificate),
              "client_ca": authority.cert, "ca": authority.cert, "key_file": s.path("seal.key"), "file": s.path("users"),
-             "token_file": s.path("token")}
+             "token_file": s.path("token"), "password_file": s.path("token")}
     shown = [(place, text) for place, marked, text in fenced() if marked]
     with s.case("in README.md and docs/"):
         check(any(place.startswith("README.md") for place, _ in shown), "README.md shows no configuration")

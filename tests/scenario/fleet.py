@@ -1,7 +1,9 @@
 """Replicas act as one by a store, and none of a store's faults costs a request anything."""
 
 import contextlib
+import glob
 import os
+import re
 import secrets
 import socket
 import ssl
@@ -391,6 +393,63 @@ def early_word(s):
         store.ask("LPUSH", "evenkeel:1:{evenkeel}:warm", "no warm state")  # each costs a question more
     late = replica(s, origin, "late", {"store": [SlowWarmStates(s, store).address], "timeout": "10s"})
     eventually(lambda: drained(late) == [True], "it serves, and obeys")
+
+
+def users_of_example(password):
+    """contrib/fleet/users.acl, as it is made for a store."""
+    with open(os.path.join(os.environ["top_srcdir"], "contrib/fleet/users.acl")) as file:
+        return file.read().replace("PASSWORD", password)
+
+
+def commands_of_program():
+    """What proxy/fleet asks a store, at the top and within scripts; all may log in, and ask a sentinel for a primary."""
+    found = set()
+    for path in glob.glob(os.path.join(os.environ["top_srcdir"], "proxy/fleet/*.c")):
+        with open(path) as file:
+            text = file.read()
+        found |= set(re.findall(r"redis\.call\('([A-Z]+)'", text))
+        found |= set(re.findall(r"\] = \{\s*STORE_WORD_TEXT\(\"([A-Z]+)\"\)", text))
+    return found - {"AUTH", "PING", "SENTINEL"}
+
+
+@scenario("the user of the examples may do more than a fleet needs, or less", within=90)
+def example_user(s):
+    with s.case("its commands are those of the program"):
+        allowed = set(re.findall(r"\+([a-z]+)", users_of_example("")))
+        check_equal({each.upper() for each in allowed}, commands_of_program(), "commands of contrib/fleet/users.acl")
+        with open(os.path.join(os.environ["top_srcdir"], "docs/operations.md")) as file:
+            check(users_of_example("PASSWORD").splitlines()[1] in file.read(), "docs/operations.md says something else")
+    s.write("users.acl", users_of_example("secret"))
+    store, origin = RedisStore(s, rows=[f"aclfile {s.path('users.acl')}"]), RawOrigin(s)
+    authority = Authority(s)
+    certificate = authority.issue("shop.example")
+    more = {"listeners": {"web": {"tls": {"certificates": [certificate.settings()]}}}, "tls_tickets": {"rotate": "2s"},
+            "warm_state": {"interval": "1s"}}
+    fleet = {"store": [store.address], "name": "edge", "user": "evenkeel", "password_file": key_file(s, "password", "secret")}
+    with s.case("with it, all that a fleet does is done"):
+        one, two = (replica(s, origin, name, fleet, **more) for name in ("one", "two"))
+        for proxy in (one, two):
+            eventually(lambda: len(seen(proxy)) == 2, "they see each other")
+            eventually(lambda: "tickets of TLS sessions are shared" in proxy.log(), "they share ticket keys")
+        eventually(lambda: one.admin_json("/fleet")["warm_states_published"] + two.admin_json("/fleet")["warm_states_published"] > 1,
+                   "warm states are published")
+        one.admin(f"/upstreams/app/endpoints/{origin.address}/drain", "POST")
+        eventually(lambda: drained(two) == [True], "words spread")
+        one.admin(f"/upstreams/app/endpoints/{origin.address}/undrain", "POST")
+        eventually(lambda: drained(two) == [False], "and are taken back")
+        three = replica(s, origin, "three", fleet, **more)
+        three.wait_for_log("warm state of another replica: ")
+        three.stop()
+        eventually(lambda: len(seen(one)) == 2, "one that ends is missed at once", 4)
+    with s.case("nothing was forbidden"):
+        for proxy in (one, two):
+            check_equal(fault(proxy), "none", "fault")
+            check(not proxy.metric("evenkeel_fleet_store_faults_total", fault="forbidden"), "something was")
+    with s.case("it can do nothing else: no other keys, no look at what there is, no change of the server"):
+        for question in (["GET", "evenkeel:1:{other}:tickets"], ["SET", "x", "1"], ["KEYS", "*"], ["FLUSHALL"], ["CONFIG", "GET", "*"]):
+            said = store.ask("--user", "evenkeel", *question, password="secret")
+            check("NOPERM" in said, f"{question}: {said}")
+        check("NOAUTH" in store.ask("GET", "evenkeel:1:{edge}:tickets"), "whoever does not log in is served")
 
 
 @scenario("a mistake about the fleet is not told, or not with what to write")

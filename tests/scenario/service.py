@@ -162,6 +162,32 @@ def seconds(text, key):
     return int(found[1])
 
 
+def accepts(s, name, text, secret):
+    with s.case(f"{name}: the configuration is valid"):
+        done = run_program(s, "-t", "-c", s.write("example.conf", re.sub(r'(\w+_file) = "[^"]*"', rf'\1 = "{secret}"', text)))
+        check_equal(done.returncode, 0, done.stderr)
+
+
+def fits_pod(s, name, pod, conf):
+    """Secrets are where the configuration looks for them, and the pod's times are those of the drain."""
+    with s.case(f"{name}: each secret is where the pod mounts it, and somebody says how to make it"):
+        for path in re.findall(r'_file = "([^"]*)"', conf):
+            folder, file = os.path.split(path)
+            volume = re.search(rf"name: (\w+), mountPath: {folder},", pod)
+            check(volume, f"nothing is mounted at {folder}")
+            made = re.search(rf"- name: {volume[1]}\n +secret: {{secretName: ([\w-]+),", pod)
+            check(made and re.search(rf"secret generic {made[1]} .*--from-literal={re.escape(file)}=", pod), f"nobody makes {path}")
+    with s.case(f"{name}: the kubelet waits longer than the grace, and notices within the pause"):
+        check(number_after(pod, "terminationGracePeriodSeconds") > seconds(conf, "grace"), "it kills first")
+        probe = pod[pod.index("readinessProbe:"):]
+        noticed = number_after(probe, "periodSeconds") * number_after(probe, "failureThreshold") + number_after(
+            probe, "timeoutSeconds")
+        check(noticed < seconds(conf, "pause"), f"readiness is noticed after {noticed} s")
+        probe = pod[pod.index("startupProbe:"):]
+        check(number_after(probe, "periodSeconds") * number_after(probe, "failureThreshold")
+              > seconds(conf, "give_up_after"), "it is restarted while it warms up")
+
+
 @scenario("an example of contrib/ is no good, or its times do not agree with the drain's")
 def examples(s):
     contrib = os.path.join(os.path.dirname(__file__), "..", "..", "contrib")
@@ -170,29 +196,20 @@ def examples(s):
         with open(os.path.join(contrib, *path)) as file:
             return file.read()
 
-    pod, compose, compose_conf = read("kubernetes", "evenkeel.yaml"), read("compose", "compose.yaml"), read("compose", "evenkeel.conf")
-    pod_conf = re.search(r"evenkeel\.conf: \|\n((?:    .*\n)+)", pod)[1]
-    token = s.write("token", "0123456789abcdef")
-    for name, text in (("kubernetes", re.sub(r'token_file = "[^"]*"', f'token_file = "{token}"', pod_conf)), ("compose", compose_conf)):
-        with s.case(f"{name}: the configuration is valid"):
-            done = run_program(s, "-t", "-c", s.write(f"{name}.conf", text))
-            check_equal(done.returncode, 0, done.stderr)
-    with s.case("kubernetes: the token is where the pod mounts the secret"):
-        folder = re.search(r"name: admin, mountPath: (\S+),", pod)[1]
-        check(f'token_file = "{folder}/token"' in pod_conf, f"it is not in {folder}")
-        check("secret generic evenkeel-admin --from-literal=token=" in pod and "secretName: evenkeel-admin" in pod, "nobody says how to make it")
-    with s.case("kubernetes: the kubelet waits longer than the grace, and notices within the pause"):
-        check(number_after(pod, "terminationGracePeriodSeconds") > seconds(pod_conf, "grace"), "it kills first")
-        probe = pod[pod.index("readinessProbe:"):]
-        noticed = number_after(probe, "periodSeconds") * number_after(probe, "failureThreshold") + number_after(
-            probe, "timeoutSeconds")
-        check(noticed < seconds(pod_conf, "pause"), f"readiness is noticed after {noticed} s")
-        probe = pod[pod.index("startupProbe:"):]
-        check(number_after(probe, "periodSeconds") * number_after(probe, "failureThreshold")
-              > seconds(pod_conf, "give_up_after"), "it is restarted while it warms up")
-    with s.case("compose: likewise"):
-        check(number_after(compose, "stop_grace_period") > seconds(compose_conf, "grace"), "it kills first")
-        check(number_after(compose, "start_period") > seconds(compose_conf, "give_up_after"), "it is ill while it warms up")
+    secret = s.write("token", "0123456789abcdef" * 4)
+    os.chmod(secret, 0o600)
+    for name in ("evenkeel.yaml", "fleet.yaml"):
+        pod = read("kubernetes", name)
+        pod_conf = re.search(r"evenkeel\.conf: \|\n((?:    .*\n)+)", pod)[1]
+        accepts(s, f"kubernetes, {name}", pod_conf, secret)
+        fits_pod(s, f"kubernetes, {name}", pod, pod_conf)
+    for name, conf_name in (("compose.yaml", "evenkeel.conf"), ("fleet.yaml", "fleet.conf")):
+        compose, conf = read("compose", name), read("compose", conf_name)
+        accepts(s, f"compose, {name}", conf, secret)
+        with s.case(f"compose, {name}: it is killed after the grace, and may warm up"):
+            check(f"./{conf_name}:/etc/evenkeel/evenkeel.conf" in compose, f"{conf_name} is not mounted")
+            check(number_after(compose, "stop_grace_period") > seconds(conf, "grace"), "it kills first")
+            check(number_after(compose, "start_period") > seconds(conf, "give_up_after"), "it is ill while it warms up")
     with s.case("systemd: likewise, by default"):
         unit = read("evenkeel.service.in")
         grace = seconds(read("evenkeel.conf.sample"), "grace")
@@ -255,20 +272,27 @@ def image(s):
 
 @scenario("the Kubernetes example needs what a cluster lacks, or promises what it does not do")
 def pod_example(s):
-    pod = contrib_text("kubernetes", "evenkeel.yaml")
-    settings = "\n".join(line.partition("#")[0] for line in pod.splitlines())
-    with s.case("no disk that many pods write to, no secret that somebody has to fill in"):
-        for words in ("ReadWriteMany", "PersistentVolumeClaim", "kind: Secret", "replace"):
-            check(words not in settings, f"{words} stands in it")
-    with s.case("the admin port is kept to Prometheus by a policy"):
-        policy = settings[settings.index("kind: NetworkPolicy"):]
-        check("podSelector:\n    matchLabels: {app: evenkeel}" in policy, "the policy is not for these pods")
-        open_to_all, kept = policy.split("- from:")
-        check("port: web" in open_to_all and "port: admin" not in open_to_all, "the admin port is open to all")
-        check("port: admin" in kept and "Selector" in kept, "nobody may scrape")
-    with s.case("the image is one that is built here"):
-        tag = re.search(r"image: (\S+)", settings)[1]
-        check(f"-t {tag} ." in contrib_text("docker", "Dockerfile"), f"nothing builds {tag}")
+    for name in ("evenkeel.yaml", "fleet.yaml"):
+        pod = contrib_text("kubernetes", name)
+        settings = "\n".join(line.partition("#")[0] for line in pod.splitlines())
+        with s.case(f"{name}: no disk that many pods write to, no secret that somebody has to fill in"):
+            for words in ("ReadWriteMany", "PersistentVolumeClaim", "kind: Secret", "replace"):
+                check(words not in settings, f"{words} stands in it")
+        with s.case(f"{name}: the admin port is kept to Prometheus by a policy"):
+            policy = settings[settings.rindex("kind: NetworkPolicy"):]
+            check("podSelector:\n    matchLabels: {app: evenkeel}" in policy, "the policy is not for these pods")
+            open_to_all, kept = policy.split("- from:")
+            check("port: web" in open_to_all and "port: admin" not in open_to_all, "the admin port is open to all")
+            check("port: admin" in kept and "Selector" in kept, "nobody may scrape")
+        with s.case(f"{name}: the image is one that is built here"):
+            tag = re.search(r"image: (evenkeel\S+)", settings)[1]
+            check(f"-t {tag} ." in contrib_text("docker", "Dockerfile"), f"nothing builds {tag}")
+    with s.case("the store of a fleet is one that the replicas find, log in to, and nobody else reaches"):
+        check("evenkeel-store.default.svc.cluster.local:6379" in settings and "name: evenkeel-store\nspec:\n  selector: {app: evenkeel-store}" in settings,
+              "the name of the store is no Service's")
+        check("--aclfile, /etc/evenkeel-store/users.acl" in settings and "mountPath: /etc/evenkeel-store," in settings, "its users are not mounted")
+        policies = [each for each in settings.split("---") if "kind: NetworkPolicy" in each and "app: evenkeel-store" in each]
+        check(len(policies) == 1 and "- podSelector:\n            matchLabels: {app: evenkeel}" in policies[0], "it is open")
 
 
 @scenario("`systemctl reload` with a bad file says that all is well")
