@@ -189,8 +189,8 @@ def inner(s):
     proxy = traced(s, origins, collector, tracing={"sample": 0.0}, upstreams={
         "app": {"balance": "round_robin", "breaker": {"enabled": False}, "health": {"eject_after": 0},
                 "retry": {"hedge": True}},
-        "guard": {"endpoints": [guard.address]}},
-        routes=[{"name": "guarded", "path": "/guarded", "upstream": "app",
+        "calm": {"endpoints": [origins[0].address]}, "guard": {"endpoints": [guard.address]}},
+        routes=[{"name": "guarded", "path": "/guarded", "upstream": "calm",
                  "auth": {"forward": {"upstream": "guard", "path": "/verify"}}},
                 {"name": "all", "upstream": "app"}])
     with proxy.client() as client:  # what most answers take has to be known, and hedges to be earned
@@ -209,7 +209,7 @@ def inner(s):
     with s.case("a side request"):
         check_equal(proxy.get("/guarded", parented(2)).status, 200, "status")
         _, tries = collector.trace(trace_of(2), 3)
-        check_equal([(t["evenkeel.upstream"], t["evenkeel.role"]) for t in tries], [("guard", "side"), ("app", None)],
+        check_equal([(t["evenkeel.upstream"], t["evenkeel.role"]) for t in tries], [("guard", "side"), ("calm", None)],
                     "attempts")
         check_equal(guard.requests[-1].get("traceparent"), f"00-{trace_of(2)}-{tries[0].id}-01", "what it was told")
     check_equal({int(span.trace, 16) for span in collector.spans}, {1, 2}, "traces that there are")
