@@ -105,6 +105,14 @@ static const config_setting_t *given(const struct loading *loading, size_t numbe
     return route != NULL ? config_setting_lookup((config_setting_t *)(uintptr_t)route, key) : NULL;
 }
 
+/* Whether an error of the group itself is reported already. */
+static bool is_caused(const struct loading *loading, size_t number, const char *group)
+{
+    char path[64];
+    snprintf(path, sizeof path, "routes.[%zu].auth.%s", number, group);
+    return loading_is_caused(loading, path);
+}
+
 /* A group that is there but asks for nothing would leave the route open. */
 void check_auth(struct loading *loading, size_t number, const struct text_index *upstreams)
 {
@@ -121,10 +129,10 @@ void check_auth(struct loading *loading, size_t number, const struct text_index 
                                : "expected basic = { file = \"FILE\"; } or forward = { upstream = "
                                  "\"NAME\"; path = \"/verify\"; }");
     }
-    if (forward) {
+    if (forward && !is_caused(loading, number, "forward")) {
         check_forward(loading, number, upstreams);
     }
-    if (basic) {
+    if (basic && !is_caused(loading, number, "basic")) {
         check_basic(loading, number);
     }
 }

@@ -77,6 +77,11 @@ static void say_unknown_name(struct loading *loading, size_t route, const char *
     if (near != NULL) {
         loading_report(loading, SETTINGS_ERROR, path,
                        "there is no %s \"%s\"; the nearest is \"%s\"", key, name, near);
+    } else if (upstream && strpbrk(name, ":./") != NULL) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "expected the name of an upstream, got \"%s\": write upstreams = { NAME = { "
+                       "endpoints = \"%s\"; }; }; and here upstream = \"NAME\"",
+                       name, name);
     } else {
         loading_report(loading, SETTINGS_ERROR, path, "there is no %s \"%s\"", key, name);
     }

@@ -120,6 +120,9 @@ static const char *take_value(struct grammar *grammar, const char *token, size_t
             "{ %.*s = ...; }",
             (int)bytes, token, (int)bytes, token, (int)bytes, token);
     }
+    if (*token == '\'') {
+        return "a text has double quotes, as in \"127.0.0.1:8000\"";
+    }
     if (*token != '"' && !is_word(token)) {
         return in_group(level)
                    ? arena_printf(grammar->arena, "\"%s\" has no value", level->key)

@@ -138,7 +138,9 @@ static void walk(struct loading *loading, const config_setting_t *group,
             snprintf(deeper, sizeof deeper, "%s.", path);
             walk(loading, setting, section, deeper, full, element);
         } else if (is_group(section, path)) {
-            loading_report_at(loading, SETTINGS_ERROR, setting, full, "expected a group { ... }");
+            char deeper[PATH_TEXT_BYTES + 1];
+            snprintf(deeper, sizeof deeper, "%s.", path);
+            loading_want_group(loading, setting, section, deeper, full, element);
         } else if (section->name[0] != '\0' || !loading_is_section(name)) {
             unknown_key(loading, setting, section, inner, full);
         }
@@ -234,7 +236,7 @@ static void take_item(struct loading *loading, const struct schema_section *sect
     }
     remember(loading, item, label);
     if (config_setting_type(item) != CONFIG_TYPE_GROUP) {
-        loading_report_at(loading, SETTINGS_ERROR, item, label, "expected a group { ... }");
+        loading_want_group(loading, item, section, "", label, element);
         return;
     }
     walk(loading, item, section, "", label, element);

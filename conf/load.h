@@ -65,7 +65,13 @@ void loading_add_message(struct loading *loading, enum settings_severity severit
 void loading_take_row(struct loading *loading, const config_setting_t *setting,
                       const struct schema_row *row, const char *path, void *element);
 
-/* The same of a row whose value is a group of its own: fields, pages. (conf/load_edge.c) */
+/* An error: a value stands where a group belongs, and what to write in its place. inner: the group's path within the section, with a
+   dot at its end; "": the whole element. (conf/load_values.c) */
+void loading_want_group(struct loading *loading, const config_setting_t *setting,
+                        const struct schema_section *section, const char *inner, const char *path,
+                        void *element);
+
+/* As loading_take_row(), of a row whose value is a group of its own: fields, pages. (conf/load_edge.c) */
 void loading_take_edge(struct loading *loading, const config_setting_t *setting,
                        const struct schema_row *row, const char *path, void *element);
 

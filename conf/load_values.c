@@ -42,22 +42,31 @@ static const char *scalar_text(const config_setting_t *setting, char space[64])
     }
 }
 
+/* Whether a value of the file is written as those of the row are: with quotes, as a number, or as true and false. */
+static bool is_of_kind(const struct loading *loading, const config_setting_t *setting,
+                       const struct schema_row *row, const char *text)
+{
+    bool is_text = config_setting_type(setting) == CONFIG_TYPE_STRING;
+    bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;
+    if (row->type->quoted || (schema_takes_auto(row) && is_text && strcmp(text, "auto") == 0)) {
+        return is_text;
+    }
+    return row->type == loading->bool_type ? is_bool : !is_text && !is_bool;
+}
+
 static void take_scalar(struct loading *loading, const config_setting_t *setting,
                         const struct schema_row *row, const char *path, void *element)
 {
     char space[64], range[640];
     const char *text = scalar_text(setting, space);
     bool is_text = config_setting_type(setting) == CONFIG_TYPE_STRING;
-    bool is_bool = config_setting_type(setting) == CONFIG_TYPE_BOOL;
     range_text(row, range, sizeof range);
     if (text == NULL) {
         loading_report_at(loading, SETTINGS_ERROR, setting, path,
                           "expected %s%s, got a group or list", row->type->expected, range);
         return;
     }
-    bool number_type = row->type == loading->bool_type ? is_bool : !is_text && !is_bool;
-    number_type = number_type || (schema_takes_auto(row) && is_text && strcmp(text, "auto") == 0);
-    if ((row->type->quoted ? is_text : number_type) &&
+    if (is_of_kind(loading, setting, row, text) &&
         row->type->take(&loading->arena, row, element, text)) {
         return;
     }
@@ -137,4 +146,56 @@ void loading_take_row(struct loading *loading, const config_setting_t *setting,
     } else {
         take_scalar(loading, setting, row, path, element);
     }
+}
+
+/* ---- a value where a group belongs ---- */
+
+/* The row's name if it is a key of the group itself; NULL: it is not. */
+static const char *name_within(const struct schema_row *row, const char *inner)
+{
+    size_t bytes = strlen(inner);
+    return strncmp(row->path, inner, bytes) == 0 ? row->path + bytes : NULL;
+}
+
+/* What true means for a group is that it is enabled. */
+static bool row_takes(struct loading *loading, const config_setting_t *setting,
+                      const struct schema_row *row, const char *name, void *element)
+{
+    char space[64];
+    const char *text = scalar_text(setting, space);
+    bool single = row->type->take != NULL && strchr(name, '.') == NULL;
+    if (text == NULL) {
+        return single && row->type->list;
+    }
+    bool meant = row->type != loading->bool_type || strcmp(name, "enabled") == 0;
+    return single && meant && is_of_kind(loading, setting, row, text) &&
+           row->type->take(&loading->arena, row, element, text);
+}
+
+void loading_want_group(struct loading *loading, const config_setting_t *setting,
+                        const struct schema_section *section, const char *inner, const char *path,
+                        void *element)
+{
+    const char *key = config_setting_name(setting), *first = NULL;
+    const char *quote = config_setting_type(setting) == CONFIG_TYPE_STRING ? "\"" : "";
+    char space[64];
+    const char *text = scalar_text(setting, space);
+    for (const struct schema_row *row = section->rows; key != NULL && row->path != NULL; row++) {
+        const char *name = name_within(row, inner);
+        first = first != NULL ? first : name;
+        if (name != NULL && row_takes(loading, setting, row, name, element)) {
+            loading_report_at(loading, SETTINGS_ERROR, setting, path,
+                              "expected a group: write %s = { %s = %s%s%s; };", key, name, quote,
+                              text != NULL ? text : "[ ... ]", quote);
+            return;
+        }
+    }
+    if (first == NULL) {
+        loading_report_at(loading, SETTINGS_ERROR, setting, path, "expected a group { ... }");
+        return;
+    }
+    size_t first_bytes = strcspn(first, ".");
+    loading_report_at(loading, SETTINGS_ERROR, setting, path,
+                      "expected a group: write %s = { %.*s = %s; ... };", key, (int)first_bytes,
+                      first, first[first_bytes] == '.' ? "{ ... }" : "...");
 }

@@ -11,6 +11,16 @@
 
 #define READ_STEP_BYTES ((size_t)64 * 1024)
 
+/* Some editors begin a file with the mark of UTF-8. */
+static void drop_mark(char *text)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    size_t bytes = sizeof mark - 1;
+    if (strncmp(text, mark, bytes) == 0) {
+        memmove(text, text + bytes, strlen(text + bytes) + 1);
+    }
+}
+
 static char *read_all(FILE *file, size_t most_bytes, size_t *ret_bytes, const char **ret_why)
 {
     char *text = NULL;
@@ -36,6 +46,7 @@ static char *read_all(FILE *file, size_t most_bytes, size_t *ret_bytes, const ch
         free(text);
         return NULL;
     }
+    drop_mark(text);
     return text;
 }
 

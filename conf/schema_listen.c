@@ -199,6 +199,10 @@ static void blame_listen(const char *text, char *hint, size_t hint_bytes)
     struct address address;
     if (is_local(text)) {
         blame_local(text, hint, hint_bytes);
+    } else if (strstr(text, "://") != NULL) {
+        const char *place = strstr(text, "://") + strlen("://");
+        snprintf(hint, hint_bytes, ": an address has no scheme: write \"%.*s\"",
+                 (int)strcspn(place, "/"), place);
     } else if (*text == '/') {
         snprintf(hint, hint_bytes, ": for a UNIX socket write \"unix:%s\"", text);
     } else if (address_from_host(text, strlen(text), 0, &address)) {

@@ -160,6 +160,18 @@ static bool host_pattern(struct arena *arena, const char *text, struct host_sett
     return copy != NULL;
 }
 
+static void blame_host(const char *text, char *hint, size_t hint_bytes)
+{
+    char host[256];
+    const char *scheme = strstr(text, "://");
+    snprintf(host, sizeof host, "%s", scheme != NULL ? scheme + strlen("://") : text);
+    host[strcspn(host, ":/")] = '\0';
+    if (strcmp(host, text) != 0 &&
+        schema_host_valid(strncmp(host, "*.", 2) == 0 ? host + 2 : host)) {
+        snprintf(hint, hint_bytes, ": a host has no scheme, port or path: write \"%s\"", host);
+    }
+}
+
 /* The row is of the name in a struct host_settings. */
 static bool take_host(struct arena *arena, const struct schema_row *row, void *element,
                       const char *text)
@@ -236,6 +248,7 @@ const struct schema_type type_host = {
     .quoted = true,
     .take = take_host,
     .print = print_host,
+    .blame = blame_host,
 };
 const struct schema_type type_host_list = {
     .name = "list of hosts",
@@ -244,6 +257,7 @@ const struct schema_type type_host_list = {
     .list = true,
     .take = take_host_name,
     .print = print_texts,
+    .blame = blame_host,
 };
 const struct schema_type type_host_settings_list = {
     .name = "list of hosts",
@@ -252,4 +266,5 @@ const struct schema_type type_host_settings_list = {
     .list = true,
     .take = take_host_setting,
     .print = print_host_settings,
+    .blame = blame_host,
 };

@@ -228,11 +228,24 @@ static bool take_path(struct arena *arena, const struct schema_row *row, void *e
                       const char *text)
 {
     for (const char *at = text; *at != '\0'; at++) {
-        if (*at <= ' ' || *at == 0x7f || *at == '?' || *at == '#') {
+        if (*at <= ' ' || *at == 0x7f || *at == '?' || *at == '#' || *at == '*') {
             return false;
         }
     }
     return text[0] == '/' && store_text(arena, element, row->at, text, strlen(text));
+}
+
+static void blame_path(const char *text, char *hint, size_t hint_bytes)
+{
+    int before_star = (int)strcspn(text, "*");
+    if (text[before_star] == '*') {
+        snprintf(hint, hint_bytes,
+                 ": \"*\" is no pattern here: write path_prefix = \"%.*s\" for all that begins so, "
+                 "or a path_regex",
+                 before_star, text);
+    } else if (*text != '/' && strstr(text, "://") == NULL) {
+        snprintf(hint, hint_bytes, ": write \"/%s\"", text);
+    }
 }
 
 /* "name" or "name=value" */
@@ -431,6 +444,7 @@ const struct schema_type type_path = {
     .quoted = true,
     .take = take_path,
     .print = print_text,
+    .blame = blame_path,
 };
 const struct schema_type type_pair = {
     .name = "name or pair",

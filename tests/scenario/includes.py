@@ -67,6 +67,14 @@ def order(s):
         check_equal(done.stdout.count('endpoints = [ "127.0.0.1:9" ]'), 400, "upstreams of the file")
 
 
+@scenario("a file that begins with the mark of UTF-8, as some editors write it, is not understood")
+def marked(s):
+    os.mkdir(s.path("conf.d"))
+    s.write("main.conf", "\ufeff" + MAIN)
+    s.write("conf.d/shop.conf", "\ufeff" + SHOP.removeprefix("# of the shop\n"))
+    check_equal(names(s, "routes"), ["shop", "all"], "routes")
+
+
 @scenario("an error in an included file is taken, or misplaced")
 def wrong(s):
     os.mkdir(s.path("conf.d"))

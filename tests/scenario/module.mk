@@ -208,6 +208,17 @@ EXTRA_DIST += \
 	%D%/mistakes/45-duration-of-haproxy.conf \
 	%D%/mistakes/46-host-with-wildcard-behind.conf \
 	%D%/mistakes/47-upstreams-missing.conf \
+	%D%/mistakes/48-redirect-as-text.conf \
+	%D%/mistakes/49-respond-as-number.conf \
+	%D%/mistakes/50-switch-in-place-of-group.conf \
+	%D%/mistakes/51-auth-as-text.conf \
+	%D%/mistakes/52-upstream-as-address.conf \
+	%D%/mistakes/53-route-to-address.conf \
+	%D%/mistakes/54-path-with-star.conf \
+	%D%/mistakes/55-host-as-url.conf \
+	%D%/mistakes/56-listen-as-url.conf \
+	%D%/mistakes/57-single-quotes.conf \
+	%D%/mistakes/58-prefix-without-slash.conf \
 	%D%/mistakes/said.txt
 
 # What makes a program leak (LD_PRELOAD). It is built for the tests alone, without the flags of the program: those of sanitizers would not do.
