@@ -52,7 +52,7 @@ def faults_of(root, rows):
         if row.name in seen:
             yield f"{where}: two rows have this name"
         seen.add(row.name)
-        if not test.is_file() or f'@scenario("' in test.read_text() and not names_scenario(test, row.scenario):
+        if not test.is_file() or '@scenario("' in test.read_text() and not names_scenario(test, row.scenario):
             yield f"{where}: there is no test {row.test}"
         if not row.why:
             yield f"{where}: it does not say why it matters"

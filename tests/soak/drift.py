@@ -1,10 +1,10 @@
-"""A program that leaks tells so, with the time that is left; one that does not leak says nothing, whatever else changes.
+"""A program that leaks tells so, and when the limit is met; one that does not says nothing, whatever else changes.
 
-The time of drift runs ten times as fast as by default (EVENKEEL_DRIFT_SPEED): drift.interval is 1 s, the windows are of one minute,
-six minutes and 36 minutes. EVENKEEL_SOAK_SECONDS is how long, EVENKEEL_SEED repeats a run. What the program is, its version says: one that was configured
-with --enable-leaks has to tell of each leak, and the time that it says is left must be that in which the limit is met at the pace
-that is measured from outside, within a quarter. Any other must tell of none, while the load changes, origins hang or restart, and
-the configuration is reloaded.
+The time of drift runs ten times as fast as by default (EVENKEEL_DRIFT_SPEED): drift.interval is 1 s, the windows are of
+one minute, six minutes and 36 minutes. EVENKEEL_SOAK_SECONDS is how long, EVENKEEL_SEED repeats a run. What the program
+is, its version says: one that was configured with --enable-leaks has to tell of each leak, and the time that it says is
+left must be that in which the limit is met at the pace that is measured from outside, within a quarter. Any other must
+tell of none, while the load changes, origins hang or restart, and the configuration is reloaded.
 """
 
 import contextlib
@@ -107,7 +107,8 @@ class Told:
             if figure and figure["state"] == "drifting" and name not in self.rows:
                 row = (time.monotonic() - self.began, figure["left_s"], measured.left_s())
                 self.rows[name] = row
-                print(f"# {name}: told after {row[0]:.0f} s; left: {row[1]:.0f} s as told, {row[2]:.0f} s as measured", flush=True)
+                print(f"# {name}: told after {row[0]:.0f} s; left: {row[1]:.0f} s as told, "
+                      f"{row[2]:.0f} s as measured", flush=True)
         return self._leaking.keys() == self.rows.keys()
 
 

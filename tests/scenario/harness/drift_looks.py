@@ -5,7 +5,10 @@ import time
 
 
 class Load:
-    """Runs a step so many times in a second, and counts with the time. What is late is made up for, so that the rate of seconds is even."""
+    """Runs a step so many times in a second, and counts with the time.
+
+    What is late is made up for, so that the rate of seconds is even.
+    """
 
     def __init__(self, step, rate):
         self.rate = rate
