@@ -6,6 +6,7 @@ libbreaker_a_SOURCES = \
 	%D%/evidence.c %D%/evidence.h \
 	%D%/key_buckets.c %D%/key_buckets.h \
 	%D%/outcome_window.c %D%/outcome_window.h \
+	%D%/rate_leases.c %D%/rate_leases.h \
 	%D%/retry_budget.c %D%/retry_budget.h \
 	%D%/shard_map.c %D%/shard_map.h \
 	%D%/strata_window.c %D%/strata_window.h \

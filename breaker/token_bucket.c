@@ -54,6 +54,15 @@ bool token_bucket_take(struct token_bucket *bucket, const struct token_rate *rat
     return true;
 }
 
+uint64_t token_bucket_left(const struct token_bucket *bucket, const struct token_rate *rate,
+                           uint64_t now_us)
+{
+    uint64_t now = now_us * TICKS_PER_US;
+    uint64_t full_at = __atomic_load_n(&bucket->full_at, __ATOMIC_RELAXED);
+    uint64_t lacking = full_at > now ? full_at - now : 0;
+    return lacking > rate->fresh_depth ? 0 : (rate->fresh_depth - lacking) / rate->interval + 1;
+}
+
 bool token_bucket_full(const struct token_bucket *bucket, uint64_t now_us)
 {
     return __atomic_load_n(&bucket->full_at, __ATOMIC_RELAXED) <= now_us * TICKS_PER_US;

@@ -38,6 +38,10 @@ __attribute__((warn_unused_result)) bool token_bucket_take(struct token_bucket *
                                                            bool retry, uint64_t now_us,
                                                            uint64_t *ret_wait_ms);
 
+/* Tokens that a fresh request would find. Not for a rate without a limit. */
+uint64_t token_bucket_left(const struct token_bucket *bucket, const struct token_rate *rate,
+                           uint64_t now_us);
+
 /* A full token bucket can be forgotten without loss. */
 bool token_bucket_full(const struct token_bucket *bucket, uint64_t now_us);
 

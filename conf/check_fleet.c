@@ -1,4 +1,5 @@
 /* What a fleet needs beyond its keys' types. */
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/check.h"
@@ -21,6 +22,33 @@ static void check_places(struct loading *loading, const char *key,
 static bool is_given(const struct fleet_settings *fleet)
 {
     return fleet->store_count + fleet->sentinel_count > 0;
+}
+
+static void check_rate(struct loading *loading, size_t route, const char *key,
+                       const struct rate_settings *rate)
+{
+    char path[64];
+    snprintf(path, sizeof path, "routes.[%zu].%s.fleet", route, key);
+    if (rate->fleet && !(rate->per_second > 0)) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "has no per_second beside it, so there is no rate");
+    }
+    if (rate->fleet && !is_given(&loading->settings->fleet)) {
+        loading_report(loading, SETTINGS_ERROR, path,
+                       "there is no fleet: write fleet = { store = [ \"redis:6379\" ]; key_file = "
+                       "\"fleet.key\"; };");
+    }
+}
+
+static void check_rates(struct loading *loading)
+{
+    const struct settings *settings = loading->settings;
+    for (size_t i = 0; i < settings->route_count; i++) {
+        const struct route_settings *route = &settings->routes[i];
+        check_rate(loading, i, "rate", &route->rate);
+        check_rate(loading, i, "key_rate", &route->key_rate.rate);
+        check_rate(loading, i, "shards.rate", &route->shards.rate);
+    }
 }
 
 void check_fleet(struct loading *loading)
@@ -49,4 +77,5 @@ void check_fleet(struct loading *loading)
         loading_report(loading, SETTINGS_ERROR, "fleet.name",
                        "expected a name of at most 64 characters, without blanks and braces");
     }
+    check_rates(loading);
 }

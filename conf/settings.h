@@ -131,6 +131,7 @@ struct rate_settings {
     double per_second; /* 0: no limit */
     double burst;
     double retry_reserve;
+    bool fleet; /* it holds over all replicas */
 };
 
 /* A rate for each of many keys. */
@@ -197,7 +198,7 @@ struct fleet_settings {
     const char *name;                 /* replicas of one name are one fleet */
     const char *key_file;
     uint64_t timeout_ms; /* of an answer of the store */
-    bool ticket_keys, warm_state, rates, operator_word;
+    bool ticket_keys, warm_state, operator_word;
 };
 
 /* Spans, and the collector that gets them. */

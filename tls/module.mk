@@ -22,6 +22,7 @@ libtls_a_SOURCES = \
 	%D%/stream.c %D%/stream.h \
 	%D%/ticket_terms.c %D%/ticket_terms.h \
 	%D%/tickets.c %D%/tickets.h \
+	%D%/sha1.c %D%/sha1.h \
 	%D%/token.c %D%/token.h \
 	%D%/trust.c %D%/trust.h \
 	%D%/tls_bio.c %D%/tls_bio.h \

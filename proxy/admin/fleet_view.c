@@ -83,6 +83,31 @@ static void write_words(struct json *json, const struct fleet_figures *fleet)
     json_close(json, ']');
 }
 
+static void write_rates(struct json *json, const struct fleet *fleet)
+{
+    struct fleet_rate_figures rate;
+    json_open(json, "rates", '[');
+    for (size_t i = 0; fleet_rate_figures(fleet, i, &rate); i++) {
+        json_open(json, NULL, '{');
+        json_text(json, "route", rate.route);
+        json_text(json, "limit", admission_rate_name(rate.kind));
+        json_text(json, "state", fleet_rate_state_name(rate.state));
+        json_text(json, "words", fleet_rate_state_help(rate.state));
+        json_uint(json, "replicas", rate.replica_count);
+        json_number(json, "per_second", rate.per_second);
+        json_number(json, "share_per_second", rate.share_per_second);
+        json_uint(json, "used", rate.used_count);
+        json_uint(json, "lent", rate.lent_count);
+        json_uint(json, "taken_of_lent", rate.taken_count);
+        json_uint(json, "returned", rate.returned_count);
+        json_uint(json, "asked", rate.asked_count);
+        json_uint(json, "unanswered", rate.unanswered_count);
+        json_uint(json, "put_off", rate.put_off_count);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
 void fleet_view_write(struct evbuffer *out, const struct overview *overview)
 {
     struct json json = {.out = out};
@@ -96,6 +121,7 @@ void fleet_view_write(struct evbuffer *out, const struct overview *overview)
     write_ago(&json, "seen_s_ago", fleet.seen_ago_ms);
     write_members(&json, &fleet);
     write_words(&json, &fleet);
+    write_rates(&json, overview->fleet);
     json_uint(&json, "refused_values", fleet.refused_count);
     json_uint(&json, "warm_states_published", fleet.warm_published_count);
     json_uint(&json, "warm_state_taken_bytes", fleet.warm_taken_bytes);

@@ -82,6 +82,7 @@ const char *metric_type_name(enum metric_type value);
     X(LABEL_BREAKER_STATE, "state", "state of a breaker", CLOSED(breaker_states))                                                      \
     X(LABEL_STORE_STATE, "state", "state of the connection to the store", CLOSED(store_states))                                        \
     X(LABEL_STORE_FAULT, "fault", "what was wrong with the store", CLOSED_BUT_FIRST(store_faults))                                     \
+    X(LABEL_RATE, "limit", "which rate of the route", CLOSED(rates))                                                                   \
     X(LABEL_RETRY_VERDICT, "verdict", "whether a failed attempt was repeated, or why not",                                             \
       CLOSED(verdicts))                                                                                                                \
     X(LABEL_HOST_NAME, "name", "name that is looked up", OPEN)                                                                         \
@@ -148,12 +149,12 @@ struct metric_group {
 /* All of them, in the order of the page; NULL ends the list. */
 extern const struct metric_group *const metric_groups[];
 
-extern const struct metric_group metrics_process, metrics_drift, metrics_fleet, metrics_watch,
-    metrics_capacity, metrics_workers, metrics_clients, metrics_cpu, metrics_agents, metrics_http2,
-    metrics_traffic, metrics_endpoint_traffic, metrics_listeners, metrics_routes, metrics_endpoints,
-    metrics_upstreams, metrics_sessions, metrics_session_names, metrics_policy, metrics_shards,
-    metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log, metrics_tracing,
-    metrics_scrape;
+extern const struct metric_group metrics_process, metrics_drift, metrics_fleet, metrics_fleet_rates,
+    metrics_watch, metrics_capacity, metrics_workers, metrics_clients, metrics_cpu, metrics_agents,
+    metrics_http2, metrics_traffic, metrics_endpoint_traffic, metrics_listeners, metrics_routes,
+    metrics_endpoints, metrics_upstreams, metrics_sessions, metrics_session_names, metrics_policy,
+    metrics_shards, metrics_rates, metrics_lookups, metrics_names, metrics_bounds, metrics_log,
+    metrics_tracing, metrics_scrape;
 
 /* ---- what a table's rows become ---- */
 

@@ -15,6 +15,7 @@
 #include "proxy/log/log.h"
 #include "proxy/policy/retry.h"
 #include "proxy/trace/trace_figures.h"
+#include "proxy/worker/admission_view.h"
 #include "proxy/worker/stats.h"
 #include "steady/little.h"
 #include "steady/pressure.h"
@@ -43,6 +44,7 @@ static const char *const tls_failures[] = {ENUM_NAMES(TLS_FAILURES)};
 static const char *const breaker_states[] = {ENUM_NAMES(BREAKER_STATES)};
 static const char *const store_states[] = {ENUM_NAMES(STORE_STATES)};
 static const char *const store_faults[] = {ENUM_NAMES(STORE_FAULTS)};
+static const char *const rates[] = {ENUM_NAMES(ADMISSION_RATES)};
 static const char *const verdicts[] = {ENUM_NAMES(RETRY_VERDICTS)};
 static const char *const name_types[] = {"host", "service"};
 static const char *const dns_types[] = {ENUM_NAMES(DNS_TYPES)};

@@ -134,16 +134,30 @@ static void write_shards(struct scrape *scrape, const struct metric *metric)
     }
 }
 
+/* False: the route has no rate of keys. */
+static bool key_figures(const struct admission *admission, uint64_t now_us,
+                        struct key_buckets_figures *ret_figures)
+{
+    const struct admission_leases *leases = admission->leases[ADMISSION_RATE_KEY];
+    if (leases != NULL) {
+        const struct rate_leases_figures figures = rate_leases_figures(leases->table, now_us);
+        *ret_figures = (struct key_buckets_figures){figures.room_count, figures.pushed_out_count,
+                                                    figures.used_count};
+    } else if (admission->keys != NULL) {
+        *ret_figures = key_buckets_figures(admission->keys->buckets, now_us);
+    }
+    return leases != NULL || admission->keys != NULL;
+}
+
 static void write_rates(struct scrape *scrape, const struct metric *metric)
 {
     const struct overview *overview = scrape->overview;
     uint64_t now_us = loop_clock_us(&(struct loop_clock){0});
     for (size_t i = 0; i < overview->route_count; i++) {
-        const struct admission_keys *keys = overview->routes[i].admission->keys;
-        if (keys == NULL) {
+        struct key_buckets_figures figures;
+        if (!key_figures(overview->routes[i].admission, now_us, &figures)) {
             continue;
         }
-        const struct key_buckets_figures figures = key_buckets_figures(keys->buckets, now_us);
         const struct series series = {scrape, metric, {overview->routes[i].name}};
         switch (metric - rate_metrics) {
             RATE_METRICS(METRIC_CASE_OF_ROW)

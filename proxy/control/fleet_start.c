@@ -6,6 +6,7 @@
 #include "pool/resolver.h"
 #include "proxy/control/control_state.h"
 #include "proxy/control/operator_words.h"
+#include "proxy/policy/admission.h"
 
 /* A pools_names_fn: the resolver comes later than whoever asks. */
 static size_t addresses_of_name(void *owner, const struct endpoint_settings *settings,
@@ -84,6 +85,42 @@ static bool begin(struct control *control)
     fleet_want_warm(control->replica.fleet);
     return true;
 }
+
+/* ---- rates ---- */
+
+static bool follow_route(struct fleet *fleet, const struct route *route)
+{
+    bool followed = true;
+    for (size_t kind = 0; followed && kind < ADMISSION_RATE_COUNT; kind++) {
+        const struct admission_leases *leases = route->admission.leases[kind];
+        if (leases != NULL) {
+            const struct fleet_rate rate = {.route = route->figures->name,
+                                            .kind = kind,
+                                            .leases = leases->table,
+                                            .whole =
+                                                admission_rate_settings(route->settings, kind)};
+            followed = fleet_rates_add(fleet, &rate);
+        }
+    }
+    return followed;
+}
+
+/* Without memory for its talk with the store a rate goes on as the share that it has. */
+void fleet_follow_rates(struct control *control)
+{
+    const struct generation *generation = control->generations.present;
+    bool followed = true;
+    fleet_rates_begin(control->replica.fleet);
+    for (size_t i = 0; i < generation->settings->route_count; i++) {
+        followed = follow_route(control->replica.fleet, &generation->routes[i]) && followed;
+    }
+    fleet_rates_end(control->replica.fleet);
+    if (!followed) {
+        log_error(control->log, "fleet: no memory: a rate holds at this replica only");
+    }
+}
+
+/* ---- the start ---- */
 
 bool fleet_await_first(struct control *control)
 {

@@ -17,4 +17,7 @@ __attribute__((warn_unused_result)) bool fleet_start(struct control *control);
    control thread's other events are handled. False: the process is to end. */
 __attribute__((warn_unused_result)) bool fleet_await_first(struct control *control);
 
+/* A generation is about to serve, and its limits are adopted: its rates over the fleet take the place of those before. */
+void fleet_follow_rates(struct control *control);
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proxy/control/control_state.h"
+#include "proxy/control/fleet_start.h"
 #include "proxy/control/generation_build.h"
 #include "proxy/control/maintenance_watch.h"
 #include "proxy/control/names.h"
@@ -73,6 +74,7 @@ static void reload_post(struct control *control)
         admission_adopt(control->routes.leftovers, &generation->routes[i].admission,
                         generation->routes[i].settings);
     }
+    fleet_follow_rates(control);
     control->generations.present->waiting_count = control->workers.count;
     for (unsigned i = 0; i < control->workers.count; i++) {
         worker_thread_adopt(control->workers.threads[i], control->generations.present,

@@ -14,6 +14,40 @@ static bool exchange_refuse_rate(struct exchange *exchange, enum exchange_reason
     return false;
 }
 
+/* Whether a rate over the fleet allows the request. */
+static bool lease_allows(const struct admission_leases *leases, uint64_t key, bool retry,
+                         uint64_t now_us, uint64_t *ret_wait_ms)
+{
+    return rate_leases_take(leases->table, key, retry, now_us, ret_wait_ms);
+}
+
+static bool key_allows(const struct admission_view *view, uint64_t key_hash, bool retry,
+                       uint64_t now_us, uint64_t *ret_wait_ms)
+{
+    const struct admission_leases *leases = view->leases[ADMISSION_RATE_KEY];
+    return leases == NULL ? key_buckets_take(view->keys->buckets, key_hash, &view->key_rate, retry,
+                                             now_us, ret_wait_ms)
+                          : lease_allows(leases, key_hash, retry, now_us, ret_wait_ms);
+}
+
+static bool route_allows(const struct admission_view *view, bool retry, uint64_t now_us,
+                         uint64_t *ret_wait_ms)
+{
+    const struct admission_leases *leases = view->leases[ADMISSION_RATE_ROUTE];
+    return leases == NULL
+               ? token_bucket_take(&view->of->bucket, &view->rate, retry, now_us, ret_wait_ms)
+               : lease_allows(leases, RATE_LEASES_NUMBER(0), retry, now_us, ret_wait_ms);
+}
+
+static bool shard_allows(const struct admission_view *view, struct shard *shard, bool retry,
+                         uint64_t now_us, uint64_t *ret_wait_ms)
+{
+    const struct admission_leases *leases = view->leases[ADMISSION_RATE_SHARD];
+    return leases == NULL
+               ? token_bucket_take(&shard->bucket, &view->shard_rate, retry, now_us, ret_wait_ms)
+               : lease_allows(leases, RATE_LEASES_NUMBER(shard->index), retry, now_us, ret_wait_ms);
+}
+
 /* A client over its own rate is refused before it takes tokens of the others. Retries of earlier hops leave a reserve. */
 static bool exchange_rates_allow(struct exchange *exchange, const struct route *route)
 {
@@ -26,12 +60,11 @@ static bool exchange_rates_allow(struct exchange *exchange, const struct route *
         const struct key_rate_settings *settings = &route->settings->key_rate;
         request_key(settings->key, settings->key_name, &exchange->request,
                     &exchange_client(exchange)->any, &key_hash);
-        if (!key_buckets_take(admission->keys->buckets, key_hash, &admission->key_rate, retry,
-                              now_us, &wait_ms)) {
+        if (!key_allows(admission, key_hash, retry, now_us, &wait_ms)) {
             return exchange_refuse_rate(exchange, REASON_CLIENT_RATE, wait_ms);
         }
     }
-    if (!token_bucket_take(&admission->of->bucket, &admission->rate, retry, now_us, &wait_ms)) {
+    if (!route_allows(admission, retry, now_us, &wait_ms)) {
         return exchange_refuse_rate(exchange, REASON_ROUTE_RATE, wait_ms);
     }
     if (listener->bucket != NULL &&
@@ -50,9 +83,8 @@ static bool exchange_choose_shard(struct exchange *exchange, const struct route 
                 &exchange_client(exchange)->any, &key_hash);
     struct shard *shard = shard_take(route->admission.shards, key_hash, settings->shuffle);
     exchange->admission.shard = shard;
-    if (!token_bucket_take(&shard->bucket, &route->admission.shard_rate,
-                           exchange->tries.attempts_before > 0,
-                           loop_clock_us(&exchange->worker->loop.clock), &wait_ms)) {
+    if (!shard_allows(&route->admission, shard, exchange->tries.attempts_before > 0,
+                      loop_clock_us(&exchange->worker->loop.clock), &wait_ms)) {
         shard_count(&shard->rate_refused_count);
         return exchange_refuse_rate(exchange, REASON_SHARD_RATE, wait_ms);
     }

@@ -124,9 +124,8 @@ struct fleet *fleet_create(const struct fleet_env *env)
     snprintf(fleet->id, sizeof fleet->id, "%016" PRIx64, rng_next(env->store.rng));
     fleet->words.version = -1;
     fleet->store = store_create(&fleet->env.store);
-    if (fleet->store == NULL) {
-        free(fleet);
-        return NULL;
+    if (!rates_init(fleet) || fleet->store == NULL) {
+        fleet_free(&fleet);
     }
     return fleet;
 }
@@ -155,6 +154,7 @@ void fleet_free(struct fleet **fleet)
 {
     if (*fleet != NULL) {
         store_free(&(*fleet)->store);
+        rates_release(*fleet);
         forget(*fleet);
         if ((*fleet)->settings != NULL) {
             settings_put(&(*fleet)->settings);
@@ -198,6 +198,7 @@ void fleet_housekeeping(struct fleet *fleet, uint64_t now_ms)
 void fleet_leave(struct fleet *fleet)
 {
     if (fleet->settings != NULL) {
+        rates_leave(fleet);
         members_leave(fleet);
     }
 }

@@ -14,8 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "breaker/rate_leases.h"
 #include "proxy/fleet/store.h"
 #include "proxy/policy/operator_word.h"
+#include "proxy/worker/admission_view.h"
 #include "tls/seal.h"
 
 /* Replicas of which details are known; there may be more. */
@@ -72,6 +74,45 @@ bool fleet_spreads(const struct fleet *fleet);
 void fleet_say(struct fleet *fleet, const struct operator_word *said);
 /* A generation serves that may have what words are about. */
 void fleet_look_again(struct fleet *fleet);
+
+/* A rate that holds over the fleet. */
+struct fleet_rate {
+    const char *route;
+    enum admission_rate kind;
+    struct rate_leases *leases;
+    const struct rate_settings *whole; /* the rate that all replicas together may have */
+};
+/* The rates of the generation that serves, once fleet_follow() has its settings: begin, add each, end. Keys must live until the same is
+   done for another generation. False: no memory. */
+void fleet_rates_begin(struct fleet *fleet);
+__attribute__((warn_unused_result)) bool fleet_rates_add(struct fleet *fleet,
+                                                         const struct fleet_rate *rate);
+void fleet_rates_end(struct fleet *fleet);
+
+/* X(id, name, help) */
+#define FLEET_RATE_STATES(X)                                                           \
+    X(FLEET_RATE_UNKNOWN, "unknown",                                                   \
+      "the store has never said how many replicas there are: each has the whole rate") \
+    X(FLEET_RATE_LEASING, "leasing", "the rate holds over all replicas")               \
+    X(FLEET_RATE_CUT_OFF, "cut_off", "the store does not answer: each replica keeps its share")
+enum fleet_rate_state { ENUM_VALUES(FLEET_RATE_STATES) FLEET_RATE_STATE_COUNT };
+const char *fleet_rate_state_name(enum fleet_rate_state value);
+const char *fleet_rate_state_help(enum fleet_rate_state value);
+
+struct fleet_rate_figures {
+    const char *route;
+    enum admission_rate kind;
+    enum fleet_rate_state state;
+    unsigned replica_count;              /* that share the rate */
+    double per_second, share_per_second; /* of all, and what this replica has for itself */
+    uint64_t used_count; /* requests that its share admitted, as the store was told */
+    uint64_t lent_count, taken_count, returned_count; /* tokens */
+    uint64_t asked_count, unanswered_count;           /* questions */
+    uint64_t put_off_count; /* times more keys were in use than a question takes */
+};
+/* Of one of the rates; false: there are not so many. */
+bool fleet_rate_figures(const struct fleet *fleet, size_t number,
+                        struct fleet_rate_figures *ret_figures);
 
 /* A word of the operator, said at one replica. since_ms and until_ms: the store's clock. */
 struct fleet_word {

@@ -8,6 +8,7 @@
 
 #include "proxy/fleet/fleet.h"
 #include "proxy/fleet/members.h"
+#include "proxy/fleet/rates.h"
 #include "proxy/fleet/ticket_keys.h"
 #include "proxy/fleet/warm_values.h"
 #include "proxy/fleet/words.h"
@@ -27,6 +28,7 @@ struct fleet {
     struct ticket_keys ticket_keys;
     struct warm_values warm_values;
     struct words words;
+    struct rates rates;
     uint64_t store_ms, seen_ms; /* the store's clock when it last told, and ours at that moment */
     uint64_t refused_count, refused_told_ms;
 };

@@ -85,6 +85,14 @@ static bool read_member(struct fleet *fleet, const struct store_reply *id,
     return !unpack.failed;
 }
 
+/* Of the replicas that the store knows, at most FLEET_MEMBERS_MOST were told, some of which may be foreign. */
+static void note_count(struct fleet *fleet, long long known, size_t told)
+{
+    size_t own = fleet->members.count;
+    double all = told > 0 && known > 0 ? (double)known * (double)own / (double)told : 0;
+    rates_note_replicas(fleet, all > (double)own ? (uint64_t)all : own > 0 ? own : 1);
+}
+
 static void take_members(struct fleet *fleet, const struct store_reply *reply)
 {
     struct members *members = &fleet->members;
@@ -98,6 +106,8 @@ static void take_members(struct fleet *fleet, const struct store_reply *reply)
             foreign++;
         }
     }
+    note_count(fleet, reply->items[1].kind == STORE_REPLY_NUMBER ? reply->items[1].number : 0,
+               members->count + foreign);
     fleet_note_refused(fleet, foreign, "what a replica says of itself");
     if (members->count != before) {
         log_info(fleet->env.log, "fleet: %zu replicas", members->count);

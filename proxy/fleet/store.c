@@ -299,7 +299,8 @@ static void greet(struct store *store)
     X("MASTERDOWN", STORE_FAULT_READ_ONLY, true) \
     X("LOADING", STORE_FAULT_LOADING, true)      \
     X("OOM", STORE_FAULT_FULL, false)            \
-    X("MISCONF", STORE_FAULT_FULL, false)
+    X("MISCONF", STORE_FAULT_FULL, false)        \
+    X("NOSCRIPT", STORE_FAULT_NONE, false)
 
 struct error_row {
     const char *word;
@@ -337,7 +338,7 @@ static void note_answer(struct store *store, const struct store_reply *reply, bo
     }
     struct error_row row = judge_error(reply);
     *ret_ends = row.ends;
-    note_fault(store, row.fault, reply->text);
+    note_fault(store, row.fault, row.fault != STORE_FAULT_NONE ? reply->text : "");
 }
 
 static void on_greeting(const struct store_reply *reply, void *owner)

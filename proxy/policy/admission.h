@@ -1,6 +1,6 @@
 /*
- * The limits of a route that outlive a generation: its token bucket, the token buckets of its keys, and its shards.
- * They pass from one generation to the next by the route's name.
+ * The limits of a route that outlive a generation: its token bucket, the token buckets of its keys, its shards, and in place of token
+ * buckets the leases of rates over the fleet. They pass from one generation to the next by the route's name.
  *
  * Owns: all of that. Keys and shards live as long as a generation uses them; shards also as long as an exchange holds
  * one. Thread: made, adopted and left by control; used by any worker through the pointers of its generation.
@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "breaker/key_buckets.h"
+#include "breaker/rate_leases.h"
 #include "breaker/token_bucket.h"
 #include "conf/settings.h"
 #include "proxy/worker/admission_view.h"
@@ -24,15 +25,27 @@ struct admission_keys {
     unsigned views_count; /* generations that use them; control only */
 };
 
+/* Of a rate over the fleet. */
+struct admission_leases {
+    struct rate_leases *table;
+    size_t count;
+    unsigned views_count; /* generations that use them; control only */
+};
+
 /* By the route's name. */
 struct admission {
     struct token_bucket bucket;
     struct admission_keys *keys; /* those that the adopted generation uses; NULL: none */
     struct shard_set *shards;    /* those that the adopted generation uses; NULL: none */
+    struct admission_leases *leases[ADMISSION_RATE_COUNT]; /* the same */
 };
 
 /* Replaced sets of shards that exchanges still hold, and the registry of the bounds of the others. */
 struct admission_leftovers;
+
+/* The settings of one of the rates of a route. */
+const struct rate_settings *admission_rate_settings(const struct route_settings *settings,
+                                                    enum admission_rate kind);
 
 enum admission_result { ADMISSION_OK, ADMISSION_NO_MEMORY };
 /* The view must be left with admission_leave(), whatever the result. */

@@ -409,6 +409,7 @@ def commands_of_program():
             text = file.read()
         found |= set(re.findall(r"redis\.call\('([A-Z]+)'", text))
         found |= set(re.findall(r"\] = \{\s*STORE_WORD_TEXT\(\"([A-Z]+)\"\)", text))
+        found |= set(re.findall(r"\"(EVAL[A-Z]*)\"", text))
     return found - {"AUTH", "PING", "SENTINEL"}
 
 

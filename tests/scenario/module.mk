@@ -31,6 +31,7 @@ scenario_tests = \
 	%D%/files.py \
 	%D%/files_disk.py \
 	%D%/fleet.py \
+	%D%/fleet_rates.py \
 	%D%/forwarding.py \
 	%D%/framing.py \
 	%D%/grpc_calls.py \

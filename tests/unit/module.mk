@@ -58,6 +58,7 @@ breaker_tests = \
 	%D%/test_breaker_strata_probes \
 	%D%/test_breaker_strata_slow \
 	%D%/test_strata_window \
+	%D%/test_rate_leases \
 	%D%/test_token_bucket \
 	%D%/test_window
 
@@ -152,6 +153,7 @@ proxy_tests = \
 	%D%/test_admin_guard \
 	%D%/test_admin_token \
 	%D%/test_page \
+	%D%/test_rate_lease \
 	%D%/test_readiness \
 	%D%/test_respond \
 	%D%/test_metrics \

@@ -71,6 +71,37 @@ static void a_generation_that_is_given_up_changes_nothing(void **state)
     admission_leftovers_free(&leftovers);
 }
 
+/* What replicas have been lent goes on while the rate changes; another number of keys begins anew. */
+static void leases_of_a_rate_over_the_fleet_are_kept(void **state)
+{
+    (void)state;
+    struct admission admission = {.keys = NULL};
+    struct admission_leftovers *leftovers = admission_leftovers_create(&registry);
+    struct route_settings settings = with(3, 64);
+    settings.key_rate.rate.fleet = settings.rate.fleet = settings.shards.rate.fleet = true;
+    settings.rate.per_second = settings.shards.rate.per_second = 10;
+    struct admission_view first = build(&admission, &settings);
+    admission_adopt(leftovers, &first, &settings);
+    assert_null(first.keys);
+    settings.rate.per_second = 20;
+    settings.key_rate.keys_count = 128;
+    struct admission_view second = build(&admission, &settings);
+    admission_adopt(leftovers, &second, &settings);
+    assert_ptr_equal(second.leases[ADMISSION_RATE_ROUTE], first.leases[ADMISSION_RATE_ROUTE]);
+    assert_ptr_equal(second.leases[ADMISSION_RATE_SHARD], first.leases[ADMISSION_RATE_SHARD]);
+    assert_ptr_not_equal(second.leases[ADMISSION_RATE_KEY], first.leases[ADMISSION_RATE_KEY]);
+    admission_leave(leftovers, &first);
+    const struct route_settings plain = with(0, 0);
+    struct admission_view third = build(&admission, &plain);
+    admission_adopt(leftovers, &third, &plain);
+    admission_leave(leftovers, &second);
+    for (size_t kind = 0; kind < ADMISSION_RATE_COUNT; kind++) {
+        assert_null(admission.leases[kind]);
+    }
+    admission_leave(leftovers, &third);
+    admission_leftovers_free(&leftovers);
+}
+
 /* A generation without the route comes in between, and the one after it has neither keys nor shards: nothing may be left over
    (the leak checker looks). */
 static void a_route_that_comes_back_starts_anew(void **state)
@@ -122,6 +153,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_stays_the_same_is_kept),
         cmocka_unit_test(a_generation_that_is_given_up_changes_nothing),
+        cmocka_unit_test(leases_of_a_rate_over_the_fleet_are_kept),
         cmocka_unit_test(a_route_that_comes_back_starts_anew),
         cmocka_unit_test(a_shard_outlives_its_route_while_an_exchange_has_it),
     };
