@@ -17,6 +17,9 @@
 /* Name of a word in the store: what it is about, as a hash. */
 #define FIELD_BYTES 17
 
+/* Hashes of the store that have a field for each word: the words themselves, and when they were said. */
+static const char *const word_keys[] = {"words", "words:said"};
+
 static bool are_wanted(const struct fleet *fleet)
 {
     return fleet->settings->fleet.operator_word;
@@ -98,6 +101,14 @@ static bool is_same(const struct operator_word *a, const struct operator_word *b
            strcmp(a->detail, b->detail) == 0;
 }
 
+static bool make_space(struct words *words)
+{
+    if (words->known == NULL) {
+        words->known = calloc(WORDS_MOST, sizeof *words->known);
+    }
+    return words->known != NULL;
+}
+
 static struct fleet_word *find(struct words *words, const struct operator_word *word)
 {
     for (size_t i = 0; i < words->known_count; i++) {
@@ -123,6 +134,17 @@ static void obey(struct fleet *fleet, struct fleet_word *known)
     known->obeyed = fleet->env.obey(&word, known->at, fleet->env.owner);
 }
 
+/* The word about the same thing; else *said is the first. NULL: there is no space. */
+static struct fleet_word *find_or_add(struct words *words, const struct fleet_word *said)
+{
+    struct fleet_word *known = make_space(words) ? find(words, &said->word) : NULL;
+    if (known == NULL && words->known != NULL && words->known_count < WORDS_MOST) {
+        known = &words->known[words->known_count++];
+        *known = *said;
+    }
+    return known;
+}
+
 static void take_word(struct fleet *fleet, const struct fleet_word *said)
 {
     struct words *words = &fleet->words;
@@ -131,13 +153,15 @@ static void take_word(struct fleet *fleet, const struct fleet_word *said)
         known->word.state == said->word.state && known->word.until_ms == said->word.until_ms) {
         return;
     }
-    bool news = known != NULL || holds(fleet, &said->word);
-    if (known == NULL && words->known_count == WORDS_MOST) {
-        return;
+    if (known != NULL && said->word.since_ms < known->word.since_ms) {
+        return; /* heard before something that was said later at this replica had arrived */
     }
-    known = known != NULL ? known : &words->known[words->known_count++];
-    *known = *said;
-    if (news) {
+    bool news = known != NULL || holds(fleet, &said->word);
+    known = find_or_add(words, said);
+    if (known != NULL) {
+        *known = *said;
+    }
+    if (known != NULL && news) {
         obey(fleet, known);
     }
 }
@@ -158,14 +182,6 @@ static void look_at_ends(struct fleet *fleet)
 
 /* ---- from the store ---- */
 
-static bool make_space(struct words *words)
-{
-    if (words->known == NULL) {
-        words->known = calloc(WORDS_MOST, sizeof *words->known);
-    }
-    return words->known != NULL;
-}
-
 static void on_removed(const struct store_reply *reply, void *owner)
 {
     (void)reply, (void)owner;
@@ -179,11 +195,13 @@ static void remove_old(struct fleet *fleet, const char *field, const struct oper
     if (ended_ms == 0 || fleet_store_ms(fleet) < ended_ms + WORDS_KEPT_MS) {
         return;
     }
-    fleet_key(fleet, "words", key);
-    const struct store_word words[] = {STORE_WORD_TEXT("HDEL"), STORE_WORD_TEXT(key),
-                                       STORE_WORD_TEXT(field)};
-    bool asked = store_ask(fleet->store, words, 3, on_removed, fleet);
-    (void)asked; /* else another replica does, or this one later */
+    for (size_t i = 0; i < sizeof word_keys / sizeof word_keys[0]; i++) {
+        fleet_key(fleet, word_keys[i], key);
+        const struct store_word words[] = {STORE_WORD_TEXT("HDEL"), STORE_WORD_TEXT(key),
+                                           STORE_WORD_TEXT(field)};
+        bool asked = store_ask(fleet->store, words, 3, on_removed, fleet);
+        (void)asked; /* else another replica does, or this one later */
+    }
 }
 
 /* The version, then fields and values. */
@@ -231,15 +249,19 @@ static void ask(struct fleet *fleet)
 
 /* ---- to the store ---- */
 
-/* KEYS: the version, the words. ARGV: one, its name, how many there may be. */
+/* KEYS: the version, the words, when they were said. ARGV: one, its name, how many there may be, when it was said. Returns the version,
+   or 0 if something was said about the same later: a word may be told again long after it has arrived. */
 static const char say_script[] =
+    "local said = tonumber(redis.call('HGET', KEYS[3], ARGV[2]) or '0') or 0\n"
+    "if said > tonumber(ARGV[4]) then return 0 end\n"
     "if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[3]) then\n"
     "  return redis.error_reply('ERR too many words')\n"
     "end\n"
     "redis.call('HSET', KEYS[2], ARGV[2], ARGV[1])\n"
+    "redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])\n"
     "return redis.call('INCR', KEYS[1])\n";
 
-/* Without an answer it is told again: to say a thing twice changes nothing. */
+/* Without an answer it is told again: to say a thing twice changes nothing, since the time at which it was said stays. */
 static void on_said(const struct store_reply *reply, void *owner)
 {
     struct fleet *fleet = owner;
@@ -252,6 +274,9 @@ static void on_said(const struct store_reply *reply, void *owner)
         log_warn(fleet->env.log,
                  "fleet: what the operator has said holds at this replica only: the "
                  "store refuses it");
+    } else if (reply->number == 0) {
+        log_info(fleet->env.log, "fleet: what the operator has said came to the store after "
+                                 "something that was said later, which holds");
     }
     words->waiting_count--;
     memmove(words->waiting, words->waiting + 1, words->waiting_count * sizeof *words->waiting);
@@ -259,7 +284,8 @@ static void on_said(const struct store_reply *reply, void *owner)
 
 static bool tell(struct fleet *fleet, const struct operator_word *word)
 {
-    char version_key[FLEET_KEY_BYTES], words_key[FLEET_KEY_BYTES], field[FIELD_BYTES], most[16];
+    char version_key[FLEET_KEY_BYTES], words_key[FLEET_KEY_BYTES], said_key[FLEET_KEY_BYTES];
+    char field[FIELD_BYTES], most[16], said[32];
     uint8_t *bytes;
     size_t length;
     field_of(fleet, word, field);
@@ -267,12 +293,20 @@ static bool tell(struct fleet *fleet, const struct operator_word *word)
         return false;
     }
     fleet_key(fleet, "words:version", version_key);
-    fleet_key(fleet, "words", words_key);
+    fleet_key(fleet, word_keys[0], words_key);
+    fleet_key(fleet, word_keys[1], said_key);
     snprintf(most, sizeof most, "%d", WORDS_MOST);
-    const struct store_word words[] = {STORE_WORD_TEXT("EVAL"),    STORE_WORD_TEXT(say_script),
-                                       STORE_WORD_TEXT("2"),       STORE_WORD_TEXT(version_key),
-                                       STORE_WORD_TEXT(words_key), {bytes, length},
-                                       STORE_WORD_TEXT(field),     STORE_WORD_TEXT(most)};
+    snprintf(said, sizeof said, "%" PRIu64, word->since_ms);
+    const struct store_word words[] = {STORE_WORD_TEXT("EVAL"),
+                                       STORE_WORD_TEXT(say_script),
+                                       STORE_WORD_TEXT("3"),
+                                       STORE_WORD_TEXT(version_key),
+                                       STORE_WORD_TEXT(words_key),
+                                       STORE_WORD_TEXT(said_key),
+                                       {bytes, length},
+                                       STORE_WORD_TEXT(field),
+                                       STORE_WORD_TEXT(most),
+                                       STORE_WORD_TEXT(said)};
     bool asked = store_ask(fleet->store, words, sizeof words / sizeof words[0], on_said, fleet);
     free(bytes);
     return asked;
@@ -281,6 +315,42 @@ static bool tell(struct fleet *fleet, const struct operator_word *word)
 bool fleet_spreads(const struct fleet *fleet)
 {
     return fleet->settings != NULL && are_wanted(fleet);
+}
+
+/* What was said here holds already. It is known, so that a later word of another replica is news, even if it comes before this one has
+   been heard back. */
+static void note_own(struct fleet *fleet, const struct operator_word *word)
+{
+    struct fleet_word own = {.word = *word, .holds = word->state != 0, .obeyed = true};
+    gethostname(own.at, sizeof own.at - 1);
+    struct fleet_word *known = find_or_add(&fleet->words, &own);
+    if (known != NULL) {
+        *known = own;
+    }
+}
+
+/* From now on by the store's clock, if that is known. Until then the word has no time, and its end is how long it lasts. It is later
+   than the word that it replaces, also by the clock of another store. */
+static void time_word(struct fleet *fleet, struct operator_word *word)
+{
+    if (word->since_ms == 0 && fleet->store_ms != 0) {
+        const struct fleet_word *before = find(&fleet->words, word);
+        uint64_t now_ms = fleet_store_ms(fleet);
+        bool is_later = before == NULL || now_ms > before->word.since_ms;
+        word->since_ms = is_later ? now_ms : before->word.since_ms + 1;
+        word->until_ms = word->until_ms != 0 ? word->since_ms + word->until_ms : 0;
+        note_own(fleet, word);
+    }
+}
+
+/* One after the other, in the order in which they were said. */
+static void tell_first(struct fleet *fleet)
+{
+    struct words *words = &fleet->words;
+    if (words->waiting_count > 0 && !words->telling && fleet->store_ms != 0) {
+        time_word(fleet, &words->waiting[0]);
+        words->telling = tell(fleet, &words->waiting[0]);
+    }
 }
 
 void fleet_say(struct fleet *fleet, const struct operator_word *said)
@@ -298,17 +368,12 @@ void fleet_say(struct fleet *fleet, const struct operator_word *said)
                  "much waits for the store");
         return;
     }
-    words->waiting[words->waiting_count++] = *said;
-}
-
-/* One after the other, in the order in which they were said, by the store's clock. */
-static void tell_first(struct fleet *fleet)
-{
-    struct operator_word word = fleet->words.waiting[0];
-    uint64_t lasts_ms = word.until_ms != 0 ? word.until_ms - word.since_ms : 0;
-    word.since_ms = fleet_store_ms(fleet);
-    word.until_ms = lasts_ms != 0 ? word.since_ms + lasts_ms : 0;
-    fleet->words.telling = tell(fleet, &word);
+    struct operator_word *word = &words->waiting[words->waiting_count++];
+    *word = *said;
+    word->until_ms = said->until_ms != 0 ? said->until_ms - said->since_ms : 0;
+    word->since_ms = 0;
+    time_word(fleet, word);
+    tell_first(fleet);
 }
 
 void fleet_look_again(struct fleet *fleet)
@@ -330,9 +395,7 @@ void words_housekeeping(struct fleet *fleet, uint64_t now_ms)
         return;
     }
     look_at_ends(fleet);
-    if (words->waiting_count > 0 && !words->telling) {
-        tell_first(fleet);
-    }
+    tell_first(fleet);
     if (!words->asked && now_ms - words->asked_ms >= ASK_MS) {
         words->asked_ms = now_ms;
         ask(fleet);

@@ -5,8 +5,8 @@
  * Owns: the words that are known, and those that wait for the store (in struct fleet). Private to fleet/, but for fleet.h. Thread:
  * control. Time base: the store's clock. Bounds: WORDS_MOST; WORDS_WAITING_MOST said while the store is away.
  *
- * Each word is a sealed value of a hash in the store, by a keyed hash of what it is about, so that the last one about a thing counts; a
- * counter beside it tells that one has come. What was taken back is kept for WORDS_KEPT_MS, so that every replica learns of it.
+ * Each word is a sealed value of a hash in the store, by a keyed hash of what it is about, so that the last one about a thing counts: the
+ * one that was said last, whenever it arrives. A counter beside it tells that one has come. What was taken back is kept for WORDS_KEPT_MS, so that every replica learns of it.
  */
 #ifndef EVENKEEL_PROXY_FLEET_WORDS_H
 #define EVENKEEL_PROXY_FLEET_WORDS_H

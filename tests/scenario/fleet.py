@@ -136,7 +136,7 @@ def failover(s):
         "sentinel failover-timeout mymaster 5000"])
     proxy = replica(s, origin, "watched", {"sentinel": {"addresses": [sentinel.address]}})
     eventually(lambda: len(seen(proxy)) == 1, "it is there")
-    check_equal(proxy.admin_json("/fleet")["store"]["at"], primary.address, "the primary")
+    eventually(lambda: proxy.admin_json("/fleet")["store"]["at"] == primary.address, "it is at the primary")
     eventually(lambda: "evenkeel:1:{evenkeel}:tickets" in copy.keys(), "its replica has what it has")
     primary.kill()
     eventually(lambda: fault(proxy) == "none" and proxy.admin_json("/fleet")["store"]["at"] == copy.address,
@@ -355,6 +355,51 @@ def words_spread(s):
         say(alone, f"{endpoint}/drain?for=3s", 409)
 
 
+class Mute:
+    """Passes a replica's questions to the store, and while it is mute no answer. A connection that was mute ends."""
+
+    def __init__(self, s, store):
+        self.store, self.mute = store, threading.Event()
+        self.address = RawOrigin(s, "mute", serve=self.serve).address
+
+    def serve(self, connection):
+        with socket.create_connection(("127.0.0.1", self.store.port), timeout=patient(20)) as upstream:
+            threading.Thread(target=self.answer, args=(upstream, connection), daemon=True).start()
+            while True:
+                connection.reader.fill()
+                upstream.sendall(bytes(connection.reader.buffer))
+                connection.reader.buffer.clear()
+
+    def answer(self, upstream, connection):
+        muted = False
+        with contextlib.suppress(OSError):
+            while (some := upstream.recv(65536)) and (not muted or self.mute.is_set()):
+                muted = muted or self.mute.is_set()
+                if not muted:
+                    connection.send(some)
+            connection.close()
+
+
+@scenario("a word whose answer was lost is told again over one that was said later")
+def told_again(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    mute = Mute(s, store)
+    one = replica(s, origin, "one", {"store": [mute.address], "timeout": "3s"})
+    two = replica(s, origin, "two", {"store": [store.address]})
+    for proxy in (one, two):
+        eventually(lambda: len(seen(proxy)) == 2, "they see each other")
+    mute.mute.set()
+    check_equal(one.admin("/upstreams/app/maintenance/on", "POST")[0], 200, "status")
+    eventually(lambda: origins(two)[2], "it is closed there, too")
+    check_equal(two.admin("/upstreams/app/maintenance/off", "POST")[0], 200, "status")
+    eventually(lambda: ("upstream", "app", "closed") not in words(two), "the store has that")
+    mute.mute.clear()
+    eventually(lambda: origins(one)[2] is None, "the later word is heard")
+    one.wait_for_log("came to the store after something that was said later")
+    check_equal([proxy.get("/").status for proxy in (one, two)], [200, 200], "statuses")
+    check_equal(origins(two)[2], None, "what holds")
+
+
 class SlowWarmStates:
     """Passes a replica's questions to the store, but not those for warm states before it has asked for the operator's words."""
 
@@ -387,7 +432,7 @@ def early_word(s):
     store, origin = RedisStore(s), RawOrigin(s)
     one = replica(s, origin, "one", {"store": [store.address]})
     one.admin(f"/upstreams/app/endpoints/{origin.address}/drain", "POST")
-    eventually(lambda: words(one), "it is in the store")
+    eventually(lambda: "1" in store.ask("EXISTS", "evenkeel:1:{evenkeel}:words"), "it is in the store")
     one.stop()
     for _ in range(3):
         store.ask("LPUSH", "evenkeel:1:{evenkeel}:warm", "no warm state")  # each costs a question more
