@@ -95,7 +95,10 @@ struct control_generations {
     struct generation *leaving;
     struct settings *coming; /* of a reload that waits for its names; NULL: none */
     struct prewarm prewarm;
-    struct tls_watch *watch; /* of the files of `settings`; NULL: nothing serves yet */
+    struct tls_watch *watch;        /* of the files of `settings`; NULL: nothing serves yet */
+    struct tls_watch *coming_watch; /* of those of `coming`; NULL: none */
+    struct tls_watch
+        *hung_watch; /* of a reload that was rejected because a disk hangs; NULL: none */
     struct control_maintenance maintenance;
 };
 

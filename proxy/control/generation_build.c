@@ -294,14 +294,7 @@ static bool generation_add_fleet(struct control *control, struct generation *gen
 static bool generation_add_watch(struct control *control, struct generation *generation, char *why,
                                  size_t why_bytes)
 {
-    const char *hanging = NULL;
-    generation->watch = tls_watch_create(generation->settings, &control->reloads.tls_files,
-                                         control->generations.watch, &hanging);
-    if (generation->watch == NULL && hanging != NULL) {
-        snprintf(why, why_bytes, "tls: %s: its disk hangs", hanging);
-    } else if (generation->watch == NULL) {
-        snprintf(why, why_bytes, "no memory");
-    }
+    generation->watch = tls_watch_take(control, generation->settings, why, why_bytes);
     return generation->watch != NULL;
 }
 

@@ -6,11 +6,14 @@
 #include "pool/resolver.h"
 #include "proxy/control/control_state.h"
 #include "proxy/control/reload.h"
+#include "proxy/control/tls_watch.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
 #define HOSTS "/etc/hosts"
 /* After each name has an address: how long the remaining lookups are waited for (RFC 8305 section 3). */
 #define SECOND_FAMILY_MS 50
+/* When names do not keep a reload waiting, but its files do: how often these are asked about. */
+#define FILES_AGAIN_MS 5
 
 static void names_look(struct control *control);
 
@@ -143,7 +146,12 @@ static void names_look(struct control *control)
         return;
     }
     if (control->generations.coming != NULL) {
-        if (names_awaited(control)) {
+        if (!names_awaited(control)) {
+            return;
+        }
+        if (tls_watch_waits(control)) {
+            names_arm(control, control_now_ms() + FILES_AGAIN_MS);
+        } else {
             reload_go_on(control);
         }
         return;

@@ -259,6 +259,7 @@ static void reload_now(struct control *control)
         reload_tell(control, RELOAD_REJECTED, word);
     } else {
         control->generations.coming = settings;
+        tls_watch_begin(control, settings);
         names_await(control);
     }
 }
@@ -270,9 +271,11 @@ void reload_go_on(struct control *control)
     control->generations.coming = NULL;
     if (control->drain.stage != DRAIN_SERVING) {
         settings_put(&settings);
+        tls_watch_free(&control->generations.coming_watch);
         return;
     }
     reload_to(control, settings);
+    tls_watch_free(&control->generations.coming_watch); /* that nothing has come to take */
     if (control->reloads.failed_count != failed) {
         names_settle(control);
     }
@@ -401,6 +404,8 @@ void reload_free(struct control *control)
     generation_free(control, &control->generations.leaving);
     generation_free(control, &control->generations.present);
     tls_watch_free(&control->generations.watch);
+    tls_watch_free(&control->generations.coming_watch);
+    tls_watch_free(&control->generations.hung_watch);
     listeners_sweep(control, NULL);
     if (control->pools != NULL) {
         pools_collect(control->pools);

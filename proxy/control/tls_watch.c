@@ -53,9 +53,7 @@ struct tls_watch {
     size_t ref_count;
     struct tls_use *uses;
     size_t use_count;
-    const struct watched_files
-        *before;                   /* while it is made: those of the watch before; NULL: none */
-    const char *hanging;           /* likewise: a path of them that hangs */
+    const char *hanging;           /* of a reload: a path whose disk hangs */
     size_t due_count, ready_count; /* uses in these states */
     struct tls_server **fresh;     /* [number of the listener] */
     uint64_t looked_ms;            /* when the last look began; 0: none has */
@@ -104,11 +102,6 @@ static bool add_use(struct tls_watch *watch, const char *const *paths, size_t co
         if (paths[i][0] == '\0') {
             continue;
         }
-        if (watch->before != NULL &&
-            watched_files_hang(watch->before, paths[i], control_now_ms(), WATCH_HANG_MS)) {
-            watch->hanging = paths[i];
-            return false;
-        }
         struct watched_file *file = watched_files_add(watch->files, paths[i]);
         if (file == NULL) {
             return false;
@@ -147,8 +140,8 @@ static bool add_upstreams(struct tls_watch *watch)
     return true;
 }
 
-struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_figures *figures,
-                                   const struct tls_watch *before, const char **ret_hanging)
+/* NULL: no memory. */
+static struct tls_watch *watch_create(struct settings *settings, struct tls_files_figures *figures)
 {
     size_t path_count = most_paths(settings);
     struct tls_watch *watch = calloc(1, sizeof *watch);
@@ -157,7 +150,6 @@ struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_f
     }
     watch->settings = settings_get(settings);
     watch->figures = figures;
-    watch->before = before != NULL ? before->files : NULL;
     watch->refs = calloc(path_count + 1, sizeof(struct watched_file *));
     watch->uses =
         calloc(settings->listener_count + settings->upstream_count + 1, sizeof *watch->uses);
@@ -166,10 +158,7 @@ struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_f
     if (watch->refs == NULL || watch->uses == NULL || watch->fresh == NULL || paths == NULL ||
         (watch->files = watched_files_create(path_count)) == NULL || !add_listeners(watch, paths) ||
         !add_upstreams(watch)) {
-        *ret_hanging = watch->hanging;
         tls_watch_free(&watch);
-    } else {
-        watch->before = NULL;
     }
     free((void *)paths);
     return watch;
@@ -251,6 +240,119 @@ static void watch_look(struct control *control)
         watched_files_look(watch->files, control->workers.files, control->loop.mailbox, now_ms);
     }
 }
+
+/* ---- before a generation reads them ---- */
+
+/* A path of the watch whose disk hangs, as others have found; NULL: none. */
+static const char *known_to_hang(const struct control *control, const struct tls_watch *watch)
+{
+    const struct tls_watch *const others[] = {control->generations.watch,
+                                              control->generations.hung_watch};
+    for (size_t i = 0; i < watch->ref_count; i++) {
+        for (size_t other = 0; other < sizeof others / sizeof others[0]; other++) {
+            if (others[other] != NULL &&
+                watched_files_hang(others[other]->files, watch->refs[i]->path, control_now_ms(),
+                                   WATCH_HANG_MS)) {
+                return watch->refs[i]->path;
+            }
+        }
+    }
+    return NULL;
+}
+
+void tls_watch_begin(struct control *control, struct settings *settings)
+{
+    struct tls_watch *watch = watch_create(settings, &control->reloads.tls_files);
+    control->generations.coming_watch = watch;
+    if (watch == NULL) {
+        return;
+    }
+    watch->hanging = known_to_hang(control, watch);
+    watch->looked_ms = control_now_ms();
+    for (size_t i = 0; i < watch->ref_count; i++) {
+        watch->refs[i]->wanted = true;
+    }
+    if (watch->hanging == NULL) {
+        watched_files_look(watch->files, control->workers.files, control->loop.mailbox,
+                           watch->looked_ms);
+    }
+}
+
+bool tls_watch_waits(struct control *control)
+{
+    struct tls_watch *watch = control->generations.coming_watch;
+    const struct watched_group *busy =
+        watch != NULL && watch->hanging == NULL ? watched_files_busy(watch->files) : NULL;
+    if (busy != NULL && watched_group_hangs(busy, control_now_ms(), WATCH_HANG_MS)) {
+        watch->hanging = busy->first->path;
+    }
+    return busy != NULL && watch->hanging == NULL;
+}
+
+/* A path that a reader would wait at for a writer; NULL: none. */
+static const char *irregular_of(const struct tls_watch *watch)
+{
+    for (size_t i = 0; i < watch->ref_count; i++) {
+        if (!watch->refs[i]->regular) {
+            return watch->refs[i]->path;
+        }
+    }
+    return NULL;
+}
+
+/* What the first look has found is no change. */
+static void watch_settle(struct tls_watch *watch)
+{
+    for (size_t i = 0; i < watch->use_count; i++) {
+        (void)use_seen(&watch->uses[i], &watch->uses[i].changes_count);
+        watch->uses[i].judged = watch->files->last_asked;
+    }
+}
+
+/* One that hangs is kept, so that the next reload need not find that out again, and its tasks do not become more. */
+static void watch_leave(struct control *control, struct tls_watch **watch)
+{
+    if (watched_files_busy((*watch)->files) != NULL) {
+        tls_watch_free(&control->generations.hung_watch);
+        control->generations.hung_watch = *watch;
+        *watch = NULL;
+    } else {
+        tls_watch_free(watch);
+    }
+}
+
+static struct tls_watch *watch_at_start(struct control *control, struct settings *settings)
+{
+    struct tls_watch *watch = watch_create(settings, &control->reloads.tls_files);
+    if (watch != NULL) {
+        watched_files_mark(watch->files);
+    }
+    return watch;
+}
+
+struct tls_watch *tls_watch_take(struct control *control, struct settings *settings, char *why,
+                                 size_t why_bytes)
+{
+    bool starts = control->generations.present == NULL;
+    struct tls_watch *watch =
+        starts ? watch_at_start(control, settings) : control->generations.coming_watch;
+    control->generations.coming_watch = NULL;
+    if (watch == NULL) {
+        snprintf(why, why_bytes, "no memory");
+        return NULL;
+    }
+    const char *irregular = starts || watch->hanging != NULL ? NULL : irregular_of(watch);
+    if (watch->hanging == NULL && irregular == NULL) {
+        watch_settle(watch);
+        return watch;
+    }
+    snprintf(why, why_bytes, "tls: %s: %s", watch->hanging != NULL ? watch->hanging : irregular,
+             watch->hanging != NULL ? "its disk hangs" : "not a regular file");
+    watch_leave(control, &watch);
+    return NULL;
+}
+
+/* ---- disks ---- */
 
 static void watch_tell_hanging(struct control *control)
 {

@@ -14,18 +14,22 @@
 #ifndef EVENKEEL_PROXY_CONTROL_TLS_WATCH_H
 #define EVENKEEL_PROXY_CONTROL_TLS_WATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct control;
 struct settings;
-struct tls_files_figures;
 struct tls_server;
 struct tls_watch;
 
-/* The marks are those of now: to be called before the files are read. before: the watch so far; NULL: none. NULL: *ret_hanging is a file
-   whose disk hangs, as the watch so far has found; NULL: no memory. */
-struct tls_watch *tls_watch_create(struct settings *settings, struct tls_files_figures *figures,
-                                   const struct tls_watch *before, const char **ret_hanging);
+/* Begins to look at the files of a reload, by tasks that read them through. */
+void tls_watch_begin(struct control *control, struct settings *settings);
+/* Whether it is still looked at them; if a disk hangs, not for long. */
+bool tls_watch_waits(struct control *control);
+/* The watch for a generation, to be called before the files are read: from then on changes are seen. At the start it looks at them at
+   once. NULL: `why`, such as a disk that hangs. */
+struct tls_watch *tls_watch_take(struct control *control, struct settings *settings, char *why,
+                                 size_t why_bytes);
 /* NULL is fine, for all of these. */
 void tls_watch_free(struct tls_watch **watch);
 /* TLS of a listener that was read anew; NULL: it is as it was. Not held for the caller. */

@@ -155,10 +155,16 @@ struct watched_file *watched_files_add(struct watched_files *files, const char *
         return NULL;
     }
     *file = (struct watched_file){.path = copy, .group = group, .next = group->first};
-    (void)file_mark_moved(&file->mark, copy);
     group->first = file;
     files->count++;
     return file;
+}
+
+void watched_files_mark(struct watched_files *files)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        (void)file_mark_moved(&files->items[i].mark, files->items[i].path);
+    }
 }
 
 static void group_look(struct watched_group *group, struct task_pool *pool, struct mailbox *home,
@@ -190,6 +196,16 @@ void watched_files_look(struct watched_files *files, struct task_pool *pool, str
 bool watched_group_hangs(const struct watched_group *group, uint64_t now_ms, uint64_t wait_ms)
 {
     return group->asked_ms != 0 && now_ms - group->asked_ms >= wait_ms;
+}
+
+const struct watched_group *watched_files_busy(const struct watched_files *files)
+{
+    for (unsigned i = 0; i < WATCHED_GROUPS && files->asked_count > 0; i++) {
+        if (files->groups[i] != NULL && files->groups[i]->asked_ms != 0) {
+            return files->groups[i];
+        }
+    }
+    return NULL;
 }
 
 bool watched_files_hang(const struct watched_files *files, const char *path, uint64_t now_ms,

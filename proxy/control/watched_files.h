@@ -61,11 +61,15 @@ struct watched_files {
 struct watched_files *watched_files_create(size_t space);
 /* NULL is fine. */
 void watched_files_free(struct watched_files **files);
-/* The file as it is now; known before or new. NULL: no memory. */
+/* A file, known before or new. Nothing of it is looked at yet. NULL: no memory. */
 struct watched_file *watched_files_add(struct watched_files *files, const char *path);
+/* Takes the files as they are now, and waits for their disk: for the start of the process. Else the first look does it. */
+void watched_files_mark(struct watched_files *files);
 /* Begins to look at all files that no look is in progress for. */
 void watched_files_look(struct watched_files *files, struct task_pool *pool, struct mailbox *home,
                         uint64_t now_ms);
+/* One of the groups that a look is in progress for; NULL: none. */
+const struct watched_group *watched_files_busy(const struct watched_files *files);
 /* Whether a look is in progress for so long. */
 bool watched_group_hangs(const struct watched_group *group, uint64_t now_ms, uint64_t wait_ms);
 /* The same of files in the folder of this one. */

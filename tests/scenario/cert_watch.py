@@ -5,8 +5,9 @@ import os
 import re
 import shutil
 import ssl
+import threading
 
-from harness import (Authority, Interrupted, RawOrigin, check, check_equal, eventually, merge, render, replace_certificate,
+from harness import (Authority, Interrupted, RawOrigin, check, check_equal, eventually, merge, promptly, render, replace_certificate,
                      run, scenario, start_proxy)
 from harness.disk import HangingDisk
 
@@ -214,6 +215,40 @@ def hangs(s):
         proxy.wait_for_log("its disk answers again")
         eventually(lambda: serves(proxy, "web", new.cert), "the new certificate is served")
         check_equal(proxy.admin("/reload", "POST")[0], 200, "status of a reload")
+
+
+@scenario("a reload that names a certificate on a disk that hangs, of a folder not watched before, stops the admin listener", within=60)
+def hangs_at_a_reload(s):
+    authority = Authority(s)
+    good = authority.issue("shop.test")
+    proxy = start_proxy(s, RawOrigin(s), {"workers": 1, **listeners(s, web=good)})
+    fine = proxy.text()
+    with HangingDisk(s) as disk:
+        proxy.settings["listeners"]["web"]["tls"]["certificates"] = [{"cert": f"{disk.path}/cert.pem", "key": f"{disk.path}/cert.key"}]
+        hanging = proxy.text()
+        with s.case("it is answered meanwhile, and the reload is refused"):
+            proxy.write_config(hanging)
+            refused = []
+            asks = threading.Thread(target=lambda: refused.append(proxy.admin("/reload", "POST")))
+            asks.start()
+            while asks.is_alive():
+                promptly(lambda: proxy.admin("/readyz")[0] == 200, "/readyz", 1, proxy)
+            check(refused and refused[0][0] == 422 and "its disk hangs" in str(refused[0][1]), f"{refused}")
+        with s.case("the next one is refused at once"):
+            before = proxy.threads()
+            for _ in range(5):
+                promptly(lambda: proxy.admin("/reload", "POST")[0] == 422, "it is refused", 1, proxy)
+            check_equal(proxy.threads(), before, "threads")
+        with s.case("one that does not read there is taken"):
+            check(proxy.reload(text=fine), "the reload was rejected")
+            check(serves(proxy, "web", good.cert), "another certificate is served")
+    with s.case("a pipe is refused, and waits for no writer"):
+        os.mkfifo(s.path("pipe.pem"))
+        proxy.settings["listeners"]["web"]["tls"]["certificates"] = [{"cert": s.path("pipe.pem"), "key": good.key}]
+        proxy.write_config(proxy.text())
+        status, body = proxy.admin("/reload", "POST")
+        check(status == 422 and "not a regular file" in str(body), f"{status} {body}")
+        proxy.write_config(fine)
 
 
 @scenario("a pipe in the place of a certificate stops the process", within=30)
