@@ -35,4 +35,7 @@ ROWS = (
     Row("who is cut off begins anew at once", "proxy/worker/blame.h",
         "return slot->key_hash == key_hash && now_ms < slot->until_ms;", "return slot->key_hash == key_hash && now_ms < 1;",
         "unit/test_blame", "an attacker who reconnects takes as much of a worker's time as before"),
+    Row("a reset is not looked for while nothing is read", "proxy/client/client_in.c",
+        "if ((duplex->readable || duplex->suspect) && stream_is_reset(&client->stream)) {", "if (false) {",
+        "scenario/half_close.py: while nobody takes its upload", "uploads of clients that left hold the places of their upstream"),
 )

@@ -61,4 +61,10 @@ ROWS = (
     Row("a cache may store what sets a client's cookie", "proxy/edge/edge_fields.c",
         "        edge_keep_from_caches(head, space);", "        ;",
         "scenario/sticky.py: a cache in front", "all clients of a cache are sent to one endpoint"),
+    Row("a page takes the challenge of a 401 away", "proxy/exchange/exchange_own.c",
+        "if (name != NULL && !field->drop) {", "if (false) {",
+        "scenario/edge.py: an error page is not shown", "nobody can log in behind a page for 401"),
+    Row("what the route takes away lets a response be compressed", "proxy/edge/compress_rule.c",
+        "if (head->fields[i].id != FIELD_CACHE_CONTROL || head->fields[i].drop) {", "if (head->fields[i].id != FIELD_CACHE_CONTROL) {",
+        "scenario/compress.py: what holds at the top", "a route makes a page private, and its secrets are told by its length"),
 )
