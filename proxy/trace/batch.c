@@ -33,7 +33,7 @@ static void put_attribute(struct line *line, const char *key, const char *value)
     line_put_literal(line, "{\"key\":\"");
     line_put(line, key, strlen(key));
     line_put_literal(line, "\",\"value\":{\"stringValue\":");
-    line_put_json(line, value, strnlen(value, TEXT_ROOM), TEXT_ROOM);
+    line_put_json(line, value, strlen(value), TEXT_ROOM);
     line_put_literal(line, "}},");
 }
 
@@ -50,7 +50,7 @@ void batch_describe(struct batch *batch, const struct batch_source *source,
     line_put_uint(&line, source->pid);
     line_put_literal(&line,
                      "\"}}]},\"scopeSpans\":[{\"scope\":{\"name\":\"evenkeel\",\"version\":");
-    line_put_json(&line, source->version, strnlen(source->version, TEXT_ROOM), TEXT_ROOM);
+    line_put_json(&line, source->version, strlen(source->version), TEXT_ROOM);
     line_put_literal(&line, "},\"spans\":[");
     batch->before_bytes = (size_t)(line.at - batch->before);
 }
