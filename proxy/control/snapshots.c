@@ -101,7 +101,7 @@ static void describe_worker(const struct control *control, unsigned index,
 static void snapshots_answer(const struct control *control)
 {
     unsigned count = control->workers.count;
-    struct snapshot_worker *workers = calloc(count, sizeof *workers);
+    struct snapshot_worker *workers = calloc(count > 0 ? count : 1, sizeof *workers);
     const struct snapshot snapshot = {.taken_wall_ms = control_wall_ms(),
                                       .took_ms =
                                           control_now_ms() - control->workers.snapshots->began_ms,
