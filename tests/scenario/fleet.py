@@ -31,6 +31,10 @@ def seen(proxy):
     return {each["id"] for each in proxy.admin_json("/fleet")["replicas"]}
 
 
+def timeouts(proxy):
+    return proxy.metric("evenkeel_fleet_store_faults_total", fault="timeout")
+
+
 def fault(proxy):
     return proxy.admin_json("/fleet")["store"]["fault"]
 
@@ -347,6 +351,9 @@ def words_spread(s):
             eventually(lambda: fault(one) == "timeout", "it is missed")
             say(one, f"{endpoint}/drain")
             check_equal(drained(one), [True], "here it holds at once")
+            # The next dial that fails comes after rounds in which it could not be told.
+            missed = timeouts(one)
+            eventually(lambda: timeouts(one) > missed, "it is missed again")
         eventually(lambda: drained(two) == [True], "it is drained there, too")
     with s.case("and is not lost with all replicas"):
         for proxy in (one, two):

@@ -119,6 +119,18 @@ static void workers_that_judge_at_once_leave_one(void **state)
     assert_int_equal(all.gone_count[0] + all.gone_count[1], ROUNDS);
 }
 
+/* What threads of a busy machine seldom do. */
+static void one_judges_at_a_time(void **state)
+{
+    struct slow_clients_turn turn = {false};
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        assert_true(slow_clients_begin(&turn));
+        assert_false(slow_clients_begin(&turn));
+        slow_clients_end(&turn);
+    }
+}
+
 static void who_was_refused_counts_as_one_who_waits_for_a_moment(void **state)
 {
     static const struct {
@@ -163,6 +175,7 @@ int main(void)
         cmocka_unit_test(more_than_the_share_gives_way_to_others_only),
         cmocka_unit_test(counts_of_all_workers_are_summed_by_slot),
         cmocka_unit_test(workers_that_judge_at_once_leave_one),
+        cmocka_unit_test(one_judges_at_a_time),
         cmocka_unit_test(who_was_refused_counts_as_one_who_waits_for_a_moment),
         cmocka_unit_test(an_address_has_one_slot_and_the_hosts_of_a_64_share_one),
     };

@@ -30,4 +30,10 @@ ROWS = (
     Row("who asks later is told of the reload before", "proxy/admin/admin_reloads.c",
         "        if (waiter->read || everyone) {", "        if (true || everyone) {",
         "scenario/reload.py: is under way", "a deployment goes on although its file is not in use"),
+    Row("any token is a token", "proxy/admin/admin_token.c",
+        "    return known_count > 0;", "    return known_count > 0 || settings->token_count > 0;",
+        "unit/test_admin_token", "whoever reaches the port drains the process"),
+    Row("wrong tokens are not counted", "proxy/admin/admin.c",
+        "    admin->wrong_tokens_count += claim == ADMIN_CLAIM_WRONG;\n", "",
+        "scenario/admin_access.py: who shows no token", "somebody guesses tokens for months, and nobody is told"),
 )

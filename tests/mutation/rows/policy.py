@@ -53,4 +53,8 @@ ROWS = (
     Row("keys of a split do not follow the weights", "proxy/policy/split.c",
         "rarity * best_weight < best_rarity * weight", "rarity < best_rarity",
         "unit/test_split", "a canary of one percent gets half of the users"),
+    Row("two workers judge slow transfers at once", "proxy/policy/slow_clients.c",
+        "return !__atomic_exchange_n(&turn->taken, true, __ATOMIC_ACQUIRE);",
+        "return !__atomic_exchange_n(&turn->taken, true, __ATOMIC_ACQUIRE) || true;",
+        "unit/test_slow_clients", "all transfers of a client are ended, where one would have been left"),
 )

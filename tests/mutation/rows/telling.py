@@ -25,4 +25,13 @@ ROWS = (
     Row("anybody decides what is traced", "proxy/trace/sampler.h",
         "(settings->parent == TRACE_PARENT_TRUSTED && trusted);", "settings->parent == TRACE_PARENT_TRUSTED;",
         "unit/test_span", "one client has all of its requests traced, and the collector is full of them"),
+    Row("spans that find no place are not counted", "proxy/trace/span_rings.c",
+        "        span_rings_lose(rings, 1);\n", "",
+        "unit/test_span", "traces have holes, and nobody is told"),
+    Row("steps of memory pressure flutter", "steady/pressure.c",
+        "down_to = step_of(share, PRESSURE_SLACK);", "down_to = step_of(share, 0);",
+        "unit/test_pressure", "work is refused and taken in turns, with a line in the log for each"),
+    Row("a jump of memory use skips steps", "steady/pressure.c",
+        "enter(pressure, (enum pressure_step)(pressure->step + 1));", "enter(pressure, up_to);",
+        "unit/test_pressure", "steps that apply were never counted, and no alert fires"),
 )
