@@ -2,7 +2,7 @@
 
 import threading
 
-from harness import RawOrigin, check, check_equal, eventually, run, scenario, start_proxy
+from harness import RawOrigin, becomes, check, check_equal, eventually, run, scenario, start_proxy
 
 QUICK_S = 0.1
 SLOW_S = 0.25
@@ -47,9 +47,9 @@ def statuses(s):
         check_equal((failure["cause"], failure.get("status")), ("status", 503), "cause")
         asked[503] += 1
     with s.case("every answer has a service time, every exchange a duration and a time in the queue"):
-        check_equal(count(proxy, "upstream_service_seconds", upstream="app"), sum(asked.values()), "service times")
-        check_equal(count(proxy, "upstream_duration_seconds", upstream="app"), sum(asked.values()) + 1, "durations")
-        check_equal(count(proxy, "upstream_queue_seconds", upstream="app"), sum(asked.values()) + 1, "times in the queue")
+        becomes(lambda: count(proxy, "upstream_service_seconds", upstream="app"), sum(asked.values()), "service times")
+        becomes(lambda: count(proxy, "upstream_duration_seconds", upstream="app"), sum(asked.values()) + 1, "durations")
+        becomes(lambda: count(proxy, "upstream_queue_seconds", upstream="app"), sum(asked.values()) + 1, "times in the queue")
 
 
 @scenario("a retried answer is not counted for the endpoint that gave it")
@@ -64,7 +64,7 @@ def retried(s):
         check_equal(proxy.get("/").status, 200, "status")
     check(proxy.metric("evenkeel_endpoint_responses_total", endpoint=bad.address, **{"class": "5xx"}) >= 1, "none of the bad one")
     proxy.expect_count(4, "evenkeel_endpoint_responses_total", endpoint=good.address, **{"class": "2xx"})
-    check_equal(count(proxy, "upstream_duration_seconds", upstream="app"), 4, "an exchange counts once")
+    becomes(lambda: count(proxy, "upstream_duration_seconds", upstream="app"), 4, "an exchange counts once")
 
 
 @scenario("a slow endpoint beside a quick one does not show")
@@ -77,10 +77,10 @@ def slow_endpoint(s):
     for _ in range(8):
         proxy.get("/")
     with s.case("all that the slow one served is above its time"):
-        check_equal(count(proxy, "endpoint_service_seconds", endpoint=slow.address), 4, "samples")
+        becomes(lambda: count(proxy, "endpoint_service_seconds", endpoint=slow.address), 4, "samples")
         check_equal(upto(proxy, "endpoint_service_seconds", QUICK_S, endpoint=slow.address), 0, "below")
     with s.case("the quick one's is not"):
-        check_equal(count(proxy, "endpoint_service_seconds", endpoint=quick.address), 4, "samples")
+        becomes(lambda: count(proxy, "endpoint_service_seconds", endpoint=quick.address), 4, "samples")
         check(upto(proxy, "endpoint_service_seconds", QUICK_S, endpoint=quick.address) >= 3, "above")
 
 
@@ -95,7 +95,7 @@ def queue(s):
         client.start()
     for client in clients:
         client.join()
-    check_equal(count(proxy, "upstream_queue_seconds", upstream="app"), 4, "exchanges")
+    becomes(lambda: count(proxy, "upstream_queue_seconds", upstream="app"), 4, "exchanges")
     # The first does not wait, the second one service time, the third two, the fourth three.
     check_equal(upto(proxy, "upstream_queue_seconds", QUICK_S, upstream="app"), 1, "that did not wait")
     check(upto(proxy, "upstream_service_seconds", 2 * SLOW_S, upstream="app") >= 3, "the service time contains the queue")
@@ -109,7 +109,7 @@ def connecting(s):
     with proxy.client() as client:
         for _ in range(3):
             client.request("GET", "/")
-    check_equal(count(proxy, "upstream_connect_seconds", upstream="app"), 1, "of three requests one dialled")
+    becomes(lambda: count(proxy, "upstream_connect_seconds", upstream="app"), 1, "of three requests one dialled")
     check_equal(count(proxy, "upstream_tls_seconds", upstream="app"), 0, "handshakes")
 
 

@@ -33,5 +33,5 @@ from .proxy import SANITIZED, THE_PROXY, NginxProxy, program, run_program, start
 from .redis_store import RedisStore
 from .settings import Address, merge, render
 from .tap import run, scenario
-from .verdict import Failed, Skipped, check, check_equal, eventually, full_scale, once_of, patient, promptly, scaled
+from .verdict import Failed, Skipped, becomes, check, check_equal, eventually, full_scale, once_of, patient, promptly, scaled
 from .wire import Broken, Reader, Request, Response

@@ -14,7 +14,7 @@ from .ending import describe_end, describe_exit, sanitizer_report
 from .peers import nginx_file
 from .process import LISTENING, Adopted, Process
 from .settings import Address, merge, render
-from .verdict import Failed, check, eventually, give_up_after, patient
+from .verdict import Failed, becomes, check, eventually, give_up_after, patient
 
 THE_PROXY = os.environ.get("EVENKEEL_PROXY", "evenkeel")
 # Bounds of which nothing is used when nobody asks.
@@ -218,8 +218,7 @@ class EvenkeelProxy(_Proxy):
 
     def expect_count(self, expected, name, **labels):
         """The sum becomes `expected`: what happens to a client is counted after the client has seen it."""
-        eventually(lambda: self.metric(name, **labels) == expected,
-                   lambda: f"{name} {labels}: expected {expected}, saw {self.metric(name, **labels)}")
+        becomes(lambda: self.metric(name, **labels), expected, f"{name} {labels}")
 
     def bounds(self):
         """The rows of /resources: {"name", "detail", "limit", "used", "peak", "refused"} each."""

@@ -71,6 +71,11 @@ def eventually(condition, what, within=20.0):
         pause = min(pause * 1.5, 0.02)
 
 
+def becomes(seen, expected, what):
+    """seen() is `expected` soon: what happens to a client is counted after the client has seen it."""
+    eventually(lambda: seen() == expected, lambda: f"{what}: expected {_short(expected)}, saw {_short(seen())}")
+
+
 def once_of(times, trial):
     """trial() passes at least once; for what is judged by speed. A busy machine fails a trial now and then, a defect all."""
     for left in reversed(range(times)):
