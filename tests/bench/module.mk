@@ -17,14 +17,20 @@ bench-passwords: all
 	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/passwords $(PASSWORDS_FLAGS)
 .PHONY: bench-edge bench-passwords
 
+# Rates over a thousand replicas, simulated, with one real store. FLEET_FLAGS are its options.
+bench-fleet: %D%/fleet_sim
+	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/fleet $(FLEET_FLAGS)
+.PHONY: bench-fleet
+
 EXTRA_PROGRAMS = %D%/relay
 CLEANFILES += %D%/relay
 TESTS += %D%/selfcheck.py
-CLEANFILES += bench.json edge.json overload.json passwords.json storm.json
+CLEANFILES += bench.json edge.json fleet.json overload.json passwords.json storm.json
 
 EXTRA_DIST += \
 	%D%/callgrind.py \
 	%D%/edge \
+	%D%/fleet \
 	%D%/figures.py \
 	%D%/hops.py \
 	%D%/load.py \
@@ -52,6 +58,9 @@ EXTRA_DIST += %D%/pgo.sh
 bench-h1: %D%/h1_cost
 	$(SHELL) $(top_srcdir)/%D%/h1_cost.sh %D%/h1_cost
 .PHONY: bench-h1
+
+check_PROGRAMS += %D%/fleet_sim
+%C%_fleet_sim_LDADD = $(proxy_archives) $(program_libs)
 
 check_PROGRAMS += %D%/h1_cost
 %C%_h1_cost_LDADD = libproxy.a libsteady.a
