@@ -26,6 +26,7 @@ static void write_store(struct json *json, const struct store_figures *store)
     json_text(json, "error", *store->error != '\0' ? store->error : NULL);
     write_ago(json, "answered_s_ago", store->answered_ago_ms);
     json_number(json, "round_trip_s", (double)store->round_trip_us / 1e6);
+    json_uint(json, "slow_answers", store->slow_count);
     json_uint(json, "waiting", store->waiting_count);
     json_uint(json, "unsent_bytes", store->unsent_bytes);
     json_uint(json, "connections", store->connections_count);
@@ -122,6 +123,7 @@ void fleet_view_write(struct evbuffer *out, const struct overview *overview)
     write_members(&json, &fleet);
     write_words(&json, &fleet);
     write_rates(&json, overview->fleet);
+    json_uint(&json, "losses", fleet.losses_count);
     json_uint(&json, "refused_values", fleet.refused_count);
     json_uint(&json, "warm_states_published", fleet.warm_published_count);
     json_uint(&json, "warm_state_taken_bytes", fleet.warm_taken_bytes);

@@ -20,6 +20,10 @@
       ONE(fleet.store.asked_count))                                                                            \
     X(fleet_store_unanswered_total, COUNTER, (), "", "Questions that the store did not answer",                \
       ONE(fleet.store.unanswered_count))                                                                       \
+    X(fleet_store_slow_answers_total, COUNTER, (), "",                                                         \
+      "Answers of the store that took longer than 100 ms", ONE(fleet.store.slow_count))                        \
+    X(fleet_store_losses_total, COUNTER, (), "",                                                               \
+      "Times the store had lost what this replica had read from it", ONE(fleet.losses_count))                  \
     X(fleet_refused_values_total, COUNTER, (), "",                                                             \
       "Values in the store that were sealed with another key or had been changed, so that they were not used", \
       ONE(fleet.refused_count))

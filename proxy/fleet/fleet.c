@@ -60,6 +60,14 @@ void fleet_note_refused(struct fleet *fleet, size_t count, const char *what)
         what);
 }
 
+void fleet_note_loss(struct fleet *fleet, bool lost, const char *what)
+{
+    if (lost) {
+        fleet->losses_count++;
+        log_warn(fleet->env.log, "fleet: the store has lost %s", what);
+    }
+}
+
 /* ---- access ---- */
 
 void fleet_access_free(struct fleet_access **access)
@@ -215,6 +223,7 @@ void fleet_figures(const struct fleet *fleet, struct fleet_figures *ret_figures)
         .words = fleet->words.known,
         .word_count = fleet->words.known_count,
         .store_wall_ms = fleet->store_ms != 0 ? fleet_store_ms(fleet) : 0,
+        .losses_count = fleet->losses_count,
         .refused_count = fleet->refused_count,
         .warm_published_count = fleet->warm_values.published_count,
         .warm_taken_bytes = fleet->warm_values.taken_bytes,

@@ -140,6 +140,7 @@ struct fleet_figures {
     size_t word_count;
     uint64_t store_wall_ms; /* the store's clock; 0: unknown */
     uint64_t seen_ago_ms;   /* since the store last answered a beat; UINT64_MAX: never */
+    uint64_t losses_count;  /* times the store had lost what was read from it */
     uint64_t refused_count; /* values that were not sealed by this fleet's key */
     uint64_t warm_published_count,
         warm_taken_bytes; /* warm states; 0: none was taken at the start */

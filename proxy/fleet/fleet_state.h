@@ -31,6 +31,7 @@ struct fleet {
     struct rates rates;
     uint64_t store_ms, seen_ms; /* the store's clock when it last told, and ours at that moment */
     uint64_t refused_count, refused_told_ms;
+    uint64_t losses_count;
 };
 
 /* The name of a key in the store. */
@@ -41,5 +42,7 @@ void fleet_note_time(struct fleet *fleet, uint64_t store_ms);
 uint64_t fleet_store_ms(const struct fleet *fleet);
 /* Values that are not of this fleet's key: counted, and told now and then. 0 is fine. */
 void fleet_note_refused(struct fleet *fleet, size_t count, const char *what);
+/* The store has lost what this replica had read from it. False is fine. */
+void fleet_note_loss(struct fleet *fleet, bool lost, const char *what);
 
 #endif

@@ -392,6 +392,7 @@ static bool take_answer(struct store *store, struct store_reply *reply)
     TAILQ_REMOVE(&store->asked, asked, link);
     store->figures.waiting_count--;
     store->figures.round_trip_us = now_us() - asked->asked_us;
+    store->figures.slow_count += store->figures.round_trip_us > STORE_SLOW_US;
     store->answered_ms = now_us() / 1000;
     bool ready = store->figures.state == STORE_READY;
     if (ready) {

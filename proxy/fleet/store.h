@@ -29,6 +29,8 @@
 
 #define STORE_PAUSE_LEAST_MS 100
 #define STORE_PAUSE_MOST_MS 5000
+/* An answer that takes longer is counted as slow. */
+#define STORE_SLOW_US 100000
 /* Bytes of questions that have not been sent, and questions that have not been answered. */
 #define STORE_UNSENT_BYTES_MOST (8u << 20)
 #define STORE_ASKED_MOST 256
@@ -126,6 +128,7 @@ struct store_figures {
     uint64_t asked_count, unanswered_count, connections_count;
     uint64_t faults_count[STORE_FAULT_COUNT];
     uint64_t round_trip_us; /* of the last answer */
+    uint64_t slow_count;    /* answers that took longer than STORE_SLOW_US */
     uint64_t waiting_count, unsent_bytes;
 };
 void store_figures(const struct store *store, struct store_figures *ret_figures);

@@ -148,6 +148,7 @@ static void on_keys(const struct store_reply *reply, void *owner)
         return;
     }
     if (reply->kind == STORE_REPLY_NIL) {
+        fleet_note_loss(fleet, state->taken_store_ms != 0, "the ticket keys, which are made anew");
         make_first(fleet);
         return;
     }

@@ -14,6 +14,8 @@
 
 #define ASK_MS 1000
 #define WORD_BYTES_MOST 2048
+/* Another replica may have removed a word that is not old by this replica's clock. */
+#define CLOCKS_DIFFER_MS 60000
 /* Name of a word in the store: what it is about, as a hash. */
 #define FIELD_BYTES 17
 
@@ -39,11 +41,10 @@ static void field_of(const struct fleet *fleet, const struct operator_word *word
 }
 
 static bool write_word(struct fleet *fleet, const char *field, const struct operator_word *word,
-                       uint8_t **ret_bytes, size_t *ret_length)
+                       const char *at, uint8_t **ret_bytes, size_t *ret_length)
 {
     struct pack pack;
-    char host[64] = "", what[64];
-    gethostname(host, sizeof host - 1);
+    char what[64];
     pack_init(&pack, WORD_BYTES_MOST);
     pack_u8(&pack, (uint8_t)word->subject);
     pack_u8(&pack, (uint8_t)word->state);
@@ -51,7 +52,7 @@ static bool write_word(struct fleet *fleet, const char *field, const struct oper
     pack_any_text(&pack, word->detail);
     pack_any_text(&pack, word->by);
     pack_any_text(&pack, word->reason);
-    pack_any_text(&pack, host);
+    pack_any_text(&pack, at);
     pack_u64(&pack, word->since_ms);
     pack_u64(&pack, word->until_ms);
     snprintf(what, sizeof what, "word %s", field);
@@ -92,6 +93,8 @@ static bool read_word(const struct fleet *fleet, const struct store_reply *field
     return !unpack.failed && word->subject < OPERATOR_SUBJECT_COUNT &&
            word->state < OPERATOR_STATES_MOST;
 }
+
+static void tell_again(struct fleet *fleet, const struct fleet_word *known);
 
 /* ---- obeying ---- */
 
@@ -154,7 +157,11 @@ static void take_word(struct fleet *fleet, const struct fleet_word *said)
         return;
     }
     if (known != NULL && said->word.since_ms < known->word.since_ms) {
-        return; /* heard before something that was said later at this replica had arrived */
+        /* what is known is still on its way from this replica; else the store has lost it */
+        if (words->waiting_count == 0) {
+            tell_again(fleet, known);
+        }
+        return;
     }
     bool news = known != NULL || holds(fleet, &said->word);
     known = find_or_add(words, said);
@@ -188,11 +195,16 @@ static void on_removed(const struct store_reply *reply, void *owner)
 }
 
 /* What was taken back a day ago is known to all by now. */
+static bool is_old(const struct fleet *fleet, const struct operator_word *word, uint64_t kept_ms)
+{
+    uint64_t ended_ms = word->state == 0 ? word->since_ms : word->until_ms;
+    return ended_ms != 0 && fleet_store_ms(fleet) >= ended_ms + kept_ms;
+}
+
 static void remove_old(struct fleet *fleet, const char *field, const struct operator_word *word)
 {
     char key[FLEET_KEY_BYTES];
-    uint64_t ended_ms = word->state == 0 ? word->since_ms : word->until_ms;
-    if (ended_ms == 0 || fleet_store_ms(fleet) < ended_ms + WORDS_KEPT_MS) {
+    if (!is_old(fleet, word, WORDS_KEPT_MS)) {
         return;
     }
     for (size_t i = 0; i < sizeof word_keys / sizeof word_keys[0]; i++) {
@@ -202,6 +214,43 @@ static void remove_old(struct fleet *fleet, const char *field, const struct oper
         bool asked = store_ask(fleet->store, words, 3, on_removed, fleet);
         (void)asked; /* else another replica does, or this one later */
     }
+}
+
+static bool is_told(const struct fleet *fleet, const struct store_reply *reply,
+                    const struct operator_word *word)
+{
+    char field[FIELD_BYTES];
+    field_of(fleet, word, field);
+    for (size_t i = 1; i + 1 < reply->count; i += 2) {
+        if (reply->items[i].kind == STORE_REPLY_TEXT && strcmp(reply->items[i].text, field) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is known here and not in the store: it is old, or the store has lost it. Not while a word of this replica may be on its way. */
+static void look_for_lost(struct fleet *fleet, const struct store_reply *reply)
+{
+    struct words *words = &fleet->words;
+    size_t lost_count = 0;
+    if (words->waiting_count > 0) {
+        words->version = -1; /* all is looked at once more */
+        return;
+    }
+    for (size_t i = words->known_count; i-- > 0;) {
+        struct fleet_word *known = &words->known[i];
+        if (is_told(fleet, reply, &known->word)) {
+            continue;
+        }
+        if (is_old(fleet, &known->word, WORDS_KEPT_MS - CLOCKS_DIFFER_MS)) {
+            *known = words->known[--words->known_count];
+            continue;
+        }
+        lost_count++;
+        tell_again(fleet, known);
+    }
+    fleet_note_loss(fleet, lost_count > 0, "words of the operator, which are told again");
 }
 
 /* The version, then fields and values. */
@@ -225,6 +274,7 @@ static void on_words(const struct store_reply *reply, void *owner)
         remove_old(fleet, reply->items[i].text, &said.word);
     }
     fleet->words.version = reply->items[0].number;
+    look_for_lost(fleet, reply);
     fleet_note_refused(fleet, foreign, "an operator's word");
 }
 
@@ -250,7 +300,8 @@ static void ask(struct fleet *fleet)
 /* ---- to the store ---- */
 
 /* KEYS: the version, the words, when they were said. ARGV: one, its name, how many there may be, when it was said. Returns the version,
-   or 0 if something was said about the same later: a word may be told again long after it has arrived. */
+   or 0 if something was said about the same later: a word may be told again long after it has arrived. A version that was lost is
+   followed by one that is greater than all before. */
 static const char say_script[] =
     "local said = tonumber(redis.call('HGET', KEYS[3], ARGV[2]) or '0') or 0\n"
     "if said > tonumber(ARGV[4]) then return 0 end\n"
@@ -259,6 +310,10 @@ static const char say_script[] =
     "end\n"
     "redis.call('HSET', KEYS[2], ARGV[2], ARGV[1])\n"
     "redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])\n"
+    "if not redis.call('GET', KEYS[1]) then\n"
+    "  local t = redis.call('TIME')\n"
+    "  redis.call('SET', KEYS[1], t[1] * 1000 + math.floor(t[2] / 1000))\n"
+    "end\n"
     "return redis.call('INCR', KEYS[1])\n";
 
 /* Without an answer it is told again: to say a thing twice changes nothing, since the time at which it was said stays. */
@@ -282,14 +337,15 @@ static void on_said(const struct store_reply *reply, void *owner)
     memmove(words->waiting, words->waiting + 1, words->waiting_count * sizeof *words->waiting);
 }
 
-static bool tell(struct fleet *fleet, const struct operator_word *word)
+static bool tell(struct fleet *fleet, const struct operator_word *word, const char *at,
+                 store_answer_fn *answer)
 {
     char version_key[FLEET_KEY_BYTES], words_key[FLEET_KEY_BYTES], said_key[FLEET_KEY_BYTES];
     char field[FIELD_BYTES], most[16], said[32];
     uint8_t *bytes;
     size_t length;
     field_of(fleet, word, field);
-    if (!write_word(fleet, field, word, &bytes, &length)) {
+    if (!write_word(fleet, field, word, at, &bytes, &length)) {
         return false;
     }
     fleet_key(fleet, "words:version", version_key);
@@ -307,9 +363,24 @@ static bool tell(struct fleet *fleet, const struct operator_word *word)
                                        STORE_WORD_TEXT(field),
                                        STORE_WORD_TEXT(most),
                                        STORE_WORD_TEXT(said)};
-    bool asked = store_ask(fleet->store, words, sizeof words / sizeof words[0], on_said, fleet);
+    bool asked = store_ask(fleet->store, words, sizeof words / sizeof words[0], answer, fleet);
     free(bytes);
     return asked;
+}
+
+static void on_said_again(const struct store_reply *reply, void *owner)
+{
+    struct fleet *fleet = owner;
+    if (reply == NULL) {
+        fleet->words.version = -1; /* all is looked at once more */
+    }
+}
+
+static void tell_again(struct fleet *fleet, const struct fleet_word *known)
+{
+    if (!tell(fleet, &known->word, known->at, on_said_again)) {
+        fleet->words.version = -1;
+    }
 }
 
 bool fleet_spreads(const struct fleet *fleet)
@@ -349,7 +420,9 @@ static void tell_first(struct fleet *fleet)
     struct words *words = &fleet->words;
     if (words->waiting_count > 0 && !words->telling && fleet->store_ms != 0) {
         time_word(fleet, &words->waiting[0]);
-        words->telling = tell(fleet, &words->waiting[0]);
+        char host[64] = "";
+        gethostname(host, sizeof host - 1);
+        words->telling = tell(fleet, &words->waiting[0], host, on_said);
     }
 }
 

@@ -96,4 +96,18 @@ def marked_as_such(s):
     check(not unmarked, f"these blocks begin with ``` and not with ```libconfig: {unmarked}")
 
 
+@scenario("a page of the admin listener is in no list of them")
+def admin_pages(s):
+    def shown(name):
+        return next(text for _, text in texts(name))
+
+    pages = [row for row in re.findall(r'^    \{"(/[^"]*)", ', shown("proxy/admin/admin.c"), re.MULTILINE) if not row.startswith("/dashboard/")]
+    check("/fleet" in pages and "/routes/*/maintenance/on" in pages, f"the table of pages is not understood: {pages}")
+    for place in ("docs/operations.md", "docs/man/evenkeel.8"):
+        with s.case(place):
+            text = re.sub(r"/(NAME|ADDR)\b", "/*", shown(place))
+            firsts = [page for page in pages if page.split("/")[-1] not in ("middle", "long", "off", "undrain", "close", "auto")]
+            check_equal([page for page in firsts if not re.search(rf"(?:[ `]){re.escape(page)}(?![\w*/])", text)], [], "pages that are missing")
+
+
 run()

@@ -410,24 +410,24 @@ def told_again(s):
     check_equal(origins(two)[2], None, "what holds")
 
 
-class SlowWarmStates:
-    """Passes a replica's questions to the store, but not those for warm states before it has asked for the operator's words."""
+class Between:
+    """Passes a replica's questions to the store. pass_on(bytes that were asked on this connection): up to where; None: it hangs up."""
 
-    def __init__(self, s, store):
+    def __init__(self, s, store, pass_on):
         self.store = store
+        self.pass_on = pass_on
         self.address = RawOrigin(s, "between", serve=self.serve).address
 
     def serve(self, connection):
         with socket.create_connection(("127.0.0.1", self.store.port), timeout=patient(20)) as upstream:
-            answers = threading.Thread(target=self.answer, args=(upstream, connection), daemon=True)
-            answers.start()
+            threading.Thread(target=self.answer, args=(upstream, connection), daemon=True).start()
             passed = 0
             while True:
                 connection.reader.fill()
-                asked = bytes(connection.reader.buffer)
-                held = asked.find(b"*3\r\n$6\r\nLINDEX")
-                end = len(asked) if held < 0 or b"HGETALL" in asked else held
-                upstream.sendall(asked[passed:end])
+                end = self.pass_on(bytes(connection.reader.buffer))
+                if end is None:
+                    return
+                upstream.sendall(connection.reader.buffer[passed:end])
                 passed = max(passed, end)
 
     @staticmethod
@@ -435,6 +435,12 @@ class SlowWarmStates:
         with contextlib.suppress(OSError):  # the replica has gone
             while chunk := upstream.recv(65536):
                 connection.send(chunk)
+
+
+def warm_states_later(asked):
+    """No question for a warm state passes before one for the operator's words."""
+    held = asked.find(b"*3\r\n$6\r\nLINDEX")
+    return len(asked) if held < 0 or b"HGETALL" in asked else held
 
 
 @scenario("a word of the operator that comes before anything serves ends the process", within=60)
@@ -446,8 +452,72 @@ def early_word(s):
     one.stop()
     for _ in range(3):
         store.ask("LPUSH", "evenkeel:1:{evenkeel}:warm", "no warm state")  # each costs a question more
-    late = replica(s, origin, "late", {"store": [SlowWarmStates(s, store).address], "timeout": "10s"})
+    late = replica(s, origin, "late", {"store": [Between(s, store, warm_states_later).address], "timeout": "10s"})
     eventually(lambda: drained(late) == [True], "it serves, and obeys")
+
+
+@scenario("a word that is lost on its way to the store, or by the store, does not hold at the others", within=90)
+def lost_words(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    lost = []
+
+    def lose_first(asked):
+        if b"too many words" in asked and not lost:
+            lost.append(asked)
+            return None
+        return len(asked)
+
+    one = replica(s, origin, "one", {"store": [Between(s, store, lose_first).address]})
+    two = replica(s, origin, "two", {"store": [store.address]})
+    for proxy in (one, two):
+        eventually(lambda: len(seen(proxy)) == 2, "they see each other")
+    endpoint = f"/upstreams/app/endpoints/{origin.address}"
+    with s.case("the connection ends as it is told: it is told again"):
+        one.admin(f"{endpoint}/drain?by=ann", "POST")
+        eventually(lambda: lost and drained(two) == [True], "it is drained at the other one, too")
+    with s.case("the store loses its data: what holds is told again, with who said it"):
+        eventually(lambda: words(one) and words(two), "both know it")
+        store.ask("FLUSHALL")
+        eventually(lambda: "evenkeel:1:{evenkeel}:words" in store.keys() and "evenkeel:1:{evenkeel}:tickets" in store.keys(), "it is there again")
+        eventually(lambda: one.metric("evenkeel_fleet_store_losses_total") > 0 or two.metric("evenkeel_fleet_store_losses_total") > 0, "it is counted")
+        check(one.admin_json("/fleet")["losses"] + two.admin_json("/fleet")["losses"] > 0, "it is shown")
+        three = replica(s, origin, "three", {"store": [store.address], "warm_state": False})
+        eventually(lambda: drained(three) == [True] and origin_of(origins(three)[0])[0] == "ann", "a new replica obeys")
+        three.stop()
+    with s.case("a word that is older than what is known is not obeyed, and the newer one is put in its place"):
+        store.ask("EVAL", "redis.call('COPY', KEYS[1], 'before')", "1", "evenkeel:1:{evenkeel}:words")
+        one.admin(f"{endpoint}/undrain", "POST")
+        eventually(lambda: drained(two) == [False], "it is taken back")
+        store.ask("EVAL", "redis.call('COPY', 'before', KEYS[1], 'REPLACE'); redis.call('INCR', KEYS[2])", "2",
+                  "evenkeel:1:{evenkeel}:words", "evenkeel:1:{evenkeel}:words:version")
+        late = replica(s, origin, "late", {"store": [store.address], "warm_state": False})
+        eventually(lambda: "tickets of TLS sessions are shared" in late.log() and drained(late) == [False], "a new replica hears the newer one")
+        check_equal((drained(one), drained(two)), ([False], [False]), "the others do not believe the older one")
+
+
+@scenario("a store that is slow, or has something else at the fleet's keys, is not told", within=60)
+def odd_stores(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    for key in ("tickets", "words", "members"):
+        store.ask("SET", f"evenkeel:2:{{evenkeel}}:{key}", "what another version keeps")
+    proxy = replica(s, origin, "one", {"store": [store.address], "timeout": "10s"})
+    with s.case("another version's keys are left alone"):
+        eventually(lambda: len(seen(proxy)) == 1 and "evenkeel:1:{evenkeel}:tickets" in store.keys(), "it is there")
+        check_equal((store.ask("GET", "evenkeel:2:{evenkeel}:tickets"), proxy.admin_json("/fleet")["refused_values"]),
+                    ('"what another version keeps"', 0), "what the other version has; refused values")
+    with s.case("a key of another kind is a fault of its own"):
+        store.ask("SET", "evenkeel:1:{evenkeel}:words", "no hash")
+        store.ask("INCR", "evenkeel:1:{evenkeel}:words:version")
+        eventually(lambda: proxy.metric("evenkeel_fleet_store_faults_total", fault="command"), "it is counted")
+        check_equal(proxy.get("/").status, 200, "status of a request")
+        store.ask("DEL", "evenkeel:1:{evenkeel}:words")
+    with s.case("answers that take long"):
+        with store.asleep():
+            eventually(lambda: proxy.admin_json("/fleet")["store"]["waiting"] > 0, "a question waits")
+            eventually(lambda: proxy.admin_json("/fleet")["seen_s_ago"] > 1.5, "for long")
+            check_equal(proxy.get("/").status, 200, "status of a request")
+        eventually(lambda: proxy.metric("evenkeel_fleet_store_slow_answers_total") > 0, "they are counted")
+        check(proxy.admin_json("/fleet")["store"]["slow_answers"] > 0, "and shown")
 
 
 def users_of_example(password):
