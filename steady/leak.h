@@ -17,31 +17,34 @@
 #include <stdint.h>
 
 #include "steady/bound.h"
+#include "steady/counter.h"
 
 #ifdef EVENKEEL_LEAKS
-
+enum { LEAK_IS_ON = 1 };
 /* What the version says of such a build. */
 #define LEAK_REMARK " (leaks on purpose)"
+#else
+enum { LEAK_IS_ON = 0 };
+#define LEAK_REMARK ""
+#endif
+
+/* Part of such a build only. */
+void leak_descriptors_and_memory(uint64_t nth_request);
+void leak_places(struct bound *bound, uint64_t running_ms);
 
 /* A request is over; so many of its worker's are. */
-void leak_of_request(const uint64_t *finished_count);
-void leak_of_places(struct bound *bound, uint64_t running_ms);
-
-#else
-
-#define LEAK_REMARK ""
-
 static inline void leak_of_request(const uint64_t *finished_count)
 {
-    (void)finished_count;
+    if (LEAK_IS_ON) {
+        leak_descriptors_and_memory(stat_read(finished_count));
+    }
 }
 
 static inline void leak_of_places(struct bound *bound, uint64_t running_ms)
 {
-    (void)bound;
-    (void)running_ms;
+    if (LEAK_IS_ON) {
+        leak_places(bound, running_ms);
+    }
 }
-
-#endif
 
 #endif
