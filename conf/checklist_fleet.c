@@ -52,6 +52,23 @@ static void say_warm_state(struct checking *checking)
     }
 }
 
+static void say_rates(struct checking *checking)
+{
+    const struct settings *settings = checking->settings;
+    size_t count = 0;
+    for (size_t i = 0; i < settings->route_count; i++) {
+        const struct route_settings *route = &settings->routes[i];
+        count += route->rate.fleet || route->key_rate.rate.fleet || route->shards.rate.fleet;
+    }
+    if (count > 0) {
+        checklist_say(checking, CHECKLIST_ASK,
+                      "rates over the fleet: each replica goes on with its share, the rate divided "
+                      "by the replicas seen last, so that all together stay below it; clients of a "
+                      "replica with more than its part of the traffic are refused early. One that "
+                      "starts meanwhile has seen no others, and has the whole rate");
+    }
+}
+
 static void say_operator_word(struct checking *checking)
 {
     checklist_say(
@@ -75,6 +92,7 @@ void answer_fleet(struct checking *checking)
     if (fleet->warm_state) {
         say_warm_state(checking);
     }
+    say_rates(checking);
     if (fleet->operator_word) {
         say_operator_word(checking);
     }

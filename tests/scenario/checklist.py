@@ -196,12 +196,13 @@ def judged(s):
         check_equal(verdict, "met", "verdict")
 
 
-def of_fleet(s, *rows, tickets="", store='store = [ "127.0.0.1:1" ];', words=""):
+def of_fleet(s, *rows, tickets="", store='store = [ "127.0.0.1:1" ];', words="", route=""):
     """What is said of an hour without the store: {first words: (verdict, rest)}."""
     key = s.write("fleet.key", "0123456789abcdef" * 4 + "\n")
     os.chmod(key, 0o600)
     fleet = f'fleet = {{ {store} key_file = "{key}"; {words} }};' if store else ""
-    found = answers(s, configuration(s, fleet, *([f"tls_tickets = {{ {tickets} }};"] if tickets else []), *rows))["fleet"]
+    found = answers(s, configuration(s, fleet, *([f"tls_tickets = {{ {tickets} }};"] if tickets else []), *rows,
+                                     route=route))["fleet"]
     return {text.split(":")[0]: (verdict, text) for verdict, text in found}
 
 
@@ -227,6 +228,9 @@ def hour(s):
         check("ticket keys" in of_fleet(s, store='sentinel = { addresses = [ "127.0.0.1:1" ]; };'), "nothing is said")
     with s.case("keys that do not last an hour"):
         said(of_fleet(s, tickets='rotate = "30m";'), "ticket keys", "advice", "after tls_tickets.rotate (30 min) each replica makes its own")
+    with s.case("rates that hold over the fleet, and no others"):
+        said(of_fleet(s, route="rate = { per_second = 10.0; fleet = true; };"), "rates over the fleet", "ask", "the rate divided by the replicas seen last")
+        check("rates over the fleet" not in of_fleet(s, route="rate = { per_second = 10.0; };"), "one of its own is spoken of")
     with s.case("a file beside the store"):
         said(of_fleet(s, 'warm_state = { path = "warm"; };'), "warm state", "met", "takes warm_state.path (warm)")
     with s.case("people read the same"):
