@@ -32,6 +32,7 @@ scenario_tests = \
 	%D%/files_disk.py \
 	%D%/fleet.py \
 	%D%/fleet_rates.py \
+	%D%/fleet_words.py \
 	%D%/forwarding.py \
 	%D%/framing.py \
 	%D%/grpc_calls.py \
@@ -128,6 +129,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/dns.py \
 	%D%/harness/drift_looks.py \
 	%D%/harness/ending.py \
+	%D%/harness/fleet.py \
 	%D%/harness/forgery.py \
 	%D%/harness/grpc_peers.py \
 	%D%/harness/h2_attacks.py \
