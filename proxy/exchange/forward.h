@@ -34,7 +34,7 @@ struct forward {
 };
 
 /* Marks the fields of the request that are replaced, chooses the request's id, and decides whether it is traced. */
-void forward_prepare(struct exchange *exchange, const struct settings *settings);
+void forward_prepare(struct exchange *exchange, const struct settings *all);
 
 /* The id of the trace that the request belongs to, FORWARD_ID_BYTES long; NULL: none. */
 const char *forward_trace_id(const struct exchange *exchange);

@@ -42,12 +42,17 @@ void store_reply_free(struct store_reply **reply)
 static struct store_reply *place(const redisReadTask *task, enum store_reply_kind kind)
 {
     struct store_reader *reader = task->privdata;
-    struct store_reply *list = task->parent != NULL ? task->parent->obj : NULL;
+    struct store_reply *reply;
     if (reader->items_left == 0) {
         return NULL;
     }
     reader->items_left--;
-    struct store_reply *reply = list != NULL ? &list->items[task->idx] : calloc(1, sizeof *reply);
+    if (task->parent == NULL) {
+        reply = calloc(1, sizeof *reply);
+    } else {
+        const struct store_reply *list = task->parent->obj;
+        reply = &list->items[task->idx];
+    }
     if (reply != NULL) {
         reply->kind = kind;
     }

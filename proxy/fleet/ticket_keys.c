@@ -1,6 +1,7 @@
 /* Sharing ticket keys. */
 #include "proxy/fleet/ticket_keys.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,8 +102,7 @@ static void replace(struct fleet *fleet, const struct store_reply *before,
         return;
     }
     fleet_key(fleet, "tickets", key);
-    snprintf(kept_ms, sizeof kept_ms, "%llu",
-             (unsigned long long)(rotate_ms(fleet) * VALUE_ROTATIONS));
+    snprintf(kept_ms, sizeof kept_ms, "%" PRIu64, rotate_ms(fleet) * VALUE_ROTATIONS);
     const struct store_word words[] = {
         STORE_WORD_TEXT("EVAL"),
         STORE_WORD_TEXT(replace_script),

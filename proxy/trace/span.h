@@ -93,7 +93,7 @@ void span_add_place(struct trace_span *span, enum span_key address, enum span_ke
 
 #define SPAN_LINE_BYTES 12288
 /* The span as one JSON object without a line break, and a line break behind. Returns its length. */
-size_t span_write(const struct trace_span *span, char line[SPAN_LINE_BYTES]);
+size_t span_write(const struct trace_span *span, char bytes[SPAN_LINE_BYTES]);
 
 /* Sixteen hex digits. */
 void span_id_write(uint64_t id, char text[16]);
