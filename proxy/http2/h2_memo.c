@@ -105,17 +105,16 @@ static void drop(struct h2_memo *memo, struct h2_memory *memory, unsigned place)
     }
 }
 
-static void drop_all(struct h2_memo *memo, struct h2_memory *memory)
+void h2_memo_forget(struct h2_memo *memo, struct h2_memory *memory)
 {
     for (unsigned i = 0; i < H2_MEMO_BLOCKS; i++) {
         drop(memo, memory, i);
     }
 }
 
-void h2_memo_forget(struct h2_memo *memo, struct h2_memory *memory)
+void h2_memo_lose_table(struct h2_memo *memo)
 {
     memo->table_bytes = TABLE_UNKNOWN;
-    drop_all(memo, memory);
 }
 
 bool h2_memo_admit(struct h2_memo *memo, struct h2_memory *memory, const uint8_t *packed,
@@ -126,7 +125,7 @@ bool h2_memo_admit(struct h2_memo *memo, struct h2_memory *memory, const uint8_t
     if (fields == packed && leaves_table(fields, end, memo->table_bytes == 0)) {
         return true;
     }
-    drop_all(memo, memory);
+    h2_memo_forget(memo, memory);
     return false;
 }
 

@@ -35,8 +35,10 @@ struct h2_memo {
 };
 
 void h2_memo_init(struct h2_memo *memo);
-/* A block of which not all is known is about to be unpacked, or the connection rests. */
+/* A block that is not seen whole is about to be unpacked, or the connection rests. */
 void h2_memo_forget(struct h2_memo *memo, struct h2_memory *memory);
+/* That block may tell another size of the table. */
+void h2_memo_lose_table(struct h2_memo *memo);
 /* What these bytes mean; NULL: they must be unpacked. Valid until the next block is. */
 const struct h2_known *h2_memo_find(const struct h2_memo *memo, const uint8_t *packed,
                                     size_t packed_bytes);

@@ -133,6 +133,9 @@ static size_t watch_some(struct h2_session *session, const char *bytes, size_t l
         at += h2_watch_take(watch, bytes + at, length - at, ret_found);
         if (*ret_found != H2_WATCH_NOTHING && h2_watch_in_block(watch)) {
             h2_memo_forget(&session->frame.memo, &session->memory);
+            if (!h2_watch_keeps_table(watch)) {
+                h2_memo_lose_table(&session->frame.memo);
+            }
         }
     } while (!h2_session_is_server(session) && at < length &&
              !h2_watch_block(watch, bytes + at, length - at, &block));

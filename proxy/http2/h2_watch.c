@@ -34,6 +34,9 @@ static uint32_t stream_of(const uint8_t *bytes)
 static uint8_t wanted_bytes(const struct h2_watch *watch, uint32_t payload_bytes)
 {
     uint8_t type = watch->seen[3];
+    if (type == TYPE_HEADERS && payload_bytes > 0) {
+        return HEADER_BYTES + 1;
+    }
     bool watched = type == TYPE_PRIORITY || type == TYPE_PRIORITY_UPDATE;
     return watched && payload_bytes >= H2_WATCH_BYTES - HEADER_BYTES ? H2_WATCH_BYTES
                                                                      : HEADER_BYTES;
@@ -128,6 +131,16 @@ void h2_watch_pass(struct h2_watch *watch, const struct h2_watch_block *block)
     watch->skip_bytes = 0;
     watch->stream = stream_of(block->frame + 5);
     watch->type = TYPE_HEADERS;
+}
+
+/* RFC 7541 4.2: it is told at the begin of a block, so CONTINUATION says nothing of it. Padding and priority hide the begin. */
+bool h2_watch_keeps_table(const struct h2_watch *watch)
+{
+    bool bare =
+        number_of(watch->seen) >> 8 > 0 && !(watch->seen[4] & (FLAG_PADDED | FLAG_PRIORITY));
+    bool begins = watch->type == TYPE_HEADERS && bare;
+    return watch->type == TYPE_CONTINUATION ||
+           (begins && (watch->seen[HEADER_BYTES] & 0xe0) != 0x20);
 }
 
 bool h2_watch_in_block(const struct h2_watch *watch)

@@ -49,6 +49,8 @@ bool h2_watch_block(const struct h2_watch *watch, const char *bytes, size_t leng
 void h2_watch_pass(struct h2_watch *watch, const struct h2_watch_block *block);
 /* Whether a part of a field block follows what was found. */
 bool h2_watch_in_block(const struct h2_watch *watch);
+/* Whether that part tells no other size of HPACK's table. */
+bool h2_watch_keeps_table(const struct h2_watch *watch);
 /* Takes what the other side sends, its preface first, up to and including what is found. Returns how many bytes that are. */
 size_t h2_watch_take(struct h2_watch *watch, const char *bytes, size_t length,
                      enum h2_watch_found *ret_found);

@@ -259,6 +259,31 @@ static void responses_that_come_again_are_known(void **state)
     rig_end(&rig);
 }
 
+#define KNOWN_RESPONSE(packed)                                                                    \
+    (h2_memo_find(&rig.client.session->frame.memo, (const uint8_t *)packed, sizeof packed - 1) != \
+     NULL)
+
+/* A response in two reads says no more of the table than one that is whole. */
+static void responses_are_known_again_behind_one_in_pieces(void **state)
+{
+    (void)state;
+    begin_asked(6);
+    ANSWER(1, "\x20" STORED);
+    rig.step = 8;
+    ANSWER(3, STORED);
+    rig.step = 0;
+    ANSWER(5, STORED);
+    ANSWER(7, STORED);
+    assert_true(KNOWN_RESPONSE(STORED));
+    rig.step = 8;
+    ANSWER(9, "\x3f\x31" STORED); /* now there is a table */
+    rig.step = 0;
+    ANSWER(11, STORED);
+    assert_int_equal(rig.client.session->frame.memo.table_bytes, UINT32_MAX);
+    assert_false(KNOWN_RESPONSE(STORED));
+    rig_end(&rig);
+}
+
 /* It says nothing of its table's size. */
 static void a_server_that_uses_its_table_all_the_same_is_understood(void **state)
 {
@@ -374,6 +399,7 @@ int main(void)
         cmocka_unit_test(known_trailers_are_malformed_as_a_request),
         cmocka_unit_test(a_server_is_told_to_use_no_table),
         cmocka_unit_test(responses_that_come_again_are_known),
+        cmocka_unit_test(responses_are_known_again_behind_one_in_pieces),
         cmocka_unit_test(a_server_that_uses_its_table_all_the_same_is_understood),
         cmocka_unit_test(a_turn_takes_no_more_of_what_is_known),
         cmocka_unit_test(no_more_is_kept_than_its_bound),
