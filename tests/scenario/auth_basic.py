@@ -104,6 +104,7 @@ def unknown(s):
             eventually(lambda: hashes(proxy) == 2, "it is hashed")
     rows = eventually(lambda: (rows := access_rows(s.path("access.log"))) and len(rows) >= 2 and rows, "two lines")
     check_equal([row.get("user") for row in rows], [None, None], "users")
+    eventually(lambda: proxy.bound("password_checks")["used"] == 0, "no hash goes on, which the end would wait for")
 
 
 def hashes(proxy):
