@@ -47,7 +47,7 @@ def scrape(proxy):
     return {line.rpartition(" ")[0] for line in lines}, len(text), took_s
 
 
-@scenario("each new path, host, method, user agent or field name makes a series")
+@scenario("each new path, host, method, user agent or field name makes a series", within=scaled(60, 900))
 def series(s):
     seed = int(os.environ.get("EVENKEEL_SEED", "0")) or random.randrange(1, 1 << 31)
     s.note(f"seed {seed}")
