@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proxy/fleet/fleet_state.h"
 
@@ -130,6 +131,7 @@ struct fleet *fleet_create(const struct fleet_env *env)
     fleet->env.store.on_ready = on_ready;
     fleet->env.store.owner = fleet;
     snprintf(fleet->id, sizeof fleet->id, "%016" PRIx64, rng_next(env->store.rng));
+    gethostname(fleet->host, sizeof fleet->host - 1);
     fleet->words.version = -1;
     fleet->store = store_create(&fleet->env.store);
     if (!rates_init(fleet) || fleet->store == NULL) {

@@ -23,6 +23,7 @@
 /* Replicas of which details are known; there may be more. */
 #define FLEET_MEMBERS_MOST 128
 #define FLEET_ID_BYTES 17
+#define FLEET_HOST_BYTES 64
 
 struct fleet;
 
@@ -117,14 +118,14 @@ bool fleet_rate_figures(const struct fleet *fleet, size_t number,
 /* A word of the operator, said at one replica. since_ms and until_ms: the store's clock. */
 struct fleet_word {
     struct operator_word word;
-    char at[64]; /* host of the replica */
-    bool holds;  /* it has not been taken back, and its end has not come */
-    bool obeyed; /* what it is about is here */
+    char at[FLEET_HOST_BYTES]; /* host of the replica */
+    bool holds;                /* it has not been taken back, and its end has not come */
+    bool obeyed;               /* what it is about is here */
 };
 
 /* One replica that is alive. */
 struct fleet_member {
-    char id[FLEET_ID_BYTES], host[64], version[32];
+    char id[FLEET_ID_BYTES], host[FLEET_HOST_BYTES], version[32];
     uint32_t pid;
     uint64_t started_wall_ms;
     bool self;

@@ -24,6 +24,7 @@ struct fleet {
     struct seal_key key;
     struct store *store;
     char id[FLEET_ID_BYTES];
+    char host[FLEET_HOST_BYTES]; /* of this replica */
     struct members members;
     struct ticket_keys ticket_keys;
     struct warm_values warm_values;

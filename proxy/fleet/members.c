@@ -44,10 +44,9 @@ static size_t what_of(const char *id, char what[64])
 static bool describe(struct fleet *fleet, uint8_t **ret_bytes, size_t *ret_length)
 {
     struct pack pack;
-    char host[64] = "", what[64];
-    gethostname(host, sizeof host - 1);
+    char what[64];
     pack_init(&pack, FIGURES_BYTES_MOST);
-    pack_text(&pack, host[0] != '\0' ? host : "unknown");
+    pack_text(&pack, fleet->host[0] != '\0' ? fleet->host : "unknown");
     pack_text(&pack, fleet->env.version);
     pack_u32(&pack, (uint32_t)getpid());
     pack_u64(&pack, fleet->env.started_wall_ms);

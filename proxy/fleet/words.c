@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "proxy/fleet/fleet_state.h"
 #include "proxy/fleet/sealed.h"
@@ -393,7 +392,7 @@ bool fleet_spreads(const struct fleet *fleet)
 static void note_own(struct fleet *fleet, const struct operator_word *word)
 {
     struct fleet_word own = {.word = *word, .holds = word->state != 0, .obeyed = true};
-    gethostname(own.at, sizeof own.at - 1);
+    memcpy(own.at, fleet->host, sizeof own.at);
     struct fleet_word *known = find_or_add(&fleet->words, &own);
     if (known != NULL) {
         *known = own;
@@ -420,9 +419,7 @@ static void tell_first(struct fleet *fleet)
     struct words *words = &fleet->words;
     if (words->waiting_count > 0 && !words->telling && fleet->store_ms != 0) {
         time_word(fleet, &words->waiting[0]);
-        char host[64] = "";
-        gethostname(host, sizeof host - 1);
-        words->telling = tell(fleet, &words->waiting[0], host, on_said);
+        words->telling = tell(fleet, &words->waiting[0], fleet->host, on_said);
     }
 }
 
