@@ -1,7 +1,6 @@
 """The pages of the admin listener with a thousand upstreams: whole, bounded in size and work, and in nobody's way."""
 
 import json
-import os
 import socket
 
 from harness import RawOrigin, check, check_equal, eventually, promtool, run, scenario, start_proxy
@@ -18,13 +17,6 @@ def large_proxy(s, upstreams=UPSTREAMS):
     routes = [{"name": f"r{number}", "path_prefix": f"/{number}/", "upstream": f"u{number}"}
               for number in range(upstreams)]
     return start_proxy(s, None, {"upstreams": settings, "routes": routes, "log": {"level": "warn"}})
-
-
-def cpu_seconds(proxy):
-    """Of the process so far."""
-    with open(f"/proc/{proxy.pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def names_of(text):
@@ -72,9 +64,9 @@ def linear(s):
     proxy = large_proxy(s)
     for page in ("/status", "/upstreams"):
         with s.case(f"{page} has every upstream"):
-            before = cpu_seconds(proxy)
+            before = proxy.cpu_seconds()
             rows = json.loads(proxy.admin(page)[1])["upstreams"]
-            spent = cpu_seconds(proxy) - before
+            spent = proxy.cpu_seconds() - before
             check_equal([row["name"] for row in rows], [f"u{number}" for number in range(UPSTREAMS)], "upstreams")
             check(all(len(row["endpoints"]) == 2 for row in rows), "endpoints are missing")
             check(spent < PAGE_CPU_S, f"{page} took {spent:.2f} s of a processor")

@@ -3,6 +3,9 @@
 from row import Row
 
 ROWS = (
+    Row("all names have one place in the index", "steady/text_index.c",
+        "strlen(text)) & (index->space - 1);", "strlen(text)) & (index->space >> 20);",
+        "scenario/large.py: among all of them", "ten thousand upstreams and routes take minutes to load"),
     Row("a reload does not take its ticket keys", "proxy/control/reload.c",
         "    reload_follow_keys(control);\n    reload_follow_files", "    reload_follow_files",
         "scenario/tls_listener.py: members of a fleet", "members of a fleet lose each other's sessions"),
