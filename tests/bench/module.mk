@@ -20,17 +20,21 @@ bench-passwords: all
 # Rates over a thousand replicas, simulated, with one real store. FLEET_FLAGS are its options.
 bench-fleet: %D%/fleet_sim
 	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/fleet $(FLEET_FLAGS)
-.PHONY: bench-fleet
+# What a store that hangs costs requests. FLEET_AWAY_FLAGS are its options.
+bench-fleet-away: all
+	$(AM_TESTS_ENVIRONMENT) $(top_srcdir)/%D%/fleet_away $(FLEET_AWAY_FLAGS)
+.PHONY: bench-fleet bench-fleet-away
 
 EXTRA_PROGRAMS = %D%/relay
 CLEANFILES += %D%/relay
 TESTS += %D%/selfcheck.py
-CLEANFILES += bench.json edge.json fleet.json overload.json passwords.json storm.json
+CLEANFILES += bench.json edge.json fleet.json fleet_away.json overload.json passwords.json storm.json
 
 EXTRA_DIST += \
 	%D%/callgrind.py \
 	%D%/edge \
 	%D%/fleet \
+	%D%/fleet_away \
 	%D%/figures.py \
 	%D%/hops.py \
 	%D%/load.py \

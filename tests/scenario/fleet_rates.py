@@ -82,7 +82,7 @@ class Load:
         self._socket.close()
 
 
-def fleet_of(s, store, route, count=len(DEMANDS), **more):
+def fleet_of(s, store, route, count=len(DEMANDS), timeout="500ms"):
     root = s.path("root")
     os.makedirs(root, exist_ok=True)
     key = s.path("fleet.key")
@@ -91,8 +91,8 @@ def fleet_of(s, store, route, count=len(DEMANDS), **more):
             with open(path, "w") as file:
                 file.write(text)
             os.chmod(path, 0o600)
-    fleet = {"store": [store.address], "key_file": key, "timeout": "500ms", "warm_state": False}
-    settings = {"workers": 1, "fleet": fleet, "routes": [{"name": "all", "files": {"root": root}, **route}], **more}
+    fleet = {"store": [store.address], "key_file": key, "timeout": timeout, "warm_state": False}
+    settings = {"workers": 1, "fleet": fleet, "routes": [{"name": "all", "files": {"root": root}, **route}]}
     proxies = [start_proxy(s, None, settings, name=f"replica{number}") for number in range(count)]
     for proxy in proxies:
         eventually(lambda: rates(proxy)[0]["replicas"] == count and rates(proxy)[0]["state"] == "leasing",
@@ -175,6 +175,29 @@ def one_rate(s):
             check_rate(s, loads, LIMIT, "all together")
             for proxy in proxies:
                 eventually(lambda: rates(proxy)[0]["state"] == "leasing", "it is leasing")
+
+
+@scenario("a request waits for a store that has not answered", within=60)
+def nobody_waits(s):
+    store = RedisStore(s)
+    limit = {"per_second": 20, "fleet": True}
+    proxy, _ = fleet_of(s, store, {"rate": limit, "key_rate": {**limit, "key": "client"}}, count=2, timeout="60s")
+
+    def on_their_way():
+        return [rate["asked"] for rate in rates(proxy)]
+
+    check_equal(on_their_way(), [0, 0], "questions before the first request")
+    with store.asleep():
+        check_equal(proxy.get("/").status, 200, "status of the first request")
+        eventually(lambda: on_their_way() == [1, 1], lambda: f"each rate has asked, which nobody answers: {on_their_way()}")
+        with proxy.client() as client:
+            statuses = [client.request("GET", "/").status for _ in range(100)]
+        check_equal(set(statuses), {200, 429}, "what the share admits, and what it does not")
+        now = proxy.admin_json("/fleet")["store"]
+        check(on_their_way() == [1, 1] and now["waiting"] >= 2, f"the store has answered meanwhile: {rates(proxy)}, {now}")
+        check_equal((now["unanswered"], now["state"]), (0, "ready"), "questions that were given up; state of the connection")
+    eventually(lambda: proxy.get("/") and all(rate["asked"] > 1 and rate["state"] == "leasing" for rate in rates(proxy)),
+               lambda: f"it goes on: {rates(proxy)}")
 
 
 @scenario("a key has more than its rate at several replicas, or its name is in the store", within=90)
