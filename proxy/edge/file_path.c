@@ -52,6 +52,7 @@ bool file_path_read(const char *path, size_t bytes, struct file_path *ret_path)
 {
     const char *at = path, *end = path + bytes;
     ret_path->bytes = 0;
+    ret_path->folder = bytes == 0;
     while (at < end) {
         while (at < end && *at == '/') {
             at++;

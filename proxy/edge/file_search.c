@@ -195,7 +195,7 @@ static enum file_search_result try_index(struct search *search, const struct fil
             result = result_of(try_file(search));
         }
     }
-    if (result == FILE_SEARCH_FOUND && !search->with_slash && path->bytes > 0) {
+    if (result == FILE_SEARCH_FOUND && !search->with_slash) {
         close(search->found->fd);
         search->found->fd = -1;
         return FILE_SEARCH_FOLDER;

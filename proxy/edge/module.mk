@@ -5,6 +5,7 @@ libproxy_a_SOURCES += \
 	%D%/edge_cookie.c %D%/edge_cookie.h \
 	%D%/password.c %D%/password.h \
 	%D%/edge_fields.c %D%/edge_fields.h \
+	%D%/edge_location.c %D%/edge_location.h \
 	%D%/edge_private.c %D%/edge_private.h \
 	%D%/edge_render.c %D%/edge_render.h \
 	%D%/encoder.c %D%/encoder.h \

@@ -88,7 +88,8 @@ static void give(struct exchange *exchange, const struct side_answer *answer)
     const struct payload payload = {&piece, 1, true, NULL};
     head.facts &= FACT_CANONICAL;
     head.framing = body ? FRAMING_LENGTH : FRAMING_NONE;
-    head.content_length = body ? answer->body_bytes : 0;
+    /* that of a 304 is the length of another answer (RFC 9110 8.6) */
+    head.content_length = body ? answer->body_bytes : head.content_length;
     stat_add(&exchange->worker->stats.auth_refused, 1);
     exchange_send_whole(exchange, REASON_AUTH_REFUSED, &head, &payload, &edge_no_extra);
 }

@@ -232,6 +232,18 @@ static bool find_path(const struct exchange *exchange, struct file_path *ret_pat
     return file_path_read(target, target_path_bytes(target, request->target.bytes), ret_path);
 }
 
+/* Whether links of a folder's index would lead where they should. What strip_prefix leaves of "/docs" is "/", but its files are below
+   "/docs/"; a route for one path alone has no other to send the client to. */
+static bool came_as_folder(const struct exchange *exchange)
+{
+    const struct route_settings *route = exchange->edge.route;
+    const struct span came = exchange_came_target(exchange);
+    const char *target = head_text(&exchange->request, came);
+    size_t path_bytes = target_path_bytes(target, came.bytes);
+    return route->rewrite.strip_prefix == NULL || route->match.path != NULL || path_bytes == 0 ||
+           target[path_bytes - 1] == '/';
+}
+
 bool exchange_serves(const struct exchange *exchange)
 {
     const struct http_head *request = &exchange->request;
@@ -257,6 +269,7 @@ void exchange_serve(struct exchange *exchange)
         exchange_fail(exchange, REASON_FILE_NOT_FOUND, NULL);
         return;
     }
+    path.folder = path.folder && came_as_folder(exchange);
     exchange->times.end_ms = deadline_after(now_ms, FILE_ANSWER_MS);
     exchange->times.deadline_ms =
         deadline_ms != 0 ? deadline_after(now_ms, deadline_ms) : exchange->times.end_ms;

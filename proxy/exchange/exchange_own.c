@@ -4,6 +4,7 @@
 
 #include "breaker/backoff.h"
 #include "proxy/edge/edge_fields.h"
+#include "proxy/edge/edge_location.h"
 #include "proxy/edge/edge_render.h"
 #include "proxy/exchange/exchange_auth.h"
 #include "proxy/exchange/exchange_edge.h"
@@ -116,15 +117,13 @@ void exchange_redirect(struct exchange *exchange, const struct redirect_settings
 {
     char location[EDGE_TEXT_MAX_BYTES];
     size_t bytes;
-    if (!edge_render(&redirect->to, facts, EDGE_IN_URL, location, sizeof location, &bytes)) {
-        exchange_fail(exchange, REASON_TARGET_TOO_LONG, NULL);
-        return;
+    switch (edge_location(&redirect->to, facts, location, sizeof location, &bytes)) {
+    case EDGE_LOCATION_OK:
+        exchange_redirect_to(exchange, (unsigned)redirect->status, location, bytes);
+        break;
+    case EDGE_LOCATION_TOO_LONG: exchange_fail(exchange, REASON_TARGET_TOO_LONG, NULL); break;
+    case EDGE_LOCATION_NO_HOST: exchange_fail(exchange, REASON_REQUEST_INVALID, NULL); break;
     }
-    /* what the client has sent shall not name the host: only the configuration does */
-    if (strncmp(redirect->to.written, "//", 2) != 0) {
-        bytes = edge_one_slash(location, bytes);
-    }
-    exchange_redirect_to(exchange, (unsigned)redirect->status, location, bytes);
 }
 
 void exchange_respond(struct exchange *exchange, const struct respond_settings *respond,

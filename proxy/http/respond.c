@@ -129,6 +129,7 @@ void own_response_set_body(struct own_response *response, const char *content_ty
     if (head->status == 204 || head->status == 304) {
         head->framing = FRAMING_NONE;
         head->content_length = 0;
+        head_forget(head, FIELD_CONTENT_LENGTH);
         head->fields[0].drop = 1;
     }
 }

@@ -19,6 +19,8 @@ def judge(connection, request):
     if "user=" in cookie:
         name = cookie.partition("user=")[2]
         return connection.respond(200, b"fine", [("Remote-User", name), ("X-Auth-Groups", "a"), ("X-Auth-Groups", "b"), ("X-Other", "no")])
+    if "known" in cookie:
+        return connection.send(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 30\r\nETag: \"a\"\r\n\r\n")
     if "banned" in cookie:
         return connection.respond(403, b"no, " + request.method.encode())
     return connection.respond(302, b"<a>log in</a>", [("Location", "https://sso.example/?rd=" + (request.get("X-Forwarded-Uri") or "")),
@@ -65,6 +67,9 @@ def forward(s):
                     (302, "https://sso.example/?rd=/in/x?a=b", ["csrf=1; Secure", "b=2"], b"<a>log in</a>", None), "answer")
         check_equal(proxy.get("/in", [("Cookie", "banned")]).status, 403, "status")
         check_equal(len(proxy.get("/in", [("Cookie", "banned")], method="HEAD").body), 0, "body of HEAD")
+    with s.case("a 304 has the length of the page that the client has, or none"):
+        answer = proxy.get("/in", [("Cookie", "known")])
+        check_equal((answer.status, answer.get("Content-Length"), answer.get("ETag")), (304, "30", '"a"'), "answer")
     with s.case("the connection goes on"), proxy.client() as client:
         for cookie, status in (("banned", 403), ("user=b", 200), ("", 302), ("user=b", 200)):
             check_equal(client.request("GET", "/in", [("Cookie", cookie)]).status, status, cookie)

@@ -134,6 +134,22 @@ def redirects(s):
         with s.case(f"{host}{target}"):
             answer = proxy.get(target, host=host)
             check_equal((answer.status, answer.get("Location"), answer.get("X-Evil"), len(answer.body)), (status, location, None, 0), "answer")
+    with s.case("what a client sends names no other host, nor more of the one that the text names"):
+        rows = ((r"^/old(.*)", "https://shop.example{1}"), (r"^/~(.*)/x$", "https://{1}.users.example/{query}"), (r"^/port(.*)", "https://{host}:8443{1}?a"),
+                (r"^/out/(.*)", "{1}"), (r"^/www/(.*)", "//www.{1}/x"), (r"^/head$", "{header:X-To}"), (r"^/whole(.*)", "https://{header:X-To}{1}"))
+        check(proxy.reload({"routes": [{"path_regex": regex, "redirect": {"to": to}} for regex, to in rows]}), "the reload was rejected")
+        for target, to, status, location in (
+                ("/old/a?b", "", 308, "https://shop.example/a"), ("/old", "", 308, "https://shop.example"),
+                ("/old.evil.example/", "", 308, "https://shop.example/.evil.example/"), ("/old@evil.example", "", 308, "https://shop.example/@evil.example"),
+                ("/old:80@evil.example", "", 308, "https://shop.example/:80@evil.example"), ("/~ann/x?q", "", 308, "https://ann.users.example/q"),
+                ("/~evil.example//x", "", 400, None), ("/~evil.example%5C/x", "", 400, None), ("/~evil@example/x", "", 400, None),
+                ("/port/a", "", 308, "https://shop.example:8443/a?a"), ("/port0", "", 308, "https://shop.example:8443/0?a"),
+                ("/out/https://evil.example/", "", 308, "/https://evil.example/"), ("/out//evil.example", "", 308, "/evil.example"),
+                ("/out/", "", 308, None), ("/www/a.example", "", 308, "//www.a.example/x"), ("/www/a/b", "", 400, None),
+                ("/head", "https://evil.example", 308, "/https://evil.example"), ("/whole/a", "b.example:81", 308, "https://b.example:81/a"),
+                ("/whole/a", "evil.example/", 400, None), ("/whole/a", "", 308, None)):
+            answer = proxy.get(target, [("X-To", to)])
+            check_equal((answer.status, answer.get("Location")), (status, location), f"{target} {to}")
     with s.case("OPTIONS * has no path"):
         answer = proxy.get("*", method="OPTIONS", host="plain.example")
         check_equal((answer.status, answer.get("Location")), (308, "https://plain.example"), "answer")

@@ -89,7 +89,7 @@ def outside(s):
                     answer = h2.request(path=target)
                     check(answer.status in (400, 403, 404) and SECRET not in answer.body, f"HTTP/2: {answer.status}")
     for target, status, body in (("/inside", 200, b"page"), ("/.well-known/acme-challenge/token", 200, b"token"), ("/two%20words.txt", 200, b"words"),
-                                 ("/static/page.html", 200, b"page"), ("/static", 200, b"index"), ("/sub/../page.html", 200, b"page"),
+                                 ("/static/page.html", 200, b"page"), ("/static/", 200, b"index"), ("/sub/../page.html", 200, b"page"),
                                  ("//page.html", 200, b"page"), ("/page.html?/../secret", 200, b"page")):
         with s.case(f"{target} is inside"):
             answer = proxy.get(target)
@@ -126,11 +126,13 @@ def which(s):
     proxy = serve(s, {"path_prefix": "/spa", "rewrite": {"strip_prefix": "/spa"}, **files(root, "spa", **{"try": [".html", "/index.html"]})},
                   {"path_prefix": "/pre", "rewrite": {"strip_prefix": "/pre"}, **files(root, "pre", precompressed=True)},
                   {"path_prefix": "/bare", "rewrite": {"strip_prefix": "/bare"}, **files(root, "none", index=["page.html", "index.html"])},
+                  {"path": "/home", "rewrite": {"strip_prefix": "/home"}, **files(root, "home")},
                   {"path": "/\\evil.example", "rewrite": {"path": "/sub"}, **files(root, "backslash")},
                   {"error_pages": [{"status": "404", "file": page}], "response": {"set": {"Cache-Control": "max-age=60"}}, **files(root)}, **log)
     for target, status, location, body in (
             ("/", 200, None, b"index"), ("/index.html", 200, None, b"index"), ("/sub", 301, "/sub/", b""), ("/sub?a=b", 301, "/sub/?a=b", b""),
-            ("//sub", 301, "/sub/", b""), ("//sub/", 200, None, b"sub index"), ("/spa", 200, None, b"index"), ("/spa/page", 200, None, b"page"),
+            ("//sub", 301, "/sub/", b""), ("//sub/", 200, None, b"sub index"), ("/spa", 301, "/spa/", b""), ("/spa?a=b", 301, "/spa/?a=b", b""),
+            ("/%73pa", 301, "/%73pa/", b""), ("/spa/", 200, None, b"index"), ("/home", 200, None, b"index"), ("/spa/page", 200, None, b"page"),
             ("/spa/some/where", 200, None, b"index"), ("/spa/sub", 301, "/spa/sub/", b""), ("/\\evil.example", 301, "/evil.example/", b""), ("/bare/", 200, None, b"page"),
             ("/empty.txt", 200, None, b""), ("/nothing", 404, None, b"<p>sorry</p>"), ("/sub/nothing", 404, None, b"<p>sorry</p>")):
         with s.case(target):
@@ -324,7 +326,8 @@ def said_by(ask, target, fields):
     tag = ask("HEAD", target, []).get("ETag")
     answer = ask("GET", target, [(name, value.replace("{etag}", tag)) for name, value in fields])
     modified = answer.get("Last-Modified") if answer.status in (200, 206) else None
-    return answer.status, modified, parts(answer)
+    length = answer.get("Content-Length") if answer.status == 304 else None  # would be that of another answer
+    return answer.status, modified, length, parts(answer)
 
 
 @scenario("a conditional or range request is answered otherwise than by nginx")

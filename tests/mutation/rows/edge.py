@@ -67,4 +67,13 @@ ROWS = (
     Row("what the route takes away lets a response be compressed", "proxy/edge/compress_rule.c",
         "if (head->fields[i].id != FIELD_CACHE_CONTROL || head->fields[i].drop) {", "if (head->fields[i].id != FIELD_CACHE_CONTROL) {",
         "scenario/compress.py: what holds at the top", "a route makes a page private, and its secrets are told by its length"),
+    Row("a redirect lets the client go on with the name of the host", "proxy/edge/edge_location.c",
+        "        put_slash(location, rest_at);", "        ;",
+        "scenario/edge.py: a redirect leads elsewhere", "a link to the site leads to a site of somebody else"),
+    Row("a folder that strip_prefix leaves is served without its slash", "proxy/exchange/exchange_file.c",
+        "path.folder = path.folder && came_as_folder(exchange);", "(void)came_as_folder;",
+        "scenario/files.py: sends another one than it says", "a page is shown without its styles and pictures"),
+    Row("a 304 tells a length of nothing", "proxy/http/respond.c",
+        "        head_forget(head, FIELD_CONTENT_LENGTH);\n", "",
+        "scenario/files.py: otherwise than by nginx", "a cache takes what it has for empty"),
 )
