@@ -134,6 +134,19 @@ def redirects(s):
         with s.case(f"{host}{target}"):
             answer = proxy.get(target, host=host)
             check_equal((answer.status, answer.get("Location"), answer.get("X-Evil"), len(answer.body)), (status, location, None, 0), "answer")
+    with s.case("OPTIONS * has no path"):
+        answer = proxy.get("*", method="OPTIONS", host="plain.example")
+        check_equal((answer.status, answer.get("Location")), (308, "https://plain.example"), "answer")
+    with s.case("a client that follows arrives"):
+        done = curl("-sS", "-L", "-o", "/dev/null", "-w", "%{http_code} %{url_effective}", f"{proxy.url}/see")
+        said = done.text
+        check(said.startswith("200 ") and said.endswith("/other"), said)
+    with s.case("behind a trusted peer that ends TLS the scheme is the client's"):
+        check(proxy.reload({"routes": [{"name": "s", "redirect": {"to": "{scheme}://x/"}}]}), "the reload was rejected")
+        check_equal(proxy.get("/", [("X-Forwarded-Proto", "https")]).get("Location"), "https://x/", "Location")
+        check_equal(proxy.get("/").get("Location"), "http://x/", "Location")
+        check(proxy.reload(UNTRUSTING), "the reload was rejected")
+        check_equal(proxy.get("/", [("X-Forwarded-Proto", "https")]).get("Location"), "http://x/", "Location")
     with s.case("what a client sends names no other host, nor more of the one that the text names"):
         rows = ((r"^/old(.*)", "https://shop.example{1}"), (r"^/~(.*)/x$", "https://{1}.users.example/{query}"), (r"^/port(.*)", "https://{host}:8443{1}?a"),
                 (r"^/out/(.*)", "{1}"), (r"^/www/(.*)", "//www.{1}/x"), (r"^/head$", "{header:X-To}"), (r"^/whole(.*)", "https://{header:X-To}{1}"))
@@ -150,19 +163,6 @@ def redirects(s):
                 ("/whole/a", "evil.example/", 400, None), ("/whole/a", "", 308, None)):
             answer = proxy.get(target, [("X-To", to)])
             check_equal((answer.status, answer.get("Location")), (status, location), f"{target} {to}")
-    with s.case("OPTIONS * has no path"):
-        answer = proxy.get("*", method="OPTIONS", host="plain.example")
-        check_equal((answer.status, answer.get("Location")), (308, "https://plain.example"), "answer")
-    with s.case("a client that follows arrives"):
-        done = curl("-sS", "-L", "-o", "/dev/null", "-w", "%{http_code} %{url_effective}", f"{proxy.url}/see")
-        said = done.text
-        check(said.startswith("200 ") and said.endswith("/other"), said)
-    with s.case("behind a trusted peer that ends TLS the scheme is the client's"):
-        check(proxy.reload({"routes": [{"name": "s", "redirect": {"to": "{scheme}://x/"}}]}), "the reload was rejected")
-        check_equal(proxy.get("/", [("X-Forwarded-Proto", "https")]).get("Location"), "https://x/", "Location")
-        check_equal(proxy.get("/").get("Location"), "http://x/", "Location")
-        check(proxy.reload(UNTRUSTING), "the reload was rejected")
-        check_equal(proxy.get("/", [("X-Forwarded-Proto", "https")]).get("Location"), "http://x/", "Location")
     with s.case("it is counted as what it is"):
         check(proxy.metric("evenkeel_exchanges_by_reason_total", reason="redirected") >= 6, "redirected")
 
