@@ -138,8 +138,12 @@ struct control_probe {
 };
 
 /* What replicas may have in common. */
+/* Whether the store is asked for a warm state at the start. */
+enum fleet_first { FLEET_FIRST_UNASKED, FLEET_FIRST_ASKED, FLEET_FIRST_UNWANTED };
+
 struct control_replica {
     struct fleet *fleet;
+    enum fleet_first first;
     struct tls_tickets *tickets; /* for all listeners with TLS */
     struct operator_book said;   /* by the operator, here or at another replica */
     struct rng rng;

@@ -69,6 +69,19 @@ bool fleet_start(struct control *control)
     return control->replica.fleet != NULL;
 }
 
+static bool has_address(struct control *control, const struct endpoint_settings *places,
+                        size_t count)
+{
+    struct named_address found;
+    for (size_t i = 0; i < count; i++) {
+        if (places[i].local || places[i].literal ||
+            addresses_of_name(control, &places[i], &found, 1) > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A reload would say what is wrong with the files; the first generation does so soon. */
 static bool begin(struct control *control)
 {
@@ -122,11 +135,28 @@ void fleet_follow_rates(struct control *control)
 
 /* ---- the start ---- */
 
+static void ask_first(struct control *control)
+{
+    if (control->replica.first == FLEET_FIRST_UNASKED) {
+        control->replica.first = begin(control) ? FLEET_FIRST_ASKED : FLEET_FIRST_UNWANTED;
+    }
+}
+
+void fleet_ask_first(struct control *control)
+{
+    const struct fleet_settings *fleet = &control->generations.settings->fleet;
+    if (has_address(control, fleet->stores, fleet->store_count) ||
+        has_address(control, fleet->sentinels, fleet->sentinel_count)) {
+        ask_first(control);
+    }
+}
+
 bool fleet_await_first(struct control *control)
 {
     uint64_t until_ms = control_now_ms() + control->generations.settings->fleet.timeout_ms;
-    bool waits = begin(control);
-    while (waits && !fleet_warm_is_settled(control->replica.fleet) && control_now_ms() < until_ms &&
+    ask_first(control);
+    while (control->replica.first == FLEET_FIRST_ASKED &&
+           !fleet_warm_is_settled(control->replica.fleet) && control_now_ms() < until_ms &&
            !event_base_got_break(control->loop.base)) {
         event_base_loop(control->loop.base, EVLOOP_ONCE); /* the housekeeping wakes it */
     }

@@ -5,6 +5,7 @@
 
 #include "pool/resolver.h"
 #include "proxy/control/control_state.h"
+#include "proxy/control/fleet_start.h"
 #include "proxy/control/reload.h"
 #include "proxy/control/tls_watch.h"
 
@@ -120,6 +121,7 @@ bool names_await_first(struct control *control)
     names_begin(control, control->generations.settings);
     warm_restore_names(control);
     while (!names_awaited(control) && !event_base_got_break(control->loop.base)) {
+        fleet_ask_first(control);
         event_base_loop(control->loop.base, EVLOOP_ONCE);
     }
     return !event_base_got_break(control->loop.base);

@@ -305,6 +305,7 @@ bool warm_take(struct control *control, const struct seal_key *key, const void *
     warm_image_release(present);
     *present = image;
     warm_accept(control, "of another replica");
+    warm_restore_names(control);
     return true;
 }
 

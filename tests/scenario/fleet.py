@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import ssl
+import threading
 
 from harness import (Authority, DnsServer, RawOrigin, RedisStore, check, check_equal, eventually, patient,
                      run, run_program, scenario, start_proxy)
@@ -242,6 +243,78 @@ def warm(s):
         fourth = replica(s, origin, "fourth", {"store": [store.address]}, **settings)
         fourth.wait_for_log("warm state of another replica: ")
         check_equal(fourth.admin_json("/fleet")["refused_values"], 1, "refused values")
+
+
+def offers_session(hello):
+    """Whether a ClientHello of TLS 1.3 has the extension pre_shared_key (RFC 8446, 4.2.11)."""
+    at = 5 + 4 + 2 + 32  # the record, the handshake, the version, the random
+    at += 1 + hello[at]
+    at += 2 + int.from_bytes(hello[at:at + 2], "big")
+    at += 1 + hello[at] + 2
+    while at < len(hello):
+        if hello[at:at + 2] == b"\0\x29":
+            return True
+        at += 4 + int.from_bytes(hello[at + 2:at + 4], "big")
+    return False
+
+
+class Strict(RawOrigin):
+    """Answers a full handshake only once it is `open`; one that resumes a session, at once."""
+
+    def __init__(self, s, **options):
+        self.open, self.held = threading.Event(), 0
+        super().__init__(s, **options)
+
+    def _shake_hands(self, sock):
+        record = sock.recv(5, socket.MSG_PEEK | socket.MSG_WAITALL)
+        hello = sock.recv(5 + int.from_bytes(record[3:], "big"), socket.MSG_PEEK | socket.MSG_WAITALL)
+        if not offers_session(hello):
+            with self._lock:
+                self.held += not self.open.is_set()
+            self.open.wait(patient(20))
+        super()._shake_hands(sock)
+
+
+@scenario("a sixth replica without a disk waits for what a cold start waits for", within=90)
+def sixth(s):
+    store, authority, server = RedisStore(s), Authority(s), DnsServer(s)
+    origin, found = Strict(s, certificate=authority.issue("app.test")), threading.Event()
+    server.answers["app.test", "A"] = lambda question: found.wait(patient(20)) and question.answer(["127.0.0.1"])
+    server.answers["app.test", "AAAA"] = lambda question: question.answer()
+    settings = {"warm_state": {"interval": "1s"}, "readiness": {"give_up_after": "60s"}, "resolver": {"servers": [server.address]},
+                "upstreams": {"app": {"endpoints": [f"app.test:{origin.port}"], "pool": {"warm_min": 4}, "timeouts": {"resolve": "50s"},
+                                      "tls": {"enabled": True, "server_name": "app.test", "ca": authority.cert}}}}
+
+    def start(number):
+        return replica(s, None, f"replica{number}", {"store": [store.address]}, **settings)
+
+    def is_ready(proxy):
+        return proxy.admin("/readyz")[0] == 200
+
+    found.set()
+    first = start(1)
+    with s.case("a cold start waits for a lookup and for full handshakes"):
+        check(server.asked("app.test"), "the name was not looked up")
+        eventually(lambda: origin.held, "full handshakes have begun")
+        check(not is_ready(first), "it is ready before they are answered")
+        origin.open.set()
+        eventually(lambda: is_ready(first), "it is ready")
+    proxies = [first, *(start(number) for number in range(2, 6))]
+    for proxy in proxies:
+        eventually(lambda: is_ready(proxy), f"{proxy.name} is ready")
+    before = [proxy.admin_json("/fleet")["warm_states_published"] for proxy in proxies]
+    eventually(lambda: sum(proxy.admin_json("/fleet")["warm_states_published"] for proxy in proxies) > sum(before) + 1,
+               "a state with sessions is published")
+    with s.case("the sixth is ready although nothing of this is answered"):
+        found.clear()
+        origin.open.clear()
+        held = origin.held
+        last = start(6)
+        eventually(lambda: is_ready(last), lambda: f"it is ready: {last.admin('/readyz')}")
+        state = last.admin_json("/readyz")
+        check_equal((state["state"], state["missing"]), ("warm", []), "readiness")
+        resumed = last.metric("evenkeel_upstream_tls_handshakes_total", kind="resumed")
+        check(resumed >= 4 and origin.held == held, f"{resumed} handshakes resumed, {origin.held - held} full ones have begun")
 
 
 @scenario("a store that is slow, or has something else at the fleet's keys, is not told", within=60)

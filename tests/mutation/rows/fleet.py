@@ -37,4 +37,11 @@ ROWS = (
     Row("an older warm state is not asked for", "proxy/fleet/warm_values.c",
         "    if (values->number + 1 < WARM_VALUES_MOST) {", "    if (values->number + 1 < 1) {",
         "scenario/fleet.py: starts cold although", "one bad value makes all replicas start cold"),
+    Row("a new replica asks for a warm state only once its names are looked up", "proxy/control/names.c",
+        "        fleet_ask_first(control);\n", "        (void)fleet_ask_first;\n",
+        "scenario/fleet.py: a sixth replica", "a new replica waits for a DNS server that does not answer, although others know the addresses"),
+    Row("names of another replica's warm state are not used", "proxy/control/warm.c",
+        "    warm_accept(control, \"of another replica\");\n    warm_restore_names(control);\n",
+        "    warm_accept(control, \"of another replica\");\n",
+        "scenario/fleet.py: a sixth replica", "a new replica begins without endpoints while no DNS server answers"),
 )
