@@ -360,7 +360,8 @@ bool exchange_edge_begin(struct exchange *exchange, const struct route *route,
     }
     exchange->edge.serves = exchange_serves(exchange);
     bool asks = auth_asked(&exchange->edge.route->auth);
-    if ((asks || exchange->edge.serves) && !exchange_rates_pass(exchange, route)) {
+    bool answers = upstream == NULL || exchange->edge.serves;
+    if ((asks || answers) && !exchange_rates_pass(exchange, route)) {
         return false;
     }
     if (asks && !exchange_auth_begin(exchange)) {

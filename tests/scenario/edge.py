@@ -188,6 +188,12 @@ def responses(s):
             with s.case(f"{method} {target}"):
                 answer = client.request(method, target, [("X-P", 'a"b\\')])
                 check_equal((answer.status, answer.get("Content-Type"), bytes(answer.body)), (status, kind, body), "answer")
+    with s.case("its rates hold"):
+        once = {"per_second": 0.001, "burst": 0.0}
+        check(proxy.reload({"routes": [{"path": "/key", "respond": {"status": 200}, "key_rate": {"key": "header:X-Key", **once}},
+                                       {"path": "/rate", "redirect": {"to": "/"}, "rate": once}, REST]}), "the reload was rejected")
+        for target, key, status in (("/key", "a", 200), ("/key", "a", 429), ("/key", "b", 200), ("/rate", "a", 308), ("/rate", "b", 503), ("/", "a", 200)):
+            check_equal(proxy.get(target, [("X-Key", key)]).status, status, f"{target} {key}")
 
 
 @scenario("an error page is not shown, or for another error")

@@ -76,4 +76,7 @@ ROWS = (
     Row("a 304 tells a length of nothing", "proxy/http/respond.c",
         "        head_forget(head, FIELD_CONTENT_LENGTH);\n", "",
         "scenario/files.py: otherwise than by nginx", "a cache takes what it has for empty"),
+    Row("a route that answers by itself has no rate", "proxy/exchange/exchange_edge.c",
+        "    bool answers = upstream == NULL ||", "    bool answers = false ||",
+        "scenario/edge.py: gives another answer than it says", "a key_rate that is written down limits nothing"),
 )
