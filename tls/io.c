@@ -348,6 +348,14 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
     return STREAM_OK;
 }
 
+/* OpenSSL reads record by record: it has at most the rest of one that it has opened, and a part of the next. */
+size_t tls_io_unread_bytes(const struct tls_io *io)
+{
+    const struct buf *kept = io->bio.kept_in;
+    return (kept != NULL ? buf_length(kept) : 0) +
+           (SSL_has_pending(io->ssl) ? 2 * TLS_RECORD_BYTES : 0);
+}
+
 bool tls_io_unsent(const struct tls_io *io)
 {
     return io->bio.kept_out != NULL;

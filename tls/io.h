@@ -30,6 +30,8 @@ enum stream_result tls_io_probe(struct tls_io *io);
 __attribute__((noinline)) enum stream_result tls_io_send(struct tls_io *io,
                                                          const struct iovec *pieces,
                                                          size_t piece_count, size_t *ret_bytes);
+/* The most payload in what the socket has given and nobody has taken. */
+size_t tls_io_unread_bytes(const struct tls_io *io);
 bool tls_io_unsent(const struct tls_io *io);
 /* The next tls_io_send() is the last: tls_io_end() is sent with it. */
 void tls_io_ends(struct tls_io *io);

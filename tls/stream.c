@@ -139,6 +139,15 @@ uint32_t stream_untaken_bytes(const struct stream *stream)
     return ioctl(stream->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint32_t)bytes : 0;
 }
 
+uint64_t stream_unread_bytes(const struct stream *stream)
+{
+    int bytes;
+    if (ioctl(stream->fd, SIOCINQ, &bytes) != 0 || bytes < 0) {
+        return UINT64_MAX;
+    }
+    return (uint64_t)bytes + (IS_TLS(stream) ? tls_io_unread_bytes(stream->tls) : 0);
+}
+
 /* poll() reports errors and hang-ups whatever is asked for. */
 static int troubles_of(const struct stream *stream)
 {

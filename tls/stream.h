@@ -73,6 +73,8 @@ __attribute__((warn_unused_result)) enum stream_result stream_discard(struct str
 bool stream_writable(const struct stream *stream);
 /* Bytes that the socket has taken and the other side has not. */
 uint32_t stream_untaken_bytes(const struct stream *stream);
+/* The most payload that has been received and not taken: of TLS it may be less. UINT64_MAX: the system does not say. */
+uint64_t stream_unread_bytes(const struct stream *stream);
 /* The first received bytes, which stay in the socket (plain only). */
 __attribute__((warn_unused_result)) enum stream_result stream_peek(struct stream *stream,
                                                                    void *space, size_t space_bytes,

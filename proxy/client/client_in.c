@@ -285,12 +285,15 @@ static bool client_left(struct client *client)
     return ended || client_is_gone(client);
 }
 
-/* The exchange takes nothing for now, so that nothing is read that would bring the error of a reset. An edge has announced it as
-   readiness, before or after the last read. */
+/* The exchange takes nothing for now, so that nothing is read that would bring the error of a reset, or the end. An edge has
+   announced a reset as readiness, before or after the last read, and an end as such. Who has a response before its upload is whole
+   may end the upload and read on (RFC 9112 9.5). */
 static void client_awaits_room(struct client *client)
 {
     const struct duplex *duplex = &client->duplex;
-    if ((duplex->readable || duplex->suspect) && stream_is_reset(&client->stream)) {
+    bool cut = duplex->saw_end && client->state == CLIENT_EXCHANGE &&
+               client->exchange->response.status == 0 && client_upload_is_cut(client);
+    if (cut || ((duplex->readable || duplex->suspect) && stream_is_reset(&client->stream))) {
         client_lost(client, REASON_CLIENT_ABORT);
     }
 }

@@ -173,6 +173,8 @@ static inline void client_run_soon(struct client *client)
 
 /* Whether the client, whose request is whole, no longer waits for the answer; its bytes stay in the socket. */
 bool client_is_gone(struct client *client);
+/* client_cut.c. Whether the request's body can never become whole, now that the client has ended its direction. */
+bool client_upload_is_cut(struct client *client);
 
 /* Who is trusted changes only with the address and with the generation. */
 static inline void client_judge(struct client *client)

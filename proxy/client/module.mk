@@ -1,6 +1,7 @@
 libproxy_a_SOURCES += \
 	%D%/client.c %D%/client.h \
 	%D%/client_census.c %D%/client_census.h \
+	%D%/client_cut.c \
 	%D%/client_in.c \
 	%D%/client_out.c \
 	%D%/client_preface.c \

@@ -2,6 +2,8 @@
 
 #include "proxy/http1/h1_body.h"
 
+#include <string.h>
+
 #include "proxy/http1/h1_fields.h"
 #include "proxy/http1/h1_input.h"
 #include "proxy/http1/h1_rules.h"
@@ -12,6 +14,13 @@
 
 /* Sizes and their sum stay below 2^63, like lengths. */
 #define BODY_MAX_BYTES ((uint64_t)INT64_MAX)
+
+/* The end of a chunk's payload, and the last chunk without trailers: "\r\n0\r\n\r\n". */
+#define BEHIND_PAYLOAD_BYTES 7
+/* The least that follows any byte of a line that begins a chunk, which may be the last chunk: "\n\r\n". */
+#define BEHIND_CHUNK_LINE_BYTES 3
+/* No trailers: "\r\n". */
+#define LEAST_TRAILERS_BYTES 2
 
 static const uint8_t first_states[] = {
     [FRAMING_NONE] = H1_BODY_DONE,
@@ -280,4 +289,41 @@ enum h1_result h1_body_trailers(struct h1_body *body, const char *bytes, size_t 
                    result == H1_TOO_MANY_FIELDS
                ? result
                : H1_BAD_TRAILER;
+}
+
+/* ---- how it may end ---- */
+
+uint64_t h1_body_least_bytes(const struct h1_body *body)
+{
+    switch (body->state) {
+    case H1_BODY_DONE:
+    case H1_BODY_CLOSE: return 0;
+    case H1_BODY_LENGTH: return body->left_bytes;
+    case H1_BODY_CHUNK_PAYLOAD: return body->left_bytes + BEHIND_PAYLOAD_BYTES;
+    case H1_BODY_TRAILERS: return LEAST_TRAILERS_BYTES;
+    default: return BEHIND_CHUNK_LINE_BYTES;
+    }
+}
+
+/* Whether a trailer section at the bytes ends in them, in an empty line. */
+static bool trailers_end_within(const char *bytes, size_t length)
+{
+    return length >= 2 && (memcmp(bytes, "\r\n", 2) == 0 || memmem(bytes, length, "\r\n\r\n", 4));
+}
+
+bool h1_body_ends_within(const struct h1_body *body, const char *bytes, size_t length)
+{
+    struct h1_body rest = *body;
+    size_t at = 0, consumed = 0, count;
+    do {
+        struct iovec piece;
+        enum h1_result result =
+            h1_body_take(&rest, bytes + at, length - at, &piece, 1, &count, &consumed);
+        if (result != H1_OK) {
+            return true;
+        }
+        at += consumed;
+    } while (consumed > 0);
+    return rest.state == H1_BODY_TRAILERS ? trailers_end_within(bytes + at, length - at)
+                                          : h1_body_done(&rest);
 }

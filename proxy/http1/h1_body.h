@@ -71,6 +71,11 @@ __attribute__((warn_unused_result)) enum h1_result h1_body_trailers(
     struct h1_body *body, const char *bytes, size_t length, const struct h1_limits *limits,
     struct http_head *head, size_t *ret_consumed);
 
+/* The fewest bytes that have to follow before the body can be whole. */
+uint64_t h1_body_least_bytes(const struct h1_body *body);
+/* Whether the body is whole within these bytes. Says yes too if they are malformed: whoever takes them finds what is wrong. */
+bool h1_body_ends_within(const struct h1_body *body, const char *bytes, size_t length);
+
 static inline bool h1_body_done(const struct h1_body *body)
 {
     return body->state == H1_BODY_DONE;

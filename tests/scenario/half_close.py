@@ -222,6 +222,122 @@ def stuck_upload(s):
     release.set()
 
 
+def worker_was_here(proxy):
+    """The only worker has dealt with everything that came before."""
+    with proxy.client() as client:
+        client.send("GET / HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n")
+        check_equal(client.response().status, 400, "status of what came behind it")
+
+
+@contextlib.contextmanager
+def all_places_taken(proxy, release):
+    release.clear()
+    with proxy.client() as client:
+        client.send(ASK.format("/hold/first"))
+        eventually(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 1, "the only place is taken")
+        try:
+            yield
+        finally:
+            release.set()
+        check_equal(client.response().status, 200, "status of the first")
+
+
+def queued_upload(proxy, client, first, rest):
+    """An upload waits in the queue: what came first has been read, and the rest stays in the socket. The client ends its sending."""
+    client.send(first)
+    eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 1, "it is queued")
+    client.send(rest)
+    client.finish_sending()
+
+
+def half(name, kind, body):
+    return f"POST /{name} HTTP/1.1\r\nHost: shop.test\r\n{kind}\r\n\r\n{body}"
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+@scenario("a client that ends its sending inside an upload that nobody takes holds its place until that is given up")
+def cut_upload(s):
+    authority, (origin, release) = Authority(s), holding(s)
+    origin.on("/stuck", reads_body(lambda connection, _: release.wait(patient(60)) and False))
+    proxy = start_proxy(s, origin, {
+        "workers": 1, "limits": {"body": "none"},
+        "listeners": {"secure": {"listen": f"127.0.0.1:{s.port()}",
+                                 "tls": {"certificates": [authority.issue("shop.test").settings()]}}},
+        "upstreams": {"app": {"limits": {"in_flight": 1, "queue": 4, "queue_wait": "60s"},
+                              "timeouts": {"total": "60s", "first_byte": "60s"}}}})
+    trusting = ssl.create_default_context(cafile=authority.cert)
+    cut = (("a length", half("cut", "Content-Length: 9", "some"), "more", {}),
+           ("a length, of which nothing is unread", half("cut", "Content-Length: 9", "some"), "", {}),
+           ("a chunk", half("cut", CHUNKED, "9\r\nsome"), "more", {}),
+           ("chunks", half("cut", CHUNKED, "4\r\nsome\r\n"), "4\r\nmore\r\n", {}),
+           ("trailers", half("cut", CHUNKED, "4\r\nsome\r\n"), "4\r\nmore\r\n0\r\nA: b\r\n", {}),
+           ("a length, over TLS", half("cut", "Content-Length: 900", "some"), "more", {"listener": "secure", "tls": trusting}),
+           ("chunks, over TLS", half("cut", CHUNKED, "4\r\nsome\r\n"), "", {"listener": "secure", "tls": trusting}))
+    with all_places_taken(proxy, release):
+        for name, first, rest, options in cut:
+            with s.case(f"it is queued: {name}"), proxy.client(**options) as client:
+                queued_upload(proxy, client, first, rest)
+                promptly(lambda: proxy.bound("upstream_queued", "app")["used"] == 0, "it waits no more", 3, proxy)
+                if not options:  # Python forgets the keys with the end of its sending
+                    check(client.ending() in ("eof", "reset"), "the connection stays open")
+    with s.case("its origin does not read"), proxy.client() as client:
+        release.clear()
+        client.send(STUCK.format("/stuck", BY_LENGTH))
+        sent = 0
+        before = proxy.metric("evenkeel_client_received_bytes_total")
+        while proxy.metric("evenkeel_client_received_bytes_total") - before >= sent:
+            client.send(b"x" * 0x4000)
+            sent += 0x4000
+            worker_was_here(proxy)
+        client.finish_sending()
+        promptly(lambda: proxy.bound("upstream_in_flight", "app")["used"] == 0, "its place is free", 3, proxy)
+        promptly(lambda: cancelled(origin, "/stuck"), "the origin sees the end", 3, proxy)
+        release.set()
+    with s.case("all are the client's doing"):
+        proxy.expect_count(len(cut) + 1, "evenkeel_exchanges_by_reason_total", reason="client_abort")
+
+
+@scenario("a client that ends its sending behind a whole upload is cut off while nobody takes that")
+def whole_upload(s):
+    authority, (origin, release) = Authority(s), holding(s)
+    proxy = start_proxy(s, origin, {
+        "workers": 1,
+        "listeners": {"web": {}, "secure": {"listen": f"127.0.0.1:{s.port()}",
+                                            "tls": {"certificates": [authority.issue("shop.test").settings()]}}},
+        "upstreams": {"app": {"limits": {"in_flight": 1, "queue": 4, "queue_wait": "60s"}, "timeouts": {"total": "60s"}}}})
+    trusting = ssl.create_default_context(cafile=authority.cert)
+    large = "m" * 100_000
+    for name, kind, some, rest, body in (
+            ("a length", "Content-Length: 8", "some", "more", "somemore"),
+            ("chunks", CHUNKED, "4\r\nsome\r\n", "4\r\nmore\r\n0\r\n\r\n", "somemore"),
+            ("the middle of a chunk", CHUNKED, "8\r\nsome", "more\r\n0\r\n\r\n", "somemore"),
+            ("many chunks, and trailers", CHUNKED, "4\r\nsome\r\n", "1\r\nm\r\n" * 1000 + "0\r\nA: b\r\n\r\n", "some" + "m" * 1000),
+            ("much", "Content-Length: 100004", "some", large, "some" + large)):
+        with s.case(f"an upload with {name}"), contextlib.ExitStack() as stack:
+            with all_places_taken(proxy, release):
+                client = stack.enter_context(proxy.client())
+                queued_upload(proxy, client, half("whole", kind, some), rest)
+                worker_was_here(proxy)
+            expect_last(client, f"/whole{body}".encode())
+    with s.case("an upload with chunks, over TLS"):
+        with all_places_taken(proxy, release):
+            client = SecureClient(proxy.listeners["secure"].pair, trusting)
+            client.send(half("whole", CHUNKED, "4\r\nsome\r\n"))
+            client.flush()
+            eventually(lambda: proxy.bound("upstream_queued", "app")["used"] == 1, "it is queued")
+            client.send("4\r\nmore\r\n0\r\n\r\n")
+            client.end()
+            client.flush()
+            client.socket.shutdown(socket.SHUT_WR)
+            worker_was_here(proxy)
+        answer = client.rest()
+        check(answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"/wholesomemore"), f"answer {answer!r}")
+        client.socket.close()
+    proxy.rest()
+
+
 @scenario("a client that closed is sent a whole endless answer")
 def closed_while_answered(s):
     def endless(connection, _):

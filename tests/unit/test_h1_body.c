@@ -255,6 +255,54 @@ static void trailers_have_the_limits_of_a_head(void **state)
                      H1_TOO_MANY_FIELDS);
 }
 
+/* Whoever takes some of the body, wherever that stops, sees whether what follows makes it whole, and how little may. */
+static void expect_end(enum http_framing framing, uint64_t length, const char *wire)
+{
+    size_t wire_bytes = strlen(wire);
+    for (size_t given = 0; given < wire_bytes; given++) {
+        struct decoded decoded;
+        begin(&decoded, framing, length);
+        assert_int_equal(take(&decoded, wire, given, 4), H1_OK);
+        size_t at = decoded.consumed;
+        assert_true(h1_body_least_bytes(&decoded.body) <= wire_bytes - at);
+        for (size_t end = at; end < wire_bytes; end++) {
+            assert_false(h1_body_ends_within(&decoded.body, wire + at, end - at));
+        }
+        assert_true(h1_body_ends_within(&decoded.body, wire + at, wire_bytes - at));
+    }
+}
+
+static void where_a_body_ends_is_seen_ahead(void **state)
+{
+    (void)state;
+    expect_end(FRAMING_LENGTH, 5, "abcde");
+    expect_end(FRAMING_CHUNKED, 0, "0\r\n\r\n");
+    expect_end(FRAMING_CHUNKED, 0, "000\r\n\r\n");
+    expect_end(FRAMING_CHUNKED, 0, "0;a=\"\\\"\" ; b\r\n\r\n");
+    expect_end(FRAMING_CHUNKED, 0, "3\r\nabc\r\na;d\r\n0\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n");
+    expect_end(FRAMING_CHUNKED, 0, "1\r\na\r\n0\r\nA: b\r\nC: d\r\n\r\n");
+}
+
+static void the_least_that_may_follow_is_known(void **state)
+{
+    (void)state;
+    struct decoded decoded;
+    begin(&decoded, FRAMING_LENGTH, 5);
+    assert_int_equal(h1_body_least_bytes(&decoded.body), 5);
+    assert_int_equal(take_chunks(&decoded, "a\r\nb"), H1_OK);
+    assert_int_equal(h1_body_least_bytes(&decoded.body), 9 + strlen("\r\n0\r\n\r\n"));
+    begin(&decoded, FRAMING_NONE, 0);
+    assert_int_equal(h1_body_least_bytes(&decoded.body), 0);
+}
+
+static void malformed_chunks_are_left_to_who_takes_them(void **state)
+{
+    (void)state;
+    struct decoded decoded;
+    begin(&decoded, FRAMING_CHUNKED, 0);
+    assert_true(h1_body_ends_within(&decoded.body, "x", 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +317,9 @@ int main(void)
         cmocka_unit_test(trailers_that_may_not_be_forwarded_are_dropped),
         cmocka_unit_test(trailers_wait_until_they_are_whole),
         cmocka_unit_test(trailers_have_the_limits_of_a_head),
+        cmocka_unit_test(where_a_body_ends_is_seen_ahead),
+        cmocka_unit_test(the_least_that_may_follow_is_known),
+        cmocka_unit_test(malformed_chunks_are_left_to_who_takes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
