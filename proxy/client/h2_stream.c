@@ -297,16 +297,17 @@ void client_stream_on_closed(struct h2_stream *wire, struct h2_end end)
 {
     struct client_stream *stream = stream_of(wire);
     struct worker *worker = worker_of_stream(stream);
-    stat_add(&worker->stats.h2_resets_received, end.remote && end.code != H2_NO_ERROR);
+    bool broken = end.remote || end.code != H2_NO_ERROR; /* a client may reset with NO_ERROR, too */
+    stat_add(&worker->stats.h2_resets_received, end.remote);
     client_stream_enter(stream, CLIENT_STREAM_CLOSED);
     /* of a tunnel whose directions have both ended, the last bytes may still be on their way to the origin */
-    if (end.code != H2_NO_ERROR && stream->tunnel) {
+    if (broken && stream->tunnel) {
         stream->tunnel = false;
         stat_sub(&worker->stats.tunnels_open, 1);
     }
     if (stream->exchange == NULL) {
         client_stream_enter(stream, CLIENT_STREAM_OVER);
-    } else if (end.code != H2_NO_ERROR && !stream->h2->pulls) {
+    } else if (broken && !stream->h2->pulls) {
         /* at once: a client that opens and resets streams would have more exchanges than it may have streams */
         client_stream_end(stream, REASON_CLIENT_ABORT);
     } else {

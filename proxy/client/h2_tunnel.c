@@ -16,6 +16,24 @@ bool h2_tunnel_known(const struct http_head *head)
            strncasecmp(head->base + upgrade->value_at, PROTOCOL, sizeof PROTOCOL - 1) == 0;
 }
 
+static bool is_key(const struct http_head *head, const struct http_field *field)
+{
+    return field->name_bytes == sizeof KEY_NAME - 1 &&
+           strncasecmp(head->base + field->name_at, KEY_NAME, sizeof KEY_NAME - 1) == 0;
+}
+
+/* A client of HTTP/2 has no use for a key (RFC 8441 5): beside ours the origin would see two. Returns how many fields remain. */
+static uint16_t copy_without_key(struct http_field *fields, const struct http_head *head)
+{
+    uint16_t count = 0;
+    for (uint16_t i = 0; i < head->field_count; i++) {
+        if (!is_key(head, &head->fields[i])) {
+            fields[count++] = head->fields[i];
+        }
+    }
+    return count;
+}
+
 bool h2_tunnel_head(struct worker *worker, const struct http_head *head, struct http_head *ret_head)
 {
     uint64_t nonce[2] = {rng_next(&worker->loop.rng), rng_next(&worker->loop.rng)};
@@ -28,8 +46,8 @@ bool h2_tunnel_head(struct worker *worker, const struct http_head *head, struct 
     websocket_key(nonce, line + sizeof KEY_LINE - 1);
     memcpy(worker->write_scratch, head->base, head->head_bytes);
     memcpy(worker->write_scratch + head->head_bytes, line, line_bytes);
-    memcpy(worker->fields, head->fields, head->field_count * sizeof *head->fields);
-    worker->fields[head->field_count] = (struct http_field){
+    uint16_t count = copy_without_key(worker->fields, head);
+    worker->fields[count] = (struct http_field){
         .name_at = head->head_bytes,
         .name_bytes = sizeof KEY_NAME - 1,
         .value_at = head->head_bytes + (uint32_t)(sizeof KEY_LINE - 1),
@@ -40,7 +58,7 @@ bool h2_tunnel_head(struct worker *worker, const struct http_head *head, struct 
     ret_head->base = worker->write_scratch;
     ret_head->head_bytes += (uint32_t)line_bytes;
     ret_head->fields = worker->fields;
-    ret_head->field_count++;
+    ret_head->field_count = count + 1;
     ret_head->facts &= (uint16_t)~FACT_CANONICAL;
     return true;
 }

@@ -184,7 +184,8 @@ static int take_request(struct h2_session *session, int32_t id, bool last)
     set_priority(session, id, &head);
     stream->marks = H2_MARK_HEAD | (fault != H2_FAULT_NONE ? H2_MARK_REFUSED : 0);
     stream->method = head.method;
-    stream->expected_bytes = expected_of(&head);
+    /* of a head with a fault not all may have been kept: what follows is not judged */
+    stream->expected_bytes = fault == H2_FAULT_NONE ? expected_of(&head) : UINT64_MAX;
     if (last) {
         h2_stream_end_received(stream);
     }
@@ -449,10 +450,8 @@ static int on_frame(nghttp2_session *frames, const nghttp2_frame *frame, void *u
 /* The response is in frames: what is left of the request is cut off (RFC 9113 8.1). */
 static int cut_request(struct h2_session *session, const struct h2_stream *stream)
 {
-    uint32_t code = stream->marks & H2_MARK_REFUSED ? H2_PROTOCOL_ERROR : H2_NO_ERROR;
     bool open = stream->state == H2_STREAM_RECEIVE_ONLY;
-    bool unwanted = stream->marks & (H2_MARK_REFUSED | H2_MARK_UNREAD);
-    return open && unwanted ? reset(session, stream->id, code) : 0;
+    return open && (stream->marks & H2_MARK_UNREAD) ? reset(session, stream->id, H2_NO_ERROR) : 0;
 }
 
 /* A stream that nobody owns any more has no block, and its frame is not sent: nghttp2 sends none of a stream that is reset. */
@@ -540,7 +539,9 @@ static int on_stream_close(nghttp2_session *frames, int32_t id, uint32_t code, v
     if (stream == NULL) {
         return 0;
     }
-    bool beyond = session->goaway_received && id > session->ids.goaway;
+    /* that of a client speaks of streams that its server opens: there are none */
+    bool beyond =
+        !h2_session_is_server(session) && session->goaway_received && id > session->ids.goaway;
     const struct h2_end end = {.code = stream->code != H2_NO_ERROR ? stream->code : code,
                                .remote = beyond || (stream->marks & H2_MARK_REMOTE),
                                .unsent = beyond || code == H2_REFUSED_STREAM};

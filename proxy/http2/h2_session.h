@@ -102,7 +102,7 @@ struct h2_events {
     /* Its head, which lies in the session until this returns, laid out as lines of HTTP/1, so that it is FACT_CANONICAL wherever it
        can be: Cookie fields joined, Host made of :authority, no connection-specific field, FACT_EXTENDED_CONNECT as the upgrade that
        asks for the same. `fault`: H2_FAULT_NONE, or what is wrong with a head that is still understood well enough to be answered (too
-       large, too many fields, not valid; then the stream is reset once it was answered). `last`: no payload follows. */
+       large, too many fields, not valid; what follows of it is not told). `last`: no payload follows. */
     void (*request)(struct h2_stream *stream, struct http_head *head, enum h2_fault fault,
                     bool last);
 

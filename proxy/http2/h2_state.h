@@ -19,14 +19,12 @@ TAILQ_HEAD(h2_stream_list, h2_stream);
 
 /* Bits of h2_stream.marks. */
 enum h2_mark {
-    H2_MARK_HEAD = 1 << 0,   /* its head has come: what comes next is trailers */
-    H2_MARK_WAITS = 1 << 1,  /* its owner waits for `drained` */
-    H2_MARK_REMOTE = 1 << 2, /* the other side has reset it */
-    H2_MARK_REFUSED =
-        1
-        << 3, /* its request has a fault: what follows is not told, and it is reset once answered */
-    H2_MARK_UNREAD = 1 << 4, /* the rest of the request is not wanted: it is reset once answered */
-    H2_MARK_SENT = 1 << 5,   /* the last of this direction is in a frame */
+    H2_MARK_HEAD = 1 << 0,    /* its head has come: what comes next is trailers */
+    H2_MARK_WAITS = 1 << 1,   /* its owner waits for `drained` */
+    H2_MARK_REMOTE = 1 << 2,  /* the other side has reset it */
+    H2_MARK_REFUSED = 1 << 3, /* its request has a fault: what follows is not told */
+    H2_MARK_UNREAD = 1 << 4,  /* the rest of the request is not wanted: it is reset once answered */
+    H2_MARK_SENT = 1 << 5,    /* the last of this direction is in a frame */
 };
 
 /* Where frames are written, within h2_session_pull(). */

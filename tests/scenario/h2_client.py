@@ -137,6 +137,14 @@ def messages(s):
             check_equal(Arrived(client.response(stream)).bytes, 3, "payload")
 
 
+def ask_at_once(client, path, fields=()):
+    """A request with its payload in one piece, which may arrive with one read."""
+    stream = client.new_stream()
+    head = h2.split_headers(stream, h2.block(h2.request_fields("POST", path, more=fields)))
+    client.send(head + h2.data(stream, b"payload") + h2.data(stream, b" in two frames", True))
+    return stream
+
+
 @scenario("a refusal of one stream harms another, or its connection")
 def refusals(s):
     origin = RawOrigin(s)
@@ -162,6 +170,8 @@ def refusals(s):
                 ("a target that is too long", 414, lambda: client.ask("GET", "/" + "t" * 9000)),
                 ("a full upstream", 503, lambda: client.ask("GET", "/full/second")),
                 ("a rate", 429, lambda: client.ask("GET", "/few")),
+                ("a head that is too long, with a payload behind it", 431, lambda: ask_at_once(client, "/", [("x-long", "y" * 9000)])),
+                ("a target that is too long, with a payload behind it", 414, lambda: ask_at_once(client, "/" + "t" * 9000)),
                 ("an unknown expectation", 417, lambda: client.ask("GET", "/", [("expect", "miracles")]))):
             with s.case(f"{name}: {status}"):
                 stream = ask()
@@ -222,13 +232,14 @@ def early(s):
 
 @scenario("an answer that comes before the request is whole is lost on the way to curl")
 def early_for_curl(s):
-    proxy, authority = secure(s, RawOrigin(s), settings={"routes": [{"name": "no", "respond": {"status": 403, "body": "no"}}]})
-    for size in (1, 40000, 300000):
-        with s.case(f"{size} bytes"):
-            body = s.write("body", b"x" * size)
-            for _ in range(5):
-                done = curl(*by_name(proxy, authority), "-w", "%{http_code}", "--data-binary", f"@{body}", "https://shop.test/")
-                check_equal((done.code, done.out), (0, b"no403"), f"exit code and answer; curl says {done.error}")
+    proxy, authority = secure(s, RawOrigin(s), settings={"limits": {"head": "8KiB"}, "routes": [{"name": "no", "respond": {"status": 403, "body": "no"}}]})
+    for name, fields, answer in (("a route's answer", [], b"403"), ("a head that is too long", ["-H", "X-Long: " + "y" * 9000], b"431")):
+        for size in (1, 40000, 300000):
+            with s.case(f"{name}, {size} bytes"):
+                body = s.write("body", b"x" * size)
+                for _ in range(5):
+                    done = curl(*by_name(proxy, authority), *fields, "-w", "%{http_code}", "--data-binary", f"@{body}", "https://shop.test/")
+                    check_equal((done.code, done.out[-3:]), (0, answer), f"exit code and status; curl says {done.error}")
     with s.case("the rest of the request is cut off a moment later"):
         eventually(lambda: proxy.metric("evenkeel_http2_streams_open") == 0, "no stream is open")
 

@@ -247,10 +247,10 @@ def websocket_origin(s):
     return origin
 
 
-def connect_to(client, path, end=False, protocol="websocket"):
+def connect_to(client, path, end=False, protocol="websocket", more=()):
     stream = client.new_stream()
-    client.send_head(stream, [(":method", "CONNECT"), (":protocol", protocol), (":scheme", "http"), (":path", path),
-                              (":authority", "shop.example"), ("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat")], end)
+    client.send_head(stream, [(":method", "CONNECT"), (":protocol", protocol), (":scheme", "http"), (":path", path), (":authority", "shop.example"),
+                              ("sec-websocket-version", "13"), ("sec-websocket-protocol", "chat"), *more], end)
     return stream
 
 
@@ -280,10 +280,18 @@ def websocket(s):
         for path, status in (("/wrong", 502), ("/plain", 502), ("/refuse", 403)):
             with s.case(f"{path}: {status}"):
                 check_equal(client.head_of(connect_to(client, path)).status, status, "status")
-        with s.case("a reset ends it at the origin"):
-            stream = connect_to(client, "/echo")
-            client.head_of(stream)
-            client.send(h2.rst_stream(stream))
+        with s.case("a key of the client, and a length, do not reach the origin"):
+            stream = connect_to(client, "/echo?own", more=[("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="), ("content-length", "5")])
+            check_equal(client.head_of(stream).status, 200, "status")
+            request = origin.request_for("/echo?own")
+            check_equal((len(request.all("Sec-WebSocket-Key")), request.all("Content-Length")), (1, []), "keys and lengths")
+        with s.case("a reset ends it at the origin, whatever its code"):
+            streams = [connect_to(client, "/echo") for _ in range(2)]
+            for each in streams:
+                client.head_of(each)
+            time.sleep(0.4)  # behind the moment at which an exchange looks for its client by itself
+            for each, code in zip([stream, *streams], (h2.INTERNAL_ERROR, h2.CANCEL, h2.NO_ERROR)):
+                client.send(h2.rst_stream(each, code))
             eventually(lambda: proxy.metric("evenkeel_tunnels_open") == 0, "no tunnel is left")
         with s.case("a drain ends it after drain.tunnels"):
             stream = connect_to(client, "/echo")

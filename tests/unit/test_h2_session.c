@@ -323,6 +323,23 @@ static void goaway_comes_twice_and_fails_nothing(void **state)
     rig_end(&rig);
 }
 
+/* A client's GOAWAY names the last stream that its server has opened, which is none. */
+static void a_client_that_goes_away_is_served_to_the_end(void **state)
+{
+    static const char goaway[] = "\0\0\x8\7\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    (void)state;
+    begin();
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    rig_feed(&rig, &rig.server, goaway, sizeof goaway - 1);
+    ignore_told(&rig.server);
+    rig_answer(served(0), "HTTP/1.1 204 No Content\r\n\r\n", true);
+    rig_pump(&rig);
+    assert_told(&rig.server, "0 closed NO_ERROR\n");
+    assert_told(&rig.client, "0 response 204 none last\n0 closed NO_ERROR\n");
+    rig_end(&rig);
+}
+
 static void streams_beyond_goaway_are_surely_unsent(void **state)
 {
     (void)state;
@@ -418,6 +435,7 @@ int main(void)
         cmocka_unit_test(an_early_whole_response_stops_the_upload_behind_itself),
         cmocka_unit_test(a_refusal_by_the_last_frame_of_a_stream_is_told),
         cmocka_unit_test(goaway_comes_twice_and_fails_nothing),
+        cmocka_unit_test(a_client_that_goes_away_is_served_to_the_end),
         cmocka_unit_test(streams_beyond_goaway_are_surely_unsent),
         cmocka_unit_test(a_request_that_a_warning_overtakes_is_surely_unsent),
         cmocka_unit_test(a_connection_error_is_told_at_once_or_once_it_is_written),
