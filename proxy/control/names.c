@@ -13,8 +13,6 @@
 #define HOSTS "/etc/hosts"
 /* After each name has an address: how long the remaining lookups are waited for (RFC 8305 section 3). */
 #define SECOND_FAMILY_MS 50
-/* When names do not keep a reload waiting, but its files do: how often these are asked about. */
-#define FILES_AGAIN_MS 5
 
 static void names_look(struct control *control);
 
@@ -23,6 +21,11 @@ static void names_on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     names_look(arg);
+}
+
+void names_on_files(void *owner)
+{
+    names_look(owner);
 }
 
 static void names_on_news(bool changed, void *owner)
@@ -151,8 +154,9 @@ static void names_look(struct control *control)
         if (!names_awaited(control)) {
             return;
         }
-        if (tls_watch_waits(control)) {
-            names_arm(control, control_now_ms() + FILES_AGAIN_MS);
+        uint64_t files_until_ms;
+        if (tls_watch_waits(control, &files_until_ms)) {
+            names_arm(control, files_until_ms);
         } else {
             reload_go_on(control);
         }

@@ -23,6 +23,8 @@ __attribute__((warn_unused_result)) bool names_await_first(struct control *contr
 /* Calls reload_go_on() when the names of control->generations.coming have been looked up, at the latest after
    timeouts.resolve, possibly at once. */
 void names_await(struct control *control);
+/* Tells that the files that it waits for besides have been looked at; the owner is the control. */
+void names_on_files(void *owner);
 /* A generation has been adopted, or a reload has failed: only the names of the current settings are needed. */
 void names_settle(struct control *control);
 /* Logs the upstreams of the settings that have no address. */

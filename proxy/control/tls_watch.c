@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "proxy/control/control_state.h"
+#include "proxy/control/names.h"
 #include "proxy/control/reload.h"
 #include "proxy/control/watched_files.h"
 #include "steady/check.h"
@@ -22,6 +23,9 @@
 #define WATCH_PATIENCE_MS 1000
 /* Files that stay bad are read again after this time. */
 #define WATCH_AGAIN_MS 5000
+
+/* Files that belong to no listener and no upstream. */
+#define OTHER_PATHS 9
 
 enum use_state {
     USE_QUIET, /* TLS is as the files are */
@@ -84,11 +88,27 @@ static size_t paths_of_listener(const struct listener_tls_settings *tls, const c
 
 static size_t most_paths(const struct settings *settings)
 {
-    size_t count = 3 * settings->upstream_count;
+    size_t count = 3 * settings->upstream_count + OTHER_PATHS;
     for (size_t i = 0; i < settings->listener_count; i++) {
         count += 3 * settings->listeners[i].tls.certificate_count + 1;
     }
     return count;
+}
+
+/* Adds those of the paths that are not empty. */
+static bool add_paths(struct tls_watch *watch, const char *const *paths, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (paths[i] == NULL || paths[i][0] == '\0') {
+            continue;
+        }
+        struct watched_file *file = watched_files_add(watch->files, paths[i]);
+        if (file == NULL) {
+            return false;
+        }
+        watch->refs[watch->ref_count++] = file;
+    }
+    return true;
 }
 
 /* Adds a use of those of the paths that are not empty, if there are any. */
@@ -96,19 +116,13 @@ static bool add_use(struct tls_watch *watch, const char *const *paths, size_t co
                     const struct tls_use *use)
 {
     struct tls_use *added = &watch->uses[watch->use_count];
+    size_t before_count = watch->ref_count;
     *added = *use;
-    added->files = &watch->refs[watch->ref_count];
-    for (size_t i = 0; i < count; i++) {
-        if (paths[i][0] == '\0') {
-            continue;
-        }
-        struct watched_file *file = watched_files_add(watch->files, paths[i]);
-        if (file == NULL) {
-            return false;
-        }
-        added->files[added->file_count++] = file;
+    added->files = &watch->refs[before_count];
+    if (!add_paths(watch, paths, count)) {
+        return false;
     }
-    watch->ref_count += added->file_count;
+    added->file_count = watch->ref_count - before_count;
     watch->use_count += added->file_count > 0;
     return true;
 }
@@ -140,6 +154,24 @@ static bool add_upstreams(struct tls_watch *watch)
     return true;
 }
 
+/* What a generation reads besides: a change of it is not taken, but its disk may hang too. */
+static bool add_others(struct tls_watch *watch)
+{
+    const struct settings *settings = watch->settings;
+    const struct fleet_settings *fleet = &settings->fleet;
+    const struct upstream_tls_settings *collector = &settings->tracing.tls;
+    const char *const paths[OTHER_PATHS] = {settings->tls_tickets.keys,
+                                            fleet->key_file,
+                                            fleet->password_file,
+                                            fleet->tls.ca,
+                                            fleet->tls.cert,
+                                            fleet->tls.key,
+                                            collector->ca,
+                                            collector->cert,
+                                            collector->key};
+    return add_paths(watch, paths, OTHER_PATHS);
+}
+
 /* NULL: no memory. */
 static struct tls_watch *watch_create(struct settings *settings, struct tls_files_figures *figures)
 {
@@ -157,7 +189,7 @@ static struct tls_watch *watch_create(struct settings *settings, struct tls_file
     const char **paths = calloc(path_count + 1, sizeof(const char *));
     if (watch->refs == NULL || watch->uses == NULL || watch->fresh == NULL || paths == NULL ||
         (watch->files = watched_files_create(path_count)) == NULL || !add_listeners(watch, paths) ||
-        !add_upstreams(watch)) {
+        !add_upstreams(watch) || !add_others(watch)) {
         tls_watch_free(&watch);
     }
     free((void *)paths);
@@ -273,20 +305,26 @@ void tls_watch_begin(struct control *control, struct settings *settings)
         watch->refs[i]->wanted = true;
     }
     if (watch->hanging == NULL) {
+        watched_files_on_quiet(watch->files, names_on_files, control);
         watched_files_look(watch->files, control->workers.files, control->loop.mailbox,
                            watch->looked_ms);
     }
 }
 
-bool tls_watch_waits(struct control *control)
+bool tls_watch_waits(struct control *control, uint64_t *ret_until_ms)
 {
     struct tls_watch *watch = control->generations.coming_watch;
     const struct watched_group *busy =
         watch != NULL && watch->hanging == NULL ? watched_files_busy(watch->files) : NULL;
-    if (busy != NULL && watched_group_hangs(busy, control_now_ms(), WATCH_HANG_MS)) {
-        watch->hanging = busy->first->path;
+    if (busy == NULL) {
+        return false;
     }
-    return busy != NULL && watch->hanging == NULL;
+    if (watched_group_hangs(busy, control_now_ms(), WATCH_HANG_MS)) {
+        watch->hanging = busy->first->path;
+        return false;
+    }
+    *ret_until_ms = busy->asked_ms + WATCH_HANG_MS;
+    return true;
 }
 
 /* A path that a reader would wait at for a writer; NULL: none. */
@@ -342,11 +380,12 @@ struct tls_watch *tls_watch_take(struct control *control, struct settings *setti
         return NULL;
     }
     const char *irregular = starts || watch->hanging != NULL ? NULL : irregular_of(watch);
+    watched_files_on_quiet(watch->files, NULL, NULL);
     if (watch->hanging == NULL && irregular == NULL) {
         watch_settle(watch);
         return watch;
     }
-    snprintf(why, why_bytes, "tls: %s: %s", watch->hanging != NULL ? watch->hanging : irregular,
+    snprintf(why, why_bytes, "%s: %s", watch->hanging != NULL ? watch->hanging : irregular,
              watch->hanging != NULL ? "its disk hangs" : "not a regular file");
     watch_leave(control, &watch);
     return NULL;

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct control;
 struct settings;
@@ -24,8 +25,8 @@ struct tls_watch;
 
 /* Begins to look at the files of a reload, by tasks that read them through. */
 void tls_watch_begin(struct control *control, struct settings *settings);
-/* Whether it is still looked at them; if a disk hangs, not for long. */
-bool tls_watch_waits(struct control *control);
+/* Whether it is still looked at them, until names_on_files() at the latest at *ret_until_ms, when a disk is taken to hang. */
+bool tls_watch_waits(struct control *control, uint64_t *ret_until_ms);
 /* The watch for a generation, to be called before the files are read: from then on changes are seen. At the start it looks at them at
    once. NULL: `why`, such as a disk that hangs. */
 struct tls_watch *tls_watch_take(struct control *control, struct settings *settings, char *why,

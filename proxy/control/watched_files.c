@@ -71,8 +71,13 @@ static void on_home(struct task *task)
         file->changes_count += file->moved;
         file->regular = file->read ? file->found_regular : file->regular;
     }
-    if (files->left && files->asked_count == 0) {
+    if (files->asked_count > 0) {
+        return;
+    }
+    if (files->left) {
         destroy(files);
+    } else if (files->on_quiet != NULL) {
+        files->on_quiet(files->owner);
     }
 }
 
@@ -158,6 +163,12 @@ struct watched_file *watched_files_add(struct watched_files *files, const char *
     group->first = file;
     files->count++;
     return file;
+}
+
+void watched_files_on_quiet(struct watched_files *files, void (*on_quiet)(void *owner), void *owner)
+{
+    files->on_quiet = on_quiet;
+    files->owner = owner;
 }
 
 void watched_files_mark(struct watched_files *files)

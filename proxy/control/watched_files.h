@@ -52,9 +52,11 @@ struct watched_files {
     size_t count, space;
     struct text_index by_path;
     struct watched_group *groups[WATCHED_GROUPS];
-    uint64_t last_asked; /* number of the last look */
-    size_t asked_count;  /* looks in progress */
-    bool left;           /* by its owner: the last look that comes home frees it */
+    uint64_t last_asked;           /* number of the last look */
+    size_t asked_count;            /* looks in progress */
+    void (*on_quiet)(void *owner); /* NULL: nobody waits for that */
+    void *owner;
+    bool left; /* by its owner: the last look that comes home frees it */
 };
 
 /* For at most `space` files. NULL: no memory. */
@@ -65,6 +67,9 @@ void watched_files_free(struct watched_files **files);
 struct watched_file *watched_files_add(struct watched_files *files, const char *path);
 /* Takes the files as they are now, and waits for their disk: for the start of the process. Else the first look does it. */
 void watched_files_mark(struct watched_files *files);
+/* Whom to call each time that no look is in progress any more. It may free the files. NULL: nobody. */
+void watched_files_on_quiet(struct watched_files *files, void (*on_quiet)(void *owner),
+                            void *owner);
 /* Begins to look at all files that no look is in progress for. */
 void watched_files_look(struct watched_files *files, struct task_pool *pool, struct mailbox *home,
                         uint64_t now_ms);
