@@ -94,12 +94,12 @@ bool admin_tokens_parse(struct arena *arena, char *text, struct admin_settings *
     return tokens.count > 0 || refuse(why, settings->token_file, 1, "there is no token");
 }
 
-bool admin_tokens_read(struct arena *arena, struct admin_settings *settings,
-                       char why[ADMIN_ACCESS_WHY_BYTES])
+bool admin_tokens_read(struct arena *arena, const struct settings_reading *reading,
+                       struct admin_settings *settings, char why[ADMIN_ACCESS_WHY_BYTES])
 {
     size_t bytes;
     const char *reason;
-    char *text = read_text(settings->token_file, true, FILE_MOST_BYTES, &bytes, &reason);
+    char *text = read_text(settings->token_file, true, FILE_MOST_BYTES, reading, &bytes, &reason);
     if (text == NULL) {
         snprintf(why, ADMIN_ACCESS_WHY_BYTES, "%s: %s", settings->token_file, reason);
         return false;

@@ -12,6 +12,7 @@
 
 #include "conf/admin_settings.h"
 #include "conf/arena.h"
+#include "conf/reading.h"
 
 #define ADMIN_ACCESS_WHY_BYTES 512
 
@@ -22,6 +23,7 @@ bool admin_is_guarded(const struct address *address, const struct admin_settings
 
 /* Reads the file into the settings. False: `why` says why not, beginning with the file's name. */
 __attribute__((warn_unused_result)) bool admin_tokens_read(struct arena *arena,
+                                                           const struct settings_reading *reading,
                                                            struct admin_settings *settings,
                                                            char why[ADMIN_ACCESS_WHY_BYTES]);
 /* The same of a text that is there, which is changed. */

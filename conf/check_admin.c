@@ -26,7 +26,7 @@ static void check_tokens(struct loading *loading)
 {
     struct admin_settings *admin = &loading->settings->admin;
     char why[ADMIN_ACCESS_WHY_BYTES];
-    if (admin_tokens_read(&loading->arena, admin, why)) {
+    if (admin_tokens_read(&loading->arena, loading->reading, admin, why)) {
         check_token_mode(loading, admin->token_file);
     } else {
         loading_report(loading, SETTINGS_ERROR, "admin.token_file", "%s", why);

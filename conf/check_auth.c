@@ -87,7 +87,7 @@ static void check_basic(struct loading *loading, size_t number)
     if (auth->basic.file == NULL) {
         say_of_auth(loading, number, "basic",
                     "expected file = \"FILE\": users and hashes, as htpasswd -B writes them");
-    } else if (!users_read(&loading->arena, &auth->basic, why)) {
+    } else if (!users_read(&loading->arena, loading->reading, &auth->basic, why)) {
         say_of_auth(loading, number, "basic.file", why);
     }
     if (!is_realm(auth->basic.realm)) {

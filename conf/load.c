@@ -393,15 +393,24 @@ static enum settings_result loading_end(struct loading *loading, bool is_read,
     return unreadable && result == SETTINGS_INVALID ? SETTINGS_UNREADABLE : result;
 }
 
-enum settings_result settings_load(const char *path, struct settings **ret_settings,
-                                   struct settings_messages *ret_messages)
+enum settings_result settings_load_told(const char *path, const struct settings_reading *reading,
+                                        struct settings **ret_settings,
+                                        struct settings_messages *ret_messages)
 {
     struct loading loading;
     config_t config;
-    return loading_begin(&loading, &config, path, ret_messages)
-               ? loading_end(&loading, source_read(&loading.source, &loading.arena, path),
-                             ret_settings)
-               : SETTINGS_NO_MEMORY;
+    if (!loading_begin(&loading, &config, path, ret_messages)) {
+        return SETTINGS_NO_MEMORY;
+    }
+    loading.reading = reading;
+    return loading_end(&loading, source_read(&loading.source, &loading.arena, reading, path),
+                       ret_settings);
+}
+
+enum settings_result settings_load(const char *path, struct settings **ret_settings,
+                                   struct settings_messages *ret_messages)
+{
+    return settings_load_told(path, NULL, ret_settings, ret_messages);
 }
 
 enum settings_result settings_parse(const char *text, const char *name,

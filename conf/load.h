@@ -32,6 +32,7 @@ struct loading {
     struct settings *settings;
     struct settings_messages *messages;
     const struct schema_type *bool_type;
+    const struct settings_reading *reading; /* NULL: nobody wants to know */
 };
 
 /* Adds a message about a key by its full path: "upstreams.app.pool.max", "routes.[0].upstream". */

@@ -140,7 +140,9 @@ static void take_page(struct loading *loading, const config_setting_t *one,
     page.file = arena_text(&loading->arena, file, strlen(file));
     page.type = type_of_file(file);
     page.intercept = intercept != 0;
+    reading_tell(loading->reading, page.file);
     const char *why = page.file != NULL ? read_page(&loading->arena, &page) : "no memory";
+    reading_tell(loading->reading, NULL);
     if (why != NULL) {
         loading_report_at(loading, SETTINGS_ERROR, one, path, "%s: %s", file, why);
         return;

@@ -49,6 +49,7 @@ libconf_a_SOURCES = \
 	%D%/placement_settings.h \
 	%D%/read_text.c \
 	%D%/read_text.h \
+	%D%/reading.h \
 	%D%/schema.c \
 	%D%/schema.h \
 	%D%/schema_compress.c \

@@ -65,8 +65,8 @@ FILE *read_open_regular(const char *path, const char **ret_why)
     return file;
 }
 
-char *read_text(const char *path, bool only_regular, size_t most_bytes, size_t *ret_bytes,
-                const char **ret_why)
+static char *open_and_read(const char *path, bool only_regular, size_t most_bytes,
+                           size_t *ret_bytes, const char **ret_why)
 {
     *ret_why = NULL;
     FILE *file = only_regular ? read_open_regular(path, ret_why) : fopen(path, "re");
@@ -76,5 +76,14 @@ char *read_text(const char *path, bool only_regular, size_t most_bytes, size_t *
     }
     char *text = read_all(file, most_bytes, ret_bytes, ret_why);
     fclose(file);
+    return text;
+}
+
+char *read_text(const char *path, bool only_regular, size_t most_bytes,
+                const struct settings_reading *reading, size_t *ret_bytes, const char **ret_why)
+{
+    reading_tell(reading, path);
+    char *text = open_and_read(path, only_regular, most_bytes, ret_bytes, ret_why);
+    reading_tell(reading, NULL);
     return text;
 }

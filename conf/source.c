@@ -441,25 +441,23 @@ static bool include_pattern(struct scan *scan, const char *quoted, size_t bytes)
     if (expanded == NULL || (path = included_path(source, expanded, strlen(expanded))) == NULL) {
         return fail(source, here(source), error);
     }
-    glob_t found;
-    int result = glob(path, GLOB_ERR, NULL, &found);
-    bool copied = true;
-    if (result == GLOB_NOMATCH && strpbrk(path, "*?[") == NULL) {
-        copied =
-            fail(source, here(source),
-                 arena_printf(source->arena, INCLUDE_KEY " \"%s\": there is no such file", path));
-    } else if (result != 0 && result != GLOB_NOMATCH) {
-        copied = fail(source, here(source),
-                      arena_printf(source->arena, INCLUDE_KEY " \"%s\": %s", path,
-                                   errno == ENOENT ? "there is no such folder" : strerror(errno)));
-    }
+    glob_t found = {0};
+    reading_tell(source->reading, path);
+    int result = glob(path, GLOB_ERR, NULL, &found), error_number = errno;
+    reading_tell(source->reading, NULL);
+    const char *wrong = result == 0 || (result == GLOB_NOMATCH && strpbrk(path, "*?[") != NULL)
+                            ? NULL
+                        : result == GLOB_NOMATCH ? "there is no such file"
+                        : error_number == ENOENT ? "there is no such folder"
+                                                 : strerror(error_number);
+    bool copied =
+        wrong == NULL || fail(source, here(source),
+                              arena_printf(source->arena, INCLUDE_KEY " \"%s\": %s", path, wrong));
     for (size_t i = 0; result == 0 && i < found.gl_pathc && copied; i++) {
         const char *file = arena_text(source->arena, found.gl_pathv[i], strlen(found.gl_pathv[i]));
         copied = file != NULL && copy_part(scan, file);
     }
-    if (result == 0) {
-        globfree(&found);
-    }
+    globfree(&found);
     return copied;
 }
 
@@ -527,7 +525,8 @@ static bool copy_file(struct scan *scan, const char *path, unsigned level)
     struct source *source = scan->source;
     const char *why = NULL;
     size_t bytes = 0;
-    char *text = read_text(path, level == 0, READ_MAX_BYTES - source->read_bytes, &bytes, &why);
+    char *text = read_text(path, level == 0, READ_MAX_BYTES - source->read_bytes, source->reading,
+                           &bytes, &why);
     source->read_bytes += bytes;
     bool copied = text != NULL ? copy_text(scan, text, path, level)
                                : fail(source, (struct source_place){path, 0}, why);
@@ -535,9 +534,10 @@ static bool copy_file(struct scan *scan, const char *path, unsigned level)
     return copied;
 }
 
-bool source_read(struct source *source, struct arena *arena, const char *path)
+bool source_read(struct source *source, struct arena *arena, const struct settings_reading *reading,
+                 const char *path)
 {
-    *source = (struct source){.arena = arena, .text_line = 1};
+    *source = (struct source){.arena = arena, .reading = reading, .text_line = 1};
     append(source, "", 0);
     struct scan scan = {.source = source, .grammar = {.arena = arena}};
     return copy_file(&scan, path, 0) && end_grammar(&scan);

@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "conf/arena.h"
+#include "conf/reading.h"
 
 /* Keys in one part of a group. No group whose keys the schema knows has as many, so that a split one of those has an unknown key. */
 #define SOURCE_PART_MAX 128
@@ -35,6 +36,7 @@ struct source_span {
 
 struct source {
     struct arena *arena;
+    const struct settings_reading *reading;
     char *text;
     size_t text_bytes, room_bytes;
     unsigned text_line;      /* the one that is written */
@@ -49,6 +51,7 @@ struct source {
 
 /* To be closed in any case. */
 __attribute__((warn_unused_result)) bool source_read(struct source *source, struct arena *arena,
+                                                     const struct settings_reading *reading,
                                                      const char *path);
 /* The same from a text, with `name` for its file. */
 __attribute__((warn_unused_result)) bool source_take(struct source *source, struct arena *arena,

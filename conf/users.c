@@ -182,11 +182,12 @@ bool users_parse(struct arena *arena, char *text, struct auth_basic_settings *ba
     return check_all(basic, why);
 }
 
-bool users_read(struct arena *arena, struct auth_basic_settings *basic, char why[USERS_WHY_BYTES])
+bool users_read(struct arena *arena, const struct settings_reading *reading,
+                struct auth_basic_settings *basic, char why[USERS_WHY_BYTES])
 {
     size_t bytes;
     const char *reason;
-    char *text = read_text(basic->file, true, FILE_MOST_BYTES, &bytes, &reason);
+    char *text = read_text(basic->file, true, FILE_MOST_BYTES, reading, &bytes, &reason);
     if (text == NULL) {
         snprintf(why, USERS_WHY_BYTES, "%s: %s", basic->file, reason);
         return false;

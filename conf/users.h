@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "conf/arena.h"
+#include "conf/reading.h"
 #include "conf/settings.h"
 
 #define USERS_WHY_BYTES 384
@@ -20,6 +21,7 @@
 
 /* Reads the file into the settings, by name. False: `why` says why not, beginning with the file's name. */
 __attribute__((warn_unused_result)) bool users_read(struct arena *arena,
+                                                    const struct settings_reading *reading,
                                                     struct auth_basic_settings *basic,
                                                     char why[USERS_WHY_BYTES]);
 /* The same of a text that is there, which is changed. */

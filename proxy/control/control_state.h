@@ -121,9 +121,12 @@ struct control_names {
     uint64_t usable_ms; /* since when each name has an address; 0: not yet */
 };
 
+struct config_read;
+
 struct control_reloads {
     uint64_t ok_count, failed_count, last_wall_ms;
     const char *last_error;            /* "" or heap */
+    struct config_read *reading;       /* the file of a reload; NULL: none is being read */
     struct settings_messages messages; /* about the file of a reload that is not over */
     struct tls_files_figures tls_files;
     bool last_ok;

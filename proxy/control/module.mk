@@ -3,6 +3,7 @@ libproxy_a_SOURCES += \
 	%D%/collector.c %D%/collector.h \
 	%D%/config_test.c %D%/config_test.h \
 	%D%/control.c %D%/control.h \
+	%D%/config_read.c %D%/config_read.h \
 	%D%/control_state.h \
 	%D%/demo.c %D%/demo.h \
 	%D%/drain.c %D%/drain.h \

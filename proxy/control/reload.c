@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proxy/control/config_read.h"
 #include "proxy/control/control_state.h"
 #include "proxy/control/fleet_start.h"
 #include "proxy/control/generation_build.h"
@@ -240,27 +241,60 @@ void reload_swap(struct control *control, struct generation *generation, struct 
     reload_post(control);
 }
 
-static void reload_now(struct control *control)
+/* The file says nothing that can be used. `why`: what no message of it says; NULL: the first one does. */
+static void reload_reject_file(struct control *control, const char *why)
 {
+    reload_failed(control, why != NULL ? why : control->reloads.messages.items[0].text);
+    reload_tell(control, RELOAD_REJECTED, why);
+    names_settle(control);
+}
+
+static void reload_on_read(void *owner)
+{
+    struct control *control = owner;
     struct settings_messages *messages = &control->reloads.messages;
     struct settings *settings = NULL;
+    enum settings_result result = config_read_take(&control->reloads.reading, &settings, messages);
+    if (control->drain.stage != DRAIN_SERVING) {
+        settings_put(&settings);
+        return;
+    }
+    reload_log_messages(control, messages);
+    if (result != SETTINGS_OK) {
+        reload_reject_file(control, messages->count > 0 ? NULL : settings_result_name(result));
+        return;
+    }
+    control->generations.coming = settings;
+    tls_watch_begin(control, settings);
+    names_await(control);
+}
+
+/* While a disk hangs nothing else does. */
+static void reload_watch_reading(struct control *control)
+{
+    char why[512];
+    if (control->reloads.reading == NULL || control->drain.stage != DRAIN_SERVING ||
+        !config_read_hangs(control->reloads.reading, control_now_ms(), why, sizeof why)) {
+        return;
+    }
+    config_read_leave(&control->reloads.reading);
+    reload_reject_file(control, why);
+}
+
+static void reload_now(struct control *control)
+{
+    const struct config_read_env env = {control->workers.files, control->loop.mailbox,
+                                        reload_on_read, control};
     if (control->readiness.told) {
         notify_reloading(&control->notifier);
     }
     control->reloads.wanted = false;
     control->reloads.last_wall_ms = control_wall_ms();
     admin_reloads_begun(admin_reloads(control->admin));
-    settings_messages_free(messages);
-    enum settings_result result = settings_load(control->program.config_path, &settings, messages);
-    reload_log_messages(control, messages);
-    if (result != SETTINGS_OK) {
-        const char *word = messages->count > 0 ? NULL : settings_result_name(result);
-        reload_failed(control, word != NULL ? word : messages->items[0].text);
-        reload_tell(control, RELOAD_REJECTED, word);
-    } else {
-        control->generations.coming = settings;
-        tls_watch_begin(control, settings);
-        names_await(control);
+    settings_messages_free(&control->reloads.messages);
+    control->reloads.reading = config_read_begin(control->program.config_path, &env);
+    if (control->reloads.reading == NULL) {
+        reload_reject_file(control, "no memory, or no thread, to read the file");
     }
 }
 
@@ -285,8 +319,8 @@ bool reload_settled(const struct control *control)
 {
     return control->generations.present != NULL &&
            control->generations.present->waiting_count == 0 &&
-           control->generations.leaving == NULL && control->generations.coming == NULL &&
-           control->generations.prewarm.generation == NULL;
+           control->generations.leaving == NULL && control->reloads.reading == NULL &&
+           control->generations.coming == NULL && control->generations.prewarm.generation == NULL;
 }
 
 bool reload_names(struct control *control)
@@ -359,6 +393,7 @@ const char *reload_request(struct control *control)
 
 void reload_housekeeping(struct control *control)
 {
+    reload_watch_reading(control);
     bool possible = reload_possible(control);
     admission_collect(control->routes.leftovers);
     if (possible && control->reloads.wanted && control->drain.stage == DRAIN_SERVING) {
@@ -395,6 +430,7 @@ void reload_close_listeners(struct control *control)
 
 void reload_free(struct control *control)
 {
+    control->reloads.reading = NULL; /* the pool has stopped: it is gone, or hangs for ever */
     settings_put(&control->generations.coming);
     prewarm_stop(control);
     if (control->generations.prewarm.generation != NULL) {

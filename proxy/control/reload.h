@@ -1,7 +1,7 @@
 /*
  * Reload: from a file to a live generation, or nothing at all.
  *
- * Owns: generations and listeners (in struct control). Thread: control. Steps: read and check the file; wait for the
+ * Owns: generations and listeners (in struct control). Thread: control. Steps: have the file read and checked (config_read.h); wait for the
  * addresses of new names, for a limited time; open listeners on new addresses; open the connections of new upstreams
  * (prewarm.h); then give the generation to every worker; when all have adopted it, free the previous one. Each step
  * before the change-over can fail, and then nothing has changed.

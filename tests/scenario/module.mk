@@ -77,6 +77,7 @@ scenario_tests = \
 	%D%/rejected.py \
 	%D%/refusals.py \
 	%D%/reload.py \
+	%D%/reload_disk.py \
 	%D%/resend.py \
 	%D%/retries.py \
 	%D%/roll.py \

@@ -309,7 +309,7 @@ def storm(s):
             if number % 10 == 9:
                 check_equal(proxy.get("/").status, 200, "status meanwhile")
         check(proxy.bound("generations")["peak"] <= 2, "more than two generations lived")
-        check_equal(proxy.threads(), threads, "threads")
+        check(proxy.threads() <= threads + 1, f"{proxy.threads()} threads, {threads} before, and one that reads the file")
         held.set()
         check_equal(client.response().status, 200, "status of the exchange in flight")
     eventually(lambda: proxy.bound("generations")["used"] == 1, "one generation is left")

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "conf/reading.h"
 #include "conf/settings.h"
 #include "conf/source.h"
 
@@ -29,9 +30,9 @@ static char folder[] = "/tmp/evenkeel-test-XXXXXX";
 
 static const char *path_of(const char *name)
 {
-    static char paths[4][128];
+    static char paths[8][128];
     static unsigned next;
-    char *path = paths[next++ % 4];
+    char *path = paths[next++ % 8];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
 }
@@ -288,6 +289,48 @@ static void a_pipe_is_not_waited_for(void **state)
     alarm(0);
 }
 
+/* The paths in order, each followed by " ." once it has been read. */
+static void note_path(const char *path, void *owner)
+{
+    char *told = owner;
+    size_t bytes = strlen(told);
+    const char *name = path != NULL ? strrchr(path, '/') + 1 : ".";
+    snprintf(told + bytes, 256 - bytes, " %s", name);
+}
+
+static void every_path_is_told_before_its_disk_may_hang(void **state)
+{
+    (void)state;
+    char told[256] = "";
+    const struct settings_reading reading = {note_path, told};
+    struct settings *settings = NULL;
+    struct settings_messages messages;
+    write_file("page.html", "sorry");
+    write_file("users", "a:%s\n", "$2y$05$abcdefghijklmnopqrstuuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    write_file("tokens", "0123456789abcdef0123456789abcdef0123456789abcdef\n");
+    write_file("part.conf", "upstreams = { u0 = { endpoints = [\"127.0.0.1:1\"]; }; };\n");
+    write_file("main.conf",
+               BEFORE
+               "include = [\"%s\"];\n"
+               "admin = { listen = \"127.0.0.1:8081\"; token_file = \"%s\"; };\n"
+               "error_pages = ( { status = \"500\"; file = \"%s\"; } );\n"
+               "routes = ( { upstream = \"u0\"; auth = { basic = { file = \"%s\"; }; }; } );\n",
+               path_of("part.*"), path_of("tokens"), path_of("page.html"), path_of("users"));
+    assert_int_equal(settings_load_told(path_of("main.conf"), &reading, &settings, &messages),
+                     SETTINGS_OK);
+    static const char *const paths[] = {" main.conf .", " part.* .",    " part.conf .",
+                                        " users .",     " page.html .", " tokens ."};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        assert_non_null(strstr(told, paths[i]));
+    }
+    settings_put(&settings);
+    settings_messages_free(&messages);
+    static const char *const names[] = {"part.conf", "users", "page.html", "tokens"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        unlink(path_of(names[i]));
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -315,6 +358,7 @@ int main(void)
         cmocka_unit_test(files_that_include_each_other_end),
         cmocka_unit_test(what_has_no_end_is_said_where_it_begins),
         cmocka_unit_test(a_pipe_is_not_waited_for),
+        cmocka_unit_test(every_path_is_told_before_its_disk_may_hang),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
