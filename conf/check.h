@@ -7,6 +7,7 @@
 #ifndef EVENKEEL_CONF_CHECK_H
 #define EVENKEEL_CONF_CHECK_H
 
+#include <libconfig.h>
 #include <stddef.h>
 
 struct loading;
@@ -33,6 +34,13 @@ void check_auth(struct loading *loading, size_t number, const struct text_index 
 void check_say_no_upstreams(struct loading *loading);
 /* The part of these that concerns where its requests go. cookies: the names of sticky cookies so far, with their routes. */
 void check_placement(struct loading *loading, size_t number, struct text_index *cookies);
+
+/* The part of these that concerns texts in which placeholders may stand, and what is written beside them. */
+void check_texts(struct loading *loading, size_t number);
+
+/* What the file says of a route under this key; NULL: nothing. */
+const config_setting_t *given_of_route(const struct loading *loading, size_t number,
+                                       const char *key);
 
 /* An error of a route's key; "": of the route. */
 void say_of_route(struct loading *loading, size_t number, const char *key, const char *text);

@@ -17,6 +17,14 @@ static void say_of_auth(struct loading *loading, size_t number, const char *key,
     loading_report(loading, SETTINGS_ERROR, path, "%s", text);
 }
 
+/* Whether an error of the group or key is reported already. */
+static bool is_caused(const struct loading *loading, size_t number, const char *name)
+{
+    char path[96];
+    snprintf(path, sizeof path, "routes.[%zu].auth.%s", number, name);
+    return loading_is_caused(loading, path);
+}
+
 /* Bytes that can stand in a request line. */
 static bool is_target(const char *path)
 {
@@ -58,16 +66,19 @@ static void check_forward(struct loading *loading, size_t number,
                           const struct text_index *upstreams)
 {
     const struct auth_forward_settings *forward = &loading->settings->routes[number].auth.forward;
+    if (forward->upstream == NULL && is_caused(loading, number, "forward.upstream")) {
+        return;
+    }
     if (forward->upstream == NULL) {
         say_of_auth(loading, number, "forward",
                     "expected upstream = \"NAME\": the upstream that is asked");
         return;
     }
     check_forward_upstream(loading, number, upstreams);
-    if (forward->path == NULL) {
+    if (forward->path == NULL && !is_caused(loading, number, "forward.path")) {
         say_of_auth(loading, number, "forward",
                     "expected path = \"/verify\": what the upstream is asked for");
-    } else if (!is_target(forward->path)) {
+    } else if (forward->path != NULL && !is_target(forward->path)) {
         say_of_auth(loading, number, "forward.path",
                     "expected a path that begins with \"/\", such as \"/verify\"");
     }
@@ -84,6 +95,9 @@ static void check_basic(struct loading *loading, size_t number)
 {
     struct auth_settings *auth = &loading->settings->routes[number].auth;
     char why[USERS_WHY_BYTES];
+    if (auth->basic.file == NULL && is_caused(loading, number, "basic.file")) {
+        return;
+    }
     if (auth->basic.file == NULL) {
         say_of_auth(loading, number, "basic",
                     "expected file = \"FILE\": users and hashes, as htpasswd -B writes them");
@@ -96,31 +110,14 @@ static void check_basic(struct loading *loading, size_t number)
     }
 }
 
-/* What the file says of the route under this key; NULL: nothing. */
-static const config_setting_t *given(const struct loading *loading, size_t number, const char *key)
-{
-    char name[64];
-    snprintf(name, sizeof name, "routes.[%zu]", number);
-    const config_setting_t *route = text_index_find(&loading->named, name);
-    return route != NULL ? config_setting_lookup((config_setting_t *)(uintptr_t)route, key) : NULL;
-}
-
-/* Whether an error of the group itself is reported already. */
-static bool is_caused(const struct loading *loading, size_t number, const char *group)
-{
-    char path[64];
-    snprintf(path, sizeof path, "routes.[%zu].auth.%s", number, group);
-    return loading_is_caused(loading, path);
-}
-
 /* A group that is there but asks for nothing would leave the route open. */
 void check_auth(struct loading *loading, size_t number, const struct text_index *upstreams)
 {
-    bool forward = given(loading, number, "auth.forward") != NULL;
-    bool basic = given(loading, number, "auth.basic") != NULL;
+    bool forward = given_of_route(loading, number, "auth.forward") != NULL;
+    bool basic = given_of_route(loading, number, "auth.basic") != NULL;
     char path[64];
     snprintf(path, sizeof path, "routes.[%zu].auth", number);
-    if (given(loading, number, "auth") == NULL || loading_is_caused(loading, path)) {
+    if (given_of_route(loading, number, "auth") == NULL || loading_is_caused(loading, path)) {
         return;
     }
     if (forward == basic) {

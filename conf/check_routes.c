@@ -1,5 +1,6 @@
 /* Checks of routes: their names, what they ask for, and where they lead. */
 #include <inttypes.h>
+#include <libconfig.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,8 +31,6 @@ static void check_names(struct loading *loading)
     }
     text_index_release(&names);
 }
-
-#define TYPE_MAX_BYTES 128
 
 const char *nearest_name(const char *name, const void *items, size_t count, size_t item_bytes)
 {
@@ -197,6 +196,55 @@ void say_of_route(struct loading *loading, size_t number, const char *key, const
     loading_report(loading, SETTINGS_ERROR, path, "%s", text);
 }
 
+const config_setting_t *given_of_route(const struct loading *loading, size_t number,
+                                       const char *key)
+{
+    char name[64];
+    snprintf(name, sizeof name, "routes.[%zu]", number);
+    const config_setting_t *route = text_index_find(&loading->named, name);
+    return route != NULL ? config_setting_lookup((config_setting_t *)(uintptr_t)route, key) : NULL;
+}
+
+/* Lists in which nothing stands: what they would say of nobody, they say of all. */
+static void check_emptied(struct loading *loading, size_t number)
+{
+    static const struct {
+        const char *key, *text;
+    } rows[] = {
+        {"access.allow", "is empty, which would let everybody in: name who may, or leave it out"},
+        {"clients", "is empty, which would be all clients: name some, or leave it out"},
+        {"hosts", "is empty, which would be all hosts: name some, or leave it out"},
+        {"listeners", "is empty, which would be all listeners: name some, or leave it out"},
+        {"methods", "is empty, which would be all methods: name some, or leave it out"},
+        {"upgrade", "is empty, which would be any: write [ \"none\" ] for none, or leave it out"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const config_setting_t *list = given_of_route(loading, number, rows[i].key);
+        if (list != NULL && config_setting_is_aggregate(list) && config_setting_length(list) == 0) {
+            say_of_route(loading, number, rows[i].key, rows[i].text);
+        }
+    }
+}
+
+/* Groups that say something of upstreams, or of their answers. */
+static void check_without_upstream(struct loading *loading, size_t number)
+{
+    static const struct {
+        const char *key, *text;
+    } rows[] = {
+        {"compress", "has no effect without an upstream; of files, precompressed = true sends "
+                     "those that are compressed already"},
+        {"timeouts", "has no effect without an upstream"},
+        {"upgrade", "has no effect without an upstream"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const config_setting_t *group = given_of_route(loading, number, rows[i].key);
+        if (group != NULL && config_setting_length(group) > 0) {
+            say_of_route(loading, number, rows[i].key, rows[i].text);
+        }
+    }
+}
+
 /* Not, if what it would do is there but wrong. */
 static void say_nothing_to_do(struct loading *loading, size_t number)
 {
@@ -247,30 +295,8 @@ static void check_route_kind(struct loading *loading, size_t number)
     if (rewrite->path.written != NULL && rewrite->strip_prefix != NULL) {
         say_of_route(loading, number, "rewrite", "write path or strip_prefix, not both");
     }
-}
-
-static void check_redirect(struct loading *loading, size_t number)
-{
-    const struct redirect_settings *redirect = &loading->settings->routes[number].redirect;
-    if (redirect->status > 303 && redirect->status < 307) {
-        say_of_route(loading, number, "redirect.status", "expected 301, 302, 303, 307 or 308");
-    }
-    const char *type = loading->settings->routes[number].respond.type;
-    if (strlen(type) > TYPE_MAX_BYTES || value_control_in(type) != NULL) {
-        say_of_route(loading, number, "respond.type",
-                     "expected a type such as \"text/plain\" of at most 128 characters");
-    }
-}
-
-/* Of what the configuration writes; "#" in a request is encoded. */
-static void check_rewrite_path(struct loading *loading, size_t number)
-{
-    const struct edge_text *text = &loading->settings->routes[number].rewrite.path;
-    for (size_t i = 0; i < text->part_count; i++) {
-        if (text->parts[i].place == EDGE_LITERAL && strchr(text->parts[i].text, '#') != NULL) {
-            say_of_route(loading, number, "rewrite.path", "a path has no \"#\": write %23");
-            return;
-        }
+    if (route->upstream == NULL && kinds > 0) {
+        check_without_upstream(loading, number);
     }
 }
 
@@ -313,9 +339,9 @@ static void check_route_edge(struct loading *loading, size_t number)
     const struct route_settings *route = &loading->settings->routes[number];
     const struct edge_settings *edge = &route->edge;
     unsigned groups = groups_of(&route->match);
+    check_emptied(loading, number);
     check_route_kind(loading, number);
-    check_redirect(loading, number);
-    check_rewrite_path(loading, number);
+    check_texts(loading, number);
     check_captures(loading, number, "redirect.to", &route->redirect.to, groups);
     check_captures(loading, number, "respond.body", &route->respond.body, groups);
     check_captures(loading, number, "rewrite.path", &route->rewrite.path, groups);

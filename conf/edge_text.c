@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/foreign.h"
 #include "conf/schema.h"
 #include "conf/value.h"
 
@@ -122,8 +123,10 @@ void edge_text_blame(const char *written, char *hint, size_t hint_bytes)
         return;
     }
     snprintf(word, sizeof word, "%.*s", (int)bytes, at + 1);
-    const char *near = nearest_place(word);
-    if (near != NULL) {
+    const char *near = nearest_place(word), *foreign = foreign_placeholder(word);
+    if (foreign != NULL) {
+        snprintf(hint, hint_bytes, ": there is no {%s}; write %s", word, foreign);
+    } else if (near != NULL) {
         bool named = near[strlen(near) - 1] == ':';
         snprintf(hint, hint_bytes, ": there is no {%s}; the nearest is {%s%s}", word, near,
                  named ? "NAME" : "");

@@ -83,6 +83,12 @@ static const char *take_key(struct grammar *grammar, const char *token, size_t b
     if (*token == ';' || *token == ',') {
         return arena_printf(grammar->arena, "there is one \"%c\" too many", *token);
     }
+    if (*token == '"' || *token == '\'') {
+        return arena_printf(grammar->arena,
+                            "a key is missing before %.*s; if that is the key, write it without "
+                            "quotes",
+                            (int)bytes, token);
+    }
     if (!is_word(token) || is_number(token)) {
         return arena_printf(grammar->arena, "a key is missing before %.*s: write KEY = %.*s",
                             (int)bytes, token, (int)bytes, token);

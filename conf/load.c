@@ -8,6 +8,7 @@
 
 #include "conf/check.h"
 #include "conf/follow.h"
+#include "conf/foreign.h"
 #include "conf/value.h"
 #include "steady/budget.h"
 
@@ -92,12 +93,35 @@ static bool suggest(const struct schema_section *section, const char *inner, con
     return best <= SUGGEST_DISTANCE;
 }
 
+/* The key of another program, or what was tried. False: it is none that is known. */
+static bool suggest_for_foreign(const struct schema_section *section, const char *inner,
+                                const char *name, char meant[PATH_TEXT_BYTES], char *text,
+                                size_t bytes)
+{
+    char group[PATH_TEXT_BYTES];
+    snprintf(group, sizeof group, "%s%s%s", section->name, section->name[0] != '\0' ? "." : "",
+             inner);
+    const struct foreign_key *row = foreign_key_find(group, name);
+    if (row == NULL) {
+        return false;
+    }
+    if (row->meant != NULL) {
+        snprintf(text, bytes, "write %s%s%s", row->meant, row->text != NULL ? ", " : "",
+                 row->text != NULL ? row->text : "");
+        snprintf(meant, PATH_TEXT_BYTES, "%s", row->meant);
+    } else {
+        snprintf(text, bytes, "%s", row->text);
+    }
+    return true;
+}
+
 static void unknown_key(struct loading *loading, const config_setting_t *setting,
                         const struct schema_section *section, const char *inner, const char *path)
 {
     char hint[512], meant[PATH_TEXT_BYTES] = "", full[PATH_TEXT_BYTES * 2];
     const char *name = config_setting_name(setting);
-    bool near = suggest(section, inner, name, meant, hint, sizeof hint);
+    bool near = suggest_for_foreign(section, inner, name, meant, hint, sizeof hint) ||
+                suggest(section, inner, name, meant, hint, sizeof hint);
     if (meant[0] != '\0') {
         snprintf(full, sizeof full, "%.*s%s", (int)(strlen(path) - strlen(name)), path, meant);
         loading_add_cause(loading, full);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/foreign.h"
 #include "conf/load.h"
 #include "conf/mend.h"
 #include "conf/read_text.h"
@@ -39,9 +40,10 @@ static void take_field(struct loading *loading, const config_setting_t *one,
     if (!name_fits(loading, one, path, name)) {
         return;
     }
-    if (text == NULL || !edge_text_parse(&loading->arena, text, &field.value)) {
-        char hint[MEND_TEXT_BYTES] = "";
-        if (text != NULL) {
+    char hint[MEND_TEXT_BYTES] = "";
+    bool foreign = text != NULL && foreign_variable_in(text, false, hint, sizeof hint);
+    if (text == NULL || foreign || !edge_text_parse(&loading->arena, text, &field.value)) {
+        if (text != NULL && !foreign) {
             edge_text_blame(text, hint, sizeof hint);
         }
         loading_report_at(loading, SETTINGS_ERROR, one, path, "%s: expected a text, got %s%s", name,
@@ -122,13 +124,19 @@ static void take_page(struct loading *loading, const config_setting_t *one,
                       const struct schema_row *row, const char *path, void *element)
 {
     const char *status = NULL, *file = NULL;
-    int intercept = 0;
+    int intercept = 0, number;
+    char digits[16];
     struct error_page_settings page = {0};
     bool group = config_setting_type(one) == CONFIG_TYPE_GROUP;
     int known = group ? config_setting_lookup_string(one, "status", &status) +
+                            config_setting_lookup_int(one, "status", &number) +
                             config_setting_lookup_string(one, "file", &file) +
                             config_setting_lookup_bool(one, "intercept", &intercept)
                       : 0;
+    if (status == NULL && group && config_setting_lookup_int(one, "status", &number)) {
+        snprintf(digits, sizeof digits, "%d", number);
+        status = digits;
+    }
     if (status == NULL || file == NULL || known != config_setting_length(one) ||
         !take_page_status(status, &page)) {
         loading_report_at(

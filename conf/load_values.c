@@ -62,8 +62,12 @@ static void take_scalar(struct loading *loading, const config_setting_t *setting
     bool is_text = config_setting_type(setting) == CONFIG_TYPE_STRING;
     range_text(row, range, sizeof range);
     if (text == NULL) {
+        bool several = config_setting_type(setting) != CONFIG_TYPE_GROUP &&
+                       (strcmp(row->path, "host") == 0 || strcmp(row->path, "listener") == 0);
         loading_report_at(loading, SETTINGS_ERROR, setting, path,
-                          "expected %s%s, got a group or list", row->type->expected, range);
+                          "expected %s%s, got a group or list%s%s%s", row->type->expected, range,
+                          several ? ": write " : "", several ? row->path : "",
+                          several ? "s = [ ... ]" : "");
         return;
     }
     if (is_of_kind(loading, setting, row, text) &&

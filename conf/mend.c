@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/foreign.h"
 #include "conf/schema_types.h"
 #include "conf/value.h"
 
@@ -146,11 +147,47 @@ static void mend_word(const struct schema_row *row, const char *text, char *hint
     }
 }
 
+/* Values of other programs, of keys of a type or of this name. */
+static const char *said_elsewhere(const struct schema_row *row, const char *text)
+{
+    static const struct {
+        const struct schema_type *type;
+        const char *path, *words, *hint;
+    } rows[] = {
+        {&type_prefix_list, NULL, "all any *",
+         ": \"0.0.0.0/0\" and \"::/0\" are all; whom allow does not name is denied anyway"},
+        {&type_key, NULL, "ip src remote_addr client_ip $remote_addr $binary_remote_addr",
+         ": write \"client\""},
+        {&type_try_list, NULL, "$uri $uri/ {path} {path}/ =404 =403",
+         ": leave it out: the path itself and a folder's index come first, 404 last"},
+        {&type_balance, NULL, "sticky cookie",
+         ": write sticky = { cookie = \"NAME\"; }; in the route"},
+        {&type_balance, NULL, "ip_hash source", ": write \"hash:client\""},
+        {&type_balance, NULL, "least_conn leastconn least_connections",
+         ": write \"least_in_flight\""},
+        {NULL, "protocol", "fastcgi uwsgi scgi ajp",
+         ": the application must speak HTTP (docs/migrate.md, the last table)"},
+        {NULL, "protocol", "http http/1.1", ": write \"http1\""},
+        {NULL, "protocol", "h2 h2c grpc http/2", ": write \"http2\""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        bool same =
+            rows[i].type != NULL ? rows[i].type == row->type : strcmp(rows[i].path, row->path) == 0;
+        if (same && foreign_is_among(rows[i].words, text)) {
+            return rows[i].hint;
+        }
+    }
+    return NULL;
+}
+
 void mend_value(const struct schema_row *row, const char *text, bool is_quoted,
                 char ret_hint[MEND_TEXT_BYTES])
 {
+    const char *elsewhere = is_quoted ? said_elsewhere(row, text) : NULL;
     ret_hint[0] = '\0';
-    if (row->type->blame != NULL && is_quoted) {
+    if (elsewhere != NULL) {
+        snprintf(ret_hint, MEND_TEXT_BYTES, "%s", elsewhere);
+    } else if (row->type->blame != NULL && is_quoted) {
         row->type->blame(text, ret_hint, MEND_TEXT_BYTES);
     } else if (row->type->unit == UNIT_MS) {
         mend_duration(row, text, ret_hint);

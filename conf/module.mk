@@ -16,6 +16,7 @@ libconf_a_SOURCES = \
 	%D%/check_mirror.c \
 	%D%/check_placement.c \
 	%D%/check_routes.c \
+	%D%/check_texts.c \
 	%D%/checklist.c \
 	%D%/checklist.h \
 	%D%/checklist_fleet.c \
@@ -33,6 +34,8 @@ libconf_a_SOURCES = \
 	%D%/edge_text.h \
 	%D%/follow.c \
 	%D%/follow.h \
+	%D%/foreign.c \
+	%D%/foreign.h \
 	%D%/grammar.c \
 	%D%/grammar.h \
 	%D%/grpc_status.h \

@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/foreign.h"
+#include "conf/mend.h"
 #include "conf/schema_fields.h"
 #include "conf/schema_types.h"
 #include "conf/value.h"
@@ -47,7 +49,16 @@ static void blame_removed(const char *text, char *hint, size_t hint_bytes)
 static bool take_edge_text(struct arena *arena, const struct schema_row *row, void *element,
                            const char *text)
 {
-    return edge_text_parse(arena, text, field_of(element, row->at));
+    char hint[MEND_TEXT_BYTES];
+    return !foreign_variable_in(text, true, hint, sizeof hint) &&
+           edge_text_parse(arena, text, field_of(element, row->at));
+}
+
+static void blame_edge_text(const char *text, char *hint, size_t hint_bytes)
+{
+    if (!foreign_variable_in(text, true, hint, hint_bytes)) {
+        edge_text_blame(text, hint, hint_bytes);
+    }
 }
 
 /* With line breaks, which the parser takes for a fault elsewhere: lines are parsed one by one. */
@@ -185,7 +196,7 @@ const struct schema_type type_edge_text = {
     .quoted = true,
     .take = take_edge_text,
     .print = print_edge_text,
-    .blame = edge_text_blame,
+    .blame = blame_edge_text,
 };
 const struct schema_type type_edge_body = {
     .name = "text with placeholders",

@@ -287,7 +287,34 @@ WRONG = [
     ({"upstream": "app", "error_pages": [{"status": "500", "file": "/nowhere"}]}, "/nowhere: No such file"),
     ({"upstream": "app", "access": {"allow": ["10.0.0.1/8"]}}, "expected an address prefix"),
     ({"upstream": "app", "rewrite": {"strip_prefix": "app"}}, 'expected a path such as "/api"'),
+    ({"upstream": "app", "access": {"allow": []}}, "access.allow: is empty, which would let everybody in"),
+    ({"upstream": "app", "clients": []}, "clients: is empty, which would be all clients"),
+    ({"upstream": "app", "hosts": []}, "hosts: is empty"),
+    ({"upstream": "app", "listeners": []}, "listeners: is empty"),
+    ({"upstream": "app", "methods": []}, "methods: is empty"),
+    ({"upstream": "app", "upgrade": []}, 'upgrade: is empty, which would be any: write [ "none" ]'),
+    ({"redirect": {"to": "shop.example/x"}}, 'got "shop.example/x": write "https://shop.example/x"'),
+    ({"redirect": {"to": "shop.example:8080/x"}}, "expected a URL such as"),
+    ({"redirect": {"to": "{host}/x"}}, 'write "https://{host}/x"'),
+    ({"redirect": {"to": "https:///x"}}, "expected a URL such as"),
+    ({"redirect": {"to": ""}}, "expected a URL such as"),
+    ({"redirect": {"to": "https://$host$request_uri"}}, "$host would be sent as it is written; write {host}"),
+    ({"redirect": {"to": "/x/$1"}}, "write {1}"),
+    ({"redirect": {"to": "https://{host}{uri}"}}, "there is no {uri}; write {target}"),
+    ({"redirect": {"to": "https://%[hdr(host)]/"}}, "write placeholders such as {host}"),
+    ({"upstream": "app", "request": {"set": {"X-Real-IP": "$remote_addr"}}}, "write {client}"),
+    ({"upstream": "app", "rewrite": {"path": "http://b/x"}}, "expected a path such as"),
+    ({"respond": {"status": 200}, "compress": {"enabled": True}}, "has no effect without an upstream"),
+    ({"respond": {"status": 200}, "timeouts": {"idle": "5s"}}, "has no effect without an upstream"),
 ]
+
+# What is taken although it looks like one of those.
+RIGHT = [
+    {"redirect": {"to": "mailto:a@b.example"}}, {"redirect": {"to": "app-1+x:y"}}, {"redirect": {"to": "?a=b"}}, {"redirect": {"to": "//cdn.example/x"}},
+    {"redirect": {"to": "{scheme}://{host}{target}"}}, {"redirect": {"to": "HTTPS://x"}}, {"respond": {"status": 200, "body": "cost: $1 or $host"}},
+    {"upstream": "app", "request": {"set": {"X-Price": "$1, 5$", "X-None": "$nothing"}}}, {"upstream": "app", "access": {"allow": ["10.0.0.0/8"], "deny": []}},
+    {"upstream": "app", "error_pages": [{"status": 503, "file": "page.html"}]},
+]  # fmt: skip
 
 
 @scenario("a wrong route is accepted, or its message does not say what to write")
@@ -300,6 +327,16 @@ def wrong(s):
             said = done.stdout + done.stderr
             check_equal(done.returncode, 1, said)
             check(message in said and "wrong.conf:" in said, said)
+    s.write("page.html", "sorry")
+    for route in RIGHT:
+        with s.case(f"{route} is right"):
+            proxy.settings["routes"] = [{"name": "x", "path": "/x", **route}, REST]
+            done = run_program(s, "-t", "-c", s.write("right.conf", proxy.text()))
+            check_equal((done.returncode, "warning: right.conf" in done.stderr), (0, False), done.stderr)
+    with s.case("two slashes where one is meant are warned of"):
+        proxy.settings["routes"] = [{"name": "x", "path": "/x", "redirect": {"to": "https://{host}/{target}"}}, REST]
+        done = run_program(s, "-t", "-c", s.write("slashes.conf", proxy.text()))
+        check('{target} begins with "/" itself' in done.stderr, done.stderr)
 
 
 @scenario("the origin believes a field that an untrusted client has forged", within=120)

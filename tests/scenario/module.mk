@@ -223,6 +223,16 @@ EXTRA_DIST += \
 	%D%/mistakes/56-listen-as-url.conf \
 	%D%/mistakes/57-single-quotes.conf \
 	%D%/mistakes/58-prefix-without-slash.conf \
+	%D%/mistakes/59-key-in-quotes.conf \
+	%D%/mistakes/60-key-of-nginx.conf \
+	%D%/mistakes/61-key-of-caddy.conf \
+	%D%/mistakes/62-variable-of-nginx.conf \
+	%D%/mistakes/63-placeholder-of-caddy.conf \
+	%D%/mistakes/64-redirect-without-scheme.conf \
+	%D%/mistakes/65-access-empty.conf \
+	%D%/mistakes/66-hosts-in-host.conf \
+	%D%/mistakes/67-deny-all.conf \
+	%D%/mistakes/68-try-of-nginx.conf \
 	%D%/mistakes/said.txt
 
 # What makes a program leak (LD_PRELOAD). It is built for the tests alone, without the flags of the program: those of sanitizers would not do.

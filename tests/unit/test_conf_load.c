@@ -1,4 +1,6 @@
 /* Reading configurations: defaults, every kind of error with its place, names. */
+#include "conf/foreign.h"
+#include "conf/schema.h"
 #include "tests/unit/conf_rig.h"
 
 static void defaults_are_those_of_the_design(void **state)
@@ -462,9 +464,49 @@ static void health_is_read_and_what_cannot_be_probed_is_refused(void **state)
     }
 }
 
+/* Whether a group, such as "routes.files." or "" for the top, has the key. */
+static bool has_key(const char *group, const char *key)
+{
+    char wanted[256];
+    size_t bytes = (size_t)snprintf(wanted, sizeof wanted, "%s%s", group, key);
+    bool has = false;
+    for (const struct schema_section *section = schema_sections; section->name != NULL; section++) {
+        has = has || strcmp(section->name, wanted) == 0;
+        for (const struct schema_row *row = section->rows; row->path != NULL; row++) {
+            char path[256];
+            snprintf(path, sizeof path, "%s%s%s", section->name,
+                     section->name[0] != '\0' ? "." : "", row->path);
+            has = has || (strncmp(path, wanted, bytes) == 0 &&
+                          (path[bytes] == '\0' || path[bytes] == '.'));
+        }
+    }
+    return has;
+}
+
+static void words_of_others_lead_to_keys_that_there_are(void **state)
+{
+    (void)state;
+    for (const struct foreign_key *row = foreign_keys; row->group != NULL; row++) {
+        char words[256];
+        assert_true(row->meant != NULL || row->text != NULL);
+        if (row->meant != NULL && !has_key(row->group, row->meant)) {
+            fail_msg("%s%s is no key", row->group, row->meant);
+        }
+        snprintf(words, sizeof words, "%s", row->words);
+        char *rest = words;
+        for (const char *word; (word = strsep(&rest, " ")) != NULL;) {
+            if (has_key(row->group, word)) {
+                fail_msg("%s%s is a key: nobody is told otherwise", row->group, word);
+            }
+            assert_ptr_equal(foreign_key_find(row->group, word), row);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_of_others_lead_to_keys_that_there_are),
         cmocka_unit_test(defaults_are_those_of_the_design),
         cmocka_unit_test(keys_that_are_not_given_follow_those_that_are),
         cmocka_unit_test(a_deadline_that_its_upstream_would_cut_short_is_refused),
