@@ -18,21 +18,21 @@
 
 #include "steady/enum_names.h"
 
-#define H2_ABUSES(X)                                                                                  \
-    /* streams that the client resets, or makes this side reset or refuse; heads beyond the limits */ \
-    X(H2_ABUSE_RESETS, "reset_flood", 200, 40)                                                        \
-    X(H2_ABUSE_SETTINGS, "settings_flood", 500, 50)                                                   \
-    X(H2_ABUSE_PINGS, "ping_flood", 1000, 200)                                                        \
-    X(H2_ABUSE_PRIORITIES, "priority_flood", 500, 100)                                                \
-    X(H2_ABUSE_EMPTY_DATA, "empty_data_flood", 100, 10)                                               \
-    X(H2_ABUSE_WINDOW_UPDATES, "window_update_flood", 2000, 200)                                      \
-    X(H2_ABUSE_GOAWAYS, "goaway_flood", 20, 1)                                                        \
-    /* frames of types that are not known, which RFC 9113 4.1 has skipped */                          \
-    X(H2_ABUSE_UNKNOWN, "unknown_flood", 500, 100)                                                    \
-    /* of one field block; no budget: h2_block.h, nghttp2 */                                          \
-    X(H2_ABUSE_HEADS, "head_flood", 0, 0)                                                             \
-    /* frames that wait because the other side does not read */                                       \
-    X(H2_ABUSE_UNREAD, "unread_flood", 0, 0)                                                          \
+#define H2_ABUSES(X)                                                                                   \
+    /* streams that the client resets, or makes this side reset or refuse; heads too large, or late */ \
+    X(H2_ABUSE_RESETS, "reset_flood", 200, 40)                                                         \
+    X(H2_ABUSE_SETTINGS, "settings_flood", 500, 50)                                                    \
+    X(H2_ABUSE_PINGS, "ping_flood", 1000, 200)                                                         \
+    X(H2_ABUSE_PRIORITIES, "priority_flood", 500, 100)                                                 \
+    X(H2_ABUSE_EMPTY_DATA, "empty_data_flood", 100, 10)                                                \
+    X(H2_ABUSE_WINDOW_UPDATES, "window_update_flood", 2000, 200)                                       \
+    X(H2_ABUSE_GOAWAYS, "goaway_flood", 20, 1)                                                         \
+    /* frames of types that are not known, which RFC 9113 4.1 has skipped */                           \
+    X(H2_ABUSE_UNKNOWN, "unknown_flood", 500, 100)                                                     \
+    /* of one field block; no budget: h2_block.h, nghttp2 */                                           \
+    X(H2_ABUSE_HEADS, "head_flood", 0, 0)                                                              \
+    /* frames that wait because the other side does not read */                                        \
+    X(H2_ABUSE_UNREAD, "unread_flood", 0, 0)                                                           \
     X(H2_ABUSE_MEMORY, "memory", 0, 0)
 enum h2_abuse_kind { ENUM_VALUES(H2_ABUSES) };
 #define H2_ABUSE_COUNT ENUM_COUNT(H2_ABUSES)

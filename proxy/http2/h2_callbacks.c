@@ -301,15 +301,33 @@ static unsigned abuse_of(const struct h2_session *session, const nghttp2_frame_h
     }
 }
 
+/* Trailers of a request that was cut off, and requests beyond GOAWAY, are unpacked for HPACK's sake and told to nobody. */
+static int check_head(struct h2_session *session, int32_t id)
+{
+    bool fresh = id > session->ids.heard;
+    if (fresh) {
+        session->ids.heard = id;
+    }
+    if (!h2_session_is_server(session) || (fresh && !session->leaving)) {
+        return 0;
+    }
+    if (h2_stream_is_ended(session, id)) {
+        return break_off(session, H2_STREAM_CLOSED);
+    }
+    const struct h2_stream *stream = h2_stream_of(session->frames, id);
+    bool served = stream != NULL && stream->code == H2_NO_ERROR;
+    return served || h2_session_charge(session, H2_ABUSE_RESETS)
+               ? 0
+               : h2_session_calm(session, H2_ABUSE_RESETS);
+}
+
 /* nghttp2 remembers no stream that is over, and checks the length of no CONTINUATION. */
 static int check_frame(struct h2_session *session, const nghttp2_frame_hd *head)
 {
     switch (head->type) {
     case NGHTTP2_DATA: session->frame.data_left = (uint32_t)head->length; return 0;
     case NGHTTP2_PRIORITY_UPDATE: session->frame.prioritised = true; return 0;
-    case NGHTTP2_HEADERS:
-        return h2_stream_is_ended(session, head->stream_id) ? break_off(session, H2_STREAM_CLOSED)
-                                                            : 0;
+    case NGHTTP2_HEADERS: return check_head(session, head->stream_id);
     case NGHTTP2_CONTINUATION:
         return head->length > LARGEST_FRAME_BYTES ? break_off(session, H2_FRAME_SIZE_ERROR) : 0;
     default: return 0;

@@ -39,6 +39,7 @@ struct h2_space {
 struct h2_ids {
     int32_t goaway; /* the last one of the GOAWAY received */
     int32_t newest; /* server: the last that the client has opened */
+    int32_t heard;  /* server: the last that a head has come for, though it be not taken */
     int32_t reset;  /* server: the last that this side has reset */
 };
 

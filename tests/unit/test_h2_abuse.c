@@ -401,6 +401,36 @@ static void malformed_requests_without_end_end_the_connection(void **state)
     rig_end(&rig);
 }
 
+/* Nobody is told of them, but each is unpacked. */
+static void heads_that_are_passed_over_end_the_connection(void **state)
+{
+    static const char request[] = "\x82\x84\x87\x41\1a", malformed[] = "\x82\x87\x41\1a";
+    (void)state;
+    begin(); /* of a stream that was reset */
+    feed_frame(NGHTTP2_HEADERS, 4, 1, malformed, sizeof malformed - 1);
+    drain();
+    flood(NGHTTP2_HEADERS, 5, 1, request, sizeof request - 1, H2_ABUSE_RESETS);
+    begin(); /* of a stream that is about to be, before RST_STREAM is sent */
+    feed_frame(NGHTTP2_HEADERS, 4, 1, malformed, sizeof malformed - 1);
+    for (unsigned i = 0; i < h2_abuse_burst(H2_ABUSE_RESETS); i++) {
+        feed_frame(NGHTTP2_HEADERS, 5, 1, request, sizeof request - 1);
+    }
+    assert_calmed(H2_ABUSE_RESETS);
+    rig_end(&rig);
+    begin(); /* of streams beyond GOAWAY */
+    rig_open(&rig, POST, false);
+    rig_pump(&rig);
+    h2_session_go_away(rig.server.session, H2_NO_ERROR);
+    drain();
+    unsigned count = 0;
+    for (uint32_t id = 3; !rig.server.over && count < 1000; id += 2, count++) {
+        feed_frame(NGHTTP2_HEADERS, 5, id, request, sizeof request - 1);
+        drain();
+    }
+    assert_int_equal(count, h2_abuse_burst(H2_ABUSE_RESETS) + 1);
+    rig_end(&rig);
+}
+
 /* ---- field blocks ---- */
 
 /* GET / with an entry of 4,000 bytes in the dynamic table, and references to it: a byte each. */
@@ -549,6 +579,7 @@ int main(void)
         cmocka_unit_test(frames_of_a_stream_that_its_client_has_ended_end_the_connection),
         cmocka_unit_test(heads_beyond_the_limits_without_end_end_the_connection),
         cmocka_unit_test(malformed_requests_without_end_end_the_connection),
+        cmocka_unit_test(heads_that_are_passed_over_end_the_connection),
         cmocka_unit_test(an_hpack_bomb_is_refused_or_ends_the_connection),
         cmocka_unit_test(continuations_without_end_end_the_connection),
         cmocka_unit_test(fields_without_number_end_the_connection),
