@@ -117,6 +117,21 @@ static void *create_nil(const redisReadTask *task)
     return place(task, STORE_REPLY_NIL);
 }
 
+#if HIREDIS_MAJOR > 0
+/* RESP3, which nobody asks a store for. Without these two hiredis returns a small number in place of an object. */
+static void *create_double(const redisReadTask *task, double value, char *text, size_t length)
+{
+    (void)value, (void)text, (void)length;
+    return place(task, STORE_REPLY_NIL);
+}
+
+static void *create_bool(const redisReadTask *task, int value)
+{
+    (void)value;
+    return place(task, STORE_REPLY_NIL);
+}
+#endif
+
 static void free_reply(void *object)
 {
     struct store_reply *reply = object;
@@ -127,6 +142,10 @@ static const redisReplyObjectFunctions creators = {.createString = create_text,
                                                    .createArray = create_list,
                                                    .createInteger = create_number,
                                                    .createNil = create_nil,
+#if HIREDIS_MAJOR > 0
+                                                   .createDouble = create_double,
+                                                   .createBool = create_bool,
+#endif
                                                    .freeObject = free_reply};
 
 /* ---- the reader ---- */

@@ -158,6 +158,7 @@ proxy_tests = \
 	%D%/test_respond \
 	%D%/test_metrics \
 	%D%/test_span \
+	%D%/test_store_reply \
 	%D%/test_retry \
 	%D%/test_route \
 	%D%/test_split \
