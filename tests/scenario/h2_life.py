@@ -10,8 +10,8 @@ import tempfile
 import threading
 import time
 
-from harness import (Authority, RawOrigin, access_rows, check, check_equal, eventually, merge, node_program, patient, run,
-                     scenario, start_proxy, takes)
+from harness import (Authority, RawOrigin, access_rows, check, check_equal, eventually, merge, node_program, once_of, patient,
+                     run, scenario, start_proxy, takes)
 from harness.verdict import Skipped
 from harness import h2_bytes as h2
 from harness.h2_wire import H2Client
@@ -172,25 +172,38 @@ def stalled_stream(s):
         check_equal(client.response(stream).status, 200, "the connection goes on")
 
 
+def read_slowly(client, messages):
+    """Read of two responses for longer than the proxy waits for a client that takes nothing; returns the longest pause."""
+    pause, began = threading.Event(), time.monotonic()
+    last, longest = began, 0.0
+    # What the kernel holds of the first is 4 MiB at most.
+    while sum(message.bytes for message in messages) < 12 << 20 or time.monotonic() < began + 3:
+        if any(message.reset for message in messages) or not client.read_once():
+            break
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        pause.wait(0.01)  # this is what makes it slow
+    return max(longest, time.monotonic() - last)
+
+
 @scenario("a stream starves behind another of a slow client, or is ended because it has to wait")
 def turns(s):
     origin = RawOrigin(s)
     for name in ("one", "two"):
         origin.on(f"/{name}", status=200, body=b"x" * (64 << 20))
     proxy = cleartext(s, origin, {"listeners": {"web": {"timeouts": {"send": "1s"}}}})
-    with H2Client(proxy.address, settings={h2.INITIAL_WINDOW_SIZE: 1 << 30}, receive_buffer=65536) as client:
-        client.send(h2.window_update(0, 1 << 30))
-        one, two = client.ask("GET", "/one"), client.ask("GET", "/two")
-        messages = [client._message(stream) for stream in (one, two)]  # pylint: disable=protected-access
-        pause, began = threading.Event(), time.monotonic()
-        # What the kernel holds of the first is 4 MiB at most.
-        while sum(message.bytes for message in messages) < 12 << 20 or time.monotonic() < began + 3:
-            client.read_once()
-            pause.wait(0.01)  # this is what makes it slow
-        got = [message.bytes for message in messages]
-        s.note(f"{got} bytes of two responses")
-        check(min(got) > sum(got) / 8, f"{got} bytes: one waits for the other")
-        check_equal([message.reset for message in messages], [None, None], "resets")
+
+    def both_come():
+        with H2Client(proxy.address, settings={h2.INITIAL_WINDOW_SIZE: 1 << 30}, receive_buffer=65536) as client:
+            client.send(h2.window_update(0, 1 << 30))
+            messages = [client._message(client.ask("GET", f"/{name}")) for name in ("one", "two")]  # pylint: disable=protected-access
+            longest = read_slowly(client, messages)
+            got = [message.bytes for message in messages]
+            s.note(f"{got} bytes of two responses")
+            check_equal(([message.reset for message in messages], client.ended), ([None, None], None),
+                        f"resets, and the end of a client that took nothing for {longest:.1f} s at most")
+            check(min(got) > sum(got) / 8, f"{got} bytes: one waits for the other")
+
+    once_of(5, both_come)  # a client that gets no processor takes nothing for too long
 
 
 @scenario("a client that reads nothing at all is never ended, or makes the proxy keep all of it")
