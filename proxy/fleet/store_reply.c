@@ -88,7 +88,7 @@ static void *create_text(const redisReadTask *task, char *bytes, size_t length)
 static void *create_list(const redisReadTask *task, item_count count)
 {
     struct store_reader *reader = task->privdata;
-    if (count < 0 || (size_t)count > reader->items_left) {
+    if ((size_t)count > reader->items_left) { /* as one below 0 is */
         return NULL;
     }
     struct store_reply *reply = place(task, STORE_REPLY_LIST);
