@@ -28,6 +28,18 @@ static inline void loop_clock_expire(struct loop_clock *clock)
 /* Asks the system. Not inline: its stack frame is not for every function that asks what time it is. */
 __attribute__((cold, noinline)) uint64_t loop_clock_read(struct loop_clock *clock);
 
+/* For who has no loop's clock: asks the system each time. */
+static inline uint64_t loop_clock_now_us(void)
+{
+    struct loop_clock clock = {0};
+    return loop_clock_read(&clock);
+}
+
+static inline uint64_t loop_clock_now_ms(void)
+{
+    return loop_clock_now_us() / 1000u;
+}
+
 static inline uint64_t loop_clock_us(struct loop_clock *clock)
 {
     return __builtin_expect(clock->now_us != 0, 1) ? clock->now_us : loop_clock_read(clock);

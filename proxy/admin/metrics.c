@@ -15,17 +15,12 @@
       "/metrics?upstream=NAME has all of one upstream",                                           \
       ONE(__builtin_popcount(scrape->shortened)))                                                 \
     X(scrape_duration_seconds, GAUGE, (), "seconds", "Time that this page took to write",         \
-      ONE((double)(now_us() - scrape->began_us) / 1e6))                                           \
+      ONE((double)(loop_clock_now_us() - scrape->began_us) / 1e6))                                \
     X(metric_series, GAUGE, (), "", "Series on this page, this one included",                     \
       ONE(scrape->series_count + 1))
 
 enum { SCRAPE_METRICS(METRIC_ID_OF_ROW) };
 static const struct metric metrics[] = {SCRAPE_METRICS(METRIC_OF_ROW)};
-
-static uint64_t now_us(void)
-{
-    return loop_clock_us(&(struct loop_clock){0});
-}
 
 static void write_scrape(struct scrape *scrape, const struct metric *metric)
 {
@@ -191,7 +186,7 @@ static bool write_metrics(struct page *page)
     struct scrape *scrape = &page->scrape;
     scrape->overview = page->overview;
     if (scrape->began_us == 0) {
-        scrape->began_us = now_us();
+        scrape->began_us = loop_clock_now_us();
         scrape->edges_us = page->overview->settings->admin.buckets_us;
         scrape->edges_count = page->overview->settings->admin.buckets_count;
         scrape->only = page->only[0] != '\0' ? page->only : NULL;

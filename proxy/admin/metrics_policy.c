@@ -152,7 +152,7 @@ static bool key_figures(const struct admission *admission, uint64_t now_us,
 static void write_rates(struct scrape *scrape, const struct metric *metric)
 {
     const struct overview *overview = scrape->overview;
-    uint64_t now_us = loop_clock_us(&(struct loop_clock){0});
+    uint64_t now_us = loop_clock_now_us();
     for (size_t i = 0; i < overview->route_count; i++) {
         struct key_buckets_figures figures;
         if (!key_figures(overview->routes[i].admission, now_us, &figures)) {

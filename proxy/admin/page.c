@@ -5,11 +5,6 @@
 
 #include "steady/loop_clock.h"
 
-static uint64_t now_us(void)
-{
-    return loop_clock_us(&(struct loop_clock){0});
-}
-
 void page_init(struct page *page, page_part_fn *const *parts, const char *only)
 {
     *page = (struct page){.parts = parts};
@@ -33,7 +28,7 @@ bool page_begin(struct page *page)
 
 bool page_has_time(const struct page *page)
 {
-    return now_us() < page->until_us;
+    return loop_clock_now_us() < page->until_us;
 }
 
 /* Goes on to the next member; behind the last one closes the object. False: the page is complete. */
@@ -57,7 +52,7 @@ static bool page_next_member(struct page *page)
 bool page_write(struct page *page, const struct overview *overview, uint64_t slice_us)
 {
     page->overview = overview;
-    page->until_us = now_us() + slice_us;
+    page->until_us = loop_clock_now_us() + slice_us;
     do {
         while (*page->parts != NULL && (*page->parts)(page)) {
             page->parts++;

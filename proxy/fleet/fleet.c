@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proxy/fleet/fleet_state.h"
+#include "steady/loop_clock.h"
 
 /* Foreign values are told of at most once in this time. */
 #define REFUSED_TELL_MS 60000
@@ -18,13 +18,6 @@ struct fleet_access {
     struct store_access *store;
     struct seal_key key;
 };
-
-static uint64_t monotonic_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* ---- what the parts share ---- */
 
@@ -37,17 +30,17 @@ void fleet_key(const struct fleet *fleet, const char *what, char key[FLEET_KEY_B
 void fleet_note_time(struct fleet *fleet, uint64_t store_ms)
 {
     fleet->store_ms = store_ms;
-    fleet->seen_ms = monotonic_ms();
+    fleet->seen_ms = loop_clock_now_ms();
 }
 
 uint64_t fleet_store_ms(const struct fleet *fleet)
 {
-    return fleet->store_ms + (monotonic_ms() - fleet->seen_ms);
+    return fleet->store_ms + (loop_clock_now_ms() - fleet->seen_ms);
 }
 
 void fleet_note_refused(struct fleet *fleet, size_t count, const char *what)
 {
-    uint64_t now_ms = monotonic_ms();
+    uint64_t now_ms = loop_clock_now_ms();
     fleet->refused_count += count;
     if (count == 0 ||
         (fleet->refused_told_ms != 0 && now_ms - fleet->refused_told_ms < REFUSED_TELL_MS)) {
@@ -118,7 +111,7 @@ static void on_ready(void *owner)
 {
     struct fleet *fleet = owner;
     fleet->members.beat_ms = 0;
-    fleet_housekeeping(fleet, monotonic_ms());
+    fleet_housekeeping(fleet, loop_clock_now_ms());
 }
 
 struct fleet *fleet_create(const struct fleet_env *env)
@@ -146,7 +139,7 @@ static void forget(struct fleet *fleet)
     fleet->members = (struct members){.count = 0};
     fleet->store_ms = 0;
     words_forget(fleet);
-    ticket_keys_forget(fleet, monotonic_ms());
+    ticket_keys_forget(fleet, loop_clock_now_ms());
 }
 
 /* Whether what is known of the fleet goes on being true. */
@@ -221,7 +214,7 @@ void fleet_figures(const struct fleet *fleet, struct fleet_figures *ret_figures)
         .id = fleet->id,
         .members = fleet->members.list,
         .member_count = fleet->members.count,
-        .seen_ago_ms = fleet->seen_ms != 0 ? monotonic_ms() - fleet->seen_ms : UINT64_MAX,
+        .seen_ago_ms = fleet->seen_ms != 0 ? loop_clock_now_ms() - fleet->seen_ms : UINT64_MAX,
         .words = fleet->words.known,
         .word_count = fleet->words.known_count,
         .store_wall_ms = fleet->store_ms != 0 ? fleet_store_ms(fleet) : 0,

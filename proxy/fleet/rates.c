@@ -32,11 +32,6 @@ struct rate_limit {
     struct fleet_rate_figures figures; /* owns the route's name */
 };
 
-static uint64_t now_us(void)
-{
-    return loop_clock_us(&(struct loop_clock){0});
-}
-
 static unsigned replica_count(const struct fleet *fleet)
 {
     return fleet->rates.replica_count > 0 ? fleet->rates.replica_count : 1;
@@ -130,7 +125,7 @@ static bool collect(struct rate_limit *limit, bool says, bool returns)
 {
     struct look look = {.limit = limit,
                         .terms = terms_of(limit),
-                        .now_us = now_us(),
+                        .now_us = loop_clock_now_us(),
                         .says = says,
                         .returns = returns};
     limit->entry_count = 0;
@@ -242,7 +237,7 @@ static void on_answer(const struct store_reply *reply, void *owner)
     limit->heard =
         reply != NULL && reply->kind == STORE_REPLY_LIST && reply->count == limit->entry_count;
     limit->figures.unanswered_count += !limit->heard;
-    uint32_t now_ms = (uint32_t)(now_us() / 1000);
+    uint32_t now_ms = (uint32_t)loop_clock_now_ms();
     for (size_t i = 0; limit->heard && i < limit->entry_count; i++) {
         take_answer(limit, &limit->entries[i], &reply->items[i], now_ms);
     }

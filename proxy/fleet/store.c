@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "proxy/fleet/store_access.h"
 #include "proxy/fleet/store_link.h"
 #include "proxy/fleet/store_words.h"
 #include "steady/check.h"
+#include "steady/loop_clock.h"
 
 /* Addresses of one name that are tried. */
 #define ADDRESSES_MOST 16
@@ -61,13 +61,6 @@ static void on_timer(evutil_socket_t fd, short what, void *owner);
 static void on_greeting(const struct store_reply *reply, void *owner);
 static void on_primary(const struct store_reply *reply, void *owner);
 
-static uint64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static const struct fleet_settings *fleet_of(const struct store *store)
 {
     return &store->settings->fleet;
@@ -81,7 +74,7 @@ static void enter(struct store *store, enum store_state state, uint64_t within_m
     const struct timeval wait = {(time_t)(within_ms / 1000),
                                  (suseconds_t)(within_ms % 1000) * 1000};
     store->figures.state = state;
-    store->state_since_ms = now_us() / 1000;
+    store->state_since_ms = loop_clock_now_ms();
     if (state == STORE_OFF || state == STORE_READY) {
         event_del(store->timer);
     } else {
@@ -113,7 +106,7 @@ static void disconnect(struct store *store)
 
 static void note_fault(struct store *store, enum store_fault fault, const char *error)
 {
-    uint64_t now_ms = now_us() / 1000;
+    uint64_t now_ms = loop_clock_now_ms();
     bool news = store->figures.fault != fault &&
                 (store->told_ms[fault] == 0 || now_ms - store->told_ms[fault] >= TELL_MS);
     store->figures.fault = fault;
@@ -248,7 +241,7 @@ static bool ask(struct store *store, const struct store_word *words, size_t coun
         free(asked);
         return false;
     }
-    *asked = (struct asked){.asked_us = now_us(), .answer = answer, .owner = owner};
+    *asked = (struct asked){.asked_us = loop_clock_now_us(), .answer = answer, .owner = owner};
     TAILQ_INSERT_TAIL(&store->asked, asked, link);
     store->figures.waiting_count++;
     store->figures.asked_count++;
@@ -391,9 +384,9 @@ static bool take_answer(struct store *store, struct store_reply *reply)
     }
     TAILQ_REMOVE(&store->asked, asked, link);
     store->figures.waiting_count--;
-    store->figures.round_trip_us = now_us() - asked->asked_us;
+    store->figures.round_trip_us = loop_clock_now_us() - asked->asked_us;
     store->figures.slow_count += store->figures.round_trip_us > STORE_SLOW_US;
-    store->answered_ms = now_us() / 1000;
+    store->answered_ms = loop_clock_now_ms();
     bool ready = store->figures.state == STORE_READY;
     if (ready) {
         note_answer(store, reply, &ends);
@@ -565,14 +558,14 @@ void store_housekeeping(struct store *store)
 {
     const struct asked *first = TAILQ_FIRST(&store->asked);
     if (store->figures.state == STORE_READY && first != NULL &&
-        now_us() - first->asked_us > fleet_of(store)->timeout_ms * 1000) {
+        loop_clock_now_us() - first->asked_us > fleet_of(store)->timeout_ms * 1000) {
         fail(store, STORE_FAULT_TIMEOUT, "");
     }
 }
 
 void store_figures(const struct store *store, struct store_figures *ret_figures)
 {
-    uint64_t now_ms = now_us() / 1000;
+    uint64_t now_ms = loop_clock_now_ms();
     *ret_figures = store->figures;
     ret_figures->error = store->error;
     ret_figures->at = store->at;
