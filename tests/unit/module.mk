@@ -119,6 +119,7 @@ proxy_tests = \
 	%D%/test_encoder \
 	%D%/test_drift_book \
 	%D%/test_event_book \
+	%D%/test_fleet_rates \
 	%D%/test_gate \
 	%D%/test_h1_body \
 	%D%/test_h1_corpus \
