@@ -1,11 +1,14 @@
 /*
- * Any content of a store: a replica reads it without harm, also what was sealed with the fleet's own key. This target is the store in
- * the place of store.c: it answers the questions of a whole fleet, one after the other.
+ * Any content of a store: a replica reads it without harm, also what was sealed with the fleet's own key, and whatever it is told of a
+ * rate, it admits no more than its own configuration allows. This target is the store in the place of store.c, and the clock in that
+ * of loop_clock.c: it answers the questions of a whole fleet, one after the other.
  *
  * The input is a row of answers: a byte for their kind and for the question that they answer, two for the length, the bytes. A kind is: no
- * answer; bytes of the Redis protocol; values that this target seals for what was asked, in lists each with a byte for its length
- * before it. A question without an answer is told that there is none.
+ * answer; bytes of the Redis protocol; values that this target makes for what was asked: sealed ones, in lists each with a byte for its
+ * length before it; of rates a number of eight bytes for each key. A question without an answer is told that there is none; those about
+ * rates get theirs again from the first one on.
  */
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +18,12 @@
 #include <unistd.h>
 
 #include "pool/warm_file.h"
-#include "proxy/fleet/fleet.h"
+#include "proxy/fleet/fleet_state.h"
+#include "proxy/fleet/rate_lease.h"
+#include "proxy/fleet/rate_script.h"
 #include "proxy/fleet/store_access.h"
 #include "steady/check.h"
+#include "steady/loop_clock.h"
 #include "tls/seal.h"
 #include "tls/tickets.h"
 
@@ -26,6 +32,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);
 /* Rounds of housekeeping for each input, and the time between them. */
 #define ROUNDS 24
 #define STEP_MS 1000
+/* Of a rate for each of so many keys: how often it is asked for in a round, and by how many requests of the first key. */
+#define TICKS 5
+#define KEYS 3
+#define REQUESTS 12
+#define PER_SECOND 20
 #define ASKED_MOST 64
 #define VALUES_MOST 16
 #define REPLY_BYTES (64u << 10)
@@ -36,10 +47,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes);
 enum answer_kind { ANSWER_NONE, ANSWER_RAW, ANSWER_SEALED, ANSWER_KINDS };
 
 /* What was asked, as far as the answer depends on it. */
-enum question { ASKS_TICKETS, ASKS_WARM, ASKS_BEAT, ASKS_WORDS, ASKS_OTHER, QUESTIONS };
+enum question { ASKS_TICKETS, ASKS_WARM, ASKS_BEAT, ASKS_WORDS, ASKS_OTHER, ASKS_RATES, QUESTIONS };
 
 struct asked {
     enum question question;
+    size_t key_count;
     store_answer_fn *answer;
     void *owner;
 };
@@ -56,8 +68,16 @@ static struct settings *settings;
 static struct bound_registry registry;
 static struct log *log_of_all;
 static struct store *present; /* of the one fleet that there is */
+static struct event_base *base;
+static uint64_t present_us;
 
-/* ---- in the place of store.c ---- */
+/* ---- in the place of loop_clock.c and store.c ---- */
+
+uint64_t loop_clock_read(struct loop_clock *clock)
+{
+    loop_clock_set(clock, present_us);
+    return present_us;
+}
 
 struct store_access {
     char none;
@@ -103,8 +123,8 @@ void store_housekeeping(struct store *store)
 
 void store_figures(const struct store *store, struct store_figures *ret_figures)
 {
-    *ret_figures =
-        (struct store_figures){.error = "", .at = "", .waiting_count = store->asked_count};
+    *ret_figures = (struct store_figures){
+        .state = STORE_READY, .error = "", .at = "", .waiting_count = store->asked_count};
 }
 
 static enum question question_of(const struct store_word *words, size_t count)
@@ -115,6 +135,9 @@ static enum question question_of(const struct store_word *words, size_t count)
     }
     if (strcmp(command, "LINDEX") == 0) {
         return ASKS_WARM;
+    }
+    if (strcmp(command, "EVALSHA") == 0 || script == rate_script()) {
+        return ASKS_RATES;
     }
     if (strcmp(command, "EVAL") != 0) {
         return ASKS_OTHER;
@@ -130,7 +153,9 @@ bool store_ask(struct store *store, const struct store_word *words, size_t count
     if (store->asked_count == ASKED_MOST) {
         return false;
     }
-    store->asked[store->asked_count++] = (struct asked){question_of(words, count), answer, owner};
+    enum question question = question_of(words, count);
+    size_t key_count = question == ASKS_RATES ? (size_t)atoi(words[2].bytes) : 0;
+    store->asked[store->asked_count++] = (struct asked){question, key_count, answer, owner};
     return true;
 }
 
@@ -211,11 +236,25 @@ static void put_list(struct reply *reply, const char *kind, uint64_t first, bool
     put(reply, values.bytes, values.length);
 }
 
-static void make_sealed(struct reply *reply, enum question question, const uint8_t *bytes,
+/* Tokens for each key that was asked for, or what is left of the bytes for that. */
+static void put_tokens(struct reply *reply, size_t key_count, const uint8_t *bytes, size_t left)
+{
+    size_t count = left / 8 < key_count ? left / 8 : key_count;
+    put_number(reply, '*', count);
+    for (size_t i = 0; i < count; i++) {
+        char text[32];
+        int64_t number;
+        memcpy(&number, bytes + 8 * i, sizeof number);
+        put(reply, text, (size_t)snprintf(text, sizeof text, ":%lld\r\n", (long long)number));
+    }
+}
+
+static void make_answer(struct reply *reply, const struct asked *asked, const uint8_t *bytes,
                         size_t left)
 {
     static uint64_t version;
-    switch (question) {
+    switch (asked->question) {
+    case ASKS_RATES: put_tokens(reply, asked->key_count, bytes, left); return;
     case ASKS_BEAT: put_list(reply, "member", STORE_MS, true, bytes, left); return;
     case ASKS_WORDS: put_list(reply, "word", version++, false, bytes, left); return;
     case ASKS_TICKETS: put_sealed(reply, "ticket keys", bytes, left); return;
@@ -270,9 +309,14 @@ static void answer(struct store *store, const struct asked *asked)
     const uint8_t *bytes;
     size_t length;
     CHECK(reply != NULL);
-    if (next_answer(store, asked->question, &kind, &bytes, &length)) {
+    bool found = next_answer(store, asked->question, &kind, &bytes, &length);
+    if (!found && asked->question == ASKS_RATES) {
+        store->at[ASKS_RATES] = 0;
+        found = next_answer(store, ASKS_RATES, &kind, &bytes, &length);
+    }
+    if (found) {
         if (kind == ANSWER_SEALED) {
-            make_sealed(reply, asked->question, bytes, length);
+            make_answer(reply, asked, bytes, length);
         } else if (kind == ANSWER_RAW) {
             put(reply, bytes, length);
         }
@@ -362,6 +406,61 @@ static void judge(const struct fleet *fleet)
     }
 }
 
+/* ---- rates ---- */
+
+struct demand {
+    struct rate_settings whole;
+    struct rate_leases *leases;
+    unsigned admitted[KEYS];
+};
+
+static void begin_rates(struct demand *demand, struct fleet *fleet)
+{
+    *demand = (struct demand){.whole = {.per_second = PER_SECOND}};
+    const struct token_rate whole = token_rate(&demand->whole);
+    demand->leases = rate_leases_create(KEYS, &whole);
+    CHECK(demand->leases != NULL);
+    const struct fleet_rate rate = {.route = "all",
+                                    .kind = ADMISSION_RATE_KEY,
+                                    .leases = demand->leases,
+                                    .whole = &demand->whole};
+    fleet_rates_begin(fleet);
+    CHECK(fleet_rates_add(fleet, &rate));
+    fleet_rates_end(fleet);
+}
+
+/* As one token bucket of the whole rate would allow, that of the share, and what is asked for too early at a change of the share. */
+static void judge_rates(const struct demand *demand, const struct fleet *fleet)
+{
+    const struct rate_lease_terms terms = {.per_second = PER_SECOND, .replica_count = 1};
+    double most = PER_SECOND * (double)present_us / 1e6 + 3 * rate_lease_depth(&terms);
+    struct fleet_rate_figures figures;
+    for (unsigned i = 0; i < KEYS; i++) {
+        CHECK(demand->admitted[i] <= most);
+    }
+    CHECK(fleet_rate_figures(fleet, 0, &figures));
+    CHECK(figures.taken_count + figures.returned_count <= figures.lent_count);
+}
+
+/* A while of requests, more of each further key, and what is said of them to the store. */
+static void tick(struct demand *demand, struct fleet *fleet, struct store *store)
+{
+    present_us += UINT64_C(1000) * STEP_MS / TICKS;
+    for (unsigned i = 0; i < KEYS; i++) {
+        for (unsigned k = 0; k < REQUESTS * (i + 1); k++) {
+            uint64_t wait_ms;
+            demand->admitted[i] += rate_leases_take(demand->leases, RATE_LEASES_NUMBER(i), false,
+                                                    present_us, &wait_ms);
+        }
+    }
+    event_active(fleet->rates.timer, EV_TIMEOUT, 1);
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    answer_all(store);
+    judge_rates(demand, fleet);
+}
+
+/* ---- one input ---- */
+
 static void prepare(void)
 {
     struct settings_messages messages;
@@ -383,6 +482,8 @@ static void prepare(void)
              key_path);
     CHECK(settings_parse(text, "fuzz", &settings, &messages) == SETTINGS_OK);
     settings_messages_free(&messages);
+    base = event_base_new();
+    CHECK(base != NULL);
     bound_registry_init(&registry);
     CHECK(log_create(&settings->log, 1, &registry, &log_of_all) == LOG_OK);
 }
@@ -391,8 +492,13 @@ static void live(struct fleet *fleet, struct store *store)
 {
     struct operator_word said = {
         .subject = OPERATOR_ROUTE, .state = 1, .name = "all", .since_ms = 1};
+    struct demand demand;
+    begin_rates(&demand, fleet);
     fleet_want_warm(fleet);
     for (unsigned i = 1; i <= ROUNDS; i++) {
+        for (unsigned k = 0; k < TICKS; k++) {
+            tick(&demand, fleet, store);
+        }
         fleet_housekeeping(fleet, (uint64_t)i * STEP_MS);
         answer_all(store);
         judge(fleet);
@@ -402,6 +508,10 @@ static void live(struct fleet *fleet, struct store *store)
         }
     }
     fleet_leave(fleet);
+    answer_all(store);
+    fleet_rates_begin(fleet);
+    fleet_rates_end(fleet);
+    rate_leases_free(&demand.leases);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
@@ -411,8 +521,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
     char why[256];
     prepare();
     rng_init(&rng, 1);
+    present_us = 0;
     struct tls_tickets *tickets = tls_tickets_create(1);
-    const struct fleet_env env = {.store = {.rng = &rng},
+    const struct fleet_env env = {.store = {.base = base, .rng = &rng},
                                   .log = log_of_all,
                                   .tickets = tickets,
                                   .version = "1.2.3",
