@@ -147,6 +147,15 @@ static bool store_is_ready(const struct fleet *fleet)
     return fleet->settings != NULL && figures.state == STORE_READY;
 }
 
+/* Of a limit that has nothing to ask: whether it would be answered. An error of its own is that of another part's key. */
+static bool store_would_answer(const struct fleet *fleet)
+{
+    struct store_figures figures;
+    store_figures(fleet->store, &figures);
+    return store_is_ready(fleet) &&
+           (figures.fault == STORE_FAULT_NONE || figures.fault == STORE_FAULT_COMMAND);
+}
+
 static void step(struct rate_limit *limit)
 {
     bool ready = store_is_ready(limit->fleet);
@@ -155,7 +164,7 @@ static void step(struct rate_limit *limit)
     if (limit->entry_count > 0) {
         ask(limit);
     } else {
-        limit->heard = ready;
+        limit->heard = store_would_answer(limit->fleet);
     }
 }
 

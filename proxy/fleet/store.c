@@ -18,6 +18,9 @@
 #define ERROR_BYTES 128
 /* A fault that comes and goes is told of at most once in this time. */
 #define TELL_MS 10000
+/* One question may be refused while others are answered: this is over when none has been for so long, which is longer than any
+   question that is asked all the time stays away. */
+#define REFUSED_KEPT_MS 3000
 /* Bytes that are read at a time. */
 #define READ_BYTES (16u << 10)
 
@@ -49,6 +52,7 @@ struct store {
     uint64_t pause_ms;
     char error[ERROR_BYTES], at[ADDRESS_TEXT_BYTES];
     uint64_t state_since_ms, answered_ms, told_ms[STORE_FAULT_COUNT];
+    uint64_t refused_ms; /* when a question was refused last, but not the connection; 0: never */
     struct store_figures figures;
 };
 
@@ -324,14 +328,20 @@ static struct error_row judge_error(const struct store_reply *reply)
 
 static void note_answer(struct store *store, const struct store_reply *reply, bool *ret_ends)
 {
-    if (reply->kind != STORE_REPLY_ERROR) {
+    struct error_row row = {"", STORE_FAULT_NONE, false};
+    if (reply->kind == STORE_REPLY_ERROR) {
+        row = judge_error(reply);
+    } else {
         store->pause_ms = 0;
-        note_fault(store, STORE_FAULT_NONE, "");
-        return;
     }
-    struct error_row row = judge_error(reply);
     *ret_ends = row.ends;
-    note_fault(store, row.fault, row.fault != STORE_FAULT_NONE ? reply->text : "");
+    if (row.fault != STORE_FAULT_NONE) {
+        store->refused_ms = row.ends ? store->refused_ms : loop_clock_now_ms();
+        note_fault(store, row.fault, reply->text);
+    } else if (store->refused_ms == 0 ||
+               loop_clock_now_ms() - store->refused_ms >= REFUSED_KEPT_MS) {
+        note_fault(store, STORE_FAULT_NONE, "");
+    }
 }
 
 static void on_greeting(const struct store_reply *reply, void *owner)
@@ -551,6 +561,7 @@ void store_follow(struct store *store, struct settings *settings, struct store_a
     *access = NULL;
     store->primary = (struct address){.length = 0};
     store->pause_ms = 0;
+    store->refused_ms = 0;
     enter(store, STORE_PAUSING, 0);
 }
 

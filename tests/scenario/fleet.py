@@ -342,6 +342,10 @@ def odd_stores(s):
         check(proxy.admin_json("/fleet")["store"]["slow_answers"] > 0, "and shown")
 
 
+def rate_of(proxy):
+    return proxy.admin_json("/fleet")["rates"][0]
+
+
 def users_of_example(password):
     """contrib/fleet/users.acl, as it is made for a store."""
     with open(os.path.join(os.environ["top_srcdir"], "contrib/fleet/users.acl")) as file:
@@ -372,7 +376,7 @@ def example_user(s):
     authority = Authority(s)
     certificate = authority.issue("shop.example")
     more = {"listeners": {"web": {"tls": {"certificates": [certificate.settings()]}}}, "tls_tickets": {"rotate": "2s"},
-            "warm_state": {"interval": "1s"}}
+            "warm_state": {"interval": "1s"}, "routes": [{"name": "all", "upstream": "app", "rate": {"per_second": 50, "fleet": True}}]}
     fleet = {"store": [store.address], "name": "edge", "user": "evenkeel", "password_file": key_file(s, "password", "secret")}
     with s.case("with it, all that a fleet does is done"):
         one, two = (replica(s, origin, name, fleet, **more) for name in ("one", "two"))
@@ -389,15 +393,49 @@ def example_user(s):
         three.wait_for_log("warm state of another replica: ")
         three.stop()
         eventually(lambda: len(seen(one)) == 2, "one that ends is missed at once", 4)
+        context = ssl.create_default_context(cafile=authority.cert)
+        eventually(lambda: resumed(context, one, None) and rate_of(one)["asked"] > 2, "rates are shared: the script is sent, and then named")
+        eventually(lambda: rate_of(one)["state"] == "leasing", lambda: f"it is leasing: {rate_of(one)}")
     with s.case("nothing was forbidden"):
         for proxy in (one, two):
             check_equal(fault(proxy), "none", "fault")
             check(not proxy.metric("evenkeel_fleet_store_faults_total", fault="forbidden"), "something was")
-    with s.case("it can do nothing else: no other keys, no look at what there is, no change of the server"):
-        for question in (["GET", "evenkeel:1:{other}:tickets"], ["SET", "x", "1"], ["KEYS", "*"], ["FLUSHALL"], ["CONFIG", "GET", "*"]):
+    with s.case("it can do nothing else: no other keys, no look at what there is, no change of the server, neither from a script"):
+        for question in (["GET", "evenkeel:1:{other}:tickets"], ["SET", "x", "1"], ["KEYS", "*"], ["FLUSHALL"], ["CONFIG", "GET", "*"],
+                         ["SCRIPT", "LOAD", "return 1"], ["SCRIPT", "FLUSH"], ["EVAL", "return 1", "1", "x"],
+                         ["EVAL", "return redis.call('GET', 'x')", "0"], ["EVAL", "return redis.call('KEYS', '*')", "0"],
+                         ["FUNCTION", "LIST"], ["EVAL_RO", "return 1", "0"]):
             said = store.ask("--user", "evenkeel", *question, password="secret")
-            check("NOPERM" in said, f"{question}: {said}")
+            check("NOPERM" in said or "user executing the script can't" in said, f"{question}: {said}")
         check("NOAUTH" in store.ask("GET", "evenkeel:1:{edge}:tickets"), "whoever does not log in is served")
+
+
+@scenario("a user who may not run scripts is not told, or again and again, or between two answers there seems to be nothing wrong", within=60)
+def no_scripts(s):
+    store, origin = RedisStore(s), RawOrigin(s)
+    authority = Authority(s)
+    listener = {"tls": {"certificates": [authority.issue("shop.example").settings()]}}
+    proxy = replica(s, origin, "one", {"store": [store.address]}, listeners={"web": listener}, tls_tickets={"rotate": "2s"},
+                    routes=[{"name": "all", "upstream": "app", "rate": {"per_second": 50, "fleet": True}}])
+
+    def faults_seen():
+        return proxy.metric("evenkeel_fleet_store_faults_total", fault="forbidden") or 0
+
+    def answers_beside():
+        return proxy.metric("evenkeel_fleet_store_questions_total") - faults_seen()
+
+    eventually(lambda: "evenkeel:1:{evenkeel}:tickets" in store.keys() and rate_of(proxy)["state"] == "leasing", "all is well")
+    store.ask("ACL", "SETUSER", "default", "-eval", "-evalsha")
+    eventually(lambda: fault(proxy) == "forbidden", "it is said")
+    before = answers_beside()
+    eventually(lambda: fault(proxy) != "forbidden" or (answers_beside() > before + 3 and faults_seen() > 5), "some are answered, others are not")
+    now = proxy.admin_json("/fleet")
+    check_equal((now["store"]["fault"], now["store"]["state"], now["rates"][0]["state"]), ("forbidden", "ready", "cut_off"), "what is wrong")
+    check(now["store"]["error"].startswith("NOPERM") and "eval" in now["store"]["error"], f"in the store's words: {now['store']}")
+    proxy.wait_for_log("forbidden: the user may not do what is needed (ACL): NOPERM")
+    check_equal((proxy.log().count(" forbidden: "), proxy.log().count(" answers\n")), (1, 0), "lines that say so, and that it is over")
+    store.ask("ACL", "SETUSER", "default", "+eval", "+evalsha")
+    eventually(lambda: fault(proxy) == "none" and rate_of(proxy)["state"] == "leasing", "it is over")
 
 
 @scenario("a mistake about the fleet is not told, or not with what to write")
