@@ -215,31 +215,50 @@ static void remove_old(struct fleet *fleet, const char *field, const struct oper
     }
 }
 
-static bool is_told(const struct fleet *fleet, const struct store_reply *reply,
-                    const struct operator_word *word)
+static int compare_texts(const void *one, const void *other)
 {
-    char field[FIELD_BYTES];
-    field_of(fleet, word, field);
-    for (size_t i = 1; i + 1 < reply->count; i += 2) {
-        if (reply->items[i].kind == STORE_REPLY_TEXT && strcmp(reply->items[i].text, field) == 0) {
-            return true;
+    return strcmp(*(const char *const *)one, *(const char *const *)other);
+}
+
+/* Fields of a reply, sorted. The caller frees them. NULL: no memory. */
+static const char **fields_told(const struct store_reply *reply, size_t *ret_count)
+{
+    const char **fields = calloc(reply->count / 2 + 1, sizeof *fields);
+    size_t count = 0;
+    for (size_t i = 1; fields != NULL && i + 1 < reply->count; i += 2) {
+        if (reply->items[i].kind == STORE_REPLY_TEXT) {
+            fields[count++] = reply->items[i].text;
         }
     }
-    return false;
+    if (fields != NULL) {
+        qsort(fields, count, sizeof *fields, compare_texts);
+    }
+    *ret_count = count;
+    return fields;
+}
+
+static bool is_told(const struct fleet *fleet, const char *const *fields, size_t count,
+                    const struct operator_word *word)
+{
+    char text[FIELD_BYTES];
+    const char *field = text;
+    field_of(fleet, word, text);
+    return bsearch(&field, fields, count, sizeof *fields, compare_texts) != NULL;
 }
 
 /* What is known here and not in the store: it is old, or the store has lost it. Not while a word of this replica may be on its way. */
 static void look_for_lost(struct fleet *fleet, const struct store_reply *reply)
 {
     struct words *words = &fleet->words;
-    size_t lost_count = 0;
-    if (words->waiting_count > 0) {
+    size_t lost_count = 0, field_count = 0;
+    const char **fields = words->waiting_count == 0 ? fields_told(reply, &field_count) : NULL;
+    if (fields == NULL) {
         words->version = -1; /* all is looked at once more */
         return;
     }
     for (size_t i = words->known_count; i-- > 0;) {
         struct fleet_word *known = &words->known[i];
-        if (is_told(fleet, reply, &known->word)) {
+        if (is_told(fleet, fields, field_count, &known->word)) {
             continue;
         }
         if (is_old(fleet, &known->word, WORDS_KEPT_MS - CLOCKS_DIFFER_MS)) {
@@ -249,6 +268,7 @@ static void look_for_lost(struct fleet *fleet, const struct store_reply *reply)
         lost_count++;
         tell_again(fleet, known);
     }
+    free(fields);
     fleet_note_loss(fleet, lost_count > 0, "words of the operator, which are told again");
 }
 
