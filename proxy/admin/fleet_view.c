@@ -121,6 +121,7 @@ void fleet_view_write(struct evbuffer *out, const struct overview *overview)
     write_store(&json, &fleet.store);
     write_ago(&json, "seen_s_ago", fleet.seen_ago_ms);
     write_members(&json, &fleet);
+    json_uint(&json, "other_versions", fleet.other_versions_count);
     write_words(&json, &fleet);
     write_rates(&json, overview->fleet);
     json_uint(&json, "losses", fleet.losses_count);

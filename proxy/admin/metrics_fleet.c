@@ -5,6 +5,9 @@
 #define FLEET_METRICS(X)                                                                                       \
     X(fleet_replicas, GAUGE, (), "",                                                                           \
       "Replicas seen last, this one included; 0: there is no fleet", ONE(fleet.member_count))                  \
+    X(fleet_other_versions, GAUGE, (), "",                                                                     \
+      "Other versions of Evenkeel of which replicas use the same store, each a fleet of its own",              \
+      ONE(fleet.other_versions_count))                                                                         \
     X(fleet_store_state, GAUGE, (LABEL_STORE_STATE), "",                                                       \
       "1 for the state of the connection to the store, 0 for the others",                                      \
       STATE(fleet.store.state, STORE_STATE_COUNT))                                                             \

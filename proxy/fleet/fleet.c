@@ -27,6 +27,11 @@ void fleet_key(const struct fleet *fleet, const char *what, char key[FLEET_KEY_B
              fleet->settings->fleet.name, what);
 }
 
+void fleet_common_key(const struct fleet *fleet, const char *what, char key[FLEET_KEY_BYTES])
+{
+    snprintf(key, FLEET_KEY_BYTES, "evenkeel:all:{%s}:%s", fleet->settings->fleet.name, what);
+}
+
 void fleet_note_time(struct fleet *fleet, uint64_t store_ms)
 {
     fleet->store_ms = store_ms;
@@ -214,6 +219,7 @@ void fleet_figures(const struct fleet *fleet, struct fleet_figures *ret_figures)
         .id = fleet->id,
         .members = fleet->members.list,
         .member_count = fleet->members.count,
+        .other_versions_count = fleet->members.other_versions_count,
         .seen_ago_ms = fleet->seen_ms != 0 ? loop_clock_now_ms() - fleet->seen_ms : UINT64_MAX,
         .words = fleet->words.known,
         .word_count = fleet->words.known_count,

@@ -4,7 +4,7 @@
  * Owns: the store's connection, the fleet's key, what was read from the store. Thread: control; no request ever waits for it. Time
  * base: CLOCK_MONOTONIC, ms, but for the store's clock, which several replicas compare by. Errors: the figures, and lines in the log.
  *
- * Keys in the store: "evenkeel:VERSION:{NAME}:WHAT". Everything in them is sealed (sealed.h), so that whoever can only write
+ * Keys in the store: "evenkeel:VERSION:{NAME}:WHAT", and "all" for the version where all meet. Everything in them is sealed (sealed.h), so that whoever can only write
  * the store can take the fleet's common things away, and no more.
  */
 #ifndef EVENKEEL_PROXY_FLEET_FLEET_H
@@ -137,6 +137,8 @@ struct fleet_figures {
     struct store_figures store;
     const struct fleet_member *members; /* seen last */
     size_t member_count;
+    uint64_t
+        other_versions_count; /* of Evenkeel that use the same store, each with values of its own */
     const struct fleet_word *words; /* some of which do not hold any more */
     size_t word_count;
     uint64_t store_wall_ms; /* the store's clock; 0: unknown */

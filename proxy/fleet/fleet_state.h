@@ -37,6 +37,8 @@ struct fleet {
 
 /* The name of a key in the store. */
 void fleet_key(const struct fleet *fleet, const char *what, char key[FLEET_KEY_BYTES]);
+/* Of one that all versions share, and which therefore is never changed. */
+void fleet_common_key(const struct fleet *fleet, const char *what, char key[FLEET_KEY_BYTES]);
 /* The store has told what time it is. */
 void fleet_note_time(struct fleet *fleet, uint64_t store_ms);
 /* What time it is by the store's clock; only once it has told. */

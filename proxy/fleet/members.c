@@ -15,8 +15,9 @@
 #define TEXT_OF(number) TEXT_OF_EXPANDED(number)
 #define TEXT_OF_EXPANDED(number) #number
 
-/* KEYS: the times of the last beats, what the replicas say of themselves. ARGV: who, what it says, how long it is believed, how
-   many are told. Returns the time, how many there are, and for each of the first its name and what it said. */
+/* KEYS: the times of the last beats, what the replicas say of themselves, the times of the last beats of each version. ARGV: who, what
+   it says, how long it is believed, how many are told, its version. Returns the time, how many there are, how many other versions (few
+   of them are counted), and for each of the first replicas its name and what it said. */
 static const char beat_script[] =
     "local t = redis.call('TIME')\n"
     "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
@@ -28,7 +29,10 @@ static const char beat_script[] =
     "redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])\n"
     "redis.call('PEXPIRE', KEYS[1], 10 * ARGV[3])\n"
     "redis.call('PEXPIRE', KEYS[2], 10 * ARGV[3])\n"
-    "local out = { now, redis.call('ZCARD', KEYS[1]) }\n"
+    "redis.call('ZADD', KEYS[3], now, ARGV[5])\n"
+    "redis.call('PEXPIRE', KEYS[3], 10 * ARGV[3])\n"
+    "local versions = redis.call('ZRANGEBYSCORE', KEYS[3], now - ARGV[3], '+inf', 'LIMIT', 0, 10)\n"
+    "local out = { now, redis.call('ZCARD', KEYS[1]), #versions - 1 }\n"
     "for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[4] - 1)) do\n"
     "  out[#out + 1] = id\n"
     "  out[#out + 1] = redis.call('HGET', KEYS[2], id) or ''\n"
@@ -97,7 +101,7 @@ static void take_members(struct fleet *fleet, const struct store_reply *reply)
     struct members *members = &fleet->members;
     size_t before = members->count, foreign = 0;
     members->count = 0;
-    for (size_t i = 2; i + 1 < reply->count && members->count < FLEET_MEMBERS_MOST; i += 2) {
+    for (size_t i = 3; i + 1 < reply->count && members->count < FLEET_MEMBERS_MOST; i += 2) {
         if (read_member(fleet, &reply->items[i], &reply->items[i + 1],
                         &members->list[members->count])) {
             members->count++;
@@ -113,21 +117,35 @@ static void take_members(struct fleet *fleet, const struct store_reply *reply)
     }
 }
 
+static void note_versions(struct fleet *fleet, const struct store_reply *others)
+{
+    struct members *members = &fleet->members;
+    bool before = members->other_versions_count > 0;
+    members->other_versions_count =
+        others->kind == STORE_REPLY_NUMBER && others->number > 0 ? (uint64_t)others->number : 0;
+    if (members->other_versions_count > 0 && !before) {
+        log_warn(fleet->env.log,
+                 "fleet: replicas of another version of Evenkeel keep other values in the store: "
+                 "until all are of one version, they are a fleet of their own");
+    }
+}
+
 static void on_beat(const struct store_reply *reply, void *owner)
 {
     struct fleet *fleet = owner;
     fleet->members.asked = false;
-    if (reply == NULL || reply->kind != STORE_REPLY_LIST || reply->count < 2 ||
+    if (reply == NULL || reply->kind != STORE_REPLY_LIST || reply->count < 3 ||
         reply->items[0].kind != STORE_REPLY_NUMBER || reply->items[0].number < 0) {
         return;
     }
     fleet_note_time(fleet, (uint64_t)reply->items[0].number);
+    note_versions(fleet, &reply->items[2]);
     take_members(fleet, reply);
 }
 
 static void beat(struct fleet *fleet)
 {
-    char times[FLEET_KEY_BYTES], said[FLEET_KEY_BYTES];
+    char times[FLEET_KEY_BYTES], said[FLEET_KEY_BYTES], versions[FLEET_KEY_BYTES];
     uint8_t *bytes;
     size_t length;
     if (!describe(fleet, &bytes, &length)) {
@@ -135,15 +153,18 @@ static void beat(struct fleet *fleet)
     }
     fleet_key(fleet, "members", times);
     fleet_key(fleet, "replicas", said);
+    fleet_common_key(fleet, "versions", versions);
     const struct store_word words[] = {STORE_WORD_TEXT("EVAL"),
                                        STORE_WORD_TEXT(beat_script),
-                                       STORE_WORD_TEXT("2"),
+                                       STORE_WORD_TEXT("3"),
                                        STORE_WORD_TEXT(times),
                                        STORE_WORD_TEXT(said),
+                                       STORE_WORD_TEXT(versions),
                                        STORE_WORD_TEXT(fleet->id),
                                        {bytes, length},
                                        STORE_WORD_TEXT(TEXT_OF(MEMBERS_GONE_MS)),
-                                       STORE_WORD_TEXT(TEXT_OF(FLEET_MEMBERS_MOST))};
+                                       STORE_WORD_TEXT(TEXT_OF(FLEET_MEMBERS_MOST)),
+                                       STORE_WORD_TEXT(FLEET_VERSION)};
     fleet->members.asked =
         store_ask(fleet->store, words, sizeof words / sizeof words[0], on_beat, fleet);
     free(bytes);

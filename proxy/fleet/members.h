@@ -18,7 +18,9 @@ struct members {
     struct fleet_member list[FLEET_MEMBERS_MOST];
     size_t count;
     uint64_t beat_ms; /* when the last beat was sent */
-    bool asked;       /* its answer has not come */
+    uint64_t
+        other_versions_count; /* of which replicas are alive, with values that this one does not know */
+    bool asked;               /* its answer has not come */
 };
 
 /* Sends a beat if it is time. */

@@ -213,8 +213,8 @@ static bool next_value(const uint8_t **bytes, size_t *left, size_t *ret_length)
     return true;
 }
 
-/* Two numbers, and names with values. kind: what the values are for, beside their names. */
-static void put_list(struct reply *reply, const char *kind, uint64_t first, bool has_second,
+/* Numbers, the first one and so many more, and names with values. kind: what the values are for, beside their names. */
+static void put_list(struct reply *reply, const char *kind, uint64_t first, unsigned more_count,
                      const uint8_t *bytes, size_t left)
 {
     struct reply values = {.length = 0};
@@ -228,9 +228,9 @@ static void put_list(struct reply *reply, const char *kind, uint64_t first, bool
         put_sealed(&values, what, bytes, length);
         bytes += length, left -= length;
     }
-    put_number(reply, '*', 2 * count + 1 + has_second);
+    put_number(reply, '*', 2 * count + 1 + more_count);
     put_number(reply, ':', first);
-    if (has_second) {
+    for (unsigned i = 0; i < more_count; i++) {
         put_number(reply, ':', count);
     }
     put(reply, values.bytes, values.length);
@@ -255,8 +255,8 @@ static void make_answer(struct reply *reply, const struct asked *asked, const ui
     static uint64_t version;
     switch (asked->question) {
     case ASKS_RATES: put_tokens(reply, asked->key_count, bytes, left); return;
-    case ASKS_BEAT: put_list(reply, "member", STORE_MS, true, bytes, left); return;
-    case ASKS_WORDS: put_list(reply, "word", version++, false, bytes, left); return;
+    case ASKS_BEAT: put_list(reply, "member", STORE_MS, 2, bytes, left); return;
+    case ASKS_WORDS: put_list(reply, "word", version++, 0, bytes, left); return;
     case ASKS_TICKETS: put_sealed(reply, "ticket keys", bytes, left); return;
     case ASKS_WARM: put_text(reply, bytes, left); return;
     case ASKS_OTHER:

@@ -327,6 +327,16 @@ def odd_stores(s):
         eventually(lambda: len(seen(proxy)) == 1 and "evenkeel:1:{evenkeel}:tickets" in store.keys(), "it is there")
         check_equal((store.ask("GET", "evenkeel:2:{evenkeel}:tickets"), proxy.admin_json("/fleet")["refused_values"]),
                     ('"what another version keeps"', 0), "what the other version has; refused values")
+    with s.case("replicas of another version are told of, while they are there"):
+        versions = "evenkeel:all:{evenkeel}:versions"
+        check_equal((proxy.metric("evenkeel_fleet_other_versions"), store.ask("ZRANGE", versions, "0", "-1")), (0, '1) "1"'), "before")
+        store.ask("ZADD", versions, "1000", "0")  # it went long ago
+        store.ask("EVAL", "return redis.call('ZADD', KEYS[1], (redis.call('TIME')[1] + 3600) * 1000, '2')", "1", versions)
+        eventually(lambda: proxy.metric("evenkeel_fleet_other_versions") == 1, "it is counted")
+        check_equal((proxy.admin_json("/fleet")["other_versions"], len(seen(proxy))), (1, 1), "other versions, replicas")
+        proxy.wait_for_log("replicas of another version of Evenkeel")
+        store.ask("ZREM", versions, "2")
+        eventually(lambda: proxy.metric("evenkeel_fleet_other_versions") == 0, "it has gone")
     with s.case("a key of another kind is a fault of its own"):
         store.ask("SET", "evenkeel:1:{evenkeel}:words", "no hash")
         store.ask("INCR", "evenkeel:1:{evenkeel}:words:version")
