@@ -147,7 +147,7 @@ static struct value value_of_scheme(const struct edge_facts *facts)
     return value_of_text(edge_is_secure(facts) ? "https" : "http");
 }
 
-/* Between the quotes of Subject="..." */
+/* Between the quotes of Subject="...", which stands last: quotes in it have a backslash before them. */
 static struct value value_of_subject(const struct edge_facts *facts)
 {
     static const char before[] = "Subject=\"";
@@ -156,7 +156,8 @@ static struct value value_of_subject(const struct edge_facts *facts)
         return (struct value){"", 0};
     }
     at += sizeof before - 1;
-    return (struct value){at, strcspn(at, "\"")};
+    const char *end = strrchr(at, '"');
+    return (struct value){at, end != NULL ? (size_t)(end - at) : 0};
 }
 
 static struct value value_of_query(struct value target)

@@ -164,6 +164,11 @@ def forwarded(s):
     context.load_cert_chain(badge.cert, badge.key)
     told = seen("/with", "X-Forwarded-Client-Cert: Subject=\"CN=mallory\"\r\n").all("X-Forwarded-Client-Cert")
     check(len(told) == 1 and told[0].endswith(';Subject="CN=alice"') and told[0].startswith("Hash="), f"told {told}")
+    check(proxy.reload({"request": {"set": {"X-Subject": "{client_cert:subject}"}}}), "the reload was rejected")
+    check_equal(seen("/subject").all("X-Subject"), ["CN=alice"], "subject")
+    quoted = clients.issue('al"ice', client=True)
+    context.load_cert_chain(quoted.cert, quoted.key)
+    check_equal(seen("/quoted").all("X-Subject"), ['CN=al\\"ice'], "subject with a quote (RFC 2253)")
 
 
 @scenario("a client without the right certificate is let in")

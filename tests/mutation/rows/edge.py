@@ -79,4 +79,10 @@ ROWS = (
     Row("a route that answers by itself has no rate", "proxy/exchange/exchange_edge.c",
         "    bool answers = upstream == NULL ||", "    bool answers = false ||",
         "scenario/edge.py: gives another answer than it says", "a key_rate that is written down limits nothing"),
+    Row("a certificate's subject ends at a quote within it", "proxy/edge/edge_render.c",
+        "    const char *end = strrchr(at, '\"');", "    const char *end = strchr(at, '\"');",
+        "scenario/tls_listener.py: a client made up", "who has a quote in a name is somebody else"),
+    Row("a list of nobody is one of all", "conf/check_routes.c",
+        "config_setting_length(list) == 0) {", "config_setting_length(list) < 0) {",
+        "scenario/edge.py: a wrong route is accepted", "an empty list of who may come lets everybody in"),
 )
