@@ -187,7 +187,7 @@ def one_rate(s):
 @scenario("a request waits for a store that has not answered", within=60)
 def nobody_waits(s):
     store = RedisStore(s)
-    limit = {"per_second": 20, "fleet": True}
+    limit = {"per_second": 20, "burst": 80, "fleet": True}
     proxy, _ = fleet_of(s, store, {"rate": limit, "key_rate": {**limit, "key": "client"}}, count=2, timeout="60s")
 
     def on_their_way():
