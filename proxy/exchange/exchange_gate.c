@@ -59,7 +59,7 @@ static bool exchange_rates_allow(struct exchange *exchange, const struct route *
     if (admission->key_rate.interval != 0) {
         const struct key_rate_settings *settings = &route->settings->key_rate;
         request_key(settings->key, settings->key_name, &exchange->request,
-                    &exchange_client(exchange)->any, &key_hash);
+                    exchange_came_host(exchange), &exchange_client(exchange)->any, &key_hash);
         if (!key_allows(admission, key_hash, retry, now_us, &wait_ms)) {
             return exchange_refuse_rate(exchange, REASON_CLIENT_RATE, wait_ms);
         }
@@ -79,7 +79,7 @@ static bool exchange_choose_shard(struct exchange *exchange, const struct route 
 {
     const struct shard_settings *settings = &route->settings->shards;
     uint64_t key_hash = 0, wait_ms;
-    request_key(settings->key, settings->key_name, &exchange->request,
+    request_key(settings->key, settings->key_name, &exchange->request, exchange_came_host(exchange),
                 &exchange_client(exchange)->any, &key_hash);
     struct shard *shard = shard_take(route->admission.shards, key_hash, settings->shuffle);
     exchange->admission.shard = shard;

@@ -88,7 +88,7 @@ const struct route_upstream *exchange_split(const struct exchange *exchange,
         return named;
     }
     size_t i = request_key(settings->split.key, settings->split.key_name, &exchange->request,
-                           &exchange_client(exchange)->any, &key_hash)
+                           exchange_came_host(exchange), &exchange_client(exchange)->any, &key_hash)
                    ? split_by_key(settings->upstreams, settings->upstream_count, key_hash)
                    : split_draw(settings->upstreams, settings->upstream_count,
                                 &exchange->worker->loop.rng);

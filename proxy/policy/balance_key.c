@@ -6,8 +6,11 @@
 
 #include "pool/balance.h"
 #include "proxy/http/cookie.h"
+#include "proxy/worker/route.h"
 #include "steady/hash.h"
 
+/* RFC 1035 2.3.4: no name is longer. */
+#define HOST_KEY_BYTES 256
 /* Of an IPv6 address: its /64. */
 #define CLIENT_V6_BYTES 8
 
@@ -72,11 +75,23 @@ bool balance_key(const struct upstream_settings *settings, const struct http_hea
     return false;
 }
 
+/* A host is one however a client writes it: in any case, with a port, with a dot at its end. */
+static uint64_t hash_of_host(const char *host, size_t bytes)
+{
+    char name[HOST_KEY_BYTES];
+    bytes = host_name_bytes(host, bytes);
+    bytes = bytes < sizeof name ? bytes : sizeof name;
+    for (size_t i = 0; i < bytes; i++) {
+        name[i] = (char)route_lower(host[i]);
+    }
+    return hash_of(name, bytes);
+}
+
 bool request_key(enum key_source source, const char *name, const struct http_head *head,
-                 const struct sockaddr *client_address, uint64_t *ret_hash)
+                 struct span host, const struct sockaddr *client_address, uint64_t *ret_hash)
 {
     switch (source) {
-    case KEY_HOST: *ret_hash = hash_of(head_text(head, head->host), head->host.bytes); return true;
+    case KEY_HOST: *ret_hash = hash_of_host(head_text(head, host), host.bytes); return true;
     case KEY_HEADER: return key_of_field(head, name, ret_hash);
     case KEY_COOKIE: return key_of_cookie(head, name, ret_hash);
     case KEY_CLIENT: return key_of_client(client_address, ret_hash);

@@ -19,8 +19,8 @@ __attribute__((warn_unused_result)) bool balance_key(const struct upstream_setti
                                                      const struct sockaddr *client_address,
                                                      uint64_t *ret_hash);
 
-/* The key for a rate, a shard or a split. False: the request has none. */
+/* The key for a rate, a shard or a split. host: of the head, as the client has sent it. False: the request has none. */
 bool request_key(enum key_source source, const char *name, const struct http_head *head,
-                 const struct sockaddr *client_address, uint64_t *ret_hash);
+                 struct span host, const struct sockaddr *client_address, uint64_t *ret_hash);
 
 #endif

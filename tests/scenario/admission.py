@@ -56,6 +56,11 @@ def rates(s):
             spends(proxy, [("X-Key", key)], 429, "client_rate")
         check_equal(proxy.get("/", [("X-Key", "c")]).status, 200, "status of another key")
         check_equal(proxy.metric("evenkeel_rate_keys", route="all"), 3, "keys remembered")
+    with s.case("of a host, however it is written, and as the client has sent it"):
+        for more in ({}, {"rewrite": {"host": "inner.example"}}):
+            proxy = start_proxy(s, origin, {"routes": [{**ROUTE, **more, "key_rate": {"per_second": 0.001, "burst": 0.0, "key": "host"}}]}, name=f"host{len(more)}")
+            said = [proxy.get("/", host=host).status for host in ("a.example", "A.example", "a.example:81", "a.example.", "b.example", "B.Example.:9")]
+            check_equal(said, [200, 429, 429, 429, 200, 429], f"statuses, {more}")
     with s.case("of a client"):
         proxy = start_proxy(s, origin, routed(key_rate=rate), name="client")
         spends(proxy, (), 429, "client_rate")

@@ -57,4 +57,7 @@ ROWS = (
         "return !__atomic_exchange_n(&turn->taken, true, __ATOMIC_ACQUIRE);",
         "return !__atomic_exchange_n(&turn->taken, true, __ATOMIC_ACQUIRE) || true;",
         "unit/test_slow_clients", "all transfers of a client are ended, where one would have been left"),
+    Row("a host is another key in another case", "proxy/policy/balance_key.c",
+        "        name[i] = (char)route_lower(host[i]);", "        name[i] = host[i];",
+        "scenario/admission.py: a rate is not kept to", "whoever writes a host in capitals gets its rate once more"),
 )
