@@ -386,7 +386,7 @@ def example_user(s):
     authority = Authority(s)
     certificate = authority.issue("shop.example")
     more = {"listeners": {"web": {"tls": {"certificates": [certificate.settings()]}}}, "tls_tickets": {"rotate": "2s"},
-            "warm_state": {"interval": "1s"}, "routes": [{"name": "all", "upstream": "app", "rate": {"per_second": 50, "fleet": True}}]}
+            "warm_state": {"interval": "1s"}, "routes": [{"name": "all", "upstream": "app", "rate": {"per_second": 50, "burst": 1000, "fleet": True}}]}
     fleet = {"store": [store.address], "name": "edge", "user": "evenkeel", "password_file": key_file(s, "password", "secret")}
     with s.case("with it, all that a fleet does is done"):
         one, two = (replica(s, origin, name, fleet, **more) for name in ("one", "two"))
