@@ -12,6 +12,7 @@
 
 #include "steady/enum_names.h"
 #include "steady/fault.h"
+#include "steady/file_replace.h"
 #include "steady/hash.h"
 
 #define WARM_MAGIC "EvenWarm"
@@ -292,22 +293,6 @@ static void sweep(const char *own_path, bool shared, const struct warm_terms *te
     }
 }
 
-static bool write_all(int fd, const uint8_t *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t written = write(fd, bytes, length);
-        if (written < 0 && errno == EINTR) {
-            continue;
-        }
-        if (written <= 0) {
-            return false;
-        }
-        bytes += written;
-        length -= (size_t)written;
-    }
-    return true;
-}
-
 /* The rename is on disk when the directory is. */
 static void sync_folder(const char *path)
 {
@@ -320,36 +305,15 @@ static void sync_folder(const char *path)
     }
 }
 
-/* False: errno says why. */
-static bool write_new(const char *path, const uint8_t *bytes, size_t length)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) {
-        return false;
-    }
-    bool good = fchmod(fd, 0600) == 0 && write_all(fd, bytes, length) && fsync(fd) == 0;
-    int why = errno;
-    if (good) {
-        return close(fd) == 0;
-    }
-    close(fd);
-    errno = why;
-    return false;
-}
-
 static enum warm_result replace(const char *path, const uint8_t *bytes, size_t length)
 {
     char next[WARM_PATH_BYTES + 32];
     snprintf(next, sizeof next, "%s.%ld" WARM_TEMPORARY, path, (long)getpid());
-    unlink(next);
-    if (write_new(next, bytes, length) && rename(next, path) == 0) {
-        sync_folder(path);
-        return WARM_OK;
+    if (!file_replace(path, next, 0600, bytes, length, true)) {
+        return WARM_UNWRITABLE;
     }
-    int why = errno;
-    unlink(next);
-    errno = why;
-    return WARM_UNWRITABLE;
+    sync_folder(path);
+    return WARM_OK;
 }
 
 enum warm_result warm_save(const char *path, const char *owner, const uint8_t *bytes, size_t length,

@@ -7,12 +7,14 @@ libsteady_a_SOURCES = \
 	%D%/check.c %D%/check.h \
 	%D%/counter.h \
 	%D%/deadline.h \
+	%D%/descriptor.h \
 	%D%/drift.c %D%/drift.h \
 	%D%/enum_names.h \
 	%D%/episode.c %D%/episode.h \
 	%D%/fair_bound.c %D%/fair_bound.h \
 	%D%/fault.c %D%/fault.h \
 	%D%/fds.c %D%/fds.h \
+	%D%/file_replace.c %D%/file_replace.h \
 	%D%/container_of.h \
 	%D%/loop.c %D%/loop.h \
 	%D%/little.c %D%/little.h \

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "steady/descriptor.h"
 #include "steady/enum_names.h"
 
 ENUM_NAME_FUNCTION(seal_result_name, enum seal_result, SEAL_RESULTS)
@@ -60,9 +61,7 @@ enum seal_result seal_key_load(const char *path, struct seal_key *ret_key)
         return SEAL_KEY_UNREADABLE;
     }
     ssize_t length = fstat(fd, &status) == 0 ? read(fd, text, sizeof text - 1) : -1;
-    int why = errno;
-    close(fd);
-    errno = why;
+    close_keeping_errno(fd);
     if (length < 0) {
         return SEAL_KEY_UNREADABLE;
     }

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "steady/descriptor.h"
 #include "steady/enum_names.h"
 #include "steady/fault.h"
 #include "tls/ticket_terms.h"
@@ -180,9 +181,7 @@ static enum tls_tickets_result read_keys(const char *path, struct tls_ticket_key
         return TLS_TICKETS_UNREADABLE;
     }
     ssize_t n = read(fd, bytes, sizeof bytes);
-    int error = errno;
-    close(fd);
-    errno = error;
+    close_keeping_errno(fd);
     if (n < 0) {
         return TLS_TICKETS_UNREADABLE;
     }

@@ -7,6 +7,7 @@
 
 #include "conf/settings.h"
 #include "proxy/client/local_file.h"
+#include "steady/descriptor.h"
 
 #define ADMIN_BACKLOG 256
 
@@ -19,9 +20,7 @@ static int listen_ip(const struct address *address)
     }
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (bind(fd, &address->any, address->length) != 0 || listen(fd, ADMIN_BACKLOG) != 0) {
-        int why = errno;
-        close(fd);
-        errno = why;
+        close_keeping_errno(fd);
         return -1;
     }
     return fd;

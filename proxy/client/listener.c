@@ -13,6 +13,7 @@
 
 #include "proxy/client/client.h"
 #include "steady/deadline.h"
+#include "steady/descriptor.h"
 #include "steady/enum_names.h"
 #include "steady/fds.h"
 #include "tls/server.h"
@@ -57,9 +58,7 @@ static enum listener_result listener_bind_one(const struct address *address, int
     /* accepted sockets inherit this, which saves a system call for each client */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (bind(fd, &address->any, address->length) != 0 || listen(fd, LISTENER_BACKLOG) != 0) {
-        int error = errno;
-        close(fd);
-        errno = error;
+        close_keeping_errno(fd);
         return LISTENER_CANNOT_BIND;
     }
     *ret_fd = fd;

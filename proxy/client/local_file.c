@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "steady/descriptor.h"
+
 static bool answers(const struct address *address)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -78,9 +80,7 @@ bool local_file_bind(const struct listen_settings *wanted, int backlog, int *ret
     }
     unlink(wanted->address.local.sun_path);
     if (!bind_and_listen(fd, wanted, backlog)) {
-        error = errno;
-        close(fd);
-        errno = error;
+        close_keeping_errno(fd);
         return false;
     }
     *ret_fd = fd;

@@ -9,6 +9,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "steady/descriptor.h"
+
 /* What each step may take: to connect, to send, and each time something is awaited. */
 #define ASK_WAIT_S 5
 #define ASK_HEAD_BYTES 8192
@@ -24,9 +26,7 @@ static int ask_connect(const struct address *address)
     if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) != 0 ||
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) != 0 ||
         connect(fd, &address->any, address->length) != 0) {
-        int why = errno;
-        close(fd);
-        errno = why;
+        close_keeping_errno(fd);
         return -1;
     }
     return fd;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proxy/http/accept_encoding.h"
+#include "steady/descriptor.h"
 
 /* ---- opening ---- */
 
@@ -46,9 +47,7 @@ int file_open_by_walking(int folder, const char *path, int flags)
         memcpy(name, bytes > 0 ? path : ".", bytes > 0 ? bytes : 1);
         name[bytes > 0 ? bytes : 1] = '\0';
         int next = openat(at, name, O_NOFOLLOW | O_CLOEXEC | (last ? flags : O_PATH | O_DIRECTORY));
-        int why = errno;
-        close(at);
-        errno = why;
+        close_keeping_errno(at);
         if (last || next < 0) {
             return next;
         }
