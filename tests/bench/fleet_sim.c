@@ -152,7 +152,7 @@ static void send_question(struct sim *sim, struct limit *limit, enum limit_kind 
         argv[i] = words[i].bytes;
         lengths[i] = words[i].length;
     }
-    snprintf(now_us, sizeof now_us, "%llu", (unsigned long long)(sim->now_ms * MS_US));
+    snprintf(now_us, sizeof now_us, "%llu", (unsigned long long)sim->now_ms * MS_US);
     argv[count] = now_us;
     lengths[count] = strlen(now_us);
     redisAppendCommandArgv(sim->store, (int)count + 1, argv, lengths);
@@ -220,20 +220,28 @@ static uint64_t hash_of(uint64_t key)
     return hash_bytes(7, &key, sizeof key);
 }
 
+/* One request of those that are owed, if that is a whole one. */
+static bool take_whole(double *owed)
+{
+    bool whole = *owed >= 1;
+    *owed -= whole ? 1 : 0;
+    return whole;
+}
+
 static void offer(struct sim *sim)
 {
     double step_s = STEP_MS / 1e3;
     unsigned window = window_of(sim);
     for (size_t i = 0; i < sim->replica_count; i++) {
         struct replica *replica = &sim->replicas[i];
-        for (replica->route_owed += replica->route_demand * step_s; replica->route_owed >= 1;
-             replica->route_owed--) {
+        replica->route_owed += replica->route_demand * step_s;
+        while (take_whole(&replica->route_owed)) {
             sim->route_windows[window] += request(sim, i, LIMIT_ROUTE, RATE_LEASES_NUMBER(0));
         }
     }
     for (uint64_t key = 0; key < HOT_KEYS; key++) {
-        for (sim->hot_owed[key] += HOT_DEMAND * step_s; sim->hot_owed[key] >= 1;
-             sim->hot_owed[key]--) {
+        sim->hot_owed[key] += HOT_DEMAND * step_s;
+        while (take_whole(&sim->hot_owed[key])) {
             /* the first of its replicas gets half of it */
             uint64_t at = rng_below(&sim->rng, 2) * rng_below(&sim->rng, HOT_REPLICAS);
             size_t replica = (size_t)((key * HOT_REPLICAS + at) % sim->replica_count);
@@ -241,7 +249,8 @@ static void offer(struct sim *sim)
         }
     }
     double cold_per_second = (double)sim->key_count * 1e3 / (double)sim->span_ms;
-    for (sim->cold_owed += cold_per_second * step_s; sim->cold_owed >= 1; sim->cold_owed--) {
+    sim->cold_owed += cold_per_second * step_s;
+    while (take_whole(&sim->cold_owed)) {
         uint64_t key = HOT_KEYS + sim->cold_offered++;
         sim->cold_admitted += request(sim, (size_t)rng_below(&sim->rng, sim->replica_count),
                                       LIMIT_KEYS, hash_of(key));
@@ -367,7 +376,7 @@ int main(int argc, char **argv)
     if (argc != 5) {
         fail("usage: fleet_sim PORT REPLICAS KEYS SECONDS");
     }
-    sim.store = redisConnect("127.0.0.1", atoi(argv[1]));
+    sim.store = redisConnect("127.0.0.1", (int)strtol(argv[1], NULL, 10));
     sim.replica_count = strtoul(argv[2], NULL, 10);
     sim.key_count = strtoul(argv[3], NULL, 10);
     sim.span_ms = 1000 * strtoull(argv[4], NULL, 10);

@@ -27,7 +27,7 @@ static void give_up(const char *what)
 static struct sockaddr_in local(const char *port)
 {
     return (struct sockaddr_in){.sin_family = AF_INET,
-                                .sin_port = htons((uint16_t)atoi(port)),
+                                .sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 }
 

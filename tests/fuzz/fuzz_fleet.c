@@ -64,7 +64,7 @@ struct store {
     size_t length, at[QUESTIONS]; /* how far the answers to each question have been given */
 };
 
-static struct settings *settings;
+static struct settings *given_settings;
 static struct bound_registry registry;
 static struct log *log_of_all;
 static struct store *present; /* of the one fleet that there is */
@@ -111,9 +111,9 @@ void store_access_free(struct store_access **access)
     *access = NULL;
 }
 
-void store_follow(struct store *store, struct settings *follows, struct store_access **access)
+void store_follow(struct store *store, struct settings *settings, struct store_access **access)
 {
-    (void)store, (void)follows, (void)access;
+    (void)store, (void)settings, (void)access;
 }
 
 void store_housekeeping(struct store *store)
@@ -465,7 +465,7 @@ static void prepare(void)
 {
     struct settings_messages messages;
     char text[512], key[SEAL_KEY_BYTES], key_path[64];
-    if (settings != NULL) {
+    if (given_settings != NULL) {
         return;
     }
     int fd = memfd_create("fleet.key", 0);
@@ -480,12 +480,12 @@ static void prepare(void)
              "upstreams = { app = { endpoints = [ \"127.0.0.1:2\" ]; }; };\n"
              "routes = ( { upstream = \"app\"; } );\n",
              key_path);
-    CHECK(settings_parse(text, "fuzz", &settings, &messages) == SETTINGS_OK);
+    CHECK(settings_parse(text, "fuzz", &given_settings, &messages) == SETTINGS_OK);
     settings_messages_free(&messages);
     base = event_base_new();
     CHECK(base != NULL);
     bound_registry_init(&registry);
-    CHECK(log_create(&settings->log, 1, &registry, &log_of_all) == LOG_OK);
+    CHECK(log_create(&given_settings->log, 1, &registry, &log_of_all) == LOG_OK);
 }
 
 static void live(struct fleet *fleet, struct store *store)
@@ -533,8 +533,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t length_bytes)
                                   .obey = obey};
     struct fleet *fleet = fleet_create(&env);
     CHECK(tickets != NULL && fleet != NULL &&
-          fleet_access_load(NULL, &settings->fleet, &access, why, sizeof why));
-    fleet_follow(fleet, settings, &access);
+          fleet_access_load(NULL, &given_settings->fleet, &access, why, sizeof why));
+    fleet_follow(fleet, given_settings, &access);
     present->input = input;
     present->length = length_bytes;
     live(fleet, present);

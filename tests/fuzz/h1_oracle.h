@@ -350,7 +350,7 @@ static inline void oracle_decode(struct oracle_body *decoded, bool response,
     decoded->payload_bytes = 0;
     decoded->trailers.head.field_count = 0;
     do {
-        size_t before = decoded->consumed;
+        size_t before;
         size_t count = 0;
         size_t consumed = 0;
         if (there < length) {
