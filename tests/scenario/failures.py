@@ -6,8 +6,8 @@ import socket
 import threading
 import time
 
-from harness import (Arrived, Interrupted, RawOrigin, Skipped, check, check_equal, curl, eventually, patient,
-                     promptly, reads_body, run, scenario, start_proxy)
+from harness import (Arrived, Interrupted, RawOrigin, Skipped, beside, check, check_equal, curl, eventually,
+                     patient, promptly, reads_body, run, scenario, start_proxy)
 
 BOTH = ("evenkeel", "nginx")
 IMPATIENT = {"upstreams": {"app": {"timeouts": {
@@ -568,32 +568,22 @@ def neighbours(s):
     origin.on("/cut", lambda connection, _: connection.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1") and False)
     origin.on("/reset", lambda connection, _: connection.reset() or False)
     proxy = start_proxy(s, origin, {"workers": 1})
-    faults = []
 
-    def well():
-        try:
-            with proxy.client() as client:
-                for number in range(200):
-                    arrived = Arrived(client.request("POST", f"/well/{number}", body=b"b" * number))
-                    check_equal((arrived.target, arrived.bytes), (f"/well/{number}", number), "what arrived")
-        except Exception as fault:  # pylint: disable=broad-except
-            faults.append(fault)
-
-    threads = [threading.Thread(target=well, daemon=True) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for number in range(100):
+    def well(_):
         with proxy.client() as client:
-            client.send(f"GET {('/cut', '/reset', '/well')[number % 3]} HTTP/1.1\r\nHost: h\r\n\r\n")
-            if number % 2:
-                client.reset()
-            else:
-                with contextlib.suppress(Interrupted):
-                    client.response()
-    for thread in threads:
-        thread.join(patient(30))
-    if faults:
-        raise faults[0]
+            for number in range(200):
+                arrived = Arrived(client.request("POST", f"/well/{number}", body=b"b" * number))
+                check_equal((arrived.target, arrived.bytes), (f"/well/{number}", number), "what arrived")
+
+    with beside(4, well):
+        for number in range(100):
+            with proxy.client() as client:
+                client.send(f"GET {('/cut', '/reset', '/well')[number % 3]} HTTP/1.1\r\nHost: h\r\n\r\n")
+                if number % 2:
+                    client.reset()
+                else:
+                    with contextlib.suppress(Interrupted):
+                        client.response()
 
 
 run()

@@ -495,7 +495,9 @@ def in_one_piece(stream, _):
 def broken(s):
     origin = H2Origin(s)
     origin.on("/", in_one_piece)
-    proxy = start_proxy(s, origin, {**settings(), "workers": 2, "log": {"access": {"path": s.path("access")}}})
+    # On a slow machine all clients have a request in flight whenever a connection breaks.
+    plenty = settings(retry={"budget": {"ratio": 1.0, "per_second": 100.0}})
+    proxy = start_proxy(s, origin, {**plenty, "workers": 2, "log": {"access": {"path": s.path("access")}}})
     load = Pace(proxy.address, 200, 20)
     for _ in range(scaled(5, 40)):
         load.go_on(100)

@@ -145,6 +145,7 @@ EXTRA_DIST += $(scenario_tests) \
 	%D%/harness/outage.py \
 	%D%/harness/passwords.py \
 	%D%/harness/pace.py \
+	%D%/harness/parallel.py \
 	%D%/harness/peers.py \
 	%D%/harness/ports.py \
 	%D%/harness/probe.py \

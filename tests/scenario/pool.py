@@ -4,7 +4,7 @@ import threading
 import time
 
 from harness import (ESTABLISHED, Arrived, Client, NginxOrigin, RawOrigin, Stopwatch, check, check_equal, eventually, h2load,
-                     patient, promptly, run, scaled, scenario, start_proxy, takes)
+                     in_parallel, patient, promptly, run, scaled, scenario, start_proxy, takes)
 
 BOTH = ("evenkeel", "nginx")
 
@@ -12,25 +12,6 @@ BOTH = ("evenkeel", "nginx")
 def pool(limits=None, **settings):
     """Settings of upstream `app` with nothing kept warm, so that only traffic dials."""
     return {"upstreams": {"app": {"pool": {"warm_min": 0, **settings}, "limits": limits or {}}}}
-
-
-def in_parallel(count, work):
-    """Run work(number) in `count` threads; the first fault is raised here."""
-    faults = []
-
-    def one(number):
-        try:
-            work(number)
-        except Exception as fault:  # pylint: disable=broad-except
-            faults.append(fault)
-
-    threads = [threading.Thread(target=one, args=[number], daemon=True) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(patient(40))
-    if faults:
-        raise faults[0]
 
 
 @scenario("requests dial anew although a connection is idle", proxies=BOTH)

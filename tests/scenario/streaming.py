@@ -7,7 +7,7 @@ import threading
 import time
 
 from harness import (SANITIZED, Arrived, MemoryWatch, NginxOrigin, RawOrigin, check, check_equal, curl, describe,
-                     eventually, patient, reads_body, run, scaled, scenario, start_proxy)
+                     eventually, in_parallel, patient, reads_body, run, scaled, scenario, start_proxy)
 
 BOTH = ("evenkeel", "nginx")
 MIB = 1 << 20
@@ -240,26 +240,17 @@ def crowd(s):
     count, size = scaled(24, 100), scaled(4 * MIB, 16 * MIB)
     proxy = start_proxy(s, origin, {**UNLIMITED, "upstreams": {"app": LONG}})
     warm(proxy)
-    watch, digest, faults = MemoryWatch(proxy), Source(size).digest(), []
+    watch, digest = MemoryWatch(proxy), Source(size).digest()
 
     def one(number):
         sink = Sink(watch, rate=size if number % 2 else 0)
-        try:
-            with proxy.client(within=60) as client:
-                client.send(f"GET /down/{size}/{'chunked' if number % 3 else 'length'} HTTP/1.1\r\nHost: h\r\n\r\n")
-                response = client.response(sink=sink)
-            check(response.complete, f"cut after {sink.count} bytes: {response.ended}")
-            check_equal(sink.digest(), digest, "checksum")
-        except Exception as fault:  # pylint: disable=broad-except
-            faults.append(fault)
+        with proxy.client(within=60) as client:
+            client.send(f"GET /down/{size}/{'chunked' if number % 3 else 'length'} HTTP/1.1\r\nHost: h\r\n\r\n")
+            response = client.response(sink=sink)
+        check(response.complete, f"cut after {sink.count} bytes: {response.ended}")
+        check_equal(sink.digest(), digest, "checksum")
 
-    threads = [threading.Thread(target=one, args=[number], daemon=True) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(patient(120))
-    if faults:
-        raise faults[0]
+    in_parallel(count, one, 120)
     s.note(f"memory grew by at most {watch.growth_kib} KiB for {count} bodies")
     if not SANITIZED:
         check(watch.growth_kib <= LIMIT_KIB + count * 160, f"memory grew by {watch.growth_kib} KiB")

@@ -26,6 +26,7 @@ from .libssl import Libssl
 from .log_lines import access_rows, log_lines
 from .origin import Arrived, LocalOrigin, RawOrigin, describe, reads_body, takes
 from .pace import Pace
+from .parallel import beside, in_parallel
 from .peers import HaproxyOrigin, NginxOrigin, NodeServer, OpensslServer, WsgiOrigin, node_modules, node_program
 from .process import ESTABLISHED, LISTENING, MemoryWatch, Process, stopped_thread
 from .processor import Stopwatch

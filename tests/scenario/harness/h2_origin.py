@@ -13,8 +13,8 @@ import threading
 
 from . import h2_bytes as h2, ports
 from .h2_wire import H2Wire
-from .origin import describe, reset_socket
-from .verdict import check, eventually
+from .origin import Recorder, describe, reset_socket
+from .verdict import check
 
 
 class _TlsSocket:
@@ -142,7 +142,7 @@ class H2OriginConnection(H2Wire):
         return self.send(h2.goaway(newest if last is None else last, code))
 
 
-class H2Origin:
+class H2Origin(Recorder):
     """Listens with prior knowledge, or with a `certificate` over TLS where ALPN chooses among `alpn`.
 
     `settings` go out first on each connection. `sink(request)`: where a request's payload goes, called with its head.
@@ -165,22 +165,13 @@ class H2Origin:
         self.listen()
         scenario.add(self)
 
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
-
-    @property
-    def requests(self):
-        return [request for connection in list(self.connections) for request in connection.requests]
-
-    def on(self, prefix, answer=None, **respond):
-        """Answer targets that start with `prefix`; keywords are those of respond()."""
-        self._answers[prefix] = answer or _plain(**respond)
-        return self
-
-    def request_for(self, target, within=20.0):
-        return eventually(lambda: next((r for r in self.requests if r.target == target), None),
-                          f"{self.name} receives {target}", within)
+    @staticmethod
+    def _plain(**respond):
+        """An answer that is always the same, and so short that no thread is needed where the windows are large enough."""
+        def answer(stream, _):
+            stream.respond(**respond)
+        answer.bytes = len(respond.get("body", b""))
+        return answer
 
     def open_connections(self):
         return [connection for connection in list(self.connections) if not connection.ended]
@@ -271,14 +262,6 @@ class H2Origin:
             connection.start()
         self._guard(connection, connection.run)
         connection.close()
-
-
-def _plain(**respond):
-    """An answer that is always the same, and so short that no thread is needed where the windows are large enough."""
-    def answer(stream, _):
-        stream.respond(**respond)
-    answer.bytes = len(respond.get("body", b""))
-    return answer
 
 
 def _context(certificate, alpn):

@@ -138,7 +138,30 @@ class Arrived:
         return [value for key, value in self.fields if key.lower() == name.lower()]
 
 
-class RawOrigin:
+class Recorder:
+    """What every origin tells of itself: where it is, what has arrived; and how it is told what to answer."""
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def requests(self):
+        """All requests of all connections, in the order of the connections."""
+        return [request for connection in list(self.connections) for request in connection.requests]
+
+    def on(self, prefix, answer=None, **respond):
+        """Answer targets that start with `prefix`; keywords are those of respond()."""
+        self._answers[prefix] = answer or self._plain(**respond)
+        return self
+
+    def request_for(self, target, within=20.0):
+        """The (only awaited) request for exactly this target."""
+        return eventually(lambda: next((r for r in self.requests if r.target == target), None),
+                          f"{self.name} receives {target}", within)
+
+
+class RawOrigin(Recorder):
     """An origin whose answers are functions.
 
     on(prefix, answer) chooses answer(connection, request) by the longest prefix of the target; an answer
@@ -176,24 +199,9 @@ class RawOrigin:
         self.listen()
         scenario.add(self)
 
-    @property
-    def address(self):
-        return f"127.0.0.1:{self.port}"
-
-    @property
-    def requests(self):
-        """All requests of all connections, in the order of the connections."""
-        return [request for connection in list(self.connections) for request in connection.requests]
-
-    def on(self, prefix, answer=None, **respond):
-        """Answer targets that start with `prefix`; keywords are those of respond()."""
-        self._answers[prefix] = answer or (lambda connection, _: connection.respond(**respond))
-        return self
-
-    def request_for(self, target, within=20.0):
-        """The (only awaited) request for exactly this target."""
-        return eventually(lambda: next((r for r in self.requests if r.target == target), None),
-                          f"{self.name} receives {target}", within)
+    @staticmethod
+    def _plain(**respond):
+        return lambda connection, _: connection.respond(**respond)
 
     def open_connections(self):
         with self._lock:
