@@ -135,6 +135,9 @@ static enum sink h1_upstream_send_head(struct upstream_side *side, const struct 
     upstream->method = head->method;
     upstream->chunked = head->framing == FRAMING_CHUNKED;
     upstream->request_whole = payload->last;
+    if (__builtin_expect(head->facts & FACT_UPGRADE, 0)) {
+        upstream->ambiguous = head->framing != FRAMING_NONE;
+    }
     h1_writer_init(&writer, side->worker->write_scratch, WORKER_HEAD_BYTES);
     h1_upstream_write_head(upstream, head, added, &writer);
     if (__builtin_expect(side->lease->facts.proxy_header, 0)) {
@@ -252,7 +255,8 @@ enum h1_upstream_obstacle {
     OBSTACLE_TUNNEL,     /* the connection was a tunnel, which is over */
     OBSTACLE_ENDED,      /* the other side has ended the connection, or takes no more bytes */
     OBSTACLE_UNFINISHED, /* the response is incomplete */
-    /* the response is complete and closes the connection, or is followed by bytes */
+    /* the response is complete and closes the connection, or is followed by bytes, or the endpoint may take the request's payload for what
+       comes next */
     OBSTACLE_CLOSES,
     OBSTACLE_REQUEST, /* the response is complete, but the request is not */
 };
@@ -270,7 +274,7 @@ static enum h1_upstream_obstacle h1_upstream_obstacle(const struct h1_upstream *
     if (!upstream->request_whole || duplex->out != NULL) {
         return OBSTACLE_REQUEST;
     }
-    if (!upstream->keep || duplex->saw_end || upstream->side.broken ||
+    if (!upstream->keep || upstream->ambiguous || duplex->saw_end || upstream->side.broken ||
         (upstream->pipe != NULL && upstream->pipe->held_bytes > 0) ||
         !h1_upstream_is_empty(upstream)) {
         return OBSTACLE_CLOSES;
@@ -299,7 +303,7 @@ static void h1_upstream_end(struct upstream_side *side)
     upstream->duplex = (struct duplex){.stream = NULL};
     upstream->state = H1_UPSTREAM_NONE;
     upstream->scanned = 0;
-    upstream->request_whole = upstream->keep = false;
+    upstream->request_whole = upstream->keep = upstream->ambiguous = false;
     side->touched = side->answered = side->broken = false;
 }
 

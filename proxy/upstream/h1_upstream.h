@@ -35,6 +35,7 @@ struct h1_upstream {
     bool chunked;             /* the request's body is sent in chunks */
     bool request_whole;       /* the whole request was given to this side */
     bool keep;                /* the response allows another exchange on the connection */
+    bool ambiguous;           /* the request asks for an upgrade, and has a payload */
 };
 
 /* Called once for each object. */

@@ -1,6 +1,7 @@
 """WebSocket tunnels: the real client and server of the npm package `ws`, and raw sockets for the rude ones."""
 
 import os
+import threading
 import time
 
 from harness import (Arrived, NodeServer, RawOrigin, check, check_equal, eventually, node_modules, node_program, patient,
@@ -51,6 +52,9 @@ def no_tunnel(s):
     origin = RawOrigin(s)
     origin.on("/switch", lambda connection, _: connection.send(SWITCHING) and connection.wait_for_end(1) and False)
     origin.on("/refuse", status=403, body=b"no", reason="Forbidden")
+    origin.on("/overlook", reads_body(lambda connection, _: connection.respond(200, b"over")))
+    sent = threading.Event()
+    origin.on("/inner", lambda connection, _: sent.wait(patient(20)) and connection.respond(200, b"inner"))
     proxy = start_proxy(s, origin)
     with s.case("the handshake reaches the origin whole"):
         with proxy.client() as client:
@@ -65,6 +69,15 @@ def no_tunnel(s):
             client.send(UPGRADE.format("/refuse"))
             response = client.response()
             check_equal((response.status, bytes(response.body)), (403, b"no"), "answer")
+    with s.case("an origin that takes the payload of a handshake for a request answers nobody else with it"):
+        inner = "GET /inner HTTP/1.1\r\nHost: h\r\n\r\n"
+        with proxy.client() as client:
+            client.send(UPGRADE.format("/overlook").replace("\r\n\r\n", f"\r\nContent-Length: {len(inner)}\r\n\r\n") + inner)
+            check_equal(bytes(client.response().body), b"over", "the answer")
+        with proxy.client() as client:
+            client.send("GET /after HTTP/1.1\r\nHost: h\r\n\r\n")
+            sent.set()
+            check(b"/after" in client.response().body, "who comes next gets another's answer")
     for protocol in ("h2c", "H2C", "h2", "TLS/1.0", "tls", "HTTP/2.0", "http/3", "h2c, TLS/1.2", ",", "h2c/1"):
         with s.case(f"Upgrade: {protocol} is not passed on"):
             with proxy.client() as client:
