@@ -242,8 +242,9 @@ static bool pseudo_valid(enum h2_pseudo pseudo, const char *value, size_t bytes)
 
 static void note_scheme(struct h2_block *block, const char *value, size_t bytes)
 {
-    block->secure = bytes == 5 && strncasecmp(value, "https", 5) == 0;
-    if (!block->secure && !(bytes == 4 && strncasecmp(value, "http", 4) == 0)) {
+    bool known = (bytes == 5 && strncasecmp(value, "https", 5) == 0) ||
+                 (bytes == 4 && strncasecmp(value, "http", 4) == 0);
+    if (!known) {
         block->fault = H2_FAULT_INVALID; /* a scheme that is not served here */
     }
 }

@@ -50,7 +50,6 @@ struct h2_block {
     uint8_t pseudo_seen; /* a bit for each enum h2_pseudo */
     uint8_t kind;        /* enum h2_block_kind; H2_BLOCK_NONE: none is being received */
     uint8_t fault;       /* enum h2_fault: why a part of it was not kept */
-    bool secure;         /* :scheme is https */
     bool scattered;      /* Cookie fields that do not follow one another */
     bool host_seen;      /* a field Host */
     bool fields_begun;   /* from here on a pseudo-header field is misplaced */

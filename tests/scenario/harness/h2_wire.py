@@ -472,17 +472,6 @@ class H2Client(H2Wire):
         finally:
             self.socket.settimeout(self._within)
 
-    def take_what_came(self):
-        """Read what there is, without waiting."""
-        self.socket.setblocking(False)
-        try:
-            while not self.ended:
-                self.read_once()
-        except socket.timeout:
-            pass
-        finally:
-            self.socket.settimeout(self._within)
-
     def new_stream(self):
         stream = self.next_stream
         self.next_stream += 2
