@@ -20,7 +20,7 @@
 #define TELL_MS 10000
 /* One question may be refused while others are answered: this is over when none has been for so long, which is longer than any
    question that is asked all the time stays away. */
-#define REFUSED_KEPT_MS 3000
+#define REFUSED_KEPT_MS 5000
 /* Bytes that are read at a time. */
 #define READ_BYTES (16u << 10)
 
