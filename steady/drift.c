@@ -9,7 +9,6 @@
 #define POINTS_LEAST (HISTORY_POINTS / 2)
 /* Kendall's tau of a trend. */
 #define CONCORDANCE_LEAST 0.5
-#define SMALL 1e-3
 /* Growth of a figure without limit that is worth a word: this part of its level within a window. */
 #define UNLIMITED_EFFECT 0.25
 /* A record is higher than everything before by this part of the deepest fall: what has fallen before may do so again. */
@@ -19,8 +18,6 @@
 /* Slopes of pairs this near are at least this part of the whole; in a staircase of up to seven steps most of such pairs are on the same step. */
 #define NEAR_POINTS 7
 #define NEAR_SLOPE 0.4
-/* Points of the next longer ring that cover the window and two before it. */
-#define THREE_WINDOWS (3 * HISTORY_POINTS / HISTORY_STEP)
 enum { BLOCK_POINTS = HISTORY_POINTS / TREND_BLOCKS };
 
 ENUM_NAME_FUNCTION(drift_state_name, enum drift_state, DRIFT_STATES)
@@ -65,47 +62,6 @@ static bool rise_matters(const double blocks[TREND_BLOCKS], enum history_window 
     return per_window * rules[window].reach_windows >= terms->limit - last;
 }
 
-/* The lowest load of a window, and of the two windows before it, as a value may follow the load with a delay. */
-static double least_load(const struct history *load, enum history_window window,
-                         const double blocks[TREND_BLOCKS])
-{
-    float points[HISTORY_POINTS];
-    double before[TREND_BLOCKS] = {NAN, NAN, NAN, NAN, NAN, NAN};
-    double least = fmin(blocks[0], blocks[1]);
-    if (window < HISTORY_LONG) {
-        history_points(load, window + 1, points);
-        trend_blocks(points + HISTORY_POINTS - THREE_WINDOWS, THREE_WINDOWS, before);
-    }
-    for (unsigned i = 0; i < TREND_BLOCKS; i++) {
-        least = fmin(least, before[i]);
-    }
-    return least;
-}
-
-static double ratio_log(double more, double less)
-{
-    return log(fmax(more, SMALL) / fmax(less, SMALL));
-}
-
-/* Whether the load's own growth is enough to explain the value's. Noise of the load counts as growth: in doubt, the value follows. */
-static bool load_explains(const double blocks[TREND_BLOCKS], const struct drift_terms *terms,
-                          enum history_window window)
-{
-    const struct history *load = terms->load;
-    float points[HISTORY_POINTS];
-    double loads[TREND_BLOCKS], most = 0;
-    if (load == NULL) {
-        return false;
-    }
-    history_points(load, window, points);
-    trend_blocks(points, HISTORY_POINTS, loads);
-    for (unsigned i = 0; i < TREND_BLOCKS; i++) {
-        most = fmax(most, loads[i]);
-    }
-    return ratio_log(blocks[TREND_BLOCKS - 1], blocks[0]) <=
-           terms->load_power * ratio_log(most, least_load(load, window, loads));
-}
-
 /* A fall to the beginning of the window counts, too. */
 static bool is_record(const struct history *history, enum history_window window,
                       const double blocks[TREND_BLOCKS])
@@ -138,8 +94,9 @@ bool drift_window_says(const struct history *history, enum history_window window
     history_points(history, window, points);
     trend_blocks(points, HISTORY_POINTS, blocks);
     return rise_matters(blocks, window, terms) && trend_is_even(blocks) &&
-           !load_explains(blocks, terms, window) && is_record(history, window, blocks) &&
-           points_rise(points, blocks[TREND_BLOCKS - 1] - blocks[0]);
+           is_record(history, window, blocks) &&
+           points_rise(points, blocks[TREND_BLOCKS - 1] - blocks[0]) &&
+           !follow_explains(&terms->follow, history, window);
 }
 
 /* ---- over time ---- */

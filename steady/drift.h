@@ -8,7 +8,7 @@
  *     can speak about;
  *   - the value is higher than in the last two days, by half of its deepest fall in them, so that a sawtooth or the rhythm of
  *     a day is none once it was seen;
- *   - the load has not grown with it.
+ *   - the load does not explain it (follow.h).
  * A figure drifts when a window has said so several times in a row, and drifts no more when that window has not said so for some time.
  *
  * Owns nothing on the heap; embedded, zero-initialised. Pure: time is in the ticks of the history. Thread: its owner's. Errors: none.
@@ -17,6 +17,7 @@
 #define EVENKEEL_STEADY_DRIFT_H
 
 #include "steady/enum_names.h"
+#include "steady/follow.h"
 #include "steady/history.h"
 
 #define DRIFT_STATES(X)       \
@@ -34,10 +35,7 @@ enum drift_event { DRIFT_NO_EVENT, DRIFT_BEGINS, DRIFT_ENDS };
 struct drift_terms {
     double limit;        /* INFINITY: none */
     double least_effect; /* a smaller rise within a window is none */
-    /* what the figure may follow, sampled at the same ticks; NULL: it should not move with anything */
-    const struct history *load;
-    /* a value that grows, relatively, by no more than the load to this power may follow it */
-    double load_power;
+    struct follow_terms follow;
 };
 
 struct drift {

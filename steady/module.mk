@@ -15,6 +15,7 @@ libsteady_a_SOURCES = \
 	%D%/fault.c %D%/fault.h \
 	%D%/fds.c %D%/fds.h \
 	%D%/file_replace.c %D%/file_replace.h \
+	%D%/follow.c %D%/follow.h \
 	%D%/container_of.h \
 	%D%/loop.c %D%/loop.h \
 	%D%/little.c %D%/little.h \

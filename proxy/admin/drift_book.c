@@ -227,13 +227,17 @@ static const struct history *load_of(const struct drift_book *book, const struct
 
 struct drift_terms drift_book_terms(const struct drift_book *book, const struct drift_item *item)
 {
-    static const double powers[] = {[FOLLOWS_LOAD] = 1.5, [FOLLOWS_QUEUE] = 4};
+    /* A queue before a server that is busy for 0.75 of its time grows with the load to the power of 4; before one at 0.97, of 30. */
+    static const struct {
+        double power, steep_power;
+    } powers[] = {[FOLLOWS_LOAD] = {3, 0}, [FOLLOWS_QUEUE] = {4, 30}};
     bool follows = item->follows == FOLLOWS_LOAD || item->follows == FOLLOWS_QUEUE;
     return (struct drift_terms){
         .limit = item->limit,
         .least_effect = item->least_effect,
-        .load = follows ? load_of(book, item) : NULL,
-        .load_power = follows ? powers[item->follows] : 0,
+        .follow = {.load = follows ? load_of(book, item) : NULL,
+                   .power = follows ? powers[item->follows].power : 0,
+                   .steep_power = follows ? powers[item->follows].steep_power : 0},
     };
 }
 

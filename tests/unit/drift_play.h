@@ -30,7 +30,7 @@ static inline void play_begin(struct play *play, uint64_t seed)
     rng_init(&play->rng, seed);
     history_init(&play->value);
     history_init(&play->load);
-    play->terms = (struct drift_terms){PLAY_LIMIT, 8, &play->load, 1.5};
+    play->terms = (struct drift_terms){PLAY_LIMIT, 8, {&play->load, 3, 0}};
     play->tick = 1000000;
 }
 

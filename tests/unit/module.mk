@@ -15,6 +15,7 @@ steady_tests = \
 	%D%/test_check \
 	%D%/test_deadline \
 	%D%/test_drift \
+	%D%/test_drift_load \
 	%D%/test_enum_names \
 	%D%/test_episode \
 	%D%/test_fair_bound \

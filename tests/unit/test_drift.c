@@ -115,7 +115,8 @@ static void play_days(struct play *play)
     double begin = play_between(play, 0, 24 * TICKS_PER_HOUR), swing = play_between(play, 0.1, 0.9);
     double per_load = play_between(play, 0.1, 0.8), noise = play_between(play, 0, 0.1);
     double more = play_between(play, 1, 2.5), delay = play_between(play, 0.01, 0.5), value = 0;
-    play->terms.load_power = more < 1.3 ? 1.5 : 4;
+    play->terms.follow.power = more < 1.3 ? 3 : 4;
+    play->terms.follow.steep_power = more < 1.3 ? 0 : 30;
     for (int i = 0; i < 30 * TICKS_PER_HOUR; i++) {
         double hour = (begin + i) / TICKS_PER_HOUR;
         double load =

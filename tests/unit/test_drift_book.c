@@ -120,12 +120,12 @@ static void a_part_follows_the_load_of_its_upstream(void **state)
     struct drift_item *other = drift_book_add(book, part(3), "upstream_queued", "apple");
     struct drift_item *sessions =
         drift_book_add(book, (struct drift_key){DRIFT_OF_BOUND, 4}, "generations", NULL);
-    assert_ptr_equal(drift_book_terms(book, queued).load, &load->history);
-    assert_ptr_equal(drift_book_terms(book, line).load, &load->history);
-    assert_ptr_equal(drift_book_terms(book, other).load, &whole->history);
-    assert_null(drift_book_terms(book, sessions).load);
-    assert_true(drift_book_terms(book, queued).load_power >
-                drift_book_terms(book, line).load_power);
+    assert_ptr_equal(drift_book_terms(book, queued).follow.load, &load->history);
+    assert_ptr_equal(drift_book_terms(book, line).follow.load, &load->history);
+    assert_ptr_equal(drift_book_terms(book, other).follow.load, &whole->history);
+    assert_null(drift_book_terms(book, sessions).follow.load);
+    assert_true(drift_book_terms(book, queued).follow.power >
+                drift_book_terms(book, line).follow.power);
     drift_book_free(&book);
 }
 

@@ -34,4 +34,11 @@ ROWS = (
     Row("a jump of memory use skips steps", "steady/pressure.c",
         "enter(pressure, (enum pressure_step)(pressure->step + 1));", "enter(pressure, up_to);",
         "unit/test_pressure", "steps that apply were never counted, and no alert fires"),
+    Row("a load that falls explains a rise", "steady/follow.c",
+        "unexplained_count += grown > (float)power * fmaxf(load_grown, 0);",
+        "unexplained_count += grown > (float)power * fabsf(load_grown);",
+        "unit/test_drift_load", "a queue that creeps on a busy machine is told of after hours, or never"),
+    Row("what comes late does not follow its load", "steady/follow.c",
+        "{1, 3, 10, 30, 100}", "{1, 1, 1, 1, 1}",
+        "unit/test_drift", "each morning is a leak"),
 )
