@@ -325,7 +325,10 @@ static int check_head(struct h2_session *session, int32_t id)
 static int check_frame(struct h2_session *session, const nghttp2_frame_hd *head)
 {
     switch (head->type) {
-    case NGHTTP2_DATA: session->frame.data_left = (uint32_t)head->length; return 0;
+    case NGHTTP2_DATA:
+        session->frame.data_left = (uint32_t)head->length;
+        session->frame.data_begun = true;
+        return 0;
     case NGHTTP2_PRIORITY_UPDATE: session->frame.prioritised = true; return 0;
     case NGHTTP2_HEADERS: return check_head(session, head->stream_id);
     case NGHTTP2_CONTINUATION:

@@ -57,6 +57,7 @@ struct h2_incoming {
     bool
         cut_short; /* more than a turn had arrived: what waits for the next one pays no budget back meanwhile */
     bool prioritised; /* the client has said something of priorities (RFC 9218) */
+    bool data_begun;  /* nghttp2 knew the stream of the DATA frame that has just begun */
 };
 
 struct h2_session {

@@ -52,7 +52,8 @@ static void judge_found(struct h2_session *session, enum h2_watch_found found, i
     switch (found) {
     case H2_WATCH_FAULT: h2_session_end(session, H2_PROTOCOL_ERROR, NULL); break;
     case H2_WATCH_DATA:
-        if (h2_stream_is_ended(session, id)) {
+        /* an empty frame may have ended its stream by now */
+        if (!session->frame.data_begun && h2_stream_is_ended(session, id)) {
             h2_session_end(session, H2_STREAM_CLOSED, NULL);
         }
         break;
@@ -148,6 +149,7 @@ static size_t take_watched(struct h2_session *session, const char *bytes, size_t
     const struct h2_watch *watch = &session->frame.watch;
     enum h2_watch_found found;
     size_t some = watch_some(session, bytes, length, &found);
+    session->frame.data_begun = false;
     if (feed(session, (const uint8_t *)bytes, some) && found != H2_WATCH_NOTHING &&
         h2_session_is_server(session)) {
         judge_found(session, found, (int32_t)watch->stream);

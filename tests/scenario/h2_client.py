@@ -228,6 +228,13 @@ def early(s):
         client.wait_for(lambda: message.reset is not None, "RST_STREAM")
         check_equal(message.reset, h2.NO_ERROR, "its code")
         check_equal(client.request("GET", "/").status, 200, "the connection goes on")
+    for name, payload in (("an empty frame", b""), ("a frame", b"rest")):
+        with s.case(f"{name} ends the request behind its answer"), H2Client(proxy.address) as client:
+            stream = client.ask("POST", "/early", (), b"x" * 1000, end=False)
+            client.wait_for(lambda c=client, n=stream: n in c.messages and c.messages[n].complete, "the whole answer")
+            client.send_payload(stream, payload, end=True)
+            check_equal(client.request("GET", "/").status, 200, "the connection goes on")
+            check_equal(client.goaways, [], "GOAWAY")
 
 
 @scenario("an answer that comes before the request is whole is lost on the way to curl")

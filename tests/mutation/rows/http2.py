@@ -103,4 +103,7 @@ ROWS = (
     Row("a secret may be put into tables", "proxy/http2/h2_encode.c",
         "is_secret(id, value_bytes) ? FORM_SECRET : FORM_PLAIN;", "is_secret(id, value_bytes) ? FORM_PLAIN : FORM_PLAIN;",
         "unit/test_h2_encode", "a secret is guessed by the length of what an intermediary makes of it"),
+    Row("an empty frame that ends its stream is taken for one behind the end", "proxy/http2/h2_take.c",
+        "if (!session->frame.data_begun && h2_stream_is_ended(session, id)) {", "if (h2_stream_is_ended(session, id)) {",
+        "scenario/h2_client.py: goes on behind a response", "an upload that is answered early ends all streams of its connection"),
 )
