@@ -262,7 +262,16 @@ struct cursor {
     size_t at; /* offset in the piece */
 };
 
-/* Plaintext of the next record: in place if one piece contains it, else copied to the scratch memory. Empty at the end. */
+static void skip_empty(struct cursor *cursor)
+{
+    while (cursor->piece < cursor->end && cursor->at == cursor->piece->iov_len) {
+        cursor->piece++;
+        cursor->at = 0;
+    }
+}
+
+/* Plaintext of the next record: in place if one piece contains it, else copied to the scratch memory. Empty at the end; the cursor is there
+   with the last bytes. */
 static struct iovec gather(struct tls_scratch *scratch, struct cursor *cursor, size_t wanted)
 {
     size_t gathered = 0;
@@ -271,16 +280,14 @@ static struct iovec gather(struct tls_scratch *scratch, struct cursor *cursor, s
         size_t left = cursor->piece->iov_len - cursor->at;
         if (gathered == 0 && left >= wanted) {
             cursor->at += wanted;
+            skip_empty(cursor);
             return (struct iovec){bytes, wanted};
         }
         size_t n = left < wanted - gathered ? left : wanted - gathered;
         memcpy(scratch->plain + gathered, bytes, n);
         gathered += n;
         cursor->at += n;
-        if (cursor->at == cursor->piece->iov_len) {
-            cursor->piece++;
-            cursor->at = 0;
-        }
+        skip_empty(cursor);
     }
     return (struct iovec){scratch->plain, gathered};
 }
@@ -314,6 +321,7 @@ enum stream_result tls_io_send(struct tls_io *io, const struct iovec *pieces, si
             }
             break;
         }
+        io->bio.scratch->more = cursor.piece < cursor.end || io->ends;
         int returned = SSL_write_ex(io->ssl, record.iov_base, record.iov_len, &written);
         if (returned != 1) {
             /* the bio takes everything, but half a handshake message has arrived and goes first */

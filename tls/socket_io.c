@@ -23,7 +23,7 @@ ssize_t socket_recv(int fd, void *space, size_t space_bytes, int flags)
     return n;
 }
 
-ssize_t socket_send(int fd, const void *bytes, size_t length)
+ssize_t socket_send(int fd, const void *bytes, size_t length, int flags)
 {
     if (fault_hits(FAULT_WRITE)) {
         errno = EPIPE;
@@ -31,7 +31,7 @@ ssize_t socket_send(int fd, const void *bytes, size_t length)
     }
     ssize_t n;
     do {
-        n = syscall(SYS_sendto, fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+        n = syscall(SYS_sendto, fd, bytes, length, flags | MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
     } while (__builtin_expect(n < 0 && errno == EINTR, 0));
     return n;
 }

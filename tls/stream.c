@@ -89,7 +89,7 @@ enum stream_result stream_send(struct stream *stream, const struct iovec *pieces
         return tls_io_send(stream->tls, pieces, piece_count, ret_bytes);
     }
     ssize_t n = __builtin_expect(piece_count == 1, 1)
-                    ? socket_send(stream->fd, pieces->iov_base, pieces->iov_len)
+                    ? socket_send(stream->fd, pieces->iov_base, pieces->iov_len, 0)
                     : socket_send_pieces(stream->fd, pieces, piece_count);
     if (n < 0) {
         return result_of_errno();

@@ -9,7 +9,10 @@
 #include "steady/fault.h"
 #include "tls/socket_io.h"
 
-#define OUT_BYTES (8u * (TLS_RECORD_BYTES + 512))
+/* A record of so many bytes is sent from where OpenSSL has made it: a copy would cost more than a system call. */
+#define LARGE_BYTES 8192u
+/* Smaller ones are collected: those with which a stream begins, and the last one of a call. */
+#define OUT_BYTES (48u * 1024)
 
 static int bio_read(BIO *base, char *bytes, size_t space_bytes, size_t *ret_bytes);
 static int bio_write(BIO *base, const char *bytes, size_t length, size_t *ret_bytes);
@@ -107,7 +110,7 @@ static size_t send_some(struct tls_bio *bio, const char *bytes, size_t length)
     if (bio->out_error != 0) {
         return 0;
     }
-    ssize_t n = socket_send(bio->fd, bytes, length);
+    ssize_t n = socket_send(bio->fd, bytes, length, bio->scratch->more ? MSG_MORE : 0);
     if (n >= 0) {
         return (size_t)n;
     }
@@ -141,6 +144,7 @@ bool tls_bio_push(struct tls_bio *bio)
 void tls_bio_leave(struct tls_bio *bio)
 {
     struct tls_scratch *scratch = bio->scratch;
+    scratch->more = false;
     if (scratch->out_end > 0) {
         (void)tls_bio_push(bio);
     }
@@ -213,12 +217,30 @@ static int bio_read(BIO *base, char *bytes, size_t space_bytes, size_t *ret_byte
     return 1;
 }
 
+/* Past the scratch memory, behind what is there. False: older bytes are kept, and go first. */
+static bool send_large(struct tls_bio *bio, const char *bytes, size_t length)
+{
+    bool waits = bio->kept_out != NULL || bio->scratch->out_end > 0;
+    if (waits && !tls_bio_push(bio)) {
+        return false;
+    }
+    size_t sent = send_some(bio, bytes, length);
+    if (bio->out_error == 0) {
+        keep(bio, &bio->kept_out, bytes + sent, length - sent);
+    }
+    return true;
+}
+
 /* Never full: what does not fit into the scratch memory goes to the socket, and what that does not take is kept. */
 static int bio_write(BIO *base, const char *bytes, size_t length, size_t *ret_bytes)
 {
     struct tls_bio *bio = BIO_get_data(base);
     struct tls_scratch *scratch = bio->scratch;
     BIO_clear_retry_flags(base);
+    *ret_bytes = length;
+    if (length >= LARGE_BYTES && send_large(bio, bytes, length)) {
+        return 1;
+    }
     for (size_t at = 0; at < length;) {
         if (scratch->out_end == OUT_BYTES) {
             (void)tls_bio_push(bio);
@@ -228,7 +250,6 @@ static int bio_write(BIO *base, const char *bytes, size_t length, size_t *ret_by
         scratch->out_end += n;
         at += n;
     }
-    *ret_bytes = length;
     return 1;
 }
 

@@ -25,6 +25,7 @@ struct tls_scratch {
     char *in, *out, *plain;
     size_t in_at, in_end; /* received, and not read by OpenSSL yet */
     size_t out_end;       /* made by OpenSSL, and not sent yet */
+    bool more; /* another record follows in this call: a packet that is not full waits for it */
 };
 
 /* The most bytes that are received in one step. */

@@ -2,6 +2,8 @@
 #include "tests/unit/tls_rig.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include "steady/rng.h"
 #include "tls/io.h"
@@ -123,6 +125,44 @@ static void what_the_socket_does_not_take_arrives_later_and_whole(void **state)
     }
     free(sent);
     free(got);
+}
+
+static int unsent_bytes(const struct stream *stream)
+{
+    int bytes = -1;
+    assert_int_equal(ioctl(stream->fd, SIOCOUTQNSD, &bytes), 0);
+    return bytes;
+}
+
+/* Records wait for each other in the socket, so that its packets are full, but not for what another call may bring. */
+static void the_last_record_of_a_call_waits_for_nothing(void **state)
+{
+    static char bytes[80 * 1024], got[sizeof bytes];
+    static const struct iovec calls[][3] = {
+        {{bytes, 40 * 1024}}, /* small ones first */
+        {{bytes, 2 * 16384}},
+        {{bytes, 16384}, {bytes, 0}, {bytes, 0}},
+        {{bytes, 2 * 16384 + 5}},
+        {{bytes, 8000}, {bytes, 16384 - 8000}},
+        {{bytes, 16384 + 9000}, {bytes, 7}, {bytes, 0}},
+    };
+    (void)state;
+    struct rig rig;
+    rig_open_tcp(&rig, TLS1_3_VERSION);
+    rig_shake(&rig);
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        size_t wanted = calls[i][0].iov_len + calls[i][1].iov_len + calls[i][2].iov_len;
+        size_t n = 0, total = 0;
+        assert_int_equal(stream_send(&rig.server, calls[i], 3, &n), STREAM_OK);
+        assert_int_equal(n, wanted);
+        assert_int_equal(unsent_bytes(&rig.server), 0);
+        while (total < wanted) {
+            enum stream_result result = stream_recv(&rig.client, got + total, wanted - total, &n);
+            assert_true(result == STREAM_OK || result == STREAM_BLOCKED);
+            total += result == STREAM_OK ? n : 0;
+        }
+    }
+    rig_close(&rig);
 }
 
 static void an_end_that_was_announced_is_an_end(void **state)
@@ -533,6 +573,7 @@ int main(void)
         cmocka_unit_test(bytes_go_both_ways),
         cmocka_unit_test(a_stream_that_holds_deciphered_bytes_is_not_drained),
         cmocka_unit_test(what_the_socket_does_not_take_arrives_later_and_whole),
+        cmocka_unit_test(the_last_record_of_a_call_waits_for_nothing),
         cmocka_unit_test(an_end_that_was_announced_is_an_end),
         cmocka_unit_test(the_end_goes_with_the_last_bytes_and_not_before_them),
         cmocka_unit_test(an_end_that_was_not_announced_is_a_break),

@@ -5,6 +5,8 @@
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -60,7 +62,7 @@ static inline struct ssl_st *rig_ssl(SSL_CTX *context, bool server)
     return ssl;
 }
 
-static inline void rig_open(struct rig *rig, int version)
+static inline void rig_open_on(struct rig *rig, int version, const int fds[2])
 {
     *rig = (struct rig){0};
     bound_init(&rig->bytes, "buffers_bytes", NULL, 64 * 1024 * 1024);
@@ -81,12 +83,42 @@ static inline void rig_open(struct rig *rig, int version)
         SSL_CTX_set_min_proto_version(both[i], version);
         SSL_CTX_set_max_proto_version(both[i], version);
     }
-    int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     stream_init(&rig->server, fds[0]);
     stream_init(&rig->client, fds[1]);
     assert_true(stream_start_tls(&rig->server, rig_ssl(rig->server_side, true), rig->room));
     assert_true(stream_start_tls(&rig->client, rig_ssl(rig->client_side, false), rig->room));
+}
+
+static inline void rig_open(struct rig *rig, int version)
+{
+    int fds[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    rig_open_on(rig, version, fds);
+}
+
+/* Two ends of a connection over TCP, without Nagle's algorithm, as clients have it. */
+static inline void rig_connect_tcp(int ret_fds[2])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    ret_fds[1] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(ret_fds[1], (struct sockaddr *)&address, length), 0);
+    ret_fds[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    assert_true(ret_fds[0] >= 0);
+    assert_int_equal(fcntl(ret_fds[1], F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(setsockopt(ret_fds[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+    close(listener);
+}
+
+static inline void rig_open_tcp(struct rig *rig, int version)
+{
+    int fds[2];
+    rig_connect_tcp(fds);
+    rig_open_on(rig, version, fds);
 }
 
 static inline void rig_shake(struct rig *rig)

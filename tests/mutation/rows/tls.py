@@ -39,4 +39,7 @@ ROWS = (
     Row("the cookies of sticky routes are made without the key", "tls/token.c",
         "HMAC(EVP_sha256(), key->bytes, sizeof key->bytes,", "HMAC(EVP_sha256(), \"\", 0,",
         "unit/test_token", "clients choose their endpoint, and see which cookies are of the same one"),
+    Row("the last record of a call waits for another one", "tls/io.c",
+        "scratch->more = cursor.piece < cursor.end || io->ends;", "scratch->more = true;",
+        "unit/test_stream_tls", "the end of a response comes up to 200 ms late"),
 )
