@@ -12,8 +12,9 @@
 
 /* Window of a stream: the payload that may have to be kept for it, as much as for a client of HTTP/1. */
 #define STREAM_WINDOW_BYTES WORKER_READ_BYTES
-/* What is pulled from the session at a time: the most that the socket may make the connection keep. */
-#define PULL_BYTES (64u * 1024)
+/* What is pulled from the session at a time: the most that the socket may make the connection keep. With what TLS adds, one packet of the
+   kernel's contains it: what is larger by a few bytes costs another one. */
+#define PULL_BYTES (63u * 1024)
 /* Between the two GOAWAYs: requests that are on their way when the first is sent have arrived by then. */
 #define WARNED_MS 1000
 /* A socket that did not take all counts as slow for so long. */

@@ -4,11 +4,11 @@
 #include "proxy/http2/h2_state.h"
 #include "steady/check.h"
 
-/* Payload of one stream that may wait: as much as an HTTP/1 connection keeps, and one buffer. */
-#define OUT_MAX_BYTES (64 * 1024 - (int64_t)sizeof(struct buf))
+/* Payload of one stream that may wait: with its frames it fits into one packet of the kernel's (64 KiB), and into one buffer. */
+#define OUT_MAX_BYTES ((int64_t)(62 * 1024))
 #define FRAME_HEAD_BYTES 9
 /* Payload of a session that is worth a system call. What waits longer needs memory of its own, which is cold when it is read again. */
-#define MUCH_BYTES (48u * 1024)
+#define MUCH_BYTES (32u * 1024)
 /* A first piece of so much is part of more: it gets a buffer for all that may wait, and not one that has to be copied into a larger one. */
 #define LARGE_PIECE_BYTES 4096u
 /* The least payload that is worth a frame when the space is nearly full. */
@@ -33,11 +33,27 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static size_t kept_bytes(const struct h2_stream *stream)
+{
+    return stream->out != NULL ? buf_length(stream->out) : 0;
+}
+
+static size_t lent_bytes(const struct h2_stream *stream)
+{
+    return stream->lent != NULL ? payload_bytes(stream->lent) - stream->lent_at : 0;
+}
+
+/* What was given and is not in frames. */
+static size_t held_bytes(const struct h2_stream *stream)
+{
+    return kept_bytes(stream) + lent_bytes(stream);
+}
+
 /* What all streams hold has the connection's window before it. */
 static int64_t room_of(const struct h2_stream *stream)
 {
     const struct h2_session *session = stream->session;
-    int64_t held = stream->out != NULL ? (int64_t)buf_length(stream->out) : 0;
+    int64_t held = (int64_t)held_bytes(stream);
     int64_t connection =
         nghttp2_session_get_remote_window_size(session->frames) - (int64_t)session->queued_bytes;
     int64_t room = least(stream_window(stream) - held, OUT_MAX_BYTES - held);
@@ -71,7 +87,7 @@ size_t h2_stream_room(struct h2_stream *stream)
 
 void h2_flow_wake(struct h2_stream *stream)
 {
-    if ((stream->marks & H2_MARK_WAITS) && stream->out == NULL && room_of(stream) > 0) {
+    if ((stream->marks & H2_MARK_WAITS) && held_bytes(stream) == 0 && room_of(stream) > 0) {
         clear_waits(stream);
         stream->session->events->drained(stream);
     }
@@ -111,21 +127,36 @@ static bool keep_trailers(struct h2_stream *stream, const struct http_head *trai
     return true;
 }
 
-static bool keep(struct h2_stream *stream, const struct payload *payload)
+static void lend(struct h2_stream *stream, const struct payload *payload)
+{
+    stream->lent = payload;
+    stream->lent_at = 0;
+    stream->session->queued_bytes += payload_bytes(payload);
+}
+
+/* Copies what was lent and is not in frames yet. */
+static bool keep_lent(struct h2_stream *stream)
 {
     struct h2_session *session = stream->session;
-    size_t bytes = payload_bytes(payload);
+    const struct payload *payload = stream->lent;
+    size_t bytes = lent_bytes(stream);
+    stream->lent = NULL;
+    if (bytes == 0) {
+        return true;
+    }
     if (bytes >= LARGE_PIECE_BYTES && !payload->last && stream->out == NULL) {
         stream->out = buf_take(session->env.bufs, (size_t)OUT_MAX_BYTES);
     }
-    if (bytes > 0) {
-        if (!iov_keep(session->env.bufs, &stream->out, payload->iov, payload->count, 0)) {
-            return false;
-        }
-        session->queued_bytes += bytes;
+    if (!iov_keep(session->env.bufs, &stream->out, payload->iov, payload->count, stream->lent_at)) {
+        session->queued_bytes -= bytes;
+        return false;
     }
-    return !payload->last || payload->trailers == NULL || payload->trailers->field_count == 0 ||
-           keep_trailers(stream, payload->trailers);
+    return true;
+}
+
+static bool has_trailers(const struct payload *payload)
+{
+    return payload->last && payload->trailers != NULL && payload->trailers->field_count > 0;
 }
 
 /* May end the stream. */
@@ -143,9 +174,10 @@ enum sink h2_stream_give(struct h2_stream *stream, const struct payload *payload
     if (session == NULL) {
         return SINK_OPEN; /* reset by the other side: its owner has been told, or the session was freed */
     }
-    if (!keep(stream, payload)) {
+    if (has_trailers(payload) && !keep_trailers(stream, payload->trailers)) {
         return SINK_BROKEN;
     }
+    lend(stream, payload);
     if (payload->last) {
         h2_stream_end_given(stream);
     }
@@ -154,6 +186,9 @@ enum sink h2_stream_give(struct h2_stream *stream, const struct payload *payload
     send_much(session);
     if (stream->session == NULL) {
         return SINK_OPEN; /* all of it is sent */
+    }
+    if (!keep_lent(stream)) {
+        return SINK_BROKEN;
     }
     bool full = !payload->last && room_of(stream) == 0;
     if (full) {
@@ -167,9 +202,8 @@ void h2_flow_drop(struct h2_stream *stream)
 {
     struct h2_session *session = stream->session;
     clear_waits(stream);
-    if (stream->out != NULL) {
-        session->queued_bytes -= buf_length(stream->out);
-    }
+    session->queued_bytes -= held_bytes(stream);
+    stream->lent = NULL;
     buf_give(session->env.bufs, &stream->heads);
     buf_give(session->env.bufs, &stream->out);
     buf_give(session->env.bufs, &stream->trailers);
@@ -209,7 +243,7 @@ static ssize_t read_data(nghttp2_session *frames, int32_t id, uint8_t *space, si
     if (stream == NULL) {
         return NGHTTP2_ERR_DEFERRED;
     }
-    size_t bytes = stream->out != NULL ? buf_length(stream->out) : 0;
+    size_t bytes = held_bytes(stream);
     if (bytes == 0 && !all_given(stream)) {
         return NGHTTP2_ERR_DEFERRED;
     }
@@ -231,6 +265,32 @@ nghttp2_data_provider h2_flow_provider(struct h2_stream *stream)
     return (nghttp2_data_provider){.source.ptr = stream, .read_callback = read_data};
 }
 
+static void put_kept(struct h2_stream *stream, size_t length)
+{
+    struct h2_session *session = stream->session;
+    memcpy(session->space.at, stream->out->bytes + stream->out->begin, length);
+    session->space.at += length;
+    buf_consume(stream->out, length);
+    if (buf_length(stream->out) == 0) {
+        buf_give(session->env.bufs, &stream->out);
+    }
+}
+
+static void put_lent(struct h2_stream *stream, size_t length)
+{
+    struct h2_space *space = &stream->session->space;
+    size_t skipped = stream->lent_at;
+    stream->lent_at += (uint32_t)length;
+    for (const struct iovec *piece = stream->lent->iov; length > 0; piece++) {
+        size_t skip = skipped < piece->iov_len ? skipped : piece->iov_len;
+        size_t left = piece->iov_len - skip, bytes = left < length ? left : length;
+        memcpy(space->at, (const char *)piece->iov_base + skip, bytes);
+        space->at += bytes;
+        skipped -= skip;
+        length -= bytes;
+    }
+}
+
 int h2_flow_send_data(nghttp2_session *frames, nghttp2_frame *frame, const uint8_t *head,
                       size_t length, nghttp2_data_source *source, void *user_data)
 {
@@ -242,11 +302,12 @@ int h2_flow_send_data(nghttp2_session *frames, nghttp2_frame *frame, const uint8
     memcpy(session->space.at, head, FRAME_HEAD_BYTES);
     session->space.at += FRAME_HEAD_BYTES;
     if (length > 0) {
-        memcpy(session->space.at, stream->out->bytes + stream->out->begin, length);
-        session->space.at += length;
-        buf_consume(stream->out, length);
-        if (buf_length(stream->out) == 0) {
-            buf_give(session->env.bufs, &stream->out);
+        size_t kept = kept_bytes(stream), first = kept < length ? kept : length;
+        if (first > 0) {
+            put_kept(stream, first);
+        }
+        if (first < length) {
+            put_lent(stream, length - first);
         }
         session->queued_bytes -= length;
         stream->sent_bytes += length;

@@ -70,8 +70,10 @@ enum h2_stream_state {
 struct h2_stream {
     struct h2_session *session; /* NULL: not open */
     TAILQ_ENTRY(h2_stream) siblings;
-    struct buf *heads;    /* field blocks that were given and are not in frames yet */
-    struct buf *out;      /* payload that was given and is not in a frame yet */
+    struct buf *heads; /* field blocks that were given and are not in frames yet */
+    struct buf *out;   /* payload that was given and is not in a frame yet */
+    const struct payload
+        *lent;            /* more of it, that its owner still holds, within h2_stream_give() */
     struct buf *trailers; /* to be sent behind it: a struct http_head with its bytes; NULL: none */
     uint64_t received_bytes; /* of payload */
     uint64_t sent_bytes;     /* of payload */
@@ -79,6 +81,7 @@ struct h2_stream {
     uint32_t code;           /* enum h2_code: why the session ends it; NO_ERROR: it does not */
     int32_t id;
     uint32_t held_bytes; /* of payload received and not taken yet */
+    uint32_t lent_at;    /* how much of `lent` is in frames */
     uint8_t state;       /* enum h2_stream_state */
     uint8_t method;      /* enum http_method, of the request */
     uint8_t marks;       /* for the session's own use */

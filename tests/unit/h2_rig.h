@@ -33,6 +33,7 @@ struct rig_side {
     char *much; /* RIG_MUCH_BYTES, for what is pulled as soon as there is much; NULL: nothing is */
     size_t much_bytes;
     uint64_t payload_bytes; /* received by all streams */
+    uint32_t payload_hash;  /* rig_hash() of them, in the order in which they came */
     bool keeps;             /* payload is not taken */
     bool silent;            /* drained is not written down */
     bool refuses;           /* no stream for a request */
@@ -141,6 +142,14 @@ static void rig_response(struct h2_stream *stream, struct http_head *head, bool 
     rig_tell_fields(side, head);
 }
 
+static uint32_t rig_hash(uint32_t hash, const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        hash = hash * 31 + (unsigned char)bytes[i];
+    }
+    return hash;
+}
+
 /* Told once it is whole, because bytes arrive in pieces of any size. */
 static void rig_payload(struct h2_stream *stream, const struct payload *payload)
 {
@@ -148,6 +157,10 @@ static void rig_payload(struct h2_stream *stream, const struct payload *payload)
     struct rig_stream *of = container_of(stream, struct rig_stream, stream);
     size_t bytes = payload_bytes(payload);
     side->payload_bytes += bytes;
+    for (size_t i = 0; i < payload->count; i++) {
+        side->payload_hash =
+            rig_hash(side->payload_hash, payload->iov[i].iov_base, payload->iov[i].iov_len);
+    }
     if (stream->received_bytes < sizeof of->text) {
         memcpy(of->text + stream->received_bytes - bytes, bytes > 0 ? payload->iov[0].iov_base : "",
                bytes);

@@ -2,6 +2,7 @@
 #include "tests/unit/h2_talk.h"
 
 #include "proxy/http2/h2_state.h"
+#include "steady/rng.h"
 
 /* ---- messages ---- */
 
@@ -79,6 +80,40 @@ static void much_payload_is_sent_while_it_is_given(void **state)
     assert_int_equal(rig_give(served(0), payload, 15 * 1024, true), SINK_OPEN);
     rig_pump(&rig);
     assert_int_equal(rig.client.payload_bytes, 63 * 1024);
+    assert_told(&rig.server, "0 closed NO_ERROR\n");
+    rig_end(&rig);
+}
+
+/* What is not sent at once is copied: its owner uses the bytes for something else then. */
+static void payload_of_several_pieces_is_sent_from_them_and_the_rest_is_kept(void **state)
+{
+    static char space[RIG_MUCH_BYTES], bytes[90 * 1024];
+    struct rng rng;
+    (void)state;
+    rng_init(&rng, unit_seed());
+    begin();
+    rig.server.much = space;
+    rig_open(&rig, GET, true);
+    rig_pump(&rig);
+    ignore_told(&rig.server);
+    rig_answer(served(0), OK, false);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (char)rng_next(&rng);
+    }
+    uint32_t hash = rig_hash(0, bytes, sizeof bytes);
+    const size_t kept = 20000, second = kept + 1 + rng_next(&rng) % 30000;
+    const struct iovec pieces[] = {
+        {bytes + kept, second - kept}, {bytes, 0}, {bytes + second, sizeof bytes - second}};
+    const struct payload rest = {pieces, 3, true, NULL};
+    assert_int_equal(rig_give(served(0), bytes, kept, false), SINK_OPEN);
+    memset(bytes, 0, kept);
+    assert_int_equal(h2_stream_give(served(0), &rest), SINK_OPEN);
+    memset(bytes, 0, sizeof bytes);
+    assert_in_range(rig.server.much_bytes, RIG_MUCH_BYTES - 2048, RIG_MUCH_BYTES);
+    rig_feed(&rig, &rig.client, space, rig.server.much_bytes);
+    rig_pump(&rig);
+    assert_int_equal(rig.client.payload_bytes, sizeof bytes);
+    assert_int_equal(rig.client.payload_hash, hash);
     assert_told(&rig.server, "0 closed NO_ERROR\n");
     rig_end(&rig);
 }
@@ -422,6 +457,7 @@ int main(void)
         cmocka_unit_test(messages_arrive_as_sent_in_steps_of_any_size),
         cmocka_unit_test(payload_and_trailers_go_both_ways),
         cmocka_unit_test(much_payload_is_sent_while_it_is_given),
+        cmocka_unit_test(payload_of_several_pieces_is_sent_from_them_and_the_rest_is_kept),
         cmocka_unit_test(a_stream_may_end_while_its_payload_is_given),
         cmocka_unit_test(payload_without_a_head_is_malformed),
         cmocka_unit_test(a_response_that_is_only_a_head_ends_its_stream),

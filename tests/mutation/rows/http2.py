@@ -106,4 +106,10 @@ ROWS = (
     Row("an empty frame that ends its stream is taken for one behind the end", "proxy/http2/h2_take.c",
         "if (!session->frame.data_begun && h2_stream_is_ended(session, id)) {", "if (h2_stream_is_ended(session, id)) {",
         "scenario/h2_client.py: goes on behind a response", "an upload that is answered early ends all streams of its connection"),
+    Row("payload that is lent is sent from its beginning again and again", "proxy/http2/h2_flow.c",
+        "    stream->lent_at += (uint32_t)length;\n", "",
+        "unit/test_h2_session", "a response has the right length and the wrong bytes"),
+    Row("what is not sent of lent payload is not copied", "proxy/http2/h2_flow.c",
+        "    if (!keep_lent(stream)) {", "    stream->lent = NULL;\n    if (false && !keep_lent(stream)) {",
+        "unit/test_h2_session", "responses to clients with small windows are never whole"),
 )
