@@ -160,7 +160,7 @@ static enum edge_location_result write_url(struct location *location, struct pla
     write_piece(location, host, host_end);
     size_t rest_at = location->bytes;
     if (has_placeholder(text, host, host_end) && location->fits) {
-        if (rest_at == host_at) {
+        if (rest_at == host_at || location->space[host_at] == ':') {
             location->bytes = 0;
             return EDGE_LOCATION_OK;
         }

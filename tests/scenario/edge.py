@@ -163,6 +163,11 @@ def redirects(s):
                 ("/whole/a", "evil.example/", 400, None), ("/whole/a", "", 308, None)):
             answer = proxy.get(target, [("X-To", to)])
             check_equal((answer.status, answer.get("Location")), (status, location), f"{target} {to}")
+        for target in ("/port/a", "/~ann/x"):
+            with proxy.client() as client:
+                client.send(f"GET {target} HTTP/1.0\r\n\r\n")
+                answer = client.response()
+            check_equal((answer.status, answer.get("Location")), (308, "https://ann.users.example/" if "ann" in target else None), f"{target} without Host")
     with s.case("it is counted as what it is"):
         check(proxy.metric("evenkeel_exchanges_by_reason_total", reason="redirected") >= 6, "redirected")
 
