@@ -109,6 +109,11 @@ static int on_invalid_frame(nghttp2_session *frames, const nghttp2_frame *frame,
 {
     struct h2_session *session = user_data;
     (void)error;
+    if (frame->hd.type == NGHTTP2_PRIORITY_UPDATE) {
+        /* RFC 9218 7.1: a connection error. nghttp2 before 1.68.1 reads on behind it, and aborts (CVE-2026-27135). */
+        h2_session_end(session, H2_PROTOCOL_ERROR, NULL);
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
     bool owned = h2_stream_of(frames, frame->hd.stream_id) != NULL;
     if (frame->hd.type == NGHTTP2_HEADERS) {
         h2_block_release(&session->block, session->env.bufs);
@@ -570,7 +575,8 @@ static int on_stream_close(nghttp2_session *frames, int32_t id, uint32_t code, v
     nghttp2_session_set_stream_user_data(frames, id, NULL);
     h2_stream_forget(stream);
     session->events->closed(stream, end);
-    return 0;
+    bool receives = session->space.at == NULL;
+    return receives && session->over != NULL ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 void h2_callbacks_set(nghttp2_session_callbacks *callbacks)

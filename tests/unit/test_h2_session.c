@@ -431,6 +431,36 @@ static void a_connection_error_is_told_at_once_or_once_it_is_written(void **stat
     rig_end(&rig);
 }
 
+static void feed_priority_update(unsigned on, unsigned of)
+{
+    const char frame[] = {0, 0, 7, 16, 0, 0, 0, 0, (char)on, 0, 0, 0, (char)of, 'u', '=', '1'};
+    rig_feed(&rig, &rig.server, frame, sizeof frame);
+}
+
+/* nghttp2 must not be given what comes behind it: some of its releases abort then. */
+static void a_faulty_priority_update_ends_the_connection_at_once(void **state)
+{
+    (void)state;
+    begin(); /* of a stream */
+    feed_priority_update(1, 1);
+    assert_true(h2_session_is_over(rig.server.session));
+    rig_move(&rig, &rig.server, &rig.client);
+    assert_told(&rig.client, "going away PROTOCOL_ERROR\n");
+    rig_end(&rig);
+    begin(); /* of a stream that only a server can open */
+    feed_priority_update(0, 2);
+    assert_true(h2_session_is_over(rig.server.session));
+    rig_end(&rig);
+    begin(); /* of more streams than there may be */
+    for (unsigned i = 0; i < rig_limits.streams_count; i++) {
+        feed_priority_update(0, 2 * i + 1);
+    }
+    assert_false(h2_session_is_over(rig.server.session));
+    feed_priority_update(0, 2 * rig_limits.streams_count + 1);
+    assert_true(h2_session_is_over(rig.server.session));
+    rig_end(&rig);
+}
+
 static void what_is_no_preface_ends_the_connection(void **state)
 {
     (void)state;
@@ -475,6 +505,7 @@ int main(void)
         cmocka_unit_test(streams_beyond_goaway_are_surely_unsent),
         cmocka_unit_test(a_request_that_a_warning_overtakes_is_surely_unsent),
         cmocka_unit_test(a_connection_error_is_told_at_once_or_once_it_is_written),
+        cmocka_unit_test(a_faulty_priority_update_ends_the_connection_at_once),
         cmocka_unit_test(what_is_no_preface_ends_the_connection),
         cmocka_unit_test(a_ping_is_answered),
     };
