@@ -173,7 +173,7 @@ static void beat(struct fleet *fleet)
 void members_housekeeping(struct fleet *fleet, uint64_t now_ms)
 {
     struct members *members = &fleet->members;
-    if (!members->asked && now_ms - members->beat_ms >= MEMBERS_BEAT_MS) {
+    if (!members->left && !members->asked && now_ms - members->beat_ms >= MEMBERS_BEAT_MS) {
         members->beat_ms = now_ms;
         beat(fleet);
     }
@@ -190,6 +190,7 @@ void members_leave(struct fleet *fleet)
     fleet_key(fleet, "members", times);
     const struct store_word words[] = {STORE_WORD_TEXT("ZREM"), STORE_WORD_TEXT(times),
                                        STORE_WORD_TEXT(fleet->id)};
+    fleet->members.left = true;
     bool asked = store_ask(fleet->store, words, 3, on_left, fleet);
     (void)asked; /* else it is missed a little later */
 }

@@ -21,6 +21,7 @@ struct members {
     uint64_t
         other_versions_count; /* of which replicas are alive, with values that this one does not know */
     bool asked;               /* its answer has not come */
+    bool left;                /* no beat follows: this process ends */
 };
 
 /* Sends a beat if it is time. */

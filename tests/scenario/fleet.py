@@ -3,6 +3,7 @@
 import glob
 import os
 import re
+import signal
 import socket
 import ssl
 import threading
@@ -12,18 +13,32 @@ from harness import (Authority, DnsServer, RawOrigin, RedisStore, check, check_e
 from harness.fleet import drained, fault, key_file, replica, seen
 
 
+def last_beat_ms(store):
+    """When the newest beat of a replica came, by the clock of the store."""
+    return int(store.ask("ZREVRANGE", "evenkeel:1:{evenkeel}:members", "0", "0", "WITHSCORES").split()[-1].strip("\""))
+
+
 @scenario("replicas do not know of each other, or believe in one that has gone")
 def members(s):
-    store, origin = RedisStore(s), RawOrigin(s)
-    proxies = [replica(s, origin, f"replica{number}", {"store": [store.address]}) for number in range(3)]
+    store, origin, release = RedisStore(s), RawOrigin(s), threading.Event()
+    origin.on("/hold", lambda connection, request: release.wait(patient(20)) and connection.respond(200, b"held"))
+    proxies = [replica(s, origin, f"replica{number}", {"store": [store.address]}, drain={"grace": "60s"}) for number in range(3)]
     with s.case("each knows all"):
         for proxy in proxies:
             eventually(lambda: len(seen(proxy)) == 3, f"{proxy.name} sees three")
             check_equal(sum(each["self"] for each in proxy.admin_json("/fleet")["replicas"]), 1, "of which itself")
         eventually(lambda: proxies[0].metric("evenkeel_fleet_replicas") == 3, "so do the metrics")
-    with s.case("one that ends is missed at once"):
-        proxies[2].stop()
+    with s.case("one that ends is missed at once, however long its last requests take"), proxies[2].client() as client:
+        client.send("GET /hold HTTP/1.1\r\nHost: h\r\n\r\n")
+        origin.request_for("/hold")
+        proxies[2].signal(signal.SIGTERM)
         eventually(lambda: len(seen(proxies[0])) == 2, "it is gone", 4)
+        gone_ms = last_beat_ms(store)
+        eventually(lambda: len(seen(proxies[0])) != 2 or last_beat_ms(store) > gone_ms + 2500, "others are heard thrice")
+        check_equal(len(seen(proxies[0])), 2, "replicas while it drains")
+        release.set()
+        check_equal(client.response().status, 200, "status of its last request")
+        proxies[2].expect_clean_exit()
     with s.case("one that is killed is missed after a while"):
         proxies[1].kill()
         eventually(lambda: len(seen(proxies[0])) == 1, "it is gone", 15)

@@ -77,4 +77,7 @@ ROWS = (
     Row("replicas of another version are not noticed", "proxy/fleet/members.c",
         "#versions - 1 }", "0 }",
         "scenario/fleet.py: a store that is slow", "a fleet that is two does not know it"),
+    Row("a replica that has left says that it is there", "proxy/fleet/members.c",
+        "    fleet->members.left = true;\n", "",
+        "scenario/fleet.py: believe in one that has gone", "while it drains, the others leave it a share of each rate"),
 )
