@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-typedef int accept4_fn(int fd, struct sockaddr *address, socklen_t *bytes, int flags);
+typedef int accept4_fn(int fd, struct sockaddr *addr, socklen_t *addr_len, int flags);
 
 static uint64_t wanted(const char *name)
 {
@@ -30,16 +30,17 @@ static void leak(void)
         memset(memory, 1, bytes);
         __asm__ volatile("" : : "r"(memory) : "memory");
     }
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): to be lost is its purpose */
     if (every > 0 && number % every == 0) {
         (void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
     }
 }
 
-int accept4(int fd, struct sockaddr *address, socklen_t *bytes, int flags)
+int accept4(int fd, struct sockaddr *addr, socklen_t *addr_len, int flags)
 {
     accept4_fn *next = (accept4_fn *)dlsym(RTLD_NEXT, "accept4");
-    int accepted = next(fd, address, bytes, flags);
-    if (accepted >= 0 && address != NULL && address->sa_family == AF_UNIX) {
+    int accepted = next(fd, addr, addr_len, flags);
+    if (accepted >= 0 && addr != NULL && addr->sa_family == AF_UNIX) {
         leak();
     }
     return accepted;

@@ -125,6 +125,7 @@ static bool read_case(FILE *file, struct test_case *one)
         if (!colon || *end != '\n' || one->key_count == KEYS_MAX ||
             !known_key(line, (size_t)(colon - line))) {
             fail_msg("%s:%u: no key we know", one->file, one->line);
+            break;
         }
         one->keys[one->key_count].key = known_key(line, (size_t)(colon - line));
         one->keys[one->key_count++].value = read_value(colon + 1 + (colon + 1 < end), end);

@@ -227,7 +227,7 @@ static void a_large_head_goes_on_in_continuation(void **state)
     ignore_told(&rig.client);
     int length = snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost: a\r\nX-Large: ");
     memset(text + length, 'x', LARGE_BYTES);
-    strcpy(text + length + LARGE_BYTES, "\r\n\r\n");
+    memcpy(text + length + LARGE_BYTES, "\r\n\r\n", sizeof "\r\n\r\n");
     rig.step = 1000;
     assert_non_null(rig_open(&rig, text, true));
     assert_non_null(rig_open(&rig, GET, true));

@@ -295,9 +295,9 @@ static void judge(struct text *text, const struct row *row, enum h2_block_kind k
     }
     if (result != H2_BLOCK_OK) {
         assert_int_equal(result, H2_BLOCK_MALFORMED);
-        strcpy(text->bytes, "malformed");
+        snprintf(text->bytes, sizeof text->bytes, "malformed");
     } else if (fault != H2_FAULT_NONE) {
-        strcpy(text->bytes, h2_fault_name(fault));
+        snprintf(text->bytes, sizeof text->bytes, "%s", h2_fault_name(fault));
     } else {
         write_head(text, &head, kind);
     }

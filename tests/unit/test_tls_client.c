@@ -296,7 +296,7 @@ static enum stream_result shake(struct rig *rig)
         }
     }
     if (server == STREAM_BLOCKED) {
-        server = stream_handshake(&rig->server);
+        (void)!stream_handshake(&rig->server); /* it hears of what the client found */
     }
     return client;
 }
